@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Fails on any #include that goes against docs/layers.txt (dependencies point one way, down)."""
+import pathlib
+import re
+import sys
+
+root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
+allowed = {}
+for line in (root / "docs/layers.txt").read_text().splitlines():
+    if line.strip():
+        name, uses = line.split(":")
+        allowed[name.strip()] = uses.split()
+
+errors, checked = [], 0
+for path in sorted((root / "src").rglob("*")):
+    if path.suffix not in (".h", ".cpp"):
+        continue
+    layer = path.relative_to(root / "src").parts[0]
+    if layer not in allowed:
+        errors.append(f"{path}: layer '{layer}' is not in docs/layers.txt")
+        continue
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        match = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+        if not match:
+            continue
+        checked += 1
+        target = match.group(1).split("/")[0]
+        if match.group(1).startswith("."):
+            errors.append(f"{path}:{number}: relative include {match.group(1)}")
+        elif target != layer and allowed[layer] != ["*"] and target not in allowed[layer]:
+            errors.append(f"{path}:{number}: {layer} may not include {match.group(1)}")
+
+if checked == 0:
+    errors.append("no include was checked: is this the right folder?")
+print("\n".join(errors) or f"{checked} includes follow docs/layers.txt")
+sys.exit(1 if errors else 0)
