@@ -1,0 +1,98 @@
+#include "base/aes.h"
+
+#include <algorithm>
+
+#include "base/secret.h"
+
+namespace flexroom {
+namespace {
+
+template <int kRcon>
+__m128i expand_step(__m128i key) {
+  const __m128i word = _mm_shuffle_epi32(_mm_aeskeygenassist_si128(key, kRcon), 0xff);
+  key = _mm_xor_si128(key, _mm_slli_si128(key, 4));
+  key = _mm_xor_si128(key, _mm_slli_si128(key, 8));
+  return _mm_xor_si128(key, word);
+}
+
+void ctr_aesni(const __m128i* keys, uint64_t first, Block* out, size_t count) {
+  constexpr size_t kWidth = 8;
+  size_t t = 0;
+  for (; t + kWidth <= count; t += kWidth) {
+    __m128i s[kWidth];
+    for (size_t i = 0; i < kWidth; ++i) {
+      s[i] = _mm_xor_si128(_mm_set_epi64x(0, static_cast<long long>(first + t + i)), keys[0]);
+    }
+    for (int r = 1; r < 10; ++r) {
+      for (size_t i = 0; i < kWidth; ++i) s[i] = _mm_aesenc_si128(s[i], keys[r]);
+    }
+    for (size_t i = 0; i < kWidth; ++i) out[t + i] = _mm_aesenclast_si128(s[i], keys[10]);
+  }
+  for (; t < count; ++t) {
+    __m128i s = _mm_xor_si128(_mm_set_epi64x(0, static_cast<long long>(first + t)), keys[0]);
+    for (int r = 1; r < 10; ++r) s = _mm_aesenc_si128(s, keys[r]);
+    out[t] = _mm_aesenclast_si128(s, keys[10]);
+  }
+}
+
+__attribute__((target("avx512f,vaes"))) size_t ctr_vaes512(const __m128i* keys, uint64_t first,
+                                                           Block* out, size_t count) {
+  constexpr size_t kLanes = 8;  // 8 registers of 4 blocks
+  __m512i k[11];
+  for (int r = 0; r < 11; ++r) k[r] = _mm512_broadcast_i32x4(keys[r]);
+  const __m512i step = _mm512_set_epi64(0, 4, 0, 4, 0, 4, 0, 4);
+  const auto f = static_cast<long long>(first);
+  __m512i counter = _mm512_set_epi64(0, f + 3, 0, f + 2, 0, f + 1, 0, f);
+  size_t t = 0;
+  for (; t + 4 * kLanes <= count; t += 4 * kLanes) {
+    __m512i s[kLanes];
+    for (auto& lane : s) {
+      lane = _mm512_xor_si512(counter, k[0]);
+      counter = _mm512_add_epi64(counter, step);
+    }
+    for (int r = 1; r < 10; ++r) {
+      for (auto& lane : s) lane = _mm512_aesenc_epi128(lane, k[r]);
+    }
+    for (size_t i = 0; i < kLanes; ++i) {
+      _mm512_storeu_si512(out + t + 4 * i, _mm512_aesenclast_epi128(s[i], k[10]));
+    }
+  }
+  return t;
+}
+
+bool have_vaes512() {
+  static const bool yes = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("vaes");
+  return yes;
+}
+
+}  // namespace
+
+Aes128::Aes128(const Block& key) {
+  keys_[0] = key.m();
+  keys_[1] = expand_step<0x01>(keys_[0]);
+  keys_[2] = expand_step<0x02>(keys_[1]);
+  keys_[3] = expand_step<0x04>(keys_[2]);
+  keys_[4] = expand_step<0x08>(keys_[3]);
+  keys_[5] = expand_step<0x10>(keys_[4]);
+  keys_[6] = expand_step<0x20>(keys_[5]);
+  keys_[7] = expand_step<0x40>(keys_[6]);
+  keys_[8] = expand_step<0x80>(keys_[7]);
+  keys_[9] = expand_step<0x1b>(keys_[8]);
+  keys_[10] = expand_step<0x36>(keys_[9]);
+}
+
+Aes128::~Aes128() { wipe(keys_, sizeof keys_); }
+
+Block Aes128::encrypt(const Block& in) const {
+  __m128i s = _mm_xor_si128(in.m(), keys_[0]);
+  for (int r = 1; r < 10; ++r) s = _mm_aesenc_si128(s, keys_[r]);
+  return _mm_aesenclast_si128(s, keys_[10]);
+}
+
+void Aes128::ctr(uint64_t first, std::span<Block> out) const {
+  size_t done = 0;
+  if (out.size() >= 32 && have_vaes512()) done = ctr_vaes512(keys_, first, out.data(), out.size());
+  ctr_aesni(keys_, first + done, out.data() + done, out.size() - done);
+}
+
+}  // namespace flexroom
