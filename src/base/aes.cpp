@@ -39,7 +39,7 @@ __attribute__((target("avx512f,vaes"))) size_t ctr_vaes512(const __m128i* keys, 
                                                            Block* out, size_t count) {
   constexpr size_t kLanes = 8;  // 8 registers of 4 blocks
   __m512i k[11];
-  for (int r = 0; r < 11; ++r) k[r] = _mm512_broadcast_i32x4(keys[r]);
+  for (int r = 0; r < 11; ++r) k[r] = _mm512_maskz_broadcast_i32x4(0xffff, keys[r]);
   const __m512i step = _mm512_set_epi64(0, 4, 0, 4, 0, 4, 0, 4);
   const auto f = static_cast<long long>(first);
   __m512i counter = _mm512_set_epi64(0, f + 3, 0, f + 2, 0, f + 1, 0, f);
