@@ -95,7 +95,9 @@ class BlockVec {
   const Block* end() const { return data_ + size_; }
   std::span<Block> span() { return {data_, size_}; }
   std::span<const Block> span() const { return {data_, size_}; }
-  ByteView bytes() const { return {reinterpret_cast<const uint8_t*>(data_), size_ * sizeof(Block)}; }
+  ByteView bytes() const {
+    return {reinterpret_cast<const uint8_t*>(data_), size_ * sizeof(Block)};
+  }
   std::span<uint8_t> mutable_bytes() {
     return {reinterpret_cast<uint8_t*>(data_), size_ * sizeof(Block)};
   }

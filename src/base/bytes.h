@@ -12,7 +12,8 @@ namespace flexroom {
 using Bytes = std::vector<uint8_t>;
 using ByteView = std::span<const uint8_t>;
 
-/// A party of the computation, 0 .. n-1 (boolean-engine.md §1 counts from 1: P_i there is i-1 here).
+/// A party of the computation, 0 .. n-1 (boolean-engine.md §1 counts from 1: P_i there is i-1
+/// here).
 using PartyId = uint32_t;
 
 inline ByteView as_bytes(std::string_view text) {

@@ -39,7 +39,8 @@ Digest Reader::digest() {
 }
 ByteView Reader::field(size_t max) {
   const size_t size = u32();
-  if (size > max) fail("field of " + std::to_string(size) + " bytes, at most " + std::to_string(max));
+  if (size > max)
+    fail("field of " + std::to_string(size) + " bytes, at most " + std::to_string(max));
   return raw(size);
 }
 void Reader::finish() const {

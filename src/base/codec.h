@@ -17,8 +17,12 @@ class Writer {
     return *this;
   }
   Writer& u16(uint16_t v) { return u8(static_cast<uint8_t>(v >> 8)).u8(static_cast<uint8_t>(v)); }
-  Writer& u32(uint32_t v) { return u16(static_cast<uint16_t>(v >> 16)).u16(static_cast<uint16_t>(v)); }
-  Writer& u64(uint64_t v) { return u32(static_cast<uint32_t>(v >> 32)).u32(static_cast<uint32_t>(v)); }
+  Writer& u32(uint32_t v) {
+    return u16(static_cast<uint16_t>(v >> 16)).u16(static_cast<uint16_t>(v));
+  }
+  Writer& u64(uint64_t v) {
+    return u32(static_cast<uint32_t>(v >> 32)).u32(static_cast<uint32_t>(v));
+  }
   Writer& raw(ByteView v) {
     append(out_, v);
     return *this;

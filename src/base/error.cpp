@@ -13,47 +13,82 @@ AbortClass abort_class(AbortCode code) {
 
 std::string_view to_string(AbortCode code) {
   switch (code) {
-    case AbortCode::kDisagreement: return "members disagree";
-    case AbortCode::kRefusedByRule: return "refused by a rule";
-    case AbortCode::kEpochBurned: return "epoch is burned";
-    case AbortCode::kTooManyUnfinished: return "too many unfinished batches";
-    case AbortCode::kPeerLost: return "connection to a member lost";
-    case AbortCode::kTimeout: return "timeout";
-    case AbortCode::kBadFrame: return "malformed message";
-    case AbortCode::kUnexpectedMessage: return "unexpected message";
-    case AbortCode::kViewMismatch: return "members saw different bytes of the service";
-    case AbortCode::kServer: return "service misbehaved";
-    case AbortCode::kCancelled: return "cancelled";
-    case AbortCode::kFpMac: return "F_p MAC check failed";
-    case AbortCode::kFpAuth: return "F_p authentication check failed";
-    case AbortCode::kFpSacrifice: return "F_p sacrifice failed";
-    case AbortCode::kFpProof: return "F_p proof failed";
-    case AbortCode::kFpKeyShare: return "key share check failed";
-    case AbortCode::kFpRange: return "range proof failed";
-    case AbortCode::kBaseOt: return "base OT check failed";
-    case AbortCode::kPprf: return "puncturable PRF check failed";
-    case AbortCode::kRowCheck: return "COT row check failed";
-    case AbortCode::kBitConsistency: return "bit consistency check failed";
-    case AbortCode::kDeltaConsistency: return "global key consistency check failed";
-    case AbortCode::kCoin: return "coin toss failed";
-    case AbortCode::kEcho: return "broadcast differed";
-    case AbortCode::kMac: return "MAC check failed";
-    case AbortCode::kZeroTest: return "zero test failed";
-    case AbortCode::kSacrifice: return "sacrifice failed";
-    case AbortCode::kLabelProof: return "label proof failed";
-    case AbortCode::kCProof: return "c-proof failed";
-    case AbortCode::kBitProof: return "bit proof failed";
-    case AbortCode::kReuse: return "single-use material used twice";
+    case AbortCode::kDisagreement:
+      return "members disagree";
+    case AbortCode::kRefusedByRule:
+      return "refused by a rule";
+    case AbortCode::kEpochBurned:
+      return "epoch is burned";
+    case AbortCode::kTooManyUnfinished:
+      return "too many unfinished batches";
+    case AbortCode::kPeerLost:
+      return "connection to a member lost";
+    case AbortCode::kTimeout:
+      return "timeout";
+    case AbortCode::kBadFrame:
+      return "malformed message";
+    case AbortCode::kUnexpectedMessage:
+      return "unexpected message";
+    case AbortCode::kViewMismatch:
+      return "members saw different bytes of the service";
+    case AbortCode::kServer:
+      return "service misbehaved";
+    case AbortCode::kCancelled:
+      return "cancelled";
+    case AbortCode::kFpMac:
+      return "F_p MAC check failed";
+    case AbortCode::kFpAuth:
+      return "F_p authentication check failed";
+    case AbortCode::kFpSacrifice:
+      return "F_p sacrifice failed";
+    case AbortCode::kFpProof:
+      return "F_p proof failed";
+    case AbortCode::kFpKeyShare:
+      return "key share check failed";
+    case AbortCode::kFpRange:
+      return "range proof failed";
+    case AbortCode::kBaseOt:
+      return "base OT check failed";
+    case AbortCode::kPprf:
+      return "puncturable PRF check failed";
+    case AbortCode::kRowCheck:
+      return "COT row check failed";
+    case AbortCode::kBitConsistency:
+      return "bit consistency check failed";
+    case AbortCode::kDeltaConsistency:
+      return "global key consistency check failed";
+    case AbortCode::kCoin:
+      return "coin toss failed";
+    case AbortCode::kEcho:
+      return "broadcast differed";
+    case AbortCode::kMac:
+      return "MAC check failed";
+    case AbortCode::kZeroTest:
+      return "zero test failed";
+    case AbortCode::kSacrifice:
+      return "sacrifice failed";
+    case AbortCode::kLabelProof:
+      return "label proof failed";
+    case AbortCode::kCProof:
+      return "c-proof failed";
+    case AbortCode::kBitProof:
+      return "bit proof failed";
+    case AbortCode::kReuse:
+      return "single-use material used twice";
   }
   return "unknown";
 }
 
 std::string_view to_string(AbortClass abort_class) {
   switch (abort_class) {
-    case AbortClass::kRefuse: return "refuse";
-    case AbortClass::kNetwork: return "network";
-    case AbortClass::kFpCheat: return "F_p cheat";
-    case AbortClass::kBooleanCheat: return "boolean cheat";
+    case AbortClass::kRefuse:
+      return "refuse";
+    case AbortClass::kNetwork:
+      return "network";
+    case AbortClass::kFpCheat:
+      return "F_p cheat";
+    case AbortClass::kBooleanCheat:
+      return "boolean cheat";
   }
   return "unknown";
 }
@@ -93,7 +128,8 @@ InputError::InputError(std::string_view place, std::string_view problem, std::st
       remedy_(remedy) {}
 
 void assertion_failed(const char* expression, const char* file, int line) {
-  std::fprintf(stderr, "flexroom: internal error, %s:%d: %s does not hold\n", file, line, expression);
+  std::fprintf(stderr, "flexroom: internal error, %s:%d: %s does not hold\n", file, line,
+               expression);
   std::abort();
 }
 

@@ -39,9 +39,9 @@ enum class AbortCode : uint8_t {
   kFpMac,
   kFpAuth,
   kFpSacrifice,
-  kFpProof,      // QuickSilver over F_p
-  kFpKeyShare,   // proof of knowledge, off-curve point
-  kFpRange,      // private edaBit
+  kFpProof,     // QuickSilver over F_p
+  kFpKeyShare,  // proof of knowledge, off-curve point
+  kFpRange,     // private edaBit
   // boolean cheat
   kBaseOt,
   kPprf,
@@ -102,5 +102,6 @@ class InputError : public std::runtime_error {
 }  // namespace flexroom
 
 /// On in every build: a bug stops the process before it can leak or sign anything.
-#define FLEXROOM_ASSERT(expression) \
-  ((expression) ? static_cast<void>(0) : ::flexroom::assertion_failed(#expression, __FILE__, __LINE__))
+#define FLEXROOM_ASSERT(expression)    \
+  ((expression) ? static_cast<void>(0) \
+                : ::flexroom::assertion_failed(#expression, __FILE__, __LINE__))

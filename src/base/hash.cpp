@@ -48,7 +48,8 @@ const EVP_MD* sha256_md() {
 }  // namespace
 
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-  FLEXROOM_ASSERT(context_ != nullptr && EVP_DigestInit_ex2(ctx(context_), sha256_md(), nullptr) == 1);
+  FLEXROOM_ASSERT(context_ != nullptr &&
+                  EVP_DigestInit_ex2(ctx(context_), sha256_md(), nullptr) == 1);
 }
 Sha256::~Sha256() { EVP_MD_CTX_free(ctx(context_)); }
 Sha256::Sha256(Sha256&& other) noexcept : context_(other.context_) { other.context_ = nullptr; }
@@ -73,7 +74,8 @@ Digest sha256(ByteView data) { return Sha256().update(data).digest(); }
 
 std::array<uint8_t, 64> sha512(ByteView data) {
   std::array<uint8_t, 64> out;
-  FLEXROOM_ASSERT(EVP_Digest(data.data(), data.size(), out.data(), nullptr, EVP_sha512(), nullptr) == 1);
+  FLEXROOM_ASSERT(
+      EVP_Digest(data.data(), data.size(), out.data(), nullptr, EVP_sha512(), nullptr) == 1);
   return out;
 }
 
@@ -81,8 +83,9 @@ Digest hmac_sha256(ByteView key, ByteView message) {
   Digest out;
   unsigned size = out.size();
   static constexpr uint8_t kEmpty[1] = {0};
-  FLEXROOM_ASSERT(HMAC(EVP_sha256(), key.empty() ? kEmpty : key.data(), static_cast<int>(key.size()),
-                       message.data(), message.size(), out.data(), &size) != nullptr);
+  FLEXROOM_ASSERT(HMAC(EVP_sha256(), key.empty() ? kEmpty : key.data(),
+                       static_cast<int>(key.size()), message.data(), message.size(), out.data(),
+                       &size) != nullptr);
   return out;
 }
 

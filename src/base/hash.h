@@ -44,8 +44,8 @@ struct RoScope {
 
 inline constexpr uint32_t kNoParty = 0xffffffff;
 
-/// RO(tag, fields...) = SHA-256 over tag, version, eid, sid, csid, counter, sender, receiver and the
-/// fields, each with a 32-bit length prefix.
+/// RO(tag, fields...) = SHA-256 over tag, version, eid, sid, csid, counter, sender, receiver and
+/// the fields, each with a 32-bit length prefix.
 class RandomOracle {
  public:
   RandomOracle(std::string_view tag, const RoScope& scope, uint64_t counter = 0,

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "net/transport.h"
+
+namespace flexroom::net {
+
+/// n transports inside one process, for tests, benchmarks and examples; the same interface and the
+/// same failures (kPeerLost after close, kTimeout) as the TCP mesh.
+std::vector<std::unique_ptr<Transport>> memory_mesh(
+    size_t num_parties, std::chrono::milliseconds timeout = std::chrono::seconds(60));
+
+}  // namespace flexroom::net

@@ -1,0 +1,252 @@
+#include "net/party.h"
+
+#include <algorithm>
+
+#include "base/codec.h"
+#include "base/ct.h"
+
+namespace flexroom::net {
+namespace {
+
+constexpr size_t kMaxLabelBytes = 96;
+constexpr std::string_view kAbortLabel = "abort";
+
+std::string where(std::string_view label) { return std::string(label); }
+
+}  // namespace
+
+Party::Party(std::unique_ptr<Transport> transport, Prg prg)
+    : transport_(std::move(transport)),
+      prg_(std::move(prg)),
+      id_(transport_->self()),
+      num_parties_(transport_->num_parties()),
+      next_send_(num_parties_),
+      next_receive_(num_parties_),
+      echo_log_(num_parties_) {
+  FLEXROOM_ASSERT(num_parties_ >= 2 && id_ < num_parties_);
+  for (PartyId j = 0; j < num_parties_; ++j) {
+    if (j != id_) peers_.push_back(j);
+  }
+}
+
+Party::~Party() = default;
+
+// Frame: sequence number, label, payload. The channel below already guarantees order and
+// integrity; the sequence number turns an implementation error there into a clean abort.
+void Party::send(PartyId to, std::string_view label, ByteView payload) {
+  FLEXROOM_ASSERT(to < num_parties_ && to != id_ && label.size() <= kMaxLabelBytes);
+  const auto key = std::make_pair(to, std::string(label));
+  const MessageId message{id_, to, key.second, sent_with_label_[key]++, payload.size()};
+  Bytes altered;
+  if (tamper_) {
+    altered.assign(payload.begin(), payload.end());
+    tamper_(message, altered);
+    payload = altered;
+  }
+  Bytes frame;
+  frame.reserve(12 + label.size() + payload.size());
+  Writer header;
+  header.u64(next_send_[to]++).field(label);
+  append(frame, header.bytes());
+  append(frame, payload);
+  traffic_.bytes_sent += frame.size();
+  traffic_.messages_sent += 1;
+  traffic_.bytes_sent_by_label[key.second] += frame.size();
+  last_was_send_ = true;
+  transport_->send(to, std::move(frame));
+  if (observer_) observer_(message, payload);
+}
+
+Bytes Party::receive_frame(PartyId from, std::string_view label) {
+  FLEXROOM_ASSERT(from < num_parties_ && from != id_);
+  if (last_was_send_) {
+    traffic_.half_rounds += 1;
+    last_was_send_ = false;
+  }
+  Bytes frame = transport_->receive(from);
+  traffic_.bytes_received += frame.size();
+  Reader reader(frame, where(label), from);
+  const uint64_t sequence = reader.u64();
+  const ByteView got = reader.field(kMaxLabelBytes);
+  if (as_text(got) == kAbortLabel) {
+    throw ProtocolAbort(AbortCode::kCancelled, label, "the member stopped the run", from);
+  }
+  if (sequence != next_receive_[from]) {
+    throw ProtocolAbort(AbortCode::kUnexpectedMessage, label,
+                        "message number " + std::to_string(sequence) + ", expected " +
+                            std::to_string(next_receive_[from]),
+                        from);
+  }
+  if (as_text(got) != label) {
+    std::string shown;
+    for (const uint8_t c : got) shown.push_back(c >= 0x21 && c < 0x7f ? static_cast<char>(c) : '?');
+    throw ProtocolAbort(AbortCode::kUnexpectedMessage, label,
+                        "got a message '" + shown + "' instead", from);
+  }
+  ++next_receive_[from];
+  frame.erase(frame.begin(), frame.end() - static_cast<ptrdiff_t>(reader.remaining()));
+  return frame;
+}
+
+Bytes Party::receive_up_to(PartyId from, std::string_view label, size_t max_bytes) {
+  Bytes payload = receive_frame(from, label);
+  if (payload.size() > max_bytes) {
+    throw ProtocolAbort(AbortCode::kUnexpectedMessage, label,
+                        std::to_string(payload.size()) + " bytes, at most " +
+                            std::to_string(max_bytes) + " expected",
+                        from);
+  }
+  return payload;
+}
+
+Bytes Party::receive(PartyId from, std::string_view label, size_t bytes) {
+  Bytes payload = receive_frame(from, label);
+  if (payload.size() != bytes) {
+    throw ProtocolAbort(
+        AbortCode::kUnexpectedMessage, label,
+        std::to_string(payload.size()) + " bytes, " + std::to_string(bytes) + " expected", from);
+  }
+  return payload;
+}
+
+void Party::receive_into(PartyId from, std::string_view label, std::span<uint8_t> out) {
+  const Bytes payload = receive(from, label, out.size());
+  std::copy(payload.begin(), payload.end(), out.begin());
+}
+
+void Party::absorb(PartyId sender, std::string_view label, ByteView payload) {
+  if (num_parties_ == 2) return;
+  echo_log_[sender].push_back(
+      RandomOracle("echo item", scope_).field(label).field(payload).digest());
+}
+
+void Party::broadcast(std::string_view label, ByteView payload) {
+  absorb(id_, label, payload);
+  for (const PartyId j : peers_) send(j, label, payload);
+}
+
+Bytes Party::receive_broadcast(PartyId from, std::string_view label, size_t bytes) {
+  Bytes payload = receive(from, label, bytes);
+  absorb(from, label, payload);
+  return payload;
+}
+
+Bytes Party::receive_broadcast_up_to(PartyId from, std::string_view label, size_t max_bytes) {
+  Bytes payload = receive_up_to(from, label, max_bytes);
+  absorb(from, label, payload);
+  return payload;
+}
+
+std::vector<Bytes> Party::exchange(std::string_view label, ByteView payload) {
+  std::vector<Bytes> all(num_parties_);
+  all[id_].assign(payload.begin(), payload.end());
+  broadcast(label, payload);
+  for (const PartyId j : peers_) all[j] = receive_broadcast(j, label, payload.size());
+  return all;
+}
+
+void Party::echo(std::string_view label, AbortCode mismatch) {
+  if (num_parties_ == 2) return;
+  // Items are hashed in sender order and, within a sender, in the order they arrived on an ordered
+  // channel, so that all parties hash the same sequence.
+  RandomOracle hash("echo", scope_, next_counter("echo"));
+  hash.field(label);
+  for (PartyId j = 0; j < num_parties_; ++j) {
+    hash.field(uint64_t{echo_log_[j].size()});
+    for (const Digest& item : echo_log_[j]) hash.field(item);
+    echo_log_[j].clear();
+  }
+  const Digest own = hash.digest();
+  const std::string tag = std::string(label) + "/echo";
+  for (const PartyId j : peers_) send(j, tag, own);
+  for (const PartyId j : peers_) {
+    if (!ct_equal(receive(j, tag, own.size()), own)) {
+      throw ProtocolAbort(mismatch, tag, "a broadcast reached this member and that one differently",
+                          j);
+    }
+  }
+}
+
+Digest Party::coin(std::string_view label) {
+  const uint64_t counter = next_counter("coin");
+  const std::string commit_label = std::string(label) + "/coin commit";
+  const std::string open_label = std::string(label) + "/coin open";
+  Bytes own(64);  // seed, nonce
+  prg_.fill(std::span<uint8_t>(own));
+  const auto commitment = [&](PartyId i, ByteView opening) {
+    return RandomOracle("com", scope_, counter, i)
+        .field(label)
+        .field(opening.first(32))
+        .field(opening.subspan(32))
+        .digest();
+  };
+  const auto fail = [&](std::string_view what, PartyId j) {
+    throw ProtocolAbort(AbortCode::kCoin, label, what, j);
+  };
+  std::vector<Bytes> openings(num_parties_);
+  openings[id_] = own;
+
+  if (num_parties_ == 2) {
+    // Party 0 commits, party 1 sends its seed in the clear, party 0 opens: three flows.
+    if (id_ == 0) {
+      send(1, commit_label, commitment(0, own));
+      openings[1] = receive(1, open_label, own.size());
+      send(1, open_label, own);
+    } else {
+      const Bytes committed = receive(0, commit_label, 32);
+      send(0, open_label, own);
+      openings[0] = receive(0, open_label, own.size());
+      if (!ct_equal(committed, commitment(0, openings[0]))) {
+        fail("opening does not match the commitment", 0);
+      }
+    }
+  } else {
+    const std::vector<Bytes> commitments = exchange(commit_label, commitment(id_, own));
+    for (PartyId i = 0; i < num_parties_; ++i) {
+      for (PartyId j = 0; j < i; ++j) {
+        if (commitments[i] == commitments[j]) fail("copied another member's commitment", i);
+      }
+    }
+    echo(commit_label);
+    openings = exchange(open_label, own);
+    for (const PartyId j : peers_) {
+      if (!ct_equal(commitments[j], commitment(j, openings[j]))) {
+        fail("opening does not match the commitment", j);
+      }
+    }
+  }
+  Digest seed{};
+  for (const Bytes& opening : openings) {
+    for (size_t b = 0; b < seed.size(); ++b) seed[b] = static_cast<uint8_t>(seed[b] ^ opening[b]);
+  }
+  return RandomOracle("coin", scope_, counter).field(label).field(seed).digest();
+}
+
+uint64_t Party::next_counter(std::string_view tag) {
+  const auto it = counters_.find(tag);
+  if (it != counters_.end()) return it->second++;
+  counters_.emplace(std::string(tag), 1);
+  return 0;
+}
+
+void Party::abort() noexcept {
+  try {
+    for (const PartyId j : peers_) {
+      Writer frame;
+      frame.u64(next_send_[j]++).field(kAbortLabel);
+      transport_->send(j, frame.take());
+    }
+  } catch (...) {  // a peer that is gone needs no notice
+  }
+  transport_->close();
+}
+
+void send_blocks(Party& party, PartyId to, std::string_view label, std::span<const Block> blocks) {
+  party.send(to, label, {reinterpret_cast<const uint8_t*>(blocks.data()), blocks.size_bytes()});
+}
+
+void receive_blocks(Party& party, PartyId from, std::string_view label, std::span<Block> out) {
+  party.receive_into(from, label, {reinterpret_cast<uint8_t*>(out.data()), out.size_bytes()});
+}
+
+}  // namespace flexroom::net
