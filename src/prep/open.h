@@ -1,0 +1,34 @@
+#pragma once
+
+#include "base/block.h"
+#include "net/party.h"
+#include "prep/prep.h"
+
+namespace flexroom::prep {
+
+/// Open(<x_1..m>) to all or to one, with batched MAC check: boolean-engine.md §3.4. One flow,
+/// ceil(m/8)+16 bytes a pair. A failed check throws kMac (boolean cheat). Results are checked when
+/// the call returns. Split in send and receive so that callers can put other messages of the same
+/// flow in between; the label must be the same at both ends.
+class BitOpening {
+ public:
+  /// `bits` must outlive the object. `label` names the step in traces and errors.
+  BitOpening(net::Party& party, const Block& delta, const AuthBits& bits, std::string_view label);
+  /// Sends this party's shares and tag to one peer / to all peers.
+  void send_to(PartyId peer);
+  void send_to_all();
+  /// Receives and checks a peer's shares.
+  void receive_from(PartyId peer);
+  void receive_from_all();
+  /// XOR of own and all received shares, one byte (0/1) a bit; asserts that all were received.
+  std::vector<uint8_t> result() const;
+};
+
+std::vector<uint8_t> open_bits(net::Party&, const Block& delta, const AuthBits&,
+                               std::string_view label);
+
+/// The same for [[x]]: 16m+16 bytes a pair.
+std::vector<Block> open_field(net::Party&, const Block& delta, const AuthField&,
+                              std::string_view label);
+
+}  // namespace flexroom::prep

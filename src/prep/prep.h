@@ -1,0 +1,139 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/block.h"
+#include "base/bytes.h"
+
+namespace flexroom::prep {
+
+/// This party's view of authenticated bits <x>_t, t < size (boolean-engine.md §1, §2.1):
+///   mac[j][t] = M_j[x^i_t] = K_j[x^i_t] + x^i_t * Delta_j, bit0 is the share x^i_t itself
+///   key[j][t] = K_i[x^j_t], bit0 = 0
+/// for every peer j; entries of this party itself are empty. For n > 2 all macs of a bit carry the
+/// same bit0. Move-only: single-use material must not be copied by accident.
+class AuthBits {
+ public:
+  AuthBits() = default;
+  AuthBits(PartyId self, size_t num_parties, size_t size);  // zeros: the sharing of constant 0
+  AuthBits(AuthBits&&) noexcept = default;
+  AuthBits& operator=(AuthBits&&) noexcept = default;
+
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  PartyId self() const { return self_; }
+  size_t num_parties() const { return mac.size(); }
+  /// This party's share of bit t.
+  bool share(size_t t) const { return mac[first_peer()][t].lsb(); }
+  PartyId first_peer() const { return self_ == 0 ? 1 : 0; }
+
+  AuthBits clone() const;
+  AuthBits slice(size_t offset, size_t count) const;
+  /// Appends `more` (same parties).
+  void append(const AuthBits& more);
+  /// this[t] += other[t], all shares, macs and keys: <x> + <y> is local.
+  void add(const AuthBits& other);
+  /// Packed shares, LSB first, ceil(size/8) bytes.
+  Bytes packed_shares() const;
+
+  std::vector<BlockVec> mac;  // [n][size]
+  std::vector<BlockVec> key;  // [n][size]
+
+ private:
+  PartyId self_ = 0;
+  size_t size_ = 0;
+};
+
+/// <x_t> := <x_t> + c_t for public bits c (boolean §2.4; `holder` is party 0, or the owner of the
+/// bits in QuickSilver proofs over owned bits: tls-in-mpc.md §0.3(3)).
+/// `delta` is this party's global key.
+void add_constants(AuthBits& bits, std::span<const uint8_t> constants /* one byte 0/1 each */,
+                   const Block& delta, PartyId holder = 0);
+
+/// [[x]]_t in GF(2^128): share x^i, mac M_j[x^i] = K_j[x^i] + x^i * Delta_j (field product).
+class AuthField {
+ public:
+  AuthField() = default;
+  AuthField(PartyId self, size_t num_parties, size_t size);
+  AuthField(AuthField&&) noexcept = default;
+  AuthField& operator=(AuthField&&) noexcept = default;
+  size_t size() const { return share.size(); }
+  PartyId self() const { return self_; }
+  size_t num_parties() const { return mac.size(); }
+  AuthField clone() const;
+  AuthField slice(size_t offset, size_t count) const;
+  void append(const AuthField& more);
+
+  BlockVec share;             // [size]
+  std::vector<BlockVec> mac;  // [n][size]
+  std::vector<BlockVec> key;  // [n][size]
+
+ private:
+  PartyId self_ = 0;
+};
+
+struct AndTriples {  // z = x & y
+  AuthBits x, y, z;
+  size_t size() const { return x.size(); }
+  AndTriples take_front(size_t count);  // moves them out
+};
+
+/// [[b]], [[a_h]], [[c_h]] = a_h * b (boolean §9.3). b masks at most one value: y + b is opened
+/// once. The alpha bits and g are what Powers needs to keep linear forms.
+struct VecTriple {
+  AuthField b, a, c;
+};
+
+/// [[r^j]], 0 <= j <= L, and the bits of r^1 (boolean §9.4); serves one hash key H.
+struct Powers {
+  AuthField powers;
+  AuthBits r_bits;  // [128]: coefficients of X^0..X^127 of r
+};
+
+/// What the layers above need from the boolean preprocessing of one session. Implemented by the
+/// real protocols (prep/session_prep.h), by the pool, and by the trusted dealer of the tests.
+/// Every call is made by all parties in the same order with equal arguments.
+class Source {
+ public:
+  virtual ~Source() = default;
+  virtual const Block& delta() const = 0;  // this party's global key, one per epoch
+  /// aBit(all): every party holds random shares; each bit is used in one place only.
+  virtual AuthBits random_bits(size_t count) = 0;
+  /// aBit(owner): random bits known to `owner` alone; other shares are zero.
+  virtual AuthBits owned_bits(PartyId owner, size_t count) = 0;
+  /// The same for bits that the owner chooses; `bits` [count] one byte each, read at the owner
+  /// only.
+  virtual AuthBits owned_bits_of(PartyId owner, size_t count, std::span<const uint8_t> bits) = 0;
+  virtual AndTriples and_triples(size_t count) = 0;
+  virtual VecTriple vec_triple(size_t count) = 0;
+  virtual Powers powers(size_t max_power) = 0;
+  /// rot(i <- j) with random choice: 128-bit seeds (boolean §4.5). Called by the two parties only.
+  struct RotSender {
+    BlockVec seed0, seed1;
+  };
+  struct RotReceiver {
+    std::vector<uint8_t> choice;  // [count], 0 or 1, secret
+    BlockVec seed;                // seed_choice
+  };
+  virtual RotSender rot_send(PartyId receiver, size_t count) = 0;
+  /// `choices` [count] of 0/1, or empty for random ones.
+  virtual RotReceiver rot_receive(PartyId sender, size_t count,
+                                  std::span<const uint8_t> choices) = 0;
+};
+
+/// The durable flags and counters of boolean §8.2 and §10. Every call is on disk when it returns.
+class Safety {
+ public:
+  virtual ~Safety() = default;
+  /// Throws ProtocolAbort kEpochBurned / kTooManyUnfinished when preprocessing must not go on.
+  virtual void require_preprocessing_allowed() = 0;
+  /// dirty += count and LIFE += count, before this party's share of the first verdict opening.
+  virtual void begin_batches(size_t count) = 0;
+  /// Both back, after the last check of these batches passed.
+  virtual void finish_batches(size_t count) = 0;
+};
+
+}  // namespace flexroom::prep
