@@ -1,0 +1,146 @@
+#include "net/tcp_stream.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace flexroom::net {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class TcpStream final : public ByteStream {
+ public:
+  TcpStream(int fd, std::string name, std::chrono::milliseconds timeout)
+      : fd_(fd), name_(std::move(name)), timeout_(timeout) {}
+  ~TcpStream() override { close(); }
+  TcpStream(const TcpStream&) = delete;
+  TcpStream& operator=(const TcpStream&) = delete;
+
+  void write(ByteView bytes) override {
+    while (!bytes.empty()) {
+      wait(POLLOUT);
+      const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (n < 0) {
+        if (errno == EINTR || errno == EAGAIN) continue;
+        fail("sending", errno);
+      }
+      bytes = bytes.subspan(static_cast<size_t>(n));
+    }
+  }
+
+  Bytes read_some(size_t max) override {
+    Bytes out(max);
+    while (true) {
+      wait(POLLIN);
+      const ssize_t n = ::recv(fd_, out.data(), out.size(), 0);
+      if (n < 0) {
+        if (errno == EINTR || errno == EAGAIN) continue;
+        if (errno == ECONNRESET) {
+          // Stock servers reset instead of closing when they leave early: an end without
+          // close_notify, which the layers above treat as such.
+          return {};
+        }
+        fail("receiving", errno);
+      }
+      out.resize(static_cast<size_t>(n));
+      return out;
+    }
+  }
+
+  void close() override {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
+
+ private:
+  void wait(short events) {
+    if (fd_ < 0) throw ProtocolAbort(AbortCode::kServer, name_, "connection is closed");
+    const Clock::time_point end = Clock::now() + timeout_;
+    while (true) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
+      pollfd p{fd_, events, 0};
+      const int ready = ::poll(&p, 1, static_cast<int>(std::max<long long>(0, left.count())));
+      if (ready > 0) return;
+      if (ready < 0 && errno == EINTR) continue;
+      throw ProtocolAbort(AbortCode::kTimeout, name_,
+                          fmt::format("the service did not answer within {} ms", timeout_.count()));
+    }
+  }
+  [[noreturn]] void fail(std::string_view what, int error) {
+    throw ProtocolAbort(AbortCode::kServer, name_,
+                        fmt::format("{} failed: {}", what, std::strerror(error)));
+  }
+
+  int fd_;
+  std::string name_;
+  std::chrono::milliseconds timeout_;
+};
+
+/// A connected, non-blocking socket, or -1 with errno set.
+int connect_one(const addrinfo& address, std::chrono::milliseconds timeout) {
+  const int fd = ::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                          address.ai_protocol);
+  if (fd < 0) return -1;
+  int error = 0;
+  if (::connect(fd, address.ai_addr, address.ai_addrlen) != 0) {
+    error = errno;
+    if (error == EINPROGRESS) {
+      pollfd p{fd, POLLOUT, 0};
+      socklen_t size = sizeof error;
+      if (::poll(&p, 1, static_cast<int>(timeout.count())) <= 0) {
+        error = ETIMEDOUT;
+      } else if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
+        error = errno;
+      }
+    }
+  }
+  if (error != 0) {
+    ::close(fd);
+    errno = error;
+    return -1;
+  }
+  const int one = 1;
+  (void)::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  return fd;
+}
+
+}  // namespace
+
+std::unique_ptr<ByteStream> connect_tcp(const std::string& host, uint16_t port,
+                                        std::chrono::milliseconds timeout) {
+  const std::string name = fmt::format("{}:{}", host, port);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int status = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+  if (status != 0) {
+    throw ProtocolAbort(AbortCode::kServer, name,
+                        fmt::format("the name does not resolve ({}); check the host, or add a "
+                                    "connect_to rule to the provider",
+                                    ::gai_strerror(status)));
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> guard(found, &::freeaddrinfo);
+  int error = 0;
+  for (const addrinfo* a = found; a != nullptr; a = a->ai_next) {
+    const int fd = connect_one(*a, timeout);
+    if (fd >= 0) return std::make_unique<TcpStream>(fd, name, timeout);
+    error = errno;
+  }
+  throw ProtocolAbort(
+      AbortCode::kServer, name,
+      fmt::format("cannot connect: {}; is the service running there?", std::strerror(error)));
+}
+
+}  // namespace flexroom::net
