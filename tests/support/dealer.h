@@ -12,6 +12,7 @@ namespace flexroom::support {
 /// must make the same calls in the same order, as with the real thing.
 class Dealer {
  public:
+  struct State;  // defined in dealer.cpp
   explicit Dealer(size_t num_parties, uint64_t seed = 7);
   ~Dealer();
   /// Owned by the dealer, lives as long as it; use from one thread at a time.
@@ -22,7 +23,6 @@ class Dealer {
   prep::AuthBits share_bits(PartyId party, uint64_t id, const std::vector<uint8_t>& bits);
 
  private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 
