@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "base/block.h"
 #include "net/party.h"
 #include "prep/prep.h"
@@ -10,6 +12,11 @@ namespace flexroom::prep {
 /// ceil(m/8)+16 bytes a pair. A failed check throws kMac (boolean cheat). Results are checked when
 /// the call returns. Split in send and receive so that callers can put other messages of the same
 /// flow in between; the label must be the same at both ends.
+///
+/// Setting    constructed by every party in the same order, also by those that only send or only
+///            receive (the counter of the tag is taken then, once per attempt)
+/// Guarantee  a wrong value passes with probability 2^-128 per random-oracle query, or with Delta.
+///            One seed covers all bits of the opening (§2.3)
 class BitOpening {
  public:
   /// `bits` must outlive the object. `label` names the step in traces and errors.
@@ -22,6 +29,18 @@ class BitOpening {
   void receive_from_all();
   /// XOR of own and all received shares, one byte (0/1) a bit; asserts that all were received.
   std::vector<uint8_t> result() const;
+
+ private:
+  Block seed(PartyId sender, ByteView packed) const;
+
+  net::Party& party_;
+  Block delta_;
+  const AuthBits& bits_;
+  std::string label_;
+  uint64_t counter_;
+  Bytes own_;                   // packed shares
+  Bytes sum_;                   // XOR of the shares so far
+  std::vector<bool> received_;  // by party
 };
 
 std::vector<uint8_t> open_bits(net::Party&, const Block& delta, const AuthBits&,

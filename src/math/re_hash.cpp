@@ -1,0 +1,190 @@
+#include "math/re_hash.h"
+
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "base/aes.h"
+#include "base/error.h"
+
+// The key schedule is computed with aesenclast instead of aeskeygenassist (slow and unpipelined on
+// most CPUs): with the rotated last word broadcast to all four columns, ShiftRows has no effect and
+// aesenclast(x, rcon) is SubBytes(x) + rcon. Round keys are consumed as they appear, so nothing is
+// stored; kWide registers run side by side to fill the latency.
+
+namespace flexroom::math {
+namespace {
+
+constexpr int kRcon[10] = {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36};
+constexpr size_t kLanes = 8;  // AES-NI: tweaks at a time
+
+// RotWord of word 3, broadcast: bytes 13, 14, 15, 12.
+inline __m128i rot_word_broadcast() { return _mm_set1_epi32(0x0c0f0e0d); }
+
+inline __m128i next_round_key(__m128i key, int rcon) {
+  const __m128i word =
+      _mm_aesenclast_si128(_mm_shuffle_epi8(key, rot_word_broadcast()), _mm_set1_epi32(rcon));
+  key = _mm_xor_si128(key, _mm_slli_si128(key, 4));
+  key = _mm_xor_si128(key, _mm_slli_si128(key, 8));
+  return _mm_xor_si128(key, word);
+}
+
+inline __m128i sigma(__m128i x) {
+  const __m128i swapped = _mm_shuffle_epi32(x, 0x4e);  // lo || hi
+  // high half hi + lo, low half hi
+  return _mm_xor_si128(swapped, _mm_slli_si128(_mm_srli_si128(x, 8), 8));
+}
+
+// `count` <= 8 tweaks; a short tail repeats its last element, so that time depends on count only.
+template <bool kTwo>
+void hash_aesni(__m128i base, const uint64_t* counters, const Block* x, __m128i delta, Block* out0,
+                Block* out1, size_t count) {
+  __m128i key[kLanes], in0[kLanes], in1[kLanes], s0[kLanes], s1[kLanes];
+  for (size_t i = 0; i < kLanes; ++i) {
+    const size_t t = i < count ? i : count - 1;
+    // tweak = base with its counter replaced; S is already in `base`'s high part by XOR below.
+    key[i] = _mm_xor_si128(base, _mm_set_epi64x(0, static_cast<long long>(counters[t])));
+    in0[i] = sigma(x[t].m());
+    s0[i] = _mm_xor_si128(in0[i], key[i]);
+    if constexpr (kTwo) {
+      in1[i] = _mm_xor_si128(in0[i], delta);
+      s1[i] = _mm_xor_si128(in1[i], key[i]);
+    }
+  }
+  for (int r = 0; r < 9; ++r) {
+    for (size_t i = 0; i < kLanes; ++i) {
+      key[i] = next_round_key(key[i], kRcon[r]);
+      s0[i] = _mm_aesenc_si128(s0[i], key[i]);
+      if constexpr (kTwo) s1[i] = _mm_aesenc_si128(s1[i], key[i]);
+    }
+  }
+  for (size_t i = 0; i < count; ++i) {
+    key[i] = next_round_key(key[i], kRcon[9]);
+    out0[i] = _mm_xor_si128(_mm_aesenclast_si128(s0[i], key[i]), in0[i]);
+    if constexpr (kTwo) out1[i] = _mm_xor_si128(_mm_aesenclast_si128(s1[i], key[i]), in1[i]);
+  }
+}
+
+constexpr size_t kWide = 4;  // VAES: registers of 4 tweaks
+
+#define FLEXROOM_VAES __attribute__((target("avx512f,avx512bw,vaes")))
+
+FLEXROOM_VAES inline __m512i next_round_key(__m512i key, __m512i rot, int rcon) {
+  const __m512i word =
+      _mm512_aesenclast_epi128(_mm512_shuffle_epi8(key, rot), _mm512_set1_epi32(rcon));
+  key = _mm512_xor_si512(key, _mm512_bslli_epi128(key, 4));
+  // key + (key << 8 bytes) + word
+  return _mm512_ternarylogic_epi64(key, _mm512_bslli_epi128(key, 8), word, 0x96);
+}
+
+FLEXROOM_VAES inline __m512i sigma(__m512i x) {
+  const __m512i swapped =
+      _mm512_castps_si512(_mm512_maskz_permute_ps(0xffff, _mm512_castsi512_ps(x), 0x4e));
+  return _mm512_xor_si512(swapped, _mm512_maskz_mov_epi64(0xaa, x));
+}
+
+// 16 tweaks.
+template <bool kTwo>
+FLEXROOM_VAES void hash_vaes(__m128i base, const uint64_t* counters, const Block* x, __m128i delta,
+                             Block* out0, Block* out1) {
+  const __m512i rot = _mm512_set1_epi32(0x0c0f0e0d);
+  const __m512i base4 = _mm512_maskz_broadcast_i32x4(0xffff, base);
+  const __m512i delta4 = _mm512_maskz_broadcast_i32x4(0xffff, delta);
+  const __m512i spread = _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0);
+  __m512i key[kWide], in0[kWide], in1[kWide], s0[kWide], s1[kWide];
+  for (size_t i = 0; i < kWide; ++i) {
+    const __m256i four = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(counters + 4 * i));
+    const __m512i t =
+        _mm512_maskz_permutexvar_epi64(0x55, spread, _mm512_maskz_broadcast_i64x4(0xff, four));
+    key[i] = _mm512_xor_si512(base4, t);
+    in0[i] = sigma(_mm512_loadu_si512(x + 4 * i));
+    s0[i] = _mm512_xor_si512(in0[i], key[i]);
+    if constexpr (kTwo) {
+      in1[i] = _mm512_xor_si512(in0[i], delta4);
+      s1[i] = _mm512_xor_si512(in1[i], key[i]);
+    }
+  }
+  for (int r = 0; r < 9; ++r) {
+    for (size_t i = 0; i < kWide; ++i) {
+      key[i] = next_round_key(key[i], rot, kRcon[r]);
+      s0[i] = _mm512_aesenc_epi128(s0[i], key[i]);
+      if constexpr (kTwo) s1[i] = _mm512_aesenc_epi128(s1[i], key[i]);
+    }
+  }
+  for (size_t i = 0; i < kWide; ++i) {
+    key[i] = next_round_key(key[i], rot, kRcon[9]);
+    _mm512_storeu_si512(out0 + 4 * i,
+                        _mm512_xor_si512(_mm512_aesenclast_epi128(s0[i], key[i]), in0[i]));
+    if constexpr (kTwo) {
+      _mm512_storeu_si512(out1 + 4 * i,
+                          _mm512_xor_si512(_mm512_aesenclast_epi128(s1[i], key[i]), in1[i]));
+    }
+  }
+}
+
+#undef FLEXROOM_VAES
+
+bool have_vaes512() {
+  static const bool yes = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("vaes");
+  return yes;
+}
+
+// counters == nullptr: 0, 1, 2, ... The counter of `tweak` is added to each.
+template <bool kTwo>
+void hash_all(const Block& s, const Block& tweak, const uint64_t* counters,
+              std::span<const Block> x, const Block& delta, Block* out0, Block* out1) {
+  // The key is S + tweak (XOR), the tweak's counter being an integer sum made before that.
+  const __m128i base = _mm_xor_si128(s.m(), _mm_set_epi64x(static_cast<long long>(tweak.hi), 0));
+  const __m128i sigma_delta = sigma(delta.m());  // sigma is linear
+  const bool wide = have_vaes512();
+  uint64_t now[16];
+  size_t t = 0;
+  while (t < x.size()) {
+    const size_t step = wide && x.size() - t >= 16 ? 16 : std::min(kLanes, x.size() - t);
+    for (size_t i = 0; i < step; ++i) {
+      now[i] = tweak.lo + (counters == nullptr ? t + i : counters[t + i]);
+    }
+    Block* second = kTwo ? out1 + t : nullptr;
+    if (step == 16) {
+      hash_vaes<kTwo>(base, now, x.data() + t, sigma_delta, out0 + t, second);
+    } else {
+      hash_aesni<kTwo>(base, now, x.data() + t, sigma_delta, out0 + t, second, step);
+    }
+    t += step;
+  }
+}
+
+}  // namespace
+
+Block ReHash::hash(const Block& tweak, const Block& x) const {
+  const Block in = hash_sigma(x);
+  return Aes128(s_ ^ tweak).encrypt(in) ^ in;
+}
+
+void ReHash::hash1(const Block& tweak, std::span<const Block> x, std::span<Block> out) const {
+  FLEXROOM_ASSERT(out.size() == x.size());
+  hash_all<false>(s_, tweak, nullptr, x, Block(), out.data(), nullptr);
+}
+
+void ReHash::hash2(const Block& tweak, std::span<const Block> x, const Block& delta,
+                   std::span<Block> out0, std::span<Block> out1) const {
+  FLEXROOM_ASSERT(out0.size() == x.size() && out1.size() == x.size());
+  hash_all<true>(s_, tweak, nullptr, x, delta, out0.data(), out1.data());
+}
+
+void ReHash::hash1_at(const Block& tweak, std::span<const uint64_t> counters,
+                      std::span<const Block> x, std::span<Block> out) const {
+  FLEXROOM_ASSERT(out.size() == x.size() && counters.size() == x.size());
+  hash_all<false>(s_, tweak, counters.data(), x, Block(), out.data(), nullptr);
+}
+
+void ReHash::hash2_at(const Block& tweak, std::span<const uint64_t> counters,
+                      std::span<const Block> x, const Block& delta, std::span<Block> out0,
+                      std::span<Block> out1) const {
+  FLEXROOM_ASSERT(out0.size() == x.size() && out1.size() == x.size() &&
+                  counters.size() == x.size());
+  hash_all<true>(s_, tweak, counters.data(), x, delta, out0.data(), out1.data());
+}
+
+}  // namespace flexroom::math

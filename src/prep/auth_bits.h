@@ -1,0 +1,59 @@
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "math/re_hash.h"
+#include "net/party.h"
+#include "prep/epoch.h"
+#include "prep/prep.h"
+
+namespace flexroom::prep {
+
+/// Authenticated bits of one session, made in batches by COT extension and served from buffers.
+///
+/// Protocol   boolean-engine.md §4.2 (SoftSpoken COT with row check), §4.3 (consistency across
+///            peers, n > 2), §4.5 (random OT)
+/// Guarantee  everything handed out passed its checks; each bit is handed out once
+/// Cost       k = 4: 3.9 bytes a bit and direction; a batch takes 3 flows
+/// Aborts     kRowCheck, kBitConsistency, kEcho, kCoin; afterwards the session is dead
+/// Threads    one generator per thread (lane); every call is made by all parties in the same order
+///            with equal arguments, except rot_*, which the two parties concerned call
+class BitGenerator {
+ public:
+  static constexpr size_t kDefaultBatch = size_t{1} << 17;
+  /// session_hello() must have set the party's scope. `batch` bits are made at a time (more when
+  /// more are asked for at once). `lane` separates generators of one session; each (session, lane)
+  /// exists once.
+  BitGenerator(net::Party& party, const EpochState& epoch, size_t batch = kDefaultBatch,
+               uint16_t lane = 0);
+  ~BitGenerator();
+  BitGenerator(const BitGenerator&) = delete;
+  BitGenerator& operator=(const BitGenerator&) = delete;
+
+  const Block& delta() const;
+  /// H keyed with S_ses.
+  const math::ReHash& hash() const;
+
+  /// aBit(all).
+  AuthBits random_bits(size_t count);
+  /// aBit(owner), random.
+  AuthBits owned_bits(PartyId owner, size_t count);
+  /// aBit(owner) of bits that the owner chooses (one byte 0/1 each; read at the owner only).
+  AuthBits owned_bits_of(PartyId owner, size_t count, std::span<const uint8_t> bits);
+
+  /// rot(receiver <- this party), called by the two parties only. The receiver sends one bit an OT
+  /// (zero where its choice is random).
+  Source::RotSender rot_send(PartyId receiver, size_t count);
+  /// `choices` [count] of 0/1, or empty for random ones.
+  Source::RotReceiver rot_receive(PartyId sender, size_t count, std::span<const uint8_t> choices);
+
+  /// Bits made so far, for progress reports.
+  uint64_t bits_made() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace flexroom::prep

@@ -1,0 +1,173 @@
+#include "prep/prep.h"
+
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "base/error.h"
+#include "math/gf128.h"
+
+namespace flexroom::prep {
+namespace {
+
+// dst := a || b.
+BlockVec joined(const BlockVec& a, const BlockVec& b) {
+  BlockVec out(a.size() + b.size(), BlockVec::uninitialised);
+  if (!a.empty()) std::memcpy(static_cast<void*>(out.data()), a.data(), a.size() * sizeof(Block));
+  if (!b.empty()) {
+    std::memcpy(static_cast<void*>(out.data() + a.size()), b.data(), b.size() * sizeof(Block));
+  }
+  return out;
+}
+
+std::vector<BlockVec> slices(const std::vector<BlockVec>& in, size_t offset, size_t count) {
+  std::vector<BlockVec> out;
+  out.reserve(in.size());
+  for (const BlockVec& v : in) {
+    out.push_back(v.empty() ? BlockVec() : v.slice(offset, count));
+  }
+  return out;
+}
+
+std::vector<BlockVec> joined_all(const std::vector<BlockVec>& a, const std::vector<BlockVec>& b) {
+  std::vector<BlockVec> out;
+  out.reserve(a.size());
+  for (size_t j = 0; j < a.size(); ++j) out.push_back(joined(a[j], b[j]));
+  return out;
+}
+
+void add_blocks(BlockVec& a, const BlockVec& b) {
+  for (size_t t = 0; t < a.size(); ++t) a[t] ^= b[t];
+}
+
+}  // namespace
+
+AuthBits::AuthBits(PartyId self, size_t num_parties, size_t size)
+    : mac(num_parties), key(num_parties), self_(self), size_(size) {
+  FLEXROOM_ASSERT(self < num_parties && num_parties >= 2);
+  for (PartyId j = 0; j < num_parties; ++j) {
+    if (j == self) continue;
+    mac[j] = BlockVec(size);
+    key[j] = BlockVec(size);
+  }
+}
+
+AuthBits AuthBits::clone() const { return slice(0, size_); }
+
+AuthBits AuthBits::slice(size_t offset, size_t count) const {
+  FLEXROOM_ASSERT(offset <= size_ && count <= size_ - offset);
+  AuthBits out;
+  out.mac = slices(mac, offset, count);
+  out.key = slices(key, offset, count);
+  out.self_ = self_;
+  out.size_ = count;
+  return out;
+}
+
+void AuthBits::append(const AuthBits& more) {
+  if (more.num_parties() == 0) return;
+  if (num_parties() == 0) {
+    *this = more.clone();
+    return;
+  }
+  FLEXROOM_ASSERT(self_ == more.self_ && num_parties() == more.num_parties());
+  mac = joined_all(mac, more.mac);
+  key = joined_all(key, more.key);
+  size_ += more.size_;
+}
+
+void AuthBits::add(const AuthBits& other) {
+  FLEXROOM_ASSERT(self_ == other.self_ && num_parties() == other.num_parties() &&
+                  size_ == other.size_);
+  for (PartyId j = 0; j < num_parties(); ++j) {
+    add_blocks(mac[j], other.mac[j]);
+    add_blocks(key[j], other.key[j]);
+  }
+}
+
+Bytes AuthBits::packed_shares() const {
+  Bytes out((size_ + 7) / 8);
+  if (size_ == 0) return out;
+  const Block* m = mac[first_peer()].data();
+  size_t t = 0;
+  // bit0 of 4 blocks: low words side by side, shifted to the sign.
+  const auto four = [](const Block* p) {
+    const __m256i a = _mm256_load_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i b = _mm256_load_si256(reinterpret_cast<const __m256i*>(p + 2));
+    const __m256i low = _mm256_unpacklo_epi64(a, b);  // words of blocks 0, 2, 1, 3
+    const __m256i ordered = _mm256_permute4x64_epi64(low, 0xd8);
+    return static_cast<unsigned>(
+        _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_slli_epi64(ordered, 63))));
+  };
+  for (; t + 8 <= size_; t += 8) {
+    out[t / 8] = static_cast<uint8_t>(four(m + t) | four(m + t + 4) << 4);
+  }
+  for (; t < size_; ++t) {
+    out[t / 8] = static_cast<uint8_t>(out[t / 8] | static_cast<unsigned>(m[t].lsb()) << (t % 8));
+  }
+  return out;
+}
+
+void add_constants(AuthBits& bits, std::span<const uint8_t> constants, const Block& delta,
+                   PartyId holder) {
+  FLEXROOM_ASSERT(constants.size() == bits.size() && holder < bits.num_parties());
+  const PartyId self = bits.self();
+  if (self == holder) {
+    for (PartyId j = 0; j < bits.num_parties(); ++j) {
+      if (j == self) continue;
+      Block* m = bits.mac[j].data();
+      for (size_t t = 0; t < constants.size(); ++t) m[t].lo ^= constants[t] & 1u;
+    }
+    return;
+  }
+  // K := K + c * (Delta + 1): bit0(K) stays 0, and M, unchanged but for bit0 at the holder, fits.
+  const Block step = delta ^ Block(0, 1);
+  Block* k = bits.key[holder].data();
+  for (size_t t = 0; t < constants.size(); ++t) k[t] ^= select((constants[t] & 1) != 0, step);
+}
+
+AuthField::AuthField(PartyId self, size_t num_parties, size_t size)
+    : share(size), mac(num_parties), key(num_parties), self_(self) {
+  FLEXROOM_ASSERT(self < num_parties && num_parties >= 2);
+  for (PartyId j = 0; j < num_parties; ++j) {
+    if (j == self) continue;
+    mac[j] = BlockVec(size);
+    key[j] = BlockVec(size);
+  }
+}
+
+AuthField AuthField::clone() const { return slice(0, size()); }
+
+AuthField AuthField::slice(size_t offset, size_t count) const {
+  AuthField out;
+  out.share = share.slice(offset, count);
+  out.mac = slices(mac, offset, count);
+  out.key = slices(key, offset, count);
+  out.self_ = self_;
+  return out;
+}
+
+void AuthField::append(const AuthField& more) {
+  if (more.num_parties() == 0) return;
+  if (num_parties() == 0) {
+    *this = more.clone();
+    return;
+  }
+  FLEXROOM_ASSERT(self_ == more.self_ && num_parties() == more.num_parties());
+  share = joined(share, more.share);
+  mac = joined_all(mac, more.mac);
+  key = joined_all(key, more.key);
+}
+
+AndTriples AndTriples::take_front(size_t count) {
+  FLEXROOM_ASSERT(count <= size());
+  const size_t rest = size() - count;
+  AndTriples out{x.slice(0, count), y.slice(0, count), z.slice(0, count)};
+  // The remainder moves to its own storage; the old one, which still held the front, is wiped.
+  x = x.slice(count, rest);
+  y = y.slice(count, rest);
+  z = z.slice(count, rest);
+  return out;
+}
+
+}  // namespace flexroom::prep

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "prep/epoch.h"
+
+namespace flexroom::prep {
+
+/// Starts a session of an epoch (boolean-engine.md §8.3): exchanges eid and 32-byte nonces,
+/// sid = RO("ses", eid, nonces), sets the party's scope and zero-sharing keys. A new connection is
+/// always a new session; call it once per Party object.
+///
+/// Aborts  kDisagreement (refuse) when a peer is in another epoch; kEcho
+void session_hello(net::Party& party, const EpochState& epoch);
+
+/// S_ses = RO128("S", sid): the key part of every H of the session.
+Block session_hash_key(const RoScope& scope);
+
+}  // namespace flexroom::prep
