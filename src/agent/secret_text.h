@@ -1,0 +1,72 @@
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace flexroom::agent {
+
+/// Where one byte of a script with private parts comes from.
+struct ScriptByte {
+  enum class Kind : uint8_t { kPublic, kMember, kNonce };
+  Kind kind = Kind::kPublic;
+  uint8_t value = 0;   // kPublic
+  PartyId member = 0;  // kMember
+  uint32_t index = 0;  // byte of that member's private string; hex digit of the nonce
+};
+
+/// Three script bytes and the place of their four base64 characters in the body.
+struct SecretGroup {
+  size_t body_offset = 0;
+  std::array<ScriptByte, 3> bytes{};
+};
+
+/// A form body that ends in a base64 blob with private parts. Characters that depend on a private
+/// byte are marked; everything else is public text.
+struct SecretText {
+  std::string text;                    // secret characters are '\0' here
+  std::vector<SecretGroup> groups;     // ascending
+  std::vector<uint32_t> member_bytes;  // [n] length of each member's private string
+  static constexpr uint32_t kNonceDigits = 32;
+
+  /// Offset of the first secret character; text.size() if there is none.
+  size_t first_secret() const { return groups.empty() ? text.size() : groups.front().body_offset; }
+  size_t secret_chars() const { return 4 * groups.size(); }
+};
+
+/// A script under construction: public text, members' private strings inside single quotes, and the
+/// 128-bit nonce that makes the payload hash hiding (tls-in-mpc.md §6.2).
+class ScriptWriter {
+ public:
+  explicit ScriptWriter(size_t num_members) : member_bytes_(num_members) {}
+  ScriptWriter& text(std::string_view public_text);
+  /// The 32 hex digits; once, before any private string.
+  ScriptWriter& nonce();
+  /// The next `size` bytes of that member's private string. The caller has opened a single quote
+  /// after a public https://host/ prefix (§5.2, script context).
+  ScriptWriter& private_bytes(PartyId member, uint32_t size);
+  /// Spaces so that the text that follows `private_size` private bytes and `before` public ones
+  /// does not put '?' at the end of a base64 group: '?' there would become '/', which needs
+  /// percent-encoding in a form and so a length that depends on position.
+  ScriptWriter& align_question_mark(size_t before, size_t private_size);
+  size_t size() const { return bytes_.size(); }
+  const std::vector<ScriptByte>& bytes() const { return bytes_; }
+
+  /// `form_prefix` + base64(script) with the public characters percent-encoded as a form value
+  /// needs. Throws InputError if a public byte in a mixed group is not printable ASCII or makes a
+  /// character that needs percent-encoding.
+  SecretText finish(std::string_view form_prefix) const;
+
+ private:
+  std::vector<ScriptByte> bytes_;
+  std::vector<uint32_t> member_bytes_;
+};
+
+/// The class of private script bytes: [A-Za-z0-9._/=&%+:-]. SHELLURL of §5.2 without '~' and '?':
+/// printable text without '>', '?', '~' gives alphanumeric base64 (product.md §6).
+std::array<bool, 256> private_link_class();
+
+}  // namespace flexroom::agent

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/secret_text.h"
+#include "flexroom/config.h"
+
+namespace flexroom {
+
+/// What every member may know of another member's links: hosts, public query parts, lengths.
+struct PublicLink {
+  std::string public_prefix;
+  uint32_t path_bytes = 0;
+  std::string public_query;
+  uint32_t tail_bytes = 0;
+};
+struct PublicLinks {
+  PublicLink data, result;
+};
+PublicLinks public_part(const PrivateUrl& data, const PrivateUrl& result);
+/// This member's private string, in the order the boot loader uses it.
+std::string private_part(const PrivateUrl& data, const PrivateUrl& result);
+/// Checks another member's public part before it goes into a script that all members run: lengths,
+/// characters, https. Throws InputError naming that member.
+void check_public_links(const PublicLinks& links, std::string_view member_name);
+
+/// The boot loader (the VM's user data): fetches the agreed script, checks its SHA-256, fetches
+/// every member's data, runs, puts each member's result, shuts down. Private parts come last.
+agent::ScriptWriter boot_loader(const JobConfig& job, const std::vector<PublicLinks>& links);
+
+/// The form body of RunInstances (product.md §6 `lean`; tls-in-mpc.md §5.11).
+agent::SecretText run_instances_body(const JobConfig& job, const std::vector<PublicLinks>& links,
+                                     std::string_view client_token);
+
+}  // namespace flexroom
