@@ -1,0 +1,259 @@
+#include "tls/handshake.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/ct.h"
+#include "base/error.h"
+#include "tls/wire.h"
+
+namespace flexroom::tls {
+namespace {
+
+constexpr int kMaxChangeCipherSpecs = 2;
+constexpr size_t kMaxWaitingBytes = 128 * 1024;
+/// A flight of one-byte fragments costs the server 22 bytes of record per byte of message.
+constexpr size_t kMaxFlightBytes = 256 * 1024;
+
+[[noreturn]] void unexpected(std::string_view what, Phase phase) {
+  static constexpr std::string_view kExpected[] = {"ServerHello",         "nothing in the clear",
+                                                   "EncryptedExtensions", "Certificate",
+                                                   "CertificateVerify",   "Finished",
+                                                   "protected records",   "nothing"};
+  server_fault("handshake", "the server sent " + std::string(what) + " where " +
+                                std::string(kExpected[static_cast<size_t>(phase)]) + " was due");
+}
+
+[[noreturn]] void on_alert(ByteView content) {
+  if (content.size() != 2) server_fault("alert", "the server sent a malformed alert");
+  server_fault("alert",
+               "the server refused the handshake with alert " + describe_alert(content[1]));
+}
+
+HandshakeType due(Phase phase) {
+  switch (phase) {
+    case Phase::kServerHello:
+      return HandshakeType::kServerHello;
+    case Phase::kEncryptedExtensions:
+      return HandshakeType::kEncryptedExtensions;
+    case Phase::kCertificate:
+      return HandshakeType::kCertificate;
+    case Phase::kCertificateVerify:
+      return HandshakeType::kCertificateVerify;
+    default:
+      return HandshakeType::kFinished;
+  }
+}
+
+}  // namespace
+
+HandshakeConfig handshake_config(ChainPolicy policy) {
+  HandshakeConfig config;
+  config.check_chain = [policy = std::move(policy)](const std::vector<Bytes>& chain) {
+    check_chain(chain, policy);
+  };
+  return config;
+}
+
+ClientHandshake::ClientHandshake(HandshakeConfig config, const ClientHelloInput& hello)
+    : ClientHandshake(std::move(config), build_client_hello(hello)) {}
+
+ClientHandshake::ClientHandshake(HandshakeConfig config, ClientHello hello)
+    : config_(std::move(config)), hello_(std::move(hello)), messages_(kMaxCertificateBytes) {
+  FLEXROOM_ASSERT(config_.check_chain != nullptr);
+  transcript_.add(hello_.message);
+}
+
+Bytes ClientHandshake::client_hello_record() const {
+  return plain_record(ContentType::kHandshake, 0x0301, hello_.message);
+}
+
+// Whatever a step throws ends the connection for good.
+template <typename Step>
+std::vector<Event> ClientHandshake::run(Step step) {
+  if (phase_ == Phase::kDead) server_fault("handshake", "this connection has already been aborted");
+  events_.clear();
+  try {
+    step();
+  } catch (...) {
+    phase_ = Phase::kDead;
+    throw;
+  }
+  return std::move(events_);
+}
+
+std::vector<Event> ClientHandshake::feed(ByteView bytes) {
+  return run([&] {
+    for (const RawRecord& record : reader_.feed(bytes)) on_record(record);
+  });
+}
+
+std::vector<Event> ClientHandshake::set_handshake_secrets(const Digest& c_hs, const Digest& s_hs) {
+  FLEXROOM_ASSERT(phase_ == Phase::kSecrets || phase_ == Phase::kDead);
+  return run([&] {
+    c_hs_ = c_hs;
+    s_hs_ = s_hs;
+    server_keys_ = traffic_keys(s_hs);
+    phase_ = Phase::kEncryptedExtensions;
+    const std::vector<RawRecord> waiting = std::move(waiting_);
+    waiting_.clear();
+    for (const RawRecord& record : waiting) on_record(record);
+  });
+}
+
+void ClientHandshake::end_of_stream() {
+  run([&] {
+    if (phase_ != Phase::kApplication) {
+      server_fault("handshake", "the server closed the connection during the handshake, after " +
+                                    std::to_string(bytes_received()) + " bytes");
+    }
+  });
+}
+
+void ClientHandshake::on_record(const RawRecord& record) {
+  if (phase_ == Phase::kApplication) return on_application_record(record);
+  if (phase_ == Phase::kSecrets &&
+      record.type() == static_cast<uint8_t>(ContentType::kApplicationData)) {
+    waiting_bytes_ += record.payload.size() + kHeaderSize;
+    if (waiting_bytes_ > kMaxWaitingBytes)
+      server_fault("handshake", "the server's flight is too long");
+    waiting_.push_back(record);
+    return;
+  }
+  flight_bytes_ += record.payload.size() + kHeaderSize;
+  if (flight_bytes_ > kMaxFlightBytes) server_fault("handshake", "the server's flight is too long");
+  if (record.type() == static_cast<uint8_t>(ContentType::kApplicationData)) {
+    on_protected_record(record);
+  } else {
+    on_plain_record(record);
+  }
+}
+
+void ClientHandshake::on_plain_record(const RawRecord& record) {
+  if (record.type() == static_cast<uint8_t>(ContentType::kAlert)) on_alert(record.payload);
+  // "Handshake messages MUST NOT be interleaved with other record types" (RFC 8446 §5.1).
+  if (record.type() == static_cast<uint8_t>(ContentType::kChangeCipherSpec)) {
+    return on_change_cipher_spec(record);
+  }
+  if (phase_ != Phase::kServerHello) unexpected("a handshake record in the clear", phase_);
+  on_handshake_bytes(record.payload);
+}
+
+void ClientHandshake::on_change_cipher_spec(const RawRecord& record) {
+  if (phase_ == Phase::kServerHello || !messages_.empty()) {
+    unexpected("ChangeCipherSpec", phase_);
+  }
+  if (record.payload.size() != 1 || record.payload[0] != 1) {
+    server_fault("handshake", "the server sent a malformed ChangeCipherSpec");
+  }
+  if (++change_cipher_specs_ > kMaxChangeCipherSpecs) {
+    server_fault("handshake", "the server sent more than two ChangeCipherSpec records");
+  }
+}
+
+void ClientHandshake::on_protected_record(const RawRecord& record) {
+  if (phase_ == Phase::kServerHello) unexpected("a protected record", phase_);
+  auto inner = aead_open(server_keys_, server_seq_++, record);
+  if (!inner) {
+    server_fault("handshake", "a handshake record of the server does not verify under its key");
+  }
+  const InnerPlaintext plain = split_inner(std::move(*inner), "handshake");
+  if (plain.type == static_cast<uint8_t>(ContentType::kAlert)) on_alert(plain.content);
+  if (plain.type != static_cast<uint8_t>(ContentType::kHandshake)) {
+    unexpected("content type " + std::to_string(plain.type), phase_);
+  }
+  on_handshake_bytes(plain.content);
+}
+
+void ClientHandshake::on_handshake_bytes(ByteView fragment) {
+  if (fragment.empty()) server_fault("handshake", "the server sent an empty handshake fragment");
+  messages_.add(fragment);
+  while (auto message = messages_.next()) {
+    on_message(*message);
+    // The keys change after ServerHello and after Finished: a message must end with its record
+    // there.
+    if ((phase_ == Phase::kSecrets || phase_ == Phase::kApplication) && !messages_.empty()) {
+      server_fault("handshake", "the server sent more data in the record of its " +
+                                    describe_handshake((*message)[0]) +
+                                    ", across a change of keys");
+    }
+  }
+}
+
+void ClientHandshake::on_message(const Bytes& message) {
+  const uint8_t type = message[0];
+  const ByteView body = ByteView(message).subspan(4);
+  if (type != static_cast<uint8_t>(due(phase_))) {
+    if (type == static_cast<uint8_t>(HandshakeType::kCertificateRequest)) {
+      server_fault("handshake",
+                   "the server asks for a client certificate (CertificateRequest); Flexroom never "
+                   "sends one, since any member could then answer with its own");
+    }
+    unexpected(describe_handshake(type), phase_);
+  }
+  const Digest before = transcript_.digest();
+  transcript_.add(message);
+  switch (phase_) {
+    case Phase::kServerHello:
+      on_server_hello(body);
+      break;
+    case Phase::kEncryptedExtensions:  // C1
+      encrypted_extensions_ = parse_encrypted_extensions(body, hello_);
+      phase_ = Phase::kCertificate;
+      break;
+    case Phase::kCertificate:  // C2
+      chain_ = parse_certificate(body);
+      config_.check_chain(chain_);
+      phase_ = Phase::kCertificateVerify;
+      break;
+    case Phase::kCertificateVerify:  // C3
+      check_certificate_verify(chain_.front(), parse_certificate_verify(body), before);
+      phase_ = Phase::kFinished;
+      break;
+    default:
+      on_finished(body, before);
+  }
+}
+
+void ClientHandshake::on_server_hello(ByteView body) {
+  ServerHello hello = parse_server_hello(body, hello_);
+  phase_ = Phase::kSecrets;
+  events_.push_back({EventKind::kServerHello, transcript_.digest(), std::move(hello.key_share)});
+}
+
+void ClientHandshake::on_finished(ByteView body, const Digest& transcript_before) {
+  const Digest expected = finished_mac(s_hs_, transcript_before);
+  if (body.size() != expected.size() || !ct_equal(body, expected)) {  // C4
+    server_fault("finished", "the server's Finished does not match the handshake");
+  }
+  h2_ = transcript_.digest();
+  phase_ = Phase::kApplication;
+  events_.push_back({EventKind::kServerFinished, h2_, {}});
+}
+
+void ClientHandshake::on_application_record(const RawRecord& record) {
+  if (record.type() != static_cast<uint8_t>(ContentType::kApplicationData)) {
+    unexpected("an unprotected record of type " + std::to_string(record.type()), phase_);
+  }
+  application_bytes_ += record.payload.size() + kHeaderSize;
+  if (application_bytes_ > config_.max_application_bytes) {
+    server_fault("application data", "the server's answer exceeds " +
+                                         std::to_string(config_.max_application_bytes) + " bytes");
+  }
+  application_.push_back(record);
+}
+
+Bytes ClientHandshake::client_finished_record() const {
+  FLEXROOM_ASSERT(phase_ == Phase::kApplication);
+  static constexpr uint8_t kOne[] = {1};
+  Bytes out = plain_record(ContentType::kChangeCipherSpec, 0x0303, kOne);
+  const Bytes finished = handshake_message(HandshakeType::kFinished, finished_mac(c_hs_, h2_));
+  append(out, aead_seal(traffic_keys(c_hs_), 0, ContentType::kHandshake, finished));
+  return out;
+}
+
+std::vector<RawRecord> ClientHandshake::take_application_records() {
+  return std::exchange(application_, {});
+}
+
+}  // namespace flexroom::tls

@@ -1,0 +1,125 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "tls/certificate.h"
+#include "tls/key_schedule.h"
+#include "tls/messages.h"
+#include "tls/record_layer.h"
+#include "tls/transcript.h"
+
+namespace flexroom::tls {
+
+/// Replaces check_chain(); throws to refuse. For replaying published traces.
+using ChainCheck = std::function<void(const std::vector<Bytes>& chain)>;
+
+struct HandshakeConfig {
+  ChainCheck check_chain;  // by default tls::check_chain with the policy below
+  size_t max_application_bytes = size_t{16} << 20;
+};
+HandshakeConfig handshake_config(ChainPolicy policy);
+
+enum class EventKind : uint8_t {
+  /// The ServerHello passed its checks. `digest` is H1 = H(CH, SH), `key_share` the server's, raw.
+  kServerHello,
+  /// C1-C5 of §3.5 passed. `digest` is H2 = H(CH .. server Finished).
+  kServerFinished,
+};
+struct Event {
+  EventKind kind;
+  Digest digest{};
+  Bytes key_share;
+};
+
+enum class Phase : uint8_t {
+  kServerHello,  // waiting for it
+  kSecrets,      // waiting for set_handshake_secrets(); bytes are kept
+  kEncryptedExtensions,
+  kCertificate,
+  kCertificateVerify,
+  kFinished,
+  kApplication,  // records are collected raw
+  kDead,
+};
+
+/// The public half of the TLS 1.3 client, which every party runs on its own copy of the server's
+/// bytes (tls-in-mpc.md §3).
+///
+/// Setting    pure: bytes and events in, bytes and events out; no I/O, no clock but the policy's.
+/// All
+///            state is public or opened (c_hs, s_hs)
+/// Guarantee  kServerFinished comes only if the server's flight is exactly EncryptedExtensions,
+///            Certificate, CertificateVerify, Finished with C1-C5 of §3.5, at any fragmentation;
+///            equal bytes give equal H1 and H2
+/// Not given  that other parties saw the same bytes: compare H1 and H2 (A1, A2)
+/// Aborts     kServer (network class), with a sentence; afterwards every call aborts
+class ClientHandshake {
+ public:
+  ClientHandshake(HandshakeConfig config, const ClientHelloInput& hello);
+  /// With a ready ClientHello message.
+  ClientHandshake(HandshakeConfig config, ClientHello hello);
+
+  /// The first bytes for the server.
+  Bytes client_hello_record() const;
+  const ClientHello& client_hello() const { return hello_; }
+
+  /// Server bytes in stream order, cut anywhere. At most 128 KB are kept while the secrets are
+  /// awaited.
+  std::vector<Event> feed(ByteView bytes);
+  /// After kServerHello, once: the opened c_hs and s_hs. Processes what has arrived meanwhile.
+  std::vector<Event> set_handshake_secrets(const Digest& c_hs, const Digest& s_hs);
+  /// The server closed its direction (or the relay says so). Aborts unless in kApplication.
+  void end_of_stream();
+
+  /// After kServerFinished: ChangeCipherSpec (RFC 8446 D.4) and our Finished under c_hs.
+  Bytes client_finished_record() const;
+  /// The records after the server's Finished that have not been taken yet, still protected.
+  std::vector<RawRecord> take_application_records();
+
+  Phase phase() const { return phase_; }
+  /// Server bytes fed so far: the offset that A3 messages carry (§3.6).
+  uint64_t bytes_received() const { return reader_.bytes_received(); }
+  /// Whether a record has begun that is not whole.
+  bool has_partial_record() const { return reader_.partial() != 0; }
+  const EncryptedExtensions& encrypted_extensions() const { return encrypted_extensions_; }
+
+ private:
+  template <typename Step>
+  std::vector<Event> run(Step step);
+  void on_record(const RawRecord& record);
+  void on_plain_record(const RawRecord& record);
+  void on_protected_record(const RawRecord& record);
+  void on_application_record(const RawRecord& record);
+  void on_change_cipher_spec(const RawRecord& record);
+  void on_handshake_bytes(ByteView fragment);
+  void on_message(const Bytes& message);
+  void on_server_hello(ByteView body);
+  void on_finished(ByteView body, const Digest& transcript_before);
+
+  HandshakeConfig config_;
+  ClientHello hello_;
+  Transcript transcript_;
+  RecordReader reader_;
+  HandshakeReassembler messages_;
+  std::vector<RawRecord> waiting_;
+  size_t waiting_bytes_ = 0;
+  std::vector<RawRecord> application_;
+  size_t application_bytes_ = 0;
+  std::vector<Event> events_;
+  Phase phase_ = Phase::kServerHello;
+  int change_cipher_specs_ = 0;
+  size_t flight_bytes_ = 0;
+  uint64_t server_seq_ = 0;
+  Digest c_hs_{};
+  Digest s_hs_{};
+  TrafficKeys server_keys_;
+  EncryptedExtensions encrypted_extensions_;
+  std::vector<Bytes> chain_;
+  Digest h2_{};
+};
+
+}  // namespace flexroom::tls

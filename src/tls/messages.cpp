@@ -1,0 +1,291 @@
+#include "tls/messages.h"
+
+#include <algorithm>
+
+#include "base/codec.h"
+#include "base/host_name.h"
+#include "tls/wire.h"
+
+namespace flexroom::tls {
+namespace {
+
+// RFC 8446 §4.2 and the registry.
+constexpr uint16_t kServerName = 0;
+constexpr uint16_t kSupportedGroups = 10;
+constexpr uint16_t kSignatureAlgorithms = 13;
+constexpr uint16_t kAlpn = 16;
+constexpr uint16_t kRecordSizeLimit = 28;
+constexpr uint16_t kPreSharedKey = 41;
+constexpr uint16_t kEarlyData = 42;
+constexpr uint16_t kSupportedVersions = 43;
+constexpr uint16_t kKeyShare = 51;
+
+constexpr std::string_view kHttp11 = "http/1.1";
+
+// §3.2. The PKCS#1 v1.5 ones (x01) are for signatures inside certificates only.
+constexpr std::array<uint16_t, 8> kSignatureSchemes = {0x0403, 0x0804, 0x0401, 0x0503,
+                                                       0x0805, 0x0501, 0x0806, 0x0601};
+constexpr std::array<uint16_t, 5> kHandshakeSchemes = {0x0403, 0x0804, 0x0503, 0x0805, 0x0806};
+
+// SHA-256("HelloRetryRequest"), RFC 8446 §4.1.3.
+constexpr std::array<uint8_t, 32> kHelloRetryRandom = {
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c};
+
+struct Extension {
+  uint16_t type;
+  ByteView body;
+};
+
+// Every extension block of a server: unique types, nothing left over.
+std::vector<Extension> read_extensions(ByteView block, std::string_view step) {
+  WireReader in(block, step);
+  std::vector<Extension> out;
+  while (!in.empty()) {
+    const uint16_t type = in.u16();
+    const ByteView body = in.vector16();
+    for (const Extension& earlier : out) {
+      if (earlier.type == type) {
+        in.fail("the server sent extension " + std::to_string(type) + " twice");
+      }
+    }
+    out.push_back({type, body});
+  }
+  return out;
+}
+
+const Extension* find(const std::vector<Extension>& extensions, uint16_t type) {
+  const auto it = std::find_if(extensions.begin(), extensions.end(),
+                               [&](const Extension& e) { return e.type == type; });
+  return it == extensions.end() ? nullptr : &*it;
+}
+
+void put_extension(Writer& out, uint16_t type, ByteView body) {
+  out.u16(type).u16(static_cast<uint16_t>(body.size())).raw(body);
+}
+
+Bytes client_extensions(const ClientHelloInput& input) {
+  const auto host_size = static_cast<uint16_t>(input.host.size());
+  const auto group = static_cast<uint16_t>(input.group);
+  Writer schemes;
+  schemes.u16(2 * kSignatureSchemes.size());
+  for (const uint16_t scheme : kSignatureSchemes) schemes.u16(scheme);
+
+  Writer out;
+  put_extension(out, kServerName,
+                Writer()
+                    .u16(static_cast<uint16_t>(host_size + 3))
+                    .u8(0)
+                    .u16(host_size)
+                    .raw(as_bytes(input.host))
+                    .bytes());
+  put_extension(out, kSupportedGroups, Writer().u16(2).u16(group).bytes());
+  put_extension(out, kSignatureAlgorithms, schemes.bytes());
+  put_extension(out, kAlpn,
+                Writer().u16(kHttp11.size() + 1).u8(kHttp11.size()).raw(as_bytes(kHttp11)).bytes());
+  put_extension(out, kSupportedVersions, Writer().u8(2).u16(0x0304).bytes());
+  const auto share_size = static_cast<uint16_t>(input.key_share.size());
+  put_extension(out, kKeyShare,
+                Writer()
+                    .u16(static_cast<uint16_t>(share_size + 4))
+                    .u16(group)
+                    .u16(share_size)
+                    .raw(input.key_share)
+                    .bytes());
+  if (input.record_size_limit) {
+    put_extension(out, kRecordSizeLimit, Writer().u16(*input.record_size_limit).bytes());
+  }
+  return out.take();
+}
+
+// The checks on ServerHello's extensions: exactly {supported_versions = 0304, key_share = group}.
+void check_server_extensions(const std::vector<Extension>& extensions, const WireReader& in) {
+  const Extension* version = find(extensions, kSupportedVersions);
+  if (version == nullptr) {
+    in.fail("the server chose TLS 1.2 or older; Flexroom speaks TLS 1.3 only");
+  }
+  if (version->body.size() != 2 || version->body[0] != 3 || version->body[1] != 4) {
+    in.fail("the server chose a protocol version other than TLS 1.3");
+  }
+  if (find(extensions, kPreSharedKey) != nullptr) {
+    in.fail("the server chose a pre-shared key, which was not offered");
+  }
+  if (find(extensions, kEarlyData) != nullptr) {
+    in.fail("the server accepted early_data, which was not offered");
+  }
+  for (const Extension& extension : extensions) {
+    if (extension.type != kSupportedVersions && extension.type != kKeyShare) {
+      in.fail("the server put extension " + std::to_string(extension.type) +
+              " into its ServerHello, where it must not be");
+    }
+  }
+}
+
+Bytes read_key_share(const std::vector<Extension>& extensions, Group group,
+                     const WireReader& outer) {
+  const Extension* share = find(extensions, kKeyShare);
+  if (share == nullptr) outer.fail("the server sent no key share");
+  WireReader in(share->body, "server hello");
+  if (in.u16() != static_cast<uint16_t>(group)) {
+    in.fail("the server's key share is of another group than the offered " +
+            std::string(to_string(group)));
+  }
+  const ByteView key = in.vector16();
+  in.finish();
+  if (key.size() != key_share_size(group)) {
+    in.fail("the server's key share has " + std::to_string(key.size()) + " bytes, expected " +
+            std::to_string(key_share_size(group)));
+  }
+  return Bytes(key.begin(), key.end());
+}
+
+std::string hex16(uint16_t value) {
+  const uint8_t bytes[2] = {static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
+  return "0x" + to_hex(bytes);
+}
+
+void check_alpn(ByteView body, const WireReader& outer) {
+  WireReader in(body, "encrypted extensions");
+  WireReader list(in.vector16(), "encrypted extensions");
+  in.finish();
+  const ByteView name = list.vector8();
+  list.finish();
+  if (as_text(name) != kHttp11) outer.fail("the server chose an application protocol not offered");
+}
+
+}  // namespace
+
+std::string_view to_string(Group group) { return group == Group::kP256 ? "P-256" : "X25519"; }
+
+size_t key_share_size(Group group) { return group == Group::kP256 ? 65 : 32; }
+
+Bytes handshake_message(HandshakeType type, ByteView body) {
+  FLEXROOM_ASSERT(body.size() < (size_t{1} << 24));
+  return Writer()
+      .u8(static_cast<uint8_t>(type))
+      .u8(static_cast<uint8_t>(body.size() >> 16))
+      .u16(static_cast<uint16_t>(body.size()))
+      .raw(body)
+      .take();
+}
+
+ClientHello build_client_hello(const ClientHelloInput& input) {
+  if (!is_host_name(input.host)) {
+    throw InputError(
+        "host '" + input.host + "'", "is not a DNS name",
+        "use the service's lower-case host name; IP addresses cannot be authenticated");
+  }
+  FLEXROOM_ASSERT(input.key_share.size() == key_share_size(input.group));
+  FLEXROOM_ASSERT(!input.record_size_limit ||
+                  (*input.record_size_limit >= 64 && *input.record_size_limit <= 16385));
+  const Bytes extensions = client_extensions(input);
+  Writer body;
+  body.u16(0x0303).raw(input.random).u8(32).raw(input.session_id);
+  body.u16(2).u16(kAes128GcmSha256).u8(1).u8(0);
+  body.u16(static_cast<uint16_t>(extensions.size())).raw(extensions);
+
+  ClientHello out;
+  out.message = handshake_message(HandshakeType::kClientHello, body.bytes());
+  out.session_id.assign(input.session_id.begin(), input.session_id.end());
+  out.group = input.group;
+  out.offered_record_size_limit = input.record_size_limit.has_value();
+  return out;
+}
+
+ServerHello parse_server_hello(ByteView body, const ClientHello& hello) {
+  WireReader in(body, "server hello");
+  const uint16_t version = in.u16();
+  if (version < 0x0303) in.fail("the server chose TLS 1.1 or older; Flexroom speaks TLS 1.3 only");
+  if (version != 0x0303) in.fail("the server sent legacy_version " + hex16(version));
+  const ByteView random = in.raw(32);
+  if (std::equal(random.begin(), random.end(), kHelloRetryRandom.begin())) {
+    in.fail("the server asked for another ClientHello (HelloRetryRequest): it does not support " +
+            std::string(to_string(hello.group)) +
+            " or wants a cookie; set the other key exchange group for this provider");
+  }
+  const ByteView session_id = in.vector8();
+  const uint16_t suite = in.u16();
+  const uint8_t compression = in.u8();
+  // A TLS 1.2 ServerHello may end here, and is recognised before anything else is held against it.
+  const auto extensions =
+      in.empty() ? std::vector<Extension>() : read_extensions(in.vector16(), "server hello");
+  in.finish();
+  check_server_extensions(extensions, in);
+  if (!std::equal(session_id.begin(), session_id.end(), hello.session_id.begin(),
+                  hello.session_id.end())) {
+    in.fail("the server did not echo the session id");
+  }
+  if (suite != kAes128GcmSha256) {
+    in.fail("the server chose cipher suite " + hex16(suite) + ", offered was only 0x1301");
+  }
+  if (compression != 0) in.fail("the server chose compression");
+  return {read_key_share(extensions, hello.group, in)};
+}
+
+EncryptedExtensions parse_encrypted_extensions(ByteView body, const ClientHello& hello) {
+  WireReader in(body, "encrypted extensions");
+  const auto extensions = read_extensions(in.vector16(), "encrypted extensions");
+  in.finish();
+  EncryptedExtensions out;
+  for (const auto& [type, content] : extensions) {
+    if (type == kServerName) {
+      if (!content.empty()) in.fail("the server's server_name answer is not empty");
+    } else if (type == kSupportedGroups) {
+      // Advice for later connections (RFC 8446 §4.2.7); only its form matters.
+      WireReader list(content, "encrypted extensions");
+      if (list.vector16().size() % 2 != 0) in.fail("the server sent a malformed supported_groups");
+      list.finish();
+    } else if (type == kAlpn) {
+      check_alpn(content, in);
+      out.http11 = true;
+    } else if (type == kRecordSizeLimit && hello.offered_record_size_limit) {
+      WireReader value(content, "encrypted extensions");
+      out.record_size_limit = value.u16();
+      value.finish();
+      if (*out.record_size_limit < 64) in.fail("the server's record size limit is below 64");
+    } else if (type == kEarlyData) {
+      in.fail("the server accepted early_data, which was not offered");
+    } else {
+      in.fail("the server sent extension " + std::to_string(type) +
+              " in EncryptedExtensions, where it must not be or was not offered");
+    }
+  }
+  return out;
+}
+
+std::vector<Bytes> parse_certificate(ByteView body) {
+  WireReader in(body, "certificate");
+  if (body.size() > kMaxCertificateBytes) in.fail("the server's certificates exceed 64 KB");
+  if (!in.vector8().empty()) in.fail("the server's Certificate has a request context");
+  WireReader list(in.vector24(), "certificate");
+  in.finish();
+  std::vector<Bytes> chain;
+  while (!list.empty()) {
+    const ByteView der = list.vector24();
+    const ByteView extensions = list.vector16();
+    if (der.empty()) in.fail("the server sent an empty certificate");
+    if (!extensions.empty())
+      in.fail("the server sent a certificate extension that was not offered");
+    if (chain.size() == kMaxCertificates) in.fail("the server sent more than 10 certificates");
+    chain.emplace_back(der.begin(), der.end());
+  }
+  if (chain.empty()) in.fail("the server sent no certificate");
+  return chain;
+}
+
+CertificateVerify parse_certificate_verify(ByteView body) {
+  WireReader in(body, "certificate verify");
+  CertificateVerify out;
+  out.scheme = in.u16();
+  const ByteView signature = in.vector16();
+  in.finish();
+  if (std::find(kHandshakeSchemes.begin(), kHandshakeSchemes.end(), out.scheme) ==
+      kHandshakeSchemes.end()) {
+    in.fail("the server signed with scheme " + hex16(out.scheme) +
+            ", which is not allowed for handshake signatures");
+  }
+  out.signature.assign(signature.begin(), signature.end());
+  return out;
+}
+
+}  // namespace flexroom::tls

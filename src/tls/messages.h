@@ -1,0 +1,91 @@
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+
+/// TLS 1.3 handshake messages <-> bytes, with exactly the rules of tls-in-mpc.md §3.2, §3.3, §3.5
+/// and RFC 8446 §4. Everything here is public. Parsers throw ProtocolAbort(kServer) with a sentence
+/// that says what the server did.
+namespace flexroom::tls {
+
+enum class Group : uint16_t { kP256 = 0x0017, kX25519 = 0x001d };
+std::string_view to_string(Group group);
+/// 65 (uncompressed point) or 32.
+size_t key_share_size(Group group);
+
+inline constexpr uint16_t kAes128GcmSha256 = 0x1301;
+
+enum class HandshakeType : uint8_t {
+  kClientHello = 1,
+  kServerHello = 2,
+  kNewSessionTicket = 4,
+  kEndOfEarlyData = 5,
+  kEncryptedExtensions = 8,
+  kCertificate = 11,
+  kCertificateRequest = 13,
+  kCertificateVerify = 15,
+  kFinished = 20,
+  kKeyUpdate = 24,
+};
+/// "Certificate (11)"
+std::string describe_handshake(uint8_t type);
+/// "handshake_failure (40): the server found no common parameters ..."
+std::string describe_alert(uint8_t description);
+
+inline constexpr size_t kMaxCertificates = 10;
+inline constexpr size_t kMaxCertificateBytes = 64 * 1024;
+
+struct ClientHelloInput {
+  std::string host;
+  Group group = Group::kX25519;
+  Bytes key_share;  // key_share_size(group) bytes
+  std::array<uint8_t, 32> random{};
+  std::array<uint8_t, 32> session_id{};
+  std::optional<uint16_t> record_size_limit;  // 64 .. 16,385 (RFC 8449)
+};
+
+/// A ClientHello and what the answers to it are checked against.
+struct ClientHello {
+  Bytes message;  // handshake header included
+  Bytes session_id;
+  Group group = Group::kX25519;
+  bool offered_record_size_limit = false;
+};
+
+/// The ClientHello of §3.2, equal at all parties for equal input. Throws InputError when `host` is
+/// not a DNS name.
+ClientHello build_client_hello(const ClientHelloInput& input);
+
+/// Body of a ServerHello (after the 4-byte handshake header). Returns the server's key share, raw:
+/// whether it is a point is checked where it is used (§2.4).
+struct ServerHello {
+  Bytes key_share;
+};
+ServerHello parse_server_hello(ByteView body, const ClientHello& hello);
+
+/// C1 of §3.5.
+struct EncryptedExtensions {
+  bool http11 = false;  // the server chose ALPN http/1.1
+  std::optional<uint16_t> record_size_limit;
+};
+EncryptedExtensions parse_encrypted_extensions(ByteView body, const ClientHello& hello);
+
+/// The framing half of C2 of §3.5: DER certificates, leaf first.
+std::vector<Bytes> parse_certificate(ByteView body);
+
+/// The framing half of C3. The scheme is one of those offered for handshake signatures.
+struct CertificateVerify {
+  uint16_t scheme = 0;
+  Bytes signature;
+};
+CertificateVerify parse_certificate_verify(ByteView body);
+
+Bytes handshake_message(HandshakeType type, ByteView body);
+
+}  // namespace flexroom::tls

@@ -1,0 +1,34 @@
+#include "tls/wire.h"
+
+namespace flexroom::tls {
+
+void server_fault(std::string_view step, std::string_view detail) {
+  throw ProtocolAbort(AbortCode::kServer, "tls/" + std::string(step), detail);
+}
+
+ByteView WireReader::raw(size_t n) {
+  if (n > in_.size()) {
+    fail("the server's message ends " + std::to_string(n - in_.size()) + " bytes too early");
+  }
+  const ByteView out = in_.first(n);
+  in_ = in_.subspan(n);
+  return out;
+}
+
+uint16_t WireReader::u16() {
+  const ByteView v = raw(2);
+  return static_cast<uint16_t>(v[0] << 8 | v[1]);
+}
+
+uint32_t WireReader::u24() {
+  const ByteView v = raw(3);
+  return static_cast<uint32_t>(v[0]) << 16 | static_cast<uint32_t>(v[1]) << 8 | v[2];
+}
+
+void WireReader::finish() const {
+  if (!in_.empty()) {
+    fail("the server's message has " + std::to_string(in_.size()) + " bytes too many");
+  }
+}
+
+}  // namespace flexroom::tls
