@@ -63,20 +63,20 @@ agent::ScriptWriter boot_loader(const JobConfig& job, const std::vector<PublicLi
   agent::ScriptWriter script(links.size());
   std::string data_files;
   std::string fetch;
+  std::string keep;
+  std::string fail;
   std::string put;
   for (size_t i = 1; i <= links.size(); ++i) {
     data_files += fmt::format(" d{}", i);
-    fetch += fmt::format("g d{} \"$D{}\"\n", i, i);
+    fetch += fmt::format("g d{0} \"$D{0}\"&&", i);
+    keep += fmt::format("&&mv result-{0} r{0}", i);
+    fail += fmt::format("e >r{}\n", i);
     put += fmt::format("c -T r{0} \"$R{0}\"\n", i);
   }
-  std::string copies;
-  std::string failures;
-  for (size_t i = 1; i <= links.size(); ++i) {
-    copies += fmt::format("mv result-{0} r{0}\n", i);
-    failures += fmt::format("e >r{0}\n", i);
-  }
-  // Everything runs inside main, called on the last line: the private assignments come last among
-  // the bytes that matter for cost, and a truncated script does nothing.
+  // Everything runs inside m, called on the last line: the private assignments come last among the
+  // bytes that matter for cost, and a truncated script does nothing. One && chain: the script runs
+  // only if its digest is right, and results go out only if it ended well (set -e would not hold on
+  // the left of ||).
   script.text(
       fmt::format("#!/bin/bash\n"
                   "m(){{\n"
@@ -84,18 +84,15 @@ agent::ScriptWriter boot_loader(const JobConfig& job, const std::vector<PublicLi
                   "cd \"$(mktemp -d)\"\n"
                   "c(){{ curl -fsS --retry 3 \"$@\";}}\n"
                   "g(){{ c -o \"$1\" \"$2\";}}\n"
-                  "r(){{ set -e\n"
-                  "g s {}\n"
-                  "echo {}  s|sha256sum -c\n"
-                  "{}{} s{}\n{}}}\n"
+                  "r(){{ g s {}&&echo {}  s|sha256sum -c&&{}{} s{}{};}}\n"
                   "e(){{ echo FLEXROOM-FAILED;tail -c2000 log;}}\n"
-                  "(r)>log 2>&1||{{\n{}}}\n"
+                  "r >log 2>&1||{{\n{}}}\n"
                   "{}"
                   "cat log\n"
                   "shutdown -h now\n"
                   "}}\n",
                   job.deadline_minutes, job.script_url, job.script_sha256, fetch, job.interpreter,
-                  data_files, copies, failures, put));
+                  data_files, keep, fail, put));
   script.text("#").nonce().text("\n");
   for (size_t i = 0; i < links.size(); ++i) {
     put_link(script, fmt::format("D{}", i + 1), static_cast<PartyId>(i), links[i].data);
