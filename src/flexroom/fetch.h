@@ -1,0 +1,23 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+
+#include "base/bytes.h"
+#include "flexroom/config.h"
+
+namespace flexroom {
+
+struct FetchResult {
+  long status = 0;
+  Bytes body;
+};
+
+/// An ordinary HTTPS GET by this member alone (its own result object; never with a room secret),
+/// over libcurl: the provider's CA file and connect_to rules apply. At most `max_bytes`. Throws
+/// ProtocolAbort(kServer); the URL is never part of a message, only its host.
+FetchResult fetch(const Provider& provider, const std::string& url, size_t max_bytes,
+                  std::chrono::seconds timeout);
+
+}  // namespace flexroom
