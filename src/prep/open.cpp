@@ -91,41 +91,75 @@ std::vector<uint8_t> open_bits(net::Party& party, const Block& delta, const Auth
   return opening.result();
 }
 
+FieldOpening::FieldOpening(net::Party& party, const Block& delta, const AuthField& values,
+                           std::string_view label)
+    : party_(party),
+      delta_(delta),
+      values_(values),
+      label_(label),
+      counter_(party.next_counter("mac")),
+      sum_(values.share.begin(), values.share.end()),
+      received_(party.num_parties()) {
+  FLEXROOM_ASSERT(values.size() == 0 ||
+                  (values.self() == party.id() && values.num_parties() == party.num_parties()));
+  received_[party.id()] = true;
+}
+
+Block FieldOpening::seed(PartyId sender, ByteView shares) const {
+  return RandomOracle("mac field", party_.scope(), counter_, sender)
+      .field(label_)
+      .field(shares)
+      .block();
+}
+
+void FieldOpening::send_to(PartyId peer) {
+  if (values_.size() == 0) return;
+  const math::ChiStream chi(seed(party_.id(), values_.share.bytes()));
+  math::GfSum tag;
+  chi.accumulate(tag, 0, values_.mac[peer].span());
+  Bytes message(values_.share.bytes().begin(), values_.share.bytes().end());
+  append_block(message, tag.value());
+  party_.send(peer, label_, message);
+}
+
+void FieldOpening::send_to_all() {
+  for (const PartyId j : party_.peers()) send_to(j);
+}
+
+void FieldOpening::receive_from(PartyId peer) {
+  FLEXROOM_ASSERT(!received_[peer]);
+  received_[peer] = true;
+  const size_t count = values_.size();
+  if (count == 0) return;
+  const Bytes message = party_.receive(peer, label_, 16 * count + 16);
+  const ByteView shares = ByteView(message).first(16 * count);
+  std::vector<Block> got(count);
+  for (size_t t = 0; t < count; ++t) got[t] = load_block(shares.data() + 16 * t);
+  const math::ChiStream chi(seed(peer, shares));
+  math::GfSum expected;
+  math::GfSum combined;
+  chi.accumulate(expected, 0, values_.key[peer].span());
+  chi.accumulate(combined, 0, got);
+  expected.add(combined.value(), delta_);
+  check_tag(expected.value(), ByteView(message).subspan(16 * count), label_, peer);
+  for (size_t t = 0; t < count; ++t) sum_[t] ^= got[t];
+}
+
+void FieldOpening::receive_from_all() {
+  for (const PartyId j : party_.peers()) receive_from(j);
+}
+
+const std::vector<Block>& FieldOpening::result() const {
+  for (const bool received : received_) FLEXROOM_ASSERT(received);
+  return sum_;
+}
+
 std::vector<Block> open_field(net::Party& party, const Block& delta, const AuthField& values,
                               std::string_view label) {
-  const uint64_t counter = party.next_counter("mac");
-  const size_t count = values.size();
-  if (count == 0) return {};
-  FLEXROOM_ASSERT(values.self() == party.id() && values.num_parties() == party.num_parties());
-  const auto seed = [&](PartyId sender, ByteView shares) {
-    return RandomOracle("mac field", party.scope(), counter, sender)
-        .field(label)
-        .field(shares)
-        .block();
-  };
-  const math::ChiStream own_chi(seed(party.id(), values.share.bytes()));
-  for (const PartyId j : party.peers()) {
-    math::GfSum tag;
-    own_chi.accumulate(tag, 0, values.mac[j].span());
-    Bytes message(values.share.bytes().begin(), values.share.bytes().end());
-    append_block(message, tag.value());
-    party.send(j, label, message);
-  }
-  std::vector<Block> sum(values.share.begin(), values.share.end());
-  for (const PartyId j : party.peers()) {
-    const Bytes message = party.receive(j, label, 16 * count + 16);
-    const ByteView shares = ByteView(message).first(16 * count);
-    std::vector<Block> got(count);
-    for (size_t t = 0; t < count; ++t) got[t] = load_block(shares.data() + 16 * t);
-    const math::ChiStream chi(seed(j, shares));
-    math::GfSum expected, combined;
-    chi.accumulate(expected, 0, values.key[j].span());
-    chi.accumulate(combined, 0, got);
-    expected.add(combined.value(), delta);
-    check_tag(expected.value(), ByteView(message).subspan(16 * count), label, j);
-    for (size_t t = 0; t < count; ++t) sum[t] ^= got[t];
-  }
-  return sum;
+  FieldOpening opening(party, delta, values, label);
+  opening.send_to_all();
+  opening.receive_from_all();
+  return opening.result();
 }
 
 }  // namespace flexroom::prep

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/block.h"
 #include "net/party.h"
@@ -47,6 +48,30 @@ std::vector<uint8_t> open_bits(net::Party&, const Block& delta, const AuthBits&,
                                std::string_view label);
 
 /// The same for [[x]]: 16m+16 bytes a pair.
+class FieldOpening {
+ public:
+  /// `values` must outlive the object; constructed by every party, as BitOpening.
+  FieldOpening(net::Party& party, const Block& delta, const AuthField& values,
+               std::string_view label);
+  void send_to(PartyId peer);
+  void send_to_all();
+  void receive_from(PartyId peer);
+  void receive_from_all();
+  /// Sum of own and all received shares; asserts that all were received.
+  const std::vector<Block>& result() const;
+
+ private:
+  Block seed(PartyId sender, ByteView shares) const;
+
+  net::Party& party_;
+  Block delta_;
+  const AuthField& values_;
+  std::string label_;
+  uint64_t counter_;
+  std::vector<Block> sum_;
+  std::vector<bool> received_;  // by party
+};
+
 std::vector<Block> open_field(net::Party&, const Block& delta, const AuthField&,
                               std::string_view label);
 
