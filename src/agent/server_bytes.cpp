@@ -14,28 +14,45 @@ enum class Kind : uint8_t { kBytes = 0, kEnd = 1, kFailed = 2 };
 
 }  // namespace
 
-ServerBytes::ServerBytes(net::Party& party, PartyId courier, ByteStream* socket)
-    : party_(party), courier_(courier), socket_(socket) {
-  FLEXROOM_ASSERT((socket_ != nullptr) == is_courier());
+ServerBytes::ServerBytes(net::Party& party, PartyId courier, Connect connect)
+    : party_(party), courier_(courier), connect_(std::move(connect)) {}
+
+// When the courier's socket fails, the others learn at once that nothing more comes, instead of
+// waiting for their timeout.
+template <typename Action>
+void ServerBytes::at_courier(Action action) {
+  try {
+    action();
+  } catch (const ProtocolAbort&) {
+    Writer notice;
+    notice.u8(static_cast<uint8_t>(Kind::kFailed)).u64(offset_);
+    for (const PartyId j : party_.peers()) party_.send(j, kLabel, notice.bytes());
+    throw;
+  }
+}
+
+void ServerBytes::open(ByteView first_flight) {
+  if (!is_courier()) return;
+  at_courier([&] {
+    socket_ = connect_();
+    socket_->write(first_flight);
+  });
 }
 
 void ServerBytes::write(ByteView bytes) {
-  if (is_courier()) socket_->write(bytes);
+  if (!is_courier()) return;
+  at_courier([&] { socket_->write(bytes); });
+}
+
+void ServerBytes::close() {
+  if (socket_ != nullptr) socket_->close();
 }
 
 Bytes ServerBytes::next() {
   if (ended_) return {};
   Bytes piece;
   if (is_courier()) {
-    try {
-      piece = socket_->read_some(kPieceBytes);
-    } catch (const ProtocolAbort& abort) {
-      // The others learn at once that nothing more comes, instead of waiting for their timeout.
-      Writer notice;
-      notice.u8(static_cast<uint8_t>(Kind::kFailed)).u64(offset_);
-      for (const PartyId j : party_.peers()) party_.send(j, kLabel, notice.bytes());
-      throw;
-    }
+    at_courier([&] { piece = socket_->read_some(kPieceBytes); });
     Writer message;
     message.u8(static_cast<uint8_t>(piece.empty() ? Kind::kEnd : Kind::kBytes)).u64(offset_);
     message.raw(piece);

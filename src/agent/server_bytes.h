@@ -1,6 +1,7 @@
 #pragma once
 
-#include <optional>
+#include <functional>
+#include <memory>
 
 #include "base/stream.h"
 #include "net/party.h"
@@ -16,14 +17,20 @@ namespace flexroom::agent {
 /// the same is checked by comparing digest() in the view hashes A1..A4.
 class ServerBytes {
  public:
-  /// `socket` is null at every member but the courier.
-  ServerBytes(net::Party& party, PartyId courier, ByteStream* socket);
+  /// Opens the connection to the service.
+  using Connect = std::function<std::unique_ptr<ByteStream>()>;
+  /// `connect` is called at the courier only.
+  ServerBytes(net::Party& party, PartyId courier, Connect connect);
+
+  /// Courier: connects and writes the first flight. The others: nothing.
+  void open(ByteView first_flight);
 
   /// The next piece, empty at the end of the stream. Bounded: 64 KiB a piece, 1 MiB in all by
   /// default; more aborts (kServer).
   Bytes next();
   /// Courier: writes to the service. Others: nothing.
   void write(ByteView bytes);
+  void close();
 
   bool ended() const { return ended_; }
   uint64_t offset() const { return offset_; }
@@ -33,9 +40,13 @@ class ServerBytes {
   bool is_courier() const { return party_.id() == courier_; }
 
  private:
+  template <typename Action>
+  void at_courier(Action action);
+
   net::Party& party_;
   PartyId courier_;
-  ByteStream* socket_;
+  Connect connect_;
+  std::unique_ptr<ByteStream> socket_;
   Sha256 hash_;
   uint64_t offset_ = 0;
   uint64_t limit_ = 1 << 20;
