@@ -3,17 +3,12 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/secret.h"
+#include "math/cpu.h"
 
 namespace flexroom::math {
 namespace {
 
 constexpr size_t kChunk = 64;  // blocks of coefficients generated at a time
-
-bool have_vpclmul() {
-  static const bool yes = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("vpclmulqdq");
-  return yes;
-}
 
 __attribute__((target("avx512f"))) __m128i fold_lanes(__m512i v) {
   return _mm_xor_si128(_mm_xor_si128(_mm512_maskz_extracti32x4_epi32(0xf, v, 0),
@@ -62,7 +57,8 @@ Block gf_pow(Block a, uint64_t exponent) {
 void gf_accumulate(GfSum& sum, std::span<const Block> a, std::span<const Block> b) {
   FLEXROOM_ASSERT(a.size() == b.size());
   size_t t = 0;
-  if (a.size() >= 4 && have_vpclmul()) t = accumulate_vpclmul(sum, a.data(), b.data(), a.size());
+  if (a.size() >= 4 && cpu_features().vpclmul512)
+    t = accumulate_vpclmul(sum, a.data(), b.data(), a.size());
   for (; t < a.size(); ++t) sum.add(a[t], b[t]);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/aes.h"
 #include "base/error.h"
+#include "math/cpu.h"
 
 // The key schedule is computed with aesenclast instead of aeskeygenassist (slow and unpipelined on
 // most CPUs): with the rotated last word broadcast to all four columns, ShiftRows has no effect and
@@ -124,12 +125,6 @@ FLEXROOM_VAES void hash_vaes(__m128i base, const uint64_t* counters, const Block
 
 #undef FLEXROOM_VAES
 
-bool have_vaes512() {
-  static const bool yes = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                          __builtin_cpu_supports("vaes");
-  return yes;
-}
-
 // counters == nullptr: 0, 1, 2, ... The counter of `tweak` is added to each.
 template <bool kTwo>
 void hash_all(const Block& s, const Block& tweak, const uint64_t* counters,
@@ -137,7 +132,7 @@ void hash_all(const Block& s, const Block& tweak, const uint64_t* counters,
   // The key is S + tweak (XOR), the tweak's counter being an integer sum made before that.
   const __m128i base = _mm_xor_si128(s.m(), _mm_set_epi64x(static_cast<long long>(tweak.hi), 0));
   const __m128i sigma_delta = sigma(delta.m());  // sigma is linear
-  const bool wide = have_vaes512();
+  const bool wide = cpu_features().vaes512;
   uint64_t now[16];
   size_t t = 0;
   while (t < x.size()) {
