@@ -98,6 +98,7 @@ std::string who(int depth, X509* cert) {
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_CERT_UNTRUSTED:
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE:  // another authority of the same name
       server_fault(kStep, name + " does not lead to a trusted root (unknown root or missing " +
                               "intermediate); check " + policy.trust.description());
     case X509_V_ERR_INVALID_PURPOSE:

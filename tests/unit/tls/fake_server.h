@@ -1,0 +1,180 @@
+#pragma once
+
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+
+#include <string>
+#include <vector>
+
+#include "base/codec.h"
+#include "tls/handshake.h"
+#include "unit/tls/pki.h"
+
+// A TLS 1.3 server whose every message a test can bend. It needs no Diffie-Hellman: in the product
+// c_hs and s_hs come out of MPC, here the test picks them.
+namespace flexroom::tls::testing {
+
+inline Digest filled(uint8_t value) {
+  Digest out;
+  out.fill(value);
+  return out;
+}
+
+inline Bytes extension(uint16_t type, ByteView body) {
+  return Writer().u16(type).u16(static_cast<uint16_t>(body.size())).raw(body).take();
+}
+inline Bytes join(const std::vector<Bytes>& parts) {
+  Bytes out;
+  for (const Bytes& part : parts) append(out, part);
+  return out;
+}
+
+struct ServerHelloFields {
+  uint16_t version = 0x0303;
+  Bytes random = Bytes(32, 7);
+  Bytes session_id = Bytes(32, 2);
+  uint16_t suite = 0x1301;
+  uint8_t compression = 0;
+  Bytes versions = extension(43, Bytes{3, 4});
+  Bytes key_share = extension(51, Writer().u16(0x001d).u16(32).raw(Bytes(32, 9)).take());
+  Bytes more;
+  bool with_extensions = true;
+
+  Bytes message() const {
+    Writer out;
+    out.u16(version).raw(random).u8(static_cast<uint8_t>(session_id.size())).raw(session_id);
+    out.u16(suite).u8(compression);
+    if (with_extensions) {
+      const Bytes all = join({versions, key_share, more});
+      out.u16(static_cast<uint16_t>(all.size())).raw(all);
+    }
+    return handshake_message(HandshakeType::kServerHello, out.bytes());
+  }
+};
+
+inline Bytes encrypted_extensions(const Bytes& extensions) {
+  return handshake_message(
+      HandshakeType::kEncryptedExtensions,
+      Writer().u16(static_cast<uint16_t>(extensions.size())).raw(extensions).bytes());
+}
+
+inline Bytes u24(size_t n) {
+  return {static_cast<uint8_t>(n >> 16), static_cast<uint8_t>(n >> 8), static_cast<uint8_t>(n)};
+}
+
+inline Bytes certificate_message(const std::vector<Bytes>& chain, const Bytes& context = {},
+                                 const Bytes& extensions = {}) {
+  Bytes list;
+  for (const Bytes& der : chain) {
+    append(list, u24(der.size()));
+    append(list, der);
+    append(list, Writer().u16(static_cast<uint16_t>(extensions.size())).raw(extensions).bytes());
+  }
+  Bytes body{static_cast<uint8_t>(context.size())};
+  append(body, context);
+  append(body, u24(list.size()));
+  append(body, list);
+  return handshake_message(HandshakeType::kCertificate, body);
+}
+
+inline Bytes sign(const Key& key, uint16_t scheme, const Bytes& content) {
+  EVP_MD_CTX* ctx = EVP_MD_CTX_new();
+  EVP_PKEY_CTX* key_ctx = nullptr;
+  const uint8_t hash = static_cast<uint8_t>(scheme & 0xff);
+  const bool pss = scheme >> 8 == 8;
+  const EVP_MD* md = scheme == 0x0503 || scheme == 0x0805 ? EVP_sha384()
+                     : scheme == 0x0806                   ? EVP_sha512()
+                                                          : EVP_sha256();
+  (void)hash;
+  FLEXROOM_ASSERT(EVP_DigestSignInit(ctx, &key_ctx, md, nullptr, key.get()) == 1);
+  if (pss) {
+    EVP_PKEY_CTX_set_rsa_padding(key_ctx, RSA_PKCS1_PSS_PADDING);
+    EVP_PKEY_CTX_set_rsa_pss_saltlen(key_ctx, RSA_PSS_SALTLEN_DIGEST);
+  }
+  size_t size = 0;
+  FLEXROOM_ASSERT(EVP_DigestSign(ctx, nullptr, &size, content.data(), content.size()) == 1);
+  Bytes out(size);
+  FLEXROOM_ASSERT(EVP_DigestSign(ctx, out.data(), &size, content.data(), content.size()) == 1);
+  out.resize(size);
+  EVP_MD_CTX_free(ctx);
+  return out;
+}
+
+inline Bytes certificate_verify_message(uint16_t scheme, const Bytes& signature) {
+  return handshake_message(
+      HandshakeType::kCertificateVerify,
+      Writer().u16(scheme).u16(static_cast<uint16_t>(signature.size())).raw(signature).bytes());
+}
+
+struct FakeServer {
+  Digest c_hs = filled(0xc1);
+  Digest s_hs = filled(0x51);
+  Digest s_ap = filled(0x5a);
+  ServerHelloFields hello;
+  Bytes ee =
+      encrypted_extensions(extension(16, Bytes{0, 9, 8, 'h', 't', 't', 'p', '/', '1', '.', '1'}));
+  std::vector<Bytes> chain = {to_der(Pki::shared().leaf), to_der(Pki::shared().middle)};
+  Key key = Pki::shared().leaf_key;
+  uint16_t scheme = 0x0403;
+  bool bad_finished = false;
+
+  Bytes server_hello_record() const {
+    return plain_record(ContentType::kHandshake, 0x0303, hello.message());
+  }
+
+  /// The four messages, signed and MACed for this client hello.
+  std::vector<Bytes> flight(const ClientHello& client) const {
+    Transcript transcript;
+    transcript.add(client.message);
+    transcript.add(hello.message());
+    std::vector<Bytes> out = {ee, certificate_message(chain)};
+    for (const Bytes& message : out) transcript.add(message);
+    out.push_back(certificate_verify_message(
+        scheme, sign(key, scheme, certificate_verify_content(transcript.digest()))));
+    transcript.add(out.back());
+    Digest mac = finished_mac(s_hs, transcript.digest());
+    if (bad_finished) mac[0] ^= 1;
+    out.push_back(handshake_message(HandshakeType::kFinished, mac));
+    return out;
+  }
+
+  Bytes seal_handshake(ByteView content, uint64_t seq,
+                       ContentType type = ContentType::kHandshake) const {
+    return aead_seal(traffic_keys(s_hs), seq, type, content);
+  }
+};
+
+inline ClientHelloInput hello_input(const std::string& host = "api.example") {
+  ClientHelloInput input;
+  input.host = host;
+  input.group = Group::kX25519;
+  input.key_share = Bytes(32, 9);
+  input.random.fill(1);
+  input.session_id.fill(2);
+  return input;
+}
+
+inline ChainPolicy chain_policy(const std::string& host = "api.example") {
+  ChainPolicy policy{host, TrustStore::from_pem(to_pem(Pki::shared().root), "`ca_file` test.pem"),
+                     [] { return std::chrono::system_clock::from_time_t(kNow); }, std::nullopt};
+  return policy;
+}
+
+inline ClientHandshake new_client() {
+  return ClientHandshake(handshake_config(chain_policy()), hello_input());
+}
+
+/// The message of the abort, or "" when none was thrown.
+template <typename F>
+std::string abort_of(F&& f) {
+  try {
+    f();
+  } catch (const ProtocolAbort& abort) {
+    EXPECT_EQ(abort.code(), AbortCode::kServer);
+    EXPECT_EQ(abort.abort_class(), AbortClass::kNetwork);
+    return abort.detail();
+  }
+  return "";
+}
+
+}  // namespace flexroom::tls::testing
