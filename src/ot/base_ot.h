@@ -1,7 +1,5 @@
 #pragma once
 
-#include <array>
-
 #include "base/block.h"
 #include "base/hash.h"
 #include "base/prg.h"
@@ -9,22 +7,28 @@
 
 namespace flexroom::ot {
 
-struct PairContext;
+/// One ordered pair of an epoch set-up; part of every hash. The scope's eid and sid are suid.
+struct PairContext {
+  RoScope scope;
+  PartyId cot_sender = 0;
+  PartyId cot_receiver = 0;
+};
 
 inline constexpr size_t kBaseOts = 128;
 inline constexpr size_t kPointBytes = 32;
 inline constexpr size_t kBaseOtReceiverBytes = kBaseOts * 2 * kPointBytes;
 
-/// 128 base OTs (endemic OT of Masny-Rindal, ePrint 2019/706, over ristretto255;
-/// boolean-engine.md §4.1). One round: the two messages may cross.
-///
-/// Guarantee  a corrupted party may bias its own keys, never learn the other key of an instance
-/// Aborts     kBaseOt: invalid encoding, identity, or identity as a product
-/// Timing     independent of the choice bits and scalars
 struct BaseOtSenderKeys {
   BlockVec key0, key1;  // [128]
 };
 
+/// 128 base OTs in one round; the two messages may cross. The COT sender is the base-OT receiver.
+///
+/// Protocol   boolean-engine.md §4.1: endemic OT of [MR19] (ePrint 2019/706) over ristretto255; one
+///            B for the batch, every hash separated by the instance
+/// Guarantee  a corrupted party may bias its own keys, never learn the other key of an instance
+/// Aborts     kBaseOt: invalid encoding, identity, or identity as a product
+/// Timing     independent of choice bits and scalars
 class BaseOtReceiver {
  public:
   /// `choices`: bit q of the block is the choice of instance q.
@@ -35,7 +39,7 @@ class BaseOtReceiver {
   BlockVec keys(ByteView sender_message) const;
 
  private:
-  const PairContext& pair_;
+  PairContext pair_;
   Block choices_;
   SecretBytes scalars_;  // a_q, [128][32]
   Bytes message_;
@@ -49,7 +53,7 @@ class BaseOtSender {
   BaseOtSenderKeys keys(ByteView receiver_message) const;
 
  private:
-  const PairContext& pair_;
+  PairContext pair_;
   SecretBytes scalar_;
   Bytes message_;
 };

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "net/party.h"
+#include "ot/leaf_expander.h"
+#include "ot/pair_setup.h"
+
+namespace flexroom::ot {
+
+/// Correlated OT of one direction of one pair in one session: K at the sender, M and choice bits u
+/// at the receiver with M = K + u * Delta, bit0(M) = u, bit0(K) = 0.
+///
+/// Protocol   boolean-engine.md §4.2: SoftSpoken subspace VOLE of [Roy22] (ePrint 2022/192) with
+/// the
+///            row-wise check; 128 columns of each batch are sacrificed
+/// Guarantee  after finish(), M and K are a COT of some bit vector u under the sender's Delta; a
+///            cheating receiver passes with 2^-128 or by guessing bits of Delta
+/// Cost       k = 4: 3.9 bytes a COT (4.0 with chosen bits), 3 flows a batch
+/// Aborts     kRowCheck at the sender; the batch is then erased and the session dead. Stream
+///            counters move on before anything is sent, so that none is used twice
+///
+/// Flow of a batch: receiver send_corrections; sender receive_corrections (sends the check seed);
+/// receiver answer; sender finish.
+class CotReceiver {
+ public:
+  CotReceiver(net::Party& party, PartyId sender, const PairSeeds& seeds, uint16_t lane);
+
+  /// `count` COTs with random choice bits, or with `choices` (packed, LSB first). The sacrificed
+  /// columns are random and fresh in either case.
+  void send_corrections(size_t count, std::optional<ByteView> choices = std::nullopt);
+  /// Answers the row check. Returns M [count]. They may be used for anything that is checked
+  /// against K; the sender has verified them when its finish() returns.
+  BlockVec answer();
+
+ private:
+  void fill_choices(std::optional<ByteView> choices, size_t count);
+
+  net::Party& party_;
+  PartyId sender_;
+  PprfShape shape_;
+  LeafExpander leaves_;
+  uint64_t next_block_ = 0;  // of all streams
+  size_t count_ = 0;         // of the batch under way, 0 if none
+  size_t blocks_ = 0;        // 128-column chunks used, without the sacrificed one
+  BlockVec rows_;            // by chunks of kChunkBlocks: [chunk][row][block]
+  BlockVec choices_;         // u [blocks_]
+  BlockVec last_rows_;       // sacrificed columns [128]
+  Block last_choices_;
+};
+
+class CotSender {
+ public:
+  CotSender(net::Party& party, PartyId receiver, const PairSeeds& seeds, const Block& delta,
+            uint16_t lane);
+
+  void receive_corrections(size_t count, bool chosen = false);
+  /// Verifies the answer. Returns K [count].
+  BlockVec finish();
+
+ private:
+  net::Party& party_;
+  PartyId receiver_;
+  PprfShape shape_;
+  Block delta_;
+  LeafExpander leaves_;
+  uint64_t next_block_ = 0;
+  size_t count_ = 0;
+  size_t blocks_ = 0;
+  Block seed_;
+  BlockVec rows_;
+  BlockVec last_rows_;
+};
+
+}  // namespace flexroom::ot
