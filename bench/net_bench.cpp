@@ -1,0 +1,67 @@
+#include <benchmark/benchmark.h>
+
+#include <future>
+
+#include "support/tcp_members.h"
+
+// The member mesh on loopback: TLS 1.3 both ways, two I/O threads a direction on the same machine.
+
+namespace flexroom {
+namespace {
+
+constexpr PartyId kFirst = 0;
+constexpr PartyId kSecond = 1;
+
+void one_way(benchmark::State& state) {
+  support::TcpMembers members(2);
+  const auto mesh = members.join_all();
+  const auto bytes = static_cast<size_t>(state.range(0));
+  const size_t frames = std::max<size_t>(1, (size_t{64} << 20) / bytes);
+  for (auto _ : state) {
+    auto receiver = std::async(std::launch::async, [&] {
+      for (size_t k = 0; k < frames; ++k) mesh[kSecond]->receive(kFirst);
+    });
+    for (size_t k = 0; k < frames; ++k) mesh[kFirst]->send(kSecond, Bytes(bytes));
+    receiver.get();
+  }
+  state.SetBytesProcessed(static_cast<int64_t>(frames * bytes) * state.iterations());
+}
+BENCHMARK(one_way)->Arg(1 << 10)->Arg(1 << 16)->Arg(1 << 20)->Arg(16 << 20)->UseRealTime();
+
+void both_ways(benchmark::State& state) {
+  support::TcpMembers members(2);
+  const auto mesh = members.join_all();
+  constexpr size_t kFrames = 64;
+  const auto run = [&](PartyId self) {
+    for (size_t k = 0; k < kFrames; ++k) mesh[self]->send(1 - self, Bytes(1 << 20));
+    for (size_t k = 0; k < kFrames; ++k) mesh[self]->receive(1 - self);
+  };
+  for (auto _ : state) {
+    auto other = std::async(std::launch::async, run, kSecond);
+    run(kFirst);
+    other.get();
+  }
+  state.SetBytesProcessed(static_cast<int64_t>(2 * kFrames << 20) * state.iterations());
+}
+BENCHMARK(both_ways)->UseRealTime();
+
+void round_trip(benchmark::State& state) {
+  support::TcpMembers members(2);
+  const auto mesh = members.join_all();
+  std::thread echo([&] {
+    try {
+      while (true) mesh[kSecond]->send(kFirst, mesh[kSecond]->receive(kFirst));
+    } catch (const ProtocolAbort&) {  // the other end is done
+    }
+  });
+  for (auto _ : state) {
+    mesh[kFirst]->send(kSecond, Bytes(32));
+    benchmark::DoNotOptimize(mesh[kFirst]->receive(kSecond));
+  }
+  mesh[kFirst]->close();
+  echo.join();
+}
+BENCHMARK(round_trip)->UseRealTime();
+
+}  // namespace
+}  // namespace flexroom

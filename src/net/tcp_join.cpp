@@ -1,0 +1,497 @@
+#include "net/tcp_join.h"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "base/codec.h"
+
+namespace flexroom::net {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::string_view kHelloMagic = "flexroom mesh/1\n";
+constexpr size_t kHelloBytes = 16 + 4 + 4 + 4 + 32;
+constexpr milliseconds kHandshakeTimeout{10000};
+constexpr milliseconds kRetryInterval{300};
+constexpr milliseconds kReportInterval{1000};
+constexpr int kPollMs = 50;
+// Handshakes of strangers that may be open at once, beside the members' own.
+constexpr size_t kMaxInbound = 64;
+
+// Writing to a socket whose peer is gone raises SIGPIPE in this thread: hold it back meanwhile.
+class SigpipeGuard {
+ public:
+  SigpipeGuard() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    sigset_t pending;
+    sigpending(&pending);
+    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+    pthread_sigmask(SIG_BLOCK, &pipe_, &old_);
+  }
+  ~SigpipeGuard() {
+    const timespec now{};
+    while (!was_pending_ && sigtimedwait(&pipe_, nullptr, &now) > 0) {
+    }
+    pthread_sigmask(SIG_SETMASK, &old_, nullptr);
+  }
+  SigpipeGuard(const SigpipeGuard&) = delete;
+  SigpipeGuard& operator=(const SigpipeGuard&) = delete;
+
+ private:
+  sigset_t pipe_{}, old_{};
+  bool was_pending_ = false;
+};
+
+void set_option(int fd, int level, int option, int value) {
+  setsockopt(fd, level, option, &value, sizeof value);
+}
+
+// A peer whose machine vanished is noticed within about 20 s, also when nothing is sent.
+void tune(int fd) {
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 5);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 5);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 20000);
+}
+
+struct AddressList {
+  addrinfo* first = nullptr;
+  ~AddressList() {
+    if (first != nullptr) freeaddrinfo(first);
+  }
+  size_t size() const {
+    size_t n = 0;
+    for (const addrinfo* a = first; a != nullptr; a = a->ai_next) ++n;
+    return n;
+  }
+  const addrinfo* at(size_t i) const {
+    const addrinfo* a = first;
+    while (i-- > 0) a = a->ai_next;
+    return a;
+  }
+};
+
+int resolve(const std::string& host, uint16_t port, bool passive, AddressList* out) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0);
+  return getaddrinfo(host.empty() ? nullptr : host.c_str(), std::to_string(port).c_str(), &hints,
+                     &out->first);
+}
+
+std::string address_text(const sockaddr* address, socklen_t size) {
+  char host[NI_MAXHOST] = {}, port[NI_MAXSERV] = {};
+  const int error = getnameinfo(address, size, host, sizeof host, port, sizeof port,
+                                NI_NUMERICHOST | NI_NUMERICSERV);
+  return error == 0 ? std::string(host) + ":" + port : "unknown address";
+}
+
+void require_usable(const MeshConfig& config, const Identity& identity) {
+  const size_t n = config.members.size();
+  if (n < 2 || config.self >= n) throw InputError("room members", "at least two, one of them you");
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (config.members[i].fingerprint == config.members[j].fingerprint) {
+        throw InputError("room members", config.members[j].name + " and " + config.members[i].name +
+                                             " have the same fingerprint");
+      }
+    }
+  }
+  if (config.members[config.self].fingerprint != identity.fingerprint()) {
+    throw InputError("room members",
+                     "the fingerprint of " + config.members[config.self].name +
+                         " is not that of your own certificate, " +
+                         fingerprint_text(identity.fingerprint()),
+                     "put your fingerprint into room.toml at every member");
+  }
+}
+
+}  // namespace
+
+MeshJoin::MeshJoin(const MeshConfig& config, const Identity& identity)
+    : config_(config), identity_(identity), context_(identity), slots_(config.members.size()) {
+  listener_.reset(config.listen_socket);
+  require_usable(config, identity);
+  deadline_ = Clock::now() + config.connect_timeout;
+  next_report_ = Clock::now();
+}
+
+std::vector<JoinedPeer> MeshJoin::run() {
+  const SigpipeGuard guard;
+  open_listener();
+  while (true) {
+    if (config_.cancel != nullptr && config_.cancel->load()) give_up(AbortCode::kCancelled);
+    if (listener_.valid()) accept_all();
+    for (auto& attempt : inbound_) drive(*attempt);
+    settle_inbound();
+    for (PartyId peer = 0; peer < config_.self; ++peer) {
+      Slot& slot = slots_[peer];
+      if (!slot.link && !slot.outbound && Clock::now() >= slot.next_try) start_connecting(peer);
+      if (slot.outbound) drive(*slot.outbound);
+      settle_outbound(peer);
+    }
+    drop_lost_links();
+    if (complete()) break;
+    if (Clock::now() >= deadline_) give_up(AbortCode::kTimeout);
+    report_waiting();
+    wait_for_events();
+  }
+  std::vector<JoinedPeer> out;
+  for (PartyId peer = 0; peer < slots_.size(); ++peer) {
+    if (peer == config_.self) continue;
+    Attempt& link = *slots_[peer].link;
+    SSL_set_app_data(link.ssl.get(), nullptr);  // the pins end with this object
+    const OpensslPtr<X509> certificate(SSL_get1_peer_certificate(link.ssl.get()));
+    uint8_t* der = nullptr;
+    const int size = i2d_X509(certificate.get(), &der);
+    FLEXROOM_ASSERT(size > 0);
+    const Bytes copy(der, der + size);
+    OPENSSL_free(der);
+    const SigningKey key = signing_key_of(copy, "certificate of " + config_.members[peer].name);
+    out.push_back({peer, std::move(link.ssl), std::move(link.socket), key});
+  }
+  return out;
+}
+
+void MeshJoin::open_listener() {
+  const bool last = config_.self + 1 == config_.members.size();
+  if (listener_.valid()) {
+    fcntl(listener_.get(), F_SETFL, fcntl(listener_.get(), F_GETFL) | O_NONBLOCK);
+    return;
+  }
+  if (last) return;  // everybody else has a lower id: nobody connects to us
+  const uint16_t port =
+      config_.listen_port != 0 ? config_.listen_port : config_.members[config_.self].port;
+  const std::string place = "listen address " + config_.listen_host + ":" + std::to_string(port);
+  AddressList addresses;
+  const int error = resolve(config_.listen_host, port, true, &addresses);
+  if (error != 0) throw InputError(place, gai_strerror(error));
+  const addrinfo* a = addresses.first;
+  Socket socket(::socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  set_option(socket.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (!socket.valid() || bind(socket.get(), a->ai_addr, a->ai_addrlen) != 0 ||
+      listen(socket.get(), 64) != 0) {
+    throw InputError(
+        place, std::strerror(errno),
+        errno == EADDRINUSE ? "is another flexroom running? else choose another port" : "");
+  }
+  listener_ = std::move(socket);
+}
+
+void MeshJoin::accept_all() {
+  while (inbound_.size() < kMaxInbound) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    Socket socket(accept4(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size,
+                          SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket.valid()) return;
+    tune(socket.get());
+    auto attempt = std::make_unique<Attempt>();
+    attempt->inbound = true;
+    attempt->from = address_text(reinterpret_cast<sockaddr*>(&address), size);
+    attempt->deadline = Clock::now() + kHandshakeTimeout;
+    for (PartyId j = config_.self + 1; j < config_.members.size(); ++j) {
+      attempt->pins.accepted.push_back(config_.members[j].fingerprint);
+    }
+    attempt->socket = std::move(socket);
+    attempt->ssl = context_.endpoint(attempt->socket.get(), true, &attempt->pins);
+    attempt->state = Attempt::State::kHandshake;
+    inbound_.push_back(std::move(attempt));
+  }
+}
+
+void MeshJoin::start_connecting(PartyId peer) {
+  Slot& slot = slots_[peer];
+  slot.next_try = Clock::now() + kRetryInterval;
+  AddressList addresses;
+  const MeshMember& member = config_.members[peer];
+  const int error = resolve(member.host, member.port, false, &addresses);
+  if (error != 0) {
+    slot.problem = gai_strerror(error);
+    return;
+  }
+  const addrinfo* a = addresses.at(slot.tries++ % addresses.size());
+  Socket socket(::socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket.valid()) {
+    slot.problem = std::strerror(errno);
+    return;
+  }
+  tune(socket.get());
+  if (connect(socket.get(), a->ai_addr, a->ai_addrlen) != 0 && errno != EINPROGRESS) {
+    slot.problem = std::strerror(errno);
+    return;
+  }
+  auto attempt = std::make_unique<Attempt>();
+  attempt->peer = peer;
+  attempt->from = address_text(a->ai_addr, a->ai_addrlen);
+  attempt->deadline = Clock::now() + kHandshakeTimeout;
+  attempt->pins.accepted = {member.fingerprint};
+  attempt->socket = std::move(socket);
+  attempt->wants = POLLOUT;
+  slot.outbound = std::move(attempt);
+}
+
+void MeshJoin::drive(Attempt& attempt) {
+  using State = Attempt::State;
+  if (attempt.state == State::kDone || attempt.state == State::kFailed) return;
+  bool moved = true;
+  while (moved) {
+    switch (attempt.state) {
+      case State::kConnecting:
+        moved = drive_connect(attempt);
+        break;
+      case State::kHandshake:
+        moved = drive_handshake(attempt);
+        break;
+      case State::kHello:
+        moved = drive_hello(attempt);
+        break;
+      case State::kDone:
+      case State::kFailed:
+        return;
+    }
+  }
+  if (Clock::now() >= attempt.deadline && attempt.state != State::kDone) {
+    attempt.state = State::kFailed;
+    attempt.problem = "no complete handshake within 10 s";
+  }
+}
+
+bool MeshJoin::drive_connect(Attempt& attempt) {
+  pollfd fd{attempt.socket.get(), POLLOUT, 0};
+  if (poll(&fd, 1, 0) <= 0) return false;
+  int error = 0;
+  socklen_t size = sizeof error;
+  getsockopt(attempt.socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0) {
+    attempt.problem = std::strerror(error);
+    attempt.state = Attempt::State::kFailed;
+    return false;
+  }
+  attempt.ssl = context_.endpoint(attempt.socket.get(), false, &attempt.pins);
+  attempt.state = Attempt::State::kHandshake;
+  return true;
+}
+
+bool MeshJoin::ssl_blocked(Attempt& attempt, int result, std::string_view step) {
+  const int error = SSL_get_error(attempt.ssl.get(), result);
+  if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
+    attempt.wants = error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
+    return true;
+  }
+  attempt.state = Attempt::State::kFailed;
+  // The listener checks our certificate after our side of the handshake is complete, and its alert
+  // may be lost to a reset: an end at the hello most likely means that.
+  const bool ours_refused = step == "hello" && !attempt.inbound;
+  const std::string detail =
+      error == SSL_ERROR_SSL ? take_openssl_error() : std::string("connection closed");
+  attempt.problem = std::string(step) + ": " + detail;
+  if (ours_refused) {
+    attempt.problem += "; it probably does not accept our certificate " +
+                       fingerprint_text(identity_.fingerprint()) + ": compare its room.toml";
+  }
+  return false;
+}
+
+bool MeshJoin::drive_handshake(Attempt& attempt) {
+  ERR_clear_error();
+  const int result = SSL_do_handshake(attempt.ssl.get());
+  if (result == 1) {
+    identify(attempt);
+    attempt.sent = hello();
+    attempt.state = Attempt::State::kHello;
+    return true;
+  }
+  if (ssl_blocked(attempt, result, "TLS handshake")) return false;
+  const bool wrong_pin =
+      attempt.pins.seen && std::find(attempt.pins.accepted.begin(), attempt.pins.accepted.end(),
+                                     *attempt.pins.seen) == attempt.pins.accepted.end();
+  if (wrong_pin && !attempt.inbound) {
+    throw FingerprintMismatch(config_.members[attempt.peer].name, attempt.peer,
+                              config_.members[attempt.peer].fingerprint, *attempt.pins.seen);
+  }
+  if (wrong_pin) attempt.problem = "certificate is not that of a member who should connect here";
+  return false;
+}
+
+void MeshJoin::identify(Attempt& attempt) {
+  FLEXROOM_ASSERT(attempt.pins.seen.has_value());
+  if (!attempt.inbound) return;
+  for (PartyId j = config_.self + 1; j < config_.members.size(); ++j) {
+    if (config_.members[j].fingerprint == *attempt.pins.seen) attempt.peer = j;
+  }
+  FLEXROOM_ASSERT(attempt.peer > config_.self);
+}
+
+Bytes MeshJoin::hello() const {
+  Writer out;
+  out.raw(as_bytes(kHelloMagic)).u32(config_.self).u32(static_cast<uint32_t>(slots_.size()));
+  out.u32(0);  // reserved
+  out.raw(config_.room_digest);
+  FLEXROOM_ASSERT(out.size() == kHelloBytes);
+  return out.take();
+}
+
+bool MeshJoin::drive_hello(Attempt& attempt) {
+  ERR_clear_error();
+  if (attempt.sent_bytes < attempt.sent.size()) {
+    const int n = SSL_write(attempt.ssl.get(), attempt.sent.data() + attempt.sent_bytes,
+                            static_cast<int>(attempt.sent.size() - attempt.sent_bytes));
+    if (n <= 0) {
+      ssl_blocked(attempt, n, "hello");
+      return false;
+    }
+    attempt.sent_bytes += static_cast<size_t>(n);
+    return true;
+  }
+  uint8_t buffer[kHelloBytes];
+  const int n =
+      SSL_read(attempt.ssl.get(), buffer, static_cast<int>(kHelloBytes - attempt.received.size()));
+  if (n <= 0) {
+    ssl_blocked(attempt, n, "hello");
+    return false;
+  }
+  append(attempt.received, ByteView(buffer, static_cast<size_t>(n)));
+  if (attempt.received.size() == kHelloBytes) {
+    check_hello(attempt);
+    attempt.state = Attempt::State::kDone;
+  }
+  return attempt.state != Attempt::State::kDone;
+}
+
+// The peer is authenticated: a difference is the members' problem and ends the joining at once.
+void MeshJoin::check_hello(Attempt& attempt) {
+  const std::string& name = config_.members[attempt.peer].name;
+  Reader in(attempt.received, "mesh hello", attempt.peer);
+  const auto differ = [&](const std::string& what) {
+    throw ProtocolAbort(AbortCode::kDisagreement, "connect", what, attempt.peer);
+  };
+  if (as_text(in.raw(16)) != kHelloMagic) differ(name + " runs another version of flexroom");
+  const uint32_t id = in.u32();
+  const uint32_t members = in.u32();
+  in.u32();
+  const Digest room = in.digest();
+  in.finish();
+  if (id != attempt.peer || members != slots_.size()) {
+    differ(name + " takes itself for member " + std::to_string(uint64_t{id} + 1) + " of " +
+           std::to_string(members) + ", here it is member " + std::to_string(attempt.peer + 1) +
+           " of " + std::to_string(slots_.size()) + "; make room.toml identical");
+  }
+  if (room != config_.room_digest) {
+    differ("room parameters differ: " + name + " has " + to_hex(room).substr(0, 16) +
+           "..., this member " + to_hex(config_.room_digest).substr(0, 16) +
+           "...; make room.toml and the version identical at every member");
+  }
+}
+
+// The latest connection of a member wins: it may have been restarted meanwhile.
+void MeshJoin::settle_inbound() {
+  for (auto it = inbound_.begin(); it != inbound_.end();) {
+    Attempt& attempt = **it;
+    if (attempt.state == Attempt::State::kDone) {
+      slots_[attempt.peer].link = std::move(*it);
+      it = inbound_.erase(it);
+    } else if (attempt.state == Attempt::State::kFailed) {
+      std::string problem = "a connection from " + attempt.from + " failed: " + attempt.problem;
+      if (attempt.pins.seen) {
+        problem += " (it showed the certificate " + fingerprint_text(*attempt.pins.seen) + ")";
+      }
+      for (PartyId j = config_.self + 1; j < slots_.size(); ++j) {
+        if (!slots_[j].link) slots_[j].problem = problem;
+      }
+      it = inbound_.erase(it);
+    } else {
+      ++it;
+    }
+  }
+}
+
+void MeshJoin::settle_outbound(PartyId peer) {
+  Slot& slot = slots_[peer];
+  if (!slot.outbound) return;
+  if (slot.outbound->state == Attempt::State::kDone) {
+    slot.link = std::move(slot.outbound);
+  } else if (slot.outbound->state == Attempt::State::kFailed) {
+    slot.problem = slot.outbound->problem;
+    slot.outbound.reset();
+    slot.next_try = Clock::now() + kRetryInterval;
+  }
+}
+
+// A member that is restarted while we wait for a third one must not leave a dead link behind.
+void MeshJoin::drop_lost_links() {
+  for (Slot& slot : slots_) {
+    if (!slot.link) continue;
+    pollfd fd{slot.link->socket.get(), POLLRDHUP, 0};
+    if (poll(&fd, 1, 0) > 0 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
+      slot.link.reset();
+      slot.problem = "was connected and went away";
+      slot.next_try = Clock::now() + kRetryInterval;
+    }
+  }
+}
+
+bool MeshJoin::complete() const {
+  for (PartyId peer = 0; peer < slots_.size(); ++peer) {
+    if (peer != config_.self && !slots_[peer].link) return false;
+  }
+  return true;
+}
+
+std::vector<MissingMember> MeshJoin::missing() const {
+  std::vector<MissingMember> out;
+  for (PartyId peer = 0; peer < slots_.size(); ++peer) {
+    if (peer == config_.self || slots_[peer].link) continue;
+    const MeshMember& member = config_.members[peer];
+    out.push_back(
+        {peer, member.name,
+         peer < config_.self ? member.host + ":" + std::to_string(member.port) : "to connect to us",
+         slots_[peer].problem});
+  }
+  return out;
+}
+
+void MeshJoin::report_waiting() {
+  if (!config_.on_waiting || Clock::now() < next_report_) return;
+  next_report_ = Clock::now() + kReportInterval;
+  config_.on_waiting(missing());
+}
+
+void MeshJoin::wait_for_events() {
+  std::vector<pollfd> fds;
+  if (listener_.valid()) fds.push_back({listener_.get(), POLLIN, 0});
+  for (const auto& attempt : inbound_) fds.push_back({attempt->socket.get(), attempt->wants, 0});
+  for (const Slot& slot : slots_) {
+    if (slot.outbound) fds.push_back({slot.outbound->socket.get(), slot.outbound->wants, 0});
+  }
+  poll(fds.data(), fds.size(), kPollMs);
+}
+
+void MeshJoin::give_up(AbortCode code) {
+  std::string detail = "waited for";
+  const std::vector<MissingMember> absent = missing();
+  for (const MissingMember& member : absent) {
+    detail += "\n  " + member.name + " " +
+              (member.id < config_.self ? "at " + member.address : member.address);
+    if (!member.problem.empty()) detail += " (" + member.problem + ")";
+  }
+  throw ProtocolAbort(code, "connect", detail,
+                      absent.size() == 1 ? std::optional(absent[0].id) : std::nullopt);
+}
+
+}  // namespace flexroom::net

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/tcp_mesh.h"
+#include "net/tls_context.h"
+
+namespace flexroom::net {
+
+struct JoinedPeer {
+  PartyId id = 0;
+  OpensslPtr<SSL> ssl;
+  Socket socket;
+  SigningKey signing_key{};
+};
+
+/// Brings up the links of TcpMesh::join: one poll loop over the listening socket, the handshakes
+/// that came in and the connections to lower ids, so that nobody who is slow holds up the others.
+class MeshJoin {
+ public:
+  MeshJoin(const MeshConfig& config, const Identity& identity);
+  std::vector<JoinedPeer> run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  /// One connection on its way: TCP, TLS, then one hello of fixed length each way.
+  struct Attempt {
+    enum class State { kConnecting, kHandshake, kHello, kDone, kFailed };
+    State state = State::kConnecting;
+    bool inbound = false;
+    PartyId peer = 0;  // of an inbound one: known after the handshake
+    Socket socket;
+    PinCheck pins;
+    OpensslPtr<SSL> ssl;
+    Bytes sent, received;
+    size_t sent_bytes = 0;
+    Clock::time_point deadline;
+    std::string from;  // remote address
+    std::string problem;
+    short wants = 0;  // poll events
+  };
+  struct Slot {
+    std::unique_ptr<Attempt> link;      // done
+    std::unique_ptr<Attempt> outbound;  // on its way, to a lower id
+    Clock::time_point next_try;
+    size_t tries = 0;
+    std::string problem;
+  };
+
+  void open_listener();
+  void accept_all();
+  void start_connecting(PartyId peer);
+  void drive(Attempt& attempt);
+  bool drive_connect(Attempt& attempt);
+  bool drive_handshake(Attempt& attempt);
+  bool drive_hello(Attempt& attempt);
+  void identify(Attempt& attempt);
+  void check_hello(Attempt& attempt);
+  bool ssl_blocked(Attempt& attempt, int result, std::string_view step);
+  void drop_lost_links();
+  void settle_inbound();
+  void settle_outbound(PartyId peer);
+  bool complete() const;
+  std::vector<MissingMember> missing() const;
+  void report_waiting();
+  void wait_for_events();
+  [[noreturn]] void give_up(AbortCode code);
+  Bytes hello() const;
+
+  const MeshConfig& config_;
+  const Identity& identity_;
+  TlsContext context_;
+  Socket listener_;
+  std::vector<Slot> slots_;  // by party
+  std::list<std::unique_ptr<Attempt>> inbound_;
+  Clock::time_point deadline_, next_report_;
+};
+
+}  // namespace flexroom::net

@@ -1,0 +1,369 @@
+#include "net/tcp_link.h"
+
+#include <openssl/err.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+namespace flexroom::net {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kRecordBytes = 16384;
+// Small frames share TLS records up to this size.
+constexpr size_t kStagingBytes = 4 * kRecordBytes;
+// What a queued frame costs beside its bytes: a flood of empty frames is bounded too.
+constexpr size_t kFrameOverhead = 64;
+constexpr int kStepsPerTurn = 64;
+constexpr int kPausePollMs = 20;
+
+size_t cost_of(const Bytes& frame) { return frame.size() + kFrameOverhead; }
+
+}  // namespace
+
+void Socket::reset(int fd) {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = fd;
+}
+
+TcpLink::TcpLink(OpensslPtr<SSL> ssl, Socket socket, PartyId peer, std::string peer_name,
+                 const LinkLimits& limits, std::atomic<int>* senders_waiting)
+    : ssl_(std::move(ssl)),
+      socket_(std::move(socket)),
+      wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      peer_(peer),
+      peer_name_(std::move(peer_name)),
+      limits_(limits),
+      senders_waiting_(*senders_waiting) {
+  FLEXROOM_ASSERT(wake_.valid());
+  thread_ = std::thread([this] { run(); });
+}
+
+TcpLink::~TcpLink() {
+  close();
+  thread_.join();
+}
+
+void TcpLink::wake() {
+  const uint64_t one = 1;
+  // A full counter means that the thread has been woken already.
+  [[maybe_unused]] const ssize_t n = ::write(wake_.get(), &one, sizeof one);
+}
+
+void TcpLink::throw_failure(std::string_view operation) const {
+  throw ProtocolAbort(failure_->first, operation, failure_->second, peer_);
+}
+
+void TcpLink::send(Bytes frame) {
+  if (frame.size() > limits_.max_frame_bytes) {
+    throw InputError("message to " + peer_name_,
+                     std::to_string(frame.size()) + " bytes, the limit of a message is " +
+                         std::to_string(limits_.max_frame_bytes),
+                     "raise the limit at every member, or lower the batch size");
+  }
+  std::unique_lock lock(mutex_);
+  const size_t cost = cost_of(frame);
+  const auto has_room = [&] {
+    return failure_ || outgoing_bytes_ == 0 || outgoing_bytes_ + cost <= limits_.max_queued_bytes;
+  };
+  if (!has_room()) {
+    senders_waiting_.fetch_add(1);
+    uint64_t seen = bytes_written_;
+    while (!sent_.wait_for(lock, limits_.send_timeout, has_room)) {
+      if (bytes_written_ != seen) {
+        seen = bytes_written_;
+        continue;
+      }
+      senders_waiting_.fetch_sub(1);
+      throw ProtocolAbort(AbortCode::kTimeout, "send", peer_name_ + " takes no more data", peer_);
+    }
+    senders_waiting_.fetch_sub(1);
+  }
+  if (failure_) throw_failure("send");
+  outgoing_bytes_ += cost;
+  outgoing_.push_back(std::move(frame));
+  lock.unlock();
+  wake();
+}
+
+Bytes TcpLink::receive(std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  const bool in_time =
+      received_.wait_for(lock, timeout, [&] { return closing_ || !incoming_.empty() || failure_; });
+  if (!in_time) {
+    throw ProtocolAbort(
+        AbortCode::kTimeout, "receive",
+        "nothing from " + peer_name_ + " for " + std::to_string(timeout.count()) + " ms", peer_);
+  }
+  if (incoming_.empty() || closing_) throw_failure("receive");
+  Bytes frame = std::move(incoming_.front());
+  incoming_.pop_front();
+  const bool was_full = incoming_bytes_ >= limits_.max_queued_bytes;
+  incoming_bytes_ -= cost_of(frame);
+  const bool resume = was_full && incoming_bytes_ < limits_.max_queued_bytes;
+  lock.unlock();
+  if (resume) wake();
+  return frame;
+}
+
+void TcpLink::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (closing_) return;
+    closing_ = true;
+    // From here on the link is dead for its user, whatever the thread still flushes.
+    if (!failure_) failure_.emplace(AbortCode::kPeerLost, "connection closed by this member");
+  }
+  received_.notify_all();
+  sent_.notify_all();
+  wake();
+}
+
+void TcpLink::fail(AbortCode code, std::string detail) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!failure_) failure_.emplace(code, std::move(detail));
+    outgoing_.clear();
+    outgoing_bytes_ = 0;
+  }
+  received_.notify_all();
+  sent_.notify_all();
+}
+
+void TcpLink::run() {
+  // A peer that vanishes must be an error code of write(), not a signal of the process.
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
+
+  while (true) {
+    bool progress = false;
+    for (int i = 0; i < kStepsPerTurn; ++i) {
+      const Step wrote = write_some();
+      if (wrote == Step::kStopped) return;
+      const Step read = reading_paused() ? Step::kBlocked : read_some();
+      if (read == Step::kStopped) return;
+      progress = wrote == Step::kProgress || read == Step::kProgress;
+      if (!progress) break;
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      if (closing_) break;
+    }
+    if (!progress) wait_for_socket();
+  }
+  shut_down();
+}
+
+// Fills staging_ and frame_ with what goes out next: several small frames together, or the head of
+// a large one so that its length does not travel in a record of its own.
+bool TcpLink::next_chunk() {
+  const std::lock_guard lock(mutex_);
+  while (!outgoing_.empty() && staging_.size() < kStagingBytes) {
+    Bytes& frame = outgoing_.front();
+    const size_t size = frame.size();
+    for (int shift = 24; shift >= 0; shift -= 8) {
+      staging_.push_back(static_cast<uint8_t>(size >> shift));
+    }
+    chunk_cost_ += cost_of(frame);
+    const size_t room = kStagingBytes > staging_.size() ? kStagingBytes - staging_.size() : 0;
+    const size_t head = std::min(size, room);
+    append(staging_, ByteView(frame).first(head));
+    if (head < size) {
+      frame_ = std::move(frame);
+      frame_done_ = head;
+    }
+    outgoing_.pop_front();
+    if (frame_done_ != 0 || !frame_.empty()) break;
+  }
+  return !staging_.empty();
+}
+
+TcpLink::Step TcpLink::write_some() {
+  if (staging_.empty() && frame_.empty()) {
+    if (since_rekey_ >= limits_.rekey_bytes) {
+      since_rekey_ = 0;
+      SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED);
+    }
+    if (!next_chunk()) return Step::kBlocked;
+  }
+  const bool staged = !staging_.empty();
+  const ByteView rest =
+      staged ? ByteView(staging_).subspan(staging_done_) : ByteView(frame_).subspan(frame_done_);
+  write_wants_read_ = false;
+  ERR_clear_error();
+  const int n =
+      SSL_write(ssl_.get(), rest.data(), static_cast<int>(std::min(rest.size(), size_t{1} << 20)));
+  if (n <= 0) {
+    const Step step = ssl_problem(n, "write");
+    // What the peer said before it went (such as "abort") still counts.
+    while (step == Step::kStopped && read_some() == Step::kProgress) {
+    }
+    return step;
+  }
+  since_rekey_ += static_cast<uint64_t>(n);
+  size_t& done = staged ? staging_done_ : frame_done_;
+  done += static_cast<size_t>(n);
+  if (staged && staging_done_ == staging_.size()) {
+    staging_.clear();
+    staging_done_ = 0;
+  }
+  if (!staged && frame_done_ == frame_.size()) {
+    Bytes().swap(frame_);
+    frame_done_ = 0;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    bytes_written_ += static_cast<uint64_t>(n);
+    if (staging_.empty() && frame_.empty()) {
+      outgoing_bytes_ -= std::min(outgoing_bytes_, chunk_cost_);
+      chunk_cost_ = 0;
+    }
+  }
+  sent_.notify_all();
+  return Step::kProgress;
+}
+
+bool TcpLink::reading_paused() {
+  const std::lock_guard lock(mutex_);
+  // After close() the bytes are read and dropped, so that the peer's socket is not reset early.
+  return !closing_ && incoming_bytes_ >= limits_.max_queued_bytes && senders_waiting_.load() == 0;
+}
+
+TcpLink::Step TcpLink::read_some() {
+  ERR_clear_error();
+  const int n = SSL_read(ssl_.get(), buffer_.data(), static_cast<int>(buffer_.size()));
+  if (n <= 0) return ssl_problem(n, "read");
+  try {
+    parse({buffer_.data(), static_cast<size_t>(n)});
+  } catch (const ProtocolAbort& abort) {
+    fail(abort.code(), abort.detail());
+    ::shutdown(socket_.get(), SHUT_RDWR);
+    return Step::kStopped;
+  }
+  return Step::kProgress;
+}
+
+void TcpLink::parse(ByteView data) {
+  while (!data.empty()) {
+    if (length_done_ < length_.size()) {
+      length_[length_done_++] = data[0];
+      data = data.subspan(1);
+      if (length_done_ < length_.size()) continue;
+      body_left_ = (size_t{length_[0]} << 24) | (size_t{length_[1]} << 16) |
+                   (size_t{length_[2]} << 8) | length_[3];
+      if (body_left_ > limits_.max_frame_bytes) {
+        throw ProtocolAbort(AbortCode::kBadFrame, "receive",
+                            peer_name_ + " announced a message of " + std::to_string(body_left_) +
+                                " bytes, at most " + std::to_string(limits_.max_frame_bytes) +
+                                " are allowed",
+                            peer_);
+      }
+    }
+    // Memory follows what arrived, not what was announced.
+    const size_t take = std::min(body_left_, data.size());
+    append(body_, data.first(take));
+    data = data.subspan(take);
+    body_left_ -= take;
+    if (body_left_ == 0) {
+      length_done_ = 0;
+      deliver(std::move(body_));
+      body_ = Bytes();
+    }
+  }
+}
+
+void TcpLink::deliver(Bytes frame) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (closing_) return;
+    incoming_bytes_ += cost_of(frame);
+    if (incoming_bytes_ > limits_.max_backlog_bytes) {
+      throw ProtocolAbort(AbortCode::kBadFrame, "receive",
+                          peer_name_ + " sent more than " +
+                              std::to_string(limits_.max_backlog_bytes) +
+                              " bytes that no step of the protocol asked for",
+                          peer_);
+    }
+    incoming_.push_back(std::move(frame));
+  }
+  received_.notify_one();
+}
+
+TcpLink::Step TcpLink::ssl_problem(int result, std::string_view what) {
+  const int error = SSL_get_error(ssl_.get(), result);
+  const int system_error = errno;
+  switch (error) {
+    case SSL_ERROR_WANT_WRITE:
+      return Step::kBlocked;
+    case SSL_ERROR_WANT_READ:
+      if (what == "write") write_wants_read_ = true;
+      return Step::kBlocked;
+    case SSL_ERROR_ZERO_RETURN:
+      fail(AbortCode::kPeerLost, peer_name_ + " closed the connection");
+      break;
+    case SSL_ERROR_SYSCALL:
+      fail(AbortCode::kPeerLost, "connection to " + peer_name_ + " broke: " +
+                                     (system_error != 0 ? std::strerror(system_error) : "cut"));
+      break;
+    default: {
+      const unsigned long code = ERR_peek_error();
+      const bool cut = ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+      fail(cut ? AbortCode::kPeerLost : AbortCode::kBadFrame,
+           cut ? "connection to " + peer_name_ + " was cut"
+               : "TLS error from " + peer_name_ + ": " + take_openssl_error());
+    }
+  }
+  ::shutdown(socket_.get(), what == "write" ? SHUT_WR : SHUT_RDWR);
+  return Step::kStopped;
+}
+
+void TcpLink::wait_for_socket() {
+  const bool paused = reading_paused();
+  const bool writing = !staging_.empty() || !frame_.empty();
+  short events = 0;
+  if (!paused || write_wants_read_) events |= POLLIN;
+  if (writing && !write_wants_read_) events |= POLLOUT;
+  pollfd fds[2] = {{wake_.get(), POLLIN, 0}, {socket_.get(), events, 0}};
+  // While paused, a hang-up must not spin: what was received is still to be delivered.
+  const nfds_t count = events == 0 ? 1 : 2;
+  poll(fds, count, paused ? kPausePollMs : -1);
+  uint64_t ignored = 0;
+  while (::read(wake_.get(), &ignored, sizeof ignored) > 0) {
+  }
+}
+
+// Queued frames leave, then close_notify, then we wait for the peer's end: closing a socket with
+// unread bytes in it would reset the connection and take our last frames with it.
+void TcpLink::shut_down() {
+  bool notified = false;
+  auto deadline = Clock::now() + limits_.linger;
+  while (Clock::now() < deadline) {
+    const Step wrote = notified ? Step::kBlocked : write_some();
+    if (wrote == Step::kStopped) return;
+    if (wrote == Step::kBlocked && staging_.empty() && frame_.empty() && !notified) {
+      notified = true;
+      SSL_shutdown(ssl_.get());
+      ::shutdown(socket_.get(), SHUT_WR);
+      deadline = Clock::now() + limits_.linger;
+    }
+    const Step read = read_some();
+    if (read == Step::kStopped) return;
+    if (wrote == Step::kProgress) deadline = Clock::now() + limits_.linger;
+    if (wrote == Step::kBlocked && read == Step::kBlocked) {
+      const bool writing = !notified && !write_wants_read_;
+      pollfd fd{socket_.get(), static_cast<short>(writing ? POLLIN | POLLOUT : POLLIN), 0};
+      poll(&fd, 1, 50);
+    }
+  }
+}
+
+}  // namespace flexroom::net

@@ -1,0 +1,121 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "net/openssl_ptr.h"
+
+namespace flexroom::net {
+
+/// Owns a file descriptor.
+class Socket {
+ public:
+  Socket() = default;
+  explicit Socket(int fd) : fd_(fd) {}
+  Socket(Socket&& other) noexcept : fd_(other.release()) {}
+  Socket& operator=(Socket&& other) noexcept {
+    reset(other.release());
+    return *this;
+  }
+  ~Socket() { reset(-1); }
+  int get() const { return fd_; }
+  bool valid() const { return fd_ >= 0; }
+  int release() {
+    const int fd = fd_;
+    fd_ = -1;
+    return fd;
+  }
+  void reset(int fd);
+
+ private:
+  int fd_ = -1;
+};
+
+struct LinkLimits {
+  /// A longer frame is refused: before it is sent, and after its length is read.
+  size_t max_frame_bytes = size_t{256} << 20;
+  /// send() waits above this; reading pauses above this, so that TCP slows the peer down.
+  size_t max_queued_bytes = size_t{256} << 20;
+  /// While a send() of ours waits, reading goes on up to here (both sides may be sending); above it
+  /// the link fails with kBadFrame.
+  size_t max_backlog_bytes = size_t{1} << 30;
+  /// A send() that makes no progress for this long throws kTimeout.
+  std::chrono::milliseconds send_timeout = std::chrono::seconds(120);
+  /// close() lets queued frames leave for as long as they move at least once in this time.
+  std::chrono::milliseconds linger = std::chrono::seconds(3);
+  /// TLS KeyUpdate after this many bytes sent (AES-GCM's limit is 2^24.5 records: RFC 8446 §5.5).
+  uint64_t rekey_bytes = uint64_t{64} << 30;
+};
+
+/// One established TLS connection to one peer and the thread that moves its bytes. Frames are a
+/// 32-bit big-endian length and that many bytes. Sending and receiving never wait for each other.
+class TcpLink {
+ public:
+  /// `senders_waiting` counts send() calls of the whole mesh that wait; all links of a mesh share
+  /// it.
+  TcpLink(OpensslPtr<SSL> ssl, Socket socket, PartyId peer, std::string peer_name,
+          const LinkLimits& limits, std::atomic<int>* senders_waiting);
+  ~TcpLink();
+  TcpLink(const TcpLink&) = delete;
+  TcpLink& operator=(const TcpLink&) = delete;
+
+  void send(Bytes frame);
+  Bytes receive(std::chrono::milliseconds timeout);
+  /// Lets queued frames leave (LinkLimits::linger) and ends the connection in the background; the
+  /// destructor waits for that.
+  void close();
+
+ private:
+  enum class Step { kProgress, kBlocked, kStopped };
+  void run();
+  Step write_some();
+  Step read_some();
+  bool next_chunk();
+  void parse(ByteView data);
+  void deliver(Bytes frame);
+  bool reading_paused();
+  void wait_for_socket();
+  void shut_down();
+  void fail(AbortCode code, std::string detail);
+  void wake();
+  Step ssl_problem(int result, std::string_view what);
+  [[noreturn]] void throw_failure(std::string_view operation) const;
+
+  const OpensslPtr<SSL> ssl_;
+  const Socket socket_, wake_;
+  const PartyId peer_;
+  const std::string peer_name_;
+  const LinkLimits limits_;
+  std::atomic<int>& senders_waiting_;
+
+  std::mutex mutex_;
+  std::condition_variable received_, sent_;
+  std::deque<Bytes> outgoing_, incoming_;
+  size_t outgoing_bytes_ = 0, incoming_bytes_ = 0;
+  uint64_t bytes_written_ = 0;
+  std::optional<std::pair<AbortCode, std::string>> failure_;
+  bool closing_ = false;
+
+  // Touched by the I/O thread only.
+  Bytes staging_, frame_;  // what is being written: staging first, then the rest of frame
+  size_t staging_done_ = 0, frame_done_ = 0, chunk_cost_ = 0;
+  uint64_t since_rekey_ = 0;
+  std::array<uint8_t, 4> length_{};
+  size_t length_done_ = 0, body_left_ = 0;
+  Bytes body_;
+  bool write_wants_read_ = false;
+  std::array<uint8_t, 16384> buffer_{};
+
+  std::thread thread_;
+};
+
+}  // namespace flexroom::net

@@ -1,0 +1,416 @@
+#include "net/tcp_mesh.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <future>
+#include <random>
+
+#include "net/party.h"
+#include "support/tcp_members.h"
+
+namespace flexroom::net {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+Bytes pattern(size_t size, uint8_t seed) {
+  Bytes out(size);
+  for (size_t i = 0; i < size; ++i) out[i] = static_cast<uint8_t>(i * 7 + (i >> 11) + seed);
+  return out;
+}
+
+template <typename Action>
+std::optional<AbortCode> abort_of(Action action) {
+  try {
+    action();
+  } catch (const ProtocolAbort& abort) {
+    return abort.code();
+  }
+  return std::nullopt;
+}
+
+/// Sits between two members; may cut or alter the first connection after some bytes in one
+/// direction.
+class Proxy {
+ public:
+  enum class Fault { kCut, kFlip };
+  Proxy(uint16_t target, bool upstream, size_t offset, Fault fault)
+      : target_(target), upstream_(upstream), offset_(offset), fault_(fault) {
+    std::tie(listener_, port_) = support::listen_on_loopback();
+    thread_ = std::thread([this] { run(); });
+  }
+  ~Proxy() {
+    stop_ = true;
+    thread_.join();
+    close(listener_);
+  }
+  uint16_t port() const { return port_; }
+
+ private:
+  void run() {
+    bool first = true;
+    while (!stop_) {
+      pollfd fd{listener_, POLLIN, 0};
+      if (poll(&fd, 1, 20) <= 0) continue;
+      const int client = accept(listener_, nullptr, nullptr);
+      const int server = support::connect_to_loopback(target_);
+      if (server >= 0) pump(client, server, std::exchange(first, false));
+      close(client);
+      if (server >= 0) close(server);
+    }
+  }
+  void pump(int client, int server, bool faulty) {
+    size_t passed[2] = {0, 0};
+    pollfd fds[2] = {{client, POLLIN, 0}, {server, POLLIN, 0}};
+    std::vector<uint8_t> buffer(65536);
+    while (!stop_) {
+      if (poll(fds, 2, 20) <= 0) continue;
+      for (int i = 0; i < 2; ++i) {
+        if ((fds[i].revents & (POLLIN | POLLHUP | POLLERR)) == 0) continue;
+        const ssize_t n = read(fds[i].fd, buffer.data(), buffer.size());
+        if (n <= 0) return;
+        size_t size = static_cast<size_t>(n);
+        const bool here =
+            faulty && (i == 0) == upstream_ && offset_ >= passed[i] && offset_ < passed[i] + size;
+        if (here && fault_ == Fault::kFlip) buffer[offset_ - passed[i]] ^= 0x10;
+        if (here && fault_ == Fault::kCut) size = offset_ - passed[i];
+        passed[i] += size;
+        if (send(fds[1 - i].fd, buffer.data(), size, MSG_NOSIGNAL) < 0) return;
+        if (here && fault_ == Fault::kCut) return;
+      }
+    }
+  }
+  uint16_t target_ = 0, port_ = 0;
+  bool upstream_;
+  size_t offset_;
+  Fault fault_;
+  int listener_ = -1;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+TEST(TcpMeshTest, TwoHundredMegabytesBothWaysAtOnceDoNotBlockEachOther) {
+  support::TcpMembers members(2);
+  const auto mesh = members.join_all();
+  const Bytes big = pattern(200'000'000, 1);
+  const auto run = [&](PartyId i) {
+    mesh[i]->send(1 - i, big);  // both send before either receives
+    return mesh[i]->receive(1 - i) == big;
+  };
+  auto other = std::async(std::launch::async, run, 1);
+  EXPECT_TRUE(run(0));
+  EXPECT_TRUE(other.get());
+}
+
+TEST(TcpMeshTest, SmallQueuesDoNotDeadlockTwoSenders) {
+  support::TcpMembers members(2);
+  for (auto& config : members.configs) config.limits.max_queued_bytes = 2 << 20;
+  const auto mesh = members.join_all();
+  const auto run = [&](PartyId i) {
+    for (uint8_t k = 0; k < 48; ++k) mesh[i]->send(1 - i, pattern(1 << 20, k));
+    bool same = true;
+    for (uint8_t k = 0; k < 48; ++k) same &= mesh[i]->receive(1 - i) == pattern(1 << 20, k);
+    return same;
+  };
+  auto other = std::async(std::launch::async, run, 1);
+  EXPECT_TRUE(run(0));
+  EXPECT_TRUE(other.get());
+}
+
+TEST(TcpMeshTest, ASlowReceiverHoldsTheSenderBackAndLosesNothing) {
+  support::TcpMembers members(2);
+  for (auto& config : members.configs) config.limits.max_queued_bytes = 1 << 20;
+  const auto mesh = members.join_all();
+  std::atomic<bool> all_sent{false};
+  auto sender = std::async(std::launch::async, [&] {
+    for (uint8_t k = 0; k < 64; ++k) mesh[0]->send(1, pattern(1 << 20, k));
+    all_sent = true;
+  });
+  std::this_thread::sleep_for(300ms);
+  EXPECT_FALSE(all_sent);
+  for (uint8_t k = 0; k < 64; ++k) EXPECT_EQ(mesh[1]->receive(0), pattern(1 << 20, k));
+  sender.get();
+}
+
+TEST(TcpMeshTest, UnaskedForDataEndsTheLinkAtTheHardCap) {
+  support::TcpMembers members(2);
+  for (auto& config : members.configs) {
+    config.limits.max_queued_bytes = 1 << 20;
+    config.limits.max_backlog_bytes = 4 << 20;
+  }
+  const auto mesh = members.join_all();
+  const auto flood = [&](PartyId i) {
+    return abort_of([&] {
+      for (int k = 0; k < 100; ++k) mesh[i]->send(1 - i, Bytes(1 << 20));
+    });
+  };
+  auto other = std::async(std::launch::async, flood, 1);
+  const auto a = flood(0), b = other.get();
+  ASSERT_TRUE(a && b);
+  EXPECT_TRUE(a == AbortCode::kBadFrame || b == AbortCode::kBadFrame);
+}
+
+TEST(TcpMeshTest, ManySmallFramesArriveInOrderAcrossKeyUpdates) {
+  support::TcpMembers members(2);
+  for (auto& config : members.configs) config.limits.rekey_bytes = 50'000;
+  const auto mesh = members.join_all();
+  auto sender = std::async(std::launch::async, [&] {
+    for (uint32_t k = 0; k < 20'000; ++k) {
+      mesh[0]->send(1, pattern(k % 97, static_cast<uint8_t>(k)));
+    }
+  });
+  bool same = true;
+  for (uint32_t k = 0; k < 20'000; ++k) {
+    same &= mesh[1]->receive(0) == pattern(k % 97, static_cast<uint8_t>(k));
+  }
+  EXPECT_TRUE(same);
+  sender.get();
+}
+
+TEST(TcpMeshTest, ThreeMembersRunAProtocol) {
+  support::TcpMembers members(3);
+  auto meshes = members.join_all();
+  for (PartyId i = 0; i < 3; ++i) {
+    for (PartyId j = 0; j < 3; ++j) {
+      EXPECT_EQ(meshes[i]->signing_key(j), members.identities[j].signing_key());
+    }
+  }
+  std::vector<std::future<Digest>> coins;
+  for (PartyId i = 0; i < 3; ++i) {
+    coins.push_back(std::async(std::launch::async, [&, i] {
+      Party party(std::move(meshes[i]), Prg(Block(5, i)));
+      return party.coin("test");
+    }));
+  }
+  const Digest first = coins[0].get();
+  EXPECT_EQ(coins[1].get(), first);
+  EXPECT_EQ(coins[2].get(), first);
+}
+
+TEST(TcpMeshTest, LastFramesArriveThoughTheSenderIsGone) {
+  support::TcpMembers members(2);
+  auto mesh = members.join_all();
+  auto sender = std::async(std::launch::async, [&] {
+    mesh[0]->send(1, pattern(20'000'000, 9));
+    mesh[0].reset();
+  });
+  EXPECT_EQ(mesh[1]->receive(0), pattern(20'000'000, 9));
+  EXPECT_EQ(abort_of([&] { mesh[1]->receive(0); }), AbortCode::kPeerLost);
+  sender.get();
+}
+
+TEST(TcpMeshTest, TheConnectingMemberNamesAWrongFingerprint) {
+  support::TcpMembers members(2);
+  const Identity stranger = Identity::make("stranger");
+  members.configs[1].members[0].fingerprint = stranger.fingerprint();
+  members.configs[0].connect_timeout = 1s;
+  auto listener =
+      std::async(std::launch::async, [&] { return abort_of([&] { members.join(0); }); });
+  try {
+    members.join(1);
+    FAIL() << "joined a member that shows another certificate";
+  } catch (const FingerprintMismatch& mismatch) {
+    EXPECT_EQ(mismatch.expected(), stranger.fingerprint());
+    EXPECT_EQ(mismatch.got(), members.identities[0].fingerprint());
+    EXPECT_EQ(mismatch.peer(), 0u);
+    EXPECT_EQ(mismatch.abort_class(), AbortClass::kRefuse);
+    EXPECT_THAT(mismatch.what(), HasSubstr("member 1"));
+    EXPECT_THAT(mismatch.what(), HasSubstr(fingerprint_text(stranger.fingerprint())));
+  }
+  EXPECT_EQ(listener.get(), AbortCode::kTimeout);
+}
+
+TEST(TcpMeshTest, AStrangersCertificateIsDroppedAndReported) {
+  support::TcpMembers members(2);
+  const Identity stranger = Identity::make("stranger");
+  MeshConfig intruder = members.configs[1];
+  intruder.members[1].fingerprint = stranger.fingerprint();
+  intruder.listen_socket = -1;
+  intruder.connect_timeout = 800ms;
+  members.configs[0].connect_timeout = 1s;
+  auto listener = std::async(std::launch::async, [&]() -> std::string {
+    try {
+      members.join(0);
+    } catch (const ProtocolAbort& abort) {
+      return abort.what();
+    }
+    return "joined";
+  });
+  std::string intruder_error = "joined";
+  try {
+    TcpMesh::join(intruder, stranger);
+  } catch (const ProtocolAbort& abort) {
+    intruder_error = abort.what();
+  }
+  EXPECT_THAT(intruder_error, HasSubstr("not accept our certificate"));
+  const std::string error = listener.get();
+  EXPECT_THAT(error, HasSubstr("member 2"));
+  EXPECT_THAT(error, HasSubstr(fingerprint_text(stranger.fingerprint())));
+}
+
+TEST(TcpMeshTest, GarbageAndSilenceAtThePortDoNotStopTheMembers) {
+  support::TcpMembers members(2);
+  std::atomic<bool> reported{false};
+  members.configs[0].on_waiting = [&](const std::vector<MissingMember>& missing) {
+    for (const auto& m : missing) reported = reported || !m.problem.empty();
+  };
+  auto first = std::async(std::launch::async, [&] { return members.join(0); });
+  const uint16_t port = members.configs[0].members[0].port;
+  const int silent = support::connect_to_loopback(port);
+  const int garbage = support::connect_to_loopback(port);
+  const std::string text = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  ASSERT_GT(send(garbage, text.data(), text.size(), MSG_NOSIGNAL), 0);
+  std::this_thread::sleep_for(1200ms);
+  const auto second = members.join(1);
+  const auto mesh = first.get();
+  mesh->send(1, pattern(100, 3));
+  EXPECT_EQ(second->receive(0), pattern(100, 3));
+  EXPECT_TRUE(reported);
+  close(silent);
+  close(garbage);
+}
+
+TEST(TcpMeshTest, AnOversizeFrameIsRefusedFromItsLengthAlone) {
+  support::TcpMembers members(2);
+  members.configs[1].limits.max_frame_bytes = 1000;
+  const auto mesh = members.join_all();
+  EXPECT_THROW(mesh[1]->send(0, Bytes(1001)), InputError);
+  mesh[0]->send(1, Bytes(1000));
+  mesh[0]->send(1, Bytes(1001));
+  EXPECT_EQ(mesh[1]->receive(0).size(), 1000u);
+  EXPECT_EQ(abort_of([&] { mesh[1]->receive(0); }), AbortCode::kBadFrame);
+  EXPECT_EQ(abort_of([&] { mesh[0]->receive(1); }), AbortCode::kPeerLost);
+}
+
+TEST(TcpMeshTest, SilenceIsATimeout) {
+  support::TcpMembers members(2);
+  const auto mesh = members.join_all();
+  mesh[0]->set_receive_timeout(100ms);
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(abort_of([&] { mesh[0]->receive(1); }), AbortCode::kTimeout);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 2s);
+}
+
+TEST(TcpMeshTest, CloseReleasesAWaitingReceiveAtBothEnds) {
+  support::TcpMembers members(2);
+  const auto mesh = members.join_all();
+  auto own = std::async(std::launch::async, [&] { return abort_of([&] { mesh[0]->receive(1); }); });
+  auto peer =
+      std::async(std::launch::async, [&] { return abort_of([&] { mesh[1]->receive(0); }); });
+  std::this_thread::sleep_for(50ms);
+  mesh[0]->close();
+  EXPECT_EQ(own.get(), AbortCode::kPeerLost);
+  EXPECT_EQ(peer.get(), AbortCode::kPeerLost);
+  EXPECT_EQ(abort_of([&] { mesh[0]->send(1, Bytes(1)); }), AbortCode::kPeerLost);
+}
+
+TEST(TcpMeshTest, TheMissingMemberIsNamedWithAddress) {
+  support::TcpMembers members(2);
+  ::close(members.configs[0].listen_socket);
+  members.configs[1].connect_timeout = 700ms;
+  std::string waiting;
+  members.configs[1].on_waiting = [&](const std::vector<MissingMember>& missing) {
+    waiting = missing.at(0).name + " " + missing.at(0).address;
+  };
+  try {
+    members.join(1);
+    FAIL();
+  } catch (const ProtocolAbort& abort) {
+    EXPECT_EQ(abort.code(), AbortCode::kTimeout);
+    EXPECT_THAT(abort.what(), HasSubstr("member 1 at 127.0.0.1:"));
+    EXPECT_THAT(abort.what(), HasSubstr("Connection refused"));
+  }
+  EXPECT_THAT(waiting, HasSubstr("member 1 127.0.0.1:"));
+}
+
+TEST(TcpMeshTest, CancelStopsTheWaiting) {
+  support::TcpMembers members(2);
+  std::atomic<bool> cancel{false};
+  members.configs[0].cancel = &cancel;
+  auto waiting = std::async(std::launch::async, [&] { return abort_of([&] { members.join(0); }); });
+  std::this_thread::sleep_for(100ms);
+  cancel = true;
+  EXPECT_EQ(waiting.get(), AbortCode::kCancelled);
+}
+
+TEST(TcpMeshTest, DifferentRoomsAreRefusedAtBothEnds) {
+  support::TcpMembers members(2);
+  members.configs[1].room_digest[5] = 1;
+  auto first = std::async(std::launch::async, [&] { return abort_of([&] { members.join(0); }); });
+  EXPECT_EQ(abort_of([&] { members.join(1); }), AbortCode::kDisagreement);
+  EXPECT_EQ(first.get(), AbortCode::kDisagreement);
+}
+
+TEST(TcpMeshTest, AMemberKilledMidMessageIsNoticedAtOnce) {
+  support::TcpMembers members(2);
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto mesh = members.join(1);
+    for (int k = 0; k < 1000; ++k) mesh->send(0, Bytes(10'000'000));
+    pause();
+  }
+  const auto mesh = members.join(0);
+  EXPECT_EQ(mesh->receive(1).size(), 10'000'000u);
+  kill(child, SIGKILL);
+  const auto killed = std::chrono::steady_clock::now();
+  const auto code = abort_of([&] {
+    while (true) EXPECT_EQ(mesh->receive(1).size(), 10'000'000u);
+  });
+  EXPECT_EQ(code, AbortCode::kPeerLost);
+  EXPECT_LT(std::chrono::steady_clock::now() - killed, 3s);
+  waitpid(child, nullptr, 0);
+}
+
+// Wherever the connection is cut: whole frames in order, then a typed abort; never a hang, never a
+// part of a frame.
+TEST(TcpMeshTest, CutsAtAnyByteGiveWholeFramesThenAnAbort) {
+  std::mt19937 random(11);
+  for (int trial = 0; trial < 20; ++trial) {
+    support::TcpMembers members(2);
+    for (auto& config : members.configs) {
+      config.connect_timeout = 600ms;
+      config.receive_timeout = 2s;
+    }
+    const size_t offset = trial < 8 ? random() % 1600 : 1600 + random() % 200'000;
+    Proxy proxy(members.configs[0].members[0].port, trial % 2 == 0, offset, Proxy::Fault::kCut);
+    members.configs[1].members[0].port = proxy.port();
+    const auto run = [&](PartyId i) {
+      return abort_of([&] {
+        const auto mesh = members.join(i);
+        for (uint8_t k = 0; k < 30; ++k) mesh->send(1 - i, pattern(9973, k));
+        for (uint8_t k = 0; k < 30; ++k) EXPECT_EQ(mesh->receive(1 - i), pattern(9973, k));
+      });
+    };
+    auto other = std::async(std::launch::async, run, 1);
+    const auto a = run(0), b = other.get();
+    for (const auto& code : {a, b}) {
+      EXPECT_TRUE(!code || code == AbortCode::kPeerLost || code == AbortCode::kTimeout)
+          << to_string(*code);
+    }
+    if (trial >= 8) {
+      EXPECT_TRUE(a || b) << "offset " << offset;
+    }
+  }
+}
+
+TEST(TcpMeshTest, AnAlteredByteOnTheWireIsMalformedNeverData) {
+  for (const size_t offset : {5000u, 60'000u, 150'000u}) {
+    support::TcpMembers members(2);
+    Proxy proxy(members.configs[0].members[0].port, true, offset, Proxy::Fault::kFlip);
+    members.configs[1].members[0].port = proxy.port();
+    const auto mesh = members.join_all();
+    for (uint8_t k = 0; k < 30; ++k) mesh[1]->send(0, pattern(9973, k));
+    const auto code = abort_of([&] {
+      for (uint8_t k = 0; k < 30; ++k) EXPECT_EQ(mesh[0]->receive(1), pattern(9973, k));
+    });
+    EXPECT_EQ(code, AbortCode::kBadFrame);
+  }
+}
+
+}  // namespace
+}  // namespace flexroom::net
