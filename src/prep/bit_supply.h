@@ -1,0 +1,78 @@
+#pragma once
+
+#include "math/re_hash.h"
+#include "net/party.h"
+#include "prep/auth_bits.h"
+
+namespace flexroom::prep {
+
+/// Where the protocols of this layer take their authenticated bits from: the session's COT
+/// generator, or a trusted dealer in tests. Calls as in Source.
+class BitSupply {
+ public:
+  virtual ~BitSupply() = default;
+  virtual const Block& delta() const = 0;
+  /// H of boolean-engine.md §2.3, keyed with S of the session.
+  virtual const math::ReHash& hash() const = 0;
+  virtual AuthBits random_bits(size_t count) = 0;
+  virtual AuthBits owned_bits(PartyId owner, size_t count) = 0;
+};
+
+/// The bits of a BitGenerator, which must outlive it.
+class GeneratorSupply : public BitSupply {
+ public:
+  explicit GeneratorSupply(BitGenerator& generator) : generator_(generator) {}
+  const Block& delta() const override { return generator_.delta(); }
+  const math::ReHash& hash() const override { return generator_.hash(); }
+  AuthBits random_bits(size_t count) override { return generator_.random_bits(count); }
+  AuthBits owned_bits(PartyId owner, size_t count) override {
+    return generator_.owned_bits(owner, count);
+  }
+
+ private:
+  BitGenerator& generator_;
+};
+
+/// What the protocols of one session share. One object a session: the tweak counters in it make
+/// sure that no (S, tweak) of H is ever used twice (§2.3).
+struct Context {
+  net::Party& party;
+  BitSupply& bits;
+  Safety& safety;
+  uint64_t leaky_and_counter = 0;
+  uint64_t field_ole_counter = 0;
+
+  /// The next `count` counters of a domain; the same at all parties.
+  static uint64_t reserve(uint64_t& counter, size_t count) {
+    const uint64_t first = counter;
+    counter += count;
+    return first;
+  }
+};
+
+/// Counts a batch as unfinished from just before this party's share of its first verdict opening
+/// leaves until its last check passed (boolean-engine.md §10.3). A batch that dies in between stays
+/// counted: a peer that saw the verdict first may have hidden a failed guess as a disconnect.
+class BatchInFlight {
+ public:
+  explicit BatchInFlight(Safety& safety) : safety_(safety) {}
+  BatchInFlight(const BatchInFlight&) = delete;
+  BatchInFlight& operator=(const BatchInFlight&) = delete;
+  /// Durable when it returns; once a batch, further calls do nothing.
+  void before_verdict() {
+    if (counted_) return;
+    safety_.begin_batches(1);
+    counted_ = true;
+  }
+  /// The last check passed.
+  void finished() {
+    FLEXROOM_ASSERT(counted_);
+    safety_.finish_batches(1);
+  }
+
+ private:
+  Safety& safety_;
+  bool counted_ = false;
+};
+
+}  // namespace flexroom::prep

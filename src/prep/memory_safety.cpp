@@ -1,0 +1,57 @@
+#include "prep/memory_safety.h"
+
+#include <string>
+
+#include "base/error.h"
+
+namespace flexroom::prep {
+
+void MemorySafety::require_preprocessing_allowed() {
+  const std::lock_guard lock(mutex_);
+  if (burned_) {
+    throw ProtocolAbort(AbortCode::kEpochBurned, "preprocessing", "the epoch is burned");
+  }
+  if (dirty_ >= dirty_max_ || life_ >= life_max_) {
+    throw ProtocolAbort(AbortCode::kTooManyUnfinished, "preprocessing",
+                        std::to_string(dirty_) + " unfinished batches in this epoch (limit " +
+                            std::to_string(dirty_max_) + "), " + std::to_string(life_) +
+                            " with these members (limit " + std::to_string(life_max_) + ")");
+  }
+}
+
+void MemorySafety::begin_batches(size_t count) {
+  const std::lock_guard lock(mutex_);
+  dirty_ += count;
+  life_ += count;
+}
+
+void MemorySafety::finish_batches(size_t count) {
+  const std::lock_guard lock(mutex_);
+  FLEXROOM_ASSERT(dirty_ >= count && life_ >= count);
+  dirty_ -= count;
+  life_ -= count;
+}
+
+void MemorySafety::burn() {
+  const std::lock_guard lock(mutex_);
+  if (!burned_) ++life_;
+  burned_ = true;
+}
+
+void MemorySafety::begin_epoch() {
+  const std::lock_guard lock(mutex_);
+  dirty_ = 0;
+  burned_ = false;
+}
+
+size_t MemorySafety::dirty() const {
+  const std::lock_guard lock(mutex_);
+  return dirty_;
+}
+
+size_t MemorySafety::life() const {
+  const std::lock_guard lock(mutex_);
+  return life_;
+}
+
+}  // namespace flexroom::prep

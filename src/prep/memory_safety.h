@@ -1,0 +1,37 @@
+#pragma once
+
+#include <functional>
+#include <mutex>
+
+#include "prep/prep.h"
+
+namespace flexroom::prep {
+
+/// Safety counters that live as long as the process: tests, benchmarks and the in-memory demo. A
+/// member that keeps an epoch on disk uses the store's, which survive a crash (boolean-engine.md
+/// §8.2). Thread-safe.
+class MemorySafety : public Safety {
+ public:
+  explicit MemorySafety(unsigned dirty_max = 16, unsigned life_max = 64)
+      : dirty_max_(dirty_max), life_max_(life_max) {}
+
+  void require_preprocessing_allowed() override;
+  void begin_batches(size_t count) override;
+  void finish_batches(size_t count) override;
+
+  /// A boolean cheat was seen: one more for LIFE, and nothing goes on in this epoch.
+  void burn();
+  /// A refresh: dirty starts anew, LIFE does not (§10.3).
+  void begin_epoch();
+
+  size_t dirty() const;
+  size_t life() const;
+
+ private:
+  mutable std::mutex mutex_;
+  const size_t dirty_max_, life_max_;
+  size_t dirty_ = 0, life_ = 0;
+  bool burned_ = false;
+};
+
+}  // namespace flexroom::prep

@@ -1,0 +1,203 @@
+#include "prep/session_prep.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/secret.h"
+#include "prep/and_triples.h"
+#include "prep/field_products.h"
+#include "prep/powers.h"
+
+namespace flexroom::prep {
+namespace {
+
+// VecTriple(1) for the zero tests of so many batches are made together: they cost ten flows.
+constexpr size_t kMaxBatchesAhead = 16;
+// Bits of one COT batch; larger ones cost memory, smaller ones flows.
+constexpr size_t kBitBatch = size_t{1} << 18;
+constexpr size_t kSmallBitBatch = size_t{1} << 15;
+
+const TripleParameters& checked(const TripleParameters& parameters) {
+  require_acceptable(parameters);
+  return parameters;
+}
+
+// Copies count items of each array and wipes them at their old place: they are single-use.
+void move_items(BlockVec& out, size_t out_offset, BlockVec& in, size_t in_offset, size_t count) {
+  if (count == 0) return;
+  std::memcpy(static_cast<void*>(out.data() + out_offset), in.data() + in_offset,
+              count * sizeof(Block));
+  wipe(in.data() + in_offset, count * sizeof(Block));
+}
+
+void move_bits(AuthBits& out, size_t out_offset, AuthBits& in, size_t in_offset, size_t count) {
+  for (PartyId j = 0; j < out.num_parties(); ++j) {
+    if (j == out.self()) continue;
+    move_items(out.mac[j], out_offset, in.mac[j], in_offset, count);
+    move_items(out.key[j], out_offset, in.key[j], in_offset, count);
+  }
+}
+
+}  // namespace
+
+/// What dies with the session.
+struct SessionPrep::Live {
+  Live(net::Party& party, const EpochState& epoch, Safety& safety, size_t bit_batch)
+      : generator(party, epoch, bit_batch), supply(generator), context{party, supply, safety} {}
+  BitGenerator generator;
+  GeneratorSupply supply;
+  Context context;
+};
+
+SessionPrep::SessionPrep(net::Party& party, const EpochState& epoch, Safety& safety,
+                         const TripleParameters& parameters, Progress progress)
+    : party_(party),
+      safety_(safety),
+      parameters_(checked(parameters)),
+      progress_(std::move(progress)),
+      delta_(epoch.delta),
+      live_(std::make_unique<Live>(party, epoch, safety,
+                                   std::clamp(3 * parameters_.batch, kSmallBitBatch, kBitBatch))) {}
+
+SessionPrep::~SessionPrep() { wipe(&delta_, sizeof delta_); }
+
+/// Runs `make`; whatever it throws erases everything first (§5.3, §10.1 rule 6).
+template <typename Make>
+auto SessionPrep::guarded(std::string_view what, Make make) {
+  if (live_ == nullptr) {
+    throw ProtocolAbort(AbortCode::kCancelled, what, "this session was aborted before");
+  }
+  try {
+    return make();
+  } catch (...) {
+    erase();
+    throw;
+  }
+}
+
+void SessionPrep::erase() noexcept {
+  stock_.clear();
+  zero_test_products_.clear();
+  stock_offset_ = stock_size_ = 0;
+  live_.reset();
+}
+
+void SessionPrep::report(std::string_view phase, uint64_t done, uint64_t total) const {
+  if (progress_) progress_(phase, done, total);
+}
+
+AuthBits SessionPrep::random_bits(size_t count) {
+  return guarded("random bits", [&] { return live_->generator.random_bits(count); });
+}
+
+AuthBits SessionPrep::owned_bits(PartyId owner, size_t count) {
+  return guarded("owned bits", [&] { return live_->generator.owned_bits(owner, count); });
+}
+
+AuthBits SessionPrep::owned_bits_of(PartyId owner, size_t count, std::span<const uint8_t> bits) {
+  return guarded("owned bits", [&] { return live_->generator.owned_bits_of(owner, count, bits); });
+}
+
+Source::RotSender SessionPrep::rot_send(PartyId receiver, size_t count) {
+  return guarded("rot", [&] { return live_->generator.rot_send(receiver, count); });
+}
+
+Source::RotReceiver SessionPrep::rot_receive(PartyId sender, size_t count,
+                                             std::span<const uint8_t> choices) {
+  return guarded("rot", [&] { return live_->generator.rot_receive(sender, count, choices); });
+}
+
+VecTriple SessionPrep::vec_triple(size_t count) {
+  return guarded("field products", [&] {
+    safety_.require_preprocessing_allowed();
+    const size_t counts[] = {count};
+    return std::move(make_field_products(live_->context, counts)[0].triple);
+  });
+}
+
+Powers SessionPrep::powers(size_t max_power) {
+  return guarded("powers", [&] {
+    safety_.require_preprocessing_allowed();
+    report("powers", 0, max_power);
+    Powers out = make_powers(live_->context, max_power);
+    report("powers", max_power, max_power);
+    return out;
+  });
+}
+
+// --- AND triples --------------------------------------------------------------------------------
+
+AndTriples SessionPrep::and_triples(size_t count) {
+  return guarded("and triples", [&] {
+    fill_stock(count);
+    return take_from_stock(count);
+  });
+}
+
+void SessionPrep::stock_triples(size_t count) {
+  guarded("and triples", [&] { fill_stock(count); });
+}
+
+void SessionPrep::fill_stock(size_t count) {
+  if (stock_size_ >= count) return;
+  const size_t missing = count - stock_size_;
+  const size_t batches = (missing + parameters_.batch - 1) / parameters_.batch;
+  const uint64_t total = uint64_t{batches} * parameters_.batch;
+  report("and triples", 0, total);
+  for (size_t b = 0; b < batches; ++b) {
+    safety_.require_preprocessing_allowed();
+    const auto tick = [&](size_t leaky) {
+      report("and triples", b * parameters_.batch + leaky / parameters_.bucket_size, total);
+    };
+    stock_.push_back(
+        make_and_triples(live_->context, parameters_, take_zero_test_products(batches - b), tick));
+    stock_size_ += parameters_.batch;
+  }
+}
+
+std::vector<VecTriple> SessionPrep::take_zero_test_products(size_t batches_ahead) {
+  const size_t needed = parameters_.bucket_size;
+  if (zero_test_products_.size() < needed) {
+    const std::vector<size_t> counts(needed * std::min(batches_ahead, kMaxBatchesAhead), 1);
+    for (FieldProducts& made : make_field_products(live_->context, counts)) {
+      zero_test_products_.push_back(std::move(made.triple));
+    }
+  }
+  std::vector<VecTriple> out;
+  for (size_t k = 0; k < needed; ++k) {
+    out.push_back(std::move(zero_test_products_.back()));
+    zero_test_products_.pop_back();
+  }
+  return out;
+}
+
+AndTriples SessionPrep::take_from_stock(size_t count) {
+  FLEXROOM_ASSERT(count <= stock_size_);
+  AndTriples out;
+  if (stock_offset_ == 0 && !stock_.empty() && stock_.front().size() == count) {
+    out = std::move(stock_.front());
+    stock_.pop_front();
+    stock_size_ -= count;
+    return out;
+  }
+  for (AuthBits* part : {&out.x, &out.y, &out.z}) {
+    *part = AuthBits(party_.id(), party_.num_parties(), count);
+  }
+  for (size_t done = 0; done < count;) {
+    AndTriples& front = stock_.front();
+    const size_t here = std::min(count - done, front.size() - stock_offset_);
+    move_bits(out.x, done, front.x, stock_offset_, here);
+    move_bits(out.y, done, front.y, stock_offset_, here);
+    move_bits(out.z, done, front.z, stock_offset_, here);
+    done += here;
+    stock_offset_ += here;
+    stock_size_ -= here;
+    if (stock_offset_ == front.size()) {
+      stock_.pop_front();
+      stock_offset_ = 0;
+    }
+  }
+  return out;
+}
+
+}  // namespace flexroom::prep

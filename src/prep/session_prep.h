@@ -1,0 +1,75 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "prep/auth_bits.h"
+#include "prep/bit_supply.h"
+#include "prep/triple_parameters.h"
+
+namespace flexroom::prep {
+
+/// Called with what is being made and how far it is, in items of that phase.
+using Progress = std::function<void(std::string_view phase, uint64_t done, uint64_t total)>;
+
+/// The boolean preprocessing of one session, made on demand in batches and served from buffers.
+///
+/// Protocol   boolean-engine.md §4, §5, §9 over the bits of one BitGenerator
+/// Guarantee  everything handed out passed all its checks and is handed out once. Triples are
+///            always made in whole batches of the profile; what is left serves later calls
+/// Aborts     what the protocols below throw, and kEpochBurned, kTooManyUnfinished of `safety`
+///            (§10.3). Any exception erases all buffers, the bits and the seeds of the session;
+///            every later call throws kCancelled
+/// Threads    one; parties make the same calls in the same order
+/// Memory     n = 2: 96 bytes for every triple in stock, and about 150 bytes for every leaky triple
+///            of the batch in work (bucket_size * batch, at most 2^18 or one layer)
+class SessionPrep : public Source {
+ public:
+  /// session_hello() must have set the party's scope; one object a session. `party`, `epoch` and
+  /// `safety` must outlive it. Throws InputError for parameters that §5.4 refuses.
+  SessionPrep(net::Party& party, const EpochState& epoch, Safety& safety,
+              const TripleParameters& parameters = {}, Progress progress = nullptr);
+  ~SessionPrep() override;
+  SessionPrep(const SessionPrep&) = delete;
+  SessionPrep& operator=(const SessionPrep&) = delete;
+
+  const Block& delta() const override { return delta_; }
+  AuthBits random_bits(size_t count) override;
+  AuthBits owned_bits(PartyId owner, size_t count) override;
+  AuthBits owned_bits_of(PartyId owner, size_t count, std::span<const uint8_t> bits) override;
+  AndTriples and_triples(size_t count) override;
+  VecTriple vec_triple(size_t count) override;
+  Powers powers(size_t max_power) override;
+  RotSender rot_send(PartyId receiver, size_t count) override;
+  RotReceiver rot_receive(PartyId sender, size_t count, std::span<const uint8_t> choices) override;
+
+  /// Makes triples until at least `count` are in stock.
+  void stock_triples(size_t count);
+  size_t triples_in_stock() const { return stock_size_; }
+
+ private:
+  struct Live;
+  template <typename Make>
+  auto guarded(std::string_view what, Make make);
+  void fill_stock(size_t count);
+  std::vector<VecTriple> take_zero_test_products(size_t batches_ahead);
+  AndTriples take_from_stock(size_t count);
+  void report(std::string_view phase, uint64_t done, uint64_t total) const;
+  void erase() noexcept;
+
+  net::Party& party_;
+  Safety& safety_;
+  const TripleParameters parameters_;
+  const Progress progress_;
+  Block delta_;
+  std::unique_ptr<Live> live_;  // empty after an abort
+
+  std::deque<AndTriples> stock_;
+  size_t stock_offset_ = 0;  // already handed out of stock_.front()
+  size_t stock_size_ = 0;
+  std::vector<VecTriple> zero_test_products_;
+};
+
+}  // namespace flexroom::prep

@@ -1,0 +1,57 @@
+#include "prep/triple_parameters.h"
+
+#include <bit>
+#include <cmath>
+#include <string>
+
+#include "base/error.h"
+
+namespace flexroom::prep {
+namespace {
+
+constexpr double kMinBucketingBits = 43;
+constexpr size_t kMaxBatch = size_t{1} << 24;
+
+}  // namespace
+
+Profile profile(std::string_view name) {
+  if (name == "default") return {};
+  if (name == "bandwidth") return {{3, size_t{1} << 20, 64}, 4, 64};
+  if (name == "high") return {{4, size_t{1} << 20, 128}, 4, 64};
+  throw InputError("profile", "'" + std::string(name) + "' is not a security profile",
+                   "use default, bandwidth or high");
+}
+
+double bucketing_error_log2(size_t bucket_size, size_t batch) {
+  const auto b = static_cast<double>(bucket_size);
+  return -(b + (b - 1) * std::log2(static_cast<double>(batch)));
+}
+
+double epoch_error_log2(const Profile& profile) {
+  return std::log2((profile.dirty_max + 1) * 4.0 / 3.0) +
+         bucketing_error_log2(profile.triples.bucket_size, profile.triples.batch);
+}
+
+void require_acceptable(const TripleParameters& parameters) {
+  const auto refuse = [](const std::string& problem, const char* remedy) {
+    throw InputError("triple parameters", problem, remedy);
+  };
+  if (parameters.string_bits != 64 && parameters.string_bits != 128) {
+    refuse("string width " + std::to_string(parameters.string_bits), "use 64 or 128");
+  }
+  if (!std::has_single_bit(parameters.batch) || parameters.batch > kMaxBatch) {
+    refuse("batch of " + std::to_string(parameters.batch) + " triples",
+           "use a power of two of at most 2^24");
+  }
+  if (parameters.bucket_size < 2 || parameters.bucket_size > 16) {
+    refuse("bucket size " + std::to_string(parameters.bucket_size), "use 3, 4 or 5");
+  }
+  if (parameters.accept_weak_bucketing) return;
+  if (-bucketing_error_log2(parameters.bucket_size, parameters.batch) < kMinBucketingBits) {
+    refuse("bucket size " + std::to_string(parameters.bucket_size) + " with batches of " +
+               std::to_string(parameters.batch) + " leaks a triple too often",
+           "enlarge one of them until B + (B-1) log2 L is at least 43");
+  }
+}
+
+}  // namespace flexroom::prep

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "prep/bit_supply.h"
+
+namespace flexroom::prep {
+
+/// Are additively shared values zero, and nothing more.
+///
+/// Protocol   boolean-engine.md §3.6, ZERO: values masked with bits known to one party each, then
+///            multiplied with the random factor b of a field product
+/// Setting    value h is the sum over all parties of shares[h]; `products` holds one VecTriple(1)
+///            for every value and is consumed: its b serves this one test
+/// Guarantee  passes for nonzero values with probability 2^-128; a nonzero value shows a uniform
+///            nonzero field element and nothing else of it (§3.7: values may depend on Delta)
+/// Cost       128 owned bits a party and value; a broadcast of 16 bytes and two openings of 16
+///            bytes a value; several values share the messages
+/// Aborts     kZeroTest, kMac, kEcho
+/// Calls batch.before_verdict() before this party's share of the results leaves.
+void zero_test(Context& context, std::span<const Block> shares, std::vector<VecTriple> products,
+               BatchInFlight& batch, std::string_view label);
+
+/// The same for authenticated values whose shares all parties randomised (§3.6 from "consume one
+/// field product"): true iff all are zero. Does not abort on a nonzero value.
+bool zero_test_field(Context& context, AuthField values, std::vector<VecTriple> products,
+                     BatchInFlight& batch, std::string_view label);
+
+}  // namespace flexroom::prep
