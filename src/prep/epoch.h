@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "net/party.h"
 #include "ot/pair_setup.h"
+#include "prep/prep.h"
 
 namespace flexroom::prep {
 
@@ -47,9 +48,13 @@ struct EpochState {
 /// Leaves the party's scope at the set-up session; call session_hello() before using the epoch.
 EpochState setup_epoch(net::Party& party, const EpochParameters& parameters);
 
-/// §4.4, run by setup_epoch for n > 2: aborts (kDeltaConsistency) unless every P_i uses one
-/// Delta_i towards all peers.
-class BitGenerator;
-void check_delta_consistency(net::Party& party, BitGenerator& bits);
+/// Every P_i uses one Delta_i towards all peers; run by setup_epoch for n > 2.
+///
+/// Protocol   boolean-engine.md §4.4, all i in parallel, 5 flows
+/// In         128 * n bits of aBit(all), consumed
+/// Guarantee  two keys pass with probability 2^-126; a failing run shows nothing about honest keys
+///            (commit before open, T_i opened only by a satisfied P_i)
+/// Aborts     kDeltaConsistency, kEcho
+void check_delta_consistency(net::Party& party, const Block& delta, const AuthBits& bits);
 
 }  // namespace flexroom::prep

@@ -52,6 +52,16 @@ AuthBits::AuthBits(PartyId self, size_t num_parties, size_t size)
   }
 }
 
+AuthBits::AuthBits(PartyId self, size_t size, std::vector<BlockVec>&& macs,
+                   std::vector<BlockVec>&& keys)
+    : mac(std::move(macs)), key(std::move(keys)), self_(self), size_(size) {
+  FLEXROOM_ASSERT(self < mac.size() && mac.size() == key.size());
+  for (PartyId j = 0; j < mac.size(); ++j) {
+    const size_t expected = j == self ? 0 : size;
+    FLEXROOM_ASSERT(mac[j].size() == expected && key[j].size() == expected);
+  }
+}
+
 AuthBits AuthBits::clone() const { return slice(0, size_); }
 
 AuthBits AuthBits::slice(size_t offset, size_t count) const {

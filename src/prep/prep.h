@@ -19,6 +19,8 @@ class AuthBits {
  public:
   AuthBits() = default;
   AuthBits(PartyId self, size_t num_parties, size_t size);  // zeros: the sharing of constant 0
+  /// Takes the arrays over: [n][size], entries of `self` empty.
+  AuthBits(PartyId self, size_t size, std::vector<BlockVec>&& macs, std::vector<BlockVec>&& keys);
   AuthBits(AuthBits&&) noexcept = default;
   AuthBits& operator=(AuthBits&&) noexcept = default;
 

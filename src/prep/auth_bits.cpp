@@ -1,0 +1,278 @@
+#include "prep/auth_bits.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+#include "ot/cot.h"
+#include "prep/bit_consistency.h"
+#include "prep/session_hello.h"
+
+namespace flexroom::prep {
+namespace {
+
+constexpr size_t kRotBatch = size_t{1} << 14;
+constexpr std::string_view kChoicesLabel = "bits/choices";
+constexpr std::string_view kRotLabel = "rot/choices";
+
+// Checked blocks waiting to be handed out; what was taken is never looked at again.
+class Stock {
+ public:
+  size_t left() const { return blocks_.size() - next_; }
+  void refill(BlockVec&& fresh) {
+    if (left() == 0) {
+      blocks_ = std::move(fresh);
+    } else {
+      BlockVec all(left() + fresh.size(), BlockVec::uninitialised);
+      std::memcpy(static_cast<void*>(all.data()), blocks_.data() + next_, left() * sizeof(Block));
+      std::memcpy(static_cast<void*>(all.data() + left()), fresh.data(),
+                  fresh.size() * sizeof(Block));
+      blocks_ = std::move(all);
+    }
+    next_ = 0;
+  }
+  BlockVec take(size_t count) {
+    FLEXROOM_ASSERT(count <= left());
+    if (next_ == 0 && count == blocks_.size()) return std::exchange(blocks_, BlockVec());
+    BlockVec out = blocks_.slice(next_, count);
+    next_ += count;
+    return out;
+  }
+
+ private:
+  BlockVec blocks_;
+  size_t next_ = 0;
+};
+
+Bytes pack_bits(std::span<const uint8_t> bits) {
+  Bytes out((bits.size() + 7) / 8);
+  for (size_t t = 0; t < bits.size(); ++t) {
+    out[t / 8] = static_cast<uint8_t>(out[t / 8] | (bits[t] & 1u) << (t % 8));
+  }
+  return out;
+}
+
+uint8_t bit_at(ByteView packed, size_t t) {
+  return static_cast<uint8_t>(packed[t / 8] >> (t % 8) & 1);
+}
+
+}  // namespace
+
+struct BitGenerator::Impl {
+  Impl(net::Party& p, const EpochState& epoch, size_t batch_size, uint16_t lane_id)
+      : party(p),
+        delta(epoch.delta),
+        batch(batch_size),
+        hash(session_hash_key(p.scope())),
+        stocks(p.num_parties()),
+        rot_sent(p.num_parties()),
+        rot_received(p.num_parties()),
+        rot_send_counter(p.num_parties(), uint64_t{lane_id} << 48),
+        rot_receive_counter(rot_send_counter) {
+    FLEXROOM_ASSERT(epoch.self == p.id() && epoch.num_parties == p.num_parties() && batch > 0);
+    senders.resize(p.num_parties());
+    receivers.resize(p.num_parties());
+    for (const PartyId j : p.peers()) {
+      const ot::PairSeeds& seeds = epoch.pairs[j];
+      senders[j] = std::make_unique<ot::CotSender>(p, j, seeds, delta, lane_id);
+      receivers[j] = std::make_unique<ot::CotReceiver>(p, j, seeds, lane_id);
+      stocks[j].resize(p.num_parties());
+    }
+    stocks[p.id()].resize(p.num_parties());
+  }
+
+  // Fresh bits of the given owners, all directions interleaved: nobody waits for a message that is
+  // sent after one this party still has to send. `choices` (packed) are this party's bits.
+  std::vector<OwnedBatch> extend(const std::vector<PartyId>& owners, size_t count,
+                                 std::optional<ByteView> choices, bool chosen) {
+    const PartyId self = party.id();
+    const bool own = std::find(owners.begin(), owners.end(), self) != owners.end();
+    if (own) {
+      for (const PartyId j : party.peers()) receivers[j]->send_corrections(count, choices);
+    }
+    for (const PartyId o : owners) {
+      if (o != self) senders[o]->receive_corrections(count, chosen);
+    }
+    std::vector<OwnedBatch> out(owners.size());
+    for (size_t b = 0; b < owners.size(); ++b) {
+      out[b].owner = owners[b];
+      out[b].blocks.resize(party.num_parties());
+      if (owners[b] != self) continue;
+      for (const PartyId j : party.peers()) out[b].blocks[j] = receivers[j]->answer();
+    }
+    for (size_t b = 0; b < owners.size(); ++b) {
+      const PartyId o = owners[b];
+      if (o != self) out[b].blocks[o] = senders[o]->finish();
+    }
+    return out;
+  }
+
+  // n = 2: random COTs, nothing to be consistent with. n > 2: bits chosen here, the same for all
+  // peers, with the check of §4.3.
+  void make(const std::vector<PartyId>& owners, size_t count) {
+    std::vector<OwnedBatch> fresh;
+    if (party.num_parties() == 2) {
+      fresh = extend(owners, count, std::nullopt, false);
+    } else {
+      SecretBytes bits((count + kConsistencyMasks + 7) / 8);
+      party.prg().fill(bits.writable());
+      fresh = extend(owners, count + kConsistencyMasks, bits.reveal(), true);
+      const ConsistencyInstance instance{delta, fresh};
+      check_bit_consistency(party, {&instance, 1}, count);
+    }
+    for (OwnedBatch& made : fresh) {
+      for (PartyId j = 0; j < party.num_parties(); ++j) {
+        BlockVec& blocks = made.blocks[j];
+        if (blocks.empty()) continue;
+        // The masks of the check go.
+        stocks[made.owner][j].refill(blocks.size() == count ? std::move(blocks)
+                                                            : blocks.slice(0, count));
+      }
+      bits_made += count;
+    }
+  }
+
+  // Stocks of one owner are equally full; party `probe` stands for them.
+  size_t left(PartyId owner) const {
+    const PartyId probe = owner != party.id() ? owner : party.peers().front();
+    return stocks[owner][probe].left();
+  }
+
+  void require(const std::vector<PartyId>& owners, size_t count) {
+    std::vector<PartyId> short_of;
+    size_t missing = 0;
+    for (const PartyId o : owners) {
+      if (left(o) >= count) continue;
+      short_of.push_back(o);
+      missing = std::max(missing, count - left(o));
+    }
+    if (!short_of.empty()) make(short_of, std::max(batch, missing));
+  }
+
+  void take_owned(PartyId owner, size_t count, std::vector<BlockVec>& mac,
+                  std::vector<BlockVec>& key) {
+    if (owner != party.id()) {
+      key[owner] = stocks[owner][owner].take(count);
+      return;
+    }
+    for (const PartyId j : party.peers()) mac[j] = stocks[owner][j].take(count);
+  }
+
+  net::Party& party;
+  Block delta;
+  size_t batch;
+  math::ReHash hash;
+  std::vector<std::unique_ptr<ot::CotSender>> senders;      // by peer
+  std::vector<std::unique_ptr<ot::CotReceiver>> receivers;  // by peer
+  std::vector<std::vector<Stock>> stocks;                   // [owner][as in OwnedBatch]
+  std::vector<Stock> rot_sent, rot_received;                // K resp. M, by peer
+  std::vector<uint64_t> rot_send_counter, rot_receive_counter;
+  uint64_t bits_made = 0;
+};
+
+BitGenerator::BitGenerator(net::Party& party, const EpochState& epoch, size_t batch, uint16_t lane)
+    : impl_(std::make_unique<Impl>(party, epoch, batch, lane)) {}
+BitGenerator::~BitGenerator() = default;
+
+const Block& BitGenerator::delta() const { return impl_->delta; }
+const math::ReHash& BitGenerator::hash() const { return impl_->hash; }
+uint64_t BitGenerator::bits_made() const { return impl_->bits_made; }
+
+AuthBits BitGenerator::random_bits(size_t count) {
+  std::vector<PartyId> everybody;
+  for (PartyId o = 0; o < impl_->party.num_parties(); ++o) everybody.push_back(o);
+  const size_t n = impl_->party.num_parties();
+  if (count == 0) return AuthBits(impl_->party.id(), n, 0);
+  impl_->require(everybody, count);
+  std::vector<BlockVec> mac(n), key(n);
+  for (const PartyId o : everybody) impl_->take_owned(o, count, mac, key);
+  return AuthBits(impl_->party.id(), count, std::move(mac), std::move(key));
+}
+
+AuthBits BitGenerator::owned_bits(PartyId owner, size_t count) {
+  FLEXROOM_ASSERT(owner < impl_->party.num_parties());
+  AuthBits out(impl_->party.id(), impl_->party.num_parties(), count);
+  if (count == 0) return out;
+  impl_->require({owner}, count);
+  impl_->take_owned(owner, count, out.mac, out.key);
+  return out;
+}
+
+AuthBits BitGenerator::owned_bits_of(PartyId owner, size_t count, std::span<const uint8_t> bits) {
+  AuthBits out = owned_bits(owner, count);
+  if (count == 0) return out;
+  net::Party& party = impl_->party;
+  Bytes difference;
+  if (owner == party.id()) {
+    FLEXROOM_ASSERT(bits.size() == count);
+    difference = pack_bits(bits);
+    const Bytes random = out.packed_shares();
+    for (size_t i = 0; i < difference.size(); ++i) difference[i] ^= random[i];
+    party.broadcast(kChoicesLabel, difference);
+  } else {
+    difference = party.receive_broadcast(owner, kChoicesLabel, (count + 7) / 8);
+  }
+  // Different differences to different peers would be different bits.
+  party.echo(kChoicesLabel);
+  std::vector<uint8_t> constants(count);
+  for (size_t t = 0; t < count; ++t) constants[t] = bit_at(difference, t);
+  add_constants(out, constants, impl_->delta, owner);
+  return out;
+}
+
+Source::RotSender BitGenerator::rot_send(PartyId receiver, size_t count) {
+  Source::RotSender out;
+  if (count == 0) return out;
+  Stock& stock = impl_->rot_sent[receiver];
+  if (stock.left() < count) {
+    const size_t more = std::max(kRotBatch, count - stock.left());
+    impl_->senders[receiver]->receive_corrections(more);
+    stock.refill(impl_->senders[receiver]->finish());
+  }
+  const Bytes corrections = impl_->party.receive(receiver, kRotLabel, (count + 7) / 8);
+  out.seed0 = stock.take(count);
+  out.seed1 = BlockVec(count, BlockVec::uninitialised);
+  uint64_t& counter = impl_->rot_send_counter[receiver];
+  const Block tweak =
+      math::hash_tweak(math::HashDomain::kOtConversion, impl_->party.id(), receiver, counter);
+  counter += count;
+  impl_->hash.hash2(tweak, out.seed0.span(), impl_->delta, out.seed0.span(), out.seed1.span());
+  for (size_t t = 0; t < count; ++t) {
+    const Block swap = select(bit_at(corrections, t) != 0, out.seed0[t] ^ out.seed1[t]);
+    out.seed0[t] ^= swap;
+    out.seed1[t] ^= swap;
+  }
+  return out;
+}
+
+Source::RotReceiver BitGenerator::rot_receive(PartyId sender, size_t count,
+                                              std::span<const uint8_t> choices) {
+  FLEXROOM_ASSERT(choices.empty() || choices.size() == count);
+  Source::RotReceiver out;
+  if (count == 0) return out;
+  Stock& stock = impl_->rot_received[sender];
+  if (stock.left() < count) {
+    const size_t more = std::max(kRotBatch, count - stock.left());
+    impl_->receivers[sender]->send_corrections(more);
+    stock.refill(impl_->receivers[sender]->answer());
+  }
+  out.seed = stock.take(count);
+  out.choice.resize(count);
+  std::vector<uint8_t> corrections(count);
+  for (size_t t = 0; t < count; ++t) {
+    out.choice[t] = static_cast<uint8_t>(out.seed[t].lsb());
+    if (choices.empty()) continue;
+    corrections[t] = static_cast<uint8_t>((out.choice[t] ^ choices[t]) & 1);
+    out.choice[t] = choices[t] & 1;
+  }
+  impl_->party.send(sender, kRotLabel, pack_bits(corrections));
+  uint64_t& counter = impl_->rot_receive_counter[sender];
+  const Block tweak =
+      math::hash_tweak(math::HashDomain::kOtConversion, sender, impl_->party.id(), counter);
+  counter += count;
+  impl_->hash.hash1(tweak, out.seed.span(), out.seed.span());
+  return out;
+}
+
+}  // namespace flexroom::prep
