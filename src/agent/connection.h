@@ -1,0 +1,93 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/journal.h"
+#include "agent/request_circuit.h"
+#include "agent/server_bytes.h"
+#include "agent/timeline.h"
+#include "arith/ecdh.h"
+#include "boolean/engine.h"
+#include "http/response.h"
+#include "net/party.h"
+#include "prep/prep.h"
+#include "tls/handshake.h"
+
+namespace flexroom::agent {
+
+/// What a connection needs from the session; everything outlives it.
+struct Context {
+  net::Party& party;
+  prep::Source& source;
+  arith::ArithEngine& arith;
+  boolean::Engine& engine;
+  Journal& journal;
+};
+
+struct ConnectionConfig {
+  std::string host;  // SNI and Host
+  arith::Group group = arith::Group::kX25519;
+  PartyId courier = 1;             // a garbler
+  tls::HandshakeConfig handshake;  // this member's trust store and clock
+  bool no_secret = false;          // R2-6: HTTP/1.0 and close-delimited answers accepted
+  /// Hash of all that was agreed before (proposal or policy): part of csid and every view.
+  Digest policy{};
+};
+
+/// The one request of an open-mode, single-shot connection.
+struct Request {
+  Bytes text;                                    // secret bits are 0; size as planned
+  const prep::AuthBits* secret = nullptr;        // one share per RequestPlan::secret_bits
+  const prep::AuthBits* kout_signing = nullptr;  // 256 bits, if the plan has a signature
+  std::optional<Digest> signature_inner_digest;  // SHA_{Kin(kSigning)}(string to sign)
+  std::string method = "GET";                    // for response framing
+  Digest id{};                                   // request id: RO("request", all that was agreed)
+};
+
+struct Reply {
+  http::Response response;
+  /// Set when what was frozen does not tell whether the request was carried out (§5.8).
+  std::optional<std::string> unknown_outcome;
+};
+
+/// One TLS 1.3 connection of the secure agent, open mode R2, variant (a): prepare, one request, one
+/// answer, gone.
+///
+/// Protocol   tls-in-mpc.md §3 (F+/R2 profile), §4.1-4.4, §4.6, §4.11, §7.3; agreement A1-A4
+/// Setting    n members, up to n-1 malicious; all call the same methods with equal public arguments
+/// Guarantee  theorems 1-4 of tls-in-mpc.md: the service accepts a request only if every honest
+///            member released its tag share for exactly that request; the reply is what the service
+///            sent
+/// Not given  fairness; after released() an abort leaves the outcome unknown
+/// Aborts     all classes; whatever was started is void afterwards
+class Connection {
+ public:
+  /// `plan` says how long the request is and where its secret bits are; see plan_request().
+  Connection(Context context, ConnectionConfig config, RequestPlan plan);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// Offline: token, GC-A, GC-B, powers of R. The service is not contacted.
+  void prepare();
+
+  /// Online. `connect` opens the socket and is called at the courier only, after every member is
+  /// ready.
+  Reply call(const Request& request, const ServerBytes::Connect& connect, Timeline& timeline);
+
+  /// Whether this member released its share of the request's tag: from then on the request may have
+  /// been carried out.
+  bool released() const;
+  /// ANDs of GC-A and GC-B.
+  uint64_t num_ands() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace flexroom::agent

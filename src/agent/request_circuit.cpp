@@ -1,0 +1,37 @@
+#include "agent/request_circuit.h"
+
+#include "circuits/handshake.h"
+#include "circuits/sigv4.h"
+
+namespace flexroom::agent {
+
+std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan) {
+  FLEXROOM_ASSERT(plan.bytes > 0 && plan.bytes <= circuits::kMaxRecordContent);
+  circuits::GcB gc_b;
+  mpc::Builder& builder = gc_b.builder();
+  // Public text enters as zeros: its ciphertext is then the keystream, and everybody XORs the text
+  // in outside. Opening keystream at public positions is harmless (tls-in-mpc.md §4.3).
+  circuits::Text text = circuits::constant_text(Bytes(plan.bytes));
+  if (!plan.secret_bits.empty()) {
+    const mpc::Bits secret = builder.add_input("secret", mpc::InputKind::kDyn,
+                                               static_cast<uint32_t>(plan.secret_bits.size()));
+    for (size_t k = 0; k < plan.secret_bits.size(); ++k) {
+      const uint32_t position = plan.secret_bits[k];
+      FLEXROOM_ASSERT(position < 8 * plan.bytes && (k == 0 || plan.secret_bits[k - 1] < position));
+      text[position / 8][position % 8] = secret[k];
+    }
+  }
+  if (plan.signature_offset) {
+    const mpc::Bits kout = builder.add_input("kout_signing", mpc::InputKind::kDyn, 256);
+    const mpc::Bits words = builder.add_input("kw_signature", mpc::InputKind::kPub, 2048);
+    const circuits::Text signature =
+        circuits::sigv4_signature(circuits::state_of(kout), circuits::round_words_of(words));
+    FLEXROOM_ASSERT(*plan.signature_offset + signature.size() <= plan.bytes);
+    std::copy(signature.begin(), signature.end(),
+              text.begin() + static_cast<ptrdiff_t>(*plan.signature_offset));
+  }
+  gc_b.records().add(0, text);
+  return std::make_shared<const mpc::Program>(mpc::compile(gc_b.finish()));
+}
+
+}  // namespace flexroom::agent

@@ -1,0 +1,73 @@
+#include "agent/signing_key.h"
+
+#include "agent/wires.h"
+#include "circuits/sigv4.h"
+#include "tls/key_schedule.h"
+
+namespace flexroom::agent {
+namespace {
+
+constexpr size_t kLevels = 4;
+
+SigningKey key_of(const mpc::Program& program, boolean::Outputs& outputs) {
+  SigningKey key;
+  key.kin = sha256_state_from(digest_of_bits(outputs.opened[program.output_group("kin")]));
+  key.kout = std::move(outputs.kept[program.output_group("kout")]);
+  return key;
+}
+
+}  // namespace
+
+SigningKeyDerivation::SigningKeyDerivation(boolean::Engine& engine, const prep::AuthBits& secret)
+    : engine_(engine),
+      pads_(std::make_shared<const mpc::Program>(
+          mpc::compile(circuits::sigv4_secret_states(secret.size() / 8)))),
+      level_(std::make_shared<const mpc::Program>(
+          mpc::compile(circuits::sigv4_derivation(mpc::InputKind::kDyn)))) {
+  std::vector<prep::AuthBits> zero(pads_->inputs.size());
+  zero[pads_->input_group("secret")] = secret.clone();
+  instances_.push_back(engine.prepare(pads_, std::move(zero), "sigv4 pads"));
+  for (size_t k = 0; k < kLevels; ++k) {
+    instances_.push_back(
+        engine.prepare(level_, std::vector<prep::AuthBits>(level_->inputs.size()), "sigv4 level"));
+  }
+}
+SigningKeyDerivation::~SigningKeyDerivation() = default;
+
+uint64_t SigningKeyDerivation::num_ands() const {
+  return uint64_t{pads_->num_ands()} + kLevels * uint64_t{level_->num_ands()};
+}
+
+SigningKey SigningKeyDerivation::run(net::Party& party, const SigningScope& scope) {
+  const auto view = [&](std::string_view step) {
+    return RandomOracle("view", party.scope())
+        .field("sigv4")
+        .field(step)
+        .field(scope.date)
+        .field(scope.region)
+        .field(scope.service)
+        .digest();
+  };
+  boolean::OnlineInputs first = empty_inputs(*pads_);
+  first.view = view("pads");
+  boolean::Outputs outputs = engine_.run(*instances_[0], first);
+  SigningKey key = key_of(*pads_, outputs);
+  const std::string_view parts[kLevels] = {scope.date, scope.region, scope.service, "aws4_request"};
+  for (size_t k = 0; k < kLevels; ++k) {
+    boolean::OnlineInputs inputs = empty_inputs(*level_);
+    inputs.view = view(parts[k]);
+    inputs.dyn[level_->input_group("kout")] = &key.kout;
+    inputs.pub[level_->input_group("kw")] =
+        word_bits(tls::outer_words(hmac_inner_digest(key.kin, as_bytes(parts[k]))));
+    outputs = engine_.run(*instances_[k + 1], inputs);
+    key = key_of(*level_, outputs);
+  }
+  for (auto& instance : instances_) engine_.confirm(*instance);
+  return key;
+}
+
+Digest signature_inner_digest(const SigningKey& key, std::string_view string_to_sign) {
+  return hmac_inner_digest(key.kin, as_bytes(string_to_sign));
+}
+
+}  // namespace flexroom::agent

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <vector>
+
+#include "base/hash.h"
+#include "base/sha256_block.h"
+#include "boolean/engine.h"
+#include "mpc/program.h"
+
+namespace flexroom::agent {
+
+/// Public values as input bits and opened output bits as values; one byte (0/1) a bit, bit 0 of a
+/// byte first (tls-in-mpc.md §0.3(8)).
+
+/// 2,048 `pub` bits: word t is bits 32t .. 32t+31, least significant first.
+std::vector<uint8_t> word_bits(const Sha256RoundWords& words);
+Bytes bytes_of_bits(const std::vector<uint8_t>& bits);
+Digest digest_of_bits(const std::vector<uint8_t>& bits);  // 256 of them
+/// Every group of the program, empty.
+boolean::OnlineInputs empty_inputs(const mpc::Program& program);
+
+}  // namespace flexroom::agent
