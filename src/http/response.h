@@ -1,0 +1,121 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+namespace flexroom::http {
+
+enum class ResponseFault : uint8_t {
+  kStatusLine,        // not `HTTP/1.1 ddd reason` with 200 <= ddd <= 599
+  kInterim,           // 1xx
+  kHeader,            // not `name: value` CRLF: bare LF or CR, obs-fold, space before ':', NUL ...
+  kTooLarge,          // header or body over its bound
+  kDuplicateFraming,  // two Content-Length or Transfer-Encoding
+  kFraming,           // both, or a value that is not allowed
+  kContentEncoding,
+  kTrailer,
+  kChunk,           // bad size line, extension, missing CRLF
+  kTrailingBytes,   // bytes after the response
+  kIncomplete,      // the stream ended first: outcome unknown
+  kCloseDelimited,  // body without length where that is not accepted
+};
+std::string_view to_string(ResponseFault fault);
+
+/// ProtocolAbort(kServer) with the reason as a value.
+class ResponseError : public ProtocolAbort {
+ public:
+  ResponseError(ResponseFault fault, std::string_view detail);
+  ResponseFault fault() const { return fault_; }
+
+ private:
+  ResponseFault fault_;
+};
+
+struct ResponseOptions {
+  /// The request was HEAD: no body follows.
+  bool head = false;
+  /// R2-6: the connection carries no secret, so HTTP/1.0 and close-delimited bodies are accepted.
+  bool no_secret = false;
+  size_t max_header = 64 * 1024;
+  size_t max_body = size_t{16} << 20;
+};
+
+struct Response {
+  int status = 0;
+  int minor_version = 1;
+  std::string reason;
+  std::vector<std::pair<std::string, std::string>>
+      headers;  // in order, values without outer blanks
+  Bytes body;   // chunks joined
+
+  /// The only value of that name, in any case; nothing if there is none or more than one.
+  std::optional<std::string> header(std::string_view name) const;
+};
+
+/// The strict HTTP/1.1 response parser of tls-in-mpc.md §5.7: same code at all parties, on
+/// decrypted bytes in any fragmentation.
+///
+/// Accepts  CRLF only; a header name is a token directly before ':'; no obs-fold, no NUL, no
+/// control
+///          characters; no 1xx; at most one Content-Length or Transfer-Encoding: chunked, not both;
+///          no Content-Encoding; chunk sizes of 1-5 hex digits, no extensions, no trailers; nothing
+///          after the response
+/// Errors   ResponseError
+class ResponseParser {
+ public:
+  explicit ResponseParser(const ResponseOptions& options = {}) : options_(options) {}
+
+  void feed(ByteView bytes);
+  /// The response is whole; a further byte is an error. Never true for a close-delimited body.
+  bool complete() const { return state_ == State::kDone; }
+  /// The header is whole (status and headers of the response so far are final).
+  bool has_header() const { return state_ != State::kHeader; }
+  /// The stream has ended, with an authenticated close_notify or without. Returns the response or
+  /// throws kIncomplete or kCloseDelimited.
+  Response finish(bool close_notify);
+
+ private:
+  enum class State : uint8_t {
+    kHeader,
+    kSized,
+    kChunkSize,
+    kChunkData,
+    kChunkEnd,
+    kLastCrLf,
+    kToClose,
+    kDone
+  };
+  /// One step; false when more bytes are needed.
+  bool step();
+  bool read_header();
+  void parse_header(std::string_view head);
+  void parse_status_line(std::string_view line);
+  void parse_header_line(std::string_view line);
+  void choose_framing();
+  bool read_body_bytes(State next);
+  bool read_chunk_size();
+  bool expect_crlf(State next);
+  std::string_view rest() const { return as_text(ByteView(pending_).subspan(used_)); }
+  void add_to_body(std::string_view bytes);
+
+  ResponseOptions options_;
+  State state_ = State::kHeader;
+  Bytes pending_;
+  size_t used_ = 0;
+  size_t scanned_ = 0;  // header bytes already searched for the empty line
+  uint64_t left_ = 0;   // bytes of the sized body or chunk
+  Response response_;
+};
+
+/// The whole of `bytes` is one response.
+Response parse_response(ByteView bytes, const ResponseOptions& options = {},
+                        bool close_notify = true);
+
+}  // namespace flexroom::http

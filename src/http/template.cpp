@@ -1,0 +1,315 @@
+#include "http/template.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/codec.h"
+#include "base/error.h"
+
+namespace flexroom::http {
+namespace {
+
+constexpr std::string_view kTag = "flexroom template v1";
+constexpr uint32_t kMaxSlotLength = 8192;
+constexpr size_t kMaxParts = 1024;
+
+const CharSet& alphanumeric() {
+  static const CharSet set =
+      CharSet::range('0', '9') | CharSet::range('A', 'Z') | CharSet::range('a', 'z');
+  return set;
+}
+
+void put_slot(Writer& out, const Slot& slot) {
+  out.u8(1).field(slot.name).u8(static_cast<uint8_t>(slot.source)).field(slot.from);
+  out.u8(static_cast<uint8_t>(slot.encoding))
+      .u8(static_cast<uint8_t>(slot.char_class))
+      .u32(slot.length);
+}
+
+template <typename T>
+T get_enum(Reader& in, T last) {
+  const uint8_t value = in.u8();
+  if (value > static_cast<uint8_t>(last)) {
+    throw ProtocolAbort(AbortCode::kBadFrame, "http/template", "unknown enumeration value");
+  }
+  return static_cast<T>(value);
+}
+
+Slot get_slot(Reader& in) {
+  Slot slot;
+  slot.name = to_text(in.field(kMaxRequest));
+  slot.source = get_enum(in, SlotSource::kRandom);
+  slot.from = to_text(in.field(kMaxRequest));
+  slot.encoding = get_enum(in, Encoding::kJsonU);
+  slot.char_class = get_enum(in, CharClass::kRaw);
+  slot.length = in.u32();
+  if (slot.length > kMaxSlotLength) {
+    throw ProtocolAbort(AbortCode::kBadFrame, "http/template", "slot longer than 8,192 bytes");
+  }
+  return slot;
+}
+
+// Text with {{name}} holes, cut into parts.
+class TextSplitter {
+ public:
+  TextSplitter(const std::vector<Slot>& slots, std::string_view place)
+      : slots_(slots), place_(place) {}
+
+  std::vector<Part> split(std::string_view text) {
+    std::vector<Part> out;
+    while (!text.empty()) {
+      const size_t open = text.find("{{");
+      if (open != 0) out.emplace_back(to_bytes(text.substr(0, open)));
+      if (open == std::string_view::npos) break;
+      const size_t close = text.find("}}", open);
+      if (close == std::string_view::npos) throw InputError(place_, "a '{{' is not closed by '}}'");
+      out.emplace_back(declared(std::string(text.substr(open + 2, close - open - 2))));
+      text.remove_prefix(close + 2);
+    }
+    return out;
+  }
+  void all_used() const {
+    for (const Slot& slot : slots_) {
+      if (!used_.contains(slot.name)) {
+        throw InputError(place_, "slot '" + slot.name + "' is declared but does not occur");
+      }
+    }
+  }
+
+ private:
+  Slot declared(const std::string& name) {
+    const auto it =
+        std::find_if(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.name == name; });
+    if (it == slots_.end()) {
+      throw InputError(place_, "slot '{{" + name + "}}' is not declared",
+                       "add [slot." + name + "]");
+    }
+    used_.insert(name);
+    return *it;
+  }
+  const std::vector<Slot>& slots_;
+  std::string place_;
+  std::set<std::string> used_;
+};
+
+size_t size_of(const std::vector<Part>& parts) {
+  size_t size = 0;
+  for (const Part& part : parts) {
+    size += std::holds_alternative<Bytes>(part) ? std::get<Bytes>(part).size()
+                                                : std::get<Slot>(part).encoded_length();
+  }
+  return size;
+}
+
+std::string with_crlf(std::string_view head) {
+  std::string out;
+  for (size_t i = 0; i < head.size(); ++i) {
+    if (head[i] == '\n' && (i == 0 || head[i - 1] != '\r')) out.push_back('\r');
+    out.push_back(head[i]);
+  }
+  return out;
+}
+
+// Head and body, parted by the first empty line; the head keeps no trailing line end.
+std::pair<std::string_view, std::string_view> split_head(std::string_view text) {
+  const size_t lf = text.find("\n\n");
+  const size_t crlf = text.find("\r\n\r\n");
+  if (lf < crlf) return {text.substr(0, lf), text.substr(lf + 2)};
+  if (crlf != std::string_view::npos) return {text.substr(0, crlf), text.substr(crlf + 4)};
+  while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
+  return {text, {}};
+}
+
+}  // namespace
+
+std::string_view to_string(SlotSource source) {
+  static constexpr std::string_view kNames[] = {"secret", "member", "computed", "random"};
+  return kNames[static_cast<size_t>(source)];
+}
+
+std::string_view to_string(Encoding encoding) {
+  static constexpr std::string_view kNames[] = {"none", "base64",  "base64-in-form",
+                                                "hex",  "percent", "json-u"};
+  return kNames[static_cast<size_t>(encoding)];
+}
+
+size_t Slot::encoded_length() const {
+  const size_t groups = (static_cast<size_t>(length) + 2) / 3;
+  switch (encoding) {
+    case Encoding::kNone:
+      return length;
+    case Encoding::kBase64:
+      return 4 * groups;
+    case Encoding::kBase64InForm:
+      return 12 * groups;
+    case Encoding::kHex:
+      return 2 * static_cast<size_t>(length);
+    case Encoding::kPercent:
+      return 3 * static_cast<size_t>(length);
+    case Encoding::kJsonU:
+      return 6 * static_cast<size_t>(length);
+  }
+  return 0;
+}
+
+CharSet Slot::checked_set() const {
+  const bool needs_printable = encoding == Encoding::kPercent || encoding == Encoding::kJsonU;
+  return needs_printable ? char_set(char_class) & printable() : char_set(char_class);
+}
+
+CharSet Slot::encoded_set() const {
+  static const CharSet kUpperHex = CharSet::range('0', '9') | CharSet::range('A', 'F');
+  static const CharSet kLowerHex = CharSet::range('0', '9') | CharSet::range('a', 'f');
+  // A sextet is 62 or 63 only for bytes >= 0x80, or '>', '?', '~', DEL in third place.
+  static const CharSet kPlain = printable() - CharSet::of(">?~");
+  switch (encoding) {
+    case Encoding::kNone:
+      return checked_set();
+    case Encoding::kBase64:
+      return length % 3 == 0 && checked_set().subset_of(kPlain) ? alphanumeric()
+                                                                : char_set(CharClass::kB64);
+    case Encoding::kBase64InForm:
+    case Encoding::kPercent:
+      return kUpperHex | CharSet::of("%");
+    case Encoding::kHex:
+      return kLowerHex;
+    case Encoding::kJsonU:
+      return kLowerHex | CharSet::of("\\u");
+  }
+  return CharSet();
+}
+
+size_t Template::size() const { return size_of(parts); }
+
+bool Template::has_private_slot() const {
+  return std::any_of(parts.begin(), parts.end(),
+                     [](const Part& p) { return std::holds_alternative<Slot>(p); });
+}
+
+Bytes Template::serialise() const {
+  Writer out;
+  out.field(kTag).field(host).u16(port).field(method).field(target);
+  out.u32(static_cast<uint32_t>(parts.size()));
+  for (const Part& part : parts) {
+    if (const auto* bytes = std::get_if<Bytes>(&part)) {
+      out.u8(0).field(*bytes);
+    } else {
+      put_slot(out, std::get<Slot>(part));
+    }
+  }
+  return out.take();
+}
+
+Template Template::parse(ByteView bytes) {
+  Reader in(bytes, "http/template");
+  const auto refuse = [](std::string_view why) {
+    throw ProtocolAbort(AbortCode::kBadFrame, "http/template", why);
+  };
+  if (as_text(in.field(64)) != kTag) refuse("another template format");
+  Template out;
+  out.host = to_text(in.field(253));
+  out.port = in.u16();
+  out.method = to_text(in.field(32));
+  out.target = to_text(in.field(kMaxRequest));
+  const uint32_t count = in.u32();
+  if (count > kMaxParts) refuse("too many parts");
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint8_t kind = in.u8();
+    if (kind > 1) refuse("unknown kind of part");
+    if (kind == 1) {
+      out.parts.emplace_back(get_slot(in));
+    } else {
+      const ByteView data = in.field(kMaxRequest);
+      out.parts.emplace_back(Bytes(data.begin(), data.end()));
+    }
+  }
+  in.finish();
+  return out;
+}
+
+Digest Template::digest() const { return sha256(serialise()); }
+
+Bytes encode_slot(const Slot& slot, ByteView value) {
+  FLEXROOM_ASSERT(value.size() == slot.length);
+  const CharSet allowed = slot.checked_set();
+  FLEXROOM_ASSERT(
+      std::all_of(value.begin(), value.end(), [&](uint8_t c) { return allowed.contains(c); }));
+  const auto each = [&](ByteView in, std::string_view prefix, std::string_view digits) {
+    Bytes out;
+    for (const uint8_t c : in) {
+      append(out, prefix);
+      out.push_back(static_cast<uint8_t>(digits[c >> 4]));
+      out.push_back(static_cast<uint8_t>(digits[c & 15]));
+    }
+    return out;
+  };
+  constexpr std::string_view kLower = "0123456789abcdef";
+  constexpr std::string_view kUpper = "0123456789ABCDEF";
+  switch (slot.encoding) {
+    case Encoding::kNone:
+      return Bytes(value.begin(), value.end());
+    case Encoding::kBase64:
+      return to_bytes(base64_encode(value));
+    case Encoding::kBase64InForm:
+      return each(as_bytes(base64_encode(value)), "%", kUpper);
+    case Encoding::kHex:
+      return each(value, "", kLower);
+    case Encoding::kPercent:
+      return each(value, "%", kUpper);
+    case Encoding::kJsonU:
+      return each(value, "\\u00", kLower);
+  }
+  return {};
+}
+
+Bytes render(const Template& request, const std::map<std::string, Bytes>& values) {
+  Bytes out;
+  for (const Part& part : request.parts) {
+    if (const auto* bytes = std::get_if<Bytes>(&part)) {
+      append(out, *bytes);
+      continue;
+    }
+    const Slot& slot = std::get<Slot>(part);
+    const auto it = values.find(slot.name);
+    FLEXROOM_ASSERT(it != values.end());
+    append(out, encode_slot(slot, it->second));
+  }
+  return out;
+}
+
+Template template_from_text(std::string_view host, uint16_t port, std::string_view text,
+                            const std::vector<Slot>& slots) {
+  const std::string place = "request to " + std::string(host);
+  const auto [head_text, body_text] = split_head(text);
+  TextSplitter splitter(slots, place);
+  Template out;
+  out.host = host;
+  out.port = port;
+  std::vector<Part> body = splitter.split(body_text);
+
+  std::string head = with_crlf(head_text) + "\r\n\r\n";
+  constexpr std::string_view kLength = "{{content-length}}";
+  const size_t at = head.find(kLength);
+  if (at != std::string::npos) head.replace(at, kLength.size(), std::to_string(size_of(body)));
+  const std::string_view line = std::string_view(head).substr(0, head.find("\r\n"));
+  const size_t first = line.find(' ');
+  const size_t last = line.rfind(' ');
+  if (first == std::string_view::npos || last == first) {
+    throw InputError(place, "does not begin with `METHOD /target HTTP/1.1`");
+  }
+  out.method = line.substr(0, first);
+  out.target = line.substr(first + 1, last - first - 1);
+  out.parts = splitter.split(head);
+  for (Part& part : body) {
+    Bytes* const tail = out.parts.empty() ? nullptr : std::get_if<Bytes>(&out.parts.back());
+    if (tail != nullptr && std::holds_alternative<Bytes>(part)) {
+      append(*tail, std::get<Bytes>(part));  // one spelling for one request
+    } else {
+      out.parts.push_back(std::move(part));
+    }
+  }
+  splitter.all_used();
+  return out;
+}
+
+}  // namespace flexroom::http

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "http/text.h"
+
+namespace flexroom::http {
+
+/// Where the bytes of a slot come from.
+enum class SlotSource : uint8_t {
+  kSecret,    // `from` names a secret of the store
+  kMember,    // `from` names the member whose private input it is
+  kComputed,  // `from` is "sigv4"
+  kRandom,    // born in MPC, uniform over the class
+};
+/// How the bytes are written into the request.
+enum class Encoding : uint8_t {
+  kNone,
+  kBase64,
+  kBase64InForm,  // base64, then %XX for every base64 character
+  kHex,           // lower case
+  kPercent,       // %XX for every byte
+  kJsonU,         // \u00XX for every byte
+};
+std::string_view to_string(SlotSource source);
+std::string_view to_string(Encoding encoding);
+
+/// A hole of the request. Lengths are public and fixed.
+struct Slot {
+  std::string name;
+  SlotSource source = SlotSource::kSecret;
+  std::string from;
+  Encoding encoding = Encoding::kNone;
+  CharClass char_class = CharClass::kRaw;
+  uint32_t length = 0;  // bytes before encoding
+
+  size_t encoded_length() const;
+  /// What each byte before encoding is checked against in MPC: the class, and printable ASCII where
+  /// the encoding demands it (tls-in-mpc.md §5.2).
+  CharSet checked_set() const;
+  /// What the encoded bytes can be.
+  CharSet encoded_set() const;
+  bool operator==(const Slot&) const = default;
+};
+
+using Part = std::variant<Bytes, Slot>;
+
+/// A request with holes: request line, header and body as `parts`, in order.
+struct Template {
+  std::string host;
+  uint16_t port = 443;
+  std::string method;
+  std::string target;  // slots written as {{name}}
+  std::vector<Part> parts;
+
+  /// Length with all slots filled.
+  size_t size() const;
+  /// Canonical bytes: every field with a 32-bit length prefix; equal templates and nothing else
+  /// give equal bytes.
+  Bytes serialise() const;
+  /// Inverse of serialise(). Throws ProtocolAbort(kBadFrame).
+  static Template parse(ByteView bytes);
+  /// SHA-256 of the serialisation under its own tag: what enters the request id.
+  Digest digest() const;
+  bool has_private_slot() const;
+  bool operator==(const Template&) const = default;
+};
+
+/// Encodes a value as its slot prescribes, in the clear: the oracle of the circuits, and for values
+/// that are public to this party. `value` has slot.length bytes of slot.checked_set().
+Bytes encode_slot(const Slot& slot, ByteView value);
+/// The request with `values[name]` in the slots.
+Bytes render(const Template& request, const std::map<std::string, Bytes>& values);
+
+/// Builds a template from raw text with `{{name}}` holes, the way recipes write it: header lines
+/// may end in LF, the body follows an empty line and is taken as it is; `{{content-length}}`
+/// becomes the length of the body with all slots filled. Method and target are read from the first
+/// line. Throws InputError for a hole without declaration or a declaration without hole; call
+/// validate() next.
+Template template_from_text(std::string_view host, uint16_t port, std::string_view text,
+                            const std::vector<Slot>& slots);
+
+inline constexpr size_t kMaxRequest = 16384;
+
+/// The public validator of tls-in-mpc.md §5.2, run by every party on every template.
+///
+/// Checks   request line, header grammar, Host = SNI host, framing (one Content-Length equal to the
+///          body with slots at capacity, no Transfer-Encoding, Expect, Upgrade), unique header
+///          names, at most 16,384 bytes; every slot in a context where its encoded bytes cannot end
+///          the field or change the layout; SigV4 signatures only in the fixed Authorization line;
+///          script slots only in single quotes behind a public https:// prefix
+/// Errors   InputError with the place ("request to ..., byte 120, slot token") and the remedy
+void validate(const Template& request);
+
+}  // namespace flexroom::http

@@ -1,0 +1,140 @@
+#include "http/text.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace flexroom::http {
+namespace {
+
+constexpr CharSet kDigitSet = CharSet::range('0', '9');
+constexpr CharSet kAlnum = kDigitSet | CharSet::range('A', 'Z') | CharSet::range('a', 'z');
+constexpr CharSet kPrintable = CharSet::range(0x20, 0x7e);
+constexpr CharSet kToken = kAlnum | CharSet::of("!#$%&'*+-.^_`|~");
+constexpr CharSet kUnreserved = kAlnum | CharSet::of("-._~");
+constexpr CharSet kShellUrlSet = kAlnum | CharSet::of("._~/?=&%+:-");
+
+constexpr std::array<CharSet, 10> kSets = {
+    kDigitSet | CharSet::range('a', 'f') | CharSet::range('A', 'F'),
+    kAlnum | CharSet::of("+/="),
+    kUnreserved,
+    CharSet::range(0x21, 0x7e) - CharSet::of("\",;\\"),
+    kPrintable - CharSet::of("\"\\"),
+    kPrintable - CharSet::of("<>&"),
+    kDigitSet,
+    kShellUrlSet,
+    kShellUrlSet - CharSet::of("?~"),
+    CharSet::range(0, 255),
+};
+constexpr std::array<std::string_view, 10> kNames = {
+    "hex",      "b64",    "urlsafe",   "cookie",     "json-safe",
+    "xml-text", "digits", "shell-url", "shell-path", "raw"};
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+}  // namespace
+
+const CharSet& char_set(CharClass char_class) { return kSets[static_cast<size_t>(char_class)]; }
+std::string_view to_string(CharClass char_class) { return kNames[static_cast<size_t>(char_class)]; }
+std::optional<CharClass> char_class_of(std::string_view name) {
+  const auto it = std::find(kNames.begin(), kNames.end(), name);
+  if (it == kNames.end()) return std::nullopt;
+  return static_cast<CharClass>(it - kNames.begin());
+}
+const CharSet& printable() { return kPrintable; }
+const CharSet& token_chars() { return kToken; }
+
+std::string percent_encode(std::string_view text, bool keep_slash) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    if (kUnreserved.contains(c) || (keep_slash && c == '/')) {
+      out.push_back(c);
+    } else {
+      const auto byte = static_cast<uint8_t>(c);
+      out.append({'%', kHex[byte >> 4], kHex[byte & 15]});
+    }
+  }
+  return out;
+}
+
+std::optional<std::string> percent_decode(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out.push_back(text[i]);
+      continue;
+    }
+    if (text.size() - i < 3) return std::nullopt;
+    const int high = hex_digit(text[i + 1]);
+    const int low = hex_digit(text[i + 2]);
+    if (high < 0 || low < 0) return std::nullopt;
+    out.push_back(static_cast<char>(high << 4 | low));
+    i += 2;
+  }
+  return out;
+}
+
+std::string base64_encode(ByteView bytes) {
+  std::string out;
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t count = std::min<size_t>(3, bytes.size() - i);
+    uint32_t group = 0;
+    for (size_t k = 0; k < 3; ++k) group = group << 8 | (k < count ? bytes[i + k] : 0u);
+    for (size_t k = 0; k < 4; ++k) {
+      out.push_back(k <= count ? kBase64[group >> (18 - 6 * k) & 63] : '=');
+    }
+  }
+  return out;
+}
+
+std::optional<Bytes> base64_decode(std::string_view text) {
+  if (text.size() % 4 != 0) return std::nullopt;
+  size_t padding = 0;
+  while (padding < 2 && !text.empty() && text.back() == '=') {
+    text.remove_suffix(1);
+    ++padding;
+  }
+  Bytes out;
+  uint32_t bits = 0;
+  size_t count = 0;
+  for (const char c : text) {
+    const size_t value = kBase64.find(c);
+    if (value == std::string_view::npos) return std::nullopt;
+    bits = bits << 6 | static_cast<uint32_t>(value);
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      out.push_back(static_cast<uint8_t>(bits >> count));
+      bits &= (1u << count) - 1;
+    }
+  }
+  if (bits != 0 || count != 2 * padding) return std::nullopt;
+  return out;
+}
+
+std::string to_lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+bool same_name(std::string_view a, std::string_view b) { return to_lower(a) == to_lower(b); }
+
+std::string_view trim_blanks(std::string_view text) {
+  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+}  // namespace flexroom::http
