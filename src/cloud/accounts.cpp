@@ -1,0 +1,205 @@
+#include "cloud/accounts.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cloud/policy.h"
+
+namespace flexroom::cloud {
+
+namespace {
+
+constexpr std::string_view kIdAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+constexpr std::string_view kSecretAlphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+std::string new_secret() { return random_text(40, kSecretAlphabet); }
+
+}  // namespace
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AccessKey, id, secret, user, active, created)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(User, name, id, created, inline_policies, attached)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Role, name, id, trust, description, created, inline_policies,
+                                   attached)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(InstanceProfile, name, id, role, created)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Account, id, name, users, keys, roles, profiles)
+
+std::string new_unique_id(std::string_view prefix) {
+  return std::string(prefix) + random_text(20 - prefix.size(), kIdAlphabet);
+}
+
+void write_private_file(const std::filesystem::path& path, std::string_view text) {
+  const std::string temporary = path.string() + ".new";
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) {
+    throw InputError(path.string(), "cannot be written", "choose a state folder you may write to");
+  }
+  ::fchmod(fd, 0600);
+  size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t n = ::write(fd, text.data() + done, text.size() - done);
+    if (n <= 0) break;
+    done += static_cast<size_t>(n);
+  }
+  ::close(fd);
+  if (done != text.size()) throw InputError(path.string(), "could not be written in full");
+  std::filesystem::rename(temporary, path);
+}
+
+std::string Principal::arn() const {
+  if (kind == Kind::kAnonymous) return "";
+  if (kind == Kind::kUser) return "arn:aws:iam::" + account_id + ":user/" + name;
+  return "arn:aws:sts::" + account_id + ":assumed-role/" + name + "/" + session;
+}
+
+std::string Principal::user_id() const {
+  return kind == Kind::kRoleSession ? unique_id + ":" + session : unique_id;
+}
+
+Directory::Directory(std::filesystem::path state_dir) : state_dir_(std::move(state_dir)) {
+  std::ifstream file(state_dir_ / "iam.json");
+  if (!file) return;
+  const auto json = nlohmann::json::parse(file, nullptr, false);
+  if (json.is_discarded()) {
+    throw InputError((state_dir_ / "iam.json").string(), "is not JSON",
+                     "remove the state folder to begin anew");
+  }
+  accounts_ = json.at("accounts").get<std::map<std::string, Account>>();
+}
+
+AccessKey Directory::create_account(const std::string& name, std::string key_id,
+                                    std::string secret) {
+  const std::lock_guard lock(mutex_);
+  const std::time_t now = std::time(nullptr);
+  Account account;
+  do {
+    account.id = random_text(1, "123456789") + random_text(11, "0123456789");
+  } while (accounts_.contains(account.id));
+  account.name = name;
+  User admin{name, new_unique_id("AIDA"), now, {}, {"arn:aws:iam::aws:policy/AdministratorAccess"}};
+  account.users[name] = std::move(admin);
+  AccessKey key;
+  key.id = key_id.empty() ? new_unique_id("AKIA") : std::move(key_id);
+  key.secret = secret.empty() ? new_secret() : std::move(secret);
+  key.user = name;
+  key.created = now;
+  account.keys[key.id] = key;
+  accounts_[account.id] = std::move(account);
+  save();
+  return key;
+}
+
+bool Directory::has_account(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, account] : accounts_) {
+    if (account.name == name) return true;
+  }
+  return false;
+}
+
+std::string Directory::account_of_key(const std::string& key_id) const {
+  const auto credential = find_key(key_id);
+  return credential ? credential->principal.account_id : "";
+}
+
+std::optional<Credential> Directory::find_key(const std::string& key_id) const {
+  const std::lock_guard lock(mutex_);
+  if (const auto session = sessions_.find(key_id); session != sessions_.end()) {
+    return session->second;
+  }
+  for (const auto& [id, account] : accounts_) {
+    const auto found = account.keys.find(key_id);
+    if (found == account.keys.end()) continue;
+    const AccessKey& key = found->second;
+    const auto user = account.users.find(key.user);
+    if (user == account.users.end()) return std::nullopt;
+    Credential credential;
+    credential.secret = key.secret;
+    credential.active = key.active;
+    credential.principal = {Principal::Kind::kUser, id, key.user, "", user->second.id};
+    return credential;
+  }
+  return std::nullopt;
+}
+
+SessionKey Directory::create_session(const Principal& principal, std::chrono::seconds lifetime) {
+  const std::lock_guard lock(mutex_);
+  const std::time_t now = std::time(nullptr);
+  // An hour after its end a session is forgotten; until then it is refused as expired.
+  std::erase_if(sessions_, [&](const auto& item) { return item.second.expires + 3600 < now; });
+  SessionKey key{new_unique_id("ASIA"), new_secret(), random_text(356, kSecretAlphabet),
+                 now + static_cast<std::time_t>(lifetime.count())};
+  sessions_[key.id] = {key.secret, key.token, key.expires, true, principal};
+  return key;
+}
+
+Account Directory::snapshot(const std::string& account_id) const {
+  const std::lock_guard lock(mutex_);
+  return accounts_.at(account_id);
+}
+
+std::vector<std::string> Directory::documents(const Principal& principal) const {
+  std::vector<std::string> out;
+  const auto account = accounts_.find(principal.account_id);
+  if (account == accounts_.end()) return out;
+  const auto collect = [&](const auto& holders) {
+    const auto holder = holders.find(principal.name);
+    if (holder == holders.end() || holder->second.id != principal.unique_id) return;
+    for (const auto& [name, document] : holder->second.inline_policies) out.push_back(document);
+    for (const auto& arn : holder->second.attached) {
+      if (auto document = managed_policy(arn)) out.push_back(std::move(*document));
+    }
+  };
+  if (principal.kind == Principal::Kind::kUser) collect(account->second.users);
+  if (principal.kind == Principal::Kind::kRoleSession) collect(account->second.roles);
+  return out;
+}
+
+bool Directory::denied(const Principal& principal, const std::string& action,
+                       const std::string& resource) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& document : documents(principal)) {
+    if (evaluate_policy(document, action, resource) == Decision::kDeny) return true;
+  }
+  return false;
+}
+
+bool Directory::allowed(const Principal& principal, const std::string& action,
+                        const std::string& resource) const {
+  const std::lock_guard lock(mutex_);
+  bool allow = false;
+  for (const auto& document : documents(principal)) {
+    const Decision decision = evaluate_policy(document, action, resource);
+    if (decision == Decision::kDeny) return false;
+    allow = allow || decision == Decision::kAllow;
+  }
+  return allow;
+}
+
+void Directory::commit(Account&& account) {
+  const std::string id = account.id;
+  accounts_[id] = std::move(account);
+  save();
+}
+
+void Directory::save() const {
+  write_private_file(state_dir_ / "iam.json", nlohmann::json{{"accounts", accounts_}}.dump(1));
+  auto list = nlohmann::json::array();
+  for (const auto& [id, account] : accounts_) {
+    for (const auto& [key_id, key] : account.keys) {
+      list.push_back({{"account_id", id},
+                      {"account", account.name},
+                      {"user", key.user},
+                      {"access_key_id", key_id},
+                      {"secret_access_key", key.secret}});
+    }
+  }
+  write_private_file(state_dir_ / "accounts.json", list.dump(1) + "\n");
+}
+
+}  // namespace flexroom::cloud

@@ -1,0 +1,139 @@
+#pragma once
+
+#include <chrono>
+#include <ctime>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "cloud/message.h"
+
+namespace flexroom::cloud {
+
+/// Who signed. Anonymous has no account.
+struct Principal {
+  enum class Kind { kAnonymous, kUser, kRoleSession };
+  Kind kind = Kind::kAnonymous;
+  std::string account_id;
+  std::string name;     // user or role
+  std::string session;  // of a role
+  std::string unique_id;
+  std::string arn() const;
+  /// UserId of GetCallerIdentity: AIDA..., or AROA...:session.
+  std::string user_id() const;
+};
+
+/// What the signature check needs to know about an access key.
+struct Credential {
+  std::string secret;
+  std::string session_token;  // empty: a long-term key
+  std::time_t expires = 0;    // of the session
+  bool active = true;
+  Principal principal;
+};
+
+struct AccessKey {
+  std::string id, secret, user;
+  bool active = true;
+  std::time_t created = 0;
+};
+
+struct User {
+  std::string name, id;
+  std::time_t created = 0;
+  std::map<std::string, std::string> inline_policies;  // name -> document
+  std::set<std::string> attached;                      // ARNs of managed policies
+};
+
+struct Role {
+  std::string name, id, trust, description;
+  std::time_t created = 0;
+  std::map<std::string, std::string> inline_policies;
+  std::set<std::string> attached;
+};
+
+struct InstanceProfile {
+  std::string name, id, role;  // at most one role, as at the provider
+  std::time_t created = 0;
+};
+
+struct Account {
+  std::string id, name;
+  std::map<std::string, User> users;
+  std::map<std::string, AccessKey> keys;  // by id
+  std::map<std::string, Role> roles;
+  std::map<std::string, InstanceProfile> profiles;
+};
+
+/// Temporary credentials as STS and the metadata service hand them out.
+struct SessionKey {
+  std::string id, secret, token;
+  std::time_t expires = 0;
+};
+
+/// All accounts, users, keys, roles and temporary sessions; thread-safe.
+/// Long-term state is kept in accounts.json (key list for people) and iam.json in the state folder,
+/// both mode 0600; sessions live in memory and end with the process. Secrets stand there in clear:
+/// this is a sandbox, its keys open nothing but the sandbox.
+class Directory {
+ public:
+  explicit Directory(std::filesystem::path state_dir);
+
+  /// A new account with one administrator (user `name`, AdministratorAccess) and its key. Empty
+  /// key arguments: made at random.
+  AccessKey create_account(const std::string& name, std::string key_id = "",
+                           std::string secret = "");
+  bool has_account(const std::string& name) const;
+  std::string account_of_key(const std::string& key_id) const;
+
+  std::optional<Credential> find_key(const std::string& key_id) const;
+  SessionKey create_session(const Principal& principal, std::chrono::seconds lifetime);
+
+  /// Runs `change(account)` under the lock and saves. What it throws, nothing of it is saved.
+  template <typename Change>
+  auto update(const std::string& account_id, Change change) {
+    const std::lock_guard lock(mutex_);
+    Account copy = accounts_.at(account_id);
+    if constexpr (std::is_void_v<std::invoke_result_t<Change, Account&>>) {
+      change(copy);
+      commit(std::move(copy));
+    } else {
+      auto result = change(copy);
+      commit(std::move(copy));
+      return result;
+    }
+  }
+  /// A copy of the account as it is now.
+  Account snapshot(const std::string& account_id) const;
+
+  /// May the principal do this, by its identity policies? (The account's own; resource policies
+  /// are S3's business.)
+  bool allowed(const Principal& principal, const std::string& action,
+               const std::string& resource) const;
+  /// True if a policy denies it explicitly: that wins over any resource policy.
+  bool denied(const Principal& principal, const std::string& action,
+              const std::string& resource) const;
+
+ private:
+  void commit(Account&& account);
+  void save() const;
+  std::vector<std::string> documents(const Principal& principal) const;
+
+  std::filesystem::path state_dir_;
+  mutable std::mutex mutex_;
+  std::map<std::string, Account> accounts_;
+  std::map<std::string, Credential> sessions_;  // by access key id
+};
+
+/// AKIA... or AIDA... and so on: the provider's 20-character identifiers.
+std::string new_unique_id(std::string_view prefix);
+
+/// Writes a file so that a reader sees the old or the new one, mode 0600.
+void write_private_file(const std::filesystem::path& path, std::string_view text);
+
+}  // namespace flexroom::cloud

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace flexroom::cloud {
+
+struct SandboxOptions {
+  /// Made if missing (mode 0700). Afterwards holds ca.pem, endpoints.json, accounts.json (0600),
+  /// objects/ and vms/; found again by the next start.
+  std::filesystem::path state_dir;
+  uint16_t port = 0;                     // on 127.0.0.1; 0: any free one
+  std::string key_type = "ec";           // certificates: "ec" (P-256) or "rsa" (2048)
+  std::string groups = "X25519:P-256";   // key exchange, as OpenSSL lists them
+  std::chrono::milliseconds latency{0};  // added to every answer
+  /// Of all calls, the share that fails: half of them with the service's 5xx before anything is
+  /// done, half are carried out and the connection is cut instead of an answer.
+  double fail_rate = 0;
+  bool quiet = false;  // no log lines on stderr
+  /// Key of the first account; empty: made at random.
+  std::string admin_access_key, admin_secret_key;
+  /// Made at start where they do not exist yet.
+  std::vector<std::string> account_names = {"joint", "hospital-a", "hospital-b"};
+  std::chrono::seconds vm_lifetime{7200};  // an instance is ended after that
+  std::chrono::seconds clock_offset{0};    // the sandbox's clock runs that much ahead
+};
+
+struct AccountKey {
+  std::string account_id, access_key_id, secret_access_key;
+};
+
+/// A small cloud on loopback for trying Flexroom out: EC2, IAM, STS, SSM and S3 behind library TLS
+/// 1.3, as far as running a script needs them. It verifies every signature and policy itself and
+/// refuses what the real services refuse, in their formats (docs/sandbox.md). Its keys, accounts
+/// and machines are its own: nothing it holds is a secret of anybody.
+class Sandbox {
+ public:
+  /// Throws InputError on options that cannot work.
+  explicit Sandbox(SandboxOptions options);
+  ~Sandbox();
+  Sandbox(const Sandbox&) = delete;
+  Sandbox& operator=(const Sandbox&) = delete;
+
+  /// Serves in background threads from here on.
+  void start();
+  /// Ends connections and instances and waits for both.
+  void stop();
+
+  uint16_t port() const;
+  std::filesystem::path ca_file() const;
+  /// An account with one administrator; listed in accounts.json.
+  AccountKey create_account(const std::string& name);
+  /// The keys accounts.json lists for the account of that name's administrator.
+  AccountKey account(const std::string& name) const;
+  /// True if instances get a uid and namespaces of their own (the sandbox runs as root).
+  bool isolates() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace flexroom::cloud

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cloud/http_reader.h"
+
+namespace flexroom::cloud {
+
+struct ServerOptions {
+  SSL_CTX* tls = nullptr;  // nullptr: plain HTTP (metadata service). Must outlive the server.
+  HttpLimits limits;
+  std::function<size_t(const Request&)> body_limit;  // may be empty
+  std::chrono::seconds idle_timeout{60};             // for a handshake, a read, a write
+  std::chrono::seconds request_timeout{300};         // from a request's first byte to its last
+  size_t max_connections = 256;
+};
+
+/// HTTP/1.1 over TCP on loopback, one thread a connection, with keep-alive.
+class Server {
+ public:
+  /// The answer to a request on connection `fd`; nothing: the connection is cut without one.
+  /// Called from many threads at once.
+  using Handler = std::function<std::optional<Response>(const Request&, int fd)>;
+
+  Server(ServerOptions options, Handler handler);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// Listens on address:port (0: any free one) and serves from then on. Returns the port, or 0 if
+  /// the address or port cannot be had. May be called for several addresses.
+  uint16_t listen(const std::string& address, uint16_t port);
+  /// Ends all connections and threads.
+  void stop();
+
+ private:
+  struct Stream;
+  void accept_loop(int listener);
+  void connection(int fd);
+  void serve(Stream& stream, int fd);
+  bool read_request(Stream& stream, HttpReader& reader);
+
+  ServerOptions options_;
+  Handler handler_;
+  std::atomic<bool> stopping_{false};
+  std::mutex mutex_;
+  std::condition_variable all_done_;
+  std::set<int> open_;  // connections
+  size_t num_running_ = 0;
+  std::vector<int> listeners_;
+  std::vector<std::thread> acceptors_;
+};
+
+}  // namespace flexroom::cloud

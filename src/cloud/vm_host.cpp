@@ -1,0 +1,311 @@
+#include "cloud/vm_host.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <fstream>
+#include <sstream>
+
+#include "base/error.h"
+
+namespace flexroom::cloud {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* kShutdownScript = R"(#!/bin/sh
+# Asks the sandbox to switch this instance off, as shutdown(8) does.
+printf '%s\n' "$*" > "$(dirname "$0")/../control"
+)";
+constexpr const char* kPoweroffScript = R"(#!/bin/sh
+printf 'now\n' > "$(dirname "$0")/../control"
+)";
+
+void write_file(const std::filesystem::path& path, std::string_view text, mode_t mode,
+                uid_t owner) {
+  std::ofstream(path, std::ios::binary) << text;
+  FLEXROOM_ASSERT(::chmod(path.c_str(), mode) == 0);
+  if (::geteuid() == 0) FLEXROOM_ASSERT(::chown(path.c_str(), owner, owner) == 0);
+}
+
+/// "-h +720", "now", "-c": minutes until the end, -1 to cancel. As shutdown(8): one without a time.
+long shutdown_minutes(const std::string& line) {
+  std::istringstream words(line);
+  for (std::string word; words >> word;) {
+    if (word == "-c") return -1;
+    if (word.starts_with("-")) continue;
+    if (word == "now") return 0;
+    if (word.starts_with("+")) word.erase(0, 1);
+    const bool digits = word.find_first_not_of("0123456789") == std::string::npos;
+    if (word.empty() || word.size() > 6 || !digits) break;  // a wall message, or HH:MM
+    return std::stol(word);
+  }
+  return 1;
+}
+
+}  // namespace
+
+struct VmHost::Vm {
+  std::string id;
+  unsigned slot = 0;
+  uid_t uid = 0;
+  std::filesystem::path dir;
+  std::thread thread;
+  std::atomic<bool> terminate{false};
+  std::mutex console_mutex;
+  std::string console;
+
+  void print(std::string_view text) {
+    const std::lock_guard lock(console_mutex);
+    console.append(text);
+    if (console.size() > kConsoleBytes) console.erase(0, console.size() - kConsoleBytes);
+  }
+};
+
+VmHost::VmHost(Options options) : options_(std::move(options)), isolates_(::geteuid() == 0) {
+  for (unsigned i = 0; i < kMaxVms; ++i) free_slots_.insert(i);
+  std::filesystem::create_directories(options_.dir);
+}
+
+VmHost::~VmHost() { stop(); }
+
+std::optional<unsigned> VmHost::acquire_slot() {
+  const std::lock_guard lock(mutex_);
+  if (free_slots_.empty()) return std::nullopt;
+  return free_slots_.extract(free_slots_.begin()).value();
+}
+
+void VmHost::release_slot(unsigned slot) {
+  const std::lock_guard lock(mutex_);
+  free_slots_.insert(slot);
+}
+
+uid_t VmHost::uid(unsigned slot) const {
+  return isolates_ ? 61000 + options_.network.index * kMaxVms + slot : ::geteuid();
+}
+
+std::string VmHost::metadata_address(unsigned slot) const {
+  return "127.83." + std::to_string(options_.network.index) + "." + std::to_string(10 + slot);
+}
+
+void VmHost::add_host(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  if (!hosts_.insert(name).second) return;
+  const std::string line = options_.network.cloud_address + " " + name + "\n";
+  for (const auto& [id, vm] : vms_) {
+    // Appended in place: the bind mount inside the VM follows the file, not its name.
+    const int fd = ::open((vm->dir / "hosts").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (fd < 0) continue;
+    const ssize_t ignored = ::write(fd, line.data(), line.size());
+    static_cast<void>(ignored);
+    ::close(fd);
+  }
+}
+
+VmPlan VmHost::prepare(const Vm& vm, const std::string& user_data,
+                       const std::string& metadata_endpoint) {
+  namespace fs = std::filesystem;
+  const fs::path home = vm.dir / "home";
+  const fs::path cloud = home / ".cloud";
+  fs::create_directories(cloud / "bin");
+  const std::string inside = isolates_ ? "/root" : home.string();
+
+  write_file(cloud / "bin/shutdown", kShutdownScript, 0555, 0);
+  for (const char* name : {"poweroff", "halt"}) {
+    write_file(cloud / "bin" / name, kPoweroffScript, 0555, 0);
+  }
+  std::ifstream ca(options_.ca_file, std::ios::binary);
+  const std::string ca_text{std::istreambuf_iterator<char>(ca), {}};
+  write_file(cloud / "ca-bundle.pem", ca_text, 0444, 0);
+  write_file(cloud / "user-data", user_data, 0500, vm.uid);
+  FLEXROOM_ASSERT(::mkfifo((cloud / "control").c_str(), 0600) == 0);
+  if (isolates_) {
+    FLEXROOM_ASSERT(::chown((cloud / "control").c_str(), vm.uid, vm.uid) == 0);
+    FLEXROOM_ASSERT(::chown(home.c_str(), vm.uid, vm.uid) == 0);
+    FLEXROOM_ASSERT(::chmod(cloud.c_str(), 0755) == 0);
+    FLEXROOM_ASSERT(::chmod((cloud / "bin").c_str(), 0755) == 0);
+  }
+  FLEXROOM_ASSERT(::chmod(home.c_str(), 0700) == 0);
+
+  const std::string metadata = metadata_endpoint.substr(metadata_endpoint.find("//") + 2);
+  std::string curlrc = "connect-to = \"169.254.169.254:80:" + metadata + "\"\n";
+  const std::string main_port = "127.0.0.1:" + std::to_string(options_.network.cloud_port);
+  if (!options_.network.has_443) curlrc += "connect-to = \":443:" + main_port + "\"\n";
+  write_file(home / ".curlrc", curlrc, 0644, vm.uid);
+
+  VmPlan plan;
+  plan.isolate = isolates_;
+  plan.uid = vm.uid;
+  plan.hostname = "ip-172-31-0-" + std::to_string(10 + vm.slot);
+  plan.home = inside;
+  plan.script = inside + "/.cloud/user-data";
+  plan.has_shebang = user_data.starts_with("#!");
+  const std::string bundle = inside + "/.cloud/ca-bundle.pem";
+  plan.environment = {"HOME=" + inside,
+                      "CURL_HOME=" + inside,
+                      "USER=root",
+                      "LOGNAME=root",
+                      "SHELL=/bin/bash",
+                      "LANG=C.UTF-8",
+                      "TERM=dumb",
+                      "PATH=" + inside +
+                          "/.cloud/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:"
+                          "/usr/bin:/sbin:/bin",
+                      "AWS_REGION=" + options_.region,
+                      "AWS_DEFAULT_REGION=" + options_.region,
+                      "AWS_CA_BUNDLE=" + bundle,
+                      "SSL_CERT_FILE=" + bundle,
+                      "CURL_CA_BUNDLE=" + bundle,
+                      "REQUESTS_CA_BUNDLE=" + bundle,
+                      "AWS_EC2_METADATA_SERVICE_ENDPOINT=" + metadata_endpoint};
+  if (!options_.network.has_443)
+    plan.environment.push_back("AWS_ENDPOINT_URL=https://" + main_port);
+  if (isolates_) {
+    {
+      const std::lock_guard lock(mutex_);
+      std::string hosts = "127.0.0.1 localhost " + plan.hostname + "\n";
+      for (const auto& name : hosts_) hosts += options_.network.cloud_address + " " + name + "\n";
+      write_file(vm.dir / "hosts", hosts, 0644, 0);
+    }
+    // No name server: inside, only the sandbox's names exist, so nothing signed for the sandbox
+    // can stray to the real services.
+    write_file(vm.dir / "resolv.conf", "options attempts:1 timeout:1\n", 0644, 0);
+    plan.binds = {{vm.dir / "hosts", "/etc/hosts"}, {vm.dir / "resolv.conf", "/etc/resolv.conf"}};
+    const fs::path system_bundle = "/etc/ssl/certs/ca-certificates.crt";
+    if (fs::exists(system_bundle)) plan.binds.emplace_back(cloud / "ca-bundle.pem", system_bundle);
+    plan.binds.emplace_back(home, "/root");
+    plan.covers = {"/tmp", "/var/tmp", "/dev/shm", "/home", "/mnt", options_.state_dir.string()};
+    plan.covers.insert(plan.covers.end(), options_.covers.begin(), options_.covers.end());
+  }
+  return plan;
+}
+
+void VmHost::launch(const std::string& id, unsigned slot, const std::string& user_data,
+                    const std::string& metadata_endpoint, OnEnd on_end) {
+  auto vm = std::make_shared<Vm>();
+  vm->id = id;
+  vm->slot = slot;
+  vm->uid = uid(slot);
+  vm->dir = options_.dir / id;
+  const std::lock_guard lock(mutex_);
+  vms_[id] = vm;
+  vm->thread = std::thread([this, vm, user_data, metadata_endpoint, on_end] {
+    run(vm, user_data, metadata_endpoint, on_end);
+  });
+}
+
+void VmHost::run(const std::shared_ptr<Vm>& vm, const std::string& user_data,
+                 const std::string& metadata_endpoint, const OnEnd& on_end) {
+  vm->print("Cloud-init: booting " + vm->id + "\n");
+  if (!isolates_) {
+    vm->print(
+        "sandbox: not started as root, so this instance has no uid and namespaces of its "
+        "own; only curl reaches the sandbox under its real host names\n");
+  }
+  VmEnd end = VmEnd::kFailed;
+  std::array<int, 2> console{-1, -1};
+  int control = -1;
+  pid_t init = -1;
+  try {
+    const VmPlan plan = prepare(*vm, user_data, metadata_endpoint);
+    control = ::open((vm->dir / "home/.cloud/control").c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (control >= 0 && ::pipe2(console.data(), O_CLOEXEC | O_NONBLOCK) == 0) {
+      // The script's side of the pipe blocks as a terminal would.
+      ::fcntl(console[1], F_SETFL, 0);
+      init = start_vm(plan, console[1]);
+      ::close(console[1]);
+    }
+    if (init > 0) end = watch(*vm, init, console[0], control);
+  } catch (const std::exception& error) {
+    vm->print(std::string("sandbox: ") + error.what() + "\n");
+  }
+  if (init > 0) {
+    kill_vm(init, isolates_);
+    ::waitpid(init, nullptr, 0);
+  }
+  for (const int fd : {console[0], control}) {
+    if (fd >= 0) ::close(fd);
+  }
+  {
+    const std::lock_guard lock(vm->console_mutex);
+    std::ofstream(vm->dir / "console.log", std::ios::binary) << vm->console;
+  }
+  std::error_code ignored;
+  std::filesystem::remove_all(vm->dir / "home", ignored);
+  on_end(end);
+  release_slot(vm->slot);
+}
+
+VmEnd VmHost::watch(Vm& vm, pid_t init, int console_fd, int control_fd) {
+  const auto deadline = Clock::now() + options_.lifetime;
+  auto poweroff = Clock::time_point::max();
+  std::array<char, 8192> buffer{};
+  for (;;) {
+    std::array<pollfd, 2> waiting{pollfd{console_fd, POLLIN, 0}, pollfd{control_fd, POLLIN, 0}};
+    ::poll(waiting.data(), waiting.size(), 50);
+    ssize_t n = 0;
+    // Bounded rounds: a VM that prints without end must not keep us from its other requests.
+    for (int round = 0; round < 64; ++round) {
+      n = ::read(console_fd, buffer.data(), buffer.size());
+      if (n <= 0) break;
+      vm.print({buffer.data(), static_cast<size_t>(n)});
+    }
+    if (const ssize_t m = ::read(control_fd, buffer.data(), 256); m > 0) {
+      std::string line(buffer.data(), static_cast<size_t>(m));
+      line.resize(line.find('\n') == std::string::npos ? line.size() : line.find('\n'));
+      const long minutes = shutdown_minutes(line);
+      poweroff =
+          minutes < 0 ? Clock::time_point::max() : Clock::now() + std::chrono::minutes(minutes);
+    }
+    if (vm.terminate) return VmEnd::kTerminated;
+    if (Clock::now() >= poweroff) return VmEnd::kPoweroff;
+    if (Clock::now() >= deadline) {
+      vm.print("sandbox: the instance's lifetime is over\n");
+      return VmEnd::kDeadline;
+    }
+    // Init never ends of itself unless it could not build the machine.
+    siginfo_t info{};
+    if (::waitid(P_PID, static_cast<id_t>(init), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+        info.si_pid == init && n <= 0) {
+      return VmEnd::kFailed;
+    }
+  }
+}
+
+void VmHost::terminate(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = vms_.find(id); found != vms_.end()) found->second->terminate = true;
+}
+
+std::string VmHost::console(const std::string& id) const {
+  std::shared_ptr<Vm> vm;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = vms_.find(id);
+    if (found == vms_.end()) return "";
+    vm = found->second;
+  }
+  const std::lock_guard lock(vm->console_mutex);
+  return vm->console;
+}
+
+void VmHost::stop() {
+  std::map<std::string, std::shared_ptr<Vm>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    all.swap(vms_);
+  }
+  for (auto& [id, vm] : all) vm->terminate = true;
+  for (auto& [id, vm] : all) {
+    if (vm->thread.joinable()) vm->thread.join();
+  }
+}
+
+}  // namespace flexroom::cloud
