@@ -122,14 +122,16 @@ FLEXROOM_GFNI void transpose_tile_gfni(const Block* rows, size_t stride, Block* 
 
 }  // namespace
 
-void transpose_128(const Block* rows, size_t row_stride, Block* out, size_t num_tiles) {
-  const bool wide = cpu_features().gfni512;
+void transpose_128_portable(const Block* rows, size_t row_stride, Block* out, size_t num_tiles) {
   for (size_t tile = 0; tile < num_tiles; ++tile) {
-    if (wide) {
-      transpose_tile_gfni(rows + tile, row_stride, out + 128 * tile);
-    } else {
-      transpose_tile_sse(rows + tile, row_stride, out + 128 * tile);
-    }
+    transpose_tile_sse(rows + tile, row_stride, out + 128 * tile);
+  }
+}
+
+void transpose_128(const Block* rows, size_t row_stride, Block* out, size_t num_tiles) {
+  if (!cpu_features().gfni512) return transpose_128_portable(rows, row_stride, out, num_tiles);
+  for (size_t tile = 0; tile < num_tiles; ++tile) {
+    transpose_tile_gfni(rows + tile, row_stride, out + 128 * tile);
   }
 }
 

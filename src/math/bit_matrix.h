@@ -9,4 +9,7 @@ namespace flexroom::math {
 /// must not overlap the rows. Constant time; GFNI kernel where the CPU has it.
 void transpose_128(const Block* rows, size_t row_stride, Block* out, size_t num_tiles);
 
+/// The same by SSE2 alone: what older CPUs run.
+void transpose_128_portable(const Block* rows, size_t row_stride, Block* out, size_t num_tiles);
+
 }  // namespace flexroom::math

@@ -1,0 +1,109 @@
+#include "ot/pair_setup.h"
+
+#include <gtest/gtest.h>
+
+#include "support/deal_epoch.h"
+#include "support/parties.h"
+
+namespace flexroom::ot {
+namespace {
+
+Block delta_of(PartyId i) {
+  Block delta(0x1122334455667788 * (i + 1), 0x99aabbccddeeff00 + 16 * i);
+  delta.set_bit(0, true);
+  delta.set_bit(1, i == 0);
+  return delta;
+}
+
+auto run_setup(size_t n, unsigned k, net::Tamper tamper = nullptr) {
+  return support::run_parties(
+      n, [k](net::Party& party) { return setup_pairs(party, delta_of(party.id()), k); }, tamper);
+}
+
+class PairSetupTest : public ::testing::TestWithParam<unsigned /* k */> {};
+
+TEST_P(PairSetupTest, SenderHoldsAllLeavesButAlpha) {
+  const unsigned k = GetParam();
+  const auto run = run_setup(k == 4 ? 3 : 2, k);
+  for (PartyId j = 0; j < run.outcomes.size(); ++j) {
+    for (PartyId i = 0; i < run.outcomes.size(); ++i) {
+      if (i == j) continue;
+      const PairSetup& at_sender = (*run.outcomes[j].value)[i];
+      const PairSetup& at_receiver = (*run.outcomes[i].value)[j];
+      const BlockVec expected =
+          support::punctured(at_receiver.seeds.receiver_leaves, k, delta_of(j));
+      ASSERT_EQ(at_sender.seeds.sender_leaves.size(), PprfShape{k}.num_leaves());
+      for (size_t x = 0; x < expected.size(); ++x) {
+        ASSERT_EQ(at_sender.seeds.sender_leaves[x], expected[x]);
+        ASSERT_NE(at_receiver.seeds.receiver_leaves[x], Block());
+      }
+      EXPECT_EQ(at_sender.transcripts.as_sender, at_receiver.transcripts.as_receiver);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(SubfieldBits, PairSetupTest, ::testing::Values(2, 4, 8));
+
+TEST(PairSetup, CostsWhatTheSpecificationSays) {
+  const auto run = run_setup(2, 4);
+  size_t bytes = 0;
+  for (const auto& message : run.trace) {
+    if (message.sender == 0) bytes += message.bytes;
+  }
+  EXPECT_EQ(bytes, 128 * 64 + 32 + 128 * 32 + 32 * 32 + 32);
+}
+
+// A cheating tree owner that alters the masked level sum a puncturer does use is caught; for the
+// other one the puncturer never looks at it: the check's verdict is one bit of Delta, and only a
+// wrong guess is noticed.
+TEST(PairSetup, BadLevelSumFailsExactlyWhereTheSenderUsesIt) {
+  const Block delta = delta_of(1);
+  for (const unsigned instance : {0u, 1u, 6u, 127u}) {
+    const unsigned v = instance / 4, level = instance % 4;
+    const bool path = delta.bit(4 * v + 3 - level);
+    for (const bool b : {false, true}) {
+      const auto run = run_setup(2, 4, [&](const net::MessageId& m, Bytes& payload) {
+        if (m.sender == 0 && m.label == "setup/trees") {
+          payload[32 * instance + (b ? 16 : 0)] ^= 1;
+        }
+      });
+      if (b != path) {
+        EXPECT_EQ(run.outcomes[1].code(), AbortCode::kPprf) << instance << b;
+        EXPECT_EQ(run.outcomes[1].abort->peer(), PartyId{0});
+      } else {
+        EXPECT_TRUE(run.outcomes[1].value.has_value()) << instance << b;
+      }
+    }
+  }
+}
+
+TEST(PairSetup, BadTreeSumOrDigestFails) {
+  const PprfShape shape{4};
+  for (const size_t at : {size_t{4096}, size_t{4096 + 31 * 32}, shape.message_bytes() - 32,
+                          shape.message_bytes() - 1}) {
+    const auto run = run_setup(2, 4, [&](const net::MessageId& m, Bytes& payload) {
+      if (m.sender == 1 && m.label == "setup/trees") payload[at] ^= 0x80;
+    });
+    EXPECT_EQ(run.outcomes[0].code(), AbortCode::kPprf) << at;
+  }
+}
+
+TEST(PairSetup, InvalidPointsAndLengthsFail) {
+  for (const std::string_view label : {"setup/base OT points", "setup/base OT sender point"}) {
+    for (const bool identity : {false, true}) {
+      const auto run = run_setup(2, 4, [&](const net::MessageId& m, Bytes& payload) {
+        if (m.sender == 0 && m.label == label) {
+          std::fill_n(payload.begin(), 32, static_cast<uint8_t>(identity ? 0 : 0xff));
+        }
+      });
+      EXPECT_EQ(run.outcomes[1].code(), AbortCode::kBaseOt) << label;
+    }
+    const auto run = run_setup(2, 4, [&](const net::MessageId& m, Bytes& payload) {
+      if (m.sender == 0 && m.label == label) payload.pop_back();
+    });
+    EXPECT_EQ(run.outcomes[1].code(), AbortCode::kUnexpectedMessage) << label;
+  }
+}
+
+}  // namespace
+}  // namespace flexroom::ot
