@@ -1,0 +1,118 @@
+#pragma once
+
+#include <memory>
+
+#include "circuits/aes128.h"
+#include "circuits/hmac_hkdf.h"
+#include "circuits/subtract_mod.h"
+
+namespace flexroom::circuits {
+
+/// The circuits of one TLS 1.3 connection with TLS_AES_128_GCM_SHA256 whose server secret is opened
+/// at the end (profile R2 of tls-in-mpc.md §3.4, §3.7, §4.6).
+///
+/// Bit order of all groups: strings of bytes in order, bit 0 of each byte first; a SHA-256 state is
+/// its eight words as 32 big-endian bytes (sha256_state_from reads it); field elements least
+/// significant bit first; round words as round_word_bits writes them.
+
+/// GC-A: from the masked ECDHE x-coordinate to the handshake traffic secrets.
+///
+/// In    zero "rho_0" .. "rho_<n-1>" [field bits each]: the masks of c
+///       pub  "c" [field bits]: x + sum rho_i mod p
+///       pub  "kw_c_hs", "kw_s_hs" [2 048 each]: round words of hmac_inner_block(
+///            hkdf_label_message("c hs traffic" / "s hs traffic", H1, 32))
+/// Out   open "c_hs", "s_hs" [256 each]: client and server handshake traffic secrets
+///       open "kin_ms" [256]: inner HMAC state of the master secret
+///       keep "kout_ms" [256]: its outer state
+/// Size  n = 2: 324 652 ANDs (X25519), 324 656 (P-256); 509 / 511 for each further party
+mpc::Circuit gc_a(EcdhField field, size_t num_parties);
+
+/// Write keys of one direction.
+struct TrafficKeys {
+  AesRoundKeys round_keys;
+  Text iv;  // 12 bytes
+};
+
+/// key and iv of RFC 8446 §7.3 from the HMAC key of a traffic secret: 2 constmsg + 2 secmsg and
+/// 1 280 ANDs of key expansion. Output words that key and iv leave unused cost nothing in the end.
+TrafficKeys traffic_keys(const HmacKeyWords& secret);
+
+/// E_K(iv ^ seq || counter), seq right-aligned (RFC 8446 §5.3, NIST SP 800-38D): 5 120 ANDs.
+AesBlock keystream_block(const TrafficKeys& keys, uint64_t seq, uint32_t counter);
+
+/// Most bytes of content in one record (RFC 8446 §5.1).
+inline constexpr size_t kMaxRecordContent = 16384;
+
+/// Writes the records of requests into a circuit: opened ciphertext, kept tag masks.
+///
+/// A (direction, seq) may be written once per connection over all circuits (tls-in-mpc.md §4.1);
+/// this class refuses it within one circuit.
+class RecordWriter {
+ public:
+  RecordWriter(mpc::Builder& builder, TrafficKeys keys)
+      : builder_(builder), keys_(std::move(keys)) {}
+
+  /// One application-data record: `content` (1 .. 16 384 bytes, public bytes as constants) and the
+  /// content type 23.
+  ///
+  /// Out   open "c_<seq>" [8 (content + 1)]: ciphertext without tag
+  ///       keep "j0_<seq>" [128]: E_K(J0), the mask of the GHASH tag
+  /// Size  5 120 ANDs for J0 and for every 16 bytes begun of content and type
+  void add(uint64_t seq, const Text& content);
+  /// A tag mask alone, for a record whose ciphertext comes about elsewhere.
+  void add_tag_mask(uint64_t seq);
+
+ private:
+  mpc::Builder& builder_;
+  TrafficKeys keys_;
+  std::vector<uint64_t> used_;
+};
+
+/// GC-B, profile R2: from the master secret's outer state to the client's write keys, with the
+/// first request.
+///
+/// In    dyn  "kout_ms" [256]
+///       pub  "kw_c_ap", "kw_s_ap" [2 048 each]: round words of hmac_outer_block(inner digest of
+///            c_ap / s_ap), which everybody computes from kin_ms
+///       zero "r_c" [128]: the random R of the client's GHASH powers
+/// Out   open "d_c" [128]: H xor R
+///       keep "s_ap" [256]: server application traffic secret
+///       keep "iv_c" [96], "round_keys_c" [1 408], if asked for: later requests' circuits take them
+///       and what RecordWriter adds
+/// Size  157 676 ANDs as written (2 pubmsg + 2 kpad + 2 constmsg + 2 secmsg + 6 400); finish()
+/// drops
+///       341 of them that only compute unused words of key and iv. Records and slots come on top.
+///
+/// Use: construct, declare slots' inputs on builder(), hand their text to records().add(),
+/// finish().
+class GcB {
+ public:
+  explicit GcB(bool keep_write_keys = false);
+
+  mpc::Builder& builder() { return builder_; }
+  RecordWriter& records() { return *records_; }
+  mpc::Circuit finish() { return builder_.finish(); }
+
+ private:
+  mpc::Builder builder_;
+  std::unique_ptr<RecordWriter> records_;
+};
+
+/// A later request on the same connection, under write keys that GcB kept.
+///
+/// In    dyn "iv_c" [96], "round_keys_c" [1 408]
+/// Out   what RecordWriter adds
+class LaterRequest {
+ public:
+  LaterRequest();
+
+  mpc::Builder& builder() { return builder_; }
+  RecordWriter& records() { return *records_; }
+  mpc::Circuit finish() { return builder_.finish(); }
+
+ private:
+  mpc::Builder builder_;
+  std::unique_ptr<RecordWriter> records_;
+};
+
+}  // namespace flexroom::circuits

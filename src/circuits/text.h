@@ -1,0 +1,36 @@
+#pragma once
+
+#include <bitset>
+
+#include "circuits/word.h"
+
+namespace flexroom::circuits {
+
+/// A set of byte values.
+using ByteSet = std::bitset<256>;
+ByteSet byte_set(std::string_view members);
+
+/// Encoders on secret text (tls-in-mpc.md §5.2, §5.3). Constant bytes cost nothing.
+
+/// Hex digits of a nibble [4 bits]: 4 ANDs.
+ByteBits hex_digit_lower(std::span<const Bit> nibble);
+ByteBits hex_digit_upper(std::span<const Bit> nibble);
+/// Two lower-case digits a byte: 8 ANDs a byte.
+Text hex_lower(const Text& in);
+/// `%XX` for every byte, upper case: 8 ANDs a byte.
+Text percent_encode(const Text& in);
+/// `\u00xx` for every byte: 8 ANDs a byte. The bytes must be 0x20 .. 0x7e.
+Text json_escape(const Text& in);
+/// `&#xXX;` for every byte: 8 ANDs a byte. The bytes must be 0x20 .. 0x7e.
+Text xml_escape(const Text& in);
+/// RFC 4648 §4 with padding: 17 ANDs a character.
+Text base64(const Text& in);
+/// The character of a 6-bit value, bit 0 least significant.
+ByteBits base64_char(std::span<const Bit> value);
+
+/// 1 if the byte is in the set: at most 22 ANDs for the classes of requests.
+Bit is_member(const ByteBits& byte, const ByteSet& set);
+/// 1 if every byte is in the set; one more AND a byte. Constant 1 for empty text.
+Bit all_members(const Text& text, const ByteSet& set);
+
+}  // namespace flexroom::circuits
