@@ -24,7 +24,7 @@ namespace flexroom::circuits {
 /// Out   open "c_hs", "s_hs" [256 each]: client and server handshake traffic secrets
 ///       open "kin_ms" [256]: inner HMAC state of the master secret
 ///       keep "kout_ms" [256]: its outer state
-/// Size  n = 2: 324 652 ANDs (X25519), 324 656 (P-256); 509 / 511 for each further party
+/// Size  n = 2: 324 646 ANDs (X25519), 324 650 (P-256); 509 / 511 for each further party
 mpc::Circuit gc_a(EcdhField field, size_t num_parties);
 
 /// Write keys of one direction.
@@ -79,7 +79,7 @@ class RecordWriter {
 ///       keep "s_ap" [256]: server application traffic secret
 ///       keep "iv_c" [96], "round_keys_c" [1 408], if asked for: later requests' circuits take them
 ///       and what RecordWriter adds
-/// Size  157 676 ANDs as written (2 pubmsg + 2 kpad + 2 constmsg + 2 secmsg + 6 400); finish()
+/// Size  157 682 ANDs as written (2 pubmsg + 2 kpad + 2 constmsg + 2 secmsg + 6 400); finish()
 /// drops
 ///       341 of them that only compute unused words of key and iv. Records and slots come on top.
 ///

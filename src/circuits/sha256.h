@@ -16,7 +16,8 @@ using RoundWords = std::array<Word, 64>;  // W_t + K_t
 /// Standard  FIPS 180-4 §6.2.2
 /// In        state [8 words], block [16 words]; words may be secret, constant or mixed, not `pub`
 /// Out       next state [8 words]
-/// Size      22 573 ANDs with no constant input; constants fold away (tls-in-mpc.md §3.4): constant
+/// Size      22 573 ANDs with no constant input; constants fold away, on average (tls-in-mpc.md
+/// §3.4): constant
 ///           state and 32 secret bytes with padding 21 282, IV and HMAC key pad 21 624, secret
 ///           state and padded digest 21 649, secret state and constant block 16 117; all constant 0
 /// Not here  padding and length: see sha256_padding

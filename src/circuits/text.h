@@ -23,7 +23,7 @@ Text percent_encode(const Text& in);
 Text json_escape(const Text& in);
 /// `&#xXX;` for every byte: 8 ANDs a byte. The bytes must be 0x20 .. 0x7e.
 Text xml_escape(const Text& in);
-/// RFC 4648 §4 with padding: 17 ANDs a character.
+/// RFC 4648 §4 with padding: 16 ANDs a character; 4 more through percent_encode.
 Text base64(const Text& in);
 /// The character of a 6-bit value, bit 0 least significant.
 ByteBits base64_char(std::span<const Bit> value);

@@ -15,7 +15,7 @@ size_t Circuit::input_group(std::string_view name) const {
   for (size_t g = 0; g < inputs.size(); ++g) {
     if (inputs[g].name == name) return g;
   }
-  FLEXROOM_ASSERT(!"no such input group");
+  FLEXROOM_ASSERT(false && "no such input group");
   return 0;
 }
 
@@ -23,7 +23,7 @@ size_t Circuit::output_group(std::string_view name) const {
   for (size_t g = 0; g < outputs.size(); ++g) {
     if (outputs[g].name == name) return g;
   }
-  FLEXROOM_ASSERT(!"no such output group");
+  FLEXROOM_ASSERT(false && "no such output group");
   return 0;
 }
 

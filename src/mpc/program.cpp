@@ -328,7 +328,7 @@ size_t Program::input_group(std::string_view name) const {
   for (size_t g = 0; g < inputs.size(); ++g) {
     if (inputs[g].name == name) return g;
   }
-  FLEXROOM_ASSERT(!"no such input group");
+  FLEXROOM_ASSERT(false && "no such input group");
   return 0;
 }
 
@@ -336,7 +336,7 @@ size_t Program::output_group(std::string_view name) const {
   for (size_t g = 0; g < outputs.size(); ++g) {
     if (outputs[g].name == name) return g;
   }
-  FLEXROOM_ASSERT(!"no such output group");
+  FLEXROOM_ASSERT(false && "no such output group");
   return 0;
 }
 
