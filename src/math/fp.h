@@ -86,6 +86,8 @@ class Fp {
   static constexpr Fp from_any(const U256& v) { return raw(multiply(v, kR2)); }
   /// The next 384 bits of `prg`, mod p.
   static Fp random(Prg& prg);
+  /// Uniform in 0 .. p-1, exactly.
+  static Fp uniform(Prg& prg);
   /// Uniform in 1 .. p-1, exactly.
   static Fp random_nonzero(Prg& prg);
 
@@ -208,14 +210,22 @@ Fp<M> Fp<M>::random(Prg& prg) {
 }
 
 template <typename M>
-Fp<M> Fp<M>::random_nonzero(Prg& prg) {
+Fp<M> Fp<M>::uniform(Prg& prg) {
   constexpr unsigned kSpare = 256 - kBits;
   for (;;) {
     const Block b0 = prg.next_block();
     const Block b1 = prg.next_block();
     const U256 v = {b0.lo, b0.hi, b1.lo, b1.hi >> kSpare};
     // Rejected candidates say nothing about the one that is kept.
-    if (less_than(v, kModulus) != 0 && is_zero_u256(v) == 0) return from_reduced(v);
+    if (less_than(v, kModulus) != 0) return from_reduced(v);
+  }
+}
+
+template <typename M>
+Fp<M> Fp<M>::random_nonzero(Prg& prg) {
+  for (;;) {
+    const Fp v = uniform(prg);
+    if (!v.is_zero()) return v;
   }
 }
 
