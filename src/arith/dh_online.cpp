@@ -67,7 +67,7 @@ class Conversion {
       throw ProtocolAbort(AbortCode::kFpKeyShare, kPointLabel,
                           "the masked points add up to the neutral point");
     }
-    view_ = next.digest();
+    agreed_view_ = next.digest();
     const ConversionCoefficients<G> c(z);
     const size_t n = party_.num_parties();
     opened_.assign(2, AuthValue<F>(n));
@@ -80,7 +80,7 @@ class Conversion {
 
   void send_opening(PartyId j) {
     Writer message;
-    message.raw(party_.scope().csid).raw(opening_->message_to(j)).raw(view_);
+    message.raw(party_.scope().csid).raw(opening_->message_to(j)).raw(agreed_view_);
     party_.send(j, kOpenLabel, message.bytes());
   }
 
@@ -89,7 +89,7 @@ class Conversion {
     Reader reader(message, kOpenLabel, j);
     require_csid(reader, kOpenLabel, j);
     const ByteView shares = reader.raw(opening_->message_bytes());
-    require_view(reader.digest(), view_, kOpenLabel, j);
+    require_view(reader.digest(), agreed_view_, kOpenLabel, j);
     opening_->accept(j, shares);
   }
 
@@ -118,7 +118,8 @@ class Conversion {
 
   net::Party& party_;
   GroupTokenSecrets<G>& secrets_;
-  Digest view_;
+  Digest view_;           // before this step
+  Digest agreed_view_{};  // with all Z_i
   std::vector<Point> points_;
   Values<F> opened_;
   std::optional<Opening<F>> opening_;
