@@ -257,6 +257,8 @@ void check_script(const Layout& layout, std::string_view script, size_t at, cons
   }
 }
 
+// Base64 slots stand inside base64 text: characters in front a multiple of four, bytes a multiple
+// of three unless the value ends there.
 void check_base64_value(const Layout& layout, size_t start, size_t end) {
   const std::string_view text = layout.text();
   std::string script;   // decoded, holes where slots are
@@ -295,8 +297,17 @@ void check_base64_value(const Layout& layout, size_t start, size_t end) {
     }
   }
   flush(end);
-  // A slot alone in its value is a blob; with public text around it, the text is a script.
-  if (script.size() == at.front().second->slot->length) return;
+  // A slot alone in its value is a blob; with public text around it, the text is a script. A
+  // member's blob as user data would be code that the others have not seen.
+  if (at.size() == 1 && script.size() == at.front().second->slot->length) {
+    const std::string_view name = text.substr(0, start - 1);
+    const std::string key = to_lower(name.substr(name.find_last_of("&\n") + 1));
+    if (key.find("userdata") != std::string::npos &&
+        at.front().second->slot->source == SlotSource::kMember) {
+      layout.fail(start, "a member's private blob may not be user data");
+    }
+    return;
+  }
   for (const auto& [position, placed] : at) {
     if (placed->slot->source != SlotSource::kRandom)
       check_script(layout, script, position, *placed);
@@ -357,6 +368,10 @@ void check_json(const Layout& layout) {
   for (const Placed& placed : layout.slots()) {
     if (placed.start < layout.body_start()) continue;
     check_set(layout, placed, char_set(CharClass::kJsonSafe), "a JSON string", {Encoding::kJsonU});
+    // The script rule is checked on form values only, so a member's base64 must stand there.
+    if (placed.slot->encoding == Encoding::kBase64 && placed.slot->source == SlotSource::kMember) {
+      layout.fail(placed.start, "a member's private base64 may stand in a form value only");
+    }
   }
 }
 
