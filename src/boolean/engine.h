@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,18 +12,31 @@
 
 namespace flexroom::boolean {
 
-/// n-party authenticated garbling (boolean-engine.md §6, §7): party 0 evaluates and holds
-/// constants, parties 1..n-1 garble, party 1 sends the colour bits. Malicious security with abort
-/// for up to n-1 corruptions.
+/// One prepared circuit, single use, of one session; lives in memory only.
 ///
-/// Life of an Instance: prepare() -> [started, durable] -> send/receive inputs -> evaluate and
-/// commit point -> outputs. Single use; a started instance is never run again.
-///
-/// Online, every step that the design lets travel together is a separate call, so that the caller
-/// decides what shares a flow (App. B: O1..O6). run() does all of it in the right order.
-class Instance;
+/// prepared -> started -> done or void. "Started" is durable (StartHook) before the first label or
+/// masked value leaves; a started instance is never run again, an abort makes it void. Every step
+/// out of order or taken twice is a bug of the caller and stops the process: a second run would
+/// release a second label of a wire, and with it delta (boolean-engine.md §10.1(3)).
+class Instance {
+ public:
+  struct Data;  // src/boolean/instance.h
+  explicit Instance(std::unique_ptr<Data> data);
+  ~Instance();
+  Instance(const Instance&) = delete;
+  Instance& operator=(const Instance&) = delete;
 
-/// What a party supplies online, by input group index of the program.
+  /// Equal at all parties, unique: made of fresh nonces of all of them.
+  const Digest& id() const;
+  const mpc::Program& program() const;
+
+ private:
+  friend class Engine;
+  std::unique_ptr<Data> data_;
+};
+
+/// What a party supplies online, by input group index of the program. A vector may be shorter than
+/// the list of groups when the rest of its groups is of another kind.
 struct OnlineInputs {
   /// kPub groups: one byte (0/1) per wire, computed by this party itself from its own view.
   std::vector<std::vector<uint8_t>> pub;
@@ -43,9 +57,22 @@ struct Outputs {
 };
 
 /// Called when an instance goes from prepared to started: must be durable when it returns
-/// (boolean §8.2). Throwing prevents the start.
+/// (boolean-engine.md §8.2). Throwing prevents the start.
 using StartHook = std::function<void(const Digest& instance_id)>;
 
+/// n-party authenticated garbling.
+///
+/// Protocol   boolean-engine.md §6, §7; authenticated half-gates of [KRRW18] (ePrint 2018/578) and
+///            [YWZ20] (ePrint 2019/1104) with three cross rows and a label proof in front of the
+///            correctness proof (§15 A1, A2)
+/// Setting    party 0 evaluates and holds constants, parties 1..n-1 garble, party 1 sends the
+///            colour bits; up to n-1 parties are malicious
+/// Guarantee  an honest party's outputs are those of the circuit on the inputs, or it aborts
+/// Not given  fairness: a cheater may see an opened output and then abort. Blame
+/// Cost       n = 2: 32 bytes a gate of rows, offline; 1 bit a gate online; 5 flows online
+/// Aborts     kDisagreement (refuse), kViewMismatch (network), kMac, kLabelProof, kCProof, kEcho;
+///            afterwards the session is dead and the instance void
+/// Timing     independent of shares, masks and labels; masked values are public to the parties
 class Engine {
  public:
   /// `party` and `source` must outlive the engine.
@@ -54,7 +81,7 @@ class Engine {
 
   /// Phase 2, offline: masks, products, garbling, rows to the evaluator. Compares program digests
   /// first (kDisagreement). `zero` by input group: authenticated shares for kZero groups
-  /// (consumed), empty for the others.
+  /// (consumed), empty for the others (or a shorter vector).
   std::unique_ptr<Instance> prepare(std::shared_ptr<const mpc::Program> program,
                                     std::vector<prep::AuthBits> zero, std::string_view name);
 
@@ -63,17 +90,18 @@ class Engine {
   /// Phase 3, online, steps O1..O5 in order; all checks done on return.
   Outputs run(Instance& instance, const OnlineInputs& inputs);
 
-  // The same in pieces. Order for n = 2 as in App. B.
+  // The same in pieces, in this order; each releases what its step of App. B may release.
   void exchange_inputs(Instance& instance, const OnlineInputs& inputs);  // O1, O2
-  void evaluate(Instance& instance);                                     // evaluator only, local
-  Outputs finish(Instance& instance);                                    // O3, O4, O5
+  void evaluate(Instance& instance);   // evaluator's work, local; nothing at garblers
+  Outputs finish(Instance& instance);  // O3, O4, O5
   /// Completion (§7.5, O6): all parties passed all their checks. Call before kept outputs are
   /// persisted or used in another session.
   void confirm(Instance& instance);
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  net::Party& party_;
+  prep::Source& source_;
+  StartHook start_hook_;
 };
 
 }  // namespace flexroom::boolean

@@ -1,0 +1,221 @@
+#include "boolean/inputs.h"
+
+#include <cstring>
+
+#include "base/ct.h"
+#include "prep/open.h"
+
+namespace flexroom::boolean {
+namespace {
+
+using mpc::InputGroup;
+using mpc::InputKind;
+using prep::AuthBits;
+
+constexpr std::string_view kMaskedLabel = "boolean/masked inputs";
+constexpr std::string_view kLabelsLabel = "boolean/O2 labels";
+
+class InputExchange {
+ public:
+  InputExchange(net::Party& party, const Block& delta, Instance::Data& instance,
+                const OnlineInputs& inputs)
+      : party_(party),
+        delta_(delta),
+        instance_(instance),
+        program_(*instance.program),
+        inputs_(inputs),
+        view_(RandomOracle("view", party.scope()).field(instance.id).field(inputs.view).digest()),
+        masked_dyn_(mask_dyn()),
+        opening_(party, delta_, masked_dyn_, "boolean/dyn inputs"),
+        views_(party.num_parties()) {
+    instance_.input_values.assign(program_.num_inputs(), 0);  // kZero stays 0
+  }
+
+  // n = 2: the evaluator speaks first, so that the garbler's labels are in the second flow.
+  void run_two() {
+    const PartyId peer = 1 - party_.id();
+    if (party_.id() == 0) {
+      send_masked();
+      opening_.send_to(peer);
+    }
+    receive_masked(peer);
+    opening_.receive_from(peer);
+    compare_views();
+    if (party_.id() == 1) {
+      send_masked();
+      opening_.send_to(peer);
+    }
+    finish();
+  }
+
+  void run_many() {
+    send_masked();
+    opening_.send_to_all();
+    for (const PartyId j : party_.peers()) receive_masked(j);
+    opening_.receive_from_all();
+    party_.echo("boolean/masked inputs");
+    compare_views();
+    finish();
+  }
+
+ private:
+  template <typename Visit>
+  void for_groups(InputKind kind, Visit visit) const {
+    for (size_t g = 0; g < program_.inputs.size(); ++g) {
+      if (program_.inputs[g].kind == kind && program_.inputs[g].size != 0) {
+        visit(g, program_.inputs[g]);
+      }
+    }
+  }
+
+  AuthBits mask_dyn() const {
+    AuthBits all;
+    for_groups(InputKind::kDyn, [&](size_t g, const InputGroup& group) {
+      FLEXROOM_ASSERT(g < inputs_.dyn.size() && inputs_.dyn[g] != nullptr &&
+                      inputs_.dyn[g]->size() == group.size);
+      AuthBits masked = std::move(instance_.dyn_masks[g]);
+      masked.add(*inputs_.dyn[g]);
+      if (all.empty()) {
+        all = std::move(masked);
+      } else {
+        all.append(masked);
+      }
+    });
+    return all;
+  }
+
+  size_t priv_bits(PartyId owner) const {
+    size_t count = 0;
+    for_groups(InputKind::kPriv, [&](size_t, const InputGroup& group) {
+      if (group.owner == owner) count += group.size;
+    });
+    return count;
+  }
+
+  // Lambda = x + lambda of this party's private inputs, then its view hash.
+  void send_masked() {
+    std::vector<uint8_t> bits;
+    for_groups(InputKind::kPriv, [&](size_t g, const InputGroup& group) {
+      if (group.owner != party_.id()) return;
+      FLEXROOM_ASSERT(g < inputs_.priv.size() && inputs_.priv[g].size() == group.size);
+      const ByteView mask = instance_.own_masks[g].reveal();
+      for (size_t t = 0; t < group.size; ++t) {
+        bits.push_back((inputs_.priv[g][t] ^ mask[t]) & 1);
+      }
+      instance_.own_masks[g] = SecretBytes();
+    });
+    store_values(party_.id(), bits);
+    views_[party_.id()] = view_;
+    Bytes message = pack_bits(bits);
+    append(message, view_);
+    party_.broadcast(kMaskedLabel, message);
+  }
+
+  void receive_masked(PartyId peer) {
+    const size_t count = priv_bits(peer);
+    const size_t packed_bytes = (count + 7) / 8;
+    const Bytes message =
+        party_.receive_broadcast(peer, kMaskedLabel, packed_bytes + sizeof(Digest));
+    store_values(peer,
+                 unpack_bits(ByteView(message).first(packed_bytes), count, kMaskedLabel, peer));
+    std::memcpy(views_[peer].data(), message.data() + packed_bytes, sizeof(Digest));
+  }
+
+  void store_values(PartyId owner, const std::vector<uint8_t>& bits) {
+    size_t at = 0;
+    for_groups(InputKind::kPriv, [&](size_t g, const InputGroup& group) {
+      if (group.owner != owner) return;
+      const size_t offset = program_.input_offset(g);
+      for (size_t t = 0; t < group.size; ++t) instance_.input_values[offset + t] = bits[at++];
+    });
+  }
+
+  void compare_views() const {
+    for (const PartyId j : party_.peers()) {
+      if (views_[j] == view_) continue;
+      throw ProtocolAbort(AbortCode::kViewMismatch, kMaskedLabel,
+                          "the member's public inputs are not those of this member", j);
+    }
+  }
+
+  void finish() {
+    const std::vector<uint8_t> dyn = opening_.result();
+    size_t at = 0;
+    for_groups(InputKind::kDyn, [&](size_t g, const InputGroup& group) {
+      const size_t offset = program_.input_offset(g);
+      for (size_t t = 0; t < group.size; ++t) instance_.input_values[offset + t] = dyn[at++];
+    });
+    for_groups(InputKind::kPub, [&](size_t g, const InputGroup& group) {
+      FLEXROOM_ASSERT(g < inputs_.pub.size() && inputs_.pub[g].size() == group.size);
+      const size_t offset = program_.input_offset(g);
+      for (size_t t = 0; t < group.size; ++t) {
+        instance_.input_values[offset + t] = inputs_.pub[g][t] & 1;
+      }
+    });
+    if (party_.id() == 0) {
+      receive_labels();
+    } else {
+      send_labels();
+    }
+  }
+
+  void send_labels() {
+    BlockVec labels = std::move(instance_.garbler.input_labels);
+    for (size_t w = 0; w < labels.size(); ++w) {
+      labels[w] ^= select(instance_.input_values[w] != 0, delta_);
+    }
+    net::send_blocks(party_, 0, kLabelsLabel, labels.span());
+  }
+
+  void receive_labels() {
+    auto& labels = instance_.evaluator.input_labels;
+    labels.resize(party_.num_parties());
+    for (const PartyId j : party_.peers()) {
+      labels[j] = BlockVec(program_.num_inputs());
+      net::receive_blocks(party_, j, kLabelsLabel, labels[j].span());
+    }
+  }
+
+  net::Party& party_;
+  const Block delta_;
+  Instance::Data& instance_;
+  const mpc::Program& program_;
+  const OnlineInputs& inputs_;
+  const Digest view_;
+  const AuthBits masked_dyn_;
+  prep::BitOpening opening_;
+  std::vector<Digest> views_;
+};
+
+}  // namespace
+
+Bytes pack_bits(std::span<const uint8_t> bits) {
+  Bytes out((bits.size() + 7) / 8);
+  for (size_t t = 0; t < bits.size(); ++t) {
+    out[t / 8] = static_cast<uint8_t>(out[t / 8] | (bits[t] & 1) << (t % 8));
+  }
+  return out;
+}
+
+std::vector<uint8_t> unpack_bits(ByteView packed, size_t count, std::string_view label,
+                                 PartyId peer) {
+  FLEXROOM_ASSERT(packed.size() == (count + 7) / 8);
+  if (count % 8 != 0 && packed.back() >> (count % 8) != 0) {
+    throw ProtocolAbort(AbortCode::kUnexpectedMessage, label, "bits beyond the last one", peer);
+  }
+  std::vector<uint8_t> out(count);
+  for (size_t t = 0; t < count; ++t) out[t] = (packed[t / 8] >> (t % 8)) & 1;
+  return out;
+}
+
+void exchange_masked_inputs(net::Party& party, const Block& delta, Instance::Data& instance,
+                            const OnlineInputs& inputs) {
+  InputExchange exchange(party, delta, instance, inputs);
+  if (party.num_parties() == 2) {
+    exchange.run_two();
+  } else {
+    exchange.run_many();
+  }
+}
+
+}  // namespace flexroom::boolean

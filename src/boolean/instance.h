@@ -1,0 +1,70 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/secret.h"
+#include "boolean/engine.h"
+
+namespace flexroom::boolean {
+
+enum class InstanceState : uint8_t {
+  kPrepared,
+  kStarted,    // the start hook ran; inputs on their way
+  kReady,      // all masked inputs known, labels sent or received
+  kEvaluated,  // evaluator: all labels known. Garblers: nothing happened
+  kDone,
+  kConfirmed,
+  kVoid,
+};
+
+/// What a garbler keeps of each AND t between garbling and the commit point (boolean-engine.md
+/// §6.3), 64 bytes, and its input labels.
+struct GarblerTables {
+  BlockVec mac_alpha, mac_beta, mac_s;  // [num_ands] M_1[lambda_alpha^i] ..., party 0's macs
+  BlockVec zero_labels;                 // [num_ands] m^i_{gamma,0}
+  BlockVec input_labels;                // [num_inputs] m^i_{w,0}; moved out when released
+};
+
+/// What the evaluator keeps of each AND t (§6.3): three row blocks per garbler, three key sums and
+/// its own bits.
+struct EvaluatorTables {
+  std::vector<BlockVec> row0, row1;     // [n][num_ands], entry 0 empty
+  std::vector<BlockVec> row2;           // the same; evaluation replaces R_2 by the label of gamma
+  BlockVec key_alpha, key_beta, key_s;  // [num_ands] sums over garblers of K_1
+  SecretBytes bits;                     // [num_ands] AndBits
+  std::vector<BlockVec> input_labels;   // [n][num_inputs], active, entry 0 empty
+};
+
+/// Bits of one AND at the evaluator.
+struct AndBits {
+  static constexpr unsigned kOwnAlpha = 0, kOwnBeta = 1, kOwnS = 2;  // lambda^1_alpha, ..., s^1
+  static constexpr unsigned kColour = 3;
+};
+
+/// Masked values of one AND, one byte: public to all parties.
+struct MaskedBits {
+  static constexpr unsigned kAlpha = 0, kBeta = 1, kGamma = 2;
+};
+
+struct Instance::Data {
+  std::shared_ptr<const mpc::Program> program;
+  Digest id{};
+  Block s_inst;  // S_inst = RO128("gc", sid, id), public
+  InstanceState state = InstanceState::kPrepared;
+
+  std::vector<SecretBytes> own_masks;     // by input group: lambda of this party's kPriv wires
+  std::vector<prep::AuthBits> dyn_masks;  // by input group: <lambda> of kDyn wires
+  prep::AuthBits output_masks;            // <lambda> of all outputs, group after group
+
+  GarblerTables garbler;
+  EvaluatorTables evaluator;
+
+  std::vector<uint8_t> input_values;   // [num_inputs] Lambda_w
+  std::vector<uint8_t> and_values;     // [num_ands] MaskedBits
+  std::vector<uint8_t> output_values;  // Lambda of all outputs, negation included
+  /// Frees (and wipes) everything that must not be used again.
+  void erase_secrets();
+};
+
+}  // namespace flexroom::boolean

@@ -1,0 +1,261 @@
+#include "boolean/engine.h"
+
+#include "unit/boolean/scenario.h"
+
+namespace flexroom::boolean::testing {
+namespace {
+
+using mpc::Bits;
+using mpc::Builder;
+using mpc::InputKind;
+using mpc::OutputKind;
+using prep::AuthBits;
+
+class EngineOf : public ::testing::TestWithParam<size_t> {};
+INSTANTIATE_TEST_SUITE_P(Parties, EngineOf, ::testing::Values(2, 3, 4));
+
+TEST_P(EngineOf, RandomCircuitsGiveThePlainResult) {
+  const uint32_t batches[] = {1, 7, 64, 200};
+  for (uint64_t seed = 0; seed < 12; ++seed) {
+    CircuitShape shape;
+    shape.batch = batches[seed % 4];
+    shape.gates = 40 + static_cast<unsigned>(seed) * 60;
+    shape.with_dyn = seed % 3 != 1;
+    shape.with_zero = seed % 4 != 2;
+    shape.with_pub = seed % 5 != 3;
+    const Scenario scenario = random_scenario(GetParam(), seed, shape);
+    support::Dealer dealer(GetParam(), seed + 1);
+    RunOptions options;
+    options.seed = seed + 100;
+    expect_correct(scenario, dealer, run_scenario(scenario, dealer, options));
+  }
+}
+
+// More ANDs than one message of rows holds, and a last message that is not full.
+TEST(Engine, RowsTravelInSeveralMessages) {
+  CircuitShape shape;
+  shape.gates = 150'000;
+  const Scenario scenario = random_scenario(2, 5, shape);
+  ASSERT_GT(scenario.program->num_ands(), 2u << 15);
+  support::Dealer dealer(2);
+  const auto run = run_scenario(scenario, dealer);
+  expect_correct(scenario, dealer, run);
+  size_t messages = 0, bytes = 0;
+  for (const auto& message : run.trace) {
+    if (message.label != "boolean/F2 rows") continue;
+    ++messages;
+    bytes += message.bytes;
+  }
+  const size_t ands = scenario.program->num_ands();
+  EXPECT_EQ(messages, (ands + (1 << 15) - 1) >> 15);
+  EXPECT_EQ(bytes, 32 * ands + (ands + 7) / 8);
+}
+
+TEST_P(EngineOf, ACircuitWithoutAndsWorks) {
+  Builder builder;
+  const Bits a = builder.add_input("a", InputKind::kPriv, 3, 0);
+  const Bits b = builder.add_input("b", InputKind::kDyn, 3);
+  builder.add_input("nothing", InputKind::kDyn, 0);
+  builder.add_output("open", OutputKind::kOpenAll, {a[0] ^ b[0], !b[1]});
+  builder.add_output("keep", OutputKind::kKeep, {a[2]});
+  Scenario scenario;
+  scenario.num_parties = GetParam();
+  scenario.circuit = builder.finish();
+  scenario.program = std::make_shared<mpc::Program>(mpc::compile(scenario.circuit));
+  scenario.set_inputs({true, false, true, true, true, false});
+  support::Dealer dealer(GetParam());
+  expect_correct(scenario, dealer, run_scenario(scenario, dealer));
+}
+
+// Kept outputs of one circuit are kDyn and kZero inputs of the next.
+TEST_P(EngineOf, KeptOutputsFeedASecondCircuit) {
+  const size_t n = GetParam();
+  const Scenario first = random_scenario(n, 31);
+  const size_t keep = first.circuit.output_group("keep");
+  const size_t count = first.expected[keep].size();
+  Builder builder;
+  const Bits dyn = builder.add_input("dyn", InputKind::kDyn, static_cast<uint32_t>(count));
+  const Bits zero = builder.add_input("zero", InputKind::kZero, static_cast<uint32_t>(count));
+  Bits open, kept;
+  for (size_t t = 0; t < count; ++t) {
+    open.push_back((dyn[t] & zero[(t + 1) % count]) ^ zero[t]);
+    open.push_back(dyn[t] ^ zero[t]);
+    kept.push_back(zero[t] ^ zero[(t + 3) % count]);
+  }
+  builder.add_output("open", OutputKind::kOpenAll, open);
+  builder.add_output("kept", OutputKind::kKeep, kept);
+  Scenario second;
+  second.num_parties = n;
+  second.circuit = builder.finish();
+  second.program = std::make_shared<mpc::Program>(mpc::compile(second.circuit));
+  std::vector<bool> inputs = first.expected[keep];
+  inputs.insert(inputs.end(), first.expected[keep].begin(), first.expected[keep].end());
+  second.set_inputs(inputs);
+
+  support::Dealer dealer(n);
+  auto run1 = run_scenario(first, dealer);
+  expect_correct(first, dealer, run1);
+  RunOptions options;
+  options.alter = [&](PartyId i, PartyInputs& in) {
+    in.dyn[0] = run1.outcomes[i].value->kept[keep].clone();
+    in.zero[1] = run1.outcomes[i].value->kept[keep].clone();
+  };
+  expect_correct(second, dealer, run_scenario(second, dealer, options));
+}
+
+// boolean-engine.md §3.5: shares of an output that is linear in bits of one owner must not be
+// linear in them.
+TEST(Engine, OutputsOverOwnedInputsAreRemasked) {
+  for (const size_t n : {3u, 4u}) {
+    constexpr uint32_t kBits = 64;
+    Builder builder;
+    const Bits zero = builder.add_input("zero", InputKind::kZero, kBits);
+    Bits kept;
+    for (uint32_t t = 0; t < kBits; ++t) kept.push_back(zero[t] ^ zero[(t + 1) % kBits]);
+    builder.add_output("kept", OutputKind::kKeep, kept);
+    builder.add_output("open", OutputKind::kOpenAll, kept);
+    Scenario scenario;
+    scenario.num_parties = n;
+    scenario.circuit = builder.finish();
+    scenario.program = std::make_shared<mpc::Program>(mpc::compile(scenario.circuit));
+    std::vector<bool> bits(kBits);
+    for (uint32_t t = 0; t < kBits; ++t) bits[t] = t % 3 == 0;
+    scenario.set_inputs(bits);
+    support::Dealer dealer(n);
+    RunOptions options;
+    options.alter = [&](PartyId i, PartyInputs& in) {
+      in.zero[0] = dealer.source(i).owned_bits_of(1, kBits, scenario.group_bits(0));
+    };
+    const auto run = run_scenario(scenario, dealer, options);
+    expect_correct(scenario, dealer, run);
+    for (const auto& outcome : run.outcomes) {
+      unsigned ones = 0;
+      for (uint32_t t = 0; t < kBits; ++t) ones += outcome.value->kept[0].share(t) ? 1 : 0;
+      EXPECT_GT(ones, 10u);
+      EXPECT_LT(ones, 54u);
+    }
+  }
+}
+
+TEST_P(EngineOf, OnlineMessagesOfAppendixB) {
+  const Scenario scenario = random_scenario(GetParam(), 3);
+  const auto run = run_scenario(scenario);
+  const size_t ands = scenario.program->num_ands();
+  for (const auto& message : run.trace) {
+    if (message.label == "boolean/F1 operands") {
+      EXPECT_EQ(message.bytes, (2 * scenario.program->num_triples + 7) / 8 + 16);
+    } else if (message.label == "boolean/F2 rows") {
+      EXPECT_EQ(message.receiver, 0u);
+      EXPECT_EQ(message.bytes, 16 * (2 + 3 * (GetParam() - 2)) * ands +
+                                   (message.sender == 1 ? (ands + 7) / 8 : 0));
+    } else if (message.label == "boolean/O2 labels") {
+      EXPECT_EQ(message.receiver, 0u);
+      EXPECT_EQ(message.bytes, 16 * scenario.program->num_inputs());
+    } else if (message.label == "boolean/O3 label proof") {
+      EXPECT_EQ(message.bytes, (ands + 7) / 8 + 16);
+    } else if (message.label == "boolean/O4 c-proof") {
+      EXPECT_EQ(message.bytes, 16u);
+    }
+  }
+}
+
+TEST_P(EngineOf, TheStartHookRunsBeforeAnythingOnlineLeaves) {
+  const Scenario scenario = random_scenario(GetParam(), 4);
+  std::mutex mutex;
+  std::vector<bool> started(GetParam());
+  std::vector<Digest> ids(GetParam());
+  RunOptions options;
+  options.configure = [&](net::Party& party, Engine& engine) {
+    engine.set_start_hook([&, i = party.id()](const Digest& id) {
+      const std::lock_guard lock(mutex);
+      started[i] = true;
+      ids[i] = id;
+    });
+  };
+  options.tamper = [&](const net::MessageId& message, Bytes&) {
+    const std::lock_guard lock(mutex);
+    const bool online = message.label == "boolean/masked inputs" ||
+                        message.label == "boolean/dyn inputs" ||
+                        message.label == "boolean/O2 labels";
+    EXPECT_TRUE(!online || started[message.sender]) << message.label;
+    EXPECT_FALSE(message.label == "boolean/F2 rows" && started[message.sender]);
+  };
+  support::Dealer dealer(GetParam());
+  expect_correct(scenario, dealer, run_scenario(scenario, dealer, options));
+  for (const Digest& id : ids) EXPECT_EQ(id, ids[0]);
+}
+
+TEST_P(EngineOf, AStartThatIsNotDurableIsNoStart) {
+  const Scenario scenario = random_scenario(GetParam(), 4);
+  RunOptions options;
+  options.configure = [](net::Party&, Engine& engine) {
+    engine.set_start_hook(
+        [](const Digest&) { throw ProtocolAbort(AbortCode::kCancelled, "start", "disk full"); });
+  };
+  const auto run = run_scenario(scenario, options);
+  for (const auto& outcome : run.outcomes) EXPECT_EQ(outcome.code(), AbortCode::kCancelled);
+  for (const auto& message : run.trace) {
+    EXPECT_TRUE(message.label.starts_with("boolean/F") || message.label == "boolean/prepare" ||
+                message.label == "boolean/re-mask")
+        << message.label;
+  }
+}
+
+TEST_P(EngineOf, DifferentProgramsAreRefused) {
+  const Scenario a = random_scenario(GetParam(), 1), b = random_scenario(GetParam(), 2);
+  support::Dealer dealer(GetParam());
+  const auto run = support::run_parties(GetParam(), [&](net::Party& party) {
+    Engine engine(party, dealer.source(party.id()));
+    engine.prepare(party.id() == 1 ? b.program : a.program, {}, "test");
+    return true;
+  });
+  size_t refused = 0;
+  for (const auto& outcome : run.outcomes) {
+    ASSERT_TRUE(outcome.abort.has_value());
+    if (outcome.code() == AbortCode::kDisagreement) ++refused;
+  }
+  EXPECT_GE(refused, 1u);
+}
+
+// Two runs of one circuit with equal scope, name and delta must not share a hash key.
+TEST(Engine, InstanceIdsAreFresh) {
+  const Scenario scenario = random_scenario(2, 6);
+  Digest first{}, second{};
+  RunOptions options;
+  options.prepared = [&](PartyId i, const Instance& instance) {
+    if (i == 0) first = instance.id();
+  };
+  run_scenario(scenario, options);
+  options.prepared = [&](PartyId i, const Instance& instance) {
+    if (i == 0) second = instance.id();
+  };
+  options.seed = 8;  // other nonces
+  run_scenario(scenario, options);
+  EXPECT_NE(first, second);
+}
+
+// A second run would release a second label of each input wire.
+TEST(EngineDeathTest, AnInstanceRunsOnce) {
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const auto run_twice = [] {
+    Builder builder;
+    const Bits a = builder.add_input("a", InputKind::kPriv, 2, 0);
+    builder.add_output("o", OutputKind::kOpenAll, {a[0] & a[1]});
+    const auto program = std::make_shared<mpc::Program>(mpc::compile(builder.finish()));
+    support::Dealer dealer(2);
+    support::run_parties(2, [&](net::Party& party) {
+      Engine engine(party, dealer.source(party.id()));
+      const auto instance = engine.prepare(program, {}, "once");
+      OnlineInputs inputs;
+      inputs.priv = {{1, 1}};
+      engine.run(*instance, inputs);
+      inputs.priv = {{0, 1}};
+      engine.run(*instance, inputs);
+      return true;
+    });
+  };
+  EXPECT_DEATH(run_twice(), "kPrepared");
+}
+
+}  // namespace
+}  // namespace flexroom::boolean::testing
