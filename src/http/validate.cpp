@@ -78,7 +78,9 @@ void check_slots(const Layout& layout) {
 }
 
 void check_request_line(const Template& request, const Layout& layout) {
-  if (!is_one_of(layout.method(), kMethods) || layout.method() != request.method) {
+  // Methods are case-sensitive (RFC 9110 §9.1).
+  const bool known = std::find(kMethods.begin(), kMethods.end(), layout.method()) != kMethods.end();
+  if (!known || layout.method() != request.method) {
     layout.fail(0, "the method is not one of GET, HEAD, POST, PUT, DELETE, PATCH");
   }
   const std::string_view target = layout.target();
@@ -266,7 +268,7 @@ void check_base64_value(const Layout& layout, size_t start, size_t end) {
   std::vector<std::pair<size_t, const Placed*>> at;
   const auto flush = [&](size_t where) {
     const auto decoded = base64_decode(pending);
-    if (!decoded)
+    if (!decoded || (where != end && pending.ends_with('=')))
       layout.fail(where, "the base64 around a slot does not come in groups of four",
                   "pad the public text so that the slot begins at a multiple of three bytes");
     script += as_text(*decoded);
