@@ -48,14 +48,18 @@ std::vector<Bytes> exchange_transcripts(net::Party& party,
     append(own, pairs[j].transcripts.as_receiver);
   }
   std::vector<Bytes> all = party.exchange(kLabel, own);
+  constexpr Digest none{};
   const auto announced = [&](PartyId by, PartyId other, size_t direction) {
     return ByteView(all[by]).subspan((2 * other + direction) * 32, 32);
   };
   for (PartyId i = 0; i < n; ++i) {
+    if (!std::equal(none.begin(), none.end(), announced(i, i, 1).begin())) {
+      throw ProtocolAbort(AbortCode::kEcho, kLabel, "a set-up with itself", i);
+    }
     for (PartyId j = 0; j < n; ++j) {
-      if (i == j) continue;
+      // i = j: both are the digest "none"; anything else there would give another eid.
       const ByteView at_sender = announced(i, j, 0);
-      const ByteView at_receiver = announced(j, i, 1);
+      const ByteView at_receiver = i == j ? ByteView(none) : announced(j, i, 1);
       if (!std::equal(at_sender.begin(), at_sender.end(), at_receiver.begin())) {
         throw ProtocolAbort(AbortCode::kEcho, kLabel, "two members saw different set-ups",
                             i == party.id() ? j : i);

@@ -1,0 +1,214 @@
+#include "prep/auth_bits.h"
+
+#include <gtest/gtest.h>
+
+#include "math/gf128.h"
+#include "prep/session_hello.h"
+#include "support/deal_epoch.h"
+#include "support/parties.h"
+#include "unit/prep/relations.h"
+
+namespace flexroom::prep {
+namespace {
+
+constexpr size_t kBatch = 1000;
+
+struct Made {
+  std::vector<AuthBits> bits;
+  Source::RotSender rot_sent;
+  Source::RotReceiver rot_received, rot_chosen;
+  Source::RotSender rot_sent_chosen;
+};
+
+class AuthBitsTest : public ::testing::TestWithParam<size_t /* num_parties */> {
+ protected:
+  const size_t n_ = GetParam();
+  const std::vector<EpochState> epoch_ = support::deal_epoch(n_);
+
+  template <typename F>
+  auto run_with(F f, net::Tamper tamper = nullptr) const {
+    return support::run_parties(
+        n_,
+        [&](net::Party& party) {
+          session_hello(party, epoch_[party.id()]);
+          BitGenerator generator(party, epoch_[party.id()], kBatch);
+          return f(party, generator);
+        },
+        tamper);
+  }
+  template <typename R>
+  void expect_bits(const R& run, size_t which) const {
+    std::vector<const AuthBits*> views;
+    for (const auto& outcome : run.outcomes) views.push_back(&outcome.value->bits[which]);
+    expect_relations(views, deltas_of(epoch_));
+  }
+};
+
+TEST_P(AuthBitsTest, RandomOwnedAndChosenBitsSatisfyAllRelations) {
+  const std::vector<uint8_t> mine = {1, 0, 1, 1, 0, 0, 0, 1, 1, 1};
+  // Sizes that leave rests, empty the stock exactly and exceed the batch.
+  const auto run = run_with([&](net::Party&, BitGenerator& generator) {
+    Made out;
+    out.bits.push_back(generator.random_bits(300));
+    out.bits.push_back(generator.owned_bits(1, 50));
+    out.bits.push_back(generator.random_bits(700));
+    out.bits.push_back(generator.owned_bits_of(0, mine.size(), mine));
+    out.bits.push_back(generator.random_bits(2500));
+    out.bits.push_back(generator.random_bits(0));
+    return out;
+  });
+  for (size_t which = 0; which < 6; ++which) expect_bits(run, which);
+  for (PartyId i = 0; i < n_; ++i) {
+    const auto& bits = run.outcomes[i].value->bits;
+    EXPECT_EQ(bits[4].size(), 2500u);
+    size_t ones = 0;
+    for (size_t t = 0; t < 2500; ++t) ones += bits[4].share(t);
+    EXPECT_GT(ones, 1000u);
+    EXPECT_LT(ones, 1500u);
+    for (size_t t = 0; t < mine.size(); ++t) {
+      EXPECT_EQ(bits[3].share(t), i == 0 && mine[t] != 0);
+    }
+    if (i != 1) {
+      EXPECT_EQ(bits[1].packed_shares(), Bytes(7));
+    }
+  }
+}
+
+TEST_P(AuthBitsTest, RandomOtGivesTheChosenSeed) {
+  const std::vector<uint8_t> choices = {1, 1, 0, 1, 0, 0, 1, 0, 1, 1, 0};
+  const auto run = run_with([&](net::Party& party, BitGenerator& generator) {
+    Made out;
+    if (party.id() == 0) {
+      out.rot_sent = generator.rot_send(1, 100);
+      out.rot_sent_chosen = generator.rot_send(1, choices.size());
+    } else if (party.id() == 1) {
+      out.rot_received = generator.rot_receive(0, 100, {});
+      out.rot_chosen = generator.rot_receive(0, choices.size(), choices);
+    }
+    return out;
+  });
+  const Made& sender = *run.outcomes[0].value;
+  const Made& receiver = *run.outcomes[1].value;
+  for (size_t t = 0; t < 100; ++t) {
+    const bool c = receiver.rot_received.choice[t] != 0;
+    EXPECT_EQ(receiver.rot_received.seed[t],
+              c ? sender.rot_sent.seed1[t] : sender.rot_sent.seed0[t]);
+    EXPECT_NE(sender.rot_sent.seed0[t], sender.rot_sent.seed1[t]);
+  }
+  EXPECT_EQ(receiver.rot_chosen.choice, choices);
+  for (size_t t = 0; t < choices.size(); ++t) {
+    EXPECT_EQ(receiver.rot_chosen.seed[t],
+              choices[t] != 0 ? sender.rot_sent_chosen.seed1[t] : sender.rot_sent_chosen.seed0[t]);
+  }
+}
+
+// One flipped bit in any message of a session: the run ends, or only random choices of the
+// tampering party itself changed. No honest party keeps a bit that violates a relation with
+// another honest party's data unless somebody aborted.
+TEST_P(AuthBitsTest, ChecksNameTheirAbort) {
+  const auto make = [](net::Party&, BitGenerator& generator) {
+    return generator.random_bits(500).size();
+  };
+  for (const auto& m : run_with(make).trace) {
+    if (m.sender != 0) continue;
+    AbortCode expected = AbortCode::kRowCheck;
+    if (m.label == "cot/check answer") {
+    } else if (m.label == "bits/consistency value" || m.label == "bits/consistency tag") {
+      expected = AbortCode::kBitConsistency;
+    } else if (m.label.find("coin open") != std::string::npos) {
+      expected = AbortCode::kCoin;
+    } else if (m.label.find("echo") != std::string::npos) {
+      expected = AbortCode::kEcho;
+    } else {
+      continue;
+    }
+    const auto run = run_with(make, support::flip_bit_of(m));
+    EXPECT_EQ(run.outcomes[m.receiver].code(), expected) << m.label;
+  }
+}
+
+TEST_P(AuthBitsTest, SessionsNeverRepeatBits) {
+  const auto make = [](net::Party&, BitGenerator& generator) {
+    Made out;
+    out.bits.push_back(generator.random_bits(64));
+    return out;
+  };
+  const auto first = run_with(make);
+  const auto second = support::run_parties(
+      n_,
+      [&](net::Party& party) {
+        session_hello(party, epoch_[party.id()]);
+        BitGenerator generator(party, epoch_[party.id()], kBatch);
+        return make(party, generator);
+      },
+      nullptr, std::chrono::seconds(60), 2);  // other nonces
+  EXPECT_NE(first.outcomes[0].value->bits[0].key[1][0],
+            second.outcomes[0].value->bits[0].key[1][0]);
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, AuthBitsTest, ::testing::Values(2, 3, 4));
+
+// P_0 uses another bit 5 towards P_2 and answers P_2's row check for that vector: 4.2 alone is
+// satisfied, 4.3 is not.
+TEST(BitConsistency, DifferentBitsToDifferentPeersFail) {
+  const auto epoch = support::deal_epoch(3);
+  Block chi_0;
+  const auto run = support::run_parties(
+      3,
+      [&](net::Party& party) {
+        session_hello(party, epoch[party.id()]);
+        BitGenerator generator(party, epoch[party.id()], kBatch);
+        return generator.owned_bits(0, 100).size();
+      },
+      [&](const net::MessageId& m, Bytes& payload) {
+        if (m.sender == 2 && m.label == "cot/check seed") {
+          math::ChiStream(load_block(payload.data())).fill(0, {&chi_0, 1});
+        }
+        if (m.sender != 0 || m.receiver != 2) return;
+        if (m.label == "cot/corrections") {
+          const size_t row_bytes = 16 * ((kBatch + 128 + 127) / 128);
+          for (size_t v = 0; v < 32; ++v) payload[v * row_bytes] ^= 1 << 5;
+        }
+        if (m.label == "cot/check answer") {
+          store_block(payload.data(),
+                      load_block(payload.data()) ^ math::gf_mul(chi_0, Block(0, uint64_t{1} << 5)));
+        }
+      });
+  EXPECT_EQ(run.outcomes[2].code(), AbortCode::kBitConsistency);
+  EXPECT_EQ(run.outcomes[2].abort->peer(), PartyId{0});
+}
+
+TEST(BitConsistency, DifferentChoicesToDifferentPeersFailTheEcho) {
+  const auto epoch = support::deal_epoch(3);
+  const std::vector<uint8_t> bits(20, 1);
+  const auto run = support::run_parties(
+      3,
+      [&](net::Party& party) {
+        session_hello(party, epoch[party.id()]);
+        BitGenerator generator(party, epoch[party.id()], kBatch);
+        return generator.owned_bits_of(0, 20, bits).size();
+      },
+      [](const net::MessageId& m, Bytes& payload) {
+        if (m.label == "bits/choices" && m.receiver == 2) payload[0] ^= 1;
+      });
+  EXPECT_EQ(run.outcomes[1].code(), AbortCode::kEcho);
+  EXPECT_EQ(run.outcomes[2].code(), AbortCode::kEcho);
+}
+
+TEST(Coin, CopiedCommitmentFails) {
+  Bytes copied, opening;
+  const auto run = support::run_parties(
+      3, [](net::Party& party) { return party.coin("test"); },
+      [&](const net::MessageId& m, Bytes& payload) {
+        // P_2 sends P_0 the commitment that P_0 itself made (0 to 1 is the same broadcast).
+        if (m.label != "test/coin commit") return;
+        if (m.sender == 0) copied = payload;
+        if (m.sender == 2 && !copied.empty()) payload = copied;
+      });
+  if (!copied.empty()) {
+    EXPECT_FALSE(run.outcomes[0].value.has_value() && run.outcomes[1].value.has_value());
+  }
+}
+
+}  // namespace
+}  // namespace flexroom::prep

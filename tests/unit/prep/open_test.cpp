@@ -1,0 +1,133 @@
+#include "prep/open.h"
+
+#include <gtest/gtest.h>
+
+#include "math/gf128.h"
+#include "support/deal_epoch.h"
+#include "support/parties.h"
+#include "unit/prep/relations.h"
+
+namespace flexroom::prep {
+namespace {
+
+constexpr size_t kCount = 203;
+
+class OpenTest : public ::testing::TestWithParam<size_t /* num_parties */> {
+ protected:
+  const size_t n_ = GetParam();
+  const std::vector<Block> deltas_ = deltas_of(support::deal_epoch(n_));
+  const std::vector<AuthBits> bits_ = dealt_bits(deltas_, kCount);
+
+  std::vector<uint8_t> expected() const {
+    std::vector<uint8_t> out(kCount);
+    for (size_t t = 0; t < kCount; ++t) {
+      for (const auto& view : bits_) out[t] ^= static_cast<uint8_t>(view.share(t));
+    }
+    return out;
+  }
+  auto run_open(net::Tamper tamper = nullptr) const {
+    return support::run_parties(
+        n_,
+        [&](net::Party& party) {
+          return open_bits(party, deltas_[party.id()], bits_[party.id()], "test/open");
+        },
+        tamper);
+  }
+};
+
+TEST_P(OpenTest, EverybodyGetsTheBits) {
+  const auto run = run_open();
+  for (const auto& outcome : run.outcomes) EXPECT_EQ(*outcome.value, expected());
+  for (const auto& m : run.trace) EXPECT_EQ(m.bytes, (kCount + 7) / 8 + 16);
+}
+
+TEST_P(OpenTest, AnyFlippedBitOrTagIsAMacFailureAtItsReceiver) {
+  const size_t last = (kCount + 7) / 8 + 15;
+  for (const auto& m : run_open().trace) {
+    for (const size_t at : {size_t{0}, size_t{25}, size_t{26}, last}) {
+      const auto run = run_open(support::flip_bit_of(m, at));
+      EXPECT_EQ(run.outcomes[m.receiver].code(), AbortCode::kMac);
+      EXPECT_EQ(run.outcomes[m.receiver].abort->peer(), m.sender);
+    }
+  }
+}
+
+TEST_P(OpenTest, ToOneShowsItToThatOneOnly) {
+  const auto run = support::run_parties(n_, [&](net::Party& party) {
+    BitOpening opening(party, deltas_[party.id()], bits_[party.id()], "test/to one");
+    if (party.id() != 1) {
+      opening.send_to(1);
+      return std::vector<uint8_t>();
+    }
+    opening.receive_from_all();
+    return opening.result();
+  });
+  EXPECT_EQ(*run.outcomes[1].value, expected());
+  for (const auto& m : run.trace) EXPECT_EQ(m.receiver, PartyId{1});
+}
+
+TEST_P(OpenTest, ConstantsKeepTheRelations) {
+  for (PartyId holder = 0; holder < n_; ++holder) {
+    std::vector<AuthBits> changed;
+    std::vector<uint8_t> constants(kCount);
+    for (size_t t = 0; t < kCount; ++t) constants[t] = static_cast<uint8_t>(t % 3 == 0);
+    std::vector<const AuthBits*> views;
+    for (PartyId i = 0; i < n_; ++i) {
+      changed.push_back(bits_[i].clone());
+      add_constants(changed[i], constants, deltas_[i], holder);
+    }
+    for (const auto& view : changed) views.push_back(&view);
+    expect_relations(views, deltas_);
+    for (size_t t = 0; t < kCount; ++t) {
+      EXPECT_EQ(changed[holder].share(t), bits_[holder].share(t) ^ (t % 3 == 0));
+    }
+  }
+}
+
+// Field openings: shares and MACs of packed bits.
+TEST_P(OpenTest, FieldElementsOpenAndEveryFlipFails) {
+  std::vector<AuthField> fields;
+  Block secret;
+  for (PartyId i = 0; i < n_; ++i) {
+    fields.emplace_back(i, n_, 1);
+    const Bytes shares = bits_[i].packed_shares();
+    fields[i].share[0] = load_block(shares.data());
+    secret ^= fields[i].share[0];
+    for (PartyId j = 0; j < n_; ++j) {
+      if (j == i) continue;
+      fields[i].mac[j][0] = math::gf_pack(bits_[i].mac[j].span().first(128));
+      fields[i].key[j][0] = math::gf_pack(bits_[i].key[j].span().first(128));
+    }
+  }
+  const auto open = [&](net::Tamper tamper) {
+    return support::run_parties(
+        n_,
+        [&](net::Party& party) {
+          return open_field(party, deltas_[party.id()], fields[party.id()], "test/field");
+        },
+        tamper);
+  };
+  const auto run = open(nullptr);
+  for (const auto& outcome : run.outcomes) EXPECT_EQ((*outcome.value)[0], secret);
+  for (const auto& m : run.trace) {
+    for (const size_t at : {0, 15, 16, 31}) {
+      EXPECT_EQ(open(support::flip_bit_of(m, at)).outcomes[m.receiver].code(), AbortCode::kMac);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, OpenTest, ::testing::Values(2, 3));
+
+TEST(AuthBits, SlicesAppendAndPackedSharesAgree) {
+  const std::vector<Block> deltas = deltas_of(support::deal_epoch(2));
+  const std::vector<AuthBits> bits = dealt_bits(deltas, 77);
+  AuthBits joined = bits[0].slice(0, 30);
+  joined.append(bits[0].slice(30, 47));
+  EXPECT_EQ(joined.packed_shares(), bits[0].packed_shares());
+  for (size_t t = 0; t < 77; ++t) EXPECT_EQ(joined.mac[1][t], bits[0].mac[1][t]);
+  joined.add(bits[0]);
+  for (size_t t = 0; t < 77; ++t) EXPECT_EQ(joined.key[1][t], Block());
+}
+
+}  // namespace
+}  // namespace flexroom::prep
