@@ -1,0 +1,293 @@
+#include "store/sealed_db.h"
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/codec.h"
+#include "base/error.h"
+
+namespace flexroom::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kKeyBytes = crypto_aead_xchacha20poly1305_ietf_KEYBYTES;
+constexpr size_t kNonceBytes = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
+constexpr size_t kTagBytes = crypto_aead_xchacha20poly1305_ietf_ABYTES;
+constexpr int kBusyMs = 2000;
+
+Bytes associated_data(std::string_view kind, ByteView id, ByteView meta) {
+  Writer out;
+  out.field("flexroom store/1").field(kind).field(id).field(meta);
+  return out.take();
+}
+
+void sync_directory(const fs::path& directory) {
+  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  fsync(fd);
+  ::close(fd);
+}
+
+}  // namespace
+
+SealKey SealKey::load(const fs::path& file) {
+  const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    throw InputError(file.string(),
+                     std::string("key file cannot be opened: ") + std::strerror(errno));
+  }
+  struct stat info {};
+  fstat(fd, &info);
+  SealKey key;
+  key.key_ = SecretBytes(kKeyBytes);
+  const ssize_t n = read(fd, key.key_.writable().data(), kKeyBytes);
+  ::close(fd);
+  if ((info.st_mode & 077) != 0) {
+    throw InputError(file.string(), "key file is readable by other users",
+                     "chmod 600 " + file.string());
+  }
+  if (n != static_cast<ssize_t>(kKeyBytes) || info.st_size != static_cast<off_t>(kKeyBytes)) {
+    throw InputError(file.string(), "is not a key file: 32 bytes expected");
+  }
+  return key;
+}
+
+SealKey SealKey::create(const fs::path& file) {
+  FLEXROOM_ASSERT(sodium_init() >= 0);
+  SealKey key;
+  key.key_ = SecretBytes(kKeyBytes);
+  randombytes_buf(key.key_.writable().data(), kKeyBytes);
+  const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) {
+    throw InputError(file.string(),
+                     std::string("key file cannot be made: ") + std::strerror(errno));
+  }
+  const bool ok =
+      write(fd, key.key_.reveal().data(), kKeyBytes) == static_cast<ssize_t>(kKeyBytes) &&
+      fsync(fd) == 0;
+  ::close(fd);
+  if (!ok) {
+    unlink(file.c_str());
+    throw InputError(file.string(), "key file cannot be written", "is the disk full?");
+  }
+  sync_directory(file.parent_path());
+  return key;
+}
+
+SealKey SealKey::from_passphrase(const SecretBytes& passphrase, ByteView salt) {
+  FLEXROOM_ASSERT(sodium_init() >= 0 && salt.size() == crypto_pwhash_SALTBYTES);
+  if (passphrase.empty()) throw InputError("passphrase", "is empty");
+  SealKey key;
+  key.key_ = SecretBytes(kKeyBytes);
+  const int result = crypto_pwhash(key.key_.writable().data(), kKeyBytes,
+                                   reinterpret_cast<const char*>(passphrase.reveal().data()),
+                                   passphrase.size(), salt.data(), crypto_pwhash_OPSLIMIT_MODERATE,
+                                   crypto_pwhash_MEMLIMIT_MODERATE, crypto_pwhash_ALG_ARGON2ID13);
+  if (result != 0) throw InputError("passphrase", "argon2id needs 256 MiB of free memory");
+  return key;
+}
+
+Bytes seal(const SealKey& key, ByteView plaintext, ByteView associated) {
+  Bytes out(kNonceBytes + plaintext.size() + kTagBytes);
+  randombytes_buf(out.data(), kNonceBytes);
+  crypto_aead_xchacha20poly1305_ietf_encrypt(out.data() + kNonceBytes, nullptr, plaintext.data(),
+                                             plaintext.size(), associated.data(), associated.size(),
+                                             nullptr, out.data(), key.reveal().data());
+  return out;
+}
+
+std::optional<SecretBytes> unseal(const SealKey& key, ByteView sealed, ByteView associated) {
+  if (sealed.size() < kNonceBytes + kTagBytes) return std::nullopt;
+  SecretBytes out(sealed.size() - kNonceBytes - kTagBytes);
+  const int result = crypto_aead_xchacha20poly1305_ietf_decrypt(
+      out.writable().data(), nullptr, nullptr, sealed.data() + kNonceBytes,
+      sealed.size() - kNonceBytes, associated.data(), associated.size(), sealed.data(),
+      key.reveal().data());
+  if (result != 0) return std::nullopt;
+  return out;
+}
+
+class SealedDb::Statement {
+ public:
+  Statement(const SealedDb& db, const char* sql) : db_(db) {
+    const int code = sqlite3_prepare_v2(db.db_, sql, -1, &statement_, nullptr);
+    if (code != SQLITE_OK) db_.fail(code);
+  }
+  ~Statement() { sqlite3_finalize(statement_); }
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+  Statement& bind(int index, ByteView value) {
+    sqlite3_bind_blob64(statement_, index,
+                        value.empty() ? "" : static_cast<const void*>(value.data()), value.size(),
+                        SQLITE_TRANSIENT);
+    return *this;
+  }
+  bool step() {
+    const int code = sqlite3_step(statement_);
+    if (code == SQLITE_ROW) return true;
+    if (code != SQLITE_DONE) db_.fail(code);
+    return false;
+  }
+  Bytes column(int index) const {
+    const auto* p = static_cast<const uint8_t*>(sqlite3_column_blob(statement_, index));
+    const int size = sqlite3_column_bytes(statement_, index);
+    return p == nullptr ? Bytes() : Bytes(p, p + size);
+  }
+
+ private:
+  const SealedDb& db_;
+  sqlite3_stmt* statement_ = nullptr;
+};
+
+void SealedDb::fail(int code) const {
+  switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      throw InputError(file_.string(), "is in use by another flexroom process",
+                       "wait for it or stop it; nothing was changed");
+    case SQLITE_FULL:
+      throw InputError(file_.string(), "the disk (or the quota) is full",
+                       "free some space and run the same command again; nothing was changed");
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      throw InputError(file_.string(), "is damaged",
+                       "restore state.db from a backup; never restore once.db");
+    default:
+      throw InputError(file_.string(), std::string("cannot be used: ") + sqlite3_errmsg(db_));
+  }
+}
+
+void SealedDb::execute(const char* sql) {
+  const int code = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) fail(code);
+}
+
+void SealedDb::open_file() {
+  const fs::path directory = file_.parent_path();
+  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    throw InputError(directory.string(), std::string("cannot be made: ") + std::strerror(errno));
+  }
+  struct stat info {};
+  if (stat(directory.c_str(), &info) == 0 && (info.st_mode & 077) != 0) {
+    throw InputError(directory.string(), "is open to other users",
+                     "chmod 700 " + directory.string());
+  }
+  // Made by us first: SQLite would use the umask, and gives -wal and -shm the same mode.
+  const int fd = open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) throw InputError(file_.string(), std::strerror(errno));
+  ::close(fd);
+  const int code =
+      sqlite3_open_v2(file_.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, nullptr);
+  if (code != SQLITE_OK) fail(code);
+  sqlite3_busy_timeout(db_, kBusyMs);
+  execute("PRAGMA journal_mode=WAL");
+  execute("PRAGMA synchronous=FULL");
+  execute("PRAGMA secure_delete=ON");
+  execute("PRAGMA temp_store=MEMORY");
+  execute("CREATE TABLE IF NOT EXISTS header (name BLOB PRIMARY KEY, value BLOB)");
+  execute(
+      "CREATE TABLE IF NOT EXISTS rows (kind BLOB, id BLOB, meta BLOB, sealed BLOB,"
+      " PRIMARY KEY (kind, id)) WITHOUT ROWID");
+}
+
+SealedDb::SealedDb(const fs::path& file, const std::function<SealKey(ByteView)>& key)
+    : file_(file) {
+  FLEXROOM_ASSERT(sodium_init() >= 0);
+  try {
+    open_file();
+    transaction([&] {
+      Bytes salt;
+      {
+        Statement read_salt(*this, "SELECT value FROM header WHERE name = x'00'");
+        if (read_salt.step()) salt = read_salt.column(0);
+      }
+      const bool fresh = salt.empty();
+      if (fresh) {
+        salt = Bytes(crypto_pwhash_SALTBYTES);
+        randombytes_buf(salt.data(), salt.size());
+        Statement(*this, "INSERT INTO header VALUES (x'00', ?)").bind(1, salt).step();
+      }
+      if (salt.size() != crypto_pwhash_SALTBYTES) fail(SQLITE_CORRUPT);
+      key_ = key(salt);
+      if (fresh) put("key check", {}, {}, {});
+      if (!read("key check", {})) fail(SQLITE_CORRUPT);
+    });
+  } catch (...) {
+    sqlite3_close(db_);
+    throw;
+  }
+}
+
+SealedDb::~SealedDb() { sqlite3_close(db_); }
+
+void SealedDb::put(std::string_view kind, ByteView id, ByteView meta, ByteView secret) {
+  const Bytes sealed = seal(*key_, secret, associated_data(kind, id, meta));
+  Statement(*this, "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)")
+      .bind(1, as_bytes(kind))
+      .bind(2, id)
+      .bind(3, meta)
+      .bind(4, sealed)
+      .step();
+}
+
+std::optional<SealedDb::Row> SealedDb::read(std::string_view kind, ByteView id) {
+  Statement statement(*this, "SELECT meta, sealed FROM rows WHERE kind = ? AND id = ?");
+  if (!statement.bind(1, as_bytes(kind)).bind(2, id).step()) return std::nullopt;
+  Bytes meta = statement.column(0);
+  auto secret = unseal(*key_, statement.column(1), associated_data(kind, id, meta));
+  if (!secret) {
+    throw InputError(file_.string(),
+                     kind == "key check" ? "is sealed under another key"
+                                         : "holds an altered row (" + std::string(kind) + ")",
+                     kind == "key check" ? "name the right key file or passphrase"
+                                         : "restore state.db from a backup");
+  }
+  return Row{std::move(meta), std::move(*secret)};
+}
+
+std::optional<SealedDb::Row> SealedDb::get(std::string_view kind, ByteView id) {
+  return read(kind, id);
+}
+
+std::vector<Bytes> SealedDb::ids(std::string_view kind) {
+  Statement statement(*this, "SELECT id FROM rows WHERE kind = ? ORDER BY id");
+  statement.bind(1, as_bytes(kind));
+  std::vector<Bytes> out;
+  while (statement.step()) out.push_back(statement.column(0));
+  return out;
+}
+
+void SealedDb::remove(std::string_view kind, ByteView id) {
+  Statement(*this, "DELETE FROM rows WHERE kind = ? AND id = ?")
+      .bind(1, as_bytes(kind))
+      .bind(2, id)
+      .step();
+}
+
+void SealedDb::transaction(const std::function<void()>& body) {
+  if (depth_ > 0) return body();  // part of the outer one
+  execute("BEGIN IMMEDIATE");
+  ++depth_;
+  try {
+    body();
+    execute("COMMIT");
+    --depth_;
+  } catch (...) {
+    --depth_;
+    sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+    throw;
+  }
+}
+
+void SealedDb::set_max_pages(uint32_t pages) {
+  execute(("PRAGMA max_page_count=" + std::to_string(pages)).c_str());
+}
+
+}  // namespace flexroom::store

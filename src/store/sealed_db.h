@@ -1,0 +1,77 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/secret.h"
+
+struct sqlite3;
+
+namespace flexroom::store {
+
+/// The key that seals a database: 32 bytes, from a file (0600) or a passphrase.
+class SealKey {
+ public:
+  /// Reads a key file; refuses one that others can read. Throws InputError.
+  static SealKey load(const std::filesystem::path& file);
+  /// Makes a new key file (0600, durable). Throws InputError if it exists.
+  static SealKey create(const std::filesystem::path& file);
+  /// argon2id (libsodium, moderate limits) with the database's own 16-byte salt.
+  static SealKey from_passphrase(const SecretBytes& passphrase, ByteView salt);
+  ByteView reveal() const { return key_.reveal(); }
+
+ private:
+  SecretBytes key_;
+};
+
+/// XChaCha20-Poly1305: 24-byte random nonce, ciphertext, tag.
+Bytes seal(const SealKey& key, ByteView plaintext, ByteView associated);
+/// Empty when the key is not the right one or anything was altered.
+std::optional<SecretBytes> unseal(const SealKey& key, ByteView sealed, ByteView associated);
+
+/// SQLite file (WAL, synchronous=FULL: on disk when a call returns) of rows (kind, id) -> public
+/// metadata and a sealed secret whose associated data are kind, id and metadata: no row can be
+/// altered or moved to another place unnoticed. Throws InputError with a remedy when the file is
+/// locked by another process, damaged, sealed under another key, or the disk is full; then nothing
+/// of the current transaction was written.
+class SealedDb {
+ public:
+  struct Row {
+    Bytes meta;
+    SecretBytes secret;
+  };
+
+  /// Makes the directory (0700) and the file (0600) if missing. `key` gets the file's salt.
+  SealedDb(const std::filesystem::path& file, const std::function<SealKey(ByteView salt)>& key);
+  ~SealedDb();
+  SealedDb(const SealedDb&) = delete;
+  SealedDb& operator=(const SealedDb&) = delete;
+
+  void put(std::string_view kind, ByteView id, ByteView meta, ByteView secret);
+  std::optional<Row> get(std::string_view kind, ByteView id);
+  std::vector<Bytes> ids(std::string_view kind);  // ascending
+  void remove(std::string_view kind, ByteView id);
+  /// All of `body` or nothing of it.
+  void transaction(const std::function<void()>& body);
+  /// At most so many pages of 4096 bytes (quota).
+  void set_max_pages(uint32_t pages);
+
+ private:
+  class Statement;
+  void execute(const char* sql);
+  [[noreturn]] void fail(int code) const;
+  void open_file();
+  std::optional<Row> read(std::string_view kind, ByteView id);
+
+  std::filesystem::path file_;
+  sqlite3* db_ = nullptr;
+  std::optional<SealKey> key_;
+  int depth_ = 0;
+};
+
+}  // namespace flexroom::store

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "net/party.h"
+#include "prep/prep.h"
+#include "store/sealed_db.h"
+
+namespace flexroom::store {
+
+using RecordId = std::array<uint8_t, 16>;
+
+/// What everybody may know about a secret; equal at all members.
+struct RecordMeta {
+  Digest epoch{};
+  RecordId id{};  // agreed by all members
+  uint32_t version = 1;
+  std::string name, kind, value_class;
+  uint32_t bits = 0;
+  Digest provenance{};  // proposal that made it
+
+  Bytes encode() const;
+  static RecordMeta decode(ByteView bytes);
+  Digest digest() const;
+};
+
+/// Shares of jointly held secrets in state.db (boolean-engine.md §8.1, product.md §4).
+///
+/// A put is two-phase over the members: staged at each, ok's exchanged, committed. Killed anywhere,
+/// the next reconcile() commits what all members have (staged or committed) and voids the rest, so
+/// no committed secret is lost and no member keeps a share that others never had.
+class SecretStore {
+ public:
+  /// `fault` is called with the name of each step that just became durable or visible (tests).
+  explicit SecretStore(SealedDb& db, std::function<void(std::string_view)> fault = nullptr);
+
+  void put(net::Party& party, const RecordMeta& meta, const prep::AuthBits& bits);
+  /// Before anything else on a new connection.
+  void reconcile(net::Party& party);
+  /// All members hold the same (id, version, count, metadata): kDisagreement otherwise.
+  void agree(net::Party& party, const std::vector<RecordId>& ids);
+
+  std::vector<RecordMeta> list();  // committed, all versions
+  /// The newest committed version. Throws InputError if there is none.
+  RecordMeta newest(const RecordId& id);
+  prep::AuthBits get(const RecordId& id, uint32_t version);
+  /// All versions of it; every member must do the same.
+  void remove(const RecordId& id);
+  size_t num_staged();
+
+ private:
+  void reached(std::string_view step) const;
+  void commit(ByteView key);
+
+  SealedDb& db_;
+  std::function<void(std::string_view)> fault_;
+};
+
+/// M and K arrays: n, self, size, then per peer the macs and the keys.
+SecretBytes encode_auth_bits(const prep::AuthBits& bits);
+prep::AuthBits decode_auth_bits(const SecretBytes& bytes);
+
+}  // namespace flexroom::store
