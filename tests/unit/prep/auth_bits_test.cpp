@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "math/gf128.h"
 #include "prep/session_hello.h"
 #include "support/deal_epoch.h"
@@ -195,18 +197,28 @@ TEST(BitConsistency, DifferentChoicesToDifferentPeersFailTheEcho) {
   EXPECT_EQ(run.outcomes[2].code(), AbortCode::kEcho);
 }
 
+// The last to commit repeats P_0's commitment and would open the same seed.
 TEST(Coin, CopiedCommitmentFails) {
-  Bytes copied, opening;
+  Bytes copied;
+  std::atomic<bool> have_it = false;
   const auto run = support::run_parties(
-      3, [](net::Party& party) { return party.coin("test"); },
+      3,
+      [&](net::Party& party) {
+        while (party.id() == 2 && !have_it) std::this_thread::yield();
+        return party.coin("test");
+      },
       [&](const net::MessageId& m, Bytes& payload) {
-        // P_2 sends P_0 the commitment that P_0 itself made (0 to 1 is the same broadcast).
         if (m.label != "test/coin commit") return;
-        if (m.sender == 0) copied = payload;
-        if (m.sender == 2 && !copied.empty()) payload = copied;
+        if (m.sender == 0) {
+          copied = payload;
+          have_it = true;
+        } else if (m.sender == 2) {
+          payload = copied;
+        }
       });
-  if (!copied.empty()) {
-    EXPECT_FALSE(run.outcomes[0].value.has_value() && run.outcomes[1].value.has_value());
+  for (const PartyId honest : {0, 1}) {
+    EXPECT_EQ(run.outcomes[honest].code(), AbortCode::kCoin);
+    EXPECT_EQ(run.outcomes[honest].abort->peer(), PartyId{2});
   }
 }
 
