@@ -242,7 +242,6 @@ TEST_F(SandboxTest, VmRunsItsUserDataAndWritesItsResultThroughAPresignedPut) {
 
 TEST_F(SandboxTest, VmCannotReadTheStateFolder) {
   if (!box().isolates()) GTEST_SKIP() << "only as root";
-  // A file of ours outside /tmp too: there the uid must keep it out, not the mount.
   const std::string state = (fixture_->dir / "state/accounts.json").string();
   ::setenv("FLEXROOM_TEST_SECRET", "inherited", 1);
   const std::string script =
