@@ -126,14 +126,30 @@ EpochState setup_epoch(net::Party& party, const EpochParameters& parameters) {
 }
 
 SecretBytes EpochState::serialise() const {
-  Writer out;
-  out.field(kMagic).raw(eid).u32(self).u32(static_cast<uint32_t>(num_parties)).block(delta);
+  // Into memory of the final size: a growing buffer would leave copies of the keys behind.
+  Writer header;
+  header.field(kMagic).raw(eid).u32(self).u32(static_cast<uint32_t>(num_parties));
+  size_t size = header.size() + sizeof(Block);
   for (PartyId j = 0; j < num_parties; ++j) {
     if (j == self) continue;
-    out.block(zero_keys[j]).u8(static_cast<uint8_t>(pairs[j].subfield_bits));
-    out.raw(pairs[j].sender_leaves.bytes()).raw(pairs[j].receiver_leaves.bytes());
+    size += sizeof(Block) + 1;
+    size += pairs[j].sender_leaves.bytes().size() + pairs[j].receiver_leaves.bytes().size();
   }
-  return SecretBytes(out.take());
+  SecretBytes out(size);
+  auto at = out.writable().begin();
+  const auto put = [&at](ByteView piece) { at = std::copy(piece.begin(), piece.end(), at); };
+  put(header.bytes());
+  put(block_bytes(delta));
+  for (PartyId j = 0; j < num_parties; ++j) {
+    if (j == self) continue;
+    const uint8_t k[1] = {static_cast<uint8_t>(pairs[j].subfield_bits)};
+    put(block_bytes(zero_keys[j]));
+    put(k);
+    put(pairs[j].sender_leaves.bytes());
+    put(pairs[j].receiver_leaves.bytes());
+  }
+  FLEXROOM_ASSERT(at == out.writable().end());
+  return out;
 }
 
 EpochState EpochState::deserialise(ByteView bytes) {
