@@ -244,21 +244,21 @@ TEST_F(SandboxTest, VmCannotReadTheStateFolder) {
   if (!box().isolates()) GTEST_SKIP() << "only as root";
   const std::string state = (fixture_->dir / "state/accounts.json").string();
   ::setenv("FLEXROOM_TEST_SECRET", "inherited", 1);
-  const std::string script =
-      "#!/bin/bash\ncat '" + state +
-      "' 2>/dev/null && echo READ-STATE\n"
-      "cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n'\n"
-      "cat /etc/shadow 2>/dev/null && echo READ-SHADOW\n"
-      "echo uid $(id -u); ls /proc/self/fd | wc -w; shutdown now; sleep 60\n";
+  // Says only whether it could read, never what: a failure must not print the machine's secrets.
+  const std::string script = "#!/bin/bash\n(: < '" + state +
+                             "') 2>/dev/null && echo READ-STATE\n"
+                             "(: < /etc/shadow) 2>/dev/null && echo READ-SHADOW\n"
+                             "[ -n \"$FLEXROOM_TEST_SECRET\" ] && echo INHERITED\n"
+                             "[ \"$(ls -d /proc/[0-9]* | wc -l)\" -gt 10 ] && echo SEES-PROCESSES\n"
+                             "echo uid $(id -u); shutdown now; sleep 60\n";
   const std::string id =
       element(query_call(box(), joint, Service::kEc2, kEc2, run_form(script)), "instanceId");
   const std::string console = wait_for(box(), joint, id, "stopped");
   ::unsetenv("FLEXROOM_TEST_SECRET");
   EXPECT_THAT(console, HasSubstr("uid 61"));
-  EXPECT_THAT(console, Not(HasSubstr("READ-STATE")));
-  EXPECT_THAT(console, Not(HasSubstr("READ-SHADOW")));
-  EXPECT_THAT(console, Not(HasSubstr("FLEXROOM_TEST_SECRET")));
-  EXPECT_THAT(console, Not(HasSubstr(joint.secret_access_key)));
+  EXPECT_THAT(console, Not(HasSubstr("READ-")));
+  EXPECT_THAT(console, Not(HasSubstr("INHERITED")));
+  EXPECT_THAT(console, Not(HasSubstr("SEES-PROCESSES")));
 }
 
 TEST(SandboxFailures, FailRateOneNeverAnswersWithSuccess) {
