@@ -33,9 +33,24 @@ TEST_P(EngineOf, RandomCircuitsGiveThePlainResult) {
 
 // More ANDs than one message of rows holds, and a last message that is not full.
 TEST(Engine, RowsTravelInSeveralMessages) {
-  CircuitShape shape;
-  shape.gates = 150'000;
-  const Scenario scenario = random_scenario(2, 5, shape);
+  Builder builder;
+  Bits state = builder.add_input("a", InputKind::kPriv, 64, 0);
+  const Bits key = builder.add_input("b", InputKind::kDyn, 64);
+  for (unsigned round = 0; round < 1100; ++round) {
+    Bits next;
+    for (size_t t = 0; t < 64; ++t) {
+      next.push_back((state[t] & state[(t + 7) % 64]) ^ state[(t + 1) % 64] ^
+                     key[(t + round) % 64]);
+    }
+    state = next;
+  }
+  builder.add_output("open", OutputKind::kOpenAll, state);
+  Scenario scenario;
+  scenario.circuit = builder.finish();
+  scenario.program = std::make_shared<mpc::Program>(mpc::compile(scenario.circuit));
+  std::vector<bool> bits(128);
+  for (size_t t = 0; t < bits.size(); ++t) bits[t] = t % 5 < 2;
+  scenario.set_inputs(bits);
   ASSERT_GT(scenario.program->num_ands(), 2u << 15);
   support::Dealer dealer(2);
   const auto run = run_scenario(scenario, dealer);
