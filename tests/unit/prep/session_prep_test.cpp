@@ -1,0 +1,197 @@
+#include "prep/session_prep.h"
+
+#include <gtest/gtest.h>
+
+#include "prep/memory_safety.h"
+#include "prep/open.h"
+#include "support/deal_epoch.h"
+#include "support/parties.h"
+#include "support/relations.h"
+
+// The whole preprocessing over real COT.
+
+namespace flexroom::prep {
+namespace {
+
+constexpr TripleParameters kSmall{3, 256, 64, true};
+
+template <typename Protocol>
+auto run_session(size_t n, Protocol protocol, net::Tamper tamper = nullptr,
+                 MemorySafety* safety = nullptr) {
+  const auto epochs = support::deal_epoch(n);
+  MemorySafety own[4];
+  if (safety == nullptr) safety = own;
+  return support::run_parties(
+      n,
+      [&](net::Party& party) {
+        SessionPrep prep(party, epochs[party.id()], safety[party.id()], kSmall);
+        return protocol(party, prep);
+      },
+      std::move(tamper), std::chrono::seconds(30));
+}
+
+std::vector<Block> epoch_deltas(size_t n) {
+  std::vector<Block> out;
+  for (const EpochState& epoch : support::deal_epoch(n)) out.push_back(epoch.delta);
+  return out;
+}
+
+class SessionPrepTest : public ::testing::TestWithParam<size_t> {
+ protected:
+  const size_t n_ = GetParam();
+};
+
+INSTANTIATE_TEST_SUITE_P(Sizes, SessionPrepTest, ::testing::Values(2, 3, 4));
+
+struct Everything {
+  AndTriples few, many, rest;
+  size_t left = 0;
+  VecTriple products;
+  Powers powers;
+  AuthBits owned;
+};
+
+TEST_P(SessionPrepTest, HandsOutEverythingRightAndOnce) {
+  MemorySafety safety[4];
+  const auto run = run_session(
+      n_,
+      [](net::Party&, SessionPrep& prep) {
+        Everything out;
+        out.few = prep.and_triples(10);
+        out.left = prep.triples_in_stock();
+        out.many = prep.and_triples(300);
+        out.rest = prep.and_triples(prep.triples_in_stock());
+        out.products = prep.vec_triple(3);
+        out.powers = prep.powers(6);
+        out.owned = prep.owned_bits(1, 20);
+        return out;
+      },
+      nullptr, safety);
+  const auto deltas = epoch_deltas(n_);
+  const auto views = support::views_of<Everything>(run);
+  const auto part = [&](auto member) {
+    std::vector<const std::remove_reference_t<decltype(views[0]->*member)>*> out;
+    for (const auto* view : views) out.push_back(&(view->*member));
+    return out;
+  };
+  support::expect_triples(part(&Everything::few), deltas);
+  support::expect_triples(part(&Everything::many), deltas);
+  support::expect_triples(part(&Everything::rest), deltas);
+  EXPECT_EQ(views[0]->left, kSmall.batch - 10);
+  EXPECT_EQ(views[0]->few.size() + views[0]->many.size() + views[0]->rest.size(), 2 * kSmall.batch);
+  EXPECT_NE(views[0]->few.x.mac[1][0], views[0]->many.x.mac[1][0]);
+  support::expect_products(part(&Everything::products), deltas);
+  support::expect_powers(part(&Everything::powers), deltas);
+  support::expect_authentic(part(&Everything::owned), deltas);
+  for (size_t i = 0; i < n_; ++i) EXPECT_EQ(safety[i].dirty() + safety[i].life(), 0u);
+}
+
+// §5.3: an abort at the last opening erases the batch, the stock and the session.
+TEST_P(SessionPrepTest, AnyAbortErasesEverything) {
+  MemorySafety safety[4];
+  std::atomic<bool> refused_after = false;
+  const auto run = run_session(
+      n_,
+      [&](net::Party& party, SessionPrep& prep) {
+        prep.and_triples(5);  // leaves most of a batch in stock
+        try {
+          prep.and_triples(400);
+        } catch (const ProtocolAbort&) {
+          EXPECT_EQ(prep.triples_in_stock(), 0u);
+          try {
+            prep.and_triples(1);
+          } catch (const ProtocolAbort& again) {
+            if (party.id() == 0) refused_after = again.code() == AbortCode::kCancelled;
+          }
+          throw;
+        }
+        return true;
+      },
+      support::flip_bit_of({static_cast<PartyId>(n_ - 1), 0, "and triples/bucket d", 3}), safety);
+  EXPECT_FALSE(run.outcomes[0].value.has_value());
+  EXPECT_EQ(run.outcomes[0].code(), AbortCode::kMac);
+  EXPECT_TRUE(refused_after);
+  EXPECT_EQ(safety[0].dirty(), 1u);
+}
+
+TEST(SessionPrepSafetyTest, RefusesWhenTooManyBatchesAreUnfinished) {
+  MemorySafety safety[2];
+  for (MemorySafety& full : safety) full.begin_batches(16);
+  for (const int what : {0, 1, 2}) {
+    const auto run = run_session(
+        2,
+        [&](net::Party&, SessionPrep& prep) {
+          EXPECT_EQ(prep.random_bits(8).size(), 8u);  // online and refresh still work
+          if (what == 0) prep.and_triples(1);
+          if (what == 1) prep.vec_triple(1);
+          if (what == 2) prep.powers(2);
+          return true;
+        },
+        nullptr, safety);
+    for (const auto& outcome : run.outcomes) {
+      EXPECT_EQ(outcome.code(), AbortCode::kTooManyUnfinished);
+    }
+  }
+}
+
+TEST(SessionPrepParametersTest, WeakBucketingIsRefused) {
+  const auto epochs = support::deal_epoch(2);
+  const auto run = support::run_parties(2, [&](net::Party& party) {
+    MemorySafety safety;
+    EXPECT_THROW(SessionPrep(party, epochs[party.id()], safety, {4, 4096, 64}), InputError);
+    return true;
+  });
+  EXPECT_TRUE(run.outcomes[0].value.has_value());
+}
+
+TEST(SessionPrepProgressTest, ReportsGrowToTheTotal) {
+  const auto epochs = support::deal_epoch(2);
+  const auto run = support::run_parties(2, [&](net::Party& party) {
+    MemorySafety safety;
+    std::vector<std::pair<uint64_t, uint64_t>> seen;
+    SessionPrep prep(party, epochs[party.id()], safety, kSmall,
+                     [&](std::string_view phase, uint64_t done, uint64_t total) {
+                       if (phase == "and triples") seen.emplace_back(done, total);
+                     });
+    prep.stock_triples(300);
+    return seen;
+  });
+  const auto& seen = *run.outcomes[0].value;
+  ASSERT_GE(seen.size(), 3u);
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+  EXPECT_EQ(seen.front(), std::pair(uint64_t{0}, uint64_t{2 * kSmall.batch}));
+  EXPECT_EQ(seen.back().first, 2 * kSmall.batch);
+}
+
+// Random OT: chosen and random choices, between two parties only.
+TEST(SessionPrepRotTest, ReceiverGetsTheChosenSeed) {
+  const std::vector<uint8_t> choices = {0, 1, 1, 0, 1};
+  struct Seeds {
+    Source::RotSender sent[2];
+    Source::RotReceiver received[2];
+  };
+  const auto run = run_session(3, [&](net::Party& party, SessionPrep& prep) {
+    Seeds out;
+    if (party.id() == 2) {
+      out.sent[0] = prep.rot_send(1, 5);
+      out.sent[1] = prep.rot_send(1, 5);
+    } else if (party.id() == 1) {
+      out.received[0] = prep.rot_receive(2, 5, choices);
+      out.received[1] = prep.rot_receive(2, 5, {});
+    }
+    return out;
+  });
+  const auto views = support::views_of<Seeds>(run);
+  EXPECT_EQ(views[1]->received[0].choice, choices);
+  for (size_t round = 0; round < 2; ++round) {
+    const auto& got = views[1]->received[round];
+    const auto& sent = views[2]->sent[round];
+    for (size_t t = 0; t < 5; ++t) {
+      EXPECT_EQ(got.seed[t], got.choice[t] != 0 ? sent.seed1[t] : sent.seed0[t]);
+      EXPECT_NE(sent.seed0[t], sent.seed1[t]);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace flexroom::prep
