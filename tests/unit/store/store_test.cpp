@@ -171,7 +171,7 @@ TEST_F(StoreTest, SecretsComeBackAsTheyWerePut) {
   for (const auto& outcome : run.outcomes) EXPECT_TRUE(outcome.value.value_or(false));
 }
 
-// Member 1 is killed with SIGKILL after each step; member 0 goes on or loses it. After the next
+// Both members' process is killed with SIGKILL when one of them reaches a step. After the next
 // contact both hold the secret, or neither does.
 TEST_F(StoreTest, KillingAMemberAtAnyStepLeavesBothOrNeither) {
   for (const std::string step : {"begin", "staged", "exchanged", "committed"}) {
