@@ -23,6 +23,17 @@ struct alignas(32) Pair {
   friend Pair operator^(const Pair& a, const Pair& b) { return Pair(_mm256_xor_si256(a.v, b.v)); }
 };
 
+/// Every block of it is written before it is read; large enough that zeroing it first would show.
+AuthBits unwritten_bits(PartyId self, size_t num_parties, size_t size) {
+  std::vector<BlockVec> macs(num_parties), keys(num_parties);
+  for (PartyId j = 0; j < num_parties; ++j) {
+    if (j == self) continue;
+    macs[j] = BlockVec(size, BlockVec::uninitialised);
+    keys[j] = BlockVec(size, BlockVec::uninitialised);
+  }
+  return {self, size, std::move(macs), std::move(keys)};
+}
+
 size_t num_outputs(const Program& program) {
   size_t count = 0;
   for (const auto& output : program.outputs) count += output.literals.size();
@@ -94,9 +105,12 @@ AuthBits make_input_masks(net::Party& party, prep::Source& source, Instance::Dat
   return all;
 }
 
-/// Step 2: the XOR fabric, for one peer's macs and keys. `gamma` are the masks of AND outputs.
+/// Step 2: the XOR fabric, for one peer's macs and keys, and on the way the operands to open:
+/// e = x + lambda_alpha of all ANDs with a triple, then f = y + lambda_beta. `gamma` are the masks
+/// of AND outputs.
 void spread_masks(const Program& program, PartyId peer, const AuthBits& inputs,
-                  const AuthBits& gamma, AndMasks& masks, AuthBits& outputs) {
+                  const AuthBits& gamma, const prep::AndTriples& triples, AndMasks& masks,
+                  AuthBits& operands, AuthBits& outputs) {
   BlockVec storage(2 * size_t{program.num_slots});
   Pair* slots = reinterpret_cast<Pair*>(storage.data());
   for (uint32_t w = 0; w < program.num_inputs(); ++w) {
@@ -108,6 +122,22 @@ void spread_masks(const Program& program, PartyId peer, const AuthBits& inputs,
   Block* const beta_key = masks.beta.key[peer].data();
   const Block* const gamma_mac = gamma.mac[peer].data();
   const Block* const gamma_key = gamma.key[peer].data();
+  const size_t count = program.num_triples;
+  const Block* x_mac = nullptr;
+  const Block* x_key = nullptr;
+  const Block* y_mac = nullptr;
+  const Block* y_key = nullptr;
+  Block* out_mac = nullptr;
+  Block* out_key = nullptr;
+  if (count != 0) {
+    x_mac = triples.x.mac[peer].data();
+    x_key = triples.x.key[peer].data();
+    y_mac = triples.y.mac[peer].data();
+    y_key = triples.y.key[peer].data();
+    out_mac = operands.mac[peer].data();
+    out_key = operands.key[peer].data();
+  }
+  size_t k = 0;
   walk(program, slots, [&](uint32_t begin, uint32_t end) {
     for (uint32_t t = begin; t < end; ++t) {
       const mpc::AndOp& op = program.ands[t];
@@ -117,6 +147,12 @@ void spread_masks(const Program& program, PartyId peer, const AuthBits& inputs,
       beta_mac[t] = b.mac();
       beta_key[t] = b.key();
       slots[op.out] = Pair(gamma_mac[t], gamma_key[t]);
+      if (op.beta_is_pub != 0) continue;  // no triple
+      out_mac[k] = x_mac[k] ^ a.mac();
+      out_key[k] = x_key[k] ^ a.key();
+      out_mac[count + k] = y_mac[k] ^ b.mac();
+      out_key[count + k] = y_key[k] ^ b.key();
+      ++k;
     }
   });
   size_t at = 0;
@@ -129,29 +165,7 @@ void spread_masks(const Program& program, PartyId peer, const AuthBits& inputs,
   }
 }
 
-/// Step 3: e = x + lambda_alpha, f = y + lambda_beta of all ANDs with a triple: e first, then f.
-AuthBits masked_operands(const Program& program, prep::AndTriples& triples, const AndMasks& masks) {
-  const size_t count = program.num_triples;
-  const AuthBits& alpha = masks.alpha;
-  AuthBits out(alpha.self(), alpha.num_parties(), 2 * count);
-  for (PartyId j = 0; j < alpha.num_parties(); ++j) {
-    if (j == alpha.self()) continue;
-    size_t k = 0;
-    for (uint32_t t = 0; t < program.num_ands(); ++t) {
-      if (program.ands[t].beta_is_pub != 0) continue;
-      out.mac[j][k] = triples.x.mac[j][k] ^ alpha.mac[j][t];
-      out.key[j][k] = triples.x.key[j][k] ^ alpha.key[j][t];
-      out.mac[j][count + k] = triples.y.mac[j][k] ^ masks.beta.mac[j][t];
-      out.key[j][count + k] = triples.y.key[j][k] ^ masks.beta.key[j][t];
-      ++k;
-    }
-  }
-  triples.x = AuthBits();
-  triples.y = AuthBits();
-  return out;
-}
-
-/// Step 4: <s> = <z> + e<y> + f<x> + ef + <lambda_gamma>, where <y> = <f> + <lambda_beta> as
+/// Step 3: <s> = <z> + e<y> + f<x> + ef + <lambda_gamma>, where <y> = <f> + <lambda_beta> as
 /// sharings and <x> = <e> + <lambda_alpha>. masks.s holds <lambda_gamma> before.
 void add_products(const Program& program, const Block& delta, const AuthBits& z,
                   const AuthBits& opened, const std::vector<uint8_t>& ef, AndMasks& masks) {
@@ -241,18 +255,22 @@ AndMasks make_masks(net::Party& party, prep::Source& source, Instance::Data& ins
   const size_t n = party.num_parties();
   const AuthBits inputs = make_input_masks(party, source, instance, zero);
 
-  AndMasks masks{AuthBits(self, n, program.num_ands()), AuthBits(self, n, program.num_ands()), {}};
+  AndMasks masks{
+      unwritten_bits(self, n, program.num_ands()), unwritten_bits(self, n, program.num_ands()), {}};
   // <lambda_gamma> until the products are added.
   masks.s = program.num_ands() == 0 ? AuthBits(self, n, 0) : source.random_bits(program.num_ands());
   instance.output_masks = AuthBits(self, n, num_outputs(program));
+  prep::AndTriples triples;
+  if (program.num_triples != 0) triples = source.and_triples(program.num_triples);
+  AuthBits operands = unwritten_bits(self, n, 2 * size_t{program.num_triples});
   for (const PartyId j : party.peers()) {
-    spread_masks(program, j, inputs, masks.s, masks, instance.output_masks);
+    spread_masks(program, j, inputs, masks.s, triples, masks, operands, instance.output_masks);
   }
+  triples.x = AuthBits();
+  triples.y = AuthBits();
   if (n > 2) remask(party, source, outputs_over_zero_inputs(program), instance.output_masks);
 
   if (program.num_triples == 0) return masks;
-  prep::AndTriples triples = source.and_triples(program.num_triples);
-  const AuthBits operands = masked_operands(program, triples, masks);
   const auto ef = prep::open_bits(party, source.delta(), operands, "boolean/F1 operands");
   add_products(program, source.delta(), triples.z, operands, ef, masks);
   return masks;
