@@ -1,0 +1,265 @@
+#include "flexroom/run_script.h"
+
+#include <fmt/core.h>
+
+#include <cstdlib>
+#include <ctime>
+
+#include "base/codec.h"
+#include "base/secret.h"
+#include "circuits/handshake.h"
+#include "circuits/sigv4.h"
+#include "http/template.h"
+
+namespace flexroom {
+namespace {
+
+constexpr int64_t kMaxSkewSeconds = 300;
+constexpr size_t kSignatureChars = 64;
+constexpr std::string_view kContentType = "application/x-www-form-urlencoded; charset=utf-8";
+constexpr std::string_view kService = "ec2";
+constexpr std::string_view kSignedHeaders = "content-type;host;x-amz-date";
+
+std::string host_of(const JobConfig& job) {
+  return fmt::format("ec2.{}.amazonaws.com", job.region);
+}
+
+/// The head of the request; its length does not depend on the date.
+std::string head(const JobConfig& job, const std::string& date, size_t body_bytes,
+                 size_t* signature_offset) {
+  std::string text = fmt::format(
+      "POST / HTTP/1.1\r\nHost: {}\r\nContent-Type: {}\r\nX-Amz-Date: {}\r\n"
+      "Authorization: AWS4-HMAC-SHA256 Credential={}/{}/{}/{}/aws4_request, SignedHeaders={}, "
+      "Signature=",
+      host_of(job), kContentType, date, job.access_key_id, date.substr(0, 8), job.region, kService,
+      kSignedHeaders);
+  *signature_offset = text.size();
+  text.append(kSignatureChars, '\0');
+  text += fmt::format("\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body_bytes);
+  return text;
+}
+
+std::string string_to_sign(const JobConfig& job, const std::string& date, const Digest& payload) {
+  const std::string canonical =
+      fmt::format("POST\n/\n\ncontent-type:{}\nhost:{}\nx-amz-date:{}\n\n{}\n{}", kContentType,
+                  host_of(job), date, kSignedHeaders, to_hex(payload));
+  return fmt::format("AWS4-HMAC-SHA256\n{}\n{}/{}/{}/aws4_request\n{}", date, date.substr(0, 8),
+                     job.region, kService, to_hex(sha256(as_bytes(canonical))));
+}
+
+/// The validator of recipes looks at this request as at any other (tls-in-mpc.md §5.2). The secret
+/// base64 characters are alphanumeric by construction and stand here as 'A'.
+void validate_request(const JobConfig& job, const std::string& head_text, size_t signature_offset,
+                      std::string body) {
+  for (char& c : body) {
+    if (c == '\0') c = 'A';
+  }
+  http::Template request;
+  request.host = host_of(job);
+  request.method = "POST";
+  request.target = "/";
+  http::Slot signature;
+  signature.name = "signature";
+  signature.source = http::SlotSource::kComputed;
+  signature.from = "sigv4";
+  signature.char_class = http::CharClass::kHex;
+  signature.length = kSignatureChars;
+  request.parts = {to_bytes(head_text.substr(0, signature_offset)), signature,
+                   to_bytes(head_text.substr(signature_offset + kSignatureChars) + body)};
+  http::validate(request);
+}
+
+std::string between(const std::string& text, std::string_view open, std::string_view close) {
+  const size_t begin = text.find(open);
+  if (begin == std::string::npos) return {};
+  const size_t end = text.find(close, begin + open.size());
+  if (end == std::string::npos) return {};
+  return text.substr(begin + open.size(), end - begin - open.size());
+}
+
+RunScriptResult read_answer(const http::Response& response) {
+  RunScriptResult out;
+  out.status = response.status;
+  out.body = to_text(response.body);
+  if (response.status == 200) {
+    out.instance_id = between(out.body, "<instanceId>", "</instanceId>");
+    const bool valid =
+        out.instance_id.rfind("i-", 0) == 0 && out.instance_id.size() <= 32 &&
+        out.instance_id.find_first_not_of("0123456789abcdef", 2) == std::string::npos;
+    if (!valid) {
+      throw ProtocolAbort(AbortCode::kServer, "RunInstances",
+                          "the answer to RunInstances names no instance");
+    }
+  } else {
+    out.error_code = between(out.body, "<Code>", "</Code>");
+    out.error_message = between(out.body, "<Message>", "</Message>");
+  }
+  return out;
+}
+
+struct Layout {
+  agent::SecretText body;
+  agent::PayloadCircuit payload;
+  agent::RequestPlan plan;
+};
+
+Layout lay_out(const RunScriptTerms& terms) {
+  Layout out;
+  out.body = run_instances_body(terms.job, terms.links, terms.client_token);
+  out.payload = agent::build_payload_circuit(out.body);
+  size_t signature_offset = 0;
+  const std::string head_text =
+      head(terms.job, "20000101T000000Z", out.body.text.size(), &signature_offset);
+  validate_request(terms.job, head_text, signature_offset, out.body.text);
+  out.plan.bytes = head_text.size() + out.body.text.size();
+  out.plan.signature_offset = signature_offset;
+  for (const uint32_t bit : out.payload.secret_bits) {
+    out.plan.secret_bits.push_back(static_cast<uint32_t>(8 * head_text.size()) + bit);
+  }
+  return out;
+}
+
+}  // namespace
+
+int64_t agree_on_time(net::Party& party) {
+  const int64_t own = std::time(nullptr);
+  int64_t agreed = own;
+  if (party.id() == 0) {
+    Writer message;
+    message.u64(static_cast<uint64_t>(own));
+    party.broadcast("run/time", message.bytes());
+  } else {
+    const Bytes message = party.receive_broadcast(0, "run/time", 8);
+    agreed = static_cast<int64_t>(Reader(message, "run/time", 0).u64());
+    if (agreed < own - kMaxSkewSeconds || agreed > own + kMaxSkewSeconds) {
+      throw ProtocolAbort(AbortCode::kRefusedByRule, "clock",
+                          fmt::format("its clock is {} s away from ours; at most {} s are allowed. "
+                                      "Set the clocks (ntp) and run again",
+                                      std::llabs(agreed - own), kMaxSkewSeconds),
+                          0);
+    }
+  }
+  party.echo("run/time", AbortCode::kDisagreement);
+  return agreed;
+}
+
+std::string amz_date(int64_t unix_seconds) {
+  const auto time = static_cast<std::time_t>(unix_seconds);
+  std::tm utc{};
+  gmtime_r(&time, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &utc);
+  return text;
+}
+
+struct RunScriptCall::State {
+  State(agent::Context c, RunScriptTerms t, agent::ConnectionConfig cfg, std::string own)
+      : context(c),
+        terms(std::move(t)),
+        config(std::move(cfg)),
+        own_private(to_bytes(own)),
+        layout(lay_out(terms)),
+        connection(context, config, layout.plan) {
+    wipe(own.data(), own.size());
+  }
+  agent::Context context;
+  RunScriptTerms terms;
+  agent::ConnectionConfig config;
+  SecretBytes own_private;
+  Layout layout;
+  agent::Connection connection;
+  std::unique_ptr<boolean::Instance> gc_p;
+  agent::SigningKey key;
+  std::string key_date;
+  uint64_t key_ands = 0;
+};
+
+RunScriptCall::RunScriptCall(agent::Context context, RunScriptTerms terms,
+                             agent::ConnectionConfig connection, std::string own_private)
+    : state_(std::make_unique<State>(context, std::move(terms), std::move(connection),
+                                     std::move(own_private))) {}
+RunScriptCall::~RunScriptCall() = default;
+bool RunScriptCall::released() const { return state_->connection.released(); }
+size_t RunScriptCall::request_bytes() const { return state_->layout.plan.bytes; }
+uint64_t RunScriptCall::num_ands() const {
+  return state_->connection.num_ands() + state_->layout.payload.program->num_ands() +
+         state_->key_ands;
+}
+
+void RunScriptCall::prepare(const prep::AuthBits& secret_key, agent::Timeline& timeline) {
+  State& s = *state_;
+  timeline.begin("derive signing key");
+  const std::string date = amz_date(agree_on_time(s.context.party)).substr(0, 8);
+  agent::SigningKeyDerivation derivation(s.context.engine, secret_key);
+  s.key_ands = derivation.num_ands();
+  prepare(derivation.run(s.context.party, {date, s.terms.job.region, std::string(kService)}), date,
+          timeline);
+}
+
+void RunScriptCall::prepare(agent::SigningKey key, const std::string& key_date,
+                            agent::Timeline& timeline) {
+  State& s = *state_;
+  s.key = std::move(key);
+  s.key_date = key_date;
+  timeline.begin("garble payload circuit", s.layout.payload.program->num_ands());
+  s.gc_p = agent::prepare_payload(s.context.engine, s.context.source, s.layout.payload);
+  timeline.begin("token and connection circuits");
+  s.connection.prepare();
+  timeline.end();
+}
+
+RunScriptResult RunScriptCall::call(const agent::ServerBytes::Connect& connect,
+                                    agent::Timeline& timeline) {
+  State& s = *state_;
+  timeline.begin("payload", s.layout.payload.program->num_ands());
+  const agent::Payload payload =
+      agent::run_payload(s.context.party, s.context.engine, *s.gc_p, s.layout.payload,
+                         as_text(s.own_private.reveal()));
+  s.context.engine.confirm(*s.gc_p);
+  const std::string date = amz_date(agree_on_time(s.context.party));
+  if (date.substr(0, 8) != s.key_date) {
+    throw ProtocolAbort(AbortCode::kRefusedByRule, "signing key",
+                        "the day changed since the signing key was derived; run again");
+  }
+  size_t signature_offset = 0;
+  agent::Request request;
+  request.text =
+      to_bytes(head(s.terms.job, date, s.layout.payload.public_text.size(), &signature_offset));
+  append(request.text, s.layout.payload.public_text);
+  request.secret = &payload.secret;
+  request.kout_signing = &s.key.kout;
+  request.signature_inner_digest =
+      agent::signature_inner_digest(s.key, string_to_sign(s.terms.job, date, payload.hash));
+  request.method = "POST";
+  request.id = RandomOracle("request", s.context.party.scope())
+                   .field(s.terms.proposal)
+                   .field(s.terms.client_token)
+                   .field(payload.hash)
+                   .field(request.text)
+                   .digest();
+  const agent::Reply reply = s.connection.call(request, connect, timeline);
+  if (reply.unknown_outcome) {
+    throw ProtocolAbort(AbortCode::kServer, "RunInstances",
+                        fmt::format("outcome unknown: {}. The request may have been carried out; "
+                                    "it is dead 15 minutes after {}",
+                                    *reply.unknown_outcome, date));
+  }
+  return read_answer(reply.response);
+}
+
+RunScriptCost run_script_cost(const RunScriptTerms& terms, arith::Group group) {
+  const Layout layout = lay_out(terms);
+  RunScriptCost out;
+  out.payload_ands = layout.payload.program->num_ands();
+  out.signing_key_ands =
+      circuits::sigv4_secret_states(40).num_ands + 4 * circuits::sigv4_derivation().num_ands;
+  out.handshake_ands = circuits::gc_a(group == arith::Group::kX25519 ? circuits::EcdhField::k25519
+                                                                     : circuits::EcdhField::kP256,
+                                      terms.links.size())
+                           .num_ands;
+  out.request_ands = agent::request_program(layout.plan)->num_ands();
+  out.request_bytes = layout.plan.bytes;
+  return out;
+}
+
+}  // namespace flexroom

@@ -1,0 +1,154 @@
+#include "flexroom/run_script.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "cloud/sandbox.h"
+#include "net/tcp_stream.h"
+#include "prep/epoch.h"
+#include "prep/memory_safety.h"
+#include "prep/session_hello.h"
+#include "prep/session_prep.h"
+#include "support/parties.h"
+
+// Two and three members, all protocols real, against the sandbox cloud: a VM starts only if every
+// signature, hash and record that MPC made is right.
+
+namespace flexroom {
+namespace {
+
+class OnceJournal : public agent::Journal {
+ public:
+  void mark(std::string_view kind, ByteView id) override {
+    if (!marks_.insert(std::string(kind) + to_hex(id)).second) {
+      throw ProtocolAbort(AbortCode::kReuse, kind, "marked already");
+    }
+  }
+
+ private:
+  std::set<std::string> marks_;
+};
+
+struct Outcome {
+  RunScriptResult result;
+  uint64_t ands = 0;
+  size_t request_bytes = 0;
+};
+
+class RunScriptTest : public ::testing::TestWithParam<std::tuple<size_t, arith::Group>> {
+ protected:
+  void SetUp() override {
+    dir_ = std::filesystem::temp_directory_path() / ("flexroom-e2e-" + std::to_string(getpid()));
+    std::filesystem::remove_all(dir_);
+    cloud::SandboxOptions options;
+    options.state_dir = dir_;
+    options.quiet = true;
+    sandbox_ = std::make_unique<cloud::Sandbox>(options);
+    sandbox_->start();
+  }
+  void TearDown() override {
+    sandbox_->stop();
+    sandbox_.reset();
+    std::filesystem::remove_all(dir_);
+  }
+
+  RunScriptTerms terms(size_t n, const std::string& access_key) {
+    RunScriptTerms out;
+    out.job.region = "us-east-1";
+    out.job.image_id = "ami-0123456789abcdef0";
+    out.job.instance_type = "t3.large";
+    out.job.access_key_id = access_key;
+    out.job.script_url = "https://scripts.s3.us-east-1.amazonaws.com/train.py";
+    out.job.script_sha256 = std::string(64, 'a');
+    out.client_token = "8e81973e-0bec-47b0-b898-d190f9ebdacc";
+    for (size_t i = 0; i < n; ++i) {
+      out.links.push_back(public_part(data_url(i), result_url(i)));
+    }
+    return out;
+  }
+  static PrivateUrl data_url(size_t i) {
+    return split_private_url("https://m" + std::to_string(i) +
+                                 ".s3.us-east-1.amazonaws.com/private-object-" + std::to_string(i) +
+                                 "?X-Amz-Expires=60&X-Amz-Signature=" + std::string(64, 'b'),
+                             "test");
+  }
+  static PrivateUrl result_url(size_t i) {
+    return split_private_url("https://m" + std::to_string(i) +
+                                 ".s3.us-east-1.amazonaws.com/r?X-Amz-Expires=60&X-Amz-Signature=" +
+                                 std::string(64, 'c'),
+                             "test");
+  }
+
+  std::filesystem::path dir_;
+  std::unique_ptr<cloud::Sandbox> sandbox_;
+};
+
+TEST_P(RunScriptTest, StartsTheVmWithASignatureNobodyCouldMakeAlone) {
+  const auto [n, group] = GetParam();
+  const cloud::AccountKey account = sandbox_->create_account("joint-test");
+  const std::string secret = account.secret_access_key;
+  const auto protocol = [&, n = n, group = group](net::Party& party) {
+    prep::EpochParameters parameters;
+    for (size_t i = 0; i < n; ++i) parameters.identities.push_back(Bytes(1, uint8_t(i)));
+    const prep::EpochState epoch = prep::setup_epoch(party, parameters);
+    prep::session_hello(party, epoch);
+    prep::MemorySafety safety;
+    prep::SessionPrep source(party, epoch, safety);
+    arith::ArithEngine arith(party, source);
+    boolean::Engine engine(party, source);
+    OnceJournal journal;
+    agent::Context context{party, source, arith, engine, journal};
+
+    // The secret key comes from member 0 here; its bits are then authenticated shares.
+    std::vector<uint8_t> bits;
+    for (const char c : secret) {
+      for (unsigned b = 0; b < 8; ++b) bits.push_back(static_cast<uint8_t>(uint8_t(c) >> b & 1));
+    }
+    const prep::AuthBits key = source.owned_bits_of(0, bits.size(), bits);
+
+    agent::ConnectionConfig config;
+    config.host = "ec2.us-east-1.amazonaws.com";
+    config.group = group;
+    config.handshake = tls::handshake_config(
+        {config.host, tls::TrustStore::from_files({sandbox_->ca_file().string()}, "sandbox"),
+         [] { return std::chrono::system_clock::now(); },
+         std::nullopt});
+    const PartyId me = party.id();
+    RunScriptCall call(context, terms(n, account.access_key_id), config,
+                       private_part(data_url(me), result_url(me)));
+    agent::Timeline timeline(party);
+    call.prepare(key, timeline);
+    Outcome out;
+    out.result = call.call(
+        [&] { return net::connect_tcp("127.0.0.1", sandbox_->port(), std::chrono::seconds(20)); },
+        timeline);
+    out.ands = call.num_ands();
+    out.request_bytes = call.request_bytes();
+    if (party.id() == 0) {
+      for (const auto& phase : timeline.phases()) {
+        std::printf("  %-32s %8.1f ms  %10llu bytes  %3llu half rounds\n", phase.name.c_str(),
+                    1e3 * phase.seconds, static_cast<unsigned long long>(phase.bytes_sent),
+                    static_cast<unsigned long long>(phase.half_rounds));
+      }
+      std::printf("  request %zu bytes, %llu ANDs\n", out.request_bytes,
+                  static_cast<unsigned long long>(out.ands));
+    }
+    return out;
+  };
+  const auto run = support::run_parties(n, protocol, nullptr, std::chrono::seconds(120));
+  for (const auto& outcome : run.outcomes) {
+    ASSERT_TRUE(outcome.value.has_value()) << outcome.abort->what();
+    EXPECT_EQ(outcome.value->result.status, 200) << outcome.value->result.body;
+    EXPECT_EQ(outcome.value->result.instance_id, run.outcomes[0].value->result.instance_id);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Rooms, RunScriptTest,
+                         ::testing::Values(std::make_tuple(2, arith::Group::kX25519),
+                                           std::make_tuple(2, arith::Group::kP256),
+                                           std::make_tuple(3, arith::Group::kX25519)));
+
+}  // namespace
+}  // namespace flexroom
