@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/cpu.h"
 #include "base/secret.h"
 
 namespace flexroom {
@@ -60,11 +61,6 @@ __attribute__((target("avx512f,vaes"))) size_t ctr_vaes512(const __m128i* keys, 
   return t;
 }
 
-bool have_vaes512() {
-  static const bool yes = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("vaes");
-  return yes;
-}
-
 }  // namespace
 
 Aes128::Aes128(const Block& key) {
@@ -91,7 +87,8 @@ Block Aes128::encrypt(const Block& in) const {
 
 void Aes128::ctr(uint64_t first, std::span<Block> out) const {
   size_t done = 0;
-  if (out.size() >= 32 && have_vaes512()) done = ctr_vaes512(keys_, first, out.data(), out.size());
+  if (out.size() >= 32 && cpu_features().vaes512)
+    done = ctr_vaes512(keys_, first, out.data(), out.size());
   ctr_aesni(keys_, first + done, out.data() + done, out.size() - done);
 }
 

@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "math/cpu.h"
+#include "base/cpu.h"
 
 namespace flexroom::math {
 namespace {

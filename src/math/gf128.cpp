@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "base/cpu.h"
 #include "base/error.h"
-#include "math/cpu.h"
 
 namespace flexroom::math {
 namespace {

@@ -5,8 +5,8 @@
 #include <cstring>
 
 #include "base/aes.h"
+#include "base/cpu.h"
 #include "base/error.h"
-#include "math/cpu.h"
 
 // The key schedule is computed with aesenclast instead of aeskeygenassist (slow and unpipelined on
 // most CPUs): with the rotated last word broadcast to all four columns, ShiftRows has no effect and

@@ -2,7 +2,7 @@
 
 #include <cpuid.h>
 
-namespace flexroom::math {
+namespace flexroom {
 
 /// Wide kernels this CPU (and its operating system) can run. Asked of CPUID because the names that
 /// __builtin_cpu_supports takes differ between compilers.
@@ -29,4 +29,4 @@ inline const CpuFeatures& cpu_features() {
   return features;
 }
 
-}  // namespace flexroom::math
+}  // namespace flexroom
