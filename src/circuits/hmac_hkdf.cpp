@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/codec.h"
 #include "base/error.h"
 
 namespace flexroom::circuits {
@@ -56,13 +57,14 @@ Sha256BlockBytes hmac_inner_block(ByteView message) {
 Bytes hkdf_label_message(std::string_view label, ByteView context, uint16_t length) {
   const std::string full = "tls13 " + std::string(label);
   FLEXROOM_ASSERT(full.size() <= 255 && context.size() <= 255);
-  Bytes out = {static_cast<uint8_t>(length >> 8), static_cast<uint8_t>(length),
-               static_cast<uint8_t>(full.size())};
-  append(out, full);
-  out.push_back(static_cast<uint8_t>(context.size()));
-  append(out, context);
-  out.push_back(1);
-  return out;
+  return Writer()
+      .u16(length)
+      .u8(static_cast<uint8_t>(full.size()))
+      .raw(as_bytes(full))
+      .u8(static_cast<uint8_t>(context.size()))
+      .raw(context)
+      .u8(1)
+      .take();
 }
 
 }  // namespace flexroom::circuits
