@@ -1,0 +1,407 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "agent/connection.h"
+#include "interop/servers.h"
+#include "net/tcp_stream.h"
+#include "support/dealer.h"
+#include "support/parties.h"
+
+// The whole secure agent, one TLS 1.3 client shared by two or three members, against servers that
+// others wrote. Only the correlated randomness is dealt; arithmetic, garbled circuits and TLS are
+// the real thing.
+
+namespace flexroom::agent {
+namespace {
+
+using interop::have_program;
+using interop::ScriptedServer;
+using interop::ServerProcess;
+using interop::Workshop;
+using ::testing::HasSubstr;
+
+constexpr PartyId kCourier = 1;
+
+class OnceJournal : public Journal {
+ public:
+  void mark(std::string_view kind, ByteView id) override {
+    if (!marks_.insert(std::string(kind) + to_hex(id)).second) {
+      throw ProtocolAbort(AbortCode::kReuse, kind, "marked already");
+    }
+    if (kind == "release") releases_ += 1;
+  }
+  int releases() const { return releases_; }
+
+ private:
+  std::set<std::string> marks_;
+  int releases_ = 0;
+};
+
+struct Call {
+  size_t members = 2;
+  arith::Group group = arith::Group::kX25519;
+  std::string root = "root.pem";
+  std::string path = "/small.txt";
+  std::chrono::milliseconds timeout = std::chrono::seconds(20);
+};
+
+struct Answer {
+  support::Run<Reply> run;
+  std::vector<bool> released;
+  std::vector<int> releases;  // marked in the journal
+};
+
+class AgentInterop : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    if (have_program("openssl")) workshop_ = new Workshop;
+  }
+  static void TearDownTestSuite() {
+    delete workshop_;
+    workshop_ = nullptr;
+  }
+  void SetUp() override {
+    if (workshop_ == nullptr) GTEST_SKIP() << "the openssl program is missing";
+    ASSERT_EQ(workshop_->problem(), "");
+  }
+
+  Answer call_port(uint16_t port, const Call& what) {
+    Answer answer;
+    answer.released.resize(what.members);
+    answer.releases.resize(what.members);
+    std::vector<uint8_t> released(what.members);
+    support::Dealer dealer(what.members);
+    const std::string text = "GET " + what.path + " HTTP/1.1\r\nHost: " + Workshop::kHost +
+                             "\r\nConnection: close\r\n\r\n";
+    answer.run = support::run_parties(
+        what.members,
+        [&](net::Party& party) {
+          prep::Source& source = dealer.source(party.id());
+          arith::ArithEngine arith(party, source);
+          boolean::Engine engine(party, source);
+          OnceJournal journal;
+          ConnectionConfig config;
+          config.host = Workshop::kHost;
+          config.group = what.group;
+          config.courier = kCourier;
+          config.no_secret = true;
+          config.handshake = tls::handshake_config(
+              {Workshop::kHost, tls::TrustStore::from_files({workshop_->file(what.root)}, "test"),
+               [] { return std::chrono::system_clock::now(); }, std::nullopt});
+          RequestPlan plan;
+          plan.bytes = text.size();
+          Connection connection({party, source, arith, engine, journal}, config, plan);
+          connection.prepare();
+          Request request;
+          request.text = to_bytes(text);
+          request.id = sha256(request.text);
+          Timeline timeline(party);
+          struct AtEnd {
+            std::function<void()> action;
+            ~AtEnd() { action(); }
+          } at_end{[&] {
+            released[party.id()] = connection.released();
+            answer.releases[party.id()] = journal.releases();
+          }};
+          return connection.call(
+              request, [&] { return net::connect_tcp("127.0.0.1", port, what.timeout); }, timeline);
+        },
+        nullptr, std::chrono::seconds(120));
+    answer.released.assign(released.begin(), released.end());
+    return answer;
+  }
+
+  void expect_answer(uint16_t port, const Call& what, const std::string& body) {
+    const Answer answer = call_port(port, what);
+    for (const auto& outcome : answer.run.outcomes) {
+      EXPECT_TRUE(outcome.value.has_value()) << outcome.abort->what();
+    }
+    if (HasFailure()) return;
+    for (PartyId i = 0; i < what.members; ++i) {
+      const auto& outcome = answer.run.outcomes[i];
+      EXPECT_FALSE(outcome.value->unknown_outcome.has_value()) << *outcome.value->unknown_outcome;
+      EXPECT_EQ(outcome.value->response.status, 200);
+      EXPECT_THAT(to_text(outcome.value->response.body), HasSubstr(body));
+      EXPECT_TRUE(answer.released[i]);
+      EXPECT_EQ(answer.releases[i], 1);
+    }
+  }
+  void expect_big(uint16_t port, Call what) {
+    what.path = "/big.txt";
+    expect_answer(port, what, interop::read_file(workshop_->file("big.txt")));
+  }
+
+  /// Who can know the reason: what is in the server's bytes, all; what happened to the socket, the
+  /// courier, and the others can only say that it did.
+  enum class Seen { kByAll, kByCourier };
+
+  /// Nobody released anything, everybody says why; the epoch lives on.
+  void expect_refusal(uint16_t port, const Call& what, const std::string& reason,
+                      Seen seen = Seen::kByAll, AbortCode at_courier = AbortCode::kServer) {
+    const Answer answer = call_port(port, what);
+    for (PartyId i = 0; i < what.members; ++i) {
+      const auto& abort = answer.run.outcomes[i].abort;
+      ASSERT_TRUE(abort.has_value()) << "member " << i << " got an answer";
+      EXPECT_EQ(abort->abort_class(), AbortClass::kNetwork);
+      EXPECT_EQ(abort->code(), i == kCourier ? at_courier : AbortCode::kServer) << abort->what();
+      const bool knows = seen == Seen::kByAll || i == kCourier;
+      EXPECT_THAT(abort->what(), HasSubstr(knows ? reason : "the courier lost the connection"))
+          << "member " << i;
+      EXPECT_FALSE(answer.released[i]);
+      EXPECT_EQ(answer.releases[i], 0);
+    }
+  }
+
+  static std::vector<std::string> s_server(uint16_t port, const std::string& certificate,
+                                           std::vector<std::string> more = {}) {
+    std::vector<std::string> words = {
+        "openssl",     "s_server",           "-accept", "127.0.0.1:" + std::to_string(port),
+        "-cert",       certificate + ".pem", "-key",    certificate + ".key",
+        "-cert_chain", certificate + ".pem", "-quiet"};
+    if (more.empty() || more[0] != "-www") words.push_back("-WWW");
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  std::unique_ptr<ServerProcess> openssl_server(const std::string& certificate,
+                                                const std::vector<std::string>& more = {}) {
+    return std::make_unique<ServerProcess>(
+        *workshop_, [&](uint16_t port) { return s_server(port, certificate, more); });
+  }
+
+  static Workshop* workshop_;
+};
+Workshop* AgentInterop::workshop_ = nullptr;
+
+TEST_F(AgentInterop, OpensslStatusPage) {
+  const auto server = openssl_server("ec", {"-www"});
+  ASSERT_TRUE(server->ready()) << server->log();
+  Call what;
+  what.path = "/";
+  expect_answer(server->port(), what, "TLS_AES_128_GCM_SHA256");
+}
+
+TEST_F(AgentInterop, OpensslRsaP256) {
+  const auto server = openssl_server("rsa", {"-groups", "P-256"});
+  ASSERT_TRUE(server->ready()) << server->log();
+  Call what;
+  what.group = arith::Group::kP256;
+  expect_answer(server->port(), what, "small answer");
+}
+
+TEST_F(AgentInterop, OpensslLongAnswer) {
+  const auto server = openssl_server("rsa", {"-groups", "X25519"});
+  ASSERT_TRUE(server->ready()) << server->log();
+  expect_big(server->port(), {});
+}
+
+TEST_F(AgentInterop, OpensslThreeMembers) {
+  const auto server = openssl_server("ec");
+  ASSERT_TRUE(server->ready()) << server->log();
+  Call what;
+  what.members = 3;
+  expect_answer(server->port(), what, "small answer");
+}
+
+// Legal, if unusual: flight and answer in many small records.
+TEST_F(AgentInterop, OpensslFragments) {
+  const auto server = openssl_server("rsa", {"-max_send_frag", "512"});
+  ASSERT_TRUE(server->ready()) << server->log();
+  expect_big(server->port(), {});
+}
+
+// The end of an answer shows by the length of close_notify or by the server's FIN (tls-in-mpc.md
+// R2-5). A server that pads records and waits for our close_notify first gives neither: padded
+// records are understood, but the outcome stays unknown after the request was released.
+TEST_F(AgentInterop, OpensslPadsAndNeverCloses) {
+  const auto server = openssl_server("ec", {"-record_padding", "100"});
+  ASSERT_TRUE(server->ready()) << server->log();
+  Call what;
+  what.timeout = std::chrono::seconds(3);
+  const Answer answer = call_port(server->port(), what);
+  for (PartyId i = 0; i < what.members; ++i) {
+    const auto& abort = answer.run.outcomes[i].abort;
+    ASSERT_TRUE(abort.has_value());
+    EXPECT_EQ(abort->code(), i == kCourier ? AbortCode::kTimeout : AbortCode::kServer);
+    EXPECT_TRUE(answer.released[i]);
+    EXPECT_EQ(answer.releases[i], 1);
+  }
+}
+
+class NginxInterop : public AgentInterop {
+ protected:
+  std::unique_ptr<ServerProcess> nginx(const std::string& certificate, const std::string& group) {
+    return std::make_unique<ServerProcess>(*workshop_, [&](uint16_t port) {
+      const std::string folder = workshop_->directory().string();
+      interop::write_file(
+          workshop_->directory() / "nginx.conf",
+          "daemon off; master_process off; pid " + folder + "/nginx.pid; error_log " + folder +
+              "/error.log;\nevents {}\nhttp { access_log off; client_body_temp_path " + folder +
+              "/t1; proxy_temp_path " + folder + "/t2; fastcgi_temp_path " + folder +
+              "/t3; uwsgi_temp_path " + folder + "/t4; scgi_temp_path " + folder +
+              "/t5;\nserver { listen 127.0.0.1:" + std::to_string(port) +
+              " ssl; ssl_protocols TLSv1.3; ssl_ecdh_curve " + group + "; ssl_certificate " +
+              certificate + ".pem; ssl_certificate_key " + certificate + ".key; root " + folder +
+              "; } }\n");
+      return std::vector<std::string>{"nginx", "-p", folder, "-c", folder + "/nginx.conf"};
+    });
+  }
+};
+
+TEST_F(NginxInterop, EcdsaX25519LongAnswer) {
+  if (!have_program("nginx")) GTEST_SKIP() << "nginx is missing";
+  const auto server = nginx("ec", "X25519");
+  ASSERT_TRUE(server->ready()) << server->log();
+  expect_big(server->port(), {});
+}
+
+TEST_F(NginxInterop, RsaP256) {
+  if (!have_program("nginx")) GTEST_SKIP() << "nginx is missing";
+  const auto server = nginx("rsa", "prime256v1");
+  ASSERT_TRUE(server->ready()) << server->log();
+  Call what;
+  what.group = arith::Group::kP256;
+  expect_answer(server->port(), what, "small answer");
+}
+
+TEST_F(AgentInterop, GnutlsRsaX25519AndEcdsaP256) {
+  if (!have_program("gnutls-serv")) GTEST_SKIP() << "gnutls-serv (gnutls-bin) is missing";
+  for (const bool ec : {false, true}) {
+    const std::string certificate = ec ? "ec" : "rsa";
+    ServerProcess server(*workshop_, [&](uint16_t port) {
+      return std::vector<std::string>{
+          "gnutls-serv",
+          "--http",
+          "--quiet",
+          "--disable-client-cert",
+          "--port",
+          std::to_string(port),
+          "--x509certfile",
+          certificate + ".pem",
+          "--x509keyfile",
+          certificate + ".key",
+          "--priority",
+          std::string("NORMAL:-VERS-ALL:+VERS-TLS1.3:-GROUP-ALL:+GROUP-") +
+              (ec ? "SECP256R1" : "X25519")};
+    });
+    ASSERT_TRUE(server.ready()) << server.log();
+    Call what;
+    what.path = "/";
+    what.group = ec ? arith::Group::kP256 : arith::Group::kX25519;
+    expect_answer(server.port(), what, "GnuTLS");
+  }
+}
+
+TEST_F(AgentInterop, NodeEcdsaP256AndRsaX25519Long) {
+  if (!have_program("node")) GTEST_SKIP() << "node is missing";
+  for (const bool ec : {true, false}) {
+    const std::string certificate = ec ? "ec" : "rsa";
+    ServerProcess server(*workshop_, [&](uint16_t port) {
+      const std::string script =
+          "const fs=require('fs');require('https').createServer({cert:fs.readFileSync('" +
+          certificate + ".pem'),key:fs.readFileSync('" + certificate +
+          ".key'),minVersion:'TLSv1.3',ecdhCurve:'" + (ec ? "P-256" : "X25519") +
+          "'},(q,r)=>{const b=fs.readFileSync('.'+q.url);"
+          "r.writeHead(200,{'Content-Length':b.length});r.end(b);}).listen(" +
+          std::to_string(port) + ",'127.0.0.1')";
+      return std::vector<std::string>{"node", "-e", script};
+    });
+    ASSERT_TRUE(server.ready()) << server.log();
+    Call what;
+    what.group = ec ? arith::Group::kP256 : arith::Group::kX25519;
+    if (ec) {
+      expect_answer(server.port(), what, "small answer");
+    } else {
+      expect_big(server.port(), what);
+    }
+  }
+}
+
+// --- What must end in an abort at every member, with nothing released ---------------------------
+
+TEST_F(AgentInterop, BadCertificatesAreRefused) {
+  const std::pair<const char*, const char*> cases[] = {{"expired", "expired"},
+                                                       {"wrong-name", "api.example"},
+                                                       {"wrong-eku", "not meant for TLS servers"},
+                                                       {"self-signed", "self-signed"}};
+  for (const auto& [certificate, reason] : cases) {
+    SCOPED_TRACE(certificate);
+    const auto server = openssl_server(certificate);
+    ASSERT_TRUE(server->ready()) << server->log();
+    expect_refusal(server->port(), {}, reason);
+  }
+}
+
+TEST_F(AgentInterop, AnotherRootIsRefused) {
+  const auto server = openssl_server("ec");
+  ASSERT_TRUE(server->ready()) << server->log();
+  Call what;
+  what.root = "other-root.pem";
+  expect_refusal(server->port(), what, "issuer");
+  what.members = 3;
+  expect_refusal(server->port(), what, "issuer");
+}
+
+TEST_F(AgentInterop, Tls12OnlyIsRefused) {
+  const auto server = openssl_server("ec", {"-tls1_2"});
+  ASSERT_TRUE(server->ready()) << server->log();
+  expect_refusal(server->port(), {}, "protocol_version");
+}
+
+TEST_F(AgentInterop, TheOtherGroupOnlyIsRefused) {
+  const auto server = openssl_server("ec", {"-groups", "P-256"});
+  ASSERT_TRUE(server->ready()) << server->log();
+  expect_refusal(server->port(), {}, "handshake_failure");
+}
+
+TEST_F(AgentInterop, CertificateRequestIsRefused) {
+  const auto server = openssl_server("ec", {"-verify", "3"});
+  ASSERT_TRUE(server->ready()) << server->log();
+  expect_refusal(server->port(), {}, "CertificateRequest");
+}
+
+TEST_F(AgentInterop, HelloRetryRequestIsRefused) {
+  ScriptedServer server([](const Bytes& hello) {
+    // RFC 8446 §4.1.4: a ServerHello with this random, asking for P-256.
+    Bytes body = from_hex("0303cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c");
+    constexpr size_t kSessionId = 5 + 4 + 2 + 32;
+    append(body, ByteView(hello).subspan(kSessionId, 1 + hello[kSessionId]));
+    append(body, from_hex("130100000c002b0002030400330002"
+                          "0017"));
+    Bytes record = from_hex("160303");
+    const auto u16 = [&record](size_t value) {
+      record.push_back(static_cast<uint8_t>(value >> 8));
+      record.push_back(static_cast<uint8_t>(value));
+    };
+    u16(body.size() + 4);
+    record.push_back(2);
+    record.push_back(0);
+    u16(body.size());
+    append(record, body);
+    return record;
+  });
+  expect_refusal(server.port(), {}, "HelloRetryRequest");
+}
+
+TEST_F(AgentInterop, PlainHttpIsRefused) {
+  ScriptedServer server([](const Bytes&) {
+    return to_bytes("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+  });
+  expect_refusal(server.port(), {}, "record");
+}
+
+TEST_F(AgentInterop, SilenceEndsAtTheTimeout) {
+  ScriptedServer server([](const Bytes&) { return Bytes(); });
+  Call what;
+  what.timeout = std::chrono::seconds(1);
+  expect_refusal(server.port(), what, "did not answer within", Seen::kByCourier,
+                 AbortCode::kTimeout);
+}
+
+TEST_F(AgentInterop, NobodyListens) {
+  expect_refusal(interop::free_port(), {}, "refused", Seen::kByCourier);
+}
+
+}  // namespace
+}  // namespace flexroom::agent
