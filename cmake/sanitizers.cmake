@@ -4,3 +4,9 @@ if(FLEXROOM_SANITIZE)
   add_compile_options(-fsanitize=${FLEXROOM_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${FLEXROOM_SANITIZE})
 endif()
+
+# The fuzz preset: coverage for libFuzzer, and the address sanitizer to notice what it finds.
+if(FLEXROOM_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link,address -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address)
+endif()

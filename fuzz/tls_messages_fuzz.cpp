@@ -1,0 +1,52 @@
+#include "fuzz.h"
+#include "tls/messages.h"
+#include "tls/record_layer.h"
+
+// Parsers of the server's handshake messages, with the ClientHello they answer. First byte: which.
+
+namespace flexroom::tls {
+namespace {
+
+const ClientHello& our_hello() {
+  static const ClientHello hello = [] {
+    ClientHelloInput input;
+    input.host = "server.example";
+    input.key_share = Bytes(32, 9);
+    input.session_id.fill(2);
+    input.record_size_limit = uint16_t{16385};
+    return build_client_hello(input);
+  }();
+  return hello;
+}
+
+void parse(uint8_t which, ByteView body) {
+  switch (which % 5) {
+    case 0:
+      FLEXROOM_ASSERT(parse_server_hello(body, our_hello()).key_share.size() ==
+                      key_share_size(our_hello().group));
+      break;
+    case 1:
+      parse_encrypted_extensions(body, our_hello());
+      break;
+    case 2: {
+      const std::vector<Bytes> chain = parse_certificate(body);
+      FLEXROOM_ASSERT(!chain.empty() && chain.size() <= kMaxCertificates);
+      break;
+    }
+    case 3:
+      parse_certificate_verify(body);
+      break;
+    default:
+      split_inner(to_bytes(as_text(body)), "fuzz");
+  }
+}
+
+}  // namespace
+}  // namespace flexroom::tls
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size == 0) return 0;
+  flexroom::fuzz::accepts(
+      [&] { flexroom::tls::parse(data[0], flexroom::ByteView(data + 1, size - 1)); });
+  return 0;
+}

@@ -1,0 +1,46 @@
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "flexroom/config.h"
+#include "flexroom/toml.h"
+#include "fuzz.h"
+
+// The configuration files. First byte: which loader. The text is given to it as a file in memory.
+
+namespace flexroom {
+namespace {
+
+void load(uint8_t which, const std::string& path) {
+  switch (which % 4) {
+    case 0: {
+      const RoomConfig room = RoomConfig::load(path);
+      FLEXROOM_ASSERT(room.members.size() >= 2);
+      FLEXROOM_ASSERT(room.courier_id() != 0);
+      break;
+    }
+    case 1:
+      MemberConfig::load(path);
+      break;
+    case 2:
+      JobConfig::load(path);
+      break;
+    default:
+      LinksConfig::load(path);
+  }
+}
+
+}  // namespace
+}  // namespace flexroom
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size == 0) return 0;
+  const int file = memfd_create("toml", MFD_CLOEXEC);
+  FLEXROOM_ASSERT(file >= 0);
+  FLEXROOM_ASSERT(write(file, data + 1, size - 1) == static_cast<ssize_t>(size - 1));
+  const std::string path = "/proc/self/fd/" + std::to_string(file);
+  flexroom::fuzz::accepts([&] { flexroom::load(data[0], path); });
+  close(file);
+  return 0;
+}
