@@ -113,8 +113,7 @@ TEST_P(RunScriptTest, StartsTheVmWithASignatureNobodyCouldMakeAlone) {
     config.group = group;
     config.handshake = tls::handshake_config(
         {config.host, tls::TrustStore::from_files({sandbox_->ca_file().string()}, "sandbox"),
-         [] { return std::chrono::system_clock::now(); },
-         std::nullopt});
+         [] { return std::chrono::system_clock::now(); }, std::nullopt});
     const PartyId me = party.id();
     RunScriptCall call(context, terms(n, account.access_key_id), config,
                        private_part(data_url(me), result_url(me)));
