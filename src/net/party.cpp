@@ -4,6 +4,7 @@
 
 #include "base/codec.h"
 #include "base/ct.h"
+#include "base/secret.h"
 
 namespace flexroom::net {
 namespace {
@@ -29,7 +30,7 @@ Party::Party(std::unique_ptr<Transport> transport, Prg prg)
   }
 }
 
-Party::~Party() = default;
+Party::~Party() { wipe(zero_keys_.data(), zero_keys_.size() * sizeof(Block)); }
 
 // Frame: sequence number, label, payload. The channel below already guarantees order and
 // integrity; the sequence number turns an implementation error there into a clean abort.

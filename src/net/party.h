@@ -75,7 +75,7 @@ class Party {
     observer_ = std::move(observer);
   }
   /// Zero-sharing keys with each peer (n > 2; boolean-engine.md §3.3), set at set-up.
-  void set_zero_keys(std::vector<Block> keys) { zero_keys_ = std::move(keys); }
+  void set_zero_keys(std::vector<Block> keys) { zero_keys_.swap(keys); }
   const std::vector<Block>& zero_keys() const { return zero_keys_; }
 
   /// Tells the peers "abort" without any detail and closes the mesh. Never throws.

@@ -6,6 +6,7 @@
 
 #include "base/ct.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "math/bit_matrix.h"
 #include "math/gf128.h"
 
@@ -161,6 +162,8 @@ CotSender::CotSender(net::Party& party, PartyId receiver, const PairSeeds& seeds
       shape_{seeds.subfield_bits},
       delta_(delta),
       leaves_(shape_, seeds.sender_leaves, true, session_of(party, party.id(), receiver), lane) {}
+
+CotSender::~CotSender() { wipe(&delta_, sizeof delta_); }
 
 void CotSender::receive_corrections(size_t count, bool chosen) {
   FLEXROOM_ASSERT(count > 0 && count_ == 0);

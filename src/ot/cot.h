@@ -55,6 +55,10 @@ class CotSender {
   CotSender(net::Party& party, PartyId receiver, const PairSeeds& seeds, const Block& delta,
             uint16_t lane);
 
+  ~CotSender();
+  CotSender(const CotSender&) = delete;
+  CotSender& operator=(const CotSender&) = delete;
+
   void receive_corrections(size_t count, bool chosen = false);
   /// Verifies the answer. Returns K [count].
   BlockVec finish();

@@ -58,14 +58,13 @@ bool path_bit(const PprfShape& shape, const Block& delta, size_t tree, size_t le
 // Seeds of one tree's leaves in relative order y = x + alpha, entry 0 (unknown) zero. The nodes of
 // a level are kept relative to the path too: node 0 is the one on it, and a node's children are
 // swapped when the path turns right, so that no access depends on alpha.
-std::vector<Block> relative_leaves(const PprfShape& shape, const PairContext& pair,
-                                   const Block& delta, size_t tree,
-                                   std::span<const Block> chosen_keys, ByteView message) {
-  std::vector<Block> nodes(1);
+BlockVec relative_leaves(const PprfShape& shape, const PairContext& pair, const Block& delta,
+                         size_t tree, std::span<const Block> chosen_keys, ByteView message) {
+  BlockVec nodes(1);
   for (size_t level = 0; level < shape.subfield_bits; ++level) {
     const bool right = path_bit(shape, delta, tree, level);
     const size_t instance = tree * shape.subfield_bits + level;
-    std::vector<Block> next(2 * nodes.size());
+    BlockVec next(2 * nodes.size());
     // Masked sum of all (1-p)-children, unmasked by the key of choice 1-p.
     Block sibling = load_block(level_sum(message, instance, 1).data());
     sibling ^= select(right, sibling ^ load_block(level_sum(message, instance, 0).data()));
@@ -140,7 +139,7 @@ BlockVec recover_trees(const PprfShape& shape, const PairContext& pair, const Bl
   BlockVec out(shape.num_leaves());
   RandomOracle all_checks = oracle("chk all", pair, 0);
   for (size_t v = 0; v < shape.num_trees(); ++v) {
-    std::vector<Block> seeds = relative_leaves(shape, pair, delta, v, chosen_keys, message);
+    const BlockVec seeds = relative_leaves(shape, pair, delta, v, chosen_keys, message);
     std::vector<Digest> checks(leaves);
     const ByteView tree_sum = message.subspan(128 * 32 + 32 * v, 32);
     std::copy(tree_sum.begin(), tree_sum.end(), checks[0].begin());
@@ -158,7 +157,6 @@ BlockVec recover_trees(const PprfShape& shape, const PairContext& pair, const Bl
       }
     }
     for (const Digest& check : checks) all_checks.field(check);
-    wipe(seeds.data(), seeds.size() * sizeof(Block));
   }
   if (!ct_equal(all_checks.digest(), message.last(32))) {
     throw ProtocolAbort(AbortCode::kPprf, "setup/trees", "the trees do not fit their digest",

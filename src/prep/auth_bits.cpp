@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "base/error.h"
@@ -64,13 +65,17 @@ struct BitGenerator::Impl {
       : party(p),
         delta(epoch.delta),
         batch(batch_size),
-        hash(session_hash_key(p.scope())),
+        hash(session_hash_key(p.scope(), lane_id)),
         stocks(p.num_parties()),
         rot_sent(p.num_parties()),
         rot_received(p.num_parties()),
-        rot_send_counter(p.num_parties(), uint64_t{lane_id} << 48),
+        rot_send_counter(p.num_parties()),
         rot_receive_counter(rot_send_counter) {
     FLEXROOM_ASSERT(epoch.self == p.id() && epoch.num_parties == p.num_parties() && batch > 0);
+    // A second generator would expand the same COT streams again: bits and masks used twice.
+    const std::string use = "bits of " + to_hex(p.scope().sid) + "/" + std::to_string(lane_id);
+    const bool first_of_its_session_and_lane = p.next_counter(use) == 0;
+    FLEXROOM_ASSERT(first_of_its_session_and_lane);
     senders.resize(p.num_parties());
     receivers.resize(p.num_parties());
     for (const PartyId j : p.peers()) {
@@ -81,6 +86,10 @@ struct BitGenerator::Impl {
     }
     stocks[p.id()].resize(p.num_parties());
   }
+
+  ~Impl() { wipe(&delta, sizeof delta); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   // Fresh bits of the given owners, all directions interleaved: nobody waits for a message that is
   // sent after one this party still has to send. `choices` (packed) are this party's bits.
@@ -207,8 +216,9 @@ AuthBits BitGenerator::owned_bits_of(PartyId owner, size_t count, std::span<cons
   if (owner == party.id()) {
     FLEXROOM_ASSERT(bits.size() == count);
     difference = pack_bits(bits);
-    const Bytes random = out.packed_shares();
+    Bytes random = out.packed_shares();
     for (size_t i = 0; i < difference.size(); ++i) difference[i] ^= random[i];
+    wipe(random);  // with the difference it gives the bits away
     party.broadcast(kChoicesLabel, difference);
   } else {
     difference = party.receive_broadcast(owner, kChoicesLabel, (count + 7) / 8);

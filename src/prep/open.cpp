@@ -1,6 +1,7 @@
 #include "prep/open.h"
 
 #include "base/ct.h"
+#include "base/secret.h"
 #include "math/gf128.h"
 
 namespace flexroom::prep {
@@ -29,6 +30,13 @@ BitOpening::BitOpening(net::Party& party, const Block& delta, const AuthBits& bi
   if (!bits.empty()) own_ = bits.packed_shares();
   sum_ = own_;
   received_[party.id()] = true;
+}
+
+// An opening to this party alone is its secret, and so is what was not sent yet.
+BitOpening::~BitOpening() {
+  wipe(&delta_, sizeof delta_);
+  wipe(own_);
+  wipe(sum_);
 }
 
 Block BitOpening::seed(PartyId sender, ByteView packed) const {
@@ -103,6 +111,11 @@ FieldOpening::FieldOpening(net::Party& party, const Block& delta, const AuthFiel
   FLEXROOM_ASSERT(values.size() == 0 ||
                   (values.self() == party.id() && values.num_parties() == party.num_parties()));
   received_[party.id()] = true;
+}
+
+FieldOpening::~FieldOpening() {
+  wipe(&delta_, sizeof delta_);
+  wipe(sum_.data(), sum_.size() * sizeof(Block));
 }
 
 Block FieldOpening::seed(PartyId sender, ByteView shares) const {

@@ -22,6 +22,9 @@ class BitOpening {
  public:
   /// `bits` must outlive the object. `label` names the step in traces and errors.
   BitOpening(net::Party& party, const Block& delta, const AuthBits& bits, std::string_view label);
+  ~BitOpening();
+  BitOpening(const BitOpening&) = delete;
+  BitOpening& operator=(const BitOpening&) = delete;
   /// Sends this party's shares and tag to one peer / to all peers.
   void send_to(PartyId peer);
   void send_to_all();
@@ -53,6 +56,9 @@ class FieldOpening {
   /// `values` must outlive the object; constructed by every party, as BitOpening.
   FieldOpening(net::Party& party, const Block& delta, const AuthField& values,
                std::string_view label);
+  ~FieldOpening();
+  FieldOpening(const FieldOpening&) = delete;
+  FieldOpening& operator=(const FieldOpening&) = delete;
   void send_to(PartyId peer);
   void send_to_all();
   void receive_from(PartyId peer);

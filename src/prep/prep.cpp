@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 #include "math/gf128.h"
@@ -60,6 +61,14 @@ AuthBits::AuthBits(PartyId self, size_t size, std::vector<BlockVec>&& macs,
     const size_t expected = j == self ? 0 : size;
     FLEXROOM_ASSERT(mac[j].size() == expected && key[j].size() == expected);
   }
+}
+
+AuthBits& AuthBits::operator=(AuthBits&& other) noexcept {
+  mac = std::exchange(other.mac, {});
+  key = std::exchange(other.key, {});
+  self_ = other.self_;
+  size_ = std::exchange(other.size_, 0);
+  return *this;
 }
 
 AuthBits AuthBits::clone() const { return slice(0, size_); }

@@ -3,10 +3,12 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/block.h"
 #include "base/bytes.h"
+#include "base/secret.h"
 
 namespace flexroom::prep {
 
@@ -21,8 +23,9 @@ class AuthBits {
   AuthBits(PartyId self, size_t num_parties, size_t size);  // zeros: the sharing of constant 0
   /// Takes the arrays over: [n][size], entries of `self` empty.
   AuthBits(PartyId self, size_t size, std::vector<BlockVec>&& macs, std::vector<BlockVec>&& keys);
-  AuthBits(AuthBits&&) noexcept = default;
-  AuthBits& operator=(AuthBits&&) noexcept = default;
+  /// What was moved from is empty: it cannot pass for a sharing of its old size.
+  AuthBits(AuthBits&& other) noexcept { *this = std::move(other); }
+  AuthBits& operator=(AuthBits&& other) noexcept;
 
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
@@ -117,6 +120,17 @@ class Source {
     BlockVec seed0, seed1;
   };
   struct RotReceiver {
+    RotReceiver() = default;
+    RotReceiver(std::vector<uint8_t> choices, BlockVec seeds)
+        : choice(std::move(choices)), seed(std::move(seeds)) {}
+    RotReceiver(RotReceiver&&) noexcept = default;
+    RotReceiver& operator=(RotReceiver&& other) noexcept {
+      choice.swap(other.choice);
+      std::swap(seed, other.seed);
+      return *this;
+    }
+    ~RotReceiver() { wipe(choice); }
+
     std::vector<uint8_t> choice;  // [count], 0 or 1, secret
     BlockVec seed;                // seed_choice
   };

@@ -29,6 +29,8 @@ void session_hello(net::Party& party, const EpochState& epoch) {
   party.echo(kLabel);
 }
 
-Block session_hash_key(const RoScope& scope) { return RandomOracle("S", scope).block(); }
+Block session_hash_key(const RoScope& scope, uint16_t lane) {
+  return RandomOracle("S", scope, lane).block();
+}
 
 }  // namespace flexroom::prep

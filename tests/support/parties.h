@@ -83,6 +83,18 @@ auto run_parties(size_t num_parties, Protocol protocol, net::Tamper tamper = nul
   return run;
 }
 
+/// How a party ended, by `attempt()`, in a run where several parties may notice a lie: the slower
+/// one may see the other's abort instead of the lie, so that is tried again.
+template <typename Attempt>
+std::optional<AbortCode> decided_code(Attempt attempt) {
+  std::optional<AbortCode> code;
+  for (unsigned tries = 0; tries < 50; ++tries) {
+    code = attempt();
+    if (code != AbortCode::kCancelled && code != AbortCode::kPeerLost) break;
+  }
+  return code;
+}
+
 /// Flips bit `bit` of byte `byte` (counted modulo the length) of exactly that message.
 inline net::Tamper flip_bit_of(net::MessageId target, size_t byte = 0, unsigned bit = 0) {
   return [target, byte, bit](const net::MessageId& message, Bytes& payload) {

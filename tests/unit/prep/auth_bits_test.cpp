@@ -124,8 +124,9 @@ TEST_P(AuthBitsTest, ChecksNameTheirAbort) {
     } else {
       continue;
     }
-    const auto run = run_with(make, support::flip_bit_of(m));
-    EXPECT_EQ(run.outcomes[m.receiver].code(), expected) << m.label;
+    const auto code = support::decided_code(
+        [&] { return run_with(make, support::flip_bit_of(m)).outcomes[m.receiver].code(); });
+    EXPECT_EQ(code, expected) << m.label;
   }
 }
 
@@ -146,6 +147,59 @@ TEST_P(AuthBitsTest, SessionsNeverRepeatBits) {
       nullptr, std::chrono::seconds(60), 2);  // other nonces
   EXPECT_NE(first.outcomes[0].value->bits[0].key[1][0],
             second.outcomes[0].value->bits[0].key[1][0]);
+}
+
+// Tweaks of H go on from call to call: two OTs at once are the same as one after the other. (Equal
+// seeds of the parties give equal COTs.)
+TEST_P(AuthBitsTest, RandomOtTweaksGoOnFromCallToCall) {
+  const auto seeds_of = [&](const std::vector<size_t>& counts) {
+    const auto run = run_with([&](net::Party& party, BitGenerator& generator) {
+      std::vector<Block> seeds;
+      for (const size_t count : counts) {
+        if (party.id() == 0) {
+          const auto sent = generator.rot_send(1, count);
+          seeds.insert(seeds.end(), sent.seed0.begin(), sent.seed0.end());
+        } else if (party.id() == 1) {
+          generator.rot_receive(0, count, {});
+        }
+      }
+      return seeds;
+    });
+    return *run.outcomes[0].value;
+  };
+  EXPECT_EQ(seeds_of({2, 3}), seeds_of({5}));
+}
+
+// boolean-engine.md §2.3, §4.2: lanes share neither streams nor the key of H, for each of them
+// counts its tweaks from 0.
+TEST_P(AuthBitsTest, LanesShareNeitherBitsNorHashKeys) {
+  const auto run = support::run_parties(n_, [&](net::Party& party) {
+    session_hello(party, epoch_[party.id()]);
+    BitGenerator first(party, epoch_[party.id()], kBatch, 0);
+    BitGenerator second(party, epoch_[party.id()], kBatch, 1);
+    EXPECT_NE(first.hash().s(), second.hash().s());
+    const AuthBits a = first.random_bits(64), b = second.random_bits(64);
+    const PartyId peer = a.first_peer();
+    EXPECT_NE(a.mac[peer][0], b.mac[peer][0]);
+    EXPECT_NE(a.packed_shares(), b.packed_shares());
+    return true;
+  });
+  for (const auto& outcome : run.outcomes) EXPECT_TRUE(outcome.value.has_value());
+}
+
+// A second generator of one session and lane would hand out the same bits again.
+TEST(BitGeneratorDeathTest, ALaneHasOneGenerator) {
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const auto twice = [] {
+    const auto epoch = support::deal_epoch(2);
+    support::run_parties(2, [&](net::Party& party) {
+      session_hello(party, epoch[party.id()]);
+      const BitGenerator first(party, epoch[party.id()], kBatch, 3);
+      const BitGenerator second(party, epoch[party.id()], kBatch, 3);
+      return true;
+    });
+  };
+  EXPECT_DEATH(twice(), "first_of_its_session_and_lane");
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, AuthBitsTest, ::testing::Values(2, 3, 4));
@@ -183,18 +237,23 @@ TEST(BitConsistency, DifferentBitsToDifferentPeersFail) {
 TEST(BitConsistency, DifferentChoicesToDifferentPeersFailTheEcho) {
   const auto epoch = support::deal_epoch(3);
   const std::vector<uint8_t> bits(20, 1);
-  const auto run = support::run_parties(
-      3,
-      [&](net::Party& party) {
-        session_hello(party, epoch[party.id()]);
-        BitGenerator generator(party, epoch[party.id()], kBatch);
-        return generator.owned_bits_of(0, 20, bits).size();
-      },
-      [](const net::MessageId& m, Bytes& payload) {
-        if (m.label == "bits/choices" && m.receiver == 2) payload[0] ^= 1;
-      });
-  EXPECT_EQ(run.outcomes[1].code(), AbortCode::kEcho);
-  EXPECT_EQ(run.outcomes[2].code(), AbortCode::kEcho);
+  for (const PartyId honest : {1u, 2u}) {
+    const auto code = support::decided_code([&] {
+      const auto run = support::run_parties(
+          3,
+          [&](net::Party& party) {
+            session_hello(party, epoch[party.id()]);
+            BitGenerator generator(party, epoch[party.id()], kBatch);
+            return generator.owned_bits_of(0, 20, bits).size();
+          },
+          [](const net::MessageId& m, Bytes& payload) {
+            if (m.label == "bits/choices" && m.receiver == 2) payload[0] ^= 1;
+          });
+      for (const auto& outcome : run.outcomes) EXPECT_FALSE(outcome.value.has_value());
+      return run.outcomes[honest].code();
+    });
+    EXPECT_EQ(code, AbortCode::kEcho);
+  }
 }
 
 // The last to commit repeats P_0's commitment and would open the same seed.

@@ -118,6 +118,17 @@ TEST_P(OpenTest, FieldElementsOpenAndEveryFlipFails) {
 
 INSTANTIATE_TEST_SUITE_P(Sizes, OpenTest, ::testing::Values(2, 3));
 
+// A sharing is consumed by moving it; what is left must not pass for one of the same size.
+TEST(AuthBits, MovedFromIsEmpty) {
+  AuthBits bits(0, 2, 5);
+  AuthBits taken = std::move(bits);
+  EXPECT_EQ(taken.size(), 5u);
+  EXPECT_TRUE(bits.empty());  // NOLINT(bugprone-use-after-move): that is the question
+  bits = std::move(taken);
+  EXPECT_EQ(bits.size(), 5u);
+  EXPECT_TRUE(taken.empty());  // NOLINT(bugprone-use-after-move)
+}
+
 TEST(AuthBits, SlicesAppendAndPackedSharesAgree) {
   const std::vector<Block> deltas = deltas_of(support::deal_epoch(2));
   const std::vector<AuthBits> bits = dealt_bits(deltas, 77);
