@@ -110,73 +110,96 @@ Engine::~Engine() = default;
 
 void Engine::set_start_hook(StartHook hook) { start_hook_ = std::move(hook); }
 
+template <typename Step>
+auto Engine::guarded(std::string_view label, Step step) {
+  if (dead_) {
+    throw ProtocolAbort(AbortCode::kCancelled, label, "this session was aborted before");
+  }
+  try {
+    return step();
+  } catch (const ProtocolAbort& abort) {
+    dead_ = abort.abort_class() != AbortClass::kRefuse;
+    throw;
+  } catch (...) {
+    dead_ = true;
+    throw;
+  }
+}
+
 std::unique_ptr<Instance> Engine::prepare(std::shared_ptr<const mpc::Program> program,
                                           std::vector<AuthBits> zero, std::string_view name) {
   FLEXROOM_ASSERT(program != nullptr);
-  auto data = std::make_unique<Instance::Data>();
-  data->program = std::move(program);
-  agree(party_, name, *data);
-  AndMasks masks = make_masks(party_, source_, *data, std::move(zero));
-  // Every T of make_masks was checked: rows may leave (§6.2).
-  if (party_.id() == 0) {
-    receive_rows(party_, *data, std::move(masks));
-  } else {
-    garble_and_send(party_, source_.delta(), *data, std::move(masks));
-  }
-  return std::make_unique<Instance>(std::move(data));
+  return guarded(kPrepareLabel, [&] {
+    auto data = std::make_unique<Instance::Data>();
+    data->program = std::move(program);
+    agree(party_, name, *data);
+    AndMasks masks = make_masks(party_, source_, *data, std::move(zero));
+    // Every T of make_masks was checked: rows may leave (§6.2).
+    if (party_.id() == 0) {
+      receive_rows(party_, *data, std::move(masks));
+    } else {
+      garble_and_send(party_, source_.delta(), *data, std::move(masks));
+    }
+    return std::make_unique<Instance>(std::move(data));
+  });
 }
 
 void Engine::exchange_inputs(Instance& instance, const OnlineInputs& inputs) {
   Instance::Data& data = *instance.data_;
   FLEXROOM_ASSERT(data.state == InstanceState::kPrepared);
-  data.state = InstanceState::kStarted;
-  VoidUnlessDone guard(data);
-  if (start_hook_) start_hook_(data.id);
-  exchange_masked_inputs(party_, source_.delta(), data, inputs);
-  guard.done(InstanceState::kReady);
+  guarded("boolean/inputs", [&] {
+    data.state = InstanceState::kStarted;
+    VoidUnlessDone guard(data);
+    if (start_hook_) start_hook_(data.id);
+    exchange_masked_inputs(party_, source_.delta(), data, inputs);
+    guard.done(InstanceState::kReady);
+  });
 }
 
 void Engine::evaluate(Instance& instance) {
   Instance::Data& data = *instance.data_;
   FLEXROOM_ASSERT(data.state == InstanceState::kReady);
+  VoidUnlessDone guard(data);  // labels are written over the rows: no second attempt
   if (party_.id() == 0) evaluate_gates(data);
-  data.state = InstanceState::kEvaluated;
+  guard.done(InstanceState::kEvaluated);
 }
 
 Outputs Engine::finish(Instance& instance) {
   Instance::Data& data = *instance.data_;
   FLEXROOM_ASSERT(data.state == InstanceState::kEvaluated);
-  VoidUnlessDone guard(data);
-  if (party_.id() == 0) {
-    commit_evaluator(party_, source_.delta(), data);
-  } else {
-    commit_garbler(party_, source_.delta(), data);
-  }
-  // The commit point passed here: shares of unmasked outputs may leave. A garbler's go with its
-  // C_i (O4); the evaluator's leave after its own check and those of the shares it got (O5).
-  SplitOutputs shares = output_shares(source_.delta(), data);
-  prep::BitOpening opening(party_, source_.delta(), shares.opened, kOutputsLabel);
-  if (party_.id() == 0) {
-    opening.receive_from_all();
-    opening.send_to_all();
-  } else {
-    opening.send_to_all();
-    opening.receive_from_all();
-  }
-  const std::vector<uint8_t> bits = opening.result();
-  Outputs outputs;
-  outputs.kept = std::move(shares.kept);
-  auto next = bits.begin();
-  for (const auto& group : data.program->outputs) {
-    auto& opened = outputs.opened.emplace_back();
-    if (group.kind == mpc::OutputKind::kKeep) continue;
-    const auto end = next + static_cast<ptrdiff_t>(group.literals.size());
-    opened.assign(next, end);
-    next = end;
-  }
-  data.erase_secrets();
-  guard.done(InstanceState::kDone);
-  return outputs;
+  return guarded(kOutputsLabel, [&] {
+    VoidUnlessDone guard(data);
+    if (party_.id() == 0) {
+      commit_evaluator(party_, source_.delta(), data);
+    } else {
+      commit_garbler(party_, source_.delta(), data);
+    }
+    // The commit point passed here: shares of unmasked outputs may leave. A garbler's go with its
+    // C_i (O4); the evaluator's leave after its own check and those of the shares it got (O5).
+    SplitOutputs shares = output_shares(source_.delta(), data);
+    prep::BitOpening opening(party_, source_.delta(), shares.opened, kOutputsLabel);
+    if (party_.id() == 0) {
+      opening.receive_from_all();
+      opening.send_to_all();
+    } else {
+      opening.send_to_all();
+      opening.receive_from_all();
+    }
+    const std::vector<uint8_t> bits = opening.result();
+    Outputs outputs;
+    outputs.kept = std::move(shares.kept);
+    auto next = bits.begin();
+    for (const auto& group : data.program->outputs) {
+      auto& opened = outputs.opened.emplace_back();
+      if (group.kind == mpc::OutputKind::kKeep) continue;
+      const auto end = next + static_cast<ptrdiff_t>(group.literals.size());
+      opened.assign(next, end);
+      next = end;
+    }
+    data.erase_secrets();
+    guard.done(InstanceState::kDone);
+    return outputs;
+  });
 }
 
 Outputs Engine::run(Instance& instance, const OnlineInputs& inputs) {
@@ -188,16 +211,18 @@ Outputs Engine::run(Instance& instance, const OnlineInputs& inputs) {
 void Engine::confirm(Instance& instance) {
   Instance::Data& data = *instance.data_;
   FLEXROOM_ASSERT(data.state == InstanceState::kDone);
-  VoidUnlessDone guard(data);
-  const Digest ok = RandomOracle("ok", party_.scope()).field(data.id).digest();
-  for (const PartyId j : party_.peers()) party_.send(j, kOkLabel, ok);
-  for (const PartyId j : party_.peers()) {
-    if (!ct_equal(party_.receive(j, kOkLabel, ok.size()), ok)) {
-      throw ProtocolAbort(AbortCode::kUnexpectedMessage, kOkLabel,
-                          "the member finished another instance", j);
+  guarded(kOkLabel, [&] {
+    VoidUnlessDone guard(data);
+    const Digest ok = RandomOracle("ok", party_.scope()).field(data.id).digest();
+    for (const PartyId j : party_.peers()) party_.send(j, kOkLabel, ok);
+    for (const PartyId j : party_.peers()) {
+      if (!ct_equal(party_.receive(j, kOkLabel, ok.size()), ok)) {
+        throw ProtocolAbort(AbortCode::kUnexpectedMessage, kOkLabel,
+                            "the member finished another instance", j);
+      }
     }
-  }
-  guard.done(InstanceState::kConfirmed);
+    guard.done(InstanceState::kConfirmed);
+  });
 }
 
 }  // namespace flexroom::boolean

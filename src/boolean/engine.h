@@ -71,7 +71,8 @@ using StartHook = std::function<void(const Digest& instance_id)>;
 /// Not given  fairness: a cheater may see an opened output and then abort. Blame
 /// Cost       n = 2: 32 bytes a gate of rows, offline; 1 bit a gate online; 5 flows online
 /// Aborts     kDisagreement (refuse), kViewMismatch (network), kMac, kLabelProof, kCProof, kEcho;
-///            afterwards the session is dead and the instance void
+///            afterwards (but for a refusal) the session is dead and the instance void: every later
+///            call throws kCancelled
 /// Timing     independent of shares, masks and labels; masked values are public to the parties
 class Engine {
  public:
@@ -99,9 +100,14 @@ class Engine {
   void confirm(Instance& instance);
 
  private:
+  /// Runs one step; an abort in it that is not a refusal is the end of the session.
+  template <typename Step>
+  auto guarded(std::string_view label, Step step);
+
   net::Party& party_;
   prep::Source& source_;
   StartHook start_hook_;
+  bool dead_ = false;
 };
 
 }  // namespace flexroom::boolean

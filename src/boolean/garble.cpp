@@ -126,7 +126,9 @@ class Garbler {
   // ANDs [begin, end), at most kAndsAtATime. a_0, b_0 side by side: tweak counter 2g + side.
   void garble(uint32_t begin, uint32_t end) {
     const size_t count = end - begin;
-    Block x[2 * kAndsAtATime], h0[2 * kAndsAtATime], h1[2 * kAndsAtATime];
+    Block* const x = x_.data();
+    Block* const h0 = h0_.data();
+    Block* const h1 = h1_.data();
     for (size_t k = 0; k < count; ++k) {
       const mpc::AndOp& op = program_.ands[begin + k];
       x[2 * k] = slots_[op.a] ^ select(op.a_negated != 0, delta_);
@@ -160,7 +162,8 @@ class Garbler {
   // What garbler l cannot know: this party's macs under l's key, hidden from the evaluator.
   void cross_rows(size_t other, uint32_t begin, size_t count, const Block* x) {
     const PartyId l = other_garblers_[other];
-    Block h0[2 * kAndsAtATime], h1[2 * kAndsAtATime];
+    Block* const h0 = h0_.data();
+    Block* const h1 = h1_.data();
     hash_.hash2(hash_tweak(HashDomain::kGarbling, party_.id(), l, 2 * uint64_t{begin}),
                 {x, 2 * count}, delta_, {h0, 2 * count}, {h1, 2 * count});
     for (size_t k = 0; k < count; ++k) {
@@ -182,6 +185,9 @@ class Garbler {
   GarblerTables& tables_;
   RowMessage message_;
   BlockVec slots_;  // zero labels
+  // Of the ANDs in work: zero labels and both hashes. Not on the stack, where they would stay.
+  BlockVec x_ = BlockVec(2 * kAndsAtATime);
+  BlockVec h0_ = BlockVec(2 * kAndsAtATime), h1_ = BlockVec(2 * kAndsAtATime);
   std::vector<PartyId> other_garblers_;
 };
 

@@ -249,6 +249,97 @@ TEST(Engine, InstanceIdsAreFresh) {
   EXPECT_NE(first, second);
 }
 
+// The evaluator must see nothing but the sum of the garblers' answers (§7.4): each carries a share
+// of zero. With keys that do not cancel the sum is wrong.
+TEST(Engine, CProofsOfSingleGarblersAreMasked) {
+  const Scenario scenario = random_scenario(3, 9);
+  RunOptions options;
+  options.configure = [](net::Party& party, Engine&) {
+    if (party.id() != 1) return;
+    auto keys = party.zero_keys();
+    keys[2] ^= Block(1, 1);
+    party.set_zero_keys(keys);
+  };
+  EXPECT_EQ(run_scenario(scenario, options).outcomes[0].code(), AbortCode::kCProof);
+}
+
+// §6.3: a label seed for each instance. Labels of one wire in two instances of a session must not
+// be equal or differ by delta, which is what reuse would look like to the evaluator.
+TEST_P(EngineOf, LabelsOfTwoInstancesAreUnrelated) {
+  const Scenario scenario = random_scenario(GetParam(), 10);
+  support::Dealer dealer(GetParam());
+  std::vector<Bytes> labels;
+  RunOptions options;
+  options.tamper = [&](const net::MessageId& message, Bytes& payload) {
+    if (message.label == "boolean/O2 labels" && message.sender == 1) {
+      labels.push_back(payload);
+    }
+  };
+  for (int round = 0; round < 2; ++round) {
+    options.seed = 30 + static_cast<uint64_t>(round);
+    expect_correct(scenario, dealer, run_scenario(scenario, dealer, options));
+  }
+  ASSERT_EQ(labels.size(), 2u);
+  ASSERT_EQ(labels[0].size(), 16 * scenario.circuit.num_inputs);
+  for (size_t at = 0; at < labels[0].size(); at += 16) {
+    const Block difference = load_block(&labels[0][at]) ^ load_block(&labels[1][at]);
+    EXPECT_NE(difference, Block());
+    EXPECT_NE(difference, dealer.delta(1));
+  }
+}
+
+// §10.1(6): nothing goes on after an abort, also not with fresh material.
+TEST_P(EngineOf, AfterAnAbortTheEngineRefuses) {
+  support::Dealer dealer(GetParam());
+  const auto run = support::run_parties(
+      GetParam(),
+      [&](net::Party& party) {
+        Engine engine(party, dealer.source(party.id()));
+        Builder builder;
+        const Bits a = builder.add_input("a", InputKind::kPriv, 2, 0);
+        builder.add_output("o", OutputKind::kOpenAll, {a[0] & a[1]});
+        const auto program = std::make_shared<mpc::Program>(mpc::compile(builder.finish()));
+        const auto other = engine.prepare(program, {}, "prepared before");
+        std::optional<AbortCode> again, online;
+        try {
+          engine.prepare(program, {}, "attacked");
+        } catch (const ProtocolAbort&) {
+          OnlineInputs inputs;
+          inputs.priv = {{1, 1}};
+          try {
+            engine.prepare(program, {}, "again");
+          } catch (const ProtocolAbort& abort) {
+            again = abort.code();
+          }
+          try {
+            engine.run(*other, inputs);
+          } catch (const ProtocolAbort& abort) {
+            online = abort.code();
+          }
+          EXPECT_EQ(again, AbortCode::kCancelled);
+          EXPECT_EQ(online, AbortCode::kCancelled);
+          throw;
+        }
+        return true;
+      },
+      on_message(
+          1, "boolean/F1 operands", [](Bytes& payload) { payload.at(0) ^= 1; }, 1));
+  EXPECT_EQ(run.outcomes[0].code(), AbortCode::kMac);
+  for (const auto& message : run.trace) {
+    EXPECT_NE(message.label, "boolean/masked inputs");
+    EXPECT_TRUE(message.label != "boolean/prepare" || message.index < 2);
+  }
+}
+
+// §7.5: what a member that finished another instance says is not an ok.
+TEST_P(EngineOf, AnOkOfAnotherInstanceIsNone) {
+  const Scenario scenario = random_scenario(GetParam(), 12);
+  RunOptions options;
+  options.tamper = on_message(
+      1, "boolean/O6 ok", [](Bytes& payload) { payload.at(0) ^= 1; }, 0, PartyId{0});
+  EXPECT_EQ(run_scenario(scenario, options).outcomes[0].code(), AbortCode::kUnexpectedMessage);
+}
+
 // A second run would release a second label of each input wire.
 TEST(EngineDeathTest, AnInstanceRunsOnce) {
   ::testing::FLAGS_gtest_death_test_style = "threadsafe";
