@@ -28,7 +28,8 @@ struct OnlineStep {
 
 struct ConnectionTimes {
   OnlineStep handshake, request;
-  double garble_seconds = 0;    // Engine::prepare of GC-A without its calls of the Source
+  double garble_seconds = 0;  // Engine::prepare of GC-A without its calls of the Source
+  double garble_cpu_seconds = 0;
   double evaluate_seconds = 0;  // Engine::evaluate of GC-A; nothing at garblers
   uint64_t garbled_ands = 0;
 };
@@ -37,6 +38,7 @@ struct ConnectionTimes {
 struct MemberFigures {
   double rtt_ms = 0;
   double preprocess_seconds = 0;
+  double preprocess_cpu_seconds = 0;
   uint64_t preprocess_bytes = 0;
   std::vector<ConnectionTimes> connections;
   std::vector<OnlineStep> signatures;
@@ -54,6 +56,7 @@ MemberFigures measure_member(net::Party& party, const prep::EpochParameters& par
 struct RunScriptFigures {
   double cold_seconds = 0;
   double warm_seconds = 0;
+  double cpu_seconds = 0;   // of the whole process, cold run; the larger member's
   double peak_rss_mib = 0;  // the larger member's
   uint64_t ands = 0;
   uint64_t request_bytes = 0;

@@ -22,6 +22,9 @@ using BenchClock = std::chrono::steady_clock;
 inline double seconds_since(BenchClock::time_point start) {
   return std::chrono::duration<double>(BenchClock::now() - start).count();
 }
+/// Time of the calling thread on a core: what a wall time would be with the core to itself and
+/// nothing to wait for.
+double thread_cpu_seconds();
 /// The middle one; of an even number the upper.
 double median(std::vector<double> values);
 

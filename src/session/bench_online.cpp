@@ -34,14 +34,17 @@ class TimedSource final : public prep::Source {
   template <typename Make>
   auto timed(Make make) {
     const auto start = BenchClock::now();
+    const double cpu = thread_cpu_seconds();
     auto out = make();
     seconds += seconds_since(start);
+    cpu_seconds += thread_cpu_seconds() - cpu;
     return out;
   }
 
  public:
   explicit TimedSource(prep::Source& source) : source_(source) {}
   double seconds = 0;
+  double cpu_seconds = 0;
 
   const Block& delta() const override { return source_.delta(); }
   prep::AuthBits random_bits(size_t count) override {
@@ -208,10 +211,12 @@ Member::Prepared Member::prepare(ConnectionTimes& times) {
     zero_a[gc_a_->input_group(fmt::format("rho_{}", i))] = std::move(out.token->rho[i]);
   }
   meet(party_);
-  source_.seconds = 0;
+  source_.seconds = source_.cpu_seconds = 0;
+  const double cpu = thread_cpu_seconds();
   const auto start = BenchClock::now();
   out.gc_a = engine_.prepare(gc_a_, std::move(zero_a), "bench gc-a");
   times.garble_seconds = seconds_since(start) - source_.seconds;
+  times.garble_cpu_seconds = thread_cpu_seconds() - cpu - source_.cpu_seconds;
   times.garbled_ands = gc_a_->num_ands();
 
   // One power a block of AAD, ciphertext and lengths.
@@ -435,8 +440,10 @@ MemberFigures measure_member(net::Party& party, const prep::EpochParameters& par
       });
   meet(party);
   const uint64_t sent = party.traffic().bytes_sent;
+  const double cpu = thread_cpu_seconds();
   const auto start = BenchClock::now();
   source.stock_triples(sizes.triples);
+  out.preprocess_cpu_seconds = thread_cpu_seconds() - cpu;
   out.preprocess_seconds = seconds_since(start);
   out.preprocess_bytes = party.traffic().bytes_sent - sent;
   stocking = false;

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
@@ -64,6 +65,12 @@ struct Order {
   std::string ca_file, access_key, secret_key;  // the sandbox's own, nobody's secret
 };
 
+double process_cpu_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
 nlohmann::json run_member(LoopbackMembers& members, PartyId self, const Order& order) {
   pin_to_core(self);
   const std::unique_ptr<net::Party> mesh = members.join(self);
@@ -71,6 +78,7 @@ nlohmann::json run_member(LoopbackMembers& members, PartyId self, const Order& o
   const prep::EpochState epoch = prep::setup_epoch(party, members.epoch_parameters());
 
   meet(party);
+  const double cpu = process_cpu_seconds();
   const auto start = BenchClock::now();
   prep::session_hello(party, epoch);
   prep::MemorySafety safety;
@@ -100,6 +108,7 @@ nlohmann::json run_member(LoopbackMembers& members, PartyId self, const Order& o
       call.call([&] { return net::connect_tcp("127.0.0.1", order.port, std::chrono::seconds(20)); },
                 timeline);
   const double warm = seconds_since(warm_start), cold = seconds_since(start);
+  const double cpu_used = process_cpu_seconds() - cpu;
   if (result.status != 200 || result.instance_id.empty()) {
     throw std::runtime_error(fmt::format("bench: RunInstances was refused: {} {} {}", result.status,
                                          result.error_code, result.error_message));
@@ -108,6 +117,7 @@ nlohmann::json run_member(LoopbackMembers& members, PartyId self, const Order& o
   getrusage(RUSAGE_SELF, &usage);
   nlohmann::json out = {{"cold", cold},
                         {"warm", warm},
+                        {"cpu", cpu_used},
                         {"rss_mib", static_cast<double>(usage.ru_maxrss) / 1024},
                         {"ands", call.num_ands()},
                         {"request_bytes", call.request_bytes()},
@@ -213,6 +223,7 @@ RunScriptFigures RunScriptMembers::run(const cloud::Sandbox& sandbox,
     out.cold_seconds = std::max(out.cold_seconds, answer.at("cold").get<double>());
     out.warm_seconds = std::max(out.warm_seconds, answer.at("warm").get<double>());
     out.peak_rss_mib = std::max(out.peak_rss_mib, answer.at("rss_mib").get<double>());
+    out.cpu_seconds = std::max(out.cpu_seconds, answer.at("cpu").get<double>());
     out.ands = answer.at("ands");
     out.request_bytes = answer.at("request_bytes");
     if (out.phases.empty()) answer.at("phases").get_to(out.phases);
