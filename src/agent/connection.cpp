@@ -28,6 +28,20 @@ tls::Group tls_group(arith::Group group) {
   return group == arith::Group::kX25519 ? tls::Group::kX25519 : tls::Group::kP256;
 }
 
+/// Puts the scope back, however the connection ends: what the session does next must not carry the
+/// csid of a dead connection.
+class ScopeRestorer {
+ public:
+  explicit ScopeRestorer(net::Party& party) : party_(party), saved_(party.scope()) {}
+  ~ScopeRestorer() { party_.set_scope(saved_); }
+  ScopeRestorer(const ScopeRestorer&) = delete;
+  ScopeRestorer& operator=(const ScopeRestorer&) = delete;
+
+ private:
+  net::Party& party_;
+  const RoScope saved_;
+};
+
 /// Bit i of a GHASH element is bit 7 - (i mod 8) of byte i / 8 of the block (SP 800-38D).
 size_t ghash_wire(size_t i) { return 8 * (i / 8) + 7 - i % 8; }
 
@@ -96,8 +110,18 @@ struct Connection::State {
         .digest();
   }
 
+  /// Whatever the end was: token, instances, powers and keys of this connection are void
+  /// (§0.3(10)).
+  void erase() {
+    token.reset();
+    gc_a.reset();
+    gc_b.reset();
+    powers = prep::Powers();
+    for (prep::AuthBits* bits : {&kout_ms, &s_ap, &j0}) *bits = prep::AuthBits();
+  }
   void commit_nonce();
   void open_nonces();
+  Reply converse(const Request& request, const ServerBytes::Connect& connect, Timeline& timeline);
   void agree(std::string_view label, const Digest& own, AbortCode mismatch);
   void run_gc_a(const std::vector<uint8_t>& c, const Digest& h1);
   Bytes run_gc_b(const Request& request);
@@ -105,7 +129,7 @@ struct Connection::State {
   Block open_tag(const prep::AuthField& share, const Digest& a3);
   tls::FrozenResponse freeze(tls::ClientHandshake& machine, ServerBytes& server,
                              uint64_t request_offset);
-  Digest open_server_secret(const ServerBytes& server);
+  Digest open_server_secret(const ServerBytes& server, const tls::FrozenResponse& frozen);
   Reply read_reply(const Request& request, const tls::FrozenResponse& frozen, const Digest& s_ap);
 };
 
@@ -198,24 +222,33 @@ Reply Connection::call(const Request& request, const ServerBytes::Connect& conne
   State& s = *state_;
   FLEXROOM_ASSERT(s.prepared && !s.used && request.text.size() == s.plan.bytes);
   s.used = true;
+  const ScopeRestorer scope(s.party());
+  struct Eraser {
+    State& state;
+    ~Eraser() { state.erase(); }
+  } const eraser{s};
+  return s.converse(request, connect, timeline);
+}
 
+Reply Connection::State::converse(const Request& request, const ServerBytes::Connect& connect,
+                                  Timeline& timeline) {
   timeline.begin("agree");
-  s.open_nonces();
+  open_nonces();
   tls::ClientHelloInput hello;
-  hello.host = s.config.host;
-  hello.group = tls_group(s.config.group);
-  hello.key_share = s.own_key_share;
-  hello.random = RandomOracle("ch random", s.party().scope()).digest();
-  hello.session_id = RandomOracle("ch sid", s.party().scope()).digest();
-  tls::ClientHandshake machine(s.config.handshake, hello);
+  hello.host = config.host;
+  hello.group = tls_group(config.group);
+  hello.key_share = own_key_share;
+  hello.random = RandomOracle("ch random", party().scope()).digest();
+  hello.session_id = RandomOracle("ch sid", party().scope()).digest();
+  tls::ClientHandshake machine(config.handshake, hello);
   const Bytes first_flight = machine.client_hello_record();
   // READY: everything is prepared everywhere, and all agree on what will be said.
-  s.agree("tls/ready",
-          s.view("ready").field(first_flight).field(request.id).field(request.text).digest(),
-          AbortCode::kDisagreement);
+  agree("tls/ready",
+        view("ready").field(first_flight).field(request.id).field(request.text).digest(),
+        AbortCode::kDisagreement);
 
   timeline.begin("server hello");
-  ServerBytes server(s.party(), s.config.courier, connect);
+  ServerBytes server(party(), config.courier, connect);
   server.open(first_flight);
   const auto feed_until = [&](tls::EventKind kind, std::vector<tls::Event> events) {
     while (true) {
@@ -231,46 +264,43 @@ Reply Connection::call(const Request& request, const ServerBytes::Connect& conne
 
   // A1 is inside: the view travels with the points and is compared before anything is opened.
   timeline.begin("ECDHE");
-  const Digest a1 = s.view("A1").field(first_flight).field(server_hello.digest).digest();
+  const Digest a1 = view("A1").field(first_flight).field(server_hello.digest).digest();
   arith::DhHooks hooks;
-  hooks.mark_used = [&](const arith::Token& token) { s.context.journal.mark("token", token.id); };
-  const std::vector<uint8_t> c =
-      arith::dh_online(s.party(), *s.token, server_hello.key_share, s.csid, a1, hooks);
+  hooks.mark_used = [&](const arith::Token& spent) { context.journal.mark("token", spent.id); };
+  const std::vector<uint8_t> c = context.arith.guarded(
+      [&] { return arith::dh_online(party(), *token, server_hello.key_share, csid, a1, hooks); });
 
-  timeline.begin("handshake keys", s.program_a->num_ands());
-  s.run_gc_a(c, server_hello.digest);
-  const auto& [c_hs, s_hs] = s.handshake_secrets;
+  timeline.begin("handshake keys", program_a->num_ands());
+  run_gc_a(c, server_hello.digest);
+  const auto& [c_hs, s_hs] = handshake_secrets;
 
   timeline.begin("server flight");
-  s.h2 =
+  h2 =
       feed_until(tls::EventKind::kServerFinished, machine.set_handshake_secrets(c_hs, s_hs)).digest;
 
-  timeline.begin("request keys and ciphertext", s.program_b->num_ands());
-  const Bytes ciphertext = s.run_gc_b(request);
+  timeline.begin("request keys and ciphertext", program_b->num_ands());
+  const Bytes ciphertext = run_gc_b(request);
 
   timeline.begin("tag and send");
   const uint64_t request_offset = machine.bytes_received();
-  const Bytes record = s.seal(request, ciphertext, request_offset);
-  if (s.is_courier()) {
+  const Bytes record = seal(request, ciphertext, request_offset);
+  if (is_courier()) {
     Bytes flight = machine.client_finished_record();
     append(flight, record);
+    released = true;  // the courier's own share leaves inside the tag, here and not before
     server.write(flight);
   }
 
   timeline.begin("wait for the answer");
-  const tls::FrozenResponse frozen = s.freeze(machine, server, request_offset);
+  const tls::FrozenResponse frozen = freeze(machine, server, request_offset);
   timeline.begin("open the answer");
-  const Digest s_ap = s.open_server_secret(server);
+  const Digest server_secret = open_server_secret(server, frozen);
   server.close();
-  Reply reply = s.read_reply(request, frozen, s_ap);
+  Reply reply = read_reply(request, frozen, server_secret);
   timeline.begin("confirm");
-  s.context.engine.confirm(*s.gc_a);
-  s.context.engine.confirm(*s.gc_b);
+  context.engine.confirm(*gc_a);
+  context.engine.confirm(*gc_b);
   timeline.end();
-
-  RoScope scope = s.party().scope();
-  scope.csid = {};
-  s.party().set_scope(scope);
   return reply;
 }
 
@@ -362,8 +392,8 @@ Bytes Connection::State::seal(const Request& request, const Bytes& ciphertext,
 
 Block Connection::State::open_tag(const prep::AuthField& share, const Digest& a3) {
   prep::FieldOpening opening(party(), context.source.delta(), share, "tls/tag share");
-  released = true;
   if (!is_courier()) {
+    released = true;
     party().send(config.courier, "tls/A3", a3);
     opening.send_to(config.courier);
     return {};
@@ -399,8 +429,17 @@ tls::FrozenResponse Connection::State::freeze(tls::ClientHandshake& machine, Ser
 
 // A4, then the reveal. From here on no share of a tag and no ciphertext of this connection leaves
 // this member (R2-2): there is no code path back.
-Digest Connection::State::open_server_secret(const ServerBytes& server) {
-  const Digest a4 = view("A4").field(h2).field(server.digest()).field(server.offset()).digest();
+Digest Connection::State::open_server_secret(const ServerBytes& server,
+                                             const tls::FrozenResponse& frozen) {
+  // Everything that read_reply() judges: the stream, where the answer may begin, what was frozen.
+  const Digest a4 = view("A4")
+                        .field(h2)
+                        .field(server.digest())
+                        .field(server.offset())
+                        .field(frozen.request_offset)
+                        .field(uint64_t{frozen.records.size()})
+                        .field(uint64_t{frozen.trailing_partial ? 1u : 0u})
+                        .digest();
   prep::BitOpening opening(party(), context.source.delta(), s_ap, "tls/open s_ap");
   if (party().num_parties() > 2) {
     agree("tls/A4", a4, AbortCode::kViewMismatch);

@@ -67,6 +67,14 @@ ByteBits script_byte(const Inputs& in, const ScriptByte& byte) {
   return {};
 }
 
+/// Wipes a member's own private bits, also when the run ends early.
+struct WipePrivate {
+  boolean::OnlineInputs& inputs;
+  ~WipePrivate() {
+    for (std::vector<uint8_t>& bits : inputs.priv) wipe(bits.data(), bits.size());
+  }
+};
+
 /// The whole body as text bits: public characters constant, secret ones computed.
 Text body_text(const Inputs& in, const SecretText& text) {
   Text body = circuits::constant_text(as_bytes(text.text));
@@ -130,10 +138,12 @@ Payload run_payload(net::Party& party, boolean::Engine& engine, boolean::Instanc
                     const PayloadCircuit& circuit, std::string_view own_private) {
   const mpc::Program& program = *circuit.program;
   boolean::OnlineInputs inputs = empty_inputs(program);
+  const WipePrivate wipe_private{inputs};
   for (size_t g = 0; g < program.inputs.size(); ++g) {
     const mpc::InputGroup& group = program.inputs[g];
     if (group.kind != mpc::InputKind::kPriv || group.owner != party.id()) continue;
     FLEXROOM_ASSERT(own_private.size() * kBitsPerByte == group.size);
+    inputs.priv[g].reserve(group.size);  // a vector that grows leaves copies behind
     for (const char c : own_private) {
       for (uint32_t b = 0; b < kBitsPerByte; ++b) {
         inputs.priv[g].push_back(static_cast<uint8_t>(static_cast<uint8_t>(c) >> b & 1));
@@ -142,7 +152,6 @@ Payload run_payload(net::Party& party, boolean::Engine& engine, boolean::Instanc
   }
   inputs.view = RandomOracle("view", party.scope()).field("gc-p").digest();
   boolean::Outputs outputs = engine.run(instance, inputs);
-  for (std::vector<uint8_t>& bits : inputs.priv) wipe(bits.data(), bits.size());
 
   if (!circuit.members.empty()) {
     const auto& ok = outputs.opened[program.output_group("ok")];

@@ -23,7 +23,7 @@ template <typename Action>
 void ServerBytes::at_courier(Action action) {
   try {
     action();
-  } catch (const ProtocolAbort&) {
+  } catch (...) {  // also a name that does not resolve or a file that cannot be read
     Writer notice;
     notice.u8(static_cast<uint8_t>(Kind::kFailed)).u64(offset_);
     for (const PartyId j : party_.peers()) party_.send(j, kLabel, notice.bytes());

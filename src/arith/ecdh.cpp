@@ -59,6 +59,11 @@ ArithEngine::ArithEngine(net::Party& party, prep::Source& source)
     : state_(std::make_unique<State>(party, source)) {}
 ArithEngine::~ArithEngine() = default;
 
+void ArithEngine::destroy() {
+  state_->failed = true;
+  state_->copes = {};
+}
+
 std::vector<Token> ArithEngine::make_tokens(Group group, size_t count) {
   State& state = *state_;
   if (state.failed) {
@@ -75,6 +80,12 @@ std::vector<Token> ArithEngine::make_tokens(Group group, size_t count) {
   const ScopeGuard scope(party, ids.front());
   // Whatever goes wrong in here, the keys of this engine serve no second try.
   state.failed = true;
+  struct DestroyIfFailed {
+    ArithEngine& engine;
+    ~DestroyIfFailed() {
+      if (engine.state_->failed) engine.destroy();
+    }
+  } const destroy_if_failed{*this};
   std::vector<Token> tokens = with_group(group, [&]<typename G>() {
     std::vector<TokenWitness<G>> witnesses;
     for (const Digest& id : ids) witnesses.push_back(TokenWitness<G>::random(party, id));

@@ -57,6 +57,20 @@ class ArithEngine {
   /// 0.9 MB a token, direction and peer.
   std::vector<Token> make_tokens(Group group, size_t count);
 
+  /// Runs a step that uses keys of this engine outside make_tokens(), such as dh_online(): an abort
+  /// of class F_p cheat in it ends the engine and wipes its keys (tls-in-mpc.md §0.3(10)).
+  template <typename Step>
+  auto guarded(Step step) {
+    try {
+      return step();
+    } catch (const ProtocolAbort& abort) {
+      if (abort.abort_class() == AbortClass::kFpCheat) destroy();
+      throw;
+    }
+  }
+  /// No token can be made any more; tokens that exist must not be used.
+  void destroy();
+
  private:
   struct State;
   std::unique_ptr<State> state_;

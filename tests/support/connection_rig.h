@@ -1,0 +1,297 @@
+#pragma once
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <thread>
+
+#include "agent/connection.h"
+#include "base/sha256_block.h"
+#include "net/memory_mesh.h"
+#include "support/dealer.h"
+#include "support/test_service.h"
+
+namespace flexroom::support {
+
+/// Members with one prepared connection each, preprocessing from the dealer. The online phase runs
+/// in a forked copy, so that one preparation serves many runs: honest ones and altered ones.
+class ConnectionRig {
+ public:
+  static constexpr std::string_view kMessage = "what is signed";
+  static constexpr std::string_view kSecret = "s3";
+  static constexpr size_t kSecretOffset = 8, kSignatureOffset = 16;
+
+  struct Scenario {
+    net::Tamper tamper;
+    TestService::Script script;
+    /// That member's journal holds every mark of this kind already.
+    std::optional<std::pair<PartyId, std::string>> marked;
+    /// That member was told something else to do: its request differs in one public byte.
+    std::optional<PartyId> other_request;
+    /// Makes tokens after the connection ended, to see whether the arithmetic engine still serves.
+    bool tokens_afterwards = false;
+  };
+  struct MemberReport {
+    bool replied = false;
+    int status = 0;
+    bool released = false;
+    bool unknown = false;
+    std::optional<AbortCode> code;
+    std::string where, detail;
+    bool scope_restored = false;
+    bool engine_ended = false;       // arithmetic engine refused
+    std::vector<std::string> marks;  // kinds, in order
+    std::vector<net::MessageId> sent;
+    size_t sent_count(std::string_view label) const {
+      return static_cast<size_t>(std::count_if(
+          sent.begin(), sent.end(), [&](const net::MessageId& m) { return m.label == label; }));
+    }
+    AbortClass abort_class() const { return flexroom::abort_class(code.value()); }
+  };
+  struct Report {
+    bool ended = false;  // the copy did not crash
+    std::vector<MemberReport> members;
+    TestService::Seen seen;
+  };
+
+  explicit ConnectionRig(size_t n) : n_(n), dealer_(n), members_(n) {
+    text_ = Bytes(kSignatureOffset + 64 + 20, '.');
+    for (size_t k = 0; k < kSecret.size(); ++k) text_[kSecretOffset + k] = 0;
+    for (size_t k = 0; k < 64; ++k) text_[kSignatureOffset + k] = 0;
+    plan_.bytes = text_.size();
+    for (uint32_t bit = 0; bit < 8 * kSecret.size(); ++bit) {
+      plan_.secret_bits.push_back(static_cast<uint32_t>(8 * kSecretOffset) + bit);
+    }
+    plan_.signature_offset = kSignatureOffset;
+
+    auto transports = net::memory_mesh(n, std::chrono::seconds(60));
+    std::vector<std::thread> threads;
+    for (PartyId i = 0; i < n; ++i) {
+      members_[i].party = std::make_unique<net::Party>(std::move(transports[i]), Prg(Block(5, i)));
+      threads.emplace_back([this, i] { prepare(i); });
+    }
+    for (auto& thread : threads) thread.join();
+  }
+
+  /// What the service must see.
+  std::string expected_request() const {
+    std::string out = to_text(text_);
+    std::copy(kSecret.begin(), kSecret.end(), out.begin() + kSecretOffset);
+    const std::string hex = to_hex(hmac_sha256(key_, as_bytes(kMessage)));
+    std::copy(hex.begin(), hex.end(), out.begin() + kSignatureOffset);
+    return out + '\x17';
+  }
+  PartyId courier() const { return 1; }
+  size_t size() const { return n_; }
+
+  Report run(const Scenario& scenario) {
+    int ends[2];
+    FLEXROOM_ASSERT(pipe(ends) == 0);
+    const pid_t child = fork();
+    FLEXROOM_ASSERT(child >= 0);
+    if (child == 0) {
+      const Bytes out = run_here(scenario);
+      for (size_t at = 0; at < out.size();) {
+        const ssize_t done = ::write(ends[1], out.data() + at, out.size() - at);
+        if (done <= 0) break;
+        at += static_cast<size_t>(done);
+      }
+      _exit(0);
+    }
+    ::close(ends[1]);
+    Bytes got;
+    uint8_t buffer[4096];
+    ssize_t size = 0;
+    while ((size = ::read(ends[0], buffer, sizeof buffer)) > 0) {
+      append(got, ByteView(buffer, static_cast<size_t>(size)));
+    }
+    ::close(ends[0]);
+    int status = 0;
+    waitpid(child, &status, 0);
+    Report report;
+    report.ended = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    report.members.resize(n_);
+    if (report.ended) parse(got, report);
+    return report;
+  }
+
+ private:
+  class MarkJournal : public agent::Journal {
+   public:
+    void mark(std::string_view kind, ByteView id) override {
+      const bool first = marks.insert(std::string(kind) + to_hex(id)).second;
+      if (!first || kind == marked) {
+        throw ProtocolAbort(AbortCode::kReuse, kind, "marked already");
+      }
+      kinds.emplace_back(kind);
+    }
+    std::set<std::string> marks;
+    std::vector<std::string> kinds;
+    std::string marked;
+  };
+  struct Member {
+    std::unique_ptr<net::Party> party;
+    std::unique_ptr<arith::ArithEngine> arith;
+    std::unique_ptr<boolean::Engine> engine;
+    MarkJournal journal;
+    prep::AuthBits secret, kout;
+    std::unique_ptr<agent::Connection> connection;
+  };
+
+  static std::vector<uint8_t> bits_of(ByteView bytes) {
+    std::vector<uint8_t> bits;
+    for (const uint8_t byte : bytes) {
+      for (unsigned b = 0; b < 8; ++b) bits.push_back(static_cast<uint8_t>(byte >> b & 1));
+    }
+    return bits;
+  }
+
+  void prepare(PartyId i) {
+    Member& m = members_[i];
+    RoScope scope;
+    scope.eid[0] = 1;
+    scope.sid[0] = 2;
+    m.party->set_scope(scope);
+    std::vector<Block> zero_keys(n_);
+    for (PartyId j = 0; j < n_; ++j) {
+      zero_keys[j] = Block(77 + std::min(i, j), 99 + std::max(i, j));
+    }
+    m.party->set_zero_keys(std::move(zero_keys));
+    prep::Source& source = dealer_.source(i);
+    m.secret = dealer_.share_bits(i, 1, bits_of(as_bytes(kSecret)));
+    m.kout = dealer_.share_bits(i, 2, bits_of(sha256_state_bytes(hmac_states(key_).outer)));
+    m.arith = std::make_unique<arith::ArithEngine>(*m.party, source);
+    m.engine = std::make_unique<boolean::Engine>(*m.party, source);
+    agent::ConnectionConfig config;
+    config.host = "api.example";
+    config.handshake = tls::handshake_config(tls::testing::chain_policy());
+    m.connection = std::make_unique<agent::Connection>(
+        agent::Context{*m.party, source, *m.arith, *m.engine, m.journal}, config, plan_);
+    m.connection->prepare();
+  }
+
+  Bytes run_here(const Scenario& scenario) {
+    TestService::Seen seen;
+    std::vector<MemberReport> reports(n_);
+    std::mutex tamper_mutex;
+    seen_ = &seen;
+    std::vector<std::thread> threads;
+    for (PartyId i = 0; i < n_; ++i) {
+      threads.emplace_back([&, i] { run_member(i, scenario, seen, tamper_mutex, reports[i]); });
+    }
+    for (auto& thread : threads) thread.join();
+    Writer out;
+    out.u8(seen.hello).u8(seen.finished).field(as_bytes(seen.request));
+    for (const MemberReport& r : reports) {
+      out.u8(r.replied).u32(static_cast<uint32_t>(r.status)).u8(r.released).u8(r.unknown);
+      out.u8(r.code.has_value()).u8(r.code ? static_cast<uint8_t>(*r.code) : uint8_t{0});
+      out.field(as_bytes(r.where)).field(as_bytes(r.detail));
+      out.u8(r.scope_restored).u8(r.engine_ended);
+      out.u32(static_cast<uint32_t>(r.marks.size()));
+      for (const std::string& kind : r.marks) out.field(as_bytes(kind));
+      out.u32(static_cast<uint32_t>(r.sent.size()));
+      for (const net::MessageId& m : r.sent) {
+        out.u32(m.sender).u32(m.receiver).field(as_bytes(m.label)).u64(m.index).u64(m.bytes);
+      }
+    }
+    return out.take();
+  }
+
+  void run_member(PartyId i, const Scenario& scenario, TestService::Seen& seen, std::mutex& mutex,
+                  MemberReport& report) {
+    Member& m = members_[i];
+    m.party->set_tamper([&](const net::MessageId& message, Bytes& payload) {
+      const std::lock_guard lock(mutex);
+      if (scenario.tamper) scenario.tamper(message, payload);
+    });
+    m.party->set_observer([&](const net::MessageId& message, ByteView) {
+      report.sent.push_back(message);
+      report.sent.back().bytes = message.bytes;
+    });
+    m.journal.kinds.clear();
+    if (scenario.marked && scenario.marked->first == i) m.journal.marked = scenario.marked->second;
+    agent::Request request;
+    request.text = text_;
+    if (scenario.other_request == i) request.text.back() ^= 1;
+    request.secret = &m.secret;
+    request.kout_signing = &m.kout;
+    request.signature_inner_digest = hmac_inner_digest(hmac_states(key_).inner, as_bytes(kMessage));
+    request.id = sha256(request.text);
+    agent::Timeline timeline(*m.party);
+    const RoScope before = m.party->scope();
+    const auto note = [&](const ProtocolAbort& abort) {
+      report.code = abort.code();
+      report.where = abort.operation();
+      report.detail = abort.detail();
+    };
+    try {
+      const agent::Reply reply = m.connection->call(
+          request, [&] { return std::make_unique<TestService>(scenario.script, seen); }, timeline);
+      report.replied = !reply.unknown_outcome;
+      report.unknown = reply.unknown_outcome.has_value();
+      report.status = reply.response.status;
+    } catch (const ProtocolAbort& abort) {
+      note(abort);
+    }
+    report.released = m.connection->released();
+    report.scope_restored = m.party->scope().csid == before.csid;
+    report.marks = m.journal.kinds;
+    if (report.code && scenario.tokens_afterwards) {
+      try {
+        (void)m.arith->make_tokens(arith::Group::kX25519, 1);
+      } catch (const ProtocolAbort& abort) {
+        report.engine_ended = abort.code() == AbortCode::kRefusedByRule;
+      }
+    }
+    if (report.code) m.party->abort();
+  }
+
+  void parse(ByteView bytes, Report& report) const {
+    Reader in(bytes, "report", 0);
+    const auto text = [&] { return to_text(in.field(1 << 20)); };
+    report.seen.hello = in.u8() != 0;
+    report.seen.finished = in.u8() != 0;
+    report.seen.request = text();
+    for (MemberReport& r : report.members) {
+      r.replied = in.u8() != 0;
+      r.status = static_cast<int>(in.u32());
+      r.released = in.u8() != 0;
+      r.unknown = in.u8() != 0;
+      const bool aborted = in.u8() != 0;
+      const auto code = static_cast<AbortCode>(in.u8());
+      if (aborted) r.code = code;
+      r.where = text();
+      r.detail = text();
+      r.scope_restored = in.u8() != 0;
+      r.engine_ended = in.u8() != 0;
+      for (uint32_t k = in.u32(); k > 0; --k) r.marks.push_back(text());
+      for (uint32_t k = in.u32(); k > 0; --k) {
+        net::MessageId m;
+        m.sender = static_cast<PartyId>(in.u32());
+        m.receiver = static_cast<PartyId>(in.u32());
+        m.label = text();
+        m.index = static_cast<size_t>(in.u64());
+        m.bytes = static_cast<size_t>(in.u64());
+        r.sent.push_back(m);
+      }
+    }
+  }
+
+ public:
+  /// In the running copy: what the service of this run sees. For tampering that depends on it.
+  const TestService::Seen* seen() const { return seen_; }
+
+ private:
+  const size_t n_;
+  Dealer dealer_;
+  std::vector<Member> members_;
+  Bytes text_;
+  agent::RequestPlan plan_;
+  const Bytes key_ = Bytes(32, 0x42);
+  TestService::Seen* seen_ = nullptr;
+};
+
+}  // namespace flexroom::support

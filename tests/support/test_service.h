@@ -1,0 +1,150 @@
+#pragma once
+
+#include <openssl/evp.h>
+
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "base/stream.h"
+#include "unit/tls/fake_server.h"
+
+namespace flexroom::support {
+
+/// A TLS 1.3 service inside the test: X25519, the key schedule computed in the clear, records under
+/// the right keys. One request, one answer, close_notify. It is the socket of the courier.
+class TestService : public ByteStream {
+ public:
+  struct Script {
+    tls::testing::FakeServer server;
+    std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    bool answers_before_the_request = false;  // a 408 right behind the Finished
+    bool closes_after_hello = false;
+    std::optional<uint64_t> flip_byte;  // of the stream; the network flips bit 0
+  };
+  struct Seen {
+    bool hello = false;
+    bool finished = false;  // the client's Finished was right
+    std::string request;    // the decrypted record, with content type
+    Bytes flight;           // as sent
+    Bytes other_flight;     // an equally valid one, with another signature
+  };
+  TestService(Script script, Seen& seen) : script_(std::move(script)), seen_(seen) {}
+
+  void write(ByteView bytes) override {
+    if (!seen_.hello) return on_client_hello(bytes);
+    for (const tls::RawRecord& record : reader_.feed(bytes)) on_record(record);
+  }
+  Bytes read_some(size_t max) override {
+    if (pieces_.empty()) return {};
+    Bytes piece = pieces_.front();
+    pieces_.pop_front();
+    FLEXROOM_ASSERT(piece.size() <= max);
+    if (script_.flip_byte && *script_.flip_byte >= sent_ &&
+        *script_.flip_byte < sent_ + piece.size()) {
+      piece[*script_.flip_byte - sent_] ^= 1;
+    }
+    sent_ += piece.size();
+    return piece;
+  }
+  void close() override {}
+
+ private:
+  static Digest filled_digest(const Bytes& bytes) {
+    Digest out;
+    std::copy(bytes.begin(), bytes.end(), out.begin());
+    return out;
+  }
+
+  void on_client_hello(ByteView record) {
+    seen_.hello = true;
+    tls::testing::FakeServer& server = script_.server;
+    client_.message.assign(record.begin() + 5, record.end());
+    const ByteView message(client_.message);
+    const ByteView session_id = message.subspan(4 + 2 + 32 + 1, 32);
+    server.hello.session_id.assign(session_id.begin(), session_id.end());
+    const ByteView theirs = message.last(32);  // key_share is the last extension
+
+    EVP_PKEY* own = EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519");
+    EVP_PKEY* peer =
+        EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nullptr, theirs.data(), theirs.size());
+    Bytes share(32), x(32);
+    size_t size = 32;
+    FLEXROOM_ASSERT(EVP_PKEY_get_raw_public_key(own, share.data(), &size) == 1);
+    EVP_PKEY_CTX* ctx = EVP_PKEY_CTX_new(own, nullptr);
+    FLEXROOM_ASSERT(EVP_PKEY_derive_init(ctx) == 1 && EVP_PKEY_derive_set_peer(ctx, peer) == 1 &&
+                    EVP_PKEY_derive(ctx, x.data(), &size) == 1);
+    EVP_PKEY_CTX_free(ctx);
+    EVP_PKEY_free(own);
+    EVP_PKEY_free(peer);
+    server.hello.key_share =
+        tls::testing::extension(51, Writer().u16(0x001d).u16(32).raw(share).take());
+
+    tls::Transcript transcript;
+    transcript.add(client_.message);
+    transcript.add(server.hello.message());
+    const Digest h1 = transcript.digest();
+    const Digest hs = hmac_sha256(tls::derived_early_secret(), x);
+    server.c_hs = tls::derive_secret(hs, tls::kClientHandshake, h1);
+    server.s_hs = tls::derive_secret(hs, tls::kServerHandshake, h1);
+    const Digest derived = tls::derive_secret(hs, "derived", sha256({}));
+    const Digest ms = hmac_sha256(derived, Bytes(32));
+
+    seen_.flight = sealed_flight(&transcript);
+    seen_.other_flight = sealed_flight(nullptr);
+    h2_ = transcript.digest();
+    c_ap_ = tls::derive_secret(ms, tls::kClientApplication, h2_);
+    s_ap_ = tls::derive_secret(ms, tls::kServerApplication, h2_);
+    pieces_.push_back(server.server_hello_record());
+    if (script_.closes_after_hello) return;
+    pieces_.push_back(seen_.flight);
+    if (script_.answers_before_the_request) {
+      append(pieces_.back(), answer("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"));
+    }
+  }
+
+  Bytes sealed_flight(tls::Transcript* transcript) {
+    Bytes out;
+    uint64_t seq = 0;
+    for (const Bytes& message : script_.server.flight(client_)) {
+      if (transcript != nullptr) transcript->add(message);
+      append(out, script_.server.seal_handshake(message, seq++));
+    }
+    return out;
+  }
+
+  Bytes answer(std::string_view text) {
+    const tls::TrafficKeys keys = tls::traffic_keys(s_ap_);
+    Bytes out = tls::aead_seal(keys, seq_++, tls::ContentType::kApplicationData, as_bytes(text));
+    append(out, tls::aead_seal(keys, seq_++, tls::ContentType::kAlert, Bytes{1, 0}));
+    return out;
+  }
+
+  void on_record(const tls::RawRecord& record) {
+    if (record.type() != static_cast<uint8_t>(tls::ContentType::kApplicationData)) return;
+    if (!seen_.finished) {
+      const auto inner = tls::aead_open(tls::traffic_keys(script_.server.c_hs), 0, record);
+      if (!inner) return;
+      const Bytes expected = tls::handshake_message(tls::HandshakeType::kFinished,
+                                                    tls::finished_mac(script_.server.c_hs, h2_));
+      seen_.finished = inner->size() == expected.size() + 1 &&
+                       std::equal(expected.begin(), expected.end(), inner->begin());
+      return;
+    }
+    const auto inner = tls::aead_open(tls::traffic_keys(c_ap_), 0, record);
+    if (!inner) return;
+    seen_.request = to_text(*inner);
+    if (!script_.answers_before_the_request) pieces_.push_back(answer(script_.answer));
+  }
+
+  Script script_;
+  Seen& seen_;
+  tls::ClientHello client_;
+  tls::RecordReader reader_;
+  std::deque<Bytes> pieces_;
+  uint64_t sent_ = 0;
+  uint64_t seq_ = 0;
+  Digest h2_{}, c_ap_{}, s_ap_{};
+};
+
+}  // namespace flexroom::support

@@ -1,0 +1,94 @@
+#include "agent/connection.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "support/connection_rig.h"
+
+// Whole connections against a service in the test: the online phase of an honest run, and the same
+// with one message altered.
+
+namespace flexroom {
+namespace {
+
+using support::ConnectionRig;
+using Scenario = ConnectionRig::Scenario;
+using Report = ConnectionRig::Report;
+
+ConnectionRig& rig(size_t n) {
+  static std::map<size_t, std::unique_ptr<ConnectionRig>> rigs;
+  auto& rig = rigs[n];
+  if (!rig) rig = std::make_unique<ConnectionRig>(n);
+  return *rig;
+}
+
+class ConnectionTest : public ::testing::TestWithParam<size_t> {};
+
+TEST_P(ConnectionTest, HonestMembersGetTheAnswerToTheAgreedRequest) {
+  ConnectionRig& members = rig(GetParam());
+  const Report report = members.run({});
+  ASSERT_TRUE(report.ended);
+  EXPECT_TRUE(report.seen.finished);
+  EXPECT_EQ(report.seen.request, members.expected_request());
+  for (PartyId i = 0; i < members.size(); ++i) {
+    const auto& member = report.members[i];
+    EXPECT_TRUE(member.replied) << member.where << ": " << member.detail;
+    EXPECT_EQ(member.status, 200);
+    EXPECT_TRUE(member.released);
+    EXPECT_TRUE(member.scope_restored);
+    // What happens once only is on disk before it happens, in this order.
+    EXPECT_EQ(member.marks, (std::vector<std::string>{"token", "record", "release"}));
+    EXPECT_EQ(member.sent_count("tls/tag share"), i == members.courier() ? 0u : 1u);
+  }
+}
+
+// A member that alters any one message: nobody else takes an answer for good, and nobody says that
+// its share of the tag is out when it is not.
+TEST_P(ConnectionTest, NoAlteredMessageYieldsAnAnswer) {
+  ConnectionRig& members = rig(GetParam());
+  const Report honest = members.run({});
+  ASSERT_TRUE(honest.ended);
+  std::set<std::tuple<PartyId, std::string, size_t>> done;
+  size_t altered = 0;
+  for (const auto& sender : honest.members) {
+    for (const net::MessageId& target : sender.sent) {
+      if (target.bytes == 0) continue;
+      // One receiver a message: with three members the third must not be taken in either.
+      if (!done.emplace(target.sender, target.label, target.index).second) continue;
+      Scenario scenario;
+      scenario.tamper = [target](const net::MessageId& message, Bytes& payload) {
+        if (message.sender == target.sender && message.receiver == target.receiver &&
+            message.label == target.label && message.index == target.index) {
+          payload[payload.size() / 2] ^= 0x10;
+        }
+      };
+      const Report report = members.run(scenario);
+      const std::string name = target.label + "#" + std::to_string(target.index) + " of " +
+                               std::to_string(target.sender);
+      ASSERT_TRUE(report.ended) << name;
+      ++altered;
+      const bool last_word = target.label == "boolean/O6 ok";  // all is checked by then
+      for (PartyId i = 0; i < members.size(); ++i) {
+        const auto& member = report.members[i];
+        if (i == target.sender) continue;
+        if (!last_word || i == target.receiver) {
+          EXPECT_FALSE(member.replied) << name << ", at " << i;
+        }
+        EXPECT_TRUE(member.scope_restored) << name;
+        const bool share_left =
+            i == members.courier() ? report.seen.finished : member.sent_count("tls/tag share") != 0;
+        EXPECT_EQ(member.released, share_left) << name << ", at " << i;
+        if (!report.seen.request.empty()) {
+          EXPECT_TRUE(member.released) << name;
+        }
+      }
+    }
+  }
+  EXPECT_GT(altered, 30u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Rooms, ConnectionTest, ::testing::Values(2, 3));
+
+}  // namespace
+}  // namespace flexroom
