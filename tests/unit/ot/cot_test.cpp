@@ -150,6 +150,23 @@ TEST(Cot, WrongLengthsAreRefusedBeforeUse) {
   }
 }
 
+// A receiver that knew the seed, or saw it before its last correction, could fit its errors to it.
+TEST(Cot, CheckSeedsAreFreshAndFollowTheLastCorrection) {
+  constexpr size_t kTwoMessages = 40000;
+  std::vector<Block> seeds;
+  size_t corrections = 0;
+  const auto run = run_cot({4, {kTwoMessages, kTwoMessages}, false},
+                           [&](const net::MessageId& m, Bytes& payload) {
+                             if (m.label == "cot/corrections") ++corrections;
+                             if (m.label != "cot/check seed") return;
+                             seeds.push_back(load_block(payload.data()));
+                             EXPECT_EQ(corrections, 2 * seeds.size());
+                           });
+  ASSERT_TRUE(run.outcomes[1].value.has_value());
+  ASSERT_EQ(seeds.size(), 2u);
+  EXPECT_NE(seeds[0], seeds[1]);
+}
+
 // The sacrificed choice bits mask x~ and must be fresh for every batch (and so for every peer):
 // what is left of x~ without the given bits is the mask.
 TEST(Cot, SacrificedChoicesAreFreshInEveryBatch) {

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <mutex>
 #include <set>
+#include <thread>
 
 #include "base/error.h"
 #include "prep/auth_bits.h"
@@ -164,6 +166,86 @@ TEST_P(DeltaConsistencyTest, EveryAlteredMessageFails) {
     for (const auto& outcome : run.outcomes) all = all && outcome.value.has_value();
     EXPECT_FALSE(all) << m.label;
   }
+}
+
+// Steps 3 and 5: an opening must be what was committed to, down to its nonce.
+TEST_P(DeltaConsistencyTest, OpeningsAreThoseCommittedTo) {
+  for (const char* what : {"M", "T"}) {
+    const auto code = support::decided_code([&] {
+      return run_check(
+                 support::flip_bit_of({0, 1, std::string("setup/delta consistency open ") + what}))
+          .outcomes[1]
+          .code();
+    });
+    EXPECT_EQ(code, AbortCode::kDeltaConsistency) << what;
+  }
+}
+
+// Step 5: P_0 commits to and opens another T_0 (and hides that from the echo). Its honest step 4
+// does not look at what it sends; the others must.
+TEST_P(DeltaConsistencyTest, ATagThatDoesNotFitTheOpenedMacsFails) {
+  for (PartyId honest = 1; honest < n_; ++honest) {
+    const auto code = support::decided_code([&] {
+      std::mutex mutex;
+      Bytes echo_of_0, echo_of_others;
+      const auto run = support::run_parties(n_, [&](net::Party& party) {
+        const RoScope scope = party.scope();
+        const auto wait_for = [&](const Bytes& digest) {
+          for (;; std::this_thread::yield()) {
+            const std::lock_guard lock(mutex);
+            if (!digest.empty()) return digest;
+          }
+        };
+        if (party.id() != 0) {
+          party.set_tamper([&, wait_for](const net::MessageId& m, Bytes& payload) {
+            if (!m.label.ends_with("/echo") || m.index != 0) return;
+            {
+              const std::lock_guard lock(mutex);
+              echo_of_others = payload;
+            }
+            if (m.receiver == 0) payload = wait_for(echo_of_0);  // P_0 does not mind its own lie
+          });
+        }
+        if (party.id() == 0) {
+          party.set_tamper([&, scope, wait_for](const net::MessageId& m, Bytes& payload) {
+            const Bytes opening(48, 7);  // nonce and T
+            if (m.label == "setup/delta consistency commit") {
+              const Digest lie =
+                  RandomOracle("dcons", scope, 0, 0).field("T").field(opening).digest();
+              std::copy(lie.begin(), lie.end(), payload.begin());
+            } else if (m.label == "setup/delta consistency open T") {
+              payload = opening;
+            } else if (m.label.ends_with("/echo") && m.index == 0) {
+              {
+                const std::lock_guard lock(mutex);
+                echo_of_0 = payload;
+              }
+              payload = wait_for(echo_of_others);
+            }
+          });
+        }
+        check_delta_consistency(party, epoch_[party.id()].delta, bits_[party.id()]);
+        return true;
+      });
+      return run.outcomes[honest].code();
+    });
+    EXPECT_EQ(code, AbortCode::kDeltaConsistency);
+  }
+}
+
+// The D of single parties are hidden by the sharing of zero; with keys that do not cancel their sum
+// is wrong.
+TEST_P(DeltaConsistencyTest, SharesAreHiddenByTheSharingOfZero) {
+  const auto run = support::run_parties(n_, [&](net::Party& party) {
+    if (party.id() == 1) {
+      auto keys = party.zero_keys();
+      keys[2] ^= Block(1, 1);
+      party.set_zero_keys(keys);
+    }
+    check_delta_consistency(party, epoch_[party.id()].delta, bits_[party.id()]);
+    return true;
+  });
+  for (const auto& outcome : run.outcomes) EXPECT_FALSE(outcome.value.has_value());
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, DeltaConsistencyTest, ::testing::Values(3, 4));
