@@ -9,10 +9,24 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/secret.h"
 #include "flexroom/toml.h"
 
 namespace flexroom {
 namespace {
+
+// Of this file's rules only: std::isalnum follows the locale.
+bool is_alnum(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/// A short string lives in the object, a long one on the heap; both are overwritten, with what a
+/// longer value left behind.
+void wipe_text(std::string& text) {
+  text.resize(text.capacity());
+  wipe(text.data(), text.size());
+  text.clear();
+}
 
 std::filesystem::path relative_to(const std::filesystem::path& file, const std::string& path) {
   const std::filesystem::path p(path);
@@ -27,7 +41,7 @@ bool is_hex(std::string_view text, size_t digits) {
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
+    return is_alnum(c) || c == '-' || c == '_' || c == '.';
   });
 }
 
@@ -125,8 +139,6 @@ RoomConfig RoomConfig::load(const std::filesystem::path& path) {
     member.certificate_sha256 =
         checked_hex(table, "certificate", 64,
                     "paste the certificate fingerprint that `flexroom init --identity` printed");
-    member.identity_key = checked_hex(
-        table, "identity", 64, "paste the identity key that `flexroom init --identity` printed");
     table.finish();
     out.members.push_back(std::move(member));
   }
@@ -182,6 +194,17 @@ MemberConfig MemberConfig::load(const std::filesystem::path& path) {
   return out;
 }
 
+PrivateUrl::~PrivateUrl() {
+  wipe_text(path);
+  wipe_text(tail);
+}
+
+LinksConfig::~LinksConfig() {
+  wipe_text(data_url);
+  wipe_text(result_url);
+  if (result_get_url) wipe_text(*result_get_url);
+}
+
 PrivateUrl split_private_url(std::string_view url, std::string_view place) {
   constexpr std::string_view kScheme = "https://";
   const auto refuse = [&](std::string_view problem, std::string_view remedy) {
@@ -192,12 +215,14 @@ PrivateUrl split_private_url(std::string_view url, std::string_view place) {
   if (slash == std::string_view::npos || slash == kScheme.size()) {
     refuse("has no path", "a link names an object: https://host/object");
   }
+  if (slash + 1 == url.size() || url[slash + 1] == '?') {
+    refuse("names no object", "a link names an object: https://host/object");
+  }
   if (url.size() > 2000) refuse("is longer than 2000 bytes", "");
   PrivateUrl out;
   out.public_prefix = std::string(url.substr(0, slash + 1));
   for (const char c : out.public_prefix.substr(kScheme.size())) {
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '.' && c != '-' && c != ':' &&
-        c != '/') {
+    if (!is_alnum(c) && c != '.' && c != '-' && c != ':' && c != '/') {
       refuse("has a host with an unexpected character", "");
     }
   }
@@ -215,13 +240,11 @@ PrivateUrl split_private_url(std::string_view url, std::string_view place) {
   }
   // The private parts travel as base64 inside a form body; without these characters that base64 is
   // alphanumeric and needs no percent-encoding (product.md §6).
-  const std::string private_part = out.path + out.tail;
-  for (const std::string& part :
-       {out.path, out.tail,
-        out.public_query.substr(std::min<size_t>(1, out.public_query.size()))}) {
+  for (const std::string_view part :
+       {std::string_view(out.path), std::string_view(out.tail),
+        std::string_view(out.public_query).substr(out.public_query.empty() ? 0 : 1)}) {
     for (const char c : part) {
-      if (std::isalnum(static_cast<unsigned char>(c)) == 0 &&
-          std::string_view("._/=&%+:-").find(c) == std::string_view::npos) {
+      if (!is_alnum(c) && std::string_view("._/=&%+:-").find(c) == std::string_view::npos) {
         refuse("has a character that is not allowed in a private link",
                "percent-encode everything but letters, digits and . _ / = & % + : -");
       }
@@ -250,8 +273,7 @@ JobConfig JobConfig::load(const std::filesystem::path& path) {
   const auto plain = [&](const TomlTable& table, std::string_view key) {
     std::string text = table.text(key);
     if (text.empty() || text.size() > 256 || !std::all_of(text.begin(), text.end(), [](char c) {
-          return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-                 std::string_view("-_./:").find(c) != std::string_view::npos;
+          return is_alnum(c) || std::string_view("-_./:").find(c) != std::string_view::npos;
         })) {
       table.fail(key, "has a character that is not allowed here",
                  "use letters, digits and - _ . / :");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -20,7 +21,6 @@ struct MemberEntry {
   std::string name;
   Endpoint address;
   std::string certificate_sha256;  // lower-case hex
-  std::string identity_key;        // Ed25519 public key, lower-case hex
 };
 
 /// A service. `connect_to` sends HOST:PORT to another address, as curl's --connect-to does; Host
@@ -73,16 +73,20 @@ struct MemberConfig {
 /// One private link of a member: where the VM fetches its data and where it puts the result. The
 /// object path and the signature stay private; host and the other query parameters are public.
 struct PrivateUrl {
+  ~PrivateUrl();              // wipes the private parts
   std::string public_prefix;  // https://host/
   std::string path;           // private, without the leading slash
   std::string public_query;   // "?X-Amz-Algorithm=...&X-Amz-Signature=" or "" or "?"
   std::string tail;           // private: the signature, or the whole query
 };
-/// Throws InputError (never showing the private parts).
+/// Throws InputError (never showing the private parts). What is accepted holds only letters,
+/// digits and . _ / = & % + : - beside "https://" and one '?': nothing in it can end a quoted
+/// string of a shell or a form value.
 PrivateUrl split_private_url(std::string_view url, std::string_view place);
 
 /// links.toml: the private half of a job, read by one member only, never sent.
 struct LinksConfig {
+  ~LinksConfig();                             // wipes the links
   std::string data_url;                       // pre-signed GET
   std::string result_url;                     // pre-signed PUT
   std::optional<std::string> result_get_url;  // where this member fetches its own result

@@ -53,13 +53,19 @@ void check_public_links(const PublicLinks& links, std::string_view member_name) 
     const std::string probe = link->public_prefix + "x" + link->public_query;
     const PrivateUrl again =
         split_private_url(probe, fmt::format("link of member {}", member_name));
-    if (again.public_prefix != link->public_prefix) {
-      throw InputError(fmt::format("link of member {}", member_name), "has a malformed host");
+    // Cut exactly where that code cuts it: no host, path or query hides in another part.
+    if (again.public_prefix != link->public_prefix || again.path != "x" ||
+        again.public_query != link->public_query || !again.tail.empty() ||
+        (link->public_query.empty() && link->tail_bytes != 0)) {
+      throw InputError(fmt::format("link of member {}", member_name),
+                       "has a malformed public part");
     }
   }
 }
 
 agent::ScriptWriter boot_loader(const JobConfig& job, const std::vector<PublicLinks>& links) {
+  // Here, where the links become a program, and not only where they arrive.
+  for (size_t i = 0; i < links.size(); ++i) check_public_links(links[i], std::to_string(i + 1));
   agent::ScriptWriter script(links.size());
   std::string data_files;
   std::string fetch;

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 
@@ -122,6 +123,9 @@ Layout lay_out(const RunScriptTerms& terms) {
 }  // namespace
 
 int64_t agree_on_time(net::Party& party) {
+  // Broadcasts before this one are none of this checkpoint's business: a difference there is
+  // cheating, not a disagreement about the time.
+  party.echo("run/before time");
   const int64_t own = std::time(nullptr);
   int64_t agreed = own;
   if (party.id() == 0) {
@@ -130,7 +134,10 @@ int64_t agree_on_time(net::Party& party) {
     party.broadcast("run/time", message.bytes());
   } else {
     const Bytes message = party.receive_broadcast(0, "run/time", 8);
-    agreed = static_cast<int64_t>(Reader(message, "run/time", 0).u64());
+    const uint64_t theirs = Reader(message, "run/time", 0).u64();
+    // Bounded first: the difference of any two 64-bit numbers may overflow.
+    constexpr uint64_t kYear9999 = 253'402'300'799;
+    agreed = static_cast<int64_t>(std::min(theirs, kYear9999));
     if (agreed < own - kMaxSkewSeconds || agreed > own + kMaxSkewSeconds) {
       throw ProtocolAbort(AbortCode::kRefusedByRule, "clock",
                           fmt::format("its clock is {} s away from ours; at most {} s are allowed. "
@@ -156,11 +163,29 @@ struct RunScriptCall::State {
   State(agent::Context c, RunScriptTerms t, agent::ConnectionConfig cfg, std::string own)
       : context(c),
         terms(std::move(t)),
-        config(std::move(cfg)),
-        own_private(to_bytes(own)),
+        config(bound_to(terms, std::move(cfg))),
+        own_private(take(own)),
         layout(lay_out(terms)),
         connection(context, config, layout.plan) {
-    wipe(own.data(), own.size());
+    const size_t n = context.party.num_parties();
+    FLEXROOM_ASSERT(terms.links.size() == n);
+    if (own_private.size() != layout.body.member_bytes[context.party.id()]) {
+      throw InputError("links", "do not have the lengths that the other members were told",
+                       "propose again with the links that will be used");
+    }
+  }
+  /// The connection goes to the host of the signed request, under the proposal (csid and views).
+  static agent::ConnectionConfig bound_to(const RunScriptTerms& terms,
+                                          agent::ConnectionConfig config) {
+    FLEXROOM_ASSERT(config.host == host_of(terms.job));
+    config.policy =
+        RandomOracle("policy", RoScope{}).field(config.policy).field(terms.proposal).digest();
+    return config;
+  }
+  static SecretBytes take(std::string& text) {
+    SecretBytes out = SecretBytes::copy_of(as_bytes(text));
+    wipe(text.data(), text.size());
+    return out;
   }
   agent::Context context;
   RunScriptTerms terms;

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/output.h"
+
+namespace flexroom::cli {
+
+/// What every command that talks to the other members takes.
+struct Common {
+  std::filesystem::path member_file;
+  bool yes = false;
+};
+
+int init_identity(Output& out, const std::string& name, const std::filesystem::path& directory,
+                  const std::string& address);
+int init_room(Output& out, const Common& common, bool new_epoch);
+int peer_accept(Output& out, const Common& common);
+int secret_import(Output& out, const Common& common, const std::filesystem::path& file);
+int secret_list(Output& out, const Common& common);
+int secret_show(Output& out, const Common& common, const std::string& name);
+int secret_remove(Output& out, const Common& common, const std::string& name);
+int run_script(Output& out, const Common& common, const std::filesystem::path& job,
+               const std::filesystem::path& links, bool follow);
+int plan(Output& out, const Common& common, const std::filesystem::path& job,
+         const std::filesystem::path& links);
+int get_url(Output& out, const Common& common, const std::string& url, const std::string& provider);
+int show_log(Output& out, const Common& common, bool verify);
+int status(Output& out, const Common& common);
+int sandbox(Output& out, const std::filesystem::path& directory, uint16_t port,
+            const std::string& key_type, double fail_rate, int latency_ms);
+int bench(Output& out, bool quick);
+
+}  // namespace flexroom::cli

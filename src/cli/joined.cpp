@@ -1,0 +1,108 @@
+#include "cli/joined.h"
+
+#include <fmt/core.h>
+
+#include <unistd.h>
+#include <csignal>
+#include <ctime>
+
+#include "base/codec.h"
+#include "flexroom/run_script.h"
+
+namespace flexroom::cli {
+namespace {
+
+std::atomic<bool> cancelled{false};
+
+void on_signal(int) {
+  cancelled = true;
+  // Unblocks the protocol thread: closing is only setting flags and waking the links.
+  static const char kText[] = "\nstopping: telling the other members\n";
+  (void)!write(STDERR_FILENO, kText, sizeof kText - 1);
+}
+
+bool printable(const Bytes& value) {
+  for (const uint8_t c : value) {
+    if (c < 0x20 || c > 0x7e) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+const std::atomic<bool>& cancel_flag() { return cancelled; }
+
+session::MemberState open_state(const Common& common) {
+  MemberConfig member = MemberConfig::load(common.member_file);
+  RoomConfig room = RoomConfig::load(member.room_file);
+  return {std::move(room), std::move(member)};
+}
+
+Joined::Joined(Output& out, const Common& common) : out_(out), state_(open_state(common)) {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+  session::SessionOptions options;
+  options.note = [&out](const std::string& text) { out.note(text); };
+  options.progress = [&out](std::string_view phase, uint64_t done, uint64_t total) {
+    out.progress(phase, done, total);
+    if (cancelled) {
+      throw ProtocolAbort(AbortCode::kCancelled, "operator", "stopped by the operator");
+    }
+  };
+  options.cancel = &cancelled;
+  session_ = std::make_unique<session::MemberSession>(state_, options);
+}
+
+Digest Joined::approve(const store::Proposal& proposal, bool yes) {
+  net::Party& party = session_->party();
+  const Digest digest = proposal.digest();
+  bool same = true;
+  for (const Bytes& other : party.exchange("approve/digest", digest)) {
+    same = same && other == Bytes(digest.begin(), digest.end());
+  }
+  if (same) {
+    out_.line("");
+    for (const store::Proposal::Field& field : proposal.fields) {
+      out_.line(fmt::format("  {:<18} {}", field.name,
+                            field.secret             ? "(private)"
+                            : printable(field.value) ? to_text(field.value)
+                                                     : to_hex(field.value)));
+    }
+    out_.line(fmt::format("  {:<18} {}\n", "proposal", to_hex(digest)));
+    nlohmann::json fields;
+    for (const auto& field : proposal.fields) {
+      fields[field.name] = field.secret             ? "(private)"
+                           : printable(field.value) ? to_text(field.value)
+                                                    : to_hex(field.value);
+    }
+    out_.event("proposal", {{"digest", to_hex(digest)}, {"fields", fields}});
+    if (!yes && !state_.member().auto_approve && !out_.confirm("Approve?")) {
+      throw ProtocolAbort(AbortCode::kRefusedByRule, "approval",
+                          "the operator said no; nothing was contacted");
+    }
+  }
+  // Where proposals differ this names the field, and nothing is signed.
+  (void)store::approve(party, state_.identity(), state_.signing_keys(), proposal);
+  return digest;
+}
+
+void Joined::log_together(const Digest& proposal, store::LogOutcome outcome,
+                          const std::string& text) {
+  store::LogEntry entry;
+  entry.unix_seconds = static_cast<uint64_t>(agree_on_time(session_->party()));
+  entry.proposal = proposal;
+  entry.outcome = outcome;
+  entry.text = text;
+  state_.log().append(session_->party(), entry);
+}
+
+void Joined::log_alone(const Digest& proposal, store::LogOutcome outcome, const std::string& text) {
+  store::LogEntry entry;
+  entry.unix_seconds = static_cast<uint64_t>(std::time(nullptr));
+  entry.proposal = proposal;
+  entry.outcome = outcome;
+  entry.text = text;
+  state_.log().append_alone(entry);
+}
+
+}  // namespace flexroom::cli

@@ -1,0 +1,160 @@
+#include <CLI/CLI.hpp>
+
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+
+#include "base/secret.h"
+#include "cli/commands.h"
+
+namespace {
+
+std::filesystem::path default_member_file() {
+  const char* set = std::getenv("FLEXROOM_MEMBER");
+  return set != nullptr ? set : "member.toml";
+}
+
+constexpr const char* kFooter =
+    "Every member runs the same command; the first waits for the others. Nothing reaches a\n"
+    "provider before all members approved the same proposal.\n\n"
+    "Exit codes: 0 done; 2 wrong arguments; 3 a file or value is wrong, nothing was changed;\n"
+    "4 refused or members disagree, nothing was contacted; 5 a member or the service failed;\n"
+    "6 a protocol check failed; 7 a request may have been carried out; 8 the service said no.\n"
+    "Files and a first run: README.md. What is not built yet: docs/status.md.";
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace flexroom;  // NOLINT(google-build-using-namespace)
+  std::signal(SIGPIPE, SIG_IGN);
+  CLI::App app{"Flexroom: organisations compute together on data that none may show the others.",
+               "flexroom"};
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "flexroom 0.1.0");
+  app.fallthrough();
+  bool json = false;
+  cli::Common common;
+  common.member_file = default_member_file();
+  app.add_flag("--json", json, "one JSON object an event, and a final one");
+  app.add_option("-m,--member", common.member_file,
+                 "this member's private configuration (default: $FLEXROOM_MEMBER or member.toml)");
+  app.add_flag("-y,--yes", common.yes, "approve without asking (a rule of your organisation)");
+
+  std::optional<cli::Output> out;
+  std::function<int()> action;
+
+  auto* init = app.add_subcommand("init", "set up the room with the other members; safe to repeat");
+  std::string identity;
+  std::string address = "127.0.0.1:7100";
+  std::filesystem::path directory = ".";
+  bool new_epoch = false;
+  init->add_option("--identity", identity,
+                   "make this member's keys and member.toml, print the "
+                   "fingerprint to exchange, and stop");
+  init->add_option("--dir", directory, "where --identity writes (default: here)");
+  init->add_option("--address", address, "HOST:PORT the others reach this member at (--identity)");
+  init->add_flag("--new-epoch", new_epoch,
+                 "at all members: a new epoch; secrets of the old one are lost");
+  init->callback([&] {
+    action = [&] {
+      return identity.empty() ? cli::init_room(*out, common, new_epoch)
+                              : cli::init_identity(*out, identity, directory, address);
+    };
+  });
+
+  auto* peer = app.add_subcommand("peer", "decisions about the other members");
+  peer->require_subcommand(1);
+  peer->add_subcommand("accept",
+                       "go on with members after too many unfinished batches, or after "
+                       "this machine was restored from a backup")
+      ->callback([&] { action = [&] { return cli::peer_accept(*out, common); }; });
+
+  auto* secret = app.add_subcommand("secret", "secrets that only all members together hold");
+  secret->require_subcommand(1);
+  std::filesystem::path file;
+  std::string name;
+  auto* import =
+      secret->add_subcommand("import", "bring a secret in, from shares or from one member");
+  import->add_option("FILE", file, "this member's JSON file (docs/secrets.md)")->required();
+  import->callback([&] { action = [&] { return cli::secret_import(*out, common, file);
+};
+});
+secret->add_subcommand("list", "names, kinds, versions; never values")->callback([&] {
+  action = [&] { return cli::secret_list(*out, common); };
+});
+auto* show = secret->add_subcommand("show", "everything public about one secret");
+show->add_option("NAME", name)->required();
+show->callback([&] { action = [&] { return cli::secret_show(*out, common, name); }; });
+auto* remove = secret->add_subcommand("remove", "all members erase their shares");
+remove->add_option("NAME", name)->required();
+remove->callback([&] { action = [&] { return cli::secret_remove(*out, common, name); }; });
+
+std::filesystem::path job;
+std::filesystem::path links = "links.toml";
+bool no_follow = false;
+auto* run = app.add_subcommand("run-script",
+                               "run the agreed script on all members' data in the "
+                               "joint cloud account");
+run->add_option("JOB", job, "job.toml, the same at every member")->required();
+run->add_option("--links", links, "this member's private links (default: links.toml)");
+run->add_flag("--no-follow", no_follow, "do not wait for this member's result");
+run->callback([&] {
+  action = [&] { return cli::run_script(*out, common, job, links, !no_follow); };
+});
+auto* plan = app.add_subcommand("plan", "what run-script would do and cost; nothing is contacted");
+plan->add_option("JOB", job)->required();
+plan->add_option("--links", links);
+plan->callback([&] { action = [&] { return cli::plan(*out, common, job, links); }; });
+
+std::string url;
+std::string provider;
+auto* get =
+    app.add_subcommand("get", "an agreed GET without secrets, through the joint TLS client");
+get->add_option("URL", url)->required();
+get->add_option("--provider", provider, "entry of room.toml (default: the first)");
+get->callback([&] { action = [&] { return cli::get_url(*out, common, url, provider); }; });
+
+bool verify = false;
+auto* log = app.add_subcommand("log", "the hash-chained audit log");
+log->add_flag("--verify", verify, "recompute the chain and all signatures");
+log->callback([&] { action = [&] { return cli::show_log(*out, common, verify); }; });
+app.add_subcommand("status", "this member's state: epoch, counters, secrets, certificate")
+    ->callback([&] { action = [&] { return cli::status(*out, common); }; });
+
+std::filesystem::path cloud_dir = "sandbox";
+uint16_t port = 0;
+std::string key_type = "ec";
+double fail_rate = 0;
+int latency = 0;
+bool is_sandbox = false;
+auto* cloud = app.add_subcommand("sandbox", "a small cloud on loopback, to try everything on");
+cloud->add_option("--dir", cloud_dir, "its state (default: ./sandbox)");
+cloud->add_option("--port", port, "on 127.0.0.1 (default: any free one)");
+cloud->add_option("--key-type", key_type, "certificates: ec or rsa")
+    ->check(CLI::IsMember({"ec", "rsa"}));
+cloud->add_option("--fail-rate", fail_rate, "share of calls that fail")
+    ->check(CLI::Range(0.0, 1.0));
+cloud->add_option("--latency-ms", latency, "added to every answer")->check(CLI::Range(0, 60000));
+cloud->callback([&] {
+  is_sandbox = true;
+  action = [&] { return cli::sandbox(*out, cloud_dir, port, key_type, fail_rate, latency); };
+});
+bool quick = false;
+auto* bench = app.add_subcommand("bench", "our figures beside the published prototype's");
+bench->add_flag("--quick", quick, "smaller sizes, rougher figures");
+bench->callback([&] { action = [&] { return cli::bench(*out, quick); }; });
+
+try {
+  app.parse(argc, argv);
+} catch (const CLI::ParseError& error) {
+  return app.exit(error) == 0 ? cli::kOk : cli::kUsage;
+}
+out.emplace(json);
+if (!is_sandbox) (void)harden_process();
+try {
+  return action();
+} catch (const std::exception& error) {
+  return cli::report(*out, error, false);
+}
+}

@@ -1,0 +1,150 @@
+#include "cli/output.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+
+namespace flexroom::cli {
+
+void Output::clear_progress() {
+  if (!progress_shown_) return;
+  std::fputs("\r\033[K", stderr);
+  progress_shown_ = false;
+}
+
+void Output::line(std::string_view text) {
+  if (json_) return;
+  clear_progress();
+  fmt::print("{}\n", text);
+  std::fflush(stdout);
+}
+
+void Output::event(const std::string& name, nlohmann::json fields) {
+  if (!json_) return;
+  fields["event"] = name;
+  fmt::print("{}\n", fields.dump());
+  std::fflush(stdout);
+}
+
+void Output::result(nlohmann::json fields) {
+  if (!json_) return;
+  fmt::print("{}\n", fields.dump());
+  std::fflush(stdout);
+}
+
+void Output::note(const std::string& text) {
+  if (text == last_note_) return;
+  last_note_ = text;
+  if (json_) return event("note", {{"text", text}});
+  clear_progress();
+  fmt::print(stderr, "{}\n", text);
+}
+
+void Output::progress(std::string_view phase, uint64_t done, uint64_t total) {
+  const auto now = std::chrono::steady_clock::now();
+  if (phase != phase_) {
+    phase_ = std::string(phase);
+    phase_start_ = now;
+  } else if (now - last_shown_ < std::chrono::milliseconds(200) && done != total) {
+    return;
+  }
+  last_shown_ = now;
+  const double seconds = std::chrono::duration<double>(now - phase_start_).count();
+  const double share = total == 0 ? 0 : static_cast<double>(done) / static_cast<double>(total);
+  const double eta = share > 0 ? seconds * (1 - share) / share : 0;
+  if (json_) {
+    event("progress", {{"phase", phase_}, {"percent", 100 * share}, {"eta_seconds", eta}});
+    return;
+  }
+  if (isatty(STDERR_FILENO) == 0) return;
+  const std::string text =
+      total == 0 ? fmt::format("{} ...", phase_)
+                 : fmt::format("{} {:.0f} %  about {:.1f} s left", phase_, 100 * share, eta);
+  fmt::print(stderr, "\r\033[K{}", text);
+  std::fflush(stderr);
+  progress_shown_ = true;
+}
+
+void Output::table(const std::vector<agent::Timeline::Phase>& phases) {
+  nlohmann::json rows = nlohmann::json::array();
+  double longest = 1e-9;
+  for (const auto& phase : phases) longest = std::max(longest, phase.seconds);
+  line(fmt::format("{:<34} {:>9} {:>10} {:>9} {:>7}", "where the seconds went", "seconds",
+                   "KB sent", "ANDs", "flows"));
+  double total = 0;
+  for (const auto& phase : phases) {
+    total += phase.seconds;
+    const auto bar = static_cast<size_t>(20 * phase.seconds / longest);
+    line(fmt::format("  {:<32} {:>9.3f} {:>10.1f} {:>9} {:>7} {}", phase.name, phase.seconds,
+                     static_cast<double>(phase.bytes_sent) / 1000, phase.ands, phase.half_rounds,
+                     std::string(bar, '#')));
+    rows.push_back({{"phase", phase.name},
+                    {"seconds", phase.seconds},
+                    {"bytes_sent", phase.bytes_sent},
+                    {"ands", phase.ands},
+                    {"half_rounds", phase.half_rounds}});
+  }
+  line(fmt::format("  {:<32} {:>9.3f}", "total", total));
+  event("timeline", {{"phases", rows}, {"total_seconds", total}});
+}
+
+bool Output::confirm(std::string_view question) {
+  if (isatty(STDIN_FILENO) == 0) {
+    throw InputError(
+        "approval", "there is no terminal to ask at",
+        "run it in a terminal, or pass --yes if a rule of your organisation allows it");
+  }
+  clear_progress();
+  fmt::print(stderr, "{} [y/N] ", question);
+  std::fflush(stderr);
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+int report(Output& out, const std::exception& error, bool released) {
+  int code = kBadInput;
+  std::string kind = "error";
+  std::string text = error.what();
+  if (const auto* abort = dynamic_cast<const ProtocolAbort*>(&error)) {
+    kind = std::string(to_string(abort->abort_class()));
+    switch (abort->abort_class()) {
+      case AbortClass::kRefuse:
+        code = kRefused;
+        break;
+      case AbortClass::kNetwork:
+        code = kNetworkFailed;
+        break;
+      case AbortClass::kFpCheat:
+        code = kCheat;
+        text +=
+            "\n  A member's message failed a check over F_p: this session's arithmetic material "
+            "is destroyed and a strike is counted. Find out why before you run again.";
+        break;
+      case AbortClass::kBooleanCheat:
+        code = kCheat;
+        text +=
+            "\n  A check of the boolean engine failed: the epoch is burned at this member and "
+            "its secrets cannot be used any more. Find out why; then run `flexroom init "
+            "--new-epoch` at all members and import the secrets again from their source.";
+        break;
+    }
+    if (released) {
+      code = kUnknown;
+      text +=
+          "\n  The request had been released: it may have been carried out. Look at the "
+          "provider before you run again.";
+    }
+  }
+  if (out.json()) {
+    out.result({{"ok", false}, {"class", kind}, {"error", text}, {"exit", code}});
+  } else {
+    out.line("");
+    fmt::print(stderr, "flexroom: {}\n", text);
+  }
+  return code;
+}
+
+}  // namespace flexroom::cli

@@ -1,0 +1,210 @@
+#include <fmt/core.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <fstream>
+
+#include "base/codec.h"
+#include "cli/commands.h"
+#include "cli/joined.h"
+#include "net/identity.h"
+#include "session/secret_import.h"
+#include "store/sealed_db.h"
+
+namespace flexroom::cli {
+namespace {
+
+void write_new(const std::filesystem::path& path, const std::string& text) {
+  if (std::filesystem::exists(path)) return;
+  std::ofstream file(path);
+  file << text;
+  if (!file.flush()) throw InputError(path.string(), "cannot be written");
+}
+
+nlohmann::json json_of(const store::RecordMeta& meta) {
+  return {{"name", meta.name},           {"kind", meta.kind},
+          {"class", meta.value_class},   {"bytes", meta.bits / 8},
+          {"version", meta.version},     {"record", to_hex(meta.id)},
+          {"epoch", to_hex(meta.epoch)}, {"provenance", to_hex(meta.provenance)}};
+}
+
+}  // namespace
+
+int init_identity(Output& out, const std::string& name, const std::filesystem::path& directory,
+                  const std::string& address) {
+  (void)parse_endpoint(address, "--address");
+  const std::filesystem::path keys = directory / "identity";
+  std::filesystem::create_directories(directory);
+  const net::Identity identity = net::Identity::make(name);
+  identity.save(keys);
+  (void)store::SealKey::create(keys / "state.key");
+  write_new(directory / "member.toml",
+            fmt::format("# {0}: private to this member.\nname = \"{0}\"\nroom = \"room.toml\"\n"
+                        "state_dir = \"state\"\nidentity_dir = \"identity\"\n"
+                        "state_key_file = \"identity/state.key\"\n"
+                        "once_key_file = \"identity/once.key\"  # keep out of every backup\n",
+                        name));
+  const std::string fingerprint = to_hex(identity.fingerprint());
+  out.line(fmt::format("Made the identity of {} in {}.", name, keys.string()));
+  out.line(
+      "Put this into room.toml, the same at every member, and read the fingerprint to each "
+      "other:\n");
+  out.line(fmt::format("[[member]]\nname = \"{}\"\naddress = \"{}\"\ncertificate = \"{}\"", name,
+                       address, fingerprint));
+  out.result({{"ok", true}, {"name", name}, {"address", address}, {"certificate", fingerprint}});
+  return kOk;
+}
+
+int init_room(Output& out, const Common& common, bool new_epoch) {
+  Joined joined(out, common);
+  bool made = false;
+  joined.session().guard([&] {
+    if (new_epoch && !common.yes &&
+        !out.confirm("A new epoch: every secret of this room's old epoch is lost. Go on?")) {
+      throw ProtocolAbort(AbortCode::kRefusedByRule, "init", "the operator said no");
+    }
+    made = joined.session().ensure_epoch(new_epoch);
+    joined.session().start();
+  });
+  const std::string eid = to_hex(joined.session().party().scope().eid).substr(0, 16);
+  out.line(made ? fmt::format("Room {} is set up: epoch {}.", joined.state().room().name, eid)
+                : fmt::format("Room {} was set up before: epoch {}; nothing to do.",
+                              joined.state().room().name, eid));
+  out.result({{"ok", true}, {"new_epoch", made}, {"epoch", eid}});
+  return kOk;
+}
+
+int peer_accept(Output& out, const Common& common) {
+  session::MemberState state = open_state(common);
+  const auto before = state.once().counters();
+  if (!common.yes &&
+      !out.confirm("Go on with these members although batches ended without a verdict (or this "
+                   "machine was restored from a backup)? Say yes only if you know why it happened "
+                   "and that the epoch was not burned.")) {
+    return kRefused;
+  }
+  state.once().operator_accepts();
+  out.line(fmt::format("Accepted. Unfinished batches over the life of the relation were {}.",
+                       before.life));
+  out.result({{"ok", true}, {"life_before", before.life}});
+  return kOk;
+}
+
+int secret_import(Output& out, const Common& common, const std::filesystem::path& path) {
+  const MemberConfig member = MemberConfig::load(common.member_file);
+  const session::SecretFile file = session::SecretFile::load(path, member.name);
+  Joined joined(out, common);
+  std::optional<store::RecordMeta> meta;
+  joined.session().guard([&] {
+    joined.session().start();
+    const store::Proposal proposal = session::import_proposal(joined.state().room(), file);
+    const Digest digest = joined.approve(proposal, common.yes);
+    meta = session::import_secret(joined.session(), file, digest);
+    joined.log_together(digest, store::LogOutcome::kDone,
+                        fmt::format("secret import {} version {}", meta->name, meta->version));
+  });
+  out.line(fmt::format("Stored {} version {}: {} bytes, class {}. No member knows it.", meta->name,
+                       meta->version, meta->bits / 8, meta->value_class));
+  nlohmann::json result = json_of(*meta);
+  result["ok"] = true;
+  out.result(result);
+  return kOk;
+}
+
+int secret_list(Output& out, const Common& common) {
+  session::MemberState state = open_state(common);
+  nlohmann::json rows = nlohmann::json::array();
+  out.line(
+      fmt::format("{:<32} {:<18} {:<10} {:>6} {:>8}", "name", "kind", "class", "bytes", "version"));
+  for (const store::RecordMeta& meta : state.secrets().list()) {
+    out.line(fmt::format("{:<32} {:<18} {:<10} {:>6} {:>8}", meta.name, meta.kind, meta.value_class,
+                         meta.bits / 8, meta.version));
+    rows.push_back(json_of(meta));
+  }
+  out.result({{"ok", true}, {"secrets", rows}});
+  return kOk;
+}
+
+int secret_show(Output& out, const Common& common, const std::string& name) {
+  session::MemberState state = open_state(common);
+  const nlohmann::json fields = json_of(state.secret(name));
+  for (const auto& [key, value] : fields.items()) {
+    out.line(
+        fmt::format("{:<12} {}", key, value.is_string() ? value.get<std::string>() : value.dump()));
+  }
+  out.result({{"ok", true}, {"secret", fields}});
+  return kOk;
+}
+
+int secret_remove(Output& out, const Common& common, const std::string& name) {
+  Joined joined(out, common);
+  joined.session().guard([&] {
+    joined.session().start();
+    const store::RecordMeta meta = joined.state().secret(name);
+    joined.state().secrets().agree(joined.session().party(), {meta.id});
+    store::Proposal proposal;
+    proposal.fields = {{"command", to_bytes("secret remove"), false},
+                       {"room", to_bytes(joined.state().room().name), false},
+                       {"secret", to_bytes(name), false},
+                       {"record", Bytes(meta.id.begin(), meta.id.end()), false}};
+    const Digest digest = joined.approve(proposal, common.yes);
+    joined.state().secrets().remove(meta.id);
+    joined.log_together(digest, store::LogOutcome::kDone, "secret remove " + name);
+  });
+  out.line(fmt::format("Removed {}: all its shares are erased here.", name));
+  out.result({{"ok", true}, {"removed", name}});
+  return kOk;
+}
+
+int show_log(Output& out, const Common& common, bool verify) {
+  session::MemberState state = open_state(common);
+  const auto entries = state.log().verify();
+  nlohmann::json rows = nlohmann::json::array();
+  for (const auto& stored : entries) {
+    out.line(fmt::format("{}  {}  {:<26} {}  [{}]", stored.entry.unix_seconds,
+                         to_hex(stored.entry.proposal).substr(0, 12),
+                         store::to_string(stored.entry.outcome), stored.entry.text,
+                         stored.joint ? "signed by all" : "this member alone"));
+    rows.push_back({{"time", stored.entry.unix_seconds},
+                    {"proposal", to_hex(stored.entry.proposal)},
+                    {"outcome", store::to_string(stored.entry.outcome)},
+                    {"text", stored.entry.text},
+                    {"joint", stored.joint},
+                    {"head", to_hex(stored.head)}});
+  }
+  if (verify) {
+    out.line(fmt::format("{} entries: the chain and all signatures are right.", entries.size()));
+  }
+  out.result({{"ok", true}, {"entries", rows}, {"verified", true}});
+  return kOk;
+}
+
+int status(Output& out, const Common& common) {
+  session::MemberState state = open_state(common);
+  const auto counters = state.once().counters();
+  const bool epoch = state.has_epoch();
+  out.line(fmt::format("member       {} of room {}", state.member().name, state.room().name));
+  out.line(fmt::format("certificate  {}", to_hex(state.identity().fingerprint())));
+  out.line(fmt::format("epoch        {}", !epoch            ? "none: run `flexroom init`"
+                                          : counters.burned ? "BURNED: run `flexroom init "
+                                                              "--new-epoch` at all members, then "
+                                                              "import the secrets again"
+                                                            : "set up"));
+  out.line(fmt::format("counters     dirty {}, life {}, strikes {}{}", counters.dirty,
+                       counters.life, counters.strikes,
+                       counters.needs_operator ? "; run `flexroom peer accept`" : ""));
+  out.line(fmt::format("secrets      {}", state.secrets().list().size()));
+  out.result({{"ok", true},
+              {"member", state.member().name},
+              {"room", state.room().name},
+              {"epoch", epoch},
+              {"burned", counters.burned},
+              {"needs_operator", counters.needs_operator},
+              {"dirty", counters.dirty},
+              {"life", counters.life},
+              {"strikes", counters.strikes},
+              {"secrets", state.secrets().list().size()}});
+  return kOk;
+}
+
+}  // namespace flexroom::cli

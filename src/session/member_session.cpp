@@ -1,0 +1,255 @@
+#include "session/member_session.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/codec.h"
+#include "net/tcp_mesh.h"
+#include "prep/epoch.h"
+#include "prep/session_hello.h"
+#include "store/epoch_store.h"
+#include "store/sealed_db.h"
+
+namespace flexroom::session {
+namespace {
+
+Digest digest_of_hex(const std::string& hex) {
+  const Bytes bytes = from_hex(hex);
+  Digest out{};
+  FLEXROOM_ASSERT(bytes.size() == out.size());
+  std::copy(bytes.begin(), bytes.end(), out.begin());
+  return out;
+}
+
+class OnceJournal final : public agent::Journal {
+ public:
+  explicit OnceJournal(store::OnceDb& once) : once_(once) {}
+  void mark(std::string_view kind, ByteView id) override {
+    if (once_.mark(kind, id)) return;
+    throw ProtocolAbort(AbortCode::kReuse, kind, "this single-use item was used before");
+  }
+
+ private:
+  store::OnceDb& once_;
+};
+
+store::OnceDb::Limits limits_of(const RoomConfig& room) {
+  const prep::Profile profile = prep::profile(room.profile);
+  return {profile.dirty_max, profile.life_max};
+}
+
+constexpr std::string_view kKeysKind = "member keys";
+
+}  // namespace
+
+void record_abort(store::OnceDb& once, const ProtocolAbort& abort) {
+  switch (abort.abort_class()) {
+    case AbortClass::kBooleanCheat:
+      once.burn();
+      break;
+    case AbortClass::kFpCheat:
+      once.add_strike();
+      break;
+    case AbortClass::kRefuse:
+    case AbortClass::kNetwork:
+      break;
+  }
+}
+
+MemberState::MemberState(RoomConfig room, MemberConfig member)
+    : room_(std::move(room)),
+      member_(std::move(member)),
+      self_(room_.member_id(member_.name)),
+      identity_(net::Identity::load(member_.identity_dir)) {
+  const std::string& expected = room_.members[self_].certificate_sha256;
+  if (to_hex(identity_.fingerprint()) != expected) {
+    throw InputError(room_.file.string(),
+                     fmt::format("lists another certificate for {} than {} holds", member_.name,
+                                 member_.identity_dir.string()),
+                     fmt::format("put certificate = \"{}\" into room.toml at every member",
+                                 to_hex(identity_.fingerprint())));
+  }
+  db_ = std::make_unique<store::SealedDb>(member_.state_dir / "state.db", [&](ByteView) {
+    return store::SealKey::load(member_.state_key_file);
+  });
+  once_ = std::make_unique<store::OnceDb>(member_.state_dir / "once.db", member_.once_key_file,
+                                          has_epoch(), limits_of(room_));
+  secrets_ = std::make_unique<store::SecretStore>(*db_);
+}
+
+MemberState::~MemberState() = default;
+
+Digest MemberState::room_digest() const {
+  RandomOracle hash("room", {});
+  hash.field(room_.name).field(room_.profile).field(room_.courier);
+  for (const MemberEntry& member : room_.members) {
+    hash.field(member.name).field(member.certificate_sha256);
+  }
+  return hash.digest();
+}
+
+bool MemberState::has_epoch() { return store::EpochStore(*db_).load(room_digest()).has_value(); }
+
+void MemberState::save_signing_keys(const std::vector<net::SigningKey>& keys) {
+  Bytes all;
+  for (const net::SigningKey& key : keys) append(all, key);
+  db_->put(kKeysKind, room_digest(), all, {});
+}
+
+std::vector<net::SigningKey> MemberState::signing_keys() {
+  const auto row = db_->get(kKeysKind, room_digest());
+  if (!row || row->meta.size() != 32 * room_.members.size()) {
+    throw InputError(member_.state_dir.string(), "the members' keys are not known yet",
+                     "run `flexroom init` with all members first");
+  }
+  std::vector<net::SigningKey> keys(room_.members.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    std::copy_n(row->meta.begin() + static_cast<ptrdiff_t>(32 * i), 32, keys[i].begin());
+  }
+  return keys;
+}
+
+store::AuditLog MemberState::log() { return {*db_, identity_, signing_keys(), self_}; }
+
+store::RecordMeta MemberState::secret(const std::string& name) {
+  std::optional<store::RecordMeta> found;
+  for (const store::RecordMeta& meta : secrets_->list()) {
+    if (meta.name == name && (!found || meta.version > found->version)) found = meta;
+  }
+  if (!found) {
+    throw InputError(fmt::format("secret '{}'", name), "is not in the store",
+                     "`flexroom secret list` shows what is there; `flexroom secret import` brings "
+                     "a new one");
+  }
+  return *found;
+}
+
+struct MemberSession::Engines {
+  Engines(net::Party& party, prep::EpochState e, store::OnceDb& once,
+          const prep::TripleParameters& parameters, const prep::Progress& progress)
+      : epoch(std::move(e)),
+        source(party, epoch, once, parameters, progress),
+        arith(party, source),
+        engine(party, source),
+        journal(once) {
+    engine.set_start_hook([this](const Digest& id) { journal.mark("instance", id); });
+  }
+  prep::EpochState epoch;
+  prep::SessionPrep source;
+  arith::ArithEngine arith;
+  boolean::Engine engine;
+  OnceJournal journal;
+};
+
+MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
+    : state_(state), options_(options) {
+  const RoomConfig& room = state.room();
+  net::MeshConfig config;
+  for (const MemberEntry& member : room.members) {
+    config.members.push_back({member.name, member.address.host, member.address.port,
+                              digest_of_hex(member.certificate_sha256)});
+  }
+  config.self = state.self();
+  if (state.member().listen) {
+    config.listen_host = state.member().listen->host;
+    config.listen_port = state.member().listen->port;
+  }
+  config.room_digest = state.room_digest();
+  config.connect_timeout = room.timeout;
+  config.receive_timeout = std::max<std::chrono::seconds>(room.timeout, std::chrono::seconds(120));
+  config.cancel = options.cancel;
+  config.on_waiting = [note = options.note](const std::vector<net::MissingMember>& missing) {
+    if (!note) return;
+    for (const net::MissingMember& member : missing) {
+      note(fmt::format("waiting for {} ({}){}{}", member.name, member.address,
+                       member.problem.empty() ? "" : ": ", member.problem));
+    }
+  };
+  std::unique_ptr<net::TcpMesh> mesh = net::TcpMesh::join(config, state.identity());
+  std::vector<net::SigningKey> keys;
+  for (PartyId i = 0; i < room.members.size(); ++i) keys.push_back(mesh->signing_key(i));
+  state.save_signing_keys(keys);
+  party_ = std::make_unique<net::Party>(std::move(mesh), Prg::from_system());
+}
+
+MemberSession::~MemberSession() = default;
+
+bool MemberSession::ensure_epoch(bool new_epoch) {
+  store::EpochStore epochs(state_.db());
+  const auto saved = epochs.load(state_.room_digest());
+  Writer own;
+  own.u8(new_epoch ? 1 : 0).raw(saved ? ByteView(saved->epoch_id) : ByteView(Digest{}));
+  const std::vector<Bytes> all = party_->exchange("session/epoch", own.bytes());
+  party_->echo("session/epoch", AbortCode::kDisagreement);
+  for (const PartyId j : party_->peers()) {
+    if (all[j] == own.bytes()) continue;
+    const bool asks = all[j][0] != 0;
+    throw ProtocolAbort(
+        AbortCode::kDisagreement, "epoch",
+        asks != new_epoch
+            ? "not all members ask for a new epoch; run `flexroom init --new-epoch` at all of them"
+            : "is in another epoch than we are; run `flexroom init --new-epoch` at all members",
+        j);
+  }
+  if (saved && !new_epoch) return false;
+  if (saved && state_.once().counters().needs_operator)
+    state_.once().require_preprocessing_allowed();
+  prep::EpochParameters parameters;
+  for (const MemberEntry& member : state_.room().members) {
+    parameters.identities.push_back(from_hex(member.certificate_sha256));
+  }
+  const prep::EpochState epoch = prep::setup_epoch(*party_, parameters);
+  // All have it before anybody keeps it: a member that stops here leaves the others without, and
+  // the next init starts afresh.
+  (void)party_->exchange("session/epoch made", epoch.eid);
+  party_->echo("session/epoch made");
+  state_.db().transaction([&] { epochs.save(state_.room_digest(), epoch.eid, epoch.serialise()); });
+  state_.once().start_epoch();
+  return true;
+}
+
+void MemberSession::start() {
+  store::EpochStore epochs(state_.db());
+  const auto saved = epochs.load(state_.room_digest());
+  if (!saved) {
+    throw InputError("room " + state_.room().name, "is not set up",
+                     "run `flexroom init` with all members");
+  }
+  if (state_.once().counters().burned) {
+    throw ProtocolAbort(AbortCode::kEpochBurned, "epoch",
+                        "a member cheated or a check failed earlier, so the secrets of this epoch "
+                        "are lost. Run `flexroom init --new-epoch` at all members and import the "
+                        "secrets again from their source");
+  }
+  prep::EpochState epoch = prep::EpochState::deserialise(saved->state.reveal());
+  prep::session_hello(*party_, epoch);
+  state_.secrets().reconcile(*party_);
+  state_.once().connect(*party_);
+  engines_ =
+      std::make_unique<Engines>(*party_, std::move(epoch), state_.once(),
+                                prep::profile(state_.room().profile).triples, options_.progress);
+}
+
+agent::Context MemberSession::context() {
+  FLEXROOM_ASSERT(engines_ != nullptr);
+  return {*party_, engines_->source, engines_->arith, engines_->engine, engines_->journal};
+}
+prep::Source& MemberSession::source() { return engines_->source; }
+prep::SessionPrep& MemberSession::preprocessing() { return engines_->source; }
+boolean::Engine& MemberSession::engine() { return engines_->engine; }
+
+void MemberSession::guard(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const ProtocolAbort& abort) {
+    record_abort(state_.once(), abort);  // before anything else (boolean-engine.md §10.2)
+    party_->abort();
+    throw;
+  } catch (...) {
+    party_->abort();
+    throw;
+  }
+}
+
+}  // namespace flexroom::session

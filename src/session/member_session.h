@@ -1,0 +1,98 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "agent/connection.h"
+#include "flexroom/config.h"
+#include "net/identity.h"
+#include "prep/session_prep.h"
+#include "store/agreement.h"
+#include "store/audit_log.h"
+#include "store/once_db.h"
+#include "store/secret_store.h"
+
+namespace flexroom::session {
+
+struct SessionOptions {
+  std::function<void(const std::string&)> note;  // "waiting for hospital-b at ..."
+  prep::Progress progress;
+  const std::atomic<bool>* cancel = nullptr;
+};
+
+/// This member's own state, opened without any peer: identity, databases, log.
+class MemberState {
+ public:
+  /// Throws InputError (missing identity, wrong key file, locked database ...).
+  MemberState(RoomConfig room, MemberConfig member);
+  ~MemberState();
+  MemberState(const MemberState&) = delete;
+  MemberState& operator=(const MemberState&) = delete;
+
+  const RoomConfig& room() const { return room_; }
+  const MemberConfig& member() const { return member_; }
+  PartyId self() const { return self_; }
+  const net::Identity& identity() const { return identity_; }
+  /// What must be equal in room.toml at all members.
+  Digest room_digest() const;
+  store::SealedDb& db() { return *db_; }
+  store::OnceDb& once() { return *once_; }
+  store::SecretStore& secrets() { return *secrets_; }
+  /// Identity keys of all members, known after the first join. Throws InputError before.
+  std::vector<net::SigningKey> signing_keys();
+  void save_signing_keys(const std::vector<net::SigningKey>& keys);
+  bool has_epoch();
+  store::AuditLog log();
+  /// The newest committed secret of that name. Throws InputError naming the remedy.
+  store::RecordMeta secret(const std::string& name);
+
+ private:
+  RoomConfig room_;
+  MemberConfig member_;
+  PartyId self_;
+  net::Identity identity_;
+  std::unique_ptr<store::SealedDb> db_;
+  std::unique_ptr<store::OnceDb> once_;
+  std::unique_ptr<store::SecretStore> secrets_;
+};
+
+/// A running session of a room: the one place that joins mesh, stores and engines.
+class MemberSession {
+ public:
+  /// Connects to all members. Throws what TcpMesh::join throws.
+  MemberSession(MemberState& state, const SessionOptions& options);
+  ~MemberSession();
+  MemberSession(const MemberSession&) = delete;
+  MemberSession& operator=(const MemberSession&) = delete;
+
+  MemberState& state() { return state_; }
+  net::Party& party() { return *party_; }
+
+  /// Members agree on their epoch; makes one if none has any, or if `new_epoch` at all of them.
+  /// Returns true if a new one was made.
+  bool ensure_epoch(bool new_epoch);
+  /// session_hello, reconcile, engines; needs an epoch.
+  void start();
+  agent::Context context();
+  prep::Source& source();
+  boolean::Engine& engine();
+  prep::SessionPrep& preprocessing();
+
+  /// Runs `body`; on a ProtocolAbort records what it means for the epoch (burn, strike), tells the
+  /// peers, and throws it on.
+  void guard(const std::function<void()>& body);
+
+ private:
+  struct Engines;
+  MemberState& state_;
+  SessionOptions options_;
+  std::unique_ptr<net::Party> party_;
+  std::unique_ptr<Engines> engines_;
+};
+
+/// What an abort means on disk: boolean cheat burns the epoch, F_p cheat is a strike.
+void record_abort(store::OnceDb& once, const ProtocolAbort& abort);
+
+}  // namespace flexroom::session

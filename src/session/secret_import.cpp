@@ -1,0 +1,168 @@
+#include "session/secret_import.h"
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "circuits/text.h"
+#include "http/text.h"
+#include "mpc/builder.h"
+#include "prep/open.h"
+
+namespace flexroom::session {
+namespace {
+
+constexpr uint32_t kMaxSecretBytes = 4096;
+
+/// 1 if every byte of the value is in its class; the only thing that is opened.
+mpc::Circuit class_circuit(uint32_t bytes, http::CharClass char_class) {
+  mpc::Builder builder;
+  const circuits::Text text =
+      circuits::text_of(builder.add_input("value", mpc::InputKind::kDyn, 8 * bytes));
+  circuits::ByteSet set;
+  for (size_t c = 0; c < 256; ++c) {
+    set[c] = http::char_set(char_class).contains(static_cast<uint8_t>(c));
+  }
+  builder.add_output("ok", mpc::OutputKind::kOpenAll, {circuits::all_members(text, set)});
+  return builder.finish();
+}
+
+void check_class(MemberSession& session, const prep::AuthBits& bits, const SecretFile& file) {
+  const http::CharClass char_class = *http::char_class_of(file.value_class);
+  if (char_class == http::CharClass::kRaw) return;
+  const auto program =
+      std::make_shared<const mpc::Program>(mpc::compile(class_circuit(file.length, char_class)));
+  const auto instance = session.engine().prepare(program, {}, "secret class");
+  boolean::OnlineInputs inputs;
+  inputs.pub.resize(1);
+  inputs.priv.resize(1);
+  inputs.dyn = {&bits};
+  const boolean::Outputs outputs = session.engine().run(*instance, inputs);
+  session.engine().confirm(*instance);
+  if (outputs.opened[0][0] != 1) {
+    throw ProtocolAbort(AbortCode::kRefusedByRule, "secret import",
+                        fmt::format("the value of '{}' has a byte outside class {}; nothing was "
+                                    "stored. Check the shares, or give another class",
+                                    file.name, file.value_class));
+  }
+}
+
+std::vector<uint8_t> bits_of(const SecretBytes& bytes) {
+  std::vector<uint8_t> out;
+  out.reserve(8 * bytes.size());
+  for (const uint8_t byte : bytes.reveal()) {
+    for (unsigned b = 0; b < 8; ++b) out.push_back(static_cast<uint8_t>(byte >> b & 1));
+  }
+  return out;
+}
+
+}  // namespace
+
+SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view self_name) {
+  struct stat status {};
+  const std::string place = file.string();
+  if (::stat(file.c_str(), &status) != 0) throw InputError(place, "cannot be read");
+  if ((status.st_mode & 0077) != 0) {
+    throw InputError(place, "can be read by others", "chmod 600 " + place);
+  }
+  if (status.st_size > 1 << 16) throw InputError(place, "is larger than 64 KiB");
+  std::ifstream in(file, std::ios::binary);
+  SecretBytes text(static_cast<size_t>(status.st_size));
+  in.read(reinterpret_cast<char*>(text.writable().data()), status.st_size);
+  SecretFile out;
+  try {
+    const auto json = nlohmann::json::parse(text.reveal().begin(), text.reveal().end());
+    out.name = json.at("name").get<std::string>();
+    out.kind = json.value("kind", "secret");
+    out.value_class = json.value("class", "raw");
+    out.length = json.at("length").get<uint32_t>();
+    out.owner = json.value("owner", "");
+    std::string material;
+    if (out.owner.empty()) {
+      material = json.at("share").get<std::string>();
+      Bytes share = from_hex(material);
+      out.material = SecretBytes(std::move(share));
+    } else if (out.owner == self_name) {
+      material = json.at("value").get<std::string>();
+      out.material = SecretBytes::copy_of(as_bytes(material));
+    }
+    wipe(material.data(), material.size());
+  } catch (const nlohmann::json::exception&) {
+    throw InputError(place, "is not a secret file",
+                     "docs/secrets.md shows the two forms: name, kind, class, length and share, or "
+                     "owner and value");
+  }
+  if (out.length == 0 || out.length > kMaxSecretBytes) {
+    throw InputError(place, "length is not from 1 to 4096 bytes");
+  }
+  if (!http::char_class_of(out.value_class)) {
+    throw InputError(place, "class is none of the known ones", "use for example b64, hex or raw");
+  }
+  if (!out.material.empty() && out.material.size() != out.length) {
+    throw InputError(
+        place, fmt::format("holds {} bytes, length says {}", out.material.size(), out.length));
+  }
+  return out;
+}
+
+store::Proposal import_proposal(const RoomConfig& room, const SecretFile& file) {
+  store::Proposal proposal;
+  const auto add = [&](std::string name, std::string_view value) {
+    proposal.fields.push_back({std::move(name), to_bytes(value), false});
+  };
+  add("command", "secret import");
+  add("room", room.name);
+  add("secret", file.name);
+  add("kind", file.kind);
+  add("class", file.value_class);
+  add("bytes", std::to_string(file.length));
+  add("owner", file.owner.empty() ? "(shares from the issuer)" : file.owner);
+  return proposal;
+}
+
+store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
+                                const Digest& proposal) {
+  net::Party& party = session.party();
+  prep::Source& source = session.source();
+  const size_t count = size_t{8} * file.length;
+  std::vector<uint8_t> own = bits_of(file.material);
+  // Sum of owned sharings: one for each member with XOR shares, the owner's alone otherwise.
+  prep::AuthBits value(party.id(), party.num_parties(), count);
+  for (PartyId i = 0; i < party.num_parties(); ++i) {
+    const bool gives = file.owner.empty() || session.state().room().members[i].name == file.owner;
+    if (!gives) continue;
+    value.add(source.owned_bits_of(
+        i, count, i == party.id() ? std::span<const uint8_t>(own) : std::span<const uint8_t>()));
+  }
+  wipe(own.data(), own.size());
+  // Re-mask (boolean-engine.md §3.5): what is stored has random shares at everybody.
+  prep::AuthBits mask = source.random_bits(count);
+  value.add(mask);
+  const std::vector<uint8_t> opened =
+      prep::open_bits(party, source.delta(), value, "secret/re-mask");
+  value = std::move(mask);
+  prep::add_constants(value, opened, source.delta());
+  check_class(session, value, file);
+
+  store::RecordMeta meta;
+  meta.epoch = party.scope().eid;
+  const Digest id = party.coin("secret/record id");
+  std::copy_n(id.begin(), meta.id.size(), meta.id.begin());
+  meta.name = file.name;
+  meta.kind = file.kind;
+  meta.value_class = file.value_class;
+  meta.bits = static_cast<uint32_t>(count);
+  meta.provenance = proposal;
+  for (const store::RecordMeta& other : session.state().secrets().list()) {
+    if (other.name == file.name) {
+      meta.id = other.id;
+      meta.version = std::max(meta.version, other.version + 1);
+    }
+  }
+  session.state().secrets().put(party, meta, value);
+  return meta;
+}
+
+}  // namespace flexroom::session
