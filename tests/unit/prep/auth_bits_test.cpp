@@ -234,6 +234,57 @@ TEST(BitConsistency, DifferentBitsToDifferentPeersFail) {
   EXPECT_EQ(run.outcomes[2].abort->peer(), PartyId{0});
 }
 
+// The same, and P_0 also tells P_2 the X and the tag that fit P_2's bits: every tag is right, and
+// only the echo sees two values of X.
+TEST(BitConsistency, TwoFittingValuesFailTheEcho) {
+  const auto epoch = support::deal_epoch(3);
+  const auto code = support::decided_code([&] {
+    Block chi_0, chi_5;
+    Digest seed{};
+    RoScope scope;
+    size_t lies = 0;
+    const auto run = support::run_parties(
+        3,
+        [&](net::Party& party) {
+          session_hello(party, epoch[party.id()]);
+          if (party.id() == 0) scope = party.scope();
+          BitGenerator generator(party, epoch[party.id()], kBatch);
+          return generator.owned_bits(0, 100).size();
+        },
+        [&](const net::MessageId& m, Bytes& payload) {
+          if (m.sender == 2 && m.label == "cot/check seed") {
+            math::ChiStream(load_block(payload.data())).fill(0, {&chi_0, 1});
+          }
+          if (m.label == "bits/consistency/coin open" && m.receiver == (m.sender == 0 ? 1u : 0u)) {
+            for (size_t b = 0; b < seed.size(); ++b) seed[b] ^= payload[b];
+          }
+          if (m.sender != 0 || m.receiver != 2) return;
+          const auto add = [&](const Block& lie) {
+            store_block(payload.data(), load_block(payload.data()) ^ lie);
+            ++lies;
+          };
+          if (m.label == "cot/corrections") {
+            const size_t row_bytes = 16 * ((kBatch + 128 + 127) / 128);
+            for (size_t v = 0; v < 32; ++v) payload[v * row_bytes] ^= 1 << 5;
+          }
+          if (m.label == "cot/check answer") {
+            add(math::gf_mul(chi_0, Block(0, uint64_t{1} << 5)));
+          }
+          if (m.label == "bits/consistency value") {
+            const Digest coin =
+                RandomOracle("coin", scope, 0).field("bits/consistency").field(seed).digest();
+            math::ChiStream(load_block(coin.data())).fill(5, {&chi_5, 1});
+            add(chi_5);
+          }
+          if (m.label == "bits/consistency tag") add(chi_5);  // bit0 of its mac
+        });
+    EXPECT_EQ(lies, 3u);
+    for (const auto& outcome : run.outcomes) EXPECT_FALSE(outcome.value.has_value());
+    return run.outcomes[2].code();
+  });
+  EXPECT_EQ(code, AbortCode::kEcho);
+}
+
 TEST(BitConsistency, DifferentChoicesToDifferentPeersFailTheEcho) {
   const auto epoch = support::deal_epoch(3);
   const std::vector<uint8_t> bits(20, 1);

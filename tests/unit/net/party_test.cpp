@@ -1,0 +1,83 @@
+#include "net/party.h"
+
+#include <gtest/gtest.h>
+
+#include "base/codec.h"
+#include "net/memory_mesh.h"
+
+// What a corrupted member may put into a frame, below the hooks of the interposer.
+
+namespace flexroom::net {
+namespace {
+
+class PartyFrames : public ::testing::Test {
+ protected:
+  PartyFrames() : mesh_(memory_mesh(2, std::chrono::seconds(5))) {
+    party_ = std::make_unique<Party>(std::move(mesh_[0]), Prg(Block(1, 1)));
+  }
+  void peer_sends(uint64_t sequence, std::string_view label, std::string_view payload) {
+    Writer frame;
+    frame.u64(sequence).field(label).raw(as_bytes(payload));
+    mesh_[1]->send(0, frame.take());
+  }
+  template <typename Receive>
+  static std::optional<AbortCode> code_of(Receive receive) {
+    try {
+      receive();
+    } catch (const ProtocolAbort& abort) {
+      EXPECT_EQ(abort.peer(), PartyId{1});
+      EXPECT_EQ(abort.abort_class(), AbortClass::kNetwork);
+      return abort.code();
+    }
+    return std::nullopt;
+  }
+
+  std::vector<std::unique_ptr<Transport>> mesh_;
+  std::unique_ptr<Party> party_;
+};
+
+TEST_F(PartyFrames, TheNextMessageOfTheRightLabelAndLengthIsTaken) {
+  peer_sends(0, "a", "xyz");
+  peer_sends(1, "b", "12");
+  EXPECT_EQ(to_text(party_->receive(1, "a", 3)), "xyz");
+  EXPECT_EQ(to_text(party_->receive_up_to(1, "b", 5)), "12");
+}
+
+TEST_F(PartyFrames, ARepeatedOrSkippedMessageIsRefused) {
+  for (const uint64_t sequence : {0u, 2u}) {
+    auto mesh = memory_mesh(2, std::chrono::seconds(5));
+    Party party(std::move(mesh[0]), Prg(Block(1, 1)));
+    for (const uint64_t number : {uint64_t{0}, sequence}) {
+      Writer frame;
+      frame.u64(number).field("a").raw(as_bytes("xyz"));
+      mesh[1]->send(0, frame.take());
+    }
+    party.receive(1, "a", 3);
+    EXPECT_EQ(code_of([&] { party.receive(1, "a", 3); }), AbortCode::kUnexpectedMessage);
+  }
+}
+
+TEST_F(PartyFrames, AnotherLabelIsRefused) {
+  peer_sends(0, "b", "xyz");
+  EXPECT_EQ(code_of([&] { party_->receive(1, "a", 3); }), AbortCode::kUnexpectedMessage);
+}
+
+TEST_F(PartyFrames, AnotherLengthIsRefused) {
+  peer_sends(0, "a", "xyz");
+  EXPECT_EQ(code_of([&] { party_->receive(1, "a", 2); }), AbortCode::kUnexpectedMessage);
+  peer_sends(1, "a", "xyz");
+  EXPECT_EQ(code_of([&] { party_->receive_up_to(1, "a", 2); }), AbortCode::kUnexpectedMessage);
+}
+
+TEST_F(PartyFrames, AFrameWithoutAHeaderIsMalformed) {
+  mesh_[1]->send(0, Bytes(11));
+  EXPECT_EQ(code_of([&] { party_->receive(1, "a", 3); }), AbortCode::kBadFrame);
+}
+
+TEST_F(PartyFrames, AbortEndsTheRunWhateverWasExpected) {
+  peer_sends(7, "abort", "");
+  EXPECT_EQ(code_of([&] { party_->receive(1, "a", 3); }), AbortCode::kCancelled);
+}
+
+}  // namespace
+}  // namespace flexroom::net
