@@ -133,8 +133,10 @@ struct Connection::State {
   Reply read_reply(const Request& request, const tls::FrozenResponse& frozen, const Digest& s_ap);
 };
 
-Connection::Connection(Context context, ConnectionConfig config, RequestPlan plan)
+Connection::Connection(Context context, ConnectionConfig config, RequestPlan plan,
+                       std::shared_ptr<const mpc::Program> program)
     : state_(std::make_unique<State>(context, std::move(config), std::move(plan))) {
+  state_->program_b = std::move(program);
   FLEXROOM_ASSERT(state_->config.courier != 0 &&
                   state_->config.courier < context.party.num_parties());
 }
@@ -208,7 +210,7 @@ void Connection::prepare() {
   }
   s.gc_a = s.context.engine.prepare(s.program_a, std::move(zero_a), "gc-a");
 
-  s.program_b = request_program(s.plan);
+  if (s.program_b == nullptr) s.program_b = request_program(s.plan);
   // One power a block of AAD, ciphertext and lengths.
   s.powers = s.context.source.powers(s.plan.keystream_blocks() + 2);
   std::vector<prep::AuthBits> zero_b(s.program_b->inputs.size());

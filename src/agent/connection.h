@@ -67,7 +67,9 @@ struct Reply {
 class Connection {
  public:
   /// `plan` says how long the request is and where its secret bits are; see plan_request().
-  Connection(Context context, ConnectionConfig config, RequestPlan plan);
+  /// `program` is request_program(plan), if the caller has it already.
+  Connection(Context context, ConnectionConfig config, RequestPlan plan,
+             std::shared_ptr<const mpc::Program> program = nullptr);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;

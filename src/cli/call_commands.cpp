@@ -9,11 +9,13 @@
 #include "cli/joined.h"
 #include "cloud/sandbox.h"
 #include "flexroom/fetch.h"
+#include "flexroom/recipe.h"
 #include "flexroom/run_script.h"
 #include "http/template.h"
 #include "http/url.h"
 #include "net/tcp_stream.h"
 #include "session/bench.h"
+#include "session/signing_keys.h"
 
 namespace flexroom::cli {
 namespace {
@@ -167,6 +169,46 @@ int follow_result(Output& out, const Provider& provider, const LinksConfig& link
   throw ProtocolAbort(AbortCode::kTimeout, "result", "no result came before the deadline");
 }
 
+store::Proposal call_proposal(const RoomConfig& room, const Recipe& recipe, const OpenCall& call) {
+  store::Proposal out;
+  const auto add = [&](std::string name, ByteView value) {
+    out.fields.push_back({std::move(name), Bytes(value.begin(), value.end()), false});
+  };
+  add("command", as_bytes("call"));
+  add("room", as_bytes(room.name));
+  add("recipe", as_bytes(recipe.name));
+  add("recipe sha256", recipe.digest);
+  add("provider", as_bytes(recipe.provider));
+  add("request to", as_bytes(recipe.host));
+  add("request sha256", sha256(call.text()));
+  add("first line", as_bytes(fmt::format("{} {}", call.request.method, call.request.target)));
+  add("signed with", as_bytes(recipe.sign ? recipe.sign->secret : std::string("(nothing)")));
+  add("opened to all", as_bytes("everything"));
+  return out;
+}
+
+int print_reply(Output& out, const agent::Reply& reply, std::string_view what) {
+  if (reply.unknown_outcome) {
+    throw ProtocolAbort(AbortCode::kServer, what,
+                        "the answer is not whole: " + *reply.unknown_outcome);
+  }
+  if (out.json()) {
+    nlohmann::json headers = nlohmann::json::array();
+    for (const auto& [name, value] : reply.response.headers) headers.push_back({name, value});
+    out.result({{"ok", true},
+                {"status", reply.response.status},
+                {"headers", headers},
+                {"body_hex", to_hex(reply.response.body)}});
+  } else {
+    std::fwrite(reply.response.body.data(), 1, reply.response.body.size(), stdout);
+    std::fflush(stdout);
+    if (reply.response.status >= 400) {
+      fmt::print(stderr, "flexroom: the service answered {}\n", reply.response.status);
+    }
+  }
+  return reply.response.status >= 400 ? kServiceRefused : kOk;
+}
+
 }  // namespace
 
 int run_script(Output& out, const Common& common, const std::filesystem::path& job_file,
@@ -194,18 +236,20 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
       terms.client_token = client_token(party);
       const store::RecordMeta secret = joined.state().secret(job.secret);
       joined.state().secrets().agree(party, {secret.id});
-      const RunScriptCost cost = run_script_cost(terms, group_of(provider));
+      const auto layout = lay_out_run_script(terms);
+      const RunScriptCost cost = run_script_cost(*layout, group_of(provider), room.members.size());
       proposal_digest = joined.approve(run_proposal(room, terms, secret, cost), common.yes);
       terms.proposal = proposal_digest;
-      const prep::AuthBits key = joined.state().secrets().get(secret.id, secret.version);
-
       const std::string host = fmt::format("ec2.{}.amazonaws.com", job.region);
       RunScriptCall call(joined.session().context(), terms,
                          connection_config(room, provider, host, proposal_digest),
-                         private_part(data, result));
+                         private_part(data, result), layout);
       timeline.begin("make AND triples", cost.total());
-      joined.session().preprocessing().stock_triples(cost.total());
-      call.prepare(key, timeline);
+      joined.session().preprocessing().stock_triples(cost.total() - cost.signing_key_ands);
+      timeline.begin("signing key");
+      session::ObtainedKey key =
+          session::obtain_signing_key(joined.session(), secret, job.region, "ec2");
+      call.prepare(std::move(key.key), key.date, timeline);
       try {
         answer = call.call(connector(room, provider, host, 443), timeline);
       } catch (...) {
@@ -258,7 +302,8 @@ int plan(Output& out, const Common& common, const std::filesystem::path& job_fil
   terms.job = job;
   terms.links.assign(state.room().members.size(), own);  // the others' lengths are not known yet
   terms.client_token = "00000000-0000-4000-8000-000000000000";
-  const RunScriptCost cost = run_script_cost(terms, group_of(provider));
+  const RunScriptCost cost =
+      run_script_cost(*lay_out_run_script(terms), group_of(provider), terms.links.size());
   const double bytes =
       static_cast<double>(cost.total()) * 84 * static_cast<double>(state.room().members.size() - 1);
   out.line(fmt::format("call         one RunInstances at ec2.{}.amazonaws.com, TLS 1.3, {}",
@@ -334,25 +379,80 @@ int get_url(Output& out, const Common& common, const std::string& text,
   } catch (const ProtocolAbort& abort) {
     return report(out, abort, false);
   }
-  if (reply.unknown_outcome) {
-    throw ProtocolAbort(AbortCode::kServer, "get",
-                        "the answer is not whole: " + *reply.unknown_outcome);
+  return print_reply(out, reply, "get");
+}
+
+int call_recipe(Output& out, const Common& common, const std::filesystem::path& file,
+                const std::map<std::string, std::string>& arguments) {
+  const Recipe recipe = Recipe::load(file);
+  (void)fill_recipe(recipe, arguments,
+                    amz_date(0));  // everything that can be wrong, before joining
+  Joined joined(out, common);
+  const RoomConfig& room = joined.state().room();
+  const Provider& provider = room.provider(recipe.provider);
+  agent::Reply reply;
+  Digest proposal_digest{};
+  bool released = false;
+  try {
+    joined.session().guard([&] {
+      net::Party& party = joined.session().party();
+      agent::Timeline timeline(party, [&](std::string_view phase) { out.progress(phase, 0, 0); });
+      timeline.begin("agree and approve");
+      joined.session().start();
+      const std::string date = amz_date(agree_on_time(party));
+      const OpenCall call = fill_recipe(recipe, arguments, date);
+      proposal_digest = joined.approve(call_proposal(room, recipe, call), common.yes);
+
+      agent::Request request;
+      session::ObtainedKey key;
+      agent::RequestPlan plan;
+      plan.bytes = call.bytes;
+      plan.signature_offset = call.signature_offset;
+      if (recipe.sign) {
+        timeline.begin("signing key");
+        const store::RecordMeta secret = joined.state().secret(recipe.sign->secret);
+        joined.state().secrets().agree(party, {secret.id});
+        key = session::obtain_signing_key(joined.session(), secret, recipe.sign->region,
+                                          recipe.sign->service);
+        request.kout_signing = &key.key.kout;
+        request.signature_inner_digest = agent::signature_inner_digest(
+            key.key, call.signing->string_to_sign(call.signing->body.digest));
+      }
+      agent::ConnectionConfig config =
+          connection_config(room, provider, recipe.host, proposal_digest);
+      config.no_secret = !recipe.sign;
+      agent::Connection connection(joined.session().context(), config, plan);
+      timeline.begin("prepare");
+      connection.prepare();
+      if (recipe.sign) {
+        http::check_scope(*call.signing, recipe.sign->region, recipe.sign->service,
+                          std::chrono::system_clock::now());
+      }
+      request.text = call.text();
+      request.method = call.method;
+      request.id = RandomOracle("request", party.scope())
+                       .field(proposal_digest)
+                       .field(request.text)
+                       .digest();
+      try {
+        reply = connection.call(request, connector(room, provider, recipe.host, 443), timeline);
+      } catch (...) {
+        released = recipe.sign.has_value() && connection.released();
+        throw;
+      }
+      timeline.end();
+      joined.log_together(proposal_digest, store::LogOutcome::kDone,
+                          fmt::format("call {}: status {}", recipe.name, reply.response.status));
+      if (out.json()) out.table(timeline.phases());
+    });
+  } catch (const ProtocolAbort& abort) {
+    joined.log_alone(
+        proposal_digest,
+        released ? store::LogOutcome::kEffectMayHaveHappened : store::LogOutcome::kNothingHappened,
+        fmt::format("call {}: {}", recipe.name, to_string(abort.code())));
+    return report(out, abort, released);
   }
-  if (out.json()) {
-    nlohmann::json headers = nlohmann::json::array();
-    for (const auto& [name, value] : reply.response.headers) headers.push_back({name, value});
-    out.result({{"ok", true},
-                {"status", reply.response.status},
-                {"headers", headers},
-                {"body_hex", to_hex(reply.response.body)}});
-  } else {
-    std::fwrite(reply.response.body.data(), 1, reply.response.body.size(), stdout);
-    std::fflush(stdout);
-    if (reply.response.status >= 400) {
-      fmt::print(stderr, "flexroom: the service answered {}\n", reply.response.status);
-    }
-  }
-  return reply.response.status >= 400 ? kServiceRefused : kOk;
+  return print_reply(out, reply, recipe.name);
 }
 
 int sandbox(Output& out, const std::filesystem::path& directory, uint16_t port,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
 int plan(Output& out, const Common& common, const std::filesystem::path& job,
          const std::filesystem::path& links);
 int get_url(Output& out, const Common& common, const std::string& url, const std::string& provider);
+int call_recipe(Output& out, const Common& common, const std::filesystem::path& file,
+                const std::map<std::string, std::string>& arguments);
 int show_log(Output& out, const Common& common, bool verify);
 int status(Output& out, const Common& common);
 int sandbox(Output& out, const std::filesystem::path& directory, uint16_t port,

@@ -9,6 +9,7 @@
 #include "cli/joined.h"
 #include "net/identity.h"
 #include "session/secret_import.h"
+#include "session/signing_keys.h"
 #include "store/sealed_db.h"
 
 namespace flexroom::cli {
@@ -117,6 +118,7 @@ int secret_list(Output& out, const Common& common) {
   out.line(
       fmt::format("{:<32} {:<18} {:<10} {:>6} {:>8}", "name", "kind", "class", "bytes", "version"));
   for (const store::RecordMeta& meta : state.secrets().list()) {
+    if (meta.kind == session::kSigningKeyKind) continue;  // derived, made again when missing
     out.line(fmt::format("{:<32} {:<18} {:<10} {:>6} {:>8}", meta.name, meta.kind, meta.value_class,
                          meta.bits / 8, meta.version));
     rows.push_back(json_of(meta));

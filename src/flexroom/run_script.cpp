@@ -98,14 +98,18 @@ RunScriptResult read_answer(const http::Response& response) {
   return out;
 }
 
-struct Layout {
+}  // namespace
+
+struct RunScriptLayout {
   agent::SecretText body;
   agent::PayloadCircuit payload;
   agent::RequestPlan plan;
+  std::shared_ptr<const mpc::Program> request;
 };
 
-Layout lay_out(const RunScriptTerms& terms) {
-  Layout out;
+std::shared_ptr<const RunScriptLayout> lay_out_run_script(const RunScriptTerms& terms) {
+  const auto layout = std::make_shared<RunScriptLayout>();
+  RunScriptLayout& out = *layout;
   out.body = run_instances_body(terms.job, terms.links, terms.client_token);
   out.payload = agent::build_payload_circuit(out.body);
   size_t signature_offset = 0;
@@ -117,10 +121,9 @@ Layout lay_out(const RunScriptTerms& terms) {
   for (const uint32_t bit : out.payload.secret_bits) {
     out.plan.secret_bits.push_back(static_cast<uint32_t>(8 * head_text.size()) + bit);
   }
-  return out;
+  out.request = agent::request_program(out.plan);
+  return layout;
 }
-
-}  // namespace
 
 int64_t agree_on_time(net::Party& party) {
   // Broadcasts before this one are none of this checkpoint's business: a difference there is
@@ -160,13 +163,15 @@ std::string amz_date(int64_t unix_seconds) {
 }
 
 struct RunScriptCall::State {
-  State(agent::Context c, RunScriptTerms t, agent::ConnectionConfig cfg, std::string own)
+  State(agent::Context c, RunScriptTerms t, agent::ConnectionConfig cfg, std::string own,
+        std::shared_ptr<const RunScriptLayout> l)
       : context(c),
         terms(std::move(t)),
         config(bound_to(terms, std::move(cfg))),
         own_private(take(own)),
-        layout(lay_out(terms)),
-        connection(context, config, layout.plan) {
+        layout_ptr(l != nullptr ? std::move(l) : lay_out_run_script(terms)),
+        layout(*layout_ptr),
+        connection(context, config, layout.plan, layout.request) {
     const size_t n = context.party.num_parties();
     FLEXROOM_ASSERT(terms.links.size() == n);
     if (own_private.size() != layout.body.member_bytes[context.party.id()]) {
@@ -191,7 +196,8 @@ struct RunScriptCall::State {
   RunScriptTerms terms;
   agent::ConnectionConfig config;
   SecretBytes own_private;
-  Layout layout;
+  std::shared_ptr<const RunScriptLayout> layout_ptr;
+  const RunScriptLayout& layout;
   agent::Connection connection;
   std::unique_ptr<boolean::Instance> gc_p;
   agent::SigningKey key;
@@ -200,9 +206,10 @@ struct RunScriptCall::State {
 };
 
 RunScriptCall::RunScriptCall(agent::Context context, RunScriptTerms terms,
-                             agent::ConnectionConfig connection, std::string own_private)
+                             agent::ConnectionConfig connection, std::string own_private,
+                             std::shared_ptr<const RunScriptLayout> layout)
     : state_(std::make_unique<State>(context, std::move(terms), std::move(connection),
-                                     std::move(own_private))) {}
+                                     std::move(own_private), std::move(layout))) {}
 RunScriptCall::~RunScriptCall() = default;
 bool RunScriptCall::released() const { return state_->connection.released(); }
 size_t RunScriptCall::request_bytes() const { return state_->layout.plan.bytes; }
@@ -272,17 +279,17 @@ RunScriptResult RunScriptCall::call(const agent::ServerBytes::Connect& connect,
   return read_answer(reply.response);
 }
 
-RunScriptCost run_script_cost(const RunScriptTerms& terms, arith::Group group) {
-  const Layout layout = lay_out(terms);
+RunScriptCost run_script_cost(const RunScriptLayout& layout, arith::Group group,
+                              size_t num_members) {
   RunScriptCost out;
   out.payload_ands = layout.payload.program->num_ands();
   out.signing_key_ands =
       circuits::sigv4_secret_states(40).num_ands + 4 * circuits::sigv4_derivation().num_ands;
   out.handshake_ands = circuits::gc_a(group == arith::Group::kX25519 ? circuits::EcdhField::k25519
                                                                      : circuits::EcdhField::kP256,
-                                      terms.links.size())
+                                      num_members)
                            .num_ands;
-  out.request_ands = agent::request_program(layout.plan)->num_ands();
+  out.request_ands = layout.request->num_ands();
   out.request_bytes = layout.plan.bytes;
   return out;
 }

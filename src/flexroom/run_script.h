@@ -29,6 +29,23 @@ struct RunScriptResult {
   std::string body;
 };
 
+/// What a run costs, for the plan.
+struct RunScriptCost {
+  uint64_t payload_ands = 0;
+  uint64_t signing_key_ands = 0;  // 0 when it is in the store
+  uint64_t handshake_ands = 0;
+  uint64_t request_ands = 0;
+  size_t request_bytes = 0;
+  uint64_t total() const { return payload_ands + signing_key_ands + handshake_ands + request_ands; }
+};
+
+/// The request of a run and its circuits, made once from the terms without any other party: shown
+/// in the plan and used by the call.
+struct RunScriptLayout;
+std::shared_ptr<const RunScriptLayout> lay_out_run_script(const RunScriptTerms& terms);
+RunScriptCost run_script_cost(const RunScriptLayout& layout, arith::Group group,
+                              size_t num_members);
+
 /// `lean` run-script: one RunInstances call, signed inside MPC (product.md §6, tls-in-mpc.md
 /// §5.11).
 ///
@@ -37,7 +54,7 @@ struct RunScriptResult {
 class RunScriptCall {
  public:
   RunScriptCall(agent::Context context, RunScriptTerms terms, agent::ConnectionConfig connection,
-                std::string own_private);
+                std::string own_private, std::shared_ptr<const RunScriptLayout> layout = nullptr);
   ~RunScriptCall();
   RunScriptCall(const RunScriptCall&) = delete;
   RunScriptCall& operator=(const RunScriptCall&) = delete;
@@ -64,16 +81,5 @@ class RunScriptCall {
 int64_t agree_on_time(net::Party& party);
 /// "20260102T030405Z"
 std::string amz_date(int64_t unix_seconds);
-
-/// How many ANDs a run of these terms takes, for the plan; no party involved.
-struct RunScriptCost {
-  uint64_t payload_ands = 0;
-  uint64_t signing_key_ands = 0;
-  uint64_t handshake_ands = 0;
-  uint64_t request_ands = 0;
-  size_t request_bytes = 0;
-  uint64_t total() const { return payload_ands + signing_key_ands + handshake_ands + request_ands; }
-};
-RunScriptCost run_script_cost(const RunScriptTerms& terms, arith::Group group);
 
 }  // namespace flexroom

@@ -1,0 +1,75 @@
+#include "session/signing_keys.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "flexroom/run_script.h"
+
+namespace flexroom::session {
+namespace {
+
+/// Everything of the scope but the date: what keys of other days share.
+std::string family(const store::RecordMeta& secret, const std::string& region,
+                   const std::string& service) {
+  return fmt::format("{} v{}/{}/{}/", secret.name, secret.version, region, service);
+}
+
+std::optional<store::RecordMeta> find(store::SecretStore& secrets, const std::string& name) {
+  for (const store::RecordMeta& meta : secrets.list()) {
+    if (meta.kind == kSigningKeyKind && meta.name == name) return meta;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+ObtainedKey obtain_signing_key(MemberSession& session, const store::RecordMeta& secret,
+                               const std::string& region, const std::string& service) {
+  net::Party& party = session.party();
+  store::SecretStore& secrets = session.state().secrets();
+  ObtainedKey out;
+  out.date = amz_date(agree_on_time(party)).substr(0, 8);
+  const std::string name = family(secret, region, service) + out.date;
+
+  // The opened half (Kin) stands in the record's metadata: members may know it, nobody else needs
+  // it. A member that lacks the record makes all derive it again.
+  const auto found = find(secrets, name);
+  const Digest own = found ? found->digest() : Digest{};
+  bool everywhere = found.has_value();
+  for (const Bytes& other : party.exchange("sigv4/cached", own)) {
+    everywhere = everywhere && other == Bytes(own.begin(), own.end());
+  }
+  party.echo("sigv4/cached", AbortCode::kDisagreement);
+  if (everywhere) {
+    const Bytes kin = from_hex(found->value_class);
+    Digest digest{};
+    FLEXROOM_ASSERT(kin.size() == digest.size());
+    std::copy(kin.begin(), kin.end(), digest.begin());
+    out.key.kin = sha256_state_from(digest);
+    out.key.kout = secrets.get(found->id, found->version);
+    out.cached = true;
+    return out;
+  }
+  const prep::AuthBits bits = secrets.get(secret.id, secret.version);
+  agent::SigningKeyDerivation derivation(session.engine(), bits);
+  out.key = derivation.run(party, {out.date, region, service});
+
+  store::RecordMeta meta;
+  meta.epoch = party.scope().eid;
+  const Digest id = party.coin("sigv4/record id");
+  std::copy_n(id.begin(), meta.id.size(), meta.id.begin());
+  meta.name = name;
+  meta.kind = kSigningKeyKind;
+  meta.value_class = to_hex(sha256_state_bytes(out.key.kin));
+  meta.bits = static_cast<uint32_t>(out.key.kout.size());
+  meta.provenance = secret.digest();
+  const std::string prefix = family(secret, region, service);
+  for (const store::RecordMeta& other : secrets.list()) {
+    if (other.kind == kSigningKeyKind && other.name.starts_with(prefix)) secrets.remove(other.id);
+  }
+  secrets.put(party, meta, out.key.kout);
+  return out;
+}
+
+}  // namespace flexroom::session

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "agent/signing_key.h"
+#include "session/member_session.h"
+
+namespace flexroom::session {
+
+/// kSigning of a stored AWS secret key for today's scope: taken from the store if all members have
+/// it, derived in MPC and stored otherwise (tls-in-mpc.md §6.1). Keys of earlier days are erased.
+struct ObtainedKey {
+  agent::SigningKey key;
+  std::string date;
+  bool cached = false;
+};
+ObtainedKey obtain_signing_key(MemberSession& session, const store::RecordMeta& secret,
+                               const std::string& region, const std::string& service);
+
+inline constexpr std::string_view kSigningKeyKind = "sigv4-signing-key";
+
+}  // namespace flexroom::session
