@@ -184,7 +184,7 @@ class ConnectionRig {
     }
     for (auto& thread : threads) thread.join();
     Writer out;
-    out.u8(seen.hello).u8(seen.finished).field(as_bytes(seen.request));
+    out.u8(seen.hello).u8(seen.finished).u64(seen.stream).field(as_bytes(seen.request));
     for (const MemberReport& r : reports) {
       out.u8(r.replied).u32(static_cast<uint32_t>(r.status)).u8(r.released).u8(r.unknown);
       out.u8(r.code.has_value()).u8(r.code ? static_cast<uint8_t>(*r.code) : uint8_t{0});
@@ -254,6 +254,7 @@ class ConnectionRig {
     const auto text = [&] { return to_text(in.field(1 << 20)); };
     report.seen.hello = in.u8() != 0;
     report.seen.finished = in.u8() != 0;
+    report.seen.stream = in.u64();
     report.seen.request = text();
     for (MemberReport& r : report.members) {
       r.replied = in.u8() != 0;

@@ -24,6 +24,7 @@ class TestService : public ByteStream {
   };
   struct Seen {
     bool hello = false;
+    uint64_t stream = 0;    // bytes sent to the client
     bool finished = false;  // the client's Finished was right
     std::string request;    // the decrypted record, with content type
     Bytes flight;           // as sent
@@ -45,6 +46,7 @@ class TestService : public ByteStream {
       piece[*script_.flip_byte - sent_] ^= 1;
     }
     sent_ += piece.size();
+    seen_.stream = sent_;
     return piece;
   }
   void close() override {}
