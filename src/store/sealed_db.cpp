@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -20,6 +21,7 @@ namespace fs = std::filesystem;
 constexpr size_t kKeyBytes = crypto_aead_xchacha20poly1305_ietf_KEYBYTES;
 constexpr size_t kNonceBytes = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
 constexpr size_t kTagBytes = crypto_aead_xchacha20poly1305_ietf_ABYTES;
+static_assert(kSealBytes == kNonceBytes + kTagBytes);
 constexpr int kBusyMs = 2000;
 
 Bytes associated_data(std::string_view kind, ByteView id, ByteView meta) {
@@ -28,6 +30,14 @@ Bytes associated_data(std::string_view kind, ByteView id, ByteView meta) {
   return out.take();
 }
 
+Bytes label_data(std::string_view kind) {
+  Writer out;
+  out.field("flexroom store label/1").field(kind);
+  return out.take();
+}
+
+}  // namespace
+
 void sync_directory(const fs::path& directory) {
   const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;
@@ -35,7 +45,24 @@ void sync_directory(const fs::path& directory) {
   ::close(fd);
 }
 
-}  // namespace
+SealKey::SealKey(SecretBytes&& key) : key_(std::move(key)) {
+  FLEXROOM_ASSERT(key_.size() == kKeyBytes);
+}
+
+SealKey SealKey::random() {
+  FLEXROOM_ASSERT(sodium_init() >= 0);
+  SecretBytes key(kKeyBytes);
+  randombytes_buf(key.writable().data(), kKeyBytes);
+  return SealKey(std::move(key));
+}
+
+SealKey SealKey::derive(std::string_view purpose) const {
+  SecretBytes out(kKeyBytes);
+  const ByteView text = as_bytes(purpose);
+  crypto_generichash(out.writable().data(), kKeyBytes, text.data(), text.size(),
+                     key_.reveal().data(), kKeyBytes);
+  return SealKey(std::move(out));
+}
 
 SealKey SealKey::load(const fs::path& file) {
   const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
@@ -60,10 +87,7 @@ SealKey SealKey::load(const fs::path& file) {
 }
 
 SealKey SealKey::create(const fs::path& file) {
-  FLEXROOM_ASSERT(sodium_init() >= 0);
-  SealKey key;
-  key.key_ = SecretBytes(kKeyBytes);
-  randombytes_buf(key.key_.writable().data(), kKeyBytes);
+  SealKey key = random();
   const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) {
     throw InputError(file.string(),
@@ -103,14 +127,19 @@ Bytes seal(const SealKey& key, ByteView plaintext, ByteView associated) {
   return out;
 }
 
+bool unseal_into(const SealKey& key, ByteView sealed, ByteView associated,
+                 std::span<uint8_t> plaintext) {
+  FLEXROOM_ASSERT(sealed.size() == plaintext.size() + kSealBytes);
+  return crypto_aead_xchacha20poly1305_ietf_decrypt(
+             plaintext.data(), nullptr, nullptr, sealed.data() + kNonceBytes,
+             sealed.size() - kNonceBytes, associated.data(), associated.size(), sealed.data(),
+             key.reveal().data()) == 0;
+}
+
 std::optional<SecretBytes> unseal(const SealKey& key, ByteView sealed, ByteView associated) {
-  if (sealed.size() < kNonceBytes + kTagBytes) return std::nullopt;
-  SecretBytes out(sealed.size() - kNonceBytes - kTagBytes);
-  const int result = crypto_aead_xchacha20poly1305_ietf_decrypt(
-      out.writable().data(), nullptr, nullptr, sealed.data() + kNonceBytes,
-      sealed.size() - kNonceBytes, associated.data(), associated.size(), sealed.data(),
-      key.reveal().data());
-  if (result != 0) return std::nullopt;
+  if (sealed.size() < kSealBytes) return std::nullopt;
+  SecretBytes out(sealed.size() - kSealBytes);
+  if (!unseal_into(key, sealed, associated, out.writable())) return std::nullopt;
   return out;
 }
 
@@ -152,6 +181,14 @@ void SealedDb::fail(int code) const {
     case SQLITE_LOCKED:
       throw InputError(file_.string(), "is in use by another flexroom process",
                        "wait for it or stop it; nothing was changed");
+    case SQLITE_IOERR: {
+      const int reason = sqlite3_system_errno(db_);
+      if (reason != EFBIG && reason != EDQUOT && reason != ENOSPC) {
+        throw InputError(file_.string(),
+                         std::string("cannot be read or written: ") + std::strerror(reason));
+      }
+      [[fallthrough]];
+    }
     case SQLITE_FULL:
       throw InputError(file_.string(), "the disk (or the quota) is full",
                        "free some space and run the same command again; nothing was changed");
@@ -193,8 +230,8 @@ void SealedDb::open_file() {
   execute("PRAGMA temp_store=MEMORY");
   execute("CREATE TABLE IF NOT EXISTS header (name BLOB PRIMARY KEY, value BLOB)");
   execute(
-      "CREATE TABLE IF NOT EXISTS rows (kind BLOB, id BLOB, meta BLOB, sealed BLOB,"
-      " PRIMARY KEY (kind, id)) WITHOUT ROWID");
+      "CREATE TABLE IF NOT EXISTS rows (kind BLOB, name BLOB, label BLOB, sealed BLOB,"
+      " PRIMARY KEY (kind, name)) WITHOUT ROWID");
 }
 
 SealedDb::SealedDb(const fs::path& file, const std::function<SealKey(ByteView)>& key)
@@ -216,8 +253,13 @@ SealedDb::SealedDb(const fs::path& file, const std::function<SealKey(ByteView)>&
       }
       if (salt.size() != crypto_pwhash_SALTBYTES) fail(SQLITE_CORRUPT);
       key_ = key(salt);
+      name_key_ = key_->derive("flexroom store row names/1");
       if (fresh) put("key check", {}, {}, {});
-      if (!read("key check", {})) fail(SQLITE_CORRUPT);
+      // Under another key it has another name.
+      if (!read("key check", {})) {
+        throw InputError(file_.string(), "is sealed under another key",
+                         "name the right key file or passphrase");
+      }
     });
   } catch (...) {
     sqlite3_close(db_);
@@ -227,29 +269,54 @@ SealedDb::SealedDb(const fs::path& file, const std::function<SealKey(ByteView)>&
 
 SealedDb::~SealedDb() { sqlite3_close(db_); }
 
+// What the label of a row holds.
+struct SealedDb::Label {
+  Bytes id, meta;
+};
+
+void SealedDb::altered(std::string_view kind) const {
+  throw InputError(file_.string(), "holds an altered row (" + std::string(kind) + ")",
+                   "restore state.db from a backup; never restore once.db");
+}
+
+SealedDb::Label SealedDb::open_label(std::string_view kind, ByteView sealed) const {
+  const auto plain = unseal(*key_, sealed, label_data(kind));
+  if (!plain) altered(kind);
+  Reader in(plain->reveal(), "row label");
+  const ByteView id = in.field(plain->size());
+  const ByteView meta = in.raw(in.remaining());
+  return {Bytes(id.begin(), id.end()), Bytes(meta.begin(), meta.end())};
+}
+
+Digest SealedDb::row_name(std::string_view kind, ByteView id) const {
+  Writer text;
+  text.field(kind).raw(id);
+  Digest name{};
+  const ByteView key = name_key_->reveal();
+  crypto_generichash(name.data(), name.size(), text.bytes().data(), text.size(), key.data(),
+                     key.size());
+  return name;
+}
+
 void SealedDb::put(std::string_view kind, ByteView id, ByteView meta, ByteView secret) {
-  const Bytes sealed = seal(*key_, secret, associated_data(kind, id, meta));
+  Writer label;
+  label.field(id).raw(meta);
   Statement(*this, "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)")
       .bind(1, as_bytes(kind))
-      .bind(2, id)
-      .bind(3, meta)
-      .bind(4, sealed)
+      .bind(2, row_name(kind, id))
+      .bind(3, seal(*key_, label.bytes(), label_data(kind)))
+      .bind(4, seal(*key_, secret, associated_data(kind, id, meta)))
       .step();
 }
 
 std::optional<SealedDb::Row> SealedDb::read(std::string_view kind, ByteView id) {
-  Statement statement(*this, "SELECT meta, sealed FROM rows WHERE kind = ? AND id = ?");
-  if (!statement.bind(1, as_bytes(kind)).bind(2, id).step()) return std::nullopt;
-  Bytes meta = statement.column(0);
-  auto secret = unseal(*key_, statement.column(1), associated_data(kind, id, meta));
-  if (!secret) {
-    throw InputError(file_.string(),
-                     kind == "key check" ? "is sealed under another key"
-                                         : "holds an altered row (" + std::string(kind) + ")",
-                     kind == "key check" ? "name the right key file or passphrase"
-                                         : "restore state.db from a backup");
-  }
-  return Row{std::move(meta), std::move(*secret)};
+  Statement statement(*this, "SELECT label, sealed FROM rows WHERE kind = ? AND name = ?");
+  if (!statement.bind(1, as_bytes(kind)).bind(2, row_name(kind, id)).step()) return std::nullopt;
+  Label label = open_label(kind, statement.column(0));
+  if (!std::equal(label.id.begin(), label.id.end(), id.begin(), id.end())) altered(kind);
+  auto secret = unseal(*key_, statement.column(1), associated_data(kind, id, label.meta));
+  if (!secret) altered(kind);
+  return Row{std::move(label.meta), std::move(*secret)};
 }
 
 std::optional<SealedDb::Row> SealedDb::get(std::string_view kind, ByteView id) {
@@ -257,17 +324,18 @@ std::optional<SealedDb::Row> SealedDb::get(std::string_view kind, ByteView id) {
 }
 
 std::vector<Bytes> SealedDb::ids(std::string_view kind) {
-  Statement statement(*this, "SELECT id FROM rows WHERE kind = ? ORDER BY id");
+  Statement statement(*this, "SELECT label FROM rows WHERE kind = ?");
   statement.bind(1, as_bytes(kind));
   std::vector<Bytes> out;
-  while (statement.step()) out.push_back(statement.column(0));
+  while (statement.step()) out.push_back(open_label(kind, statement.column(0)).id);
+  std::sort(out.begin(), out.end());
   return out;
 }
 
 void SealedDb::remove(std::string_view kind, ByteView id) {
-  Statement(*this, "DELETE FROM rows WHERE kind = ? AND id = ?")
+  Statement(*this, "DELETE FROM rows WHERE kind = ? AND name = ?")
       .bind(1, as_bytes(kind))
-      .bind(2, id)
+      .bind(2, row_name(kind, id))
       .step();
 }
 

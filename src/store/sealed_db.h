@@ -3,11 +3,13 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/hash.h"
 #include "base/secret.h"
 
 struct sqlite3;
@@ -23,22 +25,37 @@ class SealKey {
   static SealKey create(const std::filesystem::path& file);
   /// argon2id (libsodium, moderate limits) with the database's own 16-byte salt.
   static SealKey from_passphrase(const SecretBytes& passphrase, ByteView salt);
+  /// Another key, fixed by this one and the purpose; says nothing about this one (BLAKE2b).
+  SealKey derive(std::string_view purpose) const;
+  static SealKey random();
+  /// Takes 32 bytes over that reveal() gave.
+  explicit SealKey(SecretBytes&& key);
+  SealKey clone() const { return SealKey(key_.clone()); }
   ByteView reveal() const { return key_.reveal(); }
 
  private:
+  SealKey() = default;
   SecretBytes key_;
 };
 
+/// Bytes that sealing adds.
+inline constexpr size_t kSealBytes = 24 + 16;
 /// XChaCha20-Poly1305: 24-byte random nonce, ciphertext, tag.
 Bytes seal(const SealKey& key, ByteView plaintext, ByteView associated);
 /// Empty when the key is not the right one or anything was altered.
 std::optional<SecretBytes> unseal(const SealKey& key, ByteView sealed, ByteView associated);
+/// The same into `plaintext`, whose size must fit; false as above, `plaintext` is then zero.
+[[nodiscard]] bool unseal_into(const SealKey& key, ByteView sealed, ByteView associated,
+                               std::span<uint8_t> plaintext);
+/// What was created or removed in that directory is on disk.
+void sync_directory(const std::filesystem::path& directory);
 
-/// SQLite file (WAL, synchronous=FULL: on disk when a call returns) of rows (kind, id) -> public
-/// metadata and a sealed secret whose associated data are kind, id and metadata: no row can be
-/// altered or moved to another place unnoticed. Throws InputError with a remedy when the file is
-/// locked by another process, damaged, sealed under another key, or the disk is full; then nothing
-/// of the current transaction was written.
+/// SQLite file (WAL, synchronous=FULL: on disk when a call returns) of rows (kind, id) -> metadata
+/// and a secret, all sealed: readable without the key are only the kind, how many rows there are
+/// and how long. Rows are found by a keyed hash of kind and id; the secret's associated data are
+/// kind, id and metadata: no row can be altered or moved to another place unnoticed. Throws
+/// InputError with a remedy when the file is locked by another process, damaged, sealed under
+/// another key, or the disk is full; then nothing of the current transaction was written.
 class SealedDb {
  public:
   struct Row {
@@ -67,10 +84,14 @@ class SealedDb {
   [[noreturn]] void fail(int code) const;
   void open_file();
   std::optional<Row> read(std::string_view kind, ByteView id);
+  struct Label;
+  Label open_label(std::string_view kind, ByteView sealed) const;
+  Digest row_name(std::string_view kind, ByteView id) const;
+  [[noreturn]] void altered(std::string_view kind) const;
 
   std::filesystem::path file_;
   sqlite3* db_ = nullptr;
-  std::optional<SealKey> key_;
+  std::optional<SealKey> key_, name_key_;
   int depth_ = 0;
 };
 

@@ -17,106 +17,74 @@
 #include "store/once_db.h"
 #include "store/secret_store.h"
 #include "support/parties.h"
+#include "unit/store/store_fixture.h"
 
 namespace flexroom::store {
 namespace {
 
-namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-constexpr OnceDb::Limits kLimits{16, 64};
-
-class StoreTest : public ::testing::Test {
- protected:
-  StoreTest() {
-    char name[] = "/tmp/flexroom-store-XXXXXX";
-    root_ = mkdtemp(name);
-  }
-  ~StoreTest() override { fs::remove_all(root_); }
-
-  std::unique_ptr<SealedDb> open(const std::string& member) {
-    const fs::path key = root_ / (member + ".key");
-    return std::make_unique<SealedDb>(root_ / member / "state.db", [key](ByteView) {
-      return fs::exists(key) ? SealKey::load(key) : SealKey::create(key);
-    });
-  }
-  std::unique_ptr<OnceDb> open_once(const std::string& member, bool expected = false) {
-    return std::make_unique<OnceDb>(root_ / member / "once.db", root_ / (member + ".once"),
-                                    expected, kLimits);
-  }
-  static std::string name(PartyId i) { return "m" + std::to_string(i); }
-
-  static prep::AuthBits some_bits(PartyId self, size_t n) {
-    prep::AuthBits bits(self, n, 40);
-    for (PartyId j = 0; j < n; ++j) {
-      if (j == self) continue;
-      for (size_t t = 0; t < 40; ++t) {
-        bits.mac[j][t] = Block(0x1234567890abcdefULL + t, self);
-        bits.key[j][t] = Block(t, 2 * (self + 1));
-      }
-    }
-    return bits;
-  }
-  static RecordMeta meta(uint32_t version = 1) {
-    RecordMeta m;
-    m.id[0] = 7;
-    m.version = version;
-    m.name = "acme/api-key";
-    m.kind = "api key";
-    m.value_class = "PRINTABLE";
-    m.bits = 40;
-    return m;
-  }
-  template <typename Action>
-  static std::string error_of(Action action) {
-    try {
-      action();
-    } catch (const InputError& error) {
-      return error.what();
-    }
-    return "no error";
-  }
-  fs::path root_;
-};
-
+// Neither closed nor open (with -wal and -shm), and no name either; only the kind of a row.
 TEST_F(StoreTest, NoSecretIsReadableInAnyFile) {
-  const std::string canary = "CANARY-3f9a77b1-do-not-leak";
+  const std::string canary = "CANARY-3f9a77b1-do-not-leak", id = "acme/key-CANARY",
+                    meta = "META-CANARY-5d";
+  const auto expect_sealed = [&](const char* when) {
+    const std::string all = everything_on_disk();
+    EXPECT_NE(all.find("KIND-VISIBLE"), std::string::npos) << when;  // it looks where rows are
+    for (const std::string& text : {canary, id, meta}) {
+      EXPECT_EQ(all.find(text), std::string::npos) << when << " " << text;
+    }
+  };
   {
     const auto db = open("a");
-    db->put("k", as_bytes("id"), as_bytes("META-VISIBLE"), as_bytes(canary));
-    EXPECT_EQ(as_text(db->get("k", as_bytes("id"))->secret.reveal()), canary);
+    db->put("KIND-VISIBLE", as_bytes(id), as_bytes(meta), as_bytes(canary));
+    expect_sealed("open");
+    EXPECT_TRUE(fs::exists(root_ / "a" / "state.db-wal"));
+    EXPECT_EQ(as_text(db->get("KIND-VISIBLE", as_bytes(id))->secret.reveal()), canary);
+    EXPECT_EQ(as_text(db->get("KIND-VISIBLE", as_bytes(id))->meta), meta);
+    EXPECT_EQ(db->ids("KIND-VISIBLE"), std::vector<Bytes>{to_bytes(id)});
+    for (const auto& entry : fs::recursive_directory_iterator(root_)) {
+      if (!entry.is_regular_file()) continue;
+      struct stat info {};
+      stat(entry.path().c_str(), &info);
+      EXPECT_EQ(info.st_mode & 077, 0u) << entry.path();
+    }
+    db->remove("KIND-VISIBLE", as_bytes(id));
+    EXPECT_FALSE(db->get("KIND-VISIBLE", as_bytes(id)).has_value());
+    db->put("KIND-VISIBLE", as_bytes(id), as_bytes(meta), as_bytes(canary));
   }
-  bool meta_seen = false;
-  for (const auto& entry : fs::recursive_directory_iterator(root_)) {
-    if (!entry.is_regular_file()) continue;
-    std::ifstream in(entry.path(), std::ios::binary);
-    const std::string all((std::istreambuf_iterator<char>(in)), {});
-    EXPECT_EQ(all.find(canary), std::string::npos) << entry.path();
-    meta_seen = meta_seen || all.find("META-VISIBLE") != std::string::npos;
-    struct stat info {};
-    stat(entry.path().c_str(), &info);
-    EXPECT_EQ(info.st_mode & 077, 0u) << entry.path();
-  }
-  EXPECT_TRUE(meta_seen);  // the search does look where rows are
+  expect_sealed("closed");
 }
 
 TEST_F(StoreTest, AlteredOrMovedRowsAreRefused) {
   {
     const auto db = open("a");
-    db->put("k", as_bytes("1"), as_bytes("m"), as_bytes("s1"));
-    db->put("k", as_bytes("2"), as_bytes("m"), as_bytes("s2"));
+    for (const char* id : {"1", "2", "3", "4"}) {
+      db->put("k", as_bytes(id), as_bytes("m"), as_bytes(std::string("secret ") + id));
+    }
   }
   sqlite3* raw = nullptr;
   sqlite3_open((root_ / "a" / "state.db").c_str(), &raw);
   sqlite3_exec(raw,
-               "UPDATE rows SET meta = x'6e' WHERE id = x'31';"
-               "UPDATE rows SET sealed = (SELECT sealed FROM rows WHERE id = x'31')"
-               " WHERE id = x'32'",
+               "CREATE TABLE pick AS SELECT name FROM rows WHERE kind = x'6b' ORDER BY name;"
+               "UPDATE rows SET label = label || x'00'"
+               " WHERE name = (SELECT name FROM pick WHERE rowid = 1);"
+               "UPDATE rows SET sealed = (SELECT sealed FROM rows WHERE name ="
+               " (SELECT name FROM pick WHERE rowid = 3))"
+               " WHERE name = (SELECT name FROM pick WHERE rowid = 2);"
+               "UPDATE rows SET (label, sealed) = (SELECT label, sealed FROM rows WHERE name ="
+               " (SELECT name FROM pick WHERE rowid = 4))"
+               " WHERE name = (SELECT name FROM pick WHERE rowid = 3)",
                nullptr, nullptr, nullptr);
+  EXPECT_EQ(sqlite3_total_changes(raw), 3);
   sqlite3_close(raw);
   const auto db = open("a");
-  EXPECT_THAT(error_of([&] { db->get("k", as_bytes("1")); }), HasSubstr("altered"));
-  EXPECT_THAT(error_of([&] { db->get("k", as_bytes("2")); }), HasSubstr("altered"));
+  // A changed label, another row's secret, another row as a whole: three of the four.
+  size_t altered = 0;
+  for (const char* id : {"1", "2", "3", "4"}) {
+    altered += error_of([&] { db->get("k", as_bytes(id)); }).find("altered") != std::string::npos;
+  }
+  EXPECT_EQ(altered, 3u);
 }
 
 TEST_F(StoreTest, WrongKeyLockDamageAndFullDiskSaySo) {
@@ -280,14 +248,15 @@ TEST_F(StoreTest, ALostKeyOrFileVoidsPoolsAndFillsTheCounters) {
     {
       const auto once = open_once("a");
       EXPECT_TRUE(once->mark("instance", as_bytes("i1")));
-      once->add_batch(as_bytes("b"), 16, SecretBytes(160));
+      once->pool().add(as_bytes("b"), {}, 16, Bytes(160));
     }
     lose_key ? fs::remove(root_ / "a.once") : fs::remove(root_ / "a" / "once.db");
     const auto once = open_once("a", true);
     EXPECT_EQ(once->counters().dirty, kLimits.dirty_max);
     EXPECT_EQ(once->counters().life, kLimits.life_max);
     EXPECT_TRUE(once->counters().needs_operator);
-    EXPECT_TRUE(once->stock().empty());
+    EXPECT_TRUE(once->pool().on_disk().empty());
+    EXPECT_TRUE(fs::is_empty(root_ / "a" / "pool"));
     EXPECT_THROW(once->require_preprocessing_allowed(), ProtocolAbort);
     once->operator_accepts();
     EXPECT_THROW(once->require_preprocessing_allowed(), ProtocolAbort);  // dirty: refresh first
@@ -300,35 +269,6 @@ TEST_F(StoreTest, MarksHoldAcrossARestart) {
   EXPECT_TRUE(open_once("a")->mark("token", as_bytes("t")));
   EXPECT_FALSE(open_once("a", true)->mark("token", as_bytes("t")));
   EXPECT_TRUE(open_once("a", true)->mark("request", as_bytes("t")));
-}
-
-TEST_F(StoreTest, PoolsTakeTheMaximumOfCursorsAndTheIntersectionOfBatches) {
-  SecretBytes items(10'000 * 16);
-  for (size_t i = 0; i < items.size(); ++i) items.writable()[i] = static_cast<uint8_t>(i / 16 + 1);
-  const auto connect = [&](bool fill) {
-    return support::run_parties(2, [&](net::Party& party) {
-      const auto once = open_once(name(party.id()), !fill);
-      if (fill) {
-        once->add_batch(as_bytes("both"), 16, items.clone());
-        if (party.id() == 0) once->add_batch(as_bytes("mine"), 16, items.clone());
-        EXPECT_TRUE(once->stock().empty());  // not durable at all members yet
-        EXPECT_THROW(once->take(as_bytes("both"), 1), InputError);
-      }
-      once->connect(party);
-      if (fill && party.id() == 1) once->take(as_bytes("both"), 5000);  // ahead of the other
-      const auto stock = once->stock();
-      return stock.size() == 1 ? stock[0].cursor : 99999;
-    });
-  };
-  connect(true);
-  const auto run = connect(false);
-  for (const auto& o : run.outcomes) EXPECT_EQ(o.value, 5000u);
-  const auto once = open_once("m0", true);
-  const auto taken = once->take(as_bytes("both"), 7);
-  EXPECT_EQ(taken.first, 5000u);
-  EXPECT_EQ(taken.items.reveal()[0], static_cast<uint8_t>(5001));
-  EXPECT_EQ(open_once("m0", true)->take(as_bytes("both"), 1).first, 5007u);
-  EXPECT_THROW(once->take(as_bytes("both"), 10'000), InputError);
 }
 
 struct Signers {
