@@ -128,7 +128,7 @@ PooledSource::Parts PooledSource::take(char kind, size_t num_parts, size_t count
   rest.next += done;
   if (rest.left() == 0) rest = {};
 
-  // Whole portions, oldest batches first by id.
+  // Whole portions, from batches in the order of their ids: the same at all members.
   const size_t unit = unit_bytes(num_parts, party_.num_parties());
   std::vector<store::Pool::Range> ranges;
   size_t planned = done;
@@ -218,7 +218,7 @@ void PooledSource::store(char kind, const Parts& parts) {
     }
   }
   Writer id;
-  id.u8(static_cast<uint8_t>(kind)).raw(party_.scope().sid).u32(next_batch_++);
+  id.u8(static_cast<uint8_t>(kind)).u32(next_batch_++).raw(party_.scope().sid);
   once_.pool().add(id.bytes(), party_.scope().eid,
                    portion * unit_bytes(parts.size(), party_.num_parties()), items.reveal());
   const Digest durable = RandomOracle("durable", party_.scope())
