@@ -6,6 +6,22 @@
 
 namespace flexroom {
 
+Writer& Writer::raw(ByteView v) {
+  append(out_, v);
+  return *this;
+}
+Writer& Writer::u8(uint8_t v) { return raw({&v, 1}); }
+Writer& Writer::u16(uint16_t v) {
+  const uint8_t bytes[] = {static_cast<uint8_t>(v >> 8), static_cast<uint8_t>(v)};
+  return raw(bytes);
+}
+Writer& Writer::u32(uint32_t v) {
+  return u16(static_cast<uint16_t>(v >> 16)).u16(static_cast<uint16_t>(v));
+}
+Writer& Writer::u64(uint64_t v) {
+  return u32(static_cast<uint32_t>(v >> 32)).u32(static_cast<uint32_t>(v));
+}
+
 void Reader::fail(std::string_view problem) const {
   throw ProtocolAbort(AbortCode::kBadFrame, what_, problem,
                       peer_ == kNoParty ? std::nullopt : std::optional<PartyId>(peer_));

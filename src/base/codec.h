@@ -12,21 +12,11 @@ namespace flexroom {
 /// Builds a message; integers big-endian.
 class Writer {
  public:
-  Writer& u8(uint8_t v) {
-    out_.push_back(v);
-    return *this;
-  }
-  Writer& u16(uint16_t v) { return u8(static_cast<uint8_t>(v >> 8)).u8(static_cast<uint8_t>(v)); }
-  Writer& u32(uint32_t v) {
-    return u16(static_cast<uint16_t>(v >> 16)).u16(static_cast<uint16_t>(v));
-  }
-  Writer& u64(uint64_t v) {
-    return u32(static_cast<uint32_t>(v >> 32)).u32(static_cast<uint32_t>(v));
-  }
-  Writer& raw(ByteView v) {
-    append(out_, v);
-    return *this;
-  }
+  Writer& u8(uint8_t v);
+  Writer& u16(uint16_t v);
+  Writer& u32(uint32_t v);
+  Writer& u64(uint64_t v);
+  Writer& raw(ByteView v);
   Writer& block(const Block& v) { return raw(block_bytes(v)); }
   /// 32-bit length, then the bytes.
   Writer& field(ByteView v) { return u32(static_cast<uint32_t>(v.size())).raw(v); }

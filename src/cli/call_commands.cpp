@@ -68,6 +68,7 @@ std::vector<PublicLinks> exchange_links(net::Party& party, const RoomConfig& roo
   Writer message;
   put_link(message, own.data);
   put_link(message, own.result);
+  party.echo("run/before links");  // earlier equivocation is a cheat, not a disagreement
   party.broadcast("run/links", message.bytes());
   std::vector<PublicLinks> all(party.num_parties());
   all[party.id()] = own;
@@ -77,10 +78,21 @@ std::vector<PublicLinks> exchange_links(net::Party& party, const RoomConfig& roo
     all[j].data = read_link(reader);
     all[j].result = read_link(reader);
     reader.finish();
-    check_public_links(all[j], room.members[j].name);
+    try {
+      check_public_links(all[j], room.members[j].name);
+    } catch (const InputError& error) {
+      throw ProtocolAbort(AbortCode::kRefusedByRule, "run/links", error.problem(), j);
+    }
   }
   party.echo("run/links", AbortCode::kDisagreement);
   return all;
+}
+
+/// Text of the service for a terminal: nothing but printable ASCII, bounded.
+std::string printable(std::string_view text) {
+  std::string out;
+  for (const char c : text.substr(0, 1000)) out.push_back(c >= 0x20 && c < 0x7f ? c : '?');
+  return out;
 }
 
 std::string client_token(net::Party& party) {
@@ -245,7 +257,7 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
                          connection_config(room, provider, host, proposal_digest),
                          private_part(data, result), layout);
       timeline.begin("make AND triples", cost.total());
-      joined.session().preprocessing().stock_triples(cost.total() - cost.signing_key_ands);
+      joined.session().reserve_triples(cost.total() - cost.signing_key_ands);
       timeline.begin("signing key");
       session::ObtainedKey key =
           session::obtain_signing_key(joined.session(), secret, job.region, "ec2");
@@ -270,8 +282,8 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
     return report(out, abort, released);
   }
   if (answer.instance_id.empty()) {
-    out.line(fmt::format("The service refused: {} {}: {}", answer.status, answer.error_code,
-                         answer.error_message));
+    out.line(fmt::format("The service refused: {} {}: {}", answer.status,
+                         printable(answer.error_code), printable(answer.error_message)));
     out.result({{"ok", false},
                 {"status", answer.status},
                 {"code", answer.error_code},
@@ -453,6 +465,39 @@ int call_recipe(Output& out, const Common& common, const std::filesystem::path& 
     return report(out, abort, released);
   }
   return print_reply(out, reply, recipe.name);
+}
+
+int stock(Output& out, const Common& common, uint64_t fill) {
+  if (fill != 0) {
+    Joined joined(out, common);
+    joined.session().guard([&] {
+      net::Party& party = joined.session().party();
+      joined.session().start();
+      Writer wanted;
+      wanted.u64(fill);
+      for (const Bytes& other : party.exchange("stock/fill", wanted.bytes())) {
+        if (other != wanted.bytes()) {
+          throw ProtocolAbort(AbortCode::kDisagreement, "stock",
+                              "members ask for different amounts; pass the same --fill everywhere");
+        }
+      }
+      const session::PoolStock before = joined.session().pool().stock();
+      if (before.triples < fill) {
+        (void)joined.session().pool().fill(
+            fill - before.triples, 0,
+            [&out](std::string_view phase, uint64_t done, uint64_t total) {
+              out.progress(phase, done, total);
+            });
+      }
+    });
+  }
+  session::MemberState state = open_state(common);
+  const session::PoolStock now =
+      session::summarise(state.once().pool().on_disk(), state.room().members.size());
+  out.line(fmt::format("{} AND triples in stock ({:.1f} MB), {} bits", now.triples,
+                       static_cast<double>(now.bytes) / 1e6, now.bits));
+  out.result({{"ok", true}, {"triples", now.triples}, {"bits", now.bits}, {"bytes", now.bytes}});
+  return kOk;
 }
 
 int sandbox(Output& out, const std::filesystem::path& directory, uint16_t port,

@@ -33,6 +33,8 @@ int call_recipe(Output& out, const Common& common, const std::filesystem::path& 
                 const std::map<std::string, std::string>& arguments);
 int show_log(Output& out, const Common& common, bool verify);
 int status(Output& out, const Common& common);
+/// Shows the pool; with `fill` first makes triples until so many are in stock.
+int stock(Output& out, const Common& common, uint64_t fill);
 int sandbox(Output& out, const std::filesystem::path& directory, uint16_t port,
             const std::string& key_type, double fail_rate, int latency_ms);
 int bench(Output& out, bool quick);

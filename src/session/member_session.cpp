@@ -39,7 +39,43 @@ store::OnceDb::Limits limits_of(const RoomConfig& room) {
   return {profile.dirty_max, profile.life_max};
 }
 
+/// LIFE is counted for every peer apart, by its certificate.
+std::vector<Digest> peers_of(const RoomConfig& room, PartyId self) {
+  std::vector<Digest> peers;
+  for (PartyId i = 0; i < room.members.size(); ++i) {
+    if (i != self) peers.push_back(digest_of_hex(room.members[i].certificate_sha256));
+  }
+  return peers;
+}
+
 constexpr std::string_view kKeysKind = "member keys";
+
+/// Lets the pool use the session's live preprocessing without owning it.
+class Forward final : public prep::Source {
+ public:
+  explicit Forward(prep::Source& source) : source_(source) {}
+  const Block& delta() const override { return source_.delta(); }
+  prep::AuthBits random_bits(size_t count) override { return source_.random_bits(count); }
+  prep::AuthBits owned_bits(PartyId owner, size_t count) override {
+    return source_.owned_bits(owner, count);
+  }
+  prep::AuthBits owned_bits_of(PartyId owner, size_t count,
+                               std::span<const uint8_t> bits) override {
+    return source_.owned_bits_of(owner, count, bits);
+  }
+  prep::AndTriples and_triples(size_t count) override { return source_.and_triples(count); }
+  prep::VecTriple vec_triple(size_t count) override { return source_.vec_triple(count); }
+  prep::Powers powers(size_t max_power) override { return source_.powers(max_power); }
+  RotSender rot_send(PartyId receiver, size_t count) override {
+    return source_.rot_send(receiver, count);
+  }
+  RotReceiver rot_receive(PartyId sender, size_t count, std::span<const uint8_t> choices) override {
+    return source_.rot_receive(sender, count, choices);
+  }
+
+ private:
+  prep::Source& source_;
+};
 
 }  // namespace
 
@@ -74,7 +110,7 @@ MemberState::MemberState(RoomConfig room, MemberConfig member)
     return store::SealKey::load(member_.state_key_file);
   });
   once_ = std::make_unique<store::OnceDb>(member_.state_dir / "once.db", member_.once_key_file,
-                                          has_epoch(), limits_of(room_));
+                                          has_epoch(), limits_of(room_), peers_of(room_, self_));
   secrets_ = std::make_unique<store::SecretStore>(*db_);
 }
 
@@ -129,14 +165,17 @@ struct MemberSession::Engines {
   Engines(net::Party& party, prep::EpochState e, store::OnceDb& once,
           const prep::TripleParameters& parameters, const prep::Progress& progress)
       : epoch(std::move(e)),
-        source(party, epoch, once, parameters, progress),
+        live(party, epoch, once, parameters, progress),
+        source(party, once, epoch.delta, parameters.batch,
+               [this] { return std::make_unique<Forward>(live); }),
         arith(party, source),
         engine(party, source),
         journal(once) {
     engine.set_start_hook([this](const Digest& id) { journal.mark("instance", id); });
   }
   prep::EpochState epoch;
-  prep::SessionPrep source;
+  prep::SessionPrep live;
+  PooledSource source;
   arith::ArithEngine arith;
   boolean::Engine engine;
   OnceJournal journal;
@@ -236,7 +275,11 @@ agent::Context MemberSession::context() {
   return {*party_, engines_->source, engines_->arith, engines_->engine, engines_->journal};
 }
 prep::Source& MemberSession::source() { return engines_->source; }
-prep::SessionPrep& MemberSession::preprocessing() { return engines_->source; }
+PooledSource& MemberSession::pool() { return engines_->source; }
+void MemberSession::reserve_triples(size_t count) {
+  const uint64_t stock = engines_->source.stock().triples;
+  if (count > stock) engines_->live.stock_triples(count - stock);
+}
 boolean::Engine& MemberSession::engine() { return engines_->engine; }
 
 void MemberSession::guard(const std::function<void()>& body) {

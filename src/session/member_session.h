@@ -9,6 +9,7 @@
 #include "flexroom/config.h"
 #include "net/identity.h"
 #include "prep/session_prep.h"
+#include "session/pool_source.h"
 #include "store/agreement.h"
 #include "store/audit_log.h"
 #include "store/once_db.h"
@@ -78,7 +79,10 @@ class MemberSession {
   agent::Context context();
   prep::Source& source();
   boolean::Engine& engine();
-  prep::SessionPrep& preprocessing();
+  /// The members' pool, and live preprocessing where it does not reach.
+  PooledSource& pool();
+  /// Makes triples now, with progress, so that `count` more are at hand (stock counts).
+  void reserve_triples(size_t count);
 
   /// Runs `body`; on a ProtocolAbort records what it means for the epoch (burn, strike), tells the
   /// peers, and throws it on.
