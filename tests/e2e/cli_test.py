@@ -1,0 +1,782 @@
+#!/usr/bin/python3
+"""The command line end to end: whole runs of two members against the sandbox cloud, and the faults.
+
+usage: cli_test.py FLEXROOM_BINARY [unittest arguments]
+
+Everything is a process of its own, as for a user: the sandbox, two members, the commands. What is
+asserted is what a user sees (exit code, message), what the service saw (its log) and what is on disk.
+"""
+import base64
+import contextlib
+import ctypes
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import pty
+import re
+import resource
+import select
+import shutil
+import signal
+import socket
+import sqlite3
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+import boto3
+from botocore.config import Config
+
+FLEXROOM = ""
+OK, USAGE, BAD_INPUT, REFUSED, NETWORK, CHEAT, UNKNOWN, SERVICE = 0, 2, 3, 4, 5, 6, 7, 8
+MEMBERS = ("alpha", "beta")
+SECRET = "joint/key"
+DIRTY_MAX = 16
+COMMAND_SECONDS = 120  # a command that takes longer hangs
+EC2 = "ec2.us-east-1.amazonaws.com"
+
+# What the members agree to run: counts the rows of each half, returns the sum to each.
+SCRIPT = b"""import json, sys
+rows = [len(open(p).readlines()) for p in sys.argv[1:]]
+for i in range(len(rows)):
+    json.dump({"rows": rows, "total": sum(rows)}, open(f"result-{i + 1}", "w"))
+"""
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_until(condition, seconds, what):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not happen within {seconds} s")
+        time.sleep(0.02)
+
+
+class Process:
+    """One running command; its output goes to files, so that nothing blocks and all can be searched."""
+
+    count = 0
+
+    def __init__(self, logs, arguments, stdin=subprocess.DEVNULL, **options):
+        Process.count += 1
+        self.arguments = [str(a) for a in arguments]
+        stem = logs / f"{Process.count:03d}"
+        self.out_file, self.err_file = stem.with_suffix(".out"), stem.with_suffix(".err")
+        with open(self.out_file, "wb") as out, open(self.err_file, "wb") as err:
+            self.process = subprocess.Popen(
+                [FLEXROOM, *self.arguments], stdin=stdin, stdout=out, stderr=err,
+                preexec_fn=die_with_parent, start_new_session=True, **options)
+
+    @property
+    def out(self):
+        return self.out_file.read_text(errors="replace")
+
+    @property
+    def err(self):
+        return self.err_file.read_text(errors="replace")
+
+    @property
+    def text(self):
+        return self.out + self.err
+
+    def running(self):
+        return self.process.poll() is None
+
+    def command_line(self):
+        try:
+            return pathlib.Path(f"/proc/{self.process.pid}/cmdline").read_bytes()
+        except OSError:
+            return b""
+
+    def wait(self, seconds=COMMAND_SECONDS):
+        try:
+            self.code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self} hangs:\n{self.text}") from None
+        return self
+
+    def kill(self):
+        if self.running():
+            self.process.kill()
+        self.process.wait()
+
+    def send(self, number):
+        self.process.send_signal(number)
+
+    def json_lines(self):
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def __str__(self):
+        return "flexroom " + " ".join(self.arguments)
+
+
+class Member:
+    def __init__(self, room, name):
+        self.room, self.name = room, name
+        self.dir = room.work / name
+        self.port = free_port()
+        self.config = self.dir / "member.toml"
+        self.room_file, self.job, self.links = (self.dir / f for f in ("room.toml", "job.toml", "links.toml"))
+
+    def start(self, *arguments, yes=True, json_output=False, **options):
+        flags = ["--yes"] * yes + ["--json"] * json_output
+        return self.room.start("--member", self.config, *flags, *arguments, **options)
+
+    def run(self, *arguments, **options):
+        return self.start(*arguments, **options).wait()
+
+    def counters(self):
+        return self.run("status", json_output=True).json_lines()[-1]
+
+    def log(self):
+        return self.run("log", "--verify", json_output=True).json_lines()[-1]["entries"]
+
+    def run_script(self, *more, **options):
+        return self.start("run-script", self.job, "--links", self.links, *more, **options)
+
+
+class Room(unittest.TestCase):
+    """One sandbox and one room of two members, both ready to run: an epoch, the secret, links, a job."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.work = pathlib.Path(tempfile.mkdtemp(prefix="flexroom-cli-"))
+        cls.addClassCleanup(shutil.rmtree, cls.work, ignore_errors=True)
+        cls.logs = cls.work / "logs"
+        cls.logs.mkdir()
+        cls.processes, cls.seen_command_lines = [], set()
+        cls.addClassCleanup(cls.stop_all)
+        cls.cloud = cls.work / "cloud"
+        cls.sandbox, cls.port = cls.start_sandbox(cls.cloud)
+        cls.members = [Member(cls, name) for name in MEMBERS]
+        cls.a, cls.b = cls.members
+        cls.make_room()
+        cls.make_objects()
+        cls.share_files("good", SECRET, cls.accounts["joint"]["secret_access_key"].encode())
+        cls.ready()
+
+    @classmethod
+    def ready(cls):
+        for command in (["init"], ["secret", "import", "{dir}/good.json"]):
+            for done in cls.both(*command):
+                assert done.code == OK, f"{done}: {done.code}\n{done.text}"
+
+    @classmethod
+    def start(cls, *arguments, **options):
+        started = Process(cls.logs, arguments, **options)
+        cls.processes.append(started)
+        return started
+
+    @classmethod
+    def stop_all(cls):
+        for p in cls.processes:
+            if p.running():
+                p.send(signal.SIGTERM)  # the sandbox ends its instances
+        for p in cls.processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                p.process.wait(5)
+            p.kill()
+
+    @classmethod
+    def start_sandbox(cls, directory, *arguments):
+        (directory / "endpoints.json").unlink(missing_ok=True)
+        p = cls.start("sandbox", "--dir", directory, *arguments)
+        wait_until(lambda: "stop with Ctrl-C" in p.out or not p.running(), 20, "start of the sandbox")
+        return p, json.loads((directory / "endpoints.json").read_text())["port"]
+
+    @classmethod
+    def make_room(cls):
+        entries = ""
+        for m in cls.members:
+            made = cls.start("--json", "init", "--identity", m.name, "--dir", m.dir,
+                             "--address", f"127.0.0.1:{m.port}").wait()
+            r = made.json_lines()[-1]
+            entries += "[[member]]\n" + "".join(
+                f'{k} = "{r[k]}"\n' for k in ("name", "address", "certificate")) + "\n"
+        cls.room_text = (f'[room]\nname = "test-room"\n\n{entries}[provider.sandbox]\n'
+                         f'ca_file = "{cls.cloud}/ca.pem"\nconnect_to = ["*:443=127.0.0.1:{cls.port}"]\n')
+        cls.write_room(cls.room_text)
+
+    @classmethod
+    def write_room(cls, text):
+        for m in cls.members:
+            m.room_file.write_text(text)
+
+    @classmethod
+    def s3(cls, account, presign=False):
+        keys = cls.accounts[account]
+        return boto3.client(
+            "s3", region_name="us-east-1", aws_access_key_id=keys["access_key_id"],
+            aws_secret_access_key=keys["secret_access_key"], verify=str(cls.cloud / "ca.pem"),
+            endpoint_url=None if presign else f"https://localhost:{cls.port}",
+            config=Config(signature_version="s3v4",
+                          s3={"addressing_style": "virtual" if presign else "path"}))
+
+    @classmethod
+    def make_objects(cls):
+        """Buckets, objects and pre-signed URLs from an independent client, as each member would."""
+        cls.accounts = {a["account"]: a for a in json.loads((cls.cloud / "accounts.json").read_text())}
+        cls.private_parts = {}
+        for i, (m, account) in enumerate(zip(cls.members, ("hospital-a", "hospital-b")), 1):
+            bucket, key, result = f"{m.name}-data", f"half-{os.urandom(8).hex()}", f"result-{os.urandom(8).hex()}"
+            client, presign = cls.s3(account), cls.s3(account, presign=True).generate_presigned_url
+            client.create_bucket(Bucket=bucket)
+            client.put_object(Bucket=bucket, Key=key, Body=b"row\n" * (10 * i))
+            urls = {name: presign(method, Params={"Bucket": bucket, "Key": object_key}, ExpiresIn=3600)
+                    for name, method, object_key in (("data_url", "get_object", key),
+                                                     ("result_url", "put_object", result),
+                                                     ("result_get_url", "get_object", result))}
+            m.links.write_text("".join(f'{k} = "{v}"\n' for k, v in urls.items()))
+            m.links.chmod(0o600)
+            cls.private_parts[m.name] = [key, result] + [
+                u.rsplit("X-Amz-Signature=", 1)[1] for u in urls.values()]
+            m.result_object = (account, bucket, result)
+        joint = cls.s3("joint")
+        joint.create_bucket(Bucket="scripts")
+        joint.put_object(Bucket="scripts", Key="count.py", Body=SCRIPT, ACL="public-read")
+        cls.job_text = f"""[job]
+name = "count"
+provider = "sandbox"
+region = "us-east-1"
+image_id = "ami-0123456789abcdef0"
+instance_type = "t3.large"
+access_key_id = "{cls.accounts['joint']['access_key_id']}"
+secret = "{SECRET}"
+deadline_minutes = 1
+
+[script]
+url = "https://scripts.s3.amazonaws.com/count.py"
+sha256 = "{hashlib.sha256(SCRIPT).hexdigest()}"
+interpreter = "/usr/bin/python3"
+"""
+        cls.write_job(cls.job_text)
+
+    @classmethod
+    def write_job(cls, text):
+        for m in cls.members:
+            m.job.write_text(text)
+
+    @classmethod
+    def share_files(cls, file, name, value, value_class="b64"):
+        """What an issuer gives the members: XOR shares. Returns them."""
+        first = os.urandom(len(value))
+        shares = [first, bytes(x ^ y for x, y in zip(first, value))]
+        for m, share in zip(cls.members, shares):
+            path = m.dir / f"{file}.json"
+            path.touch(mode=0o600)
+            path.write_text(json.dumps({"name": name, "kind": "test", "class": value_class,
+                                        "length": len(value), "share": share.hex()}))
+        return shares
+
+    @classmethod
+    def finish(cls, *started):
+        """Waits for all, sampling the command lines that every user of the machine can see."""
+        end = time.monotonic() + COMMAND_SECONDS
+        while any(p.running() for p in started) and time.monotonic() < end:
+            cls.seen_command_lines.update(p.command_line() for p in started)
+            time.sleep(0.02)
+        return [p.wait(1) for p in started]
+
+    @classmethod
+    def both(cls, *arguments, **options):
+        """The same command at both members at the same time; {dir} is each member's directory."""
+        return cls.finish(*(m.start(*(str(x).format(dir=m.dir) for x in arguments), **options)
+                            for m in cls.members))
+
+    @classmethod
+    def both_run_script(cls, *more, **options):
+        return cls.finish(*(m.run_script(*more, **options) for m in cls.members))
+
+    def requests(self, service="ec2"):
+        """What reached the sandbox, from its own log."""
+        return [line for line in self.sandbox.text.splitlines() if f"Z {service} " in line]
+
+    def assert_ended(self, done, codes, *patterns):
+        codes = codes if isinstance(codes, tuple) else (codes,)
+        self.assertIn(done.code, codes, f"{done}\n{done.text}")
+        for pattern in patterns:
+            self.assertRegex(done.text, pattern, str(done))
+        if done.code != OK and "--json" not in done.arguments:
+            # After a question the message follows on the same line.
+            messages = re.findall(r"(?:^|\[y/N\] )flexroom: ", done.err, re.MULTILINE)
+            self.assertEqual(len(messages), 1, f"one clear message expected: {done}\n{done.text}")
+
+    def assert_nothing_contacted(self, before):
+        self.assertEqual(self.requests(), before)
+
+    @contextlib.contextmanager
+    def changed(self, path, text):
+        old = path.read_bytes()
+        path.write_text(text)
+        try:
+            yield
+        finally:
+            path.write_bytes(old)
+
+    def state_hash(self):
+        """Everything that members keep, except what SQLite rewrites when it only opens a file."""
+        digest = hashlib.sha256()
+        for m in self.members:
+            for name in ("secret list", "log", "status"):
+                digest.update(m.run(*name.split(), json_output=True).out.encode())
+        return digest.hexdigest()
+
+
+class TerminalAnswer:
+    """Starts a command at a pseudo-terminal and answers its question."""
+
+    def __init__(self, member, answer, *arguments):
+        self.master, slave = pty.openpty()
+        self.p = member.start(*arguments, yes=False, stdin=slave)
+        os.close(slave)
+        self.answer = answer
+
+    def give(self):
+        wait_until(lambda: "[y/N]" in self.p.err or not self.p.running(), 60, "the question")
+        os.write(self.master, self.answer.encode() + b"\n")
+        return self.p
+
+    def close(self):
+        os.close(self.master)
+
+
+def forms(secret):
+    """The forms in which bytes could be found: raw, hex, base64 at each alignment."""
+    found = {secret, secret.hex().encode(), secret.hex().upper().encode()}
+    for shift in range(3):
+        body = base64.b64encode(b"\0" * shift + secret)
+        # Characters that depend on the neighbours are cut off at both ends.
+        start = (8 * shift + 5) // 6
+        inner = body.rstrip(b"=")[start:-1]
+        if len(inner) >= 12:
+            found.add(inner)
+    return found
+
+
+class Road(Room):
+    """Everything goes well, and refusals before anything is contacted."""
+
+    def test_a_whole_road(self):
+        again = self.both("init")
+        for done in again:
+            self.assert_ended(done, OK, "was set up before")
+        runs = self.both_run_script(json_output=True)
+        for m, done in zip(self.members, runs):
+            self.assert_ended(done, OK)
+            lines = done.json_lines()
+            self.assertTrue(lines[-1]["ok"])
+            events = {line.get("event") for line in lines}
+            self.assertLessEqual({"proposal", "timeline", "started", "result"}, events)
+            saved = json.loads((m.dir / "state/results/count.json").read_text())
+            self.assertEqual(saved, {"rows": [10, 20], "total": 30})
+        self.assertEqual(len(self.requests()), 1, "one RunInstances")
+        digests = [[line["digest"] for line in done.json_lines() if line.get("event") == "proposal"]
+                   for done in runs]
+        self.assertEqual(digests[0], digests[1])
+
+        for m in self.members:
+            self.assert_ended(m.run("log", "--verify"), OK, "signed by all", "all signatures are right")
+            entries = m.log()
+            self.assertTrue(all(e["joint"] for e in entries))
+            self.assertIn("status 200 i-", entries[-1]["text"])
+            status = m.counters()
+            self.assertEqual((status["epoch"], status["burned"], status["needs_operator"], status["strikes"]),
+                             (True, False, False, 0))
+        heads = {m.log()[-1]["head"] for m in self.members}
+        self.assertEqual(len(heads), 1, "both logs have the same head")
+
+    def test_b_get_prints_the_body_at_both(self):
+        expected = SCRIPT.decode()
+        for done in self.both("get", "https://scripts.s3.amazonaws.com/count.py"):
+            self.assert_ended(done, OK)
+            self.assertIn(expected, done.out)
+
+    def test_service_error_of_get_is_exit_8(self):
+        for done in self.both("get", "https://scripts.s3.amazonaws.com/nothing-here"):
+            self.assert_ended(done, SERVICE)
+
+    def test_plan_contacts_nobody(self):
+        before = self.requests()
+        done = self.a.run("plan", self.a.job, "--links", self.a.links, json_output=True)
+        self.assert_ended(done, OK)
+        self.assertGreater(done.json_lines()[-1]["ands"], 10**6)
+        self.assert_nothing_contacted(before)
+
+    def test_wrong_arguments_are_exit_2(self):
+        for arguments in ([], ["no-such-command"], ["run-script"], ["get"], ["sandbox", "--fail-rate", "2"]):
+            done = self.start(*arguments).wait()
+            self.assertEqual(done.code, USAGE, done.text)
+
+    def test_differing_jobs_name_the_field(self):
+        before = self.requests()
+        with self.changed(self.b.job, self.job_text.replace("t3.large", "p4d.24xlarge")):
+            for done in self.both_run_script():
+                self.assert_ended(done, REFUSED, "instance type")
+                self.assertRegex(done.text, r"t3\.large")
+                self.assertRegex(done.text, r"p4d\.24xlarge")
+        self.assert_nothing_contacted(before)
+        self.assertEqual({m.counters()["burned"] for m in self.members}, {False})
+
+    def test_operator_says_no(self):
+        before = self.requests()
+        asked = TerminalAnswer(self.a, "n", "run-script", self.a.job, "--links", self.a.links)
+        other = self.b.run_script()
+        asked.give()
+        said_no, told = self.finish(asked.p, other)
+        asked.close()
+        self.assert_ended(said_no, REFUSED, "operator said no", "nothing was contacted")
+        self.assert_ended(told, (REFUSED, NETWORK))
+        self.assert_nothing_contacted(before)
+
+    def test_no_terminal_and_no_rule_is_refused(self):
+        before = self.requests()
+        not_asked = self.a.run_script(yes=False)
+        other = self.b.run_script()
+        done, told = self.finish(not_asked, other)
+        self.assert_ended(done, BAD_INPUT, "no terminal", "--yes")
+        self.assert_ended(told, (REFUSED, NETWORK))
+        self.assert_nothing_contacted(before)
+
+
+class BadInput(Room):
+    """Files that are wrong: place and remedy, exit 3, nothing changed, no peer needed."""
+
+    def refused(self, member, path, text, *patterns, command=None):
+        before, requests = self.state_hash(), self.requests()
+        with self.changed(path, text):
+            done = member.run(*(command or ["run-script", member.job, "--links", member.links]))
+            self.assert_ended(done, BAD_INPUT, *patterns)
+        self.assertEqual(self.state_hash(), before)
+        self.assert_nothing_contacted(requests)
+
+    def test_syntax_names_line_and_column(self):
+        for path in (self.a.room_file, self.a.config, self.a.job, self.a.links):
+            with self.subTest(path.name):
+                text = "# first line\n" + path.read_text().replace(" = ", " = = ", 1)
+                line = next(i for i, l in enumerate(text.splitlines(), 1) if " = = " in l)
+                self.refused(self.a, path, text, rf"{path.name}:{line}:\d+")
+
+    def test_unknown_keys_are_named(self):
+        for path in (self.a.room_file, self.a.config, self.a.job, self.a.links):
+            with self.subTest(path.name):
+                lines = path.read_text().splitlines()
+                at = next(i for i, l in enumerate(lines) if " = " in l)
+                lines.insert(at, 'intrest = "typo"')
+                self.refused(self.a, path, "\n".join(lines) + "\n",
+                             rf"{path.name}:{at + 1}:\d+", "unknown key `intrest`")
+
+    def test_wrong_type_and_missing_key(self):
+        self.refused(self.a, self.a.job, self.job_text.replace("deadline_minutes = 1", 'deadline_minutes = "1"'),
+                     r"job.toml:\d+:\d+", "deadline_minutes")
+        self.refused(self.a, self.a.job, re.sub('image_id = .*\n', "", self.job_text), "image_id", "missing")
+
+    def test_missing_files(self):
+        done = self.a.run("run-script", self.a.dir / "no-such.toml")
+        self.assert_ended(done, BAD_INPUT, "no-such.toml", "cannot be read")
+        done = self.start("--member", self.work / "nobody.toml", "status").wait()
+        self.assert_ended(done, BAD_INPUT, "nobody.toml")
+
+    def test_script_changed_after_approval(self):
+        script = self.a.dir / "count.py"
+        script.write_bytes(SCRIPT)
+        job = self.job_text.replace("[script]\n", '[script]\nfile = "count.py"\n')
+        with self.changed(self.a.job, job):
+            self.assert_ended(self.a.run("plan", self.a.job, "--links", self.a.links), OK)
+        script.write_bytes(SCRIPT + b"# one more line\n")
+        self.refused(self.a, self.a.job, job, r"job.toml:\d+:\d+", "sha256", "the script changed")
+
+    def test_wrong_fingerprint_of_myself(self):
+        own = re.findall('certificate = "(.*)"', self.room_text)[0]
+        self.refused(self.a, self.a.room_file, self.room_text.replace(own, "0" * 64),
+                     "another certificate for alpha", own)
+
+    def test_wrong_fingerprint_of_the_other(self):
+        requests = self.requests()
+        theirs = re.findall('certificate = "(.*)"', self.room_text)[1]
+        text = self.room_text.replace(theirs, "0" * 64).replace("[room]\n", "[room]\ntimeout_seconds = 3\n")
+        with self.changed(self.a.room_file, text), self.changed(
+                self.b.room_file, self.room_text.replace("[room]\n", "[room]\ntimeout_seconds = 3\n")):
+            done, other = self.both("init")
+        self.assert_ended(done, (REFUSED, NETWORK), "beta", "certificate|fingerprint")
+        self.assert_ended(other, (REFUSED, NETWORK), "alpha")
+        self.assert_nothing_contacted(requests)
+        for done in self.both("init"):
+            self.assert_ended(done, OK)
+
+    def test_secret_file_readable_by_others(self):
+        path = self.a.dir / "good.json"
+        path.chmod(0o644)
+        try:
+            self.assert_ended(self.a.run("secret", "import", path), BAD_INPUT, "read by others", "chmod 600")
+        finally:
+            path.chmod(0o600)
+
+    def test_secret_file_without_sense(self):
+        path = self.a.dir / "odd.json"
+        path.touch(mode=0o600)
+        for text in ("", "{", "[]", '{"name": 7}',
+                     '{"name": "x", "length": 0, "share": ""}',
+                     '{"name": "x", "length": 99999, "share": "00"}',
+                     '{"name": "x", "length": 2, "share": "00"}',
+                     '{"name": "x", "length": -1, "share": "00"}',
+                     '{"name": "x", "length": 1, "share": "zz"}',
+                     '{"name": "x", "length": 1, "class": "no-such", "share": "00"}'):
+            with self.subTest(text):
+                path.write_text(text)
+                self.assert_ended(self.a.run("secret", "import", path), BAD_INPUT, "odd.json")
+
+    def test_byte_outside_its_class(self):
+        before = self.state_hash()
+        self.share_files("outside", "joint/odd", b"abc!defghijk")
+        for done in self.both("secret", "import", "{dir}/outside.json"):
+            self.assert_ended(done, REFUSED, "outside class b64", "nothing was stored")
+        self.assertEqual(self.state_hash(), before)
+        for m in self.members:
+            self.assertEqual({m.counters()["burned"], m.counters()["strikes"]}, {False, 0})
+
+    def test_locked_database(self):
+        database = sqlite3.connect(self.a.dir / "state/state.db", isolation_level=None)
+        try:
+            database.execute("BEGIN EXCLUSIVE")
+            self.assert_ended(self.a.run("status"), BAD_INPUT, "state.db", "in use by another")
+        finally:
+            database.close()
+        self.assert_ended(self.a.run("status"), OK)
+
+    @unittest.skipUnless(os.geteuid() == 0, "mounting needs root")
+    def test_full_disk(self):
+        state, copy = self.a.dir / "state", self.a.dir / "state-copy"
+        shutil.copytree(state, copy)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs", state],
+                          capture_output=True).returncode != 0:
+            shutil.rmtree(copy)
+            self.skipTest("tmpfs cannot be mounted here")
+        filler = state / "filler"
+        try:
+            shutil.copytree(copy, state, dirs_exist_ok=True)
+            with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as f:
+                while True:
+                    f.write(b"\0" * 4096)
+            self.share_files("more", "joint/more", b"x" * 4000)
+            full, other = self.both("secret", "import", "{dir}/more.json")
+            self.assert_ended(full, BAD_INPUT, "full", "free some space")
+            self.assert_ended(other, (REFUSED, NETWORK))
+            filler.unlink()
+            for done in self.both("secret", "import", "{dir}/more.json"):
+                self.assert_ended(done, OK)
+            for m in self.members:
+                versions = [s for s in m.run("secret", "list", json_output=True).json_lines()[-1]["secrets"]
+                            if s["name"] == "joint/more"]
+                self.assertEqual(len(versions), 1)
+        finally:
+            kept = self.a.dir / "state-new"
+            shutil.copytree(state, kept, ignore=shutil.ignore_patterns("filler"))
+            subprocess.run(["umount", state], check=True)
+            shutil.rmtree(state)
+            kept.rename(state)
+            state.chmod(0o700)
+            shutil.rmtree(copy)
+
+
+class Faults(Room):
+    """Members, network and service fail; the next run works."""
+
+    SMALL = "https://scripts.s3.amazonaws.com/count.py"
+
+    @classmethod
+    def ready(cls):
+        super().ready()
+        wrong = bytearray(cls.accounts["joint"]["secret_access_key"].encode())
+        wrong[0] = ord("A") if wrong[0] != ord("A") else ord("B")
+        cls.share_files("wrong", "joint/wrong", bytes(wrong))
+
+    def room_with(self, providers="", timeout=None):
+        text = self.room_text + providers
+        if timeout:
+            text = text.replace("[room]\n", f"[room]\ntimeout_seconds = {timeout}\n")
+        self.write_room(text)
+        self.addCleanup(self.write_room, self.room_text)
+
+    def assert_works_again(self):
+        for done in self.both("get", self.SMALL):
+            self.assert_ended(done, OK)
+        for m in self.members:
+            status = m.counters()
+            self.assertLessEqual(status["dirty"], DIRTY_MAX)
+            self.assertEqual((status["burned"], status["needs_operator"]), (False, False))
+
+    def wait_for_preprocessing(self, *running):
+        def reached():
+            return all("AND triples" in p.out or not p.running() for p in running)
+        wait_until(reached, 60, "preprocessing")
+        time.sleep(0.5)
+
+    def test_member_missing(self):
+        self.room_with(timeout=3)
+        began = time.monotonic()
+        done = self.a.run("init")
+        self.assert_ended(done, NETWORK, "beta")
+        self.assertLess(time.monotonic() - began, 20)
+        self.assertRegex(done.text, "waiting for beta")
+
+    def test_killed_during_preprocessing(self):
+        before = self.requests()
+        runs = [m.run_script(json_output=True) for m in self.members]
+        self.wait_for_preprocessing(*runs)
+        runs[1].kill()
+        survivor = runs[0].wait()
+        self.assert_ended(survivor, NETWORK)
+        self.assertIn("beta", survivor.json_lines()[-1]["error"])
+        self.assert_nothing_contacted(before)
+        self.assertIn("nothing", self.a.log()[-1]["outcome"])
+        self.assert_works_again()
+
+    def test_interrupt_ends_both(self):
+        before = self.requests()
+        runs = [m.run_script(json_output=True) for m in self.members]
+        self.wait_for_preprocessing(*runs)
+        runs[0].send(signal.SIGINT)
+        began = time.monotonic()
+        for done in self.finish(*runs):
+            self.assert_ended(done, NETWORK)
+        self.assertLess(time.monotonic() - began, 20)
+        self.assertRegex(runs[0].text, "stopped by the operator|stopping")
+        self.assert_nothing_contacted(before)
+        self.assert_works_again()
+
+    def test_interrupt_while_waiting_for_the_other(self):
+        run = self.a.start("init")
+        wait_until(lambda: "waiting for beta" in run.err, 20, "waiting")
+        run.send(signal.SIGINT)
+        self.assert_ended(run.wait(20), NETWORK)
+
+    def test_wrong_secret_is_a_service_error(self):
+        for done in self.both("secret", "import", "{dir}/wrong.json"):
+            self.assert_ended(done, OK)
+        self.write_job(self.job_text.replace(SECRET, "joint/wrong"))
+        self.addCleanup(self.write_job, self.job_text)
+        for done in self.both_run_script("--no-follow"):
+            self.assertEqual(done.code, SERVICE, done.text)
+            self.assertRegex(done.text, "SignatureDoesNotMatch|AuthFailure")
+
+    def test_object_altered_after_approval(self):
+        joint = self.s3("joint")
+        joint.put_object(Bucket="scripts", Key="count.py", Body=SCRIPT + b"# altered\n", ACL="public-read")
+        self.addCleanup(joint.put_object, Bucket="scripts", Key="count.py", Body=SCRIPT, ACL="public-read")
+        for m, done in zip(self.members, self.both_run_script()):
+            self.assertEqual(done.code, SERVICE, done.text)
+            self.assertIn("FLEXROOM-FAILED", done.text)
+            self.assertIn("FAILED", done.text.split("FLEXROOM-FAILED")[1])  # sha256sum's word
+            account, bucket, key = m.result_object
+            kept = self.s3(account).get_object(Bucket=bucket, Key=key)["Body"].read()
+            self.assertNotIn(b'"total"', kept, "no result of another script")
+
+    def certificates(self, name, days):
+        """A server certificate for the service's host from a CA of our own."""
+        d = self.work / name
+        d.mkdir()
+        ext = d / "ext"
+        ext.write_text(f"subjectAltName=DNS:{EC2},DNS:*.s3.amazonaws.com\nextendedKeyUsage=serverAuth\n")
+        ca = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+              "-keyout", d / "ca.key", "-out", d / "ca.pem", "-days", "30", "-subj", "/CN=test CA"]
+        csr = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+               "-keyout", d / "key.pem", "-out", d / "csr", "-subj", f"/CN={EC2}"]
+        sign = ["openssl", "x509", "-req", "-in", d / "csr", "-CA", d / "ca.pem", "-CAkey", d / "ca.key",
+                "-CAcreateserial", "-out", d / "cert.pem", "-days", str(days), "-extfile", ext]
+        for command in (ca, csr, sign):
+            subprocess.run(command, check=True, capture_output=True)
+        return d
+
+    def serve(self, directory, behave):
+        """A TLS 1.3 server that does `behave(connection)` with each connection."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(directory / "cert.pem", directory / "key.pem")
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def loop():
+            while True:
+                try:
+                    plain, _ = listener.accept()
+                except OSError:
+                    return
+                with contextlib.suppress(OSError), context.wrap_socket(plain, server_side=True) as tls:
+                    behave(tls)
+
+        threading.Thread(target=loop, daemon=True).start()
+        return listener.getsockname()[1]
+
+    def provider(self, name, ca, port):
+        return f'\n[provider.{name}]\nca_file = "{ca}"\nconnect_to = ["*:443=127.0.0.1:{port}"]\n'
+
+    def test_certificates_that_do_not_verify(self):
+        other, expired = self.certificates("other-ca", 30), self.certificates("expired", 0)
+        asked = []
+        port = self.serve(expired, lambda tls: asked.append(tls.recv(100)))
+        time.sleep(1)  # past notAfter
+        self.room_with(self.provider("other", other / "ca.pem", self.port) +
+                       self.provider("expired", expired / "ca.pem", port))
+        before = self.sandbox.text
+        for name, word in (("other", "certificate"), ("expired", "expired")):
+            with self.subTest(name):
+                for done in self.both("get", self.SMALL, "--provider", name):
+                    self.assert_ended(done, NETWORK, word)
+        self.assertEqual(self.sandbox.text.count(" GET "), before.count(" GET "))
+        self.assertEqual([a for a in asked if a], [])
+
+    def test_nothing_listens(self):
+        self.room_with(self.provider("down", self.cloud / "ca.pem", free_port()))
+        for done in self.both("get", self.SMALL, "--provider", "down"):
+            self.assert_ended(done, NETWORK)
+
+    def test_answer_cut_off_may_have_happened(self):
+        d = self.certificates("cut", 30)
+        got = []
+        port = self.serve(d, lambda tls: got.append(tls.recv(20000)))
+        self.room_with(self.provider("cut", d / "ca.pem", port))
+        self.write_job(self.job_text.replace('provider = "sandbox"', 'provider = "cut"'))
+        self.addCleanup(self.write_job, self.job_text)
+        for done in self.both_run_script("--no-follow"):
+            self.assert_ended(done, UNKNOWN, "may have been carried out")
+        self.assertTrue(any(g.startswith(b"POST / HTTP/1.1\r\nHost: " + EC2.encode()) for g in got))
+        for m in self.members:
+            self.assertRegex(m.log()[-1]["outcome"], "may have happened")
+
+    def test_service_that_always_fails(self):
+        lossy = self.work / "lossy"
+        shutil.copytree(self.cloud, lossy, ignore=shutil.ignore_patterns("vms", "objects"))
+        sandbox, port = self.start_sandbox(lossy, "--fail-rate", "1")
+        self.addCleanup(sandbox.send, signal.SIGTERM)
+        self.room_with(self.provider("lossy", lossy / "ca.pem", port))
+        self.write_job(self.job_text.replace('provider = "sandbox"', 'provider = "lossy"'))
+        self.addCleanup(self.write_job, self.job_text)
+        for m, done in zip(self.members, self.both_run_script("--no-follow")):
+            self.assertIn(done.code, (NETWORK, UNKNOWN, SERVICE), done.text)
+            last = m.log()[-1]
+            if done.code == UNKNOWN:
+                self.assertRegex(last["outcome"], "may have happened")
+            elif done.code == SERVICE:
+                self.assertRegex(last["text"], "status 5")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    FLEXROOM = str(pathlib.Path(sys.argv.pop(1)).resolve())
+    unittest.main(verbosity=2)
