@@ -89,6 +89,8 @@ SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view 
       out.material = SecretBytes::copy_of(as_bytes(material));
     }
     wipe(material.data(), material.size());
+  } catch (const InputError& error) {  // of from_hex, which knows no file
+    throw InputError(place, "share " + error.problem(), "the share is two hex digits a byte");
   } catch (const nlohmann::json::exception&) {
     throw InputError(place, "is not a secret file",
                      "docs/secrets.md shows the two forms: name, kind, class, length and share, or "
