@@ -81,7 +81,15 @@ Digest Joined::approve(const store::Proposal& proposal, bool yes) {
                           "the operator said no; nothing was contacted");
     }
   }
-  // Where proposals differ this names the field, and nothing is signed.
+  if (!same) {
+    // Nothing was shown and nobody was asked, so nothing that counts may be signed, whatever a peer
+    // says next: the field makes this another proposal. The exchange names the field that differs.
+    store::Proposal refused = proposal;
+    refused.fields.push_back({"approval", to_bytes("refused: the proposals differ"), false});
+    (void)store::approve(party, state_.identity(), state_.signing_keys(), refused);
+    throw ProtocolAbort(AbortCode::kDisagreement, "approval",
+                        "members propose different things; nothing was contacted");
+  }
   (void)store::approve(party, state_.identity(), state_.signing_keys(), proposal);
   return digest;
 }

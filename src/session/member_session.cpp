@@ -245,6 +245,10 @@ bool MemberSession::ensure_epoch(bool new_epoch) {
   party_->echo("session/epoch made");
   state_.db().transaction([&] { epochs.save(state_.room_digest(), epoch.eid, epoch.serialise()); });
   state_.once().start_epoch();
+  // Their MACs belong to the old global keys: using one would look like a cheat.
+  for (const store::RecordMeta& meta : state_.secrets().list()) {
+    if (meta.epoch != epoch.eid) state_.secrets().remove(meta.id);
+  }
   return true;
 }
 
@@ -281,6 +285,14 @@ void MemberSession::reserve_triples(size_t count) {
   if (count > stock) engines_->live.stock_triples(count - stock);
 }
 boolean::Engine& MemberSession::engine() { return engines_->engine; }
+
+prep::AuthBits MemberSession::shares(const store::RecordMeta& secret) {
+  if (secret.epoch != party_->scope().eid) {
+    throw InputError("secret '" + secret.name + "'", "belongs to an earlier epoch",
+                     "import it again with `flexroom secret import`");
+  }
+  return state_.secrets().get(secret.id, secret.version);
+}
 
 void MemberSession::guard(const std::function<void()>& body) {
   try {

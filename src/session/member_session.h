@@ -84,6 +84,9 @@ class MemberSession {
   /// Makes triples now, with progress, so that `count` more are at hand (stock counts).
   void reserve_triples(size_t count);
 
+  /// Shares of a stored secret. Throws InputError if they belong to an earlier epoch.
+  prep::AuthBits shares(const store::RecordMeta& secret);
+
   /// Runs `body`; on a ProtocolAbort records what it means for the epoch (burn, strike), tells the
   /// peers, and throws it on.
   void guard(const std::function<void()>& body);

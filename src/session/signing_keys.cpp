@@ -47,11 +47,11 @@ ObtainedKey obtain_signing_key(MemberSession& session, const store::RecordMeta& 
     FLEXROOM_ASSERT(kin.size() == digest.size());
     std::copy(kin.begin(), kin.end(), digest.begin());
     out.key.kin = sha256_state_from(digest);
-    out.key.kout = secrets.get(found->id, found->version);
+    out.key.kout = session.shares(*found);
     out.cached = true;
     return out;
   }
-  const prep::AuthBits bits = secrets.get(secret.id, secret.version);
+  const prep::AuthBits bits = session.shares(secret);
   agent::SigningKeyDerivation derivation(session.engine(), bits);
   out.key = derivation.run(party, {out.date, region, service});
 
