@@ -74,87 +74,111 @@ int main(int argc, char** argv) {
   secret->require_subcommand(1);
   std::filesystem::path file;
   std::string name;
-  auto* import =
+  auto* bring =
       secret->add_subcommand("import", "bring a secret in, from shares or from one member");
-  import->add_option("FILE", file, "this member's JSON file (docs/secrets.md)")->required();
-  import->callback([&] { action = [&] { return cli::secret_import(*out, common, file);
-};
-});
-secret->add_subcommand("list", "names, kinds, versions; never values")->callback([&] {
-  action = [&] { return cli::secret_list(*out, common); };
-});
-auto* show = secret->add_subcommand("show", "everything public about one secret");
-show->add_option("NAME", name)->required();
-show->callback([&] { action = [&] { return cli::secret_show(*out, common, name); }; });
-auto* remove = secret->add_subcommand("remove", "all members erase their shares");
-remove->add_option("NAME", name)->required();
-remove->callback([&] { action = [&] { return cli::secret_remove(*out, common, name); }; });
+  bring->add_option("FILE", file, "this member's JSON file (docs/secrets.md)")->required();
+  bring->callback([&] { action = [&] { return cli::secret_import(*out, common, file); }; });
+  secret->add_subcommand("list", "names, kinds, versions; never values")->callback([&] {
+    action = [&] { return cli::secret_list(*out, common); };
+  });
+  auto* show = secret->add_subcommand("show", "everything public about one secret");
+  show->add_option("NAME", name)->required();
+  show->callback([&] { action = [&] { return cli::secret_show(*out, common, name); }; });
+  auto* remove = secret->add_subcommand("remove", "all members erase their shares");
+  remove->add_option("NAME", name)->required();
+  remove->callback([&] { action = [&] { return cli::secret_remove(*out, common, name); }; });
 
-std::filesystem::path job;
-std::filesystem::path links = "links.toml";
-bool no_follow = false;
-auto* run = app.add_subcommand("run-script",
-                               "run the agreed script on all members' data in the "
-                               "joint cloud account");
-run->add_option("JOB", job, "job.toml, the same at every member")->required();
-run->add_option("--links", links, "this member's private links (default: links.toml)");
-run->add_flag("--no-follow", no_follow, "do not wait for this member's result");
-run->callback([&] {
-  action = [&] { return cli::run_script(*out, common, job, links, !no_follow); };
-});
-auto* plan = app.add_subcommand("plan", "what run-script would do and cost; nothing is contacted");
-plan->add_option("JOB", job)->required();
-plan->add_option("--links", links);
-plan->callback([&] { action = [&] { return cli::plan(*out, common, job, links); }; });
+  std::filesystem::path job;
+  std::filesystem::path links = "links.toml";
+  bool no_follow = false;
+  auto* run = app.add_subcommand("run-script",
+                                 "run the agreed script on all members' data in the "
+                                 "joint cloud account");
+  run->add_option("JOB", job, "job.toml, the same at every member")->required();
+  run->add_option("--links", links, "this member's private links (default: links.toml)");
+  run->add_flag("--no-follow", no_follow, "do not wait for this member's result");
+  run->callback(
+      [&] { action = [&] { return cli::run_script(*out, common, job, links, !no_follow); }; });
+  auto* plan =
+      app.add_subcommand("plan", "what run-script would do and cost; nothing is contacted");
+  plan->add_option("JOB", job)->required();
+  plan->add_option("--links", links);
+  plan->callback([&] { action = [&] { return cli::plan(*out, common, job, links); }; });
 
-std::string url;
-std::string provider;
-auto* get =
-    app.add_subcommand("get", "an agreed GET without secrets, through the joint TLS client");
-get->add_option("URL", url)->required();
-get->add_option("--provider", provider, "entry of room.toml (default: the first)");
-get->callback([&] { action = [&] { return cli::get_url(*out, common, url, provider); }; });
+  std::string url;
+  std::string provider;
+  auto* get =
+      app.add_subcommand("get", "an agreed GET without secrets, through the joint TLS client");
+  get->add_option("URL", url)->required();
+  get->add_option("--provider", provider, "entry of room.toml (default: the first)");
+  get->callback([&] { action = [&] { return cli::get_url(*out, common, url, provider); }; });
 
-bool verify = false;
-auto* log = app.add_subcommand("log", "the hash-chained audit log");
-log->add_flag("--verify", verify, "recompute the chain and all signatures");
-log->callback([&] { action = [&] { return cli::show_log(*out, common, verify); }; });
-app.add_subcommand("status", "this member's state: epoch, counters, secrets, certificate")
-    ->callback([&] { action = [&] { return cli::status(*out, common); }; });
+  std::filesystem::path recipe;
+  std::vector<std::string> arguments;
+  auto* call =
+      app.add_subcommand("call", "any other agreed API call with an open answer (a recipe)");
+  call->add_option("RECIPE", recipe, "recipe file, the same at every member")->required();
+  call->add_option("--arg", arguments, "NAME=VALUE for the recipe's public arguments");
+  call->callback([&] {
+    action = [&] {
+      std::map<std::string, std::string> given;
+      for (const std::string& argument : arguments) {
+        const size_t equals = argument.find('=');
+        if (equals == std::string::npos) {
+          throw flexroom::InputError("--arg " + argument, "is not NAME=VALUE");
+        }
+        given[argument.substr(0, equals)] = argument.substr(equals + 1);
+      }
+      return cli::call_recipe(*out, common, recipe, given);
+    };
+  });
 
-std::filesystem::path cloud_dir = "sandbox";
-uint16_t port = 0;
-std::string key_type = "ec";
-double fail_rate = 0;
-int latency = 0;
-bool is_sandbox = false;
-auto* cloud = app.add_subcommand("sandbox", "a small cloud on loopback, to try everything on");
-cloud->add_option("--dir", cloud_dir, "its state (default: ./sandbox)");
-cloud->add_option("--port", port, "on 127.0.0.1 (default: any free one)");
-cloud->add_option("--key-type", key_type, "certificates: ec or rsa")
-    ->check(CLI::IsMember({"ec", "rsa"}));
-cloud->add_option("--fail-rate", fail_rate, "share of calls that fail")
-    ->check(CLI::Range(0.0, 1.0));
-cloud->add_option("--latency-ms", latency, "added to every answer")->check(CLI::Range(0, 60000));
-cloud->callback([&] {
-  is_sandbox = true;
-  action = [&] { return cli::sandbox(*out, cloud_dir, port, key_type, fail_rate, latency); };
-});
-bool quick = false;
-auto* bench = app.add_subcommand("bench", "our figures beside the published prototype's");
-bench->add_flag("--quick", quick, "smaller sizes, rougher figures");
-bench->callback([&] { action = [&] { return cli::bench(*out, quick); }; });
+  bool verify = false;
+  auto* log = app.add_subcommand("log", "the hash-chained audit log");
+  log->add_flag("--verify", verify, "recompute the chain and all signatures");
+  log->callback([&] { action = [&] { return cli::show_log(*out, common, verify); }; });
+  app.add_subcommand("status", "this member's state: epoch, counters, secrets, certificate")
+      ->callback([&] { action = [&] { return cli::status(*out, common); }; });
 
-try {
-  app.parse(argc, argv);
-} catch (const CLI::ParseError& error) {
-  return app.exit(error) == 0 ? cli::kOk : cli::kUsage;
-}
-out.emplace(json);
-if (!is_sandbox) (void)harden_process();
-try {
-  return action();
-} catch (const std::exception& error) {
-  return cli::report(*out, error, false);
-}
+  uint64_t fill = 0;
+  auto* stock = app.add_subcommand("stock", "fill or show the pool of preprocessed material");
+  stock->add_option("--fill", fill, "make AND triples until so many are in stock (same everywhere)")
+      ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 30));
+  stock->callback([&] { action = [&] { return cli::stock(*out, common, fill); }; });
+
+  std::filesystem::path cloud_dir = "sandbox";
+  uint16_t port = 0;
+  std::string key_type = "ec";
+  double fail_rate = 0;
+  int latency = 0;
+  bool is_sandbox = false;
+  auto* cloud = app.add_subcommand("sandbox", "a small cloud on loopback, to try everything on");
+  cloud->add_option("--dir", cloud_dir, "its state (default: ./sandbox)");
+  cloud->add_option("--port", port, "on 127.0.0.1 (default: any free one)");
+  cloud->add_option("--key-type", key_type, "certificates: ec or rsa")
+      ->check(CLI::IsMember({"ec", "rsa"}));
+  cloud->add_option("--fail-rate", fail_rate, "share of calls that fail")
+      ->check(CLI::Range(0.0, 1.0));
+  cloud->add_option("--latency-ms", latency, "added to every answer")->check(CLI::Range(0, 60000));
+  cloud->callback([&] {
+    is_sandbox = true;
+    action = [&] { return cli::sandbox(*out, cloud_dir, port, key_type, fail_rate, latency); };
+  });
+  bool quick = false;
+  auto* bench = app.add_subcommand("bench", "our figures beside the published prototype's");
+  bench->add_flag("--quick", quick, "smaller sizes, rougher figures");
+  bench->callback([&] { action = [&] { return cli::bench(*out, quick); }; });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? cli::kOk : cli::kUsage;
+  }
+  out.emplace(json);
+  if (!is_sandbox) (void)harden_process();
+  try {
+    return action();
+  } catch (const std::exception& error) {
+    return cli::report(*out, error, false);
+  }
 }
