@@ -10,14 +10,11 @@ import base64
 import contextlib
 import ctypes
 import hashlib
-import http.client
 import json
 import os
 import pathlib
 import pty
 import re
-import resource
-import select
 import shutil
 import signal
 import socket
@@ -168,7 +165,7 @@ class Room(unittest.TestCase):
         cls.a, cls.b = cls.members
         cls.make_room()
         cls.make_objects()
-        cls.share_files("good", SECRET, cls.accounts["joint"]["secret_access_key"].encode())
+        cls.shares = cls.share_files("good", SECRET, cls.accounts["joint"]["secret_access_key"].encode())
         cls.ready()
 
     @classmethod
@@ -303,6 +300,13 @@ interpreter = "/usr/bin/python3"
     def both_run_script(cls, *more, **options):
         return cls.finish(*(m.run_script(*more, **options) for m in cls.members))
 
+    def room_with(self, providers="", timeout=None):
+        text = self.room_text + providers
+        if timeout:
+            text = text.replace("[room]\n", f"[room]\ntimeout_seconds = {timeout}\n")
+        self.write_room(text)
+        self.addCleanup(self.write_room, self.room_text)
+
     def requests(self, service="ec2"):
         """What reached the sandbox, from its own log."""
         return [line for line in self.sandbox.text.splitlines() if f"Z {service} " in line]
@@ -367,6 +371,33 @@ def forms(secret):
         if len(inner) >= 12:
             found.add(inner)
     return found
+
+
+def unsealed_rows(member):
+    """(kind, plaintext) of the rows of state.db, opened as the store does: XChaCha20-Poly1305 under
+    state.key; associated data are length-prefixed kind, id and metadata."""
+    sodium = ctypes.CDLL("libsodium.so.23")
+    key = (member.dir / "identity/state.key").read_bytes()
+
+    def field(data):
+        return len(data).to_bytes(4, "big") + data
+
+    def unseal(sealed, associated):
+        out = ctypes.create_string_buffer(max(1, len(sealed) - 40))
+        size = ctypes.c_ulonglong()
+        failed = sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(
+            out, ctypes.byref(size), None, sealed[24:], ctypes.c_ulonglong(len(sealed) - 24),
+            associated, ctypes.c_ulonglong(len(associated)), sealed[:24], key)
+        assert failed == 0, "a row does not open: has the format changed?"
+        return out.raw[:size.value]
+
+    with contextlib.closing(sqlite3.connect(member.dir / "state/state.db")) as db:
+        for kind, label, sealed in db.execute("SELECT kind, label, sealed FROM rows"):
+            plain = unseal(label, field(b"flexroom store label/1") + field(kind))
+            size = int.from_bytes(plain[:4], "big")
+            identifier, meta = plain[4:4 + size], plain[4 + size:]
+            yield kind.decode(), unseal(sealed, field(b"flexroom store/1") + field(kind) +
+                                        field(identifier) + field(meta))
 
 
 class Road(Room):
@@ -454,6 +485,91 @@ class Road(Room):
         self.assert_nothing_contacted(before)
 
 
+    def canaries(self):
+        """(what, bytes, the only places where they may be) for everything that must not leak."""
+        found = [("secret key", self.accounts["joint"]["secret_access_key"].encode(), ())]
+        for m, share in zip(self.members, self.shares):
+            found.append((f"import share of {m.name}", share, ()))
+            for part in self.private_parts[m.name]:
+                found.append((f"private link of {m.name}", part.encode(), (m.links,)))
+            identity = m.dir / "identity"
+            for name in ("state.key", "once.key"):
+                found.append((f"{name} of {m.name}", (identity / name).read_bytes(), (identity / name,)))
+            pem = (identity / "tls.key").read_text().splitlines()
+            # PKCS#8 of a P-256 key: 36 bytes of header, then the private number.
+            found.append((f"TLS key of {m.name}", base64.b64decode("".join(pem[1:-1]))[36:68],
+                          (identity / "tls.key",)))
+            text = (identity / "member.key").read_bytes().strip()
+            found.append((f"signing key of {m.name}", bytes.fromhex(text.decode()), (identity / "member.key",)))
+            rows = list(unsealed_rows(m))
+            epoch = next(plain for kind, plain in rows if kind == "epoch")
+            magic = b"flexroom epoch 1"
+            self.assertEqual(epoch[4:4 + len(magic)], magic)
+            delta = 4 + len(magic) + 32 + 8
+            found.append((f"Delta of {m.name}", epoch[delta:delta + 16], ()))
+            found.append((f"OT seeds of {m.name}", epoch[-32:], ()))
+            shares = [plain for kind, plain in rows if kind != "epoch" and len(plain) >= 64]
+            self.assertTrue(shares, "the stored secret has shares")
+            for plain in shares:
+                middle = len(plain) // 2
+                found.append((f"stored share of {m.name}", plain[middle - 16:middle + 16], ()))
+        return found
+
+    def test_z_no_secret_is_anywhere(self):
+        """Runs last: everything that the other tests wrote is searched."""
+        for m in self.members:
+            (m.dir / "good.json").unlink()  # as docs/secrets.md says
+        for m in self.members:
+            for command in (["secret", "list"], ["secret", "show", SECRET], ["log", "--verify"], ["status"]):
+                for json_output in (False, True):
+                    self.assert_ended(m.run(*command, json_output=json_output), OK)
+        self.assertGreater(len(self.seen_command_lines), 4)
+        places = {path: path.read_bytes()
+                  for top in (self.logs, *(m.dir for m in self.members))
+                  for path in top.rglob("*") if path.is_file()}
+        for path in (self.sandbox.out_file, self.sandbox.err_file):
+            del places[path]  # the provider knows the names of its objects
+        for i, line in enumerate(self.seen_command_lines):
+            places[f"command line {i}"] = line
+        canaries = self.canaries()
+        for what, secret, allowed in canaries:
+            self.assertGreaterEqual(len(secret), 16, what)
+            for form in forms(secret):
+                where = [str(p) for p, data in places.items() if form in data and p not in allowed]
+                self.assertEqual(where, [], f"{what} was found")
+        # The search finds what is there: each allowed place holds its secret.
+        for what, secret, allowed in canaries:
+            for path in allowed:
+                self.assertTrue(any(form in places[path] for form in forms(secret)), f"{what} in {path}")
+
+    def test_no_core_dumps_and_no_debugger(self):
+        with tempfile.TemporaryDirectory(prefix="flexroom-cli-") as name:
+            directory = pathlib.Path(name)
+            binary = directory / "flexroom"
+            shutil.copy(FLEXROOM, binary)
+            shutil.copytree(self.a.dir, directory / "alpha")
+            shutil.copy(self.cloud / "ca.pem", directory)
+            (directory / "alpha/room.toml").write_text(self.room_text.replace(str(self.cloud), name))
+            user = 65534 if os.geteuid() == 0 else os.geteuid()
+            if os.geteuid() == 0:
+                for path in (directory, *directory.rglob("*")):
+                    os.chown(path, user, user)
+            process = subprocess.Popen([binary, "--member", directory / "alpha/member.toml", "init"],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                       user=user, start_new_session=True)
+            try:
+                self.assertIn(b"waiting for beta", process.stderr.readline())
+                proc = pathlib.Path(f"/proc/{process.pid}")
+                limit = next(l for l in (proc / "limits").read_text().splitlines() if "core file" in l)
+                self.assertEqual(limit.split()[4:6], ["0", "0"])
+                # The kernel gives the files of a process that is not dumpable to root.
+                self.assertEqual(proc.joinpath("environ").stat().st_uid, 0)
+            finally:
+                process.kill()
+                process.wait()
+                process.stderr.close()
+
+
 class BadInput(Room):
     """Files that are wrong: place and remedy, exit 3, nothing changed, no peer needed."""
 
@@ -509,10 +625,10 @@ class BadInput(Room):
     def test_wrong_fingerprint_of_the_other(self):
         requests = self.requests()
         theirs = re.findall('certificate = "(.*)"', self.room_text)[1]
-        text = self.room_text.replace(theirs, "0" * 64).replace("[room]\n", "[room]\ntimeout_seconds = 3\n")
-        with self.changed(self.a.room_file, text), self.changed(
-                self.b.room_file, self.room_text.replace("[room]\n", "[room]\ntimeout_seconds = 3\n")):
+        self.room_with(timeout=3)
+        with self.changed(self.a.room_file, self.a.room_file.read_text().replace(theirs, "0" * 64)):
             done, other = self.both("init")
+        self.write_room(self.room_text)
         self.assert_ended(done, (REFUSED, NETWORK), "beta", "certificate|fingerprint")
         self.assert_ended(other, (REFUSED, NETWORK), "alpha")
         self.assert_nothing_contacted(requests)
@@ -574,10 +690,12 @@ class BadInput(Room):
                 while True:
                     f.write(b"\0" * 4096)
             self.share_files("more", "joint/more", b"x" * 4000)
+            self.room_with(timeout=5)
             full, other = self.both("secret", "import", "{dir}/more.json")
             self.assert_ended(full, BAD_INPUT, "full", "free some space")
             self.assert_ended(other, (REFUSED, NETWORK))
             filler.unlink()
+            self.write_room(self.room_text)
             for done in self.both("secret", "import", "{dir}/more.json"):
                 self.assert_ended(done, OK)
             for m in self.members:
@@ -605,13 +723,6 @@ class Faults(Room):
         wrong = bytearray(cls.accounts["joint"]["secret_access_key"].encode())
         wrong[0] = ord("A") if wrong[0] != ord("A") else ord("B")
         cls.share_files("wrong", "joint/wrong", bytes(wrong))
-
-    def room_with(self, providers="", timeout=None):
-        text = self.room_text + providers
-        if timeout:
-            text = text.replace("[room]\n", f"[room]\ntimeout_seconds = {timeout}\n")
-        self.write_room(text)
-        self.addCleanup(self.write_room, self.room_text)
 
     def assert_works_again(self):
         for done in self.both("get", self.SMALL):
