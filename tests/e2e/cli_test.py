@@ -529,6 +529,8 @@ class Road(Room):
                   for path in top.rglob("*") if path.is_file()}
         for path in (self.sandbox.out_file, self.sandbox.err_file):
             del places[path]  # the provider knows the names of its objects
+        for path, data in places.items():
+            places[path] = data + b"\0" + data.replace(b"\n", b"")  # PEM breaks its lines
         for i, line in enumerate(self.seen_command_lines):
             places[f"command line {i}"] = line
         canaries = self.canaries()
