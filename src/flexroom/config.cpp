@@ -69,8 +69,9 @@ Provider load_provider(const std::string& name, const TomlTable& table,
   out.name = name;
   if (table.has("ca_file")) {
     out.ca_file = relative_to(file, table.text("ca_file"));
-    if (!std::filesystem::exists(*out.ca_file)) {
-      table.fail("ca_file", fmt::format("names {}, which is not there", out.ca_file->string()));
+    if (!std::ifstream(*out.ca_file)) {
+      table.fail("ca_file", fmt::format("names {}, which cannot be read", out.ca_file->string()),
+                 "correct the path, or let this user read the file");
     }
   }
   out.group = table.text_or("group", "x25519");
