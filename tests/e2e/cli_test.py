@@ -400,7 +400,70 @@ def unsealed_rows(member):
                                         field(identifier) + field(meta))
 
 
-class Road(Room):
+class Canaries(Room):
+    """Every class of tests ends with a search for what must not leak."""
+
+    def canaries(self):
+        """(what, bytes, the only places where they may be) for everything that must not leak."""
+        found = [("secret key", self.accounts["joint"]["secret_access_key"].encode(), ())]
+        for m, share in zip(self.members, self.shares):
+            found.append((f"import share of {m.name}", share, ()))
+            for part in self.private_parts[m.name]:
+                found.append((f"private link of {m.name}", part.encode(), (m.links,)))
+            identity = m.dir / "identity"
+            for name in ("state.key", "once.key"):
+                found.append((f"{name} of {m.name}", (identity / name).read_bytes(), (identity / name,)))
+            pem = (identity / "tls.key").read_text().splitlines()
+            # PKCS#8 of a P-256 key: 36 bytes of header, then the private number.
+            found.append((f"TLS key of {m.name}", base64.b64decode("".join(pem[1:-1]))[36:68],
+                          (identity / "tls.key",)))
+            text = (identity / "member.key").read_bytes().strip()
+            found.append((f"signing key of {m.name}", bytes.fromhex(text.decode()), (identity / "member.key",)))
+            rows = list(unsealed_rows(m))
+            epoch = next(plain for kind, plain in rows if kind == "epoch")
+            magic = b"flexroom epoch 1"
+            self.assertEqual(epoch[4:4 + len(magic)], magic)
+            delta = 4 + len(magic) + 32 + 8
+            found.append((f"Delta of {m.name}", epoch[delta:delta + 16], ()))
+            found.append((f"OT seeds of {m.name}", epoch[-32:], ()))
+            shares = [plain for kind, plain in rows if kind != "epoch" and len(plain) >= 64]
+            self.assertTrue(shares, "the stored secret has shares")
+            for plain in shares:
+                middle = len(plain) // 2
+                found.append((f"stored share of {m.name}", plain[middle - 16:middle + 16], ()))
+        return found
+
+    def test_z_no_secret_is_anywhere(self):
+        """Runs last: everything that the other tests wrote is searched."""
+        for m in self.members:
+            (m.dir / "good.json").unlink(missing_ok=True)  # as docs/secrets.md says
+        for m in self.members:
+            for command in (["secret", "list"], ["secret", "show", SECRET], ["log", "--verify"], ["status"]):
+                for json_output in (False, True):
+                    self.assert_ended(m.run(*command, json_output=json_output), OK)
+        self.assertGreater(len(self.seen_command_lines), 4)
+        places = {path: path.read_bytes()
+                  for top in (self.logs, *(m.dir for m in self.members))
+                  for path in top.rglob("*") if path.is_file()}
+        for path in (self.sandbox.out_file, self.sandbox.err_file):
+            del places[path]  # the provider knows the names of its objects
+        for path, data in places.items():
+            places[path] = data + b"\0" + data.replace(b"\n", b"")  # PEM breaks its lines
+        for i, line in enumerate(self.seen_command_lines):
+            places[f"command line {i}"] = line
+        canaries = self.canaries()
+        for what, secret, allowed in canaries:
+            self.assertGreaterEqual(len(secret), 16, what)
+            for form in forms(secret):
+                where = [str(p) for p, data in places.items() if form in data and p not in allowed]
+                self.assertEqual(where, [], f"{what} was found")
+        # The search finds what is there: each allowed place holds its secret.
+        for what, secret, allowed in canaries:
+            for path in allowed:
+                self.assertTrue(any(form in places[path] for form in forms(secret)), f"{what} in {path}")
+
+
+class Road(Canaries):
     """Everything goes well, and refusals before anything is contacted."""
 
     def test_a_whole_road(self):
@@ -485,65 +548,6 @@ class Road(Room):
         self.assert_nothing_contacted(before)
 
 
-    def canaries(self):
-        """(what, bytes, the only places where they may be) for everything that must not leak."""
-        found = [("secret key", self.accounts["joint"]["secret_access_key"].encode(), ())]
-        for m, share in zip(self.members, self.shares):
-            found.append((f"import share of {m.name}", share, ()))
-            for part in self.private_parts[m.name]:
-                found.append((f"private link of {m.name}", part.encode(), (m.links,)))
-            identity = m.dir / "identity"
-            for name in ("state.key", "once.key"):
-                found.append((f"{name} of {m.name}", (identity / name).read_bytes(), (identity / name,)))
-            pem = (identity / "tls.key").read_text().splitlines()
-            # PKCS#8 of a P-256 key: 36 bytes of header, then the private number.
-            found.append((f"TLS key of {m.name}", base64.b64decode("".join(pem[1:-1]))[36:68],
-                          (identity / "tls.key",)))
-            text = (identity / "member.key").read_bytes().strip()
-            found.append((f"signing key of {m.name}", bytes.fromhex(text.decode()), (identity / "member.key",)))
-            rows = list(unsealed_rows(m))
-            epoch = next(plain for kind, plain in rows if kind == "epoch")
-            magic = b"flexroom epoch 1"
-            self.assertEqual(epoch[4:4 + len(magic)], magic)
-            delta = 4 + len(magic) + 32 + 8
-            found.append((f"Delta of {m.name}", epoch[delta:delta + 16], ()))
-            found.append((f"OT seeds of {m.name}", epoch[-32:], ()))
-            shares = [plain for kind, plain in rows if kind != "epoch" and len(plain) >= 64]
-            self.assertTrue(shares, "the stored secret has shares")
-            for plain in shares:
-                middle = len(plain) // 2
-                found.append((f"stored share of {m.name}", plain[middle - 16:middle + 16], ()))
-        return found
-
-    def test_z_no_secret_is_anywhere(self):
-        """Runs last: everything that the other tests wrote is searched."""
-        for m in self.members:
-            (m.dir / "good.json").unlink()  # as docs/secrets.md says
-        for m in self.members:
-            for command in (["secret", "list"], ["secret", "show", SECRET], ["log", "--verify"], ["status"]):
-                for json_output in (False, True):
-                    self.assert_ended(m.run(*command, json_output=json_output), OK)
-        self.assertGreater(len(self.seen_command_lines), 4)
-        places = {path: path.read_bytes()
-                  for top in (self.logs, *(m.dir for m in self.members))
-                  for path in top.rglob("*") if path.is_file()}
-        for path in (self.sandbox.out_file, self.sandbox.err_file):
-            del places[path]  # the provider knows the names of its objects
-        for path, data in places.items():
-            places[path] = data + b"\0" + data.replace(b"\n", b"")  # PEM breaks its lines
-        for i, line in enumerate(self.seen_command_lines):
-            places[f"command line {i}"] = line
-        canaries = self.canaries()
-        for what, secret, allowed in canaries:
-            self.assertGreaterEqual(len(secret), 16, what)
-            for form in forms(secret):
-                where = [str(p) for p, data in places.items() if form in data and p not in allowed]
-                self.assertEqual(where, [], f"{what} was found")
-        # The search finds what is there: each allowed place holds its secret.
-        for what, secret, allowed in canaries:
-            for path in allowed:
-                self.assertTrue(any(form in places[path] for form in forms(secret)), f"{what} in {path}")
-
     def test_no_core_dumps_and_no_debugger(self):
         with tempfile.TemporaryDirectory(prefix="flexroom-cli-") as name:
             directory = pathlib.Path(name)
@@ -572,7 +576,7 @@ class Road(Room):
                 process.stderr.close()
 
 
-class BadInput(Room):
+class BadInput(Canaries):
     """Files that are wrong: place and remedy, exit 3, nothing changed, no peer needed."""
 
     def refused(self, member, path, text, *patterns, command=None):
@@ -714,7 +718,7 @@ class BadInput(Room):
             shutil.rmtree(copy)
 
 
-class Faults(Room):
+class Faults(Canaries):
     """Members, network and service fail; the next run works."""
 
     SMALL = "https://scripts.s3.amazonaws.com/count.py"
@@ -892,4 +896,5 @@ if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     FLEXROOM = str(pathlib.Path(sys.argv.pop(1)).resolve())
+    del Canaries  # only what is derived from it has tests
     unittest.main(verbosity=2)
