@@ -15,6 +15,8 @@ using Sha256BlockBytes = std::array<uint8_t, 64>;
 using Sha256RoundWords = std::array<uint32_t, 64>;
 
 extern const Sha256State kSha256Initial;
+/// K_t (FIPS 180-4 §4.2.2).
+extern const std::array<uint32_t, 64> kSha256RoundConstants;
 
 /// SHA-256 with its chaining value in the open, for hashing that starts or ends inside MPC. Public
 /// data only: nothing here is meant to run on secrets.
