@@ -73,22 +73,28 @@ SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view 
   in.read(reinterpret_cast<char*>(text.writable().data()), status.st_size);
   SecretFile out;
   try {
-    const auto json = nlohmann::json::parse(text.reveal().begin(), text.reveal().end());
+    auto json = nlohmann::json::parse(text.reveal().begin(), text.reveal().end());
     out.name = json.at("name").get<std::string>();
     out.kind = json.value("kind", "secret");
     out.value_class = json.value("class", "raw");
     out.length = json.at("length").get<uint32_t>();
     out.owner = json.value("owner", "");
-    std::string material;
+    // The parsed copy of the material is wiped in place, also when it turns out malformed.
+    const auto take = [&](const char* key, auto read) {
+      std::string& text_value = json.at(key).template get_ref<std::string&>();
+      try {
+        out.material = read(text_value);
+      } catch (...) {
+        wipe(text_value.data(), text_value.size());
+        throw;
+      }
+      wipe(text_value.data(), text_value.size());
+    };
     if (out.owner.empty()) {
-      material = json.at("share").get<std::string>();
-      Bytes share = from_hex(material);
-      out.material = SecretBytes(std::move(share));
+      take("share", [](const std::string& hex) { return SecretBytes(from_hex(hex)); });
     } else if (out.owner == self_name) {
-      material = json.at("value").get<std::string>();
-      out.material = SecretBytes::copy_of(as_bytes(material));
+      take("value", [](const std::string& value) { return SecretBytes::copy_of(as_bytes(value)); });
     }
-    wipe(material.data(), material.size());
   } catch (const InputError& error) {  // of from_hex, which knows no file
     throw InputError(place, "share " + error.problem(), "the share is two hex digits a byte");
   } catch (const nlohmann::json::exception&) {
@@ -120,6 +126,8 @@ store::Proposal import_proposal(const RoomConfig& room, const SecretFile& file) 
   add("kind", file.kind);
   add("class", file.value_class);
   add("bytes", std::to_string(file.length));
+  // A name that is no member's would store a secret to which nobody contributed.
+  if (!file.owner.empty()) (void)room.member_id(file.owner);
   add("owner", file.owner.empty() ? "(shares from the issuer)" : file.owner);
   return proposal;
 }
