@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "circuits/handshake.h"
 #include "circuits/sigv4.h"
+#include "http/sigv4.h"
 #include "http/template.h"
 
 namespace flexroom {
@@ -154,12 +155,7 @@ int64_t agree_on_time(net::Party& party) {
 }
 
 std::string amz_date(int64_t unix_seconds) {
-  const auto time = static_cast<std::time_t>(unix_seconds);
-  std::tm utc{};
-  gmtime_r(&time, &utc);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &utc);
-  return text;
+  return http::amz_date(http::SystemTime(std::chrono::seconds(unix_seconds)));
 }
 
 struct RunScriptCall::State {
