@@ -22,10 +22,10 @@ done
 
 missing=()
 for package in "${wanted[@]}"; do
-  # A program from elsewhere on the machine serves as well as the package of the same name.
+  # Node from elsewhere serves as well. The AWS command line must be Debian's: the sandbox is held
+  # against that one.
   case $package in
     nodejs) command -v node >/dev/null && continue ;;
-    awscli) command -v aws >/dev/null && continue ;;
   esac
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
