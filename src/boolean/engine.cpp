@@ -133,13 +133,7 @@ std::unique_ptr<Instance> Engine::prepare(std::shared_ptr<const mpc::Program> pr
     auto data = std::make_unique<Instance::Data>();
     data->program = std::move(program);
     agree(party_, name, *data);
-    AndMasks masks = make_masks(party_, source_, *data, std::move(zero));
-    // Every T of make_masks was checked: rows may leave (§6.2).
-    if (party_.id() == 0) {
-      receive_rows(party_, *data, std::move(masks));
-    } else {
-      garble_and_send(party_, source_.delta(), *data, std::move(masks));
-    }
+    garble_instance(party_, source_, *data, std::move(zero));
     return std::make_unique<Instance>(std::move(data));
   });
 }

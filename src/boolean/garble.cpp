@@ -13,16 +13,20 @@ using math::HashDomain;
 
 constexpr std::string_view kRowsLabel = "boolean/F2 rows";
 
-/// key[first] := sum over peers, for Ksum_i and for Kbar. The others are freed.
-BlockVec sum_keys(prep::AuthBits& bits) {
+/// Sum of the keys over all peers, for Ksum_i and for Kbar; in place of the first one's.
+const BlockVec& sum_keys(prep::AuthBits& bits) {
   const PartyId first = bits.first_peer();
-  BlockVec sum = std::move(bits.key[first]);
+  BlockVec& sum = bits.key[first];
   for (PartyId j = first + 1; j < bits.num_parties(); ++j) {
     if (j == bits.self()) continue;
     for (size_t t = 0; t < sum.size(); ++t) sum[t] ^= bits.key[j][t];
-    bits.key[j] = BlockVec();
   }
   return sum;
+}
+
+void keep(BlockVec& all, size_t first, const BlockVec& part) {
+  if (part.empty()) return;
+  std::memcpy(static_cast<void*>(all.data() + first), part.data(), part.size() * sizeof(Block));
 }
 
 /// One message of rows under construction: G_0[count], G_1[count]; C_0, C_1, C_2 [count] of each
@@ -60,36 +64,53 @@ class RowMessage {
 
 class Garbler {
  public:
-  Garbler(net::Party& party, const Block& delta, Instance::Data& instance, AndMasks& masks)
+  Garbler(net::Party& party, const Block& delta, Instance::Data& instance)
       : party_(party),
         program_(*instance.program),
         hash_(instance.s_inst),
         delta_(delta),
-        masks_(masks),
-        key_alpha_(sum_keys(masks.alpha)),
-        key_beta_(sum_keys(masks.beta)),
-        key_s_(sum_keys(masks.s)),
         tables_(instance.garbler),
         message_(party.num_parties(), party.id()),
-        slots_(program_.num_slots) {
+        slots_(program_.num_slots),
+        walk_(program_) {
+    for (BlockVec* all : {&tables_.mac_alpha, &tables_.mac_beta, &tables_.mac_s}) {
+      *all = BlockVec(program_.num_ands(), BlockVec::uninitialised);
+    }
     tables_.zero_labels = BlockVec(program_.num_ands(), BlockVec::uninitialised);
     for (PartyId l = 1; l < party.num_parties(); ++l) {
       if (l != party.id()) other_garblers_.push_back(l);
     }
-  }
-
-  void run() {
     make_input_labels();
-    next_message(0);
-    walk(program_, slots_.data(), [&](uint32_t begin, uint32_t end) {
+  }
+  ~Garbler() { wipe(&delta_, sizeof delta_); }
+  Garbler(const Garbler&) = delete;
+  Garbler& operator=(const Garbler&) = delete;
+
+  /// Garbles and sends the rows of ANDs [first, first + count).
+  void slab(uint32_t first, uint32_t count, AndMasks masks) {
+    masks_ = std::move(masks);
+    first_ = first;
+    key_alpha_ = &sum_keys(masks_.alpha);
+    key_beta_ = &sum_keys(masks_.beta);
+    key_s_ = &sum_keys(masks_.s);
+    keep(tables_.mac_alpha, first, masks_.alpha.mac[0]);
+    keep(tables_.mac_beta, first, masks_.beta.mac[0]);
+    keep(tables_.mac_s, first, masks_.s.mac[0]);
+    const uint32_t slab_end = first + count;
+    next_message(first, slab_end);
+    walk_.to(slab_end, slots_.data(), [&](uint32_t begin, uint32_t end) {
       while (begin < end) {
-        if (begin == message_.end()) flush(begin);
+        if (begin == message_.end()) {
+          send();
+          next_message(begin, slab_end);
+        }
         const uint32_t stop = std::min({end, begin + kAndsAtATime, message_.end()});
         garble(begin, stop);
         begin = stop;
       }
     });
-    if (program_.num_ands() != 0) send();
+    send();
+    masks_ = {};
   }
 
  private:
@@ -103,12 +124,8 @@ class Garbler {
     }
   }
 
-  void next_message(uint32_t first) {
-    message_.begin(first, std::min(kAndsPerMessage, program_.num_ands() - first));
-  }
-  void flush(uint32_t first) {
-    send();
-    next_message(first);
+  void next_message(uint32_t first, uint32_t slab_end) {
+    message_.begin(first, std::min(kAndsPerMessage, slab_end - first));
   }
   void send() {
     if (party_.id() == 1) {
@@ -137,12 +154,13 @@ class Garbler {
     const PartyId self = party_.id();
     hash_.hash2(hash_tweak(HashDomain::kGarbling, self, self, 2 * uint64_t{begin}), {x, 2 * count},
                 delta_, {h0, 2 * count}, {h1, 2 * count});
-    const Block* mac_alpha = masks_.alpha.mac[0].data() + begin;
-    const Block* mac_beta = masks_.beta.mac[0].data() + begin;
-    const Block* mac_s = masks_.s.mac[0].data() + begin;
-    const Block* key_alpha = key_alpha_.data() + begin;
-    const Block* key_beta = key_beta_.data() + begin;
-    const Block* key_s = key_s_.data() + begin;
+    const size_t at = begin - first_;  // in the slab
+    const Block* mac_alpha = masks_.alpha.mac[0].data() + at;
+    const Block* mac_beta = masks_.beta.mac[0].data() + at;
+    const Block* mac_s = masks_.s.mac[0].data() + at;
+    const Block* key_alpha = key_alpha_->data() + at;
+    const Block* key_beta = key_beta_->data() + at;
+    const Block* key_s = key_s_->data() + at;
     Block* zero_labels = tables_.zero_labels.data() + begin;
     uint8_t* row0 = message_.row(0, begin);
     uint8_t* row1 = message_.row(1, begin);
@@ -168,31 +186,121 @@ class Garbler {
                 {x, 2 * count}, delta_, {h0, 2 * count}, {h1, 2 * count});
     for (size_t k = 0; k < count; ++k) {
       const uint32_t t = begin + static_cast<uint32_t>(k);
+      const size_t at = t - first_;
       const Block* h = h0 + 2 * k;
       const Block* g = h1 + 2 * k;
-      store_block(message_.row(2 + 3 * other, t), h[0] ^ g[0] ^ masks_.beta.mac[l][t]);
-      store_block(message_.row(3 + 3 * other, t), h[1] ^ g[1] ^ masks_.alpha.mac[l][t]);
-      store_block(message_.row(4 + 3 * other, t), h[0] ^ h[1] ^ masks_.s.mac[l][t]);
+      store_block(message_.row(2 + 3 * other, t), h[0] ^ g[0] ^ masks_.beta.mac[l][at]);
+      store_block(message_.row(3 + 3 * other, t), h[1] ^ g[1] ^ masks_.alpha.mac[l][at]);
+      store_block(message_.row(4 + 3 * other, t), h[0] ^ h[1] ^ masks_.s.mac[l][at]);
     }
   }
 
   net::Party& party_;
   const mpc::Program& program_;
   const math::ReHash hash_;
-  const Block delta_;
-  AndMasks& masks_;
-  const BlockVec key_alpha_, key_beta_, key_s_;  // Ksum_i
+  Block delta_;
   GarblerTables& tables_;
   RowMessage message_;
   BlockVec slots_;  // zero labels
+  Walk walk_;
+  // Of the slab in work: its masks, its first AND, Ksum_i.
+  AndMasks masks_;
+  uint32_t first_ = 0;
+  const BlockVec* key_alpha_ = nullptr;
+  const BlockVec* key_beta_ = nullptr;
+  const BlockVec* key_s_ = nullptr;
   // Of the ANDs in work: zero labels and both hashes. Not on the stack, where they would stay.
   BlockVec x_ = BlockVec(2 * kAndsAtATime);
   BlockVec h0_ = BlockVec(2 * kAndsAtATime), h1_ = BlockVec(2 * kAndsAtATime);
   std::vector<PartyId> other_garblers_;
 };
 
-void xor_into(Block* out, const uint8_t* in, size_t count) {
-  for (size_t t = 0; t < count; ++t) out[t] ^= load_block(in + 16 * t);
+// out[t] = mac[t] + row[t], where `row` is of a message. The first garbler's rows meet the
+// evaluator's own macs; those of the others are added to that.
+void fold_row(Block* out, const Block* mac, const uint8_t* row, size_t count) {
+  for (size_t t = 0; t < count; ++t) out[t] = mac[t] ^ load_block(row + 16 * t);
+}
+
+class RowReceiver {
+ public:
+  RowReceiver(net::Party& party, Instance::Data& instance)
+      : party_(party), n_(party.num_parties()), tables_(instance.evaluator) {
+    const uint32_t num_ands = instance.program->num_ands();
+    for (auto* rows : {&tables_.row0, &tables_.row1, &tables_.row2}) {
+      rows->resize(n_);
+      for (PartyId l = 1; l < n_; ++l) (*rows)[l] = BlockVec(num_ands, BlockVec::uninitialised);
+    }
+    for (BlockVec* all : {&tables_.key_alpha, &tables_.key_beta, &tables_.key_s}) {
+      *all = BlockVec(num_ands, BlockVec::uninitialised);
+    }
+    tables_.bits = SecretBytes(num_ands);
+  }
+
+  /// Receives and folds the rows of ANDs [first, first + count).
+  void slab(uint32_t first, uint32_t count, AndMasks masks) {
+    uint8_t* bits = tables_.bits.writable().data() + first;
+    for (uint32_t t = 0; t < count; ++t) {
+      bits[t] = static_cast<uint8_t>((masks.alpha.mac[1][t].lo & 1) << AndBits::kOwnAlpha |
+                                     (masks.beta.mac[1][t].lo & 1) << AndBits::kOwnBeta |
+                                     (masks.s.mac[1][t].lo & 1) << AndBits::kOwnS);
+    }
+    keep(tables_.key_alpha, first, sum_keys(masks.alpha));
+    keep(tables_.key_beta, first, sum_keys(masks.beta));
+    keep(tables_.key_s, first, sum_keys(masks.s));
+    for (PartyId l = 1; l < n_; ++l) keep(tables_.row2[l], first, masks.s.mac[l]);
+    for (uint32_t done = 0; done < count; done += kAndsPerMessage) {
+      const size_t here = std::min(kAndsPerMessage, count - done);
+      for (PartyId i = 1; i < n_; ++i) fold(i, first, done, here, masks);
+    }
+  }
+
+ private:
+  // One message of garbler i: ANDs [done, done + count) of the slab.
+  void fold(PartyId i, uint32_t first, uint32_t done, size_t count, const AndMasks& masks) {
+    const Bytes message = party_.receive(i, kRowsLabel, row_bytes(n_, i, count));
+    const uint8_t* at = message.data();
+    const size_t out = size_t{first} + done;
+    const auto fold_in = [&](BlockVec& row, const Block* mac) {
+      fold_row(row.data() + out, mac, at, count);
+      at += 16 * count;
+    };
+    // The first message to arrive starts a row from the macs, the others add to it.
+    const auto sum = [&](BlockVec& row, const BlockVec& mac) {
+      fold_in(row, i == 1 ? mac.data() + done : row.data() + out);
+    };
+    sum(tables_.row0[i], masks.beta.mac[i]);
+    sum(tables_.row1[i], masks.alpha.mac[i]);
+    for (PartyId l = 1; l < n_; ++l) {
+      if (l == i) continue;
+      sum(tables_.row0[l], masks.beta.mac[l]);
+      sum(tables_.row1[l], masks.alpha.mac[l]);
+      fold_in(tables_.row2[l], tables_.row2[l].data() + out);
+    }
+    if (i != 1) return;
+    uint8_t* bits = tables_.bits.writable().data() + out;
+    for (size_t t = 0; t < count; ++t) {
+      bits[t] = static_cast<uint8_t>(bits[t] | ((at[t / 8] >> (t % 8)) & 1) << AndBits::kColour);
+    }
+  }
+
+  net::Party& party_;
+  size_t n_;
+  EvaluatorTables& tables_;
+};
+
+template <typename Rows>
+void run_slabs(net::Party& party, MaskMaker& masks, Rows&& rows) {
+  std::unique_ptr<MaskSlab> now = masks.next();
+  if (now) now->receive();
+  while (now) {
+    std::unique_ptr<MaskSlab> next = masks.next();
+    // On the way from a garbler to the evaluator, operands of the next slab precede these rows.
+    if (next && party.id() == 0) next->receive();
+    rows.slab(now->first(), now->count(), now->products());
+    if (next && party.id() != 0) next->receive();
+    now = std::move(next);
+  }
+  masks.finish();
 }
 
 }  // namespace
@@ -201,54 +309,13 @@ size_t row_bytes(size_t num_parties, PartyId garbler, size_t count) {
   return 16 * (2 + 3 * (num_parties - 2)) * count + (garbler == 1 ? (count + 7) / 8 : 0);
 }
 
-void garble_and_send(net::Party& party, const Block& delta, Instance::Data& instance,
-                     AndMasks masks) {
-  Garbler(party, delta, instance, masks).run();
-  instance.garbler.mac_alpha = std::move(masks.alpha.mac[0]);
-  instance.garbler.mac_beta = std::move(masks.beta.mac[0]);
-  instance.garbler.mac_s = std::move(masks.s.mac[0]);
-}
-
-void receive_rows(net::Party& party, Instance::Data& instance, AndMasks masks) {
-  const size_t n = party.num_parties();
-  const uint32_t num_ands = instance.program->num_ands();
-  EvaluatorTables& tables = instance.evaluator;
-  tables.key_alpha = sum_keys(masks.alpha);
-  tables.key_beta = sum_keys(masks.beta);
-  tables.key_s = sum_keys(masks.s);
-  tables.bits = SecretBytes(num_ands);
-  uint8_t* bits = tables.bits.writable().data();
-  for (uint32_t t = 0; t < num_ands; ++t) {
-    bits[t] = static_cast<uint8_t>((masks.alpha.mac[1][t].lo & 1) << AndBits::kOwnAlpha |
-                                   (masks.beta.mac[1][t].lo & 1) << AndBits::kOwnBeta |
-                                   (masks.s.mac[1][t].lo & 1) << AndBits::kOwnS);
-  }
-  tables.row0 = std::move(masks.beta.mac);
-  tables.row1 = std::move(masks.alpha.mac);
-  tables.row2 = std::move(masks.s.mac);
-  for (uint32_t first = 0; first < num_ands; first += kAndsPerMessage) {
-    const size_t count = std::min(kAndsPerMessage, num_ands - first);
-    for (PartyId i = 1; i < n; ++i) {
-      const Bytes message = party.receive(i, kRowsLabel, row_bytes(n, i, count));
-      const uint8_t* at = message.data();
-      const auto fold = [&](BlockVec& row) {
-        xor_into(row.data() + first, at, count);
-        at += 16 * count;
-      };
-      fold(tables.row0[i]);
-      fold(tables.row1[i]);
-      for (PartyId l = 1; l < n; ++l) {
-        if (l == i) continue;
-        fold(tables.row0[l]);
-        fold(tables.row1[l]);
-        fold(tables.row2[l]);
-      }
-      if (i != 1) continue;
-      for (size_t t = 0; t < count; ++t) {
-        bits[first + t] = static_cast<uint8_t>(bits[first + t] | ((at[t / 8] >> (t % 8)) & 1)
-                                                                     << AndBits::kColour);
-      }
-    }
+void garble_instance(net::Party& party, prep::Source& source, Instance::Data& instance,
+                     std::vector<prep::AuthBits> zero) {
+  MaskMaker masks(party, source, instance, std::move(zero));
+  if (party.id() == 0) {
+    run_slabs(party, masks, RowReceiver(party, instance));
+  } else {
+    run_slabs(party, masks, Garbler(party, source.delta(), instance));
   }
 }
 

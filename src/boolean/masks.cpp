@@ -1,8 +1,7 @@
 #include "boolean/masks.h"
 
 #include <cstring>
-
-#include "prep/open.h"
+#include <span>
 
 namespace flexroom::boolean {
 namespace {
@@ -105,93 +104,19 @@ AuthBits make_input_masks(net::Party& party, prep::Source& source, Instance::Dat
   return all;
 }
 
-/// Step 2: the XOR fabric, for one peer's macs and keys, and on the way the operands to open:
-/// e = x + lambda_alpha of all ANDs with a triple, then f = y + lambda_beta. `gamma` are the masks
-/// of AND outputs.
-void spread_masks(const Program& program, PartyId peer, const AuthBits& inputs,
-                  const AuthBits& gamma, const prep::AndTriples& triples, AndMasks& masks,
-                  AuthBits& operands, AuthBits& outputs) {
-  BlockVec storage(2 * size_t{program.num_slots});
-  Pair* slots = reinterpret_cast<Pair*>(storage.data());
-  for (uint32_t w = 0; w < program.num_inputs(); ++w) {
-    slots[program.input_slots[w]] = Pair(inputs.mac[peer][w], inputs.key[peer][w]);
-  }
-  Block* const alpha_mac = masks.alpha.mac[peer].data();
-  Block* const alpha_key = masks.alpha.key[peer].data();
-  Block* const beta_mac = masks.beta.mac[peer].data();
-  Block* const beta_key = masks.beta.key[peer].data();
-  const Block* const gamma_mac = gamma.mac[peer].data();
-  const Block* const gamma_key = gamma.key[peer].data();
-  const size_t count = program.num_triples;
-  const Block* x_mac = nullptr;
-  const Block* x_key = nullptr;
-  const Block* y_mac = nullptr;
-  const Block* y_key = nullptr;
-  Block* out_mac = nullptr;
-  Block* out_key = nullptr;
-  if (count != 0) {
-    x_mac = triples.x.mac[peer].data();
-    x_key = triples.x.key[peer].data();
-    y_mac = triples.y.mac[peer].data();
-    y_key = triples.y.key[peer].data();
-    out_mac = operands.mac[peer].data();
-    out_key = operands.key[peer].data();
-  }
+/// <s> = <z> + e<y> + f<x> + ef + <lambda_gamma>, where <y> = <f> + <lambda_beta> as sharings and
+/// <x> = <e> + <lambda_alpha>: one plane of macs or keys. `s` holds <lambda_gamma> before.
+void add_products(std::span<const mpc::AndOp> ands, std::span<const uint8_t> ef, BlockVec& s,
+                  const BlockVec& z, const BlockVec& opened, const BlockVec& alpha,
+                  const BlockVec& beta, const Block& constant) {
+  const size_t count = ef.size() / 2;
   size_t k = 0;
-  walk(program, slots, [&](uint32_t begin, uint32_t end) {
-    for (uint32_t t = begin; t < end; ++t) {
-      const mpc::AndOp& op = program.ands[t];
-      const Pair a = slots[op.a], b = slots[op.b];
-      alpha_mac[t] = a.mac();
-      alpha_key[t] = a.key();
-      beta_mac[t] = b.mac();
-      beta_key[t] = b.key();
-      slots[op.out] = Pair(gamma_mac[t], gamma_key[t]);
-      if (op.beta_is_pub != 0) continue;  // no triple
-      out_mac[k] = x_mac[k] ^ a.mac();
-      out_key[k] = x_key[k] ^ a.key();
-      out_mac[count + k] = y_mac[k] ^ b.mac();
-      out_key[count + k] = y_key[k] ^ b.key();
-      ++k;
-    }
-  });
-  size_t at = 0;
-  for (const auto& output : program.outputs) {
-    for (const mpc::Literal& literal : output.literals) {
-      outputs.mac[peer][at] = slots[literal.slot].mac();
-      outputs.key[peer][at] = slots[literal.slot].key();
-      ++at;
-    }
-  }
-}
-
-/// Step 3: <s> = <z> + e<y> + f<x> + ef + <lambda_gamma>, where <y> = <f> + <lambda_beta> as
-/// sharings and <x> = <e> + <lambda_alpha>. masks.s holds <lambda_gamma> before.
-void add_products(const Program& program, const Block& delta, const AuthBits& z,
-                  const AuthBits& opened, const std::vector<uint8_t>& ef, AndMasks& masks) {
-  const size_t count = program.num_triples;
-  const PartyId self = z.self();
-  const Block one(0, 1);
-  for (PartyId j = 0; j < z.num_parties(); ++j) {
-    if (j == self) continue;
-    // Public constants: party 0 changes its macs, the others their key with party 0 (§2.4).
-    const Block mac_constant = self == 0 ? one : Block();
-    const Block key_constant = self != 0 && j == 0 ? delta ^ one : Block();
-    const auto add = [&](BlockVec& s, const BlockVec& z_plane, const BlockVec& open_plane,
-                         const BlockVec& alpha, const BlockVec& beta, const Block& constant) {
-      size_t k = 0;
-      for (uint32_t t = 0; t < program.num_ands(); ++t) {
-        if (program.ands[t].beta_is_pub != 0) continue;  // sigma = 0
-        const bool e = ef[k] != 0, f = ef[count + k] != 0;
-        s[t] ^= z_plane[k] ^ select(e, open_plane[count + k] ^ beta[t]) ^
-                select(f, open_plane[k] ^ alpha[t]) ^ select(e && f, constant);
-        ++k;
-      }
-    };
-    add(masks.s.mac[j], z.mac[j], opened.mac[j], masks.alpha.mac[j], masks.beta.mac[j],
-        mac_constant);
-    add(masks.s.key[j], z.key[j], opened.key[j], masks.alpha.key[j], masks.beta.key[j],
-        key_constant);
+  for (size_t t = 0; t < ands.size(); ++t) {
+    if (ands[t].beta_is_pub != 0) continue;  // sigma = 0
+    const bool e = ef[k] != 0, f = ef[count + k] != 0;
+    s[t] ^= z[k] ^ select(e, opened[count + k] ^ beta[t]) ^ select(f, opened[k] ^ alpha[t]) ^
+            select(e && f, constant);
+    ++k;
   }
 }
 
@@ -248,32 +173,136 @@ void remask(net::Party& party, prep::Source& source, const std::vector<size_t>& 
 
 }  // namespace
 
-AndMasks make_masks(net::Party& party, prep::Source& source, Instance::Data& instance,
-                    std::vector<AuthBits> zero) {
-  const Program& program = *instance.program;
-  const PartyId self = party.id();
-  const size_t n = party.num_parties();
-  const AuthBits inputs = make_input_masks(party, source, instance, zero);
+// --- One slab -----------------------------------------------------------------------------------
 
-  AndMasks masks{
-      unwritten_bits(self, n, program.num_ands()), unwritten_bits(self, n, program.num_ands()), {}};
-  // <lambda_gamma> until the products are added.
-  masks.s = program.num_ands() == 0 ? AuthBits(self, n, 0) : source.random_bits(program.num_ands());
-  instance.output_masks = AuthBits(self, n, num_outputs(program));
-  prep::AndTriples triples;
-  if (program.num_triples != 0) triples = source.and_triples(program.num_triples);
-  AuthBits operands = unwritten_bits(self, n, 2 * size_t{program.num_triples});
-  for (const PartyId j : party.peers()) {
-    spread_masks(program, j, inputs, masks.s, triples, masks, operands, instance.output_masks);
+void MaskSlab::receive() {
+  if (opening_ != nullptr) opening_->receive_from_all();
+}
+
+AndMasks MaskSlab::products() {
+  if (opening_ == nullptr) return std::move(masks_);
+  const std::vector<uint8_t> ef = opening_->result();
+  const auto ands = std::span(program_.ands).subspan(first_, count_);
+  const PartyId self = z_.self();
+  const Block one(0, 1);
+  for (PartyId j = 0; j < z_.num_parties(); ++j) {
+    if (j == self) continue;
+    // Public constants: party 0 changes its macs, the others their key with party 0 (§2.4).
+    add_products(ands, ef, masks_.s.mac[j], z_.mac[j], operands_.mac[j], masks_.alpha.mac[j],
+                 masks_.beta.mac[j], self == 0 ? one : Block());
+    add_products(ands, ef, masks_.s.key[j], z_.key[j], operands_.key[j], masks_.alpha.key[j],
+                 masks_.beta.key[j], self != 0 && j == 0 ? delta_ ^ one : Block());
   }
-  triples.x = AuthBits();
-  triples.y = AuthBits();
-  if (n > 2) remask(party, source, outputs_over_zero_inputs(program), instance.output_masks);
+  return std::move(masks_);
+}
 
-  if (program.num_triples == 0) return masks;
-  const auto ef = prep::open_bits(party, source.delta(), operands, "boolean/F1 operands");
-  add_products(program, source.delta(), triples.z, operands, ef, masks);
-  return masks;
+// --- All of them --------------------------------------------------------------------------------
+
+MaskMaker::MaskMaker(net::Party& party, prep::Source& source, Instance::Data& instance,
+                     std::vector<AuthBits> zero)
+    : party_(party),
+      source_(source),
+      delta_(source.delta()),
+      instance_(instance),
+      program_(*instance.program),
+      slots_(party.num_parties()),
+      walks_(party.num_parties(), Walk(program_)) {
+  const AuthBits inputs = make_input_masks(party, source, instance, zero);
+  for (const PartyId j : party.peers()) {
+    slots_[j] = BlockVec(2 * size_t{program_.num_slots});
+    Pair* const slots = reinterpret_cast<Pair*>(slots_[j].data());
+    for (uint32_t w = 0; w < program_.num_inputs(); ++w) {
+      slots[program_.input_slots[w]] = Pair(inputs.mac[j][w], inputs.key[j][w]);
+    }
+  }
+}
+
+MaskMaker::~MaskMaker() { wipe(&delta_, sizeof delta_); }
+
+std::unique_ptr<MaskSlab> MaskMaker::next() {
+  const uint32_t count = std::min(kAndsPerSlab, program_.num_ands() - next_);
+  if (count == 0) return nullptr;
+  std::unique_ptr<MaskSlab> slab(new MaskSlab(program_, delta_, next_, count));
+  const auto ands = std::span(program_.ands).subspan(next_, count);
+  const auto num_triples = static_cast<size_t>(std::count_if(
+      ands.begin(), ands.end(), [](const mpc::AndOp& op) { return op.beta_is_pub == 0; }));
+  next_ += count;
+  const PartyId self = party_.id();
+  const size_t n = party_.num_parties();
+  slab->masks_ = {unwritten_bits(self, n, count), unwritten_bits(self, n, count),
+                  source_.random_bits(count)};
+  prep::AndTriples triples;
+  if (num_triples != 0) triples = source_.and_triples(num_triples);
+  slab->operands_ = unwritten_bits(self, n, 2 * num_triples);
+  for (const PartyId j : party_.peers()) spread(j, triples, num_triples, *slab);
+  if (num_triples == 0) return slab;
+  slab->z_ = std::move(triples.z);
+  slab->opening_ =
+      std::make_unique<prep::BitOpening>(party_, delta_, slab->operands_, "boolean/F1 operands");
+  slab->opening_->send_to_all();
+  return slab;
+}
+
+/// The XOR fabric over one peer's macs and keys, and on the way the operands to open.
+void MaskMaker::spread(PartyId peer, const prep::AndTriples& triples, size_t num_triples,
+                       MaskSlab& slab) {
+  Pair* const slots = reinterpret_cast<Pair*>(slots_[peer].data());
+  const uint32_t first = slab.first_;
+  Block* const alpha_mac = slab.masks_.alpha.mac[peer].data();
+  Block* const alpha_key = slab.masks_.alpha.key[peer].data();
+  Block* const beta_mac = slab.masks_.beta.mac[peer].data();
+  Block* const beta_key = slab.masks_.beta.key[peer].data();
+  const Block* const gamma_mac = slab.masks_.s.mac[peer].data();
+  const Block* const gamma_key = slab.masks_.s.key[peer].data();
+  const auto plane = [&](const AuthBits& bits, bool key) -> const Block* {
+    if (num_triples == 0) return nullptr;
+    return key ? bits.key[peer].data() : bits.mac[peer].data();
+  };
+  const Block* const x_mac = plane(triples.x, false);
+  const Block* const x_key = plane(triples.x, true);
+  const Block* const y_mac = plane(triples.y, false);
+  const Block* const y_key = plane(triples.y, true);
+  Block* const out_mac = slab.operands_.mac[peer].data();
+  Block* const out_key = slab.operands_.key[peer].data();
+  size_t k = 0;
+  walks_[peer].to(first + slab.count_, slots, [&](uint32_t begin, uint32_t end) {
+    for (uint32_t t = begin - first; t < end - first; ++t) {
+      const mpc::AndOp& op = program_.ands[first + t];
+      const Pair a = slots[op.a], b = slots[op.b];
+      alpha_mac[t] = a.mac();
+      alpha_key[t] = a.key();
+      beta_mac[t] = b.mac();
+      beta_key[t] = b.key();
+      slots[op.out] = Pair(gamma_mac[t], gamma_key[t]);
+      if (op.beta_is_pub != 0) continue;  // no triple
+      out_mac[k] = x_mac[k] ^ a.mac();
+      out_key[k] = x_key[k] ^ a.key();
+      out_mac[num_triples + k] = y_mac[k] ^ b.mac();
+      out_key[num_triples + k] = y_key[k] ^ b.key();
+      ++k;
+    }
+  });
+}
+
+void MaskMaker::finish() {
+  FLEXROOM_ASSERT(next_ == program_.num_ands());
+  AuthBits& outputs = instance_.output_masks;
+  outputs = AuthBits(party_.id(), party_.num_parties(), num_outputs(program_));
+  for (const PartyId j : party_.peers()) {
+    Pair* const slots = reinterpret_cast<Pair*>(slots_[j].data());
+    walks_[j].to(program_.num_ands(), slots, [](uint32_t, uint32_t) {});  // a program of XORs only
+    size_t at = 0;
+    for (const auto& output : program_.outputs) {
+      for (const mpc::Literal& literal : output.literals) {
+        outputs.mac[j][at] = slots[literal.slot].mac();
+        outputs.key[j][at] = slots[literal.slot].key();
+        ++at;
+      }
+    }
+  }
+  if (party_.num_parties() > 2) {
+    remask(party_, source_, outputs_over_zero_inputs(program_), outputs);
+  }
 }
 
 }  // namespace flexroom::boolean

@@ -1,38 +1,122 @@
 #pragma once
 
+#include <algorithm>
+#include <memory>
 #include <string_view>
 #include <vector>
 
 #include "boolean/instance.h"
+#include "prep/open.h"
 
 namespace flexroom::boolean {
 
-/// Authenticated masks at the ANDs of an instance, by AND number.
+/// ANDs whose masks are made together: one Open of their operands, with a tag of its own
+/// (boolean-engine.md §2.3). What lives only between that Open and the rows, 224 bytes an AND at
+/// n = 2, exists for two slabs at a time however large the circuit is.
+inline constexpr uint32_t kAndsPerSlab = 1u << 16;
+
+/// Authenticated masks at the ANDs of one slab.
 struct AndMasks {
   prep::AuthBits alpha, beta;  // <lambda> of the operands
   prep::AuthBits s;            // <s> = <lambda_alpha * lambda_beta> + <lambda_gamma>
 };
 
-/// Masks of all wires and their products: boolean-engine.md §6.1, §6.2. Fills own_masks, dyn_masks
-/// and output_masks of `instance`. All openings are checked when it returns.
-///
-/// Cost    2 bits an AND and 16 bytes to each peer; n > 2: also 1 bit a private input to its owner,
-///         and 1 bit an output that depends linearly on a kZero input (re-masked, §3.5)
-/// Aborts  kMac
-AndMasks make_masks(net::Party& party, prep::Source& source, Instance::Data& instance,
-                    std::vector<prep::AuthBits> zero);
+/// Runs the XOR fabric over one value per slot, up to a given AND at a time: `at_ands(begin, end)`
+/// is called for runs of independent ANDs and writes their outputs.
+class Walk {
+ public:
+  explicit Walk(const mpc::Program& program) : program_(program) {}
+  /// Goes on to AND `end`; with end = num_ands() also through all XORs behind the last AND.
+  template <typename Slots, typename AtAnds>
+  void to(uint32_t end, Slots* slots, AtAnds at_ands) {
+    for (; batch_ < program_.batches.size(); ++batch_, xors_done_ = false) {
+      const mpc::Batch& batch = program_.batches[batch_];
+      if (!xors_done_) {
+        for (uint32_t x = batch.xor_begin; x < batch.xor_end; ++x) {
+          const mpc::XorOp& op = program_.xors[x];
+          slots[op.out] = slots[op.a] ^ slots[op.b];
+        }
+        xors_done_ = true;
+      }
+      const uint32_t stop = std::min(batch.and_end, end);
+      if (next_and_ < stop) at_ands(next_and_, stop);
+      next_and_ = std::max(next_and_, stop);
+      if (next_and_ < batch.and_end) return;
+    }
+  }
 
-/// Runs the XOR fabric over one value per slot: `at_ands(begin, end)` is called for the ANDs of
-/// each batch and writes their outputs.
+ private:
+  const mpc::Program& program_;
+  size_t batch_ = 0;
+  uint32_t next_and_ = 0;
+  bool xors_done_ = false;
+};
+
+/// The whole program at once.
 template <typename Slots, typename AtAnds>
 void walk(const mpc::Program& program, Slots* slots, AtAnds at_ands) {
-  for (const mpc::Batch& batch : program.batches) {
-    for (uint32_t x = batch.xor_begin; x < batch.xor_end; ++x) {
-      const mpc::XorOp& op = program.xors[x];
-      slots[op.out] = slots[op.a] ^ slots[op.b];
-    }
-    at_ands(batch.and_begin, batch.and_end);
-  }
+  Walk(program).to(program.num_ands(), slots, at_ands);
 }
+
+/// One slab between the two halves of its Open.
+class MaskSlab {
+ public:
+  uint32_t first() const { return first_; }
+  uint32_t count() const { return count_; }
+  /// Receives and checks everybody's operand shares. Nothing that depends on them may leave before.
+  void receive();
+  /// The masks, products included; once, after receive().
+  AndMasks products();
+
+ private:
+  friend class MaskMaker;
+  MaskSlab(const mpc::Program& program, const Block& delta, uint32_t first, uint32_t count)
+      : program_(program), delta_(delta), first_(first), count_(count) {}
+  const mpc::Program& program_;
+  const Block& delta_;
+  uint32_t first_, count_;
+  AndMasks masks_;           // s: <lambda_gamma> until the products are added
+  prep::AuthBits z_;         // of the triples
+  prep::AuthBits operands_;  // e = x + lambda_alpha of all ANDs with a triple, then f = y +
+                             // lambda_beta
+  std::unique_ptr<prep::BitOpening> opening_;  // none if no AND of the slab has a triple
+};
+
+/// Masks of all wires and their products, slab by slab: boolean-engine.md §6.1, §6.2.
+///
+/// Setting   next() until it gives nothing, then finish(); all parties in step
+/// Fills     own_masks, dyn_masks and output_masks of the instance (output_masks at the end)
+/// Cost      2 bits an AND and 16 bytes a slab to each peer; n > 2: also 1 bit a private input to
+///           its owner, and 1 bit an output that depends linearly on a kZero input (re-masked,
+///           §3.5)
+/// Aborts    kMac
+class MaskMaker {
+ public:
+  /// Everything must outlive the maker and its slabs. Masks of private inputs are opened to their
+  /// owners here.
+  MaskMaker(net::Party& party, prep::Source& source, Instance::Data& instance,
+            std::vector<prep::AuthBits> zero);
+  ~MaskMaker();
+  MaskMaker(const MaskMaker&) = delete;
+  MaskMaker& operator=(const MaskMaker&) = delete;
+
+  /// Takes triples and bits for the next slab and sends this party's operand shares. Null behind
+  /// the last AND. What it sends depends on nothing that was opened.
+  std::unique_ptr<MaskSlab> next();
+  /// Output masks.
+  void finish();
+
+ private:
+  void spread(PartyId peer, const prep::AndTriples& triples, size_t num_triples, MaskSlab& slab);
+
+  net::Party& party_;
+  prep::Source& source_;
+  Block delta_;
+  Instance::Data& instance_;
+  const mpc::Program& program_;
+  uint32_t next_ = 0;
+  std::vector<BlockVec> slots_;  // by peer: mac and key of each slot's mask, side by side
+  std::vector<Walk> walks_;      // by peer
+};
 
 }  // namespace flexroom::boolean
