@@ -1,9 +1,9 @@
 #include "base/block.h"
 
-#include <openssl/crypto.h>
-
 #include <cstdlib>
 #include <new>
+
+#include "base/secret.h"
 
 namespace flexroom {
 
@@ -33,7 +33,7 @@ BlockVec::~BlockVec() { release(); }
 
 void BlockVec::release() {
   if (data_ == nullptr) return;
-  OPENSSL_cleanse(data_, size_ * sizeof(Block));
+  wipe(data_, size_ * sizeof(Block));
   std::free(data_);
   data_ = nullptr;
   size_ = 0;

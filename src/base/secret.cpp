@@ -1,13 +1,14 @@
 #include "base/secret.h"
 
-#include <openssl/crypto.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
 namespace flexroom {
 
+// libc's, because gigabytes of correlated randomness are wiped: it is as fast as memset.
 void wipe(void* data, size_t size) {
-  if (size != 0) OPENSSL_cleanse(data, size);
+  if (size != 0) ::explicit_bzero(data, size);
 }
 
 SecretBytes SecretBytes::copy_of(ByteView bytes) {

@@ -118,8 +118,8 @@ struct BitGenerator::Impl {
   }
 
   // n = 2: random COTs, nothing to be consistent with. n > 2: bits chosen here, the same for all
-  // peers, with the check of §4.3.
-  void make(const std::vector<PartyId>& owners, size_t count) {
+  // peers, with the check of §4.3. The masks of the check are gone from what it returns.
+  std::vector<OwnedBatch> fresh_bits(const std::vector<PartyId>& owners, size_t count) {
     std::vector<OwnedBatch> fresh;
     if (party.num_parties() == 2) {
       fresh = extend(owners, count, std::nullopt, false);
@@ -131,14 +131,19 @@ struct BitGenerator::Impl {
       check_bit_consistency(party, {&instance, 1}, count);
     }
     for (OwnedBatch& made : fresh) {
-      for (PartyId j = 0; j < party.num_parties(); ++j) {
-        BlockVec& blocks = made.blocks[j];
-        if (blocks.empty()) continue;
-        // The masks of the check go.
-        stocks[made.owner][j].refill(blocks.size() == count ? std::move(blocks)
-                                                            : blocks.slice(0, count));
+      for (BlockVec& blocks : made.blocks) {
+        if (blocks.size() > count) blocks = blocks.slice(0, count);
       }
       bits_made += count;
+    }
+    return fresh;
+  }
+
+  void restock(const std::vector<PartyId>& owners, size_t count) {
+    for (OwnedBatch& made : fresh_bits(owners, count)) {
+      for (PartyId j = 0; j < party.num_parties(); ++j) {
+        if (!made.blocks[j].empty()) stocks[made.owner][j].refill(std::move(made.blocks[j]));
+      }
     }
   }
 
@@ -156,7 +161,7 @@ struct BitGenerator::Impl {
       short_of.push_back(o);
       missing = std::max(missing, count - left(o));
     }
-    if (!short_of.empty()) make(short_of, std::max(batch, missing));
+    if (!short_of.empty()) restock(short_of, std::max(batch, missing));
   }
 
   void take_owned(PartyId owner, size_t count, std::vector<BlockVec>& mac,
@@ -192,11 +197,22 @@ AuthBits BitGenerator::random_bits(size_t count) {
   std::vector<PartyId> everybody;
   for (PartyId o = 0; o < impl_->party.num_parties(); ++o) everybody.push_back(o);
   const size_t n = impl_->party.num_parties();
-  if (count == 0) return AuthBits(impl_->party.id(), n, 0);
-  impl_->require(everybody, count);
+  const PartyId self = impl_->party.id();
+  if (count == 0) return AuthBits(self, n, 0);
   std::vector<BlockVec> mac(n), key(n);
-  for (const PartyId o : everybody) impl_->take_owned(o, count, mac, key);
-  return AuthBits(impl_->party.id(), count, std::move(mac), std::move(key));
+  if (count >= impl_->batch) {  // a batch of its own, handed over without a copy
+    for (OwnedBatch& made : impl_->fresh_bits(everybody, count)) {
+      if (made.owner == self) {
+        for (const PartyId j : impl_->party.peers()) mac[j] = std::move(made.blocks[j]);
+      } else {
+        key[made.owner] = std::move(made.blocks[made.owner]);
+      }
+    }
+  } else {
+    impl_->require(everybody, count);
+    for (const PartyId o : everybody) impl_->take_owned(o, count, mac, key);
+  }
+  return AuthBits(self, count, std::move(mac), std::move(key));
 }
 
 AuthBits BitGenerator::owned_bits(PartyId owner, size_t count) {
