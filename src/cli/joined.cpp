@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <unistd.h>
+#include <algorithm>
 #include <csignal>
 #include <ctime>
 
@@ -62,13 +63,17 @@ Digest Joined::approve(const store::Proposal& proposal, bool yes) {
   }
   if (same) {
     out_.line("");
+    size_t width = 0;
     for (const store::Proposal::Field& field : proposal.fields) {
-      out_.line(fmt::format("  {:<18} {}", field.name,
+      width = std::max(width, field.name.size());
+    }
+    for (const store::Proposal::Field& field : proposal.fields) {
+      out_.line(fmt::format("  {:<{}} {}", field.name, width,
                             field.secret             ? "(private)"
                             : printable(field.value) ? to_text(field.value)
                                                      : to_hex(field.value)));
     }
-    out_.line(fmt::format("  {:<18} {}\n", "proposal", to_hex(digest)));
+    out_.line(fmt::format("  {:<{}} {}\n", "proposal", width, to_hex(digest)));
     nlohmann::json fields;
     for (const auto& field : proposal.fields) {
       fields[field.name] = field.secret             ? "(private)"

@@ -1,3 +1,4 @@
+#include <fmt/chrono.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
 
@@ -163,7 +164,8 @@ int show_log(Output& out, const Common& common, bool verify) {
   const auto entries = state.log().verify();
   nlohmann::json rows = nlohmann::json::array();
   for (const auto& stored : entries) {
-    out.line(fmt::format("{}  {}  {:<26} {}  [{}]", stored.entry.unix_seconds,
+    out.line(fmt::format("{:%Y-%m-%d %H:%M:%SZ}  {}  {:<26} {}  [{}]",
+                         fmt::gmtime(static_cast<std::time_t>(stored.entry.unix_seconds)),
                          to_hex(stored.entry.proposal).substr(0, 12),
                          store::to_string(stored.entry.outcome), stored.entry.text,
                          stored.joint ? "signed by all" : "this member alone"));
