@@ -104,6 +104,18 @@ void AuthBits::add(const AuthBits& other) {
   }
 }
 
+bool AuthBits::pinned(size_t offset, size_t count) const {
+  FLEXROOM_ASSERT(offset + count <= size_);
+  uint64_t wrong = 0;
+  for (PartyId j = 0; j < num_parties(); ++j) {
+    if (j == self_) continue;
+    for (size_t t = offset; t < offset + count; ++t) {
+      wrong |= (key[j][t].lo | (mac[j][t].lo ^ mac[first_peer()][t].lo)) & 1;
+    }
+  }
+  return wrong == 0;
+}
+
 Bytes AuthBits::packed_shares() const {
   Bytes out((size_ + 7) / 8);
   if (size_ == 0) return out;

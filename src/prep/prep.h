@@ -43,6 +43,9 @@ class AuthBits {
   void add(const AuthBits& other);
   /// Packed shares, LSB first, ceil(size/8) bytes.
   Bytes packed_shares() const;
+  /// Items [offset, offset + count) carry the pinned bits of §2.1. Whoever loads bits from a disk
+  /// asks, so that damage is this member's error and not a failed opening at its peers.
+  bool pinned(size_t offset, size_t count) const;
 
   std::vector<BlockVec> mac;  // [n][size]
   std::vector<BlockVec> key;  // [n][size]

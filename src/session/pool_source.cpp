@@ -60,6 +60,12 @@ void read_portion(ByteView portion, size_t portion_size, size_t from, size_t cou
     }
   }
   FLEXROOM_ASSERT(at == portion.data() + portion.size());
+  for (const AuthBits& part : out) {
+    if (!part.pinned(offset, count)) {
+      throw InputError("the pool on disk", "an item contradicts itself",
+                       "remove the pool's files; the next run makes new stock");
+    }
+  }
 }
 
 // Moves items between arrays: their old place is wiped.

@@ -83,6 +83,9 @@ prep::AuthBits decode_auth_bits(const SecretBytes& bytes) {
     }
   }
   in.finish();
+  if (!bits.pinned(0, size)) {
+    throw InputError("state.db", "a stored share contradicts itself", "restore a backup");
+  }
   return bits;
 }
 

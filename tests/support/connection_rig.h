@@ -1,8 +1,5 @@
 #pragma once
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <memory>
 #include <set>
@@ -12,6 +9,7 @@
 #include "base/sha256_block.h"
 #include "net/memory_mesh.h"
 #include "support/dealer.h"
+#include "support/forked.h"
 #include "support/test_service.h"
 
 namespace flexroom::support {
@@ -88,33 +86,11 @@ class ConnectionRig {
   size_t size() const { return n_; }
 
   Report run(const Scenario& scenario) {
-    int ends[2];
-    FLEXROOM_ASSERT(pipe(ends) == 0);
-    const pid_t child = fork();
-    FLEXROOM_ASSERT(child >= 0);
-    if (child == 0) {
-      const Bytes out = run_here(scenario);
-      for (size_t at = 0; at < out.size();) {
-        const ssize_t done = ::write(ends[1], out.data() + at, out.size() - at);
-        if (done <= 0) break;
-        at += static_cast<size_t>(done);
-      }
-      _exit(0);
-    }
-    ::close(ends[1]);
-    Bytes got;
-    uint8_t buffer[4096];
-    ssize_t size = 0;
-    while ((size = ::read(ends[0], buffer, sizeof buffer)) > 0) {
-      append(got, ByteView(buffer, static_cast<size_t>(size)));
-    }
-    ::close(ends[0]);
-    int status = 0;
-    waitpid(child, &status, 0);
+    const auto got = run_in_copy([&] { return run_here(scenario); });
     Report report;
-    report.ended = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    report.ended = got.has_value();
     report.members.resize(n_);
-    if (report.ended) parse(got, report);
+    if (got) parse(*got, report);
     return report;
   }
 

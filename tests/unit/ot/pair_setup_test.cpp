@@ -1,6 +1,7 @@
 #include "ot/pair_setup.h"
 
 #include <gtest/gtest.h>
+#include <sodium.h>
 
 #include "support/deal_epoch.h"
 #include "support/parties.h"
@@ -53,56 +54,78 @@ TEST(PairSetup, CostsWhatTheSpecificationSays) {
   EXPECT_EQ(bytes, 128 * 64 + 32 + 128 * 32 + 32 * 32 + 32);
 }
 
-// A cheating tree owner that alters the masked level sum a puncturer does use is caught; for the
-// other one the puncturer never looks at it: the check's verdict is one bit of Delta, and only a
-// wrong guess is noticed.
-TEST(PairSetup, BadLevelSumFailsExactlyWhereTheSenderUsesIt) {
-  const Block delta = delta_of(1);
+// The checks of the set-up of one pair, in rooms of two and three: the last member is the cheat,
+// what it alters goes to member 0, and whatever else it sends is honest.
+class PairSetupCheat : public ::testing::TestWithParam<size_t /* n */> {
+ protected:
+  const size_t n_ = GetParam();
+  const PartyId cheat_ = static_cast<PartyId>(n_ - 1);
+  template <typename Change>
+  auto run_with(std::string_view label, Change change) const {
+    return run_setup(n_, 4, [&, label](const net::MessageId& m, Bytes& payload) {
+      if (m.sender == cheat_ && m.receiver == 0 && m.label == label) change(payload);
+    });
+  }
+  template <typename R>
+  void expect_abort(const R& run, AbortCode code, std::string_view what) const {
+    EXPECT_EQ(run.outcomes[0].code(), code) << what;
+    if (run.outcomes[0].abort) {
+      EXPECT_EQ(run.outcomes[0].abort->peer(), cheat_) << what;
+    }
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Rooms, PairSetupCheat, ::testing::Values(2, 3));
+
+// A tree owner that alters the masked level sum a puncturer does use is caught; for the other one
+// the puncturer never looks at it: the check's verdict is one bit of Delta, and only a wrong guess
+// is noticed.
+TEST_P(PairSetupCheat, BadLevelSumFailsExactlyWhereTheSenderUsesIt) {
+  const Block delta = delta_of(0);
   for (const unsigned instance : {0u, 1u, 6u, 127u}) {
     const unsigned v = instance / 4, level = instance % 4;
     const bool path = delta.bit(4 * v + 3 - level);
     for (const bool b : {false, true}) {
-      const auto run = run_setup(2, 4, [&](const net::MessageId& m, Bytes& payload) {
-        if (m.sender == 0 && m.label == "setup/trees") {
-          payload[32 * instance + (b ? 16 : 0)] ^= 1;
-        }
-      });
+      const auto run =
+          run_with("setup/trees", [&](Bytes& trees) { trees[32 * instance + (b ? 16 : 0)] ^= 1; });
       if (b != path) {
-        EXPECT_EQ(run.outcomes[1].code(), AbortCode::kPprf) << instance << b;
-        EXPECT_EQ(run.outcomes[1].abort->peer(), PartyId{0});
+        expect_abort(run, AbortCode::kPprf, std::to_string(instance));
       } else {
-        EXPECT_TRUE(run.outcomes[1].value.has_value()) << instance << b;
+        EXPECT_TRUE(run.outcomes[0].value.has_value()) << instance << b;
       }
     }
   }
 }
 
-TEST(PairSetup, BadTreeSumOrDigestFails) {
+TEST_P(PairSetupCheat, BadTreeSumOrDigestFails) {
   const PprfShape shape{4};
   for (const size_t at : {size_t{4096}, size_t{4096 + 31 * 32}, shape.message_bytes() - 32,
                           shape.message_bytes() - 1}) {
-    const auto run = run_setup(2, 4, [&](const net::MessageId& m, Bytes& payload) {
-      if (m.sender == 1 && m.label == "setup/trees") payload[at] ^= 0x80;
-    });
-    EXPECT_EQ(run.outcomes[0].code(), AbortCode::kPprf) << at;
+    expect_abort(run_with("setup/trees", [&](Bytes& trees) { trees[at] ^= 0x80; }),
+                 AbortCode::kPprf, std::to_string(at));
   }
 }
 
-TEST(PairSetup, InvalidPointsAndLengthsFail) {
+TEST_P(PairSetupCheat, InvalidPointsAndLengthsFail) {
   for (const std::string_view label : {"setup/base OT points", "setup/base OT sender point"}) {
-    for (const bool identity : {false, true}) {
-      const auto run = run_setup(2, 4, [&](const net::MessageId& m, Bytes& payload) {
-        if (m.sender == 0 && m.label == label) {
-          std::fill_n(payload.begin(), 32, static_cast<uint8_t>(identity ? 0 : 0xff));
-        }
+    for (const int fill : {0x00, 0xff}) {  // the identity, no point
+      const auto run = run_with(label, [&](Bytes& points) {
+        std::fill_n(points.begin(), 32, static_cast<uint8_t>(fill));
       });
-      EXPECT_EQ(run.outcomes[1].code(), AbortCode::kBaseOt) << label;
+      expect_abort(run, AbortCode::kBaseOt, label);
     }
-    const auto run = run_setup(2, 4, [&](const net::MessageId& m, Bytes& payload) {
-      if (m.sender == 0 && m.label == label) payload.pop_back();
-    });
-    EXPECT_EQ(run.outcomes[1].code(), AbortCode::kUnexpectedMessage) << label;
+    expect_abort(run_with(label, [](Bytes& points) { points.pop_back(); }),
+                 AbortCode::kUnexpectedMessage, label);
   }
+}
+
+// Another valid point is another instance of the OT: the keys differ, and the trees do not open.
+TEST_P(PairSetupCheat, AnotherPointThanTheOneUsedFails) {
+  const auto run = run_with("setup/base OT sender point", [](Bytes& point) {
+    std::array<uint8_t, 64> wide{};
+    wide[5] = 1;
+    crypto_core_ristretto255_from_hash(point.data(), wide.data());
+  });
+  expect_abort(run, AbortCode::kPprf, "another B");
 }
 
 }  // namespace

@@ -130,6 +130,30 @@ TEST_P(AuthBitsTest, ChecksNameTheirAbort) {
   }
 }
 
+// The row check in rooms of every size: a correction altered towards one peer shows there, unless
+// alpha_v is 0, where that peer never uses it (probability 2^-k); no other bit is made of it.
+TEST_P(AuthBitsTest, AlteredCorrectionsFailTheRowCheckOfThatPeer) {
+  const auto make = [](net::Party&, BitGenerator& generator) {
+    return generator.random_bits(500).size();
+  };
+  const auto liar = static_cast<PartyId>(n_ - 1);
+  const size_t skipped = n_ == 2 ? 1 : 0;  // chosen bits correct tree 0 too
+  for (const size_t v : {size_t{1}, size_t{9}, size_t{31}}) {
+    const auto run = run_with(make, [&](const net::MessageId& m, Bytes& payload) {
+      if (m.sender != liar || m.receiver != 0 || m.label != "cot/corrections") return;
+      const size_t columns = payload.size() / (32 - skipped) / 16 - 1;  // but the sacrificed one
+      payload[16 * (v - skipped) * columns + 3] ^= 8;
+    });
+    size_t alpha = 0;
+    for (unsigned b = 0; b < 4; ++b) {
+      alpha |= size_t{epoch_[0].delta.bit(static_cast<unsigned>(4 * v + b))} << b;
+    }
+    EXPECT_EQ(run.outcomes[0].code(),
+              alpha != 0 ? std::optional(AbortCode::kRowCheck) : std::nullopt)
+        << v;
+  }
+}
+
 TEST_P(AuthBitsTest, SessionsNeverRepeatBits) {
   const auto make = [](net::Party&, BitGenerator& generator) {
     Made out;

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "math/gf128.h"
 #include "prep/auth_bits.h"
 #include "prep/session_hello.h"
 #include "support/deal_epoch.h"
@@ -73,6 +74,15 @@ TEST_P(EpochTest, NoAlteredMessageYieldsAnEpoch) {
     }
   }
   EXPECT_GE(seen.size(), 5u);
+}
+
+// Two nonces would be two identifiers of the set-up; that no OT fits then is not the check.
+TEST_P(EpochTest, DifferentNoncesToDifferentPeersFailTheEcho) {
+  if (n_ == 2) GTEST_SKIP() << "one peer: nothing to be different from";
+  const auto code = support::decided_code([&] {
+    return run_setup(support::flip_bit_of({0, 1, "setup/nonces"})).outcomes[1].code();
+  });
+  EXPECT_EQ(code, AbortCode::kEcho);
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, EpochTest, ::testing::Values(2, 3));
@@ -231,6 +241,34 @@ TEST_P(DeltaConsistencyTest, ATagThatDoesNotFitTheOpenedMacsFails) {
     });
     EXPECT_EQ(code, AbortCode::kDeltaConsistency);
   }
+}
+
+// Step 2: P_0 commits to its right T_0 twice, with another nonce for P_2, and opens to each what it
+// told it: every opening fits and every T is right. Only the echo sees two commitments.
+TEST_P(DeltaConsistencyTest, TwoCommitmentsToDifferentPeersFailTheEcho) {
+  Block tag;  // T_0, the sum of M_0[R^j]
+  for (PartyId j = 1; j < n_; ++j) tag ^= math::gf_pack(bits_[j].mac[0].span().first(128));
+  Bytes opening(48, 9);
+  store_block(opening.data() + 32, tag);
+  const auto code = support::decided_code([&] {
+    const auto run = run_check([&](const net::MessageId& m, Bytes& payload) {
+      if (m.sender != 0 || m.receiver != 2) return;
+      if (m.label == "setup/delta consistency commit") {
+        RoScope scope;
+        scope.eid[0] = 1;
+        scope.sid[0] = 2;
+        const Digest lie = RandomOracle("dcons", scope, 0, 0).field("T").field(opening).digest();
+        std::copy(lie.begin(), lie.end(), payload.begin());
+      }
+      if (m.label == "setup/delta consistency open T") payload = opening;
+    });
+    for (const auto& outcome : run.outcomes) EXPECT_FALSE(outcome.value.has_value());
+    for (const auto& m : run.trace) {
+      EXPECT_FALSE(m.sender != 0 && m.label == "setup/delta consistency open M");
+    }
+    return run.outcomes[2].code();
+  });
+  EXPECT_EQ(code, AbortCode::kEcho);
 }
 
 // The D of single parties are hidden by the sharing of zero; with keys that do not cancel their sum

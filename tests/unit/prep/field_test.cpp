@@ -190,6 +190,46 @@ TEST_P(FieldTest, WrongGToAllFailsTheSacrifice) {
             true);
 }
 
+// The tag of e is a check of its own: it names the liar before anything that depends on e is
+// opened.
+TEST_P(FieldTest, TheOpeningOfESacrificeIsAuthenticated) {
+  const auto liar = static_cast<PartyId>(n_ - 1);
+  const auto code = support::decided_code([&] {
+    const auto run = run_on_dealer(
+        n_, [](Context& context, Source&) { return one_set(context, 1); },
+        support::flip_bit_of({liar, 0, "field products/sacrifice e"}, 1, 1));
+    for (const auto& m : run.trace) {
+      EXPECT_FALSE(m.sender == 0 && m.label == "field products/sacrifice verdict");
+    }
+    return run.outcomes[0].code();
+  });
+  EXPECT_EQ(code, AbortCode::kMac);
+}
+
+// §10.3: whoever saw this member's share of the verdict and then vanishes is counted.
+TEST_P(FieldTest, ASacrificeWithoutVerdictStaysCounted) {
+  Dealer dealer(n_);
+  std::vector<MemorySafety> safety(n_);
+  const auto liar = static_cast<PartyId>(n_ - 1);
+  const auto run = support::run_parties(
+      n_,
+      [&](net::Party& party) {
+        support::DealerSupply supply(dealer.source(party.id()));
+        Context context{party, supply, safety[party.id()]};
+        return one_set(context, 1);
+      },
+      [&](const net::MessageId& m, Bytes&) {
+        if (m.sender == liar && m.label == "field products/sacrifice verdict") {
+          throw ProtocolAbort(AbortCode::kPeerLost, "test", "vanishes");
+        }
+      });
+  for (PartyId i = 0; i + 1 < n_; ++i) {
+    EXPECT_FALSE(run.outcomes[i].value.has_value());
+    EXPECT_EQ(safety[i].dirty(), 1u);
+    EXPECT_EQ(safety[i].life(), 1u);
+  }
+}
+
 // --- Powers
 // ------------------------------------------------------------------------------------------
 

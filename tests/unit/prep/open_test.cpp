@@ -52,6 +52,28 @@ TEST_P(OpenTest, AnyFlippedBitOrTagIsAMacFailureAtItsReceiver) {
   }
 }
 
+// A sender that sets bits beyond its last share, with the tag that fits that message.
+TEST_P(OpenTest, SpareBitsAreRefusedThoughTheirTagFits) {
+  const auto liar = static_cast<PartyId>(n_ - 1);
+  const auto run = run_open([&](const net::MessageId& m, Bytes& payload) {
+    if (m.sender != liar || m.receiver != 0) return;
+    const size_t packed = (kCount + 7) / 8;
+    payload[packed - 1] |= 0x80;
+    RoScope scope;
+    scope.eid[0] = 1;
+    scope.sid[0] = 2;
+    const math::ChiStream chi(RandomOracle("mac", scope, 0, liar)
+                                  .field("test/open")
+                                  .field(uint64_t{kCount})
+                                  .field(ByteView(payload).first(packed))
+                                  .block());
+    math::GfSum tag;
+    chi.accumulate(tag, 0, bits_[liar].mac[0].span());
+    store_block(payload.data() + packed, tag.value());
+  });
+  EXPECT_EQ(run.outcomes[0].code(), AbortCode::kUnexpectedMessage);
+}
+
 TEST_P(OpenTest, ToOneShowsItToThatOneOnly) {
   const auto run = support::run_parties(n_, [&](net::Party& party) {
     BitOpening opening(party, deltas_[party.id()], bits_[party.id()], "test/to one");

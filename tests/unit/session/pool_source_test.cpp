@@ -133,6 +133,27 @@ TEST_F(PooledSourceTest, BitsFromThePoolAreAuthentic) {
                             {epochs[0].delta, epochs[1].delta});
 }
 
+// An item that no honest member can have made is this store's damage, not a failed opening later.
+TEST_F(PooledSourceTest, BitsThatContradictThemselvesAreALocalError) {
+  fill(0, kBatch);
+  const auto damage = [](net::Party& party, PooledSource&, store::OnceDb& once) {
+    Bytes item(64 * 2 * sizeof(Block));
+    item[64 * sizeof(Block)] = 1;  // bit0 of the first key
+    once.pool().add(as_bytes("b damaged"), party.scope().eid, item.size(), item);
+    return true;
+  };
+  session(damage);
+  const auto run = session([&](net::Party&, PooledSource& source, store::OnceDb&) {
+    try {
+      source.random_bits(2 * kBatch);
+    } catch (const InputError& error) {
+      return std::string(error.what()).find("contradicts itself") != std::string::npos;
+    }
+    return false;
+  });
+  for (const auto& outcome : run.outcomes) EXPECT_TRUE(outcome.value.value_or(false));
+}
+
 TEST_F(PooledSourceTest, AGarbledCircuitRunsOnThePool) {
   fill(kBatch, 2 * kBatch);
   mpc::Builder builder;

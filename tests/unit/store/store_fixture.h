@@ -53,7 +53,7 @@ class StoreTest : public ::testing::Test {
     for (PartyId j = 0; j < n; ++j) {
       if (j == self) continue;
       for (size_t t = 0; t < 40; ++t) {
-        bits.mac[j][t] = Block(0x1234567890abcdefULL + t, self);
+        bits.mac[j][t] = Block(0x1234567890abcdefULL + t, 4 * j + t % 2);
         bits.key[j][t] = Block(t, 2 * (self + 1));
       }
     }

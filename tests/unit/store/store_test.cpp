@@ -139,6 +139,28 @@ TEST_F(StoreTest, SecretsComeBackAsTheyWerePut) {
   for (const auto& outcome : run.outcomes) EXPECT_TRUE(outcome.value.value_or(false));
 }
 
+// boolean-engine.md §2.1: what no honest member can hold is damage of this store, found when it is
+// loaded: bit0 of a key, or macs of one bit that disagree about the share (n > 2).
+TEST_F(StoreTest, SharesThatContradictThemselvesAreRefused) {
+  for (const size_t n : {size_t{2}, size_t{3}}) {
+    for (PartyId self = 0; self < n; ++self) {
+      const SecretBytes good = encode_auth_bits(some_bits(self, n));
+      EXPECT_EQ(decode_auth_bits(good).size(), 40u);
+      for (PartyId j = 0; j < n; ++j) {
+        if (j == self) continue;
+        prep::AuthBits bits = some_bits(self, n);
+        bits.key[j][39].lo ^= 1;
+        EXPECT_THAT(error_of([&] { decode_auth_bits(encode_auth_bits(bits)); }),
+                    HasSubstr("contradicts itself"));
+        bits.key[j][39].lo ^= 1;
+        bits.mac[j][7].lo ^= 1;
+        EXPECT_THAT(error_of([&] { decode_auth_bits(encode_auth_bits(bits)); }),
+                    HasSubstr(n == 2 ? "no error" : "contradicts itself"));
+      }
+    }
+  }
+}
+
 // Both members' process is killed with SIGKILL when one of them reaches a step. After the next
 // contact both hold the secret, or neither does.
 TEST_F(StoreTest, KillingAMemberAtAnyStepLeavesBothOrNeither) {

@@ -1,0 +1,307 @@
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <thread>
+
+#include "base/codec.h"
+#include "flexroom/run_script.h"
+#include "net/memory_mesh.h"
+#include "support/dealer.h"
+#include "support/forked.h"
+#include "support/test_service.h"
+
+// The whole road of a run-script, from the signing key to the answer: every kind of message of
+// every member altered, and nobody else gets a wrong answer. The road goes in stages; a run with an
+// altered message starts in a copy of the members at the stage of that message. The online messages
+// of the connection, one by one, are in unit_agent (ConnectionTest); the preprocessing below has
+// its own sweeps in unit_prep, and its messages are the dealer's here.
+
+namespace flexroom {
+namespace {
+
+using support::TestService;
+
+constexpr std::string_view kInstance = "i-0123456789abcdef0";
+constexpr size_t kStages = 4;
+
+class OnceJournal : public agent::Journal {
+ public:
+  void mark(std::string_view kind, ByteView id) override {
+    if (!marks_.insert(std::string(kind) + to_hex(id)).second) {
+      throw ProtocolAbort(AbortCode::kReuse, kind, "marked already");
+    }
+  }
+
+ private:
+  std::set<std::string> marks_;
+};
+
+struct Ending {
+  bool has_answer = false, right = false;
+  std::optional<AbortCode> code;
+};
+struct Sent {
+  size_t stage = 0;
+  net::MessageId message;
+};
+struct Report {
+  std::vector<Ending> members;
+  std::vector<Sent> sent;  // by sender, in order
+  bool asked = false;      // the service saw a request
+};
+
+class Road {
+ public:
+  explicit Road(size_t n) : n_(n), dealer_(n), members_(n) {
+    auto transports = net::memory_mesh(n, std::chrono::seconds(60));
+    for (PartyId i = 0; i < n; ++i) {
+      Member& m = members_[i];
+      m.party = std::make_unique<net::Party>(std::move(transports[i]), Prg(Block(5, i)));
+      RoScope scope;
+      scope.eid[0] = 1;
+      scope.sid[0] = 2;
+      m.party->set_scope(scope);
+      std::vector<Block> zero_keys(n);
+      for (PartyId j = 0; j < n; ++j) {
+        zero_keys[j] = Block(77 + std::min(i, j), 99 + std::max(i, j));
+      }
+      m.party->set_zero_keys(std::move(zero_keys));
+      m.arith = std::make_unique<arith::ArithEngine>(*m.party, dealer_.source(i));
+      m.engine = std::make_unique<boolean::Engine>(*m.party, dealer_.source(i));
+      agent::ConnectionConfig config;
+      config.host = "ec2.us-east-1.amazonaws.com";
+      config.handshake = tls::handshake_config(tls::testing::chain_policy());
+      m.call = std::make_unique<RunScriptCall>(
+          agent::Context{*m.party, dealer_.source(i), *m.arith, *m.engine, m.journal}, terms(),
+          config, private_part(url(i, "in"), url(i, "out")));
+    }
+  }
+
+  /// What happens from `stage` on, in a copy.
+  std::optional<Report> rest(size_t stage, const net::Tamper& tamper) {
+    const auto bytes = support::run_in_copy([&] { return run(stage, kStages, tamper); });
+    return bytes ? std::optional(parse(*bytes)) : std::nullopt;
+  }
+  void advance(size_t stage) { run(stage, stage + 1, nullptr); }
+
+ private:
+  struct Member {
+    std::unique_ptr<net::Party> party;
+    std::unique_ptr<arith::ArithEngine> arith;
+    std::unique_ptr<boolean::Engine> engine;
+    OnceJournal journal;
+    std::unique_ptr<agent::SigningKeyDerivation> derivation;
+    std::string date;
+    agent::SigningKey key;
+    std::unique_ptr<RunScriptCall> call;
+  };
+
+  static PrivateUrl url(size_t i, const std::string& object) {
+    return split_private_url("https://m" + std::to_string(i) + ".example/" + object, "test");
+  }
+  RunScriptTerms terms() const {
+    RunScriptTerms out;
+    out.job.region = "us-east-1";
+    out.job.image_id = "ami-0123456789abcdef0";
+    out.job.instance_type = "t3.large";
+    out.job.access_key_id = "AKIAIOSFODNN7EXAMPLE";
+    out.job.script_url = "https://scripts.example/train.py";
+    out.job.script_sha256 = std::string(64, 'a');
+    out.client_token = "8e81973e-0bec-47b0-b898-d190f9ebdacc";
+    for (size_t i = 0; i < n_; ++i) out.links.push_back(public_part(url(i, "in"), url(i, "out")));
+    return out;
+  }
+
+  std::optional<RunScriptResult> do_stage(PartyId i, size_t stage, TestService::Seen& seen) {
+    Member& m = members_[i];
+    agent::Timeline timeline(*m.party);
+    switch (stage) {
+      case 0: {  // circuits of the signing key
+        m.date = amz_date(agree_on_time(*m.party)).substr(0, 8);
+        std::vector<uint8_t> bits;
+        for (size_t t = 0; t < 8 * 40; ++t) bits.push_back(static_cast<uint8_t>(t % 7 % 2));
+        m.derivation = std::make_unique<agent::SigningKeyDerivation>(
+            *m.engine, dealer_.share_bits(i, 1, bits));
+        return {};
+      }
+      case 1:
+        m.key = m.derivation->run(*m.party, {m.date, "us-east-1", "ec2"});
+        return {};
+      case 2:  // payload circuit, nonces, token, circuits of the connection
+        m.call->prepare(std::move(m.key), m.date, timeline);
+        return {};
+      default: {
+        TestService::Script script;
+        script.answer = "HTTP/1.1 200 OK\r\nContent-Length: 44\r\n\r\n<instanceId>" +
+                        std::string(kInstance) + "</instanceId>";
+        return m.call->call([&] { return std::make_unique<TestService>(script, seen); }, timeline);
+      }
+    }
+  }
+
+  Bytes run(size_t first, size_t end, const net::Tamper& tamper) {
+    TestService::Seen seen;
+    std::mutex mutex;
+    std::vector<Ending> endings(n_);
+    std::vector<std::vector<Sent>> sent(n_);
+    std::vector<std::thread> threads;
+    for (PartyId i = 0; i < n_; ++i) {
+      threads.emplace_back([&, i] {
+        Member& m = members_[i];
+        size_t stage = first;
+        m.party->set_tamper([&](const net::MessageId& message, Bytes& payload) {
+          const std::lock_guard lock(mutex);
+          if (tamper) tamper(message, payload);
+        });
+        m.party->set_observer([&](const net::MessageId& message, ByteView) {
+          sent[i].push_back({stage, message});
+        });
+        try {
+          for (; stage < end; ++stage) {
+            const auto result = do_stage(i, stage, seen);
+            if (!result) continue;
+            endings[i].has_answer = true;
+            endings[i].right = result->status == 200 && result->instance_id == kInstance;
+          }
+        } catch (const ProtocolAbort& abort) {
+          endings[i].code = abort.code();
+          m.party->abort();
+        }
+        m.party->set_tamper(nullptr);
+        m.party->set_observer(nullptr);
+      });
+    }
+    for (auto& thread : threads) thread.join();
+    Writer out;
+    out.u8(!seen.request.empty());
+    for (const Ending& e : endings) {
+      out.u8(e.has_answer).u8(e.right).u8(e.code.has_value());
+      out.u8(e.code ? static_cast<uint8_t>(*e.code) : uint8_t{0});
+    }
+    for (const auto& messages : sent) {
+      for (const Sent& s : messages) {
+        out.u8(static_cast<uint8_t>(s.stage)).u32(s.message.sender).u32(s.message.receiver);
+        out.field(as_bytes(s.message.label)).u64(s.message.index).u64(s.message.bytes);
+      }
+    }
+    return out.take();
+  }
+
+  Report parse(ByteView bytes) const {
+    Reader in(bytes, "report", 0);
+    Report report;
+    report.asked = in.u8() != 0;
+    for (size_t i = 0; i < n_; ++i) {
+      Ending& e = report.members.emplace_back();
+      e.has_answer = in.u8() != 0;
+      e.right = in.u8() != 0;
+      const bool aborted = in.u8() != 0;
+      const auto code = static_cast<AbortCode>(in.u8());
+      if (aborted) e.code = code;
+    }
+    while (in.remaining() > 0) {
+      Sent& s = report.sent.emplace_back();
+      s.stage = in.u8();
+      s.message.sender = static_cast<PartyId>(in.u32());
+      s.message.receiver = static_cast<PartyId>(in.u32());
+      s.message.label = to_text(in.field(1 << 16));
+      s.message.index = static_cast<size_t>(in.u64());
+      s.message.bytes = static_cast<size_t>(in.u64());
+    }
+    return report;
+  }
+
+  const size_t n_;
+  support::Dealer dealer_;
+  std::vector<Member> members_;
+};
+
+/// What the design predicts to change nothing, and how often; the rates have their own tests.
+bool may_be_harmless(size_t n, const net::MessageId& m) {
+  // A row that the masked values do not select, 1/2 for each of G_0, G_1, C_0, C_1
+  // (Tampering.EveryRowKind).
+  if (m.label == "boolean/F2 rows") return true;
+  // A correction for a bit of Gamma that is 0: 1/2
+  // (PrivateInput.SelectiveFailureAbortsOrIsHarmless).
+  if (m.label.ends_with("/correction")) return true;
+  // A product for a bit of a that is 0: 1/2 (PrivateInputTest.TriplesAreRightOrAbort).
+  if (m.label == "arith/triples/products") return true;
+  // n = 2: party 1 says its seed of a coin after the commitment of party 0, another one is its free
+  // choice: 1.
+  return n == 2 && m.sender == 1 && m.label.ends_with("/coin open");
+}
+
+using Kinds = std::map<std::pair<PartyId, std::string>, std::vector<net::MessageId>>;
+
+/// Of every kind of message of a stage, by sender, the first one; n = 2: and the last one. Those of
+/// the arithmetic engine are in unit_arith one by one (EcdhTest) and here once, for n = 2.
+Kinds kinds_of(size_t n, const Report& honest, size_t stage) {
+  Kinds kinds;
+  std::set<PartyId> connected;
+  for (const Sent& s : honest.sent) {
+    if (s.stage != stage || s.message.bytes == 0) continue;
+    // From here on ConnectionTest alters one message after the other.
+    if (s.message.label == "tls/nonce open") connected.insert(s.message.sender);
+    if (connected.count(s.message.sender) != 0) continue;
+    const bool arith = s.message.label.starts_with("arith/");
+    if (arith && n > 2) continue;
+    auto& some = kinds[{s.message.sender, s.message.label}];
+    if (some.empty()) {
+      some.push_back(s.message);
+    } else if (n == 2 && !arith) {
+      some.resize(1);
+      some.push_back(s.message);
+    }
+  }
+  return kinds;
+}
+
+class RunScriptSweep : public ::testing::TestWithParam<size_t> {};
+INSTANTIATE_TEST_SUITE_P(Rooms, RunScriptSweep, ::testing::Values(2, 3));
+
+TEST_P(RunScriptSweep, NoAlteredMessageYieldsAWrongAnswer) {
+  const size_t n = GetParam();
+  Road road(n);
+  const auto honest = road.rest(0, nullptr);
+  ASSERT_TRUE(honest.has_value());
+  EXPECT_TRUE(honest->asked);
+  for (const Ending& e : honest->members) ASSERT_TRUE(e.right);
+
+  size_t altered = 0, harmless = 0;
+  for (size_t stage = 0; stage < kStages; ++stage) {
+    const auto kinds = kinds_of(n, *honest, stage);
+    for (const auto& [kind, targets] : kinds) {
+      for (const net::MessageId& target : targets) {
+        const auto report = road.rest(stage, [&](const net::MessageId& m, Bytes& payload) {
+          if (m.sender == target.sender && m.receiver == target.receiver &&
+              m.label == target.label && m.index == target.index) {
+            payload[payload.size() / 2] ^= 0x10;
+          }
+        });
+        const std::string name =
+            std::to_string(target.sender) + " " + target.label + "#" + std::to_string(target.index);
+        ASSERT_TRUE(report.has_value()) << name;
+        ++altered;
+        bool answered = false;
+        for (PartyId i = 0; i < n; ++i) {
+          if (i == target.sender) continue;
+          const Ending& e = report->members[i];
+          EXPECT_TRUE(!e.has_answer || e.right) << name << " at " << i;
+          answered |= e.has_answer;
+        }
+        EXPECT_TRUE(!answered || may_be_harmless(n, target)) << name;
+        harmless += answered ? 1 : 0;
+        EXPECT_TRUE(answered || !report->asked) << name;
+      }
+    }
+    if (stage + 1 < kStages) road.advance(stage);
+  }
+  EXPECT_GT(altered, n == 2 ? 80u : 50u);
+  EXPECT_LT(harmless, altered / 4);
+  RecordProperty("altered", static_cast<int>(altered));
+  RecordProperty("harmless", static_cast<int>(harmless));
+}
+
+}  // namespace
+}  // namespace flexroom
