@@ -16,8 +16,11 @@ struct Common {
   bool yes = false;
 };
 
+/// `passphrase`: where state.db's passphrase comes from (PassphraseSource); empty: a key file.
 int init_identity(Output& out, const std::string& name, const std::filesystem::path& directory,
-                  const std::string& address);
+                  const std::string& address, const std::string& passphrase);
+/// Another passphrase for state.db, or its first one.
+int change_passphrase(Output& out, const Common& common, const std::string& source);
 int init_room(Output& out, const Common& common, bool new_epoch);
 int peer_accept(Output& out, const Common& common);
 int secret_import(Output& out, const Common& common, const std::filesystem::path& file);

@@ -175,4 +175,33 @@ store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
   return meta;
 }
 
+store::Proposal remove_proposal(MemberSession& session, const std::string& name) {
+  net::Party& party = session.party();
+  bool here = false;
+  for (const store::RecordMeta& meta : session.state().secrets().list()) {
+    here = here || meta.name == name;
+  }
+  const Bytes own(1, here ? 1 : 0);
+  bool anywhere = false;
+  for (const Bytes& answer : party.exchange("secret/remove", own)) {
+    anywhere = anywhere || answer[0] != 0;
+  }
+  if (!anywhere) {
+    throw InputError("secret '" + name + "'", "is in no member's store",
+                     "`flexroom secret list` shows what is there");
+  }
+  store::Proposal proposal;
+  proposal.fields = {{"command", to_bytes("secret remove"), false},
+                     {"room", to_bytes(session.state().room().name), false},
+                     {"secret", to_bytes(name), false}};
+  return proposal;
+}
+
+void remove_secret(MemberSession& session, const std::string& name) {
+  store::SecretStore& secrets = session.state().secrets();
+  for (const store::RecordMeta& meta : secrets.list()) {
+    if (meta.name == name) secrets.remove(meta.id);
+  }
+}
+
 }  // namespace flexroom::session

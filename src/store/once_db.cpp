@@ -25,7 +25,7 @@ OnceDb::OnceDb(const fs::path& file, const fs::path& key_file, bool expected, Li
     : limits_(limits), peers_(std::move(peers)) {
   const bool has_key = fs::exists(key_file), has_file = fs::exists(file);
   const auto open_with = [&](bool create) {
-    db_ = std::make_unique<SealedDb>(file, [&](ByteView) {
+    db_ = std::make_unique<SealedDb>(file, [&](bool, Bytes&) {
       return create ? SealKey::create(key_file) : SealKey::load(key_file);
     });
   };

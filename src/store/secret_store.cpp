@@ -226,6 +226,16 @@ void SecretStore::remove(const RecordId& id) {
   });
 }
 
+void SecretStore::keep_only(const Digest& epoch) {
+  db_.transaction([&] {
+    for (const std::string_view kind : {kStaged, kCommitted}) {
+      for (const Bytes& key : db_.ids(kind)) {
+        if (RecordMeta::decode(db_.get(kind, key)->meta).epoch != epoch) db_.remove(kind, key);
+      }
+    }
+  });
+}
+
 size_t SecretStore::num_staged() { return db_.ids(kStaged).size(); }
 
 }  // namespace flexroom::store
