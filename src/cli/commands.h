@@ -1,12 +1,15 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/output.h"
+#include "net/party.h"
 
 namespace flexroom::cli {
 
@@ -14,6 +17,9 @@ namespace flexroom::cli {
 struct Common {
   std::filesystem::path member_file;
   bool yes = false;
+  // For tests, which run commands in processes of their own and watch, alter or end them:
+  std::function<void(std::string_view step)> fault;  // as in session::MemberState
+  std::function<void(net::Party&)> connected;        // all members are there, nothing was sent
 };
 
 /// `passphrase`: where state.db's passphrase comes from (PassphraseSource); empty: a key file.
