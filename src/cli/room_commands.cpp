@@ -148,6 +148,8 @@ int peer_accept(Output& out, const Common& common) {
 int secret_import(Output& out, const Common& common, const std::filesystem::path& path) {
   const MemberConfig member = MemberConfig::load(common.member_file);
   const session::SecretFile file = session::SecretFile::load(path, member.name);
+  // What is wrong with it is said before anybody is contacted.
+  (void)session::import_proposal(RoomConfig::load(member.room_file), file);
   Joined joined(out, common);
   std::optional<store::RecordMeta> meta;
   joined.session().guard([&] {

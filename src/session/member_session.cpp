@@ -243,8 +243,9 @@ bool MemberSession::ensure_epoch(bool new_epoch) {
   const std::vector<Bytes> all = party_->exchange("session/epoch", own.bytes());
   party_->echo("session/epoch", AbortCode::kDisagreement);
   for (const PartyId j : party_->peers()) {
-    if (all[j] == own.bytes()) continue;
     const bool asks = all[j][0] != 0;
+    // Which epoch was theirs does not matter to members that all want a new one.
+    if (all[j] == own.bytes() || (asks && new_epoch)) continue;
     throw ProtocolAbort(
         AbortCode::kDisagreement, "epoch",
         asks != new_epoch
@@ -286,6 +287,12 @@ void MemberSession::start() {
                         "a member cheated or a check failed earlier, so the secrets of this epoch "
                         "are lost. Run `flexroom init --new-epoch` at all members and import the "
                         "secrets again from their source");
+  }
+  if (state_.once().counters().needs_operator) {
+    // Whether the epoch was burned is not known any more.
+    throw ProtocolAbort(AbortCode::kTooManyUnfinished, "epoch",
+                        "single-use state was lost (a restored machine?). If you know that the "
+                        "epoch was not burned, run `flexroom peer accept`");
   }
   prep::EpochState epoch = prep::EpochState::deserialise(saved->state.reveal());
   prep::session_hello(*party_, epoch);

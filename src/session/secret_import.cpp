@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -127,7 +128,12 @@ store::Proposal import_proposal(const RoomConfig& room, const SecretFile& file) 
   add("class", file.value_class);
   add("bytes", std::to_string(file.length));
   // A name that is no member's would store a secret to which nobody contributed.
-  if (!file.owner.empty()) (void)room.member_id(file.owner);
+  if (!file.owner.empty() && std::none_of(room.members.begin(), room.members.end(),
+                                          [&](const auto& m) { return m.name == file.owner; })) {
+    throw InputError(fmt::format("secret '{}'", file.name),
+                     fmt::format("has the owner '{}', who is no member of the room", file.owner),
+                     "write a name as it stands in room.toml");
+  }
   add("owner", file.owner.empty() ? "(shares from the issuer)" : file.owner);
   return proposal;
 }

@@ -111,7 +111,9 @@ void OnceDb::require_preprocessing_allowed() {
   }
   if (c.dirty >= limits_.dirty_max) {
     refuse(AbortCode::kTooManyUnfinished,
-           std::to_string(c.dirty) + " batches ended without a verdict; refresh the secrets");
+           std::to_string(c.dirty) +
+               " batches ended without a verdict; run `flexroom init --new-epoch` at all "
+               "members and import the secrets again");
   }
   if (c.life >= limits_.life_max) {
     refuse(

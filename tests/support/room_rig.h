@@ -62,7 +62,13 @@ class RoomRig {
     room_text_ = room;
     write_room();
   }
-  ~RoomRig() { std::filesystem::remove_all(root_); }
+  ~RoomRig() {
+    if (sandbox_ > 0) {
+      kill(sandbox_, SIGTERM);
+      waitpid(sandbox_, nullptr, 0);
+    }
+    std::filesystem::remove_all(root_);
+  }
   RoomRig(const RoomRig&) = delete;
   RoomRig& operator=(const RoomRig&) = delete;
 
@@ -90,6 +96,83 @@ class RoomRig {
     return out;
   }
   Ended run_one(PartyId i, const Command& command) { return finish(i, start(i, command)); }
+
+  /// The sandbox cloud, as a process of its own; room.toml gets [provider.sandbox].
+  void start_sandbox() {
+    std::filesystem::create_directories(root_ / "cloud");
+    const pid_t parent = getpid();
+    std::fflush(nullptr);
+    sandbox_ = fork();
+    FLEXROOM_ASSERT(sandbox_ >= 0);
+    if (sandbox_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (getppid() != parent) _exit(99);
+      const int fd = open((root_ / "cloud" / "log").c_str(), O_WRONLY | O_CREAT, 0600);
+      dup2(fd, STDOUT_FILENO);
+      dup2(fd, STDERR_FILENO);
+      cli::Output out(true);
+      _exit(cli::sandbox(out, root_ / "cloud", 0, "ec", 0, 0));
+    }
+    const std::filesystem::path started = root_ / "cloud" / "log";
+    for (int tries = 0; tries < 3000 && read(started).find("\"port\"") == std::string::npos;
+         ++tries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    const auto endpoints = nlohmann::json::parse(read(root_ / "cloud" / "endpoints.json"));
+    write_room("[provider.sandbox]\nca_file = \"" + (root_ / "cloud" / "ca.pem").string() +
+               "\"\nconnect_to = [\"*:443=127.0.0.1:" +
+               std::to_string(endpoints["port"].get<int>()) + "\"]\n");
+  }
+  /// Keys of the sandbox's account `joint`.
+  nlohmann::json joint_account() const {
+    for (const auto& a : nlohmann::json::parse(read(root_ / "cloud" / "accounts.json"))) {
+      if (a["account"] == "joint") return a;
+    }
+    return {};
+  }
+  /// Requests that reached it.
+  size_t sandbox_requests() const {
+    const std::string log = read(root_ / "cloud" / "log");
+    size_t count = 0;
+    for (size_t at = log.find("Z ec2 "); at != std::string::npos; at = log.find("Z ec2 ", at + 1)) {
+      ++count;
+    }
+    return count;
+  }
+  static std::string read(const std::filesystem::path& file) {
+    std::ifstream in(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  /// This member's share file for `secret import`; the XOR of all is the value. Returns the shares.
+  std::vector<Bytes> write_shares(const std::string& file, const std::string& name,
+                                  std::string_view value, const std::string& value_class = "raw") {
+    std::vector<Bytes> shares(n_, to_bytes(value));
+    Prg prg(Block(7, name.size()));
+    for (PartyId i = 0; i + 1 < n_; ++i) {
+      prg.fill(std::span<uint8_t>(shares[i]));
+      for (size_t k = 0; k < value.size(); ++k) shares[n_ - 1][k] ^= shares[i][k];
+    }
+    for (PartyId i = 0; i < n_; ++i) {
+      write(i, file,
+            nlohmann::json{{"name", name},
+                           {"kind", "test"},
+                           {"class", value_class},
+                           {"length", value.size()},
+                           {"share", to_hex(shares[i])}}
+                .dump());
+    }
+    return shares;
+  }
+  std::vector<Ended> init() {
+    return run([](PartyId, cli::Output& out, cli::Common& common) {
+      return cli::init_room(out, common, false);
+    });
+  }
+  std::vector<Ended> import(const std::string& file) {
+    return run([&](PartyId i, cli::Output& out, cli::Common& common) {
+      return cli::secret_import(out, common, dir(i) / file);
+    });
+  }
 
   /// Copies of all that the members keep, to start several cases from.
   void save(const std::string& name) {
@@ -143,8 +226,7 @@ class RoomRig {
     Ended ended;
     if (WIFEXITED(status)) ended.code = WEXITSTATUS(status);
     ended.killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-    std::ifstream in(output(i), std::ios::binary);
-    ended.out.assign(std::istreambuf_iterator<char>(in), {});
+    ended.out = read(output(i));
     return ended;
   }
   std::filesystem::path output(PartyId i) const { return root_ / ("output-" + std::to_string(i)); }
@@ -152,6 +234,7 @@ class RoomRig {
   const size_t n_;
   std::filesystem::path root_;
   std::string room_text_;
+  pid_t sandbox_ = -1;
 };
 
 }  // namespace flexroom::support

@@ -31,34 +31,15 @@ class KillTest : public ::testing::TestWithParam<size_t> {
  protected:
   void SetUp() override {
     rig_ = std::make_unique<RoomRig>(GetParam());
-    all_ok(rig_->run([](PartyId, cli::Output& out, cli::Common& common) {
-      return cli::init_room(out, common, false);
-    }));
+    all_ok(rig_->init());
   }
   static void all_ok(const std::vector<Ended>& ended) {
     for (const Ended& e : ended) ASSERT_EQ(e.code, cli::kOk) << e.out;
   }
-  /// XOR shares of kValue.
   void write_shares(const std::string& file, const std::string& name) {
-    Bytes last = to_bytes(kValue);
-    for (PartyId i = 0; i < rig_->size(); ++i) {
-      Bytes share(last.size(), static_cast<uint8_t>(17 * i + 3));
-      if (i + 1 == rig_->size()) share = last;
-      for (size_t k = 0; k < last.size(); ++k) last[k] ^= share[k];
-      rig_->write(i, file,
-                  nlohmann::json{{"name", name},
-                                 {"kind", "test"},
-                                 {"class", "raw"},
-                                 {"length", kValue.size()},
-                                 {"share", to_hex(share)}}
-                      .dump());
-    }
+    rig_->write_shares(file, name, kValue);
   }
-  std::vector<Ended> import(const std::string& file) {
-    return rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
-      return cli::secret_import(out, common, rig_->dir(i) / file);
-    });
-  }
+  std::vector<Ended> import(const std::string& file) { return rig_->import(file); }
   /// What `command` does at all while `victim` dies at `step`.
   std::vector<Ended> killed(PartyId victim, const std::string& step,
                             const RoomRig::Command& command) {
