@@ -468,36 +468,39 @@ int call_recipe(Output& out, const Common& common, const std::filesystem::path& 
 }
 
 int stock(Output& out, const Common& common, uint64_t fill) {
-  if (fill != 0) {
-    Joined joined(out, common);
-    joined.session().guard([&] {
-      net::Party& party = joined.session().party();
-      joined.session().start();
-      Writer wanted;
-      wanted.u64(fill);
-      for (const Bytes& other : party.exchange("stock/fill", wanted.bytes())) {
-        if (other != wanted.bytes()) {
-          throw ProtocolAbort(AbortCode::kDisagreement, "stock",
-                              "members ask for different amounts; pass the same --fill everywhere");
-        }
-      }
-      const session::PoolStock before = joined.session().pool().stock();
-      if (before.triples < fill) {
-        (void)joined.session().pool().fill(
-            fill - before.triples, 0,
-            [&out](std::string_view phase, uint64_t done, uint64_t total) {
-              out.progress(phase, done, total);
-            });
-      }
-    });
+  const auto show = [&](session::MemberState& state) {
+    const session::PoolStock now =
+        session::summarise(state.once().pool().on_disk(), state.room().members.size());
+    out.line(fmt::format("{} AND triples in stock ({:.1f} MB), {} bits", now.triples,
+                         static_cast<double>(now.bytes) / 1e6, now.bits));
+    out.result({{"ok", true}, {"triples", now.triples}, {"bits", now.bits}, {"bytes", now.bytes}});
+    return kOk;
+  };
+  if (fill == 0) {
+    session::MemberState state = open_state(common);
+    return show(state);
   }
-  session::MemberState state = open_state(common);
-  const session::PoolStock now =
-      session::summarise(state.once().pool().on_disk(), state.room().members.size());
-  out.line(fmt::format("{} AND triples in stock ({:.1f} MB), {} bits", now.triples,
-                       static_cast<double>(now.bytes) / 1e6, now.bits));
-  out.result({{"ok", true}, {"triples", now.triples}, {"bits", now.bits}, {"bytes", now.bytes}});
-  return kOk;
+  Joined joined(out, common);
+  joined.session().guard([&] {
+    net::Party& party = joined.session().party();
+    joined.session().start();
+    Writer wanted;
+    wanted.u64(fill);
+    for (const Bytes& other : party.exchange("stock/fill", wanted.bytes())) {
+      if (other != wanted.bytes()) {
+        throw ProtocolAbort(AbortCode::kDisagreement, "stock",
+                            "members ask for different amounts; pass the same --fill everywhere");
+      }
+    }
+    const session::PoolStock before = joined.session().pool().stock();
+    if (before.triples < fill) {
+      (void)joined.session().pool().fill(
+          fill - before.triples, 0, [&out](std::string_view phase, uint64_t done, uint64_t total) {
+            out.progress(phase, done, total);
+          });
+    }
+  });
+  return show(joined.state());
 }
 
 int sandbox(Output& out, const std::filesystem::path& directory, uint16_t port,

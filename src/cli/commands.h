@@ -1,12 +1,15 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/output.h"
+#include "net/party.h"
 
 namespace flexroom::cli {
 
@@ -14,10 +17,16 @@ namespace flexroom::cli {
 struct Common {
   std::filesystem::path member_file;
   bool yes = false;
+  // For tests, which run commands in processes of their own and watch, alter or end them:
+  std::function<void(std::string_view step)> fault;  // as in session::MemberState
+  std::function<void(net::Party&)> connected;        // all members are there, nothing was sent
 };
 
+/// `passphrase`: where state.db's passphrase comes from (PassphraseSource); empty: a key file.
 int init_identity(Output& out, const std::string& name, const std::filesystem::path& directory,
-                  const std::string& address);
+                  const std::string& address, const std::string& passphrase);
+/// Another passphrase for state.db, or its first one.
+int change_passphrase(Output& out, const Common& common, const std::string& source);
 int init_room(Output& out, const Common& common, bool new_epoch);
 int peer_accept(Output& out, const Common& common);
 int secret_import(Output& out, const Common& common, const std::filesystem::path& file);

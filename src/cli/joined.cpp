@@ -36,7 +36,7 @@ const std::atomic<bool>& cancel_flag() { return cancelled; }
 session::MemberState open_state(const Common& common) {
   MemberConfig member = MemberConfig::load(common.member_file);
   RoomConfig room = RoomConfig::load(member.room_file);
-  return {std::move(room), std::move(member)};
+  return {std::move(room), std::move(member), common.fault};
 }
 
 Joined::Joined(Output& out, const Common& common) : out_(out), state_(open_state(common)) {
@@ -52,6 +52,7 @@ Joined::Joined(Output& out, const Common& common) : out_(out), state_(open_state
   };
   options.cancel = &cancelled;
   session_ = std::make_unique<session::MemberSession>(state_, options);
+  if (common.connected) common.connected(session_->party());
 }
 
 Digest Joined::approve(const store::Proposal& proposal, bool yes) {

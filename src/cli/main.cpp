@@ -54,14 +54,27 @@ int main(int argc, char** argv) {
                    "fingerprint to exchange, and stop");
   init->add_option("--dir", directory, "where --identity writes (default: here)");
   init->add_option("--address", address, "HOST:PORT the others reach this member at (--identity)");
+  std::string state_passphrase;
+  init->add_option("--state-passphrase", state_passphrase,
+                   "seal state.db under a passphrase (--identity): prompt, or for machines "
+                   "file:PATH, fd:N or credential:NAME (default: a key file)");
   init->add_flag("--new-epoch", new_epoch,
                  "at all members: a new epoch; secrets of the old one are lost");
   init->callback([&] {
     action = [&] {
-      return identity.empty() ? cli::init_room(*out, common, new_epoch)
-                              : cli::init_identity(*out, identity, directory, address);
+      return identity.empty()
+                 ? cli::init_room(*out, common, new_epoch)
+                 : cli::init_identity(*out, identity, directory, address, state_passphrase);
     };
   });
+
+  std::string new_passphrase = "prompt";
+  auto* passphrase = app.add_subcommand("passphrase", "set or change the passphrase of state.db");
+  passphrase->add_option("--new", new_passphrase,
+                         "where the new one comes from: prompt (default), file:PATH, fd:N or "
+                         "credential:NAME");
+  passphrase->callback(
+      [&] { action = [&] { return cli::change_passphrase(*out, common, new_passphrase); }; });
 
   auto* peer = app.add_subcommand("peer", "decisions about the other members");
   peer->require_subcommand(1);

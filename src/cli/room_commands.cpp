@@ -4,13 +4,17 @@
 
 #include <csignal>
 #include <fstream>
+#include <functional>
+#include <memory>
 
 #include "base/codec.h"
 #include "cli/commands.h"
 #include "cli/joined.h"
+#include "flexroom/passphrase.h"
 #include "net/identity.h"
 #include "session/secret_import.h"
 #include "session/signing_keys.h"
+#include "store/passphrase.h"
 #include "store/sealed_db.h"
 
 namespace flexroom::cli {
@@ -23,6 +27,28 @@ void write_new(const std::filesystem::path& path, const std::string& text) {
   if (!file.flush()) throw InputError(path.string(), "cannot be written");
 }
 
+struct NewPassphrase {
+  std::string source;                   // as it stands in member.toml
+  std::function<void()> make_database;  // sealed under it
+};
+NewPassphrase new_passphrase(const std::string& text, const std::filesystem::path& database) {
+  const PassphraseSource source =
+      PassphraseSource::parse(text, "--state-passphrase", std::filesystem::current_path());
+  if (std::filesystem::exists(database)) {
+    throw InputError(database.string(), "exists already",
+                     "take another --dir; `flexroom passphrase` changes a passphrase");
+  }
+  auto key = std::make_shared<const store::SealKey>(store::SealKey::random());
+  const Bytes record = store::make_key_record(
+      *key, read_passphrase(source, "New passphrase for " + database.string(), true));
+  return {source.text(), [key, record, database] {
+            const store::SealedDb made(database, [&](bool, Bytes& key_record) {
+              key_record = record;
+              return key->clone();
+            });
+          }};
+}
+
 nlohmann::json json_of(const store::RecordMeta& meta) {
   return {{"name", meta.name},           {"kind", meta.kind},
           {"class", meta.value_class},   {"bytes", meta.bits / 8},
@@ -33,19 +59,26 @@ nlohmann::json json_of(const store::RecordMeta& meta) {
 }  // namespace
 
 int init_identity(Output& out, const std::string& name, const std::filesystem::path& directory,
-                  const std::string& address) {
+                  const std::string& address, const std::string& passphrase) {
   (void)parse_endpoint(address, "--address");
   const std::filesystem::path keys = directory / "identity";
   std::filesystem::create_directories(directory);
+  std::string key_line = "state_key_file = \"identity/state.key\"";
+  std::function<void()> make_key = [&] { (void)store::SealKey::create(keys / "state.key"); };
+  if (!passphrase.empty()) {
+    // Asked first: what is wrong with it leaves no half identity.
+    const NewPassphrase made = new_passphrase(passphrase, directory / "state" / "state.db");
+    key_line = fmt::format("state_passphrase = {}", nlohmann::json(made.source).dump());
+    make_key = made.make_database;
+  }
   const net::Identity identity = net::Identity::make(name);
   identity.save(keys);
-  (void)store::SealKey::create(keys / "state.key");
+  make_key();
   write_new(directory / "member.toml",
             fmt::format("# {0}: private to this member.\nname = \"{0}\"\nroom = \"room.toml\"\n"
-                        "state_dir = \"state\"\nidentity_dir = \"identity\"\n"
-                        "state_key_file = \"identity/state.key\"\n"
+                        "state_dir = \"state\"\nidentity_dir = \"identity\"\n{1}\n"
                         "once_key_file = \"identity/once.key\"  # keep out of every backup\n",
-                        name));
+                        name, key_line));
   const std::string fingerprint = to_hex(identity.fingerprint());
   out.line(fmt::format("Made the identity of {} in {}.", name, keys.string()));
   out.line(
@@ -54,6 +87,27 @@ int init_identity(Output& out, const std::string& name, const std::filesystem::p
   out.line(fmt::format("[[member]]\nname = \"{}\"\naddress = \"{}\"\ncertificate = \"{}\"", name,
                        address, fingerprint));
   out.result({{"ok", true}, {"name", name}, {"address", address}, {"certificate", fingerprint}});
+  return kOk;
+}
+
+int change_passphrase(Output& out, const Common& common, const std::string& text) {
+  const MemberConfig member = MemberConfig::load(common.member_file);
+  const PassphraseSource source =
+      PassphraseSource::parse(text, "--new", std::filesystem::current_path());
+  const auto db = session::open_state_db(member);
+  const SecretBytes passphrase =
+      read_passphrase(source, "New passphrase for " + member.state_dir.string(), true);
+  db->set_key_record(
+      [&](const store::SealKey& key) { return store::make_key_record(key, passphrase); });
+  out.line("The new passphrase opens state.db. Copies made before keep the key they had.");
+  if (!member.state_passphrase) {
+    out.line(
+        fmt::format("Now write state_passphrase = {} into {} in place of state_key_file; {} "
+                    "opens state.db too until you erase it.",
+                    nlohmann::json(source.text()).dump(), member.file.string(),
+                    member.state_key_file.string()));
+  }
+  out.result({{"ok", true}, {"source", source.text()}});
   return kOk;
 }
 
@@ -95,6 +149,8 @@ int peer_accept(Output& out, const Common& common) {
 int secret_import(Output& out, const Common& common, const std::filesystem::path& path) {
   const MemberConfig member = MemberConfig::load(common.member_file);
   const session::SecretFile file = session::SecretFile::load(path, member.name);
+  // What is wrong with it is said before anybody is contacted.
+  (void)session::import_proposal(RoomConfig::load(member.room_file), file);
   Joined joined(out, common);
   std::optional<store::RecordMeta> meta;
   joined.session().guard([&] {
@@ -143,15 +199,9 @@ int secret_remove(Output& out, const Common& common, const std::string& name) {
   Joined joined(out, common);
   joined.session().guard([&] {
     joined.session().start();
-    const store::RecordMeta meta = joined.state().secret(name);
-    joined.state().secrets().agree(joined.session().party(), {meta.id});
-    store::Proposal proposal;
-    proposal.fields = {{"command", to_bytes("secret remove"), false},
-                       {"room", to_bytes(joined.state().room().name), false},
-                       {"secret", to_bytes(name), false},
-                       {"record", Bytes(meta.id.begin(), meta.id.end()), false}};
+    const store::Proposal proposal = session::remove_proposal(joined.session(), name);
     const Digest digest = joined.approve(proposal, common.yes);
-    joined.state().secrets().remove(meta.id);
+    session::remove_secret(joined.session(), name);
     joined.log_together(digest, store::LogOutcome::kDone, "secret remove " + name);
   });
   out.line(fmt::format("Removed {}: all its shares are erased here.", name));

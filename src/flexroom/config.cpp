@@ -188,6 +188,13 @@ MemberConfig MemberConfig::load(const std::filesystem::path& path) {
   out.state_dir = relative_to(path, root.text_or("state_dir", "state"));
   out.identity_dir = relative_to(path, root.text_or("identity_dir", "identity"));
   out.state_key_file = relative_to(path, root.text_or("state_key_file", "identity/state.key"));
+  if (root.has("state_passphrase")) {
+    if (root.has("state_key_file")) {
+      root.fail("state_passphrase", "stands beside state_key_file", "keep one of the two");
+    }
+    out.state_passphrase = PassphraseSource::parse(
+        root.text("state_passphrase"), root.place("state_passphrase"), path.parent_path());
+  }
   out.once_key_file = relative_to(path, root.text_or("once_key_file", "identity/once.key"));
   if (root.has("listen")) out.listen = parse_endpoint(root.text("listen"), root.place("listen"));
   out.auto_approve = root.flag_or("auto_approve", false);

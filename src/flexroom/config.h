@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "flexroom/passphrase.h"
 
 namespace flexroom {
 
@@ -62,9 +63,10 @@ struct MemberConfig {
   std::filesystem::path room_file;
   std::filesystem::path state_dir;
   std::filesystem::path identity_dir;
-  std::filesystem::path state_key_file;  // opens state.db
-  std::filesystem::path once_key_file;   // opens once.db; never in a backup
-  std::optional<Endpoint> listen;        // else the address in room.toml
+  std::filesystem::path state_key_file;  // opens state.db, unless a passphrase does
+  std::optional<PassphraseSource> state_passphrase;
+  std::filesystem::path once_key_file;  // opens once.db; never in a backup
+  std::optional<Endpoint> listen;       // else the address in room.toml
   bool auto_approve = false;
 
   static MemberConfig load(const std::filesystem::path& path);

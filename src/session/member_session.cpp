@@ -5,10 +5,12 @@
 #include <algorithm>
 
 #include "base/codec.h"
+#include "flexroom/passphrase.h"
 #include "net/tcp_mesh.h"
 #include "prep/epoch.h"
 #include "prep/session_hello.h"
 #include "store/epoch_store.h"
+#include "store/passphrase.h"
 #include "store/sealed_db.h"
 
 namespace flexroom::session {
@@ -93,7 +95,27 @@ void record_abort(store::OnceDb& once, const ProtocolAbort& abort) {
   }
 }
 
-MemberState::MemberState(RoomConfig room, MemberConfig member)
+std::unique_ptr<store::SealedDb> open_state_db(const MemberConfig& member) {
+  const std::filesystem::path file = member.state_dir / "state.db";
+  const auto find_key = [&](bool is_new, Bytes& record) {
+    if (!member.state_passphrase) return store::SealKey::load(member.state_key_file);
+    if (!is_new && record.empty()) {
+      throw InputError(file.string(), "is sealed under a key file, not a passphrase",
+                       "name state_key_file in member.toml; `flexroom passphrase` sets one");
+    }
+    const SecretBytes passphrase = read_passphrase(
+        *member.state_passphrase,
+        fmt::format("{}assphrase for {}", is_new ? "New p" : "P", file.string()), is_new);
+    if (!is_new) return store::open_key_record(record, passphrase);
+    store::SealKey key = store::SealKey::random();
+    record = store::make_key_record(key, passphrase);
+    return key;
+  };
+  return std::make_unique<store::SealedDb>(file, find_key);
+}
+
+MemberState::MemberState(RoomConfig room, MemberConfig member,
+                         std::function<void(std::string_view)> fault)
     : room_(std::move(room)),
       member_(std::move(member)),
       self_(room_.member_id(member_.name)),
@@ -106,12 +128,11 @@ MemberState::MemberState(RoomConfig room, MemberConfig member)
                      fmt::format("put certificate = \"{}\" into room.toml at every member",
                                  to_hex(identity_.fingerprint())));
   }
-  db_ = std::make_unique<store::SealedDb>(member_.state_dir / "state.db", [&](ByteView) {
-    return store::SealKey::load(member_.state_key_file);
-  });
-  once_ = std::make_unique<store::OnceDb>(member_.state_dir / "once.db", member_.once_key_file,
-                                          has_epoch(), limits_of(room_), peers_of(room_, self_));
-  secrets_ = std::make_unique<store::SecretStore>(*db_);
+  db_ = open_state_db(member_);
+  once_ =
+      std::make_unique<store::OnceDb>(member_.state_dir / "once.db", member_.once_key_file,
+                                      has_epoch(), limits_of(room_), peers_of(room_, self_), fault);
+  secrets_ = std::make_unique<store::SecretStore>(*db_, std::move(fault));
 }
 
 MemberState::~MemberState() = default;
@@ -222,8 +243,9 @@ bool MemberSession::ensure_epoch(bool new_epoch) {
   const std::vector<Bytes> all = party_->exchange("session/epoch", own.bytes());
   party_->echo("session/epoch", AbortCode::kDisagreement);
   for (const PartyId j : party_->peers()) {
-    if (all[j] == own.bytes()) continue;
     const bool asks = all[j][0] != 0;
+    // Which epoch was theirs does not matter to members that all want a new one.
+    if (all[j] == own.bytes() || (asks && new_epoch)) continue;
     throw ProtocolAbort(
         AbortCode::kDisagreement, "epoch",
         asks != new_epoch
@@ -243,12 +265,13 @@ bool MemberSession::ensure_epoch(bool new_epoch) {
   // the next init starts afresh.
   (void)party_->exchange("session/epoch made", epoch.eid);
   party_->echo("session/epoch made");
-  state_.db().transaction([&] { epochs.save(state_.room_digest(), epoch.eid, epoch.serialise()); });
+  // Old shares go with the old epoch: their MACs belong to the old global keys, so that using one
+  // would look like a cheat, and one kept by a member alone would stand in the way of a new import.
+  state_.db().transaction([&] {
+    epochs.save(state_.room_digest(), epoch.eid, epoch.serialise());
+    state_.secrets().keep_only(epoch.eid);
+  });
   state_.once().start_epoch();
-  // Their MACs belong to the old global keys: using one would look like a cheat.
-  for (const store::RecordMeta& meta : state_.secrets().list()) {
-    if (meta.epoch != epoch.eid) state_.secrets().remove(meta.id);
-  }
   return true;
 }
 
@@ -264,6 +287,12 @@ void MemberSession::start() {
                         "a member cheated or a check failed earlier, so the secrets of this epoch "
                         "are lost. Run `flexroom init --new-epoch` at all members and import the "
                         "secrets again from their source");
+  }
+  if (state_.once().counters().needs_operator) {
+    // Whether the epoch was burned is not known any more.
+    throw ProtocolAbort(AbortCode::kTooManyUnfinished, "epoch",
+                        "single-use state was lost (a restored machine?). If you know that the "
+                        "epoch was not burned, run `flexroom peer accept`");
   }
   prep::EpochState epoch = prep::EpochState::deserialise(saved->state.reveal());
   prep::session_hello(*party_, epoch);

@@ -23,11 +23,16 @@ struct SessionOptions {
   const std::atomic<bool>* cancel = nullptr;
 };
 
+/// state.db, opened (or made) with the key file or passphrase that member.toml names.
+std::unique_ptr<store::SealedDb> open_state_db(const MemberConfig& member);
+
 /// This member's own state, opened without any peer: identity, databases, log.
 class MemberState {
  public:
-  /// Throws InputError (missing identity, wrong key file, locked database ...).
-  MemberState(RoomConfig room, MemberConfig member);
+  /// Asks for the passphrase if member.toml says so. `fault` as in SecretStore and Pool. Throws
+  /// InputError (missing identity, wrong key file or passphrase, locked database ...).
+  MemberState(RoomConfig room, MemberConfig member,
+              std::function<void(std::string_view)> fault = nullptr);
   ~MemberState();
   MemberState(const MemberState&) = delete;
   MemberState& operator=(const MemberState&) = delete;

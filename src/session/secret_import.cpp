@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -127,7 +128,12 @@ store::Proposal import_proposal(const RoomConfig& room, const SecretFile& file) 
   add("class", file.value_class);
   add("bytes", std::to_string(file.length));
   // A name that is no member's would store a secret to which nobody contributed.
-  if (!file.owner.empty()) (void)room.member_id(file.owner);
+  if (!file.owner.empty() && std::none_of(room.members.begin(), room.members.end(),
+                                          [&](const auto& m) { return m.name == file.owner; })) {
+    throw InputError(fmt::format("secret '{}'", file.name),
+                     fmt::format("has the owner '{}', who is no member of the room", file.owner),
+                     "write a name as it stands in room.toml");
+  }
   add("owner", file.owner.empty() ? "(shares from the issuer)" : file.owner);
   return proposal;
 }
@@ -173,6 +179,35 @@ store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
   }
   session.state().secrets().put(party, meta, value);
   return meta;
+}
+
+store::Proposal remove_proposal(MemberSession& session, const std::string& name) {
+  net::Party& party = session.party();
+  bool here = false;
+  for (const store::RecordMeta& meta : session.state().secrets().list()) {
+    here = here || meta.name == name;
+  }
+  const Bytes own(1, here ? 1 : 0);
+  bool anywhere = false;
+  for (const Bytes& answer : party.exchange("secret/remove", own)) {
+    anywhere = anywhere || answer[0] != 0;
+  }
+  if (!anywhere) {
+    throw InputError("secret '" + name + "'", "is in no member's store",
+                     "`flexroom secret list` shows what is there");
+  }
+  store::Proposal proposal;
+  proposal.fields = {{"command", to_bytes("secret remove"), false},
+                     {"room", to_bytes(session.state().room().name), false},
+                     {"secret", to_bytes(name), false}};
+  return proposal;
+}
+
+void remove_secret(MemberSession& session, const std::string& name) {
+  store::SecretStore& secrets = session.state().secrets();
+  for (const store::RecordMeta& meta : secrets.list()) {
+    if (meta.name == name) secrets.remove(meta.id);
+  }
 }
 
 }  // namespace flexroom::session

@@ -32,4 +32,10 @@ store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
 /// What the members approve for an import.
 store::Proposal import_proposal(const RoomConfig& room, const SecretFile& file);
 
+/// What the members approve when they erase a secret. It need not be there at all of them: a
+/// removal, or a member's disk, may have failed half way. Throws InputError if nobody has it.
+store::Proposal remove_proposal(MemberSession& session, const std::string& name);
+/// Erases all versions that are here.
+void remove_secret(MemberSession& session, const std::string& name);
+
 }  // namespace flexroom::session

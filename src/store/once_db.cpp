@@ -25,7 +25,7 @@ OnceDb::OnceDb(const fs::path& file, const fs::path& key_file, bool expected, Li
     : limits_(limits), peers_(std::move(peers)) {
   const bool has_key = fs::exists(key_file), has_file = fs::exists(file);
   const auto open_with = [&](bool create) {
-    db_ = std::make_unique<SealedDb>(file, [&](ByteView) {
+    db_ = std::make_unique<SealedDb>(file, [&](bool, Bytes&) {
       return create ? SealKey::create(key_file) : SealKey::load(key_file);
     });
   };
@@ -111,7 +111,9 @@ void OnceDb::require_preprocessing_allowed() {
   }
   if (c.dirty >= limits_.dirty_max) {
     refuse(AbortCode::kTooManyUnfinished,
-           std::to_string(c.dirty) + " batches ended without a verdict; refresh the secrets");
+           std::to_string(c.dirty) +
+               " batches ended without a verdict; run `flexroom init --new-epoch` at all "
+               "members and import the secrets again");
   }
   if (c.life >= limits_.life_max) {
     refuse(

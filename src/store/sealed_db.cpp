@@ -23,6 +23,9 @@ constexpr size_t kNonceBytes = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
 constexpr size_t kTagBytes = crypto_aead_xchacha20poly1305_ietf_ABYTES;
 static_assert(kSealBytes == kNonceBytes + kTagBytes);
 constexpr int kBusyMs = 2000;
+// Rows of the table header, which is not sealed.
+constexpr uint8_t kFormatHeader = 0, kKeyHeader = 1;
+constexpr std::string_view kFormat = "flexroom store 1";
 
 Bytes associated_data(std::string_view kind, ByteView id, ByteView meta) {
   Writer out;
@@ -102,19 +105,6 @@ SealKey SealKey::create(const fs::path& file) {
     throw InputError(file.string(), "key file cannot be written", "is the disk full?");
   }
   sync_directory(file.parent_path());
-  return key;
-}
-
-SealKey SealKey::from_passphrase(const SecretBytes& passphrase, ByteView salt) {
-  FLEXROOM_ASSERT(sodium_init() >= 0 && salt.size() == crypto_pwhash_SALTBYTES);
-  if (passphrase.empty()) throw InputError("passphrase", "is empty");
-  SealKey key;
-  key.key_ = SecretBytes(kKeyBytes);
-  const int result = crypto_pwhash(key.key_.writable().data(), kKeyBytes,
-                                   reinterpret_cast<const char*>(passphrase.reveal().data()),
-                                   passphrase.size(), salt.data(), crypto_pwhash_OPSLIMIT_MODERATE,
-                                   crypto_pwhash_MEMLIMIT_MODERATE, crypto_pwhash_ALG_ARGON2ID13);
-  if (result != 0) throw InputError("passphrase", "argon2id needs 256 MiB of free memory");
   return key;
 }
 
@@ -234,27 +224,37 @@ void SealedDb::open_file() {
       " PRIMARY KEY (kind, name)) WITHOUT ROWID");
 }
 
-SealedDb::SealedDb(const fs::path& file, const std::function<SealKey(ByteView)>& key)
-    : file_(file) {
+std::optional<Bytes> SealedDb::header(uint8_t name) {
+  Statement statement(*this, "SELECT value FROM header WHERE name = ?");
+  if (!statement.bind(1, ByteView(&name, 1)).step()) return std::nullopt;
+  return statement.column(0);
+}
+
+void SealedDb::set_header(uint8_t name, ByteView value) {
+  Statement(*this, "INSERT OR REPLACE INTO header VALUES (?, ?)")
+      .bind(1, ByteView(&name, 1))
+      .bind(2, value)
+      .step();
+}
+
+SealedDb::SealedDb(const fs::path& file, const KeyFinder& find_key) : file_(file) {
   FLEXROOM_ASSERT(sodium_init() >= 0);
   try {
     open_file();
+    const bool fresh = !header(kFormatHeader);
+    if (!fresh && *header(kFormatHeader) != to_bytes(kFormat)) fail(SQLITE_NOTADB);
+    Bytes record = header(kKeyHeader).value_or(Bytes());
+    const Bytes before = record;
+    key_ = find_key(fresh, record);
+    FLEXROOM_ASSERT(fresh || record == before);
+    name_key_ = key_->derive("flexroom store row names/1");
     transaction([&] {
-      Bytes salt;
-      {
-        Statement read_salt(*this, "SELECT value FROM header WHERE name = x'00'");
-        if (read_salt.step()) salt = read_salt.column(0);
-      }
-      const bool fresh = salt.empty();
+      if (fresh && header(kFormatHeader)) fail(SQLITE_BUSY);  // made by another process meanwhile
       if (fresh) {
-        salt = Bytes(crypto_pwhash_SALTBYTES);
-        randombytes_buf(salt.data(), salt.size());
-        Statement(*this, "INSERT INTO header VALUES (x'00', ?)").bind(1, salt).step();
+        set_header(kFormatHeader, as_bytes(kFormat));
+        if (!record.empty()) set_header(kKeyHeader, record);
+        put("key check", {}, {}, {});
       }
-      if (salt.size() != crypto_pwhash_SALTBYTES) fail(SQLITE_CORRUPT);
-      key_ = key(salt);
-      name_key_ = key_->derive("flexroom store row names/1");
-      if (fresh) put("key check", {}, {}, {});
       // Under another key it has another name.
       if (!read("key check", {})) {
         throw InputError(file_.string(), "is sealed under another key",
@@ -265,6 +265,14 @@ SealedDb::SealedDb(const fs::path& file, const std::function<SealKey(ByteView)>&
     sqlite3_close(db_);
     throw;
   }
+}
+
+void SealedDb::set_key_record(const std::function<Bytes(const SealKey&)>& make) {
+  const Bytes record = make(*key_);
+  transaction([&] { set_header(kKeyHeader, record); });
+  // The log, which holds the old record, is emptied; while another process reads, at the next
+  // start.
+  execute("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
 SealedDb::~SealedDb() { sqlite3_close(db_); }

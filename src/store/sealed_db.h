@@ -16,15 +16,14 @@ struct sqlite3;
 
 namespace flexroom::store {
 
-/// The key that seals a database: 32 bytes, from a file (0600) or a passphrase.
+/// The key that seals a database: 32 bytes, from a file (0600) or out of a key record
+/// (passphrase.h).
 class SealKey {
  public:
   /// Reads a key file; refuses one that others can read. Throws InputError.
   static SealKey load(const std::filesystem::path& file);
   /// Makes a new key file (0600, durable). Throws InputError if it exists.
   static SealKey create(const std::filesystem::path& file);
-  /// argon2id (libsodium, moderate limits) with the database's own 16-byte salt.
-  static SealKey from_passphrase(const SecretBytes& passphrase, ByteView salt);
   /// Another key, fixed by this one and the purpose; says nothing about this one (BLAKE2b).
   SealKey derive(std::string_view purpose) const;
   static SealKey random();
@@ -63,8 +62,11 @@ class SealedDb {
     SecretBytes secret;
   };
 
-  /// Makes the directory (0700) and the file (0600) if missing. `key` gets the file's salt.
-  SealedDb(const std::filesystem::path& file, const std::function<SealKey(ByteView salt)>& key);
+  /// Finds the key. It gets the key record that stands in the clear in the file (empty: none); of a
+  /// new file it may set one. Called before anything is locked: it may ask a person.
+  using KeyFinder = std::function<SealKey(bool is_new, Bytes& key_record)>;
+  /// Makes the directory (0700) and the file (0600) if missing.
+  SealedDb(const std::filesystem::path& file, const KeyFinder& find_key);
   ~SealedDb();
   SealedDb(const SealedDb&) = delete;
   SealedDb& operator=(const SealedDb&) = delete;
@@ -75,6 +77,8 @@ class SealedDb {
   void remove(std::string_view kind, ByteView id);
   /// All of `body` or nothing of it.
   void transaction(const std::function<void()>& body);
+  /// Replaces the key record; the rows stay sealed under the same key, which `make` gets.
+  void set_key_record(const std::function<Bytes(const SealKey& key)>& make);
   /// At most so many pages of 4096 bytes (quota).
   void set_max_pages(uint32_t pages);
 
@@ -83,6 +87,8 @@ class SealedDb {
   void execute(const char* sql);
   [[noreturn]] void fail(int code) const;
   void open_file();
+  std::optional<Bytes> header(uint8_t name);
+  void set_header(uint8_t name, ByteView value);
   std::optional<Row> read(std::string_view kind, ByteView id);
   struct Label;
   Label open_label(std::string_view kind, ByteView sealed) const;

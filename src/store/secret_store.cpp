@@ -120,7 +120,11 @@ void SecretStore::put(net::Party& party, const RecordMeta& meta, const prep::Aut
     if (oks[j] != oks[party.id()]) {
       db_.remove(kStaged, key);
       throw ProtocolAbort(AbortCode::kDisagreement, "store",
-                          "another record than '" + meta.name + "' was staged there", j);
+                          "another record than '" + meta.name +
+                              "' was staged there (members hold different earlier versions?); "
+                              "nothing was kept; `flexroom secret remove` at all members, then "
+                              "import it again",
+                          j);
     }
   }
   // Step 3.
@@ -181,12 +185,14 @@ void SecretStore::agree(net::Party& party, const std::vector<RecordId>& ids) {
       if (all[j] == own.bytes()) continue;
       Reader in(all[j], "store/agree", j);
       const uint32_t theirs = in.u32();
-      throw ProtocolAbort(AbortCode::kDisagreement, "store",
-                          "'" + name + "' is version " + std::to_string(version) +
-                              " here and version " + std::to_string(theirs) +
-                              " there (0: none), or its metadata differ; restore the newer "
-                              "state.db at the member that is behind, or remove the secret at all",
-                          j);
+      throw ProtocolAbort(
+          AbortCode::kDisagreement, "store",
+          "'" + name + "' is version " + std::to_string(version) + " here and version " +
+              std::to_string(theirs) +
+              " there (0: none), or its metadata differ; restore the newer "
+              "state.db at the member that is behind, or `flexroom secret remove` it "
+              "at all members",
+          j);
     }
   }
 }
@@ -225,6 +231,16 @@ void SecretStore::remove(const RecordId& id) {
   db_.transaction([&] {
     for (const RecordMeta& meta : list()) {
       if (meta.id == id) db_.remove(kCommitted, key_of(id, meta.version));
+    }
+  });
+}
+
+void SecretStore::keep_only(const Digest& epoch) {
+  db_.transaction([&] {
+    for (const std::string_view kind : {kStaged, kCommitted}) {
+      for (const Bytes& key : db_.ids(kind)) {
+        if (RecordMeta::decode(db_.get(kind, key)->meta).epoch != epoch) db_.remove(kind, key);
+      }
     }
   });
 }

@@ -49,6 +49,8 @@ class SecretStore {
   prep::AuthBits get(const RecordId& id, uint32_t version);
   /// All versions of it; every member must do the same.
   void remove(const RecordId& id);
+  /// Erases what belongs to another epoch, staged or committed.
+  void keep_only(const Digest& epoch);
   size_t num_staged();
 
  private:

@@ -121,6 +121,19 @@ TEST_F(ConfigTest, MemberPathsAreRelativeToTheFile) {
             position(2, 15));
 }
 
+TEST_F(ConfigTest, StateDbHasOneKey) {
+  const MemberConfig config =
+      MemberConfig::load(write("f.toml", "name = \"a\"\nstate_passphrase = \"file:p\"\n"));
+  EXPECT_EQ(config.state_passphrase->file, dir_ / "p");
+  EXPECT_FALSE(MemberConfig::load(write("f.toml", "name = \"a\"\n")).state_passphrase);
+  const auto [place, problem] = error_of([&] {
+    return MemberConfig::load(
+        write("f.toml", "name = \"a\"\nstate_passphrase = \"prompt\"\nstate_key_file = \"k\"\n"));
+  });
+  EXPECT_EQ(place, position(2, 20));
+  EXPECT_THAT(problem, HasSubstr("beside state_key_file"));
+}
+
 std::string job(const std::string& url, const std::string& interpreter = "python3",
                 const std::string& region = "us-east-1") {
   return "[job]\nname=\"j\"\nprovider=\"p\"\nregion=\"" + region +

@@ -26,7 +26,7 @@ class StoreTest : public ::testing::Test {
 
   std::unique_ptr<SealedDb> open(const std::string& member) {
     const fs::path key = root_ / (member + ".key");
-    return std::make_unique<SealedDb>(root_ / member / "state.db", [key](ByteView) {
+    return std::make_unique<SealedDb>(root_ / member / "state.db", [key](bool, Bytes&) {
       return fs::exists(key) ? SealKey::load(key) : SealKey::create(key);
     });
   }

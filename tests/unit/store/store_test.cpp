@@ -110,17 +110,6 @@ TEST_F(StoreTest, WrongKeyLockDamageAndFullDiskSaySo) {
   EXPECT_THAT(error_of([&] { open("a"); }), HasSubstr("damaged"));
 }
 
-TEST_F(StoreTest, APassphraseOpensOnlyItsOwnDatabase) {
-  const auto with = [&](const char* text) {
-    return SealedDb(root_ / "p" / "state.db", [&](ByteView salt) {
-      return SealKey::from_passphrase(SecretBytes::copy_of(as_bytes(text)), salt);
-    });
-  };
-  { const auto db = with("correct horse"); }
-  EXPECT_NO_THROW(with("correct horse"));
-  EXPECT_THAT(error_of([&] { with("wrong horse"); }), HasSubstr("another key"));
-}
-
 TEST_F(StoreTest, SecretsComeBackAsTheyWerePut) {
   const auto run = support::run_parties(3, [&](net::Party& party) {
     const auto db = open(name(party.id()));
@@ -240,6 +229,31 @@ TEST_F(StoreTest, AStagedRecordWithOtherMetadataIsNotCommitted) {
     return true;
   });
   for (const auto& o : run.outcomes) EXPECT_EQ(o.code(), AbortCode::kDisagreement);
+}
+
+// After a new epoch, also what was staged when the old one ended.
+TEST_F(StoreTest, OnlyTheNewEpochsRecordsStay) {
+  const auto run = support::run_parties(2, [&](net::Party& party) {
+    const auto db = open(name(party.id()));
+    RecordMeta kept = meta();
+    kept.epoch[0] = 9;
+    kept.id[0] = 8;
+    try {
+      SecretStore(*db, [](std::string_view step) {
+        if (step == "staged") throw InputError("test", "stopped");
+      }).put(party, meta(2), some_bits(party.id(), 2));
+    } catch (const InputError&) {
+    }
+    SecretStore store(*db);
+    store.put(party, meta(1), some_bits(party.id(), 2));
+    store.put(party, kept, some_bits(party.id(), 2));
+    EXPECT_EQ(store.num_staged(), 1u);
+    store.keep_only(kept.epoch);
+    EXPECT_EQ(store.num_staged(), 0u);
+    EXPECT_EQ(store.list().size(), 1u);
+    return store.newest(kept.id).epoch == kept.epoch;
+  });
+  for (const auto& o : run.outcomes) EXPECT_TRUE(o.value.value_or(false));
 }
 
 TEST_F(StoreTest, CountersSurviveARestartAndStopPreprocessing) {

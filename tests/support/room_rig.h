@@ -1,0 +1,240 @@
+#pragma once
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cli/commands.h"
+#include "support/tcp_members.h"
+
+namespace flexroom::support {
+
+/// A room of n members in a directory of its own, set up with the product's own commands. Each
+/// command runs in a process of its own, over TCP, as for a user; what a test wants to see or alter
+/// it does through the hooks of cli::Common inside that process.
+class RoomRig {
+ public:
+  struct Ended {
+    int code = -1;        // exit code, if it ended by itself
+    bool killed = false;  // by SIGKILL
+    std::string out;      // JSON lines
+    nlohmann::json last() const {
+      const size_t end = out.find_last_not_of('\n');
+      if (end == std::string::npos) return {};
+      const size_t start = out.rfind('\n', end);
+      const std::string line = out.substr(start == std::string::npos ? 0 : start + 1);
+      return nlohmann::json::parse(line, nullptr, false);
+    }
+    std::string error() const { return last().value("error", ""); }
+  };
+  using Command = std::function<int(PartyId, cli::Output&, cli::Common&)>;
+
+  static constexpr int kFailedInside = 97;
+
+  explicit RoomRig(size_t n) : n_(n) {
+    char name[] = "/tmp/flexroom-room-XXXXXX";
+    root_ = mkdtemp(name);
+    std::string room = "[room]\nname = \"rig\"\n";
+    for (PartyId i = 0; i < n; ++i) {
+      const auto [fd, port] = listen_on_loopback();
+      close(fd);
+      const std::string address = "127.0.0.1:" + std::to_string(port);
+      const Ended made = run_one(i, [&](PartyId, cli::Output& out, cli::Common&) {
+        return cli::init_identity(out, "m" + std::to_string(i), dir(i), address, "");
+      });
+      FLEXROOM_ASSERT(made.code == cli::kOk);
+      room += "[[member]]\nname = \"m" + std::to_string(i) + "\"\naddress = \"" + address +
+              "\"\ncertificate = \"" + made.last()["certificate"].get<std::string>() + "\"\n";
+    }
+    room_text_ = room;
+    write_room();
+  }
+  ~RoomRig() {
+    if (sandbox_ > 0) {
+      kill(sandbox_, SIGTERM);
+      waitpid(sandbox_, nullptr, 0);
+    }
+    std::filesystem::remove_all(root_);
+  }
+  RoomRig(const RoomRig&) = delete;
+  RoomRig& operator=(const RoomRig&) = delete;
+
+  size_t size() const { return n_; }
+  const std::filesystem::path& root() const { return root_; }
+  std::filesystem::path dir(PartyId i) const { return root_ / ("m" + std::to_string(i)); }
+  /// The same room.toml at all members, with more at its end ([provider.NAME] ...).
+  void write_room(const std::string& more = "") {
+    for (PartyId i = 0; i < n_; ++i) write(i, "room.toml", room_text_ + more);
+  }
+  std::filesystem::path write(PartyId i, const std::string& name, const std::string& text) const {
+    const std::filesystem::path path = dir(i) / name;
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path, std::ios::binary) << text;
+    chmod(path.c_str(), 0600);
+    return path;
+  }
+
+  /// At all members at the same time.
+  std::vector<Ended> run(const Command& command) {
+    std::vector<pid_t> children;
+    for (PartyId i = 0; i < n_; ++i) children.push_back(start(i, command));
+    std::vector<Ended> out;
+    for (PartyId i = 0; i < n_; ++i) out.push_back(finish(i, children[i]));
+    return out;
+  }
+  Ended run_one(PartyId i, const Command& command) { return finish(i, start(i, command)); }
+
+  /// The sandbox cloud, as a process of its own; room.toml gets [provider.sandbox].
+  void start_sandbox() {
+    std::filesystem::create_directories(root_ / "cloud");
+    const pid_t parent = getpid();
+    std::fflush(nullptr);
+    sandbox_ = fork();
+    FLEXROOM_ASSERT(sandbox_ >= 0);
+    if (sandbox_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (getppid() != parent) _exit(99);
+      const int fd = open((root_ / "cloud" / "log").c_str(), O_WRONLY | O_CREAT, 0600);
+      dup2(fd, STDOUT_FILENO);
+      dup2(fd, STDERR_FILENO);
+      cli::Output out(true);
+      _exit(cli::sandbox(out, root_ / "cloud", 0, "ec", 0, 0));
+    }
+    const std::filesystem::path started = root_ / "cloud" / "log";
+    for (int tries = 0; tries < 3000 && read(started).find("\"port\"") == std::string::npos;
+         ++tries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    const auto endpoints = nlohmann::json::parse(read(root_ / "cloud" / "endpoints.json"));
+    write_room("[provider.sandbox]\nca_file = \"" + (root_ / "cloud" / "ca.pem").string() +
+               "\"\nconnect_to = [\"*:443=127.0.0.1:" +
+               std::to_string(endpoints["port"].get<int>()) + "\"]\n");
+  }
+  /// Keys of the sandbox's account `joint`.
+  nlohmann::json joint_account() const {
+    for (const auto& a : nlohmann::json::parse(read(root_ / "cloud" / "accounts.json"))) {
+      if (a["account"] == "joint") return a;
+    }
+    return {};
+  }
+  /// Requests that reached it.
+  size_t sandbox_requests() const {
+    const std::string log = read(root_ / "cloud" / "log");
+    size_t count = 0;
+    for (size_t at = log.find("Z ec2 "); at != std::string::npos; at = log.find("Z ec2 ", at + 1)) {
+      ++count;
+    }
+    return count;
+  }
+  static std::string read(const std::filesystem::path& file) {
+    std::ifstream in(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  /// This member's share file for `secret import`; the XOR of all is the value. Returns the shares.
+  std::vector<Bytes> write_shares(const std::string& file, const std::string& name,
+                                  std::string_view value, const std::string& value_class = "raw") {
+    std::vector<Bytes> shares(n_, to_bytes(value));
+    Prg prg(Block(7, name.size()));
+    for (PartyId i = 0; i + 1 < n_; ++i) {
+      prg.fill(std::span<uint8_t>(shares[i]));
+      for (size_t k = 0; k < value.size(); ++k) shares[n_ - 1][k] ^= shares[i][k];
+    }
+    for (PartyId i = 0; i < n_; ++i) {
+      write(i, file,
+            nlohmann::json{{"name", name},
+                           {"kind", "test"},
+                           {"class", value_class},
+                           {"length", value.size()},
+                           {"share", to_hex(shares[i])}}
+                .dump());
+    }
+    return shares;
+  }
+  std::vector<Ended> init() {
+    return run([](PartyId, cli::Output& out, cli::Common& common) {
+      return cli::init_room(out, common, false);
+    });
+  }
+  std::vector<Ended> import(const std::string& file) {
+    return run([&](PartyId i, cli::Output& out, cli::Common& common) {
+      return cli::secret_import(out, common, dir(i) / file);
+    });
+  }
+
+  /// Copies of all that the members keep, to start several cases from.
+  void save(const std::string& name) {
+    for (PartyId i = 0; i < n_; ++i) copy(dir(i), root_ / name / std::to_string(i));
+  }
+  void restore(const std::string& name) {
+    for (PartyId i = 0; i < n_; ++i) copy(root_ / name / std::to_string(i), dir(i));
+  }
+  static void copy(const std::filesystem::path& from, const std::filesystem::path& to) {
+    std::filesystem::remove_all(to);
+    std::filesystem::create_directories(to.parent_path());
+    std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(to)) {
+      if (entry.is_directory()) chmod(entry.path().c_str(), 0700);
+    }
+  }
+
+ private:
+  pid_t start(PartyId i, const Command& command) {
+    std::fflush(nullptr);
+    const pid_t parent = getpid(), child = fork();
+    FLEXROOM_ASSERT(child >= 0);
+    if (child != 0) return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(99);
+    const int fd = open(output(i).c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    dup2(fd, STDOUT_FILENO);
+    cli::Output out(true);
+    cli::Common common;
+    common.member_file = dir(i) / "member.toml";
+    common.yes = true;
+    const bool failed_before = ::testing::Test::HasFailure();
+    int code = 98;
+    try {
+      code = command(i, out, common);
+    } catch (const std::exception& error) {
+      code = cli::report(out, error, false);
+    }
+    // An expectation that failed in there, printed to the output.
+    if (!failed_before && ::testing::Test::HasFailure()) code = kFailedInside;
+    std::fflush(nullptr);
+    _exit(code);
+  }
+  Ended finish(PartyId i, pid_t child) {
+    int status = 0;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(5);
+    while (waitpid(child, &status, WNOHANG) == 0) {
+      if (std::chrono::steady_clock::now() > end) kill(child, SIGKILL);
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    Ended ended;
+    if (WIFEXITED(status)) ended.code = WEXITSTATUS(status);
+    ended.killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    ended.out = read(output(i));
+    return ended;
+  }
+  std::filesystem::path output(PartyId i) const { return root_ / ("output-" + std::to_string(i)); }
+
+  const size_t n_;
+  std::filesystem::path root_;
+  std::string room_text_;
+  pid_t sandbox_ = -1;
+};
+
+}  // namespace flexroom::support

@@ -1,0 +1,218 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cli/joined.h"
+#include "session/secret_import.h"
+#include "support/room_rig.h"
+
+// A corrupted member inside the commands: what it says differs from what it does, or from what it
+// says to others. The honest members stop, nothing is stored or signed, and the next run works.
+
+namespace flexroom {
+namespace {
+
+using support::RoomRig;
+using Ended = RoomRig::Ended;
+using ::testing::HasSubstr;
+
+class LiarsTest : public ::testing::TestWithParam<size_t> {
+ protected:
+  void SetUp() override {
+    rig_ = std::make_unique<RoomRig>(GetParam());
+    all_ok(rig_->init());
+    rig_->write_shares("ours.json", "joint/key", "0123456789abcdef", "raw");
+  }
+  PartyId liar() const { return static_cast<PartyId>(GetParam() - 1); }
+  static void all_ok(const std::vector<Ended>& ended) {
+    for (const Ended& e : ended) ASSERT_EQ(e.code, cli::kOk) << e.out;
+  }
+  Digest our_proposal() const {
+    return session::import_proposal(RoomConfig::load(rig_->dir(0) / "room.toml"),
+                                    session::SecretFile::load(rig_->dir(0) / "ours.json", "m0"))
+        .digest();
+  }
+  /// All import; the liar from `file`, with `tamper` on what it sends. `signatures`: how many an
+  /// honest member sent on the proposal.
+  std::vector<Ended> import_with(const std::string& file, const net::Tamper& tamper) {
+    return rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
+      common.connected = [&, i](net::Party& party) {
+        if (i == liar()) {
+          party.set_tamper(tamper);
+        } else {
+          party.set_observer([&](const net::MessageId& id, ByteView) {
+            if (id.label == "proposal/signature") out.event("signed", {});
+          });
+        }
+      };
+      return cli::secret_import(out, common, rig_->dir(i) / (i == liar() ? file : "ours.json"));
+    });
+  }
+  size_t stored(PartyId i) {
+    return rig_
+        ->run_one(i, [](PartyId, cli::Output& out,
+                        cli::Common& common) { return cli::secret_list(out, common); })
+        .last()["secrets"]
+        .size();
+  }
+  bool burned(PartyId i) {
+    return rig_
+        ->run_one(i, [](PartyId, cli::Output& out,
+                        cli::Common& common) { return cli::status(out, common); })
+        .last()["burned"];
+  }
+  static bool signed_something(const Ended& e) {
+    return e.out.find("\"signed\"") != std::string::npos;
+  }
+  /// The honest members import; the liar comes to the same point and does something else.
+  using Lie = std::function<void(cli::Joined&)>;
+  std::vector<Ended> import_against(const Lie& lie) {
+    return rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) -> int {
+      if (i != liar()) {
+        common.connected = [&](net::Party& party) {
+          party.set_observer([&](const net::MessageId& id, ByteView) {
+            if (id.label == "proposal/signature") out.event("signed", {});
+          });
+        };
+        return cli::secret_import(out, common, rig_->dir(i) / "ours.json");
+      }
+      cli::Joined joined(out, common);
+      joined.session().guard([&] {
+        joined.session().start();
+        lie(joined);
+      });
+      return cli::kOk;
+    });
+  }
+  static void tell(cli::Joined& joined, std::string_view label, const Digest& digest) {
+    (void)joined.session().party().exchange(label, digest);
+  }
+  static void approve(cli::Joined& joined, const store::Proposal& proposal) {
+    (void)store::approve(joined.session().party(), joined.state().identity(),
+                         joined.state().signing_keys(), proposal);
+  }
+  store::Proposal proposal_of(const std::string& file) const {
+    return session::import_proposal(RoomConfig::load(rig_->dir(0) / "room.toml"),
+                                    session::SecretFile::load(rig_->dir(0) / file, "m0"));
+  }
+
+  std::unique_ptr<RoomRig> rig_;
+};
+
+TEST_P(LiarsTest, WhoHidesThatItProposesSomethingElseIsFoundOut) {
+  rig_->write_shares("theirs.json", "joint/key", "0123456789abcdef", "hex");
+  const store::Proposal theirs = proposal_of("theirs.json");
+  const auto honest_refuse = [&](const std::vector<Ended>& ended, const std::string& why) {
+    bool said = false;
+    for (PartyId i = 0; i < liar(); ++i) {
+      // The slower one may only hear that another stopped.
+      EXPECT_TRUE(ended[i].code == cli::kRefused || ended[i].code == cli::kNetworkFailed)
+          << ended[i].out;
+      said = said || ended[i].error().find(why) != std::string::npos;
+      EXPECT_EQ(stored(i), 0u);
+      EXPECT_FALSE(burned(i));
+    }
+    EXPECT_TRUE(said) << ended[0].out;
+  };
+  // Until the operators have said yes; what they said yes to is what is signed.
+  const auto first = import_against([&](cli::Joined& joined) {
+    tell(joined, "approve/digest", our_proposal());
+    approve(joined, theirs);
+  });
+  honest_refuse(first, "field class differs");
+  for (PartyId i = 0; i < liar(); ++i) EXPECT_FALSE(signed_something(first[i]));
+  // Until the signature, which is on another digest.
+  honest_refuse(import_against([&](cli::Joined& joined) {
+                  net::Party& party = joined.session().party();
+                  tell(joined, "approve/digest", our_proposal());
+                  tell(joined, "proposal/digest", our_proposal());
+                  party.echo("proposal/digest");
+                  Bytes text(party.scope().sid.begin(), party.scope().sid.end());
+                  append(text, theirs.digest());
+                  (void)party.exchange("proposal/signature",
+                                       joined.state().identity().sign("flexroom/proposal/1", text));
+                  (void)party.receive(0, "anything", 1);
+                }),
+                "wrong signature");
+  all_ok(rig_->import("ours.json"));
+}
+
+// The operator is not asked when the proposals seem to differ; then nothing of his is signed, also
+// if the peer turns out to want the same.
+TEST_P(LiarsTest, WhoWasNotAskedSignsNothing) {
+  Digest another = our_proposal();
+  another[0] ^= 1;
+  const auto ended = import_against([&](cli::Joined& joined) {
+    tell(joined, "approve/digest", another);
+    approve(joined, proposal_of("ours.json"));
+  });
+  for (PartyId i = 0; i < liar(); ++i) {
+    EXPECT_TRUE(ended[i].code == cli::kRefused || ended[i].code == cli::kNetworkFailed)
+        << ended[i].out;
+    EXPECT_EQ(ended[i].out.find("\"proposal\""), std::string::npos) << "nothing was shown";
+    EXPECT_FALSE(signed_something(ended[i])) << ended[i].out;
+    EXPECT_EQ(stored(i), 0u);
+    EXPECT_FALSE(burned(i));
+  }
+  all_ok(rig_->import("ours.json"));
+}
+
+TEST_P(LiarsTest, WhoTellsEachAnotherDigestIsFoundOut) {
+  if (GetParam() == 2) GTEST_SKIP() << "there is nobody to tell another";
+  const auto ended = import_with("ours.json", [&](const net::MessageId& id, Bytes& payload) {
+    if (id.label == "approve/digest" && id.receiver == 0) payload[0] ^= 1;
+  });
+  for (PartyId i = 0; i < liar(); ++i) {
+    EXPECT_NE(ended[i].code, cli::kOk);
+    EXPECT_FALSE(signed_something(ended[i])) << ended[i].out;
+    EXPECT_EQ(stored(i), 0u);
+  }
+}
+
+// A last message can always be told to one and not to another. Then one honest member holds the
+// record and another does not: that is noticed before any use, and removal mends it.
+TEST_P(LiarsTest, DifferentOksInThePutAreNoticedAtTheNextUse) {
+  const auto ended = import_with("ours.json", [&](const net::MessageId& id, Bytes& payload) {
+    if (id.label == "store/ok" && id.receiver == liar() - 1) payload[0] ^= 1;
+  });
+  const PartyId told_wrong = liar() - 1;
+  EXPECT_EQ(ended[told_wrong].code, cli::kRefused) << ended[told_wrong].out;
+  EXPECT_THAT(ended[told_wrong].error(), HasSubstr("another record"));
+  EXPECT_EQ(stored(told_wrong), 0u);
+  EXPECT_EQ(stored(liar()), 1u);
+  if (GetParam() > 2) {
+    EXPECT_EQ(stored(0), 1u);
+  }
+  const std::string id =
+      rig_->run_one(liar(), [](PartyId, cli::Output& out,
+                               cli::Common& common) { return cli::secret_list(out, common); })
+          .last()["secrets"][0]["record"];
+  const auto used = rig_->run([&](PartyId, cli::Output&, cli::Common& common) {
+    cli::Output quiet(true);
+    cli::Joined joined(quiet, common);
+    joined.session().guard([&] {
+      joined.session().start();
+      store::RecordId record{};
+      const Bytes raw = from_hex(id);
+      std::copy(raw.begin(), raw.end(), record.begin());
+      joined.state().secrets().agree(joined.session().party(), {record});
+    });
+    return cli::kOk;
+  });
+  bool said = false;
+  for (const Ended& e : used) {
+    EXPECT_TRUE(e.code == cli::kRefused || e.code == cli::kNetworkFailed) << e.out;
+    said = said || (e.error().find("version 1") != std::string::npos &&
+                    e.error().find("secret remove") != std::string::npos);
+  }
+  EXPECT_TRUE(said);
+  all_ok(rig_->run([](PartyId, cli::Output& out, cli::Common& common) {
+    return cli::secret_remove(out, common, "joint/key");
+  }));
+  all_ok(rig_->import("ours.json"));
+  for (PartyId i = 0; i < GetParam(); ++i) EXPECT_FALSE(burned(i));
+}
+
+INSTANTIATE_TEST_SUITE_P(Rooms, LiarsTest, ::testing::Values(2, 3));
+
+}  // namespace
+}  // namespace flexroom

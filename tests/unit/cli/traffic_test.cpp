@@ -1,0 +1,164 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "prep/epoch.h"
+#include "session/secret_import.h"
+#include "store/epoch_store.h"
+#include "support/canaries.h"
+#include "support/room_rig.h"
+
+// Every message between the members of a whole import and a whole run-script, as protocols send it
+// (below it is TLS): no secret, no share of one, no private link, no key of a member is in it.
+
+namespace flexroom {
+namespace {
+
+using support::Canaries;
+using support::RoomRig;
+
+TEST(CanariesTest, EachFormIsFoundAndNothingElse) {
+  Canaries canaries;
+  const std::string secret = "s3cr/t+with=odd&bytes";
+  canaries.add("it", as_bytes(secret));
+  const auto finds = [&](const std::string& text) {
+    return canaries.find(as_bytes("before " + text + " after")).has_value();
+  };
+  EXPECT_TRUE(finds(secret));
+  EXPECT_TRUE(finds("733363722f742b776974683d6f64642662797465732e"));
+  EXPECT_TRUE(finds("s3cr%2Ft%2Bwith%3Dodd%26bytes"));
+  EXPECT_TRUE(finds("czNjci90K3dpdGg9b2RkJmJ5dGVz"));
+  EXPECT_TRUE(finds("eHMzY3IvdCt3aXRoPW9kZCZieXRlcw=="));  // behind one byte
+  std::string bits;
+  for (const char c : secret) {
+    for (int b = 0; b < 8; ++b) bits.push_back(static_cast<char>(c >> b & 1));
+  }
+  EXPECT_TRUE(finds(bits));
+  EXPECT_FALSE(finds(secret.substr(1)));
+  EXPECT_FALSE(finds("nothing of it"));
+}
+
+class TrafficTest : public ::testing::TestWithParam<size_t> {
+ protected:
+  /// What of this member's own state must stay here.
+  static void own_secrets(cli::Output& out, cli::Common& common) {
+    const MemberConfig member = MemberConfig::load(common.member_file);
+    session::MemberState state(RoomConfig::load(member.room_file), member);
+    const auto saved = store::EpochStore(state.db()).load(state.room_digest());
+    const prep::EpochState epoch = prep::EpochState::deserialise(saved->state.reveal());
+    const ByteView delta = block_bytes(epoch.delta);
+    nlohmann::json found{{"delta", to_hex(delta)}, {"shares", nlohmann::json::array()}};
+    for (const store::RecordMeta& meta : state.secrets().list()) {
+      const prep::AuthBits bits = state.secrets().get(meta.id, meta.version);
+      Bytes packed(bits.size() / 8);
+      for (size_t t = 0; t < bits.size(); ++t) {
+        packed[t / 8] = static_cast<uint8_t>(packed[t / 8] | bits.share(t) << (t % 8));
+      }
+      found["shares"].push_back(to_hex(packed));
+      const PartyId peer = state.self() == 0 ? 1 : 0;
+      found["shares"].push_back(to_hex(bits.key[peer].bytes().first(64)));
+    }
+    out.result(found);
+  }
+  void write_job(PartyId i, const std::string& access_key, Canaries& canaries) {
+    rig_->write(i, "job.toml",
+                "[job]\nname = \"t\"\nprovider = \"sandbox\"\nregion = \"us-east-1\"\n"
+                "image_id = \"ami-0123456789abcdef0\"\ninstance_type = \"t3.large\"\n"
+                "access_key_id = \"" +
+                    access_key +
+                    "\"\nsecret = \"joint/key\"\n"
+                    "[script]\nurl = \"https://scripts.s3.amazonaws.com/s.py\"\nsha256 = \"" +
+                    std::string(64, 'a') + "\"\ninterpreter = \"python3\"\n");
+    std::string links;
+    for (const char* which : {"data", "result"}) {
+      const std::string path = std::string(which) + "/half-" + std::to_string(i) + "-0a1b2c3d4e5f";
+      const std::string tail = std::string(60, static_cast<char>('a' + i)) + which;
+      canaries.add("object of member " + std::to_string(i), as_bytes(path));
+      canaries.add("signature of member " + std::to_string(i), as_bytes(tail));
+      links += std::string(which) + "_url = \"https://" + host(i) + "/" + path +
+               "?X-Amz-Expires=60&X-Amz-Signature=" + tail + "\"\n";
+    }
+    rig_->write(i, "links.toml", links);
+  }
+  static std::string host(PartyId i) {
+    return "bucket-of-member-" + std::to_string(i) + ".s3.amazonaws.com";
+  }
+  /// Runs it at all members and searches what each sends; `control` is public and must be found.
+  void run_searched(const Canaries& canaries, const Canaries& control,
+                    const RoomRig::Command& command) {
+    const auto ended = rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
+      size_t messages = 0, bytes = 0, controls = 0;
+      std::string leak;
+      common.connected = [&](net::Party& party) {
+        party.set_observer([&](const net::MessageId& id, ByteView payload) {
+          ++messages;
+          bytes += payload.size();
+          if (const auto what = canaries.find(payload)) leak += *what + " in " + id.label + "; ";
+          controls += control.find(payload).has_value();
+        });
+      };
+      const int code = command(i, out, common);
+      EXPECT_EQ(leak, "");
+      EXPECT_GT(controls, 0u) << "the search finds what is there";
+      EXPECT_GT(messages, 20u);
+      EXPECT_GT(bytes, size_t{100'000});
+      return code;
+    });
+    for (const auto& e : ended) ASSERT_EQ(e.code, cli::kOk) << e.out;
+  }
+
+  std::unique_ptr<RoomRig> rig_;
+};
+
+TEST_P(TrafficTest, NoSecretIsInAnyMessageBetweenMembers) {
+  rig_ = std::make_unique<RoomRig>(GetParam());
+  rig_->start_sandbox();
+  for (const auto& e : rig_->init()) ASSERT_EQ(e.code, cli::kOk) << e.out;
+  const nlohmann::json account = rig_->joint_account();
+  const std::string secret = account["secret_access_key"];
+  Canaries canaries;
+  canaries.add("the secret", as_bytes(secret));
+  const std::vector<Bytes> shares = rig_->write_shares("key.json", "joint/key", secret, "b64");
+  for (const Bytes& share : shares) canaries.add("a share of the import", share);
+  const auto add_own = [&](const std::vector<RoomRig::Ended>& ended) {
+    for (const auto& e : ended) {
+      ASSERT_EQ(e.code, cli::kOk) << e.out;
+      canaries.add("Delta", from_hex(e.last()["delta"].get<std::string>()));
+      for (const std::string share : e.last()["shares"]) {
+        canaries.add("a stored share", from_hex(share));
+      }
+    }
+  };
+  const auto own = [&] {
+    return rig_->run([](PartyId, cli::Output& out, cli::Common& common) {
+      own_secrets(out, common);
+      return cli::kOk;
+    });
+  };
+  add_own(own());
+  Canaries control;
+  // A proposal leaves as its digest.
+  control.add("the proposal",
+              session::import_proposal(RoomConfig::load(rig_->dir(0) / "room.toml"),
+                                       session::SecretFile::load(rig_->dir(0) / "key.json", "m0"))
+                  .digest());
+  run_searched(canaries, control, [&](PartyId i, cli::Output& out, cli::Common& common) {
+    return cli::secret_import(out, common, rig_->dir(i) / "key.json");
+  });
+  add_own(own());
+  Canaries hosts;
+  for (PartyId i = 0; i < GetParam(); ++i) {
+    write_job(i, account["access_key_id"], canaries);
+    hosts.add("host", as_bytes(host(i)));
+  }
+  run_searched(canaries, hosts, [&](PartyId i, cli::Output& out, cli::Common& common) {
+    return cli::run_script(out, common, rig_->dir(i) / "job.toml", rig_->dir(i) / "links.toml",
+                           false);
+  });
+  EXPECT_EQ(rig_->sandbox_requests(), 1u);
+  add_own(own());
+}
+
+INSTANTIATE_TEST_SUITE_P(Rooms, TrafficTest, ::testing::Values(2, 3));
+
+}  // namespace
+}  // namespace flexroom
