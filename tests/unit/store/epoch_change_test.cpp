@@ -259,7 +259,15 @@ TEST_F(EpochChangeTest, AnotherRoomsChangeIsLeftAlone) {
     return party.id() == 0 ? other.settle(party)
                            : party.exchange("epoch change/settle", Bytes(96)).empty();
   });
+  EpochStore(*db).save(named(9), state_of(named(5)));
+  other.stage(state_of(named(6)), {});
+  support::run_parties(2, [&](net::Party& party) {
+    return party.id() == 0 ? other.settle(party)
+                           : party.exchange("epoch change/settle", Bytes(96)).empty();
+  });
+  EXPECT_FALSE(other.staged());
   EXPECT_TRUE(EpochChange(*db, kRoom).staged());
+  EXPECT_EQ(db->ids("secret/next").size(), 2u);
 }
 
 TEST_F(EpochChangeTest, WhoChangesTheEpochIsAlone) {
