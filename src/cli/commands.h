@@ -32,6 +32,7 @@ int peer_accept(Output& out, const Common& common);
 int secret_import(Output& out, const Common& common, const std::filesystem::path& file);
 int secret_list(Output& out, const Common& common);
 int secret_show(Output& out, const Common& common, const std::string& name);
+int secret_refresh(Output& out, const Common& common);
 int secret_remove(Output& out, const Common& common, const std::string& name);
 int run_script(Output& out, const Common& common, const std::filesystem::path& job,
                const std::filesystem::path& links, bool follow);

@@ -97,6 +97,10 @@ int main(int argc, char** argv) {
   auto* show = secret->add_subcommand("show", "everything public about one secret");
   show->add_option("NAME", name)->required();
   show->callback([&] { action = [&] { return cli::secret_show(*out, common, name); }; });
+  secret
+      ->add_subcommand("refresh",
+                       "move all secrets to a new epoch; old shares and keys become useless")
+      ->callback([&] { action = [&] { return cli::secret_refresh(*out, common); }; });
   auto* remove = secret->add_subcommand("remove", "all members erase their shares");
   remove->add_option("NAME", name)->required();
   remove->callback([&] { action = [&] { return cli::secret_remove(*out, common, name); }; });

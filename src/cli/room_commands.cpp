@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <csignal>
+#include <ctime>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -12,7 +13,9 @@
 #include "cli/joined.h"
 #include "flexroom/passphrase.h"
 #include "net/identity.h"
+#include "prep/triple_parameters.h"
 #include "session/secret_import.h"
+#include "session/secret_refresh.h"
 #include "session/signing_keys.h"
 #include "store/passphrase.h"
 #include "store/sealed_db.h"
@@ -47,6 +50,22 @@ NewPassphrase new_passphrase(const std::string& text, const std::filesystem::pat
               return key->clone();
             });
           }};
+}
+
+/// Why the secrets should move to a new epoch (boolean-engine.md §10.3); empty if nothing asks for
+/// it.
+std::string reason_to_refresh(session::MemberState& state) {
+  constexpr uint64_t kMonth = uint64_t{30} * 24 * 3600;
+  const auto counters = state.once().counters();
+  const uint64_t made = state.epoch_made();
+  if (!state.has_epoch() || counters.burned) return "";
+  if (2 * counters.dirty >= prep::profile(state.room().profile).dirty_max) {
+    return "batches ended without a verdict";
+  }
+  if (made != 0 && static_cast<uint64_t>(std::time(nullptr)) >= made + kMonth) {
+    return "the epoch is older than 30 days";
+  }
+  return "";
 }
 
 nlohmann::json json_of(const store::RecordMeta& meta) {
@@ -209,6 +228,41 @@ int secret_remove(Output& out, const Common& common, const std::string& name) {
   return kOk;
 }
 
+int secret_refresh(Output& out, const Common& common) {
+  Joined joined(out, common);
+  session::RefreshPlan plan;
+  Digest epoch{};
+  try {
+    joined.session().guard([&] {
+      joined.session().start();
+      plan = session::plan_refresh(joined.session());
+      const Digest digest =
+          joined.approve(session::refresh_proposal(joined.state().room(), plan), common.yes);
+      epoch = session::refresh_secrets(joined.session(), plan);
+      joined.log_together(
+          digest, store::LogOutcome::kDone,
+          fmt::format("secret refresh: {} records to epoch {}; {} unfinished "
+                      "batches in the one before",
+                      plan.records.size(), to_hex(epoch).substr(0, 16), plan.dirty));
+    });
+  } catch (const std::exception&) {
+    if (store::EpochChange(joined.state().db(), joined.state().room_digest()).staged()) {
+      out.note(
+          "The new epoch lies ready here, but not all members confirmed it: the next command that "
+          "meets all members finishes the refresh or drops it, at all of them alike.");
+    }
+    throw;
+  }
+  out.line(fmt::format("Moved {} records to epoch {}: the old shares and keys are erased.",
+                       plan.records.size(), to_hex(epoch).substr(0, 16)));
+  out.result({{"ok", true},
+              {"records", plan.records.size()},
+              {"epoch", to_hex(epoch)},
+              {"epoch_before", to_hex(plan.epoch)},
+              {"unfinished_before", plan.dirty}});
+  return kOk;
+}
+
 int show_log(Output& out, const Common& common, bool verify) {
   session::MemberState state = open_state(common);
   const auto entries = state.log().verify();
@@ -247,11 +301,17 @@ int status(Output& out, const Common& common) {
   out.line(fmt::format("counters     dirty {}, life {}, strikes {}{}", counters.dirty,
                        counters.life, counters.strikes,
                        counters.needs_operator ? "; run `flexroom peer accept`" : ""));
+  const std::string reason = reason_to_refresh(state);
+  if (!reason.empty()) {
+    out.line(fmt::format("             {}: run `flexroom secret refresh` at all members", reason));
+  }
   out.line(fmt::format("secrets      {}", state.secrets().list().size()));
   out.result({{"ok", true},
               {"member", state.member().name},
               {"room", state.room().name},
               {"epoch", epoch},
+              {"epoch_made", state.epoch_made()},
+              {"refresh_due", !reason.empty()},
               {"burned", counters.burned},
               {"needs_operator", counters.needs_operator},
               {"dirty", counters.dirty},

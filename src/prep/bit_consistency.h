@@ -17,7 +17,7 @@ struct OwnedBatch {
 
 /// Batches under one global key per party; at a refresh there are two instances of the same bits.
 struct ConsistencyInstance {
-  Block delta;
+  const Block& delta;                   // no copy that somebody had to wipe
   std::span<const OwnedBatch> batches;  // same owners, in the same order, in every instance
 };
 

@@ -6,26 +6,47 @@
 
 namespace flexroom::prep {
 
-void session_hello(net::Party& party, const EpochState& epoch) {
-  constexpr std::string_view kLabel = "session hello";
-  FLEXROOM_ASSERT(epoch.self == party.id() && epoch.num_parties == party.num_parties());
+namespace {
+
+// Nonces of all under `eid`, and the session id they make.
+void hello(net::Party& party, const Digest& eid, std::string_view label) {
   RoScope scope;
-  scope.eid = epoch.eid;
+  scope.eid = eid;
   party.set_scope(scope);
-  Bytes hello(64);  // eid, nonce
-  std::copy(epoch.eid.begin(), epoch.eid.end(), hello.begin());
-  party.prg().fill(std::span<uint8_t>(hello).subspan(32));
-  const std::vector<Bytes> all = party.exchange(kLabel, hello);
+  Bytes own(64);  // eid, nonce
+  std::copy(eid.begin(), eid.end(), own.begin());
+  party.prg().fill(std::span<uint8_t>(own).subspan(32));
+  const std::vector<Bytes> all = party.exchange(label, own);
   for (const PartyId j : party.peers()) {
-    if (!std::equal(epoch.eid.begin(), epoch.eid.end(), all[j].begin())) {
-      throw ProtocolAbort(AbortCode::kDisagreement, kLabel, "the member is in another epoch", j);
+    if (!std::equal(eid.begin(), eid.end(), all[j].begin())) {
+      throw ProtocolAbort(AbortCode::kDisagreement, label, "the member is in another epoch", j);
     }
   }
   RandomOracle sid("ses", scope);
   for (const Bytes& one : all) sid.field(ByteView(one).subspan(32));
   scope.sid = sid.digest();
   party.set_scope(scope);
+}
+
+bool is_of(const EpochState& epoch, const net::Party& party) {
+  return epoch.self == party.id() && epoch.num_parties == party.num_parties();
+}
+
+}  // namespace
+
+void session_hello(net::Party& party, const EpochState& epoch) {
+  constexpr std::string_view kLabel = "session hello";
+  FLEXROOM_ASSERT(is_of(epoch, party));
+  hello(party, epoch.eid, kLabel);
   party.set_zero_keys(epoch.zero_keys);
+  party.echo(kLabel);
+}
+
+void refresh_hello(net::Party& party, const EpochState& from, const EpochState& to) {
+  constexpr std::string_view kLabel = "refresh hello";
+  FLEXROOM_ASSERT(is_of(from, party) && is_of(to, party) && from.eid != to.eid);
+  hello(party, RandomOracle("refresh", RoScope{}).field(from.eid).field(to.eid).digest(), kLabel);
+  party.set_zero_keys({});  // those of either epoch stay with its own sessions
   party.echo(kLabel);
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <ctime>
 
 #include "base/codec.h"
 #include "flexroom/passphrase.h"
@@ -133,6 +134,10 @@ MemberState::MemberState(RoomConfig room, MemberConfig member,
       std::make_unique<store::OnceDb>(member_.state_dir / "once.db", member_.once_key_file,
                                       has_epoch(), limits_of(room_), peers_of(room_, self_), fault);
   secrets_ = std::make_unique<store::SecretStore>(*db_, std::move(fault));
+  // Killed between the change of state.db and that of the counters.
+  if (const auto epoch = store::EpochStore(*db_).load(room_digest())) {
+    once_->start_epoch(epoch->epoch_id);
+  }
 }
 
 MemberState::~MemberState() = default;
@@ -147,6 +152,11 @@ Digest MemberState::room_digest() const {
 }
 
 bool MemberState::has_epoch() { return store::EpochStore(*db_).load(room_digest()).has_value(); }
+
+uint64_t MemberState::epoch_made() {
+  const auto saved = store::EpochStore(*db_).load(room_digest());
+  return saved ? saved->made : 0;
+}
 
 void MemberState::save_signing_keys(const std::vector<net::SigningKey>& keys) {
   Bytes all;
@@ -203,7 +213,7 @@ struct MemberSession::Engines {
 };
 
 MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
-    : state_(state), options_(options) {
+    : state_(state), options_(options), lock_(state.member().state_dir) {
   const RoomConfig& room = state.room();
   net::MeshConfig config;
   for (const MemberEntry& member : room.members) {
@@ -235,7 +245,33 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
 
 MemberSession::~MemberSession() = default;
 
+// Before anything else of a contact: a change of epochs that was interrupted is finished or
+// dropped.
+void MemberSession::settle() {
+  if (settled_) return;
+  settled_ = true;
+  store::EpochChange change(state_.db(), state_.room_digest(), options_.fault);
+  if (!change.settle(*party_)) return;
+  const auto epoch = store::EpochStore(state_.db()).load(state_.room_digest());
+  FLEXROOM_ASSERT(epoch.has_value());
+  state_.once().start_epoch(epoch->epoch_id);
+  store::LogEntry entry;
+  entry.unix_seconds = static_cast<uint64_t>(std::time(nullptr));
+  entry.outcome = store::LogOutcome::kDone;
+  entry.text = "secret refresh, interrupted before: now in epoch " + to_hex(epoch->epoch_id);
+  state_.log().append_alone(entry);
+}
+
+prep::EpochState MemberSession::make_epoch() {
+  prep::EpochParameters parameters;
+  for (const MemberEntry& member : state_.room().members) {
+    parameters.identities.push_back(from_hex(member.certificate_sha256));
+  }
+  return prep::setup_epoch(*party_, parameters);
+}
+
 bool MemberSession::ensure_epoch(bool new_epoch) {
+  settle();
   store::EpochStore epochs(state_.db());
   const auto saved = epochs.load(state_.room_digest());
   Writer own;
@@ -256,32 +292,44 @@ bool MemberSession::ensure_epoch(bool new_epoch) {
   if (saved && !new_epoch) return false;
   if (saved && state_.once().counters().needs_operator)
     state_.once().require_preprocessing_allowed();
-  prep::EpochParameters parameters;
-  for (const MemberEntry& member : state_.room().members) {
-    parameters.identities.push_back(from_hex(member.certificate_sha256));
-  }
-  const prep::EpochState epoch = prep::setup_epoch(*party_, parameters);
+  require_alone();
+  const prep::EpochState epoch = make_epoch();
   // All have it before anybody keeps it: a member that stops here leaves the others without, and
   // the next init starts afresh.
   (void)party_->exchange("session/epoch made", epoch.eid);
   party_->echo("session/epoch made");
   // Old shares go with the old epoch: their MACs belong to the old global keys, so that using one
   // would look like a cheat, and one kept by a member alone would stand in the way of a new import.
+  state_.once().prepare_epoch(epoch.eid);
   state_.db().transaction([&] {
-    epochs.save(state_.room_digest(), epoch.eid, epoch.serialise());
+    epochs.save(state_.room_digest(),
+                {epoch.eid, epoch.serialise(), static_cast<uint64_t>(std::time(nullptr))});
     state_.secrets().keep_only(epoch.eid);
   });
-  state_.once().start_epoch();
+  state_.once().start_epoch(epoch.eid);
   return true;
 }
 
+void MemberSession::change_epoch(const prep::EpochState& epoch,
+                                 const std::vector<store::EpochChange::Record>& records) {
+  store::EpochChange change(state_.db(), state_.room_digest(), options_.fault);
+  state_.once().prepare_epoch(epoch.eid);
+  change.stage({epoch.eid, epoch.serialise(), static_cast<uint64_t>(std::time(nullptr))}, records);
+  change.commit_with(*party_);
+  engines_.reset();
+  state_.once().start_epoch(epoch.eid);
+}
+
 void MemberSession::start() {
-  store::EpochStore epochs(state_.db());
-  const auto saved = epochs.load(state_.room_digest());
-  if (!saved) {
+  const auto load = [&] {
+    auto saved = store::EpochStore(state_.db()).load(state_.room_digest());
+    if (saved) return std::move(*saved);
     throw InputError("room " + state_.room().name, "is not set up",
                      "run `flexroom init` with all members");
-  }
+  };
+  (void)load();
+  settle();
+  const store::EpochStore::Saved saved = load();
   if (state_.once().counters().burned) {
     throw ProtocolAbort(AbortCode::kEpochBurned, "epoch",
                         "a member cheated or a check failed earlier, so the secrets of this epoch "
@@ -294,13 +342,18 @@ void MemberSession::start() {
                         "single-use state was lost (a restored machine?). If you know that the "
                         "epoch was not burned, run `flexroom peer accept`");
   }
-  prep::EpochState epoch = prep::EpochState::deserialise(saved->state.reveal());
+  prep::EpochState epoch = prep::EpochState::deserialise(saved.state.reveal());
   prep::session_hello(*party_, epoch);
   state_.secrets().reconcile(*party_);
   state_.once().connect(*party_);
   engines_ =
       std::make_unique<Engines>(*party_, std::move(epoch), state_.once(),
                                 prep::profile(state_.room().profile).triples, options_.progress);
+}
+
+const prep::EpochState& MemberSession::epoch() const {
+  FLEXROOM_ASSERT(engines_ != nullptr);
+  return engines_->epoch;
 }
 
 agent::Context MemberSession::context() {

@@ -8,10 +8,12 @@
 #include "agent/connection.h"
 #include "flexroom/config.h"
 #include "net/identity.h"
+#include "prep/epoch.h"
 #include "prep/session_prep.h"
 #include "session/pool_source.h"
 #include "store/agreement.h"
 #include "store/audit_log.h"
+#include "store/epoch_change.h"
 #include "store/once_db.h"
 #include "store/secret_store.h"
 
@@ -21,6 +23,7 @@ struct SessionOptions {
   std::function<void(const std::string&)> note;  // "waiting for hospital-b at ..."
   prep::Progress progress;
   const std::atomic<bool>* cancel = nullptr;
+  std::function<void(std::string_view)> fault;  // durable steps of a change of epochs (tests)
 };
 
 /// state.db, opened (or made) with the key file or passphrase that member.toml names.
@@ -50,6 +53,8 @@ class MemberState {
   std::vector<net::SigningKey> signing_keys();
   void save_signing_keys(const std::vector<net::SigningKey>& keys);
   bool has_epoch();
+  /// When the epoch was made, Unix seconds by this member's clock; 0: no epoch, or not known.
+  uint64_t epoch_made();
   store::AuditLog log();
   /// The newest committed secret of that name. Throws InputError naming the remedy.
   store::RecordMeta secret(const std::string& name);
@@ -81,6 +86,17 @@ class MemberSession {
   bool ensure_epoch(bool new_epoch);
   /// session_hello, reconcile, engines; needs an epoch.
   void start();
+  /// Of the running session.
+  const prep::EpochState& epoch() const;
+  /// No other session of this member runs until this one ends: throws InputError if one does.
+  void require_alone() { lock_.require_alone(); }
+  /// Sets an epoch up with all members; nothing is stored.
+  prep::EpochState make_epoch();
+  /// Puts `epoch` and `records` (all of the present epoch, under the new keys) in the place of the
+  /// present ones, at all members or none (store/epoch_change.h). Engines and shares of this
+  /// session are void afterwards; the next session is in the new epoch. Only after require_alone().
+  void change_epoch(const prep::EpochState& epoch,
+                    const std::vector<store::EpochChange::Record>& records);
   agent::Context context();
   prep::Source& source();
   boolean::Engine& engine();
@@ -92,14 +108,22 @@ class MemberSession {
   /// Shares of a stored secret. Throws InputError if they belong to an earlier epoch.
   prep::AuthBits shares(const store::RecordMeta& secret);
 
+  void report(std::string_view phase, uint64_t done, uint64_t total) const {
+    if (options_.progress) options_.progress(phase, done, total);
+  }
+
   /// Runs `body`; on a ProtocolAbort records what it means for the epoch (burn, strike), tells the
   /// peers, and throws it on.
   void guard(const std::function<void()>& body);
 
  private:
   struct Engines;
+  void settle();
+
   MemberState& state_;
   SessionOptions options_;
+  store::SessionLock lock_;
+  bool settled_ = false;
   std::unique_ptr<net::Party> party_;
   std::unique_ptr<Engines> engines_;
 };

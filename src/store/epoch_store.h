@@ -1,6 +1,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "base/hash.h"
 #include "store/sealed_db.h"
@@ -12,19 +14,22 @@ namespace flexroom::store {
 /// refreshed epoch's keys are overwritten.
 class EpochStore {
  public:
-  explicit EpochStore(SealedDb& db) : db_(db) {}
-  void save(const Digest& room, const Digest& epoch_id, const SecretBytes& state) {
-    db_.put("epoch", room, epoch_id, state.reveal());
-  }
+  static constexpr std::string_view kKind = "epoch";
+
+  /// Another `kind` keeps epochs beside the current ones.
+  explicit EpochStore(SealedDb& db, std::string_view kind = kKind) : db_(db), kind_(kind) {}
   struct Saved {
     Digest epoch_id{};
     SecretBytes state;
+    uint64_t made = 0;  // Unix seconds by this member's clock; 0: not known
   };
+  void save(const Digest& room, const Saved& epoch);
   std::optional<Saved> load(const Digest& room);
-  void erase(const Digest& room) { db_.remove("epoch", room); }
+  void erase(const Digest& room) { db_.remove(kind_, room); }
 
  private:
   SealedDb& db_;
+  std::string kind_;
 };
 
 }  // namespace flexroom::store

@@ -111,9 +111,7 @@ void OnceDb::require_preprocessing_allowed() {
   }
   if (c.dirty >= limits_.dirty_max) {
     refuse(AbortCode::kTooManyUnfinished,
-           std::to_string(c.dirty) +
-               " batches ended without a verdict; run `flexroom init --new-epoch` at all "
-               "members and import the secrets again");
+           std::to_string(c.dirty) + " batches ended without a verdict; flexroom secret refresh");
   }
   if (c.life >= limits_.life_max) {
     refuse(
@@ -164,8 +162,16 @@ void OnceDb::add_strike() {
   });
 }
 
-void OnceDb::start_epoch() {
+void OnceDb::prepare_epoch(const Digest& epoch) { db_->put("next epoch", {}, {}, epoch); }
+
+void OnceDb::start_epoch(const Digest& epoch) {
   db_->transaction([&] {
+    const auto prepared = db_->get("next epoch", {});
+    if (!prepared || !std::equal(epoch.begin(), epoch.end(), prepared->secret.reveal().begin(),
+                                 prepared->secret.reveal().end())) {
+      return;
+    }
+    db_->remove("next epoch", {});
     pool_->forget_all();
     Counters c = counters();
     c.burned = false;

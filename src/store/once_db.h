@@ -48,8 +48,13 @@ class OnceDb : public prep::Safety {
   void burn();
   /// Class B or F_p cheat; the 16th burns.
   void add_strike();
-  /// A new epoch was set up: dirty, strikes and burned start again, LIFE does not; pools are void.
-  void start_epoch();
+  /// A new epoch is about to take the place of the present one; the counters stay those of the
+  /// present one until start_epoch(). Call it before the change is durable.
+  void prepare_epoch(const Digest& epoch);
+  /// `epoch` is the present one. If it is the prepared one, for the first time: dirty, strikes and
+  /// burned start again, LIFE does not; pools are void. Otherwise nothing happens, so that a member
+  /// killed in between can call it again, and one restored to an old epoch gets no new counters.
+  void start_epoch(const Digest& epoch);
   /// The operator's decision (`peer accept`): LIFE of the present peers back to zero; after a loss
   /// of single-use state also the statement that the epoch was not burned. Never clears `burned`.
   void operator_accepts();

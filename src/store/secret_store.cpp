@@ -11,18 +11,18 @@ namespace flexroom::store {
 namespace {
 
 constexpr std::string_view kStaged = "secret/staged";
-constexpr std::string_view kCommitted = "secret";
+constexpr std::string_view kCommitted = kRecordKind;
 constexpr size_t kMaxTextBytes = 256;
 constexpr size_t kEntryBytes = 20 + 32;
 constexpr size_t kMaxEntries = 100'000;
 
-Bytes key_of(const RecordId& id, uint32_t version) {
+}  // namespace
+
+Bytes record_key(const RecordId& id, uint32_t version) {
   Writer out;
   out.raw(id).u32(version);
   return out.take();
 }
-
-}  // namespace
 
 Bytes RecordMeta::encode() const {
   Writer out;
@@ -107,7 +107,7 @@ void SecretStore::commit(ByteView key) {
 
 void SecretStore::put(net::Party& party, const RecordMeta& meta, const prep::AuthBits& bits) {
   FLEXROOM_ASSERT(meta.bits == bits.size());
-  const Bytes key = key_of(meta.id, meta.version);
+  const Bytes key = record_key(meta.id, meta.version);
   if (db_.get(kCommitted, key)) throw InputError(meta.name, "this version exists already");
   reached("begin");
   // Step 1: durable here, but not yet a secret of the room.
@@ -215,7 +215,7 @@ RecordMeta SecretStore::newest(const RecordId& id) {
 }
 
 prep::AuthBits SecretStore::get(const RecordId& id, uint32_t version) {
-  const auto row = db_.get(kCommitted, key_of(id, version));
+  const auto row = db_.get(kCommitted, record_key(id, version));
   if (!row) {
     throw InputError("record " + to_hex(id), "no version " + std::to_string(version),
                      "flexroom secret list");
@@ -230,7 +230,7 @@ prep::AuthBits SecretStore::get(const RecordId& id, uint32_t version) {
 void SecretStore::remove(const RecordId& id) {
   db_.transaction([&] {
     for (const RecordMeta& meta : list()) {
-      if (meta.id == id) db_.remove(kCommitted, key_of(id, meta.version));
+      if (meta.id == id) db_.remove(kCommitted, record_key(id, meta.version));
     }
   });
 }

@@ -27,6 +27,10 @@ struct RecordMeta {
   Digest digest() const;
 };
 
+/// Where a version of a record lies in state.db: (kRecordKind, record_key).
+inline constexpr std::string_view kRecordKind = "secret";
+Bytes record_key(const RecordId& id, uint32_t version);
+
 /// Shares of jointly held secrets in state.db (boolean-engine.md §8.1, product.md §4).
 ///
 /// A put is two-phase over the members: staged at each, ok's exchanged, committed. Killed anywhere,

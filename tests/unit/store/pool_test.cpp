@@ -257,14 +257,14 @@ TEST_F(PoolTest, ABurnedOrNewEpochVoidsThePool) {
     fill("b");
     auto once = open_once("m0", true);
     ASSERT_FALSE(once->pool().on_disk().empty());
-    burn ? once->burn() : once->start_epoch();
+    burn ? once->burn() : begin_epoch(*once);
     EXPECT_TRUE(once->pool().on_disk().empty());
     once.reset();
     open_once("m0", true);
     EXPECT_TRUE(fs::is_empty(root_ / "m0" / "pool") ||
                 !fs::exists(root_ / "m0" / "pool" / (to_hex(as_bytes("b")) + ".pool")));
     connected([](net::Party&, Pool&) { return 0; });  // the peer's goes too
-    open_once("m0", true)->start_epoch();
+    begin_epoch(*open_once("m0", true));
   }
 }
 

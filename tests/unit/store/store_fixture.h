@@ -46,6 +46,13 @@ class StoreTest : public ::testing::Test {
     }
     return all;
   }
+  /// What a set-up of a new epoch does to the counters.
+  static void begin_epoch(OnceDb& once, uint8_t name = 1) {
+    Digest epoch{};
+    epoch[0] = name;
+    once.prepare_epoch(epoch);
+    once.start_epoch(epoch);
+  }
   static std::string name(PartyId i) { return "m" + std::to_string(i); }
 
   static prep::AuthBits some_bits(PartyId self, size_t n) {

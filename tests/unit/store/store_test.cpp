@@ -296,7 +296,7 @@ TEST_F(StoreTest, ALostKeyOrFileVoidsPoolsAndFillsTheCounters) {
     EXPECT_THROW(once->require_preprocessing_allowed(), ProtocolAbort);
     once->operator_accepts();
     EXPECT_THROW(once->require_preprocessing_allowed(), ProtocolAbort);  // dirty: refresh first
-    once->start_epoch();
+    begin_epoch(*once);
     EXPECT_NO_THROW(once->require_preprocessing_allowed());
   }
 }
@@ -410,7 +410,8 @@ TEST_F(StoreTest, TheEpochComesBack) {
   EXPECT_FALSE(epochs.load(Digest{}).has_value());
   Digest id{};
   id[1] = 9;
-  epochs.save(Digest{}, id, SecretBytes::copy_of(as_bytes("state")));
+  epochs.save(Digest{}, {id, SecretBytes::copy_of(as_bytes("state")), 7});
+  EXPECT_EQ(epochs.load(Digest{})->made, 7u);
   EXPECT_EQ(epochs.load(Digest{})->epoch_id, id);
   EXPECT_EQ(as_text(epochs.load(Digest{})->state.reveal()), "state");
 }

@@ -1,0 +1,88 @@
+#include "session/secret_refresh.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/codec.h"
+#include "prep/refresh.h"
+#include "session/signing_keys.h"
+
+namespace flexroom::session {
+namespace {
+
+// Every member counts for itself; a joint log entry has one number.
+uint32_t largest_dirty(net::Party& party, uint32_t own) {
+  constexpr std::string_view kLabel = "refresh/unfinished";
+  const std::vector<Bytes> all = party.exchange(kLabel, Writer().u32(own).bytes());
+  party.echo(kLabel, AbortCode::kDisagreement);
+  for (PartyId j = 0; j < all.size(); ++j) own = std::max(own, Reader(all[j], kLabel, j).u32());
+  return own;
+}
+
+}  // namespace
+
+RefreshPlan plan_refresh(MemberSession& session) {
+  store::OnceDb& once = session.state().once();
+  session.require_alone();
+  const store::OnceDb::Counters counters = once.counters();
+  if (counters.burned || counters.needs_operator) once.require_preprocessing_allowed();
+  RefreshPlan plan;
+  plan.epoch = session.epoch().eid;
+  plan.dirty = largest_dirty(session.party(), counters.dirty);
+  for (store::RecordMeta& meta : session.state().secrets().list()) {
+    if (meta.epoch == plan.epoch) plan.records.push_back(std::move(meta));
+  }
+  return plan;
+}
+
+store::Proposal refresh_proposal(const RoomConfig& room, const RefreshPlan& plan) {
+  std::string names;
+  size_t keys = 0;
+  RandomOracle digest("refresh records", RoScope{});
+  for (const store::RecordMeta& meta : plan.records) {
+    digest.field(meta.digest());
+    if (meta.kind == kSigningKeyKind) {
+      ++keys;
+    } else {
+      names += fmt::format("{}{} v{}", names.empty() ? "" : ", ", meta.name, meta.version);
+    }
+  }
+  const Digest records = digest.digest();
+  store::Proposal proposal;
+  const auto add = [&](std::string name, std::string_view value) {
+    proposal.fields.push_back({std::move(name), to_bytes(value), false});
+  };
+  add("command", "secret refresh");
+  add("room", room.name);
+  add("effect", "all secrets move to a new epoch; old shares, old keys and the stock are erased");
+  add("secrets", names.empty() ? "(none)" : names);
+  add("signing keys", std::to_string(keys));
+  add("records", to_hex(records));
+  add("epoch", to_hex(plan.epoch));
+  add("unfinished", fmt::format("{} batches in this epoch", plan.dirty));
+  return proposal;
+}
+
+Digest refresh_secrets(MemberSession& session, const RefreshPlan& plan) {
+  session.report("new epoch", 0, 1);
+  const prep::EpochState epoch = session.make_epoch();
+  std::vector<store::EpochChange::Record> moved;
+  {
+    prep::BitRefresh refresh(session.party(), session.epoch(), epoch);
+    for (const store::RecordMeta& meta : plan.records) {
+      session.report("secrets", moved.size(), plan.records.size());
+      store::EpochChange::Record record;
+      record.meta = meta;
+      record.meta.epoch = epoch.eid;
+      const prep::AuthBits old_bits = session.state().secrets().get(meta.id, meta.version);
+      record.shares = store::encode_auth_bits(refresh.refresh(old_bits));
+      moved.push_back(std::move(record));
+    }
+  }
+  session.report("secrets", moved.size(), plan.records.size());
+  session.change_epoch(epoch, moved);
+  return epoch.eid;
+}
+
+}  // namespace flexroom::session

@@ -1,0 +1,398 @@
+#include "session/secret_refresh.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iostream>
+
+#include "prep/open.h"
+#include "session/secret_import.h"
+#include "session/signing_keys.h"
+#include "support/tcp_members.h"
+
+// Members with state directories of their own; in every contact each is a process, as for a user.
+
+namespace flexroom::session {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kOk = 0, kInput = 1, kFailedExpectation = 2, kAbort = 50;  // + AbortCode
+constexpr uint32_t kDirtyMax = 16;
+constexpr PartyId kEverybody = 1000;
+
+/// Flips a bit of the index-th message with that label, to everybody.
+net::Tamper flip_bit_of(std::string label, size_t index) {
+  return [label, index](const net::MessageId& m, Bytes& payload) {
+    if (m.label == label && m.index == index) payload[1] ^= 1;
+  };
+}
+
+Bytes read_file(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return Bytes((std::istreambuf_iterator<char>(in)), {});
+}
+
+int abort_status(AbortCode code) { return kAbort + static_cast<int>(code); }
+
+class SecretRefreshTest : public ::testing::Test {
+ protected:
+  SecretRefreshTest() {
+    char name[] = "/tmp/flexroom-refresh-XXXXXX";
+    root_ = mkdtemp(name);
+  }
+  ~SecretRefreshTest() override { fs::remove_all(root_); }
+
+  using Body = std::function<void(MemberSession&)>;
+  struct Options {
+    PartyId victim = 0;  // is killed at `step`
+    std::string step;
+    std::function<void(PartyId, net::Party&)> prepare;  // a corrupted member
+  };
+
+  /// A room of n: its epoch, two versions of one secret, a cached signing key; full dirty counters.
+  void make_room(size_t n) {
+    n_ = n;
+    fs::remove_all(root_ / "live");
+    fs::create_directory(root_ / "live");
+    room_ = RoomConfig();
+    room_.name = "test";
+    members_.clear();
+    for (size_t i = 0; i < n; ++i) {
+      const std::string name = "m" + std::to_string(i);
+      const fs::path dir = root_ / name;
+      fs::remove_all(dir);
+      fs::create_directories(dir);
+      fs::permissions(dir, fs::perms::owner_all);
+      const net::Identity identity = net::Identity::make(name);
+      identity.save(dir / "identity");
+      (void)store::SealKey::create(dir / "state.key");
+      const auto [fd, port] = support::listen_on_loopback();
+      ::close(fd);
+      room_.members.push_back({name, {"127.0.0.1", port}, to_hex(identity.fingerprint())});
+      MemberConfig member;
+      member.name = name;
+      member.state_dir = root_ / "live" / name;
+      member.identity_dir = dir / "identity";
+      member.state_key_file = dir / "state.key";
+      member.once_key_file = root_ / "live" / (name + ".once");
+      members_.push_back(member);
+    }
+    room_.courier = "m1";
+    expect_all(kOk, contact([](MemberSession& session) {
+                 session.ensure_epoch(false);
+                 session.start();
+                 for (const uint8_t version : {uint8_t{1}, uint8_t{2}}) import(session, version);
+                 keep_signing_key(session);
+               }));
+    for (PartyId i = 0; i < n; ++i) state(i)->once().begin_batches(kDirtyMax);
+    keep();
+  }
+  static void import(MemberSession& session, uint8_t version) {
+    const PartyId self = session.state().self();
+    SecretFile file;
+    file.name = "joint/key";
+    file.kind = "test";
+    file.value_class = "raw";
+    file.length = 2;
+    file.material =
+        SecretBytes::copy_of(Bytes{self == 0 ? version : uint8_t{0}, static_cast<uint8_t>(self)});
+    EXPECT_EQ(import_secret(session, file, Digest{}).version, version);
+  }
+  static void keep_signing_key(MemberSession& session) {
+    store::RecordMeta meta;
+    meta.epoch = session.party().scope().eid;
+    meta.id[0] = 9;
+    meta.name = "joint/key v2/r/s/20260101";
+    meta.kind = kSigningKeyKind;
+    meta.bits = 256;
+    session.state().secrets().put(session.party(), meta, session.source().random_bits(256));
+  }
+  /// Snapshot of all state, and back to it.
+  void keep() {
+    fs::remove_all(root_ / "kept");
+    fs::copy(root_ / "live", root_ / "kept", fs::copy_options::recursive);
+  }
+  void back() {
+    fs::remove_all(root_ / "live");
+    fs::copy(root_ / "kept", root_ / "live", fs::copy_options::recursive);
+  }
+
+  std::unique_ptr<MemberState> state(PartyId i) {
+    return std::make_unique<MemberState>(room_, members_[i]);
+  }
+
+  /// Runs `body` at all members, a process each; how each ended.
+  std::vector<int> contact(const Body& body) { return contact(body, Options()); }
+  std::vector<int> contact(const Body& body, const Options& options) {
+    std::vector<pid_t> children;
+    for (PartyId i = 0; i < n_; ++i) {
+      const pid_t child = fork();
+      if (child == 0) _exit(run_member(i, body, options));
+      children.push_back(child);
+    }
+    std::vector<int> out;
+    for (const pid_t child : children) {
+      int status = 0;
+      waitpid(child, &status, 0);
+      out.push_back(WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status));
+    }
+    return out;
+  }
+  int run_member(PartyId i, const Body& body, const Options& options) {
+    alarm(240);  // a hang is a failure
+    try {
+      MemberState state(room_, members_[i]);
+      SessionOptions session_options;
+      session_options.fault = [&](std::string_view step) {
+        const bool victim = options.victim == i || options.victim == kEverybody;
+        if (victim && step == options.step) kill(getpid(), SIGKILL);
+      };
+      MemberSession session(state, session_options);
+      if (options.prepare) options.prepare(i, session.party());
+      session.guard([&] { body(session); });
+    } catch (const ProtocolAbort& abort) {
+      return abort_status(abort.code());
+    } catch (const InputError& error) {
+      std::cerr << members_[i].name << ": " << error.what() << "\n";
+      return kInput;
+    }
+    return HasFailure() ? kFailedExpectation : kOk;
+  }
+  static void refresh(MemberSession& session) {
+    session.start();
+    const RefreshPlan plan = plan_refresh(session);
+    EXPECT_GE(plan.dirty, 0u);
+    MemberState& state = session.state();
+    (void)store::approve(session.party(), state.identity(), state.signing_keys(),
+                         refresh_proposal(state.room(), plan));
+    EXPECT_NE(refresh_secrets(session, plan), plan.epoch);
+  }
+  /// Every version has its value, under the keys of the epoch that all are in.
+  static void open_everything(MemberSession& session) {
+    session.start();
+    const size_t n = session.party().num_parties();
+    const auto all = session.state().secrets().list();
+    EXPECT_EQ(all.size(), 3u);
+    for (const store::RecordMeta& meta : all) {
+      const auto bits =
+          prep::open_bits(session.party(), session.source().delta(), session.shares(meta), "test");
+      if (meta.kind == kSigningKeyKind) continue;
+      uint8_t second = 0;
+      for (size_t i = 0; i < n; ++i) second = static_cast<uint8_t>(second ^ i);
+      for (unsigned b = 0; b < 8; ++b) {
+        EXPECT_EQ(bits[b], meta.version >> b & 1);
+        EXPECT_EQ(bits[8 + b], second >> b & 1);
+      }
+    }
+  }
+  static void expect_all(int expected, const std::vector<int>& ends) {
+    for (size_t i = 0; i < ends.size(); ++i) EXPECT_EQ(ends[i], expected) << "member " << i;
+  }
+  /// After the next contact everything is in one epoch at all members, with that epoch's counters.
+  /// Returns true if it is another one than `before`.
+  bool expect_one_epoch(const Digest& before) {
+    expect_all(kOk, contact(open_everything));
+    const Digest epoch = epoch_of(0);
+    for (PartyId i = 0; i < n_; ++i) {
+      const auto member = state(i);
+      EXPECT_EQ(epoch_of(i), epoch);
+      for (const auto& meta : member->secrets().list()) EXPECT_EQ(meta.epoch, epoch);
+      EXPECT_FALSE(store::EpochChange(member->db(), member->room_digest()).staged());
+      EXPECT_EQ(member->once().counters().dirty, epoch == before ? kDirtyMax : 0u);
+      EXPECT_EQ(member->once().counters().life, kDirtyMax);
+    }
+    return epoch != before;
+  }
+  Digest epoch_of(PartyId i) {
+    const auto member = state(i);
+    return store::EpochStore(member->db()).load(member->room_digest())->epoch_id;
+  }
+
+  fs::path root_;
+  size_t n_ = 0;
+  RoomConfig room_;
+  std::vector<MemberConfig> members_;
+};
+
+TEST_F(SecretRefreshTest, MovesAllSecretsAlsoWhenTheDirtyCounterIsFull) {
+  for (const size_t n : {2u, 3u}) {
+    make_room(n);
+    const Digest before = epoch_of(0);
+    const uint64_t made = state(0)->epoch_made();
+    EXPECT_GT(made, 0u);
+    expect_all(kOk, contact(refresh));
+    EXPECT_TRUE(expect_one_epoch(before));
+    EXPECT_GE(state(0)->epoch_made(), made);
+    expect_all(kOk, contact(refresh));  // and on from there
+    EXPECT_TRUE(expect_one_epoch(before));
+  }
+}
+
+// Each of the room's members is killed at each durable step; the others go on until they miss it.
+TEST_F(SecretRefreshTest, KilledAnywhereAllAreInOneEpochAfterTheNextContact) {
+  for (const size_t n : {2u, 3u}) {
+    make_room(n);
+    const Digest before = epoch_of(0);
+    for (const std::string step : {"begin", "staged", "confirmed", "committed"}) {
+      for (PartyId victim = 0; victim < n; ++victim) {
+        back();
+        EXPECT_EQ(contact(refresh, {victim, step, {}})[victim], -SIGKILL);
+        const bool moved = expect_one_epoch(before);
+        if (step == "begin") {
+          EXPECT_FALSE(moved);
+        } else if (step != "staged") {
+          EXPECT_TRUE(moved) << step << victim;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(SecretRefreshTest, KilledWhileTheNextContactSettles) {
+  for (const size_t n : {2u, 3u}) {
+    make_room(n);
+    const Digest before = epoch_of(0);
+    expect_all(-SIGKILL, contact(refresh, {kEverybody, "staged", {}}));
+    keep();
+    for (const std::string step : {"settle exchanged", "committed"}) {
+      for (const PartyId victim : {PartyId{0}, static_cast<PartyId>(n - 1)}) {
+        back();
+        EXPECT_EQ(contact(open_everything, {victim, step, {}})[victim], -SIGKILL);
+        EXPECT_TRUE(expect_one_epoch(before));
+      }
+    }
+  }
+}
+
+// Only one member had staged: the half-made epoch goes, and a later refresh works.
+TEST_F(SecretRefreshTest, AHalfMadeEpochIsErased) {
+  make_room(2);
+  const Digest before = epoch_of(0);
+  contact(refresh, {0, "begin", {}});  // member 1 stages and misses member 0
+  EXPECT_TRUE(store::EpochChange(state(1)->db(), state(1)->room_digest()).staged());
+  EXPECT_EQ(contact(open_everything, {1, "discarded", {}})[1], -SIGKILL);
+  EXPECT_FALSE(expect_one_epoch(before));
+  EXPECT_TRUE(state(1)->db().ids("epoch/next").empty());
+  expect_all(kOk, contact(refresh));
+  EXPECT_TRUE(expect_one_epoch(before));
+}
+
+TEST_F(SecretRefreshTest, ABurnedEpochOrLostCountersRefuse) {
+  make_room(2);
+  const Digest before = epoch_of(0);
+  for (PartyId i = 0; i < 2; ++i) state(i)->once().burn();
+  expect_all(abort_status(AbortCode::kEpochBurned), contact(refresh));
+  EXPECT_EQ(epoch_of(0), before);
+
+  back();
+  fs::remove(members_[0].once_key_file);
+  EXPECT_EQ(contact(refresh)[0], abort_status(AbortCode::kTooManyUnfinished));
+  EXPECT_EQ(epoch_of(0), before);
+  state(0)->once().operator_accepts();
+  EXPECT_EQ(state(0)->once().counters().dirty, kDirtyMax);
+  expect_all(kOk, contact(refresh));
+  EXPECT_NE(epoch_of(0), before);
+  EXPECT_EQ(state(0)->once().counters().dirty, 0u);
+}
+
+TEST_F(SecretRefreshTest, ACheatBurnsTheOldEpochAndMovesNothing) {
+  struct Lie {
+    std::string label;
+    size_t index;
+    AbortCode expected;
+  };
+  for (const size_t n : {2u, 3u}) {
+    make_room(n);
+    const Digest before = epoch_of(0);
+    for (const Lie& lie :
+         {Lie{"refresh/open", 1, AbortCode::kMac},
+          Lie{"bits/consistency tag", n == 2 ? 0u : 1u, AbortCode::kBitConsistency},
+          Lie{"setup/transcripts", 0, AbortCode::kEcho}}) {
+      // The slower of two that notice may see the other's abort first: then again.
+      for (unsigned tries = 0; tries < 20; ++tries) {
+        back();
+        const auto ends = contact(refresh, {0, "", [&](PartyId i, net::Party& party) {
+                                              if (i != 0) return;
+                                              party.set_tamper(flip_bit_of(lie.label, lie.index));
+                                            }});
+        EXPECT_NE(ends[0], kOk);
+        if (ends[1] == abort_status(lie.expected)) break;
+      }
+      EXPECT_TRUE(state(1)->once().counters().burned) << lie.label;
+      EXPECT_EQ(epoch_of(1), before);
+      EXPECT_FALSE(store::EpochChange(state(1)->db(), state(1)->room_digest()).staged());
+    }
+  }
+}
+
+TEST_F(SecretRefreshTest, AnotherSetOfRecordsIsRefused) {
+  make_room(2);
+  const Digest before = epoch_of(0);
+  {
+    const auto member = state(1);  // restored from an older backup
+    member->db().remove(store::kRecordKind, store::record_key(member->secret("joint/key").id, 2));
+  }
+  expect_all(abort_status(AbortCode::kDisagreement), contact(refresh));
+  for (PartyId i = 0; i < 2; ++i) {
+    EXPECT_EQ(epoch_of(i), before);
+    EXPECT_FALSE(state(i)->once().counters().burned);
+  }
+}
+
+TEST_F(SecretRefreshTest, AnotherSessionOfAMemberKeepsTheEpoch) {
+  make_room(2);
+  const Digest before = epoch_of(0);
+  {
+    const store::SessionLock other(members_[0].state_dir);
+    EXPECT_EQ(contact(refresh)[0], kInput);
+  }
+  EXPECT_FALSE(expect_one_epoch(before));
+}
+
+// A key derived in the old epoch serves on in the new one, where a new one can be derived.
+TEST_F(SecretRefreshTest, ASigningKeyIsCachedAcrossARefresh) {
+  make_room(2);
+  for (PartyId i = 0; i < 2; ++i) state(i)->once().finish_batches(kDirtyMax);
+  const auto key_is = [](bool cached) {
+    return [cached](MemberSession& session) {
+      session.start();
+      const store::RecordMeta secret = session.state().secret("joint/key");
+      const ObtainedKey key = obtain_signing_key(session, secret, "eu-1", "ec2");
+      const auto kout =
+          prep::open_bits(session.party(), session.source().delta(), key.key.kout, "test");
+      Bytes bytes = to_bytes(key.date);
+      append(bytes, Bytes(kout.begin(), kout.end()));
+      append(bytes, sha256_state_bytes(key.key.kin));
+      const fs::path file = session.state().member().state_dir / "key of the day";
+      const Bytes before = read_file(file);
+      if (before.empty()) {
+        std::ofstream(file, std::ios::binary)
+            .write(reinterpret_cast<const char*>(bytes.data()),
+                   static_cast<std::streamsize>(bytes.size()));
+      } else if (std::equal(before.begin(), before.begin() + 8, bytes.begin())) {  // the same day
+        EXPECT_EQ(key.cached, cached);
+        EXPECT_EQ(bytes, before);
+      }
+    };
+  };
+  expect_all(kOk, contact(key_is(false)));
+  expect_all(kOk, contact(refresh));
+  expect_all(kOk, contact(key_is(true)));
+  // The secret itself, in the new epoch: the same key comes out of it.
+  for (PartyId i = 0; i < 2; ++i) {
+    const auto member = state(i);
+    for (const auto& meta : member->secrets().list()) {
+      if (meta.kind == kSigningKeyKind) member->secrets().remove(meta.id);
+    }
+  }
+  expect_all(kOk, contact(key_is(false)));
+}
+
+}  // namespace
+}  // namespace flexroom::session
