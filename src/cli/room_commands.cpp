@@ -52,22 +52,6 @@ NewPassphrase new_passphrase(const std::string& text, const std::filesystem::pat
           }};
 }
 
-/// Why the secrets should move to a new epoch (boolean-engine.md §10.3); empty if nothing asks for
-/// it.
-std::string reason_to_refresh(session::MemberState& state) {
-  constexpr uint64_t kMonth = uint64_t{30} * 24 * 3600;
-  const auto counters = state.once().counters();
-  const uint64_t made = state.epoch_made();
-  if (!state.has_epoch() || counters.burned) return "";
-  if (2 * counters.dirty >= prep::profile(state.room().profile).dirty_max) {
-    return "batches ended without a verdict";
-  }
-  if (made != 0 && static_cast<uint64_t>(std::time(nullptr)) >= made + kMonth) {
-    return "the epoch is older than 30 days";
-  }
-  return "";
-}
-
 nlohmann::json json_of(const store::RecordMeta& meta) {
   return {{"name", meta.name},           {"kind", meta.kind},
           {"class", meta.value_class},   {"bytes", meta.bits / 8},
@@ -301,7 +285,11 @@ int status(Output& out, const Common& common) {
   out.line(fmt::format("counters     dirty {}, life {}, strikes {}{}", counters.dirty,
                        counters.life, counters.strikes,
                        counters.needs_operator ? "; run `flexroom peer accept`" : ""));
-  const std::string reason = reason_to_refresh(state);
+  const std::string reason =
+      epoch && !counters.burned ? session::reason_to_refresh(
+                                      counters.dirty, prep::profile(state.room().profile).dirty_max,
+                                      state.epoch_made(), static_cast<uint64_t>(std::time(nullptr)))
+                                : "";
   if (!reason.empty()) {
     out.line(fmt::format("             {}: run `flexroom secret refresh` at all members", reason));
   }

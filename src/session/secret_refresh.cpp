@@ -85,4 +85,13 @@ Digest refresh_secrets(MemberSession& session, const RefreshPlan& plan) {
   return epoch.eid;
 }
 
+std::string reason_to_refresh(uint32_t dirty, uint32_t dirty_max, uint64_t made, uint64_t now) {
+  constexpr uint64_t kMonth = uint64_t{30} * 24 * 3600;
+  if (2 * uint64_t{dirty} >= dirty_max) {
+    return fmt::format("{} batches ended without a verdict", dirty);
+  }
+  if (made != 0 && now > made && now - made >= kMonth) return "the epoch is older than 30 days";
+  return "";
+}
+
 }  // namespace flexroom::session

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "session/member_session.h"
@@ -26,5 +27,10 @@ store::Proposal refresh_proposal(const RoomConfig& room, const RefreshPlan& plan
 /// deriving one again takes 281,134 ANDs. Returns the new epoch's id. The session is over then.
 /// Killed anywhere: store/epoch_change.h.
 Digest refresh_secrets(MemberSession& session, const RefreshPlan& plan);
+
+/// Why the secrets should move to a new epoch (boolean-engine.md §10.3): half of the tolerated
+/// unfinished batches, or an epoch older than 30 days. Times in Unix seconds, `made` 0 if not
+/// known. Empty if nothing asks for it.
+std::string reason_to_refresh(uint32_t dirty, uint32_t dirty_max, uint64_t made, uint64_t now);
 
 }  // namespace flexroom::session

@@ -576,6 +576,73 @@ class Road(Canaries):
                 process.stderr.close()
 
 
+class Refresh(Canaries):
+    """All secrets move to a new epoch and serve there; whoever is killed, both stay together."""
+
+    def secrets(self, member):
+        return member.run("secret", "list", json_output=True).json_lines()[-1]["secrets"]
+
+    def epochs(self):
+        """Of every record of both members; one, if they are together."""
+        return {s["epoch"] for m in self.members for s in self.secrets(m)}
+
+    def test_a_moves_and_serves(self):
+        before = self.secrets(self.a)
+        old_keys = [next(plain for kind, plain in unsealed_rows(m) if kind == "epoch") for m in self.members]
+        for done in self.both("secret", "refresh"):
+            self.assert_ended(done, OK, "all secrets move to a new epoch", re.escape(SECRET) + " v1",
+                              "old shares and keys are erased")
+        after = self.secrets(self.a)
+        for b, a in zip(before, after):
+            self.assertEqual({**b, "epoch": ""}, {**a, "epoch": ""})
+        self.assertEqual(self.secrets(self.b), after)
+        self.assertTrue(self.epochs().isdisjoint(s["epoch"] for s in before))
+        for m, old in zip(self.members, old_keys):
+            self.assertFalse(any(old[-64:] in plain for _, plain in unsealed_rows(m)))
+            self.assertRegex(m.log()[-1]["text"], "^secret refresh: 1 records to epoch")
+            status = m.counters()
+            self.assertEqual((status["burned"], status["dirty"], status["refresh_due"]), (False, 0, False))
+        for done in self.both_run_script():
+            self.assert_ended(done, OK)
+        # The signing key of the day moves too.
+        for done in self.both("secret", "refresh"):
+            self.assert_ended(done, OK, "signing keys +1")
+        for done in self.both_run_script():
+            self.assert_ended(done, OK)
+
+    def test_the_operator_says_no(self):
+        before = self.epochs()
+        question = TerminalAnswer(self.a, "n", "secret", "refresh")
+        self.addCleanup(question.close)
+        other = self.b.start("secret", "refresh")
+        self.assert_ended(question.give().wait(), REFUSED, "said no")
+        self.assert_ended(other.wait(), (REFUSED, NETWORK))
+        self.assertEqual(self.epochs(), before)
+
+    def test_one_member_alone_with_the_command_changes_nothing(self):
+        before = self.epochs()
+        runs = self.a.start("secret", "refresh"), self.b.start("init")
+        for done in self.finish(*runs):
+            self.assertIn(done.code, (NETWORK, REFUSED), done.text)
+        self.assertEqual(self.epochs(), before)
+
+    def test_killed_at_any_time_both_end_in_one_epoch(self):
+        for i, pause in enumerate((0.0, 0.05, 0.1, 0.2, 0.4)):
+            runs = [m.start("secret", "refresh", json_output=True) for m in self.members]
+            wait_until(lambda: all('"proposal"' in p.out or not p.running() for p in runs), 60, "the proposal")
+            time.sleep(pause)
+            runs[i % 2].kill()
+            runs[1 - i % 2].wait()
+            for done in self.both("init"):  # any contact settles it
+                self.assert_ended(done, OK)
+            self.assertEqual(len(self.epochs()), 1)
+            for m in self.members:
+                self.assertFalse([kind for kind, _ in unsealed_rows(m) if kind.endswith("/next")])
+                self.assertFalse(m.counters()["burned"])
+        for done in self.both_run_script():
+            self.assert_ended(done, OK)
+
+
 class BadInput(Canaries):
     """Files that are wrong: place and remedy, exit 3, nothing changed, no peer needed."""
 

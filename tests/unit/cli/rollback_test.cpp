@@ -166,7 +166,7 @@ TEST_P(RollbackTest, OnceDbWithoutItsKeyVoidsThePoolsUntilTheOperatorConfirms) {
   // dirty stays full: preprocessing needs a new epoch.
   const auto dirty = fill();
   EXPECT_EQ(dirty[0].code, cli::kRefused) << dirty[0].out;
-  EXPECT_THAT(dirty[0].error(), HasSubstr("init --new-epoch"));
+  EXPECT_THAT(dirty[0].error(), HasSubstr("secret refresh"));
   all_ok(new_epoch());
   all_ok(rig_->import("k.json"));
 }

@@ -220,6 +220,15 @@ class SecretRefreshTest : public ::testing::Test {
   std::vector<MemberConfig> members_;
 };
 
+TEST(ReasonToRefresh, IsHalfOfTheDirtyCounterOrAMonth) {
+  constexpr uint64_t kMade = 1'700'000'000, kDay = 86400;
+  EXPECT_EQ(reason_to_refresh(7, 16, kMade, kMade + 29 * kDay), "");
+  EXPECT_EQ(reason_to_refresh(8, 16, kMade, kMade), "8 batches ended without a verdict");
+  EXPECT_EQ(reason_to_refresh(0, 16, kMade, kMade + 30 * kDay), "the epoch is older than 30 days");
+  EXPECT_EQ(reason_to_refresh(0, 16, 0, kMade), "");     // not known
+  EXPECT_EQ(reason_to_refresh(0, 16, kMade, kDay), "");  // a clock set back
+}
+
 TEST_F(SecretRefreshTest, MovesAllSecretsAlsoWhenTheDirtyCounterIsFull) {
   for (const size_t n : {2u, 3u}) {
     make_room(n);

@@ -29,7 +29,7 @@ class EpochChangeTest : public StoreTest {
     std::vector<EpochChange::Record> out;
     for (const uint32_t version : {1u, 2u}) {
       prep::AuthBits bits = some_bits(self, n);
-      bits.mac[bits.first_peer()][0] = Block(version, epoch[0]);
+      bits.mac[bits.first_peer()][0] = Block(version, 2 * uint64_t{epoch[0]});
       out.push_back({meta(version), encode_auth_bits(bits)});
       out.back().meta.epoch = epoch;
     }
