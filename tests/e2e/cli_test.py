@@ -9,11 +9,13 @@ asserted is what a user sees (exit code, message), what the service saw (its log
 import base64
 import contextlib
 import ctypes
+import fcntl
 import hashlib
 import json
 import os
 import pathlib
 import pty
+import random
 import re
 import shutil
 import signal
@@ -23,9 +25,11 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import unittest
+import urllib.parse
 
 import boto3
 from botocore.config import Config
@@ -46,8 +50,10 @@ for i in range(len(rows)):
 """
 
 
-def die_with_parent():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+def before_exec():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # die with the parent
+    if os.isatty(0):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # /dev/tty is what stands at stdin
 
 
 def free_port():
@@ -64,6 +70,56 @@ def wait_until(condition, seconds, what):
         time.sleep(0.02)
 
 
+class Forwarder:
+    """A stretch of the wire: forwards connections, keeps the bytes while `recording`, and cuts a
+    connection when `cut_after` bytes went through it in both directions together."""
+
+    def __init__(self, target):
+        self.target, self.recording, self.cut_after = target, False, None
+        self.recorded, self.connections = [], []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                near.close()
+                continue
+            connection = {"left": self.cut_after, "lock": threading.Lock(), "ends": (near, far)}
+            for a, b in ((near, far), (far, near)):
+                a.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                kept = bytearray()
+                self.recorded.append(kept)
+                threading.Thread(target=self.pump, args=(connection, a, b, kept), daemon=True).start()
+
+    def pump(self, connection, a, b, kept):
+        with contextlib.suppress(OSError):
+            while data := a.recv(1 << 18):
+                with connection["lock"]:
+                    if connection["left"] is not None:
+                        data = data[:connection["left"]]
+                        connection["left"] -= len(data)
+                if data:
+                    b.sendall(data)
+                if self.recording:
+                    kept += data
+                if connection["left"] == 0:
+                    for end in connection["ends"]:
+                        end.shutdown(socket.SHUT_RDWR)
+                    return
+            b.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        self.listener.close()
+
+
 class Process:
     """One running command; its output goes to files, so that nothing blocks and all can be searched."""
 
@@ -77,7 +133,7 @@ class Process:
         with open(self.out_file, "wb") as out, open(self.err_file, "wb") as err:
             self.process = subprocess.Popen(
                 [FLEXROOM, *self.arguments], stdin=stdin, stdout=out, stderr=err,
-                preexec_fn=die_with_parent, start_new_session=True, **options)
+                preexec_fn=before_exec, start_new_session=True, **options)
 
     @property
     def out(self):
@@ -163,6 +219,10 @@ class Room(unittest.TestCase):
         cls.sandbox, cls.port = cls.start_sandbox(cls.cloud)
         cls.members = [Member(cls, name) for name in MEMBERS]
         cls.a, cls.b = cls.members
+        # Between the members (the first one listens), and between the courier and the service.
+        cls.mesh_wire, cls.service_wire = Forwarder(cls.a.port), Forwarder(cls.port)
+        cls.addClassCleanup(cls.mesh_wire.close)
+        cls.addClassCleanup(cls.service_wire.close)
         cls.make_room()
         cls.make_objects()
         cls.shares = cls.share_files("good", SECRET, cls.accounts["joint"]["secret_access_key"].encode())
@@ -201,13 +261,16 @@ class Room(unittest.TestCase):
     def make_room(cls):
         entries = ""
         for m in cls.members:
+            port = cls.mesh_wire.port if m is cls.a else m.port
             made = cls.start("--json", "init", "--identity", m.name, "--dir", m.dir,
-                             "--address", f"127.0.0.1:{m.port}").wait()
+                             "--address", f"127.0.0.1:{port}").wait()
+            with m.config.open("a") as config:
+                config.write(f'listen = "127.0.0.1:{m.port}"\n')
             r = made.json_lines()[-1]
             entries += "[[member]]\n" + "".join(
                 f'{k} = "{r[k]}"\n' for k in ("name", "address", "certificate")) + "\n"
         cls.room_text = (f'[room]\nname = "test-room"\n\n{entries}[provider.sandbox]\n'
-                         f'ca_file = "{cls.cloud}/ca.pem"\nconnect_to = ["*:443=127.0.0.1:{cls.port}"]\n')
+                         f'ca_file = "{cls.cloud}/ca.pem"\nconnect_to = ["*:443=127.0.0.1:{cls.service_wire.port}"]\n')
         cls.write_room(cls.room_text)
 
     @classmethod
