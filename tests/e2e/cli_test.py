@@ -100,21 +100,28 @@ class Forwarder:
                 threading.Thread(target=self.pump, args=(connection, a, b, kept), daemon=True).start()
 
     def pump(self, connection, a, b, kept):
-        with contextlib.suppress(OSError):
-            while data := a.recv(1 << 18):
-                with connection["lock"]:
-                    if connection["left"] is not None:
-                        data = data[:connection["left"]]
-                        connection["left"] -= len(data)
-                if data:
-                    b.sendall(data)
-                if self.recording:
-                    kept += data
-                if connection["left"] == 0:
-                    for end in connection["ends"]:
-                        end.shutdown(socket.SHUT_RDWR)
-                    return
-            b.shutdown(socket.SHUT_WR)
+        try:
+            self.forward(connection, a, b, kept)
+        except OSError:  # one end was reset: the other one learns of it
+            for end in connection["ends"]:
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+    def forward(self, connection, a, b, kept):
+        while data := a.recv(1 << 18):
+            with connection["lock"]:
+                if connection["left"] is not None:
+                    data = data[:connection["left"]]
+                    connection["left"] -= len(data)
+            if data:
+                b.sendall(data)
+            if self.recording:
+                kept += data
+            if connection["left"] == 0:
+                for end in connection["ends"]:
+                    end.shutdown(socket.SHUT_RDWR)
+                return
+        b.shutdown(socket.SHUT_WR)
 
     def close(self):
         self.listener.close()

@@ -163,7 +163,7 @@ TEST_P(RollbackTest, OnceDbWithoutItsKeyVoidsThePoolsUntilTheOperatorConfirms) {
   EXPECT_EQ(status().last()["life"], 0);
   all_ok(use_secret());                                               // stored secrets are whole
   for (PartyId i = 0; i < GetParam(); ++i) EXPECT_EQ(triples(i), 0);  // and at the others
-  // dirty stays full: preprocessing needs a new epoch.
+  // dirty stays full: preprocessing needs a new epoch, with or without the secrets.
   const auto dirty = fill();
   EXPECT_EQ(dirty[0].code, cli::kRefused) << dirty[0].out;
   EXPECT_THAT(dirty[0].error(), HasSubstr("secret refresh"));
