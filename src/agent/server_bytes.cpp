@@ -23,12 +23,21 @@ template <typename Action>
 void ServerBytes::at_courier(Action action) {
   try {
     action();
+  } catch (const ProtocolAbort& abort) {
+    // Stopped here, or a member is gone: the abort that follows says so itself.
+    if (abort.code() == AbortCode::kCancelled || abort.peer()) throw;
+    notify_of_failure();
+    throw;
   } catch (...) {  // also a name that does not resolve or a file that cannot be read
-    Writer notice;
-    notice.u8(static_cast<uint8_t>(Kind::kFailed)).u64(offset_);
-    for (const PartyId j : party_.peers()) party_.send(j, kLabel, notice.bytes());
+    notify_of_failure();
     throw;
   }
+}
+
+void ServerBytes::notify_of_failure() {
+  Writer notice;
+  notice.u8(static_cast<uint8_t>(Kind::kFailed)).u64(offset_);
+  for (const PartyId j : party_.peers()) party_.send(j, kLabel, notice.bytes());
 }
 
 void ServerBytes::open(ByteView first_flight) {

@@ -42,6 +42,7 @@ class ServerBytes {
  private:
   template <typename Action>
   void at_courier(Action action);
+  void notify_of_failure();
 
   net::Party& party_;
   PartyId courier_;

@@ -74,12 +74,13 @@ class ByteDecoder {
   std::array<std::array<std::array<std::optional<Bit>, 16>, 4>, 2> products_;  // by low pairs
 };
 
-Text escape(const Text& in, std::string_view before, std::string_view after) {
+Text escape(const Text& in, std::string_view before, std::string_view after,
+            ByteBits (*digit)(std::span<const Bit>) = hex_digit_upper) {
   Text out;
   for (const ByteBits& byte : in) {
     append(out, as_bytes(before));
-    out.push_back(hex_digit_upper(std::span(byte).subspan(4, 4)));
-    out.push_back(hex_digit_upper(std::span(byte).first(4)));
+    out.push_back(digit(std::span(byte).subspan(4, 4)));
+    out.push_back(digit(std::span(byte).first(4)));
     append(out, as_bytes(after));
   }
   return out;
@@ -120,7 +121,7 @@ Text hex_lower(const Text& in) {
 }
 
 Text percent_encode(const Text& in) { return escape(in, "%", ""); }
-Text json_escape(const Text& in) { return escape(in, "\\u00", ""); }
+Text json_escape(const Text& in) { return escape(in, "\\u00", "", hex_digit_lower); }
 Text xml_escape(const Text& in) { return escape(in, "&#x", ";"); }
 
 ByteBits base64_char(std::span<const Bit> value) {

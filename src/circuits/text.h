@@ -19,7 +19,7 @@ ByteBits hex_digit_upper(std::span<const Bit> nibble);
 Text hex_lower(const Text& in);
 /// `%XX` for every byte, upper case: 8 ANDs a byte.
 Text percent_encode(const Text& in);
-/// `\u00xx` for every byte: 8 ANDs a byte. The bytes must be 0x20 .. 0x7e.
+/// `\u00xx` for every byte, lower case: 8 ANDs a byte. The bytes must be 0x20 .. 0x7e.
 Text json_escape(const Text& in);
 /// `&#xXX;` for every byte: 8 ANDs a byte. The bytes must be 0x20 .. 0x7e.
 Text xml_escape(const Text& in);

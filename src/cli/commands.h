@@ -36,11 +36,14 @@ int secret_refresh(Output& out, const Common& common);
 int secret_remove(Output& out, const Common& common, const std::string& name);
 int run_script(Output& out, const Common& common, const std::filesystem::path& job,
                const std::filesystem::path& links, bool follow);
-int plan(Output& out, const Common& common, const std::filesystem::path& job,
-         const std::filesystem::path& links);
+int plan_job(Output& out, const Common& common, const std::filesystem::path& job,
+             const std::filesystem::path& links);
+int plan_recipe(Output& out, const Common& common, const std::filesystem::path& file,
+                const std::map<std::string, std::string>& arguments);
 int get_url(Output& out, const Common& common, const std::string& url, const std::string& provider);
 int call_recipe(Output& out, const Common& common, const std::filesystem::path& file,
-                const std::map<std::string, std::string>& arguments);
+                const std::map<std::string, std::string>& arguments,
+                const std::optional<std::filesystem::path>& inputs);
 int show_log(Output& out, const Common& common, bool verify);
 int status(Output& out, const Common& common);
 /// Shows the pool; with `fill` first makes triples until so many are in stock.

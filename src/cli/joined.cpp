@@ -17,7 +17,7 @@ std::atomic<bool> cancelled{false};
 
 void on_signal(int) {
   cancelled = true;
-  // Unblocks the protocol thread: closing is only setting flags and waking the links.
+  // Whatever waits (for a member, the service, an answer at the terminal) looks at the flag.
   static const char kText[] = "\nstopping: telling the other members\n";
   (void)!write(STDERR_FILENO, kText, sizeof kText - 1);
 }
@@ -33,22 +33,28 @@ bool printable(const Bytes& value) {
 
 const std::atomic<bool>& cancel_flag() { return cancelled; }
 
+void throw_if_cancelled() {
+  if (!cancelled) return;
+  throw ProtocolAbort(AbortCode::kCancelled, "operator", "stopped by the operator");
+}
+
 session::MemberState open_state(const Common& common) {
   MemberConfig member = MemberConfig::load(common.member_file);
   RoomConfig room = RoomConfig::load(member.room_file);
   return {std::move(room), std::move(member), common.fault};
 }
 
-Joined::Joined(Output& out, const Common& common) : out_(out), state_(open_state(common)) {
+Joined::Joined(Output& out, const Common& common,
+               const std::function<void(session::MemberState&)>& check)
+    : out_(out), state_(open_state(common)) {
+  if (check) check(state_);
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
   session::SessionOptions options;
   options.note = [&out](const std::string& text) { out.note(text); };
   options.progress = [&out](std::string_view phase, uint64_t done, uint64_t total) {
     out.progress(phase, done, total);
-    if (cancelled) {
-      throw ProtocolAbort(AbortCode::kCancelled, "operator", "stopped by the operator");
-    }
+    throw_if_cancelled();
   };
   options.cancel = &cancelled;
   session_ = std::make_unique<session::MemberSession>(state_, options);
@@ -82,7 +88,8 @@ Digest Joined::approve(const store::Proposal& proposal, bool yes) {
                                                     : to_hex(field.value);
     }
     out_.event("proposal", {{"digest", to_hex(digest)}, {"fields", fields}});
-    if (!yes && !state_.member().auto_approve && !out_.confirm("Approve?")) {
+    throw_if_cancelled();
+    if (!yes && !state_.member().auto_approve && !out_.confirm("Approve?", &cancelled)) {
       throw ProtocolAbort(AbortCode::kRefusedByRule, "approval",
                           "the operator said no; nothing was contacted");
     }

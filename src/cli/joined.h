@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 
 #include "cli/commands.h"
@@ -15,7 +16,9 @@ session::MemberState open_state(const Common& common);
 /// A command that runs with all members: state, session, approval, log.
 class Joined {
  public:
-  Joined(Output& out, const Common& common);
+  /// `check` sees this member's own state before anybody is connected to, and may throw.
+  Joined(Output& out, const Common& common,
+         const std::function<void(session::MemberState&)>& check = nullptr);
   session::MemberState& state() { return state_; }
   session::MemberSession& session() { return *session_; }
 
@@ -33,5 +36,7 @@ class Joined {
 
 /// Set by SIGINT and SIGTERM.
 const std::atomic<bool>& cancel_flag();
+/// Throws kCancelled once it is set.
+void throw_if_cancelled();
 
 }  // namespace flexroom::cli

@@ -6,6 +6,7 @@
 
 #include "base/secret.h"
 #include "cli/commands.h"
+#include "flexroom/toml.h"
 
 namespace {
 
@@ -116,11 +117,30 @@ int main(int argc, char** argv) {
   run->add_flag("--no-follow", no_follow, "do not wait for this member's result");
   run->callback(
       [&] { action = [&] { return cli::run_script(*out, common, job, links, !no_follow); }; });
+  std::vector<std::string> arguments;
+  const auto given_arguments = [&arguments] {
+    std::map<std::string, std::string> given;
+    for (const std::string& argument : arguments) {
+      const size_t equals = argument.find('=');
+      if (equals == std::string::npos) {
+        throw InputError("--arg " + argument, "is not NAME=VALUE");
+      }
+      given[argument.substr(0, equals)] = argument.substr(equals + 1);
+    }
+    return given;
+  };
   auto* plan =
-      app.add_subcommand("plan", "what run-script would do and cost; nothing is contacted");
-  plan->add_option("JOB", job)->required();
-  plan->add_option("--links", links);
-  plan->callback([&] { action = [&] { return cli::plan(*out, common, job, links); }; });
+      app.add_subcommand("plan", "what run-script or call would do and cost; nothing is contacted");
+  plan->add_option("FILE", job, "a job or a recipe")->required();
+  plan->add_option("--links", links, "of a job (default: links.toml)");
+  plan->add_option("--arg", arguments, "NAME=VALUE of a recipe");
+  plan->callback([&] {
+    action = [&] {
+      return TomlTable::load(job).has("recipe")
+                 ? cli::plan_recipe(*out, common, job, given_arguments())
+                 : cli::plan_job(*out, common, job, links);
+    };
+  });
 
   std::string url;
   std::string provider;
@@ -131,23 +151,14 @@ int main(int argc, char** argv) {
   get->callback([&] { action = [&] { return cli::get_url(*out, common, url, provider); }; });
 
   std::filesystem::path recipe;
-  std::vector<std::string> arguments;
+  std::optional<std::filesystem::path> inputs;
   auto* call =
       app.add_subcommand("call", "any other agreed API call with an open answer (a recipe)");
   call->add_option("RECIPE", recipe, "recipe file, the same at every member")->required();
   call->add_option("--arg", arguments, "NAME=VALUE for the recipe's public arguments");
+  call->add_option("--inputs", inputs, "this member's private values (JSON, mode 0600)");
   call->callback([&] {
-    action = [&] {
-      std::map<std::string, std::string> given;
-      for (const std::string& argument : arguments) {
-        const size_t equals = argument.find('=');
-        if (equals == std::string::npos) {
-          throw flexroom::InputError("--arg " + argument, "is not NAME=VALUE");
-        }
-        given[argument.substr(0, equals)] = argument.substr(equals + 1);
-      }
-      return cli::call_recipe(*out, common, recipe, given);
-    };
+    action = [&] { return cli::call_recipe(*out, common, recipe, given_arguments(), inputs); };
   });
 
   bool verify = false;

@@ -1,6 +1,7 @@
 #include "cli/output.h"
 
 #include <fmt/core.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -90,7 +91,7 @@ void Output::table(const std::vector<agent::Timeline::Phase>& phases) {
   event("timeline", {{"phases", rows}, {"total_seconds", total}});
 }
 
-bool Output::confirm(std::string_view question) {
+bool Output::confirm(std::string_view question, const std::atomic<bool>* cancel) {
   if (isatty(STDIN_FILENO) == 0) {
     throw InputError(
         "approval", "there is no terminal to ask at",
@@ -99,8 +100,18 @@ bool Output::confirm(std::string_view question) {
   clear_progress();
   fmt::print(stderr, "{} [y/N] ", question);
   std::fflush(stderr);
+  // Byte by byte and polled: a signal alone does not end a read that is restarted.
   std::string answer;
-  std::getline(std::cin, answer);
+  while (answer.size() < 16) {
+    if (cancel != nullptr && *cancel) {
+      throw ProtocolAbort(AbortCode::kCancelled, "operator", "stopped by the operator");
+    }
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    if (::poll(&input, 1, 100) <= 0) continue;
+    char c = 0;
+    if (::read(STDIN_FILENO, &c, 1) <= 0 || c == '\n' || c == '\r') break;
+    answer.push_back(c);
+  }
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
@@ -131,12 +142,12 @@ int report(Output& out, const std::exception& error, bool released) {
             "--new-epoch` at all members and import the secrets again from their source.";
         break;
     }
-    if (released) {
-      code = kUnknown;
-      text +=
-          "\n  The request had been released: it may have been carried out. Look at the "
-          "provider before you run again.";
-    }
+  }
+  if (released) {
+    code = kUnknown;
+    text +=
+        "\n  The request had been released: it may have been carried out. Look at the "
+        "provider before you run again.";
   }
   if (out.json()) {
     out.result({{"ok", false}, {"class", kind}, {"error", text}, {"exit", code}});

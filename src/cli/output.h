@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -35,8 +36,8 @@ class Output {
   /// The last word of a command.
   void result(nlohmann::json fields);
   void table(const std::vector<agent::Timeline::Phase>& phases);
-  /// y/N at the terminal; false when there is none.
-  bool confirm(std::string_view question);
+  /// y/N at the terminal; throws when there is none. A set `cancel` ends the waiting: kCancelled.
+  bool confirm(std::string_view question, const std::atomic<bool>* cancel = nullptr);
 
  private:
   void clear_progress();

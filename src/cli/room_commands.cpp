@@ -56,7 +56,8 @@ nlohmann::json json_of(const store::RecordMeta& meta) {
   return {{"name", meta.name},           {"kind", meta.kind},
           {"class", meta.value_class},   {"bytes", meta.bits / 8},
           {"version", meta.version},     {"record", to_hex(meta.id)},
-          {"epoch", to_hex(meta.epoch)}, {"provenance", to_hex(meta.provenance)}};
+          {"epoch", to_hex(meta.epoch)}, {"provenance", to_hex(meta.provenance)},
+          {"purposes", meta.purposes}};
 }
 
 }  // namespace

@@ -93,6 +93,16 @@ Provider load_provider(const std::string& name, const TomlTable& table,
     entry.target = parse_endpoint(rule.substr(equals + 1), table.place("connect_to"));
     out.connect_to.push_back(std::move(entry));
   }
+  out.open_calls = table.texts_or_empty("open_calls");
+  for (const std::string& call : out.open_calls) {
+    const size_t space = call.find(' ');
+    const size_t slash = call.find('/', space == std::string::npos ? space : space + 9);
+    if (space == std::string::npos || call.compare(space + 1, 8, "https://") != 0 ||
+        slash == std::string::npos || call.find_first_of(" ?#", space + 1) != std::string::npos) {
+      table.fail("open_calls", fmt::format("has '{}', which is no METHOD https://host/path", call),
+                 "write for example \"POST https://llm.example.com/v1/chat/completions\"");
+    }
+  }
   table.finish();
   return out;
 }

@@ -36,6 +36,10 @@ struct Provider {
   };
   std::vector<ConnectTo> connect_to;
   std::string group = "x25519";  // or "p256": the one group offered
+  /// "METHOD https://host/path" of the calls with secret or private slots whose answers may be open
+  /// to all: they hold no secret of the account, of the request or of an earlier one
+  /// (tls-in-mpc.md §4.6, R2-3).
+  std::vector<std::string> open_calls;
   Endpoint resolve(const std::string& host, uint16_t port) const;
 };
 

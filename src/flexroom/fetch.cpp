@@ -23,6 +23,10 @@ size_t receive(char* data, size_t size, size_t count, void* user) {
   return bytes;
 }
 
+int stop_if_cancelled(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const std::atomic<bool>*>(user)->load() ? 1 : 0;
+}
+
 std::string host_of(const std::string& url) {
   const size_t begin = url.find("://");
   if (begin == std::string::npos) return "?";
@@ -32,7 +36,7 @@ std::string host_of(const std::string& url) {
 }  // namespace
 
 FetchResult fetch(const Provider& provider, const std::string& url, size_t max_bytes,
-                  std::chrono::seconds timeout) {
+                  std::chrono::seconds timeout, const std::atomic<bool>* cancel) {
   static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(),
                                                                  &curl_easy_cleanup);
@@ -63,7 +67,15 @@ FetchResult fetch(const Provider& provider, const std::string& url, size_t max_b
   curl_easy_setopt(c, CURLOPT_WRITEDATA, &sink);
   curl_easy_setopt(c, CURLOPT_ERRORBUFFER, error);
   curl_easy_setopt(c, CURLOPT_USERAGENT, "flexroom");
+  if (cancel != nullptr) {
+    curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, &stop_if_cancelled);
+    curl_easy_setopt(c, CURLOPT_XFERINFODATA, const_cast<std::atomic<bool>*>(cancel));
+  }
   const CURLcode code = curl_easy_perform(c);
+  if (code == CURLE_ABORTED_BY_CALLBACK) {
+    throw ProtocolAbort(AbortCode::kCancelled, host_of(url), "stopped by the operator");
+  }
   if (code != CURLE_OK) {
     throw ProtocolAbort(
         AbortCode::kServer, host_of(url),

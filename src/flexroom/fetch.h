@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <string>
@@ -16,8 +17,9 @@ struct FetchResult {
 
 /// An ordinary HTTPS GET by this member alone (its own result object; never with a room secret),
 /// over libcurl: the provider's CA file and connect_to rules apply. At most `max_bytes`. Throws
-/// ProtocolAbort(kServer); the URL is never part of a message, only its host.
+/// ProtocolAbort(kServer), or kCancelled once `cancel` is set; the URL is never part of a message,
+/// only its host.
 FetchResult fetch(const Provider& provider, const std::string& url, size_t max_bytes,
-                  std::chrono::seconds timeout);
+                  std::chrono::seconds timeout, const std::atomic<bool>* cancel = nullptr);
 
 }  // namespace flexroom

@@ -12,48 +12,84 @@ namespace flexroom {
 namespace {
 
 constexpr std::string_view kOpen = "everything to all";
+constexpr uint32_t kMaxSlotBytes = 4096;
+constexpr uint32_t kNonceDigits = 32;  // 128 bits
 
-// Documented answers of these actions: ids, states and descriptions, no credentials, no user data
-// (tls-in-mpc.md §4.6 R2-3 lists what may never be here).
-constexpr std::array<std::string_view, 9> kOpenActions = {
-    "ec2:RunInstances",    "ec2:DescribeInstances",      "ec2:TerminateInstances",
-    "ec2:DescribeImages",  "ec2:DescribeKeyPairs",       "ec2:DescribeSecurityGroups",
-    "ec2:DescribeRegions", "ec2:DescribeInstanceStatus", "sts:GetCallerIdentity"};
+/// What `{{NAME}}` means already.
+bool is_taken(std::string_view name) {
+  constexpr std::array<std::string_view, 4> kOwn = {"amz-date", "amz-day", "content-length",
+                                                    "signature"};
+  return std::find(kOwn.begin(), kOwn.end(), name) != kOwn.end();
+}
 
-void replace_all(std::string& text, const std::string& hole, std::string_view value) {
-  for (size_t at = text.find(hole); at != std::string::npos; at = text.find(hole, at)) {
-    text.replace(at, hole.size(), value);
-    at += value.size();
+bool is_slot_name(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '_';
+  });
+}
+
+http::Encoding encoding_of(const TomlTable& table) {
+  const std::string text = table.text_or("encoding", "none");
+  for (const http::Encoding encoding :
+       {http::Encoding::kNone, http::Encoding::kBase64, http::Encoding::kBase64InForm,
+        http::Encoding::kHex, http::Encoding::kPercent, http::Encoding::kJsonU}) {
+    if (text == to_string(encoding)) return encoding;
   }
+  table.fail("encoding", "is none of none, base64, base64-in-form, hex, percent, json-u");
 }
 
-bool is_argument_value(std::string_view value) {
-  return value.size() <= 512 && std::all_of(value.begin(), value.end(), [](unsigned char c) {
-           return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.' || c == '~';
-         });
+void load_value(const TomlTable& table, http::Slot& slot) {
+  slot.encoding = encoding_of(table);
+  const auto char_class = http::char_class_of(table.text("class"));
+  if (!char_class) {
+    table.fail("class", "is none of the known ones",
+               "use hex, b64, urlsafe, cookie, json-safe, xml-text, digits, shell-url, shell-path "
+               "or raw");
+  }
+  slot.char_class = *char_class;
+  slot.length = static_cast<uint32_t>(table.integer("length", 1, kMaxSlotBytes));
 }
 
-std::string action_of(std::string_view body, const std::string& place) {
-  constexpr std::string_view kKey = "Action=";
-  std::string action;
-  for (size_t at = 0; at <= body.size();) {
-    const size_t stop = std::min(body.find('&', at), body.size());
-    const std::string_view field = body.substr(at, stop - at);
-    if (field.starts_with(kKey)) {
-      if (!action.empty()) throw InputError(place, "the body names two actions");
-      action = std::string(field.substr(kKey.size()));
+Recipe::Slot load_slot(const std::string& name, const TomlTable& table) {
+  Recipe::Slot out;
+  out.place = table.place("source");
+  http::Slot& slot = out.slot;
+  slot.name = name;
+  if (!is_slot_name(name) || is_taken(name)) {
+    table.fail("source", fmt::format("belongs to a slot called '{}', which is no free name", name),
+               "use letters, digits, '-' and '_', and none of the names that have a meaning");
+  }
+  const std::string source = table.text("source");
+  if (source == "secret") {
+    slot.source = http::SlotSource::kSecret;
+    slot.from = table.text("secret");
+    load_value(table, slot);
+  } else if (source == "member") {
+    slot.source = http::SlotSource::kMember;
+    slot.from = table.text("member");
+    load_value(table, slot);
+    if (table.has("fill")) {
+      const std::string fill = table.text("fill");
+      if (fill.size() != 1 || !slot.checked_set().contains(fill[0])) {
+        table.fail("fill", "is not one character of the slot's class");
+      }
+      out.fill = fill[0];
     }
-    at = stop + 1;
+  } else if (source == "random") {
+    // Hidden bodies need 128 bits (§6.2), and nothing needs another nonce.
+    slot.source = http::SlotSource::kRandom;
+    slot.char_class = http::CharClass::kHex;
+    slot.length = kNonceDigits;
+  } else {
+    table.fail("source", "is none of secret, member, random");
   }
-  return action;
+  if (slot.from.size() > 256) table.fail(source, "is longer than 256 characters");
+  table.finish();
+  return out;
 }
 
 }  // namespace
-
-bool is_open_action(std::string_view service, std::string_view action) {
-  const std::string name = fmt::format("{}:{}", service, action);
-  return std::find(kOpenActions.begin(), kOpenActions.end(), name) != kOpenActions.end();
-}
 
 Recipe Recipe::load(const std::filesystem::path& path) {
   const TomlTable root = TomlTable::load(path);
@@ -63,6 +99,7 @@ Recipe Recipe::load(const std::filesystem::path& path) {
   out.provider = table.text("provider");
   out.host = table.text("host");
   out.request = table.text("request");
+  out.request_place = table.place("request");
   if (table.text_or("open", "") != kOpen) {
     table.fail("open", "is not \"everything to all\"",
                "answers that stay sealed are not built yet (docs/status.md); write open = "
@@ -70,6 +107,7 @@ Recipe Recipe::load(const std::filesystem::path& path) {
   }
   table.finish();
   for (const auto& [name, argument] : root.named_tables("argument")) {
+    if (is_taken(name)) argument.fail("default", fmt::format("'{}' has a meaning already", name));
     out.arguments[name] = argument.text_or("default", "");
     argument.finish();
   }
@@ -78,94 +116,16 @@ Recipe Recipe::load(const std::filesystem::path& path) {
     out.sign = Sign{sign.text("secret"), sign.text("region"), sign.text("service")};
     sign.finish();
   }
-  if (root.has("slot")) {
-    root.fail("slot", "declares secret or private slots",
-              "a request with such a slot needs a sealed connection, which is not built yet "
-              "(docs/status.md)");
+  for (const auto& [name, slot] : root.named_tables("slot")) {
+    if (out.arguments.contains(name)) {
+      slot.fail("source", fmt::format("belongs to slot '{}', but an argument has that name", name));
+    }
+    out.slots.push_back(load_slot(name, slot));
   }
   root.finish();
   std::ifstream in(path, std::ios::binary);
   const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   out.digest = sha256(as_bytes(text));
-  return out;
-}
-
-OpenCall fill_recipe(const Recipe& recipe, const std::map<std::string, std::string>& given,
-                     const std::string& date_time) {
-  const std::string place = "recipe " + recipe.name;
-  std::string text = recipe.request;
-  for (const auto& [name, value] : given) {
-    if (!recipe.arguments.contains(name)) {
-      throw InputError(place, fmt::format("has no argument '{}'", name),
-                       "the recipe declares its arguments as [argument.NAME]");
-    }
-    if (!is_argument_value(value)) {
-      throw InputError(fmt::format("argument {}", name), "has a character that is not allowed",
-                       "use letters, digits and - _ . ~");
-    }
-  }
-  for (const auto& [name, fallback] : recipe.arguments) {
-    const auto it = given.find(name);
-    const std::string& value = it == given.end() ? fallback : it->second;
-    if (value.empty()) {
-      throw InputError(place, fmt::format("needs argument '{}'", name),
-                       fmt::format("pass --arg {}=VALUE", name));
-    }
-    if (!is_argument_value(value)) throw InputError(place, "has a default that is not allowed");
-    replace_all(text, "{{" + name + "}}", value);
-  }
-  replace_all(text, "{{amz-date}}", date_time);
-  replace_all(text, "{{amz-day}}", date_time.substr(0, 8));
-
-  std::vector<http::Slot> slots;
-  if (recipe.sign) {
-    http::Slot signature;
-    signature.name = "signature";
-    signature.source = http::SlotSource::kComputed;
-    signature.from = "sigv4";
-    signature.char_class = http::CharClass::kHex;
-    signature.length = 64;
-    slots.push_back(signature);
-  }
-  OpenCall out;
-  out.request = http::template_from_text(recipe.host, 443, text, slots);
-  http::validate(out.request);
-  out.method = out.request.method;
-  out.bytes = out.request.size();
-  size_t at = 0;
-  for (const http::Part& part : out.request.parts) {
-    if (const auto* bytes = std::get_if<Bytes>(&part)) {
-      at += bytes->size();
-    } else {
-      out.signature_offset = at;
-      at += std::get<http::Slot>(part).encoded_length();
-    }
-  }
-  if (recipe.sign) {
-    out.signing = http::plan_sigv4(out.request);
-    const std::string whole = to_text(out.text());
-    const std::string action =
-        action_of(std::string_view(whole).substr(whole.find("\r\n\r\n") + 4), place);
-    if (!is_open_action(recipe.sign->service, action)) {
-      throw InputError(place,
-                       fmt::format("'{}:{}' is not on the list of actions whose answer may be open",
-                                   recipe.sign->service, action),
-                       "its answer could hold a secret and needs a sealed connection, which is not "
-                       "built yet (docs/status.md)");
-    }
-  }
-  return out;
-}
-
-Bytes OpenCall::text() const {
-  Bytes out;
-  for (const http::Part& part : request.parts) {
-    if (const auto* known = std::get_if<Bytes>(&part)) {
-      append(out, *known);
-    } else {
-      out.resize(out.size() + std::get<http::Slot>(part).encoded_length());
-    }
-  }
   return out;
 }
 

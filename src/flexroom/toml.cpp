@@ -75,6 +75,11 @@ std::string TomlTable::text_or(std::string_view key, std::string_view fallback) 
   return find(key, false) == nullptr ? std::string(fallback) : text(key);
 }
 
+int64_t TomlTable::integer(std::string_view key, int64_t min, int64_t max) const {
+  (void)find(key, true);
+  return integer_or(key, 0, min, max);
+}
+
 int64_t TomlTable::integer_or(std::string_view key, int64_t fallback, int64_t min,
                               int64_t max) const {
   const toml::node* node = find(key, false);

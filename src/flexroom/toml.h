@@ -22,6 +22,7 @@ class TomlTable {
   bool has(std::string_view key) const { return table_->contains(key); }
   std::string text(std::string_view key) const;
   std::string text_or(std::string_view key, std::string_view fallback) const;
+  int64_t integer(std::string_view key, int64_t min, int64_t max) const;
   int64_t integer_or(std::string_view key, int64_t fallback, int64_t min, int64_t max) const;
   bool flag_or(std::string_view key, bool fallback) const;
   std::vector<std::string> texts_or_empty(std::string_view key) const;

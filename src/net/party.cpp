@@ -231,13 +231,13 @@ uint64_t Party::next_counter(std::string_view tag) {
 }
 
 void Party::abort() noexcept {
-  try {
-    for (const PartyId j : peers_) {
+  for (const PartyId j : peers_) {
+    try {
       Writer frame;
       frame.u64(next_send_[j]++).field(kAbortLabel);
       transport_->send(j, frame.take());
+    } catch (...) {  // a peer that is gone needs no notice; the others do
     }
-  } catch (...) {  // a peer that is gone needs no notice
   }
   transport_->close();
 }

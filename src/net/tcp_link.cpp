@@ -23,6 +23,20 @@ constexpr size_t kStagingBytes = 4 * kRecordBytes;
 constexpr size_t kFrameOverhead = 64;
 constexpr int kStepsPerTurn = 64;
 constexpr int kPausePollMs = 20;
+/// How often whoever waits looks whether it was cancelled.
+constexpr std::chrono::milliseconds kCancelPoll{100};
+
+/// One more send() of the mesh waits while this lives.
+class Counted {
+ public:
+  explicit Counted(std::atomic<int>& count) : count_(count) { count_.fetch_add(1); }
+  ~Counted() { count_.fetch_sub(1); }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  std::atomic<int>& count_;
+};
 
 size_t cost_of(const Bytes& frame) { return frame.size() + kFrameOverhead; }
 
@@ -74,17 +88,18 @@ void TcpLink::send(Bytes frame) {
     return failure_ || outgoing_bytes_ == 0 || outgoing_bytes_ + cost <= limits_.max_queued_bytes;
   };
   if (!has_room()) {
-    senders_waiting_.fetch_add(1);
+    const Counted waiting(senders_waiting_);
     uint64_t seen = bytes_written_;
-    while (!sent_.wait_for(lock, limits_.send_timeout, has_room)) {
+    auto deadline = std::chrono::steady_clock::now() + limits_.send_timeout;
+    while (!sent_.wait_for(lock, std::min(limits_.send_timeout, kCancelPoll), has_room)) {
+      throw_if_cancelled("send");
       if (bytes_written_ != seen) {
         seen = bytes_written_;
-        continue;
+        deadline = std::chrono::steady_clock::now() + limits_.send_timeout;
+      } else if (std::chrono::steady_clock::now() >= deadline) {
+        throw ProtocolAbort(AbortCode::kTimeout, "send", peer_name_ + " takes no more data", peer_);
       }
-      senders_waiting_.fetch_sub(1);
-      throw ProtocolAbort(AbortCode::kTimeout, "send", peer_name_ + " takes no more data", peer_);
     }
-    senders_waiting_.fetch_sub(1);
   }
   if (failure_) throw_failure("send");
   outgoing_bytes_ += cost;
@@ -95,9 +110,16 @@ void TcpLink::send(Bytes frame) {
 
 Bytes TcpLink::receive(std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
-  const bool in_time =
-      received_.wait_for(lock, timeout, [&] { return closing_ || !incoming_.empty() || failure_; });
-  if (!in_time) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  const auto has_news = [&] { return closing_ || !incoming_.empty() || failure_; };
+  // In slices: a signal handler may set a flag but not wake a thread.
+  while (true) {
+    throw_if_cancelled("receive");
+    const auto left = deadline - std::chrono::steady_clock::now();
+    if (received_.wait_for(lock, std::min<std::chrono::nanoseconds>(left, kCancelPoll), has_news)) {
+      break;
+    }
+    if (std::chrono::steady_clock::now() < deadline) continue;
     throw ProtocolAbort(
         AbortCode::kTimeout, "receive",
         "nothing from " + peer_name_ + " for " + std::to_string(timeout.count()) + " ms", peer_);
@@ -111,6 +133,16 @@ Bytes TcpLink::receive(std::chrono::milliseconds timeout) {
   lock.unlock();
   if (resume) wake();
   return frame;
+}
+
+void TcpLink::check() {
+  const std::lock_guard lock(mutex_);
+  if (failure_) throw_failure("wait");
+}
+
+void TcpLink::throw_if_cancelled(std::string_view operation) const {
+  if (limits_.cancel == nullptr || !*limits_.cancel) return;
+  throw ProtocolAbort(AbortCode::kCancelled, operation, "stopped by the operator");
 }
 
 void TcpLink::close() {

@@ -52,6 +52,8 @@ struct LinkLimits {
   std::chrono::milliseconds send_timeout = std::chrono::seconds(120);
   /// close() lets queued frames leave for as long as they move at least once in this time.
   std::chrono::milliseconds linger = std::chrono::seconds(3);
+  /// Once set, receive() and a send() that waits throw kCancelled; what was queued still leaves.
+  const std::atomic<bool>* cancel = nullptr;
   /// TLS KeyUpdate after this many bytes sent (AES-GCM's limit is 2^24.5 records: RFC 8446 §5.5).
   uint64_t rekey_bytes = uint64_t{64} << 30;
 };
@@ -70,6 +72,8 @@ class TcpLink {
 
   void send(Bytes frame);
   Bytes receive(std::chrono::milliseconds timeout);
+  /// Throws if the link has ended; for whoever waits for something else meanwhile.
+  void check();
   /// Lets queued frames leave (LinkLimits::linger) and ends the connection in the background; the
   /// destructor waits for that.
   void close();
@@ -88,6 +92,7 @@ class TcpLink {
   void fail(AbortCode code, std::string detail);
   void wake();
   Step ssl_problem(int result, std::string_view what);
+  void throw_if_cancelled(std::string_view operation) const;
   [[noreturn]] void throw_failure(std::string_view operation) const;
 
   const OpensslPtr<SSL> ssl_;

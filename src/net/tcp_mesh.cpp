@@ -24,11 +24,13 @@ std::unique_ptr<TcpMesh> TcpMesh::join(const MeshConfig& config, const Identity&
   mesh->signing_keys_.resize(config.members.size());
   mesh->signing_keys_[config.self] = identity.signing_key();
   mesh->links_.resize(config.members.size());
+  LinkLimits limits = config.limits;
+  limits.cancel = config.cancel;
   for (JoinedPeer& peer : peers) {
     mesh->signing_keys_[peer.id] = peer.signing_key;
-    mesh->links_[peer.id] = std::make_unique<TcpLink>(std::move(peer.ssl), std::move(peer.socket),
-                                                      peer.id, config.members[peer.id].name,
-                                                      config.limits, &mesh->senders_waiting_);
+    mesh->links_[peer.id] =
+        std::make_unique<TcpLink>(std::move(peer.ssl), std::move(peer.socket), peer.id,
+                                  config.members[peer.id].name, limits, &mesh->senders_waiting_);
   }
   return mesh;
 }
@@ -43,6 +45,12 @@ void TcpMesh::send(PartyId to, Bytes frame) {
 Bytes TcpMesh::receive(PartyId from) {
   FLEXROOM_ASSERT(from < links_.size() && from != self_);
   return links_[from]->receive(std::chrono::milliseconds(timeout_ms_.load()));
+}
+
+void TcpMesh::check() {
+  for (const auto& link : links_) {
+    if (link) link->check();
+  }
 }
 
 void TcpMesh::close() {

@@ -43,7 +43,7 @@ struct MeshConfig {
 
   /// Called about once a second while somebody is missing.
   std::function<void(const std::vector<MissingMember>&)> on_waiting;
-  /// Set to stop waiting: kCancelled.
+  /// Set to stop waiting, while joining and later: kCancelled.
   const std::atomic<bool>* cancel = nullptr;
 };
 
@@ -78,6 +78,7 @@ class TcpMesh final : public Transport {
   size_t num_parties() const override { return links_.size(); }
   void send(PartyId to, Bytes frame) override;
   Bytes receive(PartyId from) override;
+  void check() override;
   void close() override;
 
   /// For the following receive() calls; any thread.

@@ -19,10 +19,27 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::chrono::milliseconds kSlice{100};
+
+/// True when `events` are there, false at the end of the timeout.
+bool wait_for(int fd, short events, std::chrono::milliseconds timeout,
+              const std::function<void()>& check) {
+  const Clock::time_point end = Clock::now() + timeout;
+  while (true) {
+    if (check) check();
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
+    if (left.count() <= 0) return false;
+    pollfd p{fd, events, 0};
+    const auto slice = std::min<std::chrono::milliseconds>(left, kSlice);
+    if (::poll(&p, 1, static_cast<int>(slice.count())) > 0) return true;
+  }
+}
+
 class TcpStream final : public ByteStream {
  public:
-  TcpStream(int fd, std::string name, std::chrono::milliseconds timeout)
-      : fd_(fd), name_(std::move(name)), timeout_(timeout) {}
+  TcpStream(int fd, std::string name, std::chrono::milliseconds timeout,
+            std::function<void()> check)
+      : fd_(fd), name_(std::move(name)), timeout_(timeout), check_(std::move(check)) {}
   ~TcpStream() override { close(); }
   TcpStream(const TcpStream&) = delete;
   TcpStream& operator=(const TcpStream&) = delete;
@@ -66,16 +83,9 @@ class TcpStream final : public ByteStream {
  private:
   void wait(short events) {
     if (fd_ < 0) throw ProtocolAbort(AbortCode::kServer, name_, "connection is closed");
-    const Clock::time_point end = Clock::now() + timeout_;
-    while (true) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
-      pollfd p{fd_, events, 0};
-      const int ready = ::poll(&p, 1, static_cast<int>(std::max<long long>(0, left.count())));
-      if (ready > 0) return;
-      if (ready < 0 && errno == EINTR) continue;
-      throw ProtocolAbort(AbortCode::kTimeout, name_,
-                          fmt::format("the service did not answer within {} ms", timeout_.count()));
-    }
+    if (wait_for(fd_, events, timeout_, check_)) return;
+    throw ProtocolAbort(AbortCode::kTimeout, name_,
+                        fmt::format("the service did not answer within {} ms", timeout_.count()));
   }
   [[noreturn]] void fail(std::string_view what, int error) {
     throw ProtocolAbort(AbortCode::kServer, name_,
@@ -85,10 +95,12 @@ class TcpStream final : public ByteStream {
   int fd_;
   std::string name_;
   std::chrono::milliseconds timeout_;
+  std::function<void()> check_;
 };
 
 /// A connected, non-blocking socket, or -1 with errno set.
-int connect_one(const addrinfo& address, std::chrono::milliseconds timeout) {
+int connect_one(const addrinfo& address, std::chrono::milliseconds timeout,
+                const std::function<void()>& check) {
   const int fd = ::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
                           address.ai_protocol);
   if (fd < 0) return -1;
@@ -96,9 +108,15 @@ int connect_one(const addrinfo& address, std::chrono::milliseconds timeout) {
   if (::connect(fd, address.ai_addr, address.ai_addrlen) != 0) {
     error = errno;
     if (error == EINPROGRESS) {
-      pollfd p{fd, POLLOUT, 0};
       socklen_t size = sizeof error;
-      if (::poll(&p, 1, static_cast<int>(timeout.count())) <= 0) {
+      bool ready = false;
+      try {
+        ready = wait_for(fd, POLLOUT, timeout, check);
+      } catch (...) {
+        ::close(fd);
+        throw;
+      }
+      if (!ready) {
         error = ETIMEDOUT;
       } else if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
         error = errno;
@@ -118,7 +136,8 @@ int connect_one(const addrinfo& address, std::chrono::milliseconds timeout) {
 }  // namespace
 
 std::unique_ptr<ByteStream> connect_tcp(const std::string& host, uint16_t port,
-                                        std::chrono::milliseconds timeout) {
+                                        std::chrono::milliseconds timeout,
+                                        std::function<void()> check) {
   const std::string name = fmt::format("{}:{}", host, port);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -134,8 +153,8 @@ std::unique_ptr<ByteStream> connect_tcp(const std::string& host, uint16_t port,
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> guard(found, &::freeaddrinfo);
   int error = 0;
   for (const addrinfo* a = found; a != nullptr; a = a->ai_next) {
-    const int fd = connect_one(*a, timeout);
-    if (fd >= 0) return std::make_unique<TcpStream>(fd, name, timeout);
+    const int fd = connect_one(*a, timeout, check);
+    if (fd >= 0) return std::make_unique<TcpStream>(fd, name, timeout, check);
     error = errno;
   }
   throw ProtocolAbort(

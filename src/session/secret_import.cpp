@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "circuits/text.h"
+#include "flexroom/purpose.h"
 #include "http/text.h"
 #include "mpc/builder.h"
 #include "prep/open.h"
@@ -16,6 +17,7 @@ namespace flexroom::session {
 namespace {
 
 constexpr uint32_t kMaxSecretBytes = 4096;
+constexpr size_t kMaxPurposes = 16;
 
 /// 1 if every byte of the value is in its class; the only thing that is opened.
 mpc::Circuit class_circuit(uint32_t bytes, http::CharClass char_class) {
@@ -80,6 +82,7 @@ SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view 
     out.value_class = json.value("class", "raw");
     out.length = json.at("length").get<uint32_t>();
     out.owner = json.value("owner", "");
+    out.purposes = json.value("purposes", std::vector<std::string>());
     // The parsed copy of the material is wiped in place, also when it turns out malformed.
     const auto take = [&](const char* key, auto read) {
       std::string& text_value = json.at(key).template get_ref<std::string&>();
@@ -109,6 +112,8 @@ SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view 
   if (!http::char_class_of(out.value_class)) {
     throw InputError(place, "class is none of the known ones", "use for example b64, hex or raw");
   }
+  if (out.purposes.size() > kMaxPurposes) throw InputError(place, "has more than 16 purposes");
+  for (const std::string& purpose : out.purposes) check_purpose(purpose, place);
   if (!out.material.empty() && out.material.size() != out.length) {
     throw InputError(
         place, fmt::format("holds {} bytes, length says {}", out.material.size(), out.length));
@@ -135,6 +140,10 @@ store::Proposal import_proposal(const RoomConfig& room, const SecretFile& file) 
                      "write a name as it stands in room.toml");
   }
   add("owner", file.owner.empty() ? "(shares from the issuer)" : file.owner);
+  for (size_t k = 0; k < file.purposes.size(); ++k) {
+    add(fmt::format("purpose {}", k + 1), file.purposes[k]);
+  }
+  if (file.purposes.empty()) add("purposes", "(signatures only)");
   return proposal;
 }
 
@@ -171,6 +180,7 @@ store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
   meta.value_class = file.value_class;
   meta.bits = static_cast<uint32_t>(count);
   meta.provenance = proposal;
+  meta.purposes = file.purposes;
   for (const store::RecordMeta& other : session.state().secrets().list()) {
     if (other.name == file.name) {
       meta.id = other.id;

@@ -13,12 +13,14 @@ namespace flexroom::session {
 ///   member,
 /// the XOR of all shares being the value, or
 ///   {"name": ..., "owner": "hospital-a", "value": "..."} at the owner, without "value" elsewhere.
+/// Both may have "purposes": ["..."], where in requests it may stand (flexroom/purpose.h).
 struct SecretFile {
   std::string name;
   std::string kind;
   std::string value_class;
-  uint32_t length = 0;   // bytes
-  std::string owner;     // empty: XOR shares
+  uint32_t length = 0;  // bytes
+  std::string owner;    // empty: XOR shares
+  std::vector<std::string> purposes;
   SecretBytes material;  // share, or the owner's value; empty at the others
   /// Throws InputError; never shows the material.
   static SecretFile load(const std::filesystem::path& file, std::string_view self_name);

@@ -13,6 +13,8 @@ namespace {
 constexpr std::string_view kStaged = "secret/staged";
 constexpr std::string_view kCommitted = kRecordKind;
 constexpr size_t kMaxTextBytes = 256;
+constexpr size_t kMaxPurposeBytes = 1024;
+constexpr size_t kMaxPurposes = 16;
 constexpr size_t kEntryBytes = 20 + 32;
 constexpr size_t kMaxEntries = 100'000;
 
@@ -28,6 +30,12 @@ Bytes RecordMeta::encode() const {
   Writer out;
   out.raw(epoch).raw(id).u32(version).field(name).field(kind).field(value_class).u32(bits);
   out.raw(provenance);
+  // Nothing for none: records made before there were purposes keep their digests.
+  if (!purposes.empty()) {
+    FLEXROOM_ASSERT(purposes.size() <= kMaxPurposes);
+    out.u8(static_cast<uint8_t>(purposes.size()));
+    for (const std::string& purpose : purposes) out.field(purpose);
+  }
   return out.take();
 }
 
@@ -43,6 +51,15 @@ RecordMeta RecordMeta::decode(ByteView bytes) {
   meta.value_class = to_text(in.field(kMaxTextBytes));
   meta.bits = in.u32();
   meta.provenance = in.digest();
+  if (in.remaining() > 0) {
+    const uint8_t count = in.u8();
+    if (count == 0 || count > kMaxPurposes) {
+      throw InputError("state.db", "a record has an impossible number of purposes",
+                       "restore a backup");
+    }
+    for (uint8_t k = 0; k < count; ++k)
+      meta.purposes.push_back(to_text(in.field(kMaxPurposeBytes)));
+  }
   in.finish();
   return meta;
 }

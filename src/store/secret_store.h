@@ -21,6 +21,9 @@ struct RecordMeta {
   std::string name, kind, value_class;
   uint32_t bits = 0;
   Digest provenance{};  // proposal that made it
+  /// Where in requests it may stand (tls-in-mpc.md §5.1; flexroom/purpose.h). Empty: in none, only
+  /// signatures are made with it.
+  std::vector<std::string> purposes;
 
   Bytes encode() const;
   static RecordMeta decode(ByteView bytes);

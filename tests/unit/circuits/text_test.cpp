@@ -50,7 +50,7 @@ TEST(TextCircuit, HexAndEscapesOfEveryByte) {
     const Bytes in = {static_cast<uint8_t>(v)};
     EXPECT_EQ(hex(in), fmt::format("{:02x}", v));
     EXPECT_EQ(percent(in), fmt::format("%{:02X}", v));
-    EXPECT_EQ(json(in), fmt::format("\\u00{:02X}", v));
+    EXPECT_EQ(json(in), fmt::format("\\u00{:02x}", v));
     EXPECT_EQ(xml(in), fmt::format("&#x{:02X};", v));
   }
 }

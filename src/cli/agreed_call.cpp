@@ -1,0 +1,102 @@
+#include "cli/agreed_call.h"
+
+#include <fmt/core.h>
+
+#include "net/tcp_stream.h"
+#include "tls/handshake.h"
+
+namespace flexroom::cli {
+
+int make_agreed_call(Output& out, const Common& common, Joined& joined, const AgreedCall& call) {
+  Digest proposal{};
+  try {
+    joined.session().guard([&] {
+      net::Party& party = joined.session().party();
+      agent::Timeline timeline(party, [&](std::string_view phase) { out.progress(phase, 0, 0); });
+      timeline.begin("agree and approve");
+      joined.session().start();
+      proposal = joined.approve(call.propose(timeline), common.yes);
+      call.prepare(proposal, timeline);
+      const std::string outcome = call.perform(timeline);
+      timeline.end();
+      joined.log_together(proposal, store::LogOutcome::kDone,
+                          fmt::format("{}: {}", call.what, outcome));
+      if (call.always_show_phases || out.json()) out.table(timeline.phases());
+    });
+  } catch (const std::exception& error) {
+    const auto* const abort = dynamic_cast<const ProtocolAbort*>(&error);
+    const bool released = call.released();
+    // Wrong input is its own message, unless the request is out already.
+    if (abort == nullptr && !released) throw;
+    joined.log_alone(
+        proposal,
+        released ? store::LogOutcome::kEffectMayHaveHappened : store::LogOutcome::kNothingHappened,
+        fmt::format("{}: {}", call.what,
+                    abort != nullptr ? to_string(abort->code()) : "failed here"));
+    return report(out, error, released);
+  }
+  return kOk;
+}
+
+arith::Group group_of(const Provider& provider) {
+  return provider.group == "p256" ? arith::Group::kP256 : arith::Group::kX25519;
+}
+
+agent::ConnectionConfig connection_config(const RoomConfig& room, const Provider& provider,
+                                          const std::string& host, const Digest& proposal) {
+  agent::ConnectionConfig config;
+  config.host = host;
+  config.group = group_of(provider);
+  config.courier = room.courier_id();
+  tls::TrustStore trust =
+      provider.ca_file ? tls::TrustStore::from_files({provider.ca_file->string()}, provider.name)
+                       : tls::TrustStore::system();
+  config.handshake = tls::handshake_config(
+      {host, std::move(trust), [] { return std::chrono::system_clock::now(); }, std::nullopt});
+  config.policy = proposal;
+  return config;
+}
+
+agent::ServerBytes::Connect connector(Joined& joined, const Provider& provider,
+                                      const std::string& host, uint16_t port) {
+  const Endpoint target = provider.resolve(host, port);
+  net::Transport& mesh = joined.session().party().transport();
+  // A courier that waits for the service notices Ctrl-C here and the end of another member.
+  const auto check = [&mesh] {
+    throw_if_cancelled();
+    mesh.check();
+  };
+  return [target, timeout = joined.state().room().timeout, check] {
+    return net::connect_tcp(target.host, target.port, timeout, check);
+  };
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (const char c : text.substr(0, 1000)) out.push_back(c >= 0x20 && c < 0x7f ? c : '?');
+  return out;
+}
+
+int print_reply(Output& out, const agent::Reply& reply, std::string_view what) {
+  if (reply.unknown_outcome) {
+    throw ProtocolAbort(AbortCode::kServer, what,
+                        "the answer is not whole: " + *reply.unknown_outcome);
+  }
+  if (out.json()) {
+    nlohmann::json headers = nlohmann::json::array();
+    for (const auto& [name, value] : reply.response.headers) headers.push_back({name, value});
+    out.result({{"ok", true},
+                {"status", reply.response.status},
+                {"headers", headers},
+                {"body_hex", to_hex(reply.response.body)}});
+  } else {
+    std::fwrite(reply.response.body.data(), 1, reply.response.body.size(), stdout);
+    std::fflush(stdout);
+    if (reply.response.status >= 400) {
+      fmt::print(stderr, "flexroom: the service answered {}\n", reply.response.status);
+    }
+  }
+  return reply.response.status >= 400 ? kServiceRefused : kOk;
+}
+
+}  // namespace flexroom::cli

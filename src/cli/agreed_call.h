@@ -1,0 +1,42 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "agent/connection.h"
+#include "cli/joined.h"
+#include "flexroom/config.h"
+#include "store/agreement.h"
+
+namespace flexroom::cli {
+
+/// What differs between the commands that make one request which all members agreed on. The steps
+/// are taken in this order, by every member at the same time.
+struct AgreedCall {
+  std::string what;  // "call who-am-i": begins the line in the log
+  /// The session has started; nothing is prepared.
+  std::function<store::Proposal(agent::Timeline&)> propose;
+  /// Everything before the service is contacted.
+  std::function<void(const Digest& proposal, agent::Timeline&)> prepare;
+  /// The request. Returns what the log says of it: "status 200".
+  std::function<std::string(agent::Timeline&)> perform;
+  /// Whether the request may have been carried out and that matters. Asked when a step failed.
+  std::function<bool()> released;
+  bool always_show_phases = false;  // else with --json only
+};
+
+/// Agrees, asks, prepares, calls and logs. kOk when there is an answer; otherwise the failure was
+/// told to the peers, logged and reported, and its exit code is returned.
+int make_agreed_call(Output& out, const Common& common, Joined& joined, const AgreedCall& call);
+
+arith::Group group_of(const Provider& provider);
+agent::ConnectionConfig connection_config(const RoomConfig& room, const Provider& provider,
+                                          const std::string& host, const Digest& proposal);
+agent::ServerBytes::Connect connector(Joined& joined, const Provider& provider,
+                                      const std::string& host, uint16_t port);
+/// Prints the answer; throws if it is not whole.
+int print_reply(Output& out, const agent::Reply& reply, std::string_view what);
+/// Text of the service for a terminal: nothing but printable ASCII, bounded.
+std::string printable(std::string_view text);
+
+}  // namespace flexroom::cli
