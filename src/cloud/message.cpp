@@ -27,6 +27,8 @@ std::string_view to_string(Service service) {
       return "ssm";
     case Service::kS3:
       return "s3";
+    case Service::kTokenApi:
+      return "token-api";
   }
   return "";
 }
@@ -128,6 +130,11 @@ Response render_error(Service service, const ApiError& error, const std::string&
     case Service::kS3:
       response.headers.emplace_back("Content-Type", "application/xml");
       if (error.status() != 304) response.body = s3_error(error, request_id, resource);
+      break;
+    case Service::kTokenApi:
+      response.headers.emplace_back("Content-Type", "application/json");
+      response.body =
+          nlohmann::json{{"error", {{"code", error.code()}, {"message", error.what()}}}}.dump();
       break;
   }
   return response;

@@ -9,7 +9,7 @@
 
 namespace flexroom::cloud {
 
-enum class Service { kEc2, kIam, kSts, kSsm, kS3 };
+enum class Service { kEc2, kIam, kSts, kSsm, kS3, kTokenApi };
 /// The name in credential scopes and ARNs: "ec2", "iam", ...
 std::string_view to_string(Service service);
 std::optional<Service> service_by_name(std::string_view name);
@@ -59,7 +59,8 @@ class ApiError : public std::runtime_error {
 /// Adds what every answer of that service carries: request ids, Server, Date.
 void add_service_headers(Service service, const std::string& request_id, Response& response);
 
-/// The error in the format of the service: EC2 query XML, IAM/STS query XML, S3 XML, JSON 1.1.
+/// The error in the format of the service: EC2 query XML, IAM/STS query XML, S3 XML, JSON 1.1, JSON
+/// of the token API.
 Response render_error(Service service, const ApiError& error, const std::string& request_id,
                       const std::string& resource);
 

@@ -16,6 +16,7 @@
 #include "cloud/ec2.h"
 #include "cloud/s3.h"
 #include "cloud/server.h"
+#include "cloud/token_api.h"
 #include "cloud/vm_host.h"
 
 namespace flexroom::cloud {
@@ -37,6 +38,7 @@ const std::vector<std::pair<std::string, Service>>& service_hosts() {
       {"ssm.us-east-1.amazonaws.com", Service::kSsm},
       {"s3.us-east-1.amazonaws.com", Service::kS3},
       {"s3.amazonaws.com", Service::kS3},
+      {TokenApi::kHost, Service::kTokenApi},
   };
   return kHosts;
 }
@@ -76,7 +78,8 @@ struct Sandbox::Impl {
       : options(std::move(given)),
         state_dir(prepared(options.state_dir)),
         certificates(state_dir, options.key_type),
-        directory(state_dir) {
+        directory(state_dir),
+        token_api(state_dir / "api-token") {
     if (options.fail_rate < 0 || options.fail_rate > 1) {
       throw InputError("fail rate", "is not between 0 and 1");
     }
@@ -169,6 +172,7 @@ struct Sandbox::Impl {
   Response answer(const Request& request, Service service, const std::string& id, bool fails) {
     try {
       if (fails) injected_failure(service);
+      if (service == Service::kTokenApi) return token_api.handle(request);
       const std::time_t now = std::time(nullptr) + options.clock_offset.count();
       const Caller caller = authenticate(request, service, directory, AuthRules{}, now);
       switch (service) {
@@ -182,6 +186,8 @@ struct Sandbox::Impl {
           return handle_ssm(request, caller, directory);
         case Service::kS3:
           return s3->handle(request, caller);
+        case Service::kTokenApi:
+          break;  // has no signatures
       }
     } catch (const ApiError& error) {
       return render_error(service, error, id, request.path);
@@ -200,6 +206,8 @@ struct Sandbox::Impl {
         throw ApiError(503, "SlowDown", "Please reduce your request rate.");
       case Service::kEc2:
         throw ApiError(503, "RequestLimitExceeded", "Request limit exceeded.");
+      case Service::kTokenApi:
+        throw ApiError(503, "overloaded", "The service is overloaded.");
       case Service::kSsm:
         throw ApiError(500, "InternalServerError", "An error occurred on the server side.");
       default:
@@ -220,6 +228,7 @@ struct Sandbox::Impl {
   std::filesystem::path state_dir;
   Certificates certificates;
   Directory directory;
+  TokenApi token_api;
   Handle<SSL_CTX> tls;
   VmNetwork network;
   uint16_t port = 0;

@@ -11,7 +11,7 @@ namespace flexroom::cloud {
 
 struct SandboxOptions {
   /// Made if missing (mode 0700). Afterwards holds ca.pem, endpoints.json, accounts.json (0600),
-  /// objects/ and vms/; found again by the next start.
+  /// api-token (0600), objects/ and vms/; found again by the next start.
   std::filesystem::path state_dir;
   uint16_t port = 0;                     // on 127.0.0.1; 0: any free one
   std::string key_type = "ec";           // certificates: "ec" (P-256) or "rsa" (2048)
@@ -35,7 +35,8 @@ struct AccountKey {
 
 /// A small cloud on loopback for trying Flexroom out: EC2, IAM, STS, SSM and S3 behind library TLS
 /// 1.3, as far as running a script needs them. It verifies every signature and policy itself and
-/// refuses what the real services refuse, in their formats (docs/sandbox.md). Its keys, accounts
+/// refuses what the real services refuse, in their formats (docs/sandbox.md); and an API behind a
+/// bearer token. Its keys, accounts
 /// and machines are its own: nothing it holds is a secret of anybody.
 class Sandbox {
  public:
