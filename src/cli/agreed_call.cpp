@@ -8,34 +8,39 @@
 namespace flexroom::cli {
 
 int make_agreed_call(Output& out, const Common& common, Joined& joined, const AgreedCall& call) {
-  Digest proposal{};
+  std::string outcome;
   try {
     joined.session().guard([&] {
       net::Party& party = joined.session().party();
       agent::Timeline timeline(party, [&](std::string_view phase) { out.progress(phase, 0, 0); });
       timeline.begin("agree and approve");
       joined.session().start();
-      proposal = joined.approve(call.propose(timeline), common.yes);
+      const Digest proposal = joined.approve(call.propose(timeline), common.yes);
       call.prepare(proposal, timeline);
-      const std::string outcome = call.perform(timeline);
+      outcome = call.perform(timeline);
       timeline.end();
-      joined.log_together(proposal, store::LogOutcome::kDone,
-                          fmt::format("{}: {}", call.what, outcome));
       if (call.always_show_phases || out.json()) out.table(timeline.phases());
     });
   } catch (const std::exception& error) {
     const auto* const abort = dynamic_cast<const ProtocolAbort*>(&error);
     const bool released = call.released();
-    // Wrong input is its own message, unless the request is out already.
-    if (abort == nullptr && !released) throw;
-    joined.log_alone(
-        proposal,
+    joined.log_failure(
         released ? store::LogOutcome::kEffectMayHaveHappened : store::LogOutcome::kNothingHappened,
         fmt::format("{}: {}", call.what,
                     abort != nullptr ? to_string(abort->code()) : "failed here"));
+    // Wrong input is its own message, unless the request is out already.
+    if (abort == nullptr && !released) throw;
     return report(out, error, released);
   }
+  // The answer is here: what the others do now changes neither it nor that it came.
+  joined.log_outcome(store::LogOutcome::kDone, fmt::format("{}: {}", call.what, outcome));
   return kOk;
+}
+
+void require_whole(const agent::Reply& reply, std::string_view what) {
+  if (!reply.unknown_outcome) return;
+  throw ProtocolAbort(AbortCode::kServer, what,
+                      "the answer is not whole: " + *reply.unknown_outcome);
 }
 
 arith::Group group_of(const Provider& provider) {
@@ -77,11 +82,7 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-int print_reply(Output& out, const agent::Reply& reply, std::string_view what) {
-  if (reply.unknown_outcome) {
-    throw ProtocolAbort(AbortCode::kServer, what,
-                        "the answer is not whole: " + *reply.unknown_outcome);
-  }
+int print_reply(Output& out, const agent::Reply& reply) {
   if (out.json()) {
     nlohmann::json headers = nlohmann::json::array();
     for (const auto& [name, value] : reply.response.headers) headers.push_back({name, value});

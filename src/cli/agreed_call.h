@@ -18,7 +18,7 @@ struct AgreedCall {
   std::function<store::Proposal(agent::Timeline&)> propose;
   /// Everything before the service is contacted.
   std::function<void(const Digest& proposal, agent::Timeline&)> prepare;
-  /// The request. Returns what the log says of it: "status 200".
+  /// The request. Returns what the log says of it: "status 200". Throws if the answer is not whole.
   std::function<std::string(agent::Timeline&)> perform;
   /// Whether the request may have been carried out and that matters. Asked when a step failed.
   std::function<bool()> released;
@@ -34,8 +34,10 @@ agent::ConnectionConfig connection_config(const RoomConfig& room, const Provider
                                           const std::string& host, const Digest& proposal);
 agent::ServerBytes::Connect connector(Joined& joined, const Provider& provider,
                                       const std::string& host, uint16_t port);
-/// Prints the answer; throws if it is not whole.
-int print_reply(Output& out, const agent::Reply& reply, std::string_view what);
+/// Throws kServer if the answer does not tell whether the request was carried out (§5.8).
+void require_whole(const agent::Reply& reply, std::string_view what);
+/// Prints a whole answer. Returns the exit code.
+int print_reply(Output& out, const agent::Reply& reply);
 /// Text of the service for a terminal: nothing but printable ASCII, bounded.
 std::string printable(std::string_view text);
 

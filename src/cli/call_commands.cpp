@@ -156,11 +156,12 @@ int call_recipe(Output& out, const Common& common, const std::filesystem::path& 
   call.perform = [&](agent::Timeline& timeline) {
     run.reply = run.made->call(connector(joined, room.provider(recipe.provider), recipe.host, 443),
                                timeline);
+    require_whole(run.reply, recipe.name);
     return fmt::format("status {}", run.reply.response.status);
   };
   call.released = [&] { return matters && run.made && run.made->released(); };
   const int code = make_agreed_call(out, common, joined, call);
-  return code == kOk ? print_reply(out, run.reply, recipe.name) : code;
+  return code == kOk ? print_reply(out, run.reply) : code;
 }
 
 int plan_recipe(Output& out, const Common& common, const std::filesystem::path& file,
@@ -242,11 +243,12 @@ int get_url(Output& out, const Common& common, const std::string& text,
   };
   call.perform = [&](agent::Timeline& timeline) {
     reply = connection->call(request, connector(joined, provider, url.host, url.port), timeline);
+    require_whole(reply, "get");
     return fmt::format("status {}", reply.response.status);
   };
   call.released = [] { return false; };  // no secret, no effect
   const int code = make_agreed_call(out, common, joined, call);
-  return code == kOk ? print_reply(out, reply, "get") : code;
+  return code == kOk ? print_reply(out, reply) : code;
 }
 
 }  // namespace flexroom::cli

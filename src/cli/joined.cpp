@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <ctime>
 
@@ -21,6 +22,9 @@ void on_signal(int) {
   static const char kText[] = "\nstopping: telling the other members\n";
   (void)!write(STDERR_FILENO, kText, sizeof kText - 1);
 }
+
+// People read and decide; a member that is gone shows as a lost connection long before.
+constexpr std::chrono::hours kApprovalWait{1};
 
 bool printable(const Bytes& value) {
   for (const uint8_t c : value) {
@@ -64,6 +68,7 @@ Joined::Joined(Output& out, const Common& common,
 Digest Joined::approve(const store::Proposal& proposal, bool yes) {
   net::Party& party = session_->party();
   const Digest digest = proposal.digest();
+  proposed_ = digest;
   bool same = true;
   for (const Bytes& other : party.exchange("approve/digest", digest)) {
     same = same && other == Bytes(digest.begin(), digest.end());
@@ -103,27 +108,78 @@ Digest Joined::approve(const store::Proposal& proposal, bool yes) {
     throw ProtocolAbort(AbortCode::kDisagreement, "approval",
                         "members propose different things; nothing was contacted");
   }
-  (void)store::approve(party, state_.identity(), state_.signing_keys(), proposal);
+  out_.note("waiting for the other members to approve");
+  net::Transport& mesh = party.transport();
+  const auto usual = mesh.set_receive_timeout(kApprovalWait);
+  store::Approval approval =
+      store::approve(party, state_.identity(), state_.signing_keys(), proposal);
+  mesh.set_receive_timeout(usual);
+  // On disk before anything follows from it: however this process ends, the log says that all
+  // members wanted this, and shows their signatures.
+  store::LogEntry entry;
+  entry.unix_seconds = static_cast<uint64_t>(std::time(nullptr));
+  entry.proposal = digest;
+  entry.outcome = store::LogOutcome::kApproved;
+  entry.text =
+      printable(proposal.fields.front().value) ? to_text(proposal.fields.front().value) : "";
+  entry.approval = std::move(approval);
+  state_.log().append_alone(entry);
   return digest;
 }
 
-void Joined::log_together(const Digest& proposal, store::LogOutcome outcome,
-                          const std::string& text) {
-  store::LogEntry entry;
-  entry.unix_seconds = static_cast<uint64_t>(agree_on_time(session_->party()));
-  entry.proposal = proposal;
-  entry.outcome = outcome;
-  entry.text = text;
-  state_.log().append(session_->party(), entry);
+void Joined::run(const std::string& what, const std::function<void()>& body) {
+  try {
+    session_->guard(body);
+  } catch (const std::exception& error) {
+    const auto* const abort = dynamic_cast<const ProtocolAbort*>(&error);
+    log_failure(
+        store::LogOutcome::kNothingHappened,
+        fmt::format("{}: {}", what, abort != nullptr ? to_string(abort->code()) : "failed here"));
+    throw;
+  }
 }
 
-void Joined::log_alone(const Digest& proposal, store::LogOutcome outcome, const std::string& text) {
-  store::LogEntry entry;
-  entry.unix_seconds = static_cast<uint64_t>(std::time(nullptr));
-  entry.proposal = proposal;
-  entry.outcome = outcome;
-  entry.text = text;
-  state_.log().append_alone(entry);
+store::LogEntry Joined::entry(store::LogOutcome outcome, const std::string& text) const {
+  FLEXROOM_ASSERT(proposed_.has_value());
+  store::LogEntry out;
+  out.proposal = *proposed_;
+  out.outcome = outcome;
+  out.text = text;
+  return out;
+}
+
+void Joined::log_together(store::LogOutcome outcome, const std::string& text) {
+  store::LogEntry joint = entry(outcome, text);
+  joint.unix_seconds = static_cast<uint64_t>(agree_on_time(session_->party()));
+  state_.log().append(session_->party(), joint);
+  proposed_.reset();
+}
+
+void Joined::log_alone(store::LogOutcome outcome, const std::string& text) {
+  store::LogEntry own = entry(outcome, text);
+  own.unix_seconds = static_cast<uint64_t>(std::time(nullptr));
+  state_.log().append_alone(own);
+  proposed_.reset();
+}
+
+void Joined::log_outcome(store::LogOutcome outcome, const std::string& text) noexcept {
+  try {
+    session_->guard([&] { log_together(outcome, text); });
+    return;
+  } catch (const std::exception& error) {
+    out_.note(fmt::format("the other members did not sign the log entry: {}", error.what()));
+  }
+  log_failure(outcome, text + " (the others did not sign)");
+}
+
+void Joined::log_failure(store::LogOutcome outcome, const std::string& text) noexcept {
+  if (!proposed_) return;
+  try {
+    log_alone(outcome, text);
+  } catch (const std::exception& error) {
+    out_.note(fmt::format("the log could not be written ({}); it would have said: {}: {}",
+                          error.what(), text, store::to_string(outcome)));
+  }
 }
 
 }  // namespace flexroom::cli

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "cli/commands.h"
 #include "session/member_session.h"
@@ -25,13 +26,27 @@ class Joined {
   /// Shows the summary, asks, and signs with all members. Differing proposals are reported field by
   /// field before anybody is asked. Throws kRefusedByRule when the operator says no.
   Digest approve(const store::Proposal& proposal, bool yes);
-  void log_together(const Digest& proposal, store::LogOutcome outcome, const std::string& text);
-  void log_alone(const Digest& proposal, store::LogOutcome outcome, const std::string& text);
+  /// Runs a command's part with the others. What fails once something was proposed is logged here,
+  /// told to the others and thrown on.
+  void run(const std::string& what, const std::function<void()>& body);
+
+  /// With all members' signatures. Throws.
+  void log_together(store::LogOutcome outcome, const std::string& text);
+  /// The same when the outcome is known whatever the others do now: alone, if they do not sign.
+  /// Never throws.
+  void log_outcome(store::LogOutcome outcome, const std::string& text) noexcept;
+  /// Of a run that failed; nothing if nothing was proposed. Never throws: the failure is what
+  /// counts.
+  void log_failure(store::LogOutcome outcome, const std::string& text) noexcept;
 
  private:
+  store::LogEntry entry(store::LogOutcome outcome, const std::string& text) const;
+  void log_alone(store::LogOutcome outcome, const std::string& text);
+
   Output& out_;
   session::MemberState state_;
   std::unique_ptr<session::MemberSession> session_;
+  std::optional<Digest> proposed_;  // and no outcome logged yet
 };
 
 /// Set by SIGINT and SIGTERM.

@@ -157,14 +157,14 @@ int secret_import(Output& out, const Common& common, const std::filesystem::path
   (void)session::import_proposal(RoomConfig::load(member.room_file), file);
   Joined joined(out, common);
   std::optional<store::RecordMeta> meta;
-  joined.session().guard([&] {
+  joined.run("secret import " + file.name, [&] {
     joined.session().start();
-    const store::Proposal proposal = session::import_proposal(joined.state().room(), file);
-    const Digest digest = joined.approve(proposal, common.yes);
+    const Digest digest =
+        joined.approve(session::import_proposal(joined.state().room(), file), common.yes);
     meta = session::import_secret(joined.session(), file, digest);
-    joined.log_together(digest, store::LogOutcome::kDone,
-                        fmt::format("secret import {} version {}", meta->name, meta->version));
   });
+  joined.log_outcome(store::LogOutcome::kDone,
+                     fmt::format("secret import {} version {}", meta->name, meta->version));
   out.line(fmt::format("Stored {} version {}: {} bytes, class {}. No member knows it.", meta->name,
                        meta->version, meta->bits / 8, meta->value_class));
   nlohmann::json result = json_of(*meta);
@@ -201,13 +201,12 @@ int secret_show(Output& out, const Common& common, const std::string& name) {
 
 int secret_remove(Output& out, const Common& common, const std::string& name) {
   Joined joined(out, common);
-  joined.session().guard([&] {
+  joined.run("secret remove " + name, [&] {
     joined.session().start();
-    const store::Proposal proposal = session::remove_proposal(joined.session(), name);
-    const Digest digest = joined.approve(proposal, common.yes);
+    (void)joined.approve(session::remove_proposal(joined.session(), name), common.yes);
     session::remove_secret(joined.session(), name);
-    joined.log_together(digest, store::LogOutcome::kDone, "secret remove " + name);
   });
+  joined.log_outcome(store::LogOutcome::kDone, "secret remove " + name);
   out.line(fmt::format("Removed {}: all its shares are erased here.", name));
   out.result({{"ok", true}, {"removed", name}});
   return kOk;
@@ -218,17 +217,11 @@ int secret_refresh(Output& out, const Common& common) {
   session::RefreshPlan plan;
   Digest epoch{};
   try {
-    joined.session().guard([&] {
+    joined.run("secret refresh", [&] {
       joined.session().start();
       plan = session::plan_refresh(joined.session());
-      const Digest digest =
-          joined.approve(session::refresh_proposal(joined.state().room(), plan), common.yes);
+      (void)joined.approve(session::refresh_proposal(joined.state().room(), plan), common.yes);
       epoch = session::refresh_secrets(joined.session(), plan);
-      joined.log_together(
-          digest, store::LogOutcome::kDone,
-          fmt::format("secret refresh: {} records to epoch {}; {} unfinished "
-                      "batches in the one before",
-                      plan.records.size(), to_hex(epoch).substr(0, 16), plan.dirty));
     });
   } catch (const std::exception&) {
     if (store::EpochChange(joined.state().db(), joined.state().room_digest()).staged()) {
@@ -238,6 +231,10 @@ int secret_refresh(Output& out, const Common& common) {
     }
     throw;
   }
+  joined.log_outcome(store::LogOutcome::kDone,
+                     fmt::format("secret refresh: {} records to epoch {}; {} unfinished batches in "
+                                 "the one before",
+                                 plan.records.size(), to_hex(epoch).substr(0, 16), plan.dirty));
   out.line(fmt::format("Moved {} records to epoch {}: the old shares and keys are erased.",
                        plan.records.size(), to_hex(epoch).substr(0, 16)));
   out.result({{"ok", true},

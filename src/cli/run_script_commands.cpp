@@ -99,8 +99,77 @@ store::Proposal run_proposal(const RoomConfig& room, const RunScriptTerms& terms
   return out;
 }
 
+constexpr size_t kMaxResultBytes = size_t{64} << 20;
+constexpr std::chrono::seconds kFetchTimeout{30};
+
+/// What lies at this member's result URL before the run, so that it is not taken for its result.
+std::string result_before(const Provider& provider, const LinksConfig& links) {
+  if (!links.result_get_url) return "";
+  const FetchResult got =
+      fetch(provider, *links.result_get_url, kMaxResultBytes, kFetchTimeout, &cancel_flag());
+  return got.status == 200 ? got.version : "";
+}
+
+/// The object may be there and the network not, for a while.
+std::optional<FetchResult> try_fetch(Output& out, const Provider& provider,
+                                     const std::string& url) {
+  try {
+    return fetch(provider, url, kMaxResultBytes, kFetchTimeout, &cancel_flag());
+  } catch (const ProtocolAbort& abort) {
+    if (abort.code() == AbortCode::kCancelled) throw;
+    out.note(fmt::format("{}; trying again until the deadline", abort.what()));
+    return std::nullopt;
+  }
+}
+
+void save(const std::filesystem::path& path, const Bytes& bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
+  if (!file.flush()) {
+    throw InputError(path.string(), "cannot be written; the result is still where result_url says");
+  }
+}
+
+/// Text that a script printed, for a terminal.
+std::string printable_lines(std::string_view text) {
+  std::string out;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    out += printable(text.substr(begin, end - begin)) + "\n";
+    begin = end + 1;
+  }
+  return out;
+}
+
+int show_result(Output& out, const JobConfig& job, const FetchResult& got,
+                const std::filesystem::path& save_as) {
+  save(save_as, got.body);
+  const std::string text = to_text(got.body);
+  if (text.rfind("FLEXROOM-FAILED", 0) == 0) {
+    out.line("The VM reports that the script failed:\n" + printable_lines(text));
+    out.event("failed", {{"error", "the script failed"}, {"log", text}});
+    return kServiceRefused;
+  }
+  const auto result = nlohmann::json::parse(text, nullptr, false);
+  out.line(fmt::format("\nThe result of {} (saved as {}):", job.name, save_as.string()));
+  if (result.is_object()) {
+    for (const auto& [key, value] : result.items()) {
+      if (value.is_object()) continue;
+      out.line(fmt::format("  {:<20} {}", printable(key), printable(value.dump())));
+    }
+  } else {
+    out.line(fmt::format("  {} bytes", got.body.size()));
+  }
+  out.event("result", {{"file", save_as.string()},
+                       {"result", result.is_discarded() ? nlohmann::json(nullptr) : result}});
+  return kOk;
+}
+
+/// `before`: of result_before().
 int follow_result(Output& out, const Provider& provider, const LinksConfig& links,
-                  const JobConfig& job, const std::filesystem::path& save_as) {
+                  const JobConfig& job, const std::string& before,
+                  const std::filesystem::path& save_as) {
   if (!links.result_get_url) {
     out.line("links.toml names no result_get_url: fetch the result yourself when the VM is done.");
     return kOk;
@@ -113,30 +182,9 @@ int follow_result(Output& out, const Provider& provider, const LinksConfig& link
                           "stopped by the operator; the instance goes on and puts the result where "
                           "result_url says");
     }
-    const FetchResult got = fetch(provider, *links.result_get_url, size_t{64} << 20,
-                                  std::chrono::seconds(30), &cancel_flag());
-    if (got.status == 200) {
-      std::ofstream file(save_as, std::ios::binary);
-      file.write(reinterpret_cast<const char*>(got.body.data()),
-                 static_cast<std::streamsize>(got.body.size()));
-      const std::string text = to_text(got.body);
-      if (text.rfind("FLEXROOM-FAILED", 0) == 0) {
-        out.line("The VM reports that the script failed:\n" + text);
-        out.result({{"ok", false}, {"error", "the script failed"}, {"log", text}});
-        return kServiceRefused;
-      }
-      const auto result = nlohmann::json::parse(text, nullptr, false);
-      out.line(fmt::format("\nThe result of {} (saved as {}):", job.name, save_as.string()));
-      if (result.is_object()) {
-        for (const auto& [key, value] : result.items()) {
-          if (!value.is_object()) out.line(fmt::format("  {:<20} {}", key, value.dump()));
-        }
-      } else {
-        out.line(fmt::format("  {} bytes", got.body.size()));
-      }
-      out.event("result", {{"file", save_as.string()},
-                           {"result", result.is_discarded() ? nlohmann::json(nullptr) : result}});
-      return kOk;
+    const auto got = try_fetch(out, provider, *links.result_get_url);
+    if (got && got->status == 200 && got->version != before) {
+      return show_result(out, job, *got, save_as);
     }
     const auto waited = std::chrono::steady_clock::now() - start;
     out.progress("the script runs, waiting for the result", 0, 0);
@@ -167,6 +215,7 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
   RunScriptCost cost;
   std::optional<RunScriptCall> made;
   RunScriptResult answer;
+  std::string before;  // what lies at the result URL already
   AgreedCall call;
   call.what = "run-script " + job.name;
   call.always_show_phases = true;
@@ -183,6 +232,7 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
   };
   call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
     terms.proposal = proposal;
+    before = result_before(provider, links);
     made.emplace(joined.session().context(), terms,
                  connection_config(room, provider, fmt::format("ec2.{}.amazonaws.com", job.region),
                                    proposal),
@@ -218,7 +268,7 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
   if (follow) {
     const std::filesystem::path results = joined.state().member().state_dir / "results";
     std::filesystem::create_directories(results);
-    code = follow_result(out, provider, links, job, results / (job.name + ".json"));
+    code = follow_result(out, provider, links, job, before, results / (job.name + ".json"));
   }
   out.result({{"ok", code == kOk}, {"instance_id", answer.instance_id}});
   return code;

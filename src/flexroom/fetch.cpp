@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/hash.h"
 
 namespace flexroom {
 namespace {
@@ -25,6 +26,12 @@ size_t receive(char* data, size_t size, size_t count, void* user) {
 
 int stop_if_cancelled(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return static_cast<const std::atomic<bool>*>(user)->load() ? 1 : 0;
+}
+
+std::string header_of(CURL* curl, const char* name) {
+  curl_header* header = nullptr;
+  if (curl_easy_header(curl, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK) return "";
+  return header->value;
 }
 
 std::string host_of(const std::string& url) {
@@ -84,6 +91,8 @@ FetchResult fetch(const Provider& provider, const std::string& url, size_t max_b
   FetchResult out;
   curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &out.status);
   out.body = std::move(sink.body);
+  const std::string etag = header_of(c, "ETag"), modified = header_of(c, "Last-Modified");
+  out.version = etag.empty() && modified.empty() ? to_hex(sha256(out.body)) : etag + " " + modified;
   return out;
 }
 

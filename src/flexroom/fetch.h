@@ -13,6 +13,9 @@ namespace flexroom {
 struct FetchResult {
   long status = 0;
   Bytes body;
+  /// Tells one state of the object from another: ETag and Last-Modified, or a hash of the body from
+  /// a server that sends neither.
+  std::string version;
 };
 
 /// An ordinary HTTPS GET by this member alone (its own result object; never with a room secret),

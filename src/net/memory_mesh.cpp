@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <utility>
 
 #include "base/error.h"
 
@@ -52,6 +53,10 @@ class MemoryTransport final : public Transport {
     Bytes frame = std::move(wire.frames.front());
     wire.frames.pop_front();
     return frame;
+  }
+
+  std::chrono::milliseconds set_receive_timeout(std::chrono::milliseconds timeout) override {
+    return std::exchange(timeout_, timeout);
   }
 
   void close() override {

@@ -81,8 +81,10 @@ class TcpMesh final : public Transport {
   void check() override;
   void close() override;
 
-  /// For the following receive() calls; any thread.
-  void set_receive_timeout(std::chrono::milliseconds timeout) { timeout_ms_ = timeout.count(); }
+  /// Any thread.
+  std::chrono::milliseconds set_receive_timeout(std::chrono::milliseconds timeout) override {
+    return std::chrono::milliseconds(timeout_ms_.exchange(timeout.count()));
+  }
   /// The Ed25519 key inside a member's pinned certificate (own one included).
   const SigningKey& signing_key(PartyId member) const { return signing_keys_[member]; }
 

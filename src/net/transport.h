@@ -19,6 +19,8 @@ class Transport {
   virtual void send(PartyId to, Bytes frame) = 0;
   /// The next frame of that peer. Throws ProtocolAbort: kPeerLost, kTimeout, kBadFrame.
   virtual Bytes receive(PartyId from) = 0;
+  /// How long receive() waits from now on; returns what it was.
+  virtual std::chrono::milliseconds set_receive_timeout(std::chrono::milliseconds timeout) = 0;
   /// Throws if the link to some peer has ended, for whoever waits for something else meanwhile.
   virtual void check() {}
   /// Gives up: every later call here and at the peers throws kPeerLost. Any thread may call it.

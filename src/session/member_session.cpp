@@ -151,6 +151,21 @@ Digest MemberState::room_digest() const {
   return hash.digest();
 }
 
+Digest MemberState::terms_digest() const {
+  std::vector<const Provider*> providers;
+  for (const Provider& provider : room_.providers) providers.push_back(&provider);
+  std::sort(providers.begin(), providers.end(),
+            [](const Provider* a, const Provider* b) { return a->name < b->name; });
+  RandomOracle hash("room terms", {});
+  hash.field(room_digest());
+  for (const Provider* provider : providers) {
+    hash.field(provider->name).field(provider->group);
+    hash.field(uint64_t{provider->open_calls.size()});
+    for (const std::string& call : provider->open_calls) hash.field(call);
+  }
+  return hash.digest();
+}
+
 bool MemberState::has_epoch() { return store::EpochStore(*db_).load(room_digest()).has_value(); }
 
 uint64_t MemberState::epoch_made() {
@@ -225,7 +240,7 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
     config.listen_host = state.member().listen->host;
     config.listen_port = state.member().listen->port;
   }
-  config.room_digest = state.room_digest();
+  config.room_digest = state.terms_digest();
   config.connect_timeout = room.timeout;
   config.receive_timeout = std::max<std::chrono::seconds>(room.timeout, std::chrono::seconds(120));
   config.cancel = options.cancel;

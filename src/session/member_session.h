@@ -44,8 +44,12 @@ class MemberState {
   const MemberConfig& member() const { return member_; }
   PartyId self() const { return self_; }
   const net::Identity& identity() const { return identity_; }
-  /// What must be equal in room.toml at all members.
+  /// Of the room as such: what belongs to it on disk is found by this.
   Digest room_digest() const;
+  /// Of all that must be equal in room.toml at all members before they run anything together: the
+  /// room, and of each provider its group and open calls. Where a provider is reached and which
+  /// roots it is checked against is each member's own.
+  Digest terms_digest() const;
   store::SealedDb& db() { return *db_; }
   store::OnceDb& once() { return *once_; }
   store::SecretStore& secrets() { return *secrets_; }

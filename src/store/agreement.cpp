@@ -68,6 +68,10 @@ Proposal parse(ByteView bytes, PartyId peer) {
                       "the member announced another digest than that of its fields", peer);
 }
 
+Digest digest_of(ByteView canonical) {
+  return RandomOracle("proposal", RoScope{}).field(canonical).digest();
+}
+
 }  // namespace
 
 Bytes Proposal::canonical() const {
@@ -78,15 +82,15 @@ Bytes Proposal::canonical() const {
   return out.take();
 }
 
-Digest Proposal::digest() const {
-  return RandomOracle("proposal", RoScope{}).field(canonical()).digest();
-}
+Digest Proposal::digest() const { return digest_of(canonical()); }
 
 Approval approve(net::Party& party, const net::Identity& identity,
                  const std::vector<net::SigningKey>& keys, const Proposal& proposal) {
   FLEXROOM_ASSERT(keys.size() == party.num_parties());
   Approval approval;
   approval.digest = proposal.digest();
+  approval.session = party.scope().sid;
+  approval.proposal = proposal.canonical();
   const std::vector<Bytes> digests = party.exchange("proposal/digest", approval.digest);
   party.echo("proposal/digest");
   const bool all_equal = std::all_of(digests.begin(), digests.end(),
@@ -117,10 +121,36 @@ Approval approve(net::Party& party, const net::Identity& identity,
   return approval;
 }
 
-bool verify_approval(const Approval& approval, const Digest& session,
-                     const std::vector<net::SigningKey>& keys) {
+Bytes Approval::encode() const {
+  Writer out;
+  out.raw(digest).raw(session).field(proposal).u32(static_cast<uint32_t>(signatures.size()));
+  for (const net::Signature& signature : signatures) out.raw(signature);
+  return out.take();
+}
+
+Approval Approval::decode(ByteView bytes, const std::string& place) {
+  constexpr uint32_t kMaxMembers = 1024;
+  Reader in(bytes, place);
+  Approval out;
+  out.digest = in.digest();
+  out.session = in.digest();
+  const ByteView proposal = in.field(kMaxProposalBytes);
+  out.proposal.assign(proposal.begin(), proposal.end());
+  const uint32_t count = in.u32();
+  if (count > kMaxMembers) throw InputError(place, "has too many signatures");
+  for (uint32_t j = 0; j < count; ++j) {
+    net::Signature& signature = out.signatures.emplace_back();
+    const ByteView raw = in.raw(signature.size());
+    std::copy(raw.begin(), raw.end(), signature.begin());
+  }
+  in.finish();
+  return out;
+}
+
+bool verify_approval(const Approval& approval, const std::vector<net::SigningKey>& keys) {
   if (approval.signatures.size() != keys.size()) return false;
-  const Bytes text = signed_text(session, approval.digest);
+  if (digest_of(approval.proposal) != approval.digest) return false;
+  const Bytes text = signed_text(approval.session, approval.digest);
   for (size_t j = 0; j < keys.size(); ++j) {
     if (!net::verify(keys[j], kDomain, text, approval.signatures[j])) return false;
   }

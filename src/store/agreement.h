@@ -23,9 +23,16 @@ struct Proposal {
   Digest digest() const;
 };
 
+/// What shows to anybody who has the members' keys that all of them approved a proposal.
 struct Approval {
   Digest digest{};                         // of the proposal
+  Digest session{};                        // sid: one approval is for one run
+  Bytes proposal;                          // its canonical form
   std::vector<net::Signature> signatures;  // [n], over (session, digest)
+
+  Bytes encode() const;
+  /// Throws InputError at `place`.
+  static Approval decode(ByteView bytes, const std::string& place);
 };
 
 /// Every member's Ed25519 signature on the same digest, bound to this session (party.scope().sid).
@@ -34,7 +41,7 @@ struct Approval {
 Approval approve(net::Party& party, const net::Identity& identity,
                  const std::vector<net::SigningKey>& keys, const Proposal& proposal);
 
-bool verify_approval(const Approval& approval, const Digest& session,
-                     const std::vector<net::SigningKey>& keys);
+/// All members' signatures are right, and the digest is that of the proposal.
+bool verify_approval(const Approval& approval, const std::vector<net::SigningKey>& keys);
 
 }  // namespace flexroom::store

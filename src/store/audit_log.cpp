@@ -1,6 +1,7 @@
 #include "store/audit_log.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/codec.h"
 #include "base/error.h"
@@ -8,10 +9,10 @@
 namespace flexroom::store {
 namespace {
 
-constexpr std::string_view kEntryDomain = "flexroom/log entry/1";
-constexpr std::string_view kHeadDomain = "flexroom/log head/1";
+constexpr std::string_view kEntryDomain = "flexroom/log entry/2";
+constexpr std::string_view kHeadDomain = "flexroom/log head/2";
 constexpr std::string_view kKind = "log";
-constexpr size_t kMaxEntryBytes = 1 << 20;
+constexpr size_t kMaxEntryBytes = 8 << 20;
 
 Bytes index_bytes(uint64_t index) { return Writer().u64(index).take(); }
 
@@ -26,10 +27,24 @@ net::Signature read_signature(Reader& in) {
   return signature;
 }
 
-// Row: content (entry, joint, signatures on the entry), head, own signature on the head.
-Bytes content_of(const LogEntry& entry, bool joint, const std::vector<net::Signature>& signatures) {
+/// Where a joint entry belongs: one entry a place. Zeros for an entry of one member.
+struct Place {
+  Digest session{};
+  uint64_t number = 0;
+  auto operator<=>(const Place&) const = default;
+};
+
+// What is signed, and with its signatures the content of a row.
+Bytes signed_text(const LogEntry& entry, bool joint, const Place& place) {
   Writer out;
-  out.field(entry.encode()).u8(joint ? 1 : 0);
+  out.field(entry.encode()).u8(joint ? 1 : 0).raw(place.session).u64(place.number);
+  return out.take();
+}
+
+// Row: content (signed text, signatures on it), head, own signature on the head.
+Bytes content_of(ByteView text, const std::vector<net::Signature>& signatures) {
+  Writer out;
+  out.field(text);
   for (const net::Signature& signature : signatures) out.raw(signature);
   return out.take();
 }
@@ -40,11 +55,14 @@ LogEntry decode(ByteView bytes) {
   entry.unix_seconds = in.u64();
   entry.proposal = in.digest();
   const uint8_t outcome = in.u8();
-  if (outcome > static_cast<uint8_t>(LogOutcome::kEffectMayHaveHappened)) {
+  if (outcome > static_cast<uint8_t>(LogOutcome::kApproved)) {
     throw InputError("audit log", "unknown outcome");
   }
   entry.outcome = static_cast<LogOutcome>(outcome);
   entry.text = to_text(in.field(kMaxEntryBytes));
+  if (entry.outcome == LogOutcome::kApproved) {
+    entry.approval = Approval::decode(in.field(kMaxEntryBytes), "audit log");
+  }
   in.finish();
   return entry;
 }
@@ -59,6 +77,8 @@ std::string_view to_string(LogOutcome outcome) {
       return "nothing happened at the provider";
     case LogOutcome::kEffectMayHaveHappened:
       return "aborted; a provider-side effect may have happened";
+    case LogOutcome::kApproved:
+      return "approved";
   }
   return "unknown";
 }
@@ -66,6 +86,8 @@ std::string_view to_string(LogOutcome outcome) {
 Bytes LogEntry::encode() const {
   Writer out;
   out.u64(unix_seconds).raw(proposal).u8(static_cast<uint8_t>(outcome)).field(text);
+  FLEXROOM_ASSERT(approval.has_value() == (outcome == LogOutcome::kApproved));
+  if (approval) out.field(approval->encode());
   return out.take();
 }
 
@@ -74,7 +96,8 @@ AuditLog::AuditLog(SealedDb& db, const net::Identity& identity, std::vector<net:
     : db_(db), identity_(identity), keys_(std::move(keys)), self_(self) {}
 
 void AuditLog::append(net::Party& party, const LogEntry& entry) {
-  const Bytes text = entry.encode();
+  const Place place{party.scope().sid, party.next_counter("log")};
+  const Bytes text = signed_text(entry, true, place);
   const Digest digest = sha256(text);
   Bytes message(digest.begin(), digest.end());
   flexroom::append(message, ByteView(identity_.sign(kEntryDomain, text)));
@@ -90,15 +113,15 @@ void AuditLog::append(net::Party& party, const LogEntry& entry) {
       throw ProtocolAbort(AbortCode::kRefusedByRule, "log", "wrong signature", j);
     }
   }
-  write(entry, true, signatures);
+  write(content_of(text, signatures));
 }
 
 void AuditLog::append_alone(const LogEntry& entry) {
-  write(entry, false, {identity_.sign(kEntryDomain, entry.encode())});
+  const Bytes text = signed_text(entry, false, {});
+  write(content_of(text, {identity_.sign(kEntryDomain, text)}));
 }
 
-void AuditLog::write(const LogEntry& entry, bool joint,
-                     const std::vector<net::Signature>& signatures) {
+void AuditLog::write(ByteView content) {
   db_.transaction([&] {
     const uint64_t index = db_.ids(kKind).size();
     Digest head{};
@@ -109,7 +132,6 @@ void AuditLog::write(const LogEntry& entry, bool joint,
       in.field(kMaxEntryBytes + 4096);
       head = in.digest();
     }
-    const Bytes content = content_of(entry, joint, signatures);
     head = next_head(head, index, content);
     Writer row;
     row.field(content).raw(head).raw(identity_.sign(kHeadDomain, head));
@@ -119,6 +141,7 @@ void AuditLog::write(const LogEntry& entry, bool joint,
 
 std::vector<AuditLog::Stored> AuditLog::verify() {
   std::vector<Stored> out;
+  std::set<Place> places;
   Digest head{};
   const std::vector<Bytes> ids = db_.ids(kKind);
   for (uint64_t index = 0; index < ids.size(); ++index) {
@@ -137,7 +160,11 @@ std::vector<AuditLog::Stored> AuditLog::verify() {
     }
     Reader body(content, place);
     const ByteView text = body.field(kMaxEntryBytes);
-    const bool joint = body.u8() != 0;
+    Reader what(text, place);
+    LogEntry entry = decode(what.field(kMaxEntryBytes));
+    bool joint = what.u8() != 0;
+    Place where{what.digest(), what.u64()};
+    what.finish();
     for (PartyId j = 0; j < keys_.size(); ++j) {
       if (!joint && j != self_) continue;
       if (!net::verify(keys_[j], kEntryDomain, text, read_signature(body))) {
@@ -145,7 +172,14 @@ std::vector<AuditLog::Stored> AuditLog::verify() {
       }
     }
     body.finish();
-    out.push_back({decode(text), joint, head});
+    if (joint && !places.insert(where).second) throw InputError(place, "stands twice");
+    if (entry.approval) {
+      if (entry.approval->digest != entry.proposal || !verify_approval(*entry.approval, keys_)) {
+        throw InputError(place, "its proposal is not signed by all members");
+      }
+      joint = true;
+    }
+    out.push_back({std::move(entry), joint, head});
   }
   return out;
 }

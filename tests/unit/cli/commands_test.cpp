@@ -181,7 +181,8 @@ service = "sts"
   }
   std::vector<Ended> call(const std::vector<std::string>& keys) {
     return rig_.run([&](PartyId i, cli::Output& out, cli::Common& common) {
-      return cli::call_recipe(out, common, rig_.dir(i) / "r.toml", {{"access-key-id", keys[i]}});
+      return cli::call_recipe(out, common, rig_.dir(i) / "r.toml", {{"access-key-id", keys[i]}},
+                              std::nullopt);
     });
   }
   void write(const std::string& at_0, const std::string& at_1) {
@@ -231,7 +232,7 @@ TEST_F(CallTest, WorksAlikeOrNotAtAll) {
 TEST_F(CallTest, WhatIsWrongWithARecipeNeedsNoPeer) {
   const auto alone = [&](const std::map<std::string, std::string>& arguments) {
     return rig_.run_one(0, [&](PartyId, cli::Output& out, cli::Common& common) {
-      return cli::call_recipe(out, common, rig_.dir(0) / "r.toml", arguments);
+      return cli::call_recipe(out, common, rig_.dir(0) / "r.toml", arguments, std::nullopt);
     });
   };
   rig_.write(0, "r.toml", recipe());

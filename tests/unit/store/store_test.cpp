@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/codec.h"
 #include "store/agreement.h"
 #include "store/audit_log.h"
 #include "store/epoch_store.h"
@@ -323,9 +324,14 @@ TEST_F(StoreTest, EqualProposalsAreSignedByAllForThisSessionOnly) {
   const auto run = support::run_parties(3, [&](net::Party& party) {
     const Proposal p{{{"recipe", to_bytes("call"), false}, {"slot", to_bytes("com"), true}}};
     const Approval a = approve(party, s.identities[party.id()], s.keys, p);
-    Digest other = party.scope().sid;
-    other[3] ^= 1;
-    return verify_approval(a, party.scope().sid, s.keys) && !verify_approval(a, other, s.keys);
+    const Approval read = Approval::decode(a.encode(), "here");
+    Approval other_session = a, other_text = a, fewer = a;
+    other_session.session[3] ^= 1;
+    other_text.proposal.back() ^= 1;
+    fewer.signatures.pop_back();
+    return a.session == party.scope().sid && a.digest == p.digest() &&
+           verify_approval(read, s.keys) && !verify_approval(other_session, s.keys) &&
+           !verify_approval(other_text, s.keys) && !verify_approval(fewer, s.keys);
   });
   for (const auto& o : run.outcomes) EXPECT_TRUE(o.value.value_or(false));
 }
@@ -366,7 +372,7 @@ TEST_F(StoreTest, AnyAlteredMessageOfAnApprovalOrLogEntryIsRefused) {
           const auto db = open(name(party.id()));
           approve(party, s.identities[party.id()], s.keys, {{{"recipe", to_bytes("x"), false}}});
           AuditLog log(*db, s.identities[party.id()], s.keys, party.id());
-          log.append(party, {1, {}, LogOutcome::kDone, "x"});
+          log.append(party, {1, {}, LogOutcome::kDone, "x", {}});
           return true;
         },
         support::flip_bit_of({1, 0, label, 0, 0}, byte), std::chrono::seconds(2));
@@ -380,11 +386,11 @@ TEST_F(StoreTest, TheLogVerifiesAndAnyChangeShows) {
   support::run_parties(2, [&](net::Party& party) {
     const auto db = open(name(party.id()));
     AuditLog log(*db, s.identities[party.id()], s.keys, party.id());
-    log.append(party, {1700000000, {}, LogOutcome::kDone, "create-account"});
+    log.append(party, {1700000000, {}, LogOutcome::kDone, "create-account", {}});
     if (party.id() == 0) {
-      log.append_alone({1700000001, {}, LogOutcome::kEffectMayHaveHappened, "run-script"});
+      log.append_alone({1700000001, {}, LogOutcome::kEffectMayHaveHappened, "run-script", {}});
     }
-    log.append(party, {1700000002, {}, LogOutcome::kDone, "run-script"});
+    log.append(party, {1700000002, {}, LogOutcome::kDone, "run-script", {}});
     return true;
   });
   const auto db = open("m0");
@@ -402,6 +408,69 @@ TEST_F(StoreTest, TheLogVerifiesAndAnyChangeShows) {
   EXPECT_THAT(error_of([&] { log.verify(); }), HasSubstr("entry 2"));
   db->remove("log", second);
   EXPECT_THAT(error_of([&] { log.verify(); }), HasSubstr("missing"));
+}
+
+TEST_F(StoreTest, AnApprovedEntryShowsEverybodysSignature) {
+  const Signers s(3);
+  support::run_parties(3, [&](net::Party& party) {
+    const auto db = open(name(party.id()));
+    const Proposal p{{{"command", to_bytes("call"), false}}};
+    const Approval a = approve(party, s.identities[party.id()], s.keys, p);
+    AuditLog log(*db, s.identities[party.id()], s.keys, party.id());
+    log.append_alone({1, a.digest, LogOutcome::kApproved, "call", a});
+    return true;
+  });
+  const auto db = open("m1");
+  AuditLog log(*db, s.identities[1], s.keys, 1);
+  const auto entries = log.verify();
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_TRUE(entries[0].joint);
+  EXPECT_EQ(entries[0].entry.approval->signatures.size(), 3u);
+  // A member cannot make one up, or put another proposal under the signatures.
+  const auto refused = [&](const std::function<void(LogEntry&)>& lie) {
+    const std::string file = "lie" + std::to_string(reinterpret_cast<uintptr_t>(&lie));
+    fs::remove_all(root_ / file);
+    const auto own = open(file);
+    AuditLog forged(*own, s.identities[1], s.keys, 1);
+    LogEntry entry = entries[0].entry;
+    lie(entry);
+    forged.append_alone(entry);
+    return error_of([&] { forged.verify(); });
+  };
+  EXPECT_EQ(refused([](LogEntry&) {}), "");
+  EXPECT_THAT(refused([](LogEntry& e) { e.approval->proposal.back() ^= 1; }), HasSubstr("signed"));
+  EXPECT_THAT(refused([](LogEntry& e) { e.approval->session[0] ^= 1; }), HasSubstr("signed"));
+  EXPECT_THAT(refused([](LogEntry& e) { e.proposal[0] ^= 1; }), HasSubstr("signed"));
+  EXPECT_THAT(refused([](LogEntry& e) { e.approval->signatures.pop_back(); }), HasSubstr("signed"));
+  EXPECT_THAT(
+      refused([](LogEntry& e) { std::swap(e.approval->signatures[0], e.approval->signatures[1]); }),
+      HasSubstr("signed"));
+}
+
+// Who holds its own database and keys can write a new chain; what all signed stands in it once.
+TEST_F(StoreTest, AJointEntryCannotStandTwice) {
+  const Signers s(2);
+  support::run_parties(2, [&](net::Party& party) {
+    const auto db = open(name(party.id()));
+    AuditLog log(*db, s.identities[party.id()], s.keys, party.id());
+    log.append(party, {5, {}, LogOutcome::kDone, "run", {}});
+    log.append(party,
+               {5, {}, LogOutcome::kDone, "run", {}});  // twice for two runs is no repetition
+    return true;
+  });
+  const auto db = open("m0");
+  AuditLog log(*db, s.identities[0], s.keys, 0);
+  EXPECT_EQ(log.verify().size(), 2u);
+  const Bytes second = db->ids("log")[1];
+  const auto row = db->get("log", second);
+  Reader in(row->meta, "row");
+  const ByteView content = in.field(1 << 20);
+  const Digest last = in.digest();
+  const Digest head = RandomOracle("log", RoScope{}, 2).field(last).field(content).digest();
+  Writer again;
+  again.field(content).raw(head).raw(s.identities[0].sign("flexroom/log head/2", head));
+  db->put("log", Writer().u64(2).take(), again.bytes(), {});
+  EXPECT_THAT(error_of([&] { log.verify(); }), HasSubstr("stands twice"));
 }
 
 TEST_F(StoreTest, TheEpochComesBack) {

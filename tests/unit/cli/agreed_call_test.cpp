@@ -1,0 +1,134 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/room_rig.h"
+
+// What a member logs and shows of a call when another member, or its own disk, fails it at the
+// worst time: after the request left.
+
+namespace flexroom {
+namespace {
+
+using support::RoomRig;
+using Ended = RoomRig::Ended;
+using ::testing::HasSubstr;
+
+constexpr PartyId kHonest = 0, kLiar = 1;
+
+class AgreedCallTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    rig_.start_sandbox();
+    all_ok(rig_.run([](PartyId, cli::Output& out, cli::Common& common) {
+      return cli::init_room(out, common, false);
+    }));
+    const nlohmann::json account = rig_.joint_account();
+    key_ = account["access_key_id"];
+    rig_.write_shares("k.json", "joint/key", account["secret_access_key"].get<std::string>(),
+                      "b64");
+    all_ok(rig_.import("k.json"));
+    for (const PartyId i : {kHonest, kLiar}) rig_.write(i, "r.toml", recipe());
+  }
+  static void all_ok(const std::vector<Ended>& ended) {
+    for (const Ended& e : ended) ASSERT_EQ(e.code, cli::kOk) << e.out;
+  }
+  static std::string recipe() {
+    return R"([recipe]
+name = "who-am-i"
+provider = "sandbox"
+host = "sts.us-east-1.amazonaws.com"
+open = "everything to all"
+request = """
+POST / HTTP/1.1
+Host: sts.us-east-1.amazonaws.com
+Content-Type: application/x-www-form-urlencoded; charset=utf-8
+X-Amz-Date: {{amz-date}}
+Authorization: AWS4-HMAC-SHA256 Credential={{access-key-id}}/{{amz-day}}/us-east-1/sts/aws4_request, SignedHeaders=content-type;host;x-amz-date, Signature={{signature}}
+Connection: close
+Content-Length: {{content-length}}
+
+Action=GetCallerIdentity&Version=2011-06-15"""
+
+[sign]
+secret = "joint/key"
+region = "us-east-1"
+service = "sts"
+
+[argument.access-key-id]
+)";
+  }
+  using Hook = std::function<void(PartyId, net::Party&)>;
+  std::vector<Ended> call(const Hook& connected) {
+    return rig_.run([&](PartyId i, cli::Output& out, cli::Common& common) {
+      common.connected = [&, i](net::Party& party) { connected(i, party); };
+      return cli::call_recipe(out, common, rig_.dir(i) / "r.toml", {{"access-key-id", key_}},
+                              std::nullopt);
+    });
+  }
+  nlohmann::json log_of(PartyId i) {
+    return rig_
+        .run_one(i, [](PartyId, cli::Output& out,
+                       cli::Common& common) { return cli::show_log(out, common, true); })
+        .last()["entries"];
+  }
+
+  RoomRig rig_{2};
+  std::string key_;
+};
+
+TEST_F(AgreedCallTest, ApprovalAndOutcomeStandInTheLog) {
+  all_ok(call([](PartyId, net::Party&) {}));
+  for (const PartyId i : {kHonest, kLiar}) {
+    const nlohmann::json log = log_of(i);
+    ASSERT_EQ(log.size(), 4u) << log.dump();  // import and call: approved, done
+    for (const auto& entry : log) EXPECT_TRUE(entry["joint"]) << entry.dump();
+    EXPECT_EQ(log[2]["outcome"], "approved");
+    EXPECT_EQ(log[3]["outcome"], "done");
+    EXPECT_EQ(log[2]["proposal"], log[3]["proposal"]);
+    EXPECT_THAT(log[3]["text"].get<std::string>(), HasSubstr("status 200"));
+  }
+}
+
+// The call was carried out and its answer is here: whatever the other one does to the log entry.
+TEST_F(AgreedCallTest, WhoDoesNotSignTheEntryHidesNoCall) {
+  const std::vector<std::function<void(const net::MessageId&, Bytes&)>> lies = {
+      [](const net::MessageId& message, Bytes&) {
+        if (message.label == "log/entry")
+          throw ProtocolAbort(AbortCode::kCancelled, "liar", "gone");
+      },
+      [](const net::MessageId& message, Bytes& payload) {
+        if (message.label == "log/entry") payload.at(3) ^= 1;  // another entry
+      },
+      [](const net::MessageId& message, Bytes& payload) {
+        if (message.label == "log/entry") payload.at(40) ^= 1;  // its signature
+      }};
+  for (const auto& lie : lies) {
+    const auto ended = call([&](PartyId i, net::Party& party) {
+      if (i == kLiar) party.set_tamper(lie);
+    });
+    EXPECT_EQ(ended[kHonest].code, cli::kOk) << ended[kHonest].out;
+    EXPECT_EQ(ended[kHonest].last()["status"], 200);
+    const nlohmann::json last = log_of(kHonest).back();
+    EXPECT_EQ(last["outcome"], "done");
+    EXPECT_FALSE(last["joint"]);
+    EXPECT_THAT(last["text"].get<std::string>(), HasSubstr("did not sign"));
+  }
+}
+
+// This member's log cannot be written between release and answer: the request may have been carried
+// out, and the exit code says so, though the failure is local.
+TEST_F(AgreedCallTest, AFailureHereAfterTheReleaseIsAnUnknownOutcome) {
+  const auto ended = call([&](PartyId i, net::Party& party) {
+    if (i != kHonest) return;
+    party.set_observer([](const net::MessageId& message, ByteView) {
+      if (message.label.find("s_ap") != std::string::npos) throw std::runtime_error("disk full");
+    });
+  });
+  EXPECT_EQ(ended[kHonest].code, cli::kUnknown) << ended[kHonest].out;
+  EXPECT_THAT(ended[kHonest].error(), HasSubstr("may have been carried out"));
+  const nlohmann::json last = log_of(kHonest).back();
+  EXPECT_THAT(last["outcome"].get<std::string>(), HasSubstr("may have happened"));
+}
+
+}  // namespace
+}  // namespace flexroom
