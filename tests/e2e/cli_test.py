@@ -562,8 +562,27 @@ class Road(Canaries):
             status = m.counters()
             self.assertEqual((status["epoch"], status["burned"], status["needs_operator"], status["strikes"]),
                              (True, False, False, 0))
-        heads = {m.log()[-1]["head"] for m in self.members}
-        self.assertEqual(len(heads), 1, "both logs have the same head")
+        told = [[(e["proposal"], e["outcome"], e["text"]) for e in m.log()] for m in self.members]
+        self.assertEqual(told[0], told[1])
+        self.assertEqual([outcome for _, outcome, _ in told[0]], ["approved", "done"] * 2)
+
+    def test_result_of_an_earlier_run_is_not_taken(self):
+        account, bucket, key = self.a.result_object
+        self.s3(account).put_object(Bucket=bucket, Key=key, Body=b'{"stale": "from an earlier run"}')
+        for done in self.both_run_script():
+            self.assert_ended(done, OK)
+            self.assertNotIn("earlier run", done.text)
+        saved = json.loads((self.a.dir / "state/results/count.json").read_text())
+        self.assertEqual(saved, {"rows": [10, 20], "total": 30})
+
+    def test_another_group_for_a_provider_is_refused_and_no_strike(self):
+        before = self.requests()
+        with self.changed(self.b.room_file, self.room_text + 'group = "p256"\n'):
+            for done in self.both("get", "https://scripts.s3.amazonaws.com/count.py"):
+                self.assert_ended(done, REFUSED, "make room.toml")
+        self.assert_nothing_contacted(before)
+        for m in self.members:
+            self.assertEqual((m.counters()["strikes"], m.counters()["burned"]), (0, False))
 
     def test_b_get_prints_the_body_at_both(self):
         expected = SCRIPT.decode()
