@@ -20,6 +20,9 @@ class OneFrame : public net::Transport {
     taken_ = true;
     return frame_;
   }
+  std::chrono::milliseconds set_receive_timeout(std::chrono::milliseconds timeout) override {
+    return timeout;
+  }
   void close() override {}
 
  private:

@@ -1,4 +1,5 @@
 #include "flexroom/recipe.h"
+#include "flexroom/open_call.h"
 
 #include <gtest/gtest.h>
 
