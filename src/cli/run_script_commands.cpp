@@ -232,7 +232,7 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
   };
   call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
     terms.proposal = proposal;
-    before = result_before(provider, links);
+    if (follow) before = result_before(provider, links);
     made.emplace(joined.session().context(), terms,
                  connection_config(room, provider, fmt::format("ec2.{}.amazonaws.com", job.region),
                                    proposal),

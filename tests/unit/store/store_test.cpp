@@ -437,7 +437,7 @@ TEST_F(StoreTest, AnApprovedEntryShowsEverybodysSignature) {
     forged.append_alone(entry);
     return error_of([&] { forged.verify(); });
   };
-  EXPECT_EQ(refused([](LogEntry&) {}), "");
+  EXPECT_EQ(refused([](LogEntry&) {}), "no error");
   EXPECT_THAT(refused([](LogEntry& e) { e.approval->proposal.back() ^= 1; }), HasSubstr("signed"));
   EXPECT_THAT(refused([](LogEntry& e) { e.approval->session[0] ^= 1; }), HasSubstr("signed"));
   EXPECT_THAT(refused([](LogEntry& e) { e.proposal[0] ^= 1; }), HasSubstr("signed"));
