@@ -5,13 +5,10 @@
 
 namespace flexroom {
 
-/// Equality in time that depends on the (public) lengths only.
+/// Equality in time that depends on the (public) lengths only. The result is public.
 bool ct_equal(ByteView a, ByteView b);
 
-inline bool ct_equal(const Block& a, const Block& b) {
-  const __m128i d = _mm_xor_si128(a.m(), b.m());
-  return _mm_testz_si128(d, d) != 0;
-}
+bool ct_equal(const Block& a, const Block& b);
 
 /// Tells valgrind that memory is secret (undefined), so that a branch or an index that depends on
 /// it is reported. No effect outside valgrind.
