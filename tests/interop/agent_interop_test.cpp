@@ -4,6 +4,7 @@
 #include <set>
 
 #include "agent/connection.h"
+#include "circuits/handshake.h"
 #include "interop/servers.h"
 #include "net/tcp_stream.h"
 #include "support/dealer.h"
@@ -45,6 +46,7 @@ struct Call {
   std::string root = "root.pem";
   std::string path = "/small.txt";
   std::chrono::milliseconds timeout = std::chrono::seconds(20);
+  std::string request;  // in place of a GET of `path`
 };
 
 struct Answer {
@@ -73,8 +75,10 @@ class AgentInterop : public ::testing::Test {
     answer.releases.resize(what.members);
     std::vector<uint8_t> released(what.members);
     support::Dealer dealer(what.members);
-    const std::string text = "GET " + what.path + " HTTP/1.1\r\nHost: " + Workshop::kHost +
-                             "\r\nConnection: close\r\n\r\n";
+    const std::string text = !what.request.empty()
+                                 ? what.request
+                                 : "GET " + what.path + " HTTP/1.1\r\nHost: " + Workshop::kHost +
+                                       "\r\nConnection: close\r\n\r\n";
     answer.run = support::run_parties(
         what.members,
         [&](net::Party& party) {
@@ -316,6 +320,34 @@ TEST_F(AgentInterop, NodeEcdsaP256AndRsaX25519Long) {
       expect_big(server.port(), what);
     }
   }
+}
+
+// The longest request there is fills a record to its last byte (RFC 8446 §5.1: 16 384 of content).
+TEST_F(AgentInterop, ARequestThatFillsARecordArrivesWhole) {
+  if (!have_program("node")) GTEST_SKIP() << "node is missing";
+  ServerProcess server(*workshop_, [&](uint16_t port) {
+    const std::string script =
+        "const fs=require('fs'),c=require('crypto');require('https').createServer({"
+        "cert:fs.readFileSync('ec.pem'),key:fs.readFileSync('ec.key'),minVersion:'TLSv1.3'},"
+        "(q,r)=>{const h=c.createHash('sha256');let n=0;q.on('data',d=>{h.update(d);n+=d.length});"
+        "q.on('end',()=>{const t=n+' "
+        "'+h.digest('hex');r.writeHead(200,{'Content-Length':t.length});"
+        "r.end(t)})}).listen(" +
+        std::to_string(port) + ",'127.0.0.1')";
+    return std::vector<std::string>{"node", "-e", script};
+  });
+  ASSERT_TRUE(server.ready()) << server.log();
+  const auto head = [](size_t body) {
+    return std::string("POST / HTTP/1.1\r\nHost: ") + Workshop::kHost +
+           "\r\nConnection: close\r\nContent-Length: " + std::to_string(body) + "\r\n\r\n";
+  };
+  std::string body(circuits::kMaxRecordContent - head(16000).size(), ' ');
+  for (size_t k = 0; k < body.size(); ++k) body[k] = static_cast<char>('a' + k % 26);
+  Call what;
+  what.request = head(body.size()) + body;
+  ASSERT_EQ(what.request.size(), 16384u);
+  expect_answer(server.port(), what,
+                std::to_string(body.size()) + " " + to_hex(sha256(as_bytes(body))));
 }
 
 // --- What must end in an abort at every member, with nothing released ---------------------------
