@@ -252,6 +252,16 @@ TEST(ScriptWriterTest, RefusesPublicBytesThatWouldNeedEscapingBesidePrivateOnes)
   EXPECT_NO_THROW(fine.finish(""));
 }
 
+// tls-in-mpc.md §7.1: "RunScript, one StartEC2Instance of 1 KB: R2", less the gates whose outputs
+// nobody uses: words of key and iv (341), and of the last keystream block all but the content type.
+TEST(RequestProgramTest, ASignedKilobyteCostsWhatTheDesignSays) {
+  RequestPlan plan;
+  plan.bytes = 1024;
+  plan.signature_offset = 300;
+  const uint32_t gc_a = circuits::gc_a(circuits::EcdhField::k25519, 2).num_ands;
+  EXPECT_EQ(gc_a + request_program(plan)->num_ands(), 836752u - 341 - (15 + 12) * 32);
+}
+
 TEST(RequestProgramTest, InterpretedWithZeroSlotsOpensKeystreamLengths) {
   RequestPlan plan;
   plan.bytes = 31;

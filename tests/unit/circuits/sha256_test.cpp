@@ -127,6 +127,21 @@ TEST(Sha256Circuit, SpecialKindsCostWhatTheDesignSays) {
             }),
             21649u);  // secmsg
 
+  // conststate: the two compressions of HMAC(dES, x), whose key is a constant of TLS 1.3 without
+  // PSK (RFC 8448's "derived" secret).
+  const Bytes derived_secret =
+      from_hex("6f2615a108c702c5678f54fc9dbab69716c076189c48250cebeac3576c3611ba");
+  const HmacStates constant = hmac_states(derived_secret);
+  const auto words = [](const Sha256State& state) {
+    return state_of(constant_text(sha256_state_bytes(state)));
+  };
+  EXPECT_EQ(count([&](Builder& b) {
+              return hmac_inner(words(constant.inner), secret_text(b, "x", 32));
+            }) + count([&](Builder& b) {
+              return hmac_outer(words(constant.outer), state_of(secret_text(b, "d", 32)));
+            }),
+            2 * 21282u);
+
   const auto constmsg = [&](const Bytes& message) {
     return count([&](Builder& b) {
       return hmac_inner(state_of(secret_text(b, "s", 32)), constant_text(message));
