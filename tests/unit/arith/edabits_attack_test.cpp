@@ -135,7 +135,7 @@ std::optional<AbortCode> honest_code(size_t n, const Lie& lie, uint64_t seed = 1
 class EdaBitsAttack : public ::testing::TestWithParam<size_t> {
  protected:
   const size_t n_ = GetParam();
-  const auto liar() const { return static_cast<PartyId>(n_ - 1); }
+  PartyId liar() const { return static_cast<PartyId>(n_ - 1); }
 };
 INSTANTIATE_TEST_SUITE_P(Parties, EdaBitsAttack, ::testing::Values(2, 3));
 

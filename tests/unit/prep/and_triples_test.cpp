@@ -170,7 +170,8 @@ class WrongStringTest : public ::testing::TestWithParam<std::tuple<size_t, unsig
 // §5.2: a wrong U at item t is unnoticed iff the receiver's x is 0 there. Bucketing removes what
 // that tells; what must not happen is a wrong triple.
 TEST_P(WrongStringTest, PassesExactlyWhereTheReceiversXIsZero) {
-  const auto [n, w] = GetParam();
+  const size_t n = std::get<0>(GetParam());
+  const unsigned w = std::get<1>(GetParam());
   constexpr size_t kItem = 2;
   const size_t runs = n == 2 ? 60 : 20;
   const size_t string_bytes = w / 8;
