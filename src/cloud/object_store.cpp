@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "cloud/accounts.h"
+#include "cloud/json_text.h"
 
 namespace flexroom::cloud {
 
@@ -67,7 +68,7 @@ std::filesystem::path ObjectStore::file(const Bucket& bucket, const std::string&
 }
 
 void ObjectStore::save(const Bucket& bucket) {
-  write_private_file(dir_ / bucket.name / "bucket.json", bucket_json(bucket).dump(1));
+  write_private_file(dir_ / bucket.name / "bucket.json", json_text(bucket_json(bucket), 1));
 }
 
 void ObjectStore::create(Bucket bucket) {
@@ -85,9 +86,8 @@ void ObjectStore::remove(const std::string& bucket) {
 
 void ObjectStore::put(Bucket& bucket, ObjectInfo info, std::string_view data) {
   const auto path = file(bucket, info.key);
-  // Keys need not be UTF-8; JSON must be. Data first: metadata without data is never seen.
-  const std::string meta =
-      nlohmann::json(info).dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
+  // Data first: metadata without data is never seen.
+  const std::string meta = json_text(nlohmann::json(info), 1);
   write_private_file(path, data);
   write_private_file(path.string() + ".object.json", meta);
   bucket.objects[info.key] = std::move(info);
@@ -101,9 +101,11 @@ std::string ObjectStore::read(const Bucket& bucket, const ObjectInfo& info) cons
 }
 
 void ObjectStore::erase(Bucket& bucket, const std::string& key) {
-  if (bucket.objects.erase(key) == 0) return;
-  std::filesystem::remove(file(bucket, key).string() + ".object.json");
-  std::filesystem::remove(file(bucket, key));
+  if (!bucket.objects.contains(key)) return;
+  const auto path = file(bucket, key);
+  std::filesystem::remove(path.string() + ".object.json");
+  std::filesystem::remove(path);
+  bucket.objects.erase(key);
 }
 
 }  // namespace flexroom::cloud
