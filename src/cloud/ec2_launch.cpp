@@ -269,7 +269,7 @@ void Ec2::boot(Instance& instance, const Launch& launch) {
     principal.unique_id = role->second.id;
   }
   instance.metadata = std::make_shared<MetadataService>(
-      std::move(facts), vms_.isolates() ? std::optional(vms_.uid(instance.slot)) : std::nullopt,
+      std::move(facts), vms_.uid(instance.slot),
       [this, principal] { return directory_.create_session(principal, std::chrono::hours(6)); });
   const std::string endpoint = instance.metadata->listen(vms_.metadata_address(instance.slot));
   vms_.launch(instance.id, instance.slot, launch.user_data, endpoint,
