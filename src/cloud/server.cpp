@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <map>
 
@@ -24,6 +25,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kBackOff{100};
+constexpr std::chrono::seconds kLinger{2};
 
 /// A peer that goes away must not end the process: SIGPIPE stays pending in this thread only.
 void block_sigpipe() {
@@ -144,6 +146,16 @@ struct Server::Stream {
       }
     }
     return true;
+  }
+  /// Takes what the peer still sends: closing over unread bytes would reset the connection, and the
+  /// peer lose the answer.
+  void discard(Clock::time_point deadline) const {
+    std::array<char, 16384> buffer{};
+    ssize_t n = 1;
+    while (n != 0 && Clock::now() < deadline) {
+      n = ::recv(fd, buffer.data(), buffer.size(), 0);
+      if (n < 0 && !wait_plain(POLLIN, deadline)) return;
+    }
   }
 };
 
@@ -277,6 +289,9 @@ void Server::connection(int fd) {
     response.headers.emplace_back("Content-Type", "text/plain");
     response.body = text + "\n";
     stream.write(serialise(response, true), Clock::now() + options_.idle_timeout);
+    if (stream.ssl) SSL_shutdown(stream.ssl.get());
+    ::shutdown(fd, SHUT_WR);
+    stream.discard(Clock::now() + kLinger);
   };
   try {
     serve(stream, fd);

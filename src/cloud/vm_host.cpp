@@ -341,6 +341,18 @@ std::string VmHost::console(const std::string& id) const {
   return vm->console;
 }
 
+void VmHost::forget(const std::string& id) {
+  std::shared_ptr<Vm> vm;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = vms_.find(id);
+    if (found == vms_.end()) return;
+    vm = std::move(found->second);
+    vms_.erase(found);
+  }
+  if (vm->thread.joinable()) vm->thread.join();
+}
+
 void VmHost::stop() {
   std::map<std::string, std::shared_ptr<Vm>> all;
   {

@@ -66,6 +66,8 @@ class VmHost {
   void terminate(const std::string& id);
   /// The last 64 KiB of output; empty for an unknown VM.
   std::string console(const std::string& id) const;
+  /// Drops the console of a VM that has ended.
+  void forget(const std::string& id);
   /// A new host name (a bucket's) for all VMs, also those that run.
   void add_host(const std::string& name);
   /// Terminates all and waits.
