@@ -81,8 +81,8 @@ std::string arn(const Call& call, const std::string& rest) {
   return "arn:aws:iam::" + call.account.id + ":" + rest;
 }
 
-void role_xml(Call& call, const Role& role) {
-  call.out.open("Role")
+void role_xml(Call& call, const Role& role, const char* element = "Role") {
+  call.out.open(element)
       .leaf("Path", "/")
       .leaf("AssumeRolePolicyDocument", percent_encode(role.trust, false))
       .leaf("RoleId", role.id)
@@ -205,6 +205,12 @@ void create_role(Call& call) {
   role_xml(call, role);
 }
 
+void list_roles(Call& call) {
+  call.out.leaf("IsTruncated", "false").open("Roles");
+  for (const auto& [name, role] : call.account.roles) role_xml(call, role, "member");
+  call.out.close();
+}
+
 void delete_role(Call& call) {
   const Role& role = role_of(call);
   if (!role.attached.empty()) in_use("detach all policies");
@@ -310,6 +316,7 @@ const std::map<std::string, Operation>& operations() {
       {"ListAttachedUserPolicies", {[](Call& c) { list_attached(c, user_of(c)); }, true}},
       {"CreateRole", {create_role, true}},
       {"GetRole", {[](Call& c) { role_xml(c, role_of(c)); }, true}},
+      {"ListRoles", {list_roles, true}},
       {"DeleteRole", {delete_role, false}},
       {"AttachRolePolicy", {[](Call& c) { attach(c, role_of(c)); }, false}},
       {"DetachRolePolicy", {[](Call& c) { detach(c, role_of(c)); }, false}},

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -147,6 +148,16 @@ inline std::string element(const std::string& xml, const std::string& name) {
   if (begin == std::string::npos) return "";
   const size_t at = begin + name.size() + 2;
   return xml.substr(at, xml.find("<", at) - at);
+}
+
+/// Output of a shell command, both streams.
+inline std::string run(const std::string& command) {
+  FILE* pipe = ::popen(("( " + command + " ) 2>&1").c_str(), "r");
+  std::string out;
+  char buffer[4096];
+  while (const size_t n = std::fread(buffer, 1, sizeof buffer, pipe)) out.append(buffer, n);
+  ::pclose(pipe);
+  return out;
 }
 
 inline constexpr const char* kEc2 = "ec2.us-east-1.amazonaws.com";
