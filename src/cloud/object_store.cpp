@@ -26,7 +26,8 @@ nlohmann::json bucket_json(const Bucket& bucket) {
 
 }  // namespace
 
-ObjectStore::ObjectStore(std::filesystem::path dir) : dir_(std::move(dir)) {
+ObjectStore::ObjectStore(std::filesystem::path dir, Quota quota)
+    : dir_(std::move(dir)), quota_(quota) {
   std::filesystem::create_directories(dir_);
   for (const auto& folder : std::filesystem::directory_iterator(dir_)) {
     std::ifstream file(folder.path() / "bucket.json");
@@ -84,7 +85,24 @@ void ObjectStore::remove(const std::string& bucket) {
   buckets_.erase(bucket);
 }
 
+void ObjectStore::check_quota(const Bucket& bucket, const ObjectInfo& info) const {
+  uint64_t bytes = info.size;
+  size_t objects = 1;
+  for (const auto& [name, held] : buckets_) {
+    objects += held.objects.size();
+    for (const auto& [key, object] : held.objects) bytes += object.size;
+  }
+  if (const auto replaced = bucket.objects.find(info.key); replaced != bucket.objects.end()) {
+    bytes -= replaced->second.size;
+    objects -= 1;
+  }
+  if (bytes > quota_.bytes || objects > quota_.objects) {
+    throw ApiError(503, "ServiceUnavailable", "The sandbox holds no more objects. Delete some.");
+  }
+}
+
 void ObjectStore::put(Bucket& bucket, ObjectInfo info, std::string_view data) {
+  check_quota(bucket, info);
   const auto path = file(bucket, info.key);
   // Data first: metadata without data is never seen.
   const std::string meta = json_text(nlohmann::json(info), 1);

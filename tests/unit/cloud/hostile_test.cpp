@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "cloud/object_store.h"
 #include "cloud/server.h"
 #include "unit/cloud/client.h"
 
@@ -118,6 +119,33 @@ TEST(Hostile, NobodyWithoutAKeySendsALargeBody) {
   const std::string id = fixture.sandbox->account("joint").access_key_id;
   EXPECT_THAT(put("Authorization: AWS4-HMAC-SHA256 Credential=" + id + claim),
               StartsWith("HTTP/1.1 403"));
+}
+
+TEST(Hostile, TheObjectStoreHasAnEnd) {
+  const Fixture fixture;  // for its folder
+  ObjectStore store(fixture.dir / "store", {100, 3});
+  store.create({"full-box", "1", 0, false, "", {}});
+  Bucket& bucket = *store.find("full-box");
+  const auto put = [&](const std::string& key, size_t size) {
+    ObjectInfo info;
+    info.key = key;
+    info.size = size;
+    try {
+      store.put(bucket, info, std::string(size, 'x'));
+      return 200;
+    } catch (const ApiError& error) {
+      return error.status();
+    }
+  };
+  EXPECT_EQ(put("a", 60), 200);
+  EXPECT_EQ(put("b", 41), 503);
+  EXPECT_EQ(put("a", 100), 200);  // what it replaces does not count
+  EXPECT_EQ(put("a", 1), 200);
+  EXPECT_EQ(put("b", 1), 200);
+  EXPECT_EQ(put("c", 1), 200);
+  EXPECT_EQ(put("d", 1), 503);
+  store.erase(bucket, "b");
+  EXPECT_EQ(put("d", 1), 200);
 }
 
 TEST(Hostile, AHandlerThatThrowsAnswers500AndTheServerGoesOn) {
