@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "cloud/json_text.h"
 #include "cloud/policy.h"
 
 namespace flexroom::cloud {
@@ -17,6 +18,8 @@ namespace {
 constexpr std::string_view kIdAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 constexpr std::string_view kSecretAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+constexpr size_t kMaxSessions = 50000;
 
 std::string new_secret() { return random_text(40, kSecretAlphabet); }
 
@@ -35,7 +38,8 @@ std::string new_unique_id(std::string_view prefix) {
 
 void write_private_file(const std::filesystem::path& path, std::string_view text) {
   const std::string temporary = path.string() + ".new";
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  const int fd =
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) {
     throw InputError(path.string(), "cannot be written", "choose a state folder you may write to");
   }
@@ -89,8 +93,7 @@ AccessKey Directory::create_account(const std::string& name, std::string key_id,
   key.user = name;
   key.created = now;
   account.keys[key.id] = key;
-  accounts_[account.id] = std::move(account);
-  save();
+  commit(std::move(account));
   return key;
 }
 
@@ -132,6 +135,9 @@ SessionKey Directory::create_session(const Principal& principal, std::chrono::se
   const std::time_t now = std::time(nullptr);
   // An hour after its end a session is forgotten; until then it is refused as expired.
   std::erase_if(sessions_, [&](const auto& item) { return item.second.expires + 3600 < now; });
+  if (sessions_.size() >= kMaxSessions) {
+    throw ApiError(400, "Throttling", "Rate exceeded");
+  }
   SessionKey key{new_unique_id("ASIA"), new_secret(), random_text(356, kSecretAlphabet),
                  now + static_cast<std::time_t>(lifetime.count())};
   sessions_[key.id] = {key.secret, key.token, key.expires, true, principal};
@@ -182,15 +188,17 @@ bool Directory::allowed(const Principal& principal, const std::string& action,
 }
 
 void Directory::commit(Account&& account) {
+  auto next = accounts_;
   const std::string id = account.id;
-  accounts_[id] = std::move(account);
-  save();
+  next[id] = std::move(account);
+  // What could not be saved has not happened.
+  save(next);
+  accounts_.swap(next);
 }
 
-void Directory::save() const {
-  write_private_file(state_dir_ / "iam.json", nlohmann::json{{"accounts", accounts_}}.dump(1));
+void Directory::save(const std::map<std::string, Account>& accounts) const {
   auto list = nlohmann::json::array();
-  for (const auto& [id, account] : accounts_) {
+  for (const auto& [id, account] : accounts) {
     for (const auto& [key_id, key] : account.keys) {
       list.push_back({{"account_id", id},
                       {"account", account.name},
@@ -199,7 +207,9 @@ void Directory::save() const {
                       {"secret_access_key", key.secret}});
     }
   }
-  write_private_file(state_dir_ / "accounts.json", list.dump(1) + "\n");
+  // The list is for people; iam.json, which the next start reads, comes last.
+  write_private_file(state_dir_ / "accounts.json", json_text(list, 1) + "\n");
+  write_private_file(state_dir_ / "iam.json", json_text(nlohmann::json{{"accounts", accounts}}, 1));
 }
 
 }  // namespace flexroom::cloud

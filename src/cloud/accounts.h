@@ -94,7 +94,7 @@ class Directory {
   std::optional<Credential> find_key(const std::string& key_id) const;
   SessionKey create_session(const Principal& principal, std::chrono::seconds lifetime);
 
-  /// Runs `change(account)` under the lock and saves. What it throws, nothing of it is saved.
+  /// Runs `change(account)` under the lock and saves. If either throws, nothing has changed.
   template <typename Change>
   auto update(const std::string& account_id, Change change) {
     const std::lock_guard lock(mutex_);
@@ -121,7 +121,7 @@ class Directory {
 
  private:
   void commit(Account&& account);
-  void save() const;
+  void save(const std::map<std::string, Account>& accounts) const;
   std::vector<std::string> documents(const Principal& principal) const;
 
   std::filesystem::path state_dir_;

@@ -354,14 +354,18 @@ std::optional<Claim> parse_claim(const Request& request, Service service) {
 
 }  // namespace
 
-std::optional<Service> service_of_signature(const Request& request) {
+std::optional<CredentialScope> claimed_scope(const Request& request) {
   std::string credential = lookup(parse_form(request.query), "X-Amz-Credential").value_or("");
   if (const auto header = request.header("authorization")) {
     const size_t at = header->find("Credential=");
     if (at != std::string::npos)
       credential = header->substr(at + 11, header->find(',', at) - at - 11);
   }
-  const auto scope = CredentialScope::parse(trim(credential));
+  return CredentialScope::parse(trim(credential));
+}
+
+std::optional<Service> service_of_signature(const Request& request) {
+  const auto scope = claimed_scope(request);
   return scope ? service_by_name(scope->service) : std::nullopt;
 }
 

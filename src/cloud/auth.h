@@ -28,6 +28,9 @@ struct AuthRules {
   std::chrono::seconds skew_s3{900};
 };
 
+/// The scope a request's signature claims, if it bears one. Nothing of it is verified.
+std::optional<CredentialScope> claimed_scope(const Request& request);
+
 /// The service a request's signature is scoped to, if it bears one (for hosts that do not say).
 std::optional<Service> service_of_signature(const Request& request);
 

@@ -145,21 +145,31 @@ Handle<X509> Certificates::issue(const std::string& host) const {
 }
 
 int Certificates::check_name(SSL* ssl, int* alert, void* self) {
-  if (static_cast<Certificates*>(self)->serves_(server_name(ssl))) return SSL_TLSEXT_ERR_OK;
+  try {
+    if (static_cast<Certificates*>(self)->serves_(server_name(ssl))) return SSL_TLSEXT_ERR_OK;
+  } catch (const std::exception&) {  // no memory; nothing may be thrown through OpenSSL
+  }
   *alert = SSL_AD_UNRECOGNIZED_NAME;
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-int Certificates::select_certificate(SSL* ssl, void* argument) {
-  auto* self = static_cast<Certificates*>(argument);
+int Certificates::select_certificate(SSL* ssl, void* self) {
+  try {
+    return static_cast<Certificates*>(self)->use_certificate(ssl) ? 1 : 0;
+  } catch (const std::exception&) {
+    return 0;
+  }
+}
+
+bool Certificates::use_certificate(SSL* ssl) {
   const std::string host = server_name(ssl);
-  const std::lock_guard lock(self->mutex_);
-  if (self->issued_.size() >= kMaxIssued) self->issued_.clear();
-  Handle<X509>& certificate = self->issued_[host];
-  if (!certificate) certificate = self->issue(host);
+  const std::lock_guard lock(mutex_);
+  if (issued_.size() >= kMaxIssued) issued_.clear();
+  Handle<X509>& certificate = issued_[host];
+  if (!certificate) certificate = issue(host);
   // Both calls take references of their own.
   return SSL_use_certificate(ssl, certificate.get()) == 1 &&
-         SSL_use_PrivateKey(ssl, self->host_key_.get()) == 1;
+         SSL_use_PrivateKey(ssl, host_key_.get()) == 1;
 }
 
 Handle<SSL_CTX> Certificates::server_context(const std::string& groups,

@@ -40,6 +40,7 @@ class Certificates {
   static int check_name(SSL* ssl, int* alert, void* self);
   Handle<EVP_PKEY> new_key() const;
   void load_or_make_ca(const std::filesystem::path& state_dir);
+  bool use_certificate(SSL* ssl);
   Handle<X509> issue(const std::string& host) const;
 
   std::string key_type_;

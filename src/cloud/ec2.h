@@ -59,6 +59,8 @@ class Ec2 {
   Launch check_launch(const Parameters& in, const Caller& caller, Estate& estate);
   void check_access(Launch& launch, const Parameters& in, const Caller& caller);
   void check_group(Launch& launch, const Parameters& in, const Estate& estate);
+  /// Makes room among the terminated ones.
+  void forget_old();
   void boot(Instance& instance, const Launch& launch);
   void describe_instances(const Parameters& in, const Caller& caller, Xml& out);
   void change_instances(const Parameters& in, const Caller& caller, Xml& out);

@@ -203,6 +203,7 @@ void Ec2::run_instances(const Parameters& in, const Caller& caller, Xml& out) {
   if (in.get("DryRun", "") == "true") {
     throw ApiError(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
   }
+  forget_old();
   std::vector<unsigned> slots;
   while (slots.size() < static_cast<size_t>(launch.count)) {
     const auto slot =
@@ -237,13 +238,34 @@ void Ec2::run_instances(const Parameters& in, const Caller& caller, Xml& out) {
     instance.slot = slots[i];
     instance.launched = std::time(nullptr);
     instance.tags = launch.tags;
-    boot(instances_[instance.id] = instance, launch);
+    Instance& kept = instances_[instance.id] = instance;
+    try {
+      boot(kept, launch);
+    } catch (const std::exception&) {  // no thread, no memory: as a machine that fails at once
+      kept.metadata.reset();
+      kept.state = 48;
+      kept.state_reason = "Server.InternalError";
+      vms_.release_slot(kept.slot);
+    }
   }
   if (!token.empty()) estate.tokens[token] = {hash, reservation};
   reservation_xml(reservation, out);
   // Answered as pending; from now on they run.
   for (auto& [id, instance] : instances_) {
     if (instance.reservation_id == reservation && instance.state == 0) instance.state = 16;
+  }
+}
+
+void Ec2::forget_old() {
+  while (instances_.size() >= kMaxInstancesKept) {
+    auto oldest = instances_.end();
+    for (auto it = instances_.begin(); it != instances_.end(); ++it) {
+      if (it->second.state != 48) continue;
+      if (oldest == instances_.end() || it->second.launched < oldest->second.launched) oldest = it;
+    }
+    if (oldest == instances_.end()) return;
+    vms_.forget(oldest->first);
+    instances_.erase(oldest);
   }
 }
 
@@ -269,7 +291,7 @@ void Ec2::boot(Instance& instance, const Launch& launch) {
     principal.unique_id = role->second.id;
   }
   instance.metadata = std::make_shared<MetadataService>(
-      std::move(facts), vms_.isolates() ? std::optional(vms_.uid(instance.slot)) : std::nullopt,
+      std::move(facts), vms_.uid(instance.slot),
       [this, principal] { return directory_.create_session(principal, std::chrono::hours(6)); });
   const std::string endpoint = instance.metadata->listen(vms_.metadata_address(instance.slot));
   vms_.launch(instance.id, instance.slot, launch.user_data, endpoint,

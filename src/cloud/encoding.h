@@ -32,6 +32,8 @@ std::string base64(ByteView bytes);
 std::optional<Bytes> base64_decode(std::string_view text);
 
 std::string xml_escape(std::string_view text);
+/// True for well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms).
+bool is_utf8(std::string_view text);
 std::string lower(std::string_view text);
 std::string_view trim(std::string_view text);
 bool iequals(std::string_view a, std::string_view b);

@@ -34,6 +34,7 @@ class HttpReader {
   /// The request that is complete. Leaves the reader ready for the next.
   Request take();
   bool keep_alive() const { return keep_alive_; }
+  size_t body_bytes() const { return request_.body.size(); }
   /// True between requests: an end of the connection here is no fault.
   bool idle() const { return !started_ && buffer_.empty(); }
   /// May set another limit for the body, when the headers are known.

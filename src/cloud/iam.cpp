@@ -22,6 +22,13 @@ struct Call {
 [[noreturn]] void exists(const std::string& kind, const std::string& name) {
   throw ApiError(409, "EntityAlreadyExists", kind + " with name " + name + " already exists.");
 }
+template <typename T>
+void check_quota(const std::map<std::string, T>& things, const std::string& kind) {
+  static constexpr size_t kMost = 1000;
+  if (things.size() < kMost) return;
+  throw ApiError(409, "LimitExceeded",
+                 "Cannot exceed quota for " + kind + "PerAccount: " + std::to_string(kMost));
+}
 [[noreturn]] void in_use(const std::string& what) {
   throw ApiError(409, "DeleteConflict", "Cannot delete entity, must " + what + " first.");
 }
@@ -41,10 +48,12 @@ std::string checked_name(const Parameters& in, const std::string& parameter, siz
   return name;
 }
 
-std::string policy_parameter(const Parameters& in, const std::string& parameter) {
+std::string policy_parameter(const Parameters& in, const std::string& parameter, PolicyKind kind) {
   const std::string document = in.require(parameter);
-  if (document.size() > 10240 || !is_policy_document(document)) {
-    throw ApiError(400, "MalformedPolicyDocument", "This policy contains invalid Json");
+  if (document.size() > 10240 || !is_policy_document(document, kind)) {
+    throw ApiError(
+        400, "MalformedPolicyDocument",
+        "Syntax errors in policy, or elements that do not belong in this kind of policy");
   }
   return document;
 }
@@ -72,8 +81,8 @@ std::string arn(const Call& call, const std::string& rest) {
   return "arn:aws:iam::" + call.account.id + ":" + rest;
 }
 
-void role_xml(Call& call, const Role& role) {
-  call.out.open("Role")
+void role_xml(Call& call, const Role& role, const char* element = "Role") {
+  call.out.open(element)
       .leaf("Path", "/")
       .leaf("AssumeRolePolicyDocument", percent_encode(role.trust, false))
       .leaf("RoleId", role.id)
@@ -117,6 +126,7 @@ void profile_xml(Call& call, const InstanceProfile& profile) {
 void create_user(Call& call) {
   const std::string name = checked_name(call.in, "UserName", 64);
   if (call.account.users.contains(name)) exists("User", name);
+  check_quota(call.account.users, "Users");
   const User& user = call.account.users[name] =
       User{name, new_unique_id("AIDA"), std::time(nullptr), {}, {}};
   user_xml(call, user);
@@ -186,11 +196,19 @@ void list_access_keys(Call& call) {
 void create_role(Call& call) {
   const std::string name = checked_name(call.in, "RoleName", 64);
   if (call.account.roles.contains(name)) exists("Role", name);
-  const std::string trust = policy_parameter(call.in, "AssumeRolePolicyDocument");
+  check_quota(call.account.roles, "Roles");
+  const std::string trust =
+      policy_parameter(call.in, "AssumeRolePolicyDocument", PolicyKind::kTrust);
   const Role& role = call.account.roles[name] = Role{
       name, new_unique_id("AROA"), trust, call.in.get("Description", ""), std::time(nullptr), {},
       {}};
   role_xml(call, role);
+}
+
+void list_roles(Call& call) {
+  call.out.leaf("IsTruncated", "false").open("Roles");
+  for (const auto& [name, role] : call.account.roles) role_xml(call, role, "member");
+  call.out.close();
 }
 
 void delete_role(Call& call) {
@@ -221,8 +239,11 @@ void detach(const Call& call, Holder& holder) {
 }
 template <typename Holder>
 void put_policy(const Call& call, Holder& holder) {
-  holder.inline_policies[checked_name(call.in, "PolicyName", 128)] =
-      policy_parameter(call.in, "PolicyDocument");
+  const std::string name = checked_name(call.in, "PolicyName", 128);
+  if (!holder.inline_policies.contains(name) && holder.inline_policies.size() >= 10) {
+    throw ApiError(409, "LimitExceeded", "Cannot exceed quota of inline policies: 10");
+  }
+  holder.inline_policies[name] = policy_parameter(call.in, "PolicyDocument", PolicyKind::kIdentity);
 }
 template <typename Holder>
 void delete_policy(const Call& call, Holder& holder) {
@@ -245,6 +266,7 @@ void list_attached(Call& call, const Holder& holder) {
 void create_profile(Call& call) {
   const std::string name = checked_name(call.in, "InstanceProfileName", 128);
   if (call.account.profiles.contains(name)) exists("Instance Profile", name);
+  check_quota(call.account.profiles, "InstanceProfiles");
   const InstanceProfile& profile = call.account.profiles[name] =
       InstanceProfile{name, new_unique_id("AIPA"), "", std::time(nullptr)};
   profile_xml(call, profile);
@@ -294,6 +316,7 @@ const std::map<std::string, Operation>& operations() {
       {"ListAttachedUserPolicies", {[](Call& c) { list_attached(c, user_of(c)); }, true}},
       {"CreateRole", {create_role, true}},
       {"GetRole", {[](Call& c) { role_xml(c, role_of(c)); }, true}},
+      {"ListRoles", {list_roles, true}},
       {"DeleteRole", {delete_role, false}},
       {"AttachRolePolicy", {[](Call& c) { attach(c, role_of(c)); }, false}},
       {"DetachRolePolicy", {[](Call& c) { detach(c, role_of(c)); }, false}},

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
+#include "cloud/json_text.h"
 
 namespace flexroom::cloud {
 
@@ -125,7 +126,8 @@ Response render_error(Service service, const ApiError& error, const std::string&
     case Service::kSsm:
       response.headers.emplace_back("Content-Type", "application/x-amz-json-1.1");
       // Authentication errors spell "message", the services' own "Message"; SDKs read both.
-      response.body = nlohmann::json{{"__type", error.code()}, {"message", error.what()}}.dump();
+      response.body =
+          json_text(nlohmann::json{{"__type", error.code()}, {"message", error.what()}});
       break;
     case Service::kS3:
       response.headers.emplace_back("Content-Type", "application/xml");
@@ -134,7 +136,7 @@ Response render_error(Service service, const ApiError& error, const std::string&
     case Service::kTokenApi:
       response.headers.emplace_back("Content-Type", "application/json");
       response.body =
-          nlohmann::json{{"error", {{"code", error.code()}, {"message", error.what()}}}}.dump();
+          json_text(nlohmann::json{{"error", {{"code", error.code()}, {"message", error.what()}}}});
       break;
   }
   return response;

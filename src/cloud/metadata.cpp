@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "cloud/json_text.h"
+
 namespace flexroom::cloud {
 
 namespace {
@@ -59,7 +61,7 @@ std::optional<uid_t> peer_uid(int fd) {
   return std::nullopt;
 }
 
-MetadataService::MetadataService(MetadataFacts facts, std::optional<uid_t> uid,
+MetadataService::MetadataService(MetadataFacts facts, uid_t uid,
                                  std::function<SessionKey()> new_credentials)
     : facts_(std::move(facts)),
       uid_(uid),
@@ -75,10 +77,15 @@ std::string MetadataService::listen(const std::string& address) {
 }
 
 Response MetadataService::handle(const Request& request, int fd) {
-  if (uid_) {
-    const auto peer = peer_uid(fd);
-    if (!peer || *peer != *uid_) return text(403, "not this instance\n");
+  if (peer_uid(fd) != uid_) return text(403, "not this instance\n");
+  try {
+    return answer(request);
+  } catch (const std::exception&) {  // no credentials can be made
+    return text(500, "");
   }
+}
+
+Response MetadataService::answer(const Request& request) {
   const bool wants_token = request.path == "/latest/api/token";
   if (wants_token) {
     if (request.method != "PUT") return text(405, "");
@@ -125,7 +132,7 @@ Response MetadataService::credentials() {
                                        {"SecretAccessKey", key_.secret},
                                        {"Token", key_.token},
                                        {"Expiration", iso_date(key_.expires)}};
-  return text(200, json.dump(2));
+  return text(200, json_text(json, 2));
 }
 
 Response MetadataService::read(const std::string& path) {
@@ -137,27 +144,27 @@ Response MetadataService::read(const std::string& path) {
     }
     if (path == std::string(kCredentials) + facts_.role) return credentials();
     if (path == "/latest/meta-data/iam/info") {
-      return text(200, nlohmann::ordered_json{{"Code", "Success"},
-                                              {"InstanceProfileArn", facts_.profile_arn},
-                                              {"InstanceProfileId", facts_.profile_id}}
-                           .dump(2));
+      return text(200, json_text(nlohmann::ordered_json{{"Code", "Success"},
+                                                        {"InstanceProfileArn", facts_.profile_arn},
+                                                        {"InstanceProfileId", facts_.profile_id}},
+                                 2));
     }
   }
   if (path == "/latest/user-data") {
     return facts_.user_data.empty() ? text(404, "") : text(200, facts_.user_data);
   }
   if (path == "/latest/dynamic/instance-identity/document") {
-    return text(200, nlohmann::ordered_json{{"accountId", facts_.account_id},
-                                            {"architecture", "x86_64"},
-                                            {"availabilityZone", facts_.region + "a"},
-                                            {"imageId", facts_.image_id},
-                                            {"instanceId", facts_.instance_id},
-                                            {"instanceType", facts_.instance_type},
-                                            {"pendingTime", iso_date(facts_.launched)},
-                                            {"privateIp", facts_.private_ip},
-                                            {"region", facts_.region},
-                                            {"version", "2017-09-30"}}
-                         .dump(2));
+    return text(200, json_text(nlohmann::ordered_json{{"accountId", facts_.account_id},
+                                                      {"architecture", "x86_64"},
+                                                      {"availabilityZone", facts_.region + "a"},
+                                                      {"imageId", facts_.image_id},
+                                                      {"instanceId", facts_.instance_id},
+                                                      {"instanceType", facts_.instance_type},
+                                                      {"pendingTime", iso_date(facts_.launched)},
+                                                      {"privateIp", facts_.private_ip},
+                                                      {"region", facts_.region},
+                                                      {"version", "2017-09-30"}},
+                               2));
   }
   const std::map<std::string, std::string> items = {
       {"ami-id", facts_.image_id},

@@ -23,25 +23,25 @@ struct MetadataFacts {
 };
 
 /// The instance-metadata service of one VM, IMDSv2 only: a token by PUT first, then GETs with it.
-/// It has an address of its own on loopback. With `uid` it answers only sockets of that user, so
-/// that another VM of this machine cannot fetch its credentials.
+/// It has an address of its own on loopback, and answers only sockets of user `uid`, so that
+/// neither another VM nor another user of this machine can fetch its credentials.
 class MetadataService {
  public:
-  MetadataService(MetadataFacts facts, std::optional<uid_t> uid,
-                  std::function<SessionKey()> new_credentials);
+  MetadataService(MetadataFacts facts, uid_t uid, std::function<SessionKey()> new_credentials);
   /// Returns http://address:port, or "" if nothing could be bound.
   std::string listen(const std::string& address);
   void stop() { server_.stop(); }
 
  private:
   Response handle(const Request& request, int fd);
+  Response answer(const Request& request);
   Response read(const std::string& path);
   Response new_token(const Request& request);
   bool token_valid(const std::string& token);
   Response credentials();
 
   MetadataFacts facts_;
-  std::optional<uid_t> uid_;
+  uid_t uid_;
   std::function<SessionKey()> new_credentials_;
   std::mutex mutex_;
   std::map<std::string, std::time_t> tokens_;  // token -> end

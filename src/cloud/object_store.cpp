@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "cloud/accounts.h"
+#include "cloud/json_text.h"
 
 namespace flexroom::cloud {
 
@@ -25,7 +26,8 @@ nlohmann::json bucket_json(const Bucket& bucket) {
 
 }  // namespace
 
-ObjectStore::ObjectStore(std::filesystem::path dir) : dir_(std::move(dir)) {
+ObjectStore::ObjectStore(std::filesystem::path dir, Quota quota)
+    : dir_(std::move(dir)), quota_(quota) {
   std::filesystem::create_directories(dir_);
   for (const auto& folder : std::filesystem::directory_iterator(dir_)) {
     std::ifstream file(folder.path() / "bucket.json");
@@ -67,7 +69,7 @@ std::filesystem::path ObjectStore::file(const Bucket& bucket, const std::string&
 }
 
 void ObjectStore::save(const Bucket& bucket) {
-  write_private_file(dir_ / bucket.name / "bucket.json", bucket_json(bucket).dump(1));
+  write_private_file(dir_ / bucket.name / "bucket.json", json_text(bucket_json(bucket), 1));
 }
 
 void ObjectStore::create(Bucket bucket) {
@@ -83,11 +85,27 @@ void ObjectStore::remove(const std::string& bucket) {
   buckets_.erase(bucket);
 }
 
+void ObjectStore::check_quota(const Bucket& bucket, const ObjectInfo& info) const {
+  uint64_t bytes = info.size;
+  size_t objects = 1;
+  for (const auto& [name, held] : buckets_) {
+    objects += held.objects.size();
+    for (const auto& [key, object] : held.objects) bytes += object.size;
+  }
+  if (const auto replaced = bucket.objects.find(info.key); replaced != bucket.objects.end()) {
+    bytes -= replaced->second.size;
+    objects -= 1;
+  }
+  if (bytes > quota_.bytes || objects > quota_.objects) {
+    throw ApiError(503, "ServiceUnavailable", "The sandbox holds no more objects. Delete some.");
+  }
+}
+
 void ObjectStore::put(Bucket& bucket, ObjectInfo info, std::string_view data) {
+  check_quota(bucket, info);
   const auto path = file(bucket, info.key);
-  // Keys need not be UTF-8; JSON must be. Data first: metadata without data is never seen.
-  const std::string meta =
-      nlohmann::json(info).dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
+  // Data first: metadata without data is never seen.
+  const std::string meta = json_text(nlohmann::json(info), 1);
   write_private_file(path, data);
   write_private_file(path.string() + ".object.json", meta);
   bucket.objects[info.key] = std::move(info);
@@ -101,9 +119,11 @@ std::string ObjectStore::read(const Bucket& bucket, const ObjectInfo& info) cons
 }
 
 void ObjectStore::erase(Bucket& bucket, const std::string& key) {
-  if (bucket.objects.erase(key) == 0) return;
-  std::filesystem::remove(file(bucket, key).string() + ".object.json");
-  std::filesystem::remove(file(bucket, key));
+  if (!bucket.objects.contains(key)) return;
+  const auto path = file(bucket, key);
+  std::filesystem::remove(path.string() + ".object.json");
+  std::filesystem::remove(path);
+  bucket.objects.erase(key);
 }
 
 }  // namespace flexroom::cloud

@@ -29,13 +29,20 @@ struct Bucket {
 /// by the SHA-256 of the key, so that no key can name another place. Not thread-safe.
 class ObjectStore {
  public:
-  explicit ObjectStore(std::filesystem::path dir);
+  /// What all buckets together may hold: the disk and the memory are everybody's.
+  struct Quota {
+    uint64_t bytes = 16ull << 30;
+    size_t objects = 200000;
+  };
+  explicit ObjectStore(std::filesystem::path dir, Quota quota);
+  explicit ObjectStore(std::filesystem::path dir) : ObjectStore(std::move(dir), Quota()) {}
   std::map<std::string, Bucket>& buckets() { return buckets_; }
   Bucket* find(const std::string& name);
 
   void create(Bucket bucket);
   void save(const Bucket& bucket);
   void remove(const std::string& bucket);
+  /// Throws ApiError(503) if the quota would be exceeded.
   void put(Bucket& bucket, ObjectInfo info, std::string_view data);
   std::string read(const Bucket& bucket, const ObjectInfo& info) const;
   void erase(Bucket& bucket, const std::string& key);
@@ -44,7 +51,9 @@ class ObjectStore {
 
  private:
   std::filesystem::path file(const Bucket& bucket, const std::string& key) const;
+  void check_quota(const Bucket& bucket, const ObjectInfo& info) const;
   std::filesystem::path dir_;
+  Quota quota_;
   std::map<std::string, Bucket> buckets_;
 };
 

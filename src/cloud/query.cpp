@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cloud/iam.h"
+#include "cloud/json_text.h"
 #include "cloud/policy.h"
 
 namespace flexroom::cloud {
@@ -27,6 +28,9 @@ Parameters::Parameters(const Request& request, Service service) : service_(servi
     throw ApiError(400, "MalformedQueryString", "The request has too many parameters");
   }
   for (size_t i = 0; i < pairs_.size(); ++i) {
+    if (!is_utf8(pairs_[i].first) || !is_utf8(pairs_[i].second)) {
+      throw ApiError(400, "MalformedQueryString", "A parameter is not UTF-8");
+    }
     for (size_t j = 0; j < i; ++j) {
       if (pairs_[i].first == pairs_[j].first) {
         throw ApiError(400, "MalformedQueryString",
@@ -108,6 +112,14 @@ void assume_role(const Parameters& parameters, const Caller& caller, Directory& 
                  Xml& xml) {
   const std::string arn = parameters.require("RoleArn");
   const std::string session = parameters.require("RoleSessionName");
+  // It becomes the last part of an ARN.
+  if (session.size() < 2 || session.size() > 64 ||
+      session.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                "0123456789_+=,.@-") != std::string::npos) {
+    throw ApiError(400, "ValidationError",
+                   "1 validation error detected: Value at 'roleSessionName' failed to satisfy "
+                   "constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]{2,64}");
+  }
   const auto refuse = [&]() -> void {
     throw ApiError(403, "AccessDenied",
                    "User: " + caller.principal.arn() +
@@ -119,11 +131,8 @@ void assume_role(const Parameters& parameters, const Caller& caller, Directory& 
   const Account account = directory.snapshot(caller.principal.account_id);
   const auto role = account.roles.find(arn.substr(own.size()));
   if (role == account.roles.end()) refuse();
-  // The trust policy names no resource; the evaluator wants one.
-  auto trust = nlohmann::json::parse(role->second.trust, nullptr, false);
-  for (auto& statement : trust["Statement"]) statement["Resource"] = "*";
-  if (evaluate_policy(trust.dump(), "sts:AssumeRole", "*", caller.principal.arn(),
-                      caller.principal.account_id) != Decision::kAllow ||
+  if (evaluate_trust(role->second.trust, "sts:AssumeRole", caller.principal.arn(),
+                     caller.principal.account_id) != Decision::kAllow ||
       !directory.allowed(caller.principal, "sts:AssumeRole", arn)) {
     refuse();
   }
@@ -220,7 +229,7 @@ Response handle_ssm(const Request& request, const Caller& caller, const Director
   }
   Response response;
   response.headers.emplace_back("Content-Type", "application/x-amz-json-1.1");
-  response.body = output.dump();
+  response.body = json_text(output);
   return response;
 }
 

@@ -1,5 +1,7 @@
 #include "cloud/s3.h"
 
+#include <algorithm>
+
 #include "cloud/payload.h"
 #include "cloud/policy.h"
 
@@ -7,6 +9,7 @@ namespace flexroom::cloud {
 
 namespace {
 
+constexpr long kMaxBuckets = 100;  // of an account, as at the provider
 constexpr const char* kXmlns = "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
 
 [[noreturn]] void not_implemented() {
@@ -172,6 +175,12 @@ Response S3::bucket_call(const Request& request, const Caller& caller, const std
   return list_objects(caller, bucket, query);
 }
 
+void S3::set_policy(Bucket& bucket, const std::string& policy) {
+  Bucket changed{bucket.name, bucket.owner, bucket.created, bucket.public_read, policy, {}};
+  store_.save(changed);
+  bucket.policy = policy;
+}
+
 Response S3::bucket_policy(const Request& request, const Caller& caller, Bucket& bucket) {
   Response response;
   if (request.method == "GET") {
@@ -187,19 +196,18 @@ Response S3::bucket_policy(const Request& request, const Caller& caller, Bucket&
   if (request.method == "PUT") {
     require(caller, bucket, "s3:PutBucketPolicy", "");
     const std::string policy = object_bytes(request, caller);
-    if (policy.size() > 20480 || !is_policy_document(policy)) {
+    if (policy.size() > 20480 || !is_policy_document(policy, PolicyKind::kBucket)) {
       throw ApiError(400, "MalformedPolicy",
-                     "Policies must be valid JSON and the first byte must "
-                     "be '{'");
+                     "Policies must be valid JSON, and every statement needs an Effect, a "
+                     "Principal, an Action and a Resource");
     }
-    bucket.policy = policy;
+    set_policy(bucket, policy);
   } else if (request.method == "DELETE") {
     require(caller, bucket, "s3:DeleteBucketPolicy", "");
-    bucket.policy.clear();
+    set_policy(bucket, "");
   } else {
     not_implemented();
   }
-  store_.save(bucket);
   response.status = 204;
   return response;
 }
@@ -234,6 +242,12 @@ Response S3::create_bucket(const Request& request, const Caller& caller, const s
                    "The requested bucket name is not available. The bucket namespace is shared by "
                    "all users of the system. Please select a different name and try again.",
                    {{"BucketName", name}});
+  }
+  const auto is_own = [&](const auto& item) {
+    return item.second.owner == caller.principal.account_id;
+  };
+  if (std::count_if(store_.buckets().begin(), store_.buckets().end(), is_own) >= kMaxBuckets) {
+    throw ApiError(400, "TooManyBuckets", "You have attempted to create more buckets than allowed");
   }
   Bucket bucket;
   bucket.name = name;

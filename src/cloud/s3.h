@@ -34,6 +34,7 @@ class S3 {
   Response bucket_call(const Request& request, const Caller& caller, const std::string& name,
                        const Pairs& query);
   Response bucket_policy(const Request& request, const Caller& caller, Bucket& bucket);
+  void set_policy(Bucket& bucket, const std::string& policy);
   Response create_bucket(const Request& request, const Caller& caller, const std::string& name);
   Response list_objects(const Caller& caller, const Bucket& bucket, const Pairs& query);
   Response object_call(const Request& request, const Caller& caller, const S3Target& target,

@@ -70,6 +70,7 @@ Response S3::object_call(const Request& request, const Caller& caller, const S3T
 Response S3::put_object(const Request& request, const Caller& caller, Bucket& bucket,
                         const std::string& key) {
   require(caller, bucket, "s3:PutObject", key);
+  if (!is_utf8(key)) throw ApiError(400, "InvalidURI", "Couldn't parse the specified URI.");
   if (request.header("x-amz-copy-source")) {
     throw ApiError(501, "NotImplemented", "CopyObject is not implemented here");
   }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -14,6 +15,7 @@
 #include "cloud/accounts.h"
 #include "cloud/certificates.h"
 #include "cloud/ec2.h"
+#include "cloud/json_text.h"
 #include "cloud/s3.h"
 #include "cloud/server.h"
 #include "cloud/token_api.h"
@@ -52,7 +54,10 @@ std::optional<Service> service_of_host(const std::string& host) {
 }
 
 bool is_local(const std::string& host) {
-  return host == "localhost" || host == "127.0.0.1" || host.starts_with("127.83.");
+  if (host == "localhost" || host == "127.0.0.1") return true;
+  // A name that is served goes into a certificate: digits and dots alone.
+  return host.starts_with("127.83.") && host.size() <= 15 &&
+         host.find_first_not_of("0123456789.") == std::string::npos;
 }
 
 std::filesystem::path prepared(const std::filesystem::path& dir) {
@@ -102,9 +107,11 @@ struct Sandbox::Impl {
   ServerOptions server_options() const {
     ServerOptions out;
     out.tls = tls.get();
-    out.body_limit = [](const Request& request) {
-      const auto service = service_for(request);
-      return service == Service::kS3 ? kMaxObjectBytes : kMaxCallBytes;
+    out.body_limit = [this](const Request& request) {
+      if (service_for(request) != Service::kS3) return kMaxCallBytes;
+      // Nobody without a key makes us hold an object.
+      const auto scope = claimed_scope(request);
+      return scope && directory.find_key(scope->access_key) ? kMaxObjectBytes : kMaxCallBytes;
     };
     return out;
   }
@@ -143,7 +150,7 @@ struct Sandbox::Impl {
         {"region", kRegion},
         {"vm_address", network.has_443 ? network.cloud_address + ":443" : ""}};
     const auto path = state_dir / "endpoints.json";
-    write_private_file(path, json.dump(1) + "\n");
+    write_private_file(path, json_text(json, 1) + "\n");
   }
 
   std::optional<Response> handle(const Request& request) {
@@ -220,8 +227,12 @@ struct Sandbox::Impl {
     if (options.quiet) return;
     std::string path = request.path;
     for (char& c : path) c = (c < 0x20 || c > 0x7e) ? '?' : c;
-    fmt::print(stderr, "sandbox {} {} {} {}{} {}\n", iso_date(std::time(nullptr)),
-               to_string(service), request.method, request.host(), path.substr(0, 200), outcome);
+    // Not fmt::print, which throws when nobody reads the log.
+    std::fputs(
+        fmt::format("sandbox {} {} {} {}{} {}\n", iso_date(std::time(nullptr)), to_string(service),
+                    request.method, request.host(), path.substr(0, 200), outcome)
+            .c_str(),
+        stderr);
   }
 
   SandboxOptions options;
@@ -283,6 +294,8 @@ void Sandbox::stop() {
   self.server->stop();  // first: no new instances
   self.ec2->stop();
 }
+
+std::optional<Response> Sandbox::respond(const Request& request) { return impl_->handle(request); }
 
 uint16_t Sandbox::port() const { return impl_->port; }
 std::filesystem::path Sandbox::ca_file() const { return impl_->certificates.ca_file(); }

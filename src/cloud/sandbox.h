@@ -4,8 +4,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "cloud/message.h"
 
 namespace flexroom::cloud {
 
@@ -50,6 +53,10 @@ class Sandbox {
   void start();
   /// Ends connections and instances and waits for both.
   void stop();
+
+  /// The answer to a request as it would go on the wire, without a connection; nothing: the
+  /// connection would be cut. Only after start().
+  std::optional<Response> respond(const Request& request);
 
   uint16_t port() const;
   std::filesystem::path ca_file() const;

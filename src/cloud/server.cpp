@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,6 +12,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <map>
 
 #include "cloud/certificates.h"
@@ -18,6 +21,11 @@
 namespace flexroom::cloud {
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kBackOff{100};
+constexpr std::chrono::seconds kLinger{2};
 
 /// A peer that goes away must not end the process: SIGPIPE stays pending in this thread only.
 void block_sigpipe() {
@@ -81,26 +89,95 @@ std::string serialise(const Response& response, bool close) {
 
 }  // namespace
 
-/// Either a TLS or a plain connection, blocking, with the socket's timeouts.
+/// Either a TLS or a plain connection, non-blocking underneath: every operation has a deadline, so
+/// that a peer that trickles bytes holds no thread for longer.
 struct Server::Stream {
   int fd;
   Handle<SSL> ssl;
 
-  ssize_t read(char* data, size_t size) const {
-    if (!ssl) return ::recv(fd, data, size, 0);
-    const int n = SSL_read(ssl.get(), data, static_cast<int>(size));
-    return n > 0 ? n : -1;
+  bool wait(short events, Clock::time_point deadline) const {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0) return false;
+    pollfd waiting{fd, events, 0};
+    return ::poll(&waiting, 1, static_cast<int>(std::min<int64_t>(left, 1 << 30))) > 0;
   }
-  bool write(std::string_view text) const {
+  /// After a TLS call that did not succeed: true if it is to be repeated.
+  bool wait_tls(int result, Clock::time_point deadline) const {
+    const int error = SSL_get_error(ssl.get(), result);
+    if (error == SSL_ERROR_WANT_READ) return wait(POLLIN, deadline);
+    return error == SSL_ERROR_WANT_WRITE && wait(POLLOUT, deadline);
+  }
+  bool wait_plain(short events, Clock::time_point deadline) const {
+    return (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) && wait(events, deadline);
+  }
+  bool handshake(Clock::time_point deadline) const {
+    for (;;) {
+      ERR_clear_error();
+      const int result = SSL_accept(ssl.get());
+      if (result == 1) return true;
+      if (!wait_tls(result, deadline)) return false;
+    }
+  }
+  /// 0 or less at the end, at a fault or at the deadline.
+  ssize_t read(char* data, size_t size, Clock::time_point deadline) const {
+    for (;;) {
+      if (ssl) {
+        ERR_clear_error();
+        const int n = SSL_read(ssl.get(), data, static_cast<int>(size));
+        if (n > 0) return n;
+        if (!wait_tls(n, deadline)) return -1;
+      } else {
+        const ssize_t n = ::recv(fd, data, size, 0);
+        if (n >= 0) return n;
+        if (!wait_plain(POLLIN, deadline)) return -1;
+      }
+    }
+  }
+  bool write(std::string_view text, Clock::time_point deadline) const {
     while (!text.empty()) {
       const size_t piece = std::min<size_t>(text.size(), 1 << 20);
+      if (ssl) ERR_clear_error();
       const ssize_t n = ssl ? SSL_write(ssl.get(), text.data(), static_cast<int>(piece))
                             : ::send(fd, text.data(), piece, MSG_NOSIGNAL);
-      if (n <= 0) return false;
-      text.remove_prefix(static_cast<size_t>(n));
+      if (n > 0) {
+        text.remove_prefix(static_cast<size_t>(n));
+      } else if (ssl ? !wait_tls(static_cast<int>(n), deadline) : !wait_plain(POLLOUT, deadline)) {
+        return false;
+      }
     }
     return true;
   }
+  /// Takes what the peer still sends: closing over unread bytes would reset the connection, and the
+  /// peer lose the answer.
+  void discard(Clock::time_point deadline) const {
+    std::array<char, 16384> buffer{};
+    ssize_t n = 1;
+    while (n != 0 && Clock::now() < deadline) {
+      n = ::recv(fd, buffer.data(), buffer.size(), 0);
+      if (n < 0 && !wait_plain(POLLIN, deadline)) return;
+    }
+  }
+};
+
+/// What one connection holds of the bytes all may hold together.
+class Server::BodyBytes {
+ public:
+  explicit BodyBytes(Server& server) : server_(server) {}
+  ~BodyBytes() { set(0); }
+  BodyBytes(const BodyBytes&) = delete;
+  BodyBytes& operator=(const BodyBytes&) = delete;
+  /// Throws ApiError(503) if that is too much.
+  void set(size_t bytes) {
+    server_.body_bytes_ += bytes - held_;  // unsigned: also downwards
+    held_ = bytes;
+    if (bytes != 0 && server_.body_bytes_ > server_.options_.max_body_bytes) {
+      throw ApiError(503, "SlowDown", "Please reduce your request rate.");
+    }
+  }
+
+ private:
+  Server& server_;
+  size_t held_ = 0;
 };
 
 Server::Server(ServerOptions options, Handler handler)
@@ -109,7 +186,7 @@ Server::Server(ServerOptions options, Handler handler)
 Server::~Server() { stop(); }
 
 uint16_t Server::listen(const std::string& address, uint16_t port) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return 0;
   const int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -125,7 +202,13 @@ uint16_t Server::listen(const std::string& address, uint16_t port) {
   }
   const std::lock_guard lock(mutex_);
   listeners_.push_back(fd);
-  acceptors_.emplace_back([this, fd] { accept_loop(fd); });
+  try {
+    acceptors_.emplace_back([this, fd] { accept_loop(fd); });
+  } catch (const std::exception&) {  // no thread
+    listeners_.pop_back();
+    ::close(fd);
+    return 0;
+  }
   return ntohs(name.sin_port);
 }
 
@@ -145,73 +228,103 @@ void Server::accept_loop(int listener) {
   while (!stopping_) {
     pollfd waiting{listener, POLLIN, 0};
     if (::poll(&waiting, 1, 100) <= 0) continue;
-    const int fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
-    if (fd < 0) continue;
-    const std::lock_guard lock(mutex_);
-    if (num_running_ >= options_.max_connections) {
-      ::close(fd);
-      continue;
+    const int fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+      start_connection(fd);
+    } else if (errno != ECONNABORTED && errno != EINTR && errno != EAGAIN) {
+      // No descriptors or no memory: the connection stays in the queue, and poll() would return at
+      // once again.
+      std::this_thread::sleep_for(kBackOff);
     }
-    ++num_running_;
+  }
+}
+
+void Server::start_connection(int fd) {
+  const std::lock_guard lock(mutex_);
+  if (num_running_ >= options_.max_connections) {
+    ::close(fd);
+    return;
+  }
+  try {
     open_.insert(fd);
     // Detached, but counted: stop() waits until the count is zero again.
     std::thread([this, fd] {
-      connection(fd);
-      const std::lock_guard done_lock(mutex_);
-      open_.erase(fd);
-      ::close(fd);
-      --num_running_;
-      all_done_.notify_all();
+      try {
+        connection(fd);
+      } catch (const std::exception&) {  // no memory for as little as an error
+      }
+      end_connection(fd);
     }).detach();
+    ++num_running_;
+  } catch (const std::exception&) {  // no thread, no memory
+    open_.erase(fd);
+    ::close(fd);
   }
+}
+
+void Server::end_connection(int fd) {
+  const std::lock_guard lock(mutex_);
+  open_.erase(fd);
+  ::close(fd);
+  --num_running_;
+  all_done_.notify_all();
 }
 
 void Server::connection(int fd) {
   block_sigpipe();
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  const timeval timeout{options_.idle_timeout.count(), 0};
-  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
-  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
   Stream stream{fd, nullptr};
   if (options_.tls != nullptr) {
     stream.ssl.reset(SSL_new(options_.tls));
-    if (!stream.ssl || SSL_set_fd(stream.ssl.get(), fd) != 1 || SSL_accept(stream.ssl.get()) != 1) {
+    if (!stream.ssl || SSL_set_fd(stream.ssl.get(), fd) != 1 ||
+        !stream.handshake(Clock::now() + options_.handshake_timeout)) {
       return;
     }
   }
+  // After a failure what follows cannot be told apart, so the connection ends.
+  const auto fail = [&](int status, const std::string& text) {
+    Response response;
+    response.status = status;
+    response.headers.emplace_back("Content-Type", "text/plain");
+    response.body = text + "\n";
+    stream.write(serialise(response, true), Clock::now() + options_.idle_timeout);
+    if (stream.ssl) SSL_shutdown(stream.ssl.get());
+    ::shutdown(fd, SHUT_WR);
+    stream.discard(Clock::now() + kLinger);
+  };
   try {
     serve(stream, fd);
   } catch (const ApiError& error) {
-    // The framing is broken: what follows cannot be told apart, so the connection ends.
-    Response response;
-    response.status = error.status();
-    response.headers.emplace_back("Content-Type", "text/plain");
-    response.body = error.code() + ": " + error.what() + "\n";
-    stream.write(serialise(response, true));
+    fail(error.status(), error.code() + ": " + error.what());
+  } catch (const std::exception&) {
+    fail(500, "InternalError: We encountered an internal error. Please try again.");
   }
   // close_notify: the client can tell the end from a cut.
   if (stream.ssl) SSL_shutdown(stream.ssl.get());
   ::shutdown(fd, SHUT_WR);
 }
 
-bool Server::read_request(Stream& stream, HttpReader& reader) {
+bool Server::read_request(Stream& stream, HttpReader& reader, BodyBytes& held) {
   std::vector<char> buffer(16384);
-  auto deadline = std::chrono::steady_clock::time_point::max();
+  auto deadline = Clock::time_point::max();
   HttpReader::State state = reader.resume();
   while (state != HttpReader::State::kRequest) {
+    const auto now = Clock::now();
+    // Pipelined bytes may have begun the request already.
+    if (deadline == Clock::time_point::max() && !reader.idle()) {
+      deadline = now + options_.request_timeout;
+    }
     if (state == HttpReader::State::kExpectContinue) {
-      if (!stream.write("HTTP/1.1 100 Continue\r\n\r\n")) return false;
+      if (!stream.write("HTTP/1.1 100 Continue\r\n\r\n", now + options_.idle_timeout)) return false;
       state = reader.resume();
       continue;
     }
-    const ssize_t n = stream.read(buffer.data(), buffer.size());
+    const ssize_t n =
+        stream.read(buffer.data(), buffer.size(), std::min(deadline, now + options_.idle_timeout));
     if (n <= 0 || stopping_) return false;
-    const auto now = std::chrono::steady_clock::now();
-    if (reader.idle()) deadline = now + options_.request_timeout;
-    // A client that trickles bytes would hold the thread for ever.
-    if (now > deadline) return false;
     state = reader.feed({buffer.data(), static_cast<size_t>(n)});
+    held.set(reader.body_bytes());
   }
   return true;
 }
@@ -220,7 +333,8 @@ void Server::serve(Stream& stream, int fd) {
   HttpReader reader(options_.limits);
   if (options_.body_limit) reader.on_headers(options_.body_limit);
   while (!stopping_) {
-    if (!read_request(stream, reader)) return;
+    BodyBytes held(*this);
+    if (!read_request(stream, reader, held)) return;
     const bool keep_alive = reader.keep_alive();
     const Request request = reader.take();
     const std::optional<Response> response = handler_(request, fd);
@@ -228,8 +342,12 @@ void Server::serve(Stream& stream, int fd) {
       stream.ssl.reset();  // no close_notify: the client sees a cut
       return;
     }
+    held.set(request.body.size() + response->body.size());
     const bool close = !keep_alive || response->close;
-    if (!stream.write(serialise(*response, close)) || close) return;
+    if (!stream.write(serialise(*response, close), Clock::now() + options_.request_timeout) ||
+        close) {
+      return;
+    }
   }
 }
 

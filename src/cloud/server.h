@@ -21,16 +21,18 @@ struct ServerOptions {
   SSL_CTX* tls = nullptr;  // nullptr: plain HTTP (metadata service). Must outlive the server.
   HttpLimits limits;
   std::function<size_t(const Request&)> body_limit;  // may be empty
-  std::chrono::seconds idle_timeout{60};             // for a handshake, a read, a write
-  std::chrono::seconds request_timeout{300};         // from a request's first byte to its last
+  std::chrono::seconds handshake_timeout{20};        // TLS, all of it
+  std::chrono::seconds idle_timeout{60};             // between two requests, and for each read
+  std::chrono::seconds request_timeout{300};  // from a request's first byte to its last; an answer
   size_t max_connections = 256;
+  size_t max_body_bytes = 1u << 30;  // of requests and answers of all connections together
 };
 
 /// HTTP/1.1 over TCP on loopback, one thread a connection, with keep-alive.
 class Server {
  public:
-  /// The answer to a request on connection `fd`; nothing: the connection is cut without one.
-  /// Called from many threads at once.
+  /// The answer to a request on connection `fd`; nothing: the connection is cut without one. What
+  /// it throws becomes a 500 and ends the connection. Called from many threads at once.
   using Handler = std::function<std::optional<Response>(const Request&, int fd)>;
 
   Server(ServerOptions options, Handler handler);
@@ -46,14 +48,18 @@ class Server {
 
  private:
   struct Stream;
+  class BodyBytes;
   void accept_loop(int listener);
+  void start_connection(int fd);
+  void end_connection(int fd);
   void connection(int fd);
   void serve(Stream& stream, int fd);
-  bool read_request(Stream& stream, HttpReader& reader);
+  bool read_request(Stream& stream, HttpReader& reader, BodyBytes& held);
 
   ServerOptions options_;
   Handler handler_;
   std::atomic<bool> stopping_{false};
+  std::atomic<size_t> body_bytes_{0};
   std::mutex mutex_;
   std::condition_variable all_done_;
   std::set<int> open_;  // connections

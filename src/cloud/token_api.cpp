@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "cloud/accounts.h"
+#include "cloud/json_text.h"
 
 namespace flexroom::cloud {
 namespace {
@@ -72,7 +73,8 @@ Response TokenApi::handle(const Request& request) const {
          {"message",
           {{"role", "assistant"}, {"content", fmt::format("You sent {} words.", words)}}},
          {"finish_reason", "stop"}}}}};
-  return Response{200, {{"Content-Type", "application/json"}}, answer.dump(), false, false, false};
+  return Response{200,  {{"Content-Type", "application/json"}}, json_text(answer), false, false,
+                  false};
 }
 
 }  // namespace flexroom::cloud

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "cloud/vm_limits.h"
 
 namespace flexroom::cloud {
 
@@ -72,6 +74,10 @@ struct VmHost::Vm {
 VmHost::VmHost(Options options) : options_(std::move(options)), isolates_(::geteuid() == 0) {
   for (unsigned i = 0; i < kMaxVms; ++i) free_slots_.insert(i);
   std::filesystem::create_directories(options_.dir);
+  // What a sandbox that was killed left mounted.
+  for (const auto& entry : std::filesystem::directory_iterator(options_.dir)) {
+    remove_home(entry.path());
+  }
 }
 
 VmHost::~VmHost() { stop(); }
@@ -109,14 +115,21 @@ void VmHost::add_host(const std::string& name) {
   }
 }
 
-VmPlan VmHost::prepare(const Vm& vm, const std::string& user_data,
-                       const std::string& metadata_endpoint) {
+void VmHost::fill_home(const Vm& vm, const std::string& user_data,
+                       const std::string& metadata_endpoint) const {
   namespace fs = std::filesystem;
   const fs::path home = vm.dir / "home";
   const fs::path cloud = home / ".cloud";
+  fs::create_directories(home);
+  if (isolates_) {
+    const std::string options =
+        "mode=0700,nr_inodes=65536,size=" + std::to_string(VmPlan{}.home_bytes);
+    if (::mount("tmpfs", home.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
+      throw InputError(home.string(), "cannot be made a tmpfs",
+                       "start the sandbox with CAP_SYS_ADMIN, or not as root");
+    }
+  }
   fs::create_directories(cloud / "bin");
-  const std::string inside = isolates_ ? "/root" : home.string();
-
   write_file(cloud / "bin/shutdown", kShutdownScript, 0555, 0);
   for (const char* name : {"poweroff", "halt"}) {
     write_file(cloud / "bin" / name, kPoweroffScript, 0555, 0);
@@ -139,7 +152,23 @@ VmPlan VmHost::prepare(const Vm& vm, const std::string& user_data,
   const std::string main_port = "127.0.0.1:" + std::to_string(options_.network.cloud_port);
   if (!options_.network.has_443) curlrc += "connect-to = \":443:" + main_port + "\"\n";
   write_file(home / ".curlrc", curlrc, 0644, vm.uid);
+}
 
+void VmHost::remove_home(const std::filesystem::path& vm_dir) const {
+  if (isolates_) ::umount2((vm_dir / "home").c_str(), MNT_DETACH);
+  std::error_code ignored;
+  std::filesystem::remove_all(vm_dir / "home", ignored);
+}
+
+VmPlan VmHost::prepare(const Vm& vm, const std::string& user_data,
+                       const std::string& metadata_endpoint) {
+  if (metadata_endpoint.empty()) {
+    throw InputError("the instance's metadata service",
+                     "cannot listen on " + metadata_address(vm.slot),
+                     "let loopback have the addresses 127.83.0.0/16");
+  }
+  fill_home(vm, user_data, metadata_endpoint);
+  const std::string inside = isolates_ ? "/root" : (vm.dir / "home").string();
   VmPlan plan;
   plan.isolate = isolates_;
   plan.uid = vm.uid;
@@ -165,26 +194,33 @@ VmPlan VmHost::prepare(const Vm& vm, const std::string& user_data,
                       "CURL_CA_BUNDLE=" + bundle,
                       "REQUESTS_CA_BUNDLE=" + bundle,
                       "AWS_EC2_METADATA_SERVICE_ENDPOINT=" + metadata_endpoint};
-  if (!options_.network.has_443)
-    plan.environment.push_back("AWS_ENDPOINT_URL=https://" + main_port);
-  if (isolates_) {
-    {
-      const std::lock_guard lock(mutex_);
-      std::string hosts = "127.0.0.1 localhost " + plan.hostname + "\n";
-      for (const auto& name : hosts_) hosts += options_.network.cloud_address + " " + name + "\n";
-      write_file(vm.dir / "hosts", hosts, 0644, 0);
-    }
-    // No name server: inside, only the sandbox's names exist, so nothing signed for the sandbox
-    // can stray to the real services.
-    write_file(vm.dir / "resolv.conf", "options attempts:1 timeout:1\n", 0644, 0);
-    plan.binds = {{vm.dir / "hosts", "/etc/hosts"}, {vm.dir / "resolv.conf", "/etc/resolv.conf"}};
-    const fs::path system_bundle = "/etc/ssl/certs/ca-certificates.crt";
-    if (fs::exists(system_bundle)) plan.binds.emplace_back(cloud / "ca-bundle.pem", system_bundle);
-    plan.binds.emplace_back(home, "/root");
-    plan.covers = {"/tmp", "/var/tmp", "/dev/shm", "/home", "/mnt", options_.state_dir.string()};
-    plan.covers.insert(plan.covers.end(), options_.covers.begin(), options_.covers.end());
+  if (!options_.network.has_443) {
+    plan.environment.push_back("AWS_ENDPOINT_URL=https://127.0.0.1:" +
+                               std::to_string(options_.network.cloud_port));
   }
+  if (isolates_) plan_view(vm, plan);
   return plan;
+}
+
+void VmHost::plan_view(const Vm& vm, VmPlan& plan) const {
+  const auto home = vm.dir / "home";
+  {
+    const std::lock_guard lock(mutex_);
+    std::string hosts = "127.0.0.1 localhost " + plan.hostname + "\n";
+    for (const auto& name : hosts_) hosts += options_.network.cloud_address + " " + name + "\n";
+    write_file(vm.dir / "hosts", hosts, 0644, 0);
+  }
+  // No name server: inside, only the sandbox's names exist, so nothing signed for the sandbox
+  // can stray to the real services.
+  write_file(vm.dir / "resolv.conf", "options attempts:1 timeout:1\n", 0644, 0);
+  plan.binds = {{vm.dir / "hosts", "/etc/hosts"}, {vm.dir / "resolv.conf", "/etc/resolv.conf"}};
+  const std::filesystem::path system_bundle = "/etc/ssl/certs/ca-certificates.crt";
+  if (std::filesystem::exists(system_bundle)) {
+    plan.binds.emplace_back(home / ".cloud/ca-bundle.pem", system_bundle);
+  }
+  plan.binds.emplace_back(home, plan.home);
+  plan.covers = {"/tmp", "/var/tmp", "/dev/shm", "/home", "/mnt", options_.state_dir.string()};
+  plan.covers.insert(plan.covers.end(), options_.covers.begin(), options_.covers.end());
 }
 
 void VmHost::launch(const std::string& id, unsigned slot, const std::string& user_data,
@@ -213,8 +249,17 @@ void VmHost::run(const std::shared_ptr<Vm>& vm, const std::string& user_data,
   std::array<int, 2> console{-1, -1};
   int control = -1;
   pid_t init = -1;
+  std::optional<VmGroup> group;
   try {
-    const VmPlan plan = prepare(*vm, user_data, metadata_endpoint);
+    VmPlan plan = prepare(*vm, user_data, metadata_endpoint);
+    if (isolates_) {
+      group.emplace("flexroom-" + std::to_string(vm->uid), plan.total_memory_bytes,
+                    plan.num_processes);
+      plan.groups = group->joins();
+      if (plan.groups.empty()) {
+        vm->print("sandbox: no control group can be made, so memory is bounded per process only\n");
+      }
+    }
     control = ::open((vm->dir / "home/.cloud/control").c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (control >= 0 && ::pipe2(console.data(), O_CLOEXEC | O_NONBLOCK) == 0) {
       // The script's side of the pipe blocks as a terminal would.
@@ -230,6 +275,7 @@ void VmHost::run(const std::shared_ptr<Vm>& vm, const std::string& user_data,
     kill_vm(init, isolates_);
     ::waitpid(init, nullptr, 0);
   }
+  group.reset();
   for (const int fd : {console[0], control}) {
     if (fd >= 0) ::close(fd);
   }
@@ -237,8 +283,7 @@ void VmHost::run(const std::shared_ptr<Vm>& vm, const std::string& user_data,
     const std::lock_guard lock(vm->console_mutex);
     std::ofstream(vm->dir / "console.log", std::ios::binary) << vm->console;
   }
-  std::error_code ignored;
-  std::filesystem::remove_all(vm->dir / "home", ignored);
+  remove_home(vm->dir);
   on_end(end);
   release_slot(vm->slot);
 }
@@ -294,6 +339,18 @@ std::string VmHost::console(const std::string& id) const {
   }
   const std::lock_guard lock(vm->console_mutex);
   return vm->console;
+}
+
+void VmHost::forget(const std::string& id) {
+  std::shared_ptr<Vm> vm;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = vms_.find(id);
+    if (found == vms_.end()) return;
+    vm = std::move(found->second);
+    vms_.erase(found);
+  }
+  if (vm->thread.joinable()) vm->thread.join();
 }
 
 void VmHost::stop() {

@@ -28,8 +28,8 @@ struct VmNetwork {
 enum class VmEnd { kTerminated, kPoweroff, kDeadline, kFailed };
 
 /// Runs user data as supervised process trees ("VMs"). As root each has a uid, home, /tmp, hosts
-/// file and process namespace of its own and cannot read the state folder; otherwise it is a plain
-/// child with resource limits, and the console says so.
+/// file and process namespace of its own, can write nowhere else and cannot read the state folder;
+/// otherwise it is a plain child with resource limits, and the console says so.
 class VmHost {
  public:
   struct Options {
@@ -58,13 +58,16 @@ class VmHost {
   /// A loopback address of the VM's own, for its metadata service.
   std::string metadata_address(unsigned slot) const;
 
-  /// Boots. `metadata_endpoint` is http://address:port. `on_end` is called from the VM's thread,
-  /// once, when its last process is gone.
+  /// Boots. `metadata_endpoint` is http://address:port; empty (nothing could be bound): the VM
+  /// fails and its console says why. `on_end` is called from the VM's thread, once, when its last
+  /// process is gone.
   void launch(const std::string& id, unsigned slot, const std::string& user_data,
               const std::string& metadata_endpoint, OnEnd on_end);
   void terminate(const std::string& id);
   /// The last 64 KiB of output; empty for an unknown VM.
   std::string console(const std::string& id) const;
+  /// Drops the console of a VM that has ended.
+  void forget(const std::string& id);
   /// A new host name (a bucket's) for all VMs, also those that run.
   void add_host(const std::string& name);
   /// Terminates all and waits.
@@ -73,6 +76,10 @@ class VmHost {
  private:
   struct Vm;
   VmPlan prepare(const Vm& vm, const std::string& user_data, const std::string& metadata_endpoint);
+  void fill_home(const Vm& vm, const std::string& user_data,
+                 const std::string& metadata_endpoint) const;
+  void plan_view(const Vm& vm, VmPlan& plan) const;
+  void remove_home(const std::filesystem::path& vm_dir) const;
   void run(const std::shared_ptr<Vm>& vm, const std::string& user_data,
            const std::string& metadata_endpoint, const OnEnd& on_end);
   VmEnd watch(Vm& vm, pid_t init, int console_fd, int control_fd);

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -41,6 +43,35 @@ void limit(int resource, unsigned long value) {
   if (::setrlimit(static_cast<__rlimit_resource>(resource), &both) != 0) die("setrlimit");
 }
 
+void join_groups(const VmPlan& plan) {
+  for (const std::string& file : plan.groups) {
+    const int fd = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || ::write(fd, "0", 1) != 1) die("control group");
+    ::close(fd);
+  }
+}
+
+/// Nothing but the VM's own tmpfs folders can be written: their sizes are all it can fill, and
+/// nothing of it is left for the next VM of that uid.
+void make_read_only(const VmPlan& plan) {
+  // struct mount_attr and mount_setattr(2), which older C libraries do not have.
+  struct {
+    uint64_t set = 1;  // MOUNT_ATTR_RDONLY
+    uint64_t clear = 0, propagation = 0, userns = 0;
+  } attributes;
+  constexpr long kMountSetattr = 442;
+  if (::syscall(kMountSetattr, AT_FDCWD, "/", 0x8000 /* AT_RECURSIVE */, &attributes,
+                sizeof attributes) != 0) {
+    if (errno != ENOSYS) die("read-only file systems");
+    say("sandbox: this kernel cannot make the file systems read-only\n");
+    return;
+  }
+  if (::mount(nullptr, plan.home.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV,
+              nullptr) != 0) {
+    die("home");
+  }
+}
+
 /// The mount namespace: generated files over the host's, other people's folders out of sight.
 void build_view(const VmPlan& plan) {
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) die("private mounts");
@@ -50,12 +81,13 @@ void build_view(const VmPlan& plan) {
       die(": bind mount");
     }
   }
+  make_read_only(plan);
   for (const std::string& folder : plan.covers) {
     // A folder that is not there (or no longer in sight) needs no cover.
     if (::access(folder.c_str(), F_OK) != 0) continue;
     const bool scratch = folder == "/tmp" || folder == "/var/tmp" || folder == "/dev/shm";
     if (::mount("tmpfs", folder.c_str(), "tmpfs", MS_NOSUID | MS_NODEV,
-                scratch ? "mode=1777,size=256m" : "mode=0755,size=64k") != 0) {
+                scratch ? "mode=1777,size=256m,nr_inodes=16384" : "mode=0755,size=64k") != 0) {
       die("tmpfs");
     }
   }
@@ -99,6 +131,7 @@ void build_view(const VmPlan& plan) {
   const int null = ::open("/dev/null", O_RDONLY);
   if (::dup2(null, 0) != 0 || ::dup2(console_fd, 1) != 1 || ::dup2(1, 2) != 2) ::_exit(127);
   if (::syscall(SYS_close_range, 3u, ~0u, 0u) != 0) die("close_range");
+  join_groups(plan);
   if (plan.isolate) build_view(plan);
 
   const auto script = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
@@ -120,7 +153,10 @@ void build_view(const VmPlan& plan) {
 std::map<pid_t, pid_t> process_parents() {
   std::map<pid_t, pid_t> out;
   std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+  // Never by an exception: nobody would kill the VM then.
+  for (std::filesystem::directory_iterator it("/proc", ignored), end; !ignored && it != end;
+       it.increment(ignored)) {
+    const std::filesystem::directory_entry& entry = *it;
     const std::string name = entry.path().filename();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
     std::ifstream file(entry.path() / "stat");

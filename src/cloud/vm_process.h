@@ -14,9 +14,10 @@ struct VmPlan {
   bool isolate = false;  // root: own uid and mount, pid, uts and ipc namespaces
   uid_t uid = 0;         // and gid, with isolate
   std::string hostname;
+  std::vector<std::string> groups;                         // files to join control groups by
   std::vector<std::pair<std::string, std::string>> binds;  // source -> target, in this order
   std::vector<std::string> covers;  // folders hidden under an empty tmpfs, after the binds
-  std::string home;                 // as seen inside
+  std::string home;                 // as seen inside; with isolate alone writable, with the covers
   std::string script;               // as seen inside
   bool has_shebang = true;          // false: /bin/bash runs the script
   std::vector<std::string> environment;
@@ -24,6 +25,9 @@ struct VmPlan {
   unsigned long memory_bytes = 4ul << 30;
   unsigned long file_bytes = 1ul << 30;
   unsigned long num_processes = 256;  // only with a uid of its own
+  // Each limit above is one process's; these are the whole VM's, with isolate.
+  unsigned long total_memory_bytes = 4ul << 30;  // where control groups can be made
+  unsigned long home_bytes = 1ul << 30;
 };
 
 /// Starts the VM: an init process, which reaps, and the script as its child, both with `console_fd`

@@ -7,9 +7,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "cloud/certificates.h"
 #include "cloud/sandbox.h"
@@ -145,6 +148,54 @@ inline std::string element(const std::string& xml, const std::string& name) {
   if (begin == std::string::npos) return "";
   const size_t at = begin + name.size() + 2;
   return xml.substr(at, xml.find("<", at) - at);
+}
+
+/// Output of a shell command, both streams.
+inline std::string run(const std::string& command) {
+  FILE* pipe = ::popen(("( " + command + " ) 2>&1").c_str(), "r");
+  std::string out;
+  char buffer[4096];
+  while (const size_t n = std::fread(buffer, 1, sizeof buffer, pipe)) out.append(buffer, n);
+  ::pclose(pipe);
+  return out;
+}
+
+inline constexpr const char* kEc2 = "ec2.us-east-1.amazonaws.com";
+inline constexpr const char* kIam = "iam.amazonaws.com";
+
+inline std::string run_form(const std::string& script, const std::string& more = "") {
+  return "Action=RunInstances&Version=2016-11-15&ImageId=ami-0123456789abcdef0&InstanceType="
+         "t3.large&MinCount=1&MaxCount=1&UserData=" +
+         percent_encode(base64(as_bytes(script)), false) + more;
+}
+
+/// Waits until the instance is in that state; its console then.
+inline std::string wait_for(const Sandbox& sandbox, const AccountKey& key,
+                            const std::string& instance, const std::string& state) {
+  bool reached = false;
+  for (int i = 0; i < 1200 && !reached; ++i) {
+    if (i != 0) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    const std::string text = query_call(sandbox, key, Service::kEc2, kEc2,
+                                        "Action=DescribeInstances&InstanceId.1=" + instance);
+    reached = text.find("<name>" + state + "</name>") != std::string::npos;
+    // An instance that has ended some other way will not come to that state any more.
+    if (!reached && text.find("<code>Server.InternalError</code>") != std::string::npos) break;
+  }
+  const std::string output = query_call(sandbox, key, Service::kEc2, kEc2,
+                                        "Action=GetConsoleOutput&InstanceId=" + instance);
+  return (reached ? "" : "the instance never was " + state + ": ") +
+         to_text(base64_decode(element(output, "output")).value_or(Bytes{}));
+}
+
+/// The console of a new instance with that script, once it has shut itself down.
+inline std::string console_of(const Sandbox& sandbox, const AccountKey& key,
+                              const std::string& script, const std::string& more = "") {
+  const std::string started =
+      query_call(sandbox, key, Service::kEc2, kEc2,
+                 run_form(script, "&InstanceInitiatedShutdownBehavior=terminate" + more));
+  const std::string id = element(started, "instanceId");
+  if (id.empty()) return started;
+  return wait_for(sandbox, key, id, "terminated");
 }
 
 }  // namespace flexroom::cloud::test

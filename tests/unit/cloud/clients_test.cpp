@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <fstream>
 
 #include "unit/cloud/client.h"
@@ -12,18 +11,8 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Output of a shell command, both streams.
-std::string run(const std::string& command) {
-  FILE* pipe = ::popen(("( " + command + " ) 2>&1").c_str(), "r");
-  std::string out;
-  char buffer[4096];
-  while (const size_t n = std::fread(buffer, 1, sizeof buffer, pipe)) out.append(buffer, n);
-  ::pclose(pipe);
-  return out;
-}
-
 std::string environment(const Fixture& fixture, const AccountKey& key) {
-  return "env -i PATH=/usr/bin:/bin HOME=" + fixture.dir.string() +
+  return "env -i PATH=/usr/bin:/bin PYTHONWARNINGS=ignore HOME=" + fixture.dir.string() +
          " AWS_ACCESS_KEY_ID=" + key.access_key_id +
          " AWS_SECRET_ACCESS_KEY=" + key.secret_access_key +
          " AWS_DEFAULT_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true AWS_CA_BUNDLE=" +
@@ -41,7 +30,8 @@ import sys, boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 def client(name, **more):
-    return boto3.client(name, endpoint_url=sys.argv[1], config=Config(retries={'max_attempts': 0}), **more)
+    config = Config(retries={'max_attempts': 0}, signature_version='s3v4' if name == 's3' else None)
+    return boto3.client(name, endpoint_url=sys.argv[1], config=config, **more)
 print(client('sts').get_caller_identity()['Account'])
 ami = client('ssm').get_parameter(Name='/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64')['Parameter']['Value']
 s3 = client('s3')
@@ -76,20 +66,133 @@ print('END')
   EXPECT_THAT(out, HasSubstr("NoSuchKey\npending\nshutting-down\nSignatureDoesNotMatch\nEND"));
 }
 
+bool has_boto3() { return run("/usr/bin/python3 -c 'import boto3' && echo yes") == "yes\n"; }
+
+/// Runs a Python program with `client(service)` for the account; its output.
+std::string boto3(const Fixture& fixture, const AccountKey& key, const std::string& program) {
+  std::ofstream(fixture.dir / "program.py") << R"(
+import json, ssl, sys, urllib.error, urllib.request, boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+def client(name, **more):
+    config = Config(retries={'max_attempts': 0}, signature_version='s3v4' if name == 's3' else None)
+    return boto3.client(name, endpoint_url=sys.argv[1], config=config, **more)
+def code(call, **arguments):
+    try:
+        call(**arguments)
+        return 'no error'
+    except ClientError as e:
+        return e.response['Error']['Code']
+)" << program << "print('END')\n";
+  return run(environment(fixture, key) + "/usr/bin/python3 " +
+             (fixture.dir / "program.py").string() + " https://localhost:" +
+             std::to_string(fixture.sandbox->port()) + " " + fixture.sandbox->ca_file().string());
+}
+
+TEST(Clients, Boto3ManagesRolesAndAssumesThem) {
+  if (!has_boto3()) GTEST_SKIP() << "python3-boto3 is not installed";
+  Fixture fixture;
+  const AccountKey key = fixture.sandbox->account("joint");
+  const std::string out = boto3(fixture, key, R"(
+account = client('sts').get_caller_identity()['Account']
+iam = client('iam')
+trust = {'Version': '2012-10-17', 'Statement': {'Effect': 'Allow', 'Action': 'sts:AssumeRole',
+         'Principal': {'AWS': 'arn:aws:iam::%s:root' % account}}}
+made = iam.create_role(RoleName='reader', AssumeRolePolicyDocument=json.dumps(trust))['Role']
+got = iam.get_role(RoleName='reader')['Role']
+assert got == made and got['AssumeRolePolicyDocument'] == trust, got
+print(code(iam.create_role, RoleName='reader', AssumeRolePolicyDocument=json.dumps(trust)))
+print([r['RoleName'] for r in iam.list_roles()['Roles']])
+policy = 'arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess'
+iam.attach_role_policy(RoleName='reader', PolicyArn=policy)
+print(iam.list_attached_role_policies(RoleName='reader')['AttachedPolicies'][0]['PolicyName'])
+s3 = client('s3')
+s3.create_bucket(Bucket='assume-box')
+s3.put_object(Bucket='assume-box', Key='k', Body=b'seen by the role')
+given = client('sts').assume_role(RoleArn=made['Arn'], RoleSessionName='visit')
+print(given['AssumedRoleUser']['Arn'])
+c = given['Credentials']
+session = dict(aws_access_key_id=c['AccessKeyId'], aws_secret_access_key=c['SecretAccessKey'],
+               aws_session_token=c['SessionToken'])
+print(client('s3', **session).get_object(Bucket='assume-box', Key='k')['Body'].read().decode())
+print(code(client('s3', **session).put_object, Bucket='assume-box', Key='k', Body=b''))
+session['aws_session_token'] = 'x' + c['SessionToken']
+print(code(client('sts', **session).get_caller_identity))
+print(code(client('sts').assume_role, RoleArn=made['Arn'] + 's', RoleSessionName='visit'))
+print(code(iam.delete_role, RoleName='reader'))
+iam.detach_role_policy(RoleName='reader', PolicyArn=policy)
+iam.delete_role(RoleName='reader')
+print(code(iam.get_role, RoleName='reader'))
+print(iam.list_roles()['Roles'])
+)");
+  EXPECT_EQ(out, "EntityAlreadyExists\n['reader']\nAmazonS3ReadOnlyAccess\narn:aws:sts::" +
+                     key.account_id +
+                     ":assumed-role/reader/visit\nseen by the role\nAccessDenied\n"
+                     "InvalidClientTokenId\nAccessDenied\nDeleteConflict\nNoSuchEntity\n[]\nEND\n");
+}
+
+TEST(Clients, Boto3PresignsUrls) {
+  if (!has_boto3()) GTEST_SKIP() << "python3-boto3 is not installed";
+  Fixture fixture;
+  const std::string out = boto3(fixture, fixture.sandbox->account("joint"), R"(
+s3 = client('s3')
+s3.create_bucket(Bucket='sign-box')
+where = dict(Bucket='sign-box', Key='a b/\u00e9+~')
+tls = ssl.create_default_context(cafile=sys.argv[2])
+def fetch(url, method, data=None):
+    try:
+        request = urllib.request.Request(url, data=data, method=method)
+        with urllib.request.urlopen(request, context=tls) as answer:
+            return answer.read()
+    except urllib.error.HTTPError as e:
+        return e.code
+put = s3.generate_presigned_url('put_object', Params=where, ExpiresIn=600)
+get = s3.generate_presigned_url('get_object', Params=where, ExpiresIn=600)
+assert 'X-Amz-Signature' in put, put
+print(fetch(put, 'PUT', b'by url'), fetch(get, 'GET'))
+print(fetch(put, 'GET'), fetch(get, 'PUT', b'no'), fetch(get.replace('Expires=600', 'Expires=601'), 'GET'))
+print(s3.get_object(**where)['Body'].read())
+)");
+  EXPECT_EQ(out, "b'' b'by url'\n403 403 403\nb'by url'\nEND\n");
+}
+
 TEST(Clients, AwsCli) {
-  if (run("test -x /usr/bin/aws && echo yes") != "yes\n") GTEST_SKIP() << "no /usr/bin/aws";
+  const std::string found = run("command -v aws");
+  if (found.empty()) GTEST_SKIP() << "no aws";
   Fixture fixture;
   const AccountKey key = fixture.sandbox->account("joint");
   const std::string aws =
-      environment(fixture, key) +
-      "/usr/bin/aws --endpoint-url https://localhost:" + std::to_string(fixture.sandbox->port()) +
-      " ";
+      environment(fixture, key) + found.substr(0, found.find('\n')) +
+      " --endpoint-url https://localhost:" + std::to_string(fixture.sandbox->port()) + " ";
   EXPECT_THAT(run(aws + "sts get-caller-identity"), HasSubstr(key.account_id));
   std::ofstream(fixture.dir / "file") << "by the command line";
   const std::string file = (fixture.dir / "file").string();
   run(aws + "s3 mb s3://cli-box");
   EXPECT_THAT(run(aws + "s3 cp " + file + " s3://cli-box/file"), HasSubstr("upload:"));
   EXPECT_THAT(run(aws + "s3 cp s3://cli-box/file -"), HasSubstr("by the command line"));
+
+  const std::string role = run(aws +
+                               "iam create-role --role-name cli --assume-role-policy-document "
+                               "'{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":"
+                               "\"sts:AssumeRole\",\"Principal\":{\"Service\":"
+                               "\"ec2.amazonaws.com\"}}]}' --query Role.Arn --output text");
+  EXPECT_EQ(role, "arn:aws:iam::" + key.account_id + ":role/cli\n");
+  EXPECT_EQ(run(aws + "iam list-roles --query 'Roles[].RoleName' --output text"), "cli\n");
+  EXPECT_THAT(run(aws + "iam get-user --query User.UserName --output text"), HasSubstr("joint"));
+  EXPECT_EQ(run(aws + "ec2 describe-instances --query Reservations --output json"), "[]\n");
+  EXPECT_THAT(run(aws + "ec2 describe-images --image-ids ami-0123456789abcdef0"),
+              HasSubstr("\"Architecture\": \"x86_64\""));
+  EXPECT_THAT(run(aws + "ec2 describe-instances --instance-ids i-0123456789abcdef0"),
+              HasSubstr("InvalidInstanceID.NotFound"));
+}
+
+/// curl's own signer, to the real host name.
+std::string curl(const Fixture& fixture, const AccountKey& key, const std::string& service,
+                 const std::string& host, const std::string& more) {
+  return run(environment(fixture, key) + "curl -sS --cacert " +
+             fixture.sandbox->ca_file().string() + " --connect-to " + host + ":443:127.0.0.1:" +
+             std::to_string(fixture.sandbox->port()) + " --aws-sigv4 aws:amz:us-east-1:" + service +
+             " --user " + key.access_key_id + ":" + key.secret_access_key + " " + more);
 }
 
 TEST(Clients, CurlWithItsOwnSigner) {
@@ -99,13 +202,30 @@ TEST(Clients, CurlWithItsOwnSigner) {
   }
   Fixture fixture;
   const AccountKey key = fixture.sandbox->account("joint");
-  const std::string out = run(
-      environment(fixture, key) + "curl -sS --cacert " + fixture.sandbox->ca_file().string() +
-      " --connect-to sts.amazonaws.com:443:127.0.0.1:" + std::to_string(fixture.sandbox->port()) +
-      " --aws-sigv4 aws:amz:us-east-1:sts --user " + key.access_key_id + ":" +
-      key.secret_access_key +
-      " -d 'Action=GetCallerIdentity&Version=2011-06-15' https://sts.amazonaws.com/");
-  EXPECT_THAT(out, HasSubstr("<Account>" + key.account_id + "</Account>"));
+  EXPECT_THAT(curl(fixture, key, "sts", "sts.amazonaws.com",
+                   "-d 'Action=GetCallerIdentity&Version=2011-06-15' https://sts.amazonaws.com/"),
+              HasSubstr("<Account>" + key.account_id + "</Account>"));
+  EXPECT_THAT(curl(fixture, key, "iam", kIam,
+                   "-d 'Action=GetUser&Version=2010-05-08' https://iam.amazonaws.com/"),
+              HasSubstr("<UserName>joint</UserName>"));
+  EXPECT_THAT(curl(fixture, key, "ec2", kEc2,
+                   "-d 'Action=DescribeInstances&Version=2016-11-15' "
+                   "https://ec2.us-east-1.amazonaws.com/"),
+              HasSubstr("<reservationSet>"));
+  std::ofstream(fixture.dir / "file") << "by curl";
+  const auto s3 = [&](const AccountKey& who, const std::string& more) {
+    // Old versions of curl leave out the header, which S3 wants.
+    return curl(fixture, who, "s3", "s3.us-east-1.amazonaws.com",
+                "-w '%{http_code}' -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' "
+                "https://s3.us-east-1.amazonaws.com/curl-box" +
+                    more);
+  };
+  EXPECT_EQ(s3(key, " -X PUT"), "200");
+  EXPECT_EQ(s3(key, "/file -T " + (fixture.dir / "file").string()), "200");
+  EXPECT_EQ(s3(key, "/file"), "by curl200");
+  AccountKey wrong = key;
+  wrong.secret_access_key.back() ^= 1;
+  EXPECT_THAT(s3(wrong, "/file"), HasSubstr("SignatureDoesNotMatch"));
 }
 
 }  // namespace

@@ -5,8 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <thread>
-
 #include "unit/cloud/client.h"
 
 namespace flexroom::cloud::test {
@@ -16,33 +14,9 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-constexpr const char* kEc2 = "ec2.us-east-1.amazonaws.com";
-constexpr const char* kIam = "iam.amazonaws.com";
 constexpr const char* kSts = "sts.amazonaws.com";
 constexpr const char* kHost = "box-1.s3.us-east-1.amazonaws.com";
 constexpr const char* kWhoAmI = "Action=GetCallerIdentity&Version=2011-06-15";
-
-std::string run_form(const std::string& script, const std::string& more = "") {
-  return "Action=RunInstances&Version=2016-11-15&ImageId=ami-0123456789abcdef0&InstanceType="
-         "t3.large&MinCount=1&MaxCount=1&UserData=" +
-         percent_encode(base64(as_bytes(script)), false) + more;
-}
-
-/// Waits until the instance is in that state; its console then.
-std::string wait_for(const Sandbox& sandbox, const AccountKey& key, const std::string& instance,
-                     const std::string& state) {
-  for (int i = 0; i < 200; ++i) {
-    const std::string text = query_call(sandbox, key, Service::kEc2, kEc2,
-                                        "Action=DescribeInstances&InstanceId.1=" + instance);
-    if (text.find("<name>" + state + "</name>") != std::string::npos) {
-      const std::string output = query_call(sandbox, key, Service::kEc2, kEc2,
-                                            "Action=GetConsoleOutput&InstanceId=" + instance);
-      return to_text(base64_decode(element(output, "output")).value_or(Bytes{}));
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-  return "the instance never was " + state;
-}
 
 class SandboxTest : public testing::Test {
  protected:
