@@ -137,7 +137,9 @@ call s3 -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -T "$0" -w 'put=%{http_code}
      https://s3.us-east-1.amazonaws.com/role-box/by-role
 call ec2 -d 'Action=DescribeInstances&Version=2016-11-15' https://ec2.us-east-1.amazonaws.com/
 if /usr/bin/python3 -c 'import boto3' 2>/dev/null; then
-  /usr/bin/python3 -c 'import boto3; print("boto=" + boto3.client("sts").get_caller_identity()["Arn"])'
+  /usr/bin/python3 -c 'import os, boto3
+sts = boto3.client("sts", endpoint_url=os.environ.get("AWS_ENDPOINT_URL"))  # for old versions
+print("boto=" + sts.get_caller_identity()["Arn"])'
 else
   echo boto=none
 fi
