@@ -340,7 +340,7 @@ interpreter = "/usr/bin/python3"
             m.job.write_text(text)
 
     @classmethod
-    def share_files(cls, file, name, value, value_class="b64"):
+    def share_files(cls, file, name, value, value_class="b64", **more):
         """What an issuer gives the members: XOR shares. Returns them."""
         first = os.urandom(len(value))
         shares = [first, bytes(x ^ y for x, y in zip(first, value))]
@@ -348,7 +348,7 @@ interpreter = "/usr/bin/python3"
             path = m.dir / f"{file}.json"
             path.touch(mode=0o600)
             path.write_text(json.dumps({"name": name, "kind": "test", "class": value_class,
-                                        "length": len(value), "share": share.hex()}))
+                                        "length": len(value), "share": share.hex(), **more}))
         return shares
 
     @classmethod
@@ -730,6 +730,122 @@ class Refresh(Canaries):
                 self.assertFalse(m.counters()["burned"])
         for done in self.both_run_script():
             self.assert_ended(done, OK)
+
+
+class Recipes(Canaries):
+    """Calls with slots: a token that no member knows, a question that one member knows."""
+
+    ADDRESS = "POST https://llm.flexroom.example/v1/chat/completions"
+    QUESTION = "does finding 7731-epsilon mean anything at all"
+
+    @classmethod
+    def ready(cls):
+        super().ready()
+        cls.token = (cls.cloud / "api-token").read_text().strip().encode()
+        cls.room_text += f'open_calls = ["{cls.ADDRESS}"]\n'
+        cls.write_room(cls.room_text)
+        cls.token_shares = cls.share_files(
+            "token", "joint/model-token", cls.token, "urlsafe",
+            purposes=[cls.ADDRESS + " header authorization: Bearer {{}}"])
+        for done in cls.both("secret", "import", "{dir}/token.json"):
+            assert done.code == OK, done.text
+        for m in cls.members:
+            (m.dir / "token.json").unlink()
+        examples = pathlib.Path(__file__).resolve().parents[2] / "examples/recipes"
+        cls.recipes = cls.work / "recipes"
+        cls.recipes.mkdir()
+        for recipe in examples.glob("ask-model*.toml"):
+            text = recipe.read_text().replace('member = "hospital-a"', f'member = "{cls.a.name}"')
+            (cls.recipes / recipe.name).write_text(text)
+        cls.question_file = cls.a.dir / "question.json"
+        cls.question_file.touch(mode=0o600)
+        cls.question_file.write_text(json.dumps({"question": cls.QUESTION}))
+
+    def canaries(self):
+        found = super().canaries()
+        found.append(("API token", self.token, ()))
+        found.append(("question", self.QUESTION.encode(), (self.question_file,)))
+        for m, share in zip(self.members, self.token_shares):
+            found.append((f"token share of {m.name}", share, ()))
+        return found
+
+    def answers(self):
+        return self.requests("token-api")
+
+    def altered(self, name, old, new):
+        text = (self.recipes / "ask-model.toml").read_text()
+        self.assertIn(old, text)
+        path = self.recipes / name
+        path.write_text(text.replace(old, new))
+        return path
+
+    def test_a_question_paid_with_a_token_nobody_knows(self):
+        for done in self.both("call", self.recipes / "ask-model.toml", json_output=True):
+            self.assert_ended(done, OK)
+            last = done.json_lines()[-1]
+            self.assertEqual(last["status"], 200)
+            self.assertIn("You sent 5 words", bytes.fromhex(last["body_hex"]).decode())
+        for m in self.members:
+            self.assertEqual(m.log()[-1]["text"], "call ask-model: status 200")
+
+    def test_b_question_that_only_one_member_knows(self):
+        recipe = self.recipes / "ask-model-privately.toml"
+        runs = (self.a.start("call", recipe, "--inputs", self.question_file),
+                self.b.start("call", recipe))
+        for done in self.finish(*runs):
+            self.assert_ended(done, OK, f"You sent {len(self.QUESTION.split())} words", "200 bytes of class json-safe")
+
+    def test_its_owner_without_the_file_is_told_before_anybody_is_asked(self):
+        before = self.answers()
+        done = self.a.run("call", self.recipes / "ask-model-privately.toml")
+        self.assert_ended(done, BAD_INPUT, "--inputs")
+        self.assertEqual(self.answers(), before)
+
+    def test_token_in_another_place_is_refused(self):
+        before = self.answers()
+        for name, old, new in (("field.toml", "Authorization: Bearer {{token}}", "X-Note: {{token}}"),
+                               ("path.toml", "POST /v1/chat/completions", "POST /v1/files"),
+                               ("text.toml", "How many words is this?", "{{token}}")):
+            recipe = self.altered(name, old, new)
+            if name == "text.toml":
+                recipe.write_text(recipe.read_text().replace("Authorization: Bearer {{token}}\n", ""))
+            done = self.a.run("call", recipe)
+            self.assert_ended(done, BAD_INPUT, "none of its purposes|does not list")
+        self.assertEqual(self.answers(), before)
+
+    def test_call_that_the_room_does_not_list_is_refused(self):
+        before = self.answers()
+        self.write_room(self.room_text.replace(f'open_calls = ["{self.ADDRESS}"]\n', ""))
+        self.addCleanup(self.write_room, self.room_text)
+        done = self.a.run("call", self.recipes / "ask-model.toml")
+        self.assert_ended(done, BAD_INPUT, "open_calls", re.escape(self.ADDRESS))
+        self.assertEqual(self.answers(), before)
+
+    def test_different_recipes_are_refused(self):
+        before = self.answers()
+        other = self.altered("other.toml", "How many words", "How few words")
+        runs = (self.a.start("call", self.recipes / "ask-model.toml"), self.b.start("call", other))
+        for done in self.finish(*runs):
+            self.assert_ended(done, REFUSED, "recipe sha256")
+        self.assertEqual(self.answers(), before)
+
+    def test_plan_says_what_leaves_and_what_it_costs(self):
+        before = self.answers()
+        done = self.b.run("plan", self.recipes / "ask-model.toml", json_output=True)
+        self.assert_ended(done, OK)
+        plan = done.json_lines()[-1]
+        self.assertGreater(plan["ands"], 480_000)
+        self.assertIn("joint/model-token", plan["slots"]["token"])
+        self.assertEqual(self.answers(), before)
+
+    def test_wrong_token_is_a_service_error_that_repeats_nothing(self):
+        self.share_files("wrong", "joint/wrong-token", b"x" * len(self.token), "urlsafe",
+                         purposes=[self.ADDRESS + " header authorization: Bearer {{}}"])
+        for done in self.both("secret", "import", "{dir}/wrong.json"):
+            self.assert_ended(done, OK)
+        recipe = self.altered("wrong.toml", "joint/model-token", "joint/wrong-token")
+        for done in self.both("call", recipe):
+            self.assert_ended(done, SERVICE, "invalid_api_key")
 
 
 class BadInput(Canaries):
