@@ -12,6 +12,7 @@
 #include "http/text.h"
 #include "mpc/builder.h"
 #include "prep/open.h"
+#include "session/signing_keys.h"
 
 namespace flexroom::session {
 namespace {
@@ -111,6 +112,10 @@ SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view 
   }
   if (!http::char_class_of(out.value_class)) {
     throw InputError(place, "class is none of the known ones", "use for example b64, hex or raw");
+  }
+  if (out.kind == kSigningKeyKind) {
+    throw InputError(place, fmt::format("kind '{}' is for keys that flexroom derives", out.kind),
+                     "give it another kind");
   }
   if (out.purposes.size() > kMaxPurposes) throw InputError(place, "has more than 16 purposes");
   for (const std::string& purpose : out.purposes) check_purpose(purpose, place);

@@ -930,7 +930,9 @@ class BadInput(Canaries):
                      '{"name": "x", "length": 2, "share": "00"}',
                      '{"name": "x", "length": -1, "share": "00"}',
                      '{"name": "x", "length": 1, "share": "zz"}',
-                     '{"name": "x", "length": 1, "class": "no-such", "share": "00"}'):
+                     '{"name": "x", "length": 1, "class": "no-such", "share": "00"}',
+                     '{"name": "x", "length": 1, "purposes": ["anywhere"], "share": "00"}',
+                     '{"name": "x", "length": 1, "kind": "sigv4-signing-key", "share": "00"}'):
             with self.subTest(text):
                 path.write_text(text)
                 self.assert_ended(self.a.run("secret", "import", path), BAD_INPUT, "odd.json")

@@ -187,6 +187,23 @@ TEST_P(RefreshTest, OtherBitsWithTheirFittingValueFailAtTheOtherInstance) {
   }
 }
 
+TEST(RefreshOfThree, DifferentNoncesToDifferentPeersFailTheEcho) {
+  const auto from = support::deal_epoch(3, 4, 11), to = support::deal_epoch(3, 4, 12);
+  const auto code = support::decided_code([&] {
+    const auto run = support::run_parties(
+        3,
+        [&](net::Party& party) {
+          BitRefresh(party, from[party.id()], to[party.id()]);
+          return true;
+        },
+        [](const net::MessageId& m, Bytes& payload) {
+          if (m.sender == 0 && m.receiver == 1 && m.label == "refresh hello") payload[40] ^= 1;
+        });
+    return run.outcomes[1].code();
+  });
+  EXPECT_EQ(code, AbortCode::kEcho);
+}
+
 // The same lie in both instances of one peer is consistent there; it gives the others other bits.
 TEST(RefreshOfThree, OtherBitsToOnePeerInBothInstancesFail) {
   const auto from = support::deal_epoch(3, 4, 11), to = support::deal_epoch(3, 4, 12);
