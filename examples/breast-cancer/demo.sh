@@ -5,6 +5,7 @@ flexroom=$1
 work=$2
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=/usr/bin/python3
+members=(hospital-a hospital-b)
 
 rm -rf "$work"
 mkdir -p "$work"
@@ -33,10 +34,12 @@ echo "== two hospitals make their identities and exchange fingerprints"
 $python "$here/split.py" "$work"
 {
   printf '[room]\nname = "breast-study"\ncourier = "hospital-b"\n\n'
-  base=$((20000 + RANDOM % 10000))
-  for name in hospital-a hospital-b; do
-    base=$((base + 1))
-    "$flexroom" --json init --identity $name --dir "$work/$name" --address "127.0.0.1:$base" |
+  read -r -a ports < <($python -c 'import socket
+held = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+print(*(s.getsockname()[1] for s in held))')
+  for i in 0 1; do
+    name=${members[i]}
+    "$flexroom" --json init --identity "$name" --dir "$work/$name" --address "127.0.0.1:${ports[i]}" |
       $python -c 'import json,sys; r=json.load(sys.stdin); print("[[member]]"); [print(f"{k} = \"{r[k]}\"") for k in ("name","address","certificate")]; print()'
   done
   printf '[provider.sandbox]\nca_file = "%s"\nconnect_to = ["*:443=127.0.0.1:%s"]\n' "$work/cloud/ca.pem" "$port"
@@ -58,9 +61,11 @@ echo "== the other member, hospital-b, sees the same result"
 sed -n '/^The result of/,$p' "$work/hospital-b.log"
 echo "== flexroom log --verify"
 "$flexroom" --member "$work/hospital-a/member.toml" log --verify
-$python - "$work/hospital-a/state/results/breast-cancer.json" <<'P'
+$python - "$work"/hospital-?/state/results/breast-cancer.json <<'P'
 import json, sys
-r = json.load(open(sys.argv[1]))
+r, other = (json.load(open(file)) for file in sys.argv[1:])
+if r != other:
+    sys.exit("The two members' results differ.")
 print(f"\nModel on the pooled data: {100 * r['accuracy_pooled']:.1f} % right on {r['held_out_rows']} held-out patients.")
 for name, alone in zip(["hospital-a", "hospital-b"], r["accuracy_alone"]):
     print(f"{name} alone would have reached {100 * alone:.1f} %.")

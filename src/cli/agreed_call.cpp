@@ -1,6 +1,7 @@
 #include "cli/agreed_call.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include "net/tcp_stream.h"
 #include "tls/handshake.h"
@@ -82,6 +83,24 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+namespace {
+
+/// Byte for byte, except at a terminal: there the service has no control over it.
+void print_body(ByteView body) {
+  std::string text = to_text(body);
+  if (isatty(STDOUT_FILENO) != 0) {
+    for (char& c : text) {
+      const auto byte = static_cast<unsigned char>(c);
+      if ((byte < 0x20 && c != '\n' && c != '\t' && c != '\r') || byte == 0x7f) c = '?';
+    }
+    if (!text.empty() && text.back() != '\n') text.push_back('\n');
+  }
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
 int print_reply(Output& out, const agent::Reply& reply) {
   if (out.json()) {
     nlohmann::json headers = nlohmann::json::array();
@@ -91,8 +110,7 @@ int print_reply(Output& out, const agent::Reply& reply) {
                 {"headers", headers},
                 {"body_hex", to_hex(reply.response.body)}});
   } else {
-    std::fwrite(reply.response.body.data(), 1, reply.response.body.size(), stdout);
-    std::fflush(stdout);
+    print_body(reply.response.body);
     if (reply.response.status >= 400) {
       fmt::print(stderr, "flexroom: the service answered {}\n", reply.response.status);
     }

@@ -17,6 +17,7 @@ namespace flexroom::cli {
 struct Common {
   std::filesystem::path member_file;
   bool yes = false;
+  std::optional<std::filesystem::path> trace;  // a file to write every message's digest to
   // For tests, which run commands in processes of their own and watch, alter or end them:
   std::function<void(std::string_view step)> fault;  // as in session::MemberState
   std::function<void(net::Party&)> connected;        // all members are there, nothing was sent

@@ -52,6 +52,7 @@ Joined::Joined(Output& out, const Common& common,
                const std::function<void(session::MemberState&)>& check)
     : out_(out), state_(open_state(common)) {
   if (check) check(state_);
+  if (common.trace) trace_.emplace(*common.trace);
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
   session::SessionOptions options;
@@ -62,6 +63,9 @@ Joined::Joined(Output& out, const Common& common,
   };
   options.cancel = &cancelled;
   session_ = std::make_unique<session::MemberSession>(state_, options);
+  if (trace_) {
+    session_->party().set_trace([this](const net::TraceEntry& entry) { trace_->write(entry); });
+  }
   if (common.connected) common.connected(session_->party());
 }
 
@@ -74,18 +78,18 @@ Digest Joined::approve(const store::Proposal& proposal, bool yes) {
     same = same && other == Bytes(digest.begin(), digest.end());
   }
   if (same) {
-    out_.line("");
+    out_.summary("");
     size_t width = 0;
     for (const store::Proposal::Field& field : proposal.fields) {
       width = std::max(width, field.name.size());
     }
     for (const store::Proposal::Field& field : proposal.fields) {
-      out_.line(fmt::format("  {:<{}} {}", field.name, width,
-                            field.secret             ? "(private)"
-                            : printable(field.value) ? to_text(field.value)
-                                                     : to_hex(field.value)));
+      out_.summary(fmt::format("  {:<{}} {}", field.name, width,
+                               field.secret             ? "(private)"
+                               : printable(field.value) ? to_text(field.value)
+                                                        : to_hex(field.value)));
     }
-    out_.line(fmt::format("  {:<{}} {}\n", "proposal", width, to_hex(digest)));
+    out_.summary(fmt::format("  {:<{}} {}\n", "proposal", width, to_hex(digest)));
     nlohmann::json fields;
     for (const auto& field : proposal.fields) {
       fields[field.name] = field.secret             ? "(private)"

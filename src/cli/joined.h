@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cli/commands.h"
+#include "cli/trace_file.h"
 #include "session/member_session.h"
 
 namespace flexroom::cli {
@@ -45,6 +46,7 @@ class Joined {
 
   Output& out_;
   session::MemberState state_;
+  std::optional<TraceFile> trace_;
   std::unique_ptr<session::MemberSession> session_;
   std::optional<Digest> proposed_;  // and no outcome logged yet
 };

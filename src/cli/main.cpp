@@ -1,14 +1,19 @@
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
+#include <set>
+#include <string_view>
 
 #include "base/secret.h"
 #include "cli/commands.h"
 #include "flexroom/toml.h"
 
 namespace {
+
+using flexroom::InputError;
 
 std::filesystem::path default_member_file() {
   const char* set = std::getenv("FLEXROOM_MEMBER");
@@ -21,7 +26,68 @@ constexpr const char* kFooter =
     "Exit codes: 0 done; 2 wrong arguments; 3 a file or value is wrong, nothing was changed;\n"
     "4 refused or members disagree, nothing was contacted; 5 a member or the service failed;\n"
     "6 a protocol check failed; 7 a request may have been carried out; 8 the service said no.\n"
-    "Files and a first run: README.md. What is not built yet: docs/status.md.";
+    "A first run: README.md. The files: docs/files.md. What is not built yet: docs/status.md.";
+
+/// What is wrong with the command line, where CLI11 names the wrong thing: it says that a command
+/// is missing when the one that was given does not exist.
+std::string usage_problem(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_name() != "RequiredError" && error.get_name() != "ExtrasError") return error.what();
+  const CLI::App* deepest = &app;
+  std::string path = app.get_name();
+  while (!deepest->get_subcommands().empty()) {
+    deepest = deepest->get_subcommands().front();
+    path += " " + deepest->get_name();
+  }
+  const std::vector<std::string> rest = app.remaining(true);
+  const auto known = deepest->get_subcommands([](const CLI::App*) { return true; });
+  if (known.empty() || !deepest->get_subcommands().empty()) return error.what();
+  std::string names;
+  for (const CLI::App* command : known) {
+    names += (names.empty() ? "" : ", ") + command->get_name();
+  }
+  const auto word = std::find_if(rest.begin(), rest.end(),
+                                 [](const std::string& text) { return text.front() != '-'; });
+  if (word != rest.end()) {
+    return "`" + path + "` has no command '" + *word + "'; it has " + names;
+  }
+  return rest.empty() ? "`" + path + "` needs a command: " + names : error.what();
+}
+
+/// An error is one message, and for machines one object.
+int exit_of_parse(const CLI::App& app, const CLI::ParseError& error, bool json) {
+  using namespace flexroom;          // NOLINT(google-build-using-namespace)
+  if (error.get_exit_code() == 0) {  // --help, --version
+    (void)app.exit(error);
+    return cli::kOk;
+  }
+  cli::Output out(json);
+  const std::string problem = usage_problem(app, error);
+  if (json) {
+    out.result({{"ok", false}, {"class", "usage"}, {"error", problem}, {"exit", cli::kUsage}});
+  } else {
+    std::cerr << "flexroom: " << problem << "\n  -> see --help\n";
+  }
+  return cli::kUsage;
+}
+
+/// In place of the long footer of `flexroom --help`, also at the commands below `command`.
+void examples(CLI::App* command, const std::string& text) {
+  command->footer("For example\n" + text);
+}
+
+std::map<std::string, std::string> parse_arguments(const std::vector<std::string>& arguments) {
+  std::map<std::string, std::string> out;
+  for (const std::string& argument : arguments) {
+    const size_t equals = argument.find('=');
+    if (equals == std::string::npos) {
+      throw InputError("--arg " + argument, "is not NAME=VALUE");
+    }
+    if (!out.emplace(argument.substr(0, equals), argument.substr(equals + 1)).second) {
+      throw InputError("--arg " + argument, "is given twice");
+    }
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -41,6 +107,9 @@ int main(int argc, char** argv) {
   app.add_option("-m,--member", common.member_file,
                  "this member's private configuration (default: $FLEXROOM_MEMBER or member.toml)");
   app.add_flag("-y,--yes", common.yes, "approve without asking (a rule of your organisation)");
+  app.add_option("--trace", common.trace,
+                 "write one line of JSON a message between members there: from, to, label, bytes, "
+                 "digest");
 
   std::optional<cli::Output> out;
   std::function<int()> action;
@@ -61,6 +130,9 @@ int main(int argc, char** argv) {
                    "file:PATH, fd:N or credential:NAME (default: a key file)");
   init->add_flag("--new-epoch", new_epoch,
                  "at all members: a new epoch; secrets of the old one are lost");
+  examples(init,
+           "  flexroom init --identity hospital-a --address 10.0.0.5:7100\n"
+           "  flexroom init                     # with all members, once room.toml is agreed");
   init->callback([&] {
     action = [&] {
       return identity.empty()
@@ -74,11 +146,13 @@ int main(int argc, char** argv) {
   passphrase->add_option("--new", new_passphrase,
                          "where the new one comes from: prompt (default), file:PATH, fd:N or "
                          "credential:NAME");
+  examples(passphrase, "  flexroom passphrase");
   passphrase->callback(
       [&] { action = [&] { return cli::change_passphrase(*out, common, new_passphrase); }; });
 
   auto* peer = app.add_subcommand("peer", "decisions about the other members");
   peer->require_subcommand(1);
+  examples(peer, "  flexroom peer accept              # when a message asked for it");
   peer->add_subcommand("accept",
                        "go on with members after too many unfinished batches, or after "
                        "this machine was restored from a backup")
@@ -86,6 +160,9 @@ int main(int argc, char** argv) {
 
   auto* secret = app.add_subcommand("secret", "secrets that only all members together hold");
   secret->require_subcommand(1);
+  examples(secret,
+           "  flexroom secret import key.json   # the same command at every member\n"
+           "  flexroom secret list\nThe file's forms: docs/secrets.md.");
   std::filesystem::path file;
   std::string name;
   auto* bring =
@@ -115,29 +192,25 @@ int main(int argc, char** argv) {
   run->add_option("JOB", job, "job.toml, the same at every member")->required();
   run->add_option("--links", links, "this member's private links (default: links.toml)");
   run->add_flag("--no-follow", no_follow, "do not wait for this member's result");
+  examples(
+      run,
+      "  flexroom run-script job.toml\nIt shows one summary, asks, makes the call, follows this "
+      "member's result. job.toml and\nlinks.toml: docs/files.md.");
   run->callback(
       [&] { action = [&] { return cli::run_script(*out, common, job, links, !no_follow); }; });
   std::vector<std::string> arguments;
-  const auto given_arguments = [&arguments] {
-    std::map<std::string, std::string> given;
-    for (const std::string& argument : arguments) {
-      const size_t equals = argument.find('=');
-      if (equals == std::string::npos) {
-        throw InputError("--arg " + argument, "is not NAME=VALUE");
-      }
-      given[argument.substr(0, equals)] = argument.substr(equals + 1);
-    }
-    return given;
-  };
   auto* plan =
       app.add_subcommand("plan", "what run-script or call would do and cost; nothing is contacted");
   plan->add_option("FILE", job, "a job or a recipe")->required();
   plan->add_option("--links", links, "of a job (default: links.toml)");
   plan->add_option("--arg", arguments, "NAME=VALUE of a recipe");
+  examples(plan,
+           "  flexroom plan job.toml\n"
+           "  flexroom plan ask.recipe.toml --arg model=small");
   plan->callback([&] {
     action = [&] {
       return TomlTable::load(job).has("recipe")
-                 ? cli::plan_recipe(*out, common, job, given_arguments())
+                 ? cli::plan_recipe(*out, common, job, parse_arguments(arguments))
                  : cli::plan_job(*out, common, job, links);
     };
   });
@@ -148,6 +221,7 @@ int main(int argc, char** argv) {
       app.add_subcommand("get", "an agreed GET without secrets, through the joint TLS client");
   get->add_option("URL", url)->required();
   get->add_option("--provider", provider, "entry of room.toml (default: the first)");
+  examples(get, "  flexroom get https://example.org/");
   get->callback([&] { action = [&] { return cli::get_url(*out, common, url, provider); }; });
 
   std::filesystem::path recipe;
@@ -157,19 +231,28 @@ int main(int argc, char** argv) {
   call->add_option("RECIPE", recipe, "recipe file, the same at every member")->required();
   call->add_option("--arg", arguments, "NAME=VALUE for the recipe's public arguments");
   call->add_option("--inputs", inputs, "this member's private values (JSON, mode 0600)");
+  examples(call,
+           "  flexroom call ask.recipe.toml --arg model=small --inputs mine.json\n"
+           "Recipes: docs/recipes.md.");
   call->callback([&] {
-    action = [&] { return cli::call_recipe(*out, common, recipe, given_arguments(), inputs); };
+    action = [&] {
+      return cli::call_recipe(*out, common, recipe, parse_arguments(arguments), inputs);
+    };
   });
 
   bool verify = false;
   auto* log = app.add_subcommand("log", "the hash-chained audit log");
   log->add_flag("--verify", verify, "recompute the chain and all signatures");
+  examples(log, "  flexroom log --verify");
   log->callback([&] { action = [&] { return cli::show_log(*out, common, verify); }; });
-  app.add_subcommand("status", "this member's state: epoch, counters, secrets, certificate")
-      ->callback([&] { action = [&] { return cli::status(*out, common); }; });
+  auto* status =
+      app.add_subcommand("status", "this member's state: epoch, counters, secrets, certificate");
+  examples(status, "  flexroom status");
+  status->callback([&] { action = [&] { return cli::status(*out, common); }; });
 
   uint64_t fill = 0;
   auto* stock = app.add_subcommand("stock", "fill or show the pool of preprocessed material");
+  examples(stock, "  flexroom stock --fill 1000000      # at all members, before the working day");
   stock->add_option("--fill", fill, "make AND triples until so many are in stock (same everywhere)")
       ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 30));
   stock->callback([&] { action = [&] { return cli::stock(*out, common, fill); }; });
@@ -182,12 +265,14 @@ int main(int argc, char** argv) {
   bool is_sandbox = false;
   auto* cloud = app.add_subcommand("sandbox", "a small cloud on loopback, to try everything on");
   cloud->add_option("--dir", cloud_dir, "its state (default: ./sandbox)");
-  cloud->add_option("--port", port, "on 127.0.0.1 (default: any free one)");
+  cloud->add_option("--port", port, "on 127.0.0.1 (default: any free one)")
+      ->check(CLI::Range(0, 65535));
   cloud->add_option("--key-type", key_type, "certificates: ec or rsa")
       ->check(CLI::IsMember({"ec", "rsa"}));
   cloud->add_option("--fail-rate", fail_rate, "share of calls that fail")
       ->check(CLI::Range(0.0, 1.0));
   cloud->add_option("--latency-ms", latency, "added to every answer")->check(CLI::Range(0, 60000));
+  examples(cloud, "  flexroom sandbox --port 8443      # docs/sandbox.md");
   cloud->callback([&] {
     is_sandbox = true;
     action = [&] { return cli::sandbox(*out, cloud_dir, port, key_type, fail_rate, latency); };
@@ -195,12 +280,17 @@ int main(int argc, char** argv) {
   bool quick = false;
   auto* bench = app.add_subcommand("bench", "our figures beside the published prototype's");
   bench->add_flag("--quick", quick, "smaller sizes, rougher figures");
+  examples(bench, "  flexroom bench                    # under five minutes; alone on the machine");
   bench->callback([&] { action = [&] { return cli::bench(*out, quick); }; });
 
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? cli::kOk : cli::kUsage;
+    // Parsing may have ended before it came to the flag.
+    const bool wants_json = std::any_of(argv, argv + argc, [](const char* argument) {
+      return std::string_view(argument) == "--json";
+    });
+    return exit_of_parse(app, error, wants_json);
   }
   out.emplace(json);
   if (!is_sandbox) (void)harden_process();

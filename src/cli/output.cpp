@@ -5,11 +5,19 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <iostream>
+#include <filesystem>
 
 namespace flexroom::cli {
+namespace {
 
-void Output::clear_progress() {
+void print_json(const nlohmann::json& object) {
+  fmt::print("{}\n", object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+void Output::end_progress() {
   if (!progress_shown_) return;
   std::fputs("\r\033[K", stderr);
   progress_shown_ = false;
@@ -17,29 +25,32 @@ void Output::clear_progress() {
 
 void Output::line(std::string_view text) {
   if (json_) return;
-  clear_progress();
+  end_progress();
   fmt::print("{}\n", text);
   std::fflush(stdout);
+}
+
+void Output::summary(std::string_view text) {
+  if (json_) return;
+  end_progress();
+  fmt::print(stderr, "{}\n", text);
 }
 
 void Output::event(const std::string& name, nlohmann::json fields) {
   if (!json_) return;
   fields["event"] = name;
-  fmt::print("{}\n", fields.dump());
-  std::fflush(stdout);
+  print_json(fields);
 }
 
 void Output::result(nlohmann::json fields) {
-  if (!json_) return;
-  fmt::print("{}\n", fields.dump());
-  std::fflush(stdout);
+  if (json_) print_json(fields);
 }
 
 void Output::note(const std::string& text) {
   if (text == last_note_) return;
   last_note_ = text;
   if (json_) return event("note", {{"text", text}});
-  clear_progress();
+  end_progress();
   fmt::print(stderr, "{}\n", text);
 }
 
@@ -97,7 +108,7 @@ bool Output::confirm(std::string_view question, const std::atomic<bool>* cancel)
         "approval", "there is no terminal to ask at",
         "run it in a terminal, or pass --yes if a rule of your organisation allows it");
   }
-  clear_progress();
+  end_progress();
   fmt::print(stderr, "{} [y/N] ", question);
   std::fflush(stderr);
   // Byte by byte and polled: a signal alone does not end a read that is restarted.
@@ -119,6 +130,16 @@ int report(Output& out, const std::exception& error, bool released) {
   int code = kBadInput;
   std::string kind = "error";
   std::string text = error.what();
+  nlohmann::json where;
+  const auto input_error = [&](const InputError& input) {
+    text = input.what();
+    where = {{"place", input.place()}, {"problem", input.problem()}, {"remedy", input.remedy()}};
+  };
+  if (const auto* input = dynamic_cast<const InputError*>(&error)) input_error(*input);
+  if (const auto* io = dynamic_cast<const std::filesystem::filesystem_error*>(&error)) {
+    input_error({io->path1().string(), io->code().message(),
+                 "give another path, or make this one usable for this user"});
+  }
   if (const auto* abort = dynamic_cast<const ProtocolAbort*>(&error)) {
     kind = std::string(to_string(abort->abort_class()));
     switch (abort->abort_class()) {
@@ -150,9 +171,11 @@ int report(Output& out, const std::exception& error, bool released) {
         "provider before you run again.";
   }
   if (out.json()) {
-    out.result({{"ok", false}, {"class", kind}, {"error", text}, {"exit", code}});
+    nlohmann::json last{{"ok", false}, {"class", kind}, {"error", text}, {"exit", code}};
+    if (where.is_object()) last.update(where);
+    out.result(last);
   } else {
-    out.line("");
+    out.end_progress();
     fmt::print(stderr, "flexroom: {}\n", text);
   }
   return code;

@@ -23,14 +23,19 @@ enum ExitCode : int {
   kServiceRefused = 8  // the service answered, with an error
 };
 
-/// Lines for people, or with --json one object an event and a final one.
+/// Lines for people, or with --json one object an event and a final one. Bytes that are no UTF-8
+/// (of a service, of a file name) become U+FFFD there.
 class Output {
  public:
   explicit Output(bool json) : json_(json) {}
   bool json() const { return json_; }
   void line(std::string_view text);
+  /// What is shown for a decision: on stderr, where the question is, so that stdout holds the
+  /// command's result alone.
+  void summary(std::string_view text);
   /// Something that happens now: on one line that is overwritten at a terminal.
   void progress(std::string_view phase, uint64_t done, uint64_t total);
+  void end_progress();
   void note(const std::string& text);
   void event(const std::string& name, nlohmann::json fields);
   /// The last word of a command.
@@ -40,7 +45,6 @@ class Output {
   bool confirm(std::string_view question, const std::atomic<bool>* cancel = nullptr);
 
  private:
-  void clear_progress();
   bool json_;
   bool progress_shown_ = false;
   std::string phase_;

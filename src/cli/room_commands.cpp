@@ -14,6 +14,7 @@
 #include "flexroom/passphrase.h"
 #include "net/identity.h"
 #include "prep/triple_parameters.h"
+#include "session/pool_source.h"
 #include "session/secret_import.h"
 #include "session/secret_refresh.h"
 #include "session/signing_keys.h"
@@ -52,6 +53,14 @@ NewPassphrase new_passphrase(const std::string& text, const std::filesystem::pat
           }};
 }
 
+/// Without a day's signing keys, which are derived and made again when missing.
+std::vector<store::RecordMeta> listed_secrets(session::MemberState& state) {
+  std::vector<store::RecordMeta> out = state.secrets().list();
+  std::erase_if(
+      out, [](const store::RecordMeta& meta) { return meta.kind == session::kSigningKeyKind; });
+  return out;
+}
+
 nlohmann::json json_of(const store::RecordMeta& meta) {
   return {{"name", meta.name},           {"kind", meta.kind},
           {"class", meta.value_class},   {"bytes", meta.bits / 8},
@@ -64,6 +73,7 @@ nlohmann::json json_of(const store::RecordMeta& meta) {
 
 int init_identity(Output& out, const std::string& name, const std::filesystem::path& directory,
                   const std::string& address, const std::string& passphrase) {
+  if (!is_name(name)) throw InputError("--identity " + name, "is not a name", kNameRemedy);
   (void)parse_endpoint(address, "--address");
   const std::filesystem::path keys = directory / "identity";
   std::filesystem::create_directories(directory);
@@ -178,8 +188,7 @@ int secret_list(Output& out, const Common& common) {
   nlohmann::json rows = nlohmann::json::array();
   out.line(
       fmt::format("{:<32} {:<18} {:<10} {:>6} {:>8}", "name", "kind", "class", "bytes", "version"));
-  for (const store::RecordMeta& meta : state.secrets().list()) {
-    if (meta.kind == session::kSigningKeyKind) continue;  // derived, made again when missing
+  for (const store::RecordMeta& meta : listed_secrets(state)) {
     out.line(fmt::format("{:<32} {:<18} {:<10} {:>6} {:>8}", meta.name, meta.kind, meta.value_class,
                          meta.bits / 8, meta.version));
     rows.push_back(json_of(meta));
@@ -274,7 +283,9 @@ int status(Output& out, const Common& common) {
   const auto counters = state.once().counters();
   const bool epoch = state.has_epoch();
   out.line(fmt::format("member       {} of room {}", state.member().name, state.room().name));
-  out.line(fmt::format("certificate  {}", to_hex(state.identity().fingerprint())));
+  const std::time_t expires = state.identity().not_after();
+  out.line(fmt::format("certificate  {}, valid until {:%Y-%m-%d}",
+                       to_hex(state.identity().fingerprint()), fmt::gmtime(expires)));
   out.line(fmt::format("epoch        {}", !epoch            ? "none: run `flexroom init`"
                                           : counters.burned ? "BURNED: run `flexroom init "
                                                               "--new-epoch` at all members, then "
@@ -291,7 +302,12 @@ int status(Output& out, const Common& common) {
   if (!reason.empty()) {
     out.line(fmt::format("             {}: run `flexroom secret refresh` at all members", reason));
   }
-  out.line(fmt::format("secrets      {}", state.secrets().list().size()));
+  const std::vector<store::RecordMeta> secrets = listed_secrets(state);
+  out.line(fmt::format("secrets      {}", secrets.size()));
+  const session::PoolStock pool =
+      session::summarise(state.once().pool().on_disk(), state.room().members.size());
+  out.line(fmt::format("stock        {} AND triples{}", pool.triples,
+                       pool.triples == 0 ? " (`flexroom stock --fill` makes calls faster)" : ""));
   out.result({{"ok", true},
               {"member", state.member().name},
               {"room", state.room().name},
@@ -303,7 +319,10 @@ int status(Output& out, const Common& common) {
               {"dirty", counters.dirty},
               {"life", counters.life},
               {"strikes", counters.strikes},
-              {"secrets", state.secrets().list().size()}});
+              {"secrets", secrets.size()},
+              {"stock_triples", pool.triples},
+              {"certificate", to_hex(state.identity().fingerprint())},
+              {"certificate_expires", expires}});
   return kOk;
 }
 

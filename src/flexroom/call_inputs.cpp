@@ -1,18 +1,17 @@
 #include "flexroom/call_inputs.h"
 
 #include <fmt/core.h>
-#include <sys/stat.h>
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/private_file.h"
 
 namespace flexroom {
 namespace {
 
-constexpr off_t kMaxFileBytes = 1 << 16;
+constexpr size_t kMaxFileBytes = 1 << 16;
 
 /// A parsed object whose strings are wiped in place, however reading it ends.
 class WipedJson {
@@ -35,25 +34,6 @@ class WipedJson {
  private:
   nlohmann::json json_;
 };
-
-SecretBytes read_private_file(const std::filesystem::path& file) {
-  struct stat status {};
-  const std::string place = file.string();
-  if (::stat(file.c_str(), &status) != 0) {
-    throw InputError(
-        place, "cannot be read",
-        "write this member's private values there (docs/recipes.md), or pass --inputs");
-  }
-  if ((status.st_mode & 0077) != 0) {
-    throw InputError(place, "can be read by others", "chmod 600 " + place);
-  }
-  if (status.st_size > kMaxFileBytes) throw InputError(place, "is larger than 64 KiB");
-  std::ifstream in(file, std::ios::binary);
-  SecretBytes text(static_cast<size_t>(status.st_size));
-  in.read(reinterpret_cast<char*>(text.writable().data()), status.st_size);
-  if (!in) throw InputError(place, "cannot be read");
-  return text;
-}
 
 SecretBytes value_for(const Recipe::Slot& declared, const std::string& text,
                       const std::string& place) {
@@ -94,7 +74,9 @@ std::map<std::string, SecretBytes> load_call_inputs(
                      "pass --inputs FILE with this member's private values");
   }
   const std::string place = file->string();
-  WipedJson json(read_private_file(*file));
+  WipedJson json(read_private_file(
+      *file, kMaxFileBytes,
+      "write this member's private values there (docs/recipes.md), or pass --inputs"));
   if (!json->is_object()) {
     throw InputError(place, "is not a JSON object", "write {\"SLOT\": \"value\"}");
   }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/private_file.h"
 #include "base/secret.h"
 #include "flexroom/toml.h"
 
@@ -39,16 +40,10 @@ bool is_hex(std::string_view text, size_t digits) {
          });
 }
 
-bool is_name(std::string_view text) {
-  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
-    return is_alnum(c) || c == '-' || c == '_' || c == '.';
-  });
-}
-
 std::string checked_name(const TomlTable& table, std::string_view key) {
   std::string name = table.text(key);
   if (!is_name(name)) {
-    table.fail(key, "is not a name", "use letters, digits, '-', '_' and '.', at most 64");
+    table.fail(key, "is not a name", kNameRemedy);
   }
   return name;
 }
@@ -109,6 +104,12 @@ Provider load_provider(const std::string& name, const TomlTable& table,
 
 }  // namespace
 
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
+    return is_alnum(c) || c == '-' || c == '_' || c == '.';
+  });
+}
+
 Endpoint parse_endpoint(std::string_view text, std::string_view place) {
   const size_t colon = text.rfind(':');
   unsigned port = 0;
@@ -131,7 +132,10 @@ Endpoint Provider::resolve(const std::string& host, uint16_t port) const {
 }
 
 RoomConfig RoomConfig::load(const std::filesystem::path& path) {
-  const TomlTable root = TomlTable::load(path);
+  const TomlTable root = TomlTable::load(
+      path,
+      "write it together, the same at every member (docs/files.md), or say in member.toml "
+      "where it is");
   RoomConfig out;
   out.file = path;
   const TomlTable room = root.table("room");
@@ -190,7 +194,8 @@ const Provider& RoomConfig::provider(std::string_view provider_name) const {
 PartyId RoomConfig::courier_id() const { return member_id(courier); }
 
 MemberConfig MemberConfig::load(const std::filesystem::path& path) {
-  const TomlTable root = TomlTable::load(path);
+  const TomlTable root = TomlTable::load(
+      path, "make it with `flexroom init --identity NAME`, or say with --member where it is");
   MemberConfig out;
   out.file = path;
   out.name = checked_name(root, "name");
@@ -272,7 +277,11 @@ PrivateUrl split_private_url(std::string_view url, std::string_view place) {
 }
 
 LinksConfig LinksConfig::load(const std::filesystem::path& path) {
-  const TomlTable root = TomlTable::load(path);
+  // A pre-signed link is all that protects what it leads to.
+  const SecretBytes file = read_private_file(
+      path, TomlTable::kMaxBytes,
+      "write this member's links there (docs/files.md), or say with --links where they are");
+  const TomlTable root = TomlTable::parse(as_text(file.reveal()), path.string());
   LinksConfig out;
   out.data_url = root.text("data_url");
   out.result_url = root.text("result_url");
@@ -284,7 +293,8 @@ LinksConfig LinksConfig::load(const std::filesystem::path& path) {
 }
 
 JobConfig JobConfig::load(const std::filesystem::path& path) {
-  const TomlTable root = TomlTable::load(path);
+  const TomlTable root =
+      TomlTable::load(path, "give the path of the agreed job (docs/files.md shows one)");
   const TomlTable job = root.table("job");
   JobConfig out;
   out.file = path;
@@ -312,7 +322,7 @@ JobConfig JobConfig::load(const std::filesystem::path& path) {
   out.script_url = plain(script, "url");
   if (out.script_url.rfind("https://", 0) != 0) script.fail("url", "is not an https:// URL");
   out.script_sha256 = checked_hex(script, "sha256", 64, "run `sha256sum SCRIPT`");
-  out.interpreter = plain(script, "interpreter");
+  if (script.has("interpreter")) out.interpreter = plain(script, "interpreter");
   if (script.has("file")) {
     out.script_file = relative_to(path, script.text("file"));
     std::ifstream in(*out.script_file, std::ios::binary);

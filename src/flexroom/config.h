@@ -18,6 +18,11 @@ struct Endpoint {
 };
 Endpoint parse_endpoint(std::string_view text, std::string_view place);
 
+/// What a room, member, job, provider or recipe may be called: 1 to 64 letters, digits, '-', '_'
+/// and '.'. `kNameRemedy` says so to the operator.
+bool is_name(std::string_view text);
+inline constexpr std::string_view kNameRemedy = "use letters, digits, '-', '_' and '.', at most 64";
+
 struct MemberEntry {
   std::string name;
   Endpoint address;

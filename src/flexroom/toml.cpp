@@ -8,8 +8,6 @@
 namespace flexroom {
 namespace {
 
-constexpr uintmax_t kMaxFileBytes = 1 << 20;
-
 std::string at(std::string_view name, const toml::source_region& where) {
   return fmt::format("{}:{}:{}", name, where.begin.line, where.begin.column);
 }
@@ -23,14 +21,13 @@ TomlTable::TomlTable(std::shared_ptr<const toml::table> root, const toml::table*
       name_(std::move(name)),
       seen_(std::make_shared<std::set<std::string, std::less<>>>()) {}
 
-TomlTable TomlTable::load(const std::filesystem::path& path) {
+TomlTable TomlTable::load(const std::filesystem::path& path, std::string_view missing_remedy) {
   std::error_code error;
   const uintmax_t size = std::filesystem::file_size(path, error);
   if (error) {
-    throw InputError(path.string(), "cannot be read: " + error.message(),
-                     "check the path; `flexroom --help` lists the files a command takes");
+    throw InputError(path.string(), "cannot be read: " + error.message(), missing_remedy);
   }
-  if (size > kMaxFileBytes) throw InputError(path.string(), "is larger than 1 MiB");
+  if (size > kMaxBytes) throw InputError(path.string(), "is larger than 1 MiB");
   std::ifstream in(path, std::ios::binary);
   const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   if (!in && text.empty() && size != 0) throw InputError(path.string(), "cannot be read");

@@ -15,8 +15,11 @@ namespace flexroom {
 /// asked for are refused by finish(), so that a typing error cannot silently change a policy.
 class TomlTable {
  public:
-  /// Parses a file of at most 1 MiB. Throws InputError with line and column.
-  static TomlTable load(const std::filesystem::path& path);
+  static constexpr size_t kMaxBytes = size_t{1} << 20;
+  /// Parses a file of at most kMaxBytes. Throws InputError with line and column, or with
+  /// `missing_remedy` if there is no such file.
+  static TomlTable load(const std::filesystem::path& path,
+                        std::string_view missing_remedy = "check the path");
   static TomlTable parse(std::string_view text, std::string_view name);
 
   bool has(std::string_view key) const { return table_->contains(key); }

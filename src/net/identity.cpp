@@ -13,9 +13,11 @@
 #include <cctype>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "base/private_file.h"
 #include "net/openssl_ptr.h"
 
 namespace flexroom::net {
@@ -137,27 +139,14 @@ void write_new(const fs::path& path, ByteView content, mode_t mode) {
   }
 }
 
-Bytes read_file(const fs::path& path, bool secret) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    throw InputError(path.string(), std::string("cannot be opened: ") + std::strerror(errno),
-                     "make an identity with: flexroom init --identity");
-  }
-  struct stat info {};
-  fstat(fd, &info);
-  if (secret && (info.st_mode & 077) != 0) {
-    ::close(fd);
-    throw InputError(path.string(), "is readable by other users", "chmod 600 " + path.string());
-  }
+constexpr std::string_view kNoIdentity = "make an identity with: flexroom init --identity";
+
+Bytes read_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
   Bytes content(kMaxFileBytes);
-  size_t size = 0;
-  ssize_t n = 0;
-  while (size < content.size() &&
-         (n = read(fd, content.data() + size, content.size() - size)) > 0) {
-    size += static_cast<size_t>(n);
-  }
-  ::close(fd);
-  content.resize(size);
+  in.read(reinterpret_cast<char*>(content.data()), static_cast<std::streamsize>(content.size()));
+  if (in.gcount() == 0) throw InputError(path.string(), "cannot be read", kNoIdentity);
+  content.resize(static_cast<size_t>(in.gcount()));
   return content;
 }
 
@@ -231,7 +220,7 @@ Identity Identity::load(const fs::path& directory) {
   FLEXROOM_ASSERT(sodium_init() >= 0);
   Identity out;
   const fs::path seed_path = directory / "member.key";
-  SecretBytes text(read_file(seed_path, true));
+  const SecretBytes text = read_private_file(seed_path, kMaxFileBytes, kNoIdentity);
   std::string_view hex = as_text(text.reveal());
   while (!hex.empty() && std::isspace(static_cast<unsigned char>(hex.back())) != 0) {
     hex.remove_suffix(1);
@@ -242,11 +231,11 @@ Identity Identity::load(const fs::path& directory) {
   out.seed_ = SecretBytes(from_hex(hex));
   out.signing_key_ = public_key_of(out.seed_.reveal());
 
-  const SecretBytes key_pem(read_file(directory / "tls.key", true));
+  const SecretBytes key_pem = read_private_file(directory / "tls.key", kMaxFileBytes, kNoIdentity);
   const OpensslPtr<BIO> key_bio(
       BIO_new_mem_buf(key_pem.reveal().data(), static_cast<int>(key_pem.size())));
   const OpensslPtr<EVP_PKEY> key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
-  const Bytes certificate_pem = read_file(directory / "tls.crt", false);
+  const Bytes certificate_pem = read_file(directory / "tls.crt");
   const OpensslPtr<BIO> certificate_bio(
       BIO_new_mem_buf(certificate_pem.data(), static_cast<int>(certificate_pem.size())));
   const OpensslPtr<X509> certificate(

@@ -20,7 +20,7 @@ using Signature = std::array<uint8_t, 64>;
 class Identity {
  public:
   /// Fresh keys; `name` is the common name, at most 64 bytes of printable ASCII. Valid 10 years:
-  /// members are pinned, nobody checks the date except `doctor`.
+  /// members are pinned, nobody checks the date; `flexroom status` shows it.
   static Identity make(std::string_view name);
   /// Writes member.key, tls.key (both 0600) and tls.crt into `directory` (made 0700 if missing).
   /// Throws InputError when one of them exists: an identity is never overwritten.

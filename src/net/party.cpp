@@ -57,6 +57,13 @@ void Party::send(PartyId to, std::string_view label, ByteView payload) {
   last_was_send_ = true;
   transport_->send(to, std::move(frame));
   if (observer_) observer_(message, payload);
+  if (trace_) trace(message, payload);
+}
+
+void Party::trace(const MessageId& message, ByteView payload) {
+  TraceEntry entry{message, traffic_.half_rounds, sha256(payload)};
+  entry.message.bytes = payload.size();
+  trace_(entry);
 }
 
 Bytes Party::receive_frame(PartyId from, std::string_view label) {
@@ -87,6 +94,10 @@ Bytes Party::receive_frame(PartyId from, std::string_view label) {
   }
   ++next_receive_[from];
   frame.erase(frame.begin(), frame.end() - static_cast<ptrdiff_t>(reader.remaining()));
+  if (trace_) {
+    const auto key = std::make_pair(from, std::string(label));
+    trace({from, id_, key.second, received_with_label_[key]++, frame.size()}, frame);
+  }
   return frame;
 }
 

@@ -74,6 +74,9 @@ class Party {
   void set_observer(std::function<void(const MessageId&, ByteView payload)> observer) {
     observer_ = std::move(observer);
   }
+  /// Called for each message that left or arrived, after its label was checked and before its
+  /// length is. Costs a hash of all traffic, unless null.
+  void set_trace(std::function<void(const TraceEntry&)> trace) { trace_ = std::move(trace); }
   /// Zero-sharing keys with each peer (n > 2; boolean-engine.md §3.3), set at set-up.
   void set_zero_keys(std::vector<Block> keys) { zero_keys_.swap(keys); }
   const std::vector<Block>& zero_keys() const { return zero_keys_; }
@@ -84,6 +87,7 @@ class Party {
 
  private:
   Bytes receive_frame(PartyId from, std::string_view label);
+  void trace(const MessageId& message, ByteView payload);
   void absorb(PartyId sender, std::string_view label, ByteView payload);
 
   std::unique_ptr<Transport> transport_;
@@ -93,7 +97,7 @@ class Party {
   std::vector<PartyId> peers_;
   RoScope scope_;
   std::map<std::string, uint64_t, std::less<>> counters_;
-  std::map<std::pair<PartyId, std::string>, size_t> sent_with_label_;
+  std::map<std::pair<PartyId, std::string>, size_t> sent_with_label_, received_with_label_;
   std::vector<uint64_t> next_send_, next_receive_;  // sequence numbers per peer
   std::vector<std::vector<Digest>> echo_log_;       // per sender, since the last checkpoint
   std::vector<Block> zero_keys_;
@@ -101,6 +105,7 @@ class Party {
   bool last_was_send_ = false;
   Tamper tamper_;
   std::function<void(const MessageId&, ByteView)> observer_;
+  std::function<void(const TraceEntry&)> trace_;
 };
 
 /// Payload helpers for arrays of blocks.

@@ -11,9 +11,12 @@
 
 namespace flexroom::net {
 
+/// One message as one of its two ends saw it: what a sender sent and what its receiver got have
+/// equal message and digest.
 struct TraceEntry {
   MessageId message;
-  Digest digest{};  // of the payload; zero unless digests were asked for
+  uint64_t half_round = 0;  // of the party that traces
+  Digest digest{};          // SHA-256 of the payload
 };
 
 /// What one party sent and received. Rounds are counted as flow changes: a receive that follows a

@@ -193,7 +193,9 @@ class Maker {
       std::fill(d.begin(), d.end(), uint8_t{0});
       for (const Bytes& packed : all) {
         const uint8_t* in = packed.data() + k * layer_bytes;
-        for (size_t t = 0; t < items_; ++t) d[t] ^= (in[t / 8] >> (t % 8)) & 1;
+        for (size_t t = 0; t < items_; ++t) {
+          d[t] = static_cast<uint8_t>(d[t] ^ ((in[t / 8] >> (t % 8)) & 1));
+        }
       }
       add_constants(layers_[k].z, d, delta_);
       for (size_t t = 0; t < items_; ++t) sums_[k][t] ^= masked(d[t], delta);  // L = S + d*Delta

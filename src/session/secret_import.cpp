@@ -1,12 +1,11 @@
 #include "session/secret_import.h"
 
 #include <fmt/core.h>
-#include <sys/stat.h>
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/private_file.h"
 #include "circuits/text.h"
 #include "flexroom/purpose.h"
 #include "http/text.h"
@@ -19,6 +18,7 @@ namespace {
 
 constexpr uint32_t kMaxSecretBytes = 4096;
 constexpr size_t kMaxPurposes = 16;
+constexpr size_t kMaxFileBytes = 1 << 16;
 
 /// 1 if every byte of the value is in its class; the only thing that is opened.
 mpc::Circuit class_circuit(uint32_t bytes, http::CharClass char_class) {
@@ -65,16 +65,9 @@ std::vector<uint8_t> bits_of(const SecretBytes& bytes) {
 }  // namespace
 
 SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view self_name) {
-  struct stat status {};
   const std::string place = file.string();
-  if (::stat(file.c_str(), &status) != 0) throw InputError(place, "cannot be read");
-  if ((status.st_mode & 0077) != 0) {
-    throw InputError(place, "can be read by others", "chmod 600 " + place);
-  }
-  if (status.st_size > 1 << 16) throw InputError(place, "is larger than 64 KiB");
-  std::ifstream in(file, std::ios::binary);
-  SecretBytes text(static_cast<size_t>(status.st_size));
-  in.read(reinterpret_cast<char*>(text.writable().data()), status.st_size);
+  const SecretBytes text = read_private_file(
+      file, kMaxFileBytes, "docs/secrets.md shows what this member's file looks like");
   SecretFile out;
   try {
     auto json = nlohmann::json::parse(text.reveal().begin(), text.reveal().end());

@@ -12,6 +12,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "base/private_file.h"
 
 namespace flexroom::store {
 namespace {
@@ -21,6 +22,7 @@ namespace fs = std::filesystem;
 constexpr size_t kKeyBytes = crypto_aead_xchacha20poly1305_ietf_KEYBYTES;
 constexpr size_t kNonceBytes = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
 constexpr size_t kTagBytes = crypto_aead_xchacha20poly1305_ietf_ABYTES;
+constexpr size_t kMaxKeyFileBytes = 4096;  // anything larger is another file
 static_assert(kSealBytes == kNonceBytes + kTagBytes);
 constexpr int kBusyMs = 2000;
 // Rows of the table header, which is not sealed.
@@ -68,22 +70,11 @@ SealKey SealKey::derive(std::string_view purpose) const {
 }
 
 SealKey SealKey::load(const fs::path& file) {
-  const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    throw InputError(file.string(),
-                     std::string("key file cannot be opened: ") + std::strerror(errno));
-  }
-  struct stat info {};
-  fstat(fd, &info);
   SealKey key;
-  key.key_ = SecretBytes(kKeyBytes);
-  const ssize_t n = read(fd, key.key_.writable().data(), kKeyBytes);
-  ::close(fd);
-  if ((info.st_mode & 077) != 0) {
-    throw InputError(file.string(), "key file is readable by other users",
-                     "chmod 600 " + file.string());
-  }
-  if (n != static_cast<ssize_t>(kKeyBytes) || info.st_size != static_cast<off_t>(kKeyBytes)) {
+  key.key_ = read_private_file(file, kMaxKeyFileBytes,
+                               "bring the key file back to where member.toml says; without it what "
+                               "it sealed cannot be read");
+  if (key.key_.size() != kKeyBytes) {
     throw InputError(file.string(), "is not a key file: 32 bytes expected");
   }
   return key;

@@ -590,6 +590,23 @@ class Road(Canaries):
             self.assert_ended(done, OK)
             self.assertIn(expected, done.out)
 
+    def test_answer_does_not_command_the_terminal(self):
+        self.s3("joint").put_object(Bucket="scripts", Key="odd.txt", Body=b"a\x1b[2Jb", ACL="public-read")
+        master, slave = pty.openpty()
+        url = "https://scripts.s3.amazonaws.com/odd.txt"
+        processes = [self.a.start("get", url), self.b.start("get", url)]
+        for p in processes:
+            self.assert_ended(p.wait(), OK)
+        self.assertEqual(processes[0].out_file.read_bytes(), b"a\x1b[2Jb")  # a file gets it as it is
+        at_terminal = subprocess.Popen([FLEXROOM, "--yes", "--member", str(self.a.config), "get", url],
+                                       stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.DEVNULL,
+                                       preexec_fn=before_exec, start_new_session=True)
+        os.close(slave)
+        self.assert_ended(self.b.run("get", url), OK)
+        self.assertEqual(at_terminal.wait(60), OK)
+        self.assertEqual(os.read(master, 100), b"a?[2Jb\r\n")
+        os.close(master)
+
     def test_service_error_of_get_is_exit_8(self):
         for done in self.both("get", "https://scripts.s3.amazonaws.com/nothing-here"):
             self.assert_ended(done, SERVICE)
@@ -605,6 +622,28 @@ class Road(Canaries):
         for arguments in ([], ["no-such-command"], ["run-script"], ["get"], ["sandbox", "--fail-rate", "2"]):
             done = self.start(*arguments).wait()
             self.assertEqual(done.code, USAGE, done.text)
+
+    def test_wrong_arguments_are_named(self):
+        for arguments, wrong in ((["foo"], "no command 'foo'"), (["secret", "foo"], "no command 'foo'"),
+                                 (["secret"], "needs a command"), (["call"], "RECIPE"),
+                                 (["log", "foo"], "foo"), (["--member"], "--member"),
+                                 (["sandbox", "--port", "99999"], "99999")):
+            with self.subTest(arguments):
+                done = self.start(*arguments).wait()
+                self.assertEqual(done.code, USAGE, done.text)
+                self.assertIn(wrong, done.err)
+                done = self.start("--json", *arguments).wait()
+                self.assertEqual(done.code, USAGE, done.text)
+                (last,) = done.json_lines()
+                self.assertEqual((last["ok"], last["class"], last["exit"]), (False, "usage", USAGE))
+                self.assertIn(wrong, last["error"])
+
+    def test_every_command_has_help_with_an_example(self):
+        commands = re.findall(r"^  ([a-z-]+) ", self.start("--help").wait().out.split("Subcommands:")[1], re.M)
+        self.assertEqual(len(commands), 13)
+        for command in commands:
+            done = self.start(command, "--help").wait()
+            self.assert_ended(done, OK, "For example", f"flexroom {command}")
 
     def test_differing_jobs_name_the_field(self):
         before = self.requests()
@@ -886,6 +925,21 @@ class BadInput(Canaries):
         done = self.start("--member", self.work / "nobody.toml", "status").wait()
         self.assert_ended(done, BAD_INPUT, "nobody.toml")
 
+    def test_links_readable_by_others(self):
+        self.a.links.chmod(0o640)
+        try:
+            self.assert_ended(self.a.run("plan", self.a.job, "--links", self.a.links), BAD_INPUT,
+                              "readable by other users", "chmod 600")
+        finally:
+            self.a.links.chmod(0o600)
+
+    def test_identity_that_cannot_be_made_leaves_nothing(self):
+        for name, directory, wrong in (('bad"name', self.work / "new", "is not a name"),
+                                       ("name", "/proc/none/x", "/proc/none")):
+            done = self.start("init", "--identity", name, "--dir", directory).wait()
+            self.assert_ended(done, BAD_INPUT, wrong, "remedy")
+            self.assertFalse(pathlib.Path(directory).exists())
+
     def test_script_changed_after_approval(self):
         script = self.a.dir / "count.py"
         script.write_bytes(SCRIPT)
@@ -917,7 +971,7 @@ class BadInput(Canaries):
         path = self.a.dir / "good.json"
         path.chmod(0o644)
         try:
-            self.assert_ended(self.a.run("secret", "import", path), BAD_INPUT, "read by others", "chmod 600")
+            self.assert_ended(self.a.run("secret", "import", path), BAD_INPUT, "readable by other users", "chmod 600")
         finally:
             path.chmod(0o600)
 

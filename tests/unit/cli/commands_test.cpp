@@ -47,6 +47,40 @@ TEST_F(CommandsTest, AnOwnerWhoIsNoMemberIsRefusedBeforeAnyContact) {
   EXPECT_THAT(e.error(), HasSubstr("'nobody', who is no member"));
 }
 
+TEST_F(CommandsTest, TracesOfTwoMembersMatch) {
+  const auto trace = [&](PartyId i) { return rig_.dir(i) / "trace"; };
+  rig_.write(0, "trace", "of an earlier run\n");
+  std::filesystem::permissions(trace(0), std::filesystem::perms(0644));
+  all_ok(rig_.run([&](PartyId i, cli::Output& out, cli::Common& common) {
+    common.trace = trace(i);
+    return cli::init_room(out, common, false);
+  }));
+  // What went from one to the other, in order, as each saw it.
+  const auto seen = [&](PartyId i, PartyId from) {
+    std::ifstream file(trace(i));
+    std::vector<nlohmann::json> out;
+    for (std::string line; std::getline(file, line);) {
+      nlohmann::json entry = nlohmann::json::parse(line);
+      entry.erase("half_round");
+      if (entry["from"] == from) out.push_back(std::move(entry));
+    }
+    return out;
+  };
+  for (const PartyId from : {0, 1}) {
+    const auto one = seen(0, from), other = seen(1, from);
+    EXPECT_GT(one.size(), 10u);
+    EXPECT_EQ(one, other);
+    const auto mode = std::filesystem::status(trace(from)).permissions();
+    EXPECT_EQ(mode, std::filesystem::perms(0600));
+  }
+  const Ended e = rig_.run_one(0, [&](PartyId, cli::Output& out, cli::Common& common) {
+    common.trace = rig_.root() / "no-such-directory" / "trace";
+    return cli::init_room(out, common, false);  // alone: it does not wait for the other
+  });
+  EXPECT_EQ(e.code, cli::kBadInput);
+  EXPECT_THAT(e.error(), HasSubstr("--trace"));
+}
+
 TEST_F(CommandsTest, OneOwnerGivesTheWholeValue) {
   all_ok(rig_.init());
   rig_.write(0, "k.json", R"({"name": "k", "length": 4, "class": "hex", "owner": "m0",

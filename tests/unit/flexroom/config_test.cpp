@@ -27,6 +27,10 @@ class ConfigTest : public ::testing::Test {
     std::ofstream(dir_ / name) << text;
     return dir_ / name;
   }
+  std::filesystem::path write_private(const std::string& name, const std::string& text) const {
+    std::filesystem::permissions(write(name, text), std::filesystem::perms(0600));
+    return dir_ / name;
+  }
   /// "file:line:column" and the problem of the error that `load` throws, "" if none.
   template <typename Load>
   static std::pair<std::string, std::string> error_of(Load load) {
@@ -150,6 +154,10 @@ TEST_F(ConfigTest, JobTextsHoldNoShell) {
                           "https://h/a\\nb", "https://h/a#b", "https://h/a>b", "https://h/*"}) {
     EXPECT_THROW(JobConfig::load(write("f.toml", job(bad))), InputError) << bad;
   }
+  const std::string usual = job("https://h/s.py");
+  EXPECT_EQ(
+      JobConfig::load(write("f.toml", usual.substr(0, usual.find("interpreter")))).interpreter,
+      "python3");
   for (const char* bad : {"", "sh -c x", "python3;", "$(x)"}) {
     EXPECT_THROW(JobConfig::load(write("f.toml", job("https://h/s", bad))), InputError) << bad;
   }
@@ -232,13 +240,31 @@ TEST_F(ConfigTest, LinksAreCheckedWhenRead) {
   const std::string good =
       "data_url = \"https://h/d\"\nresult_url = \"https://h/r\"\nresult_get_url = "
       "\"https://h/g\"\n";
-  EXPECT_EQ(LinksConfig::load(write("f.toml", good)).result_get_url, "https://h/g");
+  EXPECT_EQ(LinksConfig::load(write_private("f.toml", good)).result_get_url, "https://h/g");
   const auto error = error_of([&] {
-    return LinksConfig::load(
-        write("f.toml", "data_url = \"https://h/se'cret\"\nresult_url = \"https://h/r\"\n"));
+    return LinksConfig::load(write_private(
+        "f.toml", "data_url = \"https://h/se'cret\"\nresult_url = \"https://h/r\"\n"));
   });
   EXPECT_EQ(error.first, position(1, 12));
   EXPECT_EQ(error.second.find("cret"), std::string::npos);
+}
+
+TEST_F(ConfigTest, LinksAreForThisMemberAlone) {
+  const auto file = write("f.toml", "data_url = \"https://h/d\"\nresult_url = \"https://h/r\"\n");
+  std::filesystem::permissions(file, std::filesystem::perms(0640));
+  EXPECT_EQ(error_of([&] { return LinksConfig::load(file); }),
+            std::make_pair(file.string(), std::string("is readable by other users")));
+  std::filesystem::permissions(file, std::filesystem::perms(0600));
+  EXPECT_EQ(LinksConfig::load(file).data_url, "https://h/d");
+}
+
+TEST_F(ConfigTest, NamesNeedNoQuoting) {
+  for (const char* good : {"a", "hospital-A_1.x", "0"}) EXPECT_TRUE(is_name(good)) << good;
+  EXPECT_TRUE(is_name(std::string(64, 'x')));
+  for (const char* bad : {"", "a b", "a\"b", "a'b", "a/b", "a\nb", "\xc3\xa4", "a:b", "a$"}) {
+    EXPECT_FALSE(is_name(bad)) << bad;
+  }
+  EXPECT_FALSE(is_name(std::string(65, 'x')));
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "base/codec.h"
 #include "net/memory_mesh.h"
 
@@ -41,6 +43,38 @@ TEST_F(PartyFrames, TheNextMessageOfTheRightLabelAndLengthIsTaken) {
   peer_sends(1, "b", "12");
   EXPECT_EQ(to_text(party_->receive(1, "a", 3)), "xyz");
   EXPECT_EQ(to_text(party_->receive_up_to(1, "b", 5)), "12");
+}
+
+TEST(PartyTrace, BothEndsSeeTheSameMessages) {
+  auto mesh = memory_mesh(2, std::chrono::seconds(5));
+  Party a(std::move(mesh[0]), Prg(Block(1, 1))), b(std::move(mesh[1]), Prg(Block(1, 2)));
+  std::vector<TraceEntry> at_a, at_b;
+  a.send(1, "x", as_bytes("before anybody traces"));
+  a.set_trace([&](const TraceEntry& entry) { at_a.push_back(entry); });
+  b.set_trace([&](const TraceEntry& entry) { at_b.push_back(entry); });
+  a.set_tamper([](const MessageId& message, Bytes& payload) {
+    if (message.label == "y") payload = to_bytes("what left");
+  });
+  a.send(1, "x", as_bytes("abc"));
+  a.send(1, "y", as_bytes("what was meant"));
+  (void)b.receive(0, "x", 21);
+  (void)b.receive(0, "x", 3);
+  EXPECT_THROW((void)b.receive(0, "y", 14), ProtocolAbort);  // a wrong length shows, too
+  b.send(0, "x", as_bytes("reply"));
+  (void)a.receive(1, "x", 5);
+
+  ASSERT_EQ(at_a.size(), 3u);
+  ASSERT_EQ(at_b.size(), 4u);
+  const auto same = [](const TraceEntry& one, const TraceEntry& other) {
+    const MessageId &m = one.message, &o = other.message;
+    return m.sender == o.sender && m.receiver == o.receiver && m.label == o.label &&
+           m.index == o.index && m.bytes == o.bytes && one.digest == other.digest;
+  };
+  for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(same(at_a[i], at_b[i + 1])) << i;
+  EXPECT_EQ(at_b[1].message.index, 1u);
+  EXPECT_EQ(at_b[1].digest, sha256(as_bytes("abc")));
+  EXPECT_EQ(at_b[2].message.bytes, 9u);
+  EXPECT_EQ(at_a[2].half_round, 1u);
 }
 
 TEST_F(PartyFrames, ARepeatedOrSkippedMessageIsRefused) {

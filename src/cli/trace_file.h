@@ -1,0 +1,22 @@
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+
+#include "net/trace.h"
+
+namespace flexroom::cli {
+
+/// `--trace FILE`: what went over the mesh, one JSON object a line, for finding out where two
+/// members' runs differ. Digests and sizes only; still this member's alone (mode 0600).
+class TraceFile {
+ public:
+  /// Begins the file anew. Throws InputError if it cannot be written.
+  explicit TraceFile(const std::filesystem::path& file);
+  void write(const net::TraceEntry& entry);
+
+ private:
+  std::ofstream out_;
+};
+
+}  // namespace flexroom::cli
