@@ -1,9 +1,11 @@
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
 
 #include "flexroom/config.h"
+#include "flexroom/recipe.h"
 #include "flexroom/toml.h"
 #include "fuzz.h"
 
@@ -13,7 +15,7 @@ namespace flexroom {
 namespace {
 
 void load(uint8_t which, const std::string& path) {
-  switch (which % 4) {
+  switch (which % 5) {
     case 0: {
       const RoomConfig room = RoomConfig::load(path);
       FLEXROOM_ASSERT(room.members.size() >= 2);
@@ -26,8 +28,11 @@ void load(uint8_t which, const std::string& path) {
     case 2:
       JobConfig::load(path);
       break;
-    default:
+    case 3:
       LinksConfig::load(path);
+      break;
+    default:
+      Recipe::load(path);
   }
 }
 
@@ -38,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const int file = memfd_create("toml", MFD_CLOEXEC);
   FLEXROOM_ASSERT(file >= 0);
+  FLEXROOM_ASSERT(fchmod(file, 0600) == 0);
   FLEXROOM_ASSERT(write(file, data + 1, size - 1) == static_cast<ssize_t>(size - 1));
   const std::string path = "/proc/self/fd/" + std::to_string(file);
   flexroom::fuzz::accepts([&] { flexroom::load(data[0], path); });
