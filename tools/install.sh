@@ -8,7 +8,7 @@ build=(g++ cmake ninja-build pkg-config libssl-dev libsodium-dev libsqlite3-dev 
        libgtest-dev libgmock-dev libbenchmark-dev valgrind)
 demo=(python3 python3-sklearn python3-boto3 curl openssl)
 test=(python3 python3-sklearn python3-boto3 awscli curl openssl nginx-light gnutls-bin nodejs clang
-      clang-format sqlite3)
+      clang-format sqlite3 faketime)
 
 wanted=()
 for set in "${@:-build}"; do

@@ -20,7 +20,7 @@ struct BenchOptions {
 struct Figure {
   double value = 0;
   std::string unit;
-  std::optional<double> published;  // the paper's figure for the same thing, same unit
+  std::optional<double> published;  // the paper's nearest figure, same unit
   std::string condition;            // what was measured, exactly
 };
 

@@ -1132,26 +1132,26 @@ class Faults(Canaries):
             kept = self.s3(account).get_object(Bucket=bucket, Key=key)["Body"].read()
             self.assertNotIn(b'"total"', kept, "no result of another script")
 
-    def certificates(self, name, days):
+    def certificates(self, name, days=30, names=(EC2, "*.s3.amazonaws.com"), usage="serverAuth", self_signed=False):
         """A server certificate for the service's host from a CA of our own."""
         d = self.work / name
         d.mkdir()
         ext = d / "ext"
-        ext.write_text(f"subjectAltName=DNS:{EC2},DNS:*.s3.amazonaws.com\nextendedKeyUsage=serverAuth\n")
+        ext.write_text(f"subjectAltName={','.join('DNS:' + n for n in names)}\nextendedKeyUsage={usage}\n")
         ca = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
               "-keyout", d / "ca.key", "-out", d / "ca.pem", "-days", "30", "-subj", "/CN=test CA"]
         csr = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                "-keyout", d / "key.pem", "-out", d / "csr", "-subj", f"/CN={EC2}"]
-        sign = ["openssl", "x509", "-req", "-in", d / "csr", "-CA", d / "ca.pem", "-CAkey", d / "ca.key",
-                "-CAcreateserial", "-out", d / "cert.pem", "-days", str(days), "-extfile", ext]
+        issuer = ["-signkey", d / "key.pem"] if self_signed else ["-CA", d / "ca.pem", "-CAkey", d / "ca.key",
+                                                                  "-CAcreateserial"]
+        sign = ["openssl", "x509", "-req", "-in", d / "csr", *issuer, "-out", d / "cert.pem",
+                "-days", str(days), "-extfile", ext]
         for command in (ca, csr, sign):
             subprocess.run(command, check=True, capture_output=True)
         return d
 
-    def serve(self, directory, behave):
-        """A TLS 1.3 server that does `behave(connection)` with each connection."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(directory / "cert.pem", directory / "key.pem")
+    def serve_plain(self, behave):
+        """A server that does `behave(connection)` with each TCP connection."""
         listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listener.close)
 
@@ -1161,29 +1161,102 @@ class Faults(Canaries):
                     plain, _ = listener.accept()
                 except OSError:
                     return
-                with contextlib.suppress(OSError), context.wrap_socket(plain, server_side=True) as tls:
-                    behave(tls)
+                with contextlib.suppress(OSError), plain:
+                    behave(plain)
 
         threading.Thread(target=loop, daemon=True).start()
         return listener.getsockname()[1]
 
+    def serve(self, directory, behave, versions=ssl.TLSVersion.TLSv1_3):
+        """A TLS server that does `behave(connection)` with each connection."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(directory / "cert.pem", directory / "key.pem")
+        context.maximum_version = versions
+
+        def behave_with_tls(plain):
+            with context.wrap_socket(plain, server_side=True) as tls:
+                behave(tls)
+
+        return self.serve_plain(behave_with_tls)
+
     def provider(self, name, ca, port):
         return f'\n[provider.{name}]\nca_file = "{ca}"\nconnect_to = ["*:443=127.0.0.1:{port}"]\n'
 
+    def assert_run_script_fails(self, name, ca, port, code, *words):
+        """A run against that server ends with one message at both members, and nothing reached the cloud."""
+        requests = self.requests()
+        self.room_with(self.provider(name, ca, port), timeout=5)
+        self.write_job(self.job_text.replace('provider = "sandbox"', f'provider = "{name}"'))
+        try:
+            for m, done in zip(self.members, self.both_run_script("--no-follow")):
+                self.assert_ended(done, code, *words)
+                self.assertEqual(done.err.count("flexroom: "), 1, done.err)
+                self.assertIn("may have happened" if code == UNKNOWN else "nothing happened", m.log()[-1]["outcome"])
+        finally:
+            self.write_job(self.job_text)
+            self.write_room(self.room_text)
+        self.assert_nothing_contacted(requests)
+
     def test_certificates_that_do_not_verify(self):
-        other, expired = self.certificates("other-ca", 30), self.certificates("expired", 0)
         asked = []
-        port = self.serve(expired, lambda tls: asked.append(tls.recv(100)))
+        cases = {"expired": ({"days": 0}, "expired"), "wrong-name": ({"names": ["ec2.example.com"]}, "name"),
+                 "wrong-usage": ({"usage": "clientAuth"}, "not meant for TLS servers"), "self-signed": ({"self_signed": True}, "self"),
+                 "wrong-root": ({}, "certificate")}
+        served = {name: self.certificates(name, **how) for name, (how, _) in cases.items()}
         time.sleep(1)  # past notAfter
-        self.room_with(self.provider("other", other / "ca.pem", self.port) +
-                       self.provider("expired", expired / "ca.pem", port))
-        before = self.sandbox.text
-        for name, word in (("other", "certificate"), ("expired", "expired")):
+        for name, (_, word) in cases.items():
             with self.subTest(name):
-                for done in self.both("get", self.SMALL, "--provider", name):
-                    self.assert_ended(done, NETWORK, word)
-        self.assertEqual(self.sandbox.text.count(" GET "), before.count(" GET "))
+                root = self.cloud if name == "wrong-root" else served[name]
+                port = self.serve(served[name], lambda tls: asked.append(tls.recv(100)))
+                self.assert_run_script_fails(name, root / "ca.pem", port, NETWORK, "certificate", word)
         self.assertEqual([a for a in asked if a], [])
+        self.assert_works_again()
+
+    def test_servers_that_speak_something_else(self):
+        ca = self.cloud / "ca.pem"
+        retry = bytes.fromhex("0303" "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+        hello = retry + b"\x00" + bytes.fromhex("1301" "00" "000c" "002b00020304" "003300020017")
+
+        def ask_again(plain):  # HelloRetryRequest for P-256, with the session id of the ClientHello
+            client = plain.recv(4096)
+            session = client[43:44 + client[43]]
+            body = retry + session + hello[35:]
+            message = b"\x02" + len(body).to_bytes(3, "big") + body
+            plain.sendall(b"\x16\x03\x03" + len(message).to_bytes(2, "big") + message)
+            plain.recv(4096)
+
+        cases = {"old-tls": (self.serve(self.certificates("old"), lambda tls: None, ssl.TLSVersion.TLSv1_2),
+                             "TLS 1.3|protocol_version"),
+                 "retry": (self.serve_plain(ask_again), "HelloRetryRequest"),
+                 "garbage": (self.serve_plain(lambda plain: (plain.recv(4096), plain.sendall(b"\x8c" + os.urandom(4095)))), "unknown type 140"),
+                 "plain-http": (self.serve_plain(lambda plain: (plain.recv(4096), plain.sendall(
+                     b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"))), "does not speak TLS"),
+                 "silent": (self.serve_plain(lambda plain: time.sleep(8)), "did not answer|lost the connection"),
+                 "closes": (self.serve_plain(lambda plain: plain.recv(4096)), "closed|ended")}
+        for name, (port, word) in cases.items():
+            with self.subTest(name):
+                self.assert_run_script_fails(name, ca, port, NETWORK, word)
+        self.assert_works_again()
+
+    def test_answer_with_two_lengths_is_not_believed(self):
+        d = self.certificates("two-lengths")
+        answer = (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+                  b"4\r\nabcd\r\n0\r\n\r\n")
+        port = self.serve(d, lambda tls: (tls.recv(20000), tls.sendall(answer)))
+        self.assert_run_script_fails("two-lengths", d / "ca.pem", port, UNKNOWN, "may have been carried out",
+                                     "Content-Length and Transfer-Encoding")
+        self.assert_works_again()
+
+    def test_clocks_apart(self):
+        library = next(iter(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1")))
+        ahead = {**os.environ, "LD_PRELOAD": str(library), "FAKETIME": "+20m", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        requests = self.requests()
+        a, b = self.a.run_script("--no-follow"), self.b.run_script("--no-follow", env=ahead)
+        for done in self.finish(a, b):
+            self.assert_ended(done, (REFUSED, NETWORK))
+        self.assertRegex(b.text, r"clock is (1199|1200|1201) s away .* Set the clocks")
+        self.assert_nothing_contacted(requests)
+        self.assert_works_again()
 
     def test_nothing_listens(self):
         self.room_with(self.provider("down", self.cloud / "ca.pem", free_port()))
@@ -1191,7 +1264,7 @@ class Faults(Canaries):
             self.assert_ended(done, NETWORK)
 
     def test_answer_cut_off_may_have_happened(self):
-        d = self.certificates("cut", 30)
+        d = self.certificates("cut")
         got = []
         port = self.serve(d, lambda tls: got.append(tls.recv(20000)))
         self.room_with(self.provider("cut", d / "ca.pem", port))

@@ -122,9 +122,10 @@ TEST_P(TrafficTest, NoSecretIsInAnyMessageBetweenMembers) {
   const auto add_own = [&](const std::vector<RoomRig::Ended>& ended) {
     for (const auto& e : ended) {
       ASSERT_EQ(e.code, cli::kOk) << e.out;
-      canaries.add("Delta", from_hex(e.last()["delta"].get<std::string>()));
-      for (const std::string share : e.last()["shares"]) {
-        canaries.add("a stored share", from_hex(share));
+      const nlohmann::json said = e.last();
+      canaries.add("Delta", from_hex(said["delta"].get<std::string>()));
+      for (const auto& share : said["shares"]) {
+        canaries.add("a stored share", from_hex(share.get<std::string>()));
       }
     }
   };

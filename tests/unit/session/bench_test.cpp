@@ -37,6 +37,8 @@ TEST(Bench, QuickRunGivesEveryFigure) {
     EXPECT_THAT(table, HasSubstr(name));
   }
   EXPECT_EQ(json["published"]["handshake_online_ms"], 1380);
+  EXPECT_EQ(json["published"]["run_script_lean_cold_s"], 439);
+  EXPECT_EQ(json["published"]["peak_rss_mib"], 65536);
   EXPECT_LE(report.figures.at("run_script_lean_warm_s").value,
             report.figures.at("run_script_lean_cold_s").value);
   for (const char* name : {"cpu", "cores", "link", "rtt_ms", "parameters", "members"}) {
