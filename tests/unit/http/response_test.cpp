@@ -134,6 +134,32 @@ TEST(ParseResponse, HoldsItsBounds) {
   EXPECT_EQ(fault_of(kChunked + "5\r\n12345\r\n5\r\n12345\r\n0\r\n\r\n", small), Fault::kTooLarge);
 }
 
+TEST(ParseResponse, TheLongestHeaderIsTheSameWholeAndInPieces) {
+  const auto in_pieces = [](const std::string& text, const ResponseOptions& options, size_t piece) {
+    std::optional<Fault> fault;
+    try {
+      ResponseParser parser(options);
+      for (size_t at = 0; at < text.size(); at += piece) {
+        parser.feed(as_bytes(text).subspan(at, std::min(piece, text.size() - at)));
+      }
+      parser.finish(false);
+    } catch (const ResponseError& error) {
+      fault = error.fault();
+    }
+    return fault;
+  };
+  const std::string header = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: " + std::string(40, 'a');
+  for (const int beyond : {-1, 0, 1}) {
+    ResponseOptions options;
+    options.max_header = header.size() - beyond;
+    const auto expected = beyond > 0 ? std::optional(Fault::kTooLarge) : std::nullopt;
+    for (const size_t piece : {size_t{1}, size_t{2}, size_t{3}, size_t{5}, size_t{1000}}) {
+      EXPECT_EQ(in_pieces(header + "\r\n\r\nhi", options, piece), expected)
+          << beyond << " beyond, pieces of " << piece;
+    }
+  }
+}
+
 TEST(ParseResponse, RandomMutationsNeitherCrashNorDependOnFragmentation) {
   std::mt19937 random(1);
   const std::vector<std::string> seeds = {
