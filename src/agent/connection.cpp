@@ -21,9 +21,6 @@ namespace {
 
 constexpr size_t kNonceBytes = 32;
 
-circuits::EcdhField field_of(arith::Group group) {
-  return group == arith::Group::kX25519 ? circuits::EcdhField::k25519 : circuits::EcdhField::kP256;
-}
 tls::Group tls_group(arith::Group group) {
   return group == arith::Group::kX25519 ? tls::Group::kX25519 : tls::Group::kP256;
 }
@@ -193,30 +190,37 @@ void Connection::State::agree(std::string_view label, const Digest& own, AbortCo
   }
 }
 
-void Connection::prepare() {
+void Connection::prepare(Timeline& timeline) {
   State& s = *state_;
   FLEXROOM_ASSERT(!s.prepared);
+  timeline.begin("token");
   s.commit_nonce();
   std::vector<arith::Token> tokens = s.context.arith.make_tokens(s.config.group, 1);
   s.token.emplace(std::move(tokens.front()));
   s.own_key_share = arith::key_share(*s.token);
 
   const size_t n = s.party().num_parties();
-  s.program_a = std::make_shared<const mpc::Program>(
-      mpc::compile(circuits::gc_a(field_of(s.config.group), n)));
+  timeline.begin("garble handshake circuit");
+  s.program_a =
+      std::make_shared<const mpc::Program>(mpc::compile(handshake_circuit(s.config.group, n)));
+  timeline.set_ands(s.program_a->num_ands());
   std::vector<prep::AuthBits> zero_a(s.program_a->inputs.size());
   for (size_t i = 0; i < n; ++i) {
     zero_a[s.program_a->input_group(fmt::format("rho_{}", i))] = std::move(s.token->rho[i]);
   }
   s.gc_a = s.context.engine.prepare(s.program_a, std::move(zero_a), "gc-a");
 
-  if (s.program_b == nullptr) s.program_b = request_program(s.plan);
   // One power a block of AAD, ciphertext and lengths.
+  timeline.begin("powers for the tag");
   s.powers = s.context.source.powers(s.plan.keystream_blocks() + 2);
+  timeline.begin("garble request circuit");
+  if (s.program_b == nullptr) s.program_b = request_program(s.plan);
+  timeline.set_ands(s.program_b->num_ands());
   std::vector<prep::AuthBits> zero_b(s.program_b->inputs.size());
   zero_b[s.program_b->input_group("r_c")] = ghash_order(s.powers.r_bits);
   s.gc_b = s.context.engine.prepare(s.program_b, std::move(zero_b), "gc-b");
   s.prepared = true;
+  timeline.end();
 }
 
 Reply Connection::call(const Request& request, const ServerBytes::Connect& connect,

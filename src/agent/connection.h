@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "agent/connection_circuits.h"
 #include "agent/journal.h"
-#include "agent/request_circuit.h"
 #include "agent/server_bytes.h"
 #include "agent/timeline.h"
 #include "arith/ecdh.h"
@@ -75,7 +75,7 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   /// Offline: token, GC-A, GC-B, powers of R. The service is not contacted.
-  void prepare();
+  void prepare(Timeline& timeline);
 
   /// Online. `connect` opens the socket and is called at the courier only, after every member is
   /// ready.

@@ -30,6 +30,8 @@ class Timeline {
   /// Ends the current phase, if there is one, and begins the next.
   void begin(std::string_view name, uint64_t ands = 0);
   void end();
+  /// Of the current phase, when they are known only after it began.
+  void set_ands(uint64_t ands) { phases_.back().ands = ands; }
   const std::vector<Phase>& phases() const { return phases_; }
   double total_seconds() const;
 

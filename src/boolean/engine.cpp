@@ -109,6 +109,7 @@ Engine::Engine(net::Party& party, prep::Source& source) : party_(party), source_
 Engine::~Engine() = default;
 
 void Engine::set_start_hook(StartHook hook) { start_hook_ = std::move(hook); }
+void Engine::set_progress(PrepareProgress progress) { progress_ = std::move(progress); }
 
 template <typename Step>
 auto Engine::guarded(std::string_view label, Step step) {
@@ -133,7 +134,7 @@ std::unique_ptr<Instance> Engine::prepare(std::shared_ptr<const mpc::Program> pr
     auto data = std::make_unique<Instance::Data>();
     data->program = std::move(program);
     agree(party_, name, *data);
-    garble_instance(party_, source_, *data, std::move(zero));
+    garble_instance(party_, source_, *data, std::move(zero), progress_);
     return std::make_unique<Instance>(std::move(data));
   });
 }

@@ -60,6 +60,10 @@ struct Outputs {
 /// (boolean-engine.md §8.2). Throwing prevents the start.
 using StartHook = std::function<void(const Digest& instance_id)>;
 
+/// Called while an instance is prepared: ANDs whose rows left or came, of all it has. Throwing ends
+/// the preparation and the session.
+using PrepareProgress = std::function<void(uint64_t done, uint64_t total)>;
+
 /// n-party authenticated garbling.
 ///
 /// Protocol   boolean-engine.md §6, §7; authenticated half-gates of [KRRW18] (ePrint 2018/578) and
@@ -87,6 +91,7 @@ class Engine {
                                     std::vector<prep::AuthBits> zero, std::string_view name);
 
   void set_start_hook(StartHook hook);
+  void set_progress(PrepareProgress progress);
 
   /// Phase 3, online, steps O1..O5 in order; all checks done on return.
   Outputs run(Instance& instance, const OnlineInputs& inputs);
@@ -107,6 +112,7 @@ class Engine {
   net::Party& party_;
   prep::Source& source_;
   StartHook start_hook_;
+  PrepareProgress progress_;
   bool dead_ = false;
 };
 

@@ -289,7 +289,8 @@ class RowReceiver {
 };
 
 template <typename Rows>
-void run_slabs(net::Party& party, MaskMaker& masks, Rows&& rows) {
+void run_slabs(net::Party& party, MaskMaker& masks, uint64_t num_ands,
+               const PrepareProgress& progress, Rows&& rows) {
   std::unique_ptr<MaskSlab> now = masks.next();
   if (now) now->receive();
   while (now) {
@@ -297,6 +298,7 @@ void run_slabs(net::Party& party, MaskMaker& masks, Rows&& rows) {
     // On the way from a garbler to the evaluator, operands of the next slab precede these rows.
     if (next && party.id() == 0) next->receive();
     rows.slab(now->first(), now->count(), now->products());
+    if (progress) progress(uint64_t{now->first()} + now->count(), num_ands);
     if (next && party.id() != 0) next->receive();
     now = std::move(next);
   }
@@ -310,12 +312,13 @@ size_t row_bytes(size_t num_parties, PartyId garbler, size_t count) {
 }
 
 void garble_instance(net::Party& party, prep::Source& source, Instance::Data& instance,
-                     std::vector<prep::AuthBits> zero) {
+                     std::vector<prep::AuthBits> zero, const PrepareProgress& progress) {
+  const uint64_t num_ands = instance.program->num_ands();
   MaskMaker masks(party, source, instance, std::move(zero));
   if (party.id() == 0) {
-    run_slabs(party, masks, RowReceiver(party, instance));
+    run_slabs(party, masks, num_ands, progress, RowReceiver(party, instance));
   } else {
-    run_slabs(party, masks, Garbler(party, source.delta(), instance));
+    run_slabs(party, masks, num_ands, progress, Garbler(party, source.delta(), instance));
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "boolean/engine.h"
 #include "boolean/masks.h"
 
 namespace flexroom::boolean {
@@ -27,6 +28,6 @@ size_t row_bytes(size_t num_parties, PartyId garbler, size_t count);
 ///            Open hides behind garbling
 /// Aborts     kMac
 void garble_instance(net::Party& party, prep::Source& source, Instance::Data& instance,
-                     std::vector<prep::AuthBits> zero);
+                     std::vector<prep::AuthBits> zero, const PrepareProgress& progress = nullptr);
 
 }  // namespace flexroom::boolean

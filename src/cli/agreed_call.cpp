@@ -8,6 +8,33 @@
 
 namespace flexroom::cli {
 
+namespace {
+
+// Microseconds on one core, n = 2: what counts is how they stand to each other.
+constexpr double kTriple = 0.6, kGarble = 0.2, kEvaluate = 0.04;
+constexpr double kPower = 200, kFixed = 20'000;  // a power of the tag's key; what is always there
+
+}  // namespace
+
+void make_triples(Output& out, Joined& joined, agent::Timeline& timeline, const CallWork& work) {
+  session::MemberSession& session = joined.session();
+  const auto cost = [](double each, uint64_t count) { return each * static_cast<double>(count); };
+  const uint64_t missing = session.triples_to_make(work.ands());
+  const double key = cost(kGarble + kEvaluate, work.signing_key_ands);
+  out.expect({{"make AND triples", cost(kTriple, missing)},
+              {"signing key", key > 0 ? kFixed + key : 0},
+              {std::string(work.first_phase), cost(kGarble, work.first_ands)},
+              {"token", kFixed},
+              {"garble handshake circuit", cost(kGarble, work.handshake_ands)},
+              {"powers for the tag", cost(kPower, work.request_bytes / 16)},
+              {"garble request circuit", cost(kGarble, work.request_ands)},
+              {"handshake keys", cost(kEvaluate, work.handshake_ands)},
+              {"request keys and ciphertext", cost(kEvaluate, work.request_ands)},
+              {"wait for the answer", kFixed}});
+  timeline.begin("make AND triples", missing);
+  session.reserve_triples(work.ands());
+}
+
 int make_agreed_call(Output& out, const Common& common, Joined& joined, const AgreedCall& call) {
   std::string outcome;
   try {
@@ -20,6 +47,7 @@ int make_agreed_call(Output& out, const Common& common, Joined& joined, const Ag
       call.prepare(proposal, timeline);
       outcome = call.perform(timeline);
       timeline.end();
+      out.expect({});
       if (call.always_show_phases || out.json()) out.table(timeline.phases());
     });
   } catch (const std::exception& error) {

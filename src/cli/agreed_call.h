@@ -29,6 +29,19 @@ struct AgreedCall {
 /// told to the peers, logged and reported, and its exit code is returned.
 int make_agreed_call(Output& out, const Common& common, Joined& joined, const AgreedCall& call);
 
+/// What a call will have to do, in ANDs.
+struct CallWork {
+  uint64_t signing_key_ands = 0;  // 0 if the key is not derived
+  std::string_view first_phase;   // of the circuit before the connection; empty if there is none
+  uint64_t first_ands = 0;
+  uint64_t handshake_ands = 0;
+  uint64_t request_ands = 0;
+  size_t request_bytes = 0;
+  uint64_t ands() const { return signing_key_ands + first_ands + handshake_ands + request_ands; }
+};
+/// From here on progress is of all that. Makes the AND triples that are not in stock.
+void make_triples(Output& out, Joined& joined, agent::Timeline& timeline, const CallWork& work);
+
 arith::Group group_of(const Provider& provider);
 agent::ConnectionConfig connection_config(const RoomConfig& room, const Provider& provider,
                                           const std::string& host, const Digest& proposal);

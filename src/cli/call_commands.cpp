@@ -97,23 +97,35 @@ store::Proposal propose(Joined& joined, const Recipe& recipe,
   return call_proposal(room, recipe, run.call, run.secrets, run.cost);
 }
 
-void prepare(Joined& joined, const Recipe& recipe, std::map<std::string, SecretBytes>& inputs,
-             const Digest& proposal, agent::Timeline& timeline, Running& run) {
+void prepare(Output& out, Joined& joined, const Recipe& recipe,
+             std::map<std::string, SecretBytes>& inputs, const Digest& proposal,
+             agent::Timeline& timeline, Running& run) {
   session::MemberSession& session = joined.session();
   const RoomConfig& room = joined.state().room();
   // What the summary named is what all have.
   std::vector<store::RecordId> ids;
   for (const auto& [slot, secret] : run.secrets) ids.push_back(secret.id);
   joined.state().secrets().agree(session.party(), ids);
-  timeline.begin("make AND triples", run.cost.total());
-  session.reserve_triples(run.cost.total() - run.cost.signing_key_ands);
+  const auto triples = [&](uint64_t key_ands) {
+    make_triples(out, joined, timeline,
+                 {key_ands, "slots", run.cost.slot_ands, run.cost.handshake_ands,
+                  run.cost.request_ands, run.layout->plan.bytes});
+  };
   std::optional<agent::SigningKey> key;
   if (recipe.sign) {
-    timeline.begin("signing key");
+    timeline.begin("look for a signing key");
     const store::RecordMeta secret = joined.state().secret(recipe.sign->secret);
     joined.state().secrets().agree(session.party(), {secret.id});
-    key =
-        session::obtain_signing_key(session, secret, recipe.sign->region, recipe.sign->service).key;
+    const auto decided = [&](bool cached) {
+      const uint64_t key_ands = cached ? 0 : run.cost.signing_key_ands;
+      triples(key_ands);
+      if (!cached) timeline.begin("signing key", key_ands);
+    };
+    key = session::obtain_signing_key(session, secret, recipe.sign->region, recipe.sign->service,
+                                      decided)
+              .key;
+  } else {
+    triples(0);
   }
   std::map<std::string, prep::AuthBits> shares;
   agent::SlotValues values;
@@ -151,7 +163,7 @@ int call_recipe(Output& out, const Common& common, const std::filesystem::path& 
   call.what = "call " + recipe.name;
   call.propose = [&](agent::Timeline&) { return propose(joined, recipe, arguments, run); };
   call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
-    prepare(joined, recipe, inputs, proposal, timeline, run);
+    prepare(out, joined, recipe, inputs, proposal, timeline, run);
   };
   call.perform = [&](agent::Timeline& timeline) {
     run.reply = run.made->call(connector(joined, room.provider(recipe.provider), recipe.host, 443),
@@ -233,9 +245,14 @@ int get_url(Output& out, const Common& common, const std::string& text,
     config.no_secret = true;
     agent::RequestPlan plan;
     plan.bytes = request.text.size();
-    connection.emplace(joined.session().context(), config, plan);
-    timeline.begin("prepare");
-    connection->prepare();
+    const std::shared_ptr<const mpc::Program> program = agent::request_program(plan);
+    CallWork work;
+    work.handshake_ands = agent::handshake_circuit(config.group, room.members.size()).num_ands;
+    work.request_ands = program->num_ands();
+    work.request_bytes = plan.bytes;
+    make_triples(out, joined, timeline, work);
+    connection.emplace(joined.session().context(), config, plan, program);
+    connection->prepare(timeline);
     request.id = RandomOracle("request", joined.session().party().scope())
                      .field(proposal)
                      .field(request.text)

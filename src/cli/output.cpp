@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -54,26 +55,65 @@ void Output::note(const std::string& text) {
   fmt::print(stderr, "{}\n", text);
 }
 
+void Output::expect(std::vector<Step> steps) {
+  steps_ = std::move(steps);
+  std::erase_if(steps_, [](const Step& step) { return step.weight <= 0; });
+  step_ = 0;
+  step_share_ = 0;
+  start_ = Clock::now();
+}
+
+double Output::share_of_all(std::string_view phase, uint64_t done, uint64_t total) {
+  const auto next = std::find_if(steps_.begin() + static_cast<ptrdiff_t>(step_), steps_.end(),
+                                 [&](const Step& step) { return step.phase == phase; });
+  if (next != steps_.end()) {
+    step_ = static_cast<size_t>(next - steps_.begin());
+    step_share_ = 0;
+  }
+  // A step may be of several works one after the other: it never goes back.
+  if (total != 0) {
+    step_share_ = std::max(step_share_, static_cast<double>(done) / static_cast<double>(total));
+  }
+  double all = 0, before = 0;
+  for (size_t k = 0; k < steps_.size(); ++k) {
+    all += steps_[k].weight;
+    before += k < step_ ? steps_[k].weight : k == step_ ? step_share_ * steps_[k].weight : 0;
+  }
+  return before / all;
+}
+
 void Output::progress(std::string_view phase, uint64_t done, uint64_t total) {
-  const auto now = std::chrono::steady_clock::now();
+  const auto now = Clock::now();
+  std::optional<double> share;
+  if (!steps_.empty()) {
+    share = share_of_all(phase, done, total);
+    if (total != 0) phase = steps_[step_].phase;
+  } else if (total != 0) {
+    share = static_cast<double>(done) / static_cast<double>(total);
+  }
   if (phase != phase_) {
     phase_ = std::string(phase);
-    phase_start_ = now;
+    if (steps_.empty()) start_ = now;
   } else if (now - last_shown_ < std::chrono::milliseconds(200) && done != total) {
     return;
   }
   last_shown_ = now;
-  const double seconds = std::chrono::duration<double>(now - phase_start_).count();
-  const double share = total == 0 ? 0 : static_cast<double>(done) / static_cast<double>(total);
-  const double eta = share > 0 ? seconds * (1 - share) / share : 0;
+  // Of the first hundredth nothing can be concluded.
+  std::optional<double> left;
+  if (share && *share >= 0.01) {
+    left = std::chrono::duration<double>(now - start_).count() * (1 - *share) / *share;
+  }
   if (json_) {
-    event("progress", {{"phase", phase_}, {"percent", 100 * share}, {"eta_seconds", eta}});
+    nlohmann::json fields = {{"phase", phase_}};
+    if (share) fields["percent"] = 100 * *share;
+    if (left) fields["eta_seconds"] = *left;
+    event("progress", std::move(fields));
     return;
   }
   if (isatty(STDERR_FILENO) == 0) return;
-  const std::string text =
-      total == 0 ? fmt::format("{} ...", phase_)
-                 : fmt::format("{} {:.0f} %  about {:.1f} s left", phase_, 100 * share, eta);
+  std::string text = phase_;
+  text += share ? fmt::format(" {:.0f} %", 100 * *share) : " ...";
+  if (left) text += fmt::format("  about {:.1f} s left", *left);
   fmt::print(stderr, "\r\033[K{}", text);
   std::fflush(stderr);
   progress_shown_ = true;

@@ -3,8 +3,10 @@
 #include <atomic>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/timeline.h"
 #include "base/error.h"
@@ -33,7 +35,17 @@ class Output {
   /// What is shown for a decision: on stderr, where the question is, so that stdout holds the
   /// command's result alone.
   void summary(std::string_view text);
-  /// Something that happens now: on one line that is overwritten at a terminal.
+  /// One step of a longer work and what it takes, in any unit.
+  struct Step {
+    std::string phase;
+    double weight = 0;
+  };
+  /// From here on percentages and the time left are of all these steps together: progress() with
+  /// the phase of a step begins it, with another phase it tells how far the present one is. Ends
+  /// when others, or none, are expected.
+  void expect(std::vector<Step> steps);
+  /// Something that happens now: on one line that is overwritten at a terminal. `total` 0: of
+  /// unknown length.
   void progress(std::string_view phase, uint64_t done, uint64_t total);
   void end_progress();
   void note(const std::string& text);
@@ -45,11 +57,17 @@ class Output {
   bool confirm(std::string_view question, const std::atomic<bool>* cancel = nullptr);
 
  private:
+  using Clock = std::chrono::steady_clock;
+  double share_of_all(std::string_view phase, uint64_t done, uint64_t total);
+
   bool json_;
   bool progress_shown_ = false;
   std::string phase_;
+  std::vector<Step> steps_;
+  size_t step_ = 0;  // the present one, and how far it is
+  double step_share_ = 0;
   std::string last_note_;
-  std::chrono::steady_clock::time_point phase_start_{}, last_shown_{};
+  Clock::time_point start_{}, last_shown_{};  // start of the phase, or of all steps
 };
 
 /// Prints an error and returns the exit code that belongs to it.

@@ -237,11 +237,15 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
                  connection_config(room, provider, fmt::format("ec2.{}.amazonaws.com", job.region),
                                    proposal),
                  private_part(data, result), layout);
-    timeline.begin("make AND triples", cost.total());
-    joined.session().reserve_triples(cost.total() - cost.signing_key_ands);
-    timeline.begin("signing key");
+    timeline.begin("look for a signing key");
     session::ObtainedKey key =
-        session::obtain_signing_key(joined.session(), secret, job.region, "ec2");
+        session::obtain_signing_key(joined.session(), secret, job.region, "ec2", [&](bool cached) {
+          const uint64_t key_ands = cached ? 0 : cost.signing_key_ands;
+          make_triples(out, joined, timeline,
+                       {key_ands, "garble payload circuit", cost.payload_ands, cost.handshake_ands,
+                        cost.request_ands, cost.request_bytes});
+          if (!cached) timeline.begin("signing key", key_ands);
+        });
     made->prepare(std::move(key.key), key.date, timeline);
   };
   call.perform = [&](agent::Timeline& timeline) {

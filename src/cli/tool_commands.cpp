@@ -37,10 +37,7 @@ int stock(Output& out, const Common& common, uint64_t fill) {
     }
     const session::PoolStock before = joined.session().pool().stock();
     if (before.triples < fill) {
-      (void)joined.session().pool().fill(
-          fill - before.triples, 0, [&out](std::string_view phase, uint64_t done, uint64_t total) {
-            out.progress(phase, done, total);
-          });
+      joined.session().fill_pool(fill - before.triples);
     }
   });
   return show(joined.state());

@@ -1,6 +1,5 @@
 #include "flexroom/recipe_call.h"
 
-#include "circuits/handshake.h"
 #include "circuits/sigv4.h"
 
 namespace flexroom {
@@ -28,10 +27,7 @@ RecipeCost recipe_cost(const OpenCall& call, const RecipeLayout& layout, arith::
                        size_t num_members) {
   RecipeCost out;
   if (layout.slots) out.slot_ands = layout.slots->program->num_ands();
-  out.handshake_ands = circuits::gc_a(group == arith::Group::kX25519 ? circuits::EcdhField::k25519
-                                                                     : circuits::EcdhField::kP256,
-                                      num_members)
-                           .num_ands;
+  out.handshake_ands = agent::handshake_circuit(group, num_members).num_ands;
   out.request_ands = layout.request->num_ands();
   if (call.signing) {
     out.signing_key_ands =
@@ -75,9 +71,7 @@ void RecipeCall::prepare(const agent::SlotValues& values, std::optional<agent::S
     s.filled = agent::run_slots(s.context.party, s.context.engine, *instance, circuit, values);
     s.context.engine.confirm(*instance);
   }
-  timeline.begin("token and connection circuits");
-  s.connection.prepare();
-  timeline.end();
+  s.connection.prepare(timeline);
 }
 
 agent::Reply RecipeCall::call(const agent::ServerBytes::Connect& connect,

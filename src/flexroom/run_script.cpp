@@ -8,7 +8,6 @@
 
 #include "base/codec.h"
 #include "base/secret.h"
-#include "circuits/handshake.h"
 #include "circuits/sigv4.h"
 #include "http/sigv4.h"
 #include "http/template.h"
@@ -231,9 +230,7 @@ void RunScriptCall::prepare(agent::SigningKey key, const std::string& key_date,
   s.key_date = key_date;
   timeline.begin("garble payload circuit", s.layout.payload.program->num_ands());
   s.gc_p = agent::prepare_payload(s.context.engine, s.context.source, s.layout.payload);
-  timeline.begin("token and connection circuits");
-  s.connection.prepare();
-  timeline.end();
+  s.connection.prepare(timeline);
 }
 
 RunScriptResult RunScriptCall::call(const agent::ServerBytes::Connect& connect,
@@ -281,10 +278,7 @@ RunScriptCost run_script_cost(const RunScriptLayout& layout, arith::Group group,
   out.payload_ands = layout.payload.program->num_ands();
   out.signing_key_ands =
       circuits::sigv4_secret_states(40).num_ands + 4 * circuits::sigv4_derivation().num_ands;
-  out.handshake_ands = circuits::gc_a(group == arith::Group::kX25519 ? circuits::EcdhField::k25519
-                                                                     : circuits::EcdhField::kP256,
-                                      num_members)
-                           .num_ands;
+  out.handshake_ands = agent::handshake_circuit(group, num_members).num_ands;
   out.request_ands = layout.request->num_ands();
   out.request_bytes = layout.plan.bytes;
   return out;

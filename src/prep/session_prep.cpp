@@ -118,10 +118,7 @@ VecTriple SessionPrep::vec_triple(size_t count) {
 Powers SessionPrep::powers(size_t max_power) {
   return guarded("powers", [&] {
     safety_.require_preprocessing_allowed();
-    report("powers", 0, max_power);
-    Powers out = make_powers(live_->context, max_power);
-    report("powers", max_power, max_power);
-    return out;
+    return make_powers(live_->context, max_power);
   });
 }
 

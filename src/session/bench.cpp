@@ -148,17 +148,18 @@ void add_run_script(BenchReport& report, const RunScriptFigures& run) {
   }
   report.figures["run_script_lean_cold_s"] = {
       run.cold_seconds, "s", kPublishedRunScriptSeconds,
-      fmt::format("epoch set up, nothing else: session, preprocessing, signing key, garbling, "
-                  "token, RunInstances of {} bytes with both members' private pre-signed links, "
-                  "answer verified (published: ten calls); {} ANDs; {:.2f} s of a member's core. {}",
-                  run.request_bytes, run.ands, run.cpu_seconds, phases)};
+      fmt::format(
+          "epoch set up, nothing else: session, preprocessing, signing key, garbling, "
+          "token, RunInstances of {} bytes with both members' private pre-signed links, "
+          "answer verified (published: ten calls); {} ANDs; {:.2f} s of a member's core. {}",
+          run.request_bytes, run.ands, run.cpu_seconds, phases)};
   report.figures["run_script_lean_warm_s"] = {
       run.warm_seconds, "s", std::nullopt,
       "the same run from where everything is prepared: private links in, one TLS connection, "
       "answer verified"};
-  report.figures["peak_rss_mib"] = {
-      run.peak_rss_mib, "MiB", kPublishedMemoryMib,
-      "largest resident set of a member's process in that run (published: of its ten calls, up to)"};
+  report.figures["peak_rss_mib"] = {run.peak_rss_mib, "MiB", kPublishedMemoryMib,
+                                    "largest resident set of a member's process in that run "
+                                    "(published: of its ten calls, up to)"};
 }
 
 }  // namespace

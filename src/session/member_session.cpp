@@ -211,15 +211,23 @@ struct MemberSession::Engines {
   Engines(net::Party& party, prep::EpochState e, store::OnceDb& once,
           const prep::TripleParameters& parameters, const prep::Progress& progress)
       : epoch(std::move(e)),
-        live(party, epoch, once, parameters, progress),
+        live(party, epoch, once, parameters,
+             [this, progress](std::string_view phase, uint64_t done, uint64_t total) {
+               if (progress && !filling) progress(phase, done, total);
+             }),
         source(party, once, epoch.delta, parameters.batch,
                [this] { return std::make_unique<Forward>(live); }),
         arith(party, source),
         engine(party, source),
         journal(once) {
     engine.set_start_hook([this](const Digest& id) { journal.mark("instance", id); });
+    if (progress) {
+      engine.set_progress(
+          [progress](uint64_t done, uint64_t total) { progress("garbling", done, total); });
+    }
   }
   prep::EpochState epoch;
+  bool filling = false;  // the pool tells how far that is
   prep::SessionPrep live;
   PooledSource source;
   arith::ArithEngine arith;
@@ -377,9 +385,17 @@ agent::Context MemberSession::context() {
 }
 prep::Source& MemberSession::source() { return engines_->source; }
 PooledSource& MemberSession::pool() { return engines_->source; }
+void MemberSession::fill_pool(size_t count) {
+  engines_->filling = true;
+  engines_->source.fill(count, 0, options_.progress);
+  engines_->filling = false;
+}
+size_t MemberSession::triples_to_make(size_t count) {
+  return count - std::min<size_t>(count, engines_->source.stock().triples);
+}
 void MemberSession::reserve_triples(size_t count) {
-  const uint64_t stock = engines_->source.stock().triples;
-  if (count > stock) engines_->live.stock_triples(count - stock);
+  const size_t missing = triples_to_make(count);
+  if (missing > 0) engines_->live.stock_triples(missing);
 }
 boolean::Engine& MemberSession::engine() { return engines_->engine; }
 

@@ -106,8 +106,12 @@ class MemberSession {
   boolean::Engine& engine();
   /// The members' pool, and live preprocessing where it does not reach.
   PooledSource& pool();
+  /// Adds `count` triples, in whole batches, to the pool, with progress.
+  void fill_pool(size_t count);
   /// Makes triples now, with progress, so that `count` more are at hand (stock counts).
   void reserve_triples(size_t count);
+  /// How many of `count` are not in stock.
+  size_t triples_to_make(size_t count);
 
   /// Shares of a stored secret. Throws InputError if they belong to an earlier epoch.
   prep::AuthBits shares(const store::RecordMeta& secret);

@@ -25,7 +25,8 @@ std::optional<store::RecordMeta> find(store::SecretStore& secrets, const std::st
 }  // namespace
 
 ObtainedKey obtain_signing_key(MemberSession& session, const store::RecordMeta& secret,
-                               const std::string& region, const std::string& service) {
+                               const std::string& region, const std::string& service,
+                               const std::function<void(bool cached)>& decided) {
   net::Party& party = session.party();
   store::SecretStore& secrets = session.state().secrets();
   ObtainedKey out;
@@ -41,6 +42,7 @@ ObtainedKey obtain_signing_key(MemberSession& session, const store::RecordMeta& 
     everywhere = everywhere && other == Bytes(own.begin(), own.end());
   }
   party.echo("sigv4/cached", AbortCode::kDisagreement);
+  if (decided) decided(everywhere);
   if (everywhere) {
     const Bytes kin = from_hex(found->value_class);
     Digest digest{};

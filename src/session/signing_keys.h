@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "agent/signing_key.h"
@@ -14,8 +15,10 @@ struct ObtainedKey {
   std::string date;
   bool cached = false;
 };
+/// `decided` is called when all members know whether the key is in the store, before it is derived.
 ObtainedKey obtain_signing_key(MemberSession& session, const store::RecordMeta& secret,
-                               const std::string& region, const std::string& service);
+                               const std::string& region, const std::string& service,
+                               const std::function<void(bool cached)>& decided = nullptr);
 
 inline constexpr std::string_view kSigningKeyKind = "sigv4-signing-key";
 

@@ -55,6 +55,9 @@ struct Answer {
   std::vector<int> releases;  // marked in the journal
 };
 
+// A server that is not there would be a test that cannot fail.
+constexpr const char* kMissing = "the server is missing: run tools/install.sh test";
+
 class AgentInterop : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -65,7 +68,7 @@ class AgentInterop : public ::testing::Test {
     workshop_ = nullptr;
   }
   void SetUp() override {
-    if (workshop_ == nullptr) GTEST_SKIP() << "the openssl program is missing";
+    ASSERT_NE(workshop_, nullptr) << "openssl is missing: run tools/install.sh test";
     ASSERT_EQ(workshop_->problem(), "");
   }
 
@@ -97,11 +100,11 @@ class AgentInterop : public ::testing::Test {
           RequestPlan plan;
           plan.bytes = text.size();
           Connection connection({party, source, arith, engine, journal}, config, plan);
-          connection.prepare();
+          Timeline timeline(party);
+          connection.prepare(timeline);
           Request request;
           request.text = to_bytes(text);
           request.id = sha256(request.text);
-          Timeline timeline(party);
           struct AtEnd {
             std::function<void()> action;
             ~AtEnd() { action(); }
@@ -254,14 +257,14 @@ class NginxInterop : public AgentInterop {
 };
 
 TEST_F(NginxInterop, EcdsaX25519LongAnswer) {
-  if (!have_program("nginx")) GTEST_SKIP() << "nginx is missing";
+  ASSERT_TRUE(have_program("nginx")) << kMissing;
   const auto server = nginx("ec", "X25519");
   ASSERT_TRUE(server->ready()) << server->log();
   expect_big(server->port(), {});
 }
 
 TEST_F(NginxInterop, RsaP256) {
-  if (!have_program("nginx")) GTEST_SKIP() << "nginx is missing";
+  ASSERT_TRUE(have_program("nginx")) << kMissing;
   const auto server = nginx("rsa", "prime256v1");
   ASSERT_TRUE(server->ready()) << server->log();
   Call what;
@@ -270,7 +273,7 @@ TEST_F(NginxInterop, RsaP256) {
 }
 
 TEST_F(AgentInterop, GnutlsRsaX25519AndEcdsaP256) {
-  if (!have_program("gnutls-serv")) GTEST_SKIP() << "gnutls-serv (gnutls-bin) is missing";
+  ASSERT_TRUE(have_program("gnutls-serv")) << kMissing;
   for (const bool ec : {false, true}) {
     const std::string certificate = ec ? "ec" : "rsa";
     ServerProcess server(*workshop_, [&](uint16_t port) {
@@ -298,7 +301,7 @@ TEST_F(AgentInterop, GnutlsRsaX25519AndEcdsaP256) {
 }
 
 TEST_F(AgentInterop, NodeEcdsaP256AndRsaX25519Long) {
-  if (!have_program("node")) GTEST_SKIP() << "node is missing";
+  ASSERT_TRUE(have_program("node")) << kMissing;
   for (const bool ec : {true, false}) {
     const std::string certificate = ec ? "ec" : "rsa";
     ServerProcess server(*workshop_, [&](uint16_t port) {
@@ -324,7 +327,7 @@ TEST_F(AgentInterop, NodeEcdsaP256AndRsaX25519Long) {
 
 // The longest request there is fills a record to its last byte (RFC 8446 §5.1: 16 384 of content).
 TEST_F(AgentInterop, ARequestThatFillsARecordArrivesWhole) {
-  if (!have_program("node")) GTEST_SKIP() << "node is missing";
+  ASSERT_TRUE(have_program("node")) << kMissing;
   ServerProcess server(*workshop_, [&](uint16_t port) {
     const std::string script =
         "const fs=require('fs'),c=require('crypto');require('https').createServer({"

@@ -3,7 +3,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "agent/request_circuit.h"
+#include "agent/connection_circuits.h"
 #include "agent/wires.h"
 #include "arith/coefficients.h"
 #include "arith/token_batch.h"

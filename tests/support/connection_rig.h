@@ -146,7 +146,8 @@ class ConnectionRig {
     config.handshake = tls::handshake_config(tls::testing::chain_policy());
     m.connection = std::make_unique<agent::Connection>(
         agent::Context{*m.party, source, *m.arith, *m.engine, m.journal}, config, plan_);
-    m.connection->prepare();
+    agent::Timeline timeline(*m.party);
+    m.connection->prepare(timeline);
   }
 
   Bytes run_here(const Scenario& scenario) {

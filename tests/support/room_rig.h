@@ -13,6 +13,7 @@
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -39,6 +40,15 @@ class RoomRig {
       return nlohmann::json::parse(line, nullptr, false);
     }
     std::string error() const { return last().value("error", ""); }
+    std::vector<nlohmann::json> events(const std::string& name) const {
+      std::vector<nlohmann::json> found;
+      std::istringstream lines(out);
+      for (std::string line; std::getline(lines, line);) {
+        nlohmann::json event = nlohmann::json::parse(line, nullptr, false);
+        if (event.is_object() && event.value("event", "") == name) found.push_back(event);
+      }
+      return found;
+    }
   };
   using Command = std::function<int(PartyId, cli::Output&, cli::Common&)>;
 

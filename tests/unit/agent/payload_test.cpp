@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 
-#include "agent/request_circuit.h"
+#include "agent/connection_circuits.h"
 #include "agent/wires.h"
 #include "boolean/engine.h"
 #include "circuits/handshake.h"

@@ -12,6 +12,7 @@ namespace {
 using support::RoomRig;
 using Ended = RoomRig::Ended;
 using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
 
 constexpr PartyId kHonest = 0, kLiar = 1;
 
@@ -86,6 +87,28 @@ TEST_F(AgreedCallTest, ApprovalAndOutcomeStandInTheLog) {
     EXPECT_EQ(log[3]["outcome"], "done");
     EXPECT_EQ(log[2]["proposal"], log[3]["proposal"]);
     EXPECT_THAT(log[3]["text"].get<std::string>(), HasSubstr("status 200"));
+  }
+}
+
+TEST_F(AgreedCallTest, ProgressIsOfTheWholeCallAndNeverGoesBack) {
+  const auto ended = call([](PartyId, net::Party&) {});
+  all_ok(ended);
+  for (const Ended& member : ended) {
+    double percent = 0;
+    std::vector<std::string> phases;
+    size_t with_time_left = 0;
+    for (const nlohmann::json& event : member.events("progress")) {
+      if (phases.empty() || phases.back() != event["phase"]) phases.push_back(event["phase"]);
+      if (!event.contains("percent")) continue;
+      EXPECT_GE(event["percent"], percent) << event.dump();
+      percent = event["percent"];
+      with_time_left += event.contains("eta_seconds");
+    }
+    EXPECT_GT(percent, 90);
+    EXPECT_LE(percent, 100);
+    EXPECT_GT(with_time_left, 5u);
+    EXPECT_THAT(phases, IsSupersetOf({"make AND triples", "token", "garble handshake circuit",
+                                      "garble request circuit", "ECDHE", "confirm"}));
   }
 }
 

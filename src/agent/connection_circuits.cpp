@@ -1,9 +1,15 @@
-#include "agent/request_circuit.h"
+#include "agent/connection_circuits.h"
 
 #include "circuits/handshake.h"
 #include "circuits/sigv4.h"
 
 namespace flexroom::agent {
+
+mpc::Circuit handshake_circuit(arith::Group group, size_t num_members) {
+  return circuits::gc_a(
+      group == arith::Group::kX25519 ? circuits::EcdhField::k25519 : circuits::EcdhField::kP256,
+      num_members);
+}
 
 std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan) {
   FLEXROOM_ASSERT(plan.bytes > 0 && plan.bytes <= circuits::kMaxRecordContent);
