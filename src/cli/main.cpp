@@ -7,6 +7,7 @@
 #include <set>
 #include <string_view>
 
+#include "base/block.h"
 #include "base/secret.h"
 #include "cli/commands.h"
 #include "flexroom/toml.h"
@@ -293,7 +294,10 @@ int main(int argc, char** argv) {
     return exit_of_parse(app, error, wants_json);
   }
   out.emplace(json);
-  if (!is_sandbox) (void)harden_process();
+  if (!is_sandbox) {
+    (void)harden_process();
+    keep_freed_memory();
+  }
   try {
     return action();
   } catch (const std::exception& error) {

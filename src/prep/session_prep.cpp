@@ -15,6 +15,9 @@ namespace {
 constexpr size_t kMaxBatchesAhead = 16;
 // Bits of one COT batch; larger ones cost memory, smaller ones flows.
 constexpr size_t kBitBatch = size_t{1} << 18;
+// Batches that are made one by one take the place of those before; the pages of a larger stock are
+// not needed again.
+constexpr size_t kSmallStock = 2;
 constexpr size_t kSmallBitBatch = size_t{1} << 15;
 
 const TripleParameters& checked(const TripleParameters& parameters) {
@@ -28,6 +31,11 @@ void move_items(BlockVec& out, size_t out_offset, BlockVec& in, size_t in_offset
   std::memcpy(static_cast<void*>(out.data() + out_offset), in.data() + in_offset,
               count * sizeof(Block));
   wipe(in.data() + in_offset, count * sizeof(Block));
+}
+
+void discard(AuthBits& bits) {
+  for (BlockVec& macs : bits.mac) macs.discard();
+  for (BlockVec& keys : bits.key) keys.discard();
 }
 
 void move_bits(AuthBits& out, size_t out_offset, AuthBits& in, size_t in_offset, size_t count) {
@@ -190,6 +198,10 @@ AndTriples SessionPrep::take_from_stock(size_t count) {
     stock_offset_ += here;
     stock_size_ -= here;
     if (stock_offset_ == front.size()) {
+      // A stock of millions shrinks while what they are used for grows.
+      if (stock_.size() > kSmallStock) {
+        for (AuthBits* bits : {&front.x, &front.y, &front.z}) discard(*bits);
+      }
       stock_.pop_front();
       stock_offset_ = 0;
     }

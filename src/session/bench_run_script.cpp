@@ -98,9 +98,14 @@ nlohmann::json run_member(LoopbackMembers& members, PartyId self, const Order& o
   config.handshake =
       tls::handshake_config({config.host, tls::TrustStore::from_files({order.ca_file}, "sandbox"),
                              [] { return std::chrono::system_clock::now(); }, std::nullopt});
-  RunScriptCall call({party, source, arith, engine, journal}, bench_terms(order.access_key), config,
-                     private_part(data_url(self), result_url(self)));
+  const RunScriptTerms terms = bench_terms(order.access_key);
+  const std::shared_ptr<const RunScriptLayout> layout = lay_out_run_script(terms);
+  RunScriptCall call({party, source, arith, engine, journal}, terms, config,
+                     private_part(data_url(self), result_url(self)), layout);
   agent::Timeline timeline(party);
+  const uint64_t triples = run_script_cost(*layout, config.group, party.num_parties()).total();
+  timeline.begin("make AND triples", triples);
+  source.stock_triples(triples);
   call.prepare(key, timeline);
   meet(party);
   const auto warm_start = BenchClock::now();
