@@ -15,10 +15,10 @@ namespace {
 constexpr size_t kMaxBatchesAhead = 16;
 // Bits of one COT batch; larger ones cost memory, smaller ones flows.
 constexpr size_t kBitBatch = size_t{1} << 18;
+constexpr size_t kSmallBitBatch = size_t{1} << 15;
 // Batches that are made one by one take the place of those before; the pages of a larger stock are
 // not needed again.
 constexpr size_t kSmallStock = 2;
-constexpr size_t kSmallBitBatch = size_t{1} << 15;
 
 const TripleParameters& checked(const TripleParameters& parameters) {
   require_acceptable(parameters);

@@ -1,4 +1,6 @@
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <vector>
 
@@ -33,6 +35,19 @@ TEST(BlockVecTest, DiscardingLeavesWhatLiesBesideAlone) {
     all[k] = BlockVec(kSizes[k % std::size(kSizes)]);
     for (const Block& b : all[k]) ASSERT_EQ(b, Block());
   }
+}
+
+TEST(BlockVecTest, DiscardedPagesAreNotHeldAnyMore) {
+  BlockVec blocks(10'000);
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto inside = reinterpret_cast<uintptr_t>(blocks.data() + 5'000) / page * page;
+  const auto held = [&] {  // not mapped any more is not held either
+    unsigned char resident = 0;
+    return mincore(reinterpret_cast<void*>(inside), page, &resident) == 0 && (resident & 1) != 0;
+  };
+  EXPECT_TRUE(held());
+  blocks.discard();
+  EXPECT_FALSE(held());
 }
 
 }  // namespace
