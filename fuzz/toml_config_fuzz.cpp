@@ -4,9 +4,9 @@
 
 #include <string>
 
-#include "flexroom/config.h"
-#include "flexroom/recipe.h"
-#include "flexroom/toml.h"
+#include "config/config.h"
+#include "call/recipe.h"
+#include "config/toml.h"
 #include "fuzz.h"
 
 // The configuration files. First byte: which loader. The text is given to it as a file in memory.

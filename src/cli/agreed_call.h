@@ -4,9 +4,9 @@
 #include <string>
 
 #include "agent/connection.h"
+#include "agreement/approval.h"
 #include "cli/joined.h"
-#include "flexroom/config.h"
-#include "store/agreement.h"
+#include "config/config.h"
 
 namespace flexroom::cli {
 
@@ -15,7 +15,7 @@ namespace flexroom::cli {
 struct AgreedCall {
   std::string what;  // "call who-am-i": begins the line in the log
   /// The session has started; nothing is prepared.
-  std::function<store::Proposal(agent::Timeline&)> propose;
+  std::function<agreement::Proposal(agent::Timeline&)> propose;
   /// Everything before the service is contacted.
   std::function<void(const Digest& proposal, agent::Timeline&)> prepare;
   /// The request. Returns what the log says of it: "status 200". Throws if the answer is not whole.

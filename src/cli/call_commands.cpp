@@ -1,10 +1,10 @@
 #include <fmt/core.h>
 
+#include "call/call_inputs.h"
+#include "call/recipe_call.h"
+#include "call/run_script.h"
 #include "cli/agreed_call.h"
 #include "cli/commands.h"
-#include "flexroom/call_inputs.h"
-#include "flexroom/recipe_call.h"
-#include "flexroom/run_script.h"
 #include "http/url.h"
 #include "session/signing_keys.h"
 
@@ -41,9 +41,10 @@ std::string describe(const CallSlot& placed, const SlotSecrets& secrets) {
                      to_string(slot.char_class), to_string(slot.encoding), placed.position);
 }
 
-store::Proposal call_proposal(const RoomConfig& room, const Recipe& recipe, const OpenCall& call,
-                              const SlotSecrets& secrets, const RecipeCost& cost) {
-  store::Proposal out;
+agreement::Proposal call_proposal(const RoomConfig& room, const Recipe& recipe,
+                                  const OpenCall& call, const SlotSecrets& secrets,
+                                  const RecipeCost& cost) {
+  agreement::Proposal out;
   const auto add = [&](std::string name, ByteView value) {
     out.fields.push_back({std::move(name), Bytes(value.begin(), value.end()), false});
   };
@@ -85,8 +86,8 @@ struct Running {
   agent::Reply reply;
 };
 
-store::Proposal propose(Joined& joined, const Recipe& recipe,
-                        const std::map<std::string, std::string>& arguments, Running& run) {
+agreement::Proposal propose(Joined& joined, const Recipe& recipe,
+                            const std::map<std::string, std::string>& arguments, Running& run) {
   net::Party& party = joined.session().party();
   const RoomConfig& room = joined.state().room();
   run.call = fill_recipe(recipe, arguments, amz_date(agree_on_time(party)));
@@ -232,7 +233,7 @@ int get_url(Output& out, const Common& common, const std::string& text,
   AgreedCall call;
   call.what = "get " + text;
   call.propose = [&](agent::Timeline&) {
-    store::Proposal proposal;
+    agreement::Proposal proposal;
     proposal.fields = {{"command", to_bytes("get"), false},
                        {"room", to_bytes(room.name), false},
                        {"url", to_bytes(text), false},

@@ -9,7 +9,7 @@
 #include <ctime>
 
 #include "base/codec.h"
-#include "flexroom/run_script.h"
+#include "call/run_script.h"
 
 namespace flexroom::cli {
 namespace {
@@ -69,7 +69,7 @@ Joined::Joined(Output& out, const Common& common,
   if (common.connected) common.connected(session_->party());
 }
 
-Digest Joined::approve(const store::Proposal& proposal, bool yes) {
+Digest Joined::approve(const agreement::Proposal& proposal, bool yes) {
   net::Party& party = session_->party();
   const Digest digest = proposal.digest();
   proposed_ = digest;
@@ -80,10 +80,10 @@ Digest Joined::approve(const store::Proposal& proposal, bool yes) {
   if (same) {
     out_.summary("");
     size_t width = 0;
-    for (const store::Proposal::Field& field : proposal.fields) {
+    for (const agreement::Proposal::Field& field : proposal.fields) {
       width = std::max(width, field.name.size());
     }
-    for (const store::Proposal::Field& field : proposal.fields) {
+    for (const agreement::Proposal::Field& field : proposal.fields) {
       out_.summary(fmt::format("  {:<{}} {}", field.name, width,
                                field.secret             ? "(private)"
                                : printable(field.value) ? to_text(field.value)
@@ -106,17 +106,17 @@ Digest Joined::approve(const store::Proposal& proposal, bool yes) {
   if (!same) {
     // Nothing was shown and nobody was asked, so nothing that counts may be signed, whatever a peer
     // says next: the field makes this another proposal. The exchange names the field that differs.
-    store::Proposal refused = proposal;
+    agreement::Proposal refused = proposal;
     refused.fields.push_back({"approval", to_bytes("refused: the proposals differ"), false});
-    (void)store::approve(party, state_.identity(), state_.signing_keys(), refused);
+    (void)agreement::approve(party, state_.identity(), state_.signing_keys(), refused);
     throw ProtocolAbort(AbortCode::kDisagreement, "approval",
                         "members propose different things; nothing was contacted");
   }
   out_.note("waiting for the other members to approve");
   net::Transport& mesh = party.transport();
   const auto usual = mesh.set_receive_timeout(kApprovalWait);
-  store::Approval approval =
-      store::approve(party, state_.identity(), state_.signing_keys(), proposal);
+  agreement::Approval approval =
+      agreement::approve(party, state_.identity(), state_.signing_keys(), proposal);
   mesh.set_receive_timeout(usual);
   // On disk before anything follows from it: however this process ends, the log says that all
   // members wanted this, and shows their signatures.

@@ -26,7 +26,7 @@ class Joined {
 
   /// Shows the summary, asks, and signs with all members. Differing proposals are reported field by
   /// field before anybody is asked. Throws kRefusedByRule when the operator says no.
-  Digest approve(const store::Proposal& proposal, bool yes);
+  Digest approve(const agreement::Proposal& proposal, bool yes);
   /// Runs a command's part with the others. What fails once something was proposed is logged here,
   /// told to the others and thrown on.
   void run(const std::string& what, const std::function<void()>& body);

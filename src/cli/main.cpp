@@ -10,7 +10,7 @@
 #include "base/block.h"
 #include "base/secret.h"
 #include "cli/commands.h"
-#include "flexroom/toml.h"
+#include "config/toml.h"
 
 namespace {
 

@@ -11,7 +11,7 @@
 #include "base/codec.h"
 #include "cli/commands.h"
 #include "cli/joined.h"
-#include "flexroom/passphrase.h"
+#include "config/passphrase.h"
 #include "net/identity.h"
 #include "prep/triple_parameters.h"
 #include "session/pool_source.h"

@@ -4,11 +4,11 @@
 #include <thread>
 
 #include "base/codec.h"
+#include "call/fetch.h"
+#include "call/open_call.h"
+#include "call/run_script.h"
 #include "cli/agreed_call.h"
 #include "cli/commands.h"
-#include "flexroom/fetch.h"
-#include "flexroom/open_call.h"
-#include "flexroom/run_script.h"
 #include "session/signing_keys.h"
 
 namespace flexroom::cli {
@@ -67,9 +67,9 @@ std::string describe(const PublicLink& link) {
       link.tail_bytes == 0 ? "" : fmt::format("({} private bytes)", link.tail_bytes));
 }
 
-store::Proposal run_proposal(const RoomConfig& room, const RunScriptTerms& terms,
-                             const store::RecordMeta& secret, const RunScriptCost& cost) {
-  store::Proposal out;
+agreement::Proposal run_proposal(const RoomConfig& room, const RunScriptTerms& terms,
+                                 const store::RecordMeta& secret, const RunScriptCost& cost) {
+  agreement::Proposal out;
   const auto add = [&](std::string name, std::string_view value) {
     out.fields.push_back({std::move(name), to_bytes(value), false});
   };

@@ -3,10 +3,10 @@
 #include <csignal>
 
 #include "base/codec.h"
+#include "bench/bench.h"
 #include "cli/commands.h"
 #include "cli/joined.h"
 #include "cloud/sandbox.h"
-#include "session/bench.h"
 
 namespace flexroom::cli {
 
@@ -73,17 +73,17 @@ int sandbox(Output& out, const std::filesystem::path& directory, uint16_t port,
 }
 
 int bench(Output& out, bool quick) {
-  session::BenchOptions options;
+  bench::BenchOptions options;
   options.json = out.json();
   options.quick = quick;
   options.progress = [&out](std::string_view phase, double fraction) {
     out.progress(phase, static_cast<uint64_t>(1000 * fraction), 1000);
   };
-  const session::BenchReport report = session::run_bench(options);
+  const bench::BenchReport report = bench::run_bench(options);
   if (out.json()) {
-    out.result(nlohmann::json::parse(session::bench_json(report)));
+    out.result(nlohmann::json::parse(bench::bench_json(report)));
   } else {
-    out.line(session::bench_table(report));
+    out.line(bench::bench_table(report));
   }
   return kOk;
 }

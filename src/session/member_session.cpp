@@ -6,7 +6,7 @@
 #include <ctime>
 
 #include "base/codec.h"
-#include "flexroom/passphrase.h"
+#include "config/passphrase.h"
 #include "net/tcp_mesh.h"
 #include "prep/epoch.h"
 #include "prep/session_hello.h"

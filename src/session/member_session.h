@@ -6,12 +6,12 @@
 #include <string>
 
 #include "agent/connection.h"
-#include "flexroom/config.h"
+#include "agreement/approval.h"
+#include "config/config.h"
 #include "net/identity.h"
 #include "prep/epoch.h"
 #include "prep/session_prep.h"
 #include "session/pool_source.h"
-#include "store/agreement.h"
 #include "store/audit_log.h"
 #include "store/epoch_change.h"
 #include "store/once_db.h"

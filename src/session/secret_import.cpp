@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/private_file.h"
+#include "call/purpose.h"
 #include "circuits/text.h"
-#include "flexroom/purpose.h"
 #include "http/text.h"
 #include "mpc/builder.h"
 #include "prep/open.h"
@@ -119,8 +119,8 @@ SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view 
   return out;
 }
 
-store::Proposal import_proposal(const RoomConfig& room, const SecretFile& file) {
-  store::Proposal proposal;
+agreement::Proposal import_proposal(const RoomConfig& room, const SecretFile& file) {
+  agreement::Proposal proposal;
   const auto add = [&](std::string name, std::string_view value) {
     proposal.fields.push_back({std::move(name), to_bytes(value), false});
   };
@@ -189,7 +189,7 @@ store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
   return meta;
 }
 
-store::Proposal remove_proposal(MemberSession& session, const std::string& name) {
+agreement::Proposal remove_proposal(MemberSession& session, const std::string& name) {
   net::Party& party = session.party();
   bool here = false;
   for (const store::RecordMeta& meta : session.state().secrets().list()) {
@@ -204,7 +204,7 @@ store::Proposal remove_proposal(MemberSession& session, const std::string& name)
     throw InputError("secret '" + name + "'", "is in no member's store",
                      "`flexroom secret list` shows what is there");
   }
-  store::Proposal proposal;
+  agreement::Proposal proposal;
   proposal.fields = {{"command", to_bytes("secret remove"), false},
                      {"room", to_bytes(session.state().room().name), false},
                      {"secret", to_bytes(name), false}};

@@ -13,7 +13,7 @@ namespace flexroom::session {
 ///   member,
 /// the XOR of all shares being the value, or
 ///   {"name": ..., "owner": "hospital-a", "value": "..."} at the owner, without "value" elsewhere.
-/// Both may have "purposes": ["..."], where in requests it may stand (flexroom/purpose.h).
+/// Both may have "purposes": ["..."], where in requests it may stand (call/purpose.h).
 struct SecretFile {
   std::string name;
   std::string kind;
@@ -32,11 +32,11 @@ store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
                                 const Digest& proposal);
 
 /// What the members approve for an import.
-store::Proposal import_proposal(const RoomConfig& room, const SecretFile& file);
+agreement::Proposal import_proposal(const RoomConfig& room, const SecretFile& file);
 
 /// What the members approve when they erase a secret. It need not be there at all of them: a
 /// removal, or a member's disk, may have failed half way. Throws InputError if nobody has it.
-store::Proposal remove_proposal(MemberSession& session, const std::string& name);
+agreement::Proposal remove_proposal(MemberSession& session, const std::string& name);
 /// Erases all versions that are here.
 void remove_secret(MemberSession& session, const std::string& name);
 

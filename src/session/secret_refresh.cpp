@@ -36,7 +36,7 @@ RefreshPlan plan_refresh(MemberSession& session) {
   return plan;
 }
 
-store::Proposal refresh_proposal(const RoomConfig& room, const RefreshPlan& plan) {
+agreement::Proposal refresh_proposal(const RoomConfig& room, const RefreshPlan& plan) {
   std::string names;
   size_t keys = 0;
   RandomOracle digest("refresh records", RoScope{});
@@ -49,7 +49,7 @@ store::Proposal refresh_proposal(const RoomConfig& room, const RefreshPlan& plan
     }
   }
   const Digest records = digest.digest();
-  store::Proposal proposal;
+  agreement::Proposal proposal;
   const auto add = [&](std::string name, std::string_view value) {
     proposal.fields.push_back({std::move(name), to_bytes(value), false});
   };

@@ -20,7 +20,7 @@ struct RefreshPlan {
 RefreshPlan plan_refresh(MemberSession& session);
 
 /// What the members approve: they all must hold the same records.
-store::Proposal refresh_proposal(const RoomConfig& room, const RefreshPlan& plan);
+agreement::Proposal refresh_proposal(const RoomConfig& room, const RefreshPlan& plan);
 
 /// Makes a new epoch, moves all records to it (prep/refresh.h) and erases the old ones once all
 /// members have the new ones on disk. Cached signing keys move like secrets: 256 bits each, where

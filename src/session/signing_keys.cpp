@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "flexroom/run_script.h"
+#include "call/run_script.h"
 
 namespace flexroom::session {
 namespace {

@@ -61,7 +61,7 @@ LogEntry decode(ByteView bytes) {
   entry.outcome = static_cast<LogOutcome>(outcome);
   entry.text = to_text(in.field(kMaxEntryBytes));
   if (entry.outcome == LogOutcome::kApproved) {
-    entry.approval = Approval::decode(in.field(kMaxEntryBytes), "audit log");
+    entry.approval = agreement::Approval::decode(in.field(kMaxEntryBytes), "audit log");
   }
   in.finish();
   return entry;

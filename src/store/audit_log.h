@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "agreement/approval.h"
 #include "net/identity.h"
 #include "net/party.h"
-#include "store/agreement.h"
 #include "store/sealed_db.h"
 
 namespace flexroom::store {
@@ -24,8 +24,8 @@ struct LogEntry {
   uint64_t unix_seconds = 0;  // agreed by the members for a joint entry
   Digest proposal{};
   LogOutcome outcome = LogOutcome::kNothingHappened;
-  std::string text;                  // what was done, no secrets
-  std::optional<Approval> approval;  // of a kApproved entry
+  std::string text;                             // what was done, no secrets
+  std::optional<agreement::Approval> approval;  // of a kApproved entry
 
   Bytes encode() const;
 };

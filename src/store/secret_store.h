@@ -21,7 +21,7 @@ struct RecordMeta {
   std::string name, kind, value_class;
   uint32_t bits = 0;
   Digest provenance{};  // proposal that made it
-  /// Where in requests it may stand (tls-in-mpc.md §5.1; flexroom/purpose.h). Empty: in none, only
+  /// Where in requests it may stand (tls-in-mpc.md §5.1; call/purpose.h). Empty: in none, only
   /// signatures are made with it.
   std::vector<std::string> purposes;
 

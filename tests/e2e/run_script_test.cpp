@@ -1,4 +1,4 @@
-#include "flexroom/run_script.h"
+#include "call/run_script.h"
 
 #include <gtest/gtest.h>
 

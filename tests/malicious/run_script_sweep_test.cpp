@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "base/codec.h"
-#include "flexroom/run_script.h"
+#include "call/run_script.h"
 #include "net/memory_mesh.h"
 #include "support/dealer.h"
 #include "support/forked.h"

@@ -86,11 +86,11 @@ class LiarsTest : public ::testing::TestWithParam<size_t> {
   static void tell(cli::Joined& joined, std::string_view label, const Digest& digest) {
     (void)joined.session().party().exchange(label, digest);
   }
-  static void approve(cli::Joined& joined, const store::Proposal& proposal) {
-    (void)store::approve(joined.session().party(), joined.state().identity(),
-                         joined.state().signing_keys(), proposal);
+  static void approve(cli::Joined& joined, const agreement::Proposal& proposal) {
+    (void)agreement::approve(joined.session().party(), joined.state().identity(),
+                             joined.state().signing_keys(), proposal);
   }
-  store::Proposal proposal_of(const std::string& file) const {
+  agreement::Proposal proposal_of(const std::string& file) const {
     return session::import_proposal(RoomConfig::load(rig_->dir(0) / "room.toml"),
                                     session::SecretFile::load(rig_->dir(0) / file, "m0"));
   }
@@ -100,7 +100,7 @@ class LiarsTest : public ::testing::TestWithParam<size_t> {
 
 TEST_P(LiarsTest, WhoHidesThatItProposesSomethingElseIsFoundOut) {
   rig_->write_shares("theirs.json", "joint/key", "0123456789abcdef", "hex");
-  const store::Proposal theirs = proposal_of("theirs.json");
+  const agreement::Proposal theirs = proposal_of("theirs.json");
   const auto honest_refuse = [&](const std::vector<Ended>& ended, const std::string& why) {
     bool said = false;
     for (PartyId i = 0; i < liar(); ++i) {

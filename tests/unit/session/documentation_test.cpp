@@ -7,8 +7,8 @@
 #include <iterator>
 #include <string>
 
-#include "flexroom/config.h"
-#include "flexroom/recipe.h"
+#include "call/recipe.h"
+#include "config/config.h"
 #include "session/secret_import.h"
 
 // What docs/ shows as a file is one that the product reads.

@@ -169,8 +169,8 @@ class SecretRefreshTest : public ::testing::Test {
     const RefreshPlan plan = plan_refresh(session);
     EXPECT_GE(plan.dirty, 0u);
     MemberState& state = session.state();
-    (void)store::approve(session.party(), state.identity(), state.signing_keys(),
-                         refresh_proposal(state.room(), plan));
+    (void)agreement::approve(session.party(), state.identity(), state.signing_keys(),
+                             refresh_proposal(state.room(), plan));
     EXPECT_NE(refresh_secrets(session, plan), plan.epoch);
   }
   /// Every version has its value, under the keys of the epoch that all are in.

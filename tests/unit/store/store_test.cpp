@@ -11,8 +11,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "agreement/approval.h"
 #include "base/codec.h"
-#include "store/agreement.h"
 #include "store/audit_log.h"
 #include "store/epoch_store.h"
 #include "store/once_db.h"
@@ -322,16 +322,19 @@ struct Signers {
 TEST_F(StoreTest, EqualProposalsAreSignedByAllForThisSessionOnly) {
   const Signers s(3);
   const auto run = support::run_parties(3, [&](net::Party& party) {
-    const Proposal p{{{"recipe", to_bytes("call"), false}, {"slot", to_bytes("com"), true}}};
-    const Approval a = approve(party, s.identities[party.id()], s.keys, p);
-    const Approval read = Approval::decode(a.encode(), "here");
-    Approval other_session = a, other_text = a, fewer = a;
+    const agreement::Proposal p{
+        {{"recipe", to_bytes("call"), false}, {"slot", to_bytes("com"), true}}};
+    const agreement::Approval a = agreement::approve(party, s.identities[party.id()], s.keys, p);
+    const agreement::Approval read = agreement::Approval::decode(a.encode(), "here");
+    agreement::Approval other_session = a, other_text = a, fewer = a;
     other_session.session[3] ^= 1;
     other_text.proposal.back() ^= 1;
     fewer.signatures.pop_back();
     return a.session == party.scope().sid && a.digest == p.digest() &&
-           verify_approval(read, s.keys) && !verify_approval(other_session, s.keys) &&
-           !verify_approval(other_text, s.keys) && !verify_approval(fewer, s.keys);
+           agreement::verify_approval(read, s.keys) &&
+           !agreement::verify_approval(other_session, s.keys) &&
+           !agreement::verify_approval(other_text, s.keys) &&
+           !agreement::verify_approval(fewer, s.keys);
   });
   for (const auto& o : run.outcomes) EXPECT_TRUE(o.value.value_or(false));
 }
@@ -340,9 +343,10 @@ TEST_F(StoreTest, TheDifferingFieldIsNamedAndASecretOneIsNotShown) {
   const Signers s(2);
   for (const bool secret : {false, true}) {
     const auto run = support::run_parties(2, [&](net::Party& party) {
-      const Proposal p{{{"recipe", to_bytes("same"), false},
-                        {"region", to_bytes(party.id() == 0 ? "eu-1" : "us-1"), secret}}};
-      approve(party, s.identities[party.id()], s.keys, p);
+      const agreement::Proposal p{
+          {{"recipe", to_bytes("same"), false},
+           {"region", to_bytes(party.id() == 0 ? "eu-1" : "us-1"), secret}}};
+      agreement::approve(party, s.identities[party.id()], s.keys, p);
       return true;
     });
     for (const auto& o : run.outcomes) {
@@ -370,7 +374,8 @@ TEST_F(StoreTest, AnyAlteredMessageOfAnApprovalOrLogEntryIsRefused) {
         2,
         [&](net::Party& party) {
           const auto db = open(name(party.id()));
-          approve(party, s.identities[party.id()], s.keys, {{{"recipe", to_bytes("x"), false}}});
+          agreement::approve(party, s.identities[party.id()], s.keys,
+                             {{{"recipe", to_bytes("x"), false}}});
           AuditLog log(*db, s.identities[party.id()], s.keys, party.id());
           log.append(party, {1, {}, LogOutcome::kDone, "x", {}});
           return true;
@@ -414,8 +419,8 @@ TEST_F(StoreTest, AnApprovedEntryShowsEverybodysSignature) {
   const Signers s(3);
   support::run_parties(3, [&](net::Party& party) {
     const auto db = open(name(party.id()));
-    const Proposal p{{{"command", to_bytes("call"), false}}};
-    const Approval a = approve(party, s.identities[party.id()], s.keys, p);
+    const agreement::Proposal p{{{"command", to_bytes("call"), false}}};
+    const agreement::Approval a = agreement::approve(party, s.identities[party.id()], s.keys, p);
     AuditLog log(*db, s.identities[party.id()], s.keys, party.id());
     log.append_alone({1, a.digest, LogOutcome::kApproved, "call", a});
     return true;

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "net/party.h"
+
+namespace flexroom {
+
+/// Party 0's clock in seconds since 1970, if it is within five minutes of this member's; throws
+/// kRefusedByRule otherwise (SigV4 scopes are checked by every member against its own clock).
+int64_t agree_on_time(net::Party& party);
+/// "20260102T030405Z"
+std::string amz_date(int64_t unix_seconds);
+
+}  // namespace flexroom

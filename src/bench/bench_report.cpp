@@ -1,0 +1,64 @@
+#include <fmt/core.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "bench/bench.h"
+
+namespace flexroom::bench {
+namespace {
+
+/// Four significant digits, thousands and millions written out in words nobody misreads.
+std::string number(double value) {
+  if (value >= 1e6) return fmt::format("{:.2f} M", value / 1e6);
+  if (value >= 1e4) return fmt::format("{:.0f} k", value / 1e3);
+  if (value >= 100) return fmt::format("{:.0f}", value);
+  return fmt::format("{:.2f}", value);
+}
+
+}  // namespace
+
+const std::vector<std::string>& bench_figure_names() {
+  static const std::vector<std::string> names = {
+      "preprocess_ands_per_s", "preprocess_bytes_per_and", "garble_ands_per_s",
+      "evaluate_ands_per_s",   "handshake_online_ms",      "request_224B_online_ms",
+      "sigv4_online_ms",       "run_script_lean_cold_s",   "run_script_lean_warm_s",
+      "peak_rss_mib"};
+  return names;
+}
+
+std::string bench_table(const BenchReport& report) {
+  std::string out = fmt::format("{:<26} {:>12} {:<11} {:>10} {:>9}\n", "figure", "here", "",
+                                "published", "ratio");
+  std::string conditions;
+  for (const std::string& name : bench_figure_names()) {
+    const Figure& figure = report.figures.at(name);
+    out += fmt::format(
+        "{:<26} {:>12} {:<11} {:>10} {:>9}\n", name, number(figure.value), figure.unit,
+        figure.published ? number(*figure.published) : "",
+        figure.published ? fmt::format("{:.1f} x", *figure.published / figure.value) : "");
+    conditions += fmt::format("  {}: {}\n", name, figure.condition);
+  }
+  out += "\nwhat was measured\n" + conditions + "\nwhere\n";
+  for (const auto& [name, value] : report.environment) {
+    out += fmt::format("  {}: {}\n", name, value);
+  }
+  return out;
+}
+
+std::string bench_json(const BenchReport& report) {
+  nlohmann::json out = {{"figures", nlohmann::json::object()},
+                        {"units", nlohmann::json::object()},
+                        {"published", nlohmann::json::object()},
+                        {"conditions", nlohmann::json::object()},
+                        {"environment", report.environment}};
+  for (const auto& [name, figure] : report.figures) {
+    out["figures"][name] = figure.value;
+    out["units"][name] = figure.unit;
+    out["conditions"][name] = figure.condition;
+    if (figure.published) out["published"][name] = *figure.published;
+  }
+  return out.dump(2) + "\n";
+}
+
+}  // namespace flexroom::bench

@@ -1,0 +1,99 @@
+#include "call/fetch.h"
+
+#include <curl/curl.h>
+#include <fmt/core.h>
+
+#include <memory>
+
+#include "base/error.h"
+#include "base/hash.h"
+
+namespace flexroom {
+namespace {
+
+struct Sink {
+  Bytes body;
+  size_t max_bytes;
+};
+
+size_t receive(char* data, size_t size, size_t count, void* user) {
+  auto* sink = static_cast<Sink*>(user);
+  const size_t bytes = size * count;
+  if (bytes > sink->max_bytes - sink->body.size()) return 0;  // libcurl stops with a write error
+  append(sink->body, std::string_view(data, bytes));
+  return bytes;
+}
+
+int stop_if_cancelled(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const std::atomic<bool>*>(user)->load() ? 1 : 0;
+}
+
+std::string header_of(CURL* curl, const char* name) {
+  curl_header* header = nullptr;
+  if (curl_easy_header(curl, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK) return "";
+  return header->value;
+}
+
+std::string host_of(const std::string& url) {
+  const size_t begin = url.find("://");
+  if (begin == std::string::npos) return "?";
+  return url.substr(begin + 3, url.find_first_of("/?", begin + 3) - begin - 3);
+}
+
+}  // namespace
+
+FetchResult fetch(const Provider& provider, const std::string& url, size_t max_bytes,
+                  std::chrono::seconds timeout, const std::atomic<bool>* cancel) {
+  static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
+  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(),
+                                                                 &curl_easy_cleanup);
+  FLEXROOM_ASSERT(ready == CURLE_OK && curl != nullptr);
+  Sink sink{{}, max_bytes};
+  char error[CURL_ERROR_SIZE] = "";
+  curl_slist* rules = nullptr;
+  for (const Provider::ConnectTo& rule : provider.connect_to) {
+    const std::string text = fmt::format("{}:{}:{}:{}", rule.host == "*" ? "" : rule.host,
+                                         rule.port == 0 ? "" : std::to_string(rule.port),
+                                         rule.target.host, rule.target.port);
+    rules = curl_slist_append(rules, text.c_str());
+  }
+  const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> guard(rules,
+                                                                          &curl_slist_free_all);
+  CURL* c = curl.get();
+  curl_easy_setopt(c, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https");
+  curl_easy_setopt(c, CURLOPT_CONNECT_TO, rules);
+  if (provider.ca_file) {
+    curl_easy_setopt(c, CURLOPT_CAINFO, provider.ca_file->c_str());
+    curl_easy_setopt(c, CURLOPT_CAPATH, nullptr);
+  }
+  curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, static_cast<long>(timeout.count()) * 1000);
+  curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
+  curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, &receive);
+  curl_easy_setopt(c, CURLOPT_WRITEDATA, &sink);
+  curl_easy_setopt(c, CURLOPT_ERRORBUFFER, error);
+  curl_easy_setopt(c, CURLOPT_USERAGENT, "flexroom");
+  if (cancel != nullptr) {
+    curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, &stop_if_cancelled);
+    curl_easy_setopt(c, CURLOPT_XFERINFODATA, const_cast<std::atomic<bool>*>(cancel));
+  }
+  const CURLcode code = curl_easy_perform(c);
+  if (code == CURLE_ABORTED_BY_CALLBACK) {
+    throw ProtocolAbort(AbortCode::kCancelled, host_of(url), "stopped by the operator");
+  }
+  if (code != CURLE_OK) {
+    throw ProtocolAbort(
+        AbortCode::kServer, host_of(url),
+        fmt::format("{}{}{}", curl_easy_strerror(code), error[0] != 0 ? ": " : "", error));
+  }
+  FetchResult out;
+  curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &out.status);
+  out.body = std::move(sink.body);
+  const std::string etag = header_of(c, "ETag"), modified = header_of(c, "Last-Modified");
+  out.version = etag.empty() && modified.empty() ? to_hex(sha256(out.body)) : etag + " " + modified;
+  return out;
+}
+
+}  // namespace flexroom

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <string>
+
+#include "base/bytes.h"
+#include "config/config.h"
+
+namespace flexroom {
+
+struct FetchResult {
+  long status = 0;
+  Bytes body;
+  /// Tells one state of the object from another: ETag and Last-Modified, or a hash of the body from
+  /// a server that sends neither.
+  std::string version;
+};
+
+/// An ordinary HTTPS GET by this member alone (its own result object; never with a room secret),
+/// over libcurl: the provider's CA file and connect_to rules apply. At most `max_bytes`. Throws
+/// ProtocolAbort(kServer), or kCancelled once `cancel` is set; the URL is never part of a message,
+/// only its host.
+FetchResult fetch(const Provider& provider, const std::string& url, size_t max_bytes,
+                  std::chrono::seconds timeout, const std::atomic<bool>* cancel = nullptr);
+
+}  // namespace flexroom

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/connection.h"
+#include "agent/payload.h"
+#include "agent/signing_key.h"
+#include "agreement/time.h"
+#include "call/run_instances.h"
+#include "config/config.h"
+
+namespace flexroom {
+
+/// What all members agreed on before a run: equal everywhere, no secret.
+struct RunScriptTerms {
+  JobConfig job;
+  std::vector<PublicLinks> links;  // by member
+  std::string client_token;        // EC2 idempotency token
+  Digest proposal{};               // digest that every member signed
+};
+
+struct RunScriptResult {
+  int status = 0;
+  std::string instance_id;  // empty if the service refused
+  std::string error_code;   // as the service names it
+  std::string error_message;
+  std::string body;
+};
+
+/// What a run costs, for the plan.
+struct RunScriptCost {
+  uint64_t payload_ands = 0;
+  uint64_t signing_key_ands = 0;  // 0 when it is in the store
+  uint64_t handshake_ands = 0;
+  uint64_t request_ands = 0;
+  size_t request_bytes = 0;
+  uint64_t total() const { return payload_ands + signing_key_ands + handshake_ands + request_ands; }
+};
+
+/// The request of a run and its circuits, made once from the terms without any other party: shown
+/// in the plan and used by the call.
+struct RunScriptLayout;
+std::shared_ptr<const RunScriptLayout> lay_out_run_script(const RunScriptTerms& terms);
+RunScriptCost run_script_cost(const RunScriptLayout& layout, arith::Group group,
+                              size_t num_members);
+
+/// `lean` run-script: one RunInstances call, signed inside MPC (product.md §6, tls-in-mpc.md
+/// §5.11).
+///
+/// prepare() does all preprocessing and contacts nobody; call() makes the one request. All members
+/// call both with equal terms; `own_private` is the member's own (private_part of its links).
+class RunScriptCall {
+ public:
+  RunScriptCall(agent::Context context, RunScriptTerms terms, agent::ConnectionConfig connection,
+                std::string own_private, std::shared_ptr<const RunScriptLayout> layout = nullptr);
+  ~RunScriptCall();
+  RunScriptCall(const RunScriptCall&) = delete;
+  RunScriptCall& operator=(const RunScriptCall&) = delete;
+
+  /// `secret_key`: the shares of the secret access key, 8 bits a byte. Members agree on the date of
+  /// the signing key; clocks may differ by five minutes.
+  void prepare(const prep::AuthBits& secret_key, agent::Timeline& timeline);
+  /// The same with a signing key derived earlier; kout is used, not consumed.
+  void prepare(agent::SigningKey key, const std::string& key_date, agent::Timeline& timeline);
+
+  RunScriptResult call(const agent::ServerBytes::Connect& connect, agent::Timeline& timeline);
+
+  bool released() const;
+  uint64_t num_ands() const;
+  size_t request_bytes() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace flexroom

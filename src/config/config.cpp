@@ -1,0 +1,342 @@
+#include "config/config.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <set>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/private_file.h"
+#include "base/secret.h"
+#include "config/toml.h"
+
+namespace flexroom {
+namespace {
+
+// Of this file's rules only: std::isalnum follows the locale.
+bool is_alnum(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/// A short string lives in the object, a long one on the heap; both are overwritten, with what a
+/// longer value left behind.
+void wipe_text(std::string& text) {
+  text.resize(text.capacity());
+  wipe(text.data(), text.size());
+  text.clear();
+}
+
+std::filesystem::path relative_to(const std::filesystem::path& file, const std::string& path) {
+  const std::filesystem::path p(path);
+  return p.is_absolute() ? p : file.parent_path() / p;
+}
+
+bool is_hex(std::string_view text, size_t digits) {
+  return text.size() == digits && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+std::string checked_name(const TomlTable& table, std::string_view key) {
+  std::string name = table.text(key);
+  if (!is_name(name)) {
+    table.fail(key, "is not a name", kNameRemedy);
+  }
+  return name;
+}
+
+std::string checked_hex(const TomlTable& table, std::string_view key, size_t digits,
+                        std::string_view remedy) {
+  std::string text = table.text(key);
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  text.erase(std::remove(text.begin(), text.end(), ':'), text.end());
+  if (!is_hex(text, digits)) table.fail(key, fmt::format("is not {} hex digits", digits), remedy);
+  return text;
+}
+
+Provider load_provider(const std::string& name, const TomlTable& table,
+                       const std::filesystem::path& file) {
+  Provider out;
+  out.name = name;
+  if (table.has("ca_file")) {
+    out.ca_file = relative_to(file, table.text("ca_file"));
+    if (!std::ifstream(*out.ca_file)) {
+      table.fail("ca_file", fmt::format("names {}, which cannot be read", out.ca_file->string()),
+                 "correct the path, or let this user read the file");
+    }
+  }
+  out.group = table.text_or("group", "x25519");
+  if (out.group != "x25519" && out.group != "p256") {
+    table.fail("group", "is neither \"x25519\" nor \"p256\"");
+  }
+  for (const std::string& rule : table.texts_or_empty("connect_to")) {
+    const size_t equals = rule.find('=');
+    if (equals == std::string::npos) {
+      table.fail("connect_to", "has a rule without '='", "write \"HOST:PORT=ADDRESS:PORT\"");
+    }
+    Provider::ConnectTo entry;
+    const std::string from = rule.substr(0, equals);
+    const size_t colon = from.rfind(':');
+    entry.host = from.substr(0, colon);
+    if (colon != std::string::npos && from.substr(colon + 1) != "*") {
+      entry.port = parse_endpoint("x:" + from.substr(colon + 1), table.place("connect_to")).port;
+    }
+    entry.target = parse_endpoint(rule.substr(equals + 1), table.place("connect_to"));
+    out.connect_to.push_back(std::move(entry));
+  }
+  out.open_calls = table.texts_or_empty("open_calls");
+  for (const std::string& call : out.open_calls) {
+    const size_t space = call.find(' ');
+    const size_t slash = call.find('/', space == std::string::npos ? space : space + 9);
+    if (space == std::string::npos || call.compare(space + 1, 8, "https://") != 0 ||
+        slash == std::string::npos || call.find_first_of(" ?#", space + 1) != std::string::npos) {
+      table.fail("open_calls", fmt::format("has '{}', which is no METHOD https://host/path", call),
+                 "write for example \"POST https://llm.example.com/v1/chat/completions\"");
+    }
+  }
+  table.finish();
+  return out;
+}
+
+}  // namespace
+
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
+    return is_alnum(c) || c == '-' || c == '_' || c == '.';
+  });
+}
+
+Endpoint parse_endpoint(std::string_view text, std::string_view place) {
+  const size_t colon = text.rfind(':');
+  unsigned port = 0;
+  const char* end = text.data() + text.size();
+  if (colon == std::string_view::npos || colon == 0 ||
+      std::from_chars(text.data() + colon + 1, end, port).ptr != end || port == 0 || port > 65535) {
+    throw InputError(place, fmt::format("'{}' is not HOST:PORT", text),
+                     "write for example 10.0.0.5:7100");
+  }
+  return {std::string(text.substr(0, colon)), static_cast<uint16_t>(port)};
+}
+
+Endpoint Provider::resolve(const std::string& host, uint16_t port) const {
+  for (const ConnectTo& rule : connect_to) {
+    if ((rule.host == "*" || rule.host == host) && (rule.port == 0 || rule.port == port)) {
+      return rule.target;
+    }
+  }
+  return {host, port};
+}
+
+RoomConfig RoomConfig::load(const std::filesystem::path& path) {
+  const TomlTable root = TomlTable::load(
+      path,
+      "write it together, the same at every member (docs/files.md), or say in member.toml "
+      "where it is");
+  RoomConfig out;
+  out.file = path;
+  const TomlTable room = root.table("room");
+  out.name = checked_name(room, "name");
+  out.profile = room.text_or("profile", "default");
+  if (out.profile != "default" && out.profile != "bandwidth" && out.profile != "high") {
+    room.fail("profile", "is none of default, bandwidth, high");
+  }
+  out.timeout = std::chrono::seconds(room.integer_or("timeout_seconds", 60, 1, 3600));
+  std::set<std::string> names;
+  for (const TomlTable& table : root.tables("member")) {
+    MemberEntry member;
+    member.name = checked_name(table, "name");
+    if (!names.insert(member.name).second) table.fail("name", "is used twice");
+    member.address = parse_endpoint(table.text("address"), table.place("address"));
+    member.certificate_sha256 =
+        checked_hex(table, "certificate", 64,
+                    "paste the certificate fingerprint that `flexroom init --identity` printed");
+    table.finish();
+    out.members.push_back(std::move(member));
+  }
+  if (out.members.size() < 2 || out.members.size() > 16) {
+    throw InputError(path.string(), fmt::format("has {} [[member]] entries", out.members.size()),
+                     "a room has 2 to 16 members");
+  }
+  out.courier = room.text_or("courier", out.members[1].name);
+  if (!names.contains(out.courier)) room.fail("courier", "is no member of this room");
+  if (out.member_id(out.courier) == 0) {
+    room.fail("courier", "is the first member, who evaluates",
+              "name another member, or list that member later");
+  }
+  for (const auto& [name, table] : root.named_tables("provider")) {
+    out.providers.push_back(load_provider(name, table, path));
+  }
+  room.finish();
+  root.finish();
+  return out;
+}
+
+PartyId RoomConfig::member_id(std::string_view member_name) const {
+  for (size_t i = 0; i < members.size(); ++i) {
+    if (members[i].name == member_name) return static_cast<PartyId>(i);
+  }
+  throw InputError(file.string(), fmt::format("no member is called '{}'", member_name),
+                   "the name in member.toml must be one of the [[member]] entries of room.toml");
+}
+
+const Provider& RoomConfig::provider(std::string_view provider_name) const {
+  for (const Provider& provider : providers) {
+    if (provider.name == provider_name) return provider;
+  }
+  throw InputError(file.string(), fmt::format("no provider is called '{}'", provider_name),
+                   fmt::format("add [provider.{}]", provider_name));
+}
+
+PartyId RoomConfig::courier_id() const { return member_id(courier); }
+
+MemberConfig MemberConfig::load(const std::filesystem::path& path) {
+  const TomlTable root = TomlTable::load(
+      path, "make it with `flexroom init --identity NAME`, or say with --member where it is");
+  MemberConfig out;
+  out.file = path;
+  out.name = checked_name(root, "name");
+  out.room_file = relative_to(path, root.text_or("room", "room.toml"));
+  out.state_dir = relative_to(path, root.text_or("state_dir", "state"));
+  out.identity_dir = relative_to(path, root.text_or("identity_dir", "identity"));
+  out.state_key_file = relative_to(path, root.text_or("state_key_file", "identity/state.key"));
+  if (root.has("state_passphrase")) {
+    if (root.has("state_key_file")) {
+      root.fail("state_passphrase", "stands beside state_key_file", "keep one of the two");
+    }
+    out.state_passphrase = PassphraseSource::parse(
+        root.text("state_passphrase"), root.place("state_passphrase"), path.parent_path());
+  }
+  out.once_key_file = relative_to(path, root.text_or("once_key_file", "identity/once.key"));
+  if (root.has("listen")) out.listen = parse_endpoint(root.text("listen"), root.place("listen"));
+  out.auto_approve = root.flag_or("auto_approve", false);
+  root.finish();
+  return out;
+}
+
+PrivateUrl::~PrivateUrl() {
+  wipe_text(path);
+  wipe_text(tail);
+}
+
+LinksConfig::~LinksConfig() {
+  wipe_text(data_url);
+  wipe_text(result_url);
+  if (result_get_url) wipe_text(*result_get_url);
+}
+
+PrivateUrl split_private_url(std::string_view url, std::string_view place) {
+  constexpr std::string_view kScheme = "https://";
+  const auto refuse = [&](std::string_view problem, std::string_view remedy) {
+    throw InputError(place, problem, remedy);
+  };
+  if (url.substr(0, kScheme.size()) != kScheme) refuse("is not an https:// URL", "use https://");
+  const size_t slash = url.find('/', kScheme.size());
+  if (slash == std::string_view::npos || slash == kScheme.size()) {
+    refuse("has no path", "a link names an object: https://host/object");
+  }
+  if (slash + 1 == url.size() || url[slash + 1] == '?') {
+    refuse("names no object", "a link names an object: https://host/object");
+  }
+  if (url.size() > 2000) refuse("is longer than 2000 bytes", "");
+  PrivateUrl out;
+  out.public_prefix = std::string(url.substr(0, slash + 1));
+  for (const char c : out.public_prefix.substr(kScheme.size())) {
+    if (!is_alnum(c) && c != '.' && c != '-' && c != ':' && c != '/') {
+      refuse("has a host with an unexpected character", "");
+    }
+  }
+  const size_t question = url.find('?');
+  out.path = std::string(url.substr(slash + 1, question - slash - 1));
+  if (question != std::string_view::npos) {
+    const std::string_view query = url.substr(question + 1);
+    constexpr std::string_view kSignature = "X-Amz-Signature=";
+    const size_t signature = query.find(kSignature);
+    const bool last =
+        signature != std::string_view::npos && query.find('&', signature) == std::string_view::npos;
+    const size_t cut = last ? signature + kSignature.size() : 0;
+    out.public_query = "?" + std::string(query.substr(0, cut));
+    out.tail = std::string(query.substr(cut));
+  }
+  // The private parts travel as base64 inside a form body; without these characters that base64 is
+  // alphanumeric and needs no percent-encoding (product.md §6).
+  for (const std::string_view part :
+       {std::string_view(out.path), std::string_view(out.tail),
+        std::string_view(out.public_query).substr(out.public_query.empty() ? 0 : 1)}) {
+    for (const char c : part) {
+      if (!is_alnum(c) && std::string_view("._/=&%+:-").find(c) == std::string_view::npos) {
+        refuse("has a character that is not allowed in a private link",
+               "percent-encode everything but letters, digits and . _ / = & % + : -");
+      }
+    }
+  }
+  return out;
+}
+
+LinksConfig LinksConfig::load(const std::filesystem::path& path) {
+  // A pre-signed link is all that protects what it leads to.
+  const SecretBytes file = read_private_file(
+      path, TomlTable::kMaxBytes,
+      "write this member's links there (docs/files.md), or say with --links where they are");
+  const TomlTable root = TomlTable::parse(as_text(file.reveal()), path.string());
+  LinksConfig out;
+  out.data_url = root.text("data_url");
+  out.result_url = root.text("result_url");
+  if (root.has("result_get_url")) out.result_get_url = root.text("result_get_url");
+  (void)split_private_url(out.data_url, root.place("data_url"));
+  (void)split_private_url(out.result_url, root.place("result_url"));
+  root.finish();
+  return out;
+}
+
+JobConfig JobConfig::load(const std::filesystem::path& path) {
+  const TomlTable root =
+      TomlTable::load(path, "give the path of the agreed job (docs/files.md shows one)");
+  const TomlTable job = root.table("job");
+  JobConfig out;
+  out.file = path;
+  const auto plain = [&](const TomlTable& table, std::string_view key) {
+    std::string text = table.text(key);
+    if (text.empty() || text.size() > 256 || !std::all_of(text.begin(), text.end(), [](char c) {
+          return is_alnum(c) || std::string_view("-_./:").find(c) != std::string_view::npos;
+        })) {
+      table.fail(key, "has a character that is not allowed here",
+                 "use letters, digits and - _ . / :");
+    }
+    return text;
+  };
+  out.name = checked_name(job, "name");
+  out.provider = checked_name(job, "provider");
+  out.region = plain(job, "region");
+  out.image_id = plain(job, "image_id");
+  out.instance_type = plain(job, "instance_type");
+  out.access_key_id = plain(job, "access_key_id");
+  out.secret = plain(job, "secret");
+  if (job.has("instance_profile")) out.instance_profile = plain(job, "instance_profile");
+  out.deadline_minutes = job.integer_or("deadline_minutes", 60, 1, 1440);
+  job.finish();
+  const TomlTable script = root.table("script");
+  out.script_url = plain(script, "url");
+  if (out.script_url.rfind("https://", 0) != 0) script.fail("url", "is not an https:// URL");
+  out.script_sha256 = checked_hex(script, "sha256", 64, "run `sha256sum SCRIPT`");
+  if (script.has("interpreter")) out.interpreter = plain(script, "interpreter");
+  if (script.has("file")) {
+    out.script_file = relative_to(path, script.text("file"));
+    std::ifstream in(*out.script_file, std::ios::binary);
+    if (!in) script.fail("file", "names a file that cannot be read");
+    const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    if (to_hex(sha256(as_bytes(text))) != out.script_sha256) {
+      script.fail("sha256", "does not match the script file",
+                  "the script changed: review it, then put its new SHA-256 into the job; every "
+                  "member has to approve again");
+    }
+  }
+  script.finish();
+  root.finish();
+  return out;
+}
+
+}  // namespace flexroom

@@ -1,0 +1,127 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "config/passphrase.h"
+
+namespace flexroom {
+
+/// A host and port as written HOST:PORT.
+struct Endpoint {
+  std::string host;
+  uint16_t port = 0;
+};
+Endpoint parse_endpoint(std::string_view text, std::string_view place);
+
+/// What a room, member, job, provider or recipe may be called: 1 to 64 letters, digits, '-', '_'
+/// and '.'. `kNameRemedy` says so to the operator.
+bool is_name(std::string_view text);
+inline constexpr std::string_view kNameRemedy = "use letters, digits, '-', '_' and '.', at most 64";
+
+struct MemberEntry {
+  std::string name;
+  Endpoint address;
+  std::string certificate_sha256;  // lower-case hex
+};
+
+/// A service. `connect_to` sends HOST:PORT to another address, as curl's --connect-to does; Host
+/// and SNI stay what they are.
+struct Provider {
+  std::string name;
+  std::optional<std::filesystem::path> ca_file;  // else the system's trust store
+  struct ConnectTo {
+    std::string host;   // "*" for any
+    uint16_t port = 0;  // 0 for any
+    Endpoint target;
+  };
+  std::vector<ConnectTo> connect_to;
+  std::string group = "x25519";  // or "p256": the one group offered
+  /// "METHOD https://host/path" of the calls with secret or private slots whose answers may be open
+  /// to all: they hold no secret of the account, of the request or of an earlier one
+  /// (tls-in-mpc.md §4.6, R2-3).
+  std::vector<std::string> open_calls;
+  Endpoint resolve(const std::string& host, uint16_t port) const;
+};
+
+/// room.toml: the same at every member.
+struct RoomConfig {
+  std::filesystem::path file;
+  std::string name;
+  std::string profile = "default";
+  std::string courier;
+  std::vector<MemberEntry> members;
+  std::vector<Provider> providers;
+  std::chrono::seconds timeout{60};
+
+  static RoomConfig load(const std::filesystem::path& path);
+  PartyId member_id(std::string_view member_name) const;  // InputError if unknown
+  const Provider& provider(std::string_view provider_name) const;
+  /// The courier's party id. n = 2: always a garbler (party 1), tls-in-mpc.md §0.3(1).
+  PartyId courier_id() const;
+};
+
+/// member.toml: private to one member.
+struct MemberConfig {
+  std::filesystem::path file;
+  std::string name;
+  std::filesystem::path room_file;
+  std::filesystem::path state_dir;
+  std::filesystem::path identity_dir;
+  std::filesystem::path state_key_file;  // opens state.db, unless a passphrase does
+  std::optional<PassphraseSource> state_passphrase;
+  std::filesystem::path once_key_file;  // opens once.db; never in a backup
+  std::optional<Endpoint> listen;       // else the address in room.toml
+  bool auto_approve = false;
+
+  static MemberConfig load(const std::filesystem::path& path);
+};
+
+/// One private link of a member: where the VM fetches its data and where it puts the result. The
+/// object path and the signature stay private; host and the other query parameters are public.
+struct PrivateUrl {
+  ~PrivateUrl();              // wipes the private parts
+  std::string public_prefix;  // https://host/
+  std::string path;           // private, without the leading slash
+  std::string public_query;   // "?X-Amz-Algorithm=...&X-Amz-Signature=" or "" or "?"
+  std::string tail;           // private: the signature, or the whole query
+};
+/// Throws InputError (never showing the private parts). What is accepted holds only letters,
+/// digits and . _ / = & % + : - beside "https://" and one '?': nothing in it can end a quoted
+/// string of a shell or a form value.
+PrivateUrl split_private_url(std::string_view url, std::string_view place);
+
+/// links.toml: the private half of a job, read by one member only, never sent.
+struct LinksConfig {
+  ~LinksConfig();                             // wipes the links
+  std::string data_url;                       // pre-signed GET
+  std::string result_url;                     // pre-signed PUT
+  std::optional<std::string> result_get_url;  // where this member fetches its own result
+  static LinksConfig load(const std::filesystem::path& path);
+};
+
+/// job.toml: the agreed half.
+struct JobConfig {
+  std::filesystem::path file;
+  std::string name;
+  std::string provider;
+  std::string region;
+  std::string image_id;
+  std::string instance_type;
+  std::string access_key_id;
+  std::string secret;  // name of the stored secret access key
+  std::string instance_profile;
+  std::string script_url;
+  std::string script_sha256;
+  std::string interpreter = "python3";
+  std::optional<std::filesystem::path> script_file;  // local copy: its digest is checked
+  int64_t deadline_minutes = 60;
+
+  static JobConfig load(const std::filesystem::path& path);
+};
+
+}  // namespace flexroom

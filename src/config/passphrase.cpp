@@ -1,0 +1,223 @@
+#include "config/passphrase.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+
+#include "base/ct.h"
+#include "base/error.h"
+
+namespace flexroom {
+namespace {
+
+constexpr size_t kMaxBytes = 1024;
+constexpr std::string_view kForms =
+    "write \"prompt\", \"file:PATH\", \"fd:N\" or \"credential:NAME\"; the passphrase itself never "
+    "stands here";
+
+// Since the terminal's echo is off.
+volatile std::sig_atomic_t caught = 0;
+void on_signal(int number) { caught = number; }
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+/// Up to a newline or the end, byte by byte: what follows is not ours. Nothing if interrupted.
+std::optional<SecretBytes> read_line(int fd, std::string_view place) {
+  SecretBytes buffer(kMaxBytes);
+  size_t size = 0;
+  while (true) {
+    uint8_t byte = 0;
+    const ssize_t got = ::read(fd, &byte, 1);
+    if (got < 0 && errno == EINTR && caught == 0) continue;
+    if (got < 0 && errno == EINTR) return std::nullopt;
+    if (got < 0) {
+      throw InputError(place, std::string("cannot be read: ") + std::strerror(errno));
+    }
+    if (got == 0 || byte == '\n') break;
+    if (size == kMaxBytes) throw InputError(place, "holds more than 1024 bytes in its first line");
+    buffer.writable()[size++] = byte;
+    wipe(&byte, 1);
+  }
+  return SecretBytes::copy_of(buffer.reveal().first(size));
+}
+
+SecretBytes read_descriptor(int fd, const std::string& place) {
+  if (isatty(fd) != 0) {
+    throw InputError(place, "is a terminal, which would show the passphrase",
+                     "use \"prompt\" there");
+  }
+  std::optional<SecretBytes> line = read_line(fd, place);
+  if (!line || line->empty()) throw InputError(place, "holds no passphrase");
+  return std::move(*line);
+}
+
+SecretBytes read_file(const std::filesystem::path& file) {
+  const Descriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (fd.get() < 0) {
+    throw InputError(file.string(), std::string("cannot be read: ") + std::strerror(errno),
+                     "the file holds the passphrase in its first line");
+  }
+  struct stat info {};
+  fstat(fd.get(), &info);
+  if (!S_ISREG(info.st_mode)) throw InputError(file.string(), "is not a file");
+  if ((info.st_mode & 077) != 0) {
+    throw InputError(file.string(), "is readable by other users", "chmod 600 " + file.string());
+  }
+  return read_descriptor(fd.get(), file.string());
+}
+
+SecretBytes read_credential(const std::string& name) {
+  const char* directory = std::getenv("CREDENTIALS_DIRECTORY");
+  if (directory == nullptr) {
+    throw InputError("credential " + name, "is not there: the service got no credentials",
+                     fmt::format("put LoadCredential={}:PATH into the unit", name));
+  }
+  return read_file(std::filesystem::path(directory) / name);
+}
+
+/// The terminal without echo; a signal on the way gives the echo back before it acts.
+class QuietTerminal {
+ public:
+  explicit QuietTerminal(int fd) : fd_(fd) {
+    caught = 0;
+    struct sigaction action {};
+    action.sa_handler = on_signal;  // no SA_RESTART: it ends the read
+    for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &old_[i]);
+    ok_ = tcgetattr(fd, &before_) == 0;
+    termios quiet = before_;
+    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    quiet.c_lflag |= ICANON | ISIG;
+    ok_ = ok_ && tcsetattr(fd, TCSAFLUSH, &quiet) == 0;
+  }
+  ~QuietTerminal() {
+    if (ok_) tcsetattr(fd_, TCSAFLUSH, &before_);
+    for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &old_[i], nullptr);
+    if (caught != 0) raise(caught);
+  }
+  QuietTerminal(const QuietTerminal&) = delete;
+  QuietTerminal& operator=(const QuietTerminal&) = delete;
+  bool ok() const { return ok_; }
+
+ private:
+  static constexpr std::array<int, 5> kSignals{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+  int fd_;
+  bool ok_ = false;
+  termios before_{};
+  std::array<struct sigaction, kSignals.size()> old_{};
+};
+
+void say(int fd, std::string_view text) { (void)!::write(fd, text.data(), text.size()); }
+
+SecretBytes ask(int terminal, std::string_view question) {
+  constexpr std::string_view kPlace = "passphrase";
+  while (true) {
+    std::optional<SecretBytes> line;
+    {
+      const QuietTerminal quiet(terminal);
+      if (!quiet.ok()) throw InputError(kPlace, "the terminal's echo cannot be turned off");
+      say(terminal, fmt::format("{}: ", question));
+      while (!line && caught == 0) line = read_line(terminal, kPlace);
+    }  // a signal that ends the process does so here
+    say(terminal, "\n");
+    if (!line) continue;  // stopped and continued
+    if (line->empty()) throw InputError(kPlace, "none was given", "nothing was changed");
+    return std::move(*line);
+  }
+}
+
+SecretBytes prompt(std::string_view question, bool twice) {
+  const Descriptor terminal(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
+  if (terminal.get() < 0) {
+    throw InputError("passphrase", "there is no terminal to ask at",
+                     "run it in a terminal, or let state_passphrase in member.toml name a "
+                     "\"file:PATH\", \"fd:N\" or \"credential:NAME\"");
+  }
+  SecretBytes first = ask(terminal.get(), question);
+  if (twice) {
+    const SecretBytes second = ask(terminal.get(), "the same again");
+    if (!ct_equal(first.reveal(), second.reveal())) {
+      throw InputError("passphrase", "the two are not alike", "run the command again");
+    }
+  }
+  return first;
+}
+
+}  // namespace
+
+PassphraseSource PassphraseSource::parse(std::string_view text, std::string_view place,
+                                         const std::filesystem::path& base) {
+  PassphraseSource out;
+  if (text == "prompt") return out;
+  const size_t colon = text.find(':');
+  const std::string_view kind = text.substr(0, colon);
+  const std::string value(colon == std::string_view::npos ? "" : text.substr(colon + 1));
+  const char* end = value.data() + value.size();
+  const auto plain = [](char c) { return c > 0x20 && c < 0x7f && c != '/'; };
+  if (kind == "file" && !value.empty()) {
+    out.kind = Kind::kFile;
+    out.file = base / value;  // an absolute path replaces the base
+  } else if (kind == "fd" && std::from_chars(value.data(), end, out.descriptor).ptr == end &&
+             out.descriptor >= 0) {
+    out.kind = Kind::kDescriptor;
+  } else if (kind == "credential" && !value.empty() && value.front() != '.' &&
+             std::all_of(value.begin(), value.end(), plain)) {
+    out.kind = Kind::kCredential;
+    out.credential = value;
+  } else {
+    throw InputError(place, "is no source of a passphrase", kForms);
+  }
+  return out;
+}
+
+std::string PassphraseSource::text() const {
+  switch (kind) {
+    case Kind::kPrompt:
+      return "prompt";
+    case Kind::kFile:
+      return "file:" + file.string();
+    case Kind::kDescriptor:
+      return fmt::format("fd:{}", descriptor);
+    case Kind::kCredential:
+      return "credential:" + credential;
+  }
+  return "";
+}
+
+SecretBytes read_passphrase(const PassphraseSource& source, std::string_view question, bool twice) {
+  switch (source.kind) {
+    case PassphraseSource::Kind::kPrompt:
+      return prompt(question, twice);
+    case PassphraseSource::Kind::kFile:
+      return read_file(source.file);
+    case PassphraseSource::Kind::kDescriptor:
+      return read_descriptor(source.descriptor, source.text());
+    case PassphraseSource::Kind::kCredential:
+      return read_credential(source.credential);
+  }
+  throw InputError("passphrase", "has no source");
+}
+
+}  // namespace flexroom

@@ -1,0 +1,149 @@
+#include "config/toml.h"
+
+#include <fmt/core.h>
+
+#include <fstream>
+#include <iterator>
+
+namespace flexroom {
+namespace {
+
+std::string at(std::string_view name, const toml::source_region& where) {
+  return fmt::format("{}:{}:{}", name, where.begin.line, where.begin.column);
+}
+
+}  // namespace
+
+TomlTable::TomlTable(std::shared_ptr<const toml::table> root, const toml::table* table,
+                     std::string name)
+    : root_(std::move(root)),
+      table_(table),
+      name_(std::move(name)),
+      seen_(std::make_shared<std::set<std::string, std::less<>>>()) {}
+
+TomlTable TomlTable::load(const std::filesystem::path& path, std::string_view missing_remedy) {
+  std::error_code error;
+  const uintmax_t size = std::filesystem::file_size(path, error);
+  if (error) {
+    throw InputError(path.string(), "cannot be read: " + error.message(), missing_remedy);
+  }
+  if (size > kMaxBytes) throw InputError(path.string(), "is larger than 1 MiB");
+  std::ifstream in(path, std::ios::binary);
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (!in && text.empty() && size != 0) throw InputError(path.string(), "cannot be read");
+  return parse(text, path.string());
+}
+
+TomlTable TomlTable::parse(std::string_view text, std::string_view name) {
+  try {
+    auto root = std::make_shared<const toml::table>(toml::parse(text, std::string(name)));
+    const toml::table* table = root.get();
+    return {std::move(root), table, std::string(name)};
+  } catch (const toml::parse_error& error) {
+    throw InputError(at(name, error.source()), std::string(error.description()),
+                     "correct the TOML syntax there");
+  }
+}
+
+std::string TomlTable::place(std::string_view key) const {
+  const toml::node* node = table_->get(key);
+  return at(name_, node != nullptr ? node->source() : table_->source());
+}
+
+void TomlTable::fail(std::string_view key, std::string_view problem,
+                     std::string_view remedy) const {
+  throw InputError(place(key), fmt::format("`{}` {}", key, problem), remedy);
+}
+
+const toml::node* TomlTable::find(std::string_view key, bool required) const {
+  seen_->emplace(key);
+  const toml::node* node = table_->get(key);
+  if (node == nullptr && required) fail(key, "is missing", fmt::format("add `{} = ...`", key));
+  return node;
+}
+
+std::string TomlTable::text(std::string_view key) const {
+  const auto value = find(key, true)->value_exact<std::string>();
+  if (!value) fail(key, "is not a text", fmt::format("write {} = \"...\"", key));
+  return *value;
+}
+
+std::string TomlTable::text_or(std::string_view key, std::string_view fallback) const {
+  return find(key, false) == nullptr ? std::string(fallback) : text(key);
+}
+
+int64_t TomlTable::integer(std::string_view key, int64_t min, int64_t max) const {
+  (void)find(key, true);
+  return integer_or(key, 0, min, max);
+}
+
+int64_t TomlTable::integer_or(std::string_view key, int64_t fallback, int64_t min,
+                              int64_t max) const {
+  const toml::node* node = find(key, false);
+  if (node == nullptr) return fallback;
+  const auto value = node->value_exact<int64_t>();
+  if (!value || *value < min || *value > max) {
+    fail(key, fmt::format("is not an integer from {} to {}", min, max));
+  }
+  return *value;
+}
+
+bool TomlTable::flag_or(std::string_view key, bool fallback) const {
+  const toml::node* node = find(key, false);
+  if (node == nullptr) return fallback;
+  const auto value = node->value_exact<bool>();
+  if (!value) fail(key, "is neither true nor false");
+  return *value;
+}
+
+std::vector<std::string> TomlTable::texts_or_empty(std::string_view key) const {
+  std::vector<std::string> out;
+  const toml::node* node = find(key, false);
+  if (node == nullptr) return out;
+  if (!node->is_array()) fail(key, "is not a list", fmt::format("write {} = [\"...\"]", key));
+  for (const toml::node& item : *node->as_array()) {
+    const auto value = item.value_exact<std::string>();
+    if (!value) fail(key, "has an item that is not a text");
+    out.push_back(*value);
+  }
+  return out;
+}
+
+TomlTable TomlTable::table(std::string_view key) const {
+  const toml::node* node = find(key, true);
+  if (!node->is_table()) fail(key, "is not a table", fmt::format("write [{}]", key));
+  return {root_, node->as_table(), name_};
+}
+
+std::vector<std::pair<std::string, TomlTable>> TomlTable::named_tables(std::string_view key) const {
+  std::vector<std::pair<std::string, TomlTable>> out;
+  const toml::node* node = find(key, false);
+  if (node == nullptr) return out;
+  if (!node->is_table()) fail(key, "is not a table of tables", fmt::format("write [{}.NAME]", key));
+  for (const auto& [name, item] : *node->as_table()) {
+    if (!item.is_table()) fail(key, "holds something that is not a table");
+    out.emplace_back(std::string(name.str()), TomlTable{root_, item.as_table(), name_});
+  }
+  return out;
+}
+
+std::vector<TomlTable> TomlTable::tables(std::string_view key) const {
+  std::vector<TomlTable> out;
+  const toml::node* node = find(key, false);
+  if (node == nullptr) return out;
+  if (!node->is_array_of_tables())
+    fail(key, "is not a list of tables", fmt::format("write [[{}]]", key));
+  for (const toml::node& item : *node->as_array()) out.push_back({root_, item.as_table(), name_});
+  return out;
+}
+
+void TomlTable::finish() const {
+  for (const auto& [key, value] : *table_) {
+    if (!seen_->contains(key.str())) {
+      throw InputError(at(name_, value.source()), fmt::format("unknown key `{}`", key.str()),
+                       "remove it, or correct its spelling");
+    }
+  }
+}
+
+}  // namespace flexroom

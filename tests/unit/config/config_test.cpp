@@ -1,0 +1,271 @@
+#include "config/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "base/error.h"
+#include "base/hash.h"
+
+namespace flexroom {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ConfigTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = std::filesystem::temp_directory_path() / ("flexroom-config-" + std::to_string(getpid()));
+    std::filesystem::remove_all(dir_);
+    std::filesystem::create_directories(dir_);
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+
+  std::filesystem::path write(const std::string& name, const std::string& text) const {
+    std::ofstream(dir_ / name) << text;
+    return dir_ / name;
+  }
+  std::filesystem::path write_private(const std::string& name, const std::string& text) const {
+    std::filesystem::permissions(write(name, text), std::filesystem::perms(0600));
+    return dir_ / name;
+  }
+  /// "file:line:column" and the problem of the error that `load` throws, "" if none.
+  template <typename Load>
+  static std::pair<std::string, std::string> error_of(Load load) {
+    try {
+      (void)load();
+    } catch (const InputError& error) {
+      return {error.place(), error.problem()};
+    }
+    return {};
+  }
+  std::string position(int line, int column) const {
+    return (dir_ / "f.toml").string() + ":" + std::to_string(line) + ":" + std::to_string(column);
+  }
+  std::pair<std::string, std::string> room_error(const std::string& text) const {
+    return error_of([&] { return RoomConfig::load(write("f.toml", text)); });
+  }
+
+  static std::string member(const std::string& name) {
+    return "[[member]]\nname = \"" + name + "\"\naddress = \"127.0.0.1:7100\"\ncertificate = \"" +
+           std::string(64, 'a') + "\"\n";
+  }
+  static std::string room(const std::string& more = "") { return "[room]\nname = \"r\"\n" + more; }
+
+  std::filesystem::path dir_;
+};
+
+TEST_F(ConfigTest, RoomIsReadAsWritten) {
+  const RoomConfig config = RoomConfig::load(
+      write("f.toml", room("profile = \"high\"\ncourier = \"c\"\ntimeout_seconds = 7\n") +
+                          member("a") + member("b") + member("c") +
+                          "[provider.aws]\ngroup = \"p256\"\n"
+                          "connect_to = [\"*:443=127.0.0.1:9443\", \"h:*=[::1]:1\"]\n"));
+  EXPECT_EQ(config.name, "r");
+  EXPECT_EQ(config.profile, "high");
+  EXPECT_EQ(config.timeout, std::chrono::seconds(7));
+  EXPECT_EQ(config.courier_id(), 2u);
+  EXPECT_EQ(config.member_id("b"), 1u);
+  EXPECT_THROW(config.member_id("z"), InputError);
+  EXPECT_EQ(config.provider("aws").group, "p256");
+  EXPECT_THROW(config.provider("none"), InputError);
+}
+
+TEST_F(ConfigTest, RoomErrorsNameTheLineAndColumn) {
+  const std::string two = member("a") + member("b");
+  EXPECT_EQ(room_error(room("profile = \"best\"\n") + two).first, position(3, 11));
+  EXPECT_EQ(room_error(room("timeout_seconds = 0\n") + two).first, position(3, 19));
+  EXPECT_EQ(room_error(room("courier = \"a\"\n") + two).first, position(3, 11));
+  EXPECT_EQ(room_error(room("courier = \"x\"\n") + two).first, position(3, 11));
+  EXPECT_EQ(room_error(room("nmae = \"x\"\n") + two).first, position(3, 8));  // unknown key
+  EXPECT_EQ(room_error(room() + member("a") + member("a")).first, position(8, 8));
+  EXPECT_EQ(room_error(room() + member("a b") + member("b")).first, position(4, 8));
+  EXPECT_EQ(room_error("[room\n").first.rfind((dir_ / "f.toml").string() + ":1:", 0), 0u);
+  EXPECT_THAT(room_error(room() + member("a")).second, HasSubstr("1 [[member]]"));
+  std::string bad = room() + two;
+  bad.replace(bad.find("aaaa"), 1, "x");
+  EXPECT_EQ(room_error(bad).first, position(6, 15));
+  EXPECT_EQ(room_error(room() + two + "[provider.p]\nca_file = \"none.pem\"\n").first,
+            position(12, 11));
+  EXPECT_EQ(room_error(room() + two + "[provider.p]\ngroup = \"x448\"\n").first, position(12, 9));
+  EXPECT_EQ(room_error(room() + two + "[provider.p]\nconnect_to = [\"h:1\"]\n").first,
+            position(12, 14));
+}
+
+TEST_F(ConfigTest, ConnectToTakesTheFirstRuleThatMatches) {
+  Provider provider;
+  provider.connect_to = {{"a", 443, {"one", 1}}, {"a", 0, {"two", 2}}, {"*", 443, {"three", 3}}};
+  EXPECT_EQ(provider.resolve("a", 443).host, "one");
+  EXPECT_EQ(provider.resolve("a", 80).host, "two");
+  EXPECT_EQ(provider.resolve("b", 443).host, "three");
+  EXPECT_EQ(provider.resolve("b", 80).host, "b");
+  EXPECT_EQ(provider.resolve("b", 80).port, 80);
+}
+
+TEST(EndpointTest, HostAndPort) {
+  EXPECT_EQ(parse_endpoint("h:1", "p").port, 1);
+  EXPECT_EQ(parse_endpoint("h:65535", "p").host, "h");
+  for (const char* bad :
+       {"", "h", "h:", ":1", "h:0", "h:65536", "h:1x", "h:-1", "h: 1", "h:99999999999"}) {
+    EXPECT_THROW(parse_endpoint(bad, "p"), InputError) << bad;
+  }
+}
+
+TEST_F(ConfigTest, MemberPathsAreRelativeToTheFile) {
+  const MemberConfig config = MemberConfig::load(
+      write("f.toml", "name = \"a\"\nstate_dir = \"s\"\nonce_key_file=\"/k\"\n"));
+  EXPECT_EQ(config.state_dir, dir_ / "s");
+  EXPECT_EQ(config.once_key_file, "/k");
+  EXPECT_FALSE(config.auto_approve);
+  EXPECT_EQ(error_of([&] {
+              return MemberConfig::load(write("f.toml", "name = \"a\"\nauto_aprove = true\n"));
+            }).first,
+            position(2, 15));
+}
+
+TEST_F(ConfigTest, StateDbHasOneKey) {
+  const MemberConfig config =
+      MemberConfig::load(write("f.toml", "name = \"a\"\nstate_passphrase = \"file:p\"\n"));
+  EXPECT_EQ(config.state_passphrase->file, dir_ / "p");
+  EXPECT_FALSE(MemberConfig::load(write("f.toml", "name = \"a\"\n")).state_passphrase);
+  const auto [place, problem] = error_of([&] {
+    return MemberConfig::load(
+        write("f.toml", "name = \"a\"\nstate_passphrase = \"prompt\"\nstate_key_file = \"k\"\n"));
+  });
+  EXPECT_EQ(place, position(2, 20));
+  EXPECT_THAT(problem, HasSubstr("beside state_key_file"));
+}
+
+std::string job(const std::string& url, const std::string& interpreter = "python3",
+                const std::string& region = "us-east-1") {
+  return "[job]\nname=\"j\"\nprovider=\"p\"\nregion=\"" + region +
+         "\"\nimage_id=\"ami-1\"\ninstance_type=\"t\"\naccess_key_id=\"AK\"\nsecret=\"s\"\n"
+         "[script]\nurl=\"" +
+         url + "\"\nsha256=\"" + std::string(64, 'a') + "\"\ninterpreter=\"" + interpreter + "\"\n";
+}
+
+// What stands in the boot loader without quotes can hold nothing that a shell reads.
+TEST_F(ConfigTest, JobTextsHoldNoShell) {
+  EXPECT_EQ(JobConfig::load(write("f.toml", job("https://h/s.py"))).script_url, "https://h/s.py");
+  for (const char* bad : {"http://h/s.py", "https://h/$x", "https://h/`x`", "https://h/a b",
+                          "https://h/a;b", "https://h/'a", "https://h/a&b", "https://h/a|b",
+                          "https://h/a\\nb", "https://h/a#b", "https://h/a>b", "https://h/*"}) {
+    EXPECT_THROW(JobConfig::load(write("f.toml", job(bad))), InputError) << bad;
+  }
+  const std::string usual = job("https://h/s.py");
+  EXPECT_EQ(
+      JobConfig::load(write("f.toml", usual.substr(0, usual.find("interpreter")))).interpreter,
+      "python3");
+  for (const char* bad : {"", "sh -c x", "python3;", "$(x)"}) {
+    EXPECT_THROW(JobConfig::load(write("f.toml", job("https://h/s", bad))), InputError) << bad;
+  }
+  EXPECT_THROW(JobConfig::load(write("f.toml", job("https://h/s", "sh", "us\\r\\nX: y"))),
+               InputError);
+}
+
+TEST_F(ConfigTest, JobChecksTheDigestOfTheLocalScript) {
+  write("s.py", "print(1)\n");
+  std::string text = job("https://h/s.py") + "file=\"s.py\"\n";
+  EXPECT_THROW(JobConfig::load(write("f.toml", text)), InputError);
+  const std::string digest = to_hex(sha256(as_bytes(std::string_view("print(1)\n"))));
+  text.replace(text.find(std::string(64, 'a')), 64, digest);
+  EXPECT_EQ(JobConfig::load(write("f.toml", text)).script_sha256, digest);
+}
+
+TEST(PrivateUrlTest, KeepsObjectAndSignaturePrivate) {
+  const PrivateUrl url = split_private_url(
+      "https://b.s3.amazonaws.com/d/x.csv?X-Amz-Expires=60&X-Amz-Signature=abc", "p");
+  EXPECT_EQ(url.public_prefix, "https://b.s3.amazonaws.com/");
+  EXPECT_EQ(url.path, "d/x.csv");
+  EXPECT_EQ(url.public_query, "?X-Amz-Expires=60&X-Amz-Signature=");
+  EXPECT_EQ(url.tail, "abc");
+}
+
+TEST(PrivateUrlTest, WithoutASignatureAtTheEndTheWholeQueryIsPrivate) {
+  for (const char* query : {"token=s3cret", "X-Amz-Signature=abc&x-id=GetObject", ""}) {
+    const PrivateUrl url = split_private_url("https://h/o?" + std::string(query), "p");
+    EXPECT_EQ(url.public_query, "?");
+    EXPECT_EQ(url.tail, query);
+  }
+  const PrivateUrl bare = split_private_url("https://h:8443/o", "p");
+  EXPECT_EQ(bare.public_prefix, "https://h:8443/");
+  EXPECT_EQ(bare.public_query + bare.tail, "");
+}
+
+TEST(PrivateUrlTest, RefusesWhatAShellOrAFormWouldRead) {
+  const std::string chars = "'\"$`\\\n\r\t ;|<>()~{}[]#*!^@,\x7f";
+  for (const char c : chars) {
+    for (const std::string& url :
+         {"https://h" + std::string(1, c) + "/o", "https://h/o" + std::string(1, c) + "x",
+          "https://h/o?a=" + std::string(1, c) + "&X-Amz-Signature=b",
+          "https://h/o?X-Amz-Signature=" + std::string(1, c)}) {
+      EXPECT_THROW(split_private_url(url, "p"), InputError) << url;
+    }
+  }
+  for (const std::string& url :
+       {std::string("https://h/o\0x", 13), std::string("https://h/o\xc3\xa4"),
+        std::string("https://h/o?a?b"), std::string("http://h/o"), std::string("https://h"),
+        std::string("https:///o"), std::string("https://h/"), std::string("https://h/?q=1"),
+        std::string("https://h?x/o"), std::string(), "https://h/" + std::string(2000, 'a')}) {
+    EXPECT_THROW(split_private_url(url, "p"), InputError) << url;
+  }
+}
+
+TEST(PrivateUrlTest, ErrorsDoNotShowTheUrl) {
+  try {
+    split_private_url("https://h/top-secret-object'", "links.toml:1:1");
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_EQ(std::string(error.what()).find("top-secret"), std::string::npos);
+    EXPECT_EQ(error.place(), "links.toml:1:1");
+  }
+}
+
+// Copies of private parts do not stay behind in memory that is given back.
+TEST(PrivateUrlTest, PrivatePartsAreWiped) {
+  alignas(PrivateUrl) unsigned char storage[sizeof(PrivateUrl)];
+  auto* url = new (storage) PrivateUrl();
+  url->path = "shortpriv";  // lives inside the object
+  url->tail = "tailpriv";
+  url->~PrivateUrl();
+  const std::string left(reinterpret_cast<const char*>(storage), sizeof storage);
+  EXPECT_EQ(left.find("shortpriv"), std::string::npos);
+  EXPECT_EQ(left.find("ortpriv"), std::string::npos);
+  EXPECT_EQ(left.find("ailpriv"), std::string::npos);
+}
+
+TEST_F(ConfigTest, LinksAreCheckedWhenRead) {
+  const std::string good =
+      "data_url = \"https://h/d\"\nresult_url = \"https://h/r\"\nresult_get_url = "
+      "\"https://h/g\"\n";
+  EXPECT_EQ(LinksConfig::load(write_private("f.toml", good)).result_get_url, "https://h/g");
+  const auto error = error_of([&] {
+    return LinksConfig::load(write_private(
+        "f.toml", "data_url = \"https://h/se'cret\"\nresult_url = \"https://h/r\"\n"));
+  });
+  EXPECT_EQ(error.first, position(1, 12));
+  EXPECT_EQ(error.second.find("cret"), std::string::npos);
+}
+
+TEST_F(ConfigTest, LinksAreForThisMemberAlone) {
+  const auto file = write("f.toml", "data_url = \"https://h/d\"\nresult_url = \"https://h/r\"\n");
+  std::filesystem::permissions(file, std::filesystem::perms(0640));
+  EXPECT_EQ(error_of([&] { return LinksConfig::load(file); }),
+            std::make_pair(file.string(), std::string("is readable by other users")));
+  std::filesystem::permissions(file, std::filesystem::perms(0600));
+  EXPECT_EQ(LinksConfig::load(file).data_url, "https://h/d");
+}
+
+TEST_F(ConfigTest, NamesNeedNoQuoting) {
+  for (const char* good : {"a", "hospital-A_1.x", "0"}) EXPECT_TRUE(is_name(good)) << good;
+  EXPECT_TRUE(is_name(std::string(64, 'x')));
+  for (const char* bad : {"", "a b", "a\"b", "a'b", "a/b", "a\nb", "\xc3\xa4", "a:b", "a$"}) {
+    EXPECT_FALSE(is_name(bad)) << bad;
+  }
+  EXPECT_FALSE(is_name(std::string(65, 'x')));
+}
+
+}  // namespace
+}  // namespace flexroom
