@@ -38,6 +38,7 @@ struct TrafficKeys {
 TrafficKeys traffic_keys(const HmacKeyWords& secret);
 
 /// E_K(iv ^ seq || counter), seq right-aligned (RFC 8446 §5.3, NIST SP 800-38D): 5 120 ANDs.
+/// Counter block `counter` of record `seq` (tls-in-mpc.md §4.2).
 AesBlock keystream_block(const TrafficKeys& keys, uint64_t seq, uint32_t counter);
 
 /// Most bytes of content in one record (RFC 8446 §5.1).

@@ -17,8 +17,8 @@ Word big_sigma1(const Word& x) { return rotr(x, 6) ^ rotr(x, 11) ^ rotr(x, 25); 
 Word small_sigma0(const Word& x) { return rotr(x, 7) ^ rotr(x, 18) ^ shr(x, 3); }
 Word small_sigma1(const Word& x) { return rotr(x, 17) ^ rotr(x, 19) ^ shr(x, 10); }
 
-/// W_t, §6.2.2 step 1, kept as a ring of the last 16 words: written just in time, the schedule
-/// stays beside the round that uses it in the program too.
+/// W_t, FIPS 180-4 §6.2.2 step 1, kept as a ring of the last 16 words: written just in time, the
+/// schedule stays beside the round that uses it in the program too.
 class MessageSchedule {
  public:
   explicit MessageSchedule(const BlockWords& block) : ring_(block) {}
@@ -36,7 +36,7 @@ class MessageSchedule {
   BlockWords ring_;
 };
 
-/// §6.2.2 steps 2 to 4; `t1_of(t, h, sigma, ch)` adds up T1 with the words of round t.
+/// FIPS 180-4 §6.2.2 steps 2 to 4; `t1_of(t, h, sigma, ch)` adds up T1 with the words of round t.
 template <typename T1>
 StateWords rounds(const StateWords& state, T1 t1_of) {
   auto [a, b, c, d, e, f, g, h] = state;

@@ -49,8 +49,8 @@ int show_log(Output& out, const Common& common, bool verify);
 int status(Output& out, const Common& common);
 /// Shows the pool; with `fill` first makes triples until so many are in stock.
 int stock(Output& out, const Common& common, uint64_t fill);
-int sandbox(Output& out, const std::filesystem::path& directory, uint16_t port,
-            const std::string& key_type, double fail_rate, int latency_ms);
+/// Becomes the sandbox cloud, a program of its own beside this one. Throws if it is not there.
+int sandbox(const std::vector<std::string>& arguments, bool json);
 int bench(Output& out, bool quick);
 
 }  // namespace flexroom::cli

@@ -258,26 +258,10 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 30));
   stock->callback([&] { action = [&] { return cli::stock(*out, common, fill); }; });
 
-  std::filesystem::path cloud_dir = "sandbox";
-  uint16_t port = 0;
-  std::string key_type = "ec";
-  double fail_rate = 0;
-  int latency = 0;
-  bool is_sandbox = false;
   auto* cloud = app.add_subcommand("sandbox", "a small cloud on loopback, to try everything on");
-  cloud->add_option("--dir", cloud_dir, "its state (default: ./sandbox)");
-  cloud->add_option("--port", port, "on 127.0.0.1 (default: any free one)")
-      ->check(CLI::Range(0, 65535));
-  cloud->add_option("--key-type", key_type, "certificates: ec or rsa")
-      ->check(CLI::IsMember({"ec", "rsa"}));
-  cloud->add_option("--fail-rate", fail_rate, "share of calls that fail")
-      ->check(CLI::Range(0.0, 1.0));
-  cloud->add_option("--latency-ms", latency, "added to every answer")->check(CLI::Range(0, 60000));
-  examples(cloud, "  flexroom sandbox --port 8443      # docs/sandbox.md");
-  cloud->callback([&] {
-    is_sandbox = true;
-    action = [&] { return cli::sandbox(*out, cloud_dir, port, key_type, fail_rate, latency); };
-  });
+  cloud->prefix_command();  // its arguments, --help too, are the other program's
+  cloud->set_help_flag();
+  cloud->callback([&] { action = [&] { return cli::sandbox(cloud->remaining(), json); }; });
   bool quick = false;
   auto* bench = app.add_subcommand("bench", "our figures beside the published prototype's");
   bench->add_flag("--quick", quick, "smaller sizes, rougher figures");
@@ -294,10 +278,8 @@ int main(int argc, char** argv) {
     return exit_of_parse(app, error, wants_json);
   }
   out.emplace(json);
-  if (!is_sandbox) {
-    (void)harden_process();
-    keep_freed_memory();
-  }
+  (void)harden_process();
+  keep_freed_memory();
   try {
     return action();
   } catch (const std::exception& error) {

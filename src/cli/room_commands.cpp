@@ -233,7 +233,7 @@ int secret_refresh(Output& out, const Common& common) {
       epoch = session::refresh_secrets(joined.session(), plan);
     });
   } catch (const std::exception&) {
-    if (store::EpochChange(joined.state().db(), joined.state().room_digest()).staged()) {
+    if (store::EpochChange(joined.state().db(), joined.state().rid()).staged()) {
       out.note(
           "The new epoch lies ready here, but not all members confirmed it: the next command that "
           "meets all members finishes the refresh or drops it, at all of them alike.");

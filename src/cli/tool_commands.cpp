@@ -1,12 +1,13 @@
 #include <fmt/core.h>
 
-#include <csignal>
+#include <unistd.h>
+
+#include <filesystem>
 
 #include "base/codec.h"
 #include "bench/bench.h"
 #include "cli/commands.h"
 #include "cli/joined.h"
-#include "cloud/sandbox.h"
 
 namespace flexroom::cli {
 
@@ -43,33 +44,19 @@ int stock(Output& out, const Common& common, uint64_t fill) {
   return show(joined.state());
 }
 
-int sandbox(Output& out, const std::filesystem::path& directory, uint16_t port,
-            const std::string& key_type, double fail_rate, int latency_ms) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  cloud::SandboxOptions options;
-  options.state_dir = directory;
-  options.port = port;
-  options.key_type = key_type;
-  options.fail_rate = fail_rate;
-  options.latency = std::chrono::milliseconds(latency_ms);
-  cloud::Sandbox sandbox(options);
-  sandbox.start();
-  out.line(fmt::format("sandbox cloud on 127.0.0.1:{}, CA {}\n{}; stop with Ctrl-C", sandbox.port(),
-                       sandbox.ca_file().string(),
-                       sandbox.isolates() ? "instances have a uid and namespaces of their own"
-                                          : "not root: instances run without isolation"));
-  out.result({{"ok", true},
-              {"port", sandbox.port()},
-              {"ca", sandbox.ca_file().string()},
-              {"isolates", sandbox.isolates()}});
-  int received = 0;
-  sigwait(&signals, &received);
-  sandbox.stop();
-  return kOk;
+int sandbox(const std::vector<std::string>& arguments, bool json) {
+  std::error_code failed;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", failed);
+  const std::string program = (self.parent_path() / "flexroom-sandbox").string();
+  std::vector<std::string> all = {program};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  if (json) all.emplace_back("--json");
+  std::vector<char*> argv;
+  for (std::string& argument : all) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  ::execv(program.c_str(), argv.data());
+  throw InputError(program, "cannot be started",
+                   "it belongs beside flexroom: build or install both");
 }
 
 int bench(Output& out, bool quick) {

@@ -9,7 +9,8 @@ namespace flexroom::prep {
 
 /// GHASH (NIST SP 800-38D) of public data under a shared key H from Powers: boolean-engine.md §9.5.
 /// Once per key d = Open(H + r); then for every message
-/// [[GHASH]] = combine(powers, ghash_combination(d, blocks)), without any message.
+/// [[GHASH]] = combine(powers, ghash_combination(d, blocks)), without any message (tls-in-mpc.md
+/// §4.4).
 
 /// A GHASH block in this field's bit order: GHASH's coefficient of X^i is bit 7 - (i mod 8) of byte
 /// i / 8, ours bit i. Its own inverse. Bits that leave an AES circuit most significant first in a

@@ -21,7 +21,7 @@ std::string environment(const Fixture& fixture, const AccountKey& key) {
 
 TEST(Clients, Boto3) {
   if (run("/usr/bin/python3 -c 'import boto3' && echo yes") != "yes\n") {
-    GTEST_SKIP() << "python3-boto3 is not installed";
+    FAIL() << "python3-boto3 is not installed: tools/install.sh test";
   }
   Fixture fixture;
   const AccountKey key = fixture.sandbox->account("joint");
@@ -90,7 +90,7 @@ def code(call, **arguments):
 }
 
 TEST(Clients, Boto3ManagesRolesAndAssumesThem) {
-  if (!has_boto3()) GTEST_SKIP() << "python3-boto3 is not installed";
+  if (!has_boto3()) FAIL() << "python3-boto3 is not installed: tools/install.sh test";
   Fixture fixture;
   const AccountKey key = fixture.sandbox->account("joint");
   const std::string out = boto3(fixture, key, R"(
@@ -132,7 +132,7 @@ print(iam.list_roles()['Roles'])
 }
 
 TEST(Clients, Boto3PresignsUrls) {
-  if (!has_boto3()) GTEST_SKIP() << "python3-boto3 is not installed";
+  if (!has_boto3()) FAIL() << "python3-boto3 is not installed: tools/install.sh test";
   Fixture fixture;
   const std::string out = boto3(fixture, fixture.sandbox->account("joint"), R"(
 s3 = client('s3')
@@ -158,7 +158,7 @@ print(s3.get_object(**where)['Body'].read())
 
 TEST(Clients, AwsCli) {
   const std::string found = run("command -v aws");
-  if (found.empty()) GTEST_SKIP() << "no aws";
+  if (found.empty()) FAIL() << "awscli is not installed: tools/install.sh test";
   Fixture fixture;
   const AccountKey key = fixture.sandbox->account("joint");
   const std::string aws =
@@ -198,7 +198,7 @@ std::string curl(const Fixture& fixture, const AccountKey& key, const std::strin
 TEST(Clients, CurlWithItsOwnSigner) {
   if (run("curl --version").find("curl 7.") == std::string::npos &&
       run("curl --version").find("curl 8.") == std::string::npos) {
-    GTEST_SKIP() << "curl is not installed";
+    FAIL() << "curl is not installed: tools/install.sh test";
   }
   Fixture fixture;
   const AccountKey key = fixture.sandbox->account("joint");

@@ -203,7 +203,7 @@ class SecretRefreshTest : public ::testing::Test {
       const auto member = state(i);
       EXPECT_EQ(epoch_of(i), epoch);
       for (const auto& meta : member->secrets().list()) EXPECT_EQ(meta.epoch, epoch);
-      EXPECT_FALSE(store::EpochChange(member->db(), member->room_digest()).staged());
+      EXPECT_FALSE(store::EpochChange(member->db(), member->rid()).staged());
       EXPECT_EQ(member->once().counters().dirty, epoch == before ? kDirtyMax : 0u);
       EXPECT_EQ(member->once().counters().life, kDirtyMax);
     }
@@ -211,7 +211,7 @@ class SecretRefreshTest : public ::testing::Test {
   }
   Digest epoch_of(PartyId i) {
     const auto member = state(i);
-    return store::EpochStore(member->db()).load(member->room_digest())->epoch_id;
+    return store::EpochStore(member->db()).load(member->rid())->epoch_id;
   }
 
   fs::path root_;
@@ -284,7 +284,7 @@ TEST_F(SecretRefreshTest, AHalfMadeEpochIsErased) {
   make_room(2);
   const Digest before = epoch_of(0);
   contact(refresh, {0, "begin", {}});  // member 1 stages and misses member 0
-  EXPECT_TRUE(store::EpochChange(state(1)->db(), state(1)->room_digest()).staged());
+  EXPECT_TRUE(store::EpochChange(state(1)->db(), state(1)->rid()).staged());
   EXPECT_EQ(contact(open_everything, {1, "discarded", {}})[1], -SIGKILL);
   EXPECT_FALSE(expect_one_epoch(before));
   EXPECT_TRUE(state(1)->db().ids("epoch/next").empty());
@@ -370,7 +370,7 @@ TEST_F(SecretRefreshTest, ACheatBurnsTheOldEpochAndMovesNothing) {
       }
       EXPECT_TRUE(state(1)->once().counters().burned) << lie.label;
       EXPECT_EQ(epoch_of(1), before);
-      EXPECT_FALSE(store::EpochChange(state(1)->db(), state(1)->room_digest()).staged());
+      EXPECT_FALSE(store::EpochChange(state(1)->db(), state(1)->rid()).staged());
     }
   }
 }
@@ -380,7 +380,8 @@ TEST_F(SecretRefreshTest, AnotherSetOfRecordsIsRefused) {
   const Digest before = epoch_of(0);
   {
     const auto member = state(1);  // restored from an older backup
-    member->db().remove(store::kRecordKind, store::record_key(member->secret("joint/key").id, 2));
+    member->db().remove(store::rows_of_room(store::kRecordKind, member->rid()),
+                        store::record_key(member->secret("joint/key").id, 2));
   }
   expect_all(abort_status(AbortCode::kDisagreement), contact(refresh));
   for (PartyId i = 0; i < 2; ++i) {

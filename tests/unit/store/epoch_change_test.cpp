@@ -45,8 +45,8 @@ class EpochChangeTest : public StoreTest {
       const auto db = open(name(i));
       EpochStore(*db).save(kRoom, state_of(kOldEpoch));
       for (const auto& record : records(i, n, kOldEpoch)) {
-        db->put(kRecordKind, record_key(record.meta.id, record.meta.version), record.meta.encode(),
-                record.shares.reveal());
+        db->put(rows_of_room(kRecordKind, kRoom), record_key(record.meta.id, record.meta.version),
+                record.meta.encode(), record.shares.reveal());
       }
     }
   }
@@ -73,7 +73,7 @@ class EpochChangeTest : public StoreTest {
     const auto saved = EpochStore(*db).load(kRoom);
     const Digest epoch = saved->epoch_id;
     EXPECT_TRUE(std::equal(epoch.begin(), epoch.end(), saved->state.reveal().begin()));
-    SecretStore store(*db);
+    SecretStore store(*db, kRoom);
     const auto all = store.list();
     EXPECT_EQ(all.size(), 2u);
     const auto expected = records(i, n, epoch);

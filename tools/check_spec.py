@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Holds the code and docs/spec against each other. usage: check_spec.py ROOT
+
+- Every section of docs/spec that a source, test or page cites exists.
+- Every section that states rules, every numbered check and every attack of the specification is
+  cited by a source or test, or stands in docs/spec/not-built.txt with the issue that builds it.
+- What stands in not-built.txt is indeed cited nowhere: the list can only shrink.
+"""
+import pathlib
+import re
+import sys
+
+root = pathlib.Path(sys.argv[1])
+DOCUMENTS = {path.stem: path.read_text() for path in (root / "docs/spec").glob("*.md")}
+# Which document a bare "§x.y" means, by the first folder below src/ or tests/unit/.
+ROOMS = {**dict.fromkeys(["base", "math", "net", "ot", "mpc", "prep", "boolean", "store"], "boolean-engine"),
+         **dict.fromkeys(["arith", "circuits", "tls", "http", "agent", "call"], "tls-in-mpc")}
+# Sections with rules; the others explain, count or list.
+RULES = {"boolean-engine": r"(2\.[134]|3\.\d|4\.[1-5]|5\.[23]|6\.[1235]|7\.\d|8\.\d|9\.\d|10\.[123])",
+         "tls-in-mpc": r"(0\.3|1\.[2-9]|1\.1[01]|2\.[2-47]|3\.[2-6]|4\.[1-9]|4\.11|5\.[1-9]|5\.2a|5\.1[13]|6\.[12])"}
+# Labels that name a check or rule inside a section, and the rooms whose code may cite them bare.
+LABELS = {"tls-in-mpc": [f"A{i}" for i in range(1, 5)] + [f"C{i}" for i in range(1, 6)] + ["R0"] +
+          [f"R2-{i}" for i in range(1, 8)],
+          "boolean-engine": [f"10.1({i})" for i in range(1, 10)]}
+
+
+def sections(text):
+    found = set()
+    for line in text.splitlines():
+        match = re.match(r"#{2,3} (?:Appendix ([A-Z])|(\d+(?:\.\d+)?[a-z]?)\.? |\(([a-z])\))", line)
+        if match:
+            found.add(next(group for group in match.groups() if group))
+    return found
+
+
+SECTIONS = {name: sections(text) for name, text in DOCUMENTS.items()}
+errors = []
+
+
+def files():
+    for folder in ("src", "include", "tests", "fuzz", "bench", "tools"):
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix in (".h", ".cpp", ".py") and path.name != "check_spec.py":
+                yield path
+    for path in sorted((root / "docs").glob("*.md")):
+        yield path
+
+
+cited = {name: set() for name in DOCUMENTS}     # sections
+texts = {}
+checked = 0
+for path in files():
+    text = path.read_text()
+    texts[path] = text
+    parts = path.relative_to(root).parts
+    room = parts[2] if parts[:2] == ("tests", "unit") else parts[1]
+    for match in re.finditer(r"§\s*(\d+(?:\.\d+)*[a-z]?|\([a-z]\)|[A-Z]\b)", text):
+        named = re.findall(r"\b(?:[a-z]+(?:-[a-z0-9]+)*\.md|RFC ?\d{4}|FIPS ?\d+)\b", text[max(0, match.start() - 160):match.start()])
+        if named and not named[-1].endswith(".md"):
+            continue
+        section = match.group(1).strip("()")
+        checked += 1
+        # A bare § belongs to the document named last, then to the one of its room, then to any.
+        names = [n for n in (named[-1][:-3] if named else None, ROOMS.get(room), *sorted(DOCUMENTS)) if n in DOCUMENTS]
+        holder = next((n for n in names if section in SECTIONS[n]), None)
+        if holder is None:
+            line = text.count("\n", 0, match.start()) + 1
+            errors.append(f"{path.relative_to(root)}:{line}: cites §{section}, which no document of docs/spec has")
+        else:
+            cited[holder].add(section)
+
+not_built = {}
+for number, line in enumerate((root / "docs/spec/not-built.txt").read_text().splitlines(), 1):
+    if not line or line.startswith("#"):
+        continue
+    key, separator, issue = line.partition(" : ")
+    if not separator or not issue.strip():
+        errors.append(f"docs/spec/not-built.txt:{number}: 'WHAT : ISSUE' is wanted")
+    not_built[key.strip()] = issue.strip()
+
+code = {path: text for path, text in texts.items() if path.suffix != ".md"}
+wanted = {}
+for document, pattern in RULES.items():
+    for section in SECTIONS[document]:
+        if re.fullmatch(pattern, section):
+            # "§5.2" cites 5.2; a section is also cited by a deeper number.
+            wanted[f"{document} {section}"] = section in cited[document]
+for document, labels in LABELS.items():
+    rooms = [room for room, doc in ROOMS.items() if doc == document] + ["malicious", "interop", "session"]
+    for label in labels:
+        pattern = re.compile(r"(?<!\w)" + re.escape(label) + r"(?![\w-])")
+        wanted[f"{document} {label}"] = any(
+            pattern.search(text) for path, text in code.items()
+            if any(part in rooms for part in path.relative_to(root).parts)) or bool(
+                document == "boolean-engine" and label in texts[root / "docs/attacks.md"])
+
+attacks_page = texts[root / "docs/attacks.md"]
+listed = {}
+for row in re.findall(r"^\| ([\d, bc–-]+) \|[^|]*\|([^|]*)\|", attacks_page, re.M):
+    for item in re.findall(r"\d+", row[0]):
+        listed[int(item)] = listed.get(int(item), False) or "`" in row[1]
+attacks = {int(n) for n in re.findall(r"^\| (\d+) \|", DOCUMENTS["tls-in-mpc"][DOCUMENTS["tls-in-mpc"].index("## 8."):], re.M)}
+for number in attacks:
+    wanted[f"tls-in-mpc attack {number}"] = listed.get(number, False)
+
+for key, there in sorted(wanted.items()):
+    if not there and key not in not_built:
+        errors.append(f"docs/spec: {key} is cited by no source or test (docs/attacks.md for attacks) and is not in not-built.txt")
+    if there and key in not_built:
+        errors.append(f"docs/spec/not-built.txt: {key} is built: take it off the list")
+for key in not_built:
+    if key not in wanted:
+        errors.append(f"docs/spec/not-built.txt: {key} is nothing that the specification numbers")
+
+if checked < 150 or len(wanted) < 150:
+    errors.append(f"only {checked} citations of {len(wanted)} rules were looked at: is this the root?")
+print("\n".join(errors) or f"{checked} citations hold; {len(wanted) - len(not_built)} of {len(wanted)} rules and attacks are cited")
+sys.exit(1 if errors else 0)
