@@ -168,7 +168,7 @@ TEST_F(CommandsTest, StockIsFilledAlikeOrNotAtAll) {
 TEST_F(CommandsTest, ABurnedEpochMakesNothing) {
   all_ok(rig_.init());
   const Ended burn = rig_.run_one(1, [](PartyId, cli::Output& out, cli::Common& common) {
-    room::open_state(common.member_file, nullptr)->once().burn();
+    room::open_state(common.member_file, nullptr)->once().burn(AbortCode::kMac);
     out.result({});
     return cli::kOk;
   });
