@@ -148,9 +148,10 @@ int peer_accept(Output& out, const Common& common) {
   session::MemberState state = open_state(common);
   const auto before = state.once().counters();
   if (!common.yes &&
-      !out.confirm("Go on with these members although batches ended without a verdict (or this "
-                   "machine was restored from a backup)? Say yes only if you know why it happened "
-                   "and that the epoch was not burned.")) {
+      !out.confirm("Go on with these members although batches ended without a verdict, a check "
+                   "failed that only a cheating member fails, or this machine was restored from a "
+                   "backup? Say yes only if you know why it happened, and after a restore that the "
+                   "epoch was not burned.")) {
     return kRefused;
   }
   state.once().operator_accepts();
