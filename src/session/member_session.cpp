@@ -366,10 +366,9 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
                               digest_of_hex(member.certificate_sha256)});
   }
   config.self = state.self();
-  if (state.member().listen) {
-    config.listen_host = state.member().listen->host;
-    config.listen_port = state.member().listen->port;
-  }
+  const Endpoint listen = state.member().listen.value_or(room.members[config.self].address);
+  config.listen_host = listen.host;
+  config.listen_port = listen.port;
   config.room_digest = state.terms_digest();
   config.connect_timeout = room.timeout;
   config.receive_timeout = std::max<std::chrono::seconds>(room.timeout, std::chrono::seconds(120));
