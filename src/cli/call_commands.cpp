@@ -248,7 +248,7 @@ int get_url(Output& out, const Common& common, const std::string& text,
     plan.bytes = request.text.size();
     const std::shared_ptr<const mpc::Program> program = agent::request_program(plan);
     CallWork work;
-    work.handshake_ands = agent::handshake_circuit(config.group, room.members.size()).num_ands;
+    work.handshake_ands = agent::handshake_program(config.group, room.members.size())->num_ands();
     work.request_ands = program->num_ands();
     work.request_bytes = plan.bytes;
     make_triples(out, joined, timeline, work);
