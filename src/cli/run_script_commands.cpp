@@ -5,7 +5,9 @@
 
 #include "base/codec.h"
 #include "call/fetch.h"
+#include "call/loader.h"
 #include "call/open_call.h"
+#include "call/result_link.h"
 #include "call/run_script.h"
 #include "cli/agreed_call.h"
 #include "cli/commands.h"
@@ -13,47 +15,6 @@
 
 namespace flexroom::cli {
 namespace {
-
-void put_link(Writer& writer, const PublicLink& link) {
-  writer.field(link.public_prefix)
-      .u32(link.path_bytes)
-      .field(link.public_query)
-      .u32(link.tail_bytes);
-}
-PublicLink read_link(Reader& reader) {
-  PublicLink link;
-  link.public_prefix = to_text(reader.field(512));
-  link.path_bytes = reader.u32();
-  link.public_query = to_text(reader.field(2048));
-  link.tail_bytes = reader.u32();
-  return link;
-}
-
-/// Every member tells the others the public part of its links.
-std::vector<PublicLinks> exchange_links(net::Party& party, const RoomConfig& room,
-                                        const PublicLinks& own) {
-  Writer message;
-  put_link(message, own.data);
-  put_link(message, own.result);
-  party.echo("run/before links");  // earlier equivocation is a cheat, not a disagreement
-  party.broadcast("run/links", message.bytes());
-  std::vector<PublicLinks> all(party.num_parties());
-  all[party.id()] = own;
-  for (const PartyId j : party.peers()) {
-    const Bytes bytes = party.receive_broadcast_up_to(j, "run/links", 8192);
-    Reader reader(bytes, "run/links", j);
-    all[j].data = read_link(reader);
-    all[j].result = read_link(reader);
-    reader.finish();
-    try {
-      check_public_links(all[j], room.members[j].name);
-    } catch (const InputError& error) {
-      throw ProtocolAbort(AbortCode::kRefusedByRule, "run/links", error.problem(), j);
-    }
-  }
-  party.echo("run/links", AbortCode::kDisagreement);
-  return all;
-}
 
 std::string client_token(net::Party& party) {
   const std::string hex = to_hex(party.coin("run/client token"));
@@ -85,6 +46,10 @@ agreement::Proposal run_proposal(const RoomConfig& room, const RunScriptTerms& t
   add("script", job.script_url);
   add("script sha256", job.script_sha256);
   add("interpreter", job.interpreter);
+  for (const std::string& argument : job.arguments) add("script argument", argument);
+  add("output if it fails", job.failure_output_to_all
+                                ? "its end to all members"
+                                : "to nobody (which step failed, and the exit status, to all)");
   add("deadline", fmt::format("{} minutes", job.deadline_minutes));
   add("signed with",
       fmt::format("{} (secret {} version {})", job.access_key_id, secret.name, secret.version));
@@ -92,6 +57,10 @@ agreement::Proposal run_proposal(const RoomConfig& room, const RunScriptTerms& t
     add("data of " + room.members[i].name, describe(terms.links[i].data));
     add("result of " + room.members[i].name, describe(terms.links[i].result));
   }
+  const size_t carrier = carrier_of(terms.links);
+  add("loader", fmt::format("carried by {} at {}; sha256 {}", room.members[carrier].name,
+                            describe(*terms.links[carrier].carrier),
+                            to_hex(sha256(as_bytes(loader_text(job, terms.links))))));
   add("opened to all", "the answer to RunInstances, the hash of the request body");
   add("kept", "nothing");
   add("client token", terms.client_token);
@@ -99,22 +68,11 @@ agreement::Proposal run_proposal(const RoomConfig& room, const RunScriptTerms& t
   return out;
 }
 
-constexpr size_t kMaxResultBytes = size_t{64} << 20;
-constexpr std::chrono::seconds kFetchTimeout{30};
-
-/// What lies at this member's result URL before the run, so that it is not taken for its result.
-std::string result_before(const Provider& provider, const LinksConfig& links) {
-  if (!links.result_get_url) return "";
-  const FetchResult got =
-      fetch(provider, *links.result_get_url, kMaxResultBytes, kFetchTimeout, &cancel_flag());
-  return got.status == 200 ? got.version : "";
-}
-
 /// The object may be there and the network not, for a while.
 std::optional<FetchResult> try_fetch(Output& out, const Provider& provider,
                                      const std::string& url) {
   try {
-    return fetch(provider, url, kMaxResultBytes, kFetchTimeout, &cancel_flag());
+    return fetch(provider, url, kMaxResultBytes, kLinkTimeout, &cancel_flag());
   } catch (const ProtocolAbort& abort) {
     if (abort.code() == AbortCode::kCancelled) throw;
     out.note(fmt::format("{}; trying again until the deadline", abort.what()));
@@ -166,7 +124,7 @@ int show_result(Output& out, const JobConfig& job, const FetchResult& got,
   return kOk;
 }
 
-/// `before`: of result_before().
+/// `before`: of try_links().
 int follow_result(Output& out, const Provider& provider, const LinksConfig& links,
                   const JobConfig& job, const std::string& before,
                   const std::filesystem::path& save_as) {
@@ -200,9 +158,8 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
                const std::filesystem::path& links_file, bool follow) {
   const JobConfig job = JobConfig::load(job_file);
   const LinksConfig links = LinksConfig::load(links_file);
-  const PrivateUrl data = split_private_url(links.data_url, links_file.string() + ": data_url");
-  const PrivateUrl result =
-      split_private_url(links.result_url, links_file.string() + ": result_url");
+  Prg prg = Prg::from_system();
+  const OwnLinks own(links, links_file.string(), prg);
   Joined joined(out, common, [&](session::MemberState& state) {
     (void)state.room().provider(job.provider);
     check_signing_secret(state.secret(job.secret));
@@ -222,7 +179,7 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
   call.propose = [&](agent::Timeline&) {
     net::Party& party = joined.session().party();
     terms.job = job;
-    terms.links = exchange_links(party, room, public_part(data, result));
+    terms.links = exchange_links(party, room, own.public_part(room.members[party.id()].name));
     terms.client_token = client_token(party);
     secret = joined.state().secret(job.secret);
     joined.state().secrets().agree(party, {secret.id});
@@ -232,11 +189,15 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
   };
   call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
     terms.proposal = proposal;
-    if (follow) before = result_before(provider, links);
+    const bool carries = carrier_of(terms.links) == joined.session().party().id();
+    timeline.begin("try the links");
+    before = try_links(provider, links, carries ? loader_text(job, terms.links) : "",
+                       links_file.string(), &cancel_flag())
+                 .version;
     made.emplace(joined.session().context(), terms,
                  connection_config(room, provider, fmt::format("ec2.{}.amazonaws.com", job.region),
                                    proposal),
-                 private_part(data, result), layout);
+                 own.private_part(carries), layout);
     timeline.begin("look for a signing key");
     session::ObtainedKey key =
         session::obtain_signing_key(joined.session(), secret, job.region, "ec2", [&](bool cached) {
@@ -284,8 +245,9 @@ int plan_job(Output& out, const Common& common, const std::filesystem::path& job
   const LinksConfig links = LinksConfig::load(links_file);
   session::MemberState state = open_state(common);
   const Provider& provider = state.room().provider(job.provider);
-  const PublicLinks own = public_part(split_private_url(links.data_url, "data_url"),
-                                      split_private_url(links.result_url, "result_url"));
+  Prg prg = Prg::from_system();
+  const PublicLinks own =
+      OwnLinks(links, links_file.string(), prg).public_part(state.member().name);
   RunScriptTerms terms;
   terms.job = job;
   terms.links.assign(state.room().members.size(), own);  // the others' lengths are not known yet
