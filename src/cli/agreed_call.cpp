@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include "call/provider_connection.h"
 #include "net/tcp_stream.h"
 #include "tls/handshake.h"
 
@@ -67,26 +68,15 @@ int make_agreed_call(Output& out, const Common& common, Joined& joined, const Ag
 }
 
 void require_whole(const agent::Reply& reply, std::string_view what) {
-  if (!reply.unknown_outcome) return;
-  throw ProtocolAbort(AbortCode::kServer, what,
-                      "the answer is not whole: " + *reply.unknown_outcome);
+  agent::require_answer(reply, what);
 }
 
-arith::Group group_of(const Provider& provider) {
-  return provider.group == "p256" ? arith::Group::kP256 : arith::Group::kX25519;
-}
+arith::Group group_of(const Provider& provider) { return exchange_group(provider); }
 
 agent::ConnectionConfig connection_config(const RoomConfig& room, const Provider& provider,
                                           const std::string& host, const Digest& proposal) {
-  agent::ConnectionConfig config;
-  config.host = host;
-  config.group = group_of(provider);
+  agent::ConnectionConfig config = provider_connection(provider, host);
   config.courier = room.courier_id();
-  tls::TrustStore trust =
-      provider.ca_file ? tls::TrustStore::from_files({provider.ca_file->string()}, provider.name)
-                       : tls::TrustStore::system();
-  config.handshake = tls::handshake_config(
-      {host, std::move(trust), [] { return std::chrono::system_clock::now(); }, std::nullopt});
   config.policy = proposal;
   return config;
 }

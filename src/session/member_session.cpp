@@ -159,7 +159,7 @@ Digest MemberState::terms_digest() const {
   RandomOracle hash("room terms", {});
   hash.field(room_digest());
   for (const Provider* provider : providers) {
-    hash.field(provider->name).field(provider->group);
+    hash.field(provider->name).field(provider->group).field(provider->tls.agreed());
     hash.field(uint64_t{provider->open_calls.size()});
     for (const std::string& call : provider->open_calls) hash.field(call);
   }
