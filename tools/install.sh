@@ -8,7 +8,8 @@ build=(g++ cmake ninja-build pkg-config libssl-dev libsodium-dev libsqlite3-dev 
        libgtest-dev libgmock-dev libbenchmark-dev valgrind)
 demo=(python3 python3-sklearn python3-boto3 curl openssl)
 test=(python3 python3-sklearn python3-boto3 awscli curl openssl nginx-light gnutls-bin nodejs clang
-      clang-format sqlite3 faketime)
+      clang-format sqlite3 faketime apache2-bin lighttpd lighttpd-mod-openssl haproxy stunnel4 hitch h2o
+      libnss3-tools caddy)
 
 wanted=()
 for set in "${@:-build}"; do
@@ -41,5 +42,18 @@ if [ "$(id -u)" -ne 0 ]; then
   sudo=sudo
 fi
 export DEBIAN_FRONTEND=noninteractive
+# The tests start the servers themselves, on ports of their own: none becomes a service of this machine.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+  printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+  $sudo chmod 755 $policy
+  trap '$sudo rm -f $policy' EXIT
+fi
 $sudo apt-get update -qq
 $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+for package in "${missing[@]}"; do
+  case $package in
+    lighttpd|haproxy|stunnel4|hitch|h2o|caddy)
+      if command -v systemctl >/dev/null; then $sudo systemctl disable -q "$package" 2>/dev/null || true; fi ;;
+  esac
+done
