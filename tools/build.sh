@@ -8,9 +8,15 @@ cache=build/release/CMakeCache.txt
 if [ -f "$cache" ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" "$cache"; then
   rm -rf build/release
 fi
-cmake --preset release --log-level=WARNING
+cmake --preset release --log-level=WARNING >/dev/null
 
-# At a terminal one line that counts, in a log nothing but errors.
-quiet=(--quiet)
-if [ -t 1 ]; then quiet=(); fi
-exec ninja -C build/release -j "$(nproc)" "${quiet[@]}" "$@"
+# At a terminal one line that counts; in a log a line every tenth, and what went wrong.
+if [ -t 1 ]; then
+  exec ninja -C build/release -j "$(nproc)" "$@"
+fi
+NINJA_STATUS='%%%p ' ninja -C build/release -j "$(nproc)" "$@" | awk '
+  /^% *[0-9]+% / { percent = substr($0, 2) + 0
+                   if (percent >= next_shown) { print "  built " percent " %"; fflush(); next_shown = 10 * int(percent / 10) + 10 }
+                   next }
+  /^ninja: (Entering directory|no work to do)/ { next }
+  { print }'

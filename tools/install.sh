@@ -4,10 +4,9 @@
 set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config libssl-dev libsodium-dev libsqlite3-dev libcurl4-openssl-dev
-       libcli11-dev nlohmann-json3-dev libtomlplusplus-dev libfmt-dev libhttp-parser-dev
-       libgtest-dev libgmock-dev libbenchmark-dev valgrind)
-demo=(python3 python3-sklearn python3-boto3 curl openssl)
-test=(python3 python3-sklearn python3-boto3 awscli curl openssl nginx-light gnutls-bin nodejs clang
+       libcli11-dev nlohmann-json3-dev libtomlplusplus-dev libfmt-dev libhttp-parser-dev)
+demo=(python3 python3-numpy python3-boto3 curl openssl)
+test=(libgtest-dev libgmock-dev libbenchmark-dev valgrind python3 python3-numpy python3-boto3 awscli curl openssl nginx-light gnutls-bin nodejs clang
       clang-format sqlite3 faketime apache2-bin lighttpd lighttpd-mod-openssl haproxy stunnel4 hitch h2o
       libnss3-tools caddy)
 
@@ -41,16 +40,29 @@ if [ "$(id -u)" -ne 0 ]; then
   }
   sudo=sudo
 fi
-export DEBIAN_FRONTEND=noninteractive
+
+# apt's own status lines, as a line every tenth: "dlstatus:1:12.5:Retrieving ..", "pmstatus:gcc:40:..".
+show() {
+  awk -F: '/^(dl|pm)status:/ { what = substr($0, 1, 2); percent = int($3 / 10) * 10
+             if (what != last || percent > shown) {
+               print "  " (what == "dl" ? "downloaded " : "unpacked and set up ") percent " %"; fflush()
+               last = what; shown = percent } }'
+}
+log=$(mktemp)
+policy=""
+trap 'rm -f "$log"; [ -z "$policy" ] || $sudo rm -f "$policy"' EXIT
 # The tests start the servers themselves, on ports of their own: none becomes a service of this machine.
-policy=/usr/sbin/policy-rc.d
-if [ ! -e $policy ]; then
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+  policy=/usr/sbin/policy-rc.d
   printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
   $sudo chmod 755 $policy
-  trap '$sudo rm -f $policy' EXIT
 fi
-$sudo apt-get update -qq
-$sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+run() {  # its words only if it fails
+  "$@" >"$log" 2>&1 || { cat "$log" >&2; echo "tools/install.sh: failed: $*" >&2; return 1; }
+}
+run $sudo apt-get update -qq
+{ run $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+    -o APT::Status-Fd=4 "${missing[@]}" 4>&3; } 3> >(show)
 for package in "${missing[@]}"; do
   case $package in
     lighttpd|haproxy|stunnel4|hitch|h2o|caddy)

@@ -241,11 +241,16 @@ void Ec2::run_instances(const Parameters& in, const Caller& caller, Xml& out) {
     Instance& kept = instances_[instance.id] = instance;
     try {
       boot(kept, launch);
-    } catch (const std::exception&) {  // no thread, no memory: as a machine that fails at once
-      kept.metadata.reset();
-      kept.state = 48;
-      kept.state_reason = "Server.InternalError";
-      vms_.release_slot(kept.slot);
+    } catch (const std::exception& error) {
+      // What started already goes again; nothing of this launch is answered as pending.
+      vms_.forget(kept.id);
+      instances_.erase(instance.id);
+      for (auto& [id, other] : instances_) {
+        if (other.reservation_id == reservation) vms_.terminate(id);
+      }
+      for (size_t rest = i + 1; rest < slots.size(); ++rest) vms_.release_slot(slots[rest]);
+      throw ApiError(500, "InternalError",
+                     std::string("An internal error has occurred: ") + error.what());
     }
   }
   if (!token.empty()) estate.tokens[token] = {hash, reservation};
@@ -293,8 +298,12 @@ void Ec2::boot(Instance& instance, const Launch& launch) {
   instance.metadata = std::make_shared<MetadataService>(
       std::move(facts), vms_.uid(instance.slot),
       [this, principal] { return directory_.create_session(principal, std::chrono::hours(6)); });
-  const std::string endpoint = instance.metadata->listen(vms_.metadata_address(instance.slot));
-  vms_.launch(instance.id, instance.slot, launch.user_data, endpoint,
+  VmMetadata metadata;
+  metadata.serve = [service = instance.metadata](int listener) { return service->adopt(listener); };
+  if (vms_.isolation() != VmIsolation::kNamespaces) {
+    metadata.endpoint = instance.metadata->listen(vms_.metadata_address(instance.slot));
+  }
+  vms_.launch(instance.id, instance.slot, launch.user_data, std::move(metadata),
               [this, id = instance.id](VmEnd end) { ended(id, end); });
 }
 

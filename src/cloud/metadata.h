@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -30,6 +31,8 @@ class MetadataService {
   MetadataService(MetadataFacts facts, uid_t uid, std::function<SessionKey()> new_credentials);
   /// Returns http://address:port, or "" if nothing could be bound.
   std::string listen(const std::string& address);
+  /// Serves a socket that listens inside the VM's own network, where nobody else is.
+  bool adopt(int listener);
   void stop() { server_.stop(); }
 
  private:
@@ -42,6 +45,7 @@ class MetadataService {
 
   MetadataFacts facts_;
   uid_t uid_;
+  std::atomic<bool> alone_{false};  // only the VM reaches it
   std::function<SessionKey()> new_credentials_;
   std::mutex mutex_;
   std::map<std::string, std::time_t> tokens_;  // token -> end

@@ -133,7 +133,12 @@ struct Sandbox::Impl {
       net.cloud_address = fmt::format("127.83.{}.1", k);
       net.has_443 = server->listen(net.cloud_address, 443) != 0;
     }
-    if (!net.has_443) net.index = static_cast<unsigned>(::getpid()) % kMaxSandboxes + 1;
+    if (!net.has_443) {
+      net.index = static_cast<unsigned>(::getpid()) % kMaxSandboxes + 1;
+      net.cloud_address = fmt::format("127.83.{}.1", net.index);
+    }
+    net.serve = [this](int listener) { return server->adopt(listener); };
+    net.release = [this](int listener) { server->release(listener); };
   }
 
   void write_endpoints() const {
@@ -299,7 +304,7 @@ std::optional<Response> Sandbox::respond(const Request& request) { return impl_-
 
 uint16_t Sandbox::port() const { return impl_->port; }
 std::filesystem::path Sandbox::ca_file() const { return impl_->certificates.ca_file(); }
-bool Sandbox::isolates() const { return ::geteuid() == 0; }
+VmIsolation Sandbox::isolation() const { return impl_->vms->isolation(); }
 
 AccountKey Sandbox::create_account(const std::string& name) {
   const AccessKey key = impl_->directory.create_account(name);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cloud/message.h"
+#include "cloud/vm_process.h"
 
 namespace flexroom::cloud {
 
@@ -64,8 +65,8 @@ class Sandbox {
   AccountKey create_account(const std::string& name);
   /// The keys accounts.json lists for the account of that name's administrator.
   AccountKey account(const std::string& name) const;
-  /// True if instances get a uid and namespaces of their own (the sandbox runs as root).
-  bool isolates() const;
+  /// How far instances are apart from this machine. Only after start().
+  VmIsolation isolation() const;
 
  private:
   struct Impl;

@@ -1,6 +1,7 @@
 #include "cloud/server.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -16,6 +17,7 @@
 #include <cerrno>
 #include <map>
 
+#include "base/error.h"
 #include "cloud/certificates.h"
 
 namespace flexroom::cloud {
@@ -200,32 +202,59 @@ uint16_t Server::listen(const std::string& address, uint16_t port) {
     ::close(fd);
     return 0;
   }
+  return adopt(fd) ? ntohs(name.sin_port) : 0;
+}
+
+bool Server::adopt(int listener) {
+  ::fcntl(listener, F_SETFL, O_NONBLOCK);
   const std::lock_guard lock(mutex_);
-  listeners_.push_back(fd);
+  const auto [place, fresh] = acceptors_.emplace(listener, std::make_unique<Acceptor>());
+  FLEXROOM_ASSERT(fresh);
+  Acceptor& acceptor = *place->second;
   try {
-    acceptors_.emplace_back([this, fd] { accept_loop(fd); });
+    acceptor.thread =
+        std::thread([this, listener, &acceptor] { accept_loop(listener, acceptor.ended); });
   } catch (const std::exception&) {  // no thread
-    listeners_.pop_back();
-    ::close(fd);
-    return 0;
+    acceptors_.erase(place);
+    ::close(listener);
+    return false;
   }
-  return ntohs(name.sin_port);
+  return true;
+}
+
+void Server::release(int listener) {
+  std::unique_ptr<Acceptor> acceptor;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = acceptors_.find(listener);
+    if (found == acceptors_.end()) return;  // stopped meanwhile
+    acceptor = std::move(found->second);
+    acceptors_.erase(found);
+  }
+  acceptor->ended = true;
+  acceptor->thread.join();
+  ::close(listener);
 }
 
 void Server::stop() {
   stopping_ = true;
-  for (auto& thread : acceptors_) thread.join();
-  acceptors_.clear();
+  std::map<int, std::unique_ptr<Acceptor>> acceptors;
+  {
+    const std::lock_guard lock(mutex_);
+    acceptors.swap(acceptors_);
+  }
+  for (auto& [fd, acceptor] : acceptors) {
+    acceptor->thread.join();
+    ::close(fd);
+  }
   std::unique_lock lock(mutex_);
   for (const int fd : open_) ::shutdown(fd, SHUT_RDWR);
   all_done_.wait(lock, [&] { return num_running_ == 0; });
-  for (const int fd : listeners_) ::close(fd);
-  listeners_.clear();
 }
 
-void Server::accept_loop(int listener) {
+void Server::accept_loop(int listener, const std::atomic<bool>& ended) {
   block_sigpipe();
-  while (!stopping_) {
+  while (!stopping_ && !ended) {
     pollfd waiting{listener, POLLIN, 0};
     if (::poll(&waiting, 1, 100) <= 0) continue;
     const int fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);

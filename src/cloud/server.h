@@ -7,11 +7,12 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "cloud/http_reader.h"
 
@@ -43,13 +44,18 @@ class Server {
   /// Listens on address:port (0: any free one) and serves from then on. Returns the port, or 0 if
   /// the address or port cannot be had. May be called for several addresses.
   uint16_t listen(const std::string& address, uint16_t port);
+  /// Serves a socket that listens already (of another network namespace); takes it over. False if
+  /// no thread can be had.
+  bool adopt(int listener);
+  /// Ends listening on an adopted socket; its connections end with their peers.
+  void release(int listener);
   /// Ends all connections and threads.
   void stop();
 
  private:
   struct Stream;
   class BodyBytes;
-  void accept_loop(int listener);
+  void accept_loop(int listener, const std::atomic<bool>& ended);
   void start_connection(int fd);
   void end_connection(int fd);
   void connection(int fd);
@@ -64,8 +70,11 @@ class Server {
   std::condition_variable all_done_;
   std::set<int> open_;  // connections
   size_t num_running_ = 0;
-  std::vector<int> listeners_;
-  std::vector<std::thread> acceptors_;
+  struct Acceptor {
+    std::thread thread;
+    std::atomic<bool> ended{false};
+  };
+  std::map<int, std::unique_ptr<Acceptor>> acceptors_;  // by listening socket
 };
 
 }  // namespace flexroom::cloud

@@ -1,5 +1,6 @@
 #include "cloud/vm_host.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <fstream>
+#include <future>
 #include <sstream>
 
 #include "base/error.h"
@@ -52,6 +54,11 @@ long shutdown_minutes(const std::string& line) {
   return 1;
 }
 
+/// Ids that neither systemd (dynamic users, homes, containers) nor subordinate ids use.
+constexpr uid_t kFirstUid = 1'900'000'000;
+
+constexpr const char* kOwnMetadata = "http://169.254.169.254";
+
 }  // namespace
 
 struct VmHost::Vm {
@@ -61,6 +68,7 @@ struct VmHost::Vm {
   std::filesystem::path dir;
   std::thread thread;
   std::atomic<bool> terminate{false};
+  std::promise<std::string> started;  // why not; empty: it runs
   std::mutex console_mutex;
   std::string console;
 
@@ -71,7 +79,17 @@ struct VmHost::Vm {
   }
 };
 
-VmHost::VmHost(Options options) : options_(std::move(options)), isolates_(::geteuid() == 0) {
+/// What a running VM holds of this process.
+struct VmHost::Machine {
+  std::optional<VmGroup> group;
+  std::array<int, 2> console{-1, -1};
+  int control = -1;
+  StartedVm started;
+};
+
+VmHost::VmHost(Options options)
+    : options_(std::move(options)),
+      isolation_(possible_isolation(kFirstUid + options_.network.index * kMaxVms)) {
   for (unsigned i = 0; i < kMaxVms; ++i) free_slots_.insert(i);
   std::filesystem::create_directories(options_.dir);
   // What a sandbox that was killed left mounted.
@@ -94,7 +112,8 @@ void VmHost::release_slot(unsigned slot) {
 }
 
 uid_t VmHost::uid(unsigned slot) const {
-  return isolates_ ? 61000 + options_.network.index * kMaxVms + slot : ::geteuid();
+  return isolation_ == VmIsolation::kNone ? ::geteuid()
+                                          : kFirstUid + options_.network.index * kMaxVms + slot;
 }
 
 std::string VmHost::metadata_address(unsigned slot) const {
@@ -115,13 +134,25 @@ void VmHost::add_host(const std::string& name) {
   }
 }
 
+/// Whether a VM finds the sandbox's host names in its hosts file.
+bool VmHost::names_resolve() const {
+  return isolation_ == VmIsolation::kNamespaces && std::filesystem::exists("/etc/hosts");
+}
+
+/// With a uid of its own but without mounts, the state folder cannot be walked through.
+std::filesystem::path VmHost::home_of(const std::filesystem::path& vm_dir) const {
+  if (isolation_ != VmIsolation::kUser) return vm_dir / "home";
+  return std::filesystem::temp_directory_path() / ("flexroom-" + vm_dir.filename().string());
+}
+
 void VmHost::fill_home(const Vm& vm, const std::string& user_data,
                        const std::string& metadata_endpoint) const {
   namespace fs = std::filesystem;
-  const fs::path home = vm.dir / "home";
+  const fs::path home = home_of(vm.dir);
   const fs::path cloud = home / ".cloud";
-  fs::create_directories(home);
-  if (isolates_) {
+  fs::create_directories(vm.dir);
+  if (::mkdir(home.c_str(), 0700) != 0) throw InputError(home.string(), "cannot be made");
+  if (isolation_ == VmIsolation::kNamespaces) {
     const std::string options =
         "mode=0700,nr_inodes=65536,size=" + std::to_string(VmPlan{}.home_bytes);
     if (::mount("tmpfs", home.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
@@ -139,7 +170,7 @@ void VmHost::fill_home(const Vm& vm, const std::string& user_data,
   write_file(cloud / "ca-bundle.pem", ca_text, 0444, 0);
   write_file(cloud / "user-data", user_data, 0500, vm.uid);
   FLEXROOM_ASSERT(::mkfifo((cloud / "control").c_str(), 0600) == 0);
-  if (isolates_) {
+  if (isolation_ != VmIsolation::kNone) {
     FLEXROOM_ASSERT(::chown((cloud / "control").c_str(), vm.uid, vm.uid) == 0);
     FLEXROOM_ASSERT(::chown(home.c_str(), vm.uid, vm.uid) == 0);
     FLEXROOM_ASSERT(::chmod(cloud.c_str(), 0755) == 0);
@@ -147,17 +178,25 @@ void VmHost::fill_home(const Vm& vm, const std::string& user_data,
   }
   FLEXROOM_ASSERT(::chmod(home.c_str(), 0700) == 0);
 
-  const std::string metadata = metadata_endpoint.substr(metadata_endpoint.find("//") + 2);
-  std::string curlrc = "connect-to = \"169.254.169.254:80:" + metadata + "\"\n";
-  const std::string main_port = "127.0.0.1:" + std::to_string(options_.network.cloud_port);
-  if (!options_.network.has_443) curlrc += "connect-to = \":443:" + main_port + "\"\n";
+  std::string curlrc;
+  if (isolation_ != VmIsolation::kNamespaces) {
+    const std::string metadata = metadata_endpoint.substr(metadata_endpoint.find("//") + 2);
+    curlrc += "connect-to = \"169.254.169.254:80:" + metadata + "\"\n";
+  }
+  if (!names_resolve()) {
+    const std::string port = options_.network.has_443 || isolation_ == VmIsolation::kNamespaces
+                                 ? options_.network.cloud_address + ":443"
+                                 : "127.0.0.1:" + std::to_string(options_.network.cloud_port);
+    curlrc += "connect-to = \":443:" + port + "\"\n";
+  }
   write_file(home / ".curlrc", curlrc, 0644, vm.uid);
 }
 
 void VmHost::remove_home(const std::filesystem::path& vm_dir) const {
-  if (isolates_) ::umount2((vm_dir / "home").c_str(), MNT_DETACH);
+  if (::geteuid() == 0) ::umount2((vm_dir / "home").c_str(), MNT_DETACH);
   std::error_code ignored;
   std::filesystem::remove_all(vm_dir / "home", ignored);
+  std::filesystem::remove_all(home_of(vm_dir), ignored);
 }
 
 VmPlan VmHost::prepare(const Vm& vm, const std::string& user_data,
@@ -168,9 +207,13 @@ VmPlan VmHost::prepare(const Vm& vm, const std::string& user_data,
                      "let loopback have the addresses 127.83.0.0/16");
   }
   fill_home(vm, user_data, metadata_endpoint);
-  const std::string inside = isolates_ ? "/root" : (vm.dir / "home").string();
+  const bool apart = isolation_ == VmIsolation::kNamespaces;
+  const std::string inside = apart ? "/root" : home_of(vm.dir).string();
   VmPlan plan;
-  plan.isolate = isolates_;
+  plan.isolation = isolation_;
+  in_addr address{};
+  FLEXROOM_ASSERT(::inet_pton(AF_INET, options_.network.cloud_address.c_str(), &address) == 1);
+  plan.cloud_address = ntohl(address.s_addr);
   plan.uid = vm.uid;
   plan.hostname = "ip-172-31-0-" + std::to_string(10 + vm.slot);
   plan.home = inside;
@@ -194,11 +237,13 @@ VmPlan VmHost::prepare(const Vm& vm, const std::string& user_data,
                       "CURL_CA_BUNDLE=" + bundle,
                       "REQUESTS_CA_BUNDLE=" + bundle,
                       "AWS_EC2_METADATA_SERVICE_ENDPOINT=" + metadata_endpoint};
-  if (!options_.network.has_443) {
-    plan.environment.push_back("AWS_ENDPOINT_URL=https://127.0.0.1:" +
-                               std::to_string(options_.network.cloud_port));
+  if (!names_resolve()) {
+    plan.environment.push_back("AWS_ENDPOINT_URL=https://" +
+                               (apart
+                                    ? options_.network.cloud_address
+                                    : "127.0.0.1:" + std::to_string(options_.network.cloud_port)));
   }
-  if (isolates_) plan_view(vm, plan);
+  if (apart) plan_view(vm, plan);
   return plan;
 }
 
@@ -213,7 +258,10 @@ void VmHost::plan_view(const Vm& vm, VmPlan& plan) const {
   // No name server: inside, only the sandbox's names exist, so nothing signed for the sandbox
   // can stray to the real services.
   write_file(vm.dir / "resolv.conf", "options attempts:1 timeout:1\n", 0644, 0);
-  plan.binds = {{vm.dir / "hosts", "/etc/hosts"}, {vm.dir / "resolv.conf", "/etc/resolv.conf"}};
+  for (const char* name : {"hosts", "resolv.conf"}) {
+    const std::string target = std::string("/etc/") + name;
+    if (std::filesystem::exists(target)) plan.binds.emplace_back(vm.dir / name, target);
+  }
   const std::filesystem::path system_bundle = "/etc/ssl/certs/ca-certificates.crt";
   if (std::filesystem::exists(system_bundle)) {
     plan.binds.emplace_back(home / ".cloud/ca-bundle.pem", system_bundle);
@@ -224,59 +272,81 @@ void VmHost::plan_view(const Vm& vm, VmPlan& plan) const {
 }
 
 void VmHost::launch(const std::string& id, unsigned slot, const std::string& user_data,
-                    const std::string& metadata_endpoint, OnEnd on_end) {
+                    VmMetadata metadata, OnEnd on_end) {
   auto vm = std::make_shared<Vm>();
   vm->id = id;
   vm->slot = slot;
   vm->uid = uid(slot);
   vm->dir = options_.dir / id;
-  const std::lock_guard lock(mutex_);
-  vms_[id] = vm;
-  vm->thread = std::thread([this, vm, user_data, metadata_endpoint, on_end] {
-    run(vm, user_data, metadata_endpoint, on_end);
-  });
+  std::future<std::string> started = vm->started.get_future();
+  {
+    const std::lock_guard lock(mutex_);
+    vms_[id] = vm;
+    vm->thread = std::thread([this, vm, user_data, metadata = std::move(metadata), on_end] {
+      run(vm, user_data, metadata, on_end);
+    });
+  }
+  if (const std::string failure = started.get(); !failure.empty()) {
+    throw InputError("the instance", "cannot be started: " + failure);
+  }
+}
+
+void VmHost::start(Vm& vm, const std::string& user_data, const VmMetadata& metadata,
+                   Machine& machine) {
+  const bool apart = isolation_ == VmIsolation::kNamespaces;
+  VmPlan plan = prepare(vm, user_data, apart ? kOwnMetadata : metadata.endpoint);
+  if (apart) {
+    machine.group.emplace("flexroom-" + std::to_string(vm.uid), plan.total_memory_bytes,
+                          plan.num_processes);
+    plan.groups = machine.group->joins();
+    if (plan.groups.empty()) {
+      vm.print("sandbox: no control group can be made, so memory is bounded per process only\n");
+    }
+  }
+  machine.control =
+      ::open((home_of(vm.dir) / ".cloud/control").c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (machine.control < 0 || ::pipe2(machine.console.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
+    throw InputError("the instance", "gets no pipe");
+  }
+  // The script's side of the pipe blocks as a terminal would.
+  ::fcntl(machine.console[1], F_SETFL, 0);
+  machine.started = start_vm(plan, machine.console[1]);
+  ::close(machine.console[1]);
+  const StartedVm& started = machine.started;
+  if (!started.failure.empty()) throw InputError("the instance", "fails at: " + started.failure);
+  if (started.cloud_listener >= 0 && (!options_.network.serve(started.cloud_listener) ||
+                                      !metadata.serve(started.metadata_listener))) {
+    throw InputError("the instance", "gets no thread that serves it");
+  }
 }
 
 void VmHost::run(const std::shared_ptr<Vm>& vm, const std::string& user_data,
-                 const std::string& metadata_endpoint, const OnEnd& on_end) {
+                 const VmMetadata& metadata, const OnEnd& on_end) {
   vm->print("Cloud-init: booting " + vm->id + "\n");
-  if (!isolates_) {
+  if (isolation_ != VmIsolation::kNamespaces) {
     vm->print(
-        "sandbox: not started as root, so this instance has no uid and namespaces of its "
-        "own; only curl reaches the sandbox under its real host names\n");
+        std::string("sandbox: this instance has ") +
+        (isolation_ == VmIsolation::kUser ? "a uid but no namespaces" : "no uid and namespaces") +
+        " of its own; only curl reaches the sandbox under its real host names\n");
   }
+  Machine machine;
+  std::string failure;
   VmEnd end = VmEnd::kFailed;
-  std::array<int, 2> console{-1, -1};
-  int control = -1;
-  pid_t init = -1;
-  std::optional<VmGroup> group;
   try {
-    VmPlan plan = prepare(*vm, user_data, metadata_endpoint);
-    if (isolates_) {
-      group.emplace("flexroom-" + std::to_string(vm->uid), plan.total_memory_bytes,
-                    plan.num_processes);
-      plan.groups = group->joins();
-      if (plan.groups.empty()) {
-        vm->print("sandbox: no control group can be made, so memory is bounded per process only\n");
-      }
-    }
-    control = ::open((vm->dir / "home/.cloud/control").c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    if (control >= 0 && ::pipe2(console.data(), O_CLOEXEC | O_NONBLOCK) == 0) {
-      // The script's side of the pipe blocks as a terminal would.
-      ::fcntl(console[1], F_SETFL, 0);
-      init = start_vm(plan, console[1]);
-      ::close(console[1]);
-    }
-    if (init > 0) end = watch(*vm, init, console[0], control);
+    start(*vm, user_data, metadata, machine);
+    vm->started.set_value("");
+    end = watch(*vm, machine.started.init, machine.console[0], machine.control);
   } catch (const std::exception& error) {
-    vm->print(std::string("sandbox: ") + error.what() + "\n");
+    failure = error.what();
+    vm->print("sandbox: " + failure + "\n");
   }
-  if (init > 0) {
-    kill_vm(init, isolates_);
-    ::waitpid(init, nullptr, 0);
+  if (machine.started.init > 0) {
+    kill_vm(machine.started.init, isolation_);
+    ::waitpid(machine.started.init, nullptr, 0);
   }
-  group.reset();
-  for (const int fd : {console[0], control}) {
+  machine.group.reset();
+  if (machine.started.cloud_listener >= 0) options_.network.release(machine.started.cloud_listener);
+  for (const int fd : {machine.console[0], machine.control}) {
     if (fd >= 0) ::close(fd);
   }
   {
@@ -284,8 +354,9 @@ void VmHost::run(const std::shared_ptr<Vm>& vm, const std::string& user_data,
     std::ofstream(vm->dir / "console.log", std::ios::binary) << vm->console;
   }
   remove_home(vm->dir);
-  on_end(end);
+  if (failure.empty()) on_end(end);
   release_slot(vm->slot);
+  if (!failure.empty()) vm->started.set_value(failure);
 }
 
 VmEnd VmHost::watch(Vm& vm, pid_t init, int console_fd, int control_fd) {

@@ -2,16 +2,21 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -26,15 +31,19 @@ namespace {
 
 // From here to run_init(): async-signal-safe calls only, no allocation.
 
-void say(const char* text) {
-  const ssize_t ignored = ::write(2, text, std::strlen(text));
+void say(const char* text, int fd = 2) {
+  const ssize_t ignored = ::write(fd, text, std::strlen(text));
   static_cast<void>(ignored);
 }
+
+/// Open in the child until the script runs: whatever is said here is why it does not.
+constexpr int kReportFd = 3;
 
 [[noreturn]] void die(const char* step) {
   say("sandbox: cannot start the instance: ");
   say(step);
   say("\n");
+  say(step, kReportFd);
   ::_exit(127);
 }
 
@@ -95,29 +104,90 @@ void build_view(const VmPlan& plan) {
   if (::sethostname(plan.hostname.c_str(), plan.hostname.size()) != 0) die("hostname");
 }
 
+sockaddr_in ipv4(uint32_t address, uint16_t port) {
+  sockaddr_in out{};
+  out.sin_family = AF_INET;
+  out.sin_addr.s_addr = htonl(address);
+  out.sin_port = htons(port);
+  return out;
+}
+
+int listener_at(uint32_t address, uint16_t port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const sockaddr_in name = ipv4(address, port);
+  if (fd < 0 || ::bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 ||
+      ::listen(fd, 128) != 0) {
+    die("listening inside its network");
+  }
+  return fd;
+}
+
+void configure(int fd, unsigned long request, const char* device, uint32_t address) {
+  ifreq wanted{};
+  std::memcpy(wanted.ifr_name, device, std::strlen(device));
+  if (request == SIOCSIFFLAGS) {
+    wanted.ifr_flags = IFF_UP | IFF_RUNNING;
+  } else {
+    const sockaddr_in name = ipv4(address, 0);
+    std::memcpy(&wanted.ifr_addr, &name, sizeof name);
+  }
+  if (::ioctl(fd, request, &wanted) != 0) die("its network");
+}
+
+/// The network namespace: loopback alone. What listens on it is handed to the sandbox, which
+/// accepts there; nothing of the machine's network is in reach.
+void build_network(const VmPlan& plan) {
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) die("its network");
+  configure(fd, SIOCSIFFLAGS, "lo", 0);
+  configure(fd, SIOCSIFADDR, "lo:0", plan.metadata_address);
+  configure(fd, SIOCSIFNETMASK, "lo:0", 0xffffffff);
+  ::close(fd);
+  int listeners[2] = {listener_at(plan.cloud_address, 443), listener_at(plan.metadata_address, 80)};
+  char mark = 0;
+  iovec payload{&mark, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof listeners)] = {};
+  msghdr message{};
+  message.msg_iov = &payload;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof listeners);
+  std::memcpy(CMSG_DATA(header), listeners, sizeof listeners);
+  if (::sendmsg(kReportFd, &message, MSG_NOSIGNAL) != 1) die("handing its sockets over");
+  for (const int listener : listeners) ::close(listener);
+}
+
+void become(uid_t uid) {
+  // Raw calls: the C library's versions would want to reach threads that are not there.
+  if (::syscall(SYS_setgroups, 0, nullptr) != 0 || ::syscall(SYS_setresgid, uid, uid, uid) != 0 ||
+      ::syscall(SYS_setresuid, uid, uid, uid) != 0) {
+    die("user id");
+  }
+}
+
 [[noreturn]] void run_script(const VmPlan& plan, char* const* argv, char* const* envp) {
   limit(RLIMIT_CPU, plan.cpu_seconds);
   limit(RLIMIT_AS, plan.memory_bytes);
   limit(RLIMIT_FSIZE, plan.file_bytes);
   limit(RLIMIT_NOFILE, 1024);
   limit(RLIMIT_CORE, 0);
-  if (plan.isolate) {
+  if (plan.isolation != VmIsolation::kNone) {
     limit(RLIMIT_NPROC, plan.num_processes);
-    // Raw calls: the C library's versions would want to reach threads that are not there.
-    if (::syscall(SYS_setgroups, 0, nullptr) != 0 ||
-        ::syscall(SYS_setresgid, plan.uid, plan.uid, plan.uid) != 0 ||
-        ::syscall(SYS_setresuid, plan.uid, plan.uid, plan.uid) != 0) {
-      die("user id");
-    }
+    become(plan.uid);
   }
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) die("no_new_privs");
   ::umask(022);
   if (::chdir(plan.home.c_str()) != 0) die("home folder");
+  ::fcntl(kReportFd, F_SETFD, FD_CLOEXEC);
   ::execve(argv[0], argv, envp);
   die("the interpreter of the user data cannot be executed");
 }
 
-[[noreturn]] void run_init(const VmPlan& plan, int console_fd, char* const* argv,
+[[noreturn]] void run_init(const VmPlan& plan, int console_fd, int report_fd, char* const* argv,
                            char* const* envp) {
   struct sigaction defaults {};
   defaults.sa_handler = SIG_DFL;
@@ -129,14 +199,23 @@ void build_view(const VmPlan& plan) {
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   ::setsid();
   const int null = ::open("/dev/null", O_RDONLY);
-  if (::dup2(null, 0) != 0 || ::dup2(console_fd, 1) != 1 || ::dup2(1, 2) != 2) ::_exit(127);
-  if (::syscall(SYS_close_range, 3u, ~0u, 0u) != 0) die("close_range");
+  // Out of the way first: what is at home at 1, 2 and 3 may be one of these.
+  const int console = ::fcntl(console_fd, F_DUPFD, 10), report = ::fcntl(report_fd, F_DUPFD, 10);
+  if (::dup2(null, 0) != 0 || ::dup2(console, 1) != 1 || ::dup2(1, 2) != 2 ||
+      ::dup2(report, kReportFd) != kReportFd) {
+    ::_exit(127);
+  }
+  if (::syscall(SYS_close_range, kReportFd + 1u, ~0u, 0u) != 0) die("close_range");
   join_groups(plan);
-  if (plan.isolate) build_view(plan);
+  if (plan.isolation == VmIsolation::kNamespaces) {
+    build_network(plan);
+    build_view(plan);
+  }
 
   const auto script = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
   if (script < 0) die("clone");
   if (script == 0) run_script(plan, argv, envp);
+  ::close(kReportFd);
   for (;;) {
     int status = 0;
     const pid_t pid = ::waitpid(-1, &status, 0);
@@ -147,6 +226,37 @@ void build_view(const VmPlan& plan) {
     // The machine stays up when its first script is done, until it is shut down or terminated.
     if (pid < 0) ::pause();
   }
+}
+
+constexpr unsigned long kAllSpaces =
+    CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET;
+
+/// One message of the child: sockets, or words. False at the end.
+bool receive_report(int fd, StartedVm& out) {
+  char text[256];
+  iovec payload{text, sizeof text};
+  int listeners[2] = {-1, -1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof listeners)] = {};
+  msghdr message{};
+  message.msg_iov = &payload;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t n = -1;
+  do {
+    n = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+  } while (n < 0 && errno == EINTR);
+  if (n <= 0) return false;
+  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  if (header != nullptr && header->cmsg_type == SCM_RIGHTS &&
+      header->cmsg_len == CMSG_LEN(sizeof listeners)) {
+    std::memcpy(listeners, CMSG_DATA(header), sizeof listeners);
+    out.cloud_listener = listeners[0];
+    out.metadata_listener = listeners[1];
+  } else {
+    out.failure.append(text, static_cast<size_t>(n));
+  }
+  return true;
 }
 
 /// Parent of every process, by /proc.
@@ -172,7 +282,36 @@ std::map<pid_t, pid_t> process_parents() {
 
 }  // namespace
 
-pid_t start_vm(const VmPlan& plan, int console_fd) {
+VmIsolation possible_isolation(uid_t uid) {
+  if (::geteuid() != 0) return VmIsolation::kNone;
+  const auto works = [&](unsigned long spaces) {
+    const auto pid = static_cast<pid_t>(::syscall(SYS_clone, spaces | SIGCHLD, 0, 0, 0, 0));
+    if (pid == 0) {
+      // die() writes to descriptors 2 and 3: neither is to be seen.
+      const int null = ::open("/dev/null", O_WRONLY);
+      ::dup2(null, 2);
+      ::dup2(null, kReportFd);
+      if (spaces != 0) {
+        if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+            ::mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64k") != 0 ||
+            ::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
+          ::_exit(1);
+        }
+        const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
+        configure(fd, SIOCSIFFLAGS, "lo", 0);
+      }
+      become(uid);
+      ::_exit(0);
+    }
+    int status = 1;
+    return pid > 0 && ::waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+           WEXITSTATUS(status) == 0;
+  };
+  if (works(kAllSpaces)) return VmIsolation::kNamespaces;
+  return works(0) ? VmIsolation::kUser : VmIsolation::kNone;
+}
+
+StartedVm start_vm(const VmPlan& plan, int console_fd) {
   std::vector<std::string> arguments;
   if (!plan.has_shebang) arguments.emplace_back("/bin/bash");
   arguments.push_back(plan.script);
@@ -183,15 +322,26 @@ pid_t start_vm(const VmPlan& plan, int console_fd) {
   for (auto& variable : environment) envp.push_back(variable.data());
   envp.push_back(nullptr);
 
-  const unsigned long spaces =
-      plan.isolate ? CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC : 0;
-  const auto pid = static_cast<pid_t>(::syscall(SYS_clone, spaces | SIGCHLD, 0, 0, 0, 0));
-  if (pid == 0) run_init(plan, console_fd, argv.data(), envp.data());
-  return pid;
+  std::array<int, 2> report{-1, -1};
+  StartedVm out;
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report.data()) != 0) {
+    out.failure = "no socket pair";
+    return out;
+  }
+  const unsigned long spaces = plan.isolation == VmIsolation::kNamespaces ? kAllSpaces : 0;
+  out.init = static_cast<pid_t>(::syscall(SYS_clone, spaces | SIGCHLD, 0, 0, 0, 0));
+  if (out.init == 0) run_init(plan, console_fd, report[1], argv.data(), envp.data());
+  ::close(report[1]);
+  if (out.init < 0) out.failure = "the system refuses a process with namespaces of its own";
+  // Until both processes of the VM have closed their end: the script runs, or said why not.
+  while (out.init > 0 && receive_report(report[0], out)) {
+  }
+  ::close(report[0]);
+  return out;
 }
 
-void kill_vm(pid_t init, bool isolated) {
-  if (!isolated) {
+void kill_vm(pid_t init, VmIsolation isolation) {
+  if (isolation != VmIsolation::kNamespaces) {
     // No pid namespace: init is the subreaper of all it started, so all are found below it.
     for (int round = 0; round < 20; ++round) {
       const auto parents = process_parents();

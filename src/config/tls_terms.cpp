@@ -58,12 +58,4 @@ TlsTerms TlsTerms::load(const TomlTable& table) {
   return out;
 }
 
-Digest TlsTerms::agreed() const {
-  return RandomOracle("room terms", {})
-      .field(suite->setting)
-      .field(std::string_view("open"))
-      .field(uint64_t{max_answer})
-      .digest();
-}
-
 }  // namespace flexroom

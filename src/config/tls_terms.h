@@ -10,8 +10,8 @@
 
 namespace flexroom {
 
-/// How the service of a [provider.NAME] is spoken to. `agreed()` is what all members must have
-/// alike; trust, pin and revocation are each member's own.
+/// How the service of a [provider.NAME] is spoken to. Suite and max_answer are among the terms that
+/// all members must have alike; trust, pin and revocation are each member's own.
 struct TlsTerms {
   static constexpr int64_t kMinAnswerLimit = 1024, kMaxAnswerLimit = int64_t{256} << 20;
 
@@ -24,7 +24,6 @@ struct TlsTerms {
   /// Takes its keys from the provider's table, and refuses `receive = "sealed"`, which is not
   /// built. Throws InputError with line and remedy.
   static TlsTerms load(const TomlTable& table);
-  Digest agreed() const;
 };
 
 }  // namespace flexroom

@@ -6,10 +6,12 @@
 #include <ctime>
 
 #include "base/codec.h"
+#include "base/locked_blocks.h"
 #include "config/passphrase.h"
 #include "net/tcp_mesh.h"
 #include "prep/epoch.h"
 #include "prep/session_hello.h"
+#include "session/room_terms.h"
 #include "store/epoch_store.h"
 #include "store/passphrase.h"
 #include "store/sealed_db.h"
@@ -51,7 +53,7 @@ std::vector<Digest> peers_of(const RoomConfig& room, PartyId self) {
   return peers;
 }
 
-constexpr std::string_view kKeysKind = "member keys";
+constexpr std::string_view kOldKeysKind = "member keys";  // of rooms without an id
 
 /// Lets the pool use the session's live preprocessing without owning it.
 class Forward final : public prep::Source {
@@ -82,11 +84,17 @@ class Forward final : public prep::Source {
 
 }  // namespace
 
-void record_abort(store::OnceDb& once, const ProtocolAbort& abort) {
+void record_abort(store::OnceDb& once, const ProtocolAbort& abort, PartyId self) {
   switch (abort.abort_class()) {
-    case AbortClass::kBooleanCheat:
-      once.burn();
+    case AbortClass::kBooleanCheat: {
+      // The peers are counted in the order of the room, without this member.
+      std::optional<size_t> peer;
+      if (abort.peer() && *abort.peer() != self) {
+        peer = *abort.peer() < self ? *abort.peer() : *abort.peer() - 1;
+      }
+      once.burn(abort.code(), peer);
       break;
+    }
     case AbortClass::kFpCheat:
       once.add_strike();
       break;
@@ -120,7 +128,8 @@ MemberState::MemberState(RoomConfig room, MemberConfig member,
     : room_(std::move(room)),
       member_(std::move(member)),
       self_(room_.member_id(member_.name)),
-      identity_(net::Identity::load(member_.identity_dir)) {
+      identity_(net::Identity::load(member_.identity_dir)),
+      fault_(std::move(fault)) {
   const std::string& expected = room_.members[self_].certificate_sha256;
   if (to_hex(identity_.fingerprint()) != expected) {
     throw InputError(room_.file.string(),
@@ -130,17 +139,124 @@ MemberState::MemberState(RoomConfig room, MemberConfig member,
                                  to_hex(identity_.fingerprint())));
   }
   db_ = open_state_db(member_);
-  once_ =
-      std::make_unique<store::OnceDb>(member_.state_dir / "once.db", member_.once_key_file,
-                                      has_epoch(), limits_of(room_), peers_of(room_, self_), fault);
-  secrets_ = std::make_unique<store::SecretStore>(*db_, std::move(fault));
+  enter_room();
+  once_ = std::make_unique<store::OnceDb>(member_.state_dir / "once.db", member_.once_key_file,
+                                          has_epoch(), limits_of(room_), peers_of(room_, self_),
+                                          fault_);
+  secrets_ = std::make_unique<store::SecretStore>(*db_, rid_or_none(), fault_);
   // Killed between the change of state.db and that of the counters.
-  if (const auto epoch = store::EpochStore(*db_).load(room_digest())) {
+  if (const auto epoch = store::EpochStore(*db_).load(rid_or_none())) {
     once_->start_epoch(epoch->epoch_id);
   }
 }
 
 MemberState::~MemberState() = default;
+
+namespace {
+
+std::string names_of(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
+}  // namespace
+
+// By its name: which room of this state room.toml speaks of, and whether it can be that one.
+void MemberState::enter_room() {
+  store::RoomStore rooms(*db_);
+  record_ = rooms.find(room_.name);
+  if (!record_ && take_over_old_room()) record_ = rooms.find(room_.name);
+  mids_.clear();
+  if (!record_) {
+    for (const MemberEntry& member : room_.members) {
+      mids_.push_back(rooms.id_of(digest_of_hex(member.certificate_sha256)));
+    }
+    return;
+  }
+  std::vector<std::string> theirs, ours;
+  for (const MemberEntry& member : room_.members) theirs.push_back(member.name);
+  for (const auto& member : record_->members) {
+    ours.push_back(member.name);
+    mids_.push_back(member.id);
+  }
+  if (theirs != ours) {
+    throw InputError(
+        room_.file.string(),
+        fmt::format("lists the members {}, but room '{}' of {} is that of {}", names_of(theirs),
+                    room_.name, member_.state_dir.string(), names_of(ours)),
+        "write them as they were, in that order; a room of other members needs "
+        "another name (nothing of this one is lost by that)");
+  }
+  if (record_->profile != room_.profile) {
+    throw InputError(room_.file.string(),
+                     fmt::format("has profile \"{}\", but room '{}' was made with \"{}\"",
+                                 room_.profile, room_.name, record_->profile),
+                     "write the profile it was made with; another one needs a room of another "
+                     "name (nothing of this one is lost by that)");
+  }
+}
+
+// A room made before there were ids: its rows lie under a digest of room.toml, or under none.
+bool MemberState::take_over_old_room() {
+  const Digest old = room_digest();
+  const auto saved = store::EpochStore(*db_).load(old);
+  if (!saved) return false;
+  const auto next = store::EpochStore(*db_, store::kNextEpoch).load(old);
+  // Members in the middle of a refresh, of which one has committed, derive the same.
+  const Digest& epoch = next ? next->epoch_id : saved->epoch_id;
+  store::RoomRecord room;
+  room.rid = store::old_room_id(old, epoch);
+  room.name = room_.name;
+  room.profile = room_.profile;
+  store::RoomStore rooms(*db_);
+  const auto keys = db_->get(kOldKeysKind, old);
+  for (size_t i = 0; i < room_.members.size(); ++i) {
+    store::RoomRecord::Member member;
+    member.name = room_.members[i].name;
+    member.certificate = digest_of_hex(room_.members[i].certificate_sha256);
+    member.id = rooms.id_of(member.certificate);
+    if (keys && keys->meta.size() == 32 * room_.members.size()) {
+      std::copy_n(keys->meta.begin() + static_cast<ptrdiff_t>(32 * i), 32, member.key.begin());
+    }
+    room.members.push_back(std::move(member));
+  }
+  db_->transaction([&] {
+    rooms.save(room);
+    db_->remove(kOldKeysKind, old);
+    store::take_over_epochs(*db_, old, room.rid);
+    store::take_over_secrets(*db_, room.rid);
+  });
+  return true;
+}
+
+const store::RoomId& MemberState::rid() const {
+  if (record_) return record_->rid;
+  throw InputError("room " + room_.name, "is not set up", "run `flexroom init` with all members");
+}
+
+store::RoomId MemberState::rid_or_none() const { return record_ ? record_->rid : store::RoomId{}; }
+
+void MemberState::found(const store::RoomId& rid, const std::vector<store::MemberId>& mids) {
+  FLEXROOM_ASSERT(mids.size() == room_.members.size() && (!record_ || record_->rid == rid));
+  store::RoomRecord room;
+  room.rid = rid;
+  room.name = room_.name;
+  room.profile = room_.profile;
+  for (size_t i = 0; i < mids.size(); ++i) {
+    room.members.push_back({mids[i], room_.members[i].name,
+                            digest_of_hex(room_.members[i].certificate_sha256),
+                            keys_.empty() ? net::SigningKey{} : keys_[i]});
+  }
+  store::RoomStore(*db_).save(room);
+  record_ = std::move(room);
+  mids_ = mids;
+  secrets_ = std::make_unique<store::SecretStore>(*db_, record_->rid, fault_);
+}
+
+bool MemberState::member_fits(PartyId i, const store::MemberId& id) {
+  return store::RoomStore(*db_).fits(digest_of_hex(room_.members[i].certificate_sha256), id);
+}
 
 Digest MemberState::room_digest() const {
   RandomOracle hash("room", {});
@@ -151,43 +267,42 @@ Digest MemberState::room_digest() const {
   return hash.digest();
 }
 
-Digest MemberState::terms_digest() const {
-  std::vector<const Provider*> providers;
-  for (const Provider& provider : room_.providers) providers.push_back(&provider);
-  std::sort(providers.begin(), providers.end(),
-            [](const Provider* a, const Provider* b) { return a->name < b->name; });
-  RandomOracle hash("room terms", {});
-  hash.field(room_digest());
-  for (const Provider* provider : providers) {
-    hash.field(provider->name).field(provider->group).field(provider->tls.agreed());
-    hash.field(uint64_t{provider->open_calls.size()});
-    for (const std::string& call : provider->open_calls) hash.field(call);
-  }
-  return hash.digest();
+bool MemberState::has_epoch() {
+  return record_ && store::EpochStore(*db_).load(record_->rid).has_value();
 }
 
-bool MemberState::has_epoch() { return store::EpochStore(*db_).load(room_digest()).has_value(); }
-
 uint64_t MemberState::epoch_made() {
-  const auto saved = store::EpochStore(*db_).load(room_digest());
+  if (!record_) return 0;
+  const auto saved = store::EpochStore(*db_).load(record_->rid);
   return saved ? saved->made : 0;
 }
 
 void MemberState::save_signing_keys(const std::vector<net::SigningKey>& keys) {
-  Bytes all;
-  for (const net::SigningKey& key : keys) append(all, key);
-  db_->put(kKeysKind, room_digest(), all, {});
+  keys_ = keys;
+  if (!record_) return;
+  store::RoomRecord now = *record_;
+  bool changed = false;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const Digest certificate = digest_of_hex(room_.members[i].certificate_sha256);
+    changed = changed || now.members[i].certificate != certificate || now.members[i].key != keys[i];
+    now.members[i].certificate = certificate;
+    now.members[i].key = keys[i];
+  }
+  if (!changed) return;
+  store::RoomStore(*db_).save(now);
+  record_ = std::move(now);
 }
 
 std::vector<net::SigningKey> MemberState::signing_keys() {
-  const auto row = db_->get(kKeysKind, room_digest());
-  if (!row || row->meta.size() != 32 * room_.members.size()) {
+  std::vector<net::SigningKey> keys = keys_;
+  if (record_ && keys.empty()) {
+    for (const auto& member : record_->members) {
+      if (member.key != net::SigningKey{}) keys.push_back(member.key);
+    }
+  }
+  if (keys.size() != room_.members.size()) {
     throw InputError(member_.state_dir.string(), "the members' keys are not known yet",
                      "run `flexroom init` with all members first");
-  }
-  std::vector<net::SigningKey> keys(room_.members.size());
-  for (size_t i = 0; i < keys.size(); ++i) {
-    std::copy_n(row->meta.begin() + static_cast<ptrdiff_t>(32 * i), 32, keys[i].begin());
   }
   return keys;
 }
@@ -248,7 +363,8 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
     config.listen_host = state.member().listen->host;
     config.listen_port = state.member().listen->port;
   }
-  config.room_digest = state.terms_digest();
+  // What room.toml says is compared in words (room_terms.h), once the members have met.
+  config.room_digest = RandomOracle("flexroom room session/1", {}).digest();
   config.connect_timeout = room.timeout;
   config.receive_timeout = std::max<std::chrono::seconds>(room.timeout, std::chrono::seconds(120));
   config.cancel = options.cancel;
@@ -262,8 +378,16 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
   std::unique_ptr<net::TcpMesh> mesh = net::TcpMesh::join(config, state.identity());
   std::vector<net::SigningKey> keys;
   for (PartyId i = 0; i < room.members.size(); ++i) keys.push_back(mesh->signing_key(i));
-  state.save_signing_keys(keys);
   party_ = std::make_unique<net::Party>(std::move(mesh), Prg::from_system());
+  std::vector<Term> terms = {{"command", options.command}};
+  for (Term& term : room_terms(room)) terms.push_back(std::move(term));
+  try {
+    agree_on_terms(*party_, room, terms);
+  } catch (...) {
+    party_->abort();
+    throw;
+  }
+  state.save_signing_keys(keys);
 }
 
 MemberSession::~MemberSession() = default;
@@ -273,9 +397,9 @@ MemberSession::~MemberSession() = default;
 void MemberSession::settle() {
   if (settled_) return;
   settled_ = true;
-  store::EpochChange change(state_.db(), state_.room_digest(), options_.fault);
+  store::EpochChange change(state_.db(), state_.rid_or_none(), options_.fault);
   if (!change.settle(*party_)) return;
-  const auto epoch = store::EpochStore(state_.db()).load(state_.room_digest());
+  const auto epoch = store::EpochStore(state_.db()).load(state_.rid());
   FLEXROOM_ASSERT(epoch.has_value());
   state_.once().start_epoch(epoch->epoch_id);
   store::LogEntry entry;
@@ -286,6 +410,7 @@ void MemberSession::settle() {
 }
 
 prep::EpochState MemberSession::make_epoch() {
+  state_.once().require_setup_allowed();
   prep::EpochParameters parameters;
   for (const MemberEntry& member : state_.room().members) {
     parameters.identities.push_back(from_hex(member.certificate_sha256));
@@ -293,10 +418,63 @@ prep::EpochState MemberSession::make_epoch() {
   return prep::setup_epoch(*party_, parameters);
 }
 
+namespace {
+
+struct Founding {
+  store::RoomId rid{};
+  std::vector<store::MemberId> mids;
+};
+
+// Which room this is, and who is in it: what all have, or a new room's ids. A member that has lost
+// its state takes the room's over; nothing is stored before there is an epoch.
+Founding agree_on_room(net::Party& party, MemberState& state) {
+  constexpr std::string_view kLabel = "session/room";
+  Digest nonce{};
+  Prg::from_system().fill(nonce);
+  const store::MemberId& own = state.mids()[party.id()];
+  const std::vector<Bytes> all =
+      party.exchange(kLabel, Writer().raw(state.rid_or_none()).raw(nonce).raw(own).bytes());
+  party.echo(kLabel, AbortCode::kDisagreement);
+  Founding out;
+  std::vector<Digest> nonces;
+  for (PartyId j = 0; j < all.size(); ++j) {
+    Reader in(all[j], kLabel, j);
+    const Digest rid = in.digest();
+    nonces.push_back(in.digest());
+    const ByteView raw = in.raw(sizeof(store::MemberId));
+    in.finish();
+    store::MemberId& mid = out.mids.emplace_back();
+    std::copy(raw.begin(), raw.end(), mid.begin());
+    if (rid != store::RoomId{}) {
+      if (out.rid == store::RoomId{}) out.rid = rid;
+      if (rid != out.rid) {
+        throw ProtocolAbort(AbortCode::kDisagreement, kLabel,
+                            "knows another room of this name (a state.db of another time?); bring "
+                            "back the newest state.db there, or here, or give this room another "
+                            "name in room.toml at all members",
+                            j);
+      }
+    }
+    const bool again = std::count(out.mids.begin(), out.mids.end(), mid) > 1;
+    // What it did in other rooms, or under another certificate, is counted with its id.
+    if (again || (state.founded() ? mid != state.mids()[j] : !state.member_fits(j, mid))) {
+      throw ProtocolAbort(AbortCode::kDisagreement, kLabel,
+                          "claims another member id than it has here; bring back its newest "
+                          "state.db, or let it make a new identity",
+                          j);
+    }
+  }
+  if (out.rid == store::RoomId{}) out.rid = store::new_room_id(nonces);
+  return out;
+}
+
+}  // namespace
+
 bool MemberSession::ensure_epoch(bool new_epoch) {
   settle();
+  const Founding room = agree_on_room(*party_, state_);
   store::EpochStore epochs(state_.db());
-  const auto saved = epochs.load(state_.room_digest());
+  const auto saved = epochs.load(state_.rid_or_none());
   Writer own;
   own.u8(new_epoch ? 1 : 0).raw(saved ? ByteView(saved->epoch_id) : ByteView(Digest{}));
   const std::vector<Bytes> all = party_->exchange("session/epoch", own.bytes());
@@ -325,7 +503,8 @@ bool MemberSession::ensure_epoch(bool new_epoch) {
   // would look like a cheat, and one kept by a member alone would stand in the way of a new import.
   state_.once().prepare_epoch(epoch.eid);
   state_.db().transaction([&] {
-    epochs.save(state_.room_digest(),
+    state_.found(room.rid, room.mids);
+    epochs.save(state_.rid(),
                 {epoch.eid, epoch.serialise(), static_cast<uint64_t>(std::time(nullptr))});
     state_.secrets().keep_only(epoch.eid);
   });
@@ -335,7 +514,7 @@ bool MemberSession::ensure_epoch(bool new_epoch) {
 
 void MemberSession::change_epoch(const prep::EpochState& epoch,
                                  const std::vector<store::EpochChange::Record>& records) {
-  store::EpochChange change(state_.db(), state_.room_digest(), options_.fault);
+  store::EpochChange change(state_.db(), state_.rid(), options_.fault);
   state_.once().prepare_epoch(epoch.eid);
   change.stage({epoch.eid, epoch.serialise(), static_cast<uint64_t>(std::time(nullptr))}, records);
   change.commit_with(*party_);
@@ -345,7 +524,7 @@ void MemberSession::change_epoch(const prep::EpochState& epoch,
 
 void MemberSession::start() {
   const auto load = [&] {
-    auto saved = store::EpochStore(state_.db()).load(state_.room_digest());
+    auto saved = store::EpochStore(state_.db()).load(state_.rid());
     if (saved) return std::move(*saved);
     throw InputError("room " + state_.room().name, "is not set up",
                      "run `flexroom init` with all members");
@@ -366,6 +545,11 @@ void MemberSession::start() {
                         "epoch was not burned, run `flexroom peer accept`");
   }
   prep::EpochState epoch = prep::EpochState::deserialise(saved.state.reveal());
+  if (!keys_are_locked() && options_.note) {
+    options_.note(
+        "the system refuses to lock memory (ulimit -l): the keys of this room may be written to "
+        "swap");
+  }
   prep::session_hello(*party_, epoch);
   state_.secrets().reconcile(*party_);
   state_.once().connect(*party_);
@@ -411,7 +595,8 @@ void MemberSession::guard(const std::function<void()>& body) {
   try {
     body();
   } catch (const ProtocolAbort& abort) {
-    record_abort(state_.once(), abort);  // before anything else (boolean-engine.md §10.2)
+    // Before anything else (boolean-engine.md §10.2).
+    record_abort(state_.once(), abort, state_.self());
     party_->abort();
     throw;
   } catch (...) {

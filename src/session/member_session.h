@@ -3,7 +3,9 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "agent/connection.h"
 #include "agreement/approval.h"
@@ -15,11 +17,13 @@
 #include "store/audit_log.h"
 #include "store/epoch_change.h"
 #include "store/once_db.h"
+#include "store/room_store.h"
 #include "store/secret_store.h"
 
 namespace flexroom::session {
 
 struct SessionOptions {
+  std::string command;                           // what this member runs: the same at all of them
   std::function<void(const std::string&)> note;  // "waiting for hospital-b at ..."
   prep::Progress progress;
   const std::atomic<bool>* cancel = nullptr;
@@ -44,17 +48,27 @@ class MemberState {
   const MemberConfig& member() const { return member_; }
   PartyId self() const { return self_; }
   const net::Identity& identity() const { return identity_; }
-  /// Of the room as such: what belongs to it on disk is found by this.
+  /// The room's id for life (members.md 1.1): what belongs to the room on disk is found by it. It
+  /// has none before its first epoch; throws InputError then.
+  const store::RoomId& rid() const;
+  /// Zeros before.
+  store::RoomId rid_or_none() const;
+  bool founded() const { return record_.has_value(); }
+  /// The members' ids for life, by party; also before the room has its own.
+  const std::vector<store::MemberId>& mids() const { return mids_; }
+  /// Gives the room its id, and the members theirs, on disk. Part of a transaction on db().
+  void found(const store::RoomId& rid, const std::vector<store::MemberId>& mids);
+  /// No certificate, and no id, was ever seen with another one here.
+  bool member_fits(PartyId i, const store::MemberId& id);
+  /// Of what must be equal in room.toml for members to meet.
   Digest room_digest() const;
-  /// Of all that must be equal in room.toml at all members before they run anything together: the
-  /// room, and of each provider its group and open calls. Where a provider is reached and which
-  /// roots it is checked against is each member's own.
-  Digest terms_digest() const;
   store::SealedDb& db() { return *db_; }
   store::OnceDb& once() { return *once_; }
   store::SecretStore& secrets() { return *secrets_; }
   /// Identity keys of all members, known after the first join. Throws InputError before.
   std::vector<net::SigningKey> signing_keys();
+  /// After a join, which proved them: also the members' certificates are from now on those of
+  /// room.toml, each with the id of its member's name.
   void save_signing_keys(const std::vector<net::SigningKey>& keys);
   bool has_epoch();
   /// When the epoch was made, Unix seconds by this member's clock; 0: no epoch, or not known.
@@ -64,11 +78,18 @@ class MemberState {
   store::RecordMeta secret(const std::string& name);
 
  private:
+  void enter_room();
+  bool take_over_old_room();
+
   RoomConfig room_;
   MemberConfig member_;
   PartyId self_;
   net::Identity identity_;
+  std::function<void(std::string_view)> fault_;
   std::unique_ptr<store::SealedDb> db_;
+  std::optional<store::RoomRecord> record_;
+  std::vector<store::MemberId> mids_;
+  std::vector<net::SigningKey> keys_;  // of a join before the room has its id
   std::unique_ptr<store::OnceDb> once_;
   std::unique_ptr<store::SecretStore> secrets_;
 };
@@ -136,7 +157,8 @@ class MemberSession {
   std::unique_ptr<Engines> engines_;
 };
 
-/// What an abort means on disk: boolean cheat burns the epoch, F_p cheat is a strike.
-void record_abort(store::OnceDb& once, const ProtocolAbort& abort);
+/// What an abort means on disk at member `self`: a boolean cheat burns the epoch, an F_p cheat is a
+/// strike.
+void record_abort(store::OnceDb& once, const ProtocolAbort& abort, PartyId self);
 
 }  // namespace flexroom::session

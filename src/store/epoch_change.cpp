@@ -14,7 +14,6 @@
 namespace flexroom::store {
 namespace {
 
-constexpr std::string_view kNextEpoch = "epoch/next";
 constexpr std::string_view kNextRecord = "secret/next";  // id: room, record_key
 constexpr std::string_view kConfirmLabel = "epoch change/confirm";
 constexpr std::string_view kSettleLabel = "epoch change/settle";
@@ -39,7 +38,7 @@ struct Claim {
 
 EpochChange::EpochChange(SealedDb& db, const Digest& room,
                          std::function<void(std::string_view)> fault)
-    : db_(db), room_(room), fault_(std::move(fault)) {}
+    : db_(db), room_(room), records_(rows_of_room(kRecordKind, room)), fault_(std::move(fault)) {}
 
 void EpochChange::reached(std::string_view step) const {
   if (fault_) fault_(step);
@@ -73,8 +72,8 @@ void EpochChange::stage(const EpochStore::Saved& epoch, const std::vector<Record
     const auto current = EpochStore(db_).load(room_);
     FLEXROOM_ASSERT(current && current->epoch_id != epoch.epoch_id);
     size_t left_behind = 0;
-    for (const Bytes& key : db_.ids(kRecordKind)) {
-      if (RecordMeta::decode(db_.get(kRecordKind, key)->meta).epoch == current->epoch_id) {
+    for (const Bytes& key : db_.ids(records_)) {
+      if (RecordMeta::decode(db_.get(records_, key)->meta).epoch == current->epoch_id) {
         ++left_behind;
       }
     }
@@ -82,7 +81,7 @@ void EpochChange::stage(const EpochStore::Saved& epoch, const std::vector<Record
     for (const Record& record : records) {
       FLEXROOM_ASSERT(record.meta.epoch == epoch.epoch_id);
       const Bytes key = record_key(record.meta.id, record.meta.version);
-      FLEXROOM_ASSERT(db_.get(kRecordKind, key).has_value());
+      FLEXROOM_ASSERT(db_.get(records_, key).has_value());
       db_.put(kNextRecord, Writer().raw(room_).raw(key).bytes(), record.meta.encode(),
               record.shares.reveal());
     }
@@ -105,7 +104,7 @@ void EpochChange::commit() {
     if (!epoch) return;  // another session of this member settled it
     for (const Bytes& id : staged_ids()) {
       const auto row = db_.get(kNextRecord, id);
-      db_.put(kRecordKind, ByteView(id).subspan(room_.size()), row->meta, row->secret.reveal());
+      db_.put(records_, ByteView(id).subspan(room_.size()), row->meta, row->secret.reveal());
       db_.remove(kNextRecord, id);
     }
     EpochStore(db_).save(room_, *epoch);
@@ -165,6 +164,21 @@ bool EpochChange::settle(net::Party& party) {
   discard();
   reached("discarded");
   return false;
+}
+
+void take_over_epochs(SealedDb& db, const Digest& old, const Digest& rid) {
+  for (const std::string_view kind : {EpochStore::kKind, kNextEpoch}) {
+    EpochStore epochs(db, kind);
+    if (const auto saved = epochs.load(old)) epochs.save(rid, *saved);
+    epochs.erase(old);
+  }
+  for (const Bytes& id : db.ids(kNextRecord)) {
+    if (id.size() < old.size() || !std::equal(old.begin(), old.end(), id.begin())) continue;
+    const auto row = db.get(kNextRecord, id);
+    db.put(kNextRecord, Writer().raw(rid).raw(ByteView(id).subspan(old.size())).bytes(), row->meta,
+           row->secret.reveal());
+    db.remove(kNextRecord, id);
+  }
 }
 
 SessionLock::SessionLock(const std::filesystem::path& directory)

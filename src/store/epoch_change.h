@@ -24,8 +24,7 @@ namespace flexroom::store {
 ///            at all of them. No answer of a peer makes a member give up the only copy of a secret:
 ///            it erases staged records only while nobody claims to have committed
 /// Alone      one session of a member at a time may stage, commit or settle (SessionLock): with
-/// two,
-///            one could erase what the other is about to commit
+///            two, one could erase what the other is about to commit
 class EpochChange {
  public:
   /// `room` as in EpochStore. `fault` is called with the name of each step that just became durable
@@ -61,6 +60,7 @@ class EpochChange {
 
   SealedDb& db_;
   const Digest room_;
+  const std::string records_;  // kind of the room's committed records
   const std::function<void(std::string_view)> fault_;
 };
 
@@ -80,5 +80,9 @@ class SessionLock {
   std::filesystem::path file_;
   int fd_ = -1;
 };
+
+/// Part of a transaction: the epoch, and what is staged for the next one, move from a room's key of
+/// before there were ids to its id.
+void take_over_epochs(SealedDb& db, const Digest& old, const Digest& rid);
 
 }  // namespace flexroom::store

@@ -10,7 +10,7 @@
 namespace flexroom::store {
 
 /// The sealed state of the epoch shared with one set of members (global key, base OT leaves), as
-/// opaque bytes; `room` is the digest of the members' fingerprints. Newest only: a burned or
+/// opaque bytes; `room` is its id. Newest only: a burned or
 /// refreshed epoch's keys are overwritten.
 class EpochStore {
  public:
@@ -31,5 +31,8 @@ class EpochStore {
   SealedDb& db_;
   std::string kind_;
 };
+
+/// A staged one (epoch_change.h).
+inline constexpr std::string_view kNextEpoch = "epoch/next";
 
 }  // namespace flexroom::store

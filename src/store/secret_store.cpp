@@ -11,10 +11,6 @@ namespace flexroom::store {
 namespace {
 
 constexpr std::string_view kStaged = "secret/staged";
-constexpr std::string_view kCommitted = kRecordKind;
-constexpr size_t kMaxTextBytes = 256;
-constexpr size_t kMaxPurposeBytes = 1024;
-constexpr size_t kMaxPurposes = 16;
 constexpr size_t kEntryBytes = 20 + 32;
 constexpr size_t kMaxEntries = 100'000;
 
@@ -46,9 +42,9 @@ RecordMeta RecordMeta::decode(ByteView bytes) {
   const ByteView id = in.raw(meta.id.size());
   std::copy(id.begin(), id.end(), meta.id.begin());
   meta.version = in.u32();
-  meta.name = to_text(in.field(kMaxTextBytes));
-  meta.kind = to_text(in.field(kMaxTextBytes));
-  meta.value_class = to_text(in.field(kMaxTextBytes));
+  meta.name = to_text(in.field(kMaxMetaTextBytes));
+  meta.kind = to_text(in.field(kMaxMetaTextBytes));
+  meta.value_class = to_text(in.field(kMaxMetaTextBytes));
   meta.bits = in.u32();
   meta.provenance = in.digest();
   if (in.remaining() > 0) {
@@ -100,14 +96,29 @@ prep::AuthBits decode_auth_bits(const SecretBytes& bytes) {
     }
   }
   in.finish();
+  bits.pin_bit1();  // before any use: the share may be one that protocol 1 made
   if (!bits.pinned(0, size)) {
     throw InputError("state.db", "a stored share contradicts itself", "restore a backup");
   }
   return bits;
 }
 
-SecretStore::SecretStore(SealedDb& db, std::function<void(std::string_view)> fault)
-    : db_(db), fault_(std::move(fault)) {}
+SecretStore::SecretStore(SealedDb& db, const RoomId& rid,
+                         std::function<void(std::string_view)> fault)
+    : db_(db),
+      staged_(rows_of_room(kStaged, rid)),
+      committed_(rows_of_room(kRecordKind, rid)),
+      fault_(std::move(fault)) {}
+
+void take_over_secrets(SealedDb& db, const RoomId& rid) {
+  for (const std::string_view kind : {kStaged, kRecordKind}) {
+    for (const Bytes& key : db.ids(kind)) {
+      const auto row = db.get(kind, key);
+      db.put(rows_of_room(kind, rid), key, row->meta, row->secret.reveal());
+      db.remove(kind, key);
+    }
+  }
+}
 
 void SecretStore::reached(std::string_view step) const {
   if (fault_) fault_(step);
@@ -115,27 +126,27 @@ void SecretStore::reached(std::string_view step) const {
 
 void SecretStore::commit(ByteView key) {
   db_.transaction([&] {
-    const auto row = db_.get(kStaged, key);
+    const auto row = db_.get(staged_, key);
     if (!row) return;
-    db_.put(kCommitted, key, row->meta, row->secret.reveal());
-    db_.remove(kStaged, key);
+    db_.put(committed_, key, row->meta, row->secret.reveal());
+    db_.remove(staged_, key);
   });
 }
 
 void SecretStore::put(net::Party& party, const RecordMeta& meta, const prep::AuthBits& bits) {
   FLEXROOM_ASSERT(meta.bits == bits.size());
   const Bytes key = record_key(meta.id, meta.version);
-  if (db_.get(kCommitted, key)) throw InputError(meta.name, "this version exists already");
+  if (db_.get(committed_, key)) throw InputError(meta.name, "this version exists already");
   reached("begin");
   // Step 1: durable here, but not yet a secret of the room.
-  db_.put(kStaged, key, meta.encode(), encode_auth_bits(bits).reveal());
+  db_.put(staged_, key, meta.encode(), encode_auth_bits(bits).reveal());
   reached("staged");
   // Step 2: everybody says that it is durable there, for the same metadata.
   const std::vector<Bytes> oks = party.exchange("store/ok", meta.digest());
   reached("exchanged");
   for (const PartyId j : party.peers()) {
     if (oks[j] != oks[party.id()]) {
-      db_.remove(kStaged, key);
+      db_.remove(staged_, key);
       throw ProtocolAbort(AbortCode::kDisagreement, "store",
                           "another record than '" + meta.name +
                               "' was staged there (members hold different earlier versions?); "
@@ -151,8 +162,8 @@ void SecretStore::put(net::Party& party, const RecordMeta& meta, const prep::Aut
 
 void SecretStore::reconcile(net::Party& party) {
   std::map<Bytes, Digest> have;  // (id, version) -> metadata digest
-  const std::vector<Bytes> staged = db_.ids(kStaged);
-  for (const std::string_view kind : {kStaged, kCommitted}) {
+  const std::vector<Bytes> staged = db_.ids(staged_);
+  for (const std::string& kind : {staged_, committed_}) {
     for (const Bytes& key : db_.ids(kind)) {
       have[key] = RecordMeta::decode(db_.get(kind, key)->meta).digest();
     }
@@ -178,7 +189,7 @@ void SecretStore::reconcile(net::Party& party) {
     if (held_by[key] == party.peers().size()) {
       commit(key);
     } else {
-      db_.remove(kStaged, key);
+      db_.remove(staged_, key);
     }
     reached("reconciled one");
   }
@@ -216,8 +227,8 @@ void SecretStore::agree(net::Party& party, const std::vector<RecordId>& ids) {
 
 std::vector<RecordMeta> SecretStore::list() {
   std::vector<RecordMeta> out;
-  for (const Bytes& key : db_.ids(kCommitted)) {
-    out.push_back(RecordMeta::decode(db_.get(kCommitted, key)->meta));
+  for (const Bytes& key : db_.ids(committed_)) {
+    out.push_back(RecordMeta::decode(db_.get(committed_, key)->meta));
   }
   return out;
 }
@@ -232,7 +243,7 @@ RecordMeta SecretStore::newest(const RecordId& id) {
 }
 
 prep::AuthBits SecretStore::get(const RecordId& id, uint32_t version) {
-  const auto row = db_.get(kCommitted, record_key(id, version));
+  const auto row = db_.get(committed_, record_key(id, version));
   if (!row) {
     throw InputError("record " + to_hex(id), "no version " + std::to_string(version),
                      "flexroom secret list");
@@ -247,14 +258,14 @@ prep::AuthBits SecretStore::get(const RecordId& id, uint32_t version) {
 void SecretStore::remove(const RecordId& id) {
   db_.transaction([&] {
     for (const RecordMeta& meta : list()) {
-      if (meta.id == id) db_.remove(kCommitted, record_key(id, meta.version));
+      if (meta.id == id) db_.remove(committed_, record_key(id, meta.version));
     }
   });
 }
 
 void SecretStore::keep_only(const Digest& epoch) {
   db_.transaction([&] {
-    for (const std::string_view kind : {kStaged, kCommitted}) {
+    for (const std::string& kind : {staged_, committed_}) {
       for (const Bytes& key : db_.ids(kind)) {
         if (RecordMeta::decode(db_.get(kind, key)->meta).epoch != epoch) db_.remove(kind, key);
       }
@@ -262,6 +273,6 @@ void SecretStore::keep_only(const Digest& epoch) {
   });
 }
 
-size_t SecretStore::num_staged() { return db_.ids(kStaged).size(); }
+size_t SecretStore::num_staged() { return db_.ids(staged_).size(); }
 
 }  // namespace flexroom::store

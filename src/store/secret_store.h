@@ -7,6 +7,8 @@
 #include "base/hash.h"
 #include "net/party.h"
 #include "prep/prep.h"
+#include "store/limits.h"
+#include "store/room_store.h"
 #include "store/sealed_db.h"
 
 namespace flexroom::store {
@@ -30,11 +32,12 @@ struct RecordMeta {
   Digest digest() const;
 };
 
-/// Where a version of a record lies in state.db: (kRecordKind, record_key).
+/// Where a version of a record lies in state.db: (rows_of_room(kRecordKind, rid), record_key).
 inline constexpr std::string_view kRecordKind = "secret";
 Bytes record_key(const RecordId& id, uint32_t version);
 
-/// Shares of jointly held secrets in state.db (boolean-engine.md §8.1, product.md §4).
+/// Shares of the secrets that a room's members hold jointly, in state.db (boolean-engine.md §8.1,
+/// product.md §4).
 ///
 /// A put is two-phase over the members: staged at each, ok's exchanged, committed. Killed anywhere,
 /// the next reconcile() commits what all members have (staged or committed) and voids the rest, so
@@ -42,7 +45,8 @@ Bytes record_key(const RecordId& id, uint32_t version);
 class SecretStore {
  public:
   /// `fault` is called with the name of each step that just became durable or visible (tests).
-  explicit SecretStore(SealedDb& db, std::function<void(std::string_view)> fault = nullptr);
+  SecretStore(SealedDb& db, const RoomId& rid,
+              std::function<void(std::string_view)> fault = nullptr);
 
   void put(net::Party& party, const RecordMeta& meta, const prep::AuthBits& bits);
   /// Before anything else on a new connection.
@@ -65,8 +69,13 @@ class SecretStore {
   void commit(ByteView key);
 
   SealedDb& db_;
+  const std::string staged_, committed_;  // kinds of the room's rows
   std::function<void(std::string_view)> fault_;
 };
+
+/// Part of a transaction: records of the one room of a state.db of before there were ids become
+/// those of the room `rid`.
+void take_over_secrets(SealedDb& db, const RoomId& rid);
 
 /// M and K arrays: n, self, size, then per peer the macs and the keys.
 SecretBytes encode_auth_bits(const prep::AuthBits& bits);

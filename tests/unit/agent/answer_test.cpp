@@ -184,6 +184,25 @@ TEST(Answer, AwaitedCloseIsAwaited) {
   expect_whole(run(script, awaiting_rig()), "ok");
 }
 
+// Whoever reports the failure or keeps the history of the run has status line and body.
+TEST(Answer, AnUnknownOutcomeCarriesWhatCame) {
+  agent::Reply reply;
+  agent::require_answer(reply, "RunInstances");
+  reply.unknown_outcome = "the answer is cut";
+  reply.partial = http::read_partial(
+      as_bytes("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n<instanceId>i-0a"), {});
+  try {
+    agent::require_answer(reply, "RunInstances");
+    FAIL() << "not thrown";
+  } catch (const agent::UnknownOutcome& outcome) {
+    EXPECT_EQ(outcome.abort_class(), AbortClass::kNetwork);
+    EXPECT_EQ(to_text(outcome.partial().body()), "<instanceId>i-0a");
+    for (const char* word : {"RunInstances", "the answer is cut", "HTTP/1.1 200 OK", "i-0a"}) {
+      EXPECT_THAT(outcome.what(), HasSubstr(word));
+    }
+  }
+}
+
 // 16, tls-in-mpc.md §3.6: the service is told why, as long as no member has agreed to its flight.
 TEST(Alerts, TellTheServiceWhyItIsRefused) {
   const auto alert_of = [](const TestService::Script& script) {

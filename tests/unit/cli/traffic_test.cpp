@@ -43,7 +43,7 @@ class TrafficTest : public ::testing::TestWithParam<size_t> {
   static void own_secrets(cli::Output& out, cli::Common& common) {
     const MemberConfig member = MemberConfig::load(common.member_file);
     session::MemberState state(RoomConfig::load(member.room_file), member);
-    const auto saved = store::EpochStore(state.db()).load(state.room_digest());
+    const auto saved = store::EpochStore(state.db()).load(state.rid());
     const prep::EpochState epoch = prep::EpochState::deserialise(saved->state.reveal());
     const ByteView delta = block_bytes(epoch.delta);
     nlohmann::json found{{"delta", to_hex(delta)}, {"shares", nlohmann::json::array()}};

@@ -7,7 +7,9 @@
 #include <future>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "cloud/metadata.h"
+#include "cloud/server.h"
 #include "cloud/vm_host.h"
 #include "cloud/vm_limits.h"
 #include "unit/cloud/client.h"
@@ -78,20 +80,35 @@ TEST(Metadata, WithoutCredentialsTheAnswerIs500AndTheServiceGoesOn) {
   EXPECT_EQ(run(get + "instance-id"), "200");
 }
 
-TEST(Metadata, AnAddressThatCannotBeHadIsNamedOnTheConsole) {
+TEST(VmHost, AnInstanceThatCannotStartSaysWhy) {
   Fixture fixture;
   VmHost::Options options;
   options.dir = fixture.dir / "vms";
   options.state_dir = fixture.dir / "other";
   options.ca_file = fixture.sandbox->ca_file();
   options.network.index = 100;
+  options.network.cloud_address = "127.83.100.1";
+  options.network.serve = [](int listener) { return ::close(listener) != 0; };  // no thread
+  options.network.release = [](int) {};
   VmHost host(options);
   const auto slot = host.acquire_slot();
   ASSERT_TRUE(slot);
-  std::promise<VmEnd> end;
-  host.launch("i-0", *slot, "#!/bin/sh\n", "", [&](VmEnd how) { end.set_value(how); });
-  EXPECT_EQ(end.get_future().get(), VmEnd::kFailed);
-  EXPECT_THAT(host.console("i-0"), HasSubstr("cannot listen on 127.83.100.10"));
+  const auto launch = [&](const std::string& script) -> std::string {
+    try {
+      host.launch("i-0", *slot, script, {"http://127.83.100.10:80", [](int) { return true; }},
+                  [](VmEnd) { FAIL() << "it never ran"; });
+    } catch (const InputError& error) {
+      return error.problem();
+    }
+    return "started";
+  };
+  EXPECT_THAT(launch("#!/no/such/interpreter\n"), HasSubstr("the interpreter"));
+  EXPECT_THAT(host.console("i-0"), HasSubstr("the interpreter"));
+  host.forget("i-0");
+  EXPECT_EQ(host.acquire_slot(), slot);  // free again
+  if (host.isolation() == VmIsolation::kNamespaces) {
+    EXPECT_THAT(launch("#!/bin/sh\n"), HasSubstr("no thread"));
+  }
 }
 
 class VmTest : public testing::Test {
@@ -155,32 +172,47 @@ sleep 600
               HasSubstr("imds=http://169.254.169.254/latest"));
 }
 
-TEST_F(VmTest, ItCannotReachTheCredentialsOfAnother) {
-  if (!box().isolates()) GTEST_SKIP() << "only as root";
+TEST_F(VmTest, RunInstancesFailsWhenTheScriptCannotStart) {
+  const std::string answer =
+      query_call(box(), key, Service::kEc2, kEc2, run_form("#!/no/such/interpreter\n"));
+  EXPECT_THAT(answer, AllOf(HasSubstr(" 500 "), HasSubstr("InternalError"),
+                            HasSubstr("interpreter of the user data")));
+}
+
+TEST_F(VmTest, ReachesTheSandboxAndItsOwnCredentialsAlone) {
+  if (box().isolation() != VmIsolation::kNamespaces) GTEST_SKIP() << "no namespaces here";
   make_profile();
-  const std::string first = element(
-      query_call(box(), key, Service::kEc2, kEc2,
-                 run_form("#!/bin/sh\necho url=$AWS_EC2_METADATA_SERVICE_ENDPOINT=\nsleep 600\n",
-                          "&IamInstanceProfile.Name=p")),
-      "instanceId");
-  std::string console;
-  for (int i = 0; i < 600 && console.find("=\n") == std::string::npos; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    console = wait_for(box(), key, first, "running");
-  }
-  const size_t begin = console.find("url=") + 4;
-  const std::string url = console.substr(begin, console.find("=\n", begin) - begin);
-  const std::string put =
-      "curl -sS -w '%{http_code}\\n' -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' ";
-  const std::string other =
-      console_of(box(), fixture.sandbox->account("hospital-a"),
-                 "#!/bin/sh\n" + put + url + "/latest/api/token\nshutdown now\nsleep 600\n");
-  EXPECT_THAT(other, HasSubstr("not this instance\n403\n"));
-  EXPECT_THAT(run(put + url + "/latest/api/token"), HasSubstr("403"));  // nor root
+  const std::string first =
+      element(query_call(box(), key, Service::kEc2, kEc2,
+                         run_form("#!/bin/sh\nsleep 600\n", "&IamInstanceProfile.Name=p")),
+              "instanceId");
+  // A service of this machine, as a member's would be.
+  Server service({}, [](const Request&, int) { return std::optional(Response{}); });
+  const uint16_t port = service.listen("127.0.0.1", 0);
+  ASSERT_NE(port, 0);
+  const std::string status = "curl -sS -o /dev/null -w '%{http_code}\\n' -m 5 ";
+  EXPECT_EQ(run("curl -sS -o /dev/null -w '%{http_code}' http://127.0.0.1:" + std::to_string(port)),
+            "200");
+  const std::string script =
+      "#!/bin/bash\nimds=http://169.254.169.254/latest\n"
+      "token=$(curl -fsS -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' $imds/api/token)\n"
+      "echo own=$(curl -fsS -H \"X-aws-ec2-metadata-token: $token\" $imds/meta-data/instance-id)\n"
+      "echo machine=$(" +
+      status + "http://127.0.0.1:" + std::to_string(port) +
+      "/ 2>/dev/null)\n"
+      "echo cloud=$(" +
+      status +
+      "https://sts.amazonaws.com/)\n"
+      "echo links=$(ls /sys/class/net 2>/dev/null | tr '\\n' ' ') \n"
+      "shutdown now\nsleep 600\n";
+  const std::string console = console_of(box(), fixture.sandbox->account("hospital-a"), script);
+  EXPECT_THAT(console, AllOf(HasSubstr("own=i-0"), Not(HasSubstr("own=" + first)),
+                             HasSubstr("machine=000"), HasSubstr("cloud=4")));
+  service.stop();
 }
 
 TEST_F(VmTest, IsBoundedAsAWhole) {
-  if (!box().isolates()) GTEST_SKIP() << "only as root";
+  if (box().isolation() != VmIsolation::kNamespaces) GTEST_SKIP() << "no namespaces here";
   const std::string script = R"sh(#!/bin/bash
 echo home=$(df --output=size -B1 "$HOME" | tail -1)
 echo ok > "$HOME/file" && cat "$HOME/file"
@@ -205,7 +237,7 @@ sleep 600
                              HasSubstr("size=256\nsize=256\nsize=256\n"),
                              HasSubstr("files=1024 processes=256 core=0")));
   if (console.find("no control group can be made") == std::string::npos) {
-    EXPECT_THAT(console, testing::ContainsRegex("flexroom-61[0-9]+\n4294967296\n"));
+    EXPECT_THAT(console, testing::ContainsRegex("flexroom-19000[0-9]+\n4294967296\n"));
   }
   fixture.sandbox->stop();
   std::ifstream mounts("/proc/mounts");

@@ -57,12 +57,5 @@ TEST(TlsTerms, WhatIsNotBuiltIsRefusedInWords) {
   EXPECT_THAT(refusal("spki_pin = \"" + std::string(64, 'g') + "\""), HasSubstr("hex"));
 }
 
-TEST(TlsTerms, SayWhatMembersMustHaveAlike) {
-  const Digest agreed = load("").agreed();
-  EXPECT_NE(load("max_answer = 2048").agreed(), agreed);
-  // Each member's own.
-  EXPECT_EQ(load("trust = \"exact\"\nrevocation = \"must\"").agreed(), agreed);
-}
-
 }  // namespace
 }  // namespace flexroom

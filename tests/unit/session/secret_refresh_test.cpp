@@ -203,7 +203,7 @@ class SecretRefreshTest : public ::testing::Test {
       const auto member = state(i);
       EXPECT_EQ(epoch_of(i), epoch);
       for (const auto& meta : member->secrets().list()) EXPECT_EQ(meta.epoch, epoch);
-      EXPECT_FALSE(store::EpochChange(member->db(), member->room_digest()).staged());
+      EXPECT_FALSE(store::EpochChange(member->db(), member->rid()).staged());
       EXPECT_EQ(member->once().counters().dirty, epoch == before ? kDirtyMax : 0u);
       EXPECT_EQ(member->once().counters().life, kDirtyMax);
     }
@@ -211,7 +211,7 @@ class SecretRefreshTest : public ::testing::Test {
   }
   Digest epoch_of(PartyId i) {
     const auto member = state(i);
-    return store::EpochStore(member->db()).load(member->room_digest())->epoch_id;
+    return store::EpochStore(member->db()).load(member->rid())->epoch_id;
   }
 
   fs::path root_;
@@ -284,7 +284,7 @@ TEST_F(SecretRefreshTest, AHalfMadeEpochIsErased) {
   make_room(2);
   const Digest before = epoch_of(0);
   contact(refresh, {0, "begin", {}});  // member 1 stages and misses member 0
-  EXPECT_TRUE(store::EpochChange(state(1)->db(), state(1)->room_digest()).staged());
+  EXPECT_TRUE(store::EpochChange(state(1)->db(), state(1)->rid()).staged());
   EXPECT_EQ(contact(open_everything, {1, "discarded", {}})[1], -SIGKILL);
   EXPECT_FALSE(expect_one_epoch(before));
   EXPECT_TRUE(state(1)->db().ids("epoch/next").empty());
@@ -295,7 +295,7 @@ TEST_F(SecretRefreshTest, AHalfMadeEpochIsErased) {
 TEST_F(SecretRefreshTest, ABurnedEpochOrLostCountersRefuse) {
   make_room(2);
   const Digest before = epoch_of(0);
-  for (PartyId i = 0; i < 2; ++i) state(i)->once().burn();
+  for (PartyId i = 0; i < 2; ++i) state(i)->once().burn(AbortCode::kMac);
   expect_all(abort_status(AbortCode::kEpochBurned), contact(refresh));
   EXPECT_EQ(epoch_of(0), before);
 
@@ -308,6 +308,41 @@ TEST_F(SecretRefreshTest, ABurnedEpochOrLostCountersRefuse) {
   expect_all(kOk, contact(refresh));
   EXPECT_NE(epoch_of(0), before);
   EXPECT_EQ(state(0)->once().counters().dirty, 0u);
+}
+
+// boolean-engine.md §10.3: what only a guess of bits of a global key fails ends the set-ups of new
+// epochs too, until the operator decides; a failure of another kind does not.
+TEST_F(SecretRefreshTest, NoEpochFollowsAGuessBeforeTheOperatorDecides) {
+  const Body anew = [](MemberSession& session) { EXPECT_TRUE(session.ensure_epoch(true)); };
+  make_room(2);
+  const Digest before = epoch_of(0);
+  for (PartyId i = 0; i < 2; ++i) state(i)->once().burn(AbortCode::kMac);
+  state(0)->once().burn(AbortCode::kPprf, 0);
+  EXPECT_EQ(contact(anew)[0], abort_status(AbortCode::kTooManyUnfinished));
+  EXPECT_EQ(epoch_of(0), before);
+  state(0)->once().operator_accepts();
+  expect_all(kOk, contact(anew));
+  EXPECT_NE(epoch_of(0), before);
+}
+
+// A failed tree of a peer, seen in the set-up that follows a burned epoch, counts at once.
+TEST_F(SecretRefreshTest, AGuessInASetUpIsCounted) {
+  make_room(2);
+  for (PartyId i = 0; i < 2; ++i) {
+    state(i)->once().operator_accepts();
+    state(i)->once().burn(AbortCode::kMac);
+  }
+  EXPECT_EQ(state(0)->once().counters().life, 1u);
+  const auto lie = [](PartyId i, net::Party& party) {
+    if (i != 1) return;
+    party.set_tamper([](const net::MessageId& m, Bytes& payload) {
+      if (m.label == "setup/trees") payload.back() ^= 1;
+    });
+  };
+  const auto ends =
+      contact([](MemberSession& session) { (void)session.ensure_epoch(true); }, {0, "", lie});
+  EXPECT_EQ(ends[0], abort_status(AbortCode::kPprf));
+  EXPECT_GE(state(0)->once().counters().life, 64u);
 }
 
 TEST_F(SecretRefreshTest, ACheatBurnsTheOldEpochAndMovesNothing) {
@@ -335,7 +370,7 @@ TEST_F(SecretRefreshTest, ACheatBurnsTheOldEpochAndMovesNothing) {
       }
       EXPECT_TRUE(state(1)->once().counters().burned) << lie.label;
       EXPECT_EQ(epoch_of(1), before);
-      EXPECT_FALSE(store::EpochChange(state(1)->db(), state(1)->room_digest()).staged());
+      EXPECT_FALSE(store::EpochChange(state(1)->db(), state(1)->rid()).staged());
     }
   }
 }
@@ -345,7 +380,8 @@ TEST_F(SecretRefreshTest, AnotherSetOfRecordsIsRefused) {
   const Digest before = epoch_of(0);
   {
     const auto member = state(1);  // restored from an older backup
-    member->db().remove(store::kRecordKind, store::record_key(member->secret("joint/key").id, 2));
+    member->db().remove(store::rows_of_room(store::kRecordKind, member->rid()),
+                        store::record_key(member->secret("joint/key").id, 2));
   }
   expect_all(abort_status(AbortCode::kDisagreement), contact(refresh));
   for (PartyId i = 0; i < 2; ++i) {

@@ -29,7 +29,7 @@ class EpochChangeTest : public StoreTest {
     std::vector<EpochChange::Record> out;
     for (const uint32_t version : {1u, 2u}) {
       prep::AuthBits bits = some_bits(self, n);
-      bits.mac[bits.first_peer()][0] = Block(version, 2 * uint64_t{epoch[0]});
+      bits.mac[bits.first_peer()][0] = Block(version, 4 * uint64_t{epoch[0]});
       out.push_back({meta(version), encode_auth_bits(bits)});
       out.back().meta.epoch = epoch;
     }
@@ -45,8 +45,8 @@ class EpochChangeTest : public StoreTest {
       const auto db = open(name(i));
       EpochStore(*db).save(kRoom, state_of(kOldEpoch));
       for (const auto& record : records(i, n, kOldEpoch)) {
-        db->put(kRecordKind, record_key(record.meta.id, record.meta.version), record.meta.encode(),
-                record.shares.reveal());
+        db->put(rows_of_room(kRecordKind, kRoom), record_key(record.meta.id, record.meta.version),
+                record.meta.encode(), record.shares.reveal());
       }
     }
   }
@@ -73,7 +73,7 @@ class EpochChangeTest : public StoreTest {
     const auto saved = EpochStore(*db).load(kRoom);
     const Digest epoch = saved->epoch_id;
     EXPECT_TRUE(std::equal(epoch.begin(), epoch.end(), saved->state.reveal().begin()));
-    SecretStore store(*db);
+    SecretStore store(*db, kRoom);
     const auto all = store.list();
     EXPECT_EQ(all.size(), 2u);
     const auto expected = records(i, n, epoch);
@@ -298,7 +298,7 @@ TEST_F(EpochChangeTest, CountersStartAgainOnceForAPreparedEpochOnly) {
   EXPECT_EQ(once->counters().dirty, 0u);
   EXPECT_EQ(once->counters().life, 7u);
   EXPECT_TRUE(once->pool().on_disk().empty());
-  once->burn();
+  once->burn(AbortCode::kMac);
   once->start_epoch(kNewEpoch);
   EXPECT_TRUE(once->counters().burned);
 }

@@ -1,0 +1,96 @@
+// The sandbox cloud as a program of its own: nothing of it is in a process that holds shares.
+#include <fmt/core.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cloud/sandbox.h"
+
+namespace flexroom::cloud {
+namespace {
+
+constexpr int kUsage = 2, kBadInput = 3;
+
+/// What the machine lets instances be, in the words of the banner.
+std::pair<std::string, std::string> describe(VmIsolation isolation) {
+  switch (isolation) {
+    case VmIsolation::kNamespaces:
+      return {"namespaces", "instances have a user, files, processes and a network of their own"};
+    case VmIsolation::kUser:
+      return {"user",
+              "no namespaces can be made here (CAP_SYS_ADMIN is missing): instances have a user "
+              "of their own, but share files, processes and the network of this machine"};
+    case VmIsolation::kNone:
+      break;
+  }
+  return {"none", "not root: instances run as you, without isolation"};
+}
+
+int serve(const SandboxOptions& options, bool json) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  Sandbox sandbox(options);
+  sandbox.start();
+  const auto [isolation, words] = describe(sandbox.isolation());
+  const std::string ca = sandbox.ca_file().string();
+  const std::string text =
+      json ? nlohmann::json(
+                 {{"ok", true}, {"port", sandbox.port()}, {"ca", ca}, {"isolation", isolation}})
+                     .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
+                 "\n"
+           : fmt::format("sandbox cloud on 127.0.0.1:{}, CA {}\n{}; stop with Ctrl-C\n",
+                         sandbox.port(), ca, words);
+  // Nobody may be reading: that ends nothing.
+  std::fputs(text.c_str(), stdout);
+  std::fflush(stdout);
+  int received = 0;
+  sigwait(&signals, &received);
+  sandbox.stop();
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  SandboxOptions options;
+  options.state_dir = "sandbox";
+  int latency = 0;
+  bool json = false;
+  CLI::App app("a small cloud on loopback, to try Flexroom on (docs/sandbox.md)",
+               "flexroom sandbox");
+  app.add_option("--dir", options.state_dir, "its state (default: ./sandbox)");
+  app.add_option("--port", options.port, "on 127.0.0.1 (default: any free one)")
+      ->check(CLI::Range(0, 65535));
+  app.add_option("--key-type", options.key_type, "certificates: ec or rsa")
+      ->check(CLI::IsMember({"ec", "rsa"}));
+  app.add_option("--fail-rate", options.fail_rate, "share of calls that fail")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--latency-ms", latency, "added to every answer")->check(CLI::Range(0, 60000));
+  app.add_flag("--json", json, "one object when it is ready");
+  app.footer("example:\n  flexroom sandbox --port 8443");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsage;
+  }
+  options.latency = std::chrono::milliseconds(latency);
+  try {
+    return serve(options, json);
+  } catch (const std::exception& error) {
+    std::fputs(fmt::format("flexroom sandbox: {}\n", error.what()).c_str(), stderr);
+    return kBadInput;
+  }
+}
+
+}  // namespace
+}  // namespace flexroom::cloud
+
+int main(int argc, char** argv) {
+  (void)signal(SIGPIPE, SIG_IGN);
+  return flexroom::cloud::run(argc, argv);
+}
