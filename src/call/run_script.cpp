@@ -8,7 +8,6 @@
 
 #include "base/codec.h"
 #include "base/secret.h"
-#include "circuits/sigv4.h"
 #include "http/sigv4.h"
 #include "http/template.h"
 
@@ -238,9 +237,8 @@ RunScriptCost run_script_cost(const RunScriptLayout& layout, arith::Group group,
                               size_t num_members) {
   RunScriptCost out;
   out.payload_ands = layout.payload.program->num_ands();
-  out.signing_key_ands =
-      circuits::sigv4_secret_states(40).num_ands + 4 * circuits::sigv4_derivation().num_ands;
-  out.handshake_ands = agent::handshake_circuit(group, num_members).num_ands;
+  out.signing_key_ands = agent::signing_key_programs().num_ands();
+  out.handshake_ands = agent::handshake_program(group, num_members)->num_ands();
   out.request_ands = layout.request->num_ands();
   out.request_bytes = layout.plan.bytes;
   return out;

@@ -218,7 +218,7 @@ ServiceAnswer get_url(Session& session, const GetRequest& wanted) {
     plan.bytes = request.text.size();
     const std::shared_ptr<const mpc::Program> program = agent::request_program(plan);
     CallWork work;
-    work.handshake_ands = agent::handshake_circuit(config.group, room.members.size()).num_ands;
+    work.handshake_ands = agent::handshake_program(config.group, room.members.size())->num_ands();
     work.request_ands = program->num_ands();
     work.request_bytes = plan.bytes;
     make_triples(joined, timeline, work);
