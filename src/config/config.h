@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "config/passphrase.h"
+#include "config/tls_terms.h"
 
 namespace flexroom {
 
@@ -41,6 +42,7 @@ struct Provider {
   };
   std::vector<ConnectTo> connect_to;
   std::string group = "x25519";  // or "p256": the one group offered
+  TlsTerms tls;
   /// "METHOD https://host/path" of the calls with secret or private slots whose answers may be open
   /// to all: they hold no secret of the account, of the request or of an earlier one
   /// (tls-in-mpc.md §4.6, R2-3).
