@@ -19,7 +19,11 @@ RoomConfig room(size_t n) {
   RoomConfig out;
   out.name = "rig";
   for (size_t i = 0; i < n; ++i) {
-    out.members.push_back({"m" + std::to_string(i), {"host", 1}, std::string(64, 'a')});
+    MemberEntry member;
+    member.name = "m" + std::to_string(i);
+    member.address.host = "host";
+    member.certificate_sha256 = std::string(64, 'a');
+    out.members.push_back(member);
   }
   Provider provider;
   provider.name = "p";
