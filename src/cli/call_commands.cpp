@@ -11,39 +11,28 @@
 namespace flexroom::cli {
 namespace {
 
-/// The secrets of a call's slots, by slot.
-using SlotSecrets = std::map<std::string, store::RecordMeta>;
-
 /// Everything that this member's own rules say about the call (tls-in-mpc.md §4.6 R2-3, §5.1).
-SlotSecrets check_rules(session::MemberState& state, const Recipe& recipe, const OpenCall& call) {
-  check_open_call(call, state.room().provider(recipe.provider));
-  if (recipe.sign) check_signing_secret(state.secret(recipe.sign->secret));
-  SlotSecrets out;
-  for (const CallSlot& slot : call.slots) {
-    if (slot.slot.source == http::SlotSource::kMember) (void)state.room().member_id(slot.slot.from);
-    if (slot.slot.source != http::SlotSource::kSecret) continue;
-    const store::RecordMeta secret = state.secret(slot.slot.from);
-    check_secret_slot(call, slot, secret);
-    out.emplace(slot.slot.name, secret);
-  }
-  return out;
+CallSecrets rules_of(session::MemberState& state, const OpenCall& call) {
+  return check_rules(call, state.room(),
+                     [&](const std::string& name) { return state.secret(name); });
 }
 
-std::string describe(const CallSlot& placed, const SlotSecrets& secrets) {
+std::string describe(const CallSlot& placed, const CallSecrets& secrets) {
   const http::Slot& slot = placed.slot;
   std::string source = "128-bit nonce that nobody knows";
   if (slot.source == http::SlotSource::kSecret) {
-    source = fmt::format("secret {} version {}", slot.from, secrets.at(slot.name).version);
+    source = fmt::format("secret {} version {}", slot.from, secrets.slots.at(slot.name).version);
   } else if (slot.source == http::SlotSource::kMember) {
     source = fmt::format("private input of {}", slot.from);
   }
-  return fmt::format("{}, {} bytes of class {}, encoding {}, at {}", source, slot.length,
-                     to_string(slot.char_class), to_string(slot.encoding), placed.position);
+  return fmt::format("{}, {} bytes of class {}, encoding {}, at {}{}", source, slot.length,
+                     to_string(slot.char_class), to_string(slot.encoding), placed.position.exact,
+                     placed.echo_ok ? "; its owner lets an answer repeat it to all" : "");
 }
 
 agreement::Proposal call_proposal(const RoomConfig& room, const Recipe& recipe,
-                                  const OpenCall& call, const SlotSecrets& secrets,
-                                  const RecipeCost& cost) {
+                                  const OpenCall& call, const CallSecrets& secrets,
+                                  const CallCost& cost) {
   agreement::Proposal out;
   const auto add = [&](std::string name, ByteView value) {
     out.fields.push_back({std::move(name), Bytes(value.begin(), value.end()), false});
@@ -58,12 +47,13 @@ agreement::Proposal call_proposal(const RoomConfig& room, const Recipe& recipe,
   say("provider", recipe.provider);
   say("request to", recipe.host);
   add("request sha256", call.request.digest());  // text, slots and their places
+  say("action", call.action.text);
   say("first line", fmt::format("{} {}", call.request.method, call.request.target));
   say("signed with", recipe.sign ? recipe.sign->secret : "(nothing)");
   for (const CallSlot& slot : call.slots) {
     say("slot " + slot.slot.name, describe(slot, secrets));
-    const auto secret = secrets.find(slot.slot.name);
-    if (secret != secrets.end()) add("record of " + slot.slot.name, secret->second.digest());
+    const auto secret = secrets.slots.find(slot.slot.name);
+    if (secret != secrets.slots.end()) add("record of " + slot.slot.name, secret->second.digest());
   }
   if (call.hidden_body_at) say("opened first", "the hash of the body, hidden by a nonce");
   say("opened to all", "everything: every member reads the whole answer");
@@ -79,10 +69,10 @@ std::function<PartyId(const std::string&)> ids_of(const RoomConfig& room) {
 /// What a running `call` has, step by step.
 struct Running {
   OpenCall call;
-  SlotSecrets secrets;
-  std::shared_ptr<const RecipeLayout> layout;
-  RecipeCost cost;
-  std::optional<RecipeCall> made;
+  CallSecrets secrets;
+  std::shared_ptr<const CallLayout> layout;
+  CallCost cost;
+  std::optional<AgreedRequest> made;
   agent::Reply reply;
 };
 
@@ -91,58 +81,58 @@ agreement::Proposal propose(Joined& joined, const Recipe& recipe,
   net::Party& party = joined.session().party();
   const RoomConfig& room = joined.state().room();
   run.call = fill_recipe(recipe, arguments, amz_date(agree_on_time(party)));
-  run.secrets = check_rules(joined.state(), recipe, run.call);
-  run.layout = lay_out_recipe(run.call, ids_of(room));
-  run.cost = recipe_cost(run.call, *run.layout, group_of(room.provider(recipe.provider)),
-                         room.members.size());
+  run.secrets = rules_of(joined.state(), run.call);
+  run.layout = lay_out_call(run.call, ids_of(room));
+  run.cost = call_cost(run.call, *run.layout, group_of(room.provider(recipe.provider)),
+                       room.members.size());
   return call_proposal(room, recipe, run.call, run.secrets, run.cost);
 }
 
 void prepare(Output& out, Joined& joined, const Recipe& recipe,
+             const std::map<std::string, std::string>& arguments,
              std::map<std::string, SecretBytes>& inputs, const Digest& proposal,
              agent::Timeline& timeline, Running& run) {
   session::MemberSession& session = joined.session();
   const RoomConfig& room = joined.state().room();
   // What the summary named is what all have.
   std::vector<store::RecordId> ids;
-  for (const auto& [slot, secret] : run.secrets) ids.push_back(secret.id);
+  for (const auto& [slot, secret] : run.secrets.slots) ids.push_back(secret.id);
   joined.state().secrets().agree(session.party(), ids);
   const auto triples = [&](uint64_t key_ands) {
     make_triples(out, joined, timeline,
                  {key_ands, "slots", run.cost.slot_ands, run.cost.handshake_ands,
                   run.cost.request_ands, run.layout->plan.bytes});
   };
-  std::optional<agent::SigningKey> key;
+  std::optional<DatedKey> key;
   if (recipe.sign) {
     timeline.begin("look for a signing key");
-    const store::RecordMeta secret = joined.state().secret(recipe.sign->secret);
+    const store::RecordMeta& secret = *run.secrets.signing;
     joined.state().secrets().agree(session.party(), {secret.id});
     const auto decided = [&](bool cached) {
       const uint64_t key_ands = cached ? 0 : run.cost.signing_key_ands;
       triples(key_ands);
       if (!cached) timeline.begin("signing key", key_ands);
     };
-    key = session::obtain_signing_key(session, secret, recipe.sign->region, recipe.sign->service,
-                                      decided)
-              .key;
+    session::ObtainedKey obtained = session::obtain_signing_key(
+        session, secret, recipe.sign->region, recipe.sign->service, decided);
+    key = DatedKey{std::move(obtained.key), std::move(obtained.date)};
   } else {
     triples(0);
   }
   std::map<std::string, prep::AuthBits> shares;
   agent::SlotValues values;
-  for (const auto& [slot, secret] : run.secrets) {
+  for (const auto& [slot, secret] : run.secrets.slots) {
     values.secrets[slot] = &(shares[slot] = session.shares(secret));
   }
   values.own.swap(inputs);
   agent::ConnectionConfig config =
       connection_config(room, room.provider(recipe.provider), recipe.host, proposal);
-  config.no_secret = !recipe.sign && run.call.slots.empty();  // R2-6
-  run.made.emplace(session.context(), run.call, std::move(config), run.layout, proposal);
+  config.no_secret = run.call.has_no_secret();
+  const auto dated = [&recipe, arguments](const std::string& date_time) {
+    return fill_recipe(recipe, arguments, date_time);
+  };
+  run.made.emplace(session.context(), run.call, dated, std::move(config), run.layout, proposal);
   run.made->prepare(values, std::move(key), timeline);
-  if (recipe.sign) {
-    http::check_scope(*run.call.signing, recipe.sign->region, recipe.sign->service,
-                      std::chrono::system_clock::now());
-  }
 }
 
 }  // namespace
@@ -155,8 +145,7 @@ int call_recipe(Output& out, const Common& common, const std::filesystem::path& 
   const OpenCall draft = fill_recipe(recipe, arguments, amz_date(0));
   std::map<std::string, SecretBytes> inputs =
       load_call_inputs(recipe, MemberConfig::load(common.member_file).name, inputs_file);
-  Joined joined(out, common,
-                [&](session::MemberState& state) { (void)check_rules(state, recipe, draft); });
+  Joined joined(out, common, [&](session::MemberState& state) { (void)rules_of(state, draft); });
   const RoomConfig& room = joined.state().room();
   const bool matters = recipe.sign || !recipe.slots.empty();
   Running run;
@@ -164,7 +153,7 @@ int call_recipe(Output& out, const Common& common, const std::filesystem::path& 
   call.what = "call " + recipe.name;
   call.propose = [&](agent::Timeline&) { return propose(joined, recipe, arguments, run); };
   call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
-    prepare(out, joined, recipe, inputs, proposal, timeline, run);
+    prepare(out, joined, recipe, arguments, inputs, proposal, timeline, run);
   };
   call.perform = [&](agent::Timeline& timeline) {
     run.reply = run.made->call(connector(joined, room.provider(recipe.provider), recipe.host, 443),
@@ -184,9 +173,9 @@ int plan_recipe(Output& out, const Common& common, const std::filesystem::path& 
   const RoomConfig& room = state.room();
   const Provider& provider = room.provider(recipe.provider);
   const OpenCall call = fill_recipe(recipe, arguments, amz_date(std::time(nullptr)));
-  const SlotSecrets secrets = check_rules(state, recipe, call);
-  const auto layout = lay_out_recipe(call, ids_of(room));
-  const RecipeCost cost = recipe_cost(call, *layout, group_of(provider), room.members.size());
+  const CallSecrets secrets = rules_of(state, call);
+  const auto layout = lay_out_call(call, ids_of(room));
+  const CallCost cost = call_cost(call, *layout, group_of(provider), room.members.size());
   out.line(fmt::format("call         {}, TLS 1.3, {}", call.address, provider.group));
   out.line(fmt::format("leaves       a request of {} bytes: public text{}{}", call.bytes,
                        call.slots.empty() ? "" : " and the slots below",
@@ -216,19 +205,15 @@ int plan_recipe(Output& out, const Common& common, const std::filesystem::path& 
 int get_url(Output& out, const Common& common, const std::string& text,
             const std::string& provider_name) {
   const http::Url url = http::parse_url(text, "URL");
-  Joined joined(out, common);
+  const auto provider_of = [&](const RoomConfig& room) -> const Provider& {
+    return provider_name.empty() ? room.provider_of(url.host)
+                                 : room.provider_for(provider_name, url.host);
+  };
+  const OpenCall request = get_call(url, provider_name);
+  Joined joined(out, common, [&](session::MemberState& state) { (void)provider_of(state.room()); });
   const RoomConfig& room = joined.state().room();
-  if (room.providers.empty()) {
-    throw InputError(room.file.string(), "has no provider", "add [provider.NAME]");
-  }
-  const Provider& provider =
-      provider_name.empty() ? room.providers.front() : room.provider(provider_name);
-  agent::Request request;
-  request.text =
-      to_bytes(fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: flexroom\r\n"
-                           "Accept-Encoding: identity\r\nConnection: close\r\n\r\n",
-                           url.target(), url.authority()));
-  std::optional<agent::Connection> connection;
+  const Provider& provider = provider_of(room);
+  std::optional<AgreedRequest> made;
   agent::Reply reply;
   AgreedCall call;
   call.what = "get " + text;
@@ -243,24 +228,16 @@ int get_url(Output& out, const Common& common, const std::string& text,
   };
   call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
     agent::ConnectionConfig config = connection_config(room, provider, url.host, proposal);
-    config.no_secret = true;
-    agent::RequestPlan plan;
-    plan.bytes = request.text.size();
-    const std::shared_ptr<const mpc::Program> program = agent::request_program(plan);
-    CallWork work;
-    work.handshake_ands = agent::handshake_circuit(config.group, room.members.size()).num_ands;
-    work.request_ands = program->num_ands();
-    work.request_bytes = plan.bytes;
-    make_triples(out, joined, timeline, work);
-    connection.emplace(joined.session().context(), config, plan, program);
-    connection->prepare(timeline);
-    request.id = RandomOracle("request", joined.session().party().scope())
-                     .field(proposal)
-                     .field(request.text)
-                     .digest();
+    config.no_secret = request.has_no_secret();
+    const auto layout = lay_out_call(request, nullptr);
+    const CallCost cost = call_cost(request, *layout, config.group, room.members.size());
+    make_triples(out, joined, timeline,
+                 {0, "", 0, cost.handshake_ands, cost.request_ands, request.bytes});
+    made.emplace(joined.session().context(), request, nullptr, std::move(config), layout, proposal);
+    made->prepare({}, std::nullopt, timeline);
   };
   call.perform = [&](agent::Timeline& timeline) {
-    reply = connection->call(request, connector(joined, provider, url.host, url.port), timeline);
+    reply = made->call(connector(joined, provider, url.host, url.port), timeline);
     require_whole(reply, "get");
     return fmt::format("status {}", reply.response.status);
   };

@@ -66,7 +66,8 @@ nlohmann::json json_of(const store::RecordMeta& meta) {
           {"class", meta.value_class},   {"bytes", meta.bits / 8},
           {"version", meta.version},     {"record", to_hex(meta.id)},
           {"epoch", to_hex(meta.epoch)}, {"provenance", to_hex(meta.provenance)},
-          {"purposes", meta.purposes}};
+          {"purposes", meta.purposes},   {"provider", meta.provider},
+          {"entropy", meta.entropy},     {"owner", meta.owner}};
 }
 
 }  // namespace
@@ -165,7 +166,8 @@ int secret_import(Output& out, const Common& common, const std::filesystem::path
   const session::SecretFile file = session::SecretFile::load(path, member.name);
   // What is wrong with it is said before anybody is contacted.
   (void)session::import_proposal(RoomConfig::load(member.room_file), file);
-  Joined joined(out, common);
+  Joined joined(out, common,
+                [&](session::MemberState& state) { session::check_import(state, file); });
   std::optional<store::RecordMeta> meta;
   joined.run("secret import " + file.name, [&] {
     joined.session().start();

@@ -204,8 +204,8 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
   const PrivateUrl result =
       split_private_url(links.result_url, links_file.string() + ": result_url");
   Joined joined(out, common, [&](session::MemberState& state) {
-    (void)state.room().provider(job.provider);
-    check_signing_secret(state.secret(job.secret));
+    (void)state.room().provider_for(job.provider, ec2_host(job.region));
+    check_key(job, state.secret(job.secret));
   });
   const RoomConfig& room = joined.state().room();
   const Provider& provider = room.provider(job.provider);
@@ -225,6 +225,7 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
     terms.links = exchange_links(party, room, public_part(data, result));
     terms.client_token = client_token(party);
     secret = joined.state().secret(job.secret);
+    check_key(job, secret);
     joined.state().secrets().agree(party, {secret.id});
     layout = lay_out_run_script(terms);
     cost = run_script_cost(*layout, group_of(provider), room.members.size());
@@ -242,7 +243,7 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
         session::obtain_signing_key(joined.session(), secret, job.region, "ec2", [&](bool cached) {
           const uint64_t key_ands = cached ? 0 : cost.signing_key_ands;
           make_triples(out, joined, timeline,
-                       {key_ands, "garble payload circuit", cost.payload_ands, cost.handshake_ands,
+                       {key_ands, "slots", cost.payload_ands, cost.handshake_ands,
                         cost.request_ands, cost.request_bytes});
           if (!cached) timeline.begin("signing key", key_ands);
         });

@@ -268,6 +268,8 @@ Digest MemberState::terms_digest() const {
   hash.field(room_digest());
   for (const Provider* provider : providers) {
     hash.field(provider->name).field(provider->group);
+    hash.field(uint64_t{provider->hosts.size()});
+    for (const std::string& host : provider->hosts) hash.field(host);
     hash.field(uint64_t{provider->open_calls.size()});
     for (const std::string& call : provider->open_calls) hash.field(call);
   }
