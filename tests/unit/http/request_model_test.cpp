@@ -43,8 +43,8 @@ const std::string kForm = "application/x-www-form-urlencoded";
 const std::string kJson = "application/json";
 
 TEST(RequestModel, NamesAndValuesAreDecoded) {
-  const RequestModel form = model_of(
-      post("/v1/a%20b", kForm + "; charset=UTF-8", "Name%5B0%5D=a+b%26c&E="), {});
+  const RequestModel form =
+      model_of(post("/v1/a%20b", kForm + "; charset=UTF-8", "Name%5B0%5D=a+b%26c&E="), {});
   EXPECT_EQ(form.path, (std::vector<std::string>{"v1", "a b"}));
   EXPECT_EQ(form.path_text(), "/v1/a%20b");
   EXPECT_EQ(form.body_value("Name[0]")->shown(), "a b&c");

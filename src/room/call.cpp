@@ -1,0 +1,258 @@
+#include <fmt/core.h>
+
+#include <ctime>
+
+#include "agreement/time.h"
+#include "call/call_inputs.h"
+#include "call/recipe_call.h"
+#include "http/url.h"
+#include "room/access.h"
+#include "room/agreed_call.h"
+#include "room/failure.h"
+#include "room/service_probe.h"
+#include "session/signing_keys.h"
+
+namespace flexroom {
+namespace room {
+namespace {
+
+/// Everything that this member's own rules say about the call (tls-in-mpc.md §4.6 R2-3, §5.1).
+CallSecrets rules_of(session::MemberState& state, const OpenCall& call) {
+  return check_rules(call, state.room(),
+                     [&](const std::string& name) { return state.secret(name); });
+}
+
+std::string describe_slot(const CallSlot& placed, const CallSecrets& secrets) {
+  const http::Slot& slot = placed.slot;
+  std::string source = "128-bit nonce that nobody knows";
+  if (slot.source == http::SlotSource::kSecret) {
+    source = fmt::format("secret {} version {}", slot.from, secrets.slots.at(slot.name).version);
+  } else if (slot.source == http::SlotSource::kMember) {
+    source = fmt::format("private input of {}", slot.from);
+  }
+  return fmt::format("{}, {} bytes of class {}, encoding {}, at {}{}", source, slot.length,
+                     to_string(slot.char_class), to_string(slot.encoding), placed.position.exact,
+                     placed.echo_ok ? "; its owner lets an answer repeat it to all" : "");
+}
+
+agreement::Proposal call_proposal(const RoomConfig& room, const Recipe& recipe,
+                                  const OpenCall& call, const CallSecrets& secrets,
+                                  const CallCost& cost) {
+  agreement::Proposal out;
+  const auto add = [&](std::string name, ByteView value) {
+    out.fields.push_back({std::move(name), Bytes(value.begin(), value.end()), false});
+  };
+  const auto say = [&](std::string name, const std::string& value) {
+    add(std::move(name), as_bytes(value));
+  };
+  say("command", "call");
+  say("room", room.name);
+  say("recipe", recipe.name);
+  add("recipe sha256", recipe.digest);
+  say("provider", recipe.provider);
+  say("request to", recipe.host);
+  add("request sha256", call.request.digest());  // text, slots and their places
+  say("action", call.action.text);
+  say("first line", fmt::format("{} {}", call.request.method, call.request.target));
+  say("signed with", recipe.sign ? recipe.sign->secret : "(nothing)");
+  for (const CallSlot& slot : call.slots) {
+    say("slot " + slot.slot.name, describe_slot(slot, secrets));
+    const auto secret = secrets.slots.find(slot.slot.name);
+    if (secret != secrets.slots.end()) add("record of " + slot.slot.name, secret->second.digest());
+  }
+  if (call.hidden_body_at) say("opened first", "the hash of the body, hidden by a nonce");
+  say("opened to all", "everything: every member reads the whole answer");
+  say("kept", "nothing");
+  say("cost", fmt::format("{} ANDs, request of {} bytes", cost.total(), call.bytes));
+  return out;
+}
+
+std::function<PartyId(const std::string&)> ids_of(const RoomConfig& room) {
+  return [&room](const std::string& name) { return room.member_id(name); };
+}
+
+/// What a running `call` has, step by step.
+struct Running {
+  OpenCall call;
+  CallSecrets secrets;
+  std::shared_ptr<const CallLayout> layout;
+  CallCost cost;
+  std::optional<AgreedRequest> made;
+  agent::Reply reply;
+};
+
+agreement::Proposal propose(Joined& joined, const Recipe& recipe,
+                            const std::map<std::string, std::string>& arguments, Running& run) {
+  net::Party& party = joined.session().party();
+  const RoomConfig& room = joined.state().room();
+  run.call = fill_recipe(recipe, arguments, amz_date(agree_on_time(party)));
+  run.secrets = rules_of(joined.state(), run.call);
+  run.layout = lay_out_call(run.call, ids_of(room));
+  run.cost = call_cost(run.call, *run.layout, group_of(room.provider(recipe.provider)),
+                       room.members.size());
+  return call_proposal(room, recipe, run.call, run.secrets, run.cost);
+}
+
+void prepare(Joined& joined, const Recipe& recipe,
+             const std::map<std::string, std::string>& arguments,
+             std::map<std::string, SecretBytes>& inputs, const Digest& proposal,
+             agent::Timeline& timeline, Running& run) {
+  session::MemberSession& session = joined.session();
+  const RoomConfig& room = joined.state().room();
+  timeline.begin("look at the service");
+  probe_service(joined, room.provider(recipe.provider), recipe.host, 443);
+  // What the summary named is what all have.
+  std::vector<store::RecordId> ids;
+  for (const auto& [slot, secret] : run.secrets.slots) ids.push_back(secret.id);
+  joined.state().secrets().agree(session.party(), ids);
+  const auto triples = [&](uint64_t key_ands) {
+    make_triples(joined, timeline,
+                 {key_ands, "slots", run.cost.slot_ands, run.cost.handshake_ands,
+                  run.cost.request_ands, run.layout->plan.bytes});
+  };
+  std::optional<DatedKey> key;
+  if (recipe.sign) {
+    timeline.begin("look for a signing key");
+    const store::RecordMeta& secret = *run.secrets.signing;
+    joined.state().secrets().agree(session.party(), {secret.id});
+    const auto decided = [&](bool cached) {
+      const uint64_t key_ands = cached ? 0 : run.cost.signing_key_ands;
+      triples(key_ands);
+      if (!cached) timeline.begin("signing key", key_ands);
+    };
+    session::ObtainedKey obtained = session::obtain_signing_key(
+        session, secret, recipe.sign->region, recipe.sign->service, decided);
+    key = DatedKey{std::move(obtained.key), std::move(obtained.date)};
+  } else {
+    triples(0);
+  }
+  std::map<std::string, prep::AuthBits> shares;
+  agent::SlotValues values;
+  for (const auto& [slot, secret] : run.secrets.slots) {
+    values.secrets[slot] = &(shares[slot] = session.shares(secret));
+  }
+  values.own.swap(inputs);
+  agent::ConnectionConfig config =
+      connection_config(room, room.provider(recipe.provider), recipe.host, proposal);
+  config.no_secret = run.call.has_no_secret();
+  const auto dated = [&recipe, arguments](const std::string& date_time) {
+    return fill_recipe(recipe, arguments, date_time);
+  };
+  run.made.emplace(session.context(), run.call, dated, std::move(config), run.layout, proposal);
+  run.made->prepare(values, std::move(key), timeline);
+}
+
+ServiceAnswer call_recipe(Session& session, const CallRequest& request) {
+  // Everything that can be wrong, before joining.
+  const Recipe recipe = Recipe::load(request.recipe);
+  const OpenCall draft = fill_recipe(recipe, request.arguments, amz_date(0));
+  session::MemberState& state = Access::state(session);
+  std::optional<std::filesystem::path> inputs_file;
+  if (!request.inputs.empty()) inputs_file = request.inputs;
+  std::map<std::string, SecretBytes> inputs =
+      load_call_inputs(recipe, state.member().name, inputs_file);
+  (void)rules_of(state, draft);
+  Joined& joined = Access::join(session, Access::kAsks, "call");
+  const RoomConfig& room = state.room();
+  const bool matters = recipe.sign || !recipe.slots.empty();
+  Running run;
+  AgreedCall call;
+  call.what = "call " + recipe.name;
+  call.propose = [&](agent::Timeline&) { return propose(joined, recipe, request.arguments, run); };
+  call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
+    prepare(joined, recipe, request.arguments, inputs, proposal, timeline, run);
+  };
+  call.perform = [&](agent::Timeline& timeline) {
+    run.reply = run.made->call(connector(joined, room.provider(recipe.provider), recipe.host, 443),
+                               timeline);
+    require_whole(run.reply, recipe.name);
+    return fmt::format("status {}", run.reply.response.status);
+  };
+  call.released = [&] { return matters && run.made && run.made->released(); };
+  make_agreed_call(joined, call);
+  return answer_of(run.reply);
+}
+
+ServiceAnswer get_url(Session& session, const GetRequest& wanted) {
+  const http::Url url = http::parse_url(wanted.url, "URL");
+  const RoomConfig& room = Access::state(session).room();
+  const Provider& provider = wanted.provider.empty() ? room.provider_of(url.host)
+                                                     : room.provider_for(wanted.provider, url.host);
+  const OpenCall request = get_call(url, provider.name);
+  Joined& joined = Access::join(session, Access::kAsks, "get");
+  std::optional<AgreedRequest> made;
+  agent::Reply reply;
+  AgreedCall call;
+  call.what = "get " + wanted.url;
+  call.propose = [&](agent::Timeline&) {
+    agreement::Proposal proposal;
+    proposal.fields = {{"command", to_bytes("get"), false},
+                       {"room", to_bytes(room.name), false},
+                       {"url", to_bytes(wanted.url), false},
+                       {"provider", to_bytes(provider.name), false},
+                       {"opened to all", to_bytes("everything"), false}};
+    return proposal;
+  };
+  call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
+    timeline.begin("look at the service");
+    probe_service(joined, provider, url.host, url.port);
+    agent::ConnectionConfig config = connection_config(room, provider, url.host, proposal);
+    config.no_secret = request.has_no_secret();
+    const auto layout = lay_out_call(request, nullptr);
+    const CallCost cost = call_cost(request, *layout, config.group, room.members.size());
+    make_triples(joined, timeline,
+                 {0, "", 0, cost.handshake_ands, cost.request_ands, request.bytes});
+    made.emplace(joined.session().context(), request, nullptr, std::move(config), layout, proposal);
+    made->prepare({}, std::nullopt, timeline);
+  };
+  call.perform = [&](agent::Timeline& timeline) {
+    reply = made->call(connector(joined, provider, url.host, url.port), timeline);
+    require_whole(reply, "get");
+    return fmt::format("status {}", reply.response.status);
+  };
+  call.released = [] { return false; };  // no secret, no effect
+  make_agreed_call(joined, call);
+  return answer_of(reply);
+}
+
+}  // namespace
+}  // namespace room
+
+ServiceAnswer Session::get(const GetRequest& request) {
+  return room::translated(room::Access::members(*this),
+                          [&] { return room::get_url(*this, request); });
+}
+
+ServiceAnswer Session::call(const CallRequest& request) {
+  return room::translated(room::Access::members(*this),
+                          [&] { return room::call_recipe(*this, request); });
+}
+
+CallPlan plan_call(Room& opened, const CallRequest& request) {
+  return room::translated(room::Access::members(opened), [&] {
+    const Recipe recipe = Recipe::load(request.recipe);
+    session::MemberState& state = room::Access::state(opened);
+    const RoomConfig& config = state.room();
+    const Provider& provider = config.provider(recipe.provider);
+    const OpenCall call = fill_recipe(recipe, request.arguments, amz_date(std::time(nullptr)));
+    const CallSecrets secrets = room::rules_of(state, call);
+    const auto layout = lay_out_call(call, room::ids_of(config));
+    const CallCost cost = call_cost(call, *layout, room::group_of(provider), config.members.size());
+    CallPlan plan;
+    plan.address = call.address;
+    plan.group = provider.group;
+    for (const CallSlot& slot : call.slots) {
+      plan.slots.push_back({slot.slot.name, room::describe_slot(slot, secrets)});
+    }
+    plan.signed_with = recipe.sign ? recipe.sign->secret : "";
+    plan.opens_body_hash = call.hidden_body_at.has_value();
+    plan.request_bytes = call.bytes;
+    plan.slot_ands = cost.slot_ands;
+    plan.signing_key_ands = cost.signing_key_ands;
+    plan.handshake_ands = cost.handshake_ands;
+    plan.request_ands = cost.request_ands;
+    return plan;
+  });
+}
+
+}  // namespace flexroom
