@@ -201,8 +201,7 @@ void Connection::prepare(Timeline& timeline) {
 
   const size_t n = s.party().num_parties();
   timeline.begin("garble handshake circuit");
-  s.program_a =
-      std::make_shared<const mpc::Program>(mpc::compile(handshake_circuit(s.config.group, n)));
+  s.program_a = handshake_program(s.config.group, n);
   timeline.set_ands(s.program_a->num_ands());
   std::vector<prep::AuthBits> zero_a(s.program_a->inputs.size());
   for (size_t i = 0; i < n; ++i) {

@@ -2,13 +2,17 @@
 
 #include "circuits/handshake.h"
 #include "circuits/sigv4.h"
+#include "mpc/program_cache.h"
 
 namespace flexroom::agent {
 
-mpc::Circuit handshake_circuit(arith::Group group, size_t num_members) {
-  return circuits::gc_a(
-      group == arith::Group::kX25519 ? circuits::EcdhField::k25519 : circuits::EcdhField::kP256,
-      num_members);
+std::shared_ptr<const mpc::Program> handshake_program(arith::Group group, size_t num_members) {
+  static mpc::ProgramCache made;
+  const bool x25519 = group == arith::Group::kX25519;
+  return made.get((x25519 ? "x25519/" : "p256/") + std::to_string(num_members), [&] {
+    return circuits::gc_a(x25519 ? circuits::EcdhField::k25519 : circuits::EcdhField::kP256,
+                          num_members);
+  });
 }
 
 std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan) {

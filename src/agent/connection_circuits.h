@@ -6,7 +6,6 @@
 
 #include "arith/ecdh.h"
 #include "base/bytes.h"
-#include "mpc/circuit.h"
 #include "mpc/program.h"
 
 namespace flexroom::agent {
@@ -22,8 +21,9 @@ struct RequestPlan {
   size_t keystream_blocks() const { return (inner_bytes() + 15) / 16; }
 };
 
-/// GC-A of tls-in-mpc.md §3.4: handshake secrets from the members' shares of the ECDHE secret.
-mpc::Circuit handshake_circuit(arith::Group group, size_t num_members);
+/// GC-A of tls-in-mpc.md §3.4: handshake secrets from the members' shares of the ECDHE secret. Made
+/// once a process.
+std::shared_ptr<const mpc::Program> handshake_program(arith::Group group, size_t num_members);
 
 /// GC-B of tls-in-mpc.md §3.7 with its R2 column: application keys, keystream, signature.
 ///

@@ -2,6 +2,7 @@
 
 #include "agent/wires.h"
 #include "circuits/sigv4.h"
+#include "mpc/program_cache.h"
 #include "tls/key_schedule.h"
 
 namespace flexroom::agent {
@@ -18,25 +19,31 @@ SigningKey key_of(const mpc::Program& program, boolean::Outputs& outputs) {
 
 }  // namespace
 
+SigningKeyPrograms signing_key_programs(size_t secret_bytes) {
+  static mpc::ProgramCache made;
+  return {made.get("pads/" + std::to_string(secret_bytes),
+                   [&] { return circuits::sigv4_secret_states(secret_bytes); }),
+          made.get("level", [] { return circuits::sigv4_derivation(mpc::InputKind::kDyn); })};
+}
+
+uint64_t SigningKeyPrograms::num_ands() const {
+  return uint64_t{pads->num_ands()} + kLevels * uint64_t{level->num_ands()};
+}
+
 SigningKeyDerivation::SigningKeyDerivation(boolean::Engine& engine, const prep::AuthBits& secret)
-    : engine_(engine),
-      pads_(std::make_shared<const mpc::Program>(
-          mpc::compile(circuits::sigv4_secret_states(secret.size() / 8)))),
-      level_(std::make_shared<const mpc::Program>(
-          mpc::compile(circuits::sigv4_derivation(mpc::InputKind::kDyn)))) {
-  std::vector<prep::AuthBits> zero(pads_->inputs.size());
-  zero[pads_->input_group("secret")] = secret.clone();
-  instances_.push_back(engine.prepare(pads_, std::move(zero), "sigv4 pads"));
+    : engine_(engine), programs_(signing_key_programs(secret.size() / 8)) {
+  std::vector<prep::AuthBits> zero(programs_.pads->inputs.size());
+  zero[programs_.pads->input_group("secret")] = secret.clone();
+  instances_.push_back(engine.prepare(programs_.pads, std::move(zero), "sigv4 pads"));
   for (size_t k = 0; k < kLevels; ++k) {
-    instances_.push_back(
-        engine.prepare(level_, std::vector<prep::AuthBits>(level_->inputs.size()), "sigv4 level"));
+    instances_.push_back(engine.prepare(programs_.level,
+                                        std::vector<prep::AuthBits>(programs_.level->inputs.size()),
+                                        "sigv4 level"));
   }
 }
 SigningKeyDerivation::~SigningKeyDerivation() = default;
 
-uint64_t SigningKeyDerivation::num_ands() const {
-  return uint64_t{pads_->num_ands()} + kLevels * uint64_t{level_->num_ands()};
-}
+uint64_t SigningKeyDerivation::num_ands() const { return programs_.num_ands(); }
 
 SigningKey SigningKeyDerivation::run(net::Party& party, const SigningScope& scope) {
   const auto view = [&](std::string_view step) {
@@ -48,19 +55,19 @@ SigningKey SigningKeyDerivation::run(net::Party& party, const SigningScope& scop
         .field(scope.service)
         .digest();
   };
-  boolean::OnlineInputs first = empty_inputs(*pads_);
+  boolean::OnlineInputs first = empty_inputs(*programs_.pads);
   first.view = view("pads");
   boolean::Outputs outputs = engine_.run(*instances_[0], first);
-  SigningKey key = key_of(*pads_, outputs);
+  SigningKey key = key_of(*programs_.pads, outputs);
   const std::string_view parts[kLevels] = {scope.date, scope.region, scope.service, "aws4_request"};
   for (size_t k = 0; k < kLevels; ++k) {
-    boolean::OnlineInputs inputs = empty_inputs(*level_);
+    boolean::OnlineInputs inputs = empty_inputs(*programs_.level);
     inputs.view = view(parts[k]);
-    inputs.dyn[level_->input_group("kout")] = &key.kout;
-    inputs.pub[level_->input_group("kw")] =
+    inputs.dyn[programs_.level->input_group("kout")] = &key.kout;
+    inputs.pub[programs_.level->input_group("kw")] =
         word_bits(tls::outer_words(hmac_inner_digest(key.kin, as_bytes(parts[k]))));
     outputs = engine_.run(*instances_[k + 1], inputs);
-    key = key_of(*level_, outputs);
+    key = key_of(*programs_.level, outputs);
   }
   for (auto& instance : instances_) engine_.confirm(*instance);
   return key;

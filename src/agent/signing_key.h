@@ -23,6 +23,13 @@ struct SigningScope {
   std::string service;
 };
 
+/// The circuits of the derivation; made once a process for each length of the secret.
+struct SigningKeyPrograms {
+  std::shared_ptr<const mpc::Program> pads, level;
+  uint64_t num_ands() const;
+};
+SigningKeyPrograms signing_key_programs(size_t secret_bytes = 40);
+
 /// Derives it from the stored secret access key: "AWS4" || secret through date, region, service and
 /// "aws4_request". 14 compressions, 281,134 ANDs for 40 bytes; no connection is involved.
 ///
@@ -40,7 +47,7 @@ class SigningKeyDerivation {
 
  private:
   boolean::Engine& engine_;
-  std::shared_ptr<const mpc::Program> pads_, level_;
+  SigningKeyPrograms programs_;
   std::vector<std::unique_ptr<boolean::Instance>> instances_;
 };
 

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <limits>
 #include <new>
@@ -12,11 +13,52 @@
 
 namespace flexroom {
 
+namespace {
+
+// A smaller part is copied: it may live long and would hold a batch's memory.
+constexpr size_t kSharedPart = size_t{1} << 12;
+constexpr size_t kLargeBytes = size_t{128} << 10;
+
+/// Where the part of the heap begins that has not asked for huge pages yet; 0: it never does.
+std::atomic<uintptr_t> heap_without_advice{0};
+
+// The heap grows by a whole top pad at once: what is new of it is advised before it is touched.
+void advise_heap() {
+  uintptr_t begin = heap_without_advice.load(std::memory_order_relaxed);
+  if (begin == 0) return;
+  const auto end = reinterpret_cast<uintptr_t>(::sbrk(0));
+  if (end <= begin || !heap_without_advice.compare_exchange_strong(begin, end)) return;
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+}
+
+// The whole pages in [begin, begin + bytes); what lies beside belongs to others, the allocator
+// included.
+void drop_pages(uint8_t* begin, size_t bytes) {
+  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
+  const auto end = reinterpret_cast<uintptr_t>(begin + bytes) / page * page;
+  if (first < end) ::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+}
+
+}  // namespace
+
+/// Before the blocks of an allocation.
+struct alignas(64) BlockVec::Slab {
+  explicit Slab(size_t size) : bytes(size) {}
+  const size_t bytes;  // this included
+  std::atomic<uint32_t> owners{1};
+  std::atomic<bool> return_pages{false};
+};
+
 BlockVec::BlockVec(size_t n, Uninitialised) : size_(n) {
   if (n == 0) return;
-  const size_t bytes = (n * sizeof(Block) + 63) / 64 * 64;
-  data_ = static_cast<Block*>(std::aligned_alloc(64, bytes));
-  if (data_ == nullptr) throw std::bad_alloc();
+  if (n > (SIZE_MAX - 2 * sizeof(Slab)) / sizeof(Block)) throw std::bad_alloc();
+  const size_t bytes = sizeof(Slab) + (n * sizeof(Block) + 63) / 64 * 64;
+  void* const memory = std::aligned_alloc(alignof(Slab), bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  slab_ = new (memory) Slab(bytes);
+  data_ = reinterpret_cast<Block*>(static_cast<uint8_t*>(memory) + sizeof(Slab));
+  if (bytes >= kLargeBytes) advise_heap();
 }
 
 BlockVec::BlockVec(size_t n) : BlockVec(n, uninitialised) {
@@ -26,10 +68,9 @@ BlockVec::BlockVec(size_t n) : BlockVec(n, uninitialised) {
 BlockVec& BlockVec::operator=(BlockVec&& other) noexcept {
   if (this != &other) {
     release();
-    data_ = other.data_;
-    size_ = other.size_;
-    other.data_ = nullptr;
-    other.size_ = 0;
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+    slab_ = std::exchange(other.slab_, nullptr);
   }
   return *this;
 }
@@ -39,22 +80,51 @@ BlockVec::~BlockVec() { release(); }
 void BlockVec::release() {
   if (data_ == nullptr) return;
   wipe(data_, size_ * sizeof(Block));
-  std::free(data_);
-  data_ = nullptr;
-  size_ = 0;
+  leave_slab();
 }
 
-void BlockVec::discard() {
-  if (data_ == nullptr) return;
-  wipe(data_, size_ * sizeof(Block));
-  // The whole pages among them; what lies beside belongs to others, the allocator included.
-  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = (reinterpret_cast<uintptr_t>(data_) + page - 1) / page * page;
-  const auto end = reinterpret_cast<uintptr_t>(data_ + size_) / page * page;
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
-  std::free(data_);
+void BlockVec::leave_slab() {
+  if (slab_->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    const bool return_pages = slab_->return_pages;
+    auto* const begin = reinterpret_cast<uint8_t*>(slab_);
+    const size_t bytes = slab_->bytes;
+    slab_->~Slab();
+    if (return_pages) drop_pages(begin, bytes);
+    std::free(begin);
+  }
   data_ = nullptr;
   size_ = 0;
+  slab_ = nullptr;
+}
+
+void BlockVec::return_pages() {
+  if (slab_ != nullptr) slab_->return_pages = true;
+}
+
+BlockVec BlockVec::take_front(size_t count) {
+  FLEXROOM_ASSERT(count <= size_);
+  if (count == size_) return std::move(*this);
+  BlockVec out;
+  if (count == 0) return out;
+  if (count < kSharedPart) {
+    out = slice(0, count);
+    wipe(data_, count * sizeof(Block));
+  } else {
+    slab_->owners.fetch_add(1, std::memory_order_relaxed);
+    out.data_ = data_;
+    out.size_ = count;
+    out.slab_ = slab_;
+  }
+  data_ += count;
+  size_ -= count;
+  return out;
+}
+
+void BlockVec::shrink(size_t count) {
+  FLEXROOM_ASSERT(count <= size_);
+  if (count == 0) return release();
+  wipe(data_ + count, (size_ - count) * sizeof(Block));
+  size_ = count;
 }
 
 BlockVec BlockVec::clone() const { return slice(0, size_); }
@@ -72,6 +142,8 @@ void keep_freed_memory() {
   ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
   ::mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   ::mallopt(M_TOP_PAD, 64 << 20);
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  heap_without_advice = reinterpret_cast<uintptr_t>(::sbrk(0)) / page * page;
 }
 
 }  // namespace flexroom

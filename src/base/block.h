@@ -6,6 +6,7 @@
 #include <cstring>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -60,8 +61,12 @@ inline ByteView block_bytes(const Block& b) {
   return {reinterpret_cast<const uint8_t*>(&b), sizeof(Block)};
 }
 
-/// A 64-byte aligned, move-only array of blocks that is wiped when it is destroyed or shrunk.
-/// Contents are uninitialised after BlockVec(n, uninitialised) and zero after BlockVec(n).
+/// A move-only array of blocks that is wiped when it is destroyed or shrunk, 64-byte aligned unless
+/// it is a part of another. Contents are uninitialised after BlockVec(n, uninitialised) and zero
+/// after BlockVec(n).
+///
+/// Large arrays can be handed over in parts without a copy: the parts share one allocation, which
+/// is freed with the last of them; each part wipes its own blocks.
 class BlockVec {
  public:
   struct Uninitialised {};
@@ -70,18 +75,25 @@ class BlockVec {
   BlockVec() = default;
   explicit BlockVec(size_t n);
   BlockVec(size_t n, Uninitialised);
-  BlockVec(BlockVec&& other) noexcept : data_(other.data_), size_(other.size_) {
-    other.data_ = nullptr;
-    other.size_ = 0;
-  }
+  BlockVec(BlockVec&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)),
+        slab_(std::exchange(other.slab_, nullptr)) {}
   BlockVec& operator=(BlockVec&& other) noexcept;
   BlockVec(const BlockVec&) = delete;
   BlockVec& operator=(const BlockVec&) = delete;
   ~BlockVec();
 
-  /// Wipes everything and gives its pages back to the system at once, where destroying may leave
-  /// them with the allocator. Worth it for what is large and not followed by more of its kind.
-  void discard();
+  /// The first `count` blocks leave this array, which keeps the rest. Nothing is copied unless the
+  /// part is too small to hold a large allocation alive.
+  BlockVec take_front(size_t count);
+  /// Wipes what lies behind the first `count` blocks.
+  void shrink(size_t count);
+
+  /// When the last part of this allocation goes, its pages go back to the system at once, where
+  /// they would otherwise stay with the allocator. Worth it for what is large and not followed by
+  /// more of its kind.
+  void return_pages();
 
   /// A deliberate copy of secret material (a slice that stays authenticated under the same keys).
   BlockVec clone() const;
@@ -107,13 +119,17 @@ class BlockVec {
   }
 
  private:
+  struct Slab;
   void release();
+  void leave_slab();
   Block* data_ = nullptr;
   size_t size_ = 0;
+  Slab* slab_ = nullptr;
 };
 
 /// Makes the allocator keep what is freed: preprocessing frees and takes the same megabytes for
-/// every batch, and fetching fresh pages for them took a tenth of its time. Call it once, first.
+/// every batch, and fetching fresh pages for them took a tenth of its time. From then on the heap
+/// also asks for huge pages, where the system allows them. Call it once, first.
 void keep_freed_memory();
 
 }  // namespace flexroom

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "boolean/garble.h"
+#include "boolean/gates.h"
 #include "math/re_hash.h"
 
 namespace flexroom::boolean {
@@ -107,7 +108,7 @@ class Evaluator {
       for (size_t k = 0; k < count; ++k) {
         const bool alpha = (out_values[k] >> MaskedBits::kAlpha & 1) != 0;
         const bool beta = (out_values[k] >> MaskedBits::kBeta & 1) != 0;
-        sum[k] ^= select(alpha, row0[k]) ^ select(beta, row1[k] ^ x[2 * k]);
+        sum[k] = evaluate_gate(sum[k], row0[k], row1[k], x[2 * k], alpha, beta);
       }
     }
     for (PartyId l = 1; l <= last_; ++l) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "boolean/gates.h"
 #include "math/re_hash.h"
 
 namespace flexroom::boolean {
@@ -167,20 +168,19 @@ class Garbler {
     uint8_t* row0 = message_.row(0, begin);
     uint8_t* row1 = message_.row(1, begin);
     for (size_t k = 0; k < count; ++k) {
-      const Block* h = h0 + 2 * k;
-      const Block* g = h1 + 2 * k;
-      store_block(row0 + 16 * k, h[0] ^ g[0] ^ key_beta[k] ^ select(mac_beta[k].lsb(), delta_));
-      store_block(row1 + 16 * k,
-                  h[1] ^ g[1] ^ key_alpha[k] ^ x[2 * k] ^ select(mac_alpha[k].lsb(), delta_));
-      const Block gamma = h[0] ^ h[1] ^ key_s[k] ^ select(mac_s[k].lsb(), delta_);
-      zero_labels[k] = gamma;
-      slots_[program_.ands[begin + k].out] = gamma;
+      const GarbledGate gate = garble_gate({h0[2 * k], h0[2 * k + 1], h1[2 * k], h1[2 * k + 1]},
+                                           x[2 * k], {key_alpha[k], key_beta[k], key_s[k]},
+                                           {mac_alpha[k], mac_beta[k], mac_s[k]}, delta_);
+      store_block(row0 + 16 * k, gate.row0);
+      store_block(row1 + 16 * k, gate.row1);
+      zero_labels[k] = gate.gamma;
+      slots_[program_.ands[begin + k].out] = gate.gamma;
     }
-    for (size_t o = 0; o < other_garblers_.size(); ++o) cross_rows(o, begin, count, x);
+    for (size_t o = 0; o < other_garblers_.size(); ++o) send_cross_rows(o, begin, count, x);
   }
 
   // What garbler l cannot know: this party's macs under l's key, hidden from the evaluator.
-  void cross_rows(size_t other, uint32_t begin, size_t count, const Block* x) {
+  void send_cross_rows(size_t other, uint32_t begin, size_t count, const Block* x) {
     const PartyId l = other_garblers_[other];
     Block* const h0 = h0_.data();
     Block* const h1 = h1_.data();
@@ -189,11 +189,12 @@ class Garbler {
     for (size_t k = 0; k < count; ++k) {
       const uint32_t t = begin + static_cast<uint32_t>(k);
       const size_t at = t - first_;
-      const Block* h = h0 + 2 * k;
-      const Block* g = h1 + 2 * k;
-      store_block(message_.row(2 + 3 * other, t), h[0] ^ g[0] ^ masks_.beta.mac[l][at]);
-      store_block(message_.row(3 + 3 * other, t), h[1] ^ g[1] ^ masks_.alpha.mac[l][at]);
-      store_block(message_.row(4 + 3 * other, t), h[0] ^ h[1] ^ masks_.s.mac[l][at]);
+      const CrossRows rows =
+          cross_rows({h0[2 * k], h0[2 * k + 1], h1[2 * k], h1[2 * k + 1]},
+                     {masks_.alpha.mac[l][at], masks_.beta.mac[l][at], masks_.s.mac[l][at]});
+      store_block(message_.row(2 + 3 * other, t), rows.row0);
+      store_block(message_.row(3 + 3 * other, t), rows.row1);
+      store_block(message_.row(4 + 3 * other, t), rows.row2);
     }
   }
 
@@ -259,8 +260,9 @@ class RowReceiver {
  private:
   // One message of garbler i: ANDs [done, done + count) of the slab.
   void fold(PartyId i, uint32_t first, uint32_t done, size_t count, const AndMasks& masks) {
-    const Bytes message = party_.receive(i, kRowsLabel, row_bytes(n_, i, count));
-    const uint8_t* at = message.data();
+    message_.resize(row_bytes(n_, i, count));
+    party_.receive_into(i, kRowsLabel, message_);
+    const uint8_t* at = message_.data();
     const size_t out = size_t{first} + done;
     const auto fold_in = [&](BlockVec& row, const Block* mac) {
       fold_row(row.data() + out, mac, at, count);
@@ -288,6 +290,7 @@ class RowReceiver {
   net::Party& party_;
   size_t n_;
   EvaluatorTables& tables_;
+  Bytes message_;
 };
 
 template <typename Rows>

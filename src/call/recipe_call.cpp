@@ -1,7 +1,7 @@
 #include "call/recipe_call.h"
 
+#include "agent/signing_key.h"
 #include "agreement/time.h"
-#include "circuits/sigv4.h"
 
 namespace flexroom {
 
@@ -31,11 +31,10 @@ CallCost call_cost(const OpenCall& call, const CallLayout& layout, arith::Group 
                    size_t num_members) {
   CallCost out;
   if (layout.slots) out.slot_ands = layout.slots->program->num_ands();
-  out.handshake_ands = agent::handshake_circuit(group, num_members).num_ands;
+  out.handshake_ands = agent::handshake_program(group, num_members)->num_ands();
   out.request_ands = layout.request->num_ands();
   if (call.signing) {
-    out.signing_key_ands =
-        circuits::sigv4_secret_states(40).num_ands + 4 * circuits::sigv4_derivation().num_ands;
+    out.signing_key_ands = agent::signing_key_programs().num_ands();
   }
   return out;
 }

@@ -41,7 +41,7 @@ class MemoryTransport final : public Transport {
     wire.ready.notify_one();
   }
 
-  Bytes receive(PartyId from) override {
+  Bytes receive(PartyId from, size_t) override {
     Wire& wire = mesh_->wire(from, self_);
     std::unique_lock lock(wire.mutex);
     const bool in_time =

@@ -10,6 +10,7 @@ namespace flexroom::net {
 namespace {
 
 constexpr size_t kMaxLabelBytes = 96;
+constexpr size_t kHeaderBytes = 12;  // sequence number, length of the label
 constexpr std::string_view kAbortLabel = "abort";
 
 std::string where(std::string_view label) { return std::string(label); }
@@ -44,12 +45,11 @@ void Party::send(PartyId to, std::string_view label, ByteView payload) {
     tamper_(message, altered);
     payload = altered;
   }
-  Bytes frame;
-  frame.reserve(12 + label.size() + payload.size());
   Writer header;
   header.u64(next_send_[to]++).field(label);
-  append(frame, header.bytes());
-  append(frame, payload);
+  Bytes frame = transport_->buffer(header.size() + payload.size());
+  std::copy(header.bytes().begin(), header.bytes().end(), frame.begin());
+  std::copy(payload.begin(), payload.end(), frame.begin() + static_cast<ptrdiff_t>(header.size()));
   declassify(frame.data(), frame.size());  // what leaves is no secret of this party any more
   traffic_.bytes_sent += frame.size();
   traffic_.messages_sent += 1;
@@ -66,13 +66,14 @@ void Party::trace(const MessageId& message, ByteView payload) {
   trace_(entry);
 }
 
-Bytes Party::receive_frame(PartyId from, std::string_view label) {
+std::pair<Bytes, size_t> Party::receive_frame(PartyId from, std::string_view label,
+                                              size_t max_bytes) {
   FLEXROOM_ASSERT(from < num_parties_ && from != id_);
   if (last_was_send_) {
     traffic_.half_rounds += 1;
     last_was_send_ = false;
   }
-  Bytes frame = transport_->receive(from);
+  Bytes frame = transport_->receive(from, kHeaderBytes + kMaxLabelBytes + max_bytes);
   traffic_.bytes_received += frame.size();
   Reader reader(frame, where(label), from);
   const uint64_t sequence = reader.u64();
@@ -93,38 +94,45 @@ Bytes Party::receive_frame(PartyId from, std::string_view label) {
                         "got a message '" + shown + "' instead", from);
   }
   ++next_receive_[from];
-  frame.erase(frame.begin(), frame.end() - static_cast<ptrdiff_t>(reader.remaining()));
+  const size_t begin = frame.size() - reader.remaining();
   if (trace_) {
     const auto key = std::make_pair(from, std::string(label));
-    trace({from, id_, key.second, received_with_label_[key]++, frame.size()}, frame);
+    const ByteView payload = ByteView(frame).subspan(begin);
+    trace({from, id_, key.second, received_with_label_[key]++, payload.size()}, payload);
   }
-  return frame;
+  return {std::move(frame), begin};
 }
 
 Bytes Party::receive_up_to(PartyId from, std::string_view label, size_t max_bytes) {
-  Bytes payload = receive_frame(from, label);
-  if (payload.size() > max_bytes) {
+  auto [frame, begin] = receive_frame(from, label, max_bytes);
+  if (frame.size() - begin > max_bytes) {
     throw ProtocolAbort(AbortCode::kUnexpectedMessage, label,
-                        std::to_string(payload.size()) + " bytes, at most " +
+                        std::to_string(frame.size() - begin) + " bytes, at most " +
                             std::to_string(max_bytes) + " expected",
                         from);
   }
-  return payload;
+  frame.erase(frame.begin(), frame.begin() + static_cast<ptrdiff_t>(begin));
+  return std::move(frame);
+}
+
+void Party::require_size(PartyId from, std::string_view label, size_t got, size_t bytes) const {
+  if (got == bytes) return;
+  throw ProtocolAbort(AbortCode::kUnexpectedMessage, label,
+                      std::to_string(got) + " bytes, " + std::to_string(bytes) + " expected", from);
 }
 
 Bytes Party::receive(PartyId from, std::string_view label, size_t bytes) {
-  Bytes payload = receive_frame(from, label);
-  if (payload.size() != bytes) {
-    throw ProtocolAbort(
-        AbortCode::kUnexpectedMessage, label,
-        std::to_string(payload.size()) + " bytes, " + std::to_string(bytes) + " expected", from);
-  }
-  return payload;
+  auto [frame, begin] = receive_frame(from, label, bytes);
+  require_size(from, label, frame.size() - begin, bytes);
+  frame.erase(frame.begin(), frame.begin() + static_cast<ptrdiff_t>(begin));
+  return std::move(frame);
 }
 
 void Party::receive_into(PartyId from, std::string_view label, std::span<uint8_t> out) {
-  const Bytes payload = receive(from, label, out.size());
-  std::copy(payload.begin(), payload.end(), out.begin());
+  auto [frame, begin] = receive_frame(from, label, out.size());
+  require_size(from, label, frame.size() - begin, out.size());
+  std::copy(frame.begin() + static_cast<ptrdiff_t>(begin), frame.end(), out.begin());
+  transport_->recycle(std::move(frame));
 }
 
 void Party::absorb(PartyId sender, std::string_view label, ByteView payload) {

@@ -86,7 +86,9 @@ class Party {
   Transport& transport() { return *transport_; }
 
  private:
-  Bytes receive_frame(PartyId from, std::string_view label);
+  /// A whole frame and where its payload begins; the payload should have at most `max_bytes`.
+  std::pair<Bytes, size_t> receive_frame(PartyId from, std::string_view label, size_t max_bytes);
+  void require_size(PartyId from, std::string_view label, size_t got, size_t bytes) const;
   void trace(const MessageId& message, ByteView payload);
   void absorb(PartyId sender, std::string_view label, ByteView payload);
 

@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "base/codec.h"
 
@@ -22,11 +24,20 @@ using std::chrono::milliseconds;
 constexpr std::string_view kHelloMagic = "flexroom mesh/1\n";
 constexpr size_t kHelloBytes = 16 + 4 + 4 + 4 + 32;
 constexpr milliseconds kHandshakeTimeout{10000};
+// A member's first bytes come with its connection, at the latest after a retransmission or two.
+constexpr milliseconds kSilenceTimeout{3000};
 constexpr milliseconds kRetryInterval{300};
 constexpr milliseconds kReportInterval{1000};
 constexpr int kPollMs = 50;
-// Handshakes of strangers that may be open at once, beside the members' own.
-constexpr size_t kMaxInbound = 64;
+// Connections that have not shown a member's certificate: all together, and of one address (members
+// behind one translated address join at the same time).
+constexpr size_t kMaxStrangers = 128;
+constexpr size_t kMaxStrangersOfAddress = 32;
+// Of one member's certificate, between handshake and hello.
+constexpr size_t kMaxOfMember = 4;
+// So many are taken in a row before those that are open are looked at.
+constexpr int kAcceptBurst = 64;
+constexpr milliseconds kNoDescriptorPause{200};
 
 // Writing to a socket whose peer is gone raises SIGPIPE in this thread: hold it back meanwhile.
 class SigpipeGuard {
@@ -101,6 +112,33 @@ std::string address_text(const sockaddr* address, socklen_t size) {
   return error == 0 ? std::string(host) + ":" + port : "unknown address";
 }
 
+/// What one sender of connections can easily have many of counts as one address.
+std::string address_key(const sockaddr_storage& address) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(&address);
+  if (address.ss_family == AF_INET) {
+    return to_hex({bytes + offsetof(sockaddr_in, sin_addr), sizeof(in_addr)});
+  }
+  const auto* six = reinterpret_cast<const sockaddr_in6*>(&address);
+  const uint8_t* host = six->sin6_addr.s6_addr;
+  if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr)) return to_hex({host + 12, 4});
+  return to_hex({host, 8});
+}
+
+bool is_loopback(const sockaddr* address) {
+  if (address->sa_family == AF_INET) {
+    const auto* four = reinterpret_cast<const sockaddr_in*>(address);
+    return ntohl(four->sin_addr.s_addr) >> 24 == 127;
+  }
+  return address->sa_family == AF_INET6 &&
+         IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr);
+}
+
+/// A name that is there for this machine only: listening there, no other machine reaches us.
+bool means_this_machine(const std::string& host) {
+  return host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") ||
+         host == "::1";
+}
+
 void require_usable(const MeshConfig& config, const Identity& identity) {
   const size_t n = config.members.size();
   if (n < 2 || config.self >= n) throw InputError("room members", "at least two, one of them you");
@@ -136,7 +174,7 @@ std::vector<JoinedPeer> MeshJoin::run() {
   open_listener();
   while (true) {
     if (config_.cancel != nullptr && config_.cancel->load()) give_up(AbortCode::kCancelled);
-    if (listener_.valid()) accept_all();
+    if (listener_.valid() && Clock::now() >= next_accept_) accept_all();
     for (auto& attempt : inbound_) drive(*attempt);
     settle_inbound();
     for (PartyId peer = 0; peer < config_.self; ++peer) {
@@ -182,37 +220,91 @@ void MeshJoin::open_listener() {
   const int error = resolve(config_.listen_host, port, true, &addresses);
   if (error != 0) throw InputError(place, gai_strerror(error));
   const addrinfo* a = addresses.first;
+  if (!config_.listen_host.empty() && is_loopback(a->ai_addr) &&
+      !means_this_machine(config_.listen_host)) {
+    throw InputError(place,
+                     "the name stands for this machine's loopback address here (/etc/hosts), where "
+                     "no other machine reaches it",
+                     "say in member.toml where to listen, for example listen = \"0.0.0.0:" +
+                         std::to_string(port) + "\"");
+  }
   Socket socket(::socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   set_option(socket.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (!socket.valid() || bind(socket.get(), a->ai_addr, a->ai_addrlen) != 0 ||
-      listen(socket.get(), 64) != 0) {
-    throw InputError(
-        place, std::strerror(errno),
-        errno == EADDRINUSE ? "is another flexroom running? else choose another port" : "");
+      listen(socket.get(), 256) != 0) {
+    const int problem = errno;
+    std::string remedy;
+    if (problem == EADDRINUSE) remedy = "is another flexroom running? else choose another port";
+    if (problem == EADDRNOTAVAIL) {
+      remedy =
+          "the address is none of this machine's (a translated one?): say in member.toml "
+          "where to listen, for example listen = \"0.0.0.0:" +
+          std::to_string(port) + "\"";
+    }
+    throw InputError(place, std::strerror(problem), remedy);
   }
   listener_ = std::move(socket);
 }
 
 void MeshJoin::accept_all() {
-  while (inbound_.size() < kMaxInbound) {
+  for (int burst = 0; burst < kAcceptBurst; ++burst) {
     sockaddr_storage address{};
     socklen_t size = sizeof address;
     Socket socket(accept4(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size,
                           SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!socket.valid()) return;
+    if (!socket.valid()) {
+      // The connection stays in the queue, and the listener readable: wait instead of asking on.
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        next_accept_ = Clock::now() + kNoDescriptorPause;
+      }
+      if (errno == ECONNABORTED) continue;
+      return;
+    }
     tune(socket.get());
     auto attempt = std::make_unique<Attempt>();
     attempt->inbound = true;
     attempt->from = address_text(reinterpret_cast<sockaddr*>(&address), size);
-    attempt->deadline = Clock::now() + kHandshakeTimeout;
-    for (PartyId j = config_.self + 1; j < config_.members.size(); ++j) {
-      attempt->pins.accepted.push_back(config_.members[j].fingerprint);
-    }
+    attempt->address = address_key(address);
+    attempt->deadline = Clock::now() + kSilenceTimeout;
+    attempt->wants = POLLIN;
     attempt->socket = std::move(socket);
-    attempt->ssl = context_.endpoint(attempt->socket.get(), true, &attempt->pins);
-    attempt->state = Attempt::State::kHandshake;
+    attempt->state = Attempt::State::kSilent;
+    make_room(attempt->address);
     inbound_.push_back(std::move(attempt));
   }
+}
+
+// One more connection comes from `address`.
+void MeshJoin::make_room(const std::string& address) {
+  using State = Attempt::State;
+  size_t all = 0, of_address = 0;
+  Attempt *least = nullptr, *least_of_address = nullptr;
+  // inbound_ is in order of age.
+  for (const auto& attempt : inbound_) {
+    if (attempt->state != State::kSilent && attempt->state != State::kHandshake) continue;
+    const bool same = attempt->address == address;
+    ++all;
+    of_address += same ? 1 : 0;
+    if (least == nullptr || attempt->state < least->state) least = attempt.get();
+    if (same && (least_of_address == nullptr || attempt->state < least_of_address->state)) {
+      least_of_address = attempt.get();
+    }
+  }
+  if (of_address >= kMaxStrangersOfAddress) {
+    drop(*least_of_address, "its address has more than " + std::to_string(kMaxStrangersOfAddress) +
+                                " connections that show no member's certificate");
+  } else if (all >= kMaxStrangers) {
+    drop(*least, "more than " + std::to_string(kMaxStrangers) +
+                     " connections show no member's certificate");
+  }
+}
+
+// Its descriptor goes at once, the rest in settle_inbound().
+void MeshJoin::drop(Attempt& attempt, std::string problem) {
+  attempt.state = Attempt::State::kFailed;
+  attempt.problem = std::move(problem);
+  attempt.ssl.reset();
+  attempt.socket.reset(-1);
 }
 
 void MeshJoin::start_connecting(PartyId peer) {
@@ -249,11 +341,14 @@ void MeshJoin::start_connecting(PartyId peer) {
 void MeshJoin::drive(Attempt& attempt) {
   using State = Attempt::State;
   if (attempt.state == State::kDone || attempt.state == State::kFailed) return;
-  bool moved = true;
+  bool moved = std::exchange(attempt.ready, false);
   while (moved) {
     switch (attempt.state) {
       case State::kConnecting:
         moved = drive_connect(attempt);
+        break;
+      case State::kSilent:
+        moved = drive_silent(attempt);
         break;
       case State::kHandshake:
         moved = drive_handshake(attempt);
@@ -267,9 +362,28 @@ void MeshJoin::drive(Attempt& attempt) {
     }
   }
   if (Clock::now() >= attempt.deadline && attempt.state != State::kDone) {
+    attempt.problem = attempt.state == State::kSilent ? "it said nothing within 3 s"
+                                                      : "no complete handshake within 10 s";
     attempt.state = State::kFailed;
-    attempt.problem = "no complete handshake within 10 s";
   }
+}
+
+// The first bytes are there: it gets TLS state and the time of a handshake.
+bool MeshJoin::drive_silent(Attempt& attempt) {
+  uint8_t first = 0;
+  const ssize_t n = ::recv(attempt.socket.get(), &first, 1, MSG_PEEK);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (n <= 0) {
+    drop(attempt, "connection closed");
+    return false;
+  }
+  for (PartyId j = config_.self + 1; j < config_.members.size(); ++j) {
+    attempt.pins.accepted.push_back(config_.members[j].fingerprint);
+  }
+  attempt.ssl = context_.endpoint(attempt.socket.get(), true, &attempt.pins);
+  attempt.state = Attempt::State::kHandshake;
+  attempt.deadline = Clock::now() + kHandshakeTimeout;
+  return true;
 }
 
 bool MeshJoin::drive_connect(Attempt& attempt) {
@@ -336,6 +450,17 @@ void MeshJoin::identify(Attempt& attempt) {
     if (config_.members[j].fingerprint == *attempt.pins.seen) attempt.peer = j;
   }
   FLEXROOM_ASSERT(attempt.peer > config_.self);
+  // A member's own time for the hello, whatever strangers do meanwhile; only its own later
+  // connections take the place of earlier ones.
+  attempt.deadline = Clock::now() + kHandshakeTimeout;
+  size_t of_member = 0;
+  Attempt* oldest = nullptr;
+  for (const auto& other : inbound_) {
+    if (other->state != Attempt::State::kHello || other->peer != attempt.peer) continue;
+    if (oldest == nullptr) oldest = other.get();
+    ++of_member;
+  }
+  if (of_member >= kMaxOfMember) drop(*oldest, "a newer connection of this member came");
 }
 
 Bytes MeshJoin::hello() const {
@@ -474,12 +599,20 @@ void MeshJoin::report_waiting() {
 
 void MeshJoin::wait_for_events() {
   std::vector<pollfd> fds;
-  if (listener_.valid()) fds.push_back({listener_.get(), POLLIN, 0});
-  for (const auto& attempt : inbound_) fds.push_back({attempt->socket.get(), attempt->wants, 0});
+  std::vector<Attempt*> attempts;
+  const auto watch = [&](Attempt& attempt) {
+    fds.push_back({attempt.socket.get(), attempt.wants, 0});
+    attempts.push_back(&attempt);
+  };
+  for (const auto& attempt : inbound_) watch(*attempt);
   for (const Slot& slot : slots_) {
-    if (slot.outbound) fds.push_back({slot.outbound->socket.get(), slot.outbound->wants, 0});
+    if (slot.outbound) watch(*slot.outbound);
+  }
+  if (listener_.valid() && Clock::now() >= next_accept_) {
+    fds.push_back({listener_.get(), POLLIN, 0});
   }
   poll(fds.data(), fds.size(), kPollMs);
+  for (size_t k = 0; k < attempts.size(); ++k) attempts[k]->ready = fds[k].revents != 0;
 }
 
 void MeshJoin::give_up(AbortCode code) {

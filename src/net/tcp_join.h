@@ -23,6 +23,13 @@ struct JoinedPeer {
 
 /// Brings up the links of TcpMesh::join: one poll loop over the listening socket, the handshakes
 /// that came in and the connections to lower ids, so that nobody who is slow holds up the others.
+///
+/// Strangers   Every connection is taken at once. Until its certificate is a member's it may be
+///             dropped for a newer one: when its address holds too many, or all together do. The
+///             one that did least goes first (said nothing, before began its handshake), of equals
+///             the oldest. So a member, whose handshake takes two round trips, gets through however
+///             many sockets others hold or reopen; what has said nothing costs a descriptor and no
+///             TLS state
 class MeshJoin {
  public:
   MeshJoin(const MeshConfig& config, const Identity& identity);
@@ -33,8 +40,9 @@ class MeshJoin {
 
   /// One connection on its way: TCP, TLS, then one hello of fixed length each way.
   struct Attempt {
-    enum class State { kConnecting, kHandshake, kHello, kDone, kFailed };
+    enum class State { kConnecting, kSilent, kHandshake, kHello, kDone, kFailed };
     State state = State::kConnecting;
+    bool ready = true;  // something happened at its socket
     bool inbound = false;
     PartyId peer = 0;  // of an inbound one: known after the handshake
     Socket socket;
@@ -43,7 +51,8 @@ class MeshJoin {
     Bytes sent, received;
     size_t sent_bytes = 0;
     Clock::time_point deadline;
-    std::string from;  // remote address
+    std::string from;     // remote address and port
+    std::string address;  // what is counted together: an IPv4 address, or an IPv6 /64
     std::string problem;
     short wants = 0;  // poll events
   };
@@ -59,7 +68,10 @@ class MeshJoin {
   void accept_all();
   void start_connecting(PartyId peer);
   void drive(Attempt& attempt);
+  void make_room(const std::string& address);
+  void drop(Attempt& attempt, std::string problem);
   bool drive_connect(Attempt& attempt);
+  bool drive_silent(Attempt& attempt);
   bool drive_handshake(Attempt& attempt);
   bool drive_hello(Attempt& attempt);
   void identify(Attempt& attempt);
@@ -82,6 +94,7 @@ class MeshJoin {
   std::vector<Slot> slots_;  // by party
   std::list<std::unique_ptr<Attempt>> inbound_;
   Clock::time_point deadline_, next_report_;
+  Clock::time_point next_accept_;  // later than now while the process has no descriptor to spare
 };
 
 }  // namespace flexroom::net

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <utility>
 
 namespace flexroom::net {
 namespace {
@@ -17,8 +18,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kRecordBytes = 16384;
-// Small frames share TLS records up to this size.
-constexpr size_t kStagingBytes = 4 * kRecordBytes;
+// Frames up to this size reach the protocol, which says best what is wrong with them.
+constexpr size_t kSmallFrame = size_t{64} << 10;
 // What a queued frame costs beside its bytes: a flood of empty frames is bounded too.
 constexpr size_t kFrameOverhead = 64;
 constexpr int kStepsPerTurn = 64;
@@ -48,15 +49,19 @@ void Socket::reset(int fd) {
 }
 
 TcpLink::TcpLink(OpensslPtr<SSL> ssl, Socket socket, PartyId peer, std::string peer_name,
-                 const LinkLimits& limits, std::atomic<int>* senders_waiting)
-    : ssl_(std::move(ssl)),
-      socket_(std::move(socket)),
+                 const LinkLimits& limits, std::atomic<int>* senders_waiting, FramePool* frames)
+    : socket_(std::move(socket)),
       wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      buffer_(socket_.get()),
+      ssl_(std::move(ssl)),
       peer_(peer),
       peer_name_(std::move(peer_name)),
       limits_(limits),
-      senders_waiting_(*senders_waiting) {
+      senders_waiting_(*senders_waiting),
+      frames_(*frames) {
   FLEXROOM_ASSERT(wake_.valid());
+  BIO* bio = buffer_.make_bio();
+  SSL_set_bio(ssl_.get(), bio, bio);
   thread_ = std::thread([this] { run(); });
 }
 
@@ -89,6 +94,12 @@ void TcpLink::send(Bytes frame) {
   };
   if (!has_room()) {
     const Counted waiting(senders_waiting_);
+    ++waiting_to_send_;
+    struct Leave {
+      int& count;
+      ~Leave() { --count; }
+    } const leave{waiting_to_send_};  // under the lock
+    if (std::exchange(paused_, false)) wake();
     uint64_t seen = bytes_written_;
     auto deadline = std::chrono::steady_clock::now() + limits_.send_timeout;
     while (!sent_.wait_for(lock, std::min(limits_.send_timeout, kCancelPoll), has_room)) {
@@ -104,12 +115,17 @@ void TcpLink::send(Bytes frame) {
   if (failure_) throw_failure("send");
   outgoing_bytes_ += cost;
   outgoing_.push_back(std::move(frame));
+  const bool was_idle = std::exchange(idle_, false);
   lock.unlock();
-  wake();
+  if (was_idle) wake();
 }
 
-Bytes TcpLink::receive(std::chrono::milliseconds timeout) {
+Bytes TcpLink::receive(std::chrono::milliseconds timeout, size_t max_bytes) {
   std::unique_lock lock(mutex_);
+  if (incoming_.empty()) {
+    asked_for_ = max_bytes;
+    if (std::exchange(paused_, false)) wake();
+  }
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   const auto has_news = [&] { return closing_ || !incoming_.empty() || failure_; };
   // In slices: a signal handler may set a flag but not wake a thread.
@@ -120,6 +136,7 @@ Bytes TcpLink::receive(std::chrono::milliseconds timeout) {
       break;
     }
     if (std::chrono::steady_clock::now() < deadline) continue;
+    asked_for_.reset();
     throw ProtocolAbort(
         AbortCode::kTimeout, "receive",
         "nothing from " + peer_name_ + " for " + std::to_string(timeout.count()) + " ms", peer_);
@@ -127,9 +144,9 @@ Bytes TcpLink::receive(std::chrono::milliseconds timeout) {
   if (incoming_.empty() || closing_) throw_failure("receive");
   Bytes frame = std::move(incoming_.front());
   incoming_.pop_front();
-  const bool was_full = incoming_bytes_ >= limits_.max_queued_bytes;
   incoming_bytes_ -= cost_of(frame);
-  const bool resume = was_full && incoming_bytes_ < limits_.max_queued_bytes;
+  const bool resume = paused_ && incoming_bytes_ < limits_.max_ahead_bytes / 2;
+  if (resume) paused_ = false;
   lock.unlock();
   if (resume) wake();
   return frame;
@@ -181,7 +198,7 @@ void TcpLink::run() {
     for (int i = 0; i < kStepsPerTurn; ++i) {
       const Step wrote = write_some();
       if (wrote == Step::kStopped) return;
-      const Step read = reading_paused() ? Step::kBlocked : read_some();
+      const Step read = read_some();
       if (read == Step::kStopped) return;
       progress = wrote == Step::kProgress || read == Step::kProgress;
       if (!progress) break;
@@ -195,122 +212,180 @@ void TcpLink::run() {
   shut_down();
 }
 
+bool TcpLink::has_output() const {
+  return buffer_.has_output() || !staging_.empty() || !frame_.empty();
+}
+
 // Fills staging_ and frame_ with what goes out next: several small frames together, or the head of
 // a large one so that its length does not travel in a record of its own.
 bool TcpLink::next_chunk() {
   const std::lock_guard lock(mutex_);
-  while (!outgoing_.empty() && staging_.size() < kStagingBytes) {
+  while (!outgoing_.empty() && staging_.size() < kRecordBytes) {
     Bytes& frame = outgoing_.front();
     const size_t size = frame.size();
     for (int shift = 24; shift >= 0; shift -= 8) {
       staging_.push_back(static_cast<uint8_t>(size >> shift));
     }
     chunk_cost_ += cost_of(frame);
-    const size_t room = kStagingBytes > staging_.size() ? kStagingBytes - staging_.size() : 0;
+    const size_t room = kRecordBytes > staging_.size() ? kRecordBytes - staging_.size() : 0;
     const size_t head = std::min(size, room);
     append(staging_, ByteView(frame).first(head));
     if (head < size) {
       frame_ = std::move(frame);
       frame_done_ = head;
+    } else {
+      frames_.give(std::move(frame));
     }
     outgoing_.pop_front();
-    if (frame_done_ != 0 || !frame_.empty()) break;
+    if (!frame_.empty()) break;
   }
   return !staging_.empty();
 }
 
-TcpLink::Step TcpLink::write_some() {
-  if (staging_.empty() && frame_.empty()) {
-    if (since_rekey_ >= limits_.rekey_bytes) {
-      since_rekey_ = 0;
-      SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED);
-    }
-    if (!next_chunk()) return Step::kBlocked;
-  }
-  const bool staged = !staging_.empty();
-  const ByteView rest =
-      staged ? ByteView(staging_).subspan(staging_done_) : ByteView(frame_).subspan(frame_done_);
-  write_wants_read_ = false;
-  ERR_clear_error();
-  const int n =
-      SSL_write(ssl_.get(), rest.data(), static_cast<int>(std::min(rest.size(), size_t{1} << 20)));
-  if (n <= 0) {
-    const Step step = ssl_problem(n, "write");
-    // What the peer said before it went (such as "abort") still counts.
-    while (step == Step::kStopped && read_some() == Step::kProgress) {
-    }
-    return step;
-  }
-  since_rekey_ += static_cast<uint64_t>(n);
-  size_t& done = staged ? staging_done_ : frame_done_;
-  done += static_cast<size_t>(n);
-  if (staged && staging_done_ == staging_.size()) {
-    staging_.clear();
-    staging_done_ = 0;
-  }
-  if (!staged && frame_done_ == frame_.size()) {
-    Bytes().swap(frame_);
-    frame_done_ = 0;
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    bytes_written_ += static_cast<uint64_t>(n);
+void TcpLink::forget_chunk() {
+  const std::lock_guard lock(mutex_);
+  outgoing_bytes_ -= std::min(outgoing_bytes_, chunk_cost_);
+  chunk_cost_ = 0;
+  if (waiting_to_send_ > 0) sent_.notify_all();
+}
+
+// Records of queued frames into the buffer, until it is full or nothing is queued.
+TcpLink::Step TcpLink::fill_output() {
+  while (!buffer_.full()) {
     if (staging_.empty() && frame_.empty()) {
-      outgoing_bytes_ -= std::min(outgoing_bytes_, chunk_cost_);
-      chunk_cost_ = 0;
+      if (since_rekey_ >= limits_.rekey_bytes) {
+        since_rekey_ = 0;
+        SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED);
+      }
+      if (!next_chunk()) break;
     }
+    const bool staged = !staging_.empty();
+    const ByteView rest =
+        staged ? ByteView(staging_).subspan(staging_done_) : ByteView(frame_).subspan(frame_done_);
+    ERR_clear_error();
+    const int n = SSL_write(ssl_.get(), rest.data(),
+                            static_cast<int>(std::min(rest.size(), size_t{1} << 20)));
+    if (n <= 0) return ssl_problem(n, "write");
+    since_rekey_ += static_cast<uint64_t>(n);
+    size_t& done = staged ? staging_done_ : frame_done_;
+    done += static_cast<size_t>(n);
+    if (staged && staging_done_ == staging_.size()) {
+      staging_.clear();
+      staging_done_ = 0;
+    }
+    if (!staged && frame_done_ == frame_.size()) {
+      frames_.give(std::exchange(frame_, Bytes()));
+      frame_done_ = 0;
+    }
+    if (staging_.empty() && frame_.empty()) forget_chunk();
   }
-  sent_.notify_all();
   return Step::kProgress;
 }
 
-bool TcpLink::reading_paused() {
+TcpLink::Step TcpLink::write_some() {
+  Step step = fill_output();
+  if (step != Step::kStopped) {
+    errno = 0;
+    const ssize_t n = buffer_.flush();
+    if (n > 0) {
+      const std::lock_guard lock(mutex_);
+      bytes_written_ += static_cast<uint64_t>(n);
+      return Step::kProgress;
+    }
+    if (n == 0) return Step::kBlocked;
+    connection_broke(errno);
+    ::shutdown(socket_.get(), SHUT_WR);
+    step = Step::kStopped;
+  }
+  // What the peer said before it went (such as "abort") still counts.
+  while (read_some() == Step::kProgress) {
+  }
+  return step;
+}
+
+// Whether the frame that begins may be read now: it is the one that receive() waits for, or there
+// is room for what comes later.
+bool TcpLink::room_for_frame(size_t size) {
   const std::lock_guard lock(mutex_);
-  // After close() the bytes are read and dropped, so that the peer's socket is not reset early.
-  return !closing_ && incoming_bytes_ >= limits_.max_queued_bytes && senders_waiting_.load() == 0;
+  paused_ = false;
+  dropping_ = closing_;  // read and dropped, so that the peer's socket is not reset early
+  if (dropping_) return true;
+  if (incoming_.empty() && asked_for_) {
+    const size_t most = std::max(*asked_for_, kSmallFrame);
+    if (size <= most) return true;
+    throw ProtocolAbort(AbortCode::kUnexpectedMessage, "receive",
+                        peer_name_ + " announced a message of " + std::to_string(size) +
+                            " bytes where the protocol expects at most " +
+                            std::to_string(*asked_for_),
+                        peer_);
+  }
+  const size_t cost = size + kFrameOverhead;
+  if (incoming_bytes_ + cost <= limits_.max_ahead_bytes) return true;
+  if (senders_waiting_.load() > 0) {
+    if (incoming_bytes_ + cost <= limits_.max_backlog_bytes) return true;
+    throw ProtocolAbort(AbortCode::kBadFrame, "receive",
+                        peer_name_ + " sent more than " +
+                            std::to_string(limits_.max_backlog_bytes) +
+                            " bytes that no step of the protocol asked for",
+                        peer_);
+  }
+  paused_ = true;
+  return false;
 }
 
 TcpLink::Step TcpLink::read_some() {
-  ERR_clear_error();
-  const int n = SSL_read(ssl_.get(), buffer_.data(), static_cast<int>(buffer_.size()));
-  if (n <= 0) return ssl_problem(n, "read");
+  Step step = Step::kBlocked;
   try {
-    parse({buffer_.data(), static_cast<size_t>(n)});
+    // As much as one turn of writing moves, so that neither side of the link starves the other.
+    for (size_t moved = 0; moved < SocketBuffer::kBytes;) {
+      if (!in_body_ && length_done_ == length_.size()) begin_frame();
+      if (length_done_ == length_.size() && !in_body_) return step;
+      uint8_t* to = length_.data() + length_done_;
+      size_t want = length_.size() - length_done_;
+      if (in_body_) {
+        to = body_.data() + (dropping_ ? 0 : body_done_);
+        want =
+            dropping_ ? std::min(body_size_ - body_done_, body_.size()) : body_size_ - body_done_;
+      }
+      if (want > 0) {
+        ERR_clear_error();
+        const int n = SSL_read(ssl_.get(), to, static_cast<int>(std::min(want, size_t{1} << 20)));
+        if (n <= 0) {
+          const Step end = ssl_problem(n, "read");
+          return end == Step::kStopped ? end : step;
+        }
+        step = Step::kProgress;
+        moved += static_cast<size_t>(n);
+        (in_body_ ? body_done_ : length_done_) += static_cast<size_t>(n);
+      }
+      if (in_body_ && body_done_ == body_size_) {
+        in_body_ = false;
+        length_done_ = body_done_ = 0;
+        deliver(std::exchange(body_, Bytes()));
+      }
+    }
   } catch (const ProtocolAbort& abort) {
     fail(abort.code(), abort.detail());
     ::shutdown(socket_.get(), SHUT_RDWR);
     return Step::kStopped;
   }
-  return Step::kProgress;
+  return step;
 }
 
-void TcpLink::parse(ByteView data) {
-  while (!data.empty()) {
-    if (length_done_ < length_.size()) {
-      length_[length_done_++] = data[0];
-      data = data.subspan(1);
-      if (length_done_ < length_.size()) continue;
-      body_left_ = (size_t{length_[0]} << 24) | (size_t{length_[1]} << 16) |
-                   (size_t{length_[2]} << 8) | length_[3];
-      if (body_left_ > limits_.max_frame_bytes) {
-        throw ProtocolAbort(AbortCode::kBadFrame, "receive",
-                            peer_name_ + " announced a message of " + std::to_string(body_left_) +
-                                " bytes, at most " + std::to_string(limits_.max_frame_bytes) +
-                                " are allowed",
-                            peer_);
-      }
-    }
-    // Memory follows what arrived, not what was announced.
-    const size_t take = std::min(body_left_, data.size());
-    append(body_, data.first(take));
-    data = data.subspan(take);
-    body_left_ -= take;
-    if (body_left_ == 0) {
-      length_done_ = 0;
-      deliver(std::move(body_));
-      body_ = Bytes();
-    }
+void TcpLink::begin_frame() {
+  const size_t size = (size_t{length_[0]} << 24) | (size_t{length_[1]} << 16) |
+                      (size_t{length_[2]} << 8) | length_[3];
+  if (size > limits_.max_frame_bytes) {
+    throw ProtocolAbort(AbortCode::kBadFrame, "receive",
+                        peer_name_ + " announced a message of " + std::to_string(size) +
+                            " bytes, at most " + std::to_string(limits_.max_frame_bytes) +
+                            " are allowed",
+                        peer_);
   }
+  if (!room_for_frame(size)) return;
+  body_size_ = size;
+  body_ = frames_.take(dropping_ ? std::min(size, kRecordBytes) : size);
+  in_body_ = true;
 }
 
 void TcpLink::deliver(Bytes frame) {
@@ -318,14 +393,8 @@ void TcpLink::deliver(Bytes frame) {
     const std::lock_guard lock(mutex_);
     if (closing_) return;
     incoming_bytes_ += cost_of(frame);
-    if (incoming_bytes_ > limits_.max_backlog_bytes) {
-      throw ProtocolAbort(AbortCode::kBadFrame, "receive",
-                          peer_name_ + " sent more than " +
-                              std::to_string(limits_.max_backlog_bytes) +
-                              " bytes that no step of the protocol asked for",
-                          peer_);
-    }
     incoming_.push_back(std::move(frame));
+    asked_for_.reset();
   }
   received_.notify_one();
 }
@@ -337,14 +406,12 @@ TcpLink::Step TcpLink::ssl_problem(int result, std::string_view what) {
     case SSL_ERROR_WANT_WRITE:
       return Step::kBlocked;
     case SSL_ERROR_WANT_READ:
-      if (what == "write") write_wants_read_ = true;
       return Step::kBlocked;
     case SSL_ERROR_ZERO_RETURN:
       fail(AbortCode::kPeerLost, peer_name_ + " closed the connection");
       break;
     case SSL_ERROR_SYSCALL:
-      fail(AbortCode::kPeerLost, "connection to " + peer_name_ + " broke: " +
-                                     (system_error != 0 ? std::strerror(system_error) : "cut"));
+      connection_broke(system_error);
       break;
     default: {
       const unsigned long code = ERR_peek_error();
@@ -354,36 +421,51 @@ TcpLink::Step TcpLink::ssl_problem(int result, std::string_view what) {
                : "TLS error from " + peer_name_ + ": " + take_openssl_error());
     }
   }
+  (void)buffer_.flush();  // an alert that says why
   ::shutdown(socket_.get(), what == "write" ? SHUT_WR : SHUT_RDWR);
   return Step::kStopped;
 }
 
+void TcpLink::connection_broke(int system_error) {
+  fail(AbortCode::kPeerLost, "connection to " + peer_name_ + " broke: " +
+                                 (system_error != 0 ? std::strerror(system_error) : "cut"));
+}
+
 void TcpLink::wait_for_socket() {
-  const bool paused = reading_paused();
-  const bool writing = !staging_.empty() || !frame_.empty();
-  short events = 0;
-  if (!paused || write_wants_read_) events |= POLLIN;
-  if (writing && !write_wants_read_) events |= POLLOUT;
+  const bool writing = has_output();
+  bool paused = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closing_ || (!writing && !outgoing_.empty())) return;
+    idle_ = !writing;
+    paused = paused_;
+  }
+  const auto events = static_cast<short>((paused ? 0 : POLLIN) | (writing ? POLLOUT : 0));
   pollfd fds[2] = {{wake_.get(), POLLIN, 0}, {socket_.get(), events, 0}};
   // While paused, a hang-up must not spin: what was received is still to be delivered.
   const nfds_t count = events == 0 ? 1 : 2;
   poll(fds, count, paused ? kPausePollMs : -1);
+  const std::lock_guard lock(mutex_);
+  idle_ = false;
   uint64_t ignored = 0;
-  while (::read(wake_.get(), &ignored, sizeof ignored) > 0) {
-  }
+  [[maybe_unused]] const ssize_t n = ::read(wake_.get(), &ignored, sizeof ignored);
 }
 
 // Queued frames leave, then close_notify, then we wait for the peer's end: closing a socket with
 // unread bytes in it would reset the connection and take our last frames with it.
 void TcpLink::shut_down() {
-  bool notified = false;
+  bool notified = false, ended = false;
   auto deadline = Clock::now() + limits_.linger;
   while (Clock::now() < deadline) {
-    const Step wrote = notified ? Step::kBlocked : write_some();
+    const Step wrote = ended ? Step::kBlocked : write_some();
     if (wrote == Step::kStopped) return;
-    if (wrote == Step::kBlocked && staging_.empty() && frame_.empty() && !notified) {
-      notified = true;
-      SSL_shutdown(ssl_.get());
+    if (wrote == Step::kBlocked && !has_output() && !ended) {
+      if (!notified) {
+        notified = true;
+        SSL_shutdown(ssl_.get());
+        continue;
+      }
+      ended = true;
       ::shutdown(socket_.get(), SHUT_WR);
       deadline = Clock::now() + limits_.linger;
     }
@@ -391,8 +473,8 @@ void TcpLink::shut_down() {
     if (read == Step::kStopped) return;
     if (wrote == Step::kProgress) deadline = Clock::now() + limits_.linger;
     if (wrote == Step::kBlocked && read == Step::kBlocked) {
-      const bool writing = !notified && !write_wants_read_;
-      pollfd fd{socket_.get(), static_cast<short>(writing ? POLLIN | POLLOUT : POLLIN), 0};
+      const auto events = static_cast<short>(POLLIN | (has_output() ? POLLOUT : 0));
+      pollfd fd{socket_.get(), events, 0};
       poll(&fd, 1, 50);
     }
   }

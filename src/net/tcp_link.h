@@ -12,7 +12,10 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "net/frame_pool.h"
 #include "net/openssl_ptr.h"
+#include "net/socket_buffer.h"
+#include "net/transport.h"
 
 namespace flexroom::net {
 
@@ -43,11 +46,14 @@ class Socket {
 struct LinkLimits {
   /// A longer frame is refused: before it is sent, and after its length is read.
   size_t max_frame_bytes = size_t{256} << 20;
-  /// send() waits above this; reading pauses above this, so that TCP slows the peer down.
-  size_t max_queued_bytes = size_t{256} << 20;
+  /// send() waits above this.
+  size_t max_queued_bytes = size_t{64} << 20;
+  /// How far the peer may be ahead of what this member asked for. Reading pauses there, so that TCP
+  /// slows the peer down; beyond it only the one frame is taken that receive() waits for.
+  size_t max_ahead_bytes = size_t{16} << 20;
   /// While a send() of ours waits, reading goes on up to here (both sides may be sending); above it
   /// the link fails with kBadFrame.
-  size_t max_backlog_bytes = size_t{1} << 30;
+  size_t max_backlog_bytes = size_t{64} << 20;
   /// A send() that makes no progress for this long throws kTimeout.
   std::chrono::milliseconds send_timeout = std::chrono::seconds(120);
   /// close() lets queued frames leave for as long as they move at least once in this time.
@@ -60,18 +66,26 @@ struct LinkLimits {
 
 /// One established TLS connection to one peer and the thread that moves its bytes. Frames are a
 /// 32-bit big-endian length and that many bytes. Sending and receiving never wait for each other.
+///
+/// Memory    what the peer makes this member hold is bounded by what the protocol expects: the
+///           frame that receive() waits for, of the size it names, and max_ahead_bytes of later
+///           ones (max_backlog_bytes while a send() waits)
+/// Speed     frames share TLS records, records share system calls (socket_buffer.h); the thread is
+///           woken when there was nothing to send; buffers go round through the FramePool
 class TcpLink {
  public:
   /// `senders_waiting` counts send() calls of the whole mesh that wait; all links of a mesh share
-  /// it.
+  /// it and `frames`.
   TcpLink(OpensslPtr<SSL> ssl, Socket socket, PartyId peer, std::string peer_name,
-          const LinkLimits& limits, std::atomic<int>* senders_waiting);
+          const LinkLimits& limits, std::atomic<int>* senders_waiting, FramePool* frames);
   ~TcpLink();
   TcpLink(const TcpLink&) = delete;
   TcpLink& operator=(const TcpLink&) = delete;
 
   void send(Bytes frame);
-  Bytes receive(std::chrono::milliseconds timeout);
+  /// The next frame. One that is longer than `max_bytes` ends the link with kUnexpectedMessage from
+  /// its length alone, if that comes while receive() waits for it.
+  Bytes receive(std::chrono::milliseconds timeout, size_t max_bytes = kAnySize);
   /// Throws if the link has ended; for whoever waits for something else meanwhile.
   void check();
   /// Lets queued frames leave (LinkLimits::linger) and ends the connection in the background; the
@@ -82,31 +96,41 @@ class TcpLink {
   enum class Step { kProgress, kBlocked, kStopped };
   void run();
   Step write_some();
+  Step fill_output();
   Step read_some();
+  bool has_output() const;
   bool next_chunk();
-  void parse(ByteView data);
+  void forget_chunk();
+  void begin_frame();
+  bool room_for_frame(size_t size);
   void deliver(Bytes frame);
-  bool reading_paused();
   void wait_for_socket();
   void shut_down();
   void fail(AbortCode code, std::string detail);
+  void connection_broke(int system_error);
   void wake();
   Step ssl_problem(int result, std::string_view what);
   void throw_if_cancelled(std::string_view operation) const;
   [[noreturn]] void throw_failure(std::string_view operation) const;
 
-  const OpensslPtr<SSL> ssl_;
   const Socket socket_, wake_;
+  SocketBuffer buffer_;  // used by ssl_
+  const OpensslPtr<SSL> ssl_;
   const PartyId peer_;
   const std::string peer_name_;
   const LinkLimits limits_;
   std::atomic<int>& senders_waiting_;
+  FramePool& frames_;
 
   std::mutex mutex_;
   std::condition_variable received_, sent_;
   std::deque<Bytes> outgoing_, incoming_;
   size_t outgoing_bytes_ = 0, incoming_bytes_ = 0;
   uint64_t bytes_written_ = 0;
+  int waiting_to_send_ = 0;
+  std::optional<size_t> asked_for_;  // size of the frame that receive() waits for
+  bool idle_ = false;                // the thread sleeps with nothing to send
+  bool paused_ = false;              // reading waits for receive()
   std::optional<std::pair<AbortCode, std::string>> failure_;
   bool closing_ = false;
 
@@ -115,10 +139,9 @@ class TcpLink {
   size_t staging_done_ = 0, frame_done_ = 0, chunk_cost_ = 0;
   uint64_t since_rekey_ = 0;
   std::array<uint8_t, 4> length_{};
-  size_t length_done_ = 0, body_left_ = 0;
+  size_t length_done_ = 0, body_size_ = 0, body_done_ = 0;
+  bool in_body_ = false, dropping_ = false;
   Bytes body_;
-  bool write_wants_read_ = false;
-  std::array<uint8_t, 16384> buffer_{};
 
   std::thread thread_;
 };

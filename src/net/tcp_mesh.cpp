@@ -28,9 +28,9 @@ std::unique_ptr<TcpMesh> TcpMesh::join(const MeshConfig& config, const Identity&
   limits.cancel = config.cancel;
   for (JoinedPeer& peer : peers) {
     mesh->signing_keys_[peer.id] = peer.signing_key;
-    mesh->links_[peer.id] =
-        std::make_unique<TcpLink>(std::move(peer.ssl), std::move(peer.socket), peer.id,
-                                  config.members[peer.id].name, limits, &mesh->senders_waiting_);
+    mesh->links_[peer.id] = std::make_unique<TcpLink>(std::move(peer.ssl), std::move(peer.socket),
+                                                      peer.id, config.members[peer.id].name, limits,
+                                                      &mesh->senders_waiting_, &mesh->frames_);
   }
   return mesh;
 }
@@ -42,9 +42,9 @@ void TcpMesh::send(PartyId to, Bytes frame) {
   links_[to]->send(std::move(frame));
 }
 
-Bytes TcpMesh::receive(PartyId from) {
+Bytes TcpMesh::receive(PartyId from, size_t max_bytes) {
   FLEXROOM_ASSERT(from < links_.size() && from != self_);
-  return links_[from]->receive(std::chrono::milliseconds(timeout_ms_.load()));
+  return links_[from]->receive(std::chrono::milliseconds(timeout_ms_.load()), max_bytes);
 }
 
 void TcpMesh::check() {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "net/frame_pool.h"
 #include "net/identity.h"
 #include "net/tcp_link.h"
 #include "net/transport.h"
@@ -30,7 +31,7 @@ struct MissingMember {
 struct MeshConfig {
   std::vector<MeshMember> members;  // party i is members[i], the same list at every member
   PartyId self = 0;
-  std::string listen_host;   // empty: all addresses
+  std::string listen_host;   // empty: all addresses (the product: members[self].host)
   uint16_t listen_port = 0;  // 0: members[self].port
   /// An already listening socket (socket activation, tests) to use instead; taken over. -1: none.
   int listen_socket = -1;
@@ -77,7 +78,9 @@ class TcpMesh final : public Transport {
   PartyId self() const override { return self_; }
   size_t num_parties() const override { return links_.size(); }
   void send(PartyId to, Bytes frame) override;
-  Bytes receive(PartyId from) override;
+  Bytes receive(PartyId from, size_t max_bytes = kAnySize) override;
+  Bytes buffer(size_t size) override { return frames_.take(size); }
+  void recycle(Bytes frame) override { frames_.give(std::move(frame)); }
   void check() override;
   void close() override;
 
@@ -94,6 +97,7 @@ class TcpMesh final : public Transport {
   std::atomic<int> senders_waiting_{0};
   std::atomic<int64_t> timeout_ms_{0};
   std::vector<SigningKey> signing_keys_;
+  FramePool frames_;
   std::vector<std::unique_ptr<TcpLink>> links_;  // [n], own one empty
 };
 

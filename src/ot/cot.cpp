@@ -63,7 +63,8 @@ void transpose_chunk(Block* rows, size_t count, BlockVec& scratch) {
 }
 
 BlockVec truncated(BlockVec&& all, size_t count) {
-  return all.size() == count ? std::move(all) : all.slice(0, count);
+  all.shrink(count);
+  return std::move(all);
 }
 
 }  // namespace

@@ -17,33 +17,44 @@ constexpr size_t kRotBatch = size_t{1} << 14;
 constexpr std::string_view kChoicesLabel = "bits/choices";
 constexpr std::string_view kRotLabel = "rot/choices";
 
-// Checked blocks waiting to be handed out; what was taken is never looked at again.
+// Checked blocks waiting to be handed out; what was taken is never looked at again. Batches are
+// kept as they came and handed out in parts of themselves, from the oldest that has enough: only
+// what no batch has alone is copied together. Which that is follows from public sizes.
 class Stock {
  public:
-  size_t left() const { return blocks_.size() - next_; }
+  Stock() = default;
+  Stock(Stock&&) noexcept = default;
+  Stock& operator=(Stock&&) noexcept = default;
+  size_t left() const { return left_; }
   void refill(BlockVec&& fresh) {
-    if (left() == 0) {
-      blocks_ = std::move(fresh);
-    } else {
-      BlockVec all(left() + fresh.size(), BlockVec::uninitialised);
-      std::memcpy(static_cast<void*>(all.data()), blocks_.data() + next_, left() * sizeof(Block));
-      std::memcpy(static_cast<void*>(all.data() + left()), fresh.data(),
-                  fresh.size() * sizeof(Block));
-      blocks_ = std::move(all);
-    }
-    next_ = 0;
+    left_ += fresh.size();
+    batches_.push_back(std::move(fresh));
   }
   BlockVec take(size_t count) {
     FLEXROOM_ASSERT(count <= left());
-    if (next_ == 0 && count == blocks_.size()) return std::exchange(blocks_, BlockVec());
-    BlockVec out = blocks_.slice(next_, count);
-    next_ += count;
+    left_ -= count;
+    if (count == 0) return {};
+    for (size_t k = 0; k < batches_.size(); ++k) {
+      if (batches_[k].size() >= count) return take_from(k, count);
+    }
+    BlockVec out(count, BlockVec::uninitialised);
+    for (size_t done = 0; done < count;) {
+      const BlockVec part = take_from(0, std::min(count - done, batches_.front().size()));
+      std::memcpy(static_cast<void*>(out.data() + done), part.data(), part.size() * sizeof(Block));
+      done += part.size();
+    }
     return out;
   }
 
  private:
-  BlockVec blocks_;
-  size_t next_ = 0;
+  BlockVec take_from(size_t batch, size_t count) {
+    BlockVec out = batches_[batch].take_front(count);
+    if (batches_[batch].empty()) batches_.erase(batches_.begin() + static_cast<ptrdiff_t>(batch));
+    return out;
+  }
+
+  std::vector<BlockVec> batches_;
+  size_t left_ = 0;
 };
 
 Bytes pack_bits(std::span<const uint8_t> bits) {
@@ -90,15 +101,36 @@ struct BitGenerator::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  // Fresh bits of the given owners, all directions interleaved: nobody waits for a message that is
-  // sent after one this party still has to send. `choices` (packed) are this party's bits.
-  std::vector<OwnedBatch> extend(const std::vector<PartyId>& owners, size_t count,
-                                 std::optional<ByteView> choices, bool chosen) {
-    const PartyId self = party.id();
-    const bool own = std::find(owners.begin(), owners.end(), self) != owners.end();
-    if (own) {
-      for (const PartyId j : party.peers()) receivers[j]->send_corrections(count, choices);
+  // A batch of fresh bits whose corrections have left and whose peers' are not read yet.
+  struct Started {
+    std::vector<PartyId> owners;
+    size_t count = 0;  // without the masks of the consistency check
+    SecretBytes bits;  // n > 2: this party's, masks included
+  };
+
+  // n = 2: random COTs, nothing to be consistent with. n > 2: bits chosen here, the same for all
+  // peers, with the check of §4.3.
+  Started start(std::vector<PartyId> owners, size_t count) {
+    FLEXROOM_ASSERT(!ahead.has_value());
+    Started out{std::move(owners), count, {}};
+    const bool chosen = party.num_parties() > 2;
+    if (chosen) {
+      out.bits = SecretBytes((count + kConsistencyMasks + 7) / 8);
+      party.prg().fill(out.bits.writable());
     }
+    if (std::find(out.owners.begin(), out.owners.end(), party.id()) == out.owners.end()) return out;
+    const std::optional<ByteView> choices =
+        chosen ? std::optional<ByteView>(out.bits.reveal()) : std::nullopt;
+    for (const PartyId j : party.peers()) {
+      receivers[j]->send_corrections(chosen ? count + kConsistencyMasks : count, choices);
+    }
+    return out;
+  }
+
+  // All directions interleaved: nobody waits for a message that is sent after one this party still
+  // has to send.
+  std::vector<OwnedBatch> extend(const std::vector<PartyId>& owners, size_t count, bool chosen) {
+    const PartyId self = party.id();
     for (const PartyId o : owners) {
       if (o != self) senders[o]->receive_corrections(count, chosen);
     }
@@ -116,30 +148,32 @@ struct BitGenerator::Impl {
     return out;
   }
 
-  // n = 2: random COTs, nothing to be consistent with. n > 2: bits chosen here, the same for all
-  // peers, with the check of §4.3. The masks of the check are gone from what it returns.
-  std::vector<OwnedBatch> fresh_bits(const std::vector<PartyId>& owners, size_t count) {
+  // The masks of the check are gone from what it returns.
+  std::vector<OwnedBatch> finish(const Started& started) {
+    const size_t count = started.count;
     std::vector<OwnedBatch> fresh;
     if (party.num_parties() == 2) {
-      fresh = extend(owners, count, std::nullopt, false);
+      fresh = extend(started.owners, count, false);
     } else {
-      SecretBytes bits((count + kConsistencyMasks + 7) / 8);
-      party.prg().fill(bits.writable());
-      fresh = extend(owners, count + kConsistencyMasks, bits.reveal(), true);
+      fresh = extend(started.owners, count + kConsistencyMasks, true);
       const ConsistencyInstance instance{delta, fresh};
       check_bit_consistency(party, {&instance, 1}, count);
     }
     for (OwnedBatch& made : fresh) {
       for (BlockVec& blocks : made.blocks) {
-        if (blocks.size() > count) blocks = blocks.slice(0, count);
+        if (blocks.size() > count) blocks.shrink(count);
       }
       bits_made += count;
     }
     return fresh;
   }
 
-  void restock(const std::vector<PartyId>& owners, size_t count) {
-    for (OwnedBatch& made : fresh_bits(owners, count)) {
+  std::vector<OwnedBatch> fresh_bits(std::vector<PartyId> owners, size_t count) {
+    return finish(start(std::move(owners), count));
+  }
+
+  void restock(std::vector<OwnedBatch> fresh) {
+    for (OwnedBatch& made : fresh) {
       for (PartyId j = 0; j < party.num_parties(); ++j) {
         if (!made.blocks[j].empty()) stocks[made.owner][j].refill(std::move(made.blocks[j]));
       }
@@ -152,7 +186,17 @@ struct BitGenerator::Impl {
     return stocks[owner][probe].left();
   }
 
+  // The batch that was started before now becomes stock. Its messages are the next on every link.
+  void finish_ahead() {
+    if (!ahead) return;
+    const Started started = *std::exchange(ahead, std::nullopt);
+    restock(finish(started));
+  }
+
   void require(const std::vector<PartyId>& owners, size_t count) {
+    if (std::any_of(owners.begin(), owners.end(), [&](PartyId o) { return left(o) < count; })) {
+      finish_ahead();
+    }
     std::vector<PartyId> short_of;
     size_t missing = 0;
     for (const PartyId o : owners) {
@@ -160,7 +204,7 @@ struct BitGenerator::Impl {
       short_of.push_back(o);
       missing = std::max(missing, count - left(o));
     }
-    if (!short_of.empty()) restock(short_of, std::max(batch, missing));
+    if (!short_of.empty()) restock(fresh_bits(std::move(short_of), std::max(batch, missing)));
   }
 
   void take_owned(PartyId owner, size_t count, std::vector<BlockVec>& mac,
@@ -180,6 +224,7 @@ struct BitGenerator::Impl {
   std::vector<std::unique_ptr<ot::CotReceiver>> receivers;  // by peer
   std::vector<std::vector<Stock>> stocks;                   // [owner][as in OwnedBatch]
   std::vector<Stock> rot_sent, rot_received;                // K resp. M, by peer
+  std::optional<Started> ahead;                             // begin_random_bits()
   std::vector<uint64_t> rot_send_counter, rot_receive_counter;
   uint64_t bits_made = 0;
 };
@@ -192,14 +237,29 @@ const Block& BitGenerator::delta() const { return impl_->delta; }
 const math::ReHash& BitGenerator::hash() const { return impl_->hash; }
 uint64_t BitGenerator::bits_made() const { return impl_->bits_made; }
 
+std::vector<PartyId> BitGenerator::everybody() const {
+  std::vector<PartyId> all;
+  for (PartyId o = 0; o < impl_->party.num_parties(); ++o) all.push_back(o);
+  return all;
+}
+
+void BitGenerator::begin_random_bits(size_t count, size_t times) {
+  if (count >= impl_->batch) return;  // each a batch of its own
+  const std::vector<PartyId> all = everybody();
+  size_t least = count * times;
+  for (const PartyId o : all) least = std::min(least, impl_->left(o));
+  if (least >= count * times) return;
+  impl_->ahead = impl_->start(all, std::max(impl_->batch, count * times - least));
+}
+
 AuthBits BitGenerator::random_bits(size_t count) {
-  std::vector<PartyId> everybody;
-  for (PartyId o = 0; o < impl_->party.num_parties(); ++o) everybody.push_back(o);
+  const std::vector<PartyId> everybody = this->everybody();
   const size_t n = impl_->party.num_parties();
   const PartyId self = impl_->party.id();
   if (count == 0) return AuthBits(self, n, 0);
   std::vector<BlockVec> mac(n), key(n);
   if (count >= impl_->batch) {  // a batch of its own, handed over without a copy
+    impl_->finish_ahead();
     for (OwnedBatch& made : impl_->fresh_bits(everybody, count)) {
       if (made.owner == self) {
         for (const PartyId j : impl_->party.peers()) mac[j] = std::move(made.blocks[j]);
@@ -251,6 +311,7 @@ Source::RotSender BitGenerator::rot_send(PartyId receiver, size_t count) {
   if (count == 0) return out;
   Stock& stock = impl_->rot_sent[receiver];
   if (stock.left() < count) {
+    FLEXROOM_ASSERT(!impl_->ahead.has_value());
     const size_t more = std::max(kRotBatch, count - stock.left());
     impl_->senders[receiver]->receive_corrections(more);
     stock.refill(impl_->senders[receiver]->finish());
@@ -278,6 +339,7 @@ Source::RotReceiver BitGenerator::rot_receive(PartyId sender, size_t count,
   if (count == 0) return out;
   Stock& stock = impl_->rot_received[sender];
   if (stock.left() < count) {
+    FLEXROOM_ASSERT(!impl_->ahead.has_value());
     const size_t more = std::max(kRotBatch, count - stock.left());
     impl_->receivers[sender]->send_corrections(more);
     stock.refill(impl_->receivers[sender]->answer());

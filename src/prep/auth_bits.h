@@ -37,6 +37,10 @@ class BitGenerator {
 
   /// aBit(all).
   AuthBits random_bits(size_t count);
+  /// The next calls are random_bits(count), `times` of them, with no message of another protocol
+  /// before the last: what they will need is started now, so that it crosses the network and is
+  /// worked on while the caller still waits for what it sent before.
+  void begin_random_bits(size_t count, size_t times);
   /// aBit(owner), random.
   AuthBits owned_bits(PartyId owner, size_t count);
   /// aBit(owner) of bits that the owner chooses (one byte 0/1 each; read at the owner only).
@@ -52,6 +56,8 @@ class BitGenerator {
   uint64_t bits_made() const;
 
  private:
+  std::vector<PartyId> everybody() const;
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

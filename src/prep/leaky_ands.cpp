@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kMessageItems = size_t{1} << 13;  // strings in one message
 constexpr size_t kKernelItems = 512;               // hashed at a time: stays in the L1 cache
+constexpr size_t kBitsOfItem = 3;                  // x, y, r
 constexpr std::string_view kLabel = "leaky and";
 
 // --- Strings: the low w bits of blocks, as uint64_t (w = 64) or Block (w = 128) ----------------
@@ -59,7 +60,8 @@ class Maker {
         delta_(context.bits.delta()),
         items_(items),
         num_layers_(num_layers),
-        tick_(tick) {}
+        tick_(tick),
+        messages_(party_.num_parties()) {}
 
   std::vector<AndTriples> run(std::vector<VecTriple> products, BatchInFlight& batch) {
     first_counter_ = Context::reserve(context_.leaky_and_counter, items_ * num_layers_);
@@ -95,20 +97,21 @@ class Maker {
         received += kMessageItems;
       }
     }
+    // The bits of the next layer are under way while this one waits for its last strings.
+    if (k + 1 < num_layers_) context_.bits.begin_random_bits(items_, kBitsOfItem);
     receive_strings(k, received, items_ - received);
   }
 
   void send_strings(size_t k, size_t first, size_t count) {
-    std::vector<Bytes> messages(party_.num_parties());
-    for (const PartyId j : party_.peers()) messages[j].resize(count * sizeof(String));
+    for (const PartyId j : party_.peers()) messages_[j].resize(count * sizeof(String));
     for (size_t done = 0; done < count; done += kKernelItems) {
       const size_t here = std::min(kKernelItems, count - done);
       begin_sums(k, first + done, here);
       for (const PartyId j : party_.peers()) {
-        mask_strings(k, j, first + done, here, messages[j].data() + done * sizeof(String));
+        mask_strings(k, j, first + done, here, messages_[j].data() + done * sizeof(String));
       }
     }
-    for (const PartyId j : party_.peers()) party_.send(j, "leaky and/U", messages[j]);
+    for (const PartyId j : party_.peers()) party_.send(j, "leaky and/U", messages_[j]);
   }
 
   // Phi = y*Delta + sum_j (K[y^j] + M_j[y]), so that the sum over the parties is y * Delta.
@@ -154,7 +157,9 @@ class Maker {
   // S += H(M_j[x]) + x * U, with the sender's tweak.
   void receive_strings(size_t k, size_t first, size_t count) {
     for (const PartyId j : party_.peers()) {
-      const Bytes message = party_.receive(j, "leaky and/U", count * sizeof(String));
+      Bytes& message = messages_[j];  // what was sent in it has left
+      message.resize(count * sizeof(String));
+      party_.receive_into(j, "leaky and/U", message);
       for (size_t done = 0; done < count; done += kKernelItems) {
         const size_t here = std::min(kKernelItems, count - done);
         const std::span<const Block> macs = layers_[k].x.mac[j].span().subspan(first + done, here);
@@ -227,6 +232,7 @@ class Maker {
   const Block& delta_;
   const size_t items_, num_layers_;
   const std::function<void(size_t)>& tick_;
+  std::vector<Bytes> messages_;  // by peer
   uint64_t first_counter_ = 0;
   std::vector<AndTriples> layers_;
   std::vector<math::SecretVector<String>> sums_;  // S_i, then L_i, by layer

@@ -133,8 +133,8 @@ Bytes AuthBits::packed_shares() const {
   size_t t = 0;
   // bit0 of 4 blocks: low words side by side, shifted to the sign.
   const auto four = [](const Block* p) {
-    const __m256i a = _mm256_load_si256(reinterpret_cast<const __m256i*>(p));
-    const __m256i b = _mm256_load_si256(reinterpret_cast<const __m256i*>(p + 2));
+    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 2));
     const __m256i low = _mm256_unpacklo_epi64(a, b);  // words of blocks 0, 2, 1, 3
     const __m256i ordered = _mm256_permute4x64_epi64(low, 0xd8);
     return static_cast<unsigned>(

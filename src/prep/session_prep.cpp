@@ -25,24 +25,39 @@ const TripleParameters& checked(const TripleParameters& parameters) {
   return parameters;
 }
 
-// Copies count items of each array and wipes them at their old place: they are single-use.
-void move_items(BlockVec& out, size_t out_offset, BlockVec& in, size_t in_offset, size_t count) {
-  if (count == 0) return;
-  std::memcpy(static_cast<void*>(out.data() + out_offset), in.data() + in_offset,
-              count * sizeof(Block));
-  wipe(in.data() + in_offset, count * sizeof(Block));
+// The first `count` items of `in`; nothing is copied (BlockVec::take_front).
+AuthBits take_bits(AuthBits& in, size_t count) {
+  const size_t n = in.num_parties();
+  const PartyId self = in.self();
+  const size_t left = in.size() - count;
+  std::vector<BlockVec> macs(n), keys(n);
+  for (PartyId j = 0; j < n; ++j) {
+    if (j == self) continue;
+    macs[j] = in.mac[j].take_front(count);
+    keys[j] = in.key[j].take_front(count);
+  }
+  in = AuthBits(self, left, std::move(in.mac), std::move(in.key));
+  return AuthBits(self, count, std::move(macs), std::move(keys));
 }
 
-void discard(AuthBits& bits) {
-  for (BlockVec& macs : bits.mac) macs.discard();
-  for (BlockVec& keys : bits.key) keys.discard();
-}
-
-void move_bits(AuthBits& out, size_t out_offset, AuthBits& in, size_t in_offset, size_t count) {
+// Moves all of `in` to a place in `out`; `in` is wiped, it is single-use.
+void move_bits(AuthBits& out, size_t offset, AuthBits in) {
   for (PartyId j = 0; j < out.num_parties(); ++j) {
     if (j == out.self()) continue;
-    move_items(out.mac[j], out_offset, in.mac[j], in_offset, count);
-    move_items(out.key[j], out_offset, in.key[j], in_offset, count);
+    const auto move = [&](BlockVec& to, BlockVec& from) {
+      std::memcpy(static_cast<void*>(to.data() + offset), from.data(), from.size() * sizeof(Block));
+    };
+    move(out.mac[j], in.mac[j]);
+    move(out.key[j], in.key[j]);
+  }
+}
+
+// A stock of millions shrinks while what its triples are used for grows: their pages go back to the
+// system and are not kept for a next batch, which does not come.
+void return_pages(AndTriples& triples) {
+  for (AuthBits* bits : {&triples.x, &triples.y, &triples.z}) {
+    for (BlockVec& macs : bits->mac) macs.return_pages();
+    for (BlockVec& keys : bits->key) keys.return_pages();
   }
 }
 
@@ -86,7 +101,7 @@ auto SessionPrep::guarded(std::string_view what, Make make) {
 void SessionPrep::erase() noexcept {
   stock_.clear();
   zero_test_products_.clear();
-  stock_offset_ = stock_size_ = 0;
+  stock_size_ = 0;
   live_.reset();
 }
 
@@ -178,34 +193,38 @@ std::vector<VecTriple> SessionPrep::take_zero_test_products(size_t batches_ahead
 
 AndTriples SessionPrep::take_from_stock(size_t count) {
   FLEXROOM_ASSERT(count <= stock_size_);
+  stock_size_ -= count;
+  if (count == 0 || stock_.front().size() >= count) return take_front(count);
   AndTriples out;
-  if (stock_offset_ == 0 && !stock_.empty() && stock_.front().size() == count) {
-    out = std::move(stock_.front());
-    stock_.pop_front();
-    stock_size_ -= count;
-    return out;
-  }
   for (AuthBits* part : {&out.x, &out.y, &out.z}) {
     *part = AuthBits(party_.id(), party_.num_parties(), count);
   }
   for (size_t done = 0; done < count;) {
-    AndTriples& front = stock_.front();
-    const size_t here = std::min(count - done, front.size() - stock_offset_);
-    move_bits(out.x, done, front.x, stock_offset_, here);
-    move_bits(out.y, done, front.y, stock_offset_, here);
-    move_bits(out.z, done, front.z, stock_offset_, here);
+    AndTriples part = take_front(std::min(count - done, stock_.front().size()));
+    const size_t here = part.size();
+    move_bits(out.x, done, std::move(part.x));
+    move_bits(out.y, done, std::move(part.y));
+    move_bits(out.z, done, std::move(part.z));
     done += here;
-    stock_offset_ += here;
-    stock_size_ -= here;
-    if (stock_offset_ == front.size()) {
-      // A stock of millions shrinks while what they are used for grows.
-      if (stock_.size() > kSmallStock) {
-        for (AuthBits* bits : {&front.x, &front.y, &front.z}) discard(*bits);
-      }
-      stock_.pop_front();
-      stock_offset_ = 0;
-    }
   }
+  return out;
+}
+
+// Of the oldest batch, which has as many.
+AndTriples SessionPrep::take_front(size_t count) {
+  AndTriples out;
+  if (count == 0) {
+    for (AuthBits* part : {&out.x, &out.y, &out.z}) {
+      *part = AuthBits(party_.id(), party_.num_parties(), 0);
+    }
+    return out;
+  }
+  AndTriples& front = stock_.front();
+  if (stock_.size() > kSmallStock) return_pages(front);
+  out.x = take_bits(front.x, count);
+  out.y = take_bits(front.y, count);
+  out.z = take_bits(front.z, count);
+  if (front.size() == 0) stock_.pop_front();
   return out;
 }
 

@@ -56,6 +56,7 @@ class SessionPrep : public Source {
   void fill_stock(size_t count);
   std::vector<VecTriple> take_zero_test_products(size_t batches_ahead);
   AndTriples take_from_stock(size_t count);
+  AndTriples take_front(size_t count);
   void report(std::string_view phase, uint64_t done, uint64_t total) const;
   void erase() noexcept;
 
@@ -67,7 +68,6 @@ class SessionPrep : public Source {
   std::unique_ptr<Live> live_;  // empty after an abort
 
   std::deque<AndTriples> stock_;
-  size_t stock_offset_ = 0;  // already handed out of stock_.front()
   size_t stock_size_ = 0;
   std::vector<VecTriple> zero_test_products_;
 };

@@ -131,9 +131,9 @@ bool Room::accept_peers(Decider& decider, uint64_t* life_before) {
     const auto before = once.counters();
     const auto said = decider.human_input(
         {Question::Kind::kYesNo,
-         "Go on with these members although batches ended without a verdict (or this machine was "
-         "restored from a backup)? Say yes only if you know why it happened and that the epoch was "
-         "not burned."});
+         "Go on with these members although batches ended without a verdict, a check failed that "
+         "only a cheating member fails, or this machine was restored from a backup? Say yes only "
+         "if you know why it happened, and after a restore that the epoch was not burned."});
     if (said != "yes") return false;
     once.operator_accepts();
     if (life_before != nullptr) *life_before = before.life;

@@ -359,10 +359,9 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
                               digest_of_hex(member.certificate_sha256)});
   }
   config.self = state.self();
-  if (state.member().listen) {
-    config.listen_host = state.member().listen->host;
-    config.listen_port = state.member().listen->port;
-  }
+  const Endpoint listen = state.member().listen.value_or(room.members[config.self].address);
+  config.listen_host = listen.host;
+  config.listen_port = listen.port;
   // What room.toml says is compared in words (room_terms.h), once the members have met.
   config.room_digest = RandomOracle("flexroom room session/1", {}).digest();
   config.connect_timeout = room.timeout;

@@ -23,7 +23,7 @@ inline std::pair<int, uint16_t> listen_on_loopback() {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
   FLEXROOM_ASSERT(bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0);
-  FLEXROOM_ASSERT(listen(fd, 16) == 0);
+  FLEXROOM_ASSERT(listen(fd, 256) == 0);
   FLEXROOM_ASSERT(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
   return {fd, ntohs(address.sin_port)};
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <future>
@@ -109,7 +110,9 @@ TEST(TcpMeshTest, TwoHundredMegabytesBothWaysAtOnceDoNotBlockEachOther) {
 
 TEST(TcpMeshTest, SmallQueuesDoNotDeadlockTwoSenders) {
   support::TcpMembers members(2);
-  for (auto& config : members.configs) config.limits.max_queued_bytes = 2 << 20;
+  for (auto& config : members.configs) {
+    config.limits.max_queued_bytes = config.limits.max_ahead_bytes = 2 << 20;
+  }
   const auto mesh = members.join_all();
   const auto run = [&](PartyId i) {
     for (uint8_t k = 0; k < 48; ++k) mesh[i]->send(1 - i, pattern(1 << 20, k));
@@ -124,7 +127,9 @@ TEST(TcpMeshTest, SmallQueuesDoNotDeadlockTwoSenders) {
 
 TEST(TcpMeshTest, ASlowReceiverHoldsTheSenderBackAndLosesNothing) {
   support::TcpMembers members(2);
-  for (auto& config : members.configs) config.limits.max_queued_bytes = 1 << 20;
+  for (auto& config : members.configs) {
+    config.limits.max_queued_bytes = config.limits.max_ahead_bytes = 1 << 20;
+  }
   const auto mesh = members.join_all();
   std::atomic<bool> all_sent{false};
   auto sender = std::async(std::launch::async, [&] {
@@ -140,7 +145,7 @@ TEST(TcpMeshTest, ASlowReceiverHoldsTheSenderBackAndLosesNothing) {
 TEST(TcpMeshTest, UnaskedForDataEndsTheLinkAtTheHardCap) {
   support::TcpMembers members(2);
   for (auto& config : members.configs) {
-    config.limits.max_queued_bytes = 1 << 20;
+    config.limits.max_queued_bytes = config.limits.max_ahead_bytes = 1 << 20;
     config.limits.max_backlog_bytes = 4 << 20;
   }
   const auto mesh = members.join_all();
@@ -273,6 +278,158 @@ TEST(TcpMeshTest, GarbageAndSilenceAtThePortDoNotStopTheMembers) {
   EXPECT_TRUE(reported);
   close(silent);
   close(garbage);
+}
+
+/// Sockets of strangers that stay open until the test is over.
+class Strangers {
+ public:
+  explicit Strangers(uint16_t port) : port_(port) {}
+  ~Strangers() {
+    for (const int fd : open_) close(fd);
+  }
+  Strangers(const Strangers&) = delete;
+  Strangers& operator=(const Strangers&) = delete;
+  void open(size_t count, ByteView said) {
+    for (size_t k = 0; k < count; ++k) {
+      const int fd = support::connect_to_loopback(port_);
+      if (fd < 0) continue;
+      if (!said.empty()) (void)!send(fd, said.data(), said.size(), MSG_NOSIGNAL);
+      open_.push_back(fd);
+    }
+  }
+  void close_oldest(size_t keep) {
+    while (open_.size() > keep) {
+      close(open_.front());
+      open_.erase(open_.begin());
+    }
+  }
+
+ private:
+  uint16_t port_;
+  std::vector<int> open_;
+};
+
+/// The beginning of a TLS record that never ends.
+const Bytes kHalfHello = {0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3};
+
+// All strangers come from the members' own address, the worst place for a member to be.
+TEST(TcpMeshTest, ThreeHundredIdleSocketsDoNotDelayTheMembers) {
+  for (const Bytes& said : {Bytes(), kHalfHello}) {
+    support::TcpMembers members(2);
+    members.configs[0].connect_timeout = 60s;
+    members.configs[1].connect_timeout = 8s;
+    auto first = std::async(std::launch::async, [&] { return members.join(0); });
+    Strangers strangers(members.configs[0].members[0].port);
+    strangers.open(300, said);
+    const auto second = members.join(1);
+    const auto mesh = first.get();
+    mesh->send(1, pattern(100, 3));
+    EXPECT_EQ(second->receive(0), pattern(100, 3));
+  }
+}
+
+TEST(TcpMeshTest, StrangersThatKeepComingDoNotKeepTheMembersOut) {
+  support::TcpMembers members(3);
+  for (auto& config : members.configs) config.connect_timeout = 60s;
+  std::atomic<bool> stop{false};
+  auto first = std::async(std::launch::async, [&] { return members.join(0); });
+  auto flood = std::async(std::launch::async, [&] {
+    Strangers strangers(members.configs[0].members[0].port);
+    for (size_t k = 0; !stop; ++k) {
+      strangers.open(10, k % 2 == 0 ? Bytes() : kHalfHello);
+      strangers.close_oldest(200);
+      std::this_thread::sleep_for(5ms);
+    }
+  });
+  std::this_thread::sleep_for(500ms);
+  auto second = std::async(std::launch::async, [&] { return members.join(1); });
+  const auto third = members.join(2);
+  const auto mesh = first.get();
+  const auto middle = second.get();
+  stop = true;
+  flood.get();
+  mesh->send(2, pattern(100, 4));
+  EXPECT_EQ(third->receive(0), pattern(100, 4));
+}
+
+TEST(TcpMeshTest, AListenerFullOfStrangersSleeps) {
+  support::TcpMembers members(2);
+  members.configs[0].connect_timeout = 2s;
+  double cpu = 0;
+  auto first = std::async(std::launch::async, [&] {
+    const auto code = abort_of([&] { members.join(0); });
+    timespec used{};  // of this thread: nothing else on the machine counts
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    cpu = static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
+    return code;
+  });
+  Strangers strangers(members.configs[0].members[0].port);
+  strangers.open(300, {});
+  EXPECT_EQ(first.get(), AbortCode::kTimeout);
+  EXPECT_LT(cpu, 0.4);
+}
+
+TEST(TcpMeshTest, AnAddressOfAnotherMachineIsNoPlaceToListen) {
+  support::TcpMembers members(2);
+  ::close(members.configs[0].listen_socket);
+  members.configs[0].listen_socket = -1;
+  members.configs[0].listen_host = "192.0.2.1";  // for documentation: nobody's
+  try {
+    members.join(0);
+    FAIL() << "listens on an address that this machine does not have";
+  } catch (const InputError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("192.0.2.1"));
+    EXPECT_THAT(error.what(), HasSubstr("listen = "));
+  }
+}
+
+// A peer sends what nobody asked for: it is held back by TCP, and what this member keeps is bounded
+// by what the peer may be ahead.
+TEST(TcpMeshTest, APeerIsHeldToWhatItMayBeAhead) {
+  support::TcpMembers members(2);
+  members.configs[0].limits.max_ahead_bytes = 1 << 20;
+  members.configs[1].limits.max_queued_bytes = 1 << 20;
+  const auto mesh = members.join_all();
+  std::atomic<size_t> sent{0};
+  auto sender = std::async(std::launch::async, [&] {
+    for (uint8_t k = 0; k < 64; ++k) {
+      mesh[1]->send(0, pattern(1 << 20, k));
+      ++sent;
+    }
+  });
+  std::this_thread::sleep_for(500ms);
+  EXPECT_LT(sent, 32u);  // 1 MiB here, 1 MiB there, and what the sockets hold
+  for (uint8_t k = 0; k < 64; ++k) EXPECT_EQ(mesh[0]->receive(1), pattern(1 << 20, k));
+  sender.get();
+}
+
+TEST(TcpMeshTest, AFrameLongerThanTheProtocolExpectsIsRefusedFromItsLengthAlone) {
+  support::TcpMembers members(2);
+  for (auto& config : members.configs) config.limits.max_ahead_bytes = 1 << 20;
+  const auto mesh = members.join_all();
+  auto peer = std::async(std::launch::async, [&] { mesh[1]->send(0, Bytes(32 << 20)); });
+  try {
+    mesh[0]->receive(1, 1 << 20);
+    FAIL() << "took a message that nobody expected";
+  } catch (const ProtocolAbort& abort) {
+    EXPECT_EQ(abort.code(), AbortCode::kUnexpectedMessage);
+    EXPECT_EQ(abort.peer(), 1u);
+    EXPECT_THAT(abort.what(), HasSubstr("member 2 announced a message of 33554432 bytes"));
+    EXPECT_THAT(abort.what(), HasSubstr("at most 1048576"));
+  }
+  peer.get();
+}
+
+// What is expected may be longer than what a peer may be ahead.
+TEST(TcpMeshTest, AnExpectedFrameIsTakenWhateverItsSize) {
+  support::TcpMembers members(2);
+  for (auto& config : members.configs) config.limits.max_ahead_bytes = 64 << 10;
+  const auto mesh = members.join_all();
+  auto peer = std::async(std::launch::async, [&] {
+    for (uint8_t k = 0; k < 4; ++k) mesh[1]->send(0, pattern(8'000'000, k));
+  });
+  for (uint8_t k = 0; k < 4; ++k) EXPECT_EQ(mesh[0]->receive(1, 8'000'000), pattern(8'000'000, k));
+  peer.get();
 }
 
 TEST(TcpMeshTest, AnOversizeFrameIsRefusedFromItsLengthAlone) {

@@ -76,6 +76,55 @@ TEST_P(AuthBitsTest, RandomOwnedAndChosenBitsSatisfyAllRelations) {
   }
 }
 
+// Parts of a batch are its memory; a request that the rest of one batch cannot serve goes to the
+// next, and what is left over serves smaller ones.
+TEST_P(AuthBitsTest, LargePartsOfABatchAreNotCopied) {
+  const auto run = run_with([&](net::Party& party, BitGenerator&) {
+    BitGenerator generator(party, epoch_[party.id()], 30'000, 1);
+    Made out;
+    for (const size_t count : {10'000, 15'000, 20'000, 5'000, 10'000, 700}) {
+      out.bits.push_back(generator.random_bits(count));
+    }
+    const auto follows = [&](const AuthBits& a, const AuthBits& b) {
+      const PartyId j = a.first_peer();
+      return a.mac[j].data() + a.size() == b.mac[j].data() &&
+             a.key[j].data() + a.size() == b.key[j].data();
+    };
+    EXPECT_TRUE(follows(out.bits[0], out.bits[1]));
+    EXPECT_TRUE(follows(out.bits[1], out.bits[3]));
+    EXPECT_TRUE(follows(out.bits[2], out.bits[4]));
+    return out;
+  });
+  for (size_t which = 0; which < 6; ++which) expect_bits(run, which);
+}
+
+// What was begun has left before it is asked for, and nothing of it leaves again.
+TEST_P(AuthBitsTest, BitsThatWereBegunAreThoseHandedOutNext) {
+  const auto run = run_with([&](net::Party& party, BitGenerator& generator) {
+    const auto corrections = [&] {
+      return party.traffic().bytes_sent_by_label.contains("cot/corrections")
+                 ? party.traffic().bytes_sent_by_label.at("cot/corrections")
+                 : 0;
+    };
+    Made out;
+    out.bits.push_back(generator.random_bits(400));  // 600 are left
+    const uint64_t before = corrections();
+    generator.begin_random_bits(200, 3);  // they are there
+    EXPECT_EQ(corrections(), before);
+    for (int k = 0; k < 2; ++k) out.bits.push_back(generator.random_bits(200));
+    generator.begin_random_bits(300, 3);
+    const uint64_t begun = corrections();
+    EXPECT_GT(begun, before);
+    for (int k = 0; k < 3; ++k) out.bits.push_back(generator.random_bits(300));
+    EXPECT_EQ(corrections(), begun);
+    out.bits.push_back(generator.owned_bits(0, 2000));
+    generator.begin_random_bits(5000, 3);  // larger than a batch: nothing to begin
+    out.bits.push_back(generator.random_bits(5000));
+    return out;
+  });
+  for (size_t which = 0; which < 8; ++which) expect_bits(run, which);
+}
+
 TEST_P(AuthBitsTest, RandomOtGivesTheChosenSeed) {
   const std::vector<uint8_t> choices = {1, 1, 0, 1, 0, 0, 1, 0, 1, 1, 0};
   const auto run = run_with([&](net::Party& party, BitGenerator& generator) {
