@@ -16,7 +16,8 @@ std::string form_field(std::string_view name, std::string_view value) {
 }
 
 /// The boot loader as text with slots: one for each run of a member's bytes, and the nonce.
-http::Base64Text with_slots(const agent::ScriptWriter& script) {
+http::Base64Text with_slots(const agent::ScriptWriter& script,
+                            const std::vector<PublicLinks>& links) {
   using Kind = agent::ScriptByte::Kind;
   http::Base64Text out;
   std::vector<size_t> runs;  // of each member so far
@@ -44,7 +45,7 @@ http::Base64Text with_slots(const agent::ScriptWriter& script) {
         runs.resize(std::max<size_t>(runs.size(), first.member + size_t{1}));
         slot.name = fmt::format("private-{}-{}", first.member, ++runs[first.member]);
         slot.source = http::SlotSource::kMember;
-        slot.from = std::to_string(first.member);
+        slot.from = run_member(links, first.member);
         slot.char_class = http::CharClass::kShellPath;
       }
       out.parts.emplace_back(std::move(slot));
@@ -56,6 +57,11 @@ http::Base64Text with_slots(const agent::ScriptWriter& script) {
 
 }  // namespace
 
+std::string run_member(const std::vector<PublicLinks>& links, PartyId member) {
+  const std::string& name = links.at(member).member;
+  return name.empty() ? std::to_string(member) : name;
+}
+
 std::string ec2_host(std::string_view region) { return aws_host(*aws_service(kService), region); }
 
 OpenCall run_instances_call(const JobConfig& job, const std::vector<PublicLinks>& links,
@@ -64,7 +70,7 @@ OpenCall run_instances_call(const JobConfig& job, const std::vector<PublicLinks>
   if (script.size() > kMaxUserData) {
     throw InputError(job.file.string(), "the boot loader is over the 16 KiB of user data");
   }
-  const http::Base64Text user_data = with_slots(script);
+  const http::Base64Text user_data = with_slots(script, links);
   std::string body = "Action=RunInstances&Version=2016-11-15&MinCount=1&MaxCount=1";
   body += form_field("ImageId", job.image_id);
   body += form_field("InstanceType", job.instance_type);
@@ -81,7 +87,7 @@ OpenCall run_instances_call(const JobConfig& job, const std::vector<PublicLinks>
   request.target = "/";
   const std::string head = fmt::format(
       "POST / HTTP/1.1\r\nHost: {}\r\n"
-      "Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\nX-Amz-Date: {}\r\n"
+      "Content-Type: application/x-www-form-urlencoded\r\nX-Amz-Date: {}\r\n"
       "Authorization: AWS4-HMAC-SHA256 Credential={}/{}/{}/{}/aws4_request, "
       "SignedHeaders=content-type;host;x-amz-date, Signature=",
       request.host, date_time, job.access_key_id, date_time.substr(0, 8), job.region, kService);

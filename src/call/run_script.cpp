@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "base/error.h"
 #include "base/secret.h"
 #include "call/purpose.h"
 
@@ -54,8 +55,11 @@ void check_key(const JobConfig& job, const store::RecordMeta& secret) {
 std::shared_ptr<const RunScriptLayout> lay_out_run_script(const RunScriptTerms& terms) {
   const auto out = std::make_shared<RunScriptLayout>();
   out->call = run_instances_call(terms.job, terms.links, terms.client_token, kDraftDate);
-  out->layout = lay_out_call(out->call, [](const std::string& member) {
-    return static_cast<PartyId>(std::stoul(member));
+  out->layout = lay_out_call(out->call, [&](const std::string& member) {
+    for (PartyId i = 0; i < terms.links.size(); ++i) {
+      if (run_member(terms.links, i) == member) return i;
+    }
+    throw InputError("links", "are of no member called '" + member + "'");
   });
   return out;
 }
@@ -85,7 +89,7 @@ struct RunScriptCall::State {
   }
   /// The private string, cut into this member's slots.
   void take(std::string& text) {
-    const std::string self = std::to_string(context.party.id());
+    const std::string self = run_member(terms.links, context.party.id());
     size_t at = 0;
     bool fits = true;
     for (const CallSlot& placed : layout->call.slots) {

@@ -257,6 +257,9 @@ TEST(Base64Text, StandsInAFormFieldAndMakesNoOtherCharacters) {
   EXPECT_THAT(refused(script(make_slot(CharClass::kShellPath, Encoding::kHex, 4))),
               HasSubstr("may hold more"));
   EXPECT_THAT(refused({to_bytes("abc"), slot}), HasSubstr("incomplete group"));
+  for (const char* bad : {"x?", "x>", "x~", "\x7fy", "\xc3y"}) {
+    EXPECT_THAT(refused({to_bytes("abc"), slot, to_bytes(bad)}), HasSubstr("would make a"));
+  }
   EXPECT_THAT(refused(script(slot), "application/json"), HasSubstr("form body only"));
   EXPECT_THAT(refused(script(slot), kForm, "a=x"), HasSubstr("whole value"));
   EXPECT_THAT(refused(script(slot), kForm, "a=", "x&b=c"), HasSubstr("whole value"));
