@@ -42,7 +42,7 @@ print(*(s.getsockname()[1] for s in held))')
     "$flexroom" --json init --identity "$name" --dir "$work/$name" --address "127.0.0.1:${ports[i]}" |
       $python -c 'import json,sys; r=json.load(sys.stdin); print("[[member]]"); [print(f"{k} = \"{r[k]}\"") for k in ("name","address","certificate")]; print()'
   done
-  printf '[provider.sandbox]\nca_file = "%s"\nconnect_to = ["*:443=127.0.0.1:%s"]\n' "$work/cloud/ca.pem" "$port"
+  printf '[provider.sandbox]\nhosts = ["*.amazonaws.com", "*.flexroom.example"]\nca_file = "%s"\nconnect_to = ["*:443=127.0.0.1:%s"]\n' "$work/cloud/ca.pem" "$port"
 } >"$work/room.toml"
 cp "$work/room.toml" "$work/hospital-a/room.toml"
 cp "$work/room.toml" "$work/hospital-b/room.toml"

@@ -92,6 +92,9 @@ for name, share in zip(["hospital-a", "hospital-b"], shares):
                 "name": "joint/aws-secret-key",
                 "kind": "aws-secret-key",
                 "class": "b64",
+                "entropy": 238,  # 40 characters, drawn at random
+                "provider": "sandbox",
+                "purposes": ["sigv4 ec2 us-east-1", "sigv4 sts us-east-1"],
                 "length": len(secret),
                 "share": share.hex(),
             }

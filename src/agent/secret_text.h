@@ -18,29 +18,11 @@ struct ScriptByte {
   uint32_t index = 0;  // byte of that member's private string; hex digit of the nonce
 };
 
-/// Three script bytes and the place of their four base64 characters in the body.
-struct SecretGroup {
-  size_t body_offset = 0;
-  std::array<ScriptByte, 3> bytes{};
-};
-
-/// A form body that ends in a base64 blob with private parts. Characters that depend on a private
-/// byte are marked; everything else is public text.
-struct SecretText {
-  std::string text;                    // secret characters are '\0' here
-  std::vector<SecretGroup> groups;     // ascending
-  std::vector<uint32_t> member_bytes;  // [n] length of each member's private string
-  static constexpr uint32_t kNonceDigits = 32;
-
-  /// Offset of the first secret character; text.size() if there is none.
-  size_t first_secret() const { return groups.empty() ? text.size() : groups.front().body_offset; }
-  size_t secret_chars() const { return 4 * groups.size(); }
-};
-
 /// A script under construction: public text, members' private strings inside single quotes, and the
 /// 128-bit nonce that makes the payload hash hiding (tls-in-mpc.md §6.2).
 class ScriptWriter {
  public:
+  static constexpr uint32_t kNonceDigits = 32;
   explicit ScriptWriter(size_t num_members) : member_bytes_(num_members) {}
   ScriptWriter& text(std::string_view public_text);
   /// The 32 hex digits; once, before any private string.
@@ -54,11 +36,6 @@ class ScriptWriter {
   ScriptWriter& align_question_mark(size_t before, size_t private_size);
   size_t size() const { return bytes_.size(); }
   const std::vector<ScriptByte>& bytes() const { return bytes_; }
-
-  /// `form_prefix` + base64(script) with the public characters percent-encoded as a form value
-  /// needs. Throws InputError if a public byte in a mixed group is not printable ASCII or makes a
-  /// character that needs percent-encoding.
-  SecretText finish(std::string_view form_prefix) const;
 
  private:
   std::vector<ScriptByte> bytes_;

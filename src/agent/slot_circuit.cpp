@@ -83,6 +83,26 @@ Text encode(const Text& value, http::Encoding encoding) {
   return {};
 }
 
+/// Puts the characters of groups with a slot's byte into `whole`; gives the offset of the first.
+size_t put_base64(Text& whole, const PlacedBase64& placed,
+                  const std::map<std::string, Text>& values) {
+  Text bytes;
+  for (const auto& part : placed.text.parts) {
+    const auto* const known = std::get_if<Bytes>(&part);
+    circuits::append(bytes, known != nullptr ? circuits::constant_text(*known)
+                                             : values.at(std::get<http::Slot>(part).name));
+  }
+  const http::Base64Text::Encoded encoded = placed.text.encoded('\0');
+  FLEXROOM_ASSERT(!encoded.groups.empty());
+  for (const auto& group : encoded.groups) {
+    const auto at = bytes.begin() + static_cast<ptrdiff_t>(group.byte);
+    const Text chars = circuits::base64(Text(at, at + 3));
+    std::copy(chars.begin(), chars.end(),
+              whole.begin() + static_cast<ptrdiff_t>(placed.offset + group.offset));
+  }
+  return placed.offset + encoded.groups.front().offset;
+}
+
 /// SHA-256 of the body: public blocks up to the first slot are hashed outside.
 Bits hash_of_body(const Text& text, ByteView public_text, size_t body_start, size_t first_slot) {
   FLEXROOM_ASSERT(first_slot >= body_start);
@@ -110,7 +130,8 @@ void put_private_bits(std::vector<uint8_t>& out, ByteView value, uint32_t width)
 }  // namespace
 
 SlotCircuit build_slot_circuit(ByteView text, std::vector<PlacedSlot> slots,
-                               std::optional<size_t> body_start) {
+                               std::optional<size_t> body_start,
+                               const std::vector<PlacedBase64>& base64) {
   FLEXROOM_ASSERT(!slots.empty());
   SlotCircuit out;
   out.hashes_body = body_start.has_value();
@@ -119,14 +140,19 @@ SlotCircuit build_slot_circuit(ByteView text, std::vector<PlacedSlot> slots,
   Bits ok;
   size_t end = 0;
   std::optional<size_t> first_in_body;
+  const auto in_body = [&](size_t offset) {
+    if (!body_start || offset < *body_start) return;
+    first_in_body = std::min(first_in_body.value_or(offset), offset);
+  };
+  std::map<std::string, Text> in_base64;
   for (size_t k = 0; k < slots.size(); ++k) {
     const PlacedSlot& placed = slots[k];
     const http::Slot& slot = placed.slot;
-    FLEXROOM_ASSERT(placed.offset >= end);  // ascending, no bit is given twice
-    end = placed.offset + slot.encoded_length();
-    FLEXROOM_ASSERT(end <= text.size());
-    if (body_start && placed.offset >= *body_start && !first_in_body) {
-      first_in_body = placed.offset;
+    if (!placed.in_base64) {
+      FLEXROOM_ASSERT(placed.offset >= end);  // ascending, no bit is given twice
+      end = placed.offset + slot.encoded_length();
+      FLEXROOM_ASSERT(end <= text.size());
+      in_body(placed.offset);
     }
     const Text value = add_slot_input(builder, placed);
     if (slot.source == SlotSource::kMember) {
@@ -136,11 +162,16 @@ SlotCircuit build_slot_circuit(ByteView text, std::vector<PlacedSlot> slots,
         ok.push_back(good);
       }
     }
+    if (placed.in_base64) {
+      in_base64.emplace(slot.name, value);
+      continue;
+    }
     const Text encoded = encode(value, slot.encoding);
     FLEXROOM_ASSERT(encoded.size() == slot.encoded_length());
     std::copy(encoded.begin(), encoded.end(),
               whole.begin() + static_cast<ptrdiff_t>(placed.offset));
   }
+  for (const PlacedBase64& placed : base64) in_body(put_base64(whole, placed, in_base64));
   Bits chars;
   out.public_text.resize(whole.size());
   for (size_t k = 0; k < whole.size(); ++k) {

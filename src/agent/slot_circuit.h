@@ -19,6 +19,14 @@ struct PlacedSlot {
   http::Slot slot;     // kSecret, kMember or kRandom
   size_t offset = 0;   // of its first encoded byte in the request
   PartyId member = 0;  // kMember: whose value it is
+  /// It is part of a PlacedBase64, where its bytes go; `offset` is of that.
+  bool in_base64 = false;
+};
+
+/// Base64 text of a form in which slots stand (http::Base64Text), and its place.
+struct PlacedBase64 {
+  http::Base64Text text;
+  size_t offset = 0;  // of its first encoded byte in the request
 };
 
 /// GC-P of recipes: encodes stored secrets, members' private values and nonces as their slots say,
@@ -44,9 +52,11 @@ struct SlotCircuit {
   bool hashes_body = false;
 };
 
-/// `text` is the request with zeros where slots are. `body_start`: hash text[body_start..].
+/// `text` is the request with zeros where slots are. `body_start`: hash text[body_start..]. The
+/// slots of `base64` stand in `slots` too.
 SlotCircuit build_slot_circuit(ByteView text, std::vector<PlacedSlot> slots,
-                               std::optional<size_t> body_start);
+                               std::optional<size_t> body_start,
+                               const std::vector<PlacedBase64>& base64 = {});
 
 /// By name of the slot.
 struct SlotValues {

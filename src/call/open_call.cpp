@@ -3,20 +3,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 
 #include "base/error.h"
-#include "call/purpose.h"
 
 namespace flexroom {
 namespace {
 
-// Documented answers of these actions: ids, states and descriptions, no credentials, no user data
-// (tls-in-mpc.md §4.6 R2-3 lists what may never be here).
-constexpr std::array<std::string_view, 9> kOpenActions = {
-    "ec2:RunInstances",    "ec2:DescribeInstances",      "ec2:TerminateInstances",
-    "ec2:DescribeImages",  "ec2:DescribeKeyPairs",       "ec2:DescribeSecurityGroups",
-    "ec2:DescribeRegions", "ec2:DescribeInstanceStatus", "sts:GetCallerIdentity"};
 constexpr size_t kHashBlock = 64;
 
 void replace_all(std::string& text, const std::string& hole, std::string_view value) {
@@ -30,25 +22,6 @@ bool is_argument_value(std::string_view value) {
   return value.size() <= 512 && std::all_of(value.begin(), value.end(), [](char c) {
            return http::char_set(http::CharClass::kUrlSafe).contains(c);
          });
-}
-
-std::string action_of(std::string_view body, const std::string& place) {
-  constexpr std::string_view kKey = "Action";
-  std::string action;
-  for (size_t at = 0; at <= body.size();) {
-    const size_t stop = std::min(body.find('&', at), body.size());
-    const std::string_view field = body.substr(at, stop - at);
-    const std::string_view name = field.substr(0, field.find('='));
-    if (name.find_first_of("%+") != std::string_view::npos) {
-      throw InputError(place, "a name in the form is escaped", "write names as they are");
-    }
-    if (name == kKey) {
-      if (!action.empty()) throw InputError(place, "the body names two actions");
-      action = std::string(field.substr(std::min(name.size() + 1, field.size())));
-    }
-    at = stop + 1;
-  }
-  return action;
 }
 
 std::string with_arguments(const Recipe& recipe, const std::map<std::string, std::string>& given,
@@ -91,50 +64,66 @@ std::string with_arguments(const Recipe& recipe, const std::map<std::string, std
   throw InputError(place + ": " + error.place(), error.problem(), error.remedy());
 }
 
-http::Template validated(const Recipe& recipe, const std::string& text) {
+http::Template template_of(const Recipe& recipe, const std::string& text) {
   std::vector<http::Slot> slots;
   for (const Recipe::Slot& slot : recipe.slots) slots.push_back(slot.slot);
-  if (recipe.sign) {
-    http::Slot signature;
-    signature.name = "signature";
-    signature.source = http::SlotSource::kComputed;
-    signature.from = "sigv4";
-    signature.char_class = http::CharClass::kHex;
-    signature.length = 64;
-    slots.push_back(signature);
-  }
-  http::Template out = http::template_from_text(recipe.host, 443, text, slots);
-  http::validate(out);
-  return out;
+  if (recipe.sign) slots.push_back(signature_slot());
+  return http::template_from_text(recipe.host, 443, text, slots);
 }
 
-void place_slots(OpenCall& call) {
-  const std::vector<std::string> positions = slot_positions(call.request);
-  size_t at = 0, index = 0;
+/// Which bytes of the request depend on each slot of base64 text: whole groups.
+void place_base64(const http::Base64Text& base64, size_t at, const CallTerms& terms,
+                  OpenCall& call) {
+  const http::Base64Text::Encoded encoded = base64.encoded('\0');
+  size_t byte = 0;
+  for (const auto& part : base64.parts) {
+    const auto* const slot = std::get_if<http::Slot>(&part);
+    const size_t size = slot != nullptr ? slot->length : std::get<Bytes>(part).size();
+    if (slot != nullptr) {
+      CallSlot placed{
+          *slot, 0, 0, true, slot_position(call.model, *slot), terms.echo_ok.contains(slot->name)};
+      for (const auto& group : encoded.groups) {
+        if (group.byte <= byte) placed.offset = at + group.offset;
+        if (group.byte < byte + size) placed.end = at + group.offset + 4;
+      }
+      call.slots.push_back(std::move(placed));
+    }
+    byte += size;
+  }
+  call.base64.push_back({base64, at});
+}
+
+void place_slots(const CallTerms& terms, OpenCall& call) {
+  size_t at = 0;
   for (const http::Part& part : call.request.parts) {
     if (const auto* bytes = std::get_if<Bytes>(&part)) {
       at += bytes->size();
-      continue;
-    }
-    const http::Slot& slot = std::get<http::Slot>(part);
-    if (slot.source == http::SlotSource::kComputed) {
-      call.signature_offset = at;
+    } else if (const auto* base64 = std::get_if<http::Base64Text>(&part)) {
+      place_base64(*base64, at, terms, call);
+      at += base64->encoded('\0').text.size();
     } else {
-      call.slots.push_back({slot, at, positions.at(index)});
+      const http::Slot& slot = std::get<http::Slot>(part);
+      const size_t end = at + slot.encoded_length();
+      if (slot.source == http::SlotSource::kComputed) {
+        call.signature_offset = at;
+      } else {
+        call.slots.push_back({slot, at, end, false, slot_position(call.model, slot),
+                              terms.echo_ok.contains(slot.name)});
+      }
+      at = end;
     }
-    ++index;
-    at += slot.encoded_length();
   }
 }
 
 /// §6.2: the hash of a body with slots is opened, and printed by error messages; 128 bits that
 /// nobody knows must stand in or before the first block that holds something else.
-void check_hidden_body(OpenCall& call, size_t body_start, const std::string& place) {
+void check_hidden_body(OpenCall& call, const std::string& place) {
+  const size_t body_start = call.body_start;
   std::optional<size_t> nonce_end, first;
   for (const CallSlot& slot : call.slots) {
     if (slot.offset < body_start) continue;
     if (slot.slot.source == http::SlotSource::kRandom) {
-      if (!nonce_end) nonce_end = slot.offset + slot.slot.encoded_length() - body_start;
+      if (!nonce_end) nonce_end = slot.end - body_start;
     } else if (!first) {
       first = slot.offset - body_start;
     }
@@ -148,54 +137,123 @@ void check_hidden_body(OpenCall& call, size_t body_start, const std::string& pla
   }
 }
 
-void check_signed(const Recipe& recipe, OpenCall& call) {
-  const std::string place = "recipe " + recipe.name;
+/// R2-3, and one table for what belongs together: host, service and region.
+void check_action(const CallTerms& terms, const OpenCall& call) {
+  if (terms.sign) {
+    const Recipe::Sign& sign = *terms.sign;
+    const AwsService* const service = aws_service(sign.service);
+    if (service == nullptr || service != call.action.service ||
+        !is_aws_host(*service, sign.region, call.model.host)) {
+      throw InputError(terms.place,
+                       fmt::format("signs for '{}' in '{}', to which host '{}' does not belong",
+                                   sign.service, sign.region, call.model.host),
+                       "a signature goes to the service's own host only; services that can be "
+                       "signed for: " +
+                           aws_service_names());
+    }
+  }
+  if (call.action.service == nullptr || is_open_action(call.action, call.model)) return;
+  throw InputError(
+      terms.place,
+      fmt::format("'{}' is not on the list of actions whose answer may be open", call.action.text),
+      "its answer could hold a secret and needs a sealed connection, which is not "
+      "built yet (docs/status.md)");
+}
+
+void check_signed(const CallTerms& terms, OpenCall& call) {
   call.signing = http::plan_sigv4(call.request);
-  const std::string whole = to_text(call.text());
-  const size_t body_start = whole.find("\r\n\r\n") + 4;
-  const std::string action = action_of(std::string_view(whole).substr(body_start), place);
-  if (!is_open_action(recipe.sign->service, action)) {
-    throw InputError(place,
-                     fmt::format("'{}:{}' is not on the list of actions whose answer may be open",
-                                 recipe.sign->service, action),
-                     "its answer could hold a secret and needs a sealed connection, which is not "
-                     "built yet (docs/status.md)");
+  if (call.signing->scope.region != terms.sign->region ||
+      call.signing->scope.service != terms.sign->service) {
+    throw InputError(terms.place,
+                     fmt::format("the Authorization line says {}/{}, [sign] says {}/{}",
+                                 call.signing->scope.region, call.signing->scope.service,
+                                 terms.sign->region, terms.sign->service));
   }
   for (const CallSlot& slot : call.slots) {
-    if (slot.offset < body_start) {
+    if (slot.offset < call.body_start) {
       throw InputError(
-          place, fmt::format("slot '{}' stands in the head of a signed request", slot.slot.name),
+          terms.place,
+          fmt::format("slot '{}' stands in the head of a signed request", slot.slot.name),
           "errors of the service print signed headers (tls-in-mpc.md R2-3); slots of "
           "a signed request stand in its body");
     }
   }
   if (!call.signing->body.is_public && !call.signing->unsigned_payload) {
-    check_hidden_body(call, body_start, place);
+    check_hidden_body(call, terms.place);
   }
+}
+
+/// §5.1 `origin`: a secret goes to hosts of its own provider, whoever writes the recipe.
+void check_provider(const OpenCall& call, const store::RecordMeta& secret,
+                    const std::string& place) {
+  if (!secret.provider.empty() && secret.provider == call.provider) return;
+  throw InputError(place,
+                   secret.provider.empty()
+                       ? fmt::format("uses secret '{}', which belongs to no provider", secret.name)
+                       : fmt::format("uses secret '{}' of provider '{}' at provider '{}'",
+                                     secret.name, secret.provider, call.provider),
+                   "a secret is imported for one provider and goes to its hosts only");
 }
 
 }  // namespace
 
-bool is_open_action(std::string_view service, std::string_view action) {
-  const std::string name = fmt::format("{}:{}", service, action);
-  return std::find(kOpenActions.begin(), kOpenActions.end(), name) != kOpenActions.end();
+http::Slot signature_slot() {
+  http::Slot out;
+  out.name = "signature";
+  out.source = http::SlotSource::kComputed;
+  out.from = "sigv4";
+  out.char_class = http::CharClass::kHex;
+  out.length = 64;
+  return out;
+}
+
+OpenCall make_call(http::Template request, const CallTerms& terms) {
+  http::validate(request, terms.script);
+  OpenCall out;
+  out.request = std::move(request);
+  out.model = http::RequestModel::of(out.request);
+  out.action = action_of(out.model);
+  out.provider = terms.provider;
+  out.sign = terms.sign;
+  out.method = out.request.method;
+  out.bytes = out.request.size();
+  out.body_start = to_text(out.text()).find("\r\n\r\n") + 4;
+  out.address = call_address(out.model);
+  place_slots(terms, out);
+  check_action(terms, out);
+  if (terms.sign) check_signed(terms, out);
+  return out;
 }
 
 OpenCall fill_recipe(const Recipe& recipe, const std::map<std::string, std::string>& given,
                      const std::string& date_time) {
   const std::string text = with_arguments(recipe, given, date_time);
-  OpenCall out;
+  CallTerms terms;
+  terms.place = "recipe " + recipe.name;
+  terms.provider = recipe.provider;
+  terms.sign = recipe.sign;
+  for (const Recipe::Slot& slot : recipe.slots) {
+    if (slot.echo_ok) terms.echo_ok.insert(slot.slot.name);
+  }
   try {
-    out.request = validated(recipe, text);
-    place_slots(out);
+    return make_call(template_of(recipe, text), terms);
   } catch (const InputError& error) {
+    if (error.place() == terms.place) throw;
     fail_in_file(recipe, error);
   }
-  out.method = out.request.method;
-  out.bytes = out.request.size();
-  out.address = call_address(out.request);
-  if (recipe.sign) check_signed(recipe, out);
-  return out;
+}
+
+OpenCall get_call(const http::Url& url, const std::string& provider) {
+  CallTerms terms;
+  terms.place = "get";
+  terms.provider = provider;
+  return make_call(
+      http::template_from_text(url.host, url.port,
+                               fmt::format("GET {} HTTP/1.1\nHost: {}\nUser-Agent: flexroom\n"
+                                           "Accept-Encoding: identity\nConnection: close\n\n",
+                                           url.target(), url.authority()),
+                               {}),
+      terms);
 }
 
 Bytes OpenCall::text() const {
@@ -203,6 +261,8 @@ Bytes OpenCall::text() const {
   for (const http::Part& part : request.parts) {
     if (const auto* known = std::get_if<Bytes>(&part)) {
       append(out, *known);
+    } else if (const auto* mixed = std::get_if<http::Base64Text>(&part)) {
+      append(out, mixed->encoded('\0').text);
     } else {
       out.resize(out.size() + std::get<http::Slot>(part).encoded_length());
     }
@@ -211,21 +271,42 @@ Bytes OpenCall::text() const {
 }
 
 void check_open_call(const OpenCall& call, const Provider& provider) {
-  if (call.slots.empty()) return;
-  const auto& list = provider.open_calls;
-  if (std::find(list.begin(), list.end(), call.address) != list.end()) return;
-  throw InputError(
-      "provider " + provider.name,
-      fmt::format("does not list '{}' as a call whose answer may be open to all", call.address),
-      fmt::format("if its answers, errors included, hold no secret of the account or of any "
-                  "request, every member adds open_calls = [\"{}\"] to [provider.{}] of room.toml",
-                  call.address, provider.name));
+  const std::string place = "provider " + provider.name;
+  // A nonce hides what stands beside it: only if all that may be repeated may it be too.
+  const bool hides = std::any_of(call.slots.begin(), call.slots.end(), [](const CallSlot& slot) {
+    return slot.slot.source != http::SlotSource::kRandom && !slot.echo_ok;
+  });
+  for (const CallSlot& slot : call.slots) {
+    const bool random = slot.slot.source == http::SlotSource::kRandom;
+    if (random ? !hides : slot.echo_ok) continue;
+    if (is_silent_position(call.action, slot.position.name)) continue;
+    const bool listed = std::any_of(
+        provider.open_calls.begin(), provider.open_calls.end(), [&](const std::string& entry) {
+          return opens(entry, call.action, call.model, slot.position.name, place);
+        });
+    if (listed) continue;
+    const std::string entry = open_call_entry(call.action, call.model, slot.position.name);
+    throw InputError(
+        place,
+        fmt::format("does not list '{}': slot '{}' may come back in an answer that all members "
+                    "read",
+                    entry, slot.slot.name),
+        fmt::format(
+            "if no answer, errors included, repeats what stands there or holds another "
+            "secret, every member adds open_calls = [\"{}\"] to [provider.{}] of "
+            "room.toml{}",
+            entry, provider.name,
+            slot.slot.source == http::SlotSource::kMember
+                ? "; or its owner lets it be read: echo_ok = true in [slot." + slot.slot.name + "]"
+                : ""));
+  }
 }
 
 void check_secret_slot(const OpenCall& call, const CallSlot& placed,
                        const store::RecordMeta& secret) {
   const http::Slot& slot = placed.slot;
   const std::string place = fmt::format("slot '{}'", slot.name);
+  check_provider(call, secret, place);
   if (secret.bits != 8 * uint64_t{slot.length}) {
     throw InputError(place, fmt::format("has length {}, secret '{}' has {} bytes", slot.length,
                                         secret.name, secret.bits / 8));
@@ -237,23 +318,36 @@ void check_secret_slot(const OpenCall& call, const CallSlot& placed,
                                  to_string(slot.char_class), secret.name, secret.value_class),
                      "the class of a secret is established when it is imported");
   }
-  const std::string purpose = call.address + " " + placed.position;
+  const std::string purpose = call.address + " " + placed.position.exact;
   const auto& purposes = secret.purposes;
   if (std::find(purposes.begin(), purposes.end(), purpose) == purposes.end()) {
     throw InputError(place,
                      fmt::format("uses secret '{}' for '{}', which is none of its purposes",
                                  secret.name, purpose),
-                     purposes.empty() ? "a secret without purposes makes signatures only; import "
-                                        "it with this purpose if that is what it is for"
+                     purposes.empty() ? "a secret without purposes is usable nowhere; import it "
+                                        "again with this purpose if that is what it is for"
                                       : "`flexroom secret show` lists its purposes");
   }
 }
 
-void check_signing_secret(const store::RecordMeta& secret) {
-  if (secret.purposes.empty()) return;
-  throw InputError(fmt::format("secret '{}'", secret.name),
-                   "has purposes, so it stands in requests and signs nothing",
-                   "import a key for signatures without purposes");
+CallSecrets check_rules(const OpenCall& call, const RoomConfig& room,
+                        const std::function<store::RecordMeta(const std::string&)>& secret) {
+  const Provider& provider = room.provider_for(call.provider, call.model.host);
+  check_open_call(call, provider);
+  CallSecrets out;
+  if (call.sign) {
+    out.signing = secret(call.sign->secret);
+    check_provider(call, *out.signing, fmt::format("secret '{}'", out.signing->name));
+    check_signing_secret(*out.signing, call.sign->service, call.sign->region);
+  }
+  for (const CallSlot& slot : call.slots) {
+    if (slot.slot.source == http::SlotSource::kMember) (void)room.member_id(slot.slot.from);
+    if (slot.slot.source != http::SlotSource::kSecret) continue;
+    store::RecordMeta found = secret(slot.slot.from);
+    check_secret_slot(call, slot, found);
+    out.slots.emplace(slot.slot.name, std::move(found));
+  }
+  return out;
 }
 
 }  // namespace flexroom

@@ -1,13 +1,18 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "call/action.h"
+#include "call/purpose.h"
 #include "call/recipe.h"
 #include "config/config.h"
 #include "http/sigv4.h"
+#include "http/url.h"
 #include "store/secret_store.h"
 
 namespace flexroom {
@@ -15,40 +20,81 @@ namespace flexroom {
 /// A slot of a call and where it stands.
 struct CallSlot {
   http::Slot slot;
-  size_t offset = 0;     // of its first encoded byte in the request
-  std::string position;  // as in a purpose
+  size_t offset = 0;       // of the first byte of the request that depends on it
+  size_t end = 0;          // behind the last one
+  bool in_base64 = false;  // part of a http::Base64Text
+  SlotPosition position;   //
+  bool echo_ok = false;    // its owner lets the answer repeat it
 };
 
-/// A recipe with its arguments filled in, validated.
+/// Base64 text of a call and where it stands.
+struct CallBase64 {
+  http::Base64Text text;
+  size_t offset = 0;
+};
+
+/// A request that is complete but for its slots, validated and judged: of a recipe with its
+/// arguments, of run-script, of get. There is no other way to a service.
 struct OpenCall {
   http::Template request;
+  http::RequestModel model;  // what every rule judges
+  CallAction action;
+  std::string provider;
+  std::optional<Recipe::Sign> sign;
   std::string method;
   size_t bytes = 0;
+  size_t body_start = 0;
   std::optional<size_t> signature_offset;
   std::optional<http::SigV4Plan> signing;
-  std::vector<CallSlot> slots;           // all but the signature, ascending
+  std::vector<CallSlot> slots;  // all but the signature, ascending
+  std::vector<CallBase64> base64;
   std::optional<size_t> hidden_body_at;  // the signed hash of the body from here is computed in MPC
   std::string address;                   // "POST https://host/path"
   Bytes text() const;                    // zeros in place of slots
+  /// Neither a secret nor a private value nor a signature (R2-6).
+  bool has_no_secret() const { return !sign && slots.empty(); }
 };
-/// `given` NAME=VALUE; `date_time` as X-Amz-Date. Throws InputError.
+
+struct CallTerms {
+  std::string place;     // "recipe NAME", for messages
+  std::string provider;  //
+  std::optional<Recipe::Sign> sign;
+  std::set<std::string> echo_ok;  // slots that an answer may repeat
+  http::ScriptSource script = http::ScriptSource::kRecipe;
+};
+/// The one road from a template to a call. Throws InputError.
 ///
-/// Open mode is for answers without secrets (tls-in-mpc.md §4.6, R2-3). A signed recipe may make
-/// only the actions of is_open_action(); it may have no slot in a signed header, and slots in its
-/// body only behind a nonce in or before the first secret block (§6.2).
+/// Open mode is for answers without secrets (tls-in-mpc.md §4.6, R2-3): of AWS, a request with
+/// slots (a signature is one) may make only the actions of is_open_action(). It is signed for the
+/// service and region of its host, has no slot in its head but the signature, and slots in its body
+/// only behind a nonce in or before the first secret block (§6.2).
+OpenCall make_call(http::Template request, const CallTerms& terms);
+/// The slot of a SigV4 signature, `{{signature}}`.
+http::Slot signature_slot();
+
+/// `given` NAME=VALUE; `date_time` as X-Amz-Date. Throws InputError.
 OpenCall fill_recipe(const Recipe& recipe, const std::map<std::string, std::string>& given,
                      const std::string& date_time);
+/// A GET of a public URL. Throws InputError.
+OpenCall get_call(const http::Url& url, const std::string& provider);
 
-/// "service:Action" pairs whose answers hold no secret of the account or the request.
-bool is_open_action(std::string_view service, std::string_view action);
-
-/// R2-3: a call with slots must stand in the provider's open_calls. Throws InputError.
+/// R2-3: every slot stands where the provider's open_calls say that no answer repeats it, or its
+/// owner lets it be repeated. Throws InputError.
 void check_open_call(const OpenCall& call, const Provider& provider);
 
-/// §5.1: the secret has the slot's length, a class inside the slot's, and a purpose that is this
-/// call and position. Throws InputError.
+/// §5.1: the secret belongs to the provider of the call, has the slot's length, a class inside the
+/// slot's, and a purpose that is this call and position. Throws InputError.
 void check_secret_slot(const OpenCall& call, const CallSlot& slot, const store::RecordMeta& secret);
-/// A secret with purposes stands where they say and signs nothing. Throws InputError.
-void check_signing_secret(const store::RecordMeta& secret);
+
+/// The secrets of a call, by the slot that they fill.
+struct CallSecrets {
+  std::map<std::string, store::RecordMeta> slots;
+  std::optional<store::RecordMeta> signing;
+};
+/// Everything that this member's own rules say of a call: the provider serves its host, the slots
+/// are members' of the room, and all of the above. `secret` finds a stored secret by its name.
+/// Throws InputError.
+CallSecrets check_rules(const OpenCall& call, const RoomConfig& room,
+                        const std::function<store::RecordMeta(const std::string&)>& secret);
 
 }  // namespace flexroom

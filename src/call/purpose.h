@@ -1,35 +1,72 @@
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "http/template.h"
+#include "http/request_model.h"
+#include "store/secret_store.h"
 
 namespace flexroom {
 
-/// Where a stored secret may stand in a request (tls-in-mpc.md §5.1): method, host, path and the
-/// exact position. A recipe could otherwise put a token into a field that can be read back.
+/// What a stored secret may be used for (tls-in-mpc.md §5.1, §3.4(i)). A secret without purposes is
+/// usable nowhere. A purpose is one of
 ///
-///   METHOD https://host/path POSITION
+///   METHOD https://host/path POSITION    it stands there: method, host, path and exact position.
+///                                        A recipe could otherwise put a token into a field that
+///                                        can be read back
+///   sigv4 SERVICE REGION                 it signs requests to that service of AWS there
+///
 ///   POST https://llm.example.com/v1/chat/completions header authorization: Bearer {{}}
+///   sigv4 ec2 us-east-1
 ///
 /// POSITION  header NAME: VALUE   the whole value of the header, `{{}}` for the slot
 ///           query NAME=VALUE     a parameter of the target
 ///           form NAME=VALUE      a field of a form body
 ///           json /POINTER=VALUE  a string of a JSON body, by RFC 6901 pointer ('=' is ~2)
 ///           body                 the whole body is the slot
-/// Header names are lower case. Other slots of the same value stand there as `{{NAME}}`.
+/// Header names are lower case, names and values decoded. Other slots of the same value stand there
+/// as `{{NAME}}`.
+struct Purpose {
+  enum class Function { kPosition, kSigV4 };
+  Function function = Function::kPosition;
+  std::string host;             // kPosition; the service's for kSigV4
+  std::string service, region;  // kSigV4
+};
 
-/// Checks one purpose as it is written in a secret file. Throws InputError.
-void check_purpose(std::string_view purpose, std::string_view place);
+/// Takes one apart, as it is written in a secret file. Throws InputError.
+Purpose parse_purpose(std::string_view purpose, std::string_view place);
 
-/// "POST https://host/path" of a request: what an allow-list names.
-std::string call_address(const http::Template& request);
+/// Kin of an HMAC key may be opened only with so much min-entropy (§3.4(i)).
+inline constexpr uint32_t kSigningEntropy = 128;
+/// "AWS4" and the key fit one block of SHA-256.
+inline constexpr size_t kMaxSigningKeyBytes = 60;
 
-/// The position of each slot of a validated request, in order of the request; "signature" for a
-/// SigV4 signature. Throws InputError where no position can be named without doubt: JSON that is
-/// not strict or repeats a name, form and query names that are escaped or repeated, XML.
-std::vector<std::string> slot_positions(const http::Template& request);
+/// The fields of a secret contradict each other: purposes that are none or of hosts that its
+/// provider does not have, purposes without provider, an entropy that its class and length cannot
+/// hold, a signing purpose with less than 128 bits or a key too long to sign. `serves` says whether
+/// the provider has a host. Throws InputError at `place`.
+void check_secret_terms(const store::RecordMeta& secret,
+                        const std::function<bool(std::string_view host)>& serves,
+                        std::string_view place);
+
+/// §3.4(i), §5.1: the secret's purposes name sigv4 with that service and region, it claims 128 bits
+/// of entropy, and it has a length that can sign. Throws InputError.
+void check_signing_secret(const store::RecordMeta& secret, std::string_view service,
+                          std::string_view region);
+
+/// "POST https://host/path" of a request, as purposes and open_calls begin.
+std::string call_address(const http::RequestModel& request);
+
+/// The position of a slot as a purpose writes it, with its value; and without ("header
+/// authorization", "form UserData"), as open_calls name it.
+struct SlotPosition {
+  std::string exact;
+  std::string name;
+};
+/// Throws InputError where no position can be named: XML, a name that stands there twice.
+SlotPosition slot_position(const http::RequestModel& request, const http::Slot& slot);
 
 }  // namespace flexroom

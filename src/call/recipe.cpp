@@ -76,6 +76,7 @@ Recipe::Slot load_slot(const std::string& name, const TomlTable& table) {
       }
       out.fill = fill[0];
     }
+    out.echo_ok = table.flag_or("echo_ok", false);
   } else if (source == "random") {
     // Hidden bodies need 128 bits (§6.2), and nothing needs another nonce.
     slot.source = http::SlotSource::kRandom;

@@ -22,6 +22,7 @@ struct Recipe {
   struct Slot {
     http::Slot slot;
     std::optional<char> fill;  // kMember: the member fills a shorter value up with it
+    bool echo_ok = false;      // kMember: all members may read it, should an answer repeat it
     std::string place;         // file:line:column
   };
   std::string name;

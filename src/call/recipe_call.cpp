@@ -1,31 +1,35 @@
 #include "call/recipe_call.h"
 
 #include "agent/signing_key.h"
+#include "agreement/time.h"
 
 namespace flexroom {
 
-std::shared_ptr<const RecipeLayout> lay_out_recipe(
+std::shared_ptr<const CallLayout> lay_out_call(
     const OpenCall& call, const std::function<PartyId(const std::string&)>& member_id) {
-  const auto out = std::make_shared<RecipeLayout>();
+  const auto out = std::make_shared<CallLayout>();
   out->plan.bytes = call.bytes;
   out->plan.signature_offset = call.signature_offset;
   std::vector<agent::PlacedSlot> slots;
   for (const CallSlot& slot : call.slots) {
-    agent::PlacedSlot placed{slot.slot, slot.offset, 0};
+    agent::PlacedSlot placed{slot.slot, slot.offset, 0, slot.in_base64};
     if (slot.slot.source == http::SlotSource::kMember) placed.member = member_id(slot.slot.from);
     slots.push_back(std::move(placed));
   }
+  std::vector<agent::PlacedBase64> base64;
+  for (const CallBase64& placed : call.base64) base64.push_back({placed.text, placed.offset});
   if (!slots.empty()) {
-    out->slots = agent::build_slot_circuit(call.text(), std::move(slots), call.hidden_body_at);
+    out->slots =
+        agent::build_slot_circuit(call.text(), std::move(slots), call.hidden_body_at, base64);
     out->plan.secret_bits = out->slots->secret_bits;
   }
   out->request = agent::request_program(out->plan);
   return out;
 }
 
-RecipeCost recipe_cost(const OpenCall& call, const RecipeLayout& layout, arith::Group group,
-                       size_t num_members) {
-  RecipeCost out;
+CallCost call_cost(const OpenCall& call, const CallLayout& layout, arith::Group group,
+                   size_t num_members) {
+  CallCost out;
   if (layout.slots) out.slot_ands = layout.slots->program->num_ands();
   out.handshake_ands = agent::handshake_program(group, num_members)->num_ands();
   out.request_ands = layout.request->num_ands();
@@ -35,31 +39,69 @@ RecipeCost recipe_cost(const OpenCall& call, const RecipeLayout& layout, arith::
   return out;
 }
 
-struct RecipeCall::State {
+struct AgreedRequest::State {
   agent::Context context;
-  const OpenCall& call;
-  std::shared_ptr<const RecipeLayout> layout;
+  OpenCall call;
+  Dated dated;
+  std::shared_ptr<const CallLayout> layout;
   Digest proposal;
   agent::Connection connection;
   agent::FilledSlots filled;
-  std::optional<agent::SigningKey> key;
+  std::optional<DatedKey> key;
+
+  /// The call for the time that it is now, if it carries one.
+  void set_date() {
+    if (!call.signing) return;
+    const std::string now = amz_date(agree_on_time(context.party));
+    if (now.substr(0, 8) != key->date) {
+      throw ProtocolAbort(AbortCode::kRefusedByRule, "signing key",
+                          "the day changed since the signing key was derived; run again");
+    }
+    OpenCall again = dated(now);
+    FLEXROOM_ASSERT(again.bytes == call.bytes && again.body_start == call.body_start &&
+                    again.signature_offset == call.signature_offset);
+    call = std::move(again);
+    http::check_scope(*call.signing, call.sign->region, call.sign->service,
+                      std::chrono::system_clock::now());
+  }
+
+  /// Secret bits are 0. What changes with the date stands in the head, where a signed request has
+  /// no slot.
+  Bytes request_text() const {
+    Bytes out = call.text();
+    if (!layout->slots) return out;
+    const Bytes& filled_text = layout->slots->public_text;
+    const size_t from = call.signing ? call.body_start : 0;
+    std::copy(filled_text.begin() + static_cast<std::ptrdiff_t>(from), filled_text.end(),
+              out.begin() + static_cast<std::ptrdiff_t>(from));
+    return out;
+  }
 };
 
-RecipeCall::RecipeCall(agent::Context context, const OpenCall& call,
-                       agent::ConnectionConfig connection,
-                       std::shared_ptr<const RecipeLayout> layout, const Digest& proposal)
+AgreedRequest::AgreedRequest(agent::Context context, OpenCall call, Dated dated,
+                             agent::ConnectionConfig connection,
+                             std::shared_ptr<const CallLayout> layout, const Digest& proposal)
     : state_(new State{context,
-                       call,
+                       std::move(call),
+                       std::move(dated),
                        layout,
                        proposal,
                        {context, std::move(connection), layout->plan, layout->request},
                        {},
                        {}}) {}
-RecipeCall::~RecipeCall() = default;
-bool RecipeCall::released() const { return state_->connection.released(); }
+AgreedRequest::~AgreedRequest() = default;
+bool AgreedRequest::released() const { return state_->connection.released(); }
+uint64_t AgreedRequest::num_ands() const {
+  return state_->connection.num_ands() +
+         (state_->layout->slots ? state_->layout->slots->program->num_ands() : 0);
+}
+const std::string& AgreedRequest::date_time() const {
+  FLEXROOM_ASSERT(state_->call.signing.has_value());
+  return state_->call.signing->scope.date_time;
+}
 
-void RecipeCall::prepare(const agent::SlotValues& values, std::optional<agent::SigningKey> key,
-                         agent::Timeline& timeline) {
+void AgreedRequest::prepare(const agent::SlotValues& values, std::optional<DatedKey> key,
+                            agent::Timeline& timeline) {
   State& s = *state_;
   FLEXROOM_ASSERT(key.has_value() == s.call.signing.has_value());
   s.key = std::move(key);
@@ -73,20 +115,21 @@ void RecipeCall::prepare(const agent::SlotValues& values, std::optional<agent::S
   s.connection.prepare(timeline);
 }
 
-agent::Reply RecipeCall::call(const agent::ServerBytes::Connect& connect,
-                              agent::Timeline& timeline) {
+agent::Reply AgreedRequest::call(const agent::ServerBytes::Connect& connect,
+                                 agent::Timeline& timeline) {
   State& s = *state_;
+  s.set_date();
   agent::Request request;
-  request.text = s.layout->slots ? s.layout->slots->public_text : s.call.text();
+  request.text = s.request_text();
   if (s.layout->slots) request.secret = &s.filled.bits;
   request.method = s.call.method;
   RandomOracle id("request", s.context.party.scope());
   id.field(s.proposal).field(s.call.request.digest()).field(request.text);
   if (s.key) {
     const Digest hash = s.filled.body_hash.value_or(s.call.signing->body.digest);
-    request.kout_signing = &s.key->kout;
+    request.kout_signing = &s.key->key.kout;
     request.signature_inner_digest =
-        agent::signature_inner_digest(*s.key, s.call.signing->string_to_sign(hash));
+        agent::signature_inner_digest(s.key->key, s.call.signing->string_to_sign(hash));
     id.field(hash);
   }
   request.id = id.digest();

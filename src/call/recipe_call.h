@@ -13,43 +13,58 @@
 namespace flexroom {
 
 /// The circuits of a call, made without any other party: shown in the plan and used by the call.
-struct RecipeLayout {
+struct CallLayout {
   std::optional<agent::SlotCircuit> slots;  // if there are any
   agent::RequestPlan plan;
   std::shared_ptr<const mpc::Program> request;
 };
 /// `member_id` finds a member by its name and throws InputError for a name that is none.
-std::shared_ptr<const RecipeLayout> lay_out_recipe(
+std::shared_ptr<const CallLayout> lay_out_call(
     const OpenCall& call, const std::function<PartyId(const std::string&)>& member_id);
 
-struct RecipeCost {
+struct CallCost {
   uint64_t slot_ands = 0;
   uint64_t handshake_ands = 0;
   uint64_t request_ands = 0;
   uint64_t signing_key_ands = 0;  // 0 when it is in the store
   uint64_t total() const { return slot_ands + handshake_ands + request_ands + signing_key_ands; }
 };
-RecipeCost recipe_cost(const OpenCall& call, const RecipeLayout& layout, arith::Group group,
-                       size_t num_members);
+CallCost call_cost(const OpenCall& call, const CallLayout& layout, arith::Group group,
+                   size_t num_members);
 
-/// One call of a recipe (tls-in-mpc.md §5, §6.2): prepare() encodes and checks the slots and does
-/// all preprocessing, and contacts nobody; call() makes the one request.
-class RecipeCall {
+/// The signing key of a call and the day (YYYYMMDD) that it is for.
+struct DatedKey {
+  agent::SigningKey key;
+  std::string date;
+};
+
+/// One call (tls-in-mpc.md §5, §6.2), of whatever kind: prepare() encodes and checks the slots and
+/// does all preprocessing, and contacts nobody; call() makes the one request.
+///
+/// A signed request carries the time at which it is made: `dated` makes the same call for another
+/// X-Amz-Date, which the members agree on in call() and each holds to its own clock.
+class AgreedRequest {
  public:
+  using Dated = std::function<OpenCall(const std::string& date_time)>;
   /// `proposal` is what every member signed; it is part of the request's id.
-  RecipeCall(agent::Context context, const OpenCall& call, agent::ConnectionConfig connection,
-             std::shared_ptr<const RecipeLayout> layout, const Digest& proposal);
-  ~RecipeCall();
-  RecipeCall(const RecipeCall&) = delete;
-  RecipeCall& operator=(const RecipeCall&) = delete;
+  AgreedRequest(agent::Context context, OpenCall call, Dated dated,
+                agent::ConnectionConfig connection, std::shared_ptr<const CallLayout> layout,
+                const Digest& proposal);
+  ~AgreedRequest();
+  AgreedRequest(const AgreedRequest&) = delete;
+  AgreedRequest& operator=(const AgreedRequest&) = delete;
 
   /// `key` if the call is signed. Throws ProtocolAbort(kRefusedByRule) naming a member whose
   /// private value has a byte outside its class.
-  void prepare(const agent::SlotValues& values, std::optional<agent::SigningKey> key,
+  void prepare(const agent::SlotValues& values, std::optional<DatedKey> key,
                agent::Timeline& timeline);
+  /// Throws kRefusedByRule, before anything leaves, when the day is no longer that of the key.
   agent::Reply call(const agent::ServerBytes::Connect& connect, agent::Timeline& timeline);
 
   bool released() const;
+  uint64_t num_ands() const;
+  /// X-Amz-Date of the request that was made.
+  const std::string& date_time() const;
 
  private:
   struct State;

@@ -6,11 +6,12 @@
 #include <vector>
 
 #include "agent/connection.h"
-#include "agent/payload.h"
 #include "agent/signing_key.h"
 #include "agreement/time.h"
+#include "call/recipe_call.h"
 #include "call/run_instances.h"
 #include "config/config.h"
+#include "store/secret_store.h"
 
 namespace flexroom {
 
@@ -30,9 +31,13 @@ struct RunScriptResult {
   std::string body;
 };
 
+/// §5.1, §3.4(i): the job's key belongs to the job's provider and may sign for EC2 in its region.
+/// Throws InputError.
+void check_key(const JobConfig& job, const store::RecordMeta& secret);
+
 /// What a run costs, for the plan.
 struct RunScriptCost {
-  uint64_t payload_ands = 0;
+  uint64_t payload_ands = 0;      // of the private text and the hash of the body
   uint64_t signing_key_ands = 0;  // 0 when it is in the store
   uint64_t handshake_ands = 0;
   uint64_t request_ands = 0;
@@ -42,7 +47,10 @@ struct RunScriptCost {
 
 /// The request of a run and its circuits, made once from the terms without any other party: shown
 /// in the plan and used by the call.
-struct RunScriptLayout;
+struct RunScriptLayout {
+  OpenCall call;
+  std::shared_ptr<const CallLayout> layout;
+};
 std::shared_ptr<const RunScriptLayout> lay_out_run_script(const RunScriptTerms& terms);
 RunScriptCost run_script_cost(const RunScriptLayout& layout, arith::Group group,
                               size_t num_members);
@@ -50,8 +58,9 @@ RunScriptCost run_script_cost(const RunScriptLayout& layout, arith::Group group,
 /// `lean` run-script: one RunInstances call, signed inside MPC (product.md §6, tls-in-mpc.md
 /// §5.11).
 ///
-/// prepare() does all preprocessing and contacts nobody; call() makes the one request. All members
-/// call both with equal terms; `own_private` is the member's own (private_part of its links).
+/// The built-in recipe of run_instances_call() over the one pipeline (AgreedRequest): prepare()
+/// does all preprocessing and contacts nobody; call() makes the one request. All members call both
+/// with equal terms; `own_private` is the member's own (private_part of its links).
 class RunScriptCall {
  public:
   RunScriptCall(agent::Context context, RunScriptTerms terms, agent::ConnectionConfig connection,

@@ -55,7 +55,8 @@ nlohmann::json json_of(const SecretInfo& secret) {
           {"class", secret.value_class}, {"bytes", secret.bytes},
           {"version", secret.version},   {"record", secret.record},
           {"epoch", secret.epoch},       {"provenance", secret.provenance},
-          {"purposes", secret.purposes}};
+          {"purposes", secret.purposes}, {"provider", secret.provider},
+          {"entropy", secret.entropy},   {"owner", secret.owner}};
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/host_name.h"
 #include "base/private_file.h"
 #include "base/secret.h"
 #include "config/toml.h"
@@ -58,10 +59,68 @@ std::string checked_hex(const TomlTable& table, std::string_view key, size_t dig
   return text;
 }
 
+constexpr std::string_view kAnyHost = "*";
+
+/// "*.example.com" is for all names below example.com, and not for itself.
+bool covers(std::string_view pattern, std::string_view host) {
+  if (pattern.rfind("*.", 0) != 0) return pattern == host;
+  const std::string_view suffix = pattern.substr(1);
+  return host.size() > suffix.size() && host.substr(host.size() - suffix.size()) == suffix;
+}
+
+bool lists(const Provider& provider, std::string_view host) {
+  return std::any_of(provider.hosts.begin(), provider.hosts.end(),
+                     [&](const std::string& pattern) { return covers(pattern, host); });
+}
+
+void load_hosts(const TomlTable& table, Provider& out) {
+  if (!table.has("hosts")) {
+    if (table.has("ca_file")) {
+      table.fail("ca_file", "is trusted for no host yet",
+                 "list the hosts that it vouches for, for example hosts = [\"api.example.com\", "
+                 "\"*.example.org\"]");
+    }
+    out.hosts = {std::string(kAnyHost)};
+    return;
+  }
+  out.hosts = table.texts_or_empty("hosts");
+  for (const std::string& host : out.hosts) {
+    if (host == kAnyHost && table.has("ca_file")) {
+      table.fail("hosts", "is \"*\" beside ca_file", "list the hosts that ca_file vouches for");
+    }
+    const std::string_view name = std::string_view(host).substr(host.rfind("*.", 0) == 0 ? 2 : 0);
+    if (host != kAnyHost && !is_host_name(name)) {
+      table.fail("hosts", fmt::format("has '{}', which is no lower-case DNS name", host),
+                 "write for example \"api.example.com\", or \"*.example.com\" for all names below");
+    }
+  }
+  if (out.hosts.empty()) table.fail("hosts", "is empty", "list the hosts of this provider");
+}
+
+/// What a host means must not depend on the entry that a recipe names.
+void check_hosts_are_apart(const std::vector<Provider>& providers,
+                           const std::filesystem::path& file) {
+  for (const Provider& one : providers) {
+    for (const Provider& other : providers) {
+      if (&one == &other) continue;
+      for (const std::string& host : one.hosts) {
+        // A wildcard is compared by a name below it.
+        const std::string name = host.rfind("*.", 0) == 0 ? "x" + host.substr(1) : host;
+        if (!lists(other, name)) continue;
+        throw InputError(file.string(),
+                         fmt::format("providers '{}' and '{}' both list the host '{}'", one.name,
+                                     other.name, host),
+                         "a host belongs to one provider: take it out of `hosts` of the other");
+      }
+    }
+  }
+}
+
 Provider load_provider(const std::string& name, const TomlTable& table,
                        const std::filesystem::path& file) {
   Provider out;
   out.name = name;
+  load_hosts(table, out);
   if (table.has("ca_file")) {
     out.ca_file = relative_to(file, table.text("ca_file"));
     if (!std::ifstream(*out.ca_file)) {
@@ -90,15 +149,6 @@ Provider load_provider(const std::string& name, const TomlTable& table,
     out.connect_to.push_back(std::move(entry));
   }
   out.open_calls = table.texts_or_empty("open_calls");
-  for (const std::string& call : out.open_calls) {
-    const size_t space = call.find(' ');
-    const size_t slash = call.find('/', space == std::string::npos ? space : space + 9);
-    if (space == std::string::npos || call.compare(space + 1, 8, "https://") != 0 ||
-        slash == std::string::npos || call.find_first_of(" ?#", space + 1) != std::string::npos) {
-      table.fail("open_calls", fmt::format("has '{}', which is no METHOD https://host/path", call),
-                 "write for example \"POST https://llm.example.com/v1/chat/completions\"");
-    }
-  }
   table.finish();
   return out;
 }
@@ -171,6 +221,7 @@ RoomConfig RoomConfig::load(const std::filesystem::path& path) {
   for (const auto& [name, table] : root.named_tables("provider")) {
     out.providers.push_back(load_provider(name, table, path));
   }
+  check_hosts_are_apart(out.providers, path);
   room.finish();
   root.finish();
   return out;
@@ -190,6 +241,42 @@ const Provider& RoomConfig::provider(std::string_view provider_name) const {
   }
   throw InputError(file.string(), fmt::format("no provider is called '{}'", provider_name),
                    fmt::format("add [provider.{}]", provider_name));
+}
+
+bool RoomConfig::serves(const Provider& provider, std::string_view host) const {
+  if (lists(provider, host)) return true;
+  if (std::find(provider.hosts.begin(), provider.hosts.end(), kAnyHost) == provider.hosts.end()) {
+    return false;
+  }
+  return std::none_of(providers.begin(), providers.end(),
+                      [&](const Provider& other) { return lists(other, host); });
+}
+
+const Provider& RoomConfig::provider_for(std::string_view provider_name,
+                                         std::string_view host) const {
+  const Provider& found = provider(provider_name);
+  if (serves(found, host)) return found;
+  for (const Provider& other : providers) {
+    if (lists(other, host)) {
+      throw InputError(file.string(),
+                       fmt::format("host '{}' belongs to provider '{}', not to '{}'", host,
+                                   other.name, found.name),
+                       fmt::format("name provider '{}'", other.name));
+    }
+  }
+  throw InputError(file.string(),
+                   fmt::format("provider '{}' does not list the host '{}'", found.name, host),
+                   fmt::format("if it belongs there, every member adds it to `hosts` of "
+                               "[provider.{}]",
+                               found.name));
+}
+
+const Provider& RoomConfig::provider_of(std::string_view host) const {
+  for (const Provider& one : providers) {
+    if (serves(one, host)) return one;
+  }
+  throw InputError(file.string(), fmt::format("no provider lists the host '{}'", host),
+                   "add it to `hosts` of a [provider.NAME], at every member");
 }
 
 PartyId RoomConfig::courier_id() const { return member_id(courier); }

@@ -34,6 +34,10 @@ struct MemberEntry {
 /// and SNI stay what they are.
 struct Provider {
   std::string name;
+  /// The hosts that this entry is for: DNS names, "*.example.com" for all names below it, or "*"
+  /// for every host that no other entry lists. A secret goes to hosts of its own provider only, and
+  /// `ca_file` is trusted for these hosts only (tls-in-mpc.md §5.1 `origin`).
+  std::vector<std::string> hosts;
   std::optional<std::filesystem::path> ca_file;  // else the system's trust store
   struct ConnectTo {
     std::string host;   // "*" for any
@@ -43,9 +47,8 @@ struct Provider {
   std::vector<ConnectTo> connect_to;
   std::string group = "x25519";  // or "p256": the one group offered
   TlsTerms tls;
-  /// "METHOD https://host/path" of the calls with secret or private slots whose answers may be open
-  /// to all: they hold no secret of the account, of the request or of an earlier one
-  /// (tls-in-mpc.md §4.6, R2-3).
+  /// Positions of secret or private slots that answers may not repeat, and by that the calls whose
+  /// answers may be open to all (tls-in-mpc.md §4.6, R2-3; written form: call/purpose.h).
   std::vector<std::string> open_calls;
   Endpoint resolve(const std::string& host, uint16_t port) const;
 };
@@ -63,6 +66,12 @@ struct RoomConfig {
   static RoomConfig load(const std::filesystem::path& path);
   PartyId member_id(std::string_view member_name) const;  // InputError if unknown
   const Provider& provider(std::string_view provider_name) const;
+  /// Whether that provider's entry is for the host.
+  bool serves(const Provider& provider, std::string_view host) const;
+  /// The provider, if it serves the host. Throws InputError naming the key to change.
+  const Provider& provider_for(std::string_view provider_name, std::string_view host) const;
+  /// The provider whose entry is for the host. Throws InputError if there is none.
+  const Provider& provider_of(std::string_view host) const;
   /// The courier's party id. n = 2: always a garbler (party 1), tls-in-mpc.md §0.3(1).
   PartyId courier_id() const;
 };

@@ -13,16 +13,28 @@ Layout::Layout(const Template& request) : host_(request.host) {
         fail(text_.size(), "a public part holds a control character");
       }
       text_ += as_text(*bytes);
+    } else if (const auto* slot = std::get_if<Slot>(&part)) {
+      slots_.push_back({slot, text_.size()});
+      text_.append(slot->encoded_length(), kHole);
     } else {
-      const Slot& slot = std::get<Slot>(part);
-      slots_.push_back({&slot, text_.size()});
-      text_.append(slot.encoded_length(), kHole);
+      const Base64Text& base64 = std::get<Base64Text>(part);
+      const size_t start = text_.size();
+      text_ += base64.encoded(kHole).text;
+      base64_.push_back({&base64, start, text_.size()});
     }
     if (text_.size() > kMaxRequest) {
       fail(text_.size(), "the request is longer than 16,384 bytes", "shorten its body");
     }
   }
   split_head();
+  for (const PlacedBase64& placed : base64_) {
+    const Header* const type = header("content-type");
+    const std::string media =
+        type == nullptr ? "" : to_lower(trim_blanks(type->value.substr(0, type->value.find(';'))));
+    if (placed.start < body_start_ || media != "application/x-www-form-urlencoded") {
+      fail(placed.start, "base64 text with slots may stand in a form body only");
+    }
+  }
 }
 
 void Layout::split_head() {

@@ -26,7 +26,13 @@ class Layout {
     size_t start;
     size_t end() const { return start + slot->encoded_length(); }
   };
+  /// Those that stand by themselves.
   const std::vector<Placed>& slots() const { return slots_; }
+  struct PlacedBase64 {
+    const Base64Text* text;
+    size_t start, end;
+  };
+  const std::vector<PlacedBase64>& base64() const { return base64_; }
 
   struct Header {
     std::string_view name;
@@ -49,6 +55,7 @@ class Layout {
   std::string host_;
   std::string text_;
   std::vector<Placed> slots_;
+  std::vector<PlacedBase64> base64_;
   std::vector<Header> headers_;
   std::string_view request_line_, method_, target_;
   size_t body_start_ = 0;

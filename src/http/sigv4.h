@@ -65,14 +65,10 @@ std::string string_to_sign_head(const SigV4Scope& scope);
 
 // ------------------------------------------------------------------ a template signed inside MPC
 
-/// The hash of a body. Public bodies have `digest`; otherwise the bytes before the 64-byte block of
-/// the first secret byte are in `midstate` and the remaining ones are `rest`.
+/// The hash of a body without slots; with slots it is computed in MPC.
 struct BodyHash {
   bool is_public = true;
   Digest digest{};
-  Sha256State midstate = kSha256Initial;
-  uint64_t bytes_before = 0;
-  std::vector<Part> rest;
 };
 
 /// The signature of a template, split into what is known in the clear and what is not.

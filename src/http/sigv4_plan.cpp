@@ -34,27 +34,8 @@ std::string between(const Layout& layout, const Layout::Header& header, std::str
 BodyHash hash_body(const Layout& layout) {
   BodyHash out;
   const std::string_view body = layout.body();
-  const size_t first = std::min(body.find(Layout::kHole), body.size());
-  out.is_public = first == body.size();
-  if (out.is_public) {
-    out.digest = sha256(as_bytes(body));
-    return out;
-  }
-  out.bytes_before = first / 64 * 64;
-  out.midstate = sha256_absorb(kSha256Initial, as_bytes(body.substr(0, out.bytes_before)));
-  for (size_t at = out.bytes_before; at < body.size();) {
-    if (body[at] == Layout::kHole) {
-      const auto placed = std::find_if(
-          layout.slots().begin(), layout.slots().end(),
-          [&](const Layout::Placed& p) { return p.start == layout.body_start() + at; });
-      out.rest.emplace_back(*placed->slot);
-      at += placed->slot->encoded_length();
-    } else {
-      const size_t end = std::min(body.find(Layout::kHole, at), body.size());
-      out.rest.emplace_back(to_bytes(body.substr(at, end - at)));
-      at = end;
-    }
-  }
+  out.is_public = body.find(Layout::kHole) == std::string_view::npos;
+  if (out.is_public) out.digest = sha256(as_bytes(body));
   return out;
 }
 

@@ -92,13 +92,49 @@ class TextSplitter {
   std::set<std::string> used_;
 };
 
+size_t size_of(const Part& part) {
+  if (const auto* bytes = std::get_if<Bytes>(&part)) return bytes->size();
+  if (const auto* slot = std::get_if<Slot>(&part)) return slot->encoded_length();
+  return std::get<Base64Text>(part).encoded('A').text.size();
+}
 size_t size_of(const std::vector<Part>& parts) {
   size_t size = 0;
-  for (const Part& part : parts) {
-    size += std::holds_alternative<Bytes>(part) ? std::get<Bytes>(part).size()
-                                                : std::get<Slot>(part).encoded_length();
-  }
+  for (const Part& part : parts) size += size_of(part);
   return size;
+}
+
+void put_bytes(Writer& out, ByteView bytes) { out.u8(0).field(bytes); }
+
+Bytes get_bytes(Reader& in) {
+  const ByteView data = in.field(kMaxRequest);
+  return {data.begin(), data.end()};
+}
+
+uint32_t get_count(Reader& in) {
+  const uint32_t count = in.u32();
+  if (count > kMaxParts)
+    throw ProtocolAbort(AbortCode::kBadFrame, "http/template", "too many parts");
+  return count;
+}
+
+Base64Text get_base64(Reader& in) {
+  Base64Text out;
+  const uint32_t count = get_count(in);
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint8_t kind = in.u8();
+    if (kind > 1)
+      throw ProtocolAbort(AbortCode::kBadFrame, "http/template", "unknown kind of part");
+    if (kind == 0) {
+      out.parts.emplace_back(get_bytes(in));
+    } else {
+      out.parts.emplace_back(get_slot(in));
+    }
+  }
+  return out;
+}
+
+void put_form_char(std::string& out, char c) {
+  out += c == '+' ? "%2B" : c == '/' ? "%2F" : c == '=' ? "%3D" : std::string(1, c);
 }
 
 std::string with_crlf(std::string_view head) {
@@ -181,9 +217,53 @@ CharSet Slot::encoded_set() const {
 
 size_t Template::size() const { return size_of(parts); }
 
-bool Template::has_private_slot() const {
-  return std::any_of(parts.begin(), parts.end(),
-                     [](const Part& p) { return std::holds_alternative<Slot>(p); });
+size_t Base64Text::size() const {
+  size_t size = 0;
+  for (const auto& part : parts) {
+    const auto* const bytes = std::get_if<Bytes>(&part);
+    size += bytes != nullptr ? bytes->size() : std::get<Slot>(part).length;
+  }
+  return size;
+}
+
+Base64Text::Encoded Base64Text::encoded(char hole) const {
+  Bytes bytes;
+  std::vector<bool> is_slot;
+  for (const auto& part : parts) {
+    if (const auto* known = std::get_if<Bytes>(&part)) append(bytes, *known);
+    const size_t more = std::holds_alternative<Slot>(part) ? std::get<Slot>(part).length : 0;
+    is_slot.resize(bytes.size(), false);
+    bytes.resize(bytes.size() + more);
+    is_slot.resize(bytes.size(), true);
+  }
+  Encoded out;
+  for (size_t at = 0; at < bytes.size(); at += 3) {
+    const size_t end = std::min(at + 3, bytes.size());
+    if (std::find(is_slot.begin() + static_cast<std::ptrdiff_t>(at),
+                  is_slot.begin() + static_cast<std::ptrdiff_t>(end),
+                  true) == is_slot.begin() + static_cast<std::ptrdiff_t>(end)) {
+      for (const char c : base64_encode(ByteView(bytes).subspan(at, end - at))) {
+        put_form_char(out.text, c);
+      }
+    } else {
+      out.groups.push_back({out.text.size(), at});
+      out.text.append(4, hole);
+    }
+  }
+  return out;
+}
+
+std::vector<const Slot*> Template::slots() const {
+  std::vector<const Slot*> out;
+  for (const Part& part : parts) {
+    if (const auto* slot = std::get_if<Slot>(&part)) out.push_back(slot);
+    const auto* const base64 = std::get_if<Base64Text>(&part);
+    if (base64 == nullptr) continue;
+    for (const auto& inner : base64->parts) {
+      if (const auto* slot = std::get_if<Slot>(&inner)) out.push_back(slot);
+    }
+  }
+  return out;
 }
 
 Bytes Template::serialise() const {
@@ -192,9 +272,19 @@ Bytes Template::serialise() const {
   out.u32(static_cast<uint32_t>(parts.size()));
   for (const Part& part : parts) {
     if (const auto* bytes = std::get_if<Bytes>(&part)) {
-      out.u8(0).field(*bytes);
+      put_bytes(out, *bytes);
+    } else if (const auto* slot = std::get_if<Slot>(&part)) {
+      put_slot(out, *slot);
     } else {
-      put_slot(out, std::get<Slot>(part));
+      const Base64Text& base64 = std::get<Base64Text>(part);
+      out.u8(2).u32(static_cast<uint32_t>(base64.parts.size()));
+      for (const auto& inner : base64.parts) {
+        if (const auto* known = std::get_if<Bytes>(&inner)) {
+          put_bytes(out, *known);
+        } else {
+          put_slot(out, std::get<Slot>(inner));
+        }
+      }
     }
   }
   return out.take();
@@ -211,16 +301,20 @@ Template Template::parse(ByteView bytes) {
   out.port = in.u16();
   out.method = to_text(in.field(32));
   out.target = to_text(in.field(kMaxRequest));
-  const uint32_t count = in.u32();
-  if (count > kMaxParts) refuse("too many parts");
+  const uint32_t count = get_count(in);
   for (uint32_t i = 0; i < count; ++i) {
-    const uint8_t kind = in.u8();
-    if (kind > 1) refuse("unknown kind of part");
-    if (kind == 1) {
-      out.parts.emplace_back(get_slot(in));
-    } else {
-      const ByteView data = in.field(kMaxRequest);
-      out.parts.emplace_back(Bytes(data.begin(), data.end()));
+    switch (in.u8()) {
+      case 0:
+        out.parts.emplace_back(get_bytes(in));
+        break;
+      case 1:
+        out.parts.emplace_back(get_slot(in));
+        break;
+      case 2:
+        out.parts.emplace_back(get_base64(in));
+        break;
+      default:
+        refuse("unknown kind of part");
     }
   }
   in.finish();
@@ -263,16 +357,27 @@ Bytes encode_slot(const Slot& slot, ByteView value) {
 }
 
 Bytes render(const Template& request, const std::map<std::string, Bytes>& values) {
+  const auto value_of = [&](const Slot& slot) {
+    const auto it = values.find(slot.name);
+    FLEXROOM_ASSERT(it != values.end());
+    return encode_slot(slot, it->second);
+  };
   Bytes out;
   for (const Part& part : request.parts) {
     if (const auto* bytes = std::get_if<Bytes>(&part)) {
       append(out, *bytes);
-      continue;
+    } else if (const auto* slot = std::get_if<Slot>(&part)) {
+      append(out, value_of(*slot));
+    } else {
+      Bytes text;
+      for (const auto& inner : std::get<Base64Text>(part).parts) {
+        const auto* const known = std::get_if<Bytes>(&inner);
+        append(text, known != nullptr ? *known : value_of(std::get<Slot>(inner)));
+      }
+      std::string encoded;
+      for (const char c : base64_encode(text)) put_form_char(encoded, c);
+      append(out, encoded);
     }
-    const Slot& slot = std::get<Slot>(part);
-    const auto it = values.find(slot.name);
-    FLEXROOM_ASSERT(it != values.end());
-    append(out, encode_slot(slot, it->second));
   }
   return out;
 }

@@ -50,7 +50,28 @@ struct Slot {
   bool operator==(const Slot&) const = default;
 };
 
-using Part = std::variant<Bytes, Slot>;
+/// Base64 (RFC 4648 §4) of public text and slots together, as the value of a form: '+', '/' and '='
+/// of public characters as %XX. A group of three bytes with a slot's byte among them gives four
+/// letters or digits, whatever the slot holds (the validator sees to it).
+struct Base64Text {
+  std::vector<std::variant<Bytes, Slot>> parts;  // slots without an encoding of their own
+  bool operator==(const Base64Text&) const = default;
+
+  /// Bytes before encoding.
+  size_t size() const;
+  /// The encoded text, `hole` four times for each group with a slot, and where these groups are: in
+  /// the encoded text, and in the bytes before encoding (a multiple of three).
+  struct Encoded {
+    struct Group {
+      size_t offset = 0, byte = 0;
+    };
+    std::string text;
+    std::vector<Group> groups;
+  };
+  Encoded encoded(char hole) const;
+};
+
+using Part = std::variant<Bytes, Slot, Base64Text>;
 
 /// A request with holes: request line, header and body as `parts`, in order.
 struct Template {
@@ -69,7 +90,8 @@ struct Template {
   static Template parse(ByteView bytes);
   /// SHA-256 of the serialisation under its own tag: what enters the request id.
   Digest digest() const;
-  bool has_private_slot() const;
+  /// All of them, those in base64 text too, in order.
+  std::vector<const Slot*> slots() const;
   bool operator==(const Template&) const = default;
 };
 
@@ -95,8 +117,11 @@ inline constexpr size_t kMaxRequest = 16384;
 ///          body with slots at capacity, no Transfer-Encoding, Expect, Upgrade), unique header
 ///          names, at most 16,384 bytes; every slot in a context where its encoded bytes cannot end
 ///          the field or change the layout; SigV4 signatures only in the fixed Authorization line;
-///          script slots only in single quotes behind a public https:// prefix
+///          script slots only in single quotes behind a public https:// prefix (`kOwnScript`, for
+///          the boot loader that is part of this program: in single quotes, or a hex nonce as a
+///          word)
 /// Errors   InputError with the place ("request to ..., byte 120, slot token") and the remedy
-void validate(const Template& request);
+enum class ScriptSource : uint8_t { kRecipe, kOwnScript };
+void validate(const Template& request, ScriptSource script = ScriptSource::kRecipe);
 
 }  // namespace flexroom::http

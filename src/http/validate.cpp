@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/host_name.h"
 #include "http/layout.h"
+#include "http/script_rule.h"
 #include "http/template.h"
 
 // The public validator: tls-in-mpc.md §5.2. Contexts are judged on the layout, where a slot is a
@@ -15,9 +16,12 @@ using Placed = Layout::Placed;
 
 constexpr std::array<std::string_view, 6> kMethods = {"GET", "HEAD",   "POST",
                                                       "PUT", "DELETE", "PATCH"};
-constexpr std::array<std::string_view, 8> kForbiddenHeaders = {
-    "transfer-encoding",   "expect",     "upgrade",         "te", "trailer",
-    "proxy-authorization", "keep-alive", "proxy-connection"};
+constexpr std::array<std::string_view, 15> kForbiddenHeaders = {
+    "transfer-encoding", "expect", "upgrade", "te", "trailer", "proxy-authorization", "keep-alive",
+    "proxy-connection",
+    // They put another method, path, host or body in place of the one that is judged.
+    "x-http-method-override", "x-http-method", "x-method-override", "x-original-url",
+    "x-rewrite-url", "content-encoding", "x-forwarded-host"};
 /// Headers that frame or route the request: no slot may stand there.
 constexpr std::array<std::string_view, 5> kPublicHeaders = {"host", "content-length", "connection",
                                                             "accept-encoding", "content-type"};
@@ -56,10 +60,54 @@ void check_set(const Layout& layout, const Placed& placed, const CharSet& contex
               "declare a narrower class or an escaping encoding");
 }
 
-void check_slots(const Layout& layout) {
+/// Base64 of what may stand there is letters and digits, whatever the slots hold (product.md §6).
+void check_base64(const Layout& layout) {
+  static const CharSet kPlain = printable() - CharSet::of(">?~");
+  for (const Layout::PlacedBase64& placed : layout.base64()) {
+    std::vector<std::optional<uint8_t>> bytes;  // nothing for a slot's
+    for (const auto& part : placed.text->parts) {
+      if (const auto* known = std::get_if<Bytes>(&part)) {
+        bytes.insert(bytes.end(), known->begin(), known->end());
+        continue;
+      }
+      const Slot& slot = std::get<Slot>(part);
+      if (slot.encoding != Encoding::kNone || !slot.checked_set().subset_of(kPlain)) {
+        layout.fail(placed.start,
+                    "slot '" + slot.name +
+                        "' in base64 text may hold more than printable ASCII "
+                        "without '>', '?' and '~'",
+                    "declare class shell-path, without an encoding");
+      }
+      bytes.resize(bytes.size() + slot.length);
+    }
+    for (const auto& group : placed.text->encoded('A').groups) {
+      if (group.byte + 3 > bytes.size()) {
+        layout.fail(placed.start, "base64 text ends with a slot's byte in an incomplete group",
+                    "end it with public text, to a multiple of three bytes");
+      }
+      for (size_t k = 0; k < 3; ++k) {
+        const std::optional<uint8_t>& byte = bytes[group.byte + k];
+        const bool last = k == 2 && byte && CharSet::of(">?~").contains(*byte);
+        if (byte && (*byte > 0x7e || last)) {
+          layout.fail(placed.start,
+                      "a public character beside a slot in base64 text would make a "
+                      "'+' or '/'",
+                      "put blanks in front of it");
+        }
+      }
+    }
+  }
+}
+
+void check_slots(const Template& request, const Layout& layout) {
   std::vector<const Slot*> seen;
-  for (const Placed& placed : layout.slots()) {
-    const Slot& slot = *placed.slot;
+  for (const Slot* const one : request.slots()) {
+    const Slot& slot = *one;
+    const auto at = std::find_if(layout.slots().begin(), layout.slots().end(),
+                                 [&](const Placed& p) { return p.slot == one; });
+    const struct {
+      size_t start;
+    } placed{at != layout.slots().end() ? at->start : layout.body_start()};
     if (slot.name.empty() || slot.from.size() > 256 || slot.name.size() > 64) {
       layout.fail(placed.start, "a slot needs a name of 1 to 64 characters");
     }
@@ -172,6 +220,36 @@ void check_framing(const Template& request, const Layout& layout) {
   }
 }
 
+// "AWS4-HMAC-SHA256 Credential=ID/DATE/REGION/SERVICE/aws4_request": letters, digits, '-' and '_'.
+// A blank or '=' in one of them gives another reading of the line, and errors print such a line.
+bool is_credential(std::string_view text) {
+  static const CharSet kPlain = CharSet::range('0', '9') | CharSet::range('A', 'Z') |
+                                CharSet::range('a', 'z') | CharSet::of("-_");
+  text.remove_prefix(text.find('=') + 1);
+  size_t parts = 0;
+  for (size_t at = 0; at <= text.size(); ++parts) {
+    const size_t end = std::min(text.find('/', at), text.size());
+    const std::string_view part = text.substr(at, end - at);
+    if (part.empty() || part.size() > 128 || !std::all_of(part.begin(), part.end(), [](char c) {
+          return c == Layout::kHole || kPlain.contains(c);
+        })) {
+      return false;
+    }
+    at = end + 1;
+  }
+  return parts == 5;
+}
+
+// ", SignedHeaders=a;b, Signature=".
+bool is_name_list(std::string_view text) {
+  constexpr std::string_view kFront = ", SignedHeaders=", kBack = ", Signature=";
+  const std::string_view names =
+      text.substr(kFront.size(), text.size() - kFront.size() - kBack.size());
+  return std::all_of(names.begin(), names.end(), [](char c) {
+    return c == ';' || (token_chars().contains(c) && !(c >= 'A' && c <= 'Z'));
+  });
+}
+
 // R2-4: IncompleteSignature errors print the header, so its grammar is not the recipe's to choose.
 void check_signature(const Layout& layout, const Placed& placed) {
   const Slot& slot = *placed.slot;
@@ -187,7 +265,8 @@ void check_signature(const Layout& layout, const Placed& placed) {
     const size_t credential = before.find("AWS4-HMAC-SHA256 Credential=");
     const size_t names = before.find(", SignedHeaders=");
     if (credential == 0 && names != std::string_view::npos && before.ends_with(", Signature=") &&
-        std::count(before.begin(), before.end(), ',') == 2 && !has_hole(before.substr(names))) {
+        std::count(before.begin(), before.end(), ',') == 2 && !has_hole(before.substr(names)) &&
+        is_credential(before.substr(0, names)) && is_name_list(before.substr(names))) {
       return;
     }
   }
@@ -210,10 +289,6 @@ void check_head_slot(const Layout& layout, const Placed& placed) {
   layout.fail(placed.start, "a slot may not stand in a header name");
 }
 
-// Base64 slots stand inside base64 text: characters in front a multiple of four, bytes a multiple
-// of three unless the value ends there. Returns the decoded value with holes where slots are.
-void check_base64_value(const Layout& layout, size_t start, size_t end);
-
 struct FormValue {
   size_t start;
   size_t end;
@@ -226,7 +301,12 @@ std::vector<FormValue> form_values(const Layout& layout) {
     const size_t stop = std::min(body.find('&', at), body.size());
     const size_t equals = body.substr(at, stop - at).find('=');
     const size_t value = equals == std::string_view::npos ? stop : at + equals + 1;
-    if (has_hole(body.substr(at, value - at))) {
+    const bool names_base64 = std::any_of(layout.base64().begin(), layout.base64().end(),
+                                          [&](const Layout::PlacedBase64& placed) {
+                                            return placed.start < layout.body_start() + value &&
+                                                   placed.end > layout.body_start() + at;
+                                          });
+    if (names_base64 || has_hole(body.substr(at, value - at))) {
       layout.fail(layout.body_start() + at, "a slot may stand in a form only as a value");
     }
     out.push_back({layout.body_start() + value, layout.body_start() + stop});
@@ -235,103 +315,13 @@ std::vector<FormValue> form_values(const Layout& layout) {
   return out;
 }
 
-// §5.2 script context: a member's private string only in single quotes behind a public https
-// prefix.
-void check_script(const Layout& layout, std::string_view script, size_t at, const Placed& placed) {
-  const size_t quote = script.rfind('\'', at);
-  const std::string_view prefix =
-      quote == std::string_view::npos ? "" : script.substr(quote + 1, at - quote - 1);
-  const bool opens =
-      quote != std::string_view::npos &&
-      std::count(script.begin(), script.begin() + static_cast<std::ptrdiff_t>(quote), '\'') % 2 ==
-          0;
-  constexpr std::string_view kScheme = "https://";
-  const size_t slash =
-      prefix.starts_with(kScheme) ? prefix.find('/', kScheme.size()) : std::string_view::npos;
-  const bool host = slash != std::string_view::npos &&
-                    is_host_name(prefix.substr(kScheme.size(), slash - kScheme.size()));
-  const size_t end = at + placed.slot->length;
-  const bool closes = script.substr(end, 1) == "'";
-  if (!opens || !host || !closes || has_hole(prefix) ||
-      !placed.slot->checked_set().subset_of(char_set(CharClass::kShellUrl))) {
-    layout.fail(placed.start, "private text in a script must be the rest of a quoted URL",
-                "write 'https://public.host/..{{slot}}' in single quotes, class shell-url");
-  }
-}
-
-// Base64 slots stand inside base64 text: characters in front a multiple of four, bytes a multiple
-// of three unless the value ends there.
-void check_base64_value(const Layout& layout, size_t start, size_t end) {
-  const std::string_view text = layout.text();
-  std::string script;   // decoded, holes where slots are
-  std::string pending;  // public base64 characters
-  std::vector<std::pair<size_t, const Placed*>> at;
-  const auto flush = [&](size_t where) {
-    const auto decoded = base64_decode(pending);
-    if (!decoded || (where != end && pending.ends_with('=')))
-      layout.fail(where, "the base64 around a slot does not come in groups of four",
-                  "pad the public text so that the slot begins at a multiple of three bytes");
-    script += as_text(*decoded);
-    pending.clear();
-  };
-  for (size_t i = start; i < end;) {
-    const auto placed = std::find_if(layout.slots().begin(), layout.slots().end(),
-                                     [&](const Placed& p) { return p.start == i; });
-    if (placed != layout.slots().end()) {
-      const Slot& slot = *placed->slot;
-      if (slot.encoding != Encoding::kBase64 && slot.encoding != Encoding::kBase64InForm) {
-        layout.fail(i, "this value mixes base64 slots with others");
-      }
-      flush(i);
-      if (slot.length % 3 != 0 && placed->end() != end) {
-        layout.fail(i, "a base64 slot inside a value needs a length that is a multiple of three");
-      }
-      at.emplace_back(script.size(), &*placed);
-      script.append(slot.length, Layout::kHole);
-      i = placed->end();
-    } else if (text[i] == '%') {
-      const auto one = percent_decode(text.substr(i, 3));
-      if (!one) layout.fail(i, "a '%' without two hex digits");
-      pending += *one;
-      i += 3;
-    } else {
-      pending.push_back(text[i++]);
-    }
-  }
-  flush(end);
-  // A slot alone in its value is a blob; with public text around it, the text is a script. A
-  // member's blob as user data would be code that the others have not seen.
-  if (at.size() == 1 && script.size() == at.front().second->slot->length) {
-    const std::string_view name = text.substr(0, start - 1);
-    const std::string key = to_lower(name.substr(name.find_last_of("&\n") + 1));
-    if (key.find("userdata") != std::string::npos &&
-        at.front().second->slot->source == SlotSource::kMember) {
-      layout.fail(start, "a member's private blob may not be user data");
-    }
-    return;
-  }
-  for (const auto& [position, placed] : at) {
-    if (placed->slot->source != SlotSource::kRandom)
-      check_script(layout, script, position, *placed);
-    // A nonce stands in a comment: alphabet of hex, nothing to quote.
-    if (placed->slot->source == SlotSource::kRandom &&
-        !placed->slot->checked_set().subset_of(char_set(CharClass::kHex))) {
-      layout.fail(placed->start, "a random slot in a script must be of class hex");
-    }
-  }
-}
-
 void check_form(const Layout& layout) {
   for (const FormValue& value : form_values(layout)) {
-    bool base64 = false;
     for (const Placed& placed : layout.slots()) {
       if (placed.start < value.start || placed.start >= value.end) continue;
       check_set(layout, placed, in_form(), "a form value",
                 {Encoding::kPercent, Encoding::kBase64InForm});
-      base64 |= placed.slot->encoding == Encoding::kBase64 ||
-                placed.slot->encoding == Encoding::kBase64InForm;
     }
-    if (base64) check_base64_value(layout, value.start, value.end);
   }
 }
 
@@ -370,10 +360,6 @@ void check_json(const Layout& layout) {
   for (const Placed& placed : layout.slots()) {
     if (placed.start < layout.body_start()) continue;
     check_set(layout, placed, char_set(CharClass::kJsonSafe), "a JSON string", {Encoding::kJsonU});
-    // The script rule is checked on form values only, so a member's base64 must stand there.
-    if (placed.slot->encoding == Encoding::kBase64 && placed.slot->source == SlotSource::kMember) {
-      layout.fail(placed.start, "a member's private base64 may stand in a form value only");
-    }
   }
 }
 
@@ -421,12 +407,13 @@ void check_body(const Layout& layout) {
 
 }  // namespace
 
-void validate(const Template& request) {
+void validate(const Template& request, ScriptSource script) {
   const Layout layout(request);
   if (!is_host_name(request.host) || request.port == 0) {
     layout.fail(0, "'" + request.host + "' is not a DNS name with a port");
   }
-  check_slots(layout);
+  check_slots(request, layout);
+  check_base64(layout);
   check_request_line(request, layout);
   check_header_lines(layout);
   check_framing(request, layout);
@@ -438,6 +425,7 @@ void validate(const Template& request) {
     }
   }
   check_body(layout);
+  check_code_parameters(RequestModel::of(request), script);
 }
 
 }  // namespace flexroom::http

@@ -16,39 +16,28 @@ namespace flexroom {
 namespace room {
 namespace {
 
-/// The secrets of a call's slots, by slot.
-using SlotSecrets = std::map<std::string, store::RecordMeta>;
-
 /// Everything that this member's own rules say about the call (tls-in-mpc.md §4.6 R2-3, §5.1).
-SlotSecrets check_rules(session::MemberState& state, const Recipe& recipe, const OpenCall& call) {
-  check_open_call(call, state.room().provider(recipe.provider));
-  if (recipe.sign) check_signing_secret(state.secret(recipe.sign->secret));
-  SlotSecrets out;
-  for (const CallSlot& slot : call.slots) {
-    if (slot.slot.source == http::SlotSource::kMember) (void)state.room().member_id(slot.slot.from);
-    if (slot.slot.source != http::SlotSource::kSecret) continue;
-    const store::RecordMeta secret = state.secret(slot.slot.from);
-    check_secret_slot(call, slot, secret);
-    out.emplace(slot.slot.name, secret);
-  }
-  return out;
+CallSecrets rules_of(session::MemberState& state, const OpenCall& call) {
+  return check_rules(call, state.room(),
+                     [&](const std::string& name) { return state.secret(name); });
 }
 
-std::string describe_slot(const CallSlot& placed, const SlotSecrets& secrets) {
+std::string describe_slot(const CallSlot& placed, const CallSecrets& secrets) {
   const http::Slot& slot = placed.slot;
   std::string source = "128-bit nonce that nobody knows";
   if (slot.source == http::SlotSource::kSecret) {
-    source = fmt::format("secret {} version {}", slot.from, secrets.at(slot.name).version);
+    source = fmt::format("secret {} version {}", slot.from, secrets.slots.at(slot.name).version);
   } else if (slot.source == http::SlotSource::kMember) {
     source = fmt::format("private input of {}", slot.from);
   }
-  return fmt::format("{}, {} bytes of class {}, encoding {}, at {}", source, slot.length,
-                     to_string(slot.char_class), to_string(slot.encoding), placed.position);
+  return fmt::format("{}, {} bytes of class {}, encoding {}, at {}{}", source, slot.length,
+                     to_string(slot.char_class), to_string(slot.encoding), placed.position.exact,
+                     placed.echo_ok ? "; its owner lets an answer repeat it to all" : "");
 }
 
 agreement::Proposal call_proposal(const RoomConfig& room, const Recipe& recipe,
-                                  const OpenCall& call, const SlotSecrets& secrets,
-                                  const RecipeCost& cost) {
+                                  const OpenCall& call, const CallSecrets& secrets,
+                                  const CallCost& cost) {
   agreement::Proposal out;
   const auto add = [&](std::string name, ByteView value) {
     out.fields.push_back({std::move(name), Bytes(value.begin(), value.end()), false});
@@ -63,12 +52,13 @@ agreement::Proposal call_proposal(const RoomConfig& room, const Recipe& recipe,
   say("provider", recipe.provider);
   say("request to", recipe.host);
   add("request sha256", call.request.digest());  // text, slots and their places
+  say("action", call.action.text);
   say("first line", fmt::format("{} {}", call.request.method, call.request.target));
   say("signed with", recipe.sign ? recipe.sign->secret : "(nothing)");
   for (const CallSlot& slot : call.slots) {
     say("slot " + slot.slot.name, describe_slot(slot, secrets));
-    const auto secret = secrets.find(slot.slot.name);
-    if (secret != secrets.end()) add("record of " + slot.slot.name, secret->second.digest());
+    const auto secret = secrets.slots.find(slot.slot.name);
+    if (secret != secrets.slots.end()) add("record of " + slot.slot.name, secret->second.digest());
   }
   if (call.hidden_body_at) say("opened first", "the hash of the body, hidden by a nonce");
   say("opened to all", "everything: every member reads the whole answer");
@@ -84,10 +74,10 @@ std::function<PartyId(const std::string&)> ids_of(const RoomConfig& room) {
 /// What a running `call` has, step by step.
 struct Running {
   OpenCall call;
-  SlotSecrets secrets;
-  std::shared_ptr<const RecipeLayout> layout;
-  RecipeCost cost;
-  std::optional<RecipeCall> made;
+  CallSecrets secrets;
+  std::shared_ptr<const CallLayout> layout;
+  CallCost cost;
+  std::optional<AgreedRequest> made;
   agent::Reply reply;
 };
 
@@ -96,59 +86,60 @@ agreement::Proposal propose(Joined& joined, const Recipe& recipe,
   net::Party& party = joined.session().party();
   const RoomConfig& room = joined.state().room();
   run.call = fill_recipe(recipe, arguments, amz_date(agree_on_time(party)));
-  run.secrets = check_rules(joined.state(), recipe, run.call);
-  run.layout = lay_out_recipe(run.call, ids_of(room));
-  run.cost = recipe_cost(run.call, *run.layout, group_of(room.provider(recipe.provider)),
-                         room.members.size());
+  run.secrets = rules_of(joined.state(), run.call);
+  run.layout = lay_out_call(run.call, ids_of(room));
+  run.cost = call_cost(run.call, *run.layout, group_of(room.provider(recipe.provider)),
+                       room.members.size());
   return call_proposal(room, recipe, run.call, run.secrets, run.cost);
 }
 
-void prepare(Joined& joined, const Recipe& recipe, std::map<std::string, SecretBytes>& inputs,
-             const Digest& proposal, agent::Timeline& timeline, Running& run) {
+void prepare(Joined& joined, const Recipe& recipe,
+             const std::map<std::string, std::string>& arguments,
+             std::map<std::string, SecretBytes>& inputs, const Digest& proposal,
+             agent::Timeline& timeline, Running& run) {
   session::MemberSession& session = joined.session();
   const RoomConfig& room = joined.state().room();
   timeline.begin("look at the service");
   probe_service(joined, room.provider(recipe.provider), recipe.host, 443);
   // What the summary named is what all have.
   std::vector<store::RecordId> ids;
-  for (const auto& [slot, secret] : run.secrets) ids.push_back(secret.id);
+  for (const auto& [slot, secret] : run.secrets.slots) ids.push_back(secret.id);
   joined.state().secrets().agree(session.party(), ids);
   const auto triples = [&](uint64_t key_ands) {
     make_triples(joined, timeline,
                  {key_ands, "slots", run.cost.slot_ands, run.cost.handshake_ands,
                   run.cost.request_ands, run.layout->plan.bytes});
   };
-  std::optional<agent::SigningKey> key;
+  std::optional<DatedKey> key;
   if (recipe.sign) {
     timeline.begin("look for a signing key");
-    const store::RecordMeta secret = joined.state().secret(recipe.sign->secret);
+    const store::RecordMeta& secret = *run.secrets.signing;
     joined.state().secrets().agree(session.party(), {secret.id});
     const auto decided = [&](bool cached) {
       const uint64_t key_ands = cached ? 0 : run.cost.signing_key_ands;
       triples(key_ands);
       if (!cached) timeline.begin("signing key", key_ands);
     };
-    key = session::obtain_signing_key(session, secret, recipe.sign->region, recipe.sign->service,
-                                      decided)
-              .key;
+    session::ObtainedKey obtained = session::obtain_signing_key(
+        session, secret, recipe.sign->region, recipe.sign->service, decided);
+    key = DatedKey{std::move(obtained.key), std::move(obtained.date)};
   } else {
     triples(0);
   }
   std::map<std::string, prep::AuthBits> shares;
   agent::SlotValues values;
-  for (const auto& [slot, secret] : run.secrets) {
+  for (const auto& [slot, secret] : run.secrets.slots) {
     values.secrets[slot] = &(shares[slot] = session.shares(secret));
   }
   values.own.swap(inputs);
   agent::ConnectionConfig config =
       connection_config(room, room.provider(recipe.provider), recipe.host, proposal);
-  config.no_secret = !recipe.sign && run.call.slots.empty();  // R2-6
-  run.made.emplace(session.context(), run.call, std::move(config), run.layout, proposal);
+  config.no_secret = run.call.has_no_secret();
+  const auto dated = [&recipe, arguments](const std::string& date_time) {
+    return fill_recipe(recipe, arguments, date_time);
+  };
+  run.made.emplace(session.context(), run.call, dated, std::move(config), run.layout, proposal);
   run.made->prepare(values, std::move(key), timeline);
-  if (recipe.sign) {
-    http::check_scope(*run.call.signing, recipe.sign->region, recipe.sign->service,
-                      std::chrono::system_clock::now());
-  }
 }
 
 ServiceAnswer call_recipe(Session& session, const CallRequest& request) {
@@ -160,7 +151,7 @@ ServiceAnswer call_recipe(Session& session, const CallRequest& request) {
   if (!request.inputs.empty()) inputs_file = request.inputs;
   std::map<std::string, SecretBytes> inputs =
       load_call_inputs(recipe, state.member().name, inputs_file);
-  (void)check_rules(state, recipe, draft);
+  (void)rules_of(state, draft);
   Joined& joined = Access::join(session, Access::kAsks, "call");
   const RoomConfig& room = state.room();
   const bool matters = recipe.sign || !recipe.slots.empty();
@@ -169,7 +160,7 @@ ServiceAnswer call_recipe(Session& session, const CallRequest& request) {
   call.what = "call " + recipe.name;
   call.propose = [&](agent::Timeline&) { return propose(joined, recipe, request.arguments, run); };
   call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
-    prepare(joined, recipe, inputs, proposal, timeline, run);
+    prepare(joined, recipe, request.arguments, inputs, proposal, timeline, run);
   };
   call.perform = [&](agent::Timeline& timeline) {
     run.reply = run.made->call(connector(joined, room.provider(recipe.provider), recipe.host, 443),
@@ -185,18 +176,11 @@ ServiceAnswer call_recipe(Session& session, const CallRequest& request) {
 ServiceAnswer get_url(Session& session, const GetRequest& wanted) {
   const http::Url url = http::parse_url(wanted.url, "URL");
   const RoomConfig& room = Access::state(session).room();
-  if (room.providers.empty()) {
-    throw InputError(room.file.string(), "has no provider", "add [provider.NAME]");
-  }
-  const Provider& provider =
-      wanted.provider.empty() ? room.providers.front() : room.provider(wanted.provider);
+  const Provider& provider = wanted.provider.empty() ? room.provider_of(url.host)
+                                                     : room.provider_for(wanted.provider, url.host);
+  const OpenCall request = get_call(url, provider.name);
   Joined& joined = Access::join(session, Access::kAsks, "get");
-  agent::Request request;
-  request.text =
-      to_bytes(fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: flexroom\r\n"
-                           "Accept-Encoding: identity\r\nConnection: close\r\n\r\n",
-                           url.target(), url.authority()));
-  std::optional<agent::Connection> connection;
+  std::optional<AgreedRequest> made;
   agent::Reply reply;
   AgreedCall call;
   call.what = "get " + wanted.url;
@@ -213,24 +197,16 @@ ServiceAnswer get_url(Session& session, const GetRequest& wanted) {
     timeline.begin("look at the service");
     probe_service(joined, provider, url.host, url.port);
     agent::ConnectionConfig config = connection_config(room, provider, url.host, proposal);
-    config.no_secret = true;
-    agent::RequestPlan plan;
-    plan.bytes = request.text.size();
-    const std::shared_ptr<const mpc::Program> program = agent::request_program(plan);
-    CallWork work;
-    work.handshake_ands = agent::handshake_program(config.group, room.members.size())->num_ands();
-    work.request_ands = program->num_ands();
-    work.request_bytes = plan.bytes;
-    make_triples(joined, timeline, work);
-    connection.emplace(joined.session().context(), config, plan, program);
-    connection->prepare(timeline);
-    request.id = RandomOracle("request", joined.session().party().scope())
-                     .field(proposal)
-                     .field(request.text)
-                     .digest();
+    config.no_secret = request.has_no_secret();
+    const auto layout = lay_out_call(request, nullptr);
+    const CallCost cost = call_cost(request, *layout, config.group, room.members.size());
+    make_triples(joined, timeline,
+                 {0, "", 0, cost.handshake_ands, cost.request_ands, request.bytes});
+    made.emplace(joined.session().context(), request, nullptr, std::move(config), layout, proposal);
+    made->prepare({}, std::nullopt, timeline);
   };
   call.perform = [&](agent::Timeline& timeline) {
-    reply = connection->call(request, connector(joined, provider, url.host, url.port), timeline);
+    reply = made->call(connector(joined, provider, url.host, url.port), timeline);
     require_whole(reply, "get");
     return fmt::format("status {}", reply.response.status);
   };
@@ -259,10 +235,9 @@ CallPlan plan_call(Room& opened, const CallRequest& request) {
     const RoomConfig& config = state.room();
     const Provider& provider = config.provider(recipe.provider);
     const OpenCall call = fill_recipe(recipe, request.arguments, amz_date(std::time(nullptr)));
-    const room::SlotSecrets secrets = room::check_rules(state, recipe, call);
-    const auto layout = lay_out_recipe(call, room::ids_of(config));
-    const RecipeCost cost =
-        recipe_cost(call, *layout, room::group_of(provider), config.members.size());
+    const CallSecrets secrets = room::rules_of(state, call);
+    const auto layout = lay_out_call(call, room::ids_of(config));
+    const CallCost cost = call_cost(call, *layout, room::group_of(provider), config.members.size());
     CallPlan plan;
     plan.address = call.address;
     plan.group = provider.group;

@@ -270,7 +270,7 @@ class Doctor {
     if (!provider) return;
     const Provider* found = nullptr;
     looked("provider", [&] {
-      found = &setting.room.provider(*provider);
+      found = &setting.room.provider_for(*provider, *host);
       return Check{"", State::kOk, found->name, ""};
     });
     if (found != nullptr) service(setting, *found, *host, 443);

@@ -22,6 +22,9 @@ SecretInfo info_of(const store::RecordMeta& meta) {
   out.bytes = meta.bits / 8;
   out.version = meta.version;
   out.purposes = meta.purposes;
+  out.provider = meta.provider;
+  out.entropy = meta.entropy;
+  out.owner = meta.owner;
   out.record = to_hex(meta.id);
   out.epoch = to_hex(meta.epoch);
   out.provenance = to_hex(meta.provenance);

@@ -81,8 +81,9 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
   const OwnLinks own(links, place, prg);
   session::MemberState& state = Access::state(session);
   const RoomConfig& room = state.room();
-  const Provider& provider = room.provider(job.provider);
-  check_signing_secret(state.secret(job.secret));
+  const std::string host = ec2_host(job.region);
+  const Provider& provider = room.provider_for(job.provider, host);
+  check_key(job, state.secret(job.secret));
   Joined& joined = Access::join(session, Access::kAsks, "run-script");
   RunScriptTerms terms;
   store::RecordMeta secret;
@@ -99,12 +100,13 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
     terms.links = exchange_links(party, room, own.public_part(room.members[party.id()].name));
     terms.client_token = client_token(party);
     secret = state.secret(job.secret);
+    check_key(job, secret);
     state.secrets().agree(party, {secret.id});
     layout = lay_out_run_script(terms);
+    (void)check_rules(layout->call, room, [&](const std::string&) { return secret; });
     cost = run_script_cost(*layout, group_of(provider), room.members.size());
     return run_proposal(room, terms, secret, cost);
   };
-  const std::string host = fmt::format("ec2.{}.amazonaws.com", job.region);
   call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
     terms.proposal = proposal;
     timeline.begin("look at the service");
@@ -122,7 +124,7 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
         session::obtain_signing_key(joined.session(), secret, job.region, "ec2", [&](bool cached) {
           const uint64_t key_ands = cached ? 0 : cost.signing_key_ands;
           make_triples(joined, timeline,
-                       {key_ands, "garble payload circuit", cost.payload_ands, cost.handshake_ands,
+                       {key_ands, "slots", cost.payload_ands, cost.handshake_ands,
                         cost.request_ands, cost.request_bytes});
           if (!cached) timeline.begin("signing key", key_ands);
         });

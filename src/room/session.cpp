@@ -46,7 +46,7 @@ SecretInfo import_secret(Session& session, const std::filesystem::path& path) {
   session::MemberState& state = Access::state(session);
   const session::SecretFile file = session::SecretFile::load(path, state.member().name);
   // What is wrong with it is said before anybody is contacted.
-  (void)session::import_proposal(state.room(), file);
+  session::check_import(state, file);
   Joined& joined = Access::join(session, Access::kAsks, "secret import");
   std::optional<store::RecordMeta> meta;
   joined.run("secret import " + file.name, [&] {

@@ -81,7 +81,9 @@ std::vector<Term> room_terms(const RoomConfig& room) {
         {"suite of provider " + provider->name, std::string(provider->tls.suite->setting)});
     out.push_back(
         {"max_answer of provider " + provider->name, std::to_string(provider->tls.max_answer)});
-    std::string calls;
+    std::string hosts, calls;
+    for (const std::string& host : provider->hosts) hosts += (hosts.empty() ? "" : ", ") + host;
+    out.push_back({"hosts of provider " + provider->name, hosts});
     for (const std::string& call : provider->open_calls)
       calls += (calls.empty() ? "" : ", ") + call;
     out.push_back({"open_calls of provider " + provider->name, calls});

@@ -77,6 +77,9 @@ SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view 
     out.length = json.at("length").get<uint32_t>();
     out.owner = json.value("owner", "");
     out.purposes = json.value("purposes", std::vector<std::string>());
+    out.provider = json.value("provider", "");
+    out.entropy = json.value("entropy", uint32_t{0});
+    out.replaces = json.value("replaces", uint32_t{0});
     // The parsed copy of the material is wiped in place, also when it turns out malformed.
     const auto take = [&](const char* key, auto read) {
       std::string& text_value = json.at(key).template get_ref<std::string&>();
@@ -111,7 +114,7 @@ SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view 
                      "give it another kind");
   }
   if (out.purposes.size() > kMaxPurposes) throw InputError(place, "has more than 16 purposes");
-  for (const std::string& purpose : out.purposes) check_purpose(purpose, place);
+  for (const std::string& purpose : out.purposes) (void)parse_purpose(purpose, place);
   if (!out.material.empty() && out.material.size() != out.length) {
     throw InputError(
         place, fmt::format("holds {} bytes, length says {}", out.material.size(), out.length));
@@ -119,7 +122,80 @@ SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view 
   return out;
 }
 
+store::RecordMeta planned_record(const RoomConfig& room, const SecretFile& file) {
+  const std::string place = fmt::format("secret '{}'", file.name);
+  // A name that is no member's would store a secret to which nobody contributed.
+  if (!file.owner.empty() && std::none_of(room.members.begin(), room.members.end(),
+                                          [&](const auto& m) { return m.name == file.owner; })) {
+    throw InputError(place,
+                     fmt::format("has the owner '{}', who is no member of the room", file.owner),
+                     "write a name as it stands in room.toml");
+  }
+  store::RecordMeta out;
+  out.name = file.name;
+  out.kind = file.kind;
+  out.value_class = file.value_class;
+  out.bits = 8 * file.length;
+  out.version = file.replaces + 1;
+  out.purposes = file.purposes;
+  out.provider = file.provider;
+  out.entropy = file.entropy;
+  out.owner = file.owner;
+  if (!file.provider.empty()) (void)room.provider(file.provider);
+  check_secret_terms(
+      out, [&](std::string_view host) { return room.serves(room.provider(file.provider), host); },
+      place);
+  return out;
+}
+
+namespace {
+
+/// §5.1, names: what stands under the name now is what the file says it replaces, and the same
+/// secret in everything but its value.
+void check_name(store::SecretStore& secrets, const store::RecordMeta& planned) {
+  std::optional<store::RecordMeta> newest;
+  for (store::RecordMeta& meta : secrets.list()) {
+    if (meta.name == planned.name && (!newest || meta.version > newest->version)) {
+      newest = std::move(meta);
+    }
+  }
+  const std::string place = fmt::format("secret '{}'", planned.name);
+  const uint32_t have = newest ? newest->version : 0, replaced = planned.version - 1;
+  if (have != replaced) {
+    throw InputError(
+        place,
+        replaced == 0 ? fmt::format("exists already, as version {}", have)
+        : have == 0
+            ? fmt::format("has no version {} here to replace", replaced)
+            : fmt::format("is version {} here, the file replaces version {}", have, replaced),
+        have == 0 ? "leave \"replaces\" out of a file for a new secret"
+                  : fmt::format("choose another name, or write \"replaces\": {} in every member's "
+                                "file",
+                                have));
+  }
+  if (!newest) return;
+  const auto same = [&](std::string_view field, const auto& before, const auto& after) {
+    if (before == after) return;
+    throw InputError(place, fmt::format("would get another {} than version {} has", field, have),
+                     "another owner, class, kind, provider, entropy or purpose is another secret: "
+                     "give it another name, or `flexroom secret remove` the old one first");
+  };
+  same("owner", newest->owner, planned.owner);
+  same("class", newest->value_class, planned.value_class);
+  same("kind", newest->kind, planned.kind);
+  same("provider", newest->provider, planned.provider);
+  same("entropy", newest->entropy, planned.entropy);
+  same("set of purposes", newest->purposes, planned.purposes);
+}
+
+}  // namespace
+
+void check_import(MemberState& state, const SecretFile& file) {
+  check_name(state.secrets(), planned_record(state.room(), file));
+}
+
 agreement::Proposal import_proposal(const RoomConfig& room, const SecretFile& file) {
+  (void)planned_record(room, file);
   agreement::Proposal proposal;
   const auto add = [&](std::string name, std::string_view value) {
     proposal.fields.push_back({std::move(name), to_bytes(value), false});
@@ -127,26 +203,24 @@ agreement::Proposal import_proposal(const RoomConfig& room, const SecretFile& fi
   add("command", "secret import");
   add("room", room.name);
   add("secret", file.name);
+  add("stored as",
+      file.replaces == 0 ? "new" : fmt::format("replaces {} v{}", file.name, file.replaces));
   add("kind", file.kind);
   add("class", file.value_class);
   add("bytes", std::to_string(file.length));
-  // A name that is no member's would store a secret to which nobody contributed.
-  if (!file.owner.empty() && std::none_of(room.members.begin(), room.members.end(),
-                                          [&](const auto& m) { return m.name == file.owner; })) {
-    throw InputError(fmt::format("secret '{}'", file.name),
-                     fmt::format("has the owner '{}', who is no member of the room", file.owner),
-                     "write a name as it stands in room.toml");
-  }
+  add("entropy", fmt::format("{} bits, as its source says", file.entropy));
   add("owner", file.owner.empty() ? "(shares from the issuer)" : file.owner);
+  add("provider", file.provider.empty() ? "(none)" : file.provider);
   for (size_t k = 0; k < file.purposes.size(); ++k) {
     add(fmt::format("purpose {}", k + 1), file.purposes[k]);
   }
-  if (file.purposes.empty()) add("purposes", "(signatures only)");
+  if (file.purposes.empty()) add("purposes", "(none: usable nowhere)");
   return proposal;
 }
 
 store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
                                 const Digest& proposal) {
+  check_import(session.state(), file);
   net::Party& party = session.party();
   prep::Source& source = session.source();
   const size_t count = size_t{8} * file.length;
@@ -169,21 +243,13 @@ store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
   prep::add_constants(value, opened, source.delta());
   check_class(session, value, file);
 
-  store::RecordMeta meta;
+  store::RecordMeta meta = planned_record(session.state().room(), file);
   meta.epoch = party.scope().eid;
   const Digest id = party.coin("secret/record id");
   std::copy_n(id.begin(), meta.id.size(), meta.id.begin());
-  meta.name = file.name;
-  meta.kind = file.kind;
-  meta.value_class = file.value_class;
-  meta.bits = static_cast<uint32_t>(count);
   meta.provenance = proposal;
-  meta.purposes = file.purposes;
   for (const store::RecordMeta& other : session.state().secrets().list()) {
-    if (other.name == file.name) {
-      meta.id = other.id;
-      meta.version = std::max(meta.version, other.version + 1);
-    }
+    if (other.name == file.name) meta.id = other.id;
   }
   session.state().secrets().put(party, meta, value);
   return meta;

@@ -13,7 +13,10 @@ namespace flexroom::session {
 ///   member,
 /// the XOR of all shares being the value, or
 ///   {"name": ..., "owner": "hospital-a", "value": "..."} at the owner, without "value" elsewhere.
-/// Both may have "purposes": ["..."], where in requests it may stand (call/purpose.h).
+/// Both may have "purposes": ["..."], what it may be used for (call/purpose.h); without one it is
+/// usable nowhere. "provider": "NAME" of room.toml, whose hosts may get it, goes with purposes;
+/// "entropy": bits that an attacker would have to guess, at least 128 for a key that signs.
+/// "replaces": K when it takes the place of version K of a secret of that name.
 struct SecretFile {
   std::string name;
   std::string kind;
@@ -21,7 +24,10 @@ struct SecretFile {
   uint32_t length = 0;  // bytes
   std::string owner;    // empty: XOR shares
   std::vector<std::string> purposes;
-  SecretBytes material;  // share, or the owner's value; empty at the others
+  std::string provider;
+  uint32_t entropy = 0;
+  uint32_t replaces = 0;  // 0: a new name
+  SecretBytes material;   // share, or the owner's value; empty at the others
   /// Throws InputError; never shows the material.
   static SecretFile load(const std::filesystem::path& file, std::string_view self_name);
 };
@@ -31,8 +37,17 @@ struct SecretFile {
 store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
                                 const Digest& proposal);
 
-/// What the members approve for an import.
+/// The record that an import makes, but for its id, epoch and provenance. Throws InputError if its
+/// fields contradict each other or the room (check_secret_terms).
+store::RecordMeta planned_record(const RoomConfig& room, const SecretFile& file);
+
+/// What the members approve for an import: all fields, and `new` or `replaces NAME vK` (§5.1).
 agreement::Proposal import_proposal(const RoomConfig& room, const SecretFile& file);
+
+/// Throws InputError where this member's store has something else under that name: a secret that
+/// the file does not say it replaces, another version, another owner, class, kind, provider,
+/// entropy or set of purposes.
+void check_import(MemberState& state, const SecretFile& file);
 
 /// What the members approve when they erase a secret. It need not be there at all of them: a
 /// removal, or a member's disk, may have failed half way. Throws InputError if nobody has it.

@@ -4,7 +4,8 @@
 
 #include <algorithm>
 
-#include "call/run_script.h"
+#include "agreement/time.h"
+#include "call/purpose.h"
 
 namespace flexroom::session {
 namespace {
@@ -29,6 +30,7 @@ ObtainedKey obtain_signing_key(MemberSession& session, const store::RecordMeta& 
                                const std::function<void(bool cached)>& decided) {
   net::Party& party = session.party();
   store::SecretStore& secrets = session.state().secrets();
+  check_signing_secret(secret, service, region);  // before anything of it is opened (§3.4(i))
   ObtainedKey out;
   out.date = amz_date(agree_on_time(party)).substr(0, 8);
   const std::string name = family(secret, region, service) + out.date;

@@ -27,11 +27,13 @@ Bytes RecordMeta::encode() const {
   out.raw(epoch).raw(id).u32(version).field(name).field(kind).field(value_class).u32(bits);
   out.raw(provenance);
   // Nothing for none: records made before there were purposes keep their digests.
-  if (!purposes.empty()) {
+  const bool has_terms = entropy != 0 || !provider.empty() || !owner.empty();
+  if (!purposes.empty() || has_terms) {
     FLEXROOM_ASSERT(purposes.size() <= kMaxPurposes);
     out.u8(static_cast<uint8_t>(purposes.size()));
     for (const std::string& purpose : purposes) out.field(purpose);
   }
+  if (has_terms) out.u32(entropy).field(provider).field(owner);
   return out.take();
 }
 
@@ -49,12 +51,17 @@ RecordMeta RecordMeta::decode(ByteView bytes) {
   meta.provenance = in.digest();
   if (in.remaining() > 0) {
     const uint8_t count = in.u8();
-    if (count == 0 || count > kMaxPurposes) {
+    if (count > kMaxPurposes) {
       throw InputError("state.db", "a record has an impossible number of purposes",
                        "restore a backup");
     }
     for (uint8_t k = 0; k < count; ++k)
       meta.purposes.push_back(to_text(in.field(kMaxPurposeBytes)));
+  }
+  if (in.remaining() > 0) {
+    meta.entropy = in.u32();
+    meta.provider = to_text(in.field(kMaxMetaTextBytes));
+    meta.owner = to_text(in.field(kMaxMetaTextBytes));
   }
   in.finish();
   return meta;

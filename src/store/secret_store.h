@@ -23,9 +23,12 @@ struct RecordMeta {
   std::string name, kind, value_class;
   uint32_t bits = 0;
   Digest provenance{};  // proposal that made it
-  /// Where in requests it may stand (tls-in-mpc.md §5.1; call/purpose.h). Empty: in none, only
-  /// signatures are made with it.
+  /// Where in requests it may stand and what is computed with it (tls-in-mpc.md §5.1;
+  /// call/purpose.h). Empty: it is usable nowhere.
   std::vector<std::string> purposes;
+  uint32_t entropy = 0;  // bits of min-entropy that all members believe it has (§3.4(i))
+  std::string provider;  // [provider.NAME] of room.toml whose hosts may get it
+  std::string owner;     // the member who gave the value; empty: shares of an issuer
 
   Bytes encode() const;
   static RecordMeta decode(ByteView bytes);

@@ -43,6 +43,8 @@ FLEXROOM = ""
 OK, USAGE, BAD_INPUT, REFUSED, NETWORK, CHEAT, UNKNOWN, SERVICE, OUTPUT_LOST = 0, 2, 3, 4, 5, 6, 7, 8, 9
 MEMBERS = ("alpha", "beta")
 SECRET = "joint/key"
+# What lets a secret sign.
+SIGNS = {"provider": "sandbox", "entropy": 128, "purposes": ["sigv4 ec2 us-east-1", "sigv4 sts us-east-1"]}
 DIRTY_MAX = 16
 COMMAND_SECONDS = 120  # a command that takes longer hangs
 EC2 = "ec2.us-east-1.amazonaws.com"
@@ -244,7 +246,7 @@ class Room(unittest.TestCase):
         cls.addClassCleanup(cls.service_wire.close)
         cls.make_room()
         cls.make_objects()
-        cls.shares = cls.share_files("good", SECRET, cls.accounts["joint"]["secret_access_key"].encode())
+        cls.shares = cls.share_files("good", SECRET, cls.accounts["joint"]["secret_access_key"].encode(), **SIGNS)
         cls.ready()
 
     @classmethod
@@ -289,6 +291,7 @@ class Room(unittest.TestCase):
             entries += "[[member]]\n" + "".join(
                 f'{k} = "{r[k]}"\n' for k in ("name", "address", "certificate")) + "\n"
         cls.room_text = (f'[room]\nname = "test-room"\n\n{entries}[provider.sandbox]\n'
+                         f'hosts = ["*.amazonaws.com", "*.flexroom.example"]\n'
                          f'ca_file = "{cls.cloud}/ca.pem"\nconnect_to = ["*:443=127.0.0.1:{cls.service_wire.port}"]\n')
         cls.write_room(cls.room_text)
 
@@ -382,8 +385,8 @@ interpreter = "/usr/bin/python3"
     def both_run_script(cls, *more, **options):
         return cls.finish(*(m.run_script(*more, **options) for m in cls.members))
 
-    def room_with(self, providers="", timeout=None):
-        text = self.room_text + providers
+    def room_with(self, timeout=None, text=None):
+        text = text or self.room_text
         if timeout:
             text = text.replace("[room]\n", f"[room]\ntimeout_seconds = {timeout}\n")
         self.write_room(text)
@@ -831,10 +834,10 @@ class Recipes(Canaries):
     def ready(cls):
         super().ready()
         cls.token = (cls.cloud / "api-token").read_text().strip().encode()
-        cls.room_text += f'open_calls = ["{cls.ADDRESS}"]\n'
+        cls.room_text += f'open_calls = ["{cls.ADDRESS} header authorization", "{cls.ADDRESS} json /messages/0/content"]\n'
         cls.write_room(cls.room_text)
         cls.token_shares = cls.share_files(
-            "token", "joint/model-token", cls.token, "urlsafe",
+            "token", "joint/model-token", cls.token, "urlsafe", provider="sandbox",
             purposes=[cls.ADDRESS + " header authorization: Bearer {{}}"])
         for done in cls.both("secret", "import", "{dir}/token.json"):
             assert done.code == OK, done.text
@@ -904,7 +907,7 @@ class Recipes(Canaries):
 
     def test_call_that_the_room_does_not_list_is_refused(self):
         before = self.answers()
-        self.write_room(self.room_text.replace(f'open_calls = ["{self.ADDRESS}"]\n', ""))
+        self.write_room(re.sub("open_calls = .*\n", "", self.room_text))
         self.addCleanup(self.write_room, self.room_text)
         done = self.a.run("call", self.recipes / "ask-model.toml")
         self.assert_ended(done, BAD_INPUT, "open_calls", re.escape(self.ADDRESS))
@@ -928,7 +931,7 @@ class Recipes(Canaries):
         self.assertEqual(self.answers(), before)
 
     def test_wrong_token_is_a_service_error_that_repeats_nothing(self):
-        self.share_files("wrong", "joint/wrong-token", b"x" * len(self.token), "urlsafe",
+        self.share_files("wrong", "joint/wrong-token", b"x" * len(self.token), "urlsafe", provider="sandbox",
                          purposes=[self.ADDRESS + " header authorization: Bearer {{}}"])
         for done in self.both("secret", "import", "{dir}/wrong.json"):
             self.assert_ended(done, OK)
@@ -1106,7 +1109,7 @@ class Faults(Canaries):
         super().ready()
         wrong = bytearray(cls.accounts["joint"]["secret_access_key"].encode())
         wrong[0] = ord("A") if wrong[0] != ord("A") else ord("B")
-        cls.share_files("wrong", "joint/wrong", bytes(wrong))
+        cls.share_files("wrong", "joint/wrong", bytes(wrong), **SIGNS)
 
     def assert_works_again(self):
         for done in self.both("get", self.SMALL):
@@ -1229,28 +1232,26 @@ class Faults(Canaries):
 
         return self.serve_plain(behave_with_tls)
 
-    def provider(self, name, ca, port):
-        return f'\n[provider.{name}]\nca_file = "{ca}"\nconnect_to = ["*:443=127.0.0.1:{port}"]\n'
-
-    def ec2_provider(self, name, ca, port):
-        """Only EC2 is that server; the objects are where they are."""
-        roots = self.work / f"roots-{name}.pem"
+    def room_with_service(self, ca, port, timeout=None, everywhere=False):
+        """EC2 is that server, or all of the provider is; the same provider: a secret is bound to it."""
+        roots = self.work / f"roots-{port}.pem"
         roots.write_text(pathlib.Path(ca).read_text() + (self.cloud / "ca.pem").read_text())
-        return (f'\n[provider.{name}]\nca_file = "{roots}"\n'
-                f'connect_to = ["{EC2}:443=127.0.0.1:{port}", "*:443=127.0.0.1:{self.service_wire.port}"]\n')
+        hosts = [f'"*:443=127.0.0.1:{port}"'] if everywhere else [
+            f'"{EC2}:443=127.0.0.1:{port}"', f'"*:443=127.0.0.1:{self.service_wire.port}"']
+        text = re.sub('ca_file = .*\n', f'ca_file = "{roots}"\n', self.room_text)
+        text = re.sub('connect_to = .*\n', f'connect_to = [{", ".join(hosts)}]\n', text)
+        self.room_with(timeout=timeout, text=text)
 
-    def assert_run_script_fails(self, name, ca, port, code, *words):
+    def assert_run_script_fails(self, ca, port, code, *words):
         """A run against that server ends with one message at both members, and nothing reached the cloud."""
         requests = self.requests()
-        self.room_with(self.ec2_provider(name, ca, port), timeout=5)
-        self.write_job(self.job_text.replace('provider = "sandbox"', f'provider = "{name}"'))
+        self.room_with_service(ca, port, timeout=5)
         try:
             for m, done in zip(self.members, self.both_run_script("--no-follow")):
                 self.assert_ended(done, code, *words)
                 self.assertEqual(done.err.count("flexroom: "), 1, done.err)
                 self.assertIn("may have happened" if code == UNKNOWN else "nothing happened", m.log()[-1]["outcome"])
         finally:
-            self.write_job(self.job_text)
             self.write_room(self.room_text)
         self.assert_nothing_contacted(requests)
 
@@ -1265,7 +1266,7 @@ class Faults(Canaries):
             with self.subTest(name):
                 root = self.cloud if name == "wrong-root" else served[name]
                 port = self.serve(served[name], lambda tls: asked.append(tls.recv(100)))
-                self.assert_run_script_fails(name, root / "ca.pem", port, NETWORK, "certificate", word)
+                self.assert_run_script_fails(root / "ca.pem", port, NETWORK, "certificate", word)
         self.assertEqual([a for a in asked if a], [])
         self.assert_works_again()
 
@@ -1292,7 +1293,7 @@ class Faults(Canaries):
                  "closes": (self.serve_plain(lambda plain: plain.recv(4096)), "closed|ended")}
         for name, (port, word) in cases.items():
             with self.subTest(name):
-                self.assert_run_script_fails(name, ca, port, NETWORK, word)
+                self.assert_run_script_fails(ca, port, NETWORK, word)
         self.assert_works_again()
 
     def test_answer_with_two_lengths_is_not_believed(self):
@@ -1300,7 +1301,7 @@ class Faults(Canaries):
         answer = (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
                   b"4\r\nabcd\r\n0\r\n\r\n")
         port = self.serve(d, lambda tls: (tls.recv(20000), tls.sendall(answer)))
-        self.assert_run_script_fails("two-lengths", d / "ca.pem", port, UNKNOWN, "may have been carried out",
+        self.assert_run_script_fails(d / "ca.pem", port, UNKNOWN, "may have been carried out",
                                      "Content-Length and Transfer-Encoding")
         self.assert_works_again()
 
@@ -1316,17 +1317,15 @@ class Faults(Canaries):
         self.assert_works_again()
 
     def test_nothing_listens(self):
-        self.room_with(self.provider("down", self.cloud / "ca.pem", free_port()))
-        for done in self.both("get", self.SMALL, "--provider", "down"):
+        self.room_with_service(self.cloud / "ca.pem", free_port(), everywhere=True)
+        for done in self.both("get", self.SMALL):
             self.assert_ended(done, NETWORK)
 
     def test_answer_cut_off_may_have_happened(self):
         d = self.certificates("cut")
         got = []
         port = self.serve(d, lambda tls: got.append(tls.recv(20000)))
-        self.room_with(self.ec2_provider("cut", d / "ca.pem", port))
-        self.write_job(self.job_text.replace('provider = "sandbox"', 'provider = "cut"'))
-        self.addCleanup(self.write_job, self.job_text)
+        self.room_with_service(d / "ca.pem", port)
         for done in self.both_run_script("--no-follow"):
             self.assert_ended(done, UNKNOWN, "may have been carried out")
         self.assertTrue(any(g.startswith(b"POST / HTTP/1.1\r\nHost: " + EC2.encode()) for g in got))
@@ -1338,9 +1337,7 @@ class Faults(Canaries):
         shutil.copytree(self.cloud, lossy, ignore=shutil.ignore_patterns("vms", "objects"))
         sandbox, port = self.start_sandbox(lossy, "--fail-rate", "1")
         self.addCleanup(sandbox.send, signal.SIGTERM)
-        self.room_with(self.ec2_provider("lossy", lossy / "ca.pem", port))
-        self.write_job(self.job_text.replace('provider = "sandbox"', 'provider = "lossy"'))
-        self.addCleanup(self.write_job, self.job_text)
+        self.room_with_service(lossy / "ca.pem", port)
         for m, done in zip(self.members, self.both_run_script("--no-follow")):
             self.assertIn(done.code, (NETWORK, UNKNOWN, SERVICE), done.text)
             last = m.log()[-1]

@@ -147,7 +147,8 @@ class Library(unittest.TestCase):
             text += (f'[[member]]\nname = "{name}"\naddress = "{entry["address"]}"\n'
                      f'certificate = "{entry["certificate"]}"\n')
             folders.append(folder)
-        text += (f'[provider.sandbox]\nca_file = "{cloud["ca"]}"\n'
+        text += ('[provider.sandbox]\nhosts = ["*.amazonaws.com", "*.flexroom.example"]\n'
+                 f'ca_file = "{cloud["ca"]}"\n'
                  f'connect_to = ["*:443=127.0.0.1:{cloud["port"]}"]\n')
         for folder in folders:
             (folder / "room.toml").write_text(text)

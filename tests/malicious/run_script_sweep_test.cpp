@@ -84,6 +84,10 @@ class Road {
     return bytes ? std::optional(parse(*bytes)) : std::nullopt;
   }
   void advance(size_t stage) { run(stage, stage + 1, nullptr); }
+  /// As if the signing key had been derived on another day.
+  void key_is_of(const std::string& day) {
+    for (Member& m : members_) m.date = day;
+  }
 
  private:
   struct Member {
@@ -307,6 +311,21 @@ TEST_P(RunScriptSweep, NoAlteredMessageYieldsAWrongAnswer) {
   EXPECT_LT(harmless, altered / 4);
   RecordProperty("altered", static_cast<int>(altered));
   RecordProperty("harmless", static_cast<int>(harmless));
+}
+
+// A key of yesterday signs nothing that the service would accept; no member lets it leave.
+TEST(RunScriptRoad, ADayThatChangedIsRefusedBeforeAnythingLeaves) {
+  Road road(2);
+  road.advance(0);
+  road.advance(1);
+  road.key_is_of("20200101");
+  const auto report = road.rest(2, nullptr);
+  ASSERT_TRUE(report.has_value());
+  EXPECT_FALSE(report->asked);
+  for (const Ending& e : report->members) {
+    EXPECT_FALSE(e.has_answer);
+    EXPECT_EQ(e.code, AbortCode::kRefusedByRule);
+  }
 }
 
 }  // namespace

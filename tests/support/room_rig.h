@@ -135,9 +135,11 @@ class RoomRig {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     const auto endpoints = nlohmann::json::parse(read(root_ / "cloud" / "endpoints.json"));
-    write_room("[provider.sandbox]\nca_file = \"" + (root_ / "cloud" / "ca.pem").string() +
-               "\"\nconnect_to = [\"*:443=127.0.0.1:" +
-               std::to_string(endpoints["port"].get<int>()) + "\"]\n");
+    write_room(
+        "[provider.sandbox]\nhosts = [\"*.amazonaws.com\", \"*.flexroom.example\"]\n"
+        "ca_file = \"" +
+        (root_ / "cloud" / "ca.pem").string() + "\"\nconnect_to = [\"*:443=127.0.0.1:" +
+        std::to_string(endpoints["port"].get<int>()) + "\"]\n");
   }
   /// Keys of the sandbox's account `joint`.
   nlohmann::json joint_account() const {
@@ -159,9 +161,11 @@ class RoomRig {
     std::ifstream in(file, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
   }
-  /// This member's share file for `secret import`; the XOR of all is the value. Returns the shares.
+  /// This member's share file for `secret import`; the XOR of all is the value. `more`: further
+  /// fields. Returns the shares.
   std::vector<Bytes> write_shares(const std::string& file, const std::string& name,
-                                  std::string_view value, const std::string& value_class = "raw") {
+                                  std::string_view value, const std::string& value_class = "raw",
+                                  const nlohmann::json& more = nlohmann::json::object()) {
     std::vector<Bytes> shares(n_, to_bytes(value));
     Prg prg(Block(7, name.size()));
     for (PartyId i = 0; i + 1 < n_; ++i) {
@@ -169,15 +173,21 @@ class RoomRig {
       for (size_t k = 0; k < value.size(); ++k) shares[n_ - 1][k] ^= shares[i][k];
     }
     for (PartyId i = 0; i < n_; ++i) {
-      write(i, file,
-            nlohmann::json{{"name", name},
-                           {"kind", "test"},
-                           {"class", value_class},
-                           {"length", value.size()},
-                           {"share", to_hex(shares[i])}}
-                .dump());
+      nlohmann::json json{{"name", name},
+                          {"kind", "test"},
+                          {"class", value_class},
+                          {"length", value.size()},
+                          {"share", to_hex(shares[i])}};
+      json.update(more);
+      write(i, file, json.dump());
     }
     return shares;
+  }
+  /// What lets a secret sign as the sandbox's joint account.
+  static nlohmann::json signs() {
+    return {{"provider", "sandbox"},
+            {"entropy", 128},
+            {"purposes", {"sigv4 sts us-east-1", "sigv4 ec2 us-east-1"}}};
   }
   std::vector<Ended> init() {
     return run([](PartyId, cli::Output& out, cli::Common& common) {

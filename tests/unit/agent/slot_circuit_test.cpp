@@ -179,6 +179,49 @@ TEST(SlotCircuitTest, HashesTheBodyBehindANonce) {
   }
 }
 
+// Slots share groups of three bytes with public text and with each other, at every alignment.
+TEST(SlotCircuitTest, SlotsInBase64TextEqualTheEncoderInTheClear) {
+  Prg prg(Block(7, 8));
+  for (size_t before = 0; before < 4; ++before) {
+    for (size_t between = 0; between < 4; ++between) {
+      const Slot nonce = slot_of(SlotSource::kRandom, Encoding::kNone, CharClass::kHex, 32, "n");
+      const Slot one = slot_of(SlotSource::kMember, Encoding::kNone, CharClass::kShellPath, 5, "a");
+      const Slot two = slot_of(SlotSource::kMember, Encoding::kNone, CharClass::kShellPath, 1, "b");
+      PlacedBase64 base64;
+      base64.text.parts = {to_bytes("#!" + std::string(before, ' ')),
+                           nonce,
+                           to_bytes("\nx='" + std::string(between, '/')),
+                           one,
+                           to_bytes(std::string(between, '/')),
+                           two,
+                           to_bytes("' ~\xff>>?")};
+      while (base64.text.size() % 3 != 0) append(std::get<Bytes>(base64.text.parts.back()), "\n");
+      http::Template request;
+      request.parts = {to_bytes("POST\r\n\r\na="), base64.text};
+      Bytes text = to_bytes("POST\r\n\r\na=");
+      base64.offset = text.size();
+      append(text, base64.text.encoded('\0').text);
+      const SlotCircuit circuit = build_slot_circuit(text,
+                                                     {{nonce, base64.offset, 0, true},
+                                                      {one, base64.offset, 0, true},
+                                                      {two, base64.offset, 1, true}},
+                                                     8, {base64});
+      Bytes digits, hex;
+      for (int k = 0; k < 32; ++k) {
+        digits.push_back(static_cast<uint8_t>(prg.below(16)));
+        hex.push_back(static_cast<uint8_t>("0123456789abcdef"[digits.back()]));
+      }
+      const Bytes a = random_value(prg, one), b = random_value(prg, two);
+      const Plain got = interpret(circuit, {{"n", digits}, {"a", a}, {"b", b}});
+      EXPECT_EQ(to_text(got.text),
+                to_text(http::render(request, {{"n", hex}, {"a", a}, {"b", b}})));
+      const Digest want = sha256(ByteView(got.text).subspan(8));
+      for (size_t t = 0; t < 256; ++t) ASSERT_EQ(got.hash[t], (want[t / 8] >> (t % 8) & 1) != 0);
+      EXPECT_EQ(got.ok, (std::vector<bool>{true, true}));
+    }
+  }
+}
+
 std::vector<uint8_t> bits_of(ByteView bytes) {
   std::vector<uint8_t> bits;
   for (const uint8_t byte : bytes) {

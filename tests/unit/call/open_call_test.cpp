@@ -62,6 +62,7 @@ class OpenCallTest : public ::testing::Test {
     meta.name = "joint/model-token";
     meta.value_class = "urlsafe";
     meta.bits = 8 * 48;
+    meta.provider = "sandbox";
     meta.purposes = std::move(purposes);
     return meta;
   }
@@ -75,12 +76,12 @@ TEST_F(OpenCallTest, TheExamplesPlaceTheirSlots) {
   const OpenCall ask = fill_recipe(recipe(example("ask-model.toml")), {}, kDate);
   ASSERT_EQ(ask.slots.size(), 1u);
   EXPECT_EQ(ask.address, kAddress);
-  EXPECT_EQ(ask.slots[0].position, "header authorization: Bearer {{}}");
+  EXPECT_EQ(ask.slots[0].position.exact, "header authorization: Bearer {{}}");
   EXPECT_EQ(to_text(ask.text()).substr(ask.slots[0].offset - 7, 7), "Bearer ");
 
   const OpenCall privately = fill_recipe(recipe(example("ask-model-privately.toml")), {}, kDate);
   ASSERT_EQ(privately.slots.size(), 2u);
-  EXPECT_EQ(privately.slots[1].position, "json /messages/0/content={{}}");
+  EXPECT_EQ(privately.slots[1].position.exact, "json /messages/0/content={{}}");
   EXPECT_EQ(privately.slots[1].slot.from, "hospital-a");
 }
 
@@ -95,7 +96,7 @@ TEST_F(OpenCallTest, ASecretStandsOnlyWhereItsPurposeSays) {
   };
   const std::vector<std::string> right = {purpose("header authorization: Bearer {{}}")};
   EXPECT_EQ(check(text, right), "no error");
-  EXPECT_THAT(check(text, {}), HasSubstr("signatures only"));
+  EXPECT_THAT(check(text, {}), HasSubstr("usable nowhere"));
   EXPECT_THAT(check(text, {purpose("header authorization: {{}}")}), HasSubstr("purposes"));
   EXPECT_THAT(check(replaced(text, "POST /v1/chat/completions", "POST /v1/echo"), right),
               HasSubstr("none of its purposes"));
@@ -130,23 +131,117 @@ TEST_F(OpenCallTest, LengthAndClassOfASecretAreThoseOfItsSlot) {
   EXPECT_THAT(check(meta), HasSubstr("47 bytes"));
 }
 
-TEST_F(OpenCallTest, AKeyWithPurposesSignsNothing) {
-  EXPECT_EQ(problem_of([] { check_signing_secret(token({})); }), "no error");
-  EXPECT_THAT(problem_of([] { check_signing_secret(token({"GET https://a.example/ body"})); }),
-              HasSubstr("signs nothing"));
+// B4: the trust roots follow the provider, and the secret does too.
+TEST_F(OpenCallTest, ASecretGoesToHostsOfItsOwnProviderOnly) {
+  const std::vector<std::string> right = {purpose("header authorization: Bearer {{}}")};
+  RoomConfig room;
+  room.providers.resize(2);
+  room.providers[0].name = "sandbox";
+  room.providers[0].hosts = {"*.flexroom.example"};
+  room.providers[0].open_calls = {std::string(kAddress) + " header authorization"};
+  room.providers[1] = room.providers[0];
+  room.providers[1].name = "evil";
+  room.providers[1].hosts = {"evil.example"};
+  const auto check = [&](const std::string& text, store::RecordMeta secret) {
+    return problem_of([&] {
+      (void)check_rules(fill_recipe(recipe(text), {}, kDate), room,
+                        [&](const std::string&) { return secret; });
+    });
+  };
+  const std::string text = example("ask-model.toml");
+  EXPECT_EQ(check(text, token(right)), "no error");
+  store::RecordMeta other = token(right);
+  other.provider = "evil";
+  EXPECT_THAT(check(text, other), HasSubstr("of provider 'evil' at provider 'sandbox'"));
+  other.provider = "";
+  EXPECT_THAT(check(text, other), HasSubstr("belongs to no provider"));
+  // The recipe of a member who owns the roots of another entry.
+  const std::string theirs = replaced(text, "provider = \"sandbox\"", "provider = \"evil\"");
+  EXPECT_THAT(check(theirs, token(right)),
+              HasSubstr("belongs to provider 'sandbox', not to 'evil'"));
+  room.providers[0].hosts = {"api.flexroom.example"};
+  EXPECT_THAT(check(text, token(right)), HasSubstr("does not list the host"));
 }
 
-TEST_F(OpenCallTest, CallsWithSlotsNeedTheListOfTheProvider) {
+// Attack 59: what signing opens lets anybody try a guess.
+TEST_F(OpenCallTest, OnlyASecretThatCannotBeGuessedSigns) {
+  store::RecordMeta key;
+  key.name = "joint/key";
+  key.value_class = "b64";
+  key.bits = 8 * 40;
+  key.provider = "aws";
+  key.entropy = 238;
+  key.purposes = {"sigv4 ec2 us-east-1"};
+  const auto signs = [&](const store::RecordMeta& meta) {
+    return problem_of([&] { check_signing_secret(meta, "ec2", "us-east-1"); });
+  };
+  const auto terms = [&](const store::RecordMeta& meta) {
+    return problem_of([&] {
+      check_secret_terms(
+          meta, [](std::string_view host) { return host == "ec2.us-east-1.amazonaws.com"; }, "k");
+    });
+  };
+  EXPECT_EQ(signs(key), "no error");
+  EXPECT_EQ(terms(key), "no error");
+  store::RecordMeta pin = key;  // read by a member in 3.6 s once
+  pin.value_class = "digits";
+  pin.bits = 8 * 4;
+  pin.entropy = 13;
+  EXPECT_THAT(signs(pin), HasSubstr("claims 13 bits"));
+  EXPECT_THAT(terms(pin), HasSubstr("claims 13 bits"));
+  pin.entropy = 128;  // a claim that cannot be true
+  EXPECT_THAT(terms(pin), HasSubstr("hold 13 at most"));
+  store::RecordMeta none = key;
+  none.purposes.clear();
+  EXPECT_THAT(signs(none), HasSubstr("usable nowhere"));
+  none.purposes = {"sigv4 sts us-east-1", "sigv4 ec2 eu-west-1", "POST https://a.example/ body"};
+  EXPECT_THAT(signs(none), HasSubstr("none of its purposes"));
+  // 64 bytes ended both processes once.
+  for (const uint32_t bytes : {61u, 64u, 4096u}) {
+    store::RecordMeta longer = key;
+    longer.bits = 8 * bytes;
+    EXPECT_THAT(signs(longer), HasSubstr("1 to 60")) << bytes;
+    EXPECT_THAT(terms(longer), HasSubstr("1 to 60")) << bytes;
+  }
+  store::RecordMeta elsewhere = key;
+  elsewhere.purposes = {"sigv4 ec2 us-west-2"};
+  EXPECT_THAT(terms(elsewhere), HasSubstr("none of provider 'aws'"));
+  elsewhere = key;
+  elsewhere.provider = "";
+  EXPECT_THAT(terms(elsewhere), HasSubstr("names no provider"));
+}
+
+// B5: METHOD and URL opened every action and field once.
+TEST_F(OpenCallTest, OpenCallsAreKeyedByPositionAndAction) {
   Provider provider;
   provider.name = "models";
-  const OpenCall call = fill_recipe(recipe(example("ask-model.toml")), {}, kDate);
-  EXPECT_THAT(problem_of([&] { check_open_call(call, provider); }),
-              ::testing::AllOf(HasSubstr(kAddress), HasSubstr("[provider.models]")));
-  provider.open_calls = {"GET https://llm.flexroom.example/v1/chat/completions",
-                         "POST https://llm.flexroom.example/v1/chat"};
-  EXPECT_THAT(problem_of([&] { check_open_call(call, provider); }), HasSubstr("does not list"));
-  provider.open_calls.emplace_back(kAddress);
-  EXPECT_EQ(problem_of([&] { check_open_call(call, provider); }), "no error");
+  const std::string text = example("ask-model-privately.toml");
+  const OpenCall call = fill_recipe(recipe(text), {}, kDate);
+  const auto check = [&](const OpenCall& one) {
+    return problem_of([&] { check_open_call(one, provider); });
+  };
+  EXPECT_THAT(check(call), ::testing::AllOf(HasSubstr(kAddress), HasSubstr("[provider.models]")));
+  provider.open_calls = {
+      std::string("GET https://llm.flexroom.example/v1/chat/completions header "
+                  "authorization"),
+      std::string("POST https://llm.flexroom.example/v1/chat header authorization"),
+      std::string(kAddress) + " header x-note"};
+  EXPECT_THAT(check(call), HasSubstr("header authorization"));
+  provider.open_calls.push_back(std::string(kAddress) + " header authorization");
+  EXPECT_THAT(check(call), HasSubstr("json /messages/0/content"));
+  // Its owner may let the question be read.
+  const OpenCall echoed = fill_recipe(
+      recipe(replaced(text, "fill = \" \"", "fill = \" \"\necho_ok = true")), {}, kDate);
+  EXPECT_EQ(check(echoed), "no error");
+  provider.open_calls.push_back(std::string(kAddress) + " json /messages/0/content");
+  EXPECT_EQ(check(call), "no error");
+  // Nobody but a member can say so of its own value.
+  EXPECT_THAT(problem_of([&] {
+                (void)recipe(replaced(text, "length = 48", "length = 48\necho_ok = true"));
+              }),
+              HasSubstr("echo_ok"));
+  provider.open_calls = {std::string(kAddress)};
+  EXPECT_THAT(check(call), HasSubstr("names no call and position"));
 }
 
 TEST_F(OpenCallTest, PositionsThatCannotBeToldAreRefused) {
@@ -188,32 +283,50 @@ length = 8
 )";
     std::string out;
     const std::string problem =
-        problem_of([&] { out = fill_recipe(recipe(text), {}, kDate).slots.at(0).position; });
+        problem_of([&] { out = fill_recipe(recipe(text), {}, kDate).slots.at(0).position.exact; });
     return problem == "no error" ? out : "refused";
   };
   EXPECT_EQ(positions("/v1", "a=1&key={{key}}&b=2"), "form key={{}}");
   EXPECT_EQ(positions("/v1?a=1&key=x{{key}}", "b=2"), "query key=x{{}}");
   EXPECT_EQ(positions("/v1", "key=1&key={{key}}"), "refused");
+  EXPECT_EQ(positions("/v1", "Key=1&key={{key}}"), "refused");
   EXPECT_EQ(positions("/v1", "k%65y=1&key={{key}}"), "refused");
   EXPECT_EQ(positions("/v1?key=1&key={{key}}", "b=2"), "refused");
 }
 
 TEST_F(OpenCallTest, PurposesAreWrittenInOneWay) {
   const auto check = [](const std::string& text) {
-    return problem_of([&] { check_purpose(text, "k.json"); });
+    return problem_of([&] { (void)parse_purpose(text, "k.json"); });
   };
   for (const char* good :
        {"POST https://api.example.com/v1/chat header authorization: Bearer {{}}",
         "GET https://api.example.com/ query key={{}}", "PUT https://a.example/x form f={{}}",
-        "POST https://a.example/x json /a/0/b={{}}", "POST https://a.example/x body"}) {
+        "POST https://a.example/x json /a/0/b={{}}", "POST https://a.example/x body",
+        "sigv4 ec2 us-east-1", "sigv4 iam us-east-1", "sigv4 s3 eu-west-1"}) {
     EXPECT_EQ(check(good), "no error") << good;
   }
-  for (const char* bad :
-       {"", "POST", "POST https://a.example/x", "BREW https://a.example/x body",
-        "POST http://a.example/x body", "POST https://a.example/x?q=1 body",
-        "POST https://A.example/x body", "POST https://a.example/x header h: v",
-        "POST https://a.example/x header {{}}: {{}}", "POST https://a.example/x cookie c={{}}",
-        "POST https://a.example/x header h: {{}}\r\nx: y", "POST https://a.example/x  body"}) {
+  for (const char* bad : {"",
+                          "POST",
+                          "POST https://a.example/x",
+                          "BREW https://a.example/x body",
+                          "POST http://a.example/x body",
+                          "POST https://a.example/x?q=1 body",
+                          "POST https://A.example/x body",
+                          "POST https://a.example/x header h: v",
+                          "POST https://a.example/x header {{}}: {{}}",
+                          "POST https://a.example/x cookie c={{}}",
+                          "POST https://a.example/x header h: {{}}\r\nx: y",
+                          "POST https://a.example/x  body",
+                          "POST https://a.example/%41 body",
+                          "sigv4",
+                          "sigv4 ec2",
+                          "sigv4 ec2 us-east-1 more",
+                          "sigv4 nothing us-east-1",
+                          "sigv4 ec2 US",
+                          "sigv4 iam eu-west-1",
+                          "hmac-sha256",
+                          "totp x",
+                          "sigv4  ec2 us-east-1"}) {
     EXPECT_NE(check(bad), "no error") << bad;
   }
 }

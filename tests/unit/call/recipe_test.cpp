@@ -69,7 +69,7 @@ TEST_F(RecipeTest, ErrorsNameLineAndColumn) {
     (void)Recipe::load(write(replaced(example("who-am-i.toml"), "everything to all", "nothing")));
     FAIL();
   } catch (const InputError& error) {
-    EXPECT_NE(error.place().find("recipe.toml:8:"), std::string::npos) << error.place();
+    EXPECT_NE(error.place().find("recipe.toml:9:"), std::string::npos) << error.place();
   }
   EXPECT_THROW(Recipe::load(write(example("who-am-i.toml") + "\n[slot.x]\nsource = \"secret\"\n")),
                InputError);

@@ -4,11 +4,14 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "call/boot_loader.h"
 #include "call/run_script.h"
 #include "support/parties.h"
 
 namespace flexroom {
 namespace {
+
+constexpr const char* kDate = "20260102T030405Z";
 
 JobConfig job() {
   JobConfig out;
@@ -32,16 +35,36 @@ PrivateUrl presigned(size_t i, const std::string& object) {
                            "test");
 }
 
+/// Member 0 carries the loader.
+std::unique_ptr<OwnLinks> own_links(size_t i) {
+  Prg prg(Block(1, i));
+  const PrivateUrl result = presigned(i, "results/run-0001.json");
+  const PrivateUrl loader =
+      split_private_url("https://joint-scripts.s3.amazonaws.com/loader-0001", "test");
+  return std::make_unique<OwnLinks>(presigned(i, "data/cohort-2026-01.csv"), result,
+                                    i == 0 ? loader : result, prg);
+}
+
 std::vector<PublicLinks> links(size_t n) {
-  Prg prg(Block(1, 2));
   std::vector<PublicLinks> out;
   for (size_t i = 0; i < n; ++i) {
-    const PrivateUrl result = presigned(i, "results/run-0001.json");
-    const PrivateUrl loader =
-        split_private_url("https://joint-scripts.s3.amazonaws.com/loader-0001", "test");
-    out.push_back(
-        OwnLinks(presigned(i, "data/cohort-2026-01.csv"), result, i == 0 ? loader : result, prg)
-            .public_part("member-" + std::to_string(i)));
+    out.push_back(own_links(i)->public_part("member-" + std::to_string(i)));
+  }
+  return out;
+}
+
+/// The script as the machine gets it.
+std::string rendered(const agent::ScriptWriter& script, const std::vector<std::string>& own) {
+  constexpr std::string_view kNonce = "0123456789abcdef0123456789abcdef";
+  std::string out;
+  for (const agent::ScriptByte& byte : script.bytes()) {
+    if (byte.kind == agent::ScriptByte::Kind::kPublic) {
+      out.push_back(static_cast<char>(byte.value));
+    } else if (byte.kind == agent::ScriptByte::Kind::kNonce) {
+      out.push_back(kNonce[byte.index]);
+    } else {
+      out.push_back(own[byte.member][byte.index]);
+    }
   }
   return out;
 }
@@ -81,8 +104,90 @@ TEST(RunScriptCostTest, LongLinksCostNothingInside) {
 }
 
 TEST(RunInstancesBodyTest, ClientTokenCannotAddFields) {
-  const std::string body = run_instances_body(job(), links(2), "a&UserData=x\r\n").text;
-  EXPECT_NE(body.find("ClientToken=a%26UserData%3Dx%0D%0A&UserData="), std::string::npos);
+  const OpenCall call = run_instances_call(job(), links(2), "a&UserData=x", kDate);
+  EXPECT_NE(to_text(call.text()).find("ClientToken=a%26UserData%3Dx&UserData="), std::string::npos);
+  EXPECT_EQ(call.model.body_value("ClientToken")->shown(), "a&UserData=x");
+}
+
+// A3: the built-in recipe goes the road of all recipes: model, action, positions, nonce, signature.
+TEST(RunInstancesCallTest, IsARecipeLikeAnyOther) {
+  for (const size_t n : {2u, 3u, 5u}) {
+    const OpenCall call = run_instances_call(job(), links(n), "token", kDate);
+    EXPECT_EQ(call.action.text, "ec2:RunInstances");
+    EXPECT_EQ(call.text().size(), call.bytes);
+    ASSERT_TRUE(call.signing.has_value());
+    EXPECT_TRUE(call.hidden_body_at.has_value());
+    EXPECT_EQ(call.signing->scope.text(), "20260102/us-east-1/ec2/aws4_request");
+    std::map<std::string, Bytes> values = {{"signature", Bytes(64, 'a')}};
+    std::vector<std::string> own;
+    for (size_t i = 0; i < n; ++i) own.push_back(own_links(i)->private_part(i == 0));
+    std::vector<size_t> used(n);
+    for (const CallSlot& placed : call.slots) {
+      EXPECT_EQ(placed.position.name, "form UserData");
+      EXPECT_GE(placed.offset, call.body_start);
+      EXPECT_LE(placed.end, call.bytes);
+      if (placed.slot.source == http::SlotSource::kRandom) {
+        values[placed.slot.name] = to_bytes("0123456789abcdef0123456789abcdef");
+        continue;
+      }
+      const size_t i = std::stoul(placed.slot.from.substr(std::string("member-").size()));
+      values[placed.slot.name] = to_bytes(own[i].substr(used[i], placed.slot.length));
+      used[i] += placed.slot.length;
+    }
+    for (size_t i = 0; i < n; ++i) EXPECT_EQ(used[i], own[i].size());
+    // What the service decodes is the boot loader.
+    const std::string whole = to_text(http::render(call.request, values));
+    EXPECT_EQ(whole.size(), call.bytes);
+    const std::string user_data = whole.substr(whole.find("&UserData=") + 10);
+    const auto decoded = http::base64_decode(*http::percent_decode(user_data));
+    ASSERT_TRUE(decoded.has_value());
+    EXPECT_EQ(to_text(*decoded), rendered(boot_loader(job(), links(n)), own));
+    // Elsewhere only the bytes of whole groups depend on slots.
+    const Bytes zeros = call.text();
+    for (size_t at = 0; at < whole.size(); ++at) {
+      const bool in_slot = std::any_of(
+          call.slots.begin(), call.slots.end(),
+          [&](const CallSlot& placed) { return at >= placed.offset && at < placed.end; });
+      const bool in_signature = at >= *call.signature_offset && at < *call.signature_offset + 64;
+      if (!in_slot && !in_signature) {
+        ASSERT_EQ(static_cast<char>(zeros[at]), whole[at]) << at;
+      }
+    }
+  }
+}
+
+// B15, R2-4: errors print the Authorization line, so nothing in it is the job's to shape.
+TEST(RunInstancesCallTest, AccessKeyIdsAreOfTheFixedGrammar) {
+  for (const char* bad : {"AKIA EXAMPLE", "AKIA=EXAMPLE", "AKIA/X", "AKIA,X", "", "AKIA\r\nX: y"}) {
+    JobConfig other = job();
+    other.access_key_id = bad;
+    EXPECT_THROW(run_instances_call(other, links(2), "token", kDate), InputError) << bad;
+  }
+}
+
+// A job's key signs for its own provider, service and region alone.
+TEST(RunInstancesCallTest, TheKeyBelongsToTheJob) {
+  JobConfig agreed = job();
+  agreed.provider = "aws";
+  store::RecordMeta key;
+  key.name = "joint/key";
+  key.value_class = "b64";
+  key.bits = 8 * 40;
+  key.entropy = 238;
+  key.provider = "aws";
+  key.purposes = {"sigv4 ec2 us-east-1"};
+  EXPECT_NO_THROW(check_key(agreed, key));
+  store::RecordMeta other = key;
+  other.provider = "other";
+  EXPECT_THROW(check_key(agreed, other), InputError);
+  other = key;
+  other.purposes = {"sigv4 sts us-east-1"};
+  EXPECT_THROW(check_key(agreed, other), InputError);
+  other = key;
+  other.entropy = 127;
+  EXPECT_THROW(check_key(agreed, other), InputError);
+  agreed.region = "eu-west-1";
+  EXPECT_THROW(check_key(agreed, key), InputError);
 }
 
 // 34: the time is party 0's word, and every other member holds it to its own clock.

@@ -234,7 +234,8 @@ TEST_F(CallTest, WorksAlikeOrNotAtAll) {
     EXPECT_EQ(e.code, cli::kBadInput) << e.out;
     EXPECT_THAT(e.error(), HasSubstr("secret import"));
   }
-  rig_.write_shares("k.json", "joint/key", account["secret_access_key"].get<std::string>(), "b64");
+  rig_.write_shares("k.json", "joint/key", account["secret_access_key"].get<std::string>(), "b64",
+                    support::RoomRig::signs());
   all_ok(rig_.import("k.json"));
   for (const Ended& e : call({key, key})) {
     ASSERT_EQ(e.code, cli::kOk) << e.out;

@@ -30,13 +30,14 @@ class KillTest : public ::testing::TestWithParam<size_t> {
  protected:
   void SetUp() override {
     rig_ = std::make_unique<RoomRig>(GetParam());
+    rig_->write_room("[provider.sandbox]\nhosts = [\"*.amazonaws.com\"]\n");
     all_ok(rig_->init());
   }
   static void all_ok(const std::vector<Ended>& ended) {
     for (const Ended& e : ended) ASSERT_EQ(e.code, cli::kOk) << e.out;
   }
   void write_shares(const std::string& file, const std::string& name) {
-    rig_->write_shares(file, name, kValue);
+    rig_->write_shares(file, name, kValue, "raw", RoomRig::signs());
   }
   std::vector<Ended> import(const std::string& file) { return rig_->import(file); }
   /// What `command` does at all while `victim` dies at `step`.

@@ -153,8 +153,10 @@ class ServiceTest : public PeopleTest {
     }
   }
   std::string connect_to(const std::string& target) {
-    return "[provider.sandbox]\nca_file = \"" + (rig_.root() / "cloud" / "ca.pem").string() +
-           "\"\nconnect_to = [\"*:443=" + target + "\"]\n";
+    return "[provider.sandbox]\nhosts = [\"*.amazonaws.com\", \"*.flexroom.example\"]\n"
+           "ca_file = \"" +
+           (rig_.root() / "cloud" / "ca.pem").string() + "\"\nconnect_to = [\"*:443=" + target +
+           "\"]\n";
   }
 };
 

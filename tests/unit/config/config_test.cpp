@@ -94,6 +94,44 @@ TEST_F(ConfigTest, RoomErrorsNameTheLineAndColumn) {
             position(12, 14));
 }
 
+// B4: trust roots, open calls and secrets follow the host, and a host has one provider.
+TEST_F(ConfigTest, AHostBelongsToOneProvider) {
+  const std::string two = room() + member("a") + member("b");
+  write("ca.pem", "x");
+  const auto hosts = [&](const std::string& one, const std::string& other) {
+    return room_error(two + "[provider.one]\n" + one + "[provider.other]\n" + other).second;
+  };
+  EXPECT_THAT(hosts("hosts = [\"a.example\"]\n", "hosts = [\"a.example\"]\n"),
+              HasSubstr("both list"));
+  EXPECT_THAT(hosts("hosts = [\"*.example\"]\n", "hosts = [\"a.b.example\"]\n"),
+              HasSubstr("both list"));
+  EXPECT_THAT(hosts("hosts = [\"*.b.example\"]\n", "hosts = [\"*.example\"]\n"),
+              HasSubstr("both list"));
+  EXPECT_THAT(hosts("ca_file = \"ca.pem\"\n", "group = \"p256\"\n"), HasSubstr("for no host"));
+  EXPECT_THAT(hosts("ca_file = \"ca.pem\"\nhosts = [\"*\"]\n", ""), HasSubstr("beside ca_file"));
+  for (const char* bad :
+       {"https://a.example", "A.example", "1.2.3.4", "a.*", "*.", "a.example:443"}) {
+    EXPECT_THAT(hosts("hosts = [\"" + std::string(bad) + "\"]\n", ""), HasSubstr("DNS name"));
+  }
+  EXPECT_THAT(hosts("hosts = []\n", ""), HasSubstr("empty"));
+  const RoomConfig config = RoomConfig::load(
+      write("f.toml", two + "[provider.one]\nhosts = [\"*.example\", \"example\"]\n"
+                            "[provider.rest]\n[provider.two]\nhosts = [\"a.test\"]\n"));
+  const auto serves = [&](const char* provider, const char* host) {
+    return config.serves(config.provider(provider), host);
+  };
+  EXPECT_TRUE(serves("one", "a.b.example"));
+  EXPECT_TRUE(serves("one", "example"));
+  EXPECT_FALSE(serves("one", "aexample"));
+  EXPECT_FALSE(serves("one", "a.test"));
+  EXPECT_FALSE(serves("rest", "a.example"));  // "*": what no other lists
+  EXPECT_TRUE(serves("rest", "b.test"));
+  EXPECT_EQ(config.provider_of("a.test").name, "two");
+  EXPECT_EQ(config.provider_for("two", "a.test").name, "two");
+  EXPECT_THROW(config.provider_for("rest", "a.test"), InputError);
+  EXPECT_THROW(config.provider_for("two", "b.test"), InputError);
+}
+
 TEST_F(ConfigTest, ConnectToTakesTheFirstRuleThatMatches) {
   Provider provider;
   provider.connect_to = {{"a", 443, {"one", 1}}, {"a", 0, {"two", 2}}, {"*", 443, {"three", 3}}};

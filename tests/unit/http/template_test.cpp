@@ -188,7 +188,7 @@ TEST(Validate, PrivateScriptTextIsAQuotedUrlBehindAPublicHost) {
   // A member's whole script, and code as a "secret".
   EXPECT_THAT(refusal(post(kForm, "UserData={{s}}"),
                       {make_slot(CharClass::kRaw, Encoding::kBase64InForm, 30, S::kMember)}),
-              HasSubstr("user data"));
+              HasSubstr("first line"));
   // The nonce of §6.2.
   EXPECT_EQ(script("#!/bin/sh\n#.", "\nls",
                    make_slot(CharClass::kHex, Encoding::kBase64InForm, 33, S::kRandom)),
@@ -218,6 +218,54 @@ TEST(Template, SerialisesEveryFieldAndParsesStrictly) {
     } catch (const ProtocolAbort&) {
     }
   }
+}
+
+// Base64 text with slots: the whole value of a form field, letters and digits around every slot.
+TEST(Base64Text, StandsInAFormFieldAndMakesNoOtherCharacters) {
+  const auto refused = [](const std::vector<std::variant<Bytes, Slot>>& parts,
+                          const std::string& type = kForm,
+                          const std::string& before = "a=", const std::string& after = "&b=c") {
+    Template request;
+    request.host = "api.example";
+    request.method = "POST";
+    request.target = "/";
+    const Base64Text base64{parts};
+    const size_t size = before.size() + base64.encoded('A').text.size() + after.size();
+    request.parts = {to_bytes("POST / HTTP/1.1\r\nHost: api.example\r\nContent-Type: " + type +
+                              "\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n" + before),
+                     base64, to_bytes(after)};
+    try {
+      validate(request);
+      EXPECT_EQ(Template::parse(request.serialise()), request);
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const Slot slot = make_slot(CharClass::kShellPath, Encoding::kNone, 4, SlotSource::kMember);
+  const std::string front = "#!/bin/sh\nx='https://h.example/";
+  const auto script = [&](const Slot& one, const std::string& more = "'\n\n\n\n\n") {
+    std::string end = more;
+    while ((front.size() + 4 + end.size()) % 3 != 0) end += "\n";
+    return std::vector<std::variant<Bytes, Slot>>{to_bytes(front), one, to_bytes(end)};
+  };
+  EXPECT_EQ(refused(script(slot)), "");
+  for (const CharClass wide : {CharClass::kRaw, CharClass::kShellUrl, CharClass::kCookie}) {
+    EXPECT_THAT(refused(script(make_slot(wide, Encoding::kNone, 4, SlotSource::kMember))),
+                HasSubstr("may hold more"));
+  }
+  EXPECT_THAT(refused(script(make_slot(CharClass::kShellPath, Encoding::kHex, 4))),
+              HasSubstr("may hold more"));
+  EXPECT_THAT(refused({to_bytes("abc"), slot}), HasSubstr("incomplete group"));
+  for (const char* bad : {"x?", "x>", "x~", "\x7fy", "\xc3y"}) {
+    EXPECT_THAT(refused({to_bytes("abc"), slot, to_bytes(bad)}), HasSubstr("would make a"));
+  }
+  EXPECT_THAT(refused(script(slot), "application/json"), HasSubstr("form body only"));
+  EXPECT_THAT(refused(script(slot), kForm, "a=x"), HasSubstr("whole value"));
+  EXPECT_THAT(refused(script(slot), kForm, "a=", "x&b=c"), HasSubstr("whole value"));
+  EXPECT_THAT(refused(script(slot), kForm, "", "=x"), HasSubstr("only as a value"));
+  // A script like any other: whatever the field is called.
+  EXPECT_THAT(refused(script(slot, ";ls\n\n")), HasSubstr("slot 's'"));
 }
 
 TEST(EncodeSlot, OutputsHaveTheDeclaredLengthAndAlphabet) {

@@ -69,7 +69,8 @@ TEST_F(Documentation, RoomIsReadAsItStandsThere) {
   EXPECT_EQ(room.members.size(), 2u);
   EXPECT_EQ(room.courier, "hospital-b");
   EXPECT_EQ(room.provider("models").open_calls.size(), 1u);
-  EXPECT_EQ(room.provider("sandbox").resolve("ec2.us-east-1.amazonaws.com", 443).port, 8443);
+  EXPECT_EQ(room.provider("sandbox").resolve("ec2.flexroom.example", 443).port, 8443);
+  EXPECT_EQ(room.provider_of("ec2.us-east-1.amazonaws.com").name, "aws");
 }
 
 TEST_F(Documentation, MemberLinksAndJobAreReadAsTheyStandThere) {
@@ -89,6 +90,7 @@ TEST_F(Documentation, EveryKeyStandsInATable) {
                           "room.profile",
                           "room.timeout_seconds",
                           "member.certificate",
+                          "provider.NAME.hosts",
                           "provider.NAME.group",
                           "provider.NAME.ca_file",
                           "provider.NAME.connect_to",

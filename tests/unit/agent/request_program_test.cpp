@@ -1,0 +1,39 @@
+#include <gtest/gtest.h>
+
+#include "agent/connection_circuits.h"
+#include "circuits/handshake.h"
+
+namespace flexroom::agent {
+namespace {
+
+// tls-in-mpc.md §7.1: "RunScript, one StartEC2Instance of 1 KB: R2", less the gates whose outputs
+// nobody uses: words of key and iv (341), and of the last keystream block all but the content type.
+TEST(RequestProgramTest, ASignedKilobyteCostsWhatTheDesignSays) {
+  RequestPlan plan;
+  plan.bytes = 1024;
+  plan.signature_offset = 300;
+  const uint32_t gc_a = circuits::gc_a(circuits::EcdhField::k25519, 2).num_ands;
+  EXPECT_EQ(gc_a + request_program(plan)->num_ands(), 836752u - 341 - (15 + 12) * 32);
+}
+
+TEST(RequestProgramTest, InterpretedWithZeroSlotsOpensKeystreamLengths) {
+  RequestPlan plan;
+  plan.bytes = 31;
+  EXPECT_EQ(plan.inner_bytes(), 32u);
+  EXPECT_EQ(plan.keystream_blocks(), 2u);
+  const auto program = request_program(plan);
+  EXPECT_EQ(program->outputs[program->output_group("c_0")].literals.size(), 8u * 32);
+  EXPECT_EQ(program->outputs[program->output_group("d_c")].kind, mpc::OutputKind::kOpenAll);
+  EXPECT_EQ(program->outputs[program->output_group("j0_0")].kind, mpc::OutputKind::kKeep);
+  EXPECT_EQ(program->outputs[program->output_group("s_ap")].kind, mpc::OutputKind::kKeep);
+  size_t opened = 0;
+  for (const auto& output : program->outputs) {
+    if (output.kind == mpc::OutputKind::kOpenAll) opened += output.literals.size();
+  }
+  EXPECT_EQ(opened, 8u * 32 + 128);  // 31: nothing else is ever opened
+  plan.bytes = 32;
+  EXPECT_EQ(plan.keystream_blocks(), 3u);
+}
+
+}  // namespace
+}  // namespace flexroom::agent
