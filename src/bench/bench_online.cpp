@@ -327,8 +327,9 @@ void Member::check_answer(tls::ClientHandshake& machine, agent::ServerBytes& ser
       frozen.records.push_back(std::move(record));
     }
     frozen.trailing_partial = machine.has_partial_record();
-    if (tls::may_freeze(frozen.records, frozen.trailing_partial, server.ended())) break;
-    const Bytes piece = server.next();
+    if (server.ended()) break;
+    const Bytes piece = server.next_of_answer(
+        tls::quiet_before_freeze(frozen.records, offset, frozen.trailing_partial, false));
     if (!piece.empty()) (void)machine.feed(piece);
   }
   const Digest s_ap =
@@ -357,9 +358,10 @@ ConnectionTimes Member::connection(size_t number) {
                              [] { return std::chrono::system_clock::now(); }, std::nullopt}),
       input);
   meet(party_);
-  agent::ServerBytes server(party_, kBenchCourier, [this] {
-    return net::connect_tcp("127.0.0.1", sandbox_.port(), std::chrono::seconds(20));
-  });
+  agent::ServerBytes server(
+      party_, kBenchCourier,
+      [this] { return net::connect_tcp("127.0.0.1", sandbox_.port(), std::chrono::seconds(20)); },
+      uint64_t{1} << 24);
   server.open(machine.client_hello_record());
   const tls::Event hello = feed_until(tls::EventKind::kServerHello, {}, machine, server);
   times.handshake = begin(uint64_t{gc_a_->num_ands()} + gc_b_->num_ands());

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "call/provider_trust.h"
 
 namespace flexroom {
 namespace {
@@ -107,7 +108,11 @@ FetchResult transfer(const Provider& provider, const std::string& url, const Byt
     curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, &stop_if_cancelled);
     curl_easy_setopt(c, CURLOPT_XFERINFODATA, const_cast<std::atomic<bool>*>(cancel));
   }
+  const ProviderTrust trust(c, provider, url);
   const CURLcode code = curl_easy_perform(c);
+  if (!trust.refusal().empty()) {
+    throw ProtocolAbort(AbortCode::kServer, host_of(url), trust.refusal());
+  }
   if (code == CURLE_ABORTED_BY_CALLBACK) {
     throw ProtocolAbort(AbortCode::kCancelled, host_of(url), "stopped by the operator");
   }

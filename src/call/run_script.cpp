@@ -142,12 +142,8 @@ void RunScriptCall::prepare(agent::SigningKey key, const std::string& key_date,
 RunScriptResult RunScriptCall::call(const agent::ServerBytes::Connect& connect,
                                     agent::Timeline& timeline) {
   const agent::Reply reply = state_->request.call(connect, timeline);
-  if (reply.unknown_outcome) {
-    throw ProtocolAbort(AbortCode::kServer, "RunInstances",
-                        fmt::format("outcome unknown: {}. The request may have been carried out; "
-                                    "it is dead 15 minutes after {}",
-                                    *reply.unknown_outcome, state_->request.date_time()));
-  }
+  agent::require_answer(
+      reply, fmt::format("RunInstances, dead 15 minutes after {}", state_->request.date_time()));
   return read_answer(reply.response);
 }
 

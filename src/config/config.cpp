@@ -132,6 +132,7 @@ Provider load_provider(const std::string& name, const TomlTable& table,
   if (out.group != "x25519" && out.group != "p256") {
     table.fail("group", "is neither \"x25519\" nor \"p256\"");
   }
+  out.tls = TlsTerms::load(table);
   for (const std::string& rule : table.texts_or_empty("connect_to")) {
     const size_t equals = rule.find('=');
     if (equals == std::string::npos) {

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "config/passphrase.h"
+#include "config/tls_terms.h"
 
 namespace flexroom {
 
@@ -45,6 +46,7 @@ struct Provider {
   };
   std::vector<ConnectTo> connect_to;
   std::string group = "x25519";  // or "p256": the one group offered
+  TlsTerms tls;
   /// Positions of secret or private slots that answers may not repeat, and by that the calls whose
   /// answers may be open to all (tls-in-mpc.md §4.6, R2-3; written form: call/purpose.h).
   std::vector<std::string> open_calls;

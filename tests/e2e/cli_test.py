@@ -679,7 +679,7 @@ class Road(Canaries):
                                "status 2>&-"], capture_output=True, timeout=COMMAND_SECONDS)
         self.assertEqual(done.returncode, OK)
 
-    def test_a_call_outlives_its_screen(self):
+    def test_calls_outlive_their_screen(self):
         """Nobody hears what is said: the call is made and stands in the log at both."""
         url = "https://scripts.s3.amazonaws.com/nothing-here"
         a = subprocess.Popen(["sh", "-c", f"exec {shlex.join([FLEXROOM, '--yes', '--member', str(self.a.config)])} "
