@@ -51,6 +51,6 @@ int status(Output& out, const Common& common);
 int stock(Output& out, const Common& common, uint64_t fill);
 /// Becomes the sandbox cloud, a program of its own beside this one. Throws if it is not there.
 int sandbox(const std::vector<std::string>& arguments, bool json);
-int bench(Output& out, bool quick);
+int bench(Output& out, bool quick, const std::string& plot);
 
 }  // namespace flexroom::cli

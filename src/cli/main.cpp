@@ -9,6 +9,7 @@
 
 #include "base/block.h"
 #include "base/secret.h"
+#include "bench/bench.h"
 #include "cli/commands.h"
 #include "config/toml.h"
 
@@ -264,9 +265,12 @@ int main(int argc, char** argv) {
   cloud->callback([&] { action = [&] { return cli::sandbox(cloud->remaining(), json); }; });
   bool quick = false;
   auto* bench = app.add_subcommand("bench", "our figures beside the published prototype's");
+  std::string plot;
   bench->add_flag("--quick", quick, "smaller sizes, rougher figures");
-  examples(bench, "  flexroom bench                    # under five minutes; alone on the machine");
-  bench->callback([&] { action = [&] { return cli::bench(*out, quick); }; });
+  bench->add_option("--plot", plot, "write the timelines as an SVG picture to this file");
+  examples(bench, "  flexroom bench                    # " + std::string(bench::kBenchDuration) +
+                      "; alone on the machine");
+  bench->callback([&] { action = [&] { return cli::bench(*out, quick, plot); }; });
 
   try {
     app.parse(argc, argv);
