@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "bench/bench_figures.h"
 #include "bench/bench_plot.h"
-#include "cloud/sandbox.h"
+#include "bench/sandbox_process.h"
 #include "prep/epoch.h"
 #include "prep/triple_parameters.h"
 
@@ -324,21 +324,16 @@ BenchReport run_bench(const BenchOptions& options) {
   BenchReport report;
   report.environment["load"] = load_average();
   progress("two members", 0);
-  // All of them before the sandbox starts threads.
   MemberProcesses fresh(2, make_bench_member), two(2, make_bench_member),
       three(3, make_bench_member), linked(2, make_bench_member);
 
   TemporaryDirectory directory;
-  cloud::SandboxOptions sandbox_options;
-  sandbox_options.state_dir = directory.path();
-  sandbox_options.quiet = true;
-  cloud::Sandbox sandbox(sandbox_options);
-  sandbox.start();
-  const cloud::AccountKey account = sandbox.create_account("bench");
+  const SandboxProcess sandbox(directory.path());
+  const SandboxKey key = sandbox.key("joint");
   const nlohmann::json service = {{"port", sandbox.port()},
                                   {"ca_file", sandbox.ca_file().string()},
-                                  {"access_key", account.access_key_id},
-                                  {"secret_key", account.secret_access_key}};
+                                  {"access_key", key.access_key_id},
+                                  {"secret_key", key.secret_access_key}};
 
   join(fresh);
   const RunScriptFigures run_of_two = run_script(fresh, service);
@@ -365,7 +360,6 @@ BenchReport run_bench(const BenchOptions& options) {
   const PlotGroup links = measure_links(report, linked, sizes, service, [&](double fraction) {
     progress("simulated links", 0.4 + 0.6 * fraction);
   });
-  sandbox.stop();
   progress("done", 1);
 
   if (!options.plot.empty()) {

@@ -47,6 +47,9 @@ int call_recipe(Output& out, const Common& common, const std::filesystem::path& 
                 const std::optional<std::filesystem::path>& inputs);
 int show_log(Output& out, const Common& common, bool verify);
 int status(Output& out, const Common& common);
+/// Everything that a joint command needs, looked at; kBadInput if something is wrong.
+int doctor(Output& out, const Common& common, const std::filesystem::path& job_or_recipe,
+           const std::filesystem::path& links);
 /// Shows the pool; with `fill` first makes triples until so many are in stock.
 int stock(Output& out, const Common& common, uint64_t fill);
 /// Becomes the sandbox cloud, a program of its own beside this one. Throws if it is not there.

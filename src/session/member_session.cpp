@@ -6,10 +6,12 @@
 #include <ctime>
 
 #include "base/codec.h"
+#include "base/locked_blocks.h"
 #include "config/passphrase.h"
 #include "net/tcp_mesh.h"
 #include "prep/epoch.h"
 #include "prep/session_hello.h"
+#include "session/room_terms.h"
 #include "store/epoch_store.h"
 #include "store/passphrase.h"
 #include "store/sealed_db.h"
@@ -82,11 +84,17 @@ class Forward final : public prep::Source {
 
 }  // namespace
 
-void record_abort(store::OnceDb& once, const ProtocolAbort& abort) {
+void record_abort(store::OnceDb& once, const ProtocolAbort& abort, PartyId self) {
   switch (abort.abort_class()) {
-    case AbortClass::kBooleanCheat:
-      once.burn();
+    case AbortClass::kBooleanCheat: {
+      // The peers are counted in the order of the room, without this member.
+      std::optional<size_t> peer;
+      if (abort.peer() && *abort.peer() != self) {
+        peer = *abort.peer() < self ? *abort.peer() : *abort.peer() - 1;
+      }
+      once.burn(abort.code(), peer);
       break;
+    }
     case AbortClass::kFpCheat:
       once.add_strike();
       break;
@@ -259,21 +267,6 @@ Digest MemberState::room_digest() const {
   return hash.digest();
 }
 
-Digest MemberState::terms_digest() const {
-  std::vector<const Provider*> providers;
-  for (const Provider& provider : room_.providers) providers.push_back(&provider);
-  std::sort(providers.begin(), providers.end(),
-            [](const Provider* a, const Provider* b) { return a->name < b->name; });
-  RandomOracle hash("room terms", {});
-  hash.field(room_digest());
-  for (const Provider* provider : providers) {
-    hash.field(provider->name).field(provider->group);
-    hash.field(uint64_t{provider->open_calls.size()});
-    for (const std::string& call : provider->open_calls) hash.field(call);
-  }
-  return hash.digest();
-}
-
 bool MemberState::has_epoch() {
   return record_ && store::EpochStore(*db_).load(record_->rid).has_value();
 }
@@ -369,7 +362,8 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
   const Endpoint listen = state.member().listen.value_or(room.members[config.self].address);
   config.listen_host = listen.host;
   config.listen_port = listen.port;
-  config.room_digest = state.terms_digest();
+  // What room.toml says is compared in words (room_terms.h), once the members have met.
+  config.room_digest = RandomOracle("flexroom room session/1", {}).digest();
   config.connect_timeout = room.timeout;
   config.receive_timeout = std::max<std::chrono::seconds>(room.timeout, std::chrono::seconds(120));
   config.cancel = options.cancel;
@@ -383,8 +377,16 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
   std::unique_ptr<net::TcpMesh> mesh = net::TcpMesh::join(config, state.identity());
   std::vector<net::SigningKey> keys;
   for (PartyId i = 0; i < room.members.size(); ++i) keys.push_back(mesh->signing_key(i));
-  state.save_signing_keys(keys);
   party_ = std::make_unique<net::Party>(std::move(mesh), Prg::from_system());
+  std::vector<Term> terms = {{"command", options.command}};
+  for (Term& term : room_terms(room)) terms.push_back(std::move(term));
+  try {
+    agree_on_terms(*party_, room, terms);
+  } catch (...) {
+    party_->abort();
+    throw;
+  }
+  state.save_signing_keys(keys);
 }
 
 MemberSession::~MemberSession() = default;
@@ -407,6 +409,7 @@ void MemberSession::settle() {
 }
 
 prep::EpochState MemberSession::make_epoch() {
+  state_.once().require_setup_allowed();
   prep::EpochParameters parameters;
   for (const MemberEntry& member : state_.room().members) {
     parameters.identities.push_back(from_hex(member.certificate_sha256));
@@ -541,6 +544,11 @@ void MemberSession::start() {
                         "epoch was not burned, run `flexroom peer accept`");
   }
   prep::EpochState epoch = prep::EpochState::deserialise(saved.state.reveal());
+  if (!keys_are_locked() && options_.note) {
+    options_.note(
+        "the system refuses to lock memory (ulimit -l): the keys of this room may be written to "
+        "swap");
+  }
   prep::session_hello(*party_, epoch);
   state_.secrets().reconcile(*party_);
   state_.once().connect(*party_);
@@ -586,7 +594,8 @@ void MemberSession::guard(const std::function<void()>& body) {
   try {
     body();
   } catch (const ProtocolAbort& abort) {
-    record_abort(state_.once(), abort);  // before anything else (boolean-engine.md §10.2)
+    // Before anything else (boolean-engine.md §10.2).
+    record_abort(state_.once(), abort, state_.self());
     party_->abort();
     throw;
   } catch (...) {

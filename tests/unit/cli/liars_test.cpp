@@ -1,7 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "cli/joined.h"
 #include "session/secret_import.h"
 #include "support/room_rig.h"
 
@@ -64,7 +63,7 @@ class LiarsTest : public ::testing::TestWithParam<size_t> {
     return e.out.find("\"signed\"") != std::string::npos;
   }
   /// The honest members import; the liar comes to the same point and does something else.
-  using Lie = std::function<void(cli::Joined&)>;
+  using Lie = std::function<void(support::Inside&)>;
   std::vector<Ended> import_against(const Lie& lie) {
     return rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) -> int {
       if (i != liar()) {
@@ -75,7 +74,7 @@ class LiarsTest : public ::testing::TestWithParam<size_t> {
         };
         return cli::secret_import(out, common, rig_->dir(i) / "ours.json");
       }
-      cli::Joined joined(out, common);
+      support::Inside joined(out, common, "secret import");
       joined.session().guard([&] {
         joined.session().start();
         lie(joined);
@@ -83,10 +82,15 @@ class LiarsTest : public ::testing::TestWithParam<size_t> {
       return cli::kOk;
     });
   }
-  static void tell(cli::Joined& joined, std::string_view label, const Digest& digest) {
+  static void tell(support::Inside& joined, std::string_view label, const Digest& digest) {
     (void)joined.session().party().exchange(label, digest);
   }
-  static void approve(cli::Joined& joined, const agreement::Proposal& proposal) {
+  static void say_yes(support::Inside& joined) {
+    net::Party& party = joined.session().party();
+    for (const PartyId j : party.peers()) party.send(j, "approve/decision", Bytes(1));
+    for (const PartyId j : party.peers()) (void)party.receive(j, "approve/decision", 1);
+  }
+  static void approve(support::Inside& joined, const agreement::Proposal& proposal) {
     (void)agreement::approve(joined.session().party(), joined.state().identity(),
                              joined.state().signing_keys(), proposal);
   }
@@ -114,16 +118,18 @@ TEST_P(LiarsTest, WhoHidesThatItProposesSomethingElseIsFoundOut) {
     EXPECT_TRUE(said) << ended[0].out;
   };
   // Until the operators have said yes; what they said yes to is what is signed.
-  const auto first = import_against([&](cli::Joined& joined) {
+  const auto first = import_against([&](support::Inside& joined) {
     tell(joined, "approve/digest", our_proposal());
+    say_yes(joined);
     approve(joined, theirs);
   });
   honest_refuse(first, "field class differs");
   for (PartyId i = 0; i < liar(); ++i) EXPECT_FALSE(signed_something(first[i]));
   // Until the signature, which is on another digest.
-  honest_refuse(import_against([&](cli::Joined& joined) {
+  honest_refuse(import_against([&](support::Inside& joined) {
                   net::Party& party = joined.session().party();
                   tell(joined, "approve/digest", our_proposal());
+                  say_yes(joined);
                   tell(joined, "proposal/digest", our_proposal());
                   party.echo("proposal/digest");
                   Bytes text(party.scope().sid.begin(), party.scope().sid.end());
@@ -141,7 +147,7 @@ TEST_P(LiarsTest, WhoHidesThatItProposesSomethingElseIsFoundOut) {
 TEST_P(LiarsTest, WhoWasNotAskedSignsNothing) {
   Digest another = our_proposal();
   another[0] ^= 1;
-  const auto ended = import_against([&](cli::Joined& joined) {
+  const auto ended = import_against([&](support::Inside& joined) {
     tell(joined, "approve/digest", another);
     approve(joined, proposal_of("ours.json"));
   });
@@ -191,7 +197,7 @@ TEST_P(LiarsTest, DifferentOksInThePutAreNoticedAtTheNextUse) {
           .last()["secrets"][0]["record"];
   const auto used = rig_->run([&](PartyId, cli::Output&, cli::Common& common) {
     cli::Output quiet(true);
-    cli::Joined joined(quiet, common);
+    support::Inside joined(quiet, common);
     joined.session().guard([&] {
       joined.session().start();
       store::RecordId record{};
