@@ -19,7 +19,7 @@ ClientHelloInput hello_input() {
 
 void run(ByteView script) {
   HandshakeConfig config;
-  config.check_chain = [](const std::vector<Bytes>&) {};
+  config.check_chain = [](const CertificateList&) {};
   ClientHandshake client(std::move(config), hello_input());
   const size_t piece = size_t{script[0]} + 1;
   const size_t secrets_after = script[1];

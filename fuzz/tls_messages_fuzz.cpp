@@ -29,7 +29,7 @@ void parse(uint8_t which, ByteView body) {
       parse_encrypted_extensions(body, our_hello());
       break;
     case 2: {
-      const std::vector<Bytes> chain = parse_certificate(body);
+      const std::vector<Bytes> chain = parse_certificate(body, our_hello()).chain;
       FLEXROOM_ASSERT(!chain.empty() && chain.size() <= kMaxCertificates);
       break;
     }

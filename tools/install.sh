@@ -7,7 +7,8 @@ build=(g++ cmake ninja-build pkg-config libssl-dev libsodium-dev libsqlite3-dev 
        libcli11-dev nlohmann-json3-dev libtomlplusplus-dev libfmt-dev libhttp-parser-dev)
 demo=(python3 python3-numpy python3-boto3 curl openssl)
 test=(libgtest-dev libgmock-dev libbenchmark-dev valgrind python3 python3-numpy python3-boto3 awscli curl openssl nginx-light gnutls-bin nodejs clang
-      clang-format sqlite3 faketime)
+      clang-format sqlite3 faketime apache2-bin lighttpd lighttpd-mod-openssl haproxy stunnel4 hitch h2o
+      libnss3-tools caddy)
 
 wanted=()
 for set in "${@:-build}"; do
@@ -48,10 +49,23 @@ show() {
                last = what; shown = percent } }'
 }
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+policy=""
+trap 'rm -f "$log"; [ -z "$policy" ] || $sudo rm -f "$policy"' EXIT
+# The tests start the servers themselves, on ports of their own: none becomes a service of this machine.
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+  policy=/usr/sbin/policy-rc.d
+  printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+  $sudo chmod 755 $policy
+fi
 run() {  # its words only if it fails
   "$@" >"$log" 2>&1 || { cat "$log" >&2; echo "tools/install.sh: failed: $*" >&2; return 1; }
 }
 run $sudo apt-get update -qq
 { run $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
     -o APT::Status-Fd=4 "${missing[@]}" 4>&3; } 3> >(show)
+for package in "${missing[@]}"; do
+  case $package in
+    lighttpd|haproxy|stunnel4|hitch|h2o|caddy)
+      if command -v systemctl >/dev/null; then $sudo systemctl disable -q "$package" 2>/dev/null || true; fi ;;
+  esac
+done

@@ -8,6 +8,8 @@
 
 #include "agent/connection_circuits.h"
 #include "agent/journal.h"
+#include "agent/read_direction.h"
+#include "agent/reply.h"
 #include "agent/server_bytes.h"
 #include "agent/timeline.h"
 #include "arith/ecdh.h"
@@ -28,13 +30,19 @@ struct Context {
   Journal& journal;
 };
 
+/// The settings of one connection. All but the trust store and the clock are agreed: they are part
+/// of csid and of every view.
 struct ConnectionConfig {
   std::string host;  // SNI and Host
   arith::Group group = arith::Group::kX25519;
-  PartyId courier = 1;             // a garbler
-  tls::HandshakeConfig handshake;  // this member's trust store and clock
-  bool no_secret = false;          // R2-6: HTTP/1.0 and close-delimited answers accepted
-  /// Hash of all that was agreed before (proposal or policy): part of csid and every view.
+  const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();  // the one that is offered
+  ReceiveMode receive = ReceiveMode::kOpen;
+  PartyId courier = 1;                   // a garbler
+  tls::HandshakeConfig handshake;        // this member's trust store and clock
+  bool no_secret = false;                // R2-6: HTTP/1.0 and close-delimited answers accepted
+  size_t max_answer = http::kMaxAnswer;  // bytes of the body; a longer one is an unknown outcome
+  bool await_close = false;              // R2-5: silence does not end the answer
+  /// Hash of all that was agreed before (proposal or policy).
   Digest policy{};
 };
 
@@ -48,12 +56,6 @@ struct Request {
   Digest id{};                                   // request id: RO("request", all that was agreed)
 };
 
-struct Reply {
-  http::Response response;
-  /// Set when what was frozen does not tell whether the request was carried out (§5.8).
-  std::optional<std::string> unknown_outcome;
-};
-
 /// One TLS 1.3 connection of the secure agent, open mode R2, variant (a): prepare, one request, one
 /// answer, gone.
 ///
@@ -61,7 +63,8 @@ struct Reply {
 /// Setting    n members, up to n-1 malicious; all call the same methods with equal public arguments
 /// Guarantee  theorems 1-4 of tls-in-mpc.md: the service accepts a request only if every honest
 ///            member released its tag share for exactly that request; the reply is what the service
-///            sent
+///            sent. Once the request is out the service cannot make call() throw: what is wrong
+///            with its answer is said in the reply, with all that could be decrypted
 /// Not given  fairness; after released() an abort leaves the outcome unknown
 /// Aborts     all classes; whatever was started is void afterwards
 class Connection {
@@ -78,7 +81,7 @@ class Connection {
   void prepare(Timeline& timeline);
 
   /// Online. `connect` opens the socket and is called at the courier only, after every member is
-  /// ready.
+  /// ready. A reply that is whole stands although a member fails to confirm afterwards.
   Reply call(const Request& request, const ServerBytes::Connect& connect, Timeline& timeline);
 
   /// Whether this member released its share of the request's tag: from then on the request may have

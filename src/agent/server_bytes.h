@@ -1,12 +1,25 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "base/stream.h"
 #include "net/party.h"
 
 namespace flexroom::agent {
+
+/// Why the bytes of the service end. But for kClosed it is the courier's word; nothing is accepted
+/// because of it (the answer's own framing decides).
+enum class StreamEnd : uint8_t {
+  kOpen,     // not yet
+  kClosed,   // FIN
+  kQuiet,    // nothing came for as long as next_of_answer() was told
+  kTimeout,  // nothing came for as long as a connection may be silent
+  kBroken,   // the network failed
+};
 
 /// The bytes of the service as every member sees them: the courier reads them from its socket and
 /// forwards each piece with its stream offset; the others take them from the courier and nothing
@@ -19,30 +32,42 @@ class ServerBytes {
  public:
   /// Opens the connection to the service.
   using Connect = std::function<std::unique_ptr<ByteStream>()>;
-  /// `connect` is called at the courier only.
-  ServerBytes(net::Party& party, PartyId courier, Connect connect);
+  /// `connect` is called at the courier only. `limit`: bytes in all; more aborts (kServer).
+  ServerBytes(net::Party& party, PartyId courier, Connect connect, uint64_t limit);
 
   /// Courier: connects and writes the first flight. The others: nothing.
   void open(ByteView first_flight);
 
-  /// The next piece, empty at the end of the stream. Bounded: 64 KiB a piece, 1 MiB in all by
-  /// default; more aborts (kServer).
+  /// The next piece, of at most 64 KiB; empty at the end of the stream. Whatever else happens to
+  /// the socket aborts at every member.
   Bytes next();
+  /// The same while the answer is awaited: the request is out, so what happens to the socket ends
+  /// the stream and does not abort. `quiet`: how long nothing may come; if absent, as long as the
+  /// socket's own timeout. Empty at the end; end() says which one it is.
+  Bytes next_of_answer(std::optional<std::chrono::milliseconds> quiet);
   /// Courier: writes to the service. Others: nothing.
   void write(ByteView bytes);
+  /// Courier: a last word to a service that is given up, if it still listens. Never throws.
+  void write_farewell(ByteView bytes) noexcept;
   void close();
 
-  bool ended() const { return ended_; }
+  bool ended() const { return end_ != StreamEnd::kOpen; }
+  StreamEnd end() const { return end_; }
+  /// A sentence for people.
+  std::string end_reason() const;
   uint64_t offset() const { return offset_; }
   /// Hash of everything received so far.
   Digest digest() const { return hash_.digest(); }
-  void set_limit(uint64_t bytes) { limit_ = bytes; }
   bool is_courier() const { return party_.id() == courier_; }
 
  private:
   template <typename Action>
   void at_courier(Action action);
   void notify_of_failure();
+  void forward(StreamEnd end, ByteView piece);
+  Bytes read_answer(std::optional<std::chrono::milliseconds> quiet);
+  Bytes receive(StreamEnd last_kind);
+  Bytes take(Bytes piece);
 
   net::Party& party_;
   PartyId courier_;
@@ -50,8 +75,9 @@ class ServerBytes {
   std::unique_ptr<ByteStream> socket_;
   Sha256 hash_;
   uint64_t offset_ = 0;
-  uint64_t limit_ = 1 << 20;
-  bool ended_ = false;
+  const uint64_t limit_;
+  StreamEnd end_ = StreamEnd::kOpen;
+  std::string reason_;  // at the courier, of kTimeout and kBroken
 };
 
 }  // namespace flexroom::agent

@@ -64,12 +64,15 @@ void ArithEngine::destroy() {
   state_->copes = {};
 }
 
+void ArithEngine::require_alive() const {
+  if (!state_->failed) return;
+  throw ProtocolAbort(AbortCode::kRefusedByRule, "arith/engine",
+                      "an earlier check of this session failed; start a new session");
+}
+
 std::vector<Token> ArithEngine::make_tokens(Group group, size_t count) {
   State& state = *state_;
-  if (state.failed) {
-    throw ProtocolAbort(AbortCode::kRefusedByRule, "arith/tokens",
-                        "an earlier check of this session failed; start a new session");
-  }
+  require_alive();
   if (count == 0) return {};
   net::Party& party = state.party;
   std::vector<Digest> ids;

@@ -58,9 +58,11 @@ class ArithEngine {
   std::vector<Token> make_tokens(Group group, size_t count);
 
   /// Runs a step that uses keys of this engine outside make_tokens(), such as dh_online(): an abort
-  /// of class F_p cheat in it ends the engine and wipes its keys (tls-in-mpc.md §0.3(10)).
+  /// of class F_p cheat in it ends the engine and wipes its keys (tls-in-mpc.md §0.3(10)). Throws
+  /// kRefusedByRule, without the step, when the engine has ended.
   template <typename Step>
   auto guarded(Step step) {
+    require_alive();
     try {
       return step();
     } catch (const ProtocolAbort& abort) {
@@ -72,6 +74,8 @@ class ArithEngine {
   void destroy();
 
  private:
+  void require_alive() const;
+
   struct State;
   std::unique_ptr<State> state_;
 };

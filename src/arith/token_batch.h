@@ -30,7 +30,7 @@ struct TokenWitness {
   ~TokenWitness() {
     wipe(&k, sizeof(k));
     wipe(&mask, sizeof(mask));
-    wipe(&r, sizeof(r));
+    for (F* element : {&x, &y, &w, &r}) wipe(element, sizeof(F));
     wipe(shields.data(), shields.size() * sizeof(F));
   }
 };

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <chrono>
+#include <optional>
+
 #include "base/bytes.h"
 
 namespace flexroom {
@@ -12,6 +15,8 @@ class ByteStream {
   /// At least one byte, at most `max`; empty at end of stream. Throws ProtocolAbort (kServer) on a
   /// reset and kTimeout when nothing came in time.
   virtual Bytes read_some(size_t max) = 0;
+  /// The same, or nothing when nothing came for `quiet`.
+  virtual std::optional<Bytes> read_some_within(size_t max, std::chrono::milliseconds quiet) = 0;
   virtual void close() = 0;
 };
 

@@ -16,8 +16,8 @@
 ///   preprocess  {triples}                      AND triples of a session
 ///   measure     {service, signatures, connections}
 ///               SigV4 signatures, the handshake circuit in the engine, whole connections
-///   prepare     {service, run}                 run-script up to where everything is prepared; `run`
-///                                              is a number of its own
+///   prepare     {service, run}                 run-script up to where all is prepared; each has
+///                                              a number `run` of its own
 ///   call        {}                             its one request
 /// where service = {port, ca_file, access_key, secret_key} is the sandbox.
 namespace flexroom::bench {

@@ -22,6 +22,13 @@ PrivateUrl presigned_url(PartyId member, std::string_view object) {
 PrivateUrl data_url(PartyId member) { return presigned_url(member, "data/cohort-2026-01.csv"); }
 PrivateUrl result_url(PartyId member) { return presigned_url(member, "results/run-0001.json"); }
 
+/// The same at every member: what is agreed is equal, and here nobody keeps anything from another.
+OwnLinks bench_links(PartyId member) {
+  Prg prg(Block(member, 1));
+  return {data_url(member), result_url(member),
+          split_private_url("https://joint-scripts.s3.amazonaws.com/loader-0001", "bench"), prg};
+}
+
 RunScriptTerms bench_terms(const std::string& access_key, size_t num_members, uint64_t run) {
   RunScriptTerms out;
   out.job.region = "us-east-1";
@@ -32,7 +39,7 @@ RunScriptTerms bench_terms(const std::string& access_key, size_t num_members, ui
   out.job.script_sha256 = std::string(64, 'a');
   out.client_token = fmt::format("8e81973e-0bec-47b0-b898-{:012}", run);
   for (PartyId i = 0; i < num_members; ++i) {
-    out.links.push_back(public_part(data_url(i), result_url(i)));
+    out.links.push_back(bench_links(i).public_part(fmt::format("member-{}", i)));
   }
   return out;
 }
@@ -78,8 +85,9 @@ nlohmann::json BenchRunScript::prepare() {
   const PartyId self = s.party.id();
   const RunScriptTerms terms = bench_terms(s.service.access_key, s.party.num_parties(), s.run);
   const std::shared_ptr<const RunScriptLayout> layout = lay_out_run_script(terms);
-  s.call = std::make_unique<RunScriptCall>(s.session->context(), terms, config,
-                                           private_part(data_url(self), result_url(self)), layout);
+  s.call = std::make_unique<RunScriptCall>(
+      s.session->context(), terms, config,
+      bench_links(self).private_part(carrier_of(terms.links) == self), layout);
   const uint64_t triples = run_script_cost(*layout, config.group, s.party.num_parties()).total();
   s.timeline.begin("make AND triples", triples);
   s.session->source.stock_triples(triples);

@@ -15,7 +15,7 @@ namespace flexroom {
 namespace {
 
 constexpr size_t kSignatureChars = 64;
-constexpr std::string_view kContentType = "application/x-www-form-urlencoded; charset=utf-8";
+constexpr std::string_view kContentType = "application/x-www-form-urlencoded";
 constexpr std::string_view kService = "ec2";
 constexpr std::string_view kSignedHeaders = "content-type;host;x-amz-date";
 
@@ -229,12 +229,7 @@ RunScriptResult RunScriptCall::call(const agent::ServerBytes::Connect& connect,
                    .field(request.text)
                    .digest();
   const agent::Reply reply = s.connection.call(request, connect, timeline);
-  if (reply.unknown_outcome) {
-    throw ProtocolAbort(AbortCode::kServer, "RunInstances",
-                        fmt::format("outcome unknown: {}. The request may have been carried out; "
-                                    "it is dead 15 minutes after {}",
-                                    *reply.unknown_outcome, date));
-  }
+  agent::require_answer(reply, fmt::format("RunInstances, dead 15 minutes after {}", date));
   return read_answer(reply.response);
 }
 

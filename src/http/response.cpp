@@ -8,7 +8,7 @@ namespace flexroom::http {
 namespace {
 
 constexpr std::string_view kCrLf = "\r\n";
-constexpr size_t kMaxChunkDigits = 5;
+constexpr size_t kMaxChunkLine = 4096;
 
 [[noreturn]] void fail(ResponseFault fault, std::string_view detail) {
   throw ResponseError(fault, detail);
@@ -102,8 +102,8 @@ bool ResponseParser::step() {
       return read_body_bytes(State::kChunkEnd);
     case State::kChunkEnd:
       return expect_crlf(State::kChunkSize);
-    case State::kLastCrLf:
-      return expect_crlf(State::kDone);
+    case State::kTrailers:
+      return read_trailers();
     case State::kToClose:
       add_to_body(rest());
       used_ = pending_.size();
@@ -116,7 +116,7 @@ bool ResponseParser::step() {
 
 // The header ends at the first CRLFCRLF, the rule that the circuits use too.
 bool ResponseParser::read_header() {
-  const std::string_view text = as_text(pending_);
+  const std::string_view text = rest();
   const size_t from = scanned_ > 3 ? scanned_ - 3 : 0;
   const size_t end = text.find("\r\n\r\n", from);
   scanned_ = text.size();
@@ -129,13 +129,18 @@ bool ResponseParser::read_header() {
          "the service's header is longer than " + std::to_string(options_.max_header) + " bytes");
   }
   if (end == std::string_view::npos) return false;
+  response_ = Response();
   parse_header(text.substr(0, end + 2));
-  used_ = end + 4;
-  choose_framing();
+  used_ += end + 4;
+  scanned_ = 0;
+  // An interim answer: the one that counts is still to come (RFC 9110 §15.2).
+  if (response_.status / 100 != 1) choose_framing();
   return true;
 }
 
-void ResponseParser::parse_header(std::string_view head) {
+namespace {
+
+void refuse_bare_line_ends(std::string_view head) {
   for (size_t i = 0; i < head.size(); ++i) {
     const bool cr = head[i] == '\r';
     if ((cr && (i + 1 == head.size() || head[i + 1] != '\n')) ||
@@ -143,18 +148,22 @@ void ResponseParser::parse_header(std::string_view head) {
       fail(ResponseFault::kHeader, "the service sent a bare CR or LF in its header");
     }
   }
-  bool first = true;
-  while (!head.empty()) {
-    const size_t end = head.find(kCrLf);
-    const std::string_view line = head.substr(0, end);
-    head.remove_prefix(end + kCrLf.size());
-    if (first) {
-      parse_status_line(line);
-    } else {
-      parse_header_line(line);
-    }
-    first = false;
-  }
+}
+
+/// Takes the first line off a text whose lines all end with CRLF.
+std::string_view take_line(std::string_view& text) {
+  const size_t end = text.find(kCrLf);
+  const std::string_view line = text.substr(0, end);
+  text.remove_prefix(end + kCrLf.size());
+  return line;
+}
+
+}  // namespace
+
+void ResponseParser::parse_header(std::string_view head) {
+  refuse_bare_line_ends(head);
+  parse_status_line(take_line(head));
+  while (!head.empty()) response_.headers.push_back(parse_field(take_line(head)));
 }
 
 void ResponseParser::parse_status_line(std::string_view line) {
@@ -172,15 +181,15 @@ void ResponseParser::parse_status_line(std::string_view line) {
   if (!std::all_of(response_.reason.begin(), response_.reason.end(), is_value_char)) {
     fail(ResponseFault::kStatusLine, "the service's status line holds a control character");
   }
-  if (response_.status / 100 == 1) {
-    fail(ResponseFault::kInterim, "the service sent an interim (1xx) response");
+  if (response_.status == 101) {
+    fail(ResponseFault::kInterim, "the service switched to another protocol (101)");
   }
-  if (response_.status < 200 || response_.status > 599) {
+  if (response_.status < 100 || response_.status > 599) {
     fail(ResponseFault::kStatusLine, "the service sent status " + std::to_string(response_.status));
   }
 }
 
-void ResponseParser::parse_header_line(std::string_view line) {
+std::pair<std::string, std::string> ResponseParser::parse_field(std::string_view line) const {
   if (line.starts_with(' ') || line.starts_with('\t')) {
     fail(ResponseFault::kHeader, "the service folded a header line");
   }
@@ -194,7 +203,7 @@ void ResponseParser::parse_header_line(std::string_view line) {
   if (!std::all_of(value.begin(), value.end(), is_value_char)) {
     fail(ResponseFault::kHeader, "the service sent a header value with a control character");
   }
-  response_.headers.emplace_back(name, value);
+  return {std::string(name), std::string(value)};
 }
 
 void ResponseParser::choose_framing() {
@@ -207,11 +216,10 @@ void ResponseParser::choose_framing() {
       fail(ResponseFault::kDuplicateFraming, "the service sent " + to_lower(name) + " twice");
     }
     if (slot != nullptr) *slot = value;
-    if (same_name(name, "content-encoding")) {
-      fail(ResponseFault::kContentEncoding, "the service compressed its answer (Content-Encoding)");
-    }
-    if (same_name(name, "trailer")) {
-      fail(ResponseFault::kTrailer, "the service announced trailers");
+    if (same_name(name, "content-encoding") && !value.empty() && !same_name(value, "identity")) {
+      fail(ResponseFault::kContentEncoding,
+           "the service encoded its answer (Content-Encoding: " + value.substr(0, 40) +
+               "), which Flexroom does not read");
     }
   }
   if (length && coding) {
@@ -232,10 +240,7 @@ void ResponseParser::choose_framing() {
   } else if (coding) {
     state_ = State::kChunkSize;
   } else if (length) {
-    if (size > options_.max_body) {
-      fail(ResponseFault::kTooLarge, "the service's body has " + *length + " bytes, at most " +
-                                         std::to_string(options_.max_body));
-    }
+    if (size > options_.max_body) fail_too_large();
     left_ = size;
     state_ = size == 0 ? State::kDone : State::kSized;
   } else if (options_.no_secret) {
@@ -246,12 +251,16 @@ void ResponseParser::choose_framing() {
   }
 }
 
+void ResponseParser::fail_too_large() const {
+  fail(ResponseFault::kTooLarge, "the answer is over the limit of " +
+                                     std::to_string(options_.max_body) +
+                                     " bytes (`max_answer` of the provider)");
+}
+
 void ResponseParser::add_to_body(std::string_view bytes) {
-  if (bytes.size() > options_.max_body - response_.body.size()) {
-    fail(ResponseFault::kTooLarge,
-         "the service's body is longer than " + std::to_string(options_.max_body) + " bytes");
-  }
-  append(response_.body, bytes);
+  const size_t room = options_.max_body - response_.body.size();
+  append(response_.body, bytes.substr(0, room));
+  if (bytes.size() > room) fail_too_large();
 }
 
 bool ResponseParser::read_body_bytes(State next) {
@@ -267,29 +276,110 @@ bool ResponseParser::read_body_bytes(State next) {
 
 bool ResponseParser::read_chunk_size() {
   const std::string_view text = rest();
+  const size_t end = text.find_first_of(kCrLf);
+  if (std::min(end, text.size()) > kMaxChunkLine) {
+    fail(ResponseFault::kChunk,
+         "the service sent a chunk size line over " + std::to_string(kMaxChunkLine) + " bytes");
+  }
+  if (end == std::string_view::npos) return false;
+  const std::string_view line_end = text.substr(end, 2);
+  if (!kCrLf.starts_with(line_end)) {
+    fail(ResponseFault::kChunk, "the service sent a chunk size line that does not end with CRLF");
+  }
+  if (line_end.size() < 2) return false;
+  read_chunk_line(text.substr(0, end));
+  used_ += end + 2;
+  return true;
+}
+
+namespace {
+
+std::string_view skip_blanks(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t");
+  return begin == std::string_view::npos ? std::string_view() : text.substr(begin);
+}
+
+/// Takes a token or, where it may be one, a quoted string off the text; false if there is none.
+bool take_word(std::string_view& text, bool may_be_quoted) {
+  if (may_be_quoted && text.starts_with('"')) {
+    for (size_t k = 1; k < text.size(); ++k) {
+      if (!is_value_char(text[k])) return false;
+      if (text[k] == '"') {
+        text.remove_prefix(k + 1);
+        return true;
+      }
+      if (text[k] == '\\' && (++k == text.size() || !is_value_char(text[k]))) return false;
+    }
+    return false;
+  }
+  size_t size = 0;
+  while (size < text.size() && token_chars().contains(text[size])) ++size;
+  text.remove_prefix(size);
+  return size > 0;
+}
+
+/// *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] ), RFC 9112 §7.1.1.
+bool are_chunk_extensions(std::string_view text) {
+  while (!text.empty()) {
+    text = skip_blanks(text);
+    if (!text.starts_with(';')) return false;
+    text = skip_blanks(text.substr(1));
+    if (!take_word(text, false)) return false;
+    const std::string_view value = skip_blanks(text);
+    if (!value.starts_with('=')) continue;
+    text = skip_blanks(value.substr(1));
+    if (!take_word(text, true)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+// 1*HEXDIG, then extensions, which are thrown away.
+void ResponseParser::read_chunk_line(std::string_view line) {
+  const CharSet& hex = char_set(CharClass::kHex);
   size_t digits = 0;
   uint64_t size = 0;
-  while (digits < text.size() && digits < kMaxChunkDigits &&
-         char_set(CharClass::kHex).contains(text[digits])) {
-    const char c = text[digits++];
+  for (; digits < line.size() && hex.contains(line[digits]); ++digits) {
+    const char c = line[digits];
     size = 16 * size + static_cast<uint64_t>(is_digit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
+    // The body read so far and this chunk: over the limit, long before the number overflows.
+    if (size > options_.max_body - response_.body.size()) fail_too_large();
   }
-  const std::string_view end = text.substr(digits);
-  if (end.empty() && digits < kMaxChunkDigits) return false;
-  if (digits == 0 || !kCrLf.starts_with(end.substr(0, 2))) {
-    fail(ResponseFault::kChunk, "the service sent a chunk size line other than 1-5 hex digits");
+  if (digits == 0 || !are_chunk_extensions(line.substr(digits))) {
+    fail(ResponseFault::kChunk, "the service sent a chunk size line that is no hexadecimal number");
   }
-  if (end.size() < 2) return false;
-  used_ += digits + 2;
   left_ = size;
-  state_ = size == 0 ? State::kLastCrLf : State::kChunkData;
+  state_ = size == 0 ? State::kTrailers : State::kChunkData;
+}
+
+// Header lines up to an empty one (RFC 9112 §7.1.2), thrown away.
+bool ResponseParser::read_trailers() {
+  const std::string_view text = rest();
+  if (text.starts_with(kCrLf)) {
+    used_ += 2;
+    state_ = State::kDone;
+    return true;
+  }
+  const size_t end = text.find("\r\n\r\n");
+  const size_t least =
+      end == std::string_view::npos ? text.size() - std::min<size_t>(text.size(), 3) : end;
+  if (least > options_.max_header) {
+    fail(ResponseFault::kTrailer, "the service's trailers are longer than " +
+                                      std::to_string(options_.max_header) + " bytes");
+  }
+  if (end == std::string_view::npos) return false;
+  std::string_view lines = text.substr(0, end + 2);
+  refuse_bare_line_ends(lines);
+  while (!lines.empty()) (void)parse_field(take_line(lines));
+  used_ += end + 4;
+  state_ = State::kDone;
   return true;
 }
 
 bool ResponseParser::expect_crlf(State next) {
   const std::string_view got = rest().substr(0, 2);
   if (!kCrLf.starts_with(got)) {
-    if (next == State::kDone) fail(ResponseFault::kTrailer, "the service sent trailers");
     fail(ResponseFault::kChunk, "the service sent a chunk that does not end where its size says");
   }
   if (got.size() < 2) return false;
@@ -316,6 +406,47 @@ Response parse_response(ByteView bytes, const ResponseOptions& options, bool clo
   ResponseParser parser(options);
   parser.feed(bytes);
   return parser.finish(close_notify);
+}
+
+Bytes PartialAnswer::body() const {
+  if (!read.body.empty()) return read.body;
+  const std::string_view text = as_text(received);
+  const size_t end = text.find("\r\n\r\n");
+  if (end == std::string_view::npos) return {};
+  return to_bytes(text.substr(end + 4));
+}
+
+std::string PartialAnswer::summary(size_t chars) const {
+  const auto plain = [](std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+      if (c == '\r') continue;
+      out.push_back(c == '\n' || c == '\t' ? ' ' : c >= 0x20 && c < 0x7f ? c : '?');
+    }
+    return out;
+  };
+  if (received.empty()) return "nothing of an answer came";
+  const std::string line = plain(std::string_view(status_line).substr(0, chars));
+  const Bytes text = status_line.empty() ? received : body();
+  const std::string start = plain(as_text(text).substr(0, chars));
+  return (line.empty() ? "what came" : "`" + line + "`") +
+         (start.empty() ? std::string(" without a body")
+                        : (text.size() > chars ? ", beginning with: " : ": ") + start);
+}
+
+PartialAnswer read_partial(ByteView received, const ResponseOptions& options) {
+  PartialAnswer out;
+  out.received.assign(received.begin(), received.end());
+  const std::string_view text = as_text(received);
+  const size_t line = text.find(kCrLf);
+  if (line != std::string_view::npos) out.status_line = text.substr(0, line);
+  ResponseParser parser(options);
+  try {
+    parser.feed(received);
+  } catch (const ResponseError&) {  // why it is no answer is told elsewhere
+  }
+  out.read = parser.so_far();
+  return out;
 }
 
 }  // namespace flexroom::http

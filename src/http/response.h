@@ -14,14 +14,14 @@ namespace flexroom::http {
 
 enum class ResponseFault : uint8_t {
   kStatusLine,        // not `HTTP/1.1 ddd reason` with 200 <= ddd <= 599
-  kInterim,           // 1xx
+  kInterim,           // 101: the service speaks another protocol from here on
   kHeader,            // not `name: value` CRLF: bare LF or CR, obs-fold, space before ':', NUL ...
   kTooLarge,          // header or body over its bound
   kDuplicateFraming,  // two Content-Length or Transfer-Encoding
   kFraming,           // both, or a value that is not allowed
   kContentEncoding,
-  kTrailer,
-  kChunk,           // bad size line, extension, missing CRLF
+  kTrailer,         // longer than a header may be, or not ended by an empty line
+  kChunk,           // bad size line, missing CRLF
   kTrailingBytes,   // bytes after the response
   kIncomplete,      // the stream ended first: outcome unknown
   kCloseDelimited,  // body without length where that is not accepted
@@ -38,13 +38,16 @@ class ResponseError : public ProtocolAbort {
   ResponseFault fault_;
 };
 
+/// Default of the longest body that is taken (`max_answer` of a provider).
+inline constexpr size_t kMaxAnswer = size_t{16} << 20;
+
 struct ResponseOptions {
   /// The request was HEAD: no body follows.
   bool head = false;
   /// R2-6: the connection carries no secret, so HTTP/1.0 and close-delimited bodies are accepted.
   bool no_secret = false;
   size_t max_header = 64 * 1024;
-  size_t max_body = size_t{16} << 20;
+  size_t max_body = kMaxAnswer;
 };
 
 struct Response {
@@ -59,14 +62,14 @@ struct Response {
   std::optional<std::string> header(std::string_view name) const;
 };
 
-/// The strict HTTP/1.1 response parser of tls-in-mpc.md §5.7: same code at all parties, on
+/// The strict HTTP/1.1 response parser of tls-in-mpc.md §5.7 (R2): same code at all parties, on
 /// decrypted bytes in any fragmentation.
 ///
 /// Accepts  CRLF only; a header name is a token directly before ':'; no obs-fold, no NUL, no
 /// control
-///          characters; no 1xx; at most one Content-Length or Transfer-Encoding: chunked, not both;
-///          no Content-Encoding; chunk sizes of 1-5 hex digits, no extensions, no trailers; nothing
-///          after the response
+///          characters; at most one Content-Length or Transfer-Encoding: chunked, not both; no
+///          Content-Encoding but identity; nothing after the response. Interim answers (1xx but
+///          101), chunk extensions and trailers are read by the same rules and thrown away
 /// Errors   ResponseError
 class ResponseParser {
  public:
@@ -77,6 +80,9 @@ class ResponseParser {
   bool complete() const { return state_ == State::kDone; }
   /// The header is whole (status and headers of the response so far are final).
   bool has_header() const { return state_ != State::kHeader; }
+  /// What was read so far, also after an error: status 0 before the status line was accepted, the
+  /// beginning of the body.
+  const Response& so_far() const { return response_; }
   /// The stream has ended, with an authenticated close_notify or without. Returns the response or
   /// throws kIncomplete or kCloseDelimited.
   Response finish(bool close_notify);
@@ -88,7 +94,7 @@ class ResponseParser {
     kChunkSize,
     kChunkData,
     kChunkEnd,
-    kLastCrLf,
+    kTrailers,
     kToClose,
     kDone
   };
@@ -97,7 +103,10 @@ class ResponseParser {
   bool read_header();
   void parse_header(std::string_view head);
   void parse_status_line(std::string_view line);
-  void parse_header_line(std::string_view line);
+  std::pair<std::string, std::string> parse_field(std::string_view line) const;
+  bool read_trailers();
+  void read_chunk_line(std::string_view line);
+  [[noreturn]] void fail_too_large() const;
   void choose_framing();
   bool read_body_bytes(State next);
   bool read_chunk_size();
@@ -117,5 +126,22 @@ class ResponseParser {
 /// The whole of `bytes` is one response.
 Response parse_response(ByteView bytes, const ResponseOptions& options = {},
                         bool close_notify = true);
+
+/// What came of an answer that cannot be taken for one, because it is not whole or breaks a rule:
+/// the request is out, so nothing of it is thrown away. For people; nothing in it may be acted upon
+/// but by them.
+struct PartialAnswer {
+  Bytes received;           // all that was decrypted, as sent
+  std::string status_line;  // the first line, if there is a whole one
+  Response read;            // as far as the parser went
+
+  /// The body as far as it was read, or what stands behind the header where the parser stopped
+  /// before it.
+  Bytes body() const;
+  /// For a message: the status line and at most `chars` characters of the body, what is not
+  /// printable ASCII as '?'.
+  std::string summary(size_t chars = 600) const;
+};
+PartialAnswer read_partial(ByteView received, const ResponseOptions& options);
 
 }  // namespace flexroom::http

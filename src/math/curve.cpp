@@ -1,5 +1,8 @@
 #include "math/curve.h"
 
+#include <algorithm>
+#include <array>
+
 #include "base/secret.h"
 
 namespace flexroom::math {
@@ -221,11 +224,30 @@ Bytes encode_share<P256Group>(const P256Group::Point& p) {
   return out;
 }
 
+namespace {
+
+// RFC 7748 §5: a receiver masks the top bit and takes u mod p. Public data.
+std::array<uint8_t, 32> reduce_coordinate(std::span<const uint8_t, 32> share) {
+  std::array<uint8_t, 32> out;
+  std::copy(share.begin(), share.end(), out.begin());
+  out[31] &= 0x7f;
+  constexpr uint8_t kLowest = 0xed;  // p = 2^255 - 19
+  const bool over =
+      out[0] >= kLowest && out[31] == 0x7f &&
+      std::all_of(out.begin() + 1, out.begin() + 31, [](uint8_t byte) { return byte == 0xff; });
+  if (!over) return out;
+  std::array<uint8_t, 32> small{};
+  small[0] = static_cast<uint8_t>(out[0] - kLowest);
+  return small;
+}
+
+}  // namespace
+
 template <>
 std::optional<X25519Group::Point> decode_share<X25519Group>(ByteView share) {
   if (share.size() != X25519Group::kShareBytes) return std::nullopt;
-  const auto u = F25519::from_bytes_le(share.first<32>());
-  if (!u) return std::nullopt;
+  const std::array<uint8_t, 32> reduced = reduce_coordinate(share.first<32>());
+  const auto u = F25519::from_bytes_le(reduced);
   const auto point = lift_even_vartime(*u);
   if (!point || !in_prime_subgroup_vartime<X25519Group>(*point)) return std::nullopt;
   return point;

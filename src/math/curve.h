@@ -92,8 +92,9 @@ std::optional<X25519Group::Point> lift_even_vartime(const F25519& u);
 template <typename G>
 Bytes encode_share(const typename G::Point& p);
 
-/// Public checks of tls-in-mpc.md §2.4: canonical encoding, on the curve (not the twist), in the
-/// prime subgroup, not neutral. nullopt if one fails. X25519 shares are lifted with even v.
+/// Public checks of tls-in-mpc.md §2.4: on the curve (not the twist), in the prime subgroup, not
+/// neutral; P-256 in canonical encoding, X25519 with the top bit masked and u reduced. nullopt if
+/// one fails. X25519 shares are lifted with even v.
 template <typename G>
 std::optional<typename G::Point> decode_share(ByteView share);
 

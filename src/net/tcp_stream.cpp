@@ -57,16 +57,26 @@ class TcpStream final : public ByteStream {
   }
 
   Bytes read_some(size_t max) override {
+    std::optional<Bytes> out = read_some_within(max, timeout_);
+    if (!out) fail_timeout();
+    return *std::move(out);
+  }
+
+  std::optional<Bytes> read_some_within(size_t max, std::chrono::milliseconds quiet) override {
     Bytes out(max);
     while (true) {
-      wait(POLLIN);
+      require_open();
+      if (!wait_for(fd_, POLLIN, std::min(quiet, timeout_), check_)) {
+        if (quiet > timeout_) fail_timeout();
+        return std::nullopt;
+      }
       const ssize_t n = ::recv(fd_, out.data(), out.size(), 0);
       if (n < 0) {
         if (errno == EINTR || errno == EAGAIN) continue;
         if (errno == ECONNRESET) {
           // Stock servers reset instead of closing when they leave early: an end without
           // close_notify, which the layers above treat as such.
-          return {};
+          return Bytes();
         }
         fail("receiving", errno);
       }
@@ -81,9 +91,14 @@ class TcpStream final : public ByteStream {
   }
 
  private:
-  void wait(short events) {
+  void require_open() const {
     if (fd_ < 0) throw ProtocolAbort(AbortCode::kServer, name_, "connection is closed");
-    if (wait_for(fd_, events, timeout_, check_)) return;
+  }
+  void wait(short events) {
+    require_open();
+    if (!wait_for(fd_, events, timeout_, check_)) fail_timeout();
+  }
+  [[noreturn]] void fail_timeout() const {
     throw ProtocolAbort(AbortCode::kTimeout, name_,
                         fmt::format("the service did not answer within {} ms", timeout_.count()));
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "call/provider_connection.h"
 #include "net/tcp_stream.h"
 #include "room/failure.h"
 #include "tls/handshake.h"
@@ -86,28 +87,26 @@ void make_agreed_call(Joined& joined, const AgreedCall& call) {
 }
 
 void require_whole(const agent::Reply& reply, std::string_view what) {
-  if (!reply.unknown_outcome) return;
-  throw ProtocolAbort(AbortCode::kServer, what,
-                      "the answer is not whole: " + *reply.unknown_outcome);
+  agent::require_answer(reply, what);
 }
 
-arith::Group group_of(const Provider& provider) {
-  return provider.group == "p256" ? arith::Group::kP256 : arith::Group::kX25519;
-}
+arith::Group group_of(const Provider& provider) { return exchange_group(provider); }
 
 tls::TrustStore trust_of(const Provider& provider) {
   return provider.ca_file ? tls::TrustStore::from_files({provider.ca_file->string()}, provider.name)
                           : tls::TrustStore::system();
 }
 
+tls::ChainPolicy probe_policy(const Provider& provider, const std::string& host) {
+  tls::ChainPolicy policy = chain_policy(provider, host);
+  policy.revocation = tls::Revocation::kOff;
+  return policy;
+}
+
 agent::ConnectionConfig connection_config(const RoomConfig& room, const Provider& provider,
                                           const std::string& host, const Digest& proposal) {
-  agent::ConnectionConfig config;
-  config.host = host;
-  config.group = group_of(provider);
+  agent::ConnectionConfig config = provider_connection(provider, host);
   config.courier = room.courier_id();
-  config.handshake = tls::handshake_config(
-      {host, trust_of(provider), [] { return std::chrono::system_clock::now(); }, std::nullopt});
   config.policy = proposal;
   return config;
 }

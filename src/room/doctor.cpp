@@ -285,8 +285,7 @@ class Doctor {
         const auto stream = net::connect_tcp(target.host, target.port, kPatience);
         const std::vector<Bytes> chain = look_at_service(*stream, host, group_of(provider));
         stream->close();
-        tls::check_chain(chain, {host, trust_of(provider),
-                                 [] { return std::chrono::system_clock::now(); }, std::nullopt});
+        tls::check_chain(chain, probe_policy(provider, host));
         return Check{"", State::kOk, "answers TLS 1.3; its certificate is right", ""};
       } catch (const ProtocolAbort& abort) {
         return Check{"", courier ? State::kProblem : State::kWarning, abort.detail(),

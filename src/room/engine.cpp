@@ -376,10 +376,7 @@ ServiceAnswer Engine::request(const TlsRequest& request) {
       } const at_end{connection, released};
       const agent::Reply reply = connection.call(text, connect, timeline);
       timeline.end();
-      if (reply.unknown_outcome) {
-        throw ProtocolAbort(AbortCode::kServer, "answer",
-                            "the answer is not whole: " + *reply.unknown_outcome);
-      }
+      agent::require_answer(reply, "answer");
       return ServiceAnswer{reply.response.status, reply.response.headers,
                            to_text(reply.response.body)};
     });

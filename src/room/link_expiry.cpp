@@ -24,7 +24,8 @@ std::optional<std::string_view> parameter(std::string_view url, std::string_view
 std::optional<int64_t> number(std::string_view digits) {
   int64_t out = 0;
   const char* const end = digits.data() + digits.size();
-  if (digits.empty() || digits.size() > 12 || digits.front() == '-' || std::from_chars(digits.data(), end, out).ptr != end) {
+  if (digits.empty() || digits.size() > 12 || digits.front() == '-' ||
+      std::from_chars(digits.data(), end, out).ptr != end) {
     return std::nullopt;
   }
   return out;

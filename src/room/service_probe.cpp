@@ -179,8 +179,7 @@ void probe_service(Joined& joined, const Provider& provider, const std::string& 
   }
   guarded([&] {
     if (chain.empty()) return;  // the courier will say why
-    tls::check_chain(chain, {host, trust_of(provider),
-                             [] { return std::chrono::system_clock::now(); }, std::nullopt});
+    tls::check_chain(chain, probe_policy(provider, host));
   });
   compare_verdicts(party, room, text.substr(0, kMaxText));
   if (problem) throw ProtocolAbort(*problem, "look at the service", text);

@@ -77,6 +77,10 @@ std::vector<Term> room_terms(const RoomConfig& room) {
   out.push_back({"providers", names});
   for (const Provider* provider : providers) {
     out.push_back({"group of provider " + provider->name, provider->group});
+    out.push_back(
+        {"suite of provider " + provider->name, std::string(provider->tls.suite->setting)});
+    out.push_back(
+        {"max_answer of provider " + provider->name, std::to_string(provider->tls.max_answer)});
     std::string calls;
     for (const std::string& call : provider->open_calls)
       calls += (calls.empty() ? "" : ", ") + call;

@@ -4,12 +4,14 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -33,6 +35,13 @@ using X509Ptr = std::unique_ptr<X509, Freed<X509, X509_free>>;
 using ChainPtr = std::unique_ptr<STACK_OF(X509), Freed<STACK_OF(X509), free_chain>>;
 using StoreContextPtr = std::unique_ptr<X509_STORE_CTX, Freed<X509_STORE_CTX, X509_STORE_CTX_free>>;
 using MdContextPtr = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX, EVP_MD_CTX_free>>;
+using StorePtr = std::unique_ptr<X509_STORE, Freed<X509_STORE, X509_STORE_free>>;
+using ConstraintsPtr =
+    std::unique_ptr<NAME_CONSTRAINTS, Freed<NAME_CONSTRAINTS, NAME_CONSTRAINTS_free>>;
+using NamesPtr = std::unique_ptr<GENERAL_NAMES, Freed<GENERAL_NAMES, GENERAL_NAMES_free>>;
+using OcspResponsePtr = std::unique_ptr<OCSP_RESPONSE, Freed<OCSP_RESPONSE, OCSP_RESPONSE_free>>;
+using OcspBasicPtr = std::unique_ptr<OCSP_BASICRESP, Freed<OCSP_BASICRESP, OCSP_BASICRESP_free>>;
+using OcspIdPtr = std::unique_ptr<OCSP_CERTID, Freed<OCSP_CERTID, OCSP_CERTID_free>>;
 using BioPtr = std::unique_ptr<BIO, Freed<BIO, free_bio>>;
 
 X509Ptr parse_der(ByteView der) {
@@ -40,7 +49,8 @@ X509Ptr parse_der(ByteView der) {
   X509Ptr cert(d2i_X509(nullptr, &p, static_cast<long>(der.size())));
   ERR_clear_error();
   if (cert == nullptr || p != der.data() + der.size()) {
-    server_fault(kStep, "the server sent a certificate that cannot be parsed");
+    server_fault(kStep, "the server sent a certificate that cannot be parsed",
+                 Alert::kBadCertificate);
   }
   return cert;
 }
@@ -79,66 +89,384 @@ std::string who(int depth, X509* cert) {
   return out;
 }
 
+[[noreturn]] void refuse(std::string_view detail, Alert alert = Alert::kBadCertificate) {
+  server_fault(kStep, detail, alert);
+}
+
 [[noreturn]] void chain_fault(int error, int depth, X509* cert, const ChainPolicy& policy) {
   const std::string name = who(depth, cert);
   switch (error) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
-      server_fault(kStep,
-                   name + " has expired; if the service is fine, check this machine's clock");
+      refuse(name + " has expired; if the service is fine, check this machine's clock",
+             Alert::kCertificateExpired);
     case X509_V_ERR_CERT_NOT_YET_VALID:
-      server_fault(kStep, name + " is not valid yet; check this machine's clock");
+      refuse(name + " is not valid yet; check this machine's clock", Alert::kCertificateExpired);
     case X509_V_ERR_HOSTNAME_MISMATCH:
-      server_fault(kStep, name + " is for another name than " + policy.host +
-                              "; check the host of the provider, and who answers at its address");
+      refuse(name + " is for another name than " + policy.host +
+             "; check the host of the provider, and who answers at its address");
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-      server_fault(kStep, name + " is self-signed and not among the trusted roots; check " +
-                              policy.trust.description());
+      refuse(name + " is self-signed and not among the trusted roots; check " +
+                 policy.trust.description(),
+             Alert::kUnknownCa);
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_CERT_UNTRUSTED:
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:  // another authority of the same name
-      server_fault(kStep, name + " does not lead to a trusted root (unknown root or missing " +
-                              "intermediate); check " + policy.trust.description());
+      refuse(name +
+                 " does not lead to a trusted root (unknown root or missing intermediate); check " +
+                 policy.trust.description() +
+                 (policy.partial_chains ? ""
+                                        : "; an intermediate is trusted for itself only with "
+                                          "`trust = \"exact\"`"),
+             Alert::kUnknownCa);
     case X509_V_ERR_INVALID_PURPOSE:
-      server_fault(kStep, name + " is not meant for TLS servers (extended key usage)");
+      refuse(name + " is not meant for TLS servers (extended key usage)",
+             Alert::kUnsupportedCertificate);
     case X509_V_ERR_EE_KEY_TOO_SMALL:
     case X509_V_ERR_CA_KEY_TOO_SMALL:
-      server_fault(kStep, name + " has a key below RSA 2048 or P-256");
+      refuse(name + " has a key below RSA 2048 or P-256");
     case X509_V_ERR_CA_MD_TOO_WEAK:
-      server_fault(kStep, name + " is signed with a weak hash such as SHA-1");
+      refuse(name + " is signed with a weak hash such as SHA-1");
     default:
-      server_fault(kStep, name + " is refused: " + X509_verify_cert_error_string(error));
+      refuse(name + " is refused: " + X509_verify_cert_error_string(error));
   }
 }
 
 // OpenSSL takes a certificate without extended key usage for any purpose; this client does not.
 void check_leaf_usage(X509* leaf) {
-  const uint32_t usage = X509_get_extended_key_usage(leaf);
-  if (usage == UINT32_MAX || (usage & XKU_SSL_SERVER) == 0) {
-    server_fault(kStep, "the server's certificate lacks the extended key usage serverAuth");
+  const uint32_t extended = X509_get_extended_key_usage(leaf);
+  if (extended == UINT32_MAX || (extended & XKU_SSL_SERVER) == 0) {
+    refuse("the server's certificate lacks the extended key usage serverAuth",
+           Alert::kUnsupportedCertificate);
   }
+  const uint32_t usage = X509_get_key_usage(leaf);
+  if (usage != UINT32_MAX && (usage & KU_DIGITAL_SIGNATURE) == 0) {
+    refuse("the server's certificate has a key usage without digitalSignature",
+           Alert::kUnsupportedCertificate);
+  }
+  if (X509_check_ca(leaf) == 1) refuse("the server's certificate is that of an authority");
   if (X509_get_ext_by_NID(leaf, NID_subject_alt_name, -1) < 0) {
-    server_fault(kStep,
-                 "the server's certificate has no subjectAltName; a common name does not count");
+    refuse("the server's certificate has no subjectAltName; a common name does not count");
   }
 }
 
-void check_verified_chain(X509_STORE_CTX* ctx) {
-  const ChainPtr chain(X509_STORE_CTX_get1_chain(ctx));
-  const int count = sk_X509_num(chain.get());
+std::string lower_text(const ASN1_STRING* text) {
+  std::string out(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+                  static_cast<size_t>(ASN1_STRING_length(text)));
+  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) {
+    return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  });
+  return out;
+}
+
+// RFC 5280 §4.2.1.10: names that can be made by adding labels to the left; with a leading dot,
+// which the RFC does not have for DNS names but certificates do, at least one.
+bool in_subtree(std::string_view name, std::string_view base) {
+  if (base.empty()) return true;
+  if (base.front() == '.') return name.size() > base.size() && name.ends_with(base);
+  return name == base || (name.size() > base.size() && name.ends_with(base) &&
+                          name[name.size() - base.size() - 1] == '.');
+}
+
+std::vector<std::string> wildcard_bases(X509* leaf) {
+  std::vector<std::string> out;
+  const NamesPtr names(
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(leaf, NID_subject_alt_name, nullptr, nullptr)));
+  for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names.get()); ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
+    if (name->type != GEN_DNS) continue;
+    const std::string text = lower_text(name->d.dNSName);
+    if (text.starts_with("*.")) out.push_back(text.substr(2));
+  }
+  return out;
+}
+
+// A wildcard is measured by the names that it can match: "*.example" against the excluded subtree
+// "bad.example" is a match that OpenSSL does not see.
+void check_excluded(const ASN1_STRING* subtree, const std::string& host,
+                    const std::vector<std::string>& wildcards) {
+  const std::string base = lower_text(subtree);
+  bool hit = in_subtree(host, base);
+  for (const std::string& wildcard : wildcards) {
+    const size_t dot = base.find('.');
+    hit = hit || in_subtree(wildcard, base) || base == "." + wildcard ||
+          (dot != std::string::npos && dot != 0 && base.substr(dot + 1) == wildcard);
+  }
+  if (hit) {
+    refuse(
+        "the server's certificate is for a name that its issuer may not certify (excluded name "
+        "constraint)");
+  }
+}
+
+void check_name_constraints(X509* authority, const std::string& host,
+                            const std::vector<std::string>& wildcards) {
+  const ConstraintsPtr constraints(static_cast<NAME_CONSTRAINTS*>(
+      X509_get_ext_d2i(authority, NID_name_constraints, nullptr, nullptr)));
+  if (constraints == nullptr) return;
+  for (int i = 0; i < sk_GENERAL_SUBTREE_num(constraints->excludedSubtrees); ++i) {
+    const GENERAL_NAME* base = sk_GENERAL_SUBTREE_value(constraints->excludedSubtrees, i)->base;
+    if (base->type == GEN_DNS) check_excluded(base->d.dNSName, host, wildcards);
+  }
+  bool constrained = false, permitted = false;
+  for (int i = 0; i < sk_GENERAL_SUBTREE_num(constraints->permittedSubtrees); ++i) {
+    const GENERAL_NAME* base = sk_GENERAL_SUBTREE_value(constraints->permittedSubtrees, i)->base;
+    if (base->type != GEN_DNS) continue;
+    constrained = true;
+    permitted = permitted || in_subtree(host, lower_text(base->d.dNSName));
+  }
+  if (constrained && !permitted) {
+    refuse(
+        "the server's certificate is for a name that its issuer may not certify (permitted name "
+        "constraint)");
+  }
+}
+
+bool rsa_is_sound(EVP_PKEY* key) {
+  BIGNUM *n = nullptr, *e = nullptr;
+  const bool good = EVP_PKEY_get_bn_param(key, "n", &n) == 1 &&
+                    EVP_PKEY_get_bn_param(key, "e", &e) == 1 && BN_is_odd(n) == 1 &&
+                    BN_is_odd(e) == 1 && BN_is_one(e) == 0;
+  BN_free(n);
+  BN_free(e);
+  return good;
+}
+
+void check_certificate(X509* cert, int depth, bool is_last) {
+  EVP_PKEY* key = X509_get0_pubkey(cert);
+  if (key == nullptr || !key_is_strong(key)) {
+    refuse(who(depth, cert) + " has a key other than RSA >= 2048, P-256, P-384 or P-521");
+  }
+  if (EVP_PKEY_is_a(key, "RSA") == 1 && !rsa_is_sound(key)) {
+    refuse(who(depth, cert) + " has an RSA key with an even modulus or a bad exponent");
+  }
+  if (is_last) return;  // what a root says of itself proves nothing and is not checked
+  if (!signature_is_strong(cert)) {
+    refuse(who(depth, cert) + " is signed with a weak hash such as SHA-1");
+  }
+  const ASN1_INTEGER* serial = X509_get0_serialNumber(cert);
+  const int size = ASN1_STRING_length(serial);
+  if (size > 20 || (size == 1 && ASN1_STRING_get0_data(serial)[0] == 0) || size == 0) {
+    refuse(who(depth, cert) + " has a serial number of zero or over 20 bytes");
+  }
+  const int constraints = X509_get_ext_by_NID(cert, NID_basic_constraints, -1);
+  if (depth > 0 &&
+      (constraints < 0 || X509_EXTENSION_get_critical(X509_get_ext(cert, constraints)) != 1)) {
+    refuse(who(depth, cert) + " does not say as critical that it is an authority");
+  }
+}
+
+void check_verified_chain(STACK_OF(X509) * chain, const ChainPolicy& policy) {
+  const int count = sk_X509_num(chain);
+  if (count > static_cast<int>(kMaxChain)) {
+    refuse("the server's chain has " + std::to_string(count) + " certificates, at most " +
+           std::to_string(kMaxChain));
+  }
+  const std::vector<std::string> wildcards = wildcard_bases(sk_X509_value(chain, 0));
   for (int i = 0; i < count; ++i) {
-    X509* cert = sk_X509_value(chain.get(), i);
-    EVP_PKEY* key = X509_get0_pubkey(cert);
-    if (key == nullptr || !key_is_strong(key)) {
-      server_fault(kStep,
-                   who(i, cert) + " has a key other than RSA >= 2048, P-256, P-384 or P-521");
+    X509* cert = sk_X509_value(chain, i);
+    check_certificate(cert, i, i + 1 == count);
+    if (i > 0) check_name_constraints(cert, policy.host, wildcards);
+  }
+}
+
+time_t now_of(const ChainPolicy& policy) {
+  return std::chrono::system_clock::to_time_t(policy.clock());
+}
+
+// RFC 5280 §4.1.2.5: valid through notAfter, the second itself included; OpenSSL ends one earlier.
+int accept_last_second(int ok, X509_STORE_CTX* ctx) {
+  if (ok == 1 || X509_STORE_CTX_get_error(ctx) != X509_V_ERR_CERT_HAS_EXPIRED) return ok;
+  const time_t now = X509_VERIFY_PARAM_get_time(X509_STORE_CTX_get0_param(ctx));
+  const X509* cert = X509_STORE_CTX_get_current_cert(ctx);
+  if (ASN1_TIME_cmp_time_t(X509_get0_notAfter(cert), now) != 0) return ok;
+  X509_STORE_CTX_set_error(ctx, X509_V_OK);
+  return 1;
+}
+
+StoreContextPtr new_context(const ChainPolicy& policy, X509* leaf, STACK_OF(X509) * untrusted) {
+  StoreContextPtr ctx(X509_STORE_CTX_new());
+  FLEXROOM_ASSERT(ctx != nullptr &&
+                  X509_STORE_CTX_init(ctx.get(), policy.trust.get(), leaf, untrusted) == 1);
+  X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(ctx.get());
+  FLEXROOM_ASSERT(X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_SERVER) == 1);
+  FLEXROOM_ASSERT(X509_VERIFY_PARAM_set1_host(param, policy.host.data(), policy.host.size()) == 1);
+  X509_VERIFY_PARAM_set_hostflags(
+      param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  X509_VERIFY_PARAM_set_auth_level(param, 2);  // 112 bits
+  X509_VERIFY_PARAM_set_depth(param, static_cast<int>(kMaxChain));
+  X509_VERIFY_PARAM_set_time(param, now_of(policy));
+  if (policy.partial_chains) X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
+  X509_STORE_CTX_set_verify_cb(ctx.get(), accept_last_second);
+  return ctx;
+}
+
+// The judge of one path: OpenSSL, then the rules that it does not have. Gives the verified chain.
+ChainPtr judge(X509_STORE_CTX* ctx, const ChainPolicy& policy) {
+  const int verdict = X509_verify_cert(ctx);
+  ERR_clear_error();
+  if (verdict != 1) {
+    chain_fault(X509_STORE_CTX_get_error(ctx), X509_STORE_CTX_get_error_depth(ctx),
+                X509_STORE_CTX_get_current_cert(ctx), policy);
+  }
+  ChainPtr chain(X509_STORE_CTX_get1_chain(ctx));
+  check_verified_chain(chain.get(), policy);
+  return chain;
+}
+
+// OpenSSL follows one issuer a step and does not come back. A server may send two certificates of
+// an intermediate, one of them expired or under a root that this party does not have; then every
+// path is tried, each alone. Bounded, since the server chooses the certificates.
+class Paths {
+ public:
+  Paths(const ChainPolicy& policy, X509* leaf, STACK_OF(X509) * sent)
+      : policy_(policy), leaf_(leaf), sent_(sent), lookup_(new_context(policy, leaf, sent)) {}
+
+  /// The verified chain of the first path that holds; null if none does.
+  ChainPtr find() {
+    walk(leaf_);
+    return std::move(found_);
+  }
+
+ private:
+  static constexpr int kMaxTries = 64, kMaxSteps = 512;
+
+  bool on_path(const X509* cert) const {
+    return X509_cmp(cert, leaf_) == 0 ||
+           std::any_of(path_.begin(), path_.end(),
+                       [&](const X509* other) { return X509_cmp(cert, other) == 0; });
+  }
+
+  void walk(X509* cert) {
+    if (found_ != nullptr || ++steps_ > kMaxSteps || path_.size() + 1 >= kMaxChain) return;
+    const ChainPtr trusted(X509_STORE_CTX_get1_certs(lookup_.get(), X509_get_issuer_name(cert)));
+    ERR_clear_error();
+    for (int i = 0; trusted != nullptr && i < sk_X509_num(trusted.get()); ++i) {
+      X509* anchor = sk_X509_value(trusted.get(), i);
+      if (X509_check_issued(anchor, cert) != X509_V_OK) continue;
+      const bool is_root = X509_check_issued(anchor, anchor) == X509_V_OK;
+      if (is_root || policy_.partial_chains) attempt(anchor);
+      if (!is_root) extend(anchor);
     }
-    // A root's signature on itself proves nothing and is not checked.
-    if (i + 1 < count && !signature_is_strong(cert)) {
-      server_fault(kStep, who(i, cert) + " is signed with a weak hash such as SHA-1");
+    for (int i = 0; i < sk_X509_num(sent_); ++i) {
+      X509* issuer = sk_X509_value(sent_, i);
+      if (X509_check_issued(issuer, cert) == X509_V_OK) extend(issuer);
     }
+  }
+
+  void extend(X509* issuer) {
+    if (found_ != nullptr || on_path(issuer)) return;
+    path_.push_back(issuer);
+    walk(issuer);
+    path_.pop_back();
+  }
+
+  void attempt(X509* anchor) {
+    if (found_ != nullptr || ++tries_ > kMaxTries) return;
+    const ChainPtr untrusted(sk_X509_new_null()), roots(sk_X509_new_null());
+    const auto put = [](STACK_OF(X509) * stack, X509 * cert) {
+      FLEXROOM_ASSERT(X509_up_ref(cert) == 1 && sk_X509_push(stack, cert) > 0);
+    };
+    for (X509* cert : path_) put(untrusted.get(), cert);
+    put(roots.get(), anchor);
+    const StoreContextPtr ctx = new_context(policy_, leaf_, untrusted.get());
+    X509_STORE_CTX_set0_trusted_stack(ctx.get(), roots.get());
+    try {
+      found_ = judge(ctx.get(), policy_);
+    } catch (const ServerFault&) {  // the first verdict is the one to tell
+    }
+  }
+
+  const ChainPolicy& policy_;
+  X509* leaf_;
+  STACK_OF(X509) * sent_;
+  StoreContextPtr lookup_;
+  std::vector<X509*> path_;
+  int steps_ = 0, tries_ = 0;
+  ChainPtr found_;
+};
+
+// id-pe-tlsfeature with status_request (RFC 7633): the authority says that a staple must be there.
+bool must_staple(X509* leaf) { return X509_get_ext_by_NID(leaf, NID_tlsfeature, -1) >= 0; }
+
+[[noreturn]] void staple_fault(std::string_view what) {
+  refuse("the certificate status that the server stapled " + std::string(what),
+         Alert::kBadCertificateStatusResponse);
+}
+
+/// The response for `leaf` among those of the staple; null if there is none.
+OCSP_SINGLERESP* response_for(OCSP_BASICRESP* basic, X509* leaf, X509* issuer) {
+  for (int i = 0; i < OCSP_resp_count(basic); ++i) {
+    OCSP_SINGLERESP* single = OCSP_resp_get0(basic, i);
+    auto* const id = const_cast<OCSP_CERTID*>(OCSP_SINGLERESP_get0_id(single));
+    ASN1_OBJECT* hash = nullptr;
+    if (OCSP_id_get0_info(nullptr, &hash, nullptr, nullptr, id) != 1) continue;
+    const EVP_MD* digest = EVP_get_digestbyobj(hash);
+    if (digest == nullptr) continue;
+    const OcspIdPtr expected(OCSP_cert_to_id(digest, leaf, issuer));
+    if (expected != nullptr && OCSP_id_cmp(expected.get(), id) == 0) return single;
+  }
+  return nullptr;
+}
+
+/// Signed by the leaf's issuer, or by a certificate of it for that purpose.
+bool staple_is_signed(OCSP_BASICRESP* basic, X509* issuer, time_t now) {
+  const StorePtr store(X509_STORE_new());
+  const ChainPtr certs(sk_X509_new_null());
+  FLEXROOM_ASSERT(store != nullptr && X509_STORE_add_cert(store.get(), issuer) == 1 &&
+                  X509_up_ref(issuer) == 1 && sk_X509_push(certs.get(), issuer) > 0);
+  X509_VERIFY_PARAM* param = X509_STORE_get0_param(store.get());
+  X509_VERIFY_PARAM_set_time(param, now);
+  X509_VERIFY_PARAM_set_auth_level(param, 2);
+  X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
+  const bool good = OCSP_basic_verify(basic, certs.get(), store.get(), 0) == 1;
+  ERR_clear_error();
+  return good;
+}
+
+void check_staple(ByteView staple, STACK_OF(X509) * chain, time_t now) {
+  constexpr time_t kSkew = 300;
+  if (sk_X509_num(chain) < 2) staple_fault("cannot be checked: the issuer is not known");
+  X509* leaf = sk_X509_value(chain, 0);
+  X509* issuer = sk_X509_value(chain, 1);
+  const uint8_t* at = staple.data();
+  const OcspResponsePtr response(d2i_OCSP_RESPONSE(nullptr, &at, static_cast<long>(staple.size())));
+  ERR_clear_error();
+  if (response == nullptr || at != staple.data() + staple.size() ||
+      OCSP_response_status(response.get()) != OCSP_RESPONSE_STATUS_SUCCESSFUL) {
+    staple_fault("cannot be parsed or says that there is no answer");
+  }
+  const OcspBasicPtr basic(OCSP_response_get1_basic(response.get()));
+  ERR_clear_error();
+  if (basic == nullptr || !staple_is_signed(basic.get(), issuer, now)) {
+    staple_fault("is not signed by the issuer of the certificate");
+  }
+  OCSP_SINGLERESP* single = response_for(basic.get(), leaf, issuer);
+  if (single == nullptr) staple_fault("is for another certificate");
+  int reason = 0;
+  ASN1_GENERALIZEDTIME *revoked = nullptr, *from = nullptr, *until = nullptr;
+  const int status = OCSP_single_get0_status(single, &reason, &revoked, &from, &until);
+  if (from == nullptr || until == nullptr || ASN1_TIME_cmp_time_t(from, now + kSkew) > 0 ||
+      ASN1_TIME_cmp_time_t(until, now) < 0) {
+    staple_fault("is out of date, or this machine's clock is wrong");
+  }
+  if (status == V_OCSP_CERTSTATUS_REVOKED) {
+    refuse("the server's certificate is revoked", Alert::kCertificateRevoked);
+  }
+  if (status != V_OCSP_CERTSTATUS_GOOD) staple_fault("does not say that the certificate is good");
+}
+
+void check_revocation(const ChainPolicy& policy, const std::optional<Bytes>& staple,
+                      STACK_OF(X509) * chain) {
+  if (policy.revocation == Revocation::kOff) return;
+  if (staple) return check_staple(*staple, chain, now_of(policy));
+  if (policy.revocation == Revocation::kMust || must_staple(sk_X509_value(chain, 0))) {
+    refuse(
+        "the server stapled no certificate status, which `revocation` of the provider or the "
+        "certificate demands",
+        Alert::kBadCertificateStatusResponse);
   }
 }
 
@@ -149,8 +477,8 @@ void check_pin(X509* leaf, const Digest& pin) {
   const Digest found = sha256(ByteView(der, static_cast<size_t>(size)));
   OPENSSL_free(der);
   if (!ct_equal(found, pin)) {
-    server_fault(kStep, "the server's key is not the pinned one (it has SPKI SHA-256 " +
-                            to_hex(found) + "); check `spki_pin` of the provider");
+    refuse("the server's key is not the pinned one (it has SPKI SHA-256 " + to_hex(found) +
+           "); check `spki_pin` of the provider");
   }
 }
 
@@ -242,33 +570,24 @@ TrustStore TrustStore::system() {
   return out;
 }
 
-void check_chain(const std::vector<Bytes>& chain, const ChainPolicy& policy) {
+void check_chain(const std::vector<Bytes>& chain, const ChainPolicy& policy,
+                 const std::optional<Bytes>& ocsp_staple) {
   FLEXROOM_ASSERT(!chain.empty());
   const X509Ptr leaf = parse_der(chain.front());
   const ChainPtr others(sk_X509_new_null());
   for (size_t i = 1; i < chain.size(); ++i) {
     FLEXROOM_ASSERT(sk_X509_push(others.get(), parse_der(chain[i]).release()) > 0);
   }
-  const StoreContextPtr ctx(X509_STORE_CTX_new());
-  FLEXROOM_ASSERT(ctx != nullptr && X509_STORE_CTX_init(ctx.get(), policy.trust.get(), leaf.get(),
-                                                        others.get()) == 1);
-  X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(ctx.get());
-  FLEXROOM_ASSERT(X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_SERVER) == 1);
-  FLEXROOM_ASSERT(X509_VERIFY_PARAM_set1_host(param, policy.host.data(), policy.host.size()) == 1);
-  X509_VERIFY_PARAM_set_hostflags(
-      param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  X509_VERIFY_PARAM_set_auth_level(param, 2);  // 112 bits
-  X509_VERIFY_PARAM_set_depth(param, kMaxCertificates);
-  X509_VERIFY_PARAM_set_time(param, std::chrono::system_clock::to_time_t(policy.clock()));
-  const int verdict = X509_verify_cert(ctx.get());
-  ERR_clear_error();
-  if (verdict != 1) {
-    chain_fault(X509_STORE_CTX_get_error(ctx.get()), X509_STORE_CTX_get_error_depth(ctx.get()),
-                X509_STORE_CTX_get_current_cert(ctx.get()), policy);
+  ChainPtr verified;
+  try {
+    verified = judge(new_context(policy, leaf.get(), others.get()).get(), policy);
+  } catch (const ServerFault&) {
+    verified = Paths(policy, leaf.get(), others.get()).find();
+    if (verified == nullptr) throw;
   }
   check_leaf_usage(leaf.get());
-  check_verified_chain(ctx.get());
   if (policy.spki_pin) check_pin(leaf.get(), *policy.spki_pin);
+  check_revocation(policy, ocsp_staple, verified.get());
 }
 
 Bytes certificate_verify_content(const Digest& transcript) {
@@ -290,10 +609,12 @@ void check_certificate_verify(ByteView leaf_der, const CertificateVerify& verify
         signature_verifies(key, rule, verify.signature, certificate_verify_content(transcript));
     ERR_clear_error();
     if (good) return;
-    server_fault("certificate verify", "the server's signature over the handshake is wrong");
+    server_fault("certificate verify", "the server's signature over the handshake is wrong",
+                 Alert::kDecryptError);
   }
   server_fault("certificate verify",
-               "the server's signature scheme does not fit its certificate's key");
+               "the server's signature scheme does not fit its certificate's key",
+               Alert::kIllegalParameter);
 }
 
 }  // namespace flexroom::tls

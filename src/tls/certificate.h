@@ -41,19 +41,40 @@ class TrustStore {
   std::string description_;
 };
 
-/// C2 of tls-in-mpc.md §3.5: the chain leads to this party's roots at this party's time, the leaf
-/// has a SAN dNSName that matches `host` (the CN is not looked at) and EKU serverAuth, every key is
-/// RSA >= 2048 or EC >= P-256, no signature is SHA-1, and the leaf's key is the pinned one if there
-/// is a pin.
-///
-/// Throws ProtocolAbort(kServer) with the reason and the remedy.
+/// `provider.NAME.revocation` (tls-in-mpc.md §3.5). Off by default: the large public authorities
+/// are ending OCSP.
+enum class Revocation : uint8_t {
+  kOff,     // not asked for, not looked at
+  kStaple,  // a stapled response is checked; without one the certificate passes
+  kMust,    // no certificate without a good response
+};
+
 struct ChainPolicy {
   std::string host;
   TrustStore trust;
   Clock clock = [] { return std::chrono::system_clock::now(); };
   std::optional<Digest> spki_pin;  // SHA-256 of the leaf's SubjectPublicKeyInfo
+  Revocation revocation = Revocation::kOff;
+  /// `trust = "exact"`: every certificate of the trust store is trusted for itself, also an
+  /// intermediate or a leaf, not only a root.
+  bool partial_chains = false;
 };
-void check_chain(const std::vector<Bytes>& chain, const ChainPolicy& policy);
+
+/// C2 of tls-in-mpc.md §3.5. Some path from the leaf, over
+/// certificates that the server or the trust store has, of at most ten certificates, leads to this
+/// party's roots at this party's time, and on it: the leaf has a SAN dNSName that matches `host`
+/// (the CN is not looked at), EKU serverAuth, key usage digitalSignature where it has one at all,
+/// and is no authority; no authority's name constraints exclude the host or a name that a wildcard
+/// SAN could match; every key is RSA >= 2048 or P-256, P-384, P-521; no signature but the root's
+/// own is SHA-1; the leaf's key is the pinned one if there is a pin; a staple says good where the
+/// policy looks.
+///
+/// Throws ProtocolAbort(kServer) with the reason and the remedy.
+void check_chain(const std::vector<Bytes>& chain, const ChainPolicy& policy,
+                 const std::optional<Bytes>& ocsp_staple = std::nullopt);
+inline void check_chain(const CertificateList& certificates, const ChainPolicy& policy) {
+  check_chain(certificates.chain, policy, certificates.ocsp_staple);
+}
 
 /// C3: the signature over 64*0x20 || context || 00 || H(CH .. Certificate) under the leaf's key,
 /// whose type must fit the scheme (RFC 8446 §4.4.3).

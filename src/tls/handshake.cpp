@@ -24,12 +24,6 @@ constexpr size_t kMaxFlightBytes = 256 * 1024;
                                 std::string(kExpected[static_cast<size_t>(phase)]) + " was due");
 }
 
-[[noreturn]] void on_alert(ByteView content) {
-  if (content.size() != 2) server_fault("alert", "the server sent a malformed alert");
-  server_fault("alert",
-               "the server refused the handshake with alert " + describe_alert(content[1]));
-}
-
 HandshakeType due(Phase phase) {
   switch (phase) {
     case Phase::kServerHello:
@@ -49,8 +43,9 @@ HandshakeType due(Phase phase) {
 
 HandshakeConfig handshake_config(ChainPolicy policy) {
   HandshakeConfig config;
-  config.check_chain = [policy = std::move(policy)](const std::vector<Bytes>& chain) {
-    check_chain(chain, policy);
+  config.status_request = policy.revocation != Revocation::kOff;
+  config.check_chain = [policy = std::move(policy)](const CertificateList& certificates) {
+    check_chain(certificates, policy);
   };
   return config;
 }
@@ -75,6 +70,10 @@ std::vector<Event> ClientHandshake::run(Step step) {
   events_.clear();
   try {
     step();
+  } catch (const ServerFault& fault) {
+    alert_ = fault.alert();
+    died_in_ = std::exchange(phase_, Phase::kDead);
+    throw;
   } catch (...) {
     phase_ = Phase::kDead;
     throw;
@@ -85,6 +84,9 @@ std::vector<Event> ClientHandshake::run(Step step) {
 std::vector<Event> ClientHandshake::feed(ByteView bytes) {
   return run([&] {
     for (const RawRecord& record : reader_.feed(bytes)) on_record(record);
+    if (!reader_.fault()) return;
+    if (phase_ != Phase::kApplication) throw ServerFault(*reader_.fault());
+    if (!application_fault_) application_fault_ = reader_.fault()->detail();
   });
 }
 
@@ -93,7 +95,7 @@ std::vector<Event> ClientHandshake::set_handshake_secrets(const Digest& c_hs, co
   return run([&] {
     c_hs_ = c_hs;
     s_hs_ = s_hs;
-    server_keys_ = traffic_keys(s_hs);
+    server_keys_ = traffic_keys(s_hs, *hello_.suite);
     phase_ = Phase::kEncryptedExtensions;
     const std::vector<RawRecord> waiting = std::move(waiting_);
     waiting_.clear();
@@ -104,8 +106,10 @@ std::vector<Event> ClientHandshake::set_handshake_secrets(const Digest& c_hs, co
 void ClientHandshake::end_of_stream() {
   run([&] {
     if (phase_ != Phase::kApplication) {
-      server_fault("handshake", "the server closed the connection during the handshake, after " +
-                                    std::to_string(bytes_received()) + " bytes");
+      server_fault("handshake",
+                   "the server closed the connection during the handshake, after " +
+                       std::to_string(bytes_received()) + " bytes",
+                   Alert::kNone);
     }
   });
 }
@@ -127,6 +131,18 @@ void ClientHandshake::on_record(const RawRecord& record) {
   } else {
     on_plain_record(record);
   }
+}
+
+void ClientHandshake::on_alert(ByteView content) {
+  if (content.size() != 2) server_fault("alert", "the server sent a malformed alert");
+  constexpr uint8_t kHandshakeFailure = 40;
+  std::string detail = "the server refused the handshake with alert " + describe_alert(content[1]);
+  if (content[1] == kHandshakeFailure) {
+    detail += " (offered were " + std::string(hello_.suite->name) + " and " +
+              std::string(to_string(hello_.group)) +
+              "; perhaps the other `group` of the provider is what it wants)";
+  }
+  server_fault("alert", detail, Alert::kNone);
 }
 
 void ClientHandshake::on_plain_record(const RawRecord& record) {
@@ -155,7 +171,8 @@ void ClientHandshake::on_protected_record(const RawRecord& record) {
   if (phase_ == Phase::kServerHello) unexpected("a protected record", phase_);
   auto inner = aead_open(server_keys_, server_seq_++, record);
   if (!inner) {
-    server_fault("handshake", "a handshake record of the server does not verify under its key");
+    server_fault("handshake", "a handshake record of the server does not verify under its key",
+                 Alert::kBadRecordMac);
   }
   const InnerPlaintext plain = split_inner(std::move(*inner), "handshake");
   if (plain.type == static_cast<uint8_t>(ContentType::kAlert)) on_alert(plain.content);
@@ -202,12 +219,12 @@ void ClientHandshake::on_message(const Bytes& message) {
       phase_ = Phase::kCertificate;
       break;
     case Phase::kCertificate:  // C2
-      chain_ = parse_certificate(body);
-      config_.check_chain(chain_);
+      certificates_ = parse_certificate(body, hello_);
+      config_.check_chain(certificates_);
       phase_ = Phase::kCertificateVerify;
       break;
     case Phase::kCertificateVerify:  // C3
-      check_certificate_verify(chain_.front(), parse_certificate_verify(body), before);
+      check_certificate_verify(certificates_.chain.front(), parse_certificate_verify(body), before);
       phase_ = Phase::kFinished;
       break;
     default:
@@ -224,7 +241,8 @@ void ClientHandshake::on_server_hello(ByteView body) {
 void ClientHandshake::on_finished(ByteView body, const Digest& transcript_before) {
   const Digest expected = finished_mac(s_hs_, transcript_before);
   if (body.size() != expected.size() || !ct_equal(body, expected)) {  // C4
-    server_fault("finished", "the server's Finished does not match the handshake");
+    server_fault("finished", "the server's Finished does not match the handshake",
+                 Alert::kDecryptError);
   }
   h2_ = transcript_.digest();
   phase_ = Phase::kApplication;
@@ -232,15 +250,18 @@ void ClientHandshake::on_finished(ByteView body, const Digest& transcript_before
 }
 
 void ClientHandshake::on_application_record(const RawRecord& record) {
-  if (record.type() != static_cast<uint8_t>(ContentType::kApplicationData)) {
-    unexpected("an unprotected record of type " + std::to_string(record.type()), phase_);
-  }
+  if (application_fault_) return;
   application_bytes_ += record.payload.size() + kHeaderSize;
-  if (application_bytes_ > config_.max_application_bytes) {
-    server_fault("application data", "the server's answer exceeds " +
-                                         std::to_string(config_.max_application_bytes) + " bytes");
+  if (record.type() != static_cast<uint8_t>(ContentType::kApplicationData)) {
+    application_fault_ = "the server sent an unprotected record of type " +
+                         std::to_string(record.type()) + " behind its Finished";
+  } else if (application_bytes_ > config_.max_application_bytes) {
+    application_fault_ = "the server sent more than " +
+                         std::to_string(config_.max_application_bytes) +
+                         " bytes of records, the most that an answer may take";
+  } else {
+    application_.push_back(record);
   }
-  application_.push_back(record);
 }
 
 Bytes ClientHandshake::client_finished_record() const {
@@ -248,8 +269,17 @@ Bytes ClientHandshake::client_finished_record() const {
   static constexpr uint8_t kOne[] = {1};
   Bytes out = plain_record(ContentType::kChangeCipherSpec, 0x0303, kOne);
   const Bytes finished = handshake_message(HandshakeType::kFinished, finished_mac(c_hs_, h2_));
-  append(out, aead_seal(traffic_keys(c_hs_), 0, ContentType::kHandshake, finished));
+  append(out, aead_seal(traffic_keys(c_hs_, *hello_.suite), 0, ContentType::kHandshake, finished));
   return out;
+}
+
+Bytes ClientHandshake::alert_record() const {
+  constexpr uint8_t kFatal = 2;
+  const Bytes content = {kFatal, static_cast<uint8_t>(alert_)};
+  if (alert_ == Alert::kNone) return {};
+  if (died_in_ == Phase::kServerHello) return plain_record(ContentType::kAlert, 0x0303, content);
+  if (died_in_ == Phase::kSecrets || died_in_ >= Phase::kApplication) return {};
+  return aead_seal(traffic_keys(c_hs_, *hello_.suite), 0, ContentType::kAlert, content);
 }
 
 std::vector<RawRecord> ClientHandshake::take_application_records() {

@@ -15,11 +15,13 @@
 namespace flexroom::tls {
 
 /// Replaces check_chain(); throws to refuse. For replaying published traces.
-using ChainCheck = std::function<void(const std::vector<Bytes>& chain)>;
+using ChainCheck = std::function<void(const CertificateList& certificates)>;
 
 struct HandshakeConfig {
-  ChainCheck check_chain;  // by default tls::check_chain with the policy below
-  size_t max_application_bytes = size_t{16} << 20;
+  ChainCheck check_chain;       // by default tls::check_chain with the policy below
+  bool status_request = false;  // the policy looks at stapled OCSP responses
+  /// Of protected records behind the server's Finished.
+  size_t max_application_bytes = size_t{34} << 20;
 };
 HandshakeConfig handshake_config(ChainPolicy policy);
 
@@ -50,13 +52,14 @@ enum class Phase : uint8_t {
 /// bytes (tls-in-mpc.md §3).
 ///
 /// Setting    pure: bytes and events in, bytes and events out; no I/O, no clock but the policy's.
-/// All
-///            state is public or opened (c_hs, s_hs)
+///            All state is public or opened (c_hs, s_hs)
 /// Guarantee  kServerFinished comes only if the server's flight is exactly EncryptedExtensions,
 ///            Certificate, CertificateVerify, Finished with C1-C5 of §3.5, at any fragmentation;
 ///            equal bytes give equal H1 and H2
 /// Not given  that other parties saw the same bytes: compare H1 and H2 (A1, A2)
-/// Aborts     kServer (network class), with a sentence; afterwards every call aborts
+/// Aborts     kServer (network class), with a sentence; afterwards every call aborts. In
+///            kApplication nothing aborts: a request may be out, and what came is kept; see
+///            application_fault()
 class ClientHandshake {
  public:
   ClientHandshake(HandshakeConfig config, const ClientHelloInput& hello);
@@ -77,8 +80,16 @@ class ClientHandshake {
 
   /// After kServerFinished: ChangeCipherSpec (RFC 8446 D.4) and our Finished under c_hs.
   Bytes client_finished_record() const;
+  /// After an abort: the record with the fatal alert that says so, for the courier to send while no
+  /// member has agreed to the flight (§3.6). In the clear up to ServerHello, under
+  /// c_hs behind it; empty between the two, where there is no c_hs, and when the server itself
+  /// ended the connection.
+  Bytes alert_record() const;
   /// The records after the server's Finished that have not been taken yet, still protected.
   std::vector<RawRecord> take_application_records();
+  /// What is wrong behind the server's Finished: a bad record header, an unprotected record, more
+  /// bytes than the limit. Records from there on are not given out; those before it are good.
+  const std::optional<std::string>& application_fault() const { return application_fault_; }
 
   Phase phase() const { return phase_; }
   /// Server bytes fed so far: the offset that A3 messages carry (§3.6).
@@ -96,6 +107,7 @@ class ClientHandshake {
   void on_application_record(const RawRecord& record);
   void on_change_cipher_spec(const RawRecord& record);
   void on_handshake_bytes(ByteView fragment);
+  void on_alert(ByteView content);
   void on_message(const Bytes& message);
   void on_server_hello(ByteView body);
   void on_finished(ByteView body, const Digest& transcript_before);
@@ -109,8 +121,11 @@ class ClientHandshake {
   size_t waiting_bytes_ = 0;
   std::vector<RawRecord> application_;
   size_t application_bytes_ = 0;
+  std::optional<std::string> application_fault_;
   std::vector<Event> events_;
   Phase phase_ = Phase::kServerHello;
+  Phase died_in_ = Phase::kDead;  // while alive
+  Alert alert_ = Alert::kNone;
   int change_cipher_specs_ = 0;
   size_t flight_bytes_ = 0;
   uint64_t server_seq_ = 0;
@@ -118,7 +133,7 @@ class ClientHandshake {
   Digest s_hs_{};
   TrafficKeys server_keys_;
   EncryptedExtensions encrypted_extensions_;
-  std::vector<Bytes> chain_;
+  CertificateList certificates_;
   Digest h2_{};
 };
 

@@ -38,13 +38,12 @@ Digest derive_secret(ByteView secret, std::string_view label, const Digest& tran
   return hmac_sha256(secret, expand_message(label, transcript, 32));
 }
 
-TrafficKeys traffic_keys(const Digest& traffic_secret) {
+TrafficKeys traffic_keys(const Digest& traffic_secret, const CipherSuite& suite) {
   TrafficKeys out;
-  Bytes key = hkdf_expand_label(traffic_secret, "key", {}, out.key.size());
+  out.suite = &suite;
+  out.key = hkdf_expand_label(traffic_secret, "key", {}, suite.key_bytes);
   Bytes iv = hkdf_expand_label(traffic_secret, "iv", {}, out.iv.size());
-  std::copy(key.begin(), key.end(), out.key.begin());
   std::copy(iv.begin(), iv.end(), out.iv.begin());
-  wipe(key);
   wipe(iv);
   return out;
 }

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/sha256_block.h"
+#include "tls/cipher_suite.h"
 
 /// The parts of the TLS 1.3 key schedule (RFC 8446 §7.1, SHA-256) that are computed in the clear,
 /// and the public inputs of the parts that run in MPC (tls-in-mpc.md §3.4). Input secrets are
@@ -21,11 +22,14 @@ Bytes hkdf_expand_label(ByteView secret, std::string_view label, ByteView contex
 /// Derive-Secret with the transcript hash already taken.
 Digest derive_secret(ByteView secret, std::string_view label, const Digest& transcript);
 
+/// The keys of one direction and generation, for one suite.
 struct TrafficKeys {
-  std::array<uint8_t, 16> key{};
+  const CipherSuite* suite = &aes128_gcm_sha256();
+  Bytes key = Bytes(aes128_gcm_sha256().key_bytes);
   std::array<uint8_t, 12> iv{};
 };
-TrafficKeys traffic_keys(const Digest& traffic_secret);
+TrafficKeys traffic_keys(const Digest& traffic_secret,
+                         const CipherSuite& suite = aes128_gcm_sha256());
 
 /// application_traffic_secret_{N+1} (RFC 8446 §7.2).
 Digest next_traffic_secret(const Digest& traffic_secret);

@@ -11,6 +11,7 @@ namespace {
 
 // RFC 8446 §4.2 and the registry.
 constexpr uint16_t kServerName = 0;
+constexpr uint16_t kStatusRequest = 5;
 constexpr uint16_t kSupportedGroups = 10;
 constexpr uint16_t kSignatureAlgorithms = 13;
 constexpr uint16_t kAlpn = 16;
@@ -46,7 +47,8 @@ std::vector<Extension> read_extensions(ByteView block, std::string_view step) {
     const ByteView body = in.vector16();
     for (const Extension& earlier : out) {
       if (earlier.type == type) {
-        in.fail("the server sent extension " + std::to_string(type) + " twice");
+        in.fail("the server sent extension " + std::to_string(type) + " twice",
+                Alert::kIllegalParameter);
       }
     }
     out.push_back({type, body});
@@ -95,6 +97,9 @@ Bytes client_extensions(const ClientHelloInput& input) {
   if (input.record_size_limit) {
     put_extension(out, kRecordSizeLimit, Writer().u16(*input.record_size_limit).bytes());
   }
+  if (input.status_request) {  // ocsp, no responder ids, no extensions
+    put_extension(out, kStatusRequest, Writer().u8(1).u16(0).u16(0).bytes());
+  }
   return out.take();
 }
 
@@ -102,21 +107,24 @@ Bytes client_extensions(const ClientHelloInput& input) {
 void check_server_extensions(const std::vector<Extension>& extensions, const WireReader& in) {
   const Extension* version = find(extensions, kSupportedVersions);
   if (version == nullptr) {
-    in.fail("the server chose TLS 1.2 or older; Flexroom speaks TLS 1.3 only");
+    in.fail("the server chose TLS 1.2 or older; Flexroom speaks TLS 1.3 only",
+            Alert::kProtocolVersion);
   }
   if (version->body.size() != 2 || version->body[0] != 3 || version->body[1] != 4) {
     in.fail("the server chose a protocol version other than TLS 1.3");
   }
   if (find(extensions, kPreSharedKey) != nullptr) {
-    in.fail("the server chose a pre-shared key, which was not offered");
+    in.fail("the server chose a pre-shared key, which was not offered",
+            Alert::kUnsupportedExtension);
   }
   if (find(extensions, kEarlyData) != nullptr) {
-    in.fail("the server accepted early_data, which was not offered");
+    in.fail("the server accepted early_data, which was not offered", Alert::kUnsupportedExtension);
   }
   for (const Extension& extension : extensions) {
     if (extension.type != kSupportedVersions && extension.type != kKeyShare) {
       in.fail("the server put extension " + std::to_string(extension.type) +
-              " into its ServerHello, where it must not be");
+                  " into its ServerHello, where it must not be",
+              Alert::kUnsupportedExtension);
     }
   }
 }
@@ -124,7 +132,7 @@ void check_server_extensions(const std::vector<Extension>& extensions, const Wir
 Bytes read_key_share(const std::vector<Extension>& extensions, Group group,
                      const WireReader& outer) {
   const Extension* share = find(extensions, kKeyShare);
-  if (share == nullptr) outer.fail("the server sent no key share");
+  if (share == nullptr) outer.fail("the server sent no key share", Alert::kMissingExtension);
   WireReader in(share->body, "server hello");
   if (in.u16() != static_cast<uint16_t>(group)) {
     in.fail("the server's key share is of another group than the offered " +
@@ -181,13 +189,15 @@ ClientHello build_client_hello(const ClientHelloInput& input) {
   const Bytes extensions = client_extensions(input);
   Writer body;
   body.u16(0x0303).raw(input.random).u8(32).raw(input.session_id);
-  body.u16(2).u16(kAes128GcmSha256).u8(1).u8(0);
+  body.u16(2).u16(input.suite->code).u8(1).u8(0);
   body.u16(static_cast<uint16_t>(extensions.size())).raw(extensions);
 
   ClientHello out;
   out.message = handshake_message(HandshakeType::kClientHello, body.bytes());
   out.session_id.assign(input.session_id.begin(), input.session_id.end());
   out.group = input.group;
+  out.suite = input.suite;
+  out.offered_status_request = input.status_request;
   out.offered_record_size_limit = input.record_size_limit.has_value();
   return out;
 }
@@ -195,13 +205,17 @@ ClientHello build_client_hello(const ClientHelloInput& input) {
 ServerHello parse_server_hello(ByteView body, const ClientHello& hello) {
   WireReader in(body, "server hello");
   const uint16_t version = in.u16();
-  if (version < 0x0303) in.fail("the server chose TLS 1.1 or older; Flexroom speaks TLS 1.3 only");
+  if (version < 0x0303) {
+    in.fail("the server chose TLS 1.1 or older; Flexroom speaks TLS 1.3 only",
+            Alert::kProtocolVersion);
+  }
   if (version != 0x0303) in.fail("the server sent legacy_version " + hex16(version));
   const ByteView random = in.raw(32);
   if (std::equal(random.begin(), random.end(), kHelloRetryRandom.begin())) {
     in.fail("the server asked for another ClientHello (HelloRetryRequest): it does not support " +
-            std::string(to_string(hello.group)) +
-            " or wants a cookie; set the other key exchange group for this provider");
+                std::string(to_string(hello.group)) +
+                " or wants a cookie; set the other key exchange `group` for this provider",
+            Alert::kUnexpectedMessage);
   }
   const ByteView session_id = in.vector8();
   const uint16_t suite = in.u16();
@@ -215,8 +229,9 @@ ServerHello parse_server_hello(ByteView body, const ClientHello& hello) {
                   hello.session_id.end())) {
     in.fail("the server did not echo the session id");
   }
-  if (suite != kAes128GcmSha256) {
-    in.fail("the server chose cipher suite " + hex16(suite) + ", offered was only 0x1301");
+  if (suite != hello.suite->code) {
+    in.fail("the server chose cipher suite " + hex16(suite) + ", offered was only " +
+            hex16(hello.suite->code));
   }
   if (compression != 0) in.fail("the server chose compression");
   return {read_key_share(extensions, hello.group, in)};
@@ -229,11 +244,15 @@ EncryptedExtensions parse_encrypted_extensions(ByteView body, const ClientHello&
   EncryptedExtensions out;
   for (const auto& [type, content] : extensions) {
     if (type == kServerName) {
-      if (!content.empty()) in.fail("the server's server_name answer is not empty");
+      if (!content.empty()) {
+        in.fail("the server's server_name answer is not empty", Alert::kDecodeError);
+      }
     } else if (type == kSupportedGroups) {
       // Advice for later connections (RFC 8446 §4.2.7); only its form matters.
       WireReader list(content, "encrypted extensions");
-      if (list.vector16().size() % 2 != 0) in.fail("the server sent a malformed supported_groups");
+      if (list.vector16().size() % 2 != 0) {
+        in.fail("the server sent a malformed supported_groups", Alert::kDecodeError);
+      }
       list.finish();
     } else if (type == kAlpn) {
       check_alpn(content, in);
@@ -244,33 +263,72 @@ EncryptedExtensions parse_encrypted_extensions(ByteView body, const ClientHello&
       value.finish();
       if (*out.record_size_limit < 64) in.fail("the server's record size limit is below 64");
     } else if (type == kEarlyData) {
-      in.fail("the server accepted early_data, which was not offered");
+      in.fail("the server accepted early_data, which was not offered",
+              Alert::kUnsupportedExtension);
     } else {
       in.fail("the server sent extension " + std::to_string(type) +
-              " in EncryptedExtensions, where it must not be or was not offered");
+                  " in EncryptedExtensions, where it must not be or was not offered",
+              Alert::kUnsupportedExtension);
     }
   }
   return out;
 }
 
-std::vector<Bytes> parse_certificate(ByteView body) {
+namespace {
+
+// RFC 8446 §4.4.2.1: a CertificateStatus of type ocsp, with the response of that certificate.
+Bytes read_ocsp_staple(ByteView body) {
   WireReader in(body, "certificate");
-  if (body.size() > kMaxCertificateBytes) in.fail("the server's certificates exceed 64 KB");
+  if (in.u8() != 1) in.fail("the server stapled a certificate status of unknown type");
+  const ByteView response = in.vector24();
+  in.finish();
+  if (response.empty()) in.fail("the server stapled an empty certificate status");
+  return Bytes(response.begin(), response.end());
+}
+
+}  // namespace
+
+CertificateList parse_certificate(ByteView body, const ClientHello& hello) {
+  WireReader in(body, "certificate");
+  if (body.size() > kMaxCertificateBytes) {
+    in.fail("the server's certificates exceed 64 KB", Alert::kBadCertificate);
+  }
   if (!in.vector8().empty()) in.fail("the server's Certificate has a request context");
   WireReader list(in.vector24(), "certificate");
   in.finish();
-  std::vector<Bytes> chain;
+  CertificateList out;
   while (!list.empty()) {
     const ByteView der = list.vector24();
-    const ByteView extensions = list.vector16();
-    if (der.empty()) in.fail("the server sent an empty certificate");
-    if (!extensions.empty())
-      in.fail("the server sent a certificate extension that was not offered");
-    if (chain.size() == kMaxCertificates) in.fail("the server sent more than 10 certificates");
-    chain.emplace_back(der.begin(), der.end());
+    const auto extensions = read_extensions(list.vector16(), "certificate");
+    if (der.empty()) in.fail("the server sent an empty certificate", Alert::kDecodeError);
+    for (const auto& [type, content] : extensions) {
+      if (type != kStatusRequest || !hello.offered_status_request) {
+        in.fail("the server sent a certificate extension that was not offered",
+                Alert::kUnsupportedExtension);
+      }
+      Bytes staple = read_ocsp_staple(content);
+      if (out.chain.empty()) out.ocsp_staple = std::move(staple);  // the leaf's
+    }
+    if (out.chain.size() == kMaxCertificates) {
+      in.fail("the server sent more than " + std::to_string(kMaxCertificates) + " certificates");
+    }
+    out.chain.emplace_back(der.begin(), der.end());
   }
-  if (chain.empty()) in.fail("the server sent no certificate");
-  return chain;
+  if (out.chain.empty()) in.fail("the server sent no certificate", Alert::kDecodeError);
+  return out;
+}
+
+void check_new_session_ticket(ByteView body) {
+  constexpr uint64_t kWeek = 604800;  // RFC 8446 §4.6.1
+  WireReader in(body, "session ticket");
+  const uint64_t lifetime = uint64_t{in.u16()} << 16 | in.u16();
+  (void)in.raw(4);  // ticket_age_add
+  (void)in.vector8();
+  const ByteView ticket = in.vector16();
+  (void)read_extensions(in.vector16(), "session ticket");
+  in.finish();
+  if (lifetime > kWeek) in.fail("the server sent a ticket that lives longer than seven days");
+  if (ticket.empty()) in.fail("the server sent an empty ticket", Alert::kDecodeError);
 }
 
 CertificateVerify parse_certificate_verify(ByteView body) {

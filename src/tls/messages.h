@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "tls/cipher_suite.h"
 
 /// TLS 1.3 handshake messages <-> bytes, with exactly the rules of tls-in-mpc.md §3.2, §3.3, §3.5
 /// and RFC 8446 §4. Everything here is public. Parsers throw ProtocolAbort(kServer) with a sentence
@@ -18,8 +19,6 @@ enum class Group : uint16_t { kP256 = 0x0017, kX25519 = 0x001d };
 std::string_view to_string(Group group);
 /// 65 (uncompressed point) or 32.
 size_t key_share_size(Group group);
-
-inline constexpr uint16_t kAes128GcmSha256 = 0x1301;
 
 enum class HandshakeType : uint8_t {
   kClientHello = 1,
@@ -35,19 +34,23 @@ enum class HandshakeType : uint8_t {
 };
 /// "Certificate (11)"
 std::string describe_handshake(uint8_t type);
-/// "handshake_failure (40): the server found no common parameters ..."
+/// "handshake_failure (40): no common cipher suite, group or signature algorithm"
 std::string describe_alert(uint8_t description);
 
-inline constexpr size_t kMaxCertificates = 10;
+inline constexpr size_t kMaxCertificates = 32;
+/// Of those, in a chain from leaf to root.
+inline constexpr size_t kMaxChain = 10;
 inline constexpr size_t kMaxCertificateBytes = 64 * 1024;
 
 struct ClientHelloInput {
   std::string host;
   Group group = Group::kX25519;
   Bytes key_share;  // key_share_size(group) bytes
+  const CipherSuite* suite = &aes128_gcm_sha256();
   std::array<uint8_t, 32> random{};
   std::array<uint8_t, 32> session_id{};
   std::optional<uint16_t> record_size_limit;  // 64 .. 16,385 (RFC 8449)
+  bool status_request = false;                // asks for a stapled OCSP response (RFC 6066 §8)
 };
 
 /// A ClientHello and what the answers to it are checked against.
@@ -55,7 +58,9 @@ struct ClientHello {
   Bytes message;  // handshake header included
   Bytes session_id;
   Group group = Group::kX25519;
+  const CipherSuite* suite = &aes128_gcm_sha256();
   bool offered_record_size_limit = false;
+  bool offered_status_request = false;
 };
 
 /// The ClientHello of §3.2, equal at all parties for equal input. Throws InputError when `host` is
@@ -76,8 +81,15 @@ struct EncryptedExtensions {
 };
 EncryptedExtensions parse_encrypted_extensions(ByteView body, const ClientHello& hello);
 
-/// The framing half of C2 of §3.5: DER certificates, leaf first.
-std::vector<Bytes> parse_certificate(ByteView body);
+/// The framing half of C2 of §3.5.
+struct CertificateList {
+  std::vector<Bytes> chain;          // DER, leaf first
+  std::optional<Bytes> ocsp_staple;  // DER of the leaf's OCSPResponse, if it was asked for
+};
+CertificateList parse_certificate(ByteView body, const ClientHello& hello);
+
+/// The body of a NewSessionTicket, whose content is checked and thrown away: no PSK is ever used.
+void check_new_session_ticket(ByteView body);
 
 /// The framing half of C3. The scheme is one of those offered for handshake signatures.
 struct CertificateVerify {

@@ -96,6 +96,7 @@ std::string describe_alert(uint8_t description) {
   if (description == 40) out += ": no common cipher suite, group or signature algorithm";
   if (description == 70) out += ": it does not speak TLS 1.3";
   if (description == 112) out += ": it does not know the host name";
+  if (description == 71) out += ": it wants stronger parameters than were offered";
   if (description == 116) out += ": it wants a client certificate, which Flexroom does not send";
   return out;
 }

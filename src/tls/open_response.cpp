@@ -1,5 +1,7 @@
 #include "tls/open_response.h"
 
+#include <algorithm>
+
 #include "tls/messages.h"
 #include "tls/wire.h"
 
@@ -7,18 +9,44 @@ namespace flexroom::tls {
 namespace {
 
 constexpr std::string_view kStep = "application data";
-constexpr size_t kMaxTickets = 8;
+constexpr size_t kMaxTickets = 64;
 constexpr size_t kMaxKeyUpdates = 8;
-constexpr size_t kMaxEmptyRecords = 40;
+constexpr size_t kMaxEmptyInARow = 32;
+constexpr size_t kMaxUserCanceled = 4;
 constexpr size_t kMaxTicketBytes = 64 * 1024;
+constexpr uint8_t kCloseNotify = 0, kUserCanceled = 90;
 
 class Opener {
  public:
-  Opener(uint64_t request_offset, const Digest& s_ap)
-      : request_offset_(request_offset), secret_(s_ap), keys_(traffic_keys(s_ap)) {}
+  Opener(const FrozenResponse& frozen, const Digest& s_ap)
+      : request_offset_(frozen.request_offset),
+        suite_(*frozen.suite),
+        secret_(s_ap),
+        keys_(traffic_keys(s_ap, suite_)) {}
 
+  /// False when nothing behind this record is to be read.
+  bool read(const RawRecord& record) {
+    try {
+      on_record(record);
+    } catch (const ServerFault& fault) {
+      out_.unknown_outcome = fault.detail();
+    }
+    return !out_.unknown_outcome && !out_.close_notify;
+  }
+
+  OpenedResponse finish(bool trailing_partial) {
+    if (!out_.unknown_outcome && !out_.close_notify) {
+      if (trailing_partial) out_.unknown_outcome = "the server's last record is not whole";
+      if (!messages_.empty()) {
+        out_.unknown_outcome = "a handshake message of the server is not whole";
+      }
+      if (canceled_ != 0) out_.unknown_outcome = "the server canceled and sent no close_notify";
+    }
+    return std::move(out_);
+  }
+
+ private:
   void on_record(const RawRecord& record) {
-    if (out_.close_notify) server_fault(kStep, "the server sent a record after its close_notify");
     if (record.type() != static_cast<uint8_t>(ContentType::kApplicationData) ||
         record.payload.size() <= kTagSize) {
       server_fault(kStep, "the server sent an unprotected record");
@@ -26,8 +54,9 @@ class Opener {
     auto inner = aead_open(keys_, seq_++, record);
     if (!inner) server_fault(kStep, "a record of the server does not verify under its key");
     const InnerPlaintext plain = split_inner(std::move(*inner), kStep);
-    if (plain.content.empty() && ++empty_ >= kMaxEmptyRecords) {
-      server_fault(kStep, "the server sent 40 empty records");
+    empty_ = plain.content.empty() ? empty_ + 1 : 0;
+    if (empty_ > kMaxEmptyInARow) {
+      server_fault(kStep, "the server sent more than 32 empty records in a row");
     }
     const auto type = static_cast<ContentType>(plain.type);
     if (type != ContentType::kHandshake && !messages_.empty()) {
@@ -48,13 +77,6 @@ class Opener {
     }
   }
 
-  OpenedResponse finish(bool trailing_partial) {
-    if (!messages_.empty()) out_.unknown_outcome = "a handshake message of the server is not whole";
-    if (trailing_partial) out_.unknown_outcome = "the server's last record is not whole";
-    return std::move(out_);
-  }
-
- private:
   void on_data(const RawRecord& record, const Bytes& content) {
     // §3.6: what was sent before the request cannot be its answer (408, 0.5-RTT data).
     if (record.offset < request_offset_) {
@@ -72,7 +94,8 @@ class Opener {
   void on_message(const Bytes& message) {
     const auto type = static_cast<HandshakeType>(message[0]);
     if (type == HandshakeType::kNewSessionTicket) {
-      if (++out_.tickets > kMaxTickets) server_fault(kStep, "the server sent more than 8 tickets");
+      if (++out_.tickets > kMaxTickets) server_fault(kStep, "the server sent more than 64 tickets");
+      check_new_session_ticket(ByteView(message).subspan(4));
     } else if (type == HandshakeType::kKeyUpdate) {
       on_key_update(message);
     } else {
@@ -90,13 +113,14 @@ class Opener {
     }
     // update_requested stays unanswered: nothing more is sent on an open connection (R2-2).
     secret_ = next_traffic_secret(secret_);
-    keys_ = traffic_keys(secret_);
+    keys_ = traffic_keys(secret_, suite_);
     seq_ = 0;
   }
 
   void on_alert(const Bytes& content) {
     if (content.size() != 2) server_fault("alert", "the server sent a malformed alert");
-    if (content[1] != 0) {
+    if (content[1] == kUserCanceled && ++canceled_ <= kMaxUserCanceled) return;
+    if (content[1] != kCloseNotify) {
       server_fault("alert",
                    "the server ended the connection with alert " + describe_alert(content[1]));
     }
@@ -104,26 +128,56 @@ class Opener {
   }
 
   const uint64_t request_offset_;
+  const CipherSuite& suite_;
   Digest secret_;
   TrafficKeys keys_;
   uint64_t seq_ = 0;
   size_t empty_ = 0;
+  size_t canceled_ = 0;
   HandshakeReassembler messages_{kMaxTicketBytes};
   OpenedResponse out_;
 };
 
+/// Session tickets of one server differ by a few bytes at most; whether two to four such records
+/// are tickets or an answer cannot be told before the key is opened.
+bool may_be_tickets(const std::vector<RawRecord>& records, size_t first) {
+  constexpr size_t kMostTickets = 4, kSpread = 16, kShortest = 64;
+  const size_t count = records.size() - first;
+  if (count < 2 || count > kMostTickets) return false;
+  const auto shorter = [](const RawRecord& a, const RawRecord& b) {
+    return a.payload.size() < b.payload.size();
+  };
+  const auto [least, most] = std::minmax_element(
+      records.begin() + static_cast<std::ptrdiff_t>(first), records.end(), shorter);
+  return least->payload.size() >= kShortest &&
+         most->payload.size() - least->payload.size() <= kSpread;
+}
+
 }  // namespace
 
 OpenedResponse open_response(const FrozenResponse& frozen, const Digest& s_ap) {
-  Opener opener(frozen.request_offset, s_ap);
-  for (const RawRecord& record : frozen.records) opener.on_record(record);
+  Opener opener(frozen, s_ap);
+  for (const RawRecord& record : frozen.records) {
+    if (!opener.read(record)) break;
+  }
   return opener.finish(frozen.trailing_partial);
 }
 
-bool may_freeze(const std::vector<RawRecord>& records, bool trailing_partial, bool end_of_stream) {
-  if (end_of_stream) return true;
-  return !trailing_partial && !records.empty() &&
-         records.back().payload.size() == kCloseNotifyLength;
+std::optional<std::chrono::milliseconds> quiet_before_freeze(const std::vector<RawRecord>& records,
+                                                             uint64_t request_offset,
+                                                             bool trailing_partial,
+                                                             bool await_close) {
+  const auto answer = std::find_if(records.begin(), records.end(), [&](const RawRecord& record) {
+    return record.offset >= request_offset;
+  });
+  if (answer == records.end()) return std::nullopt;
+  if (!trailing_partial && records.back().payload.size() == kCloseNotifyLength) {
+    return kQuietAfterClose;
+  }
+  if (await_close || may_be_tickets(records, static_cast<size_t>(answer - records.begin()))) {
+    return std::nullopt;
+  }
+  return kQuietAfterAnswer;
 }
 
 }  // namespace flexroom::tls

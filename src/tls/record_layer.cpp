@@ -28,18 +28,17 @@ size_t checked_length(ByteView header) {
     server_fault("record", "the server sent a record of unknown type " + std::to_string(type) +
                                "; perhaps it does not speak TLS at this port");
   }
-  if (header[1] != 3 || header[2] != 3) {
-    server_fault("record", "the server sent record version " + to_hex(header.subspan(1, 2)) +
-                               ", expected 0303");
-  }
   const size_t limit =
       type == static_cast<uint8_t>(ContentType::kApplicationData) ? kMaxCiphertext : kMaxPlaintext;
   if (length > limit) {
-    server_fault("record", "the server sent a record of " + std::to_string(length) +
-                               " bytes, at most " + std::to_string(limit));
+    server_fault("record",
+                 "the server sent a record of " + std::to_string(length) + " bytes, at most " +
+                     std::to_string(limit),
+                 Alert::kRecordOverflow);
   }
   if (type == static_cast<uint8_t>(ContentType::kApplicationData) && length < kTagSize + 1) {
-    server_fault("record", "the server sent a protected record too short to hold a tag");
+    server_fault("record", "the server sent a protected record too short to hold a tag",
+                 Alert::kBadRecordMac);
   }
   return length;
 }
@@ -47,6 +46,10 @@ size_t checked_length(ByteView header) {
 }  // namespace
 
 std::vector<RawRecord> RecordReader::feed(ByteView bytes) {
+  if (fault_) {
+    received_ += bytes.size();
+    return {};
+  }
   append(pending_, bytes);
   std::vector<RawRecord> out;
   size_t used = 0;
@@ -54,7 +57,14 @@ std::vector<RawRecord> RecordReader::feed(ByteView bytes) {
   received_ += bytes.size();
   while (pending_.size() - used >= kHeaderSize) {
     const ByteView rest = ByteView(pending_).subspan(used);
-    const size_t length = checked_length(rest.first(kHeaderSize));
+    size_t length = 0;
+    try {
+      length = checked_length(rest.first(kHeaderSize));
+    } catch (const ServerFault& fault) {
+      fault_ = fault;
+      used = pending_.size();  // what follows is no record, and no beginning of one
+      break;
+    }
     if (rest.size() < kHeaderSize + length) break;
     RawRecord record;
     std::copy_n(rest.begin(), kHeaderSize, record.header.begin());
@@ -93,12 +103,13 @@ std::optional<Bytes> aead_open(const TrafficKeys& keys, uint64_t seq, const RawR
   const CipherContext ctx = new_context();
   int size = 0;
   FLEXROOM_ASSERT(
-      EVP_DecryptInit_ex(ctx.get(), EVP_aes_128_gcm(), nullptr, keys.key.data(), nonce.data()) ==
+      keys.key.size() == keys.suite->key_bytes &&
+      EVP_DecryptInit_ex(ctx.get(), keys.suite->aead(), nullptr, keys.key.data(), nonce.data()) ==
           1 &&
       EVP_DecryptUpdate(ctx.get(), nullptr, &size, record.header.data(), kHeaderSize) == 1 &&
       EVP_DecryptUpdate(ctx.get(), out.data(), &size, ciphertext.data(),
                         static_cast<int>(ciphertext.size())) == 1 &&
-      EVP_CIPHER_CTX_ctrl(ctx.get(), EVP_CTRL_GCM_SET_TAG, kTagSize,
+      EVP_CIPHER_CTX_ctrl(ctx.get(), EVP_CTRL_AEAD_SET_TAG, kTagSize,
                           const_cast<uint8_t*>(tag.data())) == 1);
   uint8_t unused[16];
   if (EVP_DecryptFinal_ex(ctx.get(), unused, &size) != 1) return std::nullopt;
@@ -116,20 +127,21 @@ Bytes aead_seal(const TrafficKeys& keys, uint64_t seq, ContentType type, ByteVie
   uint8_t* const ciphertext = out.data() + kHeaderSize;
   const CipherContext ctx = new_context();
   int size = 0;
-  FLEXROOM_ASSERT(EVP_EncryptInit_ex(ctx.get(), EVP_aes_128_gcm(), nullptr, keys.key.data(),
+  FLEXROOM_ASSERT(keys.key.size() == keys.suite->key_bytes &&
+                  EVP_EncryptInit_ex(ctx.get(), keys.suite->aead(), nullptr, keys.key.data(),
                                      nonce.data()) == 1 &&
                   EVP_EncryptUpdate(ctx.get(), nullptr, &size, header.data(), kHeaderSize) == 1 &&
                   EVP_EncryptUpdate(ctx.get(), ciphertext, &size, inner.data(),
                                     static_cast<int>(inner.size())) == 1 &&
                   EVP_EncryptFinal_ex(ctx.get(), ciphertext + inner.size(), &size) == 1 &&
-                  EVP_CIPHER_CTX_ctrl(ctx.get(), EVP_CTRL_GCM_GET_TAG, kTagSize,
+                  EVP_CIPHER_CTX_ctrl(ctx.get(), EVP_CTRL_AEAD_GET_TAG, kTagSize,
                                       ciphertext + inner.size()) == 1);
   return out;
 }
 
 InnerPlaintext split_inner(Bytes inner, std::string_view step) {
   if (inner.size() > kMaxInner)
-    server_fault(step, "the server's record is longer than 16,385 bytes");
+    server_fault(step, "the server's record is longer than 16,385 bytes", Alert::kRecordOverflow);
   while (!inner.empty() && inner.back() == 0) inner.pop_back();
   if (inner.empty()) server_fault(step, "the server sent a record of padding only");
   InnerPlaintext out;
@@ -153,9 +165,10 @@ std::optional<Bytes> HandshakeReassembler::next() {
   const size_t size =
       static_cast<size_t>(pending_[1]) << 16 | static_cast<size_t>(pending_[2]) << 8 | pending_[3];
   if (size > max_message_) {
-    server_fault("handshake", "the server announced a " + describe_handshake(pending_[0]) + " of " +
-                                  std::to_string(size) + " bytes, at most " +
-                                  std::to_string(max_message_));
+    server_fault("handshake",
+                 "the server announced a " + describe_handshake(pending_[0]) + " of " +
+                     std::to_string(size) + " bytes, at most " + std::to_string(max_message_),
+                 Alert::kIllegalParameter);
   }
   if (pending_.size() < 4 + size) return std::nullopt;
   const auto end = pending_.begin() + static_cast<std::ptrdiff_t>(4 + size);

@@ -7,8 +7,10 @@
 
 #include "base/bytes.h"
 #include "tls/key_schedule.h"
+#include "tls/wire.h"
 
-/// TLS 1.3 records (RFC 8446 §5) with TLS_AES_128_GCM_SHA256, for keys that are known in the clear.
+/// TLS 1.3 records (RFC 8446 §5) under keys that are known in the clear. Every suite of TLS 1.3 has
+/// a tag of 16 bytes and a nonce of 12.
 namespace flexroom::tls {
 
 enum class ContentType : uint8_t {
@@ -40,12 +42,15 @@ struct RawRecord {
 };
 
 /// Cuts a byte stream into records, at whatever fragmentation it arrives. A header with an unknown
-/// type, another version than 0303 or a length over the limit is a server fault as soon as its five
-/// bytes are there, so that at most one record is ever buffered.
+/// type or a length over the limit is a fault as soon as its five bytes are there, so that at most
+/// one record is ever buffered. The version is not looked at (§3.6); it is in the AAD as received.
 class RecordReader {
  public:
-  /// Appends the bytes and returns the records that are complete now.
+  /// Appends the bytes and returns the records that are complete now, up to a fault.
   std::vector<RawRecord> feed(ByteView bytes);
+  /// What is wrong with the stream, once a bad header came. Nothing behind it is read: the records
+  /// before it are good, at every fragmentation the same.
+  const std::optional<ServerFault>& fault() const { return fault_; }
   /// Bytes of a record that has not arrived whole.
   size_t partial() const { return pending_.size(); }
   uint64_t bytes_received() const { return received_; }
@@ -53,6 +58,7 @@ class RecordReader {
  private:
   Bytes pending_;
   uint64_t received_ = 0;
+  std::optional<ServerFault> fault_;
 };
 
 std::array<uint8_t, kHeaderSize> record_header(ContentType type, size_t length);
@@ -61,7 +67,7 @@ std::array<uint8_t, kHeaderSize> record_aad(size_t length);
 /// iv xor seq, right-aligned (RFC 8446 §5.3).
 std::array<uint8_t, 12> record_nonce(const std::array<uint8_t, 12>& iv, uint64_t seq);
 
-/// AES-128-GCM. Nothing when the tag is wrong.
+/// The AEAD of the keys' suite. Nothing when the tag is wrong.
 std::optional<Bytes> aead_open(const TrafficKeys& keys, uint64_t seq, const RawRecord& record);
 /// Header, ciphertext and tag of one protected record; `content` at most 16,384 bytes.
 Bytes aead_seal(const TrafficKeys& keys, uint64_t seq, ContentType type, ByteView content);

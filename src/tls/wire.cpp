@@ -2,13 +2,17 @@
 
 namespace flexroom::tls {
 
-void server_fault(std::string_view step, std::string_view detail) {
-  throw ProtocolAbort(AbortCode::kServer, "tls/" + std::string(step), detail);
+ServerFault::ServerFault(std::string_view step, std::string_view detail, Alert alert)
+    : ProtocolAbort(AbortCode::kServer, "tls/" + std::string(step), detail), alert_(alert) {}
+
+void server_fault(std::string_view step, std::string_view detail, Alert alert) {
+  throw ServerFault(step, detail, alert);
 }
 
 ByteView WireReader::raw(size_t n) {
   if (n > in_.size()) {
-    fail("the server's message ends " + std::to_string(n - in_.size()) + " bytes too early");
+    fail("the server's message ends " + std::to_string(n - in_.size()) + " bytes too early",
+         Alert::kDecodeError);
   }
   const ByteView out = in_.first(n);
   in_ = in_.subspan(n);
@@ -27,7 +31,8 @@ uint32_t WireReader::u24() {
 
 void WireReader::finish() const {
   if (!in_.empty()) {
-    fail("the server's message has " + std::to_string(in_.size()) + " bytes too many");
+    fail("the server's message has " + std::to_string(in_.size()) + " bytes too many",
+         Alert::kDecodeError);
   }
 }
 

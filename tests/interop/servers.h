@@ -41,8 +41,9 @@ inline bool have_program(const std::string& name) {
 }
 
 /// A folder with a private CA, made with the openssl program: NAME.pem (chain, leaf first),
-/// NAME.key for NAME of ec, rsa (good), expired, wrong-name, wrong-eku, self-signed; root.pem,
-/// other-root.pem; small.txt and big.txt to serve.
+/// NAME.key for NAME of ec, rsa (good), expired, wrong-name, wrong-eku, no-eku, no-signature,
+/// authority, excluded, self-signed; ec-and-more.pem, a chain with certificates that it does not
+/// need; root.pem, other-root.pem; small.txt and big.txt to serve.
 class Workshop {
  public:
   static constexpr const char* kHost = "api.example";
@@ -53,6 +54,8 @@ class Workshop {
         (std::filesystem::temp_directory_path() / "flexroom-interop-XXXXXX").string();
     FLEXROOM_ASSERT(::mkdtemp(pattern.data()) != nullptr);
     directory_ = pattern;
+    // Some servers read their files as another user. The keys in here are worth nothing.
+    std::filesystem::permissions(directory_, std::filesystem::perms(0755));
     write_file(directory_ / "make.sh", R"(set -e
 key() { case $1 in rsa) openssl genrsa -out $2.key 2048;; *) openssl ecparam -name prime256v1 -genkey -noout -out $2.key;; esac; }
 root() { key ec $1; openssl req -x509 -new -key $1.key -subj "/CN=$1" -days 30 -out $1.pem \
@@ -71,6 +74,19 @@ leaf rsa rsa api.example serverAuth 10
 leaf expired ec api.example serverAuth -1
 leaf wrong-name ec other.example serverAuth 10
 leaf wrong-eku ec api.example clientAuth 10
+# odd NAME ISSUER LINES: a leaf with other extensions
+odd() { key ec $1; openssl req -new -key $1.key -subj "/CN=$1" -out $1.csr
+  printf "$3" > $1.ext
+  openssl x509 -req -in $1.csr -CA $2.pem -CAkey $2.key -CAcreateserial -days 10 -extfile $1.ext -out $1.leaf
+  cat $1.leaf $2.pem > $1.pem; }
+end='basicConstraints=critical,CA:FALSE\nsubjectAltName=DNS:api.example\n'
+odd no-eku middle "$end"
+odd no-signature middle "${end}extendedKeyUsage=serverAuth\nkeyUsage=critical,keyAgreement\n"
+odd authority middle 'basicConstraints=critical,CA:TRUE\nsubjectAltName=DNS:api.example\nextendedKeyUsage=serverAuth\n'
+odd narrow root 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\nnameConstraints=critical,excluded;DNS:bad.example\n'
+cp narrow.leaf narrow.pem
+odd excluded narrow 'basicConstraints=critical,CA:FALSE\nsubjectAltName=DNS:api.example,DNS:*.example\nextendedKeyUsage=serverAuth\n'
+cat ec.pem other-root.pem root.pem rsa.pem > ec-and-more.pem
 key ec self-signed
 openssl req -x509 -new -key self-signed.key -subj /CN=api.example -days 10 -out self-signed.pem \
   -addext subjectAltName=DNS:api.example -addext basicConstraints=critical,CA:FALSE -addext extendedKeyUsage=serverAuth

@@ -31,12 +31,15 @@ class ConnectionRig {
     std::optional<PartyId> other_request;
     /// Makes tokens after the connection ended, to see whether the arithmetic engine still serves.
     bool tokens_afterwards = false;
+    /// The tampering waits for other members: it is called by several at once.
+    bool concurrent_tamper = false;
   };
   struct MemberReport {
     bool replied = false;
     int status = 0;
     bool released = false;
     bool unknown = false;
+    std::string unknown_why, received, body, unconfirmed;
     std::optional<AbortCode> code;
     std::string where, detail;
     bool scope_restored = false;
@@ -55,7 +58,9 @@ class ConnectionRig {
     TestService::Seen seen;
   };
 
-  explicit ConnectionRig(size_t n) : n_(n), dealer_(n), members_(n) {
+  using Configure = std::function<void(PartyId, agent::ConnectionConfig&)>;
+  explicit ConnectionRig(size_t n, Configure configure = nullptr)
+      : n_(n), dealer_(n), members_(n), configure_(std::move(configure)) {
     text_ = Bytes(kSignatureOffset + 64 + 20, '.');
     for (size_t k = 0; k < kSecret.size(); ++k) text_[kSecretOffset + k] = 0;
     for (size_t k = 0; k < 64; ++k) text_[kSignatureOffset + k] = 0;
@@ -144,6 +149,7 @@ class ConnectionRig {
     agent::ConnectionConfig config;
     config.host = "api.example";
     config.handshake = tls::handshake_config(tls::testing::chain_policy());
+    if (configure_) configure_(i, config);
     m.connection = std::make_unique<agent::Connection>(
         agent::Context{*m.party, source, *m.arith, *m.engine, m.journal}, config, plan_);
     agent::Timeline timeline(*m.party);
@@ -162,8 +168,12 @@ class ConnectionRig {
     for (auto& thread : threads) thread.join();
     Writer out;
     out.u8(seen.hello).u8(seen.finished).u64(seen.stream).field(as_bytes(seen.request));
+    out.field(seen.alert).u8(seen.alert_in_clear).u8(seen.looked_within);
     for (const MemberReport& r : reports) {
       out.u8(r.replied).u32(static_cast<uint32_t>(r.status)).u8(r.released).u8(r.unknown);
+      for (const std::string* text : {&r.unknown_why, &r.received, &r.body, &r.unconfirmed}) {
+        out.field(as_bytes(*text));
+      }
       out.u8(r.code.has_value()).u8(r.code ? static_cast<uint8_t>(*r.code) : uint8_t{0});
       out.field(as_bytes(r.where)).field(as_bytes(r.detail));
       out.u8(r.scope_restored).u8(r.engine_ended);
@@ -181,7 +191,8 @@ class ConnectionRig {
                   MemberReport& report) {
     Member& m = members_[i];
     m.party->set_tamper([&](const net::MessageId& message, Bytes& payload) {
-      const std::lock_guard lock(mutex);
+      std::unique_lock lock(mutex, std::defer_lock);
+      if (!scenario.concurrent_tamper) lock.lock();
       if (scenario.tamper) scenario.tamper(message, payload);
     });
     m.party->set_observer([&](const net::MessageId& message, ByteView) {
@@ -210,6 +221,10 @@ class ConnectionRig {
       report.replied = !reply.unknown_outcome;
       report.unknown = reply.unknown_outcome.has_value();
       report.status = reply.response.status;
+      report.unknown_why = reply.unknown_outcome.value_or("");
+      report.received = to_text(reply.partial.received);
+      report.body = to_text(reply.unknown_outcome ? reply.partial.body() : reply.response.body);
+      report.unconfirmed = reply.unconfirmed.value_or("");
     } catch (const ProtocolAbort& abort) {
       note(abort);
     }
@@ -228,16 +243,20 @@ class ConnectionRig {
 
   void parse(ByteView bytes, Report& report) const {
     Reader in(bytes, "report", 0);
-    const auto text = [&] { return to_text(in.field(1 << 20)); };
+    const auto text = [&] { return to_text(in.field(1 << 26)); };
     report.seen.hello = in.u8() != 0;
     report.seen.finished = in.u8() != 0;
     report.seen.stream = in.u64();
     report.seen.request = text();
+    report.seen.alert = to_bytes(text());
+    report.seen.alert_in_clear = in.u8() != 0;
+    report.seen.looked_within = in.u8() != 0;
     for (MemberReport& r : report.members) {
       r.replied = in.u8() != 0;
       r.status = static_cast<int>(in.u32());
       r.released = in.u8() != 0;
       r.unknown = in.u8() != 0;
+      for (std::string* out : {&r.unknown_why, &r.received, &r.body, &r.unconfirmed}) *out = text();
       const bool aborted = in.u8() != 0;
       const auto code = static_cast<AbortCode>(in.u8());
       if (aborted) r.code = code;
@@ -266,6 +285,7 @@ class ConnectionRig {
   const size_t n_;
   Dealer dealer_;
   std::vector<Member> members_;
+  Configure configure_;
   Bytes text_;
   agent::RequestPlan plan_;
   const Bytes key_ = Bytes(32, 0x42);

@@ -12,13 +12,21 @@
 namespace flexroom::support {
 
 /// A TLS 1.3 service inside the test: X25519, the key schedule computed in the clear, records under
-/// the right keys. One request, one answer, close_notify. It is the socket of the courier.
+/// the right keys. One request, one answer, close_notify, unless its script says otherwise. It is
+/// the socket of the courier.
 class TestService : public ByteStream {
  public:
   struct Script {
     tls::testing::FakeServer server;
     std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    std::vector<std::string> more;            // records behind the answer, a piece each
+    Bytes raw;                                // behind those, as it is
     bool answers_before_the_request = false;  // a 408 right behind the Finished
+    bool ticket_with_flight = false;          // a session ticket right behind the Finished
+    bool close_notify = true;
+    size_t padding = 0;   // zeros in each record of the answer
+    bool stays = false;   // does not close the connection
+    bool breaks = false;  // the network fails in place of the end
     bool closes_after_hello = false;
     std::optional<uint64_t> flip_byte;  // of the stream; the network flips bit 0
   };
@@ -29,6 +37,9 @@ class TestService : public ByteStream {
     std::string request;    // the decrypted record, with content type
     Bytes flight;           // as sent
     Bytes other_flight;     // an equally valid one, with another signature
+    Bytes alert;            // the client's: level, description
+    bool alert_in_clear = false;
+    bool looked_within = false;  // the client gave up waiting and looked at what it had
   };
   TestService(Script script, Seen& seen) : script_(std::move(script)), seen_(seen) {}
 
@@ -36,7 +47,20 @@ class TestService : public ByteStream {
     if (!seen_.hello) return on_client_hello(bytes);
     for (const tls::RawRecord& record : reader_.feed(bytes)) on_record(record);
   }
+  // Time is not waited for: what is not there yet does not come.
+  std::optional<Bytes> read_some_within(size_t max, std::chrono::milliseconds) override {
+    if (!pieces_.empty()) return read_some(max);
+    seen_.looked_within = true;
+    if (script_.stays) return std::nullopt;
+    return read_some(max);
+  }
   Bytes read_some(size_t max) override {
+    if (pieces_.empty() && script_.breaks) {
+      throw ProtocolAbort(AbortCode::kServer, "test service", "receiving failed: no route");
+    }
+    if (pieces_.empty() && script_.stays) {
+      throw ProtocolAbort(AbortCode::kTimeout, "test service", "the service did not answer");
+    }
     if (pieces_.empty()) return {};
     Bytes piece = pieces_.front();
     pieces_.pop_front();
@@ -100,8 +124,10 @@ class TestService : public ByteStream {
     pieces_.push_back(server.server_hello_record());
     if (script_.closes_after_hello) return;
     pieces_.push_back(seen_.flight);
+    if (script_.ticket_with_flight) append(pieces_.back(), ticket());
     if (script_.answers_before_the_request) {
-      append(pieces_.back(), answer("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"));
+      append(pieces_.back(),
+             answer("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n").front());
     }
   }
 
@@ -115,14 +141,47 @@ class TestService : public ByteStream {
     return out;
   }
 
-  Bytes answer(std::string_view text) {
+  Bytes seal(tls::ContentType type, ByteView content) {
     const tls::TrafficKeys keys = tls::traffic_keys(s_ap_);
-    Bytes out = tls::aead_seal(keys, seq_++, tls::ContentType::kApplicationData, as_bytes(text));
-    append(out, tls::aead_seal(keys, seq_++, tls::ContentType::kAlert, Bytes{1, 0}));
+    if (script_.padding == 0) return tls::aead_seal(keys, seq_++, type, content);
+    // Type byte and zeros; the last zero stands where a type byte would.
+    Bytes padded(content.begin(), content.end());
+    padded.push_back(static_cast<uint8_t>(type));
+    padded.resize(padded.size() + script_.padding - 1);
+    return tls::aead_seal(keys, seq_++, tls::ContentType{0}, padded);
+  }
+  Bytes close_notify() { return seal(tls::ContentType::kAlert, Bytes{1, 0}); }
+  Bytes ticket() {
+    Writer body;
+    body.u32(3600).u32(1).u8(1).u8(0).u16(150).raw(Bytes(150, 7)).u16(0);
+    return seal(tls::ContentType::kHandshake,
+                tls::handshake_message(tls::HandshakeType::kNewSessionTicket, body.bytes()));
+  }
+  std::vector<Bytes> answer(std::string_view text) {
+    std::vector<Bytes> out = {seal(tls::ContentType::kApplicationData, as_bytes(text))};
+    for (const std::string& record : script_.more) {
+      out.push_back(seal(tls::ContentType::kApplicationData, as_bytes(record)));
+    }
+    append(out.back(), script_.raw);
+    if (script_.close_notify) append(out.back(), close_notify());
     return out;
   }
 
+  void note_alert(const tls::RawRecord& record) {
+    const bool clear = record.type() == static_cast<uint8_t>(tls::ContentType::kAlert);
+    Bytes content = record.payload;
+    if (!clear) {
+      if (record.type() != static_cast<uint8_t>(tls::ContentType::kApplicationData)) return;
+      const auto inner = tls::aead_open(tls::traffic_keys(script_.server.c_hs), 0, record);
+      if (!inner || inner->back() != static_cast<uint8_t>(tls::ContentType::kAlert)) return;
+      content.assign(inner->begin(), inner->end() - 1);
+    }
+    seen_.alert = content;
+    seen_.alert_in_clear = clear;
+  }
+
   void on_record(const tls::RawRecord& record) {
+    if (!seen_.finished) note_alert(record);
     if (record.type() != static_cast<uint8_t>(tls::ContentType::kApplicationData)) return;
     if (!seen_.finished) {
       const auto inner = tls::aead_open(tls::traffic_keys(script_.server.c_hs), 0, record);
@@ -136,7 +195,8 @@ class TestService : public ByteStream {
     const auto inner = tls::aead_open(tls::traffic_keys(c_ap_), 0, record);
     if (!inner) return;
     seen_.request = to_text(*inner);
-    if (!script_.answers_before_the_request) pieces_.push_back(answer(script_.answer));
+    if (script_.answers_before_the_request) return;
+    for (Bytes& piece : answer(script_.answer)) pieces_.push_back(std::move(piece));
   }
 
   Script script_;

@@ -22,6 +22,10 @@ class Pieces : public ByteStream {
     pieces_.pop_front();
     return out;
   }
+  std::optional<Bytes> read_some_within(size_t max, std::chrono::milliseconds) override {
+    if (pieces_.empty() && !resets_) return std::nullopt;
+    return read_some(max);
+  }
   void close() override {}
 
  private:
@@ -40,8 +44,8 @@ auto forward(size_t n, std::deque<Bytes> pieces, const net::Tamper& tamper = nul
   return support::run_parties(
       n,
       [=](net::Party& party) {
-        ServerBytes server(party, 1, [&] { return std::make_unique<Pieces>(pieces, resets); });
-        server.set_limit(limit);
+        ServerBytes server(
+            party, 1, [&] { return std::make_unique<Pieces>(pieces, resets); }, limit);
         server.open(Bytes{1});
         Received out;
         while (true) {
@@ -115,9 +119,10 @@ TEST(ServerBytesTest, AFailedConnectReachesEverybodyAtOnce) {
   const auto run = support::run_parties(
       2,
       [](net::Party& party) {
-        ServerBytes server(party, 1, []() -> std::unique_ptr<ByteStream> {
-          throw InputError("host", "does not resolve");
-        });
+        ServerBytes server(
+            party, 1,
+            []() -> std::unique_ptr<ByteStream> { throw InputError("host", "does not resolve"); },
+            1 << 20);
         try {
           server.open(Bytes{1});
           (void)server.next();

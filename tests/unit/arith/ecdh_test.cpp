@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 
 #include "arith/dh_online.h"
+#include "arith/token_batch.h"
 #include "support/dealer.h"
 #include "support/parties.h"
 
@@ -221,7 +222,84 @@ TEST_P(EcdhTest, DifferentViewsOpenNothing) {
   EXPECT_EQ(run.outcomes[0].code(), AbortCode::kViewMismatch);
   EXPECT_EQ(run.outcomes[0].abort->abort_class(), AbortClass::kNetwork);
   for (const auto& o : run.outcomes) EXPECT_FALSE(o.value);
+  for (const auto& m : run.trace) {
+    EXPECT_NE(m.label, "arith/dh/open");
+    // n = 2: the evaluator compares before its point leaves.
+    EXPECT_FALSE(n == 2 && m.sender == 0 && m.label == "arith/dh/Z");
+  }
+}
+
+// A member that shows two others different, equally good points: the echo stops before a share of
+// the opening leaves anybody.
+TEST_P(EcdhTest, TwoFacesOfAPointOpenNothing) {
+  const auto [group, n] = GetParam();
+  if (n < 3) return;  // nobody to show another face
+  Dealer dealer(n);
+  const Server server(group);
+  const auto run = run_parties(
+      n, [&, group = group](net::Party& p) { return exchange(p, dealer, group, server.share()); },
+      [group = group](const net::MessageId& m, Bytes& payload) {
+        if (m.sender != 1 || m.receiver != 0 || m.label != "arith/dh/Z") return;
+        const auto turn = [&]<typename G>() {
+          const auto z =
+              math::parse_point<G>(std::span<const uint8_t, 64>(payload.data() + 32, 64));
+          Bytes other;
+          math::append_point<G>(other, math::negate<G>(*z));
+          std::copy(other.begin(), other.end(), payload.begin() + 32);
+        };
+        group == Group::kX25519 ? turn.template operator()<math::X25519Group>()
+                                : turn.template operator()<math::P256Group>();
+      });
+  for (const auto& o : run.outcomes) EXPECT_FALSE(o.value);
+  EXPECT_EQ(run.outcomes[0].code(), AbortCode::kViewMismatch);
   for (const auto& m : run.trace) EXPECT_NE(m.label, "arith/dh/open");
+}
+
+TEST(ArithEngine, GuardsNothingOnceItHasEnded) {
+  Dealer dealer(2);
+  const auto run = run_parties(2, [&](net::Party& p) {
+    ArithEngine engine(p, dealer.source(p.id()));
+    EXPECT_EQ(engine.guarded([] { return 7; }), 7);
+    engine.destroy();
+    bool ran = false;
+    try {
+      engine.guarded([&] { ran = true; });
+    } catch (const ProtocolAbort& abort) {
+      return abort.code() == AbortCode::kRefusedByRule && !ran;
+    }
+    return false;
+  });
+  for (const auto& o : run.outcomes) EXPECT_TRUE(o.value.value_or(false));
+}
+
+template <typename G>
+void expect_wiped() {
+  const auto run = run_parties(2, [](net::Party& p) {
+    alignas(TokenWitness<G>) std::array<uint8_t, sizeof(TokenWitness<G>)> memory{};
+    auto* const witness = new (memory.data()) TokenWitness<G>(TokenWitness<G>::random(p, Digest{}));
+    std::vector<Bytes> secrets;
+    const auto note = [&](const auto& value) {
+      const auto* at = reinterpret_cast<const uint8_t*>(&value);
+      secrets.emplace_back(at, at + sizeof(value));
+    };
+    note(witness->x), note(witness->y), note(witness->w), note(witness->r), note(witness->k);
+    note(witness->eda.rho);
+    const auto found = [&](const Bytes& secret) {
+      return std::search(memory.begin(), memory.end(), secret.begin(), secret.end()) !=
+             memory.end();
+    };
+    for (const Bytes& secret : secrets) EXPECT_TRUE(found(secret));
+    witness->~TokenWitness<G>();
+    // Reads of the bytes, not of the object.
+    for (size_t k = 0; k < secrets.size(); ++k) EXPECT_FALSE(found(secrets[k])) << k;
+    return true;
+  });
+  for (const auto& o : run.outcomes) EXPECT_TRUE(o.value.value_or(false));
+}
+
+TEST(TokenWitness, LeavesNothingBehind) {
+  expect_wiped<math::X25519Group>();
+  expect_wiped<math::P256Group>();
 }
 
 // Attacks 7, 8: a bad Z_j aborts, a shifted one shifts the secret by the known point, no more.

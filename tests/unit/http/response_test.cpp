@@ -50,7 +50,6 @@ TEST(ParseResponse, RefusesSmuggling) {
   EXPECT_EQ(fault_of(with_header("Content-Length: 2")), Fault::kDuplicateFraming);
   EXPECT_EQ(fault_of(with_header("Transfer-Encoding: chunked")), Fault::kFraming);
   EXPECT_EQ(fault_of(with_header("Content-Encoding: gzip")), Fault::kContentEncoding);
-  EXPECT_EQ(fault_of(with_header("Trailer: x")), Fault::kTrailer);
   EXPECT_EQ(fault_of(with_header(" folded: x")), Fault::kHeader);
   EXPECT_EQ(fault_of(with_header("\tfolded")), Fault::kHeader);
   EXPECT_EQ(fault_of(with_header("Name : x")), Fault::kHeader);
@@ -71,15 +70,112 @@ TEST(ParseResponse, RefusesSmuggling) {
                        "\r\n\r\n0\r\n\r\n"),
               Fault::kFraming);
   }
-  EXPECT_EQ(fault_of(kChunked + "000001\r\nx\r\n0\r\n\r\n"), Fault::kChunk);
-  EXPECT_EQ(fault_of(kChunked + "1;ext=1\r\nx\r\n0\r\n\r\n"), Fault::kChunk);
+  EXPECT_EQ(fault_of(kChunked + "1 \r\nx\r\n0\r\n\r\n"), Fault::kChunk);
+  EXPECT_EQ(fault_of(kChunked + "0x1\r\nx\r\n0\r\n\r\n"), Fault::kChunk);
+  EXPECT_EQ(fault_of(kChunked + "1;a\nb\r\nx\r\n0\r\n\r\n"), Fault::kChunk);
+  EXPECT_EQ(fault_of(kChunked + "1;a\rb\r\nx\r\n0\r\n\r\n"), Fault::kChunk);
+  for (const char* extension :
+       {";", ";;", "; ", ";=", ";a=", ";a=\"", ";a=\"b", ";a=\"\\\"", ";a b", ";\x01",
+        ";a=\"\x01\"", ";a;", ";a=\"b\"c", "a=b", "\"q\""}) {
+    EXPECT_EQ(fault_of(kChunked + "1" + extension + "\r\nx\r\n0\r\n\r\n"), Fault::kChunk)
+        << extension;
+  }
+  EXPECT_EQ(fault_of(kChunked + "1;" + std::string(5000, 'a') + "\r\nx\r\n0\r\n\r\n"),
+            Fault::kChunk);
+  EXPECT_EQ(fault_of(kChunked + "1" + std::string(16, '0') + "\r\nx\r\n0\r\n\r\n"),
+            Fault::kTooLarge);
   EXPECT_EQ(fault_of(kChunked + "-1\r\nx\r\n0\r\n\r\n"), Fault::kChunk);
   EXPECT_EQ(fault_of(kChunked + "1\nx\r\n0\r\n\r\n"), Fault::kChunk);
   EXPECT_EQ(fault_of(kChunked + "1\r\nxy\r\n0\r\n\r\n"), Fault::kChunk);
   EXPECT_EQ(fault_of(kChunked + "\r\n"), Fault::kChunk);
-  EXPECT_EQ(fault_of(kChunked + "0\r\nA: b\r\n\r\n"), Fault::kTrailer);
+  EXPECT_EQ(fault_of(kChunked + "0\r\nA b\r\n\r\n"), Fault::kHeader);
+  EXPECT_EQ(fault_of(kChunked + "0\r\nA: b\n\r\n\r\n"), Fault::kHeader);
+  EXPECT_EQ(fault_of(kChunked + "0\r\n A: b\r\n\r\n"), Fault::kHeader);
+  EXPECT_EQ(fault_of(kChunked + "0\r\nA: " + std::string(70000, 'b') + "\r\n\r\n"),
+            Fault::kTrailer);
+  EXPECT_EQ(fault_of(kChunked + "0\r\nA: b\r\n\r\nX"), Fault::kTrailingBytes);
   EXPECT_EQ(fault_of(kChunked + "0\r\n\r\nX"), Fault::kTrailingBytes);
   EXPECT_EQ(fault_of(with_header("X: y") + "HTTP/1.1 200 OK\r\n"), Fault::kTrailingBytes);
+}
+
+// What servers send and the RFCs allow: it costs nothing in open mode (tls-in-mpc.md §5.7, R2).
+TEST(ParseResponse, PassesOverInterimAnswersExtensionsAndTrailers) {
+  const auto body = [](const std::string& text) {
+    return to_text(parse_response(as_bytes(text)).body);
+  };
+  EXPECT_EQ(body("HTTP/1.1 100 Continue\r\n\r\n" + with_header("X: y")), "hi");
+  EXPECT_EQ(body("HTTP/1.1 103 Early Hints\r\nLink: <a>\r\nContent-Length: 99\r\n\r\n"
+                 "HTTP/1.1 100 \r\n\r\n" +
+                 with_header("X: y")),
+            "hi");
+  const Response final =
+      parse_response(as_bytes("HTTP/1.1 103 X\r\nLink: <a>\r\n\r\n" + with_header("X: y")));
+  EXPECT_EQ(final.status, 200);
+  EXPECT_EQ(final.headers.size(), 2u);
+  EXPECT_EQ(body(kChunked + "00000064\r\n" + std::string(100, 'x') + "\r\n0000\r\n\r\n"),
+            std::string(100, 'x'));
+  EXPECT_EQ(body(kChunked + std::string(40, '0') + "1\r\nx\r\n0\r\n\r\n"), "x");
+  EXPECT_EQ(body(kChunked + "1;ext=1;q=\"a;\\\"b\"\r\nx\r\n1 ; y = z\r\nz\r\n0;last\r\n\r\n"),
+            "xz");
+  EXPECT_EQ(body(kChunked + "1\r\nx\r\n0\r\nSet-Cookie: a=b\r\nContent-Length: 7\r\n\r\n"), "x");
+  EXPECT_EQ(parse_response(as_bytes(kChunked + "0\r\nA: b\r\n\r\n")).headers.size(), 1u);
+  EXPECT_EQ(fault_of(with_header("Trailer: x")), std::nullopt);
+  for (const char* coding : {"", "identity", "Identity"}) {
+    EXPECT_EQ(body(with_header(std::string("Content-Encoding: ") + coding)), "hi");
+  }
+  const std::string big(3 << 20, 'b');
+  EXPECT_EQ(body(kChunked + "300000\r\n" + big + "\r\n0\r\n\r\n").size(), big.size());
+}
+
+TEST(ParseResponse, NamesTheCodingAndTheLimit) {
+  const auto detail = [](const std::string& text, const ResponseOptions& options = {}) {
+    try {
+      parse_response(as_bytes(text), options);
+    } catch (const ResponseError& error) {
+      return error.detail();
+    }
+    return std::string();
+  };
+  EXPECT_THAT(detail(with_header("Content-Encoding: aws-chunked")),
+              ::testing::HasSubstr("aws-chunked"));
+  ResponseOptions small;
+  small.max_body = 100;
+  for (const std::string& text :
+       {std::string("HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n"), kChunked + "65\r\n"}) {
+    EXPECT_THAT(detail(text, small), ::testing::HasSubstr("limit of 100 bytes (`max_answer`"));
+  }
+}
+
+TEST(ReadPartial, KeepsWhatCameOfAnAnswerThatIsNone) {
+  const std::string start = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
+  PartialAnswer partial = read_partial(as_bytes(start + "zz\r\nmore"), {});
+  EXPECT_EQ(partial.status_line, "HTTP/1.1 200 OK");
+  EXPECT_EQ(partial.read.status, 200);
+  EXPECT_EQ(to_text(partial.body()), "abc");
+  EXPECT_EQ(to_text(partial.received), start + "zz\r\nmore");
+  // Refused in the header: the body is what stands behind it.
+  partial = read_partial(as_bytes(with_header("Content-Encoding: gzip")), {});
+  EXPECT_EQ(partial.read.status, 200);
+  EXPECT_EQ(to_text(partial.body()), "hi");
+  // Cut off.
+  partial = read_partial(as_bytes("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1234"), {});
+  EXPECT_EQ(to_text(partial.body()), "1234");
+  // Over the limit: as much as the limit allows.
+  ResponseOptions small;
+  small.max_body = 4;
+  partial = read_partial(as_bytes(kChunked + "3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"), small);
+  EXPECT_EQ(to_text(partial.body()), "abc");
+  partial = read_partial(as_bytes("no HTTP at all"), {});
+  EXPECT_EQ(partial.status_line, "");
+  EXPECT_EQ(partial.read.status, 0);
+  EXPECT_EQ(to_text(partial.body()), "");
+  EXPECT_EQ(to_text(read_partial({}, {}).received), "");
+  EXPECT_EQ(read_partial({}, {}).summary(), "nothing of an answer came");
+  EXPECT_EQ(partial.summary(), "what came: no HTTP at all");
+  partial =
+      read_partial(as_bytes("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n<a>\n\x1b[2J</a>"), {});
+  EXPECT_EQ(partial.summary(), "`HTTP/1.1 200 OK`: <a> ?[2J</a>");
+  EXPECT_EQ(partial.summary(3), "`HTT`, beginning with: <a>");
 }
 
 TEST(ParseResponse, RefusesOtherStatusLines) {
@@ -88,7 +184,7 @@ TEST(ParseResponse, RefusesOtherStatusLines) {
   };
   EXPECT_EQ(line("HTTP/1.1 200 OK"), std::nullopt);
   EXPECT_EQ(line("HTTP/1.1 200 "), std::nullopt);
-  EXPECT_EQ(line("HTTP/1.1 100 Continue"), Fault::kInterim);
+  EXPECT_EQ(line("HTTP/1.1 100 Continue"), Fault::kIncomplete);
   EXPECT_EQ(line("HTTP/1.1 101 Switching"), Fault::kInterim);
   for (const char* bad :
        {"HTTP/1.0 200 OK", "HTTP/1.1 200", "HTTP/2 200 OK", "http/1.1 200 OK", "HTTP/1.1  200 OK",
@@ -111,7 +207,9 @@ TEST(ParseResponse, CloseDelimitedBodiesNeedNoSecretAndCloseNotify) {
 }
 
 TEST(ParseResponse, EveryTruncationIsIncompleteAndEveryFragmentationEqual) {
-  for (const std::string& whole : {with_header("X: y"), kChunked + "5\r\nhello\r\n0\r\n\r\n"}) {
+  for (const std::string& whole :
+       {with_header("X: y"), kChunked + "5\r\nhello\r\n0\r\n\r\n",
+        "HTTP/1.1 100 C\r\n\r\n" + kChunked + "1;e=1\r\nx\r\n0\r\nA: b\r\nC: d\r\n\r\n"}) {
     for (size_t cut = 0; cut < whole.size(); ++cut) {
       EXPECT_EQ(fault_of(whole.substr(0, cut)), Fault::kIncomplete) << cut;
     }
@@ -164,6 +262,7 @@ TEST(ParseResponse, RandomMutationsNeitherCrashNorDependOnFragmentation) {
   std::mt19937 random(1);
   const std::vector<std::string> seeds = {
       with_header("Set-Cookie: a=b; Path=/"), kChunked + "5\r\nhello\r\n3\r\nabc\r\n0\r\n\r\n",
+      "HTTP/1.1 100 C\r\n\r\n" + kChunked + "1;e\r\nx\r\n0\r\nA: b\r\n\r\n",
       "HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\nbody"};
   const std::string_view alphabet = std::string_view("\r\n :;,0123456789abcdefHTP/.-\t\0\x80", 31);
   ResponseOptions options;

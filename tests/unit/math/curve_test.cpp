@@ -188,8 +188,9 @@ std::array<uint8_t, 32> little_endian(const U256& v) {
   return out;
 }
 
-TEST(X25519, RefusesLowOrderTwistAndNonCanonicalShares) {
-  EXPECT_TRUE(decode_share<X25519Group>(little_endian({9, 0, 0, 0})));
+TEST(X25519, RefusesLowOrderAndTwistSharesInEveryEncoding) {
+  const auto nine = decode_share<X25519Group>(little_endian({9, 0, 0, 0}));
+  ASSERT_TRUE(nine.has_value());
   const U256 p = Modulus25519::kValue;
   const U256 order8a = load_be(std::span<const uint8_t, 32>(
       from_hex("00b8495f16056286fdb1329ceb8d09da6ac49ff1fae35616aeb8413b7c7aebe0")));
@@ -201,14 +202,24 @@ TEST(X25519, RefusesLowOrderTwistAndNonCanonicalShares) {
       order8a,
       order8b,
       {p[0] - 1, p[1], p[2], p[3]},
-      p,                             // 0, not canonical
-      {p[0] + 1, p[1], p[2], p[3]},  // 1, not canonical
-      {p[0] + 9, p[1], p[2], p[3]},  // 9, not canonical
-      {9, 0, 0, uint64_t{1} << 63},  // masked bit set
+      p,                             // 0
+      {p[0] + 1, p[1], p[2], p[3]},  // 1
+      {p[0] + 2, p[1], p[2], p[3]},  // 2
       {2, 0, 0, 0},                  // twist
   };
+  const uint64_t top = uint64_t{1} << 63;
   for (size_t i = 0; i < bad.size(); ++i) {
     EXPECT_FALSE(decode_share<X25519Group>(little_endian(bad[i]))) << i;
+    EXPECT_FALSE(decode_share<X25519Group>(
+        little_endian({bad[i][0], bad[i][1], bad[i][2], bad[i][3] | top})))
+        << i;
+  }
+  // RFC 7748 §5: the top bit is masked, u is taken mod p.
+  for (const U256& share : {U256{9, 0, 0, top}, U256{p[0] + 9, p[1], p[2], p[3]},
+                            U256{p[0] + 9, p[1], p[2], p[3] | top}}) {
+    const auto point = decode_share<X25519Group>(little_endian(share));
+    ASSERT_TRUE(point.has_value());
+    EXPECT_EQ(encode_share<X25519Group>(*point), encode_share<X25519Group>(*nine));
   }
   // A point of the curve with a component of order 2: prime part times the point (0,0).
   const X25519Group::Point torsion{F25519(), F25519(), false};
@@ -282,7 +293,7 @@ TEST(X25519, Wycheproof) {
     }
     const auto s = decode_share<X25519Group>(share);
     if (!s) {
-      // Only what an honest server never sends: twist, not canonical, not in the prime subgroup.
+      // Only what an honest server never sends: twist, not in the prime subgroup.
       EXPECT_TRUE(!lifted || !in_prime_subgroup_vartime<X25519Group>(*lifted)) << test.id;
       ++refused;
       continue;

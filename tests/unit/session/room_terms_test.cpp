@@ -68,6 +68,8 @@ TEST_P(RoomTermsTest, EachDifferenceIsNamedWithBothValues) {
       {[](RoomConfig& c, auto&) { c.members.pop_back(); }, {"members, in this order"}},
       {[](RoomConfig& c, auto&) { c.providers[0].group = "p256"; },
        {"group of provider p", "x25519", "p256"}},
+      {[](RoomConfig& c, auto&) { c.providers[0].tls.max_answer = 4321; },
+       {"max_answer of provider p", "16777216", "4321"}},
       {[](RoomConfig& c, auto&) { c.providers[0].open_calls[0] = "GET https://b.example/"; },
        {"open_calls of provider p", "a.example", "b.example"}},
       {[](RoomConfig& c, auto&) {

@@ -126,6 +126,7 @@ TEST(ClientHandshake, NoFlippedBitOfTheServersBytesIsAccepted) {
   // A flip in ServerHello's random or key share is not seen by the parser; then H1 differs, hence
   // the opened secrets (here: the flight was signed for another transcript) do not fit.
   for (size_t at = 0; at < hello.size(); ++at) {
+    if (at == 1 || at == 2) continue;  // the version of a record in the clear: not looked at (§3.6)
     for (int bit = 0; bit < 8; ++bit) {
       Bytes bad = hello;
       bad[at] ^= static_cast<uint8_t>(1 << bit);
@@ -291,7 +292,7 @@ TEST(ClientHandshake, RefusesRecordsThatDoNotBelong) {
               HasSubstr("unknown type"));
   EXPECT_THAT(refusal(server, {Bytes{23, 3, 3, 0x41, 1}}), HasSubstr("at most 16640"));
   EXPECT_THAT(refusal(server, {Bytes{23, 3, 3, 0, 16}}), HasSubstr("too short"));
-  EXPECT_THAT(refusal(server, {Bytes{23, 3, 1, 0, 90}}), HasSubstr("0303"));
+  EXPECT_THAT(refusal(server, {Bytes{23, 3, 1, 0, 90}}), HasSubstr("waiting"));  // any version
   // A message longer than any certificate list, announced in its first bytes.
   EXPECT_THAT(refusal(server, {server.seal_handshake(Bytes{8, 1, 0, 1}, 0)}), HasSubstr("at most"));
   ClientHandshake early = new_client();
@@ -353,10 +354,93 @@ TEST(ClientHandshake, CollectsApplicationRecordsRawWithTheirOffsets) {
   client.end_of_stream();
   ClientHandshake other = new_client();
   ASSERT_TRUE(accepts(server, other, one_record(server, server.flight(other.client_hello()))));
+  // A request may be out by now: nothing aborts, what came before is given out, what follows not.
+  other.feed(join({a, plain_record(ContentType::kAlert, 0x0303, Bytes{1, 0}), b}));
+  EXPECT_THAT(other.application_fault().value_or(""), HasSubstr("unprotected"));
+  EXPECT_EQ(other.take_application_records().size(), 1u);
+  ClientHandshake third = new_client();
+  ASSERT_TRUE(accepts(server, third, one_record(server, server.flight(third.client_hello()))));
+  for (const uint8_t byte : join({a, Bytes{23, 3, 3, 0x41, 1}, b})) third.feed(Bytes{byte});
+  EXPECT_THAT(third.application_fault().value_or(""), HasSubstr("at most 16640"));
+  EXPECT_EQ(third.take_application_records().size(), 1u);
+}
+
+TEST(ClientHandshake, BoundsTheRecordsOfAnAnswer) {
+  const FakeServer server;
+  HandshakeConfig config = handshake_config(testing::chain_policy());
+  config.max_application_bytes = 100;
+  ClientHandshake client(config, testing::hello_input());
+  ASSERT_TRUE(accepts(server, client, one_record(server, server.flight(client.client_hello()))));
+  const Bytes record =
+      aead_seal(traffic_keys(server.s_ap), 0, ContentType::kApplicationData, Bytes(30));
+  ASSERT_EQ(record.size(), 52u);
+  client.feed(record);
+  EXPECT_FALSE(client.application_fault().has_value());
+  client.feed(record);
+  EXPECT_THAT(client.application_fault().value_or(""), HasSubstr("more than 100 bytes"));
+  EXPECT_EQ(client.take_application_records().size(), 1u);
+}
+
+// §3.6: in the clear up to ServerHello, under c_hs where that is known, never when
+// the server ended the connection itself.
+TEST(ClientHandshake, TellsTheServerWhyItIsRefused) {
+  const auto plain = [](const Bytes& bytes) {
+    ClientHandshake client = new_client();
+    EXPECT_NE(abort_of([&] { client.feed(bytes); }), "");
+    return client.alert_record();
+  };
+  const auto clear = [](uint8_t code) {
+    return plain_record(ContentType::kAlert, 0x0303, Bytes{2, code});
+  };
+  FakeServer server;
+  server.hello.suite = 0x1302;
+  EXPECT_EQ(plain(server.server_hello_record()), clear(47));
+  server.hello = {};
+  server.hello.versions = {};
+  EXPECT_EQ(plain(server.server_hello_record()), clear(70));
+  server.hello = {};
+  server.hello.key_share = {};
+  EXPECT_EQ(plain(server.server_hello_record()), clear(109));
+  server.hello = {};
+  server.hello.more = extension(16, {});
+  EXPECT_EQ(plain(server.server_hello_record()), clear(110));
+  EXPECT_EQ(plain(plain_record(ContentType::kHandshake, 0x0303, Bytes{2, 0, 0, 1, 3})), clear(50));
+  EXPECT_EQ(plain(to_bytes("HTTP/1.1 400 no\r\n")), clear(10));
+  EXPECT_EQ(plain(plain_record(ContentType::kAlert, 0x0303, Bytes{2, 40})), Bytes());
+  ClientHandshake closed = new_client();
+  EXPECT_NE(abort_of([&] { closed.end_of_stream(); }), "");
+  EXPECT_EQ(closed.alert_record(), Bytes());
+
+  const auto sealed = [](FakeServer bad) {
+    ClientHandshake client = new_client();
+    abort_of([&] { accepts(bad, client, one_record(bad, bad.flight(client.client_hello()))); });
+    const auto records = RecordReader().feed(client.alert_record());
+    if (records.size() != 1) return Bytes();
+    return aead_open(traffic_keys(bad.c_hs), 0, records[0]).value_or(Bytes());
+  };
+  FakeServer bad;
+  bad.bad_finished = true;
+  EXPECT_EQ(sealed(bad), (Bytes{2, 51, 21}));
+  bad = {};
+  bad.chain = {bad.chain[0]};
+  EXPECT_EQ(sealed(bad), (Bytes{2, 48, 21}));
+  bad = {};
+  bad.ee = encrypted_extensions(extension(42, {}));
+  EXPECT_EQ(sealed(bad), (Bytes{2, 110, 21}));
+  // Between the two: ServerHello is accepted and c_hs is not there. Nothing can be said.
+  ClientHandshake between = new_client();
+  between.feed(FakeServer().server_hello_record());
+  EXPECT_NE(abort_of([&] { between.feed(Bytes{99, 3, 3, 0, 1}); }), "");
+  EXPECT_EQ(between.alert_record(), Bytes());
+}
+
+TEST(ClientHandshake, NamesGroupAndSuiteOfARefusedHello) {
+  ClientHandshake client = new_client();
   EXPECT_THAT(abort_of([&] {
-                other.feed(plain_record(ContentType::kAlert, 0x0303, Bytes{1, 0}));
+                client.feed(plain_record(ContentType::kAlert, 0x0303, Bytes{2, 40}));
               }),
-              HasSubstr("unprotected"));
+              ::testing::AllOf(HasSubstr("`group`"), HasSubstr("X25519"),
+                               HasSubstr("TLS_AES_128_GCM_SHA256")));
 }
 
 TEST(ClientHello, IsExactlyTheSpecifiedOne) {

@@ -184,7 +184,8 @@ TEST_P(Interop, RequestAndOpenResponseWithOpenSsl) {
   c.client.feed(server.output());
   FrozenResponse frozen{c.client.take_application_records(), released,
                         c.client.has_partial_record()};
-  EXPECT_TRUE(may_freeze(frozen.records, frozen.trailing_partial, false));
+  EXPECT_EQ(quiet_before_freeze(frozen.records, released, frozen.trailing_partial, true),
+            kQuietAfterClose);
   const OpenedResponse opened = open_response(frozen, c.s_ap);
   EXPECT_EQ(as_text(opened.application_data), "first second");
   EXPECT_TRUE(opened.close_notify);

@@ -9,6 +9,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -40,6 +42,9 @@ struct CertOptions {
   long not_before = -3600;  // seconds from kNow
   long not_after = 3600 * 24;
   const EVP_MD* digest = EVP_sha256();
+  std::string constraints;                        // basicConstraints, or empty: those of is_ca
+  std::vector<std::pair<int, std::string>> more;  // further extensions: NID and value
+  long serial = 0;                                // else the next one
 };
 
 inline constexpr time_t kNow = 1800000000;  // 2027
@@ -58,7 +63,8 @@ inline Cert make_cert(const CertOptions& options, const Key& key, const Cert& is
   static long serial = 1;
   Cert cert(X509_new(), X509_free);
   X509_set_version(cert.get(), 2);
-  ASN1_INTEGER_set(X509_get_serialNumber(cert.get()), serial++);
+  ASN1_INTEGER_set(X509_get_serialNumber(cert.get()),
+                   options.serial != 0 ? options.serial : serial++);
   time_t now = kNow;
   X509_time_adj(X509_getm_notBefore(cert.get()), options.not_before, &now);
   X509_time_adj(X509_getm_notAfter(cert.get()), options.not_after, &now);
@@ -70,7 +76,10 @@ inline Cert make_cert(const CertOptions& options, const Key& key, const Cert& is
   X509_set_issuer_name(cert.get(), X509_get_subject_name(signer));
   X509_set_pubkey(cert.get(), key.get());
   add_extension(cert.get(), signer, NID_basic_constraints,
-                options.is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
+                !options.constraints.empty() ? options.constraints
+                : options.is_ca              ? "critical,CA:TRUE"
+                                             : "critical,CA:FALSE");
+  for (const auto& [nid, value] : options.more) add_extension(cert.get(), signer, nid, value);
   if (!options.names.empty())
     add_extension(cert.get(), signer, NID_subject_alt_name, options.names);
   if (!options.usage.empty()) add_extension(cert.get(), signer, NID_ext_key_usage, options.usage);

@@ -77,7 +77,7 @@ TEST_F(Rfc8448, TheMachineAcceptsTheFlightAndDecryptsTheAnswers) {
   hello.message = field("client", "construct a ClientHello", "ClientHello");
   hello.offered_record_size_limit = true;
   HandshakeConfig config;
-  config.check_chain = [](const std::vector<Bytes>& chain) { EXPECT_EQ(chain.size(), 1u); };
+  config.check_chain = [](const CertificateList& list) { EXPECT_EQ(list.chain.size(), 1u); };
   ClientHandshake client(config, hello);
   EXPECT_EQ(client.client_hello_record(),
             field("client", "send handshake record", "complete record"));

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <memory>
+
+#include "agent/reply.h"
+#include "agent/server_bytes.h"
+#include "agent/views.h"
+#include "boolean/engine.h"
+#include "prep/prep.h"
+#include "tls/handshake.h"
+#include "tls/open_response.h"
+
+namespace flexroom::agent {
+
+/// Who may read the answers of a connection, for its whole life (tls-in-mpc.md §4.6, R2-1).
+enum class ReceiveMode : uint8_t {
+  kOpen,    // every member reads everything
+  kSealed,  // nobody does; values are selected and kept inside
+};
+
+/// Of one answer; agreed by all members.
+struct ReadTerms {
+  const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();
+  size_t max_answer = http::kMaxAnswer;  // bytes of the body
+  /// R2-5: only close_notify or the service's FIN ends an answer, silence does not.
+  bool await_close = false;
+  bool no_secret = false;  // R2-6: HTTP/1.0 and close-delimited answers accepted
+
+  /// Bytes of records that an answer of that length may take.
+  size_t max_records() const { return 2 * max_answer + (size_t{1} << 20); }
+};
+
+/// A request that was released, and where its answer comes from.
+struct Released {
+  const Views& views;
+  const Digest& h2;
+  PartyId courier = 1;
+  const Block& delta;
+  tls::ClientHandshake& machine;
+  ServerBytes& server;
+  uint64_t request_offset = 0;  // bytes of the service that were there
+  bool head = false;            // the request was a HEAD
+  std::function<void(std::string_view phase)> begin;
+};
+
+/// The members' half of the receiving direction. make_read_direction() makes the one of a mode.
+///
+/// Order      take() when the request circuit ran; read() once, when the request was released
+class ReadDirection {
+ public:
+  virtual ~ReadDirection() = default;
+  ReadDirection() = default;
+  ReadDirection(const ReadDirection&) = delete;
+  ReadDirection& operator=(const ReadDirection&) = delete;
+
+  /// Takes what the request circuit kept for this direction.
+  virtual void take(const mpc::Program& program, boolean::Outputs& outputs) = 0;
+  /// The answer. What the service does ends in the reply; what a member does, aborts.
+  virtual Reply read(const Released& request) = 0;
+  virtual void erase() = 0;
+};
+
+/// Throws InputError for a mode that is not built.
+std::unique_ptr<ReadDirection> make_read_direction(ReceiveMode mode, const ReadTerms& terms);
+
+}  // namespace flexroom::agent

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "agent/write_direction.h"
+#include "tls/cipher_suite.h"
+
+namespace flexroom::agent {
+
+/// What a cipher suite is to the members: its circuits and its sending direction. A new suite is a
+/// row of the table in suite.cpp.
+struct Suite {
+  const tls::CipherSuite& tls;
+  /// GC-A and GC-B of connection_circuits.h.
+  std::shared_ptr<const mpc::Program> (*handshake_program)(arith::Group group, size_t num_members);
+  std::shared_ptr<const mpc::Program> (*request_program)(const RequestPlan& plan);
+  std::unique_ptr<WriteDirection> (*write_direction)(prep::Source& source, const RequestPlan& plan);
+};
+
+/// Throws InputError naming the suites there are.
+const Suite& suite_of(const tls::CipherSuite& suite);
+
+}  // namespace flexroom::agent

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "agent/connection_circuits.h"
+#include "agent/journal.h"
+#include "agent/views.h"
+#include "boolean/engine.h"
+#include "prep/prep.h"
+
+namespace flexroom::agent {
+
+/// The members' half of the client's sending direction: keys that nobody has, and the shares of the
+/// tags. Which cipher suite it is, only the implementation knows; make_write_direction() of suite.h
+/// makes it.
+///
+/// Order      bind() while the request circuit is prepared; mark(), then take() when it ran; then
+///            tag_share() once
+/// Guarantee  a position is marked durably before anything follows from its keystream, and gives at
+///            most one tag (tls-in-mpc.md §4.1)
+class WriteDirection {
+ public:
+  virtual ~WriteDirection() = default;
+  WriteDirection() = default;
+  WriteDirection(const WriteDirection&) = delete;
+  WriteDirection& operator=(const WriteDirection&) = delete;
+
+  /// Fills in the `zero` inputs that the request circuit has for the tag.
+  virtual void bind(const mpc::Program& program, std::vector<prep::AuthBits>& zero) = 0;
+  /// Takes the keys and masks that the request circuit kept.
+  virtual void take(const mpc::Program& program, boolean::Outputs& outputs) = 0;
+  /// This member's share of the tag of the record at position().
+  virtual prep::AuthField tag_share(ByteView header, ByteView ciphertext) = 0;
+  virtual void erase() = 0;
+
+  const RecordPosition& position() const { return position_; }
+  /// Before a label, Lambda or share from which a bit of the ciphertext follows: this position
+  /// belongs to this request for ever, also after an abort.
+  void mark(Journal& journal, const Digest& csid) const;
+
+ private:
+  RecordPosition position_;
+};
+
+/// TLS_AES_128_GCM_SHA256: GHASH under powers of R (§4.4), one power a block of the record.
+std::unique_ptr<WriteDirection> make_gcm_write_direction(prep::Source& source,
+                                                         const RequestPlan& plan);
+
+}  // namespace flexroom::agent

@@ -1,0 +1,30 @@
+#include "call/provider_connection.h"
+
+namespace flexroom {
+
+tls::ChainPolicy chain_policy(const Provider& provider, const std::string& host) {
+  tls::TrustStore trust =
+      provider.ca_file ? tls::TrustStore::from_files({provider.ca_file->string()}, provider.name)
+                       : tls::TrustStore::system();
+  tls::ChainPolicy policy{host, std::move(trust), [] { return std::chrono::system_clock::now(); },
+                          provider.tls.spki_pin};
+  policy.partial_chains = provider.tls.trust_exact;
+  policy.revocation = provider.tls.revocation;
+  return policy;
+}
+
+arith::Group exchange_group(const Provider& provider) {
+  return provider.group == "p256" ? arith::Group::kP256 : arith::Group::kX25519;
+}
+
+agent::ConnectionConfig provider_connection(const Provider& provider, const std::string& host) {
+  agent::ConnectionConfig config;
+  config.host = host;
+  config.group = exchange_group(provider);
+  config.suite = provider.tls.suite;
+  config.max_answer = provider.tls.max_answer;
+  config.handshake = tls::handshake_config(chain_policy(provider, host));
+  return config;
+}
+
+}  // namespace flexroom

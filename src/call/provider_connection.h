@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "agent/connection.h"
+#include "config/config.h"
+#include "tls/certificate.h"
+
+namespace flexroom {
+
+/// Whom this member believes to be `host`, by the provider's entry: the one rule for the members'
+/// own TLS client and for what a member fetches alone. Throws InputError when `ca_file` cannot be
+/// used.
+tls::ChainPolicy chain_policy(const Provider& provider, const std::string& host);
+
+arith::Group exchange_group(const Provider& provider);
+
+/// A connection to `host` with the settings of the provider's entry; courier and policy are the
+/// caller's.
+agent::ConnectionConfig provider_connection(const Provider& provider, const std::string& host);
+
+}  // namespace flexroom

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+
+#include "config/config.h"
+#include "tls/certificate.h"
+
+namespace flexroom {
+
+/// Makes one libcurl transfer judge the server's certificate by tls::check_chain, the rule of the
+/// members' own TLS client, in place of OpenSSL's default. Outlives the transfer.
+class ProviderTrust {
+ public:
+  /// `curl`: a CURL easy handle. The host is that of `url`, "https://...".
+  ProviderTrust(void* curl, const Provider& provider, const std::string& url);
+  ProviderTrust(const ProviderTrust&) = delete;
+  ProviderTrust& operator=(const ProviderTrust&) = delete;
+  /// Why the certificate was refused; empty if it was not.
+  const std::string& refusal() const { return refusal_; }
+
+ private:
+  struct Callbacks;
+  tls::ChainPolicy policy_;
+  std::string refusal_;
+};
+
+}  // namespace flexroom

@@ -1,0 +1,61 @@
+#include "config/tls_terms.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace flexroom {
+namespace {
+
+Digest spki_digest(const TomlTable& table) {
+  const std::string text = table.text("spki_pin");
+  const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  if (text.size() != 64 || !std::all_of(text.begin(), text.end(), is_hex)) {
+    table.fail("spki_pin", "is not 64 lower-case hex digits",
+               "write the SHA-256 of the server's SubjectPublicKeyInfo; a refused connection names "
+               "the one it saw");
+  }
+  const Bytes bytes = from_hex(text);
+  Digest out;
+  std::copy(bytes.begin(), bytes.end(), out.begin());
+  return out;
+}
+
+tls::Revocation revocation_of(const TomlTable& table) {
+  const std::string text = table.text_or("revocation", "off");
+  if (text == "off") return tls::Revocation::kOff;
+  if (text == "staple") return tls::Revocation::kStaple;
+  if (text == "must") return tls::Revocation::kMust;
+  table.fail("revocation", fmt::format("is '{}'", text), "write \"off\", \"staple\" or \"must\"");
+}
+
+}  // namespace
+
+TlsTerms TlsTerms::load(const TomlTable& table) {
+  TlsTerms out;
+  const std::string suite = table.text_or("suite", std::string(out.suite->setting));
+  out.suite = tls::find_suite(suite);
+  if (out.suite == nullptr) {
+    table.fail("suite", fmt::format("is '{}', which is not built", suite),
+               "use one of " + tls::known_suites());
+  }
+  const std::string receive = table.text_or("receive", "open");
+  if (receive != "open") {
+    table.fail("receive",
+               receive == "sealed" ? "is \"sealed\", which is not built: answers are open to all"
+                                   : fmt::format("is '{}'", receive),
+               "write \"open\", or leave the line out");
+  }
+  out.max_answer = static_cast<size_t>(table.integer_or(
+      "max_answer", static_cast<int64_t>(out.max_answer), kMinAnswerLimit, kMaxAnswerLimit));
+  const std::string trust = table.text_or("trust", "roots");
+  if (trust != "roots" && trust != "exact") {
+    table.fail("trust", fmt::format("is '{}'", trust), "write \"roots\" or \"exact\"");
+  }
+  out.trust_exact = trust == "exact";
+  out.revocation = revocation_of(table);
+  if (table.has("spki_pin")) out.spki_pin = spki_digest(table);
+  return out;
+}
+
+}  // namespace flexroom

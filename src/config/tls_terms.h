@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include "base/hash.h"
+#include "config/toml.h"
+#include "tls/certificate.h"
+#include "tls/cipher_suite.h"
+
+namespace flexroom {
+
+/// How the service of a [provider.NAME] is spoken to. Suite and max_answer are among the terms that
+/// all members must have alike; trust, pin and revocation are each member's own.
+struct TlsTerms {
+  static constexpr int64_t kMinAnswerLimit = 1024, kMaxAnswerLimit = int64_t{256} << 20;
+
+  const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();  // `suite`
+  size_t max_answer = size_t{16} << 20;                       // `max_answer`, bytes of a body
+  bool trust_exact = false;                                   // `trust = "exact"`
+  tls::Revocation revocation = tls::Revocation::kOff;         // `revocation`
+  std::optional<Digest> spki_pin;                             // `spki_pin`
+
+  /// Takes its keys from the provider's table, and refuses `receive = "sealed"`, which is not
+  /// built. Throws InputError with line and remedy.
+  static TlsTerms load(const TomlTable& table);
+};
+
+}  // namespace flexroom

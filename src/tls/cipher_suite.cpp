@@ -1,0 +1,32 @@
+#include "tls/cipher_suite.h"
+
+#include <openssl/evp.h>
+
+#include <array>
+
+namespace flexroom::tls {
+namespace {
+
+constexpr std::array<CipherSuite, 1> kSuites = {
+    {{0x1301, "aes128", "TLS_AES_128_GCM_SHA256", 16, 32, EVP_aes_128_gcm}}};
+
+}  // namespace
+
+const CipherSuite& aes128_gcm_sha256() { return kSuites[0]; }
+
+const CipherSuite* find_suite(std::string_view setting) {
+  for (const CipherSuite& suite : kSuites) {
+    if (suite.setting == setting) return &suite;
+  }
+  return nullptr;
+}
+
+std::string known_suites() {
+  std::string out;
+  for (const CipherSuite& suite : kSuites) {
+    out += (out.empty() ? "\"" : ", \"") + std::string(suite.setting) + "\"";
+  }
+  return out;
+}
+
+}  // namespace flexroom::tls

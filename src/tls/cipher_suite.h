@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+struct evp_cipher_st;
+
+namespace flexroom::tls {
+
+/// What hello, records and key schedule need to know of a cipher suite. One suite is offered a
+/// connection: the circuits are made for it before the server answers (tls-in-mpc.md §3.2). A new
+/// suite is an entry of kSuites, its circuits, and a write direction in agent/.
+struct CipherSuite {
+  uint16_t code;             // RFC 8446 B.4
+  std::string_view setting;  // value of `provider.NAME.suite`
+  std::string_view name;
+  size_t key_bytes;
+  size_t hash_bytes;
+  const evp_cipher_st* (*aead)();
+};
+
+/// TLS_AES_128_GCM_SHA256, the default.
+const CipherSuite& aes128_gcm_sha256();
+/// The suite of that setting; null if there is none.
+const CipherSuite* find_suite(std::string_view setting);
+/// The settings that find_suite() knows, for messages: `"aes128"`.
+std::string known_suites();
+
+}  // namespace flexroom::tls
