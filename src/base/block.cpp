@@ -141,9 +141,13 @@ BlockVec BlockVec::slice(size_t offset, size_t count) const {
 void keep_freed_memory() {
   ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
   ::mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
-  ::mallopt(M_TOP_PAD, 64 << 20);
+  ::mallopt(M_TOP_PAD, 256 << 20);
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   heap_without_advice = reinterpret_cast<uintptr_t>(::sbrk(0)) / page * page;
+  // The heap takes its first step here, so that circuits too lie in advised memory.
+  void* volatile step = std::malloc(size_t{1} << 20);
+  std::free(step);
+  advise_heap();
 }
 
 }  // namespace flexroom

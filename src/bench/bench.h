@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
@@ -7,11 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/link_simulator.h"
+
 namespace flexroom::bench {
 
 struct BenchOptions {
-  bool json = false;   // what the caller will print; the measurements are the same
-  bool quick = false;  // one batch and one repetition of everything: a smoke test, noisy figures
+  bool quick = false;          // one batch, few repetitions, one link: a smoke test, noisy figures
+  std::filesystem::path plot;  // an SVG of the timelines is written there, unless empty
   /// What is being measured, and how much of the whole is done (0 .. 1). Called from one thread at
   /// a time, not always the same.
   std::function<void(std::string_view phase, double fraction)> progress;
@@ -24,28 +27,42 @@ struct Figure {
   std::string condition;            // what was measured, exactly
 };
 
+/// Two members behind one simulated link (link_simulator.h).
+struct LinkFigures {
+  LinkShape shape;
+  double measured_rtt_ms = 0;    // of a one-byte message through the mesh
+  std::optional<double> cold_s;  // run-script, as run_script_lean_cold_s; not for every link
+  double warm_s = 0;             // as run_script_lean_warm_s
+};
+
 struct BenchReport {
-  std::map<std::string, Figure> figures;           // all of bench_figure_names()
+  std::map<std::string, Figure> figures;  // all of bench_figure_names()
+  std::vector<LinkFigures> links;
   std::map<std::string, std::string> environment;  // CPU, cores, link, parameters
 };
 
 /// In the order of the table.
 const std::vector<std::string>& bench_figure_names();
 
-/// Measures two members on this machine: real protocols at default parameters, over the mesh's TLS
-/// on loopback, against the sandbox cloud. About one minute.
+/// How long a run takes, said once: in the help, in README and here.
+inline constexpr std::string_view kBenchDuration = "about two minutes; --quick about half a minute";
+
+/// Measures the product on this machine: its run-script and its TLS connections at default
+/// parameters, over the mesh's TLS on loopback, against the sandbox cloud; two members, three
+/// members, and two members behind simulated links. Times are those of the product's own timeline.
 ///
-/// Setting   member i and all its threads are pinned to the i-th core the process may use, if
-///           there are two. First the run-script figures with each member as a process of its own
-///           (forked, for its memory), then everything else with the members as threads
+/// Setting   each member is a process of its own, pinned to a core of its own if there are as many.
+///           The run-script figures are those of processes that did nothing before (their memory)
 /// Checks    every result is verified: signatures, the service's answers, the instance started
-/// Throws    ProtocolAbort; std::runtime_error when a child fails. Call it before the process has
+/// Throws    ProtocolAbort; std::runtime_error when a member's process fails; InputError when the
+///           plot cannot be written (before anything is measured). Call it before the process has
 ///           threads: it forks
 BenchReport run_bench(const BenchOptions& options);
 
 /// For people, one line a figure and the conditions below.
 std::string bench_table(const BenchReport& report);
-/// {"figures": {name: number}, "units": {}, "published": {}, "conditions": {}, "environment": {}}
+/// {"figures": {name: number}, "units": {}, "published": {}, "conditions": {}, "links": [{"rtt_ms",
+/// "mbit_s", "measured_rtt_ms", "cold_s", "warm_s"}], "environment": {}}
 std::string bench_json(const BenchReport& report);
 
 }  // namespace flexroom::bench

@@ -1,10 +1,11 @@
 #pragma once
 
-#include <array>
 #include <chrono>
-#include <exception>
-#include <string_view>
-#include <thread>
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "net/identity.h"
@@ -12,72 +13,83 @@
 #include "net/tcp_mesh.h"
 #include "prep/epoch.h"
 
-/// Two members on one machine, for measurements.
+/// n members on one machine, for measurements.
 namespace flexroom::bench {
-
-inline constexpr size_t kBenchMembers = 2;
-inline constexpr PartyId kBenchCourier = 1;
 
 using BenchClock = std::chrono::steady_clock;
 inline double seconds_since(BenchClock::time_point start) {
   return std::chrono::duration<double>(BenchClock::now() - start).count();
 }
-/// Time of the calling thread on a core: what a wall time would be with the core to itself and
-/// nothing to wait for.
+/// Time of the calling thread, or of the whole process, on a core: what a wall time would be with
+/// the core to itself and nothing to wait for.
 double thread_cpu_seconds();
+double process_cpu_seconds();
 /// The middle one; of an even number the upper.
 double median(std::vector<double> values);
+/// A listening socket on a free port of 127.0.0.1.
+std::pair<int, uint16_t> listen_on_loopback();
 
-/// Identities and listening sockets of both members on loopback. A socket that no join() took over
-/// is closed.
+/// Identities and listening sockets of n members on loopback.
 class LoopbackMembers {
  public:
-  LoopbackMembers();
+  explicit LoopbackMembers(size_t n);
   ~LoopbackMembers();
   LoopbackMembers(const LoopbackMembers&) = delete;
   LoopbackMembers& operator=(const LoopbackMembers&) = delete;
-  /// Once a member and object.
-  std::unique_ptr<net::Party> join(PartyId self);
+  size_t size() const { return identities_.size(); }
+  uint16_t port(PartyId member) const { return members_[member].port; }
+  /// May be called again after the links of the last time are gone. `ports`: where `self` connects
+  /// to reach each member.
+  std::unique_ptr<net::Party> join(PartyId self, const std::vector<uint16_t>& ports) const;
   prep::EpochParameters epoch_parameters() const;
 
  private:
   std::vector<net::Identity> identities_;
-  std::vector<net::MeshConfig> configs_;
+  std::vector<net::MeshMember> members_;
+  std::vector<int> listeners_;
 };
 
 /// Moves the calling thread, and every thread it starts from now on, to the index-th core that the
-/// process may use. False, and nothing happens, if there are not kBenchMembers of them.
-bool pin_to_core(size_t index);
+/// process may use. Nothing happens where there are fewer than `members` of them.
+void pin_to_core(size_t index, size_t members);
 
-/// Waits until the other member is here too.
+/// Waits until all members are here.
 void meet(net::Party& party);
 
-/// Runs work(party) for both members, a pinned thread each. The first exception is rethrown once
-/// both ended.
-template <typename Work>
-auto run_members(LoopbackMembers& members, Work work) {
-  using T = std::invoke_result_t<Work, net::Party&>;
-  std::array<T, kBenchMembers> results;
-  std::array<std::exception_ptr, kBenchMembers> errors;
-  std::vector<std::thread> threads;
-  for (PartyId i = 0; i < kBenchMembers; ++i) {
-    threads.emplace_back([&, i] {
-      std::unique_ptr<net::Party> party;
-      try {
-        pin_to_core(i);
-        party = members.join(i);
-        results[i] = work(*party);
-      } catch (...) {
-        errors[i] = std::current_exception();
-        if (party) party->abort();
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  for (const std::exception_ptr& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
-  return results;
-}
+/// What one member does with an order; lives in the member's process.
+class BenchMember {
+ public:
+  virtual ~BenchMember() = default;
+  virtual nlohmann::json run(const nlohmann::json& order) = 0;
+};
+using MakeBenchMember =
+    std::function<std::unique_ptr<BenchMember>(const LoopbackMembers& members, PartyId self)>;
+
+/// n members, each a process of its own on a core of its own where there are as many: what members
+/// share in one process (allocator, caches, locks) is not what they share in the product. Forked by
+/// the constructor, before the caller starts threads; the destructor ends those that are still
+/// there.
+class MemberProcesses {
+ public:
+  MemberProcesses(size_t n, const MakeBenchMember& make);
+  ~MemberProcesses();
+  MemberProcesses(const MemberProcesses&) = delete;
+  MemberProcesses& operator=(const MemberProcesses&) = delete;
+
+  size_t size() const { return children_.size(); }
+  const LoopbackMembers& members() const { return members_; }
+  /// Gives every member the same order and waits for all answers. Throws std::runtime_error when a
+  /// member failed.
+  std::vector<nlohmann::json> run(const nlohmann::json& order);
+
+ private:
+  struct Child {
+    int pid = -1;
+    int socket = -1;
+  };
+  static void release(Child& child);
+  LoopbackMembers members_;
+  std::vector<Child> children_;
+};
 
 }  // namespace flexroom::bench

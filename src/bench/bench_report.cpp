@@ -20,24 +20,38 @@ std::string number(double value) {
 
 const std::vector<std::string>& bench_figure_names() {
   static const std::vector<std::string> names = {
-      "preprocess_ands_per_s", "preprocess_bytes_per_and", "garble_ands_per_s",
-      "evaluate_ands_per_s",   "handshake_online_ms",      "request_224B_online_ms",
-      "sigv4_online_ms",       "run_script_lean_cold_s",   "run_script_lean_warm_s",
-      "peak_rss_mib"};
+      "preprocess_ands_per_s",     "preprocess_bytes_per_and",
+      "garble_ands_per_s",         "evaluate_ands_per_s",
+      "handshake_online_ms",       "request_224B_online_ms",
+      "sigv4_online_ms",           "run_script_lean_cold_s",
+      "run_script_lean_warm_s",    "peak_rss_mib",
+      "run_script_lean_ands",      "run_script_lean_n3_ands",
+      "run_script_lean_n3_cold_s", "run_script_lean_warm_rtt20_s",
+      "preprocess_n3_ands_per_s"};
   return names;
 }
 
 std::string bench_table(const BenchReport& report) {
-  std::string out = fmt::format("{:<26} {:>12} {:<11} {:>10} {:>9}\n", "figure", "here", "",
+  std::string out = fmt::format("{:<28} {:>12} {:<11} {:>10} {:>9}\n", "figure", "here", "",
                                 "published", "ratio");
   std::string conditions;
   for (const std::string& name : bench_figure_names()) {
     const Figure& figure = report.figures.at(name);
     out += fmt::format(
-        "{:<26} {:>12} {:<11} {:>10} {:>9}\n", name, number(figure.value), figure.unit,
+        "{:<28} {:>12} {:<11} {:>10} {:>9}\n", name, number(figure.value), figure.unit,
         figure.published ? number(*figure.published) : "",
         figure.published ? fmt::format("{:.1f} x", *figure.published / figure.value) : "");
     conditions += fmt::format("  {}: {}\n", name, figure.condition);
+  }
+  out += fmt::format("\n{:<28} {:>14} {:>10} {:>10}\n", "two members behind a link", "measured RTT",
+                     "cold", "warm");
+  for (const LinkFigures& link : report.links) {
+    out +=
+        fmt::format("{:<28} {:>14} {:>10} {:>10}\n",
+                    fmt::format("RTT {:g} ms, {:g} Mbit/s", link.shape.rtt_ms, link.shape.mbit_s),
+                    fmt::format("{:.2f} ms", link.measured_rtt_ms),
+                    link.cold_s ? fmt::format("{:.2f} s", *link.cold_s) : "",
+                    fmt::format("{:.2f} s", link.warm_s));
   }
   out += "\nwhat was measured\n" + conditions + "\nwhere\n";
   for (const auto& [name, value] : report.environment) {
@@ -47,16 +61,23 @@ std::string bench_table(const BenchReport& report) {
 }
 
 std::string bench_json(const BenchReport& report) {
-  nlohmann::json out = {{"figures", nlohmann::json::object()},
-                        {"units", nlohmann::json::object()},
-                        {"published", nlohmann::json::object()},
-                        {"conditions", nlohmann::json::object()},
-                        {"environment", report.environment}};
+  nlohmann::json out = {
+      {"figures", nlohmann::json::object()},   {"units", nlohmann::json::object()},
+      {"published", nlohmann::json::object()}, {"conditions", nlohmann::json::object()},
+      {"links", nlohmann::json::array()},      {"environment", report.environment}};
   for (const auto& [name, figure] : report.figures) {
     out["figures"][name] = figure.value;
     out["units"][name] = figure.unit;
     out["conditions"][name] = figure.condition;
     if (figure.published) out["published"][name] = *figure.published;
+  }
+  for (const LinkFigures& link : report.links) {
+    nlohmann::json row = {{"rtt_ms", link.shape.rtt_ms},
+                          {"mbit_s", link.shape.mbit_s},
+                          {"measured_rtt_ms", link.measured_rtt_ms},
+                          {"warm_s", link.warm_s}};
+    if (link.cold_s) row["cold_s"] = *link.cold_s;
+    out["links"].push_back(std::move(row));
   }
   return out.dump(2) + "\n";
 }

@@ -9,6 +9,7 @@
 #include "base/block.h"
 #include "base/near_name.h"
 #include "base/secret.h"
+#include "bench/bench.h"
 #include "config/toml.h"
 
 namespace flexroom::cli {
@@ -257,11 +258,13 @@ void CommandLine::add_tools() {
   cloud->callback(
       [this, cloud] { action_ = [this, cloud] { return sandbox(cloud->remaining(), json_); }; });
 
-  add(
+  CLI::App* const measure = add(
       app_, "bench", "our figures beside the published prototype's",
-      [this] { return bench(*out_, quick_); },
-      "  flexroom bench                    # under five minutes; alone on the machine")
-      ->add_flag("--quick", quick_, "smaller sizes, rougher figures");
+      [this] { return bench(*out_, quick_, plot_); },
+      "  flexroom bench                    # " + std::string(bench::kBenchDuration) +
+          "; alone on the machine");
+  measure->add_flag("--quick", quick_, "smaller sizes, rougher figures");
+  measure->add_option("--plot", plot_, "write the timelines as an SVG picture to this file");
 }
 
 /// What is wrong with the command line, where CLI11 names the wrong thing: it says that a command

@@ -44,6 +44,7 @@ class CommandLine {
   std::string identity_, address_ = "127.0.0.1:7100", state_passphrase_, new_passphrase_ = "prompt";
   std::filesystem::path directory_ = ".";
   bool new_epoch_ = false, no_follow_ = false, verify_ = false, quick_ = false;
+  std::string plot_;
   std::filesystem::path file_, job_, links_ = "links.toml", doctor_links_, recipe_;
   std::optional<std::filesystem::path> inputs_;
   std::string name_, url_, provider_;

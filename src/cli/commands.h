@@ -54,6 +54,6 @@ int doctor(Output& out, const Common& common, const std::filesystem::path& job_o
 int stock(Output& out, const Common& common, uint64_t fill);
 /// Becomes the sandbox cloud, a program of its own beside this one. Throws if it is not there.
 int sandbox(const std::vector<std::string>& arguments, bool json);
-int bench(Output& out, bool quick);
+int bench(Output& out, bool quick, const std::string& plot);
 
 }  // namespace flexroom::cli

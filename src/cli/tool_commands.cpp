@@ -62,10 +62,10 @@ int sandbox(const std::vector<std::string>& arguments, bool json) {
                    "it belongs beside flexroom: build or install both");
 }
 
-int bench(Output& out, bool quick) {
+int bench(Output& out, bool quick, const std::string& plot) {
   bench::BenchOptions options;
-  options.json = out.json();
   options.quick = quick;
+  options.plot = plot;
   room::ProgressMeter meter;
   options.progress = [&](std::string_view phase, double fraction) {
     if (const auto now = meter.update(phase, static_cast<uint64_t>(1000 * fraction), 1000)) {

@@ -4,7 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/error.h"
 
 namespace flexroom::bench {
 namespace {
@@ -16,6 +21,7 @@ TEST(Bench, QuickRunGivesEveryFigure) {
   double last = 0;
   BenchOptions options;
   options.quick = true;
+  options.plot = std::filesystem::path(::testing::TempDir()) / "flexroom-bench-test.svg";
   options.progress = [&](std::string_view phase, double fraction) {
     if (phases.empty() || phases.back() != phase) phases.emplace_back(phase);
     EXPECT_GE(fraction, last);
@@ -23,8 +29,8 @@ TEST(Bench, QuickRunGivesEveryFigure) {
     last = fraction;
   };
   const BenchReport report = run_bench(options);
-  EXPECT_EQ(phases, (std::vector<std::string>{"run-script", "preprocessing", "SigV4 signatures",
-                                              "TLS connections", "done"}));
+  EXPECT_EQ(phases, (std::vector<std::string>{"two members", "preprocessing", "TLS connections",
+                                              "three members", "simulated links", "done"}));
   EXPECT_EQ(report.figures.size(), bench_figure_names().size());
   const auto json = nlohmann::json::parse(bench_json(report));
   const std::string table = bench_table(report);
@@ -41,10 +47,40 @@ TEST(Bench, QuickRunGivesEveryFigure) {
   EXPECT_EQ(json["published"]["peak_rss_mib"], 65536);
   EXPECT_LE(report.figures.at("run_script_lean_warm_s").value,
             report.figures.at("run_script_lean_cold_s").value);
+  ASSERT_EQ(report.links.size(), 1u);
+  EXPECT_EQ(report.links[0].shape.rtt_ms, 20);
+  EXPECT_GE(report.links[0].measured_rtt_ms, 20);
+  EXPECT_EQ(json["links"][0]["warm_s"], json["figures"]["run_script_lean_warm_rtt20_s"]);
+  // Four waits for the other member at the least.
+  EXPECT_GE(report.links[0].warm_s, 0.04);
+  EXPECT_GT(json["figures"]["run_script_lean_n3_ands"], json["figures"]["run_script_lean_ands"]);
+  std::ifstream plot(options.plot);
+  std::ostringstream svg;
+  svg << plot.rdbuf();
+  for (const char* text : {"garble request circuit", "member 3", "RTT 20 ms, 1000 Mbit/s"}) {
+    EXPECT_THAT(svg.str(), HasSubstr(text));
+  }
+  std::filesystem::remove(options.plot);
   for (const char* name : {"cpu", "cores", "link", "rtt_ms", "parameters", "members"}) {
     EXPECT_TRUE(report.environment.contains(name)) << name;
   }
   std::puts(table.c_str());
+}
+
+// The help says it from the constant itself.
+TEST(Bench, ReadmeSaysHowLongItTakes) {
+  std::ifstream in(std::string(FLEXROOM_SOURCE_DIR) + "/README.md");
+  std::ostringstream text;
+  text << in.rdbuf();
+  EXPECT_THAT(text.str(),
+              HasSubstr("`flexroom bench` prints these (" + std::string(kBenchDuration) + ")"));
+}
+
+TEST(Bench, APlotThatCannotBeWrittenIsRefusedBeforeAnythingIsMeasured) {
+  BenchOptions options;
+  options.plot = "/nowhere/at/all.svg";
+  options.progress = [](std::string_view, double) { FAIL() << "began to measure"; };
+  EXPECT_THROW(run_bench(options), InputError);
 }
 
 }  // namespace

@@ -1,0 +1,215 @@
+#include <fmt/core.h>
+
+#include <stdexcept>
+
+#include "agent/connection_circuits.h"
+#include "agent/wires.h"
+#include "bench/bench_session.h"
+#include "circuits/sha256.h"
+#include "circuits/sigv4.h"
+#include "tls/key_schedule.h"
+
+namespace flexroom::bench {
+namespace {
+
+using Program = std::shared_ptr<const mpc::Program>;
+
+/// Takes the time inside a Source, so that garbling can be told apart from making its bits and
+/// triples.
+class TimedSource final : public prep::Source {
+  template <typename Make>
+  auto timed(Make make) {
+    const auto start = BenchClock::now();
+    const double cpu = thread_cpu_seconds();
+    auto out = make();
+    seconds += seconds_since(start);
+    cpu_seconds += thread_cpu_seconds() - cpu;
+    return out;
+  }
+
+ public:
+  explicit TimedSource(prep::Source& source) : source_(source) {}
+  double seconds = 0;
+  double cpu_seconds = 0;
+
+  const Block& delta() const override { return source_.delta(); }
+  prep::AuthBits random_bits(size_t count) override {
+    return timed([&] { return source_.random_bits(count); });
+  }
+  prep::AuthBits owned_bits(PartyId owner, size_t count) override {
+    return timed([&] { return source_.owned_bits(owner, count); });
+  }
+  prep::AuthBits owned_bits_of(PartyId owner, size_t count,
+                               std::span<const uint8_t> bits) override {
+    return timed([&] { return source_.owned_bits_of(owner, count, bits); });
+  }
+  prep::AndTriples and_triples(size_t count) override {
+    return timed([&] { return source_.and_triples(count); });
+  }
+  prep::VecTriple vec_triple(size_t count) override {
+    return timed([&] { return source_.vec_triple(count); });
+  }
+  prep::Powers powers(size_t max_power) override {
+    return timed([&] { return source_.powers(max_power); });
+  }
+  RotSender rot_send(PartyId receiver, size_t count) override {
+    return timed([&] { return source_.rot_send(receiver, count); });
+  }
+  RotReceiver rot_receive(PartyId sender, size_t count, std::span<const uint8_t> choices) override {
+    return timed([&] { return source_.rot_receive(sender, count, choices); });
+  }
+
+ private:
+  prep::Source& source_;
+};
+
+std::vector<uint8_t> bits_of_bytes(ByteView bytes) {
+  std::vector<uint8_t> out;
+  for (const uint8_t byte : bytes) {
+    for (unsigned b = 0; b < 8; ++b) out.push_back(static_cast<uint8_t>(byte >> b & 1));
+  }
+  return out;
+}
+
+[[noreturn]] void wrong(std::string_view what) {
+  throw std::runtime_error(fmt::format("bench: {} came out wrong", what));
+}
+
+/// Preparing and evaluating the handshake circuit as an instance of the engine. Its inputs are
+/// random: what it computes is not looked at, what the engine checks of it is.
+nlohmann::json measure_engine(BenchSession& session) {
+  net::Party& party = session.party;
+  const Program program = agent::handshake_program(arith::Group::kX25519, party.num_parties());
+  session.source.stock_triples(program->num_triples);
+  TimedSource source(session.source);
+  boolean::Engine engine(party, source);
+  std::vector<prep::AuthBits> zero(program->inputs.size());
+  for (size_t g = 0; g < zero.size(); ++g) {
+    const mpc::InputGroup& group = program->inputs[g];
+    if (group.kind == mpc::InputKind::kZero) zero[g] = session.source.random_bits(group.size);
+  }
+  meet(party);
+  source.seconds = source.cpu_seconds = 0;
+  const double cpu = thread_cpu_seconds();
+  const auto start = BenchClock::now();
+  const auto instance = engine.prepare(program, std::move(zero), "bench handshake");
+  const double garble = seconds_since(start) - source.seconds;
+  const double garble_cpu = thread_cpu_seconds() - cpu - source.cpu_seconds;
+
+  boolean::OnlineInputs inputs = agent::empty_inputs(*program);
+  for (size_t g = 0; g < program->inputs.size(); ++g) {
+    const mpc::InputGroup& group = program->inputs[g];
+    if (group.kind == mpc::InputKind::kPub) inputs.pub[g].assign(group.size, 0);
+  }
+  inputs.view = RandomOracle("view", party.scope()).field("bench").digest();
+  engine.exchange_inputs(*instance, inputs);
+  const auto evaluation = BenchClock::now();
+  engine.evaluate(*instance);
+  const double evaluate = seconds_since(evaluation);
+  (void)engine.finish(*instance);
+  engine.confirm(*instance);
+  return {{"ands", program->num_ands()},
+          {"garble", garble},
+          {"garble_cpu", garble_cpu},
+          {"evaluate", evaluate}};
+}
+
+/// The signature of a public string under a shared kSigning, opened. Its characters' constant bits
+/// are no outputs.
+struct SignatureCircuit {
+  Program program;
+  std::vector<size_t> positions;  // of the outputs among the 512 bits of the text
+};
+SignatureCircuit signature_circuit() {
+  SignatureCircuit out;
+  mpc::Builder builder;
+  const mpc::Bits text = circuits::bits_of(circuits::add_sigv4_signature(builder));
+  mpc::Bits secret;
+  for (size_t k = 0; k < text.size(); ++k) {
+    if (text[k].is_constant()) continue;
+    out.positions.push_back(k);
+    secret.push_back(text[k]);
+  }
+  builder.add_output("signature", mpc::OutputKind::kOpenAll, secret);
+  out.program = std::make_shared<const mpc::Program>(mpc::compile(builder.finish()));
+  return out;
+}
+
+nlohmann::json measure_signature(BenchSession& session, const SignatureCircuit& signature,
+                                 size_t number) {
+  net::Party& party = session.party;
+  // kSigning is member 0's here, so that the signature can be checked; shared like a derived one.
+  const Digest key = RandomOracle("bench signing key", party.scope(), number).digest();
+  const std::string text = fmt::format("AWS4-HMAC-SHA256\nstring to sign {}", number);
+  const HmacStates states = hmac_states(key);
+  const mpc::Program& program = *signature.program;
+  std::vector<prep::AuthBits> zero(program.inputs.size());
+  const std::vector<uint8_t> outer = bits_of_bytes(sha256_state_bytes(states.outer));
+  zero[program.input_group("kout_signing")] = session.source.owned_bits_of(0, outer.size(), outer);
+  const auto instance = session.engine.prepare(signature.program, std::move(zero), "bench sigv4");
+  meet(party);
+  const auto start = BenchClock::now();
+  const uint64_t rounds = party.traffic().half_rounds;
+  boolean::OnlineInputs inputs = agent::empty_inputs(program);
+  inputs.pub[program.input_group("kw_sts")] =
+      agent::word_bits(tls::outer_words(hmac_inner_digest(states.inner, as_bytes(text))));
+  inputs.view = RandomOracle("view", party.scope()).field("bench sigv4").digest();
+  const boolean::Outputs outputs = session.engine.run(*instance, inputs);
+  const double seconds = seconds_since(start);
+  const std::vector<uint8_t> expected =
+      bits_of_bytes(as_bytes(to_hex(hmac_sha256(key, as_bytes(text)))));
+  for (size_t k = 0; k < signature.positions.size(); ++k) {
+    if (outputs.opened[0][k] != expected[signature.positions[k]]) wrong("a SigV4 signature");
+  }
+  return {{"seconds", seconds},
+          {"rounds", party.traffic().half_rounds - rounds},
+          {"ands", program.num_ands()}};
+}
+
+/// One whole connection of the product, with a request of `bytes`; its timeline.
+nlohmann::json measure_connection(BenchSession& session, const BenchService& service, size_t bytes,
+                                  size_t number) {
+  agent::Request request;
+  const std::string head =
+      fmt::format("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nX-Filler: ", kBenchHost);
+  const std::string end = "\r\n\r\n";
+  FLEXROOM_ASSERT(bytes > head.size() + end.size());
+  request.text = to_bytes(head + std::string(bytes - head.size() - end.size(), 'x') + end);
+  request.id =
+      RandomOracle("bench request", session.party.scope(), number).field(request.text).digest();
+  agent::RequestPlan plan;
+  plan.bytes = request.text.size();
+  agent::Connection connection(session.context(), service.connection(), plan);
+  agent::Timeline timeline(session.party);
+  connection.prepare(timeline);
+  meet(session.party);
+  const agent::Reply reply = connection.call(request, service.connect(), timeline);
+  // The service answers in HTTP only if all of it was right.
+  if (reply.unknown_outcome || reply.response.status < 200) wrong("the service's answer");
+  return phases_of(timeline);
+}
+
+}  // namespace
+
+nlohmann::json measure(BenchSession& session, const nlohmann::json& order) {
+  const BenchService service(order.at("service"));
+  nlohmann::json out = {{"engine", nlohmann::json::array()},
+                        {"signatures", nlohmann::json::array()},
+                        {"short", nlohmann::json::array()},
+                        {"long", nlohmann::json::array()}};
+  const SignatureCircuit signature = signature_circuit();
+  for (size_t k = 0; k < order.at("signatures").get<size_t>(); ++k) {
+    out["signatures"].push_back(measure_signature(session, signature, k));
+  }
+  const size_t connections = order.at("connections");
+  constexpr size_t kShort = 112;
+  for (size_t k = 0; k < connections; ++k) {
+    out["engine"].push_back(measure_engine(session));
+    out["short"].push_back(measure_connection(session, service, kShort, 2 * k));
+    out["long"].push_back(measure_connection(session, service, kShort + kMoreBytes, 2 * k + 1));
+  }
+  meet(session.party);
+  return out;
+}
+
+}  // namespace flexroom::bench

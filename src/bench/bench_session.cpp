@@ -1,0 +1,139 @@
+#include "bench/bench_session.h"
+
+#include "net/tcp_stream.h"
+#include "prep/session_hello.h"
+
+namespace flexroom::bench {
+namespace {
+
+constexpr size_t kPings = 100;
+
+double round_trip_ms(net::Party& party) {
+  const PartyId peer = party.id() == 0 ? 1 : 0;
+  if (party.id() > 1) return 0;
+  const auto start = BenchClock::now();
+  for (size_t k = 0; k < kPings; ++k) {
+    if (party.id() == 0) party.send(peer, "bench/ping", Bytes(1));
+    (void)party.receive(peer, "bench/ping", 1);
+    if (party.id() != 0) party.send(peer, "bench/ping", Bytes(1));
+  }
+  return 1e3 * seconds_since(start) / static_cast<double>(kPings);
+}
+
+class Member final : public BenchMember {
+ public:
+  Member(const LoopbackMembers& members, PartyId self) : members_(members), self_(self) {}
+
+  nlohmann::json run(const nlohmann::json& order) override {
+    const std::string what = order.at("do");
+    if (what == "join") return join(order);
+    if (what == "ping") {
+      meet(*party_);
+      return {{"rtt_ms", round_trip_ms(*party_)}};
+    }
+    if (what == "preprocess") return preprocess(order.at("triples"));
+    if (what == "measure") {
+      BenchSession session(*party_, epoch_);
+      return measure(session, order);
+    }
+    if (what == "prepare") {
+      run_script_ = std::make_unique<BenchRunScript>(*party_, epoch_, order);
+      return run_script_->prepare();
+    }
+    FLEXROOM_ASSERT(what == "call" && run_script_ != nullptr);
+    nlohmann::json answer = run_script_->call();
+    run_script_.reset();
+    return answer;
+  }
+
+ private:
+  nlohmann::json join(const nlohmann::json& order) {
+    party_ = members_.join(self_, order.at("ports"));
+    epoch_ = prep::setup_epoch(*party_, members_.epoch_parameters());
+    meet(*party_);
+    return {{"subfield_bits", members_.epoch_parameters().subfield_bits}};
+  }
+
+  nlohmann::json preprocess(size_t triples) {
+    BenchSession session(*party_, epoch_);
+    meet(*party_);
+    const uint64_t sent = party_->traffic().bytes_sent;
+    const double cpu = thread_cpu_seconds();
+    const auto start = BenchClock::now();
+    session.source.stock_triples(triples);
+    return {{"cpu", thread_cpu_seconds() - cpu},
+            {"seconds", seconds_since(start)},
+            {"bytes", party_->traffic().bytes_sent - sent}};
+  }
+
+  const LoopbackMembers& members_;
+  const PartyId self_;
+  std::unique_ptr<net::Party> party_;
+  prep::EpochState epoch_;
+  std::unique_ptr<BenchRunScript> run_script_;
+};
+
+}  // namespace
+
+void BenchJournal::mark(std::string_view kind, ByteView id) {
+  if (!marks_.insert(std::string(kind) + to_hex(id)).second) {
+    throw ProtocolAbort(AbortCode::kReuse, kind, "marked already");
+  }
+}
+
+namespace {
+net::Party& greeted(net::Party& party, const prep::EpochState& epoch) {
+  prep::session_hello(party, epoch);
+  return party;
+}
+}  // namespace
+
+BenchSession::BenchSession(net::Party& mesh, const prep::EpochState& epoch)
+    : party(greeted(mesh, epoch)),
+      source(party, epoch, safety),
+      arith(party, source),
+      engine(party, source) {}
+
+BenchService::BenchService(const nlohmann::json& order)
+    : port(order.at("port")),
+      ca_file(order.at("ca_file")),
+      access_key(order.at("access_key")),
+      secret_key(order.at("secret_key")) {}
+
+agent::ConnectionConfig BenchService::connection() const {
+  agent::ConnectionConfig config;
+  config.host = kBenchHost;
+  config.courier = kBenchCourier;
+  config.handshake =
+      tls::handshake_config({config.host, tls::TrustStore::from_files({ca_file}, "sandbox"),
+                             [] { return std::chrono::system_clock::now(); }, std::nullopt});
+  return config;
+}
+
+agent::ServerBytes::Connect BenchService::connect() const {
+  return [to = port] { return net::connect_tcp("127.0.0.1", to, std::chrono::seconds(20)); };
+}
+
+nlohmann::json phases_of(const agent::Timeline& timeline) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const agent::Timeline::Phase& phase : timeline.phases()) {
+    out.push_back(BenchPhase{phase.name, phase.start_seconds, phase.seconds, phase.bytes_sent,
+                             phase.half_rounds, phase.ands});
+  }
+  return out;
+}
+
+void to_json(nlohmann::json& out, const BenchPhase& phase) {
+  out = {{"name", phase.name},        {"start", phase.start_seconds}, {"seconds", phase.seconds},
+         {"bytes", phase.bytes_sent}, {"rounds", phase.half_rounds},  {"ands", phase.ands}};
+}
+void from_json(const nlohmann::json& in, BenchPhase& phase) {
+  phase = {in.at("name"),  in.at("start"),  in.at("seconds"),
+           in.at("bytes"), in.at("rounds"), in.at("ands")};
+}
+
+std::unique_ptr<BenchMember> make_bench_member(const LoopbackMembers& members, PartyId self) {
+  return std::make_unique<Member>(members, self);
+}
+
+}  // namespace flexroom::bench

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "agent/connection.h"
+#include "agent/journal.h"
+#include "bench/bench_figures.h"
+#include "boolean/engine.h"
+#include "prep/memory_safety.h"
+#include "prep/session_prep.h"
+
+namespace flexroom::bench {
+
+class BenchJournal final : public agent::Journal {
+ public:
+  void mark(std::string_view kind, ByteView id) override;
+
+ private:
+  std::set<std::string> marks_;
+};
+
+/// A session of one member over the bench's mesh: what session::MemberSession is without a disk.
+struct BenchSession {
+  BenchSession(net::Party& mesh, const prep::EpochState& epoch);
+  agent::Context context() { return {party, source, arith, engine, journal}; }
+
+  net::Party& party;
+  prep::MemorySafety safety;
+  prep::SessionPrep source;
+  arith::ArithEngine arith;
+  boolean::Engine engine;
+  BenchJournal journal;
+};
+
+/// The sandbox, as the orders name it.
+struct BenchService {
+  explicit BenchService(const nlohmann::json& order);
+  uint16_t port;
+  std::string ca_file, access_key, secret_key;  // the sandbox's own, nobody's secret
+  agent::ConnectionConfig connection() const;
+  agent::ServerBytes::Connect connect() const;
+};
+
+nlohmann::json phases_of(const agent::Timeline& timeline);
+
+/// The order "measure" (bench_connection.cpp).
+nlohmann::json measure(BenchSession& session, const nlohmann::json& order);
+
+/// The orders "prepare" and "call" (bench_run_script.cpp).
+class BenchRunScript {
+ public:
+  BenchRunScript(net::Party& party, const prep::EpochState& epoch, const nlohmann::json& order);
+  ~BenchRunScript();
+  nlohmann::json prepare();
+  nlohmann::json call();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace flexroom::bench
