@@ -18,6 +18,7 @@
 
 #include "base/codec.h"
 #include "base/display.h"
+#include "call/link_check.h"
 #include "call/recipe.h"
 #include "config/config.h"
 #include "config/toml.h"
@@ -25,7 +26,6 @@
 #include "net/tcp_stream.h"
 #include "room/agreed_call.h"
 #include "room/failure.h"
-#include "room/link_expiry.h"
 #include "room/local_checks.h"
 #include "room/service_probe.h"
 
@@ -300,24 +300,12 @@ class Doctor {
   void links(const JobConfig& job) {
     if (options_.links.empty()) return;
     looked("links", [&] {
-      const LinksConfig all = LinksConfig::load(options_.links);
-      const std::time_t now = std::time(nullptr);
-      const std::time_t until = now + 60 * static_cast<std::time_t>(job.deadline_minutes);
-      std::string ends;
-      for (const auto& [name, url] : {std::pair<std::string, std::string>("data_url", all.data_url),
-                                      {"result_url", all.result_url},
-                                      {"result_get_url", all.result_get_url.value_or("")}}) {
-        const std::optional<std::time_t> end = link_expiry(url);
-        if (!end) continue;
-        if (*end < until) {
-          return Check{"", State::kProblem,
-                       fmt::format("{} ends {}, {} the deadline {}", name, day(*end),
-                                   *end < now ? "before now and" : "before", day(until)),
-                       "make a new link that lasts longer than deadline_minutes"};
-        }
-        ends += fmt::format("{}{} until {}", ends.empty() ? "" : ", ", name, day(*end));
-      }
-      return Check{"", State::kOk, ends.empty() ? "their expiry is not in them" : ends, ""};
+      const std::vector<std::string> notes = require_good_links(
+          LinksConfig::load(options_.links), options_.links.string(),
+          std::chrono::minutes(job.deadline_minutes), std::chrono::system_clock::now());
+      std::string all;
+      for (const std::string& note : notes) all += (all.empty() ? "" : "\n") + note;
+      return Check{"", State::kOk, all.empty() ? "they last beyond the deadline" : all, ""};
     });
   }
 
