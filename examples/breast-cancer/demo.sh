@@ -59,9 +59,11 @@ both --yes run-script "$work/%/job.toml" --links "$work/%/links.toml"
 echo
 echo "== the other member, hospital-b, sees the same result"
 sed -n '/^The result of/,$p' "$work/hospital-b.log"
+echo "== flexroom runs"
+"$flexroom" --member "$work/hospital-a/member.toml" runs
 echo "== flexroom log --verify"
 "$flexroom" --member "$work/hospital-a/member.toml" log --verify
-$python - "$work"/hospital-?/state/results/breast-cancer.json <<'P'
+$python - "$work"/hospital-?/state/runs/*/*/result-*.json <<'P'
 import json, sys
 r, other = (json.load(open(file)) for file in sys.argv[1:])
 if r != other:

@@ -62,6 +62,29 @@ script = (here / "train.py").read_bytes()
 joint = s3("joint", endpoint)
 joint.create_bucket(Bucket="joint-scripts")
 joint.put_object(Bucket="joint-scripts", Key="train.py", Body=script, ACL="public-read")
+# A place for the loader of a run: what lies there is sealed, so everybody may read it. The first
+# hospital's flexroom writes it.
+joint.put_bucket_policy(
+    Bucket="joint-scripts",
+    Policy=json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": "*",
+                    "Action": "s3:GetObject",
+                    "Resource": "arn:aws:s3:::joint-scripts/loader-*",
+                }
+            ],
+        }
+    ),
+)
+with (work / "hospital-a/links.toml").open("a") as links:
+    links.write(
+        'loader_url = "https://joint-scripts.s3.amazonaws.com/loader-1"\n'
+        f'loader_put_url = "{url("joint", "put_object", "joint-scripts", "loader-1")}"\n'
+    )
 job = f"""[job]
 name = "breast-cancer"
 provider = "sandbox"

@@ -40,13 +40,12 @@ struct RunScriptRequest {
 
 /// What came of the one request that starts the machine.
 struct RunStarted {
+  std::string run;  // its id, hexadecimal; the same at every member
   int status = 0;
   std::string instance_id;  // empty if the service refused
   std::string error_code;   // as the service names it
   std::string error_message;
-  /// Version of what run-script wrote to the result link; the result is what has another one.
-  /// Empty: there is no link to look at.
-  std::string result_before;
+  std::string body;  // of a refusal, as it came
 };
 
 struct RunScriptPlan {

@@ -1,5 +1,7 @@
 #include "cli/command_line.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <set>
@@ -10,6 +12,7 @@
 #include "base/near_name.h"
 #include "base/secret.h"
 #include "bench/bench.h"
+#include "cli/run_history.h"
 #include "config/toml.h"
 
 namespace flexroom::cli {
@@ -26,7 +29,8 @@ constexpr const char* kFooter =
     "Exit codes: 0 done; 2 wrong arguments; 3 a file or value is wrong, nothing was changed;\n"
     "4 refused or members disagree, nothing was contacted; 5 a member or the service failed;\n"
     "6 a protocol check failed; 7 a request may have been carried out; 8 the service said no;\n"
-    "9 done, but standard output could not be written (`flexroom log` has the outcome).\n"
+    "9 done, but standard output could not be written (`flexroom log` has the outcome);\n"
+    "10 the run ended, its result is too large to fetch here.\n"
     "A first run: README.md. The files: docs/files.md. What is not built yet: docs/status.md.";
 
 std::map<std::string, std::string> parse_arguments(const std::vector<std::string>& arguments) {
@@ -103,6 +107,7 @@ CommandLine::CommandLine()
   add_secrets();
   add_run_script();
   add_calls();
+  add_runs();
   add_state();
   add_tools();
 }
@@ -222,6 +227,22 @@ void CommandLine::add_calls() {
   call->add_option("RECIPE", recipe_, "recipe file, the same at every member")->required();
   call->add_option("--arg", arguments_, "NAME=VALUE for the recipe's public arguments");
   call->add_option("--inputs", inputs_, "this member's private values (JSON, mode 0600)");
+}
+
+void CommandLine::add_runs() {
+  add(
+      app_, "runs", "this member's runs of run-script, oldest first",
+      [this] { return list_runs(*out_, common_); }, "  flexroom runs");
+  const auto of_run = [this](const char* name, const char* about, auto command) {
+    add(
+        app_, name, about, [this, command] { return command(*out_, common_, run_); },
+        fmt::format("  flexroom {} last", name))
+        ->add_option("RUN", run_, "the first digits of its id, or last")
+        ->required();
+  };
+  of_run("show", "everything known about one run", show_run);
+  of_run("result", "look again for this member's result of a run, and save it", fetch_result);
+  of_run("stop", "at all members: end a run's machine, as one more agreed call", stop_run);
 }
 
 void CommandLine::add_state() {

@@ -29,6 +29,7 @@ class CommandLine {
   void add_secrets();
   void add_calls();
   void add_run_script();
+  void add_runs();
   void add_state();
   void add_tools();
   int usage_error(const CLI::ParseError& error, const std::vector<std::string>& words) const;
@@ -47,7 +48,7 @@ class CommandLine {
   std::string plot_;
   std::filesystem::path file_, job_, links_ = "links.toml", doctor_links_, recipe_;
   std::optional<std::filesystem::path> inputs_;
-  std::string name_, url_, provider_;
+  std::string name_, url_, provider_, run_;
   std::vector<std::string> arguments_;
   uint64_t fill_ = 0;
 };

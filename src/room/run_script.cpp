@@ -1,5 +1,8 @@
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <ctime>
+
 #include "base/codec.h"
 #include "call/link_check.h"
 #include "call/loader.h"
@@ -10,6 +13,7 @@
 #include "room/agreed_call.h"
 #include "room/failure.h"
 #include "room/service_probe.h"
+#include "runs/history.h"
 #include "session/signing_keys.h"
 
 namespace flexroom {
@@ -68,6 +72,47 @@ agreement::Proposal run_proposal(const RoomConfig& room, const RunScriptTerms& t
   return out;
 }
 
+/// The runs of this proposal so far, by whoever remembers most.
+uint64_t agree_on_index(net::Party& party, uint64_t own) {
+  uint64_t most = own;
+  for (const Bytes& bytes : party.exchange("run/index", Writer().u64(own).bytes())) {
+    most = std::max(most, Reader(bytes, "run/index", party.id()).u64());
+  }
+  party.echo("run/index", AbortCode::kDisagreement);
+  constexpr uint64_t kMost = 1'000'000;  // nobody counts so far; a liar's number wraps nothing
+  return std::min(most, kMost);
+}
+
+runs::Run begin_run(const JobConfig& job, const LinksConfig& links, const RunScriptTerms& terms,
+                    const Digest& rid, uint64_t index) {
+  runs::Run run;
+  run.id = runs::run_id(rid, terms.proposal, index);
+  run.job = job.name;
+  run.provider = job.provider;
+  run.region = job.region;
+  run.access_key_id = job.access_key_id;
+  run.secret = job.secret;
+  run.proposal = to_hex(terms.proposal);
+  run.client_token = terms.client_token;
+  run.started = std::time(nullptr);
+  run.deadline_minutes = job.deadline_minutes;
+  run.result_name = runs::result_name(links.result_url);
+  return run;
+}
+
+/// Once the request may have left, what came of it counts more than whether it can be written down.
+void remember(runs::RunHistory& history, const runs::Run& run, Decider& decider) noexcept {
+  try {
+    history.update(run);
+  } catch (const std::exception& error) {
+    try {
+      decider.note(
+          fmt::format("run {} could not be written down: {}", run.short_id(), error.what()));
+    } catch (const std::exception&) {  // a screen that fails changes nothing either
+    }
+  }
+}
+
 RunStarted run_script(Session& session, const RunScriptRequest& request) {
   const JobConfig job = JobConfig::load(request.job);
   const LinksConfig links = LinksConfig::load(request.links);
@@ -92,6 +137,8 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
   std::optional<RunScriptCall> made;
   RunScriptResult answer;
   RunStarted out;
+  runs::RunHistory history(state.member().state_dir, state.rid());
+  std::optional<runs::Run> run;
   AgreedCall call;
   call.what = "run-script " + job.name;
   call.propose = [&](agent::Timeline&) {
@@ -113,9 +160,21 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
     probe_service(joined, provider, host, 443);
     timeline.begin("try the links");
     const bool carries = carrier_of(terms.links) == joined.session().party().id();
-    out.result_before = try_links(provider, links, carries ? loader_text(job, terms.links) : "",
-                                  place, Access::cancel(session))
-                            .version;
+    net::Party& party = joined.session().party();
+    run = begin_run(job, links, terms, state.rid(),
+                    agree_on_index(party, history.count(to_hex(proposal))));
+    history.begin(*run, links.result_get_url.value_or(""));
+    const BeforeRun before =
+        try_links(provider, links, carries ? loader_text(job, terms.links) : "", place,
+                  Access::cancel(session));
+    run->before = before.version;
+    if (before.earlier) {
+      const std::string kept = history.keep(*run, "earlier-" + run->result_name, *before.earlier);
+      Access::decider(session).note(
+          fmt::format("an earlier result lay at result_url; it is kept as {}",
+                      (history.folder(*run) / kept).string()));
+    }
+    history.update(*run);
     made.emplace(joined.session().context(), terms,
                  connection_config(room, provider, host, proposal), own.private_part(carries),
                  layout);
@@ -132,14 +191,31 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
   };
   call.perform = [&](agent::Timeline& timeline) {
     answer = made->call(connector(joined, provider, host, 443), timeline);
-    return fmt::format("status {} {}", answer.status, answer.instance_id);
+    return fmt::format("status {} {}, run {}", answer.status, answer.instance_id, run->short_id());
   };
   call.released = [&] { return made && made->released(); };
-  make_agreed_call(joined, call);
+  try {
+    make_agreed_call(joined, call);
+  } catch (const std::exception& error) {
+    if (run) {
+      run->state = call.released() ? runs::RunState::kUnknown : runs::RunState::kNotStarted;
+      run->detail = std::string(error.what()).substr(0, 500);
+      remember(history, *run, Access::decider(session));
+    }
+    throw;
+  }
+  run->instance_id = answer.instance_id;
+  run->state = answer.instance_id.empty() ? runs::RunState::kRefused : runs::RunState::kRunning;
+  if (answer.instance_id.empty()) {
+    run->detail = fmt::format("{} {}", answer.status, answer.error_code);
+  }
+  remember(history, *run, Access::decider(session));
+  out.run = run->id;
   out.status = answer.status;
   out.instance_id = answer.instance_id;
   out.error_code = answer.error_code;
   out.error_message = answer.error_message;
+  if (answer.instance_id.empty()) out.body = answer.body;
   return out;
 }
 
@@ -161,8 +237,9 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
                              std::chrono::minutes(job.deadline_minutes),
                              std::chrono::system_clock::now());
     Prg prg = Prg::from_system();
-    const PublicLinks own =
+    PublicLinks own =
         OwnLinks(links, request.links.string(), prg).public_part(config.members[0].name);
+    if (!own.carrier) own.carrier = own.result;  // another member's, then; its length is not known
     RunScriptTerms terms;
     terms.job = job;
     terms.links.assign(config.members.size(), own);  // the others' lengths are not known yet

@@ -221,6 +221,12 @@ class Member:
     def log(self):
         return self.run("log", "--verify", json_output=True).json_lines()[-1]["entries"]
 
+    def last_result(self):
+        """Of the newest run, as its folder holds it."""
+        shown = self.run("show", "last", json_output=True).json_lines()[-1]
+        (folder,) = (self.dir / "state/runs").glob(f"*/{shown['id'][:16]}")
+        return json.loads((folder / shown["result"]).read_text())
+
     def run_script(self, *more, **options):
         return self.start("run-script", self.job, "--links", self.links, *more, **options)
 
@@ -562,7 +568,7 @@ class Road(Canaries):
             self.assertTrue(lines[-1]["ok"])
             events = {line.get("event") for line in lines}
             self.assertLessEqual({"proposal", "timeline", "started", "result"}, events)
-            saved = json.loads((m.dir / "state/results/count.json").read_text())
+            saved = m.last_result()
             self.assertEqual(saved, {"rows": [10, 20], "total": 30})
         self.assertEqual(len(self.requests()), 1, "one RunInstances")
         digests = [[line["digest"] for line in done.json_lines() if line.get("event") == "proposal"]
@@ -581,13 +587,44 @@ class Road(Canaries):
         self.assertEqual(told[0], told[1])
         self.assertEqual([outcome for _, outcome, _ in told[0]], ["approved", "done"] * 2)
 
+    def test_runs_have_a_history(self):
+        before = self.a.run("runs", json_output=True).json_lines()[-1]["runs"]
+        for done in self.both_run_script("--no-follow"):
+            self.assert_ended(done, OK)
+        ids = []
+        for m in self.members:
+            runs = m.run("runs", json_output=True).json_lines()[-1]["runs"]
+            self.assertEqual(runs[-1]["state"], "running")
+            ids.append(runs[-1]["id"])
+            wait_until(lambda m=m: m.run("result", "last").code == OK, 60, "the result")
+            self.assertEqual(m.last_result(), {"rows": [10, 20], "total": 30})
+            self.assert_ended(m.run("result", ids[-1][:12]), OK, "total")  # still there
+            self.assert_ended(m.run("show", "last"), OK, "state        succeeded")
+            self.assert_ended(m.run("show", "ff00ff00ff00"), BAD_INPUT, "is no run of this room")
+        self.assertEqual(ids[0], ids[1])
+        self.assertEqual(len(self.a.run("runs", json_output=True).json_lines()[-1]["runs"]), len(before) + 1)
+
+    def test_a_run_is_stopped_by_all_members(self):
+        joint = self.s3("joint")
+        slow = b"import time\ntime.sleep(50)\n"
+        joint.put_object(Bucket="scripts", Key="slow.py", Body=slow, ACL="public-read")
+        self.write_job(self.job_text.replace("count.py", "slow.py").replace(
+            hashlib.sha256(SCRIPT).hexdigest(), hashlib.sha256(slow).hexdigest()))
+        self.addCleanup(self.write_job, self.job_text)
+        for done in self.both_run_script("--no-follow"):
+            self.assert_ended(done, OK)
+        self.assert_ended(self.a.run("result", "last"), NETWORK, "no result is there", "looks again")
+        for m, done in zip(self.members, self.both("stop", "last")):
+            self.assert_ended(done, OK, "Instance i-[0-9a-f]+ of run [0-9a-f]{12} ends")
+            self.assert_ended(m.run("show", "last"), OK, "state        stopped")
+
     def test_result_of_an_earlier_run_is_not_taken(self):
         account, bucket, key = self.a.result_object
         self.s3(account).put_object(Bucket=bucket, Key=key, Body=b'{"stale": "from an earlier run"}')
         for done in self.both_run_script():
             self.assert_ended(done, OK)
-            self.assertNotIn("earlier run", done.text)
-        saved = json.loads((self.a.dir / "state/results/count.json").read_text())
+            self.assertNotIn("from an earlier run", done.text)
+        saved = self.a.last_result()
         self.assertEqual(saved, {"rows": [10, 20], "total": 30})
 
     def test_another_group_for_a_provider_is_refused_and_no_strike(self):

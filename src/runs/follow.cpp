@@ -1,0 +1,82 @@
+#include "runs/follow.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "base/error.h"
+#include "call/loader.h"
+
+namespace flexroom::runs {
+namespace {
+
+using Clock = std::chrono::system_clock;
+
+/// The line behind the mark.
+std::string reason(std::string_view report) {
+  report.remove_prefix(std::min(report.size(), kFailedMark.size() + 1));
+  std::string line(report.substr(0, report.find('\n')));
+  std::replace_if(
+      line.begin(), line.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return line;
+}
+
+void sleep(std::chrono::milliseconds time, const std::atomic<bool>* cancel) {
+  const auto end = std::chrono::steady_clock::now() + time;
+  while (std::chrono::steady_clock::now() < end && (cancel == nullptr || !cancel->load())) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+}  // namespace
+
+Followed follow_result(const Provider& provider, const std::string& url, const std::string& before,
+                       Clock::time_point until, const std::function<void(std::string_view)>& tell,
+                       const std::atomic<bool>* cancel) {
+  const auto start = std::chrono::steady_clock::now();
+  Followed out;
+  for (;;) {
+    std::string words;
+    try {
+      FetchResult got = fetch(provider, url, kMaxResultBytes, kLinkTimeout, cancel);
+      const std::string_view text = as_text(got.body);
+      const bool waiting = text.starts_with(kWaitingMark) || text.starts_with(kLoaderMark);
+      if (got.status == 200 && got.too_large) {
+        out.how = Followed::How::kTooLarge;
+        return out;
+      }
+      if (got.status == 200 && !waiting && got.version != before) {
+        const bool failed = text.starts_with(kFailedMark);
+        out.how = failed ? Followed::How::kFailed : Followed::How::kResult;
+        out.words = failed ? reason(text) : "";
+        out.body = std::move(got.body);
+        return out;
+      }
+      words = got.status == 200 ? "nothing there yet" : answer_words(got);
+      if (link_is_dead(got)) {
+        out.how = Followed::How::kDeadLink;
+        out.words = words;
+        return out;
+      }
+    } catch (const ProtocolAbort& abort) {  // the network may come back
+      if (abort.code() == AbortCode::kCancelled) throw;
+      words = abort.what();
+    }
+    if (words != out.words && tell) tell(words);
+    out.words = words;
+    if (Clock::now() >= until) return out;
+    if (cancel != nullptr && cancel->load()) {
+      throw ProtocolAbort(
+          AbortCode::kCancelled, "result",
+          "stopped by the operator; the machine goes on: `flexroom result` collects "
+          "it later");
+    }
+    const auto waited = std::chrono::steady_clock::now() - start;
+    sleep(waited < std::chrono::seconds(60) ? std::chrono::milliseconds(500)
+                                            : std::chrono::milliseconds(5000),
+          cancel);
+  }
+}
+
+}  // namespace flexroom::runs

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "call/result_link.h"
+#include "config/config.h"
+
+namespace flexroom::runs {
+
+/// What came of waiting for a result.
+struct Followed {
+  enum class How {
+    kResult,    // `body`
+    kFailed,    // the machine says which step failed: `words`; `body` is the whole report
+    kNothing,   // not until `until`; `words`: the last answer of the link
+    kTooLarge,  // the result is there, and over kMaxResultBytes
+    kDeadLink   // the link answers that it is of no use (`words`): no waiting helps
+  };
+  How how = How::kNothing;
+  Bytes body;
+  std::string words;
+};
+
+/// Asks the link until something new lies there, `before` (BeforeRun::version) being old, or until
+/// `until`. `tell` gets the last answer in few words whenever it changes. Looks once at least.
+/// Throws ProtocolAbort(kCancelled) once `cancel` is set; the machine goes on without us.
+Followed follow_result(const Provider& provider, const std::string& url, const std::string& before,
+                       std::chrono::system_clock::time_point until,
+                       const std::function<void(std::string_view)>& tell,
+                       const std::atomic<bool>* cancel);
+
+}  // namespace flexroom::runs

@@ -1,0 +1,243 @@
+#include "runs/history.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/private_file.h"
+
+namespace flexroom::runs {
+namespace {
+
+constexpr size_t kMaxRecordBytes = 1 << 16;
+constexpr size_t kFolderDigits = 16;
+constexpr const char* kRecord = "run.json";
+constexpr const char* kLink = "link";
+
+constexpr std::pair<RunState, std::string_view> kStates[] = {
+    {RunState::kStarting, "starting"},  {RunState::kUnknown, "unknown"},
+    {RunState::kRefused, "refused"},    {RunState::kNotStarted, "not started"},
+    {RunState::kRunning, "running"},    {RunState::kSucceeded, "succeeded"},
+    {RunState::kFailed, "failed"},      {RunState::kElsewhere, "too large"},
+    {RunState::kNoResult, "no result"}, {RunState::kStopped, "stopped"}};
+
+[[noreturn]] void fail(const std::filesystem::path& file, std::string_view what) {
+  throw InputError(file.string(), fmt::format("{}: {}", what, std::strerror(errno)),
+                   "free some space, or let this user write there");
+}
+
+struct File {
+  int fd;
+  ~File() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+/// A new file of mode 0600 with that content, on disk when it returns. False: the name is taken.
+bool write_new(const std::filesystem::path& path, ByteView bytes) {
+  const File file{::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+  if (file.fd < 0) {
+    if (errno == EEXIST) return false;
+    fail(path, "cannot be made");
+  }
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(file.fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      const int error = errno;
+      (void)::unlink(path.c_str());
+      errno = error;
+      fail(path, "cannot be written");
+    }
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+  if (::fsync(file.fd) != 0) fail(path, "cannot be written");
+  return true;
+}
+
+void write_whole(const std::filesystem::path& path, ByteView bytes) {
+  std::filesystem::path next = path;
+  next += fmt::format(".{}", ::getpid());
+  (void)::unlink(next.c_str());
+  if (!write_new(next, bytes)) fail(next, "cannot be made");
+  if (::rename(next.c_str(), path.c_str()) != 0) fail(path, "cannot be replaced");
+  const File folder{::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (folder.fd < 0 || ::fsync(folder.fd) != 0) fail(path.parent_path(), "cannot be written");
+}
+
+std::string encode(const Run& run) {
+  return nlohmann::json{{"format", 1},
+                        {"id", run.id},
+                        {"job", run.job},
+                        {"provider", run.provider},
+                        {"region", run.region},
+                        {"access_key_id", run.access_key_id},
+                        {"secret", run.secret},
+                        {"proposal", run.proposal},
+                        {"client_token", run.client_token},
+                        {"instance_id", run.instance_id},
+                        {"started", run.started},
+                        {"deadline_minutes", run.deadline_minutes},
+                        {"state", to_string(run.state)},
+                        {"detail", run.detail},
+                        {"before", run.before},
+                        {"result_name", run.result_name},
+                        {"result", run.result}}
+             .dump(1, ' ', false, nlohmann::json::error_handler_t::replace) +
+         "\n";
+}
+
+Run decode(const std::filesystem::path& file) {
+  const SecretBytes bytes =
+      read_private_file(file, kMaxRecordBytes, "it was removed while this command ran");
+  const auto json = nlohmann::json::parse(as_text(bytes.reveal()), nullptr, false);
+  try {
+    if (json.at("format") != 1) {
+      throw InputError(file.string(), "was written by a newer flexroom", "use that one to read it");
+    }
+    Run run;
+    for (const auto& [name, field] : {std::pair("id", &run.id),
+                                      {"job", &run.job},
+                                      {"provider", &run.provider},
+                                      {"region", &run.region},
+                                      {"access_key_id", &run.access_key_id},
+                                      {"secret", &run.secret},
+                                      {"proposal", &run.proposal},
+                                      {"client_token", &run.client_token},
+                                      {"instance_id", &run.instance_id},
+                                      {"detail", &run.detail},
+                                      {"before", &run.before},
+                                      {"result_name", &run.result_name},
+                                      {"result", &run.result}}) {
+      json.at(name).get_to(*field);
+    }
+    json.at("started").get_to(run.started);
+    json.at("deadline_minutes").get_to(run.deadline_minutes);
+    const std::string state = json.at("state");
+    const auto* const known = std::find_if(std::begin(kStates), std::end(kStates),
+                                           [&](const auto& pair) { return pair.second == state; });
+    if (known == std::end(kStates) || run.id.size() != 64) {
+      throw InputError(file.string(), "is damaged", "remove its folder if it is of no use");
+    }
+    run.state = known->first;
+    return run;
+  } catch (const nlohmann::json::exception&) {
+    throw InputError(file.string(), "is damaged", "remove its folder if it is of no use");
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(RunState state) {
+  for (const auto& [known, name] : kStates) {
+    if (known == state) return name;
+  }
+  return "?";
+}
+
+std::string run_id(const Digest& rid, const Digest& proposal, uint64_t index) {
+  return to_hex(RandomOracle("run", RoScope{}).field(rid).field(proposal).field(index).digest());
+}
+
+RunHistory::RunHistory(const std::filesystem::path& state_dir, const Digest& rid)
+    : dir_(state_dir / "runs" / to_hex(rid).substr(0, kFolderDigits)) {}
+
+std::filesystem::path RunHistory::folder(const Run& run) const {
+  return dir_ / run.id.substr(0, kFolderDigits);
+}
+
+void RunHistory::begin(const Run& run, std::string_view link) {
+  const std::filesystem::path dir = folder(run);
+  std::error_code error;
+  std::filesystem::create_directories(dir, error);
+  if (error) throw InputError(dir.string(), "cannot be made: " + error.message());
+  for (const auto& made : {dir, dir_, dir_.parent_path()}) {
+    std::filesystem::permissions(made, std::filesystem::perms::owner_all, error);
+  }
+  if (!link.empty()) write_whole(dir / kLink, as_bytes(link));
+  write_whole(dir / kRecord, as_bytes(encode(run)));
+}
+
+void RunHistory::update(const Run& run) {
+  write_whole(folder(run) / kRecord, as_bytes(encode(run)));
+}
+
+std::vector<Run> RunHistory::all() const {
+  std::vector<Run> out;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(dir_, error), end; !error && it != end;
+       it.increment(error)) {
+    // A folder without a record: the program was killed before it wrote one.
+    if (std::filesystem::exists(it->path() / kRecord)) out.push_back(decode(it->path() / kRecord));
+  }
+  std::sort(out.begin(), out.end(), [](const Run& a, const Run& b) {
+    return std::pair(a.started, a.id) < std::pair(b.started, b.id);
+  });
+  return out;
+}
+
+Run RunHistory::find(std::string_view prefix) const {
+  const std::vector<Run> runs = all();
+  constexpr std::string_view kRemedy = "`flexroom runs` lists them";
+  if (prefix == "last" && !runs.empty()) return runs.back();
+  std::vector<Run> found;
+  for (const Run& run : runs) {
+    if (!prefix.empty() && run.id.starts_with(prefix)) found.push_back(run);
+  }
+  if (found.empty()) throw InputError(prefix, "is no run of this room", kRemedy);
+  if (found.size() > 1) {
+    throw InputError(prefix, fmt::format("begins the ids of {} runs", found.size()),
+                     "give more digits");
+  }
+  return found[0];
+}
+
+uint64_t RunHistory::count(std::string_view proposal) const {
+  const std::vector<Run> runs = all();
+  return static_cast<uint64_t>(std::count_if(
+      runs.begin(), runs.end(), [&](const Run& run) { return run.proposal == proposal; }));
+}
+
+std::optional<SecretBytes> RunHistory::link(const Run& run) const {
+  const std::filesystem::path file = folder(run) / kLink;
+  if (!std::filesystem::exists(file)) return std::nullopt;
+  return read_private_file(file, kMaxRecordBytes, "");
+}
+
+std::string RunHistory::keep(const Run& run, std::string_view name, ByteView bytes) const {
+  const std::string wanted(name);
+  const size_t dot = wanted.find('.', 1);
+  std::string free = wanted;
+  // kRecord and kLink are taken before any result comes.
+  for (int i = 2; !write_new(folder(run) / free, bytes); ++i) {
+    free = fmt::format("{}-{}{}", wanted.substr(0, dot), i,
+                       dot == std::string::npos ? "" : wanted.substr(dot));
+  }
+  return free;
+}
+
+void RunHistory::forget_link(const Run& run) const {
+  std::error_code ignored;
+  std::filesystem::remove(folder(run) / kLink, ignored);
+}
+
+std::string result_name(std::string_view url) {
+  std::string_view path = url.substr(0, url.find('?'));
+  path = path.substr(path.rfind('/') + 1);
+  std::string name;
+  for (const char c : path.substr(path.size() > 100 ? path.size() - 100 : 0)) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       c == '-' || c == '_' || c == '.';
+    name.push_back(plain ? c : '_');
+  }
+  if (name.empty() || name[0] == '.' || name == kRecord || name == kLink) name = "result" + name;
+  return name;
+}
+
+}  // namespace flexroom::runs

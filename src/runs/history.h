@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "base/secret.h"
+
+namespace flexroom::runs {
+
+/// How far a run is. What is `kUnknown` may have been carried out.
+enum class RunState {
+  kStarting,    // approved; the request is not answered yet, or the program was killed
+  kUnknown,     // the request left and no answer came
+  kRefused,     // the service answered with an error: nothing runs
+  kNotStarted,  // nothing was released
+  kRunning,     // the machine runs; the result is not here
+  kSucceeded,   // the result is here
+  kFailed,      // the machine reported a failure
+  kElsewhere,   // the script ended, its result is too large to fetch
+  kNoResult,    // the deadline passed and nothing came
+  kStopped      // terminated by agreement
+};
+std::string_view to_string(RunState state);
+
+/// One run of run-script, as this member remembers it. No secret.
+struct Run {
+  std::string id;  // 64 hexadecimal digits
+  std::string job, provider, region, access_key_id, secret;
+  std::string proposal, client_token, instance_id;
+  int64_t started = 0;  // Unix seconds
+  int64_t deadline_minutes = 0;
+  RunState state = RunState::kStarting;
+  std::string detail;       // why, in a few words
+  std::string before;       // version of what lay at the result link when it started
+  std::string result_name;  // what its object is called
+  std::string result;       // file in its folder; empty: not here
+
+  std::string short_id() const { return id.substr(0, 12); }
+};
+
+/// RO("run", rid, D, i): the id of the i-th run of a proposal, the same at every member.
+std::string run_id(const Digest& rid, const Digest& proposal, uint64_t index);
+
+/// The runs of one room, in a folder of its own a run: what is known of it (run.json), its result,
+/// and as long as that is not here the link to it (mode 0600). A file is replaced whole or not at
+/// all; a result is never overwritten.
+///
+/// Throws InputError: a file that cannot be written or read, no such run.
+class RunHistory {
+ public:
+  RunHistory(const std::filesystem::path& state_dir, const Digest& rid);
+
+  /// `link`: where this member's result will lie; empty: it has no such link.
+  void begin(const Run& run, std::string_view link);
+  void update(const Run& run);
+  /// Oldest first.
+  std::vector<Run> all() const;
+  /// The run whose id begins so; "last": the newest.
+  Run find(std::string_view prefix) const;
+  /// How many runs of this proposal there are.
+  uint64_t count(std::string_view proposal) const;
+  /// Nothing if the result is here already, or there never was one.
+  std::optional<SecretBytes> link(const Run& run) const;
+  /// Writes into the run's folder under that name, or one beside it if the name is taken. Returns
+  /// the name.
+  std::string keep(const Run& run, std::string_view name, ByteView bytes) const;
+  /// The result is here: the link is of no use any more.
+  void forget_link(const Run& run) const;
+  std::filesystem::path folder(const Run& run) const;
+
+ private:
+  std::filesystem::path dir_;
+};
+
+/// What a result is called on disk: the last part of its object's path without what a shell or a
+/// file system would read, and ".json" at its end where it is JSON and has no ending.
+std::string result_name(std::string_view url);
+
+}  // namespace flexroom::runs

@@ -1,0 +1,133 @@
+#include "runs/history.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "base/error.h"
+
+namespace flexroom::runs {
+namespace {
+
+class RunHistoryTest : public ::testing::Test {
+ protected:
+  RunHistoryTest()
+      : dir_(std::filesystem::temp_directory_path() /
+             ("flexroom-runs-" + std::to_string(getpid()))) {
+    std::filesystem::remove_all(dir_);
+  }
+  ~RunHistoryTest() override { std::filesystem::remove_all(dir_); }
+  static Digest digest(uint8_t value) {
+    Digest out{};
+    out[0] = value;
+    return out;
+  }
+  static runs::Run a_run(uint64_t index, int64_t started) {
+    runs::Run run;
+    run.id = run_id(digest(1), digest(2), index);
+    run.job = "count";
+    run.proposal = to_hex(digest(2));
+    run.started = started;
+    run.result_name = "out.csv";
+    return run;
+  }
+  static std::string read(const std::filesystem::path& file) {
+    std::ifstream in(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  std::filesystem::path dir_;
+};
+
+TEST_F(RunHistoryTest, AnIdIsOfTheRoomTheProposalAndTheNumber) {
+  EXPECT_EQ(run_id(digest(1), digest(2), 0), run_id(digest(1), digest(2), 0));
+  EXPECT_NE(run_id(digest(1), digest(2), 0), run_id(digest(1), digest(2), 1));
+  EXPECT_NE(run_id(digest(1), digest(2), 0), run_id(digest(3), digest(2), 0));
+  EXPECT_NE(run_id(digest(1), digest(2), 0), run_id(digest(1), digest(3), 0));
+  EXPECT_EQ(run_id(digest(1), digest(2), 0).size(), 64u);
+}
+
+TEST_F(RunHistoryTest, RunsAreFoundAgainByAnotherProcess) {
+  runs::Run first = a_run(0, 10), second = a_run(1, 20);
+  {
+    RunHistory history(dir_, digest(1));
+    history.begin(second, "https://h/r");
+    history.begin(first, "");
+    first.state = RunState::kFailed;
+    first.detail = "script: exit status 3";
+    history.update(first);
+  }
+  const RunHistory history(dir_, digest(1));
+  const std::vector<runs::Run> all = history.all();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].id, first.id);
+  EXPECT_EQ(all[0].state, RunState::kFailed);
+  EXPECT_EQ(all[0].detail, "script: exit status 3");
+  EXPECT_EQ(history.find(second.short_id()).id, second.id);
+  EXPECT_EQ(history.find("last").id, second.id);
+  EXPECT_EQ(history.count(first.proposal), 2u);
+  EXPECT_EQ(history.count("other"), 0u);
+  EXPECT_THROW(history.find("zz"), InputError);
+  EXPECT_THROW(history.find(""), InputError);
+  EXPECT_FALSE(history.link(first).has_value());
+  EXPECT_EQ(as_text(history.link(second)->reveal()), "https://h/r");
+  history.forget_link(second);
+  EXPECT_FALSE(history.link(second).has_value());
+}
+
+TEST_F(RunHistoryTest, AnotherRoomHasOtherRuns) {
+  RunHistory(dir_, digest(1)).begin(a_run(0, 1), "");
+  EXPECT_TRUE(RunHistory(dir_, digest(9)).all().empty());
+}
+
+// A second run, or a second fetch, must not take the place of a good result.
+TEST_F(RunHistoryTest, AResultIsNeverOverwritten) {
+  RunHistory history(dir_, digest(1));
+  const runs::Run run = a_run(0, 1);
+  history.begin(run, "");
+  EXPECT_EQ(history.keep(run, "out.csv.gz", as_bytes("one")), "out.csv.gz");
+  EXPECT_EQ(history.keep(run, "out.csv.gz", as_bytes("two")), "out-2.csv.gz");
+  EXPECT_EQ(history.keep(run, "run.json", as_bytes("x")), "run-2.json");
+  EXPECT_EQ(read(history.folder(run) / "out.csv.gz"), "one");
+  EXPECT_EQ(read(history.folder(run) / "out-2.csv.gz"), "two");
+  EXPECT_EQ(history.all().size(), 1u);
+}
+
+TEST_F(RunHistoryTest, FilesAreForTheirUserAlone) {
+  RunHistory history(dir_, digest(1));
+  const runs::Run run = a_run(0, 1);
+  history.begin(run, "https://h/secret");
+  (void)history.keep(run, "r", as_bytes("x"));
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(dir_ / "runs")) {
+    struct stat info {};
+    ASSERT_EQ(::stat(entry.path().c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 077u, 0u) << entry.path();
+  }
+}
+
+TEST_F(RunHistoryTest, ADamagedRecordIsNamed) {
+  RunHistory history(dir_, digest(1));
+  const runs::Run run = a_run(0, 1);
+  history.begin(run, "");
+  std::ofstream(history.folder(run) / "run.json") << "{\"format\": 1}";
+  EXPECT_THROW(history.all(), InputError);
+  std::ofstream(history.folder(run) / "run.json") << "{\"format\": 2}";
+  try {
+    (void)history.all();
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("newer flexroom"), std::string::npos);
+  }
+}
+
+TEST(ResultNameTest, KeepsTheNameOfTheObject) {
+  EXPECT_EQ(result_name("https://h/a/summary.parquet?X=1"), "summary.parquet");
+  EXPECT_EQ(result_name("https://h/o%2F..%2Fx.csv"), "o_2F.._2Fx.csv");
+  EXPECT_EQ(result_name("https://h/.ssh"), "result.ssh");
+  EXPECT_EQ(result_name("https://h/link"), "resultlink");
+  EXPECT_EQ(result_name("https://h/"), "result");
+}
+
+}  // namespace
+}  // namespace flexroom::runs
