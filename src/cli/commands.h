@@ -46,6 +46,10 @@ int call_recipe(Output& out, const Common& common, const std::filesystem::path& 
                 const std::map<std::string, std::string>& arguments,
                 const std::optional<std::filesystem::path>& inputs);
 int show_log(Output& out, const Common& common, bool verify);
+/// One entry in full: of an approval the text that was approved.
+int show_log_entry(Output& out, const Common& common, uint64_t number);
+/// One line of JSON an entry, for an auditor (docs/log-format.md); also without --json.
+int export_log(Output& out, const Common& common);
 int status(Output& out, const Common& common);
 /// Shows the pool; with `fill` first makes triples until so many are in stock.
 int stock(Output& out, const Common& common, uint64_t fill);

@@ -149,6 +149,7 @@ store::LogEntry Joined::entry(store::LogOutcome outcome, const std::string& text
   out.proposal = *proposed_;
   out.outcome = outcome;
   out.text = text;
+  out.run = session_->party().scope().sid;
   return out;
 }
 

@@ -244,8 +244,20 @@ int main(int argc, char** argv) {
   bool verify = false;
   auto* log = app.add_subcommand("log", "the hash-chained audit log");
   log->add_flag("--verify", verify, "recompute the chain and all signatures");
-  examples(log, "  flexroom log --verify");
-  log->callback([&] { action = [&] { return cli::show_log(*out, common, verify); }; });
+  examples(log,
+           "  flexroom log --verify\n  flexroom log show 3\n  flexroom log export > log.jsonl");
+  auto* log_show = log->add_subcommand("show", "one entry in full, with the text all approved");
+  uint64_t log_entry = 0;
+  log_show->add_option("ENTRY", log_entry, "its number; the first is 1")->required();
+  auto* log_export =
+      log->add_subcommand("export", "one JSON line an entry, for an auditor (docs/log-format.md)");
+  log->callback([&] {
+    const bool one = log->got_subcommand(log_show), all = log->got_subcommand(log_export);
+    action = [&, one, all] {
+      if (one) return cli::show_log_entry(*out, common, log_entry);
+      return all ? cli::export_log(*out, common) : cli::show_log(*out, common, verify);
+    };
+  });
   auto* status =
       app.add_subcommand("status", "this member's state: epoch, counters, secrets, certificate");
   examples(status, "  flexroom status");

@@ -154,6 +154,7 @@ int peer_accept(Output& out, const Common& common) {
     return kRefused;
   }
   state.once().operator_accepts();
+  if (state.founded()) state.log().accept_loss();
   out.line(fmt::format("Accepted. Unfinished batches over the life of the relation were {}.",
                        before.life));
   out.result({{"ok", true}, {"life_before", before.life}});
@@ -259,7 +260,7 @@ int show_log(Output& out, const Common& common, bool verify) {
   const auto entries = state.log().verify();
   nlohmann::json rows = nlohmann::json::array();
   for (const auto& stored : entries) {
-    out.line(fmt::format("{:%Y-%m-%d %H:%M:%SZ}  {}  {:<26} {}  [{}]",
+    out.line(fmt::format("{:>4}  {:%Y-%m-%d %H:%M:%SZ}  {}  {:<26} {}  [{}]", rows.size() + 1,
                          fmt::gmtime(static_cast<std::time_t>(stored.entry.unix_seconds)),
                          to_hex(stored.entry.proposal).substr(0, 12),
                          store::to_string(stored.entry.outcome), stored.entry.text,

@@ -40,7 +40,7 @@ class LiarsTest : public ::testing::TestWithParam<size_t> {
           party.set_tamper(tamper);
         } else {
           party.set_observer([&](const net::MessageId& id, ByteView) {
-            if (id.label == "proposal/signature") out.event("signed", {});
+            if (id.label == "proposal/answer") out.event("signed", {});
           });
         }
       };
@@ -70,7 +70,7 @@ class LiarsTest : public ::testing::TestWithParam<size_t> {
       if (i != liar()) {
         common.connected = [&](net::Party& party) {
           party.set_observer([&](const net::MessageId& id, ByteView) {
-            if (id.label == "proposal/signature") out.event("signed", {});
+            if (id.label == "proposal/answer") out.event("signed", {});
           });
         };
         return cli::secret_import(out, common, rig_->dir(i) / "ours.json");
@@ -124,12 +124,14 @@ TEST_P(LiarsTest, WhoHidesThatItProposesSomethingElseIsFoundOut) {
   honest_refuse(import_against([&](cli::Joined& joined) {
                   net::Party& party = joined.session().party();
                   tell(joined, "approve/digest", our_proposal());
+                  party.echo("proposal/before");
                   tell(joined, "proposal/digest", our_proposal());
                   party.echo("proposal/digest");
                   Bytes text(party.scope().sid.begin(), party.scope().sid.end());
                   append(text, theirs.digest());
-                  (void)party.exchange("proposal/signature",
-                                       joined.state().identity().sign("flexroom/proposal/1", text));
+                  Bytes answer(1, 1);  // yes
+                  append(answer, joined.state().identity().sign("flexroom/proposal/1", text));
+                  for (const PartyId j : party.peers()) party.send(j, "proposal/answer", answer);
                   (void)party.receive(0, "anything", 1);
                 }),
                 "wrong signature");
