@@ -96,7 +96,7 @@ void prove_bit_relations(net::Party& party, const Block& delta, PartyId owner,
       for (unsigned t = 0; t < 128; ++t) mask_bits.set_bit(t, mask[t].lsb());
       u1.add(mask_bits);
       Prg chi(seed);
-      relations(bits.mac[j].span(), Block(0, 1),
+      relations(bits.mac[j].span(), prep::constant_mac(j),
                 [&](const Block& x, const Block& y, const Block& w) {
                   const Block c = chi.next_block();
                   u0.add(c, math::gf_mul(x, y));
@@ -112,7 +112,7 @@ void prove_bit_relations(net::Party& party, const Block& delta, PartyId owner,
   math::GfSum sum;
   sum.add(math::gf_pack(mask_of(masks.key[owner], party.id())));
   Prg chi(seed);
-  relations(bits.key[owner].span(), delta ^ Block(0, 1),
+  relations(bits.key[owner].span(), delta ^ prep::constant_mac(party.id()),
             [&](const Block& x, const Block& y, const Block& w) {
               sum.add(chi.next_block(), math::gf_mul(x, y) ^ math::gf_mul(w, delta));
             });

@@ -16,13 +16,14 @@ __m128i expand_step(__m128i key) {
   return _mm_xor_si128(key, word);
 }
 
-void ctr_aesni(const __m128i* keys, uint64_t first, Block* out, size_t count) {
+// Both kernels take keys[0] with the iv added: the first round key meets the counter block anyway.
+void ctr_aesni(const __m128i* keys, __m128i start, uint64_t first, Block* out, size_t count) {
   constexpr size_t kWidth = 8;
   size_t t = 0;
   for (; t + kWidth <= count; t += kWidth) {
     __m128i s[kWidth];
     for (size_t i = 0; i < kWidth; ++i) {
-      s[i] = _mm_xor_si128(_mm_set_epi64x(0, static_cast<long long>(first + t + i)), keys[0]);
+      s[i] = _mm_xor_si128(_mm_set_epi64x(0, static_cast<long long>(first + t + i)), start);
     }
     for (int r = 1; r < 10; ++r) {
       for (size_t i = 0; i < kWidth; ++i) s[i] = _mm_aesenc_si128(s[i], keys[r]);
@@ -30,17 +31,19 @@ void ctr_aesni(const __m128i* keys, uint64_t first, Block* out, size_t count) {
     for (size_t i = 0; i < kWidth; ++i) out[t + i] = _mm_aesenclast_si128(s[i], keys[10]);
   }
   for (; t < count; ++t) {
-    __m128i s = _mm_xor_si128(_mm_set_epi64x(0, static_cast<long long>(first + t)), keys[0]);
+    __m128i s = _mm_xor_si128(_mm_set_epi64x(0, static_cast<long long>(first + t)), start);
     for (int r = 1; r < 10; ++r) s = _mm_aesenc_si128(s, keys[r]);
     out[t] = _mm_aesenclast_si128(s, keys[10]);
   }
 }
 
-__attribute__((target("avx512f,vaes"))) size_t ctr_vaes512(const __m128i* keys, uint64_t first,
-                                                           Block* out, size_t count) {
+__attribute__((target("avx512f,vaes"))) size_t ctr_vaes512(const __m128i* keys, __m128i start,
+                                                           uint64_t first, Block* out,
+                                                           size_t count) {
   constexpr size_t kLanes = 8;  // 8 registers of 4 blocks
   __m512i k[11];
-  for (int r = 0; r < 11; ++r) k[r] = _mm512_maskz_broadcast_i32x4(0xffff, keys[r]);
+  k[0] = _mm512_maskz_broadcast_i32x4(0xffff, start);
+  for (int r = 1; r < 11; ++r) k[r] = _mm512_maskz_broadcast_i32x4(0xffff, keys[r]);
   const __m512i step = _mm512_set_epi64(0, 4, 0, 4, 0, 4, 0, 4);
   const auto f = static_cast<long long>(first);
   __m512i counter = _mm512_set_epi64(0, f + 3, 0, f + 2, 0, f + 1, 0, f);
@@ -85,11 +88,12 @@ Block Aes128::encrypt(const Block& in) const {
   return _mm_aesenclast_si128(s, keys_[10]);
 }
 
-void Aes128::ctr(uint64_t first, std::span<Block> out) const {
+void Aes128::ctr(const Block& iv, uint64_t first, std::span<Block> out) const {
+  const __m128i start = _mm_xor_si128(keys_[0], iv.m());
   size_t done = 0;
   if (out.size() >= 32 && cpu_features().vaes512)
-    done = ctr_vaes512(keys_, first, out.data(), out.size());
-  ctr_aesni(keys_, first + done, out.data() + done, out.size() - done);
+    done = ctr_vaes512(keys_, start, first, out.data(), out.size());
+  ctr_aesni(keys_, start, first + done, out.data() + done, out.size() - done);
 }
 
 }  // namespace flexroom

@@ -1,32 +1,62 @@
 #include "base/prg.h"
 
+#include <cpuid.h>
 #include <sodium.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/error.h"
 #include "base/secret.h"
 
 namespace flexroom {
+namespace {
+
+bool has_rdrand() {
+  static const bool there = [] {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c >> 30 & 1) != 0;
+  }();
+  return there;
+}
+
+// Zero where the CPU has none: it is added to what the system gave.
+__attribute__((target("rdrnd"))) uint64_t cpu_random() {
+  unsigned long long out = 0;
+  if (!has_rdrand() || _rdrand64_step(&out) != 1) return 0;
+  return out;
+}
+
+}  // namespace
 
 Prg Prg::from_system() {
   static const int ready = sodium_init();
   FLEXROOM_ASSERT(ready >= 0);
-  Block seed;
-  randombytes_buf(&seed, sizeof seed);
-  Prg prg(seed);
-  wipe(&seed, sizeof seed);
+  Prg prg{Block()};
+  prg.system_ = true;
   return prg;
+}
+
+// Two machines that went on from one snapshot may be given the same key. Their starting points
+// differ all the same, and outputs at different inputs of one key are as good as independent.
+void Prg::renew() {
+  Block fresh[2];
+  randombytes_buf(fresh, sizeof fresh);
+  aes_ = Aes128(fresh[0]);
+  iv_ = fresh[1] ^ Block(cpu_random(), __builtin_ia32_rdtsc());
+  counter_ = 0;
+  wipe(fresh, sizeof fresh);
 }
 
 Block Prg::next_block() {
   Block out;
-  aes_.ctr(counter_++, {&out, 1});
+  fill({&out, 1});
   return out;
 }
 
 void Prg::fill(std::span<Block> out) {
-  aes_.ctr(counter_, out);
+  if (system_) renew();
+  aes_.ctr(iv_, counter_, out);
   counter_ += out.size();
 }
 

@@ -1,5 +1,7 @@
 #include "boolean/engine.h"
 
+#include <type_traits>
+
 #include "base/ct.h"
 #include "boolean/commit.h"
 #include "boolean/evaluate.h"
@@ -111,19 +113,21 @@ Engine::~Engine() = default;
 void Engine::set_start_hook(StartHook hook) { start_hook_ = std::move(hook); }
 void Engine::set_progress(PrepareProgress progress) { progress_ = std::move(progress); }
 
+/// Whatever `step` throws ends the session: masks, triples and counters were used, here or at a
+/// peer, and nothing that an aborted run touched is used again (§10.1(6)).
 template <typename Step>
 auto Engine::guarded(std::string_view label, Step step) {
   if (dead_) {
     throw ProtocolAbort(AbortCode::kCancelled, label, "this session was aborted before");
   }
-  try {
-    return step();
-  } catch (const ProtocolAbort& abort) {
-    dead_ = abort.abort_class() != AbortClass::kRefuse;
-    throw;
-  } catch (...) {
-    dead_ = true;
-    throw;
+  dead_ = true;
+  if constexpr (std::is_void_v<std::invoke_result_t<Step>>) {
+    step();
+    dead_ = false;
+  } else {
+    auto out = step();
+    dead_ = false;
+    return out;
   }
 }
 
@@ -133,7 +137,13 @@ std::unique_ptr<Instance> Engine::prepare(std::shared_ptr<const mpc::Program> pr
   return guarded(kPrepareLabel, [&] {
     auto data = std::make_unique<Instance::Data>();
     data->program = std::move(program);
-    agree(party_, name, *data);
+    try {
+      agree(party_, name, *data);
+    } catch (const ProtocolAbort& abort) {
+      // All compared the same public data before any of them used anything.
+      dead_ = abort.code() != AbortCode::kDisagreement;
+      throw;
+    }
     garble_instance(party_, source_, *data, std::move(zero), progress_);
     return std::make_unique<Instance>(std::move(data));
   });

@@ -74,9 +74,10 @@ using PrepareProgress = std::function<void(uint64_t done, uint64_t total)>;
 /// Guarantee  an honest party's outputs are those of the circuit on the inputs, or it aborts
 /// Not given  fairness: a cheater may see an opened output and then abort. Blame
 /// Cost       n = 2: 32 bytes a gate of rows, offline; 1 bit a gate online; 5 flows online
-/// Aborts     kDisagreement (refuse), kViewMismatch (network), kMac, kLabelProof, kCProof, kEcho;
-///            afterwards (but for a refusal) the session is dead and the instance void: every later
-///            call throws kCancelled
+/// Aborts     kDisagreement (refuse), kViewMismatch (network), kMac, kLabelProof, kCProof, kEcho,
+///            and what the source and the hooks throw. Afterwards the session is dead and the
+///            instance void, and every later call throws kCancelled; but for a disagreement about
+///            what is to be prepared, which is found before anything is used
 /// Timing     independent of shares, masks and labels; masked values are public to the parties
 class Engine {
  public:
@@ -105,7 +106,7 @@ class Engine {
   void confirm(Instance& instance);
 
  private:
-  /// Runs one step; an abort in it that is not a refusal is the end of the session.
+  /// Runs one step; whatever it throws is the end of the session, refusals of the source too.
   template <typename Step>
   auto guarded(std::string_view label, Step step);
 

@@ -115,9 +115,11 @@ class Garbler {
 
  private:
   void make_input_labels() {
-    Block seed = party_.prg().next_block();  // fresh for each instance (§6.3)
+    // Seed and starting point fresh for each instance (§6.3).
+    Block seed = party_.prg().next_block();
+    const Block iv = party_.prg().next_block();
     tables_.input_labels = BlockVec(program_.num_inputs(), BlockVec::uninitialised);
-    Aes128(seed).ctr(0, tables_.input_labels.span());
+    Aes128(seed).ctr(iv, 0, tables_.input_labels.span());
     wipe(&seed, sizeof seed);
     for (uint32_t w = 0; w < program_.num_inputs(); ++w) {
       slots_[program_.input_slots[w]] = tables_.input_labels[w];

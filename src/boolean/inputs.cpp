@@ -177,7 +177,7 @@ class InputExchange {
   }
 
   net::Party& party_;
-  const Block delta_;
+  const Block& delta_;
   Instance::Data& instance_;
   const mpc::Program& program_;
   const OnlineInputs& inputs_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/error.h"
 
@@ -84,6 +85,14 @@ void random_scalar(Prg& prg, uint8_t* out) {
   wipe(wide.data(), wide.size());
 }
 
+// out := a if `choice`, without a branch.
+void choose(uint8_t choice, const Point& a, Point& out) {
+  const auto mask = static_cast<uint8_t>(0 - choice);
+  for (size_t i = 0; i < kPointBytes; ++i) {
+    out[i] = static_cast<uint8_t>(out[i] ^ ((a[i] ^ out[i]) & mask));
+  }
+}
+
 // Writes a to place `choice` and b to the other, without a branch.
 void place(uint8_t choice, const Point& a, const Point& b, uint8_t* pair_of_points) {
   const auto mask = static_cast<uint8_t>(0 - choice);
@@ -96,8 +105,11 @@ void place(uint8_t choice, const Point& a, const Point& b, uint8_t* pair_of_poin
 
 }  // namespace
 
-BaseOtReceiver::BaseOtReceiver(const PairContext& pair, const Block& choices, Prg& prg)
-    : pair_(pair), choices_(choices), scalars_(kBaseOts * 32), message_(kBaseOtReceiverBytes) {
+BaseOtReceiver::BaseOtReceiver(const PairContext& pair, LockedBlock choices, Prg& prg)
+    : pair_(pair),
+      choices_(std::move(choices)),
+      scalars_(kBaseOts * 32),
+      message_(kBaseOtReceiverBytes) {
   start_sodium();
   for (size_t q = 0; q < kBaseOts; ++q) {
     const auto c = static_cast<uint8_t>(choices_.bit(static_cast<unsigned>(q)));
@@ -108,7 +120,11 @@ BaseOtReceiver::BaseOtReceiver(const PairContext& pair, const Block& choices, Pr
     const Point other = hash_to_point(wide);  // R_{1-c}: nobody knows its logarithm
     Point ag;
     FLEXROOM_ASSERT(crypto_scalarmult_ristretto255_base(ag.data(), a) == 0);
-    place(c, minus(ag, blinding(pair_, q, c, other)), other, message_.data() + 2 * kPointBytes * q);
+    // R_c for both choices, so that the group's own checks of encodings see nothing that depends on
+    // c.
+    Point own = minus(ag, blinding(pair_, q, 0, other));
+    choose(c, minus(ag, blinding(pair_, q, 1, other)), own);
+    place(c, own, other, message_.data() + 2 * kPointBytes * q);
   }
 }
 

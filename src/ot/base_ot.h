@@ -2,16 +2,20 @@
 
 #include "base/block.h"
 #include "base/hash.h"
+#include "base/locked_blocks.h"
 #include "base/prg.h"
 #include "base/secret.h"
 
 namespace flexroom::ot {
 
-/// One ordered pair of an epoch set-up; part of every hash. The scope's eid and sid are suid.
+/// One ordered pair of an epoch set-up or of a session; part of every hash. In a set-up the scope's
+/// eid and sid are suid.
 struct PairContext {
   RoScope scope;
   PartyId cot_sender = 0;
   PartyId cot_receiver = 0;
+  uint16_t lane = 0;
+  uint64_t batch_id = 0;  // of the trees; 0: those of Delta, made in the set-up
 };
 
 inline constexpr size_t kBaseOts = 128;
@@ -32,7 +36,7 @@ struct BaseOtSenderKeys {
 class BaseOtReceiver {
  public:
   /// `choices`: bit q of the block is the choice of instance q.
-  BaseOtReceiver(const PairContext& pair, const Block& choices, Prg& prg);
+  BaseOtReceiver(const PairContext& pair, LockedBlock choices, Prg& prg);
   /// (R_0, R_1)[128], to the base-OT sender.
   const Bytes& message() const { return message_; }
   /// k_c [128] from the sender's point B (32 bytes).
@@ -40,7 +44,7 @@ class BaseOtReceiver {
 
  private:
   PairContext pair_;
-  Block choices_;
+  LockedBlock choices_;  // bits of Delta in another order
   SecretBytes scalars_;  // a_q, [128][32]
   Bytes message_;
 };

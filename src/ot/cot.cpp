@@ -42,8 +42,8 @@ Piece piece_at(size_t first, size_t blocks) {
   return {first, length, first + length == blocks};
 }
 
-PairContext session_of(const net::Party& party, PartyId sender, PartyId receiver) {
-  return {party.scope(), sender, receiver};
+PairContext session_of(const net::Party& party, PartyId sender, PartyId receiver, uint16_t lane) {
+  return {party.scope(), sender, receiver, lane, 0};
 }
 
 // h(row) += sum_q chi_q * row_q for the 128 rows of a chunk.
@@ -72,7 +72,8 @@ CotReceiver::CotReceiver(net::Party& party, PartyId sender, const PairSeeds& see
     : party_(party),
       sender_(sender),
       shape_{seeds.subfield_bits},
-      leaves_(shape_, seeds.receiver_leaves, false, session_of(party, sender, party.id()), lane) {}
+      leaves_(shape_, seeds.receiver_leaves.span(), false,
+              session_of(party, sender, party.id(), lane)) {}
 
 // Choice bits u: given ones first, fresh random ones in the padding and in the sacrificed columns.
 void CotReceiver::fill_choices(std::optional<ByteView> choices, size_t count) {
@@ -93,8 +94,8 @@ void CotReceiver::send_corrections(size_t count, std::optional<ByteView> choices
   FLEXROOM_ASSERT(count > 0 && count_ == 0);
   count_ = count;
   blocks_ = blocks_for(count);
-  const uint64_t base = next_block_;
-  next_block_ += blocks_ + 1;
+  const uint64_t base = first_of_run(next_block_, blocks_ + 1);
+  next_block_ = base + blocks_ + 1;
   rows_ = BlockVec(kRows * blocks_, BlockVec::uninitialised);
   choices_ = BlockVec(blocks_);
   last_rows_ = BlockVec(kRows);
@@ -139,8 +140,14 @@ BlockVec CotReceiver::answer() {
   for_chunks(blocks_, [&](size_t first, size_t length) {
     Block* const rows = rows_.data() + kRows * first;
     combine_rows(chi, first, length, rows, sums);
-    // Pin: row 0 becomes u, so that bit0(M) = u (§2.1).
-    std::memcpy(static_cast<void*>(rows), choices_.data() + first, length * sizeof(Block));
+    // Pin: row 0 becomes u, so that bit0(M) = u; row 1 too if the sender is P_1, else zero (§2.1).
+    const size_t row = length * sizeof(Block);
+    std::memcpy(static_cast<void*>(rows), choices_.data() + first, row);
+    if (sender_ == 0) {
+      std::memcpy(static_cast<void*>(rows + length), choices_.data() + first, row);
+    } else {
+      std::memset(static_cast<void*>(rows + length), 0, row);
+    }
     transpose_chunk(rows, length, scratch);
   });
   BlockVec message(1 + kRows);
@@ -161,16 +168,15 @@ CotSender::CotSender(net::Party& party, PartyId receiver, const PairSeeds& seeds
       receiver_(receiver),
       shape_{seeds.subfield_bits},
       delta_(delta),
-      leaves_(shape_, seeds.sender_leaves, true, session_of(party, party.id(), receiver), lane) {}
-
-CotSender::~CotSender() { wipe(&delta_, sizeof delta_); }
+      leaves_(shape_, seeds.sender_leaves.span(), true,
+              session_of(party, party.id(), receiver, lane)) {}
 
 void CotSender::receive_corrections(size_t count, bool chosen) {
   FLEXROOM_ASSERT(count > 0 && count_ == 0);
   count_ = count;
   blocks_ = blocks_for(count);
-  const uint64_t base = next_block_;
-  next_block_ += blocks_ + 1;
+  const uint64_t base = first_of_run(next_block_, blocks_ + 1);
+  next_block_ = base + blocks_ + 1;
   rows_ = BlockVec(kRows * blocks_, BlockVec::uninitialised);
   last_rows_ = BlockVec(kRows);
 
@@ -217,8 +223,9 @@ BlockVec CotSender::finish() {
   for_chunks(blocks_, [&](size_t first, size_t length) {
     Block* const rows = rows_.data() + kRows * first;
     combine_rows(chi, first, length, rows, sums);
-    // Pin: bit0(K) = 0. With bit0(M) = u this enforces bit0(Delta) = 1 whatever the sender used.
-    std::memset(static_cast<void*>(rows), 0, length * sizeof(Block));
+    // Pin: bits 0 and 1 of K are 0. With those of M this enforces bits 0 and 1 of Delta, whatever
+    // the sender used.
+    std::memset(static_cast<void*>(rows), 0, 2 * length * sizeof(Block));
     transpose_chunk(rows, length, scratch);
   });
   BlockVec message(1 + kRows);

@@ -10,19 +10,19 @@
 namespace flexroom::ot {
 
 /// Correlated OT of one direction of one pair in one session: K at the sender, M and choice bits u
-/// at the receiver with M = K + u * Delta, bit0(M) = u, bit0(K) = 0.
+/// at the receiver with M = K + u * Delta; bits 0 and 1 of both are pinned (§2.1).
 ///
 /// Protocol   boolean-engine.md §4.2: SoftSpoken subspace VOLE of [Roy22] (ePrint 2022/192) with
-/// the
-///            row-wise check; 128 columns of each batch are sacrificed
-/// Guarantee  after finish(), M and K are a COT of some bit vector u under the sender's Delta; a
-///            cheating receiver passes with 2^-128 or by guessing bits of Delta
+///            the row-wise check; 128 columns of each batch are sacrificed
+/// Guarantee  after finish(), M and K are a COT of some bit vector u under the sender's Delta with
+///            its pinned bits, whatever the sender used there; a cheating receiver passes with
+///            2^-128 or by guessing bits of Delta
 /// Cost       k = 4: 3.9 bytes a COT (4.0 with chosen bits), 3 flows a batch
 /// Aborts     kRowCheck at the sender; the batch is then erased and the session dead. Stream
 ///            counters move on before anything is sent, so that none is used twice
 ///
 /// Flow of a batch: receiver send_corrections; sender receive_corrections (sends the check seed);
-/// receiver answer; sender finish.
+/// receiver answer; sender finish. The seeds and Delta must outlive both ends.
 class CotReceiver {
  public:
   CotReceiver(net::Party& party, PartyId sender, const PairSeeds& seeds, uint16_t lane);
@@ -55,10 +55,6 @@ class CotSender {
   CotSender(net::Party& party, PartyId receiver, const PairSeeds& seeds, const Block& delta,
             uint16_t lane);
 
-  ~CotSender();
-  CotSender(const CotSender&) = delete;
-  CotSender& operator=(const CotSender&) = delete;
-
   void receive_corrections(size_t count, bool chosen = false);
   /// Verifies the answer. Returns K [count].
   BlockVec finish();
@@ -67,7 +63,7 @@ class CotSender {
   net::Party& party_;
   PartyId receiver_;
   PprfShape shape_;
-  Block delta_;
+  const Block& delta_;
   LeafExpander leaves_;
   uint64_t next_block_ = 0;
   size_t count_ = 0;

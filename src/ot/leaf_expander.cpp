@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include "base/error.h"
+#include "base/secret.h"
 
 namespace flexroom::ot {
 namespace {
@@ -44,27 +45,57 @@ void fold(const Block* streams, Block* rows, Block* sum, size_t count) {
 
 }  // namespace
 
-LeafExpander::LeafExpander(const PprfShape& shape, const BlockVec& leaves, bool punctured,
-                           const PairContext& session, uint16_t lane)
-    : shape_(shape), punctured_(punctured), scratch_(shape.leaves_per_tree() * kChunkBlocks) {
+uint64_t first_of_run(uint64_t next, size_t blocks) {
+  FLEXROOM_ASSERT(blocks > 0 && blocks <= kPieceBlocks);
+  const uint64_t piece = next / kPieceBlocks;
+  const bool fits = (next + blocks - 1) / kPieceBlocks == piece;
+  return fits ? next : (piece + 1) * kPieceBlocks;
+}
+
+LeafExpander::LeafExpander(const PprfShape& shape, std::span<const Block> leaves, bool punctured,
+                           const PairContext& session)
+    : shape_(shape),
+      leaves_(leaves),
+      punctured_(punctured),
+      session_(session),
+      scratch_(shape.leaves_per_tree() * kChunkBlocks) {
   FLEXROOM_ASSERT(leaves.size() == shape.num_leaves());
-  streams_.reserve(leaves.size());
-  for (const Block& leaf : leaves) {
-    streams_.emplace_back(
-        RandomOracle("ses", session.scope, lane, session.cot_sender, session.cot_receiver)
-            .field(leaf)
+  for (size_t v = 0; v < shape.num_trees(); ++v) {
+    ivs_.push_back(
+        RandomOracle("iv", session.scope, session.lane, session.cot_sender, session.cot_receiver)
+            .field(session.batch_id)
+            .field(uint64_t{v})
             .block());
+  }
+  enter_piece(0);
+}
+
+void LeafExpander::enter_piece(uint64_t piece) {
+  piece_ = piece;
+  streams_.clear();
+  streams_.reserve(leaves_.size());
+  for (const Block& leaf : leaves_) {
+    Block key = RandomOracle("ses", session_.scope, session_.lane, session_.cot_sender,
+                             session_.cot_receiver)
+                    .field(leaf)
+                    .field(session_.batch_id)
+                    .field(piece)
+                    .block();
+    streams_.emplace_back(key);
+    wipe(&key, sizeof key);
   }
 }
 
 void LeafExpander::expand(uint64_t first, size_t count, Block* rows, Block* sums) {
-  FLEXROOM_ASSERT(count <= kChunkBlocks);
+  FLEXROOM_ASSERT(count > 0 && count <= kChunkBlocks);
+  FLEXROOM_ASSERT((first + count - 1) / kPieceBlocks == first / kPieceBlocks);
+  if (first / kPieceBlocks != piece_) enter_piece(first / kPieceBlocks);
   const size_t leaves = shape_.leaves_per_tree();
   const size_t k = shape_.subfield_bits;
   for (size_t v = 0; v < shape_.num_trees(); ++v) {
     // If punctured, stream 0 of the scratch was zeroed on construction and is never written.
     for (size_t y = punctured_ ? 1 : 0; y < leaves; ++y) {
-      streams_[v * leaves + y].ctr(first, {scratch_.data() + y * kChunkBlocks, count});
+      streams_[v * leaves + y].ctr(ivs_[v], first, {scratch_.data() + y * kChunkBlocks, count});
     }
     Block* const row = rows + k * v * count;
     Block* const sum = sums + v * count;

@@ -56,7 +56,7 @@ std::vector<PairSetup> setup_pairs(net::Party& party, const Block& delta, unsign
     p.peer_point = party.receive(j, kSenderPointLabel, kPointBytes);
     PprfOwner trees = grow_trees(shape, p.receiving, p.base_sender->keys(p.points), party.prg());
     party.send(j, kTreesLabel, trees.message);
-    out[j].seeds.receiver_leaves = std::move(trees.leaves);
+    out[j].seeds.receiver_leaves = LockedBlocks(trees.leaves.span());
     out[j].transcripts.as_receiver =
         transcript(p.receiving, p.points, p.base_sender->message(), trees.message);
   }
@@ -65,7 +65,8 @@ std::vector<PairSetup> setup_pairs(net::Party& party, const Block& delta, unsign
     const BlockVec keys = p.base_receiver->keys(p.peer_point);
     const Bytes trees = party.receive(j, kTreesLabel, shape.message_bytes());
     out[j].seeds.subfield_bits = subfield_bits;
-    out[j].seeds.sender_leaves = recover_trees(shape, p.sending, delta, keys.span(), trees);
+    out[j].seeds.sender_leaves =
+        LockedBlocks(recover_trees(shape, p.sending, delta, keys.span(), trees).span());
     out[j].transcripts.as_sender =
         transcript(p.sending, p.base_receiver->message(), p.peer_point, trees);
   }

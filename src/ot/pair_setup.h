@@ -9,9 +9,9 @@ namespace flexroom::ot {
 /// What this party keeps of the set-up with one peer, for one epoch (boolean-engine.md §4.1): the
 /// leaves of both COT directions. As secret as a private key.
 struct PairSeeds {
-  unsigned subfield_bits = 0;  // k; 128/k trees of 2^k leaves
-  BlockVec sender_leaves;      // this party is COT sender: entry [v][x + alpha_v], slot 0 zero
-  BlockVec receiver_leaves;    // this party is COT receiver: entry [v][x]
+  unsigned subfield_bits = 0;    // k; 128/k trees of 2^k leaves
+  LockedBlocks sender_leaves;    // this party is COT sender: entry [v][x + alpha_v], slot 0 zero
+  LockedBlocks receiver_leaves;  // this party is COT receiver: entry [v][x]
 
   PairSeeds clone() const;
 };

@@ -14,7 +14,9 @@ struct Leaf {
 };
 
 RandomOracle oracle(std::string_view tag, const PairContext& pair, size_t tree) {
-  return RandomOracle(tag, pair.scope, tree, pair.cot_sender, pair.cot_receiver);
+  RandomOracle out(tag, pair.scope, tree, pair.cot_sender, pair.cot_receiver);
+  out.field(uint64_t{pair.lane}).field(pair.batch_id);
+  return out;
 }
 
 Block child(const PairContext& pair, size_t tree, bool right, const Block& seed) {
@@ -121,8 +123,8 @@ PprfOwner grow_trees(const PprfShape& shape, const PairContext& pair, const Base
   return out;
 }
 
-Block pprf_choices(const PprfShape& shape, const Block& delta) {
-  Block out;
+LockedBlock pprf_choices(const PprfShape& shape, const Block& delta) {
+  LockedBlock out;
   for (size_t v = 0; v < shape.num_trees(); ++v) {
     for (size_t level = 0; level < shape.subfield_bits; ++level) {
       out.set_bit(static_cast<unsigned>(v * shape.subfield_bits + level),

@@ -34,7 +34,7 @@ PprfOwner grow_trees(const PprfShape& shape, const PairContext& pair, const Base
 
 /// The puncturer's choice bits at the base OTs: bit v*k+l is 1 - p_l, where p_0..p_{k-1} is
 /// alpha_v, most significant bit first.
-Block pprf_choices(const PprfShape& shape, const Block& delta);
+LockedBlock pprf_choices(const PprfShape& shape, const Block& delta);
 
 /// Puncturer: recovers and checks. Returns keys [v][y] for x = y + alpha_v (XOR), slot y = 0 zero,
 /// so that no later step needs alpha as an index. Throws kPprf, naming the owner.

@@ -87,7 +87,6 @@ struct BitGenerator::Impl {
     stocks[p.id()].resize(p.num_parties());
   }
 
-  ~Impl() { wipe(&delta, sizeof delta); }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
@@ -174,7 +173,7 @@ struct BitGenerator::Impl {
   }
 
   net::Party& party;
-  Block delta;
+  const Block& delta;
   size_t batch;
   math::ReHash hash;
   std::vector<std::unique_ptr<ot::CotSender>> senders;      // by peer

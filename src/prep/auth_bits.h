@@ -22,9 +22,9 @@ namespace flexroom::prep {
 class BitGenerator {
  public:
   static constexpr size_t kDefaultBatch = size_t{1} << 17;
-  /// session_hello() must have set the party's scope. `batch` bits are made at a time (more when
-  /// more are asked for at once). `lane` separates generators of one session; each (session, lane)
-  /// exists once.
+  /// session_hello() must have set the party's scope; `epoch` must outlive it. `batch` bits are
+  /// made at a time (more when more are asked for at once). `lane` separates generators of one
+  /// session; each (session, lane) exists once.
   BitGenerator(net::Party& party, const EpochState& epoch, size_t batch = kDefaultBatch,
                uint16_t lane = 0);
   ~BitGenerator();

@@ -50,9 +50,10 @@ struct Context {
   }
 };
 
-/// Counts a batch as unfinished from just before this party's share of its first verdict opening
-/// leaves until its last check passed (boolean-engine.md §10.3). A batch that dies in between stays
-/// counted: a peer that saw the verdict first may have hidden a failed guess as a disconnect.
+/// Counts a batch as unfinished from just before this party's part of what a peer could see first
+/// and then hide leaves (the coin chi of field products, the first zero test of triples) until its
+/// last check passed (boolean-engine.md §10.3). A batch that dies in between stays counted: the
+/// peer may have hidden a failed guess, or a coin it did not like, as a disconnect.
 class BatchInFlight {
  public:
   explicit BatchInFlight(Safety& safety) : safety_(safety) {}

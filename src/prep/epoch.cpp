@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "base/error.h"
 #include "prep/auth_bits.h"
+#include "prep/protocol.h"
 
 namespace flexroom::prep {
 namespace {
@@ -14,8 +15,9 @@ constexpr size_t kMaxParties = 255;  // a party index is one byte of a hash twea
 constexpr uint16_t kSetupLane = 0xffff;
 
 // §2.1: bit0 = 1 everywhere, bit1 = 1 at party 0 only.
-Block pinned_delta(PartyId self, Prg& prg) {
-  Block delta = prg.next_block();
+LockedBlock pinned_delta(PartyId self, Prg& prg) {
+  LockedBlock delta;
+  prg.fill(std::span<Block>(&delta.writable(), 1));
   delta.set_bit(0, true);
   delta.set_bit(1, self == 0);
   return delta;
@@ -83,19 +85,16 @@ Digest epoch_id(const EpochParameters& parameters, const std::vector<Bytes>& non
 
 }  // namespace
 
-EpochState::~EpochState() {
-  wipe(&delta, sizeof delta);
-  wipe(zero_keys.data(), zero_keys.size() * sizeof(Block));
-}
+EpochState::~EpochState() { wipe(zero_keys.data(), zero_keys.size() * sizeof(Block)); }
 
 EpochState setup_epoch(net::Party& party, const EpochParameters& parameters) {
   FLEXROOM_ASSERT(parameters.identities.size() == party.num_parties() &&
                   party.num_parties() <= kMaxParties);
   party.set_scope(RoScope{});
-  Bytes nonce(32);
-  party.prg().fill(std::span<uint8_t>(nonce));
-  const std::vector<Bytes> nonces = party.exchange("setup/nonces", nonce);
-  party.echo("setup/nonces");
+  constexpr std::string_view kNonces = "setup/nonces";
+  const std::vector<Bytes> nonces = party.exchange(kNonces, hello_nonce(party.prg()));
+  for (const PartyId j : party.peers()) require_same_protocol(nonces[j], kNonces, j);
+  party.echo(kNonces);
   RandomOracle suid("setup", RoScope{});
   suid.field(uint64_t{parameters.subfield_bits});
   for (const Bytes& one : nonces) suid.field(one);
@@ -167,7 +166,7 @@ EpochState EpochState::deserialise(ByteView bytes) {
       throw refuse("impossible number of members");
     }
     out.delta = in.block();
-    if (!out.delta.lsb()) throw refuse("damaged key");
+    if (!out.delta.bit(0) || out.delta.bit(1) != (out.self == 0)) throw refuse("damaged key");
     out.pairs.resize(out.num_parties);
     out.zero_keys.resize(out.num_parties);
     for (PartyId j = 0; j < out.num_parties; ++j) {
@@ -177,9 +176,9 @@ EpochState EpochState::deserialise(ByteView bytes) {
       if (k != 2 && k != 4 && k != 8) throw refuse("impossible subfield exponent");
       const size_t leaves = ot::PprfShape{k}.num_leaves();
       out.pairs[j].subfield_bits = k;
-      for (BlockVec* array : {&out.pairs[j].sender_leaves, &out.pairs[j].receiver_leaves}) {
+      for (LockedBlocks* array : {&out.pairs[j].sender_leaves, &out.pairs[j].receiver_leaves}) {
         const ByteView raw = in.raw(leaves * sizeof(Block));
-        *array = BlockVec(leaves, BlockVec::uninitialised);
+        *array = LockedBlocks(leaves);
         std::copy(raw.begin(), raw.end(), array->mutable_bytes().begin());
       }
     }

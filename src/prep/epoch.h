@@ -22,7 +22,7 @@ struct EpochState {
   Digest eid{};
   PartyId self = 0;
   size_t num_parties = 0;
-  Block delta;                       // bit0 = 1; bit1 = 1 at party 0 only
+  LockedBlock delta;                 // bit0 = 1; bit1 = 1 at party 0 only
   std::vector<ot::PairSeeds> pairs;  // [n], own entry empty
   std::vector<Block> zero_keys;      // [n], own entry zero; used for n > 2 (§3.3)
 
@@ -41,8 +41,8 @@ struct EpochState {
 /// Protocol   boolean-engine.md §4.1 (base OT, PPRF trees, check) for every ordered pair, zero
 ///            sharing keys §3.3, digests of all pair set-ups exchanged and echoed, eid; for n > 2
 ///            Delta consistency §4.4
-/// Guarantee  each P_i holds one Delta_i towards all peers with the pinned bits of §2.1 (a wrong
-///            bit1 only makes later checks fail); eid names exactly this set-up
+/// Guarantee  each P_i holds one Delta_i towards all peers, with the pinned bits of §2.1 (every COT
+///            enforces them); eid names exactly this set-up
 /// Cost       n = 2, k = 4: 13.4 KB each way and about 50 ms
 /// Aborts     kBaseOt, kPprf, kRowCheck, kBitConsistency, kDeltaConsistency, kEcho, kCoin
 /// Leaves the party's scope at the set-up session; call session_hello() before using the epoch.

@@ -21,7 +21,10 @@ std::string label(std::string_view step) { return std::string(kLabel).append(ste
 class Maker {
  public:
   Maker(Context& context, std::span<const size_t> counts)
-      : context_(context), party_(context.party), counts_(counts.begin(), counts.end()) {
+      : context_(context),
+        party_(context.party),
+        batch_(context.safety),
+        counts_(counts.begin(), counts.end()) {
     for (size_t set = 0; set < counts_.size(); ++set) {
       FLEXROOM_ASSERT(counts_[set] > 0);
       first_.push_back(set_of_.size());
@@ -107,8 +110,11 @@ class Maker {
   }
 
   // Steps 3 and 4: a_h = sum_s chi_hs * alpha_hs, the chi from a coin that nobody can grind: the
-  // bound on what a wrong u tells about a_h is statistical. c_h = pack(rho_h) + sum_i g^i_h.
+  // bound on what a wrong u tells about a_h is statistical. The batch is counted before this
+  // party's part of that coin leaves: its last opener sees chi, and one that may go away uncounted
+  // when it does not like it has as many looks at chi as it wants. c_h = pack(rho_h) + sum_i g^i_h.
   void extract() {
+    batch_.before_verdict();
     chi_ = stream(party_.coin(label("chi")), kTau * size());
     const AuthField parts = pack(alpha_);
     BlockVec masked(size());
@@ -147,15 +153,13 @@ class Maker {
     AuthField z = b_.clone();
     scale(z, e);
     add(z, concatenate(c_sums));
-    BatchInFlight batch(context_.safety);
-    batch.before_verdict();
     for (const Block& value : open_field(party_, delta, z, label("sacrifice verdict"))) {
       if (value != Block()) {
         throw ProtocolAbort(AbortCode::kSacrifice, label("sacrifice"),
                             "a member deviated in this batch");
       }
     }
-    batch.finished();
+    batch_.finished();
   }
 
   std::vector<FieldProducts> split() const {
@@ -197,6 +201,7 @@ class Maker {
 
   Context& context_;
   net::Party& party_;
+  BatchInFlight batch_;
   std::vector<size_t> counts_, first_;
   std::vector<size_t> set_of_;  // by instance; the last instance of every set is sacrificed
   uint64_t counter_ = 0;

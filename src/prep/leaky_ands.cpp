@@ -224,7 +224,7 @@ class Maker {
 
   Context& context_;
   net::Party& party_;
-  const Block delta_;
+  const Block& delta_;
   const size_t items_, num_layers_;
   const std::function<void(size_t)>& tick_;
   uint64_t first_counter_ = 0;

@@ -3,6 +3,7 @@
 #include <functional>
 #include <mutex>
 
+#include "base/error.h"
 #include "prep/prep.h"
 
 namespace flexroom::prep {
@@ -19,8 +20,9 @@ class MemorySafety : public Safety {
   void begin_batches(size_t count) override;
   void finish_batches(size_t count) override;
 
-  /// A boolean cheat was seen: one more for LIFE, and nothing goes on in this epoch.
-  void burn();
+  /// A boolean cheat was seen: nothing goes on in this epoch. LIFE as prep/cheat_effect.h says; it
+  /// is one number for all peers.
+  void burn(AbortCode code);
   /// A refresh: dirty starts anew, LIFE does not (§10.3).
   void begin_epoch();
 
@@ -28,6 +30,8 @@ class MemorySafety : public Safety {
   size_t life() const;
 
  private:
+  void require_room_for(size_t count) const;  // the lock is held
+
   mutable std::mutex mutex_;
   const size_t dirty_max_, life_max_;
   size_t dirty_ = 0, life_ = 0;

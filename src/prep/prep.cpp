@@ -110,10 +110,20 @@ bool AuthBits::pinned(size_t offset, size_t count) const {
   for (PartyId j = 0; j < num_parties(); ++j) {
     if (j == self_) continue;
     for (size_t t = offset; t < offset + count; ++t) {
-      wrong |= (key[j][t].lo | (mac[j][t].lo ^ mac[first_peer()][t].lo)) & 1;
+      const uint64_t share = mac[first_peer()][t].lo & 1;
+      wrong |= key[j][t].lo & 3;
+      wrong |= (mac[j][t].lo & 3) ^ share * constant_mac(j).lo;
     }
   }
   return wrong == 0;
+}
+
+void AuthBits::pin_bit1() {
+  for (PartyId j = 0; j < num_parties(); ++j) {
+    if (j == self_) continue;
+    for (Block& k : key[j]) k.lo &= ~uint64_t{2};
+    for (Block& m : mac[j]) m.lo = (m.lo & ~uint64_t{2}) | (j == 0 ? (m.lo & 1) << 1 : 0);
+  }
 }
 
 Bytes AuthBits::packed_shares() const {
@@ -147,14 +157,17 @@ void add_constants(AuthBits& bits, std::span<const uint8_t> constants, const Blo
     for (PartyId j = 0; j < bits.num_parties(); ++j) {
       if (j == self) continue;
       Block* m = bits.mac[j].data();
-      for (size_t t = 0; t < constants.size(); ++t) m[t].lo ^= constants[t] & 1u;
+      const uint64_t one = constant_mac(j).lo;
+      for (size_t t = 0; t < constants.size(); ++t) m[t].lo ^= (constants[t] & 1u) * one;
     }
     return;
   }
-  // K := K + c * (Delta + 1): bit0(K) stays 0, and M, unchanged but for bit0 at the holder, fits.
-  const Block step = delta ^ Block(0, 1);
+  // K := K + c * (Delta + p): the pinned bits of K stay 0, and M, changed in these alone at the
+  // holder, fits.
+  Block step = delta ^ constant_mac(self);
   Block* k = bits.key[holder].data();
   for (size_t t = 0; t < constants.size(); ++t) k[t] ^= select((constants[t] & 1) != 0, step);
+  wipe(&step, sizeof step);
 }
 
 AuthField::AuthField(PartyId self, size_t num_parties, size_t size)

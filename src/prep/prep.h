@@ -13,8 +13,9 @@
 namespace flexroom::prep {
 
 /// This party's view of authenticated bits <x>_t, t < size (boolean-engine.md §1, §2.1):
-///   mac[j][t] = M_j[x^i_t] = K_j[x^i_t] + x^i_t * Delta_j, bit0 is the share x^i_t itself
-///   key[j][t] = K_i[x^j_t], bit0 = 0
+///   mac[j][t] = M_j[x^i_t] = K_j[x^i_t] + x^i_t * Delta_j; bit0 is the share x^i_t itself, bit1
+///               that too where j is party 0, else 0
+///   key[j][t] = K_i[x^j_t], bit0 = bit1 = 0
 /// for every peer j; entries of this party itself are empty. For n > 2 all macs of a bit carry the
 /// same bit0. Move-only: single-use material must not be copied by accident.
 class AuthBits {
@@ -46,6 +47,10 @@ class AuthBits {
   /// Items [offset, offset + count) carry the pinned bits of §2.1. Whoever loads bits from a disk
   /// asks, so that damage is this member's error and not a failed opening at its peers.
   bool pinned(size_t offset, size_t count) const;
+  /// Sets bit 1 of every block to what §2.1 says. For stored shares, before anything else is done
+  /// with them (§8.1): those that protocol 1 made keep what the key's holder used there, and one
+  /// that lied about bit 1 of its Delta would read 128 equations on them from an opening.
+  void pin_bit1();
 
   std::vector<BlockVec> mac;  // [n][size]
   std::vector<BlockVec> key;  // [n][size]
@@ -55,9 +60,12 @@ class AuthBits {
   size_t size_ = 0;
 };
 
+/// p_j of boolean §2.4: the blocks that the constant 1 adds to a MAC under Delta_j. It has the
+/// pinned bits of Delta_j and no other.
+inline Block constant_mac(PartyId key_holder) { return {0, key_holder == 0 ? 3u : 1u}; }
+
 /// <x_t> := <x_t> + c_t for public bits c (boolean §2.4; `holder` is party 0, or the owner of the
-/// bits in QuickSilver proofs over owned bits: tls-in-mpc.md §0.3(3)).
-/// `delta` is this party's global key.
+/// bits: chosen owned bits). `delta` is this party's global key. Keeps the pinned bits.
 void add_constants(AuthBits& bits, std::span<const uint8_t> constants /* one byte 0/1 each */,
                    const Block& delta, PartyId holder = 0);
 
@@ -149,7 +157,9 @@ class Safety {
   virtual ~Safety() = default;
   /// Throws ProtocolAbort kEpochBurned / kTooManyUnfinished when preprocessing must not go on.
   virtual void require_preprocessing_allowed() = 0;
-  /// dirty += count and LIFE += count, before this party's share of the first verdict opening.
+  /// dirty += count and LIFE += count, before this party's part of what a peer could see first and
+  /// hide. Compares with the limits and looks at `burned` in the same step, and throws as above
+  /// with nothing added: sessions and lanes side by side may all have passed the early answer.
   virtual void begin_batches(size_t count) = 0;
   /// Both back, after the last check of these batches passed.
   virtual void finish_batches(size_t count) = 0;

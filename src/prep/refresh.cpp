@@ -28,7 +28,6 @@ struct BitRefresh::Instance {
     }
     for (PartyId o = 0; o < p.num_parties(); ++o) batches[o].owner = o;
   }
-  ~Instance() { wipe(&delta, sizeof delta); }
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
 
@@ -61,7 +60,7 @@ struct BitRefresh::Instance {
 
   static constexpr uint16_t kLane = 0;  // of the refresh session, which has no other
   net::Party& party;
-  Block delta;
+  const Block& delta;
   std::vector<std::optional<ot::CotSender>> senders;      // by peer
   std::vector<std::optional<ot::CotReceiver>> receivers;  // by peer
   std::vector<OwnedBatch> batches;                        // by owner

@@ -16,13 +16,15 @@ namespace flexroom::prep {
 ///            Open e = v + r under the old keys, <v>_new = <r>_new + e. Sacrificed columns are
 ///            fresh for every instance, peer and batch
 /// Guarantee  the new sharing has the value of the old one and every party's share of it is random:
-///            r is aBit(all), so that e may be opened whoever owned v (§3.5 re-mask), and a share
-///            of the old epoch says nothing beside one of the new
+///            r is aBit(all), so that e may be opened whoever owned v (§3.5 re-mask). To whoever is
+///            no member a share of the old epoch says nothing beside one of the new
+/// Not given  that among members: the opening shows every party's old share + new share. For n >= 3
+///            the old share of one and the new share of another, with the rest corrupted, are the
+///            value
 /// Cost       a bit and direction: 8 bytes and one opened bit; a call takes about 8 flows
 /// Aborts     kRowCheck, kBitConsistency, kMac, kCoin, kEcho; afterwards kCancelled. No opening
-/// here
-///            is a verdict that a party could see first and hide, so nothing counts as unfinished
-///            (§10.3)
+///            here is a verdict that a party could see first and hide, so nothing counts as
+///            unfinished (§10.3)
 /// Threads    one; parties make the same calls with bits of equal size
 class BitRefresh {
  public:

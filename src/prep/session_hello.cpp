@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "prep/protocol.h"
 
 namespace flexroom::prep {
 
@@ -13,11 +14,11 @@ void hello(net::Party& party, const Digest& eid, std::string_view label) {
   RoScope scope;
   scope.eid = eid;
   party.set_scope(scope);
-  Bytes own(64);  // eid, nonce
-  std::copy(eid.begin(), eid.end(), own.begin());
-  party.prg().fill(std::span<uint8_t>(own).subspan(32));
+  Bytes own(eid.begin(), eid.end());
+  append(own, hello_nonce(party.prg()));
   const std::vector<Bytes> all = party.exchange(label, own);
   for (const PartyId j : party.peers()) {
+    require_same_protocol(ByteView(all[j]).subspan(32), label, j);
     if (!std::equal(eid.begin(), eid.end(), all[j].begin())) {
       throw ProtocolAbort(AbortCode::kDisagreement, label, "the member is in another epoch", j);
     }

@@ -4,11 +4,11 @@
 
 namespace flexroom::prep {
 
-/// Starts a session of an epoch (boolean-engine.md §8.3): exchanges eid and 32-byte nonces,
-/// sid = RO("ses", eid, nonces), sets the party's scope and zero-sharing keys. A new connection is
-/// always a new session; call it once per Party object.
+/// Starts a session of an epoch (boolean-engine.md §8.3): exchanges eid and nonces that name the
+/// protocol (prep/protocol.h), sid = RO("ses", eid, nonces), sets the party's scope and
+/// zero-sharing keys. A new connection is always a new session; call it once per Party object.
 ///
-/// Aborts  kDisagreement (refuse) when a peer is in another epoch; kEcho
+/// Aborts  kDisagreement (refuse) when a peer speaks another protocol or is in another epoch; kEcho
 void session_hello(net::Party& party, const EpochState& epoch);
 
 /// The same for a session that carries bits from one epoch to another (§8.4): its eid is

@@ -67,7 +67,7 @@ SessionPrep::SessionPrep(net::Party& party, const EpochState& epoch, Safety& saf
       live_(std::make_unique<Live>(party, epoch, safety,
                                    std::clamp(3 * parameters_.batch, kSmallBitBatch, kBitBatch))) {}
 
-SessionPrep::~SessionPrep() { wipe(&delta_, sizeof delta_); }
+SessionPrep::~SessionPrep() = default;
 
 /// Runs `make`; whatever it throws erases everything first (§5.3, §10.1 rule 6).
 template <typename Make>

@@ -35,7 +35,7 @@ class SessionPrep : public Source {
   SessionPrep(const SessionPrep&) = delete;
   SessionPrep& operator=(const SessionPrep&) = delete;
 
-  const Block& delta() const override { return delta_; }
+  const Block& delta() const override { return delta_; }  // of the epoch, also after an abort
   AuthBits random_bits(size_t count) override;
   AuthBits owned_bits(PartyId owner, size_t count) override;
   AuthBits owned_bits_of(PartyId owner, size_t count, std::span<const uint8_t> bits) override;
@@ -63,7 +63,7 @@ class SessionPrep : public Source {
   Safety& safety_;
   const TripleParameters parameters_;
   const Progress progress_;
-  Block delta_;
+  const Block& delta_;
   std::unique_ptr<Live> live_;  // empty after an abort
 
   std::deque<AndTriples> stock_;

@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "base/codec.h"
+#include "base/locked_blocks.h"
 #include "config/passphrase.h"
 #include "net/tcp_mesh.h"
 #include "prep/epoch.h"
@@ -85,11 +86,17 @@ class Forward final : public prep::Source {
 
 }  // namespace
 
-void record_abort(store::OnceDb& once, const ProtocolAbort& abort) {
+void record_abort(store::OnceDb& once, const ProtocolAbort& abort, PartyId self) {
   switch (abort.abort_class()) {
-    case AbortClass::kBooleanCheat:
-      once.burn();
+    case AbortClass::kBooleanCheat: {
+      // The peers are counted in the order of the room, without this member.
+      std::optional<size_t> peer;
+      if (abort.peer() && *abort.peer() != self) {
+        peer = *abort.peer() < self ? *abort.peer() : *abort.peer() - 1;
+      }
+      once.burn(abort.code(), peer);
       break;
+    }
     case AbortClass::kFpCheat:
       once.add_strike();
       break;
@@ -473,6 +480,7 @@ void MemberSession::settle_log() {
 }
 
 prep::EpochState MemberSession::make_epoch() {
+  state_.once().require_setup_allowed();
   prep::EpochParameters parameters;
   for (const MemberEntry& member : state_.room().members) {
     parameters.identities.push_back(from_hex(member.certificate_sha256));
@@ -607,6 +615,11 @@ void MemberSession::start() {
                         "epoch was not burned, run `flexroom peer accept`");
   }
   prep::EpochState epoch = prep::EpochState::deserialise(saved.state.reveal());
+  if (!keys_are_locked() && options_.note) {
+    options_.note(
+        "the system refuses to lock memory (ulimit -l): the keys of this room may be written to "
+        "swap");
+  }
   prep::session_hello(*party_, epoch);
   settle_log();
   state_.once().connect(*party_);
@@ -652,7 +665,8 @@ void MemberSession::guard(const std::function<void()>& body) {
   try {
     body();
   } catch (const ProtocolAbort& abort) {
-    record_abort(state_.once(), abort);  // before anything else (boolean-engine.md §10.2)
+    // Before anything else (boolean-engine.md §10.2).
+    record_abort(state_.once(), abort, state_.self());
     party_->abort();
     throw;
   } catch (...) {

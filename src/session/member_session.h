@@ -167,7 +167,8 @@ class MemberSession {
   std::unique_ptr<Engines> engines_;
 };
 
-/// What an abort means on disk: boolean cheat burns the epoch, F_p cheat is a strike.
-void record_abort(store::OnceDb& once, const ProtocolAbort& abort);
+/// What an abort means on disk at member `self`: a boolean cheat burns the epoch, an F_p cheat is a
+/// strike.
+void record_abort(store::OnceDb& once, const ProtocolAbort& abort, PartyId self);
 
 }  // namespace flexroom::session

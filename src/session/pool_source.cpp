@@ -103,7 +103,7 @@ PooledSource::PooledSource(net::Party& party, store::OnceDb& once, const Block& 
   FLEXROOM_ASSERT(batch > 0 && batch % std::min(batch, kPortion) == 0);
 }
 
-PooledSource::~PooledSource() { wipe(&delta_, sizeof delta_); }
+PooledSource::~PooledSource() = default;
 
 template <typename Body>
 auto PooledSource::guarded(std::string_view what, Body body) {

@@ -35,8 +35,8 @@ class PooledSource : public prep::Source {
   /// Makes the live source when first needed. Never called while the pool suffices.
   using MakeLive = std::function<std::unique_ptr<prep::Source>()>;
 
-  /// `batch`: triples (or bits) of one batch of fill(), the profile's L. `party` and `once` must
-  /// outlive the source.
+  /// `batch`: triples (or bits) of one batch of fill(), the profile's L. `party`, `once` and
+  /// `delta` must outlive the source.
   PooledSource(net::Party& party, store::OnceDb& once, const Block& delta, size_t batch,
                MakeLive make_live);
   ~PooledSource() override;
@@ -77,7 +77,7 @@ class PooledSource : public prep::Source {
 
   net::Party& party_;
   store::OnceDb& once_;
-  Block delta_;
+  const Block& delta_;
   size_t batch_;
   MakeLive make_live_;
   std::unique_ptr<prep::Source> live_;

@@ -4,6 +4,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "prep/cheat_effect.h"
 
 namespace flexroom::store {
 namespace {
@@ -74,12 +75,13 @@ uint32_t OnceDb::life_of(ByteView peer) {
   return life;
 }
 
-// Part of a transaction.
-void OnceDb::set_life(const std::function<uint32_t(uint32_t)>& change) {
-  for (const Digest& peer : peers_) {
+// Part of a transaction. `only`: an index into peers_; everybody without it.
+void OnceDb::set_life(const std::function<uint32_t(uint32_t)>& change, std::optional<size_t> only) {
+  for (size_t k = 0; k < peers_.size(); ++k) {
+    if (only && k != *only) continue;
     Writer out;
-    out.u32(change(life_of(peer)));
-    db_->put("life", peer, {}, out.bytes());
+    out.u32(change(life_of(peers_[k])));
+    db_->put("life", peers_[k], {}, out.bytes());
   }
 }
 
@@ -97,8 +99,9 @@ OnceDb::Counters OnceDb::counters() {
   return c;
 }
 
-void OnceDb::require_preprocessing_allowed() {
-  const Counters c = counters();
+void OnceDb::require_preprocessing_allowed() { require_room_for(1, counters()); }
+
+void OnceDb::require_room_for(size_t count, const Counters& c) const {
   const auto refuse = [](AbortCode code, const std::string& text) {
     throw ProtocolAbort(code, "preprocessing", text);
   };
@@ -109,11 +112,11 @@ void OnceDb::require_preprocessing_allowed() {
     refuse(AbortCode::kTooManyUnfinished,
            "single-use state was lost (restored machine?); flexroom peer accept");
   }
-  if (c.dirty >= limits_.dirty_max) {
+  if (uint64_t{c.dirty} + count > limits_.dirty_max) {
     refuse(AbortCode::kTooManyUnfinished,
            std::to_string(c.dirty) + " batches ended without a verdict; flexroom secret refresh");
   }
-  if (c.life >= limits_.life_max) {
+  if (uint64_t{c.life} + count > limits_.life_max) {
     refuse(
         AbortCode::kTooManyUnfinished,
         std::to_string(c.life) + " batches ended without a verdict so far; flexroom peer accept");
@@ -123,6 +126,7 @@ void OnceDb::require_preprocessing_allowed() {
 void OnceDb::begin_batches(size_t count) {
   db_->transaction([&] {
     Counters c = counters();
+    require_room_for(count, c);
     c.dirty = saturating_add(c.dirty, count);
     save(c);
     set_life([&](uint32_t life) { return saturating_add(life, count); });
@@ -135,6 +139,8 @@ void OnceDb::finish_batches(size_t count) {
     FLEXROOM_ASSERT(c.dirty >= count);
     c.dirty -= static_cast<uint32_t>(count);
     save(c);
+    // Another session burned the epoch meanwhile: what it did to LIFE stands.
+    if (c.burned) return;
     // The operator may have set it to zero in between.
     set_life([&](uint32_t life) {
       return life - static_cast<uint32_t>(std::min<uint64_t>(life, count));
@@ -142,15 +148,31 @@ void OnceDb::finish_batches(size_t count) {
   });
 }
 
-void OnceDb::burn() {
+void OnceDb::burn(AbortCode code, std::optional<size_t> peer) {
+  const prep::CheatEffect effect = prep::cheat_effect(code);
+  if (effect == prep::CheatEffect::kFullTowardsAll || (peer && *peer >= peers_.size())) peer = {};
   db_->transaction([&] {
     Counters c = counters();
+    // Also in an epoch that is burned already, and in a set-up that follows it: guesses of bits of
+    // a global key must not be repeated over burned epochs.
+    if (effect != prep::CheatEffect::kOneMore) {
+      set_life([&](uint32_t life) { return std::max(life, limits_.life_max); }, peer);
+    } else if (!c.burned) {
+      set_life([](uint32_t life) { return saturating_add(life, 1); });
+    }
     if (c.burned) return;
     c.burned = true;
     save(c);
-    set_life([](uint32_t life) { return saturating_add(life, 1); });
     pool_->forget_all();
   });
+}
+
+void OnceDb::require_setup_allowed() {
+  const Counters c = counters();
+  if (!c.burned || c.life < limits_.life_max) return;
+  throw ProtocolAbort(AbortCode::kTooManyUnfinished, "set-up",
+                      "a check failed that only a cheating member fails, or too many batches ended "
+                      "without a verdict; find out why, then: flexroom peer accept");
 }
 
 void OnceDb::add_strike() {
@@ -158,7 +180,7 @@ void OnceDb::add_strike() {
     Counters c = counters();
     c.strikes = saturating_add(c.strikes, 1);
     save(c);
-    if (c.strikes >= kMaxStrikes) burn();
+    if (c.strikes >= kMaxStrikes) burn(AbortCode::kFpMac);
   });
 }
 
@@ -192,6 +214,10 @@ void OnceDb::operator_accepts() {
 bool OnceDb::mark(std::string_view kind, ByteView id) {
   bool first = false;
   db_->transaction([&] {
+    // Decided here and not when the session began: another one may have burned the epoch since.
+    if (counters().burned) {
+      throw ProtocolAbort(AbortCode::kEpochBurned, kind, "another session saw a check fail");
+    }
     first = !marked(kind, id);
     if (first) db_->put("mark/" + std::string(kind), id, {}, {});
   });

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "prep/prep.h"
 #include "store/pool.h"
 #include "store/sealed_db.h"
@@ -46,8 +47,14 @@ class OnceDb : public prep::Safety {
   void require_preprocessing_allowed() override;
   void begin_batches(size_t count) override;
   void finish_batches(size_t count) override;
-  /// Durable before anything else is done about a boolean cheat. Also LIFE += 1; the pool is void.
-  void burn();
+  /// Durable before anything else is done about a boolean cheat; the pool is void. LIFE becomes
+  /// life_max where the code says that no honest member can have failed (prep/cheat_effect.h):
+  /// towards `peer` (an index into the `peers` of the constructor) if the check names one, else
+  /// towards all; that also in an epoch that is burned already. Otherwise LIFE += 1, once an epoch.
+  void burn(AbortCode code, std::optional<size_t> peer = std::nullopt);
+  /// Throws kTooManyUnfinished when a burned epoch may not be followed by another one before the
+  /// operator decides (boolean-engine.md §10.3): LIFE is full towards a present peer.
+  void require_setup_allowed();
   /// Class B or F_p cheat; the 16th burns.
   void add_strike();
   /// A new epoch is about to take the place of the present one; the counters stay those of the
@@ -62,6 +69,7 @@ class OnceDb : public prep::Safety {
   void operator_accepts();
 
   /// True the first time for this (kind, id), durable on return; false if it was marked before.
+  /// Throws kEpochBurned once the epoch is burned, by whatever session.
   bool mark(std::string_view kind, ByteView id);
   bool marked(std::string_view kind, ByteView id);
 
@@ -96,8 +104,10 @@ class OnceDb : public prep::Safety {
 
  private:
   void save(const Counters& counters);
+  void require_room_for(size_t count, const Counters& counters) const;
   uint32_t life_of(ByteView peer);
-  void set_life(const std::function<uint32_t(uint32_t)>& change);
+  void set_life(const std::function<uint32_t(uint32_t)>& change,
+                std::optional<size_t> only = std::nullopt);
   void void_everything();
 
   Limits limits_;

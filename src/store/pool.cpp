@@ -12,6 +12,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "prep/protocol.h"
 
 namespace flexroom::store {
 namespace {
@@ -29,6 +30,15 @@ struct Entry {
     return count == other.count && item_bytes == other.item_bytes;
   }
 };
+
+constexpr size_t kMetaBytes1 = 32 + 3 * 8;  // of protocol 1, which named no number
+
+uint16_t protocol_of(ByteView meta) {
+  if (meta.size() == kMetaBytes1) return 1;
+  Reader in(meta, "pool batch");
+  (void)in.raw(kMetaBytes1);
+  return in.u16();
+}
 
 std::map<Bytes, Entry> read_list(Reader& in, PartyId from) {
   std::map<Bytes, Entry> list;
@@ -56,8 +66,15 @@ Pool::Pool(SealedDb& db, std::filesystem::path directory,
   }
   // add() writes its file inside a transaction, so no file of another process is without its row.
   db_.transaction([&] {
-    const std::vector<Bytes> ids = db_.ids(kKind);
-    keep_pool_files(directory_, {ids.begin(), ids.end()});
+    std::set<Bytes> keep;
+    for (Bytes& id : db_.ids(kKind)) {
+      if (protocol_of(db_.get(kKind, id)->meta) == prep::kProtocol) {
+        keep.insert(std::move(id));
+      } else {
+        db_.remove(kKind, id);
+      }
+    }
+    keep_pool_files(directory_, keep);
   });
 }
 
@@ -92,6 +109,7 @@ Pool::Batch Pool::load(ByteView id) {
   shape.count = in.u64();
   shape.item_bytes = in.u64();
   const uint64_t cursor = in.u64();
+  shape.protocol = in.u16();
   in.finish();
   return {std::move(shape), cursor, ItemKey(std::move(row->secret))};
 }
@@ -99,6 +117,7 @@ Pool::Batch Pool::load(ByteView id) {
 void Pool::save(const Batch& batch) {
   Writer meta;
   meta.raw(batch.shape.epoch).u64(batch.shape.count).u64(batch.shape.item_bytes).u64(batch.cursor);
+  meta.u16(batch.shape.protocol);
   db_.put(kKind, batch.shape.id, meta.bytes(), batch.key.reveal());
 }
 
@@ -122,10 +141,12 @@ void Pool::add(ByteView batch_id, const Digest& epoch, size_t item_bytes, ByteVi
   FLEXROOM_ASSERT(!batch_id.empty() && batch_id.size() <= kMaxBatchIdBytes && item_bytes > 0);
   FLEXROOM_ASSERT(!items.empty() && items.size() % item_bytes == 0);
   FLEXROOM_ASSERT(!db_.get(kKind, batch_id));
-  const Batch batch{
-      {Bytes(batch_id.begin(), batch_id.end()), epoch, items.size() / item_bytes, item_bytes},
-      0,
-      ItemKey()};
+  Batch batch;
+  batch.shape.id.assign(batch_id.begin(), batch_id.end());
+  batch.shape.epoch = epoch;
+  batch.shape.count = items.size() / item_bytes;
+  batch.shape.item_bytes = item_bytes;
+  batch.shape.protocol = prep::kProtocol;
   db_.transaction([&] {
     if (db_.ids(kKind).size() >= kMaxBatches) {
       throw InputError("pool", "holds as many batches as it can");

@@ -21,6 +21,8 @@ namespace flexroom::store {
 ///            connect() stock() is equal at all, and stays so while all take and add the same. One
 ///            session at a time has the pool (a lock on pool/lock)
 /// Epoch      a batch belongs to one epoch; connect() erases those of another
+/// Protocol   and to one protocol number (boolean-engine.md §8.2): those of another are void, and
+///            erased when the pool is opened
 /// Errors     InputError (disk full, altered file)
 class Pool {
  public:

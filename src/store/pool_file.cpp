@@ -56,7 +56,7 @@ bool read_all(int fd, uint64_t offset, std::span<uint8_t> out) {
 
 Bytes associated_data(const BatchShape& shape, uint64_t index) {
   Writer out;
-  out.field("flexroom pool/1").field(shape.id).raw(shape.epoch);
+  out.field("flexroom pool/2").field(shape.id).raw(shape.epoch).u16(shape.protocol);
   out.u64(shape.count).u64(shape.item_bytes).u64(index);
   return out.take();
 }

@@ -31,6 +31,7 @@ struct BatchShape {
   Bytes id;
   Digest epoch{};
   uint64_t count = 0, item_bytes = 0;
+  uint16_t protocol = 0;  // that made it (prep/protocol.h)
 };
 
 /// One file per batch, DIR/<id in hex>.pool (0600): count items, each sealed under its own key.

@@ -96,6 +96,7 @@ prep::AuthBits decode_auth_bits(const SecretBytes& bytes) {
     }
   }
   in.finish();
+  bits.pin_bit1();  // before any use: the share may be one that protocol 1 made
   if (!bits.pinned(0, size)) {
     throw InputError("state.db", "a stored share contradicts itself", "restore a backup");
   }

@@ -4,7 +4,7 @@
 
 namespace flexroom::support {
 
-BlockVec punctured(const BlockVec& leaves, unsigned subfield_bits, const Block& delta) {
+BlockVec punctured(std::span<const Block> leaves, unsigned subfield_bits, const Block& delta) {
   const ot::PprfShape shape{subfield_bits};
   BlockVec out(leaves.size());
   for (size_t v = 0; v < shape.num_trees(); ++v) {
@@ -38,9 +38,10 @@ std::vector<prep::EpochState> deal_epoch(size_t num_parties, unsigned subfield_b
     for (PartyId j = 0; j < n; ++j) {
       if (i == j) continue;
       // Direction: i is COT receiver, j is COT sender.
-      BlockVec leaves(ot::PprfShape{subfield_bits}.num_leaves());
+      LockedBlocks leaves(ot::PprfShape{subfield_bits}.num_leaves());
       prg.fill(leaves.span());
-      out[j].pairs[i].sender_leaves = punctured(leaves, subfield_bits, out[j].delta);
+      out[j].pairs[i].sender_leaves =
+          LockedBlocks(punctured(leaves.span(), subfield_bits, out[j].delta).span());
       out[i].pairs[j].receiver_leaves = std::move(leaves);
       out[i].pairs[j].subfield_bits = subfield_bits;
       if (i < j) out[i].zero_keys[j] = out[j].zero_keys[i] = prg.next_block();

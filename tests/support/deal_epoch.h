@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "prep/epoch.h"
@@ -12,6 +13,6 @@ std::vector<prep::EpochState> deal_epoch(size_t num_parties, unsigned subfield_b
                                          uint64_t seed = 11);
 
 /// Puts zeros at slot 0 and leaf x at slot x + alpha_v: what the COT sender keeps of `leaves`.
-BlockVec punctured(const BlockVec& leaves, unsigned subfield_bits, const Block& delta);
+BlockVec punctured(std::span<const Block> leaves, unsigned subfield_bits, const Block& delta);
 
 }  // namespace flexroom::support

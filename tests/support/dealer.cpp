@@ -65,6 +65,7 @@ struct Dealer::State {
         random.fill(out[j].key[i].span());
         for (size_t t = 0; t < count; ++t) {
           out[j].key[i][t].set_bit(0, false);
+          out[j].key[i][t].set_bit(1, false);
           out[i].mac[j][t] = out[j].key[i][t] ^ select(shares[i][t] != 0, deltas[j]);
         }
       }

@@ -30,7 +30,7 @@ class DealerSupply : public prep::BitSupply {
 template <typename T>
 using Views = std::vector<const T*>;  // by party
 
-/// M = K + x * Delta for all pairs, bit0 as pinned.
+/// M = K + x * Delta for all pairs, bits 0 and 1 as pinned.
 inline void expect_authentic(const Views<prep::AuthBits>& views, const std::vector<Block>& deltas) {
   for (PartyId i = 0; i < views.size(); ++i) {
     for (PartyId j = 0; j < views.size(); ++j) {
@@ -38,6 +38,8 @@ inline void expect_authentic(const Views<prep::AuthBits>& views, const std::vect
       for (size_t t = 0; t < views[i]->size(); ++t) {
         const Block mac = views[i]->mac[j][t], key = views[j]->key[i][t];
         ASSERT_FALSE(key.lsb());
+        ASSERT_FALSE(key.bit(1));
+        ASSERT_EQ(mac.bit(1), j == 0 && mac.lsb());
         ASSERT_EQ(mac.lsb(), views[i]->share(t));
         ASSERT_EQ(mac, key ^ select(mac.lsb(), deltas[j])) << i << " to " << j << " at " << t;
       }

@@ -120,8 +120,12 @@ class RoomRig {
       const int fd = open((root_ / "cloud" / "log").c_str(), O_WRONLY | O_CREAT, 0600);
       dup2(fd, STDOUT_FILENO);
       dup2(fd, STDERR_FILENO);
-      cli::Output out(true);
-      _exit(cli::sandbox(out, root_ / "cloud", 0, "ec", 0, 0));
+      try {
+        (void)cli::sandbox({"--dir", (root_ / "cloud").string()}, true);  // becomes it
+      } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+      }
+      _exit(98);
     }
     const std::filesystem::path started = root_ / "cloud" / "log";
     for (int tries = 0; tries < 3000 && read(started).find("\"port\"") == std::string::npos;

@@ -111,7 +111,7 @@ TEST(ConstantTime, MakingAndTriples) {
     parameters.identities = {to_bytes("a"), to_bytes("b")};
     prep::EpochState epoch = prep::setup_epoch(party, parameters);
     prep::session_hello(party, epoch);
-    mark_secret(&epoch.delta, sizeof epoch.delta);
+    mark_secret(&epoch.delta.writable(), sizeof(Block));
     prep::MemorySafety safety;
     prep::SessionPrep source(party, epoch, safety, small);
     return source.and_triples(64).size();

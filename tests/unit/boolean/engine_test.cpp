@@ -331,6 +331,101 @@ TEST_P(EngineOf, AfterAnAbortTheEngineRefuses) {
   }
 }
 
+/// Refuses the `refused`-th batch of triples, as a source does whose unfinished batches are too
+/// many.
+class Refusing final : public prep::Source {
+ public:
+  Refusing(prep::Source& source, int refused) : source_(source), left_(refused) {}
+  const Block& delta() const override { return source_.delta(); }
+  AuthBits random_bits(size_t count) override { return source_.random_bits(count); }
+  AuthBits owned_bits(PartyId owner, size_t count) override {
+    return source_.owned_bits(owner, count);
+  }
+  AuthBits owned_bits_of(PartyId owner, size_t count, std::span<const uint8_t> bits) override {
+    return source_.owned_bits_of(owner, count, bits);
+  }
+  prep::AndTriples and_triples(size_t count) override {
+    if (left_-- == 0) throw ProtocolAbort(AbortCode::kTooManyUnfinished, "preprocessing", "full");
+    return source_.and_triples(count);
+  }
+  prep::VecTriple vec_triple(size_t count) override { return source_.vec_triple(count); }
+  prep::Powers powers(size_t max_power) override { return source_.powers(max_power); }
+  RotSender rot_send(PartyId receiver, size_t count) override {
+    return source_.rot_send(receiver, count);
+  }
+  RotReceiver rot_receive(PartyId sender, size_t count, std::span<const uint8_t> choices) override {
+    return source_.rot_receive(sender, count, choices);
+  }
+
+ private:
+  prep::Source& source_;
+  int left_;
+};
+
+// §10.1(6): a refusal in the middle of garbling leaves masks, labels and counters used, here and at
+// the peers. Only a disagreement, found before anything is used, leaves the session as it was.
+TEST_P(EngineOf, ARefusalInTheMiddleOfGarblingEndsTheSession) {
+  Builder builder;
+  Bits state = builder.add_input("a", InputKind::kPriv, 64, 0);
+  for (unsigned round = 0; round < 1100; ++round) {  // more ANDs than one slab
+    Bits next;
+    for (size_t t = 0; t < 64; ++t) {
+      next.push_back((state[t] & state[(t + 7) % 64]) ^ state[(t + 1) % 64]);
+    }
+    state = next;
+  }
+  builder.add_output("o", OutputKind::kOpenAll, state);
+  const auto program = std::make_shared<mpc::Program>(mpc::compile(builder.finish()));
+  for (const int refused : {0, 1}) {
+    support::Dealer dealer(GetParam());
+    const auto run = support::run_parties(GetParam(), [&](net::Party& party) {
+      Refusing source(dealer.source(party.id()), refused);
+      Engine engine(party, source);
+      std::vector<std::optional<AbortCode>> codes;
+      for (const char* name : {"one", "two"}) {
+        try {
+          engine.prepare(program, {}, name);
+          codes.emplace_back();
+        } catch (const ProtocolAbort& abort) {
+          codes.emplace_back(abort.code());
+        }
+      }
+      return codes;
+    });
+    for (const auto& outcome : run.outcomes) {
+      ASSERT_TRUE(outcome.value.has_value());
+      EXPECT_EQ((*outcome.value)[0], AbortCode::kTooManyUnfinished) << refused;
+      EXPECT_EQ((*outcome.value)[1], AbortCode::kCancelled) << refused;
+    }
+  }
+}
+
+TEST_P(EngineOf, ADisagreementLeavesTheSessionAsItWas) {
+  const auto program_of = [](unsigned size) {
+    Builder builder;
+    const Bits a = builder.add_input("a", InputKind::kPriv, size, 0);
+    builder.add_output("o", OutputKind::kOpenAll, {a[0] & a[1]});
+    return std::make_shared<const mpc::Program>(mpc::compile(builder.finish()));
+  };
+  const auto one = program_of(2), another = program_of(3);
+  support::Dealer dealer(GetParam());
+  const auto run = support::run_parties(GetParam(), [&](net::Party& party) {
+    Engine engine(party, dealer.source(party.id()));
+    std::optional<AbortCode> first;
+    try {
+      // All differ from the first, which differs from all.
+      engine.prepare(party.id() == 0 ? one : another, {}, std::to_string(party.id()));
+    } catch (const ProtocolAbort& abort) {
+      first = abort.code();
+    }
+    EXPECT_EQ(first, AbortCode::kDisagreement);
+    return engine.prepare(one, {}, "alike") != nullptr;
+  });
+  for (const auto& outcome : run.outcomes) {
+    EXPECT_TRUE(outcome.value.has_value()) << (outcome.abort ? outcome.abort->what() : "");
+  }
+}
+
 // §7.5: what a member that finished another instance says is not an ok.
 TEST_P(EngineOf, AnOkOfAnotherInstanceIsNone) {
   const Scenario scenario = random_scenario(GetParam(), 12);

@@ -3,7 +3,7 @@
 #include "unit/boolean/scenario.h"
 
 // Circuits of more ANDs than one slab: masks, operands and rows in several pieces, each with its
-// own opening (docs/deviations.md, "Operands are opened slab by slab").
+// own opening (boolean-engine.md §6.2).
 
 namespace flexroom::boolean::testing {
 namespace {

@@ -169,7 +169,7 @@ TEST_F(CommandsTest, StockIsFilledAlikeOrNotAtAll) {
 TEST_F(CommandsTest, ABurnedEpochMakesNothing) {
   all_ok(rig_.init());
   const Ended burn = rig_.run_one(1, [](PartyId, cli::Output& out, cli::Common& common) {
-    cli::open_state(common).once().burn();
+    cli::open_state(common).once().burn(AbortCode::kMac);
     out.result({});
     return cli::kOk;
   });

@@ -15,7 +15,7 @@ class BaseOtTest : public ::testing::Test {
   Prg receiver_prg_{Block(0, 1)}, sender_prg_{Block(0, 2)};
   PairContext pair_{RoScope{}, 0, 1};
   Block choices_{0x0123456789abcdef, 0xf0f0aa5500ff3c96};
-  BaseOtReceiver receiver_{pair_, choices_, receiver_prg_};
+  BaseOtReceiver receiver_{pair_, LockedBlock(choices_), receiver_prg_};
   BaseOtSender sender_{pair_, sender_prg_};
 
   template <typename F>
@@ -43,7 +43,7 @@ TEST_F(BaseOtTest, ReceiverGetsTheChosenKeyOfEachInstance) {
 TEST_F(BaseOtTest, KeysOfAnotherPairDiffer) {
   Prg same(Block(0, 1));
   const PairContext other{RoScope{}, 1, 0};
-  const BaseOtReceiver receiver(other, choices_, same);
+  const BaseOtReceiver receiver(other, LockedBlock(choices_), same);
   EXPECT_NE(receiver.keys(sender_.message())[0], receiver_.keys(sender_.message())[0]);
 }
 

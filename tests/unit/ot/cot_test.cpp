@@ -194,5 +194,41 @@ TEST(Cot, SacrificedChoicesAreFreshInEveryBatch) {
   EXPECT_NE(masks[1], Block());
 }
 
+// The sacrificed columns of a batch are used for nothing else: no block of the next batch repeats
+// them. The answer shows x~ = h(u) + u_sacrificed, the macs show u.
+TEST(Cot, NoBlockOfTheNextBatchRepeatsTheSacrificedOne) {
+  constexpr size_t kCount = 1024;
+  std::vector<Block> seeds;
+  std::vector<std::vector<Block>> answers;
+  const auto run =
+      run_cot({4, {kCount, kCount}, false}, [&](const net::MessageId& m, Bytes& payload) {
+        if (m.label == "cot/check seed") seeds.push_back(load_block(payload.data()));
+        if (m.label != "cot/check answer") return;
+        auto& answer = answers.emplace_back();
+        for (size_t at = 0; at < payload.size(); at += 16) {
+          answer.push_back(load_block(payload.data() + at));
+        }
+      });
+  ASSERT_TRUE(run.outcomes[1].value.has_value());
+  ASSERT_EQ(answers.size(), 2u);
+  // Row r >= 2 of the macs and u itself, by blocks of 128 columns (rows 0 and 1 are pinned).
+  const auto row_blocks = [&](size_t batch, unsigned r) {
+    const BlockVec& mac = run.outcomes[0].value->blocks[batch];
+    std::vector<Block> out(kCount / 128);
+    for (size_t t = 0; t < kCount; ++t) {
+      out[t / 128].set_bit(static_cast<unsigned>(t % 128), mac[t].bit(r));
+    }
+    return out;
+  };
+  for (const unsigned r : {0u, 2u, 77u, 127u}) {
+    math::GfSum sum;
+    const std::vector<Block> first = row_blocks(0, r), second = row_blocks(1, r);
+    math::ChiStream(seeds[0]).accumulate(sum, 0, first);
+    const Block sacrificed = sum.value() ^ answers[0][r == 0 ? 0 : 1 + r];
+    for (const Block& block : first) EXPECT_NE(block, sacrificed) << r;
+    for (const Block& block : second) EXPECT_NE(block, sacrificed) << r;
+  }
+}
+
 }  // namespace
 }  // namespace flexroom::ot

@@ -32,7 +32,7 @@ TEST_P(PairSetupTest, SenderHoldsAllLeavesButAlpha) {
       const PairSetup& at_sender = (*run.outcomes[j].value)[i];
       const PairSetup& at_receiver = (*run.outcomes[i].value)[j];
       const BlockVec expected =
-          support::punctured(at_receiver.seeds.receiver_leaves, k, delta_of(j));
+          support::punctured(at_receiver.seeds.receiver_leaves.span(), k, delta_of(j));
       ASSERT_EQ(at_sender.seeds.sender_leaves.size(), PprfShape{k}.num_leaves());
       for (size_t x = 0; x < expected.size(); ++x) {
         ASSERT_EQ(at_sender.seeds.sender_leaves[x], expected[x]);
@@ -44,6 +44,25 @@ TEST_P(PairSetupTest, SenderHoldsAllLeavesButAlpha) {
 }
 
 INSTANTIATE_TEST_SUITE_P(SubfieldBits, PairSetupTest, ::testing::Values(2, 4, 8));
+
+// Two sets of trees of one pair share no oracle: lane and batch id are fields of every call (§4.1).
+TEST(PairSetup, TreesOfAnotherLaneOrBatchAreOthersFromEqualRoots) {
+  constexpr PprfShape shape{2};
+  BaseOtSenderKeys keys{BlockVec(kBaseOts), BlockVec(kBaseOts)};
+  std::vector<PprfOwner> made;
+  for (const auto& [lane, batch_id] : {std::pair<uint16_t, uint64_t>{0, 0}, {1, 0}, {0, 1}}) {
+    Prg prg(Block(1, 2));
+    made.push_back(grow_trees(shape, {RoScope{}, 0, 1, lane, batch_id}, keys, prg));
+  }
+  for (size_t other : {size_t{1}, size_t{2}}) {
+    for (size_t x = 0; x < shape.num_leaves(); ++x) {
+      ASSERT_NE(made[0].leaves[x], made[other].leaves[x]);
+    }
+  }
+  for (size_t x = 0; x < shape.num_leaves(); ++x) {
+    ASSERT_NE(made[1].leaves[x], made[2].leaves[x]);
+  }
+}
 
 TEST(PairSetup, CostsWhatTheSpecificationSays) {
   const auto run = run_setup(2, 4);

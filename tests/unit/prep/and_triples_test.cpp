@@ -321,10 +321,37 @@ TEST(AndTriplesAccountingTest, CountsUpBeforeTheVerdictAndDownAfterTheLastOpenin
   }
 }
 
+// Sessions side by side all pass the early answer; only the one step of comparing and counting
+// keeps their sum below the limit (§10.3).
+TEST(MemorySafetyTest, TheLimitIsComparedWhereItIsCounted) {
+  const auto code_of = [](const auto& action) {
+    try {
+      action();
+    } catch (const ProtocolAbort& abort) {
+      return std::optional(abort.code());
+    }
+    return std::optional<AbortCode>();
+  };
+  MemorySafety safety(1, 64);
+  for (int session = 0; session < 3; ++session) safety.require_preprocessing_allowed();
+  safety.begin_batches(1);
+  for (int session = 1; session < 3; ++session) {
+    EXPECT_EQ(code_of([&] { safety.begin_batches(1); }), AbortCode::kTooManyUnfinished);
+  }
+  EXPECT_EQ(safety.dirty(), 1u);
+  EXPECT_EQ(safety.life(), 1u);
+  safety.burn(AbortCode::kRowCheck);  // LIFE is full, and stays so
+  safety.finish_batches(1);
+  EXPECT_EQ(safety.life(), 64u);
+  EXPECT_EQ(code_of([&] { safety.begin_batches(1); }), AbortCode::kEpochBurned);
+  safety.begin_epoch();
+  EXPECT_EQ(code_of([&] { safety.begin_batches(1); }), AbortCode::kTooManyUnfinished);
+}
+
 TEST(MemorySafetyTest, BurnedAndLifeRefuse) {
   MemorySafety safety(2, 2);
   safety.require_preprocessing_allowed();
-  safety.burn();
+  safety.burn(AbortCode::kMac);
   try {
     safety.require_preprocessing_allowed();
     ADD_FAILURE();

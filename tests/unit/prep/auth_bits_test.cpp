@@ -309,6 +309,43 @@ TEST(BitConsistency, TwoFittingValuesFailTheEcho) {
   EXPECT_EQ(code, AbortCode::kEcho);
 }
 
+// §4.3: what is broadcast of the bits is masked by 128 that are never used: without them it is 128
+// equations on bits that go on to be used.
+TEST(BitConsistency, WhatIsBroadcastIsMasked) {
+  const auto epoch = support::deal_epoch(3);
+  RoScope scope;
+  Digest seed{};
+  Block said;
+  std::vector<Block> tags;
+  const auto run = support::run_parties(
+      3,
+      [&](net::Party& party) {
+        session_hello(party, epoch[party.id()]);
+        if (party.id() == 0) scope = party.scope();
+        BitGenerator generator(party, epoch[party.id()], kBatch);
+        return generator.owned_bits(0, kBatch);
+      },
+      [&](const net::MessageId& m, Bytes& payload) {
+        if (m.label == "bits/consistency/coin open" && m.receiver == (m.sender == 0 ? 1u : 0u)) {
+          for (size_t b = 0; b < seed.size(); ++b) seed[b] ^= payload[b];
+        }
+        if (m.sender != 0) return;
+        if (m.label == "bits/consistency value") said = load_block(payload.data());
+        if (m.label == "bits/consistency tag" && m.receiver == 1) {
+          tags.push_back(load_block(payload.data()));
+        }
+      });
+  ASSERT_TRUE(run.outcomes[0].value.has_value());
+  const AuthBits& bits = *run.outcomes[0].value;
+  const math::ChiStream chi(load_block(
+      RandomOracle("coin", scope, 0).field("bits/consistency").field(seed).digest().data()));
+  EXPECT_NE(said, chi.combine_lsbs(0, bits.mac[1].span()));
+  math::GfSum sum;
+  chi.accumulate(sum, 0, bits.mac[1].span());
+  ASSERT_EQ(tags.size(), 1u);
+  EXPECT_NE(tags[0], sum.value());
+}
+
 TEST(BitConsistency, DifferentChoicesToDifferentPeersFailTheEcho) {
   const auto epoch = support::deal_epoch(3);
   const std::vector<uint8_t> bits(20, 1);

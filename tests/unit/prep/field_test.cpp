@@ -232,6 +232,37 @@ TEST_P(FieldTest, ASacrificeWithoutVerdictStaysCounted) {
   }
 }
 
+// §9.3 step 3, §10.3: the last opener of the coin chi sees chi and may go away when it does not
+// like it. Each such look is counted; a batch that ended before this member's part of the coin is
+// not.
+TEST_P(FieldTest, ALookAtTheCoinChiIsCounted) {
+  const auto liar = static_cast<PartyId>(n_ - 1);
+  const auto counted = [&](std::string_view cut) {
+    Dealer dealer(n_);
+    std::vector<MemorySafety> safety(n_);
+    const auto run = support::run_parties(
+        n_,
+        [&](net::Party& party) {
+          support::DealerSupply supply(dealer.source(party.id()));
+          Context context{party, supply, safety[party.id()]};
+          return one_set(context, 1);
+        },
+        [&](const net::MessageId& m, Bytes&) {
+          if (m.sender == liar && m.label == cut) {
+            throw ProtocolAbort(AbortCode::kPeerLost, "test", "does not like chi");
+          }
+        });
+    for (PartyId i = 0; i + 1 < n_; ++i) {
+      EXPECT_FALSE(run.outcomes[i].value.has_value());
+      EXPECT_EQ(safety[i].dirty(), safety[i].life());
+    }
+    return safety[0].dirty();
+  };
+  EXPECT_EQ(counted("field products/chi/coin open"), 1u);
+  EXPECT_EQ(counted("field products/eta/coin open"), 1u);
+  EXPECT_EQ(counted("field products/u"), 0u);
+}
+
 // --- Powers
 // ------------------------------------------------------------------------------------------
 

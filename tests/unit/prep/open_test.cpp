@@ -4,6 +4,7 @@
 
 #include "math/gf128.h"
 #include "support/deal_epoch.h"
+#include "support/dependent.h"
 #include "support/parties.h"
 #include "unit/prep/relations.h"
 
@@ -11,6 +12,13 @@ namespace flexroom::prep {
 namespace {
 
 constexpr size_t kCount = 203;
+
+RoScope scope_of_tests() {
+  RoScope scope;
+  scope.eid[0] = 1;
+  scope.sid[0] = 2;
+  return scope;
+}
 
 class OpenTest : public ::testing::TestWithParam<size_t /* num_parties */> {
  protected:
@@ -59,10 +67,7 @@ TEST_P(OpenTest, SpareBitsAreRefusedThoughTheirTagFits) {
     if (m.sender != liar || m.receiver != 0) return;
     const size_t packed = (kCount + 7) / 8;
     payload[packed - 1] |= 0x80;
-    RoScope scope;
-    scope.eid[0] = 1;
-    scope.sid[0] = 2;
-    const math::ChiStream chi(RandomOracle("mac", scope, 0, liar)
+    const math::ChiStream chi(RandomOracle("mac", scope_of_tests(), 0, liar)
                                   .field("test/open")
                                   .field(uint64_t{kCount})
                                   .field(ByteView(payload).first(packed))
@@ -135,6 +140,66 @@ TEST_P(OpenTest, FieldElementsOpenAndEveryFlipFails) {
     for (const size_t at : {0, 15, 16, 31}) {
       EXPECT_EQ(open(support::flip_bit_of(m, at)).outcomes[m.receiver].code(), AbortCode::kMac);
     }
+  }
+}
+
+// §3.4: the seed of an opening covers what is opened. A sender that knows chi before it fixes its
+// shares would open other values with the tag of the true ones: bits whose chi sum to zero,
+// elements whose errors do.
+TEST_P(OpenTest, ASeedThatIsKnownBeforeTheBitsWouldForgeThem) {
+  const auto liar = static_cast<PartyId>(n_ - 1);
+  for (const bool after_the_bits : {false, true}) {
+    size_t lies = 0;
+    const auto run = run_open([&](const net::MessageId& m, Bytes& payload) {
+      if (m.sender != liar || m.receiver != 0) return;
+      RandomOracle seed("mac", scope_of_tests(), 0, liar);
+      seed.field("test/open").field(uint64_t{kCount});
+      if (after_the_bits) seed.field(ByteView(payload).first((kCount + 7) / 8));
+      std::vector<Block> chi(kCount);
+      math::ChiStream(seed.block()).fill(0, chi);
+      for (const size_t t : support::dependent(chi)) {
+        payload[t / 8] ^= static_cast<uint8_t>(1u << (t % 8));
+        ++lies;
+      }
+    });
+    EXPECT_GT(lies, 0u);
+    EXPECT_EQ(run.outcomes[0].code(), AbortCode::kMac) << after_the_bits;
+  }
+}
+
+TEST_P(OpenTest, ASeedThatIsKnownBeforeTheElementsWouldForgeThem) {
+  const auto liar = static_cast<PartyId>(n_ - 1);
+  const std::vector<AuthBits> bits = dealt_bits(deltas_, 256);
+  std::vector<AuthField> fields;
+  for (PartyId i = 0; i < n_; ++i) {
+    fields.emplace_back(i, n_, 2);
+    const Bytes shares = bits[i].packed_shares();
+    for (size_t h = 0; h < 2; ++h) {
+      fields[i].share[h] = load_block(shares.data() + 16 * h);
+      for (PartyId j = 0; j < n_; ++j) {
+        if (j == i) continue;
+        fields[i].mac[j][h] = math::gf_pack(bits[i].mac[j].span().subspan(128 * h, 128));
+        fields[i].key[j][h] = math::gf_pack(bits[i].key[j].span().subspan(128 * h, 128));
+      }
+    }
+  }
+  for (const bool after_the_shares : {false, true}) {
+    const auto run = support::run_parties(
+        n_,
+        [&](net::Party& party) {
+          return open_field(party, deltas_[party.id()], fields[party.id()], "test/field");
+        },
+        [&](const net::MessageId& m, Bytes& payload) {
+          if (m.sender != liar || m.receiver != 0) return;
+          RandomOracle seed("mac field", scope_of_tests(), 0, liar);
+          seed.field("test/field");
+          if (after_the_shares) seed.field(ByteView(payload).first(32));
+          std::vector<Block> chi(2);
+          math::ChiStream(seed.block()).fill(0, chi);
+          store_block(payload.data(), load_block(payload.data()) ^ chi[1]);
+          store_block(payload.data() + 16, load_block(payload.data() + 16) ^ chi[0]);
+        });
+    EXPECT_EQ(run.outcomes[0].code(), AbortCode::kMac) << after_the_shares;
   }
 }
 

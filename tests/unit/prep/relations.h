@@ -24,6 +24,8 @@ inline void expect_relations(const std::vector<const AuthBits*>& views,
         ASSERT_FALSE(key.lsb()) << "party " << i << " bit " << t;
         ASSERT_EQ(mac.lsb(), views[i]->share(t)) << "party " << i << " bit " << t;
         ASSERT_EQ(mac, key ^ select(mac.lsb(), deltas[j])) << "party " << i << " bit " << t;
+        ASSERT_FALSE(key.bit(1)) << "party " << i << " bit " << t;
+        ASSERT_EQ(mac.bit(1), j == 0 && mac.lsb()) << "party " << i << " bit " << t;
       }
     }
   }
@@ -43,6 +45,7 @@ inline std::vector<AuthBits> dealt_bits(const std::vector<Block>& deltas, size_t
         if (i == j) continue;
         Block key = prg.next_block();
         key.set_bit(0, false);
+        key.set_bit(1, false);
         out[j].key[i][t] = key;
         out[i].mac[j][t] = key ^ select(x, deltas[j]);
       }

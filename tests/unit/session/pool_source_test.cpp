@@ -256,7 +256,7 @@ TEST_F(PooledSourceTest, ADurableMessageForAnotherBatchStopsTheFill) {
 TEST_F(PooledSourceTest, ABurnedEpochOrALostKeyLeavesNoStock) {
   fill(kBatch, 0);
   const auto burned = session([&](net::Party&, PooledSource& source, store::OnceDb& once) {
-    once.burn();
+    once.burn(AbortCode::kMac);
     EXPECT_EQ(source.stock().triples, 0u);
     source.and_triples(1);
     return true;

@@ -23,7 +23,7 @@ class RecordAbortTest : public ::testing::Test {
   store::OnceDb::Counters after(AbortCode code, int times = 1) {
     {
       store::OnceDb once(dir_ / "once.db", dir_ / "once.key", false, {16, 64});
-      for (int i = 0; i < times; ++i) record_abort(once, ProtocolAbort(code, "test", "made up"));
+      for (int i = 0; i < times; ++i) record_abort(once, ProtocolAbort(code, "test", "made up"), 0);
     }
     return store::OnceDb(dir_ / "once.db", dir_ / "once.key", true, {16, 64}).counters();
   }
@@ -31,6 +31,33 @@ class RecordAbortTest : public ::testing::Test {
 };
 
 TEST_F(RecordAbortTest, BooleanCheatBurnsTheEpoch) { EXPECT_TRUE(after(AbortCode::kMac).burned); }
+
+// The named peer is the one of the room, whatever this member's own place in it.
+TEST_F(RecordAbortTest, AGuessCountsTowardsTheMemberThatMadeIt) {
+  const auto peer = [](uint8_t name) {
+    Digest out{};
+    out[0] = name;
+    return out;
+  };
+  for (PartyId self = 0; self < 3; ++self) {
+    for (PartyId named = 0; named < 3; ++named) {
+      if (named == self) continue;
+      SetUp();
+      std::vector<Digest> peers;
+      for (PartyId i = 0; i < 3; ++i) {
+        if (i != self) peers.push_back(peer(static_cast<uint8_t>(i + 1)));
+      }
+      {
+        store::OnceDb once(dir_ / "once.db", dir_ / "once.key", false, {16, 64}, peers);
+        record_abort(once, ProtocolAbort(AbortCode::kRowCheck, "test", "made up", named), self);
+      }
+      for (const Digest& one : peers) {
+        store::OnceDb once(dir_ / "once.db", dir_ / "once.key", true, {16, 64}, {one});
+        EXPECT_EQ(once.counters().life, one[0] == named + 1 ? 64u : 0u);
+      }
+    }
+  }
+}
 
 TEST_F(RecordAbortTest, FpCheatIsAStrikeAndTheSixteenthBurns) {
   const auto first = after(AbortCode::kFpMac);

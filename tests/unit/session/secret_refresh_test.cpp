@@ -295,7 +295,7 @@ TEST_F(SecretRefreshTest, AHalfMadeEpochIsErased) {
 TEST_F(SecretRefreshTest, ABurnedEpochOrLostCountersRefuse) {
   make_room(2);
   const Digest before = epoch_of(0);
-  for (PartyId i = 0; i < 2; ++i) state(i)->once().burn();
+  for (PartyId i = 0; i < 2; ++i) state(i)->once().burn(AbortCode::kMac);
   expect_all(abort_status(AbortCode::kEpochBurned), contact(refresh));
   EXPECT_EQ(epoch_of(0), before);
 
@@ -308,6 +308,41 @@ TEST_F(SecretRefreshTest, ABurnedEpochOrLostCountersRefuse) {
   expect_all(kOk, contact(refresh));
   EXPECT_NE(epoch_of(0), before);
   EXPECT_EQ(state(0)->once().counters().dirty, 0u);
+}
+
+// boolean-engine.md §10.3: what only a guess of bits of a global key fails ends the set-ups of new
+// epochs too, until the operator decides; a failure of another kind does not.
+TEST_F(SecretRefreshTest, NoEpochFollowsAGuessBeforeTheOperatorDecides) {
+  const Body anew = [](MemberSession& session) { EXPECT_TRUE(session.ensure_epoch(true)); };
+  make_room(2);
+  const Digest before = epoch_of(0);
+  for (PartyId i = 0; i < 2; ++i) state(i)->once().burn(AbortCode::kMac);
+  state(0)->once().burn(AbortCode::kPprf, 0);
+  EXPECT_EQ(contact(anew)[0], abort_status(AbortCode::kTooManyUnfinished));
+  EXPECT_EQ(epoch_of(0), before);
+  state(0)->once().operator_accepts();
+  expect_all(kOk, contact(anew));
+  EXPECT_NE(epoch_of(0), before);
+}
+
+// A failed tree of a peer, seen in the set-up that follows a burned epoch, counts at once.
+TEST_F(SecretRefreshTest, AGuessInASetUpIsCounted) {
+  make_room(2);
+  for (PartyId i = 0; i < 2; ++i) {
+    state(i)->once().operator_accepts();
+    state(i)->once().burn(AbortCode::kMac);
+  }
+  EXPECT_EQ(state(0)->once().counters().life, 1u);
+  const auto lie = [](PartyId i, net::Party& party) {
+    if (i != 1) return;
+    party.set_tamper([](const net::MessageId& m, Bytes& payload) {
+      if (m.label == "setup/trees") payload.back() ^= 1;
+    });
+  };
+  const auto ends =
+      contact([](MemberSession& session) { (void)session.ensure_epoch(true); }, {0, "", lie});
+  EXPECT_EQ(ends[0], abort_status(AbortCode::kPprf));
+  EXPECT_GE(state(0)->once().counters().life, 64u);
 }
 
 TEST_F(SecretRefreshTest, ACheatBurnsTheOldEpochAndMovesNothing) {

@@ -29,7 +29,7 @@ class EpochChangeTest : public StoreTest {
     std::vector<EpochChange::Record> out;
     for (const uint32_t version : {1u, 2u}) {
       prep::AuthBits bits = some_bits(self, n);
-      bits.mac[bits.first_peer()][0] = Block(version, 2 * uint64_t{epoch[0]});
+      bits.mac[bits.first_peer()][0] = Block(version, 4 * uint64_t{epoch[0]});
       out.push_back({meta(version), encode_auth_bits(bits)});
       out.back().meta.epoch = epoch;
     }
@@ -298,7 +298,7 @@ TEST_F(EpochChangeTest, CountersStartAgainOnceForAPreparedEpochOnly) {
   EXPECT_EQ(once->counters().dirty, 0u);
   EXPECT_EQ(once->counters().life, 7u);
   EXPECT_TRUE(once->pool().on_disk().empty());
-  once->burn();
+  once->burn(AbortCode::kMac);
   once->start_epoch(kNewEpoch);
   EXPECT_TRUE(once->counters().burned);
 }

@@ -257,7 +257,7 @@ TEST_F(PoolTest, ABurnedOrNewEpochVoidsThePool) {
     fill("b");
     auto once = open_once("m0", true);
     ASSERT_FALSE(once->pool().on_disk().empty());
-    burn ? once->burn() : begin_epoch(*once);
+    burn ? once->burn(AbortCode::kMac) : begin_epoch(*once);
     EXPECT_TRUE(once->pool().on_disk().empty());
     once.reset();
     open_once("m0", true);

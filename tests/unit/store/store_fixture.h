@@ -60,8 +60,8 @@ class StoreTest : public ::testing::Test {
     for (PartyId j = 0; j < n; ++j) {
       if (j == self) continue;
       for (size_t t = 0; t < 40; ++t) {
-        bits.mac[j][t] = Block(0x1234567890abcdefULL + t, 4 * j + t % 2);
-        bits.key[j][t] = Block(t, 2 * (self + 1));
+        bits.mac[j][t] = Block(0x1234567890abcdefULL + t, 16 * j + t % 2 * (j == 0 ? 3 : 1));
+        bits.key[j][t] = Block(t, 4 * (self + 1));
       }
     }
     return bits;

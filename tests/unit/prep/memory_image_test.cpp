@@ -1,0 +1,118 @@
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <fstream>
+#include <string>
+
+#include "ot/base_ot.h"
+#include "ot/pprf.h"
+#include "prep/memory_safety.h"
+#include "prep/refresh.h"
+#include "prep/session_hello.h"
+#include "prep/session_prep.h"
+#include "support/deal_epoch.h"
+#include "support/parties.h"
+
+// boolean-engine.md §10.3: a global key is gone from the process when those that worked with it
+// are.
+
+namespace flexroom::prep {
+namespace {
+
+// Secrets are noted under a mask, so that the search does not find its own notes.
+const Block kMask(0x1122334455667788, 0x99aabbccddeeff01);
+
+/// Copies of masked ^ kMask in what the process can write to, at any multiple of 8 bytes.
+size_t copies_of(const Block& masked) {
+  size_t found = 0;
+  std::ifstream maps("/proc/self/maps");
+  const int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+  EXPECT_GE(memory, 0);
+  static std::array<uint8_t, 65536 + 8> chunk;
+  std::string line;
+  while (std::getline(maps, line)) {
+    unsigned long begin = 0, end = 0;
+    char access[5] = {};
+    if (std::sscanf(line.c_str(), "%lx-%lx %4s", &begin, &end, access) != 3) continue;
+    if (access[1] != 'w' || line.find("[v") != std::string::npos) continue;
+    for (unsigned long at = begin; at < end; at += 65536) {
+      const ssize_t n = pread(memory, chunk.data(), std::min<size_t>(chunk.size(), end - at),
+                              static_cast<off_t>(at));
+      for (ssize_t i = 0; i + 16 <= n; i += 8) {
+        uint64_t lo = 0, hi = 0;
+        std::memcpy(&lo, chunk.data() + i, 8);
+        std::memcpy(&hi, chunk.data() + i + 8, 8);
+        if ((lo ^ kMask.lo) != masked.lo || (hi ^ kMask.hi) != masked.hi) continue;
+        ++found;
+        std::printf("  a copy at %lx: %s\n", at + static_cast<unsigned long>(i), line.c_str());
+      }
+      chunk.fill(0);
+    }
+  }
+  close(memory);
+  return found;
+}
+
+TEST(MemoryImage, TheSearchFindsWhatIsThere) {
+  Prg prg(Block(8, 9));
+  Block masked;
+  {
+    const LockedBlock there(prg.next_block());
+    masked = there ^ kMask;
+    EXPECT_GE(copies_of(masked), 1u);
+  }
+}
+
+TEST(MemoryImage, BaseOtChoicesAreWipedWithTheirReceiver) {
+  Prg prg(Block(3, 4));
+  LockedBlock choices;
+  prg.fill(std::span<Block>(&choices.writable(), 1));
+  const Block masked = choices ^ kMask;
+  { const ot::BaseOtReceiver receiver({}, std::move(choices), prg); }
+  EXPECT_EQ(copies_of(masked), 0u);
+}
+
+// Set-up, a session with bits, products, triples and random OT, and a refresh to another key.
+TEST(MemoryImage, NoGlobalKeyIsLeftWhenASessionIsOver) {
+  EpochParameters parameters;
+  parameters.identities = {to_bytes("a"), to_bytes("b")};
+  std::array<Block, 2> deltas, next_deltas, choices;
+  {
+    const auto run = support::run_parties(2, [&](net::Party& party) {
+      const PartyId self = party.id();
+      EpochState epoch = setup_epoch(party, parameters);
+      const EpochState next = setup_epoch(party, parameters);
+      deltas[self] = epoch.delta ^ kMask;
+      next_deltas[self] = next.delta ^ kMask;
+      choices[self] = ot::pprf_choices(ot::PprfShape{4}, epoch.delta) ^ kMask;
+      const EpochState loaded = EpochState::deserialise(epoch.serialise().reveal());
+      epoch = EpochState();
+      session_hello(party, loaded);
+      AuthBits bits;
+      {
+        MemorySafety safety;
+        SessionPrep prep(party, loaded, safety, {5, 1024, 64, true});
+        bits = prep.random_bits(40);
+        EXPECT_EQ(prep.and_triples(10).size(), 10u);
+        EXPECT_EQ(prep.vec_triple(1).a.size(), 1u);
+        const std::vector<uint8_t> own(8, 1);
+        EXPECT_EQ(prep.owned_bits_of(0, 8, own).size(), 8u);
+        if (self == 0) (void)prep.rot_send(1, 5);
+        if (self == 1) (void)prep.rot_receive(0, 5, {});
+      }
+      return BitRefresh(party, loaded, next).refresh(bits).size();
+    });
+    for (const auto& outcome : run.outcomes) ASSERT_EQ(outcome.value, 40u);
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(copies_of(deltas[i]), 0u) << "member " << i;
+    EXPECT_EQ(copies_of(next_deltas[i]), 0u) << "member " << i;
+    EXPECT_EQ(copies_of(choices[i]), 0u) << "member " << i << ", base-OT choices";
+  }
+}
+
+}  // namespace
+}  // namespace flexroom::prep
