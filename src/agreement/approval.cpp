@@ -63,16 +63,15 @@ void compare(net::Party& party, const Proposal& proposal, const Digest& digest) 
   }
 }
 
-// An answer: 1 and a signature, or 0 and the refusal.
-constexpr uint8_t kNo = 0, kYes = 1;
+// An answer: yes and a signature, no and the refusal, or not now.
 constexpr std::string_view kAnswer = "proposal/answer";
 constexpr std::chrono::seconds kLookForReason{1};
 
 // A peer that said no may be gone already; what it said is still to be read. Returns the first
 // link that failed.
-std::optional<ProtocolAbort> say(net::Party& party, uint8_t answer, ByteView more) {
+std::optional<ProtocolAbort> say(net::Party& party, Answer answer, ByteView more) {
   Writer out;
-  out.u8(answer).raw(more);
+  out.u8(static_cast<uint8_t>(answer)).raw(more);
   std::optional<ProtocolAbort> failed;
   for (const PartyId j : party.peers()) {
     try {
@@ -88,9 +87,13 @@ std::optional<ProtocolAbort> say(net::Party& party, uint8_t answer, ByteView mor
                          const Deciding& deciding) {
   const Bytes refusal = deciding.refused ? deciding.refused(digest, reason) : Bytes();
   FLEXROOM_ASSERT(refusal.size() <= kMaxRefusalBytes);
-  (void)say(party, kNo, refusal);
+  (void)say(party, Answer::kNo, refusal);
   throw ProtocolAbort(AbortCode::kRefusedByRule, "approval",
                       "the operator said no; nothing was contacted");
+}
+
+std::string name_of(PartyId peer, const Deciding& deciding) {
+  return deciding.name ? deciding.name(peer) : "member " + std::to_string(peer + 1);
 }
 
 [[noreturn]] void hear_no(PartyId peer, const Digest& digest, ByteView refusal,
@@ -98,7 +101,8 @@ std::optional<ProtocolAbort> say(net::Party& party, uint8_t answer, ByteView mor
   const std::string reason =
       deciding.heard_refusal ? deciding.heard_refusal(peer, digest, refusal) : "";
   throw ProtocolAbort(AbortCode::kRefusedByRule, "approval",
-                      "said no" + (reason.empty() ? "" : ": " + display_text(reason, 200)) +
+                      name_of(peer, deciding) + " said no" +
+                          (reason.empty() ? "" : ": " + display_text(reason, 200)) +
                           "; nothing was contacted",
                       peer);
 }
@@ -115,13 +119,17 @@ Approval agree(net::Party& party, const net::Identity& identity,
   approval.session = party.scope().sid;
   compare(party, proposal, approval.digest);
   std::string reason;
-  if (deciding.decide && !deciding.decide(reason)) {
-    say_no(party, approval.digest, reason, deciding);
+  const Answer own = deciding.decide ? deciding.decide(reason) : Answer::kYes;
+  if (own == Answer::kNo) say_no(party, approval.digest, reason, deciding);
+  if (own == Answer::kNotNow) {
+    (void)say(party, own, {});
+    throw ProtocolAbort(AbortCode::kRefusedByRule, "approval",
+                        "nobody is here to decide now; nothing was contacted");
   }
   const Bytes text = signed_text(approval.session, approval.digest);
   approval.signatures.assign(party.num_parties(), {});
   approval.signatures[party.id()] = identity.sign(kDomain, text);
-  std::optional<ProtocolAbort> lost = say(party, kYes, approval.signatures[party.id()]);
+  std::optional<ProtocolAbort> lost = say(party, Answer::kYes, approval.signatures[party.id()]);
   if (deciding.waiting) deciding.waiting();
   for (const PartyId j : party.peers()) {
     Bytes answer;
@@ -134,12 +142,17 @@ Approval agree(net::Party& party, const net::Identity& identity,
       continue;
     }
     Reader in(answer, kAnswer, j);
-    const uint8_t what = in.u8();
-    if (what == kNo) hear_no(j, approval.digest, in.raw(in.remaining()), deciding);
+    const auto what = static_cast<Answer>(in.u8());
+    if (what == Answer::kNo) hear_no(j, approval.digest, in.raw(in.remaining()), deciding);
+    if (what == Answer::kNotNow) {
+      throw ProtocolAbort(
+          AbortCode::kRefusedByRule, "approval",
+          name_of(j, deciding) + " has nobody there to decide now; nothing was contacted", j);
+    }
     const ByteView raw = in.raw(approval.signatures[j].size());
     in.finish();
     std::copy(raw.begin(), raw.end(), approval.signatures[j].begin());
-    if (what != kYes || !net::verify(keys[j], kDomain, text, approval.signatures[j])) {
+    if (what != Answer::kYes || !net::verify(keys[j], kDomain, text, approval.signatures[j])) {
       throw ProtocolAbort(AbortCode::kRefusedByRule, "proposal", "wrong signature", j);
     }
   }

@@ -23,10 +23,18 @@ struct Approval {
   static Approval decode(ByteView bytes, const std::string& place);
 };
 
+enum class Answer : uint8_t {
+  kNo,  // refused, for good
+  kYes,
+  kNotNow  // nobody is there to decide: ends like a refusal, but refuses nothing
+};
+
 /// What a member says and keeps while the members agree.
 struct Deciding {
-  /// Asked once, when all members propose the same: yes, or why not. Empty function: yes.
-  std::function<bool(std::string& reason)> decide;
+  /// Asked once, when all members propose the same; a no may have a reason. Empty function: yes.
+  std::function<Answer(std::string& reason)> decide;
+  /// What a member is called. Empty function: its number.
+  std::function<std::string(PartyId)> name;
   /// This member said no: the bytes that tell the others so (its signed REJECT, already in its
   /// log). At most kMaxRefusalBytes.
   std::function<Bytes(const Digest& proposal, const std::string& reason)> refused;

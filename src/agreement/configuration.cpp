@@ -140,6 +140,19 @@ Digest Configuration::digest() const {
   return RandomOracle("conf", RoScope{}).field(encode()).digest();
 }
 
+Digest Configuration::terms() const {
+  Configuration bare = *this;
+  bare.number = 0;
+  bare.previous = {};
+  bare.name.clear();
+  bare.couriers.clear();
+  for (Member& m : bare.members) {
+    m.name.clear();
+    m.address.clear();
+  }
+  return RandomOracle("terms", RoScope{}).field(bare.encode()).digest();
+}
+
 std::vector<net::SigningKey> Configuration::keys() const {
   std::vector<net::SigningKey> out;
   out.reserve(members.size());

@@ -54,6 +54,9 @@ struct Configuration {
   static Configuration decode(ByteView bytes, std::string_view place);
   /// C_g = RO("conf", CONF_g).
   Digest digest() const;
+  /// What an approval is given under: all of it but names, addresses, couriers and its number in
+  /// the row, which change no approval (members.md 1.1).
+  Digest terms() const;
   std::vector<net::SigningKey> keys() const;
   std::optional<size_t> index_of(const MemberId& id) const;
   /// Equal but for number and previous.

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/display.h"
 #include "base/error.h"
+#include "base/near_name.h"
 #include "base/private_file.h"
 
 namespace flexroom {
@@ -13,11 +15,32 @@ namespace {
 
 constexpr size_t kMaxFileBytes = 1 << 16;
 
+/// file:line:column of a byte.
+std::string place_at(const std::string& file, std::string_view text, size_t at) {
+  const std::string_view before = text.substr(0, std::min(at, text.size()));
+  const size_t start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+  return fmt::format("{}:{}:{}", file, std::count(before.begin(), before.end(), '\n') + 1,
+                     before.size() - start + 1);
+}
+
+/// Of a key; of the file if it cannot be told.
+std::string place_of(const std::string& file, std::string_view text, const std::string& key) {
+  const size_t at = text.find(nlohmann::json(key).dump());
+  return at == std::string_view::npos ? file : place_at(file, text, at);
+}
+
 /// A parsed object whose strings are wiped in place, however reading it ends.
 class WipedJson {
  public:
-  explicit WipedJson(const SecretBytes& text)
-      : json_(nlohmann::json::parse(text.reveal().begin(), text.reveal().end(), nullptr, false)) {}
+  WipedJson(const SecretBytes& text, const std::string& file) {
+    try {
+      json_ = nlohmann::json::parse(text.reveal().begin(), text.reveal().end());
+    } catch (const nlohmann::json::parse_error& error) {  // its words show the text
+      throw InputError(place_at(file, as_text(text.reveal()), error.byte == 0 ? 0 : error.byte - 1),
+                       "is no JSON from here on",
+                       "write {\"SLOT\": \"value\"}; texts in double quotes, commas between");
+    }
+  }
   WipedJson(const WipedJson&) = delete;
   WipedJson& operator=(const WipedJson&) = delete;
   ~WipedJson() {
@@ -74,22 +97,29 @@ std::map<std::string, SecretBytes> load_call_inputs(
                      "pass --inputs FILE with this member's private values");
   }
   const std::string place = file->string();
-  WipedJson json(read_private_file(
+  const SecretBytes content = read_private_file(
       *file, kMaxFileBytes,
-      "write this member's private values there (docs/recipes.md), or pass --inputs"));
+      "write this member's private values there (docs/recipes.md), or pass --inputs");
+  const std::string_view text = as_text(content.reveal());
+  WipedJson json(content, place);
   if (!json->is_object()) {
     throw InputError(place, "is not a JSON object", "write {\"SLOT\": \"value\"}");
   }
+  std::vector<std::string> asked;
+  for (const Recipe::Slot* slot : mine) asked.push_back(slot->slot.name);
+  for (const auto& [key, value] : json->items()) {
+    if (std::find(asked.begin(), asked.end(), key) != asked.end()) continue;
+    throw InputError(place_of(place, text, key),
+                     fmt::format("the recipe does not ask {} for `{}`{}", member_name,
+                                 display_short(key), did_you_mean(key, asked)),
+                     "correct the names of the slots");
+  }
   for (const Recipe::Slot* slot : mine) {
     const auto it = json->find(slot->slot.name);
-    if (it == json->end() || !it->is_string()) {
-      throw InputError(place, fmt::format("has no text `{}`", slot->slot.name));
-    }
-    out.emplace(slot->slot.name, value_for(*slot, it->get_ref<const std::string&>(), place));
-  }
-  if (json->size() != mine.size()) {
-    throw InputError(place, "has values that the recipe does not ask this member for",
-                     "correct the names of the slots");
+    if (it == json->end()) throw InputError(place, fmt::format("has no `{}`", slot->slot.name));
+    const std::string at = place_of(place, text, slot->slot.name);
+    if (!it->is_string()) throw InputError(at, fmt::format("`{}` is no text", slot->slot.name));
+    out.emplace(slot->slot.name, value_for(*slot, it->get_ref<const std::string&>(), at));
   }
   return out;
 }

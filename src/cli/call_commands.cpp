@@ -1,272 +1,90 @@
 #include <fmt/core.h>
 
-#include "call/call_inputs.h"
-#include "call/recipe_call.h"
-#include "call/run_script.h"
-#include "cli/agreed_call.h"
+#include "base/codec.h"
 #include "cli/commands.h"
-#include "http/url.h"
-#include "session/signing_keys.h"
+#include "cli/screen.h"
 
 namespace flexroom::cli {
 namespace {
 
-/// The secrets of a call's slots, by slot.
-using SlotSecrets = std::map<std::string, store::RecordMeta>;
-
-/// Everything that this member's own rules say about the call (tls-in-mpc.md §4.6 R2-3, §5.1).
-SlotSecrets check_rules(session::MemberState& state, const Recipe& recipe, const OpenCall& call) {
-  check_open_call(call, state.room().provider(recipe.provider));
-  if (recipe.sign) check_signing_secret(state.secret(recipe.sign->secret));
-  SlotSecrets out;
-  for (const CallSlot& slot : call.slots) {
-    if (slot.slot.source == http::SlotSource::kMember) (void)state.room().member_id(slot.slot.from);
-    if (slot.slot.source != http::SlotSource::kSecret) continue;
-    const store::RecordMeta secret = state.secret(slot.slot.from);
-    check_secret_slot(call, slot, secret);
-    out.emplace(slot.slot.name, secret);
+/// UTF-8 without NUL: what a JSON text can hold as it is.
+bool is_text(const std::string& body) {
+  if (body.find('\0') != std::string::npos) return false;
+  try {
+    (void)nlohmann::json(body).dump();
+    return true;
+  } catch (const nlohmann::json::exception&) {
+    return false;
   }
-  return out;
 }
 
-std::string describe(const CallSlot& placed, const SlotSecrets& secrets) {
-  const http::Slot& slot = placed.slot;
-  std::string source = "128-bit nonce that nobody knows";
-  if (slot.source == http::SlotSource::kSecret) {
-    source = fmt::format("secret {} version {}", slot.from, secrets.at(slot.name).version);
-  } else if (slot.source == http::SlotSource::kMember) {
-    source = fmt::format("private input of {}", slot.from);
-  }
-  return fmt::format("{}, {} bytes of class {}, encoding {}, at {}", source, slot.length,
-                     to_string(slot.char_class), to_string(slot.encoding), placed.position);
-}
-
-agreement::Proposal call_proposal(const RoomConfig& room, const Recipe& recipe,
-                                  const OpenCall& call, const SlotSecrets& secrets,
-                                  const RecipeCost& cost) {
-  agreement::Proposal out;
-  const auto add = [&](std::string name, ByteView value) {
-    out.fields.push_back({std::move(name), Bytes(value.begin(), value.end()), false});
-  };
-  const auto say = [&](std::string name, const std::string& value) {
-    add(std::move(name), as_bytes(value));
-  };
-  say("command", "call");
-  say("room", room.name);
-  say("recipe", recipe.name);
-  add("recipe sha256", recipe.digest);
-  say("provider", recipe.provider);
-  say("request to", recipe.host);
-  add("request sha256", call.request.digest());  // text, slots and their places
-  say("first line", fmt::format("{} {}", call.request.method, call.request.target));
-  say("signed with", recipe.sign ? recipe.sign->secret : "(nothing)");
-  for (const CallSlot& slot : call.slots) {
-    say("slot " + slot.slot.name, describe(slot, secrets));
-    const auto secret = secrets.find(slot.slot.name);
-    if (secret != secrets.end()) add("record of " + slot.slot.name, secret->second.digest());
-  }
-  if (call.hidden_body_at) say("opened first", "the hash of the body, hidden by a nonce");
-  say("opened to all", "everything: every member reads the whole answer");
-  say("kept", "nothing");
-  say("cost", fmt::format("{} ANDs, request of {} bytes", cost.total(), call.bytes));
-  return out;
-}
-
-std::function<PartyId(const std::string&)> ids_of(const RoomConfig& room) {
-  return [&room](const std::string& name) { return room.member_id(name); };
-}
-
-/// What a running `call` has, step by step.
-struct Running {
-  OpenCall call;
-  SlotSecrets secrets;
-  std::shared_ptr<const RecipeLayout> layout;
-  RecipeCost cost;
-  std::optional<RecipeCall> made;
-  agent::Reply reply;
-};
-
-agreement::Proposal propose(Joined& joined, const Recipe& recipe,
-                            const std::map<std::string, std::string>& arguments, Running& run) {
-  net::Party& party = joined.session().party();
-  const RoomConfig& room = joined.state().room();
-  run.call = fill_recipe(recipe, arguments, amz_date(agree_on_time(party)));
-  run.secrets = check_rules(joined.state(), recipe, run.call);
-  run.layout = lay_out_recipe(run.call, ids_of(room));
-  run.cost = recipe_cost(run.call, *run.layout, group_of(room.provider(recipe.provider)),
-                         room.members.size());
-  return call_proposal(room, recipe, run.call, run.secrets, run.cost);
-}
-
-void prepare(Output& out, Joined& joined, const Recipe& recipe,
-             std::map<std::string, SecretBytes>& inputs, const Digest& proposal,
-             agent::Timeline& timeline, Running& run) {
-  session::MemberSession& session = joined.session();
-  const RoomConfig& room = joined.state().room();
-  // What the summary named is what all have.
-  std::vector<store::RecordId> ids;
-  for (const auto& [slot, secret] : run.secrets) ids.push_back(secret.id);
-  joined.state().secrets().agree(session.party(), ids);
-  const auto triples = [&](uint64_t key_ands) {
-    make_triples(out, joined, timeline,
-                 {key_ands, "slots", run.cost.slot_ands, run.cost.handshake_ands,
-                  run.cost.request_ands, run.layout->plan.bytes});
-  };
-  std::optional<agent::SigningKey> key;
-  if (recipe.sign) {
-    timeline.begin("look for a signing key");
-    const store::RecordMeta secret = joined.state().secret(recipe.sign->secret);
-    joined.state().secrets().agree(session.party(), {secret.id});
-    const auto decided = [&](bool cached) {
-      const uint64_t key_ands = cached ? 0 : run.cost.signing_key_ands;
-      triples(key_ands);
-      if (!cached) timeline.begin("signing key", key_ands);
-    };
-    key = session::obtain_signing_key(session, secret, recipe.sign->region, recipe.sign->service,
-                                      decided)
-              .key;
+int print_answer(Output& out, const ServiceAnswer& answer) {
+  if (out.json()) {
+    nlohmann::json headers = nlohmann::json::array();
+    for (const auto& [name, value] : answer.headers) headers.push_back({name, value});
+    nlohmann::json result = {{"ok", true},
+                             {"status", answer.status},
+                             {"headers", headers},
+                             {"body_hex", to_hex(to_bytes(answer.body))}};
+    if (is_text(answer.body)) result["body"] = answer.body;
+    out.result(std::move(result));
   } else {
-    triples(0);
+    out.body(to_bytes(answer.body));
+    if (answer.refused()) out.problem(fmt::format("the service answered {}", answer.status));
   }
-  std::map<std::string, prep::AuthBits> shares;
-  agent::SlotValues values;
-  for (const auto& [slot, secret] : run.secrets) {
-    values.secrets[slot] = &(shares[slot] = session.shares(secret));
-  }
-  values.own.swap(inputs);
-  agent::ConnectionConfig config =
-      connection_config(room, room.provider(recipe.provider), recipe.host, proposal);
-  config.no_secret = !recipe.sign && run.call.slots.empty();  // R2-6
-  run.made.emplace(session.context(), run.call, std::move(config), run.layout, proposal);
-  run.made->prepare(values, std::move(key), timeline);
-  if (recipe.sign) {
-    http::check_scope(*run.call.signing, recipe.sign->region, recipe.sign->service,
-                      std::chrono::system_clock::now());
-  }
+  return answer.refused() ? kServiceRefused : kOk;
+}
+
+CallRequest request_of(const std::filesystem::path& file,
+                       const std::map<std::string, std::string>& arguments,
+                       const std::optional<std::filesystem::path>& inputs) {
+  return {file, arguments, inputs.value_or(std::filesystem::path())};
 }
 
 }  // namespace
 
 int call_recipe(Output& out, const Common& common, const std::filesystem::path& file,
                 const std::map<std::string, std::string>& arguments,
-                const std::optional<std::filesystem::path>& inputs_file) {
-  // Everything that can be wrong, before joining.
-  const Recipe recipe = Recipe::load(file);
-  const OpenCall draft = fill_recipe(recipe, arguments, amz_date(0));
-  std::map<std::string, SecretBytes> inputs =
-      load_call_inputs(recipe, MemberConfig::load(common.member_file).name, inputs_file);
-  Joined joined(out, common,
-                [&](session::MemberState& state) { (void)check_rules(state, recipe, draft); });
-  const RoomConfig& room = joined.state().room();
-  const bool matters = recipe.sign || !recipe.slots.empty();
-  Running run;
-  AgreedCall call;
-  call.what = "call " + recipe.name;
-  call.propose = [&](agent::Timeline&) { return propose(joined, recipe, arguments, run); };
-  call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
-    prepare(out, joined, recipe, inputs, proposal, timeline, run);
-  };
-  call.perform = [&](agent::Timeline& timeline) {
-    run.reply = run.made->call(connector(joined, room.provider(recipe.provider), recipe.host, 443),
-                               timeline);
-    require_whole(run.reply, recipe.name);
-    return fmt::format("status {}", run.reply.response.status);
-  };
-  call.released = [&] { return matters && run.made && run.made->released(); };
-  const int code = make_agreed_call(out, common, joined, call);
-  return code == kOk ? print_reply(out, run.reply) : code;
+                const std::optional<std::filesystem::path>& inputs) {
+  Joint joint(out, common);
+  return print_answer(out, joint->call(request_of(file, arguments, inputs)));
+}
+
+int get_url(Output& out, const Common& common, const std::string& url,
+            const std::string& provider) {
+  Joint joint(out, common);
+  return print_answer(out, joint->get({url, provider}));
 }
 
 int plan_recipe(Output& out, const Common& common, const std::filesystem::path& file,
                 const std::map<std::string, std::string>& arguments) {
-  const Recipe recipe = Recipe::load(file);
-  session::MemberState state = open_state(common);
-  const RoomConfig& room = state.room();
-  const Provider& provider = room.provider(recipe.provider);
-  const OpenCall call = fill_recipe(recipe, arguments, amz_date(std::time(nullptr)));
-  const SlotSecrets secrets = check_rules(state, recipe, call);
-  const auto layout = lay_out_recipe(call, ids_of(room));
-  const RecipeCost cost = recipe_cost(call, *layout, group_of(provider), room.members.size());
-  out.line(fmt::format("call         {}, TLS 1.3, {}", call.address, provider.group));
-  out.line(fmt::format("leaves       a request of {} bytes: public text{}{}", call.bytes,
-                       call.slots.empty() ? "" : " and the slots below",
-                       recipe.sign ? ", a signature made with " + recipe.sign->secret : ""));
+  OpenRoom room(common);
+  const CallPlan plan = plan_call(*room, request_of(file, arguments, std::nullopt));
+  out.line(fmt::format("call         {}, TLS 1.3, {}", plan.address, plan.group));
+  out.line(
+      fmt::format("leaves       a request of {} bytes: public text{}{}", plan.request_bytes,
+                  plan.slots.empty() ? "" : " and the slots below",
+                  plan.signed_with.empty() ? "" : ", a signature made with " + plan.signed_with));
   nlohmann::json slots = nlohmann::json::object();
-  for (const CallSlot& slot : call.slots) {
-    slots[slot.slot.name] = describe(slot, secrets);
-    out.line(fmt::format("slot         {}: {}", slot.slot.name, describe(slot, secrets)));
+  for (const CallPlan::Slot& slot : plan.slots) {
+    slots[slot.name] = slot.description;
+    out.line(fmt::format("slot         {}: {}", slot.name, slot.description));
   }
   out.line(fmt::format("opened       to all: the answer{}",
-                       call.hidden_body_at ? "; the hash of the body (hidden by a nonce)" : ""));
+                       plan.opens_body_hash ? "; the hash of the body (hidden by a nonce)" : ""));
   out.line("kept         nothing");
   out.line(fmt::format("ANDs         {}: slots {}, signing key {}, handshake {}, request {}",
-                       cost.total(), cost.slot_ands, cost.signing_key_ands, cost.handshake_ands,
-                       cost.request_ands));
+                       plan.ands(), plan.slot_ands, plan.signing_key_ands, plan.handshake_ands,
+                       plan.request_ands));
   out.result({{"ok", true},
-              {"ands", cost.total()},
-              {"slot_ands", cost.slot_ands},
-              {"signing_key_ands", cost.signing_key_ands},
-              {"handshake_ands", cost.handshake_ands},
-              {"request_ands", cost.request_ands},
-              {"request_bytes", call.bytes},
+              {"ands", plan.ands()},
+              {"slot_ands", plan.slot_ands},
+              {"signing_key_ands", plan.signing_key_ands},
+              {"handshake_ands", plan.handshake_ands},
+              {"request_ands", plan.request_ands},
+              {"request_bytes", plan.request_bytes},
               {"slots", slots}});
   return kOk;
-}
-
-int get_url(Output& out, const Common& common, const std::string& text,
-            const std::string& provider_name) {
-  const http::Url url = http::parse_url(text, "URL");
-  Joined joined(out, common);
-  const RoomConfig& room = joined.state().room();
-  if (room.providers.empty()) {
-    throw InputError(room.file.string(), "has no provider", "add [provider.NAME]");
-  }
-  const Provider& provider =
-      provider_name.empty() ? room.providers.front() : room.provider(provider_name);
-  agent::Request request;
-  request.text =
-      to_bytes(fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: flexroom\r\n"
-                           "Accept-Encoding: identity\r\nConnection: close\r\n\r\n",
-                           url.target(), url.authority()));
-  std::optional<agent::Connection> connection;
-  agent::Reply reply;
-  AgreedCall call;
-  call.what = "get " + text;
-  call.propose = [&](agent::Timeline&) {
-    agreement::Proposal proposal;
-    proposal.fields = {{"command", to_bytes("get"), false},
-                       {"room", to_bytes(room.name), false},
-                       {"url", to_bytes(text), false},
-                       {"provider", to_bytes(provider.name), false},
-                       {"opened to all", to_bytes("everything"), false}};
-    return proposal;
-  };
-  call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
-    agent::ConnectionConfig config = connection_config(room, provider, url.host, proposal);
-    config.no_secret = true;
-    agent::RequestPlan plan;
-    plan.bytes = request.text.size();
-    const std::shared_ptr<const mpc::Program> program = agent::request_program(plan);
-    CallWork work;
-    work.handshake_ands = agent::handshake_circuit(config.group, room.members.size()).num_ands;
-    work.request_ands = program->num_ands();
-    work.request_bytes = plan.bytes;
-    make_triples(out, joined, timeline, work);
-    connection.emplace(joined.session().context(), config, plan, program);
-    connection->prepare(timeline);
-    request.id = RandomOracle("request", joined.session().party().scope())
-                     .field(proposal)
-                     .field(request.text)
-                     .digest();
-  };
-  call.perform = [&](agent::Timeline& timeline) {
-    reply = connection->call(request, connector(joined, provider, url.host, url.port), timeline);
-    require_whole(reply, "get");
-    return fmt::format("status {}", reply.response.status);
-  };
-  call.released = [] { return false; };  // no secret, no effect
-  const int code = make_agreed_call(out, common, joined, call);
-  return code == kOk ? print_reply(out, reply) : code;
 }
 
 }  // namespace flexroom::cli

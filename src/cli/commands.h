@@ -17,6 +17,7 @@ namespace flexroom::cli {
 struct Common {
   std::filesystem::path member_file;
   bool yes = false;
+  bool diff = false;  // beside the summary, what changed since it was last approved
   std::optional<std::filesystem::path> trace;  // a file to write every message's digest to
   // For tests, which run commands in processes of their own and watch, alter or end them:
   std::function<void(std::string_view step)> fault;  // as in session::MemberState
@@ -51,6 +52,9 @@ int show_log_entry(Output& out, const Common& common, uint64_t number);
 /// One line of JSON an entry, for an auditor (docs/log-format.md); also without --json.
 int export_log(Output& out, const Common& common);
 int status(Output& out, const Common& common);
+/// Everything that a joint command needs, looked at; kBadInput if something is wrong.
+int doctor(Output& out, const Common& common, const std::filesystem::path& job_or_recipe,
+           const std::filesystem::path& links);
 /// Shows the pool; with `fill` first makes triples until so many are in stock.
 int stock(Output& out, const Common& common, uint64_t fill);
 /// Becomes the sandbox cloud, a program of its own beside this one. Throws if it is not there.

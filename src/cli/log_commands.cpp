@@ -15,6 +15,7 @@ std::vector<store::AuditLog::Stored> read_log(const Common& common) {
   MemberConfig member = MemberConfig::load(common.member_file);
   RoomConfig room = RoomConfig::load(member.room_file);
   session::MemberState state(std::move(room), std::move(member));
+  state.settle_runs();
   return state.log().verify();
 }
 

@@ -1,222 +1,246 @@
 #include "cli/output.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <filesystem>
+#include <cerrno>
+
+#include "base/display.h"
+#include "config/terminal.h"
+#include "room/failure.h"
 
 namespace flexroom::cli {
 namespace {
 
-void print_json(const nlohmann::json& object) {
-  fmt::print("{}\n", object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-  std::fflush(stdout);
+constexpr std::chrono::seconds kStill{3};
+
+/// False if not all of it could be written.
+bool write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n > 0) {
+      text.remove_prefix(static_cast<size_t>(n));
+      continue;
+    }
+    if (n < 0 && errno == EINTR) continue;
+    pollfd output{fd, POLLOUT, 0};  // somebody made it non-blocking
+    if (n < 0 && errno == EAGAIN && ::poll(&output, 1, 10'000) > 0) continue;
+    return false;
+  }
+  return true;
+}
+
+/// stderr is for people: what cannot be written there changes nothing.
+void write_error(std::string_view text) { (void)write_all(STDERR_FILENO, text); }
+
+template <typename Action>
+void never_throws(std::atomic<bool>& lost, Action action) noexcept {
+  try {
+    action();
+  } catch (...) {  // no memory for the text
+    lost = true;
+  }
 }
 
 }  // namespace
 
-void Output::end_progress() {
+void reserve_standard_descriptors() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    // The lowest free number is this one. Writing to /dev/full fails.
+    const char* const in_place = fd == STDOUT_FILENO ? "/dev/full" : "/dev/null";
+    if (::open(in_place, O_RDWR) != fd) (void)::open("/dev/null", O_RDWR);
+  }
+}
+
+Output::~Output() {
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  wake_.notify_all();
+  if (ticker_.joinable()) ticker_.join();
+}
+
+void Output::end_progress() noexcept {
+  const std::lock_guard lock(mutex_);
   if (!progress_shown_) return;
-  std::fputs("\r\033[K", stderr);
+  write_error("\r\033[K");
   progress_shown_ = false;
 }
 
-void Output::line(std::string_view text) {
+void Output::line(std::string_view text) noexcept {
   if (json_) return;
   end_progress();
-  fmt::print("{}\n", text);
-  std::fflush(stdout);
+  never_throws(lost_, [&] {
+    if (!write_all(STDOUT_FILENO, display_lines(text) + "\n")) lost_ = true;
+  });
 }
 
-void Output::summary(std::string_view text) {
+void Output::summary(std::string_view text) noexcept {
   if (json_) return;
   end_progress();
-  fmt::print(stderr, "{}\n", text);
+  never_throws(lost_, [&] { write_error(display_lines(text) + "\n"); });
 }
 
-void Output::event(const std::string& name, nlohmann::json fields) {
+void Output::problem(std::string_view text) noexcept {
+  end_progress();
+  never_throws(lost_, [&] { write_error("flexroom: " + display_lines(text) + "\n"); });
+}
+
+void Output::body(ByteView bytes) noexcept {
+  end_progress();
+  never_throws(lost_, [&] {
+    std::string text = to_text(bytes);
+    if (isatty(STDOUT_FILENO) != 0) {
+      text = display_lines(text);
+      if (!text.empty() && text.back() != '\n') text.push_back('\n');
+    }
+    if (!write_all(STDOUT_FILENO, text)) lost_ = true;
+  });
+}
+
+void Output::write_json(const nlohmann::json& object) {
+  constexpr bool kAscii = true;  // no control and no bidi character reaches a screen
+  const std::string text =
+      object.dump(-1, ' ', kAscii, nlohmann::json::error_handler_t::replace) + "\n";
+  if (!write_all(STDOUT_FILENO, text)) lost_ = true;
+}
+
+void Output::event(std::string_view name, nlohmann::json fields) noexcept {
   if (!json_) return;
-  fields["event"] = name;
-  print_json(fields);
+  never_throws(lost_, [&] {
+    fields["event"] = name;
+    write_json(fields);
+  });
 }
 
-void Output::result(nlohmann::json fields) {
-  if (json_) print_json(fields);
+void Output::result(nlohmann::json fields) noexcept {
+  if (!json_) return;
+  never_throws(lost_, [&] { write_json(fields); });
 }
 
-void Output::note(const std::string& text) {
-  if (text == last_note_) return;
-  last_note_ = text;
-  if (json_) return event("note", {{"text", text}});
-  end_progress();
-  fmt::print(stderr, "{}\n", text);
+void Output::note(std::string_view text) noexcept {
+  never_throws(lost_, [&] {
+    if (text == last_note_) return;
+    last_note_ = text;
+    if (json_) return event("note", {{"text", text}});
+    end_progress();
+    write_error(display_lines(text) + "\n");
+  });
 }
 
-void Output::expect(std::vector<Step> steps) {
-  steps_ = std::move(steps);
-  std::erase_if(steps_, [](const Step& step) { return step.weight <= 0; });
-  step_ = 0;
-  step_share_ = 0;
-  start_ = Clock::now();
+/// Says that nothing has moved for a while, in place of a time left that would not become less.
+void Output::tick() {
+  std::unique_lock lock(mutex_);
+  while (!ended_) {
+    wake_.wait_for(lock, std::chrono::seconds(1));
+    const auto still = Clock::now() - last_shown_;
+    if (ended_ || !progress_shown_ || still < kStill) continue;
+    never_throws(lost_, [&] {
+      write_error(fmt::format("\r\033[K{}  nothing new for {} s", shown_,
+                              std::chrono::duration_cast<std::chrono::seconds>(still).count()));
+    });
+  }
 }
 
-double Output::share_of_all(std::string_view phase, uint64_t done, uint64_t total) {
-  const auto next = std::find_if(steps_.begin() + static_cast<ptrdiff_t>(step_), steps_.end(),
-                                 [&](const Step& step) { return step.phase == phase; });
-  if (next != steps_.end()) {
-    step_ = static_cast<size_t>(next - steps_.begin());
-    step_share_ = 0;
-  }
-  // A step may be of several works one after the other: it never goes back.
-  if (total != 0) {
-    step_share_ = std::max(step_share_, static_cast<double>(done) / static_cast<double>(total));
-  }
-  double all = 0, before = 0;
-  for (size_t k = 0; k < steps_.size(); ++k) {
-    all += steps_[k].weight;
-    before += k < step_ ? steps_[k].weight : k == step_ ? step_share_ * steps_[k].weight : 0;
-  }
-  return before / all;
-}
-
-void Output::progress(std::string_view phase, uint64_t done, uint64_t total) {
-  const auto now = Clock::now();
-  std::optional<double> share;
-  if (!steps_.empty()) {
-    share = share_of_all(phase, done, total);
-    if (total != 0) phase = steps_[step_].phase;
-  } else if (total != 0) {
-    share = static_cast<double>(done) / static_cast<double>(total);
-  }
-  if (phase != phase_) {
-    phase_ = std::string(phase);
-    if (steps_.empty()) start_ = now;
-  } else if (now - last_shown_ < std::chrono::milliseconds(200) && done != total) {
-    return;
-  }
-  last_shown_ = now;
-  // Of the first hundredth nothing can be concluded.
-  std::optional<double> left;
-  if (share && *share >= 0.01) {
-    left = std::chrono::duration<double>(now - start_).count() * (1 - *share) / *share;
-  }
-  if (json_) {
-    nlohmann::json fields = {{"phase", phase_}};
-    if (share) fields["percent"] = 100 * *share;
-    if (left) fields["eta_seconds"] = *left;
-    event("progress", std::move(fields));
-    return;
-  }
-  if (isatty(STDERR_FILENO) == 0) return;
-  std::string text = phase_;
-  text += share ? fmt::format(" {:.0f} %", 100 * *share) : " ...";
-  if (left) text += fmt::format("  about {:.1f} s left", *left);
-  fmt::print(stderr, "\r\033[K{}", text);
-  std::fflush(stderr);
+void Output::show_progress(const std::string& text) {
+  const std::lock_guard lock(mutex_);
+  write_error("\r\033[K" + text);
   progress_shown_ = true;
+  if (!ticker_.joinable()) ticker_ = std::thread([this] { tick(); });
 }
 
-void Output::table(const std::vector<agent::Timeline::Phase>& phases) {
-  nlohmann::json rows = nlohmann::json::array();
-  double longest = 1e-9;
-  for (const auto& phase : phases) longest = std::max(longest, phase.seconds);
-  line(fmt::format("{:<34} {:>9} {:>10} {:>9} {:>7}", "where the seconds went", "seconds",
-                   "KB sent", "ANDs", "flows"));
-  double total = 0;
-  for (const auto& phase : phases) {
-    total += phase.seconds;
-    const auto bar = static_cast<size_t>(20 * phase.seconds / longest);
-    line(fmt::format("  {:<32} {:>9.3f} {:>10.1f} {:>9} {:>7} {}", phase.name, phase.seconds,
-                     static_cast<double>(phase.bytes_sent) / 1000, phase.ands, phase.half_rounds,
-                     std::string(bar, '#')));
-    rows.push_back({{"phase", phase.name},
-                    {"seconds", phase.seconds},
-                    {"bytes_sent", phase.bytes_sent},
-                    {"ands", phase.ands},
-                    {"half_rounds", phase.half_rounds}});
-  }
-  line(fmt::format("  {:<32} {:>9.3f}", "total", total));
-  event("timeline", {{"phases", rows}, {"total_seconds", total}});
+void Output::progress(const Progress& progress) noexcept {
+  never_throws(lost_, [&] {
+    if (json_) {
+      nlohmann::json fields = {{"phase", progress.phase}};
+      if (progress.share) fields["percent"] = 100 * *progress.share;
+      if (progress.seconds_left) fields["eta_seconds"] = *progress.seconds_left;
+      return event("progress", std::move(fields));
+    }
+    if (isatty(STDERR_FILENO) == 0) return;
+    std::string text = display(progress.phase) +
+                       (progress.share ? fmt::format(" {:.0f} %", 100 * *progress.share) : " ...");
+    {
+      const std::lock_guard lock(mutex_);
+      shown_ = text;
+      last_shown_ = Clock::now();
+    }
+    if (progress.seconds_left) {
+      text += fmt::format("  about {:.1f} s left", *progress.seconds_left);
+    }
+    show_progress(text);
+  });
+}
+
+void Output::table(const std::vector<Phase>& phases) noexcept {
+  never_throws(lost_, [&] {
+    nlohmann::json rows = nlohmann::json::array();
+    double longest = 1e-9;
+    for (const auto& phase : phases) longest = std::max(longest, phase.seconds);
+    line(fmt::format("{:<34} {:>9} {:>10} {:>9} {:>7}", "where the seconds went", "seconds",
+                     "KB sent", "ANDs", "flows"));
+    double total = 0;
+    for (const auto& phase : phases) {
+      total += phase.seconds;
+      const auto bar = static_cast<size_t>(20 * phase.seconds / longest);
+      line(fmt::format("  {:<32} {:>9.3f} {:>10.1f} {:>9} {:>7} {}", phase.name, phase.seconds,
+                       static_cast<double>(phase.bytes_sent) / 1000, phase.ands, phase.half_rounds,
+                       std::string(bar, '#')));
+      rows.push_back({{"phase", phase.name},
+                      {"seconds", phase.seconds},
+                      {"bytes_sent", phase.bytes_sent},
+                      {"ands", phase.ands},
+                      {"half_rounds", phase.half_rounds}});
+    }
+    line(fmt::format("  {:<32} {:>9.3f}", "total", total));
+    event("timeline", {{"phases", rows}, {"total_seconds", total}});
+  });
+}
+
+void Output::require_terminal() {
+  if (isatty(STDIN_FILENO) != 0) return;
+  throw InputError("approval", "there is no terminal to ask at",
+                   "run it in a terminal, or pass --yes if a rule of your organisation allows it");
 }
 
 bool Output::confirm(std::string_view question, const std::atomic<bool>* cancel) {
-  if (isatty(STDIN_FILENO) == 0) {
-    throw InputError(
-        "approval", "there is no terminal to ask at",
-        "run it in a terminal, or pass --yes if a rule of your organisation allows it");
-  }
+  require_terminal();
+  std::optional<Terminal> terminal = Terminal::of(STDIN_FILENO);
+  if (!terminal) throw InputError("approval", "the terminal cannot be opened");
   end_progress();
-  fmt::print(stderr, "{} [y/N] ", question);
-  std::fflush(stderr);
-  // Byte by byte and polled: a signal alone does not end a read that is restarted.
-  std::string answer;
-  while (answer.size() < 16) {
-    if (cancel != nullptr && *cancel) {
-      throw ProtocolAbort(AbortCode::kCancelled, "operator", "stopped by the operator");
-    }
-    pollfd input{STDIN_FILENO, POLLIN, 0};
-    if (::poll(&input, 1, 100) <= 0) continue;
-    char c = 0;
-    if (::read(STDIN_FILENO, &c, 1) <= 0 || c == '\n' || c == '\r') break;
-    answer.push_back(c);
-  }
+  terminal->discard_typed();
+  write_error(fmt::format("{} [y/N] ", display(question)));
+  constexpr size_t kMaxAnswer = 200;
+  const std::optional<SecretBytes> line = terminal->read_line(
+      kMaxAnswer, "approval", [cancel] { return cancel != nullptr && *cancel; });
+  if (!line) throw ProtocolAbort(AbortCode::kCancelled, "operator", "stopped by the operator");
+  const std::string answer = to_text(line->reveal());
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
-int report(Output& out, const std::exception& error, bool released) {
-  int code = kBadInput;
-  std::string kind = "error";
-  std::string text = error.what();
-  nlohmann::json where;
-  const auto input_error = [&](const InputError& input) {
-    text = input.what();
-    where = {{"place", input.place()}, {"problem", input.problem()}, {"remedy", input.remedy()}};
-  };
-  if (const auto* input = dynamic_cast<const InputError*>(&error)) input_error(*input);
-  if (const auto* io = dynamic_cast<const std::filesystem::filesystem_error*>(&error)) {
-    input_error({io->path1().string(), io->code().message(),
-                 "give another path, or make this one usable for this user"});
-  }
-  if (const auto* abort = dynamic_cast<const ProtocolAbort*>(&error)) {
-    kind = std::string(to_string(abort->abort_class()));
-    switch (abort->abort_class()) {
-      case AbortClass::kRefuse:
-        code = kRefused;
-        break;
-      case AbortClass::kNetwork:
-        code = kNetworkFailed;
-        break;
-      case AbortClass::kFpCheat:
-        code = kCheat;
-        text +=
-            "\n  A member's message failed a check over F_p: this session's arithmetic material "
-            "is destroyed and a strike is counted. Find out why before you run again.";
-        break;
-      case AbortClass::kBooleanCheat:
-        code = kCheat;
-        text +=
-            "\n  A check of the boolean engine failed: the epoch is burned at this member and "
-            "its secrets cannot be used any more. Find out why; then run `flexroom init "
-            "--new-epoch` at all members and import the secrets again from their source.";
-        break;
+int report(Output& out, const std::exception& error, bool released) noexcept {
+  int code = released ? kUnknown : kBadInput;
+  try {
+    const Error::Fields fields = room::describe(error, released);
+    code = static_cast<int>(fields.exit);
+    if (out.json()) {
+      nlohmann::json last{
+          {"ok", false}, {"class", fields.kind}, {"error", fields.text}, {"exit", code}};
+      if (!fields.place.empty()) {
+        last.update(
+            {{"place", fields.place}, {"problem", fields.problem}, {"remedy", fields.remedy}});
+      }
+      if (!fields.member.empty()) last["member"] = fields.member;
+      out.result(last);
+    } else {
+      out.problem(fields.text);
     }
-  }
-  if (released) {
-    code = kUnknown;
-    text +=
-        "\n  The request had been released: it may have been carried out. Look at the "
-        "provider before you run again.";
-  }
-  if (out.json()) {
-    nlohmann::json last{{"ok", false}, {"class", kind}, {"error", text}, {"exit", code}};
-    if (where.is_object()) last.update(where);
-    out.result(last);
-  } else {
-    out.end_progress();
-    fmt::print(stderr, "flexroom: {}\n", text);
+  } catch (...) {  // no memory to say it; the code does
   }
   return code;
 }

@@ -2,75 +2,97 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
-#include "agent/timeline.h"
+#include "base/bytes.h"
 #include "base/error.h"
+#include "flexroom/decider.h"
+#include "flexroom/error.h"
 
 namespace flexroom::cli {
 
-/// Documented exit codes (`flexroom --help`).
+/// Documented exit codes (`flexroom --help`): those of the library, flexroom/error.h.
 enum ExitCode : int {
-  kOk = 0,
-  kUsage = 2,          // wrong arguments
-  kBadInput = 3,       // a file or value is wrong; nothing was changed
-  kRefused = 4,        // members disagree, or somebody said no; nothing was contacted
-  kNetworkFailed = 5,  // a member or the service failed; can be tried again
-  kCheat = 6,          // a protocol check failed
-  kUnknown = 7,        // a request may have been carried out
-  kServiceRefused = 8  // the service answered, with an error
+  kOk = static_cast<int>(Exit::kOk),
+  kUsage = static_cast<int>(Exit::kUsage),
+  kBadInput = static_cast<int>(Exit::kBadInput),
+  kRefused = static_cast<int>(Exit::kRefused),
+  kNetworkFailed = static_cast<int>(Exit::kFailed),
+  kCheat = static_cast<int>(Exit::kCheat),
+  kUnknown = static_cast<int>(Exit::kUnknown),
+  kServiceRefused = static_cast<int>(Exit::kServiceRefused),
+  kOutputLost = static_cast<int>(Exit::kOutputLost),
 };
 
-/// Lines for people, or with --json one object an event and a final one. Bytes that are no UTF-8
-/// (of a service, of a file name) become U+FFFD there.
+/// All that this program writes to a person or a machine: lines for people, or with --json one
+/// object an event and a final one. Nothing here throws: what happens to the text (a closed or full
+/// descriptor) never ends a run, and never loses its outcome. Text is filtered here
+/// (base/display.h), whoever wrote it; JSON is ASCII, and bytes that are no UTF-8 become U+FFFD
+/// there.
 class Output {
  public:
   explicit Output(bool json) : json_(json) {}
+  ~Output();
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
   bool json() const { return json_; }
-  void line(std::string_view text);
+  void line(std::string_view text) noexcept;
   /// What is shown for a decision: on stderr, where the question is, so that stdout holds the
   /// command's result alone.
-  void summary(std::string_view text);
-  /// One step of a longer work and what it takes, in any unit.
-  struct Step {
-    std::string phase;
-    double weight = 0;
-  };
-  /// From here on percentages and the time left are of all these steps together: progress() with
-  /// the phase of a step begins it, with another phase it tells how far the present one is. Ends
-  /// when others, or none, are expected.
-  void expect(std::vector<Step> steps);
-  /// Something that happens now: on one line that is overwritten at a terminal. `total` 0: of
-  /// unknown length.
-  void progress(std::string_view phase, uint64_t done, uint64_t total);
-  void end_progress();
-  void note(const std::string& text);
-  void event(const std::string& name, nlohmann::json fields);
+  void summary(std::string_view text) noexcept;
+  /// The body of an answer, byte for byte, except at a terminal: there the service has no control
+  /// over it.
+  void body(ByteView bytes) noexcept;
+  /// "flexroom: ..." on stderr.
+  void problem(std::string_view text) noexcept;
+  /// Something that happens now: on one line that is overwritten at a terminal, where it says so
+  /// when nothing has moved for a while.
+  void progress(const Progress& progress) noexcept;
+  void end_progress() noexcept;
+  void note(std::string_view text) noexcept;
+  void event(std::string_view name, nlohmann::json fields) noexcept;
   /// The last word of a command.
-  void result(nlohmann::json fields);
-  void table(const std::vector<agent::Timeline::Phase>& phases);
-  /// y/N at the terminal; throws when there is none. A set `cancel` ends the waiting: kCancelled.
+  void result(nlohmann::json fields) noexcept;
+  void table(const std::vector<Phase>& phases) noexcept;
+  /// Throws InputError where confirm() would, for a look before anybody is joined.
+  static void require_terminal();
+  /// y/N at the terminal; throws when there is none. What was typed before the question was shown
+  /// counts for nothing. A set `cancel` ends the waiting: kCancelled.
   bool confirm(std::string_view question, const std::atomic<bool>* cancel = nullptr);
+  /// The exit code of a command that ended with `code`: kOutputLost if it is kOk and something that
+  /// was meant for standard output could not be written.
+  int finish(int code) const noexcept { return code == kOk && lost_ ? int{kOutputLost} : code; }
 
  private:
   using Clock = std::chrono::steady_clock;
-  double share_of_all(std::string_view phase, uint64_t done, uint64_t total);
+  void write_json(const nlohmann::json& object);
+  void show_progress(const std::string& text);
+  void tick();
 
   bool json_;
+  std::atomic<bool> lost_{false};
+  std::mutex mutex_;  // of what the ticking thread sees: the line at the terminal
+  std::condition_variable wake_;
+  std::thread ticker_;  // only at a terminal
+  bool ended_ = false;
   bool progress_shown_ = false;
-  std::string phase_;
-  std::vector<Step> steps_;
-  size_t step_ = 0;  // the present one, and how far it is
-  double step_share_ = 0;
+  std::string shown_;  // without the time left
   std::string last_note_;
-  Clock::time_point start_{}, last_shown_{};  // start of the phase, or of all steps
+  Clock::time_point last_shown_{};
 };
 
 /// Prints an error and returns the exit code that belongs to it.
-int report(Output& out, const std::exception& error, bool released);
+int report(Output& out, const std::exception& error, bool released) noexcept;
+
+/// Whatever the caller of this program left closed of descriptors 0, 1 and 2 is opened, so that no
+/// file of ours gets that number; what would go to a closed standard output counts as lost.
+void reserve_standard_descriptors();
 
 }  // namespace flexroom::cli

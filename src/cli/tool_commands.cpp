@@ -4,44 +4,47 @@
 
 #include <filesystem>
 
-#include "base/codec.h"
+#include "base/display.h"
 #include "bench/bench.h"
 #include "cli/commands.h"
-#include "cli/joined.h"
+#include "cli/screen.h"
+#include "flexroom/doctor.h"
+#include "room/progress.h"
 
 namespace flexroom::cli {
 
 int stock(Output& out, const Common& common, uint64_t fill) {
-  const auto show = [&](session::MemberState& state) {
-    const session::PoolStock now =
-        session::summarise(state.once().pool().on_disk(), state.room().members.size());
-    out.line(fmt::format("{} AND triples in stock ({:.1f} MB), {} bits", now.triples,
-                         static_cast<double>(now.bytes) / 1e6, now.bits));
-    out.result({{"ok", true}, {"triples", now.triples}, {"bits", now.bits}, {"bytes", now.bytes}});
-    return kOk;
-  };
-  if (fill == 0) {
-    session::MemberState state = open_state(common);
-    return show(state);
+  const Stock now = fill == 0 ? OpenRoom(common)->stock() : Joint(out, common)->fill_stock(fill);
+  out.line(fmt::format("{} AND triples in stock ({:.1f} MB), {} bits", now.triples,
+                       static_cast<double>(now.bytes) / 1e6, now.bits));
+  out.result({{"ok", true}, {"triples", now.triples}, {"bits", now.bits}, {"bytes", now.bytes}});
+  return kOk;
+}
+
+int doctor(Output& out, const Common& common, const std::filesystem::path& job_or_recipe,
+           const std::filesystem::path& links) {
+  size_t problems = 0, warnings = 0;
+  nlohmann::json rows = nlohmann::json::array();
+  for (const Check& check : examine({common.member_file, job_or_recipe, links})) {
+    const bool problem = check.state == Check::State::kProblem;
+    const bool warning = check.state == Check::State::kWarning;
+    problems += problem;
+    warnings += warning;
+    const std::string state = problem ? "problem" : warning ? "warning" : "ok";
+    out.line(fmt::format("{:<8} {}: {}", state, display(check.name), check.detail));
+    if (!check.remedy.empty()) out.line(fmt::format("{:<8}   -> {}", "", check.remedy));
+    rows.push_back({{"name", check.name},
+                    {"state", state},
+                    {"detail", check.detail},
+                    {"remedy", check.remedy}});
   }
-  Joined joined(out, common);
-  joined.session().guard([&] {
-    net::Party& party = joined.session().party();
-    joined.session().start();
-    Writer wanted;
-    wanted.u64(fill);
-    for (const Bytes& other : party.exchange("stock/fill", wanted.bytes())) {
-      if (other != wanted.bytes()) {
-        throw ProtocolAbort(AbortCode::kDisagreement, "stock",
-                            "members ask for different amounts; pass the same --fill everywhere");
-      }
-    }
-    const session::PoolStock before = joined.session().pool().stock();
-    if (before.triples < fill) {
-      joined.session().fill_pool(fill - before.triples);
-    }
-  });
-  return show(joined.state());
+  if (problems + warnings == 0) {
+    out.line("Nothing is wrong here.");
+  } else {
+    out.line(fmt::format("{} wrong, {} to look at", problems, warnings));
+  }
+  out.result({{"ok", problems == 0}, {"checks", rows}});
+  return problems == 0 ? kOk : kBadInput;
 }
 
 int sandbox(const std::vector<std::string>& arguments, bool json) {
@@ -63,8 +66,11 @@ int bench(Output& out, bool quick) {
   bench::BenchOptions options;
   options.json = out.json();
   options.quick = quick;
-  options.progress = [&out](std::string_view phase, double fraction) {
-    out.progress(phase, static_cast<uint64_t>(1000 * fraction), 1000);
+  room::ProgressMeter meter;
+  options.progress = [&](std::string_view phase, double fraction) {
+    if (const auto now = meter.update(phase, static_cast<uint64_t>(1000 * fraction), 1000)) {
+      out.progress(*now);
+    }
   };
   const bench::BenchReport report = bench::run_bench(options);
   if (out.json()) {

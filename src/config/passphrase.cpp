@@ -16,7 +16,9 @@
 #include <optional>
 
 #include "base/ct.h"
+#include "base/display.h"
 #include "base/error.h"
+#include "config/terminal.h"
 
 namespace flexroom {
 namespace {
@@ -44,15 +46,14 @@ class Descriptor {
   int fd_;
 };
 
-/// Up to a newline or the end, byte by byte: what follows is not ours. Nothing if interrupted.
-std::optional<SecretBytes> read_line(int fd, std::string_view place) {
+/// Up to a newline or the end, byte by byte: what follows is not ours.
+SecretBytes read_line(int fd, std::string_view place) {
   SecretBytes buffer(kMaxBytes);
   size_t size = 0;
   while (true) {
     uint8_t byte = 0;
     const ssize_t got = ::read(fd, &byte, 1);
-    if (got < 0 && errno == EINTR && caught == 0) continue;
-    if (got < 0 && errno == EINTR) return std::nullopt;
+    if (got < 0 && errno == EINTR) continue;
     if (got < 0) {
       throw InputError(place, std::string("cannot be read: ") + std::strerror(errno));
     }
@@ -69,9 +70,9 @@ SecretBytes read_descriptor(int fd, const std::string& place) {
     throw InputError(place, "is a terminal, which would show the passphrase",
                      "use \"prompt\" there");
   }
-  std::optional<SecretBytes> line = read_line(fd, place);
-  if (!line || line->empty()) throw InputError(place, "holds no passphrase");
-  return std::move(*line);
+  SecretBytes line = read_line(fd, place);
+  if (line.empty()) throw InputError(place, "holds no passphrase");
+  return line;
 }
 
 SecretBytes read_file(const std::filesystem::path& file) {
@@ -104,16 +105,16 @@ class QuietTerminal {
   explicit QuietTerminal(int fd) : fd_(fd) {
     caught = 0;
     struct sigaction action {};
-    action.sa_handler = on_signal;  // no SA_RESTART: it ends the read
+    action.sa_handler = on_signal;
     for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &old_[i]);
     ok_ = tcgetattr(fd, &before_) == 0;
     termios quiet = before_;
     quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     quiet.c_lflag |= ICANON | ISIG;
-    ok_ = ok_ && tcsetattr(fd, TCSAFLUSH, &quiet) == 0;
+    ok_ = ok_ && set(quiet);
   }
   ~QuietTerminal() {
-    if (ok_) tcsetattr(fd_, TCSAFLUSH, &before_);
+    if (ok_) (void)set(before_);
     for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &old_[i], nullptr);
     if (caught != 0) raise(caught);
   }
@@ -122,6 +123,13 @@ class QuietTerminal {
   bool ok() const { return ok_; }
 
  private:
+  /// Throws away what was typed. A signal while the terminal drains does not leave it half done.
+  bool set(const termios& mode) const {
+    while (tcsetattr(fd_, TCSAFLUSH, &mode) != 0) {
+      if (errno != EINTR) return false;
+    }
+    return true;
+  }
   static constexpr std::array<int, 5> kSignals{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
   int fd_;
   bool ok_ = false;
@@ -129,35 +137,36 @@ class QuietTerminal {
   std::array<struct sigaction, kSignals.size()> old_{};
 };
 
-void say(int fd, std::string_view text) { (void)!::write(fd, text.data(), text.size()); }
-
-SecretBytes ask(int terminal, std::string_view question) {
+SecretBytes ask(Terminal& terminal, std::string_view question) {
   constexpr std::string_view kPlace = "passphrase";
   while (true) {
     std::optional<SecretBytes> line;
     {
-      const QuietTerminal quiet(terminal);
+      const QuietTerminal quiet(terminal.fd());
       if (!quiet.ok()) throw InputError(kPlace, "the terminal's echo cannot be turned off");
-      say(terminal, fmt::format("{}: ", question));
-      while (!line && caught == 0) line = read_line(terminal, kPlace);
+      terminal.say(fmt::format("{}: ", display(question)));
+      line = terminal.read_line(kMaxBytes, kPlace, [] { return caught != 0; });
     }  // a signal that ends the process does so here
-    say(terminal, "\n");
-    if (!line) continue;  // stopped and continued
+    terminal.say("\n");
+    if (!line && caught == SIGTSTP) continue;  // stopped and continued
+    if (!line) {
+      throw ProtocolAbort(AbortCode::kCancelled, "operator", "stopped by the operator");
+    }
     if (line->empty()) throw InputError(kPlace, "none was given", "nothing was changed");
     return std::move(*line);
   }
 }
 
 SecretBytes prompt(std::string_view question, bool twice) {
-  const Descriptor terminal(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
-  if (terminal.get() < 0) {
+  std::optional<Terminal> terminal = Terminal::controlling();
+  if (!terminal) {
     throw InputError("passphrase", "there is no terminal to ask at",
                      "run it in a terminal, or let state_passphrase in member.toml name a "
                      "\"file:PATH\", \"fd:N\" or \"credential:NAME\"");
   }
-  SecretBytes first = ask(terminal.get(), question);
+  SecretBytes first = ask(*terminal, question);
   if (twice) {
-    const SecretBytes second = ask(terminal.get(), "the same again");
+    const SecretBytes second = ask(*terminal, "the same again");
     if (!ct_equal(first.reveal(), second.reveal())) {
       throw InputError("passphrase", "the two are not alike", "run the command again");
     }

@@ -5,6 +5,9 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/display.h"
+#include "base/near_name.h"
+
 namespace flexroom {
 namespace {
 
@@ -58,8 +61,16 @@ void TomlTable::fail(std::string_view key, std::string_view problem,
 const toml::node* TomlTable::find(std::string_view key, bool required) const {
   seen_->emplace(key);
   const toml::node* node = table_->get(key);
-  if (node == nullptr && required) fail(key, "is missing", fmt::format("add `{} = ...`", key));
-  return node;
+  if (node != nullptr || !required) return node;
+  std::vector<std::string> there;
+  for (const auto& [name, value] : *table_) there.emplace_back(name.str());
+  const std::string near = near_name(key, there);
+  if (!near.empty() && !seen_->contains(near)) {
+    throw InputError(place(near),
+                     fmt::format("unknown key `{}`; `{}` is missing", display(near), key),
+                     fmt::format("did you mean `{}`?", key));
+  }
+  fail(key, "is missing", fmt::format("add `{} = ...`", key));
 }
 
 std::string TomlTable::text(std::string_view key) const {
@@ -140,7 +151,10 @@ std::vector<TomlTable> TomlTable::tables(std::string_view key) const {
 void TomlTable::finish() const {
   for (const auto& [key, value] : *table_) {
     if (!seen_->contains(key.str())) {
-      throw InputError(at(name_, value.source()), fmt::format("unknown key `{}`", key.str()),
+      const std::vector<std::string> known(seen_->begin(), seen_->end());
+      throw InputError(at(name_, value.source()),
+                       fmt::format("unknown key `{}`{}", display_short(key.str()),
+                                   did_you_mean(key.str(), known)),
                        "remove it, or correct its spelling");
     }
   }

@@ -1,9 +1,9 @@
 #include "session/approval.h"
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 
-#include "agreement/approval.h"
 #include "agreement/render.h"
 
 namespace flexroom::session {
@@ -45,8 +45,28 @@ Shown shown(MemberState& state, const agreement::Proposal& proposal) {
 }  // namespace
 
 agreement::Proposal of_this_room(MemberState& state, agreement::Proposal proposal) {
+  const auto value_of = [&](std::string_view name) {
+    for (const auto& field : proposal.fields) {
+      if (field.name == name && !field.secret) return to_text(field.value);
+    }
+    return std::string();
+  };
+  if (proposal.kind.empty()) proposal.kind = value_of("command");
+  for (const char* name : {"recipe", "job", "secret", "url"}) {
+    if (proposal.title.empty()) {
+      proposal.title = value_of(name).substr(0, agreement::Proposal::kMaxTitle);
+    }
+  }
+  for (auto& field : proposal.fields) {
+    const bool digest = field.value.size() == sizeof(Digest) &&
+                        std::any_of(field.value.begin(), field.value.end(),
+                                    [](uint8_t c) { return c < 0x20 || c > 0x7e; });
+    if (field.form == agreement::Proposal::Form::kText && digest) {
+      field.form = agreement::Proposal::Form::kBytes;
+    }
+  }
   proposal.room = state.rid();
-  proposal.terms = state.terms_digest();
+  proposal.terms = state.configuration().terms();
   return proposal;
 }
 
@@ -59,6 +79,7 @@ Digest approve(MemberSession& session, agreement::Proposal proposal, const Appro
   deciding.decide = [&](std::string& reason) {
     return approving.decide(shown(state, proposal), reason);
   };
+  deciding.name = [&](PartyId j) { return state.room().members[j].name; };
   deciding.refused = [&](const Digest& digest, const std::string& reason) {
     return state.log().refuse(digest, reason);
   };

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "agreement/approval.h"
 #include "agreement/proposal.h"
 #include "session/member_session.h"
 
@@ -20,8 +21,8 @@ struct Shown {
 
 /// How a member decides. It may throw: then nothing is signed.
 struct Approving {
-  /// Yes, or no with a reason for the others and the log (may be empty).
-  std::function<bool(const Shown&, std::string& reason)> decide;
+  /// A no may have a reason, for the others and the log.
+  std::function<agreement::Answer(const Shown&, std::string& reason)> decide;
   /// This member said yes; the others are waited for. May be empty.
   std::function<void()> waiting;
 };
@@ -32,7 +33,8 @@ struct Approving {
 /// throws).
 Digest approve(MemberSession& session, agreement::Proposal proposal, const Approving& approving);
 
-/// `proposal` as approve() makes it: of this room, under these terms.
+/// `proposal` as approve() makes it: of this room, under these terms. Kind and title, where it has
+/// none, are those of its fields command and recipe, job, secret or url; digests are shown in hex.
 agreement::Proposal of_this_room(MemberState& state, agreement::Proposal proposal);
 
 }  // namespace flexroom::session

@@ -11,6 +11,7 @@
 #include "net/tcp_mesh.h"
 #include "prep/epoch.h"
 #include "prep/session_hello.h"
+#include "session/room_terms.h"
 #include "store/epoch_store.h"
 #include "store/passphrase.h"
 #include "store/sealed_db.h"
@@ -269,21 +270,6 @@ Digest MemberState::room_digest() const {
   return hash.digest();
 }
 
-Digest MemberState::terms_digest() const {
-  std::vector<const Provider*> providers;
-  for (const Provider& provider : room_.providers) providers.push_back(&provider);
-  std::sort(providers.begin(), providers.end(),
-            [](const Provider* a, const Provider* b) { return a->name < b->name; });
-  RandomOracle hash("room terms", {});
-  hash.field(room_digest());
-  for (const Provider* provider : providers) {
-    hash.field(provider->name).field(provider->group);
-    hash.field(uint64_t{provider->open_calls.size()});
-    for (const std::string& call : provider->open_calls) hash.field(call);
-  }
-  return hash.digest();
-}
-
 bool MemberState::has_epoch() {
   return record_ && store::EpochStore(*db_).load(record_->rid).has_value();
 }
@@ -335,7 +321,11 @@ void MemberState::settle_runs() {
   } catch (const InputError&) {
     return;  // what is open may be the run of another process
   }
-  log().settle_open_runs();
+  try {
+    log().settle_open_runs();
+  } catch (const InputError&) {
+    // A log that cannot be written, or goes back in time: whoever needs it says so.
+  }
 }
 
 agreement::Configuration MemberState::configuration() {
@@ -415,7 +405,8 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
     config.listen_host = state.member().listen->host;
     config.listen_port = state.member().listen->port;
   }
-  config.room_digest = state.terms_digest();
+  // What room.toml says is compared in words (room_terms.h), once the members have met.
+  config.room_digest = RandomOracle("flexroom room session/1", {}).digest();
   config.connect_timeout = room.timeout;
   config.receive_timeout = std::max<std::chrono::seconds>(room.timeout, std::chrono::seconds(120));
   config.cancel = options.cancel;
@@ -429,8 +420,16 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
   std::unique_ptr<net::TcpMesh> mesh = net::TcpMesh::join(config, state.identity());
   std::vector<net::SigningKey> keys;
   for (PartyId i = 0; i < room.members.size(); ++i) keys.push_back(mesh->signing_key(i));
-  state.save_signing_keys(keys);
   party_ = std::make_unique<net::Party>(std::move(mesh), Prg::from_system());
+  std::vector<Term> terms = {{"command", options.command}};
+  for (Term& term : room_terms(room)) terms.push_back(std::move(term));
+  try {
+    agree_on_terms(*party_, room, terms);
+  } catch (...) {
+    party_->abort();
+    throw;
+  }
+  state.save_signing_keys(keys);
 }
 
 MemberSession::~MemberSession() = default;

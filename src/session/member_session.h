@@ -23,6 +23,7 @@
 namespace flexroom::session {
 
 struct SessionOptions {
+  std::string command;                           // what this member runs: the same at all of them
   std::function<void(const std::string&)> note;  // "waiting for hospital-b at ..."
   prep::Progress progress;
   const std::atomic<bool>* cancel = nullptr;
@@ -61,10 +62,6 @@ class MemberState {
   bool member_fits(PartyId i, const store::MemberId& id);
   /// Of what must be equal in room.toml for members to meet.
   Digest room_digest() const;
-  /// Of all that must be equal in room.toml at all members before they run anything together: the
-  /// room, and of each provider its group and open calls. Where a provider is reached and which
-  /// roots it is checked against is each member's own.
-  Digest terms_digest() const;
   store::SealedDb& db() { return *db_; }
   store::OnceDb& once() { return *once_; }
   store::SecretStore& secrets() { return *secrets_; }

@@ -17,6 +17,7 @@ import pathlib
 import pty
 import random
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -34,8 +35,12 @@ import urllib.parse
 import boto3
 from botocore.config import Config
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import json_schema  # noqa: E402
+
 FLEXROOM = ""
-OK, USAGE, BAD_INPUT, REFUSED, NETWORK, CHEAT, UNKNOWN, SERVICE = 0, 2, 3, 4, 5, 6, 7, 8
+OK, USAGE, BAD_INPUT, REFUSED, NETWORK, CHEAT, UNKNOWN, SERVICE, OUTPUT_LOST = 0, 2, 3, 4, 5, 6, 7, 8, 9
 MEMBERS = ("alpha", "beta")
 SECRET = "joint/key"
 DIRTY_MAX = 16
@@ -179,8 +184,15 @@ class Process:
     def send(self, number):
         self.process.send_signal(number)
 
+    schema = json_schema.load(ROOT / "docs/json-schema.json")
+
     def json_lines(self):
-        return [json.loads(line) for line in self.out.splitlines()]
+        """What --json wrote, each line held against the published schema."""
+        values = [json.loads(line) for line in self.out.splitlines()]
+        for value in values:
+            wrong = json_schema.problems(value, self.schema, self.schema)
+            assert not wrong, f"{self}: {value} against docs/json-schema.json: {wrong}"
+        return values
 
     def __str__(self):
         return "flexroom " + " ".join(self.arguments)
@@ -627,6 +639,11 @@ class Road(Canaries):
         for arguments, wrong in ((["foo"], "no command 'foo'"), (["secret", "foo"], "no command 'foo'"),
                                  (["secret"], "needs a command"), (["call"], "RECIPE"),
                                  (["log", "foo"], "foo"), (["--member"], "--member"),
+                                 (["stats"], "did you mean `status`?"),
+                                 (["secret", "imprt"], "did you mean `import`?"),
+                                 (["stock", "--fil", "3"], "no option '--fil'; did you mean `--fill`?"),
+                                 (["init", "--new-epoc"], "did you mean `--new-epoch`?"),
+                                 (["get", "u", "v", "w"], "does not take these: 'v', 'w'"),
                                  (["sandbox", "--port", "99999"], "99999")):
             with self.subTest(arguments):
                 done = self.start(*arguments).wait()
@@ -640,10 +657,42 @@ class Road(Canaries):
 
     def test_every_command_has_help_with_an_example(self):
         commands = re.findall(r"^  ([a-z-]+) ", self.start("--help").wait().out.split("Subcommands:")[1], re.M)
-        self.assertEqual(len(commands), 13)
+        self.assertEqual(len(commands), 14)
         for command in commands:
             done = self.start(command, "--help").wait()
             self.assert_ended(done, OK, "For example", f"flexroom {command}")
+
+    def test_output_that_cannot_be_written(self):
+        """A closed or full descriptor ends nothing; for standard output the exit code says so."""
+        full = "/dev/full"
+        for arguments, code in ((["status"], OUTPUT_LOST), (["--help"], OUTPUT_LOST),
+                                (["--json", "status"], OUTPUT_LOST), (["frob"], USAGE)):
+            for redirect in (f">{full}", ">&-", f">{full} 2>{full}", ">&- 2>&- <&-"):
+                command = shlex.join([FLEXROOM, "--member", str(self.a.config), *arguments])
+                done = subprocess.run(["sh", "-c", f"exec {command} {redirect}"], capture_output=True,
+                                      timeout=COMMAND_SECONDS)
+                self.assertEqual(done.returncode, code, (command, redirect, done))
+        done = subprocess.run(["sh", "-c", f"exec {shlex.join([FLEXROOM, '--member', str(self.a.config)])} "
+                               "status 2>&-"], capture_output=True, timeout=COMMAND_SECONDS)
+        self.assertEqual(done.returncode, OK)
+
+    def test_a_call_outlives_its_screen(self):
+        """Nobody hears what is said: the call is made and stands in the log at both."""
+        url = "https://scripts.s3.amazonaws.com/nothing-here"
+        a = subprocess.Popen(["sh", "-c", f"exec {shlex.join([FLEXROOM, '--yes', '--member', str(self.a.config)])} "
+                              f"get {url} >/dev/full 2>/dev/full"], stdin=subprocess.DEVNULL,
+                             preexec_fn=before_exec, start_new_session=True)
+        self.assert_ended(self.b.run("get", url), SERVICE)
+        self.assertEqual(a.wait(COMMAND_SECONDS), SERVICE)
+        self.assertEqual([m.log()[-1]["outcome"] for m in self.members], ["done", "done"])
+        self.assertTrue(all(m.log()[-1]["joint"] for m in self.members))
+
+    def test_doctor(self):
+        done = self.a.run("doctor", self.a.job, "--links", self.a.links, json_output=True)
+        checks = {c["name"]: c for c in done.json_lines()[-1]["checks"]}
+        for name in ("configuration", "identity", "disk", "port", f"service {EC2}:443", "links"):
+            self.assertEqual(checks[name]["state"], "ok", checks)
+        self.assert_ended(done, OK)
 
     def test_differing_jobs_name_the_field(self):
         before = self.requests()
@@ -663,16 +712,17 @@ class Road(Canaries):
         said_no, told = self.finish(asked.p, other)
         asked.close()
         self.assert_ended(said_no, REFUSED, "operator said no", "nothing was contacted")
-        self.assert_ended(told, (REFUSED, NETWORK))
+        self.assert_ended(told, REFUSED, "alpha said no", "nothing was contacted")
         self.assert_nothing_contacted(before)
 
     def test_no_terminal_and_no_rule_is_refused(self):
         before = self.requests()
+        self.room_with(timeout=3)
         not_asked = self.a.run_script(yes=False)
         other = self.b.run_script()
         done, told = self.finish(not_asked, other)
         self.assert_ended(done, BAD_INPUT, "no terminal", "--yes")
-        self.assert_ended(told, (REFUSED, NETWORK))
+        self.assert_ended(told, NETWORK, "alpha", "timeout_seconds")
         self.assert_nothing_contacted(before)
 
 

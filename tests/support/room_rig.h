@@ -19,6 +19,8 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/screen.h"
+#include "room/joined.h"
 #include "support/tcp_members.h"
 
 namespace flexroom::support {
@@ -249,6 +251,29 @@ class RoomRig {
   std::filesystem::path root_;
   std::string room_text_;
   pid_t sandbox_ = -1;
+};
+
+/// A member inside a command, for what the commands do not offer.
+class Inside {
+ public:
+  /// `command`: as the others run it.
+  Inside(cli::Output& out, const cli::Common& common, const std::string& command = "inside")
+      : hooks_{common.fault, common.connected},
+        screen_(out, common.yes),
+        state_(room::open_state(common.member_file, &hooks_)),
+        joined_(
+            *state_, screen_,
+            {command, &cli::cancel_flag(), common.trace.value_or(std::filesystem::path()), &hooks_}) {}
+  session::MemberState& state() { return *state_; }
+  session::MemberSession& session() { return joined_.session(); }
+  Digest approve(const agreement::Proposal& proposal) { return joined_.approve(proposal); }
+  room::Joined& joined() { return joined_; }
+
+ private:
+  room::Hooks hooks_;
+  cli::Screen screen_;
+  std::unique_ptr<session::MemberState> state_;
+  room::Joined joined_;
 };
 
 }  // namespace flexroom::support

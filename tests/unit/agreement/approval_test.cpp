@@ -58,7 +58,10 @@ TEST(ApprovalTest, TheDifferingFieldIsNamedAndASecretOneIsNotShown) {
       Proposal p = proposal(!secret && party.id() == 1 ? "us-1" : "eu-1");
       p.commitment("pin", {static_cast<uint8_t>(secret ? party.id() : 0)});
       Deciding deciding;
-      deciding.decide = [&](std::string&) { return ++asked > 0; };
+      deciding.decide = [&](std::string&) {
+        ++asked;
+        return Answer::kYes;
+      };
       (void)agree(party, s.identities[party.id()], s.keys, p, deciding);
       return true;
     });
@@ -128,7 +131,7 @@ TEST(ApprovalTest, WhoSaysNoIsNamedToAllWithItsReason) {
     Deciding deciding;
     deciding.decide = [&](std::string& reason) {
       reason = "budget\x1b";
-      return party.id() != 1;
+      return party.id() != 1 ? Answer::kYes : Answer::kNo;
     };
     deciding.refused = [](const Digest& digest, const std::string& reason) {
       return RejectBody{digest, reason}.encode();
@@ -149,7 +152,8 @@ TEST(ApprovalTest, WhoSaysNoIsNamedToAllWithItsReason) {
       continue;
     }
     EXPECT_EQ(run.outcomes[i].abort->peer(), 1u);
-    EXPECT_THAT(run.outcomes[i].abort->what(), HasSubstr("said no: budget\\u{1b}; nothing was"));
+    EXPECT_THAT(run.outcomes[i].abort->what(),
+                HasSubstr("member 2 said no: budget\\u{1b}; nothing was"));
     EXPECT_EQ(heard[i], "budget\x1b");
   }
 }
@@ -162,7 +166,7 @@ TEST(ApprovalTest, ANoIsHeardAlsoByWhoAnswersLater) {
     Deciding deciding;
     deciding.decide = [&](std::string&) {
       if (party.id() == 0) gone.acquire();
-      return party.id() == 0;
+      return party.id() == 0 ? Answer::kYes : Answer::kNo;
     };
     try {
       (void)agree(party, s.identities[party.id()], s.keys, proposal("x"), deciding);
@@ -175,6 +179,25 @@ TEST(ApprovalTest, ANoIsHeardAlsoByWhoAnswersLater) {
   });
   ASSERT_EQ(run.outcomes[0].code(), AbortCode::kRefusedByRule);
   EXPECT_THAT(run.outcomes[0].abort->what(), HasSubstr("said no"));
+}
+
+TEST(ApprovalTest, NobodyThereIsNoRefusal) {
+  const Signers s(2);
+  const auto run = support::run_parties(2, [&](net::Party& party) {
+    Deciding deciding;
+    deciding.decide = [&](std::string&) {
+      return party.id() == 0 ? Answer::kYes : Answer::kNotNow;
+    };
+    deciding.name = [](PartyId) { return std::string("bank-y"); };
+    deciding.refused = [](const Digest&, const std::string&) -> Bytes {
+      throw std::logic_error("nothing was refused");
+    };
+    (void)agree(party, s.identities[party.id()], s.keys, proposal("x"), deciding);
+    return true;
+  });
+  ASSERT_EQ(run.outcomes[0].code(), AbortCode::kRefusedByRule);
+  EXPECT_THAT(run.outcomes[0].abort->what(), HasSubstr("bank-y has nobody there to decide now"));
+  EXPECT_THAT(run.outcomes[1].abort->what(), HasSubstr("nobody is here"));
 }
 
 TEST(ApprovalTest, WhoTellsEachAnotherDigestIsFoundOut) {

@@ -153,6 +153,11 @@ TEST(ConfigurationTest, ComesBackAndRefusesWhatIsNotCanonical) {
   Configuration renumbered = c;
   renumbered.number = 5;
   EXPECT_TRUE(c.same_content(renumbered));
+  renumbered.couriers.clear();
+  renumbered.members[0].address = "elsewhere:1";
+  EXPECT_EQ(c.terms(), renumbered.terms());
+  renumbered.providers[0].open_calls.clear();
+  EXPECT_NE(c.terms(), renumbered.terms());
   renumbered.name = "other";
   EXPECT_FALSE(c.same_content(renumbered));
 }

@@ -286,7 +286,7 @@ TEST_F(OpenCallTest, PrivateValuesComeFromAPrivateFile) {
   EXPECT_TRUE(load_call_inputs(asked, "hospital-b", std::nullopt).empty());
 
   EXPECT_THAT(load(R"({"question": "x"})", 0644), HasSubstr("readable by other users"));
-  EXPECT_THAT(load("no json"), HasSubstr("not a JSON object"));
+  EXPECT_THAT(load("no json"), HasSubstr("inputs.json:1:"));
   EXPECT_THAT(load("{}"), HasSubstr("question"));
   EXPECT_THAT(load(R"({"question": "x", "more": "y"})"), HasSubstr("does not ask"));
   EXPECT_THAT(load("{\"question\": \"" + std::string(201, 'x') + "\"}"), HasSubstr("at most"));

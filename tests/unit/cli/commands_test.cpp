@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 #include <sys/file.h>
 
-#include "cli/joined.h"
 #include "session/secret_import.h"
 #include "support/room_rig.h"
 
@@ -108,7 +107,7 @@ TEST_F(CommandsTest, ASecretOfAnEarlierEpochIsNotUsed) {
   EXPECT_THAT(e.error(), HasSubstr("secret import"));
   // And where one is there nevertheless, its shares are not given out.
   for (const Ended& used : rig_.run([](PartyId, cli::Output&out, cli::Common&common) {
-         cli::Joined joined(out, common);
+         support::Inside joined(out, common);
          joined.session().guard([&] {
            joined.session().start();
            store::RecordMeta old;
@@ -169,7 +168,7 @@ TEST_F(CommandsTest, StockIsFilledAlikeOrNotAtAll) {
 TEST_F(CommandsTest, ABurnedEpochMakesNothing) {
   all_ok(rig_.init());
   const Ended burn = rig_.run_one(1, [](PartyId, cli::Output& out, cli::Common& common) {
-    cli::open_state(common).once().burn(AbortCode::kMac);
+    room::open_state(common.member_file, nullptr)->once().burn(AbortCode::kMac);
     out.result({});
     return cli::kOk;
   });

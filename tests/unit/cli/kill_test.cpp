@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include "base/sha256_block.h"
-#include "cli/joined.h"
 #include "prep/open.h"
 #include "session/secret_import.h"
 #include "session/signing_keys.h"
@@ -57,7 +56,7 @@ class KillTest : public ::testing::TestWithParam<size_t> {
   };
   std::vector<Held> after_restart(const std::string& name) {
     const auto ended = rig_->run([&](PartyId, cli::Output& out, cli::Common& common) {
-      cli::Joined joined(out, common);
+      support::Inside joined(out, common);
       nlohmann::json records = nlohmann::json::array();
       std::string value;
       joined.session().guard([&] {
@@ -139,7 +138,7 @@ TEST_P(KillTest, WhileASigningKeyIsKept) {
   all_ok(import("key.json"));
   rig_->save("before");
   const auto obtain = [&](PartyId, cli::Output& out, cli::Common& common) {
-    cli::Joined joined(out, common);
+    support::Inside joined(out, common);
     joined.session().guard([&] {
       joined.session().start();
       const store::RecordMeta secret = joined.state().secret("joint/key");
@@ -200,7 +199,8 @@ TEST_P(KillTest, BetweenTwoRemovals) {
   };
   // As left by a kill after the first member's removal.
   const Ended removed = rig_->run_one(0, [](PartyId, cli::Output& out, cli::Common& common) {
-    session::MemberState state = cli::open_state(common);
+    const auto opened = room::open_state(common.member_file, nullptr);
+    session::MemberState& state = *opened;
     state.secrets().remove(state.secret("joint/key").id);
     out.result({});
     return cli::kOk;

@@ -1,7 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "cli/joined.h"
 #include "support/room_rig.h"
 
 // Files of a member put back as they were some time ago (boolean-engine.md §8.2): what is noticed,
@@ -46,7 +45,7 @@ class RollbackTest : public ::testing::TestWithParam<size_t> {
   }
   std::vector<Ended> use_secret() {
     return rig_->run([](PartyId, cli::Output& out, cli::Common& common) {
-      cli::Joined joined(out, common);
+      support::Inside joined(out, common);
       joined.session().guard([&] {
         joined.session().start();
         joined.state().secrets().agree(joined.session().party(), {joined.state().secret("k").id});
@@ -62,7 +61,7 @@ class RollbackTest : public ::testing::TestWithParam<size_t> {
   /// Takes items of the pool at all members; tells from which cursor on and what is left.
   std::vector<Ended> take(size_t count) {
     return rig_->run([&](PartyId, cli::Output& out, cli::Common& common) {
-      cli::Joined joined(out, common);
+      support::Inside joined(out, common);
       joined.session().guard([&] {
         joined.session().start();
         const auto stock = joined.state().once().pool().stock();

@@ -9,6 +9,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -193,6 +194,63 @@ TEST(PassphrasePromptTest, AnInterruptGivesTheEchoBack) {
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
   EXPECT_TRUE(terminal.echoes());
   close(terminal.master);
+}
+
+// A Ctrl-C at any moment: while the prompt is written, between the look at the flag and the read,
+// and together with the line that it throws away.
+TEST(PassphrasePromptTest, NoInterruptIsLost) {
+  for (int run = 0; run < 40; ++run) {
+    AtTerminal terminal(false);
+    ASSERT_TRUE(terminal.wait_for(run % 2 == 0 ? "P" : ": "));
+    terminal.type(run % 3 == 0 ? "\x03" : run % 3 == 1 ? "six\x03" : "six random words\n\x03");
+    const auto ended = [&](std::chrono::seconds patience) {
+      const auto end = std::chrono::steady_clock::now() + patience;
+      while (std::chrono::steady_clock::now() < end) {
+        int status = 0;
+        if (waitpid(terminal.child, &status, WNOHANG) == terminal.child) {
+          // The whole line may have been read before the interrupt came.
+          return (WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) ||
+                 (run % 3 == 2 && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        }
+        usleep(1000);
+      }
+      return false;
+    };
+    const bool stopped = ended(std::chrono::seconds(60));
+    EXPECT_TRUE(stopped) << "run " << run;
+    if (!stopped) {
+      kill(terminal.child, SIGKILL);
+      waitpid(terminal.child, nullptr, 0);
+    }
+    EXPECT_TRUE(terminal.echoes()) << "run " << run;
+    close(terminal.master);
+    if (!stopped) return;
+  }
+}
+
+// A program that goes on after Ctrl-C (it has a handler of its own) is told, not asked again.
+TEST(PassphrasePromptTest, AnInterruptThatIsHandledEndsTheQuestion) {
+  int master = -1;
+  const pid_t child = forkpty(&master, nullptr, nullptr, nullptr);
+  if (child == 0) {
+    std::signal(SIGINT, [](int) {});
+    try {
+      (void)read_passphrase({}, "Passphrase", false);
+    } catch (const ProtocolAbort& abort) {
+      _exit(abort.code() == AbortCode::kCancelled ? 0 : 1);
+    } catch (const InputError&) {
+      _exit(2);
+    }
+    _exit(3);
+  }
+  std::string shown;
+  char c = 0;
+  while (shown.find("Passphrase: ") == std::string::npos && read(master, &c, 1) == 1) shown += c;
+  ASSERT_EQ(write(master, "\x03", 1), 1);
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  close(master);
 }
 
 TEST(PassphrasePromptTest, WithoutATerminalTheOtherWaysAreNamed) {

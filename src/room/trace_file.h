@@ -5,7 +5,7 @@
 
 #include "net/trace.h"
 
-namespace flexroom::cli {
+namespace flexroom::room {
 
 /// `--trace FILE`: what went over the mesh, one JSON object a line, for finding out where two
 /// members' runs differ. Digests and sizes only; still this member's alone (mode 0600).
@@ -19,4 +19,4 @@ class TraceFile {
   std::ofstream out_;
 };
 
-}  // namespace flexroom::cli
+}  // namespace flexroom::room

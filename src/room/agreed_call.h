@@ -2,15 +2,18 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "agent/connection.h"
 #include "agreement/approval.h"
-#include "cli/joined.h"
 #include "config/config.h"
+#include "flexroom/session.h"
+#include "room/joined.h"
+#include "tls/certificate.h"
 
-namespace flexroom::cli {
+namespace flexroom::room {
 
-/// What differs between the commands that make one request which all members agreed on. The steps
+/// What differs between the operations that make one request which all members agreed on. The steps
 /// are taken in this order, by every member at the same time.
 struct AgreedCall {
   std::string what;  // "call who-am-i": begins the line in the log
@@ -22,12 +25,12 @@ struct AgreedCall {
   std::function<std::string(agent::Timeline&)> perform;
   /// Whether the request may have been carried out and that matters. Asked when a step failed.
   std::function<bool()> released;
-  bool always_show_phases = false;  // else with --json only
 };
 
-/// Agrees, asks, prepares, calls and logs. kOk when there is an answer; otherwise the failure was
-/// told to the peers, logged and reported, and its exit code is returned.
-int make_agreed_call(Output& out, const Common& common, Joined& joined, const AgreedCall& call);
+/// Agrees, asks, prepares, calls and logs. Returns when there is an answer. A failure was told to
+/// the peers and logged when it is thrown on; as an Error with Exit::kUnknown once the request was
+/// released.
+void make_agreed_call(Joined& joined, const AgreedCall& call);
 
 /// What a call will have to do, in ANDs.
 struct CallWork {
@@ -40,18 +43,17 @@ struct CallWork {
   uint64_t ands() const { return signing_key_ands + first_ands + handshake_ands + request_ands; }
 };
 /// From here on progress is of all that. Makes the AND triples that are not in stock.
-void make_triples(Output& out, Joined& joined, agent::Timeline& timeline, const CallWork& work);
+void make_triples(Joined& joined, agent::Timeline& timeline, const CallWork& work);
 
 arith::Group group_of(const Provider& provider);
+/// This member's roots for it.
+tls::TrustStore trust_of(const Provider& provider);
 agent::ConnectionConfig connection_config(const RoomConfig& room, const Provider& provider,
                                           const std::string& host, const Digest& proposal);
 agent::ServerBytes::Connect connector(Joined& joined, const Provider& provider,
                                       const std::string& host, uint16_t port);
 /// Throws kServer if the answer does not tell whether the request was carried out (§5.8).
 void require_whole(const agent::Reply& reply, std::string_view what);
-/// Prints a whole answer. Returns the exit code.
-int print_reply(Output& out, const agent::Reply& reply);
-/// Text of the service for a terminal: nothing but printable ASCII, bounded.
-std::string printable(std::string_view text);
+ServiceAnswer answer_of(const agent::Reply& reply);
 
-}  // namespace flexroom::cli
+}  // namespace flexroom::room

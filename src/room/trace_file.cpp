@@ -1,4 +1,4 @@
-#include "cli/trace_file.h"
+#include "room/trace_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,7 +11,7 @@
 #include "base/codec.h"
 #include "base/error.h"
 
-namespace flexroom::cli {
+namespace flexroom::room {
 
 TraceFile::TraceFile(const std::filesystem::path& file) {
   const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -37,4 +37,4 @@ void TraceFile::write(const net::TraceEntry& entry) {
        << '\n';
 }
 
-}  // namespace flexroom::cli
+}  // namespace flexroom::room

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace flexroom {
+
+/// What all members propose alike, as it is shown, hashed, signed and stored.
+struct Summary {
+  struct Field {
+    std::string name;
+    std::string value;        // as it is shown: printable; empty if private
+    bool is_private = false;  // entered as its commitment
+  };
+  std::string command;        // value of the first field: "call", "run-script (lean)", ...
+  std::vector<Field> fields;  // in the order that is signed
+  std::string digest;         // hexadecimal; the same at every member
+  /// All of it as lines for a person, made of the bytes that are signed; the log prints it again.
+  std::string text;
+  /// What changed since the last one of its kind and title that all approved; empty if nothing did.
+  /// Nothing: there was none.
+  std::optional<std::string> since;
+};
+
+/// One step of a work, and how far it is.
+struct Progress {
+  std::string phase;
+  std::optional<double> share;         // of the whole work that is expected, 0 to 1
+  std::optional<double> seconds_left;  // nothing where it hangs on somebody else
+};
+
+/// Where the seconds and bytes of an operation went, phase by phase.
+struct Phase {
+  std::string name;
+  double start_seconds = 0;
+  double seconds = 0;
+  uint64_t bytes_sent = 0;
+  uint64_t half_rounds = 0;
+  uint64_t ands = 0;
+};
+
+/// A question about this member's own affairs, which no other member sees.
+struct Question {
+  enum class Kind { kYesNo, kText };
+  Kind kind = Kind::kYesNo;
+  std::string text;
+};
+
+/// The person or program that speaks for one member: everything that a member decides goes through
+/// here, whether a terminal, a page or a rule answers.
+///
+/// Guarantee  approve() is asked only when all members' proposals have the same digest; what it saw
+///            is what this member signs; the approval of all members is on disk before anything
+///            that follows from it happens
+/// Threads    called by the thread that runs the operation; one call at a time
+/// Errors     an exception ends the operation as a failure of this member: nothing is signed
+class Decider {
+ public:
+  enum class Answer {
+    kYes,
+    kNo,      // refused: the others are told, and it stands in the log
+    kNotNow,  // nobody is there to decide: ends like a refusal, at once; nobody waits for a person
+  };
+  Decider() = default;
+  Decider(const Decider&) = delete;
+  Decider& operator=(const Decider&) = delete;
+  virtual ~Decider() = default;
+
+  /// Before anybody is connected to, for an operation that will ask. Throws Error if nobody could
+  /// answer here, so that the others do not wait for nothing.
+  virtual void require_ready() {}
+  virtual Answer approve(const Summary& summary) = 0;
+  /// In place of approve() where member.toml says auto_approve.
+  virtual void approved_by_rule(const Summary& summary) { (void)summary; }
+  /// "yes" or "no" to a kYesNo question, else the text. Nothing: not now.
+  virtual std::optional<std::string> human_input(const Question& question) = 0;
+
+  virtual void progress(const Progress& progress) { (void)progress; }
+  /// One sentence worth telling: whom we wait for, what the log could not hold.
+  virtual void note(std::string_view text) { (void)text; }
+  /// At the end of an operation that called a service.
+  virtual void timeline(const std::vector<Phase>& phases) { (void)phases; }
+};
+
+}  // namespace flexroom

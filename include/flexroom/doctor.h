@@ -1,0 +1,34 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace flexroom {
+
+/// One thing that was looked at before anything depends on it.
+struct Check {
+  enum class State {
+    kOk,
+    kWarning,  // works now, or may be as it should be
+    kProblem,  // an operation would fail
+  };
+  std::string name;  // "clock", "port", "provider aws: ec2.eu-central-1.amazonaws.com"
+  State state = State::kOk;
+  std::string detail;  // what was found
+  std::string remedy;  // empty if it is fine
+};
+
+struct ExamineOptions {
+  std::filesystem::path member_file;
+  std::filesystem::path job_or_recipe;  // empty: no particular call
+  std::filesystem::path links;          // of a job
+};
+
+/// Looks at everything that a joint operation needs of this machine and its surroundings: files,
+/// clock, identity, disk, memory lock, port, the other members' addresses, and of each service
+/// name, reachability and authority. Opens no state, asks for no passphrase, changes nothing, sends
+/// no request. What is wrong is a Check, never an exception.
+std::vector<Check> examine(const ExamineOptions& options);
+
+}  // namespace flexroom

@@ -1,0 +1,10 @@
+#pragma once
+
+/// All of Flexroom's public interface.
+
+#include "flexroom/decider.h"
+#include "flexroom/doctor.h"
+#include "flexroom/engine.h"
+#include "flexroom/error.h"
+#include "flexroom/room.h"
+#include "flexroom/session.h"

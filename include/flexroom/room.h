@@ -1,0 +1,102 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "flexroom/decider.h"
+#include "flexroom/error.h"
+
+namespace flexroom {
+
+namespace room {
+class Access;  // this library's own way in
+struct Hooks;
+}  // namespace room
+
+struct RoomOptions {
+  std::filesystem::path member_file;  // member.toml; it names room.toml and the state
+  /// Set, at any time and from a signal handler, to stop what is running: Exit::kFailed.
+  const std::atomic<bool>* cancel = nullptr;
+  /// If not empty: a file (mode 0600) that gets one line of JSON a message between the members.
+  std::filesystem::path trace_file;
+  const room::Hooks* hooks = nullptr;  // of this project's own tests
+};
+
+/// A stored secret, as far as it is public to the members. No member knows its value.
+struct SecretInfo {
+  std::string name;
+  std::string kind;
+  std::string value_class;
+  uint64_t bytes = 0;
+  uint64_t version = 0;
+  std::vector<std::string> purposes;      // where in requests it may stand
+  std::string record, epoch, provenance;  // hexadecimal
+};
+
+struct LogEntry {
+  int64_t unix_seconds = 0;
+  std::string proposal;  // digest, hexadecimal
+  std::string outcome;   // "approved", "done", "nothing happened", "effect may have happened"
+  std::string text;
+  bool joint = false;  // signed by all members, else by this one alone
+  std::string head;    // of the hash chain, hexadecimal
+};
+
+struct Stock {
+  uint64_t triples = 0;  // AND triples
+  uint64_t bits = 0;
+  uint64_t bytes = 0;  // on disk
+};
+
+struct RoomStatus {
+  std::string member, room;
+  std::vector<std::string> members;
+  bool has_epoch = false;
+  uint64_t epoch_made = 0;  // Unix seconds; 0: not known
+  bool burned = false;      // a check of the boolean engine failed in this epoch
+  bool needs_operator = false;
+  uint64_t dirty = 0, life = 0, strikes = 0;
+  std::string reason_to_refresh;  // empty: nothing asks for it
+  uint64_t secrets = 0;
+  Stock stock;
+  std::string certificate;          // SHA-256, hexadecimal
+  int64_t certificate_expires = 0;  // Unix seconds
+};
+
+/// One member's side of a room: its configuration and state on disk, opened without any other
+/// member. What all members do together is a Session (session.h).
+///
+/// Threads  one at a time; a second process of the same member is kept out where it would harm
+/// Errors   Error, Exit::kBadInput: a missing or wrong file, a wrong key or passphrase, a lock
+class Room {
+ public:
+  /// Asks for the passphrase of the state where member.toml says so.
+  explicit Room(const RoomOptions& options);
+  ~Room();
+  Room(Room&&) noexcept;
+  Room& operator=(Room&&) noexcept;
+
+  RoomStatus status();
+  /// Without the signing keys of a day, which are derived and made again when missing.
+  std::vector<SecretInfo> secrets();
+  /// The newest version of that name.
+  SecretInfo secret(const std::string& name);
+  Stock stock();
+  /// The whole log, oldest first, once its chain and all signatures were found right.
+  std::vector<LogEntry> log();
+  /// An operator's word, which nothing can replace: go on although batches ended without a verdict
+  /// (or this machine was restored from a backup), and the epoch was not burned. Asks `decider`;
+  /// false if it does not say yes. `life_before`: unfinished batches over the life of the relation.
+  bool accept_peers(Decider& decider, uint64_t* life_before = nullptr);
+
+ private:
+  friend class room::Access;
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace flexroom

@@ -1,0 +1,129 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "flexroom/decider.h"
+#include "flexroom/error.h"
+#include "flexroom/room.h"
+
+namespace flexroom {
+
+/// A whole answer of a service.
+struct ServiceAnswer {
+  int status = 0;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;  // bytes as they came
+  bool refused() const { return status >= 400; }
+};
+
+struct GetRequest {
+  std::string url;
+  std::string provider;  // entry of room.toml; empty: the first
+};
+
+struct CallRequest {
+  std::filesystem::path recipe;                  // docs/recipes.md; the same at every member
+  std::map<std::string, std::string> arguments;  // public
+  std::filesystem::path inputs;  // this member's private values (JSON, mode 0600), if any
+};
+
+struct RunScriptRequest {
+  std::filesystem::path job;    // job.toml, the same at every member (docs/files.md)
+  std::filesystem::path links;  // this member's private links
+  bool watch_result = true;     // look at this member's result link before the service is contacted
+};
+
+/// What came of the one request that starts the machine.
+struct RunStarted {
+  int status = 0;
+  std::string instance_id;  // empty if the service refused
+  std::string error_code;   // as the service names it
+  std::string error_message;
+  std::string result_before;  // version of what lay at the result link already; empty: nothing
+};
+
+struct RunScriptPlan {
+  std::string region, group, secret;
+  uint64_t request_bytes = 0;
+  uint64_t payload_ands = 0, signing_key_ands = 0, handshake_ands = 0, request_ands = 0;
+  double bytes_each_way = 0;  // preprocessing, of this member
+  uint64_t ands() const { return payload_ands + signing_key_ands + handshake_ands + request_ands; }
+};
+
+/// What a call will do and cost.
+struct CallPlan {
+  struct Slot {
+    std::string name, description;
+  };
+  std::string address;  // "POST https://host/path"
+  std::string group;
+  std::vector<Slot> slots;
+  std::string signed_with;       // empty: nothing
+  bool opens_body_hash = false;  // hidden by a nonce
+  uint64_t request_bytes = 0;
+  uint64_t slot_ands = 0, signing_key_ands = 0, handshake_ands = 0, request_ands = 0;
+  uint64_t ands() const { return slot_ands + signing_key_ands + handshake_ands + request_ands; }
+};
+
+struct SecretsMoved {
+  uint64_t records = 0;
+  std::string epoch, epoch_before;  // hexadecimal
+  uint64_t unfinished_before = 0;
+};
+
+/// What all members of a room do together: every one starts the same operation, the first waits for
+/// the others. One session runs one operation; the next one needs a new session.
+///
+/// Guarantee  an operation that asks goes: joined, proposals compared, Decider::approve(), all
+///            members' signatures on disk, and only then does anything follow. A service gets a
+///            request only if every honest member approved and released exactly that request; the
+///            answer is what the service sent (tls-in-mpc.md, theorems 1-4)
+/// Not given  fairness: after the release an abort leaves the outcome unknown (Exit::kUnknown)
+/// Errors     Error. Whatever happens after a proposal was shown stands in the log
+class Session {
+ public:
+  /// Nothing is connected to yet. Both outlive the session.
+  Session(Room& room, Decider& decider);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  /// Sets the room up with the other members; safe to repeat. With `new_epoch`, at all members: the
+  /// secrets of the present epoch are lost (the decider is asked). Returns whether an epoch was
+  /// made.
+  bool init(bool new_epoch);
+  /// An agreed GET without secrets.
+  ServiceAnswer get(const GetRequest& request);
+  /// An agreed call of a recipe with an open answer.
+  ServiceAnswer call(const CallRequest& request);
+  /// Starts the agreed script on all members' data in the joint cloud account.
+  RunStarted run_script(const RunScriptRequest& request);
+
+  /// Brings a secret in (docs/secrets.md): from shares, or from the member that knows it.
+  SecretInfo import_secret(const std::filesystem::path& file);
+  void remove_secret(const std::string& name);
+  /// Moves all secrets to a new epoch; old shares and keys are erased.
+  SecretsMoved refresh_secrets();
+  /// Makes AND triples until so many are in stock, the same number at every member.
+  Stock fill_stock(uint64_t triples);
+
+  /// Of the present epoch, hexadecimal; after init().
+  std::string epoch() const;
+
+ private:
+  friend class room::Access;
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// What call() and run_script() would do and cost; nobody is contacted.
+CallPlan plan_call(Room& room, const CallRequest& request);
+RunScriptPlan plan_run_script(Room& room, const RunScriptRequest& request);
+
+}  // namespace flexroom

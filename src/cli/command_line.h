@@ -1,0 +1,56 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+
+namespace flexroom::cli {
+
+/// The program's arguments: what may be given, what was given, and the command to run.
+class CommandLine {
+ public:
+  CommandLine();
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
+
+  /// Runs what the arguments say; returns the exit code.
+  int run(int argc, const char* const* argv);
+
+ private:
+  using Action = std::function<int()>;
+  CLI::App* add(CLI::App& to, const char* name, const char* text, Action action,
+                const std::string& examples = "");
+  void add_set_up();
+  void add_secrets();
+  void add_calls();
+  void add_run_script();
+  void add_state();
+  void add_tools();
+  int usage_error(const CLI::ParseError& error, const std::vector<std::string>& words) const;
+  std::string problem_of(const CLI::ParseError& error, const std::vector<std::string>& words) const;
+
+  CLI::App app_;
+  bool json_ = false;
+  Common common_;
+  std::optional<Output> out_;
+  Action action_;
+
+  // Of the commands, by what they are called there.
+  std::string identity_, address_ = "127.0.0.1:7100", state_passphrase_, new_passphrase_ = "prompt";
+  std::filesystem::path directory_ = ".";
+  bool new_epoch_ = false, no_follow_ = false, verify_ = false, quick_ = false;
+  bool log_whole_ = false;             // log export
+  std::optional<uint64_t> log_entry_;  // log show
+  std::filesystem::path file_, job_, links_ = "links.toml", doctor_links_, recipe_;
+  std::optional<std::filesystem::path> inputs_;
+  std::string name_, url_, provider_;
+  std::vector<std::string> arguments_;
+  uint64_t fill_ = 0;
+};
+
+}  // namespace flexroom::cli

@@ -1,0 +1,87 @@
+#include "cli/screen.h"
+
+#include <unistd.h>
+
+#include <csignal>
+
+namespace flexroom::cli {
+namespace {
+
+std::atomic<bool> cancelled{false};
+
+void on_signal(int) {
+  cancelled = true;
+  // Whatever waits (for a member, the service, an answer at the terminal) looks at the flag.
+  static const char kText[] = "\nstopping: telling the other members\n";
+  (void)!write(STDERR_FILENO, kText, sizeof kText - 1);
+}
+
+}  // namespace
+
+const std::atomic<bool>& cancel_flag() { return cancelled; }
+
+void watch_signals() {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+}
+
+void throw_if_cancelled() {
+  if (!cancelled) return;
+  throw ProtocolAbort(AbortCode::kCancelled, "operator", "stopped by the operator");
+}
+
+void Screen::require_ready() {
+  if (!yes_) Output::require_terminal();
+}
+
+void Screen::show(const Summary& summary) {
+  out_.summary("\n" + summary.text);
+  if (summary.since) {
+    out_.summary(summary.since->empty() ? "  as approved before, to the letter\n"
+                 : diff_                ? "changed since it was last approved:\n" + *summary.since
+                         : "  not as it was last approved: --diff shows what changed\n");
+  } else if (diff_) {
+    out_.summary("  nothing of this kind and title was approved before\n");
+  }
+  nlohmann::json fields;
+  for (const Summary::Field& field : summary.fields) {
+    fields[field.name] = field.is_private ? "(private)" : field.value;
+  }
+  out_.event("proposal", {{"digest", summary.digest}, {"fields", fields}});
+}
+
+Decider::Answer Screen::approve(const Summary& summary) {
+  show(summary);
+  throw_if_cancelled();
+  return yes_ || out_.confirm("Approve?", &cancelled) ? Answer::kYes : Answer::kNo;
+}
+
+void Screen::approved_by_rule(const Summary& summary) {
+  show(summary);
+  out_.note("approved by the rule auto_approve of member.toml");
+}
+
+std::optional<std::string> Screen::human_input(const Question& question) {
+  if (question.kind != Question::Kind::kYesNo) return std::nullopt;
+  return yes_ || out_.confirm(question.text, &cancelled) ? "yes" : "no";
+}
+
+void Screen::timeline(const std::vector<Phase>& phases) {
+  if (show_phases_ || out_.json()) out_.table(phases);
+}
+
+OpenRoom::OpenRoom(const Common& common) : hooks_{common.fault, common.connected} {
+  RoomOptions options;
+  options.member_file = common.member_file;
+  options.cancel = &cancelled;
+  if (common.trace) options.trace_file = *common.trace;
+  options.hooks = &hooks_;
+  room_ = std::make_unique<Room>(options);
+}
+
+Joint::Joint(Output& out, const Common& common)
+    : room_(common), screen_(out, common.yes, common.diff), session_(*room_, screen_) {
+  watch_signals();
+}
+
+}  // namespace flexroom::cli

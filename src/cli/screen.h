@@ -1,0 +1,66 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "cli/commands.h"
+#include "flexroom/session.h"
+#include "room/hooks.h"
+
+namespace flexroom::cli {
+
+/// Set by SIGINT and SIGTERM once watch_signals() was called.
+const std::atomic<bool>& cancel_flag();
+void watch_signals();
+/// Throws kCancelled once it is set.
+void throw_if_cancelled();
+
+/// Shows what is decided and told, and asks at the terminal; with `yes` it answers for itself.
+class Screen final : public Decider {
+ public:
+  Screen(Output& out, bool yes, bool diff = false) : out_(out), yes_(yes), diff_(diff) {}
+  void require_ready() override;
+  Answer approve(const Summary& summary) override;
+  void approved_by_rule(const Summary& summary) override;
+  std::optional<std::string> human_input(const Question& question) override;
+  void progress(const Progress& progress) override { out_.progress(progress); }
+  void note(std::string_view text) override { out_.note(text); }
+  void timeline(const std::vector<Phase>& phases) override;
+  /// Phases are shown, else with --json only.
+  void show_phases() { show_phases_ = true; }
+
+ private:
+  void show(const Summary& summary);
+  Output& out_;
+  bool yes_;
+  bool diff_;  // also what changed since the last approval
+  bool show_phases_ = false;
+};
+
+/// This member's room, for a command.
+class OpenRoom {
+ public:
+  explicit OpenRoom(const Common& common);
+  Room& operator*() { return *room_; }
+  Room* operator->() { return room_.get(); }
+
+ private:
+  room::Hooks hooks_;
+  std::unique_ptr<Room> room_;
+};
+
+/// A command that runs with all members.
+class Joint {
+ public:
+  Joint(Output& out, const Common& common);
+  Screen& screen() { return screen_; }
+  Room& room() { return *room_; }
+  Session* operator->() { return &session_; }
+
+ private:
+  OpenRoom room_;
+  Screen screen_;
+  Session session_;
+};
+
+}  // namespace flexroom::cli

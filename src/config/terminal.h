@@ -1,0 +1,44 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/secret.h"
+
+namespace flexroom {
+
+/// A terminal that somebody answers questions at, through an open file description of its own that
+/// never blocks: a signal between a look at its flag and a read is not lost, nor is one whose
+/// arrival throws away the line that was about to be read.
+class Terminal {
+ public:
+  /// The controlling one (/dev/tty); nothing if there is none.
+  static std::optional<Terminal> controlling();
+  /// The one open as descriptor `fd`; nothing if that is no terminal.
+  static std::optional<Terminal> of(int fd);
+  ~Terminal();
+  Terminal(Terminal&& other) noexcept;
+  Terminal& operator=(Terminal&& other) = delete;
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+
+  int fd() const { return fd_; }
+  /// Throws away what was typed so far: nobody answers a question before it is shown.
+  void discard_typed();
+  /// Shows `text`. What goes wrong is of no interest: reading will tell.
+  void say(std::string_view text);
+  /// What is typed until Enter (or end of file), at most `most` bytes, which are wiped by their
+  /// owner. `stop` is asked at least ten times a second; nothing is returned once it says true.
+  /// Throws InputError at `place`.
+  std::optional<SecretBytes> read_line(size_t most, std::string_view place,
+                                       const std::function<bool()>& stop);
+
+ private:
+  Terminal(int fd, bool blocks) : fd_(fd), blocks_(blocks) {}
+  int fd_;
+  bool blocks_;  // the terminal could not be opened anew
+};
+
+}  // namespace flexroom

@@ -1,0 +1,133 @@
+#include "room/agreed_call.h"
+
+#include <fmt/core.h>
+
+#include "net/tcp_stream.h"
+#include "room/failure.h"
+#include "tls/handshake.h"
+
+namespace flexroom::room {
+
+namespace {
+
+// Microseconds on one core, n = 2: what counts is how they stand to each other.
+constexpr double kTriple = 0.6, kGarble = 0.2, kEvaluate = 0.04;
+constexpr double kPower = 200, kFixed = 20'000;  // a power of the tag's key; what is always there
+
+}  // namespace
+
+void make_triples(Joined& joined, agent::Timeline& timeline, const CallWork& work) {
+  session::MemberSession& session = joined.session();
+  const auto cost = [](double each, uint64_t count) { return each * static_cast<double>(count); };
+  const uint64_t missing = session.triples_to_make(work.ands());
+  const double key = cost(kGarble + kEvaluate, work.signing_key_ands);
+  joined.expect({{"make AND triples", cost(kTriple, missing)},
+                 {"signing key", key > 0 ? kFixed + key : 0},
+                 {std::string(work.first_phase), cost(kGarble, work.first_ands)},
+                 {"token", kFixed},
+                 {"garble handshake circuit", cost(kGarble, work.handshake_ands)},
+                 {"powers for the tag", cost(kPower, work.request_bytes / 16)},
+                 {"garble request circuit", cost(kGarble, work.request_ands)},
+                 {"handshake keys", cost(kEvaluate, work.handshake_ands)},
+                 {"request keys and ciphertext", cost(kEvaluate, work.request_ands)},
+                 {"wait for the answer", kFixed, true}});
+  timeline.begin("make AND triples", missing);
+  session.reserve_triples(work.ands());
+}
+
+namespace {
+
+std::vector<Phase> phases_of(const agent::Timeline& timeline) {
+  std::vector<Phase> out;
+  for (const auto& phase : timeline.phases()) {
+    out.push_back({phase.name, phase.start_seconds, phase.seconds, phase.bytes_sent,
+                   phase.half_rounds, phase.ands});
+  }
+  return out;
+}
+
+}  // namespace
+
+void make_agreed_call(Joined& joined, const AgreedCall& call) {
+  std::string outcome;
+  std::vector<Phase> phases;
+  try {
+    joined.session().guard([&] {
+      net::Party& party = joined.session().party();
+      agent::Timeline timeline(party,
+                               [&](std::string_view phase) { joined.progress(phase, 0, 0); });
+      timeline.begin("agree and approve");
+      joined.session().start();
+      const Digest proposal = joined.approve(call.propose(timeline));
+      call.prepare(proposal, timeline);
+      outcome = call.perform(timeline);
+      timeline.end();
+      joined.expect({});
+      phases = phases_of(timeline);
+    });
+  } catch (const std::exception& error) {
+    const auto* const abort = dynamic_cast<const ProtocolAbort*>(&error);
+    const bool released = call.released();
+    joined.log_failure(
+        released ? store::LogOutcome::kEffectMayHaveHappened : store::LogOutcome::kNothingHappened,
+        fmt::format("{}: {}", call.what,
+                    abort != nullptr ? to_string(abort->code()) : "failed here"));
+    Error::Fields fields = describe(error, released, joined.members());
+    if (fields.exit == Exit::kFailed) {
+      fields.text +=
+          "\n  The request was not sent: nothing happened at the service, and the call can be run "
+          "again.";
+    }
+    throw Error(std::move(fields));
+  }
+  // The answer is here: what the others do now changes neither it nor that it came.
+  joined.log_outcome(store::LogOutcome::kDone, fmt::format("{}: {}", call.what, outcome));
+  joined.decider().timeline(phases);
+}
+
+void require_whole(const agent::Reply& reply, std::string_view what) {
+  if (!reply.unknown_outcome) return;
+  throw ProtocolAbort(AbortCode::kServer, what,
+                      "the answer is not whole: " + *reply.unknown_outcome);
+}
+
+arith::Group group_of(const Provider& provider) {
+  return provider.group == "p256" ? arith::Group::kP256 : arith::Group::kX25519;
+}
+
+tls::TrustStore trust_of(const Provider& provider) {
+  return provider.ca_file ? tls::TrustStore::from_files({provider.ca_file->string()}, provider.name)
+                          : tls::TrustStore::system();
+}
+
+agent::ConnectionConfig connection_config(const RoomConfig& room, const Provider& provider,
+                                          const std::string& host, const Digest& proposal) {
+  agent::ConnectionConfig config;
+  config.host = host;
+  config.group = group_of(provider);
+  config.courier = room.courier_id();
+  config.handshake = tls::handshake_config(
+      {host, trust_of(provider), [] { return std::chrono::system_clock::now(); }, std::nullopt});
+  config.policy = proposal;
+  return config;
+}
+
+agent::ServerBytes::Connect connector(Joined& joined, const Provider& provider,
+                                      const std::string& host, uint16_t port) {
+  const Endpoint target = provider.resolve(host, port);
+  net::Transport& mesh = joined.session().party().transport();
+  // A courier that waits for the service notices Ctrl-C here and the end of another member.
+  const auto check = [&mesh, &joined] {
+    joined.throw_if_cancelled();
+    mesh.check();
+  };
+  return [target, timeout = joined.state().room().timeout, check] {
+    return net::connect_tcp(target.host, target.port, timeout, check);
+  };
+}
+
+ServiceAnswer answer_of(const agent::Reply& reply) {
+  return {reply.response.status, reply.response.headers, to_text(reply.response.body)};
+}
+
+}  // namespace flexroom::room

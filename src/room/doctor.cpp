@@ -1,0 +1,334 @@
+#include "flexroom/doctor.h"
+
+#include <fmt/chrono.h>
+#include <fmt/core.h>
+#include <netdb.h>
+#include <openssl/crypto.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <sys/timex.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <ctime>
+#include <functional>
+#include <optional>
+
+#include "base/codec.h"
+#include "base/display.h"
+#include "call/recipe.h"
+#include "config/config.h"
+#include "config/toml.h"
+#include "net/identity.h"
+#include "net/tcp_stream.h"
+#include "room/agreed_call.h"
+#include "room/failure.h"
+#include "room/link_expiry.h"
+#include "room/local_checks.h"
+#include "room/service_probe.h"
+
+namespace flexroom {
+namespace room {
+namespace {
+
+using State = Check::State;
+
+constexpr std::chrono::seconds kPatience{5};
+constexpr int64_t kDay = 86'400;
+
+std::string day(std::time_t when) { return fmt::format("{:%Y-%m-%d %H:%M}Z", fmt::gmtime(when)); }
+
+/// Files, and who this member is: the rest hangs on them.
+struct Setting {
+  MemberConfig member;
+  RoomConfig room;
+  PartyId self = 0;
+};
+
+class Doctor {
+ public:
+  explicit Doctor(const ExamineOptions& options) : options_(options) {}
+
+  std::vector<Check> run() {
+    versions();
+    clock();
+    memory_lock();
+    std::optional<Setting> setting;
+    looked("configuration", [&] {
+      MemberConfig member = MemberConfig::load(options_.member_file);
+      RoomConfig room = RoomConfig::load(member.room_file);
+      const PartyId self = room.member_id(member.name);
+      setting = Setting{std::move(member), std::move(room), self};
+      return Check{"", State::kOk,
+                   fmt::format("{} of room {}, {} members", setting->member.name,
+                               setting->room.name, setting->room.members.size()),
+                   ""};
+    });
+    if (setting) {
+      identity(*setting);
+      disk(*setting);
+      port(*setting);
+      members(*setting);
+      services(*setting);
+    }
+    return std::move(checks_);
+  }
+
+ private:
+  /// What `look` throws is what is wrong.
+  void looked(const std::string& name, const std::function<Check()>& look) {
+    Check check;
+    try {
+      check = look();
+    } catch (const std::exception& error) {
+      const Error::Fields fields = describe(error, false);
+      const bool placed = !fields.place.empty();
+      check.state = State::kProblem;
+      check.detail = placed ? fields.place + ": " + fields.problem : fields.text;
+      check.remedy = fields.remedy;
+    }
+    check.name = name;
+    check.detail = display_lines(check.detail);
+    checks_.push_back(std::move(check));
+  }
+
+  void versions() {
+    looked("versions", [] {
+      return Check{"", State::kOk,
+                   fmt::format("flexroom 0.1.0, {}", OpenSSL_version(OPENSSL_VERSION)), ""};
+    });
+    looked("processor", [] {
+      const bool fit = __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") &&
+                       __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+      return fit ? Check{"", State::kOk, "AES, PCLMUL, AVX2 and BMI2 are there", ""}
+                 : Check{"", State::kProblem, "AES, PCLMUL, AVX2 or BMI2 is missing",
+                         "use another machine"};
+    });
+  }
+
+  void clock() {
+    looked("clock", [] {
+      timex state{};
+      const bool known = ::adjtimex(&state) >= 0;
+      const std::string now = day(std::time(nullptr));
+      if (known && (state.status & STA_UNSYNC) == 0) {
+        return Check{"", State::kOk, now + ", synchronised", ""};
+      }
+      return Check{"", State::kWarning, now + ", and nothing says that it is synchronised",
+                   "members may differ by five minutes: start an NTP service, or compare"};
+    });
+  }
+
+  void memory_lock() {
+    looked("memory lock", [] {
+      rlimit limit{};
+      (void)getrlimit(RLIMIT_MEMLOCK, &limit);
+      constexpr size_t kTry = size_t{1} << 16;
+      void* const page =
+          mmap(nullptr, kTry, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      const bool works = page != MAP_FAILED && mlock(page, kTry) == 0;
+      if (page != MAP_FAILED) munmap(page, kTry);
+      const std::string size = limit.rlim_cur == RLIM_INFINITY
+                                   ? "without limit"
+                                   : fmt::format("up to {} KiB", limit.rlim_cur >> 10);
+      if (works) return Check{"", State::kOk, "memory can be locked, " + size, ""};
+      return Check{"", State::kWarning, "memory cannot be locked: secrets may reach the swap",
+                   "raise the limit (ulimit -l, LimitMEMLOCK=), or run without swap"};
+    });
+  }
+
+  void identity(const Setting& setting) {
+    looked("identity", [&] {
+      const net::Identity own = net::Identity::load(setting.member.identity_dir);
+      const MemberEntry& entry = setting.room.members[setting.self];
+      const std::string shown = to_hex(own.fingerprint());
+      if (shown != entry.certificate_sha256) {
+        return Check{
+            "", State::kProblem,
+            fmt::format("{} holds {}, room.toml says {}", setting.member.identity_dir.string(),
+                        shown, entry.certificate_sha256),
+            "put the right certificate into room.toml at every member"};
+      }
+      const std::time_t end = own.not_after(), now = std::time(nullptr);
+      if (end < now + 30 * kDay) {
+        return Check{"", State::kWarning, "the certificate ends " + day(end),
+                     "members are pinned and go on; make a new identity when it suits all"};
+      }
+      return Check{"", State::kOk, "fingerprint " + shown + " as in room.toml", ""};
+    });
+  }
+
+  void disk(const Setting& setting) {
+    looked("disk", [&] {
+      require_disk(setting.member);
+      const std::filesystem::path folder = existing(setting.member.state_dir);
+      return Check{"", State::kOk,
+                   fmt::format("{} MB free at {}", free_bytes(folder) / 1'000'000,
+                               setting.member.state_dir.string()),
+                   ""};
+    });
+  }
+
+  /// Members with a lower number listen for those with a higher one.
+  void port(const Setting& setting) {
+    if (setting.self + 1 == setting.room.members.size()) return;
+    const Endpoint where =
+        setting.member.listen.value_or(setting.room.members[setting.self].address);
+    looked("port", [&] {
+      addrinfo hints{};
+      hints.ai_flags = AI_PASSIVE;
+      hints.ai_socktype = SOCK_STREAM;
+      addrinfo* found = nullptr;
+      const int problem =
+          getaddrinfo(where.host.c_str(), std::to_string(where.port).c_str(), &hints, &found);
+      if (problem != 0) {
+        return Check{"", State::kProblem,
+                     fmt::format("{}: {}", display(where.host), gai_strerror(problem)),
+                     "correct the address in room.toml, or `listen` in member.toml"};
+      }
+      const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      const int on = 1;
+      (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+      const int result = fd < 0 ? -1 : ::bind(fd, found->ai_addr, found->ai_addrlen);
+      const int failed = errno;
+      if (fd >= 0) ::close(fd);
+      freeaddrinfo(found);
+      const std::string name = fmt::format("{}:{}", display(where.host), where.port);
+      if (result == 0) return Check{"", State::kOk, name + " is free to listen at", ""};
+      if (failed == EADDRINUSE) {
+        return Check{"", State::kWarning, name + " is in use",
+                     "another flexroom command waits there, or another program: end it, or take "
+                     "another port in room.toml"};
+      }
+      if (failed == EADDRNOTAVAIL) {
+        return Check{"", State::kProblem, name + " is no address of this machine",
+                     "write listen = \"HOST:PORT\" with an address of this machine into "
+                     "member.toml, and forward the public one to it"};
+      }
+      return Check{"", State::kProblem, name + ": " + std::strerror(failed),
+                   "take another port in room.toml"};
+    });
+  }
+
+  void members(const Setting& setting) {
+    for (PartyId i = 0; i < setting.room.members.size(); ++i) {
+      const MemberEntry& member = setting.room.members[i];
+      if (i == setting.self) continue;
+      if (i > setting.self) {
+        looked("member " + member.name, [] {
+          return Check{"", State::kOk, "connects to this one", ""};
+        });
+        continue;
+      }
+      looked("member " + member.name, [&] {
+        const std::string at =
+            fmt::format("{}:{}", display(member.address.host), member.address.port);
+        try {
+          net::connect_tcp(member.address.host, member.address.port, kPatience)->close();
+          return Check{"", State::kOk, "listens at " + at, ""};
+        } catch (const ProtocolAbort& abort) {
+          return Check{"", State::kWarning, at + ": " + abort.detail(),
+                       "it listens only while one of its commands waits; then look at address, "
+                       "firewall and forwarding"};
+        }
+      });
+    }
+  }
+
+  void services(const Setting& setting) {
+    for (const Provider& provider : setting.room.providers) {
+      looked("authority of " + provider.name, [&] {
+        return Check{"", State::kOk, trust_of(provider).description(), ""};
+      });
+    }
+    if (options_.job_or_recipe.empty()) {
+      for (const Provider& provider : setting.room.providers) {
+        for (const Provider::ConnectTo& rule : provider.connect_to) {
+          if (rule.host != "*" && rule.port != 0) {
+            service(setting, provider, rule.host, rule.port);
+          }
+        }
+      }
+      return;
+    }
+    std::optional<std::string> provider, host;
+    looked("file", [&] {
+      if (TomlTable::load(options_.job_or_recipe).has("recipe")) {
+        const Recipe recipe = Recipe::load(options_.job_or_recipe);
+        provider = recipe.provider;
+        host = recipe.host;
+        return Check{"", State::kOk, "recipe " + recipe.name, ""};
+      }
+      const JobConfig job = JobConfig::load(options_.job_or_recipe);
+      provider = job.provider;
+      host = fmt::format("ec2.{}.amazonaws.com", job.region);
+      links(job);
+      return Check{"", State::kOk, "job " + job.name, ""};
+    });
+    if (!provider) return;
+    const Provider* found = nullptr;
+    looked("provider", [&] {
+      found = &setting.room.provider(*provider);
+      return Check{"", State::kOk, found->name, ""};
+    });
+    if (found != nullptr) service(setting, *found, *host, 443);
+  }
+
+  void service(const Setting& setting, const Provider& provider, const std::string& host,
+               uint16_t port) {
+    const bool courier = setting.room.courier_id() == setting.self;
+    looked(fmt::format("service {}:{}", host, port), [&] {
+      try {
+        const Endpoint target = provider.resolve(host, port);
+        const auto stream = net::connect_tcp(target.host, target.port, kPatience);
+        const std::vector<Bytes> chain = look_at_service(*stream, host, group_of(provider));
+        stream->close();
+        tls::check_chain(chain, {host, trust_of(provider),
+                                 [] { return std::chrono::system_clock::now(); }, std::nullopt});
+        return Check{"", State::kOk, "answers TLS 1.3; its certificate is right", ""};
+      } catch (const ProtocolAbort& abort) {
+        return Check{"", courier ? State::kProblem : State::kWarning, abort.detail(),
+                     courier ? "calls need this: only this member, the courier, connects to it"
+                             : "only the courier, " +
+                                   setting.room.members[setting.room.courier_id()].name +
+                                   ", connects to it"};
+      }
+    });
+  }
+
+  void links(const JobConfig& job) {
+    if (options_.links.empty()) return;
+    looked("links", [&] {
+      const LinksConfig all = LinksConfig::load(options_.links);
+      const std::time_t now = std::time(nullptr);
+      const std::time_t until = now + 60 * static_cast<std::time_t>(job.deadline_minutes);
+      std::string ends;
+      for (const auto& [name, url] : {std::pair<std::string, std::string>("data_url", all.data_url),
+                                      {"result_url", all.result_url},
+                                      {"result_get_url", all.result_get_url.value_or("")}}) {
+        const std::optional<std::time_t> end = link_expiry(url);
+        if (!end) continue;
+        if (*end < until) {
+          return Check{"", State::kProblem,
+                       fmt::format("{} ends {}, {} the deadline {}", name, day(*end),
+                                   *end < now ? "before now and" : "before", day(until)),
+                       "make a new link that lasts longer than deadline_minutes"};
+        }
+        ends += fmt::format("{}{} until {}", ends.empty() ? "" : ", ", name, day(*end));
+      }
+      return Check{"", State::kOk, ends.empty() ? "their expiry is not in them" : ends, ""};
+    });
+  }
+
+  const ExamineOptions& options_;
+  std::vector<Check> checks_;
+};
+
+}  // namespace
+}  // namespace room
+
+std::vector<Check> examine(const ExamineOptions& options) { return room::Doctor(options).run(); }
+
+}  // namespace flexroom

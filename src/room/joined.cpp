@@ -1,0 +1,174 @@
+#include "room/joined.h"
+
+#include <fmt/core.h>
+
+#include <ctime>
+
+#include "agreement/render.h"
+#include "agreement/time.h"
+
+namespace flexroom::room {
+
+std::unique_ptr<session::MemberState> open_state(const std::filesystem::path& member_file,
+                                                 const Hooks* hooks) {
+  MemberConfig member = MemberConfig::load(member_file);
+  RoomConfig room = RoomConfig::load(member.room_file);
+  return std::make_unique<session::MemberState>(std::move(room), std::move(member),
+                                                hooks != nullptr ? hooks->fault : nullptr);
+}
+
+Summary summary_of(const session::Shown& shown) {
+  Summary out;
+  for (const auto& field : shown.proposal.fields) {
+    if (field.form == agreement::Proposal::Form::kSection) continue;
+    out.fields.push_back(
+        {field.name, field.secret ? "" : agreement::value_text(field), field.secret});
+  }
+  const bool named = !out.fields.empty() && out.fields.front().name == "command";
+  out.command = named ? out.fields.front().value : shown.proposal.kind;
+  out.digest = to_hex(shown.digest);
+  out.text = shown.text;
+  out.since = shown.since;
+  return out;
+}
+
+Joined::Joined(session::MemberState& state, Decider& decider, const Options& options)
+    : state_(state), decider_(decider), options_(options) {
+  if (!options_.trace_file.empty()) trace_.emplace(options_.trace_file);
+  session::SessionOptions session;
+  session.note = [this](const std::string& text) { note(text); };
+  session.progress = [this](std::string_view phase, uint64_t done, uint64_t total) {
+    progress(phase, done, total);
+    throw_if_cancelled();
+  };
+  session.cancel = options_.cancel;
+  session.command = options_.command;
+  try {
+    session_ = std::make_unique<session::MemberSession>(state_, session);
+  } catch (const ProtocolAbort& abort) {
+    if (abort.code() != AbortCode::kTimeout || abort.operation() != "connect") throw;
+    throw ProtocolAbort(
+        AbortCode::kTimeout, "connect",
+        fmt::format("{}\n  Nobody came within {} s. Start the same command at every member; "
+                    "timeout_seconds in [room] of {} says how long the first one waits. If the "
+                    "other one waits too, the [[member]] entries are in another order there.",
+                    abort.detail(), state_.room().timeout.count(), state_.room().file.string()),
+        abort.peer());
+  }
+  if (trace_) {
+    session_->party().set_trace([this](const net::TraceEntry& entry) { trace_->write(entry); });
+  }
+  if (options_.hooks != nullptr && options_.hooks->connected) {
+    options_.hooks->connected(session_->party());
+  }
+}
+
+std::vector<std::string> Joined::members() const {
+  std::vector<std::string> out;
+  for (const MemberEntry& member : state_.room().members) out.push_back(member.name);
+  return out;
+}
+
+void Joined::progress(std::string_view phase, uint64_t done, uint64_t total) noexcept {
+  try {
+    if (const auto now = meter_.update(phase, done, total)) decider_.progress(*now);
+  } catch (...) {  // telling is no part of the outcome
+  }
+}
+
+void Joined::note(const std::string& text) noexcept {
+  try {
+    decider_.note(text);
+  } catch (...) {  // telling is no part of the outcome
+  }
+}
+
+void Joined::throw_if_cancelled() const {
+  if (options_.cancel == nullptr || !*options_.cancel) return;
+  throw ProtocolAbort(AbortCode::kCancelled, "operator", "stopped by the operator");
+}
+
+Digest Joined::approve(const agreement::Proposal& proposal) {
+  proposed_ = session::of_this_room(state_, proposal).digest();
+  session::Approving approving;
+  approving.decide = [&](const session::Shown& shown, std::string&) {
+    throw_if_cancelled();
+    const Summary summary = summary_of(shown);
+    Decider::Answer answer = Decider::Answer::kYes;
+    if (state_.member().auto_approve) {
+      decider_.approved_by_rule(summary);
+    } else {
+      answer = decider_.approve(summary);
+    }
+    throw_if_cancelled();
+    switch (answer) {
+      case Decider::Answer::kYes:
+        return agreement::Answer::kYes;
+      case Decider::Answer::kNotNow:
+        return agreement::Answer::kNotNow;
+      case Decider::Answer::kNo:
+        break;
+    }
+    return agreement::Answer::kNo;
+  };
+  approving.waiting = [this] { note("waiting for the other members to approve"); };
+  return session::approve(*session_, proposal, approving);
+}
+
+void Joined::run(const std::string& what, const std::function<void()>& body) {
+  try {
+    session_->guard(body);
+  } catch (const std::exception& error) {
+    const auto* const abort = dynamic_cast<const ProtocolAbort*>(&error);
+    log_failure(
+        store::LogOutcome::kNothingHappened,
+        fmt::format("{}: {}", what, abort != nullptr ? to_string(abort->code()) : "failed here"));
+    throw;
+  }
+}
+
+store::LogEntry Joined::entry(store::LogOutcome outcome, const std::string& text) const {
+  FLEXROOM_ASSERT(proposed_.has_value());
+  store::LogEntry out;
+  out.proposal = *proposed_;
+  out.outcome = outcome;
+  out.text = text;
+  out.run = session_->party().scope().sid;
+  return out;
+}
+
+void Joined::log_together(store::LogOutcome outcome, const std::string& text) {
+  store::LogEntry joint = entry(outcome, text);
+  joint.unix_seconds = static_cast<uint64_t>(agree_on_time(session_->party()));
+  state_.log().append(session_->party(), joint);
+  proposed_.reset();
+}
+
+void Joined::log_alone(store::LogOutcome outcome, const std::string& text) {
+  store::LogEntry own = entry(outcome, text);
+  own.unix_seconds = static_cast<uint64_t>(std::time(nullptr));
+  state_.log().append_alone(own);
+  proposed_.reset();
+}
+
+void Joined::log_outcome(store::LogOutcome outcome, const std::string& text) noexcept {
+  try {
+    session_->guard([&] { log_together(outcome, text); });
+    return;
+  } catch (const std::exception& error) {
+    note(std::string("the other members did not sign the log entry: ") + error.what());
+  }
+  log_failure(outcome, text + " (the others did not sign)");
+}
+
+void Joined::log_failure(store::LogOutcome outcome, const std::string& text) noexcept {
+  if (!proposed_) return;
+  try {
+    log_alone(outcome, text);
+  } catch (const std::exception& error) {
+    note(std::string("the log could not be written (") + error.what() +
+         "); it would have said: " + text + ": " + std::string(store::to_string(outcome)));
+  }
+}
+
+}  // namespace flexroom::room

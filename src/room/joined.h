@@ -1,0 +1,84 @@
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "flexroom/decider.h"
+#include "room/hooks.h"
+#include "room/progress.h"
+#include "room/trace_file.h"
+#include "session/approval.h"
+#include "session/member_session.h"
+
+namespace flexroom::room {
+
+/// An operation that runs with all members: session, approval, log.
+///
+/// Guarantee  approve(): what the decider saw is what is signed, and all signatures are on disk
+///            when it returns. Whatever comes of an approved proposal stands in the log
+class Joined {
+ public:
+  struct Options {
+    std::string command;  // "secret import": the same at every member
+    const std::atomic<bool>* cancel = nullptr;
+    std::filesystem::path trace_file;  // empty: none
+    const Hooks* hooks = nullptr;
+  };
+  /// Connects to all members. State and decider outlive it.
+  Joined(session::MemberState& state, Decider& decider, const Options& options);
+  session::MemberState& state() { return state_; }
+  session::MemberSession& session() { return *session_; }
+  Decider& decider() { return decider_; }
+  /// Names by party id.
+  std::vector<std::string> members() const;
+
+  /// Shows the summary, asks, and signs with all members. Differing proposals are reported field by
+  /// field before anybody is asked. Throws kRefusedByRule when this or another member says no,
+  /// naming it.
+  Digest approve(const agreement::Proposal& proposal);
+  /// Runs an operation's part with the others. What fails once something was proposed is logged
+  /// here, told to the others and thrown on.
+  void run(const std::string& what, const std::function<void()>& body);
+
+  /// With all members' signatures. Throws.
+  void log_together(store::LogOutcome outcome, const std::string& text);
+  /// The same when the outcome is known whatever the others do now: alone, if they do not sign.
+  /// Never throws.
+  void log_outcome(store::LogOutcome outcome, const std::string& text) noexcept;
+  /// Of a run that failed; nothing if nothing was proposed. Never throws: the failure is what
+  /// counts.
+  void log_failure(store::LogOutcome outcome, const std::string& text) noexcept;
+
+  /// From here on progress is of all these steps.
+  void expect(std::vector<ProgressMeter::Step> steps) { meter_.expect(std::move(steps)); }
+  void progress(std::string_view phase, uint64_t done, uint64_t total) noexcept;
+  void note(const std::string& text) noexcept;
+  /// Throws kCancelled once somebody stopped this.
+  void throw_if_cancelled() const;
+
+ private:
+  store::LogEntry entry(store::LogOutcome outcome, const std::string& text) const;
+  void log_alone(store::LogOutcome outcome, const std::string& text);
+
+  session::MemberState& state_;
+  Decider& decider_;
+  Options options_;
+  ProgressMeter meter_;
+  std::optional<TraceFile> trace_;
+  std::unique_ptr<session::MemberSession> session_;
+  std::optional<Digest> proposed_;  // and no outcome logged yet
+};
+
+/// What the decider is shown of a proposal.
+Summary summary_of(const session::Shown& shown);
+
+/// This member's own state, without any peer.
+std::unique_ptr<session::MemberState> open_state(const std::filesystem::path& member_file,
+                                                 const Hooks* hooks);
+
+}  // namespace flexroom::room

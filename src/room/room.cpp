@@ -1,0 +1,143 @@
+#include "flexroom/room.h"
+
+#include <ctime>
+
+#include "base/codec.h"
+#include "prep/triple_parameters.h"
+#include "room/failure.h"
+#include "room/joined.h"
+#include "room/state.h"
+#include "session/pool_source.h"
+#include "session/secret_refresh.h"
+#include "session/signing_keys.h"
+
+namespace flexroom {
+namespace room {
+
+SecretInfo info_of(const store::RecordMeta& meta) {
+  SecretInfo out;
+  out.name = meta.name;
+  out.kind = meta.kind;
+  out.value_class = meta.value_class;
+  out.bytes = meta.bits / 8;
+  out.version = meta.version;
+  out.purposes = meta.purposes;
+  out.record = to_hex(meta.id);
+  out.epoch = to_hex(meta.epoch);
+  out.provenance = to_hex(meta.provenance);
+  return out;
+}
+
+Stock stock_of(session::MemberState& state) {
+  const session::PoolStock now =
+      session::summarise(state.once().pool().on_disk(), state.room().members.size());
+  return {now.triples, now.bits, now.bytes};
+}
+
+std::vector<std::string> member_names(const RoomConfig& config) {
+  std::vector<std::string> out;
+  for (const MemberEntry& member : config.members) out.push_back(member.name);
+  return out;
+}
+
+}  // namespace room
+
+namespace {
+
+std::vector<store::RecordMeta> listed_secrets(session::MemberState& state) {
+  std::vector<store::RecordMeta> out = state.secrets().list();
+  std::erase_if(
+      out, [](const store::RecordMeta& meta) { return meta.kind == session::kSigningKeyKind; });
+  return out;
+}
+
+}  // namespace
+
+Room::Room(const RoomOptions& options) : state_(std::make_unique<State>()) {
+  state_->options = options;
+  room::translated({}, [&] {
+    state_->member = room::open_state(options.member_file, options.hooks);
+    return true;
+  });
+}
+Room::~Room() = default;
+Room::Room(Room&&) noexcept = default;
+Room& Room::operator=(Room&&) noexcept = default;
+
+RoomStatus Room::status() {
+  return room::translated(room::Access::members(*this), [&] {
+    session::MemberState& state = *state_->member;
+    const auto counters = state.once().counters();
+    RoomStatus out;
+    out.member = state.member().name;
+    out.room = state.room().name;
+    out.members = room::member_names(state.room());
+    out.has_epoch = state.has_epoch();
+    out.epoch_made = state.epoch_made();
+    out.burned = counters.burned;
+    out.needs_operator = counters.needs_operator;
+    out.dirty = counters.dirty;
+    out.life = counters.life;
+    out.strikes = counters.strikes;
+    if (out.has_epoch && !out.burned) {
+      out.reason_to_refresh =
+          session::reason_to_refresh(counters.dirty, prep::profile(state.room().profile).dirty_max,
+                                     out.epoch_made, static_cast<uint64_t>(std::time(nullptr)));
+    }
+    out.secrets = listed_secrets(state).size();
+    out.stock = room::stock_of(state);
+    out.certificate = to_hex(state.identity().fingerprint());
+    out.certificate_expires = state.identity().not_after();
+    return out;
+  });
+}
+
+std::vector<SecretInfo> Room::secrets() {
+  return room::translated(room::Access::members(*this), [&] {
+    std::vector<SecretInfo> out;
+    for (const auto& meta : listed_secrets(*state_->member)) out.push_back(room::info_of(meta));
+    return out;
+  });
+}
+
+SecretInfo Room::secret(const std::string& name) {
+  return room::translated(room::Access::members(*this),
+                          [&] { return room::info_of(state_->member->secret(name)); });
+}
+
+Stock Room::stock() {
+  return room::translated(room::Access::members(*this),
+                          [&] { return room::stock_of(*state_->member); });
+}
+
+std::vector<LogEntry> Room::log() {
+  return room::translated(room::Access::members(*this), [&] {
+    std::vector<LogEntry> out;
+    state_->member->settle_runs();
+    for (const auto& stored : state_->member->log().verify()) {
+      out.push_back({static_cast<int64_t>(stored.entry.unix_seconds), to_hex(stored.entry.proposal),
+                     std::string(store::to_string(stored.entry.outcome)), stored.entry.text,
+                     stored.joint, to_hex(stored.head)});
+    }
+    return out;
+  });
+}
+
+bool Room::accept_peers(Decider& decider, uint64_t* life_before) {
+  return room::translated(room::Access::members(*this), [&] {
+    store::OnceDb& once = state_->member->once();
+    const auto before = once.counters();
+    const auto said = decider.human_input(
+        {Question::Kind::kYesNo,
+         "Go on with these members although batches ended without a verdict (or this machine was "
+         "restored from a backup)? Say yes only if you know why it happened and that the epoch was "
+         "not burned."});
+    if (said != "yes") return false;
+    once.operator_accepts();
+    if (state_->member->founded()) state_->member->log().accept_loss();
+    if (life_before != nullptr) *life_before = before.life;
+    return true;
+  });
+}
+
+}  // namespace flexroom

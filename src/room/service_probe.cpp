@@ -1,0 +1,193 @@
+#include "room/service_probe.h"
+
+#include <openssl/err.h>
+
+#include <algorithm>
+
+#include "base/codec.h"
+#include "base/display.h"
+#include "net/openssl_ptr.h"
+#include "room/agreed_call.h"
+#include "tls/certificate.h"
+
+namespace flexroom::room {
+namespace {
+
+constexpr size_t kMaxHandshakeBytes = size_t{1} << 17;
+constexpr size_t kMaxMessage = size_t{1} << 18;
+constexpr size_t kMaxCertificates = 32;
+constexpr size_t kMaxText = 2000;
+
+[[noreturn]] void fail(const std::string& what) {
+  throw ProtocolAbort(AbortCode::kServer, "look at the service", what);
+}
+
+/// What `received`, all that came, says about a handshake that failed; else the words of OpenSSL.
+[[noreturn]] void explain(ByteView received, const std::string& words) {
+  // RFC 8446 §4.1.3: this random makes a ServerHello a HelloRetryRequest.
+  static const Bytes kRetry =
+      from_hex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c");
+  if (as_text(received.first(std::min<size_t>(received.size(), 5))) == "HTTP/") {
+    fail("it does not speak TLS: it answered in plain HTTP");
+  }
+  if (!received.empty() && (received[0] < 20 || received[0] > 23)) {
+    fail("it does not speak TLS: its first record has the unknown type " +
+         std::to_string(received[0]));
+  }
+  if (std::search(received.begin(), received.end(), kRetry.begin(), kRetry.end()) !=
+      received.end()) {
+    fail(
+        "it answered with a HelloRetryRequest: it does not take this group; set the other `group` "
+        "(x25519, p256) of the provider in room.toml");
+  }
+  fail("the TLS 1.3 handshake failed: " + words);
+}
+
+/// What OpenSSL has to say goes out.
+void flush(BIO* from, ByteStream& to) {
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(from, &data);
+  if (size <= 0) return;
+  to.write({reinterpret_cast<const uint8_t*>(data), static_cast<size_t>(size)});
+  (void)BIO_reset(from);
+}
+
+std::vector<Bytes> certificates_of(const SSL* ssl) {
+  const STACK_OF(X509)* chain = SSL_get_peer_cert_chain(ssl);
+  std::vector<Bytes> out;
+  for (int i = 0; chain != nullptr && i < sk_X509_num(chain); ++i) {
+    X509* const certificate = sk_X509_value(chain, i);
+    const int size = i2d_X509(certificate, nullptr);
+    if (size <= 0 || out.size() == kMaxCertificates) fail("its certificates cannot be read");
+    Bytes& der = out.emplace_back(static_cast<size_t>(size));
+    uint8_t* end = der.data();
+    (void)i2d_X509(certificate, &end);
+  }
+  if (out.empty()) fail("it showed no certificate");
+  return out;
+}
+
+Bytes encode(const std::vector<Bytes>& chain) {
+  Writer out;
+  out.u32(static_cast<uint32_t>(chain.size()));
+  for (const Bytes& certificate : chain) out.field(certificate);
+  return out.take();
+}
+
+std::vector<Bytes> decode(ByteView bytes, PartyId from) {
+  Reader in(bytes, "service/certificates", from);
+  const uint32_t count = in.u32();
+  if (count == 0 || count > kMaxCertificates) {
+    throw ProtocolAbort(AbortCode::kUnexpectedMessage, "service/certificates",
+                        std::to_string(count) + " certificates", from);
+  }
+  std::vector<Bytes> out;
+  for (uint32_t k = 0; k < count; ++k) {
+    const ByteView one = in.field(kMaxMessage);
+    out.emplace_back(one.begin(), one.end());
+  }
+  in.finish();
+  return out;
+}
+
+/// Everybody says what it found; whoever found something wrong is named at all.
+void compare_verdicts(net::Party& party, const RoomConfig& room, const std::string& own) {
+  for (const PartyId j : party.peers()) party.send(j, "service/verdict", as_bytes(own));
+  for (const PartyId j : party.peers()) {
+    const std::string theirs = to_text(party.receive_up_to(j, "service/verdict", kMaxText));
+    if (!own.empty() || theirs.empty()) continue;
+    throw ProtocolAbort(AbortCode::kServer, "look at the service",
+                        room.members[j].name + " says: " + display_lines(theirs), j);
+  }
+}
+
+}  // namespace
+
+std::vector<Bytes> look_at_service(ByteStream& stream, const std::string& host,
+                                   arith::Group group) {
+  const net::OpensslPtr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()));
+  FLEXROOM_ASSERT(context != nullptr);
+  SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION);
+  SSL_CTX_set_ciphersuites(context.get(), "TLS_AES_128_GCM_SHA256");
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);  // by each member, with its roots
+  SSL_CTX_set1_groups_list(context.get(), group == arith::Group::kP256 ? "P-256" : "X25519");
+  const net::OpensslPtr<SSL> ssl(SSL_new(context.get()));
+  FLEXROOM_ASSERT(ssl != nullptr);
+  BIO* const in = BIO_new(BIO_s_mem());
+  BIO* const out = BIO_new(BIO_s_mem());
+  SSL_set_bio(ssl.get(), in, out);  // theirs now
+  SSL_set_connect_state(ssl.get());
+  SSL_set_tlsext_host_name(ssl.get(), host.c_str());
+  Bytes received;
+  while (true) {
+    ERR_clear_error();
+    const int result = SSL_do_handshake(ssl.get());
+    const int problem = SSL_get_error(ssl.get(), result);
+    flush(out, stream);
+    if (result == 1) break;
+    if (problem != SSL_ERROR_WANT_READ) explain(received, net::take_openssl_error());
+    const Bytes more = stream.read_some(16'384);
+    if (more.empty()) explain(received, "it closed the connection");
+    append(received, more);
+    if (received.size() > kMaxHandshakeBytes) fail("it sends more than a handshake");
+    FLEXROOM_ASSERT(BIO_write(in, more.data(), static_cast<int>(more.size())) ==
+                    static_cast<int>(more.size()));
+  }
+  std::vector<Bytes> chain = certificates_of(ssl.get());
+  SSL_shutdown(ssl.get());
+  flush(out, stream);
+  return chain;
+}
+
+void probe_service(Joined& joined, const Provider& provider, const std::string& host,
+                   uint16_t port) {
+  net::Party& party = joined.session().party();
+  const RoomConfig& room = joined.state().room();
+  const PartyId courier = room.courier_id();
+  std::vector<Bytes> chain;
+  const Endpoint target = provider.resolve(host, port);
+  std::string where = host + ":" + std::to_string(port);
+  if (target.host != host || target.port != port) {
+    where += " (connect_to " + target.host + ":" + std::to_string(target.port) + ")";
+  }
+  std::optional<AbortCode> problem;
+  std::string text;
+  const auto guarded = [&](const std::function<void()>& step) {
+    if (problem) return;
+    try {
+      step();
+    } catch (const ProtocolAbort& abort) {
+      if (abort.code() != AbortCode::kServer && abort.code() != AbortCode::kTimeout) throw;
+      problem = abort.code();
+      text = where + ": " + abort.detail();
+    } catch (const InputError& error) {  // its roots cannot be read
+      problem = AbortCode::kServer;
+      text = error.what();
+    }
+  };
+  if (party.id() == courier) {
+    guarded([&] {
+      const auto stream = connector(joined, provider, host, port)();
+      chain = look_at_service(*stream, host, group_of(provider));
+      stream->close();
+    });
+    const Bytes message = problem ? Bytes() : encode(chain);
+    for (const PartyId j : party.peers()) party.send(j, "service/certificates", message);
+  } else {
+    const Bytes message = party.receive_up_to(courier, "service/certificates", kMaxMessage);
+    if (!message.empty()) chain = decode(message, courier);
+  }
+  guarded([&] {
+    if (chain.empty()) return;  // the courier will say why
+    tls::check_chain(chain, {host, trust_of(provider),
+                             [] { return std::chrono::system_clock::now(); }, std::nullopt});
+  });
+  compare_verdicts(party, room, text.substr(0, kMaxText));
+  if (problem) throw ProtocolAbort(*problem, "look at the service", text);
+  if (chain.empty()) {
+    throw ProtocolAbort(AbortCode::kUnexpectedMessage, "service/certificates",
+                        "none came, and no reason", courier);
+  }
+}
+
+}  // namespace flexroom::room

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "agent/connection.h"
+#include "config/config.h"
+#include "room/joined.h"
+
+namespace flexroom::room {
+
+/// A TLS 1.3 handshake by this machine alone, without a request, for a look at who answers: the
+/// certificates as they came, the server's own first. Nothing is checked. Throws kServer.
+std::vector<Bytes> look_at_service(ByteStream& stream, const std::string& host, arith::Group group);
+
+/// After all members approved and before anything is prepared for it: the courier looks at the
+/// service and shows the others the certificates; each checks them against its own roots. What is
+/// wrong (name, port, authority) is known to all, in the words of the member that found it, before
+/// minutes of preprocessing went into a call that cannot be made.
+///
+/// Not given  anything else: the connection of the call checks all of it again, itself
+/// Errors     kServer, kTimeout; nothing was sent to the service
+void probe_service(Joined& joined, const Provider& provider, const std::string& host,
+                   uint16_t port);
+
+}  // namespace flexroom::room

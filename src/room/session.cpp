@@ -1,0 +1,174 @@
+#include "flexroom/session.h"
+
+#include <fmt/core.h>
+
+#include "base/codec.h"
+#include "room/failure.h"
+#include "room/local_checks.h"
+#include "room/state.h"
+#include "session/secret_import.h"
+#include "session/secret_refresh.h"
+
+namespace flexroom {
+namespace room {
+
+session::MemberState& Access::state(Room& room) { return *room.state_->member; }
+session::MemberState& Access::state(Session& session) { return state(session.state_->room); }
+Decider& Access::decider(Session& session) { return session.state_->decider; }
+const std::atomic<bool>* Access::cancel(const Room& room) { return room.state_->options.cancel; }
+const std::atomic<bool>* Access::cancel(const Session& session) {
+  return cancel(session.state_->room);
+}
+std::vector<std::string> Access::members(const Room& room) {
+  return member_names(room.state_->member->room());
+}
+std::vector<std::string> Access::members(const Session& session) {
+  return members(session.state_->room);
+}
+
+Joined& Access::join(Session& session, Asking asking, const std::string& command) {
+  Session::State& state = *session.state_;
+  if (state.joined) {
+    throw InputError("session", "has run its operation already", "make a new session");
+  }
+  session::MemberState& member = Access::state(session);
+  require_disk(member.member());
+  if (asking && !member.member().auto_approve) state.decider.require_ready();
+  const RoomOptions& options = state.room.state_->options;
+  return state.joined.emplace(
+      member, state.decider,
+      Joined::Options{command, options.cancel, options.trace_file, options.hooks});
+}
+
+namespace {
+
+SecretInfo import_secret(Session& session, const std::filesystem::path& path) {
+  session::MemberState& state = Access::state(session);
+  const session::SecretFile file = session::SecretFile::load(path, state.member().name);
+  // What is wrong with it is said before anybody is contacted.
+  (void)session::import_proposal(state.room(), file);
+  Joined& joined = Access::join(session, Access::kAsks, "secret import");
+  std::optional<store::RecordMeta> meta;
+  joined.run("secret import " + file.name, [&] {
+    joined.session().start();
+    const Digest digest = joined.approve(session::import_proposal(state.room(), file));
+    meta = session::import_secret(joined.session(), file, digest);
+  });
+  joined.log_outcome(store::LogOutcome::kDone,
+                     fmt::format("secret import {} version {}", meta->name, meta->version));
+  return info_of(*meta);
+}
+
+SecretsMoved refresh_secrets(Session& session) {
+  Joined& joined = Access::join(session, Access::kAsks, "secret refresh");
+  session::RefreshPlan plan;
+  Digest epoch{};
+  try {
+    joined.run("secret refresh", [&] {
+      joined.session().start();
+      plan = session::plan_refresh(joined.session());
+      (void)joined.approve(session::refresh_proposal(joined.state().room(), plan));
+      epoch = session::refresh_secrets(joined.session(), plan);
+    });
+  } catch (const std::exception&) {
+    if (store::EpochChange(joined.state().db(), joined.state().rid()).staged()) {
+      joined.note(
+          "The new epoch lies ready here, but not all members confirmed it: the next command that "
+          "meets all members finishes the refresh or drops it, at all of them alike.");
+    }
+    throw;
+  }
+  joined.log_outcome(store::LogOutcome::kDone,
+                     fmt::format("secret refresh: {} records to epoch {}; {} unfinished batches in "
+                                 "the one before",
+                                 plan.records.size(), to_hex(epoch).substr(0, 16), plan.dirty));
+  return {plan.records.size(), to_hex(epoch), to_hex(plan.epoch), plan.dirty};
+}
+
+void fill_stock(Joined& joined, uint64_t triples) {
+  net::Party& party = joined.session().party();
+  joined.session().start();
+  Writer wanted;
+  wanted.u64(triples);
+  const std::vector<Bytes> all = party.exchange("stock/fill", wanted.bytes());
+  for (const PartyId j : party.peers()) {
+    if (all[j] == wanted.bytes()) continue;
+    Reader reader(all[j], "stock/fill", j);
+    throw ProtocolAbort(AbortCode::kDisagreement, "stock",
+                        fmt::format("members ask for different amounts: {} here, {} at {}; pass "
+                                    "the same --fill everywhere",
+                                    triples, reader.u64(), joined.members()[j]),
+                        j);
+  }
+  const session::PoolStock before = joined.session().pool().stock();
+  if (before.triples < triples) joined.session().fill_pool(triples - before.triples);
+}
+
+bool init(Session& session, bool new_epoch) {
+  if (new_epoch) Access::decider(session).require_ready();
+  Joined& joined = Access::join(session, Access::kAsksNothing, "init");
+  bool made = false;
+  joined.session().guard([&] {
+    if (new_epoch) {
+      const auto said = Access::decider(session).human_input(
+          {Question::Kind::kYesNo,
+           "A new epoch: every secret of this room's old epoch is lost. Go on?"});
+      if (said != "yes") {
+        throw ProtocolAbort(AbortCode::kRefusedByRule, "init", "the operator said no");
+      }
+    }
+    made = joined.session().ensure_epoch(new_epoch);
+    joined.session().start();
+  });
+  return made;
+}
+
+}  // namespace
+}  // namespace room
+
+Session::Session(Room& room, Decider& decider) : state_(std::make_unique<State>(room, decider)) {}
+Session::~Session() = default;
+
+bool Session::init(bool new_epoch) {
+  return room::translated(room::Access::members(*this),
+                          [&] { return room::init(*this, new_epoch); });
+}
+
+std::string Session::epoch() const {
+  if (!state_->joined)
+    throw Error({Exit::kUsage, "error", "the session has not started", {}, {}, {}, {}, {}});
+  return to_hex(state_->joined->session().party().scope().eid);
+}
+
+SecretInfo Session::import_secret(const std::filesystem::path& file) {
+  return room::translated(room::Access::members(*this),
+                          [&] { return room::import_secret(*this, file); });
+}
+
+void Session::remove_secret(const std::string& name) {
+  room::translated(room::Access::members(*this), [&] {
+    room::Joined& joined = room::Access::join(*this, room::Access::kAsks, "secret remove");
+    joined.run("secret remove " + name, [&] {
+      joined.session().start();
+      (void)joined.approve(session::remove_proposal(joined.session(), name));
+      session::remove_secret(joined.session(), name);
+    });
+    joined.log_outcome(store::LogOutcome::kDone, "secret remove " + name);
+    return true;
+  });
+}
+
+SecretsMoved Session::refresh_secrets() {
+  return room::translated(room::Access::members(*this),
+                          [&] { return room::refresh_secrets(*this); });
+}
+
+Stock Session::fill_stock(uint64_t triples) {
+  return room::translated(room::Access::members(*this), [&] {
+    room::Joined& joined = room::Access::join(*this, room::Access::kAsksNothing, "stock");
+    joined.session().guard([&] { room::fill_stock(joined, triples); });
+    return room::stock_of(room::Access::state(*this));
+  });
+}
+
+}  // namespace flexroom

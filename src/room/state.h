@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "flexroom/session.h"
+#include "room/access.h"
+#include "room/joined.h"
+
+namespace flexroom {
+
+struct Room::State {
+  RoomOptions options;
+  std::unique_ptr<session::MemberState> member;
+};
+
+struct Session::State {
+  State(Room& of, Decider& who) : room(of), decider(who) {}
+  Room& room;
+  Decider& decider;
+  std::optional<room::Joined> joined;
+};
+
+namespace room {
+
+SecretInfo info_of(const store::RecordMeta& meta);
+Stock stock_of(session::MemberState& state);
+std::vector<std::string> member_names(const RoomConfig& config);
+
+}  // namespace room
+}  // namespace flexroom
