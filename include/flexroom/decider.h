@@ -18,8 +18,11 @@ struct Summary {
   std::string command;        // value of the first field: "call", "run-script (lean)", ...
   std::vector<Field> fields;  // in the order that is signed
   std::string digest;         // hexadecimal; the same at every member
-  /// All of it as lines for a person, whatever a program makes of the fields.
+  /// All of it as lines for a person, made of the bytes that are signed; the log prints it again.
   std::string text;
+  /// What changed since the last one of its kind and title that all approved; empty if nothing did.
+  /// Nothing: there was none.
+  std::optional<std::string> since;
 };
 
 /// One step of a work, and how far it is.

@@ -99,6 +99,8 @@ CommandLine::CommandLine()
                 "one JSON object an event, and a final one (docs/json-schema.json)");
   app_.add_option("-m,--member", common_.member_file,
                   "this member's private configuration (default: $FLEXROOM_MEMBER or member.toml)");
+  app_.add_flag("--diff", common_.diff,
+                "beside a summary, show what changed since it was last approved");
   app_.add_flag("-y,--yes", common_.yes, "approve without asking (a rule of your organisation)");
   app_.add_option("--trace", common_.trace,
                   "write one line of JSON a message between members there: from, to, label, bytes, "
@@ -246,10 +248,20 @@ void CommandLine::add_runs() {
 }
 
 void CommandLine::add_state() {
-  add(
+  CLI::App* const log = add(
       app_, "log", "the hash-chained audit log",
-      [this] { return show_log(*out_, common_, verify_); }, "  flexroom log --verify")
-      ->add_flag("--verify", verify_, "recompute the chain and all signatures");
+      [this] {
+        if (log_whole_) return export_log(*out_, common_);
+        return log_entry_ ? show_log_entry(*out_, common_, *log_entry_)
+                          : show_log(*out_, common_, verify_);
+      },
+      "  flexroom log --verify\n  flexroom log show 3\n  flexroom log export > log.jsonl");
+  log->add_flag("--verify", verify_, "recompute the chain and all signatures");
+  log->add_subcommand("show", "one entry in full, with the text that all approved")
+      ->add_option("ENTRY", log_entry_, "its number; the first is 1")
+      ->required();
+  log->add_subcommand("export", "one JSON line an entry, for an auditor (docs/log-format.md)")
+      ->callback([this] { log_whole_ = true; });
   add(
       app_, "status", "this member's state: epoch, counters, secrets, certificate",
       [this] { return status(*out_, common_); }, "  flexroom status");

@@ -46,6 +46,8 @@ class CommandLine {
   std::filesystem::path directory_ = ".";
   bool new_epoch_ = false, no_follow_ = false, verify_ = false, quick_ = false;
   std::string plot_;
+  bool log_whole_ = false;             // log export
+  std::optional<uint64_t> log_entry_;  // log show
   std::filesystem::path file_, job_, links_ = "links.toml", doctor_links_, recipe_;
   std::optional<std::filesystem::path> inputs_;
   std::string name_, url_, provider_, run_;

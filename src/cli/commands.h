@@ -17,6 +17,7 @@ namespace flexroom::cli {
 struct Common {
   std::filesystem::path member_file;
   bool yes = false;
+  bool diff = false;  // beside the summary, what changed since it was last approved
   std::optional<std::filesystem::path> trace;  // a file to write every message's digest to
   // For tests, which run commands in processes of their own and watch, alter or end them:
   std::function<void(std::string_view step)> fault;  // as in session::MemberState
@@ -46,6 +47,10 @@ int call_recipe(Output& out, const Common& common, const std::filesystem::path& 
                 const std::map<std::string, std::string>& arguments,
                 const std::optional<std::filesystem::path>& inputs);
 int show_log(Output& out, const Common& common, bool verify);
+/// One entry in full: of an approval the text that was approved.
+int show_log_entry(Output& out, const Common& common, uint64_t number);
+/// One line of JSON an entry, for an auditor (docs/log-format.md); also without --json.
+int export_log(Output& out, const Common& common);
 int status(Output& out, const Common& common);
 /// Everything that a joint command needs, looked at; kBadInput if something is wrong.
 int doctor(Output& out, const Common& common, const std::filesystem::path& job_or_recipe,

@@ -201,7 +201,7 @@ int show_log(Output& out, const Common& common, bool verify) {
   const std::vector<LogEntry> entries = room->log();
   nlohmann::json rows = nlohmann::json::array();
   for (const LogEntry& entry : entries) {
-    out.line(fmt::format("{:%Y-%m-%d %H:%M:%SZ}  {}  {:<26} {}  [{}]",
+    out.line(fmt::format("{:>4}  {:%Y-%m-%d %H:%M:%SZ}  {}  {:<26} {}  [{}]", rows.size() + 1,
                          fmt::gmtime(static_cast<std::time_t>(entry.unix_seconds)),
                          entry.proposal.substr(0, 12), entry.outcome, display(entry.text),
                          entry.joint ? "signed by all" : "this member alone"));

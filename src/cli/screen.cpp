@@ -36,6 +36,13 @@ void Screen::require_ready() {
 
 void Screen::show(const Summary& summary) {
   out_.summary("\n" + summary.text);
+  if (summary.since) {
+    out_.summary(summary.since->empty() ? "  as approved before, to the letter\n"
+                 : diff_                ? "changed since it was last approved:\n" + *summary.since
+                         : "  not as it was last approved: --diff shows what changed\n");
+  } else if (diff_) {
+    out_.summary("  nothing of this kind and title was approved before\n");
+  }
   nlohmann::json fields;
   for (const Summary::Field& field : summary.fields) {
     fields[field.name] = field.is_private ? "(private)" : field.value;
@@ -73,7 +80,7 @@ OpenRoom::OpenRoom(const Common& common) : hooks_{common.fault, common.connected
 }
 
 Joint::Joint(Output& out, const Common& common)
-    : room_(common), screen_(out, common.yes), session_(*room_, screen_) {
+    : room_(common), screen_(out, common.yes, common.diff), session_(*room_, screen_) {
   watch_signals();
 }
 

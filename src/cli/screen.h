@@ -18,7 +18,7 @@ void throw_if_cancelled();
 /// Shows what is decided and told, and asks at the terminal; with `yes` it answers for itself.
 class Screen final : public Decider {
  public:
-  Screen(Output& out, bool yes) : out_(out), yes_(yes) {}
+  Screen(Output& out, bool yes, bool diff = false) : out_(out), yes_(yes), diff_(diff) {}
   void require_ready() override;
   Answer approve(const Summary& summary) override;
   void approved_by_rule(const Summary& summary) override;
@@ -33,6 +33,7 @@ class Screen final : public Decider {
   void show(const Summary& summary);
   Output& out_;
   bool yes_;
+  bool diff_;  // also what changed since the last approval
   bool show_phases_ = false;
 };
 

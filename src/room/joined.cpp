@@ -2,44 +2,12 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <chrono>
 #include <ctime>
 
+#include "agreement/render.h"
 #include "agreement/time.h"
-#include "base/codec.h"
-#include "base/display.h"
 
 namespace flexroom::room {
-namespace {
-
-// People read and decide; a member that is gone shows as a lost connection long before.
-constexpr std::chrono::hours kApprovalWait{1};
-
-bool printable(const Bytes& value) {
-  return std::all_of(value.begin(), value.end(), [](uint8_t c) { return c >= 0x20 && c < 0x7f; });
-}
-
-std::string shown(const agreement::Proposal::Field& field) {
-  if (field.secret) return "(private)";
-  return printable(field.value) ? to_text(field.value) : to_hex(field.value);
-}
-
-/// Waits longer for messages while it lives.
-class LongWait {
- public:
-  LongWait(net::Transport& mesh, std::chrono::milliseconds time)
-      : mesh_(mesh), usual_(mesh.set_receive_timeout(time)) {}
-  ~LongWait() { mesh_.set_receive_timeout(usual_); }
-  LongWait(const LongWait&) = delete;
-  LongWait& operator=(const LongWait&) = delete;
-
- private:
-  net::Transport& mesh_;
-  std::chrono::milliseconds usual_;
-};
-
-}  // namespace
 
 std::unique_ptr<session::MemberState> open_state(const std::filesystem::path& member_file,
                                                  const Hooks* hooks) {
@@ -49,18 +17,18 @@ std::unique_ptr<session::MemberState> open_state(const std::filesystem::path& me
                                                 hooks != nullptr ? hooks->fault : nullptr);
 }
 
-Summary summary_of(const agreement::Proposal& proposal) {
+Summary summary_of(const session::Shown& shown) {
   Summary out;
-  size_t width = 0;
-  for (const auto& field : proposal.fields) width = std::max(width, field.name.size());
-  for (const auto& field : proposal.fields) {
-    const std::string value = shown(field);
-    out.fields.push_back({display(field.name), field.secret ? "" : value, field.secret});
-    out.text += fmt::format("  {:<{}} {}\n", display(field.name), width, value);
+  for (const auto& field : shown.proposal.fields) {
+    if (field.form == agreement::Proposal::Form::kSection) continue;
+    out.fields.push_back(
+        {field.name, field.secret ? "" : agreement::value_text(field), field.secret});
   }
-  out.command = out.fields.empty() ? "" : out.fields.front().value;
-  out.digest = to_hex(proposal.digest());
-  out.text += fmt::format("  {:<{}} {}\n", "proposal", width, out.digest);
+  const bool named = !out.fields.empty() && out.fields.front().name == "command";
+  out.command = named ? out.fields.front().value : shown.proposal.kind;
+  out.digest = to_hex(shown.digest);
+  out.text = shown.text;
+  out.since = shown.since;
   return out;
 }
 
@@ -120,71 +88,31 @@ void Joined::throw_if_cancelled() const {
   throw ProtocolAbort(AbortCode::kCancelled, "operator", "stopped by the operator");
 }
 
-// Everybody hears what everybody decided before anybody signs, so that who said no is named.
-void Joined::tell_decision(Decider::Answer own) {
-  net::Party& party = session_->party();
-  const Bytes word(1, static_cast<uint8_t>(own));
-  for (const PartyId j : party.peers()) party.send(j, "approve/decision", word);
-  if (own != Decider::Answer::kYes) {
-    throw ProtocolAbort(AbortCode::kRefusedByRule, "approval",
-                        own == Decider::Answer::kNo
-                            ? "the operator said no; nothing was contacted"
-                            : "nobody is here to decide now; nothing was contacted");
-  }
-  note("waiting for the other members to approve");
-  const LongWait wait(party.transport(), kApprovalWait);
-  for (const PartyId j : party.peers()) {
-    const uint8_t said = party.receive(j, "approve/decision", 1)[0];
-    if (said == static_cast<uint8_t>(Decider::Answer::kYes)) continue;
-    const std::string& name = state_.room().members[j].name;
-    throw ProtocolAbort(AbortCode::kRefusedByRule, "approval",
-                        name + (said == static_cast<uint8_t>(Decider::Answer::kNo)
-                                    ? " said no; nothing was contacted"
-                                    : " has nobody there to decide now; nothing was contacted"),
-                        j);
-  }
-}
-
 Digest Joined::approve(const agreement::Proposal& proposal) {
-  net::Party& party = session_->party();
-  const Digest digest = proposal.digest();
-  proposed_ = digest;
-  bool same = true;
-  for (const Bytes& other : party.exchange("approve/digest", digest)) {
-    same = same && other == Bytes(digest.begin(), digest.end());
-  }
-  if (!same) {
-    // Nothing was shown and nobody was asked, so nothing that counts may be signed, whatever a peer
-    // says next: the field makes this another proposal. The exchange names the field that differs.
-    agreement::Proposal refused = proposal;
-    refused.fields.push_back({"approval", to_bytes("refused: the proposals differ"), false});
-    (void)agreement::approve(party, state_.identity(), state_.signing_keys(), refused);
-    throw ProtocolAbort(AbortCode::kDisagreement, "approval",
-                        "members propose different things; nothing was contacted");
-  }
-  throw_if_cancelled();
-  Decider::Answer answer = Decider::Answer::kYes;
-  if (state_.member().auto_approve) {
-    decider_.approved_by_rule(summary_of(proposal));
-  } else {
-    answer = decider_.approve(summary_of(proposal));
-  }
-  throw_if_cancelled();
-  tell_decision(answer);
-  const LongWait wait(party.transport(), kApprovalWait);
-  agreement::Approval approval =
-      agreement::approve(party, state_.identity(), state_.signing_keys(), proposal);
-  // On disk before anything follows from it: however this process ends, the log says that all
-  // members wanted this, and shows their signatures.
-  store::LogEntry entry;
-  entry.unix_seconds = static_cast<uint64_t>(std::time(nullptr));
-  entry.proposal = digest;
-  entry.outcome = store::LogOutcome::kApproved;
-  entry.text =
-      printable(proposal.fields.front().value) ? to_text(proposal.fields.front().value) : "";
-  entry.approval = std::move(approval);
-  state_.log().append_alone(entry);
-  return digest;
+  proposed_ = session::of_this_room(state_, proposal).digest();
+  session::Approving approving;
+  approving.decide = [&](const session::Shown& shown, std::string&) {
+    throw_if_cancelled();
+    const Summary summary = summary_of(shown);
+    Decider::Answer answer = Decider::Answer::kYes;
+    if (state_.member().auto_approve) {
+      decider_.approved_by_rule(summary);
+    } else {
+      answer = decider_.approve(summary);
+    }
+    throw_if_cancelled();
+    switch (answer) {
+      case Decider::Answer::kYes:
+        return agreement::Answer::kYes;
+      case Decider::Answer::kNotNow:
+        return agreement::Answer::kNotNow;
+      case Decider::Answer::kNo:
+        break;
+    }
+    return agreement::Answer::kNo;
+  };
+  approving.waiting = [this] { note("waiting for the other members to approve"); };
+  return session::approve(*session_, proposal, approving);
 }
 
 void Joined::run(const std::string& what, const std::function<void()>& body) {
@@ -205,6 +133,7 @@ store::LogEntry Joined::entry(store::LogOutcome outcome, const std::string& text
   out.proposal = *proposed_;
   out.outcome = outcome;
   out.text = text;
+  out.run = session_->party().scope().sid;
   return out;
 }
 

@@ -12,6 +12,7 @@
 #include "room/hooks.h"
 #include "room/progress.h"
 #include "room/trace_file.h"
+#include "session/approval.h"
 #include "session/member_session.h"
 
 namespace flexroom::room {
@@ -61,7 +62,6 @@ class Joined {
   void throw_if_cancelled() const;
 
  private:
-  void tell_decision(Decider::Answer own);
   store::LogEntry entry(store::LogOutcome outcome, const std::string& text) const;
   void log_alone(store::LogOutcome outcome, const std::string& text);
 
@@ -75,7 +75,7 @@ class Joined {
 };
 
 /// What the decider is shown of a proposal.
-Summary summary_of(const agreement::Proposal& proposal);
+Summary summary_of(const session::Shown& shown);
 
 /// This member's own state, without any peer.
 std::unique_ptr<session::MemberState> open_state(const std::filesystem::path& member_file,

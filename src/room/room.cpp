@@ -116,6 +116,7 @@ Stock Room::stock() {
 std::vector<LogEntry> Room::log() {
   return room::translated(room::Access::members(*this), [&] {
     std::vector<LogEntry> out;
+    state_->member->settle_runs();
     for (const auto& stored : state_->member->log().verify()) {
       out.push_back({static_cast<int64_t>(stored.entry.unix_seconds), to_hex(stored.entry.proposal),
                      std::string(store::to_string(stored.entry.outcome)), stored.entry.text,
@@ -136,6 +137,7 @@ bool Room::accept_peers(Decider& decider, uint64_t* life_before) {
          "if you know why it happened, and after a restore that the epoch was not burned."});
     if (said != "yes") return false;
     once.operator_accepts();
+    if (state_->member->founded()) state_->member->log().accept_loss();
     if (life_before != nullptr) *life_before = before.life;
     return true;
   });

@@ -29,14 +29,17 @@ Digest digest_of_hex(const std::string& hex) {
 
 class OnceJournal final : public agent::Journal {
  public:
-  explicit OnceJournal(store::OnceDb& once) : once_(once) {}
+  OnceJournal(store::OnceDb& once, const Digest& session) : once_(once), session_(session) {}
   void mark(std::string_view kind, ByteView id) override {
+    // Whatever becomes of this process: from here on the request may have left.
+    if (kind == "release") once_.run_released(session_);
     if (once_.mark(kind, id)) return;
     throw ProtocolAbort(AbortCode::kReuse, kind, "this single-use item was used before");
   }
 
  private:
   store::OnceDb& once_;
+  const Digest session_;
 };
 
 store::OnceDb::Limits limits_of(const RoomConfig& room) {
@@ -307,7 +310,44 @@ std::vector<net::SigningKey> MemberState::signing_keys() {
   return keys;
 }
 
-store::AuditLog MemberState::log() { return {*db_, identity_, signing_keys(), self_}; }
+store::AuditLog MemberState::log() { return {*db_, *once_, identity_, rid(), mids()[self_]}; }
+
+void MemberState::settle_runs() {
+  if (!founded()) return;
+  std::optional<store::SessionLock> alone;
+  try {
+    alone.emplace(member_.state_dir);
+    alone->require_alone();
+  } catch (const InputError&) {
+    return;  // what is open may be the run of another process
+  }
+  try {
+    log().settle_open_runs();
+  } catch (const InputError&) {
+    // A log that cannot be written, or goes back in time: whoever needs it says so.
+  }
+}
+
+agreement::Configuration MemberState::configuration() {
+  agreement::Configuration out;
+  out.room = rid();
+  out.name = room_.name;
+  out.profile = room_.profile;
+  const std::vector<net::SigningKey> keys = signing_keys();
+  for (size_t i = 0; i < room_.members.size(); ++i) {
+    const MemberEntry& member = room_.members[i];
+    // Where a member is reached is each one's own affair, as long as no change carries it.
+    out.members.push_back(
+        {mids()[i], member.name, keys[i], digest_of_hex(member.certificate_sha256), ""});
+  }
+  out.couriers.push_back(mids()[room_.courier_id()]);
+  for (const Provider& provider : room_.providers) {
+    out.providers.push_back({provider.name, {}, {"group=" + provider.group}, provider.open_calls});
+  }
+  std::sort(out.providers.begin(), out.providers.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  return out;
+}
 
 store::RecordMeta MemberState::secret(const std::string& name) {
   std::optional<store::RecordMeta> found;
@@ -334,7 +374,7 @@ struct MemberSession::Engines {
                [this] { return std::make_unique<Forward>(live); }),
         arith(party, source),
         engine(party, source),
-        journal(once) {
+        journal(once, party.scope().sid) {
     engine.set_start_hook([this](const Digest& id) { journal.mark("instance", id); });
     if (progress) {
       engine.set_progress(
@@ -351,7 +391,9 @@ struct MemberSession::Engines {
 };
 
 MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
-    : state_(state), options_(options), lock_(state.member().state_dir) {
+    : state_(state), options_(options) {
+  state_.settle_runs();
+  lock_.emplace(state.member().state_dir);
   const RoomConfig& room = state.room();
   net::MeshConfig config;
   for (const MemberEntry& member : room.members) {
@@ -401,11 +443,38 @@ void MemberSession::settle() {
   const auto epoch = store::EpochStore(state_.db()).load(state_.rid());
   FLEXROOM_ASSERT(epoch.has_value());
   state_.once().start_epoch(epoch->epoch_id);
-  store::LogEntry entry;
-  entry.unix_seconds = static_cast<uint64_t>(std::time(nullptr));
-  entry.outcome = store::LogOutcome::kDone;
-  entry.text = "secret refresh, interrupted before: now in epoch " + to_hex(epoch->epoch_id);
-  state_.log().append_alone(entry);
+  to_note_ = "secret refresh, interrupted before: now in epoch " + to_hex(epoch->epoch_id);
+}
+
+// The log first: nobody signs in a room whose members' logs went back in time. Then what earlier
+// contacts left open is finished, and entered.
+void MemberSession::settle_log() {
+  state_.log().exchange_heads(*party_, state_.configuration());
+  const auto note = [&](const std::string& text, const Digest& proposal) {
+    store::LogEntry entry;
+    entry.unix_seconds = static_cast<uint64_t>(std::time(nullptr));
+    entry.outcome = store::LogOutcome::kNote;
+    entry.proposal = proposal;
+    entry.text = text;
+    state_.log().append_alone(entry);
+  };
+  if (!to_note_.empty()) note(to_note_, {});
+  to_note_.clear();
+  store::SecretStore& secrets = state_.secrets();
+  std::vector<Digest> before;
+  const bool staged = secrets.num_staged() > 0;
+  if (staged) {
+    for (const store::RecordMeta& meta : secrets.list()) before.push_back(meta.digest());
+  }
+  secrets.reconcile(*party_);
+  if (!staged) return;
+  for (const store::RecordMeta& meta : secrets.list()) {
+    if (std::count(before.begin(), before.end(), meta.digest()) > 0) continue;
+    note(fmt::format("secret {} version {}: the import that was interrupted before is complete at "
+                     "all members",
+                     meta.name, meta.version),
+         meta.provenance);
+  }
 }
 
 prep::EpochState MemberSession::make_epoch() {
@@ -550,7 +619,7 @@ void MemberSession::start() {
         "swap");
   }
   prep::session_hello(*party_, epoch);
-  state_.secrets().reconcile(*party_);
+  settle_log();
   state_.once().connect(*party_);
   engines_ =
       std::make_unique<Engines>(*party_, std::move(epoch), state_.once(),

@@ -74,6 +74,11 @@ class MemberState {
   /// When the epoch was made, Unix seconds by this member's clock; 0: no epoch, or not known.
   uint64_t epoch_made();
   store::AuditLog log();
+  /// What room.toml and the members' keys make of the room now; known after the first join.
+  agreement::Configuration configuration();
+  /// Runs that ended with their process get their entry, unless another process of this member
+  /// may still be at it.
+  void settle_runs();
   /// The newest committed secret of that name. Throws InputError naming the remedy.
   store::RecordMeta secret(const std::string& name);
 
@@ -114,7 +119,7 @@ class MemberSession {
   /// Of the running session.
   const prep::EpochState& epoch() const;
   /// No other session of this member runs until this one ends: throws InputError if one does.
-  void require_alone() { lock_.require_alone(); }
+  void require_alone() { lock_->require_alone(); }
   /// Sets an epoch up with all members; nothing is stored.
   prep::EpochState make_epoch();
   /// Puts `epoch` and `records` (all of the present epoch, under the new keys) in the place of the
@@ -148,10 +153,12 @@ class MemberSession {
  private:
   struct Engines;
   void settle();
+  void settle_log();
 
   MemberState& state_;
   SessionOptions options_;
-  store::SessionLock lock_;
+  std::optional<store::SessionLock> lock_;
+  std::string to_note_;  // in the log, once it is settled
   bool settled_ = false;
   std::unique_ptr<net::Party> party_;
   std::unique_ptr<Engines> engines_;

@@ -1,6 +1,10 @@
 #include "store/audit_log.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <ctime>
+#include <map>
 #include <set>
 
 #include "base/codec.h"
@@ -9,179 +13,714 @@
 namespace flexroom::store {
 namespace {
 
-constexpr std::string_view kEntryDomain = "flexroom/log entry/2";
-constexpr std::string_view kHeadDomain = "flexroom/log head/2";
-constexpr std::string_view kKind = "log";
-constexpr size_t kMaxEntryBytes = 8 << 20;
+using agreement::ChangeBody;
+using agreement::Configuration;
+using agreement::MemberId;
+using agreement::NoteBody;
+using agreement::RejectBody;
+using agreement::ResultBody;
+using agreement::StartBody;
+using agreement::Statement;
+using agreement::StatementKind;
 
-Bytes index_bytes(uint64_t index) { return Writer().u64(index).take(); }
+constexpr std::string_view kPlace = "audit log";
+constexpr std::string_view kHeadKind = "log head";
+constexpr std::string_view kBehindRemedy =
+    "restore the newest state.db; if its last entries are lost for good, `flexroom peer accept` "
+    "begins a new log that says so";
 
-Digest next_head(const Digest& previous, uint64_t index, ByteView content) {
-  return RandomOracle("log", RoScope{}, index).field(previous).field(content).digest();
+uint64_t now_seconds() { return static_cast<uint64_t>(std::time(nullptr)); }
+
+Writer& put_head(Writer& out, const OnceDb::LogHead& head) {
+  return out.u32(head.incarnation).u64(head.number).raw(head.digest);
+}
+OnceDb::LogHead read_head(Reader& in) {
+  OnceDb::LogHead head;
+  head.incarnation = in.u32();
+  head.number = in.u64();
+  head.digest = in.digest();
+  return head;
 }
 
-net::Signature read_signature(Reader& in) {
-  net::Signature signature{};
-  const ByteView raw = in.raw(signature.size());
-  std::copy(raw.begin(), raw.end(), signature.begin());
-  return signature;
+/// Rows of this member's own disk: damage there is no fault of a peer.
+template <typename Read>
+auto from_disk(const Read& read) {
+  try {
+    return read();
+  } catch (const ProtocolAbort& abort) {
+    throw InputError(kPlace, "state.db holds a row that cannot be read: " + abort.detail(),
+                     "restore state.db from a backup; never restore once.db");
+  }
 }
 
-/// Where a joint entry belongs: one entry a place. Zeros for an entry of one member.
-struct Place {
-  Digest session{};
-  uint64_t number = 0;
-  auto operator<=>(const Place&) const = default;
+std::optional<agreement::Outcome> outcome_of(LogOutcome outcome) {
+  switch (outcome) {
+    case LogOutcome::kDone:
+      return agreement::Outcome::kDone;
+    case LogOutcome::kNothingHappened:
+      return agreement::Outcome::kNothingHappened;
+    case LogOutcome::kEffectMayHaveHappened:
+      return agreement::Outcome::kEffectMayHaveHappened;
+    case LogOutcome::kFailed:
+      return agreement::Outcome::kFailed;
+    case LogOutcome::kApproved:
+    case LogOutcome::kRefused:
+    case LogOutcome::kNote:
+    case LogOutcome::kChange:
+      break;
+  }
+  return std::nullopt;
+}
+
+LogOutcome log_outcome_of(agreement::Outcome outcome) {
+  switch (outcome) {
+    case agreement::Outcome::kDone:
+      return LogOutcome::kDone;
+    case agreement::Outcome::kNothingHappened:
+      return LogOutcome::kNothingHappened;
+    case agreement::Outcome::kEffectMayHaveHappened:
+      return LogOutcome::kEffectMayHaveHappened;
+    case agreement::Outcome::kFailed:
+      return LogOutcome::kFailed;
+  }
+  return LogOutcome::kEffectMayHaveHappened;
+}
+
+ResultBody result_of(const LogEntry& entry) {
+  const auto outcome = outcome_of(entry.outcome);
+  FLEXROOM_ASSERT(outcome.has_value());
+  ResultBody out;
+  out.proposal = entry.proposal;
+  out.run = entry.run;
+  out.outcome = *outcome;
+  out.status = entry.status;
+  out.text = entry.text.substr(0, agreement::kMaxNoteBytes);
+  return out;
+}
+
+/// Reads one statement after the other as a verifier does, with the configuration in force.
+class Verifier {
+ public:
+  Verifier(const Digest& room, const MemberId& author) : room_(room), author_(author) {}
+
+  AuditLog::Stored next(const Statement& s, const std::string& place) {
+    const auto fail = [&](std::string_view problem) { throw InputError(place, problem); };
+    if (s.room != room_ || s.author != author_) fail("is of another room or member");
+    const bool first = s.number == 1 && (!any_ || s.incarnation > last_.incarnation);
+    if (!first && (!any_ || s.incarnation != last_.incarnation || s.number != last_.number + 1)) {
+      fail("is missing, or out of its place");
+    }
+    if (s.previous != (first ? Digest{} : last_.digest)) {
+      fail("does not follow from the one before");
+    }
+    if (first) configuration_.reset();
+    if (s.kind == StatementKind::kChange) change(ChangeBody::decode(s.body, place), place);
+    if (!configuration_) fail("has no configuration of the room before it");
+    const auto own = configuration_->index_of(author_);
+    if (!own) fail("is of a member that is not in the configuration before it");
+    if (!s.verify(configuration_->members[*own].key)) fail("is not signed by this member");
+    AuditLog::Stored out;
+    out.entry.unix_seconds = s.time;
+    read(s, out, place);
+    any_ = true;
+    last_ = {s.incarnation, s.number, s.digest()};
+    out.head = last_.digest;
+    out.statement = s;
+    return out;
+  }
+  const OnceDb::LogHead& last() const { return last_; }
+  bool any() const { return any_; }
+
+ private:
+  void change(ChangeBody body, const std::string& place) {
+    const Configuration& next = body.configuration;
+    if (next.room != room_) throw InputError(place, "is a configuration of another room");
+    if (!body.verify()) {
+      throw InputError(place, "is a configuration that not all its members signed");
+    }
+    if (known_ && next.number == known_->number && next.digest() == known_->digest()) {
+      // A new incarnation begins with the one in force.
+    } else if (known_ && (next.number <= known_->number || (next.number == known_->number + 1 &&
+                                                            next.previous != known_->digest()))) {
+      throw InputError(place, "is a configuration that does not follow from the one before");
+    }
+    news_.clear();
+    size_t kept = 0;
+    for (const Configuration::Member& member : next.members) {
+      const auto before = known_ ? known_->index_of(member.id) : std::nullopt;
+      const bool same = before && known_->members[*before].key == member.key;
+      kept += same ? 1 : 0;
+      if (known_ && !same) news_ += (news_.empty() ? "; new key: " : ", ") + member.name;
+    }
+    if (known_ && kept == 0) news_ += "; no key of the one before signed it";
+    known_ = configuration_ = next;
+  }
+
+  void read(const Statement& s, AuditLog::Stored& out, const std::string& place) {
+    switch (s.kind) {
+      case StatementKind::kChange:
+        out.entry.outcome = LogOutcome::kChange;
+        out.entry.text = fmt::format("configuration {} of room {}{}", configuration_->number,
+                                     configuration_->name, news_);
+        out.joint = true;
+        return;
+      case StatementKind::kStart:
+        return start(StartBody::decode(s.body, place), out, place);
+      case StatementKind::kResult:
+        return result(s, ResultBody::decode(s.body, place), out, place);
+      case StatementKind::kReject: {
+        RejectBody body = RejectBody::decode(s.body, place);
+        out.entry.outcome = LogOutcome::kRefused;
+        out.entry.proposal = body.proposal;
+        out.entry.text = "this member said no" + (body.reason.empty() ? "" : ": " + body.reason);
+        return;
+      }
+      case StatementKind::kNote:
+        return note(NoteBody::decode(s.body, place), out, place);
+      default:
+        throw InputError(place, "is of a kind that this program does not write",
+                         "use the program that wrote it, or a newer one");
+    }
+  }
+
+  void start(StartBody body, AuditLog::Stored& out, const std::string& place) {
+    if (body.configuration != configuration_->digest()) {
+      throw InputError(place, "was approved under another configuration");
+    }
+    if (!verify_approval(body.approval, configuration_->keys())) {
+      throw InputError(place, "its proposal is not signed by all members");
+    }
+    const auto proposal = agreement::Proposal::decode(body.approval.proposal, place);
+    out.entry.outcome = LogOutcome::kApproved;
+    out.entry.proposal = body.approval.digest;
+    out.entry.run = body.approval.session;
+    out.entry.text = proposal.kind + (proposal.title.empty() ? "" : " " + proposal.title);
+    if (proposal.kind.empty() && !proposal.fields.empty()) {
+      out.entry.text = to_text(proposal.fields.front().value);
+    }
+    out.entry.approval = std::move(body.approval);
+    out.joint = true;
+  }
+
+  void result(const Statement& s, ResultBody body, AuditLog::Stored& out,
+              const std::string& place) {
+    out.entry.outcome = log_outcome_of(body.outcome);
+    out.entry.proposal = body.proposal;
+    out.entry.run = body.run;
+    out.entry.status = body.status;
+    out.entry.text = body.text;
+    out.joint = body.joint();
+    if (!out.joint) return;
+    if (body.signatures.size() != configuration_->members.size()) {
+      throw InputError(place, "is not signed by all members");
+    }
+    const Bytes text = body.joint_text(s.room, s.time);
+    for (size_t i = 0; i < body.signatures.size(); ++i) {
+      const Configuration::Member& member = configuration_->members[i];
+      if (!agreement::verify_result(member.key, text, body.signatures[i])) {
+        throw InputError(place, "the signature of " + member.name + " is wrong");
+      }
+    }
+    if (!places_.insert({body.session, body.place}).second) {
+      throw InputError(place, "stands twice");
+    }
+  }
+
+  void note(NoteBody body, AuditLog::Stored& out, const std::string& place) {
+    out.entry.outcome = LogOutcome::kNote;
+    out.entry.proposal = body.proposal;
+    out.entry.text = body.text;
+    if (body.statement.empty()) return;
+    const Statement refusal = Statement::decode(body.statement, place);
+    const auto who = configuration_->index_of(refusal.author);
+    if (!who || refusal.room != room_ || refusal.kind != StatementKind::kReject ||
+        RejectBody::decode(refusal.body, place).proposal != body.proposal ||
+        !refusal.verify(configuration_->members[*who].key)) {
+      throw InputError(place, "the refusal in it is not signed by a member");
+    }
+    out.entry.outcome = LogOutcome::kRefused;
+  }
+
+  const Digest room_;
+  const MemberId author_;
+  bool any_ = false;
+  OnceDb::LogHead last_;
+  std::optional<Configuration> configuration_;  // of this incarnation
+  std::optional<Configuration> known_;          // the newest of all
+  std::string news_;                            // of the last CHANGE
+  std::set<std::pair<Digest, uint64_t>> places_;
 };
 
-// What is signed, and with its signatures the content of a row.
-Bytes signed_text(const LogEntry& entry, bool joint, const Place& place) {
-  Writer out;
-  out.field(entry.encode()).u8(joint ? 1 : 0).raw(place.session).u64(place.number);
-  return out.take();
-}
-
-// Row: content (signed text, signatures on it), head, own signature on the head.
-Bytes content_of(ByteView text, const std::vector<net::Signature>& signatures) {
-  Writer out;
-  out.field(text);
-  for (const net::Signature& signature : signatures) out.raw(signature);
-  return out.take();
-}
-
-LogEntry decode(ByteView bytes) {
-  Reader in(bytes, "log entry");
-  LogEntry entry;
-  entry.unix_seconds = in.u64();
-  entry.proposal = in.digest();
-  const uint8_t outcome = in.u8();
-  if (outcome > static_cast<uint8_t>(LogOutcome::kApproved)) {
-    throw InputError("audit log", "unknown outcome");
-  }
-  entry.outcome = static_cast<LogOutcome>(outcome);
-  entry.text = to_text(in.field(kMaxEntryBytes));
-  if (entry.outcome == LogOutcome::kApproved) {
-    entry.approval = agreement::Approval::decode(in.field(kMaxEntryBytes), "audit log");
-  }
-  in.finish();
-  return entry;
-}
+std::string entry_name(size_t index) { return fmt::format("audit log entry {}", index); }
 
 }  // namespace
 
 std::string_view to_string(LogOutcome outcome) {
   switch (outcome) {
-    case LogOutcome::kDone:
-      return "done";
-    case LogOutcome::kNothingHappened:
-      return "nothing happened at the provider";
-    case LogOutcome::kEffectMayHaveHappened:
-      return "aborted; a provider-side effect may have happened";
     case LogOutcome::kApproved:
       return "approved";
+    case LogOutcome::kRefused:
+      return "refused";
+    case LogOutcome::kNote:
+      return "note";
+    case LogOutcome::kChange:
+      return "configuration";
+    case LogOutcome::kDone:
+    case LogOutcome::kNothingHappened:
+    case LogOutcome::kEffectMayHaveHappened:
+    case LogOutcome::kFailed:
+      break;
   }
-  return "unknown";
+  return agreement::to_string(*outcome_of(outcome));
 }
 
-Bytes LogEntry::encode() const {
+AuditLog::AuditLog(SealedDb& db, OnceDb& once, const net::Identity& identity, const Digest& room,
+                   const MemberId& self)
+    : db_(db),
+      once_(once),
+      identity_(identity),
+      room_(room),
+      self_(self),
+      kind_(rows_of_room("statement", room)),
+      peer_kind_(rows_of_room("log head of", room)) {}
+
+Bytes AuditLog::id_of(uint32_t incarnation, uint64_t number) const {
+  return Writer().raw(self_).u32(incarnation).u64(number).take();
+}
+
+std::optional<Statement> AuditLog::statement(uint32_t incarnation, uint64_t number) {
+  const auto row = db_.get(kind_, id_of(incarnation, number));
+  if (!row) return std::nullopt;
+  return Statement::decode(row->meta, kPlace);
+}
+
+std::optional<AuditLog::Head> AuditLog::head_here() {
+  const auto row = db_.get(kHeadKind, room_);
+  if (!row) return std::nullopt;
+  return from_disk([&] {
+    Reader in(row->meta, "log head");
+    Head head;
+    head.last = read_head(in);
+    head.change = read_head(in);
+    in.finish();
+    return head;
+  });
+}
+
+// The two files must say the same of it. state.db is written first: one entry more there than in
+// once.db is a process that was killed in between.
+AuditLog::End AuditLog::end() {
+  const auto here = head_here();
+  const auto once = once_.log_head(room_);
+  if (!once && !here) return {};
+  if (once && (!here || here->last.incarnation < once->incarnation ||
+               (here->last.incarnation == once->incarnation && here->last.number < once->number))) {
+    throw InputError(kPlace,
+                     fmt::format("state.db is older than once.db: its log ends at entry {}, and {} "
+                                 "were signed",
+                                 here ? here->last.number : 0, once->number),
+                     kBehindRemedy);
+  }
+  if (once && here->last == *once) return {*here, false};
+  const auto last = statement(here->last.incarnation, here->last.number);
+  const bool begins =
+      here->last.number == 1 && (!once || here->last.incarnation > once->incarnation);
+  const bool one_more = once && here->last.incarnation == once->incarnation &&
+                        here->last.number == once->number + 1 && last &&
+                        last->previous == (once->number == 0 ? Digest{} : once->digest);
+  if (begins || one_more) return {*here, false};
+  if (!once) return {*here, true};
+  throw InputError(kPlace,
+                   fmt::format("state.db and once.db are of different times: entry {} here is not "
+                               "the one that was signed",
+                               here->last.number),
+                   kBehindRemedy);
+}
+
+// Part of a transaction.
+Statement AuditLog::put(Head& head, Kind kind, Bytes body, uint64_t unix_seconds) {
+  Statement s;
+  s.room = room_;
+  s.author = self_;
+  s.incarnation = head.last.incarnation;
+  s.number = head.last.number + 1;
+  s.previous = head.last.number == 0 ? Digest{} : head.last.digest;
+  s.time = unix_seconds;
+  s.kind = kind;
+  s.body = std::move(body);
+  s.sign(identity_);
+  db_.put(kind_, id_of(s.incarnation, s.number), s.encode(), {});
+  head.last = {s.incarnation, s.number, s.digest()};
+  if (kind == Kind::kChange) head.change = head.last;
+  return s;
+}
+
+// Part of a transaction. A chain of its own, which begins with the configuration in force; where
+// that does not know our key, the next session gives one.
+void AuditLog::begin_again(Head& head, uint32_t incarnation, const std::string& why) {
+  const auto change = change_of(head);
+  const uint64_t before = head.last.number;
+  head = {};
+  head.last.incarnation = incarnation;
+  if (!change || !signs_in(change->configuration)) return;
+  (void)put(head, Kind::kChange, change->encode(), now_seconds());
+  NoteBody note;
+  note.text = fmt::format("a new log begins here: {}; {} entries of the one before were signed",
+                          why, before);
+  (void)put(head, Kind::kNote, note.encode(), now_seconds());
+}
+
+void AuditLog::put_head_row(const Head& head) {
   Writer out;
-  out.u64(unix_seconds).raw(proposal).u8(static_cast<uint8_t>(outcome)).field(text);
-  FLEXROOM_ASSERT(approval.has_value() == (outcome == LogOutcome::kApproved));
-  if (approval) out.field(approval->encode());
-  return out.take();
+  put_head(put_head(out, head.last), head.change);
+  db_.put(kHeadKind, room_, out.bytes(), {});
 }
 
-AuditLog::AuditLog(SealedDb& db, const net::Identity& identity, std::vector<net::SigningKey> keys,
-                   PartyId self)
-    : db_(db), identity_(identity), keys_(std::move(keys)), self_(self) {}
+Statement AuditLog::write(Kind kind, Bytes body, uint64_t unix_seconds) {
+  Statement written;
+  OnceDb::LogHead last;
+  db_.transaction([&] {
+    End now = end();
+    if (now.once_lost) {
+      begin_again(now.head, now.head.last.incarnation + 1, "once.db was lost");
+    }
+    written = put(now.head, kind, std::move(body), unix_seconds);
+    put_head_row(now.head);
+    last = now.head.last;
+  });
+  once_.set_log_head(room_, last);
+  return written;
+}
+
+std::optional<ChangeBody> AuditLog::change_of(const Head& head) {
+  if (head.change.number == 0) return std::nullopt;
+  const auto s = statement(head.change.incarnation, head.change.number);
+  if (!s || s->kind != Kind::kChange) {
+    throw InputError(kPlace, "the entry with the room's configuration is missing", kBehindRemedy);
+  }
+  return ChangeBody::decode(s->body, kPlace);
+}
+
+bool AuditLog::signs_in(const Configuration& configuration) const {
+  const auto own = configuration.index_of(self_);
+  return own && configuration.members[*own].key == identity_.signing_key();
+}
+
+std::optional<Configuration> AuditLog::configuration() {
+  const auto head = head_here();
+  if (!head) return std::nullopt;
+  auto change = change_of(*head);
+  if (!change) return std::nullopt;
+  return std::move(change->configuration);
+}
+
+OnceDb::LogHead AuditLog::seen_of(const MemberId& member) {
+  const auto row = db_.get(peer_kind_, member);
+  if (!row) return {};
+  return from_disk([&] {
+    Reader in(row->meta, "log head of a member");
+    return read_head(in);
+  });
+}
+
+// What everybody has seen of everybody goes out before anybody says where its own log ends: who
+// runs two commands at once is never taken for one that was restored.
+void AuditLog::exchange_heads(net::Party& party, const Configuration& now) {
+  FLEXROOM_ASSERT(now.room == room_ && now.members.size() == party.num_parties() &&
+                  now.members[party.id()].id == self_);
+  const auto own = change_of(end().head);
+  Writer seen;
+  seen.u8(own && own->configuration.same_content(now) ? 1 : 0);
+  seen.raw(own ? own->configuration.digest() : Digest{});
+  const size_t configuration_bytes = seen.size();
+  for (const Configuration::Member& member : now.members) {
+    put_head(seen, member.id == self_ ? OnceDb::LogHead{} : seen_of(member.id));
+  }
+  const std::vector<Bytes> all_seen = party.exchange("log/seen", seen.bytes());
+  Writer head;
+  put_head(head, end().head.last);
+  const std::vector<Bytes> all_heads = party.exchange("log/head", head.bytes());
+  std::vector<OnceDb::LogHead> heads;
+  for (PartyId j = 0; j < all_heads.size(); ++j) {
+    Reader in(all_heads[j], "log/head", j);
+    heads.push_back(read_head(in));
+  }
+  bool settled = seen.bytes()[0] == 1;
+  for (PartyId by = 0; by < all_seen.size(); ++by) {
+    settled =
+        settled && std::equal(all_seen[by].begin(),
+                              all_seen[by].begin() + static_cast<ptrdiff_t>(configuration_bytes),
+                              seen.bytes().begin());
+    Reader in(all_seen[by], "log/seen", by);
+    (void)in.raw(configuration_bytes);
+    for (PartyId j = 0; j < heads.size(); ++j) {
+      check_head(party, now, j, heads[j], by, read_head(in));
+    }
+  }
+  if (!settled) change_configuration(party, now, own);
+  for (const PartyId j : party.peers()) keep_head(now.members[j], heads[j]);
+}
+
+// Where the log of `whose` ends now, against what `by` saw of it before.
+void AuditLog::check_head(net::Party& party, const Configuration& now, PartyId whose,
+                          const OnceDb::LogHead& head, PartyId by,
+                          const OnceDb::LogHead& seen) const {
+  if (by == whose || seen.number == 0) return;
+  const bool older = head.incarnation < seen.incarnation ||
+                     (head.incarnation == seen.incarnation && head.number < seen.number);
+  const bool other = head.incarnation == seen.incarnation && head.number == seen.number &&
+                     head.digest != seen.digest;
+  if (!older && !other) return;
+  const std::string& name = now.members[whose].name;
+  const std::string who = by == party.id() ? "we have" : now.members[by].name + " has";
+  const std::string what =
+      older ? fmt::format(
+                  "the log of {} ends at entry {}, but {} seen entry {} of it: it was "
+                  "restored from a backup, or runs twice. Restore the newest state.db "
+                  "there; if the entries are lost for good, `flexroom peer accept` there "
+                  "and where they were seen",
+                  name, head.number, who, seen.number)
+            : fmt::format(
+                  "there are two entries {} of the log of {}: {} now, {} where {} seen it. "
+                  "One is of a copy, or a lie; `flexroom peer accept` where it was seen, "
+                  "if you know which",
+                  head.number, name, to_hex(head.digest), to_hex(seen.digest), who);
+  throw ProtocolAbort(AbortCode::kRefusedByRule, "log", what, whose == party.id() ? by : whose);
+}
+
+void AuditLog::keep_head(const Configuration::Member& member, const OnceDb::LogHead& head) {
+  const OnceDb::LogHead before = seen_of(member.id);
+  if (before.number > 0 && head.incarnation > before.incarnation) {
+    NoteBody note;
+    note.text = fmt::format(
+        "{} began a new log: what it signed after entry {} of the one before, "
+        "if anything, is lost there",
+        member.name, before.number);
+    (void)write(Kind::kNote, note.encode(), now_seconds());
+  }
+  db_.transaction([&] {
+    const OnceDb::LogHead newest = seen_of(member.id);  // another session may know more
+    if (std::pair(newest.incarnation, newest.number) >= std::pair(head.incarnation, head.number)) {
+      return;
+    }
+    Writer out;
+    put_head(out, head);
+    db_.put(peer_kind_, member.id, out.bytes(), {});
+  });
+}
+
+// One configuration in force at all members, with all their signatures in everybody's log.
+void AuditLog::change_configuration(net::Party& party, const Configuration& now,
+                                    const std::optional<ChangeBody>& own) {
+  // The newest that any log holds. Its signatures prove it, whoever shows it.
+  const Bytes mine = own ? own->encode() : Bytes();
+  for (const PartyId j : party.peers()) party.send(j, "log/change", mine);
+  std::optional<ChangeBody> newest = own;
+  for (const PartyId j : party.peers()) {
+    constexpr size_t kMaxBytes = Configuration::kMaxBytes + 64 * Configuration::kMaxMembers + 64;
+    const Bytes theirs = party.receive_up_to(j, "log/change", kMaxBytes);
+    if (theirs.empty()) continue;
+    ChangeBody body;
+    try {
+      body = ChangeBody::decode(theirs, "configuration");
+    } catch (const InputError& error) {
+      throw ProtocolAbort(AbortCode::kRefusedByRule, "log/change", error.problem(), j);
+    }
+    if (body.configuration.room != room_ || !body.verify()) {
+      throw ProtocolAbort(AbortCode::kRefusedByRule, "log/change",
+                          "shows a configuration of the room that not all its members signed", j);
+    }
+    const auto rank = [](const ChangeBody& b) {
+      return std::pair(b.configuration.number, b.configuration.digest());
+    };
+    if (!newest || rank(*newest) < rank(body)) newest = std::move(body);
+  }
+  if (newest && own && newest->configuration.number == own->configuration.number &&
+      newest->configuration.digest() != own->configuration.digest()) {
+    throw ProtocolAbort(AbortCode::kDisagreement, "log/change",
+                        fmt::format("a member shows another configuration {} than this log holds, "
+                                    "signed by all",
+                                    own->configuration.number));
+  }
+  const bool take_over = newest && signs_in(newest->configuration) &&
+                         (!own || own->configuration.number < newest->configuration.number);
+  if (take_over) (void)write(Kind::kChange, newest->encode(), now_seconds());
+  ChangeBody next;
+  next.configuration = now;
+  next.configuration.number = newest ? newest->configuration.number + 1 : 0;
+  next.configuration.previous = newest ? newest->configuration.digest() : Digest{};
+  if (newest && newest->configuration.same_content(now)) return;
+  const Digest signed_digest = next.configuration.digest();
+  const std::vector<Bytes> signatures = party.exchange(
+      "log/change signature", agreement::sign_configuration(identity_, signed_digest));
+  for (PartyId j = 0; j < signatures.size(); ++j) {
+    net::Signature& signature = next.signatures.emplace_back();
+    std::copy(signatures[j].begin(), signatures[j].end(), signature.begin());
+    if (!agreement::verify_configuration(now.members[j].key, signed_digest, signature)) {
+      throw ProtocolAbort(AbortCode::kRefusedByRule, "log/change signature",
+                          "signed another configuration of the room, or none: compare room.toml",
+                          j);
+    }
+  }
+  (void)write(Kind::kChange, next.encode(), now_seconds());
+}
 
 void AuditLog::append(net::Party& party, const LogEntry& entry) {
-  const Place place{party.scope().sid, party.next_counter("log")};
-  const Bytes text = signed_text(entry, true, place);
+  const auto configuration = this->configuration();
+  FLEXROOM_ASSERT(configuration && configuration->members.size() == party.num_parties());
+  ResultBody body = result_of(entry);
+  if (body.run == Digest{}) body.run = party.scope().sid;
+  body.session = party.scope().sid;
+  body.place = party.next_counter("log");
+  const Bytes text = body.joint_text(room_, entry.unix_seconds);
   const Digest digest = sha256(text);
   Bytes message(digest.begin(), digest.end());
-  flexroom::append(message, ByteView(identity_.sign(kEntryDomain, text)));
+  flexroom::append(message, ByteView(agreement::sign_result(identity_, text)));
   const std::vector<Bytes> all = party.exchange("log/entry", message);
-  std::vector<net::Signature> signatures;
   for (PartyId j = 0; j < party.num_parties(); ++j) {
     Reader in(all[j], "log/entry", j);
     if (in.digest() != digest) {
       throw ProtocolAbort(AbortCode::kDisagreement, "log", "members log different entries", j);
     }
-    signatures.push_back(read_signature(in));
-    if (!net::verify(keys_[j], kEntryDomain, text, signatures.back())) {
+    net::Signature& signature = body.signatures.emplace_back();
+    const ByteView raw = in.raw(signature.size());
+    std::copy(raw.begin(), raw.end(), signature.begin());
+    if (!agreement::verify_result(configuration->members[j].key, text, signature)) {
       throw ProtocolAbort(AbortCode::kRefusedByRule, "log", "wrong signature", j);
     }
   }
-  write(content_of(text, signatures));
+  (void)write(Kind::kResult, body.encode(), entry.unix_seconds);
+  once_.close_run(body.run);
 }
 
 void AuditLog::append_alone(const LogEntry& entry) {
-  const Bytes text = signed_text(entry, false, {});
-  write(content_of(text, {identity_.sign(kEntryDomain, text)}));
+  if (entry.outcome == LogOutcome::kApproved) {
+    FLEXROOM_ASSERT(entry.approval.has_value());
+    const auto configuration = this->configuration();
+    if (!configuration) {
+      throw InputError(kPlace, "holds no configuration of the room", "run `flexroom init` first");
+    }
+    StartBody body{configuration->digest(), *entry.approval};
+    OnceDb::OpenRun run;
+    run.session = entry.approval->session;
+    run.room = room_;
+    run.proposal = entry.approval->digest;
+    run.what = entry.text;
+    once_.open_run(run);
+    (void)write(Kind::kStart, body.encode(), entry.unix_seconds);
+  } else if (entry.outcome == LogOutcome::kNote) {
+    NoteBody body;
+    body.proposal = entry.proposal;
+    body.text = entry.text;
+    (void)write(Kind::kNote, body.encode(), entry.unix_seconds);
+  } else {
+    (void)write(Kind::kResult, result_of(entry).encode(), entry.unix_seconds);
+    once_.close_run(entry.run);
+  }
 }
 
-void AuditLog::write(ByteView content) {
+Bytes AuditLog::refuse(const Digest& proposal, const std::string& reason) {
+  RejectBody body{proposal, reason};
+  return write(Kind::kReject, body.encode(), now_seconds()).encode();
+}
+
+std::string AuditLog::heard_refusal(PartyId who, const Digest& proposal, ByteView bytes) {
+  const auto configuration = this->configuration();
+  FLEXROOM_ASSERT(configuration && who < configuration->members.size());
+  const Configuration::Member& member = configuration->members[who];
+  NoteBody note;
+  note.proposal = proposal;
+  std::string reason;
+  try {
+    const Statement refusal = Statement::decode(bytes, "refusal");
+    const bool its_own = refusal.room == room_ && refusal.author == member.id &&
+                         refusal.kind == Kind::kReject && refusal.verify(member.key);
+    if (!its_own) throw InputError("refusal", "it is not signed by it");
+    const RejectBody body = RejectBody::decode(refusal.body, "refusal");
+    if (body.proposal != proposal) throw InputError("refusal", "it is about another proposal");
+    reason = body.reason;
+  } catch (const InputError& error) {
+    throw ProtocolAbort(AbortCode::kRefusedByRule, "approval",
+                        "said no, but its refusal proves nothing: " + error.problem(), who);
+  }
+  note.text = member.name + " said no" + (reason.empty() ? "" : ": " + reason);
+  note.statement.assign(bytes.begin(), bytes.end());
+  (void)write(Kind::kNote, note.encode(), now_seconds());
+  return reason;
+}
+
+size_t AuditLog::settle_open_runs() {
+  const std::vector<OnceDb::OpenRun> runs = once_.open_runs(room_);
+  if (runs.empty()) return 0;
+  const auto configuration = this->configuration();
+  if (!configuration || !signs_in(*configuration)) return 0;  // in the next session
+  for (const OnceDb::OpenRun& run : runs) {
+    LogEntry entry;
+    entry.unix_seconds = now_seconds();
+    entry.proposal = run.proposal;
+    entry.run = run.session;
+    entry.outcome =
+        run.released ? LogOutcome::kEffectMayHaveHappened : LogOutcome::kNothingHappened;
+    entry.text = run.what + (run.released ? ": the program ended after the request was released"
+                                          : ": the program ended before anything was released");
+    append_alone(entry);
+  }
+  return runs.size();
+}
+
+void AuditLog::accept_loss() {
+  for (const Bytes& peer : db_.ids(peer_kind_)) db_.remove(peer_kind_, peer);
+  try {
+    (void)end();
+    return;
+  } catch (const InputError&) {
+    // What was signed and is not here is lost.
+  }
+  const OnceDb::LogHead once = once_.log_head(room_).value_or(OnceDb::LogHead{});
+  OnceDb::LogHead last;
   db_.transaction([&] {
-    const uint64_t index = db_.ids(kKind).size();
-    Digest head{};
-    if (index > 0) {
-      const auto last = db_.get(kKind, index_bytes(index - 1));
-      if (!last) throw InputError("audit log", "entries are missing", "flexroom log --verify");
-      Reader in(last->meta, "log row");
-      in.field(kMaxEntryBytes + 4096);
-      head = in.digest();
-    }
-    head = next_head(head, index, content);
-    Writer row;
-    row.field(content).raw(head).raw(identity_.sign(kHeadDomain, head));
-    db_.put(kKind, index_bytes(index), row.bytes(), {});
+    Head head = head_here().value_or(Head{});
+    const uint32_t newest = std::max(head.last.incarnation, once.incarnation);
+    head.last.number = std::max(head.last.number, once.number);
+    begin_again(head, newest + 1, "the operator accepted that entries are lost");
+    put_head_row(head);
+    last = head.last;
   });
+  once_.set_log_head(room_, last);
 }
 
 std::vector<AuditLog::Stored> AuditLog::verify() {
   std::vector<Stored> out;
-  std::set<Place> places;
-  Digest head{};
-  const std::vector<Bytes> ids = db_.ids(kKind);
-  for (uint64_t index = 0; index < ids.size(); ++index) {
-    const std::string place = "audit log entry " + std::to_string(index + 1);
-    if (ids[index] != index_bytes(index)) throw InputError(place, "is missing");
-    const auto row = db_.get(kKind, ids[index]);
-    Reader in(row->meta, place);
-    const ByteView content = in.field(kMaxEntryBytes + 4096);
-    const Digest stored_head = in.digest();
-    const net::Signature head_signature = read_signature(in);
-    in.finish();
-    head = next_head(head, index, content);
-    if (head != stored_head) throw InputError(place, "does not follow from the one before");
-    if (!net::verify(keys_[self_], kHeadDomain, head, head_signature)) {
-      throw InputError(place, "the chain is not signed by this member");
-    }
-    Reader body(content, place);
-    const ByteView text = body.field(kMaxEntryBytes);
-    Reader what(text, place);
-    LogEntry entry = decode(what.field(kMaxEntryBytes));
-    bool joint = what.u8() != 0;
-    Place where{what.digest(), what.u64()};
-    what.finish();
-    for (PartyId j = 0; j < keys_.size(); ++j) {
-      if (!joint && j != self_) continue;
-      if (!net::verify(keys_[j], kEntryDomain, text, read_signature(body))) {
-        throw InputError(place, "the signature of member " + std::to_string(j + 1) + " is wrong");
-      }
-    }
-    body.finish();
-    if (joint && !places.insert(where).second) throw InputError(place, "stands twice");
-    if (entry.approval) {
-      if (entry.approval->digest != entry.proposal || !verify_approval(*entry.approval, keys_)) {
-        throw InputError(place, "its proposal is not signed by all members");
-      }
-      joint = true;
-    }
-    out.push_back({std::move(entry), joint, head});
+  Verifier verifier(room_, self_);
+  for (const Bytes& id : db_.ids(kind_)) {
+    const std::string place = entry_name(out.size() + 1);
+    const auto row = db_.get(kind_, id);
+    if (!row) throw InputError(place, "is missing");
+    const Statement s = Statement::decode(row->meta, place);
+    if (id != id_of(s.incarnation, s.number)) throw InputError(place, "lies at another's place");
+    out.push_back(verifier.next(s, place));
   }
+  const auto here = head_here();
+  if (here && here->last.number > 0 && (!verifier.any() || verifier.last() != here->last)) {
+    throw InputError(entry_name(out.size() + 1), "is missing: entries at the end were cut off",
+                     kBehindRemedy);
+  }
+  (void)end();
   return out;
+}
+
+std::optional<Bytes> AuditLog::last_approved(const std::string& kind, const std::string& title,
+                                             const Digest& except) {
+  const auto head = head_here();
+  for (uint64_t number = head ? head->last.number : 0; number > 0; --number) {
+    const auto s = statement(head->last.incarnation, number);
+    if (!s || s->kind != Kind::kStart) continue;
+    StartBody body = StartBody::decode(s->body, kPlace);
+    if (body.approval.digest == except) continue;
+    const auto proposal = agreement::Proposal::decode(body.approval.proposal, kPlace);
+    if (proposal.kind == kind && proposal.title == title) return std::move(body.approval.proposal);
+  }
+  return std::nullopt;
 }
 
 }  // namespace flexroom::store

@@ -5,58 +5,141 @@
 #include <vector>
 
 #include "agreement/approval.h"
+#include "agreement/statement.h"
 #include "net/identity.h"
 #include "net/party.h"
+#include "store/once_db.h"
+#include "store/room_store.h"
 #include "store/sealed_db.h"
 
 namespace flexroom::store {
 
+/// What an entry says. The first three and kFailed are outcomes (agreement::Outcome).
 enum class LogOutcome : uint8_t {
   kDone,
   kNothingHappened,
-  kEffectMayHaveHappened,  // the run aborted after a request may have reached the provider
-  kApproved,  // by all members; what came of it stands in a later entry, if this member
-              // lived to write one
+  kEffectMayHaveHappened,  // the run ended after a request may have reached the provider
+  kApproved,               // by all members; what came of it stands in a later entry
+  kFailed,                 // the answer is here and is an error, or the script failed
+  kRefused,                // this or another member said no
+  kNote,
+  kChange  // who is in the room, under which keys, from here on
 };
 std::string_view to_string(LogOutcome outcome);
 
+/// One entry as people read it; what is signed is the statement (agreement/statement.h).
 struct LogEntry {
   uint64_t unix_seconds = 0;  // agreed by the members for a joint entry
   Digest proposal{};
   LogOutcome outcome = LogOutcome::kNothingHappened;
   std::string text;                             // what was done, no secrets
   std::optional<agreement::Approval> approval;  // of a kApproved entry
-
-  Bytes encode() const;
+  uint32_t status = 0;                          // HTTP status of the answer; 0: none
+  Digest run{};                                 // session of the approval; zeros: of none
 };
 
-/// Append-only, hash-chained log in state.db. A joint entry carries all members' signatures on its
-/// content, the session and its place in it, so that nobody can repeat one; a kApproved entry
-/// carries those on the proposal; one written alone (the others were gone) carries ours. Each
-/// member signs its own chain head besides: chains differ where a member wrote alone. Not given  a
-/// member can leave entries out of its own log; the others' copies show it.
+/// This member's log of one room: the chain of the statements that it signed (members.md 5.1, 5.4;
+/// docs/log-format.md), in state.db, with number and digest of the last one in once.db.
+///
+/// Guarantee  an entry that was written stays where it is and as it is: what was altered, left out
+///            or cut off is named; so is a state.db of an earlier time, before anything is signed
+///            that would take the number of a lost entry
+///            readable for ever: each entry is held against the keys of the configuration that the
+///            log itself says was in force, not against today's
+///            a joint entry carries all members' signatures and its place in their session, so that
+///            nobody can repeat one
+/// Not given  a member can leave its newest entries out of a copy that it hands over, and one that
+///            controls its whole machine can begin a new chain: the others' copies show both, and
+///            exchange_heads() names it
+/// Errors     InputError naming the entry and the way back
 class AuditLog {
  public:
+  /// Whose log: `room` is rid, `self` this member's mid.
+  AuditLog(SealedDb& db, OnceDb& once, const net::Identity& identity, const Digest& room,
+           const agreement::MemberId& self);
+
+  // With all members.
+
+  /// First thing in a session. Every member shows where its log and, as far as it saw them, those
+  /// of the others end; throws kRefusedByRule or kDisagreement naming who shows an older or another
+  /// one than before. Then `now`, which all members derive alike from what they agreed, is the
+  /// configuration in force: if the last one in the log is another, all sign it and it is entered
+  /// (a member that was stopped in between takes the entry over from the others).
+  void exchange_heads(net::Party& party, const agreement::Configuration& now);
+  /// All members call it with the same entry: kDisagreement otherwise, and nothing is written.
+  void append(net::Party& party, const LogEntry& entry);
+
+  // Alone.
+
+  /// An approval (kApproved: from here on the run is open until an outcome is entered), an outcome
+  /// after an abort, or a note.
+  void append_alone(const LogEntry& entry);
+  /// Enters that this member said no; returns the statement, for the others.
+  Bytes refuse(const Digest& proposal, const std::string& reason);
+  /// Another member's refusal of this proposal: enters it and returns the reason. Throws
+  /// kRefusedByRule if it is not that.
+  std::string heard_refusal(PartyId who, const Digest& proposal, ByteView statement);
+
+  /// Runs without an outcome that no process works on any more get one: a killed member says at its
+  /// next start what may have happened. Call it while no session of this member runs. Returns how
+  /// many there were.
+  size_t settle_open_runs();
+
+  /// The operator's word that lost entries stay lost: the log goes on as a new one (another
+  /// incarnation) that says so, and what the other members showed before counts no more.
+  void accept_loss();
+
+  // Reading; changes nothing.
+
   struct Stored {
     LogEntry entry;
     bool joint = false;  // all members signed it, or the proposal of a kApproved entry
-    Digest head{};
+    Digest head{};       // of the chain, this entry included
+    agreement::Statement statement;
   };
-  AuditLog(SealedDb& db, const net::Identity& identity, std::vector<net::SigningKey> keys,
-           PartyId self);
-  /// All members call it with the same entry: kDisagreement otherwise, and nothing is written.
-  void append(net::Party& party, const LogEntry& entry);
-  /// After an abort, and for kApproved entries.
-  void append_alone(const LogEntry& entry);
-  /// Recomputes chain and signatures. Throws InputError naming the first entry that is wrong.
+  /// All of it, every chain and signature recomputed.
   std::vector<Stored> verify();
+  /// The newest approval of that kind and title, other than `except`.
+  std::optional<Bytes> last_approved(const std::string& kind, const std::string& title,
+                                     const Digest& except);
+  std::optional<agreement::Configuration> configuration();
 
  private:
-  void write(ByteView content);
+  struct Head {
+    OnceDb::LogHead last;
+    OnceDb::LogHead change;  // the last CHANGE; its number is 0 if there is none
+  };
+  using Kind = agreement::StatementKind;
+
+  /// Where the log ends, and whether once.db no longer knows.
+  struct End {
+    Head head;
+    bool once_lost = false;
+  };
+
+  std::optional<Head> head_here();
+  End end();
+  agreement::Statement put(Head& head, Kind kind, Bytes body, uint64_t unix_seconds);
+  void begin_again(Head& head, uint32_t incarnation, const std::string& why);
+  void put_head_row(const Head& head);
+  agreement::Statement write(Kind kind, Bytes body, uint64_t unix_seconds);
+  Bytes id_of(uint32_t incarnation, uint64_t number) const;
+  std::optional<agreement::Statement> statement(uint32_t incarnation, uint64_t number);
+  std::optional<agreement::ChangeBody> change_of(const Head& head);
+  bool signs_in(const agreement::Configuration& configuration) const;
+  OnceDb::LogHead seen_of(const agreement::MemberId& member);
+  void check_head(net::Party& party, const agreement::Configuration& now, PartyId whose,
+                  const OnceDb::LogHead& head, PartyId by, const OnceDb::LogHead& seen) const;
+  void keep_head(const agreement::Configuration::Member& member, const OnceDb::LogHead& head);
+  void change_configuration(net::Party& party, const agreement::Configuration& now,
+                            const std::optional<agreement::ChangeBody>& own);
+
   SealedDb& db_;
+  OnceDb& once_;
   const net::Identity& identity_;
-  std::vector<net::SigningKey> keys_;
-  PartyId self_;
+  const Digest room_;
+  const agreement::MemberId self_;
+  const std::string kind_, peer_kind_;
 };
 
 }  // namespace flexroom::store

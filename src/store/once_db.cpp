@@ -224,6 +224,70 @@ bool OnceDb::mark(std::string_view kind, ByteView id) {
   return first;
 }
 
+namespace {
+
+constexpr std::string_view kLogHead = "log head", kOpenRun = "open run";
+constexpr size_t kMaxRunText = 256;
+
+}  // namespace
+
+std::optional<OnceDb::LogHead> OnceDb::log_head(const Digest& room) {
+  const auto row = db_->get(kLogHead, room);
+  if (!row) return std::nullopt;
+  Reader in(row->meta, "once.db log head");
+  LogHead head;
+  head.incarnation = in.u32();
+  head.number = in.u64();
+  head.digest = in.digest();
+  in.finish();
+  return head;
+}
+
+void OnceDb::set_log_head(const Digest& room, const LogHead& head) {
+  Writer out;
+  out.u32(head.incarnation).u64(head.number).raw(head.digest);
+  db_->put(kLogHead, room, out.bytes(), {});
+}
+
+void OnceDb::open_run(const OpenRun& run) {
+  Writer out;
+  out.raw(run.room)
+      .raw(run.proposal)
+      .u8(run.released ? 1 : 0)
+      .field(run.what.substr(0, kMaxRunText));
+  db_->put(kOpenRun, run.session, out.bytes(), {});
+}
+
+void OnceDb::run_released(const Digest& session) {
+  db_->transaction([&] {
+    const auto row = db_->get(kOpenRun, session);
+    if (!row) return;
+    Bytes meta = row->meta;
+    meta[2 * sizeof(Digest)] = 1;
+    db_->put(kOpenRun, session, meta, {});
+  });
+}
+
+void OnceDb::close_run(const Digest& session) { db_->remove(kOpenRun, session); }
+
+std::vector<OnceDb::OpenRun> OnceDb::open_runs(const Digest& room) {
+  std::vector<OpenRun> out;
+  for (const Bytes& id : db_->ids(kOpenRun)) {
+    const auto row = db_->get(kOpenRun, id);
+    Reader in(row->meta, "once.db open run");
+    OpenRun run;
+    FLEXROOM_ASSERT(id.size() == run.session.size());
+    std::copy(id.begin(), id.end(), run.session.begin());
+    run.room = in.digest();
+    run.proposal = in.digest();
+    run.released = in.u8() != 0;
+    run.what = to_text(in.field(kMaxRunText));
+    in.finish();
+    if (run.room == room) out.push_back(std::move(run));
+  }
+  return out;
+}
+
 bool OnceDb::marked(std::string_view kind, ByteView id) {
   return db_->get("mark/" + std::string(kind), id).has_value();
 }

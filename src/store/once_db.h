@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -71,6 +72,30 @@ class OnceDb : public prep::Safety {
   /// Throws kEpochBurned once the epoch is burned, by whatever session.
   bool mark(std::string_view kind, ByteView id);
   bool marked(std::string_view kind, ByteView id);
+
+  /// The end of this member's log of a room, so that a state.db of an earlier time is noticed and
+  /// no entry's number is signed twice.
+  struct LogHead {
+    uint32_t incarnation = 0;
+    uint64_t number = 0;
+    Digest digest{};
+    bool operator==(const LogHead&) const = default;
+  };
+  std::optional<LogHead> log_head(const Digest& room);
+  void set_log_head(const Digest& room, const LogHead& head);
+
+  /// A run that all members approved and whose outcome is not in the log yet, by its session.
+  struct OpenRun {
+    Digest session{};
+    Digest room{}, proposal{};
+    bool released = false;  // a request may have left
+    std::string what;
+  };
+  void open_run(const OpenRun& run);
+  /// Durable before a request of that session is released; nothing if no such run is open.
+  void run_released(const Digest& session);
+  void close_run(const Digest& session);
+  std::vector<OpenRun> open_runs(const Digest& room);
 
   /// Preprocessed material, in the directory pool/ beside once.db. Void in another epoch.
   Pool& pool() { return *pool_; }

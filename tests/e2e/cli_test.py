@@ -585,7 +585,7 @@ class Road(Canaries):
                              (True, False, False, 0))
         told = [[(e["proposal"], e["outcome"], e["text"]) for e in m.log()] for m in self.members]
         self.assertEqual(told[0], told[1])
-        self.assertEqual([outcome for _, outcome, _ in told[0]], ["approved", "done"] * 2)
+        self.assertEqual([outcome for _, outcome, _ in told[0]], ["configuration"] + ["approved", "done"] * 2)
 
     def test_runs_have_a_history(self):
         before = self.a.run("runs", json_output=True).json_lines()[-1]["runs"]

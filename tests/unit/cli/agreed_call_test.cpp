@@ -81,12 +81,12 @@ TEST_F(AgreedCallTest, ApprovalAndOutcomeStandInTheLog) {
   all_ok(call([](PartyId, net::Party&) {}));
   for (const PartyId i : {kHonest, kLiar}) {
     const nlohmann::json log = log_of(i);
-    ASSERT_EQ(log.size(), 4u) << log.dump();  // import and call: approved, done
+    ASSERT_EQ(log.size(), 5u) << log.dump();  // who is in the room; import, call: approved, done
     for (const auto& entry : log) EXPECT_TRUE(entry["joint"]) << entry.dump();
-    EXPECT_EQ(log[2]["outcome"], "approved");
-    EXPECT_EQ(log[3]["outcome"], "done");
-    EXPECT_EQ(log[2]["proposal"], log[3]["proposal"]);
-    EXPECT_THAT(log[3]["text"].get<std::string>(), HasSubstr("status 200"));
+    EXPECT_EQ(log[3]["outcome"], "approved");
+    EXPECT_EQ(log[4]["outcome"], "done");
+    EXPECT_EQ(log[3]["proposal"], log[4]["proposal"]);
+    EXPECT_THAT(log[4]["text"].get<std::string>(), HasSubstr("status 200"));
   }
 }
 

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "session/approval.h"
 #include "session/secret_import.h"
 #include "support/room_rig.h"
 
@@ -25,10 +26,11 @@ class LiarsTest : public ::testing::TestWithParam<size_t> {
   static void all_ok(const std::vector<Ended>& ended) {
     for (const Ended& e : ended) ASSERT_EQ(e.code, cli::kOk) << e.out;
   }
-  Digest our_proposal() const {
-    return session::import_proposal(RoomConfig::load(rig_->dir(0) / "room.toml"),
-                                    session::SecretFile::load(rig_->dir(0) / "ours.json", "m0"))
-        .digest();
+  static agreement::Proposal bound(support::Inside& joined, const agreement::Proposal& proposal) {
+    return session::of_this_room(joined.state(), proposal);
+  }
+  Digest our_proposal(support::Inside& joined) const {
+    return bound(joined, proposal_of("ours.json")).digest();
   }
   /// All import; the liar from `file`, with `tamper` on what it sends. `signatures`: how many an
   /// honest member sent on the proposal.
@@ -39,7 +41,7 @@ class LiarsTest : public ::testing::TestWithParam<size_t> {
           party.set_tamper(tamper);
         } else {
           party.set_observer([&](const net::MessageId& id, ByteView) {
-            if (id.label == "proposal/signature") out.event("signed", {});
+            if (id.label == "proposal/answer") out.event("signed", {});
           });
         }
       };
@@ -69,7 +71,7 @@ class LiarsTest : public ::testing::TestWithParam<size_t> {
       if (i != liar()) {
         common.connected = [&](net::Party& party) {
           party.set_observer([&](const net::MessageId& id, ByteView) {
-            if (id.label == "proposal/signature") out.event("signed", {});
+            if (id.label == "proposal/answer") out.event("signed", {});
           });
         };
         return cli::secret_import(out, common, rig_->dir(i) / "ours.json");
@@ -84,11 +86,6 @@ class LiarsTest : public ::testing::TestWithParam<size_t> {
   }
   static void tell(support::Inside& joined, std::string_view label, const Digest& digest) {
     (void)joined.session().party().exchange(label, digest);
-  }
-  static void say_yes(support::Inside& joined) {
-    net::Party& party = joined.session().party();
-    for (const PartyId j : party.peers()) party.send(j, "approve/decision", Bytes(1));
-    for (const PartyId j : party.peers()) (void)party.receive(j, "approve/decision", 1);
   }
   static void approve(support::Inside& joined, const agreement::Proposal& proposal) {
     (void)agreement::approve(joined.session().party(), joined.state().identity(),
@@ -117,25 +114,25 @@ TEST_P(LiarsTest, WhoHidesThatItProposesSomethingElseIsFoundOut) {
     }
     EXPECT_TRUE(said) << ended[0].out;
   };
-  // Until the operators have said yes; what they said yes to is what is signed.
-  const auto first = import_against([&](support::Inside& joined) {
-    tell(joined, "approve/digest", our_proposal());
-    say_yes(joined);
-    approve(joined, theirs);
-  });
+  // From the beginning: nobody is asked.
+  const auto first =
+      import_against([&](support::Inside& joined) { approve(joined, bound(joined, theirs)); });
   honest_refuse(first, "field class differs");
-  for (PartyId i = 0; i < liar(); ++i) EXPECT_FALSE(signed_something(first[i]));
+  for (PartyId i = 0; i < liar(); ++i) {
+    EXPECT_FALSE(signed_something(first[i]));
+    EXPECT_EQ(first[i].out.find("\"proposal\""), std::string::npos) << "nothing was shown";
+  }
   // Until the signature, which is on another digest.
   honest_refuse(import_against([&](support::Inside& joined) {
                   net::Party& party = joined.session().party();
-                  tell(joined, "approve/digest", our_proposal());
-                  say_yes(joined);
-                  tell(joined, "proposal/digest", our_proposal());
+                  party.echo("proposal/before");
+                  tell(joined, "proposal/digest", our_proposal(joined));
                   party.echo("proposal/digest");
                   Bytes text(party.scope().sid.begin(), party.scope().sid.end());
-                  append(text, theirs.digest());
-                  (void)party.exchange("proposal/signature",
-                                       joined.state().identity().sign("flexroom/proposal/1", text));
+                  append(text, bound(joined, theirs).digest());
+                  Bytes answer(1, 1);  // yes
+                  append(answer, joined.state().identity().sign("flexroom/proposal/1", text));
+                  for (const PartyId j : party.peers()) party.send(j, "proposal/answer", answer);
                   (void)party.receive(0, "anything", 1);
                 }),
                 "wrong signature");
@@ -145,11 +142,16 @@ TEST_P(LiarsTest, WhoHidesThatItProposesSomethingElseIsFoundOut) {
 // The operator is not asked when the proposals seem to differ; then nothing of his is signed, also
 // if the peer turns out to want the same.
 TEST_P(LiarsTest, WhoWasNotAskedSignsNothing) {
-  Digest another = our_proposal();
-  another[0] ^= 1;
   const auto ended = import_against([&](support::Inside& joined) {
-    tell(joined, "approve/digest", another);
-    approve(joined, proposal_of("ours.json"));
+    net::Party& party = joined.session().party();
+    Digest another = our_proposal(joined);
+    another[0] ^= 1;
+    party.echo("proposal/before");
+    tell(joined, "proposal/digest", another);
+    party.echo("proposal/digest");
+    const Bytes ours = bound(joined, proposal_of("ours.json")).canonical();
+    for (const PartyId j : party.peers()) party.send(j, "proposal/fields", ours);
+    (void)party.receive(0, "anything", 1);
   });
   for (PartyId i = 0; i < liar(); ++i) {
     EXPECT_TRUE(ended[i].code == cli::kRefused || ended[i].code == cli::kNetworkFailed)
@@ -168,7 +170,7 @@ INSTANTIATE_TEST_SUITE_P(Rooms, TwoFacedTest, ::testing::Values(3));
 
 TEST_P(TwoFacedTest, WhoTellsEachAnotherDigestIsFoundOut) {
   const auto ended = import_with("ours.json", [&](const net::MessageId& id, Bytes& payload) {
-    if (id.label == "approve/digest" && id.receiver == 0) payload[0] ^= 1;
+    if (id.label == "proposal/digest" && id.receiver == 0) payload[0] ^= 1;
   });
   for (PartyId i = 0; i < liar(); ++i) {
     EXPECT_NE(ended[i].code, cli::kOk);

@@ -1,0 +1,342 @@
+#include "agreement/render.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <tuple>
+
+#include <fmt/core.h>
+
+#include "base/display_text.h"
+#include "base/error.h"
+
+namespace flexroom::agreement {
+namespace {
+
+constexpr std::string_view kPrivate = "(private)";
+constexpr std::string_view kNoEnd = "\\ no line end here";
+constexpr size_t kMaxNamed = 8;
+constexpr size_t kWindowBefore = 24, kWindow = 96;
+
+// Lines without their ends; a last line without an end is followed by kNoEnd, which no text line
+// can be taken for: lines of text are shown behind a bar.
+struct Lines {
+  std::vector<std::string> lines;
+  bool ended = true;
+};
+Lines split(std::string_view text) {
+  Lines out;
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    out.ended = end != std::string_view::npos;
+    out.lines.push_back(display_text(text.substr(0, end)));
+    text.remove_prefix(out.ended ? end + 1 : text.size());
+  }
+  return out;
+}
+
+// Public text cannot look like a slot: its "{{" is written out.
+std::string request_text(const Proposal::Field& field) {
+  std::string raw;  // of one line, until it is shown
+  std::string out;
+  const auto flush = [&](bool before_slot) {
+    std::string shown = display_text(raw);
+    if (before_slot && !shown.empty() && shown.back() == '{') {
+      shown.replace(shown.size() - 1, 1, "\\u{7b}");
+    }
+    for (size_t at = 0; (at = shown.find("{{", at)) != std::string::npos;) {
+      shown.replace(at, 2, "\\u{7b}\\u{7b}");
+    }
+    out += shown;
+    raw.clear();
+  };
+  for (const RequestPart& part : request_parts(field.value, "request")) {
+    for (const uint8_t byte : part.text) {
+      if (byte == '\n' && !raw.empty() && raw.back() == '\r') {
+        raw.pop_back();
+        flush(false);
+        out += '\n';
+      } else {
+        raw.push_back(static_cast<char>(byte));
+      }
+    }
+    if (part.slot.empty()) continue;
+    flush(true);
+    out += fmt::format("{{{{{}: {} bytes, {}}}}}", display_text(part.slot), part.bytes,
+                       display_text(part.what));
+  }
+  flush(false);
+  return out;
+}
+
+bool stands_below(const Proposal::Field& field) {
+  return !field.secret &&
+         (field.form == Proposal::Form::kBlock || field.form == Proposal::Form::kRequest);
+}
+
+void add_field(std::string& out, const Proposal::Field& field, size_t width) {
+  if (field.form == Proposal::Form::kSection) {
+    out += display_text(field.name) + "\n";
+    return;
+  }
+  if (!stands_below(field)) {
+    out += fmt::format("  {:<{}} {}\n", field.name, width, value_text(field));
+    return;
+  }
+  out += fmt::format("  {}\n", field.name);
+  if (field.value.empty()) return;
+  const std::string text = value_text(field);
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    out += "    | " + text.substr(begin, end - begin) + "\n";
+    begin = end + 1;
+  }
+  if (field.form == Proposal::Form::kBlock && !split(as_text(field.value)).ended) {
+    out += fmt::format("    {}\n", kNoEnd);
+  }
+}
+
+/// Every field with what it is found by, the header's among them.
+using Key = std::tuple<std::string, std::string, size_t>;  // section, name, how often before
+using Keyed = std::vector<std::pair<Key, Proposal::Field>>;
+Keyed keyed(const Proposal& proposal) {
+  std::vector<Proposal::Field> all;
+  const auto bytes_of = [](const Digest& d) { return Bytes(d.begin(), d.end()); };
+  all.push_back({"kind", to_bytes(proposal.kind), false, Proposal::Form::kText});
+  all.push_back({"title", to_bytes(proposal.title), false, Proposal::Form::kText});
+  all.push_back({"room id", bytes_of(proposal.room), false, Proposal::Form::kBytes});
+  all.push_back({"terms", bytes_of(proposal.terms), false, Proposal::Form::kBytes});
+  all.push_back(
+      {"text form", to_bytes(std::to_string(proposal.text_form)), false, Proposal::Form::kText});
+  all.insert(all.end(), proposal.fields.begin(), proposal.fields.end());
+  Keyed out;
+  std::string section;
+  std::map<std::pair<std::string, std::string>, size_t> seen;
+  for (Proposal::Field& field : all) {
+    if (field.form == Proposal::Form::kSection) section = field.name;
+    const size_t again = seen[{section, field.name}]++;
+    out.emplace_back(Key{section, field.name, again}, std::move(field));
+  }
+  return out;
+}
+
+std::string name_of(const Key& key) {
+  const auto& [section, name, again] = key;
+  return (section.empty() || section == name ? "" : section + ": ") + name +
+         (again == 0 ? "" : fmt::format(" (number {})", again + 1));
+}
+
+const Proposal::Field* find(const Keyed& in, const Key& key) {
+  const auto at = std::find_if(in.begin(), in.end(), [&](const auto& e) { return e.first == key; });
+  return at == in.end() ? nullptr : &at->second;
+}
+
+std::string shown_whole(const Proposal::Field* field) {
+  if (field == nullptr) return "(no such field)";
+  if (field->secret) return "(not shown)";
+  if (field->form == Proposal::Form::kSection) return "(a heading)";
+  return value_text(*field);
+}
+
+// Of a text that may be long, what stands around the place.
+std::string window(const std::string& text, size_t place) {
+  const size_t line = place == 0 ? 0 : text.rfind('\n', place - 1) + 1;
+  const size_t begin = std::max(line, place > kWindowBefore ? place - kWindowBefore : 0);
+  const size_t end = std::min({text.find('\n', place), text.size(), begin + kWindow});
+  if (end <= place && place >= text.size()) {
+    return (begin > line ? "..." : "") + text.substr(begin) + "(ends here)";
+  }
+  return (begin > line ? "..." : "") + text.substr(begin, end - begin) +
+         (end < text.size() && text[end] != '\n' ? "..." : "");
+}
+
+std::string one_difference(const Key& key, const Proposal::Field* here,
+                           const Proposal::Field* there) {
+  const std::string a = shown_whole(here), b = shown_whole(there);
+  const std::string name = "field " + display_text(name_of(key));
+  if (a.size() <= kWindow && b.size() <= kWindow && a.find('\n') == std::string::npos &&
+      b.find('\n') == std::string::npos) {
+    const bool alike = a == b && here != nullptr && there != nullptr && !here->secret;
+    return fmt::format("{} differs{}\n  here:  {}\n  there: {}\n", name,
+                       alike ? " in how it is shown" : "", a, b);
+  }
+  const size_t place =
+      static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+  const auto line = std::count(a.begin(), a.begin() + static_cast<ptrdiff_t>(place), '\n') + 1;
+  const size_t line_begin = place == 0 ? 0 : a.rfind('\n', place - 1) + 1;
+  return fmt::format("{} differs from line {}, character {}\n  here:  {}\n  there: {}\n", name,
+                     line, place - line_begin + 1, window(a, place), window(b, place));
+}
+
+std::vector<std::string> lines_of(const Proposal::Field& field) {
+  std::vector<std::string> out;
+  const std::string text = value_text(field);
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    out.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return out;
+}
+
+std::string diff_of_blocks(const Proposal::Field& before, const Proposal::Field& now,
+                           size_t context) {
+  std::string out;
+  const std::vector<DiffLine> lines = diff_lines(lines_of(before), lines_of(now));
+  std::vector<bool> wanted(lines.size(), false);
+  for (size_t k = 0; k < lines.size(); ++k) {
+    if (lines[k].mark == ' ') continue;
+    const size_t from = k > context ? k - context : 0;
+    for (size_t near = from; near < std::min(lines.size(), k + context + 1); ++near) {
+      wanted[near] = true;
+    }
+  }
+  for (size_t k = 0; k < lines.size(); ++k) {
+    if (!wanted[k]) continue;
+    if (k == 0 || !wanted[k - 1]) {
+      out += lines[k].now != 0 ? fmt::format("    @ line {}\n", lines[k].now)
+                               : fmt::format("    @ line {} before\n", lines[k].before);
+    }
+    out += fmt::format("    {} {}\n", lines[k].mark, lines[k].text);
+  }
+  return out;
+}
+
+std::string marked(char mark, const Proposal::Field& field) {
+  std::string out;
+  for (const std::string& line : lines_of(field)) out += fmt::format("    {} {}\n", mark, line);
+  return out;
+}
+
+std::string diff_of(const Proposal::Field* before, const Proposal::Field* now, size_t context) {
+  if (before != nullptr && now != nullptr) {
+    if (before->secret || now->secret) return "    another private value\n";
+    if (stands_below(*before) && stands_below(*now)) return diff_of_blocks(*before, *now, context);
+    return marked('-', *before) + marked('+', *now);
+  }
+  return before != nullptr ? marked('-', *before) : marked('+', *now);
+}
+
+}  // namespace
+
+std::string value_text(const Proposal::Field& field) {
+  if (field.secret) return std::string(kPrivate);
+  switch (field.form) {
+    case Proposal::Form::kText:
+      return display_text(as_text(field.value));
+    case Proposal::Form::kBytes:
+      return to_hex(field.value);
+    case Proposal::Form::kRequest:
+      return request_text(field);
+    case Proposal::Form::kBlock: {
+      std::string out;
+      const Lines lines = split(as_text(field.value));
+      for (size_t k = 0; k < lines.lines.size(); ++k) out += (k == 0 ? "" : "\n") + lines.lines[k];
+      return out;
+    }
+    case Proposal::Form::kSection:
+      break;
+  }
+  return "";
+}
+
+// Text form 1. A change of what this prints is another form, and this one stays.
+std::string render(ByteView canonical, std::string_view place) {
+  const Proposal proposal = Proposal::decode(canonical, place);
+  size_t width = std::string_view("proposal").size();
+  for (const Proposal::Field& field : proposal.fields) {
+    if (field.form != Proposal::Form::kSection && !stands_below(field)) {
+      width = std::max(width, field.name.size());
+    }
+  }
+  std::string out;
+  if (!proposal.kind.empty()) {
+    out += display_text(proposal.kind) + " " + display_text(proposal.title) + "\n";
+  }
+  for (const Proposal::Field& field : proposal.fields) add_field(out, field, width);
+  out += fmt::format("  {:<{}} {}\n", "room id", width, to_hex(proposal.room));
+  out += fmt::format("  {:<{}} {}\n", "terms", width, to_hex(proposal.terms));
+  out += fmt::format("  {:<{}} {}\n", "proposal", width, to_hex(proposal_digest(canonical)));
+  return out;
+}
+
+std::string differences(const Proposal& here, const Proposal& there) {
+  const Keyed a = keyed(here), b = keyed(there);
+  std::string out;
+  size_t found = 0;
+  const auto add = [&](const Key& key, const Proposal::Field* x, const Proposal::Field* y) {
+    if (++found <= kMaxNamed) out += one_difference(key, x, y);
+  };
+  for (const auto& [key, field] : a) {
+    const Proposal::Field* other = find(b, key);
+    if (other == nullptr || *other != field) add(key, &field, other);
+  }
+  for (const auto& [key, field] : b) {
+    if (find(a, key) == nullptr) add(key, nullptr, &field);
+  }
+  if (found > kMaxNamed) out += fmt::format("and {} more fields\n", found - kMaxNamed);
+  if (found == 0 && here.canonical() != there.canonical()) {
+    out = "the fields stand in another order\n";
+  }
+  return out;
+}
+
+std::string diff(const Proposal& before, const Proposal& now, size_t context) {
+  const Keyed a = keyed(before), b = keyed(now);
+  std::string out;
+  for (const auto& [key, field] : b) {
+    const Proposal::Field* old = find(a, key);
+    if (old != nullptr && *old == field) continue;
+    out += fmt::format("  {}{}\n", display_text(name_of(key)), old == nullptr ? " (new)" : "");
+    out += diff_of(old, &field, context);
+  }
+  for (const auto& [key, field] : a) {
+    if (find(b, key) != nullptr) continue;
+    out += fmt::format("  {} (gone)\n", display_text(name_of(key)));
+    out += diff_of(&field, nullptr, context);
+  }
+  return out;
+}
+
+std::vector<DiffLine> diff_lines(const std::vector<std::string>& before,
+                                 const std::vector<std::string>& now) {
+  size_t head = 0, tail = 0;
+  while (head < before.size() && head < now.size() && before[head] == now[head]) ++head;
+  while (tail < before.size() - head && tail < now.size() - head &&
+         before[before.size() - 1 - tail] == now[now.size() - 1 - tail]) {
+    ++tail;
+  }
+  const size_t n = before.size() - head - tail, m = now.size() - head - tail;
+  std::vector<DiffLine> out;
+  for (size_t k = 0; k < head; ++k) out.push_back({' ', k + 1, k + 1, now[k]});
+  // Longest common subsequence of what is left; of too much, none.
+  constexpr size_t kMaxCells = 4'000'000;
+  const bool small = (n + 1) * (m + 1) <= kMaxCells;
+  std::vector<uint32_t> common(small ? (n + 1) * (m + 1) : 0);
+  const auto cell = [&](size_t i, size_t j) -> uint32_t& { return common[i * (m + 1) + j]; };
+  for (size_t i = small ? n : 0; i-- > 0;) {
+    for (size_t j = m; j-- > 0;) {
+      cell(i, j) = before[head + i] == now[head + j] ? cell(i + 1, j + 1) + 1
+                                                     : std::max(cell(i + 1, j), cell(i, j + 1));
+    }
+  }
+  size_t i = 0, j = 0;
+  while (i < n || j < m) {
+    if (small && i < n && j < m && before[head + i] == now[head + j]) {
+      out.push_back({' ', head + i + 1, head + j + 1, now[head + j]});
+      ++i, ++j;
+    } else if (i < n && (j == m || !small || cell(i + 1, j) >= cell(i, j + 1))) {
+      out.push_back({'-', head + i + 1, 0, before[head + i]});
+      ++i;
+    } else {
+      out.push_back({'+', 0, head + j + 1, now[head + j]});
+      ++j;
+    }
+  }
+  for (size_t k = tail; k > 0; --k) {
+    out.push_back({' ', before.size() - k + 1, now.size() - k + 1, now[now.size() - k]});
+  }
+  return out;
+}
+
+}  // namespace flexroom::agreement

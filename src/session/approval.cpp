@@ -1,0 +1,106 @@
+#include "session/approval.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+#include "agreement/render.h"
+
+namespace flexroom::session {
+namespace {
+
+// People read and decide; a member that is gone shows as a lost connection long before.
+constexpr std::chrono::hours kApprovalWait{1};
+
+/// Gives the mesh its usual patience back.
+class Patience {
+ public:
+  explicit Patience(net::Transport& mesh)
+      : mesh_(mesh), usual_(mesh.set_receive_timeout(kApprovalWait)) {
+    mesh_.set_receive_timeout(usual_);
+  }
+  ~Patience() { mesh_.set_receive_timeout(usual_); }
+  Patience(const Patience&) = delete;
+  Patience& operator=(const Patience&) = delete;
+  void wait_for_people() { mesh_.set_receive_timeout(kApprovalWait); }
+
+ private:
+  net::Transport& mesh_;
+  std::chrono::milliseconds usual_;
+};
+
+Shown shown(MemberState& state, const agreement::Proposal& proposal) {
+  Shown out;
+  const Bytes canonical = proposal.canonical();
+  out.digest = agreement::proposal_digest(canonical);
+  out.text = agreement::render(canonical, "proposal");
+  out.proposal = agreement::Proposal::decode(canonical, "proposal");
+  const auto last = state.log().last_approved(proposal.kind, proposal.title, out.digest);
+  if (last) {
+    out.since = agreement::diff(agreement::Proposal::decode(*last, "audit log"), out.proposal);
+  }
+  return out;
+}
+
+}  // namespace
+
+agreement::Proposal of_this_room(MemberState& state, agreement::Proposal proposal) {
+  const auto value_of = [&](std::string_view name) {
+    for (const auto& field : proposal.fields) {
+      if (field.name == name && !field.secret) return to_text(field.value);
+    }
+    return std::string();
+  };
+  if (proposal.kind.empty()) proposal.kind = value_of("command");
+  for (const char* name : {"recipe", "job", "secret", "url"}) {
+    if (proposal.title.empty()) {
+      proposal.title = value_of(name).substr(0, agreement::Proposal::kMaxTitle);
+    }
+  }
+  for (auto& field : proposal.fields) {
+    const bool digest = field.value.size() == sizeof(Digest) &&
+                        std::any_of(field.value.begin(), field.value.end(),
+                                    [](uint8_t c) { return c < 0x20 || c > 0x7e; });
+    if (field.form == agreement::Proposal::Form::kText && digest) {
+      field.form = agreement::Proposal::Form::kBytes;
+    }
+  }
+  proposal.room = state.rid();
+  proposal.terms = state.configuration().terms();
+  return proposal;
+}
+
+Digest approve(MemberSession& session, agreement::Proposal proposal, const Approving& approving) {
+  MemberState& state = session.state();
+  net::Party& party = session.party();
+  proposal = of_this_room(state, std::move(proposal));
+  Patience patience(party.transport());
+  agreement::Deciding deciding;
+  deciding.decide = [&](std::string& reason) {
+    return approving.decide(shown(state, proposal), reason);
+  };
+  deciding.name = [&](PartyId j) { return state.room().members[j].name; };
+  deciding.refused = [&](const Digest& digest, const std::string& reason) {
+    return state.log().refuse(digest, reason);
+  };
+  deciding.heard_refusal = [&](PartyId who, const Digest& digest, ByteView refusal) {
+    return state.log().heard_refusal(who, digest, refusal);
+  };
+  deciding.waiting = [&] {
+    if (approving.waiting) approving.waiting();
+    patience.wait_for_people();
+  };
+  store::LogEntry entry;
+  entry.approval =
+      agreement::agree(party, state.identity(), state.signing_keys(), proposal, deciding);
+  // On disk before anything follows from it: however this process ends, the log says that all
+  // members wanted this, and shows their signatures.
+  entry.unix_seconds = static_cast<uint64_t>(std::time(nullptr));
+  entry.proposal = entry.approval->digest;
+  entry.outcome = store::LogOutcome::kApproved;
+  entry.text = proposal.kind + (proposal.title.empty() ? "" : " " + proposal.title);
+  state.log().append_alone(entry);
+  return entry.proposal;
+}
+
+}  // namespace flexroom::session

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "agreement/approval.h"
+#include "agreement/proposal.h"
+#include "session/member_session.h"
+
+namespace flexroom::session {
+
+/// What a member is asked about: made of the bytes that are signed, and of nothing else.
+struct Shown {
+  Digest digest{};
+  std::string text;                  // agreement::render()
+  agreement::Proposal proposal;      // the same as fields
+  std::optional<std::string> since;  // what changed since the last approved one of its kind and
+                                     // title; empty text: nothing. Nothing: there was none
+};
+
+/// How a member decides. It may throw: then nothing is signed.
+struct Approving {
+  /// A no may have a reason, for the others and the log.
+  std::function<agreement::Answer(const Shown&, std::string& reason)> decide;
+  /// This member said yes; the others are waited for. May be empty.
+  std::function<void()> waiting;
+};
+
+/// Agrees with all members on `proposal`, to which room and terms are added, and returns its
+/// digest. What was shown is what is signed; the approval of all is in the log before it returns,
+/// and whoever says no stands there by name, at every member (agreement/approval.h says what it
+/// throws).
+Digest approve(MemberSession& session, agreement::Proposal proposal, const Approving& approving);
+
+/// `proposal` as approve() makes it: of this room, under these terms. Kind and title, where it has
+/// none, are those of its fields command and recipe, job, secret or url; digests are shown in hex.
+agreement::Proposal of_this_room(MemberState& state, agreement::Proposal proposal);
+
+}  // namespace flexroom::session

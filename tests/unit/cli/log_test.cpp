@@ -1,0 +1,142 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/room_rig.h"
+
+// What the log says of commands: who said no, what may have happened, what was approved.
+
+namespace flexroom {
+namespace {
+
+using support::RoomRig;
+using Ended = RoomRig::Ended;
+using ::testing::HasSubstr;
+
+constexpr const char* kUrl = "https://sts.us-east-1.amazonaws.com/";
+
+class LogTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    rig_.start_sandbox();
+    for (const Ended& e : rig_.init()) ASSERT_EQ(e.code, cli::kOk) << e.out;
+  }
+  nlohmann::json log_of(PartyId i) {
+    return rig_
+        .run_one(i, [](PartyId, cli::Output& out,
+                       cli::Common& common) { return cli::show_log(out, common, true); })
+        .last()["entries"];
+  }
+  nlohmann::json entry_of(PartyId i, size_t number) {
+    return rig_
+        .run_one(i, [&](PartyId, cli::Output& out,
+                        cli::Common& common) { return cli::show_log_entry(out, common, number); })
+        .last()["entry"];
+  }
+  RoomRig rig_{2};
+};
+
+class SaysNo final : public Decider {
+ public:
+  Answer approve(const Summary&) override { return Answer::kNo; }
+  std::optional<std::string> human_input(const Question&) override { return std::nullopt; }
+};
+
+// E2: by name, in both logs, with the refuser's signature in the other's.
+TEST_F(LogTest, ARefusalIsEnteredByName) {
+  const auto ended = rig_.run([](PartyId i, cli::Output& out, cli::Common& common) {
+    if (i == 0) return cli::get_url(out, common, kUrl, "");
+    RoomOptions options;
+    options.member_file = common.member_file;
+    Room room(options);
+    SaysNo decider;
+    Session session(room, decider);
+    try {
+      (void)session.get({kUrl, ""});
+      return int{cli::kOk};
+    } catch (const Error& error) {
+      return cli::report(out, error, false);
+    }
+  });
+  for (const Ended& e : ended) EXPECT_EQ(e.code, cli::kRefused) << e.out;
+  const auto said = [&](PartyId i, const std::string& text) {
+    const nlohmann::json log = log_of(i);
+    return std::any_of(log.begin(), log.end(), [&](const nlohmann::json& e) {
+      return e["outcome"] == "refused" && e["text"] == text;
+    });
+  };
+  EXPECT_TRUE(said(0, "m1 said no")) << log_of(0).dump(1);
+  EXPECT_TRUE(said(1, "this member said no")) << log_of(1).dump(1);
+}
+
+// A member killed after the release says so at its next start, also without the others.
+TEST_F(LogTest, WhoWasKilledAfterTheReleaseSaysWhatMayHaveHappened) {
+  const auto ended = rig_.run([](PartyId i, cli::Output& out, cli::Common& common) {
+    common.connected = [i](net::Party& party) {
+      if (i != 1) return;
+      party.set_observer([](const net::MessageId& message, ByteView) {
+        if (message.label.find("s_ap") != std::string::npos) kill(getpid(), SIGKILL);
+      });
+    };
+    return cli::get_url(out, common, kUrl, "");
+  });
+  ASSERT_TRUE(ended[1].killed) << ended[1].out;
+  const nlohmann::json last = log_of(1).back();
+  EXPECT_THAT(last["outcome"].get<std::string>(), HasSubstr("may have happened"));
+  EXPECT_THAT(last["text"].get<std::string>(), HasSubstr("the program ended after the request"));
+  const size_t entries = log_of(1).size();
+  EXPECT_EQ(log_of(1).size(), entries) << "it is said once";
+}
+
+// E1: the log prints what was approved, as it was shown; and what changed since.
+TEST_F(LogTest, ShowPrintsTheTextThatWasApproved) {
+  const auto get = [&] {
+    return rig_.run([](PartyId, cli::Output& out, cli::Common& common) {
+      return cli::get_url(out, common, kUrl, "");
+    });
+  };
+  const auto ended = get();
+  const std::string digest = ended[0].events("proposal").at(0)["digest"];
+  const nlohmann::json log = log_of(0);
+  size_t number = 0;
+  for (size_t k = 0; k < log.size(); ++k) {
+    if (log[k]["outcome"] == "approved") number = k + 1;
+  }
+  ASSERT_GT(number, 0u) << log.dump(1);
+  const nlohmann::json entry = entry_of(0, number);
+  const std::string approved = entry["approved"];
+  EXPECT_THAT(approved, HasSubstr(kUrl));
+  EXPECT_THAT(approved, HasSubstr(digest));
+  EXPECT_EQ(entry_of(1, number)["approved"], approved);
+  const Ended none = rig_.run_one(0, [](PartyId, cli::Output& out, cli::Common& common) {
+    return cli::show_log_entry(out, common, 99);
+  });
+  EXPECT_EQ(none.code, cli::kBadInput);
+  EXPECT_THAT(none.error(), HasSubstr("no such entry"));
+}
+
+// A rolled-back state.db is refused before anybody is asked (old: everything verified).
+TEST_F(LogTest, ARestoredStateIsNamedBeforeAnythingIsSigned) {
+  std::filesystem::copy(rig_.dir(0) / "state", rig_.root() / "old",
+                        std::filesystem::copy_options::recursive);
+  (void)rig_.run([](PartyId, cli::Output& out, cli::Common& common) {
+    return cli::get_url(out, common, kUrl, "");
+  });
+  for (const auto& file : std::filesystem::directory_iterator(rig_.dir(0) / "state")) {
+    if (file.path().filename().string().rfind("state.db", 0) == 0) {
+      std::filesystem::remove(file.path());
+    }
+  }
+  for (const auto& file : std::filesystem::directory_iterator(rig_.root() / "old")) {
+    if (file.path().filename().string().rfind("state.db", 0) != 0) continue;
+    std::filesystem::copy(file.path(), rig_.dir(0) / "state" / file.path().filename());
+  }
+  const auto ended = rig_.run([](PartyId, cli::Output& out, cli::Common& common) {
+    return cli::get_url(out, common, kUrl, "");
+  });
+  EXPECT_EQ(ended[0].code, cli::kBadInput) << ended[0].out;
+  EXPECT_THAT(ended[0].error(), HasSubstr("state.db is older than once.db"));
+  EXPECT_TRUE(ended[0].events("proposal").empty());
+}
+
+}  // namespace
+}  // namespace flexroom
