@@ -105,7 +105,9 @@ interpreter = "/usr/bin/python3"
 secret = accounts["joint"]["secret_access_key"].encode()
 first = os.urandom(len(secret))
 shares = [first, bytes(a ^ b for a, b in zip(first, secret))]
-for name, share in zip(["hospital-a", "hospital-b"], shares):
+salts = [os.urandom(16) for _ in shares]
+commitments = [hashlib.sha256(salt + share).hexdigest() for salt, share in zip(salts, shares)]
+for name, share, salt in zip(["hospital-a", "hospital-b"], shares, salts):
     (work / name / "job.toml").write_text(job)
     path = work / name / "joint-share.json"
     path.touch(mode=0o600)
@@ -120,6 +122,8 @@ for name, share in zip(["hospital-a", "hospital-b"], shares):
                 "purposes": ["sigv4 ec2 us-east-1", "sigv4 sts us-east-1"],
                 "length": len(secret),
                 "share": share.hex(),
+                "salt": salt.hex(),
+                "commitments": commitments,
             }
         )
     )

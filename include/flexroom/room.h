@@ -21,6 +21,9 @@ struct RoomOptions {
   std::filesystem::path member_file;  // member.toml; it names room.toml and the state
   /// Set, at any time and from a signal handler, to stop what is running: Exit::kFailed.
   const std::atomic<bool>* cancel = nullptr;
+  /// Only to show something: nothing on disk is changed, also where it cannot be (a read-only or
+  /// full disk). No Session takes such a room.
+  bool only_looks = false;
   /// If not empty: a file (mode 0600) that gets one line of JSON a message between the members.
   std::filesystem::path trace_file;
   const room::Hooks* hooks = nullptr;  // of this project's own tests
@@ -38,6 +41,8 @@ struct SecretInfo {
   uint64_t entropy = 0;                   // bits, as all members approved
   std::string owner;                      // member who gave the value; empty: an issuer's shares
   std::string record, epoch, provenance;  // hexadecimal
+  /// Of what was just imported: "issuer", or the member who gave the value and knows it.
+  std::string known_to;
 };
 
 struct LogEntry {
@@ -101,5 +106,11 @@ class Room {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// An operator's word, which nothing can replace: the newest state.db of this member is gone for
+/// good, with all backups of it, and so are the room's secrets, for all its members. Asks
+/// `decider`; false if it does not say yes. Afterwards all members make a new epoch
+/// (Session::init).
+bool give_up_state(const RoomOptions& options, Decider& decider);
 
 }  // namespace flexroom

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <string_view>
 
 #include "base/secret.h"
@@ -13,5 +14,11 @@ namespace flexroom {
 /// open to others (with the chmod that mends it), or is larger than `max_bytes`.
 SecretBytes read_private_file(const std::filesystem::path& file, size_t max_bytes,
                               std::string_view missing_remedy);
+
+/// Reads a regular file that need not be secret, but that others must not be able to change:
+/// refused are what is no file (a pipe would wait for a writer), what is larger than `max_bytes`,
+/// and what everybody, or a group that is not this user's own, may write. Throws InputError.
+std::string read_own_file(const std::filesystem::path& file, size_t max_bytes,
+                          std::string_view missing_remedy);
 
 }  // namespace flexroom

@@ -58,7 +58,7 @@ int get_url(Output& out, const Common& common, const std::string& url,
 
 int plan_recipe(Output& out, const Common& common, const std::filesystem::path& file,
                 const std::map<std::string, std::string>& arguments) {
-  OpenRoom room(common);
+  OpenRoom room(common, true);
   const CallPlan plan = plan_call(*room, request_of(file, arguments, std::nullopt));
   out.line(fmt::format("call         {}, TLS 1.3, {}", plan.address, plan.group));
   out.line(

@@ -131,6 +131,7 @@ void CommandLine::add_set_up() {
   CLI::App* const init = add(
       app_, "init", "set up the room with the other members; safe to repeat",
       [this] {
+        if (state_lost_) return init_after_loss(*out_, common_);
         return identity_.empty()
                    ? init_room(*out_, common_, new_epoch_)
                    : init_identity(*out_, identity_, directory_, address_, state_passphrase_);
@@ -147,6 +148,11 @@ void CommandLine::add_set_up() {
                    "file:PATH, fd:N or credential:NAME (default: a key file)");
   init->add_flag("--new-epoch", new_epoch_,
                  "at all members: a new epoch; secrets of the old one are lost");
+  init->add_flag(
+          "--state-lost", state_lost_,
+          "this member's newest state.db and all its backups are gone for good: give up what "
+          "was in it")
+      ->excludes("--new-epoch");
 
   CLI::App* const passphrase = add(
       app_, "passphrase", "set or change the passphrase of state.db",

@@ -30,6 +30,8 @@ int init_identity(Output& out, const std::string& name, const std::filesystem::p
 /// Another passphrase for state.db, or its first one.
 int change_passphrase(Output& out, const Common& common, const std::string& source);
 int init_room(Output& out, const Common& common, bool new_epoch);
+/// This member's newest state.db is gone for good (session::give_up_state).
+int init_after_loss(Output& out, const Common& common);
 int peer_accept(Output& out, const Common& common);
 int secret_import(Output& out, const Common& common, const std::filesystem::path& file);
 int secret_list(Output& out, const Common& common);

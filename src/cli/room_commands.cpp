@@ -126,6 +126,16 @@ int init_room(Output& out, const Common& common, bool new_epoch) {
   return kOk;
 }
 
+int init_after_loss(Output& out, const Common& common) {
+  Screen screen(out, common.yes);
+  RoomOptions options;
+  options.member_file = common.member_file;
+  if (!give_up_state(options, screen)) return kRefused;
+  out.line("Given up. Now run `flexroom init --new-epoch` at all members.");
+  out.result({{"ok", true}});
+  return kOk;
+}
+
 int peer_accept(Output& out, const Common& common) {
   OpenRoom room(common);
   Screen screen(out, common.yes);
@@ -140,17 +150,22 @@ int peer_accept(Output& out, const Common& common) {
 int secret_import(Output& out, const Common& common, const std::filesystem::path& path) {
   Joint joint(out, common);
   const SecretInfo secret = joint->import_secret(path);
-  out.line(fmt::format("Stored {} version {}: {} bytes, class {}. No member knows it.",
-                       display(secret.name), secret.version, secret.bytes,
-                       display(secret.value_class)));
+  const std::string known =
+      secret.known_to == "issuer"
+          ? "No member knows it; its issuer does, and so do all members' files together: delete "
+            "them"
+          : fmt::format("{} knows it, and can use it alone", display(secret.known_to));
+  out.line(fmt::format("Stored {} version {}: {} bytes, class {}. {}.", display(secret.name),
+                       secret.version, secret.bytes, display(secret.value_class), known));
   nlohmann::json result = json_of(secret);
+  result["known_to"] = secret.known_to;
   result["ok"] = true;
   out.result(result);
   return kOk;
 }
 
 int secret_list(Output& out, const Common& common) {
-  OpenRoom room(common);
+  OpenRoom room(common, true);
   nlohmann::json rows = nlohmann::json::array();
   out.line(
       fmt::format("{:<32} {:<18} {:<10} {:>6} {:>8}", "name", "kind", "class", "bytes", "version"));
@@ -165,7 +180,7 @@ int secret_list(Output& out, const Common& common) {
 }
 
 int secret_show(Output& out, const Common& common, const std::string& name) {
-  OpenRoom room(common);
+  OpenRoom room(common, true);
   const nlohmann::json fields = json_of(room->secret(name));
   for (const auto& [key, value] : fields.items()) {
     out.line(fmt::format("{:<12} {}", key,
@@ -197,7 +212,7 @@ int secret_refresh(Output& out, const Common& common) {
 }
 
 int show_log(Output& out, const Common& common, bool verify) {
-  OpenRoom room(common);
+  OpenRoom room(common, true);
   const std::vector<LogEntry> entries = room->log();
   nlohmann::json rows = nlohmann::json::array();
   for (const LogEntry& entry : entries) {
@@ -220,7 +235,7 @@ int show_log(Output& out, const Common& common, bool verify) {
 }
 
 int status(Output& out, const Common& common) {
-  const RoomStatus status = OpenRoom(common)->status();
+  const RoomStatus status = OpenRoom(common, true)->status();
   out.line(fmt::format("member       {} of room {}", status.member, status.room));
   out.line(fmt::format("certificate  {}, valid until {:%Y-%m-%d}", status.certificate,
                        fmt::gmtime(static_cast<std::time_t>(status.certificate_expires))));

@@ -36,7 +36,7 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
 
 int plan_job(Output& out, const Common& common, const std::filesystem::path& job_file,
              const std::filesystem::path& links_file) {
-  OpenRoom room(common);
+  OpenRoom room(common, true);
   const RunScriptPlan plan = plan_run_script(*room, {job_file, links_file});
   out.line(fmt::format("call         one RunInstances at ec2.{}.amazonaws.com, TLS 1.3, {}",
                        plan.region, plan.group));

@@ -70,10 +70,11 @@ void Screen::timeline(const std::vector<Phase>& phases) {
   if (show_phases_ || out_.json()) out_.table(phases);
 }
 
-OpenRoom::OpenRoom(const Common& common) : hooks_{common.fault, common.connected} {
+OpenRoom::OpenRoom(const Common& common, bool only_looks) : hooks_{common.fault, common.connected} {
   RoomOptions options;
   options.member_file = common.member_file;
   options.cancel = &cancelled;
+  options.only_looks = only_looks;
   if (common.trace) options.trace_file = *common.trace;
   options.hooks = &hooks_;
   room_ = std::make_unique<Room>(options);

@@ -40,7 +40,8 @@ class Screen final : public Decider {
 /// This member's room, for a command.
 class OpenRoom {
  public:
-  explicit OpenRoom(const Common& common);
+  /// `only_looks`: for commands that only show something (RoomOptions).
+  explicit OpenRoom(const Common& common, bool only_looks = false);
   Room& operator*() { return *room_; }
   Room* operator->() { return room_.get(); }
 

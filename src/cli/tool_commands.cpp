@@ -14,7 +14,8 @@
 namespace flexroom::cli {
 
 int stock(Output& out, const Common& common, uint64_t fill) {
-  const Stock now = fill == 0 ? OpenRoom(common)->stock() : Joint(out, common)->fill_stock(fill);
+  const Stock now =
+      fill == 0 ? OpenRoom(common, true)->stock() : Joint(out, common)->fill_stock(fill);
   out.line(fmt::format("{} AND triples in stock ({:.1f} MB), {} bits", now.triples,
                        static_cast<double>(now.bytes) / 1e6, now.bits));
   out.result({{"ok", true}, {"triples", now.triples}, {"bits", now.bits}, {"bytes", now.bytes}});

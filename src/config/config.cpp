@@ -17,6 +17,8 @@
 namespace flexroom {
 namespace {
 
+constexpr size_t kMaxScriptBytes = 16 << 20;
+
 // Of this file's rules only: std::isalnum follows the locale.
 bool is_alnum(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -437,9 +439,8 @@ namespace {
 
 /// A local copy of the script, to check its digest and what a machine would stumble over.
 void check_script_file(const TomlTable& script, const JobConfig& job) {
-  std::ifstream in(*job.script_file, std::ios::binary);
-  if (!in) script.fail("file", "names a file that cannot be read");
-  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  const std::string text = read_own_file(*job.script_file, kMaxScriptBytes,
+                                         "correct the path in script.file, or leave it out");
   if (to_hex(sha256(as_bytes(text))) != job.script_sha256) {
     script.fail("sha256", "does not match the script file",
                 "the script changed: review it, then put its new SHA-256 into the job; every "

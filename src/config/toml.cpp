@@ -2,11 +2,9 @@
 
 #include <fmt/core.h>
 
-#include <fstream>
-#include <iterator>
-
 #include "base/display.h"
 #include "base/near_name.h"
+#include "base/private_file.h"
 
 namespace flexroom {
 namespace {
@@ -25,16 +23,7 @@ TomlTable::TomlTable(std::shared_ptr<const toml::table> root, const toml::table*
       seen_(std::make_shared<std::set<std::string, std::less<>>>()) {}
 
 TomlTable TomlTable::load(const std::filesystem::path& path, std::string_view missing_remedy) {
-  std::error_code error;
-  const uintmax_t size = std::filesystem::file_size(path, error);
-  if (error) {
-    throw InputError(path.string(), "cannot be read: " + error.message(), missing_remedy);
-  }
-  if (size > kMaxBytes) throw InputError(path.string(), "is larger than 1 MiB");
-  std::ifstream in(path, std::ios::binary);
-  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in && text.empty() && size != 0) throw InputError(path.string(), "cannot be read");
-  return parse(text, path.string());
+  return parse(read_own_file(path, kMaxBytes, missing_remedy), path.string());
 }
 
 TomlTable TomlTable::parse(std::string_view text, std::string_view name) {

@@ -10,11 +10,12 @@
 namespace flexroom::room {
 
 std::unique_ptr<session::MemberState> open_state(const std::filesystem::path& member_file,
-                                                 const Hooks* hooks) {
+                                                 const Hooks* hooks,
+                                                 store::SealedDb::Access access) {
   MemberConfig member = MemberConfig::load(member_file);
   RoomConfig room = RoomConfig::load(member.room_file);
   return std::make_unique<session::MemberState>(std::move(room), std::move(member),
-                                                hooks != nullptr ? hooks->fault : nullptr);
+                                                hooks != nullptr ? hooks->fault : nullptr, access);
 }
 
 Summary summary_of(const session::Shown& shown) {

@@ -78,7 +78,8 @@ class Joined {
 Summary summary_of(const session::Shown& shown);
 
 /// This member's own state, without any peer.
-std::unique_ptr<session::MemberState> open_state(const std::filesystem::path& member_file,
-                                                 const Hooks* hooks);
+std::unique_ptr<session::MemberState> open_state(
+    const std::filesystem::path& member_file, const Hooks* hooks,
+    store::SealedDb::Access access = store::SealedDb::Access::kUse);
 
 }  // namespace flexroom::room

@@ -59,7 +59,9 @@ std::vector<store::RecordMeta> listed_secrets(session::MemberState& state) {
 Room::Room(const RoomOptions& options) : state_(std::make_unique<State>()) {
   state_->options = options;
   room::translated({}, [&] {
-    state_->member = room::open_state(options.member_file, options.hooks);
+    state_->member = room::open_state(
+        options.member_file, options.hooks,
+        options.only_looks ? store::SealedDb::Access::kLook : store::SealedDb::Access::kUse);
     return true;
   });
 }
@@ -139,6 +141,22 @@ bool Room::accept_peers(Decider& decider, uint64_t* life_before) {
     once.operator_accepts();
     if (state_->member->founded()) state_->member->log().accept_loss();
     if (life_before != nullptr) *life_before = before.life;
+    return true;
+  });
+}
+
+bool give_up_state(const RoomOptions& options, Decider& decider) {
+  return room::translated({}, [&] {
+    const MemberConfig member = MemberConfig::load(options.member_file);
+    const RoomConfig config = RoomConfig::load(member.room_file);
+    const auto said = decider.human_input(
+        {Question::Kind::kYesNo,
+         "Is the newest state.db of this member gone for good, all backups of it too? Then every "
+         "secret of room " +
+             config.name +
+             " is lost for all its members, and must be imported again from its source. Go on?"});
+    if (said != "yes") return false;
+    session::give_up_state(config, member);
     return true;
   });
 }

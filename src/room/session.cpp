@@ -8,6 +8,8 @@
 #include "room/state.h"
 #include "session/secret_import.h"
 #include "session/secret_refresh.h"
+#include "session/share_commitments.h"
+#include "session/signing_keys.h"
 
 namespace flexroom {
 namespace room {
@@ -28,6 +30,9 @@ std::vector<std::string> Access::members(const Session& session) {
 
 Joined& Access::join(Session& session, Asking asking, const std::string& command) {
   Session::State& state = *session.state_;
+  if (state.room.state_->options.only_looks) {
+    throw InputError("session", "is of a room that was opened to look at", "open it to use it");
+  }
   if (state.joined) {
     throw InputError("session", "has run its operation already", "make a new session");
   }
@@ -47,8 +52,15 @@ SecretInfo import_secret(Session& session, const std::filesystem::path& path) {
   const session::SecretFile file = session::SecretFile::load(path, state.member().name);
   // What is wrong with it is said before anybody is contacted.
   session::check_import(state, file);
+  session::check_own_commitment(file, state.self(), state.room().members.size(), path.string());
   Joined& joined = Access::join(session, Access::kAsks, "secret import");
   std::optional<store::RecordMeta> meta;
+  if (file.ends_in_newline) {
+    joined.note(
+        fmt::format("the value of {} ends in a newline, which is part of it (`printf %s` in "
+                    "place of `echo` leaves it out)",
+                    file.name));
+  }
   joined.run("secret import " + file.name, [&] {
     joined.session().start();
     const Digest digest = joined.approve(session::import_proposal(state.room(), file));
@@ -56,7 +68,19 @@ SecretInfo import_secret(Session& session, const std::filesystem::path& path) {
   });
   joined.log_outcome(store::LogOutcome::kDone,
                      fmt::format("secret import {} version {}", meta->name, meta->version));
-  return info_of(*meta);
+  SecretInfo info = info_of(*meta);
+  info.known_to = file.owner.empty() ? "issuer" : file.owner;
+  return info;
+}
+
+std::string lost_with_the_epoch(session::MemberState& state) {
+  std::string names;
+  for (const store::RecordMeta& meta : state.secrets().list()) {
+    if (meta.kind == session::kSigningKeyKind) continue;
+    names += fmt::format("{}{} v{}", names.empty() ? "" : ", ", meta.name, meta.version);
+  }
+  return names.empty() ? "it has no secrets here"
+                       : fmt::format("these secrets are erased at all members: {}", names);
 }
 
 SecretsMoved refresh_secrets(Session& session) {
@@ -107,18 +131,23 @@ void fill_stock(Joined& joined, uint64_t triples) {
 bool init(Session& session, bool new_epoch) {
   if (new_epoch) Access::decider(session).require_ready();
   Joined& joined = Access::join(session, Access::kAsksNothing, "init");
+  for (const std::string& other : joined.state().other_rooms()) {
+    joined.note(fmt::format("this state folder also holds room {}; it stays as it is", other));
+  }
   bool made = false;
   joined.session().guard([&] {
     if (new_epoch) {
       const auto said = Access::decider(session).human_input(
           {Question::Kind::kYesNo,
-           "A new epoch: every secret of this room's old epoch is lost. Go on?"});
+           fmt::format("A new epoch of room {}: {}. Go on?", joined.state().room().name,
+                       lost_with_the_epoch(joined.state()))});
       if (said != "yes") {
         throw ProtocolAbort(AbortCode::kRefusedByRule, "init", "the operator said no");
       }
     }
     made = joined.session().ensure_epoch(new_epoch);
     joined.session().start();
+    joined.session().compare_secrets();
   });
   return made;
 }

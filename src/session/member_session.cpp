@@ -12,6 +12,7 @@
 #include "prep/epoch.h"
 #include "prep/session_hello.h"
 #include "session/room_terms.h"
+#include "session/signing_keys.h"
 #include "store/epoch_store.h"
 #include "store/passphrase.h"
 #include "store/sealed_db.h"
@@ -47,12 +48,10 @@ store::OnceDb::Limits limits_of(const RoomConfig& room) {
   return {profile.dirty_max, profile.life_max};
 }
 
-/// LIFE is counted for every peer apart, by its certificate.
-std::vector<Digest> peers_of(const RoomConfig& room, PartyId self) {
-  std::vector<Digest> peers;
-  for (PartyId i = 0; i < room.members.size(); ++i) {
-    if (i != self) peers.push_back(digest_of_hex(room.members[i].certificate_sha256));
-  }
+/// LIFE is counted for every peer apart.
+std::vector<store::MemberId> peers_of(const std::vector<store::MemberId>& mids, PartyId self) {
+  std::vector<store::MemberId> peers = mids;
+  peers.erase(peers.begin() + self);
   return peers;
 }
 
@@ -107,9 +106,20 @@ void record_abort(store::OnceDb& once, const ProtocolAbort& abort, PartyId self)
   }
 }
 
-std::unique_ptr<store::SealedDb> open_state_db(const MemberConfig& member) {
+std::unique_ptr<store::SealedDb> open_state_db(const MemberConfig& member, bool lost,
+                                               store::SealedDb::Access access) {
   const std::filesystem::path file = member.state_dir / "state.db";
+  const auto there = [](const std::filesystem::path& path) {
+    return std::filesystem::exists(path);
+  };
+  if (!lost && !there(file) &&
+      (there(member.state_dir / "once.db") || there(member.once_key_file))) {
+    throw InputError(file.string(), "is missing, although this member was in a room",
+                     "put it back, or the newest backup of it. Only if there is none any more: the "
+                     "room's secrets are lost for all members; `flexroom init --state-lost`");
+  }
   const auto find_key = [&](bool is_new, Bytes& record) {
+    if (is_new && access == store::SealedDb::Access::kLook) return store::SealKey::random();
     if (!member.state_passphrase) return store::SealKey::load(member.state_key_file);
     if (!is_new && record.empty()) {
       throw InputError(file.string(), "is sealed under a key file, not a passphrase",
@@ -123,11 +133,21 @@ std::unique_ptr<store::SealedDb> open_state_db(const MemberConfig& member) {
     record = store::make_key_record(key, passphrase);
     return key;
   };
-  return std::make_unique<store::SealedDb>(file, find_key);
+  return std::make_unique<store::SealedDb>(file, find_key, access);
+}
+
+void give_up_state(const RoomConfig& room, const MemberConfig& member) {
+  const auto db = open_state_db(member, true);
+  store::OnceDb once(member.state_dir / "once.db", member.once_key_file, true, limits_of(room));
+  if (const auto record = store::RoomStore(*db).find(room.name)) {
+    store::EpochStore(*db).erase(record->rid);
+  }
+  once.forget_room(room.name);
 }
 
 MemberState::MemberState(RoomConfig room, MemberConfig member,
-                         std::function<void(std::string_view)> fault)
+                         std::function<void(std::string_view)> fault,
+                         store::SealedDb::Access access)
     : room_(std::move(room)),
       member_(std::move(member)),
       self_(room_.member_id(member_.name)),
@@ -141,16 +161,44 @@ MemberState::MemberState(RoomConfig room, MemberConfig member,
                      fmt::format("put certificate = \"{}\" into room.toml at every member",
                                  to_hex(identity_.fingerprint())));
   }
-  db_ = open_state_db(member_);
+  db_ = open_state_db(member_, false, access);
   enter_room();
+  const auto epoch = store::EpochStore(*db_).load(rid_or_none());
   once_ = std::make_unique<store::OnceDb>(member_.state_dir / "once.db", member_.once_key_file,
-                                          has_epoch(), limits_of(room_), peers_of(room_, self_),
-                                          fault_);
-  secrets_ = std::make_unique<store::SecretStore>(*db_, rid_or_none(), fault_);
-  // Killed between the change of state.db and that of the counters.
-  if (const auto epoch = store::EpochStore(*db_).load(rid_or_none())) {
-    once_->start_epoch(epoch->epoch_id);
+                                          epoch.has_value(), limits_of(room_),
+                                          peers_of(mids_, self_), fault_, access);
+  for (PartyId i = 0; i < room_.members.size(); ++i) {
+    once_->rename_life(digest_of_hex(room_.members[i].certificate_sha256), mids_[i]);
   }
+  secrets_ = std::make_unique<store::SecretStore>(*db_, rid_or_none(), fault_);
+  meet_once_db(epoch ? std::optional<Digest>(epoch->epoch_id) : std::nullopt);
+}
+
+// once.db is in no backup, so it knows when state.db is.
+void MemberState::meet_once_db(const std::optional<Digest>& epoch) {
+  using Seen = store::OnceDb::StateDb;
+  const Seen seen = once_->enter(
+      room_.name, record_ ? std::optional<store::RoomId>(record_->rid) : std::nullopt, epoch);
+  const std::string file = (member_.state_dir / "state.db").string();
+  if (seen == Seen::kOlder) {
+    throw InputError(file,
+                     fmt::format("is older than the present epoch of room '{}' (a backup was put "
+                                 "back, or the newest file is elsewhere)",
+                                 room_.name),
+                     "put the newest state.db back. Only if there is none any more: the room's "
+                     "secrets are lost for all members; `flexroom init --state-lost`");
+  }
+  if (seen == Seen::kMissing) {
+    throw InputError(file,
+                     fmt::format("does not know room '{}', which this member was in: it is "
+                                 "another file, or one of before",
+                                 room_.name),
+                     "put the newest state.db back. Only if there is none any more: the room's "
+                     "secrets are lost for all members; `flexroom init --state-lost`");
+  }
+  // Killed between the change of state.db and that of the counters.
+  if (epoch) once_->start_epoch(*epoch);
+  erase_burned_epoch();  // killed between burning and erasing
 }
 
 MemberState::~MemberState() = default;
@@ -255,6 +303,33 @@ void MemberState::found(const store::RoomId& rid, const std::vector<store::Membe
   record_ = std::move(room);
   mids_ = mids;
   secrets_ = std::make_unique<store::SecretStore>(*db_, record_->rid, fault_);
+}
+
+void MemberState::settle_open_marks() {
+  const auto saved = store::EpochStore(*db_).load(rid_or_none());
+  const Digest epoch = saved ? saved->epoch_id : Digest{};
+  store::OpenMark::settle(member_.state_dir, [&](const store::OpenMark::Left& left) {
+    if (left.room != rid_or_none() && left.room != store::RoomId{}) return false;  // another room's
+    // Of an epoch that is over, what it did to LIFE remains.
+    once_->enter_open_mark(left.state, left.epoch == epoch);
+    return true;
+  });
+  erase_burned_epoch();
+}
+
+void MemberState::erase_burned_epoch() {
+  if (!record_ || !once_->counters().burned) return;
+  store::EpochStore epochs(*db_);
+  const auto saved = epochs.load(record_->rid);
+  if (!saved || saved->state.size() == 0) return;
+  epochs.save(record_->rid, {saved->epoch_id, SecretBytes(), saved->made});
+  db_->scrub();
+}
+
+std::vector<std::string> MemberState::other_rooms() {
+  std::vector<std::string> names = store::RoomStore(*db_).names();
+  std::erase(names, room_.name);
+  return names;
 }
 
 bool MemberState::member_fits(PartyId i, const store::MemberId& id) {
@@ -416,7 +491,11 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
                        member.problem.empty() ? "" : ": ", member.problem));
     }
   };
+  state.settle_open_marks();
   std::unique_ptr<net::TcpMesh> mesh = net::TcpMesh::join(config, state.identity());
+  const auto epoch = store::EpochStore(state.db()).load(state.rid_or_none());
+  mark_ = std::make_unique<store::OpenMark>(state.member().state_dir, state.rid_or_none(),
+                                            epoch ? epoch->epoch_id : Digest{});
   std::vector<net::SigningKey> keys;
   for (PartyId i = 0; i < room.members.size(); ++i) keys.push_back(mesh->signing_key(i));
   party_ = std::make_unique<net::Party>(std::move(mesh), Prg::from_system());
@@ -431,7 +510,15 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
   state.save_signing_keys(keys);
 }
 
-MemberSession::~MemberSession() = default;
+MemberSession::~MemberSession() {
+  const bool started = engines_ != nullptr;
+  engines_.reset();
+  if (!started) return;
+  try {
+    state_.once().end_session(party_->scope().sid);
+  } catch (const std::exception&) {  // they go with the epoch
+  }
+}
 
 // Before anything else of a contact: a change of epochs that was interrupted is finished or
 // dropped.
@@ -551,11 +638,22 @@ bool MemberSession::ensure_epoch(bool new_epoch) {
     const bool asks = all[j][0] != 0;
     // Which epoch was theirs does not matter to members that all want a new one.
     if (all[j] == own.bytes() || (asks && new_epoch)) continue;
+    if (asks != new_epoch) {
+      throw ProtocolAbort(AbortCode::kDisagreement, "epoch",
+                          "not all members ask for a new epoch: run `flexroom init` with "
+                          "--new-epoch at all of them, or at none",
+                          j);
+    }
+    const bool has_one =
+        !std::all_of(all[j].begin() + 1, all[j].end(), [](uint8_t b) { return b == 0; });
+    // Which of the two is older this member cannot know; once.db of the other may.
     throw ProtocolAbort(
         AbortCode::kDisagreement, "epoch",
-        asks != new_epoch
-            ? "not all members ask for a new epoch; run `flexroom init --new-epoch` at all of them"
-            : "is in another epoch than we are; run `flexroom init --new-epoch` at all members",
+        fmt::format("{} the epoch that {}: a state.db there or here is not the newest. Put the "
+                    "newest one back; only if it is gone for good, run `flexroom init "
+                    "--state-lost` there",
+                    has_one ? "is in another epoch than" : "does not have",
+                    has_one ? "we are in" : "we have"),
         j);
   }
   if (saved && !new_epoch) return false;
@@ -576,6 +674,7 @@ bool MemberSession::ensure_epoch(bool new_epoch) {
                 {epoch.eid, epoch.serialise(), static_cast<uint64_t>(std::time(nullptr))});
     state_.secrets().keep_only(epoch.eid);
   });
+  state_.once().set_room(state_.room().name, state_.rid());
   state_.once().start_epoch(epoch.eid);
   return true;
 }
@@ -619,11 +718,17 @@ void MemberSession::start() {
         "swap");
   }
   prep::session_hello(*party_, epoch);
+  state_.once().begin_session(party_->scope().sid);
   settle_log();
   state_.once().connect(*party_);
   engines_ =
       std::make_unique<Engines>(*party_, std::move(epoch), state_.once(),
                                 prep::profile(state_.room().profile).triples, options_.progress);
+}
+
+void MemberSession::compare_secrets() {
+  state_.secrets().compare(
+      *party_, [](const store::RecordMeta& meta) { return meta.kind != kSigningKeyKind; });
 }
 
 const prep::EpochState& MemberSession::epoch() const {
@@ -659,13 +764,40 @@ prep::AuthBits MemberSession::shares(const store::RecordMeta& secret) {
   return state_.secrets().get(secret.id, secret.version);
 }
 
+// Durable when it returns: in once.db, or where that cannot be written now, in the session's mark.
+void MemberSession::record(const ProtocolAbort& abort) {
+  constexpr int kTries = 5;  // of the time that a database waits for its lock
+  for (int k = 0; k < kTries; ++k) {
+    std::string problem;
+    try {
+      record_abort(state_.once(), abort, state_.self());
+      return;
+    } catch (const InputError& error) {
+      problem = error.what();
+    }
+    const bool boolean = abort.abort_class() == AbortClass::kBooleanCheat;
+    const bool kept =
+        mark_->put(boolean ? store::OpenMark::State::kBurn : store::OpenMark::State::kStrike);
+    if (!kept && k + 1 < kTries) continue;
+    if (!options_.note) return;
+    options_.note(fmt::format("the failed check could not be entered into once.db: {}{}", problem,
+                              kept ? "; it is kept beside it and counts from the next command on"
+                                   : "; nor could it be kept beside it: do not run anything before "
+                                     "you know why"));
+    return;
+  }
+}
+
 void MemberSession::guard(const std::function<void()>& body) {
   try {
     body();
   } catch (const ProtocolAbort& abort) {
-    // Before anything else (boolean-engine.md §10.2).
-    record_abort(state_.once(), abort, state_.self());
+    record(abort);  // before anything else (boolean-engine.md §10.2)
     party_->abort();
+    try {
+      state_.erase_burned_epoch();
+    } catch (const InputError&) {  // done at the next start
+    }
     throw;
   } catch (...) {
     party_->abort();

@@ -17,6 +17,7 @@
 #include "store/audit_log.h"
 #include "store/epoch_change.h"
 #include "store/once_db.h"
+#include "store/open_mark.h"
 #include "store/room_store.h"
 #include "store/secret_store.h"
 
@@ -30,16 +31,27 @@ struct SessionOptions {
   std::function<void(std::string_view)> fault;  // durable steps of a change of epochs (tests)
 };
 
-/// state.db, opened (or made) with the key file or passphrase that member.toml names.
-std::unique_ptr<store::SealedDb> open_state_db(const MemberConfig& member);
+/// state.db, opened with the key file or passphrase that member.toml names. Made only for a member
+/// that has nothing yet, or one that `lost` it: where a once.db or its key lies, it is missing.
+std::unique_ptr<store::SealedDb> open_state_db(
+    const MemberConfig& member, bool lost = false,
+    store::SealedDb::Access access = store::SealedDb::Access::kUse);
+
+/// The operator's word that the newest state.db of this member is gone for good: its epoch with
+/// this room, and so the room's secrets here, are given up, and the next new epoch can be made.
+/// Other rooms of the folder stay.
+void give_up_state(const RoomConfig& room, const MemberConfig& member);
 
 /// This member's own state, opened without any peer: identity, databases, log.
 class MemberState {
  public:
   /// Asks for the passphrase if member.toml says so. `fault` as in SecretStore and Pool. Throws
   /// InputError (missing identity, wrong key file or passphrase, locked database ...).
+  /// With kLook nothing on disk is changed, and nothing that is changed here stays: for commands
+  /// that only show something.
   MemberState(RoomConfig room, MemberConfig member,
-              std::function<void(std::string_view)> fault = nullptr);
+              std::function<void(std::string_view)> fault = nullptr,
+              store::SealedDb::Access access = store::SealedDb::Access::kUse);
   ~MemberState();
   MemberState(const MemberState&) = delete;
   MemberState& operator=(const MemberState&) = delete;
@@ -58,6 +70,13 @@ class MemberState {
   const std::vector<store::MemberId>& mids() const { return mids_; }
   /// Gives the room its id, and the members theirs, on disk. Part of a transaction on db().
   void found(const store::RoomId& rid, const std::vector<store::MemberId>& mids);
+  /// Enters into once.db what sessions that ended without a word left behind (store/open_mark.h).
+  void settle_open_marks();
+  /// Erases what a burned epoch has left in state.db: its global key and base seeds. Nothing while
+  /// it is not burned.
+  void erase_burned_epoch();
+  /// Names of the other rooms of this state folder.
+  std::vector<std::string> other_rooms();
   /// No certificate, and no id, was ever seen with another one here.
   bool member_fits(PartyId i, const store::MemberId& id);
   /// Of what must be equal in room.toml for members to meet.
@@ -84,6 +103,7 @@ class MemberState {
 
  private:
   void enter_room();
+  void meet_once_db(const std::optional<Digest>& epoch);
   bool take_over_old_room();
 
   RoomConfig room_;
@@ -116,6 +136,10 @@ class MemberSession {
   bool ensure_epoch(bool new_epoch);
   /// session_hello, reconcile, engines; needs an epoch.
   void start();
+  /// After start(): all members hold the same secrets, by name, version and provenance. Throws
+  /// kDisagreement naming the first that differs. Signing keys are not compared: they are made
+  /// again where one is missing.
+  void compare_secrets();
   /// Of the running session.
   const prep::EpochState& epoch() const;
   /// No other session of this member runs until this one ends: throws InputError if one does.
@@ -154,12 +178,14 @@ class MemberSession {
   struct Engines;
   void settle();
   void settle_log();
+  void record(const ProtocolAbort& abort);
 
   MemberState& state_;
   SessionOptions options_;
   std::optional<store::SessionLock> lock_;
   std::string to_note_;  // in the log, once it is settled
   bool settled_ = false;
+  std::unique_ptr<store::OpenMark> mark_;
   std::unique_ptr<net::Party> party_;
   std::unique_ptr<Engines> engines_;
 };

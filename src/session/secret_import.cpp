@@ -3,22 +3,17 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
-#include "base/private_file.h"
 #include "call/purpose.h"
 #include "circuits/text.h"
 #include "http/text.h"
 #include "mpc/builder.h"
 #include "prep/open.h"
+#include "session/share_commitments.h"
 #include "session/signing_keys.h"
 
 namespace flexroom::session {
 namespace {
-
-constexpr uint32_t kMaxSecretBytes = 4096;
-constexpr size_t kMaxPurposes = 16;
-constexpr size_t kMaxFileBytes = 1 << 16;
 
 /// 1 if every byte of the value is in its class; the only thing that is opened.
 mpc::Circuit class_circuit(uint32_t bytes, http::CharClass char_class) {
@@ -36,6 +31,19 @@ mpc::Circuit class_circuit(uint32_t bytes, http::CharClass char_class) {
 void check_class(MemberSession& session, const prep::AuthBits& bits, const SecretFile& file) {
   const http::CharClass char_class = *http::char_class_of(file.value_class);
   if (char_class == http::CharClass::kRaw) return;
+  if (!file.commitments.empty()) {
+    // Each class is one more question about the value.
+    const Digest list = digest_of(file.commitments);
+    const Bytes asked =
+        session.state().once().bind("import class", list, as_bytes(file.value_class));
+    if (asked != to_bytes(file.value_class)) {
+      throw ProtocolAbort(AbortCode::kRefusedByRule, "secret import",
+                          fmt::format("these shares were tried with class {} before; another class "
+                                      "would tell more about the value. Ask the issuer for new "
+                                      "shares",
+                                      to_text(asked)));
+    }
+  }
   const auto program =
       std::make_shared<const mpc::Program>(mpc::compile(class_circuit(file.length, char_class)));
   const auto instance = session.engine().prepare(program, {}, "secret class");
@@ -62,65 +70,31 @@ std::vector<uint8_t> bits_of(const SecretBytes& bytes) {
   return out;
 }
 
-}  // namespace
-
-SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view self_name) {
-  const std::string place = file.string();
-  const SecretBytes text = read_private_file(
-      file, kMaxFileBytes, "docs/secrets.md shows what this member's file looks like");
-  SecretFile out;
-  try {
-    auto json = nlohmann::json::parse(text.reveal().begin(), text.reveal().end());
-    out.name = json.at("name").get<std::string>();
-    out.kind = json.value("kind", "secret");
-    out.value_class = json.value("class", "raw");
-    out.length = json.at("length").get<uint32_t>();
-    out.owner = json.value("owner", "");
-    out.purposes = json.value("purposes", std::vector<std::string>());
-    out.provider = json.value("provider", "");
-    out.entropy = json.value("entropy", uint32_t{0});
-    out.replaces = json.value("replaces", uint32_t{0});
-    // The parsed copy of the material is wiped in place, also when it turns out malformed.
-    const auto take = [&](const char* key, auto read) {
-      std::string& text_value = json.at(key).template get_ref<std::string&>();
-      try {
-        out.material = read(text_value);
-      } catch (...) {
-        wipe(text_value.data(), text_value.size());
-        throw;
-      }
-      wipe(text_value.data(), text_value.size());
-    };
-    if (out.owner.empty()) {
-      take("share", [](const std::string& hex) { return SecretBytes(from_hex(hex)); });
-    } else if (out.owner == self_name) {
-      take("value", [](const std::string& value) { return SecretBytes::copy_of(as_bytes(value)); });
-    }
-  } catch (const InputError& error) {  // of from_hex, which knows no file
-    throw InputError(place, "share " + error.problem(), "the share is two hex digits a byte");
-  } catch (const nlohmann::json::exception&) {
-    throw InputError(place, "is not a secret file",
-                     "docs/secrets.md shows the two forms: name, kind, class, length and share, or "
-                     "owner and value");
+/// Of the owner's value, or of all members' XOR shares, as they give them.
+prep::AuthBits sum_of_inputs(MemberSession& session, const SecretFile& file) {
+  net::Party& party = session.party();
+  prep::Source& source = session.source();
+  const size_t count = size_t{8} * file.length;
+  std::vector<uint8_t> own = bits_of(file.material);
+  // Sum of owned sharings: one for each member with XOR shares, the owner's alone otherwise.
+  prep::AuthBits value(party.id(), party.num_parties(), count);
+  for (PartyId i = 0; i < party.num_parties(); ++i) {
+    const bool gives = file.owner.empty() || session.state().room().members[i].name == file.owner;
+    if (!gives) continue;
+    value.add(source.owned_bits_of(
+        i, count, i == party.id() ? std::span<const uint8_t>(own) : std::span<const uint8_t>()));
   }
-  if (out.length == 0 || out.length > kMaxSecretBytes) {
-    throw InputError(place, "length is not from 1 to 4096 bytes");
-  }
-  if (!http::char_class_of(out.value_class)) {
-    throw InputError(place, "class is none of the known ones", "use for example b64, hex or raw");
-  }
-  if (out.kind == kSigningKeyKind) {
-    throw InputError(place, fmt::format("kind '{}' is for keys that flexroom derives", out.kind),
-                     "give it another kind");
-  }
-  if (out.purposes.size() > kMaxPurposes) throw InputError(place, "has more than 16 purposes");
-  for (const std::string& purpose : out.purposes) (void)parse_purpose(purpose, place);
-  if (!out.material.empty() && out.material.size() != out.length) {
-    throw InputError(
-        place, fmt::format("holds {} bytes, length says {}", out.material.size(), out.length));
-  }
-  return out;
+  wipe(own.data(), own.size());
+  // Re-mask (boolean-engine.md §3.5): what is stored has random shares at everybody.
+  prep::AuthBits mask = source.random_bits(count);
+  value.add(mask);
+  const std::vector<uint8_t> opened =
+      prep::open_bits(party, source.delta(), value, "secret/re-mask");
+  prep::add_constants(mask, opened, source.delta());
+  return mask;
 }
+
+}  // namespace
 
 store::RecordMeta planned_record(const RoomConfig& room, const SecretFile& file) {
   const std::string place = fmt::format("secret '{}'", file.name);
@@ -211,6 +185,10 @@ agreement::Proposal import_proposal(const RoomConfig& room, const SecretFile& fi
   add("entropy", fmt::format("{} bits, as its source says", file.entropy));
   add("owner", file.owner.empty() ? "(shares from the issuer)" : file.owner);
   add("provider", file.provider.empty() ? "(none)" : file.provider);
+  if (file.owner.empty()) {
+    add("commitments", file.commitments.empty() ? "(none: nothing about the value is checked)"
+                                                : to_hex(digest_of(file.commitments)));
+  }
   for (size_t k = 0; k < file.purposes.size(); ++k) {
     add(fmt::format("purpose {}", k + 1), file.purposes[k]);
   }
@@ -222,25 +200,9 @@ store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
                                 const Digest& proposal) {
   check_import(session.state(), file);
   net::Party& party = session.party();
-  prep::Source& source = session.source();
   const size_t count = size_t{8} * file.length;
-  std::vector<uint8_t> own = bits_of(file.material);
-  // Sum of owned sharings: one for each member with XOR shares, the owner's alone otherwise.
-  prep::AuthBits value(party.id(), party.num_parties(), count);
-  for (PartyId i = 0; i < party.num_parties(); ++i) {
-    const bool gives = file.owner.empty() || session.state().room().members[i].name == file.owner;
-    if (!gives) continue;
-    value.add(source.owned_bits_of(
-        i, count, i == party.id() ? std::span<const uint8_t>(own) : std::span<const uint8_t>()));
-  }
-  wipe(own.data(), own.size());
-  // Re-mask (boolean-engine.md §3.5): what is stored has random shares at everybody.
-  prep::AuthBits mask = source.random_bits(count);
-  value.add(mask);
-  const std::vector<uint8_t> opened =
-      prep::open_bits(party, source.delta(), value, "secret/re-mask");
-  value = std::move(mask);
-  prep::add_constants(value, opened, source.delta());
+  prep::AuthBits value = file.commitments.empty() ? sum_of_inputs(session, file)
+                                                  : open_committed_shares(session, file);
   check_class(session, value, file);
 
   store::RecordMeta meta = planned_record(session.state().room(), file);
@@ -252,6 +214,7 @@ store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
     if (other.name == file.name) meta.id = other.id;
   }
   session.state().secrets().put(party, meta, value);
+  erase_orphaned_keys(session.state().secrets());
   return meta;
 }
 
@@ -282,6 +245,7 @@ void remove_secret(MemberSession& session, const std::string& name) {
   for (const store::RecordMeta& meta : secrets.list()) {
     if (meta.name == name) secrets.remove(meta.id);
   }
+  erase_orphaned_keys(secrets);
 }
 
 }  // namespace flexroom::session

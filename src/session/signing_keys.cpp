@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "agreement/time.h"
 #include "call/purpose.h"
@@ -16,9 +18,10 @@ std::string family(const store::RecordMeta& secret, const std::string& region,
   return fmt::format("{} v{}/{}/{}/", secret.name, secret.version, region, service);
 }
 
-std::optional<store::RecordMeta> find(store::SecretStore& secrets, const std::string& name) {
+std::optional<store::RecordMeta> find(store::SecretStore& secrets, const std::string& name,
+                                      const Digest& origin) {
   for (const store::RecordMeta& meta : secrets.list()) {
-    if (meta.kind == kSigningKeyKind && meta.name == name) return meta;
+    if (meta.kind == kSigningKeyKind && meta.name == name && meta.provenance == origin) return meta;
   }
   return std::nullopt;
 }
@@ -33,11 +36,18 @@ ObtainedKey obtain_signing_key(MemberSession& session, const store::RecordMeta& 
   check_signing_secret(secret, service, region);  // before anything of it is opened (§3.4(i))
   ObtainedKey out;
   out.date = amz_date(agree_on_time(party)).substr(0, 8);
+  for (const std::string& part : {region, service}) {
+    if (part.size() > store::kMaxScopeBytes) {
+      throw InputError("secret '" + secret.name + "'",
+                       fmt::format("cannot sign for a region or service of more than {} characters",
+                                   store::kMaxScopeBytes));
+    }
+  }
   const std::string name = family(secret, region, service) + out.date;
 
   // The opened half (Kin) stands in the record's metadata: members may know it, nobody else needs
   // it. A member that lacks the record makes all derive it again.
-  const auto found = find(secrets, name);
+  const auto found = find(secrets, name, secret.origin());
   const Digest own = found ? found->digest() : Digest{};
   bool everywhere = found.has_value();
   for (const Bytes& other : party.exchange("sigv4/cached", own)) {
@@ -67,13 +77,28 @@ ObtainedKey obtain_signing_key(MemberSession& session, const store::RecordMeta& 
   meta.kind = kSigningKeyKind;
   meta.value_class = to_hex(sha256_state_bytes(out.key.kin));
   meta.bits = static_cast<uint32_t>(out.key.kout.size());
-  meta.provenance = secret.digest();
+  meta.provenance = secret.origin();
   const std::string prefix = family(secret, region, service);
   for (const store::RecordMeta& other : secrets.list()) {
     if (other.kind == kSigningKeyKind && other.name.starts_with(prefix)) secrets.remove(other.id);
   }
   secrets.put(party, meta, out.key.kout);
   return out;
+}
+
+void erase_orphaned_keys(store::SecretStore& secrets) {
+  const std::vector<store::RecordMeta> all = secrets.list();
+  std::map<std::string, const store::RecordMeta*> newest;  // of each name
+  for (const store::RecordMeta& meta : all) {
+    if (meta.kind == kSigningKeyKind) continue;
+    const store::RecordMeta*& best = newest[meta.name];
+    if (best == nullptr || best->version < meta.version) best = &meta;
+  }
+  std::set<Digest> alive;
+  for (const auto& [name, meta] : newest) alive.insert(meta->origin());
+  for (const store::RecordMeta& meta : all) {
+    if (meta.kind == kSigningKeyKind && !alive.contains(meta.provenance)) secrets.remove(meta.id);
+  }
 }
 
 }  // namespace flexroom::session

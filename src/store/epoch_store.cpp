@@ -1,6 +1,6 @@
 #include "store/epoch_store.h"
 
-#include "base/codec.h"
+#include "store/row_reader.h"
 
 namespace flexroom::store {
 
@@ -11,7 +11,7 @@ void EpochStore::save(const Digest& room, const Saved& epoch) {
 std::optional<EpochStore::Saved> EpochStore::load(const Digest& room) {
   auto row = db_.get(kind_, room);
   if (!row) return std::nullopt;
-  Reader in(row->meta, "stored epoch");
+  RowReader in(row->meta, "state.db, an epoch");
   Saved saved;
   saved.epoch_id = in.digest();
   if (in.remaining() > 0) saved.made = in.u64();  // rows of before had no time

@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "base/error.h"
 #include "prep/cheat_effect.h"
+#include "store/row_reader.h"
 
 namespace flexroom::store {
 namespace {
@@ -15,6 +16,16 @@ uint32_t saturating_add(uint32_t a, size_t b) {
   return static_cast<uint32_t>(std::min<uint64_t>(UINT32_MAX, uint64_t{a} + b));
 }
 
+// Rows. Counters of no epoch at all (a set-up that fails) have no id.
+constexpr std::string_view kCounters = "counters";  // id: epoch
+constexpr std::string_view kOldCounters = "counters of before";
+constexpr std::string_view kStrangeCounters = "counters of strangers";
+constexpr std::string_view kEpoch = "epoch";           // id: epoch
+constexpr std::string_view kRoom = "room";             // id: its name
+constexpr std::string_view kMarkKinds = "mark kinds";  // id: those whose marks can end
+constexpr std::string_view kFormat = "format";
+constexpr uint8_t kFormatNumber = 2;  // 1 had one epoch and no format row
+
 void remove_file(const fs::path& file) {
   for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(file.string() + suffix);
 }
@@ -22,28 +33,45 @@ void remove_file(const fs::path& file) {
 }  // namespace
 
 OnceDb::OnceDb(const fs::path& file, const fs::path& key_file, bool expected, Limits limits,
-               std::vector<Digest> peers, std::function<void(std::string_view)> fault)
+               std::vector<MemberId> peers, std::function<void(std::string_view)> fault,
+               SealedDb::Access access)
     : limits_(limits), peers_(std::move(peers)) {
+  const bool look = access == SealedDb::Access::kLook;
   const bool has_key = fs::exists(key_file), has_file = fs::exists(file);
   const auto open_with = [&](bool create) {
-    db_ = std::make_unique<SealedDb>(file, [&](bool, Bytes&) {
-      return create ? SealKey::create(key_file) : SealKey::load(key_file);
-    });
+    const fs::path from = look && create ? fs::path("/nonexistent/once.db") : file;
+    db_ = std::make_unique<SealedDb>(
+        from,
+        [&](bool, Bytes&) {
+          if (!create) return SealKey::load(key_file);
+          return look ? SealKey::random() : SealKey::create(key_file);
+        },
+        access);
   };
   if (has_key && has_file) {
     open_with(false);
-    // A crash between making the file and its first counters: nothing was ever used.
-    if (!db_->get("counters", {})) expected ? void_everything() : save({});
   } else {
-    // Without its key (or without itself) the file says nothing: it is made anew. Only a member
-    // without an epoch may begin at zero.
-    remove_file(file);
-    open_with(!has_key);
-    expected || has_key || has_file ? void_everything() : save({});
+    // Without its key (or without itself) the file says nothing: it is made anew.
+    if (!look) remove_file(file);
+    open_with(look || !has_key);
   }
+  // Also after a crash between making the file and its first counters: nothing was ever used. Only
+  // a member without an epoch may begin at zero.
+  if (!db_->get(kCounters, {})) {
+    db_->put(kFormat, {}, Bytes{kFormatNumber}, {});
+    const bool lost = expected || (has_key != has_file);
+    lost ? void_everything() : save({});
+  }
+  take_over_old_counters();
   // Members of a room of three may meet in a room of two: each is counted by itself.
   if (peers_.empty()) peers_.emplace_back();
   pool_ = std::make_unique<Pool>(*db_, file.parent_path() / "pool", std::move(fault));
+  // Of the room without a name, until enter().
+  for (const Room& room : rooms()) {
+    if (!room.name.empty()) continue;
+    epoch_ = room.epoch;
+    pool_->use_epoch(room.epoch);
+  }
 }
 
 void OnceDb::void_everything() {
@@ -52,24 +80,158 @@ void OnceDb::void_everything() {
   full.dirty = limits_.dirty_max;
   db_->transaction([&] {
     save(full);
-    // Of every peer: whom we had met is forgotten too.
+    // Of every epoch that is not new, and of every peer: whom we had met is forgotten too.
+    db_->put(kStrangeCounters, {}, {}, encode(full));
     Writer out;
     out.u32(limits_.life_max);
     db_->put("life of strangers", {}, {}, out.bytes());
   });
 }
 
-void OnceDb::save(const Counters& c) {
+// A file of before epochs were told apart: its counters are those of the first epoch that is asked
+// for.
+void OnceDb::take_over_old_counters() {
+  if (const auto row = db_->get(kFormat, {})) {
+    if (row->meta == Bytes{kFormatNumber}) return;
+    throw InputError("once.db", "has a form that this program does not know",
+                     "use the version of flexroom that wrote it, or a newer one");
+  }
+  db_->transaction([&] {
+    if (!db_->get(kStrangeCounters, {})) {
+      db_->put(kOldCounters, {}, {}, encode(counters()));
+      save({});
+    }
+    db_->remove("next epoch", {});
+    db_->put(kFormat, {}, Bytes{kFormatNumber}, {});
+  });
+}
+
+OnceDb::Epoch OnceDb::state_of(const Digest& epoch) {
+  const auto row = db_->get(kEpoch, epoch);
+  return row && row->meta.size() == 1 ? static_cast<Epoch>(row->meta[0]) : Epoch::kUnknown;
+}
+
+void OnceDb::set_state(const Digest& epoch, Epoch state) {
+  db_->put(kEpoch, epoch, Bytes{static_cast<uint8_t>(state)}, {});
+}
+
+std::vector<OnceDb::Room> OnceDb::rooms() {
+  std::vector<Room> out;
+  for (const Bytes& name : db_->ids(kRoom)) {
+    const auto row = db_->get(kRoom, name);
+    RowReader in(row->meta, "once.db, a room");
+    Room room;
+    room.name = to_text(name);
+    room.rid = in.digest();
+    room.epoch = in.digest();
+    in.finish();
+    out.push_back(std::move(room));
+  }
+  return out;
+}
+
+void OnceDb::save_room() {
+  if (!epoch_) return;
+  db_->put(kRoom, as_bytes(room_name_), Writer().raw(rid_).raw(*epoch_).bytes(), {});
+}
+
+void OnceDb::set_room(std::string_view name, const RoomId& rid) {
+  room_name_ = std::string(name);
+  rid_ = rid;
+  save_room();
+}
+
+OnceDb::StateDb OnceDb::enter(std::string_view name, const std::optional<RoomId>& rid,
+                              const std::optional<Digest>& epoch) {
+  StateDb seen = StateDb::kPresent;
+  db_->transaction([&] {
+    std::optional<Room> known;
+    for (Room& room : rooms()) {
+      if (room.name == name) known = std::move(room);
+    }
+    room_name_ = std::string(name);
+    rid_ = rid.value_or(RoomId{});
+    epoch_.reset();
+    if (!epoch) {
+      if (known) seen = rid ? StateDb::kOlder : StateDb::kMissing;
+      if (known) epoch_ = known->epoch;
+    } else if (const Epoch state = state_of(*epoch); state == Epoch::kOver) {
+      seen = StateDb::kOlder;
+      if (known) epoch_ = known->epoch;
+    } else {
+      epoch_ = *epoch;
+      if (state == Epoch::kUnknown) {
+        const auto before = db_->get(kOldCounters, {});
+        const auto strange = db_->get(kStrangeCounters, {});
+        Counters full;
+        full.needs_operator = true;
+        full.dirty = limits_.dirty_max;
+        save(before    ? decode(before->secret.reveal())
+             : strange ? decode(strange->secret.reveal())
+                       : full);
+        db_->remove(kOldCounters, {});
+        set_state(*epoch, Epoch::kPresent);
+      }
+      // Prepared: killed between the change of state.db and start_epoch(), which follows.
+      if (state != Epoch::kPrepared) save_room();
+    }
+    pool_->use_epoch(epoch_.value_or(Digest{}));
+  });
+  return seen;
+}
+
+void OnceDb::forget_room(std::string_view name) {
+  db_->transaction([&] {
+    for (const Room& room : rooms()) {
+      if (room.name != name) continue;
+      pool_->use_epoch(room.epoch);
+      pool_->forget_all();
+      set_state(room.epoch, Epoch::kOver);
+      db_->remove(kCounters, room.epoch);
+      db_->remove(kRoom, as_bytes(name));
+    }
+    epoch_.reset();
+    pool_->use_epoch({});
+  });
+}
+
+void OnceDb::rename_life(const Digest& certificate, const MemberId& id) {
+  const auto row = db_->get("life", certificate);
+  if (!row) return;
+  db_->transaction([&] {
+    RowReader in(row->secret.reveal(), "once.db, LIFE");
+    const uint32_t old = in.u32();
+    Writer out;
+    out.u32(std::max(old, db_->get("life", id) ? life_of(id) : 0));
+    db_->put("life", id, {}, out.bytes());
+    db_->remove("life", certificate);
+  });
+}
+
+Bytes OnceDb::encode(const Counters& c) {
   Writer out;
   out.u8(c.burned ? 1 : 0).u8(c.needs_operator ? 1 : 0).u32(c.dirty).u32(c.strikes);
-  db_->put("counters", {}, {}, out.bytes());
+  return out.take();
 }
+
+OnceDb::Counters OnceDb::decode(ByteView bytes) {
+  RowReader in(bytes, "once.db, counters");
+  Counters c;
+  c.burned = in.u8() != 0;
+  c.needs_operator = in.u8() != 0;
+  c.dirty = in.u32();
+  c.strikes = in.u32();
+  in.finish();
+  return c;
+}
+
+void OnceDb::save(const Counters& c) { db_->put(kCounters, epoch_id(), {}, encode(c)); }
 
 uint32_t OnceDb::life_of(ByteView peer) {
   auto row = db_->get("life", peer);
   if (!row) row = db_->get("life of strangers", {});
   if (!row) return 0;
-  Reader in(row->secret.reveal(), "once.db life");
+  RowReader in(row->secret.reveal(), "once.db, LIFE");
   const uint32_t life = in.u32();
   in.finish();
   return life;
@@ -86,16 +248,13 @@ void OnceDb::set_life(const std::function<uint32_t(uint32_t)>& change, std::opti
 }
 
 OnceDb::Counters OnceDb::counters() {
-  const auto row = db_->get("counters", {});
-  FLEXROOM_ASSERT(row.has_value());
-  Reader in(row->secret.reveal(), "once.db counters");
-  Counters c;
-  c.burned = in.u8() != 0;
-  c.needs_operator = in.u8() != 0;
-  c.dirty = in.u32();
-  c.strikes = in.u32();
-  in.finish();
-  for (const Digest& peer : peers_) c.life = std::max(c.life, life_of(peer));
+  const auto row = db_->get(kCounters, epoch_id());
+  if (!row) {
+    throw InputError("once.db", "is damaged: the counters of this epoch are missing",
+                     "remove once.db, not its key: it is made anew, then `flexroom peer accept`");
+  }
+  Counters c = decode(row->secret.reveal());
+  for (const MemberId& peer : peers_) c.life = std::max(c.life, life_of(peer));
   return c;
 }
 
@@ -169,7 +328,8 @@ void OnceDb::burn(AbortCode code, std::optional<size_t> peer) {
 
 void OnceDb::require_setup_allowed() {
   const Counters c = counters();
-  if (!c.burned || c.life < limits_.life_max) return;
+  // Also for a first epoch: a room of another name is no way around it.
+  if ((epoch_ && !c.burned) || c.life < limits_.life_max) return;
   throw ProtocolAbort(AbortCode::kTooManyUnfinished, "set-up",
                       "a check failed that only a cheating member fails, or too many batches ended "
                       "without a verdict; find out why, then: flexroom peer accept");
@@ -184,21 +344,50 @@ void OnceDb::add_strike() {
   });
 }
 
-void OnceDb::prepare_epoch(const Digest& epoch) { db_->put("next epoch", {}, {}, epoch); }
+void OnceDb::enter_open_mark(OpenMark::State state, bool present) {
+  db_->transaction([&] {
+    if (state == OpenMark::State::kBurn) {
+      // Which check it was is not known any more: as if only a cheating member could have failed
+      // it.
+      set_life([&](uint32_t life) { return std::max(life, limits_.life_max); });
+      if (present) burn(AbortCode::kSacrifice);
+    } else if (state == OpenMark::State::kStrike) {
+      if (present) add_strike();
+    } else if (state == OpenMark::State::kOpen) {
+      set_life([](uint32_t life) { return saturating_add(life, 1); });
+      if (!present) return;
+      Counters c = counters();
+      c.dirty = saturating_add(c.dirty, 1);
+      save(c);
+    }
+  });
+}
+
+void OnceDb::prepare_epoch(const Digest& epoch) {
+  db_->transaction([&] {
+    if (state_of(epoch) == Epoch::kUnknown) set_state(epoch, Epoch::kPrepared);
+  });
+}
 
 void OnceDb::start_epoch(const Digest& epoch) {
   db_->transaction([&] {
-    const auto prepared = db_->get("next epoch", {});
-    if (!prepared || !std::equal(epoch.begin(), epoch.end(), prepared->secret.reveal().begin(),
-                                 prepared->secret.reveal().end())) {
-      return;
-    }
-    db_->remove("next epoch", {});
+    if (state_of(epoch) != Epoch::kPrepared) return;
     pool_->forget_all();
-    Counters c = counters();
-    c.burned = false;
-    c.dirty = c.strikes = 0;
-    save(c);
+    for (const Room& room : rooms()) {
+      if (room.name != room_name_) continue;
+      set_state(room.epoch, Epoch::kOver);
+      db_->remove(kCounters, room.epoch);
+      forget_marks([&](ByteView of, ByteView) {
+        return std::equal(room.epoch.begin(), room.epoch.end(), of.begin(), of.end());
+      });
+    }
+    epoch_.reset();
+    save({});  // what set-ups before it left behind
+    epoch_ = epoch;
+    save({});
+    set_state(epoch, Epoch::kPresent);
+    save_room();
+    pool_->use_epoch(epoch);
   });
 }
 
@@ -219,7 +408,11 @@ bool OnceDb::mark(std::string_view kind, ByteView id) {
       throw ProtocolAbort(AbortCode::kEpochBurned, kind, "another session saw a check fail");
     }
     first = !marked(kind, id);
-    if (first) db_->put("mark/" + std::string(kind), id, {}, {});
+    if (!first) return;
+    Bytes of;  // epoch and session
+    if (epoch_ && session_) of = Writer().raw(*epoch_).raw(*session_).take();
+    db_->put("mark/" + std::string(kind), id, of, {});
+    if (!of.empty()) db_->put(kMarkKinds, as_bytes(kind), {}, {});
   });
   return first;
 }
@@ -290,6 +483,43 @@ std::vector<OnceDb::OpenRun> OnceDb::open_runs(const Digest& room) {
 
 bool OnceDb::marked(std::string_view kind, ByteView id) {
   return db_->get("mark/" + std::string(kind), id).has_value();
+}
+
+void OnceDb::begin_session(const Digest& sid) { session_ = sid; }
+
+void OnceDb::end_session(const Digest& sid) {
+  db_->transaction([&] {
+    forget_marks([&](ByteView, ByteView of) {
+      return std::equal(sid.begin(), sid.end(), of.begin(), of.end());
+    });
+  });
+  if (session_ == sid) session_.reset();
+}
+
+void OnceDb::forget_marks(const std::function<bool(ByteView, ByteView)>& which) {
+  for (const Bytes& kind : db_->ids(kMarkKinds)) {
+    const std::string row_kind = "mark/" + to_text(kind);
+    for (const auto& label : db_->labels(row_kind)) {
+      if (label.meta.size() != 2 * sizeof(Digest)) continue;
+      const ByteView meta(label.meta);
+      if (which(meta.first(sizeof(Digest)), meta.subspan(sizeof(Digest)))) {
+        db_->remove(row_kind, label.id);
+      }
+    }
+  }
+}
+
+Bytes OnceDb::bind(std::string_view kind, ByteView id, ByteView value) {
+  Bytes bound(value.begin(), value.end());
+  db_->transaction([&] {
+    const std::string row_kind = "bound/" + std::string(kind);
+    if (const auto row = db_->get(row_kind, id)) {
+      bound = row->meta;
+    } else {
+      db_->put(row_kind, id, value, {});
+    }
+  });
+  return bound;
 }
 
 }  // namespace flexroom::store

@@ -9,7 +9,9 @@
 
 #include "base/error.h"
 #include "prep/prep.h"
+#include "store/open_mark.h"
 #include "store/pool.h"
+#include "store/room_store.h"
 #include "store/sealed_db.h"
 
 namespace flexroom::store {
@@ -20,6 +22,8 @@ namespace flexroom::store {
 /// Sealed under a key file of its own that is in no backup and never a passphrase. When the key or
 /// the file is gone (a restored machine), pools and marks are void and the counters are full until
 /// the operator confirms.
+/// Epochs     burned, dirty and strikes belong to an epoch id: no other room of the same folder
+///            clears them, and no other name of this one. LIFE belongs to a member id, in all rooms
 /// Not given  a copy of once.db put back beside the same key is not noticed: keep both out of
 ///            backups and snapshots.
 class OnceDb : public prep::Safety {
@@ -37,11 +41,28 @@ class OnceDb : public prep::Safety {
   };
 
   /// `expected`: state.db holds an epoch, so this file and its key must exist already.
-  /// `peers`: certificate fingerprints of the other members; LIFE counts for each of them, whoever
-  /// else is in the room. `fault` as in Pool.
+  /// `peers`: ids of the other members; LIFE counts for each of them, whoever else is in the room.
+  /// `fault` as in Pool. With kLook nothing on disk is touched: what is lost shows as lost.
   OnceDb(const std::filesystem::path& file, const std::filesystem::path& key_file, bool expected,
-         Limits limits, std::vector<Digest> peers = {},
-         std::function<void(std::string_view)> fault = nullptr);
+         Limits limits, std::vector<MemberId> peers = {},
+         std::function<void(std::string_view)> fault = nullptr,
+         SealedDb::Access access = SealedDb::Access::kUse);
+
+  /// Of which room and epoch everything below is from now on. `name` is the room's, `rid` its id if
+  /// it has one, `epoch` what state.db says. An epoch that was never heard of here (a once.db put
+  /// back, or of another state) counts as lost single-use state. Returns what once.db knows of
+  /// state.db:
+  enum class StateDb : uint8_t {
+    kPresent,
+    kOlder,    // of before the present epoch, or the room
+    kMissing,  // it does not know the room
+  };
+  StateDb enter(std::string_view name, const std::optional<RoomId>& rid,
+                const std::optional<Digest>& epoch);
+  /// The certificate of a peer that was counted by it before members had ids.
+  void rename_life(const Digest& certificate, const MemberId& id);
+  /// The operator's word that the state.db with this room is gone for good.
+  void forget_room(std::string_view name);
 
   Counters counters();
   void require_preprocessing_allowed() override;
@@ -52,18 +73,24 @@ class OnceDb : public prep::Safety {
   /// towards `peer` (an index into the `peers` of the constructor) if the check names one, else
   /// towards all; that also in an epoch that is burned already. Otherwise LIFE += 1, once an epoch.
   void burn(AbortCode code, std::optional<size_t> peer = std::nullopt);
-  /// Throws kTooManyUnfinished when a burned epoch may not be followed by another one before the
-  /// operator decides (boolean-engine.md §10.3): LIFE is full towards a present peer.
+  /// Throws kTooManyUnfinished when a burned epoch may not be followed by another one, or a room
+  /// may not get its first, before the operator decides (boolean-engine.md §10.3): LIFE is full
+  /// towards a present peer.
   void require_setup_allowed();
   /// Class B or F_p cheat; the 16th burns.
   void add_strike();
+  /// What a session left that ended without a word: a check that failed there counts as the worst
+  /// one, a killed session as one batch without a verdict. `present`: it was of the present epoch.
+  void enter_open_mark(OpenMark::State state, bool present);
   /// A new epoch is about to take the place of the present one; the counters stay those of the
   /// present one until start_epoch(). Call it before the change is durable.
   void prepare_epoch(const Digest& epoch);
-  /// `epoch` is the present one. If it is the prepared one, for the first time: dirty, strikes and
-  /// burned start again, LIFE does not; pools are void. Otherwise nothing happens, so that a member
-  /// killed in between can call it again, and one restored to an old epoch gets no new counters.
+  /// The prepared `epoch` takes the place of the room's present one, whose pools and counters go:
+  /// dirty, strikes and burned are its own, LIFE is not. For another epoch nothing happens, so that
+  /// a member killed in between can call it again.
   void start_epoch(const Digest& epoch);
+  /// The room was made by the first start_epoch(): it has its id now.
+  void set_room(std::string_view name, const RoomId& rid);
   /// The operator's decision (`peer accept`): LIFE of the present peers back to zero; after a loss
   /// of single-use state also the statement that the epoch was not burned. Never clears `burned`.
   void operator_accepts();
@@ -72,6 +99,13 @@ class OnceDb : public prep::Safety {
   /// Throws kEpochBurned once the epoch is burned, by whatever session.
   bool mark(std::string_view kind, ByteView id);
   bool marked(std::string_view kind, ByteView id);
+  /// Marks from now on are of this session: their ids follow from its sid, in which this member has
+  /// a fresh nonce, so that none of them can come again once it is over.
+  void begin_session(const Digest& sid);
+  /// Forgets the marks of that session. Those of one that was killed go with its epoch.
+  void end_session(const Digest& sid);
+  /// The first value bound to (kind, id), durable on return: `value` the first time.
+  Bytes bind(std::string_view kind, ByteView id, ByteView value);
 
   /// The end of this member's log of a room, so that a state.db of an earlier time is noticed and
   /// no entry's number is signed twice.
@@ -103,7 +137,22 @@ class OnceDb : public prep::Safety {
   bool connect(net::Party& party) { return pool_->connect(party); }
 
  private:
+  enum class Epoch : uint8_t { kUnknown, kPrepared, kPresent, kOver };
+  Epoch state_of(const Digest& epoch);
+  void set_state(const Digest& epoch, Epoch state);
+  struct Room {
+    std::string name;
+    RoomId rid{};
+    Digest epoch{};
+  };
+  std::vector<Room> rooms();
+  void save_room();
+  ByteView epoch_id() const { return epoch_ ? ByteView(*epoch_) : ByteView(); }
+  void forget_marks(const std::function<bool(ByteView epoch, ByteView sid)>& which);
+  static Bytes encode(const Counters& counters);
+  static Counters decode(ByteView bytes);
   void save(const Counters& counters);
+  void take_over_old_counters();
   void require_room_for(size_t count, const Counters& counters) const;
   uint32_t life_of(ByteView peer);
   void set_life(const std::function<uint32_t(uint32_t)>& change,
@@ -111,7 +160,11 @@ class OnceDb : public prep::Safety {
   void void_everything();
 
   Limits limits_;
-  std::vector<Digest> peers_;
+  std::vector<MemberId> peers_;
+  std::string room_name_;
+  RoomId rid_{};
+  std::optional<Digest> epoch_;
+  std::optional<Digest> session_;
   std::unique_ptr<SealedDb> db_;
   std::unique_ptr<Pool> pool_;
 };

@@ -13,6 +13,7 @@
 #include "base/codec.h"
 #include "base/error.h"
 #include "prep/protocol.h"
+#include "store/row_reader.h"
 
 namespace flexroom::store {
 namespace {
@@ -35,7 +36,7 @@ constexpr size_t kMetaBytes1 = 32 + 3 * 8;  // of protocol 1, which named no num
 
 uint16_t protocol_of(ByteView meta) {
   if (meta.size() == kMetaBytes1) return 1;
-  Reader in(meta, "pool batch");
+  RowReader in(meta, "once.db, a batch of the pool");
   (void)in.raw(kMetaBytes1);
   return in.u16();
 }
@@ -61,20 +62,21 @@ std::map<Bytes, Entry> read_list(Reader& in, PartyId from) {
 Pool::Pool(SealedDb& db, std::filesystem::path directory,
            std::function<void(std::string_view)> fault)
     : db_(db), directory_(std::move(directory)), fault_(std::move(fault)) {
-  if (mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) {
+  const bool look = db_.only_looks();
+  if (!look && mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) {
     throw InputError(directory_.string(), std::string("cannot be made: ") + std::strerror(errno));
   }
   // add() writes its file inside a transaction, so no file of another process is without its row.
   db_.transaction([&] {
     std::set<Bytes> keep;
-    for (Bytes& id : db_.ids(kKind)) {
-      if (protocol_of(db_.get(kKind, id)->meta) == prep::kProtocol) {
-        keep.insert(std::move(id));
+    for (auto& label : db_.labels(kKind)) {
+      if (protocol_of(label.meta) == prep::kProtocol) {
+        keep.insert(std::move(label.id));
       } else {
-        db_.remove(kKind, id);
+        db_.remove(kKind, label.id);
       }
     }
-    keep_pool_files(directory_, keep);
+    if (!look) keep_pool_files(directory_, keep);
   });
 }
 
@@ -102,7 +104,7 @@ void Pool::unlock() {
 Pool::Batch Pool::load(ByteView id) {
   auto row = db_.get(kKind, id);
   if (!row) throw InputError("pool", "no batch " + to_hex(id).substr(0, 16), "flexroom stock");
-  Reader in(row->meta, "pool batch");
+  RowReader in(row->meta, "once.db, a batch of the pool");
   BatchShape shape;
   shape.id = Bytes(id.begin(), id.end());
   shape.epoch = in.digest();
@@ -132,8 +134,23 @@ void Pool::erase(const std::vector<Bytes>& ids) {
   }
 }
 
+void Pool::use_epoch(const Digest& epoch) {
+  epoch_ = epoch;
+  usable_.clear();
+}
+
+std::vector<Bytes> Pool::of_epoch() {
+  std::vector<Bytes> ids;
+  for (auto& label : db_.labels(kKind)) {
+    const bool ours = !epoch_ || (label.meta.size() >= epoch_->size() &&
+                                  std::equal(epoch_->begin(), epoch_->end(), label.meta.begin()));
+    if (ours) ids.push_back(std::move(label.id));
+  }
+  return ids;
+}
+
 void Pool::forget_all() {
-  for (const Bytes& id : db_.ids(kKind)) db_.remove(kKind, id);
+  for (const Bytes& id : of_epoch()) db_.remove(kKind, id);
   usable_.clear();
 }
 
@@ -163,7 +180,7 @@ void Pool::confirm(ByteView batch_id) {
 }
 
 std::vector<Pool::Stock> Pool::on_disk() {
-  const std::vector<Bytes> ids = db_.ids(kKind);
+  const std::vector<Bytes> ids = of_epoch();
   return describe({ids.begin(), ids.end()});
 }
 
@@ -226,20 +243,15 @@ void Pool::take(std::span<const Range> ranges, const std::function<void(ByteView
 }
 
 bool Pool::connect(net::Party& party) {
-  usable_.clear();
-  const Digest& epoch = party.scope().eid;
+  use_epoch(party.scope().eid);
   bool locked = lock();
   std::map<Bytes, Entry> common;
   std::vector<Bytes> gone;
   Writer list;
   list.u8(locked ? 1 : 0);
   if (locked) {
-    for (Bytes& id : db_.ids(kKind)) {
+    for (Bytes& id : of_epoch()) {
       const Batch batch = load(id);
-      if (batch.shape.epoch != epoch) {
-        gone.push_back(std::move(id));
-        continue;
-      }
       list.field(id).u64(batch.shape.count).u64(batch.shape.item_bytes).u64(batch.cursor);
       common[std::move(id)] = {batch.shape.count, batch.shape.item_bytes, batch.cursor};
     }

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <set>
 #include <span>
 #include <vector>
@@ -20,7 +21,8 @@ namespace flexroom::store {
 /// Alike      usable are batches that all members have, from the largest of their cursors on: after
 ///            connect() stock() is equal at all, and stays so while all take and add the same. One
 ///            session at a time has the pool (a lock on pool/lock)
-/// Epoch      a batch belongs to one epoch; connect() erases those of another
+/// Epoch      a batch belongs to one epoch. Those of other epochs (other rooms of the folder) stay
+///            untouched and unseen
 /// Protocol   and to one protocol number (boolean-engine.md §8.2): those of another are void, and
 ///            erased when the pool is opened
 /// Errors     InputError (disk full, altered file)
@@ -62,7 +64,10 @@ class Pool {
   /// cannot be opened its batch is erased and InputError thrown; the ranges stay burned.
   void take(std::span<const Range> ranges, const std::function<void(ByteView item)>& sink);
 
-  /// Part of a transaction of the caller: forgets every key. The files go at the next start.
+  /// Of which epoch everything here is, from now on.
+  void use_epoch(const Digest& epoch);
+  /// Part of a transaction of the caller: forgets every key of that epoch. The files go at the next
+  /// start.
   void forget_all();
 
  private:
@@ -75,6 +80,7 @@ class Pool {
   void save(const Batch& batch);
   void advance(Batch& batch, uint64_t cursor);
   void erase(const std::vector<Bytes>& ids);
+  std::vector<Bytes> of_epoch();
   std::vector<Stock> describe(const std::set<Bytes>& ids);
   bool lock();
   void unlock();
@@ -83,6 +89,7 @@ class Pool {
   std::filesystem::path directory_;
   std::function<void(std::string_view)> fault_;
   int lock_ = -1;
+  std::optional<Digest> epoch_;  // none: of all
   std::set<Bytes> usable_;
 };
 

@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "base/error.h"
 #include "store/limits.h"
+#include "store/row_reader.h"
 
 namespace flexroom::store {
 namespace {
@@ -25,7 +26,7 @@ Bytes encode(const RoomRecord& room) {
 }
 
 RoomRecord decode(std::string_view name, ByteView bytes) {
-  Reader in(bytes, "state.db room");
+  RowReader in(bytes, "state.db, a room");
   RoomRecord room;
   room.name = std::string(name);
   if (in.u8() != kFormat) {

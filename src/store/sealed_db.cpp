@@ -27,7 +27,7 @@ static_assert(kSealBytes == kNonceBytes + kTagBytes);
 constexpr int kBusyMs = 2000;
 // Rows of the table header, which is not sealed.
 constexpr uint8_t kFormatHeader = 0, kKeyHeader = 1;
-constexpr std::string_view kFormat = "flexroom store 1";
+constexpr std::string_view kFormat = "flexroom store 1", kAnyFormat = "flexroom store ";
 
 Bytes associated_data(std::string_view kind, ByteView id, ByteView meta) {
   Writer out;
@@ -44,10 +44,16 @@ Bytes label_data(std::string_view kind) {
 }  // namespace
 
 void sync_directory(const fs::path& directory) {
-  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  fsync(fd);
-  ::close(fd);
+  const int fd =
+      open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool done = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);  // EINVAL: it has no such thing
+  const int reason = errno;
+  if (fd >= 0) ::close(fd);
+  if (!done) {
+    throw InputError(directory.string(),
+                     std::string("cannot be written to disk: ") + std::strerror(reason),
+                     "check the disk, then run the same command again");
+  }
 }
 
 SealKey::SealKey(SecretBytes&& key) : key_(std::move(key)) {
@@ -150,6 +156,9 @@ class SealedDb::Statement {
     const int size = sqlite3_column_bytes(statement_, index);
     return p == nullptr ? Bytes() : Bytes(p, p + size);
   }
+  uint64_t number(int index) const {
+    return static_cast<uint64_t>(sqlite3_column_int64(statement_, index));
+  }
 
  private:
   const SealedDb& db_;
@@ -175,11 +184,17 @@ void SealedDb::fail(int code) const {
                        "free some space and run the same command again; nothing was changed");
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      throw InputError(file_.string(), "is damaged",
-                       "restore state.db from a backup; never restore once.db");
+      throw InputError(file_.string(), "is damaged", remedy_for_damage());
     default:
       throw InputError(file_.string(), std::string("cannot be used: ") + sqlite3_errmsg(db_));
   }
+}
+
+std::string_view SealedDb::remedy_for_damage() const {
+  return file_.filename() == "once.db" ? "remove once.db, not its key, and never put an older one "
+                                         "back: it is made anew, then "
+                                         "`flexroom peer accept`"
+                                       : "put the newest backup of it back";
 }
 
 void SealedDb::execute(const char* sql) {
@@ -208,11 +223,44 @@ void SealedDb::open_file() {
   execute("PRAGMA journal_mode=WAL");
   execute("PRAGMA synchronous=FULL");
   execute("PRAGMA secure_delete=ON");
-  execute("PRAGMA temp_store=MEMORY");
-  execute("CREATE TABLE IF NOT EXISTS header (name BLOB PRIMARY KEY, value BLOB)");
-  execute(
-      "CREATE TABLE IF NOT EXISTS rows (kind BLOB, name BLOB, label BLOB, sealed BLOB,"
-      " PRIMARY KEY (kind, name)) WITHOUT ROWID");
+}
+
+// Into memory. A file whose log cannot be made visible beside it (a read-only or full disk) is read
+// as it lies there, which is all of it if it has no log.
+void SealedDb::copy_file() {
+  const int code =
+      sqlite3_open_v2(":memory:", &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, nullptr);
+  if (code != SQLITE_OK) fail(code);
+  if (!fs::exists(file_)) return;
+  std::error_code none;
+  const bool no_log = fs::file_size(file_.string() + "-wal", none) == 0 || none;
+  std::string uri = "file:";
+  for (const char c : file_.string()) {
+    static const char kHex[] = "0123456789ABCDEF";
+    if (c == '?' || c == '#' || c == '%') {
+      uri += {'%', kHex[static_cast<uint8_t>(c) >> 4], kHex[c & 15]};
+    } else {
+      uri += c;
+    }
+  }
+  int result = SQLITE_OK;
+  for (const std::string_view how : {"?mode=ro", "?mode=ro&immutable=1"}) {
+    if (how.ends_with("1") && !no_log) break;
+    sqlite3* source = nullptr;
+    result =
+        sqlite3_open_v2((uri + std::string(how)).c_str(), &source,
+                        SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_FULLMUTEX, nullptr);
+    if (result == SQLITE_OK) {
+      sqlite3_busy_timeout(source, kBusyMs);
+      sqlite3_backup* copy = sqlite3_backup_init(db_, "main", source, "main");
+      result = copy == nullptr ? sqlite3_errcode(db_) : sqlite3_backup_step(copy, -1);
+      if (copy != nullptr) sqlite3_backup_finish(copy);
+      if (result == SQLITE_DONE) result = SQLITE_OK;
+    }
+    sqlite3_close(source);
+    if (result == SQLITE_OK || result == SQLITE_CORRUPT || result == SQLITE_NOTADB) break;
+  }
+  if (result != SQLITE_OK) fail(result);
 }
 
 std::optional<Bytes> SealedDb::header(uint8_t name) {
@@ -228,12 +276,23 @@ void SealedDb::set_header(uint8_t name, ByteView value) {
       .step();
 }
 
-SealedDb::SealedDb(const fs::path& file, const KeyFinder& find_key) : file_(file) {
+SealedDb::SealedDb(const fs::path& file, const KeyFinder& find_key, Access access)
+    : file_(file), access_(access) {
   FLEXROOM_ASSERT(sodium_init() >= 0);
   try {
-    open_file();
-    const bool fresh = !header(kFormatHeader);
-    if (!fresh && *header(kFormatHeader) != to_bytes(kFormat)) fail(SQLITE_NOTADB);
+    only_looks() ? copy_file() : open_file();
+    execute("PRAGMA temp_store=MEMORY");
+    execute("CREATE TABLE IF NOT EXISTS header (name BLOB PRIMARY KEY, value BLOB)");
+    execute(
+        "CREATE TABLE IF NOT EXISTS rows (kind BLOB, name BLOB, label BLOB, sealed BLOB,"
+        " PRIMARY KEY (kind, name)) WITHOUT ROWID");
+    const auto format = header(kFormatHeader);
+    const bool fresh = !format;
+    if (!fresh && *format != to_bytes(kFormat)) {
+      if (!to_text(*format).starts_with(kAnyFormat)) fail(SQLITE_NOTADB);
+      throw InputError(file_.string(), "was written by another version of flexroom",
+                       "use that version, or a newer one; the file is whole");
+    }
     Bytes record = header(kKeyHeader).value_or(Bytes());
     const Bytes before = record;
     key_ = find_key(fresh, record);
@@ -261,21 +320,16 @@ SealedDb::SealedDb(const fs::path& file, const KeyFinder& find_key) : file_(file
 void SealedDb::set_key_record(const std::function<Bytes(const SealKey&)>& make) {
   const Bytes record = make(*key_);
   transaction([&] { set_header(kKeyHeader, record); });
-  // The log, which holds the old record, is emptied; while another process reads, at the next
-  // start.
-  execute("PRAGMA wal_checkpoint(TRUNCATE)");
+  scrub();
 }
+
+void SealedDb::scrub() { execute("PRAGMA wal_checkpoint(TRUNCATE)"); }
 
 SealedDb::~SealedDb() { sqlite3_close(db_); }
 
-// What the label of a row holds.
-struct SealedDb::Label {
-  Bytes id, meta;
-};
-
 void SealedDb::altered(std::string_view kind) const {
   throw InputError(file_.string(), "holds an altered row (" + std::string(kind) + ")",
-                   "restore state.db from a backup; never restore once.db");
+                   remedy_for_damage());
 }
 
 SealedDb::Label SealedDb::open_label(std::string_view kind, ByteView sealed) const {
@@ -322,13 +376,30 @@ std::optional<SealedDb::Row> SealedDb::get(std::string_view kind, ByteView id) {
   return read(kind, id);
 }
 
-std::vector<Bytes> SealedDb::ids(std::string_view kind) {
-  Statement statement(*this, "SELECT label FROM rows WHERE kind = ?");
+std::vector<SealedDb::Label> SealedDb::labels(std::string_view kind) {
+  Statement statement(*this, "SELECT name, label FROM rows WHERE kind = ?");
   statement.bind(1, as_bytes(kind));
-  std::vector<Bytes> out;
-  while (statement.step()) out.push_back(open_label(kind, statement.column(0)).id);
-  std::sort(out.begin(), out.end());
+  std::vector<Label> out;
+  while (statement.step()) {
+    out.push_back(open_label(kind, statement.column(1)));
+    const Digest name = row_name(kind, out.back().id);
+    const Bytes stored = statement.column(0);
+    if (!std::equal(name.begin(), name.end(), stored.begin(), stored.end())) altered(kind);
+  }
+  std::sort(out.begin(), out.end(), [](const Label& a, const Label& b) { return a.id < b.id; });
   return out;
+}
+
+std::vector<Bytes> SealedDb::ids(std::string_view kind) {
+  std::vector<Bytes> out;
+  for (Label& label : labels(kind)) out.push_back(std::move(label.id));
+  return out;
+}
+
+uint64_t SealedDb::count(std::string_view kind) {
+  Statement statement(*this, "SELECT COUNT(*) FROM rows WHERE kind = ?");
+  statement.bind(1, as_bytes(kind)).step();
+  return statement.number(0);
 }
 
 void SealedDb::remove(std::string_view kind, ByteView id) {

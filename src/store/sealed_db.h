@@ -46,7 +46,7 @@ std::optional<SecretBytes> unseal(const SealKey& key, ByteView sealed, ByteView 
 /// The same into `plaintext`, whose size must fit; false as above, `plaintext` is then zero.
 [[nodiscard]] bool unseal_into(const SealKey& key, ByteView sealed, ByteView associated,
                                std::span<uint8_t> plaintext);
-/// What was created or removed in that directory is on disk.
+/// What was created or removed in that directory is on disk. Throws InputError if it is not.
 void sync_directory(const std::filesystem::path& directory);
 
 /// SQLite file (WAL, synchronous=FULL: on disk when a call returns) of rows (kind, id) -> metadata
@@ -57,6 +57,11 @@ void sync_directory(const std::filesystem::path& directory);
 /// another key, or the disk is full; then nothing of the current transaction was written.
 class SealedDb {
  public:
+  /// kLook: the file is read once, in one consistent state, into memory, and never written: for
+  /// commands that only show something, also on a read-only or full disk. A change is one of the
+  /// copy. Without a file the copy is empty.
+  enum class Access : uint8_t { kUse, kLook };
+
   struct Row {
     Bytes meta;
     SecretBytes secret;
@@ -66,7 +71,9 @@ class SealedDb {
   /// new file it may set one. Called before anything is locked: it may ask a person.
   using KeyFinder = std::function<SealKey(bool is_new, Bytes& key_record)>;
   /// Makes the directory (0700) and the file (0600) if missing.
-  SealedDb(const std::filesystem::path& file, const KeyFinder& find_key);
+  SealedDb(const std::filesystem::path& file, const KeyFinder& find_key,
+           Access access = Access::kUse);
+  bool only_looks() const { return access_ == Access::kLook; }
   ~SealedDb();
   SealedDb(const SealedDb&) = delete;
   SealedDb& operator=(const SealedDb&) = delete;
@@ -74,11 +81,21 @@ class SealedDb {
   void put(std::string_view kind, ByteView id, ByteView meta, ByteView secret);
   std::optional<Row> get(std::string_view kind, ByteView id);
   std::vector<Bytes> ids(std::string_view kind);  // ascending
+  /// Ids and metadata, ascending by id, without opening the secrets.
+  struct Label {
+    Bytes id, meta;
+  };
+  std::vector<Label> labels(std::string_view kind);
+  /// How many rows of that kind there are, without opening any.
+  uint64_t count(std::string_view kind);
   void remove(std::string_view kind, ByteView id);
   /// All of `body` or nothing of it.
   void transaction(const std::function<void()>& body);
   /// Replaces the key record; the rows stay sealed under the same key, which `make` gets.
   void set_key_record(const std::function<Bytes(const SealKey& key)>& make);
+  /// What was overwritten or removed is now gone from the file's log too, unless another process
+  /// reads: then at the next start.
+  void scrub();
   /// At most so many pages of 4096 bytes (quota).
   void set_max_pages(uint32_t pages);
 
@@ -87,15 +104,17 @@ class SealedDb {
   void execute(const char* sql);
   [[noreturn]] void fail(int code) const;
   void open_file();
+  void copy_file();
+  std::string_view remedy_for_damage() const;
   std::optional<Bytes> header(uint8_t name);
   void set_header(uint8_t name, ByteView value);
   std::optional<Row> read(std::string_view kind, ByteView id);
-  struct Label;
   Label open_label(std::string_view kind, ByteView sealed) const;
   Digest row_name(std::string_view kind, ByteView id) const;
   [[noreturn]] void altered(std::string_view kind) const;
 
   std::filesystem::path file_;
+  const Access access_;
   sqlite3* db_ = nullptr;
   std::optional<SealKey> key_, name_key_;
   int depth_ = 0;

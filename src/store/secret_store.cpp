@@ -6,6 +6,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "store/row_reader.h"
 
 namespace flexroom::store {
 namespace {
@@ -38,7 +39,7 @@ Bytes RecordMeta::encode() const {
 }
 
 RecordMeta RecordMeta::decode(ByteView bytes) {
-  Reader in(bytes, "secret metadata");
+  RowReader in(bytes, "state.db, a secret's metadata");
   RecordMeta meta;
   meta.epoch = in.digest();
   const ByteView id = in.raw(meta.id.size());
@@ -71,6 +72,12 @@ Digest RecordMeta::digest() const {
   return RandomOracle("record", RoScope{}).field(encode()).digest();
 }
 
+Digest RecordMeta::origin() const {
+  RecordMeta anywhere = *this;
+  anywhere.epoch = {};
+  return RandomOracle("record origin", RoScope{}).field(anywhere.encode()).digest();
+}
+
 SecretBytes encode_auth_bits(const prep::AuthBits& bits) {
   const size_t peers = bits.num_parties() - 1;
   SecretBytes out(12 + peers * bits.size() * 32);
@@ -89,7 +96,7 @@ SecretBytes encode_auth_bits(const prep::AuthBits& bits) {
 }
 
 prep::AuthBits decode_auth_bits(const SecretBytes& bytes) {
-  Reader in(bytes.reveal(), "stored shares");
+  RowReader in(bytes.reveal(), "state.db, a secret's shares");
   const uint32_t n = in.u32(), self = in.u32(), size = in.u32();
   if (n < 2 || self >= n || in.remaining() != uint64_t{n - 1} * size * 32) {
     throw InputError("state.db", "a stored share has an impossible size", "restore a backup");
@@ -150,6 +157,9 @@ void SecretStore::put(net::Party& party, const RecordMeta& meta, const prep::Aut
   reached("staged");
   // Step 2: everybody says that it is durable there, for the same metadata.
   const std::vector<Bytes> oks = party.exchange("store/ok", meta.digest());
+  // Members that were told different things would decide differently. Whoever fails here keeps it
+  // staged: reconcile() decides.
+  party.echo("store/ok", AbortCode::kDisagreement);
   reached("exchanged");
   for (const PartyId j : party.peers()) {
     if (oks[j] != oks[party.id()]) {
@@ -167,12 +177,57 @@ void SecretStore::put(net::Party& party, const RecordMeta& meta, const prep::Aut
   reached("committed");
 }
 
+void SecretStore::compare(net::Party& party, const std::function<bool(const RecordMeta&)>& counts) {
+  // (name, version, provenance) of each, in the order of the names: equal at all members.
+  using Key = std::pair<std::string, uint32_t>;
+  const auto list_of = [&](ByteView bytes, PartyId from) {
+    std::map<Key, Digest> out;
+    Reader in(bytes, "store/compare", from);
+    while (in.remaining() > 0) {
+      std::string name = to_text(in.field(kMaxMetaTextBytes));
+      const uint32_t version = in.u32();
+      out[{std::move(name), version}] = in.digest();
+    }
+    return out;
+  };
+  Writer own;
+  for (const RecordMeta& meta : list()) {
+    if (counts(meta)) own.field(meta.name).u32(meta.version).raw(meta.origin());
+  }
+  const std::map<Key, Digest> mine = list_of(own.bytes(), party.id());
+  for (const PartyId j : party.peers()) party.send(j, "store/compare", own.bytes());
+  for (const PartyId j : party.peers()) {
+    const Bytes bytes = party.receive_up_to(
+        j, "store/compare", kMaxEntries * (kMaxMetaTextBytes + 2 * sizeof(uint32_t) + 32));
+    const std::map<Key, Digest> theirs = list_of(bytes, j);
+    const auto differ = [&](const Key& key, std::string_view how) {
+      // Names are ours, or a peer's: what of it could not be a name is not shown.
+      std::string shown = key.first;
+      std::erase_if(shown, [](char c) { return c < 0x20 || c > 0x7e; });
+      throw ProtocolAbort(AbortCode::kDisagreement, "store",
+                          "'" + shown + "' version " + std::to_string(key.second) + " " +
+                              std::string(how) +
+                              ": a state.db there or here is not the newest; put the newest one "
+                              "back, or `flexroom secret remove` it at all members",
+                          j);
+    };
+    for (const auto& [key, origin] : mine) {
+      const auto found = theirs.find(key);
+      if (found == theirs.end()) differ(key, "is here and not there");
+      if (found->second != origin) differ(key, "is another one there");
+    }
+    for (const auto& [key, origin] : theirs) {
+      if (!mine.contains(key)) differ(key, "is there and not here");
+    }
+  }
+}
+
 void SecretStore::reconcile(net::Party& party) {
   std::map<Bytes, Digest> have;  // (id, version) -> metadata digest
   const std::vector<Bytes> staged = db_.ids(staged_);
   for (const std::string& kind : {staged_, committed_}) {
-    for (const Bytes& key : db_.ids(kind)) {
-      have[key] = RecordMeta::decode(db_.get(kind, key)->meta).digest();
+    for (const auto& label : db_.labels(kind)) {
+      have[label.id] = RecordMeta::decode(label.meta).digest();
     }
   }
   Writer list;
@@ -234,9 +289,7 @@ void SecretStore::agree(net::Party& party, const std::vector<RecordId>& ids) {
 
 std::vector<RecordMeta> SecretStore::list() {
   std::vector<RecordMeta> out;
-  for (const Bytes& key : db_.ids(committed_)) {
-    out.push_back(RecordMeta::decode(db_.get(committed_, key)->meta));
-  }
+  for (const auto& label : db_.labels(committed_)) out.push_back(RecordMeta::decode(label.meta));
   return out;
 }
 
@@ -273,13 +326,13 @@ void SecretStore::remove(const RecordId& id) {
 void SecretStore::keep_only(const Digest& epoch) {
   db_.transaction([&] {
     for (const std::string& kind : {staged_, committed_}) {
-      for (const Bytes& key : db_.ids(kind)) {
-        if (RecordMeta::decode(db_.get(kind, key)->meta).epoch != epoch) db_.remove(kind, key);
+      for (const auto& label : db_.labels(kind)) {
+        if (RecordMeta::decode(label.meta).epoch != epoch) db_.remove(kind, label.id);
       }
     }
   });
 }
 
-size_t SecretStore::num_staged() { return db_.ids(staged_).size(); }
+size_t SecretStore::num_staged() { return db_.count(staged_); }
 
 }  // namespace flexroom::store

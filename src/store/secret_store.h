@@ -33,6 +33,9 @@ struct RecordMeta {
   Bytes encode() const;
   static RecordMeta decode(ByteView bytes);
   Digest digest() const;
+  /// Of this version of this secret, in whatever epoch it is: what is derived from it belongs to
+  /// it by this.
+  Digest origin() const;
 };
 
 /// Where a version of a record lies in state.db: (rows_of_room(kRecordKind, rid), record_key).
@@ -54,6 +57,9 @@ class SecretStore {
   void put(net::Party& party, const RecordMeta& meta, const prep::AuthBits& bits);
   /// Before anything else on a new connection.
   void reconcile(net::Party& party);
+  /// All members hold the same secrets by name, version and provenance: kDisagreement naming the
+  /// first that differs otherwise. Of those for which `counts` is true.
+  void compare(net::Party& party, const std::function<bool(const RecordMeta&)>& counts);
   /// All members hold the same (id, version, count, metadata): kDisagreement otherwise.
   void agree(net::Party& party, const std::vector<RecordId>& ids);
 

@@ -362,14 +362,17 @@ interpreter = "/usr/bin/python3"
 
     @classmethod
     def share_files(cls, file, name, value, value_class="b64", **more):
-        """What an issuer gives the members: XOR shares. Returns them."""
+        """What an issuer gives the members: XOR shares and commitments to them. Returns the shares."""
         first = os.urandom(len(value))
         shares = [first, bytes(x ^ y for x, y in zip(first, value))]
-        for m, share in zip(cls.members, shares):
+        salts = [os.urandom(16) for _ in shares]
+        commitments = [hashlib.sha256(salt + share).hexdigest() for salt, share in zip(salts, shares)]
+        for m, share, salt in zip(cls.members, shares, salts):
             path = m.dir / f"{file}.json"
             path.touch(mode=0o600)
             path.write_text(json.dumps({"name": name, "kind": "test", "class": value_class,
-                                        "length": len(value), "share": share.hex(), **more}))
+                                        "length": len(value), "share": share.hex(), "salt": salt.hex(),
+                                        "commitments": commitments, **more}))
         return shares
 
     @classmethod
@@ -1068,15 +1071,11 @@ class BadInput(Canaries):
     def test_secret_file_without_sense(self):
         path = self.a.dir / "odd.json"
         path.touch(mode=0o600)
-        for text in ("", "{", "[]", '{"name": 7}',
-                     '{"name": "x", "length": 0, "share": ""}',
-                     '{"name": "x", "length": 99999, "share": "00"}',
-                     '{"name": "x", "length": 2, "share": "00"}',
-                     '{"name": "x", "length": -1, "share": "00"}',
-                     '{"name": "x", "length": 1, "share": "zz"}',
-                     '{"name": "x", "length": 1, "class": "no-such", "share": "00"}',
-                     '{"name": "x", "length": 1, "purposes": ["anywhere"], "share": "00"}',
-                     '{"name": "x", "length": 1, "kind": "sigv4-signing-key", "share": "00"}'):
+        whole = {"name": "x", "class": "raw", "length": 1, "share": "00"}
+        for text in ("", "{", "[]", *(json.dumps({**whole, **odd}) for odd in (
+                {"name": 7}, {"length": 0, "share": ""}, {"length": 99999}, {"length": 2}, {"length": -1},
+                {"length": 2**32 + 1}, {"share": "zz"}, {"class": "no-such"}, {"class": "b64"}, {"clas": "raw"},
+                {"purposes": ["anywhere"]}, {"kind": "sigv4-signing-key"}, {"name": ""}, {"name": "x" * 129}))):
             with self.subTest(text):
                 path.write_text(text)
                 self.assert_ended(self.a.run("secret", "import", path), BAD_INPUT, "odd.json")

@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/hash.h"
 #include "cli/commands.h"
 #include "cli/screen.h"
 #include "room/joined.h"
@@ -91,6 +92,13 @@ class RoomRig {
   void write_room(const std::string& more = "") {
     for (PartyId i = 0; i < n_; ++i) write(i, "room.toml", room_text_ + more);
   }
+  /// Another text in place of one in room.toml, from now on.
+  void edit_room(const std::string& from, const std::string& to) {
+    const size_t at = room_text_.find(from);
+    FLEXROOM_ASSERT(at != std::string::npos);
+    room_text_.replace(at, from.size(), to);
+    write_room();
+  }
   std::filesystem::path write(PartyId i, const std::string& name, const std::string& text) const {
     const std::filesystem::path path = dir(i) / name;
     std::filesystem::create_directories(path.parent_path());
@@ -161,8 +169,9 @@ class RoomRig {
     std::ifstream in(file, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
   }
-  /// This member's share file for `secret import`; the XOR of all is the value. `more`: further
-  /// fields. Returns the shares.
+  /// This member's share file for `secret import`, as an issuer makes it; the XOR of all is the
+  /// value. With commitments if a class is to be checked. `more`: further fields. Returns the
+  /// shares.
   std::vector<Bytes> write_shares(const std::string& file, const std::string& name,
                                   std::string_view value, const std::string& value_class = "raw",
                                   const nlohmann::json& more = nlohmann::json::object()) {
@@ -172,12 +181,22 @@ class RoomRig {
       prg.fill(std::span<uint8_t>(shares[i]));
       for (size_t k = 0; k < value.size(); ++k) shares[n_ - 1][k] ^= shares[i][k];
     }
+    std::vector<Bytes> salts(n_, Bytes(16));
+    nlohmann::json commitments = nlohmann::json::array();
     for (PartyId i = 0; i < n_; ++i) {
-      nlohmann::json json{{"name", name},
-                          {"kind", "test"},
-                          {"class", value_class},
-                          {"length", value.size()},
-                          {"share", to_hex(shares[i])}};
+      prg.fill(std::span<uint8_t>(salts[i]));
+      commitments.push_back(to_hex(Sha256().update(salts[i]).update(shares[i]).digest()));
+    }
+    for (PartyId i = 0; i < n_; ++i) {
+      nlohmann::json json = {{"name", name},
+                             {"kind", "test"},
+                             {"class", value_class},
+                             {"length", value.size()},
+                             {"share", to_hex(shares[i])}};
+      if (value_class != "raw") {
+        json["salt"] = to_hex(salts[i]);
+        json["commitments"] = commitments;
+      }
       json.update(more);
       write(i, file, json.dump());
     }
@@ -271,9 +290,9 @@ class Inside {
       : hooks_{common.fault, common.connected},
         screen_(out, common.yes),
         state_(room::open_state(common.member_file, &hooks_)),
-        joined_(
-            *state_, screen_,
-            {command, &cli::cancel_flag(), common.trace.value_or(std::filesystem::path()), &hooks_}) {}
+        joined_(*state_, screen_,
+                {command, &cli::cancel_flag(), common.trace.value_or(std::filesystem::path()),
+                 &hooks_}) {}
   session::MemberState& state() { return *state_; }
   session::MemberSession& session() { return joined_.session(); }
   Digest approve(const agreement::Proposal& proposal) { return joined_.approve(proposal); }

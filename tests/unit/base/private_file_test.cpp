@@ -79,5 +79,26 @@ TEST_F(PrivateFile, DirectoriesAndPipesAreNoFiles) {
   EXPECT_THAT(error_of(pipe), HasSubstr("is not a file"));  // and does not wait for a writer
 }
 
+// What everybody runs or agrees on must be nobody else's to change.
+TEST_F(PrivateFile, AnOwnFileMayBeReadByOthersButNotChangedByThem) {
+  const auto error = [](const std::filesystem::path& file) {
+    try {
+      (void)read_own_file(file, 10, "bring it back");
+    } catch (const InputError& e) {
+      return std::string(e.what());
+    }
+    return std::string("no error");
+  };
+  EXPECT_EQ(read_own_file(write("text", 0644), 10, ""), "text");
+  EXPECT_EQ(error(write("text", 0664)), "no error") << "this user's own group";
+  EXPECT_THAT(error(write("text", 0646)), HasSubstr("chmod go-w"));
+  EXPECT_THAT(error(write("01234567890", 0644)), HasSubstr("larger than 10 bytes"));
+  EXPECT_THAT(error(dir_ / "none"), HasSubstr("bring it back"));
+  EXPECT_THAT(error(dir_), HasSubstr("is not a file"));
+  const std::filesystem::path pipe = dir_ / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0644), 0);
+  EXPECT_THAT(error(pipe), HasSubstr("is not a file"));  // and nothing waits for a writer
+}
+
 }  // namespace
 }  // namespace flexroom

@@ -1,6 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
+#include <csignal>
+
+#include "store/epoch_store.h"
+#include "store/room_store.h"
 #include "support/room_rig.h"
 
 // Files of a member put back as they were some time ago (boolean-engine.md §8.2): what is noticed,
@@ -11,7 +16,9 @@ namespace {
 
 using support::RoomRig;
 using Ended = RoomRig::Ended;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 namespace fs = std::filesystem;
 
 class RollbackTest : public ::testing::TestWithParam<size_t> {
@@ -79,6 +86,37 @@ class RollbackTest : public ::testing::TestWithParam<size_t> {
   Ended status() {
     return rig_->run_one(
         0, [](PartyId, cli::Output& out, cli::Common& common) { return cli::status(out, common); });
+  }
+
+  std::vector<Ended> new_epoch() {
+    return rig_->run([](PartyId, cli::Output& out, cli::Common& common) {
+      return cli::init_room(out, common, true);
+    });
+  }
+  Ended give_up() {
+    return rig_->run_one(0, [](PartyId, cli::Output& out, cli::Common& common) {
+      return cli::init_after_loss(out, common);
+    });
+  }
+  void burn() {
+    rig_->run_one(0, [](PartyId, cli::Output& out, cli::Common& common) {
+      room::open_state(common.member_file, nullptr)->once().burn(AbortCode::kMac);
+      out.result({});
+      return cli::kOk;
+    });
+  }
+  /// Of member 0's epoch in state.db.
+  bool keys_erased() {
+    return rig_
+        ->run_one(0,
+                  [](PartyId, cli::Output& out, cli::Common& common) {
+                    const auto db = session::open_state_db(MemberConfig::load(common.member_file));
+                    const auto record = store::RoomStore(*db).find("rig");
+                    const auto saved = store::EpochStore(*db).load(record->rid);
+                    out.result({{"erased", saved->state.size() == 0}});
+                    return cli::kOk;
+                  })
+        .last()["erased"];
   }
 
   std::unique_ptr<RoomRig> rig_;
@@ -199,6 +237,182 @@ TEST_P(RollbackTest, OldPoolFilesOpenNothingThatWasUsed) {
   for (PartyId i = 0; i < GetParam(); ++i) {
     EXPECT_EQ(second[i].last()["cursor"], first[i].last()["next"]);
   }
+}
+
+// once.db is in no backup: it knows that state.db is of before the present epoch.
+TEST_P(RollbackTest, AStateDbOfBeforeTheEpochIsNamedAndTheWayForwardIsTheOperators) {
+  rig_->save("old");
+  all_ok(new_epoch());
+  all_ok(rig_->import("k.json"));
+  rig_->save("now");
+  put_back("old", {"state/state.db"});
+  for (const Ended& e : {status(), rig_->init()[0], new_epoch()[0]}) {
+    EXPECT_EQ(e.code, cli::kBadInput) << e.out;
+    EXPECT_THAT(e.error(),
+                AllOf(HasSubstr("older than the present epoch"),
+                      HasSubstr("put the newest state.db back"), Not(HasSubstr("--new-epoch"))));
+  }
+  put_back("now", {"state/state.db"});  // the way back: nothing was lost
+  all_ok(use_secret());
+  put_back("old", {"state/state.db"});
+  all_ok({give_up()});
+  // The others still have their part, and say who has none.
+  const auto alone = rig_->init();
+  for (const Ended& e : alone) EXPECT_NE(e.code, cli::kOk);
+  EXPECT_THAT(alone[1].error(), HasSubstr("does not have the epoch"));
+  all_ok(new_epoch());
+  all_ok(rig_->import("k.json"));
+  all_ok(use_secret());
+}
+
+TEST_P(RollbackTest, AMissingStateDbIsNotMadeAnew) {
+  rig_->save("now");
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    fs::remove(rig_->dir(0) / ("state/state.db" + std::string(suffix)));
+  }
+  for (const Ended& e : {status(), rig_->init()[0], new_epoch()[0], rig_->import("k.json")[0]}) {
+    EXPECT_EQ(e.code, cli::kBadInput) << e.out;
+    EXPECT_THAT(e.error(), AllOf(HasSubstr("is missing"), HasSubstr("put it back"),
+                                 Not(HasSubstr("--new-epoch"))));
+  }
+  EXPECT_FALSE(fs::exists(rig_->dir(0) / "state/state.db"));
+  put_back("now", {"state/state.db"});
+  all_ok(use_secret());
+  // Gone for good.
+  fs::remove(rig_->dir(0) / "state/state.db");
+  all_ok({give_up()});
+  all_ok(new_epoch());
+  all_ok(rig_->import("k.json"));
+  all_ok(use_secret());
+}
+
+// Another name, profile or courier in room.toml, or a second room: nothing of the first is touched.
+TEST_P(RollbackTest, AnotherRoomOfTheSameFolderTouchesNothing) {
+  all_ok(fill());
+  const auto before = status().last();
+  burn();
+  rig_->edit_room("name = \"rig\"", "name = \"second\"");
+  const auto second = rig_->init();
+  all_ok(second);
+  EXPECT_EQ(status().last()["secrets"], 0);
+  EXPECT_EQ(status().last()["burned"], false);
+  EXPECT_GE(status().last()["life"].get<int>(), 1) << "LIFE is the member's, in whatever room";
+  rig_->write_shares("other.json", "other", "0123");
+  all_ok(rig_->import("other.json"));
+  rig_->edit_room("name = \"second\"", "name = \"rig\"");
+  EXPECT_EQ(status().last()["secrets"], before["secrets"]);
+  EXPECT_EQ(status().last()["burned"], true) << "cleared by a room of another name";
+  rig_->edit_room("name = \"rig\"", "name = \"second\"");
+  EXPECT_EQ(status().last()["secrets"], 1);
+}
+
+TEST_P(RollbackTest, ARoomThatIsAnotherOneInAllButNameIsRefusedInWords) {
+  const auto refused = [&](const std::string& why) {
+    for (const Ended& e : {status(), rig_->init()[0]}) {
+      EXPECT_EQ(e.code, cli::kBadInput) << e.out;
+      EXPECT_THAT(e.error(), HasSubstr(why));
+    }
+  };
+  rig_->edit_room("name = \"rig\"", "name = \"rig\"\nprofile = \"high\"");
+  refused("was made with \"default\"");
+  rig_->edit_room("\nprofile = \"high\"", "");
+  rig_->edit_room("name = \"m1\"", "name = \"other\"");
+  EXPECT_THAT(status().error(), HasSubstr("lists the members"));
+  rig_->edit_room("name = \"other\"", "name = \"m1\"");
+  all_ok(use_secret());
+  if (GetParam() == 3) {  // another courier is the same room
+    rig_->edit_room("name = \"rig\"", "name = \"rig\"\ncourier = \"m2\"");
+    all_ok(use_secret());
+  }
+}
+
+// A member under its next certificate is the same member: its secrets, and what is counted of it.
+TEST_P(RollbackTest, ANewCertificateKeepsTheMember) {
+  rig_->run_one(0, [](PartyId, cli::Output& out, cli::Common& common) {
+    room::open_state(common.member_file, nullptr)->once().begin_batches(3);
+    out.result({});
+    return cli::kOk;
+  });
+  const auto old = rig_->run_one(1, [](PartyId, cli::Output& out, cli::Common& common) {
+    out.result({{"fingerprint",
+                 to_hex(room::open_state(common.member_file, nullptr)->identity().fingerprint())}});
+    return cli::kOk;
+  });
+  const net::Identity next = net::Identity::make("m1");
+  for (const char* file : {"member.key", "tls.key", "tls.crt"}) {
+    fs::remove(rig_->dir(1) / "identity" / file);
+  }
+  next.save(rig_->dir(1) / "identity");
+  rig_->edit_room(old.last()["fingerprint"], to_hex(next.fingerprint()));
+  all_ok(use_secret());
+  EXPECT_EQ(status().last()["life"], 3);
+  const auto ids = rig_->run([](PartyId, cli::Output& out, cli::Common& common) {
+    const auto opened = room::open_state(common.member_file, nullptr);
+    session::MemberState& state = *opened;
+    nlohmann::json mids;
+    for (const store::MemberId& mid : state.mids()) mids.push_back(to_hex(mid));
+    out.result({{"rid", to_hex(state.rid())}, {"mids", mids}});
+    return cli::kOk;
+  });
+  const Digest first = net::parse_fingerprint(old.last()["fingerprint"].get<std::string>(), "test");
+  for (const Ended& e : ids) {
+    EXPECT_EQ(e.last(), ids[0].last());
+    EXPECT_EQ(e.last()["mids"][1], to_hex(store::first_member_id(first)));
+  }
+}
+
+// A cheat while once.db cannot be written: kept beside it, and in force from the next command on.
+TEST_P(RollbackTest, ACheatIsRecordedAlsoWhileOnceDbIsLocked) {
+  const auto ended = rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
+    support::Inside joined(out, common);
+    joined.session().guard([&] {
+      joined.session().start();
+      if (i != 0) {
+        (void)joined.session().party().receive(0, "test/never", 1);
+        return;
+      }
+      sqlite3* lock = nullptr;
+      sqlite3_open((rig_->dir(0) / "state/once.db").c_str(), &lock);
+      EXPECT_EQ(sqlite3_exec(lock, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+      throw ProtocolAbort(AbortCode::kMac, "test", "a wrong MAC");
+    });
+    return cli::kOk;
+  });
+  EXPECT_EQ(ended[0].code, cli::kCheat) << ended[0].out;
+  const auto next = rig_->init();
+  EXPECT_EQ(next[0].code, cli::kRefused) << next[0].out;
+  EXPECT_EQ(status().last()["burned"], true);
+  EXPECT_GE(status().last()["life"].get<int>(), 64) << "not known which check: the worst";
+  EXPECT_TRUE(keys_erased());
+}
+
+// Killed in a session: what it may have known and not written down counts as one batch without a
+// verdict, and nothing is lost.
+TEST_P(RollbackTest, AKilledSessionCountsAsABatchWithoutAVerdict) {
+  const auto before = status().last();
+  rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
+    support::Inside joined(out, common);
+    joined.session().guard([&] {
+      joined.session().start();
+      if (i == 0) kill(getpid(), SIGKILL);
+      (void)joined.session().party().receive(0, "test/never", 1);
+    });
+    return cli::kOk;
+  });
+  all_ok(use_secret());
+  const auto after = status().last();
+  EXPECT_EQ(after["dirty"].get<int>(), before["dirty"].get<int>() + 1);
+  EXPECT_EQ(after["life"].get<int>(), before["life"].get<int>() + 1);
+  EXPECT_EQ(after["burned"], false);
+  all_ok(use_secret());
+  EXPECT_EQ(status().last()["dirty"], after["dirty"]) << "once only";
+}
+
+TEST_P(RollbackTest, ABurnedEpochKeepsNoKeys) {
+  EXPECT_FALSE(keys_erased());
+  burn();
+  (void)rig_->init();
+  EXPECT_TRUE(keys_erased());
 }
 
 INSTANTIATE_TEST_SUITE_P(Rooms, RollbackTest, ::testing::Values(2, 3));

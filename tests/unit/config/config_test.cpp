@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -71,6 +72,16 @@ TEST_F(ConfigTest, RoomIsReadAsWritten) {
   EXPECT_THROW(config.member_id("z"), InputError);
   EXPECT_EQ(config.provider("aws").group, "p256");
   EXPECT_THROW(config.provider("none"), InputError);
+}
+
+TEST_F(ConfigTest, AFileThatOthersCanChangeOrThatIsNoneIsRefused) {
+  const auto file = write("f.toml", room() + member("a") + member("b"));
+  std::filesystem::permissions(file, std::filesystem::perms(0646));
+  EXPECT_THAT(error_of([&] { return RoomConfig::load(file); }).second,
+              HasSubstr("changed by other users"));
+  std::filesystem::remove(file);
+  ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);  // and nothing waits for a writer
+  EXPECT_THAT(error_of([&] { return RoomConfig::load(file); }).second, HasSubstr("is not a file"));
 }
 
 TEST_F(ConfigTest, RoomErrorsNameTheLineAndColumn) {

@@ -35,7 +35,7 @@ TEST_F(RecordAbortTest, BooleanCheatBurnsTheEpoch) { EXPECT_TRUE(after(AbortCode
 // The named peer is the one of the room, whatever this member's own place in it.
 TEST_F(RecordAbortTest, AGuessCountsTowardsTheMemberThatMadeIt) {
   const auto peer = [](uint8_t name) {
-    Digest out{};
+    store::MemberId out{};
     out[0] = name;
     return out;
   };
@@ -43,7 +43,7 @@ TEST_F(RecordAbortTest, AGuessCountsTowardsTheMemberThatMadeIt) {
     for (PartyId named = 0; named < 3; ++named) {
       if (named == self) continue;
       SetUp();
-      std::vector<Digest> peers;
+      std::vector<store::MemberId> peers;
       for (PartyId i = 0; i < 3; ++i) {
         if (i != self) peers.push_back(peer(static_cast<uint8_t>(i + 1)));
       }
@@ -51,7 +51,7 @@ TEST_F(RecordAbortTest, AGuessCountsTowardsTheMemberThatMadeIt) {
         store::OnceDb once(dir_ / "once.db", dir_ / "once.key", false, {16, 64}, peers);
         record_abort(once, ProtocolAbort(AbortCode::kRowCheck, "test", "made up", named), self);
       }
-      for (const Digest& one : peers) {
+      for (const store::MemberId& one : peers) {
         store::OnceDb once(dir_ / "once.db", dir_ / "once.key", true, {16, 64}, {one});
         EXPECT_EQ(once.counters().life, one[0] == named + 1 ? 64u : 0u);
       }

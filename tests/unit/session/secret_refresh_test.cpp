@@ -206,8 +206,13 @@ class SecretRefreshTest : public ::testing::Test {
       EXPECT_EQ(epoch_of(i), epoch);
       for (const auto& meta : member->secrets().list()) EXPECT_EQ(meta.epoch, epoch);
       EXPECT_FALSE(store::EpochChange(member->db(), member->rid()).staged());
-      EXPECT_EQ(member->once().counters().dirty, epoch == before ? kDirtyMax : 0u);
-      EXPECT_EQ(member->once().counters().life, kDirtyMax);
+      // A killed session, of which a test has at most two, counts as one batch more
+      // (store/open_mark.h).
+      const auto counters = member->once().counters();
+      EXPECT_GE(counters.dirty, epoch == before ? kDirtyMax : 0u);
+      EXPECT_LE(counters.dirty, epoch == before ? kDirtyMax + 2 : 0u);
+      EXPECT_GE(counters.life, kDirtyMax);
+      EXPECT_LE(counters.life, kDirtyMax + 2);
     }
     return epoch != before;
   }

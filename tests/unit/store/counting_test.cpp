@@ -17,8 +17,8 @@ using ::testing::HasSubstr;
 
 class CountingTest : public StoreTest {
  protected:
-  static Digest peer(uint8_t name) {
-    Digest out{};
+  static MemberId peer(uint8_t name) {
+    MemberId out{};
     out[0] = name;
     return out;
   }
@@ -69,7 +69,7 @@ TEST_F(CountingTest, ManyAtOnceNeverExceedTheLimit) {
 }
 
 TEST_F(CountingTest, FullLifeTowardsOnePeerRefusesToo) {
-  const Digest b = peer(1), c = peer(2);
+  const MemberId b = peer(1), c = peer(2);
   {
     const auto with_b = open_once("a", false, {b});
     for (uint8_t epoch = 1; epoch <= 4; ++epoch) {  // LIFE outlives the epochs
@@ -111,7 +111,7 @@ TEST_F(CountingTest, GuessesOfAGlobalKeyFillLife) {
         Case{AbortCode::kBaseOt, 1, 1}}) {
     fs::remove_all(root_ / "a");
     fs::remove(root_ / "a.once");
-    const Digest b = peer(1), c = peer(2);
+    const MemberId b = peer(1), c = peer(2);
     open_once("a", false, {c, b})->burn(test.code, 1);
     EXPECT_EQ(open_once("a", true, {b})->counters().life, test.life_of_b) << to_string(test.code);
     EXPECT_EQ(open_once("a", true, {c})->counters().life, test.life_of_c) << to_string(test.code);
@@ -120,7 +120,7 @@ TEST_F(CountingTest, GuessesOfAGlobalKeyFillLife) {
 }
 
 TEST_F(CountingTest, WhereNobodyIsNamedItCountsTowardsAll) {
-  const Digest b = peer(1), c = peer(2);
+  const MemberId b = peer(1), c = peer(2);
   open_once("a", false, {b, c})->burn(AbortCode::kRowCheck);
   EXPECT_EQ(open_once("a", true, {b})->counters().life, kLimits.life_max);
   EXPECT_EQ(open_once("a", true, {c})->counters().life, kLimits.life_max);

@@ -85,7 +85,7 @@ TEST_F(FaultsTest, ADatabaseLockedByAnotherProcessSaysSo) {
 }
 
 TEST_F(FaultsTest, LifeCountsForEachPeer) {
-  Digest b{}, c{};
+  MemberId b{}, c{};
   b[0] = 1;
   c[0] = 2;
   open_once("a", false, {b})->begin_batches(5);

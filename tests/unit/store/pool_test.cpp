@@ -120,7 +120,7 @@ TEST_F(PoolTest, CursorsThatDifferGoToTheMaximum) {
   }
 }
 
-TEST_F(PoolTest, ABatchThatAPeerLacksOrHasInAnotherShapeOrEpochIsErased) {
+TEST_F(PoolTest, ABatchThatAPeerLacksOrHasInAnotherShapeIsErasedAndThoseOfOtherEpochsAreLeftAlone) {
   connected([&](net::Party& party, Pool& pool) {
     pool.add(as_bytes("both"), epoch(), kItemBytes, numbered_items());
     if (party.id() == 0) pool.add(as_bytes("mine"), epoch(), kItemBytes, numbered_items());
@@ -134,6 +134,9 @@ TEST_F(PoolTest, ABatchThatAPeerLacksOrHasInAnotherShapeOrEpochIsErased) {
     return pool.on_disk().size();
   });
   EXPECT_EQ(left, (std::vector<uint64_t>{1, 1}));
+  const auto all = open_once("m0", true)->pool().on_disk();  // of no epoch in particular
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[1].batch_id, to_bytes("old"));
 }
 
 TEST_F(PoolTest, ImpossibleListsOfAPeerAbort) {
@@ -257,7 +260,7 @@ TEST_F(PoolTest, ABurnedOrNewEpochVoidsThePool) {
     fill("b");
     auto once = open_once("m0", true);
     ASSERT_FALSE(once->pool().on_disk().empty());
-    burn ? once->burn(AbortCode::kMac) : begin_epoch(*once);
+    burn ? once->burn(AbortCode::kMac) : begin_epoch(*once, 9);
     EXPECT_TRUE(once->pool().on_disk().empty());
     once.reset();
     open_once("m0", true);

@@ -31,7 +31,7 @@ class StoreTest : public ::testing::Test {
     });
   }
   std::unique_ptr<OnceDb> open_once(const std::string& member, bool expected = false,
-                                    std::vector<Digest> peers = {},
+                                    std::vector<MemberId> peers = {},
                                     std::function<void(std::string_view)> fault = nullptr) {
     return std::make_unique<OnceDb>(root_ / member / "once.db", root_ / (member + ".once"),
                                     expected, kLimits, std::move(peers), std::move(fault));

@@ -10,10 +10,12 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 
 #include "base/codec.h"
 #include "store/epoch_store.h"
 #include "store/once_db.h"
+#include "store/room_store.h"
 #include "store/secret_store.h"
 #include "support/parties.h"
 #include "unit/store/store_fixture.h"
@@ -21,7 +23,9 @@
 namespace flexroom::store {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Neither closed nor open (with -wal and -shm), and no name either; only the kind of a row.
 TEST_F(StoreTest, NoSecretIsReadableInAnyFile) {
@@ -300,10 +304,229 @@ TEST_F(StoreTest, ALostKeyOrFileVoidsPoolsAndFillsTheCounters) {
   }
 }
 
+// Two rooms of one folder, and one room under two names: flags and counters go with the epoch.
+TEST_F(StoreTest, AnotherRoomOrNameClearsNothing) {
+  Digest first{}, second{}, rid{}, other{};
+  first[0] = 1, second[0] = 2, rid[0] = 3, other[0] = 4;
+  using Seen = OnceDb::StateDb;
+  const auto found = [](OnceDb& once, const char* name, const RoomId& id, const Digest& epoch) {
+    EXPECT_EQ(once.enter(name, std::nullopt, std::nullopt), Seen::kPresent);
+    once.prepare_epoch(epoch);
+    once.set_room(name, id);
+    once.start_epoch(epoch);
+  };
+  const auto add = [](OnceDb& once, const char* batch, const Digest& epoch) {
+    once.pool().add(as_bytes(batch), epoch, 16, Bytes(160));
+  };
+  {
+    const auto once = open_once("a");
+    found(*once, "study", rid, first);
+    add(*once, "b1", first);
+    once->add_strike();
+    once->begin_batches(3);
+  }
+  {
+    const auto once = open_once("a", true);
+    found(*once, "another", other, second);
+    EXPECT_EQ(once->counters().dirty + once->counters().strikes, 0u);
+    EXPECT_EQ(once->counters().life, 3u);
+    EXPECT_TRUE(once->pool().on_disk().empty());
+    add(*once, "b2", second);
+  }
+  {
+    const auto once = open_once("a", true);
+    EXPECT_EQ(once->enter("study", rid, first), Seen::kPresent);
+    EXPECT_EQ(once->counters().dirty, 3u);
+    EXPECT_EQ(once->counters().strikes, 1u);
+    EXPECT_EQ(once->pool().on_disk().size(), 1u);
+    once->burn(AbortCode::kMac);
+    EXPECT_TRUE(once->pool().on_disk().empty());
+  }
+  const auto once = open_once("a", true);
+  EXPECT_EQ(once->enter("another", other, second), Seen::kPresent);
+  EXPECT_FALSE(once->counters().burned);
+  EXPECT_EQ(once->pool().on_disk().size(), 1u);
+  EXPECT_EQ(once->enter("study", rid, first), Seen::kPresent);
+  EXPECT_TRUE(once->counters().burned);
+  once->start_epoch(first);
+  EXPECT_TRUE(once->counters().burned) << "set up twice";
+}
+
+// once.db is in no backup: it knows of what time state.db is.
+TEST_F(StoreTest, AnOlderOrForeignStateDbIsKnownByOnceDb) {
+  Digest first{}, second{}, rid{}, unheard{};
+  first[0] = 1, second[0] = 2, rid[0] = 3, unheard[0] = 4;
+  using Seen = OnceDb::StateDb;
+  {
+    const auto once = open_once("a");
+    once->enter("study", std::nullopt, std::nullopt);
+    once->prepare_epoch(first);
+    once->set_room("study", rid);
+    // Killed here: state.db has it, once.db not yet.
+    EXPECT_EQ(open_once("a", true)->enter("study", rid, first), Seen::kPresent);
+    once->start_epoch(first);
+    once->prepare_epoch(second);
+    EXPECT_EQ(once->enter("study", rid, first), Seen::kPresent) << "not changed yet";
+    once->start_epoch(second);
+  }
+  const auto once = open_once("a", true);
+  EXPECT_EQ(once->enter("study", rid, first), Seen::kOlder);
+  EXPECT_EQ(once->enter("study", rid, std::nullopt), Seen::kOlder);
+  EXPECT_EQ(once->enter("study", std::nullopt, std::nullopt), Seen::kMissing);
+  EXPECT_EQ(once->enter("study", rid, second), Seen::kPresent);
+  EXPECT_FALSE(once->counters().needs_operator);
+  // And an epoch that once.db never heard of: once.db itself was put back.
+  EXPECT_EQ(once->enter("study", rid, unheard), Seen::kPresent);
+  EXPECT_TRUE(once->counters().needs_operator);
+  EXPECT_EQ(once->counters().dirty, kLimits.dirty_max);
+  once->forget_room("study");
+  EXPECT_EQ(once->enter("study", std::nullopt, std::nullopt), Seen::kPresent);
+  EXPECT_EQ(once->enter("study", rid, unheard), Seen::kOlder) << "given up is given up";
+}
+
+// A once.db of before epochs and members had ids.
+TEST_F(StoreTest, CountersOfBeforeAreThoseOfTheEpochAndLifeOfTheMember) {
+  MemberId id{};
+  id[0] = 1;
+  Digest certificate{}, epoch{}, rid{};
+  certificate[0] = 2, epoch[0] = 3, rid[0] = 4;
+  {
+    fs::create_directory(root_ / "a");
+    fs::permissions(root_ / "a", fs::perms::owner_all);
+    SealedDb db(root_ / "a" / "once.db",
+                [&](bool, Bytes&) { return SealKey::create(root_ / "a.once"); });
+    db.put("counters", {}, {}, Writer().u8(1).u8(0).u32(5).u32(6).bytes());
+    db.put("life", certificate, {}, Writer().u32(7).bytes());
+  }
+  for (int again = 0; again < 2; ++again) {
+    const auto once = open_once("a", true, {id});
+    once->rename_life(certificate, id);
+    EXPECT_EQ(once->enter("study", rid, epoch), OnceDb::StateDb::kPresent);
+    const auto counters = once->counters();
+    EXPECT_TRUE(counters.burned);
+    EXPECT_EQ(counters.dirty, 5u);
+    EXPECT_EQ(counters.strikes, 6u);
+    EXPECT_EQ(counters.life, 7u);
+  }
+}
+
 TEST_F(StoreTest, MarksHoldAcrossARestart) {
   EXPECT_TRUE(open_once("a")->mark("token", as_bytes("t")));
   EXPECT_FALSE(open_once("a", true)->mark("token", as_bytes("t")));
   EXPECT_TRUE(open_once("a", true)->mark("request", as_bytes("t")));
+}
+
+// once.db does not grow with every call: a session's marks end with it, or with its epoch.
+TEST_F(StoreTest, MarksOfASessionEndWithIt) {
+  Digest first{}, second{}, epoch{}, next{};
+  first[0] = 1, second[0] = 2, epoch[0] = 3, next[0] = 4;
+  const auto once = open_once("a");
+  once->prepare_epoch(epoch);
+  once->start_epoch(epoch);
+  EXPECT_TRUE(once->mark("for ever", as_bytes("r")));
+  once->begin_session(first);
+  for (const char* id : {"1", "2"}) EXPECT_TRUE(once->mark("instance", as_bytes(id)));
+  once->begin_session(second);
+  EXPECT_TRUE(once->mark("instance", as_bytes("3")));
+  EXPECT_FALSE(once->mark("instance", as_bytes("1")));
+  once->end_session(first);
+  EXPECT_FALSE(once->marked("instance", as_bytes("1")));
+  EXPECT_FALSE(once->marked("instance", as_bytes("2")));
+  EXPECT_TRUE(once->marked("instance", as_bytes("3"))) << "its session was killed";
+  once->prepare_epoch(next);
+  once->start_epoch(next);
+  EXPECT_FALSE(once->marked("instance", as_bytes("3")));
+  EXPECT_TRUE(once->marked("for ever", as_bytes("r")));
+}
+
+TEST_F(StoreTest, WhatIsBoundFirstStays) {
+  EXPECT_EQ(open_once("a")->bind("class", as_bytes("list"), as_bytes("b64")), to_bytes("b64"));
+  EXPECT_EQ(open_once("a", true)->bind("class", as_bytes("list"), as_bytes("hex")),
+            to_bytes("b64"));
+}
+
+// What cannot be decoded is damage of the own disk, not a message of a peer.
+TEST_F(StoreTest, ARowThatCannotBeReadIsDamage) {
+  const auto db = open("a");
+  db->put("epoch", Digest{}, Bytes(3), {});
+  EXPECT_THAT(error_of([&] { (void)EpochStore(*db).load(Digest{}); }),
+              AllOf(HasSubstr("damaged"), HasSubstr("backup")));
+  EXPECT_THAT(error_of([&] { (void)RecordMeta::decode(Bytes(40)); }), HasSubstr("damaged"));
+  EXPECT_THAT(error_of([&] { (void)decode_auth_bits(SecretBytes(5)); }), HasSubstr("damaged"));
+  db->put("room", as_bytes("r"), Bytes{1, 2}, {});
+  EXPECT_THAT(error_of([&] { (void)RoomStore(*db).find("r"); }), HasSubstr("damaged"));
+}
+
+TEST_F(StoreTest, AFileOfAnotherVersionIsNotCalledDamaged) {
+  { const auto db = open("a"); }
+  sqlite3* raw = nullptr;
+  sqlite3_open((root_ / "a" / "state.db").c_str(), &raw);
+  sqlite3_exec(raw, "UPDATE header SET value = CAST('flexroom store 2' AS BLOB) WHERE name = x'00'",
+               nullptr, nullptr, nullptr);
+  EXPECT_EQ(sqlite3_changes(raw), 1);
+  sqlite3_close(raw);
+  EXPECT_THAT(error_of([&] { open("a"); }),
+              AllOf(HasSubstr("another version"), Not(HasSubstr("damaged"))));
+}
+
+TEST_F(StoreTest, LookingReadsOneStateAndWritesNothing) {
+  const auto look = [&] {
+    return std::make_unique<SealedDb>(
+        root_ / "a" / "state.db", [&](bool, Bytes&) { return SealKey::load(root_ / "a.key"); },
+        SealedDb::Access::kLook);
+  };
+  const auto db = open("a");
+  db->put("k", as_bytes("1"), as_bytes("m"), as_bytes("s"));  // still in the log beside the file
+  const auto copy = look();
+  db->put("k", as_bytes("2"), {}, {});
+  EXPECT_EQ(copy->ids("k").size(), 1u);
+  EXPECT_EQ(as_text(copy->get("k", as_bytes("1"))->secret.reveal()), "s");
+  copy->put("k", as_bytes("3"), {}, {});
+  EXPECT_EQ(db->count("k"), 2u);
+  EXPECT_EQ(look()->count("k"), 2u);
+}
+
+// As on a full disk, or one mounted read-only: no file can be written.
+TEST_F(StoreTest, LookingWorksWhereNothingCanBeWritten) {
+  { open("a")->put("k", as_bytes("1"), {}, {}); }
+  { (void)open_once("a")->mark("k", as_bytes("1")); }
+  const pid_t child = fork();
+  if (child == 0) {
+    signal(SIGXFSZ, SIG_IGN);
+    const rlimit none{0, 0};
+    setrlimit(RLIMIT_FSIZE, &none);
+    try {
+      try {
+        open("a")->put("k", as_bytes("2"), {}, {});
+        _exit(1);
+      } catch (const InputError&) {  // so nothing can be written
+      }
+      SealedDb db(
+          root_ / "a" / "state.db", [&](bool, Bytes&) { return SealKey::load(root_ / "a.key"); },
+          SealedDb::Access::kLook);
+      OnceDb once(root_ / "a" / "once.db", root_ / "a.once", true, kLimits, {}, nullptr,
+                  SealedDb::Access::kLook);
+      _exit(db.count("k") == 1 && once.marked("k", as_bytes("1")) ? 0 : 2);
+    } catch (const std::exception& error) {
+      std::cerr << error.what() << "\n";
+      _exit(3);
+    }
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST_F(StoreTest, LookingAtALostOnceDbSaysSoAndMakesNone) {
+  { (void)open_once("a"); }
+  fs::remove(root_ / "a.once");
+  const std::string before = everything_on_disk();
+  OnceDb once(root_ / "a" / "once.db", root_ / "a.once", true, kLimits, {}, nullptr,
+              SealedDb::Access::kLook);
+  EXPECT_TRUE(once.counters().needs_operator);
+  EXPECT_EQ(everything_on_disk(), before);
+  EXPECT_FALSE(fs::exists(root_ / "a.once"));
 }
 
 TEST_F(StoreTest, TheEpochComesBack) {

@@ -1,0 +1,143 @@
+#include "store/open_mark.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "base/codec.h"
+#include "base/error.h"
+#include "store/sealed_db.h"
+
+namespace flexroom::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxMarks = 64;  // sessions of one member at a time
+constexpr std::string_view kFormat = "flexroom open/1\n";
+constexpr size_t kStateAt = kFormat.size();
+constexpr size_t kBytes = kStateAt + 1 + 2 * sizeof(Digest);
+
+fs::path folder(const fs::path& directory) { return directory / "open"; }
+
+class Locked {
+ public:
+  explicit Locked(const fs::path& file, int flags)
+      : fd_(open(file.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600)) {
+    if (fd_ >= 0 && flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+      ::close(fd_);
+      fd_ = -1;
+      busy_ = true;
+    }
+  }
+  ~Locked() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Locked(const Locked&) = delete;
+  Locked& operator=(const Locked&) = delete;
+  int fd() const { return fd_; }
+  bool busy() const { return busy_; }
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_ = -1;
+  bool busy_ = false;
+};
+
+bool is_state(uint8_t byte) {
+  return std::string_view("cosb").find(static_cast<char>(byte)) != std::string_view::npos;
+}
+
+// Empty: not written to its end, so its session never began.
+std::optional<OpenMark::Left> read_mark(int fd) {
+  std::array<uint8_t, kBytes> bytes{};
+  if (pread(fd, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()) ||
+      as_text(ByteView(bytes).first(kFormat.size())) != kFormat || !is_state(bytes[kStateAt])) {
+    return std::nullopt;
+  }
+  OpenMark::Left out;
+  out.state = static_cast<OpenMark::State>(bytes[kStateAt]);
+  std::copy_n(bytes.begin() + kStateAt + 1, sizeof(Digest), out.room.begin());
+  std::copy_n(bytes.begin() + kStateAt + 1 + sizeof(Digest), sizeof(Digest), out.epoch.begin());
+  return out;
+}
+
+bool write_state(int fd, OpenMark::State state) {
+  const auto byte = static_cast<uint8_t>(state);
+  return pwrite(fd, &byte, 1, kStateAt) == 1 && fdatasync(fd) == 0;
+}
+
+}  // namespace
+
+OpenMark::OpenMark(const fs::path& directory, const Digest& room, const Digest& epoch) {
+  const fs::path marks = folder(directory);
+  if (mkdir(marks.c_str(), 0700) == 0) {
+    sync_directory(directory);
+  } else if (errno != EEXIST) {
+    throw InputError(marks.string(), std::string("cannot be made: ") + std::strerror(errno));
+  }
+  const Bytes bytes = Writer()
+                          .raw(as_bytes(kFormat))
+                          .u8(static_cast<uint8_t>(State::kOpen))
+                          .raw(room)
+                          .raw(epoch)
+                          .take();
+  for (size_t k = 0; k < kMaxMarks; ++k) {
+    const fs::path file = marks / std::to_string(k);
+    Locked locked(file, O_CREAT);
+    if (locked.busy()) continue;
+    if (locked.fd() < 0) throw InputError(file.string(), std::strerror(errno));
+    // What another session left in it meanwhile is not for this one to overwrite.
+    if (const auto before = read_mark(locked.fd()); before && before->state != State::kClosed) {
+      continue;
+    }
+    if (pwrite(locked.fd(), bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()) ||
+        fsync(locked.fd()) != 0) {
+      const bool full = errno == ENOSPC || errno == EDQUOT;
+      throw InputError(file.string(),
+                       full ? "the disk (or the quota) is full" : "cannot be written",
+                       full ? "free some space and run the same command again" : "");
+    }
+    sync_directory(marks);
+    fd_ = locked.release();
+    return;
+  }
+  throw InputError(marks.string(), "more than 64 sessions of this member are open",
+                   "let some of them end");
+}
+
+OpenMark::~OpenMark() {
+  if (fd_ < 0) return;
+  if (state_ == State::kOpen) (void)write_state(fd_, State::kClosed);
+  ::close(fd_);
+}
+
+bool OpenMark::put(State state) {
+  if (state_ == State::kBurn && state == State::kStrike) return true;
+  if (!write_state(fd_, state)) return false;
+  state_ = state;
+  return true;
+}
+
+void OpenMark::settle(const fs::path& directory, const std::function<bool(const Left&)>& entered) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder(directory), error)) {
+    const Locked locked(entry.path(), 0);
+    if (locked.fd() < 0) continue;
+    const auto found = read_mark(locked.fd());
+    if (!found || found->state == State::kClosed || !entered(*found)) continue;
+    if (!write_state(locked.fd(), State::kClosed)) {
+      throw InputError(entry.path().string(), "cannot be written", "is the disk read-only?");
+    }
+  }
+}
+
+}  // namespace flexroom::store

@@ -1,0 +1,128 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <fstream>
+#include <iterator>
+#include <set>
+
+#include "base/codec.h"
+#include "store/room_store.h"
+#include "store/secret_store.h"
+#include "support/room_rig.h"
+
+// docs/formats.md, held against what a room leaves on disk.
+
+namespace flexroom {
+namespace {
+
+using support::RoomRig;
+using Ended = RoomRig::Ended;
+
+std::string page() {
+  std::ifstream in(std::filesystem::path(FLEXROOM_SOURCE_DIR) / "docs/formats.md");
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// Kinds in the tables below that heading.
+std::set<std::string> documented(const std::string& heading) {
+  const std::string text = page();
+  const size_t begin = text.find("### " + heading);
+  std::istringstream lines(text.substr(begin, text.find("\n#", begin + 1) - begin));
+  std::set<std::string> out;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("| `")) continue;
+    out.insert(line.substr(3, line.find('`', 3) - 3));
+  }
+  return out;
+}
+
+std::set<std::string> kinds_of(const std::filesystem::path& file) {
+  std::set<std::string> out;
+  sqlite3* db = nullptr;
+  sqlite3_open_v2(file.c_str(), &db, SQLITE_OPEN_READONLY, nullptr);
+  const auto row = [](void* all, int, char** values, char**) {
+    static_cast<std::set<std::string>*>(all)->insert(values[0]);
+    return 0;
+  };
+  EXPECT_EQ(sqlite3_exec(db, "SELECT DISTINCT CAST(kind AS TEXT) FROM rows", row, &out, nullptr),
+            SQLITE_OK);
+  sqlite3_close(db);
+  return out;
+}
+
+std::string as_documented(std::string kind) {
+  if (kind.starts_with("mark/")) return "mark/KIND";
+  if (kind.starts_with("bound/")) return "bound/KIND";
+  const size_t room = kind.find('@');
+  return room == std::string::npos ? kind : kind.substr(0, room) + "@ROOM";
+}
+
+TEST(FormatsTest, EveryKindOfRowThatARoomLeavesIsOnThePage) {
+  RoomRig rig(2);
+  for (const Ended& e : rig.init()) ASSERT_EQ(e.code, cli::kOk) << e.out;
+  rig.write_shares("k.json", "k", "0123456789abcdef", "hex");
+  for (const Ended& e : rig.import("k.json")) ASSERT_EQ(e.code, cli::kOk) << e.out;
+  for (const Ended& e : rig.run([](PartyId, cli::Output&out, cli::Common&common) {
+         return cli::stock(out, common, 1);
+       })) {
+    ASSERT_EQ(e.code, cli::kOk) << e.out;
+  }
+  for (const auto& [file, heading] :
+       {std::pair{"state.db", "Rows of state.db"}, std::pair{"once.db", "Rows of once.db"}}) {
+    const auto on_page = documented(heading);
+    EXPECT_GE(on_page.size(), 8u) << heading;
+    const auto found = kinds_of(rig.dir(0) / "state" / file);
+    EXPECT_GE(found.size(), 5u) << file;
+    for (const std::string& kind : found) {
+      EXPECT_TRUE(on_page.contains(as_documented(kind))) << file << " has " << kind;
+    }
+  }
+  std::set<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(rig.dir(0) / "state")) {
+    files.insert(entry.path().filename());
+  }
+  for (const std::string& file : files) {
+    if (file.ends_with("-wal") || file.ends_with("-shm")) continue;
+    EXPECT_NE(page().find("`state/" + file), std::string::npos) << file;
+  }
+}
+
+// Whoever changes one of these changes what other versions read: then also the page, and its form.
+TEST(FormatsTest, BytesAreThoseOfThePage) {
+  store::RecordMeta meta;
+  meta.epoch.fill(1);
+  meta.id.fill(2);
+  meta.version = 3;
+  meta.name = "n";
+  meta.kind = "k";
+  meta.value_class = "raw";
+  meta.bits = 8;
+  meta.provenance.fill(4);
+  std::string expected = std::string(64, '0');
+  for (size_t t = 1; t < 64; t += 2) expected[t] = '1';
+  for (int t = 0; t < 16; ++t) expected += "02";
+  expected +=
+      "00000003"
+      "00000001"
+      "6e"
+      "00000001"
+      "6b"
+      "00000003"
+      "726177"
+      "00000008";
+  for (int t = 0; t < 32; ++t) expected += "04";
+  EXPECT_EQ(to_hex(meta.encode()), expected);
+
+  store::MemberId mid{};
+  mid.fill(5);
+  EXPECT_EQ(store::rows_of_room("secret", meta.epoch), "secret@01010101010101010101010101010101");
+  EXPECT_EQ(to_hex(store::record_key(meta.id, 3)),
+            "02020202020202020202020202020202"
+            "00000003");
+  EXPECT_EQ(to_hex(store::first_member_id(meta.epoch)),
+            to_hex(RandomOracle("member id", RoScope{}).field(meta.epoch).digest()).substr(0, 32));
+}
+
+}  // namespace
+}  // namespace flexroom

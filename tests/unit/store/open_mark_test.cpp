@@ -1,0 +1,80 @@
+#include "store/open_mark.h"
+
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "store_fixture.h"
+
+namespace flexroom::store {
+namespace {
+
+using State = OpenMark::State;
+
+class OpenMarkTest : public StoreTest {
+ protected:
+  /// The states that are shown, and closed if `enter`.
+  std::string left(bool enter = true) {
+    std::string out;
+    OpenMark::settle(root_, [&](const OpenMark::Left& mark) {
+      out += static_cast<char>(mark.state);
+      EXPECT_EQ(mark.room, room_);
+      EXPECT_EQ(mark.epoch, epoch_);
+      return enter;
+    });
+    return out;
+  }
+  Digest room_{1}, epoch_{2};
+};
+
+TEST_F(OpenMarkTest, ASessionThatEndsLeavesNothing) {
+  EXPECT_EQ(left(), "");
+  {
+    const OpenMark mark(root_, room_, epoch_);
+    EXPECT_EQ(left(), "") << "it runs";
+  }
+  EXPECT_EQ(left(), "");
+}
+
+TEST_F(OpenMarkTest, WhatASessionCouldNotEnterIsThereForTheNext) {
+  {
+    OpenMark mark(root_, room_, epoch_);
+    EXPECT_TRUE(mark.put(State::kBurn));
+    EXPECT_TRUE(mark.put(State::kStrike));  // does not weaken it
+    OpenMark other(root_, room_, epoch_);
+    EXPECT_TRUE(other.put(State::kStrike));
+  }
+  { const OpenMark another(root_, room_, epoch_); }  // does not overwrite them
+  std::string all = left(false);
+  std::sort(all.begin(), all.end());
+  EXPECT_EQ(all, "bs");
+  EXPECT_EQ(left(true).size(), 2u);
+  EXPECT_EQ(left(), "");
+}
+
+TEST_F(OpenMarkTest, AKilledSessionIsKnown) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const OpenMark mark(root_, room_, epoch_);
+    kill(getpid(), SIGKILL);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(left(), "o");
+  EXPECT_EQ(left(), "");
+}
+
+// What lies there in another form was no session's: it never began.
+TEST_F(OpenMarkTest, AMarkThatWasNotWrittenToItsEndIsNone) {
+  fs::create_directories(root_ / "open");
+  std::ofstream(root_ / "open" / "0") << "flexroom open/1\nb";
+  EXPECT_EQ(left(), "");
+  const OpenMark mark(root_, room_, epoch_);
+}
+
+}  // namespace
+}  // namespace flexroom::store
