@@ -19,7 +19,10 @@ RoomConfig room(size_t n) {
   RoomConfig out;
   out.name = "rig";
   for (size_t i = 0; i < n; ++i) {
-    out.members.push_back({"m" + std::to_string(i), {"host", 1}, std::string(64, 'a')});
+    MemberEntry& member = out.members.emplace_back();
+    member.name = "m" + std::to_string(i);
+    member.address = {"host", 1};
+    member.certificate_sha256 = std::string(64, 'a');
   }
   Provider provider;
   provider.name = "p";
