@@ -36,7 +36,6 @@ struct CallRequest {
 struct RunScriptRequest {
   std::filesystem::path job;    // job.toml, the same at every member (docs/files.md)
   std::filesystem::path links;  // this member's private links
-  bool watch_result = true;     // look at this member's result link before the service is contacted
 };
 
 /// What came of the one request that starts the machine.
@@ -45,7 +44,9 @@ struct RunStarted {
   std::string instance_id;  // empty if the service refused
   std::string error_code;   // as the service names it
   std::string error_message;
-  std::string result_before;  // version of what lay at the result link already; empty: nothing
+  /// Version of what run-script wrote to the result link; the result is what has another one.
+  /// Empty: there is no link to look at.
+  std::string result_before;
 };
 
 struct RunScriptPlan {

@@ -33,11 +33,14 @@ int64_t agree_on_time(net::Party& party) {
     constexpr uint64_t kYear9999 = 253'402'300'799;
     agreed = static_cast<int64_t>(std::min(theirs, kYear9999));
     if (agreed < own - kMaxSkewSeconds || agreed > own + kMaxSkewSeconds) {
-      throw ProtocolAbort(AbortCode::kRefusedByRule, "clock",
-                          fmt::format("its clock is {} s away from ours; at most {} s are allowed. "
-                                      "Set the clocks (ntp) and run again",
-                                      std::llabs(agreed - own), kMaxSkewSeconds),
-                          0);
+      throw ProtocolAbort(
+          AbortCode::kRefusedByRule, "clock",
+          fmt::format("its clock is {} s away from ours ({:%Y-%m-%d %H:%M:%S}Z "
+                      "there, {:%Y-%m-%d %H:%M:%S}Z here); at most {} s are "
+                      "allowed. Set the clocks (ntp) and run again",
+                      std::llabs(agreed - own), fmt::gmtime(static_cast<std::time_t>(agreed)),
+                      fmt::gmtime(static_cast<std::time_t>(own)), kMaxSkewSeconds),
+          0);
     }
   }
   party.echo("run/time", AbortCode::kDisagreement);

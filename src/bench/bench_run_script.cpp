@@ -45,6 +45,13 @@ PrivateUrl presigned_url(PartyId member, std::string_view object) {
 PrivateUrl data_url(PartyId member) { return presigned_url(member, "data/cohort-2026-01.csv"); }
 PrivateUrl result_url(PartyId member) { return presigned_url(member, "results/run-0001.json"); }
 
+/// The same at every member: what is agreed is equal, and here nobody keeps anything from another.
+OwnLinks bench_links(PartyId member) {
+  Prg prg(Block(member, 1));
+  return {data_url(member), result_url(member),
+          split_private_url("https://joint-scripts.s3.amazonaws.com/loader-0001", "bench"), prg};
+}
+
 RunScriptTerms bench_terms(const std::string& access_key) {
   RunScriptTerms out;
   out.job.region = "us-east-1";
@@ -55,7 +62,7 @@ RunScriptTerms bench_terms(const std::string& access_key) {
   out.job.script_sha256 = std::string(64, 'a');
   out.client_token = "8e81973e-0bec-47b0-b898-d190f9ebdacc";
   for (PartyId i = 0; i < kBenchMembers; ++i) {
-    out.links.push_back(public_part(data_url(i), result_url(i)));
+    out.links.push_back(bench_links(i).public_part(fmt::format("member-{}", i)));
   }
   return out;
 }
@@ -101,7 +108,7 @@ nlohmann::json run_member(LoopbackMembers& members, PartyId self, const Order& o
   const RunScriptTerms terms = bench_terms(order.access_key);
   const std::shared_ptr<const RunScriptLayout> layout = lay_out_run_script(terms);
   RunScriptCall call({party, source, arith, engine, journal}, terms, config,
-                     private_part(data_url(self), result_url(self)), layout);
+                     bench_links(self).private_part(carrier_of(terms.links) == self), layout);
   agent::Timeline timeline(party);
   const uint64_t triples = run_script_cost(*layout, config.group, party.num_parties()).total();
   timeline.begin("make AND triples", triples);

@@ -8,8 +8,10 @@
 
 namespace flexroom {
 
-/// The boot loader (the VM's user data): fetches the agreed script, checks its SHA-256, fetches
-/// every member's data, runs, puts each member's result, shuts down. Private parts come last.
+/// The boot loader (the VM's user data): fetches the loader (call/loader.h) behind the private link
+/// of the member that carries it, checks that it is the agreed one (its SHA-256 stands here) and
+/// runs it with the members' keys. Short, because every byte of it is encrypted inside MPC; private
+/// parts come last, all of them inside single quotes.
 agent::ScriptWriter boot_loader(const JobConfig& job, const std::vector<PublicLinks>& links);
 
 }  // namespace flexroom

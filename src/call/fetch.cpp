@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "base/error.h"
@@ -15,12 +16,27 @@ namespace {
 struct Sink {
   Bytes body;
   size_t max_bytes;
+  bool full = false;
 };
+struct Source {
+  ByteView rest;
+};
+
+size_t send(char* data, size_t size, size_t count, void* user) {
+  auto* source = static_cast<Source*>(user);
+  const size_t bytes = std::min(size * count, source->rest.size());
+  std::copy_n(source->rest.begin(), bytes, data);
+  source->rest = source->rest.subspan(bytes);
+  return bytes;
+}
 
 size_t receive(char* data, size_t size, size_t count, void* user) {
   auto* sink = static_cast<Sink*>(user);
   const size_t bytes = size * count;
-  if (bytes > sink->max_bytes - sink->body.size()) return 0;  // libcurl stops with a write error
+  if (bytes > sink->max_bytes - sink->body.size()) {
+    sink->full = true;
+    return 0;  // libcurl stops with a write error
+  }
   append(sink->body, std::string_view(data, bytes));
   return bytes;
 }
@@ -41,16 +57,20 @@ std::string host_of(const std::string& url) {
   return url.substr(begin + 3, url.find_first_of("/?", begin + 3) - begin - 3);
 }
 
-}  // namespace
-
-FetchResult fetch(const Provider& provider, const std::string& url, size_t max_bytes,
-                  std::chrono::seconds timeout, const std::atomic<bool>* cancel) {
+/// GET, or PUT of `upload`.
+FetchResult transfer(const Provider& provider, const std::string& url, const ByteView* upload,
+                     size_t max_bytes, std::chrono::seconds timeout,
+                     const std::atomic<bool>* cancel) {
   static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(),
                                                                  &curl_easy_cleanup);
   FLEXROOM_ASSERT(ready == CURLE_OK && curl != nullptr);
   Sink sink{{}, max_bytes};
+  Source source{upload != nullptr ? *upload : ByteView()};
   char error[CURL_ERROR_SIZE] = "";
+  // No Expect: an interim answer is nothing to wait for. The machine sends none either.
+  const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> headers(
+      curl_slist_append(nullptr, "Expect:"), &curl_slist_free_all);
   curl_slist* rules = nullptr;
   for (const Provider::ConnectTo& rule : provider.connect_to) {
     const std::string text = fmt::format("{}:{}:{}:{}", rule.host == "*" ? "" : rule.host,
@@ -62,6 +82,7 @@ FetchResult fetch(const Provider& provider, const std::string& url, size_t max_b
                                                                           &curl_slist_free_all);
   CURL* c = curl.get();
   curl_easy_setopt(c, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);  // the signature is over the path as it stands
   curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https");
   curl_easy_setopt(c, CURLOPT_CONNECT_TO, rules);
   if (provider.ca_file) {
@@ -75,6 +96,13 @@ FetchResult fetch(const Provider& provider, const std::string& url, size_t max_b
   curl_easy_setopt(c, CURLOPT_WRITEDATA, &sink);
   curl_easy_setopt(c, CURLOPT_ERRORBUFFER, error);
   curl_easy_setopt(c, CURLOPT_USERAGENT, "flexroom");
+  if (upload != nullptr) {
+    curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers.get());
+    curl_easy_setopt(c, CURLOPT_READFUNCTION, &send);
+    curl_easy_setopt(c, CURLOPT_READDATA, &source);
+    curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(upload->size()));
+  }
   if (cancel != nullptr) {
     curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, &stop_if_cancelled);
@@ -88,17 +116,31 @@ FetchResult fetch(const Provider& provider, const std::string& url, size_t max_b
   if (code == CURLE_ABORTED_BY_CALLBACK) {
     throw ProtocolAbort(AbortCode::kCancelled, host_of(url), "stopped by the operator");
   }
-  if (code != CURLE_OK) {
+  if (code != CURLE_OK && !sink.full) {
     throw ProtocolAbort(
         AbortCode::kServer, host_of(url),
         fmt::format("{}{}{}", curl_easy_strerror(code), error[0] != 0 ? ": " : "", error));
   }
   FetchResult out;
   curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &out.status);
-  out.body = std::move(sink.body);
+  out.too_large = sink.full;
+  if (!sink.full) out.body = std::move(sink.body);
   const std::string etag = header_of(c, "ETag"), modified = header_of(c, "Last-Modified");
   out.version = etag.empty() && modified.empty() ? to_hex(sha256(out.body)) : etag + " " + modified;
   return out;
+}
+
+}  // namespace
+
+FetchResult fetch(const Provider& provider, const std::string& url, size_t max_bytes,
+                  std::chrono::seconds timeout, const std::atomic<bool>* cancel) {
+  return transfer(provider, url, nullptr, max_bytes, timeout, cancel);
+}
+
+FetchResult put(const Provider& provider, const std::string& url, ByteView body,
+                std::chrono::seconds timeout, const std::atomic<bool>* cancel) {
+  constexpr size_t kMaxAnswerBytes = 1 << 16;
+  return transfer(provider, url, &body, kMaxAnswerBytes, timeout, cancel);
 }
 
 }  // namespace flexroom

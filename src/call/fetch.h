@@ -16,14 +16,20 @@ struct FetchResult {
   /// Tells one state of the object from another: ETag and Last-Modified, or a hash of the body from
   /// a server that sends neither.
   std::string version;
+  bool too_large = false;  // over the limit: nothing of it is here
 };
 
 /// An ordinary HTTPS GET by this member alone (its own result object; never with a room secret),
 /// over libcurl: the provider's connect_to rules and its rules on certificates (ca_file, trust,
-/// pin, revocation) apply as to a call of the room. At most `max_bytes`. Throws
+/// pin, revocation) apply as to a call of the room. At most `max_bytes`, else `too_large`. Redirects
+/// are not followed: the caller looks at the status. Throws
 /// ProtocolAbort(kServer), or kCancelled once `cancel` is set; the URL is never part of a message,
 /// only its host.
 FetchResult fetch(const Provider& provider, const std::string& url, size_t max_bytes,
                   std::chrono::seconds timeout, const std::atomic<bool>* cancel = nullptr);
+
+/// The same for a PUT of `body`, to a link of this member's own.
+FetchResult put(const Provider& provider, const std::string& url, ByteView body,
+                std::chrono::seconds timeout, const std::atomic<bool>* cancel = nullptr);
 
 }  // namespace flexroom

@@ -15,7 +15,7 @@ namespace flexroom {
 namespace {
 
 constexpr size_t kSignatureChars = 64;
-constexpr std::string_view kContentType = "application/x-www-form-urlencoded; charset=utf-8";
+constexpr std::string_view kContentType = "application/x-www-form-urlencoded";
 constexpr std::string_view kService = "ec2";
 constexpr std::string_view kSignedHeaders = "content-type;host;x-amz-date";
 

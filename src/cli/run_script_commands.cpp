@@ -4,11 +4,10 @@
 #include <thread>
 
 #include "base/display.h"
-#include "call/fetch.h"
+#include "call/result_link.h"
 #include "cli/commands.h"
 #include "cli/screen.h"
 #include "room/access.h"
-#include "room/result_link.h"
 
 namespace flexroom::cli {
 namespace {
@@ -17,7 +16,7 @@ namespace {
 std::optional<FetchResult> try_fetch(Output& out, const Provider& provider,
                                      const std::string& url) {
   try {
-    return fetch(provider, url, room::kMaxResultBytes, room::kResultTimeout, &cancel_flag());
+    return fetch(provider, url, kMaxResultBytes, kLinkTimeout, &cancel_flag());
   } catch (const ProtocolAbort& abort) {
     if (abort.code() == AbortCode::kCancelled) throw;
     out.note(fmt::format("{}; trying again until the deadline", abort.what()));
@@ -92,7 +91,7 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
                const std::filesystem::path& links_file, bool follow) {
   Joint joint(out, common);
   joint.screen().show_phases();
-  const RunStarted started = joint->run_script({job_file, links_file, follow});
+  const RunStarted started = joint->run_script({job_file, links_file});
   if (started.instance_id.empty()) {
     out.line(fmt::format("The service refused: {} {}: {}", started.status,
                          display_short(started.error_code), display_short(started.error_message)));

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -72,10 +73,19 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--latency-ms", latency, "added to every answer")->check(CLI::Range(0, 60000));
   app.add_flag("--json", json, "one object when it is ready");
-  app.footer("example:\n  flexroom sandbox --port 8443");
+  app.footer("For example\n  flexroom sandbox --port 8443");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    const bool for_machines = std::any_of(argv, argv + argc, [](const char* argument) {
+      return std::string_view(argument) == "--json";
+    });
+    if (error.get_exit_code() != 0 && for_machines) {
+      const nlohmann::json last{
+          {"ok", false}, {"class", "usage"}, {"error", error.what()}, {"exit", kUsage}};
+      std::fputs((last.dump() + "\n").c_str(), stdout);
+      return kUsage;
+    }
     return app.exit(error) == 0 ? 0 : kUsage;
   }
   options.latency = std::chrono::milliseconds(latency);

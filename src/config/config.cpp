@@ -226,8 +226,49 @@ PrivateUrl::~PrivateUrl() {
 LinksConfig::~LinksConfig() {
   wipe_text(data_url);
   wipe_text(result_url);
-  if (result_get_url) wipe_text(*result_get_url);
+  for (auto* url : {&result_get_url, &loader_url, &loader_put_url}) {
+    if (*url) wipe_text(**url);
+  }
 }
+
+namespace {
+
+constexpr size_t kMaxUrlBytes = 4096;
+
+/// As a person finds it in the file; never what stands around it.
+std::string character_at(std::string_view url, size_t at) {
+  const auto byte = static_cast<unsigned char>(url[at]);
+  const std::string shown = byte == '\n'                ? "a line break"
+                            : byte == '\r'              ? "a carriage return"
+                            : byte == '\t'              ? "a tab"
+                            : byte == ' '               ? "a blank"
+                            : byte > ' ' && byte < 0x7f ? fmt::format("'{}'", char(byte))
+                                                        : fmt::format("the byte {:#04x}", byte);
+  const bool last = at + 1 == url.size();
+  return last ? fmt::format("{} at its end", shown)
+              : fmt::format("{} as character {} of {}", shown, at + 1, url.size());
+}
+
+[[noreturn]] void refuse_character(std::string_view url, size_t at, std::string_view place) {
+  const auto byte = static_cast<unsigned char>(url[at]);
+  const std::string problem = "has " + character_at(url, at);
+  const size_t entity = url.rfind("&amp;", at);
+  if (byte == ';' && entity != std::string_view::npos && entity + 4 == at) {
+    throw InputError(place, problem + ", of an `&amp;`",
+                     "the link was copied from HTML: write & in place of every &amp;");
+  }
+  if (byte <= ' ') {
+    throw InputError(place, problem + ", which no link has",
+                     "write the link on one line, in \"...\"");
+  }
+  if (byte == '?') {
+    throw InputError(place, problem + ", a second one", "write %3F in place of the second");
+  }
+  throw InputError(place, problem + ", which is not allowed in a link",
+                   fmt::format("write %{:02X} in its place", byte));
+}
+
+}  // namespace
 
 PrivateUrl split_private_url(std::string_view url, std::string_view place) {
   constexpr std::string_view kScheme = "https://";
@@ -242,17 +283,25 @@ PrivateUrl split_private_url(std::string_view url, std::string_view place) {
   if (slash + 1 == url.size() || url[slash + 1] == '?') {
     refuse("names no object", "a link names an object: https://host/object");
   }
-  if (url.size() > 2000) refuse("is longer than 2000 bytes", "");
-  PrivateUrl out;
-  out.public_prefix = std::string(url.substr(0, slash + 1));
-  for (const char c : out.public_prefix.substr(kScheme.size())) {
-    if (!is_alnum(c) && c != '.' && c != '-' && c != ':' && c != '/') {
-      refuse("has a host with an unexpected character", "");
+  if (url.size() > kMaxUrlBytes) {
+    refuse(fmt::format("has {} characters, more than {}", url.size(), kMaxUrlBytes),
+           "sign it with a user's key: a session token makes links long");
+  }
+  for (size_t i = kScheme.size(); i < slash; ++i) {
+    if (!is_alnum(url[i]) && url[i] != '.' && url[i] != '-' && url[i] != ':') {
+      refuse(fmt::format("has {}, in its host", character_at(url, i)), "correct the host's name");
     }
   }
-  const size_t question = url.find('?');
+  const size_t question = std::min(url.find('?', slash), url.size());
+  for (size_t i = slash + 1; i < url.size(); ++i) {
+    const bool allowed =
+        is_alnum(url[i]) || std::string_view("._~/=&%+:-").find(url[i]) != std::string_view::npos;
+    if (i != question && !allowed) refuse_character(url, i, place);
+  }
+  PrivateUrl out;
+  out.public_prefix = std::string(url.substr(0, slash + 1));
   out.path = std::string(url.substr(slash + 1, question - slash - 1));
-  if (question != std::string_view::npos) {
+  if (question != url.size()) {
     const std::string_view query = url.substr(question + 1);
     constexpr std::string_view kSignature = "X-Amz-Signature=";
     const size_t signature = query.find(kSignature);
@@ -261,18 +310,6 @@ PrivateUrl split_private_url(std::string_view url, std::string_view place) {
     const size_t cut = last ? signature + kSignature.size() : 0;
     out.public_query = "?" + std::string(query.substr(0, cut));
     out.tail = std::string(query.substr(cut));
-  }
-  // The private parts travel as base64 inside a form body; without these characters that base64 is
-  // alphanumeric and needs no percent-encoding (product.md §6).
-  for (const std::string_view part :
-       {std::string_view(out.path), std::string_view(out.tail),
-        std::string_view(out.public_query).substr(out.public_query.empty() ? 0 : 1)}) {
-    for (const char c : part) {
-      if (!is_alnum(c) && std::string_view("._/=&%+:-").find(c) == std::string_view::npos) {
-        refuse("has a character that is not allowed in a private link",
-               "percent-encode everything but letters, digits and . _ / = & % + : -");
-      }
-    }
   }
   return out;
 }
@@ -286,11 +323,77 @@ LinksConfig LinksConfig::load(const std::filesystem::path& path) {
   LinksConfig out;
   out.data_url = root.text("data_url");
   out.result_url = root.text("result_url");
-  if (root.has("result_get_url")) out.result_get_url = root.text("result_get_url");
+  const auto optional = [&](std::string_view key) {
+    return root.has(key) ? std::optional(root.text(key)) : std::nullopt;
+  };
+  out.result_get_url = optional("result_get_url");
+  out.loader_url = optional("loader_url");
+  out.loader_put_url = optional("loader_put_url");
   (void)split_private_url(out.data_url, root.place("data_url"));
   (void)split_private_url(out.result_url, root.place("result_url"));
+  for (const auto& [key, url] : {std::pair("result_get_url", &out.result_get_url),
+                                 {"loader_url", &out.loader_url},
+                                 {"loader_put_url", &out.loader_put_url}}) {
+    if (*url) (void)split_private_url(**url, root.place(key));
+  }
+  if (out.loader_url.has_value() != out.loader_put_url.has_value()) {
+    const std::string_view there = out.loader_url ? "loader_url" : "loader_put_url";
+    const std::string_view missing = out.loader_url ? "loader_put_url" : "loader_url";
+    root.fail(there, fmt::format("stands without `{}`", missing),
+              "give both, the GET and the PUT of one object, or neither");
+  }
   root.finish();
   return out;
+}
+
+namespace {
+
+/// A local copy of the script, to check its digest and what a machine would stumble over.
+void check_script_file(const TomlTable& script, const JobConfig& job) {
+  std::ifstream in(*job.script_file, std::ios::binary);
+  if (!in) script.fail("file", "names a file that cannot be read");
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (to_hex(sha256(as_bytes(text))) != job.script_sha256) {
+    script.fail("sha256", "does not match the script file",
+                "the script changed: review it, then put its new SHA-256 into the job; every "
+                "member has to approve again");
+  }
+  const size_t end = text.find('\n');
+  if (end != std::string::npos && end > 0 && text[end - 1] == '\r') {
+    script.fail("file", "names a script whose lines end in CR LF, which no shell reads",
+                "convert it (sed -i 's/\\r$//' FILE), put it where `url` says, and its new SHA-256 "
+                "here");
+  }
+}
+
+/// Every byte of a list of words is a printable ASCII character; what is checked is what bash gets.
+std::vector<std::string> words_of(const TomlTable& table, std::string_view key) {
+  std::vector<std::string> words = table.texts_or_empty(key);
+  size_t bytes = 0;
+  for (const std::string& word : words) {
+    bytes += word.size();
+    if (!std::all_of(word.begin(), word.end(), [](char c) { return c >= ' ' && c <= '~'; })) {
+      table.fail(key, "has a character that is not printable ASCII", "put it into the script");
+    }
+  }
+  if (words.size() > 64 || bytes > 4096) {
+    table.fail(key, "is longer than 64 words or 4096 bytes", "put them into the script");
+  }
+  return words;
+}
+
+}  // namespace
+
+std::vector<std::string> JobConfig::interpreter_words() const {
+  std::vector<std::string> words(1);
+  for (const char c : interpreter) {
+    if (c == ' ') {
+      words.emplace_back();
+    } else {
+      words.back().push_back(c);
+    }
+  }
+  return words;
 }
 
 JobConfig JobConfig::load(const std::filesystem::path& path) {
@@ -299,13 +402,18 @@ JobConfig JobConfig::load(const std::filesystem::path& path) {
   const TomlTable job = root.table("job");
   JobConfig out;
   out.file = path;
-  const auto plain = [&](const TomlTable& table, std::string_view key) {
+  const auto plain = [&](const TomlTable& table, std::string_view key, std::string_view more = "") {
     std::string text = table.text(key);
-    if (text.empty() || text.size() > 256 || !std::all_of(text.begin(), text.end(), [](char c) {
-          return is_alnum(c) || std::string_view("-_./:").find(c) != std::string_view::npos;
-        })) {
-      table.fail(key, "has a character that is not allowed here",
-                 "use letters, digits and - _ . / :");
+    if (text.empty() || text.size() > 256) table.fail(key, "is empty or longer than 256 bytes");
+    const auto bad = std::find_if(text.begin(), text.end(), [&](char c) {
+      return !is_alnum(c) && std::string_view("-_./:").find(c) == std::string_view::npos &&
+             more.find(c) == std::string_view::npos;
+    });
+    if (bad != text.end()) {
+      table.fail(key,
+                 fmt::format("has {}, which is not allowed here",
+                             character_at(text, static_cast<size_t>(bad - text.begin()))),
+                 fmt::format("use letters, digits and - _ . / : {}", more));
     }
     return text;
   };
@@ -320,20 +428,24 @@ JobConfig JobConfig::load(const std::filesystem::path& path) {
   out.deadline_minutes = job.integer_or("deadline_minutes", 60, 1, 1440);
   job.finish();
   const TomlTable script = root.table("script");
-  out.script_url = plain(script, "url");
+  out.script_url = plain(script, "url", "?=&%~+");
   if (out.script_url.rfind("https://", 0) != 0) script.fail("url", "is not an https:// URL");
   out.script_sha256 = checked_hex(script, "sha256", 64, "run `sha256sum SCRIPT`");
-  if (script.has("interpreter")) out.interpreter = plain(script, "interpreter");
+  if (script.has("interpreter")) out.interpreter = plain(script, "interpreter", " =+,");
+  const std::vector<std::string> words = out.interpreter_words();
+  if (std::find(words.begin(), words.end(), "") != words.end()) {
+    script.fail("interpreter", "has a blank too many", "write one blank between its words");
+  }
+  out.arguments = words_of(script, "arguments");
+  const std::string output = script.text_or("failure_output", "to nobody");
+  if (output != "to nobody" && output != "to all") {
+    script.fail("failure_output", "is neither \"to nobody\" nor \"to all\"",
+                "\"to all\": if the script fails, all members read the end of what it printed");
+  }
+  out.failure_output_to_all = output == "to all";
   if (script.has("file")) {
     out.script_file = relative_to(path, script.text("file"));
-    std::ifstream in(*out.script_file, std::ios::binary);
-    if (!in) script.fail("file", "names a file that cannot be read");
-    const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-    if (to_hex(sha256(as_bytes(text))) != out.script_sha256) {
-      script.fail("sha256", "does not match the script file",
-                  "the script changed: review it, then put its new SHA-256 into the job; every "
-                  "member has to approve again");
-    }
+    check_script_file(script, out);
   }
   script.finish();
   root.finish();

@@ -92,9 +92,9 @@ struct PrivateUrl {
   std::string public_query;   // "?X-Amz-Algorithm=...&X-Amz-Signature=" or "" or "?"
   std::string tail;           // private: the signature, or the whole query
 };
-/// Throws InputError (never showing the private parts). What is accepted holds only letters,
-/// digits and . _ / = & % + : - beside "https://" and one '?': nothing in it can end a quoted
-/// string of a shell or a form value.
+/// Throws InputError naming the character and its place (never showing the private parts). What is
+/// accepted holds only letters, digits and . _ ~ / = & % + : - beside "https://" and one '?' (the
+/// public part no '~'): nothing in it can end a quoted string of a shell.
 PrivateUrl split_private_url(std::string_view url, std::string_view place);
 
 /// links.toml: the private half of a job, read by one member only, never sent.
@@ -103,6 +103,9 @@ struct LinksConfig {
   std::string data_url;                       // pre-signed GET
   std::string result_url;                     // pre-signed PUT
   std::optional<std::string> result_get_url;  // where this member fetches its own result
+  /// Where the machine fetches the loader, and where run-script writes it for that (pre-signed
+  /// PUT): of a member that has a place for it. Both or neither.
+  std::optional<std::string> loader_url, loader_put_url;
   static LinksConfig load(const std::filesystem::path& path);
 };
 
@@ -119,11 +122,14 @@ struct JobConfig {
   std::string instance_profile;
   std::string script_url;
   std::string script_sha256;
-  std::string interpreter = "python3";
+  std::string interpreter = "python3";  // with options, one blank between words
+  std::vector<std::string> arguments;   // of the script, before the names of the data files
+  bool failure_output_to_all = false;   // the end of a failed script's output: else to nobody
   std::optional<std::filesystem::path> script_file;  // local copy: its digest is checked
   int64_t deadline_minutes = 60;
 
   static JobConfig load(const std::filesystem::path& path);
+  std::vector<std::string> interpreter_words() const;
 };
 
 }  // namespace flexroom

@@ -38,6 +38,9 @@ TomlTable TomlTable::load(const std::filesystem::path& path, std::string_view mi
 }
 
 TomlTable TomlTable::parse(std::string_view text, std::string_view name) {
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
+    throw InputError(name, "is text in UTF-16", "save it as UTF-8");
+  }
   try {
     auto root = std::make_shared<const toml::table>(toml::parse(text, std::string(name)));
     const toml::table* table = root.get();

@@ -1,60 +1,20 @@
 #include <fmt/core.h>
 
 #include "base/codec.h"
-#include "call/fetch.h"
+#include "call/link_check.h"
+#include "call/loader.h"
 #include "call/open_call.h"
+#include "call/result_link.h"
 #include "call/run_script.h"
 #include "room/access.h"
 #include "room/agreed_call.h"
 #include "room/failure.h"
-#include "room/result_link.h"
 #include "room/service_probe.h"
 #include "session/signing_keys.h"
 
 namespace flexroom {
 namespace room {
 namespace {
-
-void put_link(Writer& writer, const PublicLink& link) {
-  writer.field(link.public_prefix)
-      .u32(link.path_bytes)
-      .field(link.public_query)
-      .u32(link.tail_bytes);
-}
-PublicLink read_link(Reader& reader) {
-  PublicLink link;
-  link.public_prefix = to_text(reader.field(512));
-  link.path_bytes = reader.u32();
-  link.public_query = to_text(reader.field(2048));
-  link.tail_bytes = reader.u32();
-  return link;
-}
-
-/// Every member tells the others the public part of its links.
-std::vector<PublicLinks> exchange_links(net::Party& party, const RoomConfig& room,
-                                        const PublicLinks& own) {
-  Writer message;
-  put_link(message, own.data);
-  put_link(message, own.result);
-  party.echo("run/before links");  // earlier equivocation is a cheat, not a disagreement
-  party.broadcast("run/links", message.bytes());
-  std::vector<PublicLinks> all(party.num_parties());
-  all[party.id()] = own;
-  for (const PartyId j : party.peers()) {
-    const Bytes bytes = party.receive_broadcast_up_to(j, "run/links", 8192);
-    Reader reader(bytes, "run/links", j);
-    all[j].data = read_link(reader);
-    all[j].result = read_link(reader);
-    reader.finish();
-    try {
-      check_public_links(all[j], room.members[j].name);
-    } catch (const InputError& error) {
-      throw ProtocolAbort(AbortCode::kRefusedByRule, "run/links", error.problem(), j);
-    }
-  }
-  party.echo("run/links", AbortCode::kDisagreement);
-  return all;
-}
 
 std::string client_token(net::Party& party) {
   const std::string hex = to_hex(party.coin("run/client token"));
@@ -86,6 +46,10 @@ agreement::Proposal run_proposal(const RoomConfig& room, const RunScriptTerms& t
   add("script", job.script_url);
   add("script sha256", job.script_sha256);
   add("interpreter", job.interpreter);
+  for (const std::string& argument : job.arguments) add("script argument", argument);
+  add("output if it fails", job.failure_output_to_all
+                                ? "its end to all members"
+                                : "to nobody (which step failed, and the exit status, to all)");
   add("deadline", fmt::format("{} minutes", job.deadline_minutes));
   add("signed with",
       fmt::format("{} (secret {} version {})", job.access_key_id, secret.name, secret.version));
@@ -93,6 +57,10 @@ agreement::Proposal run_proposal(const RoomConfig& room, const RunScriptTerms& t
     add("data of " + room.members[i].name, describe(terms.links[i].data));
     add("result of " + room.members[i].name, describe(terms.links[i].result));
   }
+  const size_t carrier = carrier_of(terms.links);
+  add("loader", fmt::format("carried by {} at {}; sha256 {}", room.members[carrier].name,
+                            describe(*terms.links[carrier].carrier),
+                            to_hex(sha256(as_bytes(loader_text(job, terms.links))))));
   add("opened to all", "the answer to RunInstances, the hash of the request body");
   add("kept", "nothing");
   add("client token", terms.client_token);
@@ -104,8 +72,13 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
   const JobConfig job = JobConfig::load(request.job);
   const LinksConfig links = LinksConfig::load(request.links);
   const std::string place = request.links.string();
-  const PrivateUrl data = split_private_url(links.data_url, place + ": data_url");
-  const PrivateUrl result = split_private_url(links.result_url, place + ": result_url");
+  for (const std::string& word :
+       require_good_links(links, place, std::chrono::minutes(job.deadline_minutes),
+                          std::chrono::system_clock::now())) {
+    Access::decider(session).note(word);
+  }
+  Prg prg = Prg::from_system();
+  const OwnLinks own(links, place, prg);
   session::MemberState& state = Access::state(session);
   const RoomConfig& room = state.room();
   const Provider& provider = room.provider(job.provider);
@@ -123,7 +96,7 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
   call.propose = [&](agent::Timeline&) {
     net::Party& party = joined.session().party();
     terms.job = job;
-    terms.links = exchange_links(party, room, public_part(data, result));
+    terms.links = exchange_links(party, room, own.public_part(room.members[party.id()].name));
     terms.client_token = client_token(party);
     secret = state.secret(job.secret);
     state.secrets().agree(party, {secret.id});
@@ -136,11 +109,13 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
     terms.proposal = proposal;
     timeline.begin("look at the service");
     probe_service(joined, provider, host, 443);
-    if (request.watch_result) {
-      out.result_before = result_before(provider, links, Access::cancel(session));
-    }
+    timeline.begin("try the links");
+    const bool carries = carrier_of(terms.links) == joined.session().party().id();
+    out.result_before = try_links(provider, links, carries ? loader_text(job, terms.links) : "",
+                                  place, Access::cancel(session))
+                            .version;
     made.emplace(joined.session().context(), terms,
-                 connection_config(room, provider, host, proposal), private_part(data, result),
+                 connection_config(room, provider, host, proposal), own.private_part(carries),
                  layout);
     timeline.begin("look for a signing key");
     session::ObtainedKey key =
@@ -180,8 +155,12 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
     const LinksConfig links = LinksConfig::load(request.links);
     const RoomConfig& config = room::Access::state(opened).room();
     const Provider& provider = config.provider(job.provider);
-    const PublicLinks own = public_part(split_private_url(links.data_url, "data_url"),
-                                        split_private_url(links.result_url, "result_url"));
+    (void)require_good_links(links, request.links.string(),
+                             std::chrono::minutes(job.deadline_minutes),
+                             std::chrono::system_clock::now());
+    Prg prg = Prg::from_system();
+    const PublicLinks own =
+        OwnLinks(links, request.links.string(), prg).public_part(config.members[0].name);
     RunScriptTerms terms;
     terms.job = job;
     terms.links.assign(config.members.size(), own);  // the others' lengths are not known yet

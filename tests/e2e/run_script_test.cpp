@@ -64,9 +64,14 @@ class RunScriptTest : public ::testing::TestWithParam<std::tuple<size_t, arith::
     out.job.script_sha256 = std::string(64, 'a');
     out.client_token = "8e81973e-0bec-47b0-b898-d190f9ebdacc";
     for (size_t i = 0; i < n; ++i) {
-      out.links.push_back(public_part(data_url(i), result_url(i)));
+      out.links.push_back(own_links(i).public_part("member-" + std::to_string(i)));
     }
     return out;
+  }
+  /// The same at every member of the test.
+  static OwnLinks own_links(size_t i) {
+    Prg prg(Block(i, 1));
+    return {data_url(i), result_url(i), result_url(i), prg};
   }
   static PrivateUrl data_url(size_t i) {
     return split_private_url("https://m" + std::to_string(i) +
@@ -116,7 +121,7 @@ TEST_P(RunScriptTest, StartsTheVmWithASignatureNobodyCouldMakeAlone) {
          [] { return std::chrono::system_clock::now(); }, std::nullopt});
     const PartyId me = party.id();
     RunScriptCall call(context, terms(n, account.access_key_id), config,
-                       private_part(data_url(me), result_url(me)));
+                       own_links(me).private_part(me == 0));
     agent::Timeline timeline(party);
     call.prepare(key, timeline);
     Outcome out;

@@ -74,7 +74,7 @@ class Road {
       config.handshake = tls::handshake_config(tls::testing::chain_policy());
       m.call = std::make_unique<RunScriptCall>(
           agent::Context{*m.party, dealer_.source(i), *m.arith, *m.engine, m.journal}, terms(),
-          config, private_part(url(i, "in"), url(i, "out")));
+          config, links(i).private_part(i == 0));
     }
   }
 
@@ -97,6 +97,10 @@ class Road {
     std::unique_ptr<RunScriptCall> call;
   };
 
+  static OwnLinks links(size_t i) {
+    Prg prg(Block(i, 1));
+    return {url(i, "in"), url(i, "out"), url(i, "out"), prg};
+  }
   static PrivateUrl url(size_t i, const std::string& object) {
     return split_private_url("https://m" + std::to_string(i) + ".example/" + object, "test");
   }
@@ -109,7 +113,9 @@ class Road {
     out.job.script_url = "https://scripts.example/train.py";
     out.job.script_sha256 = std::string(64, 'a');
     out.client_token = "8e81973e-0bec-47b0-b898-d190f9ebdacc";
-    for (size_t i = 0; i < n_; ++i) out.links.push_back(public_part(url(i, "in"), url(i, "out")));
+    for (size_t i = 0; i < n_; ++i) {
+      out.links.push_back(links(i).public_part("m" + std::to_string(i)));
+    }
     return out;
   }
 

@@ -1,12 +1,6 @@
 #include "call/run_instances.h"
-#include "call/boot_loader.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 
 #include "base/codec.h"
 #include "base/error.h"
@@ -27,177 +21,63 @@ JobConfig job() {
   return out;
 }
 
-PrivateUrl data_url(size_t i, const std::string& object = "private-object") {
-  return split_private_url("https://m" + std::to_string(i) + ".example/" + object + "?E=60&" +
-                               "X-Amz-Signature=" + std::string(64, 'b'),
+PrivateUrl presigned(size_t i, const std::string& object) {
+  return split_private_url("https://member-" + std::to_string(i) + ".s3.us-east-1.amazonaws.com/" +
+                               object +
+                               "?X-Amz-Algorithm=AWS4-HMAC-SHA256"
+                               "&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20260101%2Fus-east-1%2Fs3"
+                               "%2Faws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=3600"
+                               "&X-Amz-SignedHeaders=host&X-Amz-Signature=" +
+                               std::string(64, 'b'),
                            "test");
-}
-PrivateUrl result_url(size_t i) {
-  return split_private_url("https://m" + std::to_string(i) + ".example/r", "test");
 }
 
 std::vector<PublicLinks> links(size_t n) {
+  Prg prg(Block(1, 2));
   std::vector<PublicLinks> out;
-  for (size_t i = 0; i < n; ++i) out.push_back(public_part(data_url(i), result_url(i)));
-  return out;
-}
-
-/// The script as the VM gets it.
-std::string render(const agent::ScriptWriter& script, const std::vector<std::string>& own,
-                   std::string_view nonce = "0123456789abcdef0123456789abcdef") {
-  std::string out;
-  for (const agent::ScriptByte& byte : script.bytes()) {
-    if (byte.kind == agent::ScriptByte::Kind::kPublic) {
-      out.push_back(static_cast<char>(byte.value));
-    } else if (byte.kind == agent::ScriptByte::Kind::kNonce) {
-      out.push_back(nonce[byte.index]);
-    } else {
-      out.push_back(own[byte.member][byte.index]);
-    }
+  for (size_t i = 0; i < n; ++i) {
+    const PrivateUrl result = presigned(i, "results/run-0001.json");
+    const PrivateUrl loader =
+        split_private_url("https://joint-scripts.s3.amazonaws.com/loader-0001", "test");
+    out.push_back(
+        OwnLinks(presigned(i, "data/cohort-2026-01.csv"), result, i == 0 ? loader : result, prg)
+            .public_part("member-" + std::to_string(i)));
   }
   return out;
 }
 
-TEST(BootLoaderTest, IsAScriptThatBashAccepts) {
-  for (const size_t n : {2u, 3u, 5u}) {
-    std::vector<std::string> own;
-    for (size_t i = 0; i < n; ++i) own.push_back(private_part(data_url(i), result_url(i)));
-    const std::string text = render(boot_loader(job(), links(n)), own);
-    const auto path = std::filesystem::temp_directory_path() /
-                      ("flexroom-boot-" + std::to_string(getpid()) + ".sh");
-    std::ofstream(path) << text;
-    EXPECT_EQ(std::system(("bash -n " + path.string()).c_str()), 0) << text;
-    std::filesystem::remove(path);
-    EXPECT_EQ(text.rfind("#!/bin/bash\n", 0), 0u);
-    EXPECT_EQ(text.size() % 3, 0u);
-    for (size_t i = 0; i < n; ++i) {
-      const std::string number = std::to_string(i + 1);
-      EXPECT_NE(
-          text.find("D" + number + "='https://m" + std::to_string(i) +
-                    ".example/private-object?E=60&X-Amz-Signature=" + std::string(64, 'b') + "'\n"),
-          std::string::npos)
-          << text;
-      EXPECT_NE(text.find("R" + number + "='https://m" + std::to_string(i) + ".example/r'\n"),
-                std::string::npos);
-    }
+/// All of a run: signing key, handshake, payload and request, with links as an SDK signs them.
+RunScriptCost cost_of(size_t n, const JobConfig& agreed, const std::vector<PublicLinks>& of) {
+  RunScriptTerms terms;
+  terms.job = agreed;
+  terms.links = of;
+  terms.client_token = "8e81973e-0bec-47b0-b898-d190f9ebdacc";
+  return run_script_cost(*lay_out_run_script(terms), arith::Group::kX25519, n);
+}
+
+TEST(RunScriptCostTest, StaysBelowWhatWasPromised) {
+  JobConfig agreed = job();
+  agreed.instance_profile = "script-role";
+  for (const auto& [n, most] : {std::pair<size_t, uint64_t>{2, 1'200'000}, {3, 1'600'000}}) {
+    const RunScriptCost cost = cost_of(n, agreed, links(n));
+    EXPECT_LE(cost.total(), most) << n << " members: payload " << cost.payload_ands << ", key "
+                                  << cost.signing_key_ands << ", handshake " << cost.handshake_ands
+                                  << ", request " << cost.request_ands << " of "
+                                  << cost.request_bytes << " bytes";
   }
 }
 
-// 6.2: the nonce is the first secret; private bytes stand in quotes behind a public host.
-TEST(BootLoaderTest, NonceComesFirstAndPrivateBytesStandInQuotedUrls) {
-  const agent::ScriptWriter script = boot_loader(job(), links(3));
-  using Kind = agent::ScriptByte::Kind;
-  bool nonce_seen = false;
-  size_t quotes = 0;
-  std::string since_quote;
-  for (const agent::ScriptByte& byte : script.bytes()) {
-    if (byte.kind == Kind::kNonce) nonce_seen = true;
-    if (byte.kind == Kind::kPublic) {
-      if (nonce_seen && byte.value == '\'') {
-        ++quotes;
-        since_quote.clear();
-      }
-      since_quote.push_back(static_cast<char>(byte.value));
-    }
-    if (byte.kind == Kind::kMember) {
-      EXPECT_TRUE(nonce_seen);
-      EXPECT_EQ(quotes % 2, 1u);
-      EXPECT_EQ(since_quote.rfind("'https://m", 0), 0u);
-      EXPECT_NE(since_quote.find(".example/"), std::string::npos);
-    }
-  }
-  EXPECT_EQ(quotes, 12u);
-}
-
-// Runs with a curl of ours: the script only when its digest is right, results to each member's
-// place, and a failure is said instead.
-TEST(BootLoaderTest, RunsTheScriptOnlyIfItsDigestIsRight) {
-  const auto dir =
-      std::filesystem::temp_directory_path() / ("flexroom-boot-run-" + std::to_string(getpid()));
-  for (const bool right : {true, false}) {
-    std::filesystem::remove_all(dir);
-    std::filesystem::create_directories(dir / "bin");
-    const std::string program = "cat \"$1\" \"$2\" >result-1; cp result-1 result-2\n";
-    std::ofstream(dir / "program") << program;
-    std::ofstream(dir / "bin/shutdown") << "#!/bin/sh\nexit 0\n";
-    std::ofstream(dir / "bin/curl")
-        << "#!/bin/sh\n"
-           "while [ $# -gt 0 ]; do case $1 in -o) out=$2; shift;; -T) put=$2; shift;; "
-           "--retry) shift;; -*) ;; *) url=$1;; esac; shift; done\n"
-           "if [ -n \"$put\" ]; then echo \"$url\" >>\""
-        << dir.string() << "/puts\"; cat \"$put\" >>\"" << dir.string()
-        << "/puts\"; exit 0; fi\n"
-           "case $url in *train.py) cp \""
-        << dir.string()
-        << "/program\" \"$out\";; "
-           "*) echo \"$url\" >\"$out\";; esac\n";
-    std::filesystem::permissions(dir / "bin/curl", std::filesystem::perms::all);
-    std::filesystem::permissions(dir / "bin/shutdown", std::filesystem::perms::all);
-    JobConfig agreed = job();
-    agreed.interpreter = "sh";
-    if (right) agreed.script_sha256 = to_hex(sha256(as_bytes(program)));
-    std::vector<std::string> own;
-    for (size_t i = 0; i < 2; ++i) own.push_back(private_part(data_url(i), result_url(i)));
-    std::ofstream(dir / "boot") << render(boot_loader(agreed, links(2)), own);
-    ASSERT_EQ(std::system(("cd / && PATH=" + (dir / "bin").string() + ":$PATH bash " +
-                           (dir / "boot").string() + " >/dev/null 2>&1")
-                              .c_str()),
-              0);
-    std::ifstream in(dir / "puts");
-    const std::string puts((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-    EXPECT_NE(puts.find("https://m0.example/r\n"), std::string::npos) << puts;
-    EXPECT_NE(puts.find("https://m1.example/r\n"), std::string::npos) << puts;
-    EXPECT_EQ(puts.find("private-object") != std::string::npos, right) << puts;
-    EXPECT_EQ(puts.find("FLEXROOM-FAILED") == std::string::npos, right) << puts;
-  }
-  std::filesystem::remove_all(dir);
-}
-
-// A malicious member writes its public part as it likes; the script is run by all.
-TEST(PublicLinksTest, NothingOfAShellPasses) {
-  const PublicLinks good = links(1).front();
-  EXPECT_NO_THROW(check_public_links(good, "m"));
-  const auto refuse = [&](const auto& change) {
-    for (const bool data : {true, false}) {
-      PublicLinks bad = good;
-      change(data ? bad.data : bad.result);
-      EXPECT_THROW(check_public_links(bad, "m"), InputError);
-      EXPECT_THROW(boot_loader(job(), {bad, good}), InputError);
-    }
-  };
-  const std::string chars("'\"$`\\\n\r\t ;|<>()~{}[]#*!^@,\0\x7f\x80\xff", 31);
-  for (const char c : chars) {
-    const std::string text(1, c);
-    refuse([&](PublicLink& l) { l.public_prefix = "https://h" + text + "/"; });
-    refuse([&](PublicLink& l) { l.public_prefix = "https://h/" + text; });
-    refuse([&](PublicLink& l) { l.public_query = "?" + text + "X-Amz-Signature="; });
-    refuse([&](PublicLink& l) { l.public_query = text; });
-    refuse([&](PublicLink& l) { l.public_query = "?" + text; });
-  }
-  for (const char* prefix : {"", "https://", "https:///", "http://h/", "https://h", "https://h/p/",
-                             "https://h/?", "'; rm -rf /; '"}) {
-    refuse([&](PublicLink& l) { l.public_prefix = prefix; });
-  }
-  for (const char* query : {"abc", "?abc", "?a?X-Amz-Signature=", "?X-Amz-Signature=abc",
-                            "'$(reboot)'", "?X-Amz-Signature=&x=1"}) {
-    refuse([&](PublicLink& l) { l.public_query = query; });
-  }
-  refuse([](PublicLink& l) { l.path_bytes = 0; });
-  refuse([](PublicLink& l) { l.path_bytes = 1025; });
-  refuse([](PublicLink& l) { l.path_bytes = 0xffffffff; });
-  refuse([](PublicLink& l) { l.tail_bytes = 1501; });
-  refuse([](PublicLink& l) {
-    l.public_query = "";
-    l.tail_bytes = 1;
-  });
-}
-
-TEST(RunInstancesBodyTest, TooManyOrTooLongLinksAreRefused) {
-  PublicLinks longest = links(1).front();
-  longest.data.path_bytes = longest.result.path_bytes = 1024;
-  longest.data.tail_bytes = 1500;
-  EXPECT_THROW(run_instances_body(job(), std::vector<PublicLinks>(16, longest), "token"),
-               InputError);
+// What the members' links are, and how many, is no matter of the computation.
+TEST(RunScriptCostTest, LongLinksCostNothingInside) {
+  std::vector<PublicLinks> of = links(2);
+  const uint64_t before = cost_of(2, job(), of).total();
+  const std::string token(2000, 'T');
+  Prg prg(Block(1, 2));
+  const PrivateUrl url = split_private_url(
+      "https://h.example/o?X-Amz-Security-Token=" + token + "&X-Amz-Signature=" + token, "test");
+  of[1] = OwnLinks(url, url, std::nullopt, prg).public_part("member-1");
+  // Constants of a hash or of a link differ by some gates.
+  EXPECT_NEAR(static_cast<double>(cost_of(2, job(), of).total()), static_cast<double>(before), 200);
 }
 
 TEST(RunInstancesBodyTest, ClientTokenCannotAddFields) {

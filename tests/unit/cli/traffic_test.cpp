@@ -68,19 +68,55 @@ class TrafficTest : public ::testing::TestWithParam<size_t> {
                     "\"\nsecret = \"joint/key\"\n"
                     "[script]\nurl = \"https://scripts.s3.amazonaws.com/s.py\"\nsha256 = \"" +
                     std::string(64, 'a') + "\"\ninterpreter = \"python3\"\n");
+    const nlohmann::json urls = objects_.at(i);
     std::string links;
-    for (const char* which : {"data", "result"}) {
-      const std::string path = std::string(which) + "/half-" + std::to_string(i) + "-0a1b2c3d4e5f";
-      const std::string tail = std::string(60, static_cast<char>('a' + i)) + which;
-      canaries.add("object of member " + std::to_string(i), as_bytes(path));
-      canaries.add("signature of member " + std::to_string(i), as_bytes(tail));
-      links += std::string(which) + "_url = \"https://" + host(i) + "/" + path +
-               "?X-Amz-Expires=60&X-Amz-Signature=" + tail + "\"\n";
+    for (const auto& [which, value] : urls.items()) {
+      const auto url = value.get<std::string>();
+      links += which + " = \"" + url + "\"\n";
+      const size_t path = url.find('/', 8) + 1;
+      canaries.add("object of member " + std::to_string(i),
+                   as_bytes(std::string_view(url).substr(path, url.find('?') - path)));
+      canaries.add("signature of member " + std::to_string(i),
+                   as_bytes(std::string_view(url).substr(url.rfind('=') + 1)));
     }
     rig_->write(i, "links.toml", links);
   }
   static std::string host(PartyId i) {
     return "bucket-of-member-" + std::to_string(i) + ".s3.amazonaws.com";
+  }
+  /// A bucket and an object of each member in the sandbox, and links to them from boto3.
+  void make_objects() {
+    const std::filesystem::path program = rig_->root() / "objects.py";
+    std::ofstream(program) << R"python(
+import boto3, json, sys
+from botocore.config import Config
+cloud, members = sys.argv[1], int(sys.argv[2])
+keys = next(a for a in json.load(open(cloud + "/accounts.json")) if a["account"] == "joint")
+port = json.load(open(cloud + "/endpoints.json"))["port"]
+def s3(endpoint, style):
+    return boto3.client("s3", region_name="us-east-1", aws_access_key_id=keys["access_key_id"],
+                        aws_secret_access_key=keys["secret_access_key"], endpoint_url=endpoint,
+                        verify=cloud + "/ca.pem",
+                        config=Config(signature_version="s3v4", s3={"addressing_style": style}))
+out = []
+for i in range(members):
+    bucket = f"bucket-of-member-{i}"
+    client = s3(f"https://localhost:{port}", "path")
+    client.create_bucket(Bucket=bucket)
+    client.put_object(Bucket=bucket, Key=f"data/half-{i}-0a1b2c3d4e5f", Body=b"row")
+    sign = lambda method, key: s3(None, "virtual").generate_presigned_url(
+        method, Params={"Bucket": bucket, "Key": key}, ExpiresIn=7200)
+    result = f"result/half-{i}-0a1b2c3d4e5f"
+    out.append({"data_url": sign("get_object", f"data/half-{i}-0a1b2c3d4e5f"),
+                "result_url": sign("put_object", result), "result_get_url": sign("get_object", result)})
+json.dump(out, open(cloud + "/objects.json", "w"))
+)python";
+    const std::string cloud = (rig_->root() / "cloud").string();
+    ASSERT_EQ(std::system(("/usr/bin/python3 " + program.string() + " " + cloud + " " +
+                           std::to_string(GetParam()))
+                              .c_str()),
+              0);
+    objects_ = nlohmann::json::parse(RoomRig::read(cloud + "/objects.json"));
   }
   /// Runs it at all members and searches what each sends; `control` is public and must be found.
   void run_searched(const Canaries& canaries, const Canaries& control,
@@ -107,6 +143,7 @@ class TrafficTest : public ::testing::TestWithParam<size_t> {
   }
 
   std::unique_ptr<RoomRig> rig_;
+  nlohmann::json objects_;
 };
 
 TEST_P(TrafficTest, NoSecretIsInAnyMessageBetweenMembers) {
@@ -147,6 +184,7 @@ TEST_P(TrafficTest, NoSecretIsInAnyMessageBetweenMembers) {
   });
   add_own(own());
   Canaries hosts;
+  make_objects();
   for (PartyId i = 0; i < GetParam(); ++i) {
     write_job(i, account["access_key_id"], canaries);
     hosts.add("host", as_bytes(host(i)));

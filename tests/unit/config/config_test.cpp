@@ -150,7 +150,7 @@ std::string job(const std::string& url, const std::string& interpreter = "python
 TEST_F(ConfigTest, JobTextsHoldNoShell) {
   EXPECT_EQ(JobConfig::load(write("f.toml", job("https://h/s.py"))).script_url, "https://h/s.py");
   for (const char* bad : {"http://h/s.py", "https://h/$x", "https://h/`x`", "https://h/a b",
-                          "https://h/a;b", "https://h/'a", "https://h/a&b", "https://h/a|b",
+                          "https://h/a;b", "https://h/'a", "https://h/a\"b", "https://h/a|b",
                           "https://h/a\\nb", "https://h/a#b", "https://h/a>b", "https://h/*"}) {
     EXPECT_THROW(JobConfig::load(write("f.toml", job(bad))), InputError) << bad;
   }
@@ -158,9 +158,14 @@ TEST_F(ConfigTest, JobTextsHoldNoShell) {
   EXPECT_EQ(
       JobConfig::load(write("f.toml", usual.substr(0, usual.find("interpreter")))).interpreter,
       "python3");
-  for (const char* bad : {"", "sh -c x", "python3;", "$(x)"}) {
+  for (const char* bad : {"", "sh  -c", " sh", "sh ", "sh 'x'", "python3;", "$(x)"}) {
     EXPECT_THROW(JobConfig::load(write("f.toml", job("https://h/s", bad))), InputError) << bad;
   }
+  // cases/job: a version of the script, options of its interpreter.
+  const JobConfig more = JobConfig::load(
+      write("f.toml", job("https://h/s?versionId=3L4kqtJlcpXroDTDmBmxLq", "Rscript --vanilla")));
+  EXPECT_EQ(more.script_url, "https://h/s?versionId=3L4kqtJlcpXroDTDmBmxLq");
+  EXPECT_EQ(more.interpreter_words(), (std::vector<std::string>{"Rscript", "--vanilla"}));
   EXPECT_THROW(JobConfig::load(write("f.toml", job("https://h/s", "sh", "us\\r\\nX: y"))),
                InputError);
 }
@@ -195,7 +200,7 @@ TEST(PrivateUrlTest, WithoutASignatureAtTheEndTheWholeQueryIsPrivate) {
 }
 
 TEST(PrivateUrlTest, RefusesWhatAShellOrAFormWouldRead) {
-  const std::string chars = "'\"$`\\\n\r\t ;|<>()~{}[]#*!^@,\x7f";
+  const std::string chars = "'\"$`\\\n\r\t ;|<>(){}[]#*!^@,\x7f";
   for (const char c : chars) {
     for (const std::string& url :
          {"https://h" + std::string(1, c) + "/o", "https://h/o" + std::string(1, c) + "x",
@@ -208,9 +213,70 @@ TEST(PrivateUrlTest, RefusesWhatAShellOrAFormWouldRead) {
        {std::string("https://h/o\0x", 13), std::string("https://h/o\xc3\xa4"),
         std::string("https://h/o?a?b"), std::string("http://h/o"), std::string("https://h"),
         std::string("https:///o"), std::string("https://h/"), std::string("https://h/?q=1"),
-        std::string("https://h?x/o"), std::string(), "https://h/" + std::string(2000, 'a')}) {
+        std::string("https://h?x/o"), std::string(), "https://h/" + std::string(4096, 'a'),
+        std::string("https://h~/o")}) {
     EXPECT_THROW(split_private_url(url, "p"), InputError) << url;
   }
+}
+
+// cases/links: which character, and where, of several hundred.
+TEST_F(ConfigTest, LinkErrorsNameTheCharacterAndItsPlace) {
+  const auto problem = [](const std::string& url) {
+    try {
+      (void)split_private_url(url, "p");
+    } catch (const InputError& error) {
+      return error.problem();
+    }
+    return std::string();
+  };
+  EXPECT_EQ(problem("https://h/o?a=1&amp;b=2"), "has ';' as character 20 of 23, of an `&amp;`");
+  EXPECT_EQ(problem("https://h/o?a=1;b"),
+            "has ';' as character 16 of 17, which is not allowed in a "
+            "link");
+  EXPECT_EQ(problem("https://h/o\n"), "has a line break at its end, which no link has");
+  EXPECT_EQ(problem("https://h/a b"), "has a blank as character 12 of 13, which no link has");
+  EXPECT_EQ(problem("https://h/a?b?c"), "has '?' as character 14 of 15, a second one");
+  EXPECT_EQ(problem("https://h\xc3/a"), "has the byte 0xc3 as character 10 of 12, in its host");
+  // key-tilde.toml, long-sts.toml
+  EXPECT_EQ(split_private_url("https://h/c~1.csv", "p").path, "c~1.csv");
+  EXPECT_EQ(split_private_url("https://h/" + std::string(2200, 'a'), "p").path.size(), 2200u);
+}
+
+TEST_F(ConfigTest, TextThatIsNotUtf8IsSaid) {
+  EXPECT_EQ(error_of([&] { return JobConfig::load(write("f.toml", "\xff\xfe[\x01")); }).second,
+            "is text in UTF-16");
+}
+
+TEST_F(ConfigTest, AScriptOfAnotherSystemIsSaid) {
+  const std::string script = "#!/bin/bash\r\nset -e\r\n";
+  write("s.sh", script);
+  std::string text = job("https://h/s.sh") + "file=\"s.sh\"\n";
+  text.replace(text.find(std::string(64, 'a')), 64, to_hex(sha256(as_bytes(script))));
+  EXPECT_NE(error_of([&] { return JobConfig::load(write("f.toml", text)); }).second.find("CR LF"),
+            std::string::npos);
+}
+
+TEST_F(ConfigTest, ArgumentsAndOutputOfTheScript) {
+  const std::string usual = job("https://h/s.py");
+  EXPECT_FALSE(JobConfig::load(write("f.toml", usual)).failure_output_to_all);
+  const JobConfig read = JobConfig::load(
+      write("f.toml", usual + "arguments=[\"--rows\", \"it's\"]\nfailure_output=\"to all\"\n"));
+  EXPECT_EQ(read.arguments, (std::vector<std::string>{"--rows", "it's"}));
+  EXPECT_TRUE(read.failure_output_to_all);
+  for (const char* bad : {"arguments=\"x\"", "arguments=[\"a\\nb\"]", "arguments=[1]",
+                          "failure_output=\"to me\"", "failure_output=true"}) {
+    EXPECT_THROW(JobConfig::load(write("f.toml", usual + bad + "\n")), InputError) << bad;
+  }
+}
+
+TEST_F(ConfigTest, TheLoadersLinksComeInPairs) {
+  const std::string two = "data_url = \"https://h/d\"\nresult_url = \"https://h/r\"\n";
+  EXPECT_THROW(LinksConfig::load(write_private("f.toml", two + "loader_url=\"https://h/l\"\n")),
+               InputError);
+  EXPECT_EQ(LinksConfig::load(write_private("f.toml", two + "loader_url=\"https://h/l\"\n"
+                                                            "loader_put_url=\"https://h/l\"\n"))
+                .loader_url,
+            "https://h/l");
 }
 
 TEST(PrivateUrlTest, ErrorsDoNotShowTheUrl) {
