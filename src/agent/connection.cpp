@@ -352,6 +352,7 @@ void Connection::State::confirm(Reply& reply) {
   } catch (const ProtocolAbort& abort) {
     if (abort.abort_class() != AbortClass::kNetwork) throw;
     reply.unconfirmed = abort.what();
+    party().abort();  // the others wait for this member's last word no longer
   }
 }
 

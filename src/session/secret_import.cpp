@@ -200,7 +200,6 @@ store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
                                 const Digest& proposal) {
   check_import(session.state(), file);
   net::Party& party = session.party();
-  const size_t count = size_t{8} * file.length;
   prep::AuthBits value = file.commitments.empty() ? sum_of_inputs(session, file)
                                                   : open_committed_shares(session, file);
   check_class(session, value, file);

@@ -19,11 +19,10 @@ RoomConfig room(size_t n) {
   RoomConfig out;
   out.name = "rig";
   for (size_t i = 0; i < n; ++i) {
-    MemberEntry member;
+    MemberEntry& member = out.members.emplace_back();
     member.name = "m" + std::to_string(i);
-    member.address.host = "host";
+    member.address = {"host", 1};
     member.certificate_sha256 = std::string(64, 'a');
-    out.members.push_back(member);
   }
   Provider provider;
   provider.name = "p";
