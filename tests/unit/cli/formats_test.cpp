@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <set>
+#include <sstream>
 
 #include "base/codec.h"
 #include "store/room_store.h"
@@ -32,7 +33,10 @@ std::set<std::string> documented(const std::string& heading) {
   std::set<std::string> out;
   for (std::string line; std::getline(lines, line);) {
     if (!line.starts_with("| `")) continue;
-    out.insert(line.substr(3, line.find('`', 3) - 3));
+    std::istringstream cell(line.substr(2, line.find(" |", 2) - 2));  // "`a`, `b`"
+    for (std::string part; std::getline(cell, part, '`') && std::getline(cell, part, '`');) {
+      out.insert(part);
+    }
   }
   return out;
 }
