@@ -15,7 +15,7 @@ class OneFrame : public net::Transport {
   PartyId self() const override { return 0; }
   size_t num_parties() const override { return 2; }
   void send(PartyId, Bytes) override {}
-  Bytes receive(PartyId from) override {
+  Bytes receive(PartyId from, size_t /*max_bytes*/) override {
     if (taken_) throw ProtocolAbort(AbortCode::kPeerLost, "fuzz", "no more frames", from);
     taken_ = true;
     return frame_;
