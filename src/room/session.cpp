@@ -51,7 +51,7 @@ SecretInfo import_secret(Session& session, const std::filesystem::path& path) {
   session::MemberState& state = Access::state(session);
   const session::SecretFile file = session::SecretFile::load(path, state.member().name);
   // What is wrong with it is said before anybody is contacted.
-  session::check_import(state, file);
+  (void)session::import_proposal(state.room(), file);
   session::check_own_commitment(file, state.self(), state.room().members.size(), path.string());
   Joined& joined = Access::join(session, Access::kAsks, "secret import");
   std::optional<store::RecordMeta> meta;
@@ -63,6 +63,7 @@ SecretInfo import_secret(Session& session, const std::filesystem::path& path) {
   }
   joined.run("secret import " + file.name, [&] {
     joined.session().start();
+    session::agree_on_name(joined.session(), file);
     const Digest digest = joined.approve(session::import_proposal(state.room(), file));
     meta = session::import_secret(joined.session(), file, digest);
   });

@@ -668,15 +668,15 @@ bool MemberSession::ensure_epoch(bool new_epoch) {
   // Old shares go with the old epoch: their MACs belong to the old global keys, so that using one
   // would look like a cheat, and one kept by a member alone would stand in the way of a new import.
   state_.once().prepare_epoch(epoch.eid);
-  const bool was_new = !state_.founded();
+  const bool has_lost_state = !saved;
   state_.db().transaction([&] {
     state_.found(room.rid, room.mids);
     epochs.save(state_.rid(),
                 {epoch.eid, epoch.serialise(), static_cast<uint64_t>(std::time(nullptr))});
     state_.secrets().keep_only(epoch.eid);
   });
-  // Without a room before, but with a log of it: its state.db was given up by the operator.
-  if (was_new && state_.once().log_head(state_.rid())) state_.log().accept_loss();
+  // Without an epoch before, but with a log of the room: its state.db was given up by the operator.
+  if (has_lost_state && state_.once().log_head(state_.rid())) state_.log().accept_loss();
   state_.once().set_room(state_.room().name, state_.rid());
   state_.once().start_epoch(epoch.eid);
   return true;

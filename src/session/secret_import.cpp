@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/codec.h"
 #include "call/purpose.h"
 #include "circuits/text.h"
 #include "http/text.h"
@@ -124,15 +125,17 @@ store::RecordMeta planned_record(const RoomConfig& room, const SecretFile& file)
 
 namespace {
 
-/// §5.1, names: what stands under the name now is what the file says it replaces, and the same
-/// secret in everything but its value.
-void check_name(store::SecretStore& secrets, const store::RecordMeta& planned) {
+std::optional<store::RecordMeta> newest_of(store::SecretStore& secrets, const std::string& name) {
   std::optional<store::RecordMeta> newest;
   for (store::RecordMeta& meta : secrets.list()) {
-    if (meta.name == planned.name && (!newest || meta.version > newest->version)) {
-      newest = std::move(meta);
-    }
+    if (meta.name == name && (!newest || meta.version > newest->version)) newest = std::move(meta);
   }
+  return newest;
+}
+
+/// §5.1, names: what stands under the name now is what the file says it replaces, and the same
+/// secret in everything but its value.
+void check_name(const std::optional<store::RecordMeta>& newest, const store::RecordMeta& planned) {
   const std::string place = fmt::format("secret '{}'", planned.name);
   const uint32_t have = newest ? newest->version : 0, replaced = planned.version - 1;
   if (have != replaced) {
@@ -165,7 +168,31 @@ void check_name(store::SecretStore& secrets, const store::RecordMeta& planned) {
 }  // namespace
 
 void check_import(MemberState& state, const SecretFile& file) {
-  check_name(state.secrets(), planned_record(state.room(), file));
+  check_name(newest_of(state.secrets(), file.name), planned_record(state.room(), file));
+}
+
+void agree_on_name(MemberSession& session, const SecretFile& file) {
+  net::Party& party = session.party();
+  store::SecretStore& secrets = session.state().secrets();
+  const auto newest = newest_of(secrets, file.name);
+  const Bytes own = Writer().u32(newest ? newest->version : 0).take();
+  const std::vector<Bytes> all = party.exchange("secret/name", own);
+  party.echo("secret/name", AbortCode::kDisagreement);
+  for (const PartyId j : party.peers()) {
+    if (all[j] == own) continue;
+    Reader in(all[j], "secret/name", j);
+    const auto words = [](uint32_t version) {
+      return version == 0 ? std::string("is not there") : fmt::format("is version {}", version);
+    };
+    throw ProtocolAbort(
+        AbortCode::kDisagreement, "secret import",
+        fmt::format("'{}' {} at that member and {} here (a removal was cut, or a "
+                    "state.db is an older one): `flexroom secret remove {}` at all "
+                    "members, or restore the newer state.db",
+                    file.name, words(in.u32()), words(newest ? newest->version : 0), file.name),
+        j);
+  }
+  check_import(session.state(), file);
 }
 
 agreement::Proposal import_proposal(const RoomConfig& room, const SecretFile& file) {

@@ -25,6 +25,9 @@ agreement::Proposal import_proposal(const RoomConfig& room, const SecretFile& fi
 /// the file does not say it replaces, another version, another owner, class, kind, provider,
 /// entropy or set of purposes.
 void check_import(MemberState& state, const SecretFile& file);
+/// With all members, in a session: kDisagreement where they do not have the same version under that
+/// name, then check_import(). Nobody waits for a member whose file is refused alone.
+void agree_on_name(MemberSession& session, const SecretFile& file);
 
 /// What the members approve when they erase a secret. It need not be there at all of them: a
 /// removal, or a member's disk, may have failed half way. Throws InputError if nobody has it.

@@ -38,8 +38,8 @@ class CommandsTest : public ::testing::Test {
 
 TEST_F(CommandsTest, AnOwnerWhoIsNoMemberIsRefusedBeforeAnyContact) {
   all_ok(rig_.init());
-  const auto path =
-      rig_.write(0, "odd.json", R"({"name": "joint/key", "length": 4, "owner": "nobody"})");
+  const auto path = rig_.write(
+      0, "odd.json", R"({"name": "joint/key", "class": "raw", "length": 4, "owner": "nobody"})");
   const Ended e = rig_.run_one(0, [&](PartyId, cli::Output& out, cli::Common& common) {
     return cli::secret_import(out, common, path);  // alone: it does not wait for the other
   });

@@ -27,6 +27,7 @@ class ImportTest : public ::testing::TestWithParam<size_t> {
  protected:
   void SetUp() override {
     rig_ = std::make_unique<RoomRig>(GetParam());
+    rig_->write_room("[provider.sandbox]\nhosts = [\"*.amazonaws.com\"]\n");
     all_ok(rig_->init());
   }
   static void all_ok(const std::vector<Ended>& ended) {
@@ -174,7 +175,8 @@ TEST_P(ImportTest, AKeyDerivedFromARemovedSecretSignsNothing) {
     }
     return kin_;
   };
-  rig_->write_shares("k.json", "k", "0123456789012345678901234567890123456789");
+  rig_->write_shares("k.json", "k", "0123456789012345678901234567890123456789", "raw",
+                     RoomRig::signs());
   all_ok(rig_->import("k.json"));
   const std::string first = obtain(false);
   EXPECT_EQ(obtain(true), first);
@@ -189,7 +191,8 @@ TEST_P(ImportTest, AKeyDerivedFromARemovedSecretSignsNothing) {
     });
     EXPECT_EQ(held.last()["held"], 0) << "the key died with its secret";
   }
-  rig_->write_shares("k.json", "k", "9876543210987654321098765432109876543210");
+  rig_->write_shares("k.json", "k", "9876543210987654321098765432109876543210", "raw",
+                     RoomRig::signs());
   all_ok(rig_->import("k.json"));
   EXPECT_NE(obtain(false), first);
 }

@@ -79,6 +79,9 @@ class LiarsTest : public ::testing::TestWithParam<size_t> {
       support::Inside joined(out, common, "secret import");
       joined.session().guard([&] {
         joined.session().start();
+        session::agree_on_name(
+            joined.session(),
+            session::SecretFile::load(rig_->dir(i) / "ours.json", "m" + std::to_string(i)));
         lie(joined);
       });
       return cli::kOk;

@@ -280,7 +280,7 @@ TEST_F(ServiceTest, TheDoctorFindsWhatIsWrongAndNothingElse) {
   // No authority, no configuration.
   rig_.write(0, "room.toml", right);
   rewrite(0, "/cloud/ca.pem", "/cloud/none.pem");
-  EXPECT_EQ(state_of(doctor(0), "authority of sandbox"), "problem");
+  EXPECT_EQ(state_of(doctor(0), "configuration"), "problem");
   rig_.write(0, "room.toml", "[room]\nnmae = \"x\"\n");
   e = doctor(0);
   EXPECT_EQ(e.code, cli::kBadInput) << e.out;

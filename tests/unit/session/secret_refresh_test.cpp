@@ -467,11 +467,29 @@ TEST_F(SecretRefreshTest, AnotherSessionOfAMemberKeepsTheEpoch) {
 // A key derived in the old epoch serves on in the new one, where a new one can be derived.
 TEST_F(SecretRefreshTest, ASigningKeyIsCachedAcrossARefresh) {
   make_room(2);
+  Provider provider;
+  provider.name = "p";
+  provider.hosts = {"*"};
+  room_.providers = {provider};
   for (PartyId i = 0; i < 2; ++i) state(i)->once().finish_batches(kDirtyMax);
+  expect_all(kOk, contact([](MemberSession& session) {
+               session.start();
+               SecretFile file;
+               file.name = "joint/signs";
+               file.kind = "test";
+               file.value_class = "raw";
+               file.length = 40;
+               file.provider = "p";
+               file.entropy = 128;
+               file.purposes = {"sigv4 ec2 eu-1"};
+               file.material = SecretBytes::copy_of(
+                   Bytes(40, static_cast<uint8_t>(session.state().self() + 1)));
+               (void)import_secret(session, file, Digest{});
+             }));
   const auto key_is = [](bool cached) {
     return [cached](MemberSession& session) {
       session.start();
-      const store::RecordMeta secret = session.state().secret("joint/key");
+      const store::RecordMeta secret = session.state().secret("joint/signs");
       const ObtainedKey key = obtain_signing_key(session, secret, "eu-1", "ec2");
       const auto kout =
           prep::open_bits(session.party(), session.source().delta(), key.key.kout, "test");
