@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "prep/epoch.h"
+#include "session/approval.h"
 #include "session/secret_import.h"
 #include "store/epoch_store.h"
 #include "support/canaries.h"
@@ -154,7 +155,8 @@ TEST_P(TrafficTest, NoSecretIsInAnyMessageBetweenMembers) {
   const std::string secret = account["secret_access_key"];
   Canaries canaries;
   canaries.add("the secret", as_bytes(secret));
-  const std::vector<Bytes> shares = rig_->write_shares("key.json", "joint/key", secret, "b64", RoomRig::signs());
+  const std::vector<Bytes> shares =
+      rig_->write_shares("key.json", "joint/key", secret, "b64", RoomRig::signs());
   for (const Bytes& share : shares) canaries.add("a share of the import", share);
   const auto add_own = [&](const std::vector<RoomRig::Ended>& ended) {
     for (const auto& e : ended) {
@@ -175,10 +177,13 @@ TEST_P(TrafficTest, NoSecretIsInAnyMessageBetweenMembers) {
   add_own(own());
   Canaries control;
   // A proposal leaves as its digest.
-  control.add("the proposal",
-              session::import_proposal(RoomConfig::load(rig_->dir(0) / "room.toml"),
-                                       session::SecretFile::load(rig_->dir(0) / "key.json", "m0"))
-                  .digest());
+  const auto proposal =
+      session::import_proposal(RoomConfig::load(rig_->dir(0) / "room.toml"),
+                               session::SecretFile::load(rig_->dir(0) / "key.json", "m0"));
+  control.add(
+      "the proposal",
+      session::of_this_room(*room::open_state(rig_->dir(0) / "member.toml", nullptr), proposal)
+          .digest());
   run_searched(canaries, control, [&](PartyId i, cli::Output& out, cli::Common& common) {
     return cli::secret_import(out, common, rig_->dir(i) / "key.json");
   });
