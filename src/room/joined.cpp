@@ -91,6 +91,7 @@ void Joined::throw_if_cancelled() const {
 
 Digest Joined::approve(const agreement::Proposal& proposal) {
   proposed_ = session::of_this_room(state_, proposal).digest();
+  run_ = session_->party().scope().sid;  // a refresh ends in another one
   session::Approving approving;
   approving.decide = [&](const session::Shown& shown, std::string&) {
     throw_if_cancelled();
@@ -134,7 +135,7 @@ store::LogEntry Joined::entry(store::LogOutcome outcome, const std::string& text
   out.proposal = *proposed_;
   out.outcome = outcome;
   out.text = text;
-  out.run = session_->party().scope().sid;
+  out.run = run_;
   return out;
 }
 

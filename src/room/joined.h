@@ -72,6 +72,7 @@ class Joined {
   std::optional<TraceFile> trace_;
   std::unique_ptr<session::MemberSession> session_;
   std::optional<Digest> proposed_;  // and no outcome logged yet
+  Digest run_{};                    // the session it was approved in
 };
 
 /// What the decider is shown of a proposal.

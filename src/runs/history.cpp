@@ -228,16 +228,24 @@ void RunHistory::forget_link(const Run& run) const {
 }
 
 std::string result_name(std::string_view url) {
+  constexpr size_t kEndings = 2, kEndingBytes = 8;  // ".csv.gz"
   std::string_view path = url.substr(0, url.find('?'));
   path = path.substr(path.rfind('/') + 1);
-  std::string name;
-  for (const char c : path.substr(path.size() > 100 ? path.size() - 100 : 0)) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       c == '-' || c == '_' || c == '.';
-    name.push_back(plain ? c : '_');
+  std::string ending;
+  for (size_t k = 0; k < kEndings; ++k) {
+    const size_t dot = path.rfind('.');
+    if (dot == std::string_view::npos) break;
+    const std::string_view last = path.substr(dot);
+    const bool plain =
+        last.size() > 1 && last.size() <= kEndingBytes + 1 &&
+        std::all_of(last.begin() + 1, last.end(), [](char c) {
+          return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        });
+    if (!plain) break;
+    ending.insert(0, last);
+    path = path.substr(0, dot);
   }
-  if (name.empty() || name[0] == '.' || name == kRecord || name == kLink) name = "result" + name;
-  return name;
+  return "result" + ending;
 }
 
 }  // namespace flexroom::runs

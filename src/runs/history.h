@@ -38,7 +38,7 @@ struct Run {
   RunState state = RunState::kStarting;
   std::string detail;       // why, in a few words
   std::string before;       // version of what lay at the result link when it started
-  std::string result_name;  // what its object is called
+  std::string result_name;  // result_name()
   std::string result;       // file in its folder; empty: not here
 
   std::string short_id() const { return id.substr(0, 12); }
@@ -78,8 +78,8 @@ class RunHistory {
   std::filesystem::path dir_;
 };
 
-/// What a result is called on disk: the last part of its object's path without what a shell or a
-/// file system would read, and ".json" at its end where it is JSON and has no ending.
+/// What a result is called on disk: "result" with the ending of its object (".csv.gz"), and ".json"
+/// at its end where it is JSON and has none. Not the object's name: that is private.
 std::string result_name(std::string_view url);
 
 }  // namespace flexroom::runs

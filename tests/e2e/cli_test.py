@@ -549,7 +549,10 @@ class Canaries(Room):
         for what, secret, allowed in canaries:
             self.assertGreaterEqual(len(secret), 16, what)
             for form in forms(secret):
-                where = [str(p) for p, data in places.items() if form in data and p not in allowed]
+                # A run that is not over keeps its member's own result link, to collect it later.
+                where = [str(p) for p, data in places.items() if form in data and p not in allowed and
+                         not (isinstance(p, pathlib.Path) and p.name == "link" and p.stat().st_mode & 0o77 == 0
+                              and what == f"private link of {p.relative_to(self.work).parts[0]}")]
                 self.assertEqual(where, [], f"{what} was found")
         # The search finds what is there: each allowed place holds its secret.
         for what, secret, allowed in canaries:
@@ -607,7 +610,7 @@ class Road(Canaries):
         self.assertEqual(ids[0], ids[1])
         self.assertEqual(len(self.a.run("runs", json_output=True).json_lines()[-1]["runs"]), len(before) + 1)
 
-    def test_a_run_is_stopped_by_all_members(self):
+    def test_run_is_stopped_by_all_members(self):
         joint = self.s3("joint")
         slow = b"import time\ntime.sleep(50)\n"
         joint.put_object(Bucket="scripts", Key="slow.py", Body=slow, ACL="public-read")
@@ -700,7 +703,7 @@ class Road(Canaries):
 
     def test_every_command_has_help_with_an_example(self):
         commands = re.findall(r"^  ([a-z-]+) ", self.start("--help").wait().out.split("Subcommands:")[1], re.M)
-        self.assertEqual(len(commands), 14)
+        self.assertEqual(len(commands), 18)
         for command in commands:
             done = self.start(command, "--help").wait()
             self.assert_ended(done, OK, "For example", f"flexroom {command}")
@@ -1093,7 +1096,8 @@ class BadInput(Canaries):
         database = sqlite3.connect(self.a.dir / "state/state.db", isolation_level=None)
         try:
             database.execute("BEGIN EXCLUSIVE")
-            self.assert_ended(self.a.run("status"), BAD_INPUT, "state.db", "in use by another")
+            self.assert_ended(self.a.run("status"), OK)  # looking waits for nobody
+            self.assert_ended(self.a.run("init"), BAD_INPUT, "state.db", "in use by another")
         finally:
             database.close()
         self.assert_ended(self.a.run("status"), OK)

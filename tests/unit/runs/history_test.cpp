@@ -121,11 +121,11 @@ TEST_F(RunHistoryTest, ADamagedRecordIsNamed) {
   }
 }
 
-TEST(ResultNameTest, KeepsTheNameOfTheObject) {
-  EXPECT_EQ(result_name("https://h/a/summary.parquet?X=1"), "summary.parquet");
-  EXPECT_EQ(result_name("https://h/o%2F..%2Fx.csv"), "o_2F.._2Fx.csv");
+TEST(ResultNameTest, KeepsTheEndingOfTheObjectAndNotItsName) {
+  EXPECT_EQ(result_name("https://h/a/summary.parquet?X=1"), "result.parquet");
+  EXPECT_EQ(result_name("https://h/o%2F..%2Fx.csv"), "result.csv");
   EXPECT_EQ(result_name("https://h/.ssh"), "result.ssh");
-  EXPECT_EQ(result_name("https://h/link"), "resultlink");
+  EXPECT_EQ(result_name("https://h/link"), "result");
   EXPECT_EQ(result_name("https://h/"), "result");
 }
 
