@@ -178,16 +178,23 @@ void VmHost::fill_home(const Vm& vm, const std::string& user_data,
   }
   FLEXROOM_ASSERT(::chmod(home.c_str(), 0700) == 0);
 
-  std::string curlrc;
+  // For curl, also where a script tells it to read no configuration (-q).
+  std::string curlrc, options;
+  const auto connect_to = [&](const std::string& from, const std::string& to) {
+    curlrc += "connect-to = \"" + from + ":" + to + "\"\n";
+    options += " --connect-to '" + from + ":" + to + "'";
+  };
   if (isolation_ != VmIsolation::kNamespaces) {
-    const std::string metadata = metadata_endpoint.substr(metadata_endpoint.find("//") + 2);
-    curlrc += "connect-to = \"169.254.169.254:80:" + metadata + "\"\n";
+    connect_to("169.254.169.254:80", metadata_endpoint.substr(metadata_endpoint.find("//") + 2));
   }
   if (!names_resolve()) {
-    const std::string port = options_.network.has_443 || isolation_ == VmIsolation::kNamespaces
-                                 ? options_.network.cloud_address + ":443"
-                                 : "127.0.0.1:" + std::to_string(options_.network.cloud_port);
-    curlrc += "connect-to = \":443:" + port + "\"\n";
+    connect_to(":443", options_.network.has_443 || isolation_ == VmIsolation::kNamespaces
+                           ? options_.network.cloud_address + ":443"
+                           : "127.0.0.1:" + std::to_string(options_.network.cloud_port));
+  }
+  if (!options.empty()) {
+    write_file(cloud / "bin/curl", "#!/bin/sh\nexec /usr/bin/curl" + options + " \"$@\"\n", 0555,
+               0);
   }
   write_file(home / ".curlrc", curlrc, 0644, vm.uid);
 }
