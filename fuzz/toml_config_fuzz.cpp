@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "config/config.h"
 #include "call/recipe.h"
+#include "config/config.h"
 #include "config/toml.h"
 #include "fuzz.h"
 

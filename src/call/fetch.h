@@ -21,10 +21,9 @@ struct FetchResult {
 
 /// An ordinary HTTPS GET by this member alone (its own result object; never with a room secret),
 /// over libcurl: the provider's connect_to rules and its rules on certificates (ca_file, trust,
-/// pin, revocation) apply as to a call of the room. At most `max_bytes`, else `too_large`. Redirects
-/// are not followed: the caller looks at the status. Throws
-/// ProtocolAbort(kServer), or kCancelled once `cancel` is set; the URL is never part of a message,
-/// only its host.
+/// pin, revocation) apply as to a call of the room. At most `max_bytes`, else `too_large`.
+/// Redirects are not followed: the caller looks at the status. Throws ProtocolAbort(kServer), or
+/// kCancelled once `cancel` is set; the URL is never part of a message, only its host.
 FetchResult fetch(const Provider& provider, const std::string& url, size_t max_bytes,
                   std::chrono::seconds timeout, const std::atomic<bool>* cancel = nullptr);
 

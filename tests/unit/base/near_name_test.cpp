@@ -7,8 +7,8 @@
 namespace flexroom {
 namespace {
 
-const std::vector<std::string> kKnown = {"image_id", "instance_type", "--fill", "--json", "log",
-                                         "region",   "name"};
+const std::vector<std::string> kKnown = {"image_id", "instance_type", "--fill", "--json",
+                                         "log",      "region",        "name"};
 
 TEST(NearNameTest, SlipsOfTheKeyboard) {
   EXPECT_EQ(near_name("image_idd", kKnown), "image_id");

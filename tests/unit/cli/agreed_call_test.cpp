@@ -25,8 +25,8 @@ class AgreedCallTest : public ::testing::Test {
     }));
     const nlohmann::json account = rig_.joint_account();
     key_ = account["access_key_id"];
-    rig_.write_shares("k.json", "joint/key", account["secret_access_key"].get<std::string>(),
-                      "b64", support::RoomRig::signs());
+    rig_.write_shares("k.json", "joint/key", account["secret_access_key"].get<std::string>(), "b64",
+                      support::RoomRig::signs());
     all_ok(rig_.import("k.json"));
     for (const PartyId i : {kHonest, kLiar}) rig_.write(i, "r.toml", recipe());
   }

@@ -361,9 +361,8 @@ TEST_F(AuditLogTest, TheOthersNameAMemberWhoseLogWentBack) {
 }
 
 TEST_F(AuditLogTest, ALostOnceDbBeginsANewLog) {
-  all_well(session(2, [&](net::Party& party, Member& m) {
-    m->append(party, entry(LogOutcome::kDone, "one"));
-  }));
+  all_well(session(
+      2, [&](net::Party& party, Member& m) { m->append(party, entry(LogOutcome::kDone, "one")); }));
   fs::remove(root_ / "m0.once");
   fs::remove(root_ / "m0" / "once.db");
   fs::remove(root_ / "m0" / "once.db-wal");
