@@ -90,7 +90,7 @@ std::vector<size_t> shifts_from(const Digest& coin, const RoScope& scope, size_t
 }  // namespace
 
 AndTriples make_and_triples(Context& context, const TripleParameters& parameters,
-                            std::vector<VecTriple> products,
+                            std::vector<VecTriple> products, bool more_follow,
                             const std::function<void(size_t)>& tick) {
   require_acceptable(parameters);
   const size_t num_layers = parameters.bucket_size;
@@ -106,8 +106,9 @@ AndTriples make_and_triples(Context& context, const TripleParameters& parameters
     const auto layer_tick = [&](size_t done) {
       if (tick) tick(first * parameters.batch + done);
     };
+    const bool more = more_follow || first + count < num_layers;
     std::vector<AndTriples> layers =
-        make_leaky_ands(context, parameters, count, std::move(own), batch, layer_tick);
+        make_leaky_ands(context, parameters, count, std::move(own), batch, more, layer_tick);
     if (buckets == nullptr) {
       buckets = std::make_unique<Buckets>(context, std::move(layers[0]));
       layers.erase(layers.begin());

@@ -18,9 +18,11 @@ namespace flexroom::prep {
 ///            accumulator: they are local to the call. No layer sees a second shift coin
 /// Cost       default profile, n = 2, k = 4: 84 bytes a triple and direction, of which 36 here
 /// Aborts     kZeroTest, kMac, kCoin, kEcho. Counts as one batch in flight
+/// `more_follow`: the next call is for another batch, with the products at hand: its first bits are
+/// made while this one waits.
 /// `tick(done)`: leaky triples made so far, of bucket_size * batch.
 AndTriples make_and_triples(Context& context, const TripleParameters& parameters,
-                            std::vector<VecTriple> products,
+                            std::vector<VecTriple> products, bool more_follow = false,
                             const std::function<void(size_t)>& tick = nullptr);
 
 }  // namespace flexroom::prep

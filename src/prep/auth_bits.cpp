@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -106,13 +107,15 @@ struct BitGenerator::Impl {
     std::vector<PartyId> owners;
     size_t count = 0;  // without the masks of the consistency check
     SecretBytes bits;  // n > 2: this party's, masks included
+    size_t steps = 0;  // of extend() that are done
+    std::vector<OwnedBatch> made;
   };
 
   // n = 2: random COTs, nothing to be consistent with. n > 2: bits chosen here, the same for all
   // peers, with the check of §4.3.
   Started start(std::vector<PartyId> owners, size_t count) {
     FLEXROOM_ASSERT(!ahead.has_value());
-    Started out{std::move(owners), count, {}};
+    Started out{std::move(owners), count, {}, 0, {}};
     const bool chosen = party.num_parties() > 2;
     if (chosen) {
       out.bits = SecretBytes((count + kConsistencyMasks + 7) / 8);
@@ -127,45 +130,51 @@ struct BitGenerator::Impl {
     return out;
   }
 
+  size_t columns(size_t count) const {
+    return party.num_parties() == 2 ? count : count + kConsistencyMasks;
+  }
+
   // All directions interleaved: nobody waits for a message that is sent after one this party still
-  // has to send.
-  std::vector<OwnedBatch> extend(const std::vector<PartyId>& owners, size_t count, bool chosen) {
+  // has to send. Each step waits for one message of each peer.
+  void extend(Started& work) {
     const PartyId self = party.id();
-    for (const PartyId o : owners) {
-      if (o != self) senders[o]->receive_corrections(count, chosen);
+    switch (work.steps++) {
+      case 0:
+        for (const PartyId o : work.owners) {
+          if (o != self)
+            senders[o]->receive_corrections(columns(work.count), party.num_parties() > 2);
+        }
+        return;
+      case 1:
+        for (const PartyId o : work.owners) {
+          OwnedBatch& made = work.made.emplace_back();
+          made.owner = o;
+          made.blocks.resize(party.num_parties());
+          if (o != self) continue;
+          for (const PartyId j : party.peers()) made.blocks[j] = receivers[j]->answer();
+        }
+        return;
+      default:
+        for (OwnedBatch& made : work.made) {
+          if (made.owner != self) made.blocks[made.owner] = senders[made.owner]->finish();
+        }
     }
-    std::vector<OwnedBatch> out(owners.size());
-    for (size_t b = 0; b < owners.size(); ++b) {
-      out[b].owner = owners[b];
-      out[b].blocks.resize(party.num_parties());
-      if (owners[b] != self) continue;
-      for (const PartyId j : party.peers()) out[b].blocks[j] = receivers[j]->answer();
-    }
-    for (size_t b = 0; b < owners.size(); ++b) {
-      const PartyId o = owners[b];
-      if (o != self) out[b].blocks[o] = senders[o]->finish();
-    }
-    return out;
   }
 
   // The masks of the check are gone from what it returns.
-  std::vector<OwnedBatch> finish(const Started& started) {
-    const size_t count = started.count;
-    std::vector<OwnedBatch> fresh;
-    if (party.num_parties() == 2) {
-      fresh = extend(started.owners, count, false);
-    } else {
-      fresh = extend(started.owners, count + kConsistencyMasks, true);
-      const ConsistencyInstance instance{delta, fresh};
-      check_bit_consistency(party, {&instance, 1}, count);
+  std::vector<OwnedBatch> finish(Started work) {
+    while (work.steps < kStepsAhead) extend(work);
+    if (party.num_parties() > 2) {
+      const ConsistencyInstance instance{delta, work.made};
+      check_bit_consistency(party, {&instance, 1}, work.count);
     }
-    for (OwnedBatch& made : fresh) {
+    for (OwnedBatch& made : work.made) {
       for (BlockVec& blocks : made.blocks) {
-        if (blocks.size() > count) blocks.shrink(count);
+        if (blocks.size() > work.count) blocks.shrink(work.count);
       }
-      bits_made += count;
+      bits_made += work.count;
     }
-    return fresh;
+    return std::move(work.made);
   }
 
   std::vector<OwnedBatch> fresh_bits(std::vector<PartyId> owners, size_t count) {
@@ -186,11 +195,17 @@ struct BitGenerator::Impl {
     return stocks[owner][probe].left();
   }
 
+  // Of random bits, which all owners contribute to.
+  size_t least_left() const {
+    size_t least = std::numeric_limits<size_t>::max();
+    for (PartyId o = 0; o < party.num_parties(); ++o) least = std::min(least, left(o));
+    return least;
+  }
+
   // The batch that was started before now becomes stock. Its messages are the next on every link.
   void finish_ahead() {
     if (!ahead) return;
-    const Started started = *std::exchange(ahead, std::nullopt);
-    restock(finish(started));
+    restock(finish(*std::exchange(ahead, std::nullopt)));
   }
 
   void require(const std::vector<PartyId>& owners, size_t count) {
@@ -243,13 +258,16 @@ std::vector<PartyId> BitGenerator::everybody() const {
   return all;
 }
 
-void BitGenerator::begin_random_bits(size_t count, size_t times) {
-  if (count >= impl_->batch) return;  // each a batch of its own
-  const std::vector<PartyId> all = everybody();
-  size_t least = count * times;
-  for (const PartyId o : all) least = std::min(least, impl_->left(o));
-  if (least >= count * times) return;
-  impl_->ahead = impl_->start(all, std::max(impl_->batch, count * times - least));
+void BitGenerator::begin_random_bits(size_t count) {
+  if (impl_->least_left() >= count) return;
+  impl_->ahead = impl_->start(everybody(), std::max(impl_->batch, count));
+}
+
+void BitGenerator::continue_random_bits() {
+  std::optional<Impl::Started>& ahead = impl_->ahead;
+  if (!ahead) return;
+  if (ahead->steps + 1 == kStepsAhead) return impl_->finish_ahead();
+  impl_->extend(*ahead);
 }
 
 AuthBits BitGenerator::random_bits(size_t count) {
@@ -257,9 +275,10 @@ AuthBits BitGenerator::random_bits(size_t count) {
   const size_t n = impl_->party.num_parties();
   const PartyId self = impl_->party.id();
   if (count == 0) return AuthBits(self, n, 0);
+  if (impl_->least_left() < count) impl_->finish_ahead();
   std::vector<BlockVec> mac(n), key(n);
-  if (count >= impl_->batch) {  // a batch of its own, handed over without a copy
-    impl_->finish_ahead();
+  if (impl_->least_left() < count && count >= impl_->batch) {
+    // A batch of its own, handed over without a copy.
     for (OwnedBatch& made : impl_->fresh_bits(everybody, count)) {
       if (made.owner == self) {
         for (const PartyId j : impl_->party.peers()) mac[j] = std::move(made.blocks[j]);

@@ -37,10 +37,14 @@ class BitGenerator {
 
   /// aBit(all).
   AuthBits random_bits(size_t count);
-  /// The next calls are random_bits(count), `times` of them, with no message of another protocol
-  /// before the last: what they will need is started now, so that it crosses the network and is
-  /// worked on while the caller still waits for what it sent before.
-  void begin_random_bits(size_t count, size_t times);
+  /// What the next random_bits(count) will need and is not there yet is started now, so that it
+  /// crosses the network and is worked on while the caller waits for messages of its own. Then that
+  /// call follows, or continue_random_bits() kStepsAhead times; messages of other protocols that
+  /// left after a step are received after the next one, by all parties alike.
+  void begin_random_bits(size_t count);
+  /// One step of what was begun: a wait for one message of each peer. Nothing if nothing was.
+  void continue_random_bits();
+  static constexpr size_t kStepsAhead = 3;
   /// aBit(owner), random.
   AuthBits owned_bits(PartyId owner, size_t count);
   /// aBit(owner) of bits that the owner chooses (one byte 0/1 each; read at the owner only).

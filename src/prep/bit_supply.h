@@ -15,9 +15,9 @@ class BitSupply {
   /// H of boolean-engine.md §2.3, keyed with S of the session.
   virtual const math::ReHash& hash() const = 0;
   virtual AuthBits random_bits(size_t count) = 0;
-  /// `times` calls of random_bits(count) come next, before any other message
-  /// (BitGenerator::begin_random_bits).
-  virtual void begin_random_bits(size_t, size_t /* times */) {}
+  /// BitGenerator::begin_random_bits and continue_random_bits.
+  virtual void begin_random_bits(size_t /* count */) {}
+  virtual void continue_random_bits() {}
   virtual AuthBits owned_bits(PartyId owner, size_t count) = 0;
 };
 
@@ -28,9 +28,8 @@ class GeneratorSupply : public BitSupply {
   const Block& delta() const override { return generator_.delta(); }
   const math::ReHash& hash() const override { return generator_.hash(); }
   AuthBits random_bits(size_t count) override { return generator_.random_bits(count); }
-  void begin_random_bits(size_t count, size_t times) override {
-    generator_.begin_random_bits(count, times);
-  }
+  void begin_random_bits(size_t count) override { generator_.begin_random_bits(count); }
+  void continue_random_bits() override { generator_.continue_random_bits(); }
   AuthBits owned_bits(PartyId owner, size_t count) override {
     return generator_.owned_bits(owner, count);
   }

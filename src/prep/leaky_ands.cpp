@@ -54,12 +54,14 @@ void accumulate(math::GfSum& sum, std::span<const Block> chi, std::span<const ui
 template <typename String>
 class Maker {
  public:
-  Maker(Context& context, size_t items, size_t num_layers, const std::function<void(size_t)>& tick)
+  Maker(Context& context, size_t items, size_t num_layers, bool more_follow,
+        const std::function<void(size_t)>& tick)
       : context_(context),
         party_(context.party),
         delta_(context.bits.delta()),
         items_(items),
         num_layers_(num_layers),
+        more_follow_(more_follow),
         tick_(tick),
         messages_(party_.num_parties()) {}
 
@@ -79,10 +81,11 @@ class Maker {
  private:
   // z starts as r and becomes r + d.
   AndTriples draw() {
+    AuthBits all = context_.bits.random_bits(kBitsOfItem * items_);  // of one allocation
     AndTriples layer;
-    layer.x = context_.bits.random_bits(items_);
-    layer.y = context_.bits.random_bits(items_);
-    layer.z = context_.bits.random_bits(items_);
+    layer.x = all.take_front(items_);
+    layer.y = all.take_front(items_);
+    layer.z = std::move(all);
     return layer;
   }
 
@@ -97,8 +100,11 @@ class Maker {
         received += kMessageItems;
       }
     }
-    // The bits of the next layer are under way while this one waits for its last strings.
-    if (k + 1 < num_layers_) context_.bits.begin_random_bits(items_, kBitsOfItem);
+    // The bits of the next layer are under way while this one waits for its last strings; those
+    // of the next batch while this one waits for its openings and coins.
+    if (k + 1 < num_layers_ || more_follow_) {
+      context_.bits.begin_random_bits(kBitsOfItem * items_);
+    }
     receive_strings(k, received, items_ - received);
   }
 
@@ -191,7 +197,14 @@ class Maker {
         out[t / 8] = static_cast<uint8_t>(out[t / 8] | (bit1(sums_[k][t]) << (t % 8)));
       }
     }
-    const std::vector<Bytes> all = party_.exchange("leaky and/d", own);
+    party_.broadcast("leaky and/d", own);
+    context_.bits.continue_random_bits();
+    std::vector<Bytes> all(party_.num_parties());
+    for (const PartyId j : party_.peers()) {
+      all[j] = party_.receive_broadcast(j, "leaky and/d", own.size());
+    }
+    all[party_.id()] = std::move(own);
+    context_.bits.continue_random_bits();
     std::vector<uint8_t> d(items_);
     const String delta = truncate<String>(delta_);
     for (size_t k = 0; k < num_layers_; ++k) {
@@ -210,6 +223,7 @@ class Maker {
   // Step 5. The coin comes after all U and d (and their echo); every layer has its own zero test,
   // the tests share their messages.
   void check(std::vector<VecTriple> products, BatchInFlight& batch) {
+    context_.bits.continue_random_bits();
     const Digest coin = party_.coin("leaky and/chi");
     const math::ChiStream stream(load_block(coin.data()));
     BlockVec values(num_layers_);
@@ -231,6 +245,7 @@ class Maker {
   net::Party& party_;
   const Block& delta_;
   const size_t items_, num_layers_;
+  const bool more_follow_;  // leaky ANDs of another call, next
   const std::function<void(size_t)>& tick_;
   std::vector<Bytes> messages_;  // by peer
   uint64_t first_counter_ = 0;
@@ -244,14 +259,15 @@ class Maker {
 
 std::vector<AndTriples> make_leaky_ands(Context& context, const TripleParameters& parameters,
                                         size_t num_layers, std::vector<VecTriple> products,
-                                        BatchInFlight& batch,
+                                        BatchInFlight& batch, bool more_follow,
                                         const std::function<void(size_t)>& tick) {
   FLEXROOM_ASSERT(products.size() == num_layers);
   if (parameters.string_bits == 64) {
-    return Maker<uint64_t>(context, parameters.batch, num_layers, tick)
+    return Maker<uint64_t>(context, parameters.batch, num_layers, more_follow, tick)
         .run(std::move(products), batch);
   }
-  return Maker<Block>(context, parameters.batch, num_layers, tick).run(std::move(products), batch);
+  return Maker<Block>(context, parameters.batch, num_layers, more_follow, tick)
+      .run(std::move(products), batch);
 }
 
 }  // namespace flexroom::prep

@@ -19,10 +19,12 @@ namespace flexroom::prep {
 /// Cost       per triple 3 bits aBit(all), w + 1 bits to each peer, 3 hashes; 8 flows for n = 2
 /// Aborts     kZeroTest, kMac, kCoin, kEcho
 /// Timing     independent of all shares and of Delta
+/// `more_follow`: another call is next, before any other message but this batch's own; its bits are
+/// made while this one waits.
 /// `tick(done)` is called now and then with the triples finished so far in this call.
 std::vector<AndTriples> make_leaky_ands(Context& context, const TripleParameters& parameters,
                                         size_t num_layers, std::vector<VecTriple> products,
-                                        BatchInFlight& batch,
+                                        BatchInFlight& batch, bool more_follow = false,
                                         const std::function<void(size_t)>& tick = nullptr);
 
 }  // namespace flexroom::prep

@@ -83,6 +83,18 @@ AuthBits AuthBits::slice(size_t offset, size_t count) const {
   return out;
 }
 
+AuthBits AuthBits::take_front(size_t count) {
+  FLEXROOM_ASSERT(count <= size_);
+  std::vector<BlockVec> macs(num_parties()), keys(num_parties());
+  for (PartyId j = 0; j < num_parties(); ++j) {
+    if (j == self_) continue;
+    macs[j] = mac[j].take_front(count);
+    keys[j] = key[j].take_front(count);
+  }
+  size_ -= count;
+  return AuthBits(self_, count, std::move(macs), std::move(keys));
+}
+
 void AuthBits::append(const AuthBits& more) {
   if (more.num_parties() == 0) return;
   if (num_parties() == 0) {
@@ -201,17 +213,6 @@ void AuthField::append(const AuthField& more) {
   share = joined(share, more.share);
   mac = joined_all(mac, more.mac);
   key = joined_all(key, more.key);
-}
-
-AndTriples AndTriples::take_front(size_t count) {
-  FLEXROOM_ASSERT(count <= size());
-  const size_t rest = size() - count;
-  AndTriples out{x.slice(0, count), y.slice(0, count), z.slice(0, count)};
-  // The remainder moves to its own storage; the old one, which still held the front, is wiped.
-  x = x.slice(count, rest);
-  y = y.slice(count, rest);
-  z = z.slice(count, rest);
-  return out;
 }
 
 }  // namespace flexroom::prep

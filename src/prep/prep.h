@@ -38,6 +38,8 @@ class AuthBits {
 
   AuthBits clone() const;
   AuthBits slice(size_t offset, size_t count) const;
+  /// The first `count` items leave; as BlockVec::take_front, so nothing large is copied.
+  AuthBits take_front(size_t count);
   /// Appends `more` (same parties).
   void append(const AuthBits& more);
   /// this[t] += other[t], all shares, macs and keys: <x> + <y> is local.
@@ -94,7 +96,6 @@ class AuthField {
 struct AndTriples {  // z = x & y
   AuthBits x, y, z;
   size_t size() const { return x.size(); }
-  AndTriples take_front(size_t count);  // moves them out
 };
 
 /// [[b]], [[a_h]], [[c_h]] = a_h * b (boolean §9.3). b masks at most one value: y + b is opened

@@ -25,21 +25,6 @@ const TripleParameters& checked(const TripleParameters& parameters) {
   return parameters;
 }
 
-// The first `count` items of `in`; nothing is copied (BlockVec::take_front).
-AuthBits take_bits(AuthBits& in, size_t count) {
-  const size_t n = in.num_parties();
-  const PartyId self = in.self();
-  const size_t left = in.size() - count;
-  std::vector<BlockVec> macs(n), keys(n);
-  for (PartyId j = 0; j < n; ++j) {
-    if (j == self) continue;
-    macs[j] = in.mac[j].take_front(count);
-    keys[j] = in.key[j].take_front(count);
-  }
-  in = AuthBits(self, left, std::move(in.mac), std::move(in.key));
-  return AuthBits(self, count, std::move(macs), std::move(keys));
-}
-
 // Moves all of `in` to a place in `out`; `in` is wiped, it is single-use.
 void move_bits(AuthBits& out, size_t offset, AuthBits in) {
   for (PartyId j = 0; j < out.num_parties(); ++j) {
@@ -169,8 +154,11 @@ void SessionPrep::fill_stock(size_t count) {
     const auto tick = [&](size_t leaky) {
       report("and triples", b * parameters_.batch + leaky / parameters_.bucket_size, total);
     };
+    std::vector<VecTriple> products = take_zero_test_products(batches - b);
+    // The bits of the next batch may be made meanwhile, unless its products come before them.
+    const bool follows = b + 1 < batches && zero_test_products_.size() >= parameters_.bucket_size;
     stock_.push_back(
-        make_and_triples(live_->context, parameters_, take_zero_test_products(batches - b), tick));
+        make_and_triples(live_->context, parameters_, std::move(products), follows, tick));
     stock_size_ += parameters_.batch;
   }
 }
@@ -221,9 +209,9 @@ AndTriples SessionPrep::take_front(size_t count) {
   }
   AndTriples& front = stock_.front();
   if (stock_.size() > kSmallStock) return_pages(front);
-  out.x = take_bits(front.x, count);
-  out.y = take_bits(front.y, count);
-  out.z = take_bits(front.z, count);
+  out.x = front.x.take_front(count);
+  out.y = front.y.take_front(count);
+  out.z = front.z.take_front(count);
   if (front.size() == 0) stock_.pop_front();
   return out;
 }

@@ -191,7 +191,7 @@ TEST_P(WrongStringTest, PassesExactlyWhereTheReceiversXIsZero) {
           return std::move(layers[0]);
         },
         support::flip_bit_of({0, 1, "leaky and/U"}, kItem * string_bytes + 5, 3));
-    const bool x = same.source(1).random_bits(8).share(kItem);
+    const bool x = same.source(1).random_bits(3 * 8).share(kItem);
     EXPECT_EQ(run.outcomes[1].value.has_value(), !x);
     if (x) continue;
     ++passed;

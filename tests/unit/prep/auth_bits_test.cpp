@@ -41,7 +41,11 @@ class AuthBitsTest : public ::testing::TestWithParam<size_t /* num_parties */> {
   template <typename R>
   void expect_bits(const R& run, size_t which) const {
     std::vector<const AuthBits*> views;
-    for (const auto& outcome : run.outcomes) views.push_back(&outcome.value->bits[which]);
+    for (const auto& outcome : run.outcomes) {
+      ASSERT_TRUE(outcome.value.has_value()) << (outcome.abort ? outcome.abort->what() : "");
+      ASSERT_LT(which, outcome.value->bits.size());
+      views.push_back(&outcome.value->bits[which]);
+    }
     expect_relations(views, deltas_of(epoch_));
   }
 };
@@ -109,20 +113,35 @@ TEST_P(AuthBitsTest, BitsThatWereBegunAreThoseHandedOutNext) {
     Made out;
     out.bits.push_back(generator.random_bits(400));  // 600 are left
     const uint64_t before = corrections();
-    generator.begin_random_bits(200, 3);  // they are there
+    generator.begin_random_bits(600);  // they are there
     EXPECT_EQ(corrections(), before);
-    for (int k = 0; k < 2; ++k) out.bits.push_back(generator.random_bits(200));
-    generator.begin_random_bits(300, 3);
+    out.bits.push_back(generator.random_bits(600));
+    generator.begin_random_bits(900);
     const uint64_t begun = corrections();
     EXPECT_GT(begun, before);
-    for (int k = 0; k < 3; ++k) out.bits.push_back(generator.random_bits(300));
+    out.bits.push_back(generator.random_bits(900));
     EXPECT_EQ(corrections(), begun);
     out.bits.push_back(generator.owned_bits(0, 2000));
-    generator.begin_random_bits(5000, 3);  // larger than a batch: nothing to begin
+    generator.begin_random_bits(5000);  // larger than a batch
+    const uint64_t large = corrections();
+    EXPECT_GT(large, begun);
     out.bits.push_back(generator.random_bits(5000));
+    EXPECT_EQ(corrections(), large);
+    // Step by step, between messages of another protocol.
+    generator.begin_random_bits(700);
+    for (size_t k = 1; k < BitGenerator::kStepsAhead; ++k) {
+      party.broadcast("other", Bytes(1));
+      generator.continue_random_bits();
+      for (const PartyId j : party.peers()) (void)party.receive_broadcast(j, "other", 1);
+    }
+    generator.continue_random_bits();
+    generator.continue_random_bits();  // nothing is left to do
+    const uint64_t stepped = corrections();
+    out.bits.push_back(generator.random_bits(700));
+    EXPECT_EQ(corrections(), stepped);
     return out;
   });
-  for (size_t which = 0; which < 8; ++which) expect_bits(run, which);
+  for (size_t which = 0; which < 6; ++which) expect_bits(run, which);
 }
 
 TEST_P(AuthBitsTest, RandomOtGivesTheChosenSeed) {

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <mutex>
+
 #include "prep/memory_safety.h"
 #include "prep/open.h"
 #include "support/deal_epoch.h"
@@ -84,6 +87,42 @@ TEST_P(SessionPrepTest, HandsOutEverythingRightAndOnce) {
   support::expect_powers(part(&Everything::powers), deltas);
   support::expect_authentic(part(&Everything::owned), deltas);
   for (size_t i = 0; i < n_; ++i) EXPECT_EQ(safety[i].dirty() + safety[i].life(), 0u);
+}
+
+// The COT of the next batch crosses the network while this one waits for its openings and coins;
+// what it makes is what the next batch uses, and nothing is made beyond the last.
+TEST_P(SessionPrepTest, BitsOfTheNextBatchAreMadeMeanwhile) {
+  constexpr TripleParameters kLarge{2, size_t{1} << 14, 64, true};
+  constexpr size_t kBatches = 3;
+  if (n_ > 3) return;  // the same again, and large
+  const auto epochs = support::deal_epoch(n_);
+  MemorySafety safety[4];
+  std::mutex mutex;
+  std::vector<std::string> sent;  // by party 0
+  const auto run = support::run_parties(
+      n_,
+      [&](net::Party& party) {
+        SessionPrep prep(party, epochs[party.id()], safety[party.id()], kLarge);
+        return prep.and_triples(kBatches * kLarge.batch);
+      },
+      [&](const net::MessageId& message, Bytes&) {
+        const std::lock_guard lock(mutex);
+        if (message.sender == 0 && message.receiver == 1) sent.push_back(message.label);
+      });
+  support::expect_triples(support::views_of<AndTriples>(run), epoch_deltas(n_));
+  const auto index = [&](std::string_view label, size_t which) {
+    for (size_t at = 0; at < sent.size(); ++at) {
+      if (sent[at] == label && which-- == 0) return at;
+    }
+    return sent.size();
+  };
+  // Whole extensions of party 0 as receiver end with an answer: one for the products, then one a
+  // layer.
+  EXPECT_LT(index("cot/check answer", 1 + 2), index("leaky and/chi/coin commit", 0));
+  EXPECT_GT(index("cot/check answer", 1 + 2), index("leaky and/d", 0));
+  EXPECT_LT(index("cot/check answer", 1 + 4), index("leaky and/chi/coin commit", 1));
+  const auto answers = std::count(sent.begin(), sent.end(), "cot/check answer");
+  EXPECT_EQ(static_cast<size_t>(answers), index("cot/check answer", 1 + 6) == sent.size() ? 7 : 0);
 }
 
 // §5.3: an abort at the last opening erases the batch, the stock and the session.
