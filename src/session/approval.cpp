@@ -36,7 +36,7 @@ Shown shown(MemberState& state, const agreement::Proposal& proposal) {
   out.digest = agreement::proposal_digest(canonical);
   out.text = agreement::render(canonical, "proposal");
   out.proposal = agreement::Proposal::decode(canonical, "proposal");
-  const auto last = state.log().last_approved(proposal.kind, proposal.title, Digest{});
+  const auto last = state.log().last_approved(proposal.kind, proposal.title);
   if (last) {
     out.since = agreement::diff(agreement::Proposal::decode(*last, "audit log"), out.proposal);
   }
