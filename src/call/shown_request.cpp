@@ -6,6 +6,8 @@
 #include <map>
 
 #include "base/codec.h"
+#include "base/error.h"
+#include "http/script_rule.h"
 
 namespace flexroom {
 namespace {
@@ -122,14 +124,13 @@ bool is_field_name(std::string_view name) {
 }
 
 /// One that has a slot, several lines, or looks like a slot is shown with its slots marked.
-void add_parameter(Proposal& proposal, const std::string& where, const http::Parameter& parameter,
-                   const CallSecrets& secrets) {
-  std::string name = where + " " + parameter.name;
+void add_value(Proposal& proposal, const std::string& where, const std::string& how,
+               const http::Parameter& parameter, const CallSecrets& secrets) {
+  std::string name = where + " " + parameter.name + how;
   std::vector<RequestPart> parts = parts_of(parameter.value, secrets);
-  if (parameter.value.in_base64) name += ", decoded from base64";
   if (!is_field_name(name)) {
     parts.insert(parts.begin(), {to_bytes(parameter.name + " = "), "", "", 0});
-    name = where + " parameter";
+    name = where + " parameter" + how;
   }
   std::string text;
   for (const RequestPart& part : parts) text += as_text(part.text);
@@ -142,24 +143,36 @@ void add_parameter(Proposal& proposal, const std::string& where, const http::Par
   }
 }
 
+/// A program in base64 is shown as what it is.
+void add_parameter(Proposal& proposal, const std::string& where, const OpenCall& call,
+                   const http::Parameter& parameter, const CallSecrets& secrets) {
+  constexpr const char* kDecoded = ", decoded from base64";
+  if (parameter.value.in_base64) return add_value(proposal, where, kDecoded, parameter, secrets);
+  add_value(proposal, where, "", parameter, secrets);
+  const auto program = http::program_in(call.model, parameter);
+  if (program) add_value(proposal, where, kDecoded, {parameter.name, *program}, secrets);
+}
+
 void add_parameters(Proposal& proposal, const OpenCall& call, const CallSecrets& secrets,
                     const std::vector<NotYet>& unknown) {
   const http::RequestModel& model = call.model;
   if (model.query.empty() && model.body.empty()) return;
   proposal.section("Parameters");
-  for (const http::Parameter& one : model.query) add_parameter(proposal, "query", one, secrets);
+  for (const http::Parameter& one : model.query) {
+    add_parameter(proposal, "query", call, one, secrets);
+  }
   const std::string where = model.body_kind == http::RequestModel::Body::kJson ? "json" : "form";
   for (const http::Parameter& one : model.body) {
     const auto not_yet = std::find_if(unknown.begin(), unknown.end(),
                                       [&](const NotYet& u) { return u.field == one.name; });
     if (not_yet == unknown.end()) {
-      add_parameter(proposal, where, one, secrets);
+      add_parameter(proposal, where, call, one, secrets);
     } else {
       proposal.text(where + " " + one.name, "(not known yet: " + not_yet->why + ")");
     }
   }
   for (const http::Parameter& one : model.nested) {
-    add_parameter(proposal, "json inside", one, secrets);
+    add_parameter(proposal, "json inside", call, one, secrets);
   }
 }
 

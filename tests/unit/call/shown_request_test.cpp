@@ -236,6 +236,20 @@ TEST(ShownRequestTest, BootScriptIsDecodedWithItsSlotsMarked) {
   EXPECT_THAT(text, HasSubstr("RunInstances\n"));
 }
 
+// A recipe's own user data too: base64 hides nothing from who approves.
+TEST(ShownRequestTest, ProgramOfARecipeIsDecoded) {
+  const std::string recipe =
+      "[recipe]\nname = \"r\"\nprovider = \"p\"\nhost = \"ec2.us-east-1.amazonaws.com\"\n"
+      "open = \"everything to all\"\nrequest = \"\"\"\nPOST / HTTP/1.1\n"
+      "Host: ec2.us-east-1.amazonaws.com\nContent-Type: application/x-www-form-urlencoded\n"
+      "Connection: close\nContent-Length: {{content-length}}\n\n"
+      "Action=RunInstances&UserData=IyEvYmluL3NoCnJtIC1yZiB%2FCg%3D%3D\"\"\"\n";
+  const std::string text = agreement::render(proposal_of(call_of(recipe)));
+  EXPECT_THAT(text, ContainsRegex("  form UserData +IyEvYmluL3NoCnJtIC1yZiB/Cg==\n"
+                                  "  form UserData, decoded from base64\n"
+                                  "    \\| #!/bin/sh\n    \\| rm -rf .u.7f.\n"));
+}
+
 // Text of a parameter cannot be taken for a slot, a line end, or another parameter.
 TEST(ShownRequestTest, ParametersCannotPassForSomethingElse) {
   const std::string body = "a=%7B%7Btoken%3A+48+bytes%7D%7D&b=one%0Atwo%0D%0Athree&c%20d%C3%A9=e";
