@@ -725,6 +725,17 @@ class Road(Canaries):
         changes = again[0].err.split("changed since it was last approved:")[1]
         self.assertIn("  Parameters: form ClientToken\n    - ", changes)
         self.assertNotIn("Script: script", changes)
+        # Another script: its plan says which line.
+        other = SCRIPT.replace(b"sum(rows)", b"max(rows)")
+        (self.a.dir / "other.py").write_bytes(other)
+        job = self.job_text.replace("[script]\n", '[script]\nfile = "other.py"\n').replace(
+            hashlib.sha256(SCRIPT).hexdigest(), hashlib.sha256(other).hexdigest())
+        with self.changed(self.a.job, job):
+            plain = self.a.run("plan", self.a.job, "--links", self.a.links)
+            self.assert_ended(plain, OK, "not as it was last approved: --diff")
+            done = self.a.run("--diff", "plan", self.a.job, "--links", self.a.links)
+        self.assertRegex(done.out, r"  Script: script\n    @ line 1\n(      .*\n)+    - .*sum\(rows\).*\n    \+ .*max\(rows\)")
+        self.assertRegex(done.out, r"  machine costs\n    - at most 0\.0100 USD.*\n    \+ \(no price given in the job\)")
 
     def test_the_same_get_is_as_approved_before(self):
         url = "https://scripts.s3.amazonaws.com/seen-before"
