@@ -176,10 +176,17 @@ void add_parameters(Proposal& proposal, const OpenCall& call, const CallSecrets&
   }
 }
 
-void add_slots(Proposal& proposal, const OpenCall& call, const CallSecrets& secrets) {
-  if (call.slots.empty()) return;
+void add_slots(Proposal& proposal, const OpenCall& call, const CallSecrets& secrets,
+               const std::vector<NotYet>& unknown) {
+  const auto is_known = [&](const CallSlot& placed) {
+    return std::none_of(unknown.begin(), unknown.end(), [&](const NotYet& one) {
+      return placed.position.name == "form " + one.field;
+    });
+  };
+  if (std::none_of(call.slots.begin(), call.slots.end(), is_known)) return;
   proposal.section("Slots");
   for (const CallSlot& placed : call.slots) {
+    if (!is_known(placed)) continue;
     // In base64 text the exact position is that text, which stands above.
     const SlotPosition& at = placed.position;
     proposal.text("slot " + placed.slot.name,
@@ -255,10 +262,10 @@ void add_request(Proposal& proposal, const OpenCall& call, const CallSecrets& se
   proposal.text("host",
                 model.port == 443 ? model.host : fmt::format("{}:{}", model.host, model.port));
   proposal.text("path", model.path_text());
-  proposal.text("bytes", std::to_string(call.bytes));
+  proposal.text("bytes", fmt::format("{}{}", unknown.empty() ? "" : "about ", call.bytes));
   proposal.request("as it leaves", request_as_it_leaves(call, secrets, unknown));
   add_parameters(proposal, call, secrets, unknown);
-  add_slots(proposal, call, secrets);
+  add_slots(proposal, call, secrets, unknown);
   add_secrets(proposal, secrets);
 }
 

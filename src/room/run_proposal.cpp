@@ -136,7 +136,8 @@ std::vector<std::string> not_known_before_meeting() {
   return {
       "the other members' links, and so which link carries the loader, its SHA-256 and the boot "
       "script",
-      "the client token, which all members draw together"};
+      "the client token, which all members draw together",
+      "so neither the length of the request nor the digest that will be approved"};
 }
 
 Proposal run_proposal(const RoomConfig& room, const ShownRun& run) {

@@ -152,7 +152,9 @@ TEST_F(RunProposalTest, APlanShowsOwnLinksAndSaysWhatIsMissing) {
   EXPECT_THAT(text, Not(HasSubstr(terms_.links[0].sealed)));
   EXPECT_THAT(text, Not(HasSubstr("https://bank-x")));
   EXPECT_THAT(text, Not(HasSubstr(terms_.client_token)));
-  EXPECT_EQ(not_known_before_meeting().size(), 2u);
+  EXPECT_THAT(text, ContainsRegex("bytes +about 1[0-9]+\n"));
+  EXPECT_THAT(text, Not(HasSubstr("slot private-")));  // who carries the loader is not known
+  EXPECT_EQ(not_known_before_meeting().size(), 3u);
 }
 
 TEST_F(RunProposalTest, ALinkWhosePublicPartSaysNothingHasNoEnd) {
