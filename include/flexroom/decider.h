@@ -11,11 +11,13 @@ namespace flexroom {
 /// What all members propose alike, as it is shown, hashed, signed and stored.
 struct Summary {
   struct Field {
-    std::string name;
+    std::string section;      // "Request", "Links" ...; empty at the beginning
+    std::string name;         // a name may stand twice: two purposes of one secret
     std::string value;        // as it is shown: printable; empty if private
     bool is_private = false;  // entered as its commitment
   };
-  std::string command;        // value of the first field: "call", "run-script (lean)", ...
+  std::string command;        // "call", "run-script (lean)", ...
+  std::string title;          // which: the recipe's, job's or secret's name, the URL
   std::vector<Field> fields;  // in the order that is signed
   std::string digest;         // hexadecimal; the same at every member
   /// All of it as lines for a person, made of the bytes that are signed; the log prints it again.

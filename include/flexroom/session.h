@@ -49,6 +49,9 @@ struct RunStarted {
 };
 
 struct RunScriptPlan {
+  /// What would be approved, as far as this member knows it; of the rest, sentences.
+  Summary summary;
+  std::vector<std::string> not_known_yet;
   std::string region, group, secret;
   uint64_t request_bytes = 0;
   uint64_t payload_ands = 0, signing_key_ands = 0, handshake_ands = 0, request_ands = 0;
@@ -58,6 +61,7 @@ struct RunScriptPlan {
 
 /// What a call will do and cost.
 struct CallPlan {
+  Summary summary;  // what would be approved, with its digest
   struct Slot {
     std::string name, description;
   };
@@ -122,7 +126,8 @@ class Session {
   std::unique_ptr<State> state_;
 };
 
-/// What call() and run_script() would do and cost; nobody is contacted.
+/// What call() and run_script() would do and cost. No member and no service is contacted; the
+/// script of a job without a local copy is fetched from its public address, as run_script() does.
 CallPlan plan_call(Room& room, const CallRequest& request);
 RunScriptPlan plan_run_script(Room& room, const RunScriptRequest& request);
 

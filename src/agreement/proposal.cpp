@@ -33,16 +33,16 @@ void check_field(const Proposal::Field& field, std::string_view place) {
     refuse(place, fmt::format("field {} {}", display_text(field.name, 40), problem));
   };
   if (!is_field_name(field.name)) fail("has no name of 1 to 128 printable characters");
-  if (field.form > Proposal::Form::kSection) fail("has a form that is not known");
+  if (field.form > Proposal::Form::kMarked) fail("has a form that is not known");
   if (field.secret && field.value.size() != Digest{}.size()) {
     fail("is private but holds no commitment");
   }
   if (field.form == Proposal::Form::kSection && (field.secret || !field.value.empty())) {
     fail("is a heading with a value");
   }
-  if (field.form == Proposal::Form::kRequest && !field.secret) {
-    (void)request_parts(field.value, place);
-  }
+  const bool has_parts =
+      field.form == Proposal::Form::kRequest || field.form == Proposal::Form::kMarked;
+  if (has_parts && !field.secret) (void)request_parts(field.value, place);
 }
 
 void check(const Proposal& proposal, std::string_view place) {
@@ -54,7 +54,12 @@ void check(const Proposal& proposal, std::string_view place) {
     refuse(place, "has a kind or title that is too long");
   }
   if (proposal.fields.size() > Proposal::kMaxFields) refuse(place, "has more than 4,096 fields");
-  for (const Proposal::Field& field : proposal.fields) check_field(field, place);
+  for (const Proposal::Field& field : proposal.fields) {
+    check_field(field, place);
+    if (field.form == Proposal::Form::kMarked && proposal.text_form < 2) {
+      refuse(place, "has lines with slots, which text form 1 does not know");
+    }
+  }
 }
 
 Bytes to_value(std::string_view text) { return to_bytes(text); }
@@ -79,6 +84,10 @@ Proposal& Proposal::block(std::string name, std::string_view value) {
 }
 Proposal& Proposal::request(std::string name, const std::vector<RequestPart>& parts) {
   fields.push_back({std::move(name), request_value(parts), false, Form::kRequest});
+  return *this;
+}
+Proposal& Proposal::marked(std::string name, const std::vector<RequestPart>& parts) {
+  fields.push_back({std::move(name), request_value(parts), false, Form::kMarked});
   return *this;
 }
 Proposal& Proposal::commitment(std::string name, const Digest& value) {

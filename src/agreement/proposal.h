@@ -9,7 +9,8 @@
 
 namespace flexroom::agreement {
 
-/// A piece of a request as it will leave: public bytes, or a slot that is filled inside MPC.
+/// A piece of a request as it will leave: public bytes, or a slot that is filled later, inside MPC
+/// or (dates) when the request is made.
 struct RequestPart {
   Bytes text;          // public; empty for a slot
   std::string slot;    // name of the slot; empty for public bytes
@@ -26,8 +27,9 @@ struct Proposal {
     kText,     // one line of text
     kBytes,    // hex
     kBlock,    // lines of text, in full: a script, a document
-    kRequest,  // request_value(): text with its slots marked
-    kSection   // a heading over the fields that follow; no value
+    kRequest,  // request_value(): a request with its slots marked
+    kSection,  // a heading over the fields that follow; no value
+    kMarked    // request_value(): lines of text with slots marked; text form 2
   };
   struct Field {
     std::string name;
@@ -43,7 +45,7 @@ struct Proposal {
   static constexpr size_t kMaxFields = 4096;
   static constexpr size_t kMaxName = 128, kMaxTitle = 256;
   static constexpr uint8_t kFormat = 2;
-  static constexpr uint8_t kTextForm = 1;  // the newest that render() knows
+  static constexpr uint8_t kTextForm = 2;  // the newest that render() knows
 
   std::vector<Field> fields;
   std::string kind;   // of what is proposed: "call", "run-script"
@@ -57,6 +59,7 @@ struct Proposal {
   Proposal& bytes(std::string name, ByteView value);
   Proposal& block(std::string name, std::string_view value);
   Proposal& request(std::string name, const std::vector<RequestPart>& parts);
+  Proposal& marked(std::string name, const std::vector<RequestPart>& parts);
   Proposal& commitment(std::string name, const Digest& value);
 
   /// Throws InputError when it is beyond the limits.
@@ -70,7 +73,7 @@ struct Proposal {
 /// Of canonical bytes: RO("proposal", bytes) outside every session.
 Digest proposal_digest(ByteView canonical);
 
-/// The value of a kRequest field, and back. Throws InputError at `place`.
+/// The value of a kRequest or kMarked field, and back. Throws InputError at `place`.
 Bytes request_value(const std::vector<RequestPart>& parts);
 std::vector<RequestPart> request_parts(ByteView value, std::string_view place);
 

@@ -35,57 +35,106 @@ Lines split(std::string_view text) {
   return out;
 }
 
-// Public text cannot look like a slot: its "{{" is written out.
-std::string request_text(const Proposal::Field& field) {
-  std::string raw;  // of one line, until it is shown
-  std::string out;
-  const auto flush = [&](bool before_slot) {
-    std::string shown = display_text(raw);
+/// Text with slots, line by line. Public text cannot look like a slot: its "{{" is written out.
+///
+/// A line of a request's head ends in CR LF. In its body (text form 2), and in other text, it ends
+/// in LF; every other CR and LF is written out, so that two texts never look alike.
+class MarkedText {
+ public:
+  MarkedText(Proposal::Form form, uint8_t text_form)
+      : head_(form == Proposal::Form::kRequest), has_body_(text_form >= 2) {}
+
+  void add(uint8_t byte) {
+    const bool after_cr = !raw_.empty() && raw_.back() == '\r';
+    if (byte != '\n' || (head_ && !after_cr)) {
+      raw_.push_back(static_cast<char>(byte));
+      return;
+    }
+    if (head_) raw_.pop_back();
+    if (has_body_ && raw_.empty() && !slot_in_line_) head_ = false;
+    flush(false);
+    out_ += '\n';
+    slot_in_line_ = false;
+  }
+  void add_slot(const RequestPart& slot) {
+    flush(true);
+    slot_in_line_ = true;
+    out_ += fmt::format("{{{{{}: {} bytes, {}}}}}", display_text(slot.slot), slot.bytes,
+                        display_text(slot.what));
+  }
+  std::string take() {
+    flush(false);
+    return std::move(out_);
+  }
+
+ private:
+  void flush(bool before_slot) {
+    std::string shown = display_text(raw_);
     if (before_slot && !shown.empty() && shown.back() == '{') {
       shown.replace(shown.size() - 1, 1, "\\u{7b}");
     }
     for (size_t at = 0; (at = shown.find("{{", at)) != std::string::npos;) {
       shown.replace(at, 2, "\\u{7b}\\u{7b}");
     }
-    out += shown;
-    raw.clear();
-  };
-  for (const RequestPart& part : request_parts(field.value, "request")) {
-    for (const uint8_t byte : part.text) {
-      if (byte == '\n' && !raw.empty() && raw.back() == '\r') {
-        raw.pop_back();
-        flush(false);
-        out += '\n';
-      } else {
-        raw.push_back(static_cast<char>(byte));
-      }
-    }
-    if (part.slot.empty()) continue;
-    flush(true);
-    out += fmt::format("{{{{{}: {} bytes, {}}}}}", display_text(part.slot), part.bytes,
-                       display_text(part.what));
+    out_ += shown;
+    raw_.clear();
   }
-  flush(false);
-  return out;
+
+  bool head_, has_body_;
+  bool slot_in_line_ = false;
+  std::string raw_;  // of one line, until it is shown
+  std::string out_;
+};
+
+std::string marked_text(const Proposal::Field& field, uint8_t text_form) {
+  MarkedText out(field.form, text_form);
+  for (const RequestPart& part : request_parts(field.value, "request")) {
+    for (const uint8_t byte : part.text) out.add(byte);
+    if (!part.slot.empty()) out.add_slot(part);
+  }
+  return out.take();
+}
+
+std::string shown_value(const Proposal::Field& field, uint8_t text_form) {
+  if (field.secret) return std::string(kPrivate);
+  switch (field.form) {
+    case Proposal::Form::kText:
+      return display_text(as_text(field.value));
+    case Proposal::Form::kBytes:
+      return to_hex(field.value);
+    case Proposal::Form::kRequest:
+    case Proposal::Form::kMarked:
+      return marked_text(field, text_form);
+    case Proposal::Form::kBlock: {
+      std::string out;
+      const Lines lines = split(as_text(field.value));
+      for (size_t k = 0; k < lines.lines.size(); ++k) out += (k == 0 ? "" : "\n") + lines.lines[k];
+      return out;
+    }
+    case Proposal::Form::kSection:
+      break;
+  }
+  return "";
 }
 
 bool stands_below(const Proposal::Field& field) {
   return !field.secret &&
-         (field.form == Proposal::Form::kBlock || field.form == Proposal::Form::kRequest);
+         (field.form == Proposal::Form::kBlock || field.form == Proposal::Form::kRequest ||
+          field.form == Proposal::Form::kMarked);
 }
 
-void add_field(std::string& out, const Proposal::Field& field, size_t width) {
+void add_field(std::string& out, const Proposal::Field& field, size_t width, uint8_t text_form) {
   if (field.form == Proposal::Form::kSection) {
     out += display_text(field.name) + "\n";
     return;
   }
   if (!stands_below(field)) {
-    out += fmt::format("  {:<{}} {}\n", field.name, width, value_text(field));
+    out += fmt::format("  {:<{}} {}\n", field.name, width, shown_value(field, text_form));
     return;
   }
   out += fmt::format("  {}\n", field.name);
   if (field.value.empty()) return;
-  const std::string text = value_text(field);
+  const std::string text = shown_value(field, text_form);
   for (size_t begin = 0; begin <= text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
     out += "    | " + text.substr(begin, end - begin) + "\n";
@@ -220,27 +269,10 @@ std::string diff_of(const Proposal::Field* before, const Proposal::Field* now, s
 }  // namespace
 
 std::string value_text(const Proposal::Field& field) {
-  if (field.secret) return std::string(kPrivate);
-  switch (field.form) {
-    case Proposal::Form::kText:
-      return display_text(as_text(field.value));
-    case Proposal::Form::kBytes:
-      return to_hex(field.value);
-    case Proposal::Form::kRequest:
-      return request_text(field);
-    case Proposal::Form::kBlock: {
-      std::string out;
-      const Lines lines = split(as_text(field.value));
-      for (size_t k = 0; k < lines.lines.size(); ++k) out += (k == 0 ? "" : "\n") + lines.lines[k];
-      return out;
-    }
-    case Proposal::Form::kSection:
-      break;
-  }
-  return "";
+  return shown_value(field, Proposal::kTextForm);
 }
 
-// Text form 1. A change of what this prints is another form, and this one stays.
+// Text forms 1 and 2. A change of what this prints is another form, and these stay.
 std::string render(ByteView canonical, std::string_view place) {
   const Proposal proposal = Proposal::decode(canonical, place);
   size_t width = std::string_view("proposal").size();
@@ -253,7 +285,9 @@ std::string render(ByteView canonical, std::string_view place) {
   if (!proposal.kind.empty()) {
     out += display_text(proposal.kind) + " " + display_text(proposal.title) + "\n";
   }
-  for (const Proposal::Field& field : proposal.fields) add_field(out, field, width);
+  for (const Proposal::Field& field : proposal.fields) {
+    add_field(out, field, width, proposal.text_form);
+  }
   out += fmt::format("  {:<{}} {}\n", "room id", width, to_hex(proposal.room));
   out += fmt::format("  {:<{}} {}\n", "terms", width, to_hex(proposal.terms));
   out += fmt::format("  {:<{}} {}\n", "proposal", width, to_hex(proposal_digest(canonical)));

@@ -84,13 +84,20 @@ std::optional<int64_t> seconds_of(std::string_view text) {
   return timegm(&when);
 }
 
-std::string utc(int64_t seconds) {
-  const auto time = static_cast<std::time_t>(seconds);
-  std::tm when{};
-  char text[32];
-  gmtime_r(&time, &when);
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &when)};
+/// What begins and ends a link of a family ("X-Amz-").
+struct Validity {
+  int64_t begin = 0, end = 0;
+};
+std::optional<Validity> validity_of(const Parameters& parameters, const std::string& family) {
+  const std::string* const date = find(parameters, family + "Date");
+  const std::string* const seconds = find(parameters, family + "Expires");
+  const auto begin = date != nullptr ? seconds_of(*date) : std::nullopt;
+  const auto valid = seconds != nullptr ? number(*seconds) : std::nullopt;
+  if (!begin || !valid) return std::nullopt;
+  return Validity{*begin, *begin + *valid};
 }
+
+constexpr std::string_view kFamilies[] = {"X-Amz-", "X-Goog-"};
 
 /// One link. `until`: it must hold so long; `why`: what happens then.
 class Check {
@@ -99,7 +106,7 @@ class Check {
       : out_(out), name_(name), parameters_(parameters_of(url)) {}
 
   void run(bool is_put, int64_t now, int64_t until, std::string_view why) {
-    for (const std::string_view family : {"X-Amz-", "X-Goog-"}) {
+    for (const std::string_view family : kFamilies) {
       const bool of_it = std::any_of(parameters_.begin(), parameters_.end(), [&](const auto& pair) {
         return pair.first.starts_with(family);
       });
@@ -144,25 +151,22 @@ class Check {
         }
       }
     }
-    const std::string* const date = find(parameters_, family + "Date");
-    const std::string* const seconds = find(parameters_, family + "Expires");
-    const auto begin = date != nullptr ? seconds_of(*date) : std::nullopt;
-    const auto valid = seconds != nullptr ? number(*seconds) : std::nullopt;
-    if (!begin || !valid) return;
+    const auto valid = validity_of(parameters_, family);
+    if (!valid) return;
     constexpr int64_t kClocksApart = 900;  // what S3 allows
-    if (*begin > now + kClocksApart) {
-      add(fmt::format("is valid from {} on, by this machine's clock in {} minutes", utc(*begin),
-                      (*begin - now) / 60),
+    if (valid->begin > now + kClocksApart) {
+      add(fmt::format("is valid from {} on, by this machine's clock in {} minutes",
+                      utc_text(valid->begin), (valid->begin - now) / 60),
           "set the clock of the machine that signed it, or of this one");
     }
-    check_end(*begin + *valid, now, until, why);
+    check_end(valid->end, now, until, why);
   }
 
   void check_end(int64_t end, int64_t now, int64_t until, std::string_view why) {
     if (end <= now) {
-      add("expired at " + utc(end), "sign a new link");
+      add("expired at " + utc_text(end), "sign a new link");
     } else if (end < until) {
-      add(fmt::format("expires at {}, before {} at {}", utc(end), why, utc(until)),
+      add(fmt::format("expires at {}, before {} at {}", utc_text(end), why, utc_text(until)),
           "sign a link that is valid longer, or agree on a shorter deadline_minutes");
     }
   }
@@ -177,6 +181,23 @@ class Check {
 };
 
 }  // namespace
+
+std::optional<int64_t> link_end(std::string_view url) {
+  const Parameters parameters = parameters_of(url);
+  for (const std::string_view family : kFamilies) {
+    if (const auto valid = validity_of(parameters, std::string(family))) return valid->end;
+  }
+  const std::string* const expires = find(parameters, "Expires");
+  return expires != nullptr ? number(*expires) : std::nullopt;
+}
+
+std::string utc_text(int64_t seconds) {
+  const auto time = static_cast<std::time_t>(seconds);
+  std::tm when{};
+  char text[32];
+  gmtime_r(&time, &when);
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &when)};
+}
 
 std::vector<LinkProblem> check_links(const LinksConfig& links, std::chrono::minutes deadline,
                                      std::chrono::system_clock::time_point now_point) {

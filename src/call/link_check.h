@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,11 @@ struct LinkProblem {
   std::string remedy;
   bool certain = true;  // false: worth a word; it may work
 };
+
+/// When a link ends, from its text alone: its query says so, in a form that check_links() knows.
+std::optional<int64_t> link_end(std::string_view url);
+/// Seconds since 1970 as "2026-11-28T20:00:00Z".
+std::string utc_text(int64_t seconds);
 
 /// Looks at this member's own links before anybody approves: end of validity against the deadline
 /// of the job (data are fetched when the machine starts, results put until it stops), signed

@@ -10,6 +10,7 @@ namespace flexroom {
 namespace {
 
 constexpr size_t kHashBlock = 64;
+constexpr char kTimeMark = '\x02', kDayMark = '\x03';
 
 void replace_all(std::string& text, const std::string& hole, std::string_view value) {
   for (size_t at = text.find(hole); at != std::string::npos; at = text.find(hole, at)) {
@@ -25,7 +26,7 @@ bool is_argument_value(std::string_view value) {
 }
 
 std::string with_arguments(const Recipe& recipe, const std::map<std::string, std::string>& given,
-                           const std::string& date_time) {
+                           const CallDates& dates) {
   const std::string place = "recipe " + recipe.name;
   std::string text = recipe.request;
   for (const auto& [name, value] : given) {
@@ -48,8 +49,8 @@ std::string with_arguments(const Recipe& recipe, const std::map<std::string, std
     if (!is_argument_value(value)) throw InputError(place, "has a default that is not allowed");
     replace_all(text, "{{" + name + "}}", value);
   }
-  replace_all(text, "{{amz-date}}", date_time);
-  replace_all(text, "{{amz-day}}", date_time.substr(0, 8));
+  replace_all(text, "{{amz-date}}", dates.time);
+  replace_all(text, "{{amz-day}}", dates.day);
   return text;
 }
 
@@ -62,6 +63,21 @@ std::string with_arguments(const Recipe& recipe, const std::map<std::string, std
     }
   }
   throw InputError(place + ": " + error.place(), error.problem(), error.remedy());
+}
+
+/// Zeros in place of slots.
+Bytes text_of(const http::Template& request) {
+  Bytes out;
+  for (const http::Part& part : request.parts) {
+    if (const auto* known = std::get_if<Bytes>(&part)) {
+      append(out, *known);
+    } else if (const auto* mixed = std::get_if<http::Base64Text>(&part)) {
+      append(out, mixed->encoded('\0').text);
+    } else {
+      out.resize(out.size() + std::get<http::Slot>(part).encoded_length());
+    }
+  }
+  return out;
 }
 
 http::Template template_of(const Recipe& recipe, const std::string& text) {
@@ -197,6 +213,24 @@ void check_provider(const OpenCall& call, const store::RecordMeta& secret,
 
 }  // namespace
 
+CallDates CallDates::marks() { return {std::string(16, kTimeMark), std::string(8, kDayMark)}; }
+
+std::vector<CallDate> places_of_dates(const http::Template& request, const http::Template& marked) {
+  const Bytes text = text_of(request), other = text_of(marked);
+  FLEXROOM_ASSERT(text.size() == other.size());
+  std::vector<CallDate> out;
+  for (size_t at = 0; at < text.size();) {
+    const bool differs = text[at] != other[at];
+    if (!differs) {
+      ++at;
+      continue;
+    }
+    out.push_back({at, other[at] == kTimeMark ? 16u : 8u});
+    at += out.back().bytes;
+  }
+  return out;
+}
+
 http::Slot signature_slot() {
   http::Slot out;
   out.name = "signature";
@@ -227,7 +261,7 @@ OpenCall make_call(http::Template request, const CallTerms& terms) {
 
 OpenCall fill_recipe(const Recipe& recipe, const std::map<std::string, std::string>& given,
                      const std::string& date_time) {
-  const std::string text = with_arguments(recipe, given, date_time);
+  const std::string text = with_arguments(recipe, given, CallDates::of(date_time));
   CallTerms terms;
   terms.place = "recipe " + recipe.name;
   terms.provider = recipe.provider;
@@ -236,7 +270,10 @@ OpenCall fill_recipe(const Recipe& recipe, const std::map<std::string, std::stri
     if (slot.echo_ok) terms.echo_ok.insert(slot.slot.name);
   }
   try {
-    return make_call(template_of(recipe, text), terms);
+    OpenCall out = make_call(template_of(recipe, text), terms);
+    out.dates = places_of_dates(
+        out.request, template_of(recipe, with_arguments(recipe, given, CallDates::marks())));
+    return out;
   } catch (const InputError& error) {
     if (error.place() == terms.place) throw;
     fail_in_file(recipe, error);
@@ -256,19 +293,7 @@ OpenCall get_call(const http::Url& url, const std::string& provider) {
       terms);
 }
 
-Bytes OpenCall::text() const {
-  Bytes out;
-  for (const http::Part& part : request.parts) {
-    if (const auto* known = std::get_if<Bytes>(&part)) {
-      append(out, *known);
-    } else if (const auto* mixed = std::get_if<http::Base64Text>(&part)) {
-      append(out, mixed->encoded('\0').text);
-    } else {
-      out.resize(out.size() + std::get<http::Slot>(part).encoded_length());
-    }
-  }
-  return out;
-}
+Bytes OpenCall::text() const { return text_of(request); }
 
 void check_open_call(const OpenCall& call, const Provider& provider) {
   const std::string place = "provider " + provider.name;

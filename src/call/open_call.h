@@ -33,6 +33,13 @@ struct CallBase64 {
   size_t offset = 0;
 };
 
+/// Where a request carries the time at which it is made: the 16 bytes of an X-Amz-Date, or the
+/// eight of its day.
+struct CallDate {
+  size_t offset = 0;
+  uint32_t bytes = 0;
+};
+
 /// A request that is complete but for its slots, validated and judged: of a recipe with its
 /// arguments, of run-script, of get. There is no other way to a service.
 struct OpenCall {
@@ -48,6 +55,7 @@ struct OpenCall {
   std::optional<http::SigV4Plan> signing;
   std::vector<CallSlot> slots;  // all but the signature, ascending
   std::vector<CallBase64> base64;
+  std::vector<CallDate> dates;           // ascending
   std::optional<size_t> hidden_body_at;  // the signed hash of the body from here is computed in MPC
   std::string address;                   // "POST https://host/path"
   Bytes text() const;                    // zeros in place of slots
@@ -69,6 +77,14 @@ struct CallTerms {
 /// service and region of its host, has no slot in its head but the signature, and slots in its body
 /// only behind a nonce in or before the first secret block (§6.2).
 OpenCall make_call(http::Template request, const CallTerms& terms);
+/// The two dates of a request, and what stands for them while their places are looked for.
+struct CallDates {
+  std::string time, day;
+  static CallDates of(const std::string& date_time) { return {date_time, date_time.substr(0, 8)}; }
+  static CallDates marks();
+};
+/// The places of the dates, from the same request with marks in place of them.
+std::vector<CallDate> places_of_dates(const http::Template& request, const http::Template& marked);
 /// The slot of a SigV4 signature, `{{signature}}`.
 http::Slot signature_slot();
 

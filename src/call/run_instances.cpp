@@ -85,14 +85,16 @@ OpenCall run_instances_call(const JobConfig& job, const std::vector<PublicLinks>
   request.host = ec2_host(job.region);
   request.method = "POST";
   request.target = "/";
-  const std::string head = fmt::format(
-      "POST / HTTP/1.1\r\nHost: {}\r\n"
-      "Content-Type: application/x-www-form-urlencoded\r\nX-Amz-Date: {}\r\n"
-      "Authorization: AWS4-HMAC-SHA256 Credential={}/{}/{}/{}/aws4_request, "
-      "SignedHeaders=content-type;host;x-amz-date, Signature=",
-      request.host, date_time, job.access_key_id, date_time.substr(0, 8), job.region, kService);
+  const auto head = [&](const CallDates& dates) {
+    return to_bytes(
+        fmt::format("POST / HTTP/1.1\r\nHost: {}\r\n"
+                    "Content-Type: application/x-www-form-urlencoded\r\nX-Amz-Date: {}\r\n"
+                    "Authorization: AWS4-HMAC-SHA256 Credential={}/{}/{}/{}/aws4_request, "
+                    "SignedHeaders=content-type;host;x-amz-date, Signature=",
+                    request.host, dates.time, job.access_key_id, dates.day, job.region, kService));
+  };
   const size_t body_bytes = body.size() + user_data.encoded('\0').text.size();
-  request.parts = {to_bytes(head), signature_slot(),
+  request.parts = {head(CallDates::of(date_time)), signature_slot(),
                    to_bytes(fmt::format("\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}",
                                         body_bytes, body)),
                    user_data};
@@ -101,7 +103,11 @@ OpenCall run_instances_call(const JobConfig& job, const std::vector<PublicLinks>
   terms.provider = job.provider;
   terms.sign = Recipe::Sign{job.secret, job.region, std::string(kService)};
   terms.script = http::ScriptSource::kOwnScript;
-  return make_call(std::move(request), terms);
+  http::Template marked = request;
+  marked.parts.front() = head(CallDates::marks());
+  OpenCall out = make_call(std::move(request), terms);
+  out.dates = places_of_dates(out.request, marked);
+  return out;
 }
 
 }  // namespace flexroom

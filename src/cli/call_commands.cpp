@@ -60,30 +60,23 @@ int plan_recipe(Output& out, const Common& common, const std::filesystem::path& 
                 const std::map<std::string, std::string>& arguments) {
   OpenRoom room(common, true);
   const CallPlan plan = plan_call(*room, request_of(file, arguments, std::nullopt));
-  out.line(fmt::format("call         {}, TLS 1.3, {}", plan.address, plan.group));
-  out.line(
-      fmt::format("leaves       a request of {} bytes: public text{}{}", plan.request_bytes,
-                  plan.slots.empty() ? "" : " and the slots below",
-                  plan.signed_with.empty() ? "" : ", a signature made with " + plan.signed_with));
-  nlohmann::json slots = nlohmann::json::object();
-  for (const CallPlan::Slot& slot : plan.slots) {
-    slots[slot.name] = slot.description;
-    out.line(fmt::format("slot         {}: {}", slot.name, slot.description));
-  }
-  out.line(fmt::format("opened       to all: the answer{}",
-                       plan.opens_body_hash ? "; the hash of the body (hidden by a nonce)" : ""));
-  out.line("kept         nothing");
+  show_plan(out, common, plan.summary, {});
+  out.line(fmt::format("connection   {}, TLS 1.3, {}", plan.address, plan.group));
   out.line(fmt::format("ANDs         {}: slots {}, signing key {}, handshake {}, request {}",
                        plan.ands(), plan.slot_ands, plan.signing_key_ands, plan.handshake_ands,
                        plan.request_ands));
-  out.result({{"ok", true},
-              {"ands", plan.ands()},
-              {"slot_ands", plan.slot_ands},
-              {"signing_key_ands", plan.signing_key_ands},
-              {"handshake_ands", plan.handshake_ands},
-              {"request_ands", plan.request_ands},
-              {"request_bytes", plan.request_bytes},
-              {"slots", slots}});
+  nlohmann::json slots = nlohmann::json::object();
+  for (const CallPlan::Slot& slot : plan.slots) slots[slot.name] = slot.description;
+  nlohmann::json result = plan_fields(plan.summary, {});
+  result.update({{"ok", true},
+                 {"ands", plan.ands()},
+                 {"slot_ands", plan.slot_ands},
+                 {"signing_key_ands", plan.signing_key_ands},
+                 {"handshake_ands", plan.handshake_ands},
+                 {"request_ands", plan.request_ands},
+                 {"request_bytes", plan.request_bytes},
+                 {"slots", slots}});
+  out.result(std::move(result));
   return kOk;
 }
 

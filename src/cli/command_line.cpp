@@ -206,7 +206,7 @@ void CommandLine::add_run_script() {
   run->add_flag("--no-follow", no_follow_, "do not wait for this member's result");
 
   CLI::App* const plan = add(
-      app_, "plan", "what run-script or call would do and cost; nothing is contacted",
+      app_, "plan", "the text that run-script or call would have approved, and what it costs",
       [this] {
         return TomlTable::load(job_).has("recipe")
                    ? plan_recipe(*out_, common_, job_, parse_arguments(arguments_))

@@ -38,14 +38,9 @@ int plan_job(Output& out, const Common& common, const std::filesystem::path& job
              const std::filesystem::path& links_file) {
   OpenRoom room(common, true);
   const RunScriptPlan plan = plan_run_script(*room, {job_file, links_file});
-  out.line(fmt::format("call         one RunInstances at ec2.{}.amazonaws.com, TLS 1.3, {}",
+  show_plan(out, common, plan.summary, plan.not_known_yet);
+  out.line(fmt::format("connection   one RunInstances at ec2.{}.amazonaws.com, TLS 1.3, {}",
                        plan.region, plan.group));
-  out.line(
-      fmt::format("leaves       a request of {} bytes: public text, each member's private link "
-                  "parts, a signature made with {}",
-                  plan.request_bytes, plan.secret));
-  out.line("opened       to all: the answer; the hash of the request body (hidden by a nonce)");
-  out.line("kept         nothing");
   out.line(fmt::format("ANDs         {}: payload {}, signing key {}, handshake {}, request {}",
                        plan.ands(), plan.payload_ands, plan.signing_key_ands, plan.handshake_ands,
                        plan.request_ands));
@@ -53,14 +48,16 @@ int plan_job(Output& out, const Common& common, const std::filesystem::path& job
       fmt::format("traffic      about {:.0f} MB each way before the call, 0.3 MB during it "
                   "(others' links taken as long as yours)",
                   plan.bytes_each_way / 1e6));
-  out.result({{"ok", true},
-              {"ands", plan.ands()},
-              {"payload_ands", plan.payload_ands},
-              {"signing_key_ands", plan.signing_key_ands},
-              {"handshake_ands", plan.handshake_ands},
-              {"request_ands", plan.request_ands},
-              {"request_bytes", plan.request_bytes},
-              {"preprocessing_bytes_each_way", plan.bytes_each_way}});
+  nlohmann::json result = plan_fields(plan.summary, plan.not_known_yet);
+  result.update({{"ok", true},
+                 {"ands", plan.ands()},
+                 {"payload_ands", plan.payload_ands},
+                 {"signing_key_ands", plan.signing_key_ands},
+                 {"handshake_ands", plan.handshake_ands},
+                 {"request_ands", plan.request_ands},
+                 {"request_bytes", plan.request_bytes},
+                 {"preprocessing_bytes_each_way", plan.bytes_each_way}});
+  out.result(std::move(result));
   return kOk;
 }
 

@@ -34,20 +34,56 @@ void Screen::require_ready() {
   if (!yes_) Output::require_terminal();
 }
 
+std::string Screen::since_text(const Summary& summary, bool diff) {
+  if (!summary.since) return diff ? "  nothing of this kind and title was approved before\n" : "";
+  if (summary.since->empty()) return "  as approved before, to the letter\n";
+  return diff ? "changed since it was last approved:\n" + *summary.since
+              : "  not as it was last approved: --diff shows what changed\n";
+}
+
+namespace {
+
+nlohmann::json fields_of(const Summary& summary) {
+  nlohmann::json fields = nlohmann::json::array();
+  for (const Summary::Field& field : summary.fields) {
+    fields.push_back({{"section", field.section},
+                      {"name", field.name},
+                      {"value", field.is_private ? "(private)" : field.value}});
+  }
+  return fields;
+}
+
+}  // namespace
+
+void show_plan(Output& out, const Common& common, const Summary& summary,
+               const std::vector<std::string>& unknown) {
+  out.line(summary.text);
+  for (const std::string& what : unknown) out.line("not known yet: " + what);
+  const std::string since = Screen::since_text(summary, common.diff);
+  if (!since.empty()) out.line(since);
+}
+
+nlohmann::json plan_fields(const Summary& summary, const std::vector<std::string>& unknown) {
+  nlohmann::json out = {{"kind", summary.command},
+                        {"title", summary.title},
+                        {"fields", fields_of(summary)},
+                        {"text", summary.text},
+                        {"not_known_yet", unknown}};
+  // Of what is not whole no digest will be approved.
+  if (unknown.empty()) out["digest"] = summary.digest;
+  if (summary.since) out["since"] = *summary.since;
+  return out;
+}
+
 void Screen::show(const Summary& summary) {
   out_.summary("\n" + summary.text);
-  if (summary.since) {
-    out_.summary(summary.since->empty() ? "  as approved before, to the letter\n"
-                 : diff_                ? "changed since it was last approved:\n" + *summary.since
-                         : "  not as it was last approved: --diff shows what changed\n");
-  } else if (diff_) {
-    out_.summary("  nothing of this kind and title was approved before\n");
-  }
-  nlohmann::json fields;
-  for (const Summary::Field& field : summary.fields) {
-    fields[field.name] = field.is_private ? "(private)" : field.value;
-  }
-  out_.event("proposal", {{"digest", summary.digest}, {"fields", fields}});
+  const std::string since = since_text(summary, diff_);
+  if (!since.empty()) out_.summary(since);
+  out_.event("proposal", {{"digest", summary.digest},
+                          {"kind", summary.command},
+                          {"title", summary.title},
+                          {"fields", fields_of(summary)},
+                          {"text", summary.text}});
 }
 
 Decider::Answer Screen::approve(const Summary& summary) {

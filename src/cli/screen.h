@@ -29,6 +29,9 @@ class Screen final : public Decider {
   /// Phases are shown, else with --json only.
   void show_phases() { show_phases_ = true; }
 
+  /// What changed since the last approval, in words; with --diff all of it.
+  static std::string since_text(const Summary& summary, bool diff);
+
  private:
   void show(const Summary& summary);
   Output& out_;
@@ -36,6 +39,13 @@ class Screen final : public Decider {
   bool diff_;  // also what changed since the last approval
   bool show_phases_ = false;
 };
+
+/// What a plan shows of what would be approved: the same text as before the question. `unknown`:
+/// what the other members bring.
+void show_plan(Output& out, const Common& common, const Summary& summary,
+               const std::vector<std::string>& unknown);
+/// The same for machines.
+nlohmann::json plan_fields(const Summary& summary, const std::vector<std::string>& unknown);
 
 /// This member's room, for a command.
 class OpenRoom {

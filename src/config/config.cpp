@@ -17,8 +17,6 @@
 namespace flexroom {
 namespace {
 
-constexpr size_t kMaxScriptBytes = 16 << 20;
-
 // Of this file's rules only: std::isalnum follows the locale.
 bool is_alnum(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -437,10 +435,10 @@ LinksConfig LinksConfig::load(const std::filesystem::path& path) {
 
 namespace {
 
-/// A local copy of the script, to check its digest and what a machine would stumble over.
-void check_script_file(const TomlTable& script, const JobConfig& job) {
-  const std::string text = read_own_file(*job.script_file, kMaxScriptBytes,
-                                         "correct the path in script.file, or leave it out");
+/// A local copy of the script: its digest is checked, and what a machine would stumble over.
+std::string read_script_file(const TomlTable& script, const JobConfig& job) {
+  std::string text = read_own_file(*job.script_file, kMaxScriptBytes,
+                                   "correct the path in script.file, or leave it out");
   if (to_hex(sha256(as_bytes(text))) != job.script_sha256) {
     script.fail("sha256", "does not match the script file",
                 "the script changed: review it, then put its new SHA-256 into the job; every "
@@ -452,6 +450,31 @@ void check_script_file(const TomlTable& script, const JobConfig& job) {
                 "convert it (sed -i 's/\\r$//' FILE), put it where `url` says, and its new SHA-256 "
                 "here");
   }
+  return text;
+}
+
+/// "0.0832 USD": at most six digits before and behind the point.
+Price price_of(const TomlTable& job) {
+  Price out;
+  out.text = job.text("price_per_hour");
+  const size_t blank = std::min(out.text.find(' '), out.text.size());
+  const size_t point = std::min(out.text.find('.'), blank);
+  const std::string whole = out.text.substr(0, point);
+  std::string parts = point == blank ? "0" : out.text.substr(point + 1, blank - point - 1);
+  const auto are = [](const std::string& text, char from, char to) {
+    return std::all_of(text.begin(), text.end(), [&](char c) { return from <= c && c <= to; });
+  };
+  const auto is_number = [&](const std::string& digits) {
+    return !digits.empty() && digits.size() <= 6 && are(digits, '0', '9');
+  };
+  out.currency = out.text.substr(std::min(blank + 1, out.text.size()));
+  if (!is_number(whole) || !is_number(parts) || out.currency.size() != 3 ||
+      !are(out.currency, 'A', 'Z')) {
+    job.fail("price_per_hour", "is no price", "write it as \"0.0832 USD\"");
+  }
+  parts.resize(6, '0');
+  out.millionths = std::stoull(whole) * 1'000'000 + std::stoull(parts);
+  return out;
 }
 
 /// Every byte of a list of words is a printable ASCII character; what is checked is what bash gets.
@@ -514,6 +537,7 @@ JobConfig JobConfig::load(const std::filesystem::path& path) {
   out.secret = plain(job, "secret");
   if (job.has("instance_profile")) out.instance_profile = plain(job, "instance_profile");
   out.deadline_minutes = job.integer_or("deadline_minutes", 60, 1, 1440);
+  if (job.has("price_per_hour")) out.price_per_hour = price_of(job);
   job.finish();
   const TomlTable script = root.table("script");
   out.script_url = plain(script, "url", "?=&%~+");
@@ -533,7 +557,7 @@ JobConfig JobConfig::load(const std::filesystem::path& path) {
   out.failure_output_to_all = output == "to all";
   if (script.has("file")) {
     out.script_file = relative_to(path, script.text("file"));
-    check_script_file(script, out);
+    out.script_text = read_script_file(script, out);
   }
   script.finish();
   root.finish();

@@ -118,6 +118,16 @@ struct LinksConfig {
   static LinksConfig load(const std::filesystem::path& path);
 };
 
+/// Of a script, which is shown, signed and logged in full.
+inline constexpr size_t kMaxScriptBytes = size_t{1} << 20;
+
+/// As job.toml states it: "0.0832 USD".
+struct Price {
+  std::string text;
+  uint64_t millionths = 0;
+  std::string currency;
+};
+
 /// job.toml: the agreed half.
 struct JobConfig {
   std::filesystem::path file;
@@ -135,6 +145,8 @@ struct JobConfig {
   std::vector<std::string> arguments;   // of the script, before the names of the data files
   bool failure_output_to_all = false;   // the end of a failed script's output: else to nobody
   std::optional<std::filesystem::path> script_file;  // local copy: its digest is checked
+  std::optional<std::string> script_text;            // what is in it
+  std::optional<Price> price_per_hour;               // of the machine
   int64_t deadline_minutes = 60;
 
   static JobConfig load(const std::filesystem::path& path);

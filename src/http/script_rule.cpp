@@ -362,4 +362,10 @@ void check_code_parameters(const RequestModel& request, ScriptSource source) {
   }
 }
 
+std::optional<RequestText> program_in(const RequestModel& request, const Parameter& parameter) {
+  const CodeParameter* const row = code_parameter(request.host, parameter.name);
+  if (row == nullptr || row->code != Code::kBase64Script) return std::nullopt;
+  return base64_decoded(parameter.value);
+}
+
 }  // namespace flexroom::http

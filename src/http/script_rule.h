@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "http/request_model.h"
 
 namespace flexroom::http {
@@ -20,5 +22,9 @@ void check_script(const RequestText& script, std::string_view place,
 /// base64 slots stand beside public text is taken for a script too. Throws InputError.
 void check_code_parameters(const RequestModel& request,
                            ScriptSource source = ScriptSource::kRecipe);
+
+/// The program in a parameter that carries one in base64 (user data), as people read it. Nothing of
+/// another parameter, or one that is no base64 for every reader.
+std::optional<RequestText> program_in(const RequestModel& request, const Parameter& parameter);
 
 }  // namespace flexroom::http

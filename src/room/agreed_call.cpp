@@ -17,6 +17,10 @@ constexpr double kPower = 200, kFixed = 20'000;  // a power of the tag's key; wh
 
 }  // namespace
 
+std::string cost_note(uint64_t ands, size_t request_bytes) {
+  return fmt::format("the request has {} bytes and costs up to {} ANDs", request_bytes, ands);
+}
+
 void make_triples(Joined& joined, agent::Timeline& timeline, const CallWork& work) {
   session::MemberSession& session = joined.session();
   const auto cost = [](double each, uint64_t count) { return each * static_cast<double>(count); };

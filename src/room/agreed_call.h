@@ -42,6 +42,8 @@ struct CallWork {
   size_t request_bytes = 0;
   uint64_t ands() const { return signing_key_ands + first_ands + handshake_ands + request_ands; }
 };
+/// Told beside the summary: costs are no part of what is approved.
+std::string cost_note(uint64_t ands, size_t request_bytes);
 /// From here on progress is of all that. Makes the AND triples that are not in stock.
 void make_triples(Joined& joined, agent::Timeline& timeline, const CallWork& work);
 

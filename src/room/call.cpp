@@ -5,9 +5,11 @@
 #include "agreement/time.h"
 #include "call/call_inputs.h"
 #include "call/recipe_call.h"
+#include "call/shown_request.h"
 #include "http/url.h"
 #include "room/access.h"
 #include "room/agreed_call.h"
+#include "room/call_proposal.h"
 #include "room/failure.h"
 #include "room/service_probe.h"
 #include "session/signing_keys.h"
@@ -20,51 +22,6 @@ namespace {
 CallSecrets rules_of(session::MemberState& state, const OpenCall& call) {
   return check_rules(call, state.room(),
                      [&](const std::string& name) { return state.secret(name); });
-}
-
-std::string describe_slot(const CallSlot& placed, const CallSecrets& secrets) {
-  const http::Slot& slot = placed.slot;
-  std::string source = "128-bit nonce that nobody knows";
-  if (slot.source == http::SlotSource::kSecret) {
-    source = fmt::format("secret {} version {}", slot.from, secrets.slots.at(slot.name).version);
-  } else if (slot.source == http::SlotSource::kMember) {
-    source = fmt::format("private input of {}", slot.from);
-  }
-  return fmt::format("{}, {} bytes of class {}, encoding {}, at {}{}", source, slot.length,
-                     to_string(slot.char_class), to_string(slot.encoding), placed.position.exact,
-                     placed.echo_ok ? "; its owner lets an answer repeat it to all" : "");
-}
-
-agreement::Proposal call_proposal(const RoomConfig& room, const Recipe& recipe,
-                                  const OpenCall& call, const CallSecrets& secrets,
-                                  const CallCost& cost) {
-  agreement::Proposal out;
-  const auto add = [&](std::string name, ByteView value) {
-    out.fields.push_back({std::move(name), Bytes(value.begin(), value.end()), false});
-  };
-  const auto say = [&](std::string name, const std::string& value) {
-    add(std::move(name), as_bytes(value));
-  };
-  say("command", "call");
-  say("room", room.name);
-  say("recipe", recipe.name);
-  add("recipe sha256", recipe.digest);
-  say("provider", recipe.provider);
-  say("request to", recipe.host);
-  add("request sha256", call.request.digest());  // text, slots and their places
-  say("action", call.action.text);
-  say("first line", fmt::format("{} {}", call.request.method, call.request.target));
-  say("signed with", recipe.sign ? recipe.sign->secret : "(nothing)");
-  for (const CallSlot& slot : call.slots) {
-    say("slot " + slot.slot.name, describe_slot(slot, secrets));
-    const auto secret = secrets.slots.find(slot.slot.name);
-    if (secret != secrets.slots.end()) add("record of " + slot.slot.name, secret->second.digest());
-  }
-  if (call.hidden_body_at) say("opened first", "the hash of the body, hidden by a nonce");
-  say("opened to all", "everything: every member reads the whole answer");
-  say("kept", "nothing");
-  say("cost", fmt::format("{} ANDs, request of {} bytes", cost.total(), call.bytes));
-  return out;
 }
 
 std::function<PartyId(const std::string&)> ids_of(const RoomConfig& room) {
@@ -90,7 +47,8 @@ agreement::Proposal propose(Joined& joined, const Recipe& recipe,
   run.layout = lay_out_call(run.call, ids_of(room));
   run.cost = call_cost(run.call, *run.layout, group_of(room.provider(recipe.provider)),
                        room.members.size());
-  return call_proposal(room, recipe, run.call, run.secrets, run.cost);
+  joined.note(cost_note(run.cost.total(), run.call.bytes));
+  return call_proposal(room, recipe, run.call, run.secrets);
 }
 
 void prepare(Joined& joined, const Recipe& recipe,
@@ -184,15 +142,7 @@ ServiceAnswer get_url(Session& session, const GetRequest& wanted) {
   agent::Reply reply;
   AgreedCall call;
   call.what = "get " + wanted.url;
-  call.propose = [&](agent::Timeline&) {
-    agreement::Proposal proposal;
-    proposal.fields = {{"command", to_bytes("get"), false},
-                       {"room", to_bytes(room.name), false},
-                       {"url", to_bytes(wanted.url), false},
-                       {"provider", to_bytes(provider.name), false},
-                       {"opened to all", to_bytes("everything"), false}};
-    return proposal;
-  };
+  call.propose = [&](agent::Timeline&) { return get_proposal(room, wanted.url, request); };
   call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
     timeline.begin("look at the service");
     probe_service(joined, provider, url.host, url.port);
@@ -239,10 +189,12 @@ CallPlan plan_call(Room& opened, const CallRequest& request) {
     const auto layout = lay_out_call(call, room::ids_of(config));
     const CallCost cost = call_cost(call, *layout, room::group_of(provider), config.members.size());
     CallPlan plan;
+    plan.summary = room::summary_of(session::shown(
+        state, session::of_this_room(state, room::call_proposal(config, recipe, call, secrets))));
     plan.address = call.address;
     plan.group = provider.group;
     for (const CallSlot& slot : call.slots) {
-      plan.slots.push_back({slot.slot.name, room::describe_slot(slot, secrets)});
+      plan.slots.push_back({slot.slot.name, describe_slot(slot.slot, secrets)});
     }
     plan.signed_with = recipe.sign ? recipe.sign->secret : "";
     plan.opens_body_hash = call.hidden_body_at.has_value();

@@ -20,13 +20,17 @@ std::unique_ptr<session::MemberState> open_state(const std::filesystem::path& me
 
 Summary summary_of(const session::Shown& shown) {
   Summary out;
+  std::string section;
   for (const auto& field : shown.proposal.fields) {
-    if (field.form == agreement::Proposal::Form::kSection) continue;
+    if (field.form == agreement::Proposal::Form::kSection) {
+      section = field.name;
+      continue;
+    }
     out.fields.push_back(
-        {field.name, field.secret ? "" : agreement::value_text(field), field.secret});
+        {section, field.name, field.secret ? "" : agreement::value_text(field), field.secret});
   }
-  const bool named = !out.fields.empty() && out.fields.front().name == "command";
-  out.command = named ? out.fields.front().value : shown.proposal.kind;
+  out.command = shown.proposal.kind;
+  out.title = shown.proposal.title;
   out.digest = to_hex(shown.digest);
   out.text = shown.text;
   out.since = shown.since;

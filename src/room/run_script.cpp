@@ -9,9 +9,11 @@
 #include "call/open_call.h"
 #include "call/result_link.h"
 #include "call/run_script.h"
+#include "call/script_text.h"
 #include "room/access.h"
 #include "room/agreed_call.h"
 #include "room/failure.h"
+#include "room/run_proposal.h"
 #include "room/service_probe.h"
 #include "runs/history.h"
 #include "session/signing_keys.h"
@@ -24,52 +26,6 @@ std::string client_token(net::Party& party) {
   const std::string hex = to_hex(party.coin("run/client token"));
   return fmt::format("{}-{}-4{}-8{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(13, 3),
                      hex.substr(17, 3), hex.substr(20, 12));
-}
-
-std::string describe(const PublicLink& link) {
-  return fmt::format(
-      "{}({} private bytes){}{}", link.public_prefix, link.path_bytes, link.public_query,
-      link.tail_bytes == 0 ? "" : fmt::format("({} private bytes)", link.tail_bytes));
-}
-
-agreement::Proposal run_proposal(const RoomConfig& room, const RunScriptTerms& terms,
-                                 const store::RecordMeta& secret, const RunScriptCost& cost) {
-  agreement::Proposal out;
-  const auto add = [&](std::string name, std::string_view value) {
-    out.fields.push_back({std::move(name), to_bytes(value), false});
-  };
-  const JobConfig& job = terms.job;
-  add("command", "run-script (lean)");
-  add("room", room.name);
-  add("job", job.name);
-  add("provider", job.provider);
-  add("call", fmt::format("RunInstances at ec2.{}.amazonaws.com", job.region));
-  add("image", job.image_id);
-  add("instance type", job.instance_type);
-  add("instance profile", job.instance_profile.empty() ? "(none)" : job.instance_profile);
-  add("script", job.script_url);
-  add("script sha256", job.script_sha256);
-  add("interpreter", job.interpreter);
-  for (const std::string& argument : job.arguments) add("script argument", argument);
-  add("output if it fails", job.failure_output_to_all
-                                ? "its end to all members"
-                                : "to nobody (which step failed, and the exit status, to all)");
-  add("deadline", fmt::format("{} minutes", job.deadline_minutes));
-  add("signed with",
-      fmt::format("{} (secret {} version {})", job.access_key_id, secret.name, secret.version));
-  for (size_t i = 0; i < terms.links.size(); ++i) {
-    add("data of " + room.members[i].name, describe(terms.links[i].data));
-    add("result of " + room.members[i].name, describe(terms.links[i].result));
-  }
-  const size_t carrier = carrier_of(terms.links);
-  add("loader", fmt::format("carried by {} at {}; sha256 {}", room.members[carrier].name,
-                            describe(*terms.links[carrier].carrier),
-                            to_hex(sha256(as_bytes(loader_text(job, terms.links))))));
-  add("opened to all", "the answer to RunInstances, the hash of the request body");
-  add("kept", "nothing");
-  add("client token", terms.client_token);
-  add("cost", fmt::format("{} ANDs, request of {} bytes", cost.total(), cost.request_bytes));
-  return out;
 }
 
 /// The runs of this proposal so far, by whoever remembers most.
@@ -129,6 +85,7 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
   const std::string host = ec2_host(job.region);
   const Provider& provider = room.provider_for(job.provider, host);
   check_key(job, state.secret(job.secret));
+  const std::string script = agreed_script(job, room, Access::cancel(session));
   Joined& joined = Access::join(session, Access::kAsks, "run-script");
   RunScriptTerms terms;
   store::RecordMeta secret;
@@ -150,9 +107,11 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
     check_key(job, secret);
     state.secrets().agree(party, {secret.id});
     layout = lay_out_run_script(terms);
-    (void)check_rules(layout->call, room, [&](const std::string&) { return secret; });
+    const CallSecrets secrets =
+        check_rules(layout->call, room, [&](const std::string&) { return secret; });
     cost = run_script_cost(*layout, group_of(provider), room.members.size());
-    return run_proposal(room, terms, secret, cost);
+    joined.note(cost_note(cost.total(), cost.request_bytes));
+    return run_proposal(room, {terms, layout->call, secrets, script, std::nullopt});
   };
   call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
     terms.proposal = proposal;
@@ -227,26 +186,53 @@ RunStarted Session::run_script(const RunScriptRequest& request) {
                           [&] { return room::run_script(*this, request); });
 }
 
+namespace room {
+namespace {
+
+/// Of a plan: the other members' links are taken as long as this one's.
+RunScriptTerms terms_of_plan(const RoomConfig& room, const JobConfig& job, const LinksConfig& links,
+                             const std::filesystem::path& file) {
+  Prg prg = Prg::from_system();
+  const OwnLinks own(links, file.string(), prg);
+  RunScriptTerms terms;
+  terms.job = job;
+  for (const MemberEntry& member : room.members) {
+    PublicLinks like = own.public_part(member.name);
+    if (!like.carrier) like.carrier = like.result;  // another member's, then
+    terms.links.push_back(std::move(like));
+  }
+  terms.client_token = "00000000-0000-4000-8000-000000000000";
+  return terms;
+}
+
+}  // namespace
+}  // namespace room
+
 RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
   return room::translated(room::Access::members(opened), [&] {
     const JobConfig job = JobConfig::load(request.job);
     const LinksConfig links = LinksConfig::load(request.links);
-    const RoomConfig& config = room::Access::state(opened).room();
-    const Provider& provider = config.provider(job.provider);
+    session::MemberState& state = room::Access::state(opened);
+    const RoomConfig& config = state.room();
+    const Provider& provider = config.provider_for(job.provider, ec2_host(job.region));
     (void)require_good_links(links, request.links.string(),
                              std::chrono::minutes(job.deadline_minutes),
                              std::chrono::system_clock::now());
-    Prg prg = Prg::from_system();
-    PublicLinks own =
-        OwnLinks(links, request.links.string(), prg).public_part(config.members[0].name);
-    if (!own.carrier) own.carrier = own.result;  // another member's, then; its length is not known
-    RunScriptTerms terms;
-    terms.job = job;
-    terms.links.assign(config.members.size(), own);  // the others' lengths are not known yet
-    terms.client_token = "00000000-0000-4000-8000-000000000000";
+    const store::RecordMeta secret = state.secret(job.secret);
+    check_key(job, secret);
+    const std::string script = agreed_script(job, config, room::Access::cancel(opened));
+    const RunScriptTerms terms = room::terms_of_plan(config, job, links, request.links);
+    const auto layout = lay_out_run_script(terms);
+    const CallSecrets secrets =
+        check_rules(layout->call, config, [&](const std::string&) { return secret; });
     const RunScriptCost cost =
-        run_script_cost(*lay_out_run_script(terms), room::group_of(provider), terms.links.size());
+        run_script_cost(*layout, room::group_of(provider), terms.links.size());
     RunScriptPlan plan;
+    plan.summary = room::summary_of(session::shown(
+        state,
+        session::of_this_room(state, room::run_proposal(config, {terms, layout->call, secrets,
+                                                                 script, state.self()}))));
+    plan.not_known_yet = room::not_known_before_meeting();
     plan.region = job.region;
     plan.group = provider.group;
     plan.secret = job.secret;

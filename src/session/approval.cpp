@@ -1,6 +1,5 @@
 #include "session/approval.h"
 
-#include <algorithm>
 #include <chrono>
 #include <ctime>
 
@@ -29,42 +28,22 @@ class Patience {
   std::chrono::milliseconds usual_;
 };
 
+}  // namespace
+
 Shown shown(MemberState& state, const agreement::Proposal& proposal) {
   Shown out;
   const Bytes canonical = proposal.canonical();
   out.digest = agreement::proposal_digest(canonical);
   out.text = agreement::render(canonical, "proposal");
   out.proposal = agreement::Proposal::decode(canonical, "proposal");
-  const auto last = state.log().last_approved(proposal.kind, proposal.title, out.digest);
+  const auto last = state.log().last_approved(proposal.kind, proposal.title);
   if (last) {
     out.since = agreement::diff(agreement::Proposal::decode(*last, "audit log"), out.proposal);
   }
   return out;
 }
 
-}  // namespace
-
 agreement::Proposal of_this_room(MemberState& state, agreement::Proposal proposal) {
-  const auto value_of = [&](std::string_view name) {
-    for (const auto& field : proposal.fields) {
-      if (field.name == name && !field.secret) return to_text(field.value);
-    }
-    return std::string();
-  };
-  if (proposal.kind.empty()) proposal.kind = value_of("command");
-  for (const char* name : {"recipe", "job", "secret", "url"}) {
-    if (proposal.title.empty()) {
-      proposal.title = value_of(name).substr(0, agreement::Proposal::kMaxTitle);
-    }
-  }
-  for (auto& field : proposal.fields) {
-    const bool digest = field.value.size() == sizeof(Digest) &&
-                        std::any_of(field.value.begin(), field.value.end(),
-                                    [](uint8_t c) { return c < 0x20 || c > 0x7e; });
-    if (field.form == agreement::Proposal::Form::kText && digest) {
-      field.form = agreement::Proposal::Form::kBytes;
-    }
-  }
   proposal.room = state.rid();
   proposal.terms = state.configuration().terms();
   return proposal;

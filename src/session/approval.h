@@ -33,8 +33,10 @@ struct Approving {
 /// throws).
 Digest approve(MemberSession& session, agreement::Proposal proposal, const Approving& approving);
 
-/// `proposal` as approve() makes it: of this room, under these terms. Kind and title, where it has
-/// none, are those of its fields command and recipe, job, secret or url; digests are shown in hex.
+/// What is shown of a proposal of this room, for approve() and for a plan.
+Shown shown(MemberState& state, const agreement::Proposal& proposal);
+
+/// `proposal` as approve() makes it: of this room, under these terms.
 agreement::Proposal of_this_room(MemberState& state, agreement::Proposal proposal);
 
 }  // namespace flexroom::session

@@ -199,9 +199,10 @@ agreement::Proposal import_proposal(const RoomConfig& room, const SecretFile& fi
   (void)planned_record(room, file);
   agreement::Proposal proposal;
   const auto add = [&](std::string name, std::string_view value) {
-    proposal.fields.push_back({std::move(name), to_bytes(value), false});
+    proposal.text(std::move(name), value);
   };
-  add("command", "secret import");
+  proposal.kind = "secret import";
+  proposal.title = file.name;
   add("room", room.name);
   add("secret", file.name);
   add("stored as",
@@ -260,9 +261,9 @@ agreement::Proposal remove_proposal(MemberSession& session, const std::string& n
                      "`flexroom secret list` shows what is there");
   }
   agreement::Proposal proposal;
-  proposal.fields = {{"command", to_bytes("secret remove"), false},
-                     {"room", to_bytes(session.state().room().name), false},
-                     {"secret", to_bytes(name), false}};
+  proposal.kind = "secret remove";
+  proposal.title = name;
+  proposal.text("room", session.state().room().name).text("secret", name);
   return proposal;
 }
 

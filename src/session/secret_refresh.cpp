@@ -51,9 +51,9 @@ agreement::Proposal refresh_proposal(const RoomConfig& room, const RefreshPlan& 
   const Digest records = digest.digest();
   agreement::Proposal proposal;
   const auto add = [&](std::string name, std::string_view value) {
-    proposal.fields.push_back({std::move(name), to_bytes(value), false});
+    proposal.text(std::move(name), value);
   };
-  add("command", "secret refresh");
+  proposal.kind = "secret refresh";
   add("room", room.name);
   add("effect", "all secrets move to a new epoch; old shares, old keys and the stock are erased");
   add("secrets", names.empty() ? "(none)" : names);

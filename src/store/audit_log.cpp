@@ -709,14 +709,12 @@ std::vector<AuditLog::Stored> AuditLog::verify() {
   return out;
 }
 
-std::optional<Bytes> AuditLog::last_approved(const std::string& kind, const std::string& title,
-                                             const Digest& except) {
+std::optional<Bytes> AuditLog::last_approved(const std::string& kind, const std::string& title) {
   const auto head = head_here();
   for (uint64_t number = head ? head->last.number : 0; number > 0; --number) {
     const auto s = statement(head->last.incarnation, number);
     if (!s || s->kind != Kind::kStart) continue;
     StartBody body = StartBody::decode(s->body, kPlace);
-    if (body.approval.digest == except) continue;
     const auto proposal = agreement::Proposal::decode(body.approval.proposal, kPlace);
     if (proposal.kind == kind && proposal.title == title) return std::move(body.approval.proposal);
   }

@@ -99,9 +99,8 @@ class AuditLog {
   };
   /// All of it, every chain and signature recomputed.
   std::vector<Stored> verify();
-  /// The newest approval of that kind and title, other than `except`.
-  std::optional<Bytes> last_approved(const std::string& kind, const std::string& title,
-                                     const Digest& except);
+  /// The newest approved proposal of that kind and title.
+  std::optional<Bytes> last_approved(const std::string& kind, const std::string& title);
   std::optional<agreement::Configuration> configuration();
 
  private:

@@ -7,6 +7,7 @@ Everything is a process of its own, as for a user: the sandbox, two members, the
 asserted is what a user sees (exit code, message), what the service saw (its log) and what is on disk.
 """
 import base64
+import calendar
 import contextlib
 import ctypes
 import fcntl
@@ -673,8 +674,91 @@ class Road(Canaries):
         before = self.requests()
         done = self.a.run("plan", self.a.job, "--links", self.a.links, json_output=True)
         self.assert_ended(done, OK)
-        self.assertGreater(done.json_lines()[-1]["ands"], 10**6)
+        plan = done.json_lines()[-1]
+        self.assertGreater(plan["ands"], 10**6)
+        self.assertNotIn("digest", plan)
+        self.assertEqual((plan["kind"], plan["title"]), ("run-script (lean)", "count"))
+        self.assertTrue(any("links" in what for what in plan["not_known_yet"]))
+        fields = {(f["section"], f["name"]): f["value"] for f in plan["fields"]}
+        self.assertEqual(fields["Script", "script"] + "\n", SCRIPT.decode())
+        self.assertIn("alpha-data.s3", fields["Links", "data of alpha"])
+        self.assertIn("known when the members meet", fields["Links", "links of beta"])
         self.assert_nothing_contacted(before)
+        people = self.a.run("plan", self.a.job, "--links", self.a.links)
+        self.assertIn("    | rows = [len(open(p).readlines())", people.out)
+        self.assertIn("not known yet: the other members' links", people.out)
+
+    def test_what_is_approved_is_seen_and_stays(self):
+        """Script, request, decoded parameters and the links' end are shown, signed, and in the log."""
+        self.write_job(self.job_text.replace("[script]", 'price_per_hour = "0.6 USD"\n\n[script]'))
+        self.addCleanup(self.write_job, self.job_text)
+        a, b = self.a.run_script("--no-follow", "--diff"), self.b.run_script("--no-follow", json_output=True)
+        for done in self.finish(a, b):
+            self.assert_ended(done, OK)
+        (event,) = [line for line in b.json_lines() if line.get("event") == "proposal"]
+        shown = event["text"]
+        self.assertIn(shown.rstrip("\n"), a.err)
+        fields = {(f["section"], f["name"]): f["value"] for f in event["fields"]}
+        self.assertEqual(fields["Script", "script"] + "\n", SCRIPT.decode())
+        self.assertEqual(fields["Parameters", "form InstanceType"], "t3.large")
+        self.assertTrue(fields["Parameters", "form UserData, decoded from base64"].startswith("#!/bin/bash\nm(){\n"))
+        self.assertTrue(fields["Request", "as it leaves"].startswith("POST / HTTP/1.1\nHost: " + EC2 + "\n"))
+        self.assertIn("{{signature: 64 bytes, SigV4 over this request with secret joint/key}}",
+                      fields["Request", "as it leaves"])
+        self.assertIn("at most 0.0100 USD", fields["", "machine costs"])
+        for m in self.members:
+            link = m.links.read_text().split('"')[1]
+            signed = re.search("X-Amz-Date=([0-9TZ]+)&X-Amz-Expires=3600", link).group(1)
+            end = time.strptime(signed, "%Y%m%dT%H%M%SZ")
+            end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(calendar.timegm(end) + 3600))
+            self.assertEqual(fields["Links", f"data of {m.name} expires"], end)
+            for private in self.private_parts[m.name]:
+                self.assertNotIn(private, shown)
+            entries = m.log()
+            number = max(k for k, e in enumerate(entries, 1) if e["outcome"] == "approved")
+            kept = m.run("log", "show", str(number))
+            self.assertIn(shown.rstrip("\n"), kept.out)
+        # Once more: what changed is shown, and nothing else.
+        again = self.a.run_script("--no-follow", "--diff"), self.b.run_script("--no-follow")
+        for done in self.finish(*again):
+            self.assert_ended(done, OK)
+        changes = again[0].err.split("changed since it was last approved:")[1]
+        self.assertIn("  Parameters: form ClientToken\n    - ", changes)
+        self.assertNotIn("Script: script", changes)
+        # Another script: its plan says which line.
+        other = SCRIPT.replace(b"sum(rows)", b"max(rows)")
+        (self.a.dir / "other.py").write_bytes(other)
+        job = self.job_text.replace("[script]\n", '[script]\nfile = "other.py"\n').replace(
+            hashlib.sha256(SCRIPT).hexdigest(), hashlib.sha256(other).hexdigest())
+        with self.changed(self.a.job, job):
+            plain = self.a.run("plan", self.a.job, "--links", self.a.links)
+            self.assert_ended(plain, OK, "not as it was last approved: --diff")
+            done = self.a.run("--diff", "plan", self.a.job, "--links", self.a.links)
+        self.assertRegex(done.out, r"  Script: script\n    @ line 1\n(      .*\n)+    - .*sum\(rows\).*\n    \+ .*max\(rows\)")
+        self.assertRegex(done.out, r"  machine costs\n    - at most 0\.0100 USD.*\n    \+ \(no price given in the job\)")
+
+    def test_the_same_get_is_as_approved_before(self):
+        url = "https://scripts.s3.amazonaws.com/seen-before"
+        for first in (True, False):
+            for done in self.both("get", url):
+                self.assert_ended(done, SERVICE)
+                self.assertEqual("as approved before, to the letter" in done.err, not first, done.err)
+
+    def test_a_script_that_cannot_be_shown_is_approved_by_nobody(self):
+        joint = self.s3("joint")
+        joint.put_object(Bucket="scripts", Key="other.py", Body=SCRIPT + b"#", ACL="public-read")
+        joint.put_object(Bucket="scripts", Key="long.py", Body=b"#" * ((1 << 20) + 1), ACL="public-read")
+        before = self.requests(), len(self.a.log())
+        for name, words in (("missing.py", "cannot be fetched: 40[34]"), ("other.py", "not the script of the agreed SHA-256"),
+                            ("long.py", "more than 1048576 bytes")):
+            with self.subTest(name), self.changed(self.a.job, self.job_text.replace("count.py", name)):
+                for command in ("run-script", "plan"):  # alone: nobody is joined
+                    done = self.a.run(command, self.a.job, "--links", self.a.links)
+                    self.assert_ended(done, BAD_INPUT, words, "script.url")
+        with self.changed(self.a.room_file, self.room_text.replace(f":{self.service_wire.port}\"", f":{free_port()}\"")):
+            done = self.a.run("run-script", self.a.job, "--links", self.a.links)
+            self.assert_ended(done, BAD_INPUT, "script.url: cannot be fetched", "`file` in .script.")
+        self.assertEqual((self.requests(), len(self.a.log())), before)
 
     def test_wrong_arguments_are_exit_2(self):
         for arguments in ([], ["no-such-command"], ["run-script"], ["get"], ["sandbox", "--fail-rate", "2"]):
@@ -744,7 +828,7 @@ class Road(Canaries):
         before = self.requests()
         with self.changed(self.b.job, self.job_text.replace("t3.large", "p4d.24xlarge")):
             for done in self.both_run_script():
-                self.assert_ended(done, REFUSED, "instance type")
+                self.assert_ended(done, REFUSED, "form InstanceType")
                 self.assertRegex(done.text, r"t3\.large")
                 self.assertRegex(done.text, r"p4d\.24xlarge")
         self.assert_nothing_contacted(before)
@@ -971,6 +1055,14 @@ class Recipes(Canaries):
         plan = done.json_lines()[-1]
         self.assertGreater(plan["ands"], 480_000)
         self.assertIn("joint/model-token", plan["slots"]["token"])
+        self.assertIn("    | Authorization: Bearer {{token: ", plan["text"])
+        self.assertEqual(plan["not_known_yet"], [])
+        for m, done in zip(self.members, self.both("call", self.recipes / "ask-model.toml", json_output=True)):
+            self.assert_ended(done, OK)
+            (event,) = [line for line in done.json_lines() if line.get("event") == "proposal"]
+            self.assertEqual((event["digest"], event["text"]), (plan["digest"], plan["text"]))
+            self.assertIn({"section": "Parameters", "name": "json /model", "value": "small-1"}, event["fields"])
+        before = self.answers()
         self.assertEqual(self.answers(), before)
 
     def test_wrong_token_is_a_service_error_that_repeats_nothing(self):
@@ -1214,6 +1306,10 @@ class Faults(Canaries):
             self.assertRegex(done.text, "SignatureDoesNotMatch|AuthFailure")
 
     def test_object_altered_after_approval(self):
+        for m in self.members:  # approved from a copy here
+            (m.dir / "count.py").write_bytes(SCRIPT)
+        self.write_job(self.job_text.replace("[script]\n", '[script]\nfile = "count.py"\n'))
+        self.addCleanup(self.write_job, self.job_text)
         joint = self.s3("joint")
         joint.put_object(Bucket="scripts", Key="count.py", Body=SCRIPT + b"# altered\n", ACL="public-read")
         self.addCleanup(joint.put_object, Bucket="scripts", Key="count.py", Body=SCRIPT, ACL="public-read")
@@ -1289,7 +1385,7 @@ class Faults(Canaries):
         try:
             for m, done in zip(self.members, self.both_run_script("--no-follow")):
                 self.assert_ended(done, code, *words)
-                self.assertEqual(done.err.count("flexroom: "), 1, done.err)
+                self.assertEqual(len(re.findall("^flexroom: ", done.err, re.MULTILINE)), 1, done.err)
                 self.assertIn("may have happened" if code == UNKNOWN else "nothing happened", m.log()[-1]["outcome"])
         finally:
             self.write_room(self.room_text)

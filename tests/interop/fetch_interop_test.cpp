@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "call/script_text.h"
 #include "interop/servers.h"
 
 // What a member fetches alone (its own result object) goes through libcurl; certificates are judged
@@ -23,6 +28,15 @@ class FetchInterop : public ::testing::Test {
   }
   std::string fetched(const std::string& certificate, const std::string& ca = "root.pem",
                       const std::function<void(Provider&)>& change = nullptr) {
+    return served(certificate, ca, [&](Provider provider) {
+      if (change) change(provider);
+      return to_text(
+          fetch(provider, "https://api.example/small.txt", 1 << 20, std::chrono::seconds(60)).body);
+    });
+  }
+  /// What `action` says of a server with that certificate.
+  static std::string served(const std::string& certificate, const std::string& ca,
+                            const std::function<std::string(Provider)>& action) {
     EXPECT_EQ(workshop().problem(), "");
     const ServerProcess server(workshop(), [&](uint16_t port) {
       return std::vector<std::string>{
@@ -35,13 +49,12 @@ class FetchInterop : public ::testing::Test {
     provider.name = "test";
     provider.ca_file = workshop().file(ca);
     provider.connect_to = {{"*", 0, {"127.0.0.1", server.port()}}};
-    if (change) change(provider);
     try {
-      const FetchResult result =
-          fetch(provider, "https://api.example/small.txt", 1 << 20, std::chrono::seconds(60));
-      return to_text(result.body);
+      return action(provider);
     } catch (const ProtocolAbort& abort) {
       return abort.what();
+    } catch (const InputError& error) {
+      return error.what();
     }
   }
 };
@@ -67,6 +80,32 @@ TEST_F(FetchInterop, TheSettingsOfTheProviderApply) {
   EXPECT_THAT(
       fetched("ec", "root.pem", [](Provider& p) { p.tls.revocation = tls::Revocation::kMust; }),
       HasSubstr("`revocation`"));
+}
+
+// What is shown for approval is the script of the agreed SHA-256, whole, or nothing.
+TEST_F(FetchInterop, AScriptIsShownOnlyIfItIsTheAgreedOne) {
+  std::ofstream(workshop().file("long.txt")) << std::string(kMaxScriptBytes + 1, '#');
+  const auto shown = [&](const std::string& name, const std::string& text,
+                         const std::string& certificate = "ec") {
+    return served(certificate, "root.pem", [&](Provider provider) {
+      provider.hosts = {"*.example"};
+      RoomConfig room;
+      room.providers = {provider};
+      JobConfig job;
+      job.file = "job.toml";
+      job.script_url = "https://api.example/" + name;
+      job.script_sha256 = to_hex(sha256(as_bytes(text)));
+      return agreed_script(job, room, nullptr);
+    });
+  };
+  EXPECT_EQ(shown("small.txt", "small answer\n"), "small answer\n");
+  EXPECT_THAT(shown("small.txt", "another\n"),
+              HasSubstr("job.toml: script.url: is not the script of the agreed SHA-256"));
+  EXPECT_THAT(shown("long.txt", std::string(kMaxScriptBytes + 1, '#')),
+              HasSubstr("more than 1048576 bytes"));
+  EXPECT_THAT(shown("small.txt", "small answer\n", "expired"),
+              ::testing::AllOf(HasSubstr("script.url: cannot be fetched"), HasSubstr("expired"),
+                               HasSubstr("`file` in [script]")));
 }
 
 }  // namespace

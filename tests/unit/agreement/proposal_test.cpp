@@ -32,6 +32,7 @@ Proposal example() {
                      {{}, "token", "secret joint/key version 3, b64", 40},
                      {to_bytes("&x={{y}}"), "", "", 0}});
   p.section("script").block("text", "#!/bin/sh\necho one\necho two\n");
+  p.marked("link", {{to_bytes("https://h/"), "", "", 0}, {{}, "path", "private", 9}});
   p.bytes("sha256", Bytes{1, 2, 255});
   p.commitment("input of bank-y", Digest{7});
   return p;
@@ -88,7 +89,7 @@ TEST(ProposalTest, WriterAndReaderShareTheirLimits) {
                 p.fields.push_back({"pin", to_bytes("1234"), true});
               }),
               HasSubstr("no commitment"));
-  EXPECT_THAT(refused([](Proposal& p) { p.text_form = 2; }), HasSubstr("newer program"));
+  EXPECT_THAT(refused([](Proposal& p) { p.text_form = 3; }), HasSubstr("newer program"));
   EXPECT_THAT(refused([](Proposal& p) {
                 p.fields.push_back({"heading", to_bytes("x"), false, Proposal::Form::kSection});
               }),
@@ -128,8 +129,37 @@ TEST(RenderTest, TheTextShowsEverythingAndEscapesWhatActs) {
   EXPECT_THAT(shown, HasSubstr("    | \\u{7b}{{s\\: 1 bytes, w\\u{a}}}\n"));
 }
 
-TEST(RenderTest, TextFormOneStaysAsItIs) {
+// Lines of a head end in CR LF, lines of a body in LF; whatever else stands there is written out.
+TEST(RenderTest, TextFormTwoShowsABodyAndMarkedTextLineByLine) {
+  const std::vector<RequestPart> parts = {
+      {to_bytes("POST / HTTP/1.1\r\nA: b\nc\rd\r\n\r\n{\n \"x\": "), "", "", 0},
+      {{}, "v", "private", 3},
+      {to_bytes("\r\n\n}"), "", "", 0}};
   Proposal p;
+  p.request("r", parts).marked("m", parts);
+  const std::string text = render(p);
+  EXPECT_THAT(text,
+              HasSubstr("  r\n    | POST / HTTP/1.1\n    | A: b\\u{a}c\\u{d}d\n    | \n    | {\n"
+                        "    |  \"x\": {{v: 3 bytes, private}}\\u{d}\n    | \n    | }\n"));
+  EXPECT_THAT(text,
+              HasSubstr("  m\n    | POST / HTTP/1.1\\u{d}\n    | A: b\n    | c\\u{d}d\\u{d}\n"
+                        "    | \\u{d}\n    | {\n    |  \"x\": {{v: 3 bytes, private}}\\u{d}\n"));
+  // A line that holds but a slot does not end a head.
+  Proposal slots;
+  slots.request(
+      "r", {{to_bytes("a\r\n"), "", "", 0}, {{}, "v", "w", 1}, {to_bytes("\r\nb\nc"), "", "", 0}});
+  EXPECT_THAT(render(slots), HasSubstr("    | a\n    | {{v: 1 bytes, w}}\n    | b\\u{a}c\n"));
+  p.text_form = 1;
+  EXPECT_THAT(error_of([&] { (void)p.canonical(); }), HasSubstr("text form 1"));
+}
+
+TEST(RenderTest, TextFormOneStaysAsItIs) {
+  Proposal old;
+  old.text_form = 1;
+  old.request("r", {{to_bytes("a\r\n\r\nb\nc"), "", "", 0}});
+  EXPECT_THAT(render(old), HasSubstr("    | a\n    | \n    | b\\u{a}c\n"));
+  Proposal p;
+  p.text_form = 1;
   p.kind = "k";
   p.title = "t";
   p.text("a", "1").section("s").block("b", "x\n").block("empty", "").block("blank", "\n");

@@ -131,6 +131,16 @@ TEST(LinkCheckTest, OtherFormsOfSigning) {
   EXPECT_THAT(problem_of(links), HasSubstr("data_url: expired at 2026-11-28T18:01:00Z"));
 }
 
+TEST(LinkCheckTest, TheEndOfALinkIsReadFromItsPublicPart) {
+  EXPECT_EQ(utc_text(*link_end(link("d"))), "2026-11-28T21:00:00Z");
+  const std::string whole = link("d");
+  EXPECT_EQ(link_end(whole.substr(whole.find('?'))), link_end(whole));
+  EXPECT_EQ(link_end("https://b.example/o?Expires=1795892399&Signature=x"), kNow - 1);
+  EXPECT_EQ(link_end("https://b.example/o"), std::nullopt);
+  EXPECT_EQ(link_end("?"), std::nullopt);
+  EXPECT_EQ(link_end("?X-Amz-Date=20261128T190000Z&X-Amz-Expires=soon"), std::nullopt);
+}
+
 TEST(LinkCheckTest, AnUnsignedLinkIsAWord) {
   LinksConfig links = good();
   links.data_url = "https://h.example/object";

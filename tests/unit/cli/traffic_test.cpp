@@ -61,6 +61,8 @@ class TrafficTest : public ::testing::TestWithParam<size_t> {
     out.result(found);
   }
   void write_job(PartyId i, const std::string& access_key, Canaries& canaries) {
+    const std::string script = "print(1)\n";
+    rig_->write(i, "s.py", script);
     rig_->write(i, "job.toml",
                 "[job]\nname = \"t\"\nprovider = \"sandbox\"\nregion = \"us-east-1\"\n"
                 "image_id = \"ami-0123456789abcdef0\"\ninstance_type = \"t3.large\"\n"
@@ -68,7 +70,8 @@ class TrafficTest : public ::testing::TestWithParam<size_t> {
                     access_key +
                     "\"\nsecret = \"joint/key\"\n"
                     "[script]\nurl = \"https://scripts.s3.amazonaws.com/s.py\"\nsha256 = \"" +
-                    std::string(64, 'a') + "\"\ninterpreter = \"python3\"\n");
+                    to_hex(sha256(as_bytes(script))) +
+                    "\"\nfile = \"s.py\"\ninterpreter = \"python3\"\n");
     const nlohmann::json urls = objects_.at(i);
     std::string links;
     for (const auto& [which, value] : urls.items()) {

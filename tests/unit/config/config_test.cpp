@@ -225,7 +225,32 @@ TEST_F(ConfigTest, JobChecksTheDigestOfTheLocalScript) {
   EXPECT_THROW(JobConfig::load(write("f.toml", text)), InputError);
   const std::string digest = to_hex(sha256(as_bytes(std::string_view("print(1)\n"))));
   text.replace(text.find(std::string(64, 'a')), 64, digest);
-  EXPECT_EQ(JobConfig::load(write("f.toml", text)).script_sha256, digest);
+  const JobConfig loaded = JobConfig::load(write("f.toml", text));
+  EXPECT_EQ(loaded.script_sha256, digest);
+  EXPECT_EQ(loaded.script_text, "print(1)\n");
+  // It is approved in full, so it cannot be of any length.
+  const std::string large(kMaxScriptBytes + 1, 'x');
+  write("s.py", large);
+  text.replace(text.find(digest), 64, to_hex(sha256(as_bytes(large))));
+  EXPECT_THROW(JobConfig::load(write("f.toml", text)), InputError);
+}
+
+TEST_F(ConfigTest, ThePriceOfAMachineIsANumberAndACurrency) {
+  const auto load = [&](const std::string& price) {
+    std::string text = job("https://h/s.py");
+    text.replace(text.find("[script]"), 0, "price_per_hour=\"" + price + "\"\n");
+    return JobConfig::load(write("f.toml", text)).price_per_hour;
+  };
+  EXPECT_EQ(load("0.0832 USD")->millionths, 83'200u);
+  EXPECT_EQ(load("0.0832 USD")->currency, "USD");
+  EXPECT_EQ(load("999999.999999 EUR")->millionths, 999'999'999'999u);
+  EXPECT_EQ(load("12 CHF")->millionths, 12'000'000u);
+  for (const char* bad :
+       {"", "1", "USD", "1 usd", "1 US", "1.2.3 USD", "-1 USD", ". USD", "1. USD", ".5 USD",
+        "1  USD", "1234567 USD", "0.1234567 USD", "1 USD ", "0x1 USD"}) {
+    EXPECT_THROW((void)load(bad), InputError) << bad;
+  }
+  EXPECT_FALSE(JobConfig::load(write("f.toml", job("https://h/s.py"))).price_per_hour.has_value());
 }
 
 TEST(PrivateUrlTest, KeepsObjectAndSignaturePrivate) {

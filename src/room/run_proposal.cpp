@@ -1,0 +1,155 @@
+#include "room/run_proposal.h"
+
+#include <fmt/core.h>
+
+#include "call/link_check.h"
+#include "call/loader.h"
+#include "call/shown_request.h"
+
+namespace flexroom::room {
+namespace {
+
+using agreement::Proposal;
+using agreement::RequestPart;
+
+constexpr std::string_view kWhenTheyMeet = "known when the members meet";
+
+std::vector<RequestPart> link_parts(const PublicLink& link, const std::string& member) {
+  std::vector<RequestPart> out;
+  out.push_back({to_bytes(link.public_prefix), "", "", 0});
+  out.push_back({{}, "path", "private to " + member, link.path_bytes});
+  if (!link.public_query.empty()) out.push_back({to_bytes(link.public_query), "", "", 0});
+  if (link.tail_bytes != 0) {
+    out.push_back({{}, "signature", "private to " + member, link.tail_bytes});
+  }
+  return out;
+}
+
+void add_link(Proposal& proposal, const std::string& name, const PublicLink& link,
+              const std::string& member) {
+  proposal.marked(name, link_parts(link, member));
+  const auto end = link_end(link.public_query);
+  proposal.text(name + " expires", end ? utc_text(*end) : "(its public part does not say)");
+}
+
+void add_job(Proposal& proposal, const RoomConfig& room, const ShownRun& run) {
+  const JobConfig& job = run.terms.job;
+  proposal.text("room", room.name).text("job", job.name).text("provider", job.provider);
+  proposal.text("action", run.call.action.text);
+  proposal.text("signed with", fmt::format("{} (secret {})", job.access_key_id, job.secret));
+  proposal.text("deadline", fmt::format("{} minutes, then the machine ends", job.deadline_minutes));
+  proposal.text("machine costs", machine_cost(job));
+  proposal.text("opened first", "the hash of the request body, hidden by a nonce");
+  proposal.text("opened to all", "the answer to RunInstances");
+  proposal.text("kept", "nothing");
+}
+
+void add_script(Proposal& proposal, const ShownRun& run) {
+  const JobConfig& job = run.terms.job;
+  proposal.section("Script");
+  proposal.text("url", job.script_url).text("script sha256", job.script_sha256);
+  proposal.text("interpreter", job.interpreter);
+  for (const std::string& argument : job.arguments) proposal.text("script argument", argument);
+  proposal.text("output if it fails",
+                job.failure_output_to_all
+                    ? "its end to all members"
+                    : "to nobody (which step failed, and the exit status, to all)");
+  proposal.block("script", run.script);
+}
+
+void add_links(Proposal& proposal, const RoomConfig& room, const ShownRun& run) {
+  proposal.section("Links");
+  for (size_t i = 0; i < run.terms.links.size(); ++i) {
+    const std::string& member = room.members[i].name;
+    if (run.only && *run.only != i) {
+      proposal.text("links of " + member, fmt::format("({})", kWhenTheyMeet));
+      continue;
+    }
+    add_link(proposal, "data of " + member, run.terms.links[i].data, member);
+    add_link(proposal, "result of " + member, run.terms.links[i].result, member);
+  }
+}
+
+/// The line of the loader that holds a member's links begins like this; one a member, in order.
+constexpr std::string_view kMemberLine = "\nmember ";
+
+std::vector<RequestPart> loader_without_others(const RoomConfig& room, const std::string& text,
+                                               size_t only) {
+  std::vector<RequestPart> out;
+  size_t at = 0;
+  for (size_t i = 0; i < room.members.size(); ++i) {
+    const size_t line = text.find(kMemberLine, at) + 1;
+    const size_t end = text.find('\n', line);
+    if (i == only) {
+      out.push_back({to_bytes(text.substr(at, end - at)), "", "", 0});
+    } else {
+      out.push_back({to_bytes(text.substr(at, line - at)), "", "", 0});
+      out.push_back({{},
+                     "links of " + room.members[i].name,
+                     fmt::format("{}; taken as long as this member's", kWhenTheyMeet),
+                     static_cast<uint32_t>(end - line)});
+    }
+    at = end;
+  }
+  out.push_back({to_bytes(text.substr(at)), "", "", 0});
+  return out;
+}
+
+void add_loader(Proposal& proposal, const RoomConfig& room, const ShownRun& run) {
+  const std::string text = loader_text(run.terms.job, run.terms.links);
+  proposal.section("Loader");
+  if (run.only) {
+    proposal.marked("loader", loader_without_others(room, text, *run.only));
+    return;
+  }
+  const size_t carrier = carrier_of(run.terms.links);
+  const std::string& member = room.members[carrier].name;
+  proposal.text("carried by", member);
+  add_link(proposal, "loader link", *run.terms.links[carrier].carrier, member);
+  proposal.bytes("loader sha256", sha256(as_bytes(text)));
+  proposal.block("loader", text);
+}
+
+std::vector<NotYet> unknown_fields(const ShownRun& run) {
+  if (!run.only) return {};
+  return {
+      {"ClientToken", "drawn by all members together"},
+      {"UserData",
+       fmt::format("the boot script in base64, {}; taken as long as with links like this member's",
+                   kWhenTheyMeet)}};
+}
+
+}  // namespace
+
+std::string machine_cost(const JobConfig& job) {
+  if (!job.price_per_hour) return "(no price given in the job)";
+  const Price& price = *job.price_per_hour;
+  // Rounded up to a ten-thousandth.
+  const uint64_t most =
+      (price.millionths * static_cast<uint64_t>(job.deadline_minutes) + 5999) / 6000;
+  return fmt::format(
+      "at most {}.{:04} {}, an estimate: {} minutes at {} an hour, without disks and traffic",
+      most / 10'000, most % 10'000, price.currency, job.deadline_minutes, price.text);
+}
+
+std::vector<std::string> not_known_before_meeting() {
+  return {
+      "the other members' links, and so which link carries the loader, its SHA-256 and the boot "
+      "script",
+      "the client token, which all members draw together",
+      "so neither the length of the request nor the digest that will be approved"};
+}
+
+Proposal run_proposal(const RoomConfig& room, const ShownRun& run) {
+  Proposal out;
+  out.kind = "run-script (lean)";
+  out.title = run.terms.job.name;
+  add_job(out, room, run);
+  add_script(out, run);
+  add_loader(out, room, run);
+  add_links(out, room, run);
+  add_request(out, run.call, run.secrets, unknown_fields(run));
+  return out;
+}
+
+}  // namespace flexroom::room

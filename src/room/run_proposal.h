@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agreement/proposal.h"
+#include "call/open_call.h"
+#include "call/run_script.h"
+
+namespace flexroom::room {
+
+/// What a run is made of, as far as it is known.
+struct ShownRun {
+  const RunScriptTerms& terms;
+  const OpenCall& call;
+  const CallSecrets& secrets;
+  const std::string& script;
+  /// Of a plan: only this member's links are known, and no client token; those of the others in
+  /// `terms` stand for their lengths alone and are not shown.
+  std::optional<size_t> only;
+};
+
+/// What all members approve of a run: the script, what the machine does around it, every member's
+/// links without their private parts, the request (product.md §3). Equal at all members.
+agreement::Proposal run_proposal(const RoomConfig& room, const ShownRun& run);
+
+/// What a plan cannot show before the members meet, as sentences.
+std::vector<std::string> not_known_before_meeting();
+
+/// What the machine costs at most by the job's price, said as an estimate.
+std::string machine_cost(const JobConfig& job);
+
+}  // namespace flexroom::room
