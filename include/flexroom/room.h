@@ -48,10 +48,11 @@ struct SecretInfo {
 struct LogEntry {
   int64_t unix_seconds = 0;
   std::string proposal;  // digest, hexadecimal
-  std::string outcome;   // "approved", "done", "nothing happened", "effect may have happened"
+  std::string outcome;   // "approved", "done", "nothing happened", "effect may have happened" ..
   std::string text;
   bool joint = false;  // signed by all members, else by this one alone
   std::string head;    // of the hash chain, hexadecimal
+  int status = 0;      // HTTP status of the service's answer; 0: none
 };
 
 struct Stock {

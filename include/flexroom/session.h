@@ -46,6 +46,11 @@ struct RunStarted {
   std::string error_code;   // as the service names it
   std::string error_message;
   std::string body;  // of a refusal, as it came
+  unsigned attempts = 1;
+  /// The service refused and did not say that nothing was started: look for a machine with
+  /// `client_token` before you run again.
+  bool unclear = false;
+  std::string client_token;
 };
 
 struct RunScriptPlan {

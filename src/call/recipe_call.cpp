@@ -45,15 +45,28 @@ struct AgreedRequest::State {
   Dated dated;
   std::shared_ptr<const CallLayout> layout;
   Digest proposal;
-  agent::Connection connection;
+  agent::ConnectionConfig config;
+  std::unique_ptr<agent::Connection> connection;
   agent::FilledSlots filled;
   std::optional<DatedKey> key;
+  unsigned attempt = 0;
+  bool called = false;  // in this attempt
+
+  void connect() {
+    connection =
+        std::make_unique<agent::Connection>(context, config, layout->plan, layout->request);
+    called = false;
+  }
+
+  bool is_day_of_key(const std::string& date_time) const {
+    return !key || date_time.substr(0, 8) == key->date;
+  }
 
   /// The call for the time that it is now, if it carries one.
   void set_date() {
     if (!call.signing) return;
     const std::string now = amz_date(agree_on_time(context.party));
-    if (now.substr(0, 8) != key->date) {
+    if (!is_day_of_key(now)) {
       throw ProtocolAbort(AbortCode::kRefusedByRule, "signing key",
                           "the day changed since the signing key was derived; run again");
     }
@@ -84,15 +97,22 @@ AgreedRequest::AgreedRequest(agent::Context context, OpenCall call, Dated dated,
     : state_(new State{context,
                        std::move(call),
                        std::move(dated),
-                       layout,
+                       std::move(layout),
                        proposal,
-                       {context, std::move(connection), layout->plan, layout->request},
+                       std::move(connection),
+                       nullptr,
                        {},
-                       {}}) {}
+                       {}}) {
+  state_->connect();
+}
 AgreedRequest::~AgreedRequest() = default;
-bool AgreedRequest::released() const { return state_->connection.released(); }
+bool AgreedRequest::released() const { return state_->connection->released(); }
+unsigned AgreedRequest::attempt() const { return state_->attempt; }
+bool AgreedRequest::is_day_of_key(int64_t unix_seconds) const {
+  return state_->is_day_of_key(amz_date(unix_seconds));
+}
 uint64_t AgreedRequest::num_ands() const {
-  return state_->connection.num_ands() +
+  return state_->connection->num_ands() +
          (state_->layout->slots ? state_->layout->slots->program->num_ands() : 0);
 }
 const std::string& AgreedRequest::date_time() const {
@@ -112,12 +132,21 @@ void AgreedRequest::prepare(const agent::SlotValues& values, std::optional<Dated
     s.filled = agent::run_slots(s.context.party, s.context.engine, *instance, circuit, values);
     s.context.engine.confirm(*instance);
   }
-  s.connection.prepare(timeline);
+  s.connection->prepare(timeline);
+}
+
+void AgreedRequest::prepare_again(agent::Timeline& timeline) {
+  State& s = *state_;
+  FLEXROOM_ASSERT(s.called);
+  ++s.attempt;
+  s.connect();
+  s.connection->prepare(timeline);
 }
 
 agent::Reply AgreedRequest::call(const agent::ServerBytes::Connect& connect,
                                  agent::Timeline& timeline) {
   State& s = *state_;
+  FLEXROOM_ASSERT(!s.called);
   s.set_date();
   agent::Request request;
   request.text = s.request_text();
@@ -125,6 +154,7 @@ agent::Reply AgreedRequest::call(const agent::ServerBytes::Connect& connect,
   request.method = s.call.method;
   RandomOracle id("request", s.context.party.scope());
   id.field(s.proposal).field(s.call.request.digest()).field(request.text);
+  id.field(uint64_t{s.attempt});
   if (s.key) {
     const Digest hash = s.filled.body_hash.value_or(s.call.signing->body.digest);
     request.kout_signing = &s.key->key.kout;
@@ -133,7 +163,9 @@ agent::Reply AgreedRequest::call(const agent::ServerBytes::Connect& connect,
     id.field(hash);
   }
   request.id = id.digest();
-  return s.connection.call(request, connect, timeline);
+  agent::Reply reply = s.connection->call(request, connect, timeline);
+  s.called = true;
+  return reply;
 }
 
 }  // namespace flexroom

@@ -41,6 +41,12 @@ struct DatedKey {
 /// One call (tls-in-mpc.md §5, §6.2), of whatever kind: prepare() encodes and checks the slots and
 /// does all preprocessing, and contacts nobody; call() makes the one request.
 ///
+/// Attempts   after call() returned, prepare_again() and call() make the same call once more: on a
+///            connection of its own, with the slots and the signing key of the first time, another
+///            date and another signature. Attempts count 0, 1, 2, ..; the number is in the
+///            request id, and so in every view: members at different attempts release nothing,
+///            and each attempt is released once (§5.8)
+///
 /// A signed request carries the time at which it is made: `dated` makes the same call for another
 /// X-Amz-Date, which the members agree on in call() and each holds to its own clock.
 class AgreedRequest {
@@ -58,11 +64,18 @@ class AgreedRequest {
   /// private value has a byte outside its class.
   void prepare(const agent::SlotValues& values, std::optional<DatedKey> key,
                agent::Timeline& timeline);
+  /// The preprocessing of one more attempt; call() was made and returned.
+  void prepare_again(agent::Timeline& timeline);
   /// Throws kRefusedByRule, before anything leaves, when the day is no longer that of the key.
   agent::Reply call(const agent::ServerBytes::Connect& connect, agent::Timeline& timeline);
 
+  /// In this attempt.
   bool released() const;
+  unsigned attempt() const;
+  /// Of one attempt.
   uint64_t num_ands() const;
+  /// Whether what is signed at that time can be signed with the key.
+  bool is_day_of_key(int64_t unix_seconds) const;
   /// X-Amz-Date of the request that was made.
   const std::string& date_time() const;
 

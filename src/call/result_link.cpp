@@ -2,30 +2,16 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "call/loader.h"
+#include "call/service_error.h"
 
 namespace flexroom {
 namespace {
 
-std::string element(std::string_view body, std::string_view name, size_t max_bytes) {
-  const std::string open = fmt::format("<{}>", name), close = fmt::format("</{}>", name);
-  const size_t begin = body.find(open);
-  if (begin == std::string_view::npos) return "";
-  const std::string_view rest = body.substr(begin + open.size(), max_bytes + close.size());
-  const size_t end = rest.find(close);
-  if (end == std::string_view::npos || end > max_bytes) return "";
-  std::string text(rest.substr(0, end));
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-  return text;
-}
-
-std::string code_of(const FetchResult& answer) { return element(as_text(answer.body), "Code", 40); }
-std::string message_of(const FetchResult& answer) {
-  return element(as_text(answer.body), "Message", 200);
+/// A result may look like an error of the service, and is none.
+ServiceError error_of(const FetchResult& answer) {
+  return answer.status >= 300 ? read_service_error(as_text(answer.body)) : ServiceError{};
 }
 
 bool accepted(const FetchResult& answer) {
@@ -60,23 +46,21 @@ std::string write_and_read(const Provider& provider, std::string_view body,
 }  // namespace
 
 std::string answer_words(const FetchResult& answer) {
-  const std::string code = code_of(answer);
-  return code.empty() ? std::to_string(answer.status) : fmt::format("{} {}", answer.status, code);
+  return answer_words(static_cast<int>(answer.status), as_text(answer.body));
 }
 
 bool link_is_dead(const FetchResult& answer) {
-  const std::string code = code_of(answer);
+  const auto [code, message] = error_of(answer);
   for (const std::string_view dead :
        {"SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "InvalidToken",
         "AuthorizationQueryParametersError", "NoSuchBucket", "PermanentRedirect"}) {
     if (code == dead) return true;
   }
-  return code == "AccessDenied" && message_of(answer).find("expired") != std::string::npos;
+  return code == "AccessDenied" && message.find("expired") != std::string::npos;
 }
 
 std::string link_remedy(const FetchResult& answer) {
-  const std::string code = code_of(answer);
-  const std::string message = message_of(answer);
+  const auto [code, message] = error_of(answer);
   if (code == "SignatureDoesNotMatch") {
     return "copy the link whole, signed for this method with no header but host";
   }

@@ -20,22 +20,30 @@ std::string between(const std::string& text, std::string_view open, std::string_
   return text.substr(begin + open.size(), end - begin - open.size());
 }
 
+bool is_instance_id(std::string_view text) {
+  return text.starts_with("i-") && text.size() <= 32 &&
+         text.find_first_not_of("0123456789abcdef", 2) == std::string_view::npos;
+}
+
+/// An answer that says it was done and not what: it is kept, and a person must look.
+[[noreturn]] void throw_no_instance(const http::Response& response) {
+  http::PartialAnswer all;
+  all.received = response.body;
+  all.read = response;
+  throw agent::UnknownOutcome("RunInstances", "the answer to RunInstances names no instance", all);
+}
+
 RunScriptResult read_answer(const http::Response& response) {
   RunScriptResult out;
   out.status = response.status;
   out.body = to_text(response.body);
   if (response.status == 200) {
     out.instance_id = between(out.body, "<instanceId>", "</instanceId>");
-    const bool valid =
-        out.instance_id.rfind("i-", 0) == 0 && out.instance_id.size() <= 32 &&
-        out.instance_id.find_first_not_of("0123456789abcdef", 2) == std::string::npos;
-    if (!valid) {
-      throw ProtocolAbort(AbortCode::kServer, "RunInstances",
-                          "the answer to RunInstances names no instance");
-    }
+    if (!is_instance_id(out.instance_id)) throw_no_instance(response);
   } else {
-    out.error_code = between(out.body, "<Code>", "</Code>");
-    out.error_message = between(out.body, "<Message>", "</Message>");
+    const ServiceError error = read_service_error(out.body);
+    out.error_code = error.code;
+    out.error_message = error.message;
   }
   return out;
 }
@@ -110,8 +118,17 @@ struct RunScriptCall::State {
   RunScriptTerms terms;
   std::shared_ptr<const RunScriptLayout> layout;
   AgreedRequest request;
+  /// All hold the same answer and would make the same attempt next; the day is still the key's.
+  bool agree_on_another(const RunScriptResult& refused, std::chrono::seconds wait);
+  /// One attempt, and what it leaves open.
+  RunScriptResult attempt(const agent::ServerBytes::Connect& connect, agent::Timeline& timeline,
+                          Refusal& refusal);
+
   agent::SlotValues values;
   uint64_t key_ands = 0;
+  bool unclear = false;  // an earlier attempt may have started a machine
+  bool refused = false;  // this attempt is answered, and started none
+  std::string refused_before;
 };
 
 RunScriptCall::RunScriptCall(agent::Context context, RunScriptTerms terms,
@@ -120,7 +137,10 @@ RunScriptCall::RunScriptCall(agent::Context context, RunScriptTerms terms,
     : state_(std::make_unique<State>(context, std::move(terms), std::move(connection),
                                      std::move(own_private), std::move(layout))) {}
 RunScriptCall::~RunScriptCall() = default;
-bool RunScriptCall::released() const { return state_->request.released(); }
+bool RunScriptCall::released() const {
+  return state_->unclear || (state_->request.released() && !state_->refused);
+}
+const std::string& RunScriptCall::refused_before() const { return state_->refused_before; }
 size_t RunScriptCall::request_bytes() const { return state_->layout->call.bytes; }
 uint64_t RunScriptCall::num_ands() const { return state_->request.num_ands() + state_->key_ands; }
 
@@ -139,12 +159,57 @@ void RunScriptCall::prepare(agent::SigningKey key, const std::string& key_date,
   state_->request.prepare(state_->values, DatedKey{std::move(key), key_date}, timeline);
 }
 
+RunScriptResult RunScriptCall::State::attempt(const agent::ServerBytes::Connect& connect,
+                                              agent::Timeline& timeline, Refusal& refusal) {
+  const agent::Reply reply = request.call(connect, timeline);
+  agent::require_answer(reply,
+                        fmt::format("RunInstances with client token {}, dead 15 minutes after {}",
+                                    terms.client_token, request.date_time()));
+  RunScriptResult out = read_answer(reply.response);
+  refusal = refusal_of(out.status, {out.error_code, out.error_message});
+  unclear = unclear || refusal == Refusal::kUnclear;
+  refused = refusal == Refusal::kPassing;
+  out.attempts = request.attempt() + 1;
+  out.unclear = out.instance_id.empty() && unclear;
+  // The mesh has ended: the answer stands, and there is nobody to try again with.
+  if (reply.unconfirmed) refusal = Refusal::kFinal;
+  return out;
+}
+
+bool RunScriptCall::State::agree_on_another(const RunScriptResult& answer,
+                                            std::chrono::seconds wait) {
+  constexpr std::string_view kLabel = "run/again";
+  net::Party& party = context.party;
+  const Digest own = RandomOracle("run again", party.scope())
+                         .field(terms.proposal)
+                         .field(uint64_t{answer.attempts})
+                         .field(static_cast<uint64_t>(answer.status))
+                         .field(answer.body)
+                         .digest();
+  const std::vector<Bytes> all = party.exchange(kLabel, own);
+  for (PartyId j = 0; j < all.size(); ++j) {
+    if (all[j] == Bytes(own.begin(), own.end())) continue;
+    throw ProtocolAbort(AbortCode::kDisagreement, kLabel,
+                        "would make another attempt than we, or after another answer", j);
+  }
+  return request.is_day_of_key(agree_on_time(party) + wait.count());
+}
+
 RunScriptResult RunScriptCall::call(const agent::ServerBytes::Connect& connect,
-                                    agent::Timeline& timeline) {
-  const agent::Reply reply = state_->request.call(connect, timeline);
-  agent::require_answer(
-      reply, fmt::format("RunInstances, dead 15 minutes after {}", state_->request.date_time()));
-  return read_answer(reply.response);
+                                    agent::Timeline& timeline, const BeforeAgain& again) {
+  State& s = *state_;
+  while (true) {
+    Refusal refusal = Refusal::kFinal;
+    RunScriptResult out = s.attempt(connect, timeline, refusal);
+    if (!again || refusal == Refusal::kFinal || out.attempts == kMaxAttempts) return out;
+    s.refused_before = answer_words(out.status, out.body);
+    const std::chrono::seconds wait = wait_before_attempt(out.attempts);
+    timeline.begin("wait before another attempt");
+    if (!s.agree_on_another(out, wait)) return out;
+    again(out, wait);
+    s.request.prepare_again(timeline);
+    s.refused = false;
+  }
 }
 
 RunScriptCost run_script_cost(const RunScriptLayout& layout, arith::Group group,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "agent/connection.h"
 #include "agent/signing_key.h"
 #include "agreement/time.h"
+#include "call/another_attempt.h"
 #include "call/recipe_call.h"
 #include "call/run_instances.h"
 #include "config/config.h"
@@ -29,6 +31,9 @@ struct RunScriptResult {
   std::string error_code;   // as the service names it
   std::string error_message;
   std::string body;
+  unsigned attempts = 1;
+  /// The service refused, and did not say of every attempt that nothing was started.
+  bool unclear = false;
 };
 
 /// §5.1, §3.4(i): the job's key belongs to the job's provider and may sign for EC2 in its region.
@@ -59,8 +64,9 @@ RunScriptCost run_script_cost(const RunScriptLayout& layout, arith::Group group,
 /// §5.11).
 ///
 /// The built-in recipe of run_instances_call() over the one pipeline (AgreedRequest): prepare()
-/// does all preprocessing and contacts nobody; call() makes the one request. All members call both
-/// with equal terms; `own_private` is the member's own (private_part of its links).
+/// does all preprocessing and contacts nobody; call() makes the one request, and makes it again
+/// where retry_rule() says so. All members call both with equal terms; `own_private` is the
+/// member's own (private_part of its links).
 class RunScriptCall {
  public:
   RunScriptCall(agent::Context context, RunScriptTerms terms, agent::ConnectionConfig connection,
@@ -75,9 +81,20 @@ class RunScriptCall {
   /// The same with a signing key derived earlier; kout is used, not consumed.
   void prepare(agent::SigningKey key, const std::string& key_date, agent::Timeline& timeline);
 
-  RunScriptResult call(const agent::ServerBytes::Connect& connect, agent::Timeline& timeline);
+  /// Called by every member before another attempt, when all agreed on it: waits so long, and makes
+  /// what is to be made for `refused`'s successor. What it throws ends the run.
+  using BeforeAgain =
+      std::function<void(const RunScriptResult& refused, std::chrono::seconds wait)>;
+  /// Without `again` one attempt is made. Throws agent::UnknownOutcome if the answer is not whole,
+  /// or none of RunInstances: no further attempt is made then. kDisagreement names a member that
+  /// would make another attempt than we, or holds another answer.
+  RunScriptResult call(const agent::ServerBytes::Connect& connect, agent::Timeline& timeline,
+                       const BeforeAgain& again = nullptr);
 
+  /// A machine may have been started: by the present attempt, or by one whose answer left it open.
   bool released() const;
+  /// The answer to the attempt before this one, "503 RequestLimitExceeded"; empty in the first one.
+  const std::string& refused_before() const;
   uint64_t num_ands() const;
   size_t request_bytes() const;
 

@@ -226,6 +226,7 @@ int show_log(Output& out, const Common& common, bool verify) {
                     {"text", entry.text},
                     {"joint", entry.joint},
                     {"head", entry.head}});
+    if (entry.status != 0) rows.back()["status"] = entry.status;
   }
   if (verify) {
     out.line(fmt::format("{} entries: the chain and all signatures are right.", entries.size()));

@@ -8,6 +8,7 @@
 #include "cli/run_history.h"
 #include "cli/screen.h"
 #include "room/access.h"
+#include "room/script_end.h"
 #include "runs/follow.h"
 #include "runs/history.h"
 
@@ -65,6 +66,43 @@ std::string tell_state(const runs::Run& run) {
              : fmt::format("{}: {}", runs::to_string(run.state), display_short(run.detail));
 }
 
+/// What came of it stands in the run's folder and in the log; once, however often it is looked for.
+void enter_end(Output& out, session::MemberState& state, runs::RunHistory& history, runs::Run& run,
+               const runs::Followed& got, bool waited) {
+  using How = runs::Followed::How;
+  const std::pair before(run.state, run.detail);
+  switch (got.how) {
+    case How::kResult:
+    case How::kFailed:
+      run.state = got.how == How::kResult ? runs::RunState::kSucceeded : runs::RunState::kFailed;
+      run.detail = got.words;
+      run.result = history.keep(
+          run, got.how == How::kResult ? run.result_name : std::string("failure.txt"), got.body);
+      break;
+    case How::kTooLarge:
+      run.state = runs::RunState::kElsewhere;
+      run.detail = fmt::format("over {} MiB", kMaxResultBytes >> 20);
+      break;
+    case How::kDeadLink:  // the machine goes on
+      run.detail = fmt::format("result_get_url of {}: {}", state.member().name, got.words);
+      break;
+    case How::kNothing:
+      if (!waited) return;
+      run.state = runs::RunState::kNoResult;
+      run.detail = got.words;
+      break;
+  }
+  if (std::pair(run.state, run.detail) != before) {
+    try {
+      room::log_script_end(state, run);
+    } catch (const InputError& error) {  // what came is here all the same
+      out.note(fmt::format("the log could not be written: {}", error.what()));
+    }
+  }
+  history.update(run);
+  if (!run.result.empty()) history.forget_link(run);
+}
+
 }  // namespace
 
 int collect_result(Output& out, session::MemberState& state, const std::string& id, bool wait) {
@@ -89,41 +127,27 @@ int collect_result(Output& out, session::MemberState& state, const std::string& 
       },
       &cancel_flag());
   out.end_progress();
+  enter_end(out, state, history, run, got, wait);
   using How = runs::Followed::How;
   switch (got.how) {
     case How::kResult:
     case How::kFailed:
-      run.state = got.how == How::kResult ? runs::RunState::kSucceeded : runs::RunState::kFailed;
-      run.detail = got.words;
-      run.result = history.keep(
-          run, got.how == How::kResult ? run.result_name : std::string("failure.txt"), got.body);
-      history.update(run);
-      history.forget_link(run);
       return show_result(out, run, history.folder(run) / run.result);
     case How::kTooLarge:
-      run.state = runs::RunState::kElsewhere;
-      run.detail = fmt::format("over {} MiB", kMaxResultBytes >> 20);
-      history.update(run);
       out.line(
-          fmt::format("The script ended. Its result is over {} MiB and is not fetched; it lies "
-                      "where result_get_url says.",
-                      kMaxResultBytes >> 20));
+          fmt::format("The script ended. The result of {} is over {} MiB and is not fetched; it "
+                      "lies where result_get_url says.",
+                      state.member().name, kMaxResultBytes >> 20));
       out.event("result", {{"run", run.id}, {"too_large", true}});
       return kResultElsewhere;
     case How::kDeadLink:
-      run.detail = "result_get_url: " + got.words;
-      history.update(run);
-      throw ProtocolAbort(AbortCode::kServer, "result",
-                          fmt::format("result_get_url is of no use any more ({}); the result lies "
-                                      "where result_url put it",
-                                      got.words));
+      throw ProtocolAbort(
+          AbortCode::kServer, "result",
+          fmt::format("result_get_url of {} is of no use any more ({}); the machine goes on, and "
+                      "the result will lie where result_url puts it",
+                      state.member().name, got.words));
     case How::kNothing:
       break;
-  }
-  if (wait) {
-    run.state = runs::RunState::kNoResult;
-    run.detail = got.words;
-    history.update(run);
   }
   throw ProtocolAbort(
       AbortCode::kTimeout, "result",

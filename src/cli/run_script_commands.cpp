@@ -18,12 +18,24 @@ int run_script(Output& out, const Common& common, const std::filesystem::path& j
                                  ? display_short(started.body.substr(0, 300))
                                  : fmt::format("{}: {}", display_short(started.error_code),
                                                display_short(started.error_message));
-    out.line(fmt::format("The service refused: {} {}", started.status, said));
+    out.line(fmt::format("The service refused{}: {} {}",
+                         started.attempts > 1 ? fmt::format(" {} attempts", started.attempts) : "",
+                         started.status, said));
+    if (started.unclear) {
+      out.line(
+          fmt::format("It does not say whether a machine was started. Look for one with client "
+                      "token {} before you run again: a new run has another token and starts "
+                      "another machine.",
+                      started.client_token));
+    }
     out.result({{"ok", false},
                 {"status", started.status},
                 {"code", started.error_code},
-                {"message", started.error_message}});
-    return kServiceRefused;
+                {"message", started.error_message},
+                {"attempts", started.attempts},
+                {"unclear", started.unclear},
+                {"client_token", started.client_token}});
+    return started.unclear ? kUnknown : kServiceRefused;
   }
   out.line(fmt::format("\nInstance {} runs the agreed script: run {}.", started.instance_id,
                        started.run.substr(0, 12)));

@@ -26,8 +26,11 @@ const char* state_name(int code) {
 
 }  // namespace
 
-Ec2::Ec2(Directory& directory, VmHost& vms, std::string region)
-    : directory_(directory), vms_(vms), region_(std::move(region)) {}
+Ec2::Ec2(Directory& directory, VmHost& vms, std::string region, unsigned throttled_runs)
+    : directory_(directory),
+      vms_(vms),
+      region_(std::move(region)),
+      throttled_runs_(throttled_runs) {}
 
 void Ec2::stop() {
   vms_.stop();

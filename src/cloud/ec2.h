@@ -29,7 +29,8 @@ struct Instance {
 /// in memory: they end with the sandbox. Thread-safe.
 class Ec2 {
  public:
-  Ec2(Directory& directory, VmHost& vms, std::string region);
+  /// The first `throttled_runs` RunInstances are refused as too many.
+  Ec2(Directory& directory, VmHost& vms, std::string region, unsigned throttled_runs = 0);
 
   Response handle(const Request& request, const Caller& caller, const std::string& request_id);
   /// Terminates everything and waits for it.
@@ -80,6 +81,7 @@ class Ec2 {
   Directory& directory_;
   VmHost& vms_;
   std::string region_;
+  unsigned throttled_runs_;
   std::mutex mutex_;
   std::map<std::string, Estate> estates_;  // by account
   std::map<std::string, Instance> instances_;

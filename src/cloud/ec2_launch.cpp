@@ -186,6 +186,10 @@ Ec2::Launch Ec2::check_launch(const Parameters& in, const Caller& caller, Estate
 }
 
 void Ec2::run_instances(const Parameters& in, const Caller& caller, Xml& out) {
+  if (throttled_runs_ > 0) {
+    --throttled_runs_;
+    throw ApiError(503, "RequestLimitExceeded", "Request limit exceeded.");
+  }
   Estate& estate = estates_[caller.principal.account_id];
   const std::string hash = parameters_hash(in);
   const std::string token = in.get("ClientToken", "");

@@ -71,6 +71,9 @@ int run(int argc, char** argv) {
       ->check(CLI::IsMember({"ec", "rsa"}));
   app.add_option("--fail-rate", options.fail_rate, "share of calls that fail")
       ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--throttle-runs", options.throttled_runs,
+                 "so many RunInstances are refused as too many (RequestLimitExceeded)")
+      ->check(CLI::Range(0, 1000));
   app.add_option("--latency-ms", latency, "added to every answer")->check(CLI::Range(0, 60000));
   app.add_flag("--json", json, "one object when it is ready");
   app.footer("For example\n  flexroom sandbox --port 8443");

@@ -279,7 +279,7 @@ void Sandbox::start() {
                                                       self.network,
                                                       {}});
   for (const auto& [name, service] : service_hosts()) self.vms->add_host(name);
-  self.ec2 = std::make_unique<Ec2>(self.directory, *self.vms, kRegion);
+  self.ec2 = std::make_unique<Ec2>(self.directory, *self.vms, kRegion, self.options.throttled_runs);
   self.s3 = std::make_unique<S3>(
       self.directory, self.state_dir / "objects", kRegion, [&self](const std::string& bucket) {
         for (const char* suffix : {".s3.us-east-1.amazonaws.com", ".s3.amazonaws.com"}) {

@@ -24,6 +24,8 @@ struct SandboxOptions {
   /// Of all calls, the share that fails: half of them with the service's 5xx before anything is
   /// done, half are carried out and the connection is cut instead of an answer.
   double fail_rate = 0;
+  /// The first so many RunInstances are throttled: RequestLimitExceeded, and nothing is started.
+  unsigned throttled_runs = 0;
   bool quiet = false;  // no log lines on stderr
   /// Key of the first account; empty: made at random.
   std::string admin_access_key, admin_secret_key;

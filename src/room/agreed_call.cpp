@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "call/provider_connection.h"
+#include "call/service_error.h"
 #include "net/tcp_stream.h"
 #include "room/failure.h"
 #include "tls/handshake.h"
@@ -51,10 +52,35 @@ std::vector<Phase> phases_of(const agent::Timeline& timeline) {
   return out;
 }
 
+/// What the one who started it should know beyond the failure itself.
+void say_what_happened(Error::Fields& fields, const std::string& refused_before) {
+  if (fields.exit == Exit::kUnknown) return;
+  if (!refused_before.empty()) {
+    fields.text += fmt::format(
+        "\n  The service had refused the request before ({}), and no further attempt was made: "
+        "nothing happened there, and the call can be run again.",
+        refused_before);
+  } else if (fields.exit == Exit::kFailed) {
+    fields.text +=
+        "\n  The request was not sent: nothing happened at the service, and the call can be run "
+        "again.";
+  }
+}
+
+store::LogOutcome outcome_of(const CallAnswer& answer) {
+  if (answer.unclear) return store::LogOutcome::kEffectMayHaveHappened;
+  return answer.status >= 400 ? store::LogOutcome::kFailed : store::LogOutcome::kDone;
+}
+
 }  // namespace
 
+CallAnswer answered(const agent::Reply& reply) {
+  const int status = reply.response.status;
+  return {status, "status " + answer_words(status, as_text(reply.response.body)), false};
+}
+
 void make_agreed_call(Joined& joined, const AgreedCall& call) {
-  std::string outcome;
+  CallAnswer answer;
   std::vector<Phase> phases;
   try {
     joined.session().guard([&] {
@@ -65,7 +91,7 @@ void make_agreed_call(Joined& joined, const AgreedCall& call) {
       joined.session().start();
       const Digest proposal = joined.approve(call.propose(timeline));
       call.prepare(proposal, timeline);
-      outcome = call.perform(timeline);
+      answer = call.perform(timeline);
       timeline.end();
       joined.expect({});
       phases = phases_of(timeline);
@@ -73,20 +99,19 @@ void make_agreed_call(Joined& joined, const AgreedCall& call) {
   } catch (const std::exception& error) {
     const auto* const abort = dynamic_cast<const ProtocolAbort*>(&error);
     const bool released = call.released();
+    const std::string before = call.refused_before ? call.refused_before() : "";
     joined.log_failure(
         released ? store::LogOutcome::kEffectMayHaveHappened : store::LogOutcome::kNothingHappened,
-        fmt::format("{}: {}", call.what,
-                    abort != nullptr ? to_string(abort->code()) : "failed here"));
+        fmt::format("{}: {}{}", call.what,
+                    abort != nullptr ? to_string(abort->code()) : "failed here",
+                    before.empty() ? "" : "; status " + before + " before"));
     Error::Fields fields = describe(error, released, joined.members());
-    if (fields.exit == Exit::kFailed) {
-      fields.text +=
-          "\n  The request was not sent: nothing happened at the service, and the call can be run "
-          "again.";
-    }
+    say_what_happened(fields, before);
     throw Error(std::move(fields));
   }
   // The answer is here: what the others do now changes neither it nor that it came.
-  joined.log_outcome(store::LogOutcome::kDone, fmt::format("{}: {}", call.what, outcome));
+  joined.log_outcome(outcome_of(answer), fmt::format("{}: {}", call.what, answer.text),
+                     answer.status);
   joined.decider().timeline(phases);
 }
 

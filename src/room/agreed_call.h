@@ -13,6 +13,15 @@
 
 namespace flexroom::room {
 
+/// What the log says of the answer to a call.
+struct CallAnswer {
+  int status = 0;
+  std::string text;      // "status 403 AccessDenied"
+  bool unclear = false;  // it may have been carried out all the same
+};
+/// Of an answer that came whole.
+CallAnswer answered(const agent::Reply& reply);
+
 /// What differs between the operations that make one request which all members agreed on. The steps
 /// are taken in this order, by every member at the same time.
 struct AgreedCall {
@@ -21,15 +30,17 @@ struct AgreedCall {
   std::function<agreement::Proposal(agent::Timeline&)> propose;
   /// Everything before the service is contacted.
   std::function<void(const Digest& proposal, agent::Timeline&)> prepare;
-  /// The request. Returns what the log says of it: "status 200". Throws if the answer is not whole.
-  std::function<std::string(agent::Timeline&)> perform;
+  /// The request. Throws if the answer is not whole.
+  std::function<CallAnswer(agent::Timeline&)> perform;
   /// Whether the request may have been carried out and that matters. Asked when a step failed.
   std::function<bool()> released;
+  /// What the service answered to an attempt that came before the one that failed; empty: nothing.
+  std::function<std::string()> refused_before;
 };
 
-/// Agrees, asks, prepares, calls and logs. Returns when there is an answer. A failure was told to
-/// the peers and logged when it is thrown on; as an Error with Exit::kUnknown once the request was
-/// released.
+/// Agrees, asks, prepares, calls and logs: an answer of 400 or more as failed. Returns when there
+/// is an answer. A failure was told to the peers and logged when it is thrown on; as an Error with
+/// Exit::kUnknown once the request was released.
 void make_agreed_call(Joined& joined, const AgreedCall& call);
 
 /// What a call will have to do, in ANDs.

@@ -124,7 +124,7 @@ ServiceAnswer call_recipe(Session& session, const CallRequest& request) {
     run.reply = run.made->call(connector(joined, room.provider(recipe.provider), recipe.host, 443),
                                timeline);
     require_whole(run.reply, recipe.name);
-    return fmt::format("status {}", run.reply.response.status);
+    return answered(run.reply);
   };
   call.released = [&] { return matters && run.made && run.made->released(); };
   make_agreed_call(joined, call);
@@ -158,7 +158,7 @@ ServiceAnswer get_url(Session& session, const GetRequest& wanted) {
   call.perform = [&](agent::Timeline& timeline) {
     reply = made->call(connector(joined, provider, url.host, url.port), timeline);
     require_whole(reply, "get");
-    return fmt::format("status {}", reply.response.status);
+    return answered(reply);
   };
   call.released = [] { return false; };  // no secret, no effect
   make_agreed_call(joined, call);

@@ -8,6 +8,13 @@
 #include "agreement/time.h"
 
 namespace flexroom::room {
+namespace {
+
+constexpr const char* kChangedText =
+    "; it may have been stored: the next command that meets all members finishes it or drops it, "
+    "at all of them alike";
+
+}  // namespace
 
 std::unique_ptr<session::MemberState> open_state(const std::filesystem::path& member_file,
                                                  const Hooks* hooks,
@@ -95,6 +102,7 @@ void Joined::throw_if_cancelled() const {
 
 Digest Joined::approve(const agreement::Proposal& proposal) {
   proposed_ = session::of_this_room(state_, proposal).digest();
+  stored_before_ = stored();
   run_ = session_->party().scope().sid;  // a refresh ends in another one
   session::Approving approving;
   approving.decide = [&](const session::Shown& shown, std::string&) {
@@ -126,51 +134,70 @@ void Joined::run(const std::string& what, const std::function<void()>& body) {
     session_->guard(body);
   } catch (const std::exception& error) {
     const auto* const abort = dynamic_cast<const ProtocolAbort*>(&error);
+    const bool changed = proposed_ && !is_as_proposed();
     log_failure(
-        store::LogOutcome::kNothingHappened,
-        fmt::format("{}: {}", what, abort != nullptr ? to_string(abort->code()) : "failed here"));
+        changed ? store::LogOutcome::kEffectMayHaveHappened : store::LogOutcome::kNothingHappened,
+        fmt::format("{}: {}{}", what, abort != nullptr ? to_string(abort->code()) : "failed here",
+                    changed ? kChangedText : ""));
     throw;
   }
 }
 
-store::LogEntry Joined::entry(store::LogOutcome outcome, const std::string& text) const {
+Digest Joined::stored() {
+  RandomOracle out("stored", RoScope{});
+  for (const store::RecordMeta& meta : state_.secrets().list()) out.field(meta.digest());
+  out.field(uint64_t{state_.secrets().num_staged()});
+  out.field(uint64_t{store::EpochChange(state_.db(), state_.rid()).staged() ? 1u : 0u});
+  return out.digest();
+}
+
+// A disk that cannot even be read now may hold anything.
+bool Joined::is_as_proposed() noexcept {
+  try {
+    return stored() == stored_before_;
+  } catch (...) {
+    return false;
+  }
+}
+
+store::LogEntry Joined::entry(store::LogOutcome outcome, const std::string& text,
+                              int status) const {
   FLEXROOM_ASSERT(proposed_.has_value());
   store::LogEntry out;
   out.proposal = *proposed_;
   out.outcome = outcome;
   out.text = text;
+  out.status = static_cast<uint32_t>(status);
   out.run = run_;
   return out;
 }
 
-void Joined::log_together(store::LogOutcome outcome, const std::string& text) {
-  store::LogEntry joint = entry(outcome, text);
+void Joined::log_together(store::LogEntry joint) {
   joint.unix_seconds = static_cast<uint64_t>(agree_on_time(session_->party()));
   state_.log().append(session_->party(), joint);
   proposed_.reset();
 }
 
-void Joined::log_alone(store::LogOutcome outcome, const std::string& text) {
-  store::LogEntry own = entry(outcome, text);
+void Joined::log_alone(store::LogEntry own) {
   own.unix_seconds = static_cast<uint64_t>(std::time(nullptr));
   state_.log().append_alone(own);
   proposed_.reset();
 }
 
-void Joined::log_outcome(store::LogOutcome outcome, const std::string& text) noexcept {
+void Joined::log_outcome(store::LogOutcome outcome, const std::string& text, int status) noexcept {
   try {
-    session_->guard([&] { log_together(outcome, text); });
+    session_->guard([&] { log_together(entry(outcome, text, status)); });
     return;
   } catch (const std::exception& error) {
     note(std::string("the other members did not sign the log entry: ") + error.what());
   }
-  log_failure(outcome, text + " (the others did not sign)");
+  log_failure(outcome, text + " (the others did not sign)", status);
 }
 
-void Joined::log_failure(store::LogOutcome outcome, const std::string& text) noexcept {
+void Joined::log_failure(store::LogOutcome outcome, const std::string& text, int status) noexcept {
   if (!proposed_) return;
   try {
-    log_alone(outcome, text);
+    log_alone(entry(outcome, text, status));
   } catch (const std::exception& error) {
     note(std::string("the log could not be written (") + error.what() +
          "); it would have said: " + text + ": " + std::string(store::to_string(outcome)));

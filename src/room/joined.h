@@ -42,17 +42,16 @@ class Joined {
   /// naming it.
   Digest approve(const agreement::Proposal& proposal);
   /// Runs an operation's part with the others. What fails once something was proposed is logged
-  /// here, told to the others and thrown on.
+  /// here, told to the others and thrown on: as something that may have happened if what is stored
+  /// here, or staged, is not what it was.
   void run(const std::string& what, const std::function<void()>& body);
 
-  /// With all members' signatures. Throws.
-  void log_together(store::LogOutcome outcome, const std::string& text);
   /// The same when the outcome is known whatever the others do now: alone, if they do not sign.
-  /// Never throws.
-  void log_outcome(store::LogOutcome outcome, const std::string& text) noexcept;
+  /// Never throws. `status`: of a service's answer.
+  void log_outcome(store::LogOutcome outcome, const std::string& text, int status = 0) noexcept;
   /// Of a run that failed; nothing if nothing was proposed. Never throws: the failure is what
   /// counts.
-  void log_failure(store::LogOutcome outcome, const std::string& text) noexcept;
+  void log_failure(store::LogOutcome outcome, const std::string& text, int status = 0) noexcept;
 
   /// From here on progress is of all these steps.
   void expect(std::vector<ProgressMeter::Step> steps) { meter_.expect(std::move(steps)); }
@@ -62,8 +61,13 @@ class Joined {
   void throw_if_cancelled() const;
 
  private:
-  store::LogEntry entry(store::LogOutcome outcome, const std::string& text) const;
-  void log_alone(store::LogOutcome outcome, const std::string& text);
+  store::LogEntry entry(store::LogOutcome outcome, const std::string& text, int status = 0) const;
+  /// With all members' signatures. Throws.
+  void log_together(store::LogEntry joint);
+  void log_alone(store::LogEntry own);
+  /// Of the secrets that are stored here, and of what is staged.
+  Digest stored();
+  bool is_as_proposed() noexcept;
 
   session::MemberState& state_;
   Decider& decider_;
@@ -72,6 +76,7 @@ class Joined {
   std::optional<TraceFile> trace_;
   std::unique_ptr<session::MemberSession> session_;
   std::optional<Digest> proposed_;  // and no outcome logged yet
+  Digest stored_before_{};          // when it was proposed
   Digest run_{};                    // the session it was approved in
 };
 

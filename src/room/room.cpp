@@ -122,7 +122,7 @@ std::vector<LogEntry> Room::log() {
     for (const auto& stored : state_->member->log().verify()) {
       out.push_back({static_cast<int64_t>(stored.entry.unix_seconds), to_hex(stored.entry.proposal),
                      std::string(store::to_string(stored.entry.outcome)), stored.entry.text,
-                     stored.joint, to_hex(stored.head)});
+                     stored.joint, to_hex(stored.head), static_cast<int>(stored.entry.status)});
     }
     return out;
   });

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "call/another_attempt.h"
 #include "call/link_check.h"
 #include "call/loader.h"
 #include "call/shown_request.h"
@@ -38,6 +39,7 @@ void add_job(Proposal& proposal, const RoomConfig& room, const ShownRun& run) {
   proposal.text("action", run.call.action.text);
   proposal.text("signed with", fmt::format("{} (secret {})", job.access_key_id, job.secret));
   proposal.text("deadline", fmt::format("{} minutes, then the machine ends", job.deadline_minutes));
+  proposal.text("retry", retry_rule());
   proposal.text("machine costs", machine_cost(job));
   proposal.text("opened first", "the hash of the request body, hidden by a nonce");
   proposal.text("opened to all", "the answer to RunInstances");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <thread>
 
 #include "base/codec.h"
 #include "call/link_check.h"
@@ -10,6 +11,7 @@
 #include "call/result_link.h"
 #include "call/run_script.h"
 #include "call/script_text.h"
+#include "call/service_error.h"
 #include "room/access.h"
 #include "room/agreed_call.h"
 #include "room/failure.h"
@@ -40,7 +42,7 @@ uint64_t agree_on_index(net::Party& party, uint64_t own) {
 }
 
 runs::Run begin_run(const JobConfig& job, const LinksConfig& links, const RunScriptTerms& terms,
-                    const Digest& rid, uint64_t index) {
+                    const Digest& rid, const Digest& session, uint64_t index) {
   runs::Run run;
   run.id = runs::run_id(rid, terms.proposal, index);
   run.job = job.name;
@@ -49,6 +51,7 @@ runs::Run begin_run(const JobConfig& job, const LinksConfig& links, const RunScr
   run.access_key_id = job.access_key_id;
   run.secret = job.secret;
   run.proposal = to_hex(terms.proposal);
+  run.session = to_hex(session);
   run.client_token = terms.client_token;
   run.started = std::time(nullptr);
   run.deadline_minutes = job.deadline_minutes;
@@ -66,6 +69,63 @@ void remember(runs::RunHistory& history, const runs::Run& run, Decider& decider)
           fmt::format("run {} could not be written down: {}", run.short_id(), error.what()));
     } catch (const std::exception&) {  // a screen that fails changes nothing either
     }
+  }
+}
+
+/// Waits, with an eye on the operator and on the others, and makes what one more attempt needs.
+void before_again(Joined& joined, const RunScriptCost& cost, const RunScriptResult& refused,
+                  std::chrono::seconds wait, agent::Timeline& timeline) {
+  joined.note(
+      fmt::format("the service answered {}; attempt {} of {}, with the same client token, "
+                  "in {} s",
+                  answer_words(refused.status, refused.body), refused.attempts + 1, kMaxAttempts,
+                  wait.count()));
+  const auto end = std::chrono::steady_clock::now() + wait;
+  while (std::chrono::steady_clock::now() < end) {
+    joined.throw_if_cancelled();
+    joined.session().party().transport().check();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  make_triples(joined, timeline,
+               {0, "", 0, cost.handshake_ands, cost.request_ands, cost.request_bytes});
+}
+
+/// What came of an answer that is none is kept with the run, whole.
+void keep_partial(runs::RunHistory& history, const runs::Run& run,
+                  const agent::UnknownOutcome& unknown, Decider& decider) noexcept {
+  if (unknown.partial().received.empty()) return;
+  try {
+    const std::string kept = history.keep(run, "answer.partial", unknown.partial().received);
+    decider.note(fmt::format("what came of the answer is kept as {}",
+                             (history.folder(run) / kept).string()));
+  } catch (const std::exception& error) {
+    try {
+      decider.note(fmt::format("what came of the answer could not be kept: {}", error.what()));
+    } catch (const std::exception&) {  // a screen that fails changes nothing
+    }
+  }
+}
+
+CallAnswer log_words(const RunScriptResult& answer, const std::string& run) {
+  const std::string attempts =
+      answer.attempts > 1 ? fmt::format(" at attempt {}", answer.attempts) : "";
+  return {answer.status,
+          fmt::format("status {}{}{}, run {}", answer_words(answer.status, answer.body),
+                      answer.instance_id.empty() ? "" : " " + answer.instance_id, attempts, run),
+          answer.unclear};
+}
+
+void enter_answer(runs::Run& run, const RunScriptResult& answer) {
+  run.instance_id = answer.instance_id;
+  run.state = runs::RunState::kRunning;
+  if (!answer.instance_id.empty()) return;
+  run.state = answer.unclear ? runs::RunState::kUnknown : runs::RunState::kRefused;
+  run.detail = answer_words(answer.status, answer.body);
+  if (answer.unclear) {
+    run.detail +=
+        "; the service does not say whether a machine was started: look for one with "
+        "client token " +
+        run.client_token;
   }
 }
 
@@ -120,7 +180,7 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
     timeline.begin("try the links");
     const bool carries = carrier_of(terms.links) == joined.session().party().id();
     net::Party& party = joined.session().party();
-    run = begin_run(job, links, terms, state.rid(),
+    run = begin_run(job, links, terms, state.rid(), party.scope().sid,
                     agree_on_index(party, history.count(to_hex(proposal))));
     history.begin(*run, links.result_get_url.value_or(""));
     const BeforeRun before =
@@ -149,10 +209,19 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
     made->prepare(std::move(key.key), key.date, timeline);
   };
   call.perform = [&](agent::Timeline& timeline) {
-    answer = made->call(connector(joined, provider, host, 443), timeline);
-    return fmt::format("status {} {}, run {}", answer.status, answer.instance_id, run->short_id());
+    const auto again = [&](const RunScriptResult& refused, std::chrono::seconds wait) {
+      before_again(joined, cost, refused, wait, timeline);
+    };
+    try {
+      answer = made->call(connector(joined, provider, host, 443), timeline, again);
+    } catch (const agent::UnknownOutcome& unknown) {
+      keep_partial(history, *run, unknown, Access::decider(session));
+      throw;
+    }
+    return log_words(answer, run->short_id());
   };
   call.released = [&] { return made && made->released(); };
+  call.refused_before = [&] { return made ? made->refused_before() : std::string(); };
   try {
     make_agreed_call(joined, call);
   } catch (const std::exception& error) {
@@ -163,11 +232,7 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
     }
     throw;
   }
-  run->instance_id = answer.instance_id;
-  run->state = answer.instance_id.empty() ? runs::RunState::kRefused : runs::RunState::kRunning;
-  if (answer.instance_id.empty()) {
-    run->detail = fmt::format("{} {}", answer.status, answer.error_code);
-  }
+  enter_answer(*run, answer);
   remember(history, *run, Access::decider(session));
   out.run = run->id;
   out.status = answer.status;
@@ -175,6 +240,9 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
   out.error_code = answer.error_code;
   out.error_message = answer.error_message;
   if (answer.instance_id.empty()) out.body = answer.body;
+  out.attempts = answer.attempts;
+  out.unclear = answer.unclear;
+  out.client_token = terms.client_token;
   return out;
 }
 

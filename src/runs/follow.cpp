@@ -22,6 +22,12 @@ std::string reason(std::string_view report) {
   return line;
 }
 
+/// The mark of the run was read through this link before the machine started: who is turned away
+/// now is turned away for good.
+bool ends_the_wait(const FetchResult& got) {
+  return link_is_dead(got) || got.status == 401 || got.status == 403 || got.status == 410;
+}
+
 void sleep(std::chrono::milliseconds time, const std::atomic<bool>* cancel) {
   const auto end = std::chrono::steady_clock::now() + time;
   while (std::chrono::steady_clock::now() < end && (cancel == nullptr || !cancel->load())) {
@@ -54,7 +60,7 @@ Followed follow_result(const Provider& provider, const std::string& url, const s
         return out;
       }
       words = got.status == 200 ? "nothing there yet" : answer_words(got);
-      if (link_is_dead(got)) {
+      if (ends_the_wait(got)) {
         out.how = Followed::How::kDeadLink;
         out.words = words;
         return out;

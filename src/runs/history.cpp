@@ -71,6 +71,11 @@ void write_whole(const std::filesystem::path& path, ByteView bytes) {
   if (folder.fd < 0 || ::fsync(folder.fd) != 0) fail(path.parent_path(), "cannot be written");
 }
 
+bool is_digest(const std::string& hex) {
+  return hex.size() == 2 * sizeof(Digest) &&
+         hex.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
 std::string encode(const Run& run) {
   return nlohmann::json{{"format", 1},
                         {"id", run.id},
@@ -80,6 +85,7 @@ std::string encode(const Run& run) {
                         {"access_key_id", run.access_key_id},
                         {"secret", run.secret},
                         {"proposal", run.proposal},
+                        {"session", run.session},
                         {"client_token", run.client_token},
                         {"instance_id", run.instance_id},
                         {"started", run.started},
@@ -117,12 +123,14 @@ Run decode(const std::filesystem::path& file) {
                                       {"result", &run.result}}) {
       json.at(name).get_to(*field);
     }
+    run.session = json.value("session", "");
     json.at("started").get_to(run.started);
     json.at("deadline_minutes").get_to(run.deadline_minutes);
     const std::string state = json.at("state");
     const auto* const known = std::find_if(std::begin(kStates), std::end(kStates),
                                            [&](const auto& pair) { return pair.second == state; });
-    if (known == std::end(kStates) || run.id.size() != 64) {
+    if (known == std::end(kStates) || !is_digest(run.id) || !is_digest(run.proposal) ||
+        (!run.session.empty() && !is_digest(run.session))) {
       throw InputError(file.string(), "is damaged", "remove its folder if it is of no use");
     }
     run.state = known->first;

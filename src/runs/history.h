@@ -33,6 +33,7 @@ struct Run {
   std::string id;  // 64 hexadecimal digits
   std::string job, provider, region, access_key_id, secret;
   std::string proposal, client_token, instance_id;
+  std::string session;  // in which it was approved, hexadecimal; empty: of a run before that stood
   int64_t started = 0;  // Unix seconds
   int64_t deadline_minutes = 0;
   RunState state = RunState::kStarting;

@@ -416,8 +416,14 @@ agreement::Configuration MemberState::configuration() {
         {mids()[i], member.name, keys[i], digest_of_hex(member.certificate_sha256), ""});
   }
   out.couriers.push_back(mids()[room_.courier_id()]);
+  // What room_terms.h compares, and so what members agree under; roots are each one's own.
   for (const Provider& provider : room_.providers) {
-    out.providers.push_back({provider.name, {}, {"group=" + provider.group}, provider.open_calls});
+    out.providers.push_back(
+        {provider.name,
+         provider.hosts,
+         {"group=" + provider.group, fmt::format("max_answer={}", provider.tls.max_answer),
+          fmt::format("suite={}", provider.tls.suite->setting)},
+         provider.open_calls});
   }
   std::sort(out.providers.begin(), out.providers.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });

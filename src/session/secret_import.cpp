@@ -240,6 +240,8 @@ store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
   for (const store::RecordMeta& other : session.state().secrets().list()) {
     if (other.name == file.name) meta.id = other.id;
   }
+  // From here on it may be stored, whatever becomes of this process.
+  session.state().once().run_released(party.scope().sid);
   session.state().secrets().put(party, meta, value);
   erase_orphaned_keys(session.state().secrets());
   return meta;
@@ -269,6 +271,7 @@ agreement::Proposal remove_proposal(MemberSession& session, const std::string& n
 
 void remove_secret(MemberSession& session, const std::string& name) {
   store::SecretStore& secrets = session.state().secrets();
+  session.state().once().run_released(session.party().scope().sid);
   for (const store::RecordMeta& meta : secrets.list()) {
     if (meta.name == name) secrets.remove(meta.id);
   }

@@ -65,6 +65,7 @@ agreement::Proposal refresh_proposal(const RoomConfig& room, const RefreshPlan& 
 }
 
 Digest refresh_secrets(MemberSession& session, const RefreshPlan& plan) {
+  const Digest run = session.party().scope().sid;
   session.report("new epoch", 0, 1);
   const prep::EpochState epoch = session.make_epoch();
   std::vector<store::EpochChange::Record> moved;
@@ -81,6 +82,7 @@ Digest refresh_secrets(MemberSession& session, const RefreshPlan& plan) {
     }
   }
   session.report("secrets", moved.size(), plan.records.size());
+  session.state().once().run_released(run);  // from here on it may be stored
   session.change_epoch(epoch, moved);
   return epoch.eid;
 }

@@ -661,8 +661,10 @@ size_t AuditLog::settle_open_runs() {
     entry.run = run.session;
     entry.outcome =
         run.released ? LogOutcome::kEffectMayHaveHappened : LogOutcome::kNothingHappened;
-    entry.text = run.what + (run.released ? ": the program ended after the request was released"
-                                          : ": the program ended before anything was released");
+    entry.text =
+        run.what + (run.released
+                        ? ": the program ended after the request was released, or storing had begun"
+                        : ": the program ended before anything was released or stored");
     append_alone(entry);
   }
   return runs.size();

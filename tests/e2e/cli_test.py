@@ -585,14 +585,17 @@ class Road(Canaries):
         for m in self.members:
             self.assert_ended(m.run("log", "--verify"), OK, "signed by all", "all signatures are right")
             entries = m.log()
-            self.assertTrue(all(e["joint"] for e in entries))
-            self.assertIn("status 200 i-", entries[-1]["text"])
+            self.assertTrue(all(e["joint"] for e in entries[:-1]))
+            self.assertRegex(entries[-2]["text"], "status 200 i-")
+            self.assertEqual(entries[-2]["status"], 200)
+            self.assertRegex(entries[-1]["text"], "run-script count, run [0-9a-f]{12}: the script ended")
+            self.assertFalse(entries[-1]["joint"])
             status = m.counters()
             self.assertEqual((status["epoch"], status["burned"], status["needs_operator"], status["strikes"]),
                              (True, False, False, 0))
         told = [[(e["proposal"], e["outcome"], e["text"]) for e in m.log()] for m in self.members]
         self.assertEqual(told[0], told[1])
-        self.assertEqual([outcome for _, outcome, _ in told[0]], ["configuration"] + ["approved", "done"] * 2)
+        self.assertEqual([outcome for _, outcome, _ in told[0]], ["configuration"] + ["approved", "done"] * 2 + ["done"])
 
     def test_runs_have_a_history(self):
         before = self.a.run("runs", json_output=True).json_lines()[-1]["runs"]
@@ -814,7 +817,8 @@ class Road(Canaries):
                              preexec_fn=before_exec, start_new_session=True)
         self.assert_ended(self.b.run("get", url), SERVICE)
         self.assertEqual(a.wait(COMMAND_SECONDS), SERVICE)
-        self.assertEqual([m.log()[-1]["outcome"] for m in self.members], ["done", "done"])
+        self.assertEqual([m.log()[-1]["outcome"] for m in self.members], ["failed", "failed"])
+        self.assertEqual([m.log()[-1]["status"] for m in self.members], [403, 403])
         self.assertTrue(all(m.log()[-1]["joint"] for m in self.members))
 
     def test_doctor(self):
@@ -1301,9 +1305,16 @@ class Faults(Canaries):
             self.assert_ended(done, OK)
         self.write_job(self.job_text.replace(SECRET, "joint/wrong"))
         self.addCleanup(self.write_job, self.job_text)
-        for done in self.both_run_script("--no-follow"):
+        for m, done in zip(self.members, self.both_run_script("--no-follow")):
             self.assertEqual(done.code, SERVICE, done.text)
             self.assertRegex(done.text, "SignatureDoesNotMatch|AuthFailure")
+            last = m.log()[-1]
+            self.assertEqual(last["outcome"], "failed")
+            self.assertGreaterEqual(last["status"], 400)
+            self.assertRegex(last["text"], "status 40[0-9] (SignatureDoesNotMatch|AuthFailure)")
+            exported = json.loads(m.run("log", "export").out.splitlines()[-1])
+            self.assertEqual((exported["says"], exported["status"]), ("failed", last["status"]))
+            self.assert_ended(m.run("log", "show", str(len(m.log()))), OK, "status        40[0-9]")
 
     def test_object_altered_after_approval(self):
         for m in self.members:  # approved from a copy here
@@ -1317,6 +1328,11 @@ class Faults(Canaries):
             self.assertEqual(done.code, SERVICE, done.text)
             self.assertIn("FLEXROOM-FAILED", done.text)
             self.assertIn("script: not the one of the agreed SHA-256", done.text)
+            last = m.log()[-1]
+            self.assertEqual(last["outcome"], "failed")
+            self.assertIn("the script failed: script: not the one of the agreed SHA-256", last["text"])
+            self.assert_ended(m.run("show", "last"), OK, "state        failed")
+            self.assertEqual(m.log()[-1], last, "once")
             account, bucket, key = m.result_object
             kept = self.s3(account).get_object(Bucket=bucket, Key=key)["Body"].read()
             self.assertNotIn(b'"total"', kept, "no result of another script")
@@ -1462,11 +1478,65 @@ class Faults(Canaries):
         got = []
         port = self.serve(d, lambda tls: got.append(tls.recv(20000)))
         self.room_with_service(d / "ca.pem", port)
-        for done in self.both_run_script("--no-follow"):
-            self.assert_ended(done, UNKNOWN, "may have been carried out")
-        self.assertTrue(any(g.startswith(b"POST / HTTP/1.1\r\nHost: " + EC2.encode()) for g in got))
+        for m, done in zip(self.members, self.both_run_script("--no-follow")):
+            self.assert_ended(done, UNKNOWN, "may have been carried out", "with client token [0-9a-f-]{36}")
+            self.assert_ended(m.run("show", "last"), OK, "state        unknown")
+        asked = [g for g in got if g.startswith(b"POST / HTTP/1.1\r\nHost: " + EC2.encode())]
+        self.assertEqual(len(asked), 1, "nothing is tried again")
         for m in self.members:
             self.assertRegex(m.log()[-1]["outcome"], "may have happened")
+
+    def test_what_came_of_an_answer_is_kept_with_the_run(self):
+        d = self.certificates("half")
+        half = b"<instanceId>i-0123456789abcdef0</instan"
+        answers = {"not whole": b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + half,
+                   "names no instance": b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(half) + half}
+        for what, answer in answers.items():
+            with self.subTest(what):
+                port = self.serve(d, lambda tls: tls.recv(20000) and tls.sendall(answer))
+                self.room_with_service(d / "ca.pem", port)
+                for m, done in zip(self.members, self.both_run_script("--no-follow")):
+                    self.assert_ended(done, UNKNOWN, "kept as .*answer.partial")
+                    shown = m.run("show", "last", json_output=True).json_lines()[-1]
+                    self.assertEqual(shown["state"], "unknown")
+                    (kept,) = (m.dir / "state/runs").glob(f"*/{shown['id'][:16]}/answer.partial")
+                    self.assertIn(half, kept.read_bytes())
+                    self.assertEqual(kept.stat().st_mode & 0o77, 0)
+
+    def throttling_sandbox(self, count):
+        """EC2 is a sandbox that throttles so many RunInstances."""
+        directory = self.work / f"throttling-{count}"
+        shutil.copytree(self.cloud, directory, ignore=shutil.ignore_patterns("vms"))
+        sandbox, port = self.start_sandbox(directory, "--throttle-runs", str(count))
+        self.addCleanup(sandbox.send, signal.SIGTERM)
+        self.room_with_service(directory / "ca.pem", port)
+        return sandbox
+
+    def test_throttled_start_is_made_again(self):
+        sandbox = self.throttling_sandbox(2)
+        for m, done in zip(self.members, self.both_run_script("--no-follow", json_output=True)):
+            self.assert_ended(done, OK)
+            (proposal,) = [line for line in done.json_lines() if line.get("event") == "proposal"]
+            self.assertIn("at most 5 times", json.dumps(proposal))
+            notes = [line for line in done.json_lines() if line.get("event") == "note"]
+            said = re.findall(r"answered 503 RequestLimitExceeded; attempt (\d) of 5", json.dumps(notes))
+            self.assertEqual(said, ["2", "3"])
+            last = m.log()[-1]
+            self.assertEqual((last["outcome"], last["status"]), ("done", 200))
+            self.assertRegex(last["text"], "status 200 i-[0-9a-f]+ at attempt 3")
+        self.assertEqual(len(re.findall(r"Z ec2 POST \S+ 503", sandbox.text)), 2)
+        self.assertEqual(len(re.findall(r"Z ec2 POST \S+ 200", sandbox.text)), 1)
+
+    def test_interrupt_while_waiting_for_another_attempt(self):
+        sandbox = self.throttling_sandbox(5)
+        runs = [m.run_script("--no-follow") for m in self.members]
+        wait_until(lambda: "attempt 4 of 5" in runs[0].err, 60, "the third refusal")
+        runs[0].send(signal.SIGINT)
+        for m, done in zip(self.members, self.finish(*runs)):
+            self.assert_ended(done, NETWORK, "refused the request before", "503 RequestLimitExceeded")
+            self.assertIn("nothing happened", m.log()[-1]["outcome"])
+            self.assert_ended(m.run("show", "last"), OK, "state        not started")
+        self.assertEqual(len(re.findall(r"Z ec2 POST \S+ 503", sandbox.text)), 3)
 
     def test_service_that_always_fails(self):
         lossy = self.work / "lossy"

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <map>
 #include <set>
 #include <thread>
@@ -40,6 +41,11 @@ class OnceJournal : public agent::Journal {
 struct Ending {
   bool has_answer = false, right = false;
   std::optional<AbortCode> code;
+  std::string where;
+  int status = 0;
+  unsigned attempts = 0;
+  bool unclear = false;
+  bool released = false;
 };
 struct Sent {
   size_t stage = 0;
@@ -49,6 +55,7 @@ struct Report {
   std::vector<Ending> members;
   std::vector<Sent> sent;  // by sender, in order
   bool asked = false;      // the service saw a request
+  std::vector<std::string> requests;
 };
 
 class Road {
@@ -84,6 +91,24 @@ class Road {
     return bytes ? std::optional(parse(*bytes)) : std::nullopt;
   }
   void advance(size_t stage) { run(stage, stage + 1, nullptr); }
+  /// What the service says to one attempt after the other; the members try again.
+  void answers_are(std::vector<std::string> answers) { answers_ = std::move(answers); }
+  static std::string refusal(int status, const std::string& code) {
+    const std::string body = "<Response><Errors><Error><Code>" + code +
+                             "</Code><Message>Invalid "
+                             "IAM Instance Profile name</Message></Error></Errors></Response>";
+    return "HTTP/1.1 " + std::to_string(status) +
+           " No\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  }
+  static std::string success() {
+    return "HTTP/1.1 200 OK\r\nContent-Length: 44\r\n\r\n<instanceId>" + std::string(kInstance) +
+           "</instanceId>";
+  }
+  /// What that member does before another attempt.
+  void before_again(PartyId who, std::function<void(RunScriptCall&)> body) {
+    who_ = who;
+    before_again_ = std::move(body);
+  }
   /// As if the signing key had been derived on another day.
   void key_is_of(const std::string& day) {
     for (Member& m : members_) m.date = day;
@@ -123,7 +148,20 @@ class Road {
     return out;
   }
 
-  std::optional<RunScriptResult> do_stage(PartyId i, size_t stage, TestService::Seen& seen) {
+  RunScriptResult call(PartyId i, agent::Timeline& timeline, std::deque<TestService::Seen>& seen) {
+    const auto connect = [&] {
+      TestService::Script script;
+      script.answer = answers_.at(seen.size());
+      return std::make_unique<TestService>(script, seen.emplace_back());
+    };
+    const auto again = [&](const RunScriptResult&, std::chrono::seconds) {
+      if (before_again_ && i == who_) before_again_(*members_[i].call);
+    };
+    return members_[i].call->call(connect, timeline, again);
+  }
+
+  std::optional<RunScriptResult> do_stage(PartyId i, size_t stage,
+                                          std::deque<TestService::Seen>& seen) {
     Member& m = members_[i];
     agent::Timeline timeline(*m.party);
     switch (stage) {
@@ -141,17 +179,13 @@ class Road {
       case 2:  // payload circuit, nonces, token, circuits of the connection
         m.call->prepare(std::move(m.key), m.date, timeline);
         return {};
-      default: {
-        TestService::Script script;
-        script.answer = "HTTP/1.1 200 OK\r\nContent-Length: 44\r\n\r\n<instanceId>" +
-                        std::string(kInstance) + "</instanceId>";
-        return m.call->call([&] { return std::make_unique<TestService>(script, seen); }, timeline);
-      }
+      default:
+        return call(i, timeline, seen);
     }
   }
 
   Bytes run(size_t first, size_t end, const net::Tamper& tamper) {
-    TestService::Seen seen;
+    std::deque<TestService::Seen> seen;  // one an attempt, of the courier
     std::mutex mutex;
     std::vector<Ending> endings(n_);
     std::vector<std::vector<Sent>> sent(n_);
@@ -173,21 +207,28 @@ class Road {
             if (!result) continue;
             endings[i].has_answer = true;
             endings[i].right = result->status == 200 && result->instance_id == kInstance;
+            endings[i].status = result->status;
+            endings[i].attempts = result->attempts;
+            endings[i].unclear = result->unclear;
           }
         } catch (const ProtocolAbort& abort) {
           endings[i].code = abort.code();
+          endings[i].where = abort.operation();
           m.party->abort();
         }
+        endings[i].released = m.call->released();
         m.party->set_tamper(nullptr);
         m.party->set_observer(nullptr);
       });
     }
     for (auto& thread : threads) thread.join();
     Writer out;
-    out.u8(!seen.request.empty());
+    out.u32(static_cast<uint32_t>(seen.size()));
+    for (const TestService::Seen& attempt : seen) out.field(as_bytes(attempt.request));
     for (const Ending& e : endings) {
       out.u8(e.has_answer).u8(e.right).u8(e.code.has_value());
-      out.u8(e.code ? static_cast<uint8_t>(*e.code) : uint8_t{0});
+      out.u8(e.code ? static_cast<uint8_t>(*e.code) : uint8_t{0}).field(as_bytes(e.where));
+      out.u32(static_cast<uint32_t>(e.status)).u32(e.attempts).u8(e.unclear).u8(e.released);
     }
     for (const auto& messages : sent) {
       for (const Sent& s : messages) {
@@ -201,7 +242,10 @@ class Road {
   Report parse(ByteView bytes) const {
     Reader in(bytes, "report", 0);
     Report report;
-    report.asked = in.u8() != 0;
+    for (uint32_t left = in.u32(); left > 0; --left) {
+      report.requests.push_back(to_text(in.field(1 << 16)));
+      report.asked = report.asked || !report.requests.back().empty();
+    }
     for (size_t i = 0; i < n_; ++i) {
       Ending& e = report.members.emplace_back();
       e.has_answer = in.u8() != 0;
@@ -209,6 +253,11 @@ class Road {
       const bool aborted = in.u8() != 0;
       const auto code = static_cast<AbortCode>(in.u8());
       if (aborted) e.code = code;
+      e.where = to_text(in.field(1 << 16));
+      e.status = static_cast<int>(in.u32());
+      e.attempts = in.u32();
+      e.unclear = in.u8() != 0;
+      e.released = in.u8() != 0;
     }
     while (in.remaining() > 0) {
       Sent& s = report.sent.emplace_back();
@@ -225,6 +274,9 @@ class Road {
   const size_t n_;
   support::Dealer dealer_;
   std::vector<Member> members_;
+  std::vector<std::string> answers_ = {success()};
+  PartyId who_ = 0;
+  std::function<void(RunScriptCall&)> before_again_;
 };
 
 /// What the design predicts to change nothing, and how often; the rates have their own tests.
@@ -325,6 +377,146 @@ TEST(RunScriptRoad, ADayThatChangedIsRefusedBeforeAnythingLeaves) {
   for (const Ending& e : report->members) {
     EXPECT_FALSE(e.has_answer);
     EXPECT_EQ(e.code, AbortCode::kRefusedByRule);
+  }
+}
+
+// Further attempts in one run (§5.8).
+class RunScriptAgain : public ::testing::TestWithParam<size_t> {
+ protected:
+  RunScriptAgain() : road_(GetParam()) {
+    for (size_t stage = 0; stage + 1 < kStages; ++stage) road_.advance(stage);
+  }
+  Report run(std::vector<std::string> answers, const net::Tamper& tamper = nullptr) {
+    road_.answers_are(std::move(answers));
+    auto report = road_.rest(kStages - 1, tamper);
+    EXPECT_TRUE(report.has_value());
+    return report.value_or(Report{});
+  }
+  static std::string body_of(const std::string& request) {
+    return request.substr(request.find("\r\n\r\n"));
+  }
+  static std::string throttled() { return Road::refusal(503, "RequestLimitExceeded"); }
+
+  Road road_;
+};
+INSTANTIATE_TEST_SUITE_P(Rooms, RunScriptAgain, ::testing::Values(2, 3));
+
+TEST_P(RunScriptAgain, AThrottledRequestIsMadeAgainWithTheSameBody) {
+  const Report report =
+      run({throttled(), Road::refusal(400, "InvalidParameterValue"), throttled(), Road::success()});
+  for (const Ending& e : report.members) {
+    EXPECT_TRUE(e.right);
+    EXPECT_EQ(e.attempts, 4u);
+    EXPECT_FALSE(e.unclear);
+  }
+  ASSERT_EQ(report.requests.size(), 4u);
+  // Client token and hidden nonce are the same: the service can know that it is the same request.
+  EXPECT_NE(report.requests[0].find("ClientToken=8e81973e"), std::string::npos);
+  for (const std::string& request : report.requests) {
+    EXPECT_EQ(body_of(request), body_of(report.requests[0]));
+  }
+}
+
+TEST_P(RunScriptAgain, ItEndsAfterFiveAttempts) {
+  const Report report = run(std::vector<std::string>(9, throttled()));
+  EXPECT_EQ(report.requests.size(), kMaxAttempts);
+  for (const Ending& e : report.members) {
+    EXPECT_TRUE(e.has_answer);
+    EXPECT_EQ(e.status, 503);
+    EXPECT_EQ(e.attempts, kMaxAttempts);
+    EXPECT_FALSE(e.unclear);
+    EXPECT_FALSE(e.released);
+  }
+}
+
+// What the service does not deny may have been done, whatever it says to a later attempt.
+TEST_P(RunScriptAgain, AnUnclearAnswerStaysUnclear) {
+  const Report report =
+      run({Road::refusal(500, "InternalError"), Road::refusal(403, "UnauthorizedOperation")});
+  EXPECT_EQ(report.requests.size(), 2u);
+  for (const Ending& e : report.members) {
+    EXPECT_EQ(e.status, 403);
+    EXPECT_TRUE(e.unclear);
+    EXPECT_TRUE(e.released);
+  }
+}
+
+TEST_P(RunScriptAgain, AFinalRefusalIsOne) {
+  for (const auto& [status, code] : {std::pair(403, "UnauthorizedOperation"),
+                                     {400, "VcpuLimitExceeded"},
+                                     {500, "InsufficientInstanceCapacity"}}) {
+    const Report report = run({Road::refusal(status, code), Road::success()});
+    EXPECT_EQ(report.requests.size(), 1u) << code;
+    for (const Ending& e : report.members) EXPECT_EQ(e.status, status);
+  }
+}
+
+// What came may be half of an answer of success: a person looks before anything is tried again.
+TEST_P(RunScriptAgain, WithoutAWholeAnswerNothingIsTriedAgain) {
+  const std::string cut = throttled().substr(0, throttled().size() - 9);
+  const Report report = run({cut, Road::success()});
+  EXPECT_EQ(report.requests.size(), 1u);
+  for (const Ending& e : report.members) {
+    EXPECT_EQ(e.code, AbortCode::kServer);
+    EXPECT_TRUE(e.released);
+  }
+}
+
+/// The k-th message of that label that a member sends, altered.
+net::Tamper alter(PartyId sender, const std::string& label, size_t index) {
+  return [=](const net::MessageId& m, Bytes& payload) {
+    if (m.sender == sender && m.label == label && m.index == index) payload[0] ^= 1;
+  };
+}
+
+TEST_P(RunScriptAgain, AMemberThatWantsAnotherAttemptIsNamedAndNothingLeaves) {
+  const auto liar = static_cast<PartyId>(GetParam() - 1);
+  const Report report =
+      run({throttled(), Road::success()}, [&](const net::MessageId& m, Bytes& payload) {
+        if (m.sender == liar && m.label == "run/again") payload[0] ^= 1;
+      });
+  EXPECT_EQ(report.requests.size(), 1u);
+  for (PartyId i = 0; i < liar; ++i) {
+    EXPECT_FALSE(report.members[i].has_answer);
+    EXPECT_FALSE(report.members[i].released);
+  }
+  EXPECT_EQ(report.members[0].code, AbortCode::kDisagreement);
+  EXPECT_EQ(report.members[0].where, "run/again");
+}
+
+// One that stops where the others go on.
+TEST_P(RunScriptAgain, AMemberThatDecidesOtherwiseReleasesNothingMore) {
+  const auto liar = static_cast<PartyId>(GetParam() - 1);
+  road_.before_again(liar, [](RunScriptCall&) {
+    throw ProtocolAbort(AbortCode::kCancelled, "liar", "has enough");
+  });
+  const Report report = run({throttled(), Road::success()});
+  EXPECT_EQ(report.requests.size(), 1u);
+  for (PartyId i = 0; i < liar; ++i) {
+    EXPECT_FALSE(report.members[i].has_answer);
+    EXPECT_FALSE(report.members[i].released);
+  }
+}
+
+TEST_P(RunScriptAgain, NoAlteredMessageOfTheNextAttemptYieldsAWrongAnswer) {
+  const auto liar = static_cast<PartyId>(GetParam() - 1);
+  const auto honest = run({throttled(), Road::success()});
+  // Each kind of message of the second attempt, the first one of it, altered by the last member.
+  std::map<std::string, size_t> first;
+  bool again = false;
+  for (const Sent& s : honest.sent) {
+    if (s.message.sender != liar || s.message.bytes == 0) continue;
+    again = again || s.message.label == "run/again";
+    if (again && s.message.label.starts_with("tls/"))
+      first.emplace(s.message.label, s.message.index);
+  }
+  EXPECT_GT(first.size(), 3u);
+  for (const auto& [label, index] : first) {
+    const Report report = run({throttled(), Road::success()}, alter(liar, label, index));
+    for (PartyId i = 0; i < liar; ++i) {
+      const Ending& e = report.members[i];
+      EXPECT_TRUE(!e.has_answer || e.right) << label;
+    }
   }
 }
 

@@ -90,6 +90,21 @@ TEST_F(AgreedCallTest, ApprovalAndOutcomeStandInTheLog) {
   }
 }
 
+// An answer is one; what it says is no success.
+TEST_F(AgreedCallTest, AnErrorOfTheServiceIsLoggedAsOne) {
+  key_ = "AKIAIOSFODNN7EXAMPLE";
+  for (const Ended& e : call([](PartyId, net::Party&) {})) {
+    EXPECT_EQ(e.code, cli::kServiceRefused) << e.out;
+  }
+  for (const PartyId i : {kHonest, kLiar}) {
+    const nlohmann::json last = log_of(i).back();
+    EXPECT_EQ(last["outcome"], "failed");
+    EXPECT_EQ(last["status"], 403);
+    EXPECT_TRUE(last["joint"]);
+    EXPECT_EQ(last["text"], "call who-am-i: status 403 InvalidClientTokenId");
+  }
+}
+
 TEST_F(AgreedCallTest, ProgressIsOfTheWholeCallAndNeverGoesBack) {
   const auto ended = call([](PartyId, net::Party&) {});
   all_ok(ended);

@@ -138,5 +138,58 @@ TEST_F(LogTest, ARestoredStateIsNamedBeforeAnythingIsSigned) {
   EXPECT_TRUE(ended[0].events("proposal").empty());
 }
 
+// What a run is held against later is what the room's terms were: hosts, calls, suites.
+TEST_F(LogTest, TheConfigurationHoldsTheProvidersTerms) {
+  const Ended shown = rig_.run_one(0, [](PartyId, cli::Output& out, cli::Common& common) {
+    const auto state = room::open_state(common.member_file, nullptr);
+    const auto configuration = state->log().configuration();
+    if (!configuration || configuration->providers.size() != 1) return int{cli::kBadInput};
+    out.result({{"hosts", configuration->providers[0].hosts},
+                {"settings", configuration->providers[0].settings}});
+    return int{cli::kOk};
+  });
+  ASSERT_EQ(shown.code, cli::kOk) << shown.out;
+  EXPECT_THAT(shown.last()["hosts"],
+              ::testing::ElementsAre("*.amazonaws.com", "*.flexroom.example"));
+  EXPECT_THAT(shown.last()["settings"],
+              ::testing::ElementsAre("group=x25519", "max_answer=16777216", "suite=aes128"));
+}
+
+// A secret that is staged when its import fails may yet become one: the log does not deny it.
+TEST_F(LogTest, AnImportThatFailedAfterStagingMayHaveHappened) {
+  rig_.write_shares("k.json", "k", "value");
+  for (const std::string step : {"begin", "staged"}) {
+    const auto ended = rig_.run([&](PartyId i, cli::Output& out, cli::Common& common) {
+      if (i == 1) {
+        common.fault = [&](std::string_view reached) {
+          if (reached == step) throw std::runtime_error("disk full");
+        };
+      }
+      return cli::secret_import(out, common, rig_.dir(i) / "k.json");
+    });
+    EXPECT_NE(ended[1].code, cli::kOk) << ended[1].out;
+    const nlohmann::json last = log_of(1).back();
+    EXPECT_THAT(last["outcome"].get<std::string>(),
+                HasSubstr(step == "begin" ? "nothing happened" : "may have happened"));
+    EXPECT_EQ(last["text"].get<std::string>().find("it may have been stored") != std::string::npos,
+              step == "staged")
+        << last.dump();
+  }
+}
+
+TEST_F(LogTest, WhoWasKilledWhileStoringDoesNotDenyIt) {
+  rig_.write_shares("k.json", "k", "value");
+  const auto ended = rig_.run([&](PartyId i, cli::Output& out, cli::Common& common) {
+    if (i == 1) {
+      common.fault = [](std::string_view reached) {
+        if (reached == "staged") kill(getpid(), SIGKILL);
+      };
+    }
+    return cli::secret_import(out, common, rig_.dir(i) / "k.json");
+  });
+  ASSERT_TRUE(ended[1].killed) << ended[1].out;
+  EXPECT_THAT(log_of(1).back()["outcome"].get<std::string>(), HasSubstr("may have happened"));
+}
+
 }  // namespace
 }  // namespace flexroom

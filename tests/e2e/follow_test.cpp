@@ -1,0 +1,143 @@
+#include "runs/follow.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "base/error.h"
+#include "call/loader.h"
+#include "cloud/certificates.h"
+#include "cloud/server.h"
+
+// Waiting for a result, against an object store that answers as each test says.
+
+namespace flexroom::runs {
+namespace {
+
+using How = Followed::How;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class FollowTest : public ::testing::Test {
+ protected:
+  FollowTest()
+      : dir_(std::filesystem::temp_directory_path() /
+             ("flexroom-follow-" + std::to_string(getpid()))),
+        certificates_((std::filesystem::create_directories(dir_), dir_), "ec"),
+        tls_(certificates_.server_context("X25519", [](const std::string&) { return true; })) {
+    cloud::ServerOptions options;
+    options.tls = tls_.get();
+    server_ = std::make_unique<cloud::Server>(
+        options, [this](const cloud::Request&, int) -> std::optional<cloud::Response> {
+          return answers_.at(std::min<size_t>(asked_++, answers_.size() - 1));
+        });
+    provider_.name = "store";
+    provider_.ca_file = certificates_.ca_file();
+    provider_.connect_to = {{"*", 0, {"127.0.0.1", server_->listen("127.0.0.1", 0)}}};
+  }
+  ~FollowTest() override {
+    server_->stop();
+    std::filesystem::remove_all(dir_);
+  }
+  static cloud::Response answer(int status, const std::string& body, const std::string& tag = "") {
+    cloud::Response out;
+    out.status = status;
+    out.body = body;
+    if (!tag.empty()) out.headers.emplace_back("ETag", tag);
+    return out;
+  }
+  static cloud::Response refusal(int status, const std::string& code, const std::string& message) {
+    return answer(status,
+                  "<Error><Code>" + code + "</Code><Message>" + message + "</Message></Error>");
+  }
+  static cloud::Response waiting() { return answer(200, std::string(kWaitingMark) + "\n"); }
+  /// Follows for at most `seconds`.
+  Followed follow(std::vector<cloud::Response> answers, int seconds = 60,
+                  const std::string& before = "") {
+    answers_ = std::move(answers);
+    asked_ = 0;
+    told_.clear();
+    return follow_result(
+        provider_, "https://store.example/result?X-Amz-Signature=secret", before,
+        std::chrono::system_clock::now() + std::chrono::seconds(seconds),
+        [this](std::string_view words) { told_.emplace_back(words); }, &cancel_);
+  }
+
+  std::filesystem::path dir_;
+  cloud::Certificates certificates_;
+  cloud::Handle<SSL_CTX> tls_;
+  std::vector<cloud::Response> answers_;
+  std::atomic<size_t> asked_{0};
+  std::unique_ptr<cloud::Server> server_;
+  Provider provider_;
+  std::vector<std::string> told_;
+  std::atomic<bool> cancel_{false};
+};
+
+TEST_F(FollowTest, WaitsForTheResultAndTellsWhatTheLinkSays) {
+  const Followed got = follow({waiting(), answer(503, "<Code>SlowDown</Code>"),
+                               answer(404, "<Code>NoSuchKey</Code>"), answer(200, "a,b\n")});
+  EXPECT_EQ(got.how, How::kResult);
+  EXPECT_EQ(to_text(got.body), "a,b\n");
+  EXPECT_THAT(told_, ElementsAre("nothing there yet", "503 SlowDown", "404 NoSuchKey"));
+}
+
+TEST_F(FollowTest, WhatLayThereBeforeIsNoResult) {
+  const Followed got =
+      follow({answer(200, "old", "\"1\""), answer(200, "new", "\"2\"")}, 60, "\"1\" ");
+  EXPECT_EQ(got.how, How::kResult);
+  EXPECT_EQ(to_text(got.body), "new");
+}
+
+TEST_F(FollowTest, AFailureComesWithStepAndExitStatus) {
+  const Followed got =
+      follow({answer(200, std::string(kFailedMark) + " script: exit status 3\nlog\x1b\n")});
+  EXPECT_EQ(got.how, How::kFailed);
+  EXPECT_EQ(got.words, "script: exit status 3");
+}
+
+TEST_F(FollowTest, ALinkThatIsTurnedAwayEndsTheWaitAtOnce) {
+  const std::vector<std::pair<cloud::Response, std::string>> dead = {
+      {refusal(403, "SignatureDoesNotMatch", "no"), "403 SignatureDoesNotMatch"},
+      {refusal(403, "AccessDenied", "Request has expired"), "403 AccessDenied"},
+      {refusal(403, "AccessDenied", "Access Denied"), "403 AccessDenied"},
+      {refusal(400, "ExpiredToken", "The provided token has expired."), "400 ExpiredToken"},
+      {refusal(404, "NoSuchBucket", "no"), "404 NoSuchBucket"},
+      {answer(401, "who are you"), "401"},
+      {answer(410, ""), "410"}};
+  for (const auto& [response, words] : dead) {
+    const Followed got = follow({response, answer(200, "later")});
+    EXPECT_EQ(got.how, How::kDeadLink) << words;
+    EXPECT_EQ(got.words, words);
+    EXPECT_EQ(asked_, 1u) << words;
+  }
+}
+
+TEST_F(FollowTest, AResultThatIsTooLargeEndsTheWaitAtOnce) {
+  const Followed got = follow({answer(200, std::string(kMaxResultBytes + 1, 'x'))});
+  EXPECT_EQ(got.how, How::kTooLarge);
+  EXPECT_TRUE(got.body.empty());
+  EXPECT_EQ(asked_, 1u);
+}
+
+TEST_F(FollowTest, NothingComesUntilTheEnd) {
+  const Followed got = follow({waiting()}, 0);
+  EXPECT_EQ(got.how, How::kNothing);
+  EXPECT_EQ(got.words, "nothing there yet");
+}
+
+TEST_F(FollowTest, TheOperatorStopsIt) {
+  cancel_ = true;
+  try {
+    (void)follow({waiting()});
+    FAIL();
+  } catch (const ProtocolAbort& abort) {
+    EXPECT_EQ(abort.code(), AbortCode::kCancelled);
+    EXPECT_THAT(abort.what(), ::testing::Not(HasSubstr("secret")));
+  }
+}
+
+}  // namespace
+}  // namespace flexroom::runs
