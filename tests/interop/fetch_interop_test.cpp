@@ -22,7 +22,8 @@ class FetchInterop : public ::testing::Test {
     return workshop;
   }
   std::string fetched(const std::string& certificate, const std::string& ca = "root.pem",
-                      const std::function<void(Provider&)>& change = nullptr) {
+                      const std::function<void(Provider&)>& change = nullptr,
+                      const std::function<void(RoomConfig&)>& more = nullptr) {
     EXPECT_EQ(workshop().problem(), "");
     const ServerProcess server(workshop(), [&](uint16_t port) {
       return std::vector<std::string>{
@@ -33,12 +34,16 @@ class FetchInterop : public ::testing::Test {
     EXPECT_TRUE(server.ready()) << server.log();
     Provider provider;
     provider.name = "test";
+    provider.hosts = {"*.example"};
     provider.ca_file = workshop().file(ca);
     provider.connect_to = {{"*", 0, {"127.0.0.1", server.port()}}};
-    if (change) change(provider);
+    RoomConfig room;
+    room.providers = {provider};
+    if (change) change(room.providers[0]);
+    if (more) more(room);
     try {
       const FetchResult result =
-          fetch(provider, "https://api.example/small.txt", 1 << 20, std::chrono::seconds(60));
+          fetch(room, "https://api.example/small.txt", 1 << 20, std::chrono::seconds(60));
       return to_text(result.body);
     } catch (const ProtocolAbort& abort) {
       return abort.what();
@@ -67,6 +72,28 @@ TEST_F(FetchInterop, TheSettingsOfTheProviderApply) {
   EXPECT_THAT(
       fetched("ec", "root.pem", [](Provider& p) { p.tls.revocation = tls::Revocation::kMust; }),
       HasSubstr("`revocation`"));
+}
+
+// A link of a member's own may lead anywhere: what a provider's CA may vouch for is its own hosts.
+TEST_F(FetchInterop, ACaOfAProviderIsTrustedForItsOwnHostsOnly) {
+  // The only entry is for other hosts: then its connect_to is not asked either, so no server is
+  // met; what its own rules on certificates are worth elsewhere is seen with a second entry that
+  // leads there.
+  const auto elsewhere = [](Provider& p) { p.hosts = {"other.example"}; };
+  const auto second = [](const std::filesystem::path* ca) {
+    return [ca](RoomConfig& room) {
+      Provider rest;
+      rest.name = "rest";
+      rest.hosts = {ca != nullptr ? "*.example" : "*"};
+      if (ca != nullptr) rest.ca_file = *ca;
+      rest.connect_to = room.providers[0].connect_to;
+      room.providers.push_back(rest);
+    };
+  };
+  const std::filesystem::path root = workshop().file("root.pem");
+  EXPECT_THAT(fetched("ec", "root.pem", elsewhere, second(nullptr)), HasSubstr("trusted root"));
+  EXPECT_EQ(fetched("ec", "other-root.pem", elsewhere, second(&root)), "small answer\n");
+  EXPECT_THAT(fetched("ec", "root.pem", elsewhere), HasSubstr("api.example"));
 }
 
 }  // namespace
