@@ -72,8 +72,10 @@ uint8_t bit_at(ByteView packed, size_t t) {
 }  // namespace
 
 struct BitGenerator::Impl {
-  Impl(net::Party& p, const EpochState& epoch, size_t batch_size, uint16_t lane_id)
+  Impl(net::Party& p, const EpochState& epoch, size_t batch_size, uint16_t lane_id,
+       Safety* the_safety)
       : party(p),
+        safety(the_safety),
         delta(epoch.delta),
         batch(batch_size),
         hash(session_hash_key(p.scope(), lane_id)),
@@ -152,6 +154,7 @@ struct BitGenerator::Impl {
   std::vector<OwnedBatch> finish(const Started& started) {
     const size_t count = started.count;
     std::vector<OwnedBatch> fresh;
+    Verdict verdict(safety);
     if (party.num_parties() == 2) {
       fresh = extend(started.owners, count, false);
     } else {
@@ -159,6 +162,7 @@ struct BitGenerator::Impl {
       const ConsistencyInstance instance{delta, fresh};
       check_bit_consistency(party, {&instance, 1}, count);
     }
+    verdict.passed();
     for (OwnedBatch& made : fresh) {
       for (BlockVec& blocks : made.blocks) {
         if (blocks.size() > count) blocks.shrink(count);
@@ -217,6 +221,7 @@ struct BitGenerator::Impl {
   }
 
   net::Party& party;
+  Safety* const safety;
   const Block& delta;
   size_t batch;
   math::ReHash hash;
@@ -229,8 +234,9 @@ struct BitGenerator::Impl {
   uint64_t bits_made = 0;
 };
 
-BitGenerator::BitGenerator(net::Party& party, const EpochState& epoch, size_t batch, uint16_t lane)
-    : impl_(std::make_unique<Impl>(party, epoch, batch, lane)) {}
+BitGenerator::BitGenerator(net::Party& party, const EpochState& epoch, size_t batch, uint16_t lane,
+                           Safety* safety)
+    : impl_(std::make_unique<Impl>(party, epoch, batch, lane, safety)) {}
 BitGenerator::~BitGenerator() = default;
 
 const Block& BitGenerator::delta() const { return impl_->delta; }

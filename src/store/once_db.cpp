@@ -357,8 +357,11 @@ void OnceDb::enter_open_mark(OpenMark::State state, bool present) {
       if (present) burn(AbortCode::kSacrifice);
     } else if (state == OpenMark::State::kStrike) {
       if (present) add_strike();
-    } else if (state == OpenMark::State::kOpen) {
-      set_life([](uint32_t life) { return saturating_add(life, 1); });
+    } else if (state == OpenMark::State::kOpen || state == OpenMark::State::kArmed) {
+      const bool worst = state == OpenMark::State::kArmed;
+      set_life([&](uint32_t life) {
+        return worst ? std::max(life, limits_.life_max) : saturating_add(life, 1);
+      });
       if (!present) return;
       Counters c = counters();
       c.dirty = saturating_add(c.dirty, 1);
