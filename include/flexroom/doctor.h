@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,18 +19,27 @@ struct Check {
   State state = State::kOk;
   std::string detail;  // what was found
   std::string remedy;  // empty if it is fine
+  /// Of something compared with another member: whose it is, what ("epoch", "clock"), and both
+  /// values. Else empty.
+  std::string member = {}, field = {}, here = {}, there = {};
 };
 
 struct ExamineOptions {
   std::filesystem::path member_file;
   std::filesystem::path job_or_recipe;  // empty: no particular call
   std::filesystem::path links;          // of a job
+  /// Also meet the other members, which say the same, and compare with them: version, clock, terms
+  /// of the room, epoch, secrets and their state.
+  bool with_members = false;
+  const std::atomic<bool>* cancel = nullptr;     // of the waiting for them
+  std::function<void(const std::string&)> note;  // "waiting for hospital-b at ..."
 };
 
 /// Looks at everything that a joint operation needs of this machine and its surroundings: files,
 /// clock, identity, disk, memory lock, port, the other members' addresses, and of each service
-/// name, reachability and authority. Opens no state, asks for no passphrase, changes nothing, sends
-/// no request. What is wrong is a Check, never an exception.
+/// name, reachability and authority. Opens no state (but with_members, which reads it and may ask
+/// for its passphrase), changes nothing, sends no request. What is wrong is a Check, never an
+/// exception.
 std::vector<Check> examine(const ExamineOptions& options);
 
 }  // namespace flexroom

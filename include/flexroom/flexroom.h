@@ -8,3 +8,4 @@
 #include "flexroom/error.h"
 #include "flexroom/room.h"
 #include "flexroom/session.h"
+#include "flexroom/version.h"

@@ -10,12 +10,6 @@
 #include "base/codec.h"
 
 namespace flexroom {
-namespace {
-
-constexpr int64_t kMaxSkewSeconds = 300;
-
-}  // namespace
-
 int64_t agree_on_time(net::Party& party) {
   // Broadcasts before this one are none of this checkpoint's business: a difference there is
   // cheating, not a disagreement about the time.

@@ -7,6 +7,9 @@
 
 namespace flexroom {
 
+/// How far two members' clocks may be apart.
+inline constexpr int64_t kMaxSkewSeconds = 300;
+
 /// Party 0's clock in seconds since 1970, if it is within five minutes of this member's; throws
 /// kRefusedByRule otherwise (SigV4 scopes are checked by every member against its own clock).
 int64_t agree_on_time(net::Party& party);

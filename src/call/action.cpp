@@ -15,8 +15,9 @@ namespace {
 using http::RequestModel;
 using http::RequestText;
 
-// Documented answers of these actions: ids, states and descriptions, no credentials, no user data
-// (tls-in-mpc.md §4.6 R2-3 lists what may never be here).
+// tls-in-mpc.md §4.6 R2-3 says of each what its answer holds: ids, states and descriptions, no
+// credentials, no user data, nothing of an earlier request but what describes the account's own
+// objects. What of this request an answer repeats is judged by position, below.
 constexpr std::array<std::string_view, 17> kOpenActions = {"ec2:RunInstances",
                                                            "ec2:DescribeInstances",
                                                            "ec2:TerminateInstances",
@@ -34,7 +35,8 @@ constexpr std::array<std::string_view, 17> kOpenActions = {"ec2:RunInstances",
                                                            "s3:PutObject",
                                                            "s3:DeleteObject",
                                                            "sagemaker:CreateTrainingJob"};
-/// Open where the parameter is a public name of AWS itself.
+/// Open where the parameter is a public name of AWS itself: nobody else can write there (names that
+/// begin with "aws" are refused), and names are not normalised.
 constexpr std::string_view kGetParameter = "ssm:GetParameter";
 constexpr std::string_view kPublicParameters = "/aws/service/";
 
@@ -120,7 +122,9 @@ std::string s3_action(const RequestModel& request) {
   const bool has_key = path.size() > first && !path[first].empty();
   const bool other = std::any_of(
       request.headers.begin(), request.headers.end(), [](const http::Parameter& header) {
-        return header.name.starts_with("x-amz-copy-source") || header.name == "x-amz-target";
+        // A copy reads another object; with a customer's key the answer holds its digest.
+        return header.name.starts_with("x-amz-copy-source") || header.name == "x-amz-target" ||
+               header.name.starts_with("x-amz-server-side-encryption-c");
       });
   if (!request.query.empty() || other || !has_bucket) return "?";
   if (has_key && request.method == "PUT") return "PutObject";
@@ -222,6 +226,8 @@ CallAction action_of(const RequestModel& request) {
 
 bool is_open_action(const CallAction& action, const RequestModel& request) {
   if (action.service == nullptr) return false;
+  // An error prints the signed request, and the token is a credential.
+  if (request.header("x-amz-security-token") != nullptr) return false;
   if (action.text == kGetParameter) {
     const RequestText* const name = request.body_value("/Name");
     return name != nullptr && name->is_public() && name->shown().starts_with(kPublicParameters);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "call/provider_trust.h"
+#include "http/text.h"
 
 namespace flexroom {
 namespace {
@@ -51,16 +52,20 @@ std::string header_of(CURL* curl, const char* name) {
   return header->value;
 }
 
+/// As names are compared: what `hosts` of a provider lists is in lower case.
 std::string host_of(const std::string& url) {
-  const size_t begin = url.find("://");
-  if (begin == std::string::npos) return "?";
-  return url.substr(begin + 3, url.find_first_of("/?", begin + 3) - begin - 3);
+  constexpr std::string_view kScheme = "https://";
+  if (!url.starts_with(kScheme)) return "?";
+  const size_t end = url.find_first_of(":/?#", kScheme.size());
+  return http::to_lower(url.substr(kScheme.size(), end - kScheme.size()));
 }
 
 /// GET, or PUT of `upload`.
-FetchResult transfer(const Provider& provider, const std::string& url, const ByteView* upload,
+FetchResult transfer(const RoomConfig& room, const std::string& url, const ByteView* upload,
                      size_t max_bytes, std::chrono::seconds timeout,
                      const std::atomic<bool>* cancel) {
+  const std::string host = host_of(url);
+  const Provider provider = room.provider_of_link(host);
   static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(),
                                                                  &curl_easy_cleanup);
@@ -108,17 +113,17 @@ FetchResult transfer(const Provider& provider, const std::string& url, const Byt
     curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, &stop_if_cancelled);
     curl_easy_setopt(c, CURLOPT_XFERINFODATA, const_cast<std::atomic<bool>*>(cancel));
   }
-  const ProviderTrust trust(c, provider, url);
+  const ProviderTrust trust(c, provider, host);
   const CURLcode code = curl_easy_perform(c);
   if (!trust.refusal().empty()) {
-    throw ProtocolAbort(AbortCode::kServer, host_of(url), trust.refusal());
+    throw ProtocolAbort(AbortCode::kServer, host, trust.refusal());
   }
   if (code == CURLE_ABORTED_BY_CALLBACK) {
-    throw ProtocolAbort(AbortCode::kCancelled, host_of(url), "stopped by the operator");
+    throw ProtocolAbort(AbortCode::kCancelled, host, "stopped by the operator");
   }
   if (code != CURLE_OK && !sink.full) {
     throw ProtocolAbort(
-        AbortCode::kServer, host_of(url),
+        AbortCode::kServer, host,
         fmt::format("{}{}{}", curl_easy_strerror(code), error[0] != 0 ? ": " : "", error));
   }
   FetchResult out;
@@ -132,15 +137,15 @@ FetchResult transfer(const Provider& provider, const std::string& url, const Byt
 
 }  // namespace
 
-FetchResult fetch(const Provider& provider, const std::string& url, size_t max_bytes,
+FetchResult fetch(const RoomConfig& room, const std::string& url, size_t max_bytes,
                   std::chrono::seconds timeout, const std::atomic<bool>* cancel) {
-  return transfer(provider, url, nullptr, max_bytes, timeout, cancel);
+  return transfer(room, url, nullptr, max_bytes, timeout, cancel);
 }
 
-FetchResult put(const Provider& provider, const std::string& url, ByteView body,
+FetchResult put(const RoomConfig& room, const std::string& url, ByteView body,
                 std::chrono::seconds timeout, const std::atomic<bool>* cancel) {
   constexpr size_t kMaxAnswerBytes = 1 << 16;
-  return transfer(provider, url, &body, kMaxAnswerBytes, timeout, cancel);
+  return transfer(room, url, &body, kMaxAnswerBytes, timeout, cancel);
 }
 
 }  // namespace flexroom

@@ -20,15 +20,16 @@ struct FetchResult {
 };
 
 /// An ordinary HTTPS GET by this member alone (its own result object; never with a room secret),
-/// over libcurl: the provider's connect_to rules and its rules on certificates (ca_file, trust,
-/// pin, revocation) apply as to a call of the room. At most `max_bytes`, else `too_large`.
+/// over libcurl: connect_to and the rules on certificates (ca_file, trust, pin, revocation) are those
+/// of the provider whose entry is for the URL's host, as in a call of the room; for a host of no
+/// entry the system's roots alone are trusted (RoomConfig::provider_of_link). At most `max_bytes`, else `too_large`.
 /// Redirects are not followed: the caller looks at the status. Throws ProtocolAbort(kServer), or
 /// kCancelled once `cancel` is set; the URL is never part of a message, only its host.
-FetchResult fetch(const Provider& provider, const std::string& url, size_t max_bytes,
+FetchResult fetch(const RoomConfig& room, const std::string& url, size_t max_bytes,
                   std::chrono::seconds timeout, const std::atomic<bool>* cancel = nullptr);
 
 /// The same for a PUT of `body`, to a link of this member's own.
-FetchResult put(const Provider& provider, const std::string& url, ByteView body,
+FetchResult put(const RoomConfig& room, const std::string& url, ByteView body,
                 std::chrono::seconds timeout, const std::atomic<bool>* cancel = nullptr);
 
 }  // namespace flexroom

@@ -9,13 +9,6 @@
 namespace flexroom {
 namespace {
 
-std::string host_name_of(const std::string& url) {
-  const size_t scheme = url.find("://");
-  if (scheme == std::string::npos) return "";
-  const size_t begin = scheme + 3;
-  return url.substr(begin, url.find_first_of(":/?#", begin) - begin);
-}
-
 std::vector<Bytes> chain_of(X509_STORE_CTX* ctx) {
   std::vector<Bytes> chain;
   STACK_OF(X509)* sent = X509_STORE_CTX_get0_untrusted(ctx);  // with the leaf, which is first
@@ -68,8 +61,8 @@ struct ProviderTrust::Callbacks {
   }
 };
 
-ProviderTrust::ProviderTrust(void* curl, const Provider& provider, const std::string& url)
-    : policy_(chain_policy(provider, host_name_of(url))) {
+ProviderTrust::ProviderTrust(void* curl, const Provider& provider, const std::string& host)
+    : policy_(chain_policy(provider, host)) {
   // A libcurl over another TLS library would leave the callback out and judge by itself.
   const CURLcode taken = curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, &Callbacks::prepare);
   FLEXROOM_ASSERT(taken == CURLE_OK);

@@ -11,8 +11,8 @@ namespace flexroom {
 /// members' own TLS client, in place of OpenSSL's default. Outlives the transfer.
 class ProviderTrust {
  public:
-  /// `curl`: a CURL easy handle. The host is that of `url`, "https://...".
-  ProviderTrust(void* curl, const Provider& provider, const std::string& url);
+  /// `curl`: a CURL easy handle of a transfer with `host`.
+  ProviderTrust(void* curl, const Provider& provider, const std::string& host);
   ProviderTrust(const ProviderTrust&) = delete;
   ProviderTrust& operator=(const ProviderTrust&) = delete;
   /// Why the certificate was refused; empty if it was not.

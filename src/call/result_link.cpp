@@ -26,14 +26,14 @@ bool accepted(const FetchResult& answer) {
 }
 
 /// Writes to one link and reads back through the other. Returns the version that is there then.
-std::string write_and_read(const Provider& provider, std::string_view body,
+std::string write_and_read(const RoomConfig& room, std::string_view body,
                            const std::string& put_url, std::string_view put_name,
                            const std::string* get_url, std::string_view get_name,
                            std::string_view place, const std::atomic<bool>* cancel) {
-  const FetchResult written = put(provider, put_url, as_bytes(body), kLinkTimeout, cancel);
+  const FetchResult written = put(room, put_url, as_bytes(body), kLinkTimeout, cancel);
   if (!accepted(written)) refuse(place, put_name, "take what is put there", written);
   if (get_url == nullptr) return "";
-  const FetchResult read = fetch(provider, *get_url, kMaxResultBytes, kLinkTimeout, cancel);
+  const FetchResult read = fetch(room, *get_url, kMaxResultBytes, kLinkTimeout, cancel);
   if (read.status != 200) refuse(place, get_name, "give what was put there", read);
   if (as_text(read.body) != body) {
     throw InputError(fmt::format("{}: {}", place, get_name),
@@ -75,26 +75,25 @@ std::string link_remedy(const FetchResult& answer) {
   return "";
 }
 
-BeforeRun try_links(const Provider& provider, const LinksConfig& links, std::string_view loader,
+BeforeRun try_links(const RoomConfig& room, const LinksConfig& links, std::string_view loader,
                     std::string_view place, const std::atomic<bool>* cancel) {
   BeforeRun out;
   const bool by_result = !loader.empty() && !links.loader_url;
   if (!loader.empty() && links.loader_url) {
-    (void)write_and_read(provider, loader, *links.loader_put_url, "loader_put_url",
-                         &*links.loader_url, "loader_url", place, cancel);
+    (void)write_and_read(room, loader, *links.loader_put_url, "loader_put_url", &*links.loader_url,
+                         "loader_url", place, cancel);
   }
   const std::string* const get = links.result_get_url ? &*links.result_get_url : nullptr;
   if (get != nullptr) {
-    FetchResult there = fetch(provider, *get, kMaxResultBytes, kLinkTimeout, cancel);
+    FetchResult there = fetch(room, *get, kMaxResultBytes, kLinkTimeout, cancel);
     if (link_is_dead(there)) refuse(place, "result_get_url", "work", there);
     const std::string_view text = as_text(there.body);
     const bool ours = text.starts_with("FLEXROOM-") || text.starts_with(kLoaderMark);
     if (there.status == 200 && !ours) out.earlier = std::move(there.body);
   }
   const std::string mark = fmt::format("{}\n", kWaitingMark);
-  out.version =
-      write_and_read(provider, by_result ? loader : std::string_view(mark), links.result_url,
-                     "result_url", get, "result_get_url", place, cancel);
+  out.version = write_and_read(room, by_result ? loader : std::string_view(mark), links.result_url,
+                               "result_url", get, "result_get_url", place, cancel);
   return out;
 }
 

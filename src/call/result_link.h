@@ -35,7 +35,7 @@ struct BeforeRun {
 ///
 /// `loader`: the text if this member carries it, else empty. `place`: links.toml, for messages.
 /// Throws InputError naming the link and the answer; ProtocolAbort if there was none.
-BeforeRun try_links(const Provider& provider, const LinksConfig& links, std::string_view loader,
+BeforeRun try_links(const RoomConfig& room, const LinksConfig& links, std::string_view loader,
                     std::string_view place, const std::atomic<bool>* cancel);
 
 }  // namespace flexroom

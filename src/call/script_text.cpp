@@ -2,8 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/hash.h"
 #include "call/fetch.h"
@@ -17,26 +15,16 @@ constexpr std::string_view kRemedy =
     "put the script there, or name a reviewed copy on this machine as `file` in [script]; what is "
     "approved is shown in full";
 
-/// The provider for that host; one with the system's roots if none serves it: the SHA-256 says what
-/// is the script.
-Provider provider_for(const RoomConfig& room, const std::string& host) {
-  const auto found =
-      std::find_if(room.providers.begin(), room.providers.end(),
-                   [&](const Provider& provider) { return room.serves(provider, host); });
-  return found == room.providers.end() ? Provider() : *found;
-}
-
 }  // namespace
 
 std::string agreed_script(const JobConfig& job, const RoomConfig& room,
                           const std::atomic<bool>* cancel) {
   if (job.script_text) return *job.script_text;
   const std::string place = fmt::format("{}: script.url", job.file.string());
-  const http::Url url = http::parse_url(job.script_url, place);
+  (void)http::parse_url(job.script_url, place);
   FetchResult got;
   try {
-    got =
-        fetch(provider_for(room, url.host), job.script_url, kMaxScriptBytes, kLinkTimeout, cancel);
+    got = fetch(room, job.script_url, kMaxScriptBytes, kLinkTimeout, cancel);
   } catch (const ProtocolAbort& abort) {
     if (abort.code() == AbortCode::kCancelled) throw;
     throw InputError(place, fmt::format("cannot be fetched: {}", abort.detail()), kRemedy);

@@ -14,6 +14,7 @@
 #include "bench/bench.h"
 #include "cli/run_history.h"
 #include "config/toml.h"
+#include "flexroom/version.h"
 
 namespace flexroom::cli {
 namespace {
@@ -92,7 +93,7 @@ CommandLine::CommandLine()
            "flexroom") {
   app_.footer(kFooter);
   app_.require_subcommand(1);
-  app_.set_version_flag("--version", "flexroom 0.1.0");
+  app_.set_version_flag("--version", std::string("flexroom ") + kVersion);
   app_.fallthrough();
   common_.member_file = default_member_file();
   app_.add_flag("--json", json_,
@@ -273,11 +274,14 @@ void CommandLine::add_state() {
       [this] { return status(*out_, common_); }, "  flexroom status");
   CLI::App* const doctor_command = add(
       app_, "doctor", "look at all that a command needs: clock, ports, members, services ...",
-      [this] { return doctor(*out_, common_, file_, doctor_links_); },
+      [this] { return doctor(*out_, common_, file_, doctor_links_, with_members_); },
       "  flexroom doctor                   # before the first command\n"
-      "  flexroom doctor job.toml --links links.toml");
+      "  flexroom doctor job.toml --links links.toml\n"
+      "  flexroom doctor --with-members    # at all members: what differs between them");
   doctor_command->add_option("FILE", file_, "also what this job or recipe needs");
   doctor_command->add_option("--links", doctor_links_, "of a job: when they end");
+  doctor_command->add_flag("--with-members", with_members_,
+                           "meet the others, who say the same, and compare with them");
   add(
       app_, "stock", "fill or show the pool of preprocessed material",
       [this] { return stock(*out_, common_, fill_); },

@@ -56,7 +56,7 @@ int export_log(Output& out, const Common& common);
 int status(Output& out, const Common& common);
 /// Everything that a joint command needs, looked at; kBadInput if something is wrong.
 int doctor(Output& out, const Common& common, const std::filesystem::path& job_or_recipe,
-           const std::filesystem::path& links);
+           const std::filesystem::path& links, bool with_members = false);
 /// Shows the pool; with `fill` first makes triples until so many are in stock.
 int stock(Output& out, const Common& common, uint64_t fill);
 /// Becomes the sandbox cloud, a program of its own beside this one. Throws if it is not there.

@@ -120,7 +120,7 @@ int collect_result(Output& out, session::MemberState& state, const std::string& 
   // From approval to the start of the machine some minutes may pass.
   const auto until = wait ? std::chrono::system_clock::now() + deadline : started;
   const runs::Followed got = runs::follow_result(
-      state.room().provider(run.provider), to_text(link->reveal()), run.before, until,
+      state.room(), to_text(link->reveal()), run.before, until,
       [&](std::string_view words) {
         out.progress({fmt::format("the script runs, waiting for the result ({})", words),
                       std::nullopt, std::nullopt});

@@ -23,10 +23,17 @@ int stock(Output& out, const Common& common, uint64_t fill) {
 }
 
 int doctor(Output& out, const Common& common, const std::filesystem::path& job_or_recipe,
-           const std::filesystem::path& links) {
+           const std::filesystem::path& links, bool with_members) {
   size_t problems = 0, warnings = 0;
   nlohmann::json rows = nlohmann::json::array();
-  for (const Check& check : examine({common.member_file, job_or_recipe, links})) {
+  ExamineOptions options;
+  options.member_file = common.member_file;
+  options.job_or_recipe = job_or_recipe;
+  options.links = links;
+  options.with_members = with_members;
+  options.cancel = &cancel_flag();
+  options.note = [&out](const std::string& text) { out.note(text); };
+  for (const Check& check : examine(options)) {
     const bool problem = check.state == Check::State::kProblem;
     const bool warning = check.state == Check::State::kWarning;
     problems += problem;
@@ -38,6 +45,12 @@ int doctor(Output& out, const Common& common, const std::filesystem::path& job_o
                     {"state", state},
                     {"detail", check.detail},
                     {"remedy", check.remedy}});
+    for (const auto& [name, value] : {std::pair("member", &check.member),
+                                      {"field", &check.field},
+                                      {"here", &check.here},
+                                      {"there", &check.there}}) {
+      if (!value->empty()) rows.back()[name] = *value;
+    }
   }
   if (problems + warnings == 0) {
     out.line("Nothing is wrong here.");

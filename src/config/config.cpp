@@ -279,6 +279,16 @@ const Provider& RoomConfig::provider_of(std::string_view host) const {
                    "add it to `hosts` of a [provider.NAME], at every member");
 }
 
+Provider RoomConfig::provider_of_link(std::string_view host) const {
+  for (const Provider& one : providers) {
+    if (serves(one, host)) return one;
+  }
+  Provider nobodys;
+  nobodys.name = std::string(host);
+  nobodys.hosts = {std::string(host)};
+  return nobodys;
+}
+
 PartyId RoomConfig::courier_id() const { return member_id(courier); }
 
 MemberConfig MemberConfig::load(const std::filesystem::path& path) {

@@ -72,6 +72,10 @@ struct RoomConfig {
   const Provider& provider_for(std::string_view provider_name, std::string_view host) const;
   /// The provider whose entry is for the host. Throws InputError if there is none.
   const Provider& provider_of(std::string_view host) const;
+  /// For a member's own link, which may lead anywhere: as provider_of(), and where no entry is for
+  /// the host an empty one, so that only the system's roots are trusted for it and nothing that a
+  /// provider set for its own hosts.
+  Provider provider_of_link(std::string_view host) const;
   /// The courier's party id. n = 2: always a garbler (party 1), tls-in-mpc.md §0.3(1).
   PartyId courier_id() const;
 };

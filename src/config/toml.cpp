@@ -5,6 +5,7 @@
 #include "base/display.h"
 #include "base/near_name.h"
 #include "base/private_file.h"
+#include "config/text_file.h"
 
 namespace flexroom {
 namespace {
@@ -27,9 +28,7 @@ TomlTable TomlTable::load(const std::filesystem::path& path, std::string_view mi
 }
 
 TomlTable TomlTable::parse(std::string_view text, std::string_view name) {
-  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
-    throw InputError(name, "is text in UTF-16", "save it as UTF-8");
-  }
+  require_utf8_text(text, name);
   try {
     auto root = std::make_shared<const toml::table>(toml::parse(text, std::string(name)));
     const toml::table* table = root.get();

@@ -28,6 +28,8 @@ constexpr milliseconds kHandshakeTimeout{10000};
 constexpr milliseconds kSilenceTimeout{3000};
 constexpr milliseconds kRetryInterval{300};
 constexpr milliseconds kReportInterval{1000};
+// Members that are there meet within a second or two.
+constexpr milliseconds kQuestionInterval{3000};
 constexpr int kPollMs = 50;
 // Connections that have not shown a member's certificate: all together, and of one address (members
 // behind one translated address join at the same time).
@@ -167,6 +169,7 @@ MeshJoin::MeshJoin(const MeshConfig& config, const Identity& identity)
   require_usable(config, identity);
   deadline_ = Clock::now() + config.connect_timeout;
   next_report_ = Clock::now();
+  next_question_ = Clock::now() + kQuestionInterval;
 }
 
 std::vector<JoinedPeer> MeshJoin::run() {
@@ -183,6 +186,7 @@ std::vector<JoinedPeer> MeshJoin::run() {
       if (slot.outbound) drive(*slot.outbound);
       settle_outbound(peer);
     }
+    ask_about_order();
     drop_lost_links();
     if (complete()) break;
     if (Clock::now() >= deadline_) give_up(AbortCode::kTimeout);
@@ -213,6 +217,10 @@ void MeshJoin::open_listener() {
     return;
   }
   if (last) return;  // everybody else has a lower id: nobody connects to us
+  listen();
+}
+
+void MeshJoin::listen() {
   const uint16_t port =
       config_.listen_port != 0 ? config_.listen_port : config_.members[config_.self].port;
   const std::string place = "listen address " + config_.listen_host + ":" + std::to_string(port);
@@ -231,7 +239,7 @@ void MeshJoin::open_listener() {
   Socket socket(::socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   set_option(socket.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (!socket.valid() || bind(socket.get(), a->ai_addr, a->ai_addrlen) != 0 ||
-      listen(socket.get(), 256) != 0) {
+      ::listen(socket.get(), 256) != 0) {
     const int problem = errno;
     std::string remedy;
     if (problem == EADDRINUSE) remedy = "is another flexroom running? else choose another port";
@@ -244,6 +252,36 @@ void MeshJoin::open_listener() {
     throw InputError(place, std::strerror(problem), remedy);
   }
   listener_ = std::move(socket);
+}
+
+void MeshJoin::ask_about_order() {
+  for (PartyId peer = config_.self + 1; peer < slots_.size(); ++peer) {
+    Slot& slot = slots_[peer];
+    if (!slot.outbound) continue;
+    drive(*slot.outbound);
+    const Attempt::State state = slot.outbound->state;
+    if (state == Attempt::State::kDone && !slot.link) {
+      slot.problem =
+          "it waits too, and has not reached us: look at our address in its room.toml, "
+          "at firewalls and forwarding";
+    }
+    if (state == Attempt::State::kDone || state == Attempt::State::kFailed) slot.outbound.reset();
+  }
+  if (Clock::now() < next_question_) return;
+  next_question_ = Clock::now() + kQuestionInterval;
+  for (PartyId peer = config_.self + 1; peer < slots_.size(); ++peer) {
+    Slot& slot = slots_[peer];
+    if (slot.link || slot.outbound) continue;
+    const std::string problem = slot.problem;
+    start_connecting(peer);
+    slot.problem = problem;  // that it cannot be asked is usual
+    if (slot.outbound) slot.outbound->asks = true;
+  }
+  if (listener_.valid() || config_.listen_socket >= 0) return;
+  try {
+    listen();
+  } catch (const InputError&) {  // it is not needed
+  }
 }
 
 void MeshJoin::accept_all() {
@@ -377,8 +415,8 @@ bool MeshJoin::drive_silent(Attempt& attempt) {
     drop(attempt, "connection closed");
     return false;
   }
-  for (PartyId j = config_.self + 1; j < config_.members.size(); ++j) {
-    attempt.pins.accepted.push_back(config_.members[j].fingerprint);
+  for (PartyId j = 0; j < config_.members.size(); ++j) {
+    if (j != config_.self) attempt.pins.accepted.push_back(config_.members[j].fingerprint);
   }
   attempt.ssl = context_.endpoint(attempt.socket.get(), true, &attempt.pins);
   attempt.state = Attempt::State::kHandshake;
@@ -435,7 +473,7 @@ bool MeshJoin::drive_handshake(Attempt& attempt) {
   const bool wrong_pin =
       attempt.pins.seen && std::find(attempt.pins.accepted.begin(), attempt.pins.accepted.end(),
                                      *attempt.pins.seen) == attempt.pins.accepted.end();
-  if (wrong_pin && !attempt.inbound) {
+  if (wrong_pin && !attempt.inbound && !attempt.asks) {
     throw FingerprintMismatch(config_.members[attempt.peer].name, attempt.peer,
                               config_.members[attempt.peer].fingerprint, *attempt.pins.seen);
   }
@@ -446,10 +484,12 @@ bool MeshJoin::drive_handshake(Attempt& attempt) {
 void MeshJoin::identify(Attempt& attempt) {
   FLEXROOM_ASSERT(attempt.pins.seen.has_value());
   if (!attempt.inbound) return;
-  for (PartyId j = config_.self + 1; j < config_.members.size(); ++j) {
+  attempt.peer = config_.self;
+  for (PartyId j = 0; j < config_.members.size(); ++j) {
     if (config_.members[j].fingerprint == *attempt.pins.seen) attempt.peer = j;
   }
-  FLEXROOM_ASSERT(attempt.peer > config_.self);
+  FLEXROOM_ASSERT(attempt.peer != config_.self);  // its pin was accepted
+  attempt.asks = attempt.peer < config_.self;
   // A member's own time for the hello, whatever strangers do meanwhile; only its own later
   // connections take the place of earlier ones.
   attempt.deadline = Clock::now() + kHandshakeTimeout;
@@ -513,9 +553,11 @@ void MeshJoin::check_hello(Attempt& attempt) {
   const Digest room = in.digest();
   in.finish();
   if (id != attempt.peer || members != slots_.size()) {
-    differ(name + " takes itself for member " + std::to_string(uint64_t{id} + 1) + " of " +
+    const std::string order =
+        members == slots_.size() ? "the [[member]] entries are in another order there: " : "";
+    differ(order + name + " takes itself for member " + std::to_string(uint64_t{id} + 1) + " of " +
            std::to_string(members) + ", here it is member " + std::to_string(attempt.peer + 1) +
-           " of " + std::to_string(slots_.size()) + "; make room.toml identical");
+           " of " + std::to_string(slots_.size()) + "; make room.toml the same at every member");
   }
   if (room != config_.room_digest) {
     differ("room parameters differ: " + name + " has " + to_hex(room).substr(0, 16) +
@@ -528,7 +570,11 @@ void MeshJoin::check_hello(Attempt& attempt) {
 void MeshJoin::settle_inbound() {
   for (auto it = inbound_.begin(); it != inbound_.end();) {
     Attempt& attempt = **it;
-    if (attempt.state == Attempt::State::kDone) {
+    const bool over =
+        attempt.state == Attempt::State::kDone || attempt.state == Attempt::State::kFailed;
+    if (over && attempt.asks) {  // it was told, and knows us
+      it = inbound_.erase(it);
+    } else if (attempt.state == Attempt::State::kDone) {
       slots_[attempt.peer].link = std::move(*it);
       it = inbound_.erase(it);
     } else if (attempt.state == Attempt::State::kFailed) {

@@ -30,6 +30,10 @@ struct JoinedPeer {
 ///             the oldest. So a member, whose handshake takes two round trips, gets through however
 ///             many sockets others hold or reopen; what has said nothing costs a descriptor and no
 ///             TLS state
+/// Order       Who listens for whom follows from the order of the members, and where it is another
+///             one elsewhere, all may wait or all may connect. So a member that is missing for long
+///             is asked as well by whom it should connect to, and who has nobody to wait for
+///             listens then too: the hellos name the difference. Such a connection is no link
 class MeshJoin {
  public:
   MeshJoin(const MeshConfig& config, const Identity& identity);
@@ -44,7 +48,8 @@ class MeshJoin {
     State state = State::kConnecting;
     bool ready = true;  // something happened at its socket
     bool inbound = false;
-    PartyId peer = 0;  // of an inbound one: known after the handshake
+    bool asks = false;  // about the order only
+    PartyId peer = 0;   // of an inbound one: known after the handshake
     Socket socket;
     PinCheck pins;
     OpensslPtr<SSL> ssl;
@@ -65,6 +70,8 @@ class MeshJoin {
   };
 
   void open_listener();
+  void listen();
+  void ask_about_order();
   void accept_all();
   void start_connecting(PartyId peer);
   void drive(Attempt& attempt);
@@ -93,7 +100,7 @@ class MeshJoin {
   Socket listener_;
   std::vector<Slot> slots_;  // by party
   std::list<std::unique_ptr<Attempt>> inbound_;
-  Clock::time_point deadline_, next_report_;
+  Clock::time_point deadline_, next_report_, next_question_;
   Clock::time_point next_accept_;  // later than now while the process has no descriptor to spare
 };
 

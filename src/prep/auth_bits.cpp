@@ -73,8 +73,10 @@ uint8_t bit_at(ByteView packed, size_t t) {
 }  // namespace
 
 struct BitGenerator::Impl {
-  Impl(net::Party& p, const EpochState& epoch, size_t batch_size, uint16_t lane_id)
+  Impl(net::Party& p, const EpochState& epoch, size_t batch_size, uint16_t lane_id,
+       Safety* the_safety)
       : party(p),
+        safety(the_safety),
         delta(epoch.delta),
         batch(batch_size),
         hash(session_hash_key(p.scope(), lane_id)),
@@ -163,11 +165,13 @@ struct BitGenerator::Impl {
 
   // The masks of the check are gone from what it returns.
   std::vector<OwnedBatch> finish(Started work) {
+    Verdict verdict(safety);
     while (work.steps < kStepsAhead) extend(work);
     if (party.num_parties() > 2) {
       const ConsistencyInstance instance{delta, work.made};
       check_bit_consistency(party, {&instance, 1}, work.count);
     }
+    verdict.passed();
     for (OwnedBatch& made : work.made) {
       for (BlockVec& blocks : made.blocks) {
         if (blocks.size() > work.count) blocks.shrink(work.count);
@@ -232,6 +236,7 @@ struct BitGenerator::Impl {
   }
 
   net::Party& party;
+  Safety* const safety;
   const Block& delta;
   size_t batch;
   math::ReHash hash;
@@ -244,8 +249,9 @@ struct BitGenerator::Impl {
   uint64_t bits_made = 0;
 };
 
-BitGenerator::BitGenerator(net::Party& party, const EpochState& epoch, size_t batch, uint16_t lane)
-    : impl_(std::make_unique<Impl>(party, epoch, batch, lane)) {}
+BitGenerator::BitGenerator(net::Party& party, const EpochState& epoch, size_t batch, uint16_t lane,
+                           Safety* safety)
+    : impl_(std::make_unique<Impl>(party, epoch, batch, lane, safety)) {}
 BitGenerator::~BitGenerator() = default;
 
 const Block& BitGenerator::delta() const { return impl_->delta; }

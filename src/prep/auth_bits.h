@@ -24,9 +24,10 @@ class BitGenerator {
   static constexpr size_t kDefaultBatch = size_t{1} << 17;
   /// session_hello() must have set the party's scope; `epoch` must outlive it. `batch` bits are
   /// made at a time (more when more are asked for at once). `lane` separates generators of one
-  /// session; each (session, lane) exists once.
+  /// session; each (session, lane) exists once. `safety` outlives it; without one, verdicts of
+  /// its checks are the caller's to note.
   BitGenerator(net::Party& party, const EpochState& epoch, size_t batch = kDefaultBatch,
-               uint16_t lane = 0);
+               uint16_t lane = 0, Safety* safety = nullptr);
   ~BitGenerator();
   BitGenerator(const BitGenerator&) = delete;
   BitGenerator& operator=(const BitGenerator&) = delete;

@@ -153,12 +153,14 @@ class Maker {
     AuthField z = b_.clone();
     scale(z, e);
     add(z, concatenate(c_sums));
+    Verdict verdict(&context_.safety);
     for (const Block& value : open_field(party_, delta, z, label("sacrifice verdict"))) {
       if (value != Block()) {
         throw ProtocolAbort(AbortCode::kSacrifice, label("sacrifice"),
                             "a member deviated in this batch");
       }
     }
+    verdict.passed();
     batch_.finished();
   }
 

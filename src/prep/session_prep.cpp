@@ -51,7 +51,9 @@ void return_pages(AndTriples& triples) {
 /// What dies with the session.
 struct SessionPrep::Live {
   Live(net::Party& party, const EpochState& epoch, Safety& safety, size_t bit_batch)
-      : generator(party, epoch, bit_batch), supply(generator), context{party, supply, safety} {}
+      : generator(party, epoch, bit_batch, 0, &safety),
+        supply(generator),
+        context{party, supply, safety} {}
   BitGenerator generator;
   GeneratorSupply supply;
   Context context;

@@ -11,6 +11,7 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <ctime>
 #include <functional>
@@ -22,9 +23,11 @@
 #include "call/recipe.h"
 #include "config/config.h"
 #include "config/toml.h"
+#include "flexroom/version.h"
 #include "net/identity.h"
 #include "net/tcp_stream.h"
 #include "room/agreed_call.h"
+#include "room/doctor_members.h"
 #include "room/failure.h"
 #include "room/local_checks.h"
 #include "room/service_probe.h"
@@ -70,7 +73,7 @@ class Doctor {
       identity(*setting);
       disk(*setting);
       port(*setting);
-      members(*setting);
+      options_.with_members ? compare(*setting) : members(*setting);
       services(*setting);
     }
     return std::move(checks_);
@@ -97,7 +100,7 @@ class Doctor {
   void versions() {
     looked("versions", [] {
       return Check{"", State::kOk,
-                   fmt::format("flexroom 0.1.0, {}", OpenSSL_version(OPENSSL_VERSION)), ""};
+                   fmt::format("flexroom {}, {}", kVersion, OpenSSL_version(OPENSSL_VERSION)), ""};
     });
     looked("processor", [] {
       const bool fit = __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") &&
@@ -235,6 +238,19 @@ class Doctor {
         }
       });
     }
+  }
+
+  void compare(const Setting& setting) {
+    std::vector<Check> found;
+    looked("members", [&] {
+      found = compare_with_members(setting.room, options_);
+      const bool same = std::none_of(found.begin(), found.end(), [](const Check& check) {
+        return check.state == State::kProblem;
+      });
+      return Check{"", State::kOk, same ? "all are there, and nothing differs" : "all are there",
+                   ""};
+    });
+    for (Check& check : found) checks_.push_back(std::move(check));
   }
 
   void services(const Setting& setting) {

@@ -131,6 +131,7 @@ std::vector<LogEntry> Room::log() {
 bool Room::accept_peers(Decider& decider, uint64_t* life_before) {
   return room::translated(room::Access::members(*this), [&] {
     store::OnceDb& once = state_->member->once();
+    state_->member->settle_open_marks();  // what a killed session left is decided upon too
     const auto before = once.counters();
     const auto said = decider.human_input(
         {Question::Kind::kYesNo,

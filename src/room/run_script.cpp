@@ -184,7 +184,7 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
                     agree_on_index(party, history.count(to_hex(proposal))));
     history.begin(*run, links.result_get_url.value_or(""));
     const BeforeRun before =
-        try_links(provider, links, carries ? loader_text(job, terms.links) : "", place,
+        try_links(room, links, carries ? loader_text(job, terms.links) : "", place,
                   Access::cancel(session));
     run->before = before.version;
     if (before.earlier) {

@@ -37,7 +37,7 @@ void sleep(std::chrono::milliseconds time, const std::atomic<bool>* cancel) {
 
 }  // namespace
 
-Followed follow_result(const Provider& provider, const std::string& url, const std::string& before,
+Followed follow_result(const RoomConfig& room, const std::string& url, const std::string& before,
                        Clock::time_point until, const std::function<void(std::string_view)>& tell,
                        const std::atomic<bool>* cancel) {
   const auto start = std::chrono::steady_clock::now();
@@ -45,7 +45,7 @@ Followed follow_result(const Provider& provider, const std::string& url, const s
   for (;;) {
     std::string words;
     try {
-      FetchResult got = fetch(provider, url, kMaxResultBytes, kLinkTimeout, cancel);
+      FetchResult got = fetch(room, url, kMaxResultBytes, kLinkTimeout, cancel);
       const std::string_view text = as_text(got.body);
       const bool waiting = text.starts_with(kWaitingMark) || text.starts_with(kLoaderMark);
       if (got.status == 200 && got.too_large) {

@@ -27,7 +27,7 @@ struct Followed {
 /// Asks the link until something new lies there, `before` (BeforeRun::version) being old, or until
 /// `until`. `tell` gets the last answer in few words whenever it changes. Looks once at least.
 /// Throws ProtocolAbort(kCancelled) once `cancel` is set; the machine goes on without us.
-Followed follow_result(const Provider& provider, const std::string& url, const std::string& before,
+Followed follow_result(const RoomConfig& room, const std::string& url, const std::string& before,
                        std::chrono::system_clock::time_point until,
                        const std::function<void(std::string_view)>& tell,
                        const std::atomic<bool>* cancel);

@@ -43,11 +43,6 @@ class OnceJournal final : public agent::Journal {
   const Digest session_;
 };
 
-store::OnceDb::Limits limits_of(const RoomConfig& room) {
-  const prep::Profile profile = prep::profile(room.profile);
-  return {profile.dirty_max, profile.life_max};
-}
-
 /// LIFE is counted for every peer apart.
 std::vector<store::MemberId> peers_of(const std::vector<store::MemberId>& mids, PartyId self) {
   std::vector<store::MemberId> peers = mids;
@@ -471,34 +466,46 @@ struct MemberSession::Engines {
   OnceJournal journal;
 };
 
-MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
-    : state_(state), options_(options) {
-  state_.settle_runs();
-  lock_.emplace(state.member().state_dir);
-  const RoomConfig& room = state.room();
+store::OnceDb::Limits limits_of(const RoomConfig& room) {
+  const prep::Profile profile = prep::profile(room.profile);
+  return {profile.dirty_max, profile.life_max};
+}
+
+net::MeshConfig mesh_of(const RoomConfig& room, const MemberConfig& member,
+                        const std::atomic<bool>* cancel,
+                        const std::function<void(const std::string&)>& note) {
   net::MeshConfig config;
-  for (const MemberEntry& member : room.members) {
-    config.members.push_back({member.name, member.address.host, member.address.port,
-                              digest_of_hex(member.certificate_sha256)});
+  for (const MemberEntry& one : room.members) {
+    config.members.push_back(
+        {one.name, one.address.host, one.address.port, digest_of_hex(one.certificate_sha256)});
   }
-  config.self = state.self();
-  const Endpoint listen = state.member().listen.value_or(room.members[config.self].address);
+  config.self = room.member_id(member.name);
+  const Endpoint listen = member.listen.value_or(room.members[config.self].address);
   config.listen_host = listen.host;
   config.listen_port = listen.port;
   // What room.toml says is compared in words (room_terms.h), once the members have met.
   config.room_digest = RandomOracle("flexroom room session/1", {}).digest();
   config.connect_timeout = room.timeout;
   config.receive_timeout = std::max<std::chrono::seconds>(room.timeout, std::chrono::seconds(120));
-  config.cancel = options.cancel;
-  config.on_waiting = [note = options.note](const std::vector<net::MissingMember>& missing) {
+  config.cancel = cancel;
+  config.on_waiting = [note](const std::vector<net::MissingMember>& missing) {
     if (!note) return;
-    for (const net::MissingMember& member : missing) {
-      note(fmt::format("waiting for {} ({}){}{}", member.name, member.address,
-                       member.problem.empty() ? "" : ": ", member.problem));
+    for (const net::MissingMember& one : missing) {
+      note(fmt::format("waiting for {} ({}){}{}", one.name, one.address,
+                       one.problem.empty() ? "" : ": ", one.problem));
     }
   };
+  return config;
+}
+
+MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
+    : state_(state), options_(options) {
+  state_.settle_runs();
+  lock_.emplace(state.member().state_dir);
+  const RoomConfig& room = state.room();
   state.settle_open_marks();
-  std::unique_ptr<net::TcpMesh> mesh = net::TcpMesh::join(config, state.identity());
+  std::unique_ptr<net::TcpMesh> mesh = net::TcpMesh::join(
+      mesh_of(room, state.member(), options.cancel, options.note), state.identity());
   const auto epoch = store::EpochStore(state.db()).load(state.rid_or_none());
   mark_ = std::make_unique<store::OpenMark>(state.member().state_dir, state.rid_or_none(),
                                             epoch ? epoch->epoch_id : Digest{});
@@ -514,9 +521,11 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
     throw;
   }
   state.save_signing_keys(keys);
+  state.once().set_mark(mark_.get());
 }
 
 MemberSession::~MemberSession() {
+  state_.once().set_mark(nullptr);
   const bool started = engines_ != nullptr;
   engines_.reset();
   if (!started) return;
@@ -576,7 +585,10 @@ prep::EpochState MemberSession::make_epoch() {
   for (const MemberEntry& member : state_.room().members) {
     parameters.identities.push_back(from_hex(member.certificate_sha256));
   }
-  return prep::setup_epoch(*party_, parameters);
+  prep::Verdict verdict(&state_.once());
+  prep::EpochState epoch = prep::setup_epoch(*party_, parameters);
+  verdict.passed();
+  return epoch;
 }
 
 namespace {
@@ -788,11 +800,13 @@ void MemberSession::record(const ProtocolAbort& abort) {
     const bool kept =
         mark_->put(boolean ? store::OpenMark::State::kBurn : store::OpenMark::State::kStrike);
     if (!kept && k + 1 < kTries) continue;
+    if (!kept) mark_->leave();
     if (!options_.note) return;
     options_.note(fmt::format("the failed check could not be entered into once.db: {}{}", problem,
                               kept ? "; it is kept beside it and counts from the next command on"
-                                   : "; nor could it be kept beside it: do not run anything before "
-                                     "you know why"));
+                                   : "; nor could it be kept beside it: the next command counts "
+                                     "this session as one that ended without a word. Do not run "
+                                     "anything before you know why"));
     return;
   }
 }

@@ -11,6 +11,7 @@
 #include "agreement/approval.h"
 #include "config/config.h"
 #include "net/identity.h"
+#include "net/tcp_mesh.h"
 #include "prep/epoch.h"
 #include "prep/session_prep.h"
 #include "session/pool_source.h"
@@ -189,6 +190,14 @@ class MemberSession {
   std::unique_ptr<net::Party> party_;
   std::unique_ptr<Engines> engines_;
 };
+
+/// Of the room's profile: how many batches may end without a verdict.
+store::OnceDb::Limits limits_of(const RoomConfig& room);
+
+/// How this member joins the others of its room; `cancel` and `note` as in SessionOptions.
+net::MeshConfig mesh_of(const RoomConfig& room, const MemberConfig& member,
+                        const std::atomic<bool>* cancel,
+                        const std::function<void(const std::string&)>& note);
 
 /// What an abort means on disk at member `self`: a boolean cheat burns the epoch, an F_p cheat is a
 /// strike.

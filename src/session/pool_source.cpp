@@ -5,6 +5,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "store/row_reader.h"
 
 namespace flexroom::session {
 namespace {
@@ -141,7 +142,9 @@ PooledSource::Parts PooledSource::take(char kind, size_t num_parts, size_t count
   for (store::Pool::Stock& batch : once_.pool().stock()) {
     if (planned >= count) break;
     if (batch.batch_id.front() != static_cast<uint8_t>(kind)) continue;
-    FLEXROOM_ASSERT(batch.item_bytes % unit == 0);
+    if (batch.item_bytes % unit != 0) {
+      throw store::damaged_row("once.db, a batch of the pool", "items of another size");
+    }
     const size_t portion = batch.item_bytes / unit;
     const uint64_t portions =
         std::min<uint64_t>(batch.left(), (count - planned + portion - 1) / portion);

@@ -11,7 +11,7 @@
 namespace flexroom::session {
 namespace {
 
-constexpr std::string_view kLabel = "session/terms";
+constexpr std::string_view kNothing = "(nothing)";
 constexpr size_t kMaxBytes = size_t{1} << 20;
 constexpr size_t kMaxField = size_t{1} << 16;
 
@@ -22,8 +22,8 @@ Bytes encode(const std::vector<Term>& terms) {
   return out.take();
 }
 
-std::vector<Term> decode(ByteView bytes, PartyId from) {
-  Reader in(bytes, std::string(kLabel), from);
+std::vector<Term> decode(ByteView bytes, std::string_view label, PartyId from) {
+  Reader in(bytes, label, from);
   std::vector<Term> out;
   const uint32_t count = in.u32();
   for (uint32_t k = 0; k < count; ++k) {
@@ -46,15 +46,18 @@ std::string around(const std::string& value, const std::string& other) {
   return (begin > 0 ? "..." : "") + display_short(value.substr(begin), kShown);
 }
 
-[[noreturn]] void differ(const std::string& name, const std::string& here, const std::string& there,
-                         const std::string& member, PartyId peer) {
-  const std::string remedy = name == "command" ? "run the same command at every member"
-                                               : "make room.toml the same at every member";
-  throw ProtocolAbort(
-      AbortCode::kDisagreement, "terms",
-      fmt::format("members differ in {}\n  here:  {}\n  {}: {}\n  {}", display_short(name),
-                  around(here, there), member, around(there, here), remedy),
-      peer);
+[[noreturn]] void differ(const TermDifference& one, const std::string& member) {
+  throw ProtocolAbort(AbortCode::kDisagreement, "terms",
+                      fmt::format("members differ in {}\n  here:  {}\n  {}: {}\n  {}",
+                                  display_short(one.name), around(one.here, one.there), member,
+                                  around(one.there, one.here), term_remedy(one.name)),
+                      one.member);
+}
+
+const Term* find(const std::vector<Term>& terms, const std::string& name) {
+  const auto found =
+      std::find_if(terms.begin(), terms.end(), [&](const Term& term) { return term.name == name; });
+  return found == terms.end() ? nullptr : &*found;
 }
 
 }  // namespace
@@ -91,27 +94,44 @@ std::vector<Term> room_terms(const RoomConfig& room) {
   return out;
 }
 
-void agree_on_terms(net::Party& party, const RoomConfig& room, const std::vector<Term>& own) {
-  const Bytes mine = encode(own);
-  party.broadcast(kLabel, mine);
-  std::vector<Bytes> all(party.num_parties());
+std::vector<std::vector<Term>> exchange_terms(net::Party& party, const std::vector<Term>& own,
+                                              std::string_view label) {
+  party.broadcast(label, encode(own));
+  std::vector<std::vector<Term>> all(party.num_parties());
+  all[party.id()] = own;
   for (const PartyId j : party.peers()) {
-    all[j] = party.receive_broadcast_up_to(j, kLabel, kMaxBytes);
+    all[j] = decode(party.receive_broadcast_up_to(j, label, kMaxBytes), label, j);
   }
-  for (const PartyId j : party.peers()) {
-    if (all[j] == mine) continue;
-    const std::vector<Term> theirs = decode(all[j], j);
-    for (size_t k = 0; k < std::max(own.size(), theirs.size()); ++k) {
-      const Term none{"", "(nothing)"};
-      const Term& a = k < own.size() ? own[k] : none;
-      const Term& b = k < theirs.size() ? theirs[k] : none;
-      if (a.name == b.name && a.value == b.value) continue;
-      const bool same_name = a.name == b.name;
-      differ(same_name ? a.name : (a.name.empty() ? b.name : a.name), a.value,
-             same_name ? b.value : b.name + " = " + b.value, room.members[j].name, j);
+  return all;
+}
+
+std::vector<TermDifference> differences(const std::vector<std::vector<Term>>& all, PartyId self) {
+  std::vector<TermDifference> out;
+  for (PartyId j = 0; j < all.size(); ++j) {
+    for (const Term& term : all[self]) {
+      const Term* const other = find(all[j], term.name);
+      const std::string there = other != nullptr ? other->value : std::string(kNothing);
+      if (there != term.value) out.push_back({j, term.name, term.value, there});
+    }
+    for (const Term& term : all[j]) {
+      if (find(all[self], term.name) != nullptr) continue;
+      out.push_back({j, term.name, std::string(kNothing), term.value});
     }
   }
-  party.echo(kLabel, AbortCode::kDisagreement);
+  return out;
+}
+
+std::string term_remedy(std::string_view name) {
+  return name == "command" ? "run the same command at every member"
+                           : "make room.toml the same at every member";
+}
+
+void agree_on_terms(net::Party& party, const RoomConfig& room, const std::vector<Term>& own) {
+  const auto different = differences(exchange_terms(party, own), party.id());
+  if (!different.empty()) {
+    differ(different.front(), room.members[different.front().member].name);
+  }
+  party.echo("session/terms", AbortCode::kDisagreement);
 }
 
 }  // namespace flexroom::session

@@ -18,6 +18,21 @@ struct Term {
 /// provider is reached and which roots it is checked against is each member's own.
 std::vector<Term> room_terms(const RoomConfig& room);
 
+/// What one member has otherwise than this one.
+struct TermDifference {
+  PartyId member = 0;
+  std::string name, here, there;  // one of the values is "(nothing)" where a term is missing
+};
+
+/// Tells all members `own` and returns theirs, by party; `label` of this one message. Everybody was
+/// told the same. What a peer sends is bounded, not judged: show it with base/display.h.
+std::vector<std::vector<Term>> exchange_terms(net::Party& party, const std::vector<Term>& own,
+                                              std::string_view label = "session/terms");
+/// In the order of this member's terms; then what only the other one has.
+std::vector<TermDifference> differences(const std::vector<std::vector<Term>>& all, PartyId self);
+/// What to do about a term that differs.
+std::string term_remedy(std::string_view name);
+
 /// The first thing that members say to each other. Throws kDisagreement naming the member, the
 /// first term that differs and both values.
 void agree_on_terms(net::Party& party, const RoomConfig& room, const std::vector<Term>& own);

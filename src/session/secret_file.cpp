@@ -4,13 +4,12 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/display.h"
 #include "base/error.h"
 #include "base/near_name.h"
-#include "base/private_file.h"
 #include "call/purpose.h"
+#include "config/private_json.h"
 #include "http/text.h"
 #include "session/signing_keys.h"
 #include "store/limits.h"
@@ -22,86 +21,14 @@ using nlohmann::json;
 
 constexpr size_t kMaxFileBytes = 1 << 16;
 
-/// The file's text and what can be said about a place in it. Nothing of the text is ever shown but
-/// keys.
-class Place {
- public:
-  Place(std::string file, std::string_view text) : file_(std::move(file)), text_(text) {}
-  std::string at(size_t offset) const {
-    const std::string_view before = text_.substr(0, std::min(offset, text_.size()));
-    const size_t line = static_cast<size_t>(std::count(before.begin(), before.end(), '\n'));
-    const size_t start = before.rfind('\n');
-    const size_t column = before.size() - (start == std::string_view::npos ? 0 : start + 1);
-    return fmt::format("{}:{}:{}", file_, line + 1, column + 1);
-  }
-  /// Where the key stands: its name in quotes with a colon behind it.
-  std::string of(const std::string& key) const {
-    const std::string quoted = json(key).dump();
-    for (size_t found = text_.find(quoted); found != std::string_view::npos;
-         found = text_.find(quoted, found + 1)) {
-      const size_t next = text_.find_first_not_of(" \t\r\n", found + quoted.size());
-      if (next != std::string_view::npos && text_[next] == ':') return at(found);
-    }
-    return file_;
-  }
-  const std::string& file() const { return file_; }
-
- private:
-  std::string file_;
-  std::string_view text_;
-};
-
-void wipe_texts(json& value) {
-  if (value.is_string()) {
-    auto& text = value.get_ref<std::string&>();
-    wipe(text.data(), text.size());
-  } else if (value.is_structured()) {
-    for (json& item : value) wipe_texts(item);
-  }
-}
-
-/// Parsed, with all of its texts wiped at the end.
-class Parsed {
- public:
-  Parsed(const Place& place, ByteView text) {
-    std::set<std::string> keys;
-    std::string twice;
-    const auto watch = [&](int depth, json::parse_event_t event, const json& key) {
-      if (event == json::parse_event_t::key && depth == 1 &&
-          !keys.insert(key.get<std::string>()).second) {
-        twice = key.get<std::string>();
-      }
-      return true;
-    };
-    try {
-      root_ = json::parse(text.begin(), text.end(), watch);
-    } catch (const json::parse_error& error) {
-      throw InputError(place.at(error.byte == 0 ? 0 : error.byte - 1), "is not JSON from here on",
-                       "quotes around every text and name, a comma between entries, none after "
-                       "the last; docs/secrets.md shows a whole file");
-    }
-    if (!root_.is_object()) {
-      throw InputError(place.file(), "is not a JSON object", "docs/secrets.md shows one");
-    }
-    if (!twice.empty()) throw InputError(place.of(twice), fmt::format("`{}` stands twice", twice));
-  }
-  ~Parsed() { wipe_texts(root_); }
-  Parsed(const Parsed&) = delete;
-  Parsed& operator=(const Parsed&) = delete;
-  json& root() { return root_; }
-
- private:
-  json root_;
-};
-
 /// Reads keys, each with an error of its own, and in the end knows which nobody asked for.
 class Fields {
  public:
-  Fields(const Place& place, json& root) : place_(place), root_(root) {}
+  explicit Fields(PrivateJson& file) : file_(file), root_(file.root()) {}
 
   [[noreturn]] void fail(const std::string& key, std::string_view problem,
                          std::string_view remedy = "") const {
-    throw InputError(place_.of(key), fmt::format("`{}` {}", key, problem), remedy);
+    throw InputError(file_.place_of(key), fmt::format("`{}` {}", key, problem), remedy);
   }
   bool has(const std::string& key) {
     known_.push_back(key);
@@ -150,7 +77,7 @@ class Fields {
       std::vector<std::string> free = known_;
       std::erase_if(free, [&](const std::string& name) { return root_.contains(name); });
       throw InputError(
-          place_.of(key),
+          file_.place_of(key),
           fmt::format("unknown key `{}`{}", display_short(key), did_you_mean(key, free)),
           "remove it, or correct its spelling");
     }
@@ -162,14 +89,14 @@ class Fields {
     for (const auto& [name, value] : root_.items()) {
       if (near_name(name, std::vector<std::string>{key}).empty()) continue;
       throw InputError(
-          place_.of(name),
+          file_.place_of(name),
           fmt::format("unknown key `{}`; did you mean `{}`?", display_short(name), key),
           "correct its spelling");
     }
-    throw InputError(place_.file(), fmt::format("`{}` is missing", key),
+    throw InputError(file_.name(), fmt::format("`{}` is missing", key),
                      fmt::format("add \"{}\": ...; docs/secrets.md shows a whole file", key));
   }
-  const Place& place_;
+  PrivateJson& file_;
   json& root_;
   std::vector<std::string> known_;
 };
@@ -246,11 +173,9 @@ bool is_secret_name(std::string_view text) {
 }
 
 SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view self_name) {
-  const SecretBytes text = read_private_file(
-      file, kMaxFileBytes, "docs/secrets.md shows what this member's file looks like");
-  const Place place(file.string(), as_text(text.reveal()));
-  Parsed parsed(place, text.reveal());
-  Fields fields(place, parsed.root());
+  PrivateJson json(file, kMaxFileBytes, "docs/secrets.md shows what this member's file looks like",
+                   "docs/secrets.md shows a whole file");
+  Fields fields(json);
   SecretFile out;
   out.name = fields.text("name");
   if (!is_secret_name(out.name)) {
@@ -280,7 +205,7 @@ SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view 
       fields.fail("purposes",
                   fmt::format("has an entry of more than {} bytes", store::kMaxPurposeBytes));
     }
-    (void)parse_purpose(purpose, place.of("purposes"));
+    (void)parse_purpose(purpose, json.place_of("purposes"));
   }
   out.provider = fields.text_or("provider", "");
   if (fields.has("entropy")) out.entropy = fields.number("entropy", 0, 8 * store::kMaxSecretBytes);
@@ -289,7 +214,7 @@ SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view 
   fields.finish();
   if (!out.material.empty() && out.material.size() != out.length) {
     throw InputError(
-        place.of("length"),
+        json.place_of("length"),
         fmt::format("`length` is {}, but the file holds {} bytes", out.length, out.material.size()),
         out.ends_in_newline ? "the value ends in a newline; `printf %s` leaves it out" : "");
   }

@@ -77,7 +77,9 @@ Digest refresh_secrets(MemberSession& session, const RefreshPlan& plan) {
       record.meta = meta;
       record.meta.epoch = epoch.eid;
       const prep::AuthBits old_bits = session.state().secrets().get(meta.id, meta.version);
+      prep::Verdict verdict(&session.state().once());
       record.shares = store::encode_auth_bits(refresh.refresh(old_bits));
+      verdict.passed();
       moved.push_back(std::move(record));
     }
   }

@@ -8,6 +8,7 @@
 
 #include "agreement/time.h"
 #include "call/purpose.h"
+#include "store/row_reader.h"
 
 namespace flexroom::session {
 namespace {
@@ -24,6 +25,18 @@ std::optional<store::RecordMeta> find(store::SecretStore& secrets, const std::st
     if (meta.kind == kSigningKeyKind && meta.name == name && meta.provenance == origin) return meta;
   }
   return std::nullopt;
+}
+
+/// Kin, as it stands in the record's metadata.
+Digest opened_half(const store::RecordMeta& key) {
+  Digest out{};
+  const std::string& text = key.value_class;
+  const bool hex = text.size() == 2 * out.size() &&
+                   text.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (!hex) throw store::damaged_row("state.db, a signing key", "its opened half is no digest");
+  const Bytes kin = from_hex(text);
+  std::copy(kin.begin(), kin.end(), out.begin());
+  return out;
 }
 
 }  // namespace
@@ -56,11 +69,7 @@ ObtainedKey obtain_signing_key(MemberSession& session, const store::RecordMeta& 
   party.echo("sigv4/cached", AbortCode::kDisagreement);
   if (decided) decided(everywhere);
   if (everywhere) {
-    const Bytes kin = from_hex(found->value_class);
-    Digest digest{};
-    FLEXROOM_ASSERT(kin.size() == digest.size());
-    std::copy(kin.begin(), kin.end(), digest.begin());
-    out.key.kin = sha256_state_from(digest);
+    out.key.kin = sha256_state_from(opened_half(*found));
     out.key.kout = session.shares(*found);
     out.cached = true;
     return out;

@@ -9,6 +9,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "store/row_reader.h"
 
 namespace flexroom::store {
 namespace {
@@ -34,23 +35,13 @@ uint64_t now_seconds() { return static_cast<uint64_t>(std::time(nullptr)); }
 Writer& put_head(Writer& out, const OnceDb::LogHead& head) {
   return out.u32(head.incarnation).u64(head.number).raw(head.digest);
 }
-OnceDb::LogHead read_head(Reader& in) {
+template <typename In>  // Reader, RowReader
+OnceDb::LogHead read_head(In& in) {
   OnceDb::LogHead head;
   head.incarnation = in.u32();
   head.number = in.u64();
   head.digest = in.digest();
   return head;
-}
-
-/// Rows of this member's own disk: damage there is no fault of a peer.
-template <typename Read>
-auto from_disk(const Read& read) {
-  try {
-    return read();
-  } catch (const ProtocolAbort& abort) {
-    throw InputError(kPlace, "state.db holds a row that cannot be read: " + abort.detail(),
-                     "restore state.db from a backup; never restore once.db");
-  }
 }
 
 std::optional<agreement::Outcome> outcome_of(LogOutcome outcome) {
@@ -297,14 +288,12 @@ std::optional<Statement> AuditLog::statement(uint32_t incarnation, uint64_t numb
 std::optional<AuditLog::Head> AuditLog::head_here() {
   const auto row = db_.get(kHeadKind, room_);
   if (!row) return std::nullopt;
-  return from_disk([&] {
-    Reader in(row->meta, "log head");
-    Head head;
-    head.last = read_head(in);
-    head.change = read_head(in);
-    in.finish();
-    return head;
-  });
+  RowReader in(row->meta, "state.db, where the log ends");
+  Head head;
+  head.last = read_head(in);
+  head.change = read_head(in);
+  in.finish();
+  return head;
 }
 
 // The two files must say the same of it. state.db is written first: one entry more there than in
@@ -417,10 +406,10 @@ std::optional<Configuration> AuditLog::configuration() {
 OnceDb::LogHead AuditLog::seen_of(const MemberId& member) {
   const auto row = db_.get(peer_kind_, member);
   if (!row) return {};
-  return from_disk([&] {
-    Reader in(row->meta, "log head of a member");
-    return read_head(in);
-  });
+  RowReader in(row->meta, "state.db, where the log of a member ends");
+  const OnceDb::LogHead head = read_head(in);
+  in.finish();
+  return head;
 }
 
 // What everybody has seen of everybody goes out before anybody says where its own log ends: who

@@ -250,8 +250,7 @@ void OnceDb::set_life(const std::function<uint32_t(uint32_t)>& change, std::opti
 OnceDb::Counters OnceDb::counters() {
   const auto row = db_->get(kCounters, epoch_id());
   if (!row) {
-    throw InputError("once.db", "is damaged: the counters of this epoch are missing",
-                     "remove once.db, not its key: it is made anew, then `flexroom peer accept`");
+    throw damaged_row("once.db", "the counters of this epoch are missing");
   }
   Counters c = decode(row->secret.reveal());
   for (const MemberId& peer : peers_) c.life = std::max(c.life, life_of(peer));
@@ -276,9 +275,12 @@ void OnceDb::require_room_for(size_t count, const Counters& c) const {
            std::to_string(c.dirty) + " batches ended without a verdict; flexroom secret refresh");
   }
   if (uint64_t{c.life} + count > limits_.life_max) {
-    refuse(
-        AbortCode::kTooManyUnfinished,
-        std::to_string(c.life) + " batches ended without a verdict so far; flexroom peer accept");
+    refuse(AbortCode::kTooManyUnfinished,
+           std::to_string(c.life) +
+               " batches ended without a verdict so far, or a check that only a "
+               "cheating member fails may have failed (a session that was killed "
+               "in the middle of one counts so); find out why, then: flexroom "
+               "peer accept");
   }
 }
 
@@ -295,7 +297,9 @@ void OnceDb::begin_batches(size_t count) {
 void OnceDb::finish_batches(size_t count) {
   db_->transaction([&] {
     Counters c = counters();
-    FLEXROOM_ASSERT(c.dirty >= count);
+    if (c.dirty < count) {
+      throw damaged_row("once.db", "fewer batches are open there than end here");
+    }
     c.dirty -= static_cast<uint32_t>(count);
     save(c);
     // Another session burned the epoch meanwhile: what it did to LIFE stands.
@@ -353,8 +357,11 @@ void OnceDb::enter_open_mark(OpenMark::State state, bool present) {
       if (present) burn(AbortCode::kSacrifice);
     } else if (state == OpenMark::State::kStrike) {
       if (present) add_strike();
-    } else if (state == OpenMark::State::kOpen) {
-      set_life([](uint32_t life) { return saturating_add(life, 1); });
+    } else if (state == OpenMark::State::kOpen || state == OpenMark::State::kArmed) {
+      const bool worst = state == OpenMark::State::kArmed;
+      set_life([&](uint32_t life) {
+        return worst ? std::max(life, limits_.life_max) : saturating_add(life, 1);
+      });
       if (!present) return;
       Counters c = counters();
       c.dirty = saturating_add(c.dirty, 1);
@@ -422,12 +429,27 @@ namespace {
 constexpr std::string_view kLogHead = "log head", kOpenRun = "open run";
 constexpr size_t kMaxRunText = 256;
 
+OnceDb::OpenRun decode_run(ByteView id, ByteView meta) {
+  constexpr std::string_view kPlace = "once.db, an open run";
+  OnceDb::OpenRun run;
+  RowReader name(id, kPlace);
+  run.session = name.digest();
+  name.finish();
+  RowReader in(meta, kPlace);
+  run.room = in.digest();
+  run.proposal = in.digest();
+  run.released = in.u8() != 0;
+  run.what = to_text(in.field(kMaxRunText));
+  in.finish();
+  return run;
+}
+
 }  // namespace
 
 std::optional<OnceDb::LogHead> OnceDb::log_head(const Digest& room) {
   const auto row = db_->get(kLogHead, room);
   if (!row) return std::nullopt;
-  Reader in(row->meta, "once.db log head");
+  RowReader in(row->meta, "once.db, where the log ends");
   LogHead head;
   head.incarnation = in.u32();
   head.number = in.u64();
@@ -455,9 +477,9 @@ void OnceDb::run_released(const Digest& session) {
   db_->transaction([&] {
     const auto row = db_->get(kOpenRun, session);
     if (!row) return;
-    Bytes meta = row->meta;
-    meta[2 * sizeof(Digest)] = 1;
-    db_->put(kOpenRun, session, meta, {});
+    OpenRun run = decode_run(session, row->meta);
+    run.released = true;
+    open_run(run);
   });
 }
 
@@ -467,15 +489,7 @@ std::vector<OnceDb::OpenRun> OnceDb::open_runs(const Digest& room) {
   std::vector<OpenRun> out;
   for (const Bytes& id : db_->ids(kOpenRun)) {
     const auto row = db_->get(kOpenRun, id);
-    Reader in(row->meta, "once.db open run");
-    OpenRun run;
-    FLEXROOM_ASSERT(id.size() == run.session.size());
-    std::copy(id.begin(), id.end(), run.session.begin());
-    run.room = in.digest();
-    run.proposal = in.digest();
-    run.released = in.u8() != 0;
-    run.what = to_text(in.field(kMaxRunText));
-    in.finish();
+    OpenRun run = decode_run(id, row->meta);
     if (run.room == room) out.push_back(std::move(run));
   }
   return out;

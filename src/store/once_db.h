@@ -79,8 +79,17 @@ class OnceDb : public prep::Safety {
   void require_setup_allowed();
   /// Class B or F_p cheat; the 16th burns.
   void add_strike();
+  /// Armed around verdicts while a session runs; nullptr: none does.
+  void set_mark(OpenMark* mark) { mark_ = mark; }
+  void before_verdict() override {
+    if (mark_ != nullptr) mark_->arm();
+  }
+  void after_verdict() override {
+    if (mark_ != nullptr) mark_->disarm();
+  }
   /// What a session left that ended without a word: a check that failed there counts as the worst
-  /// one, a killed session as one batch without a verdict. `present`: it was of the present epoch.
+  /// one; a killed session as one batch without a verdict, and for LIFE as the worst if it awaited
+  /// a verdict. `present`: it was of the present epoch.
   void enter_open_mark(OpenMark::State state, bool present);
   /// A new epoch is about to take the place of the present one; the counters stay those of the
   /// present one until start_epoch(). Call it before the change is durable.
@@ -165,6 +174,7 @@ class OnceDb : public prep::Safety {
   RoomId rid_{};
   std::optional<Digest> epoch_;
   std::optional<Digest> session_;
+  OpenMark* mark_ = nullptr;
   std::unique_ptr<SealedDb> db_;
   std::unique_ptr<Pool> pool_;
 };

@@ -53,7 +53,12 @@ class Locked {
 };
 
 bool is_state(uint8_t byte) {
-  return std::string_view("cosb").find(static_cast<char>(byte)) != std::string_view::npos;
+  return std::string_view("coasb").find(static_cast<char>(byte)) != std::string_view::npos;
+}
+
+int rank(OpenMark::State state) {
+  if (state == OpenMark::State::kBurn) return 2;
+  return state == OpenMark::State::kStrike ? 1 : 0;
 }
 
 // Empty: not written to its end, so its session never began.
@@ -107,6 +112,7 @@ OpenMark::OpenMark(const fs::path& directory, const Digest& room, const Digest& 
                        full ? "free some space and run the same command again" : "");
     }
     sync_directory(marks);
+    file_ = file;
     fd_ = locked.release();
     return;
   }
@@ -116,15 +122,24 @@ OpenMark::OpenMark(const fs::path& directory, const Digest& room, const Digest& 
 
 OpenMark::~OpenMark() {
   if (fd_ < 0) return;
-  if (state_ == State::kOpen) (void)write_state(fd_, State::kClosed);
+  const bool nothing_happened = state_ == State::kOpen || state_ == State::kArmed;
+  if (nothing_happened && !left_) (void)write_state(fd_, State::kClosed);
   ::close(fd_);
 }
 
 bool OpenMark::put(State state) {
-  if (state_ == State::kBurn && state == State::kStrike) return true;
+  if (rank(state) < rank(state_)) return true;
   if (!write_state(fd_, state)) return false;
   state_ = state;
   return true;
+}
+
+void OpenMark::write(State state) {
+  if (!put(state)) {
+    throw InputError(file_.string(), std::string("cannot be written: ") + std::strerror(errno),
+                     "is the disk read-only? Nothing is prepared as long as what a check says "
+                     "could not be noted");
+  }
 }
 
 void OpenMark::settle(const fs::path& directory, const std::function<bool(const Left&)>& entered) {

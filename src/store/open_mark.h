@@ -14,12 +14,20 @@ namespace flexroom::store {
 ///            be written at that moment (locked, disk full), the mark takes it: its bytes were
 ///            written when the session began, so that changing one needs no space
 /// Found      when the next session begins: kBurn and kStrike are entered into once.db then. A
-///            process that was killed may have known of one verdict that it could not write down:
-///            it counts as one batch without a verdict (dirty and LIFE, boolean-engine.md §10.3)
-/// Errors     InputError from open(); put() tells by its result
+///            process that was killed may have known of one verdict that it could not write down.
+///            While one of a check is awaited that only a cheat fails, the mark says so (kArmed)
+///            and counts as the worst; else as one batch without a verdict (boolean-engine.md
+///            §10.2, §10.3)
+/// Errors     InputError from the constructor and arm(); put() tells by its result
 class OpenMark {
  public:
-  enum class State : uint8_t { kClosed = 'c', kOpen = 'o', kStrike = 's', kBurn = 'b' };
+  enum class State : uint8_t {
+    kClosed = 'c',
+    kOpen = 'o',
+    kArmed = 'a',
+    kStrike = 's',
+    kBurn = 'b'
+  };
 
   /// `room`: zeros before it has an id. `epoch`: zeros before there is one.
   OpenMark(const std::filesystem::path& directory, const Digest& room, const Digest& epoch);
@@ -29,8 +37,14 @@ class OpenMark {
   OpenMark(const OpenMark&) = delete;
   OpenMark& operator=(const OpenMark&) = delete;
 
-  /// Durable if true. kBurn is not taken back by a weaker one.
+  /// Durable if true. kBurn and kStrike are not taken back by a weaker one.
   [[nodiscard]] bool put(State state);
+  /// kArmed until disarm(): around a verdict.
+  void arm() { write(State::kArmed); }
+  void disarm() { write(State::kOpen); }
+  /// A check failed, and that could be written nowhere: the mark is left for the next session as it
+  /// is, however this one ends.
+  void leave() { left_ = true; }
 
   struct Left {
     State state = State::kClosed;
@@ -42,8 +56,12 @@ class OpenMark {
                      const std::function<bool(const Left&)>& entered);
 
  private:
+  void write(State state);
+
+  std::filesystem::path file_;
   int fd_ = -1;
   State state_ = State::kOpen;
+  bool left_ = false;
 };
 
 }  // namespace flexroom::store

@@ -21,6 +21,7 @@ namespace {
 constexpr std::string_view kKind = "batch";
 constexpr std::string_view kLabel = "pool/batches";
 constexpr size_t kMaxBatchIdBytes = 64;
+constexpr uint64_t kMaxItemBytes = uint64_t{1} << 26;
 constexpr size_t kMaxBatches = 65536;
 constexpr size_t kMaxEntryBytes = 4 + kMaxBatchIdBytes + 24;
 
@@ -113,6 +114,9 @@ Pool::Batch Pool::load(ByteView id) {
   const uint64_t cursor = in.u64();
   shape.protocol = in.u16();
   in.finish();
+  const bool fits = !id.empty() && shape.item_bytes > 0 && shape.item_bytes <= kMaxItemBytes &&
+                    cursor <= shape.count;
+  if (!fits) throw damaged_row("once.db, a batch of the pool", "impossible numbers");
   return {std::move(shape), cursor, ItemKey(std::move(row->secret))};
 }
 

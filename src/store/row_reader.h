@@ -8,8 +8,16 @@
 
 namespace flexroom::store {
 
-/// Reads what this member itself wrote, as Reader does: what does not fit is damage of its own disk
-/// (InputError with the way back), never a fault of the network or a peer.
+/// What lies on this member's own disk cannot be what it wrote there: damage, never a fault of the
+/// network or a peer. `place` begins with the file: "state.db, a room".
+inline InputError damaged_row(std::string_view place, std::string_view problem) {
+  return {place, "is damaged: " + std::string(problem),
+          place.starts_with("once.db")
+              ? "remove once.db, not its key: it is made anew, then `flexroom peer accept`"
+              : "put the newest backup of state.db back"};
+}
+
+/// Reads what this member itself wrote, as Reader does: what does not fit is damaged_row().
 class RowReader {
  private:
   template <typename Read>
@@ -17,16 +25,12 @@ class RowReader {
     try {
       return read();
     } catch (const ProtocolAbort& abort) {
-      throw InputError(place_, "is damaged: " + abort.detail(),
-                       place_.starts_with("once.db")
-                           ? "remove once.db, not its key: it is made anew, then `flexroom peer "
-                             "accept`"
-                           : "put the newest backup of state.db back");
+      throw damaged_row(place_, abort.detail());
     }
   }
 
  public:
-  /// `place` begins with the file: "state.db, a room".
+  /// `place` as in damaged_row().
   RowReader(ByteView in, std::string_view place) : in_(in, place), place_(place) {}
   uint8_t u8() {
     return own([&] { return in_.u8(); });

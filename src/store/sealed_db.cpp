@@ -13,6 +13,7 @@
 #include "base/codec.h"
 #include "base/error.h"
 #include "base/private_file.h"
+#include "store/row_reader.h"
 
 namespace flexroom::store {
 namespace {
@@ -335,7 +336,7 @@ void SealedDb::altered(std::string_view kind) const {
 SealedDb::Label SealedDb::open_label(std::string_view kind, ByteView sealed) const {
   const auto plain = unseal(*key_, sealed, label_data(kind));
   if (!plain) altered(kind);
-  Reader in(plain->reveal(), "row label");
+  RowReader in(plain->reveal(), file_.filename().string() + ", the label of a row");
   const ByteView id = in.field(plain->size());
   const ByteView meta = in.raw(in.remaining());
   return {Bytes(id.begin(), id.end()), Bytes(meta.begin(), meta.end())};

@@ -27,16 +27,18 @@ class FetchInterop : public ::testing::Test {
     return workshop;
   }
   std::string fetched(const std::string& certificate, const std::string& ca = "root.pem",
-                      const std::function<void(Provider&)>& change = nullptr) {
-    return served(certificate, ca, [&](Provider provider) {
-      if (change) change(provider);
+                      const std::function<void(Provider&)>& change = nullptr,
+                      const std::function<void(RoomConfig&)>& more = nullptr) {
+    return served(certificate, ca, [&](RoomConfig room) {
+      if (change) change(room.providers[0]);
+      if (more) more(room);
       return to_text(
-          fetch(provider, "https://api.example/small.txt", 1 << 20, std::chrono::seconds(60)).body);
+          fetch(room, "https://api.example/small.txt", 1 << 20, std::chrono::seconds(60)).body);
     });
   }
-  /// What `action` says of a server with that certificate.
+  /// What `action` says of a server with that certificate; the room's provider leads to it.
   static std::string served(const std::string& certificate, const std::string& ca,
-                            const std::function<std::string(Provider)>& action) {
+                            const std::function<std::string(const RoomConfig&)>& action) {
     EXPECT_EQ(workshop().problem(), "");
     const ServerProcess server(workshop(), [&](uint16_t port) {
       return std::vector<std::string>{
@@ -47,10 +49,13 @@ class FetchInterop : public ::testing::Test {
     EXPECT_TRUE(server.ready()) << server.log();
     Provider provider;
     provider.name = "test";
+    provider.hosts = {"*.example"};
     provider.ca_file = workshop().file(ca);
     provider.connect_to = {{"*", 0, {"127.0.0.1", server.port()}}};
+    RoomConfig room;
+    room.providers = {provider};
     try {
-      return action(provider);
+      return action(room);
     } catch (const ProtocolAbort& abort) {
       return abort.what();
     } catch (const InputError& error) {
@@ -87,10 +92,7 @@ TEST_F(FetchInterop, AScriptIsShownOnlyIfItIsTheAgreedOne) {
   std::ofstream(workshop().file("long.txt")) << std::string(kMaxScriptBytes + 1, '#');
   const auto shown = [&](const std::string& name, const std::string& text,
                          const std::string& certificate = "ec") {
-    return served(certificate, "root.pem", [&](Provider provider) {
-      provider.hosts = {"*.example"};
-      RoomConfig room;
-      room.providers = {provider};
+    return served(certificate, "root.pem", [&](const RoomConfig& room) {
       JobConfig job;
       job.file = "job.toml";
       job.script_url = "https://api.example/" + name;
@@ -106,6 +108,28 @@ TEST_F(FetchInterop, AScriptIsShownOnlyIfItIsTheAgreedOne) {
   EXPECT_THAT(shown("small.txt", "small answer\n", "expired"),
               ::testing::AllOf(HasSubstr("script.url: cannot be fetched"), HasSubstr("expired"),
                                HasSubstr("`file` in [script]")));
+}
+
+// A link of a member's own may lead anywhere: what a provider's CA may vouch for is its own hosts.
+TEST_F(FetchInterop, ACaOfAProviderIsTrustedForItsOwnHostsOnly) {
+  // The only entry is for other hosts: then its connect_to is not asked either, so no server is
+  // met; what its own rules on certificates are worth elsewhere is seen with a second entry that
+  // leads there.
+  const auto elsewhere = [](Provider& p) { p.hosts = {"other.example"}; };
+  const auto second = [](const std::filesystem::path* ca) {
+    return [ca](RoomConfig& room) {
+      Provider rest;
+      rest.name = "rest";
+      rest.hosts = {ca != nullptr ? "*.example" : "*"};
+      if (ca != nullptr) rest.ca_file = *ca;
+      rest.connect_to = room.providers[0].connect_to;
+      room.providers.push_back(rest);
+    };
+  };
+  const std::filesystem::path root = workshop().file("root.pem");
+  EXPECT_THAT(fetched("ec", "root.pem", elsewhere, second(nullptr)), HasSubstr("trusted root"));
+  EXPECT_EQ(fetched("ec", "other-root.pem", elsewhere, second(&root)), "small answer\n");
+  EXPECT_THAT(fetched("ec", "root.pem", elsewhere), HasSubstr("api.example"));
 }
 
 }  // namespace

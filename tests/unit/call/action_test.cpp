@@ -93,6 +93,94 @@ TEST(Action, IsReadAsTheServiceReadsIt) {
   EXPECT_THAT(refusal(parameter), HasSubstr("'ssm:GetParameter' is not on the list"));
 }
 
+// tls-in-mpc.md §4.6 R2-3: every action of the list, and the neighbours that must not be on it.
+TEST(Action, TheListHoldsWhatTheSpecificationSaysAndNothingElse) {
+  const auto query = [](const std::string& service, const std::string& name) {
+    Request r;
+    r.service = service;
+    r.host = service == "iam" ? "iam.amazonaws.com" : service + ".us-east-1.amazonaws.com";
+    r.body = "Action=" + name + "&Version=2016-11-15";
+    return refusal(r);
+  };
+  for (const char* name : {"RunInstances", "DescribeInstances", "TerminateInstances",
+                           "DescribeImages", "DescribeKeyPairs", "DescribeSecurityGroups",
+                           "DescribeRegions", "DescribeInstanceStatus", "CreateSecurityGroup"}) {
+    EXPECT_EQ(query("ec2", name), std::string("makes ec2:") + name);
+  }
+  for (const char* name : {"CreateRole", "AttachRolePolicy"}) {
+    EXPECT_EQ(query("iam", name), std::string("makes iam:") + name);
+  }
+  for (const auto& [service, name] : {std::pair("ec2", "CreateKeyPair"),
+                                      {"ec2", "GetPasswordData"},
+                                      {"ec2", "GetConsoleOutput"},
+                                      {"ec2", "DescribeInstanceAttribute"},
+                                      {"ec2", "ImportKeyPair"},
+                                      {"iam", "CreateAccessKey"},
+                                      {"iam", "GetRole"},
+                                      {"iam", "CreateLoginProfile"},
+                                      {"iam", "AttachUserPolicy"},
+                                      {"sts", "GetSessionToken"},
+                                      {"sts", "AssumeRole"},
+                                      {"sts", "AssumeRoleWithWebIdentity"},
+                                      {"sts", "GetFederationToken"}}) {
+    EXPECT_THAT(query(service, name), HasSubstr("is not on the list")) << name;
+  }
+  const auto json = [](const std::string& service, const std::string& target,
+                       const std::string& body) {
+    Request r;
+    r.service = service;
+    r.host = (service == "sagemaker" ? "api." : "") + service + ".us-east-1.amazonaws.com";
+    r.type = "application/x-amz-json-1.1";
+    r.more = "X-Amz-Target: " + target + "\n";
+    r.body = body;
+    return refusal(r);
+  };
+  EXPECT_EQ(json("sagemaker", "SageMaker.CreateTrainingJob", R"({"TrainingJobName": "a"})"),
+            "makes sagemaker:CreateTrainingJob");
+  EXPECT_THAT(json("sagemaker", "SageMaker.CreatePresignedNotebookInstanceUrl",
+                   R"({"NotebookInstanceName": "a"})"),
+              HasSubstr("is not on the list"));
+  for (const char* body :
+       {R"({"Name": "/aws/servic"})", R"({"Name": "/prod/db/password"})",
+        R"({"name": "/aws/service/x"})",
+        R"({"Name": "arn:aws:ssm:us-east-1:111122223333:parameter/aws/service/x"})",
+        R"({"Names": ["/aws/service/x"]})", R"({"x": {"Name": "/aws/service/x"}})"}) {
+    EXPECT_THAT(json("ssm", "AmazonSSM.GetParameter", body), HasSubstr("is not on the list"))
+        << body;
+  }
+  EXPECT_THAT(json("ssm", "AmazonSSM.GetParameters", R"({"Names": ["/aws/service/x"]})"),
+              HasSubstr("is not on the list"));
+  EXPECT_THAT(json("ssm", "AmazonSSM.GetParametersByPath", R"({"Path": "/aws/service/x"})"),
+              HasSubstr("is not on the list"));
+}
+
+TEST(Action, OfObjectStoresTheListHoldsWhatReadsNothing) {
+  const auto s3 = [](const std::string& line, const std::string& more = "") {
+    Request r;
+    r.line = line;
+    r.host = "bucket.s3.eu-west-1.amazonaws.com";
+    r.service = "s3";
+    r.region = "eu-west-1";
+    r.type = r.body = "";
+    r.more = more;
+    return refusal(r);
+  };
+  EXPECT_EQ(s3("PUT /key"), "makes s3:PutObject");
+  EXPECT_EQ(s3("DELETE /key"), "makes s3:DeleteObject");
+  EXPECT_EQ(s3("HEAD /"), "makes s3:HeadBucket");
+  EXPECT_EQ(s3("PUT /"), "makes s3:CreateBucket");
+  for (const char* line : {"GET /key", "GET /", "HEAD /key", "POST /key", "DELETE /",
+                           "PUT /key?acl", "GET /?policy", "DELETE /key?versionId=1"}) {
+    EXPECT_THAT(s3(line), HasSubstr("is not on the list")) << line;
+  }
+  for (const char* more :
+       {"X-Amz-Copy-Source: /other/secret\n",
+        "X-Amz-Server-Side-Encryption-Customer-Algorithm: AES256\n",
+        "X-Amz-Server-Side-Encryption-Context: e30=\n", "X-Amz-Security-Token: abc\n"}) {
+    EXPECT_THAT(s3("PUT /key", more), HasSubstr("is not on the list")) << more;
+  }
+}
+
 // The exact requests of the findings: the account's session credentials came back to all.
 TEST(Action, NoSpellingHidesAnAction) {
   const auto with = [](const std::function<void(Request&)>& change) {

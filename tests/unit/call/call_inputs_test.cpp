@@ -54,10 +54,14 @@ TEST_F(CallInputsTest, WhatIsRightIsTaken) {
 
 TEST_F(CallInputsTest, SyntaxIsNamedByLineAndColumnAndNeverShown) {
   EXPECT_THAT(error_of("{\"diagnosis\": \"beef\",\n  \"dose\": 0a0b}"),
-              AllOf(HasSubstr("mine.json:2:"), HasSubstr("no JSON"), Not(HasSubstr("0a0b"))));
+              AllOf(HasSubstr("mine.json:2:"), HasSubstr("not JSON"), Not(HasSubstr("0a0b"))));
   EXPECT_THAT(error_of("{\n\"diagnosis\": \"beef"), HasSubstr("mine.json:2:"));
   EXPECT_THAT(error_of(""), HasSubstr("mine.json:1:1"));
   EXPECT_THAT(error_of("[]"), HasSubstr("not a JSON object"));
+  EXPECT_THAT(error_of(std::string("{\0\"\0", 4)), HasSubstr("UTF-16"));
+  EXPECT_EQ(error_of("\xef\xbb\xbf{\"diagnosis\": \"beef\", \"dose\": \"0a0b\"}"), "no error");
+  EXPECT_THAT(error_of("{\"diagnosis\": \"beef\",\n\"diagnosis\": \"beef\", \"dose\": \"0a0b\"}"),
+              AllOf(HasSubstr("`diagnosis` stands twice"), Not(HasSubstr("beef"))));
 }
 
 TEST_F(CallInputsTest, FieldsAreNamedByLineAndNearName) {

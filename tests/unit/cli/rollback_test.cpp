@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 
 #include <csignal>
 
@@ -398,6 +399,42 @@ TEST_P(RollbackTest, ACheatIsRecordedAlsoWhileOnceDbIsLocked) {
   EXPECT_EQ(status().last()["burned"], true);
   EXPECT_GE(status().last()["life"].get<int>(), 64) << "not known which check: the worst";
   EXPECT_TRUE(keys_erased());
+}
+
+// And where it cannot be kept beside it either: the session counts as the worst that a verdict it
+// awaited could have been. (RLIMIT_FSIZE is a full disk of the process's own.)
+TEST_P(RollbackTest, ACheatThatCouldBeWrittenNowhereCountsAsTheWorst) {
+  const auto ended = rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
+    support::Inside joined(out, common);
+    joined.session().guard([&] {
+      joined.session().start();
+      if (i != 0) {
+        (void)joined.session().party().receive(0, "test/never", 1);
+        return;
+      }
+      const prep::Verdict verdict(&joined.state().once());
+      sqlite3* lock = nullptr;
+      sqlite3_open((rig_->dir(0) / "state/once.db").c_str(), &lock);
+      EXPECT_EQ(sqlite3_exec(lock, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+      signal(SIGXFSZ, SIG_IGN);
+      const rlimit full{0, 0};
+      setrlimit(RLIMIT_FSIZE, &full);
+      throw ProtocolAbort(AbortCode::kZeroTest, "test", "a member deviated");
+    });
+    return cli::kOk;
+  });
+  EXPECT_NE(ended[0].code, cli::kOk);
+  rig_->save("after");
+  accept();  // before any session entered the mark
+  all_ok(fill());
+  EXPECT_EQ(status().last()["life"], 0);
+  rig_->restore("after");
+  all_ok(use_secret());  // what needs no preprocessing
+  EXPECT_EQ(status().last()["burned"], false);
+  EXPECT_GE(status().last()["life"].get<int>(), 64);
+  EXPECT_EQ(fill()[0].code, cli::kRefused);
+  accept();
+  all_ok(fill());
 }
 
 // Killed in a session: what it may have known and not written down counts as one batch without a

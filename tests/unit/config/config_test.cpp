@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "config/text_file.h"
+#include "config/toml.h"
 
 namespace flexroom {
 namespace {
@@ -105,6 +107,20 @@ TEST_F(ConfigTest, RoomErrorsNameTheLineAndColumn) {
             position(12, 14));
 }
 
+// Of a private CA, nothing is left at a host that its provider does not list.
+TEST_F(ConfigTest, ALinkToAHostOfNoProviderHasTheSystemsRootsAlone) {
+  write("ca.pem", "x");
+  const RoomConfig config = RoomConfig::load(
+      write("f.toml", room() + member("a") + member("b") +
+                          "[provider.one]\nca_file = \"ca.pem\"\nhosts = [\"*.example\"]\n"
+                          "connect_to = [\"*:443=127.0.0.1:9\"]\ntrust = \"exact\"\n"));
+  EXPECT_TRUE(config.provider_of_link("a.example").ca_file.has_value());
+  const Provider none = config.provider_of_link("a.test");
+  EXPECT_FALSE(none.ca_file.has_value());
+  EXPECT_TRUE(none.connect_to.empty());
+  EXPECT_FALSE(none.tls.trust_exact);
+}
+
 // B4: trust roots, open calls and secrets follow the host, and a host has one provider.
 TEST_F(ConfigTest, AHostBelongsToOneProvider) {
   const std::string two = room() + member("a") + member("b");
@@ -138,6 +154,7 @@ TEST_F(ConfigTest, AHostBelongsToOneProvider) {
   EXPECT_FALSE(serves("rest", "a.example"));  // "*": what no other lists
   EXPECT_TRUE(serves("rest", "b.test"));
   EXPECT_EQ(config.provider_of("a.test").name, "two");
+  EXPECT_EQ(config.provider_of_link("b.test").name, "rest");
   EXPECT_EQ(config.provider_for("two", "a.test").name, "two");
   EXPECT_THROW(config.provider_for("rest", "a.test"), InputError);
   EXPECT_THROW(config.provider_for("two", "b.test"), InputError);
@@ -319,6 +336,33 @@ TEST_F(ConfigTest, LinkErrorsNameTheCharacterAndItsPlace) {
 TEST_F(ConfigTest, TextThatIsNotUtf8IsSaid) {
   EXPECT_EQ(error_of([&] { return JobConfig::load(write("f.toml", "\xff\xfe[\x01")); }).second,
             "is text in UTF-16");
+}
+
+// cases/job/utf16, and what other editors and half-written files make: before any parser, for all.
+TEST_F(ConfigTest, TextOfAnotherFormIsNamed) {
+  const auto problem = [](std::string_view text) {
+    return error_of([&] { return (require_utf8_text(text, "f"), 0); });
+  };
+  using std::string_view_literals::operator""sv;
+  EXPECT_EQ(problem("\xff\xfe[\0j\0"sv).second, "is text in UTF-16");
+  EXPECT_EQ(problem("\xfe\xff\0[\0j"sv).second, "is text in UTF-16");
+  EXPECT_EQ(problem("[\0j\0"sv).second, "is text in UTF-16") << "without a mark";
+  EXPECT_EQ(problem("\0[\0j"sv).second, "is text in UTF-16");
+  EXPECT_EQ(problem("\xff\xfe\0\0[\0\0\0"sv).second, "is text in UTF-32");
+  EXPECT_EQ(problem("[\0\0\0j\0\0\0"sv).second, "is text in UTF-32");
+  EXPECT_EQ(problem("\0\0\0["sv).second, "is text in UTF-32");
+  EXPECT_EQ(problem("[job]\nna\0me"sv).first, "f:2:3");
+  EXPECT_THAT(problem("[job]\nna\0me"sv).second, HasSubstr("NUL"));
+  EXPECT_EQ(problem(""sv).second, "");
+  EXPECT_EQ(problem("{}"sv).second, "");
+  // A mark of UTF-8 is no difference.
+  EXPECT_EQ(TomlTable::parse("\xef\xbb\xbf"
+                             "a = 1",
+                             "f")
+                .integer("a", 1, 1),
+            1);
+  EXPECT_THAT(error_of([&] { return TomlTable::parse("a = 1\0"sv, "f"); }).second,
+              HasSubstr("NUL"));
 }
 
 TEST_F(ConfigTest, AScriptOfAnotherSystemIsSaid) {

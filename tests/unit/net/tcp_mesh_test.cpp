@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <array>
 #include <future>
 #include <random>
 
@@ -17,6 +18,7 @@ namespace flexroom::net {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 Bytes pattern(size_t size, uint8_t seed) {
@@ -195,6 +197,62 @@ TEST(TcpMeshTest, ThreeMembersRunAProtocol) {
   const Digest first = coins[0].get();
   EXPECT_EQ(coins[1].get(), first);
   EXPECT_EQ(coins[2].get(), first);
+}
+
+// Two lists of the members in opposite order: both wait for the other one, or both connect. Said
+// was nothing but that nobody came.
+TEST(TcpMeshTest, AnotherOrderOfTheMembersIsNamed) {
+  for (const bool both_wait : {true, false}) {
+    support::TcpMembers members(2);
+    const PartyId other = both_wait ? 1 : 0;
+    std::swap(members.configs[other].members[0], members.configs[other].members[1]);
+    members.configs[other].self = 1 - members.configs[other].self;
+    if (!both_wait) {  // the ports are free
+      for (auto& config : members.configs) close(std::exchange(config.listen_socket, -1));
+    }
+    std::array<std::string, 2> errors;
+    std::vector<std::thread> threads;
+    const auto began = std::chrono::steady_clock::now();
+    for (PartyId i = 0; i < 2; ++i) {
+      threads.emplace_back([&, i] {
+        try {
+          (void)members.join(i);
+        } catch (const ProtocolAbort& abort) {
+          EXPECT_EQ(abort.code(), AbortCode::kDisagreement);
+          errors[i] = abort.detail();
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_LT(std::chrono::steady_clock::now() - began, 15s);
+    for (PartyId i = 0; i < 2; ++i) {
+      EXPECT_THAT(errors[i],
+                  AllOf(HasSubstr("another order"), HasSubstr(members.identities[1 - i].name()),
+                        HasSubstr(both_wait ? "member 1 of 2" : "member 2 of 2")));
+    }
+  }
+}
+
+// One that cannot reach the other is told so by being asked; no link comes of the question.
+TEST(TcpMeshTest, AMemberThatIsThereAndDoesNotComeIsNamed) {
+  support::TcpMembers members(3);
+  members.configs[1].members[0].port = 1;  // nobody listens there
+  std::array<std::string, 2> errors;
+  std::vector<std::thread> threads;
+  for (PartyId i = 0; i < 2; ++i) {
+    members.configs[i].connect_timeout = 8s;
+    threads.emplace_back([&, i] {
+      try {
+        (void)members.join(i);
+      } catch (const ProtocolAbort& abort) {
+        EXPECT_EQ(abort.code(), AbortCode::kTimeout);
+        errors[i] = abort.detail();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_THAT(errors[0], HasSubstr("member 2 to connect to us (it waits too"));
+  EXPECT_THAT(errors[1], HasSubstr("member 1 at 127.0.0.1:1 (Connection refused)"));
 }
 
 TEST(TcpMeshTest, LastFramesArriveThoughTheSenderIsGone) {

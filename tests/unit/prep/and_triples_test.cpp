@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <tuple>
 
 #include "prep/field_products.h"
@@ -300,7 +301,13 @@ class ObservingSafety : public Safety {
     finished += count;
     bucket_openings_before += party_.traffic().bytes_sent_by_label.count("and triples/bucket d");
   }
+  void before_verdict() override {
+    ++awaited;
+    early_verdicts += party_.traffic().bytes_sent_by_label.count("leaky and/zero verdict");
+  }
+  void after_verdict() override { ++passed; }
   size_t begun = 0, finished = 0, verdicts_before = 0, bucket_openings_before = 0;
+  size_t awaited = 0, passed = 0, early_verdicts = 0;
 
  private:
   net::Party& party_;
@@ -318,6 +325,39 @@ TEST(AndTriplesAccountingTest, CountsUpBeforeTheVerdictAndDownAfterTheLastOpenin
   });
   for (const auto& outcome : run.outcomes) {
     EXPECT_EQ(*outcome.value, std::tuple(size_t{1}, size_t{1}, size_t{0}, size_t{1}));
+  }
+}
+
+// A member that dies between the two may have seen the check fail.
+TEST(AndTriplesAccountingTest, AVerdictIsNotedBeforeItCanBeKnownAndUntilItPassed) {
+  Dealer dealer(2);
+  for (const bool cheat : {false, true}) {
+    std::array<size_t, 2> awaited{}, passed{}, early{};
+    (void)support::run_parties(
+        2,
+        [&](net::Party& party) {
+          support::DealerSupply supply(dealer.source(party.id()));
+          ObservingSafety safety(party);
+          Context context{party, supply, safety};
+          try {
+            make_and_triples(context, small(3, 8, 64), products_for(dealer.source(party.id()), 3));
+          } catch (const ProtocolAbort&) {
+          }
+          awaited[party.id()] = safety.awaited;
+          passed[party.id()] = safety.passed;
+          early[party.id()] = safety.early_verdicts;
+          return true;
+        },
+        [&](const net::MessageId& message, Bytes& bytes) {
+          if (cheat && message.sender == 1 && message.label == "leaky and/zero verdict") {
+            bytes[0] ^= 1;
+          }
+        });
+    EXPECT_GE(awaited[0], 1u);
+    EXPECT_EQ(awaited[0] - passed[0], cheat ? 1u : 0u);
+    if (cheat) {
+      EXPECT_EQ(early[0], 0u) << "noted before its own share of it left";
+    }
   }
 }
 

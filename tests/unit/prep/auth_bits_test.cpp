@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "math/gf128.h"
+#include "prep/memory_safety.h"
 #include "prep/session_hello.h"
 #include "support/deal_epoch.h"
 #include "support/parties.h"
@@ -324,6 +325,33 @@ TEST(BitConsistency, DifferentBitsToDifferentPeersFail) {
       });
   EXPECT_EQ(run.outcomes[2].code(), AbortCode::kBitConsistency);
   EXPECT_EQ(run.outcomes[2].abort->peer(), PartyId{0});
+}
+
+// boolean-engine.md §10.2, open mark: noted before the row check and §4.3, until both passed.
+TEST(BitConsistency, TheVerdictIsNotedUntilItPassed) {
+  struct Noted : MemorySafety {
+    void before_verdict() override { ++awaited; }
+    void after_verdict() override { ++passed; }
+    size_t awaited = 0, passed = 0;
+  };
+  for (const size_t n : {2u, 3u}) {
+    const auto epoch = support::deal_epoch(n);
+    for (const bool cheat : {false, true}) {
+      std::vector<Noted> noted(n);
+      (void)support::run_parties(
+          n,
+          [&](net::Party& party) {
+            session_hello(party, epoch[party.id()]);
+            BitGenerator generator(party, epoch[party.id()], kBatch, 0, &noted[party.id()]);
+            return generator.random_bits(100).size();
+          },
+          [&](const net::MessageId& m, Bytes& payload) {
+            if (cheat && m.sender == 1 && m.label == "cot/check answer") payload[0] ^= 1;
+          });
+      EXPECT_EQ(noted[0].awaited, 1u);
+      EXPECT_EQ(noted[0].passed, cheat ? 0u : 1u);
+    }
+  }
 }
 
 // The same, and P_0 also tells P_2 the X and the tag that fit P_2's bits: every tag is right, and

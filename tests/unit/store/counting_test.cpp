@@ -127,6 +127,23 @@ TEST_F(CountingTest, WhereNobodyIsNamedItCountsTowardsAll) {
 }
 
 // A set-up that follows a burned epoch guesses as well: it counts, and ends the tries.
+// boolean-engine.md §10.2, open mark: nothing is lost by a power cut, and no try is left by a
+// check that may have failed.
+TEST_F(CountingTest, ASessionThatEndedWithoutAWordCountsByWhatItAwaited) {
+  const auto once = open_once("a");
+  begin_epoch(*once);
+  once->enter_open_mark(OpenMark::State::kOpen, true);
+  EXPECT_EQ(once->counters().dirty, 1u);
+  EXPECT_EQ(once->counters().life, 1u);
+  once->enter_open_mark(OpenMark::State::kArmed, true);
+  EXPECT_EQ(once->counters().dirty, 2u);
+  EXPECT_EQ(once->counters().life, 64u);
+  EXPECT_FALSE(once->counters().burned);
+  EXPECT_EQ(code_of([&] { once->begin_batches(1); }), AbortCode::kTooManyUnfinished);
+  once->operator_accepts();
+  once->begin_batches(1);
+}
+
 TEST_F(CountingTest, AGuessInABurnedEpochCountsAndNoSetUpFollows) {
   const auto once = open_once("a");
   once->burn(AbortCode::kMac);

@@ -1,6 +1,7 @@
 #include "store/open_mark.h"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,6 +67,60 @@ TEST_F(OpenMarkTest, AKilledSessionIsKnown) {
   EXPECT_TRUE(WIFSIGNALED(status));
   EXPECT_EQ(left(), "o");
   EXPECT_EQ(left(), "");
+}
+
+// While a verdict is awaited that only a cheat fails; and a session that saw a check fail and could
+// write it nowhere does not close its mark.
+TEST_F(OpenMarkTest, AnAwaitedVerdictIsKnown) {
+  const pid_t child = fork();
+  if (child == 0) {
+    OpenMark mark(root_, room_, epoch_);
+    mark.arm();
+    kill(getpid(), SIGKILL);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(left(), "a");
+  {
+    OpenMark mark(root_, room_, epoch_);
+    mark.arm();
+    EXPECT_EQ(left(), "") << "it runs";
+  }
+  EXPECT_EQ(left(), "") << "it ended by itself";
+  for (const bool armed : {true, false}) {
+    {
+      OpenMark mark(root_, room_, epoch_);
+      mark.arm();
+      if (!armed) mark.disarm();
+      mark.leave();
+    }
+    EXPECT_EQ(left(), armed ? "a" : "o");
+  }
+  {
+    OpenMark mark(root_, room_, epoch_);
+    EXPECT_TRUE(mark.put(State::kStrike));
+    mark.arm();  // does not weaken it
+    mark.disarm();
+  }
+  EXPECT_EQ(left(), "s");
+}
+
+TEST_F(OpenMarkTest, NothingIsCheckedWithoutAMark) {
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit full{0, before.rlim_max};
+  {
+    OpenMark mark(root_, room_, epoch_);
+    setrlimit(RLIMIT_FSIZE, &full);
+    EXPECT_NE(error_of([&] { mark.arm(); }), "no error");
+    EXPECT_NE(error_of([&] { const OpenMark another(root_, room_, epoch_); }), "no error");
+    setrlimit(RLIMIT_FSIZE, &before);
+    mark.arm();
+  }
+  fs::remove_all(root_ / "open");
+  std::ofstream(root_ / "open") << "no folder";
+  EXPECT_NE(error_of([&] { const OpenMark mark(root_, room_, epoch_); }), "no error");
 }
 
 // What lies there in another form was no session's: it never began.

@@ -13,6 +13,7 @@
 #include <iostream>
 
 #include "base/codec.h"
+#include "prep/protocol.h"
 #include "store/epoch_store.h"
 #include "store/once_db.h"
 #include "store/room_store.h"
@@ -455,6 +456,49 @@ TEST_F(StoreTest, ARowThatCannotBeReadIsDamage) {
   EXPECT_THAT(error_of([&] { (void)decode_auth_bits(SecretBytes(5)); }), HasSubstr("damaged"));
   db->put("room", as_bytes("r"), Bytes{1, 2}, {});
   EXPECT_THAT(error_of([&] { (void)RoomStore(*db).find("r"); }), HasSubstr("damaged"));
+}
+
+// Nor does it end the program: each kind of row of once.db, with its file and the way back.
+TEST_F(StoreTest, ARowOfOnceDbThatCannotBeReadIsDamage) {
+  const Digest room{1}, run{2};
+  {
+    const auto once = open_once("a");
+    begin_epoch(*once);
+    once->set_log_head(room, {1, 2, {}});
+    once->open_run({run, room, {}, false, "call"});
+  }
+  const auto damage = [&](std::string_view kind, ByteView id, size_t bytes) {
+    SealedDb db(root_ / "a" / "once.db",
+                [&](bool, Bytes&) { return SealKey::load(root_ / "a.once"); });
+    db.put(kind, id, Bytes(bytes), {});
+  };
+  const auto damaged = AllOf(HasSubstr("once.db"), HasSubstr("damaged"), HasSubstr("remove"));
+  damage("log head", room, 9);
+  EXPECT_THAT(error_of([&] { (void)open_once("a", true)->log_head(room); }), damaged);
+  damage("open run", run, 2 * sizeof(Digest));
+  EXPECT_THAT(error_of([&] { (void)open_once("a", true)->open_runs(room); }), damaged);
+  EXPECT_THAT(error_of([&] { open_once("a", true)->run_released(run); }), damaged);
+  damage("open run", Bytes(5), 2 * sizeof(Digest) + 5);  // no run's name
+  damage("open run", run, 2 * sizeof(Digest) + 5);
+  EXPECT_THAT(error_of([&] { (void)open_once("a", true)->open_runs(room); }), damaged);
+  EXPECT_THAT(error_of([&] { open_once("a", true)->finish_batches(1); }), damaged);
+  {  // a batch of the pool with items of no size
+    Writer meta;
+    Digest epoch{};
+    epoch[0] = 1;
+    meta.raw(epoch).u64(4).u64(0).u64(0).u16(prep::kProtocol);
+    SealedDb db(root_ / "a" / "once.db",
+                [&](bool, Bytes&) { return SealKey::load(root_ / "a.once"); });
+    db.put("batch", as_bytes("batch"), meta.bytes(), Bytes(32));
+  }
+  EXPECT_THAT(error_of([&] {
+                const auto once = open_once("a", true);
+                Digest epoch{};
+                epoch[0] = 1;
+                once->pool().use_epoch(epoch);
+                (void)once->pool().on_disk();
+              }),
+              damaged);
 }
 
 TEST_F(StoreTest, AFileOfAnotherVersionIsNotCalledDamaged) {
