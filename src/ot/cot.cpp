@@ -216,8 +216,8 @@ void CotSender::receive_corrections(size_t count, bool chosen) {
   net::send_blocks(party_, receiver_, kSeedLabel, {&seed_, 1});
 }
 
-BlockVec CotSender::finish() {
-  FLEXROOM_ASSERT(count_ > 0);
+void CotSender::receive_answer() {
+  FLEXROOM_ASSERT(count_ > 0 && !difference_);
   const math::ChiStream chi(seed_);
   std::vector<math::GfSum> sums(kRows);
   BlockVec scratch(kRows * kChunkBlocks);
@@ -238,8 +238,14 @@ BlockVec CotSender::finish() {
         sums[r].value() ^ message[1 + r] ^ select(delta_.bit(static_cast<unsigned>(r)), message[0]);
     difference = _mm_or_si128(difference.m(), diff.m());
   }
+  difference_ = difference;
+}
+
+BlockVec CotSender::finish() {
+  FLEXROOM_ASSERT(difference_.has_value());
   last_rows_ = BlockVec();
   const size_t count = std::exchange(count_, 0);
+  const Block difference = *std::exchange(difference_, std::nullopt);
   if (!ct_equal(difference, Block())) {
     rows_ = BlockVec();
     throw ProtocolAbort(AbortCode::kRowCheck, "cot/row check",

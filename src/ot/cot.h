@@ -56,7 +56,9 @@ class CotSender {
             uint16_t lane);
 
   void receive_corrections(size_t count, bool chosen = false);
-  /// Verifies the answer. Returns K [count].
+  /// Waits for the answer; compares nothing yet.
+  void receive_answer();
+  /// Verifies the answer (class A: the caller notes it, verdict.h). Returns K [count].
   BlockVec finish();
 
  private:
@@ -71,6 +73,7 @@ class CotSender {
   Block seed_;
   BlockVec rows_;
   BlockVec last_rows_;
+  std::optional<Block> difference_;  // zero if the answer is right
 };
 
 }  // namespace flexroom::ot

@@ -33,7 +33,8 @@ PairSeeds PairSeeds::clone() const {
   return {subfield_bits, sender_leaves.clone(), receiver_leaves.clone()};
 }
 
-std::vector<PairSetup> setup_pairs(net::Party& party, const Block& delta, unsigned subfield_bits) {
+std::vector<PairSetup> setup_pairs(net::Party& party, const Block& delta, unsigned subfield_bits,
+                                   VerdictNotes* notes) {
   FLEXROOM_ASSERT(subfield_bits == 2 || subfield_bits == 4 || subfield_bits == 8);
   const PprfShape shape{subfield_bits};
   std::vector<Pending> pending(party.num_parties());
@@ -65,8 +66,10 @@ std::vector<PairSetup> setup_pairs(net::Party& party, const Block& delta, unsign
     const BlockVec keys = p.base_receiver->keys(p.peer_point);
     const Bytes trees = party.receive(j, kTreesLabel, shape.message_bytes());
     out[j].seeds.subfield_bits = subfield_bits;
+    Verdict verdict(notes);
     out[j].seeds.sender_leaves =
         LockedBlocks(recover_trees(shape, p.sending, delta, keys.span(), trees).span());
+    verdict.passed();
     out[j].transcripts.as_sender =
         transcript(p.sending, p.base_receiver->message(), p.peer_point, trees);
   }

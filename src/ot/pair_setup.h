@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "net/party.h"
 #include "ot/pprf.h"
+#include "ot/verdict.h"
 
 namespace flexroom::ot {
 
@@ -31,6 +32,8 @@ struct PairSetup {
 /// the set-up scope (eid = sid = suid). Returns one entry per party, the own one empty.
 ///
 /// Aborts  kBaseOt (invalid or identity point), kPprf
-std::vector<PairSetup> setup_pairs(net::Party& party, const Block& delta, unsigned subfield_bits);
+/// `notes`, if not null, is told around the PPRF checks.
+std::vector<PairSetup> setup_pairs(net::Party& party, const Block& delta, unsigned subfield_bits,
+                                   VerdictNotes* notes = nullptr);
 
 }  // namespace flexroom::ot

@@ -157,21 +157,24 @@ struct BitGenerator::Impl {
         }
         return;
       default:
-        for (OwnedBatch& made : work.made) {
-          if (made.owner != self) made.blocks[made.owner] = senders[made.owner]->finish();
+        for (const PartyId o : work.owners) {
+          if (o != self) senders[o]->receive_answer();
         }
     }
   }
 
   // The masks of the check are gone from what it returns.
   std::vector<OwnedBatch> finish(Started work) {
-    Verdict verdict(safety);
     while (work.steps < kStepsAhead) extend(work);
-    if (party.num_parties() > 2) {
-      const ConsistencyInstance instance{delta, work.made};
-      check_bit_consistency(party, {&instance, 1}, work.count);
+    Verdict verdict(safety);
+    for (OwnedBatch& made : work.made) {
+      if (made.owner != party.id()) made.blocks[made.owner] = senders[made.owner]->finish();
     }
     verdict.passed();
+    if (party.num_parties() > 2) {
+      const ConsistencyInstance instance{delta, work.made};
+      check_bit_consistency(party, {&instance, 1}, work.count, safety);
+    }
     for (OwnedBatch& made : work.made) {
       for (BlockVec& blocks : made.blocks) {
         if (blocks.size() > work.count) blocks.shrink(work.count);
@@ -339,7 +342,10 @@ Source::RotSender BitGenerator::rot_send(PartyId receiver, size_t count) {
     FLEXROOM_ASSERT(!impl_->ahead.has_value());
     const size_t more = std::max(kRotBatch, count - stock.left());
     impl_->senders[receiver]->receive_corrections(more);
+    impl_->senders[receiver]->receive_answer();
+    Verdict verdict(impl_->safety);
     stock.refill(impl_->senders[receiver]->finish());
+    verdict.passed();
   }
   const Bytes corrections = impl_->party.receive(receiver, kRotLabel, (count + 7) / 8);
   out.seed0 = stock.take(count);

@@ -25,10 +25,16 @@ Block combine_bits(const math::ChiStream& chi, const BlockVec& v, size_t m) {
   return chi.combine_lsbs(0, v.span().first(m)) ^ masks;
 }
 
+/// A tag as it has to be, and as it came.
+struct Compared {
+  PartyId owner;
+  Block expected, got;
+};
+
 }  // namespace
 
 void check_bit_consistency(net::Party& party, std::span<const ConsistencyInstance> instances,
-                           size_t m) {
+                           size_t m, ot::VerdictNotes* notes) {
   FLEXROOM_ASSERT(!instances.empty());
   const math::ChiStream chi(load_block(party.coin(kLabel).data()));
   const PartyId self = party.id();
@@ -46,6 +52,7 @@ void check_bit_consistency(net::Party& party, std::span<const ConsistencyInstanc
       net::send_blocks(party, j, kTagLabel, tags);
     }
   }
+  std::vector<Compared> compared;
   for (size_t b = 0; b < num_batches; ++b) {
     const PartyId owner = instances[0].batches[b].owner;
     if (owner == self) continue;
@@ -55,12 +62,17 @@ void check_bit_consistency(net::Party& party, std::span<const ConsistencyInstanc
     for (size_t q = 0; q < instances.size(); ++q) {
       const Block expected = combine(chi, instances[q].batches[b].blocks[owner], m) ^
                              math::gf_mul(value, instances[q].delta);
-      if (!ct_equal(expected, tags[q])) {
-        throw ProtocolAbort(AbortCode::kBitConsistency, kLabel,
-                            "the bits differ from those given to somebody else", owner);
-      }
+      compared.push_back({owner, expected, tags[q]});
     }
   }
+  ot::Verdict verdict(notes);
+  for (const Compared& one : compared) {
+    if (!ct_equal(one.expected, one.got)) {
+      throw ProtocolAbort(AbortCode::kBitConsistency, kLabel,
+                          "the bits differ from those given to somebody else", one.owner);
+    }
+  }
+  verdict.passed();
   party.echo(kLabel);
 }
 

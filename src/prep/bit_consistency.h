@@ -5,6 +5,7 @@
 
 #include "base/block.h"
 #include "net/party.h"
+#include "ot/verdict.h"
 
 namespace flexroom::prep {
 
@@ -30,8 +31,8 @@ inline constexpr size_t kConsistencyMasks = 128;
 ///            a tag on X_i for every peer and instance. Run it after all row checks
 /// In         batches of m + 128 bits; the last 128 are masks, to be discarded afterwards
 /// Guarantee  inconsistent bits pass with probability 2^-128 (plus 2^-126 for the MAC)
-/// Aborts     kBitConsistency, kEcho, kCoin
+/// Aborts     kBitConsistency, kEcho, kCoin. `notes`, if not null, is told around the comparison
 void check_bit_consistency(net::Party& party, std::span<const ConsistencyInstance> instances,
-                           size_t m);
+                           size_t m, ot::VerdictNotes* notes = nullptr);
 
 }  // namespace flexroom::prep

@@ -56,7 +56,8 @@ Block block_at(ByteView opening, size_t index) {
 
 }  // namespace
 
-void check_delta_consistency(net::Party& party, const Block& delta, const AuthBits& bits) {
+void check_delta_consistency(net::Party& party, const Block& delta, const AuthBits& bits,
+                             ot::VerdictNotes* notes) {
   const size_t n = party.num_parties();
   const PartyId self = party.id();
   FLEXROOM_ASSERT(n > 2 && bits.size() == kBits * n && party.zero_keys().size() == n);
@@ -96,6 +97,7 @@ void check_delta_consistency(net::Party& party, const Block& delta, const AuthBi
   const std::vector<Bytes> opened =
       party.exchange("setup/delta consistency open M", own_macs.opening);
   std::vector<Block> mac_sums(n);
+  ot::Verdict own_verdict(notes);
   for (PartyId j = 0; j < n; ++j) {
     if (!ct_equal(commitment_to(party, counter, j, "M", opened[j]),
                   ByteView(committed[j]).subspan(32))) {
@@ -108,8 +110,10 @@ void check_delta_consistency(net::Party& party, const Block& delta, const AuthBi
   // Step 4: T_i leaves only if it says what everybody can compute already; otherwise the difference
   // would be a linear function of Delta.
   if (!ct_equal(mac_sums[self], tag)) fail("the opened MACs do not fit this member's key");
+  own_verdict.passed();
   const std::vector<Bytes> tags = party.exchange("setup/delta consistency open T", own_tag.opening);
   // Step 5.
+  ot::Verdict verdict(notes);
   for (const PartyId i : party.peers()) {
     if (!ct_equal(commitment_to(party, counter, i, "T", tags[i]),
                   ByteView(committed[i]).first(32))) {
@@ -117,6 +121,7 @@ void check_delta_consistency(net::Party& party, const Block& delta, const AuthBi
     }
     if (!ct_equal(mac_sums[i], block_at(tags[i], 0))) fail("more than one global key", i);
   }
+  verdict.passed();
   party.echo(kLabel);
 }
 

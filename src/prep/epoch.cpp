@@ -87,7 +87,7 @@ Digest epoch_id(const EpochParameters& parameters, const std::vector<Bytes>& non
 
 EpochState::~EpochState() { wipe(zero_keys.data(), zero_keys.size() * sizeof(Block)); }
 
-EpochState setup_epoch(net::Party& party, const EpochParameters& parameters) {
+EpochState setup_epoch(net::Party& party, const EpochParameters& parameters, Safety* safety) {
   FLEXROOM_ASSERT(parameters.identities.size() == party.num_parties() &&
                   party.num_parties() <= kMaxParties);
   party.set_scope(RoScope{});
@@ -107,7 +107,8 @@ EpochState setup_epoch(net::Party& party, const EpochParameters& parameters) {
   state.self = party.id();
   state.num_parties = party.num_parties();
   state.delta = pinned_delta(party.id(), party.prg());
-  std::vector<ot::PairSetup> pairs = ot::setup_pairs(party, state.delta, parameters.subfield_bits);
+  std::vector<ot::PairSetup> pairs =
+      ot::setup_pairs(party, state.delta, parameters.subfield_bits, safety);
   state.zero_keys = exchange_zero_keys(party);
   party.set_zero_keys(state.zero_keys);
   state.eid = epoch_id(parameters, nonces, exchange_transcripts(party, pairs));
@@ -117,9 +118,9 @@ EpochState setup_epoch(net::Party& party, const EpochParameters& parameters) {
   party.set_scope(scope);
   if (party.num_parties() > 2) {
     const size_t count = 128 * party.num_parties();
-    BitGenerator generator(party, state, count, kSetupLane);
+    BitGenerator generator(party, state, count, kSetupLane, safety);
     const AuthBits bits = generator.random_bits(count);
-    check_delta_consistency(party, state.delta, bits);
+    check_delta_consistency(party, state.delta, bits, safety);
   }
   return state;
 }

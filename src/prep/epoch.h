@@ -46,7 +46,9 @@ struct EpochState {
 /// Cost       n = 2, k = 4: 13.4 KB each way and about 50 ms
 /// Aborts     kBaseOt, kPprf, kRowCheck, kBitConsistency, kDeltaConsistency, kEcho, kCoin
 /// Leaves the party's scope at the set-up session; call session_hello() before using the epoch.
-EpochState setup_epoch(net::Party& party, const EpochParameters& parameters);
+/// `safety`, if not null, is told around its verdicts.
+EpochState setup_epoch(net::Party& party, const EpochParameters& parameters,
+                       Safety* safety = nullptr);
 
 /// Every P_i uses one Delta_i towards all peers; run by setup_epoch for n > 2.
 ///
@@ -55,6 +57,8 @@ EpochState setup_epoch(net::Party& party, const EpochParameters& parameters);
 /// Guarantee  two keys pass with probability 2^-126; a failing run shows nothing about honest keys
 ///            (commit before open, T_i opened only by a satisfied P_i)
 /// Aborts     kDeltaConsistency, kEcho
-void check_delta_consistency(net::Party& party, const Block& delta, const AuthBits& bits);
+/// `notes`, if not null, is told around its comparisons.
+void check_delta_consistency(net::Party& party, const Block& delta, const AuthBits& bits,
+                             ot::VerdictNotes* notes = nullptr);
 
 }  // namespace flexroom::prep

@@ -153,8 +153,9 @@ class Maker {
     AuthField z = b_.clone();
     scale(z, e);
     add(z, concatenate(c_sums));
+    const std::vector<Block> opened = open_field(party_, delta, z, label("sacrifice verdict"));
     Verdict verdict(&context_.safety);
-    for (const Block& value : open_field(party_, delta, z, label("sacrifice verdict"))) {
+    for (const Block& value : opened) {
       if (value != Block()) {
         throw ProtocolAbort(AbortCode::kSacrifice, label("sacrifice"),
                             "a member deviated in this batch");

@@ -9,6 +9,7 @@
 #include "base/block.h"
 #include "base/bytes.h"
 #include "base/secret.h"
+#include "ot/verdict.h"
 
 namespace flexroom::prep {
 
@@ -153,9 +154,8 @@ class Source {
 };
 
 /// The durable flags and counters of boolean §8.2 and §10. Every call is on disk when it returns.
-class Safety {
+class Safety : public ot::VerdictNotes {
  public:
-  virtual ~Safety() = default;
   /// Throws ProtocolAbort kEpochBurned / kTooManyUnfinished when preprocessing must not go on.
   virtual void require_preprocessing_allowed() = 0;
   /// dirty += count and LIFE += count, before this party's part of what a peer could see first and
@@ -164,28 +164,8 @@ class Safety {
   virtual void begin_batches(size_t count) = 0;
   /// Both back, after the last check of these batches passed.
   virtual void finish_batches(size_t count) = 0;
-  /// A check that only a cheating member fails (class A of §10.2) is about to end, and has passed.
-  /// A process that ends in between without a word may have seen it fail. Throws InputError if that
-  /// cannot be noted. See Verdict.
-  virtual void before_verdict() {}
-  virtual void after_verdict() {}
 };
 
-/// Stands around the end of one check of class A. Without passed() (the check failed, or was never
-/// ended) the note stays, until what happened is on disk.
-class Verdict {
- public:
-  explicit Verdict(Safety* safety) : safety_(safety) {
-    if (safety_ != nullptr) safety_->before_verdict();
-  }
-  Verdict(const Verdict&) = delete;
-  Verdict& operator=(const Verdict&) = delete;
-  void passed() {
-    if (safety_ != nullptr) safety_->after_verdict();
-  }
-
- private:
-  Safety* const safety_;
-};
+using ot::Verdict;
 
 }  // namespace flexroom::prep

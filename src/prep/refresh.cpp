@@ -42,6 +42,9 @@ struct BitRefresh::Instance {
     own.blocks = std::vector<BlockVec>(party.num_parties());
     for (const PartyId j : party.peers()) own.blocks[j] = receivers[j]->answer();
   }
+  void receive_answers() {
+    for (const PartyId j : party.peers()) senders[j]->receive_answer();
+  }
   void finish() {
     for (const PartyId j : party.peers()) {
       batches[j].blocks = std::vector<BlockVec>(party.num_parties());
@@ -66,8 +69,9 @@ struct BitRefresh::Instance {
   std::vector<OwnedBatch> batches;                        // by owner
 };
 
-BitRefresh::BitRefresh(net::Party& party, const EpochState& from, const EpochState& to)
-    : party_(party) {
+BitRefresh::BitRefresh(net::Party& party, const EpochState& from, const EpochState& to,
+                       Safety* safety)
+    : party_(party), safety_(safety) {
   refresh_hello(party, from, to);
   old_ = std::make_unique<Instance>(party, from);
   new_ = std::make_unique<Instance>(party, to);
@@ -96,10 +100,13 @@ AuthBits BitRefresh::run(const AuthBits& bits) {
   for (Instance* instance : instances) instance->send_corrections(count, choices.reveal());
   for (Instance* instance : instances) instance->receive_corrections(count);
   for (Instance* instance : instances) instance->answer();
+  for (Instance* instance : instances) instance->receive_answers();
+  Verdict verdict(safety_);
   for (Instance* instance : instances) instance->finish();
+  verdict.passed();
   const std::array<ConsistencyInstance, 2> both = {ConsistencyInstance{old_->delta, old_->batches},
                                                    ConsistencyInstance{new_->delta, new_->batches}};
-  check_bit_consistency(party_, both, bits.size());
+  check_bit_consistency(party_, both, bits.size(), safety_);
 
   AuthBits masked = old_->take(bits.size());
   AuthBits fresh = new_->take(bits.size());

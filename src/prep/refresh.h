@@ -28,8 +28,10 @@ namespace flexroom::prep {
 /// Threads    one; parties make the same calls with bits of equal size
 class BitRefresh {
  public:
-  /// Runs refresh_hello(). `party`, `from` and `to` must outlive it.
-  BitRefresh(net::Party& party, const EpochState& from, const EpochState& to);
+  /// Runs refresh_hello(). `party`, `from` and `to` must outlive it; `safety` too, if not null: it
+  /// is told around the verdicts.
+  BitRefresh(net::Party& party, const EpochState& from, const EpochState& to,
+             Safety* safety = nullptr);
   ~BitRefresh();
   BitRefresh(const BitRefresh&) = delete;
   BitRefresh& operator=(const BitRefresh&) = delete;
@@ -42,6 +44,7 @@ class BitRefresh {
   AuthBits run(const AuthBits& bits);
 
   net::Party& party_;
+  Safety* const safety_;
   std::unique_ptr<Instance> old_, new_;
   bool live_ = true;
 };

@@ -53,9 +53,9 @@ bool zero_test_field(Context& context, AuthField values, std::vector<VecTriple> 
   scale(w, e);
   add(w, join(products, &VecTriple::c));
   batch.before_verdict();
-  Verdict verdict(&context.safety);
   const std::vector<Block> opened =
       open_field(context.party, delta, w, std::string(label) + "/zero verdict");
+  Verdict verdict(&context.safety);
   bool all_zero = true;
   for (const Block& value : opened) all_zero &= value == Block();
   if (all_zero) verdict.passed();

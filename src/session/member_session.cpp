@@ -585,10 +585,7 @@ prep::EpochState MemberSession::make_epoch() {
   for (const MemberEntry& member : state_.room().members) {
     parameters.identities.push_back(from_hex(member.certificate_sha256));
   }
-  prep::Verdict verdict(&state_.once());
-  prep::EpochState epoch = prep::setup_epoch(*party_, parameters);
-  verdict.passed();
-  return epoch;
+  return prep::setup_epoch(*party_, parameters, &state_.once());
 }
 
 namespace {

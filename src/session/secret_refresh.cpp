@@ -70,16 +70,14 @@ Digest refresh_secrets(MemberSession& session, const RefreshPlan& plan) {
   const prep::EpochState epoch = session.make_epoch();
   std::vector<store::EpochChange::Record> moved;
   {
-    prep::BitRefresh refresh(session.party(), session.epoch(), epoch);
+    prep::BitRefresh refresh(session.party(), session.epoch(), epoch, &session.state().once());
     for (const store::RecordMeta& meta : plan.records) {
       session.report("secrets", moved.size(), plan.records.size());
       store::EpochChange::Record record;
       record.meta = meta;
       record.meta.epoch = epoch.eid;
       const prep::AuthBits old_bits = session.state().secrets().get(meta.id, meta.version);
-      prep::Verdict verdict(&session.state().once());
       record.shares = store::encode_auth_bits(refresh.refresh(old_bits));
-      verdict.passed();
       moved.push_back(std::move(record));
     }
   }

@@ -75,9 +75,9 @@ std::optional<OpenMark::Left> read_mark(int fd) {
   return out;
 }
 
-bool write_state(int fd, OpenMark::State state) {
+bool write_state(int fd, OpenMark::State state, bool flush = true) {
   const auto byte = static_cast<uint8_t>(state);
-  return pwrite(fd, &byte, 1, kStateAt) == 1 && fdatasync(fd) == 0;
+  return pwrite(fd, &byte, 1, kStateAt) == 1 && (!flush || fdatasync(fd) == 0);
 }
 
 }  // namespace
@@ -129,7 +129,7 @@ OpenMark::~OpenMark() {
 
 bool OpenMark::put(State state) {
   if (rank(state) < rank(state_)) return true;
-  if (!write_state(fd_, state)) return false;
+  if (!write_state(fd_, state, rank(state) > 0)) return false;
   state_ = state;
   return true;
 }

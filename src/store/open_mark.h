@@ -39,7 +39,8 @@ class OpenMark {
 
   /// Durable if true. kBurn and kStrike are not taken back by a weaker one.
   [[nodiscard]] bool put(State state);
-  /// kArmed until disarm(): around a verdict.
+  /// kArmed until disarm(): around a verdict. Outlives the process; not flushed, so that a power
+  /// cut in these microseconds is none of a verdict, as at any other time.
   void arm() { write(State::kArmed); }
   void disarm() { write(State::kOpen); }
   /// A check failed, and that could be written nowhere: the mark is left for the next session as it

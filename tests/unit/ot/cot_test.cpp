@@ -45,6 +45,7 @@ auto run_cot(const Options& options, net::Tamper tamper = nullptr) {
           CotSender sender(party, 0, epoch[1].pairs[0], epoch[1].delta, 0);
           for (const size_t count : options.counts) {
             sender.receive_corrections(count, options.chosen);
+            sender.receive_answer();
             out.blocks.push_back(sender.finish());
           }
         }

@@ -32,6 +32,7 @@ Cots cots_of(PartyId sender, const Block& lie, bool chosen) {
     if (party.id() == sender) {
       CotSender end(party, receiver, own.pairs[receiver], own.delta, 0);
       end.receive_corrections(kCount, chosen);
+      end.receive_answer();
       out.key = end.finish();
     } else {
       CotReceiver end(party, sender, own.pairs[sender], 0);

@@ -348,8 +348,8 @@ TEST(BitConsistency, TheVerdictIsNotedUntilItPassed) {
           [&](const net::MessageId& m, Bytes& payload) {
             if (cheat && m.sender == 1 && m.label == "cot/check answer") payload[0] ^= 1;
           });
-      EXPECT_EQ(noted[0].awaited, 1u);
-      EXPECT_EQ(noted[0].passed, cheat ? 0u : 1u);
+      EXPECT_GE(noted[0].awaited, 1u);
+      EXPECT_EQ(noted[0].awaited - noted[0].passed, cheat ? 1u : 0u);
     }
   }
 }
