@@ -345,7 +345,7 @@ TEST(AndTriplesAccountingTest, AVerdictIsNotedUntilItPassed) {
           return true;
         },
         [&](const net::MessageId& message, Bytes& bytes) {
-          if (cheat && message.sender == 1 && message.label == "leaky and/zero verdict") {
+          if (cheat && message.sender == 1 && message.label == "leaky and/d") {
             bytes[0] ^= 1;
           }
         });
