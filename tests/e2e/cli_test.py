@@ -41,6 +41,7 @@ import json_schema  # noqa: E402
 
 FLEXROOM = ""
 OK, USAGE, BAD_INPUT, REFUSED, NETWORK, CHEAT, UNKNOWN, SERVICE, OUTPUT_LOST = 0, 2, 3, 4, 5, 6, 7, 8, 9
+RESULT_ELSEWHERE = 10
 MEMBERS = ("alpha", "beta")
 SECRET = "joint/key"
 # What lets a secret sign.
@@ -220,6 +221,13 @@ class Member:
 
     def log(self):
         return self.run("log", "--verify", json_output=True).json_lines()[-1]["entries"]
+
+    def newest_run(self):
+        """The folder of the run that was written last, whatever the clocks of other tests were."""
+        return max((self.dir / "state/runs").glob("*/*/run.json"), key=lambda p: p.stat().st_mtime_ns).parent
+
+    def state_of_newest_run(self):
+        return self.run("show", self.newest_run().name, json_output=True).json_lines()[-1]["state"]
 
     def last_result(self):
         """Of the newest run, as its folder holds it."""
@@ -539,8 +547,8 @@ class Canaries(Room):
         places = {path: path.read_bytes()
                   for top in (self.logs, *(m.dir for m in self.members))
                   for path in top.rglob("*") if path.is_file()}
-        for path in (self.sandbox.out_file, self.sandbox.err_file):
-            del places[path]  # the provider knows the names of its objects
+        for sandbox in (p for p in self.processes if p.arguments[:1] == ["sandbox"]):
+            del places[sandbox.out_file], places[sandbox.err_file]  # the provider knows the names of its objects
         for path, data in places.items():
             places[path] = data + b"\0" + data.replace(b"\n", b"")  # PEM breaks its lines
         for i, line in enumerate(self.seen_command_lines):
@@ -612,6 +620,31 @@ class Road(Canaries):
             self.assert_ended(m.run("show", "ff00ff00ff00"), BAD_INPUT, "is no run of this room")
         self.assertEqual(ids[0], ids[1])
         self.assertEqual(len(self.a.run("runs", json_output=True).json_lines()[-1]["runs"]), len(before) + 1)
+
+    def test_result_that_cannot_be_had_is_said_with_whose_link_and_how(self):
+        for done in self.both_run_script("--no-follow"):
+            self.assert_ended(done, OK)
+        shown = self.a.run("show", "last", json_output=True).json_lines()[-1]
+        (link,) = (self.a.dir / "state/runs").glob(f"*/{shown['id'][:16]}/link")
+        good, entries = link.read_text(), len(self.a.log())
+        link.write_text(good[:-4] + "0000")
+        for _ in range(2):
+            self.assert_ended(self.a.run("result", "last"), NETWORK,
+                              "result_get_url of alpha is of no use any more \\(403 SignatureDoesNotMatch\\)")
+            self.assertEqual(len(self.a.log()), entries + 1, "said once")
+        self.assertEqual(self.a.log()[-1]["outcome"], "note")
+        self.assertRegex(self.a.log()[-1]["text"], "not known: result_get_url of alpha: 403 SignatureDoesNotMatch")
+        link.write_text(good)
+        wait_until(lambda: self.b.run("result", "last").code == OK, 60, "the end of the script")
+        account, bucket, key = self.a.result_object
+        self.s3(account).put_object(Bucket=bucket, Key=key, Body=b"x" * ((64 << 20) + 1))
+        for _ in range(2):
+            done = self.a.run("result", "last")
+            self.assertEqual(done.code, RESULT_ELSEWHERE, done.text)
+            self.assertIn("result of alpha is over 64 MiB", done.out)
+            self.assertEqual(len(self.a.log()), entries + 2, "said once")
+        self.assertEqual(self.a.log()[-1]["outcome"], "done")
+        self.assertIn("too large to fetch", self.a.log()[-1]["text"])
 
     def test_run_is_stopped_by_all_members(self):
         joint = self.s3("joint")
@@ -1235,8 +1268,9 @@ class Faults(Canaries):
             last = m.log()[-1]
             self.assertEqual(last["outcome"], "failed")
             self.assertIn("the script failed: script: not the one of the agreed SHA-256", last["text"])
-            self.assert_ended(m.run("show", "last"), OK, "state        failed")
-            self.assertEqual(m.log()[-1], last, "once")
+            self.assertEqual(m.state_of_newest_run(), "failed")
+            self.assertEqual(m.run("result", m.newest_run().name).code, SERVICE)
+            self.assertEqual(m.log()[-1], last, "said once")
             account, bucket, key = m.result_object
             kept = self.s3(account).get_object(Bucket=bucket, Key=key)["Body"].read()
             self.assertNotIn(b'"total"', kept, "no result of another script")
@@ -1384,7 +1418,7 @@ class Faults(Canaries):
         self.room_with_service(d / "ca.pem", port)
         for m, done in zip(self.members, self.both_run_script("--no-follow")):
             self.assert_ended(done, UNKNOWN, "may have been carried out", "with client token [0-9a-f-]{36}")
-            self.assert_ended(m.run("show", "last"), OK, "state        unknown")
+            self.assertEqual(m.state_of_newest_run(), "unknown")
         asked = [g for g in got if g.startswith(b"POST / HTTP/1.1\r\nHost: " + EC2.encode())]
         self.assertEqual(len(asked), 1, "nothing is tried again")
         for m in self.members:
@@ -1401,9 +1435,8 @@ class Faults(Canaries):
                 self.room_with_service(d / "ca.pem", port)
                 for m, done in zip(self.members, self.both_run_script("--no-follow")):
                     self.assert_ended(done, UNKNOWN, "kept as .*answer.partial")
-                    shown = m.run("show", "last", json_output=True).json_lines()[-1]
-                    self.assertEqual(shown["state"], "unknown")
-                    (kept,) = (m.dir / "state/runs").glob(f"*/{shown['id'][:16]}/answer.partial")
+                    self.assertEqual(m.state_of_newest_run(), "unknown")
+                    kept = m.newest_run() / "answer.partial"
                     self.assertIn(half, kept.read_bytes())
                     self.assertEqual(kept.stat().st_mode & 0o77, 0)
 
@@ -1439,7 +1472,7 @@ class Faults(Canaries):
         for m, done in zip(self.members, self.finish(*runs)):
             self.assert_ended(done, NETWORK, "refused the request before", "503 RequestLimitExceeded")
             self.assertIn("nothing happened", m.log()[-1]["outcome"])
-            self.assert_ended(m.run("show", "last"), OK, "state        not started")
+            self.assertEqual(m.state_of_newest_run(), "not started")
         self.assertEqual(len(re.findall(r"Z ec2 POST \S+ 503", sandbox.text)), 3)
 
     def test_service_that_always_fails(self):
