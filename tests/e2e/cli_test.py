@@ -1440,6 +1440,32 @@ class Faults(Canaries):
                     self.assertIn(half, kept.read_bytes())
                     self.assertEqual(kept.stat().st_mode & 0o77, 0)
 
+    def test_an_error_that_leaves_it_open_is_an_unknown_outcome(self):
+        d = self.certificates("unclear")
+        errors, asked = [(500, "InternalError"), (403, "UnauthorizedOperation")], []
+
+        def behave(tls):
+            if not (request := tls.recv(20000)):
+                return  # the look at the certificate
+            status, code = errors[len(asked) % 2]
+            asked.append(request.partition(b"\r\n\r\n")[2])
+            body = f"<Response><Errors><Error><Code>{code}</Code></Error></Errors></Response>"
+            tls.sendall(f"HTTP/1.1 {status} No\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+
+        self.room_with_service(d / "ca.pem", self.serve(d, behave))
+        for m, done in zip(self.members, self.both_run_script("--no-follow", json_output=True)):
+            self.assert_ended(done, UNKNOWN)
+            told = done.json_lines()[-1]
+            self.assertEqual((told["ok"], told["status"], told["attempts"], told["unclear"]), (False, 403, 2, True))
+            last = m.log()[-1]
+            self.assertRegex(last["outcome"], "may have happened")
+            self.assertRegex(last["text"], "status 403 UnauthorizedOperation at attempt 2")
+            self.assertEqual(last["status"], 403)
+            shown = m.run("show", m.newest_run().name)
+            self.assert_ended(shown, OK, "state        unknown", "client token " + told["client_token"])
+        self.assertEqual(len(asked), 2)
+        self.assertEqual(asked[0], asked[1], "the same body")
+
     def throttling_sandbox(self, count):
         """EC2 is a sandbox that throttles so many RunInstances."""
         directory = self.work / f"throttling-{count}"
