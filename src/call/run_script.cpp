@@ -170,7 +170,8 @@ RunScriptResult RunScriptCall::State::attempt(const agent::ServerBytes::Connect&
   unclear = unclear || refusal == Refusal::kUnclear;
   refused = refusal == Refusal::kPassing;
   out.attempts = request.attempt() + 1;
-  out.unclear = out.instance_id.empty() && unclear;
+  // An answer that is neither success nor error, of something in between, denies nothing.
+  out.unclear = out.instance_id.empty() && (unclear || out.status < 400);
   // The mesh has ended: the answer stands, and there is nobody to try again with.
   if (reply.unconfirmed) refusal = Refusal::kFinal;
   return out;

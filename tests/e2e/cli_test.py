@@ -42,6 +42,7 @@ import json_schema  # noqa: E402
 
 FLEXROOM = ""
 OK, USAGE, BAD_INPUT, REFUSED, NETWORK, CHEAT, UNKNOWN, SERVICE, OUTPUT_LOST = 0, 2, 3, 4, 5, 6, 7, 8, 9
+RESULT_ELSEWHERE = 10
 MEMBERS = ("alpha", "beta")
 SECRET = "joint/key"
 # What lets a secret sign.
@@ -221,6 +222,13 @@ class Member:
 
     def log(self):
         return self.run("log", "--verify", json_output=True).json_lines()[-1]["entries"]
+
+    def newest_run(self):
+        """The folder of the run that was written last, whatever the clocks of other tests were."""
+        return max((self.dir / "state/runs").glob("*/*/run.json"), key=lambda p: p.stat().st_mtime_ns).parent
+
+    def state_of_newest_run(self):
+        return self.run("show", self.newest_run().name, json_output=True).json_lines()[-1]["state"]
 
     def last_result(self):
         """Of the newest run, as its folder holds it."""
@@ -540,8 +548,8 @@ class Canaries(Room):
         places = {path: path.read_bytes()
                   for top in (self.logs, *(m.dir for m in self.members))
                   for path in top.rglob("*") if path.is_file()}
-        for path in (self.sandbox.out_file, self.sandbox.err_file):
-            del places[path]  # the provider knows the names of its objects
+        for sandbox in (p for p in self.processes if p.arguments[:1] == ["sandbox"]):
+            del places[sandbox.out_file], places[sandbox.err_file]  # the provider knows the names of its objects
         for path, data in places.items():
             places[path] = data + b"\0" + data.replace(b"\n", b"")  # PEM breaks its lines
         for i, line in enumerate(self.seen_command_lines):
@@ -613,6 +621,31 @@ class Road(Canaries):
             self.assert_ended(m.run("show", "ff00ff00ff00"), BAD_INPUT, "is no run of this room")
         self.assertEqual(ids[0], ids[1])
         self.assertEqual(len(self.a.run("runs", json_output=True).json_lines()[-1]["runs"]), len(before) + 1)
+
+    def test_result_that_cannot_be_had_is_said_with_whose_link_and_how(self):
+        for done in self.both_run_script("--no-follow"):
+            self.assert_ended(done, OK)
+        shown = self.a.run("show", "last", json_output=True).json_lines()[-1]
+        (link,) = (self.a.dir / "state/runs").glob(f"*/{shown['id'][:16]}/link")
+        good, entries = link.read_text(), len(self.a.log())
+        link.write_text(good[:-4] + "0000")
+        for _ in range(2):
+            self.assert_ended(self.a.run("result", "last"), NETWORK,
+                              "result_get_url of alpha is of no use any more \\(403 SignatureDoesNotMatch\\)")
+            self.assertEqual(len(self.a.log()), entries + 1, "said once")
+        self.assertEqual(self.a.log()[-1]["outcome"], "note")
+        self.assertRegex(self.a.log()[-1]["text"], "not known: result_get_url of alpha: 403 SignatureDoesNotMatch")
+        link.write_text(good)
+        wait_until(lambda: self.b.run("result", "last").code == OK, 60, "the end of the script")
+        account, bucket, key = self.a.result_object
+        self.s3(account).put_object(Bucket=bucket, Key=key, Body=b"x" * ((64 << 20) + 1))
+        for _ in range(2):
+            done = self.a.run("result", "last")
+            self.assertEqual(done.code, RESULT_ELSEWHERE, done.text)
+            self.assertIn("result of alpha is over 64 MiB", done.out)
+            self.assertEqual(len(self.a.log()), entries + 2, "said once")
+        self.assertEqual(self.a.log()[-1]["outcome"], "done")
+        self.assertIn("too large to fetch", self.a.log()[-1]["text"])
 
     def test_run_is_stopped_by_all_members(self):
         joint = self.s3("joint")
@@ -1333,8 +1366,9 @@ class Faults(Canaries):
             last = m.log()[-1]
             self.assertEqual(last["outcome"], "failed")
             self.assertIn("the script failed: script: not the one of the agreed SHA-256", last["text"])
-            self.assert_ended(m.run("show", "last"), OK, "state        failed")
-            self.assertEqual(m.log()[-1], last, "once")
+            self.assertEqual(m.state_of_newest_run(), "failed")
+            self.assertEqual(m.run("result", m.newest_run().name).code, SERVICE)
+            self.assertEqual(m.log()[-1], last, "said once")
             account, bucket, key = m.result_object
             kept = self.s3(account).get_object(Bucket=bucket, Key=key)["Body"].read()
             self.assertNotIn(b'"total"', kept, "no result of another script")
@@ -1482,7 +1516,7 @@ class Faults(Canaries):
         self.room_with_service(d / "ca.pem", port)
         for m, done in zip(self.members, self.both_run_script("--no-follow")):
             self.assert_ended(done, UNKNOWN, "may have been carried out", "with client token [0-9a-f-]{36}")
-            self.assert_ended(m.run("show", "last"), OK, "state        unknown")
+            self.assertEqual(m.state_of_newest_run(), "unknown")
         asked = [g for g in got if g.startswith(b"POST / HTTP/1.1\r\nHost: " + EC2.encode())]
         self.assertEqual(len(asked), 1, "nothing is tried again")
         for m in self.members:
@@ -1499,11 +1533,36 @@ class Faults(Canaries):
                 self.room_with_service(d / "ca.pem", port)
                 for m, done in zip(self.members, self.both_run_script("--no-follow")):
                     self.assert_ended(done, UNKNOWN, "kept as .*answer.partial")
-                    shown = m.run("show", "last", json_output=True).json_lines()[-1]
-                    self.assertEqual(shown["state"], "unknown")
-                    (kept,) = (m.dir / "state/runs").glob(f"*/{shown['id'][:16]}/answer.partial")
+                    self.assertEqual(m.state_of_newest_run(), "unknown")
+                    kept = m.newest_run() / "answer.partial"
                     self.assertIn(half, kept.read_bytes())
                     self.assertEqual(kept.stat().st_mode & 0o77, 0)
+
+    def test_an_error_that_leaves_it_open_is_an_unknown_outcome(self):
+        d = self.certificates("unclear")
+        errors, asked = [(500, "InternalError"), (403, "UnauthorizedOperation")], []
+
+        def behave(tls):
+            if not (request := tls.recv(20000)):
+                return  # the look at the certificate
+            status, code = errors[len(asked) % 2]
+            asked.append(request.partition(b"\r\n\r\n")[2])
+            body = f"<Response><Errors><Error><Code>{code}</Code></Error></Errors></Response>"
+            tls.sendall(f"HTTP/1.1 {status} No\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+
+        self.room_with_service(d / "ca.pem", self.serve(d, behave))
+        for m, done in zip(self.members, self.both_run_script("--no-follow", json_output=True)):
+            self.assert_ended(done, UNKNOWN)
+            told = done.json_lines()[-1]
+            self.assertEqual((told["ok"], told["status"], told["attempts"], told["unclear"]), (False, 403, 2, True))
+            last = m.log()[-1]
+            self.assertRegex(last["outcome"], "may have happened")
+            self.assertRegex(last["text"], "status 403 UnauthorizedOperation at attempt 2")
+            self.assertEqual(last["status"], 403)
+            shown = m.run("show", m.newest_run().name)
+            self.assert_ended(shown, OK, "state        unknown", "client token " + told["client_token"])
+        self.assertEqual(len(asked), 2)
+        self.assertEqual(asked[0], asked[1], "the same body")
 
     def throttling_sandbox(self, count):
         """EC2 is a sandbox that throttles so many RunInstances."""
@@ -1537,7 +1596,7 @@ class Faults(Canaries):
         for m, done in zip(self.members, self.finish(*runs)):
             self.assert_ended(done, NETWORK, "refused the request before", "503 RequestLimitExceeded")
             self.assertIn("nothing happened", m.log()[-1]["outcome"])
-            self.assert_ended(m.run("show", "last"), OK, "state        not started")
+            self.assertEqual(m.state_of_newest_run(), "not started")
         self.assertEqual(len(re.findall(r"Z ec2 POST \S+ 503", sandbox.text)), 3)
 
     def test_service_that_always_fails(self):

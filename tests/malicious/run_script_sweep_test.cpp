@@ -451,6 +451,16 @@ TEST_P(RunScriptAgain, AFinalRefusalIsOne) {
   }
 }
 
+TEST_P(RunScriptAgain, ARedirectSaysNothingOfTheMachine) {
+  const Report report = run({Road::refusal(302, "Found"), Road::success()});
+  EXPECT_EQ(report.requests.size(), 1u);
+  for (const Ending& e : report.members) {
+    EXPECT_EQ(e.status, 302);
+    EXPECT_TRUE(e.unclear);
+    EXPECT_TRUE(e.released);
+  }
+}
+
 // What came may be half of an answer of success: a person looks before anything is tried again.
 TEST_P(RunScriptAgain, WithoutAWholeAnswerNothingIsTriedAgain) {
   const std::string cut = throttled().substr(0, throttled().size() - 9);
