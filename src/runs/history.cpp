@@ -134,7 +134,8 @@ std::filesystem::path RunHistory::folder(const Run& run) const {
 
 void RunHistory::begin(const Run& run, std::string_view link) {
   const std::filesystem::path dir = folder(run);
-  for (const auto& made : {dir_.parent_path(), dir_, dir}) make_private_folder(made);
+  const std::filesystem::path runs = dir_.parent_path();
+  for (const auto& made : {runs.parent_path(), runs, dir_, dir}) make_private_folder(made);
   if (!link.empty()) write_whole(dir / kLink, as_bytes(link));
   write_whole(dir / kRecord, as_bytes(encode(run)));
 }
