@@ -66,7 +66,7 @@ class OpenReadDirection final : public ReadDirection {
     }
     throw ProtocolAbort(AbortCode::kServer, "tls/freeze",
                         "the answer did not end with close_notify or the end of the connection, "
-                        "which the recipe awaits (`await_close`): " +
+                        "which room.toml awaits (`await_close` of the provider): " +
                             server.end_reason(),
                         server.is_courier() ? std::nullopt : std::optional(courier));
   }

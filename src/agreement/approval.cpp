@@ -6,7 +6,7 @@
 
 #include "agreement/render.h"
 #include "base/codec.h"
-#include "base/display_text.h"
+#include "base/display.h"
 #include "base/error.h"
 
 namespace flexroom::agreement {

@@ -7,7 +7,7 @@
 
 #include <fmt/core.h>
 
-#include "base/display_text.h"
+#include "base/display.h"
 #include "base/error.h"
 
 namespace flexroom::agreement {

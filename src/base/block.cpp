@@ -50,7 +50,8 @@ struct alignas(64) BlockVec::Slab {
   std::atomic<bool> return_pages{false};
 };
 
-BlockVec::BlockVec(size_t n, Uninitialised) : size_(n) {
+BlockVec::BlockVec(size_t n, Uninitialised) {
+  size_ = n;
   if (n == 0) return;
   if (n > (SIZE_MAX - 2 * sizeof(Slab)) / sizeof(Block)) throw std::bad_alloc();
   const size_t bytes = sizeof(Slab) + (n * sizeof(Block) + 63) / 64 * 64;
@@ -68,8 +69,7 @@ BlockVec::BlockVec(size_t n) : BlockVec(n, uninitialised) {
 BlockVec& BlockVec::operator=(BlockVec&& other) noexcept {
   if (this != &other) {
     release();
-    data_ = std::exchange(other.data_, nullptr);
-    size_ = std::exchange(other.size_, 0);
+    BlockArray::operator=(std::move(other));
     slab_ = std::exchange(other.slab_, nullptr);
   }
   return *this;

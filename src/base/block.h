@@ -61,13 +61,51 @@ inline ByteView block_bytes(const Block& b) {
   return {reinterpret_cast<const uint8_t*>(&b), sizeof(Block)};
 }
 
+/// How an array of blocks is seen; who owns the memory is what derives from it.
+class BlockArray {
+ public:
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  Block* data() { return data_; }
+  const Block* data() const { return data_; }
+  Block& operator[](size_t i) { return data_[i]; }
+  const Block& operator[](size_t i) const { return data_[i]; }
+  Block* begin() { return data_; }
+  Block* end() { return data_ + size_; }
+  const Block* begin() const { return data_; }
+  const Block* end() const { return data_ + size_; }
+  std::span<Block> span() { return {data_, size_}; }
+  std::span<const Block> span() const { return {data_, size_}; }
+  ByteView bytes() const {
+    return {reinterpret_cast<const uint8_t*>(data_), size_ * sizeof(Block)};
+  }
+  std::span<uint8_t> mutable_bytes() {
+    return {reinterpret_cast<uint8_t*>(data_), size_ * sizeof(Block)};
+  }
+
+ protected:
+  BlockArray() = default;
+  ~BlockArray() = default;
+  /// The other one is left empty.
+  BlockArray(BlockArray&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  BlockArray& operator=(BlockArray&& other) noexcept {
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
+
+  Block* data_ = nullptr;
+  size_t size_ = 0;
+};
+
 /// A move-only array of blocks that is wiped when it is destroyed or shrunk, 64-byte aligned unless
 /// it is a part of another. Contents are uninitialised after BlockVec(n, uninitialised) and zero
 /// after BlockVec(n).
 ///
 /// Large arrays can be handed over in parts without a copy: the parts share one allocation, which
 /// is freed with the last of them; each part wipes its own blocks.
-class BlockVec {
+class BlockVec : public BlockArray {
  public:
   struct Uninitialised {};
   static constexpr Uninitialised uninitialised{};
@@ -76,9 +114,7 @@ class BlockVec {
   explicit BlockVec(size_t n);
   BlockVec(size_t n, Uninitialised);
   BlockVec(BlockVec&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)),
-        size_(std::exchange(other.size_, 0)),
-        slab_(std::exchange(other.slab_, nullptr)) {}
+      : BlockArray(std::move(other)), slab_(std::exchange(other.slab_, nullptr)) {}
   BlockVec& operator=(BlockVec&& other) noexcept;
   BlockVec(const BlockVec&) = delete;
   BlockVec& operator=(const BlockVec&) = delete;
@@ -99,31 +135,10 @@ class BlockVec {
   BlockVec clone() const;
   BlockVec slice(size_t offset, size_t count) const;
 
-  size_t size() const { return size_; }
-  bool empty() const { return size_ == 0; }
-  Block* data() { return data_; }
-  const Block* data() const { return data_; }
-  Block& operator[](size_t i) { return data_[i]; }
-  const Block& operator[](size_t i) const { return data_[i]; }
-  Block* begin() { return data_; }
-  Block* end() { return data_ + size_; }
-  const Block* begin() const { return data_; }
-  const Block* end() const { return data_ + size_; }
-  std::span<Block> span() { return {data_, size_}; }
-  std::span<const Block> span() const { return {data_, size_}; }
-  ByteView bytes() const {
-    return {reinterpret_cast<const uint8_t*>(data_), size_ * sizeof(Block)};
-  }
-  std::span<uint8_t> mutable_bytes() {
-    return {reinterpret_cast<uint8_t*>(data_), size_ * sizeof(Block)};
-  }
-
  private:
   struct Slab;
   void release();
   void leave_slab();
-  Block* data_ = nullptr;
-  size_t size_ = 0;
   Slab* slab_ = nullptr;
 };
 

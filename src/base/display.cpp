@@ -1,5 +1,7 @@
 #include "base/display.h"
 
+#include <fmt/core.h>
+
 #include <cstdint>
 
 namespace flexroom {
@@ -56,6 +58,8 @@ std::string filter(std::string_view text, bool lines) {
   return out;
 }
 
+bool is_plain(char c) { return c >= 0x20 && c < 0x7f; }
+
 }  // namespace
 
 std::string display(std::string_view text) { return filter(text, false); }
@@ -67,6 +71,34 @@ std::string display_short(std::string_view text, size_t most) {
   while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xc0) == 0x80)
     --end;  // of a whole character
   return display(text.substr(0, end)) + "...";
+}
+
+std::string display_text(std::string_view text) {
+  std::string out;
+  size_t backslashes = 0;  // directly before `text`, all of them in `out` once
+  while (!text.empty()) {
+    const bool looks_escaped =
+        text.size() > 1 && (text[0] == 'u' || text[0] == 'x') && text[1] == '{';
+    if (!is_plain(text[0]) || looks_escaped) out.append(backslashes, '\\');
+    if (is_plain(text[0])) {
+      backslashes = text[0] == '\\' ? backslashes + 1 : 0;
+      out.push_back(text[0]);
+      text.remove_prefix(1);
+      continue;
+    }
+    backslashes = 0;
+    const Character c = decode(text);
+    const bool valid = c.bytes != 0;
+    out += fmt::format("\\{}{{{:x}}}", valid ? 'u' : 'x',
+                       valid ? c.code : static_cast<uint8_t>(text[0]));
+    text.remove_prefix(valid ? c.bytes : 1);
+  }
+  return out;
+}
+
+std::string display_text(std::string_view text, size_t max) {
+  if (text.size() <= max) return display_text(text);
+  return display_text(text.substr(0, max)) + fmt::format(" ... ({} bytes)", text.size());
 }
 
 }  // namespace flexroom

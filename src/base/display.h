@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -15,5 +16,17 @@ std::string display(std::string_view text);
 std::string display_lines(std::string_view text);
 /// display() of at most `most` bytes; what is left out shows as "...".
 std::string display_short(std::string_view text, size_t most = 200);
+
+/// Foreign bytes as one line for a person who must see exactly what they are (a proposal, a log
+/// entry): nothing of them is lost.
+///
+/// Printable ASCII stays. Everything else is written out: a character of valid UTF-8 as \u{202e}
+/// (so no control, bidi, invisible or look-alike character acts), any other byte as \x{80}.
+/// Backslashes are doubled only where they would make an escape out of what follows, so that other
+/// bytes always give another text and usual text stays as it is.
+std::string display_text(std::string_view text);
+
+/// The same of at most `max` bytes of the text, and " ... (N bytes)" behind what was cut.
+std::string display_text(std::string_view text, size_t max);
 
 }  // namespace flexroom

@@ -21,7 +21,8 @@ size_t page_bytes(size_t blocks) {
 
 }  // namespace
 
-LockedBlocks::LockedBlocks(size_t n) : size_(n) {
+LockedBlocks::LockedBlocks(size_t n) {
+  size_ = n;
   if (n == 0) return;
   const size_t bytes = page_bytes(n);
   void* const pages =
@@ -38,14 +39,12 @@ LockedBlocks::LockedBlocks(std::span<const Block> blocks) : LockedBlocks(blocks.
   }
 }
 
-LockedBlocks::LockedBlocks(LockedBlocks&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+LockedBlocks::LockedBlocks(LockedBlocks&& other) noexcept : BlockArray(std::move(other)) {}
 
 LockedBlocks& LockedBlocks::operator=(LockedBlocks&& other) noexcept {
   if (this != &other) {
     release();
-    data_ = std::exchange(other.data_, nullptr);
-    size_ = std::exchange(other.size_, 0);
+    BlockArray::operator=(std::move(other));
   }
   return *this;
 }

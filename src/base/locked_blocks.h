@@ -8,7 +8,7 @@ namespace flexroom {
 /// leaves, base-OT choices (boolean-engine.md §10.3). In pages of their own, which are kept out of
 /// swap and core dumps where the system allows it, and wiped before they are given back. Move-only;
 /// data() stays the same when the object moves.
-class LockedBlocks {
+class LockedBlocks : public BlockArray {
  public:
   LockedBlocks() = default;
   explicit LockedBlocks(size_t n);  // zeros
@@ -20,25 +20,9 @@ class LockedBlocks {
   ~LockedBlocks() { release(); }
 
   LockedBlocks clone() const { return LockedBlocks(span()); }
-  size_t size() const { return size_; }
-  bool empty() const { return size_ == 0; }
-  Block* data() { return data_; }
-  const Block* data() const { return data_; }
-  Block& operator[](size_t i) { return data_[i]; }
-  const Block& operator[](size_t i) const { return data_[i]; }
-  std::span<Block> span() { return {data_, size_}; }
-  std::span<const Block> span() const { return {data_, size_}; }
-  ByteView bytes() const {
-    return {reinterpret_cast<const uint8_t*>(data_), size_ * sizeof(Block)};
-  }
-  std::span<uint8_t> mutable_bytes() {
-    return {reinterpret_cast<uint8_t*>(data_), size_ * sizeof(Block)};
-  }
 
  private:
   void release() noexcept;
-  Block* data_ = nullptr;
-  size_t size_ = 0;
 };
 
 /// One of them. Reads as a Block; a reference to it stays good while the object lives, also when it

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <span>
 #include <string>
@@ -14,24 +15,6 @@
 namespace flexroom {
 namespace {
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-}  // namespace
-
-namespace {
-
 // Not to wait for a writer should it be a pipe.
 class RegularFile {
  public:
@@ -39,7 +22,7 @@ class RegularFile {
               std::string_view missing_remedy)
       : place_(file.string()),
         fd_(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {
-    if (fd_.get() < 0) {
+    if (!fd_.valid()) {
       throw InputError(place_, std::string(cannot) + ": " + std::strerror(errno), missing_remedy);
     }
     if (::fstat(fd_.get(), &info_) != 0 || !S_ISREG(info_.st_mode)) {
@@ -51,6 +34,11 @@ class RegularFile {
   }
   const struct stat& info() const { return info_; }
   size_t size() const { return static_cast<size_t>(info_.st_size); }
+  Fd take() { return std::move(fd_); }
+  void require_private() const {
+    if ((info_.st_mode & 077) == 0) return;
+    throw InputError(place_, "is readable by other users", "chmod 600 " + place_);
+  }
   void read(std::span<uint8_t> out) const {
     while (!out.empty()) {
       const ssize_t n = ::read(fd_.get(), out.data(), out.size());
@@ -62,7 +50,7 @@ class RegularFile {
 
  private:
   std::string place_;
-  Descriptor fd_;
+  Fd fd_;
   struct stat info_ {};
 };
 
@@ -71,12 +59,16 @@ class RegularFile {
 SecretBytes read_private_file(const std::filesystem::path& file, size_t max_bytes,
                               std::string_view missing_remedy) {
   const RegularFile from(file, max_bytes, "cannot be opened", missing_remedy);
-  if ((from.info().st_mode & 077) != 0) {
-    throw InputError(file.string(), "is readable by other users", "chmod 600 " + file.string());
-  }
+  from.require_private();
   SecretBytes content(from.size());
   from.read(content.writable());
   return content;
+}
+
+Fd open_private_file(const std::filesystem::path& file, std::string_view missing_remedy) {
+  RegularFile from(file, SIZE_MAX, "cannot be read", missing_remedy);
+  from.require_private();
+  return from.take();
 }
 
 std::string read_own_file(const std::filesystem::path& file, size_t max_bytes,
@@ -91,6 +83,40 @@ std::string read_own_file(const std::filesystem::path& file, size_t max_bytes,
   std::string content(from.size(), 0);
   from.read({reinterpret_cast<uint8_t*>(content.data()), content.size()});
   return content;
+}
+
+bool write_new_file(const std::filesystem::path& file, ByteView content, unsigned mode) {
+  const Fd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
+  if (!fd.valid()) return false;
+  if (::fchmod(fd.get(), mode) == 0 && write_all(fd.get(), content) && ::fsync(fd.get()) == 0) {
+    sync_directory(file.parent_path());
+    return true;
+  }
+  const int error = errno;
+  (void)::unlink(file.c_str());
+  errno = error;
+  return false;
+}
+
+void make_private_folder(const std::filesystem::path& folder) {
+  if (::mkdir(folder.c_str(), 0700) == 0) {
+    // The umask can only have taken rights from the owner.
+    if (::chmod(folder.c_str(), 0700) == 0) return;
+  } else if (errno == EEXIST) {
+    return;
+  }
+  throw InputError(folder.string(), std::string("cannot be made: ") + std::strerror(errno),
+                   "let this user write there");
+}
+
+void sync_directory(const std::filesystem::path& directory) {
+  const Fd fd(
+      ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // EINVAL: it has no such thing.
+  if (fd.valid() && (::fsync(fd.get()) == 0 || errno == EINVAL)) return;
+  throw InputError(directory.string(),
+                   std::string("cannot be written to disk: ") + std::strerror(errno),
+                   "check the disk, then run the same command again");
 }
 
 }  // namespace flexroom

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <map>
 
+#include "base/xml_text.h"
+
 namespace flexroom::bench {
 namespace {
 
@@ -14,29 +16,6 @@ constexpr double kRowHeight = 26, kBarHeight = 20, kTitleHeight = 30, kAxisHeigh
 constexpr double kLetterWidth = 6.3;  // of the labels inside bars
 constexpr const char* kColours[] = {"#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#76b7b2",
                                     "#edc948", "#9c755f", "#e15759", "#bab0ac", "#ff9da7"};
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out.push_back(c);
-    }
-  }
-  return out;
-}
 
 double end_of(const PlotRow& row) {
   double end = 0;
@@ -60,7 +39,7 @@ class Drawing {
  public:
   void group(const PlotGroup& group) {
     out_ += fmt::format("<text x=\"8\" y=\"{:.1f}\" font-weight=\"bold\">{}</text>\n", y_ + 20,
-                        escaped(group.title));
+                        xml_escape(group.title));
     y_ += kTitleHeight;
     double seconds = 1e-6;
     for (const PlotRow& row : group.rows) seconds = std::max(seconds, end_of(row));
@@ -79,18 +58,19 @@ class Drawing {
 
  private:
   void row(const PlotRow& row) {
-    out_ += fmt::format("<text x=\"8\" y=\"{:.1f}\">{}</text>\n", y_ + 15, escaped(row.label));
+    out_ += fmt::format("<text x=\"8\" y=\"{:.1f}\">{}</text>\n", y_ + 15, xml_escape(row.label));
     for (const BenchPhase& phase : row.phases) {
       const double width = std::max(0.5, phase.seconds * scale_);
       out_ += fmt::format(
           "<g><title>{}: {:.4f} s from {:.4f} s; {} bytes sent, {} flows, {} ANDs</title>"
           "<rect x=\"{:.2f}\" y=\"{:.1f}\" width=\"{:.2f}\" height=\"{:.0f}\" fill=\"{}\"/>",
-          escaped(phase.name), phase.seconds, phase.start_seconds, phase.bytes_sent,
+          xml_escape(phase.name), phase.seconds, phase.start_seconds, phase.bytes_sent,
           phase.half_rounds, phase.ands, kLeft + phase.start_seconds * scale_, y_, width,
           kBarHeight, colour(phase.name));
       if (width > kLetterWidth * static_cast<double>(phase.name.size()) + 6) {
-        out_ += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"11\">{}</text>",
-                            kLeft + phase.start_seconds * scale_ + 3, y_ + 14, escaped(phase.name));
+        out_ +=
+            fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"11\">{}</text>",
+                        kLeft + phase.start_seconds * scale_ + 3, y_ + 14, xml_escape(phase.name));
       }
       out_ += "</g>\n";
     }

@@ -80,12 +80,6 @@ class Member final : public BenchMember {
 
 }  // namespace
 
-void BenchJournal::mark(std::string_view kind, ByteView id) {
-  if (!marks_.insert(std::string(kind) + to_hex(id)).second) {
-    throw ProtocolAbort(AbortCode::kReuse, kind, "marked already");
-  }
-}
-
 namespace {
 net::Party& greeted(net::Party& party, const prep::EpochState& epoch) {
   prep::session_hello(party, epoch);

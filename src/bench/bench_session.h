@@ -5,20 +5,13 @@
 
 #include "agent/connection.h"
 #include "agent/journal.h"
+#include "agent/memory_journal.h"
 #include "bench/bench_figures.h"
 #include "boolean/engine.h"
 #include "prep/memory_safety.h"
 #include "prep/session_prep.h"
 
 namespace flexroom::bench {
-
-class BenchJournal final : public agent::Journal {
- public:
-  void mark(std::string_view kind, ByteView id) override;
-
- private:
-  std::set<std::string> marks_;
-};
 
 /// A session of one member over the bench's mesh: what session::MemberSession is without a disk.
 struct BenchSession {
@@ -30,7 +23,7 @@ struct BenchSession {
   prep::SessionPrep source;
   arith::ArithEngine arith;
   boolean::Engine engine;
-  BenchJournal journal;
+  agent::MemoryJournal journal;
 };
 
 /// The sandbox, as the orders name it.

@@ -23,6 +23,7 @@ agent::ConnectionConfig provider_connection(const Provider& provider, const std:
   config.group = exchange_group(provider);
   config.suite = provider.tls.suite;
   config.max_answer = provider.tls.max_answer;
+  config.await_close = provider.tls.await_close;
   config.handshake = tls::handshake_config(chain_policy(provider, host));
   return config;
 }

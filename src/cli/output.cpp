@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "base/display.h"
+#include "base/fd.h"
 #include "config/terminal.h"
 #include "room/failure.h"
 
@@ -17,21 +18,7 @@ namespace {
 
 constexpr std::chrono::seconds kStill{3};
 
-/// False if not all of it could be written.
-bool write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(fd, text.data(), text.size());
-    if (n > 0) {
-      text.remove_prefix(static_cast<size_t>(n));
-      continue;
-    }
-    if (n < 0 && errno == EINTR) continue;
-    pollfd output{fd, POLLOUT, 0};  // somebody made it non-blocking
-    if (n < 0 && errno == EAGAIN && ::poll(&output, 1, 10'000) > 0) continue;
-    return false;
-  }
-  return true;
-}
+bool write_all(int fd, std::string_view text) { return flexroom::write_all(fd, as_bytes(text)); }
 
 /// stderr is for people: what cannot be written there changes nothing.
 void write_error(std::string_view text) { (void)write_all(STDERR_FILENO, text); }

@@ -9,6 +9,7 @@
 
 #include "base/codec.h"
 #include "base/display.h"
+#include "base/private_file.h"
 #include "cli/commands.h"
 #include "cli/screen.h"
 #include "config/config.h"
@@ -21,11 +22,10 @@
 namespace flexroom::cli {
 namespace {
 
+/// Stays what it is, if it is there.
 void write_new(const std::filesystem::path& path, const std::string& text) {
-  if (std::filesystem::exists(path)) return;
-  std::ofstream file(path);
-  file << text;
-  if (!file.flush()) throw InputError(path.string(), "cannot be written");
+  if (write_new_file(path, as_bytes(text)) || errno == EEXIST) return;
+  throw InputError(path.string(), std::string("cannot be written: ") + std::strerror(errno));
 }
 
 struct NewPassphrase {
@@ -66,7 +66,8 @@ int init_identity(Output& out, const std::string& name, const std::filesystem::p
   if (!is_name(name)) throw InputError("--identity " + name, "is not a name", kNameRemedy);
   (void)parse_endpoint(address, "--address");
   const std::filesystem::path keys = directory / "identity";
-  std::filesystem::create_directories(directory);
+  if (directory.has_parent_path()) std::filesystem::create_directories(directory.parent_path());
+  make_private_folder(directory);
   std::string key_line = "state_key_file = \"identity/state.key\"";
   std::function<void()> make_key = [&] { (void)store::SealKey::create(keys / "state.key"); };
   if (!passphrase.empty()) {

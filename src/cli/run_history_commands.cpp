@@ -1,9 +1,11 @@
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 
-#include <fstream>
+#include <cerrno>
+#include <cstring>
 
 #include "base/display.h"
+#include "base/private_file.h"
 #include "call/loader.h"
 #include "cli/run_history.h"
 #include "cli/screen.h"
@@ -211,7 +213,7 @@ int stop_run(Output& out, const Common& common, const std::string& id) {
   }
   // The same text at every member, from what all of them approved: it is compared and shown.
   const std::filesystem::path recipe = history.folder(run) / "stop.toml";
-  std::ofstream(recipe) << fmt::format(
+  const std::string text = fmt::format(
       "[recipe]\nname = \"stop-run\"\nprovider = \"{0}\"\nhost = \"ec2.{1}.amazonaws.com\"\n"
       "open = \"everything to all\"\nrequest = \"\"\"\nPOST / HTTP/1.1\nHost: "
       "ec2.{1}.amazonaws.com\n"
@@ -223,6 +225,10 @@ int stop_run(Output& out, const Common& common, const std::string& id) {
       "Action=TerminateInstances&Version=2016-11-15&InstanceId.1={3}\"\"\"\n\n"
       "[sign]\nsecret = \"{4}\"\nregion = \"{1}\"\nservice = \"ec2\"\n",
       run.provider, run.region, run.access_key_id, run.instance_id, run.secret);
+  std::filesystem::remove(recipe);
+  if (!write_new_file(recipe, as_bytes(text))) {
+    throw InputError(recipe.string(), std::string("cannot be written: ") + std::strerror(errno));
+  }
   const ServiceAnswer answer = joint->call({recipe, {}, {}});
   const bool ok = answer.status == 200;
   if (ok) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "cloud/json_text.h"
 #include "cloud/policy.h"
 
@@ -38,20 +39,15 @@ std::string new_unique_id(std::string_view prefix) {
 
 void write_private_file(const std::filesystem::path& path, std::string_view text) {
   const std::string temporary = path.string() + ".new";
-  const int fd =
-      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) {
+  const Fd fd(
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd.valid()) {
     throw InputError(path.string(), "cannot be written", "choose a state folder you may write to");
   }
-  ::fchmod(fd, 0600);
-  size_t done = 0;
-  while (done < text.size()) {
-    const ssize_t n = ::write(fd, text.data() + done, text.size() - done);
-    if (n <= 0) break;
-    done += static_cast<size_t>(n);
+  ::fchmod(fd.get(), 0600);
+  if (!write_all(fd.get(), as_bytes(text))) {
+    throw InputError(path.string(), "could not be written in full");
   }
-  ::close(fd);
-  if (done != text.size()) throw InputError(path.string(), "could not be written in full");
   std::filesystem::rename(temporary, path);
 }
 

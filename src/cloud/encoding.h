@@ -31,7 +31,6 @@ std::string base64(ByteView bytes);
 /// Strict: length a multiple of four, padding at the end only, no spaces.
 std::optional<Bytes> base64_decode(std::string_view text);
 
-std::string xml_escape(std::string_view text);
 /// True for well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms).
 bool is_utf8(std::string_view text);
 std::string lower(std::string_view text);

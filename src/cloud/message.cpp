@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
+#include "base/xml_text.h"
 #include "cloud/json_text.h"
 
 namespace flexroom::cloud {

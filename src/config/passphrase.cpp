@@ -18,6 +18,7 @@
 #include "base/ct.h"
 #include "base/display.h"
 #include "base/error.h"
+#include "base/private_file.h"
 #include "config/terminal.h"
 
 namespace flexroom {
@@ -31,20 +32,6 @@ constexpr std::string_view kForms =
 // Since the terminal's echo is off.
 volatile std::sig_atomic_t caught = 0;
 void on_signal(int number) { caught = number; }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 /// Up to a newline or the end, byte by byte: what follows is not ours.
 SecretBytes read_line(int fd, std::string_view place) {
@@ -76,17 +63,7 @@ SecretBytes read_descriptor(int fd, const std::string& place) {
 }
 
 SecretBytes read_file(const std::filesystem::path& file) {
-  const Descriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  if (fd.get() < 0) {
-    throw InputError(file.string(), std::string("cannot be read: ") + std::strerror(errno),
-                     "the file holds the passphrase in its first line");
-  }
-  struct stat info {};
-  fstat(fd.get(), &info);
-  if (!S_ISREG(info.st_mode)) throw InputError(file.string(), "is not a file");
-  if ((info.st_mode & 077) != 0) {
-    throw InputError(file.string(), "is readable by other users", "chmod 600 " + file.string());
-  }
+  const Fd fd = open_private_file(file, "the file holds the passphrase in its first line");
   return read_descriptor(fd.get(), file.string());
 }
 

@@ -48,6 +48,7 @@ TlsTerms TlsTerms::load(const TomlTable& table) {
   }
   out.max_answer = static_cast<size_t>(table.integer_or(
       "max_answer", static_cast<int64_t>(out.max_answer), kMinAnswerLimit, kMaxAnswerLimit));
+  out.await_close = table.flag_or("await_close", out.await_close);
   const std::string trust = table.text_or("trust", "roots");
   if (trust != "roots" && trust != "exact") {
     table.fail("trust", fmt::format("is '{}'", trust), "write \"roots\" or \"exact\"");

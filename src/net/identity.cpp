@@ -118,25 +118,9 @@ OpensslPtr<X509> parse_certificate(ByteView der, std::string_view place) {
 }
 
 void write_new(const fs::path& path, ByteView content, mode_t mode) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-  if (fd < 0) {
-    throw InputError(path.string(), std::string("cannot be created: ") + std::strerror(errno),
-                     errno == EEXIST ? "keep this identity, or move it away first" : "");
-  }
-  size_t done = 0;
-  while (done < content.size()) {
-    const ssize_t n = write(fd, content.data() + done, content.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) break;
-    done += static_cast<size_t>(n);
-  }
-  const bool ok = done == content.size() && fsync(fd) == 0;
-  const int error = errno;
-  ::close(fd);
-  if (!ok) {
-    unlink(path.c_str());
-    throw InputError(path.string(), std::string("cannot be written: ") + std::strerror(error));
-  }
+  if (write_new_file(path, content, mode)) return;
+  throw InputError(path.string(), std::string("cannot be made: ") + std::strerror(errno),
+                   errno == EEXIST ? "keep this identity, or move it away first" : "");
 }
 
 constexpr std::string_view kNoIdentity = "make an identity with: flexroom init --identity";
@@ -193,9 +177,7 @@ Identity Identity::make(std::string_view name) {
 
 void Identity::save(const fs::path& directory) const {
   fs::create_directories(directory.parent_path().empty() ? "." : directory.parent_path());
-  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
-    throw InputError(directory.string(), std::string("cannot be made: ") + std::strerror(errno));
-  }
+  make_private_folder(directory);
   for (const char* file : {"member.key", "tls.key", "tls.crt"}) {
     if (fs::exists(directory / file)) {
       throw InputError((directory / file).string(), "exists already",

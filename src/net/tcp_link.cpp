@@ -43,11 +43,6 @@ size_t cost_of(const Bytes& frame) { return frame.size() + kFrameOverhead; }
 
 }  // namespace
 
-void Socket::reset(int fd) {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = fd;
-}
-
 TcpLink::TcpLink(OpensslPtr<SSL> ssl, Socket socket, PartyId peer, std::string peer_name,
                  const LinkLimits& limits, std::atomic<int>* senders_waiting, FramePool* frames)
     : socket_(std::move(socket)),

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "net/frame_pool.h"
 #include "net/openssl_ptr.h"
 #include "net/socket_buffer.h"
@@ -19,29 +20,7 @@
 
 namespace flexroom::net {
 
-/// Owns a file descriptor.
-class Socket {
- public:
-  Socket() = default;
-  explicit Socket(int fd) : fd_(fd) {}
-  Socket(Socket&& other) noexcept : fd_(other.release()) {}
-  Socket& operator=(Socket&& other) noexcept {
-    reset(other.release());
-    return *this;
-  }
-  ~Socket() { reset(-1); }
-  int get() const { return fd_; }
-  bool valid() const { return fd_ >= 0; }
-  int release() {
-    const int fd = fd_;
-    fd_ = -1;
-    return fd;
-  }
-  void reset(int fd);
-
- private:
-  int fd_ = -1;
-};
+using Socket = Fd;
 
 struct LinkLimits {
   /// A longer frame is refused: before it is sent, and after its length is read.

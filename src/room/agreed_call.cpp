@@ -121,17 +121,6 @@ void require_whole(const agent::Reply& reply, std::string_view what) {
 
 arith::Group group_of(const Provider& provider) { return exchange_group(provider); }
 
-tls::TrustStore trust_of(const Provider& provider) {
-  return provider.ca_file ? tls::TrustStore::from_files({provider.ca_file->string()}, provider.name)
-                          : tls::TrustStore::system();
-}
-
-tls::ChainPolicy probe_policy(const Provider& provider, const std::string& host) {
-  tls::ChainPolicy policy = chain_policy(provider, host);
-  policy.revocation = tls::Revocation::kOff;
-  return policy;
-}
-
 agent::ConnectionConfig connection_config(const RoomConfig& room, const Provider& provider,
                                           const std::string& host, const Digest& proposal) {
   agent::ConnectionConfig config = provider_connection(provider, host);

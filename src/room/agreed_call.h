@@ -59,10 +59,6 @@ std::string cost_note(uint64_t ands, size_t request_bytes);
 void make_triples(Joined& joined, agent::Timeline& timeline, const CallWork& work);
 
 arith::Group group_of(const Provider& provider);
-/// This member's roots for it.
-tls::TrustStore trust_of(const Provider& provider);
-/// The rule on the certificate of a service that is only looked at: no staple is asked for then.
-tls::ChainPolicy probe_policy(const Provider& provider, const std::string& host);
 agent::ConnectionConfig connection_config(const RoomConfig& room, const Provider& provider,
                                           const std::string& host, const Digest& proposal);
 agent::ServerBytes::Connect connector(Joined& joined, const Provider& provider,

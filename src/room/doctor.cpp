@@ -20,6 +20,7 @@
 #include "base/codec.h"
 #include "base/display.h"
 #include "call/link_check.h"
+#include "call/provider_connection.h"
 #include "call/recipe.h"
 #include "config/config.h"
 #include "config/toml.h"
@@ -256,15 +257,24 @@ class Doctor {
   void services(const Setting& setting) {
     for (const Provider& provider : setting.room.providers) {
       looked("authority of " + provider.name, [&] {
-        return Check{"", State::kOk, trust_of(provider).description(), ""};
+        return Check{"", State::kOk, chain_policy(provider, "").trust.description(), ""};
       });
     }
     if (options_.job_or_recipe.empty()) {
       for (const Provider& provider : setting.room.providers) {
         for (const Provider::ConnectTo& rule : provider.connect_to) {
-          if (rule.host != "*" && rule.port != 0) {
+          if (rule.host == "*" || rule.port == 0) continue;
+          if (setting.room.serves(provider, rule.host)) {
             service(setting, provider, rule.host, rule.port);
+            continue;
           }
+          looked(fmt::format("service {}:{}", rule.host, rule.port), [&] {
+            return Check{"", State::kWarning,
+                         fmt::format("stands in connect_to of {}, whose `hosts` do not list it: "
+                                     "nothing of {} goes there",
+                                     provider.name, provider.name),
+                         "add it to `hosts`, or take the rule out"};
+          });
         }
       }
       return;
@@ -299,9 +309,9 @@ class Doctor {
       try {
         const Endpoint target = provider.resolve(host, port);
         const auto stream = net::connect_tcp(target.host, target.port, kPatience);
-        const std::vector<Bytes> chain = look_at_service(*stream, host, group_of(provider));
+        const tls::CertificateList look = look_at_service(*stream, host, group_of(provider));
         stream->close();
-        tls::check_chain(chain, probe_policy(provider, host));
+        tls::check_chain(look, chain_policy(provider, host));
         return Check{"", State::kOk, "answers TLS 1.3; its certificate is right", ""};
       } catch (const ProtocolAbort& abort) {
         return Check{"", courier ? State::kProblem : State::kWarning, abort.detail(),

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "agent/connection.h"
+#include "agent/memory_journal.h"
 #include "base/codec.h"
 #include "boolean/engine.h"
 #include "circuits/aes128.h"
@@ -30,18 +31,6 @@ namespace {
   fields.text = fields.place + ": " + fields.problem;
   throw Error(std::move(fields));
 }
-
-/// Single use within the life of a process, which is that of the epoch.
-class MemoryJournal final : public agent::Journal {
- public:
-  void mark(std::string_view kind, ByteView id) override {
-    if (marks_.insert(std::string(kind) + ":" + to_hex(id)).second) return;
-    throw ProtocolAbort(AbortCode::kReuse, kind, "this single-use item was used before");
-  }
-
- private:
-  std::set<std::string> marks_;
-};
 
 std::vector<uint8_t> bits_of_text(const std::string& text) {
   std::vector<uint8_t> out;
@@ -221,7 +210,7 @@ struct Engine::State {
   std::unique_ptr<net::Party> party;
   prep::EpochState epoch;
   prep::MemorySafety safety;
-  MemoryJournal journal;
+  agent::MemoryJournal journal;
   std::optional<prep::SessionPrep> source;
   std::optional<arith::ArithEngine> arith;
   std::optional<boolean::Engine> boolean;

@@ -6,6 +6,7 @@
 
 #include "base/codec.h"
 #include "base/display.h"
+#include "call/provider_connection.h"
 #include "net/openssl_ptr.h"
 #include "room/agreed_call.h"
 #include "tls/certificate.h"
@@ -67,24 +68,36 @@ std::vector<Bytes> certificates_of(const SSL* ssl) {
   return out;
 }
 
-Bytes encode(const std::vector<Bytes>& chain) {
+std::optional<Bytes> staple_of(SSL* ssl) {
+  const uint8_t* staple = nullptr;
+  const long size = SSL_get_tlsext_status_ocsp_resp(ssl, &staple);
+  if (size <= 0) return std::nullopt;
+  return Bytes(staple, staple + size);
+}
+
+Bytes encode(const tls::CertificateList& look) {
   Writer out;
-  out.u32(static_cast<uint32_t>(chain.size()));
-  for (const Bytes& certificate : chain) out.field(certificate);
+  out.u32(static_cast<uint32_t>(look.chain.size()));
+  for (const Bytes& certificate : look.chain) out.field(certificate);
+  if (look.ocsp_staple) out.field(*look.ocsp_staple);
   return out.take();
 }
 
-std::vector<Bytes> decode(ByteView bytes, PartyId from) {
+tls::CertificateList decode(ByteView bytes, PartyId from) {
   Reader in(bytes, "service/certificates", from);
   const uint32_t count = in.u32();
   if (count == 0 || count > kMaxCertificates) {
     throw ProtocolAbort(AbortCode::kUnexpectedMessage, "service/certificates",
                         std::to_string(count) + " certificates", from);
   }
-  std::vector<Bytes> out;
+  tls::CertificateList out;
   for (uint32_t k = 0; k < count; ++k) {
     const ByteView one = in.field(kMaxMessage);
-    out.emplace_back(one.begin(), one.end());
+    out.chain.emplace_back(one.begin(), one.end());
+  }
+  if (in.remaining() > 0) {
+    const ByteView staple = in.field(kMaxMessage);
+    out.ocsp_staple.emplace(staple.begin(), staple.end());
   }
   in.finish();
   return out;
@@ -103,8 +116,8 @@ void compare_verdicts(net::Party& party, const RoomConfig& room, const std::stri
 
 }  // namespace
 
-std::vector<Bytes> look_at_service(ByteStream& stream, const std::string& host,
-                                   arith::Group group) {
+tls::CertificateList look_at_service(ByteStream& stream, const std::string& host,
+                                     arith::Group group) {
   const net::OpensslPtr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()));
   FLEXROOM_ASSERT(context != nullptr);
   SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION);
@@ -118,6 +131,7 @@ std::vector<Bytes> look_at_service(ByteStream& stream, const std::string& host,
   SSL_set_bio(ssl.get(), in, out);  // theirs now
   SSL_set_connect_state(ssl.get());
   SSL_set_tlsext_host_name(ssl.get(), host.c_str());
+  SSL_set_tlsext_status_type(ssl.get(), TLSEXT_STATUSTYPE_ocsp);
   Bytes received;
   while (true) {
     ERR_clear_error();
@@ -133,10 +147,10 @@ std::vector<Bytes> look_at_service(ByteStream& stream, const std::string& host,
     FLEXROOM_ASSERT(BIO_write(in, more.data(), static_cast<int>(more.size())) ==
                     static_cast<int>(more.size()));
   }
-  std::vector<Bytes> chain = certificates_of(ssl.get());
+  tls::CertificateList look{certificates_of(ssl.get()), staple_of(ssl.get())};
   SSL_shutdown(ssl.get());
   flush(out, stream);
-  return chain;
+  return look;
 }
 
 void probe_service(Joined& joined, const Provider& provider, const std::string& host,
@@ -144,7 +158,7 @@ void probe_service(Joined& joined, const Provider& provider, const std::string& 
   net::Party& party = joined.session().party();
   const RoomConfig& room = joined.state().room();
   const PartyId courier = room.courier_id();
-  std::vector<Bytes> chain;
+  tls::CertificateList look;
   const Endpoint target = provider.resolve(host, port);
   std::string where = host + ":" + std::to_string(port);
   if (target.host != host || target.port != port) {
@@ -168,22 +182,22 @@ void probe_service(Joined& joined, const Provider& provider, const std::string& 
   if (party.id() == courier) {
     guarded([&] {
       const auto stream = connector(joined, provider, host, port)();
-      chain = look_at_service(*stream, host, group_of(provider));
+      look = look_at_service(*stream, host, group_of(provider));
       stream->close();
     });
-    const Bytes message = problem ? Bytes() : encode(chain);
+    const Bytes message = problem ? Bytes() : encode(look);
     for (const PartyId j : party.peers()) party.send(j, "service/certificates", message);
   } else {
     const Bytes message = party.receive_up_to(courier, "service/certificates", kMaxMessage);
-    if (!message.empty()) chain = decode(message, courier);
+    if (!message.empty()) look = decode(message, courier);
   }
   guarded([&] {
-    if (chain.empty()) return;  // the courier will say why
-    tls::check_chain(chain, probe_policy(provider, host));
+    if (look.chain.empty()) return;  // the courier will say why
+    tls::check_chain(look, chain_policy(provider, host));
   });
   compare_verdicts(party, room, text.substr(0, kMaxText));
   if (problem) throw ProtocolAbort(*problem, "look at the service", text);
-  if (chain.empty()) {
+  if (look.chain.empty()) {
     throw ProtocolAbort(AbortCode::kUnexpectedMessage, "service/certificates",
                         "none came, and no reason", courier);
   }

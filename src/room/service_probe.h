@@ -3,17 +3,20 @@
 #include "agent/connection.h"
 #include "config/config.h"
 #include "room/joined.h"
+#include "tls/messages.h"
 
 namespace flexroom::room {
 
 /// A TLS 1.3 handshake by this machine alone, without a request, for a look at who answers: the
-/// certificates as they came, the server's own first. Nothing is checked. Throws kServer.
-std::vector<Bytes> look_at_service(ByteStream& stream, const std::string& host, arith::Group group);
+/// certificates and the staple as they came. Nothing is checked. Throws kServer.
+tls::CertificateList look_at_service(ByteStream& stream, const std::string& host,
+                                     arith::Group group);
 
 /// After all members approved and before anything is prepared for it: the courier looks at the
-/// service and shows the others the certificates; each checks them against its own roots. What is
-/// wrong (name, port, authority) is known to all, in the words of the member that found it, before
-/// minutes of preprocessing went into a call that cannot be made.
+/// service and shows the others the certificates and the staple; each checks them against its own
+/// roots and its own `revocation`. What is wrong (name, port, authority, staple) is known to all,
+/// in the words of the member that found it, before minutes of preprocessing went into a call that
+/// cannot be made.
 ///
 /// Not given  anything else: the connection of the call checks all of it again, itself
 /// Errors     kServer, kTimeout; nothing was sent to the service

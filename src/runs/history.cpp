@@ -1,6 +1,5 @@
 #include "runs/history.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <unistd.h>
 
@@ -32,43 +31,13 @@ constexpr std::pair<RunState, std::string_view> kStates[] = {
                    "free some space, or let this user write there");
 }
 
-struct File {
-  int fd;
-  ~File() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
-/// A new file of mode 0600 with that content, on disk when it returns. False: the name is taken.
-bool write_new(const std::filesystem::path& path, ByteView bytes) {
-  const File file{::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
-  if (file.fd < 0) {
-    if (errno == EEXIST) return false;
-    fail(path, "cannot be made");
-  }
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(file.fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      const int error = errno;
-      (void)::unlink(path.c_str());
-      errno = error;
-      fail(path, "cannot be written");
-    }
-    bytes = bytes.subspan(static_cast<size_t>(n));
-  }
-  if (::fsync(file.fd) != 0) fail(path, "cannot be written");
-  return true;
-}
-
 void write_whole(const std::filesystem::path& path, ByteView bytes) {
   std::filesystem::path next = path;
   next += fmt::format(".{}", ::getpid());
   (void)::unlink(next.c_str());
-  if (!write_new(next, bytes)) fail(next, "cannot be made");
+  if (!write_new_file(next, bytes)) fail(next, "cannot be written");
   if (::rename(next.c_str(), path.c_str()) != 0) fail(path, "cannot be replaced");
-  const File folder{::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (folder.fd < 0 || ::fsync(folder.fd) != 0) fail(path.parent_path(), "cannot be written");
+  sync_directory(path.parent_path());
 }
 
 bool is_digest(const std::string& hex) {
@@ -97,6 +66,12 @@ std::string encode(const Run& run) {
                         {"result", run.result}}
              .dump(1, ' ', false, nlohmann::json::error_handler_t::replace) +
          "\n";
+}
+
+/// It becomes a part of a path.
+bool is_file_name(std::string_view name) {
+  return !name.empty() && name[0] != '.' && name.find('/') == std::string_view::npos &&
+         name.find('\0') == std::string_view::npos;
 }
 
 Run decode(const std::filesystem::path& file) {
@@ -130,7 +105,8 @@ Run decode(const std::filesystem::path& file) {
     const auto* const known = std::find_if(std::begin(kStates), std::end(kStates),
                                            [&](const auto& pair) { return pair.second == state; });
     if (known == std::end(kStates) || !is_digest(run.id) || !is_digest(run.proposal) ||
-        (!run.session.empty() && !is_digest(run.session))) {
+        !(run.session.empty() || is_digest(run.session)) || !is_file_name(run.result_name) ||
+        !(run.result.empty() || is_file_name(run.result))) {
       throw InputError(file.string(), "is damaged", "remove its folder if it is of no use");
     }
     run.state = known->first;
@@ -162,12 +138,8 @@ std::filesystem::path RunHistory::folder(const Run& run) const {
 
 void RunHistory::begin(const Run& run, std::string_view link) {
   const std::filesystem::path dir = folder(run);
-  std::error_code error;
-  std::filesystem::create_directories(dir, error);
-  if (error) throw InputError(dir.string(), "cannot be made: " + error.message());
-  for (const auto& made : {dir, dir_, dir_.parent_path()}) {
-    std::filesystem::permissions(made, std::filesystem::perms::owner_all, error);
-  }
+  const std::filesystem::path runs = dir_.parent_path();
+  for (const auto& made : {runs.parent_path(), runs, dir_, dir}) make_private_folder(made);
   if (!link.empty()) write_whole(dir / kLink, as_bytes(link));
   write_whole(dir / kRecord, as_bytes(encode(run)));
 }
@@ -223,7 +195,8 @@ std::string RunHistory::keep(const Run& run, std::string_view name, ByteView byt
   const size_t dot = wanted.find('.', 1);
   std::string free = wanted;
   // kRecord and kLink are taken before any result comes.
-  for (int i = 2; !write_new(folder(run) / free, bytes); ++i) {
+  for (int i = 2; !write_new_file(folder(run) / free, bytes); ++i) {
+    if (errno != EEXIST) fail(folder(run) / free, "cannot be written");
     free = fmt::format("{}-{}{}", wanted.substr(0, dot), i,
                        dot == std::string::npos ? "" : wanted.substr(dot));
   }

@@ -10,6 +10,7 @@
 #include "config/passphrase.h"
 #include "net/tcp_mesh.h"
 #include "prep/epoch.h"
+#include "prep/forward_source.h"
 #include "prep/session_hello.h"
 #include "session/room_terms.h"
 #include "session/signing_keys.h"
@@ -51,33 +52,6 @@ std::vector<store::MemberId> peers_of(const std::vector<store::MemberId>& mids, 
 }
 
 constexpr std::string_view kOldKeysKind = "member keys";  // of rooms without an id
-
-/// Lets the pool use the session's live preprocessing without owning it.
-class Forward final : public prep::Source {
- public:
-  explicit Forward(prep::Source& source) : source_(source) {}
-  const Block& delta() const override { return source_.delta(); }
-  prep::AuthBits random_bits(size_t count) override { return source_.random_bits(count); }
-  prep::AuthBits owned_bits(PartyId owner, size_t count) override {
-    return source_.owned_bits(owner, count);
-  }
-  prep::AuthBits owned_bits_of(PartyId owner, size_t count,
-                               std::span<const uint8_t> bits) override {
-    return source_.owned_bits_of(owner, count, bits);
-  }
-  prep::AndTriples and_triples(size_t count) override { return source_.and_triples(count); }
-  prep::VecTriple vec_triple(size_t count) override { return source_.vec_triple(count); }
-  prep::Powers powers(size_t max_power) override { return source_.powers(max_power); }
-  RotSender rot_send(PartyId receiver, size_t count) override {
-    return source_.rot_send(receiver, count);
-  }
-  RotReceiver rot_receive(PartyId sender, size_t count, std::span<const uint8_t> choices) override {
-    return source_.rot_receive(sender, count, choices);
-  }
-
- private:
-  prep::Source& source_;
-};
 
 }  // namespace
 
@@ -245,7 +219,7 @@ void MemberState::enter_room() {
 
 // A room made before there were ids: its rows lie under a digest of room.toml, or under none.
 bool MemberState::take_over_old_room() {
-  const Digest old = room_digest();
+  const Digest old = old_room_digest();
   const auto saved = store::EpochStore(*db_).load(old);
   if (!saved) return false;
   const auto next = store::EpochStore(*db_, store::kNextEpoch).load(old);
@@ -331,7 +305,7 @@ bool MemberState::member_fits(PartyId i, const store::MemberId& id) {
   return store::RoomStore(*db_).fits(digest_of_hex(room_.members[i].certificate_sha256), id);
 }
 
-Digest MemberState::room_digest() const {
+Digest MemberState::old_room_digest() const {
   RandomOracle hash("room", {});
   hash.field(room_.name).field(room_.profile).field(room_.courier);
   for (const MemberEntry& member : room_.members) {
@@ -447,7 +421,7 @@ struct MemberSession::Engines {
                if (progress && !filling) progress(phase, done, total);
              }),
         source(party, once, epoch.delta, parameters.batch,
-               [this] { return std::make_unique<Forward>(live); }),
+               [this] { return std::make_unique<prep::ForwardSource>(live); }),
         arith(party, source),
         engine(party, source),
         journal(once, party.scope().sid) {

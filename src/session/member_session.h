@@ -80,8 +80,6 @@ class MemberState {
   std::vector<std::string> other_rooms();
   /// No certificate, and no id, was ever seen with another one here.
   bool member_fits(PartyId i, const store::MemberId& id);
-  /// Of what must be equal in room.toml for members to meet.
-  Digest room_digest() const;
   store::SealedDb& db() { return *db_; }
   store::OnceDb& once() { return *once_; }
   store::SecretStore& secrets() { return *secrets_; }
@@ -106,6 +104,8 @@ class MemberState {
   void enter_room();
   void meet_once_db(const std::optional<Digest>& epoch);
   bool take_over_old_room();
+  /// Under which rooms lie that were made before there were ids.
+  Digest old_room_digest() const;
 
   RoomConfig room_;
   MemberConfig member_;

@@ -84,6 +84,8 @@ std::vector<Term> room_terms(const RoomConfig& room) {
         {"suite of provider " + provider->name, std::string(provider->tls.suite->setting)});
     out.push_back(
         {"max_answer of provider " + provider->name, std::to_string(provider->tls.max_answer)});
+    out.push_back({"await_close of provider " + provider->name,
+                   provider->tls.await_close ? "true" : "false"});
     std::string hosts, calls;
     for (const std::string& host : provider->hosts) hosts += (hosts.empty() ? "" : ", ") + host;
     out.push_back({"hosts of provider " + provider->name, hosts});

@@ -44,6 +44,12 @@ OnceDb::LogHead read_head(In& in) {
   return head;
 }
 
+/// exchange_heads() made sure of it when the session began; the disk is read again.
+Configuration found(std::optional<Configuration> configuration, size_t members) {
+  if (configuration && configuration->members.size() >= members) return std::move(*configuration);
+  throw InputError(kPlace, "the entry with the room's configuration is missing", kBehindRemedy);
+}
+
 std::optional<agreement::Outcome> outcome_of(LogOutcome outcome) {
   switch (outcome) {
     case LogOutcome::kDone:
@@ -555,8 +561,7 @@ void AuditLog::change_configuration(net::Party& party, const Configuration& now,
 }
 
 void AuditLog::append(net::Party& party, const LogEntry& entry) {
-  const auto configuration = this->configuration();
-  FLEXROOM_ASSERT(configuration && configuration->members.size() == party.num_parties());
+  const Configuration configuration = found(this->configuration(), party.num_parties());
   ResultBody body = result_of(entry);
   if (body.run == Digest{}) body.run = party.scope().sid;
   body.session = party.scope().sid;
@@ -574,7 +579,7 @@ void AuditLog::append(net::Party& party, const LogEntry& entry) {
     net::Signature& signature = body.signatures.emplace_back();
     const ByteView raw = in.raw(signature.size());
     std::copy(raw.begin(), raw.end(), signature.begin());
-    if (!agreement::verify_result(configuration->members[j].key, text, signature)) {
+    if (!agreement::verify_result(configuration.members[j].key, text, signature)) {
       throw ProtocolAbort(AbortCode::kRefusedByRule, "log", "wrong signature", j);
     }
   }
@@ -614,9 +619,8 @@ Bytes AuditLog::refuse(const Digest& proposal, const std::string& reason) {
 }
 
 std::string AuditLog::heard_refusal(PartyId who, const Digest& proposal, ByteView bytes) {
-  const auto configuration = this->configuration();
-  FLEXROOM_ASSERT(configuration && who < configuration->members.size());
-  const Configuration::Member& member = configuration->members[who];
+  const Configuration configuration = found(this->configuration(), size_t{who} + 1);
+  const Configuration::Member& member = configuration.members[who];
   NoteBody note;
   note.proposal = proposal;
   std::string reason;

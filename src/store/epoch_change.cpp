@@ -183,24 +183,17 @@ void take_over_epochs(SealedDb& db, const Digest& old, const Digest& rid) {
 
 SessionLock::SessionLock(const std::filesystem::path& directory)
     : file_(directory / "session.lock") {
-  fd_ = open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd_ < 0) throw InputError(file_.string(), std::strerror(errno));
-  try {
-    take(LOCK_SH, "another command of this member is changing the epoch");
-  } catch (...) {
-    ::close(fd_);
-    throw;
-  }
+  fd_.reset(open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd_.valid()) throw InputError(file_.string(), std::strerror(errno));
+  take(LOCK_SH, "another command of this member is changing the epoch");
 }
-
-SessionLock::~SessionLock() { ::close(fd_); }
 
 void SessionLock::require_alone() {
   take(LOCK_EX, "another command of this member runs, or waits for the others");
 }
 
 void SessionLock::take(int mode, std::string_view problem) {
-  if (flock(fd_, mode | LOCK_NB) == 0) return;
+  if (flock(fd_.get(), mode | LOCK_NB) == 0) return;
   throw InputError(file_.parent_path().string(), problem, "let it end, then run this one again");
 }
 

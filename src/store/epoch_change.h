@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/fd.h"
 #include "net/party.h"
 #include "prep/prep.h"
 #include "store/epoch_store.h"
@@ -69,16 +70,13 @@ class SessionLock {
  public:
   /// Shared. Throws InputError while somebody holds it alone.
   explicit SessionLock(const std::filesystem::path& directory);
-  ~SessionLock();
-  SessionLock(const SessionLock&) = delete;
-  SessionLock& operator=(const SessionLock&) = delete;
   /// Throws InputError while another session of this member runs or waits for the others.
   void require_alone();
 
  private:
   void take(int mode, std::string_view problem);
   std::filesystem::path file_;
-  int fd_ = -1;
+  Fd fd_;
 };
 
 /// Part of a transaction: the epoch, and what is staged for the next one, move from a room's key of

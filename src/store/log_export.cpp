@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agreement/render.h"
-#include "base/display_text.h"
+#include "base/display.h"
 
 namespace flexroom::store {
 namespace {

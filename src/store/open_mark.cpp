@@ -14,7 +14,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
-#include "store/sealed_db.h"
+#include "base/private_file.h"
 
 namespace flexroom::store {
 namespace {
@@ -28,29 +28,14 @@ constexpr size_t kBytes = kStateAt + 1 + 2 * sizeof(Digest);
 
 fs::path folder(const fs::path& directory) { return directory / "open"; }
 
-class Locked {
- public:
-  explicit Locked(const fs::path& file, int flags)
-      : fd_(open(file.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600)) {
-    if (fd_ >= 0 && flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-      ::close(fd_);
-      fd_ = -1;
-      busy_ = true;
-    }
-  }
-  ~Locked() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Locked(const Locked&) = delete;
-  Locked& operator=(const Locked&) = delete;
-  int fd() const { return fd_; }
-  bool busy() const { return busy_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_ = -1;
-  bool busy_ = false;
-};
+/// Locked; `busy` if another process holds it.
+Fd open_locked(const fs::path& file, int flags, bool* busy = nullptr) {
+  Fd fd(open(file.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
+  const bool locked = fd.valid() && flock(fd.get(), LOCK_EX | LOCK_NB) == 0;
+  if (busy != nullptr) *busy = fd.valid() && !locked;
+  if (!locked) fd.reset(-1);
+  return fd;
+}
 
 bool is_state(uint8_t byte) {
   return std::string_view("coasb").find(static_cast<char>(byte)) != std::string_view::npos;
@@ -84,10 +69,9 @@ bool write_state(int fd, OpenMark::State state, bool flush = true) {
 
 OpenMark::OpenMark(const fs::path& directory, const Digest& room, const Digest& epoch) {
   const fs::path marks = folder(directory);
-  if (mkdir(marks.c_str(), 0700) == 0) {
+  if (!fs::exists(marks)) {
+    make_private_folder(marks);
     sync_directory(directory);
-  } else if (errno != EEXIST) {
-    throw InputError(marks.string(), std::string("cannot be made: ") + std::strerror(errno));
   }
   const Bytes bytes = Writer()
                           .raw(as_bytes(kFormat))
@@ -97,15 +81,16 @@ OpenMark::OpenMark(const fs::path& directory, const Digest& room, const Digest& 
                           .take();
   for (size_t k = 0; k < kMaxMarks; ++k) {
     const fs::path file = marks / std::to_string(k);
-    Locked locked(file, O_CREAT);
-    if (locked.busy()) continue;
-    if (locked.fd() < 0) throw InputError(file.string(), std::strerror(errno));
+    bool busy = false;
+    Fd locked = open_locked(file, O_CREAT, &busy);
+    if (busy) continue;
+    if (!locked.valid()) throw InputError(file.string(), std::strerror(errno));
     // What another session left in it meanwhile is not for this one to overwrite.
-    if (const auto before = read_mark(locked.fd()); before && before->state != State::kClosed) {
+    if (const auto before = read_mark(locked.get()); before && before->state != State::kClosed) {
       continue;
     }
-    if (pwrite(locked.fd(), bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()) ||
-        fsync(locked.fd()) != 0) {
+    if (pwrite(locked.get(), bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()) ||
+        fsync(locked.get()) != 0) {
       const bool full = errno == ENOSPC || errno == EDQUOT;
       throw InputError(file.string(),
                        full ? "the disk (or the quota) is full" : "cannot be written",
@@ -113,7 +98,7 @@ OpenMark::OpenMark(const fs::path& directory, const Digest& room, const Digest& 
     }
     sync_directory(marks);
     file_ = file;
-    fd_ = locked.release();
+    fd_ = std::move(locked);
     return;
   }
   throw InputError(marks.string(), "more than 64 sessions of this member are open",
@@ -121,15 +106,14 @@ OpenMark::OpenMark(const fs::path& directory, const Digest& room, const Digest& 
 }
 
 OpenMark::~OpenMark() {
-  if (fd_ < 0) return;
+  if (!fd_.valid()) return;
   const bool nothing_happened = state_ == State::kOpen || state_ == State::kArmed;
-  if (nothing_happened && !left_) (void)write_state(fd_, State::kClosed);
-  ::close(fd_);
+  if (nothing_happened && !left_) (void)write_state(fd_.get(), State::kClosed);
 }
 
 bool OpenMark::put(State state) {
   if (rank(state) < rank(state_)) return true;
-  if (!write_state(fd_, state, rank(state) > 0)) return false;
+  if (!write_state(fd_.get(), state, rank(state) > 0)) return false;
   state_ = state;
   return true;
 }
@@ -145,11 +129,11 @@ void OpenMark::write(State state) {
 void OpenMark::settle(const fs::path& directory, const std::function<bool(const Left&)>& entered) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder(directory), error)) {
-    const Locked locked(entry.path(), 0);
-    if (locked.fd() < 0) continue;
-    const auto found = read_mark(locked.fd());
+    const Fd locked = open_locked(entry.path(), 0);
+    if (!locked.valid()) continue;
+    const auto found = read_mark(locked.get());
     if (!found || found->state == State::kClosed || !entered(*found)) continue;
-    if (!write_state(locked.fd(), State::kClosed)) {
+    if (!write_state(locked.get(), State::kClosed)) {
       throw InputError(entry.path().string(), "cannot be written", "is the disk read-only?");
     }
   }

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "base/fd.h"
 #include "base/hash.h"
 
 namespace flexroom::store {
@@ -60,7 +61,7 @@ class OpenMark {
   void write(State state);
 
   std::filesystem::path file_;
-  int fd_ = -1;
+  Fd fd_;
   State state_ = State::kOpen;
   bool left_ = false;
 };

@@ -12,6 +12,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "base/private_file.h"
 #include "prep/protocol.h"
 #include "store/row_reader.h"
 
@@ -64,9 +65,7 @@ Pool::Pool(SealedDb& db, std::filesystem::path directory,
            std::function<void(std::string_view)> fault)
     : db_(db), directory_(std::move(directory)), fault_(std::move(fault)) {
   const bool look = db_.only_looks();
-  if (!look && mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) {
-    throw InputError(directory_.string(), std::string("cannot be made: ") + std::strerror(errno));
-  }
+  if (!look) make_private_folder(directory_);
   // add() writes its file inside a transaction, so no file of another process is without its row.
   db_.transaction([&] {
     std::set<Bytes> keep;
@@ -84,21 +83,17 @@ Pool::Pool(SealedDb& db, std::filesystem::path directory,
 Pool::~Pool() { unlock(); }
 
 bool Pool::lock() {
-  if (lock_ >= 0) return true;
-  const int fd =
-      open((directory_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) throw InputError((directory_ / "lock").string(), std::strerror(errno));
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    ::close(fd);
-    return false;
-  }
-  lock_ = fd;
+  if (lock_.valid()) return true;
+  const std::filesystem::path file = directory_ / "lock";
+  Fd fd(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd.valid()) throw InputError(file.string(), std::strerror(errno));
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return false;
+  lock_ = std::move(fd);
   return true;
 }
 
 void Pool::unlock() {
-  if (lock_ >= 0) ::close(lock_);
-  lock_ = -1;
+  lock_.reset(-1);
   usable_.clear();
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/fd.h"
 #include "net/party.h"
 #include "store/pool_file.h"
 
@@ -39,7 +40,7 @@ class Pool {
   /// equal shape, moves every cursor to the maximum of all members, erases the rest. False when
   /// another session has the pool of some member: nothing is usable then, and nothing was erased.
   bool connect(net::Party& party);
-  bool connected() const { return lock_ >= 0; }
+  bool connected() const { return lock_.valid(); }
 
   /// Writes a batch, durably. Usable here after confirm(), which the caller does when all members
   /// said durable(batch id); without it the next connect() decides.
@@ -88,7 +89,7 @@ class Pool {
   SealedDb& db_;
   std::filesystem::path directory_;
   std::function<void(std::string_view)> fault_;
-  int lock_ = -1;
+  Fd lock_;
   std::optional<Digest> epoch_;  // none: of all
   std::set<Bytes> usable_;
 };

@@ -8,6 +8,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "base/private_file.h"
 
 namespace flexroom::store {
 namespace {
@@ -18,29 +19,8 @@ fs::path file_of(const fs::path& directory, ByteView batch_id) {
   return directory / (to_hex(batch_id) + ".pool");
 }
 
-class File {
- public:
-  File(const fs::path& path, int flags)
-      : fd_(open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, 0600)) {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-bool write_all(int fd, ByteView bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    bytes = bytes.subspan(static_cast<size_t>(n));
-  }
-  return true;
+Fd open_pool_file(const fs::path& path, int flags) {
+  return Fd(open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, 0600));
 }
 
 bool read_all(int fd, uint64_t offset, std::span<uint8_t> out) {
@@ -78,27 +58,27 @@ void write_pool_file(const fs::path& directory, const BatchShape& shape, const I
                      full ? "the disk (or the quota) is full" : std::strerror(reason),
                      full ? "free some space, or fill a smaller stock; nothing was added" : "");
   };
-  const File file(path, O_WRONLY | O_CREAT | O_TRUNC);
-  if (file.fd() < 0) fail(errno);
+  const Fd file = open_pool_file(path, O_WRONLY | O_CREAT | O_TRUNC);
+  if (!file.valid()) fail(errno);
   ItemKey key = first_key.clone();
   for (uint64_t k = 0; k < shape.count; ++k) {
     const Bytes sealed = seal(key.key(), items.subspan(k * shape.item_bytes, shape.item_bytes),
                               associated_data(shape, k));
-    if (!write_all(file.fd(), sealed)) fail(errno);
+    if (!write_all(file.get(), sealed)) fail(errno);
     key.skip(1);
   }
-  if (fdatasync(file.fd()) != 0) fail(errno);
+  if (fdatasync(file.get()) != 0) fail(errno);
   sync_directory(directory);
 }
 
 bool read_pool_file(const fs::path& directory, const BatchShape& shape, ItemKey key, uint64_t first,
                     uint64_t count, const std::function<void(ByteView)>& sink) {
-  const File file(file_of(directory, shape.id), O_RDONLY);
-  if (file.fd() < 0) return false;
+  const Fd file = open_pool_file(file_of(directory, shape.id), O_RDONLY);
+  if (!file.valid()) return false;
   Bytes sealed(shape.item_bytes + kSealBytes);
   SecretBytes item(shape.item_bytes);
   for (uint64_t k = first; k < first + count; ++k) {
-    if (!read_all(file.fd(), k * sealed.size(), sealed) ||
+    if (!read_all(file.get(), k * sealed.size(), sealed) ||
         !unseal_into(key.key(), sealed, associated_data(shape, k), item.writable())) {
       return false;
     }

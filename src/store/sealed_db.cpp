@@ -44,19 +44,6 @@ Bytes label_data(std::string_view kind) {
 
 }  // namespace
 
-void sync_directory(const fs::path& directory) {
-  const int fd =
-      open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const bool done = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);  // EINVAL: it has no such thing
-  const int reason = errno;
-  if (fd >= 0) ::close(fd);
-  if (!done) {
-    throw InputError(directory.string(),
-                     std::string("cannot be written to disk: ") + std::strerror(reason),
-                     "check the disk, then run the same command again");
-  }
-}
-
 SealKey::SealKey(SecretBytes&& key) : key_(std::move(key)) {
   FLEXROOM_ASSERT(key_.size() == kKeyBytes);
 }
@@ -89,20 +76,10 @@ SealKey SealKey::load(const fs::path& file) {
 
 SealKey SealKey::create(const fs::path& file) {
   SealKey key = random();
-  const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) {
-    throw InputError(file.string(),
-                     std::string("key file cannot be made: ") + std::strerror(errno));
+  if (!write_new_file(file, key.key_.reveal())) {
+    throw InputError(file.string(), std::string("key file cannot be made: ") + std::strerror(errno),
+                     errno == EEXIST ? "" : "is the disk full?");
   }
-  const bool ok =
-      write(fd, key.key_.reveal().data(), kKeyBytes) == static_cast<ssize_t>(kKeyBytes) &&
-      fsync(fd) == 0;
-  ::close(fd);
-  if (!ok) {
-    unlink(file.c_str());
-    throw InputError(file.string(), "key file cannot be written", "is the disk full?");
-  }
-  sync_directory(file.parent_path());
   return key;
 }
 
@@ -205,18 +182,16 @@ void SealedDb::execute(const char* sql) {
 
 void SealedDb::open_file() {
   const fs::path directory = file_.parent_path();
-  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
-    throw InputError(directory.string(), std::string("cannot be made: ") + std::strerror(errno));
-  }
+  make_private_folder(directory);
   struct stat info {};
   if (stat(directory.c_str(), &info) == 0 && (info.st_mode & 077) != 0) {
     throw InputError(directory.string(), "is open to other users",
                      "chmod 700 " + directory.string());
   }
   // Made by us first: SQLite would use the umask, and gives -wal and -shm the same mode.
-  const int fd = open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) throw InputError(file_.string(), std::strerror(errno));
-  ::close(fd);
+  if (!Fd(open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)).valid()) {
+    throw InputError(file_.string(), std::strerror(errno));
+  }
   const int code =
       sqlite3_open_v2(file_.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, nullptr);
   if (code != SQLITE_OK) fail(code);

@@ -46,8 +46,6 @@ std::optional<SecretBytes> unseal(const SealKey& key, ByteView sealed, ByteView 
 /// The same into `plaintext`, whose size must fit; false as above, `plaintext` is then zero.
 [[nodiscard]] bool unseal_into(const SealKey& key, ByteView sealed, ByteView associated,
                                std::span<uint8_t> plaintext);
-/// What was created or removed in that directory is on disk. Throws InputError if it is not.
-void sync_directory(const std::filesystem::path& directory);
 
 /// SQLite file (WAL, synchronous=FULL: on disk when a call returns) of rows (kind, id) -> metadata
 /// and a secret, all sealed: readable without the key are only the kind, how many rows there are

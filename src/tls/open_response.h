@@ -48,7 +48,7 @@ inline constexpr std::chrono::milliseconds kQuietAfterAnswer{10000};
 
 /// When the stream may be frozen although the server has not closed it (§4.6): how long nothing may
 /// have come. A last record of the length of a close_notify: one second, since data of two bytes
-/// looks the same. Else ten seconds, unless the recipe waits for the close (`await_close`, R2-5) or
+/// looks the same. Else ten seconds, unless the room waits for the close (`await_close`, R2-5) or
 /// what came since the request cannot be an answer yet: no record, or two to four of about one
 /// length, as session tickets are.
 ///

@@ -33,9 +33,12 @@ class FollowTest : public ::testing::Test {
         options, [this](const cloud::Request&, int) -> std::optional<cloud::Response> {
           return answers_.at(std::min<size_t>(asked_++, answers_.size() - 1));
         });
-    provider_.name = "store";
-    provider_.ca_file = certificates_.ca_file();
-    provider_.connect_to = {{"*", 0, {"127.0.0.1", server_->listen("127.0.0.1", 0)}}};
+    Provider provider;
+    provider.name = "store";
+    provider.hosts = {"store.example"};
+    provider.ca_file = certificates_.ca_file();
+    provider.connect_to = {{"*", 0, {"127.0.0.1", server_->listen("127.0.0.1", 0)}}};
+    room_.providers = {provider};
   }
   ~FollowTest() override {
     server_->stop();
@@ -60,7 +63,7 @@ class FollowTest : public ::testing::Test {
     asked_ = 0;
     told_.clear();
     return follow_result(
-        provider_, "https://store.example/result?X-Amz-Signature=secret", before,
+        room_, "https://store.example/result?X-Amz-Signature=secret", before,
         std::chrono::system_clock::now() + std::chrono::seconds(seconds),
         [this](std::string_view words) { told_.emplace_back(words); }, &cancel_);
   }
@@ -71,7 +74,7 @@ class FollowTest : public ::testing::Test {
   std::vector<cloud::Response> answers_;
   std::atomic<size_t> asked_{0};
   std::unique_ptr<cloud::Server> server_;
-  Provider provider_;
+  RoomConfig room_;
   std::vector<std::string> told_;
   std::atomic<bool> cancel_{false};
 };

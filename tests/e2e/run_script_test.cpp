@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "agent/memory_journal.h"
 #include "cloud/sandbox.h"
 #include "net/tcp_stream.h"
 #include "prep/epoch.h"
@@ -18,18 +19,6 @@
 
 namespace flexroom {
 namespace {
-
-class OnceJournal : public agent::Journal {
- public:
-  void mark(std::string_view kind, ByteView id) override {
-    if (!marks_.insert(std::string(kind) + to_hex(id)).second) {
-      throw ProtocolAbort(AbortCode::kReuse, kind, "marked already");
-    }
-  }
-
- private:
-  std::set<std::string> marks_;
-};
 
 struct Outcome {
   RunScriptResult result;
@@ -109,7 +98,7 @@ std::vector<Outcome> RunScriptTest::run_all() {
     prep::SessionPrep source(party, epoch, safety);
     arith::ArithEngine arith(party, source);
     boolean::Engine engine(party, source);
-    OnceJournal journal;
+    agent::MemoryJournal journal;
     agent::Context context{party, source, arith, engine, journal};
 
     // The secret key comes from member 0 here; its bits are then authenticated shares.

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "agent/connection.h"
+#include "agent/memory_journal.h"
 #include "interop/servers.h"
 #include "net/tcp_stream.h"
 #include "support/dealer.h"
@@ -18,18 +19,15 @@ namespace flexroom::agent {
 
 inline constexpr PartyId kCourier = 1;
 
-class OnceJournal : public Journal {
+class OnceJournal : public MemoryJournal {
  public:
   void mark(std::string_view kind, ByteView id) override {
-    if (!marks_.insert(std::string(kind) + to_hex(id)).second) {
-      throw ProtocolAbort(AbortCode::kReuse, kind, "marked already");
-    }
+    MemoryJournal::mark(kind, id);
     if (kind == "release") releases_ += 1;
   }
   int releases() const { return releases_; }
 
  private:
-  std::set<std::string> marks_;
   int releases_ = 0;
 };
 

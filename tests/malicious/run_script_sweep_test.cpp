@@ -5,6 +5,7 @@
 #include <set>
 #include <thread>
 
+#include "agent/memory_journal.h"
 #include "base/codec.h"
 #include "call/run_script.h"
 #include "net/memory_mesh.h"
@@ -25,18 +26,6 @@ using support::TestService;
 
 constexpr std::string_view kInstance = "i-0123456789abcdef0";
 constexpr size_t kStages = 4;
-
-class OnceJournal : public agent::Journal {
- public:
-  void mark(std::string_view kind, ByteView id) override {
-    if (!marks_.insert(std::string(kind) + to_hex(id)).second) {
-      throw ProtocolAbort(AbortCode::kReuse, kind, "marked already");
-    }
-  }
-
- private:
-  std::set<std::string> marks_;
-};
 
 struct Ending {
   bool has_answer = false, right = false;
@@ -119,7 +108,7 @@ class Road {
     std::unique_ptr<net::Party> party;
     std::unique_ptr<arith::ArithEngine> arith;
     std::unique_ptr<boolean::Engine> engine;
-    OnceJournal journal;
+    agent::MemoryJournal journal;
     std::unique_ptr<agent::SigningKeyDerivation> derivation;
     std::string date;
     agent::SigningKey key;

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "agent/connection.h"
+#include "agent/memory_journal.h"
 #include "base/sha256_block.h"
 #include "net/memory_mesh.h"
 #include "support/dealer.h"
@@ -100,16 +101,13 @@ class ConnectionRig {
   }
 
  private:
-  class MarkJournal : public agent::Journal {
+  class MarkJournal : public agent::MemoryJournal {
    public:
     void mark(std::string_view kind, ByteView id) override {
-      const bool first = marks.insert(std::string(kind) + to_hex(id)).second;
-      if (!first || kind == marked) {
-        throw ProtocolAbort(AbortCode::kReuse, kind, "marked already");
-      }
+      agent::MemoryJournal::mark(kind, id);
+      if (kind == marked) throw ProtocolAbort(AbortCode::kReuse, kind, "marked already");
       kinds.emplace_back(kind);
     }
-    std::set<std::string> marks;
     std::vector<std::string> kinds;
     std::string marked;
   };

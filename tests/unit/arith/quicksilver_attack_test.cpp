@@ -9,6 +9,7 @@
 
 #include "arith/coefficients.h"
 #include "arith/token_batch.h"
+#include "prep/forward_source.h"
 #include "support/dealer.h"
 #include "support/parties.h"
 
@@ -150,24 +151,9 @@ TYPED_TEST(CollusionTest, OneMaskAVerifierHidesThePoint) {
 // --- 39: the same two members in a whole batch of tokens -----------------------------------------
 
 /// What a corrupted member notes of its own oblivious transfers.
-class NotingSource : public prep::Source {
+class NotingSource : public prep::ForwardSource {
  public:
-  explicit NotingSource(prep::Source& source) : source_(source) {}
-  const Block& delta() const override { return source_.delta(); }
-  prep::AuthBits random_bits(size_t count) override { return source_.random_bits(count); }
-  prep::AuthBits owned_bits(PartyId owner, size_t count) override {
-    return source_.owned_bits(owner, count);
-  }
-  prep::AuthBits owned_bits_of(PartyId owner, size_t count,
-                               std::span<const uint8_t> bits) override {
-    return source_.owned_bits_of(owner, count, bits);
-  }
-  prep::AndTriples and_triples(size_t count) override { return source_.and_triples(count); }
-  prep::VecTriple vec_triple(size_t count) override { return source_.vec_triple(count); }
-  prep::Powers powers(size_t max_power) override { return source_.powers(max_power); }
-  RotSender rot_send(PartyId receiver, size_t count) override {
-    return source_.rot_send(receiver, count);
-  }
+  using ForwardSource::ForwardSource;
   RotReceiver rot_receive(PartyId sender, size_t count, std::span<const uint8_t> choices) override {
     RotReceiver out = source_.rot_receive(sender, count, choices);
     if (first.emplace(sender, std::vector<Block>(out.seed.begin(), out.seed.end())).second) {
@@ -178,9 +164,6 @@ class NotingSource : public prep::Source {
   /// The first transfers from every peer: those of Cope.
   std::map<PartyId, std::vector<Block>> first;
   std::map<PartyId, std::vector<uint8_t>> choice;
-
- private:
-  prep::Source& source_;
 };
 
 /// The key of the verifier for element `l` of the first input of P_0 (§1.3).

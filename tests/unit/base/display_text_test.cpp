@@ -1,4 +1,4 @@
-#include "base/display_text.h"
+#include "base/display.h"
 
 #include <gtest/gtest.h>
 

@@ -2,9 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -98,6 +101,58 @@ TEST_F(PrivateFile, AnOwnFileMayBeReadByOthersButNotChangedByThem) {
   const std::filesystem::path pipe = dir_ / "pipe";
   ASSERT_EQ(mkfifo(pipe.c_str(), 0644), 0);
   EXPECT_THAT(error(pipe), HasSubstr("is not a file"));  // and nothing waits for a writer
+}
+
+TEST_F(PrivateFile, ANewFileHasItsModeWhateverTheUmask) {
+  for (const mode_t mask : {mode_t{0}, mode_t{0777}}) {
+    const mode_t before = umask(mask);
+    const std::filesystem::path folder = dir_ / ("d" + std::to_string(mask));
+    make_private_folder(folder);
+    make_private_folder(folder);  // it may be there
+    const bool made = write_new_file(folder / "f", as_bytes("text"));
+    umask(before);
+    EXPECT_TRUE(made);
+    struct stat info {};
+    ASSERT_EQ(stat(folder.c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 07777, 0700u);
+    ASSERT_EQ(stat((folder / "f").c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 07777, 0600u);
+    EXPECT_EQ(to_text(read_private_file(folder / "f", 10, "").reveal()), "text");
+    EXPECT_FALSE(write_new_file(folder / "f", as_bytes("other")));
+    EXPECT_EQ(errno, EEXIST);
+    EXPECT_EQ(to_text(read_private_file(folder / "f", 10, "").reveal()), "text");
+  }
+}
+
+// On a full disk no half of it stays. (RLIMIT_FSIZE is one of the process's own.)
+TEST_F(PrivateFile, AFileThatCannotBeWrittenToItsEndIsNotThere) {
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit few{3, before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &few);
+  const bool made = write_new_file(dir_ / "f", as_bytes("text"));
+  const int reason = errno;
+  setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_FALSE(made);
+  EXPECT_EQ(reason, EFBIG);
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "f"));
+}
+
+// A name that is not on disk is a key, or a mark, that a power cut takes away: never passed over.
+TEST_F(PrivateFile, AFolderThatCannotBeSyncedIsAnError) {
+  const auto error = [](const std::filesystem::path& folder) -> std::string {
+    try {
+      sync_directory(folder);
+    } catch (const InputError& e) {
+      EXPECT_EQ(e.place(), folder.string());
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(error(dir_), "");
+  EXPECT_THAT(error(dir_ / "gone"), HasSubstr("cannot be written to disk"));
+  EXPECT_THAT(error(write("x", 0600)), HasSubstr("check the disk"));  // no folder
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ namespace flexroom {
 namespace {
 
 using support::RoomRig;
+using ::testing::HasSubstr;
 using Ended = RoomRig::Ended;
 
 const std::string kValue = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -90,6 +91,12 @@ class KillTest : public ::testing::TestWithParam<size_t> {
     }
     return held;
   }
+  std::string log_of(PartyId i) {
+    return rig_
+        ->run_one(i, [](PartyId, cli::Output& out,
+                        cli::Common& common) { return cli::show_log(out, common, false); })
+        .out;
+  }
   PartyId last() const { return static_cast<PartyId>(rig_->size() - 1); }
 
   std::unique_ptr<RoomRig> rig_;
@@ -121,6 +128,10 @@ TEST_P(KillTest, InsideAnImportNothingConfirmedIsLost) {
       }
       const auto held = after_restart("joint/second");
       ASSERT_EQ(held.size(), rig_->size());
+      if (step == "exchanged") {  // it finished what the others had confirmed, and says so
+        EXPECT_THAT(log_of(victim),
+                    HasSubstr("the import that was interrupted before is complete"));
+      }
       for (const Held& h : held) {
         EXPECT_EQ(h, held[0]);
         if (confirmed) {

@@ -236,6 +236,18 @@ TEST_F(ServiceTest, TheBodyOfAnAnswerIsTextForMachinesToo) {
   }
 }
 
+// A member that demands a staple learns that there is none before anything is prepared.
+TEST_F(ServiceTest, AStapleThatIsDemandedIsLookedForBeforePreprocessing) {
+  rewrite(0, "[provider.sandbox]\n", "[provider.sandbox]\nrevocation = \"must\"\n");
+  const size_t before = rig_.sandbox_requests();
+  for (const Ended& e : get()) {
+    EXPECT_EQ(e.code, cli::kNetworkFailed) << e.out;
+    EXPECT_THAT(e.error(), HasSubstr("revocation"));
+    EXPECT_THAT(e.out, Not(HasSubstr("AND triples")));
+  }
+  EXPECT_EQ(rig_.sandbox_requests(), before);
+}
+
 TEST_F(ServiceTest, TheDoctorFindsWhatIsWrongAndNothingElse) {
   const auto doctor = [&](PartyId i) {
     return rig_.run_one(i, [](PartyId, cli::Output& out, cli::Common& common) {
@@ -269,6 +281,13 @@ TEST_F(ServiceTest, TheDoctorFindsWhatIsWrongAndNothingElse) {
   ASSERT_EQ(listen(taken, 1), 0);
   EXPECT_EQ(state_of(doctor(0), "port"), "warning");
   close(taken);
+  // A rule for a host that is not the provider's own: its CA vouches for nothing there.
+  rig_.write(0, "room.toml",
+             right.substr(0, right.find("connect_to = [") + 14) +
+                 "\"other.test:443=127.0.0.1:1\", " +
+                 right.substr(right.find("connect_to = [") + 14));
+  EXPECT_EQ(state_of(doctor(0), "service other.test:443"), "warning");
+  rig_.write(0, "room.toml", right);
   // Another identity than room.toml says.
   std::string other = right;
   const size_t digit = other.find("certificate = \"") + 15;

@@ -34,10 +34,12 @@ TEST(TlsTerms, AreReadAsWritten) {
   EXPECT_EQ(terms.revocation, tls::Revocation::kOff);
   EXPECT_FALSE(terms.spki_pin.has_value());
   terms = load(
-      "suite = \"aes128\"\nreceive = \"open\"\nmax_answer = 1024\ntrust = \"exact\"\n"
+      "suite = \"aes128\"\nreceive = \"open\"\nmax_answer = 1024\nawait_close = true\ntrust = "
+      "\"exact\"\n"
       "revocation = \"must\"\nspki_pin = \"" +
       std::string(62, '0') + "0f\"");
   EXPECT_EQ(terms.max_answer, 1024u);
+  EXPECT_TRUE(terms.await_close);
   EXPECT_TRUE(terms.trust_exact);
   EXPECT_EQ(terms.revocation, tls::Revocation::kMust);
   EXPECT_EQ((*terms.spki_pin)[31], 0x0f);
@@ -50,6 +52,7 @@ TEST(TlsTerms, WhatIsNotBuiltIsRefusedInWords) {
   EXPECT_THAT(refusal("receive = \"sealed\""), HasSubstr("not built"));
   EXPECT_THAT(refusal("receive = \"closed\""), HasSubstr("closed"));
   EXPECT_THAT(refusal("max_answer = 1023"), HasSubstr("max_answer"));
+  EXPECT_THAT(refusal("await_close = 1"), HasSubstr("await_close"));
   EXPECT_THAT(refusal("max_answer = 268435457"), HasSubstr("max_answer"));
   EXPECT_THAT(refusal("trust = \"all\""), HasSubstr("\"exact\""));
   EXPECT_THAT(refusal("revocation = \"crl\""), HasSubstr("\"staple\""));

@@ -354,6 +354,34 @@ TEST(AndTriplesAccountingTest, AVerdictIsNotedUntilItPassed) {
   }
 }
 
+TEST(AndTriplesAccountingTest, TheSacrificeOfFieldProductsIsAVerdictToo) {
+  Dealer dealer(2);
+  for (const bool cheat : {false, true}) {
+    std::array<size_t, 2> awaited{}, passed{};
+    (void)support::run_parties(
+        2,
+        [&](net::Party& party) {
+          support::DealerSupply supply(dealer.source(party.id()));
+          ObservingSafety safety(party);
+          Context context{party, supply, safety};
+          const size_t counts[] = {1};
+          try {
+            (void)make_field_products(context, counts);
+          } catch (const ProtocolAbort&) {
+          }
+          awaited[party.id()] = safety.awaited;
+          passed[party.id()] = safety.passed;
+          return true;
+        },
+        [&](const net::MessageId& message, Bytes& bytes) {
+          const bool verdict = message.label.ends_with("sacrifice verdict");
+          if (cheat && message.sender == 1 && verdict) bytes[0] ^= 1;
+        });
+    EXPECT_EQ(awaited[0], 1u);
+    EXPECT_EQ(passed[0], cheat ? 0u : 1u);
+  }
+}
+
 // Sessions side by side all pass the early answer; only the one step of comparing and counting
 // keeps their sum below the limit (§10.3).
 TEST(MemorySafetyTest, TheLimitIsComparedWhereItIsCounted) {

@@ -8,6 +8,7 @@
 #include "prep/memory_safety.h"
 #include "prep/session_hello.h"
 #include "support/deal_epoch.h"
+#include "support/noted_safety.h"
 #include "support/parties.h"
 #include "unit/prep/relations.h"
 
@@ -329,15 +330,10 @@ TEST(BitConsistency, DifferentBitsToDifferentPeersFail) {
 
 // boolean-engine.md §10.2, open mark: noted before the row check and §4.3, until both passed.
 TEST(BitConsistency, TheVerdictIsNotedUntilItPassed) {
-  struct Noted : MemorySafety {
-    void before_verdict() override { ++awaited; }
-    void after_verdict() override { ++passed; }
-    size_t awaited = 0, passed = 0;
-  };
   for (const size_t n : {2u, 3u}) {
     const auto epoch = support::deal_epoch(n);
     for (const bool cheat : {false, true}) {
-      std::vector<Noted> noted(n);
+      std::vector<support::NotedSafety> noted(n);
       (void)support::run_parties(
           n,
           [&](net::Party& party) {

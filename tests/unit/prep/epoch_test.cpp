@@ -11,6 +11,7 @@
 #include "prep/auth_bits.h"
 #include "prep/session_hello.h"
 #include "support/deal_epoch.h"
+#include "support/noted_safety.h"
 #include "support/parties.h"
 #include "unit/prep/relations.h"
 
@@ -32,6 +33,25 @@ class EpochTest : public ::testing::TestWithParam<size_t> {
         n_, [&](net::Party& party) { return setup_epoch(party, parameters(n_)); }, tamper);
   }
 };
+
+// boolean-engine.md §10.2, open mark: a lie that fails a check of the set-up leaves its note.
+TEST_P(EpochTest, VerdictsOfTheSetUpAreNotedUntilTheyPassed) {
+  std::vector<std::string> lies = {"", "setup/trees"};
+  if (n_ > 2) lies.emplace_back("setup/delta consistency open M");
+  for (const std::string& lie : lies) {
+    std::vector<support::NotedSafety> noted(n_);
+    (void)support::run_parties(
+        n_,
+        [&](net::Party& party) {
+          return setup_epoch(party, parameters(n_), &noted[party.id()]).num_parties;
+        },
+        [&](const net::MessageId& m, Bytes& payload) {
+          if (m.sender == 1 && m.label == lie) payload.back() ^= 1;
+        });
+    EXPECT_GE(noted[0].awaited, 1u) << lie;
+    EXPECT_EQ(noted[0].awaited - noted[0].passed, lie.empty() ? 0u : 1u) << lie;
+  }
+}
 
 TEST_P(EpochTest, SetUpGivesAnEpochThatMakesBitsAlsoAfterStorage) {
   const auto run = run_setup();

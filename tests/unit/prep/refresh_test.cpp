@@ -10,6 +10,7 @@
 #include "prep/open.h"
 #include "prep/session_hello.h"
 #include "support/deal_epoch.h"
+#include "support/noted_safety.h"
 #include "support/parties.h"
 #include "support/relations.h"
 #include "unit/prep/relations.h"
@@ -184,6 +185,26 @@ TEST_P(RefreshTest, OtherBitsWithTheirFittingValueFailAtTheOtherInstance) {
       return run.outcomes[1].code();
     });
     EXPECT_EQ(code, AbortCode::kBitConsistency) << instance;
+  }
+}
+
+// boolean-engine.md §10.2, open mark: a row check that fails leaves its note.
+TEST(RefreshOfThree, VerdictsAreNotedUntilTheyPassed) {
+  const auto from = support::deal_epoch(3, 4, 11), to = support::deal_epoch(3, 4, 12);
+  const auto bits = dealt_bits(deltas_of(from), kCount);
+  for (const bool cheat : {false, true}) {
+    std::vector<support::NotedSafety> noted(3);
+    (void)support::run_parties(
+        3,
+        [&](net::Party& party) {
+          const PartyId i = party.id();
+          return BitRefresh(party, from[i], to[i], &noted[i]).refresh(bits[i]).size();
+        },
+        [&](const net::MessageId& m, Bytes& payload) {
+          if (cheat && m.sender == 1 && m.label == "cot/check answer") payload[0] ^= 1;
+        });
+    EXPECT_GE(noted[0].awaited, 1u);
+    EXPECT_EQ(noted[0].awaited - noted[0].passed, cheat ? 1u : 0u);
   }
 }
 

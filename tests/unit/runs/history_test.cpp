@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <functional>
 
 #include "base/error.h"
 
@@ -46,6 +47,30 @@ TEST_F(RunHistoryTest, AnIdIsOfTheRoomTheProposalAndTheNumber) {
   EXPECT_NE(run_id(digest(1), digest(2), 0), run_id(digest(3), digest(2), 0));
   EXPECT_NE(run_id(digest(1), digest(2), 0), run_id(digest(1), digest(3), 0));
   EXPECT_EQ(run_id(digest(1), digest(2), 0).size(), 64u);
+}
+
+// What lies on disk becomes part of paths and of a request: another form is damage.
+TEST_F(RunHistoryTest, ARecordOfAnotherFormIsDamageAndLeadsNowhere) {
+  RunHistory history(dir_, digest(1));
+  const runs::Run good = a_run(0, 10);
+  history.begin(good, "");
+  EXPECT_EQ(history.all().size(), 1u);
+  for (const auto& change : std::vector<std::function<void(runs::Run&)>>{
+           [](auto& run) { run.result = "../../identity/tls.key"; },
+           [](auto& run) { run.result = ".hidden"; }, [](auto& run) { run.result_name = "a/b"; },
+           [](auto& run) { run.result_name = ""; }}) {
+    runs::Run bad = good;
+    change(bad);
+    history.update(bad);
+    try {
+      (void)history.all();
+      FAIL() << bad.result << " " << bad.result_name;
+    } catch (const InputError& error) {
+      EXPECT_EQ(error.problem(), "is damaged");
+    }
+  }
+  history.update(good);
+  EXPECT_EQ(history.all().size(), 1u);
 }
 
 TEST_F(RunHistoryTest, RunsAreFoundAgainByAnotherProcess) {

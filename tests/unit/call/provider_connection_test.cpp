@@ -1,0 +1,26 @@
+#include "call/provider_connection.h"
+
+#include <gtest/gtest.h>
+
+namespace flexroom {
+namespace {
+
+// What room.toml says of a service reaches the connection.
+TEST(ProviderConnection, TakesTheSettingsOfTheEntry) {
+  Provider provider;
+  provider.name = "p";
+  agent::ConnectionConfig config = provider_connection(provider, "a.example");
+  EXPECT_FALSE(config.await_close);
+  EXPECT_EQ(config.group, arith::Group::kX25519);
+  EXPECT_EQ(config.host, "a.example");
+  provider.group = "p256";
+  provider.tls.await_close = true;
+  provider.tls.max_answer = 2048;
+  config = provider_connection(provider, "a.example");
+  EXPECT_TRUE(config.await_close);
+  EXPECT_EQ(config.max_answer, 2048u);
+  EXPECT_EQ(config.group, arith::Group::kP256);
+}
+
+}  // namespace
+}  // namespace flexroom
