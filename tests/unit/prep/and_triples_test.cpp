@@ -374,8 +374,8 @@ TEST(AndTriplesAccountingTest, TheSacrificeOfFieldProductsIsAVerdictToo) {
           return true;
         },
         [&](const net::MessageId& message, Bytes& bytes) {
-          const bool verdict = message.label.ends_with("sacrifice verdict");
-          if (cheat && message.sender == 1 && verdict) bytes[0] ^= 1;
+          if (!cheat || message.sender != 1 || message.label != "field products/u") return;
+          for (size_t at = 5; at < bytes.size(); at += 16) bytes[at] ^= 8;  // some of them matter
         });
     EXPECT_EQ(awaited[0], 1u);
     EXPECT_EQ(passed[0], cheat ? 0u : 1u);
