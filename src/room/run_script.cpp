@@ -183,9 +183,8 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
     run = begin_run(job, links, terms, state.rid(), party.scope().sid,
                     agree_on_index(party, history.count(to_hex(proposal))));
     history.begin(*run, links.result_get_url.value_or(""));
-    const BeforeRun before =
-        try_links(room, links, carries ? loader_text(job, terms.links) : "", place,
-                  Access::cancel(session));
+    const BeforeRun before = try_links(room, links, carries ? loader_text(job, terms.links) : "",
+                                       place, Access::cancel(session));
     run->before = before.version;
     if (before.earlier) {
       const std::string kept = history.keep(*run, "earlier-" + run->result_name, *before.earlier);
