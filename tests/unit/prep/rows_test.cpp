@@ -335,6 +335,31 @@ TEST_P(RowsTest, NoAlteredMessageOfAStoreYieldsARow) {
   EXPECT_TRUE(labels.contains("rows/own row") && labels.contains("rows/tags"));
 }
 
+// Turns of sending and receiving; many values go in those of one (members.md §12).
+TEST(RowsOfTwo, ManyValuesTakeTheFlowsOfOne) {
+  const auto flows = [](size_t count) {
+    const auto run = run_real(2, [&](net::Party& party, Source& prep, Safety& safety) {
+      (void)prep.random_bits(1);
+      const size_t before = party.traffic().half_rounds;
+      const std::vector<Bytes> rows(count, Bytes(row_bytes(8)));
+      std::vector<HeldRow> held;
+      for (const Bytes& row : rows) held.push_back({8, row});
+      const std::vector<AuthBits> values = load_rows(party, prep, safety, held);
+      const size_t loaded = party.traffic().half_rounds;
+      std::vector<const AuthBits*> given;
+      for (const AuthBits& value : values) given.push_back(&value);
+      (void)store_rows(party, prep, given);
+      return std::pair<size_t, size_t>(loaded - before, party.traffic().half_rounds - loaded);
+    });
+    return run.outcomes[0].value.value();
+  };
+  const auto one = flows(1), ten = flows(10);
+  EXPECT_LE(one.first, 12u);
+  EXPECT_LE(one.second, 8u);
+  EXPECT_EQ(ten.first, one.first);
+  EXPECT_LE(ten.second, one.second + 3) << "a batch of bits";
+}
+
 // Different bits to different peers (M6).
 TEST(RowsOfThree, OtherRowBitsToOnePeerFailTheEcho) {
   const Rows rows(3, Bytes(row_bytes(8)));

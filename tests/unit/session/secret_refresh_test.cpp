@@ -299,6 +299,9 @@ TEST_F(SecretRefreshTest, GivesNewRowsInTheSameEpoch) {
   for (const size_t n : {2u, 3u}) {
     make_room(n);
     const Digest epoch = epoch_of(0);
+    std::set<store::RowSet> each;  // two imports of one session
+    for (const auto& meta : state(0)->secrets().list()) each.insert(meta.set);
+    EXPECT_EQ(each.size(), 2u);
     std::set<store::RowSet> sets = {set_of_all()};
     for (int again = 0; again < 2; ++again) {
       expect_all(kOk, contact(refresh));
@@ -436,6 +439,20 @@ TEST_F(SecretRefreshTest, SecretsOfBeforeBecomeRowsAtTheFirstSession) {
     expect_all(kOk, contact(new_epoch));
     expect_all(kOk, contact(open_everything));
   }
+}
+
+TEST_F(SecretRefreshTest, SecretsOfBeforeThatNotAllHaveStay) {
+  make_room_of_before(2);
+  {
+    const auto member = state(1);
+    member->loaded().remove(member->secrets_of_before().front().id, 2);
+  }
+  expect_all(kOk, contact([](MemberSession& session) { session.start(); }));
+  for (PartyId i = 0; i < 2; ++i) {
+    EXPECT_EQ(state(i)->secrets().list().size(), 1u);
+    EXPECT_EQ(state(i)->secrets().list().front().version, 1u);
+  }
+  EXPECT_EQ(state(0)->secrets_of_before().size(), 1u);
 }
 
 TEST_F(SecretRefreshTest, KilledWhileSecretsOfBeforeBecomeRows) {
