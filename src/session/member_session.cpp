@@ -940,6 +940,7 @@ void MemberSession::guard(const std::function<void()>& body) {
   } catch (const ProtocolAbort& abort) {
     record(abort);  // before anything else (boolean-engine.md §10.2)
     party_->abort();
+    shares_.clear();
     try {
       state_.erase_burned_epoch();
     } catch (const InputError&) {  // done at the next start
@@ -947,6 +948,7 @@ void MemberSession::guard(const std::function<void()>& body) {
     throw;
   } catch (...) {
     party_->abort();
+    shares_.clear();
     throw;
   }
 }

@@ -171,7 +171,7 @@ class MemberSession {
 
   /// Loads stored secrets, all in one test (members.md §3.2): their rows, once all members
   /// describe them alike (kDisagreement naming the field otherwise). What is loaded stays for this
-  /// session. Equal calls at all members.
+  /// session, unless it aborts. Equal calls at all members.
   void load(const std::vector<store::RecordMeta>& secrets);
   /// Authenticated bits of a stored secret, which is loaded now if it was not.
   prep::AuthBits shares(const store::RecordMeta& secret);
