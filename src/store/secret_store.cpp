@@ -161,8 +161,8 @@ void RecordStore::put_all(net::Party& party, std::span<const Record> records, bo
     throw ProtocolAbort(AbortCode::kDisagreement, "store",
                         "another record than '" + records[0].meta.name +
                             "' was staged there (members hold different earlier versions?); "
-                            "nothing was kept; `flexroom secret remove` at all members, then "
-                            "import it again",
+                            "nothing was changed: put the newest state.db back, or `flexroom "
+                            "secret remove` it at all members and import it again",
                         j);
   }
   // Step 3.

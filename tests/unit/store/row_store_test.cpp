@@ -304,6 +304,52 @@ TEST_F(RowStoreTest, ALiarsMetadataAreRefusedByField) {
   }
 }
 
+// Whatever a peer says of its records, cut or altered, ends the session and nothing else.
+TEST_F(RowStoreTest, ForeignMetadataAreReadSafely) {
+  RecordMeta m = row_meta(1);
+  m.purposes = {"p", "q"};
+  m.owner = "o";
+  const Bytes whole = m.encode();
+  for (size_t size = 0; size < whole.size(); ++size) {
+    const ByteView cut = ByteView(whole).first(size);
+    try {
+      // Three of them end where records of before did.
+      EXPECT_NE(RecordMeta::decode_from(cut, "test", 1).digest(), m.digest());
+    } catch (const ProtocolAbort& abort) {
+      EXPECT_EQ(abort.code(), AbortCode::kBadFrame);
+      EXPECT_EQ(abort.peer(), 1u);
+    }
+    EXPECT_TRUE(error_of([&] { RecordMeta::decode(cut); }).find("damaged") != std::string::npos ||
+                error_of([&] { RecordMeta::decode(cut); }) == "no error");
+  }
+  for (const std::string label : {"store/agree", "store/reconcile", "store/compare"}) {
+    for (const size_t keep : {0u, 1u, 3u, 19u, 60u}) {
+      fs::remove_all(root_ / "m0");
+      fs::remove_all(root_ / "m1");
+      begin(2);
+      const auto run = support::run_parties(
+          2,
+          [&](net::Party& party) {
+            const auto db = open(name(party.id()));
+            SecretStore store(*db, kRid);
+            store.reconcile(party);
+            store.compare(party);
+            store.agree(party, std::vector<RecordMeta>{row_meta(1)});
+            return true;
+          },
+          [&](const net::MessageId& message, Bytes& payload) {
+            if (message.sender == 1 && message.label == label) payload.resize(keep);
+          });
+      const bool empty_list = keep == 0 && label == "store/reconcile";  // it says it has nothing
+      EXPECT_EQ(run.outcomes[0].value.has_value(), empty_list) << label << " " << keep;
+      if (run.outcomes[0].abort) {
+        EXPECT_NE(run.outcomes[0].abort->abort_class(), AbortClass::kBooleanCheat);
+      }
+      EXPECT_EQ(set_of(0), 1);
+    }
+  }
+}
+
 TEST_F(RowStoreTest, AnotherSetIsSeenWhenAllIsCompared) {
   begin(2);
   commit_alone(0);
