@@ -136,8 +136,7 @@ Check state_of(const std::vector<Term>& said, const std::string& member,
   };
   if (burned != kNo) {
     out.remedy =
-        "the epoch is burned: `flexroom init --new-epoch` at all members, then import the "
-        "secrets again from their source";
+        "the epoch is burned: `flexroom init --new-epoch` at all members; no secret is lost by it";
   } else if (lost != kIsThere || at_least(life, limits.life_max)) {
     out.remedy = fmt::format("find out why; then `flexroom peer accept` at {}", member);
   } else if (at_least(dirty, limits.dirty_max)) {

@@ -165,7 +165,7 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
     terms.client_token = client_token(party);
     secret = state.secret(job.secret);
     check_key(job, secret);
-    state.secrets().agree(party, {secret.id});
+    state.secrets().agree(party, std::vector<store::RecordMeta>{secret});
     layout = lay_out_run_script(terms);
     const CallSecrets secrets =
         check_rules(layout->call, room, [&](const std::string&) { return secret; });

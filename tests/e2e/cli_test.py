@@ -476,6 +476,12 @@ def forms(secret):
     return found
 
 
+def record_digest(meta):
+    """RO("record", metadata) outside any epoch or session: every part with its length before it."""
+    parts = [b"record", b"flexroom/1", bytes(32), bytes(32), bytes(32), bytes(8), b"\xff" * 4, b"\xff" * 4, meta]
+    return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).digest()
+
+
 def unsealed_rows(member):
     """(kind, plaintext) of the rows of state.db, opened as the store does: XChaCha20-Poly1305 under
     state.key; associated data are length-prefixed kind, id and metadata."""
@@ -499,8 +505,10 @@ def unsealed_rows(member):
             plain = unseal(label, field(b"flexroom store label/1") + field(kind))
             size = int.from_bytes(plain[:4], "big")
             identifier, meta = plain[4:4 + size], plain[4 + size:]
-            yield kind.decode(), unseal(sealed, field(b"flexroom store/1") + field(kind) +
-                                        field(identifier) + field(meta))
+            associated = field(b"flexroom store/1") + field(kind) + field(identifier) + field(meta)
+            if kind.startswith(b"row"):  # a secret's row belongs to its record and set
+                associated = field(b"flexroom/row/1") + identifier + meta[-16:] + record_digest(meta)
+            yield kind.decode(), unseal(sealed, associated)
 
 
 class Canaries(Room):
@@ -922,57 +930,68 @@ class Road(Canaries):
 
 
 class Refresh(Canaries):
-    """All secrets move to a new epoch and serve there; whoever is killed, both stay together."""
+    """All secrets get new rows and serve on; whoever is killed, both stay together. A new epoch loses none."""
 
     def secrets(self, member):
         return member.run("secret", "list", json_output=True).json_lines()[-1]["secrets"]
 
-    def epochs(self):
+    def sets(self):
         """Of every record of both members; one, if they are together."""
-        return {s["epoch"] for m in self.members for s in self.secrets(m)}
+        return {s["set"] for m in self.members for s in self.secrets(m)}
 
-    def test_a_moves_and_serves(self):
+    def test_a_gives_new_rows_and_serves(self):
         before = self.secrets(self.a)
-        old_keys = [next(plain for kind, plain in unsealed_rows(m) if kind == "epoch") for m in self.members]
+        old_rows = [next(plain for kind, plain in unsealed_rows(m) if kind.startswith("row@")) for m in self.members]
         for done in self.both("secret", "refresh"):
-            self.assert_ended(done, OK, "all secrets move to a new epoch", re.escape(SECRET) + " v1",
-                              "old shares and keys are erased")
+            self.assert_ended(done, OK, "all secrets get new rows", re.escape(SECRET) + " v1",
+                              "1 secrets have new rows; the old ones are erased")
         after = self.secrets(self.a)
         for b, a in zip(before, after):
-            self.assertEqual({**b, "epoch": ""}, {**a, "epoch": ""})
+            self.assertEqual({**b, "set": ""}, {**a, "set": ""})
         self.assertEqual(self.secrets(self.b), after)
-        self.assertTrue(self.epochs().isdisjoint(s["epoch"] for s in before))
-        for m, old in zip(self.members, old_keys):
+        self.assertTrue(self.sets().isdisjoint(s["set"] for s in before))
+        for m, old in zip(self.members, old_rows):
             self.assertFalse(any(old[-64:] in plain for _, plain in unsealed_rows(m)))
-            self.assertRegex(m.log()[-1]["text"], "^secret refresh: 1 records to epoch")
+            self.assertRegex(m.log()[-1]["text"], "^secret refresh: 1 secrets have new rows")
             status = m.counters()
             self.assertEqual((status["burned"], status["dirty"], status["refresh_due"]), (False, 0, False))
         for done in self.both_run_script():
             self.assert_ended(done, OK)
-        # The signing key of the day moves too.
+        # The signing key of the day belongs to the version and serves on.
         for done in self.both("secret", "refresh"):
-            self.assert_ended(done, OK, "signing keys +1")
+            self.assert_ended(done, OK)
+        for done in self.both_run_script():
+            self.assert_ended(done, OK)
+
+    def test_b_a_new_epoch_loses_nothing(self):
+        before = self.sets()
+        old_keys = [next(plain for kind, plain in unsealed_rows(m) if kind == "epoch") for m in self.members]
+        for done in self.both("init", "--new-epoch"):
+            self.assert_ended(done, OK)
+        self.assertEqual(self.sets(), before)
+        for m, old in zip(self.members, old_keys):
+            self.assertFalse(any(old[-64:] in plain for _, plain in unsealed_rows(m)))
         for done in self.both_run_script():
             self.assert_ended(done, OK)
 
     def test_the_operator_says_no(self):
-        before = self.epochs()
+        before = self.sets()
         question = TerminalAnswer(self.a, "n", "secret", "refresh")
         self.addCleanup(question.close)
         other = self.b.start("secret", "refresh")
         self.assert_ended(question.give().wait(), REFUSED, "said no")
         self.assert_ended(other.wait(), (REFUSED, NETWORK))
-        self.assertEqual(self.epochs(), before)
+        self.assertEqual(self.sets(), before)
 
     def test_one_member_alone_with_the_command_changes_nothing(self):
-        before = self.epochs()
+        before = self.sets()
         runs = self.a.start("secret", "refresh"), self.b.start("init")
         for done in self.finish(*runs):
             self.assertIn(done.code, (NETWORK, REFUSED), done.text)
-        self.assertEqual(self.epochs(), before)
+        self.assertEqual(self.sets(), before)
 
-    def test_killed_at_any_time_both_end_in_one_epoch(self):
-        for i, pause in enumerate((0.0, 0.05, 0.1, 0.2, 0.4)):
+    def test_killed_at_any_time_both_end_with_one_set(self):
+        for i, pause in enumerate((0.0, 0.02, 0.05, 0.1, 0.2)):
             runs = [m.start("secret", "refresh", json_output=True) for m in self.members]
             wait_until(lambda: all('"proposal"' in p.out or not p.running() for p in runs), 60, "the proposal")
             time.sleep(pause)
@@ -980,9 +999,9 @@ class Refresh(Canaries):
             runs[1 - i % 2].wait()
             for done in self.both("init"):  # any contact settles it
                 self.assert_ended(done, OK)
-            self.assertEqual(len(self.epochs()), 1)
+            self.assertEqual(len(self.sets()), 1)
             for m in self.members:
-                self.assertFalse([kind for kind, _ in unsealed_rows(m) if kind.endswith("/next")])
+                self.assertFalse([kind for kind, _ in unsealed_rows(m) if "staged" in kind or kind.endswith("/next")])
                 self.assertFalse(m.counters()["burned"])
         for done in self.both_run_script():
             self.assert_ended(done, OK)
