@@ -262,7 +262,7 @@ TEST(ShownRequestTest, ParametersCannotPassForSomethingElse) {
   const std::string text = agreement::render(proposal_of(call_of(recipe)));
   EXPECT_THAT(text, HasSubstr("  form a\n    | \\u{7b}\\u{7b}token: 48 bytes}}\n"));
   EXPECT_THAT(text, HasSubstr("  form b\n    | one\n    | two\\u{d}\n    | three\n"));
-  EXPECT_THAT(text, HasSubstr("c d\\u{e9} = e"));
+  EXPECT_THAT(text, HasSubstr("  form parameter\n    | c%20d%C3%A9 = e\n"));
   EXPECT_THAT(text, HasSubstr("query q"));
   EXPECT_THAT(text, Not(HasSubstr("{{")));
 }
@@ -273,6 +273,34 @@ TEST(ShownRequestTest, WhatIsNotKnownYetIsASlot) {
   const std::vector<NotYet> unknown = {{"ClientToken", "drawn later"}, {"UserData", "met later"}};
   size_t bytes = 0;
   std::string shown;
+// A name is chosen by whoever wrote the request: one word of it may be a field's name, anything
+// else stands behind the bar, as one word.
+TEST(ShownRequestTest, NamesOfParametersCannotForgeFields) {
+  const std::string body =
+      "Action%20%20%20%20TerminateInstances=1&X%20%20%7B%7Bkey%3A%2040%20bytes=2&"
+      "UserData%2C%20decoded%20from%20base64=3&a%20b%20%3D%20c=4&" +
+      std::string(65, 'n') + "=5&" + std::string(64, 'm') + "=6";
+  const std::string recipe =
+      "[recipe]\nname = \"r\"\nprovider = \"p\"\nhost = \"h.example\"\n"
+      "open = \"everything to all\"\nrequest = \"\"\"\nPOST /x HTTP/1.1\nHost: h.example\n"
+      "Content-Type: application/x-www-form-urlencoded\nConnection: close\n"
+      "Content-Length: {{content-length}}\n\n" +
+      body + "\"\"\"\n";
+  const Proposal proposal = proposal_of(call_of(recipe));
+  for (const Proposal::Field& field : proposal.fields) {
+    EXPECT_THAT(field.name, Not(HasSubstr("  "))) << field.name;
+    EXPECT_THAT(field.name, Not(HasSubstr("decoded"))) << field.name;
+  }
+  const std::string text = agreement::render(proposal);
+  for (const char* line :
+       {"Action%20%20%20%20TerminateInstances = 1", "X%20%20%7B%7Bkey%3A%2040%20bytes = 2",
+        "UserData%2C%20decoded%20from%20base64 = 3", "a%20b%20%3D%20c = 4"}) {
+    EXPECT_THAT(text, HasSubstr(std::string("  form parameter\n    | ") + line + "\n"));
+  }
+  EXPECT_THAT(text, HasSubstr("    | " + std::string(65, 'n') + " = 5\n"));
+  EXPECT_THAT(text, HasSubstr("  form " + std::string(64, 'm') + " "));
+}
+
   for (const RequestPart& part : request_as_it_leaves(call, {}, unknown)) {
     bytes += part.slot.empty() ? part.text.size() : part.bytes;
     shown += part.slot.empty() ? to_text(part.text) : "<" + part.slot + ">";
