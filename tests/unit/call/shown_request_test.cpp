@@ -91,6 +91,12 @@ Proposal proposal_of(const OpenCall& call) {
   return out;
 }
 
+/// The text without the breaks of long lines, which text form 3 makes.
+std::string unbroken(Proposal proposal) {
+  proposal.text_form = 2;
+  return agreement::render(proposal);
+}
+
 // Joined, the parts are the request: its public bytes where they stand, slots of the right length.
 TEST(ShownRequestTest, ThePartsTogetherAreTheRequestAsItLeaves) {
   for (const OpenCall& call : calls()) {
@@ -185,7 +191,7 @@ TEST(ShownRequestTest, TheTextOfACallWithSecretAndPrivateSlots) {
   secrets.slots.emplace("token", token);
   Proposal proposal;
   add_request(proposal, call_of(example("ask-model-privately.toml")), secrets);
-  const std::string text = agreement::render(proposal);
+  const std::string text = unbroken(proposal);
   EXPECT_EQ(text.substr(0, text.find("  room id")),
             R"(Request
   method                POST
@@ -226,7 +232,7 @@ Secrets
 
 // The boot script is shown as it is, not only as base64.
 TEST(ShownRequestTest, BootScriptIsDecodedWithItsSlotsMarked) {
-  const std::string text = agreement::render(proposal_of(run_of(2, 40)));
+  const std::string text = unbroken(proposal_of(run_of(2, 40)));
   EXPECT_THAT(text,
               HasSubstr("form UserData, decoded from base64\n    | #!/bin/bash\n    | m(){\n"));
   EXPECT_THAT(text, HasSubstr("m {{nonce: 32 bytes, 128-bit nonce that nobody knows"));
@@ -267,12 +273,6 @@ TEST(ShownRequestTest, ParametersCannotPassForSomethingElse) {
   EXPECT_THAT(text, Not(HasSubstr("{{")));
 }
 
-// Of a plan: what is not known is not shown, whatever stands in its place.
-TEST(ShownRequestTest, WhatIsNotKnownYetIsASlot) {
-  const OpenCall call = run_of(2, 40);
-  const std::vector<NotYet> unknown = {{"ClientToken", "drawn later"}, {"UserData", "met later"}};
-  size_t bytes = 0;
-  std::string shown;
 // A name is chosen by whoever wrote the request: one word of it may be a field's name, anything
 // else stands behind the bar, as one word.
 TEST(ShownRequestTest, NamesOfParametersCannotForgeFields) {
@@ -301,6 +301,12 @@ TEST(ShownRequestTest, NamesOfParametersCannotForgeFields) {
   EXPECT_THAT(text, HasSubstr("  form " + std::string(64, 'm') + " "));
 }
 
+// Of a plan: what is not known is not shown, whatever stands in its place.
+TEST(ShownRequestTest, WhatIsNotKnownYetIsASlot) {
+  const OpenCall call = run_of(2, 40);
+  const std::vector<NotYet> unknown = {{"ClientToken", "drawn later"}, {"UserData", "met later"}};
+  size_t bytes = 0;
+  std::string shown;
   for (const RequestPart& part : request_as_it_leaves(call, {}, unknown)) {
     bytes += part.slot.empty() ? part.text.size() : part.bytes;
     shown += part.slot.empty() ? to_text(part.text) : "<" + part.slot + ">";
@@ -309,7 +315,7 @@ TEST(ShownRequestTest, NamesOfParametersCannotForgeFields) {
   EXPECT_THAT(shown, HasSubstr("&ClientToken=<ClientToken>&UserData=<UserData>"));
   Proposal proposal;
   add_request(proposal, call, {}, unknown);
-  EXPECT_THAT(agreement::render(proposal),
+  EXPECT_THAT(unbroken(proposal),
               ContainsRegex("form UserData +.not known yet: met later.\n"));
 }
 

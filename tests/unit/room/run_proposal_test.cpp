@@ -79,7 +79,9 @@ class RunProposalTest : public ::testing::Test {
 };
 
 TEST_F(RunProposalTest, HoldsEverythingThatRuns) {
-  const std::string text = agreement::render(shown());
+  Proposal whole = shown();
+  whole.text_form = 2;  // unbroken lines
+  const std::string text = agreement::render(whole);
   for (const std::string& part :
        {std::string("run-script (lean) train\n"),
         std::string("ec2:RunInstances\n"),
