@@ -112,6 +112,19 @@ TEST_F(RecipeTest, ErrorsNameLineAndColumn) {
   EXPECT_THROW(Recipe::load(write(example("who-am-i.toml") + "\n[slot.x]\nsource = \"secret\"\n")),
                InputError);
   EXPECT_THROW(Recipe::load(write(example("who-am-i.toml") + "\n[sing]\n")), InputError);
+  // What would fail only when the members met.
+  const auto named = [&](const std::string& name) {
+    return write(replaced(example("who-am-i.toml"), "\"who-am-i\"", "\"" + name + "\""));
+  };
+  EXPECT_EQ(Recipe::load(named(std::string(256, 'n'))).name.size(), 256u);
+  try {
+    (void)Recipe::load(named(std::string(257, 'n')));
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_NE(error.place().find(".toml:6:"), std::string::npos) << error.place();
+    EXPECT_NE(error.problem().find("longer than 256 bytes"), std::string::npos);
+  }
+  EXPECT_THROW((void)Recipe::load(named("")), InputError);
 }
 
 }  // namespace
