@@ -1558,6 +1558,30 @@ class Faults(Canaries):
         self.assertEqual(len(asked), 2)
         self.assertEqual(asked[0], asked[1], "the same body")
 
+    def test_a_refusal_that_is_not_of_the_services_form_is_shown(self):
+        d = self.certificates("forms")
+        html = "<html><body>503 over capacity</body></html>"
+        cases = {(403, "application/json", '{"message":"the gateway says no"}'): (SERVICE, "The service refused"),
+                 (503, "text/html", html): (UNKNOWN, "The service refused 5 attempts")}
+        for (status, kind, body), (code, begins) in cases.items():
+            with self.subTest(kind):
+                answer = f"HTTP/1.1 {status} No\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+                port = self.serve(d, lambda tls: tls.recv(20000) and tls.sendall(answer.encode()))
+                self.room_with_service(d / "ca.pem", port)
+                for m, done in zip(self.members, self.both_run_script("--no-follow")):
+                    self.assertEqual(done.code, code, done.text)
+                    self.assertIn(f"{begins}: {status} {body}", done.out)
+                    self.assertEqual(m.log()[-1]["status"], status)
+
+    def throttling_sandbox(self, count):
+        """EC2 is a sandbox that throttles so many RunInstances."""
+        directory = self.work / f"throttling-{count}"
+        shutil.copytree(self.cloud, directory, ignore=shutil.ignore_patterns("vms"))
+        sandbox, port = self.start_sandbox(directory, "--throttle-runs", str(count))
+        self.addCleanup(sandbox.send, signal.SIGTERM)
+        self.room_with_service(directory / "ca.pem", port)
+        return sandbox
+
     def test_throttled_start_is_made_again(self):
         sandbox = self.throttling_sandbox(2)
         for m, done in zip(self.members, self.both_run_script("--no-follow", json_output=True)):
