@@ -1294,6 +1294,20 @@ class Faults(Canaries):
         wait_until(reached, "preprocessing")
         time.sleep(0.5)
 
+    def test_a_new_epoch_names_the_secrets_it_erases_before_it_asks(self):
+        before = self.state_hash(but={"log"})
+        listed = self.a.run("secret", "list", json_output=True).json_lines()[-1]["secrets"]
+        held = [f"{secret['name']} v{secret['version']}" for secret in listed]
+        self.assertIn(f"{SECRET} v1", held)
+        answers = [TerminalAnswer(m, "n", "init", "--new-epoch") for m in self.members]
+        for done in self.finish(*(answer.give() for answer in answers)):
+            self.assert_ended(done, REFUSED, "the operator said no")
+            question = next(line for line in done.err.splitlines() if "A new epoch of room" in line)
+            self.assertIn("these secrets are erased at all members: " + ", ".join(held), question)
+        for answer in answers:
+            answer.close()
+        self.assertEqual(self.state_hash(but={"log"}), before)
+
     def test_member_missing(self):
         self.room_with(timeout=3)
         done = self.a.run("init")  # the room's default, five minutes, would be a command that hangs
