@@ -15,8 +15,10 @@ enum class Exit : int {
   kFailed = 5,          // a member or the service failed, or somebody stopped; nothing was released
   kCheat = 6,           // a protocol check failed
   kUnknown = 7,         // the request was released: it may have been carried out
-  kServiceRefused = 8,  // the service answered, with an error
-  kOutputLost = 9,      // done, but the result could not be written to standard output
+  kServiceRefused = 8,  // the service answered, with an error; or the script ran, and failed
+  kOutputLost = 9,  // done, but what came of it could not be written, here or to standard output
+  kResultElsewhere = 10,  // the script ended, and its result is too large to fetch here
+  kGoesOn = 11,           // the machine was started, and its result is not here: the run goes on
 };
 
 /// The one exception of this library. what() is for a person: plain sentences, without a byte of a

@@ -7,5 +7,6 @@
 #include "flexroom/engine.h"
 #include "flexroom/error.h"
 #include "flexroom/room.h"
+#include "flexroom/runs.h"
 #include "flexroom/session.h"
 #include "flexroom/version.h"

@@ -3,12 +3,14 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "flexroom/decider.h"
 #include "flexroom/error.h"
+#include "flexroom/runs.h"
 
 namespace flexroom {
 
@@ -16,6 +18,7 @@ namespace room {
 class Access;  // this library's own way in
 struct Hooks;
 }  // namespace room
+struct RunStarted;
 
 struct RoomOptions {
   std::filesystem::path member_file;  // member.toml; it names room.toml and the state
@@ -97,6 +100,24 @@ class Room {
   Stock stock();
   /// The whole log, oldest first, once its chain and all signatures were found right.
   std::vector<LogEntry> log();
+  /// One entry in full, of an approval with the text that was approved; the first is 1.
+  std::string log_entry_text(uint64_t number);
+  /// The same as a line of the export.
+  std::string log_entry_line(uint64_t number);
+  /// One line of JSON an entry, oldest first, for an auditor (docs/log-format.md).
+  void export_log(const std::function<void(const std::string& line)>& sink);
+
+  /// This member's runs of run-script, oldest first.
+  std::vector<RunInfo> runs();
+  /// The run whose id begins so; "last": the newest.
+  RunInfo run(const std::string& id);
+  /// Looks once for this member's result, and keeps it in the run's folder; what is here already is
+  /// given again. How the script ended is entered into the log. Error only where nothing came of
+  /// it and nothing was changed: no such run, or one that has no result.
+  RunResult collect_result(const std::string& id, Decider& decider);
+  /// The same right after Session::run_script(), until the result is there or the run's deadline
+  /// passed. No Error: whatever fails here, the machine was started.
+  RunResult follow(const RunStarted& started, Decider& decider);
   /// An operator's word, which nothing can replace: go on although batches ended without a verdict
   /// (or this machine was restored from a backup), and the epoch was not burned. Asks `decider`;
   /// false if it does not say yes. `life_before`: unfinished batches over the life of the relation.

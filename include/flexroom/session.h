@@ -11,6 +11,7 @@
 #include "flexroom/decider.h"
 #include "flexroom/error.h"
 #include "flexroom/room.h"
+#include "flexroom/runs.h"
 
 namespace flexroom {
 
@@ -51,6 +52,8 @@ struct RunStarted {
   /// `client_token` before you run again.
   bool unclear = false;
   std::string client_token;
+  /// Why the run's record could not be written here; empty: it was.
+  std::string not_written;
 };
 
 struct RunScriptPlan {
@@ -113,6 +116,8 @@ class Session {
   ServiceAnswer call(const CallRequest& request);
   /// Starts the agreed script on all members' data in the joint cloud account.
   RunStarted run_script(const RunScriptRequest& request);
+  /// Ends the machine of a run by one more agreed call, signed as the run was. `run`: as Room::run.
+  RunStopped stop_run(const std::string& run);
 
   /// Brings a secret in (docs/secrets.md): from shares, or from the member that knows it.
   SecretInfo import_secret(const std::filesystem::path& file);

@@ -29,9 +29,10 @@ constexpr const char* kFooter =
     "provider before all members approved the same proposal.\n\n"
     "Exit codes: 0 done; 2 wrong arguments; 3 a file or value is wrong, nothing was changed;\n"
     "4 refused or members disagree, nothing was contacted; 5 a member or the service failed;\n"
-    "6 a protocol check failed; 7 a request may have been carried out; 8 the service said no;\n"
-    "9 done, but standard output could not be written (`flexroom log` has the outcome);\n"
-    "10 the run ended, its result is too large to fetch here.\n"
+    "6 a protocol check failed; 7 a request may have been carried out; 8 the service said no, or\n"
+    "the script failed; 9 done, but what came of it could not be written (`flexroom log` has the\n"
+    "outcome); 10 the script ended, its result is too large to fetch here; 11 the machine was\n"
+    "started and its result is not here: the run goes on.\n"
     "A first run: README.md. The files: docs/files.md. What is not built yet: docs/status.md.";
 
 std::map<std::string, std::string> parse_arguments(const std::vector<std::string>& arguments) {

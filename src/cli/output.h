@@ -29,6 +29,8 @@ enum ExitCode : int {
   kUnknown = static_cast<int>(Exit::kUnknown),
   kServiceRefused = static_cast<int>(Exit::kServiceRefused),
   kOutputLost = static_cast<int>(Exit::kOutputLost),
+  kResultElsewhere = static_cast<int>(Exit::kResultElsewhere),
+  kGoesOn = static_cast<int>(Exit::kGoesOn),
 };
 
 /// All that this program writes to a person or a machine: lines for people, or with --json one
@@ -66,8 +68,10 @@ class Output {
   /// y/N at the terminal; throws when there is none. What was typed before the question was shown
   /// counts for nothing. A set `cancel` ends the waiting: kCancelled.
   bool confirm(std::string_view question, const std::atomic<bool>* cancel = nullptr);
-  /// The exit code of a command that ended with `code`: kOutputLost if it is kOk and something that
-  /// was meant for standard output could not be written.
+  /// Something that was meant for standard output could not be written.
+  bool lost() const noexcept { return lost_; }
+  /// The exit code of a command that ended with `code`: kOutputLost if it is kOk and output was
+  /// lost.
   int finish(int code) const noexcept { return code == kOk && lost_ ? int{kOutputLost} : code; }
 
  private:

@@ -1,19 +1,16 @@
 #pragma once
 
-#include <filesystem>
 #include <string>
 
 #include "cli/commands.h"
-#include "session/member_session.h"
+#include "flexroom/runs.h"
 
 namespace flexroom::cli {
 
-/// The result of a run is at the service, and too large to fetch here.
-inline constexpr int kResultElsewhere = 10;
-
-/// Looks for this member's result of a run and saves it in the run's folder; with `wait` until the
-/// run's deadline. Shows it and returns the exit code. What is here already is shown again.
-int collect_result(Output& out, session::MemberState& state, const std::string& run, bool wait);
+/// Shows a run's result, or why it is not here. Returns the exit code.
+int show_result(Output& out, const RunResult& got);
+/// A command's last object, with what is wrong where the code is not 0.
+void end_of_run(Output& out, int code, const std::string& error, nlohmann::json fields);
 
 /// `flexroom runs`, `show RUN`, `result RUN`, `stop RUN`. RUN: the first digits of an id, or
 /// "last".

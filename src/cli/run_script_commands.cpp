@@ -4,45 +4,59 @@
 #include "cli/commands.h"
 #include "cli/run_history.h"
 #include "cli/screen.h"
-#include "room/access.h"
 
 namespace flexroom::cli {
+namespace {
+
+int service_refused(Output& out, const RunStarted& started) {
+  // Not every refusal is of the service's own form: a load balancer answers with HTML.
+  const std::string said = started.error_code.empty()
+                               ? display_short(started.body.substr(0, 300))
+                               : fmt::format("{}: {}", display_short(started.error_code),
+                                             display_short(started.error_message));
+  out.line(fmt::format("The service refused{}: {} {}",
+                       started.attempts > 1 ? fmt::format(" {} attempts", started.attempts) : "",
+                       started.status, said));
+  if (started.unclear) {
+    out.line(
+        fmt::format("It does not say whether a machine was started. Look for one with client "
+                    "token {} before you run again: a new run has another token and starts "
+                    "another machine.",
+                    started.client_token));
+  }
+  if (!started.not_written.empty()) out.note(started.not_written);
+  out.result({{"ok", false},
+              {"status", started.status},
+              {"code", started.error_code},
+              {"message", started.error_message},
+              {"attempts", started.attempts},
+              {"unclear", started.unclear},
+              {"client_token", started.client_token}});
+  return started.unclear ? kUnknown : kServiceRefused;
+}
+
+}  // namespace
+
 int run_script(Output& out, const Common& common, const std::filesystem::path& job_file,
                const std::filesystem::path& links_file, bool follow) {
   Joint joint(out, common);
   joint.screen().show_phases();
   const RunStarted started = joint->run_script({job_file, links_file});
-  if (started.instance_id.empty()) {
-    // Not every refusal is of the service's own form: a load balancer answers with HTML.
-    const std::string said = started.error_code.empty()
-                                 ? display_short(started.body.substr(0, 300))
-                                 : fmt::format("{}: {}", display_short(started.error_code),
-                                               display_short(started.error_message));
-    out.line(fmt::format("The service refused{}: {} {}",
-                         started.attempts > 1 ? fmt::format(" {} attempts", started.attempts) : "",
-                         started.status, said));
-    if (started.unclear) {
-      out.line(
-          fmt::format("It does not say whether a machine was started. Look for one with client "
-                      "token {} before you run again: a new run has another token and starts "
-                      "another machine.",
-                      started.client_token));
-    }
-    out.result({{"ok", false},
-                {"status", started.status},
-                {"code", started.error_code},
-                {"message", started.error_message},
-                {"attempts", started.attempts},
-                {"unclear", started.unclear},
-                {"client_token", started.client_token}});
-    return started.unclear ? kUnknown : kServiceRefused;
-  }
+  if (started.instance_id.empty()) return service_refused(out, started);
   out.line(fmt::format("\nInstance {} runs the agreed script: run {}.", started.instance_id,
                        started.run.substr(0, 12)));
   out.event("started", {{"instance_id", started.instance_id}, {"run", started.run}});
-  int code = kOk;
-  if (follow) code = collect_result(out, room::Access::state(joint.room()), started.run, true);
-  out.result({{"ok", code == kOk}, {"instance_id", started.instance_id}, {"run", started.run}});
+  int code = started.not_written.empty() ? kOk : kOutputLost;
+  std::string error = started.not_written;
+  if (follow) {
+    if (!started.not_written.empty()) out.note(started.not_written);
+    const RunResult got = joint.room().follow(started, joint.screen());
+    code = show_result(out, got);
+    error = got.text;
+  } else if (code != kOk && !out.json()) {
+    out.problem(error);
+  }
+  end_of_run(out, code, error, {{"instance_id", started.instance_id}, {"run", started.run}});
   return code;
 }
 

@@ -12,7 +12,7 @@ std::atomic<bool> cancelled{false};
 void on_signal(int) {
   cancelled = true;
   // Whatever waits (for a member, the service, an answer at the terminal) looks at the flag.
-  static const char kText[] = "\nstopping: telling the other members\n";
+  static const char kText[] = "\nstopping\n";
   (void)!write(STDERR_FILENO, kText, sizeof kText - 1);
 }
 

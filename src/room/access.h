@@ -17,6 +17,8 @@ class Access {
   static session::MemberState& state(Session& session);
   static Decider& decider(Session& session);
   static const std::atomic<bool>* cancel(const Room& room);
+  /// RoomOptions::only_looks.
+  static bool only_looks(const Room& room);
   static const std::atomic<bool>* cancel(const Session& session);
   /// Names by party id.
   static std::vector<std::string> members(const Room& room);

@@ -1,5 +1,7 @@
 #include "flexroom/room.h"
 
+#include <fmt/core.h>
+
 #include <ctime>
 
 #include "base/codec.h"
@@ -9,6 +11,7 @@
 #include "room/state.h"
 #include "session/pool_source.h"
 #include "session/secret_refresh.h"
+#include "store/log_export.h"
 
 namespace flexroom {
 namespace room {
@@ -43,6 +46,25 @@ std::vector<std::string> member_names(const RoomConfig& config) {
 }
 
 }  // namespace room
+
+namespace {
+
+std::vector<store::AuditLog::Stored> verified_log(session::MemberState& state) {
+  state.settle_runs();
+  return state.log().verify();
+}
+
+store::AuditLog::Stored log_entry(session::MemberState& state, uint64_t number) {
+  auto entries = verified_log(state);
+  if (number == 0 || number > entries.size()) {
+    throw InputError(fmt::format("log show {}", number),
+                     fmt::format("there is no such entry; the log has {}", entries.size()),
+                     "`flexroom log` counts them from 1");
+  }
+  return std::move(entries[number - 1]);
+}
+
+}  // namespace
 
 Room::Room(const RoomOptions& options) : state_(std::make_unique<State>()) {
   state_->options = options;
@@ -106,13 +128,28 @@ Stock Room::stock() {
 std::vector<LogEntry> Room::log() {
   return room::translated(room::Access::members(*this), [&] {
     std::vector<LogEntry> out;
-    state_->member->settle_runs();
-    for (const auto& stored : state_->member->log().verify()) {
+    for (const auto& stored : verified_log(*state_->member)) {
       out.push_back({static_cast<int64_t>(stored.entry.unix_seconds), to_hex(stored.entry.proposal),
                      std::string(store::to_string(stored.entry.outcome)), stored.entry.text,
                      stored.joint, to_hex(stored.head), static_cast<int>(stored.entry.status)});
     }
     return out;
+  });
+}
+
+std::string Room::log_entry_text(uint64_t number) {
+  return room::translated(room::Access::members(*this),
+                          [&] { return store::entry_text(log_entry(*state_->member, number)); });
+}
+
+std::string Room::log_entry_line(uint64_t number) {
+  return room::translated(room::Access::members(*this),
+                          [&] { return store::export_line(log_entry(*state_->member, number)); });
+}
+
+void Room::export_log(const std::function<void(const std::string& line)>& sink) {
+  room::translated(room::Access::members(*this), [&] {
+    for (const auto& stored : verified_log(*state_->member)) sink(store::export_line(stored));
   });
 }
 

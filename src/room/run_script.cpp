@@ -16,8 +16,8 @@
 #include "room/agreed_call.h"
 #include "room/failure.h"
 #include "room/run_proposal.h"
+#include "room/runs.h"
 #include "room/service_probe.h"
-#include "runs/history.h"
 #include "session/signing_keys.h"
 
 namespace flexroom {
@@ -57,19 +57,6 @@ runs::Run begin_run(const JobConfig& job, const LinksConfig& links, const RunScr
   run.deadline_minutes = job.deadline_minutes;
   run.result_name = runs::result_name(links.result_url);
   return run;
-}
-
-/// Once the request may have left, what came of it counts more than whether it can be written down.
-void remember(runs::RunHistory& history, const runs::Run& run, Decider& decider) noexcept {
-  try {
-    history.update(run);
-  } catch (const std::exception& error) {
-    try {
-      decider.note(
-          fmt::format("run {} could not be written down: {}", run.short_id(), error.what()));
-    } catch (const std::exception&) {  // a screen that fails changes nothing either
-    }
-  }
 }
 
 /// Waits, with an eye on the operator and on the others, and makes what one more attempt needs.
@@ -154,7 +141,7 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
   std::optional<RunScriptCall> made;
   RunScriptResult answer;
   RunStarted out;
-  runs::RunHistory history(state.member().state_dir, state.rid());
+  runs::RunHistory history = history_of(state);
   std::optional<runs::Run> run;
   AgreedCall call;
   call.what = "run-script " + job.name;
@@ -227,12 +214,13 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
     if (run) {
       run->state = call.released() ? runs::RunState::kUnknown : runs::RunState::kNotStarted;
       run->detail = std::string(error.what()).substr(0, 500);
-      remember(history, *run, Access::decider(session));
+      const std::string not_written = remember(history, *run);
+      if (!not_written.empty()) joined.note(not_written);
     }
     throw;
   }
   enter_answer(*run, answer);
-  remember(history, *run, Access::decider(session));
+  out.not_written = remember(history, *run);
   out.run = run->id;
   out.status = answer.status;
   out.instance_id = answer.instance_id;

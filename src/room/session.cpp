@@ -18,6 +18,7 @@ session::MemberState& Access::state(Room& room) { return *room.state_->member; }
 session::MemberState& Access::state(Session& session) { return state(session.state_->room); }
 Decider& Access::decider(Session& session) { return session.state_->decider; }
 const std::atomic<bool>* Access::cancel(const Room& room) { return room.state_->options.cancel; }
+bool Access::only_looks(const Room& room) { return room.state_->options.only_looks; }
 const std::atomic<bool>* Access::cancel(const Session& session) {
   return cancel(session.state_->room);
 }
@@ -30,7 +31,7 @@ std::vector<std::string> Access::members(const Session& session) {
 
 Joined& Access::join(Session& session, Asking asking, const std::string& command) {
   Session::State& state = *session.state_;
-  if (state.room.state_->options.only_looks) {
+  if (only_looks(state.room)) {
     throw InputError("session", "is of a room that was opened to look at", "open it to use it");
   }
   if (state.joined) {

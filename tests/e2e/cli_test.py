@@ -42,7 +42,7 @@ import json_schema  # noqa: E402
 
 FLEXROOM = ""
 OK, USAGE, BAD_INPUT, REFUSED, NETWORK, CHEAT, UNKNOWN, SERVICE, OUTPUT_LOST = 0, 2, 3, 4, 5, 6, 7, 8, 9
-RESULT_ELSEWHERE = 10
+RESULT_ELSEWHERE, GOES_ON = 10, 11
 MEMBERS = ("alpha", "beta")
 SECRET = "joint/key"
 # What lets a secret sign.
@@ -436,6 +436,17 @@ interpreter = "/usr/bin/python3"
         finally:
             path.write_bytes(old)
 
+    @contextlib.contextmanager
+    def read_only(self, folder):
+        """Nothing can be written there, by root neither."""
+        if subprocess.run(["mount", "--bind", folder, folder], capture_output=True).returncode != 0:
+            self.skipTest("mounting needs root")
+        try:
+            subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+            yield
+        finally:
+            subprocess.run(["umount", "-l", folder], check=True)
+
     def state_hash(self, but=()):
         """Everything that members keep, except what SQLite rewrites when it only opens a file."""
         digest = hashlib.sha256()
@@ -638,7 +649,7 @@ class Road(Canaries):
         good, entries = link.read_text(), len(self.a.log())
         link.write_text(good[:-4] + "0000")
         for _ in range(2):
-            self.assert_ended(self.a.run("result", "last"), NETWORK,
+            self.assert_ended(self.a.run("result", "last"), GOES_ON, "Run [0-9a-f]{12} goes on, as instance i-",
                               "result_get_url of alpha is of no use any more \\(403 SignatureDoesNotMatch\\)")
             self.assertEqual(len(self.a.log()), entries + 1, "said once")
         self.assertEqual(self.a.log()[-1]["outcome"], "note")
@@ -655,16 +666,73 @@ class Road(Canaries):
         self.assertEqual(self.a.log()[-1]["outcome"], "done")
         self.assertIn("too large to fetch", self.a.log()[-1]["text"])
 
-    def test_run_is_stopped_by_all_members(self):
-        joint = self.s3("joint")
+    def test_result_that_cannot_be_saved_is_printed(self):
+        for done in self.both_run_script("--no-follow"):
+            self.assert_ended(done, OK)
+        wait_until(lambda: self.b.run("result", "last").code == OK, 60, "the end of the script")
+        entries = len(self.a.log())
+        with self.read_only(self.a.dir / "state/runs"):
+            done = self.a.run("result", "last")
+            self.assert_ended(done, OUTPUT_LOST, "not all could be written down",
+                              "saved nowhere", "flexroom result [0-9a-f]{12}` fetches it again")
+            self.assertEqual(json.loads(done.out), {"rows": [10, 20], "total": 30})
+            done = self.a.run("result", "last", json_output=True)
+            self.assertEqual(done.code, OUTPUT_LOST)
+            (came,) = [line for line in done.json_lines() if line.get("event") == "result"]
+            self.assertEqual(json.loads(bytes.fromhex(came["body_hex"])), {"rows": [10, 20], "total": 30})
+            self.assertEqual(done.json_lines()[-1]["exit"], OUTPUT_LOST)
+        self.assertEqual(len(self.a.log()), entries, "entered when it is kept")
+        self.assert_ended(self.a.run("result", "last"), OK, "saved as")
+        self.assertEqual(self.a.last_result(), {"rows": [10, 20], "total": 30})
+        self.assertEqual(len(self.a.log()), entries + 1)
+
+    def write_slow_job(self):
         slow = b"import time\ntime.sleep(50)\n"
-        joint.put_object(Bucket="scripts", Key="slow.py", Body=slow, ACL="public-read")
+        self.s3("joint").put_object(Bucket="scripts", Key="slow.py", Body=slow, ACL="public-read")
         self.write_job(self.job_text.replace("count.py", "slow.py").replace(
             hashlib.sha256(SCRIPT).hexdigest(), hashlib.sha256(slow).hexdigest()))
         self.addCleanup(self.write_job, self.job_text)
+
+    def test_interrupt_while_following_leaves_the_run_alone(self):
+        self.write_slow_job()
+        runs = self.a.run_script(), self.b.run_script(json_output=True)
+        wait_until(lambda: "runs the agreed script" in runs[0].out and '"started"' in runs[1].out, 60, "the start")
+        for p in runs:
+            p.send(signal.SIGINT)
+        a, b = self.finish(*runs)
+        self.assert_ended(a, GOES_ON, "stopped by the operator", "Run [0-9a-f]{12} goes on, as instance i-[0-9a-f]+",
+                          "`flexroom show", "`flexroom result", "`flexroom stop")
+        last = b.json_lines()[-1]
+        self.assertEqual((b.code, last["ok"], last["exit"]), (GOES_ON, False, GOES_ON))
+        self.assertIn(last["instance_id"], last["error"])
+        for m in self.members:
+            self.assertEqual(m.state_of_newest_run(), "running")
+        # The machine ends although the folder of one member takes nothing any more.
+        question = TerminalAnswer(self.a, "y", "stop", "last")
+        self.addCleanup(question.close)
+        other = self.b.start("stop", "last")
+        wait_until(lambda: "[y/N]" in question.p.err or not question.p.running(), 60, "the question")
+        with self.read_only(self.a.dir / "state/runs"):
+            self.assert_ended(question.give().wait(), OUTPUT_LOST, "Instance i-[0-9a-f]+ of run [0-9a-f]{12} ends",
+                              "could not be written down")
+        self.assert_ended(other.wait(), OK)
+        self.assertEqual([m.state_of_newest_run() for m in self.members], ["running", "stopped"])
+
+    @unittest.skipUnless(os.geteuid() == 0, "mounting needs root")
+    def test_looking_needs_no_disk_to_write_to(self):
+        looks = ["runs"], ["show", "last"], ["log"], ["log", "show", "2"], ["log", "export"], ["status"]
+        before = [self.a.run(*command).out for command in looks]
+        with self.read_only(self.a.dir / "state"):
+            for command, said in zip(looks, before):
+                done = self.a.run(*command)
+                self.assert_ended(done, OK)
+                self.assertEqual(done.out, said)
+
+    def test_run_is_stopped_by_all_members(self):
+        self.write_slow_job()
         for done in self.both_run_script("--no-follow"):
             self.assert_ended(done, OK)
-        self.assert_ended(self.a.run("result", "last"), NETWORK, "no result is there", "looks again")
+        self.assert_ended(self.a.run("result", "last"), GOES_ON, "no result is there", "looks again")
         for m, done in zip(self.members, self.both("stop", "last")):
             self.assert_ended(done, OK, "Instance i-[0-9a-f]+ of run [0-9a-f]{12} ends")
             self.assert_ended(m.run("show", "last"), OK, "state        stopped")
@@ -840,7 +908,8 @@ class Road(Canaries):
         """A closed or full descriptor ends nothing; for standard output the exit code says so."""
         full = "/dev/full"
         for arguments, code in ((["status"], OUTPUT_LOST), (["--help"], OUTPUT_LOST),
-                                (["--json", "status"], OUTPUT_LOST), (["frob"], USAGE)):
+                                (["--json", "status"], OUTPUT_LOST), (["log", "export"], OUTPUT_LOST),
+                                (["log", "show", "1"], OUTPUT_LOST), (["frob"], USAGE)):
             for redirect in (f">{full}", ">&-", f">{full} 2>{full}", ">&- 2>&- <&-"):
                 command = shlex.join([FLEXROOM, "--member", str(self.a.config), *arguments])
                 done = subprocess.run(["sh", "-c", f"exec {command} {redirect}"], capture_output=True,
@@ -1266,6 +1335,8 @@ class BadInput(Canaries):
                     f.write(b"\0" * 4096)
             self.share_files("more", "joint/more", b"x" * 4000)
             self.room_with(timeout=5)
+            for looks in ["runs"], ["log"], ["log", "show", "1"], ["log", "export"]:
+                self.assert_ended(self.a.run(*looks), OK)
             full, other = self.both("secret", "import", "{dir}/more.json")
             self.assert_ended(full, BAD_INPUT, "full", "free some space")
             self.assert_ended(other, (REFUSED, NETWORK))
