@@ -5,6 +5,7 @@
 #include "agent/wires.h"
 #include "base/sha256_block.h"
 #include "circuits/sha256.h"
+#include "circuits/sigv4.h"
 #include "circuits/text.h"
 #include "mpc/builder.h"
 
@@ -109,7 +110,7 @@ Bits hash_of_body(const Text& text, ByteView public_text, size_t body_start, siz
   const size_t before = (first_slot - body_start) / 64 * 64;
   const Sha256State state = sha256_absorb(kSha256Initial, public_text.subspan(body_start, before));
   const Text tail(text.begin() + static_cast<ptrdiff_t>(body_start + before), text.end());
-  return circuits::bits_of(circuits::sha256_finish(circuits::constant_state(state), before, tail));
+  return circuits::bits_of(circuits::sha256_of_rest(state, before, tail));
 }
 
 /// Wipes a member's own private bits, also when the run ends early.
@@ -125,6 +126,25 @@ void put_private_bits(std::vector<uint8_t>& out, ByteView value, uint32_t width)
   for (const uint8_t byte : value) {
     for (uint32_t b = 0; b < width; ++b) out.push_back(static_cast<uint8_t>(byte >> b & 1));
   }
+}
+
+/// Fills out.public_text with the characters that are known now; returns the bits that are not,
+/// their places in out.secret_bits.
+Bits split_characters(const Text& whole, SlotCircuit& out) {
+  Bits chars;
+  out.public_text.resize(whole.size());
+  for (size_t k = 0; k < whole.size(); ++k) {
+    for (size_t b = 0; b < 8; ++b) {
+      const Bit bit = whole[k][b];
+      if (bit.is_constant()) {
+        out.public_text[k] |= static_cast<uint8_t>(bit.constant_value() ? 1u << b : 0u);
+      } else {
+        out.secret_bits.push_back(static_cast<uint32_t>(8 * k + b));
+        chars.push_back(bit);
+      }
+    }
+  }
+  return chars;
 }
 
 }  // namespace
@@ -172,19 +192,7 @@ SlotCircuit build_slot_circuit(ByteView text, std::vector<PlacedSlot> slots,
               whole.begin() + static_cast<ptrdiff_t>(placed.offset));
   }
   for (const PlacedBase64& placed : base64) in_body(put_base64(whole, placed, in_base64));
-  Bits chars;
-  out.public_text.resize(whole.size());
-  for (size_t k = 0; k < whole.size(); ++k) {
-    for (size_t b = 0; b < 8; ++b) {
-      const Bit bit = whole[k][b];
-      if (bit.is_constant()) {
-        out.public_text[k] |= static_cast<uint8_t>(bit.constant_value() ? 1u << b : 0u);
-      } else {
-        out.secret_bits.push_back(static_cast<uint32_t>(8 * k + b));
-        chars.push_back(bit);
-      }
-    }
-  }
+  const Bits chars = split_characters(whole, out);
   if (body_start) {
     FLEXROOM_ASSERT(first_in_body.has_value());
     builder.add_output("body_hash", mpc::OutputKind::kOpenAll,

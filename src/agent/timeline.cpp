@@ -25,10 +25,4 @@ void Timeline::end() {
   running_ = false;
 }
 
-double Timeline::total_seconds() const {
-  double sum = 0;
-  for (const Phase& phase : phases_) sum += phase.seconds;
-  return sum;
-}
-
 }  // namespace flexroom::agent

@@ -33,7 +33,6 @@ class Timeline {
   /// Of the current phase, when they are known only after it began.
   void set_ands(uint64_t ands) { phases_.back().ands = ands; }
   const std::vector<Phase>& phases() const { return phases_; }
-  double total_seconds() const;
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -25,14 +25,6 @@ typename G::Point require_server_share(ByteView share) {
 
 }  // namespace
 
-size_t coordinate_bits(Group group) {
-  return with_group(group, []<typename G>() -> size_t { return G::Field::kBits; });
-}
-
-size_t share_bytes(Group group) {
-  return with_group(group, []<typename G>() -> size_t { return G::kShareBytes; });
-}
-
 Token::Token() = default;
 Token::Token(Token&&) noexcept = default;
 Token& Token::operator=(Token&&) noexcept = default;
@@ -97,10 +89,6 @@ std::vector<Token> ArithEngine::make_tokens(Group group, size_t count) {
   });
   state.failed = false;
   return tokens;
-}
-
-void check_server_share(Group group, ByteView server_share) {
-  with_group(group, [&]<typename G>() { require_server_share<G>(server_share); });
 }
 
 std::vector<uint8_t> dh_online(net::Party& party, Token& token, ByteView server_share,

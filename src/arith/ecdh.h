@@ -12,11 +12,6 @@ namespace flexroom::arith {
 /// The group of a connection's key exchange (RFC 8446 §4.2.7); the policy names exactly one.
 enum class Group : uint8_t { kX25519, kP256 };
 
-/// Bits of an x coordinate and of every mask: 255 or 256.
-size_t coordinate_bits(Group group);
-/// Bytes of a key share on the wire: 32 or 65.
-size_t share_bytes(Group group);
-
 class TokenSecrets;  // k_i, R_i and the seven authenticated monomials; dh_online.h
 
 /// Everything one ECDHE key exchange needs, made beforehand (tls-in-mpc.md §2.3). Single use: one
@@ -25,8 +20,9 @@ struct Token {
   Group group = Group::kX25519;
   Digest id{};      // RO digest of the token index of this session; for the journal
   Bytes key_share;  // K as the ClientHello carries it; public
-  /// rho[i]: bits of the mask of party i, LSB first, `coordinate_bits` each, known to i. Inputs
-  /// (group kZero) of the circuit that computes x = c - sum rho_i mod p.
+  /// rho[i]: bits of the mask of party i, LSB first, as many as a coordinate has (255 or
+  /// 256), known to i. Inputs (group kZero) of the circuit that computes
+  /// x = c - sum rho_i mod p.
   std::vector<prep::AuthBits> rho;
   std::unique_ptr<TokenSecrets> secrets;  // null once used
 
@@ -79,10 +75,6 @@ class ArithEngine {
   struct State;
   std::unique_ptr<State> state_;
 };
-
-/// The public checks of tls-in-mpc.md §2.4; each member makes them on its own copy of the server's
-/// bytes. Throws ProtocolAbort(kServer).
-void check_server_share(Group group, ByteView server_share);
 
 /// What the caller has to do in the middle of dh_online.
 struct DhHooks {

@@ -106,7 +106,7 @@ class InputExchange {
     });
     store_values(party_.id(), bits);
     views_[party_.id()] = view_;
-    Bytes message = pack_bits(bits);
+    Bytes message = prep::pack_bits(bits);
     append(message, view_);
     party_.broadcast(kMaskedLabel, message);
   }
@@ -188,14 +188,6 @@ class InputExchange {
 };
 
 }  // namespace
-
-Bytes pack_bits(std::span<const uint8_t> bits) {
-  Bytes out((bits.size() + 7) / 8);
-  for (size_t t = 0; t < bits.size(); ++t) {
-    out[t / 8] = static_cast<uint8_t>(out[t / 8] | (bits[t] & 1) << (t % 8));
-  }
-  return out;
-}
 
 std::vector<uint8_t> unpack_bits(ByteView packed, size_t count, std::string_view label,
                                  PartyId peer) {

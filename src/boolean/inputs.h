@@ -4,9 +4,8 @@
 
 namespace flexroom::boolean {
 
-/// Bits of bytes 0/1, LSB first.
-Bytes pack_bits(std::span<const uint8_t> bits);
-/// Inverse; `packed` is a peer's and must have zeros after the last bit (kUnexpectedMessage).
+/// Inverse of prep::pack_bits(); `packed` is a peer's and must have zeros after the last bit
+/// (kUnexpectedMessage).
 std::vector<uint8_t> unpack_bits(ByteView packed, size_t count, std::string_view label,
                                  PartyId peer);
 

@@ -22,17 +22,6 @@ struct alignas(32) Pair {
   friend Pair operator^(const Pair& a, const Pair& b) { return Pair(_mm256_xor_si256(a.v, b.v)); }
 };
 
-/// Every block of it is written before it is read; large enough that zeroing it first would show.
-AuthBits unwritten_bits(PartyId self, size_t num_parties, size_t size) {
-  std::vector<BlockVec> macs(num_parties), keys(num_parties);
-  for (PartyId j = 0; j < num_parties; ++j) {
-    if (j == self) continue;
-    macs[j] = BlockVec(size, BlockVec::uninitialised);
-    keys[j] = BlockVec(size, BlockVec::uninitialised);
-  }
-  return {self, size, std::move(macs), std::move(keys)};
-}
-
 size_t num_outputs(const Program& program) {
   size_t count = 0;
   for (const auto& output : program.outputs) count += output.literals.size();
@@ -229,11 +218,11 @@ std::unique_ptr<MaskSlab> MaskMaker::next() {
   next_ += count;
   const PartyId self = party_.id();
   const size_t n = party_.num_parties();
-  slab->masks_ = {unwritten_bits(self, n, count), unwritten_bits(self, n, count),
+  slab->masks_ = {AuthBits::unwritten(self, n, count), AuthBits::unwritten(self, n, count),
                   source_.random_bits(count)};
   prep::AndTriples triples;
   if (num_triples != 0) triples = source_.and_triples(num_triples);
-  slab->operands_ = unwritten_bits(self, n, 2 * num_triples);
+  slab->operands_ = AuthBits::unwritten(self, n, 2 * num_triples);
   for (const PartyId j : party_.peers()) spread(j, triples, num_triples, *slab);
   if (num_triples == 0) return slab;
   slab->z_ = std::move(triples.z);

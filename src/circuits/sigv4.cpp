@@ -50,13 +50,4 @@ StateWords sha256_of_rest(const Sha256State& state, uint64_t bytes_before, const
   return sha256_finish(constant_state(state), bytes_before, rest);
 }
 
-Text sigv4_signature(const SealedSignature& request) {
-  const StateWords request_hash =
-      sha256_of_rest(request.request_state, request.request_bytes_before, request.request_rest);
-  Text string_to_sign = constant_text(request.string_to_sign_head);
-  append(string_to_sign, hex_lower(text_of(request_hash)));
-  const StateWords inner = hmac_inner(constant_state(request.kin_signing), string_to_sign);
-  return hex_lower(text_of(hmac_outer(request.kout_signing, inner)));
-}
-
 }  // namespace flexroom::circuits

@@ -44,17 +44,4 @@ Text add_sigv4_signature(mpc::Builder& builder);
 /// (tls-in-mpc.md §6.2).
 StateWords sha256_of_rest(const Sha256State& state, uint64_t bytes_before, const Text& rest);
 
-/// A signature in which the payload hash (or a header) stays secret: everything from the first
-/// secret byte of the canonical request on is hashed inside.
-struct SealedSignature {
-  StateWords kout_signing;
-  Sha256State kin_signing;    // opened when the key was derived
-  Sha256State request_state;  // canonical request: whole public blocks
-  uint64_t request_bytes_before = 0;
-  Text request_rest;          // with the secret parts, such as the hex payload hash
-  Bytes string_to_sign_head;  // up to and including the newline before the hash
-};
-/// 64 hex characters. Hash of the rest, its hex (256 ANDs), the string to sign's blocks, secmsg.
-Text sigv4_signature(const SealedSignature& request);
-
 }  // namespace flexroom::circuits

@@ -259,67 +259,91 @@ Response S3::create_bucket(const Request& request, const Caller& caller, const s
   return response;
 }
 
-Response S3::list_objects(const Caller& caller, const Bucket& bucket, const Pairs& query) {
-  require(caller, bucket, "s3:ListBucket", "");
-  const auto parameter = [&](const char* name) { return lookup(query, name).value_or(""); };
-  const bool version2 = parameter("list-type") == "2";
-  const std::string prefix = parameter("prefix"), delimiter = parameter("delimiter");
-  const std::string limit = lookup(query, "max-keys").value_or("1000");
-  if (limit.empty() || limit.size() > 9 ||
-      limit.find_first_not_of("0123456789") != std::string::npos) {
-    throw ApiError(400, "InvalidArgument",
-                   "Provided max-keys not an integer or within integer "
-                   "range");
-  }
-  const size_t max_keys = std::min<size_t>(std::stoul(limit), 1000);
-  std::string after = parameter(version2 ? "start-after" : "marker");
-  if (const auto token = lookup(query, "continuation-token")) {
-    const auto decoded = base64_decode(*token);
-    if (!decoded) {
-      throw ApiError(400, "InvalidArgument", "The continuation token provided is incorrect");
-    }
-    after = to_text(*decoded);
-  }
-  const bool url = parameter("encoding-type") == "url";
-  const auto encode = [&](const std::string& text) {
-    return url ? percent_encode(text, true) : text;
-  };
-  std::string contents_last;
+namespace {
+
+/// What of a bucket one ListObjects answer holds.
+struct Listing {
   std::vector<const ObjectInfo*> contents;
-  std::vector<std::string> common;
+  std::vector<std::string> common;  // prefixes up to the delimiter
+  std::string last;                 // entry
   bool truncated = false;
+};
+
+Listing list_after(const Bucket& bucket, const std::string& prefix, const std::string& delimiter,
+                   const std::string& after, size_t max_keys) {
+  Listing out;
   for (auto it = bucket.objects.lower_bound(prefix); it != bucket.objects.end(); ++it) {
     const std::string& key = it->first;
     if (!key.starts_with(prefix)) break;
     const size_t cut = delimiter.empty() ? std::string::npos : key.find(delimiter, prefix.size());
     const std::string group = cut == std::string::npos ? "" : key.substr(0, cut + delimiter.size());
     const std::string& entry = group.empty() ? key : group;
-    if (entry <= after || (!common.empty() && common.back() == group && !group.empty())) continue;
-    if (contents.size() + common.size() == max_keys) {
-      truncated = max_keys != 0;
+    if (entry <= after || (!out.common.empty() && out.common.back() == group && !group.empty())) {
+      continue;
+    }
+    if (out.contents.size() + out.common.size() == max_keys) {
+      out.truncated = max_keys != 0;
       break;
     }
     if (group.empty()) {
-      contents.push_back(&it->second);
+      out.contents.push_back(&it->second);
     } else {
-      common.push_back(group);
+      out.common.push_back(group);
     }
-    contents_last = entry;
+    out.last = entry;
   }
+  return out;
+}
+
+size_t checked_max_keys(const std::string& limit) {
+  if (limit.empty() || limit.size() > 9 ||
+      limit.find_first_not_of("0123456789") != std::string::npos) {
+    throw ApiError(400, "InvalidArgument",
+                   "Provided max-keys not an integer or within integer range");
+  }
+  return std::min<size_t>(std::stoul(limit), 1000);
+}
+
+/// Where a listing goes on.
+std::string listed_up_to(const Pairs& query, bool version2) {
+  const auto token = lookup(query, "continuation-token");
+  if (!token) return lookup(query, version2 ? "start-after" : "marker").value_or("");
+  const auto decoded = base64_decode(*token);
+  if (!decoded) {
+    throw ApiError(400, "InvalidArgument", "The continuation token provided is incorrect");
+  }
+  return to_text(*decoded);
+}
+
+}  // namespace
+
+Response S3::list_objects(const Caller& caller, const Bucket& bucket, const Pairs& query) {
+  require(caller, bucket, "s3:ListBucket", "");
+  const auto parameter = [&](const char* name) { return lookup(query, name).value_or(""); };
+  const bool version2 = parameter("list-type") == "2";
+  const std::string prefix = parameter("prefix"), delimiter = parameter("delimiter");
+  const std::string limit = lookup(query, "max-keys").value_or("1000");
+  const size_t max_keys = checked_max_keys(limit);
+  const std::string after = listed_up_to(query, version2);
+  const bool url = parameter("encoding-type") == "url";
+  const auto encode = [&](const std::string& text) {
+    return url ? percent_encode(text, true) : text;
+  };
+  const Listing listing = list_after(bucket, prefix, delimiter, after, max_keys);
   Xml xml(0, true);
   xml.open("ListBucketResult", kXmlns).leaf("Name", bucket.name).leaf("Prefix", encode(prefix));
   if (!delimiter.empty()) xml.leaf("Delimiter", encode(delimiter));
   if (version2) {
-    xml.leaf("KeyCount", std::to_string(contents.size() + common.size()));
-    if (truncated) xml.leaf("NextContinuationToken", base64(as_bytes(contents_last)));
+    xml.leaf("KeyCount", std::to_string(listing.contents.size() + listing.common.size()));
+    if (listing.truncated) xml.leaf("NextContinuationToken", base64(as_bytes(listing.last)));
   } else {
     xml.leaf("Marker", encode(after));
-    if (truncated) xml.leaf("NextMarker", encode(contents_last));
+    if (listing.truncated) xml.leaf("NextMarker", encode(listing.last));
   }
   xml.leaf("MaxKeys", limit);
   if (url) xml.leaf("EncodingType", "url");
-  xml.leaf("IsTruncated", truncated ? "true" : "false");
-  for (const ObjectInfo* object : contents) {
+  xml.leaf("IsTruncated", listing.truncated ? "true" : "false");
+  for (const ObjectInfo* object : listing.contents) {
     xml.open("Contents")
         .leaf("Key", encode(object->key))
         .leaf("LastModified", iso_date_ms(object->modified))
@@ -328,7 +352,7 @@ Response S3::list_objects(const Caller& caller, const Bucket& bucket, const Pair
         .leaf("StorageClass", "STANDARD")
         .close();
   }
-  for (const auto& group : common) {
+  for (const auto& group : listing.common) {
     xml.open("CommonPrefixes").leaf("Prefix", encode(group)).close();
   }
   return xml_response(xml.finish());

@@ -78,8 +78,6 @@ class ResponseParser {
   void feed(ByteView bytes);
   /// The response is whole; a further byte is an error. Never true for a close-delimited body.
   bool complete() const { return state_ == State::kDone; }
-  /// The header is whole (status and headers of the response so far are final).
-  bool has_header() const { return state_ != State::kHeader; }
   /// What was read so far, also after an error: status 0 before the status line was accepted, the
   /// beginning of the body.
   const Response& so_far() const { return response_; }

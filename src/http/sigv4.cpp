@@ -10,7 +10,6 @@ namespace flexroom::http {
 namespace {
 
 constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
-constexpr std::string_view kUnsigned = "UNSIGNED-PAYLOAD";
 
 // RFC 3986 §5.2.4, and runs of '/' made one, as the services other than S3 do.
 std::string normalise_path(std::string_view path) {
@@ -132,70 +131,6 @@ std::string canonical_request_head(std::string_view method, std::string_view pat
 
 std::string string_to_sign_head(const SigV4Scope& scope) {
   return std::string(kAlgorithm) + "\n" + scope.date_time + "\n" + scope.text() + "\n";
-}
-
-Digest signing_key(const AwsCredential& credential, const SigV4Scope& scope) {
-  SecretBytes start(4 + credential.secret_access_key.size());
-  const std::string_view prefix = "AWS4";
-  std::copy(prefix.begin(), prefix.end(), start.writable().begin());
-  const ByteView secret = credential.secret_access_key.reveal();
-  std::copy(secret.begin(), secret.end(), start.writable().begin() + 4);
-  Digest key = hmac_sha256(start.reveal(), as_bytes(scope.date()));
-  for (const std::string_view part :
-       {std::string_view(scope.region), std::string_view(scope.service),
-        std::string_view("aws4_request")}) {
-    key = hmac_sha256(key, as_bytes(part));
-  }
-  return key;
-}
-
-std::string sign_string(const AwsCredential& credential, const SigV4Scope& scope,
-                        std::string_view string_to_sign) {
-  Digest key = signing_key(credential, scope);
-  const std::string out = to_hex(hmac_sha256(key, as_bytes(string_to_sign)));
-  wipe(key.data(), key.size());
-  return out;
-}
-
-Headers sign_headers(std::string_view method, std::string_view target, Headers headers,
-                     std::string_view payload_hash, const AwsCredential& credential,
-                     const SigV4Scope& scope, const PathRules& rules) {
-  headers.emplace_back("X-Amz-Date", scope.date_time);
-  if (!credential.session_token.empty()) {
-    headers.emplace_back("X-Amz-Security-Token", credential.session_token);
-  }
-  const size_t mark = target.find('?');
-  const std::string_view query = mark == std::string_view::npos ? "" : target.substr(mark + 1);
-  std::string canonical =
-      canonical_request_head(method, target.substr(0, mark), query, headers, rules);
-  canonical += payload_hash;
-  const std::string to_sign = string_to_sign_head(scope) + to_hex(sha256(as_bytes(canonical)));
-  std::string line(kAlgorithm);
-  line.append(" Credential=").append(credential.access_key_id).append("/").append(scope.text());
-  line.append(", SignedHeaders=").append(canonical_headers(headers).signed_names);
-  line.append(", Signature=").append(sign_string(credential, scope, to_sign));
-  headers.emplace_back("Authorization", line);
-  return headers;
-}
-
-std::string presign(std::string_view method, const Url& url, const AwsCredential& credential,
-                    const SigV4Scope& scope, std::chrono::seconds expires) {
-  std::string query = url.query;
-  const auto add = [&query](std::string_view name, std::string_view value) {
-    query.append(query.empty() ? "" : "&").append(name).append("=").append(percent_encode(value));
-  };
-  add("X-Amz-Algorithm", kAlgorithm);
-  add("X-Amz-Credential", credential.access_key_id + "/" + scope.text());
-  add("X-Amz-Date", scope.date_time);
-  add("X-Amz-Expires", std::to_string(expires.count()));
-  add("X-Amz-SignedHeaders", "host");
-  if (!credential.session_token.empty()) add("X-Amz-Security-Token", credential.session_token);
-  std::string canonical = canonical_request_head(
-      method, url.path, query, {{"host", url.authority()}}, PathRules::of(scope.service));
-  canonical += scope.service == "s3" ? std::string(kUnsigned) : to_hex(sha256({}));
-  const std::string to_sign = string_to_sign_head(scope) + to_hex(sha256(as_bytes(canonical)));
-  add("X-Amz-Signature", sign_string(credential, scope, to_sign));
-  return "https://" + url.authority() + url.path + "?" + query;
 }
 
 }  // namespace flexroom::http

@@ -13,7 +13,7 @@
 #include "http/url.h"
 
 /// AWS Signature Version 4 (tls-in-mpc.md §6): what is signed, computed by every party from the
-/// public template; and the signer for a key that this party holds in the clear.
+/// public template.
 namespace flexroom::http {
 
 using SystemTime = std::chrono::system_clock::time_point;
@@ -101,35 +101,5 @@ SigV4Plan plan_sigv4(const Template& request);
 /// Throws ProtocolAbort(kRefusedByRule).
 void check_scope(const SigV4Plan& plan, std::string_view region, std::string_view service,
                  SystemTime now);
-
-// ------------------------------------------------------------------ keys held in the clear
-
-struct AwsCredential {
-  std::string access_key_id;
-  SecretBytes secret_access_key;
-  std::string session_token;  // empty: long-term key
-};
-Digest signing_key(const AwsCredential& credential, const SigV4Scope& scope);
-/// 64 hex digits.
-std::string sign_string(const AwsCredential& credential, const SigV4Scope& scope,
-                        std::string_view string_to_sign);
-
-/// The headers with X-Amz-Date, X-Amz-Security-Token and Authorization added; `headers` holds Host.
-/// `payload_hash` is hex or UNSIGNED-PAYLOAD.
-Headers sign_headers(std::string_view method, std::string_view target, Headers headers,
-                     std::string_view payload_hash, const AwsCredential& credential,
-                     const SigV4Scope& scope, const PathRules& rules);
-
-/// A pre-signed URL (query form, UNSIGNED-PAYLOAD for S3).
-std::string presign(std::string_view method, const Url& url, const AwsCredential& credential,
-                    const SigV4Scope& scope, std::chrono::seconds expires);
-inline std::string presign_get(const Url& url, const AwsCredential& credential,
-                               const SigV4Scope& scope, std::chrono::seconds expires) {
-  return presign("GET", url, credential, scope, expires);
-}
-inline std::string presign_put(const Url& url, const AwsCredential& credential,
-                               const SigV4Scope& scope, std::chrono::seconds expires) {
-  return presign("PUT", url, credential, scope, expires);
-}
 
 }  // namespace flexroom::http

@@ -45,15 +45,6 @@ Block gf_frobenius(Block a, unsigned s) {
   return a;
 }
 
-Block gf_pow(Block a, uint64_t exponent) {
-  Block out(0, 1);
-  for (; exponent != 0; exponent >>= 1) {
-    if ((exponent & 1) != 0) out = gf_mul(out, a);
-    a = gf_square(a);
-  }
-  return out;
-}
-
 void gf_accumulate(GfSum& sum, std::span<const Block> a, std::span<const Block> b) {
   FLEXROOM_ASSERT(a.size() == b.size());
   size_t t = 0;

@@ -73,8 +73,6 @@ inline Block gf_square(const Block& a) {
 
 /// a^(2^s).
 Block gf_frobenius(Block a, unsigned s);
-/// a^exponent, exponent public.
-Block gf_pow(Block a, uint64_t exponent);
 
 /// Adds sum_t a[t] * b[t] to `sum`; spans of equal length. VPCLMULQDQ where the CPU has it.
 void gf_accumulate(GfSum& sum, std::span<const Block> a, std::span<const Block> b);

@@ -125,10 +125,9 @@ FLEXROOM_VAES void hash_vaes(__m128i base, const uint64_t* counters, const Block
 
 #undef FLEXROOM_VAES
 
-// counters == nullptr: 0, 1, 2, ... The counter of `tweak` is added to each.
 template <bool kTwo>
-void hash_all(const Block& s, const Block& tweak, const uint64_t* counters,
-              std::span<const Block> x, const Block& delta, Block* out0, Block* out1) {
+void hash_all(const Block& s, const Block& tweak, std::span<const Block> x, const Block& delta,
+              Block* out0, Block* out1) {
   // The key is S + tweak (XOR), the tweak's counter being an integer sum made before that.
   const __m128i base = _mm_xor_si128(s.m(), _mm_set_epi64x(static_cast<long long>(tweak.hi), 0));
   const __m128i sigma_delta = sigma(delta.m());  // sigma is linear
@@ -138,7 +137,7 @@ void hash_all(const Block& s, const Block& tweak, const uint64_t* counters,
   while (t < x.size()) {
     const size_t step = wide && x.size() - t >= 16 ? 16 : std::min(kLanes, x.size() - t);
     for (size_t i = 0; i < step; ++i) {
-      now[i] = tweak.lo + (counters == nullptr ? t + i : counters[t + i]);
+      now[i] = tweak.lo + t + i;
     }
     Block* second = kTwo ? out1 + t : nullptr;
     if (step == 16) {
@@ -159,27 +158,13 @@ Block ReHash::hash(const Block& tweak, const Block& x) const {
 
 void ReHash::hash1(const Block& tweak, std::span<const Block> x, std::span<Block> out) const {
   FLEXROOM_ASSERT(out.size() == x.size());
-  hash_all<false>(s_, tweak, nullptr, x, Block(), out.data(), nullptr);
+  hash_all<false>(s_, tweak, x, Block(), out.data(), nullptr);
 }
 
 void ReHash::hash2(const Block& tweak, std::span<const Block> x, const Block& delta,
                    std::span<Block> out0, std::span<Block> out1) const {
   FLEXROOM_ASSERT(out0.size() == x.size() && out1.size() == x.size());
-  hash_all<true>(s_, tweak, nullptr, x, delta, out0.data(), out1.data());
-}
-
-void ReHash::hash1_at(const Block& tweak, std::span<const uint64_t> counters,
-                      std::span<const Block> x, std::span<Block> out) const {
-  FLEXROOM_ASSERT(out.size() == x.size() && counters.size() == x.size());
-  hash_all<false>(s_, tweak, counters.data(), x, Block(), out.data(), nullptr);
-}
-
-void ReHash::hash2_at(const Block& tweak, std::span<const uint64_t> counters,
-                      std::span<const Block> x, const Block& delta, std::span<Block> out0,
-                      std::span<Block> out1) const {
-  FLEXROOM_ASSERT(out0.size() == x.size() && out1.size() == x.size() &&
-                  counters.size() == x.size());
-  hash_all<true>(s_, tweak, counters.data(), x, delta, out0.data(), out1.data());
+  hash_all<true>(s_, tweak, x, delta, out0.data(), out1.data());
 }
 
 }  // namespace flexroom::math

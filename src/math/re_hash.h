@@ -42,12 +42,6 @@ class ReHash {
   void hash2(const Block& tweak, std::span<const Block> x, const Block& delta,
              std::span<Block> out0, std::span<Block> out1) const;
 
-  /// The same with counters that need not be consecutive: tweak + counters[t].
-  void hash1_at(const Block& tweak, std::span<const uint64_t> counters, std::span<const Block> x,
-                std::span<Block> out) const;
-  void hash2_at(const Block& tweak, std::span<const uint64_t> counters, std::span<const Block> x,
-                const Block& delta, std::span<Block> out0, std::span<Block> out1) const;
-
  private:
   Block s_;
 };

@@ -17,13 +17,6 @@ bool Bit::constant_value() const {
   return literal_ != 0;
 }
 
-Bits constant_bits(uint64_t value, size_t bits) {
-  FLEXROOM_ASSERT(bits <= 64);
-  Bits out(bits);
-  for (size_t i = 0; i < bits; ++i) out[i] = Bit(((value >> i) & 1) != 0);
-  return out;
-}
-
 Bits Builder::add_input(std::string_view name, InputKind kind, uint32_t size, PartyId owner) {
   return add_input(InputGroup{std::string(name), kind, owner, size});
 }

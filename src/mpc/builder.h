@@ -113,7 +113,4 @@ inline Bit operator&(Bit a, Bit b) {
 
 inline Bit operator|(Bit a, Bit b) { return ~(~a & ~b); }
 
-/// `bits` bits of an integer, least significant first.
-Bits constant_bits(uint64_t value, size_t bits);
-
 }  // namespace flexroom::mpc

@@ -58,14 +58,6 @@ class Stock {
   size_t left_ = 0;
 };
 
-Bytes pack_bits(std::span<const uint8_t> bits) {
-  Bytes out((bits.size() + 7) / 8);
-  for (size_t t = 0; t < bits.size(); ++t) {
-    out[t / 8] = static_cast<uint8_t>(out[t / 8] | (bits[t] & 1u) << (t % 8));
-  }
-  return out;
-}
-
 uint8_t bit_at(ByteView packed, size_t t) {
   return static_cast<uint8_t>(packed[t / 8] >> (t % 8) & 1);
 }

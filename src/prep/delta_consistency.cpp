@@ -54,6 +54,40 @@ Block block_at(ByteView opening, size_t index) {
   return load_block(opening.data() + kNonceBytes + 16 * index);
 }
 
+/// Step 1: D_j = R^j + z_j for every i other than j goes out, entry `self` zero; returns the sum of
+/// what came for the check of this party.
+Block exchange_masked_shares(net::Party& party, uint64_t counter, ByteView shares) {
+  const size_t n = party.num_parties();
+  const PartyId self = party.id();
+  std::vector<Block> masked(n);
+  for (PartyId i = 0; i < n; ++i) {
+    if (i != self) masked[i] = load_block(shares.data() + 16 * i) ^ zero_share(party, counter, i);
+  }
+  const std::vector<Bytes> all_masked = party.exchange(
+      "setup/delta consistency D", {reinterpret_cast<const uint8_t*>(masked.data()), 16 * n});
+  Block sum;
+  for (const PartyId j : party.peers()) sum ^= load_block(all_masked[j].data() + 16 * self);
+  return sum;
+}
+
+/// Step 3: what was opened is what was committed to; the sums over j of M_i[R^j], by i.
+std::vector<Block> sum_opened_macs(const net::Party& party, uint64_t counter,
+                                   const std::vector<Bytes>& committed,
+                                   const std::vector<Bytes>& opened) {
+  const size_t n = party.num_parties();
+  std::vector<Block> sums(n);
+  for (PartyId j = 0; j < n; ++j) {
+    if (!ct_equal(commitment_to(party, counter, j, "M", opened[j]),
+                  ByteView(committed[j]).subspan(32))) {
+      fail("opening does not match the commitment", j);
+    }
+    for (PartyId i = 0; i < n; ++i) {
+      if (i != j) sums[i] ^= block_at(opened[j], i);
+    }
+  }
+  return sums;
+}
+
 }  // namespace
 
 void check_delta_consistency(net::Party& party, const Block& delta, const AuthBits& bits,
@@ -68,15 +102,7 @@ void check_delta_consistency(net::Party& party, const Block& delta, const AuthBi
     return math::gf_pack(v.span().subspan(kBits * i, kBits));
   };
 
-  // Step 1: D_j = R^j + z_j for every i other than j; entry `self` stays zero.
-  std::vector<Block> masked(n);
-  for (PartyId i = 0; i < n; ++i) {
-    if (i != self) masked[i] = load_block(shares.data() + 16 * i) ^ zero_share(party, counter, i);
-  }
-  const std::vector<Bytes> all_masked = party.exchange(
-      "setup/delta consistency D", {reinterpret_cast<const uint8_t*>(masked.data()), 16 * n});
-  Block sum;  // D for the check of this party
-  for (const PartyId j : party.peers()) sum ^= load_block(all_masked[j].data() + 16 * self);
+  const Block sum = exchange_masked_shares(party, counter, shares);
 
   // Step 2: commit to T_i (as P_i) and to M_i[R^j] for all i (as P_j).
   Block tag = math::gf_mul(sum, delta);
@@ -96,17 +122,8 @@ void check_delta_consistency(net::Party& party, const Block& delta, const AuthBi
   // Step 3: open the MACs.
   const std::vector<Bytes> opened =
       party.exchange("setup/delta consistency open M", own_macs.opening);
-  std::vector<Block> mac_sums(n);
   ot::Verdict own_verdict(notes);
-  for (PartyId j = 0; j < n; ++j) {
-    if (!ct_equal(commitment_to(party, counter, j, "M", opened[j]),
-                  ByteView(committed[j]).subspan(32))) {
-      fail("opening does not match the commitment", j);
-    }
-    for (PartyId i = 0; i < n; ++i) {
-      if (i != j) mac_sums[i] ^= block_at(opened[j], i);
-    }
-  }
+  const std::vector<Block> mac_sums = sum_opened_macs(party, counter, committed, opened);
   // Step 4: T_i leaves only if it says what everybody can compute already; otherwise the difference
   // would be a linear function of Delta.
   if (!ct_equal(mac_sums[self], tag)) fail("the opened MACs do not fit this member's key");

@@ -53,6 +53,16 @@ AuthBits::AuthBits(PartyId self, size_t num_parties, size_t size)
   }
 }
 
+AuthBits AuthBits::unwritten(PartyId self, size_t num_parties, size_t size) {
+  std::vector<BlockVec> macs(num_parties), keys(num_parties);
+  for (PartyId j = 0; j < num_parties; ++j) {
+    if (j == self) continue;
+    macs[j] = BlockVec(size, BlockVec::uninitialised);
+    keys[j] = BlockVec(size, BlockVec::uninitialised);
+  }
+  return {self, size, std::move(macs), std::move(keys)};
+}
+
 AuthBits::AuthBits(PartyId self, size_t size, std::vector<BlockVec>&& macs,
                    std::vector<BlockVec>&& keys)
     : mac(std::move(macs)), key(std::move(keys)), self_(self), size_(size) {
@@ -157,6 +167,14 @@ Bytes AuthBits::packed_shares() const {
   }
   for (; t < size_; ++t) {
     out[t / 8] = static_cast<uint8_t>(out[t / 8] | static_cast<unsigned>(m[t].lsb()) << (t % 8));
+  }
+  return out;
+}
+
+Bytes pack_bits(std::span<const uint8_t> bits) {
+  Bytes out((bits.size() + 7) / 8);
+  for (size_t t = 0; t < bits.size(); ++t) {
+    out[t / 8] = static_cast<uint8_t>(out[t / 8] | (bits[t] & 1u) << (t % 8));
   }
   return out;
 }

@@ -25,6 +25,9 @@ class AuthBits {
   AuthBits(PartyId self, size_t num_parties, size_t size);  // zeros: the sharing of constant 0
   /// Takes the arrays over: [n][size], entries of `self` empty.
   AuthBits(PartyId self, size_t size, std::vector<BlockVec>&& macs, std::vector<BlockVec>&& keys);
+  /// Blocks that hold anything: the caller writes each before it reads one. For arrays so large
+  /// that zeroing them first would show.
+  static AuthBits unwritten(PartyId self, size_t num_parties, size_t size);
   /// What was moved from is empty: it cannot pass for a sharing of its old size.
   AuthBits(AuthBits&& other) noexcept { *this = std::move(other); }
   AuthBits& operator=(AuthBits&& other) noexcept;
@@ -62,6 +65,9 @@ class AuthBits {
   PartyId self_ = 0;
   size_t size_ = 0;
 };
+
+/// Bits of bytes 0/1, LSB first, ceil(size/8) bytes: as AuthBits::packed_shares().
+Bytes pack_bits(std::span<const uint8_t> bits);
 
 /// p_j of boolean §2.4: the blocks that the constant 1 adds to a MAC under Delta_j. It has the
 /// pinned bits of Delta_j and no other.

@@ -27,11 +27,6 @@ double bucketing_error_log2(size_t bucket_size, size_t batch) {
   return -(b + (b - 1) * std::log2(static_cast<double>(batch)));
 }
 
-double epoch_error_log2(const Profile& profile) {
-  return std::log2((profile.dirty_max + 1) * 4.0 / 3.0) +
-         bucketing_error_log2(profile.triples.bucket_size, profile.triples.batch);
-}
-
 void require_acceptable(const TripleParameters& parameters) {
   const auto refuse = [](const std::string& problem, const char* remedy) {
     throw InputError("triple parameters", problem, remedy);

@@ -26,9 +26,6 @@ Profile profile(std::string_view name);
 
 /// log2 of the probability that a batch holds a leaked triple: -(B + (B-1) log2 L).
 double bucketing_error_log2(size_t bucket_size, size_t batch);
-/// The same for an epoch in which dirty_max batches may end without a verdict:
-/// (dirty_max + 1) * 4/3 times as much.
-double epoch_error_log2(const Profile& profile);
 
 /// Throws InputError unless B + (B-1) log2 L >= 43, L is a power of two and w is 64 or 128.
 void require_acceptable(const TripleParameters& parameters);

@@ -24,20 +24,10 @@ size_t unit_bytes(size_t num_parts, size_t num_parties) {
 
 size_t parts_of(char kind) { return kind == kTriples ? kTripleParts : 1; }
 
-AuthBits blank(PartyId self, size_t num_parties, size_t size) {
-  std::vector<BlockVec> macs(num_parties), keys(num_parties);
-  for (PartyId j = 0; j < num_parties; ++j) {
-    if (j == self) continue;
-    macs[j] = BlockVec(size, BlockVec::uninitialised);
-    keys[j] = BlockVec(size, BlockVec::uninitialised);
-  }
-  return {self, size, std::move(macs), std::move(keys)};
-}
-
 std::vector<AuthBits> blank_parts(const net::Party& party, size_t num_parts, size_t size) {
   std::vector<AuthBits> out;
   for (size_t p = 0; p < num_parts; ++p) {
-    out.push_back(blank(party.id(), party.num_parties(), size));
+    out.push_back(AuthBits::unwritten(party.id(), party.num_parties(), size));
   }
   return out;
 }

@@ -8,6 +8,7 @@
 #include "math/gf128.h"
 #include "prep/bit_supply.h"
 #include "support/dealer.h"
+#include "support/gf_pow.h"
 
 namespace flexroom::support {
 
@@ -124,7 +125,7 @@ inline void expect_powers(const Views<prep::Powers>& views, const std::vector<Bl
   Block r;
   for (unsigned q = 0; q < 128; ++q) r.set_bit(q, r_bits[q] != 0);
   const auto powers = secret_field(fields);
-  for (size_t j = 0; j < powers.size(); ++j) ASSERT_EQ(powers[j], math::gf_pow(r, j)) << j;
+  for (size_t j = 0; j < powers.size(); ++j) ASSERT_EQ(powers[j], gf_pow(r, j)) << j;
 }
 
 template <typename T, typename RunType>

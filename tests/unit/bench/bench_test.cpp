@@ -67,6 +67,33 @@ TEST(Bench, QuickRunGivesEveryFigure) {
   std::puts(table.c_str());
 }
 
+std::vector<std::string> keys(const nlohmann::json& object) {
+  std::vector<std::string> out;
+  for (const auto& [key, value] : object.items()) out.push_back(key);
+  return out;
+}
+
+// What is published stays: a figure that is added or renamed has to be in docs/json-schema.json.
+TEST(Bench, TheSchemaNamesEveryFigure) {
+  std::ifstream in(std::string(FLEXROOM_SOURCE_DIR) + "/docs/json-schema.json");
+  const auto schema = nlohmann::json::parse(in)["$defs"]["bench"];
+  BenchReport report;
+  for (const std::string& name : bench_figure_names()) {
+    report.figures[name].value = 1;
+    report.figures[name].published = 2;
+  }
+  report.links.emplace_back();
+  report.links[0].cold_s = 1;
+  const auto json = nlohmann::json::parse(bench_json(report));
+  const auto& properties = schema["properties"];
+  EXPECT_EQ(keys(json), keys(properties));
+  EXPECT_EQ(keys(json), schema["required"].get<std::vector<std::string>>());
+  EXPECT_EQ(keys(json["figures"]), keys(properties["figures"]["properties"]));
+  EXPECT_EQ(keys(json["figures"]),
+            properties["figures"]["required"].get<std::vector<std::string>>());
+  EXPECT_EQ(keys(json["links"][0]), keys(properties["links"]["items"]["properties"]));
+}
+
 // The help says it from the constant itself.
 TEST(Bench, ReadmeSaysHowLongItTakes) {
   std::ifstream in(std::string(FLEXROOM_SOURCE_DIR) + "/README.md");

@@ -114,41 +114,5 @@ TEST(SigV4Circuit, HashesABodyFromItsFirstSecretBlock) {
   }
 }
 
-TEST(SigV4Circuit, SealedSignatureEqualsTheClearOne) {
-  const SigningKey key = derive_signing_key();
-  const std::string token = "FwoGZXIvYXdzEBYaDEXAMPLETOKEN0123456789";
-  std::string head =
-      "POST\n/\n\ncontent-type:application/x-www-form-urlencoded\nhost:ec2.amazonaws.com\n"
-      "x-amz-date:20150830T123600Z\nx-amz-security-token:";
-  const std::string tail =
-      "\n\ncontent-type;host;x-amz-date;x-amz-security-token\n" + std::string(kRequestHash);
-  const std::string request = head + token + tail;
-  const std::string string_to_sign =
-      std::string(kStringToSignHead) + to_hex(sha256(as_bytes(request)));
-  const HmacStates signing = {state_from(key.kin), state_from(key.kout)};
-  const std::string want = to_hex(hmac_from_states(signing, as_bytes(string_to_sign)));
-
-  Builder builder;
-  const size_t whole = head.size() / 64 * 64;
-  SealedSignature sealed;
-  sealed.kout_signing = state_of(builder.add_input("kout_signing", InputKind::kZero, 256));
-  sealed.kin_signing = signing.inner;
-  sealed.request_state = sha256_absorb(kSha256Initial, as_bytes(head.substr(0, whole)));
-  sealed.request_bytes_before = whole;
-  sealed.request_rest = constant_text(as_bytes(head.substr(whole)));
-  append(sealed.request_rest, text_of(builder.add_input("token", InputKind::kZero,
-                                                        static_cast<uint32_t>(8 * token.size()))));
-  append(sealed.request_rest, as_bytes(tail));
-  sealed.string_to_sign_head = to_bytes(kStringToSignHead);
-  const Bit zero = builder.add_input("zero", InputKind::kPriv, 1)[0];
-  Bits out = bits_of(sigv4_signature(sealed));
-  for (Bit& bit : out) bit ^= zero;
-  builder.add_output("signature", OutputKind::kKeep, out);
-  const mpc::Circuit circuit = builder.finish();
-  CircuitRun run(circuit);
-  run.set("kout_signing", key.kout).set("token", as_bytes(token)).run();
-  EXPECT_EQ(to_text(run.bytes("signature")), want);
-}
-
 }  // namespace
 }  // namespace flexroom::circuits

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "support/clear_sigv4.h"
 
 namespace flexroom::http {
 namespace {

@@ -307,6 +307,21 @@ TEST(X25519, Wycheproof) {
   EXPECT_GT(refused, 50);
 }
 
+// RFC 7748 §5: a receiver of X25519 masks the most significant bit of the final byte. The keys are
+// those of §6.1; Bob's share arrives with that bit set.
+TEST(X25519, TheHighBitOfAServerShareIsMasked) {
+  Bytes k = from_hex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a");
+  k[0] &= 248;
+  k[31] = static_cast<uint8_t>((k[31] & 127) | 64);
+  std::reverse(k.begin(), k.end());
+  Bytes share = from_hex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
+  share[31] |= 0x80;
+  const auto bob = decode_share<X25519Group>(share);
+  ASSERT_TRUE(bob.has_value());
+  EXPECT_EQ(encode_share<X25519Group>(multiply<X25519Group>(scalar<Q25519>(k), *bob)),
+            from_hex("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"));
+}
+
 TEST(P256, Wycheproof) {
   int accepted = 0;
   int refused = 0;

@@ -371,18 +371,33 @@ class Strangers {
 const Bytes kHalfHello = {0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3};
 
 // All strangers come from the members' own address, the worst place for a member to be.
-TEST(TcpMeshTest, ThreeHundredIdleSocketsDoNotDelayTheMembers) {
-  for (const Bytes& said : {Bytes(), kHalfHello}) {
-    support::TcpMembers members(2);
-    members.configs[0].connect_timeout = 60s;
-    members.configs[1].connect_timeout = 8s;
-    auto first = std::async(std::launch::async, [&] { return members.join(0); });
-    Strangers strangers(members.configs[0].members[0].port);
-    strangers.open(300, said);
+/// Two members meet within 8 s although 300 sockets that say no more than `said` came first.
+bool meets_among_idle_sockets(const Bytes& said) {
+  support::TcpMembers members(2);
+  members.configs[0].connect_timeout = 8s;
+  members.configs[1].connect_timeout = 8s;
+  auto first = std::async(std::launch::async, [&] { return members.join(0); });
+  Strangers strangers(members.configs[0].members[0].port);
+  strangers.open(300, said);
+  try {
     const auto second = members.join(1);
     const auto mesh = first.get();
     mesh->send(1, pattern(100, 3));
     EXPECT_EQ(second->receive(0), pattern(100, 3));
+    return true;
+  } catch (const ProtocolAbort& abort) {
+    EXPECT_EQ(abort.code(), AbortCode::kTimeout) << abort.what();
+    return false;
+  }
+}
+
+// 8 s is less than it takes until idle sockets are given up in turn. On a busy machine one try may
+// take so long for other reasons; members that have to wait for strangers fail every time.
+TEST(TcpMeshTest, ThreeHundredIdleSocketsDoNotDelayTheMembers) {
+  for (const Bytes& said : {Bytes(), kHalfHello}) {
+    bool met = false;
+    for (int attempt = 0; attempt < 6 && !met; ++attempt) met = meets_among_idle_sockets(said);
+    EXPECT_TRUE(met);
   }
 }
 

@@ -10,6 +10,13 @@
 namespace flexroom::prep {
 namespace {
 
+// Of an epoch in which dirty_max batches may end without a verdict: (dirty_max + 1) * 4/3 times the
+// bound of one batch (boolean-engine.md §5.4, §10.3).
+double epoch_error_log2(const Profile& profile) {
+  return std::log2((profile.dirty_max + 1) * 4.0 / 3.0) +
+         bucketing_error_log2(profile.triples.bucket_size, profile.triples.batch);
+}
+
 TEST(TripleParametersTest, BoundIsTheTableOfTheDesign) {
   EXPECT_DOUBLE_EQ(bucketing_error_log2(4, size_t{1} << 16), -52);
   EXPECT_DOUBLE_EQ(bucketing_error_log2(4, size_t{1} << 20), -64);
