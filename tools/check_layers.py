@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Fails on any #include that goes against docs/layers.txt (dependencies point one way, down)."""
+"""Fails on any #include that goes against docs/layers.txt (dependencies point one way, down), and if
+the figure of docs/architecture.md names other folders."""
 import pathlib
 import re
 import sys
@@ -33,6 +34,14 @@ for path in sorted((root / "src").rglob("*")):
             errors.append(f"{path}:{number}: relative include {match.group(1)}")
         elif target != layer and allowed[layer] != ["*"] and target not in allowed[layer]:
             errors.append(f"{path}:{number}: {layer} may not include {match.group(1)}")
+
+figure = (root / "docs/architecture.md").read_text().split("```")[1]
+drawn = re.findall(r"\b([a-z]+)/\s", re.sub(r"\(.*?\)", "", figure))
+for layer in sorted(set(drawn) ^ set(allowed)):
+    where = "docs/layers.txt" if layer in drawn else "the figure"
+    errors.append(f"docs/architecture.md: {layer}/ is not in {where}")
+errors += [f"docs/architecture.md: {layer}/ stands twice in the figure"
+           for layer in sorted(set(drawn)) if drawn.count(layer) > 1]
 
 if checked == 0:
     errors.append("no include was checked: is this the right folder?")

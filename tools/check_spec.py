@@ -17,6 +17,7 @@ ROOMS = {**dict.fromkeys(["base", "math", "net", "ot", "mpc", "prep", "boolean",
          **dict.fromkeys(["arith", "circuits", "tls", "http", "agent", "call"], "tls-in-mpc")}
 # Sections with rules; the others explain, count or list.
 RULES = {"boolean-engine": r"(2\.[134]|3\.\d|4\.[1-5]|5\.[23]|6\.[1235]|7\.\d|8\.\d|9\.\d|10\.[123])",
+         "members": r"(1\.[1-4]|2|3\.\d|4\.[2-5]|[5-8]\.\d|9\.[12])",
          "tls-in-mpc": r"(0\.3|1\.[2-9]|1\.1[01]|2\.[2-47]|3\.[2-6]|4\.[1-9]|4\.11|5\.[1-9]|5\.2a|5\.1[13]|6\.[12])"}
 # Labels that name a check or rule inside a section, and the rooms whose code may cite them bare.
 LABELS = {"tls-in-mpc": [f"A{i}" for i in range(1, 5)] + [f"C{i}" for i in range(1, 6)] + ["R0"] +
@@ -102,6 +103,11 @@ for row in re.findall(r"^\| ([\d, bc–-]+) \|[^|]*\|([^|]*)\|", attacks_page, r
 attacks = {int(n) for n in re.findall(r"^\| (\d+) \|", DOCUMENTS["tls-in-mpc"][DOCUMENTS["tls-in-mpc"].index("## 8."):], re.M)}
 for number in attacks:
     wanted[f"tls-in-mpc attack {number}"] = listed.get(number, False)
+
+named_attacks = {number for row, tests in re.findall(r"^\| (M[\dM, ]+) \|[^|]*\|([^|]*)\|", attacks_page, re.M)
+                 if "`" in tests for number in re.findall(r"M\d+", row)}
+for number in re.findall(r"^\| (M\d+) \|", DOCUMENTS["members"], re.M):
+    wanted[f"members attack {number}"] = number in named_attacks
 
 for key, there in sorted(wanted.items()):
     if not there and key not in not_built:

@@ -39,11 +39,11 @@ struct SecretInfo {
   std::string value_class;
   uint64_t bytes = 0;
   uint64_t version = 0;
-  std::vector<std::string> purposes;      // what it may be used for; none: nothing
-  std::string provider;                   // whose hosts may get it
-  uint64_t entropy = 0;                   // bits, as all members approved
-  std::string owner;                      // member who gave the value; empty: an issuer's shares
-  std::string record, epoch, provenance;  // hexadecimal
+  std::vector<std::string> purposes;    // what it may be used for; none: nothing
+  std::string provider;                 // whose hosts may get it
+  uint64_t entropy = 0;                 // bits, as all members approved
+  std::string owner;                    // member who gave the value; empty: an issuer's shares
+  std::string record, set, provenance;  // hexadecimal; set: of rows, another after a refresh
   /// Of what was just imported: "issuer", or the member who gave the value and knows it.
   std::string known_to;
 };

@@ -85,7 +85,8 @@ struct CallPlan {
 
 struct SecretsMoved {
   uint64_t records = 0;
-  std::string epoch, epoch_before;  // hexadecimal
+  /// Hexadecimal; equal, unless secrets in the form of an earlier version had to move to a new one.
+  std::string epoch, epoch_before;
   uint64_t unfinished_before = 0;
 };
 
@@ -106,9 +107,8 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  /// Sets the room up with the other members; safe to repeat. With `new_epoch`, at all members: the
-  /// secrets of the present epoch are lost (the decider is asked). Returns whether an epoch was
-  /// made.
+  /// Sets the room up with the other members; safe to repeat. With `new_epoch`, at all members:
+  /// another one; no secret is lost by it (the decider is asked). Returns whether one was made.
   bool init(bool new_epoch);
   /// An agreed GET without secrets.
   ServiceAnswer get(const GetRequest& request);
@@ -122,7 +122,7 @@ class Session {
   /// Brings a secret in (docs/secrets.md): from shares, or from the member that knows it.
   SecretInfo import_secret(const std::filesystem::path& file);
   void remove_secret(const std::string& name);
-  /// Moves all secrets to a new epoch; old shares and keys are erased.
+  /// All secrets get new rows, in the epoch of now; the old ones are erased.
   SecretsMoved refresh_secrets();
   /// Makes AND triples until so many are in stock, the same number at every member.
   Stock fill_stock(uint64_t triples);

@@ -16,7 +16,28 @@ namespace {
 constexpr std::string_view kPrivate = "(private)";
 constexpr std::string_view kNoEnd = "\\ no line end here";
 constexpr size_t kMaxNamed = 8;
-constexpr size_t kWindowBefore = 24, kWindow = 96;
+constexpr size_t kWindowBefore = 24, kWindow = 64;
+// Text form 3: a line that a terminal would break goes on behind this mark, with which no other
+// line begins. What a line's end is, text cannot choose then.
+constexpr size_t kColumns = 79;
+constexpr std::string_view kGoesOn = "    : ";
+constexpr size_t kMaxNameColumn = 32;
+
+void add_line(std::string& out, std::string_view line, uint8_t text_form) {
+  const bool whole = text_form < 3 || line.size() <= kColumns;
+  out.append(line.substr(0, whole ? line.size() : kColumns)).push_back('\n');
+  line.remove_prefix(whole ? line.size() : kColumns);
+  for (constexpr size_t kMore = kColumns - kGoesOn.size(); !line.empty();) {
+    out.append(kGoesOn).append(line.substr(0, kMore)).push_back('\n');
+    line.remove_prefix(std::min(line.size(), kMore));
+  }
+}
+
+/// Hex digits look like no other line, and people copy and compare them: they are not broken.
+bool is_digest(std::string_view value) {
+  return value.size() <= 2 * sizeof(Digest) &&
+         value.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
 
 // Lines without their ends; a last line without an end is followed by kNoEnd, which no text line
 // can be taken for: lines of text are shown behind a bar.
@@ -125,19 +146,21 @@ bool stands_below(const Proposal::Field& field) {
 
 void add_field(std::string& out, const Proposal::Field& field, size_t width, uint8_t text_form) {
   if (field.form == Proposal::Form::kSection) {
-    out += display_text(field.name) + "\n";
+    add_line(out, display_text(field.name), text_form);
     return;
   }
   if (!stands_below(field)) {
-    out += fmt::format("  {:<{}} {}\n", field.name, width, shown_value(field, text_form));
+    const std::string value = shown_value(field, text_form);
+    add_line(out, fmt::format("  {:<{}} {}", field.name, width, value),
+             is_digest(value) && field.name.size() <= kMaxNameColumn ? uint8_t{1} : text_form);
     return;
   }
-  out += fmt::format("  {}\n", field.name);
+  add_line(out, fmt::format("  {}", field.name), text_form);
   if (field.value.empty()) return;
   const std::string text = shown_value(field, text_form);
   for (size_t begin = 0; begin <= text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
-    out += "    | " + text.substr(begin, end - begin) + "\n";
+    add_line(out, "    | " + text.substr(begin, end - begin), text_form);
     begin = end + 1;
   }
   if (field.form == Proposal::Form::kBlock && !split(as_text(field.value)).ended) {
@@ -246,14 +269,16 @@ std::string diff_of_blocks(const Proposal::Field& before, const Proposal::Field&
       out += lines[k].now != 0 ? fmt::format("    @ line {}\n", lines[k].now)
                                : fmt::format("    @ line {} before\n", lines[k].before);
     }
-    out += fmt::format("    {} {}\n", lines[k].mark, lines[k].text);
+    add_line(out, fmt::format("    {} {}", lines[k].mark, lines[k].text), Proposal::kTextForm);
   }
   return out;
 }
 
 std::string marked(char mark, const Proposal::Field& field) {
   std::string out;
-  for (const std::string& line : lines_of(field)) out += fmt::format("    {} {}\n", mark, line);
+  for (const std::string& line : lines_of(field)) {
+    add_line(out, fmt::format("    {} {}", mark, line), Proposal::kTextForm);
+  }
   return out;
 }
 
@@ -272,7 +297,7 @@ std::string value_text(const Proposal::Field& field) {
   return shown_value(field, Proposal::kTextForm);
 }
 
-// Text forms 1 and 2. A change of what this prints is another form, and these stay.
+// Text forms 1, 2 and 3. A change of what this prints is another form, and these stay.
 std::string render(ByteView canonical, std::string_view place) {
   const Proposal proposal = Proposal::decode(canonical, place);
   size_t width = std::string_view("proposal").size();
@@ -281,9 +306,11 @@ std::string render(ByteView canonical, std::string_view place) {
       width = std::max(width, field.name.size());
     }
   }
+  if (proposal.text_form >= 3) width = std::min(width, kMaxNameColumn);
   std::string out;
   if (!proposal.kind.empty()) {
-    out += display_text(proposal.kind) + " " + display_text(proposal.title) + "\n";
+    add_line(out, display_text(proposal.kind) + " " + display_text(proposal.title),
+             proposal.text_form);
   }
   for (const Proposal::Field& field : proposal.fields) {
     add_field(out, field, width, proposal.text_form);
@@ -321,12 +348,13 @@ std::string diff(const Proposal& before, const Proposal& now, size_t context) {
   for (const auto& [key, field] : b) {
     const Proposal::Field* old = find(a, key);
     if (old != nullptr && *old == field) continue;
-    out += fmt::format("  {}{}\n", display_text(name_of(key)), old == nullptr ? " (new)" : "");
+    add_line(out, fmt::format("  {}{}", display_text(name_of(key)), old == nullptr ? " (new)" : ""),
+             Proposal::kTextForm);
     out += diff_of(old, &field, context);
   }
   for (const auto& [key, field] : a) {
     if (find(b, key) != nullptr) continue;
-    out += fmt::format("  {} (gone)\n", display_text(name_of(key)));
+    add_line(out, fmt::format("  {} (gone)", display_text(name_of(key))), Proposal::kTextForm);
     out += diff_of(&field, nullptr, context);
   }
   return out;

@@ -166,7 +166,7 @@ std::vector<uint8_t> convert_online(net::Party& party, GroupTokenSecrets<G>& sec
       run.receive_point(1);
       run.combine();
       agree();
-      run.send_point();
+      run.send_point();  // the other view was compared
       run.send_opening(1);
       run.receive_opening(1);
     }

@@ -75,6 +75,8 @@ std::string_view to_string(AbortCode code) {
       return "bit proof failed";
     case AbortCode::kReuse:
       return "single-use material used twice";
+    case AbortCode::kRowTag:
+      return "rows of a secret do not fit their tag";
   }
   return "unknown";
 }

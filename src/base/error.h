@@ -57,6 +57,7 @@ enum class AbortCode : uint8_t {
   kCProof,
   kBitProof,  // QuickSilver over bits
   kReuse,     // a peer tried to use single-use material twice
+  kRowTag,    // the members' rows of a secret do not fit their tag
 };
 
 AbortClass abort_class(AbortCode code);

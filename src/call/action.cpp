@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/host_name.h"
 #include "call/purpose.h"
@@ -134,11 +135,40 @@ std::string s3_action(const RequestModel& request) {
   return "?";
 }
 
+/// X-Amz-Security-Token, and as services of AWS that read SigV2 spell it.
+bool names_a_token(std::string_view lower) {
+  return lower == "x-amz-security-token" || lower == "securitytoken";
+}
+
+/// One word of a name: of a form's the whole, of JSON a key.
+void check_no_signature(const RequestModel& request, std::string_view word,
+                        std::string_view where) {
+  const std::string lower = http::to_lower(word);
+  if (!names_a_token(lower) && !lower.starts_with("x-amz-")) return;
+  refuse(request, fmt::format("has '{}' in its {}", display_short(word), where),
+         "a request is signed in its header only, with a long-term key");
+}
+
+/// A request has one signature, in its header, and no session token: an error prints the request,
+/// and the token is a credential (R2-3).
 void check_one_signature(const RequestModel& request) {
+  for (const http::Parameter& header : request.headers) {
+    if (!names_a_token(header.name)) continue;
+    refuse(request, fmt::format("has '{}' in its header", header.name),
+           "errors print what is signed: sign with a long-term key");
+  }
   for (const http::Parameter& field : request.query) {
-    if (http::to_lower(field.name).starts_with("x-amz-")) {
-      refuse(request, fmt::format("has '{}' in its query", field.name),
-             "a request is signed in its header only");
+    check_no_signature(request, field.name, "query");
+  }
+  for (const auto* fields : {&request.body, &request.nested}) {
+    for (const http::Parameter& field : *fields) {
+      std::string_view rest = field.name;
+      while (true) {
+        const size_t end = std::min(rest.find_first_of("/>"), rest.size());
+        check_no_signature(request, rest.substr(0, end), "body");
+        if (end == rest.size()) break;
+        rest.remove_prefix(end + 1);
+      }
     }
   }
 }
@@ -226,8 +256,6 @@ CallAction action_of(const RequestModel& request) {
 
 bool is_open_action(const CallAction& action, const RequestModel& request) {
   if (action.service == nullptr) return false;
-  // An error prints the signed request, and the token is a credential.
-  if (request.header("x-amz-security-token") != nullptr) return false;
   if (action.text == kGetParameter) {
     const RequestText* const name = request.body_value("/Name");
     return name != nullptr && name->is_public() && name->shown().starts_with(kPublicParameters);

@@ -19,7 +19,7 @@ struct CallAction {
 /// The service follows from the host. Throws InputError where the action of an AWS request with
 /// slots cannot be told for sure: a service that is not in the table, an Action in query and body,
 /// none, one that is not plain text, another type of body than the service reads, X-Amz-Target
-/// beside Action, a second signature in the query.
+/// beside Action, a second signature or a session token anywhere but in the headers of the first.
 CallAction action_of(const http::RequestModel& request);
 
 /// R2-3: the answer of this action, errors included, holds no secret of the account. Only actions

@@ -42,7 +42,7 @@ std::string retry_rule() {
   return fmt::format(
       "a request that the service throttles, answers with 5xx, or whose instance profile it does "
       "not see yet is made again with the same client token, at most {} times in all, after 1, 2, "
-      "4, 8 s; none without a whole answer",
+      "4, 8 s; none for want of capacity, on another day (UTC), or without a whole answer",
       kMaxAttempts);
 }
 

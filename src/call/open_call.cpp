@@ -65,6 +65,23 @@ std::string with_arguments(const Recipe& recipe, const std::map<std::string, std
   throw InputError(place + ": " + error.place(), error.problem(), error.remedy());
 }
 
+/// What is approved is the request but for its dates, which are agreed when it is made. They stand
+/// where nothing shown or judged is taken from them, and where they are made anew: in the header
+/// lines of a signed request.
+void check_dates(const Recipe& recipe, const OpenCall& call) {
+  const std::string text = to_text(call.text());
+  for (const CallDate& date : call.dates) {
+    if (recipe.sign && date.offset > text.find('\n') && date.offset < call.body_start) continue;
+    const auto line =
+        std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(date.offset), '\n');
+    throw InputError(fmt::format("line {} of the request", line + 1),
+                     fmt::format("has {{{{{}}}}} outside the header lines of a signed request",
+                                 date.bytes == 8 ? "amz-day" : "amz-date"),
+                     "it is the time at which a signature is made; write any other date as an "
+                     "argument ([argument.NAME]), which all members approve");
+  }
+}
+
 /// Zeros in place of slots.
 Bytes text_of(const http::Template& request) {
   Bytes out;
@@ -273,6 +290,7 @@ OpenCall fill_recipe(const Recipe& recipe, const std::map<std::string, std::stri
     OpenCall out = make_call(template_of(recipe, text), terms);
     out.dates = places_of_dates(
         out.request, template_of(recipe, with_arguments(recipe, given, CallDates::marks())));
+    check_dates(recipe, out);
     return out;
   } catch (const InputError& error) {
     if (error.place() == terms.place) throw;

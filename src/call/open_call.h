@@ -88,7 +88,8 @@ std::vector<CallDate> places_of_dates(const http::Template& request, const http:
 /// The slot of a SigV4 signature, `{{signature}}`.
 http::Slot signature_slot();
 
-/// `given` NAME=VALUE; `date_time` as X-Amz-Date. Throws InputError.
+/// `given` NAME=VALUE; `date_time` as X-Amz-Date. Dates stand in the header lines of a signed
+/// request alone (tls-in-mpc.md §5.2). Throws InputError.
 OpenCall fill_recipe(const Recipe& recipe, const std::map<std::string, std::string>& given,
                      const std::string& date_time);
 /// A GET of a public URL. Throws InputError.

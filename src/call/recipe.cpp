@@ -6,6 +6,7 @@
 #include <array>
 #include <fstream>
 
+#include "agreement/proposal.h"
 #include "config/toml.h"
 
 namespace flexroom {
@@ -97,6 +98,10 @@ Recipe Recipe::load(const std::filesystem::path& path) {
   const TomlTable table = root.table("recipe");
   Recipe out;
   out.name = table.text("name");
+  if (out.name.empty() || out.name.size() > agreement::Proposal::kMaxTitle) {
+    table.fail("name", "is empty or longer than 256 bytes",
+               "give a short one; it is the title of what members approve");
+  }
   out.provider = table.text("provider");
   out.host = table.text("host");
   out.request = table.text("request");

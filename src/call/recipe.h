@@ -13,8 +13,9 @@ namespace flexroom {
 
 /// An agreed API call whose answer is open to all members (product.md §5, `open = "everything to
 /// all"`; docs/recipes.md). Text with holes: `{{NAME}}` for the recipe's own public arguments,
-/// `{{amz-date}}`, `{{amz-day}}` and `{{content-length}}`, `{{signature}}` for a SigV4 signature
-/// with a stored key, and its slots: stored secrets, members' private values, nonces.
+/// `{{content-length}}`, `{{amz-date}}` and `{{amz-day}}` in the header lines of a signed request,
+/// `{{signature}}` for a SigV4 signature with a stored key, and its slots: stored secrets, members'
+/// private values, nonces.
 struct Recipe {
   struct Sign {
     std::string secret, region, service;

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "call/fetch.h"
 #include "call/result_link.h"
+#include "config/text_file.h"
 #include "http/url.h"
 
 namespace flexroom {
@@ -42,7 +43,13 @@ std::string agreed_script(const JobConfig& job, const RoomConfig& room,
                      "review what lies there; if it is right, its SHA-256 belongs into the job of "
                      "every member");
   }
-  return to_text(got.body);
+  std::string script = to_text(got.body);
+  if (ends_in_crlf(script)) {
+    throw InputError(place, "is a script whose lines end in CR LF, which no shell reads",
+                     "convert it (sed -i 's/\\r$//' FILE), put it there, and its new SHA-256 into "
+                     "the job of every member");
+  }
+  return script;
 }
 
 }  // namespace flexroom

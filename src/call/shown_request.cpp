@@ -116,30 +116,48 @@ std::vector<RequestPart> parts_of(const http::RequestText& text, const CallSecre
   return out;
 }
 
-/// Where a parameter stands and what it is called there, as a field's name; other names stand in
-/// the value.
-bool is_field_name(std::string_view name) {
-  return name.size() <= Proposal::kMaxName && name.back() != ' ' &&
-         std::all_of(name.begin(), name.end(), [](char c) { return c >= ' ' && c <= '~'; });
+bool is_name_character(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         std::string_view("._/-").find(c) != std::string_view::npos;
 }
 
-/// One that has a slot, several lines, or looks like a slot is shown with its slots marked.
+/// A parameter's name that may be part of a field's: one word, which cannot look like the end of
+/// the name, a value or a slot. Whoever wrote the request chose it.
+bool is_field_name(std::string_view name) {
+  constexpr size_t kMaxBytes = 64;
+  return !name.empty() && name.size() <= kMaxBytes &&
+         std::all_of(name.begin(), name.end(), is_name_character);
+}
+
+/// Any other name, as one word.
+std::string spell_name(std::string_view name) {
+  std::string out;
+  for (const char c : name) {
+    const bool plain = is_name_character(c) || std::string_view("~>").find(c) != std::string::npos;
+    out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<uint8_t>(c));
+  }
+  return out;
+}
+
+/// One that has a slot, several lines, looks like a slot or has a name that is no field's is shown
+/// with its slots marked.
 void add_value(Proposal& proposal, const std::string& where, const std::string& how,
                const http::Parameter& parameter, const CallSecrets& secrets) {
-  std::string name = where + " " + parameter.name + how;
   std::vector<RequestPart> parts = parts_of(parameter.value, secrets);
-  if (!is_field_name(name)) {
-    parts.insert(parts.begin(), {to_bytes(parameter.name + " = "), "", "", 0});
-    name = where + " parameter" + how;
+  if (!is_field_name(parameter.name)) {
+    parts.insert(parts.begin(), {to_bytes(spell_name(parameter.name) + " = "), "", "", 0});
+    proposal.marked(where + " parameter" + how, parts);
+    return;
   }
+  const std::string name = where + " " + parameter.name + how;
   std::string text;
   for (const RequestPart& part : parts) text += as_text(part.text);
   const bool plain = parameter.value.is_public() && text.find('\n') == std::string::npos &&
                      text.find("{{") == std::string::npos;
   if (plain) {
-    proposal.text(std::move(name), text);
+    proposal.text(name, text);
   } else {
-    proposal.marked(std::move(name), parts);
+    proposal.marked(name, parts);
   }
 }
 

@@ -81,11 +81,11 @@ class RecordWriter {
 ///       keep "iv_c" [96], "round_keys_c" [1 408], if asked for: later requests' circuits take them
 ///       and what RecordWriter adds
 /// Size  157 682 ANDs as written (2 pubmsg + 2 kpad + 2 constmsg + 2 secmsg + 6 400); finish()
-/// drops
-///       341 of them that only compute unused words of key and iv. Records and slots come on top.
+///       drops 341 of them that only compute unused words of key and iv. Records and slots come on
+///       top.
 ///
-/// Use: construct, declare slots' inputs on builder(), hand their text to records().add(),
-/// finish().
+/// Use   construct, declare slots' inputs on builder(), hand their text to records().add(), and
+///       finish()
 class GcB {
  public:
   explicit GcB(bool keep_write_keys = false);

@@ -1,78 +1,75 @@
 #include "circuits/text.h"
 
 #include <map>
-#include <optional>
 
 #include "base/error.h"
 
 namespace flexroom::circuits {
+
+Bit ByteDecoder::in(const ByteSet& set) {
+  for (const auto& [known, bit] : made_) {
+    if (known == set) return bit;
+  }
+  made_.emplace_back(set, make(set));
+  return made_.back().second;
+}
+
+Bit ByteDecoder::is(char c) { return in(ByteSet().set(static_cast<uint8_t>(c))); }
+
+Bit ByteDecoder::make(const ByteSet& set) {
+  if (set.count() > 128) return ~in(~set);
+  // High nibbles with the same set of low nibbles share one AND.
+  std::map<uint32_t, uint32_t> highs_by_lows;
+  for (size_t high = 0; high < 16; ++high) {
+    uint32_t lows = 0;
+    for (size_t low = 0; low < 16; ++low) lows |= uint32_t{set[16 * high + low]} << low;
+    if (lows != 0) highs_by_lows[lows] |= 1u << high;
+  }
+  Bit out;
+  for (const auto& [lows, highs] : highs_by_lows) {
+    out ^= nibble_in(1, highs) & nibble_in(0, lows);
+  }
+  return out;
+}
+
+Bit ByteDecoder::nibble_in(size_t nibble, uint32_t set) {
+  if (__builtin_popcount(set) > 8) return ~nibble_in(nibble, ~set & 0xffff);
+  Bit out;
+  for (size_t high = 0; high < 4; ++high) out ^= pairs_in(nibble, high, set >> (4 * high) & 0xf);
+  return out;
+}
+
+/// High pair is `high` and the low pair is in `lows`: at most one AND, none if it follows from
+/// what was made before.
+Bit ByteDecoder::pairs_in(size_t nibble, size_t high, uint32_t lows) {
+  auto& made = products_[nibble][high];
+  if (lows == 0) return {};
+  const Bit pair_is_high = pair(2 * nibble + 1)[high];
+  if (lows == 0xf) return pair_is_high;
+  for (uint32_t other = 1; other < 15; ++other) {
+    if (!made[other]) continue;
+    if (other == lows) return *made[other];
+    if (other == (lows ^ 0xf)) return pair_is_high ^ *made[other];
+    if (made[other ^ lows]) return *made[other] ^ *made[other ^ lows];
+  }
+  Bit any;
+  for (size_t low = 0; low < 4; ++low) {
+    if ((lows >> low & 1) != 0) any ^= pair(2 * nibble)[low];
+  }
+  made[lows] = pair_is_high & any;
+  return *made[lows];
+}
+
+const std::array<Bit, 4>& ByteDecoder::pair(size_t index) {
+  auto& cached = pairs_[index];
+  if (!cached) {
+    const Bit x = byte_[2 * index + 1], y = byte_[2 * index], both = x & y;
+    cached = {~(x ^ y ^ both), y ^ both, x ^ both, both};
+  }
+  return *cached;
+}
+
 namespace {
-
-/// Decoder of one byte, after the response compiler of tls-in-mpc.md §5.5: minterms of its bit
-/// pairs (1 AND gives all four) and nibbles (1 AND each), made when first asked for. Minterms
-/// exclude each other, so OR is XOR and free.
-class ByteDecoder {
- public:
-  explicit ByteDecoder(const ByteBits& byte) : byte_(byte) {}
-
-  Bit in(const ByteSet& set) {
-    if (set.count() > 128) return ~in(~set);
-    // High nibbles with the same set of low nibbles share one AND.
-    std::map<uint32_t, uint32_t> highs_by_lows;
-    for (size_t high = 0; high < 16; ++high) {
-      uint32_t lows = 0;
-      for (size_t low = 0; low < 16; ++low) lows |= uint32_t{set[16 * high + low]} << low;
-      if (lows != 0) highs_by_lows[lows] |= 1u << high;
-    }
-    Bit out;
-    for (const auto& [lows, highs] : highs_by_lows) {
-      out ^= nibble_in(1, highs) & nibble_in(0, lows);
-    }
-    return out;
-  }
-
- private:
-  Bit nibble_in(size_t nibble, uint32_t set) {
-    if (__builtin_popcount(set) > 8) return ~nibble_in(nibble, ~set & 0xffff);
-    Bit out;
-    for (size_t high = 0; high < 4; ++high) out ^= pairs_in(nibble, high, set >> (4 * high) & 0xf);
-    return out;
-  }
-
-  /// High pair is `high` and the low pair is in `lows`: at most one AND, none if it follows from
-  /// what was made before.
-  Bit pairs_in(size_t nibble, size_t high, uint32_t lows) {
-    auto& made = products_[nibble][high];
-    if (lows == 0) return {};
-    const Bit pair_is_high = pair(2 * nibble + 1)[high];
-    if (lows == 0xf) return pair_is_high;
-    for (uint32_t other = 1; other < 15; ++other) {
-      if (!made[other]) continue;
-      if (other == lows) return *made[other];
-      if (other == (lows ^ 0xf)) return pair_is_high ^ *made[other];
-      if (made[other ^ lows]) return *made[other] ^ *made[other ^ lows];
-    }
-    Bit any;
-    for (size_t low = 0; low < 4; ++low) {
-      if ((lows >> low & 1) != 0) any ^= pair(2 * nibble)[low];
-    }
-    made[lows] = pair_is_high & any;
-    return *made[lows];
-  }
-
-  const std::array<Bit, 4>& pair(size_t index) {
-    auto& cached = pairs_[index];
-    if (!cached) {
-      const Bit x = byte_[2 * index + 1], y = byte_[2 * index], both = x & y;
-      cached = {~(x ^ y ^ both), y ^ both, x ^ both, both};
-    }
-    return *cached;
-  }
-
-  const ByteBits& byte_;
-  std::array<std::optional<std::array<Bit, 4>>, 4> pairs_;
-  std::array<std::array<std::array<std::optional<Bit>, 16>, 4>, 2> products_;  // by low pairs
-};
 
 Text escape(const Text& in, std::string_view before, std::string_view after,
             ByteBits (*digit)(std::span<const Bit>) = hex_digit_upper) {

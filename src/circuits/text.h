@@ -1,6 +1,8 @@
 #pragma once
 
 #include <bitset>
+#include <optional>
+#include <utility>
 
 #include "circuits/word.h"
 
@@ -27,6 +29,29 @@ Text xml_escape(const Text& in);
 Text base64(const Text& in);
 /// The character of a 6-bit value, bit 0 least significant.
 ByteBits base64_char(std::span<const Bit> value);
+
+/// Decoder of one byte, after tls-in-mpc.md §5.5: minterms of its bit pairs (1 AND gives all four)
+/// and nibbles (1 AND each), made when first asked for and shared by all sets that are asked of the
+/// byte. Minterms exclude each other, so OR is XOR and free.
+class ByteDecoder {
+ public:
+  explicit ByteDecoder(const ByteBits& byte) : byte_(byte) {}
+
+  /// 1 if the byte is in the set. The same set again costs nothing.
+  Bit in(const ByteSet& set);
+  Bit is(char c);
+
+ private:
+  Bit make(const ByteSet& set);
+  Bit nibble_in(size_t nibble, uint32_t set);
+  Bit pairs_in(size_t nibble, size_t high, uint32_t lows);
+  const std::array<Bit, 4>& pair(size_t index);
+
+  ByteBits byte_;
+  std::array<std::optional<std::array<Bit, 4>>, 4> pairs_;
+  std::array<std::array<std::array<std::optional<Bit>, 16>, 4>, 2> products_;  // by low pairs
+  std::vector<std::pair<ByteSet, Bit>> made_;
+};
 
 /// 1 if the byte is in the set: at most 22 ANDs for the classes of requests.
 Bit is_member(const ByteBits& byte, const ByteSet& set);

@@ -149,7 +149,7 @@ void CommandLine::add_set_up() {
                    "seal state.db under a passphrase (--identity): prompt, or for machines "
                    "file:PATH, fd:N or credential:NAME (default: a key file)");
   init->add_flag("--new-epoch", new_epoch_,
-                 "at all members: a new epoch; secrets of the old one are lost");
+                 "at all members: a new epoch; secrets stay, stock is made anew");
   init->add_flag(
           "--state-lost", state_lost_,
           "this member's newest state.db and all its backups are gone for good: give up what "
@@ -187,7 +187,7 @@ void CommandLine::add_secrets() {
       [this] { return secret_show(*out_, common_, name_); })
       ->add_option("NAME", name_)
       ->required();
-  add(*secret, "refresh", "move all secrets to a new epoch; old shares and keys become useless",
+  add(*secret, "refresh", "new rows for all secrets: copies of the old ones become useless",
       [this] { return secret_refresh(*out_, common_); });
   add(*secret, "remove", "all members erase their shares",
       [this] { return secret_remove(*out_, common_, name_); })

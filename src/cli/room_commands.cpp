@@ -54,7 +54,7 @@ nlohmann::json json_of(const SecretInfo& secret) {
   return {{"name", secret.name},         {"kind", secret.kind},
           {"class", secret.value_class}, {"bytes", secret.bytes},
           {"version", secret.version},   {"record", secret.record},
-          {"epoch", secret.epoch},       {"provenance", secret.provenance},
+          {"set", secret.set},           {"provenance", secret.provenance},
           {"purposes", secret.purposes}, {"provider", secret.provider},
           {"entropy", secret.entropy},   {"owner", secret.owner}};
 }
@@ -202,8 +202,14 @@ int secret_remove(Output& out, const Common& common, const std::string& name) {
 int secret_refresh(Output& out, const Common& common) {
   Joint joint(out, common);
   const SecretsMoved moved = joint->refresh_secrets();
-  out.line(fmt::format("Moved {} records to epoch {}: the old shares and keys are erased.",
-                       moved.records, moved.epoch.substr(0, 16)));
+  out.line(
+      moved.epoch == moved.epoch_before
+          ? fmt::format("{} secrets have new rows; the old ones are erased. Make a new backup of "
+                        "state.db now: older ones no longer restore anything, delete them.",
+                        moved.records)
+          : fmt::format("Moved {} records to epoch {}: the old shares and keys are erased. The "
+                        "next command turns them into rows.",
+                        moved.records, moved.epoch.substr(0, 16)));
   out.result({{"ok", true},
               {"records", moved.records},
               {"epoch", moved.epoch},
@@ -243,14 +249,13 @@ int status(Output& out, const Common& common) {
                        fmt::gmtime(static_cast<std::time_t>(status.certificate_expires))));
   out.line(fmt::format("epoch        {}", !status.has_epoch ? "none: run `flexroom init`"
                                           : status.burned   ? "BURNED: run `flexroom init "
-                                                              "--new-epoch` at all members, then "
-                                                              "import the secrets again"
+                                                              "--new-epoch` at all members"
                                                             : "set up"));
   out.line(fmt::format("counters     dirty {}, life {}, strikes {}{}", status.dirty, status.life,
                        status.strikes,
                        status.needs_operator ? "; run `flexroom peer accept`" : ""));
   if (!status.reason_to_refresh.empty()) {
-    out.line(fmt::format("             {}: run `flexroom secret refresh` at all members",
+    out.line(fmt::format("             {}: run `flexroom init --new-epoch` at all members",
                          status.reason_to_refresh));
   }
   out.line(fmt::format("secrets      {}", status.secrets));

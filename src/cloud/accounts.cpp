@@ -72,25 +72,48 @@ Directory::Directory(std::filesystem::path state_dir) : state_dir_(std::move(sta
   accounts_ = json.at("accounts").get<std::map<std::string, Account>>();
 }
 
-AccessKey Directory::create_account(const std::string& name, std::string key_id,
-                                    std::string secret) {
-  const std::lock_guard lock(mutex_);
-  const std::time_t now = std::time(nullptr);
+AccessKey new_access_key(const std::string& user) {
+  return {new_unique_id("AKIA"), new_secret(), user, true, std::time(nullptr)};
+}
+
+size_t count_keys(const Account& account, const std::string& user) {
+  size_t count = 0;
+  for (const auto& [id, key] : account.keys) count += key.user == user;
+  return count;
+}
+
+Account Directory::new_account(const std::string& name, const std::string& admin) const {
   Account account;
   do {
     account.id = random_text(1, "123456789") + random_text(11, "0123456789");
   } while (accounts_.contains(account.id));
   account.name = name;
-  User admin{name, new_unique_id("AIDA"), now, {}, {"arn:aws:iam::aws:policy/AdministratorAccess"}};
-  account.users[name] = std::move(admin);
-  AccessKey key;
-  key.id = key_id.empty() ? new_unique_id("AKIA") : std::move(key_id);
-  key.secret = secret.empty() ? new_secret() : std::move(secret);
-  key.user = name;
-  key.created = now;
+  account.users[admin] = User{admin,
+                              new_unique_id("AIDA"),
+                              std::time(nullptr),
+                              {},
+                              {"arn:aws:iam::aws:policy/AdministratorAccess"}};
+  return account;
+}
+
+AccessKey Directory::create_account(const std::string& name, std::string key_id,
+                                    std::string secret) {
+  const std::lock_guard lock(mutex_);
+  Account account = new_account(name, name);
+  AccessKey key = new_access_key(name);
+  if (!key_id.empty()) key.id = std::move(key_id);
+  if (!secret.empty()) key.secret = std::move(secret);
   account.keys[key.id] = key;
   commit(std::move(account));
   return key;
+}
+
+std::string Directory::open_account(const std::string& name, const std::string& admin) {
+  const std::lock_guard lock(mutex_);
+  Account account = new_account(name, admin);
+  std::string id = account.id;
+  commit(std::move(account));
+  return id;
 }
 
 bool Directory::has_account(const std::string& name) const {
@@ -115,6 +138,7 @@ std::optional<Credential> Directory::find_key(const std::string& key_id) const {
     const auto found = account.keys.find(key_id);
     if (found == account.keys.end()) continue;
     const AccessKey& key = found->second;
+    if (std::time(nullptr) - key.created < std::time_t{key_lag_s_}) return std::nullopt;
     const auto user = account.users.find(key.user);
     if (user == account.users.end()) return std::nullopt;
     Credential credential;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <ctime>
 #include <filesystem>
@@ -42,6 +43,9 @@ struct AccessKey {
   bool active = true;
   std::time_t created = 0;
 };
+
+/// Keys of one user, as at the provider.
+constexpr size_t kMaxUserKeys = 2;
 
 struct User {
   std::string name, id;
@@ -88,10 +92,14 @@ class Directory {
   /// key arguments: made at random.
   AccessKey create_account(const std::string& name, std::string key_id = "",
                            std::string secret = "");
+  /// A new account with an administrator `admin` who has no key. Returns its id.
+  std::string open_account(const std::string& name, const std::string& admin);
   bool has_account(const std::string& name) const;
   std::string account_of_key(const std::string& key_id) const;
 
   std::optional<Credential> find_key(const std::string& key_id) const;
+  /// A new long-term key is not known to the services for so many seconds.
+  void set_key_lag(unsigned seconds) { key_lag_s_ = seconds; }
   SessionKey create_session(const Principal& principal, std::chrono::seconds lifetime);
 
   /// Runs `change(account)` under the lock and saves. If either throws, nothing has changed.
@@ -120,15 +128,21 @@ class Directory {
               const std::string& resource) const;
 
  private:
+  Account new_account(const std::string& name, const std::string& admin) const;
   void commit(Account&& account);
   void save(const std::map<std::string, Account>& accounts) const;
   std::vector<std::string> documents(const Principal& principal) const;
 
   std::filesystem::path state_dir_;
+  std::atomic<unsigned> key_lag_s_{0};
   mutable std::mutex mutex_;
   std::map<std::string, Account> accounts_;
   std::map<std::string, Credential> sessions_;  // by access key id
 };
+
+/// A new long-term key for the user, not yet of any account.
+AccessKey new_access_key(const std::string& user);
+size_t count_keys(const Account& account, const std::string& user);
 
 /// AKIA... or AIDA... and so on: the provider's 20-character identifiers.
 std::string new_unique_id(std::string_view prefix);

@@ -144,14 +144,10 @@ void delete_user(Call& call) {
 
 void create_access_key(Call& call) {
   const User& user = user_of(call, true);
-  size_t num_keys = 0;
-  for (const auto& [id, key] : call.account.keys) num_keys += key.user == user.name;
-  if (num_keys >= 2) {
+  if (count_keys(call.account, user.name) >= kMaxUserKeys) {
     throw ApiError(409, "LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2");
   }
-  AccessKey key{new_unique_id("AKIA"),
-                random_text(40, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"),
-                user.name, true, std::time(nullptr)};
+  const AccessKey key = new_access_key(user.name);
   call.account.keys[key.id] = key;
   call.out.open("AccessKey")
       .leaf("UserName", key.user)

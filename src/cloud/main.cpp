@@ -75,6 +75,17 @@ int run(int argc, char** argv) {
                  "so many RunInstances are refused as too many (RequestLimitExceeded)")
       ->check(CLI::Range(0, 1000));
   app.add_option("--latency-ms", latency, "added to every answer")->check(CLI::Range(0, 60000));
+  app.add_option("--fault", options.faults,
+                 "\"METHOD HOST/PATH WHAT [xN] [after K]\": goes wrong; may be repeated")
+      ->allow_extra_args(false);
+  app.add_option("--set", options.settings,
+                 "NAME=VALUE: how the hosts of a sign-up behave; may be repeated")
+      ->allow_extra_args(false);
+  app.add_option("--record", options.record,
+                 "appends what those hosts see and give to this file, in clear");
+  app.add_option("--page-key-bits", options.page_key_bits,
+                 "size of the keys under which passwords are sent")
+      ->check(CLI::IsMember({2048, 3072, 4096}));
   app.add_flag("--json", json, "one object when it is ready");
   app.footer("For example\n  flexroom sandbox --port 8443");
   try {

@@ -31,8 +31,31 @@ std::string_view to_string(Service service) {
       return "s3";
     case Service::kTokenApi:
       return "token-api";
+    case Service::kMail:
+      return "mail";
+    case Service::kSignup:
+      return "signup";
+    case Service::kSignin:
+      return "signin";
+    case Service::kConsole:
+      return "console";
+    case Service::kAdmin:
+      return "admin";
   }
   return "";
+}
+
+bool is_web(Service service) {
+  switch (service) {
+    case Service::kMail:
+    case Service::kSignup:
+    case Service::kSignin:
+    case Service::kConsole:
+    case Service::kAdmin:
+      return true;
+    default:
+      return false;
+  }
 }
 
 std::optional<Service> service_by_name(std::string_view name) {
@@ -66,6 +89,9 @@ void add_service_headers(Service service, const std::string& request_id, Respons
   if (service == Service::kS3) {
     headers.emplace_back("x-amz-id-2", host_id(request_id));
     headers.emplace_back("x-amz-request-id", request_id);
+  } else if (is_web(service)) {
+    headers.emplace_back("X-Request-Id", request_id);
+    headers.emplace_back("Cache-Control", "no-store");
   } else {
     headers.emplace_back("x-amzn-RequestId", request_id);
   }
@@ -96,6 +122,20 @@ std::string iam_error(Service service, const ApiError& error, const std::string&
   xml.leaf("Type", error.status() < 500 ? "Sender" : "Receiver");
   xml.leaf("Code", error.code()).leaf("Message", error.what()).close();
   return xml.leaf("RequestId", request_id).finish();
+}
+
+/// As mail.tm: a list of violations for 422.
+std::string mail_error(const ApiError& error) {
+  if (error.status() != 422) {
+    return json_text(nlohmann::json{{"code", error.status()}, {"message", error.what()}});
+  }
+  const std::string description = error.code() + ": " + error.what();
+  return json_text(nlohmann::json{
+      {"@context", "/contexts/ConstraintViolationList"},
+      {"@type", "ConstraintViolationList"},
+      {"hydra:title", "An error occurred"},
+      {"hydra:description", description},
+      {"violations", {{{"propertyPath", error.code()}, {"message", error.what()}}}}});
 }
 
 std::string s3_error(const ApiError& error, const std::string& request_id,
@@ -133,6 +173,19 @@ Response render_error(Service service, const ApiError& error, const std::string&
     case Service::kS3:
       response.headers.emplace_back("Content-Type", "application/xml");
       if (error.status() != 304) response.body = s3_error(error, request_id, resource);
+      break;
+    case Service::kMail:
+      response.headers.emplace_back("Content-Type", error.status() == 422
+                                                        ? "application/ld+json; charset=utf-8"
+                                                        : "application/json");
+      response.body = mail_error(error);
+      break;
+    case Service::kSignup:
+    case Service::kSignin:
+    case Service::kConsole:
+    case Service::kAdmin:
+      response.headers.emplace_back("Content-Type", "application/json");
+      response.body = json_text(nlohmann::json{{"error", error.code()}, {"message", error.what()}});
       break;
     case Service::kTokenApi:
       response.headers.emplace_back("Content-Type", "application/json");

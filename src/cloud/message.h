@@ -9,9 +9,23 @@
 
 namespace flexroom::cloud {
 
-enum class Service { kEc2, kIam, kSts, kSsm, kS3, kTokenApi };
+enum class Service {
+  kEc2,
+  kIam,
+  kSts,
+  kSsm,
+  kS3,
+  kTokenApi,
+  kMail,
+  kSignup,
+  kSignin,
+  kConsole,
+  kAdmin
+};
 /// The name in credential scopes and ARNs: "ec2", "iam", ...
 std::string_view to_string(Service service);
+/// Those of a sign-up, which have sessions and no signatures, and the one that steers them.
+bool is_web(Service service);
 std::optional<Service> service_by_name(std::string_view name);
 
 /// One HTTP request as it came, nothing decoded: SigV4 covers the bytes on the wire.

@@ -15,11 +15,13 @@
 #include "cloud/accounts.h"
 #include "cloud/certificates.h"
 #include "cloud/ec2.h"
+#include "cloud/faults.h"
 #include "cloud/json_text.h"
 #include "cloud/s3.h"
 #include "cloud/server.h"
 #include "cloud/token_api.h"
 #include "cloud/vm_host.h"
+#include "cloud/web_hosts.h"
 
 namespace flexroom::cloud {
 
@@ -41,6 +43,11 @@ const std::vector<std::pair<std::string, Service>>& service_hosts() {
       {"s3.us-east-1.amazonaws.com", Service::kS3},
       {"s3.amazonaws.com", Service::kS3},
       {TokenApi::kHost, Service::kTokenApi},
+      {Mail::kHost, Service::kMail},
+      {Signup::kHost, Service::kSignup},
+      {Signin::kHost, Service::kSignin},
+      {Console::kHost, Service::kConsole},
+      {WebHosts::kAdminHost, Service::kAdmin},
   };
   return kHosts;
 }
@@ -78,19 +85,31 @@ double random_unit() {
 
 }  // namespace
 
+namespace {
+
+/// Throws for what cannot work, before anything is made.
+SandboxOptions checked(SandboxOptions options) {
+  if (options.fail_rate < 0 || options.fail_rate > 1) {
+    throw InputError("fail rate", "is not between 0 and 1");
+  }
+  if (options.admin_access_key.empty() != options.admin_secret_key.empty()) {
+    throw InputError("administrator's key", "is half given", "give the id and the secret");
+  }
+  WebHosts::check(options);
+  return options;
+}
+
+}  // namespace
+
 struct Sandbox::Impl {
   explicit Impl(SandboxOptions given)
-      : options(std::move(given)),
+      : options(checked(std::move(given))),
         state_dir(prepared(options.state_dir)),
         certificates(state_dir, options.key_type),
         directory(state_dir),
-        token_api(state_dir / "api-token") {
-    if (options.fail_rate < 0 || options.fail_rate > 1) {
-      throw InputError("fail rate", "is not between 0 and 1");
-    }
-    if (options.admin_access_key.empty() != options.admin_secret_key.empty()) {
-      throw InputError("administrator's key", "is half given", "give the id and the secret");
-    }
+        token_api(state_dir / "api-token"),
+        web(state_dir, directory, faults, options) {
+    faults.set(options.faults);
     bool first = true;
     for (const auto& name : options.account_names) {
       const bool with_key = first && !options.admin_access_key.empty();
@@ -161,16 +180,22 @@ struct Sandbox::Impl {
   std::optional<Response> handle(const Request& request) {
     // A request may arrive as soon as the port is open, a little before the services are.
     if (!ready) ready.wait(false);
-    std::this_thread::sleep_for(options.latency);
+    const Fault fault = faults.next(request);
+    std::this_thread::sleep_for(options.latency + fault.late);
     const auto service = service_for(request);
     if (!service) {
       return Response{404,  {{"Content-Type", "text/plain"}}, "No such host here\n", false, true,
                       false};
     }
     const bool fails = options.fail_rate > 0 && random_unit() < options.fail_rate;
-    const bool cut = fails && random_unit() < 0.5;
+    const bool cut_by_chance = fails && random_unit() < 0.5;
+    const bool cut = fault.cut || cut_by_chance;
     const std::string id = new_request_id(*service);
-    Response response = answer(request, *service, id, fails && !cut);
+    if (fault.drop) {
+      log(request, *service, "dropped");
+      return std::nullopt;
+    }
+    Response response = answer(request, *service, id, fails && !cut_by_chance, fault);
     if (request.method == "HEAD") {
       response.head_only = true;
       response.chunked = false;
@@ -178,14 +203,18 @@ struct Sandbox::Impl {
     log(request, *service, cut ? "cut" : std::to_string(response.status));
     if (cut) return std::nullopt;
     add_service_headers(*service, id, response);
+    spoil(fault, response);
     return response;
   }
 
-  Response answer(const Request& request, Service service, const std::string& id, bool fails) {
+  Response answer(const Request& request, Service service, const std::string& id, bool fails,
+                  const Fault& fault) {
     try {
       if (fails) injected_failure(service);
+      if (fault.status != 0) throw ApiError(fault.status, "InjectedFault", "As the fault says.");
       if (service == Service::kTokenApi) return token_api.handle(request);
       const std::time_t now = std::time(nullptr) + options.clock_offset.count();
+      if (is_web(service)) return web.handle(service, request, now);
       const Caller caller = authenticate(request, service, directory, AuthRules{}, now);
       switch (service) {
         case Service::kEc2:
@@ -198,10 +227,16 @@ struct Sandbox::Impl {
           return handle_ssm(request, caller, directory);
         case Service::kS3:
           return s3->handle(request, caller);
-        case Service::kTokenApi:
-          break;  // has no signatures
+        default:
+          break;  // the others have no signatures
       }
     } catch (const ApiError& error) {
+      if (fault.echo) {
+        return render_error(service,
+                            ApiError(error.status(), error.code(),
+                                     error.what() + ("\n" + echo_of(request)), error.fields()),
+                            id, request.path);
+      }
       return render_error(service, error, id, request.path);
     } catch (const std::exception& error) {
       log(request, service, std::string("internal error: ") + error.what());
@@ -245,6 +280,8 @@ struct Sandbox::Impl {
   Certificates certificates;
   Directory directory;
   TokenApi token_api;
+  Faults faults;
+  WebHosts web;
   Handle<SSL_CTX> tls;
   VmNetwork network;
   uint16_t port = 0;

@@ -26,7 +26,11 @@ struct SandboxOptions {
   double fail_rate = 0;
   /// The first so many RunInstances are throttled: RequestLimitExceeded, and nothing is started.
   unsigned throttled_runs = 0;
-  bool quiet = false;  // no log lines on stderr
+  /// Faults by call (faults.h) and NAME=VALUE of how the hosts of a sign-up behave (web.h).
+  std::vector<std::string> faults, settings;
+  std::filesystem::path record;   // what those hosts see and give is also appended there
+  unsigned page_key_bits = 2048;  // of the keys under which passwords are sent
+  bool quiet = false;             // no log lines on stderr
   /// Key of the first account; empty: made at random.
   std::string admin_access_key, admin_secret_key;
   /// Made at start where they do not exist yet.
@@ -41,9 +45,9 @@ struct AccountKey {
 
 /// A small cloud on loopback for trying Flexroom out: EC2, IAM, STS, SSM and S3 behind library TLS
 /// 1.3, as far as running a script needs them. It verifies every signature and policy itself and
-/// refuses what the real services refuse, in their formats (docs/sandbox.md); and an API behind a
-/// bearer token. Its keys, accounts
-/// and machines are its own: nothing it holds is a secret of anybody.
+/// refuses what the real services refuse, in their formats (docs/sandbox.md); an API behind a
+/// bearer token; and a mail service, a sign-up, a sign-in and a console. Its keys, accounts and
+/// machines are its own: nothing it holds is a secret of anybody.
 class Sandbox {
  public:
   /// Throws InputError on options that cannot work.

@@ -1,22 +1,15 @@
 #include "cloud/token_api.h"
 
 #include <fmt/format.h>
-#include <openssl/crypto.h>
 
 #include <ctime>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "cloud/accounts.h"
 #include "cloud/json_text.h"
 
 namespace flexroom::cloud {
 namespace {
-
-constexpr size_t kTokenChars = 48;
-constexpr std::string_view kAlphabet =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 [[noreturn]] void bad_request(const std::string& message) {
   throw ApiError(400, "invalid_request_error", message);
@@ -32,18 +25,8 @@ size_t count_words(const std::string& text) {
 
 }  // namespace
 
-TokenApi::TokenApi(const std::filesystem::path& token_file) {
-  std::ifstream(token_file) >> token_;
-  if (token_.size() == kTokenChars) return;
-  token_ = random_text(kTokenChars, kAlphabet);
-  write_private_file(token_file, token_ + "\n");
-}
-
 Response TokenApi::handle(const Request& request) const {
-  const std::string given = request.header("authorization").value_or("");
-  const std::string expected = "Bearer " + token_;
-  if (given.size() != expected.size() ||
-      CRYPTO_memcmp(given.data(), expected.data(), expected.size()) != 0) {
+  if (!token_.borne_by(request)) {
     throw ApiError(401, "invalid_api_key", "Incorrect API key provided.");
   }
   if (request.path != "/v1/chat/completions") throw ApiError(404, "not_found", "No such path.");

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string>
 
-#include "cloud/message.h"
+#include "cloud/bearer.h"
 
 namespace flexroom::cloud {
 
@@ -14,12 +14,12 @@ class TokenApi {
  public:
   static constexpr const char* kHost = "llm.flexroom.example";
   /// The token stands in `token_file` (0600); made if missing.
-  explicit TokenApi(const std::filesystem::path& token_file);
+  explicit TokenApi(const std::filesystem::path& token_file) : token_(token_file) {}
   /// Throws ApiError.
   Response handle(const Request& request) const;
 
  private:
-  std::string token_;
+  BearerToken token_;
 };
 
 }  // namespace flexroom::cloud

@@ -12,6 +12,7 @@
 #include "base/host_name.h"
 #include "base/private_file.h"
 #include "base/secret.h"
+#include "config/text_file.h"
 #include "config/toml.h"
 
 namespace flexroom {
@@ -454,8 +455,7 @@ std::string read_script_file(const TomlTable& script, const JobConfig& job) {
                 "the script changed: review it, then put its new SHA-256 into the job; every "
                 "member has to approve again");
   }
-  const size_t end = text.find('\n');
-  if (end != std::string::npos && end > 0 && text[end - 1] == '\r') {
+  if (ends_in_crlf(text)) {
     script.fail("file", "names a script whose lines end in CR LF, which no shell reads",
                 "convert it (sed -i 's/\\r$//' FILE), put it where `url` says, and its new SHA-256 "
                 "here");

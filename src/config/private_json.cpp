@@ -60,6 +60,9 @@ void PrivateJson::parse(std::string_view shape) {
                      fmt::format("quotes around every text and name, a comma between entries, none "
                                  "after the last; {}",
                                  shape));
+  } catch (const json::exception&) {  // so do those of a number that is too large
+    throw InputError(name_, "holds a number that is none of its own",
+                     fmt::format("quotes around every text, also one of digits; {}", shape));
   }
   if (!root_.is_object()) throw InputError(name_, "is not a JSON object", shape);
   if (!twice.empty()) {

@@ -43,4 +43,9 @@ std::string place_in_text(std::string_view name, std::string_view text, size_t o
   return fmt::format("{}:{}:{}", name, line, column);
 }
 
+bool ends_in_crlf(std::string_view script) {
+  const size_t end = script.find('\n');
+  return end != std::string_view::npos && end > 0 && script[end - 1] == '\r';
+}
+
 }  // namespace flexroom

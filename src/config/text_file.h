@@ -14,4 +14,7 @@ void require_utf8_text(std::string_view text, std::string_view name);
 /// "file:line:column" of a byte.
 std::string place_in_text(std::string_view name, std::string_view text, size_t offset);
 
+/// Of a script: its lines end in CR LF, which no shell reads. Its first line is looked at.
+bool ends_in_crlf(std::string_view script);
+
 }  // namespace flexroom

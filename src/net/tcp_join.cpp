@@ -107,6 +107,14 @@ int resolve(const std::string& host, uint16_t port, bool passive, AddressList* o
                      &out->first);
 }
 
+/// No name that somebody would have to be asked for.
+bool is_address(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICHOST;
+  AddressList addresses;
+  return getaddrinfo(host.c_str(), nullptr, &hints, &addresses.first) == 0;
+}
+
 std::string address_text(const sockaddr* address, socklen_t size) {
   char host[NI_MAXHOST] = {}, port[NI_MAXSERV] = {};
   const int error = getnameinfo(address, size, host, sizeof host, port, sizeof port,
@@ -272,12 +280,15 @@ void MeshJoin::ask_about_order() {
   for (PartyId peer = config_.self + 1; peer < slots_.size(); ++peer) {
     Slot& slot = slots_[peer];
     if (slot.link || slot.outbound) continue;
+    // A slow look-up of a name that is otherwise not needed here would hold up those who come.
+    if (!is_address(config_.members[peer].host)) continue;
     const std::string problem = slot.problem;
     start_connecting(peer);
     slot.problem = problem;  // that it cannot be asked is usual
     if (slot.outbound) slot.outbound->asks = true;
   }
   if (listener_.valid() || config_.listen_socket >= 0) return;
+  if (!config_.listen_host.empty() && !is_address(config_.listen_host)) return;
   try {
     listen();
   } catch (const InputError&) {  // it is not needed

@@ -20,6 +20,9 @@ class ForwardSource : public Source {
   }
   AndTriples and_triples(size_t count) override { return source_.and_triples(count); }
   VecTriple vec_triple(size_t count) override { return source_.vec_triple(count); }
+  std::vector<VecTriple> vec_triples(std::span<const size_t> counts) override {
+    return source_.vec_triples(counts);
+  }
   Powers powers(size_t max_power) override { return source_.powers(max_power); }
   RotSender rot_send(PartyId receiver, size_t count) override {
     return source_.rot_send(receiver, count);

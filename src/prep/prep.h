@@ -127,6 +127,12 @@ class Source {
   virtual AuthBits owned_bits_of(PartyId owner, size_t count, std::span<const uint8_t> bits) = 0;
   virtual AndTriples and_triples(size_t count) = 0;
   virtual VecTriple vec_triple(size_t count) = 0;
+  /// One VecTriple for every count, each with a factor of its own; made together where they can be.
+  virtual std::vector<VecTriple> vec_triples(std::span<const size_t> counts) {
+    std::vector<VecTriple> out;
+    for (const size_t count : counts) out.push_back(vec_triple(count));
+    return out;
+  }
   virtual Powers powers(size_t max_power) = 0;
   /// rot(i <- j) with random choice: 128-bit seeds (boolean §4.5). Called by the two parties only.
   struct RotSender {

@@ -118,10 +118,18 @@ Source::RotReceiver SessionPrep::rot_receive(PartyId sender, size_t count,
 }
 
 VecTriple SessionPrep::vec_triple(size_t count) {
+  const size_t counts[] = {count};
+  return std::move(vec_triples(counts)[0]);
+}
+
+std::vector<VecTriple> SessionPrep::vec_triples(std::span<const size_t> counts) {
   return guarded("field products", [&] {
     safety_.require_preprocessing_allowed();
-    const size_t counts[] = {count};
-    return std::move(make_field_products(live_->context, counts)[0].triple);
+    std::vector<VecTriple> out;
+    for (FieldProducts& made : make_field_products(live_->context, counts)) {
+      out.push_back(std::move(made.triple));
+    }
+    return out;
   });
 }
 

@@ -41,6 +41,7 @@ class SessionPrep : public Source {
   AuthBits owned_bits_of(PartyId owner, size_t count, std::span<const uint8_t> bits) override;
   AndTriples and_triples(size_t count) override;
   VecTriple vec_triple(size_t count) override;
+  std::vector<VecTriple> vec_triples(std::span<const size_t> counts) override;
   Powers powers(size_t max_power) override;
   RotSender rot_send(PartyId receiver, size_t count) override;
   RotReceiver rot_receive(PartyId sender, size_t count, std::span<const uint8_t> choices) override;

@@ -40,22 +40,21 @@ AuthField join(std::vector<VecTriple>& products, AuthField VecTriple::*part) {
 
 }  // namespace
 
-bool zero_test_field(Context& context, AuthField values, std::vector<VecTriple> products,
-                     BatchInFlight& batch, std::string_view label) {
+bool zero_test_field(net::Party& party, const Block& delta, AuthField values,
+                     std::vector<VecTriple> products, BatchInFlight& batch, std::string_view label,
+                     ot::VerdictNotes* notes) {
   FLEXROOM_ASSERT(values.size() == products.size() && !products.empty());
   for (const VecTriple& product : products) FLEXROOM_ASSERT(product.a.size() == 1);
-  const Block& delta = context.bits.delta();
   add(values, join(products, &VecTriple::a));
-  const std::vector<Block> e =
-      open_field(context.party, delta, values, std::string(label) + "/zero e");
+  const std::vector<Block> e = open_field(party, delta, values, std::string(label) + "/zero e");
   // [[W]] = [[c]] + e * [[b]] = V * b: uniform and nonzero unless V is zero.
   AuthField w = join(products, &VecTriple::b);
   scale(w, e);
   add(w, join(products, &VecTriple::c));
   batch.before_verdict();
   const std::vector<Block> opened =
-      open_field(context.party, delta, w, std::string(label) + "/zero verdict");
-  Verdict verdict(&context.safety);
+      open_field(party, delta, w, std::string(label) + "/zero verdict");
+  Verdict verdict(notes);
   bool all_zero = true;
   for (const Block& value : opened) all_zero &= value == Block();
   if (all_zero) verdict.passed();
@@ -65,7 +64,8 @@ bool zero_test_field(Context& context, AuthField values, std::vector<VecTriple> 
 void zero_test(Context& context, std::span<const Block> shares, std::vector<VecTriple> products,
                BatchInFlight& batch, std::string_view label) {
   AuthField values = authenticate_sum(context, shares, label);
-  if (!zero_test_field(context, std::move(values), std::move(products), batch, label)) {
+  if (!zero_test_field(context.party, context.bits.delta(), std::move(values), std::move(products),
+                       batch, label, &context.safety)) {
     throw ProtocolAbort(AbortCode::kZeroTest, label, "a member deviated in this batch");
   }
 }

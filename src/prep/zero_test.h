@@ -24,8 +24,10 @@ void zero_test(Context& context, std::span<const Block> shares, std::vector<VecT
                BatchInFlight& batch, std::string_view label);
 
 /// The same for authenticated values whose shares all parties randomised (§3.6 from "consume one
-/// field product"): true iff all are zero. Does not abort on a nonzero value.
-bool zero_test_field(Context& context, AuthField values, std::vector<VecTriple> products,
-                     BatchInFlight& batch, std::string_view label);
+/// field product"): true iff all are zero. Does not abort on a nonzero value. `notes`, if not null,
+/// is told of it as of a check of class A.
+bool zero_test_field(net::Party& party, const Block& delta, AuthField values,
+                     std::vector<VecTriple> products, BatchInFlight& batch, std::string_view label,
+                     ot::VerdictNotes* notes = nullptr);
 
 }  // namespace flexroom::prep

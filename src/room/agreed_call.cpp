@@ -70,8 +70,8 @@ void say_what_happened(Error::Fields& fields, const std::string& refused_before,
   if (!refused_before.empty()) {
     fields.text += fmt::format(
         "\n  The service had refused the request before ({}), and no further attempt was made: "
-        "nothing happened there, and the call can be run again.",
-        refused_before);
+        "nothing happened there{}.",
+        refused_before, fields.exit == Exit::kFailed ? ", and the call can be run again" : "");
   } else if (fields.exit == Exit::kFailed) {
     fields.text +=
         "\n  The request was not sent: nothing happened at the service, and the call can be run "

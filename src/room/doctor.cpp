@@ -244,7 +244,7 @@ class Doctor {
   void compare(const Setting& setting) {
     std::vector<Check> found;
     looked("members", [&] {
-      found = compare_with_members(setting.room, options_);
+      compare_with_members(setting.room, options_, found);
       const bool same = std::none_of(found.begin(), found.end(), [](const Check& check) {
         return check.state == State::kProblem;
       });

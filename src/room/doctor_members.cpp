@@ -28,6 +28,7 @@ constexpr std::string_view kEpoch = "epoch", kSecret = "secret ", kBurned = "bur
                            kLife = "LIFE", kStrikes = "strikes", kClock = "clock";
 constexpr std::string_view kYes = "yes", kNo = "no", kIsLost = "lost", kIsThere = "there";
 constexpr int64_t kSkewWorthAWord = 30;
+constexpr size_t kMaxTold = 32;  // differences of one member
 
 /// What must be alike beside room.toml.
 std::vector<Term> own_terms(session::MemberState& state) {
@@ -135,8 +136,7 @@ Check state_of(const std::vector<Term>& said, const std::string& member,
   };
   if (burned != kNo) {
     out.remedy =
-        "the epoch is burned: `flexroom init --new-epoch` at all members, then import the "
-        "secrets again from their source";
+        "the epoch is burned: `flexroom init --new-epoch` at all members; no secret is lost by it";
   } else if (lost != kIsThere || at_least(life, limits.life_max)) {
     out.remedy = fmt::format("find out why; then `flexroom peer accept` at {}", member);
   } else if (at_least(dirty, limits.dirty_max)) {
@@ -156,19 +156,31 @@ std::vector<std::vector<Term>> exchange(net::Party& party, const std::vector<Ter
 
 }  // namespace
 
-std::vector<Check> compare_with_members(const RoomConfig& room, const ExamineOptions& options) {
+void compare_with_members(const RoomConfig& room, const ExamineOptions& options,
+                          std::vector<Check>& out) {
   const auto opened = open_state(options.member_file, nullptr, store::SealedDb::Access::kLook);
   session::MemberState& state = *opened;
   net::Party party(
       net::TcpMesh::join(session::mesh_of(room, state.member(), options.cancel, options.note),
                          state.identity()),
       Prg::from_system());
-  std::vector<Check> out;
   const auto add = [&](const std::vector<std::vector<Term>>& all) {
     bool other_command = false;
+    std::vector<size_t> told(all.size());
     for (const TermDifference& one : session::differences(all, party.id())) {
-      out.push_back(check_of(one, room.members[one.member].name));
       other_command = other_command || one.name == "command";
+      const std::string& member = room.members[one.member].name;
+      if (told[one.member]++ < kMaxTold) out.push_back(check_of(one, member));
+    }
+    for (PartyId j = 0; j < all.size(); ++j) {
+      if (told[j] <= kMaxTold) continue;
+      Check more;
+      more.state = Check::State::kProblem;
+      more.member = room.members[j].name;
+      more.name = fmt::format("more of {}", more.member);
+      more.detail = fmt::format("{} more differences", told[j] - kMaxTold);
+      more.remedy = "mend those above first";
+      out.push_back(more);
     }
     return other_command;
   };
@@ -177,7 +189,7 @@ std::vector<Check> compare_with_members(const RoomConfig& room, const ExamineOpt
   // Whoever runs another command has left by now.
   if (add(session::exchange_terms(party, terms))) {
     party.abort();
-    return out;
+    return;
   }
   party.echo("session/terms", AbortCode::kDisagreement);
   (void)add(exchange(party, own_terms(state), "doctor/terms"));
@@ -188,7 +200,6 @@ std::vector<Check> compare_with_members(const RoomConfig& room, const ExamineOpt
     if (j != party.id()) out.push_back(clock_of(states[j], member, now));
     out.push_back(state_of(states[j], member, session::limits_of(room)));
   }
-  return out;
 }
 
 }  // namespace flexroom::room

@@ -18,6 +18,8 @@ namespace flexroom::room {
 /// Errors     as a session's join (they do not come, another certificate), ProtocolAbort;
 /// InputError
 ///            of this member's own files
-std::vector<Check> compare_with_members(const RoomConfig& room, const ExamineOptions& options);
+/// What was found before an error is in `found`.
+void compare_with_members(const RoomConfig& room, const ExamineOptions& options,
+                          std::vector<Check>& found);
 
 }  // namespace flexroom::room

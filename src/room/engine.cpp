@@ -240,7 +240,7 @@ Engine::State::State(const Options& given, const PartyIdentity& identity) : opti
   config.room_digest = RandomOracle("engine without a room", {}).field("1").digest();
   party = std::make_unique<net::Party>(net::TcpMesh::join(config, identity.state_->identity),
                                        Prg::from_system());
-  epoch = prep::setup_epoch(*party, parameters);
+  epoch = prep::setup_epoch(*party, parameters, &safety);
   prep::session_hello(*party, epoch);
   source.emplace(
       *party, epoch, safety, prep::TripleParameters{},

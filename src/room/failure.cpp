@@ -12,9 +12,8 @@ constexpr const char* kFpCheatText =
     "\n  A member's message failed a check over F_p: this session's arithmetic material is "
     "destroyed and a strike is counted. Find out why before you run again.";
 constexpr const char* kBooleanCheatText =
-    "\n  A check of the boolean engine failed: the epoch is burned at this member and its secrets "
-    "cannot be used any more. Find out why; then run `flexroom init --new-epoch` at all members "
-    "and import the secrets again from their source.";
+    "\n  A check of the boolean engine failed: the epoch is burned at this member. Stored secrets "
+    "are kept. Find out why; then run `flexroom init --new-epoch` at all members.";
 constexpr const char* kReleasedText =
     "\n  The request had been released: it may have been carried out. Look at the provider before "
     "you run again.";

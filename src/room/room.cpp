@@ -11,7 +11,6 @@
 #include "room/state.h"
 #include "session/pool_source.h"
 #include "session/secret_refresh.h"
-#include "session/signing_keys.h"
 #include "store/log_export.h"
 
 namespace flexroom {
@@ -29,7 +28,7 @@ SecretInfo info_of(const store::RecordMeta& meta) {
   out.entropy = meta.entropy;
   out.owner = meta.owner;
   out.record = to_hex(meta.id);
-  out.epoch = to_hex(meta.epoch);
+  out.set = to_hex(meta.set);
   out.provenance = to_hex(meta.provenance);
   return out;
 }
@@ -49,13 +48,6 @@ std::vector<std::string> member_names(const RoomConfig& config) {
 }  // namespace room
 
 namespace {
-
-std::vector<store::RecordMeta> listed_secrets(session::MemberState& state) {
-  std::vector<store::RecordMeta> out = state.secrets().list();
-  std::erase_if(
-      out, [](const store::RecordMeta& meta) { return meta.kind == session::kSigningKeyKind; });
-  return out;
-}
 
 std::vector<store::AuditLog::Stored> verified_log(session::MemberState& state) {
   state.settle_runs();
@@ -107,7 +99,7 @@ RoomStatus Room::status() {
           session::reason_to_refresh(counters.dirty, prep::profile(state.room().profile).dirty_max,
                                      out.epoch_made, static_cast<uint64_t>(std::time(nullptr)));
     }
-    out.secrets = listed_secrets(state).size();
+    out.secrets = state.secrets().list().size();
     out.stock = room::stock_of(state);
     out.certificate = to_hex(state.identity().fingerprint());
     out.certificate_expires = state.identity().not_after();
@@ -118,7 +110,7 @@ RoomStatus Room::status() {
 std::vector<SecretInfo> Room::secrets() {
   return room::translated(room::Access::members(*this), [&] {
     std::vector<SecretInfo> out;
-    for (const auto& meta : listed_secrets(*state_->member)) out.push_back(room::info_of(meta));
+    for (const auto& meta : state_->member->secrets().list()) out.push_back(room::info_of(meta));
     return out;
   });
 }
@@ -185,10 +177,11 @@ bool give_up_state(const RoomOptions& options, Decider& decider) {
     const RoomConfig config = RoomConfig::load(member.room_file);
     const auto said = decider.human_input(
         {Question::Kind::kYesNo,
-         "Is the newest state.db of this member gone for good, all backups of it too? Then every "
-         "secret of room " +
+         "Is the newest state.db of this member gone for good, all backups of it too? Then the "
+         "secrets of room " +
              config.name +
-             " is lost for all its members, and must be imported again from its source. Go on?"});
+             " that no file here holds any more are lost for all its members, and must be imported "
+             "again from their source. Go on?"});
     if (said != "yes") return false;
     session::give_up_state(config, member);
     return true;

@@ -75,15 +75,24 @@ void add_links(Proposal& proposal, const RoomConfig& room, const ShownRun& run) 
 /// The line of the loader that holds a member's links begins like this; one a member, in order.
 constexpr std::string_view kMemberLine = "\nmember ";
 
-std::vector<RequestPart> loader_without_others(const RoomConfig& room, const std::string& text,
-                                               size_t only) {
+/// Of a plan: nothing of the other members' lines, and of this one's not the sealed links, whose
+/// key is drawn for each run.
+std::vector<RequestPart> loader_of_plan(const RoomConfig& room, const RunScriptTerms& terms,
+                                        const std::string& text, size_t only) {
   std::vector<RequestPart> out;
   size_t at = 0;
   for (size_t i = 0; i < room.members.size(); ++i) {
     const size_t line = text.find(kMemberLine, at) + 1;
     const size_t end = text.find('\n', line);
     if (i == only) {
-      out.push_back({to_bytes(text.substr(at, end - at)), "", "", 0});
+      const size_t sealed = line + kMemberLine.size() - 1;
+      const size_t bytes = terms.links[i].sealed.size();
+      out.push_back({to_bytes(text.substr(at, sealed - at)), "", "", 0});
+      out.push_back({{},
+                     "sealed links of " + room.members[i].name,
+                     fmt::format("{}: sealed with a new key for each run", kWhenTheyMeet),
+                     static_cast<uint32_t>(bytes)});
+      out.push_back({to_bytes(text.substr(sealed + bytes, end - sealed - bytes)), "", "", 0});
     } else {
       out.push_back({to_bytes(text.substr(at, line - at)), "", "", 0});
       out.push_back({{},
@@ -101,7 +110,7 @@ void add_loader(Proposal& proposal, const RoomConfig& room, const ShownRun& run)
   const std::string text = loader_text(run.terms.job, run.terms.links);
   proposal.section("Loader");
   if (run.only) {
-    proposal.marked("loader", loader_without_others(room, text, *run.only));
+    proposal.marked("loader", loader_of_plan(room, run.terms, text, *run.only));
     return;
   }
   const size_t carrier = carrier_of(run.terms.links);

@@ -174,7 +174,7 @@ agreement::Proposal ScriptRun::propose() {
   terms_.client_token = client_token(party());
   secret_ = state_.secret(job_.secret);
   check_key(job_, secret_);
-  state_.secrets().agree(party(), {secret_.id});
+  state_.secrets().agree(party(), std::vector<store::RecordMeta>{secret_});
   layout_ = lay_out_run_script(terms_);
   const CallSecrets secrets =
       check_rules(layout_->call, room(), [&](const std::string&) { return secret_; });

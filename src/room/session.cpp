@@ -77,12 +77,16 @@ SecretInfo import_secret(Session& session, const std::filesystem::path& path) {
 
 std::string lost_with_the_epoch(session::MemberState& state) {
   std::string names;
-  for (const store::RecordMeta& meta : state.secrets().list()) {
-    if (meta.kind == session::kSigningKeyKind) continue;
+  for (const store::RecordMeta& meta : state.secrets_of_before()) {
     names += fmt::format("{}{} v{}", names.empty() ? "" : ", ", meta.name, meta.version);
   }
-  return names.empty() ? "it has no secrets here"
-                       : fmt::format("these secrets are erased at all members: {}", names);
+  const std::string erased = "preprocessed stock and the day's signing keys are made anew";
+  if (names.empty()) return "the secrets stay; " + erased;
+  return fmt::format(
+      "secrets that are stored as rows stay; {}. These secrets are stored in the form of an "
+      "earlier "
+      "version and are erased at all members if the epoch is burned: {}",
+      erased, names);
 }
 
 SecretsMoved refresh_secrets(Session& session) {
@@ -97,18 +101,22 @@ SecretsMoved refresh_secrets(Session& session) {
       epoch = session::refresh_secrets(joined.session(), plan);
     });
   } catch (const std::exception&) {
-    if (store::EpochChange(joined.state().db(), joined.state().rid()).staged()) {
+    if (joined.state().secrets().num_staged() > 0 ||
+        store::EpochChange(joined.state().db(), joined.state().rid()).staged()) {
       joined.note(
-          "The new epoch lies ready here, but not all members confirmed it: the next command that "
+          "The new rows lie ready here, but not all members confirmed them: the next command that "
           "meets all members finishes the refresh or drops it, at all of them alike.");
     }
     throw;
   }
+  const bool moved = epoch != plan.epoch;
+  const uint64_t count = (moved ? plan.of_before : plan.records).size();
   joined.log_outcome(store::LogOutcome::kDone,
-                     fmt::format("secret refresh: {} records to epoch {}; {} unfinished batches in "
-                                 "the one before",
-                                 plan.records.size(), to_hex(epoch).substr(0, 16), plan.dirty));
-  return {plan.records.size(), to_hex(epoch), to_hex(plan.epoch), plan.dirty};
+                     moved ? fmt::format("secret refresh: {} records to epoch {}; {} unfinished "
+                                         "batches in the one before",
+                                         count, to_hex(epoch).substr(0, 16), plan.dirty)
+                           : fmt::format("secret refresh: {} secrets have new rows", count));
+  return {count, to_hex(epoch), to_hex(plan.epoch), plan.dirty};
 }
 
 void fill_stock(Joined& joined, uint64_t triples) {

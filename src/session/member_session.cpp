@@ -11,6 +11,7 @@
 #include "net/tcp_mesh.h"
 #include "prep/epoch.h"
 #include "prep/forward_source.h"
+#include "prep/rows.h"
 #include "prep/session_hello.h"
 #include "session/room_terms.h"
 #include "session/signing_keys.h"
@@ -140,6 +141,7 @@ MemberState::MemberState(RoomConfig room, MemberConfig member,
     once_->rename_life(digest_of_hex(room_.members[i].certificate_sha256), mids_[i]);
   }
   secrets_ = std::make_unique<store::SecretStore>(*db_, rid_or_none(), fault_);
+  loaded_ = std::make_unique<store::LoadedStore>(*db_, rid_or_none(), fault_);
   meet_once_db(epoch ? std::optional<Digest>(epoch->epoch_id) : std::nullopt);
 }
 
@@ -154,8 +156,8 @@ void MemberState::meet_once_db(const std::optional<Digest>& epoch) {
                      fmt::format("is older than the present epoch of room '{}' (a backup was put "
                                  "back, or the newest file is elsewhere)",
                                  room_.name),
-                     "put the newest state.db back. Only if there is none any more: the room's "
-                     "secrets are lost for all members; `flexroom init --state-lost`");
+                     "put the newest state.db back. Only if there is none any more: `flexroom init "
+                     "--state-lost`; secrets stored or refreshed since are lost for all members");
   }
   if (seen == Seen::kMissing) {
     throw InputError(file,
@@ -272,6 +274,7 @@ void MemberState::found(const store::RoomId& rid, const std::vector<store::Membe
   record_ = std::move(room);
   mids_ = mids;
   secrets_ = std::make_unique<store::SecretStore>(*db_, record_->rid, fault_);
+  loaded_ = std::make_unique<store::LoadedStore>(*db_, record_->rid, fault_);
 }
 
 void MemberState::settle_open_marks() {
@@ -399,12 +402,25 @@ agreement::Configuration MemberState::configuration() {
   return out;
 }
 
+std::vector<store::RecordMeta> MemberState::secrets_of_before() {
+  std::vector<store::RecordMeta> out = loaded_->list();
+  std::erase_if(out, [](const store::RecordMeta& meta) { return meta.kind == kSigningKeyKind; });
+  return out;
+}
+
 store::RecordMeta MemberState::secret(const std::string& name) {
   std::optional<store::RecordMeta> found;
   for (const store::RecordMeta& meta : secrets_->list()) {
     if (meta.name == name && (!found || meta.version > found->version)) found = meta;
   }
   if (!found) {
+    for (const store::RecordMeta& meta : secrets_of_before()) {
+      if (meta.name != name) continue;
+      throw InputError(fmt::format("secret '{}'", name),
+                       "is stored in the form of an earlier version, bound to its epoch",
+                       "run `flexroom init` at all members, which turns it into rows. If the epoch "
+                       "is burned it is lost: import it again");
+    }
     throw InputError(fmt::format("secret '{}'", name), "is not in the store",
                      "`flexroom secret list` shows what is there; `flexroom secret import` brings "
                      "a new one");
@@ -537,20 +553,30 @@ void MemberSession::settle_log() {
   if (!to_note_.empty()) note(to_note_, {});
   to_note_.clear();
   store::SecretStore& secrets = state_.secrets();
-  std::vector<Digest> before;
+  std::map<Digest, store::RowSet> before;  // by what a refresh does not change
   const bool staged = secrets.num_staged() > 0;
   if (staged) {
-    for (const store::RecordMeta& meta : secrets.list()) before.push_back(meta.digest());
+    for (const store::RecordMeta& meta : secrets.list()) before[meta.origin()] = meta.set;
   }
   secrets.reconcile(*party_);
-  if (!staged) return;
-  for (const store::RecordMeta& meta : secrets.list()) {
-    if (std::count(before.begin(), before.end(), meta.digest()) > 0) continue;
-    note(fmt::format("secret {} version {}: the import that was interrupted before is complete at "
-                     "all members",
-                     meta.name, meta.version),
-         meta.provenance);
+  if (staged) {
+    for (const store::RecordMeta& meta : secrets.list()) {
+      const auto had = before.find(meta.origin());
+      if (had != before.end() && had->second == meta.set) continue;
+      note(fmt::format("secret {} version {}: the {} that was interrupted before is complete at "
+                       "all members",
+                       meta.name, meta.version, had == before.end() ? "import" : "refresh"),
+           meta.provenance);
+    }
   }
+  // Rows of it were committed, and what they were made of was not erased yet.
+  for (const store::RecordMeta& meta : state_.secrets_of_before()) {
+    if (secrets.has(meta.id, meta.version)) state_.loaded().remove(meta.id, meta.version);
+  }
+  to_turn_ = state_.loaded().reconcile(*party_);
+  std::erase_if(to_turn_, [&](const store::RecordMeta& meta) {
+    return meta.kind == kSigningKeyKind || meta.epoch != party_->scope().eid;
+  });
 }
 
 prep::EpochState MemberSession::make_epoch() {
@@ -614,19 +640,48 @@ Founding agree_on_room(net::Party& party, MemberState& state) {
 
 }  // namespace
 
+namespace {
+
+// They go with the epoch that they are bound to: while it is whole, they are turned into rows.
+void require_no_secrets_of_before(MemberState& state) {
+  const std::vector<store::RecordMeta> left = state.secrets_of_before();
+  if (left.empty()) return;
+  throw ProtocolAbort(
+      AbortCode::kRefusedByRule, "epoch",
+      fmt::format("'{}' is stored in the form of an earlier version and would be lost with this "
+                  "epoch, which is not burned: run `flexroom init` at all members first, which "
+                  "turns it into rows (`flexroom secret refresh` where too many batches ended "
+                  "without a verdict)",
+                  left.front().name));
+}
+
+}  // namespace
+
 bool MemberSession::ensure_epoch(bool new_epoch) {
   settle();
   const Founding room = agree_on_room(*party_, state_);
   store::EpochStore epochs(state_.db());
   const auto saved = epochs.load(state_.rid_or_none());
-  Writer own;
-  own.u8(new_epoch ? 1 : 0).raw(saved ? ByteView(saved->epoch_id) : ByteView(Digest{}));
-  const std::vector<Bytes> all = party_->exchange("session/epoch", own.bytes());
+  const bool burned = saved && state_.once().counters().burned;
+  const auto said = [&](bool is_burned) {
+    return Writer()
+        .u8(new_epoch ? 1 : 0)
+        .raw(saved ? ByteView(saved->epoch_id) : ByteView(Digest{}))
+        .u8(is_burned ? 1 : 0)
+        .take();
+  };
+  std::vector<Bytes> all = party_->exchange("session/epoch", said(burned));
   party_->echo("session/epoch", AbortCode::kDisagreement);
+  if (saved && new_epoch &&
+      std::all_of(all.begin(), all.end(), [&](const Bytes& b) { return b == said(false); })) {
+    require_no_secrets_of_before(state_);
+  }
+  for (Bytes& bytes : all) bytes.back() = 0;  // one burned epoch is burned for all
+  const Bytes own = said(false);
   for (const PartyId j : party_->peers()) {
     const bool asks = all[j][0] != 0;
     // Which epoch was theirs does not matter to members that all want a new one.
-    if (all[j] == own.bytes() || (asks && new_epoch)) continue;
+    if (all[j] == own || (asks && new_epoch)) continue;
     if (asks != new_epoch) {
       throw ProtocolAbort(AbortCode::kDisagreement, "epoch",
                           "not all members ask for a new epoch: run `flexroom init` with "
@@ -638,8 +693,9 @@ bool MemberSession::ensure_epoch(bool new_epoch) {
     // Which of the two is older this member cannot know; once.db of the other may.
     throw ProtocolAbort(
         AbortCode::kDisagreement, "epoch",
-        fmt::format("{} the epoch that {}: a state.db there or here is not the newest. Put the "
-                    "newest one back; only if it is gone for good, run `flexroom init "
+        fmt::format("{} the epoch that {}: `init --new-epoch` was cut (run it again at all "
+                    "members: no secret is lost), or a state.db there or here is not the newest. "
+                    "Put the newest one back; only if it is gone for good, run `flexroom init "
                     "--state-lost` there",
                     has_one ? "is in another epoch than" : "does not have",
                     has_one ? "we are in" : "we have"),
@@ -654,15 +710,14 @@ bool MemberSession::ensure_epoch(bool new_epoch) {
   // the next init starts afresh.
   (void)party_->exchange("session/epoch made", epoch.eid);
   party_->echo("session/epoch made");
-  // Old shares go with the old epoch: their MACs belong to the old global keys, so that using one
-  // would look like a cheat, and one kept by a member alone would stand in the way of a new import.
+  // Loaded forms go with the old epoch, whose global keys their MACs belong to. Rows stay.
   state_.once().prepare_epoch(epoch.eid);
   const bool has_lost_state = !saved;
   state_.db().transaction([&] {
     state_.found(room.rid, room.mids);
     epochs.save(state_.rid(),
                 {epoch.eid, epoch.serialise(), static_cast<uint64_t>(std::time(nullptr))});
-    state_.secrets().keep_only(epoch.eid);
+    state_.loaded().keep_only(epoch.eid);
   });
   // Without an epoch before, but with a log of the room: its state.db was given up by the operator.
   if (has_lost_state && state_.once().log_head(state_.rid())) state_.log().accept_loss();
@@ -681,6 +736,19 @@ void MemberSession::change_epoch(const prep::EpochState& epoch,
   state_.once().start_epoch(epoch.eid);
 }
 
+namespace {
+
+std::string what_a_burned_epoch_takes(MemberState& state) {
+  const std::vector<store::RecordMeta> lost = state.secrets_of_before();
+  if (lost.empty()) return ": no secret is lost by it";
+  std::string names;
+  for (const store::RecordMeta& meta : lost) names += (names.empty() ? "" : ", ") + meta.name;
+  return ". Lost with it, because an earlier version stored them bound to that epoch: " + names +
+         "; import these again from their source";
+}
+
+}  // namespace
+
 void MemberSession::start() {
   const auto load = [&] {
     auto saved = store::EpochStore(state_.db()).load(state_.rid());
@@ -693,9 +761,9 @@ void MemberSession::start() {
   const store::EpochStore::Saved saved = load();
   if (state_.once().counters().burned) {
     throw ProtocolAbort(AbortCode::kEpochBurned, "epoch",
-                        "a member cheated or a check failed earlier, so the secrets of this epoch "
-                        "are lost. Run `flexroom init --new-epoch` at all members and import the "
-                        "secrets again from their source");
+                        "a member cheated or a check failed earlier. Run `flexroom init "
+                        "--new-epoch` at all members" +
+                            what_a_burned_epoch_takes(state_));
   }
   if (state_.once().counters().needs_operator) {
     // Whether the epoch was burned is not known any more.
@@ -716,11 +784,45 @@ void MemberSession::start() {
   engines_ =
       std::make_unique<Engines>(*party_, std::move(epoch), state_.once(),
                                 prep::profile(state_.room().profile).triples, options_.progress);
+  turn_into_rows(std::exchange(to_turn_, {}));
 }
 
-void MemberSession::compare_secrets() {
-  state_.secrets().compare(
-      *party_, [](const store::RecordMeta& meta) { return meta.kind != kSigningKeyKind; });
+// Whether every member may make products; the others' counters are their own.
+bool MemberSession::may_preprocess() {
+  bool here = true;
+  try {
+    state_.once().require_preprocessing_allowed();
+  } catch (const ProtocolAbort&) {
+    here = false;
+  }
+  const std::vector<Bytes> all = party_->exchange("rows/may", Writer().u8(here ? 1 : 0).bytes());
+  party_->echo("rows/may", AbortCode::kDisagreement);
+  return std::all_of(all.begin(), all.end(), [](const Bytes& bytes) { return bytes[0] != 0; });
+}
+
+// Once, in the epoch of the records; where too many batches hang in it, `secret refresh` moves them
+// to another one first (boolean-engine.md §8.4).
+void MemberSession::turn_into_rows(std::vector<store::RecordMeta> records) {
+  if (records.empty()) return;
+  require_alone();
+  if (!may_preprocess()) {
+    if (options_.note) {
+      options_.note(
+          "secrets in the form of an earlier version stay so: too many batches ended "
+          "without a verdict. `flexroom secret refresh` at all members, then any command");
+    }
+    return;
+  }
+  std::vector<prep::AuthBits> bits;
+  std::vector<Kept> values;
+  bits.reserve(records.size());
+  for (store::RecordMeta& meta : records) {
+    bits.push_back(state_.loaded().get(meta.id, meta.version));
+    meta.epoch = {};
+    values.push_back({meta, &bits.back()});
+  }
+  (void)keep(values);
+  for (const store::RecordMeta& meta : records) state_.loaded().remove(meta.id, meta.version);
 }
 
 const prep::EpochState& MemberSession::epoch() const {
@@ -748,12 +850,50 @@ void MemberSession::reserve_triples(size_t count) {
 }
 boolean::Engine& MemberSession::engine() { return engines_->engine; }
 
-prep::AuthBits MemberSession::shares(const store::RecordMeta& secret) {
-  if (secret.epoch != party_->scope().eid) {
-    throw InputError("secret '" + secret.name + "'", "belongs to an earlier epoch",
-                     "import it again with `flexroom secret import`");
+void MemberSession::load(const std::vector<store::RecordMeta>& secrets) {
+  std::vector<store::RecordMeta> missing;
+  for (const store::RecordMeta& meta : secrets) {
+    const bool again = std::any_of(missing.begin(), missing.end(), [&](const auto& other) {
+      return other.digest() == meta.digest();
+    });
+    if (!again && !shares_.contains(meta.digest())) missing.push_back(meta);
   }
-  return state_.secrets().get(secret.id, secret.version);
+  if (missing.empty()) return;
+  state_.secrets().agree(*party_, missing);
+  std::vector<SecretBytes> rows;
+  std::vector<prep::HeldRow> held;
+  for (const store::RecordMeta& meta : missing) {
+    rows.push_back(state_.secrets().row(meta.id, meta.version));
+    held.push_back({meta.bits, rows.back().reveal()});
+  }
+  std::vector<prep::AuthBits> loaded =
+      prep::load_rows(*party_, engines_->source, state_.once(), held);
+  for (size_t s = 0; s < missing.size(); ++s) {
+    shares_.insert_or_assign(missing[s].digest(), std::move(loaded[s]));
+  }
+}
+
+prep::AuthBits MemberSession::shares(const store::RecordMeta& secret) {
+  load({secret});
+  return shares_.at(secret.digest()).clone();
+}
+
+std::vector<store::RecordMeta> MemberSession::keep(const std::vector<Kept>& values) {
+  const Digest digest =
+      RandomOracle("set", party_->scope(), party_->next_counter("rows/set")).digest();
+  std::vector<const prep::AuthBits*> bits;
+  for (const Kept& kept : values) bits.push_back(kept.value);
+  std::vector<SecretBytes> rows = prep::store_rows(*party_, engines_->source, bits);
+  std::vector<store::Record> records;
+  std::vector<store::RecordMeta> out;
+  for (size_t s = 0; s < values.size(); ++s) {
+    store::RecordMeta meta = values[s].meta;
+    std::copy_n(digest.begin(), meta.set.size(), meta.set.begin());
+    out.push_back(meta);
+    records.push_back({std::move(meta), std::move(rows[s])});
+  }
+  state_.secrets().put(*party_, records);
+  return out;
 }
 
 // Durable when it returns: in once.db, or where that cannot be written now, in the session's mark.
@@ -788,6 +928,7 @@ void MemberSession::guard(const std::function<void()>& body) {
   } catch (const ProtocolAbort& abort) {
     record(abort);  // before anything else (boolean-engine.md §10.2)
     party_->abort();
+    shares_.clear();
     try {
       state_.erase_burned_epoch();
     } catch (const InputError&) {  // done at the next start
@@ -795,6 +936,7 @@ void MemberSession::guard(const std::function<void()>& body) {
     throw;
   } catch (...) {
     party_->abort();
+    shares_.clear();
     throw;
   }
 }

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,8 +40,8 @@ std::unique_ptr<store::SealedDb> open_state_db(
     store::SealedDb::Access access = store::SealedDb::Access::kUse);
 
 /// The operator's word that the newest state.db of this member is gone for good: its epoch with
-/// this room, and so the room's secrets here, are given up, and the next new epoch can be made.
-/// Other rooms of the folder stay.
+/// this room is given up, and the next new epoch can be made. Rows that an older state.db holds
+/// stay: they are of use if no refresh came since. Other rooms of the folder stay.
 void give_up_state(const RoomConfig& room, const MemberConfig& member);
 
 /// This member's own state, opened without any peer: identity, databases, log.
@@ -83,6 +84,10 @@ class MemberState {
   store::SealedDb& db() { return *db_; }
   store::OnceDb& once() { return *once_; }
   store::SecretStore& secrets() { return *secrets_; }
+  /// What is under the keys of the present epoch: the day's signing keys.
+  store::LoadedStore& loaded() { return *loaded_; }
+  /// Secrets of the room that still lie as they did before there were rows.
+  std::vector<store::RecordMeta> secrets_of_before();
   /// Identity keys of all members, known after the first join. Throws InputError before.
   std::vector<net::SigningKey> signing_keys();
   /// After a join, which proved them: also the members' certificates are from now on those of
@@ -118,6 +123,7 @@ class MemberState {
   std::vector<net::SigningKey> keys_;  // of a join before the room has its id
   std::unique_ptr<store::OnceDb> once_;
   std::unique_ptr<store::SecretStore> secrets_;
+  std::unique_ptr<store::LoadedStore> loaded_;
 };
 
 /// A running session of a room: the one place that joins mesh, stores and engines.
@@ -137,10 +143,10 @@ class MemberSession {
   bool ensure_epoch(bool new_epoch);
   /// session_hello, reconcile, engines; needs an epoch.
   void start();
-  /// After start(): all members hold the same secrets, by name, version and provenance. Throws
-  /// kDisagreement naming the first that differs. Signing keys are not compared: they are made
-  /// again where one is missing.
-  void compare_secrets();
+  /// After start(): all members hold the same secrets, in every field. Throws kDisagreement naming
+  /// the first that differs. Signing keys are not compared: they are made again where one is
+  /// missing.
+  void compare_secrets() { state_.secrets().compare(*party_); }
   /// Of the running session.
   const prep::EpochState& epoch() const;
   /// No other session of this member runs until this one ends: throws InputError if one does.
@@ -164,8 +170,19 @@ class MemberSession {
   /// How many of `count` are not in stock.
   size_t triples_to_make(size_t count);
 
-  /// Shares of a stored secret. Throws InputError if they belong to an earlier epoch.
+  /// Loads stored secrets, all in one test (members.md §3.2): their rows, once all members
+  /// describe them alike (kDisagreement naming the field otherwise). What is loaded stays for this
+  /// session, unless it aborts. Equal calls at all members.
+  void load(const std::vector<store::RecordMeta>& secrets);
+  /// Authenticated bits of a stored secret, which is loaded now if it was not.
   prep::AuthBits shares(const store::RecordMeta& secret);
+  /// Stores values as new rows of one fresh set (members.md §3.3), staged by all = committed. Ids
+  /// and versions are the caller's; a record that is there gets new rows. Returns what is stored.
+  struct Kept {
+    store::RecordMeta meta;
+    const prep::AuthBits* value;
+  };
+  std::vector<store::RecordMeta> keep(const std::vector<Kept>& values);
 
   void report(std::string_view phase, uint64_t done, uint64_t total) const {
     if (options_.progress) options_.progress(phase, done, total);
@@ -179,6 +196,8 @@ class MemberSession {
   struct Engines;
   void settle();
   void settle_log();
+  void turn_into_rows(std::vector<store::RecordMeta> records);
+  bool may_preprocess();
   void record(const ProtocolAbort& abort);
 
   MemberState& state_;
@@ -189,6 +208,8 @@ class MemberSession {
   std::unique_ptr<store::OpenMark> mark_;
   std::unique_ptr<net::Party> party_;
   std::unique_ptr<Engines> engines_;
+  std::map<Digest, prep::AuthBits> shares_;  // loaded, by digest of the metadata
+  std::vector<store::RecordMeta> to_turn_;   // of before, and at all members
 };
 
 /// Of the room's profile: how many batches may end without a verdict.

@@ -197,6 +197,9 @@ AuthBits PooledSource::owned_bits_of(PartyId owner, size_t count, std::span<cons
 prep::VecTriple PooledSource::vec_triple(size_t count) {
   return guarded("field products", [&] { return live().vec_triple(count); });
 }
+std::vector<prep::VecTriple> PooledSource::vec_triples(std::span<const size_t> counts) {
+  return guarded("field products", [&] { return live().vec_triples(counts); });
+}
 prep::Powers PooledSource::powers(size_t max_power) {
   return guarded("powers", [&] { return live().powers(max_power); });
 }

@@ -50,6 +50,7 @@ class PooledSource : public prep::Source {
   prep::AuthBits owned_bits(PartyId owner, size_t count) override;
   prep::AuthBits owned_bits_of(PartyId owner, size_t count, std::span<const uint8_t> bits) override;
   prep::VecTriple vec_triple(size_t count) override;
+  std::vector<prep::VecTriple> vec_triples(std::span<const size_t> counts) override;
   prep::Powers powers(size_t max_power) override;
   RotSender rot_send(PartyId receiver, size_t count) override;
   RotReceiver rot_receive(PartyId sender, size_t count, std::span<const uint8_t> choices) override;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/codec.h"
 #include "base/display.h"
@@ -14,6 +15,7 @@ namespace {
 constexpr std::string_view kNothing = "(nothing)";
 constexpr size_t kMaxBytes = size_t{1} << 20;
 constexpr size_t kMaxField = size_t{1} << 16;
+constexpr uint32_t kMaxTerms = 10'000;  // secrets and providers of a room, each with a few
 
 Bytes encode(const std::vector<Term>& terms) {
   Writer out;
@@ -26,10 +28,19 @@ std::vector<Term> decode(ByteView bytes, std::string_view label, PartyId from) {
   Reader in(bytes, label, from);
   std::vector<Term> out;
   const uint32_t count = in.u32();
+  if (count > kMaxTerms) {
+    throw ProtocolAbort(AbortCode::kUnexpectedMessage, label,
+                        fmt::format("{} terms, at most {} are expected", count, kMaxTerms), from);
+  }
+  std::set<std::string> names;
   for (uint32_t k = 0; k < count; ++k) {
     Term term;
     term.name = to_text(in.field(kMaxField));
     term.value = to_text(in.field(kMaxField));
+    if (!names.insert(term.name).second) {
+      throw ProtocolAbort(AbortCode::kUnexpectedMessage, label,
+                          fmt::format("names {} twice", display_short(term.name)), from);
+    }
     out.push_back(std::move(term));
   }
   in.finish();
@@ -113,7 +124,7 @@ std::vector<TermDifference> differences(const std::vector<std::vector<Term>>& al
     for (const Term& term : all[self]) {
       const Term* const other = find(all[j], term.name);
       const std::string there = other != nullptr ? other->value : std::string(kNothing);
-      if (there != term.value) out.push_back({j, term.name, term.value, there});
+      if (other == nullptr || there != term.value) out.push_back({j, term.name, term.value, there});
     }
     for (const Term& term : all[j]) {
       if (find(all[self], term.name) != nullptr) continue;

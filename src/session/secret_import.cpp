@@ -9,7 +9,7 @@
 #include "circuits/text.h"
 #include "http/text.h"
 #include "mpc/builder.h"
-#include "prep/open.h"
+#include "prep/joint_input.h"
 #include "session/share_commitments.h"
 #include "session/signing_keys.h"
 
@@ -62,37 +62,14 @@ void check_class(MemberSession& session, const prep::AuthBits& bits, const Secre
   }
 }
 
-std::vector<uint8_t> bits_of(const SecretBytes& bytes) {
-  std::vector<uint8_t> out;
-  out.reserve(8 * bytes.size());
-  for (const uint8_t byte : bytes.reveal()) {
-    for (unsigned b = 0; b < 8; ++b) out.push_back(static_cast<uint8_t>(byte >> b & 1));
-  }
-  return out;
-}
-
 /// Of the owner's value, or of all members' XOR shares, as they give them.
 prep::AuthBits sum_of_inputs(MemberSession& session, const SecretFile& file) {
-  net::Party& party = session.party();
-  prep::Source& source = session.source();
-  const size_t count = size_t{8} * file.length;
-  std::vector<uint8_t> own = bits_of(file.material);
-  // Sum of owned sharings: one for each member with XOR shares, the owner's alone otherwise.
-  prep::AuthBits value(party.id(), party.num_parties(), count);
-  for (PartyId i = 0; i < party.num_parties(); ++i) {
-    const bool gives = file.owner.empty() || session.state().room().members[i].name == file.owner;
-    if (!gives) continue;
-    value.add(source.owned_bits_of(
-        i, count, i == party.id() ? std::span<const uint8_t>(own) : std::span<const uint8_t>()));
+  std::vector<bool> gives;
+  for (const MemberEntry& member : session.state().room().members) {
+    gives.push_back(file.owner.empty() || member.name == file.owner);
   }
-  wipe(own.data(), own.size());
-  // Re-mask (boolean-engine.md §3.5): what is stored has random shares at everybody.
-  prep::AuthBits mask = source.random_bits(count);
-  value.add(mask);
-  const std::vector<uint8_t> opened =
-      prep::open_bits(party, source.delta(), value, "secret/re-mask");
-  prep::add_constants(mask, opened, source.delta());
-  return mask;
+  return prep::joint_input(session.party(), session.source(), gives, file.material.reveal(),
+                           size_t{8} * file.length, "secret/re-mask");
 }
 
 }  // namespace
@@ -233,7 +210,6 @@ store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
   check_class(session, value, file);
 
   store::RecordMeta meta = planned_record(session.state().room(), file);
-  meta.epoch = party.scope().eid;
   const Digest id = party.coin("secret/record id");
   std::copy_n(id.begin(), meta.id.size(), meta.id.begin());
   meta.provenance = proposal;
@@ -242,8 +218,8 @@ store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
   }
   // From here on it may be stored, whatever becomes of this process.
   session.state().once().run_released(party.scope().sid);
-  session.state().secrets().put(party, meta, value);
-  erase_orphaned_keys(session.state().secrets());
+  meta = session.keep({{meta, &value}}).front();
+  erase_orphaned_keys(session.state());
   return meta;
 }
 
@@ -251,6 +227,9 @@ agreement::Proposal remove_proposal(MemberSession& session, const std::string& n
   net::Party& party = session.party();
   bool here = false;
   for (const store::RecordMeta& meta : session.state().secrets().list()) {
+    here = here || meta.name == name;
+  }
+  for (const store::RecordMeta& meta : session.state().secrets_of_before()) {
     here = here || meta.name == name;
   }
   const Bytes own(1, here ? 1 : 0);
@@ -275,7 +254,10 @@ void remove_secret(MemberSession& session, const std::string& name) {
   for (const store::RecordMeta& meta : secrets.list()) {
     if (meta.name == name) secrets.remove(meta.id);
   }
-  erase_orphaned_keys(secrets);
+  for (const store::RecordMeta& meta : session.state().secrets_of_before()) {
+    if (meta.name == name) session.state().loaded().remove(meta.id);
+  }
+  erase_orphaned_keys(session.state());
 }
 
 }  // namespace flexroom::session

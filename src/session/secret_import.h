@@ -8,13 +8,13 @@
 namespace flexroom::session {
 
 /// Brings a secret into the store: authenticated at its owner(s), shares held against the issuer's
-/// commitments, summed, re-masked, its class checked in MPC, put in two phases. A list of
-/// commitments is asked about one class only, for ever (tls-in-mpc.md §5.13). Returns what was
-/// stored.
+/// commitments, summed, re-masked, its class checked in MPC, stored as rows in two phases
+/// (members.md §3.3). A list of commitments is asked about one class only, for ever (tls-in-mpc.md
+/// §5.13). Returns what was stored.
 store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
                                 const Digest& proposal);
 
-/// The record that an import makes, but for its id, epoch and provenance. Throws InputError if its
+/// The record that an import makes, but for its id, set and provenance. Throws InputError if its
 /// fields contradict each other or the room (check_secret_terms).
 store::RecordMeta planned_record(const RoomConfig& room, const SecretFile& file);
 

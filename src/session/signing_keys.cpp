@@ -19,10 +19,13 @@ std::string family(const store::RecordMeta& secret, const std::string& region,
   return fmt::format("{} v{}/{}/{}/", secret.name, secret.version, region, service);
 }
 
-std::optional<store::RecordMeta> find(store::SecretStore& secrets, const std::string& name,
-                                      const Digest& origin) {
-  for (const store::RecordMeta& meta : secrets.list()) {
-    if (meta.kind == kSigningKeyKind && meta.name == name && meta.provenance == origin) return meta;
+std::optional<store::RecordMeta> find(store::LoadedStore& keys, const std::string& name,
+                                      const Digest& origin, const Digest& epoch) {
+  for (const store::RecordMeta& meta : keys.list()) {
+    if (meta.kind == kSigningKeyKind && meta.epoch == epoch && meta.name == name &&
+        meta.provenance == origin) {
+      return meta;
+    }
   }
   return std::nullopt;
 }
@@ -45,7 +48,7 @@ ObtainedKey obtain_signing_key(MemberSession& session, const store::RecordMeta& 
                                const std::string& region, const std::string& service,
                                const std::function<void(bool cached)>& decided) {
   net::Party& party = session.party();
-  store::SecretStore& secrets = session.state().secrets();
+  store::LoadedStore& keys = session.state().loaded();
   check_signing_secret(secret, service, region);  // before anything of it is opened (§3.4(i))
   ObtainedKey out;
   out.date = amz_date(agree_on_time(party)).substr(0, 8);
@@ -60,7 +63,7 @@ ObtainedKey obtain_signing_key(MemberSession& session, const store::RecordMeta& 
 
   // The opened half (Kin) stands in the record's metadata: members may know it, nobody else needs
   // it. A member that lacks the record makes all derive it again.
-  const auto found = find(secrets, name, secret.origin());
+  const auto found = find(keys, name, secret.origin(), party.scope().eid);
   const Digest own = found ? found->digest() : Digest{};
   bool everywhere = found.has_value();
   for (const Bytes& other : party.exchange("sigv4/cached", own)) {
@@ -70,7 +73,7 @@ ObtainedKey obtain_signing_key(MemberSession& session, const store::RecordMeta& 
   if (decided) decided(everywhere);
   if (everywhere) {
     out.key.kin = sha256_state_from(opened_half(*found));
-    out.key.kout = session.shares(*found);
+    out.key.kout = keys.get(found->id, found->version);
     out.cached = true;
     return out;
   }
@@ -88,25 +91,25 @@ ObtainedKey obtain_signing_key(MemberSession& session, const store::RecordMeta& 
   meta.bits = static_cast<uint32_t>(out.key.kout.size());
   meta.provenance = secret.origin();
   const std::string prefix = family(secret, region, service);
-  for (const store::RecordMeta& other : secrets.list()) {
-    if (other.kind == kSigningKeyKind && other.name.starts_with(prefix)) secrets.remove(other.id);
+  for (const store::RecordMeta& other : keys.list()) {
+    if (other.kind == kSigningKeyKind && other.name.starts_with(prefix)) keys.remove(other.id);
   }
-  secrets.put(party, meta, out.key.kout);
+  keys.put(party, meta, out.key.kout);
   return out;
 }
 
-void erase_orphaned_keys(store::SecretStore& secrets) {
-  const std::vector<store::RecordMeta> all = secrets.list();
-  std::map<std::string, const store::RecordMeta*> newest;  // of each name
-  for (const store::RecordMeta& meta : all) {
-    if (meta.kind == kSigningKeyKind) continue;
-    const store::RecordMeta*& best = newest[meta.name];
-    if (best == nullptr || best->version < meta.version) best = &meta;
+void erase_orphaned_keys(MemberState& state) {
+  std::map<std::string, store::RecordMeta> newest;  // of each name
+  for (store::RecordMeta& meta : state.secrets().list()) {
+    store::RecordMeta& best = newest.try_emplace(meta.name, meta).first->second;
+    if (best.version < meta.version) best = std::move(meta);
   }
   std::set<Digest> alive;
-  for (const auto& [name, meta] : newest) alive.insert(meta->origin());
-  for (const store::RecordMeta& meta : all) {
-    if (meta.kind == kSigningKeyKind && !alive.contains(meta.provenance)) secrets.remove(meta.id);
+  for (const auto& [name, meta] : newest) alive.insert(meta.origin());
+  for (const store::RecordMeta& meta : state.loaded().list()) {
+    if (meta.kind == kSigningKeyKind && !alive.contains(meta.provenance)) {
+      state.loaded().remove(meta.id);
+    }
   }
 }
 

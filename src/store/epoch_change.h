@@ -14,8 +14,9 @@
 
 namespace flexroom::store {
 
-/// Moves a room's secrets from its epoch to a new one (boolean-engine.md §8.4) in state.db, in two
-/// phases over the members.
+/// Moves all loaded forms of a room from its epoch to a new one (boolean-engine.md §8.4) in
+/// state.db, in two phases over the members. For secrets of before there were rows, where their own
+/// epoch makes no rows of them any more; rows belong to no epoch and stay where they are.
 ///
 /// Staged     the new epoch and all records under it lie beside the old ones; nothing uses them
 /// Committed  the new ones took the place of the old ones, whose shares and keys are erased; one

@@ -10,8 +10,8 @@
 namespace flexroom::store {
 
 /// The sealed state of the epoch shared with one set of members (global key, base OT leaves), as
-/// opaque bytes; `room` is its id. Newest only: a burned or
-/// refreshed epoch's keys are overwritten.
+/// opaque bytes; `room` is its id. Newest only: the keys of
+/// one that is burned or over are overwritten.
 class EpochStore {
  public:
   static constexpr std::string_view kKind = "epoch";

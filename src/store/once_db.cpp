@@ -272,7 +272,7 @@ void OnceDb::require_room_for(size_t count, const Counters& c) const {
   }
   if (uint64_t{c.dirty} + count > limits_.dirty_max) {
     refuse(AbortCode::kTooManyUnfinished,
-           std::to_string(c.dirty) + " batches ended without a verdict; flexroom secret refresh");
+           std::to_string(c.dirty) + " batches ended without a verdict; flexroom init --new-epoch");
   }
   if (uint64_t{c.life} + count > limits_.life_max) {
     refuse(AbortCode::kTooManyUnfinished,

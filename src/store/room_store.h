@@ -42,7 +42,7 @@ struct RoomRecord {
 std::string rows_of_room(std::string_view kind, const RoomId& rid);
 
 /// The rooms of a state.db, found by their names, and the ids of all certificates it has met
-/// (members.md 1.1). A room's name is this member's way to it; everything else goes by its id.
+/// (members.md §1.1). A room's name is this member's way to it; everything else goes by its id.
 class RoomStore {
  public:
   explicit RoomStore(SealedDb& db) : db_(db) {}

@@ -282,7 +282,7 @@ SealedDb::SealedDb(const fs::path& file, const KeyFinder& find_key, Access acces
         put("key check", {}, {}, {});
       }
       // Under another key it has another name.
-      if (!read("key check", {})) {
+      if (!read("key check", {}, nullptr)) {
         throw InputError(file_.string(), "is sealed under another key",
                          "name the right key file or passphrase");
       }
@@ -327,29 +327,33 @@ Digest SealedDb::row_name(std::string_view kind, ByteView id) const {
   return name;
 }
 
-void SealedDb::put(std::string_view kind, ByteView id, ByteView meta, ByteView secret) {
+void SealedDb::put(std::string_view kind, ByteView id, ByteView meta, ByteView secret,
+                   const Associated& associated) {
   Writer label;
   label.field(id).raw(meta);
   Statement(*this, "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)")
       .bind(1, as_bytes(kind))
       .bind(2, row_name(kind, id))
       .bind(3, seal(*key_, label.bytes(), label_data(kind)))
-      .bind(4, seal(*key_, secret, associated_data(kind, id, meta)))
+      .bind(4, seal(*key_, secret, associated ? associated(meta) : associated_data(kind, id, meta)))
       .step();
 }
 
-std::optional<SealedDb::Row> SealedDb::read(std::string_view kind, ByteView id) {
+std::optional<SealedDb::Row> SealedDb::read(std::string_view kind, ByteView id,
+                                            const Associated& associated) {
   Statement statement(*this, "SELECT label, sealed FROM rows WHERE kind = ? AND name = ?");
   if (!statement.bind(1, as_bytes(kind)).bind(2, row_name(kind, id)).step()) return std::nullopt;
   Label label = open_label(kind, statement.column(0));
   if (!std::equal(label.id.begin(), label.id.end(), id.begin(), id.end())) altered(kind);
-  auto secret = unseal(*key_, statement.column(1), associated_data(kind, id, label.meta));
+  auto secret = unseal(*key_, statement.column(1),
+                       associated ? associated(label.meta) : associated_data(kind, id, label.meta));
   if (!secret) altered(kind);
   return Row{std::move(label.meta), std::move(*secret)};
 }
 
-std::optional<SealedDb::Row> SealedDb::get(std::string_view kind, ByteView id) {
-  return read(kind, id);
+std::optional<SealedDb::Row> SealedDb::get(std::string_view kind, ByteView id,
+                                           const Associated& associated) {
+  return read(kind, id, associated);
 }
 
 std::vector<SealedDb::Label> SealedDb::labels(std::string_view kind) {

@@ -76,8 +76,13 @@ class SealedDb {
   SealedDb(const SealedDb&) = delete;
   SealedDb& operator=(const SealedDb&) = delete;
 
-  void put(std::string_view kind, ByteView id, ByteView meta, ByteView secret);
-  std::optional<Row> get(std::string_view kind, ByteView id);
+  /// Gives what a row's secret is sealed with in the place of kind, id and metadata: for secrets
+  /// that belong to more than their place in this file. Its metadata say what.
+  using Associated = std::function<Bytes(ByteView meta)>;
+  void put(std::string_view kind, ByteView id, ByteView meta, ByteView secret,
+           const Associated& associated = nullptr);
+  std::optional<Row> get(std::string_view kind, ByteView id,
+                         const Associated& associated = nullptr);
   std::vector<Bytes> ids(std::string_view kind);  // ascending
   /// Ids and metadata, ascending by id, without opening the secrets.
   struct Label {
@@ -106,7 +111,7 @@ class SealedDb {
   std::string_view remedy_for_damage() const;
   std::optional<Bytes> header(uint8_t name);
   void set_header(uint8_t name, ByteView value);
-  std::optional<Row> read(std::string_view kind, ByteView id);
+  std::optional<Row> read(std::string_view kind, ByteView id, const Associated& associated);
   Label open_label(std::string_view kind, ByteView sealed) const;
   Digest row_name(std::string_view kind, ByteView id) const;
   [[noreturn]] void altered(std::string_view kind) const;

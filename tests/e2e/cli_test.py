@@ -71,7 +71,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_until(condition, seconds, what):
+def wait_until(condition, what, seconds=COMMAND_SECONDS):
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -290,7 +290,7 @@ class Room(unittest.TestCase):
     def start_sandbox(cls, directory, *arguments):
         (directory / "endpoints.json").unlink(missing_ok=True)
         p = cls.start("sandbox", "--dir", directory, *arguments)
-        wait_until(lambda: "stop with Ctrl-C" in p.out or not p.running(), 20, "start of the sandbox")
+        wait_until(lambda: "stop with Ctrl-C" in p.out or not p.running(), "start of the sandbox")
         return p, json.loads((directory / "endpoints.json").read_text())["port"]
 
     @classmethod
@@ -466,7 +466,7 @@ class TerminalAnswer:
         self.answer = answer
 
     def give(self):
-        wait_until(lambda: "[y/N]" in self.p.err or not self.p.running(), 60, "the question")
+        wait_until(lambda: "[y/N]" in self.p.err or not self.p.running(), "the question")
         os.write(self.master, self.answer.encode() + b"\n")
         return self.p
 
@@ -485,6 +485,12 @@ def forms(secret):
         if len(inner) >= 12:
             found.add(inner)
     return found
+
+
+def record_digest(meta):
+    """RO("record", metadata) outside any epoch or session: every part with its length before it."""
+    parts = [b"record", b"flexroom/1", bytes(32), bytes(32), bytes(32), bytes(8), b"\xff" * 4, b"\xff" * 4, meta]
+    return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).digest()
 
 
 def unsealed_rows(member):
@@ -510,8 +516,10 @@ def unsealed_rows(member):
             plain = unseal(label, field(b"flexroom store label/1") + field(kind))
             size = int.from_bytes(plain[:4], "big")
             identifier, meta = plain[4:4 + size], plain[4 + size:]
-            yield kind.decode(), unseal(sealed, field(b"flexroom store/1") + field(kind) +
-                                        field(identifier) + field(meta))
+            associated = field(b"flexroom store/1") + field(kind) + field(identifier) + field(meta)
+            if kind.startswith(b"row"):  # a secret's row belongs to its record and set
+                associated = field(b"flexroom/row/1") + identifier + meta[-16:] + record_digest(meta)
+            yield kind.decode(), unseal(sealed, associated)
 
 
 class Canaries(Room):
@@ -634,7 +642,7 @@ class Road(Canaries):
             runs = m.run("runs", json_output=True).json_lines()[-1]["runs"]
             self.assertEqual(runs[-1]["state"], "running")
             ids.append(runs[-1]["id"])
-            wait_until(lambda m=m: m.run("result", "last").code == OK, 60, "the result")
+            wait_until(lambda m=m: m.run("result", "last").code == OK, "the result")
             self.assertEqual(m.last_result(), {"rows": [10, 20], "total": 30})
             self.assert_ended(m.run("result", ids[-1][:12]), OK, "total")  # still there
             self.assert_ended(m.run("show", "last"), OK, "state        succeeded")
@@ -656,7 +664,7 @@ class Road(Canaries):
         self.assertEqual(self.a.log()[-1]["outcome"], "note")
         self.assertRegex(self.a.log()[-1]["text"], "not known: result_get_url of alpha: 403 SignatureDoesNotMatch")
         link.write_text(good)
-        wait_until(lambda: self.b.run("result", "last").code == OK, 60, "the end of the script")
+        wait_until(lambda: self.b.run("result", "last").code == OK, "the end of the script")
         account, bucket, key = self.a.result_object
         self.s3(account).put_object(Bucket=bucket, Key=key, Body=b"x" * ((64 << 20) + 1))
         for _ in range(2):
@@ -1000,67 +1008,78 @@ class Road(Canaries):
 
 
 class Refresh(Canaries):
-    """All secrets move to a new epoch and serve there; whoever is killed, both stay together."""
+    """All secrets get new rows and serve on; whoever is killed, both stay together. A new epoch loses none."""
 
     def secrets(self, member):
         return member.run("secret", "list", json_output=True).json_lines()[-1]["secrets"]
 
-    def epochs(self):
+    def sets(self):
         """Of every record of both members; one, if they are together."""
-        return {s["epoch"] for m in self.members for s in self.secrets(m)}
+        return {s["set"] for m in self.members for s in self.secrets(m)}
 
-    def test_a_moves_and_serves(self):
+    def test_a_gives_new_rows_and_serves(self):
         before = self.secrets(self.a)
-        old_keys = [next(plain for kind, plain in unsealed_rows(m) if kind == "epoch") for m in self.members]
+        old_rows = [next(plain for kind, plain in unsealed_rows(m) if kind.startswith("row@")) for m in self.members]
         for done in self.both("secret", "refresh"):
-            self.assert_ended(done, OK, "all secrets move to a new epoch", re.escape(SECRET) + " v1",
-                              "old shares and keys are erased")
+            self.assert_ended(done, OK, "all secrets get new rows", re.escape(SECRET) + " v1",
+                              "1 secrets have new rows; the old ones are erased")
         after = self.secrets(self.a)
         for b, a in zip(before, after):
-            self.assertEqual({**b, "epoch": ""}, {**a, "epoch": ""})
+            self.assertEqual({**b, "set": ""}, {**a, "set": ""})
         self.assertEqual(self.secrets(self.b), after)
-        self.assertTrue(self.epochs().isdisjoint(s["epoch"] for s in before))
-        for m, old in zip(self.members, old_keys):
+        self.assertTrue(self.sets().isdisjoint(s["set"] for s in before))
+        for m, old in zip(self.members, old_rows):
             self.assertFalse(any(old[-64:] in plain for _, plain in unsealed_rows(m)))
-            self.assertRegex(m.log()[-1]["text"], "^secret refresh: 1 records to epoch")
+            self.assertRegex(m.log()[-1]["text"], "^secret refresh: 1 secrets have new rows")
             status = m.counters()
             self.assertEqual((status["burned"], status["dirty"], status["refresh_due"]), (False, 0, False))
         for done in self.both_run_script():
             self.assert_ended(done, OK)
-        # The signing key of the day moves too.
+        # The signing key of the day belongs to the version and serves on.
         for done in self.both("secret", "refresh"):
-            self.assert_ended(done, OK, "signing keys +1")
+            self.assert_ended(done, OK)
+        for done in self.both_run_script():
+            self.assert_ended(done, OK)
+
+    def test_b_a_new_epoch_loses_nothing(self):
+        before = self.sets()
+        old_keys = [next(plain for kind, plain in unsealed_rows(m) if kind == "epoch") for m in self.members]
+        for done in self.both("init", "--new-epoch"):
+            self.assert_ended(done, OK)
+        self.assertEqual(self.sets(), before)
+        for m, old in zip(self.members, old_keys):
+            self.assertFalse(any(old[-64:] in plain for _, plain in unsealed_rows(m)))
         for done in self.both_run_script():
             self.assert_ended(done, OK)
 
     def test_the_operator_says_no(self):
-        before = self.epochs()
+        before = self.sets()
         question = TerminalAnswer(self.a, "n", "secret", "refresh")
         self.addCleanup(question.close)
         other = self.b.start("secret", "refresh")
         self.assert_ended(question.give().wait(), REFUSED, "said no")
         self.assert_ended(other.wait(), (REFUSED, NETWORK))
-        self.assertEqual(self.epochs(), before)
+        self.assertEqual(self.sets(), before)
 
     def test_one_member_alone_with_the_command_changes_nothing(self):
-        before = self.epochs()
+        before = self.sets()
         runs = self.a.start("secret", "refresh"), self.b.start("init")
         for done in self.finish(*runs):
             self.assertIn(done.code, (NETWORK, REFUSED), done.text)
-        self.assertEqual(self.epochs(), before)
+        self.assertEqual(self.sets(), before)
 
-    def test_killed_at_any_time_both_end_in_one_epoch(self):
-        for i, pause in enumerate((0.0, 0.05, 0.1, 0.2, 0.4)):
+    def test_killed_at_any_time_both_end_with_one_set(self):
+        for i, pause in enumerate((0.0, 0.02, 0.05, 0.1, 0.2)):
             runs = [m.start("secret", "refresh", json_output=True) for m in self.members]
-            wait_until(lambda: all('"proposal"' in p.out or not p.running() for p in runs), 60, "the proposal")
+            wait_until(lambda: all('"proposal"' in p.out or not p.running() for p in runs), "the proposal")
             time.sleep(pause)
             runs[i % 2].kill()
             runs[1 - i % 2].wait()
             for done in self.both("init"):  # any contact settles it
                 self.assert_ended(done, OK)
-            self.assertEqual(len(self.epochs()), 1)
+            self.assertEqual(len(self.sets()), 1)
             for m in self.members:
-                self.assertFalse([kind for kind, _ in unsealed_rows(m) if kind.endswith("/next")])
+                self.assertFalse([kind for kind, _ in unsealed_rows(m) if "staged" in kind or kind.endswith("/next")])
                 self.assertFalse(m.counters()["burned"])
         for done in self.both_run_script():
             self.assert_ended(done, OK)
@@ -1371,15 +1390,27 @@ class Faults(Canaries):
     def wait_for_preprocessing(self, *running):
         def reached():
             return all("AND triples" in p.out or not p.running() for p in running)
-        wait_until(reached, 60, "preprocessing")
+        wait_until(reached, "preprocessing")
         time.sleep(0.5)
+
+    def test_a_new_epoch_names_the_secrets_it_erases_before_it_asks(self):
+        before = self.state_hash(but={"log"})
+        listed = self.a.run("secret", "list", json_output=True).json_lines()[-1]["secrets"]
+        held = [f"{secret['name']} v{secret['version']}" for secret in listed]
+        self.assertIn(f"{SECRET} v1", held)
+        answers = [TerminalAnswer(m, "n", "init", "--new-epoch") for m in self.members]
+        for done in self.finish(*(answer.give() for answer in answers)):
+            self.assert_ended(done, REFUSED, "the operator said no")
+            question = next(line for line in done.err.splitlines() if "A new epoch of room" in line)
+            self.assertIn("these secrets are erased at all members: " + ", ".join(held), question)
+        for answer in answers:
+            answer.close()
+        self.assertEqual(self.state_hash(but={"log"}), before)
 
     def test_member_missing(self):
         self.room_with(timeout=3)
-        began = time.monotonic()
-        done = self.a.run("init")
+        done = self.a.run("init")  # the room's default, five minutes, would be a command that hangs
         self.assert_ended(done, NETWORK, "beta")
-        self.assertLess(time.monotonic() - began, 20)
         self.assertRegex(done.text, "waiting for beta")
 
     def test_killed_during_preprocessing(self):
@@ -1399,19 +1430,17 @@ class Faults(Canaries):
         runs = [m.run_script(json_output=True) for m in self.members]
         self.wait_for_preprocessing(*runs)
         runs[0].send(signal.SIGINT)
-        began = time.monotonic()
-        for done in self.finish(*runs):
+        for done in self.finish(*runs):  # within COMMAND_SECONDS: before any timeout of the room
             self.assert_ended(done, NETWORK)
-        self.assertLess(time.monotonic() - began, 20)
         self.assertRegex(runs[0].text, "stopped by the operator|stopping")
         self.assert_nothing_contacted(before)
         self.assert_works_again()
 
     def test_interrupt_while_waiting_for_the_other(self):
         run = self.a.start("init")
-        wait_until(lambda: "waiting for beta" in run.err, 20, "waiting")
+        wait_until(lambda: "waiting for beta" in run.err, "waiting")
         run.send(signal.SIGINT)
-        self.assert_ended(run.wait(20), NETWORK)
+        self.assert_ended(run.wait(), NETWORK)
 
     def test_wrong_secret_is_a_service_error(self):
         for done in self.both("secret", "import", "{dir}/wrong.json"):
@@ -1679,6 +1708,21 @@ class Faults(Canaries):
         self.assertEqual(len(asked), 2)
         self.assertEqual(asked[0], asked[1], "the same body")
 
+    def test_a_refusal_that_is_not_of_the_services_form_is_shown(self):
+        d = self.certificates("forms")
+        html = "<html><body>503 over capacity</body></html>"
+        cases = {(403, "application/json", '{"message":"the gateway says no"}'): (SERVICE, "The service refused"),
+                 (503, "text/html", html): (UNKNOWN, "The service refused 5 attempts")}
+        for (status, kind, body), (code, begins) in cases.items():
+            with self.subTest(kind):
+                answer = f"HTTP/1.1 {status} No\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+                port = self.serve(d, lambda tls: tls.recv(20000) and tls.sendall(answer.encode()))
+                self.room_with_service(d / "ca.pem", port)
+                for m, done in zip(self.members, self.both_run_script("--no-follow")):
+                    self.assertEqual(done.code, code, done.text)
+                    self.assertIn(f"{begins}: {status} {body}", done.out)
+                    self.assertEqual(m.log()[-1]["status"], status)
+
     def throttling_sandbox(self, count):
         """EC2 is a sandbox that throttles so many RunInstances."""
         directory = self.work / f"throttling-{count}"
@@ -1706,7 +1750,7 @@ class Faults(Canaries):
     def test_interrupt_while_waiting_for_another_attempt(self):
         sandbox = self.throttling_sandbox(5)
         runs = [m.run_script("--no-follow") for m in self.members]
-        wait_until(lambda: "attempt 4 of 5" in runs[0].err, 60, "the third refusal")
+        wait_until(lambda: "attempt 4 of 5" in runs[0].err, "the third refusal")
         runs[0].send(signal.SIGINT)
         for m, done in zip(self.members, self.finish(*runs)):
             self.assert_ended(done, NETWORK, "refused the request before", "503 RequestLimitExceeded")

@@ -89,6 +89,7 @@ TEST_F(FetchInterop, TheSettingsOfTheProviderApply) {
 
 // What is shown for approval is the script of the agreed SHA-256, whole, or nothing.
 TEST_F(FetchInterop, AScriptIsShownOnlyIfItIsTheAgreedOne) {
+  std::ofstream(workshop().file("dos.txt"), std::ios::binary) << "#!/bin/sh\r\necho\r\n";
   std::ofstream(workshop().file("long.txt")) << std::string(kMaxScriptBytes + 1, '#');
   const auto shown = [&](const std::string& name, const std::string& text,
                          const std::string& certificate = "ec") {
@@ -103,6 +104,9 @@ TEST_F(FetchInterop, AScriptIsShownOnlyIfItIsTheAgreedOne) {
   EXPECT_EQ(shown("small.txt", "small answer\n"), "small answer\n");
   EXPECT_THAT(shown("small.txt", "another\n"),
               HasSubstr("job.toml: script.url: is not the script of the agreed SHA-256"));
+  EXPECT_THAT(shown("dos.txt", "#!/bin/sh\r\necho\r\n"),
+              ::testing::AllOf(HasSubstr("job.toml: script.url: is a script whose lines end in CR"),
+                               HasSubstr("convert it")));
   EXPECT_THAT(shown("long.txt", std::string(kMaxScriptBytes + 1, '#')),
               HasSubstr("more than 1048576 bytes"));
   EXPECT_THAT(shown("small.txt", "small answer\n", "expired"),

@@ -151,6 +151,89 @@ INSTANTIATE_TEST_SUITE_P(Debian, Stacks,
                                            Stack{"caddy", caddy}),
                          [](const auto& stack) { return stack.param.program; });
 
+// --- Frameworks as they are: an answer that is written in three parts --------------------------
+
+std::vector<std::string> node(const interop::Workshop& w, uint16_t port) {
+  write_file(w.directory() / "streams.js",
+             "const fs=require('fs');require('https').createServer({cert:fs.readFileSync('ec.pem'),"
+             "key:fs.readFileSync('ec.key'),minVersion:'TLSv1.3'},(q,r)=>{"
+             "r.write('small');setTimeout(()=>{r.write(' ');r.end('answer')},50)}).listen(" +
+                 std::to_string(port) + ",'127.0.0.1')");
+  return {"node", "streams.js"};
+}
+
+std::vector<std::string> tornado(const interop::Workshop& w, uint16_t port) {
+  write_file(w.directory() / "streams_tornado.py",
+             "import asyncio, ssl, tornado.httpserver, tornado.web\n"
+             "class Streams(tornado.web.RequestHandler):\n"
+             "    async def get(self):\n"
+             "        for word in ('small', ' ', 'answer'):\n"
+             "            self.write(word)\n"
+             "            await self.flush()\n"
+             "context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)\n"
+             "context.load_cert_chain('ec.pem', 'ec.key')\n"
+             "async def main():\n"
+             "    app = tornado.web.Application([('/.*', Streams)])\n"
+             "    app.listen(" +
+                 std::to_string(port) +
+                 ", '127.0.0.1', ssl_options=context)\n"
+                 "    await asyncio.Event().wait()\n"
+                 "asyncio.run(main())\n");
+  return {"/usr/bin/python3", "streams_tornado.py"};
+}
+
+std::vector<std::string> aiohttp(const interop::Workshop& w, uint16_t port) {
+  write_file(w.directory() / "streams_aiohttp.py",
+             "import ssl\nfrom aiohttp import web\n"
+             "async def streams(request):\n"
+             "    answer = web.StreamResponse()\n"
+             "    await answer.prepare(request)\n"
+             "    for word in (b'small', b' ', b'answer'):\n"
+             "        await answer.write(word)\n"
+             "    await answer.write_eof()\n"
+             "    return answer\n"
+             "context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)\n"
+             "context.load_cert_chain('ec.pem', 'ec.key')\n"
+             "app = web.Application()\n"
+             "app.router.add_get('/{any:.*}', streams)\n"
+             "web.run_app(app, host='127.0.0.1', port=" +
+                 std::to_string(port) + ", ssl_context=context, print=None)\n");
+  return {"/usr/bin/python3", "streams_aiohttp.py"};
+}
+
+std::vector<std::string> flask(const interop::Workshop& w, uint16_t port) {
+  write_file(w.directory() / "streams_flask.py",
+             "from flask import Flask, Response\n"
+             "app = Flask(__name__)\n"
+             "@app.get('/<path:any>')\n"
+             "def streams(any):\n"
+             "    return Response(word for word in ('small', ' ', 'answer'))\n");
+  return {"gunicorn",  "--bind", at(port),  "--certfile",           "ec.pem",
+          "--keyfile", "ec.key", "--chdir", w.directory().string(), "streams_flask:app"};
+}
+
+struct Streaming {
+  std::string name;
+  std::vector<std::string> (*command)(const interop::Workshop&, uint16_t);
+};
+
+class Streams : public AgentInterop, public ::testing::WithParamInterface<Streaming> {};
+
+TEST_P(Streams, ArriveWhole) {
+  ServerProcess server(*workshop_,
+                       [&](uint16_t port) { return GetParam().command(*workshop_, port); });
+  ASSERT_TRUE(server.ready()) << server.log() << "\n" << kMissing;
+  expect_answer(server.port(), {}, "small answer");
+}
+
+INSTANTIATE_TEST_SUITE_P(Debian, Streams,
+                         ::testing::Values(Streaming{"node", node}, Streaming{"tornado", tornado},
+                                           Streaming{"aiohttp", aiohttp},
+                                           Streaming{"flask", flask}),
+                         [](const auto& one) { return one.param.name; });
+
+// --- What servers do beside that ----------------------------------------------------------------
+
 /// Python's ssl module with a few lines that answer by the path: what frameworks do with their
 /// writes, each a record of its own, and what no server should do.
 class Framework : public AgentInterop {

@@ -89,7 +89,7 @@ TEST(ProposalTest, WriterAndReaderShareTheirLimits) {
                 p.fields.push_back({"pin", to_bytes("1234"), true});
               }),
               HasSubstr("no commitment"));
-  EXPECT_THAT(refused([](Proposal& p) { p.text_form = 3; }), HasSubstr("newer program"));
+  EXPECT_THAT(refused([](Proposal& p) { p.text_form = 4; }), HasSubstr("newer program"));
   EXPECT_THAT(refused([](Proposal& p) {
                 p.fields.push_back({"heading", to_bytes("x"), false, Proposal::Form::kSection});
               }),
@@ -108,7 +108,8 @@ TEST(RenderTest, TheTextShowsEverythingAndEscapesWhatActs) {
   const std::string text = render(example());
   for (const char* part :
        {"call who-am-i\n", "request\n", "  method", "POST", "    | Action=GetCallerIdentity\n",
-        "    | Token={{token: 40 bytes, secret joint/key version 3, b64}}&x=\\u{7b}\\u{7b}y}}\n",
+        "    | Token={{token: 40 bytes, secret joint/key version 3, b64}}&x=\\u{7b}\\u{7b}\n    : "
+        "y}}\n",
         "    | #!/bin/sh\n    | echo one\n    | echo two\n", "0102ff", "(private)", "room id"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
@@ -151,6 +152,61 @@ TEST(RenderTest, TextFormTwoShowsABodyAndMarkedTextLineByLine) {
   EXPECT_THAT(render(slots), HasSubstr("    | a\n    | {{v: 1 bytes, w}}\n    | b\\u{a}c\n"));
   p.text_form = 1;
   EXPECT_THAT(error_of([&] { (void)p.canonical(); }), HasSubstr("text form 1"));
+}
+
+// A terminal of 80 columns breaks no line, so no text chooses where a line begins.
+TEST(RenderTest, TextFormThreeBreaksLongLinesItself) {
+  const std::string forged = std::string(76, ' ') + "  kept   nothing";
+  Proposal p;
+  p.kind = "k";
+  p.title = std::string(200, 't');
+  p.section(std::string(100, 's'));
+  p.text(std::string(100, 'n'), forged).text("short", forged).block("b", forged + "\nline\n");
+  p.marked("m", {{to_bytes(forged), "", "", 0}, {{}, "slot", std::string(200, 'w'), 1}});
+  p.bytes("hex", Bytes(32, 0xab)).text("sha256", std::string(64, 'c'));
+  p.text("no digest", std::string(65, 'c')).text("words", std::string(64, 'g'));
+  const std::string text = render(p);
+  for (size_t begin = 0; begin < text.size(); begin = text.find('\n', begin) + 1) {
+    const std::string line = text.substr(begin, text.find('\n', begin) - begin);
+    const bool digest = line.ends_with(std::string(64, '0')) || line.ends_with("abab") ||
+                        line.ends_with(" " + std::string(64, 'c')) ||
+                        line.starts_with("  proposal");
+    if (!digest) {
+      EXPECT_LE(line.size(), 79u) << line;
+    }
+  }
+  EXPECT_THAT(text, Not(HasSubstr("\n  kept")));
+  EXPECT_THAT(text, HasSubstr("  b\n    | " + std::string(73, ' ') +
+                              "\n    :      kept   nothing\n"
+                              "    | line\n"));
+  // The column of names is no wider than 32, whatever the longest is.
+  EXPECT_THAT(text, HasSubstr("\n  short" + std::string(27, ' ') + " "));
+  EXPECT_THAT(text, HasSubstr("\n  hex" + std::string(29, ' ') + " abab"));
+  // A line that looks like one that goes on does not.
+  Proposal other;
+  other.block("b", std::string(73, 'x') + "\n    : y\n");
+  EXPECT_THAT(render(other), HasSubstr("x\n    |     : y\n"));
+  // So in a diff.
+  Proposal before;
+  before.block("b", "line\n");
+  other = Proposal();
+  other.block("b", forged + "\n");
+  EXPECT_THAT(diff(before, other),
+              HasSubstr("    + " + std::string(73, ' ') + "\n    :      kept   nothing\n"));
+}
+
+TEST(RenderTest, TextFormsOneAndTwoBreakNoLine) {
+  Proposal p;
+  p.text("name of a field which is longer than 32", std::string(200, 'v'));
+  p.block("b", std::string(200, 'x') + "\n");
+  for (const uint8_t form : {uint8_t{1}, uint8_t{2}}) {
+    p.text_form = form;
+    const std::string text = render(p);
+    EXPECT_THAT(text, HasSubstr("  name of a field which is longer than 32 " +
+                                std::string(200, 'v') + "\n"));
+    EXPECT_THAT(text, HasSubstr("    | " + std::string(200, 'x') + "\n"));
+    EXPECT_THAT(text, HasSubstr("  room id" + std::string(33, ' ')));
+  }
 }
 
 TEST(RenderTest, TextFormOneStaysAsItIs) {

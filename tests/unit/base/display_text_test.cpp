@@ -4,6 +4,8 @@
 
 #include <random>
 
+#include "support/sweeps.h"
+
 namespace flexroom {
 namespace {
 
@@ -56,12 +58,12 @@ TEST(DisplayTextTest, NothingThatActsOnATerminalPasses) {
   EXPECT_EQ(display_text("abc", 3), "abc");
 }
 
-TEST(DisplayTextTest, OtherBytesGiveAnotherText) {
+TEST(DisplayTextSweep, OtherBytesGiveAnotherText) {
   std::mt19937 random(1);
   const std::string_view pieces[] = {"\\", "\\", "u{",           "x{",   "41}",
                                      "a",  "\n", "\xe2\x80\xae", "\x80", "\xf0\x9f\x98\x80",
                                      "{",  "u",  "\xc3\xa9",     "\x7f"};
-  for (int k = 0; k < 20000; ++k) {
+  for (size_t k = 0; k < support::tries(20'000); ++k) {
     std::string text;
     for (size_t n = random() % 8; n > 0; --n) text += pieces[random() % std::size(pieces)];
     const std::string shown = display_text(text);

@@ -26,6 +26,7 @@ struct Request {
   std::string more;  // header lines, not signed
   std::string body = "Action=GetCallerIdentity&Version=2011-06-15";
   std::string service = "sts", region = "us-east-1";
+  std::string slots;
 };
 
 std::string refusal(const Request& r) {
@@ -52,7 +53,8 @@ Content-Length: {{content-length}}
 [sign]
 secret = "k"
 region = ")" + r.region + R"("
-service = ")" + r.service + "\"\n";
+service = ")" + r.service + "\"\n" +
+                           r.slots;
   const auto path = std::filesystem::path(::testing::TempDir()) /
                     ("action-" + std::to_string(getpid()) + ".toml");
   std::ofstream(path) << text;
@@ -173,12 +175,12 @@ TEST(Action, OfObjectStoresTheListHoldsWhatReadsNothing) {
                            "PUT /key?acl", "GET /?policy", "DELETE /key?versionId=1"}) {
     EXPECT_THAT(s3(line), HasSubstr("is not on the list")) << line;
   }
-  for (const char* more :
-       {"X-Amz-Copy-Source: /other/secret\n",
-        "X-Amz-Server-Side-Encryption-Customer-Algorithm: AES256\n",
-        "X-Amz-Server-Side-Encryption-Context: e30=\n", "X-Amz-Security-Token: abc\n"}) {
+  for (const char* more : {"X-Amz-Copy-Source: /other/secret\n",
+                           "X-Amz-Server-Side-Encryption-Customer-Algorithm: AES256\n",
+                           "X-Amz-Server-Side-Encryption-Context: e30=\n"}) {
     EXPECT_THAT(s3("PUT /key", more), HasSubstr("is not on the list")) << more;
   }
+  EXPECT_THAT(s3("PUT /key", "X-Amz-Security-Token: abc\n"), HasSubstr("in its header"));
 }
 
 // The exact requests of the findings: the account's session credentials came back to all.
@@ -231,6 +233,39 @@ TEST(Action, NoSpellingHidesAnAction) {
                 r.type = r.body = "";
               }),
               HasSubstr("X-Amz-Security-Token"));
+}
+
+// A session token is a credential, and errors print the request that carries it: in no place.
+TEST(Action, NoPlaceTakesASessionToken) {
+  for (const char* name : {"X-Amz-Security-Token", "x-amz-security-token", "SecurityToken",
+                           "X-Amz-Signature", "X-AMZ-Credential"}) {
+    Request form;
+    form.body += std::string("&") + name + "=x";
+    EXPECT_THAT(refusal(form), HasSubstr(std::string("has '") + name + "' in its body"));
+    Request query;
+    query.line = std::string("GET /?Action=GetCallerIdentity&") + name + "=x";
+    query.type = query.body = "";
+    EXPECT_THAT(refusal(query), HasSubstr(std::string("has '") + name + "' in its query"));
+    for (const std::string& json :
+         {std::string(R"({"Name": "/aws/service/x", ")") + name + R"(": "x"})",
+          std::string(R"({"Name": "/aws/service/x", "a": [{")") + name + R"(": {"b": "x"}}]})",
+          std::string(R"({"Name": "/aws/service/x", "a": "{\\")") + name +
+              R"(\\": \\"{{n}}\\"}"})"}) {
+      Request r;
+      r.host = "ssm.us-east-1.amazonaws.com";
+      r.service = "ssm";
+      r.type = "application/x-amz-json-1.1";
+      r.more = "X-Amz-Target: AmazonSSM.GetParameter\n";
+      r.body = json;
+      if (json.find("{{n}}") != std::string::npos) r.slots = "[slot.n]\nsource = \"random\"\n";
+      EXPECT_THAT(refusal(r), HasSubstr(std::string("has '") + name + "' in its body")) << json;
+    }
+  }
+  for (const char* header : {"X-Amz-Security-Token: abc\n", "SecurityToken: abc\n"}) {
+    Request r;
+    r.more = header;
+    EXPECT_THAT(refusal(r), HasSubstr("in its header")) << header;
+  }
 }
 
 TEST(Action, HostServiceAndRegionBelongTogether) {

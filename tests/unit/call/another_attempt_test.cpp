@@ -29,6 +29,14 @@ TEST(AnotherAttemptTest, WhatPassesWhatIsUnclearAndWhatIsFinal) {
   EXPECT_EQ(of(200, "RequestLimitExceeded"), Refusal::kFinal);
 }
 
+// What is approved says what is not tried again.
+TEST(AnotherAttemptTest, TheRuleNamesItsExceptions) {
+  for (const char* exception :
+       {"for want of capacity", "on another day (UTC)", "without a whole answer"}) {
+    EXPECT_NE(retry_rule().find(exception), std::string::npos) << exception;
+  }
+}
+
 TEST(AnotherAttemptTest, WaitsDouble) {
   EXPECT_EQ(wait_before_attempt(0).count(), 0);
   for (unsigned k = 1; k < kMaxAttempts; ++k) {

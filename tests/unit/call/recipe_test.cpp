@@ -2,6 +2,7 @@
 #include "call/open_call.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -13,7 +14,8 @@ namespace {
 class RecipeTest : public ::testing::Test {
  protected:
   std::filesystem::path write(const std::string& text) {
-    const std::filesystem::path path = std::filesystem::path(::testing::TempDir()) / "recipe.toml";
+    const std::filesystem::path path = std::filesystem::path(::testing::TempDir()) /
+                                       ("recipe-" + std::to_string(getpid()) + ".toml");
     std::ofstream(path) << text;
     return path;
   }
@@ -64,16 +66,65 @@ TEST_F(RecipeTest, ArgumentsCannotLeaveTheirPlace) {
   EXPECT_THROW(fill_recipe(recipe, {{"nobody", "AKIA"}}, "20260102T030405Z"), InputError);
 }
 
+// Elsewhere another date would be sent than the one that is shown: it is made anew with every
+// signature, and without one never.
+TEST_F(RecipeTest, DatesStandInTheHeaderLinesOfASignedRequestOnly) {
+  const std::string signed_one = example("who-am-i.toml");
+  const std::string unsigned_one =
+      "[recipe]\nname = \"r\"\nprovider = \"p\"\nhost = \"h.example\"\n"
+      "open = \"everything to all\"\nrequest = \"\"\"\nPOST /x HTTP/1.1\nHost: h.example\n"
+      "Content-Type: text/plain\nConnection: close\nContent-Length: {{content-length}}\n\n"
+      "hello\"\"\"\n";
+  const auto problem_of = [&](const std::string& text) {
+    const Recipe recipe = Recipe::load(write(text));
+    std::map<std::string, std::string> given;
+    if (recipe.sign) given["access-key-id"] = "AKIA";
+    try {
+      (void)fill_recipe(recipe, given, "20260102T030405Z");
+    } catch (const InputError& error) {
+      return error.place() + " " + error.problem();
+    }
+    return std::string();
+  };
+  EXPECT_EQ(problem_of(signed_one), "");
+  EXPECT_EQ(problem_of(unsigned_one), "");
+  const std::string in_body = problem_of(replaced(signed_one, "2011-06-15", "{{amz-day}}"));
+  EXPECT_NE(in_body.find(".toml:10:"), std::string::npos) << in_body;
+  EXPECT_NE(in_body.find("line 9 of the request has {{amz-day}} outside"), std::string::npos)
+      << in_body;
+  for (const std::string& text :
+       {replaced(signed_one, "2011-06-15", "2011-06-15&X={{amz-date}}"),
+        replaced(unsigned_one, "hello", "{{amz-date}}"),
+        replaced(unsigned_one, "hello", "{{amz-{{x}}}}") + "[argument.x]\ndefault = \"date\"\n",
+        replaced(unsigned_one, "POST /x", "POST /x?at={{amz-day}}"),
+        replaced(unsigned_one, "Connection: close", "X-Day: {{amz-day}}\nConnection: close")}) {
+    EXPECT_NE(problem_of(text).find("outside the header lines"), std::string::npos) << text;
+  }
+}
+
 TEST_F(RecipeTest, ErrorsNameLineAndColumn) {
   try {
     (void)Recipe::load(write(replaced(example("who-am-i.toml"), "everything to all", "nothing")));
     FAIL();
   } catch (const InputError& error) {
-    EXPECT_NE(error.place().find("recipe.toml:9:"), std::string::npos) << error.place();
+    EXPECT_NE(error.place().find(".toml:9:"), std::string::npos) << error.place();
   }
   EXPECT_THROW(Recipe::load(write(example("who-am-i.toml") + "\n[slot.x]\nsource = \"secret\"\n")),
                InputError);
   EXPECT_THROW(Recipe::load(write(example("who-am-i.toml") + "\n[sing]\n")), InputError);
+  // What would fail only when the members met.
+  const auto named = [&](const std::string& name) {
+    return write(replaced(example("who-am-i.toml"), "\"who-am-i\"", "\"" + name + "\""));
+  };
+  EXPECT_EQ(Recipe::load(named(std::string(256, 'n'))).name.size(), 256u);
+  try {
+    (void)Recipe::load(named(std::string(257, 'n')));
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_NE(error.place().find(".toml:6:"), std::string::npos) << error.place();
+    EXPECT_NE(error.problem().find("longer than 256 bytes"), std::string::npos);
+  }
+  EXPECT_THROW((void)Recipe::load(named("")), InputError);
 }
 
 }  // namespace

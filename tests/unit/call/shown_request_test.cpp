@@ -91,6 +91,12 @@ Proposal proposal_of(const OpenCall& call) {
   return out;
 }
 
+/// The text without the breaks of long lines, which text form 3 makes.
+std::string unbroken(Proposal proposal) {
+  proposal.text_form = 2;
+  return agreement::render(proposal);
+}
+
 // Joined, the parts are the request: its public bytes where they stand, slots of the right length.
 TEST(ShownRequestTest, ThePartsTogetherAreTheRequestAsItLeaves) {
   for (const OpenCall& call : calls()) {
@@ -185,7 +191,7 @@ TEST(ShownRequestTest, TheTextOfACallWithSecretAndPrivateSlots) {
   secrets.slots.emplace("token", token);
   Proposal proposal;
   add_request(proposal, call_of(example("ask-model-privately.toml")), secrets);
-  const std::string text = agreement::render(proposal);
+  const std::string text = unbroken(proposal);
   EXPECT_EQ(text.substr(0, text.find("  room id")),
             R"(Request
   method                POST
@@ -226,7 +232,7 @@ Secrets
 
 // The boot script is shown as it is, not only as base64.
 TEST(ShownRequestTest, BootScriptIsDecodedWithItsSlotsMarked) {
-  const std::string text = agreement::render(proposal_of(run_of(2, 40)));
+  const std::string text = unbroken(proposal_of(run_of(2, 40)));
   EXPECT_THAT(text,
               HasSubstr("form UserData, decoded from base64\n    | #!/bin/bash\n    | m(){\n"));
   EXPECT_THAT(text, HasSubstr("m {{nonce: 32 bytes, 128-bit nonce that nobody knows"));
@@ -262,9 +268,37 @@ TEST(ShownRequestTest, ParametersCannotPassForSomethingElse) {
   const std::string text = agreement::render(proposal_of(call_of(recipe)));
   EXPECT_THAT(text, HasSubstr("  form a\n    | \\u{7b}\\u{7b}token: 48 bytes}}\n"));
   EXPECT_THAT(text, HasSubstr("  form b\n    | one\n    | two\\u{d}\n    | three\n"));
-  EXPECT_THAT(text, HasSubstr("c d\\u{e9} = e"));
+  EXPECT_THAT(text, HasSubstr("  form parameter\n    | c%20d%C3%A9 = e\n"));
   EXPECT_THAT(text, HasSubstr("query q"));
   EXPECT_THAT(text, Not(HasSubstr("{{")));
+}
+
+// A name is chosen by whoever wrote the request: one word of it may be a field's name, anything
+// else stands behind the bar, as one word.
+TEST(ShownRequestTest, NamesOfParametersCannotForgeFields) {
+  const std::string body =
+      "Action%20%20%20%20TerminateInstances=1&X%20%20%7B%7Bkey%3A%2040%20bytes=2&"
+      "UserData%2C%20decoded%20from%20base64=3&a%20b%20%3D%20c=4&" +
+      std::string(65, 'n') + "=5&" + std::string(64, 'm') + "=6";
+  const std::string recipe =
+      "[recipe]\nname = \"r\"\nprovider = \"p\"\nhost = \"h.example\"\n"
+      "open = \"everything to all\"\nrequest = \"\"\"\nPOST /x HTTP/1.1\nHost: h.example\n"
+      "Content-Type: application/x-www-form-urlencoded\nConnection: close\n"
+      "Content-Length: {{content-length}}\n\n" +
+      body + "\"\"\"\n";
+  const Proposal proposal = proposal_of(call_of(recipe));
+  for (const Proposal::Field& field : proposal.fields) {
+    EXPECT_THAT(field.name, Not(HasSubstr("  "))) << field.name;
+    EXPECT_THAT(field.name, Not(HasSubstr("decoded"))) << field.name;
+  }
+  const std::string text = agreement::render(proposal);
+  for (const char* line :
+       {"Action%20%20%20%20TerminateInstances = 1", "X%20%20%7B%7Bkey%3A%2040%20bytes = 2",
+        "UserData%2C%20decoded%20from%20base64 = 3", "a%20b%20%3D%20c = 4"}) {
+    EXPECT_THAT(text, HasSubstr(std::string("  form parameter\n    | ") + line + "\n"));
+  }
+  EXPECT_THAT(text, HasSubstr("    | " + std::string(65, 'n') + " = 5\n"));
+  EXPECT_THAT(text, HasSubstr("  form " + std::string(64, 'm') + " "));
 }
 
 // Of a plan: what is not known is not shown, whatever stands in its place.
@@ -281,7 +315,7 @@ TEST(ShownRequestTest, WhatIsNotKnownYetIsASlot) {
   EXPECT_THAT(shown, HasSubstr("&ClientToken=<ClientToken>&UserData=<UserData>"));
   Proposal proposal;
   add_request(proposal, call, {}, unknown);
-  EXPECT_THAT(agreement::render(proposal),
+  EXPECT_THAT(unbroken(proposal),
               ContainsRegex("form UserData +.not known yet: met later.\n"));
 }
 

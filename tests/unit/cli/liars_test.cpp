@@ -231,7 +231,8 @@ TEST_P(LiarsTest, DifferentOksInThePutAreNoticedAtTheNextUse) {
       store::RecordId record{};
       const Bytes raw = from_hex(id);
       std::copy(raw.begin(), raw.end(), record.begin());
-      joined.state().secrets().agree(joined.session().party(), {record});
+      joined.state().secrets().agree(joined.session().party(),
+                                     std::vector<store::RecordId>{record});
     });
     return cli::kOk;
   });

@@ -49,7 +49,12 @@ class TrafficTest : public ::testing::TestWithParam<size_t> {
     const ByteView delta = block_bytes(epoch.delta);
     nlohmann::json found{{"delta", to_hex(delta)}, {"shares", nlohmann::json::array()}};
     for (const store::RecordMeta& meta : state.secrets().list()) {
-      const prep::AuthBits bits = state.secrets().get(meta.id, meta.version);
+      const SecretBytes row = state.secrets().row(meta.id, meta.version);
+      found["shares"].push_back(to_hex(row.reveal()));
+      found["shares"].push_back(to_hex(row.reveal().subspan(16, meta.bits / 8)));
+    }
+    for (const store::RecordMeta& meta : state.loaded().list()) {
+      const prep::AuthBits bits = state.loaded().get(meta.id, meta.version);
       Bytes packed(bits.size() / 8);
       for (size_t t = 0; t < bits.size(); ++t) {
         packed[t / 8] = static_cast<uint8_t>(packed[t / 8] | bits.share(t) << (t % 8));

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "http/response.h"
+#include "support/sweeps.h"
 
 // Our parser against two that others wrote: Node's http_parser and Python's http.client, on answers
 // that are good, odd and broken. What ours takes for an answer, they take for the same one: status
@@ -198,10 +199,10 @@ bool python_trims(const std::string& text) {
          lower.find("chunked\t") == std::string::npos;
 }
 
-TEST(Differential, HttpParserReadsTheSame) {
+TEST(DifferentialSweep, HttpParserReadsTheSame) {
   Generator generator;
   size_t accepted = 0, refused = 0, different = 0;
-  for (int k = 0; k < 100000; ++k) {
+  for (size_t k = 0; k < support::tries(100'000); ++k) {
     const std::string text = generator.next();
     const auto ours = by_us(text);
     (ours ? accepted : refused) += 1;

@@ -3,8 +3,10 @@
 #include "base/ct.h"
 #include "prep/auth_bits.h"
 #include "prep/field_products.h"
+#include "prep/joint_input.h"
 #include "prep/memory_safety.h"
 #include "prep/refresh.h"
+#include "prep/rows.h"
 #include "prep/session_hello.h"
 #include "prep/session_prep.h"
 #include "support/deal_epoch.h"
@@ -87,6 +89,30 @@ TEST(ConstantTime, RefreshOfStoredBits) {
         },
         declassify_message);
     for (const auto& outcome : run.outcomes) EXPECT_EQ(outcome.value, 100u);
+  }
+}
+
+TEST(ConstantTime, RowsStoredAndLoaded) {
+  for (const size_t n : {2u, 3u}) {
+    const auto epoch = secret_epoch(n, 11);
+    const auto run = support::run_parties(
+        n,
+        [&](net::Party& party) {
+          session_hello(party, epoch[party.id()]);
+          MemorySafety safety;
+          SessionPrep prep(party, epoch[party.id()], safety, {5, 1024, 64, true});
+          Bytes own(20, static_cast<uint8_t>(party.id()));
+          mark_secret(own.data(), own.size());
+          const AuthBits value =
+              joint_input(party, prep, std::vector<bool>(n, true), own, 160, "test");
+          const AuthBits* given[] = {&value};
+          std::vector<SecretBytes> rows = store_rows(party, prep, given);
+          mark_secret(rows[0].writable().data(), rows[0].size());
+          const HeldRow held[] = {{160, rows[0].reveal()}};
+          return load_rows(party, prep, safety, held)[0].size();
+        },
+        declassify_message);
+    for (const auto& outcome : run.outcomes) EXPECT_EQ(outcome.value, 160u);
   }
 }
 

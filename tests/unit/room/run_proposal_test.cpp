@@ -79,7 +79,9 @@ class RunProposalTest : public ::testing::Test {
 };
 
 TEST_F(RunProposalTest, HoldsEverythingThatRuns) {
-  const std::string text = agreement::render(shown());
+  Proposal whole = shown();
+  whole.text_form = 2;  // unbroken lines
+  const std::string text = agreement::render(whole);
   for (const std::string& part :
        {std::string("run-script (lean) train\n"),
         std::string("ec2:RunInstances\n"),
@@ -148,8 +150,14 @@ TEST_F(RunProposalTest, APlanShowsOwnLinksAndSaysWhatIsMissing) {
   EXPECT_THAT(text, HasSubstr("    | import sys\n"));
   EXPECT_THAT(text, HasSubstr("    | run() {\n"));
   EXPECT_THAT(text, HasSubstr("\n    | {{links of bank-x: "));
-  EXPECT_THAT(text, HasSubstr("    | member " + terms_.links[1].sealed));
-  EXPECT_THAT(text, Not(HasSubstr(terms_.links[0].sealed)));
+  // Its own are sealed with another key when the members meet.
+  EXPECT_THAT(text, HasSubstr("\n    | member {{sealed links of bank-y: "));
+  Proposal plan = shown(1);
+  plan.text_form = 2;  // unbroken lines
+  EXPECT_THAT(agreement::render(plan),
+              HasSubstr("known when the members meet: sealed with a new key for each run}} "
+                        "'https://bank-y"));
+  for (const PublicLinks& links : terms_.links) EXPECT_THAT(text, Not(HasSubstr(links.sealed)));
   EXPECT_THAT(text, Not(HasSubstr("https://bank-x")));
   EXPECT_THAT(text, Not(HasSubstr(terms_.client_token)));
   EXPECT_THAT(text, ContainsRegex("bytes +about 1[0-9]+\n"));

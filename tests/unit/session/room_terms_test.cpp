@@ -89,6 +89,23 @@ TEST_P(RoomTermsTest, EachDifferenceIsNamedWithBothValues) {
   }
 }
 
+// A name that stands twice could hide a difference behind the first of them.
+TEST_P(RoomTermsTest, ATermStandsOnceAndNothingIsNoValue) {
+  const auto twice = agree(GetParam(), [](RoomConfig&, auto& more) {
+    more.push_back({"command", "call"});
+  });
+  EXPECT_EQ(twice.outcomes[0].code(), AbortCode::kUnexpectedMessage);
+  const auto many = agree(GetParam(), [](RoomConfig&, auto& more) {
+    for (int k = 0; k < 20'000; ++k) more.push_back({"t" + std::to_string(k), ""});
+  });
+  EXPECT_EQ(many.outcomes[0].code(), AbortCode::kUnexpectedMessage);
+  const auto missing = agree(GetParam(), [](RoomConfig&, auto& more) {
+    more.push_back({"more", "(nothing)"});
+  });
+  EXPECT_EQ(missing.outcomes[0].code(), AbortCode::kDisagreement);
+  EXPECT_FALSE(missing.outcomes.back().value);
+}
+
 TEST_P(RoomTermsTest, OneDifferenceInALongListIsShown) {
   const auto long_list = [](RoomConfig& c, const std::string& end) {
     c.providers[0].open_calls.assign(200, "GET https://a.example/path");

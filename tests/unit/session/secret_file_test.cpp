@@ -115,6 +115,9 @@ TEST_F(SecretFileTest, WhatIsWrongIsNamedWithItsLineAndNeverTheMaterial) {
   EXPECT_THAT(error_of_text("{\n  \"name\": \"k\",\n  \"class\" \"raw\"\n}"),
               AllOf(HasSubstr("k.json:3:"), HasSubstr("not JSON")));
   EXPECT_THAT(error_of_text(""), HasSubstr("k.json:1:1"));
+  const std::string number =
+      error_of_text("{\"name\": \"k\", \"class\": \"raw\", \"length\": 2, \"share\": 12e4567}");
+  EXPECT_THAT(number, AllOf(HasSubstr("k.json"), HasSubstr("quotes"), Not(HasSubstr("4567"))));
   EXPECT_THAT(error_of_text("[]"), HasSubstr("not a JSON object"));
   EXPECT_THAT(
       error_of_text("{\"name\": \"k\",\n \"class\": \"raw\", \"length\": 2, \"share\": \"beef\",\n"

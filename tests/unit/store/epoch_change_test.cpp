@@ -73,7 +73,7 @@ class EpochChangeTest : public StoreTest {
     const auto saved = EpochStore(*db).load(kRoom);
     const Digest epoch = saved->epoch_id;
     EXPECT_TRUE(std::equal(epoch.begin(), epoch.end(), saved->state.reveal().begin()));
-    SecretStore store(*db, kRoom);
+    LoadedStore store(*db, kRoom);
     const auto all = store.list();
     EXPECT_EQ(all.size(), 2u);
     const auto expected = records(i, n, epoch);

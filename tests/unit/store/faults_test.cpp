@@ -37,7 +37,7 @@ TEST_F(FaultsTest, KilledDuringReconcileBothOrNeither) {
     fs::remove_all(root_ / "m1");
     ASSERT_TRUE(in_child([&](net::Party& party) {
       const auto db = open(name(party.id()));
-      SecretStore store(*db, {}, [&](std::string_view s) {
+      LoadedStore store(*db, {}, [&](std::string_view s) {
         if (party.id() == 0 && s == "exchanged") kill(getpid(), SIGKILL);
       });
       store.put(party, meta(), some_bits(party.id(), 2));
@@ -45,7 +45,7 @@ TEST_F(FaultsTest, KilledDuringReconcileBothOrNeither) {
     }));
     ASSERT_TRUE(in_child([&](net::Party& party) {
       const auto db = open(name(party.id()));
-      SecretStore store(*db, {}, [&](std::string_view s) {
+      LoadedStore store(*db, {}, [&](std::string_view s) {
         if (party.id() == 0 && s == step) kill(getpid(), SIGKILL);
       });
       store.reconcile(party);
@@ -53,7 +53,7 @@ TEST_F(FaultsTest, KilledDuringReconcileBothOrNeither) {
     })) << step;
     const auto run = support::run_parties(2, [&](net::Party& party) {
       const auto db = open(name(party.id()));
-      SecretStore store(*db, {});
+      LoadedStore store(*db, {});
       store.reconcile(party);
       EXPECT_EQ(store.num_staged(), 0u);
       return store.list().size();

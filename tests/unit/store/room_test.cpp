@@ -80,7 +80,7 @@ TEST_F(RoomStoreTest, WhatAnOldRoomHadIsTakenOver) {
   EXPECT_FALSE(EpochStore(*db).load(old).has_value());
   EXPECT_EQ(EpochStore(*db).load(rid)->epoch_id, named(1));
   EXPECT_EQ(EpochStore(*db, kNextEpoch).load(rid)->epoch_id, named(2));
-  SecretStore secrets(*db, rid);
+  LoadedStore secrets(*db, rid);
   EXPECT_EQ(secrets.list().size(), 1u);
   EXPECT_EQ(secrets.num_staged(), 1u);
   EXPECT_EQ(secrets.get(meta().id, 1).size(), 40u);
@@ -92,7 +92,7 @@ TEST_F(RoomStoreTest, WhatAnOldRoomHadIsTakenOver) {
 TEST_F(RoomStoreTest, TwoRoomsOfOneFolderDoNotSeeEachOthersSecrets) {
   support::run_parties(2, [&](net::Party& party) {
     const auto db = open(name(party.id()));
-    SecretStore first(*db, named(1)), second(*db, named(2));
+    LoadedStore first(*db, named(1)), second(*db, named(2));
     first.put(party, meta(), some_bits(party.id(), 2));
     EXPECT_EQ(first.list().size(), 1u);
     EXPECT_TRUE(second.list().empty());

@@ -117,9 +117,9 @@ TEST_F(StoreTest, WrongKeyLockDamageAndFullDiskSaySo) {
 TEST_F(StoreTest, SecretsComeBackAsTheyWerePut) {
   const auto run = support::run_parties(3, [&](net::Party& party) {
     const auto db = open(name(party.id()));
-    SecretStore store(*db, {});
+    LoadedStore store(*db, {});
     store.put(party, meta(), some_bits(party.id(), 3));
-    store.agree(party, {meta().id});
+    store.agree(party, std::vector<RecordId>{meta().id});
     const prep::AuthBits got = store.get(meta().id, 1), want = some_bits(party.id(), 3);
     bool same = store.list().size() == 1 && store.newest(meta().id).name == meta().name;
     for (PartyId j = 0; j < 3; ++j) {
@@ -167,7 +167,7 @@ TEST_F(StoreTest, KillingAMemberAtAnyStepLeavesBothOrNeither) {
         // other is wherever it is then.
         support::run_parties(2, [&](net::Party& party) {
           const auto db = open(name(party.id()));
-          SecretStore store(*db, {}, [&](std::string_view s) {
+          LoadedStore store(*db, {}, [&](std::string_view s) {
             if (party.id() == victim && s == step) kill(getpid(), SIGKILL);
           });
           store.put(party, meta(), some_bits(party.id(), 2));
@@ -180,7 +180,7 @@ TEST_F(StoreTest, KillingAMemberAtAnyStepLeavesBothOrNeither) {
       ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << step;
       const auto run = support::run_parties(2, [&](net::Party& party) {
         const auto db = open(name(party.id()));
-        SecretStore store(*db, {});
+        LoadedStore store(*db, {});
         const size_t before = store.list().size();
         store.reconcile(party);
         EXPECT_EQ(store.num_staged(), 0u);
@@ -202,14 +202,14 @@ TEST_F(StoreTest, KillingAMemberAtAnyStepLeavesBothOrNeither) {
 TEST_F(StoreTest, DifferentVersionsAreRefusedWithARemedy) {
   const auto run = support::run_parties(2, [&](net::Party& party) {
     const auto db = open(name(party.id()));
-    SecretStore store(*db, {});
+    LoadedStore store(*db, {});
     store.put(party, meta(1), some_bits(party.id(), 2));
     store.put(party, meta(2), some_bits(party.id(), 2));
     EXPECT_EQ(store.newest(meta().id).version, 2u);
     if (party.id() == 1) {  // as after restoring an older backup
       store.remove(meta().id);
     }
-    store.agree(party, {meta().id});
+    store.agree(party, std::vector<RecordId>{meta().id});
     return true;
   });
   for (const auto& outcome : run.outcomes) {
@@ -221,7 +221,7 @@ TEST_F(StoreTest, DifferentVersionsAreRefusedWithARemedy) {
 TEST_F(StoreTest, AStagedRecordWithOtherMetadataIsNotCommitted) {
   const auto run = support::run_parties(2, [&](net::Party& party) {
     const auto db = open(name(party.id()));
-    SecretStore store(*db, {});
+    LoadedStore store(*db, {});
     RecordMeta m = meta();
     if (party.id() == 1) m.value_class = "DIGITS";
     try {
@@ -243,12 +243,12 @@ TEST_F(StoreTest, OnlyTheNewEpochsRecordsStay) {
     kept.epoch[0] = 9;
     kept.id[0] = 8;
     try {
-      SecretStore(*db, {}, [](std::string_view step) {
+      LoadedStore(*db, {}, [](std::string_view step) {
         if (step == "staged") throw InputError("test", "stopped");
       }).put(party, meta(2), some_bits(party.id(), 2));
     } catch (const InputError&) {
     }
-    SecretStore store(*db, {});
+    LoadedStore store(*db, {});
     store.put(party, meta(1), some_bits(party.id(), 2));
     store.put(party, kept, some_bits(party.id(), 2));
     EXPECT_EQ(store.num_staged(), 1u);

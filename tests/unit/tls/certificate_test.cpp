@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/ocsp.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -445,7 +446,8 @@ TEST(ParseCertificate, HoldsItsLimits) {
 }
 
 TEST(TrustStore, SaysWhatIsWrongWithAFile) {
-  const auto path = std::filesystem::temp_directory_path() / "flexroom_trust_test.pem";
+  const auto path = std::filesystem::temp_directory_path() /
+                    ("flexroom-trust-" + std::to_string(getpid()) + ".pem");
   std::ofstream(path) << "no certificate here\n";
   EXPECT_THROW(TrustStore::from_files({path.string()}, "aws"), InputError);
   EXPECT_THROW(TrustStore::from_files({path.string() + ".absent"}, "aws"), InputError);

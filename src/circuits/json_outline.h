@@ -1,0 +1,29 @@
+#pragma once
+
+#include "circuits/header_outline.h"
+
+namespace flexroom::circuits {
+
+/// Where the structure of a secret JSON text is (tls-in-mpc.md §5.4), a bit for every byte. Depth
+/// and paths cost nothing: an ordinary parser finds them on the opened marks.
+struct JsonOutline {
+  Bits marks;    // unescaped quotes; brackets, commas, colons and blanks outside strings
+  Bits escapes;  // kept: at a closing quote, that its string has a backslash
+};
+
+/// 27.0 ANDs a byte.
+JsonOutline json_outline(const Text& text);
+
+/// JSON behind a header in one window, where the beginning of the body is not known when the
+/// circuit is prepared: the text starts behind the end that `header` marks. 28.0 ANDs a byte. Marks
+/// before the end of the header mean nothing and are not opened.
+JsonOutline json_outline_behind(const HeaderOutline& header, const Text& window);
+
+/// The outline of a body as a circuit of its own.
+///
+/// In    dyn "text" [8 bytes]
+/// Out   keep "marks", "escapes" [bytes]
+/// Size  27.0 ANDs a byte
+mpc::Circuit json_outline_circuit(size_t bytes);
+
+}  // namespace flexroom::circuits

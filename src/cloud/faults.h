@@ -1,0 +1,55 @@
+#pragma once
+
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cloud/message.h"
+
+namespace flexroom::cloud {
+
+/// What goes wrong with one call.
+struct Fault {
+  int status = 0;                     // answered with this, nothing is done
+  std::chrono::milliseconds late{0};  // before anything is done
+  bool drop = false;                  // cut off before anything is done
+  bool cut = false;                   // carried out and cut off
+  bool truncate = false;              // carried out; half of the body, then the end
+  bool compress = false;              // Content-Encoding: gzip
+  bool echo = false;                  // an error repeats the request, header and body
+  bool garble = false;                // an error's body is not what its Content-Type says
+};
+
+/// Faults by call: "METHOD HOST/PATH WHAT[+WHAT..] [xN] [after K]", where METHOD may be * and PATH
+/// may end in *. WHAT: a status of 400 to 599, late=MS, drop, cut, truncate, gzip, echo, garble.
+/// xN: the first N such calls (otherwise all); after K: not the first K. Thread-safe.
+class Faults {
+ public:
+  /// In place of those there are. Throws InputError for a rule that is none; nothing is changed.
+  void set(const std::vector<std::string>& rules);
+  /// What the rules say of this call, all that fit together; it counts for them.
+  Fault next(const Request& request);
+
+ private:
+  struct Rule {
+    std::string method, host, path;
+    bool prefix = false;
+    Fault fault;
+    std::optional<unsigned> times;
+    unsigned after = 0;
+  };
+  static Rule parse(const std::string& text);
+  static void parse_what(const std::string& text, const std::string& what, Fault& fault);
+
+  std::mutex mutex_;
+  std::vector<Rule> rules_;
+};
+
+/// The request as text, for errors that repeat it.
+std::string echo_of(const Request& request);
+/// The answer as the fault leaves it.
+void spoil(const Fault& fault, Response& response);
+
+}  // namespace flexroom::cloud

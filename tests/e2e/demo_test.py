@@ -1,0 +1,88 @@
+"""./demo as people start it, in a copy of the scripts it calls: what it installs, builds and runs is
+written down in place of done, so that this takes no time and leaves the machine as it is."""
+import fcntl
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CALLED = ["tools/install.sh", "tools/build.sh", "examples/breast-cancer/demo.sh"]
+FLEXROOM = ""
+
+
+class Demo(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="flexroom-demo-")
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name).resolve()
+        self.calls = self.root / "calls"
+        shutil.copy(ROOT / "demo", self.root / "demo")
+        for name in CALLED:
+            self.assertTrue((ROOT / name).is_file(), f"./demo calls {name}")
+            script = self.root / name
+            script.parent.mkdir(parents=True, exist_ok=True)
+            # The lock must not be held by what it starts: 9 is its descriptor.
+            script.write_text(f'#!/bin/sh\n[ -e /proc/self/fd/9 ] && l=locked || l=free\necho "{name} $l $*" >> {self.calls}\n')
+            script.chmod(0o755)
+
+    def demo(self, *arguments):
+        return subprocess.run([self.root / "demo", *arguments], cwd="/", capture_output=True, text=True, timeout=120)
+
+    def test_help_starts_nothing(self):
+        for flag in ("--help", "-h"):
+            done = self.demo(flag)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertRegex(done.stdout, r"^usage: \./demo .*no arguments")
+        self.assertFalse(self.calls.exists())
+        self.assertFalse((self.root / "build").exists())
+
+    def test_an_unknown_argument_is_refused(self):
+        done = self.demo("--fast")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertRegex(done.stderr, r'unknown argument "--fast"\nusage: \./demo')
+        self.assertFalse(self.calls.exists())
+        self.assertFalse((self.root / "build").exists())
+
+    def test_a_second_at_the_same_time_is_refused(self):
+        (self.root / "build").mkdir()
+        with (self.root / "build/demo.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            done = self.demo()
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertRegex(done.stderr, r"another \./demo .* is running .*Wait for its end\.")
+        self.assertFalse(self.calls.exists())
+        self.assertEqual(self.demo().returncode, 0)  # its lock ended with it
+
+    def test_what_it_does_and_says_last(self):
+        done = self.demo()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        calls = [line.split() for line in self.calls.read_text().splitlines()]
+        self.assertEqual([call[0] for call in calls], CALLED)
+        self.assertEqual(calls[2][1:], ["free", f"{self.root}/build/release/flexroom", f"{self.root}/build/demo"])
+        last = done.stdout.split("What to try next, in ")[1].splitlines()
+        self.assertEqual(last[0], f"{self.root}:")
+        # Each command is one that the program knows, and its files are those the demo makes.
+        commands = [line.split() for line in last[1:]]
+        self.assertEqual(len(commands), 3)
+        made = (ROOT / "examples/breast-cancer/demo.sh").read_text()
+        for words in commands:
+            self.assertEqual(words[0], "build/release/flexroom")
+            rest = words[1:]
+            for word in rest:
+                if word.startswith("build/demo/"):
+                    self.assertIn(pathlib.Path(word).name, made)
+            if rest[0] == "--member":
+                rest = rest[2:]
+            shown = subprocess.run([FLEXROOM, rest[0], "--help"], capture_output=True, text=True, timeout=120)
+            self.assertEqual(shown.returncode, 0, shown.stderr)
+            for option in (word for word in rest if word.startswith("--")):
+                self.assertRegex(shown.stdout, rf"{re.escape(option)}\b")
+
+
+if __name__ == "__main__":
+    FLEXROOM = sys.argv.pop(1)
+    unittest.main()

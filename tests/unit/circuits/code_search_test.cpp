@@ -1,0 +1,150 @@
+#include "circuits/code_search.h"
+
+#include <gtest/gtest.h>
+
+#include "http/code_search.h"
+#include "outline_texts.h"
+#include "support/circuit_run.h"
+#include "support/sweeps.h"
+
+namespace flexroom::circuits {
+namespace {
+
+const ByteSet& digits() {
+  static const ByteSet set = byte_set("0123456789");
+  return set;
+}
+
+/// What is opened: the run, if `found` says so.
+std::optional<http::Span> by_circuit(const Instance& instance, size_t lane, size_t size) {
+  const auto run = instance.marks(lane, "run", size);
+  const auto first = std::find(run.begin(), run.end(), true);
+  const auto last = std::find(first, run.end(), false);
+  EXPECT_EQ(std::count(run.begin(), run.end(), true), last - first);
+  EXPECT_EQ(instance.bit(lane, "found"), first != last);
+  if (first == last) return std::nullopt;
+  return http::Span{static_cast<size_t>(first - run.begin()),
+                    static_cast<size_t>(last - run.begin())};
+}
+
+TEST(CodeSearch, CostsWhatTheDesignCounts) {
+  const auto ands = [](size_t bytes, std::string_view literal, const ByteSet& set,
+                       const std::optional<ByteSet>& end = std::nullopt) {
+    return code_search_circuit(bytes, literal, set, end).num_ands;
+  };
+  const uint32_t after = ands(512, "verification code is ", digits());
+  const uint32_t pattern = ands(512, "Card number: ", byte_set("0123456789 "), byte_set(")"));
+  EXPECT_EQ(after - ands(256, "verification code is ", digits()), 256u * 64);
+  EXPECT_EQ(pattern - ands(256, "Card number: ", byte_set("0123456789 "), byte_set(")")),
+            256u * 57);
+  EXPECT_LE(after, 512u * 64);
+  EXPECT_LE(pattern, 512u * 57);
+}
+
+struct Query {
+  std::string literal;
+  std::optional<std::string> terminator;
+};
+
+TEST(CodeSearch, FindsWhatTheSearchInTheClearFindsSweep) {
+  constexpr size_t kSize = 24;
+  const std::vector<Query> queries = {{"ab", {}},        {"aab", {}},        {"a", {}},
+                                      {"aba", {}},       {"a\\\"", {}},      {"abab", {}},
+                                      {"aab", {{"\""}}}, {"aba", {{"\"a"}}}, {"a", {{"b"}}}};
+  for (const Query& query : queries) {
+    std::optional<ByteSet> ends;
+    std::optional<http::CharSet> clear_ends;
+    if (query.terminator) {
+      ends = byte_set(*query.terminator);
+      clear_ends = http::CharSet::of(*query.terminator);
+    }
+    const mpc::Circuit circuit = code_search_circuit(kSize, query.literal, digits(), ends);
+    Instance instance(circuit, kSize);
+    RandomText random(31);
+    size_t found = 0;
+    for (size_t done = 0; done < support::tries(4000); done += support::CircuitBatch::kLanes) {
+      std::vector<std::string> texts(support::CircuitBatch::kLanes);
+      for (std::string& text : texts) {
+        text = random.of("aaab01\\u\"", random.once_in(2) ? 5 : kSize) +
+               random.one_of({"", "\"", query.literal, query.literal + "01\""});
+        text += random.of("b1\\u\"", 6);
+        text.resize(kSize, '"');
+      }
+      instance.run(texts, random);
+      for (size_t lane = 0; lane < texts.size(); ++lane) {
+        const auto want = http::find_code(texts[lane], query.literal,
+                                          http::char_set(http::CharClass::kDigits), clear_ends);
+        ASSERT_EQ(by_circuit(instance, lane, kSize), want)
+            << texts[lane] << " after " << query.literal;
+        ASSERT_EQ(instance.bit(lane, "seen"), texts[lane].find(query.literal) != std::string::npos);
+        found += want.has_value();
+      }
+    }
+    EXPECT_GT(found, 20u) << query.literal;
+  }
+}
+
+// Decoys: two places, a tag in between, a code that the end or an escape cuts off.
+TEST(CodeSearch, DecoysAreRefused) {
+  constexpr std::string_view kLiteral = "code is ";
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"Your code is 123456\"", "123456"},
+      {"Your code is 123456. Bye\"", "123456"},
+      {"code is <b>123456</b>. Not: code is 999999.\"", ""},
+      {"code is 999999. code is 123456\"", ""},
+      {"code is 123456code is \"", ""},
+      {"code is 123456 code is", "123456"},  // the second is not whole
+      {"code is 123456", ""},                // may go on behind the end
+      {"code is 123456\\u0037\"", ""},
+      {"code is 123456\\n\"", "123456"},
+      {"code is \"", ""},
+      {"code is x123456\"", ""},
+      {"Code is 123456\"", ""},
+  };
+  for (const auto& [text, want] : cases) {
+    const mpc::Circuit circuit = code_search_circuit(text.size(), kLiteral, digits());
+    Instance instance(circuit, text.size());
+    RandomText random(32);
+    std::vector<std::string> one = {text};
+    instance.run(one, random);
+    const auto run = by_circuit(instance, 0, text.size());
+    EXPECT_EQ(run ? std::string(at(text, *run)) : "", want) << text;
+    EXPECT_EQ(http::find_code(text, kLiteral, http::char_set(http::CharClass::kDigits)), run)
+        << text;
+  }
+}
+
+TEST(StatusGate, OpensThreeDigitsOfAProperStatusLineAlone) {
+  const mpc::Circuit circuit = status_circuit();
+  EXPECT_EQ(circuit.num_ands, 126u);  // the design: 141
+  const std::vector<std::pair<std::string, bool>> cases = {
+      {"HTTP/1.1 200 ", true},  {"HTTP/1.1 304\r", true}, {"HTTP/1.1 2000", false},
+      {"HTTP/1.0 200 ", false}, {"HTTP/1.1 20x ", false}, {"HTTP/1.1 200\t", false},
+      {"http/1.1 200 ", false}, {"secret-secret", false}};
+  for (const auto& [text, ok] : cases) {
+    for (const int type : {23, 21, 22, 24}) {
+      support::CircuitRun run(circuit);
+      run.set("text", as_bytes(text)).set("type", Bytes{static_cast<uint8_t>(type)}).run();
+      const bool opens = ok && type == 23;
+      EXPECT_EQ(run.bits("ok")[0], opens) << text;
+      for (size_t digit = 0; digit < 3; ++digit) {
+        unsigned value = 0;
+        for (size_t bit = 0; bit < 4; ++bit)
+          value |= unsigned{run.bits("digits")[4 * digit + bit]} << bit;
+        EXPECT_EQ(value, opens ? static_cast<unsigned>(text[9 + digit] - '0') : 0u) << text;
+      }
+    }
+  }
+  // Each of the first thirteen bytes counts.
+  const std::string good = "HTTP/1.1 200 ";
+  for (size_t i = 0; i < good.size(); ++i) {
+    std::string bad = good;
+    bad[i] = '~';
+    support::CircuitRun run(circuit);
+    run.set("text", as_bytes(bad)).set("type", Bytes{23}).run();
+    EXPECT_FALSE(run.bits("ok")[0]) << i;
+  }
+}
+
+}  // namespace
+}  // namespace flexroom::circuits
