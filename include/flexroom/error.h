@@ -27,13 +27,15 @@ class Error : public std::runtime_error {
  public:
   struct Fields {
     Exit exit = Exit::kBadInput;
-    std::string kind;       // "error", "refuse", "network", "F_p cheat", "boolean cheat"
-    std::string text;       // what(); what is known of the outcome included
-    std::string place;      // of wrong input: file, line and column, or the argument
-    std::string problem;    // there
-    std::string remedy;     // what to do about it; may be empty
-    std::string operation;  // of a failed protocol: its step
-    std::string member;     // by whose message or absence it failed, if one can be named
+    std::string kind;            // "error", "refuse", "network", "F_p cheat", "boolean cheat"
+    std::string text;            // what(); what is known of the outcome included
+    std::string place;           // of wrong input: file, line and column, or the argument
+    std::string problem;         // there
+    std::string remedy;          // what to do about it; may be empty
+    std::string operation;       // of a failed protocol: its step
+    std::string member;          // by whose message or absence it failed, if one can be named
+    std::string partial_answer;  // what came of an answer that is not whole, as it came
+    std::string partial_file;    // where that is kept; empty: nowhere
   };
   explicit Error(Fields fields) : std::runtime_error(fields.text), fields_(std::move(fields)) {}
 

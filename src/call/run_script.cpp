@@ -12,16 +12,17 @@ namespace {
 constexpr std::string_view kService = "ec2";
 constexpr const char* kDraftDate = "20000101T000000Z";  // replaced when the request is made
 
-std::string between(const std::string& text, std::string_view open, std::string_view close) {
+std::string between(std::string_view text, std::string_view open, std::string_view close) {
   const size_t begin = text.find(open);
-  if (begin == std::string::npos) return {};
+  if (begin == std::string_view::npos) return {};
   const size_t end = text.find(close, begin + open.size());
-  if (end == std::string::npos) return {};
-  return text.substr(begin + open.size(), end - begin - open.size());
+  if (end == std::string_view::npos) return {};
+  return std::string(text.substr(begin + open.size(), end - begin - open.size()));
 }
 
 bool is_instance_id(std::string_view text) {
-  return text.starts_with("i-") && text.size() <= 32 &&
+  constexpr size_t kShortest = 10, kLongest = 32;  // EC2's own have 8 or 17 digits
+  return text.starts_with("i-") && text.size() >= kShortest && text.size() <= kLongest &&
          text.find_first_not_of("0123456789abcdef", 2) == std::string_view::npos;
 }
 
@@ -49,6 +50,12 @@ RunScriptResult read_answer(const http::Response& response) {
 }
 
 }  // namespace
+
+std::string instance_id_in(std::string_view answer) {
+  // The mark behind it says that it is whole.
+  std::string id = between(answer, "<instanceId>", "<");
+  return is_instance_id(id) ? id : std::string();
+}
 
 void check_key(const JobConfig& job, const store::RecordMeta& secret) {
   if (secret.provider != job.provider) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/connection.h"
@@ -39,6 +40,10 @@ struct RunScriptResult {
 /// §5.1, §3.4(i): the job's key belongs to the job's provider and may sign for EC2 in its region.
 /// Throws InputError.
 void check_key(const JobConfig& job, const store::RecordMeta& secret);
+
+/// The instance that (a part of) an answer to RunInstances names; empty: none, or not a whole id.
+/// For people, who look at it or end it: it does not say that the answer is one.
+std::string instance_id_in(std::string_view answer);
 
 /// What a run costs, for the plan.
 struct RunScriptCost {

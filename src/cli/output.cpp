@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/codec.h"
 #include "base/display.h"
 #include "base/fd.h"
 #include "config/terminal.h"
@@ -223,6 +224,10 @@ int report(Output& out, const std::exception& error, bool released) noexcept {
             {{"place", fields.place}, {"problem", fields.problem}, {"remedy", fields.remedy}});
       }
       if (!fields.member.empty()) last["member"] = fields.member;
+      if (!fields.partial_answer.empty()) {
+        last["partial_hex"] = to_hex(to_bytes(fields.partial_answer));
+        if (!fields.partial_file.empty()) last["partial_file"] = fields.partial_file;
+      }
       out.result(last);
     } else {
       out.problem(fields.text);

@@ -2,6 +2,12 @@
 
 #include <fmt/core.h>
 
+#include <cerrno>
+#include <cstring>
+
+#include "base/codec.h"
+#include "base/display.h"
+#include "base/private_file.h"
 #include "call/provider_connection.h"
 #include "call/service_error.h"
 #include "net/tcp_stream.h"
@@ -53,8 +59,14 @@ std::vector<Phase> phases_of(const agent::Timeline& timeline) {
 }
 
 /// What the one who started it should know beyond the failure itself.
-void say_what_happened(Error::Fields& fields, const std::string& refused_before) {
+void say_what_happened(Error::Fields& fields, const std::string& refused_before, bool matters) {
   if (fields.exit == Exit::kUnknown) return;
+  if (!matters) {
+    if (fields.exit == Exit::kFailed) {
+      fields.text += "\n  No secret is in this request: it can be run again.";
+    }
+    return;
+  }
   if (!refused_before.empty()) {
     fields.text += fmt::format(
         "\n  The service had refused the request before ({}), and no further attempt was made: "
@@ -64,6 +76,32 @@ void say_what_happened(Error::Fields& fields, const std::string& refused_before)
     fields.text +=
         "\n  The request was not sent: nothing happened at the service, and the call can be run "
         "again.";
+  }
+}
+
+std::filesystem::path keep_in_state(Joined& joined, const http::PartialAnswer& partial) {
+  const std::filesystem::path folder = joined.state().member().state_dir / "answers";
+  make_private_folder(folder);
+  const std::string sid = to_hex(joined.session().party().scope().sid);
+  const std::filesystem::path file = folder / (sid.substr(0, 16) + ".partial");
+  if (write_new_file(file, partial.received)) return file;
+  throw InputError(file.string(), std::string("cannot be written: ") + std::strerror(errno),
+                   "free some space, or let this user write there");
+}
+
+/// Nothing of an answer is thrown away because it is not whole.
+void keep_partial(Joined& joined, const AgreedCall& call, const http::PartialAnswer& partial,
+                  Error::Fields& fields) {
+  if (partial.received.empty()) return;
+  fields.partial_answer = to_text(partial.received);
+  try {
+    const std::filesystem::path file =
+        call.keep_partial ? call.keep_partial(partial) : keep_in_state(joined, partial);
+    fields.partial_file = file.string();
+    fields.text += "\n  What came of the answer is kept as " + fields.partial_file + ".";
+  } catch (const std::exception& error) {
+    fields.text += fmt::format("\n  What came of the answer could not be kept: {}",
+                               display_lines(error.what()));
   }
 }
 
@@ -106,13 +144,19 @@ void make_agreed_call(Joined& joined, const AgreedCall& call) {
                     abort != nullptr ? to_string(abort->code()) : "failed here",
                     before.empty() ? "" : "; status " + before + " before"));
     Error::Fields fields = describe(error, released, joined.members());
-    say_what_happened(fields, before);
+    say_what_happened(fields, before, call.matters);
+    if (const auto* const unknown = dynamic_cast<const agent::UnknownOutcome*>(&error)) {
+      keep_partial(joined, call, unknown->partial(), fields);
+    }
     throw Error(std::move(fields));
   }
   // The answer is here: what the others do now changes neither it nor that it came.
   joined.log_outcome(outcome_of(answer), fmt::format("{}: {}", call.what, answer.text),
                      answer.status);
-  joined.decider().timeline(phases);
+  try {
+    joined.decider().timeline(phases);
+  } catch (const std::exception&) {  // a screen that fails does not undo the answer
+  }
 }
 
 void require_whole(const agent::Reply& reply, std::string_view what) {

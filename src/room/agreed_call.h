@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -32,10 +33,15 @@ struct AgreedCall {
   std::function<void(const Digest& proposal, agent::Timeline&)> prepare;
   /// The request. Throws if the answer is not whole.
   std::function<CallAnswer(agent::Timeline&)> perform;
+  /// Keeps what came of an answer that is not whole, and returns the file; may throw. Where it is
+  /// not set, that goes to the folder answers/ of the state.
+  std::function<std::filesystem::path(const http::PartialAnswer&)> keep_partial;
   /// Whether the request may have been carried out and that matters. Asked when a step failed.
   std::function<bool()> released;
   /// What the service answered to an attempt that came before the one that failed; empty: nothing.
   std::function<std::string()> refused_before;
+  /// False: it holds no secret, and is as harmless as any that others send.
+  bool matters = true;
 };
 
 /// Agrees, asks, prepares, calls and logs: an answer of 400 or more as failed. Returns when there

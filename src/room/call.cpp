@@ -129,6 +129,7 @@ ServiceAnswer call_recipe(Session& session, const CallRequest& request) {
     require_whole(run.reply, recipe.name);
     return answered(run.reply);
   };
+  call.matters = matters;
   call.released = [&] { return matters && run.made && run.made->released(); };
   make_agreed_call(joined, call);
   return answer_of(run.reply);
@@ -163,7 +164,8 @@ ServiceAnswer get_url(Session& session, const GetRequest& wanted) {
     require_whole(reply, "get");
     return answered(reply);
   };
-  call.released = [] { return false; };  // no secret, no effect
+  call.matters = false;  // no secret, no effect
+  call.released = [] { return false; };
   make_agreed_call(joined, call);
   return answer_of(reply);
 }

@@ -77,22 +77,6 @@ void before_again(Joined& joined, const RunScriptCost& cost, const RunScriptResu
                {0, "", 0, cost.handshake_ands, cost.request_ands, cost.request_bytes});
 }
 
-/// What came of an answer that is none is kept with the run, whole.
-void keep_partial(runs::RunHistory& history, const runs::Run& run,
-                  const agent::UnknownOutcome& unknown, Decider& decider) noexcept {
-  if (unknown.partial().received.empty()) return;
-  try {
-    const std::string kept = history.keep(run, "answer.partial", unknown.partial().received);
-    decider.note(fmt::format("what came of the answer is kept as {}",
-                             (history.folder(run) / kept).string()));
-  } catch (const std::exception& error) {
-    try {
-      decider.note(fmt::format("what came of the answer could not be kept: {}", error.what()));
-    } catch (const std::exception&) {  // a screen that fails changes nothing
-    }
-  }
-}
-
 CallAnswer log_words(const RunScriptResult& answer, const std::string& run) {
   const std::string attempts =
       answer.attempts > 1 ? fmt::format(" at attempt {}", answer.attempts) : "";
@@ -116,121 +100,198 @@ void enter_answer(runs::Run& run, const RunScriptResult& answer) {
   }
 }
 
-RunStarted run_script(Session& session, const RunScriptRequest& request) {
-  const JobConfig job = JobConfig::load(request.job);
-  const LinksConfig links = LinksConfig::load(request.links);
-  const std::string place = request.links.string();
+/// The links of this member, looked at; what is worth telling is told.
+LinksConfig good_links(Session& session, const std::filesystem::path& file, const JobConfig& job) {
+  LinksConfig links = LinksConfig::load(file);
   for (const std::string& word :
-       require_good_links(links, place, std::chrono::minutes(job.deadline_minutes),
+       require_good_links(links, file.string(), std::chrono::minutes(job.deadline_minutes),
                           std::chrono::system_clock::now())) {
     Access::decider(session).note(word);
   }
-  Prg prg = Prg::from_system();
-  const OwnLinks own(links, place, prg);
-  session::MemberState& state = Access::state(session);
-  const RoomConfig& room = state.room();
-  const std::string host = ec2_host(job.region);
-  const Provider& provider = room.provider_for(job.provider, host);
-  check_key(job, state.secret(job.secret));
-  const std::string script = agreed_script(job, room, Access::cancel(session));
-  Joined& joined = Access::join(session, Access::kAsks, "run-script");
-  RunScriptTerms terms;
-  store::RecordMeta secret;
-  std::shared_ptr<const RunScriptLayout> layout;
-  RunScriptCost cost;
-  std::optional<RunScriptCall> made;
-  RunScriptResult answer;
-  RunStarted out;
-  runs::RunHistory history = history_of(state);
-  std::optional<runs::Run> run;
-  AgreedCall call;
-  call.what = "run-script " + job.name;
-  call.propose = [&](agent::Timeline&) {
-    net::Party& party = joined.session().party();
-    terms.job = job;
-    terms.links = exchange_links(party, room, own.public_part(room.members[party.id()].name));
-    terms.client_token = client_token(party);
-    secret = state.secret(job.secret);
-    check_key(job, secret);
-    state.secrets().agree(party, std::vector<store::RecordMeta>{secret});
-    layout = lay_out_run_script(terms);
-    const CallSecrets secrets =
-        check_rules(layout->call, room, [&](const std::string&) { return secret; });
-    cost = run_script_cost(*layout, group_of(provider), room.members.size());
-    joined.note(cost_note(cost.total(), cost.request_bytes));
-    return run_proposal(room, {terms, layout->call, secrets, script, std::nullopt});
-  };
-  call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
-    terms.proposal = proposal;
-    timeline.begin("look at the service");
-    probe_service(joined, provider, host, 443);
-    timeline.begin("try the links");
-    const bool carries = carrier_of(terms.links) == joined.session().party().id();
-    net::Party& party = joined.session().party();
-    run = begin_run(job, links, terms, state.rid(), party.scope().sid,
-                    agree_on_index(party, history.count(to_hex(proposal))));
-    history.begin(*run, links.result_get_url.value_or(""));
-    const BeforeRun before = try_links(room, links, carries ? loader_text(job, terms.links) : "",
-                                       place, Access::cancel(session));
-    run->before = before.version;
-    if (before.earlier) {
-      const std::string kept = history.keep(*run, "earlier-" + run->result_name, *before.earlier);
-      Access::decider(session).note(
-          fmt::format("an earlier result lay at result_url; it is kept as {}",
-                      (history.folder(*run) / kept).string()));
-    }
-    history.update(*run);
-    made.emplace(joined.session().context(), terms,
-                 connection_config(room, provider, host, proposal), own.private_part(carries),
-                 layout);
-    timeline.begin("look for a signing key");
-    session::ObtainedKey key =
-        session::obtain_signing_key(joined.session(), secret, job.region, "ec2", [&](bool cached) {
-          const uint64_t key_ands = cached ? 0 : cost.signing_key_ands;
-          make_triples(joined, timeline,
-                       {key_ands, "slots", cost.payload_ands, cost.handshake_ands,
-                        cost.request_ands, cost.request_bytes});
-          if (!cached) timeline.begin("signing key", key_ands);
-        });
-    made->prepare(std::move(key.key), key.date, timeline);
-  };
-  call.perform = [&](agent::Timeline& timeline) {
-    const auto again = [&](const RunScriptResult& refused, std::chrono::seconds wait) {
-      before_again(joined, cost, refused, wait, timeline);
-    };
-    try {
-      answer = made->call(connector(joined, provider, host, 443), timeline, again);
-    } catch (const agent::UnknownOutcome& unknown) {
-      keep_partial(history, *run, unknown, Access::decider(session));
-      throw;
-    }
-    return log_words(answer, run->short_id());
-  };
-  call.released = [&] { return made && made->released(); };
-  call.refused_before = [&] { return made ? made->refused_before() : std::string(); };
-  try {
-    make_agreed_call(joined, call);
-  } catch (const std::exception& error) {
-    if (run) {
-      run->state = call.released() ? runs::RunState::kUnknown : runs::RunState::kNotStarted;
-      run->detail = std::string(error.what()).substr(0, 500);
-      const std::string not_written = remember(history, *run);
-      if (!not_written.empty()) joined.note(not_written);
-    }
-    throw;
+  return links;
+}
+
+/// run-script, step by step.
+class ScriptRun {
+ public:
+  /// Looks at everything that can be wrong, then joins the others.
+  ScriptRun(Session& session, const RunScriptRequest& request)
+      : session_(session),
+        job_(JobConfig::load(request.job)),
+        links_(good_links(session, request.links, job_)),
+        place_(request.links.string()),
+        own_(links_, place_, prg_),
+        state_(Access::state(session)),
+        host_(ec2_host(job_.region)),
+        provider_(room().provider_for(job_.provider, host_)),
+        history_(history_of(state_)) {
+    check_key(job_, state_.secret(job_.secret));
+    script_ = agreed_script(job_, room(), Access::cancel(session_));
+    joined_ = &Access::join(session_, Access::kAsks, "run-script");
   }
-  enter_answer(*run, answer);
-  out.not_written = remember(history, *run);
-  out.run = run->id;
-  out.status = answer.status;
-  out.instance_id = answer.instance_id;
-  out.error_code = answer.error_code;
-  out.error_message = answer.error_message;
-  if (answer.instance_id.empty()) out.body = answer.body;
-  out.attempts = answer.attempts;
-  out.unclear = answer.unclear;
-  out.client_token = terms.client_token;
+  RunStarted run();
+
+ private:
+  const RoomConfig& room() const { return state_.room(); }
+  net::Party& party() { return joined_->session().party(); }
+  AgreedCall as_call();
+  agreement::Proposal propose();
+  void prepare(const Digest& proposal, agent::Timeline& timeline);
+  /// Its record is on disk, and this member's links were tried.
+  void begin(const Digest& proposal, bool carries);
+  void look_for_key(agent::Timeline& timeline);
+  CallAnswer perform(agent::Timeline& timeline);
+  std::filesystem::path keep_partial(const http::PartialAnswer& partial);
+  bool released() const { return made_ && made_->released(); }
+  void enter_failure(Error::Fields& fields);
+  RunStarted started();
+
+  Session& session_;
+  Prg prg_ = Prg::from_system();
+  JobConfig job_;
+  LinksConfig links_;
+  std::string place_;
+  OwnLinks own_;
+  session::MemberState& state_;
+  std::string host_;
+  const Provider& provider_;
+  runs::RunHistory history_;
+  std::string script_;
+  Joined* joined_ = nullptr;
+  RunScriptTerms terms_;
+  store::RecordMeta secret_;
+  std::shared_ptr<const RunScriptLayout> layout_;
+  RunScriptCost cost_;
+  std::optional<runs::Run> run_;
+  std::optional<RunScriptCall> made_;
+  RunScriptResult answer_;
+};
+
+agreement::Proposal ScriptRun::propose() {
+  terms_.job = job_;
+  terms_.links =
+      exchange_links(party(), room(), own_.public_part(room().members[party().id()].name));
+  terms_.client_token = client_token(party());
+  secret_ = state_.secret(job_.secret);
+  check_key(job_, secret_);
+  state_.secrets().agree(party(), std::vector<store::RecordMeta>{secret_});
+  layout_ = lay_out_run_script(terms_);
+  const CallSecrets secrets =
+      check_rules(layout_->call, room(), [&](const std::string&) { return secret_; });
+  cost_ = run_script_cost(*layout_, group_of(provider_), room().members.size());
+  joined_->note(cost_note(cost_.total(), cost_.request_bytes));
+  return run_proposal(room(), {terms_, layout_->call, secrets, script_, std::nullopt});
+}
+
+void ScriptRun::begin(const Digest& proposal, bool carries) {
+  run_ = begin_run(job_, links_, terms_, state_.rid(), party().scope().sid,
+                   agree_on_index(party(), history_.count(to_hex(proposal))));
+  history_.begin(*run_, links_.result_get_url.value_or(""));
+  const BeforeRun before = try_links(room(), links_, carries ? loader_text(job_, terms_.links) : "",
+                                     place_, Access::cancel(session_));
+  run_->before = before.version;
+  if (before.earlier) {
+    const std::string kept = history_.keep(*run_, "earlier-" + run_->result_name, *before.earlier);
+    Access::decider(session_).note(
+        fmt::format("an earlier result lay at result_url; it is kept as {}",
+                    (history_.folder(*run_) / kept).string()));
+  }
+  history_.update(*run_);
+}
+
+void ScriptRun::look_for_key(agent::Timeline& timeline) {
+  timeline.begin("look for a signing key");
+  session::ObtainedKey key = session::obtain_signing_key(
+      joined_->session(), secret_, job_.region, "ec2", [&](bool cached) {
+        const uint64_t key_ands = cached ? 0 : cost_.signing_key_ands;
+        make_triples(*joined_, timeline,
+                     {key_ands, "slots", cost_.payload_ands, cost_.handshake_ands,
+                      cost_.request_ands, cost_.request_bytes});
+        if (!cached) timeline.begin("signing key", key_ands);
+      });
+  made_->prepare(std::move(key.key), key.date, timeline);
+}
+
+void ScriptRun::prepare(const Digest& proposal, agent::Timeline& timeline) {
+  terms_.proposal = proposal;
+  timeline.begin("look at the service");
+  probe_service(*joined_, provider_, host_, 443);
+  timeline.begin("try the links");
+  const bool carries = carrier_of(terms_.links) == party().id();
+  begin(proposal, carries);
+  made_.emplace(joined_->session().context(), terms_,
+                connection_config(room(), provider_, host_, proposal), own_.private_part(carries),
+                layout_);
+  look_for_key(timeline);
+}
+
+CallAnswer ScriptRun::perform(agent::Timeline& timeline) {
+  const auto again = [&](const RunScriptResult& refused, std::chrono::seconds wait) {
+    before_again(*joined_, cost_, refused, wait, timeline);
+  };
+  answer_ = made_->call(connector(*joined_, provider_, host_, 443), timeline, again);
+  return log_words(answer_, run_->short_id());
+}
+
+std::filesystem::path ScriptRun::keep_partial(const http::PartialAnswer& partial) {
+  // By which `stop` ends the machine, once all members approved that.
+  run_->instance_id = instance_id_in(as_text(partial.body()));
+  const std::string kept = history_.keep(*run_, "answer.partial", partial.received);
+  return history_.folder(*run_) / kept;
+}
+
+void ScriptRun::enter_failure(Error::Fields& fields) {
+  if (!run_) return;
+  run_->state = released() ? runs::RunState::kUnknown : runs::RunState::kNotStarted;
+  run_->detail = fields.text.substr(0, 500);
+  if (!run_->instance_id.empty()) {
+    fields.text += fmt::format(
+        "\n  What came of the answer names instance {}: `flexroom stop {}` at all members ends it.",
+        run_->instance_id, run_->short_id());
+  }
+  const std::string not_written = remember(history_, *run_);
+  if (!not_written.empty()) joined_->note(not_written);
+}
+
+RunStarted ScriptRun::started() {
+  enter_answer(*run_, answer_);
+  RunStarted out;
+  out.not_written = remember(history_, *run_);
+  out.run = run_->id;
+  out.status = answer_.status;
+  out.instance_id = answer_.instance_id;
+  out.error_code = answer_.error_code;
+  out.error_message = answer_.error_message;
+  if (answer_.instance_id.empty()) out.body = answer_.body;
+  out.attempts = answer_.attempts;
+  out.unclear = answer_.unclear;
+  out.client_token = terms_.client_token;
   return out;
+}
+
+AgreedCall ScriptRun::as_call() {
+  AgreedCall call;
+  call.what = "run-script " + job_.name;
+  call.propose = [this](agent::Timeline&) { return propose(); };
+  call.prepare = [this](const Digest& proposal, agent::Timeline& timeline) {
+    prepare(proposal, timeline);
+  };
+  call.perform = [this](agent::Timeline& timeline) { return perform(timeline); };
+  call.keep_partial = [this](const http::PartialAnswer& partial) { return keep_partial(partial); };
+  call.released = [this] { return released(); };
+  call.refused_before = [this] { return made_ ? made_->refused_before() : std::string(); };
+  return call;
+}
+
+RunStarted ScriptRun::run() {
+  try {
+    make_agreed_call(*joined_, as_call());
+  } catch (const Error& error) {
+    Error::Fields fields = error.fields();
+    enter_failure(fields);
+    throw Error(std::move(fields));
+  }
+  return started();
 }
 
 }  // namespace
@@ -238,7 +299,7 @@ RunStarted run_script(Session& session, const RunScriptRequest& request) {
 
 RunStarted Session::run_script(const RunScriptRequest& request) {
   return room::translated(room::Access::members(*this),
-                          [&] { return room::run_script(*this, request); });
+                          [&] { return room::ScriptRun(*this, request).run(); });
 }
 
 namespace room {

@@ -174,8 +174,13 @@ bool Session::init(bool new_epoch) {
 }
 
 std::string Session::epoch() const {
-  if (!state_->joined)
-    throw Error({Exit::kUsage, "error", "the session has not started", {}, {}, {}, {}, {}});
+  if (!state_->joined) {
+    Error::Fields fields;
+    fields.exit = Exit::kUsage;
+    fields.kind = "error";
+    fields.text = "the session has not started";
+    throw Error(std::move(fields));
+  }
   return to_hex(state_->joined->session().party().scope().eid);
 }
 

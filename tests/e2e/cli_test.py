@@ -555,6 +555,15 @@ class Canaries(Room):
                 found.append((f"stored share of {m.name}", plain[middle - 16:middle + 16], ()))
         return found
 
+    def test_y_every_file_of_a_run_is_documented(self):
+        page = (ROOT / "docs/formats.md").read_text().split("## Runs")[1].split("\n## ")[0]
+        names = re.findall(r"^\| `([^`]+)`", page, re.MULTILINE)
+        known = [re.escape(name).replace("RESULT", "result").replace(r"\.", r"(-\d+)?\.", 1) + r"[.\w-]*"
+                 if "RESULT" in name else re.escape(name).replace(r"\.", r"(-\d+)?\.", 1) for name in names]
+        for m in self.members:
+            for path in (m.dir / "state/runs").glob("*/*/*"):
+                self.assertTrue(any(re.fullmatch(pattern, path.name) for pattern in known), path)
+
     def test_z_no_secret_is_anywhere(self):
         """Runs last: everything that the other tests wrote is searched."""
         for m in self.members:
@@ -1630,11 +1639,48 @@ class Faults(Canaries):
                 port = self.serve(d, lambda tls: tls.recv(20000) and tls.sendall(answer))
                 self.room_with_service(d / "ca.pem", port)
                 for m, done in zip(self.members, self.both_run_script("--no-follow")):
-                    self.assert_ended(done, UNKNOWN, "kept as .*answer.partial")
+                    self.assert_ended(done, UNKNOWN, "kept as .*answer.partial",
+                                      "names instance i-0123456789abcdef0: `flexroom stop [0-9a-f]{12}`")
                     self.assertEqual(m.state_of_newest_run(), "unknown")
                     kept = m.newest_run() / "answer.partial"
                     self.assertIn(half, kept.read_bytes())
                     self.assertEqual(kept.stat().st_mode & 0o77, 0)
+                if what != "not whole":
+                    continue
+                # The same members end that machine, whose answer may not come whole either.
+                for m, done in zip(self.members, self.both("stop", "last", json_output=True)):
+                    self.assertEqual(done.code, UNKNOWN, done.text)
+                    last = done.json_lines()[-1]
+                    self.assertRegex(last["partial_file"], "/answers/[0-9a-f]{16}.partial$")
+                    kept = pathlib.Path(last["partial_file"])
+                    self.assertEqual(kept.read_bytes(), bytes.fromhex(last["partial_hex"]))
+                    self.assertIn(half, kept.read_bytes())
+                    self.assertEqual(kept.stat().st_mode & 0o77, 0)
+                self.write_room(self.room_text)
+                for done in self.both("stop", "last"):
+                    self.assert_ended(done, SERVICE, "InvalidInstanceID")
+
+    def test_half_an_instance_id_is_none(self):
+        d = self.certificates("less")
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n<instanceId>i-0123456789abcd"
+        self.room_with_service(d / "ca.pem", self.serve(d, lambda tls: tls.recv(20000) and tls.sendall(answer)))
+        for m, done in zip(self.members, self.both_run_script("--no-follow", json_output=True)):
+            self.assertEqual(done.code, UNKNOWN, done.text)
+            last = done.json_lines()[-1]
+            self.assertNotIn("names instance", last["error"])
+            self.assertEqual(bytes.fromhex(last["partial_hex"]), answer)
+            self.assert_ended(m.run("stop", m.newest_run().name), BAD_INPUT, "has no machine")
+
+    def test_what_came_of_an_open_answer_is_kept(self):
+        d = self.certificates("open")
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nthe first half"
+        self.room_with_service(d / "ca.pem", self.serve(d, lambda tls: tls.recv(20000) and tls.sendall(answer)),
+                               everywhere=True)
+        for m, done in zip(self.members, self.both("get", "https://scripts.s3.amazonaws.com/half")):
+            self.assert_ended(done, NETWORK, "can be run again", "kept as .*/answers/[0-9a-f]{16}.partial")
+            self.assertNotIn("was not sent", done.text)
+            (kept,) = re.findall(r"kept as (\S+\.partial)", done.text)
+            self.assertEqual(pathlib.Path(kept).read_bytes(), answer)
 
     def test_an_error_that_leaves_it_open_is_an_unknown_outcome(self):
         d = self.certificates("unclear")

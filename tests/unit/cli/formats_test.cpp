@@ -8,8 +8,11 @@
 #include <sstream>
 
 #include "base/codec.h"
+#include "prep/epoch.h"
+#include "runs/history.h"
 #include "store/room_store.h"
 #include "store/secret_store.h"
+#include "support/deal_epoch.h"
 #include "support/room_rig.h"
 
 // docs/formats.md, held against what a room leaves on disk.
@@ -25,11 +28,9 @@ std::string page() {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-/// Kinds in the tables below that heading.
-std::set<std::string> documented(const std::string& heading) {
-  const std::string text = page();
-  const size_t begin = text.find("### " + heading);
-  std::istringstream lines(text.substr(begin, text.find("\n#", begin + 1) - begin));
+/// The names in the first cells of the tables of a text.
+std::set<std::string> names_in(const std::string& text) {
+  std::istringstream lines(text);
   std::set<std::string> out;
   for (std::string line; std::getline(lines, line);) {
     if (!line.starts_with("| `")) continue;
@@ -39,6 +40,13 @@ std::set<std::string> documented(const std::string& heading) {
     }
   }
   return out;
+}
+
+/// Kinds in the tables below that heading.
+std::set<std::string> documented(const std::string& heading) {
+  const std::string text = page();
+  const size_t begin = text.find("### " + heading);
+  return names_in(text.substr(begin, text.find("\n#", begin + 1) - begin));
 }
 
 std::set<std::string> kinds_of(const std::filesystem::path& file) {
@@ -92,7 +100,59 @@ TEST(FormatsTest, EveryKindOfRowThatARoomLeavesIsOnThePage) {
   }
 }
 
-// Whoever changes one of these changes what other versions read: then also the page, and its form.
+std::set<std::string> documented_runs() {
+  const std::string text = page();
+  const size_t begin = text.find("## Runs");
+  return names_in(text.substr(begin, text.find("\n## ", begin) - begin));
+}
+
+TEST(FormatsTest, ARunsFolderIsOnThePage) {
+  char name[] = "/tmp/flexroom-formats-XXXXXX";
+  const std::filesystem::path state = mkdtemp(name);
+  Digest rid{};
+  rid.fill(1);
+  runs::RunHistory history(state, rid);
+  runs::Run run;
+  run.id = std::string(64, 'a');
+  run.proposal = run.session = std::string(64, 'b');
+  run.result_name = "RESULT";
+  history.begin(run, "https://store.example/");
+  for (const std::string file : {"RESULT", "earlier-RESULT", "failure.txt", "answer.partial"}) {
+    EXPECT_EQ(history.keep(run, file, {}), file);
+  }
+  EXPECT_EQ(history.keep(run, "failure.txt", {}), "failure-2.txt");
+  std::filesystem::remove(history.folder(run) / "failure-2.txt");
+  EXPECT_EQ(history.folder(run),
+            state / "runs" / std::string("0101010101010101") / std::string("aaaaaaaaaaaaaaaa"));
+  const std::set<std::string> on_page = documented_runs();
+  for (const auto& entry : std::filesystem::directory_iterator(history.folder(run))) {
+    EXPECT_TRUE(on_page.contains(entry.path().filename())) << entry.path();
+  }
+  std::ifstream in(history.folder(run) / "run.json");
+  const auto json = nlohmann::json::parse(in);
+  EXPECT_EQ(json["format"], 1);
+  for (const auto& [key, value] : json.items()) EXPECT_TRUE(on_page.contains(key)) << key;
+  for (int state_of_run = 0; state_of_run <= int(runs::RunState::kStopped); ++state_of_run) {
+    const std::string word(runs::to_string(static_cast<runs::RunState>(state_of_run)));
+    EXPECT_NE(page().find("`" + word + "`"), std::string::npos) << word;
+  }
+  std::filesystem::remove_all(state);
+}
+
+TEST(FormatsTest, AnEpochIsThatOfThePage) {
+  const auto epochs = support::deal_epoch(2, 4);
+  const SecretBytes bytes = epochs[1].serialise();
+  Writer expected;
+  expected.field("flexroom epoch 1").raw(epochs[1].eid).u32(1).u32(2);
+  expected.raw(block_bytes(epochs[1].delta)).raw(block_bytes(epochs[1].zero_keys[0])).u8(4);
+  const ot::PairSeeds& pair = epochs[1].pairs[0];
+  EXPECT_EQ(pair.sender_leaves.bytes().size(), size_t{128 / 4} * 16 * 16);
+  expected.raw(pair.sender_leaves.bytes()).raw(pair.receiver_leaves.bytes());
+  EXPECT_EQ(to_hex(bytes.reveal()), to_hex(expected.bytes()));
+}
+
+// Whoever changes one of these changes what other versions read: then also the
+// page, and its form.
 TEST(FormatsTest, BytesAreThoseOfThePage) {
   store::RecordMeta meta;
   meta.epoch.fill(1);
