@@ -345,7 +345,7 @@ RunStopped stop_run(Session& session, const std::string& id) {
   RunStopped out;
   out.status = answer.status;
   out.body = answer.body;
-  if (!answer.refused()) {
+  if (answer.status == 200) {
     run.state = runs::RunState::kStopped;
     run.detail = "terminated by agreement";
     out.not_written = remember(history, run);
@@ -358,7 +358,7 @@ RunStopped stop_run(Session& session, const std::string& id) {
 }  // namespace room
 
 Exit RunStopped::exit() const {
-  if (status >= 400) return Exit::kServiceRefused;
+  if (status != 200) return Exit::kServiceRefused;
   return not_written.empty() ? Exit::kOk : Exit::kOutputLost;
 }
 
