@@ -52,7 +52,7 @@ std::optional<Fields> by_open_parser(std::string_view text) {
     }
     return parser.so_far().headers;  // the lines were read; what follows from them is refused
   }
-  if (!parser.has_header()) return std::nullopt;
+  if (parser.so_far().status == 0) return std::nullopt;
   return parser.so_far().headers;
 }
 
