@@ -678,7 +678,7 @@ class Road(Canaries):
     def test_result_that_cannot_be_saved_is_printed(self):
         for done in self.both_run_script("--no-follow"):
             self.assert_ended(done, OK)
-        wait_until(lambda: self.b.run("result", "last").code == OK, 60, "the end of the script")
+        wait_until(lambda: self.b.run("result", "last").code == OK, "the end of the script")
         entries = len(self.a.log())
         with self.read_only(self.a.dir / "state/runs"):
             done = self.a.run("result", "last")
@@ -705,7 +705,7 @@ class Road(Canaries):
     def test_interrupt_while_following_leaves_the_run_alone(self):
         self.write_slow_job()
         runs = self.a.run_script(), self.b.run_script(json_output=True)
-        wait_until(lambda: "runs the agreed script" in runs[0].out and '"started"' in runs[1].out, 60, "the start")
+        wait_until(lambda: "runs the agreed script" in runs[0].out and '"started"' in runs[1].out, "the start")
         for p in runs:
             p.send(signal.SIGINT)
         a, b = self.finish(*runs)
@@ -720,7 +720,7 @@ class Road(Canaries):
         question = TerminalAnswer(self.a, "y", "stop", "last")
         self.addCleanup(question.close)
         other = self.b.start("stop", "last")
-        wait_until(lambda: "[y/N]" in question.p.err or not question.p.running(), 60, "the question")
+        wait_until(lambda: "[y/N]" in question.p.err or not question.p.running(), "the question")
         with self.read_only(self.a.dir / "state/runs"):
             self.assert_ended(question.give().wait(), OUTPUT_LOST, "Instance i-[0-9a-f]+ of run [0-9a-f]{12} ends",
                               "could not be written down")
@@ -1394,16 +1394,13 @@ class Faults(Canaries):
         wait_until(reached, "preprocessing")
         time.sleep(0.5)
 
-    def test_a_new_epoch_names_the_secrets_it_erases_before_it_asks(self):
+    def test_a_new_epoch_says_what_becomes_of_the_secrets_before_it_asks(self):
         before = self.state_hash(but={"log"})
-        listed = self.a.run("secret", "list", json_output=True).json_lines()[-1]["secrets"]
-        held = [f"{secret['name']} v{secret['version']}" for secret in listed]
-        self.assertIn(f"{SECRET} v1", held)
         answers = [TerminalAnswer(m, "n", "init", "--new-epoch") for m in self.members]
         for done in self.finish(*(answer.give() for answer in answers)):
             self.assert_ended(done, REFUSED, "the operator said no")
             question = next(line for line in done.err.splitlines() if "A new epoch of room" in line)
-            self.assertIn("these secrets are erased at all members: " + ", ".join(held), question)
+            self.assertIn("the secrets stay", question)
         for answer in answers:
             answer.close()
         self.assertEqual(self.state_hash(but={"log"}), before)

@@ -109,10 +109,15 @@ class RollbackTest : public ::testing::TestWithParam<size_t> {
   }
   /// After member 0's rows are gone for good.
   void make_anew() {
+    size_t named = 0;  // whoever hears first that another one ended does not say why
     for (const Ended& e : new_epoch()) {
       EXPECT_TRUE(e.code == cli::kRefused || e.code == cli::kNetworkFailed) << e.out;
-      EXPECT_THAT(e.error(), HasSubstr("secret remove"));
+      if (e.code == cli::kRefused) {
+        EXPECT_THAT(e.error(), HasSubstr("secret remove"));
+        ++named;
+      }
     }
+    EXPECT_GE(named, 1u);
     all_ok(rig_->run([](PartyId, cli::Output& out, cli::Common& common) {
       return cli::secret_remove(out, common, "k");
     }));
