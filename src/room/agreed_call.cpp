@@ -59,9 +59,11 @@ std::vector<Phase> phases_of(const agent::Timeline& timeline) {
 }
 
 /// What the one who started it should know beyond the failure itself.
-void say_what_happened(Error::Fields& fields, const std::string& refused_before, bool matters) {
+/// `begun`: the service may have been connected to.
+void say_what_happened(Error::Fields& fields, const std::string& refused_before, bool matters,
+                       bool begun) {
   if (fields.exit == Exit::kUnknown) return;
-  if (!matters) {
+  if (!matters && begun) {
     if (fields.exit == Exit::kFailed) {
       fields.text += "\n  No secret is in this request: it can be run again.";
     }
@@ -120,6 +122,7 @@ CallAnswer answered(const agent::Reply& reply) {
 void make_agreed_call(Joined& joined, const AgreedCall& call) {
   CallAnswer answer;
   std::vector<Phase> phases;
+  bool begun = false;
   try {
     joined.session().guard([&] {
       net::Party& party = joined.session().party();
@@ -129,6 +132,7 @@ void make_agreed_call(Joined& joined, const AgreedCall& call) {
       joined.session().start();
       const Digest proposal = joined.approve(call.propose(timeline));
       call.prepare(proposal, timeline);
+      begun = true;
       answer = call.perform(timeline);
       timeline.end();
       joined.expect({});
@@ -144,7 +148,7 @@ void make_agreed_call(Joined& joined, const AgreedCall& call) {
                     abort != nullptr ? to_string(abort->code()) : "failed here",
                     before.empty() ? "" : "; status " + before + " before"));
     Error::Fields fields = describe(error, released, joined.members());
-    say_what_happened(fields, before, call.matters);
+    say_what_happened(fields, before, call.matters, begun);
     if (const auto* const unknown = dynamic_cast<const agent::UnknownOutcome*>(&error)) {
       keep_partial(joined, call, unknown->partial(), fields);
     }

@@ -473,14 +473,13 @@ TEST_P(RollbackTest, ACheatThatCouldBeWrittenNowhereCountsAsTheWorst) {
   all_ok(fill());
 }
 
-// A set-up and a refresh consist of such checks.
 // A kill while the others' messages are awaited is no hidden verdict: the operator is not asked.
 TEST_P(RollbackTest, AKilledSetUpOrRefreshCountsAsABatchWithoutAVerdict) {
   rig_->save("before");
   const int life = status().last()["life"].get<int>();
   for (const bool refresh : {false, true}) {
     rig_->restore("before");
-    const std::string label = refresh ? "refresh/open" : "setup/trees";
+    const std::string label = refresh ? "rows/own row" : "setup/trees";
     const auto ended = rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
       common.connected = [i, label](net::Party& party) {
         party.set_tamper([i, label](const net::MessageId& message, Bytes&) {
