@@ -16,7 +16,8 @@ using Clock = std::chrono::system_clock;
 /// The line behind the mark.
 std::string reason(std::string_view report) {
   report.remove_prefix(std::min(report.size(), kFailedMark.size() + 1));
-  std::string line(report.substr(0, report.find('\n')));
+  constexpr size_t kMost = 500;  // it goes into the run's record
+  std::string line(report.substr(0, std::min(kMost, report.find('\n'))));
   std::replace_if(
       line.begin(), line.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
   return line;

@@ -393,7 +393,8 @@ agreement::Configuration MemberState::configuration() {
     out.providers.push_back(
         {provider.name,
          provider.hosts,
-         {"group=" + provider.group, fmt::format("max_answer={}", provider.tls.max_answer),
+         {fmt::format("await_close={}", provider.tls.await_close), "group=" + provider.group,
+          fmt::format("max_answer={}", provider.tls.max_answer),
           fmt::format("suite={}", provider.tls.suite->setting)},
          provider.open_calls});
   }
@@ -535,6 +536,7 @@ void MemberSession::settle() {
   const auto epoch = store::EpochStore(state_.db()).load(state_.rid());
   FLEXROOM_ASSERT(epoch.has_value());
   state_.once().start_epoch(epoch->epoch_id);
+  mark_->move_to(state_.rid(), epoch->epoch_id);
   to_note_ = "secret refresh, interrupted before: now in epoch " + to_hex(epoch->epoch_id);
 }
 
@@ -723,6 +725,7 @@ bool MemberSession::ensure_epoch(bool new_epoch) {
   if (has_lost_state && state_.once().log_head(state_.rid())) state_.log().accept_loss();
   state_.once().set_room(state_.room().name, state_.rid());
   state_.once().start_epoch(epoch.eid);
+  mark_->move_to(state_.rid(), epoch.eid);
   return true;
 }
 
@@ -734,6 +737,7 @@ void MemberSession::change_epoch(const prep::EpochState& epoch,
   change.commit_with(*party_);
   engines_.reset();
   state_.once().start_epoch(epoch.eid);
+  mark_->move_to(state_.rid(), epoch.eid);
 }
 
 namespace {
@@ -903,6 +907,7 @@ void MemberSession::record(const ProtocolAbort& abort) {
     std::string problem;
     try {
       record_abort(state_.once(), abort, state_.self());
+      mark_->settle_verdict();
       return;
     } catch (const InputError& error) {
       problem = error.what();

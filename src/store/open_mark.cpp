@@ -107,8 +107,17 @@ OpenMark::OpenMark(const fs::path& directory, const Digest& room, const Digest& 
 
 OpenMark::~OpenMark() {
   if (!fd_.valid()) return;
-  const bool nothing_happened = state_ == State::kOpen || state_ == State::kArmed;
-  if (nothing_happened && !left_) (void)write_state(fd_.get(), State::kClosed);
+  if (state_ == State::kOpen && !left_) (void)write_state(fd_.get(), State::kClosed);
+}
+
+void OpenMark::move_to(const Digest& room, const Digest& epoch) {
+  Bytes bytes(room.begin(), room.end());
+  append(bytes, epoch);
+  const ssize_t written = pwrite(fd_.get(), bytes.data(), bytes.size(), kStateAt + 1);
+  if (written == static_cast<ssize_t>(bytes.size()) && fdatasync(fd_.get()) == 0) return;
+  throw InputError(file_.string(), std::string("cannot be written: ") + std::strerror(errno),
+                   "is the disk read-only? Nothing is prepared as long as what a check says could "
+                   "not be noted");
 }
 
 bool OpenMark::put(State state) {

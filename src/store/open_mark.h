@@ -32,8 +32,8 @@ class OpenMark {
 
   /// `room`: zeros before it has an id. `epoch`: zeros before there is one.
   OpenMark(const std::filesystem::path& directory, const Digest& room, const Digest& epoch);
-  /// Closes the mark, unless something is left in it for the next session, or the process was in
-  /// the middle of something: then it stays as it is.
+  /// Closes the mark, unless something is left in it for the next session, or it is armed: whoever
+  /// ends an armed stretch knows why, and disarms it.
   ~OpenMark();
   OpenMark(const OpenMark&) = delete;
   OpenMark& operator=(const OpenMark&) = delete;
@@ -44,6 +44,11 @@ class OpenMark {
   /// cut in these microseconds is none of a verdict, as at any other time.
   void arm() { write(State::kArmed); }
   void disarm() { write(State::kOpen); }
+  /// What the verdict was is on disk. A mark that cannot be written stays armed.
+  void settle_verdict() { (void)put(State::kOpen); }
+  /// The session goes on in that room and epoch: what fails from here on is theirs. On disk when it
+  /// returns; call it before anything is checked there.
+  void move_to(const Digest& room, const Digest& epoch);
   /// A check failed, and that could be written nowhere: the mark is left for the next session as it
   /// is, however this one ends.
   void leave() { left_ = true; }

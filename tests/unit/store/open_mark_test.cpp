@@ -86,6 +86,12 @@ TEST_F(OpenMarkTest, AnAwaitedVerdictIsKnown) {
     mark.arm();
     EXPECT_EQ(left(), "") << "it runs";
   }
+  EXPECT_EQ(left(), "a") << "nobody said how the verdict was";
+  {
+    OpenMark mark(root_, room_, epoch_);
+    mark.arm();
+    mark.settle_verdict();
+  }
   EXPECT_EQ(left(), "") << "it ended by itself";
   for (const bool armed : {true, false}) {
     {
@@ -103,6 +109,27 @@ TEST_F(OpenMarkTest, AnAwaitedVerdictIsKnown) {
     mark.disarm();
   }
   EXPECT_EQ(left(), "s");
+}
+
+// A refresh that was cut is finished in the session that follows, which then is in another epoch.
+TEST_F(OpenMarkTest, AMarkGoesAlongToAnotherEpoch) {
+  Digest room = room_, epoch = epoch_;
+  room[0] ^= 1;
+  epoch[0] ^= 1;
+  {
+    OpenMark mark(root_, room_, epoch_);
+    mark.move_to(room, epoch);
+    EXPECT_TRUE(mark.put(State::kBurn));
+  }
+  size_t found = 0;
+  OpenMark::settle(root_, [&](const OpenMark::Left& left) {
+    ++found;
+    EXPECT_EQ(left.state, State::kBurn);
+    EXPECT_EQ(left.room, room);
+    EXPECT_EQ(left.epoch, epoch);
+    return true;
+  });
+  EXPECT_EQ(found, 1u);
 }
 
 TEST_F(OpenMarkTest, NothingIsCheckedWithoutAMark) {
