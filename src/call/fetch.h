@@ -20,11 +20,12 @@ struct FetchResult {
 };
 
 /// An ordinary HTTPS GET by this member alone (its own result object; never with a room secret),
-/// over libcurl: connect_to and the rules on certificates (ca_file, trust, pin, revocation) are those
-/// of the provider whose entry is for the URL's host, as in a call of the room; for a host of no
-/// entry the system's roots alone are trusted (RoomConfig::provider_of_link). At most `max_bytes`, else `too_large`.
-/// Redirects are not followed: the caller looks at the status. Throws ProtocolAbort(kServer), or
-/// kCancelled once `cancel` is set; the URL is never part of a message, only its host.
+/// over libcurl: connect_to and the rules on certificates (ca_file, trust, pin, revocation) are
+/// those of the provider whose entry is for the URL's host, as in a call of the room; for a host of
+/// no entry the system's roots alone are trusted (RoomConfig::provider_of_link). At most
+/// `max_bytes`, else `too_large`. Redirects are not followed: the caller looks at the status.
+/// Throws ProtocolAbort(kServer), or kCancelled once `cancel` is set; the URL is never part of a
+/// message, only its host.
 FetchResult fetch(const RoomConfig& room, const std::string& url, size_t max_bytes,
                   std::chrono::seconds timeout, const std::atomic<bool>* cancel = nullptr);
 

@@ -38,8 +38,8 @@ struct LogEntry {
   Digest run{};                                 // session of the approval; zeros: of none
 };
 
-/// This member's log of one room: the chain of the statements that it signed (members.md §5.1, §5.4;
-/// docs/log-format.md), in state.db, with number and digest of the last one in once.db.
+/// This member's log of one room: the chain of the statements that it signed (members.md §5.1,
+/// §5.4; docs/log-format.md), in state.db, with number and digest of the last one in once.db.
 ///
 /// Guarantee  an entry that was written stays where it is and as it is: what was altered, left out
 ///            or cut off is named; so is a state.db of an earlier time, before anything is signed

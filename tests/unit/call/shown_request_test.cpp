@@ -315,8 +315,7 @@ TEST(ShownRequestTest, WhatIsNotKnownYetIsASlot) {
   EXPECT_THAT(shown, HasSubstr("&ClientToken=<ClientToken>&UserData=<UserData>"));
   Proposal proposal;
   add_request(proposal, call, {}, unknown);
-  EXPECT_THAT(unbroken(proposal),
-              ContainsRegex("form UserData +.not known yet: met later.\n"));
+  EXPECT_THAT(unbroken(proposal), ContainsRegex("form UserData +.not known yet: met later.\n"));
 }
 
 }  // namespace
