@@ -13,6 +13,18 @@ std::string_view to_string(OutlineFault fault) {
       return "not well formed";
     case OutlineFault::kMarkup:
       return "markup";
+    case OutlineFault::kNotFound:
+      return "not found";
+    case OutlineFault::kTwice:
+      return "twice";
+    case OutlineFault::kOtherType:
+      return "other type";
+    case OutlineFault::kEscapedKey:
+      return "escaped key";
+    case OutlineFault::kEscapedText:
+      return "escaped text";
+    case OutlineFault::kOutsideClass:
+      return "outside class";
   }
   return "unknown";
 }

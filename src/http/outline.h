@@ -17,6 +17,13 @@ enum class OutlineFault : uint8_t {
   kHeaderTooLong,  // no end in the window
   kNotWellFormed,  // not one JSON value, not one XML element
   kMarkup,         // XML that is no element: comment, CDATA, DOCTYPE, processing instruction
+  // of a selection (select.h)
+  kNotFound,
+  kTwice,
+  kOtherType,
+  kEscapedKey,
+  kEscapedText,
+  kOutsideClass,
 };
 std::string_view to_string(OutlineFault fault);
 

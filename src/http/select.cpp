@@ -1,0 +1,350 @@
+#include "http/select.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+namespace flexroom::http {
+namespace {
+
+[[noreturn]] void fail(OutlineFault fault) { throw OutlineError(fault); }
+
+bool is_text(Span span, std::string_view text, AnswerBytes& bytes, bool any_case = false) {
+  return span.size() == text.size() && (text.empty() || bytes.equal(span, text, any_case));
+}
+
+/// Of the items that fit, the only one.
+template <typename T>
+const T& only(const std::vector<const T*>& found) {
+  if (found.empty()) fail(OutlineFault::kNotFound);
+  if (found.size() > 1) fail(OutlineFault::kTwice);
+  return *found.front();
+}
+
+void require_classes(Span span, const std::vector<CharSet>& sets, AnswerBytes& bytes) {
+  if (!bytes.in_classes(span, sets)) fail(OutlineFault::kOutsideClass);
+}
+
+}  // namespace
+
+bool ClearBytes::equal(Span span, std::string_view text, bool any_case) {
+  return any_case ? same_name(at(span), text) : at(span) == text;
+}
+
+bool ClearBytes::in_classes(Span span, const std::vector<CharSet>& sets) {
+  for (size_t k = 0; k < span.size(); ++k) {
+    if (!sets[sets.size() == 1 ? 0 : k].contains(text_[span.begin + k])) return false;
+  }
+  return true;
+}
+
+bool ClearBytes::has_escape(Span string) { return at(string).find('\\') != std::string_view::npos; }
+
+// --- header ---
+
+std::vector<const HeaderLine*> lines_named(const HeaderLines& header, std::string_view name,
+                                           AnswerBytes& bytes) {
+  std::vector<const HeaderLine*> out;
+  for (const HeaderLine& line : header.lines) {
+    if (is_text(line.name, name, bytes, true)) out.push_back(&line);
+  }
+  return out;
+}
+
+namespace {
+
+std::vector<Piece> pieces_of(const HeaderLine& line, AnswerBytes& bytes) {
+  Marks details;
+  for (const size_t at : line.details) details.push_back({at, bytes.open_mark(at)});
+  return read_pieces(line, details);
+}
+
+/// Whether the span is the word. The word and a blank behind it is what two readers take for two
+/// things: refused.
+bool is_word(Span span, std::string_view word, AnswerBytes& bytes, bool any_case = false) {
+  if (span.size() < word.size()) return false;
+  const Span head{span.begin, span.begin + word.size()};
+  if (!word.empty() && !bytes.equal(head, word, any_case)) return false;
+  if (span.size() == word.size()) return true;
+  const Span next{head.end, head.end + 1};
+  if (bytes.equal(next, " ", false) || bytes.equal(next, "\t", false)) {
+    fail(OutlineFault::kBadHeader);
+  }
+  return false;
+}
+
+}  // namespace
+
+Span select_header(const HeaderLines& header, std::string_view name, std::string_view before,
+                   std::string_view after, AnswerBytes& bytes) {
+  const HeaderLine& line = only(lines_named(header, name, bytes));
+  const Span value{pieces_of(line, bytes).front().name.begin, line.value.end};
+  if (value.size() <= before.size() + after.size()) fail(OutlineFault::kNotFound);
+  const Span out{value.begin + before.size(), value.end - after.size()};
+  if (!is_text({value.begin, out.begin}, before, bytes) ||
+      !is_text({out.end, value.end}, after, bytes)) {
+    fail(OutlineFault::kNotFound);
+  }
+  return out;
+}
+
+void require_content_type(const HeaderLines& header, std::string_view type, AnswerBytes& bytes) {
+  const auto lines = lines_named(header, "content-type", bytes);
+  if (lines.size() > 1) fail(OutlineFault::kTwice);
+  if (lines.empty()) fail(OutlineFault::kOtherType);
+  const Piece first = pieces_of(*lines.front(), bytes).front();
+  const Span whole{first.name.begin, first.value ? first.value->end : first.name.end};
+  if (!is_word(whole, type, bytes, true)) fail(OutlineFault::kOtherType);
+}
+
+// --- cookie ---
+
+namespace {
+
+constexpr std::array<std::string_view, 12> kMonths = {"jan", "feb", "mar", "apr", "may", "jun",
+                                                      "jul", "aug", "sep", "oct", "nov", "dec"};
+
+/// `Aaa, 99 Aaa 9999 99:99:99 GMT`, or '-' in the date.
+const std::vector<CharSet>& date_form() {
+  static const std::vector<CharSet> form = [] {
+    std::vector<CharSet> out;
+    const CharSet letters = CharSet::range('a', 'z') | CharSet::range('A', 'Z');
+    for (const char c : std::string_view("Aaa, 99-Aaa-9999 99:99:99 GMT")) {
+      const bool fixed = out.size() >= 26;
+      out.push_back(fixed                  ? CharSet::of(std::string_view(&c, 1))
+                    : c == 'A' || c == 'a' ? letters
+                    : c == '9'             ? CharSet::range('0', '9')
+                    : c == '-'             ? CharSet::of(" -")
+                                           : CharSet::of(std::string_view(&c, 1)));
+    }
+    return out;
+  }();
+  return form;
+}
+
+/// Seconds since 1970 of a date of that form; `bad header` where it is no date or before 1601.
+int64_t seconds_of(const std::string& date) {
+  const auto number = [&](size_t at, size_t digits) {
+    int value = 0;
+    for (size_t k = at; k < at + digits; ++k) value = 10 * value + (date[k] - '0');
+    return value;
+  };
+  const auto month = std::find(kMonths.begin(), kMonths.end(), to_lower(date.substr(8, 3)));
+  using namespace std::chrono;
+  const year_month_day day{year(number(12, 4)),
+                           std::chrono::month(static_cast<unsigned>(month - kMonths.begin()) + 1),
+                           std::chrono::day(static_cast<unsigned>(number(5, 2)))};
+  const int hour = number(17, 2), minute = number(20, 2), second = number(23, 2);
+  if (month == kMonths.end() || number(12, 4) < 1601 || !day.ok() || hour > 23 || minute > 59 ||
+      second > 59) {
+    fail(OutlineFault::kBadHeader);
+  }
+  return int64_t{sys_days(day).time_since_epoch().count()} * 86400 + hour * 3600 + minute * 60 +
+         second;
+}
+
+/// The attributes of a line that count; empty ones of Domain, Max-Age and Expires do not.
+struct CookieAttributes {
+  std::optional<Span> path, domain, max_age, expires;
+  bool secure = false;
+};
+
+/// Names that browsers take only with Secure, and `__Host-` only without Domain and for path "/".
+bool is_host_only(const CookieQuery& query) { return to_lower(query.name).starts_with("__host-"); }
+bool is_prefixed(const CookieQuery& query) {
+  return is_host_only(query) || to_lower(query.name).starts_with("__secure-");
+}
+
+CookieAttributes attributes_of(const std::vector<Piece>& pieces, bool with_secure,
+                               AnswerBytes& bytes) {
+  CookieAttributes out;
+  for (size_t k = 1; k < pieces.size(); ++k) {
+    const Piece& piece = pieces[k];
+    const Span value = piece.value.value_or(Span{piece.name.end, piece.name.end});
+    const auto is = [&](std::string_view word) { return is_word(piece.name, word, bytes, true); };
+    const auto last = [&](std::optional<Span>& attribute) {
+      if (value.size() != 0) attribute = value;
+    };
+    if (is("path")) {
+      out.path = value;
+    } else if (is("domain")) {
+      last(out.domain);
+    } else if (is("max-age")) {
+      last(out.max_age);
+    } else if (is("expires")) {
+      last(out.expires);
+    } else if (with_secure && is("secure")) {
+      out.secure = true;
+    }
+  }
+  return out;
+}
+
+/// Whether a line with these attributes is the cookie that is asked for (RFC 6265 §5.3, prefixes of
+/// its successor).
+bool is_for(const CookieAttributes& line, const CookieQuery& query, std::string_view domain,
+            AnswerBytes& bytes) {
+  const bool absolute = line.path && line.path->size() != 0 &&
+                        bytes.equal({line.path->begin, line.path->begin + 1}, "/", false);
+  if (!(absolute ? is_word(*line.path, query.path, bytes) : query.default_path == query.path)) {
+    return false;
+  }
+  // A line without Domain is the host's own cookie, another one than that of the domain.
+  const bool ours = line.domain ? is_word(*line.domain, domain, bytes, true) ||
+                                      is_word(*line.domain, "." + std::string(domain), bytes, true)
+                                : domain == query.host;
+  return ours && (!is_prefixed(query) || line.secure) &&
+         (!is_host_only(query) || (!line.domain && query.path == "/"));
+}
+
+bool is_gone(const CookieAttributes& line, int64_t now, AnswerBytes& bytes) {
+  if (line.max_age) {
+    const Span age = *line.max_age;
+    const bool negative = bytes.equal({age.begin, age.begin + 1}, "-", false);
+    const Span digits{age.begin + (negative ? 1 : 0), age.end};
+    if (digits.size() < 1 || digits.size() > 10) fail(OutlineFault::kBadHeader);
+    require_classes(digits, {char_set(CharClass::kDigits)}, bytes);
+    return negative || bytes.equal(age, std::string(age.size(), '0'), false);
+  }
+  if (!line.expires) return false;
+  if (line.expires->size() != date_form().size()) fail(OutlineFault::kBadHeader);
+  require_classes(*line.expires, date_form(), bytes);
+  return seconds_of(bytes.open_date(*line.expires)) <= now;
+}
+
+}  // namespace
+
+std::variant<Span, NoCookie> select_cookie(const HeaderLines& header, const CookieQuery& query,
+                                           AnswerBytes& bytes) {
+  const std::string& domain = query.domain.empty() ? query.host : query.domain;
+  std::optional<std::pair<Span, CookieAttributes>> last;
+  for (const HeaderLine* line : lines_named(header, "set-cookie", bytes)) {
+    const std::vector<Piece> pieces = pieces_of(*line, bytes);
+    const Piece& first = pieces.front();
+    if (!first.value || !is_word(first.name, query.name, bytes)) continue;
+    const CookieAttributes attributes = attributes_of(pieces, is_prefixed(query), bytes);
+    if (is_for(attributes, query, domain, bytes)) last.emplace(*first.value, attributes);
+  }
+  if (!last) return NoCookie::kMissing;
+  const auto& [value, attributes] = *last;
+  if (is_gone(attributes, query.now, bytes) || value.size() == 0) return NoCookie::kDeleted;
+  return value;
+}
+
+// --- JSON ---
+
+namespace {
+
+const JsonNode& select_member(const JsonNode& node, std::string_view key, AnswerBytes& bytes) {
+  if (node.kind != JsonNode::Kind::kObject) fail(OutlineFault::kOtherType);
+  for (const Span name : node.keys) {
+    if (bytes.has_escape(name)) fail(OutlineFault::kEscapedKey);
+  }
+  std::vector<const JsonNode*> found;
+  for (size_t k = 0; k < node.keys.size(); ++k) {
+    if (is_text(node.keys[k], key, bytes)) found.push_back(&node.children[k]);
+  }
+  return only(found);
+}
+
+const JsonNode& select_members(const JsonNode& node, const std::vector<std::string>& path,
+                               AnswerBytes& bytes) {
+  const JsonNode* at = &node;
+  for (const std::string& key : path) at = &select_member(*at, key, bytes);
+  return *at;
+}
+
+bool fits(const JsonNode& element, const JsonFilter& filter, AnswerBytes& bytes) {
+  const JsonNode* node = nullptr;
+  try {
+    node = &select_members(element, filter.path, bytes);
+  } catch (const OutlineError& error) {
+    // A stranger's odd object is passed over; `!=` must not be, nor what has two readings.
+    const bool absent =
+        error.fault() == OutlineFault::kNotFound || error.fault() == OutlineFault::kOtherType;
+    if (filter.equal && absent) return false;
+    throw;
+  }
+  if (filter.equal) return node->kind == filter.kind && is_text(node->text, filter.text, bytes);
+  if (node->kind != filter.kind) fail(OutlineFault::kOtherType);
+  if (filter.kind == JsonNode::Kind::kString && bytes.has_escape(node->text)) {
+    fail(OutlineFault::kEscapedText);
+  }
+  return !is_text(node->text, filter.text, bytes);
+}
+
+const JsonNode& select_item(const JsonNode& node, const JsonItem& item, AnswerBytes& bytes) {
+  if (node.kind != JsonNode::Kind::kArray) fail(OutlineFault::kOtherType);
+  std::vector<const JsonNode*> found;
+  for (const JsonNode& element : node.children) {
+    const auto fits_it = [&](const JsonFilter& filter) { return fits(element, filter, bytes); };
+    if (std::all_of(item.filters.begin(), item.filters.end(), fits_it)) found.push_back(&element);
+    if (item.first && !found.empty()) break;
+  }
+  return only(found);
+}
+
+}  // namespace
+
+const JsonNode& select_json(const JsonNode& tree, const std::vector<JsonStep>& path,
+                            AnswerBytes& bytes) {
+  const JsonNode* at = &tree;
+  for (const JsonStep& step : path) {
+    if (const auto* key = std::get_if<std::string>(&step)) {
+      at = &select_member(*at, *key, bytes);
+    } else if (const auto* item = std::get_if<JsonItem>(&step)) {
+      at = &select_item(*at, *item, bytes);
+    } else {
+      const size_t index = std::get<size_t>(step);
+      if (at->kind != JsonNode::Kind::kArray) fail(OutlineFault::kOtherType);
+      if (index >= at->children.size()) fail(OutlineFault::kNotFound);
+      at = &at->children[index];
+    }
+  }
+  return *at;
+}
+
+Span select_json_string(const JsonNode& tree, const std::vector<JsonStep>& path,
+                        AnswerBytes& bytes) {
+  const JsonNode& node = select_json(tree, path, bytes);
+  if (node.kind != JsonNode::Kind::kString) fail(OutlineFault::kOtherType);
+  if (bytes.has_escape(node.text)) fail(OutlineFault::kEscapedText);
+  return node.text;
+}
+
+Span select_json_number(const JsonNode& tree, const std::vector<JsonStep>& path,
+                        AnswerBytes& bytes) {
+  const JsonNode& node = select_json(tree, path, bytes);
+  if (node.kind != JsonNode::Kind::kToken) fail(OutlineFault::kOtherType);
+  std::vector<CharSet> form(node.text.size(), CharSet::of("-+.0123456789Ee"));
+  form.front() = CharSet::of("-0123456789");
+  require_classes(node.text, form, bytes);
+  return node.text;
+}
+
+// --- XML ---
+
+Span select_xml(const XmlOutline& outline, const std::vector<std::string>& path,
+                AnswerBytes& bytes) {
+  for (const auto& [span, literal] : outline.literals) {
+    if (!is_text(span, literal, bytes)) fail(OutlineFault::kNotWellFormed);
+  }
+  const auto find = [&](const std::vector<size_t>& among, const std::string& name) {
+    std::vector<const XmlElement*> found;
+    for (const size_t index : among) {
+      const XmlElement& element = outline.elements[index];
+      if (is_text(element.name, name, bytes)) found.push_back(&element);
+    }
+    const XmlElement& element = only(found);
+    if (element.end_name && !is_text(*element.end_name, name, bytes)) {
+      fail(OutlineFault::kNotWellFormed);
+    }
+    return &element;
+  };
+  const XmlElement* at = find({0}, path.at(0));
+  for (size_t k = 1; k < path.size(); ++k) at = find(at->children, path[k]);
+  if (!at->children.empty()) fail(OutlineFault::kOtherType);
+  return at->text;
+}
+
+}  // namespace flexroom::http
