@@ -31,7 +31,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(User, name, id, created, inline_policies, att
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Role, name, id, trust, description, created, inline_policies,
                                    attached)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(InstanceProfile, name, id, role, created)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Account, id, name, users, keys, roles, profiles)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MfaDevice, name, seed, enabled)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Account, id, name, users, keys, roles, profiles, mfa)
 
 std::string new_unique_id(std::string_view prefix) {
   return std::string(prefix) + random_text(20 - prefix.size(), kIdAlphabet);
@@ -64,11 +65,13 @@ std::string Principal::user_id() const {
 Directory::Directory(std::filesystem::path state_dir) : state_dir_(std::move(state_dir)) {
   std::ifstream file(state_dir_ / "iam.json");
   if (!file) return;
-  const auto json = nlohmann::json::parse(file, nullptr, false);
+  auto json = nlohmann::json::parse(file, nullptr, false);
   if (json.is_discarded()) {
     throw InputError((state_dir_ / "iam.json").string(), "is not JSON",
                      "remove the state folder to begin anew");
   }
+  // Files from before there were devices.
+  for (auto& account : json.at("accounts")) account.emplace("mfa", nlohmann::json::object());
   accounts_ = json.at("accounts").get<std::map<std::string, Account>>();
 }
 
@@ -80,6 +83,13 @@ size_t count_keys(const Account& account, const std::string& user) {
   size_t count = 0;
   for (const auto& [id, key] : account.keys) count += key.user == user;
   return count;
+}
+
+std::optional<MfaDevice> second_factor(const Account& account) {
+  for (const auto& [name, device] : account.mfa) {
+    if (device.enabled) return device;
+  }
+  return std::nullopt;
 }
 
 Account Directory::new_account(const std::string& name, const std::string& admin) const {

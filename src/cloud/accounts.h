@@ -66,12 +66,19 @@ struct InstanceProfile {
   std::time_t created = 0;
 };
 
+/// A virtual one (RFC 6238).
+struct MfaDevice {
+  std::string name, seed;  // base32
+  bool enabled = false;
+};
+
 struct Account {
   std::string id, name;
   std::map<std::string, User> users;
   std::map<std::string, AccessKey> keys;  // by id
   std::map<std::string, Role> roles;
   std::map<std::string, InstanceProfile> profiles;
+  std::map<std::string, MfaDevice> mfa;  // by name
 };
 
 /// Temporary credentials as STS and the metadata service hand them out.
@@ -142,6 +149,8 @@ class Directory {
 
 /// A new long-term key for the user, not yet of any account.
 AccessKey new_access_key(const std::string& user);
+/// The device that is switched on, or nothing.
+std::optional<MfaDevice> second_factor(const Account& account);
 size_t count_keys(const Account& account, const std::string& user);
 
 /// AKIA... or AIDA... and so on: the provider's 20-character identifiers.

@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "cloud/policy.h"
+#include "cloud/totp.h"
 
 namespace flexroom::cloud {
 
@@ -290,6 +291,48 @@ void remove_role(Call& call) {
   profile.role.clear();
 }
 
+void create_mfa(Call& call) {
+  const std::string name = checked_name(call.in, "VirtualMFADeviceName", 226);
+  if (call.account.mfa.contains(name)) exists("MFADevice", name);
+  check_quota(call.account.mfa, "VirtualMFADevices");
+  const MfaDevice device{name, random_text(64, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"), false};
+  call.account.mfa[name] = device;
+  call.out.open("VirtualMFADevice")
+      .leaf("SerialNumber", arn(call, "mfa/" + name))
+      .leaf("Base32StringSeed", device.seed)
+      .close();
+}
+
+MfaDevice& mfa_of(Call& call) {
+  const std::string serial = call.in.require("SerialNumber"), prefix = arn(call, "mfa/");
+  if (!serial.starts_with(prefix)) no_such("MFA device", serial);
+  return find(call.account.mfa, "MFA device", serial.substr(prefix.size()));
+}
+
+void enable_mfa(Call& call) {
+  MfaDevice& device = mfa_of(call);
+  if (second_factor(call.account)) exists("MFADevice", device.name);
+  const auto step =
+      totp_step(device.seed, call.in.require("AuthenticationCode1"), std::time(nullptr));
+  // Two that follow each other.
+  if (!step || totp(device.seed, *step + 1) != call.in.require("AuthenticationCode2")) {
+    throw ApiError(403, "InvalidAuthenticationCode", "Authentication code for device is not valid");
+  }
+  device.enabled = true;
+}
+
+void deactivate_mfa(Call& call) {
+  MfaDevice& device = mfa_of(call);
+  if (!device.enabled) no_such("enabled MFA device", device.name);
+  device.enabled = false;
+}
+
+void delete_mfa(Call& call) {
+  const MfaDevice& device = mfa_of(call);
+  if (device.enabled) in_use("deactivate the MFA device");
+  call.account.mfa.erase(std::string(device.name));
+}
+
 struct Operation {
   std::function<void(Call&)> run;
   bool has_result;  // an empty answer has no <...Result> element
@@ -324,6 +367,10 @@ const std::map<std::string, Operation>& operations() {
       {"DeleteInstanceProfile", {delete_profile, false}},
       {"AddRoleToInstanceProfile", {add_role, false}},
       {"RemoveRoleFromInstanceProfile", {remove_role, false}},
+      {"CreateVirtualMFADevice", {create_mfa, true}},
+      {"EnableMFADevice", {enable_mfa, false}},
+      {"DeactivateMFADevice", {deactivate_mfa, false}},
+      {"DeleteVirtualMFADevice", {delete_mfa, false}},
   };
   return kOperations;
 }
@@ -333,6 +380,8 @@ std::string resource_of(const Parameters& in, const std::string& account_id) {
   const std::string prefix = "arn:aws:iam::" + account_id + ":";
   if (const auto name = in.get("InstanceProfileName")) return prefix + "instance-profile/" + *name;
   if (const auto name = in.get("RoleName")) return prefix + "role/" + *name;
+  if (const auto serial = in.get("SerialNumber")) return *serial;
+  if (const auto name = in.get("VirtualMFADeviceName")) return prefix + "mfa/" + *name;
   if (const auto name = in.get("UserName")) return prefix + "user/" + *name;
   return prefix + "user/*";
 }

@@ -1,15 +1,15 @@
 #include "cloud/signin.h"
 
 #include "cloud/console.h"
+#include "cloud/totp.h"
 
 namespace flexroom::cloud {
 
 const std::map<std::string, Signin::Page>& Signin::pages() {
   static const std::map<std::string, Page> kPages = {
-      {"POST /email", &Signin::submit_email},
-      {"POST /captcha", &Signin::solve_captcha},
-      {"POST /mfa", &Signin::check_mfa},
-      {"POST /authenticate", &Signin::authenticate},
+      {"POST /email", &Signin::submit_email}, {"POST /captcha", &Signin::solve_captcha},
+      {"POST /mfa", &Signin::check_mfa},      {"POST /authenticate", &Signin::authenticate},
+      {"POST /totp", &Signin::submit_totp},
   };
   return kPages;
 }
@@ -70,7 +70,10 @@ Response Signin::check_mfa(const Visit& visit, Session& session) {
   const std::string email = lower(visit.json({"email"}).at("email"));
   if (!session.captcha_solved) throw ApiError(403, "CaptchaFirst", "Solve the captcha first.");
   if (session.email != email) throw ApiError(400, "OtherEmail", "The session has another address.");
-  return json_answer(200, {{"kind", "NONE"}});
+  const Person* const person = core_.people.find(email);
+  const bool second =
+      person != nullptr && second_factor(core_.directory.snapshot(person->account_id));
+  return json_answer(200, {{"kind", second ? "TOTP" : "NONE"}});
 }
 
 Response Signin::authenticate(const Visit& visit, Session& session) {
@@ -84,9 +87,31 @@ Response Signin::authenticate(const Visit& visit, Session& session) {
       person->password != *password) {
     throw ApiError(401, "BadCredentials", "The address or the password is wrong.");
   }
+  if (second_factor(core_.directory.snapshot(person->account_id))) {
+    session.half = true;
+    throw ApiError(401, "MfaRequired", "The second factor is missing.");
+  }
+  return let_in(visit, session, *person);
+}
+
+Response Signin::submit_totp(const Visit& visit, Session& session) {
+  const std::string given = visit.json({"code"}).at("code");
+  const Person* const person = session.half ? core_.people.find(session.email) : nullptr;
+  if (person == nullptr) throw ApiError(401, "PasswordFirst", "Send the password first.");
+  const auto device = second_factor(core_.directory.snapshot(person->account_id));
+  const auto step = device ? totp_step(device->seed, given, core_.now) : std::nullopt;
+  if (!step || *step <= last_totp_[person->account_id]) {
+    throw ApiError(401, "BadCode", "The code is wrong, late or was there before.");
+  }
+  last_totp_[person->account_id] = *step;
+  return let_in(visit, session, *person);
+}
+
+Response Signin::let_in(const Visit& visit, const Session& session, const Person& person) {
+  const std::string email = session.email;
   const std::string code = codes_.add({session.state, email}, core_.now);
   visit.gave("code", code, email);
-  Response response = json_answer(200, {{"code", code}, {"account", person->account_id}});
+  Response response = json_answer(200, {{"code", code}, {"account", person.account_id}});
   give_cookie(visit, response, "creds", creds_.add(email, core_.now));
   if (core_.behaviour.rotate_cookies) {
     sessions_.take(visit.cookie("signin"), core_.behaviour.session_lifetime_s, core_.now);

@@ -23,7 +23,7 @@ class Signin {
  private:
   struct Session {
     std::string csrf, state, email, captcha;
-    bool captcha_solved = false;
+    bool captcha_solved = false, half = false;  // the password was right, the factor is missing
   };
   using Page = Response (Signin::*)(const Visit&, Session&);
   static const std::map<std::string, Page>& pages();
@@ -34,14 +34,17 @@ class Signin {
   Response solve_captcha(const Visit& visit, Session& session);
   Response check_mfa(const Visit& visit, Session& session);
   Response authenticate(const Visit& visit, Session& session);
+  Response submit_totp(const Visit& visit, Session& session);
+  Response let_in(const Visit& visit, const Session& session, const Person& person);
 
   WebCore& core_;
   PageKey key_;
   ClientMetadata metadata_;
   Captchas captchas_;
   Tokens<Session> sessions_;
-  Tokens<std::string> creds_;  // of an address
-  Tokens<Grant> codes_;        // for the challenge
+  Tokens<std::string> creds_;                 // of an address
+  Tokens<Grant> codes_;                       // for the challenge
+  std::map<std::string, int64_t> last_totp_;  // by account: each code counts once
 };
 
 }  // namespace flexroom::cloud

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cloud/totp.h"
 #include "unit/cloud/browser.h"
 
 namespace flexroom::cloud::test {
@@ -170,6 +171,65 @@ TEST(Signin, XxteaIsTheKnownOne) {
   for (const char* text : {"a", "abcd", "abcde", "a longer text of several words"}) {
     EXPECT_EQ(xxtea_open(xxtea_seal(text, ClientMetadata::kKey), ClientMetadata::kKey), text);
   }
+}
+
+TEST(Signin, TotpIsRfc6238s) {
+  // Appendix B: the seed is "12345678901234567890"; the last six of its eight digits.
+  const char* seed = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+  EXPECT_EQ(totp(seed, 59 / 30), "287082");
+  EXPECT_EQ(totp(seed, 1111111109 / 30), "081804");
+  EXPECT_EQ(totp(seed, 20000000000 / 30), "353130");
+  EXPECT_EQ(totp("a", 1), std::nullopt);
+  EXPECT_EQ(totp_step(seed, "287082", 89), 1);
+  EXPECT_EQ(totp_step(seed, "287082", 90), std::nullopt);
+}
+
+TEST(Signin, ASecondFactorIsEnrolledAskedForAndDropped) {
+  const Fixture fixture;
+  Story story(fixture);
+  story.sign_up();
+  story.sign_in();
+  const AccountKey key = story.new_key();
+  const auto iam = [&](const std::string& form) {
+    return query_call(*fixture.sandbox, key, Service::kIam, kIam, form + "&Version=2010-05-08");
+  };
+  const std::string made = iam("Action=CreateVirtualMFADevice&VirtualMFADeviceName=d");
+  const std::string seed = element(made, "Base32StringSeed");
+  const std::string serial = "&SerialNumber=" + element(made, "SerialNumber");
+  EXPECT_EQ(serial, "&SerialNumber=arn:aws:iam::" + story.account + ":mfa/d");
+  EXPECT_EQ(element(iam("Action=CreateVirtualMFADevice&VirtualMFADeviceName=d"), "Code"),
+            "EntityAlreadyExists");
+  const auto code = [&](int64_t later) { return *totp(seed, std::time(nullptr) / 30 + later); };
+  const auto enable = [&](const std::string& first, const std::string& second) {
+    return element(iam("Action=EnableMFADevice" + serial + "&AuthenticationCode1=" + first +
+                       "&AuthenticationCode2=" + second),
+                   "Code");
+  };
+  EXPECT_EQ(enable(code(0), code(0)), "InvalidAuthenticationCode");
+  EXPECT_EQ(enable(code(5), code(6)), "InvalidAuthenticationCode");
+  story.begin_sign_in();
+  EXPECT_EQ(story.web.json(kSigninHost, "/mfa", {{"email", story.address}}).at("kind"), "NONE");
+  EXPECT_EQ(enable(code(0), code(1)), "");
+  EXPECT_EQ(enable(code(0), code(1)), "EntityAlreadyExists");
+  EXPECT_EQ(element(iam("Action=DeleteVirtualMFADevice" + serial), "Code"), "DeleteConflict");
+
+  const auto submit = [&](const std::string& digits) {
+    return story.web.json(kSigninHost, "/totp", {{"code", digits}});
+  };
+  EXPECT_EQ(story.web.json(kSigninHost, "/mfa", {{"email", story.address}}).at("kind"), "TOTP");
+  EXPECT_EQ(submit(code(0)).at("error"), "PasswordFirst");
+  EXPECT_EQ(story.authenticate(story.password, client_metadata()).at("error"), "MfaRequired");
+  EXPECT_EQ(submit(code(5)).at("error"), "BadCode");
+  const std::string right = code(0);
+  EXPECT_EQ(submit(right).at("account"), story.account);
+  EXPECT_EQ(submit(right).at("error"), "BadCode");  // each counts once
+
+  EXPECT_EQ(element(iam("Action=DeactivateMFADevice" + serial), "Code"), "");
+  EXPECT_EQ(element(iam("Action=DeactivateMFADevice" + serial), "Code"), "NoSuchEntity");
+  EXPECT_EQ(element(iam("Action=DeleteVirtualMFADevice" + serial), "Code"), "");
+  EXPECT_EQ(element(iam("Action=DeleteVirtualMFADevice" + serial), "Code"), "NoSuchEntity");
+  story.begin_sign_in();
+  EXPECT_EQ(story.authenticate(story.password, client_metadata()).status, 200);
 }
 
 TEST(Console, TwoKeysAtMostAndListsThatAreOld) {
