@@ -24,6 +24,7 @@ nlohmann::json to_json(const RunInfo& run) {
           {"started", run.started},
           {"deadline_minutes", run.deadline_minutes},
           {"instance_id", run.instance_id},
+          {"client_token", run.client_token},
           {"proposal", run.proposal},
           {"result", run.result}};
 }
@@ -105,6 +106,7 @@ int show_run(Output& out, const Common& common, const std::string& id) {
   out.line(fmt::format("state        {}{}", run.state,
                        run.detail.empty() ? "" : ": " + display_short(run.detail)));
   out.line(fmt::format("instance     {}", run.instance_id.empty() ? "none" : run.instance_id));
+  out.line(fmt::format("client token {}", run.client_token));
   out.line(fmt::format("proposal     {}", run.proposal));
   out.line(fmt::format("result       {}",
                        run.result.empty() ? "not here" : (run.folder / run.result).string()));

@@ -248,6 +248,10 @@ void ScriptRun::enter_failure(Error::Fields& fields) {
     fields.text += fmt::format(
         "\n  What came of the answer names instance {}: `flexroom stop {}` at all members ends it.",
         run_->instance_id, run_->short_id());
+  } else if (released() && fields.text.find(run_->client_token) == std::string::npos) {
+    fields.text += fmt::format(
+        "\n  Its client token is {}: DescribeInstances finds the machine by it, if there is one.",
+        run_->client_token);
   }
   const std::string not_written = remember(history_, *run_);
   if (!not_written.empty()) joined_->note(not_written);

@@ -1671,6 +1671,16 @@ class Faults(Canaries):
             self.assertEqual(bytes.fromhex(last["partial_hex"]), answer)
             self.assert_ended(m.run("stop", m.newest_run().name), BAD_INPUT, "has no machine")
 
+    def test_an_answer_that_names_no_machine_names_the_client_token(self):
+        d = self.certificates("none")
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+        self.room_with_service(d / "ca.pem", self.serve(d, lambda tls: tls.recv(20000) and tls.sendall(answer)))
+        for m, done in zip(self.members, self.both_run_script("--no-follow")):
+            self.assert_ended(done, UNKNOWN, "names no instance", "client token is [0-9a-f-]{36}: ")
+            (token,) = re.findall("client token is ([0-9a-f-]{36})", done.text)
+            shown = m.run("show", m.newest_run().name)
+            self.assert_ended(shown, OK, f"client token {token}")
+
     def test_what_came_of_an_open_answer_is_kept(self):
         d = self.certificates("open")
         answer = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nthe first half"
