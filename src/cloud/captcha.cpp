@@ -3,6 +3,7 @@
 #include <openssl/rand.h>
 
 #include <array>
+#include <utility>
 
 #include "base/error.h"
 
@@ -162,6 +163,14 @@ bool Captchas::solve(const std::string& id, const std::string& answer, unsigned 
                      std::time_t now) {
   const auto one = all_.take(id, lifetime_s, now);
   return one && iequals(one->answer, answer);
+}
+
+void Captchas::redeem(const Visit& visit, std::string& held, unsigned lifetime_s, std::time_t now) {
+  const Fields in = visit.form({"id", "answer"});
+  const std::string id = std::exchange(held, "");
+  if (id.empty() || id != in.at("id") || !solve(id, in.at("answer"), lifetime_s, now)) {
+    throw ApiError(400, "BadCaptcha", "The answer is wrong or late.");
+  }
 }
 
 }  // namespace flexroom::cloud

@@ -20,6 +20,9 @@ class Captchas {
   /// True once, for the right answer in time, in either case; a wrong one ends it too.
   bool solve(const std::string& id, const std::string& answer, unsigned lifetime_s,
              std::time_t now);
+  /// The form of id and answer to the one that the session was shown, `held`, which is over then.
+  /// Throws ApiError(400) if it is not solved.
+  void redeem(const Visit& visit, std::string& held, unsigned lifetime_s, std::time_t now);
 
  private:
   struct One {

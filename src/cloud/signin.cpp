@@ -55,13 +55,7 @@ Response Signin::submit_email(const Visit& visit, Session& session) {
 }
 
 Response Signin::solve_captcha(const Visit& visit, Session& session) {
-  const Fields in = visit.form({"id", "answer"});
-  const bool ours = !session.captcha.empty() && session.captcha == in.at("id");
-  session.captcha.clear();
-  if (!ours || !captchas_.solve(in.at("id"), in.at("answer"), core_.behaviour.captcha_lifetime_s,
-                                core_.now)) {
-    throw ApiError(400, "BadCaptcha", "The answer is wrong or late.");
-  }
+  captchas_.redeem(visit, session.captcha, core_.behaviour.captcha_lifetime_s, core_.now);
   session.captcha_solved = true;
   return json_answer(200, nlohmann::json::object());
 }
