@@ -66,8 +66,7 @@ struct Response {
 /// decrypted bytes in any fragmentation.
 ///
 /// Accepts  CRLF only; a header name is a token directly before ':'; no obs-fold, no NUL, no
-/// control
-///          characters; at most one Content-Length or Transfer-Encoding: chunked, not both; no
+///          control characters; at most one Content-Length or Transfer-Encoding: chunked, not both; no
 ///          Content-Encoding but identity; nothing after the response. Interim answers (1xx but
 ///          101), chunk extensions and trailers are read by the same rules and thrown away
 /// Errors   ResponseError

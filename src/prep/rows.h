@@ -39,23 +39,20 @@ struct HeldRow {
 ///            knows a value; pass or fail is one bit for all values and independent of them
 /// Cost       a value: 2L+3 blocks of chosen and as many of random bits, a VecTriple(1); about 20
 ///            flows for all together. Counts as one batch in flight
-/// Aborts     kRowTag when the rows do not fit (class B: it says nothing about Delta or a value,
-/// and
-///            not who lied); kMac, kEcho, kCoin; what preprocessing throws
+/// Aborts     kRowTag when the rows do not fit (class B: it says nothing about Delta or a
+///            value, and not who lied); kMac, kEcho, kCoin; what preprocessing throws
 std::vector<AuthBits> load_rows(net::Party& party, Source& source, Safety& safety,
                                 std::span<const HeldRow> rows);
 
 /// Fresh rows of values: this member's, one a value.
 ///
 /// Protocol   members.md §3.3: rho', k' = aBit(all), tau' by VecTriple(L+1) with k' + b opened
-/// once;
-///            rows of all but the last member are aBit(all), the last is the string plus their sum;
-///            each is opened to its owner alone
+///            once; rows of all but the last member are aBit(all), the last is the string plus
+///            their sum; each is opened to its owner alone
 /// Guarantee  the rows are of these values, or abort; nobody sees anything of another's row, and
 ///            nothing that all see ties it to an earlier one
 /// Cost       a value: (n-1)(2L+3) + 2 blocks of random bits, VecTriple(L+1), 16(2L+3) bytes a
-/// pair;
-///            about 8 flows beside the products
+///            pair; about 8 flows beside the products
 /// Aborts     kMac; what preprocessing throws
 std::vector<SecretBytes> store_rows(net::Party& party, Source& source,
                                     std::span<const AuthBits* const> values);

@@ -16,9 +16,7 @@ namespace flexroom::room {
 /// Needs      this member's state, read only: no engine, no epoch is used, nothing is written
 /// Not given  that the others tell the truth: it is for honest members with mistakes
 /// Errors     as a session's join (they do not come, another certificate), ProtocolAbort;
-/// InputError
-///            of this member's own files
-/// What was found before an error is in `found`.
+///            InputError of this member's own files. What was found before is in `found`
 void compare_with_members(const RoomConfig& room, const ExamineOptions& options,
                           std::vector<Check>& found);
 
