@@ -10,14 +10,14 @@
 namespace flexroom::arith {
 namespace {
 
-Bytes server_share(Group group) {
-  return group == Group::kX25519
+Bytes server_share(NamedGroup group) {
+  return group == NamedGroup::kX25519
              ? math::encode_share<math::X25519Group>(math::generator<math::X25519Group>())
              : math::encode_share<math::P256Group>(math::generator<math::P256Group>());
 }
 
 void make_tokens(benchmark::State& state) {
-  const auto group = static_cast<Group>(state.range(0));
+  const auto group = static_cast<NamedGroup>(state.range(0));
   const auto n = static_cast<size_t>(state.range(1));
   const auto count = static_cast<size_t>(state.range(2));
   uint64_t bytes = 0;
@@ -45,7 +45,7 @@ BENCHMARK(make_tokens)
     ->Unit(benchmark::kMillisecond);
 
 void convert(benchmark::State& state) {
-  const auto group = static_cast<Group>(state.range(0));
+  const auto group = static_cast<NamedGroup>(state.range(0));
   const auto n = static_cast<size_t>(state.range(1));
   constexpr size_t kTokens = 16;
   double seconds = 0;

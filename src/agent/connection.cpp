@@ -20,10 +20,6 @@ namespace {
 
 constexpr size_t kNonceBytes = 32;
 
-tls::Group tls_group(arith::Group group) {
-  return group == arith::Group::kX25519 ? tls::Group::kX25519 : tls::Group::kP256;
-}
-
 /// Puts the scope back, however the connection ends: what the session does next must not carry the
 /// csid of a dead connection.
 class ScopeRestorer {
@@ -244,7 +240,7 @@ Reply Connection::call(const Request& request, const ServerBytes::Connect& conne
 tls::ClientHandshake Connection::State::new_client() {
   tls::ClientHelloInput hello;
   hello.host = config.host;
-  hello.group = tls_group(config.group);
+  hello.group = config.group;
   hello.suite = config.suite;
   hello.key_share = handshake.own_key_share;
   hello.status_request = config.handshake.status_request;

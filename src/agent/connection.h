@@ -34,7 +34,7 @@ struct Context {
 /// of csid and of every view.
 struct ConnectionConfig {
   std::string host;  // SNI and Host
-  arith::Group group = arith::Group::kX25519;
+  NamedGroup group = NamedGroup::kX25519;
   const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();  // the one that is offered
   ReceiveMode receive = ReceiveMode::kOpen;
   PartyId courier = 1;                   // a garbler

@@ -6,13 +6,10 @@
 
 namespace flexroom::agent {
 
-std::shared_ptr<const mpc::Program> handshake_program(arith::Group group, size_t num_members) {
+std::shared_ptr<const mpc::Program> handshake_program(NamedGroup group, size_t num_members) {
   static mpc::ProgramCache made;
-  const bool x25519 = group == arith::Group::kX25519;
-  return made.get((x25519 ? "x25519/" : "p256/") + std::to_string(num_members), [&] {
-    return circuits::gc_a(x25519 ? circuits::EcdhField::k25519 : circuits::EcdhField::kP256,
-                          num_members);
-  });
+  return made.get(std::string(to_string(group)) + "/" + std::to_string(num_members),
+                  [&] { return circuits::gc_a(group, num_members); });
 }
 
 std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan) {

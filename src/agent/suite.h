@@ -10,7 +10,7 @@ namespace flexroom::agent {
 struct Suite {
   const tls::CipherSuite& tls;
   /// GC-A and GC-B of connection_circuits.h.
-  std::shared_ptr<const mpc::Program> (*handshake_program)(arith::Group group, size_t num_members);
+  std::shared_ptr<const mpc::Program> (*handshake_program)(NamedGroup group, size_t num_members);
   std::shared_ptr<const mpc::Program> (*request_program)(const RequestPlan& plan);
   std::unique_ptr<WriteDirection> (*write_direction)(prep::Source& source, const RequestPlan& plan);
 };

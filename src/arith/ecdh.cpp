@@ -8,9 +8,9 @@ namespace {
 
 /// Calls f.template operator()<G>() for the group.
 template <typename Function>
-auto with_group(Group group, Function f) {
-  return group == Group::kX25519 ? f.template operator()<math::X25519Group>()
-                                 : f.template operator()<math::P256Group>();
+auto with_group(NamedGroup group, Function f) {
+  return group == NamedGroup::kX25519 ? f.template operator()<math::X25519Group>()
+                                      : f.template operator()<math::P256Group>();
 }
 
 template <typename G>
@@ -62,7 +62,7 @@ void ArithEngine::require_alive() const {
                       "an earlier check of this session failed; start a new session");
 }
 
-std::vector<Token> ArithEngine::make_tokens(Group group, size_t count) {
+std::vector<Token> ArithEngine::make_tokens(NamedGroup group, size_t count) {
   State& state = *state_;
   require_alive();
   if (count == 0) return {};

@@ -4,20 +4,18 @@
 #include <memory>
 #include <vector>
 
+#include "base/named_group.h"
 #include "net/party.h"
 #include "prep/prep.h"
 
 namespace flexroom::arith {
-
-/// The group of a connection's key exchange (RFC 8446 §4.2.7); the policy names exactly one.
-enum class Group : uint8_t { kX25519, kP256 };
 
 class TokenSecrets;  // k_i, R_i and the seven authenticated monomials; dh_online.h
 
 /// Everything one ECDHE key exchange needs, made beforehand (tls-in-mpc.md §2.3). Single use: one
 /// server share, one opening. Move-only; secrets are wiped.
 struct Token {
-  Group group = Group::kX25519;
+  NamedGroup group = NamedGroup::kX25519;
   Digest id{};      // RO digest of the token index of this session; for the journal
   Bytes key_share;  // K as the ClientHello carries it; public
   /// rho[i]: bits of the mask of party i, LSB first, as many as a coordinate has (255 or
@@ -51,7 +49,7 @@ class ArithEngine {
 
   /// Runs with all members, equal arguments everywhere. About 16 + 3(n-1) half rounds a call and
   /// 0.9 MB a token, direction and peer.
-  std::vector<Token> make_tokens(Group group, size_t count);
+  std::vector<Token> make_tokens(NamedGroup group, size_t count);
 
   /// Runs a step that uses keys of this engine outside make_tokens(), such as dh_online(): an abort
   /// of class F_p cheat in it ends the engine and wipes its keys (tls-in-mpc.md §0.3(10)). Throws

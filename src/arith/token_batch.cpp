@@ -216,7 +216,7 @@ std::vector<Token> TokenBatch<G>::finish() {
   std::vector<Token> tokens;
   for (size_t m = 0; m < ids_.size(); ++m) {
     Token token;
-    token.group = std::is_same_v<G, math::X25519Group> ? Group::kX25519 : Group::kP256;
+    token.group = std::is_same_v<G, math::X25519Group> ? NamedGroup::kX25519 : NamedGroup::kP256;
     token.id = ids_[m];
     token.key_share = math::encode_share<G>(keys_[m]);
     for (PartyId i = 0; i < party_.num_parties(); ++i) {

@@ -13,14 +13,10 @@ tls::ChainPolicy chain_policy(const Provider& provider, const std::string& host)
   return policy;
 }
 
-arith::Group exchange_group(const Provider& provider) {
-  return provider.group == "p256" ? arith::Group::kP256 : arith::Group::kX25519;
-}
-
 agent::ConnectionConfig provider_connection(const Provider& provider, const std::string& host) {
   agent::ConnectionConfig config;
   config.host = host;
-  config.group = exchange_group(provider);
+  config.group = provider.group;
   config.suite = provider.tls.suite;
   config.max_answer = provider.tls.max_answer;
   config.await_close = provider.tls.await_close;

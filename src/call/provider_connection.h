@@ -13,8 +13,6 @@ namespace flexroom {
 /// used.
 tls::ChainPolicy chain_policy(const Provider& provider, const std::string& host);
 
-arith::Group exchange_group(const Provider& provider);
-
 /// A connection to `host` with the settings of the provider's entry; courier and policy are the
 /// caller's.
 agent::ConnectionConfig provider_connection(const Provider& provider, const std::string& host);

@@ -27,7 +27,7 @@ std::shared_ptr<const CallLayout> lay_out_call(
   return out;
 }
 
-CallCost call_cost(const OpenCall& call, const CallLayout& layout, arith::Group group,
+CallCost call_cost(const OpenCall& call, const CallLayout& layout, NamedGroup group,
                    size_t num_members) {
   CallCost out;
   if (layout.slots) out.slot_ands = layout.slots->program->num_ands();

@@ -29,7 +29,7 @@ struct CallCost {
   uint64_t signing_key_ands = 0;  // 0 when it is in the store
   uint64_t total() const { return slot_ands + handshake_ands + request_ands + signing_key_ands; }
 };
-CallCost call_cost(const OpenCall& call, const CallLayout& layout, arith::Group group,
+CallCost call_cost(const OpenCall& call, const CallLayout& layout, NamedGroup group,
                    size_t num_members);
 
 /// The signing key of a call and the day (YYYYMMDD) that it is for.

@@ -220,8 +220,7 @@ RunScriptResult RunScriptCall::call(const agent::ServerBytes::Connect& connect,
   }
 }
 
-RunScriptCost run_script_cost(const RunScriptLayout& layout, arith::Group group,
-                              size_t num_members) {
+RunScriptCost run_script_cost(const RunScriptLayout& layout, NamedGroup group, size_t num_members) {
   const CallCost cost = call_cost(layout.call, *layout.layout, group, num_members);
   RunScriptCost out;
   out.payload_ands = cost.slot_ands;

@@ -62,8 +62,7 @@ struct RunScriptLayout {
   std::shared_ptr<const CallLayout> layout;
 };
 std::shared_ptr<const RunScriptLayout> lay_out_run_script(const RunScriptTerms& terms);
-RunScriptCost run_script_cost(const RunScriptLayout& layout, arith::Group group,
-                              size_t num_members);
+RunScriptCost run_script_cost(const RunScriptLayout& layout, NamedGroup group, size_t num_members);
 
 /// `lean` run-script: one RunInstances call, signed inside MPC (product.md §6, tls-in-mpc.md
 /// §5.11).

@@ -28,10 +28,10 @@ HmacKeyWords derived_early_secret() {
 }
 
 /// The shared secret as bytes: little-endian u (RFC 7748), big-endian x (RFC 8446 §7.4.2).
-Text shared_secret(EcdhField field, Bits x) {
+Text shared_secret(NamedGroup group, Bits x) {
   x.resize(256);
   Text bytes = text_of(x);
-  if (field == EcdhField::kP256) std::reverse(bytes.begin(), bytes.end());
+  if (group == NamedGroup::kP256) std::reverse(bytes.begin(), bytes.end());
   return bytes;
 }
 
@@ -41,9 +41,9 @@ Text key_message(std::string_view label, uint16_t length) {
 
 }  // namespace
 
-mpc::Circuit gc_a(EcdhField field, size_t num_parties) {
+mpc::Circuit gc_a(NamedGroup group, size_t num_parties) {
   Builder builder;
-  const auto bits = static_cast<uint32_t>(field_bits(field));
+  const auto bits = static_cast<uint32_t>(field_bits(group));
   std::vector<Bits> masks;
   for (size_t i = 0; i < num_parties; ++i) {
     masks.push_back(builder.add_input("rho_" + std::to_string(i), InputKind::kZero, bits));
@@ -52,7 +52,7 @@ mpc::Circuit gc_a(EcdhField field, size_t num_parties) {
   const Bits kw_c_hs = pub_round_words(builder, "kw_c_hs");
   const Bits kw_s_hs = pub_round_words(builder, "kw_s_hs");
 
-  const Text x = shared_secret(field, arithmetic_to_boolean(field, c, masks));
+  const Text x = shared_secret(group, arithmetic_to_boolean(group, c, masks));
   const HmacKeyWords handshake = hmac_key(text_of(hmac(derived_early_secret(), x)));
 
   // The traffic secrets' inner messages hold the transcript hash: public, but known only online.

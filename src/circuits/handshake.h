@@ -25,7 +25,7 @@ namespace flexroom::circuits {
 ///       open "kin_ms" [256]: inner HMAC state of the master secret
 ///       keep "kout_ms" [256]: its outer state
 /// Size  n = 2: 324 646 ANDs (X25519), 324 650 (P-256); 509 / 511 for each further party
-mpc::Circuit gc_a(EcdhField field, size_t num_parties);
+mpc::Circuit gc_a(NamedGroup group, size_t num_parties);
 
 /// Write keys of one direction.
 struct TrafficKeys {

@@ -55,17 +55,17 @@ Bits subtract_19_if(const Difference& d) {
 
 }  // namespace
 
-size_t field_bits(EcdhField field) { return field == EcdhField::k25519 ? 255 : 256; }
+size_t field_bits(NamedGroup group) { return group == NamedGroup::kX25519 ? 255 : 256; }
 
-Bits subtract_mod(EcdhField field, const Bits& c, const Bits& r) {
-  FLEXROOM_ASSERT(c.size() == field_bits(field) && r.size() == field_bits(field));
+Bits subtract_mod(NamedGroup group, const Bits& c, const Bits& r) {
+  FLEXROOM_ASSERT(c.size() == field_bits(group) && r.size() == field_bits(group));
   const Difference d = subtract(c, r);
-  return field == EcdhField::k25519 ? subtract_19_if(d) : add_p256_if(d);
+  return group == NamedGroup::kX25519 ? subtract_19_if(d) : add_p256_if(d);
 }
 
-Bits arithmetic_to_boolean(EcdhField field, const Bits& c, std::span<const Bits> masks) {
+Bits arithmetic_to_boolean(NamedGroup group, const Bits& c, std::span<const Bits> masks) {
   Bits x = c;
-  for (const Bits& mask : masks) x = subtract_mod(field, x, mask);
+  for (const Bits& mask : masks) x = subtract_mod(group, x, mask);
   return x;
 }
 

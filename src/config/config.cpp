@@ -129,10 +129,9 @@ Provider load_provider(const std::string& name, const TomlTable& table,
                  "correct the path, or let this user read the file");
     }
   }
-  out.group = table.text_or("group", "x25519");
-  if (out.group != "x25519" && out.group != "p256") {
-    table.fail("group", "is neither \"x25519\" nor \"p256\"");
-  }
+  const auto group = parse_named_group(table.text_or("group", std::string(to_string(out.group))));
+  if (!group) table.fail("group", "is neither \"x25519\" nor \"p256\"");
+  out.group = *group;
   out.tls = TlsTerms::load(table);
   for (const std::string& rule : table.texts_or_empty("connect_to")) {
     const size_t equals = rule.find('=');

@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "base/bytes.h"
+#include "base/hash.h"
+#include "base/named_group.h"
 #include "config/passphrase.h"
 #include "config/tls_terms.h"
 
@@ -45,7 +46,7 @@ struct Provider {
     Endpoint target;
   };
   std::vector<ConnectTo> connect_to;
-  std::string group = "x25519";  // or "p256": the one group offered
+  NamedGroup group = NamedGroup::kX25519;  // the one group offered
   TlsTerms tls;
   /// Positions of secret or private slots that answers may not repeat, and by that the calls whose
   /// answers may be open to all (tls-in-mpc.md §4.6, R2-3; written form: call/purpose.h).

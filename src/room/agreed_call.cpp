@@ -167,8 +167,6 @@ void require_whole(const agent::Reply& reply, std::string_view what) {
   agent::require_answer(reply, what);
 }
 
-arith::Group group_of(const Provider& provider) { return exchange_group(provider); }
-
 agent::ConnectionConfig connection_config(const RoomConfig& room, const Provider& provider,
                                           const std::string& host, const Digest& proposal) {
   agent::ConnectionConfig config = provider_connection(provider, host);

@@ -64,7 +64,6 @@ std::string cost_note(uint64_t ands, size_t request_bytes);
 /// From here on progress is of all that. Makes the AND triples that are not in stock.
 void make_triples(Joined& joined, agent::Timeline& timeline, const CallWork& work);
 
-arith::Group group_of(const Provider& provider);
 agent::ConnectionConfig connection_config(const RoomConfig& room, const Provider& provider,
                                           const std::string& host, const Digest& proposal);
 agent::ServerBytes::Connect connector(Joined& joined, const Provider& provider,

@@ -45,8 +45,8 @@ agreement::Proposal propose(Joined& joined, const Recipe& recipe,
   run.call = fill_recipe(recipe, arguments, amz_date(agree_on_time(party)));
   run.secrets = rules_of(joined.state(), run.call);
   run.layout = lay_out_call(run.call, ids_of(room));
-  run.cost = call_cost(run.call, *run.layout, group_of(room.provider(recipe.provider)),
-                       room.members.size());
+  run.cost =
+      call_cost(run.call, *run.layout, room.provider(recipe.provider).group, room.members.size());
   joined.note(cost_note(run.cost.total(), run.call.bytes));
   return call_proposal(room, recipe, run.call, run.secrets);
 }
@@ -192,12 +192,12 @@ CallPlan plan_call(Room& opened, const CallRequest& request) {
     const OpenCall call = fill_recipe(recipe, request.arguments, amz_date(std::time(nullptr)));
     const CallSecrets secrets = room::rules_of(state, call);
     const auto layout = lay_out_call(call, room::ids_of(config));
-    const CallCost cost = call_cost(call, *layout, room::group_of(provider), config.members.size());
+    const CallCost cost = call_cost(call, *layout, provider.group, config.members.size());
     CallPlan plan;
     plan.summary = room::summary_of(session::shown(
         state, session::of_this_room(state, room::call_proposal(config, recipe, call, secrets))));
     plan.address = call.address;
-    plan.group = provider.group;
+    plan.group = to_string(provider.group);
     for (const CallSlot& slot : call.slots) {
       plan.slots.push_back({slot.slot.name, describe_slot(slot.slot, secrets)});
     }

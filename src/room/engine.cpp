@@ -320,7 +320,8 @@ ServiceAnswer Engine::request(const TlsRequest& request) {
   if (request.text.empty() || request.text.size() > kMaxRequest) {
     refuse("request", "has 1 to 16,383 bytes");
   }
-  if (request.group != "x25519" && request.group != "p256") refuse("group", "x25519 or p256");
+  const auto group = parse_named_group(request.group);
+  if (!group) refuse("group", "x25519 or p256");
   agent::Request text;
   text.text = to_bytes(request.text);
   text.method = request.text.substr(0, request.text.find(' '));
@@ -329,7 +330,7 @@ ServiceAnswer Engine::request(const TlsRequest& request) {
     return state.guarded([&] {
       agent::ConnectionConfig config;
       config.host = request.host;
-      config.group = request.group == "p256" ? arith::Group::kP256 : arith::Group::kX25519;
+      config.group = *group;
       config.courier = 1;
       config.no_secret = true;
       config.policy = RandomOracle("engine request", state.party->scope())

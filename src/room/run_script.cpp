@@ -178,7 +178,7 @@ agreement::Proposal ScriptRun::propose() {
   layout_ = lay_out_run_script(terms_);
   const CallSecrets secrets =
       check_rules(layout_->call, room(), [&](const std::string&) { return secret_; });
-  cost_ = run_script_cost(*layout_, group_of(provider_), room().members.size());
+  cost_ = run_script_cost(*layout_, provider_.group, room().members.size());
   joined_->note(cost_note(cost_.total(), cost_.request_bytes));
   return run_proposal(room(), {terms_, layout_->call, secrets, script_, std::nullopt});
 }
@@ -345,8 +345,7 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
     const auto layout = lay_out_run_script(terms);
     const CallSecrets secrets =
         check_rules(layout->call, config, [&](const std::string&) { return secret; });
-    const RunScriptCost cost =
-        run_script_cost(*layout, room::group_of(provider), terms.links.size());
+    const RunScriptCost cost = run_script_cost(*layout, provider.group, terms.links.size());
     RunScriptPlan plan;
     plan.summary = room::summary_of(session::shown(
         state,
@@ -354,7 +353,7 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
                                                                  script, state.self()}))));
     plan.not_known_yet = room::not_known_before_meeting();
     plan.region = job.region;
-    plan.group = provider.group;
+    plan.group = to_string(provider.group);
     plan.secret = job.secret;
     plan.request_bytes = cost.request_bytes;
     plan.payload_ands = cost.payload_ands;

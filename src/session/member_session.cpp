@@ -393,7 +393,7 @@ agreement::Configuration MemberState::configuration() {
     out.providers.push_back(
         {provider.name,
          provider.hosts,
-         {fmt::format("await_close={}", provider.tls.await_close), "group=" + provider.group,
+         {fmt::format("await_close={}", provider.tls.await_close), fmt::format("group={}", to_string(provider.group)),
           fmt::format("max_answer={}", provider.tls.max_answer),
           fmt::format("suite={}", provider.tls.suite->setting)},
          provider.open_calls});

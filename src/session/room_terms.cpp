@@ -90,7 +90,7 @@ std::vector<Term> room_terms(const RoomConfig& room) {
   for (const Provider* provider : providers) names += (names.empty() ? "" : ", ") + provider->name;
   out.push_back({"providers", names});
   for (const Provider* provider : providers) {
-    out.push_back({"group of provider " + provider->name, provider->group});
+    out.push_back({"group of provider " + provider->name, std::string(to_string(provider->group))});
     out.push_back(
         {"suite of provider " + provider->name, std::string(provider->tls.suite->setting)});
     out.push_back(

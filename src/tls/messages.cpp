@@ -68,7 +68,7 @@ void put_extension(Writer& out, uint16_t type, ByteView body) {
 
 Bytes client_extensions(const ClientHelloInput& input) {
   const auto host_size = static_cast<uint16_t>(input.host.size());
-  const auto group = static_cast<uint16_t>(input.group);
+  const auto group = code_point(input.group);
   Writer schemes;
   schemes.u16(2 * kSignatureSchemes.size());
   for (const uint16_t scheme : kSignatureSchemes) schemes.u16(scheme);
@@ -129,12 +129,12 @@ void check_server_extensions(const std::vector<Extension>& extensions, const Wir
   }
 }
 
-Bytes read_key_share(const std::vector<Extension>& extensions, Group group,
+Bytes read_key_share(const std::vector<Extension>& extensions, NamedGroup group,
                      const WireReader& outer) {
   const Extension* share = find(extensions, kKeyShare);
   if (share == nullptr) outer.fail("the server sent no key share", Alert::kMissingExtension);
   WireReader in(share->body, "server hello");
-  if (in.u16() != static_cast<uint16_t>(group)) {
+  if (in.u16() != code_point(group)) {
     in.fail("the server's key share is of another group than the offered " +
             std::string(to_string(group)));
   }
@@ -163,9 +163,9 @@ void check_alpn(ByteView body, const WireReader& outer) {
 
 }  // namespace
 
-std::string_view to_string(Group group) { return group == Group::kP256 ? "P-256" : "X25519"; }
+uint16_t code_point(NamedGroup group) { return group == NamedGroup::kP256 ? 0x0017 : 0x001d; }
 
-size_t key_share_size(Group group) { return group == Group::kP256 ? 65 : 32; }
+size_t key_share_size(NamedGroup group) { return group == NamedGroup::kP256 ? 65 : 32; }
 
 Bytes handshake_message(HandshakeType type, ByteView body) {
   FLEXROOM_ASSERT(body.size() < (size_t{1} << 24));

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "base/named_group.h"
 #include "tls/cipher_suite.h"
 
 /// TLS 1.3 handshake messages <-> bytes, with exactly the rules of tls-in-mpc.md §3.2, §3.3, §3.5
@@ -15,10 +16,10 @@
 /// that says what the server did.
 namespace flexroom::tls {
 
-enum class Group : uint16_t { kP256 = 0x0017, kX25519 = 0x001d };
-std::string_view to_string(Group group);
+/// secp256r1 is 0x0017, x25519 0x001d (RFC 8446 §4.2.7).
+uint16_t code_point(NamedGroup group);
 /// 65 (uncompressed point) or 32.
-size_t key_share_size(Group group);
+size_t key_share_size(NamedGroup group);
 
 enum class HandshakeType : uint8_t {
   kClientHello = 1,
@@ -44,7 +45,7 @@ inline constexpr size_t kMaxCertificateBytes = 64 * 1024;
 
 struct ClientHelloInput {
   std::string host;
-  Group group = Group::kX25519;
+  NamedGroup group = NamedGroup::kX25519;
   Bytes key_share;  // key_share_size(group) bytes
   const CipherSuite* suite = &aes128_gcm_sha256();
   std::array<uint8_t, 32> random{};
@@ -57,7 +58,7 @@ struct ClientHelloInput {
 struct ClientHello {
   Bytes message;  // handshake header included
   Bytes session_id;
-  Group group = Group::kX25519;
+  NamedGroup group = NamedGroup::kX25519;
   const CipherSuite* suite = &aes128_gcm_sha256();
   bool offered_record_size_limit = false;
   bool offered_status_request = false;

@@ -26,7 +26,7 @@ struct Outcome {
   size_t request_bytes = 0;
 };
 
-class RunScriptTest : public ::testing::TestWithParam<std::tuple<size_t, arith::Group>> {
+class RunScriptTest : public ::testing::TestWithParam<std::tuple<size_t, NamedGroup>> {
  protected:
   void SetUp() override { start_sandbox(0); }
   void start_sandbox(unsigned throttled_runs) {
@@ -167,9 +167,9 @@ TEST_P(RunScriptTest, AThrottledStartIsMadeAgainWithAnotherSignature) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rooms, RunScriptTest,
-                         ::testing::Values(std::make_tuple(2, arith::Group::kX25519),
-                                           std::make_tuple(2, arith::Group::kP256),
-                                           std::make_tuple(3, arith::Group::kX25519)));
+                         ::testing::Values(std::make_tuple(2, NamedGroup::kX25519),
+                                           std::make_tuple(2, NamedGroup::kP256),
+                                           std::make_tuple(3, NamedGroup::kX25519)));
 
 }  // namespace
 }  // namespace flexroom

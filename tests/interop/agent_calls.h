@@ -33,7 +33,7 @@ class OnceJournal : public MemoryJournal {
 
 struct Call {
   size_t members = 2;
-  arith::Group group = arith::Group::kX25519;
+  NamedGroup group = NamedGroup::kX25519;
   std::string root = "root.pem";
   std::string path = "/small.txt";
   std::chrono::milliseconds timeout = std::chrono::seconds(20);

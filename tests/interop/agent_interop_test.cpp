@@ -23,7 +23,7 @@ TEST_F(AgentInterop, OpensslRsaP256) {
   const auto server = openssl_server("rsa", {"-groups", "P-256"});
   ASSERT_TRUE(server->ready()) << server->log();
   Call what;
-  what.group = arith::Group::kP256;
+  what.group = NamedGroup::kP256;
   expect_answer(server->port(), what, "small answer");
 }
 
@@ -114,7 +114,7 @@ TEST_F(NginxInterop, RsaP256) {
   const auto server = nginx("rsa", "prime256v1");
   ASSERT_TRUE(server->ready()) << server->log();
   Call what;
-  what.group = arith::Group::kP256;
+  what.group = NamedGroup::kP256;
   expect_answer(server->port(), what, "small answer");
 }
 
@@ -141,7 +141,7 @@ TEST_F(AgentInterop, GnutlsRsaX25519AndEcdsaP256) {
     ASSERT_TRUE(server.ready()) << server.log();
     Call what;
     what.path = "/";
-    what.group = ec ? arith::Group::kP256 : arith::Group::kX25519;
+    what.group = ec ? NamedGroup::kP256 : NamedGroup::kX25519;
     expect_answer(server.port(), what, "GnuTLS");
   }
 }
@@ -162,7 +162,7 @@ TEST_F(AgentInterop, NodeEcdsaP256AndRsaX25519Long) {
     });
     ASSERT_TRUE(server.ready()) << server.log();
     Call what;
-    what.group = ec ? arith::Group::kP256 : arith::Group::kX25519;
+    what.group = ec ? NamedGroup::kP256 : NamedGroup::kX25519;
     if (ec) {
       expect_answer(server.port(), what, "small answer");
     } else {

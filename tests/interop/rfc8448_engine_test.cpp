@@ -108,8 +108,8 @@ Values replay(net::Party& party, prep::Source& source, const Trace& trace) {
   out.key_share = arith::key_share(token);
   boolean::Engine engine(party, source);
 
-  const auto a = std::make_shared<const mpc::Program>(
-      mpc::compile(circuits::gc_a(circuits::EcdhField::k25519, n)));
+  const auto a =
+      std::make_shared<const mpc::Program>(mpc::compile(circuits::gc_a(NamedGroup::kX25519, n)));
   std::vector<prep::AuthBits> zero_a(a->inputs.size());
   for (size_t i = 0; i < n; ++i) {
     zero_a[a->input_group("rho_" + std::to_string(i))] = std::move(token.rho[i]);

@@ -231,7 +231,7 @@ class ConnectionRig {
     report.marks = m.journal.kinds;
     if (report.code && scenario.tokens_afterwards) {
       try {
-        (void)m.arith->make_tokens(arith::Group::kX25519, 1);
+        (void)m.arith->make_tokens(NamedGroup::kX25519, 1);
       } catch (const ProtocolAbort& abort) {
         report.engine_ended = abort.code() == AbortCode::kRefusedByRule;
       }

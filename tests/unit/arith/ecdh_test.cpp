@@ -26,9 +26,9 @@ struct KeyFree {
 /// The honest server: a fresh OpenSSL key pair and its side of the exchange.
 class Server {
  public:
-  explicit Server(Group group) {
-    key_.reset(group == Group::kX25519 ? EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519")
-                                       : EVP_EC_gen("P-256"));
+  explicit Server(NamedGroup group) {
+    key_.reset(group == NamedGroup::kX25519 ? EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519")
+                                            : EVP_EC_gen("P-256"));
   }
   Bytes share() const {
     unsigned char* out = nullptr;
@@ -78,7 +78,7 @@ std::vector<uint8_t> own_bits(const prep::AuthBits& bits) {
 
 constexpr uint8_t kCsid = 9;
 
-Result exchange(net::Party& party, Dealer& dealer, Group group, const Bytes& server_share,
+Result exchange(net::Party& party, Dealer& dealer, NamedGroup group, const Bytes& server_share,
                 uint8_t view_byte = 3) {
   ArithEngine engine(party, dealer.source(party.id()));
   std::vector<Token> tokens = engine.make_tokens(group, 1);
@@ -115,13 +115,13 @@ Bytes coordinate(const std::vector<Result>& results) {
 }
 
 struct Case {
-  Group group;
+  NamedGroup group;
   size_t parties;
 };
 class EcdhTest : public testing::TestWithParam<Case> {};
 INSTANTIATE_TEST_SUITE_P(All, EcdhTest,
-                         testing::Values(Case{Group::kX25519, 2}, Case{Group::kX25519, 3},
-                                         Case{Group::kP256, 2}, Case{Group::kP256, 3}));
+                         testing::Values(Case{NamedGroup::kX25519, 2}, Case{NamedGroup::kX25519, 3},
+                                         Case{NamedGroup::kP256, 2}, Case{NamedGroup::kP256, 3}));
 
 TEST_P(EcdhTest, GivesTheServersSecret) {
   const auto [group, n] = GetParam();
@@ -135,14 +135,14 @@ TEST_P(EcdhTest, GivesTheServersSecret) {
     results.push_back(std::move(*o.value));
     EXPECT_EQ(results.back().key_share, results[0].key_share);
     EXPECT_EQ(results.back().c, results[0].c);
-    EXPECT_EQ(results.back().c.size(), group == Group::kX25519 ? 255u : 256u);
+    EXPECT_EQ(results.back().c.size(), group == NamedGroup::kX25519 ? 255u : 256u);
     EXPECT_TRUE(results.back().refused_again);
     EXPECT_EQ(results.back().marked, 1);
   }
   Bytes want = server.secret(results[0].key_share);
-  if (group == Group::kX25519) std::reverse(want.begin(), want.end());
-  EXPECT_EQ(group == Group::kX25519 ? coordinate<math::F25519>(results)
-                                    : coordinate<math::FP256>(results),
+  if (group == NamedGroup::kX25519) std::reverse(want.begin(), want.end());
+  EXPECT_EQ(group == NamedGroup::kX25519 ? coordinate<math::F25519>(results)
+                                         : coordinate<math::FP256>(results),
             want);
 }
 
@@ -177,7 +177,7 @@ TEST_P(EcdhTest, NoTamperedMessageYieldsAnotherResult) {
     // n = 3: what the last party tells the first one, and for one group the other way round.
     const bool down = target.sender == n - 1 && target.receiver == 0;
     const bool up = target.sender == 0 && target.receiver == n - 1;
-    if (!down && !(up && (n == 2 || group == Group::kX25519))) continue;
+    if (!down && !(up && (n == 2 || group == NamedGroup::kX25519))) continue;
     const auto run = run_with(support::flip_bit_of(target, target.bytes / 2, 3));
     ++tried;
     bool aborted = false;
@@ -200,9 +200,9 @@ TEST_P(EcdhTest, NoTamperedMessageYieldsAnotherResult) {
     if (aborted) continue;
     ASSERT_EQ(results.size(), n);
     Bytes secret = server.secret(results[0].key_share);
-    if (group == Group::kX25519) std::reverse(secret.begin(), secret.end());
-    EXPECT_EQ(group == Group::kX25519 ? coordinate<math::F25519>(results)
-                                      : coordinate<math::FP256>(results),
+    if (group == NamedGroup::kX25519) std::reverse(secret.begin(), secret.end());
+    EXPECT_EQ(group == NamedGroup::kX25519 ? coordinate<math::F25519>(results)
+                                           : coordinate<math::FP256>(results),
               secret)
         << target.label;
   }
@@ -247,8 +247,8 @@ TEST_P(EcdhTest, TwoFacesOfAPointOpenNothing) {
           math::append_point<G>(other, math::negate<G>(*z));
           std::copy(other.begin(), other.end(), payload.begin() + 32);
         };
-        group == Group::kX25519 ? turn.template operator()<math::X25519Group>()
-                                : turn.template operator()<math::P256Group>();
+        group == NamedGroup::kX25519 ? turn.template operator()<math::X25519Group>()
+                                     : turn.template operator()<math::P256Group>();
       });
   for (const auto& o : run.outcomes) EXPECT_FALSE(o.value);
   EXPECT_EQ(run.outcomes[0].code(), AbortCode::kViewMismatch);
@@ -330,8 +330,8 @@ TEST_P(EcdhTest, MaskedPointIsCheckedAndShiftIsKnown) {
         math::append_point<G>(shifted, math::add_points<G>(*z, math::generator<G>()));
         std::copy(shifted.begin(), shifted.end(), p.begin() + 32);
       };
-      group == Group::kX25519 ? shift.template operator()<math::X25519Group>()
-                              : shift.template operator()<math::P256Group>();
+      group == NamedGroup::kX25519 ? shift.template operator()<math::X25519Group>()
+                                   : shift.template operator()<math::P256Group>();
     });
     EXPECT_FALSE(run.outcomes[0].value);
   }
@@ -341,7 +341,7 @@ TEST(Ecdh, BadServerSharesAreRefusedBeforeTheTokenIsUsed) {
   Dealer dealer(2);
   const auto run = run_parties(2, [&](net::Party& p) {
     ArithEngine engine(p, dealer.source(p.id()));
-    std::vector<Token> tokens = engine.make_tokens(Group::kX25519, 1);
+    std::vector<Token> tokens = engine.make_tokens(NamedGroup::kX25519, 1);
     int marked = 0;
     try {
       dh_online(p, tokens[0], Bytes(32), {}, {}, mark(marked));
@@ -362,13 +362,13 @@ TEST(Ecdh, FailedEngineMakesNoMoreTokens) {
         ArithEngine engine(p, dealer.source(p.id()));
         AbortCode first{};
         try {
-          engine.make_tokens(Group::kP256, 1);
+          engine.make_tokens(NamedGroup::kP256, 1);
         } catch (const ProtocolAbort& abort) {
           first = abort.code();
           p.abort();
         }
         try {
-          engine.make_tokens(Group::kP256, 1);
+          engine.make_tokens(NamedGroup::kP256, 1);
         } catch (const ProtocolAbort& abort) {
           return std::make_pair(first, abort.code());
         }

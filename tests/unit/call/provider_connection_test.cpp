@@ -11,15 +11,15 @@ TEST(ProviderConnection, TakesTheSettingsOfTheEntry) {
   provider.name = "p";
   agent::ConnectionConfig config = provider_connection(provider, "a.example");
   EXPECT_FALSE(config.await_close);
-  EXPECT_EQ(config.group, arith::Group::kX25519);
+  EXPECT_EQ(config.group, NamedGroup::kX25519);
   EXPECT_EQ(config.host, "a.example");
-  provider.group = "p256";
+  provider.group = NamedGroup::kP256;
   provider.tls.await_close = true;
   provider.tls.max_answer = 2048;
   config = provider_connection(provider, "a.example");
   EXPECT_TRUE(config.await_close);
   EXPECT_EQ(config.max_answer, 2048u);
-  EXPECT_EQ(config.group, arith::Group::kP256);
+  EXPECT_EQ(config.group, NamedGroup::kP256);
 }
 
 }  // namespace

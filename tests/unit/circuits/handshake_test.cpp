@@ -120,9 +120,9 @@ std::vector<uint8_t> traffic_words(const std::string& label, const Digest& trans
 }
 
 /// A 256-bit number mod 2^255 - 19 or P-256's p, little-endian, by repeated subtraction.
-Bytes reduce(EcdhField field, Bytes n) {
+Bytes reduce(NamedGroup field, Bytes n) {
   Bytes p(32, 0xff);
-  if (field == EcdhField::k25519) {
+  if (field == NamedGroup::kX25519) {
     p[0] = 0xed;
     p[31] = 0x7f;
   } else {
@@ -145,7 +145,7 @@ Bytes reduce(EcdhField field, Bytes n) {
   return n;
 }
 
-Bytes add_mod(EcdhField field, const Bytes& a, const Bytes& b) {
+Bytes add_mod(NamedGroup field, const Bytes& a, const Bytes& b) {
   Bytes n(33);
   int carry = 0;
   for (size_t k = 0; k < 32; ++k) {
@@ -157,14 +157,14 @@ Bytes add_mod(EcdhField field, const Bytes& a, const Bytes& b) {
   return reduce(field, n);
 }
 
-class GcA : public ::testing::TestWithParam<std::tuple<EcdhField, size_t>> {};
+class GcA : public ::testing::TestWithParam<std::tuple<NamedGroup, size_t>> {};
 
 TEST_P(GcA, EqualsTheClearKeySchedule) {
   const auto [field, num_parties] = GetParam();
   const mpc::Circuit circuit = gc_a(field, num_parties);
   // The design's 324 652 / 324 656 count the two constant messages at a mean of four; gc_b has the
   // other two and the difference of 6.
-  const uint32_t masks = field == EcdhField::k25519 ? 509 : 511;
+  const uint32_t masks = field == NamedGroup::kX25519 ? 509 : 511;
   EXPECT_EQ(circuit.num_ands, 324652u - 6 - 1018 + masks * num_parties);
 
   std::mt19937_64 random(1);
@@ -172,7 +172,7 @@ TEST_P(GcA, EqualsTheClearKeySchedule) {
     const Bytes x = reduce(field, random_bytes(random, 32));
     const Digest h1 = sha256(random_bytes(random, 8)), h2 = sha256(random_bytes(random, 8));
     Bytes shared = x, c = x;
-    if (field == EcdhField::kP256) std::reverse(shared.begin(), shared.end());
+    if (field == NamedGroup::kP256) std::reverse(shared.begin(), shared.end());
     CircuitRun run(circuit);
     for (size_t j = 0; j < num_parties; ++j) {
       const Bytes rho = reduce(field, random_bytes(random, 32));
@@ -195,7 +195,8 @@ TEST_P(GcA, EqualsTheClearKeySchedule) {
 }
 
 INSTANTIATE_TEST_SUITE_P(GroupsAndParties, GcA,
-                         ::testing::Combine(::testing::Values(EcdhField::k25519, EcdhField::kP256),
+                         ::testing::Combine(::testing::Values(NamedGroup::kX25519,
+                                                              NamedGroup::kP256),
                                             ::testing::Values(2, 3)));
 
 struct GcBInputs {
@@ -232,7 +233,7 @@ constexpr uint32_t kGcBUnused = 5 * 31 + 6 * 31;
 TEST(GcBTest, HandshakeCostsWhatTheDesignSays) {
   GcB circuit(true);  // without records only kept keys need the iv
   EXPECT_EQ(circuit.builder().num_ands(), kGcBWritten);
-  EXPECT_EQ(gc_a(EcdhField::k25519, 2).num_ands + circuit.builder().num_ands(), 482328u);
+  EXPECT_EQ(gc_a(NamedGroup::kX25519, 2).num_ands + circuit.builder().num_ands(), 482328u);
   const uint32_t live = circuit.finish().num_ands;
   EXPECT_EQ(live, kGcBWritten - kGcBUnused);
 }

@@ -33,14 +33,14 @@ Bytes little_endian(const BIGNUM* n) {
 }
 
 struct Case {
-  EcdhField field;
+  NamedGroup field;
   size_t num_parties;
   uint32_t num_ands;
 };
 
 class ArithmeticToBoolean : public ::testing::TestWithParam<Case> {
  protected:
-  const Bn p_ = GetParam().field == EcdhField::k25519
+  const Bn p_ = GetParam().field == NamedGroup::kX25519
                     ? number("7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFED")
                     : number("FFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF");
 
@@ -92,9 +92,9 @@ TEST_P(ArithmeticToBoolean, EqualsBigIntegersAlsoAtTheEdges) {
 
 INSTANTIATE_TEST_SUITE_P(
     Fields, ArithmeticToBoolean,
-    ::testing::Values(Case{EcdhField::k25519, 1, 509}, Case{EcdhField::k25519, 2, 1018},
-                      Case{EcdhField::k25519, 3, 1527}, Case{EcdhField::kP256, 1, 511},
-                      Case{EcdhField::kP256, 2, 1022}, Case{EcdhField::kP256, 3, 1533}));
+    ::testing::Values(Case{NamedGroup::kX25519, 1, 509}, Case{NamedGroup::kX25519, 2, 1018},
+                      Case{NamedGroup::kX25519, 3, 1527}, Case{NamedGroup::kP256, 1, 511},
+                      Case{NamedGroup::kP256, 2, 1022}, Case{NamedGroup::kP256, 3, 1533}));
 
 }  // namespace
 }  // namespace flexroom::circuits

@@ -69,7 +69,7 @@ TEST_P(RoomTermsTest, EachDifferenceIsNamedWithBothValues) {
       {[](RoomConfig& c, auto&) { c.members[0].certificate_sha256[3] = 'b'; },
        {"certificate of m0", "aaaa", "aaab"}},
       {[](RoomConfig& c, auto&) { c.members.pop_back(); }, {"members, in this order"}},
-      {[](RoomConfig& c, auto&) { c.providers[0].group = "p256"; },
+      {[](RoomConfig& c, auto&) { c.providers[0].group = NamedGroup::kP256; },
        {"group of provider p", "x25519", "p256"}},
       {[](RoomConfig& c, auto&) { c.providers[0].tls.max_answer = 4321; },
        {"max_answer of provider p", "16777216", "4321"}},

@@ -147,7 +147,7 @@ struct FakeServer {
 inline ClientHelloInput hello_input(const std::string& host = "api.example") {
   ClientHelloInput input;
   input.host = host;
-  input.group = Group::kX25519;
+  input.group = NamedGroup::kX25519;
   input.key_share = Bytes(32, 9);
   input.random.fill(1);
   input.session_id.fill(2);

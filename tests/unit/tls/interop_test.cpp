@@ -117,20 +117,20 @@ struct Oracle {
 
 struct Connection {
   OpenSslServer& server;
-  Group group;
+  NamedGroup group;
   ClientHandshake client;
   Key key;
   TrafficKeys client_keys;
   Bytes client_secret;
   Digest s_ap{};
 
-  Connection(OpenSslServer& s, Group g, Key k, ChainPolicy policy = testing::chain_policy())
+  Connection(OpenSslServer& s, NamedGroup g, Key k, ChainPolicy policy = testing::chain_policy())
       : server(s),
         group(g),
         client(handshake_config(std::move(policy)), input(g, k)),
         key(std::move(k)) {}
 
-  static ClientHelloInput input(Group group, const Key& key) {
+  static ClientHelloInput input(NamedGroup group, const Key& key) {
     auto in = testing::hello_input();
     in.group = group;
     in.key_share = public_key(key);
@@ -156,12 +156,12 @@ struct Connection {
   }
 };
 
-Key ecdh_key(Group group) {
-  if (group == Group::kP256) return testing::make_key("P-256");
+Key ecdh_key(NamedGroup group) {
+  if (group == NamedGroup::kP256) return testing::make_key("P-256");
   return Key(EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519"), EVP_PKEY_free);
 }
 
-class Interop : public ::testing::TestWithParam<Group> {};
+class Interop : public ::testing::TestWithParam<NamedGroup> {};
 
 TEST_P(Interop, RequestAndOpenResponseWithOpenSsl) {
   OpenSslServer server;
@@ -195,20 +195,21 @@ TEST_P(Interop, RequestAndOpenResponseWithOpenSsl) {
   EXPECT_FALSE(opened.unknown_outcome.has_value());
 }
 
-INSTANTIATE_TEST_SUITE_P(Groups, Interop, ::testing::Values(Group::kX25519, Group::kP256));
+INSTANTIATE_TEST_SUITE_P(Groups, Interop,
+                         ::testing::Values(NamedGroup::kX25519, NamedGroup::kP256));
 
 TEST(InteropServers, RsaAndP384CertificatesAreAccepted) {
   for (const char* kind : {"rsa2048", "rsa3072", "P-384"}) {
     const Key key = testing::make_key(kind);
     const auto leaf = testing::make_cert({}, key, Pki::shared().middle, Pki::shared().middle_key);
     OpenSslServer server("X25519", key, leaf);
-    Connection c(server, Group::kX25519, ecdh_key(Group::kX25519));
+    Connection c(server, NamedGroup::kX25519, ecdh_key(NamedGroup::kX25519));
     c.handshake();
     EXPECT_EQ(c.client.phase(), Phase::kApplication) << kind;
   }
 }
 
-std::string refusal(OpenSslServer& server, Group group = Group::kX25519) {
+std::string refusal(OpenSslServer& server, NamedGroup group = NamedGroup::kX25519) {
   Connection c(server, group, ecdh_key(group));
   return testing::abort_of([&] { c.handshake(); });
 }
@@ -231,7 +232,7 @@ TEST(InteropServers, FragmentedAndPaddedFlightsAreAccepted) {
   OpenSslServer server;
   SSL_CTX_set_max_send_fragment(server.ctx(), 512);
   SSL_CTX_set_block_padding(server.ctx(), 256);
-  Connection c(server, Group::kX25519, ecdh_key(Group::kX25519));
+  Connection c(server, NamedGroup::kX25519, ecdh_key(NamedGroup::kX25519));
   c.handshake();
   EXPECT_EQ(c.client.phase(), Phase::kApplication);
 }

@@ -1,0 +1,20 @@
+#include "base/named_group.h"
+
+#include <gtest/gtest.h>
+
+namespace flexroom {
+namespace {
+
+TEST(NamedGroup, IsWrittenAsRoomTomlWritesItAndComesBack) {
+  EXPECT_EQ(to_string(NamedGroup::kX25519), "x25519");
+  EXPECT_EQ(to_string(NamedGroup::kP256), "p256");
+  for (const NamedGroup group : {NamedGroup::kX25519, NamedGroup::kP256}) {
+    EXPECT_EQ(parse_named_group(to_string(group)), group);
+  }
+  for (const auto* other : {"", "X25519", "P-256", "p256 ", "secp256r1"}) {
+    EXPECT_EQ(parse_named_group(other), std::nullopt) << other;
+  }
+}
+
+}  // namespace
+}  // namespace flexroom
