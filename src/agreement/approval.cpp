@@ -8,6 +8,7 @@
 #include "base/codec.h"
 #include "base/display.h"
 #include "base/error.h"
+#include "base/read_array.h"
 
 namespace flexroom::agreement {
 namespace {
@@ -149,9 +150,8 @@ Approval agree(net::Party& party, const net::Identity& identity,
           AbortCode::kRefusedByRule, "approval",
           name_of(j, deciding) + " has nobody there to decide now; nothing was contacted", j);
     }
-    const ByteView raw = in.raw(approval.signatures[j].size());
+    approval.signatures[j] = read_array<sizeof(net::Signature)>(in);
     in.finish();
-    std::copy(raw.begin(), raw.end(), approval.signatures[j].begin());
     if (what != Answer::kYes || !net::verify(keys[j], kDomain, text, approval.signatures[j])) {
       throw ProtocolAbort(AbortCode::kRefusedByRule, "proposal", "wrong signature", j);
     }
@@ -184,9 +184,7 @@ Approval Approval::decode(ByteView bytes, const std::string& place) {
     const uint32_t count = in.u32();
     if (count > kMaxMembers) throw InputError(place, "has too many signatures");
     for (uint32_t j = 0; j < count; ++j) {
-      net::Signature& signature = out.signatures.emplace_back();
-      const ByteView raw = in.raw(signature.size());
-      std::copy(raw.begin(), raw.end(), signature.begin());
+      out.signatures.push_back(read_array<sizeof(net::Signature)>(in));
     }
     in.finish();
     return out;

@@ -4,6 +4,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "base/read_array.h"
 
 namespace flexroom::agreement {
 namespace {
@@ -18,14 +19,6 @@ void put_texts(Writer& out, const Texts& texts) {
 }
 
 std::string read_text(Reader& in) { return to_text(in.field(Configuration::kMaxText)); }
-
-template <size_t N>
-std::array<uint8_t, N> read_array(Reader& in) {
-  std::array<uint8_t, N> out{};
-  const ByteView raw = in.raw(N);
-  std::copy(raw.begin(), raw.end(), out.begin());
-  return out;
-}
 
 size_t read_count(Reader& in, size_t max, std::string_view place) {
   const size_t count = in.u32();

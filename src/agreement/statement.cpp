@@ -5,6 +5,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "base/read_array.h"
 
 namespace flexroom::agreement {
 namespace {
@@ -12,14 +13,6 @@ namespace {
 constexpr std::string_view kDomain = "flexroom/statement/1";
 constexpr std::string_view kResultDomain = "flexroom/result/1";
 constexpr uint8_t kBodyForm = 1;
-
-template <size_t N>
-std::array<uint8_t, N> read_array(Reader& in) {
-  std::array<uint8_t, N> out{};
-  const ByteView raw = in.raw(N);
-  std::copy(raw.begin(), raw.end(), out.begin());
-  return out;
-}
 
 // Bytes that lie here already, or that a peer sent as a whole: what is wrong with them is an input
 // error at their place.

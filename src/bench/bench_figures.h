@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/timeline.h"
 #include "bench/bench_members.h"
 
 /// The measurements behind run_bench(): what one member does, in a process of its own. Everything
@@ -31,14 +32,7 @@ inline constexpr size_t kMoreBytes = 4 * size_t{224};
 std::unique_ptr<BenchMember> make_bench_member(const LoopbackMembers& members, PartyId self);
 
 /// One phase of a Timeline, as JSON and back.
-struct BenchPhase {
-  std::string name;
-  double start_seconds = 0;
-  double seconds = 0;
-  uint64_t bytes_sent = 0;
-  uint64_t half_rounds = 0;
-  uint64_t ands = 0;
-};
+struct BenchPhase : agent::Timeline::Phase {};
 void to_json(nlohmann::json& out, const BenchPhase& phase);
 void from_json(const nlohmann::json& in, BenchPhase& phase);
 

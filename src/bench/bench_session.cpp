@@ -116,8 +116,7 @@ agent::ServerBytes::Connect BenchService::connect() const {
 nlohmann::json phases_of(const agent::Timeline& timeline) {
   nlohmann::json out = nlohmann::json::array();
   for (const agent::Timeline::Phase& phase : timeline.phases()) {
-    out.push_back(BenchPhase{phase.name, phase.start_seconds, phase.seconds, phase.bytes_sent,
-                             phase.half_rounds, phase.ands});
+    out.push_back(BenchPhase{phase});
   }
   return out;
 }
@@ -127,8 +126,8 @@ void to_json(nlohmann::json& out, const BenchPhase& phase) {
          {"bytes", phase.bytes_sent}, {"rounds", phase.half_rounds},  {"ands", phase.ands}};
 }
 void from_json(const nlohmann::json& in, BenchPhase& phase) {
-  phase = {in.at("name"),  in.at("start"),  in.at("seconds"),
-           in.at("bytes"), in.at("rounds"), in.at("ands")};
+  phase = {{in.at("name"), in.at("start"), in.at("seconds"), in.at("bytes"), in.at("rounds"),
+            in.at("ands")}};
 }
 
 std::unique_ptr<BenchMember> make_bench_member(const LoopbackMembers& members, PartyId self) {

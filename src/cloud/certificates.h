@@ -1,7 +1,5 @@
 #pragma once
 
-#include <openssl/ssl.h>
-
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -9,16 +7,12 @@
 #include <mutex>
 #include <string>
 
+#include "base/openssl_ptr.h"
+
 namespace flexroom::cloud {
 
-struct OpensslFree {
-  void operator()(SSL_CTX* p) const { SSL_CTX_free(p); }
-  void operator()(SSL* p) const { SSL_free(p); }
-  void operator()(X509* p) const { X509_free(p); }
-  void operator()(EVP_PKEY* p) const { EVP_PKEY_free(p); }
-};
 template <typename T>
-using Handle = std::unique_ptr<T, OpensslFree>;
+using Handle = OpensslPtr<T>;
 
 /// The sandbox's private CA and the certificates it issues, one per host name, when first asked
 /// for by SNI. The CA (ca.pem, ca.key mode 0600) is kept in the state folder and reused.

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/openssl_ptr.h"
 #include "cloud/accounts.h"
 #include "cloud/json_text.h"
 
@@ -21,14 +22,8 @@ namespace {
 
 constexpr size_t kMaxSeen = 100000, kTagBytes = 16, kIvBytes = 12;
 
-struct Free {
-  void operator()(BIO* p) const { BIO_free(p); }
-  void operator()(BIGNUM* p) const { BN_free(p); }
-  void operator()(EVP_PKEY_CTX* p) const { EVP_PKEY_CTX_free(p); }
-  void operator()(EVP_CIPHER_CTX* p) const { EVP_CIPHER_CTX_free(p); }
-};
 template <typename T>
-using Owned = std::unique_ptr<T, Free>;
+using Owned = OpensslPtr<T>;
 
 Bytes number(const EVP_PKEY* key, const char* name) {
   BIGNUM* raw = nullptr;

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/hash.h"
+#include "base/hex_digest.h"
 #include "base/host_name.h"
 #include "base/private_file.h"
 #include "base/secret.h"
@@ -171,6 +171,12 @@ Endpoint parse_endpoint(std::string_view text, std::string_view place) {
                      "write for example 10.0.0.5:7100");
   }
   return {std::string(text.substr(0, colon)), static_cast<uint16_t>(port)};
+}
+
+Digest MemberEntry::certificate() const {
+  const auto digest = digest_of_hex(certificate_sha256);
+  FLEXROOM_ASSERT(digest.has_value());
+  return *digest;
 }
 
 Endpoint Provider::resolve(const std::string& host, uint16_t port) const {

@@ -29,6 +29,8 @@ struct MemberEntry {
   std::string name;
   Endpoint address;
   std::string certificate_sha256;  // lower-case hex
+  /// The same as a digest.
+  Digest certificate() const;
 };
 
 /// A service. `connect_to` sends HOST:PORT to another address, as curl's --connect-to does; Host

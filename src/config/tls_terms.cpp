@@ -4,21 +4,22 @@
 
 #include <algorithm>
 
+#include "base/hex_digest.h"
+
 namespace flexroom {
 namespace {
 
 Digest spki_digest(const TomlTable& table) {
   const std::string text = table.text("spki_pin");
-  const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-  if (text.size() != 64 || !std::all_of(text.begin(), text.end(), is_hex)) {
+  const auto digest = digest_of_hex(text);
+  const bool has_upper =
+      std::any_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'F'; });
+  if (!digest || has_upper) {
     table.fail("spki_pin", "is not 64 lower-case hex digits",
                "write the SHA-256 of the server's SubjectPublicKeyInfo; a refused connection names "
                "the one it saw");
   }
-  const Bytes bytes = from_hex(text);
-  Digest out;
-  std::copy(bytes.begin(), bytes.end(), out.begin());
-  return out;
+  return *digest;
 }
 
 tls::Revocation revocation_of(const TomlTable& table) {

@@ -1,31 +1,15 @@
 #include "mpc/circuit.h"
 
 #include "base/error.h"
+#include "mpc/named_groups.h"
 
 namespace flexroom::mpc {
 
-size_t Circuit::input_offset(size_t group) const {
-  FLEXROOM_ASSERT(group < inputs.size());
-  size_t offset = 0;
-  for (size_t g = 0; g < group; ++g) offset += inputs[g].size;
-  return offset;
-}
+size_t Circuit::input_offset(size_t group) const { return offset_of_group(inputs, group); }
 
-size_t Circuit::input_group(std::string_view name) const {
-  for (size_t g = 0; g < inputs.size(); ++g) {
-    if (inputs[g].name == name) return g;
-  }
-  FLEXROOM_ASSERT(false && "no such input group");
-  return 0;
-}
+size_t Circuit::input_group(std::string_view name) const { return index_of_group(inputs, name); }
 
-size_t Circuit::output_group(std::string_view name) const {
-  for (size_t g = 0; g < outputs.size(); ++g) {
-    if (outputs[g].name == name) return g;
-  }
-  FLEXROOM_ASSERT(false && "no such output group");
-  return 0;
-}
+size_t Circuit::output_group(std::string_view name) const { return index_of_group(outputs, name); }
 
 std::vector<std::vector<bool>> evaluate_plain(const Circuit& circuit,
                                               const std::vector<bool>& inputs) {

@@ -6,6 +6,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "mpc/named_groups.h"
 
 namespace flexroom::mpc {
 namespace {
@@ -317,28 +318,11 @@ void Compiler::finish() {
 
 }  // namespace
 
-size_t Program::input_offset(size_t group) const {
-  FLEXROOM_ASSERT(group < inputs.size());
-  size_t offset = 0;
-  for (size_t g = 0; g < group; ++g) offset += inputs[g].size;
-  return offset;
-}
+size_t Program::input_offset(size_t group) const { return offset_of_group(inputs, group); }
 
-size_t Program::input_group(std::string_view name) const {
-  for (size_t g = 0; g < inputs.size(); ++g) {
-    if (inputs[g].name == name) return g;
-  }
-  FLEXROOM_ASSERT(false && "no such input group");
-  return 0;
-}
+size_t Program::input_group(std::string_view name) const { return index_of_group(inputs, name); }
 
-size_t Program::output_group(std::string_view name) const {
-  for (size_t g = 0; g < outputs.size(); ++g) {
-    if (outputs[g].name == name) return g;
-  }
-  FLEXROOM_ASSERT(false && "no such output group");
-  return 0;
-}
+size_t Program::output_group(std::string_view name) const { return index_of_group(outputs, name); }
 
 Program compile(const Circuit& circuit, uint32_t max_ands_in_batch) {
   return Compiler(circuit, max_ands_in_batch).run();

@@ -17,8 +17,9 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "base/hex_digest.h"
+#include "base/openssl_ptr.h"
 #include "base/private_file.h"
-#include "net/openssl_ptr.h"
 
 namespace flexroom::net {
 namespace {
@@ -299,17 +300,12 @@ std::string fingerprint_text(const Digest& fingerprint) {
 Digest parse_fingerprint(std::string_view text, std::string_view place) {
   std::string hex;
   std::copy_if(text.begin(), text.end(), std::back_inserter(hex), [](char c) { return c != ':'; });
-  Digest digest{};
-  const bool digits = std::all_of(hex.begin(), hex.end(), [](char c) {
-    return std::isxdigit(static_cast<unsigned char>(c)) != 0;
-  });
-  if (hex.size() != 2 * digest.size() || !digits) {
+  const auto digest = digest_of_hex(hex);
+  if (!digest) {
     throw InputError(place, "is not a certificate SHA-256",
                      "64 hex digits, as flexroom init --identity prints them");
   }
-  const Bytes bytes = from_hex(hex);
-  std::copy(bytes.begin(), bytes.end(), digest.begin());
-  return digest;
+  return *digest;
 }
 
 }  // namespace flexroom::net

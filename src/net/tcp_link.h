@@ -13,8 +13,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/openssl_ptr.h"
 #include "net/frame_pool.h"
-#include "net/openssl_ptr.h"
 #include "net/socket_buffer.h"
 #include "net/transport.h"
 

@@ -34,14 +34,6 @@ int check_pin(X509_STORE_CTX* store, void*) {
 
 }  // namespace
 
-std::string take_openssl_error() {
-  const unsigned long code = ERR_get_error();
-  ERR_clear_error();
-  if (code == 0) return "no detail";
-  const char* reason = ERR_reason_error_string(code);
-  return reason == nullptr ? "error " + std::to_string(code) : reason;
-}
-
 TlsContext::TlsContext(const Identity& identity) : context_(SSL_CTX_new(TLS_method())) {
   SSL_CTX* context = context_.get();
   FLEXROOM_ASSERT(context != nullptr);

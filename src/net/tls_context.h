@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "base/openssl_ptr.h"
 #include "net/identity.h"
-#include "net/openssl_ptr.h"
 
 namespace flexroom::net {
 

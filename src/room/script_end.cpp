@@ -5,18 +5,10 @@
 #include <algorithm>
 #include <ctime>
 
-#include "base/bytes.h"
+#include "base/hex_digest.h"
 
 namespace flexroom::room {
 namespace {
-
-/// As the history holds it, which has looked at its length.
-Digest digest_or_zeros(const std::string& hex) {
-  Digest out{};
-  const Bytes bytes = from_hex(hex);
-  std::copy_n(bytes.begin(), std::min(bytes.size(), out.size()), out.begin());
-  return out;
-}
 
 struct End {
   store::LogOutcome outcome = store::LogOutcome::kNote;
@@ -43,8 +35,8 @@ void log_script_end(session::MemberState& state, const runs::Run& run) {
   store::LogEntry entry;
   entry.unix_seconds = static_cast<uint64_t>(std::time(nullptr));
   entry.outcome = end.outcome;
-  entry.proposal = digest_or_zeros(run.proposal);
-  entry.run = digest_or_zeros(run.session);
+  entry.proposal = digest_of_hex(run.proposal).value_or(Digest{});
+  entry.run = digest_of_hex(run.session).value_or(Digest{});
   entry.text = fmt::format("run-script {}, run {}: {}", run.job, run.short_id(), end.words);
   state.log().append_alone(entry);
 }

@@ -6,8 +6,8 @@
 
 #include "base/codec.h"
 #include "base/display.h"
+#include "base/openssl_ptr.h"
 #include "call/provider_connection.h"
-#include "net/openssl_ptr.h"
 #include "room/agreed_call.h"
 #include "tls/certificate.h"
 
@@ -118,13 +118,13 @@ void compare_verdicts(net::Party& party, const RoomConfig& room, const std::stri
 
 tls::CertificateList look_at_service(ByteStream& stream, const std::string& host,
                                      NamedGroup group) {
-  const net::OpensslPtr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()));
+  const OpensslPtr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()));
   FLEXROOM_ASSERT(context != nullptr);
   SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION);
   SSL_CTX_set_ciphersuites(context.get(), "TLS_AES_128_GCM_SHA256");
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);  // by each member, with its roots
   SSL_CTX_set1_groups_list(context.get(), group == NamedGroup::kP256 ? "P-256" : "X25519");
-  const net::OpensslPtr<SSL> ssl(SSL_new(context.get()));
+  const OpensslPtr<SSL> ssl(SSL_new(context.get()));
   FLEXROOM_ASSERT(ssl != nullptr);
   BIO* const in = BIO_new(BIO_s_mem());
   BIO* const out = BIO_new(BIO_s_mem());
@@ -139,7 +139,7 @@ tls::CertificateList look_at_service(ByteStream& stream, const std::string& host
     const int problem = SSL_get_error(ssl.get(), result);
     flush(out, stream);
     if (result == 1) break;
-    if (problem != SSL_ERROR_WANT_READ) explain(received, net::take_openssl_error());
+    if (problem != SSL_ERROR_WANT_READ) explain(received, take_openssl_error());
     const Bytes more = stream.read_some(16'384);
     if (more.empty()) explain(received, "it closed the connection");
     append(received, more);

@@ -7,6 +7,7 @@
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/hex_digest.h"
 #include "base/near_name.h"
 #include "call/purpose.h"
 #include "config/private_json.h"
@@ -148,17 +149,9 @@ void read_material(Fields& fields, SecretFile& out, std::string_view self_name) 
   out.salt = fields.hex("salt");
   if (out.salt.size() != kSaltBytes) fields.fail("salt", "is not 16 bytes");
   for (const std::string& text : fields.texts_or_empty("commitments", store::kMaxMembers)) {
-    Digest digest{};
-    Bytes bytes;
-    try {
-      bytes = from_hex(text);
-    } catch (const InputError&) {
-    }
-    if (bytes.size() != digest.size()) {
-      fields.fail("commitments", "has an entry that is not 64 hex digits");
-    }
-    std::copy(bytes.begin(), bytes.end(), digest.begin());
-    out.commitments.push_back(digest);
+    const auto digest = digest_of_hex(text);
+    if (!digest) fields.fail("commitments", "has an entry that is not 64 hex digits");
+    out.commitments.push_back(*digest);
   }
 }
 

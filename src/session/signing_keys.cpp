@@ -7,6 +7,7 @@
 #include <set>
 
 #include "agreement/time.h"
+#include "base/hex_digest.h"
 #include "call/purpose.h"
 #include "store/row_reader.h"
 
@@ -32,14 +33,9 @@ std::optional<store::RecordMeta> find(store::LoadedStore& keys, const std::strin
 
 /// Kin, as it stands in the record's metadata.
 Digest opened_half(const store::RecordMeta& key) {
-  Digest out{};
-  const std::string& text = key.value_class;
-  const bool hex = text.size() == 2 * out.size() &&
-                   text.find_first_not_of("0123456789abcdef") == std::string::npos;
-  if (!hex) throw store::damaged_row("state.db, a signing key", "its opened half is no digest");
-  const Bytes kin = from_hex(text);
-  std::copy(kin.begin(), kin.end(), out.begin());
-  return out;
+  const auto kin = digest_of_hex(key.value_class);
+  if (!kin) throw store::damaged_row("state.db, a signing key", "its opened half is no digest");
+  return *kin;
 }
 
 }  // namespace

@@ -3,19 +3,19 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
-#include <memory>
 
 #include "base/error.h"
+#include "base/openssl_ptr.h"
 #include "tls/messages.h"
 #include "tls/wire.h"
 
 namespace flexroom::tls {
 namespace {
 
-using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
+using CipherContext = OpensslPtr<EVP_CIPHER_CTX>;
 
 CipherContext new_context() {
-  CipherContext ctx(EVP_CIPHER_CTX_new(), &EVP_CIPHER_CTX_free);
+  CipherContext ctx(EVP_CIPHER_CTX_new());
   FLEXROOM_ASSERT(ctx != nullptr);
   return ctx;
 }

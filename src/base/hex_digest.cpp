@@ -1,0 +1,21 @@
+#include "base/hex_digest.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace flexroom {
+
+std::optional<Digest> digest_of_hex(std::string_view hex) {
+  Digest out{};
+  if (hex.size() != 2 * out.size()) return std::nullopt;
+  try {
+    const Bytes bytes = from_hex(hex);
+    std::copy(bytes.begin(), bytes.end(), out.begin());
+  } catch (const InputError&) {
+    return std::nullopt;
+  }
+  return out;
+}
+
+}  // namespace flexroom
