@@ -7,28 +7,16 @@
 
 #include "base/codec.h"
 #include "base/locked_blocks.h"
-#include "config/passphrase.h"
-#include "net/tcp_mesh.h"
-#include "prep/epoch.h"
 #include "prep/forward_source.h"
 #include "prep/rows.h"
 #include "prep/session_hello.h"
+#include "session/epoch_agreement.h"
 #include "session/room_terms.h"
 #include "session/signing_keys.h"
 #include "store/epoch_store.h"
-#include "store/passphrase.h"
-#include "store/sealed_db.h"
 
 namespace flexroom::session {
 namespace {
-
-Digest digest_of_hex(const std::string& hex) {
-  const Bytes bytes = from_hex(hex);
-  Digest out{};
-  FLEXROOM_ASSERT(bytes.size() == out.size());
-  std::copy(bytes.begin(), bytes.end(), out.begin());
-  return out;
-}
 
 class OnceJournal final : public agent::Journal {
  public:
@@ -44,15 +32,6 @@ class OnceJournal final : public agent::Journal {
   store::OnceDb& once_;
   const Digest session_;
 };
-
-/// LIFE is counted for every peer apart.
-std::vector<store::MemberId> peers_of(const std::vector<store::MemberId>& mids, PartyId self) {
-  std::vector<store::MemberId> peers = mids;
-  peers.erase(peers.begin() + self);
-  return peers;
-}
-
-constexpr std::string_view kOldKeysKind = "member keys";  // of rooms without an id
 
 }  // namespace
 
@@ -74,359 +53,6 @@ void record_abort(store::OnceDb& once, const ProtocolAbort& abort, PartyId self)
     case AbortClass::kNetwork:
       break;
   }
-}
-
-std::unique_ptr<store::SealedDb> open_state_db(const MemberConfig& member, bool lost,
-                                               store::SealedDb::Access access) {
-  const std::filesystem::path file = member.state_dir / "state.db";
-  const auto there = [](const std::filesystem::path& path) {
-    return std::filesystem::exists(path);
-  };
-  if (!lost && !there(file) &&
-      (there(member.state_dir / "once.db") || there(member.once_key_file))) {
-    throw InputError(file.string(), "is missing, although this member was in a room",
-                     "put it back, or the newest backup of it. Only if there is none any more: the "
-                     "room's secrets are lost for all members; `flexroom init --state-lost`");
-  }
-  const auto find_key = [&](bool is_new, Bytes& record) {
-    if (is_new && access == store::SealedDb::Access::kLook) return store::SealKey::random();
-    if (!member.state_passphrase) return store::SealKey::load(member.state_key_file);
-    if (!is_new && record.empty()) {
-      throw InputError(file.string(), "is sealed under a key file, not a passphrase",
-                       "name state_key_file in member.toml; `flexroom passphrase` sets one");
-    }
-    const SecretBytes passphrase = read_passphrase(
-        *member.state_passphrase,
-        fmt::format("{}assphrase for {}", is_new ? "New p" : "P", file.string()), is_new);
-    if (!is_new) return store::open_key_record(record, passphrase);
-    store::SealKey key = store::SealKey::random();
-    record = store::make_key_record(key, passphrase);
-    return key;
-  };
-  return std::make_unique<store::SealedDb>(file, find_key, access);
-}
-
-void give_up_state(const RoomConfig& room, const MemberConfig& member) {
-  const auto db = open_state_db(member, true);
-  store::OnceDb once(member.state_dir / "once.db", member.once_key_file, true, limits_of(room));
-  if (const auto record = store::RoomStore(*db).find(room.name)) {
-    store::EpochStore(*db).erase(record->rid);
-  }
-  once.forget_room(room.name);
-}
-
-MemberState::MemberState(RoomConfig room, MemberConfig member,
-                         std::function<void(std::string_view)> fault,
-                         store::SealedDb::Access access)
-    : room_(std::move(room)),
-      member_(std::move(member)),
-      self_(room_.member_id(member_.name)),
-      identity_(net::Identity::load(member_.identity_dir)),
-      fault_(std::move(fault)) {
-  const std::string& expected = room_.members[self_].certificate_sha256;
-  if (to_hex(identity_.fingerprint()) != expected) {
-    throw InputError(room_.file.string(),
-                     fmt::format("lists another certificate for {} than {} holds", member_.name,
-                                 member_.identity_dir.string()),
-                     fmt::format("put certificate = \"{}\" into room.toml at every member",
-                                 to_hex(identity_.fingerprint())));
-  }
-  db_ = open_state_db(member_, false, access);
-  enter_room();
-  const auto epoch = store::EpochStore(*db_).load(rid_or_none());
-  once_ = std::make_unique<store::OnceDb>(member_.state_dir / "once.db", member_.once_key_file,
-                                          epoch.has_value(), limits_of(room_),
-                                          peers_of(mids_, self_), fault_, access);
-  for (PartyId i = 0; i < room_.members.size(); ++i) {
-    once_->rename_life(digest_of_hex(room_.members[i].certificate_sha256), mids_[i]);
-  }
-  secrets_ = std::make_unique<store::SecretStore>(*db_, rid_or_none(), fault_);
-  loaded_ = std::make_unique<store::LoadedStore>(*db_, rid_or_none(), fault_);
-  meet_once_db(epoch ? std::optional<Digest>(epoch->epoch_id) : std::nullopt);
-}
-
-// once.db is in no backup, so it knows when state.db is.
-void MemberState::meet_once_db(const std::optional<Digest>& epoch) {
-  using Seen = store::OnceDb::StateDb;
-  const Seen seen = once_->enter(
-      room_.name, record_ ? std::optional<store::RoomId>(record_->rid) : std::nullopt, epoch);
-  const std::string file = (member_.state_dir / "state.db").string();
-  if (seen == Seen::kOlder) {
-    throw InputError(file,
-                     fmt::format("is older than the present epoch of room '{}' (a backup was put "
-                                 "back, or the newest file is elsewhere)",
-                                 room_.name),
-                     "put the newest state.db back. Only if there is none any more: `flexroom init "
-                     "--state-lost`; secrets stored or refreshed since are lost for all members");
-  }
-  if (seen == Seen::kMissing) {
-    throw InputError(file,
-                     fmt::format("does not know room '{}', which this member was in: it is "
-                                 "another file, or one of before",
-                                 room_.name),
-                     "put the newest state.db back. Only if there is none any more: the room's "
-                     "secrets are lost for all members; `flexroom init --state-lost`");
-  }
-  // Killed between the change of state.db and that of the counters.
-  if (epoch) once_->start_epoch(*epoch);
-  erase_burned_epoch();  // killed between burning and erasing
-}
-
-MemberState::~MemberState() = default;
-
-namespace {
-
-std::string names_of(const std::vector<std::string>& names) {
-  std::string out;
-  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
-  return out;
-}
-
-}  // namespace
-
-// By its name: which room of this state room.toml speaks of, and whether it can be that one.
-void MemberState::enter_room() {
-  store::RoomStore rooms(*db_);
-  record_ = rooms.find(room_.name);
-  if (!record_ && take_over_old_room()) record_ = rooms.find(room_.name);
-  mids_.clear();
-  if (!record_) {
-    for (const MemberEntry& member : room_.members) {
-      mids_.push_back(rooms.id_of(digest_of_hex(member.certificate_sha256)));
-    }
-    return;
-  }
-  std::vector<std::string> theirs, ours;
-  for (const MemberEntry& member : room_.members) theirs.push_back(member.name);
-  for (const auto& member : record_->members) {
-    ours.push_back(member.name);
-    mids_.push_back(member.id);
-  }
-  if (theirs != ours) {
-    throw InputError(
-        room_.file.string(),
-        fmt::format("lists the members {}, but room '{}' of {} is that of {}", names_of(theirs),
-                    room_.name, member_.state_dir.string(), names_of(ours)),
-        "write them as they were, in that order; a room of other members needs "
-        "another name (nothing of this one is lost by that)");
-  }
-  if (record_->profile != room_.profile) {
-    throw InputError(room_.file.string(),
-                     fmt::format("has profile \"{}\", but room '{}' was made with \"{}\"",
-                                 room_.profile, room_.name, record_->profile),
-                     "write the profile it was made with; another one needs a room of another "
-                     "name (nothing of this one is lost by that)");
-  }
-}
-
-// A room made before there were ids: its rows lie under a digest of room.toml, or under none.
-bool MemberState::take_over_old_room() {
-  const Digest old = old_room_digest();
-  const auto saved = store::EpochStore(*db_).load(old);
-  if (!saved) return false;
-  const auto next = store::EpochStore(*db_, store::kNextEpoch).load(old);
-  // Members in the middle of a refresh, of which one has committed, derive the same.
-  const Digest& epoch = next ? next->epoch_id : saved->epoch_id;
-  store::RoomRecord room;
-  room.rid = store::old_room_id(old, epoch);
-  room.name = room_.name;
-  room.profile = room_.profile;
-  store::RoomStore rooms(*db_);
-  const auto keys = db_->get(kOldKeysKind, old);
-  for (size_t i = 0; i < room_.members.size(); ++i) {
-    store::RoomRecord::Member member;
-    member.name = room_.members[i].name;
-    member.certificate = digest_of_hex(room_.members[i].certificate_sha256);
-    member.id = rooms.id_of(member.certificate);
-    if (keys && keys->meta.size() == 32 * room_.members.size()) {
-      std::copy_n(keys->meta.begin() + static_cast<ptrdiff_t>(32 * i), 32, member.key.begin());
-    }
-    room.members.push_back(std::move(member));
-  }
-  db_->transaction([&] {
-    rooms.save(room);
-    db_->remove(kOldKeysKind, old);
-    store::take_over_epochs(*db_, old, room.rid);
-    store::take_over_secrets(*db_, room.rid);
-  });
-  return true;
-}
-
-const store::RoomId& MemberState::rid() const {
-  if (record_) return record_->rid;
-  throw InputError("room " + room_.name, "is not set up", "run `flexroom init` with all members");
-}
-
-store::RoomId MemberState::rid_or_none() const { return record_ ? record_->rid : store::RoomId{}; }
-
-void MemberState::found(const store::RoomId& rid, const std::vector<store::MemberId>& mids) {
-  FLEXROOM_ASSERT(mids.size() == room_.members.size() && (!record_ || record_->rid == rid));
-  store::RoomRecord room;
-  room.rid = rid;
-  room.name = room_.name;
-  room.profile = room_.profile;
-  for (size_t i = 0; i < mids.size(); ++i) {
-    room.members.push_back({mids[i], room_.members[i].name,
-                            digest_of_hex(room_.members[i].certificate_sha256),
-                            keys_.empty() ? net::SigningKey{} : keys_[i]});
-  }
-  store::RoomStore(*db_).save(room);
-  record_ = std::move(room);
-  mids_ = mids;
-  secrets_ = std::make_unique<store::SecretStore>(*db_, record_->rid, fault_);
-  loaded_ = std::make_unique<store::LoadedStore>(*db_, record_->rid, fault_);
-}
-
-void MemberState::settle_open_marks() {
-  const auto saved = store::EpochStore(*db_).load(rid_or_none());
-  const Digest epoch = saved ? saved->epoch_id : Digest{};
-  store::OpenMark::settle(member_.state_dir, [&](const store::OpenMark::Left& left) {
-    if (left.room != rid_or_none() && left.room != store::RoomId{}) return false;  // another room's
-    // Of an epoch that is over, what it did to LIFE remains.
-    once_->enter_open_mark(left.state, left.epoch == epoch);
-    return true;
-  });
-  erase_burned_epoch();
-}
-
-void MemberState::erase_burned_epoch() {
-  if (!record_ || !once_->counters().burned) return;
-  store::EpochStore epochs(*db_);
-  const auto saved = epochs.load(record_->rid);
-  if (!saved || saved->state.size() == 0) return;
-  epochs.save(record_->rid, {saved->epoch_id, SecretBytes(), saved->made});
-  db_->scrub();
-}
-
-std::vector<std::string> MemberState::other_rooms() {
-  std::vector<std::string> names = store::RoomStore(*db_).names();
-  std::erase(names, room_.name);
-  return names;
-}
-
-bool MemberState::member_fits(PartyId i, const store::MemberId& id) {
-  return store::RoomStore(*db_).fits(digest_of_hex(room_.members[i].certificate_sha256), id);
-}
-
-Digest MemberState::old_room_digest() const {
-  RandomOracle hash("room", {});
-  hash.field(room_.name).field(room_.profile).field(room_.courier);
-  for (const MemberEntry& member : room_.members) {
-    hash.field(member.name).field(member.certificate_sha256);
-  }
-  return hash.digest();
-}
-
-bool MemberState::has_epoch() {
-  return record_ && store::EpochStore(*db_).load(record_->rid).has_value();
-}
-
-uint64_t MemberState::epoch_made() {
-  if (!record_) return 0;
-  const auto saved = store::EpochStore(*db_).load(record_->rid);
-  return saved ? saved->made : 0;
-}
-
-void MemberState::save_signing_keys(const std::vector<net::SigningKey>& keys) {
-  keys_ = keys;
-  if (!record_) return;
-  store::RoomRecord now = *record_;
-  bool changed = false;
-  for (size_t i = 0; i < keys.size(); ++i) {
-    const Digest certificate = digest_of_hex(room_.members[i].certificate_sha256);
-    changed = changed || now.members[i].certificate != certificate || now.members[i].key != keys[i];
-    now.members[i].certificate = certificate;
-    now.members[i].key = keys[i];
-  }
-  if (!changed) return;
-  store::RoomStore(*db_).save(now);
-  record_ = std::move(now);
-}
-
-std::vector<net::SigningKey> MemberState::signing_keys() {
-  std::vector<net::SigningKey> keys = keys_;
-  if (record_ && keys.empty()) {
-    for (const auto& member : record_->members) {
-      if (member.key != net::SigningKey{}) keys.push_back(member.key);
-    }
-  }
-  if (keys.size() != room_.members.size()) {
-    throw InputError(member_.state_dir.string(), "the members' keys are not known yet",
-                     "run `flexroom init` with all members first");
-  }
-  return keys;
-}
-
-store::AuditLog MemberState::log() { return {*db_, *once_, identity_, rid(), mids()[self_]}; }
-
-void MemberState::settle_runs() {
-  if (!founded()) return;
-  std::optional<store::SessionLock> alone;
-  try {
-    alone.emplace(member_.state_dir);
-    alone->require_alone();
-  } catch (const InputError&) {
-    return;  // what is open may be the run of another process
-  }
-  try {
-    log().settle_open_runs();
-  } catch (const InputError&) {
-    // A log that cannot be written, or goes back in time: whoever needs it says so.
-  }
-}
-
-agreement::Configuration MemberState::configuration() {
-  agreement::Configuration out;
-  out.room = rid();
-  out.name = room_.name;
-  out.profile = room_.profile;
-  const std::vector<net::SigningKey> keys = signing_keys();
-  for (size_t i = 0; i < room_.members.size(); ++i) {
-    const MemberEntry& member = room_.members[i];
-    // Where a member is reached is each one's own affair, as long as no change carries it.
-    out.members.push_back(
-        {mids()[i], member.name, keys[i], digest_of_hex(member.certificate_sha256), ""});
-  }
-  out.couriers.push_back(mids()[room_.courier_id()]);
-  // What room_terms.h compares, and so what members agree under; roots are each one's own.
-  for (const Provider& provider : room_.providers) {
-    out.providers.push_back(
-        {provider.name,
-         provider.hosts,
-         {fmt::format("await_close={}", provider.tls.await_close), fmt::format("group={}", to_string(provider.group)),
-          fmt::format("max_answer={}", provider.tls.max_answer),
-          fmt::format("suite={}", provider.tls.suite->setting)},
-         provider.open_calls});
-  }
-  std::sort(out.providers.begin(), out.providers.end(),
-            [](const auto& a, const auto& b) { return a.name < b.name; });
-  return out;
-}
-
-std::vector<store::RecordMeta> MemberState::secrets_of_before() {
-  std::vector<store::RecordMeta> out = loaded_->list();
-  std::erase_if(out, [](const store::RecordMeta& meta) { return meta.kind == kSigningKeyKind; });
-  return out;
-}
-
-store::RecordMeta MemberState::secret(const std::string& name) {
-  std::optional<store::RecordMeta> found;
-  for (const store::RecordMeta& meta : secrets_->list()) {
-    if (meta.name == name && (!found || meta.version > found->version)) found = meta;
-  }
-  if (!found) {
-    for (const store::RecordMeta& meta : secrets_of_before()) {
-      if (meta.name != name) continue;
-      throw InputError(fmt::format("secret '{}'", name),
-                       "is stored in the form of an earlier version, bound to its epoch",
-                       "run `flexroom init` at all members, which turns it into rows. If the epoch "
-                       "is burned it is lost: import it again");
-    }
-    throw InputError(fmt::format("secret '{}'", name), "is not in the store",
-                     "`flexroom secret list` shows what is there; `flexroom secret import` brings "
-                     "a new one");
-  }
-  return *found;
 }
 
 struct MemberSession::Engines {
@@ -457,18 +83,12 @@ struct MemberSession::Engines {
   OnceJournal journal;
 };
 
-store::OnceDb::Limits limits_of(const RoomConfig& room) {
-  const prep::Profile profile = prep::profile(room.profile);
-  return {profile.dirty_max, profile.life_max};
-}
-
 net::MeshConfig mesh_of(const RoomConfig& room, const MemberConfig& member,
                         const std::atomic<bool>* cancel,
                         const std::function<void(const std::string&)>& note) {
   net::MeshConfig config;
   for (const MemberEntry& one : room.members) {
-    config.members.push_back(
-        {one.name, one.address.host, one.address.port, digest_of_hex(one.certificate_sha256)});
+    config.members.push_back({one.name, one.address.host, one.address.port, one.certificate()});
   }
   config.self = room.member_id(member.name);
   const Endpoint listen = member.listen.value_or(room.members[config.self].address);
@@ -590,122 +210,16 @@ prep::EpochState MemberSession::make_epoch() {
   return prep::setup_epoch(*party_, parameters, &state_.once());
 }
 
-namespace {
-
-struct Founding {
-  store::RoomId rid{};
-  std::vector<store::MemberId> mids;
-};
-
-// Which room this is, and who is in it: what all have, or a new room's ids. A member that has lost
-// its state takes the room's over; nothing is stored before there is an epoch.
-Founding agree_on_room(net::Party& party, MemberState& state) {
-  constexpr std::string_view kLabel = "session/room";
-  Digest nonce{};
-  Prg::from_system().fill(nonce);
-  const store::MemberId& own = state.mids()[party.id()];
-  const std::vector<Bytes> all =
-      party.exchange(kLabel, Writer().raw(state.rid_or_none()).raw(nonce).raw(own).bytes());
-  party.echo(kLabel, AbortCode::kDisagreement);
-  Founding out;
-  std::vector<Digest> nonces;
-  for (PartyId j = 0; j < all.size(); ++j) {
-    Reader in(all[j], kLabel, j);
-    const Digest rid = in.digest();
-    nonces.push_back(in.digest());
-    const ByteView raw = in.raw(sizeof(store::MemberId));
-    in.finish();
-    store::MemberId& mid = out.mids.emplace_back();
-    std::copy(raw.begin(), raw.end(), mid.begin());
-    if (rid != store::RoomId{}) {
-      if (out.rid == store::RoomId{}) out.rid = rid;
-      if (rid != out.rid) {
-        throw ProtocolAbort(AbortCode::kDisagreement, kLabel,
-                            "knows another room of this name (a state.db of another time?); bring "
-                            "back the newest state.db there, or here, or give this room another "
-                            "name in room.toml at all members",
-                            j);
-      }
-    }
-    const bool again = std::count(out.mids.begin(), out.mids.end(), mid) > 1;
-    // What it did in other rooms, or under another certificate, is counted with its id.
-    if (again || (state.founded() ? mid != state.mids()[j] : !state.member_fits(j, mid))) {
-      throw ProtocolAbort(AbortCode::kDisagreement, kLabel,
-                          "claims another member id than it has here; bring back its newest "
-                          "state.db, or let it make a new identity",
-                          j);
-    }
-  }
-  if (out.rid == store::RoomId{}) out.rid = store::new_room_id(nonces);
-  return out;
-}
-
-}  // namespace
-
-namespace {
-
-// They go with the epoch that they are bound to: while it is whole, they are turned into rows.
-void require_no_secrets_of_before(MemberState& state) {
-  const std::vector<store::RecordMeta> left = state.secrets_of_before();
-  if (left.empty()) return;
-  throw ProtocolAbort(
-      AbortCode::kRefusedByRule, "epoch",
-      fmt::format("'{}' is stored in the form of an earlier version and would be lost with this "
-                  "epoch, which is not burned: run `flexroom init` at all members first, which "
-                  "turns it into rows (`flexroom secret refresh` where too many batches ended "
-                  "without a verdict)",
-                  left.front().name));
-}
-
-}  // namespace
-
 bool MemberSession::ensure_epoch(bool new_epoch) {
   settle();
   const Founding room = agree_on_room(*party_, state_);
   store::EpochStore epochs(state_.db());
   const auto saved = epochs.load(state_.rid_or_none());
-  const bool burned = saved && state_.once().counters().burned;
-  const auto said = [&](bool is_burned) {
-    return Writer()
-        .u8(new_epoch ? 1 : 0)
-        .raw(saved ? ByteView(saved->epoch_id) : ByteView(Digest{}))
-        .u8(is_burned ? 1 : 0)
-        .take();
-  };
-  std::vector<Bytes> all = party_->exchange("session/epoch", said(burned));
-  party_->echo("session/epoch", AbortCode::kDisagreement);
-  if (saved && new_epoch &&
-      std::all_of(all.begin(), all.end(), [&](const Bytes& b) { return b == said(false); })) {
-    require_no_secrets_of_before(state_);
-  }
-  for (Bytes& bytes : all) bytes.back() = 0;  // one burned epoch is burned for all
-  const Bytes own = said(false);
-  for (const PartyId j : party_->peers()) {
-    const bool asks = all[j][0] != 0;
-    // Which epoch was theirs does not matter to members that all want a new one.
-    if (all[j] == own || (asks && new_epoch)) continue;
-    if (asks != new_epoch) {
-      throw ProtocolAbort(AbortCode::kDisagreement, "epoch",
-                          "not all members ask for a new epoch: run `flexroom init` with "
-                          "--new-epoch at all of them, or at none",
-                          j);
-    }
-    const bool has_one =
-        !std::all_of(all[j].begin() + 1, all[j].end(), [](uint8_t b) { return b == 0; });
-    // Which of the two is older this member cannot know; once.db of the other may.
-    throw ProtocolAbort(
-        AbortCode::kDisagreement, "epoch",
-        fmt::format("{} the epoch that {}: `init --new-epoch` was cut (run it again at all "
-                    "members: no secret is lost), or a state.db there or here is not the newest. "
-                    "Put the newest one back; only if it is gone for good, run `flexroom init "
-                    "--state-lost` there",
-                    has_one ? "is in another epoch than" : "does not have",
-                    has_one ? "we are in" : "we have"),
-        j);
-  }
+  agree_on_epoch(*party_, state_, saved ? std::optional(saved->epoch_id) : std::nullopt, new_epoch);
   if (saved && !new_epoch) return false;
-  if (saved && state_.once().counters().needs_operator)
+  if (saved && state_.once().counters().needs_operator) {
     state_.once().require_preprocessing_allowed();
+  }
   require_alone();
   const prep::EpochState epoch = make_epoch();
   // All have it before anybody keeps it: a member that stops here leaves the others without, and
