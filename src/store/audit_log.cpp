@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <ctime>
-#include <map>
-#include <set>
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "base/read_array.h"
+#include "store/log_verifier.h"
 #include "store/row_reader.h"
 
 namespace flexroom::store {
@@ -50,39 +50,6 @@ Configuration found(std::optional<Configuration> configuration, size_t members) 
   throw InputError(kPlace, "the entry with the room's configuration is missing", kBehindRemedy);
 }
 
-std::optional<agreement::Outcome> outcome_of(LogOutcome outcome) {
-  switch (outcome) {
-    case LogOutcome::kDone:
-      return agreement::Outcome::kDone;
-    case LogOutcome::kNothingHappened:
-      return agreement::Outcome::kNothingHappened;
-    case LogOutcome::kEffectMayHaveHappened:
-      return agreement::Outcome::kEffectMayHaveHappened;
-    case LogOutcome::kFailed:
-      return agreement::Outcome::kFailed;
-    case LogOutcome::kApproved:
-    case LogOutcome::kRefused:
-    case LogOutcome::kNote:
-    case LogOutcome::kChange:
-      break;
-  }
-  return std::nullopt;
-}
-
-LogOutcome log_outcome_of(agreement::Outcome outcome) {
-  switch (outcome) {
-    case agreement::Outcome::kDone:
-      return LogOutcome::kDone;
-    case agreement::Outcome::kNothingHappened:
-      return LogOutcome::kNothingHappened;
-    case agreement::Outcome::kEffectMayHaveHappened:
-      return LogOutcome::kEffectMayHaveHappened;
-    case agreement::Outcome::kFailed:
-      return LogOutcome::kFailed;
-  }
-  return LogOutcome::kEffectMayHaveHappened;
-}
-
 ResultBody result_of(const LogEntry& entry) {
   const auto outcome = outcome_of(entry.outcome);
   FLEXROOM_ASSERT(outcome.has_value());
@@ -95,181 +62,9 @@ ResultBody result_of(const LogEntry& entry) {
   return out;
 }
 
-/// Reads one statement after the other as a verifier does, with the configuration in force.
-class Verifier {
- public:
-  Verifier(const Digest& room, const MemberId& author) : room_(room), author_(author) {}
-
-  AuditLog::Stored next(const Statement& s, const std::string& place) {
-    const auto fail = [&](std::string_view problem) { throw InputError(place, problem); };
-    if (s.room != room_ || s.author != author_) fail("is of another room or member");
-    const bool first = s.number == 1 && (!any_ || s.incarnation > last_.incarnation);
-    if (!first && (!any_ || s.incarnation != last_.incarnation || s.number != last_.number + 1)) {
-      fail("is missing, or out of its place");
-    }
-    if (s.previous != (first ? Digest{} : last_.digest)) {
-      fail("does not follow from the one before");
-    }
-    if (first) configuration_.reset();
-    if (s.kind == StatementKind::kChange) change(ChangeBody::decode(s.body, place), place);
-    if (!configuration_) fail("has no configuration of the room before it");
-    const auto own = configuration_->index_of(author_);
-    if (!own) fail("is of a member that is not in the configuration before it");
-    if (!s.verify(configuration_->members[*own].key)) fail("is not signed by this member");
-    AuditLog::Stored out;
-    out.entry.unix_seconds = s.time;
-    read(s, out, place);
-    any_ = true;
-    last_ = {s.incarnation, s.number, s.digest()};
-    out.head = last_.digest;
-    out.statement = s;
-    return out;
-  }
-  const OnceDb::LogHead& last() const { return last_; }
-  bool any() const { return any_; }
-
- private:
-  void change(ChangeBody body, const std::string& place) {
-    const Configuration& next = body.configuration;
-    if (next.room != room_) throw InputError(place, "is a configuration of another room");
-    if (!body.verify()) {
-      throw InputError(place, "is a configuration that not all its members signed");
-    }
-    if (known_ && next.number == known_->number && next.digest() == known_->digest()) {
-      // A new incarnation begins with the one in force.
-    } else if (known_ && (next.number <= known_->number || (next.number == known_->number + 1 &&
-                                                            next.previous != known_->digest()))) {
-      throw InputError(place, "is a configuration that does not follow from the one before");
-    }
-    news_.clear();
-    size_t kept = 0;
-    for (const Configuration::Member& member : next.members) {
-      const auto before = known_ ? known_->index_of(member.id) : std::nullopt;
-      const bool same = before && known_->members[*before].key == member.key;
-      kept += same ? 1 : 0;
-      if (known_ && !same) news_ += (news_.empty() ? "; new key: " : ", ") + member.name;
-    }
-    if (known_ && kept == 0) news_ += "; no key of the one before signed it";
-    known_ = configuration_ = next;
-  }
-
-  void read(const Statement& s, AuditLog::Stored& out, const std::string& place) {
-    switch (s.kind) {
-      case StatementKind::kChange:
-        out.entry.outcome = LogOutcome::kChange;
-        out.entry.text = fmt::format("configuration {} of room {}{}", configuration_->number,
-                                     configuration_->name, news_);
-        out.joint = true;
-        return;
-      case StatementKind::kStart:
-        return start(StartBody::decode(s.body, place), out, place);
-      case StatementKind::kResult:
-        return result(s, ResultBody::decode(s.body, place), out, place);
-      case StatementKind::kReject: {
-        RejectBody body = RejectBody::decode(s.body, place);
-        out.entry.outcome = LogOutcome::kRefused;
-        out.entry.proposal = body.proposal;
-        out.entry.text = "this member said no" + (body.reason.empty() ? "" : ": " + body.reason);
-        return;
-      }
-      case StatementKind::kNote:
-        return note(NoteBody::decode(s.body, place), out, place);
-      default:
-        throw InputError(place, "is of a kind that this program does not write",
-                         "use the program that wrote it, or a newer one");
-    }
-  }
-
-  void start(StartBody body, AuditLog::Stored& out, const std::string& place) {
-    if (body.configuration != configuration_->digest()) {
-      throw InputError(place, "was approved under another configuration");
-    }
-    if (!verify_approval(body.approval, configuration_->keys())) {
-      throw InputError(place, "its proposal is not signed by all members");
-    }
-    const auto proposal = agreement::Proposal::decode(body.approval.proposal, place);
-    out.entry.outcome = LogOutcome::kApproved;
-    out.entry.proposal = body.approval.digest;
-    out.entry.run = body.approval.session;
-    out.entry.text = proposal.kind + (proposal.title.empty() ? "" : " " + proposal.title);
-    if (proposal.kind.empty() && !proposal.fields.empty()) {
-      out.entry.text = to_text(proposal.fields.front().value);
-    }
-    out.entry.approval = std::move(body.approval);
-    out.joint = true;
-  }
-
-  void result(const Statement& s, ResultBody body, AuditLog::Stored& out,
-              const std::string& place) {
-    out.entry.outcome = log_outcome_of(body.outcome);
-    out.entry.proposal = body.proposal;
-    out.entry.run = body.run;
-    out.entry.status = body.status;
-    out.entry.text = body.text;
-    out.joint = body.joint();
-    if (!out.joint) return;
-    if (body.signatures.size() != configuration_->members.size()) {
-      throw InputError(place, "is not signed by all members");
-    }
-    const Bytes text = body.joint_text(s.room, s.time);
-    for (size_t i = 0; i < body.signatures.size(); ++i) {
-      const Configuration::Member& member = configuration_->members[i];
-      if (!agreement::verify_result(member.key, text, body.signatures[i])) {
-        throw InputError(place, "the signature of " + member.name + " is wrong");
-      }
-    }
-    if (!places_.insert({body.session, body.place}).second) {
-      throw InputError(place, "stands twice");
-    }
-  }
-
-  void note(NoteBody body, AuditLog::Stored& out, const std::string& place) {
-    out.entry.outcome = LogOutcome::kNote;
-    out.entry.proposal = body.proposal;
-    out.entry.text = body.text;
-    if (body.statement.empty()) return;
-    const Statement refusal = Statement::decode(body.statement, place);
-    const auto who = configuration_->index_of(refusal.author);
-    if (!who || refusal.room != room_ || refusal.kind != StatementKind::kReject ||
-        RejectBody::decode(refusal.body, place).proposal != body.proposal ||
-        !refusal.verify(configuration_->members[*who].key)) {
-      throw InputError(place, "the refusal in it is not signed by a member");
-    }
-    out.entry.outcome = LogOutcome::kRefused;
-  }
-
-  const Digest room_;
-  const MemberId author_;
-  bool any_ = false;
-  OnceDb::LogHead last_;
-  std::optional<Configuration> configuration_;  // of this incarnation
-  std::optional<Configuration> known_;          // the newest of all
-  std::string news_;                            // of the last CHANGE
-  std::set<std::pair<Digest, uint64_t>> places_;
-};
-
 std::string entry_name(size_t index) { return fmt::format("audit log entry {}", index); }
 
 }  // namespace
-
-std::string_view to_string(LogOutcome outcome) {
-  switch (outcome) {
-    case LogOutcome::kApproved:
-      return "approved";
-    case LogOutcome::kRefused:
-      return "refused";
-    case LogOutcome::kNote:
-      return "note";
-    case LogOutcome::kChange:
-      return "configuration";
-    case LogOutcome::kDone:
-    case LogOutcome::kNothingHappened:
-    case LogOutcome::kEffectMayHaveHappened:
-    case LogOutcome::kFailed:
-      break;
-  }
-  return agreement::to_string(*outcome_of(outcome));
-}
 
 AuditLog::AuditLog(SealedDb& db, OnceDb& once, const net::Identity& identity, const Digest& room,
                    const MemberId& self)
@@ -576,9 +371,7 @@ void AuditLog::append(net::Party& party, const LogEntry& entry) {
     if (in.digest() != digest) {
       throw ProtocolAbort(AbortCode::kDisagreement, "log", "members log different entries", j);
     }
-    net::Signature& signature = body.signatures.emplace_back();
-    const ByteView raw = in.raw(signature.size());
-    std::copy(raw.begin(), raw.end(), signature.begin());
+    const auto& signature = body.signatures.emplace_back(read_array<sizeof(net::Signature)>(in));
     if (!agreement::verify_result(configuration.members[j].key, text, signature)) {
       throw ProtocolAbort(AbortCode::kRefusedByRule, "log", "wrong signature", j);
     }
@@ -686,7 +479,7 @@ void AuditLog::accept_loss() {
 
 std::vector<AuditLog::Stored> AuditLog::verify() {
   std::vector<Stored> out;
-  Verifier verifier(room_, self_);
+  LogVerifier verifier(room_, self_);
   for (const Bytes& id : db_.ids(kind_)) {
     const std::string place = entry_name(out.size() + 1);
     const auto row = db_.get(kind_, id);

@@ -4,39 +4,15 @@
 #include <string>
 #include <vector>
 
-#include "agreement/approval.h"
 #include "agreement/statement.h"
 #include "net/identity.h"
 #include "net/party.h"
+#include "store/log_entry.h"
 #include "store/once_db.h"
 #include "store/room_store.h"
 #include "store/sealed_db.h"
 
 namespace flexroom::store {
-
-/// What an entry says. The first three and kFailed are outcomes (agreement::Outcome).
-enum class LogOutcome : uint8_t {
-  kDone,
-  kNothingHappened,
-  kEffectMayHaveHappened,  // the run ended after a request may have reached the provider
-  kApproved,               // by all members; what came of it stands in a later entry
-  kFailed,                 // the answer is here and is an error, or the script failed
-  kRefused,                // this or another member said no
-  kNote,
-  kChange  // who is in the room, under which keys, from here on
-};
-std::string_view to_string(LogOutcome outcome);
-
-/// One entry as people read it; what is signed is the statement (agreement/statement.h).
-struct LogEntry {
-  uint64_t unix_seconds = 0;  // agreed by the members for a joint entry
-  Digest proposal{};
-  LogOutcome outcome = LogOutcome::kNothingHappened;
-  std::string text;                             // what was done, no secrets
-  std::optional<agreement::Approval> approval;  // of a kApproved entry
-  uint32_t status = 0;                          // HTTP status of the answer; 0: none
-  Digest run{};                                 // session of the approval; zeros: of none
-};
 
 /// This member's log of one room: the chain of the statements that it signed (members.md §5.1,
 /// §5.4; docs/log-format.md), in state.db, with number and digest of the last one in once.db.
@@ -91,12 +67,7 @@ class AuditLog {
 
   // Reading; changes nothing.
 
-  struct Stored {
-    LogEntry entry;
-    bool joint = false;  // all members signed it, or the proposal of a kApproved entry
-    Digest head{};       // of the chain, this entry included
-    agreement::Statement statement;
-  };
+  using Stored = VerifiedEntry;
   /// All of it, every chain and signature recomputed.
   std::vector<Stored> verify();
   /// The newest approved proposal of that kind and title.

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "agreement/configuration.h"
+#include "agreement/statement.h"
+#include "store/log_entry.h"
+#include "store/once_db.h"
+
+namespace flexroom::store {
+
+/// Reads one member's statements of one room as a verifier does (members.md §5.1, §5.4;
+/// docs/log-format.md): from the first on, each against the chain before it and the configuration
+/// in force.
+///
+/// Errors  InputError naming `place`: left out, altered, out of its place, not signed
+class LogVerifier {
+ public:
+  LogVerifier(const Digest& room, const agreement::MemberId& author)
+      : room_(room), author_(author) {}
+
+  VerifiedEntry next(const agreement::Statement& s, const std::string& place);
+  const OnceDb::LogHead& last() const { return last_; }
+  bool any() const { return any_; }
+
+ private:
+  void change(agreement::ChangeBody body, const std::string& place);
+  void read(const agreement::Statement& s, VerifiedEntry& out, const std::string& place);
+  void start(agreement::StartBody body, VerifiedEntry& out, const std::string& place);
+  void result(const agreement::Statement& s, agreement::ResultBody body, VerifiedEntry& out,
+              const std::string& place);
+  void note(agreement::NoteBody body, VerifiedEntry& out, const std::string& place);
+
+  const Digest room_;
+  const agreement::MemberId author_;
+  bool any_ = false;
+  OnceDb::LogHead last_;
+  std::optional<agreement::Configuration> configuration_;  // of this incarnation
+  std::optional<agreement::Configuration> known_;          // the newest of all
+  std::string news_;                                       // of the last CHANGE
+  std::set<std::pair<Digest, uint64_t>> places_;
+};
+
+}  // namespace flexroom::store
