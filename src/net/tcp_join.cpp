@@ -1,7 +1,6 @@
 #include "net/tcp_join.h"
 
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
@@ -9,12 +8,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
-#include <cstddef>
 #include <cstring>
 #include <utility>
 
 #include "base/codec.h"
+#include "net/address.h"
+#include "net/sigpipe_guard.h"
 
 namespace flexroom::net {
 namespace {
@@ -41,31 +40,6 @@ constexpr size_t kMaxOfMember = 4;
 constexpr int kAcceptBurst = 64;
 constexpr milliseconds kNoDescriptorPause{200};
 
-// Writing to a socket whose peer is gone raises SIGPIPE in this thread: hold it back meanwhile.
-class SigpipeGuard {
- public:
-  SigpipeGuard() {
-    sigemptyset(&pipe_);
-    sigaddset(&pipe_, SIGPIPE);
-    sigset_t pending;
-    sigpending(&pending);
-    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
-    pthread_sigmask(SIG_BLOCK, &pipe_, &old_);
-  }
-  ~SigpipeGuard() {
-    const timespec now{};
-    while (!was_pending_ && sigtimedwait(&pipe_, nullptr, &now) > 0) {
-    }
-    pthread_sigmask(SIG_SETMASK, &old_, nullptr);
-  }
-  SigpipeGuard(const SigpipeGuard&) = delete;
-  SigpipeGuard& operator=(const SigpipeGuard&) = delete;
-
- private:
-  sigset_t pipe_{}, old_{};
-  bool was_pending_ = false;
-};
-
 void set_option(int fd, int level, int option, int value) {
   setsockopt(fd, level, option, &value, sizeof value);
 }
@@ -80,73 +54,6 @@ void tune(int fd) {
   set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 5);
   set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
   set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 20000);
-}
-
-struct AddressList {
-  addrinfo* first = nullptr;
-  ~AddressList() {
-    if (first != nullptr) freeaddrinfo(first);
-  }
-  size_t size() const {
-    size_t n = 0;
-    for (const addrinfo* a = first; a != nullptr; a = a->ai_next) ++n;
-    return n;
-  }
-  const addrinfo* at(size_t i) const {
-    const addrinfo* a = first;
-    while (i-- > 0) a = a->ai_next;
-    return a;
-  }
-};
-
-int resolve(const std::string& host, uint16_t port, bool passive, AddressList* out) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0);
-  return getaddrinfo(host.empty() ? nullptr : host.c_str(), std::to_string(port).c_str(), &hints,
-                     &out->first);
-}
-
-/// No name that somebody would have to be asked for.
-bool is_address(const std::string& host) {
-  addrinfo hints{};
-  hints.ai_flags = AI_NUMERICHOST;
-  AddressList addresses;
-  return getaddrinfo(host.c_str(), nullptr, &hints, &addresses.first) == 0;
-}
-
-std::string address_text(const sockaddr* address, socklen_t size) {
-  char host[NI_MAXHOST] = {}, port[NI_MAXSERV] = {};
-  const int error = getnameinfo(address, size, host, sizeof host, port, sizeof port,
-                                NI_NUMERICHOST | NI_NUMERICSERV);
-  return error == 0 ? std::string(host) + ":" + port : "unknown address";
-}
-
-/// What one sender of connections can easily have many of counts as one address.
-std::string address_key(const sockaddr_storage& address) {
-  const auto* bytes = reinterpret_cast<const uint8_t*>(&address);
-  if (address.ss_family == AF_INET) {
-    return to_hex({bytes + offsetof(sockaddr_in, sin_addr), sizeof(in_addr)});
-  }
-  const auto* six = reinterpret_cast<const sockaddr_in6*>(&address);
-  const uint8_t* host = six->sin6_addr.s6_addr;
-  if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr)) return to_hex({host + 12, 4});
-  return to_hex({host, 8});
-}
-
-bool is_loopback(const sockaddr* address) {
-  if (address->sa_family == AF_INET) {
-    const auto* four = reinterpret_cast<const sockaddr_in*>(address);
-    return ntohl(four->sin_addr.s_addr) >> 24 == 127;
-  }
-  return address->sa_family == AF_INET6 &&
-         IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr);
-}
-
-/// A name that is there for this machine only: listening there, no other machine reaches us.
-bool means_this_machine(const std::string& host) {
-  return host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") ||
-         host == "::1";
 }
 
 void require_usable(const MeshConfig& config, const Identity& identity) {
@@ -232,11 +139,10 @@ void MeshJoin::listen() {
   const uint16_t port =
       config_.listen_port != 0 ? config_.listen_port : config_.members[config_.self].port;
   const std::string place = "listen address " + config_.listen_host + ":" + std::to_string(port);
-  AddressList addresses;
-  const int error = resolve(config_.listen_host, port, true, &addresses);
-  if (error != 0) throw InputError(place, gai_strerror(error));
-  const addrinfo* a = addresses.first;
-  if (!config_.listen_host.empty() && is_loopback(a->ai_addr) &&
+  const Resolved resolved = resolve(config_.listen_host, port, true);
+  if (!resolved.problem.empty()) throw InputError(place, resolved.problem);
+  const SocketAddress& address = resolved.addresses.front();
+  if (!config_.listen_host.empty() && address.is_loopback() &&
       !means_this_machine(config_.listen_host)) {
     throw InputError(place,
                      "the name stands for this machine's loopback address here (/etc/hosts), where "
@@ -244,9 +150,9 @@ void MeshJoin::listen() {
                      "say in member.toml where to listen, for example listen = \"0.0.0.0:" +
                          std::to_string(port) + "\"");
   }
-  Socket socket(::socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Socket socket(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   set_option(socket.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-  if (!socket.valid() || bind(socket.get(), a->ai_addr, a->ai_addrlen) != 0 ||
+  if (!socket.valid() || bind(socket.get(), address.get(), address.size) != 0 ||
       ::listen(socket.get(), 256) != 0) {
     const int problem = errno;
     std::string remedy;
@@ -297,10 +203,9 @@ void MeshJoin::ask_about_order() {
 
 void MeshJoin::accept_all() {
   for (int burst = 0; burst < kAcceptBurst; ++burst) {
-    sockaddr_storage address{};
-    socklen_t size = sizeof address;
-    Socket socket(accept4(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size,
-                          SOCK_CLOEXEC | SOCK_NONBLOCK));
+    SocketAddress address;
+    Socket socket(
+        accept4(listener_.get(), address.get(), &address.size, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket.valid()) {
       // The connection stays in the queue, and the listener readable: wait instead of asking on.
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -312,8 +217,8 @@ void MeshJoin::accept_all() {
     tune(socket.get());
     auto attempt = std::make_unique<Attempt>();
     attempt->inbound = true;
-    attempt->from = address_text(reinterpret_cast<sockaddr*>(&address), size);
-    attempt->address = address_key(address);
+    attempt->from = address.text();
+    attempt->address = address.key();
     attempt->deadline = Clock::now() + kSilenceTimeout;
     attempt->wants = POLLIN;
     attempt->socket = std::move(socket);
@@ -359,27 +264,26 @@ void MeshJoin::drop(Attempt& attempt, std::string problem) {
 void MeshJoin::start_connecting(PartyId peer) {
   Slot& slot = slots_[peer];
   slot.next_try = Clock::now() + kRetryInterval;
-  AddressList addresses;
   const MeshMember& member = config_.members[peer];
-  const int error = resolve(member.host, member.port, false, &addresses);
-  if (error != 0) {
-    slot.problem = gai_strerror(error);
+  const Resolved resolved = resolve(member.host, member.port);
+  if (!resolved.problem.empty()) {
+    slot.problem = resolved.problem;
     return;
   }
-  const addrinfo* a = addresses.at(slot.tries++ % addresses.size());
-  Socket socket(::socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const SocketAddress& address = resolved.addresses[slot.tries++ % resolved.addresses.size()];
+  Socket socket(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket.valid()) {
     slot.problem = std::strerror(errno);
     return;
   }
   tune(socket.get());
-  if (connect(socket.get(), a->ai_addr, a->ai_addrlen) != 0 && errno != EINPROGRESS) {
+  if (connect(socket.get(), address.get(), address.size) != 0 && errno != EINPROGRESS) {
     slot.problem = std::strerror(errno);
     return;
   }
   auto attempt = std::make_unique<Attempt>();
   attempt->peer = peer;
-  attempt->from = address_text(a->ai_addr, a->ai_addrlen);
+  attempt->from = address.text();
   attempt->deadline = Clock::now() + kHandshakeTimeout;
   attempt->pins.accepted = {member.fingerprint};
   attempt->socket = std::move(socket);

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -13,6 +12,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "net/address.h"
 
 namespace flexroom::net {
 namespace {
@@ -114,13 +114,12 @@ class TcpStream final : public ByteStream {
 };
 
 /// A connected, non-blocking socket, or -1 with errno set.
-int connect_one(const addrinfo& address, std::chrono::milliseconds timeout,
+int connect_one(const SocketAddress& address, std::chrono::milliseconds timeout,
                 const std::function<void()>& check) {
-  const int fd = ::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                          address.ai_protocol);
+  const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return -1;
   int error = 0;
-  if (::connect(fd, address.ai_addr, address.ai_addrlen) != 0) {
+  if (::connect(fd, address.get(), address.size) != 0) {
     error = errno;
     if (error == EINPROGRESS) {
       socklen_t size = sizeof error;
@@ -154,21 +153,16 @@ std::unique_ptr<ByteStream> connect_tcp(const std::string& host, uint16_t port,
                                         std::chrono::milliseconds timeout,
                                         std::function<void()> check) {
   const std::string name = fmt::format("{}:{}", host, port);
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  const int status = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
-  if (status != 0) {
+  const Resolved resolved = resolve(host, port);
+  if (!resolved.problem.empty()) {
     throw ProtocolAbort(AbortCode::kServer, name,
                         fmt::format("the name does not resolve ({}); check the host, or add a "
                                     "connect_to rule to the provider",
-                                    ::gai_strerror(status)));
+                                    resolved.problem));
   }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> guard(found, &::freeaddrinfo);
   int error = 0;
-  for (const addrinfo* a = found; a != nullptr; a = a->ai_next) {
-    const int fd = connect_one(*a, timeout, check);
+  for (const SocketAddress& address : resolved.addresses) {
+    const int fd = connect_one(address, timeout, check);
     if (fd >= 0) return std::make_unique<TcpStream>(fd, name, timeout, check);
     error = errno;
   }

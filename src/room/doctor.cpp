@@ -2,7 +2,6 @@
 
 #include <fmt/chrono.h>
 #include <fmt/core.h>
-#include <netdb.h>
 #include <openssl/crypto.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -25,6 +24,7 @@
 #include "config/config.h"
 #include "config/toml.h"
 #include "flexroom/version.h"
+#include "net/address.h"
 #include "net/identity.h"
 #include "net/tcp_stream.h"
 #include "room/agreed_call.h"
@@ -181,24 +181,19 @@ class Doctor {
     const Endpoint where =
         setting.member.listen.value_or(setting.room.members[setting.self].address);
     looked("port", [&] {
-      addrinfo hints{};
-      hints.ai_flags = AI_PASSIVE;
-      hints.ai_socktype = SOCK_STREAM;
-      addrinfo* found = nullptr;
-      const int problem =
-          getaddrinfo(where.host.c_str(), std::to_string(where.port).c_str(), &hints, &found);
-      if (problem != 0) {
+      const net::Resolved resolved = net::resolve(where.host, where.port, true);
+      if (!resolved.problem.empty()) {
         return Check{"", State::kProblem,
-                     fmt::format("{}: {}", display(where.host), gai_strerror(problem)),
+                     fmt::format("{}: {}", display(where.host), resolved.problem),
                      "correct the address in room.toml, or `listen` in member.toml"};
       }
-      const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      const net::SocketAddress& address = resolved.addresses.front();
+      const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
       const int on = 1;
       (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-      const int result = fd < 0 ? -1 : ::bind(fd, found->ai_addr, found->ai_addrlen);
+      const int result = fd < 0 ? -1 : ::bind(fd, address.get(), address.size);
       const int failed = errno;
       if (fd >= 0) ::close(fd);
-      freeaddrinfo(found);
       const std::string name = fmt::format("{}:{}", display(where.host), where.port);
       if (result == 0) return Check{"", State::kOk, name + " is free to listen at", ""};
       if (failed == EADDRINUSE) {
