@@ -1,52 +1,30 @@
 #include "tls/certificate.h"
 
-#include <openssl/bio.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/ocsp.h>
-#include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include "base/ct.h"
 #include "base/error.h"
+#include "base/openssl_ptr.h"
 #include "tls/wire.h"
 
 namespace flexroom::tls {
 namespace {
 
+using ChainPtr = OpensslPtr<STACK_OF(X509)>;
+
 constexpr std::string_view kStep = "certificate";
 
-template <typename T, void (*kFree)(T*)>
-struct Freed {
-  void operator()(T* p) const { kFree(p); }
-};
-void free_chain(STACK_OF(X509) * chain) { sk_X509_pop_free(chain, X509_free); }
-void free_bio(BIO* bio) { BIO_free(bio); }
-
-using X509Ptr = std::unique_ptr<X509, Freed<X509, X509_free>>;
-using ChainPtr = std::unique_ptr<STACK_OF(X509), Freed<STACK_OF(X509), free_chain>>;
-using StoreContextPtr = std::unique_ptr<X509_STORE_CTX, Freed<X509_STORE_CTX, X509_STORE_CTX_free>>;
-using MdContextPtr = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX, EVP_MD_CTX_free>>;
-using StorePtr = std::unique_ptr<X509_STORE, Freed<X509_STORE, X509_STORE_free>>;
-using ConstraintsPtr =
-    std::unique_ptr<NAME_CONSTRAINTS, Freed<NAME_CONSTRAINTS, NAME_CONSTRAINTS_free>>;
-using NamesPtr = std::unique_ptr<GENERAL_NAMES, Freed<GENERAL_NAMES, GENERAL_NAMES_free>>;
-using OcspResponsePtr = std::unique_ptr<OCSP_RESPONSE, Freed<OCSP_RESPONSE, OCSP_RESPONSE_free>>;
-using OcspBasicPtr = std::unique_ptr<OCSP_BASICRESP, Freed<OCSP_BASICRESP, OCSP_BASICRESP_free>>;
-using OcspIdPtr = std::unique_ptr<OCSP_CERTID, Freed<OCSP_CERTID, OCSP_CERTID_free>>;
-using BioPtr = std::unique_ptr<BIO, Freed<BIO, free_bio>>;
-
-X509Ptr parse_der(ByteView der) {
+OpensslPtr<X509> parse_der(ByteView der) {
   const uint8_t* p = der.data();
-  X509Ptr cert(d2i_X509(nullptr, &p, static_cast<long>(der.size())));
+  OpensslPtr<X509> cert(d2i_X509(nullptr, &p, static_cast<long>(der.size())));
   ERR_clear_error();
   if (cert == nullptr || p != der.data() + der.size()) {
     server_fault(kStep, "the server sent a certificate that cannot be parsed",
@@ -172,7 +150,7 @@ bool in_subtree(std::string_view name, std::string_view base) {
 
 std::vector<std::string> wildcard_bases(X509* leaf) {
   std::vector<std::string> out;
-  const NamesPtr names(
+  const OpensslPtr<GENERAL_NAMES> names(
       static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(leaf, NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
@@ -203,7 +181,7 @@ void check_excluded(const ASN1_STRING* subtree, const std::string& host,
 
 void check_name_constraints(X509* authority, const std::string& host,
                             const std::vector<std::string>& wildcards) {
-  const ConstraintsPtr constraints(static_cast<NAME_CONSTRAINTS*>(
+  const OpensslPtr<NAME_CONSTRAINTS> constraints(static_cast<NAME_CONSTRAINTS*>(
       X509_get_ext_d2i(authority, NID_name_constraints, nullptr, nullptr)));
   if (constraints == nullptr) return;
   for (int i = 0; i < sk_GENERAL_SUBTREE_num(constraints->excludedSubtrees); ++i) {
@@ -272,10 +250,6 @@ void check_verified_chain(STACK_OF(X509) * chain, const ChainPolicy& policy) {
   }
 }
 
-time_t now_of(const ChainPolicy& policy) {
-  return std::chrono::system_clock::to_time_t(policy.clock());
-}
-
 // RFC 5280 §4.1.2.5: valid through notAfter, the second itself included; OpenSSL ends one earlier.
 int accept_last_second(int ok, X509_STORE_CTX* ctx) {
   if (ok == 1 || X509_STORE_CTX_get_error(ctx) != X509_V_ERR_CERT_HAS_EXPIRED) return ok;
@@ -286,8 +260,9 @@ int accept_last_second(int ok, X509_STORE_CTX* ctx) {
   return 1;
 }
 
-StoreContextPtr new_context(const ChainPolicy& policy, X509* leaf, STACK_OF(X509) * untrusted) {
-  StoreContextPtr ctx(X509_STORE_CTX_new());
+OpensslPtr<X509_STORE_CTX> new_context(const ChainPolicy& policy, X509* leaf,
+                                       STACK_OF(X509) * untrusted) {
+  OpensslPtr<X509_STORE_CTX> ctx(X509_STORE_CTX_new());
   FLEXROOM_ASSERT(ctx != nullptr &&
                   X509_STORE_CTX_init(ctx.get(), policy.trust.get(), leaf, untrusted) == 1);
   X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(ctx.get());
@@ -297,7 +272,7 @@ StoreContextPtr new_context(const ChainPolicy& policy, X509* leaf, STACK_OF(X509
       param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   X509_VERIFY_PARAM_set_auth_level(param, 2);  // 112 bits
   X509_VERIFY_PARAM_set_depth(param, static_cast<int>(kMaxChain));
-  X509_VERIFY_PARAM_set_time(param, now_of(policy));
+  X509_VERIFY_PARAM_set_time(param, std::chrono::system_clock::to_time_t(policy.clock()));
   if (policy.partial_chains) X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
   X509_STORE_CTX_set_verify_cb(ctx.get(), accept_last_second);
   return ctx;
@@ -371,7 +346,7 @@ class Paths {
     };
     for (X509* cert : path_) put(untrusted.get(), cert);
     put(roots.get(), anchor);
-    const StoreContextPtr ctx = new_context(policy_, leaf_, untrusted.get());
+    const OpensslPtr<X509_STORE_CTX> ctx = new_context(policy_, leaf_, untrusted.get());
     X509_STORE_CTX_set0_trusted_stack(ctx.get(), roots.get());
     try {
       found_ = judge(ctx.get(), policy_);
@@ -382,93 +357,11 @@ class Paths {
   const ChainPolicy& policy_;
   X509* leaf_;
   STACK_OF(X509) * sent_;
-  StoreContextPtr lookup_;
+  OpensslPtr<X509_STORE_CTX> lookup_;
   std::vector<X509*> path_;
   int steps_ = 0, tries_ = 0;
   ChainPtr found_;
 };
-
-// id-pe-tlsfeature with status_request (RFC 7633): the authority says that a staple must be there.
-bool must_staple(X509* leaf) { return X509_get_ext_by_NID(leaf, NID_tlsfeature, -1) >= 0; }
-
-[[noreturn]] void staple_fault(std::string_view what) {
-  refuse("the certificate status that the server stapled " + std::string(what),
-         Alert::kBadCertificateStatusResponse);
-}
-
-/// The response for `leaf` among those of the staple; null if there is none.
-OCSP_SINGLERESP* response_for(OCSP_BASICRESP* basic, X509* leaf, X509* issuer) {
-  for (int i = 0; i < OCSP_resp_count(basic); ++i) {
-    OCSP_SINGLERESP* single = OCSP_resp_get0(basic, i);
-    auto* const id = const_cast<OCSP_CERTID*>(OCSP_SINGLERESP_get0_id(single));
-    ASN1_OBJECT* hash = nullptr;
-    if (OCSP_id_get0_info(nullptr, &hash, nullptr, nullptr, id) != 1) continue;
-    const EVP_MD* digest = EVP_get_digestbyobj(hash);
-    if (digest == nullptr) continue;
-    const OcspIdPtr expected(OCSP_cert_to_id(digest, leaf, issuer));
-    if (expected != nullptr && OCSP_id_cmp(expected.get(), id) == 0) return single;
-  }
-  return nullptr;
-}
-
-/// Signed by the leaf's issuer, or by a certificate of it for that purpose.
-bool staple_is_signed(OCSP_BASICRESP* basic, X509* issuer, time_t now) {
-  const StorePtr store(X509_STORE_new());
-  const ChainPtr certs(sk_X509_new_null());
-  FLEXROOM_ASSERT(store != nullptr && X509_STORE_add_cert(store.get(), issuer) == 1 &&
-                  X509_up_ref(issuer) == 1 && sk_X509_push(certs.get(), issuer) > 0);
-  X509_VERIFY_PARAM* param = X509_STORE_get0_param(store.get());
-  X509_VERIFY_PARAM_set_time(param, now);
-  X509_VERIFY_PARAM_set_auth_level(param, 2);
-  X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
-  const bool good = OCSP_basic_verify(basic, certs.get(), store.get(), 0) == 1;
-  ERR_clear_error();
-  return good;
-}
-
-void check_staple(ByteView staple, STACK_OF(X509) * chain, time_t now) {
-  constexpr time_t kSkew = 300;
-  if (sk_X509_num(chain) < 2) staple_fault("cannot be checked: the issuer is not known");
-  X509* leaf = sk_X509_value(chain, 0);
-  X509* issuer = sk_X509_value(chain, 1);
-  const uint8_t* at = staple.data();
-  const OcspResponsePtr response(d2i_OCSP_RESPONSE(nullptr, &at, static_cast<long>(staple.size())));
-  ERR_clear_error();
-  if (response == nullptr || at != staple.data() + staple.size() ||
-      OCSP_response_status(response.get()) != OCSP_RESPONSE_STATUS_SUCCESSFUL) {
-    staple_fault("cannot be parsed or says that there is no answer");
-  }
-  const OcspBasicPtr basic(OCSP_response_get1_basic(response.get()));
-  ERR_clear_error();
-  if (basic == nullptr || !staple_is_signed(basic.get(), issuer, now)) {
-    staple_fault("is not signed by the issuer of the certificate");
-  }
-  OCSP_SINGLERESP* single = response_for(basic.get(), leaf, issuer);
-  if (single == nullptr) staple_fault("is for another certificate");
-  int reason = 0;
-  ASN1_GENERALIZEDTIME *revoked = nullptr, *from = nullptr, *until = nullptr;
-  const int status = OCSP_single_get0_status(single, &reason, &revoked, &from, &until);
-  if (from == nullptr || until == nullptr || ASN1_TIME_cmp_time_t(from, now + kSkew) > 0 ||
-      ASN1_TIME_cmp_time_t(until, now) < 0) {
-    staple_fault("is out of date, or this machine's clock is wrong");
-  }
-  if (status == V_OCSP_CERTSTATUS_REVOKED) {
-    refuse("the server's certificate is revoked", Alert::kCertificateRevoked);
-  }
-  if (status != V_OCSP_CERTSTATUS_GOOD) staple_fault("does not say that the certificate is good");
-}
-
-void check_revocation(const ChainPolicy& policy, const std::optional<Bytes>& staple,
-                      STACK_OF(X509) * chain) {
-  if (policy.revocation == Revocation::kOff) return;
-  if (staple) return check_staple(*staple, chain, now_of(policy));
-  if (policy.revocation == Revocation::kMust || must_staple(sk_X509_value(chain, 0))) {
-    refuse(
-        "the server stapled no certificate status, which `revocation` of the provider or the "
-        "certificate demands",
-        Alert::kBadCertificateStatusResponse);
-  }
-}
 
 void check_pin(X509* leaf, const Digest& pin) {
   uint8_t* der = nullptr;
@@ -505,7 +398,7 @@ bool key_fits(EVP_PKEY* key, const SchemeRule& rule) {
 
 bool signature_verifies(EVP_PKEY* key, const SchemeRule& rule, ByteView signature,
                         ByteView content) {
-  const MdContextPtr ctx(EVP_MD_CTX_new());
+  const OpensslPtr<EVP_MD_CTX> ctx(EVP_MD_CTX_new());
   EVP_PKEY_CTX* key_ctx = nullptr;
   if (EVP_DigestVerifyInit(ctx.get(), &key_ctx, rule.digest(), nullptr, key) != 1) return false;
   if (rule.curve == NID_undef &&
@@ -519,61 +412,10 @@ bool signature_verifies(EVP_PKEY* key, const SchemeRule& rule, ByteView signatur
 
 }  // namespace
 
-TrustStore::TrustStore() : store_(X509_STORE_new(), X509_STORE_free) {
-  FLEXROOM_ASSERT(store_ != nullptr);
-}
-
-void TrustStore::add_pem(std::string_view pem, std::string_view place) {
-  const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  size_t count = 0;
-  while (true) {
-    const X509Ptr cert(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
-    if (cert == nullptr) break;
-    FLEXROOM_ASSERT(X509_STORE_add_cert(store_.get(), cert.get()) == 1);
-    ++count;
-  }
-  const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
-  ERR_clear_error();
-  if (count == 0 || !at_end) {
-    throw InputError(place, count == 0 ? "holds no certificate" : "holds a damaged certificate",
-                     "name a PEM file with the root certificates of the provider");
-  }
-}
-
-TrustStore TrustStore::from_files(const std::vector<std::string>& paths,
-                                  std::string_view provider) {
-  TrustStore out;
-  std::string names;
-  for (const std::string& path : paths) {
-    std::ifstream in(path, std::ios::binary);
-    if (!in) throw InputError("`ca_file` " + path, "cannot be read", "check the path in room.toml");
-    std::stringstream text;
-    text << in.rdbuf();
-    out.add_pem(text.str(), "`ca_file` " + path);
-    names += (names.empty() ? "" : ", ") + path;
-  }
-  out.description_ = "`ca_file` (" + names + ") of provider " + std::string(provider);
-  return out;
-}
-
-TrustStore TrustStore::from_pem(std::string_view pem, std::string_view description) {
-  TrustStore out;
-  out.add_pem(pem, description);
-  out.description_ = description;
-  return out;
-}
-
-TrustStore TrustStore::system() {
-  TrustStore out;
-  FLEXROOM_ASSERT(X509_STORE_set_default_paths(out.store_.get()) == 1);
-  out.description_ = "the system's root certificates, or set `ca_file` for the provider";
-  return out;
-}
-
 void check_chain(const std::vector<Bytes>& chain, const ChainPolicy& policy,
                  const std::optional<Bytes>& ocsp_staple) {
   FLEXROOM_ASSERT(!chain.empty());
-  const X509Ptr leaf = parse_der(chain.front());
+  const OpensslPtr<X509> leaf = parse_der(chain.front());
   const ChainPtr others(sk_X509_new_null());
   for (size_t i = 1; i < chain.size(); ++i) {
     FLEXROOM_ASSERT(sk_X509_push(others.get(), parse_der(chain[i]).release()) > 0);
@@ -587,7 +429,8 @@ void check_chain(const std::vector<Bytes>& chain, const ChainPolicy& policy,
   }
   check_leaf_usage(leaf.get());
   if (policy.spki_pin) check_pin(leaf.get(), *policy.spki_pin);
-  check_revocation(policy, ocsp_staple, verified.get());
+  check_revocation(policy.revocation, ocsp_staple, verified.get(),
+                   std::chrono::system_clock::to_time_t(policy.clock()));
 }
 
 Bytes certificate_verify_content(const Digest& transcript) {
@@ -600,7 +443,7 @@ Bytes certificate_verify_content(const Digest& transcript) {
 
 void check_certificate_verify(ByteView leaf_der, const CertificateVerify& verify,
                               const Digest& transcript) {
-  const X509Ptr leaf = parse_der(leaf_der);
+  const OpensslPtr<X509> leaf = parse_der(leaf_der);
   EVP_PKEY* key = X509_get0_pubkey(leaf.get());
   for (const SchemeRule& rule : kSchemes) {
     if (rule.scheme != verify.scheme) continue;

@@ -2,52 +2,19 @@
 
 #include <chrono>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "tls/messages.h"
-
-struct x509_store_st;
+#include "tls/revocation.h"
+#include "tls/trust_store.h"
 
 namespace flexroom::tls {
 
 using Clock = std::function<std::chrono::system_clock::time_point()>;
-
-/// The roots that this party trusts for one provider. Each party has its own; they need not be
-/// equal.
-class TrustStore {
- public:
-  /// PEM files. `provider` is named in messages. Throws InputError when a file cannot be read or
-  /// holds no certificate.
-  static TrustStore from_files(const std::vector<std::string>& paths, std::string_view provider);
-  static TrustStore from_pem(std::string_view pem, std::string_view description);
-  /// The system's roots.
-  static TrustStore system();
-
-  x509_store_st* get() const { return store_.get(); }
-  /// "`ca_file` roots.pem of provider aws", for messages.
-  const std::string& description() const { return description_; }
-
- private:
-  TrustStore();
-  void add_pem(std::string_view pem, std::string_view place);
-
-  std::shared_ptr<x509_store_st> store_;
-  std::string description_;
-};
-
-/// `provider.NAME.revocation` (tls-in-mpc.md §3.5). Off by default: the large public authorities
-/// are ending OCSP.
-enum class Revocation : uint8_t {
-  kOff,     // not asked for, not looked at
-  kStaple,  // a stapled response is checked; without one the certificate passes
-  kMust,    // no certificate without a good response
-};
 
 struct ChainPolicy {
   std::string host;

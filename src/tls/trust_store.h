@@ -1,0 +1,35 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+struct x509_store_st;
+
+namespace flexroom::tls {
+
+/// The roots that this party trusts for one provider. Each party has its own; they need not be
+/// equal.
+class TrustStore {
+ public:
+  /// PEM files. `provider` is named in messages. Throws InputError when a file cannot be read or
+  /// holds no certificate.
+  static TrustStore from_files(const std::vector<std::string>& paths, std::string_view provider);
+  static TrustStore from_pem(std::string_view pem, std::string_view description);
+  /// The system's roots.
+  static TrustStore system();
+
+  x509_store_st* get() const { return store_.get(); }
+  /// "`ca_file` roots.pem of provider aws", for messages.
+  const std::string& description() const { return description_; }
+
+ private:
+  TrustStore();
+  void add_pem(std::string_view pem, std::string_view place);
+
+  std::shared_ptr<x509_store_st> store_;
+  std::string description_;
+};
+
+}  // namespace flexroom::tls
