@@ -59,6 +59,9 @@ Bytes packed_gammas(const std::vector<uint8_t>& and_values) {
 }
 
 /// Sharing of zero among the garblers (§3.3), so that the evaluator sees the sum of their C_i only.
+/// Not the one of prep/delta_consistency.cpp, which hides from each member in turn and at set-up,
+/// where a counter and the member stand for what the instance's id is here; one function for both
+/// would have to take all that makes them different as arguments.
 Block zero_share(const net::Party& party, const Digest& instance_id) {
   Block z;
   for (const PartyId j : party.peers()) {

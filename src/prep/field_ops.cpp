@@ -94,6 +94,12 @@ AuthField combine(const AuthField& a, std::span<const Block> c, size_t offset) {
   return out;
 }
 
+AuthField join(std::span<const VecTriple> products, AuthField VecTriple::*part) {
+  AuthField out;
+  for (const VecTriple& product : products) out.append(product.*part);
+  return out;
+}
+
 AuthField pack(const AuthBits& bits, unsigned s) {
   FLEXROOM_ASSERT(bits.size() % kFieldBits == 0);
   const size_t count = bits.size() / kFieldBits;

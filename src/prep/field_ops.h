@@ -18,6 +18,8 @@ void add_constants(AuthField& a, std::span<const Block> c, const Block& delta);
 void scale(AuthField& a, std::span<const Block> c);
 /// sum_t c_t * a_{offset+t} for public c: one element.
 AuthField combine(const AuthField& a, std::span<const Block> c, size_t offset = 0);
+/// One part of all the products, in order; a copy.
+AuthField join(std::span<const VecTriple> products, AuthField VecTriple::*part);
 
 /// 128 bits each -> [[x]], x = sum_q X^(q * 2^s) x_q: Pack for s = 0; for s > 0 the Frobenius pack,
 /// which gives [[x^(2^s)]] from the same bits. bits.size() is a multiple of 128.

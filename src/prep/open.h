@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "base/block.h"
@@ -9,75 +10,52 @@
 
 namespace flexroom::prep {
 
-/// Open(<x_1..m>) to all or to one, with batched MAC check: boolean-engine.md §3.4. One flow,
-/// ceil(m/8)+16 bytes a pair. A failed check throws kMac (boolean cheat). Results are checked when
-/// the call returns. Split in send and receive so that callers can put other messages of the same
-/// flow in between; the label must be the same at both ends.
+/// Open(<x_1..m>), or the same for [[x]], to all or to one, with batched MAC check:
+/// boolean-engine.md §3.4. One flow; a pair sends the shares (ceil(m/8) bytes of bits, 16m of field
+/// elements) and a tag of 16 bytes. A failed check throws kMac (boolean cheat). Results are checked
+/// when the call returns. Split in send and receive so that callers can put other messages of the
+/// same flow in between; the label must be the same at both ends.
 ///
 /// Setting    constructed by every party in the same order, also by those that only send or only
 ///            receive (the counter of the tag is taken then, once per attempt)
 /// Guarantee  a wrong value passes with probability 2^-128 per random-oracle query, or with Delta.
 ///            One seed covers all bits of the opening (§2.3)
-class BitOpening {
+template <typename Values>  // AuthBits, AuthField
+class MacOpening {
  public:
-  /// `bits` must outlive the object. `label` names the step in traces and errors.
-  BitOpening(net::Party& party, const Block& delta, const AuthBits& bits, std::string_view label);
-  ~BitOpening();
-  BitOpening(const BitOpening&) = delete;
-  BitOpening& operator=(const BitOpening&) = delete;
+  /// One byte (0/1) a bit, or a field element.
+  using Opened = std::conditional_t<std::is_same_v<Values, AuthBits>, uint8_t, Block>;
+
+  /// `values` must outlive the object. `label` names the step in traces and errors.
+  MacOpening(net::Party& party, const Block& delta, const Values& values, std::string_view label);
+  ~MacOpening();
+  MacOpening(const MacOpening&) = delete;
+  MacOpening& operator=(const MacOpening&) = delete;
   /// Sends this party's shares and tag to one peer / to all peers.
   void send_to(PartyId peer);
   void send_to_all();
   /// Receives and checks a peer's shares.
   void receive_from(PartyId peer);
   void receive_from_all();
-  /// XOR of own and all received shares, one byte (0/1) a bit; asserts that all were received.
-  std::vector<uint8_t> result() const;
+  /// The sum of own and all received shares; asserts that all were received. Of an opening to this
+  /// party alone it is a secret, and the caller's to wipe.
+  std::vector<Opened> result() const;
 
  private:
-  Block seed(PartyId sender, ByteView packed) const;
-
   net::Party& party_;
   Block delta_;
-  const AuthBits& bits_;
+  const Values& values_;
   std::string label_;
   uint64_t counter_;
-  Bytes own_;                   // packed shares
+  Bytes own_;                   // this party's shares as they are sent
   Bytes sum_;                   // XOR of the shares so far
   std::vector<bool> received_;  // by party
 };
+using BitOpening = MacOpening<AuthBits>;
+using FieldOpening = MacOpening<AuthField>;
 
 std::vector<uint8_t> open_bits(net::Party&, const Block& delta, const AuthBits&,
                                std::string_view label);
-
-/// The same for [[x]]: 16m+16 bytes a pair.
-class FieldOpening {
- public:
-  /// `values` must outlive the object; constructed by every party, as BitOpening.
-  FieldOpening(net::Party& party, const Block& delta, const AuthField& values,
-               std::string_view label);
-  ~FieldOpening();
-  FieldOpening(const FieldOpening&) = delete;
-  FieldOpening& operator=(const FieldOpening&) = delete;
-  void send_to(PartyId peer);
-  void send_to_all();
-  void receive_from(PartyId peer);
-  void receive_from_all();
-  /// Sum of own and all received shares; asserts that all were received.
-  const std::vector<Block>& result() const;
-
- private:
-  Block seed(PartyId sender, ByteView shares) const;
-
-  net::Party& party_;
-  Block delta_;
-  const AuthField& values_;
-  std::string label_;
-  uint64_t counter_;
-  std::vector<Block> sum_;
-  std::vector<bool> received_;  // by party
-};
-
 std::vector<Block> open_field(net::Party&, const Block& delta, const AuthField&,
                               std::string_view label);
 

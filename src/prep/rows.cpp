@@ -5,6 +5,7 @@
 #include <deque>
 
 #include "base/error.h"
+#include "base/secret.h"
 #include "math/gf128.h"
 #include "prep/field_ops.h"
 #include "prep/joint_input.h"
@@ -15,12 +16,6 @@ namespace flexroom::prep {
 namespace {
 
 constexpr size_t kFieldBits = 128;
-
-AuthField join(std::span<const VecTriple> products, AuthField VecTriple::*part) {
-  AuthField out;
-  for (const VecTriple& product : products) out.append(product.*part);
-  return out;
-}
 
 /// `value` times c elementwise; a copy.
 AuthField scaled(const AuthField& value, std::span<const Block> c) {
@@ -218,10 +213,10 @@ SecretBytes deal(net::Party& party, Source& source, AuthField strings) {
   }
   FieldOpening& mine = openings[party.id()];
   mine.receive_from_all();
+  std::vector<Block> row = mine.result();
   SecretBytes own(16 * count);
-  for (size_t b = 0; b < count; ++b) {
-    store_block(own.writable().data() + 16 * b, mine.result()[b]);
-  }
+  for (size_t b = 0; b < count; ++b) store_block(own.writable().data() + 16 * b, row[b]);
+  wipe(row.data(), row.size() * sizeof(Block));
   return own;
 }
 

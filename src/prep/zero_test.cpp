@@ -32,12 +32,6 @@ AuthField authenticate_sum(Context& context, std::span<const Block> shares,
   return value;
 }
 
-AuthField join(std::vector<VecTriple>& products, AuthField VecTriple::*part) {
-  AuthField out = std::move(products[0].*part);
-  for (size_t h = 1; h < products.size(); ++h) out.append(products[h].*part);
-  return out;
-}
-
 }  // namespace
 
 bool zero_test_field(net::Party& party, const Block& delta, AuthField values,

@@ -44,7 +44,9 @@ class ServerFault : public ProtocolAbort {
                                Alert alert = Alert::kUnexpectedMessage);
 
 /// Reads TLS presentation language (RFC 8446 §3) from a server's bytes. Every read is checked
-/// against what is there; a violation is a server_fault() in `step`.
+/// against what is there; a violation is a server_fault() in `step`. Not base/codec.h's Reader:
+/// that one reads the members' own format, with 32-bit lengths, and names the member at fault;
+/// what a server sends is nobody's fault here and is answered with an alert.
 class WireReader {
  public:
   WireReader(ByteView in, std::string_view step) : in_(in), step_(step) {}
