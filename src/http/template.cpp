@@ -10,8 +10,6 @@ namespace flexroom::http {
 namespace {
 
 constexpr std::string_view kTag = "flexroom template v1";
-constexpr uint32_t kMaxSlotLength = 8192;
-constexpr size_t kMaxParts = 1024;
 
 const CharSet& alphanumeric() {
   static const CharSet set =
@@ -24,29 +22,6 @@ void put_slot(Writer& out, const Slot& slot) {
   out.u8(static_cast<uint8_t>(slot.encoding))
       .u8(static_cast<uint8_t>(slot.char_class))
       .u32(slot.length);
-}
-
-template <typename T>
-T get_enum(Reader& in, T last) {
-  const uint8_t value = in.u8();
-  if (value > static_cast<uint8_t>(last)) {
-    throw ProtocolAbort(AbortCode::kBadFrame, "http/template", "unknown enumeration value");
-  }
-  return static_cast<T>(value);
-}
-
-Slot get_slot(Reader& in) {
-  Slot slot;
-  slot.name = to_text(in.field(kMaxRequest));
-  slot.source = get_enum(in, SlotSource::kRandom);
-  slot.from = to_text(in.field(kMaxRequest));
-  slot.encoding = get_enum(in, Encoding::kJsonU);
-  slot.char_class = get_enum(in, CharClass::kRaw);
-  slot.length = in.u32();
-  if (slot.length > kMaxSlotLength) {
-    throw ProtocolAbort(AbortCode::kBadFrame, "http/template", "slot longer than 8,192 bytes");
-  }
-  return slot;
 }
 
 // Text with {{name}} holes, cut into parts.
@@ -104,34 +79,6 @@ size_t size_of(const std::vector<Part>& parts) {
 }
 
 void put_bytes(Writer& out, ByteView bytes) { out.u8(0).field(bytes); }
-
-Bytes get_bytes(Reader& in) {
-  const ByteView data = in.field(kMaxRequest);
-  return {data.begin(), data.end()};
-}
-
-uint32_t get_count(Reader& in) {
-  const uint32_t count = in.u32();
-  if (count > kMaxParts)
-    throw ProtocolAbort(AbortCode::kBadFrame, "http/template", "too many parts");
-  return count;
-}
-
-Base64Text get_base64(Reader& in) {
-  Base64Text out;
-  const uint32_t count = get_count(in);
-  for (uint32_t i = 0; i < count; ++i) {
-    const uint8_t kind = in.u8();
-    if (kind > 1)
-      throw ProtocolAbort(AbortCode::kBadFrame, "http/template", "unknown kind of part");
-    if (kind == 0) {
-      out.parts.emplace_back(get_bytes(in));
-    } else {
-      out.parts.emplace_back(get_slot(in));
-    }
-  }
-  return out;
-}
 
 void put_form_char(std::string& out, char c) {
   out += c == '+' ? "%2B" : c == '/' ? "%2F" : c == '=' ? "%3D" : std::string(1, c);
@@ -288,37 +235,6 @@ Bytes Template::serialise() const {
     }
   }
   return out.take();
-}
-
-Template Template::parse(ByteView bytes) {
-  Reader in(bytes, "http/template");
-  const auto refuse = [](std::string_view why) {
-    throw ProtocolAbort(AbortCode::kBadFrame, "http/template", why);
-  };
-  if (as_text(in.field(64)) != kTag) refuse("another template format");
-  Template out;
-  out.host = to_text(in.field(253));
-  out.port = in.u16();
-  out.method = to_text(in.field(32));
-  out.target = to_text(in.field(kMaxRequest));
-  const uint32_t count = get_count(in);
-  for (uint32_t i = 0; i < count; ++i) {
-    switch (in.u8()) {
-      case 0:
-        out.parts.emplace_back(get_bytes(in));
-        break;
-      case 1:
-        out.parts.emplace_back(get_slot(in));
-        break;
-      case 2:
-        out.parts.emplace_back(get_base64(in));
-        break;
-      default:
-        refuse("unknown kind of part");
-    }
-  }
-  in.finish();
-  return out;
 }
 
 Digest Template::digest() const { return sha256(serialise()); }

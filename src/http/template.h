@@ -86,8 +86,6 @@ struct Template {
   /// Canonical bytes: every field with a 32-bit length prefix; equal templates and nothing else
   /// give equal bytes.
   Bytes serialise() const;
-  /// Inverse of serialise(). Throws ProtocolAbort(kBadFrame).
-  static Template parse(ByteView bytes);
   /// SHA-256 of the serialisation under its own tag: what enters the request id.
   Digest digest() const;
   /// All of them, those in base64 text too, in order.

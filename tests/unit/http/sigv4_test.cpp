@@ -173,7 +173,6 @@ TEST(PlanSigV4, AgreesWithTheClearSigner) {
   const std::string signature =
       sign_string(test_credential(), plan.scope, plan.string_to_sign(plan.body.digest));
   EXPECT_THAT(signed_headers.back().second, ::testing::EndsWith(signature));
-  EXPECT_EQ(plan.payload_hash_text(), to_hex(plan.body.digest));
   const Bytes text = render(request, {{"signature", to_bytes(signature)}});
   EXPECT_THAT(std::string(as_text(text)), ::testing::HasSubstr(signed_headers.back().second));
 }

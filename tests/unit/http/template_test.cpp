@@ -21,7 +21,6 @@ std::string refusal(std::string_view text, const std::vector<Slot>& slots = {}) 
   try {
     const Template request = template_from_text("api.example", 443, text, slots);
     validate(request);
-    EXPECT_EQ(Template::parse(request.serialise()), request);
   } catch (const InputError& error) {
     return error.what();
   }
@@ -195,10 +194,9 @@ TEST(Validate, PrivateScriptTextIsAQuotedUrlBehindAPublicHost) {
             "");
 }
 
-TEST(Template, SerialisesEveryFieldAndParsesStrictly) {
+TEST(Template, DigestCoversEveryField) {
   const Template t =
       template_from_text("api.example", 443, get("A: {{s}}\n"), {make_slot(CharClass::kHex)});
-  const Bytes bytes = t.serialise();
   std::vector<Template> variants(6, t);
   variants[0].host = "api2.example";
   variants[1].port = 444;
@@ -207,17 +205,6 @@ TEST(Template, SerialisesEveryFieldAndParsesStrictly) {
   std::get<Slot>(variants[4].parts[1]).char_class = CharClass::kB64;
   std::get<Slot>(variants[5].parts[1]).from = "y";
   for (const Template& other : variants) EXPECT_NE(other.digest(), t.digest());
-  for (size_t cut = 0; cut < bytes.size(); ++cut) {
-    EXPECT_THROW(Template::parse(ByteView(bytes).first(cut)), ProtocolAbort);
-  }
-  for (size_t at = 0; at < bytes.size(); ++at) {
-    Bytes bad = bytes;
-    bad[at] ^= 0x80;
-    try {
-      EXPECT_NE(Template::parse(bad).digest(), t.digest());
-    } catch (const ProtocolAbort&) {
-    }
-  }
 }
 
 // Base64 text with slots: the whole value of a form field, letters and digits around every slot.
@@ -236,7 +223,6 @@ TEST(Base64Text, StandsInAFormFieldAndMakesNoOtherCharacters) {
                      base64, to_bytes(after)};
     try {
       validate(request);
-      EXPECT_EQ(Template::parse(request.serialise()), request);
     } catch (const InputError& error) {
       return std::string(error.what());
     }
