@@ -34,11 +34,6 @@ ScriptWriter& ScriptWriter::private_bytes(PartyId member, uint32_t size) {
   return *this;
 }
 
-ScriptWriter& ScriptWriter::align_question_mark(size_t before, size_t private_size) {
-  while ((bytes_.size() + before + private_size) % 3 == 2) text(" ");
-  return *this;
-}
-
 std::array<bool, 256> private_link_class() {
   std::array<bool, 256> allowed{};
   for (const char c : kAlphabet) allowed[static_cast<uint8_t>(c)] = true;

@@ -30,10 +30,6 @@ class ScriptWriter {
   /// The next `size` bytes of that member's private string. The caller has opened a single quote
   /// after a public https://host/ prefix (§5.2, script context).
   ScriptWriter& private_bytes(PartyId member, uint32_t size);
-  /// Spaces so that the text that follows `private_size` private bytes and `before` public ones
-  /// does not put '?' at the end of a base64 group: '?' there would become '/', which needs
-  /// percent-encoding in a form and so a length that depends on position.
-  ScriptWriter& align_question_mark(size_t before, size_t private_size);
   size_t size() const { return bytes_.size(); }
   const std::vector<ScriptByte>& bytes() const { return bytes_; }
 

@@ -123,8 +123,4 @@ Digest hmac_inner_digest(const Sha256State& inner, ByteView message) {
   return sha256_finish(inner, 64, message);
 }
 
-Digest hmac_from_states(const HmacStates& states, ByteView message) {
-  return sha256_finish(states.outer, 64, hmac_inner_digest(states.inner, message));
-}
-
 }  // namespace flexroom

@@ -52,6 +52,5 @@ HmacStates hmac_states(ByteView key);
 
 /// The rest of an HMAC: SHA-256 over `message` from `inner`, which has eaten one block.
 Digest hmac_inner_digest(const Sha256State& inner, ByteView message);
-Digest hmac_from_states(const HmacStates& states, ByteView message);
 
 }  // namespace flexroom

@@ -13,14 +13,14 @@ namespace flexroom::circuits {
 ///
 /// Bit order of all groups: strings of bytes in order, bit 0 of each byte first; a SHA-256 state is
 /// its eight words as 32 big-endian bytes (sha256_state_from reads it); field elements least
-/// significant bit first; round words as round_word_bits writes them.
+/// significant bit first; round words as round_words_of reads them.
 
 /// GC-A: from the masked ECDHE x-coordinate to the handshake traffic secrets.
 ///
 /// In    zero "rho_0" .. "rho_<n-1>" [field bits each]: the masks of c
 ///       pub  "c" [field bits]: x + sum rho_i mod p
-///       pub  "kw_c_hs", "kw_s_hs" [2 048 each]: round words of hmac_inner_block(
-///            hkdf_label_message("c hs traffic" / "s hs traffic", H1, 32))
+///       pub  "kw_c_hs", "kw_s_hs" [2 048 each]: round words of the inner hash's block of
+///            hkdf_label_message("c hs traffic" / "s hs traffic", H1, 32)
 /// Out   open "c_hs", "s_hs" [256 each]: client and server handshake traffic secrets
 ///       open "kin_ms" [256]: inner HMAC state of the master secret
 ///       keep "kout_ms" [256]: its outer state
@@ -73,8 +73,8 @@ class RecordWriter {
 /// first request.
 ///
 /// In    dyn  "kout_ms" [256]
-///       pub  "kw_c_ap", "kw_s_ap" [2 048 each]: round words of hmac_outer_block(inner digest of
-///            c_ap / s_ap), which everybody computes from kin_ms
+///       pub  "kw_c_ap", "kw_s_ap" [2 048 each]: round words of the outer hash of the inner digest
+///            of c_ap / s_ap, which everybody computes from kin_ms
 ///       zero "r_c" [128]: the random R of the client's GHASH powers
 /// Out   open "d_c" [128]: H xor R
 ///       keep "s_ap" [256]: server application traffic secret

@@ -46,14 +46,6 @@ StateWords hmac(const HmacKeyWords& key, const Text& message) {
   return hmac_outer(key.outer, hmac_inner(key.inner, message));
 }
 
-Sha256BlockBytes hmac_outer_block(const Digest& inner_digest) {
-  return sha256_last_block(inner_digest, kBlockBytes);
-}
-
-Sha256BlockBytes hmac_inner_block(ByteView message) {
-  return sha256_last_block(message, kBlockBytes);
-}
-
 Bytes hkdf_label_message(std::string_view label, ByteView context, uint16_t length) {
   const std::string full = "tls13 " + std::string(label);
   FLEXROOM_ASSERT(full.size() <= 255 && context.size() <= 255);

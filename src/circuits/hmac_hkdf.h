@@ -31,16 +31,11 @@ StateWords hmac_inner(const StateWords& inner, const Text& message);
 StateWords hmac_outer(const StateWords& outer, const StateWords& inner_digest);
 
 /// The outer hash of an inner digest that is public but known only online: 16 248 ANDs.
-/// `round_words` are those of hmac_outer_block(digest).
+/// `round_words` are those of the padded block that the outer hash of the digest ends with.
 StateWords hmac_outer_pub(const StateWords& outer, const RoundWords& round_words);
 
 /// HMAC(key, message) with everything inside.
 StateWords hmac(const HmacKeyWords& key, const Text& message);
-
-/// The padded block of the outer hash of a public inner digest.
-Sha256BlockBytes hmac_outer_block(const Digest& inner_digest);
-/// The padded block of an inner hash of a public message of at most 55 bytes.
-Sha256BlockBytes hmac_inner_block(ByteView message);
 
 /// HkdfLabel of RFC 8446 §7.1 and the 0x01 of HKDF-Expand's first block: the message under HMAC
 /// that gives the first 32 bytes of HKDF-Expand-Label(., label, context, length). `label` without

@@ -119,13 +119,4 @@ RoundWords round_words_of(const Bits& bits) {
   return out;
 }
 
-std::vector<uint8_t> round_word_bits(const Sha256BlockBytes& block) {
-  std::vector<uint8_t> out;
-  out.reserve(2048);
-  for (const uint32_t word : sha256_schedule_plus_k(block)) {
-    for (size_t i = 0; i < 32; ++i) out.push_back((word >> i) & 1);
-  }
-  return out;
-}
-
 }  // namespace flexroom::circuits

@@ -47,7 +47,4 @@ Bits bits_of(const StateWords& state);
 /// Reads 2 048 input bits: word t is bits 32t .. 32t+31, least significant first.
 RoundWords round_words_of(const Bits& bits);
 
-/// The values of those input bits, one byte (0/1) each, for a public padded block.
-std::vector<uint8_t> round_word_bits(const Sha256BlockBytes& block);
-
 }  // namespace flexroom::circuits

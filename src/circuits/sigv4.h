@@ -21,7 +21,7 @@ mpc::Circuit sigv4_secret_states(size_t secret_bytes);
 /// part is hashed in the clear from the opened kin of X. Four levels: date, region, service,
 /// "aws4_request"; with sigv4_secret_states 281 134 ANDs.
 ///
-/// In    zero or dyn "kout" [256]; pub "kw" [2 048]: round words of hmac_outer_block(inner digest)
+/// In    zero or dyn "kout" [256]; pub "kw" [2 048]: round words of the outer hash
 /// Out   open "kin" [256], keep "kout" [256]
 /// Size  59 496 ANDs
 mpc::Circuit sigv4_derivation(mpc::InputKind kind = mpc::InputKind::kZero);

@@ -65,11 +65,6 @@ const Digest& derived_early_secret() {
   return secret;
 }
 
-const HmacStates& derived_early_states() {
-  static const HmacStates states = hmac_states(derived_early_secret());
-  return states;
-}
-
 Sha256BlockBytes inner_block(std::string_view label, ByteView context, size_t length) {
   return sha256_last_block(expand_message(label, context, length), 64);
 }

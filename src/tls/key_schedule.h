@@ -37,10 +37,9 @@ Digest next_traffic_secret(const Digest& traffic_secret);
 /// verify_data of a Finished sent under `traffic_secret` (RFC 8446 §4.4.4).
 Digest finished_mac(const Digest& traffic_secret, const Digest& transcript);
 
-/// Constants outside MPC: dES = Derive-Secret(Extract(0, 0), "derived", "") and the two HMAC states
-/// of dES, from which HS = HMAC(dES, x) starts.
+/// A constant outside MPC: dES = Derive-Secret(Extract(0, 0), "derived", ""), from which
+/// HS = HMAC(dES, x) starts.
 const Digest& derived_early_secret();
-const HmacStates& derived_early_states();
 
 /// What HMAC hashes after its key block in HKDF-Expand-Label: hkdf_label || 01. At most 55 bytes
 /// for every label of the schedule, hence one block.

@@ -11,6 +11,7 @@
 #include "mpc/program.h"
 #include "support/circuit_run.h"
 #include "support/program_interpreter.h"
+#include "support/round_words.h"
 
 // The oracle is OpenSSL's HKDF and AES-GCM on clear values; it shares no code with circuits/.
 
@@ -116,7 +117,8 @@ Bytes state_bytes(const Sha256State& state) {
 }
 
 std::vector<uint8_t> traffic_words(const std::string& label, const Digest& transcript) {
-  return round_word_bits(hmac_inner_block(hkdf_label_message(label, transcript, 32)));
+  return support::round_word_bits(
+      support::hmac_last_block(hkdf_label_message(label, transcript, 32)));
 }
 
 /// A 256-bit number mod 2^255 - 19 or P-256's p, little-endian, by repeated subtraction.
@@ -217,8 +219,8 @@ GcBInputs gc_b_inputs(std::mt19937_64& random) {
   const HmacStates master = hmac_states(in.schedule.master);
   in.kout_ms = state_bytes(master.outer);
   const auto outer_words = [&](const std::string& label) {
-    return round_word_bits(
-        hmac_outer_block(hmac_inner_digest(master.inner, hkdf_label_message(label, h2, 32))));
+    return support::round_word_bits(support::hmac_last_block(
+        hmac_inner_digest(master.inner, hkdf_label_message(label, h2, 32))));
   };
   in.kw_c_ap = outer_words("c ap traffic");
   in.kw_s_ap = outer_words("s ap traffic");

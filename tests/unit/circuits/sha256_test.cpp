@@ -6,6 +6,7 @@
 
 #include "circuits/hmac_hkdf.h"
 #include "support/circuit_run.h"
+#include "support/round_words.h"
 
 namespace flexroom::circuits {
 namespace {
@@ -102,7 +103,7 @@ TEST(Sha256Circuit, TakesPublicBlocksAsRoundWords) {
   CircuitRun run(circuit);
   const HmacStates states = hmac_states(key);
   run.set("state", sha256_state_bytes(states.outer));
-  run.set_bits("kw", round_word_bits(hmac_outer_block(inner))).run();
+  run.set_bits("kw", support::round_word_bits(support::hmac_last_block(inner))).run();
   EXPECT_EQ(digest_of(run), flexroom::sha256_finish(states.outer, 64, inner));
 }
 

@@ -6,6 +6,7 @@
 
 #include "circuits/text.h"
 #include "support/circuit_run.h"
+#include "support/round_words.h"
 
 namespace flexroom::circuits {
 namespace {
@@ -47,7 +48,9 @@ SigningKey derive_signing_key() {
   for (const std::string_view part : {"20150830", "us-east-1", "iam", "aws4_request"}) {
     CircuitRun run(derivation);
     const Digest inner = hmac_inner_digest(state_from(key.kin), as_bytes(part));
-    run.set("kout", key.kout).set_bits("kw", round_word_bits(hmac_outer_block(inner))).run();
+    run.set("kout", key.kout)
+        .set_bits("kw", support::round_word_bits(support::hmac_last_block(inner)))
+        .run();
     key = {run.bytes("kin"), run.bytes("kout"), key.num_ands + derivation.num_ands};
   }
   return key;
@@ -84,7 +87,7 @@ TEST(SigV4Circuit, DerivesTheSigningKeyAndSignsTheDocumentedExample) {
   const Bytes string_to_sign = to_bytes(std::string(kStringToSignHead) + std::string(kRequestHash));
   const Digest inner = hmac_inner_digest(state_from(key.kin), string_to_sign);
   run.set("kout_signing", key.kout);
-  run.set_bits("kw_sts", round_word_bits(hmac_outer_block(inner))).run();
+  run.set_bits("kw_sts", support::round_word_bits(support::hmac_last_block(inner))).run();
   EXPECT_EQ(to_text(run.bytes("signature")),
             "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7");
 }

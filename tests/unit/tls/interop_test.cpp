@@ -108,7 +108,7 @@ Bytes shared_secret(const Key& own, const Bytes& other) {
 // The schedule of §3.4 with F+'s split: what is revealed is used as revealed.
 struct Oracle {
   explicit Oracle(const Bytes& x) {
-    handshake = hmac_from_states(derived_early_states(), x);
+    handshake = hmac_sha256(derived_early_secret(), x);
     const Digest derived = derive_secret(handshake, "derived", sha256({}));
     master = hmac_sha256(derived, Bytes(32));
   }
