@@ -219,9 +219,10 @@ Answers add_preprocessing(BenchReport& report, std::string_view name, MemberProc
   return answers;
 }
 
-void add_measured(BenchReport& report, const Answers& both) {
+/// The boolean engine alone, on the handshake circuit.
+void add_engine(BenchReport& report, const Answers& both) {
   const size_t repetitions = both[0].at("engine").size();
-  std::vector<double> garble, garble_cpu, evaluate, signatures, handshakes;
+  std::vector<double> garble, garble_cpu, evaluate;
   for (size_t k = 0; k < repetitions; ++k) {
     const Answers engines = {both[0].at("engine")[k], both[1].at("engine")[k]};
     const auto ands = engines[0].at("ands").get<double>();
@@ -240,14 +241,19 @@ void add_measured(BenchReport& report, const Answers& both) {
       median(evaluate), "AND/s", std::nullopt,
       fmt::format("the evaluator's local work on the handshake circuit ({} ANDs); median of {}",
                   circuit_ands, repetitions)};
+}
 
-  // The handshake up to the sealed request, of the shorter request.
+/// Connections of a short and of a longer request: the handshake up to the sealed request, and what
+/// more bytes cost.
+void add_connections(BenchReport& report, const Answers& both) {
   const std::initializer_list<std::string_view> handshake = {
       "ECDHE", "handshake keys", "server flight", "request keys and ciphertext"};
   const std::initializer_list<std::string_view> request = {"request keys and ciphertext",
                                                            "tag and send"};
+  const size_t repetitions = both[0].at("short").size();
   uint64_t ands = 0, rounds = 0;
   (void)seconds_of(both[0].at("short")[0], handshake, &ands, &rounds);
+  std::vector<double> handshakes;
   // The least of several: what disturbs a run only adds to it, and this is a difference.
   double shorter = 1e9, longer = 1e9;
   for (size_t k = 0; k < repetitions; ++k) {
@@ -273,20 +279,23 @@ void add_measured(BenchReport& report, const Answers& both) {
       fmt::format("224 bytes more in a request: a quarter of what {} bytes more add to key "
                   "schedule, ciphertext and tag of a connection; the least of {} each",
                   kMoreBytes, repetitions)};
-  const size_t signature_count = both[0].at("signatures").size();
-  for (size_t k = 0; k < signature_count; ++k) {
+}
+
+void add_signatures(BenchReport& report, const Answers& both) {
+  const size_t count = both[0].at("signatures").size();
+  std::vector<double> milliseconds;
+  for (size_t k = 0; k < count; ++k) {
     const auto of = [&](size_t i) {
       return both[i].at("signatures")[k].at("seconds").get<double>();
     };
-    signatures.push_back(1e3 * std::max(of(0), of(1)));
+    milliseconds.push_back(1e3 * std::max(of(0), of(1)));
   }
-  const nlohmann::json& signature = both[0].at("signatures")[0];
+  const nlohmann::json& first = both[0].at("signatures")[0];
   report.figures["sigv4_online_ms"] = {
-      median(signatures), "ms", kPublishedSigv4Ms,
+      median(milliseconds), "ms", kPublishedSigv4Ms,
       fmt::format("HMAC of the string to sign under a shared signing key, in hex, opened; {} ANDs, "
                   "{} waits for the other member; median of {}",
-                  signature.at("ands").get<uint64_t>(), signature.at("rounds").get<uint64_t>(),
-                  signature_count)};
+                  first.at("ands").get<uint64_t>(), first.at("rounds").get<uint64_t>(), count)};
 }
 
 /// Everything over simulated links; the plot's row of each.
@@ -326,19 +335,39 @@ PlotGroup measure_links(BenchReport& report, MemberProcesses& members, const Siz
   return plot;
 }
 
+/// The file that --plot names, open from the beginning: minutes of measuring are not lost to a
+/// folder that is not there.
+std::ofstream open_plot(const std::filesystem::path& path) {
+  std::ofstream file;
+  if (path.empty()) return file;
+  file.open(path);
+  if (!file) throw InputError(path.string(), "cannot be written", "name another file for --plot");
+  return file;
+}
+
+void add_environment(BenchReport& report, double rtt_ms) {
+  report.environment["cpu"] = cpu_model();
+  report.environment["cores"] =
+      fmt::format("{}; one a member where there are enough, the sandbox beside them",
+                  sysconf(_SC_NPROCESSORS_ONLN));
+  report.environment["link"] = "TCP on loopback, TLS 1.3 between members";
+  report.environment["rtt_ms"] = fmt::format("{:.3f}", rtt_ms);
+  report.environment["members"] = "2, where nothing else is said";
+  const prep::TripleParameters parameters;
+  report.environment["parameters"] =
+      fmt::format("malicious security; subfield bits {}, buckets of {}, batches of {}",
+                  prep::EpochParameters{}.subfield_bits, parameters.bucket_size, parameters.batch);
+  report.environment["published"] =
+      "secure agents paper, Tables 5 and 6: two 8-core cloud machines, 6.6 ms round trip";
+}
+
 }  // namespace
 
 BenchReport run_bench(const BenchOptions& options) {
   const auto progress = [&](std::string_view phase, double fraction) {
     if (options.progress) options.progress(phase, fraction);
   };
-  std::ofstream plot_file;
-  if (!options.plot.empty()) {
-    plot_file.open(options.plot);
-    if (!plot_file) {
-      throw InputError(options.plot.string(), "cannot be written", "name another file for --plot");
-    }
-  }
+  std::ofstream plot_file = open_plot(options.plot);
   const Sizes sizes = options.quick ? Sizes::quick() : Sizes{};
   BenchReport report;
   report.environment["load"] = load_average();
@@ -365,10 +394,13 @@ BenchReport run_bench(const BenchOptions& options) {
       largest(triples, "bytes") / static_cast<double>(sizes.triples), "B each way", std::nullopt,
       "frames that left the member that sends more; TLS and TCP add about 0.5 % more"};
   progress("TLS connections", 0.12);
-  add_measured(report, two.run({{"do", "measure"},
-                                {"service", service},
-                                {"signatures", sizes.signatures},
-                                {"connections", sizes.connections}}));
+  const Answers measured = two.run({{"do", "measure"},
+                                    {"service", service},
+                                    {"signatures", sizes.signatures},
+                                    {"connections", sizes.connections}});
+  add_engine(report, measured);
+  add_connections(report, measured);
+  add_signatures(report, measured);
   progress("three members", 0.25);
   join(three);
   const RunScriptFigures run_of_three = run_script(three, service);
@@ -385,19 +417,7 @@ BenchReport run_bench(const BenchOptions& options) {
                                plot_of("run-script of three members, cold", run_of_three), links});
     if (!plot_file.flush()) throw InputError(options.plot.string(), "could not be written");
   }
-  report.environment["cpu"] = cpu_model();
-  report.environment["cores"] =
-      fmt::format("{}; one a member where there are enough, the sandbox beside them",
-                  sysconf(_SC_NPROCESSORS_ONLN));
-  report.environment["link"] = "TCP on loopback, TLS 1.3 between members";
-  report.environment["rtt_ms"] = fmt::format("{:.3f}", rtt_ms);
-  report.environment["members"] = "2, where nothing else is said";
-  const prep::TripleParameters parameters;
-  report.environment["parameters"] =
-      fmt::format("malicious security; subfield bits {}, buckets of {}, batches of {}",
-                  prep::EpochParameters{}.subfield_bits, parameters.bucket_size, parameters.batch);
-  report.environment["published"] =
-      "secure agents paper, Tables 5 and 6: two 8-core cloud machines, 6.6 ms round trip";
+  add_environment(report, rtt_ms);
   return report;
 }
 

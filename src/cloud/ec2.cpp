@@ -215,6 +215,23 @@ void Ec2::reservation_xml(const std::string& reservation_id, Xml& out) const {
   if (!first) out.close();
 }
 
+namespace {
+
+void tags_xml(const Pairs& tags, Xml& out) {
+  if (tags.empty()) return;
+  out.open("tagSet");
+  for (const auto& [key, value] : tags) {
+    out.open("item").leaf("key", key).leaf("value", value).close();
+  }
+  out.close();
+}
+
+void group_xml(const std::string& id, const std::string& name, Xml& out) {
+  out.open("groupSet").open("item").leaf("groupId", id).leaf("groupName", name).close().close();
+}
+
+}  // namespace
+
 void Ec2::instance_xml(const Instance& instance, Xml& out) const {
   const std::string address = "172.31.0." + std::to_string(10 + instance.slot);
   out.open("item").leaf("instanceId", instance.id).leaf("imageId", kImageId);
@@ -240,8 +257,7 @@ void Ec2::instance_xml(const Instance& instance, Xml& out) const {
       .leaf("vpcId", "vpc-0123456789abcdef0")
       .leaf("privateIpAddress", address)
       .leaf("sourceDestCheck", "true");
-  out.open("groupSet").open("item").leaf("groupId", instance.group_id);
-  out.leaf("groupName", instance.group_name).close().close();
+  group_xml(instance.group_id, instance.group_name, out);
   if (!instance.state_reason.empty()) {
     out.open("stateReason")
         .leaf("code", instance.state_reason)
@@ -254,13 +270,7 @@ void Ec2::instance_xml(const Instance& instance, Xml& out) const {
       .empty("blockDeviceMapping")
       .leaf("virtualizationType", "hvm");
   if (!instance.client_token.empty()) out.leaf("clientToken", instance.client_token);
-  if (!instance.tags.empty()) {
-    out.open("tagSet");
-    for (const auto& [key, value] : instance.tags) {
-      out.open("item").leaf("key", key).leaf("value", value).close();
-    }
-    out.close();
-  }
+  tags_xml(instance.tags, out);
   out.leaf("hypervisor", "xen").empty("networkInterfaceSet");
   if (!instance.profile_arn.empty()) {
     out.open("iamInstanceProfile")

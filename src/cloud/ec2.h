@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 
 #include "cloud/iam.h"
@@ -62,6 +63,11 @@ class Ec2 {
   void check_group(Launch& launch, const Parameters& in, const Estate& estate);
   /// Makes room among the terminated ones.
   void forget_old();
+  bool answer_again(const Estate& estate, const std::string& token, const std::string& hash,
+                    Xml& out) const;
+  std::vector<unsigned> acquire_slots(size_t least, size_t most);
+  void start(const Launch& launch, const Caller& caller, const std::string& reservation,
+             std::span<const unsigned> slots);
   void boot(Instance& instance, const Launch& launch);
   void describe_instances(const Parameters& in, const Caller& caller, Xml& out);
   void change_instances(const Parameters& in, const Caller& caller, Xml& out);

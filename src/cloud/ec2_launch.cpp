@@ -185,45 +185,41 @@ Ec2::Launch Ec2::check_launch(const Parameters& in, const Caller& caller, Estate
   return launch;
 }
 
-void Ec2::run_instances(const Parameters& in, const Caller& caller, Xml& out) {
-  if (throttled_runs_ > 0) {
-    --throttled_runs_;
-    throw ApiError(503, "RequestLimitExceeded", "Request limit exceeded.");
+// A repeated request is answered as the first one was (ClientToken).
+bool Ec2::answer_again(const Estate& estate, const std::string& token, const std::string& hash,
+                       Xml& out) const {
+  const auto known = estate.tokens.find(token);
+  if (token.empty() || known == estate.tokens.end()) return false;
+  if (known->second.parameters_hash != hash) {
+    throw ApiError(400, "IdempotentParameterMismatch",
+                   "Arguments on this idempotent request are inconsistent with arguments used in "
+                   "previous request(s).");
   }
-  Estate& estate = estates_[caller.principal.account_id];
-  const std::string hash = parameters_hash(in);
-  const std::string token = in.get("ClientToken", "");
-  if (const auto known = estate.tokens.find(token);
-      !token.empty() && known != estate.tokens.end()) {
-    if (known->second.parameters_hash != hash) {
-      throw ApiError(400, "IdempotentParameterMismatch",
-                     "Arguments on this idempotent request are inconsistent with arguments used in "
-                     "previous request(s).");
-    }
-    reservation_xml(known->second.reservation_id, out);
-    return;
-  }
-  const Launch launch = check_launch(in, caller, estate);
-  if (in.get("DryRun", "") == "true") {
-    throw ApiError(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
-  }
-  forget_old();
+  reservation_xml(known->second.reservation_id, out);
+  return true;
+}
+
+// Between `least` and `most`; all or nothing.
+std::vector<unsigned> Ec2::acquire_slots(size_t least, size_t most) {
   std::vector<unsigned> slots;
-  while (slots.size() < static_cast<size_t>(launch.count)) {
+  while (slots.size() < most) {
     const auto slot =
         instances_.size() + slots.size() < kMaxInstancesKept ? vms_.acquire_slot() : std::nullopt;
     if (!slot) break;
     slots.push_back(*slot);
   }
-  if (slots.size() < static_cast<size_t>(count_parameter(in, "MinCount"))) {
-    for (const unsigned slot : slots) vms_.release_slot(slot);
-    throw ApiError(400, "VcpuLimitExceeded",
-                   "You have requested more vCPU capacity than your current vCPU limit of " +
-                       std::to_string(2 * VmHost::kMaxVms) +
-                       " allows for the instance bucket that the specified instance type belongs "
-                       "to.");
-  }
-  const std::string reservation = "r-0" + random_hex(16);
+  if (slots.size() >= least) return slots;
+  for (const unsigned slot : slots) vms_.release_slot(slot);
+  throw ApiError(400, "VcpuLimitExceeded",
+                 "You have requested more vCPU capacity than your current vCPU limit of " +
+                     std::to_string(2 * VmHost::kMaxVms) +
+                     " allows for the instance bucket that the specified instance type belongs "
+                     "to.");
+}
+
+// All of them, or none.
+void Ec2::start(const Launch& launch, const Caller& caller, const std::string& reservation,
+                std::span<const unsigned> slots) {
   for (unsigned i = 0; i < slots.size(); ++i) {
     Instance instance;
     instance.id = "i-0" + random_hex(16);
@@ -252,11 +248,31 @@ void Ec2::run_instances(const Parameters& in, const Caller& caller, Xml& out) {
       for (auto& [id, other] : instances_) {
         if (other.reservation_id == reservation) vms_.terminate(id);
       }
-      for (size_t rest = i + 1; rest < slots.size(); ++rest) vms_.release_slot(slots[rest]);
+      for (const unsigned rest : slots.subspan(i + 1)) vms_.release_slot(rest);
       throw ApiError(500, "InternalError",
                      std::string("An internal error has occurred: ") + error.what());
     }
   }
+}
+
+void Ec2::run_instances(const Parameters& in, const Caller& caller, Xml& out) {
+  if (throttled_runs_ > 0) {
+    --throttled_runs_;
+    throw ApiError(503, "RequestLimitExceeded", "Request limit exceeded.");
+  }
+  Estate& estate = estates_[caller.principal.account_id];
+  const std::string hash = parameters_hash(in);
+  const std::string token = in.get("ClientToken", "");
+  if (answer_again(estate, token, hash, out)) return;
+  const Launch launch = check_launch(in, caller, estate);
+  if (in.get("DryRun", "") == "true") {
+    throw ApiError(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
+  }
+  forget_old();
+  const std::vector<unsigned> slots = acquire_slots(
+      static_cast<size_t>(count_parameter(in, "MinCount")), static_cast<size_t>(launch.count));
+  const std::string reservation = "r-0" + random_hex(16);
+  start(launch, caller, reservation, slots);
   if (!token.empty()) estate.tokens[token] = {hash, reservation};
   reservation_xml(reservation, out);
   // Answered as pending; from now on they run.

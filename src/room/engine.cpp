@@ -314,6 +314,33 @@ CircuitOutputs Engine::run(const Circuit& circuit, const CircuitInputs& inputs) 
   return out;
 }
 
+namespace {
+
+/// `run` numbers the requests of one engine.
+agent::ConnectionConfig connection_config(const TlsRequest& request, NamedGroup group,
+                                          const RoScope& scope, uint64_t run) {
+  agent::ConnectionConfig config;
+  config.host = request.host;
+  config.group = group;
+  config.courier = 1;
+  config.no_secret = true;
+  config.policy = RandomOracle("engine request", scope)
+                      .field(request.host)
+                      .field(uint64_t{request.port})
+                      .field(request.text)
+                      .field(run)
+                      .digest();
+  tls::TrustStore trust = request.ca_file.empty()
+                              ? tls::TrustStore::system()
+                              : tls::TrustStore::from_files({request.ca_file}, request.host);
+  config.handshake =
+      tls::handshake_config({request.host, std::move(trust),
+                             [] { return std::chrono::system_clock::now(); }, std::nullopt});
+  return config;
+}
+
+}  // namespace
+
 ServiceAnswer Engine::request(const TlsRequest& request) {
   State& state = *state_;
   constexpr size_t kMaxRequest = 16'383;  // one record, with its content type
@@ -328,23 +355,8 @@ ServiceAnswer Engine::request(const TlsRequest& request) {
   bool released = false;
   try {
     return state.guarded([&] {
-      agent::ConnectionConfig config;
-      config.host = request.host;
-      config.group = *group;
-      config.courier = 1;
-      config.no_secret = true;
-      config.policy = RandomOracle("engine request", state.party->scope())
-                          .field(request.host)
-                          .field(uint64_t{request.port})
-                          .field(text.text)
-                          .field(state.runs++)
-                          .digest();
-      tls::TrustStore trust = request.ca_file.empty()
-                                  ? tls::TrustStore::system()
-                                  : tls::TrustStore::from_files({request.ca_file}, request.host);
-      config.handshake =
-          tls::handshake_config({request.host, std::move(trust),
-                                 [] { return std::chrono::system_clock::now(); }, std::nullopt});
+      const agent::ConnectionConfig config =
+          connection_config(request, *group, state.party->scope(), state.runs++);
       text.id = config.policy;
       agent::RequestPlan plan;
       plan.bytes = text.text.size();
