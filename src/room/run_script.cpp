@@ -127,6 +127,7 @@ class ScriptRun {
         history_(history_of(state_)) {
     check_key(job_, state_.secret(job_.secret));
     script_ = agreed_script(job_, room(), Access::cancel(session_));
+    for (const auto& one : history_.damaged()) Access::decider(session).note(one.text);
     joined_ = &Access::join(session_, Access::kAsks, "run-script");
   }
   RunStarted run();

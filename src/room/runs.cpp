@@ -371,6 +371,16 @@ std::vector<RunInfo> Room::runs() {
   });
 }
 
+std::vector<std::string> Room::damaged_runs() {
+  return room::translated(room::Access::members(*this), [&] {
+    std::vector<std::string> out;
+    for (const auto& one : room::history_of(*state_->member).damaged()) {
+      out.push_back(display_lines(one.text));
+    }
+    return out;
+  });
+}
+
 RunInfo Room::run(const std::string& id) {
   return room::translated(room::Access::members(*this), [&] {
     const runs::RunHistory history = room::history_of(*state_->member);
