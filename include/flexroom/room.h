@@ -73,6 +73,9 @@ struct RoomStatus {
   bool needs_operator = false;
   uint64_t dirty = 0, life = 0, strikes = 0;
   std::string reason_to_refresh;  // empty: nothing asks for it
+  /// What sessions that ended without a word left and is not counted yet: of this room, of others,
+  /// and of rooms that nobody knows here any more; one sentence each.
+  std::vector<std::string> open_marks;
   uint64_t secrets = 0;
   Stock stock;
   std::string certificate;          // SHA-256, hexadecimal

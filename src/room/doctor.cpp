@@ -32,6 +32,7 @@
 #include "room/failure.h"
 #include "room/local_checks.h"
 #include "room/service_probe.h"
+#include "store/open_mark.h"
 
 namespace flexroom {
 namespace room {
@@ -73,6 +74,7 @@ class Doctor {
     if (setting) {
       identity(*setting);
       disk(*setting);
+      open_marks(*setting);
       port(*setting);
       options_.with_members ? compare(*setting) : members(*setting);
       services(*setting);
@@ -173,6 +175,20 @@ class Doctor {
                                setting.member.state_dir.string()),
                    ""};
     });
+  }
+
+  /// What sessions that ended without a word left (store/open_mark.h); whose room that is, `status`
+  /// knows, which opens the state.
+  void open_marks(const Setting& setting) {
+    for (const auto& left : store::OpenMark::left(setting.member.state_dir)) {
+      looked("open session", [&] {
+        return Check{"", State::kWarning,
+                     fmt::format("{} is not counted yet: {}", store::to_string(left.state),
+                                 left.file.string()),
+                     "find out why it ended; the next command of its room counts it. `flexroom "
+                     "status` says which room that is"};
+      });
+    }
   }
 
   /// Members with a lower number listen for those with a higher one.

@@ -99,6 +99,7 @@ RoomStatus Room::status() {
           session::reason_to_refresh(counters.dirty, prep::profile(state.room().profile).dirty_max,
                                      out.epoch_made, static_cast<uint64_t>(std::time(nullptr)));
     }
+    out.open_marks = state.open_marks();
     out.secrets = state.secrets().list().size();
     out.stock = room::stock_of(state);
     out.certificate = to_hex(state.identity().fingerprint());
