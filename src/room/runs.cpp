@@ -65,10 +65,10 @@ std::string remember(runs::RunHistory& history, const runs::Run& run) noexcept {
   try {
     history.update(run);
     return {};
-  } catch (const std::exception& error) {
+  } catch (...) {
     try {
-      return fmt::format("run {} could not be written down: {}", run.short_id(), error.what());
-    } catch (const std::exception&) {
+      return fmt::format("run {} could not be written down: {}", run.short_id(), words_of_caught());
+    } catch (...) {
       return "?";  // no memory for the words
     }
   }
@@ -99,7 +99,7 @@ class Collector {
     return finished();
   }
   /// Of a run that could not be looked for.
-  RunResult failed(const std::exception& error) {
+  RunResult failed(std::string why) {
     failed_ = true;
     out_.words = error.what();
     return finished();
@@ -153,11 +153,7 @@ void Collector::look(const SecretBytes& link, Decider& decider) {
       wait_ ? std::chrono::system_clock::now() + std::chrono::minutes(run_.deadline_minutes)
             : started;
   const auto tell = [&](std::string_view words) {
-    try {
-      decider.progress(
-          {fmt::format("the script runs, waiting for the result ({})", words), {}, {}});
-    } catch (const std::exception&) {  // a screen that fails changes nothing
-    }
+    decider.progress({fmt::format("the script runs, waiting for the result ({})", words), {}, {}});
   };
   try {
     const runs::Followed got = runs::follow_result(state_.room(), to_text(link.reveal()),
@@ -205,9 +201,9 @@ void Collector::enter_end() {
     if (std::pair(run_.state, run_.detail) != before) log_script_end(state_, run_);
     history_.update(run_);
     if (!run_.result.empty()) history_.forget_link(run_);
-  } catch (const std::exception& error) {
+  } catch (...) {
     // What came is here all the same. The link stays: all of it is written at the next look.
-    out_.not_written = error.what();
+    out_.not_written = words_of_caught();
   }
 }
 
@@ -282,7 +278,8 @@ void require_use(const Room& room) {
   throw InputError("room", "was opened to look at", "open it to use it");
 }
 
-RunResult collect(Room& room, const std::string& id, Decider& decider) {
+RunResult collect(Room& room, const std::string& id, Decider& program) {
+  GuardedDecider decider(program);
   require_use(room);
   const runs::Run run = history_of(Access::state(room)).find(id);
   if (run.state == runs::RunState::kRefused || run.state == runs::RunState::kNotStarted) {
@@ -299,7 +296,8 @@ void take_start(runs::Run& run, const RunStarted& started) {
   if (run.state == runs::RunState::kStarting) run.state = runs::RunState::kRunning;
 }
 
-RunResult follow(Room& room, const RunStarted& started, Decider& decider) {
+RunResult follow(Room& room, const RunStarted& started, Decider& program) {
+  GuardedDecider decider(program);
   runs::Run run;
   take_start(run, started);
   try {
@@ -307,8 +305,8 @@ RunResult follow(Room& room, const RunStarted& started, Decider& decider) {
     run = history_of(Access::state(room)).find(started.run);
     take_start(run, started);
     return Collector(room, run, true).collect(decider);
-  } catch (const std::exception& error) {  // the machine was started: no failure undoes that
-    return Collector(room, run, true).failed(error);
+  } catch (...) {  // the machine was started: no failure undoes that
+    return Collector(room, run, true).failed(words_of_caught());
   }
 }
 
