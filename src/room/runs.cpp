@@ -9,6 +9,7 @@
 #include "base/private_file.h"
 #include "call/loader.h"
 #include "flexroom/session.h"
+#include "room/call.h"
 #include "room/failure.h"
 #include "room/script_end.h"
 #include "room/state.h"
@@ -101,7 +102,7 @@ class Collector {
   /// Of a run that could not be looked for.
   RunResult failed(std::string why) {
     failed_ = true;
-    out_.words = error.what();
+    out_.words = std::move(why);
     return finished();
   }
 
@@ -147,11 +148,9 @@ How how_of(runs::Followed::How how) {
 }
 
 void Collector::look(const SecretBytes& link, Decider& decider) {
-  const auto started = std::chrono::system_clock::from_time_t(run_.started);
   // From approval to the start of the machine some minutes may pass.
   const auto until =
-      wait_ ? std::chrono::system_clock::now() + std::chrono::minutes(run_.deadline_minutes)
-            : started;
+      std::chrono::system_clock::now() + std::chrono::minutes(wait_ ? run_.deadline_minutes : 0);
   const auto tell = [&](std::string_view words) {
     decider.progress({fmt::format("the script runs, waiting for the result ({})", words), {}, {}});
   };
@@ -339,7 +338,8 @@ RunStopped stop_run(Session& session, const std::string& id) {
     throw InputError(recipe.string(), std::string("cannot be written: ") + std::strerror(errno),
                      "free some space, or let this user write there");
   }
-  const ServiceAnswer answer = session.call({recipe, {}, {}});
+  // Compared before anything else, named with both ids where they differ: "last" is resolved here.
+  const ServiceAnswer answer = call_recipe(session, {recipe, {}, {}}, "stop run " + run.id);
   RunStopped out;
   out.status = answer.status;
   out.body = answer.body;

@@ -746,6 +746,46 @@ class Road(Canaries):
             self.assert_ended(done, OK, "Instance i-[0-9a-f]+ of run [0-9a-f]{12} ends")
             self.assert_ended(m.run("show", "last"), OK, "state        stopped")
 
+    def test_one_damaged_record_stops_nothing_else(self):
+        for done in self.both_run_script("--no-follow"):
+            self.assert_ended(done, OK)
+        file = self.a.newest_run() / "run.json"
+        whole = file.read_bytes()
+        self.addCleanup(file.write_bytes, whole)
+        file.write_bytes(whole[:100])
+        damaged = f"{re.escape(str(file))}.* is damaged"
+        listed = self.a.run("runs", json_output=True)
+        self.assert_ended(listed, OK, damaged)
+        self.assertNotIn(file.parent.name, [run["id"][:16] for run in listed.json_lines()[-1]["runs"]])
+        for run in (file.parent.name, file.parent.name[:6], "last"):
+            self.assert_ended(self.a.run("show", run), BAD_INPUT, damaged, "put a good copy back")
+        for done, m in zip(self.both_run_script("--no-follow"), self.members):
+            self.assert_ended(done, OK, *[damaged] * (m is self.a))
+        self.assertNotEqual(self.a.newest_run(), file.parent)
+        self.assertEqual(self.a.newest_run().name, self.b.newest_run().name)
+        self.assertEqual(file.read_bytes(), whole[:100])
+
+    def test_last_is_the_same_run_at_all_members_whatever_their_clocks(self):
+        library = next(iter(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1")))
+        ahead = {**os.environ, "LD_PRELOAD": str(library), "FAKETIME": "+200", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        for done in self.finish(self.a.run_script("--no-follow"), self.b.run_script("--no-follow", env=ahead)):
+            self.assert_ended(done, OK)
+        first = self.a.newest_run().name
+        for done in self.both_run_script("--no-follow"):
+            self.assert_ended(done, OK)
+        second = self.a.newest_run().name
+        self.assertNotEqual(first, second)
+        for m in self.members:
+            self.assertEqual(m.run("show", "last", json_output=True).json_lines()[-1]["id"][:16], second)
+        # What the members mean is compared before anything else, and named.
+        refused = self.finish(self.a.start("stop", first), self.b.start("stop", "last"))
+        for done in refused:
+            self.assert_ended(done, REFUSED, "differ in command", f"stop run {first}", f"stop run {second}")
+        for done in self.both("stop", "last"):
+            self.assert_ended(done, OK, f"run {second[:12]} ends")
+        for done in self.both("stop", first):
+            self.assert_ended(done, OK, f"run {first[:12]} ends")
+
     def test_result_of_an_earlier_run_is_not_taken(self):
         account, bucket, key = self.a.result_object
         self.s3(account).put_object(Bucket=bucket, Key=key, Body=b'{"stale": "from an earlier run"}')
@@ -1647,7 +1687,7 @@ class Faults(Canaries):
                 if what != "not whole":
                     continue
                 # The same members end that machine, whose answer may not come whole either.
-                run = self.a.newest_run().name[:12]  # "last" goes by each member's clock
+                run = self.a.newest_run().name[:12]
                 stopped = self.both("stop", run, json_output=True)
                 for m, done in zip(self.members, stopped):
                     self.assertEqual(done.code, UNKNOWN, "\n".join(one.text for one in stopped))
