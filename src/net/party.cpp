@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "base/ct.h"
 #include "base/secret.h"
+#include "net/abort_reason.h"
 
 namespace flexroom::net {
 namespace {
@@ -66,6 +67,27 @@ void Party::trace(const MessageId& message, ByteView payload) {
   trace_(entry);
 }
 
+namespace {
+
+/// What came behind "abort", in our words: of anything but one known number nothing is said.
+std::string why(ByteView more) {
+  if (more.size() != 1) return "";
+  switch (static_cast<AbortReason>(more[0])) {
+    case AbortReason::kSaidNo:
+      return ": its operator, or a rule of its own, said no";
+    case AbortReason::kStopped:
+      return ": its operator stopped it";
+    case AbortReason::kOwn:
+      return ": something of its own is wrong (a file, a link, its state, its disk); it says there "
+             "what";
+    case AbortReason::kNothing:
+      break;
+  }
+  return "";
+}
+
+}  // namespace
+
 std::pair<Bytes, size_t> Party::receive_frame(PartyId from, std::string_view label,
                                               size_t max_bytes) {
   FLEXROOM_ASSERT(from < num_parties_ && from != id_);
@@ -79,7 +101,8 @@ std::pair<Bytes, size_t> Party::receive_frame(PartyId from, std::string_view lab
   const uint64_t sequence = reader.u64();
   const ByteView got = reader.field(kMaxLabelBytes);
   if (as_text(got) == kAbortLabel) {
-    throw ProtocolAbort(AbortCode::kCancelled, label, "the member stopped the run", from);
+    throw ProtocolAbort(AbortCode::kCancelled, label,
+                        "the member stopped the run" + why(reader.raw(reader.remaining())), from);
   }
   if (sequence != next_receive_[from]) {
     throw ProtocolAbort(AbortCode::kUnexpectedMessage, label,
@@ -260,6 +283,18 @@ void Party::abort() noexcept {
     }
   }
   transport_->close();
+}
+
+void abort_saying(Party& party, AbortReason reason) noexcept {
+  const auto number = static_cast<uint8_t>(reason);
+  for (const PartyId j : party.peers()) {
+    if (reason == AbortReason::kNothing) break;
+    try {
+      party.send(j, kAbortLabel, {&number, 1});
+    } catch (...) {  // as in abort()
+    }
+  }
+  party.abort();
 }
 
 void send_blocks(Party& party, PartyId to, std::string_view label, std::span<const Block> blocks) {
