@@ -42,6 +42,7 @@ Summary summary_of(const session::Shown& shown) {
   out.digest = to_hex(shown.digest);
   out.text = shown.text;
   out.since = shown.since;
+  out.new_each_run = shown.new_each_run;
   return out;
 }
 
