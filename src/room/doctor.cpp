@@ -52,6 +52,22 @@ struct Setting {
   PartyId self = 0;
 };
 
+/// When each of this member's own links ends, as the link itself says.
+std::string ends_of(const LinksConfig& own) {
+  std::string out;
+  const auto add = [&](const char* name, const std::optional<std::string>& url) {
+    if (!url) return;
+    const auto end = link_end(*url);
+    out += fmt::format("\n{}: {}", name, end ? "until " + utc_text(*end) : "says no end");
+  };
+  add("data_url", own.data_url);
+  add("result_url", own.result_url);
+  add("result_get_url", own.result_get_url);
+  add("loader_url", own.loader_url);
+  add("loader_put_url", own.loader_put_url);
+  return out;
+}
+
 class Doctor {
  public:
   explicit Doctor(const ExamineOptions& options) : options_(options) {}
@@ -342,12 +358,13 @@ class Doctor {
   void links(const JobConfig& job) {
     if (options_.links.empty()) return;
     looked("links", [&] {
+      const LinksConfig own = LinksConfig::load(options_.links);
       const std::vector<std::string> notes = require_good_links(
-          LinksConfig::load(options_.links), options_.links.string(),
-          std::chrono::minutes(job.deadline_minutes), std::chrono::system_clock::now());
-      std::string all;
+          own, options_.links.string(), std::chrono::minutes(job.deadline_minutes),
+          std::chrono::system_clock::now());
+      std::string all = notes.empty() ? "they last beyond the deadline" : "";
       for (const std::string& note : notes) all += (all.empty() ? "" : "\n") + note;
-      return Check{"", State::kOk, all.empty() ? "they last beyond the deadline" : all, ""};
+      return Check{"", State::kOk, all + ends_of(own), ""};
     });
   }
 

@@ -172,6 +172,41 @@ TEST_F(RunProposalTest, ALinkWhosePublicPartSaysNothingHasNoEnd) {
               ContainsRegex("data of bank-x expires +.its public part does not say.\n"));
 }
 
+// Only its owner knows the end of a link whose whole query is private; it tells the end alone.
+TEST_F(RunProposalTest, TheEndOfAPrivateQueryIsItsOwnersWord) {
+  LinksConfig links;
+  links.data_url = "https://bank-y.example/d?Expires=1795896000&Signature=hiddenQx&Key-Pair-Id=K";
+  links.result_url = "https://bank-y.example/r?sig=hiddenQx";  // says none
+  links.result_get_url = link("bank-y", "r", 'f');
+  Prg prg(Block(9, 9));
+  terms_.links[1] = OwnLinks(links, "test", prg).public_part("bank-y");
+  EXPECT_EQ(terms_.links[1].data.public_query, "?");
+  EXPECT_EQ(terms_.links[1].carrier->says_end, 0) << "its public part says it";
+  layout_ = lay_out_run_script(terms_);
+  const std::string text = agreement::render(shown());
+  EXPECT_THAT(text, ContainsRegex("data of bank-y expires +bank-y says: 2026-11-28T20:00:00Z\n"));
+  EXPECT_THAT(text, ContainsRegex("result of bank-y expires +.its public part does not say.\n"));
+  EXPECT_THAT(text, ContainsRegex("data of bank-x expires +2026-11-28T20:00:00Z\n"));
+  for (const char* hidden : {"1795896000", "hiddenQx", "Key-Pair"}) {
+    EXPECT_THAT(to_text(shown().canonical()), Not(HasSubstr(hidden)));
+  }
+  EXPECT_THAT(agreement::render(shown(1)), HasSubstr("bank-y says: 2026-11-28T20:00:00Z"));
+}
+
+TEST_F(RunProposalTest, AnEndThatIsNoneOrContradictsTheLinkIsRefused) {
+  const PublicLinks good = terms_.links[0];
+  check_public_links(good);
+  for (const int64_t end : {int64_t{-1}, int64_t{253'402'300'800}, INT64_MAX, INT64_MIN}) {
+    PublicLinks bad = good;
+    bad.data.public_query = "?";
+    bad.data.says_end = end;
+    EXPECT_THROW(check_public_links(bad), InputError) << end;
+  }
+  PublicLinks two = good;
+  two.result.says_end = 1'795'896'000;  // its public part says another
+  EXPECT_THROW(check_public_links(two), InputError);
+}
+
 TEST_F(RunProposalTest, TheCostIsAnUpperBound) {
   JobConfig job;
   job.deadline_minutes = 15;
