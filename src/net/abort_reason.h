@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "net/party.h"
 
 namespace flexroom::net {
@@ -15,5 +17,9 @@ enum class AbortReason : uint8_t {
 
 /// Party::abort(), saying first which of these it is. Never throws.
 void abort_saying(Party& party, AbortReason reason) noexcept;
+
+/// Of a run that is over since a member is gone: what that member said of it, if it stands among
+/// what came from it and was not read yet. Nothing can be received from it afterwards.
+std::optional<ProtocolAbort> said_why(Party& party, const ProtocolAbort& lost);
 
 }  // namespace flexroom::net

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <typeinfo>
 
 #include "base/codec.h"
 #include "base/locked_blocks.h"
@@ -972,7 +973,9 @@ void MemberSession::telling_the_others(const std::function<void()>& body) {
   try {
     body();
   } catch (const ProtocolAbort& abort) {
+    const auto said = net::said_why(*party_, abort);
     net::abort_saying(*party_, reason_of(abort));
+    if (said) throw ProtocolAbort(*said);
     throw;
   } catch (...) {
     net::abort_saying(*party_, net::AbortReason::kOwn);
@@ -985,12 +988,16 @@ void MemberSession::guard(const std::function<void()>& body) {
     body();
   } catch (const ProtocolAbort& abort) {
     record(abort);  // before anything else (boolean-engine.md §10.2)
+    // One that carries more than an abort does is not replaced.
+    const bool plain = typeid(abort) == typeid(ProtocolAbort);
+    const auto said = plain ? net::said_why(*party_, abort) : std::nullopt;
     net::abort_saying(*party_, reason_of(abort));
     shares_.clear();
     try {
       state_.erase_burned_epoch();
     } catch (const InputError&) {  // done at the next start
     }
+    if (said) throw ProtocolAbort(*said);
     throw;
   } catch (...) {
     net::abort_saying(*party_, net::AbortReason::kOwn);

@@ -219,7 +219,7 @@ TEST_F(AgreedCallTest, WhatIsThrownInPlaceOfAnAnswerIsNoApproval) {
   for (const Ended& e : ended) EXPECT_NE(e.code, cli::kOk) << e.out;
   EXPECT_THAT(ended[kLiar].error(), HasSubstr("no std::exception"));
   EXPECT_EQ(rig_.sandbox_requests(), requests);
-  EXPECT_EQ(log_of(kLiar).back()["outcome"], "nothing happened");
+  EXPECT_EQ(log_of(kLiar).back()["outcome"], "nothing happened at the provider");
 }
 
 }  // namespace
