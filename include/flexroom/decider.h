@@ -25,6 +25,9 @@ struct Summary {
   /// What changed since the last one of its kind and title that all approved; empty if nothing did.
   /// Nothing: there was none.
   std::optional<std::string> since;
+  /// What is new in every run by its nature and so no change in `since`: "client token", "sealed
+  /// links" ..; empty if nothing is, to the letter.
+  std::vector<std::string> new_each_run;
 };
 
 /// One step of a work, and how far it is.

@@ -73,6 +73,9 @@ struct RoomStatus {
   bool needs_operator = false;
   uint64_t dirty = 0, life = 0, strikes = 0;
   std::string reason_to_refresh;  // empty: nothing asks for it
+  /// What sessions that ended without a word left and is not counted yet: of this room, of others,
+  /// and of rooms that nobody knows here any more; one sentence each.
+  std::vector<std::string> open_marks;
   uint64_t secrets = 0;
   Stock stock;
   std::string certificate;          // SHA-256, hexadecimal
@@ -109,7 +112,10 @@ class Room {
 
   /// This member's runs of run-script, oldest first.
   std::vector<RunInfo> runs();
-  /// The run whose id begins so; "last": the newest.
+  /// What of that history cannot be read: which file, what is wrong and what to do, one text each.
+  /// runs() is without these; nothing of them is changed or removed.
+  std::vector<std::string> damaged_runs();
+  /// The run whose id begins so; "last": the newest, unless one that cannot be read may be newer.
   RunInfo run(const std::string& id);
   /// Looks once for this member's result, and keeps it in the run's folder; what is here already is
   /// given again. How the script ended is entered into the log. Error only where nothing came of

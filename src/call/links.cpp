@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/secret.h"
+#include "call/link_check.h"
 
 namespace flexroom {
 namespace {
@@ -18,9 +19,22 @@ constexpr uint32_t kMaxPathBytes = 1024, kMaxTailBytes = 4096;
 constexpr std::string_view kKeyAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+/// A time that people can read.
+bool is_told_end(int64_t end) {
+  constexpr int64_t kYear9999 = 253'402'300'799;
+  return end > 0 && end <= kYear9999;
+}
+
 PublicLink public_link(const PrivateUrl& url) {
-  return {url.public_prefix, static_cast<uint32_t>(url.path.size()), url.public_query,
-          static_cast<uint32_t>(url.tail.size())};
+  PublicLink out{url.public_prefix, static_cast<uint32_t>(url.path.size()), url.public_query,
+                 static_cast<uint32_t>(url.tail.size()), 0};
+  if (!link_end(url.public_query)) {
+    std::string query = url.public_query + url.tail;
+    const int64_t end = link_end(query).value_or(0);
+    wipe(query.data(), query.size());
+    if (is_told_end(end)) out.says_end = end;
+  }
+  return out;
 }
 
 /// Whether the private parts may stand in the user data, where only some characters may
@@ -56,13 +70,18 @@ void check_link(const PublicLink& link, const std::string& place) {
       (link.public_query.empty() && link.tail_bytes != 0)) {
     throw InputError(place, "has a malformed public part");
   }
+  // Nobody says another end than the link's own public part does.
+  if (link.says_end != 0 && (!is_told_end(link.says_end) || link_end(link.public_query))) {
+    throw InputError(place, "has an impossible end");
+  }
 }
 
 void put(Writer& writer, const PublicLink& link) {
   writer.field(link.public_prefix)
       .u32(link.path_bytes)
       .field(link.public_query)
-      .u32(link.tail_bytes);
+      .u32(link.tail_bytes)
+      .u64(static_cast<uint64_t>(link.says_end));
 }
 PublicLink read_link(Reader& reader) {
   PublicLink link;
@@ -70,6 +89,7 @@ PublicLink read_link(Reader& reader) {
   link.path_bytes = reader.u32();
   link.public_query = to_text(reader.field(4096));
   link.tail_bytes = reader.u32();
+  link.says_end = static_cast<int64_t>(reader.u64());
   return link;
 }
 

@@ -18,6 +18,9 @@ struct PublicLink {
   uint32_t path_bytes = 0;
   std::string public_query;
   uint32_t tail_bytes = 0;
+  /// When it ends, seconds since 1970, by its owner's word: where the public query does not say, as
+  /// the whole query is private, and the link itself does. 0: nothing is said.
+  int64_t says_end = 0;
 };
 
 /// What every member knows of another member's links.

@@ -258,6 +258,9 @@ int status(Output& out, const Common& common) {
     out.line(fmt::format("             {}: run `flexroom init --new-epoch` at all members",
                          status.reason_to_refresh));
   }
+  for (const std::string& mark : status.open_marks) {
+    out.line(fmt::format("left open    {}", display(mark)));
+  }
   out.line(fmt::format("secrets      {}", status.secrets));
   out.line(fmt::format(
       "stock        {} AND triples{}", status.stock.triples,
@@ -273,6 +276,7 @@ int status(Output& out, const Common& common) {
               {"dirty", status.dirty},
               {"life", status.life},
               {"strikes", status.strikes},
+              {"open_marks", status.open_marks},
               {"secrets", status.secrets},
               {"stock_triples", status.stock.triples},
               {"certificate", status.certificate},

@@ -93,7 +93,9 @@ int list_runs(Output& out, const Common& common) {
                          run.state, display_short(run.detail)));
     rows.push_back(to_json(run));
   }
-  if (all.empty()) out.line("No run yet.");
+  const std::vector<std::string> damaged = room->damaged_runs();
+  for (const std::string& one : damaged) out.note(one);
+  if (all.empty() && damaged.empty()) out.line("No run yet.");
   out.result({{"ok", true}, {"runs", rows}});
   return kOk;
 }

@@ -36,9 +36,15 @@ void Screen::require_ready() {
 
 std::string Screen::since_text(const Summary& summary, bool diff) {
   if (!summary.since) return diff ? "  nothing of this kind and title was approved before\n" : "";
-  if (summary.since->empty()) return "  as approved before, to the letter\n";
-  return diff ? "changed since it was last approved:\n" + *summary.since
-              : "  not as it was last approved: --diff shows what changed\n";
+  std::string fresh;
+  for (const std::string& part : summary.new_each_run) fresh += (fresh.empty() ? "" : ", ") + part;
+  if (summary.since->empty()) {
+    return fresh.empty() ? "  as approved before, to the letter\n"
+                         : "  as approved before; parts that are new in every run: " + fresh + "\n";
+  }
+  if (!diff) return "  not as it was last approved: --diff shows what changed\n";
+  return "changed since it was last approved:\n" + *summary.since +
+         (fresh.empty() ? "" : "  parts that are new in every run: " + fresh + "\n");
 }
 
 namespace {
@@ -71,7 +77,10 @@ nlohmann::json plan_fields(const Summary& summary, const std::vector<std::string
                         {"not_known_yet", unknown}};
   // Of what is not whole no digest will be approved.
   if (unknown.empty()) out["digest"] = summary.digest;
-  if (summary.since) out["since"] = *summary.since;
+  if (summary.since) {
+    out["since"] = *summary.since;
+    out["new_each_run"] = summary.new_each_run;
+  }
   return out;
 }
 

@@ -1,10 +1,13 @@
 #include "net/party.h"
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 
 #include "base/codec.h"
 #include "base/ct.h"
 #include "base/secret.h"
+#include "net/abort_reason.h"
 
 namespace flexroom::net {
 namespace {
@@ -14,6 +17,23 @@ constexpr size_t kHeaderBytes = 12;  // sequence number, length of the label
 constexpr std::string_view kAbortLabel = "abort";
 
 std::string where(std::string_view label) { return std::string(label); }
+
+/// What came behind "abort", in our words: of anything but one known number nothing is said.
+std::string why(ByteView more) {
+  if (more.size() != 1) return "";
+  switch (static_cast<AbortReason>(more[0])) {
+    case AbortReason::kSaidNo:
+      return ": its operator, or a rule of its own, said no";
+    case AbortReason::kStopped:
+      return ": its operator stopped it";
+    case AbortReason::kOwn:
+      return ": something of its own is wrong (a file, a link, its state, its disk); it says there "
+             "what";
+    case AbortReason::kNothing:
+      break;
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -79,7 +99,8 @@ std::pair<Bytes, size_t> Party::receive_frame(PartyId from, std::string_view lab
   const uint64_t sequence = reader.u64();
   const ByteView got = reader.field(kMaxLabelBytes);
   if (as_text(got) == kAbortLabel) {
-    throw ProtocolAbort(AbortCode::kCancelled, label, "the member stopped the run", from);
+    throw ProtocolAbort(AbortCode::kCancelled, label,
+                        "the member stopped the run" + why(reader.raw(reader.remaining())), from);
   }
   if (sequence != next_receive_[from]) {
     throw ProtocolAbort(AbortCode::kUnexpectedMessage, label,
@@ -260,6 +281,39 @@ void Party::abort() noexcept {
     }
   }
   transport_->close();
+}
+
+void abort_saying(Party& party, AbortReason reason) noexcept {
+  const auto number = static_cast<uint8_t>(reason);
+  for (const PartyId j : party.peers()) {
+    if (reason == AbortReason::kNothing) break;
+    try {
+      party.send(j, kAbortLabel, {&number, 1});
+    } catch (...) {  // as in abort()
+    }
+  }
+  party.abort();
+}
+
+std::optional<ProtocolAbort> said_why(Party& party, const ProtocolAbort& lost) {
+  constexpr size_t kMostFrames = 64, kMostBytes = size_t{1} << 20;
+  if (lost.code() != AbortCode::kPeerLost || !lost.peer()) return std::nullopt;
+  const PartyId peer = *lost.peer();
+  const std::string at = lost.operation();
+  try {
+    (void)party.transport().set_receive_timeout(std::chrono::seconds(1));
+    for (size_t k = 0; k < kMostFrames; ++k) {
+      const Bytes frame = party.transport().receive(peer, kMostBytes);
+      Reader reader(frame, at, peer);
+      (void)reader.u64();
+      if (as_text(reader.field(kMaxLabelBytes)) != kAbortLabel) continue;
+      return ProtocolAbort(AbortCode::kCancelled, at,
+                           "the member stopped the run" + why(reader.raw(reader.remaining())),
+                           peer);
+    }
+  } catch (const ProtocolAbort&) {  // it did not
+  }
+  return std::nullopt;
 }
 
 void send_blocks(Party& party, PartyId to, std::string_view label, std::span<const Block> blocks) {

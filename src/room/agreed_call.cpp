@@ -101,9 +101,9 @@ void keep_partial(Joined& joined, const AgreedCall& call, const http::PartialAns
         call.keep_partial ? call.keep_partial(partial) : keep_in_state(joined, partial);
     fields.partial_file = file.string();
     fields.text += "\n  What came of the answer is kept as " + fields.partial_file + ".";
-  } catch (const std::exception& error) {
+  } catch (...) {
     fields.text += fmt::format("\n  What came of the answer could not be kept: {}",
-                               display_lines(error.what()));
+                               display_lines(words_of_caught()));
   }
 }
 
@@ -118,6 +118,29 @@ CallAnswer answered(const agent::Reply& reply) {
   const int status = reply.response.status;
   return {status, "status " + answer_words(status, as_text(reply.response.body)), false};
 }
+
+namespace {
+
+/// Logs what failed, and says it to whoever started the call.
+[[noreturn]] void end_failed(Joined& joined, const AgreedCall& call, const std::exception& error,
+                             bool begun) {
+  const auto* const abort = dynamic_cast<const ProtocolAbort*>(&error);
+  const bool released = call.released();
+  const std::string before = call.refused_before ? call.refused_before() : "";
+  joined.log_failure(
+      released ? store::LogOutcome::kEffectMayHaveHappened : store::LogOutcome::kNothingHappened,
+      fmt::format("{}: {}{}", call.what,
+                  abort != nullptr ? to_string(abort->code()) : "failed here",
+                  before.empty() ? "" : "; status " + before + " before"));
+  Error::Fields fields = describe(error, released, joined.members());
+  say_what_happened(fields, before, call.matters, begun);
+  if (const auto* const unknown = dynamic_cast<const agent::UnknownOutcome*>(&error)) {
+    keep_partial(joined, call, unknown->partial(), fields);
+  }
+  throw Error(std::move(fields));
+}
+
+}  // namespace
 
 void make_agreed_call(Joined& joined, const AgreedCall& call) {
   CallAnswer answer;
@@ -139,28 +162,14 @@ void make_agreed_call(Joined& joined, const AgreedCall& call) {
       phases = phases_of(timeline);
     });
   } catch (const std::exception& error) {
-    const auto* const abort = dynamic_cast<const ProtocolAbort*>(&error);
-    const bool released = call.released();
-    const std::string before = call.refused_before ? call.refused_before() : "";
-    joined.log_failure(
-        released ? store::LogOutcome::kEffectMayHaveHappened : store::LogOutcome::kNothingHappened,
-        fmt::format("{}: {}{}", call.what,
-                    abort != nullptr ? to_string(abort->code()) : "failed here",
-                    before.empty() ? "" : "; status " + before + " before"));
-    Error::Fields fields = describe(error, released, joined.members());
-    say_what_happened(fields, before, call.matters, begun);
-    if (const auto* const unknown = dynamic_cast<const agent::UnknownOutcome*>(&error)) {
-      keep_partial(joined, call, unknown->partial(), fields);
-    }
-    throw Error(std::move(fields));
+    end_failed(joined, call, error, begun);
+  } catch (...) {
+    end_failed(joined, call, std::runtime_error(words_of_caught()), begun);
   }
   // The answer is here: what the others do now changes neither it nor that it came.
   joined.log_outcome(outcome_of(answer), fmt::format("{}: {}", call.what, answer.text),
                      answer.status);
-  try {
-    joined.decider().timeline(phases);
-  } catch (const std::exception&) {  // a screen that fails does not undo the answer
-  }
+  joined.tell_timeline(phases);
 }
 
 void require_whole(const agent::Reply& reply, std::string_view what) {

@@ -9,6 +9,7 @@
 #include "http/url.h"
 #include "room/access.h"
 #include "room/agreed_call.h"
+#include "room/call.h"
 #include "room/call_proposal.h"
 #include "room/failure.h"
 #include "room/service_probe.h"
@@ -103,7 +104,10 @@ void prepare(Joined& joined, const Recipe& recipe,
   run.made->prepare(values, std::move(key), timeline);
 }
 
-ServiceAnswer call_recipe(Session& session, const CallRequest& request) {
+}  // namespace
+
+ServiceAnswer call_recipe(Session& session, const CallRequest& request,
+                          const std::string& command) {
   // Everything that can be wrong, before joining.
   const Recipe recipe = Recipe::load(request.recipe);
   const OpenCall draft = fill_recipe(recipe, request.arguments, amz_date(0));
@@ -113,7 +117,7 @@ ServiceAnswer call_recipe(Session& session, const CallRequest& request) {
   std::map<std::string, SecretBytes> inputs =
       load_call_inputs(recipe, state.member().name, inputs_file);
   (void)rules_of(state, draft);
-  Joined& joined = Access::join(session, Access::kAsks, "call");
+  Joined& joined = Access::join(session, Access::kAsks, command);
   const RoomConfig& room = state.room();
   const bool matters = recipe.sign || !recipe.slots.empty();
   Running run;
@@ -134,6 +138,8 @@ ServiceAnswer call_recipe(Session& session, const CallRequest& request) {
   make_agreed_call(joined, call);
   return answer_of(run.reply);
 }
+
+namespace {
 
 ServiceAnswer get_url(Session& session, const GetRequest& wanted) {
   const http::Url url = http::parse_url(wanted.url, "URL");
@@ -180,7 +186,7 @@ ServiceAnswer Session::get(const GetRequest& request) {
 
 ServiceAnswer Session::call(const CallRequest& request) {
   return room::translated(room::Access::members(*this),
-                          [&] { return room::call_recipe(*this, request); });
+                          [&] { return room::call_recipe(*this, request, "call"); });
 }
 
 CallPlan plan_call(Room& opened, const CallRequest& request) {

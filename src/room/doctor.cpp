@@ -32,6 +32,7 @@
 #include "room/failure.h"
 #include "room/local_checks.h"
 #include "room/service_probe.h"
+#include "store/open_mark.h"
 
 namespace flexroom {
 namespace room {
@@ -50,6 +51,22 @@ struct Setting {
   RoomConfig room;
   PartyId self = 0;
 };
+
+/// When each of this member's own links ends, as the link itself says.
+std::string ends_of(const LinksConfig& own) {
+  std::string out;
+  const auto add = [&](const char* name, const std::optional<std::string>& url) {
+    if (!url) return;
+    const auto end = link_end(*url);
+    out += fmt::format("\n{}: {}", name, end ? "until " + utc_text(*end) : "says no end");
+  };
+  add("data_url", own.data_url);
+  add("result_url", own.result_url);
+  add("result_get_url", own.result_get_url);
+  add("loader_url", own.loader_url);
+  add("loader_put_url", own.loader_put_url);
+  return out;
+}
 
 class Doctor {
  public:
@@ -73,6 +90,7 @@ class Doctor {
     if (setting) {
       identity(*setting);
       disk(*setting);
+      open_marks(*setting);
       port(*setting);
       options_.with_members ? compare(*setting) : members(*setting);
       services(*setting);
@@ -173,6 +191,20 @@ class Doctor {
                                setting.member.state_dir.string()),
                    ""};
     });
+  }
+
+  /// What sessions that ended without a word left (store/open_mark.h); whose room that is, `status`
+  /// knows, which opens the state.
+  void open_marks(const Setting& setting) {
+    for (const auto& left : store::OpenMark::left(setting.member.state_dir)) {
+      looked("open session", [&] {
+        return Check{"", State::kWarning,
+                     fmt::format("{} is not counted yet: {}", store::to_string(left.state),
+                                 left.file.string()),
+                     "find out why it ended; the next command of its room counts it. `flexroom "
+                     "status` says which room that is"};
+      });
+    }
   }
 
   /// Members with a lower number listen for those with a higher one.
@@ -321,12 +353,13 @@ class Doctor {
   void links(const JobConfig& job) {
     if (options_.links.empty()) return;
     looked("links", [&] {
+      const LinksConfig own = LinksConfig::load(options_.links);
       const std::vector<std::string> notes = require_good_links(
-          LinksConfig::load(options_.links), options_.links.string(),
-          std::chrono::minutes(job.deadline_minutes), std::chrono::system_clock::now());
-      std::string all;
+          own, options_.links.string(), std::chrono::minutes(job.deadline_minutes),
+          std::chrono::system_clock::now());
+      std::string all = notes.empty() ? "they last beyond the deadline" : "";
       for (const std::string& note : notes) all += (all.empty() ? "" : "\n") + note;
-      return Check{"", State::kOk, all.empty() ? "they last beyond the deadline" : all, ""};
+      return Check{"", State::kOk, all + ends_of(own), ""};
     });
   }
 

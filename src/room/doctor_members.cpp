@@ -9,6 +9,7 @@
 #include "agreement/time.h"
 #include "base/display.h"
 #include "flexroom/version.h"
+#include "net/abort_reason.h"
 #include "net/tcp_mesh.h"
 #include "prep/protocol.h"
 #include "room/joined.h"
@@ -156,14 +157,10 @@ std::vector<std::vector<Term>> exchange(net::Party& party, const std::vector<Ter
 
 }  // namespace
 
-void compare_with_members(const RoomConfig& room, const ExamineOptions& options,
-                          std::vector<Check>& out) {
-  const auto opened = open_state(options.member_file, nullptr, store::SealedDb::Access::kLook);
-  session::MemberState& state = *opened;
-  net::Party party(
-      net::TcpMesh::join(session::mesh_of(room, state.member(), options.cancel, options.note),
-                         state.identity()),
-      Prg::from_system());
+namespace {
+
+void compare(net::Party& party, session::MemberState& state, const RoomConfig& room,
+             std::vector<Check>& out) {
   const auto add = [&](const std::vector<std::vector<Term>>& all) {
     bool other_command = false;
     std::vector<size_t> told(all.size());
@@ -199,6 +196,26 @@ void compare_with_members(const RoomConfig& room, const ExamineOptions& options,
     const std::string& member = room.members[j].name;
     if (j != party.id()) out.push_back(clock_of(states[j], member, now));
     out.push_back(state_of(states[j], member, session::limits_of(room)));
+  }
+}
+
+}  // namespace
+
+void compare_with_members(const RoomConfig& room, const ExamineOptions& options,
+                          std::vector<Check>& out) {
+  const auto state = open_state(options.member_file, nullptr, store::SealedDb::Access::kLook);
+  net::Party party(
+      net::TcpMesh::join(session::mesh_of(room, state->member(), options.cancel, options.note),
+                         state->identity()),
+      Prg::from_system());
+  try {
+    compare(party, *state, room, out);
+  } catch (const ProtocolAbort&) {
+    party.abort();
+    throw;
+  } catch (...) {
+    net::abort_saying(party, net::AbortReason::kOwn);
+    throw;
   }
 }
 

@@ -82,4 +82,14 @@ Error::Fields describe(const std::exception& error, bool released,
   return out;
 }
 
+std::string words_of_caught() {
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "something that is no std::exception was thrown";
+  }
+}
+
 }  // namespace flexroom::room

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <exception>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,9 @@ namespace flexroom::room {
 Error::Fields describe(const std::exception& error, bool released,
                        const std::vector<std::string>& members = {});
 
+/// Inside a handler: what was caught, in words; also what is no std::exception.
+std::string words_of_caught();
+
 /// Runs `body`; whatever it throws becomes an Error.
 template <typename Body>
 auto translated(const std::vector<std::string>& members, Body body) {
@@ -23,6 +27,8 @@ auto translated(const std::vector<std::string>& members, Body body) {
     throw;
   } catch (const std::exception& error) {
     throw Error(describe(error, false, members));
+  } catch (...) {
+    throw Error(describe(std::runtime_error(words_of_caught()), false, members));
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "agreement/render.h"
 #include "agreement/time.h"
+#include "room/failure.h"
 
 namespace flexroom::room {
 namespace {
@@ -41,6 +42,7 @@ Summary summary_of(const session::Shown& shown) {
   out.digest = to_hex(shown.digest);
   out.text = shown.text;
   out.since = shown.since;
+  out.new_each_run = shown.new_each_run;
   return out;
 }
 
@@ -84,16 +86,11 @@ std::vector<std::string> Joined::members() const {
 void Joined::progress(std::string_view phase, uint64_t done, uint64_t total) noexcept {
   try {
     if (const auto now = meter_.update(phase, done, total)) decider_.progress(*now);
-  } catch (...) {  // telling is no part of the outcome
+  } catch (...) {  // no memory to tell it in
   }
 }
 
-void Joined::note(const std::string& text) noexcept {
-  try {
-    decider_.note(text);
-  } catch (...) {  // telling is no part of the outcome
-  }
-}
+void Joined::note(const std::string& text) noexcept { decider_.note(text); }
 
 void Joined::throw_if_cancelled() const {
   if (options_.cancel == nullptr || !*options_.cancel) return;
@@ -188,8 +185,8 @@ void Joined::log_outcome(store::LogOutcome outcome, const std::string& text, int
   try {
     session_->guard([&] { log_together(entry(outcome, text, status)); });
     return;
-  } catch (const std::exception& error) {
-    note(std::string("the other members did not sign the log entry: ") + error.what());
+  } catch (...) {
+    note("the other members did not sign the log entry: " + words_of_caught());
   }
   log_failure(outcome, text + " (the others did not sign)", status);
 }
@@ -198,9 +195,9 @@ void Joined::log_failure(store::LogOutcome outcome, const std::string& text, int
   if (!proposed_) return;
   try {
     log_alone(entry(outcome, text, status));
-  } catch (const std::exception& error) {
-    note(std::string("the log could not be written (") + error.what() +
-         "); it would have said: " + text + ": " + std::string(store::to_string(outcome)));
+  } catch (...) {
+    note("the log could not be written (" + words_of_caught() + "); it would have said: " + text +
+         ": " + std::string(store::to_string(outcome)));
   }
 }
 

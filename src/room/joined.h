@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "flexroom/decider.h"
+#include "room/guarded_decider.h"
 #include "room/hooks.h"
 #include "room/progress.h"
 #include "room/trace_file.h"
@@ -33,7 +34,6 @@ class Joined {
   Joined(session::MemberState& state, Decider& decider, const Options& options);
   session::MemberState& state() { return state_; }
   session::MemberSession& session() { return *session_; }
-  Decider& decider() { return decider_; }
   /// Names by party id.
   std::vector<std::string> members() const;
 
@@ -57,6 +57,7 @@ class Joined {
   void expect(std::vector<ProgressMeter::Step> steps) { meter_.expect(std::move(steps)); }
   void progress(std::string_view phase, uint64_t done, uint64_t total) noexcept;
   void note(const std::string& text) noexcept;
+  void tell_timeline(const std::vector<Phase>& phases) noexcept { decider_.timeline(phases); }
   /// Throws kCancelled once somebody stopped this.
   void throw_if_cancelled() const;
 
@@ -70,7 +71,7 @@ class Joined {
   bool is_as_proposed() noexcept;
 
   session::MemberState& state_;
-  Decider& decider_;
+  GuardedDecider decider_;
   Options options_;
   ProgressMeter meter_;
   std::optional<TraceFile> trace_;

@@ -99,6 +99,7 @@ RoomStatus Room::status() {
           session::reason_to_refresh(counters.dirty, prep::profile(state.room().profile).dirty_max,
                                      out.epoch_made, static_cast<uint64_t>(std::time(nullptr)));
     }
+    out.open_marks = state.open_marks();
     out.secrets = state.secrets().list().size();
     out.stock = room::stock_of(state);
     out.certificate = to_hex(state.identity().fingerprint());
@@ -158,7 +159,7 @@ bool Room::accept_peers(Decider& decider, uint64_t* life_before) {
     store::OnceDb& once = state_->member->once();
     state_->member->settle_open_marks();  // what a killed session left is decided upon too
     const auto before = once.counters();
-    const auto said = decider.human_input(
+    const auto said = room::GuardedDecider(decider).human_input(
         {Question::Kind::kYesNo,
          "Go on with these members although batches ended without a verdict, a check failed that "
          "only a cheating member fails, or this machine was restored from a backup? Say yes only "
@@ -175,7 +176,7 @@ bool give_up_state(const RoomOptions& options, Decider& decider) {
   return room::translated({}, [&] {
     const MemberConfig member = MemberConfig::load(options.member_file);
     const RoomConfig config = RoomConfig::load(member.room_file);
-    const auto said = decider.human_input(
+    const auto said = room::GuardedDecider(decider).human_input(
         {Question::Kind::kYesNo,
          "Is the newest state.db of this member gone for good, all backups of it too? Then the "
          "secrets of room " +

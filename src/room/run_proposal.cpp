@@ -30,7 +30,11 @@ void add_link(Proposal& proposal, const std::string& name, const PublicLink& lin
               const std::string& member) {
   proposal.marked(name, link_parts(link, member));
   const auto end = link_end(link.public_query);
-  proposal.text(name + " expires", end ? utc_text(*end) : "(its public part does not say)");
+  // Of a link whose whole query is private only its owner knows.
+  const std::string said = link.says_end == 0
+                               ? "(its public part does not say)"
+                               : fmt::format("{} says: {}", member, utc_text(link.says_end));
+  proposal.text(name + " expires", end ? utc_text(*end) : said);
 }
 
 void add_job(Proposal& proposal, const RoomConfig& room, const ShownRun& run) {

@@ -4,6 +4,7 @@
 #include <ctime>
 #include <thread>
 
+#include "agreement/time.h"
 #include "base/codec.h"
 #include "call/link_check.h"
 #include "call/loader.h"
@@ -30,21 +31,32 @@ std::string client_token(net::Party& party) {
                      hex.substr(17, 3), hex.substr(20, 12));
 }
 
-/// The runs of this proposal so far, by whoever remembers most.
-uint64_t agree_on_index(net::Party& party, uint64_t own) {
-  uint64_t most = own;
-  for (const Bytes& bytes : party.exchange("run/index", Writer().u64(own).bytes())) {
-    most = std::max(most, Reader(bytes, "run/index", party.id()).u64());
+/// What the records of a run have in common at all members.
+struct RunPlace {
+  uint64_t index = 0;   // the runs of this proposal so far, by whoever remembers most
+  int64_t started = 0;  // by party 0's clock: which run is the last is the same at all members
+};
+RunPlace agree_on_place(net::Party& party, uint64_t own) {
+  const int64_t now = std::time(nullptr);
+  const std::vector<Bytes> said =
+      party.exchange("run/place", Writer().u64(own).u64(static_cast<uint64_t>(now)).bytes());
+  party.echo("run/place", AbortCode::kDisagreement);
+  RunPlace out;
+  for (PartyId j = 0; j < said.size(); ++j) {
+    Reader reader(said[j], "run/place", j);
+    out.index = std::max(out.index, reader.u64());
+    const uint64_t time = reader.u64();
+    if (j == 0) out.started = time_of_first(party, time, now);
   }
-  party.echo("run/index", AbortCode::kDisagreement);
   constexpr uint64_t kMost = 1'000'000;  // nobody counts so far; a liar's number wraps nothing
-  return std::min(most, kMost);
+  out.index = std::min(out.index, kMost);
+  return out;
 }
 
 runs::Run begin_run(const JobConfig& job, const LinksConfig& links, const RunScriptTerms& terms,
-                    const Digest& rid, const Digest& session, uint64_t index) {
+                    const Digest& rid, const Digest& session, const RunPlace& place) {
   runs::Run run;
-  run.id = runs::run_id(rid, terms.proposal, index);
+  run.id = runs::run_id(rid, terms.proposal, place.index);
   run.job = job.name;
   run.provider = job.provider;
   run.region = job.region;
@@ -53,7 +65,7 @@ runs::Run begin_run(const JobConfig& job, const LinksConfig& links, const RunScr
   run.proposal = to_hex(terms.proposal);
   run.session = to_hex(session);
   run.client_token = terms.client_token;
-  run.started = std::time(nullptr);
+  run.started = place.started;
   run.deadline_minutes = job.deadline_minutes;
   run.result_name = runs::result_name(links.result_url);
   return run;
@@ -127,6 +139,7 @@ class ScriptRun {
         history_(history_of(state_)) {
     check_key(job_, state_.secret(job_.secret));
     script_ = agreed_script(job_, room(), Access::cancel(session_));
+    for (const auto& one : history_.damaged()) Access::decider(session).note(one.text);
     joined_ = &Access::join(session_, Access::kAsks, "run-script");
   }
   RunStarted run();
@@ -185,7 +198,7 @@ agreement::Proposal ScriptRun::propose() {
 
 void ScriptRun::begin(const Digest& proposal, bool carries) {
   run_ = begin_run(job_, links_, terms_, state_.rid(), party().scope().sid,
-                   agree_on_index(party(), history_.count(to_hex(proposal))));
+                   agree_on_place(party(), history_.count(to_hex(proposal))));
   history_.begin(*run_, links_.result_get_url.value_or(""));
   const BeforeRun before = try_links(room(), links_, carries ? loader_text(job_, terms_.links) : "",
                                      place_, Access::cancel(session_));

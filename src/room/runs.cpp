@@ -9,6 +9,7 @@
 #include "base/private_file.h"
 #include "call/loader.h"
 #include "flexroom/session.h"
+#include "room/call.h"
 #include "room/failure.h"
 #include "room/script_end.h"
 #include "room/state.h"
@@ -65,10 +66,10 @@ std::string remember(runs::RunHistory& history, const runs::Run& run) noexcept {
   try {
     history.update(run);
     return {};
-  } catch (const std::exception& error) {
+  } catch (...) {
     try {
-      return fmt::format("run {} could not be written down: {}", run.short_id(), error.what());
-    } catch (const std::exception&) {
+      return fmt::format("run {} could not be written down: {}", run.short_id(), words_of_caught());
+    } catch (...) {
       return "?";  // no memory for the words
     }
   }
@@ -99,9 +100,9 @@ class Collector {
     return finished();
   }
   /// Of a run that could not be looked for.
-  RunResult failed(const std::exception& error) {
+  RunResult failed(std::string why) {
     failed_ = true;
-    out_.words = error.what();
+    out_.words = std::move(why);
     return finished();
   }
 
@@ -147,17 +148,11 @@ How how_of(runs::Followed::How how) {
 }
 
 void Collector::look(const SecretBytes& link, Decider& decider) {
-  const auto started = std::chrono::system_clock::from_time_t(run_.started);
   // From approval to the start of the machine some minutes may pass.
   const auto until =
-      wait_ ? std::chrono::system_clock::now() + std::chrono::minutes(run_.deadline_minutes)
-            : started;
+      std::chrono::system_clock::now() + std::chrono::minutes(wait_ ? run_.deadline_minutes : 0);
   const auto tell = [&](std::string_view words) {
-    try {
-      decider.progress(
-          {fmt::format("the script runs, waiting for the result ({})", words), {}, {}});
-    } catch (const std::exception&) {  // a screen that fails changes nothing
-    }
+    decider.progress({fmt::format("the script runs, waiting for the result ({})", words), {}, {}});
   };
   try {
     const runs::Followed got = runs::follow_result(state_.room(), to_text(link.reveal()),
@@ -205,9 +200,9 @@ void Collector::enter_end() {
     if (std::pair(run_.state, run_.detail) != before) log_script_end(state_, run_);
     history_.update(run_);
     if (!run_.result.empty()) history_.forget_link(run_);
-  } catch (const std::exception& error) {
+  } catch (...) {
     // What came is here all the same. The link stays: all of it is written at the next look.
-    out_.not_written = error.what();
+    out_.not_written = words_of_caught();
   }
 }
 
@@ -282,7 +277,8 @@ void require_use(const Room& room) {
   throw InputError("room", "was opened to look at", "open it to use it");
 }
 
-RunResult collect(Room& room, const std::string& id, Decider& decider) {
+RunResult collect(Room& room, const std::string& id, Decider& program) {
+  GuardedDecider decider(program);
   require_use(room);
   const runs::Run run = history_of(Access::state(room)).find(id);
   if (run.state == runs::RunState::kRefused || run.state == runs::RunState::kNotStarted) {
@@ -299,7 +295,8 @@ void take_start(runs::Run& run, const RunStarted& started) {
   if (run.state == runs::RunState::kStarting) run.state = runs::RunState::kRunning;
 }
 
-RunResult follow(Room& room, const RunStarted& started, Decider& decider) {
+RunResult follow(Room& room, const RunStarted& started, Decider& program) {
+  GuardedDecider decider(program);
   runs::Run run;
   take_start(run, started);
   try {
@@ -307,8 +304,8 @@ RunResult follow(Room& room, const RunStarted& started, Decider& decider) {
     run = history_of(Access::state(room)).find(started.run);
     take_start(run, started);
     return Collector(room, run, true).collect(decider);
-  } catch (const std::exception& error) {  // the machine was started: no failure undoes that
-    return Collector(room, run, true).failed(error);
+  } catch (...) {  // the machine was started: no failure undoes that
+    return Collector(room, run, true).failed(words_of_caught());
   }
 }
 
@@ -341,7 +338,8 @@ RunStopped stop_run(Session& session, const std::string& id) {
     throw InputError(recipe.string(), std::string("cannot be written: ") + std::strerror(errno),
                      "free some space, or let this user write there");
   }
-  const ServiceAnswer answer = session.call({recipe, {}, {}});
+  // Compared before anything else, named with both ids where they differ: "last" is resolved here.
+  const ServiceAnswer answer = call_recipe(session, {recipe, {}, {}}, "stop run " + run.id);
   RunStopped out;
   out.status = answer.status;
   out.body = answer.body;
@@ -367,6 +365,16 @@ std::vector<RunInfo> Room::runs() {
     const runs::RunHistory history = room::history_of(*state_->member);
     std::vector<RunInfo> out;
     for (const runs::Run& run : history.all()) out.push_back(room::info_of(run, history));
+    return out;
+  });
+}
+
+std::vector<std::string> Room::damaged_runs() {
+  return room::translated(room::Access::members(*this), [&] {
+    std::vector<std::string> out;
+    for (const auto& one : room::history_of(*state_->member).damaged()) {
+      out.push_back(display_lines(one.text));
+    }
     return out;
   });
 }

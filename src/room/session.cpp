@@ -141,11 +141,11 @@ void fill_stock(Joined& joined, uint64_t triples) {
 bool init(Session& session, bool new_epoch) {
   if (new_epoch) Access::decider(session).require_ready();
   Joined& joined = Access::join(session, Access::kAsksNothing, "init");
-  for (const std::string& other : joined.state().other_rooms()) {
-    joined.note(fmt::format("this state folder also holds room {}; it stays as it is", other));
-  }
   bool made = false;
   joined.session().guard([&] {
+    for (const std::string& other : joined.state().other_rooms()) {
+      joined.note(fmt::format("this state folder also holds room {}; it stays as it is", other));
+    }
     if (new_epoch) {
       const auto said = Access::decider(session).human_input(
           {Question::Kind::kYesNo,

@@ -7,6 +7,7 @@
 
 #include "flexroom/session.h"
 #include "room/access.h"
+#include "room/guarded_decider.h"
 #include "room/joined.h"
 
 namespace flexroom {
@@ -19,7 +20,7 @@ struct Room::State {
 struct Session::State {
   State(Room& of, Decider& who) : room(of), decider(who) {}
   Room& room;
-  Decider& decider;
+  room::GuardedDecider decider;
   std::optional<room::Joined> joined;
 };
 

@@ -40,9 +40,16 @@ void write_whole(const std::filesystem::path& path, ByteView bytes) {
   sync_directory(path.parent_path());
 }
 
-bool is_digest(const std::string& hex) {
-  return hex.size() == 2 * sizeof(Digest) &&
-         hex.find_first_not_of("0123456789abcdef") == std::string::npos;
+bool is_hex(const std::string& text, size_t digits) {
+  return text.size() == digits && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+bool is_digest(const std::string& hex) { return is_hex(hex, 2 * sizeof(Digest)); }
+
+InputError damage(const std::filesystem::path& file) {
+  return {file.string(), "is damaged",
+          "put a good copy back; if there is none, move its folder out of " +
+              file.parent_path().parent_path().string()};
 }
 
 std::string encode(const Run& run) {
@@ -107,12 +114,12 @@ Run decode(const std::filesystem::path& file) {
     if (known == std::end(kStates) || !is_digest(run.id) || !is_digest(run.proposal) ||
         !(run.session.empty() || is_digest(run.session)) || !is_file_name(run.result_name) ||
         !(run.result.empty() || is_file_name(run.result))) {
-      throw InputError(file.string(), "is damaged", "remove its folder if it is of no use");
+      throw damage(file);
     }
     run.state = known->first;
     return run;
   } catch (const nlohmann::json::exception&) {
-    throw InputError(file.string(), "is damaged", "remove its folder if it is of no use");
+    throw damage(file);
   }
 }
 
@@ -148,27 +155,55 @@ void RunHistory::update(const Run& run) {
   write_whole(folder(run) / kRecord, as_bytes(encode(run)));
 }
 
-std::vector<Run> RunHistory::all() const {
-  std::vector<Run> out;
+RunHistory::Found RunHistory::look() const {
+  Found out;
   std::error_code error;
   for (std::filesystem::directory_iterator it(dir_, error), end; !error && it != end;
        it.increment(error)) {
+    const std::string digits = it->path().filename().string();
+    if (!is_hex(digits, kFolderDigits)) continue;  // no run's: something that was moved aside
     // A folder without a record: the program was killed before it wrote one.
-    if (std::filesystem::exists(it->path() / kRecord)) out.push_back(decode(it->path() / kRecord));
+    std::error_code unknown;
+    if (!std::filesystem::exists(it->path() / kRecord, unknown) && !unknown) continue;
+    try {
+      Run run = decode(it->path() / kRecord);
+      if (!run.id.starts_with(digits)) throw damage(it->path() / kRecord);
+      out.runs.push_back(std::move(run));
+    } catch (const InputError& problem) {
+      out.damaged.push_back({digits, problem.what()});
+    }
   }
-  std::sort(out.begin(), out.end(), [](const Run& a, const Run& b) {
+  std::sort(out.runs.begin(), out.runs.end(), [](const Run& a, const Run& b) {
     return std::pair(a.started, a.id) < std::pair(b.started, b.id);
   });
+  std::sort(out.damaged.begin(), out.damaged.end(),
+            [](const Damaged& a, const Damaged& b) { return a.digits < b.digits; });
   return out;
 }
 
+std::vector<Run> RunHistory::all() const { return look().runs; }
+
+std::vector<RunHistory::Damaged> RunHistory::damaged() const { return look().damaged; }
+
 Run RunHistory::find(std::string_view prefix) const {
-  const std::vector<Run> runs = all();
+  const auto [runs, damaged] = look();
   constexpr std::string_view kRemedy = "`flexroom runs` lists them";
-  if (prefix == "last" && !runs.empty()) return runs.back();
+  const bool last = prefix == "last";
+  if (last && !damaged.empty()) {
+    throw InputError("last", "may be a run whose record cannot be read: " + damaged[0].text,
+                     "give the first digits of a run's id; `flexroom runs` lists them");
+  }
+  if (last && !runs.empty()) return runs.back();
   std::vector<Run> found;
   for (const Run& run : runs) {
     if (!prefix.empty() && run.id.starts_with(prefix)) found.push_back(run);
+  }
+  for (const Damaged& one : damaged) {
+    const size_t known = std::min(prefix.size(), one.digits.size());
+    if (known == 0 || prefix.substr(0, known) != one.digits.substr(0, known)) continue;
+    if (!found.empty())
+      throw InputError(prefix, "may be the id of several runs", "give more digits");
+    throw InputError("run " + one.digits, "cannot be read: " + one.text);
   }
   if (found.empty()) throw InputError(prefix, "is no run of this room", kRemedy);
   if (found.size() > 1) {
@@ -179,9 +214,10 @@ Run RunHistory::find(std::string_view prefix) const {
 }
 
 uint64_t RunHistory::count(std::string_view proposal) const {
-  const std::vector<Run> runs = all();
-  return static_cast<uint64_t>(std::count_if(
-      runs.begin(), runs.end(), [&](const Run& run) { return run.proposal == proposal; }));
+  const auto [runs, damaged] = look();
+  const auto same = std::count_if(runs.begin(), runs.end(),
+                                  [&](const Run& run) { return run.proposal == proposal; });
+  return static_cast<uint64_t>(same) + damaged.size();
 }
 
 std::optional<SecretBytes> RunHistory::link(const Run& run) const {

@@ -52,6 +52,9 @@ std::string run_id(const Digest& rid, const Digest& proposal, uint64_t index);
 /// and as long as that is not here the link to it (mode 0600). A file is replaced whole or not at
 /// all; a result is never overwritten.
 ///
+/// A record that is damaged, or of a newer program, stops nothing but what asks for it: it is named
+/// by damaged(), all the others are found, and nothing of it is changed or removed.
+///
 /// Throws InputError: a file that cannot be written or read, no such run.
 class RunHistory {
  public:
@@ -60,11 +63,20 @@ class RunHistory {
   /// `link`: where this member's result will lie; empty: it has no such link.
   void begin(const Run& run, std::string_view link);
   void update(const Run& run);
-  /// Oldest first.
+  /// Those that can be read, oldest first.
   std::vector<Run> all() const;
-  /// The run whose id begins so; "last": the newest.
+  /// A record that cannot be read: the first digits of its run's id, and which file, what is wrong
+  /// with it and what to do, in one text.
+  struct Damaged {
+    std::string digits;
+    std::string text;
+  };
+  std::vector<Damaged> damaged() const;
+  /// The run whose id begins so; "last": the newest. Throws what is wrong with a damaged record if
+  /// it may be the one that is meant.
   Run find(std::string_view prefix) const;
-  /// How many runs of this proposal there are.
+  /// How many runs of this proposal there are at most: a damaged record may be one of them, and no
+  /// number is given twice.
   uint64_t count(std::string_view proposal) const;
   /// Nothing if the result is here already, or there never was one.
   std::optional<SecretBytes> link(const Run& run) const;
@@ -76,6 +88,12 @@ class RunHistory {
   std::filesystem::path folder(const Run& run) const;
 
  private:
+  struct Found {
+    std::vector<Run> runs;
+    std::vector<Damaged> damaged;
+  };
+  Found look() const;
+
   std::filesystem::path dir_;
 };
 

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "agreement/render.h"
+#include "call/per_run.h"
 
 namespace flexroom::session {
 namespace {
@@ -38,7 +39,10 @@ Shown shown(MemberState& state, const agreement::Proposal& proposal) {
   out.proposal = agreement::Proposal::decode(canonical, "proposal");
   const auto last = state.log().last_approved(proposal.kind, proposal.title);
   if (last) {
-    out.since = agreement::diff(agreement::Proposal::decode(*last, "audit log"), out.proposal);
+    ChangedSince changed =
+        changed_since(agreement::Proposal::decode(*last, "audit log"), out.proposal);
+    out.since = std::move(changed.text);
+    out.new_each_run = std::move(changed.new_each_run);
   }
   return out;
 }

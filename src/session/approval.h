@@ -17,6 +17,7 @@ struct Shown {
   agreement::Proposal proposal;      // the same as fields
   std::optional<std::string> since;  // what changed since the last approved one of its kind and
                                      // title; empty text: nothing. Nothing: there was none
+  std::vector<std::string> new_each_run;  // ChangedSince::new_each_run
 };
 
 /// How a member decides. It may throw: then nothing is signed.

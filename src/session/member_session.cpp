@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <ctime>
+#include <typeinfo>
 
 #include "base/codec.h"
 #include "base/locked_blocks.h"
+#include "net/abort_reason.h"
 #include "prep/forward_source.h"
 #include "prep/rows.h"
 #include "prep/session_hello.h"
@@ -117,20 +119,23 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
   state.settle_open_marks();
   std::unique_ptr<net::TcpMesh> mesh = net::TcpMesh::join(
       mesh_of(room, state.member(), options.cancel, options.note), state.identity());
-  const auto epoch = store::EpochStore(state.db()).load(state.rid_or_none());
-  mark_ = std::make_unique<store::OpenMark>(state.member().state_dir, state.rid_or_none(),
-                                            epoch ? epoch->epoch_id : Digest{});
   std::vector<net::SigningKey> keys;
   for (PartyId i = 0; i < room.members.size(); ++i) keys.push_back(mesh->signing_key(i));
   party_ = std::make_unique<net::Party>(std::move(mesh), Prg::from_system());
-  std::vector<Term> terms = {{"command", options.command}};
+  telling_the_others([&] { meet(keys); });
+}
+
+// All are connected: whatever is wrong from here on is told to them.
+void MemberSession::meet(const std::vector<net::SigningKey>& keys) {
+  MemberState& state = state_;
+  const RoomConfig& room = state.room();
+  const auto epoch = store::EpochStore(state.db()).load(state.rid_or_none());
+  mark_ = std::make_unique<store::OpenMark>(state.member().state_dir, state.rid_or_none(),
+                                            epoch ? epoch->epoch_id : Digest{},
+                                            store::marked_members(state.mids()));
+  std::vector<Term> terms = {{"command", options_.command}};
   for (Term& term : room_terms(room)) terms.push_back(std::move(term));
-  try {
-    agree_on_terms(*party_, room, terms);
-  } catch (...) {
-    party_->abort();
-    throw;
-  }
+  agree_on_terms(*party_, room, terms);
   state.save_signing_keys(keys);
   state.once().set_mark(mark_.get());
 }
@@ -441,20 +446,52 @@ void MemberSession::record(const ProtocolAbort& abort) {
   }
 }
 
+namespace {
+
+/// Only what no check of a protocol decided has a word (boolean-engine.md §10.2).
+net::AbortReason reason_of(const ProtocolAbort& abort) {
+  if (abort.peer()) return net::AbortReason::kNothing;
+  if (abort.code() == AbortCode::kRefusedByRule) return net::AbortReason::kSaidNo;
+  if (abort.code() == AbortCode::kCancelled) return net::AbortReason::kStopped;
+  // Of its own state, which says so before anything is begun.
+  const bool own = abort.code() == AbortCode::kTooManyUnfinished;
+  return own ? net::AbortReason::kOwn : net::AbortReason::kNothing;
+}
+
+}  // namespace
+
+void MemberSession::telling_the_others(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const ProtocolAbort& abort) {
+    const auto said = net::said_why(*party_, abort);
+    net::abort_saying(*party_, reason_of(abort));
+    if (said) throw ProtocolAbort(*said);
+    throw;
+  } catch (...) {
+    net::abort_saying(*party_, net::AbortReason::kOwn);
+    throw;
+  }
+}
+
 void MemberSession::guard(const std::function<void()>& body) {
   try {
     body();
   } catch (const ProtocolAbort& abort) {
     record(abort);  // before anything else (boolean-engine.md §10.2)
-    party_->abort();
+    // One that carries more than an abort does is not replaced.
+    const bool plain = typeid(abort) == typeid(ProtocolAbort);
+    const auto said = plain ? net::said_why(*party_, abort) : std::nullopt;
+    net::abort_saying(*party_, reason_of(abort));
     shares_.clear();
     try {
       state_.erase_burned_epoch();
     } catch (const InputError&) {  // done at the next start
     }
+    if (said) throw ProtocolAbort(*said);
     throw;
   } catch (...) {
-    party_->abort();
+    net::abort_saying(*party_, net::AbortReason::kOwn);
     shares_.clear();
     throw;
   }

@@ -95,6 +95,9 @@ class MemberSession {
 
  private:
   struct Engines;
+  void meet(const std::vector<net::SigningKey>& keys);
+  /// Whatever is thrown, the others hear that this member ended, and by a fixed word why.
+  void telling_the_others(const std::function<void()>& body);
   void settle();
   void settle_log();
   void turn_into_rows(std::vector<store::RecordMeta> records);

@@ -232,12 +232,35 @@ void MemberState::settle_open_marks() {
   const auto saved = store::EpochStore(*db_).load(rid_or_none());
   const Digest epoch = saved ? saved->epoch_id : Digest{};
   store::OpenMark::settle(member_.state_dir, [&](const store::OpenMark::Left& left) {
-    if (left.room != rid_or_none() && left.room != store::RoomId{}) return false;  // another room's
+    if (!left.is_of(rid_or_none(), store::marked_members(mids_))) return false;
     // Of an epoch that is over, what it did to LIFE remains.
     once_->enter_open_mark(left.state, left.epoch == epoch);
     return true;
   });
   erase_burned_epoch();
+}
+
+std::vector<std::string> MemberState::open_marks() {
+  store::RoomStore rooms(*db_);
+  std::vector<std::string> out;
+  for (const store::OpenMark::Left& left : store::OpenMark::left(member_.state_dir)) {
+    std::string whose = "this room: its next command counts it";
+    if (!left.is_of(rid_or_none(), store::marked_members(mids_))) {
+      whose = left.room == store::RoomId{}
+                  ? "a room with other members, which was never set up"
+                  : "room " + to_hex(left.room).substr(0, 16) + ", which this state does not know";
+      for (const std::string& name : rooms.names()) {
+        const auto other = rooms.find(name);
+        if (other && other->rid == left.room) whose = "room " + name;
+      }
+      whose +=
+          ": the next command of that room counts it. If that room is given up for good, the "
+          "file can be removed";
+    }
+    out.push_back(fmt::format("{} is not counted yet ({}), of {}", store::to_string(left.state),
+                              left.file.string(), whose));
+  }
+  return out;
 }
 
 void MemberState::erase_burned_epoch() {

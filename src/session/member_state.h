@@ -59,6 +59,9 @@ class MemberState {
   void found(const store::RoomId& rid, const std::vector<store::MemberId>& mids);
   /// Enters into once.db what sessions that ended without a word left behind (store/open_mark.h).
   void settle_open_marks();
+  /// What of these is not entered yet, of this room and of others, one sentence each. Changes
+  /// nothing.
+  std::vector<std::string> open_marks();
   /// Erases what a burned epoch has left in state.db: its global key and base seeds. Nothing while
   /// it is not burned.
   void erase_burned_epoch();

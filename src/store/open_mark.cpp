@@ -24,7 +24,8 @@ namespace fs = std::filesystem;
 constexpr size_t kMaxMarks = 64;  // sessions of one member at a time
 constexpr std::string_view kFormat = "flexroom open/1\n";
 constexpr size_t kStateAt = kFormat.size();
-constexpr size_t kBytes = kStateAt + 1 + 2 * sizeof(Digest);
+constexpr size_t kBytesBefore = kStateAt + 1 + 2 * sizeof(Digest);  // without the members
+constexpr size_t kBytes = kBytesBefore + sizeof(Digest);
 
 fs::path folder(const fs::path& directory) { return directory / "open"; }
 
@@ -49,7 +50,8 @@ int rank(OpenMark::State state) {
 // Empty: not written to its end, so its session never began.
 std::optional<OpenMark::Left> read_mark(int fd) {
   std::array<uint8_t, kBytes> bytes{};
-  if (pread(fd, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()) ||
+  const ssize_t read = pread(fd, bytes.data(), bytes.size(), 0);
+  if ((read != static_cast<ssize_t>(kBytes) && read != static_cast<ssize_t>(kBytesBefore)) ||
       as_text(ByteView(bytes).first(kFormat.size())) != kFormat || !is_state(bytes[kStateAt])) {
     return std::nullopt;
   }
@@ -57,6 +59,9 @@ std::optional<OpenMark::Left> read_mark(int fd) {
   out.state = static_cast<OpenMark::State>(bytes[kStateAt]);
   std::copy_n(bytes.begin() + kStateAt + 1, sizeof(Digest), out.room.begin());
   std::copy_n(bytes.begin() + kStateAt + 1 + sizeof(Digest), sizeof(Digest), out.epoch.begin());
+  if (read == static_cast<ssize_t>(kBytes)) {
+    std::copy_n(bytes.begin() + kBytesBefore, sizeof(Digest), out.members.emplace().begin());
+  }
   return out;
 }
 
@@ -67,7 +72,8 @@ bool write_state(int fd, OpenMark::State state, bool flush = true) {
 
 }  // namespace
 
-OpenMark::OpenMark(const fs::path& directory, const Digest& room, const Digest& epoch) {
+OpenMark::OpenMark(const fs::path& directory, const Digest& room, const Digest& epoch,
+                   const Digest& members) {
   const fs::path marks = folder(directory);
   if (!fs::exists(marks)) {
     make_private_folder(marks);
@@ -78,6 +84,7 @@ OpenMark::OpenMark(const fs::path& directory, const Digest& room, const Digest& 
                           .u8(static_cast<uint8_t>(State::kOpen))
                           .raw(room)
                           .raw(epoch)
+                          .raw(members)
                           .take();
   for (size_t k = 0; k < kMaxMarks; ++k) {
     const fs::path file = marks / std::to_string(k);
@@ -140,12 +147,57 @@ void OpenMark::settle(const fs::path& directory, const std::function<bool(const 
   for (const auto& entry : fs::directory_iterator(folder(directory), error)) {
     const Fd locked = open_locked(entry.path(), 0);
     if (!locked.valid()) continue;
-    const auto found = read_mark(locked.get());
-    if (!found || found->state == State::kClosed || !entered(*found)) continue;
+    auto found = read_mark(locked.get());
+    if (!found || found->state == State::kClosed) continue;
+    found->file = entry.path();
+    if (!entered(*found)) continue;
     if (!write_state(locked.get(), State::kClosed)) {
       throw InputError(entry.path().string(), "cannot be written", "is the disk read-only?");
     }
   }
+}
+
+std::vector<OpenMark::Left> OpenMark::left(const fs::path& directory) {
+  std::vector<Left> out;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder(directory), error)) {
+    const Fd fd(open(entry.path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    // Shared, and only to see that no session runs: who begins one meanwhile takes another file.
+    if (!fd.valid() || flock(fd.get(), LOCK_SH | LOCK_NB) != 0) continue;
+    auto found = read_mark(fd.get());
+    if (!found || found->state == State::kClosed) continue;
+    found->file = entry.path();
+    out.push_back(std::move(*found));
+  }
+  std::sort(out.begin(), out.end(), [](const Left& a, const Left& b) { return a.file < b.file; });
+  return out;
+}
+
+bool OpenMark::Left::is_of(const Digest& room_id, const Digest& marked) const {
+  if (room != Digest{}) return room == room_id;
+  return !members || *members == marked;
+}
+
+Digest marked_members(std::vector<MemberId> members) {
+  std::sort(members.begin(), members.end());
+  RandomOracle out("open mark", RoScope{});
+  for (const MemberId& member : members) out.field(member);
+  return out.digest();
+}
+
+std::string_view to_string(OpenMark::State state) {
+  switch (state) {
+    case OpenMark::State::kBurn:
+      return "a failed check of the boolean engine";
+    case OpenMark::State::kStrike:
+      return "a failed check over F_p";
+    case OpenMark::State::kArmed:
+      return "a session that ended while a verdict was awaited";
+    case OpenMark::State::kOpen:
+    case OpenMark::State::kClosed:
+      break;
+  }
+  return "a session that ended without a word";
 }
 
 }  // namespace flexroom::store

@@ -2,9 +2,12 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/hash.h"
+#include "store/room_store.h"
 
 namespace flexroom::store {
 
@@ -19,6 +22,8 @@ namespace flexroom::store {
 ///            While one of a check is awaited that only a cheat fails, the mark says so (kArmed)
 ///            and counts as the worst; else as one batch without a verdict (boolean-engine.md
 ///            §10.2, §10.3)
+/// Whose      a mark names its room: by its id, or as long as the room has none by its members,
+///            towards whom LIFE counts. It is entered by a session of that room and by no other
 /// Errors     InputError from the constructor and arm(); put() tells by its result
 class OpenMark {
  public:
@@ -30,8 +35,10 @@ class OpenMark {
     kBurn = 'b'
   };
 
-  /// `room`: zeros before it has an id. `epoch`: zeros before there is one.
-  OpenMark(const std::filesystem::path& directory, const Digest& room, const Digest& epoch);
+  /// `room`: zeros before it has an id; `members`, marked_members(), is what counts then. `epoch`:
+  /// zeros before there is one.
+  OpenMark(const std::filesystem::path& directory, const Digest& room, const Digest& epoch,
+           const Digest& members);
   /// Closes the mark, unless something is left in it for the next session, or it is armed: whoever
   /// ends an armed stretch knows why, and disarms it.
   ~OpenMark();
@@ -56,11 +63,18 @@ class OpenMark {
   struct Left {
     State state = State::kClosed;
     Digest room{}, epoch{};
+    std::optional<Digest> members;  // nothing in a mark of before they stood in it
+    std::filesystem::path file;
+    /// It is of the room with that id (zeros: none yet) and those members. Of a mark that names
+    /// neither, nobody knows whose it is: it is of every room.
+    bool is_of(const Digest& room_id, const Digest& marked) const;
   };
   /// Shows what ended sessions left, not those of running ones, each to one process only. Closed
   /// are those for which `entered` returns true.
   static void settle(const std::filesystem::path& directory,
                      const std::function<bool(const Left&)>& entered);
+  /// The same, only to look: nothing is written. What cannot be read is left out.
+  static std::vector<Left> left(const std::filesystem::path& directory);
 
  private:
   void write(State state);
@@ -70,5 +84,11 @@ class OpenMark {
   State state_ = State::kOpen;
   bool left_ = false;
 };
+
+/// Of the members of a room, in whatever order: RO("open mark", ids sorted).
+Digest marked_members(std::vector<MemberId> members);
+
+/// What a mark left to be entered says: "a session that was killed", "a failed check" ..
+std::string_view to_string(OpenMark::State state);
 
 }  // namespace flexroom::store

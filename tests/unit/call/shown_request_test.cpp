@@ -53,7 +53,7 @@ PublicLinks links_of(size_t i, uint32_t path, bool carries) {
   out.member = "member-" + std::to_string(i);
   out.data = {"https://data.example/", path, "?X-Amz-Signature=", 64};
   out.result = out.data;
-  if (carries) out.carrier = PublicLink{"https://l.example/", path, "", 0};
+  if (carries) out.carrier = PublicLink{"https://l.example/", path, "", 0, 0};
   out.sealed = std::string(2 * 2 * (path + 64), 'a');
   return out;
 }

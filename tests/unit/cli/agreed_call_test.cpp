@@ -168,5 +168,59 @@ TEST_F(AgreedCallTest, AFailureHereAfterTheReleaseIsAnUnknownOutcome) {
   EXPECT_THAT(last["outcome"].get<std::string>(), HasSubstr("may have happened"));
 }
 
+/// A program whose screen is gone, and whose code throws what is no std::exception.
+class Throws final : public Decider {
+ public:
+  Answer approve(const Summary&) override {
+    if (instead_of_an_answer) throw 7;
+    return Answer::kYes;
+  }
+  std::optional<std::string> human_input(const Question&) override { throw 7; }
+  void progress(const Progress&) override { throw 7; }
+  void note(std::string_view) override { throw 7; }
+  void timeline(const std::vector<Phase>&) override { throw 7; }
+  bool instead_of_an_answer = false;
+};
+
+TEST_F(AgreedCallTest, WhateverTheProgramThrowsTheAnswerIsKept) {
+  const auto ended = rig_.run([&](PartyId i, cli::Output& out, cli::Common& common) {
+    RoomOptions options;
+    options.member_file = common.member_file;
+    Room room(options);
+    Throws decider;
+    const ServiceAnswer answer =
+        Session(room, decider).call({rig_.dir(i) / "r.toml", {{"access-key-id", key_}}, {}});
+    out.result({{"status", answer.status}});
+    return int{cli::kOk};
+  });
+  all_ok(ended);
+  for (const PartyId i : {kHonest, kLiar}) {
+    EXPECT_EQ(ended[i].last()["status"], 200);
+    EXPECT_EQ(log_of(i).back()["outcome"], "done");
+    EXPECT_TRUE(log_of(i).back()["joint"]);
+  }
+}
+
+TEST_F(AgreedCallTest, WhatIsThrownInPlaceOfAnAnswerIsNoApproval) {
+  const size_t requests = rig_.sandbox_requests();
+  const auto ended = rig_.run([&](PartyId i, cli::Output& out, cli::Common& common) {
+    RoomOptions options;
+    options.member_file = common.member_file;
+    Room room(options);
+    Throws decider;
+    decider.instead_of_an_answer = i == kLiar;
+    try {
+      (void)Session(room, decider).call({rig_.dir(i) / "r.toml", {{"access-key-id", key_}}, {}});
+      return int{cli::kOk};
+    } catch (const Error& error) {
+      return cli::report(out, error, false);
+    }
+  });
+  for (const Ended& e : ended) EXPECT_NE(e.code, cli::kOk) << e.out;
+  EXPECT_THAT(ended[kLiar].error(), HasSubstr("no std::exception"));
+  EXPECT_EQ(rig_.sandbox_requests(), requests);
+  EXPECT_EQ(log_of(kLiar).back()["outcome"], "nothing happened at the provider");
+}
+
 }  // namespace
 }  // namespace flexroom

@@ -122,6 +122,40 @@ TEST_F(PeopleTest, WhoSaidNoIsNamed) {
   }
 }
 
+// Whoever finds something wrong once all are connected says so: nobody is left with a lost line.
+TEST_F(PeopleTest, WhatIsWrongAtOneMemberAfterTheMeetingIsToldToTheOthers) {
+  all_ok(rig_.init());
+  std::filesystem::remove_all(rig_.dir(1) / "state" / "open");
+  rig_.write(1, "state/open", "no folder");
+  const auto ended = rig_.init();
+  EXPECT_EQ(ended[1].code, cli::kBadInput) << ended[1].out;
+  EXPECT_THAT(ended[1].error(), HasSubstr("state/open"));
+  EXPECT_EQ(ended[0].code, cli::kNetworkFailed) << ended[0].out;
+  EXPECT_THAT(ended[0].error(), AllOf(HasSubstr("m1"), HasSubstr("something of its own is wrong"),
+                                      HasSubstr("it says there what")));
+  EXPECT_THAT(ended[0].error(), ::testing::Not(HasSubstr("open/0"))) << "nothing of its own files";
+}
+
+TEST_F(PeopleTest, WhoDoesNotWantANewEpochIsNamed) {
+  all_ok(rig_.init());
+  const auto ended = rig_.run([](PartyId i, cli::Output& out, cli::Common& common) {
+    if (i == 0) return cli::init_room(out, common, true);
+    RoomOptions options;
+    options.member_file = common.member_file;
+    Room room(options);
+    Answering decider(Decider::Answer::kNo);  // and no human input
+    try {
+      (void)Session(room, decider).init(true);
+      return int{cli::kOk};
+    } catch (const Error& error) {
+      return cli::report(out, error, false);
+    }
+  });
+  EXPECT_EQ(ended[1].code, cli::kRefused) << ended[1].out;
+  EXPECT_THAT(ended[0].error(),
+              AllOf(HasSubstr("m1"), HasSubstr("its operator, or a rule of its own, said no")));
+}
+
 TEST_F(PeopleTest, NobodyToAskIsNoticedBeforeAnybodyIsJoined) {
   rig_.write_room("[provider.p]\n");
   all_ok(rig_.init());

@@ -28,7 +28,11 @@ class Silent final : public Decider {
  public:
   Answer approve(const Summary&) override { return Answer::kNo; }
   std::optional<std::string> human_input(const Question&) override { return std::nullopt; }
-  void progress(const Progress&) override { throw std::runtime_error("no screen"); }
+  void progress(const Progress&) override {
+    if (says_what) throw std::runtime_error("no screen");
+    throw 7;
+  }
+  bool says_what = true;
 };
 
 /// One member, a run of its, and a store that answers as each test says.
@@ -110,6 +114,16 @@ TEST_F(RunsTest, TheDeadlineEndsTheWaitAndNotTheRun) {
   EXPECT_EQ(RoomRig::read(later.file), "a,b\n");
   EXPECT_EQ(room_->run("aaaa").state, "succeeded");
   EXPECT_EQ(room_->collect_result("last", decider_).body, "a,b\n");
+}
+
+TEST_F(RunsTest, AProgramThatThrowsAnythingLosesNoResult) {
+  decider_.says_what = false;
+  expect_goes_on(follow());
+  status_ = 200;
+  body_ = "a,b\n";
+  const RunResult got = follow();
+  EXPECT_EQ(got.exit(), Exit::kOk);
+  EXPECT_EQ(RoomRig::read(got.file), "a,b\n");
 }
 
 TEST_F(RunsTest, ADeadLinkEndsTheWaitAndNotTheRun) {

@@ -38,6 +38,18 @@ struct Fixture {
   std::unique_ptr<Sandbox> sandbox;
 };
 
+/// Why instances are not apart from this machine here; empty if they are.
+inline std::string why_not_apart(const Sandbox& sandbox) {
+  if (sandbox.isolation() == VmIsolation::kNamespaces) return "";
+  const std::string needs =
+      "an instance with a user id and namespaces of its own takes root: ids of others cannot be "
+      "had in a user namespace without entries in /etc/subuid";
+  return ::geteuid() != 0 ? needs + "; this is user " + std::to_string(::geteuid())
+                          : needs +
+                                ", and the mount, pid, uts, ipc and net namespaces that this "
+                                "container refuses (CAP_SYS_ADMIN)";
+}
+
 /// Sends bytes over a verified TLS connection to `host` and reads until the sandbox closes.
 inline std::string exchange(const Sandbox& sandbox, const std::string& host,
                             const std::string& bytes) {

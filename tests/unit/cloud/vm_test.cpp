@@ -180,7 +180,7 @@ TEST_F(VmTest, RunInstancesFailsWhenTheScriptCannotStart) {
 }
 
 TEST_F(VmTest, ReachesTheSandboxAndItsOwnCredentialsAlone) {
-  if (box().isolation() != VmIsolation::kNamespaces) GTEST_SKIP() << "no namespaces here";
+  if (const auto why = why_not_apart(box()); !why.empty()) GTEST_SKIP() << why;
   make_profile();
   const std::string first =
       element(query_call(box(), key, Service::kEc2, kEc2,
@@ -212,7 +212,7 @@ TEST_F(VmTest, ReachesTheSandboxAndItsOwnCredentialsAlone) {
 }
 
 TEST_F(VmTest, IsBoundedAsAWhole) {
-  if (box().isolation() != VmIsolation::kNamespaces) GTEST_SKIP() << "no namespaces here";
+  if (const auto why = why_not_apart(box()); !why.empty()) GTEST_SKIP() << why;
   const std::string script = R"sh(#!/bin/bash
 echo home=$(df --output=size -B1 "$HOME" | tail -1)
 echo ok > "$HOME/file" && cat "$HOME/file"
@@ -247,7 +247,10 @@ sleep 600
 
 TEST(VmGroup, BoundsTheMemoryOfAllItsProcessesTogether) {
   const VmGroup group("flexroom-test-" + std::to_string(::getpid()), 32u << 20, 64);
-  if (group.joins().empty()) GTEST_SKIP() << "no control group can be made here";
+  if (group.joins().empty()) {
+    GTEST_SKIP() << "no control group can be made: that takes a cgroup file system that this user "
+                    "may write to (root, and /sys/fs/cgroup not mounted read-only)";
+  }
   const auto held = [](const std::string& join) {
     return run("sh -c '" + join +
                "head -c 100000000 /dev/zero | tail -c 100000000 | wc -c' 2>/dev/null");

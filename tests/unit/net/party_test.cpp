@@ -1,10 +1,12 @@
 #include "net/party.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <vector>
 
 #include "base/codec.h"
+#include "net/abort_reason.h"
 #include "net/memory_mesh.h"
 
 // What a corrupted member may put into a frame, below the hooks of the interposer.
@@ -111,6 +113,34 @@ TEST_F(PartyFrames, AFrameWithoutAHeaderIsMalformed) {
 TEST_F(PartyFrames, AbortEndsTheRunWhateverWasExpected) {
   peer_sends(7, "abort", "");
   EXPECT_EQ(code_of([&] { party_->receive(1, "a", 3); }), AbortCode::kCancelled);
+}
+
+TEST(PartyAbort, TheOthersHearAFixedWordAndNothingElse) {
+  const auto heard = [](const std::function<void(Party&)>& end) -> std::string {
+    auto mesh = memory_mesh(2, std::chrono::seconds(5));
+    Party a(std::move(mesh[0]), Prg(Block(1, 1))), b(std::move(mesh[1]), Prg(Block(1, 2)));
+    end(a);
+    try {
+      (void)b.receive(0, "x", 3);
+    } catch (const ProtocolAbort& abort) {
+      EXPECT_EQ(abort.code(), AbortCode::kCancelled);
+      EXPECT_EQ(abort.peer(), PartyId{0});
+      return abort.detail();
+    }
+    return "no abort";
+  };
+  const std::string plain = heard([](Party& a) { a.abort(); });
+  EXPECT_EQ(plain, "the member stopped the run");
+  EXPECT_EQ(heard([](Party& a) { abort_saying(a, AbortReason::kSaidNo); }),
+            plain + ": its operator, or a rule of its own, said no");
+  EXPECT_EQ(heard([](Party& a) { abort_saying(a, AbortReason::kStopped); }),
+            plain + ": its operator stopped it");
+  EXPECT_THAT(heard([](Party& a) { abort_saying(a, AbortReason::kOwn); }),
+              ::testing::HasSubstr("something of its own is wrong"));
+  // A liar's words are not repeated.
+  for (const char* more : {"\x09", "you owe me money", "\x01\x01"}) {
+    EXPECT_EQ(heard([&](Party& a) { a.send(1, "abort", as_bytes(more)); }), plain);
+  }
 }
 
 }  // namespace

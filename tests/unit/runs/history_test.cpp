@@ -1,5 +1,6 @@
 #include "runs/history.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,8 @@
 
 namespace flexroom::runs {
 namespace {
+
+using ::testing::HasSubstr;
 
 class RunHistoryTest : public ::testing::Test {
  protected:
@@ -62,15 +65,54 @@ TEST_F(RunHistoryTest, ARecordOfAnotherFormIsDamageAndLeadsNowhere) {
     runs::Run bad = good;
     change(bad);
     history.update(bad);
-    try {
-      (void)history.all();
-      FAIL() << bad.result << " " << bad.result_name;
-    } catch (const InputError& error) {
-      EXPECT_EQ(error.problem(), "is damaged");
-    }
+    EXPECT_TRUE(history.all().empty()) << bad.result << " " << bad.result_name;
+    ASSERT_EQ(history.damaged().size(), 1u) << bad.result << " " << bad.result_name;
+    EXPECT_THAT(history.damaged()[0].text, HasSubstr("is damaged"));
   }
   history.update(good);
   EXPECT_EQ(history.all().size(), 1u);
+  EXPECT_TRUE(history.damaged().empty());
+}
+
+// One record that cannot be read stops nothing but what asks for it, and stays as it is.
+TEST_F(RunHistoryTest, ADamagedRecordIsSkippedAndNamed) {
+  RunHistory history(dir_, digest(1));
+  const runs::Run good = a_run(0, 10), bad = a_run(1, 20);
+  history.begin(good, "");
+  history.begin(bad, "");
+  const std::filesystem::path file = history.folder(bad) / "run.json";
+  const std::string whole = read(file);
+  std::string other = whole;
+  other.replace(other.find(bad.id), bad.id.size(), good.id);  // of another folder
+  std::string newer = whole;
+  newer.replace(newer.find("\"format\": 1"), 11, "\"format\": 9");
+  for (const std::string& content : {std::string(), whole.substr(0, 40), std::string("[]"), other,
+                                     newer, std::string(100'000, 'x')}) {
+    std::ofstream(file, std::ios::binary | std::ios::trunc) << content;
+    ASSERT_EQ(history.all().size(), 1u) << content.substr(0, 80);
+    EXPECT_EQ(history.all()[0].id, good.id);
+    ASSERT_EQ(history.damaged().size(), 1u);
+    EXPECT_EQ(history.damaged()[0].digits, bad.id.substr(0, 16));
+    EXPECT_THAT(history.damaged()[0].text, HasSubstr(file.string()));
+    EXPECT_EQ(history.find(good.short_id()).id, good.id);
+    // Asked for, by few or by many digits, it says what is wrong; so does "last", which it may be.
+    for (const std::string& asked :
+         {bad.id.substr(0, 4), bad.short_id(), bad.id, std::string("last")}) {
+      try {
+        (void)history.find(asked);
+        FAIL() << asked;
+      } catch (const InputError& error) {
+        EXPECT_THAT(error.what(), HasSubstr(file.string()));
+      }
+    }
+    EXPECT_THROW(history.find(""), InputError);
+    // It may be a run of any proposal: no number, and so no id, is given twice.
+    EXPECT_EQ(history.count(good.proposal), 2u);
+    EXPECT_EQ(read(file), content);
+  }
+  std::filesystem::rename(history.folder(bad), history.folder(bad).string() + ".aside");
+  EXPECT_TRUE(history.damaged().empty());
+  EXPECT_EQ(history.find("last").id, good.id);
 }
 
 TEST_F(RunHistoryTest, RunsAreFoundAgainByAnotherProcess) {
@@ -136,14 +178,10 @@ TEST_F(RunHistoryTest, ADamagedRecordIsNamed) {
   const runs::Run run = a_run(0, 1);
   history.begin(run, "");
   std::ofstream(history.folder(run) / "run.json") << "{\"format\": 1}";
-  EXPECT_THROW(history.all(), InputError);
+  EXPECT_THROW((void)history.find(run.id), InputError);
   std::ofstream(history.folder(run) / "run.json") << "{\"format\": 2}";
-  try {
-    (void)history.all();
-    FAIL();
-  } catch (const InputError& error) {
-    EXPECT_NE(std::string(error.what()).find("newer flexroom"), std::string::npos);
-  }
+  ASSERT_EQ(history.damaged().size(), 1u);
+  EXPECT_THAT(history.damaged()[0].text, HasSubstr("newer flexroom"));
 }
 
 TEST(ResultNameTest, KeepsTheEndingOfTheObjectAndNotItsName) {
