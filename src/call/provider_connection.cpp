@@ -17,6 +17,10 @@ arith::Group exchange_group(const Provider& provider) {
   return provider.group == "p256" ? arith::Group::kP256 : arith::Group::kX25519;
 }
 
+ConnectionShape connection_shape(const Provider& provider, size_t num_members) {
+  return {provider.tls.suite, exchange_group(provider), num_members};
+}
+
 agent::ConnectionConfig provider_connection(const Provider& provider, const std::string& host) {
   agent::ConnectionConfig config;
   config.host = host;

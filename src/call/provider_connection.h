@@ -3,6 +3,7 @@
 #include <string>
 
 #include "agent/connection.h"
+#include "call/recipe_call.h"
 #include "config/config.h"
 #include "tls/certificate.h"
 
@@ -14,6 +15,9 @@ namespace flexroom {
 tls::ChainPolicy chain_policy(const Provider& provider, const std::string& host);
 
 arith::Group exchange_group(const Provider& provider);
+
+/// What circuits depend on of the provider's entry.
+ConnectionShape connection_shape(const Provider& provider, size_t num_members);
 
 /// A connection to `host` with the settings of the provider's entry; courier and policy are the
 /// caller's.
