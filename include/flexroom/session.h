@@ -60,7 +60,7 @@ struct RunScriptPlan {
   /// What would be approved, as far as this member knows it; of the rest, sentences.
   Summary summary;
   std::vector<std::string> not_known_yet;
-  std::string region, group, secret;
+  std::string region, group, suite, secret;
   uint64_t request_bytes = 0;
   uint64_t payload_ands = 0, signing_key_ands = 0, handshake_ands = 0, request_ands = 0;
   double bytes_each_way = 0;  // preprocessing, of this member
@@ -74,7 +74,7 @@ struct CallPlan {
     std::string name, description;
   };
   std::string address;  // "POST https://host/path"
-  std::string group;
+  std::string group, suite;
   std::vector<Slot> slots;
   std::string signed_with;       // empty: nothing
   bool opens_body_hash = false;  // hidden by a nonce

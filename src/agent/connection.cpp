@@ -153,7 +153,8 @@ Connection::~Connection() = default;
 bool Connection::released() const { return state_->released; }
 uint64_t Connection::num_ands() const {
   FLEXROOM_ASSERT(state_->prepared);
-  return uint64_t{state_->handshake.program->num_ands()} + state_->request_program->num_ands();
+  return uint64_t{state_->handshake.program->num_ands()} + state_->request_program->num_ands() +
+         state_->suite.tag_ands(state_->context.party.num_parties());
 }
 
 // The nonces make csid unpredictable to everybody until all are bound to theirs (§1.8).
@@ -213,9 +214,9 @@ void Connection::prepare(Timeline& timeline) {
   h.circuit = s.context.engine.prepare(h.program, std::move(zero_a), "gc-a");
 
   timeline.begin("powers for the tag");
-  s.write = s.suite.write_direction(s.context.source, s.plan);
+  s.write = s.suite.write_direction(s.context, s.plan);
   timeline.begin("garble request circuit");
-  if (s.request_program == nullptr) s.request_program = s.suite.request_program(s.plan);
+  if (s.request_program == nullptr) s.request_program = s.suite.request_program(s.plan, n);
   timeline.set_ands(s.request_program->num_ands());
   std::vector<prep::AuthBits> zero_b(s.request_program->inputs.size());
   s.write->bind(*s.request_program, zero_b);
@@ -417,6 +418,8 @@ Bytes Connection::State::run_gc_b(const Request& request) {
 // alone, with the view it stands for.
 Bytes Connection::State::seal(const Request& request, const Bytes& ciphertext,
                               uint64_t server_offset) {
+  // Before the tag: what it opens on the way may count as one already (§4.7).
+  context.journal.mark("release", request.id);
   const auto header = tls::record_aad(ciphertext.size() + tls::kTagSize);
   const prep::AuthField tag = write->tag_share(header, ciphertext);
   ReleaseView a3;
@@ -426,7 +429,6 @@ Bytes Connection::State::seal(const Request& request, const Bytes& ciphertext,
   a3.header = header;
   a3.ciphertext = ciphertext;
   a3.server_offset = server_offset;
-  context.journal.mark("release", request.id);
   const Block opened = open_tag(tag, a3.digest(views));
   Bytes record(header.begin(), header.end());
   append(record, ciphertext);

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "agent/connection_circuits.h"
-#include "agent/journal.h"
+#include "agent/context.h"
 #include "agent/read_direction.h"
 #include "agent/reply.h"
 #include "agent/server_bytes.h"
@@ -20,15 +20,6 @@
 #include "tls/handshake.h"
 
 namespace flexroom::agent {
-
-/// What a connection needs from the session; everything outlives it.
-struct Context {
-  net::Party& party;
-  prep::Source& source;
-  arith::ArithEngine& arith;
-  boolean::Engine& engine;
-  Journal& journal;
-};
 
 /// The settings of one connection. All but the trust store and the clock are agreed: they are part
 /// of csid and of every view.
@@ -70,14 +61,14 @@ struct Request {
 class Connection {
  public:
   /// `plan` says how long the request is and where its secret bits are; see plan_request().
-  /// `program` is request_program(plan), if the caller has it already.
+  /// `program` is the suite's request_program(plan, n), if the caller has it already.
   Connection(Context context, ConnectionConfig config, RequestPlan plan,
              std::shared_ptr<const mpc::Program> program = nullptr);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// Offline: token, GC-A, GC-B, powers of R. The service is not contacted.
+  /// Offline: token, GC-A, GC-B, what the tag needs. The service is not contacted.
   void prepare(Timeline& timeline);
 
   /// Online. `connect` opens the socket and is called at the courier only, after every member is
@@ -87,7 +78,7 @@ class Connection {
   /// Whether this member released its share of the request's tag: from then on the request may have
   /// been carried out.
   bool released() const;
-  /// ANDs of GC-A and GC-B.
+  /// ANDs of GC-A, of GC-B and of the tag's circuit, where it has one.
   uint64_t num_ands() const;
 
  private:

@@ -1,23 +1,17 @@
 #include "agent/connection_circuits.h"
 
+#include "circuits/chacha_records.h"
 #include "circuits/handshake.h"
 #include "circuits/sigv4.h"
 #include "mpc/program_cache.h"
 
 namespace flexroom::agent {
+namespace {
 
-std::shared_ptr<const mpc::Program> handshake_program(NamedGroup group, size_t num_members) {
-  static mpc::ProgramCache made;
-  return made.get(std::string(to_string(group)) + "/" + std::to_string(num_members),
-                  [&] { return circuits::gc_a(group, num_members); });
-}
-
-std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan) {
+// Public text enters as zeros: its ciphertext is then the keystream, and everybody XORs the text in
+// outside. Opening keystream at public positions is harmless (tls-in-mpc.md §4.3).
+circuits::Text request_text(mpc::Builder& builder, const RequestPlan& plan) {
   FLEXROOM_ASSERT(plan.bytes > 0 && plan.bytes <= circuits::kMaxRecordContent);
-  circuits::GcB gc_b;
-  mpc::Builder& builder = gc_b.builder();
-  // Public text enters as zeros: its ciphertext is then the keystream, and everybody XORs the text
-  // in outside. Opening keystream at public positions is harmless (tls-in-mpc.md §4.3).
   circuits::Text text = circuits::constant_text(Bytes(plan.bytes));
   if (!plan.secret_bits.empty()) {
     const mpc::Bits secret = builder.add_input("secret", mpc::InputKind::kDyn,
@@ -37,7 +31,27 @@ std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan) {
     std::copy(signature.begin(), signature.end(),
               text.begin() + static_cast<ptrdiff_t>(*plan.signature_offset));
   }
-  gc_b.records().add(0, text);
+  return text;
+}
+
+}  // namespace
+
+std::shared_ptr<const mpc::Program> handshake_program(NamedGroup group, size_t num_members) {
+  static mpc::ProgramCache made;
+  return made.get(std::string(to_string(group)) + "/" + std::to_string(num_members),
+                  [&] { return circuits::gc_a(group, num_members); });
+}
+
+std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan) {
+  circuits::GcB gc_b;
+  gc_b.records().add(0, request_text(gc_b.builder(), plan));
+  return std::make_shared<const mpc::Program>(mpc::compile(gc_b.finish()));
+}
+
+std::shared_ptr<const mpc::Program> chacha_request_program(const RequestPlan& plan,
+                                                           size_t num_members) {
+  circuits::ChaChaGcB gc_b(num_members);
+  gc_b.records().add(0, request_text(gc_b.builder(), plan));
   return std::make_shared<const mpc::Program>(mpc::compile(gc_b.finish()));
 }
 

@@ -35,4 +35,12 @@ std::shared_ptr<const mpc::Program> handshake_program(NamedGroup group, size_t n
 /// Kept     "s_ap" 256; "j0" 128: E_K(J0) of record 0
 std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan);
 
+/// The same for TLS_CHACHA20_POLY1305_SHA256 (tls-in-mpc.md §4.7).
+///
+/// Inputs   as above, but zero "rho_0_<i>" 130 a member in place of "r_c"
+/// Opened   "c_0" as above; "r_0" 130: the one-time key's r under the masks
+/// Kept     "s_ap" 256; "s_0" 128: the one-time key's s
+std::shared_ptr<const mpc::Program> chacha_request_program(const RequestPlan& plan,
+                                                           size_t num_members);
+
 }  // namespace flexroom::agent

@@ -11,8 +11,12 @@ struct Suite {
   const tls::CipherSuite& tls;
   /// GC-A and GC-B of connection_circuits.h.
   std::shared_ptr<const mpc::Program> (*handshake_program)(NamedGroup group, size_t num_members);
-  std::shared_ptr<const mpc::Program> (*request_program)(const RequestPlan& plan);
-  std::unique_ptr<WriteDirection> (*write_direction)(prep::Source& source, const RequestPlan& plan);
+  std::shared_ptr<const mpc::Program> (*request_program)(const RequestPlan& plan,
+                                                         size_t num_members);
+  std::unique_ptr<WriteDirection> (*write_direction)(const Context& context,
+                                                     const RequestPlan& plan);
+  /// ANDs of a tag beside those of the request circuit.
+  uint64_t (*tag_ands)(size_t num_members);
 };
 
 /// Throws InputError naming the suites there are.

@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace flexroom::agent {
+namespace {
+
+/// Bit i of a GHASH element is bit 7 - (i mod 8) of byte i / 8 of the block (SP 800-38D).
+size_t ghash_wire(size_t i) { return 8 * (i / 8) + 7 - i % 8; }
+
+}  // namespace
 
 std::vector<uint8_t> word_bits(const Sha256RoundWords& words) {
   std::vector<uint8_t> bits;
@@ -36,6 +42,19 @@ boolean::OnlineInputs empty_inputs(const mpc::Program& program) {
   inputs.dyn.resize(program.inputs.size());
   inputs.priv.resize(program.inputs.size());
   return inputs;
+}
+
+prep::AuthBits ghash_order(const prep::AuthBits& bits) {
+  FLEXROOM_ASSERT(bits.size() == 128);
+  prep::AuthBits out(bits.self(), bits.num_parties(), 128);
+  for (PartyId j = 0; j < bits.num_parties(); ++j) {
+    if (j == bits.self()) continue;
+    for (size_t i = 0; i < 128; ++i) {
+      out.mac[j][i] = bits.mac[j][ghash_wire(i)];
+      out.key[j][i] = bits.key[j][ghash_wire(i)];
+    }
+  }
+  return out;
 }
 
 }  // namespace flexroom::agent

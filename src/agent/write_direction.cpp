@@ -10,24 +10,6 @@ namespace {
 
 constexpr uint8_t kClientToServer = 0;
 
-/// Bit i of a GHASH element is bit 7 - (i mod 8) of byte i / 8 of the block (SP 800-38D).
-size_t ghash_wire(size_t i) { return 8 * (i / 8) + 7 - i % 8; }
-
-/// 128 bits between byte order (least significant bit of a byte first) and GHASH order. The map is
-/// its own inverse.
-prep::AuthBits ghash_order(const prep::AuthBits& bits) {
-  FLEXROOM_ASSERT(bits.size() == 128);
-  prep::AuthBits out(bits.self(), bits.num_parties(), 128);
-  for (PartyId j = 0; j < bits.num_parties(); ++j) {
-    if (j == bits.self()) continue;
-    for (size_t i = 0; i < 128; ++i) {
-      out.mac[j][i] = bits.mac[j][ghash_wire(i)];
-      out.key[j][i] = bits.key[j][ghash_wire(i)];
-    }
-  }
-  return out;
-}
-
 class GcmWriteDirection final : public WriteDirection {
  public:
   GcmWriteDirection(prep::Source& source, size_t keystream_blocks)
@@ -70,9 +52,9 @@ void WriteDirection::mark(Journal& journal, const Digest& csid) const {
   journal.mark("record", mark.bytes());
 }
 
-std::unique_ptr<WriteDirection> make_gcm_write_direction(prep::Source& source,
+std::unique_ptr<WriteDirection> make_gcm_write_direction(const Context& context,
                                                          const RequestPlan& plan) {
-  return std::make_unique<GcmWriteDirection>(source, plan.keystream_blocks());
+  return std::make_unique<GcmWriteDirection>(context.source, plan.keystream_blocks());
 }
 
 }  // namespace flexroom::agent

@@ -4,10 +4,8 @@
 #include <vector>
 
 #include "agent/connection_circuits.h"
-#include "agent/journal.h"
+#include "agent/context.h"
 #include "agent/views.h"
-#include "boolean/engine.h"
-#include "prep/prep.h"
 
 namespace flexroom::agent {
 
@@ -44,7 +42,11 @@ class WriteDirection {
 };
 
 /// TLS_AES_128_GCM_SHA256: GHASH under powers of R (§4.4), one power a block of the record.
-std::unique_ptr<WriteDirection> make_gcm_write_direction(prep::Source& source,
+std::unique_ptr<WriteDirection> make_gcm_write_direction(const Context& context,
                                                          const RequestPlan& plan);
+/// TLS_CHACHA20_POLY1305_SHA256: a Poly1305Tag (§4.7). tag_share() is interactive: its openings are
+/// masked, and its last step gives shares as for GCM.
+std::unique_ptr<WriteDirection> make_chacha_write_direction(const Context& context,
+                                                            const RequestPlan& plan);
 
 }  // namespace flexroom::agent

@@ -84,7 +84,7 @@ void Cope<F>::send_corrections(PartyId to, std::span<const F> own, std::string_v
         const F t0 = expand<F>(peer.seed0[h], counter);
         const F u = t0 - expand<F>(peer.seed1[h], counter) + own[l];
         uint8_t* at = message.data() + ((l - begin) * F::kBits + h) * F::kBytes;
-        u.to_bytes_be(std::span<uint8_t, 32>(at, 32));
+        u.to_bytes_be(std::span<uint8_t, F::kBytes>(at, F::kBytes));
         sum = sum.doubled() + t0;
       }
       values[l].mac(to) = -sum;
@@ -115,5 +115,6 @@ void Cope<F>::receive_corrections(PartyId from, std::string_view label, Values<F
 
 template class Cope<math::F25519>;
 template class Cope<math::FP256>;
+template class Cope<math::FPoly1305>;
 
 }  // namespace flexroom::arith

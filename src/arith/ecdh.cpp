@@ -1,6 +1,7 @@
 #include "arith/ecdh.h"
 
 #include "arith/coefficients.h"
+#include "arith/poly1305_batch.h"
 #include "arith/token_batch.h"
 
 namespace flexroom::arith {
@@ -33,17 +34,39 @@ Token::~Token() = default;
 struct ArithEngine::State {
   State(net::Party& p, prep::Source& s) : party(p), source(s) {}
 
-  template <typename G>
-  Cope<typename G::Field>& cope() {
-    auto& slot = std::get<std::unique_ptr<Cope<typename G::Field>>>(copes);
-    if (!slot) slot = std::make_unique<Cope<typename G::Field>>(party, source);
+  template <typename F>
+  Cope<F>& cope() {
+    auto& slot = std::get<std::unique_ptr<Cope<F>>>(copes);
+    if (!slot) slot = std::make_unique<Cope<F>>(party, source);
     return *slot;
+  }
+
+  void destroy() {
+    failed = true;
+    copes = {};
+  }
+  /// Whatever goes wrong in `step`, the keys of this engine serve no second try.
+  template <typename Step>
+  auto preprocess(Step step) {
+    struct DestroyIfFailed {
+      State& state;
+      ~DestroyIfFailed() {
+        if (state.failed) state.destroy();
+      }
+    } const destroy_if_failed{*this};
+    failed = true;
+    auto out = step();
+    failed = false;
+    return out;
   }
 
   net::Party& party;
   prep::Source& source;
-  std::tuple<std::unique_ptr<Cope<math::F25519>>, std::unique_ptr<Cope<math::FP256>>> copes;
+  std::tuple<std::unique_ptr<Cope<math::F25519>>, std::unique_ptr<Cope<math::FP256>>,
+             std::unique_ptr<Cope<math::FPoly1305>>>
+      copes;
   uint64_t next_token = 0;
+  uint64_t next_tag = 0;
   bool failed = false;
 };
 
@@ -51,10 +74,7 @@ ArithEngine::ArithEngine(net::Party& party, prep::Source& source)
     : state_(std::make_unique<State>(party, source)) {}
 ArithEngine::~ArithEngine() = default;
 
-void ArithEngine::destroy() {
-  state_->failed = true;
-  state_->copes = {};
-}
+void ArithEngine::destroy() { state_->destroy(); }
 
 void ArithEngine::require_alive() const {
   if (!state_->failed) return;
@@ -73,22 +93,38 @@ std::vector<Token> ArithEngine::make_tokens(NamedGroup group, size_t count) {
   }
   // One batch is one step of the session: its coins and digests carry the id of its first token.
   const ScopeGuard scope(party, ids.front());
-  // Whatever goes wrong in here, the keys of this engine serve no second try.
-  state.failed = true;
-  struct DestroyIfFailed {
-    ArithEngine& engine;
-    ~DestroyIfFailed() {
-      if (engine.state_->failed) engine.destroy();
+  return state.preprocess([&] {
+    return with_group(group, [&]<typename G>() {
+      std::vector<TokenWitness<G>> witnesses;
+      for (const Digest& id : ids) witnesses.push_back(TokenWitness<G>::random(party, id));
+      return TokenBatch<G>(party, state.source, state.cope<typename G::Field>(), ids,
+                           std::move(witnesses))
+          .run();
+    });
+  });
+}
+
+std::vector<Poly1305Masks> ArithEngine::make_poly1305(std::span<const size_t> blocks) {
+  State& state = *state_;
+  require_alive();
+  if (blocks.empty()) return {};
+  net::Party& party = state.party;
+  std::vector<Digest> ids;
+  std::vector<Poly1305Plan> plans;
+  for (const size_t count : blocks) {
+    ids.push_back(RandomOracle("poly1305", party.scope(), state.next_tag++).digest());
+    plans.push_back(Poly1305Plan::of(count));
+  }
+  const ScopeGuard scope(party, ids.front());
+  return state.preprocess([&] {
+    std::vector<Poly1305Witness> witnesses;
+    for (size_t t = 0; t < plans.size(); ++t) {
+      witnesses.push_back(Poly1305Witness::random(party.prg()));
     }
-  } const destroy_if_failed{*this};
-  std::vector<Token> tokens = with_group(group, [&]<typename G>() {
-    std::vector<TokenWitness<G>> witnesses;
-    for (const Digest& id : ids) witnesses.push_back(TokenWitness<G>::random(party, id));
-    return TokenBatch<G>(party, state.source, state.template cope<G>(), ids, std::move(witnesses))
+    return Poly1305Batch(party, state.source, state.cope<math::FPoly1305>(), ids, plans,
+                         std::move(witnesses))
         .run();
   });
-  state.failed = false;
-  return tokens;
 }
 
 std::vector<uint8_t> dh_online(net::Party& party, Token& token, ByteView server_share,

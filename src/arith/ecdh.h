@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "arith/poly1305.h"
 #include "base/named_group.h"
 #include "net/party.h"
 #include "prep/prep.h"
@@ -33,13 +34,13 @@ struct Token {
 /// The key share of the ClientHello.
 inline const Bytes& key_share(const Token& token) { return token.key_share; }
 
-/// Arithmetic preprocessing of one session: F_p keys of both primes (made when first needed, never
-/// persisted) and tokens.
+/// Arithmetic preprocessing of one session: F_p keys of each prime (made when first needed, never
+/// persisted), tokens and the masks of Poly1305 tags.
 ///
 /// Any ProtocolAbort of class F_p cheat ends the engine: its keys must not serve another try. Later
 /// calls throw kRefusedByRule; a new session has a new engine.
 ///
-/// Source   tls-in-mpc.md §1, §2.2, §2.3, §1.11
+/// Source   tls-in-mpc.md §1, §2.2, §2.3, §4.7, §1.11
 class ArithEngine {
  public:
   ArithEngine(net::Party& party, prep::Source& source);
@@ -51,7 +52,11 @@ class ArithEngine {
   /// 0.9 MB a token, direction and peer.
   std::vector<Token> make_tokens(NamedGroup group, size_t count);
 
-  /// Runs a step that uses keys of this engine outside make_tokens(), such as dh_online(): an abort
+  /// One for every entry, an entry being the blocks of that tag (poly1305_aead_block_count). Runs
+  /// with all members, equal arguments everywhere. 19.9 KB a triple, direction and peer.
+  std::vector<Poly1305Masks> make_poly1305(std::span<const size_t> blocks);
+
+  /// Runs a step that uses keys of this engine outside of these, such as dh_online(): an abort
   /// of class F_p cheat in it ends the engine and wipes its keys (tls-in-mpc.md §0.3(10)). Throws
   /// kRefusedByRule, without the step, when the engine has ended.
   template <typename Step>

@@ -75,13 +75,13 @@ MaskWitness<F> MaskWitness<F>::random(Prg& prg) {
   w.rho = w.rho_element.canonical();
   for (unsigned v = 0; v < kEdaRepetitions; ++v) {
     constexpr unsigned kBits = PrivateEdaBits<F>::kIntegerBits;
-    static_assert(kBits > 320 && kBits < 384);
+    static_assert(kBits < 384);  // a sum with a shifted mask is one bit longer
     for (size_t i = 0; i < 6; i += 2) {
       const Block b = prg.next_block();
       w.a[v][i] = b.lo;
       w.a[v][i + 1] = b.hi;
     }
-    w.a[v][5] >>= 384 - kBits;
+    w.a[v] = math::low_bits(w.a[v], kBits);
     w.a_elements[v] = element<F>(w.a[v]);
   }
   return w;
@@ -225,5 +225,6 @@ prep::AuthBits PrivateEdaBits<F>::rho_bits(PartyId owner, size_t m) const {
   template class PrivateEdaBits<F>;
 FLEXROOM_INSTANTIATE_EDABITS(math::F25519)
 FLEXROOM_INSTANTIATE_EDABITS(math::FP256)
+FLEXROOM_INSTANTIATE_EDABITS(math::FPoly1305)
 
 }  // namespace flexroom::arith

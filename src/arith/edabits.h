@@ -39,7 +39,8 @@ struct MaskWitness {
 ///
 /// Throws   ProtocolAbort: kFpRange (integer out of range, or F_p side), kBitProof (bit side,
 /// range). Secure   wrong rho survives with probability 129^-8 = 2^-56.1; z_v hides rho to 2^-64
-/// each. Bytes    about 3,700 private bits and 9 elements a mask, 384 bytes broadcast.
+/// each. Bytes    about 3,700 private bits (2^130 - 5: 2,316) and 9 elements a mask, 384 bytes
+/// broadcast.
 template <typename F>
 class PrivateEdaBits {
  public:

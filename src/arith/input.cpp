@@ -65,5 +65,6 @@ const std::vector<Values<F>>& PrivateInput<F>::values() const {
 
 template class PrivateInput<math::F25519>;
 template class PrivateInput<math::FP256>;
+template class PrivateInput<math::FPoly1305>;
 
 }  // namespace flexroom::arith

@@ -66,7 +66,7 @@ void TripleBatch<F>::multiply_with_peers(prep::Source& source) {
           const F q0 = pad<F>(sent.seed0[ot]);
           const F d = q0 - pad<F>(sent.seed1[ot]) + b_[m];
           uint8_t* at = message.data() + in_triple * F::kBytes;
-          d.to_bytes_be(std::span<uint8_t, 32>(at, 32));
+          d.to_bytes_be(std::span<uint8_t, F::kBytes>(at, F::kBytes));
           sum = sum.doubled() + q0;
         }
         c_[m * kTau + t] -= sum;
@@ -163,5 +163,6 @@ Values<F> multiply(net::Party& party, const F& gamma, std::span<const Factors<F>
                                  TripleStock<F>&, std::string_view);
 FLEXROOM_INSTANTIATE_TRIPLES(math::F25519)
 FLEXROOM_INSTANTIATE_TRIPLES(math::FP256)
+FLEXROOM_INSTANTIATE_TRIPLES(math::FPoly1305)
 
 }  // namespace flexroom::arith

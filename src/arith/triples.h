@@ -22,11 +22,13 @@ struct Triple {
 /// Secure   a wrong triple passes with probability 2/p. A sender that adds an error to one product
 ///          learns one bit of a by whether the run aborts; a stays uniform to 2^-80 for up to 95
 ///          such bits, because it is a random combination of kTau vectors of bits.
-/// Bytes    kTau * F::kBits * 32 a triple and ordered pair, besides 5 authenticated elements.
+/// Bytes    kTau * F::kBits * F::kBytes a triple and ordered pair, besides 5 authenticated
+/// elements.
 template <typename F>
 class TripleBatch {
  public:
-  static constexpr size_t kTau = 3;
+  /// Vectors of bits behind one a: tau * k - 2 k - 95 >= 160 (§1.6).
+  static constexpr size_t kTau = F::kBits > 200 ? 3 : 4;
   static constexpr size_t kElementsPerTriple = 5;  // a, b, c and the sacrificed a^, c^
 
   TripleBatch(net::Party& party, prep::Source& source, size_t count);

@@ -219,6 +219,30 @@ Answers add_preprocessing(BenchReport& report, std::string_view name, MemberProc
   return answers;
 }
 
+/// What a byte of a request costs, from the circuits of two connections of the product.
+void add_request_bytes(BenchReport& report, const nlohmann::json& member) {
+  const auto garbled = [](const nlohmann::json& phases) {
+    uint64_t ands = 0;
+    (void)seconds_of(phases, {"garble request circuit"}, &ands);
+    return static_cast<double>(ands);
+  };
+  const auto add = [&](const char* name, const char* suite, const nlohmann::json& shorter,
+                       const nlohmann::json& longer) {
+    uint64_t rounds = 0;
+    const double seconds = seconds_of(longer, {"tag and send"}, nullptr, &rounds);
+    report.figures[name] = {
+        (garbled(longer) - garbled(shorter)) / static_cast<double>(kMoreBytes), "AND/B",
+        std::nullopt,
+        fmt::format("{}: what {} bytes more add to the request circuit of a connection of the "
+                    "product, keystream whole blocks. Tag and record of the longer request: {:.1f} "
+                    "ms, {} waits for the other member",
+                    suite, kMoreBytes, 1e3 * seconds, rounds)};
+  };
+  add("request_byte_ands", "TLS_AES_128_GCM_SHA256", member.at("short")[0], member.at("long")[0]);
+  add("request_byte_ands_chacha20", "TLS_CHACHA20_POLY1305_SHA256", member.at("chacha20")[0],
+      member.at("chacha20")[1]);
+}
+
 /// The boolean engine alone, on the handshake circuit.
 void add_engine(BenchReport& report, const Answers& both) {
   const size_t repetitions = both[0].at("engine").size();
@@ -279,6 +303,7 @@ void add_connections(BenchReport& report, const Answers& both) {
       fmt::format("224 bytes more in a request: a quarter of what {} bytes more add to key "
                   "schedule, ciphertext and tag of a connection; the least of {} each",
                   kMoreBytes, repetitions)};
+  add_request_bytes(report, both[0]);
 }
 
 void add_signatures(BenchReport& report, const Answers& both) {

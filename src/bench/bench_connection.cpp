@@ -168,7 +168,8 @@ nlohmann::json measure_signature(BenchSession& session, const SignatureCircuit& 
 
 /// One whole connection of the product, with a request of `bytes`; its timeline.
 nlohmann::json measure_connection(BenchSession& session, const BenchService& service, size_t bytes,
-                                  size_t number) {
+                                  size_t number,
+                                  const tls::CipherSuite& suite = tls::aes128_gcm_sha256()) {
   agent::Request request;
   const std::string head =
       fmt::format("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nX-Filler: ", kBenchHost);
@@ -179,7 +180,9 @@ nlohmann::json measure_connection(BenchSession& session, const BenchService& ser
       RandomOracle("bench request", session.party.scope(), number).field(request.text).digest();
   agent::RequestPlan plan;
   plan.bytes = request.text.size();
-  agent::Connection connection(session.context(), service.connection(), plan);
+  agent::ConnectionConfig config = service.connection();
+  config.suite = &suite;
+  agent::Connection connection(session.context(), std::move(config), plan);
   agent::Timeline timeline(session.party);
   connection.prepare(timeline);
   meet(session.party);
@@ -196,7 +199,8 @@ nlohmann::json measure(BenchSession& session, const nlohmann::json& order) {
   nlohmann::json out = {{"engine", nlohmann::json::array()},
                         {"signatures", nlohmann::json::array()},
                         {"short", nlohmann::json::array()},
-                        {"long", nlohmann::json::array()}};
+                        {"long", nlohmann::json::array()},
+                        {"chacha20", nlohmann::json::array()}};
   const SignatureCircuit signature = signature_circuit();
   for (size_t k = 0; k < order.at("signatures").get<size_t>(); ++k) {
     out["signatures"].push_back(measure_signature(session, signature, k));
@@ -207,6 +211,11 @@ nlohmann::json measure(BenchSession& session, const nlohmann::json& order) {
     out["engine"].push_back(measure_engine(session));
     out["short"].push_back(measure_connection(session, service, kShort, 2 * k));
     out["long"].push_back(measure_connection(session, service, kShort + kMoreBytes, 2 * k + 1));
+  }
+  for (const size_t more : {size_t{0}, kMoreBytes}) {
+    out["chacha20"].push_back(measure_connection(session, service, kShort + more,
+                                                 2 * connections + (more == 0 ? 0 : 1),
+                                                 tls::chacha20_poly1305_sha256()));
   }
   meet(session.party);
   return out;

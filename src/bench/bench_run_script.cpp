@@ -84,11 +84,12 @@ nlohmann::json BenchRunScript::prepare() {
   const agent::ConnectionConfig config = s.service.connection();
   const PartyId self = s.party.id();
   const RunScriptTerms terms = bench_terms(s.service.access_key, s.party.num_parties(), s.run);
-  const std::shared_ptr<const RunScriptLayout> layout = lay_out_run_script(terms);
+  const ConnectionShape shape{config.suite, config.group, s.party.num_parties()};
+  const std::shared_ptr<const RunScriptLayout> layout = lay_out_run_script(terms, shape);
   s.call = std::make_unique<RunScriptCall>(
       s.session->context(), terms, config,
       bench_links(self).private_part(carrier_of(terms.links) == self), layout);
-  const uint64_t triples = run_script_cost(*layout, config.group, s.party.num_parties()).total();
+  const uint64_t triples = run_script_cost(*layout, shape).total();
   s.timeline.begin("make AND triples", triples);
   s.session->source.stock_triples(triples);
   s.call->prepare(key, s.timeline);

@@ -13,6 +13,10 @@ tls::ChainPolicy chain_policy(const Provider& provider, const std::string& host)
   return policy;
 }
 
+ConnectionShape connection_shape(const Provider& provider, size_t num_members) {
+  return {provider.tls.suite, provider.group, num_members};
+}
+
 agent::ConnectionConfig provider_connection(const Provider& provider, const std::string& host) {
   agent::ConnectionConfig config;
   config.host = host;

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "agent/connection.h"
+#include "call/recipe_call.h"
 #include "config/config.h"
 #include "tls/certificate.h"
 
@@ -12,6 +13,9 @@ namespace flexroom {
 /// own TLS client and for what a member fetches alone. Throws InputError when `ca_file` cannot be
 /// used.
 tls::ChainPolicy chain_policy(const Provider& provider, const std::string& host);
+
+/// What circuits depend on of the provider's entry.
+ConnectionShape connection_shape(const Provider& provider, size_t num_members);
 
 /// A connection to `host` with the settings of the provider's entry; courier and policy are the
 /// caller's.

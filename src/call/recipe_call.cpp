@@ -1,12 +1,14 @@
 #include "call/recipe_call.h"
 
 #include "agent/signing_key.h"
+#include "agent/suite.h"
 #include "agreement/time.h"
 
 namespace flexroom {
 
 std::shared_ptr<const CallLayout> lay_out_call(
-    const OpenCall& call, const std::function<PartyId(const std::string&)>& member_id) {
+    const OpenCall& call, const ConnectionShape& shape,
+    const std::function<PartyId(const std::string&)>& member_id) {
   const auto out = std::make_shared<CallLayout>();
   out->plan.bytes = call.bytes;
   out->plan.signature_offset = call.signature_offset;
@@ -23,16 +25,16 @@ std::shared_ptr<const CallLayout> lay_out_call(
         agent::build_slot_circuit(call.text(), std::move(slots), call.hidden_body_at, base64);
     out->plan.secret_bits = out->slots->secret_bits;
   }
-  out->request = agent::request_program(out->plan);
+  out->request = agent::suite_of(*shape.suite).request_program(out->plan, shape.num_members);
   return out;
 }
 
-CallCost call_cost(const OpenCall& call, const CallLayout& layout, NamedGroup group,
-                   size_t num_members) {
+CallCost call_cost(const OpenCall& call, const CallLayout& layout, const ConnectionShape& shape) {
+  const agent::Suite& suite = agent::suite_of(*shape.suite);
   CallCost out;
   if (layout.slots) out.slot_ands = layout.slots->program->num_ands();
-  out.handshake_ands = agent::handshake_program(group, num_members)->num_ands();
-  out.request_ands = layout.request->num_ands();
+  out.handshake_ands = suite.handshake_program(shape.group, shape.num_members)->num_ands();
+  out.request_ands = layout.request->num_ands() + suite.tag_ands(shape.num_members);
   if (call.signing) {
     out.signing_key_ands = agent::signing_key_programs().num_ands();
   }

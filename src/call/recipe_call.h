@@ -12,6 +12,13 @@
 
 namespace flexroom {
 
+/// What the circuits of a call depend on beside the call.
+struct ConnectionShape {
+  const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();
+  NamedGroup group = NamedGroup::kX25519;
+  size_t num_members = 0;
+};
+
 /// The circuits of a call, made without any other party: shown in the plan and used by the call.
 struct CallLayout {
   std::optional<agent::SlotCircuit> slots;  // if there are any
@@ -20,17 +27,17 @@ struct CallLayout {
 };
 /// `member_id` finds a member by its name and throws InputError for a name that is none.
 std::shared_ptr<const CallLayout> lay_out_call(
-    const OpenCall& call, const std::function<PartyId(const std::string&)>& member_id);
+    const OpenCall& call, const ConnectionShape& shape,
+    const std::function<PartyId(const std::string&)>& member_id);
 
 struct CallCost {
   uint64_t slot_ands = 0;
   uint64_t handshake_ands = 0;
-  uint64_t request_ands = 0;
+  uint64_t request_ands = 0;      // with those of its tag
   uint64_t signing_key_ands = 0;  // 0 when it is in the store
   uint64_t total() const { return slot_ands + handshake_ands + request_ands + signing_key_ands; }
 };
-CallCost call_cost(const OpenCall& call, const CallLayout& layout, NamedGroup group,
-                   size_t num_members);
+CallCost call_cost(const OpenCall& call, const CallLayout& layout, const ConnectionShape& shape);
 
 /// The signing key of a call and the day (YYYYMMDD) that it is for.
 struct DatedKey {

@@ -67,10 +67,11 @@ void check_key(const JobConfig& job, const store::RecordMeta& secret) {
   check_signing_secret(secret, kService, job.region);
 }
 
-std::shared_ptr<const RunScriptLayout> lay_out_run_script(const RunScriptTerms& terms) {
+std::shared_ptr<const RunScriptLayout> lay_out_run_script(const RunScriptTerms& terms,
+                                                          const ConnectionShape& shape) {
   const auto out = std::make_shared<RunScriptLayout>();
   out->call = run_instances_call(terms.job, terms.links, terms.client_token, kDraftDate);
-  out->layout = lay_out_call(out->call, [&](const std::string& member) {
+  out->layout = lay_out_call(out->call, shape, [&](const std::string& member) {
     for (PartyId i = 0; i < terms.links.size(); ++i) {
       if (run_member(terms.links, i) == member) return i;
     }
@@ -84,7 +85,9 @@ struct RunScriptCall::State {
         std::shared_ptr<const RunScriptLayout> l)
       : context(c),
         terms(std::move(t)),
-        layout(l != nullptr ? std::move(l) : lay_out_run_script(terms)),
+        layout(l != nullptr
+                   ? std::move(l)
+                   : lay_out_run_script(terms, {config.suite, config.group, terms.links.size()})),
         request(
             context, layout->call,
             [this](const std::string& date_time) {
@@ -220,8 +223,8 @@ RunScriptResult RunScriptCall::call(const agent::ServerBytes::Connect& connect,
   }
 }
 
-RunScriptCost run_script_cost(const RunScriptLayout& layout, NamedGroup group, size_t num_members) {
-  const CallCost cost = call_cost(layout.call, *layout.layout, group, num_members);
+RunScriptCost run_script_cost(const RunScriptLayout& layout, const ConnectionShape& shape) {
+  const CallCost cost = call_cost(layout.call, *layout.layout, shape);
   RunScriptCost out;
   out.payload_ands = cost.slot_ands;
   out.signing_key_ands = cost.signing_key_ands;

@@ -61,8 +61,9 @@ struct RunScriptLayout {
   OpenCall call;
   std::shared_ptr<const CallLayout> layout;
 };
-std::shared_ptr<const RunScriptLayout> lay_out_run_script(const RunScriptTerms& terms);
-RunScriptCost run_script_cost(const RunScriptLayout& layout, NamedGroup group, size_t num_members);
+std::shared_ptr<const RunScriptLayout> lay_out_run_script(const RunScriptTerms& terms,
+                                                          const ConnectionShape& shape);
+RunScriptCost run_script_cost(const RunScriptLayout& layout, const ConnectionShape& shape);
 
 /// `lean` run-script: one RunInstances call, signed inside MPC (product.md §6, tls-in-mpc.md
 /// §5.11).

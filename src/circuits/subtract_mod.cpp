@@ -36,14 +36,14 @@ Bits add_p256_if(const Difference& d) {
   return out;
 }
 
-/// + borrow * (2^255 - 19) mod 2^255 is - borrow * 19.
-Bits subtract_19_if(const Difference& d) {
+/// + borrow * (2^l - t) mod 2^l is - borrow * t.
+Bits subtract_if(const Difference& d, uint32_t t) {
   Bits out;
   Bit borrow;
-  for (size_t i = 0; i < 255; ++i) {
-    const Bit subtrahend = ((19u >> std::min<size_t>(i, 31)) & 1) != 0 ? d.borrow : Bit();
+  for (size_t i = 0; i < d.bits.size(); ++i) {
+    const Bit subtrahend = ((t >> std::min<size_t>(i, 31)) & 1) != 0 ? d.borrow : Bit();
     out.push_back(d.bits[i] ^ subtrahend ^ borrow);
-    if (i == 254) break;
+    if (i + 1 == d.bits.size()) break;
     if (subtrahend.is_constant()) {
       borrow = ~d.bits[i] & borrow;
     } else {
@@ -60,7 +60,12 @@ size_t field_bits(NamedGroup group) { return group == NamedGroup::kX25519 ? 255 
 Bits subtract_mod(NamedGroup group, const Bits& c, const Bits& r) {
   FLEXROOM_ASSERT(c.size() == field_bits(group) && r.size() == field_bits(group));
   const Difference d = subtract(c, r);
-  return group == NamedGroup::kX25519 ? subtract_19_if(d) : add_p256_if(d);
+  return group == NamedGroup::kX25519 ? subtract_if(d, 19) : add_p256_if(d);
+}
+
+Bits subtract_mod_1305(const Bits& c, const Bits& r) {
+  FLEXROOM_ASSERT(c.size() == kPoly1305Bits && r.size() == kPoly1305Bits);
+  return subtract_if(subtract(c, r), 5);
 }
 
 Bits arithmetic_to_boolean(NamedGroup group, const Bits& c, std::span<const Bits> masks) {

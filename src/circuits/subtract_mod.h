@@ -18,6 +18,10 @@ size_t field_bits(NamedGroup group);
 /// Design  tls-in-mpc.md §1.10
 Bits subtract_mod(NamedGroup group, const Bits& c, const Bits& r);
 
+/// The same modulo 2^130 - 5, the prime of Poly1305: 259 ANDs.
+inline constexpr size_t kPoly1305Bits = 130;
+Bits subtract_mod_1305(const Bits& c, const Bits& r);
+
 /// Arithmetic to boolean: x = c - sum of the masks mod p, where c = x + sum rho_i was opened.
 /// n = 2: 1 018 / 1 022 ANDs, n = 3: 1 527 / 1 533.
 Bits arithmetic_to_boolean(NamedGroup group, const Bits& c, std::span<const Bits> masks);

@@ -61,7 +61,7 @@ int plan_recipe(Output& out, const Common& common, const std::filesystem::path& 
   OpenRoom room(common, true);
   const CallPlan plan = plan_call(*room, request_of(file, arguments, std::nullopt));
   show_plan(out, common, plan.summary, {});
-  out.line(fmt::format("connection   {}, TLS 1.3, {}", plan.address, plan.group));
+  out.line(fmt::format("connection   {}, TLS 1.3, {}, {}", plan.address, plan.group, plan.suite));
   out.line(fmt::format("ANDs         {}: slots {}, signing key {}, handshake {}, request {}",
                        plan.ands(), plan.slot_ands, plan.signing_key_ands, plan.handshake_ands,
                        plan.request_ands));
@@ -75,6 +75,7 @@ int plan_recipe(Output& out, const Common& common, const std::filesystem::path& 
                  {"handshake_ands", plan.handshake_ands},
                  {"request_ands", plan.request_ands},
                  {"request_bytes", plan.request_bytes},
+                 {"suite", plan.suite},
                  {"slots", slots}});
   out.result(std::move(result));
   return kOk;

@@ -65,8 +65,8 @@ int plan_job(Output& out, const Common& common, const std::filesystem::path& job
   OpenRoom room(common, true);
   const RunScriptPlan plan = plan_run_script(*room, {job_file, links_file});
   show_plan(out, common, plan.summary, plan.not_known_yet);
-  out.line(fmt::format("connection   one RunInstances at ec2.{}.amazonaws.com, TLS 1.3, {}",
-                       plan.region, plan.group));
+  out.line(fmt::format("connection   one RunInstances at ec2.{}.amazonaws.com, TLS 1.3, {}, {}",
+                       plan.region, plan.group, plan.suite));
   out.line(fmt::format("ANDs         {}: payload {}, signing key {}, handshake {}, request {}",
                        plan.ands(), plan.payload_ands, plan.signing_key_ands, plan.handshake_ands,
                        plan.request_ands));
@@ -82,6 +82,7 @@ int plan_job(Output& out, const Common& common, const std::filesystem::path& job
                  {"handshake_ands", plan.handshake_ands},
                  {"request_ands", plan.request_ands},
                  {"request_bytes", plan.request_bytes},
+                 {"suite", plan.suite},
                  {"preprocessing_bytes_each_way", plan.bytes_each_way}});
   out.result(std::move(result));
   return kOk;

@@ -11,7 +11,7 @@
 namespace flexroom::math {
 
 /// The moduli of the arithmetic engine: coordinate fields and scalar fields of both groups
-/// (tls-in-mpc.md §2.1).
+/// (tls-in-mpc.md §2.1), and the field of Poly1305 (§4.7).
 struct Modulus25519 {  // 2^255 - 19
   static constexpr U256 kValue = {0xffffffffffffffedu, 0xffffffffffffffffu, 0xffffffffffffffffu,
                                   0x7fffffffffffffffu};
@@ -31,6 +31,10 @@ struct OrderP256 {
   static constexpr U256 kValue = {0xf3b9cac2fc632551u, 0xbce6faada7179e84u, 0xffffffffffffffffu,
                                   0xffffffff00000000u};
   static constexpr unsigned kBits = 256;
+};
+struct ModulusPoly1305 {  // 2^130 - 5
+  static constexpr U256 kValue = {0xfffffffffffffffbu, 0xffffffffffffffffu, 3u, 0u};
+  static constexpr unsigned kBits = 130;
 };
 
 namespace detail {
@@ -70,7 +74,7 @@ class Fp {
  public:
   static constexpr U256 kModulus = M::kValue;
   static constexpr unsigned kBits = M::kBits;
-  static constexpr size_t kBytes = 32;
+  static constexpr size_t kBytes = (kBits + 7) / 8;  // of an encoded element
 
   constexpr Fp() = default;
   static constexpr Fp from_u64(uint64_t v) { return from_reduced({v, 0, 0, 0}); }
@@ -91,21 +95,28 @@ class Fp {
   /// Uniform in 1 .. p-1, exactly.
   static Fp random_nonzero(Prg& prg);
 
-  /// Canonical 32 bytes only; nullopt for an integer >= p.
-  static std::optional<Fp> from_bytes_be(std::span<const uint8_t, 32> in) {
-    const U256 v = load_be(in);
+  /// kBytes canonical bytes only; nullopt for an integer >= p.
+  static std::optional<Fp> from_bytes_be(std::span<const uint8_t, kBytes> in) {
+    std::array<uint8_t, 32> padded{};
+    std::copy(in.begin(), in.end(), padded.end() - kBytes);
+    const U256 v = load_be(padded);
     if (less_than(v, kModulus) == 0) return std::nullopt;
     return from_reduced(v);
   }
-  static std::optional<Fp> from_bytes_le(std::span<const uint8_t, 32> in) {
-    std::array<uint8_t, 32> reversed;
+  static std::optional<Fp> from_bytes_le(std::span<const uint8_t, kBytes> in) {
+    std::array<uint8_t, kBytes> reversed;
     std::reverse_copy(in.begin(), in.end(), reversed.begin());
     return from_bytes_be(reversed);
   }
-  void to_bytes_be(std::span<uint8_t, 32> out) const { store_be(canonical(), out); }
+  void to_bytes_be(std::span<uint8_t, kBytes> out) const {
+    const U256 v = canonical();
+    for (size_t k = 0; k < kBytes; ++k) {
+      out[kBytes - 1 - k] = static_cast<uint8_t>(v[k / 8] >> (8 * (k % 8)));
+    }
+  }
   void append_be(Bytes& out) const {
     out.resize(out.size() + kBytes);
-    to_bytes_be(std::span<uint8_t, 32>(out.data() + out.size() - kBytes, kBytes));
+    to_bytes_be(std::span<uint8_t, kBytes>(out.data() + out.size() - kBytes, kBytes));
   }
   /// The integer in [0, p).
   constexpr U256 canonical() const { return multiply(v_, {1, 0, 0, 0}); }
@@ -211,11 +222,10 @@ Fp<M> Fp<M>::random(Prg& prg) {
 
 template <typename M>
 Fp<M> Fp<M>::uniform(Prg& prg) {
-  constexpr unsigned kSpare = 256 - kBits;
   for (;;) {
     const Block b0 = prg.next_block();
     const Block b1 = prg.next_block();
-    const U256 v = {b0.lo, b0.hi, b1.lo, b1.hi >> kSpare};
+    const U256 v = low_bits(U256{b0.lo, b0.hi, b1.lo, b1.hi}, kBits);
     // Rejected candidates say nothing about the one that is kept.
     if (less_than(v, kModulus) != 0) return from_reduced(v);
   }
@@ -229,6 +239,7 @@ Fp<M> Fp<M>::random_nonzero(Prg& prg) {
   }
 }
 
+using FPoly1305 = Fp<ModulusPoly1305>;
 using F25519 = Fp<Modulus25519>;
 using FP256 = Fp<ModulusP256>;
 using Q25519 = Fp<Order25519>;

@@ -43,6 +43,16 @@ constexpr U256 select_u256(uint64_t mask, const U256& a, const U256& b) {
 
 constexpr bool bit_of(const U256& a, unsigned t) { return ((a[t / 64] >> (t % 64)) & 1) != 0; }
 
+/// a mod 2^count, for integers of any number of limbs.
+template <size_t N>
+constexpr std::array<uint64_t, N> low_bits(std::array<uint64_t, N> a, unsigned count) {
+  for (unsigned i = 0; i < N; ++i) {
+    const unsigned kept = count > 64 * i ? count - 64 * i : 0;
+    if (kept < 64) a[i] &= (uint64_t{1} << kept) - 1;
+  }
+  return a;
+}
+
 /// 1 if a < b, else 0.
 constexpr uint64_t less_than(const U256& a, const U256& b) {
   U256 unused{};

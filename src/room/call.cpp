@@ -4,6 +4,7 @@
 
 #include "agreement/time.h"
 #include "call/call_inputs.h"
+#include "call/provider_connection.h"
 #include "call/recipe_call.h"
 #include "call/shown_request.h"
 #include "http/url.h"
@@ -45,9 +46,10 @@ agreement::Proposal propose(Joined& joined, const Recipe& recipe,
   const RoomConfig& room = joined.state().room();
   run.call = fill_recipe(recipe, arguments, amz_date(agree_on_time(party)));
   run.secrets = rules_of(joined.state(), run.call);
-  run.layout = lay_out_call(run.call, ids_of(room));
-  run.cost =
-      call_cost(run.call, *run.layout, room.provider(recipe.provider).group, room.members.size());
+  const ConnectionShape shape =
+      connection_shape(room.provider(recipe.provider), room.members.size());
+  run.layout = lay_out_call(run.call, shape, ids_of(room));
+  run.cost = call_cost(run.call, *run.layout, shape);
   joined.note(cost_note(run.cost.total(), run.call.bytes));
   return call_proposal(room, recipe, run.call, run.secrets);
 }
@@ -158,8 +160,9 @@ ServiceAnswer get_url(Session& session, const GetRequest& wanted) {
     probe_service(joined, provider, url.host, url.port);
     agent::ConnectionConfig config = connection_config(room, provider, url.host, proposal);
     config.no_secret = request.has_no_secret();
-    const auto layout = lay_out_call(request, nullptr);
-    const CallCost cost = call_cost(request, *layout, config.group, room.members.size());
+    const ConnectionShape shape = connection_shape(provider, room.members.size());
+    const auto layout = lay_out_call(request, shape, nullptr);
+    const CallCost cost = call_cost(request, *layout, shape);
     make_triples(joined, timeline,
                  {0, "", 0, cost.handshake_ands, cost.request_ands, request.bytes});
     made.emplace(joined.session().context(), request, nullptr, std::move(config), layout, proposal);
@@ -197,13 +200,15 @@ CallPlan plan_call(Room& opened, const CallRequest& request) {
     const Provider& provider = config.provider(recipe.provider);
     const OpenCall call = fill_recipe(recipe, request.arguments, amz_date(std::time(nullptr)));
     const CallSecrets secrets = room::rules_of(state, call);
-    const auto layout = lay_out_call(call, room::ids_of(config));
-    const CallCost cost = call_cost(call, *layout, provider.group, config.members.size());
+    const ConnectionShape shape = connection_shape(provider, config.members.size());
+    const auto layout = lay_out_call(call, shape, room::ids_of(config));
+    const CallCost cost = call_cost(call, *layout, shape);
     CallPlan plan;
     plan.summary = room::summary_of(session::shown(
         state, session::of_this_room(state, room::call_proposal(config, recipe, call, secrets))));
     plan.address = call.address;
     plan.group = to_string(provider.group);
+    plan.suite = provider.tls.suite->setting;
     for (const CallSlot& slot : call.slots) {
       plan.slots.push_back({slot.slot.name, describe_slot(slot.slot, secrets)});
     }

@@ -336,7 +336,8 @@ class Doctor {
       try {
         const Endpoint target = provider.resolve(host, port);
         const auto stream = net::connect_tcp(target.host, target.port, kPatience);
-        const tls::CertificateList look = look_at_service(*stream, host, provider.group);
+        const tls::CertificateList look =
+            look_at_service(*stream, host, provider.group, *provider.tls.suite);
         stream->close();
         tls::check_chain(look, chain_policy(provider, host));
         return Check{"", State::kOk, "answers TLS 1.3; its certificate is right", ""};

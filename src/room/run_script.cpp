@@ -9,6 +9,7 @@
 #include "call/link_check.h"
 #include "call/loader.h"
 #include "call/open_call.h"
+#include "call/provider_connection.h"
 #include "call/result_link.h"
 #include "call/run_script.h"
 #include "call/script_text.h"
@@ -188,10 +189,11 @@ agreement::Proposal ScriptRun::propose() {
   secret_ = state_.secret(job_.secret);
   check_key(job_, secret_);
   state_.secrets().agree(party(), std::vector<store::RecordMeta>{secret_});
-  layout_ = lay_out_run_script(terms_);
+  const ConnectionShape shape = connection_shape(provider_, room().members.size());
+  layout_ = lay_out_run_script(terms_, shape);
   const CallSecrets secrets =
       check_rules(layout_->call, room(), [&](const std::string&) { return secret_; });
-  cost_ = run_script_cost(*layout_, provider_.group, room().members.size());
+  cost_ = run_script_cost(*layout_, shape);
   joined_->note(cost_note(cost_.total(), cost_.request_bytes));
   return run_proposal(room(), {terms_, layout_->call, secrets, script_, std::nullopt});
 }
@@ -355,10 +357,11 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
     check_key(job, secret);
     const std::string script = agreed_script(job, config, room::Access::cancel(opened));
     const RunScriptTerms terms = room::terms_of_plan(config, job, links, request.links);
-    const auto layout = lay_out_run_script(terms);
+    const ConnectionShape shape = connection_shape(provider, terms.links.size());
+    const auto layout = lay_out_run_script(terms, shape);
     const CallSecrets secrets =
         check_rules(layout->call, config, [&](const std::string&) { return secret; });
-    const RunScriptCost cost = run_script_cost(*layout, provider.group, terms.links.size());
+    const RunScriptCost cost = run_script_cost(*layout, shape);
     RunScriptPlan plan;
     plan.summary = room::summary_of(session::shown(
         state,
@@ -367,6 +370,7 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
     plan.not_known_yet = room::not_known_before_meeting();
     plan.region = job.region;
     plan.group = to_string(provider.group);
+    plan.suite = provider.tls.suite->setting;
     plan.secret = job.secret;
     plan.request_bytes = cost.request_bytes;
     plan.payload_ands = cost.payload_ands;

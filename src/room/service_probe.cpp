@@ -116,12 +116,12 @@ void compare_verdicts(net::Party& party, const RoomConfig& room, const std::stri
 
 }  // namespace
 
-tls::CertificateList look_at_service(ByteStream& stream, const std::string& host,
-                                     NamedGroup group) {
+tls::CertificateList look_at_service(ByteStream& stream, const std::string& host, NamedGroup group,
+                                     const tls::CipherSuite& suite) {
   const OpensslPtr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()));
   FLEXROOM_ASSERT(context != nullptr);
   SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION);
-  SSL_CTX_set_ciphersuites(context.get(), "TLS_AES_128_GCM_SHA256");
+  SSL_CTX_set_ciphersuites(context.get(), std::string(suite.name).c_str());
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);  // by each member, with its roots
   SSL_CTX_set1_groups_list(context.get(), group == NamedGroup::kP256 ? "P-256" : "X25519");
   const OpensslPtr<SSL> ssl(SSL_new(context.get()));
@@ -182,7 +182,7 @@ void probe_service(Joined& joined, const Provider& provider, const std::string& 
   if (party.id() == courier) {
     guarded([&] {
       const auto stream = connector(joined, provider, host, port)();
-      look = look_at_service(*stream, host, provider.group);
+      look = look_at_service(*stream, host, provider.group, *provider.tls.suite);
       stream->close();
     });
     const Bytes message = problem ? Bytes() : encode(look);

@@ -7,12 +7,14 @@
 namespace flexroom::tls {
 namespace {
 
-constexpr std::array<CipherSuite, 1> kSuites = {
-    {{0x1301, "aes128", "TLS_AES_128_GCM_SHA256", 16, 32, EVP_aes_128_gcm}}};
+constexpr std::array<CipherSuite, 2> kSuites = {
+    {{0x1301, "aes128", "TLS_AES_128_GCM_SHA256", 16, 32, EVP_aes_128_gcm},
+     {0x1303, "chacha20", "TLS_CHACHA20_POLY1305_SHA256", 32, 32, EVP_chacha20_poly1305}}};
 
 }  // namespace
 
 const CipherSuite& aes128_gcm_sha256() { return kSuites[0]; }
+const CipherSuite& chacha20_poly1305_sha256() { return kSuites[1]; }
 
 const CipherSuite* find_suite(std::string_view setting) {
   for (const CipherSuite& suite : kSuites) {

@@ -23,9 +23,11 @@ struct CipherSuite {
 
 /// TLS_AES_128_GCM_SHA256, the default.
 const CipherSuite& aes128_gcm_sha256();
+/// TLS_CHACHA20_POLY1305_SHA256: half the ANDs a byte, more openings a tag (tls-in-mpc.md §4.7).
+const CipherSuite& chacha20_poly1305_sha256();
 /// The suite of that setting; null if there is none.
 const CipherSuite* find_suite(std::string_view setting);
-/// The settings that find_suite() knows, for messages: `"aes128"`.
+/// The settings that find_suite() knows, for messages: `"aes128", "chacha20"`.
 std::string known_suites();
 
 }  // namespace flexroom::tls

@@ -833,6 +833,17 @@ class Road(Canaries):
         for m in self.members:
             self.assertEqual((m.counters()["strikes"], m.counters()["burned"]), (0, False))
 
+    def test_get_and_plan_with_the_other_suite(self):
+        text = self.room_text + 'suite = "chacha20"\n'
+        with self.changed(self.a.room_file, text), self.changed(self.b.room_file, text):
+            for done in self.both("get", "https://scripts.s3.amazonaws.com/count.py"):
+                self.assert_ended(done, OK)
+                self.assertIn(SCRIPT.decode(), done.out)
+            other = self.a.run("plan", self.a.job, "--links", self.a.links, json_output=True).json_lines()[-1]
+        usual = self.a.run("plan", self.a.job, "--links", self.a.links, json_output=True).json_lines()[-1]
+        self.assertEqual((usual["suite"], other["suite"]), ("aes128", "chacha20"))
+        self.assertLess(other["request_ands"], usual["request_ands"] * 0.7)
+
     def test_b_get_prints_the_body_at_both(self):
         expected = SCRIPT.decode()
         for done in self.both("get", "https://scripts.s3.amazonaws.com/count.py"):

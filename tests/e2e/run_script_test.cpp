@@ -26,7 +26,15 @@ struct Outcome {
   size_t request_bytes = 0;
 };
 
-class RunScriptTest : public ::testing::TestWithParam<std::tuple<size_t, NamedGroup>> {
+struct Setting {
+  size_t members;
+  NamedGroup group;
+  const tls::CipherSuite* suite;
+};
+const tls::CipherSuite* const kAes = &tls::aes128_gcm_sha256();
+const tls::CipherSuite* const kChaCha = &tls::chacha20_poly1305_sha256();
+
+class RunScriptTest : public ::testing::TestWithParam<Setting> {
  protected:
   void SetUp() override { start_sandbox(0); }
   void start_sandbox(unsigned throttled_runs) {
@@ -86,10 +94,10 @@ class RunScriptTest : public ::testing::TestWithParam<std::tuple<size_t, NamedGr
 };
 
 std::vector<Outcome> RunScriptTest::run_all() {
-  const auto [n, group] = GetParam();
+  const auto [n, group, suite] = GetParam();
   const cloud::AccountKey account = sandbox_->create_account("joint-test");
   const std::string secret = account.secret_access_key;
-  const auto protocol = [&, n = n, group = group](net::Party& party) {
+  const auto protocol = [&, n = n, group = group, suite = suite](net::Party& party) {
     prep::EpochParameters parameters;
     for (size_t i = 0; i < n; ++i) parameters.identities.push_back(Bytes(1, uint8_t(i)));
     const prep::EpochState epoch = prep::setup_epoch(party, parameters);
@@ -111,6 +119,7 @@ std::vector<Outcome> RunScriptTest::run_all() {
     agent::ConnectionConfig config;
     config.host = "ec2.us-east-1.amazonaws.com";
     config.group = group;
+    config.suite = suite;
     config.handshake = tls::handshake_config(
         {config.host, tls::TrustStore::from_files({sandbox_->ca_file().string()}, "sandbox"),
          [] { return std::chrono::system_clock::now(); }, std::nullopt});
@@ -147,7 +156,7 @@ std::vector<Outcome> RunScriptTest::run_all() {
 
 TEST_P(RunScriptTest, StartsTheVmWithASignatureNobodyCouldMakeAlone) {
   const std::vector<Outcome> all = run_all();
-  ASSERT_EQ(all.size(), std::get<0>(GetParam()));
+  ASSERT_EQ(all.size(), GetParam().members);
   for (const Outcome& outcome : all) {
     EXPECT_EQ(outcome.result.status, 200) << outcome.result.body;
     EXPECT_EQ(outcome.result.instance_id, all[0].result.instance_id);
@@ -158,7 +167,7 @@ TEST_P(RunScriptTest, StartsTheVmWithASignatureNobodyCouldMakeAlone) {
 TEST_P(RunScriptTest, AThrottledStartIsMadeAgainWithAnotherSignature) {
   start_sandbox(2);
   const std::vector<Outcome> all = run_all();
-  ASSERT_EQ(all.size(), std::get<0>(GetParam()));
+  ASSERT_EQ(all.size(), GetParam().members);
   for (const Outcome& outcome : all) {
     EXPECT_EQ(outcome.result.status, 200) << outcome.result.body;
     EXPECT_EQ(outcome.result.attempts, 3u);
@@ -167,9 +176,11 @@ TEST_P(RunScriptTest, AThrottledStartIsMadeAgainWithAnotherSignature) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rooms, RunScriptTest,
-                         ::testing::Values(std::make_tuple(2, NamedGroup::kX25519),
-                                           std::make_tuple(2, NamedGroup::kP256),
-                                           std::make_tuple(3, NamedGroup::kX25519)));
+                         ::testing::Values(Setting{2, NamedGroup::kX25519, kAes},
+                                           Setting{2, NamedGroup::kP256, kAes},
+                                           Setting{3, NamedGroup::kX25519, kAes},
+                                           Setting{2, NamedGroup::kX25519, kChaCha},
+                                           Setting{3, NamedGroup::kX25519, kChaCha}));
 
 }  // namespace
 }  // namespace flexroom

@@ -34,6 +34,7 @@ class OnceJournal : public MemoryJournal {
 struct Call {
   size_t members = 2;
   NamedGroup group = NamedGroup::kX25519;
+  std::string suite = "aes128";
   std::string root = "root.pem";
   std::string path = "/small.txt";
   std::chrono::milliseconds timeout = std::chrono::seconds(20);
@@ -84,6 +85,7 @@ class AgentInterop : public ::testing::Test {
           ConnectionConfig config;
           config.host = interop::Workshop::kHost;
           config.group = what.group;
+          config.suite = tls::find_suite(what.suite);
           config.courier = kCourier;
           config.no_secret = true;
           config.handshake = tls::handshake_config(

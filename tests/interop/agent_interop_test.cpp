@@ -74,6 +74,38 @@ TEST_F(AgentInterop, OpensslOddities) {
   }
 }
 
+TEST_F(AgentInterop, ChaChaOnlyServerAnswersTwoAndThreeMembers) {
+  const auto server = openssl_server("ec", {"-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"});
+  ASSERT_TRUE(server->ready()) << server->log();
+  const auto page =
+      openssl_server("rsa", {"-www", "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"});
+  ASSERT_TRUE(page->ready()) << page->log();
+  for (const size_t members : {2, 3}) {
+    Call what;
+    what.members = members;
+    what.suite = "chacha20";
+    expect_big(server->port(), what);
+    // Requests of one byte less, equal and more than whole blocks of keystream.
+    for (const size_t size : {size_t{127}, size_t{128}, size_t{700}}) {
+      const std::string head = "GET /small.txt HTTP/1.1\r\nHost: api.example\r\nX: ";
+      what.request = head + std::string(size - head.size() - 4, 'x') + "\r\n\r\n";
+      expect_answer(server->port(), what, "small answer");
+    }
+    what.request.clear();
+    what.path = "/";
+    expect_answer(page->port(), what, "TLS_CHACHA20_POLY1305_SHA256");
+  }
+}
+
+// The suite is offered alone: the other way round it is refused.
+TEST_F(AgentInterop, ServerWithoutChaChaRefuses) {
+  const auto server = openssl_server("ec", {"-ciphersuites", "TLS_AES_128_GCM_SHA256"});
+  ASSERT_TRUE(server->ready()) << server->log();
+  Call what;
+  what.suite = "chacha20";
+  expect_refusal(server->port(), what, "TLS_CHACHA20_POLY1305_SHA256");
+}
+
 TEST_F(AgentInterop, OtherSuitesOnlyAreRefused) {
   for (const char* suite : {"TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}) {
     const auto server = openssl_server("ec", {"-ciphersuites", suite});
@@ -142,6 +174,8 @@ TEST_F(AgentInterop, GnutlsRsaX25519AndEcdsaP256) {
     Call what;
     what.path = "/";
     what.group = ec ? NamedGroup::kP256 : NamedGroup::kX25519;
+    expect_answer(server.port(), what, "GnuTLS");
+    what.suite = "chacha20";
     expect_answer(server.port(), what, "GnuTLS");
   }
 }

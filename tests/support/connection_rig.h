@@ -148,6 +148,7 @@ class ConnectionRig {
     config.host = "api.example";
     config.handshake = tls::handshake_config(tls::testing::chain_policy());
     if (configure_) configure_(i, config);
+    if (i == 0) suite_ = config.suite;
     m.connection = std::make_unique<agent::Connection>(
         agent::Context{*m.party, source, *m.arith, *m.engine, m.journal}, config, plan_);
     agent::Timeline timeline(*m.party);
@@ -185,6 +186,15 @@ class ConnectionRig {
     return out.take();
   }
 
+  TestService::Script script_of(const Scenario& scenario) const {
+    TestService::Script script = scenario.script;
+    script.server.suite = suite_;
+    if (script.server.hello.suite == tls::aes128_gcm_sha256().code) {
+      script.server.hello.suite = suite_->code;
+    }
+    return script;
+  }
+
   void run_member(PartyId i, const Scenario& scenario, TestService::Seen& seen, std::mutex& mutex,
                   MemberReport& report) {
     Member& m = members_[i];
@@ -215,7 +225,8 @@ class ConnectionRig {
     };
     try {
       const agent::Reply reply = m.connection->call(
-          request, [&] { return std::make_unique<TestService>(scenario.script, seen); }, timeline);
+          request, [&] { return std::make_unique<TestService>(script_of(scenario), seen); },
+          timeline);
       report.replied = !reply.unknown_outcome;
       report.unknown = reply.unknown_outcome.has_value();
       report.status = reply.response.status;
@@ -281,6 +292,7 @@ class ConnectionRig {
 
  private:
   const size_t n_;
+  const tls::CipherSuite* suite_ = nullptr;  // also of the service
   Dealer dealer_;
   std::vector<Member> members_;
   Configure configure_;

@@ -142,7 +142,7 @@ class TestService : public ByteStream {
   }
 
   Bytes seal(tls::ContentType type, ByteView content) {
-    const tls::TrafficKeys keys = tls::traffic_keys(s_ap_);
+    const tls::TrafficKeys keys = tls::traffic_keys(s_ap_, *script_.server.suite);
     if (script_.padding == 0) return tls::aead_seal(keys, seq_++, type, content);
     // Type byte and zeros; the last zero stands where a type byte would.
     Bytes padded(content.begin(), content.end());
@@ -172,7 +172,8 @@ class TestService : public ByteStream {
     Bytes content = record.payload;
     if (!clear) {
       if (record.type() != static_cast<uint8_t>(tls::ContentType::kApplicationData)) return;
-      const auto inner = tls::aead_open(tls::traffic_keys(script_.server.c_hs), 0, record);
+      const auto inner =
+          tls::aead_open(tls::traffic_keys(script_.server.c_hs, *script_.server.suite), 0, record);
       if (!inner || inner->back() != static_cast<uint8_t>(tls::ContentType::kAlert)) return;
       content.assign(inner->begin(), inner->end() - 1);
     }
@@ -184,7 +185,8 @@ class TestService : public ByteStream {
     if (!seen_.finished) note_alert(record);
     if (record.type() != static_cast<uint8_t>(tls::ContentType::kApplicationData)) return;
     if (!seen_.finished) {
-      const auto inner = tls::aead_open(tls::traffic_keys(script_.server.c_hs), 0, record);
+      const auto inner =
+          tls::aead_open(tls::traffic_keys(script_.server.c_hs, *script_.server.suite), 0, record);
       if (!inner) return;
       const Bytes expected = tls::handshake_message(tls::HandshakeType::kFinished,
                                                     tls::finished_mac(script_.server.c_hs, h2_));
@@ -192,7 +194,7 @@ class TestService : public ByteStream {
                        std::equal(expected.begin(), expected.end(), inner->begin());
       return;
     }
-    const auto inner = tls::aead_open(tls::traffic_keys(c_ap_), 0, record);
+    const auto inner = tls::aead_open(tls::traffic_keys(c_ap_, *script_.server.suite), 0, record);
     if (!inner) return;
     seen_.request = to_text(*inner);
     if (script_.answers_before_the_request) return;

@@ -16,14 +16,24 @@ using support::ConnectionRig;
 using Scenario = ConnectionRig::Scenario;
 using Report = ConnectionRig::Report;
 
-ConnectionRig& rig(size_t n) {
-  static std::map<size_t, std::unique_ptr<ConnectionRig>> rigs;
-  auto& rig = rigs[n];
-  if (!rig) rig = std::make_unique<ConnectionRig>(n);
+struct Room {
+  size_t members;
+  std::string_view suite;
+};
+
+ConnectionRig& rig(const Room& room) {
+  static std::map<std::pair<size_t, std::string_view>, std::unique_ptr<ConnectionRig>> rigs;
+  auto& rig = rigs[{room.members, room.suite}];
+  if (!rig) {
+    rig = std::make_unique<ConnectionRig>(room.members,
+                                          [&](PartyId, agent::ConnectionConfig& config) {
+                                            config.suite = tls::find_suite(room.suite);
+                                          });
+  }
   return *rig;
 }
 
-class ConnectionTest : public ::testing::TestWithParam<size_t> {};
+class ConnectionTest : public ::testing::TestWithParam<Room> {};
 
 TEST_P(ConnectionTest, HonestMembersGetTheAnswerToTheAgreedRequest) {
   ConnectionRig& members = rig(GetParam());
@@ -99,7 +109,13 @@ TEST_P(ConnectionTest, NoAlteredMessageYieldsAnAnswer) {
   EXPECT_GT(altered, 30u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Rooms, ConnectionTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, ConnectionTest,
+                         ::testing::Values(Room{2, "aes128"}, Room{3, "aes128"},
+                                           Room{2, "chacha20"}, Room{3, "chacha20"}),
+                         [](const auto& room) {
+                           return std::string(room.param.suite) + "_" +
+                                  std::to_string(room.param.members);
+                         });
 
 }  // namespace
 }  // namespace flexroom

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "agent/connection_circuits.h"
+#include "agent/suite.h"
 #include "circuits/handshake.h"
 
 namespace flexroom::agent {
@@ -33,6 +34,25 @@ TEST(RequestProgramTest, InterpretedWithZeroSlotsOpensKeystreamLengths) {
   EXPECT_EQ(opened, 8u * 32 + 128);  // 31: nothing else is ever opened
   plan.bytes = 32;
   EXPECT_EQ(plan.keystream_blocks(), 3u);
+}
+
+// 4.7: key schedule without expansion and hash key (157,682 - 6,400, less 176 for words of iv that
+// nobody uses), block 0 with the masks of r, sixteen blocks whose counters fold.
+TEST(RequestProgramTest, AKilobyteUnderChaChaCostsWhatTheDesignSays) {
+  RequestPlan plan;
+  plan.bytes = 1023;
+  constexpr uint32_t kSchedule = 157'682 - 6'400 - 176;
+  for (const uint32_t n : {2u, 3u}) {
+    const auto program = chacha_request_program(plan, n);
+    EXPECT_EQ(program->num_ands(), kSchedule + 10'136 + 259 * n + 16 * 10'400 - 31);
+    EXPECT_EQ(suite_of(tls::chacha20_poly1305_sha256()).tag_ands(n), 259 * n + 125);
+    size_t opened = 0;
+    for (const auto& output : program->outputs) {
+      if (output.kind == mpc::OutputKind::kOpenAll) opened += output.literals.size();
+    }
+    EXPECT_EQ(opened, 8u * 1024 + 130);  // 31: C and the masked r, nothing else
+  }
+  EXPECT_EQ(suite_of(tls::aes128_gcm_sha256()).tag_ands(2), 0u);
 }
 
 }  // namespace

@@ -54,6 +54,8 @@ TEST(Bench, QuickRunGivesEveryFigure) {
   // Four waits for the other member at the least.
   EXPECT_GE(report.links[0].warm_s, 0.04);
   EXPECT_GT(json["figures"]["run_script_lean_n3_ands"], json["figures"]["run_script_lean_ands"]);
+  EXPECT_EQ(json["figures"]["request_byte_ands"], 320);
+  EXPECT_NEAR(json["figures"]["request_byte_ands_chacha20"].get<double>(), 162.5, 1);
   std::ifstream plot(options.plot);
   std::ostringstream svg;
   svg << plot.rdbuf();

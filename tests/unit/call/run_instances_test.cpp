@@ -75,7 +75,8 @@ RunScriptCost cost_of(size_t n, const JobConfig& agreed, const std::vector<Publi
   terms.job = agreed;
   terms.links = of;
   terms.client_token = "8e81973e-0bec-47b0-b898-d190f9ebdacc";
-  return run_script_cost(*lay_out_run_script(terms), NamedGroup::kX25519, n);
+  const ConnectionShape shape{.num_members = n};
+  return run_script_cost(*lay_out_run_script(terms, shape), shape);
 }
 
 TEST(RunScriptCostTest, StaysBelowWhatWasPromised) {

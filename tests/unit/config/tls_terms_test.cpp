@@ -43,12 +43,13 @@ TEST(TlsTerms, AreReadAsWritten) {
   EXPECT_TRUE(terms.trust_exact);
   EXPECT_EQ(terms.revocation, tls::Revocation::kMust);
   EXPECT_EQ((*terms.spki_pin)[31], 0x0f);
+  EXPECT_EQ(load("suite = \"chacha20\"").suite->name, "TLS_CHACHA20_POLY1305_SHA256");
   EXPECT_EQ(load("revocation = \"staple\"").revocation, tls::Revocation::kStaple);
 }
 
 TEST(TlsTerms, WhatIsNotBuiltIsRefusedInWords) {
   EXPECT_THAT(refusal("suite = \"aes256\""),
-              ::testing::AllOf(HasSubstr("not built"), HasSubstr("\"aes128\"")));
+              ::testing::AllOf(HasSubstr("not built"), HasSubstr("\"aes128\", \"chacha20\"")));
   EXPECT_THAT(refusal("receive = \"sealed\""), HasSubstr("not built"));
   EXPECT_THAT(refusal("receive = \"closed\""), HasSubstr("closed"));
   EXPECT_THAT(refusal("max_answer = 1023"), HasSubstr("max_answer"));

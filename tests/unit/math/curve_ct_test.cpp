@@ -40,6 +40,21 @@ void multiply_secret() {
   EXPECT_FALSE(c.is_zero() && a.is_zero());
 }
 
+TEST(ConstantTime, FieldOfPoly1305) {
+  using F = FPoly1305;
+  Prg prg(Block(1, 2));
+  F a = F::uniform(prg), b = F::random(prg);
+  mark_secret(&a, sizeof(a));
+  mark_secret(&b, sizeof(b));
+  F c = F::select(a.canonical()[0] & 1, a * b + a, a - b);
+  std::array<uint8_t, F::kBytes> bytes;
+  c.to_bytes_be(bytes);
+  declassify(&a, sizeof(a));
+  declassify(&c, sizeof(c));
+  declassify(bytes.data(), bytes.size());
+  EXPECT_TRUE(*F::from_bytes_be(bytes) == c);
+}
+
 TEST(ConstantTime, X25519) { multiply_secret<X25519Group>(); }
 TEST(ConstantTime, P256) { multiply_secret<P256Group>(); }
 

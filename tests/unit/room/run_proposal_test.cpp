@@ -63,7 +63,7 @@ class RunProposalTest : public ::testing::Test {
     secret_.name = "joint/key";
     secret_.version = 2;
     secret_.purposes = {"sigv4 ec2 us-east-1"};
-    layout_ = lay_out_run_script(terms_);
+    layout_ = lay_out_run_script(terms_, {.num_members = terms_.links.size()});
     secrets_.signing = secret_;
   }
   Proposal shown(std::optional<size_t> only = std::nullopt) const {
@@ -122,7 +122,7 @@ TEST_F(RunProposalTest, NoPrivatePartEnters) {
 TEST_F(RunProposalTest, EachThingThatDiffersIsAnotherProposal) {
   std::vector<Bytes> all = {shown().canonical()};
   const auto add = [&] {
-    layout_ = lay_out_run_script(terms_);
+    layout_ = lay_out_run_script(terms_, {.num_members = terms_.links.size()});
     all.push_back(shown().canonical());
   };
   script_ += "\n";

@@ -71,6 +71,8 @@ TEST_P(RoomTermsTest, EachDifferenceIsNamedWithBothValues) {
       {[](RoomConfig& c, auto&) { c.members.pop_back(); }, {"members, in this order"}},
       {[](RoomConfig& c, auto&) { c.providers[0].group = NamedGroup::kP256; },
        {"group of provider p", "x25519", "p256"}},
+      {[](RoomConfig& c, auto&) { c.providers[0].tls.suite = &tls::chacha20_poly1305_sha256(); },
+       {"suite of provider p", "aes128", "chacha20"}},
       {[](RoomConfig& c, auto&) { c.providers[0].tls.max_answer = 4321; },
        {"max_answer of provider p", "16777216", "4321"}},
       {[](RoomConfig& c, auto&) { c.providers[0].open_calls[0] = "GET https://b.example/"; },

@@ -111,6 +111,7 @@ struct FakeServer {
   Digest s_hs = filled(0x51);
   Digest s_ap = filled(0x5a);
   ServerHelloFields hello;
+  const CipherSuite* suite = &aes128_gcm_sha256();  // of its keys; hello.suite is what it says
   Bytes ee =
       encrypted_extensions(extension(16, Bytes{0, 9, 8, 'h', 't', 't', 'p', '/', '1', '.', '1'}));
   std::vector<Bytes> chain = {to_der(Pki::shared().leaf), to_der(Pki::shared().middle)};
@@ -140,7 +141,7 @@ struct FakeServer {
 
   Bytes seal_handshake(ByteView content, uint64_t seq,
                        ContentType type = ContentType::kHandshake) const {
-    return aead_seal(traffic_keys(s_hs), seq, type, content);
+    return aead_seal(traffic_keys(s_hs, *suite), seq, type, content);
   }
 };
 

@@ -1,0 +1,86 @@
+#include "circuits/chacha_records.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/error.h"
+
+namespace flexroom::circuits {
+namespace {
+
+constexpr size_t kBlockBytes = 64;
+constexpr size_t kMaxContent = 16384;  // of one record (RFC 8446 §5.1)
+
+Text expand(const HmacKeyWords& secret, std::string_view label, uint16_t length) {
+  Text out = text_of(hmac(secret, constant_text(hkdf_label_message(label, {}, length))));
+  out.resize(length);
+  return out;
+}
+
+}  // namespace
+
+ChaChaTrafficKeys chacha_traffic_keys(const HmacKeyWords& secret) {
+  return {chacha20_key(expand(secret, "key", 32)), expand(secret, "iv", 12)};
+}
+
+ChaChaBlock chacha_keystream(const ChaChaTrafficKeys& keys, uint64_t seq, uint32_t counter) {
+  Text nonce = keys.iv;
+  for (size_t k = 0; k < 8; ++k) {
+    const ByteBits mask = constant_byte(static_cast<uint8_t>(seq >> (56 - 8 * k)));
+    for (size_t b = 0; b < 8; ++b) nonce[4 + k][b] ^= mask[b];
+  }
+  return chacha20_block(keys.key, Word(counter), chacha20_nonce(nonce));
+}
+
+void ChaChaRecordWriter::add_tag_key(uint64_t seq) {
+  FLEXROOM_ASSERT(std::find(used_.begin(), used_.end(), seq) == used_.end());
+  used_.push_back(seq);
+  const std::string name = std::to_string(seq);
+  std::vector<Bits> masks;
+  for (size_t i = 0; i < num_parties_; ++i) {
+    masks.push_back(builder_.add_input("rho_" + name + "_" + std::to_string(i),
+                                       mpc::InputKind::kZero, kPoly1305Bits));
+  }
+  const Text key = text_of(chacha_keystream(keys_, seq, 0));
+  const Text r(key.begin(), key.begin() + 16);
+  const Text s(key.begin() + 16, key.begin() + 32);
+  builder_.add_output("r_" + name, mpc::OutputKind::kOpenAll,
+                      poly1305_masked_r(poly1305_r(r), masks));
+  builder_.add_output("s_" + name, mpc::OutputKind::kKeep, bits_of(s));
+}
+
+void ChaChaRecordWriter::add(uint64_t seq, const Text& content) {
+  FLEXROOM_ASSERT(!content.empty() && content.size() <= kMaxContent);
+  constexpr uint8_t kApplicationData = 23;
+  Text plaintext = content;
+  plaintext.push_back(constant_byte(kApplicationData));
+  add_message(seq, std::move(plaintext));
+}
+
+void ChaChaRecordWriter::add_message(uint64_t seq, Text plaintext) {
+  add_tag_key(seq);
+  for (size_t offset = 0; offset < plaintext.size(); offset += kBlockBytes) {
+    const auto counter = static_cast<uint32_t>(1 + offset / kBlockBytes);  // 0 is the tag's key
+    const Text keystream = text_of(chacha_keystream(keys_, seq, counter));
+    for (size_t k = 0; k < std::min(kBlockBytes, plaintext.size() - offset); ++k) {
+      for (size_t b = 0; b < 8; ++b) plaintext[offset + k][b] ^= keystream[k][b];
+    }
+  }
+  if (plaintext.empty()) return;
+  builder_.add_output("c_" + std::to_string(seq), mpc::OutputKind::kOpenAll, bits_of(plaintext));
+}
+
+ChaChaGcB::ChaChaGcB(size_t num_parties) {
+  const auto round_words = [this](std::string_view name) {
+    return round_words_of(builder_.add_input(name, mpc::InputKind::kPub, 2048));
+  };
+  const StateWords kout_ms = state_of(builder_.add_input("kout_ms", mpc::InputKind::kDyn, 256));
+  const RoundWords kw_c_ap = round_words("kw_c_ap");
+  const RoundWords kw_s_ap = round_words("kw_s_ap");
+  const StateWords c_ap = hmac_outer_pub(kout_ms, kw_c_ap);
+  builder_.add_output("s_ap", mpc::OutputKind::kKeep, bits_of(hmac_outer_pub(kout_ms, kw_s_ap)));
+  records_ = std::make_unique<ChaChaRecordWriter>(
+      builder_, chacha_traffic_keys(hmac_key(text_of(c_ap))), num_parties);
+}
+
+}  // namespace flexroom::circuits

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <memory>
+
+#include "circuits/chacha20.h"
+#include "circuits/hmac_hkdf.h"
+#include "circuits/poly1305.h"
+
+namespace flexroom::circuits {
+
+/// Circuits of TLS_CHACHA20_POLY1305_SHA256 (tls-in-mpc.md §4.7); bit order as in handshake.h.
+
+/// Write keys of one direction.
+struct ChaChaTrafficKeys {
+  ChaChaKey key;
+  Text iv;  // 12 bytes
+};
+
+/// key and iv of RFC 8446 §7.3 from the HMAC key of a traffic secret: 2 constmsg + 2 secmsg. There
+/// is no key expansion.
+ChaChaTrafficKeys chacha_traffic_keys(const HmacKeyWords& secret);
+
+/// Block `counter` of record `seq`; nonce iv ^ seq, right-aligned (RFC 8446 §5.3, RFC 8439 §2.3).
+ChaChaBlock chacha_keystream(const ChaChaTrafficKeys& keys, uint64_t seq, uint32_t counter);
+
+/// Writes records into a circuit: opened ciphertext, and the one-time key of the tag as its two
+/// halves need it. A (direction, seq) may be written once per connection over all circuits
+/// (tls-in-mpc.md §4.1); this class refuses it within one circuit.
+class ChaChaRecordWriter {
+ public:
+  ChaChaRecordWriter(mpc::Builder& builder, ChaChaTrafficKeys keys, size_t num_parties)
+      : builder_(builder), keys_(std::move(keys)), num_parties_(num_parties) {}
+
+  /// One application-data record: `content` (1 .. 16 384 bytes, public bytes as constants) and the
+  /// content type 23.
+  ///
+  /// Out   open "c_<seq>" [8 (content + 1)]: ciphertext without tag
+  ///       and what add_tag_key() writes
+  /// Size  10 400 ANDs less 1 + ctz(counter) for every 64 bytes begun of content and type; of the
+  ///       last block what its bytes need
+  void add(uint64_t seq, const Text& content);
+  /// The same without a content type: an AEAD message.
+  void add_message(uint64_t seq, Text plaintext);
+  /// The key of the tag alone, for a record whose ciphertext comes about elsewhere: block 0.
+  ///
+  /// In    zero "rho_<seq>_0" .. [130 each]: masks of r
+  /// Out   open "r_<seq>" [130]: r - sum rho_i mod p; keep "s_<seq>" [128]
+  /// Size  10 136 ANDs for r and s, 259 a party
+  void add_tag_key(uint64_t seq);
+
+ private:
+  mpc::Builder& builder_;
+  ChaChaTrafficKeys keys_;
+  size_t num_parties_;
+  std::vector<uint64_t> used_;
+};
+
+/// GC-B, profile R2: from the master secret's outer state to the client's write keys, with the
+/// first request.
+///
+/// In    dyn "kout_ms" [256]; pub "kw_c_ap", "kw_s_ap" [2 048 each], as circuits::GcB
+/// Out   keep "s_ap" [256]: server application traffic secret
+///       and what ChaChaRecordWriter adds
+class ChaChaGcB {
+ public:
+  explicit ChaChaGcB(size_t num_parties);
+
+  mpc::Builder& builder() { return builder_; }
+  ChaChaRecordWriter& records() { return *records_; }
+  mpc::Circuit finish() { return builder_.finish(); }
+
+ private:
+  mpc::Builder builder_;
+  std::unique_ptr<ChaChaRecordWriter> records_;
+};
+
+}  // namespace flexroom::circuits
