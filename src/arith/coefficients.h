@@ -51,13 +51,14 @@ class ScopeGuard {
   RoScope saved_;
 };
 
-/// One element per 32 bytes, canonical, or ProtocolAbort(kBadFrame).
+/// One element per F::kBytes bytes, canonical, or ProtocolAbort(kBadFrame).
 template <typename F>
 std::vector<F> parse_elements(ByteView bytes, std::string_view operation, PartyId sender) {
   std::vector<F> out;
   out.reserve(bytes.size() / F::kBytes);
   for (size_t at = 0; at + F::kBytes <= bytes.size(); at += F::kBytes) {
-    const auto v = F::from_bytes_be(std::span<const uint8_t, 32>(bytes.data() + at, 32));
+    const auto v =
+        F::from_bytes_be(std::span<const uint8_t, F::kBytes>(bytes.data() + at, F::kBytes));
     if (!v) {
       throw ProtocolAbort(AbortCode::kBadFrame, operation, "a field element is not canonical",
                           sender);

@@ -28,7 +28,7 @@ class Cope {
   const F& gamma() const { return gamma_; }
 
   /// Every party inputs own.size() private elements (the same number everywhere).
-  /// Out  [owner][l], unchecked. Bytes 32 * F::kBits a peer and element.
+  /// Out  [owner][l], unchecked. Bytes F::kBytes * F::kBits a peer and element.
   std::vector<Values<F>> extend(std::span<const F> own, std::string_view label);
 
  private:

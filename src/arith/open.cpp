@@ -2,6 +2,7 @@
 
 #include "arith/coefficients.h"
 #include "base/ct.h"
+#include "math/zn.h"
 
 namespace flexroom::arith {
 namespace {
@@ -11,7 +12,7 @@ Digest mac_digest(const net::Party& party, std::string_view label, uint64_t coun
                   PartyId receiver, std::span<const F> macs) {
   math::SecretVector<uint8_t> bytes(macs.size() * F::kBytes);
   for (size_t l = 0; l < macs.size(); ++l) {
-    macs[l].to_bytes_be(std::span<uint8_t, 32>(bytes.data() + l * F::kBytes, 32));
+    macs[l].to_bytes_be(std::span<uint8_t, F::kBytes>(bytes.data() + l * F::kBytes, F::kBytes));
   }
   return RandomOracle("open", party.scope(), counter, sender, receiver)
       .field(label)
@@ -109,5 +110,8 @@ void check_private_values(net::Party& party, const F& gamma, PartyId owner,
                                         std::string_view, AbortCode);
 FLEXROOM_INSTANTIATE_OPEN(math::F25519)
 FLEXROOM_INSTANTIATE_OPEN(math::FP256)
+FLEXROOM_INSTANTIATE_OPEN(math::Z2048)
+FLEXROOM_INSTANTIATE_OPEN(math::Z3072)
+FLEXROOM_INSTANTIATE_OPEN(math::Z4096)
 
 }  // namespace flexroom::arith

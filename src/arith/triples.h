@@ -22,7 +22,8 @@ struct Triple {
 /// Secure   a wrong triple passes with probability 2/p. A sender that adds an error to one product
 ///          learns one bit of a by whether the run aborts; a stays uniform to 2^-80 for up to 95
 ///          such bits, because it is a random combination of kTau vectors of bits.
-/// Bytes    kTau * F::kBits * 32 a triple and ordered pair, besides 5 authenticated elements.
+/// Bytes    kTau * F::kBits * F::kBytes a triple and ordered pair, besides 5 authenticated
+/// elements.
 template <typename F>
 class TripleBatch {
  public:
