@@ -47,7 +47,7 @@ struct JweRequest {
   arith::RsaPublicKey key;
   /// The protected header: its bytes are used as they are.
   std::string header;
-  /// Of the secret, fixed at its birth: the length of the JWE shows it (§5.2a).
+  /// Of the secret, fixed at its birth: the length of the JWE shows it.
   size_t secret_bytes = 0;
   /// Of the one request that carries it; made of everything agreed about it, key.digest() too.
   Digest request_id{};
