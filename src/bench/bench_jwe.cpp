@@ -103,6 +103,7 @@ nlohmann::json measure_jwe(BenchSession& session) {
   meet(party);
 
   const uint64_t sent = party.traffic().bytes_sent;
+  const double cpu = thread_cpu_seconds();
   auto start = BenchClock::now();
   const auto key = arith::RsaPublicKey::checked(service.modulus(), Bytes{1, 0, 1});
   const auto method = agent::JweMethod::named("RSA-OAEP-256", "A256GCM");
@@ -114,6 +115,7 @@ nlohmann::json measure_jwe(BenchSession& session) {
   start = BenchClock::now();
   attempt.encrypt();
   const double encrypt = seconds_since(start);
+  const double thread_cpu = thread_cpu_seconds() - cpu;
   const uint64_t bytes = party.traffic().bytes_sent - sent;
 
   const agent::JweText& text = attempt.text(id);
