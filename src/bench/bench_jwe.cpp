@@ -128,8 +128,11 @@ nlohmann::json measure_jwe(BenchSession& session) {
   }
   const Bytes plain = opened(session, secret);
   if (service.has_key() && !service.reads(to_text(jwe), plain)) wrong("a JWE");
-  return {
-      {"prepare", prepare}, {"encrypt", encrypt}, {"bytes", bytes}, {"ands", attempt.num_ands()}};
+  return {{"prepare", prepare},
+          {"encrypt", encrypt},
+          {"cpu", thread_cpu},
+          {"bytes", bytes},
+          {"ands", attempt.num_ands()}};
 }
 
 }  // namespace flexroom::bench
