@@ -1,18 +1,22 @@
 #include "arith/cope.h"
 
 #include "arith/coefficients.h"
+#include "math/zn.h"
 
 namespace flexroom::arith {
 namespace {
 
-constexpr size_t kElementsPerMessage = 64;  // half a megabyte
+/// Half a megabyte, and one element at least.
+template <typename F>
+constexpr size_t kElementsPerMessage = std::max<size_t>(1,
+                                                        (size_t{1} << 19) / (F::kBits * F::kBytes));
 
-/// PRG(seed, counter) -> 384 bits -> F_p, bias < 2^-128.
+/// PRG(seed, counter) -> F_p, bias < 2^-128.
 template <typename F>
 F expand(const Aes128& seed, uint64_t counter) {
-  std::array<Block, 3> b;
-  seed.ctr(3 * counter, b);
-  return F::from_wide({b[0].lo, b[0].hi, b[1].lo, b[1].hi}, b[2].lo, b[2].hi);
+  std::array<Block, F::kUniformBlocks> b;
+  seed.ctr(F::kUniformBlocks * counter, b);
+  return F::from_uniform(b);
 }
 
 std::vector<Aes128> expand_keys(const BlockVec& seeds) {
@@ -28,8 +32,8 @@ template <typename F>
 Cope<F>::Cope(net::Party& party, prep::Source& source)
     : party_(party), choices_(F::kBits), peers_(party.num_parties()) {
   gamma_ = F::random(party.prg());
-  math::Wiped<math::U256> integer(gamma_.canonical());
-  for (unsigned h = 0; h < F::kBits; ++h) choices_[h] = math::bit_of(integer.value, h) ? 1 : 0;
+  math::Wiped<typename F::Integer> integer(gamma_.canonical());
+  for (unsigned h = 0; h < F::kBits; ++h) choices_[h] = (integer.value[h / 64] >> (h % 64)) & 1;
   // Ascending peers at every party is one global order of pairs; within a pair the lower party
   // receives first.
   for (const PartyId j : party.peers()) {
@@ -74,8 +78,8 @@ template <typename F>
 void Cope<F>::send_corrections(PartyId to, std::span<const F> own, std::string_view label,
                                Values<F>& values) {
   Peer& peer = peers_[to];
-  for (size_t begin = 0; begin < own.size(); begin += kElementsPerMessage) {
-    const size_t end = std::min(own.size(), begin + kElementsPerMessage);
+  for (size_t begin = 0; begin < own.size(); begin += kElementsPerMessage<F>) {
+    const size_t end = std::min(own.size(), begin + kElementsPerMessage<F>);
     Bytes message((end - begin) * F::kBits * F::kBytes);
     for (size_t l = begin; l < end; ++l) {
       const uint64_t counter = peer.sent++;
@@ -96,8 +100,8 @@ void Cope<F>::send_corrections(PartyId to, std::span<const F> own, std::string_v
 template <typename F>
 void Cope<F>::receive_corrections(PartyId from, std::string_view label, Values<F>& values) {
   Peer& peer = peers_[from];
-  for (size_t begin = 0; begin < values.size(); begin += kElementsPerMessage) {
-    const size_t end = std::min(values.size(), begin + kElementsPerMessage);
+  for (size_t begin = 0; begin < values.size(); begin += kElementsPerMessage<F>) {
+    const size_t end = std::min(values.size(), begin + kElementsPerMessage<F>);
     const Bytes message = party_.receive(from, label, (end - begin) * F::kBits * F::kBytes);
     const std::vector<F> u = parse_elements<F>(message, label, from);
     for (size_t l = begin; l < end; ++l) {
@@ -116,5 +120,8 @@ void Cope<F>::receive_corrections(PartyId from, std::string_view label, Values<F
 template class Cope<math::F25519>;
 template class Cope<math::FP256>;
 template class Cope<math::FPoly1305>;
+template class Cope<math::Z2048>;
+template class Cope<math::Z3072>;
+template class Cope<math::Z4096>;
 
 }  // namespace flexroom::arith

@@ -3,6 +3,7 @@
 #include "arith/coefficients.h"
 #include "arith/open.h"
 #include "arith/quicksilver.h"
+#include "math/zn.h"
 
 namespace flexroom::arith {
 namespace {
@@ -14,10 +15,11 @@ bool bit(const std::array<uint64_t, N>& v, unsigned t) {
   return t < 64 * N && ((v[t / 64] >> (t % 64)) & 1) != 0;
 }
 
-/// rho << shift; the shift is public.
-U384 shifted(const math::U256& rho, unsigned shift) {
-  U384 out{};
-  for (size_t i = 0; i < 4; ++i) {
+/// rho << shift; the shift is public and below 64.
+template <typename F>
+typename F::Wide shifted(const typename F::Integer& rho, unsigned shift) {
+  typename F::Wide out{};
+  for (size_t i = 0; i < rho.size(); ++i) {
     out[i] |= rho[i] << shift;
     if (shift != 0) out[i + 1] |= rho[i] >> (64 - shift);
   }
@@ -25,9 +27,11 @@ U384 shifted(const math::U256& rho, unsigned shift) {
 }
 
 /// a + b or a - b; false if it is negative or does not fit.
-bool combine(U384& out, const U384& a, const U384& b, bool negative) {
+template <size_t N>
+bool combine(std::array<uint64_t, N>& out, const std::array<uint64_t, N>& a,
+             const std::array<uint64_t, N>& b, bool negative) {
   uint64_t carry = negative ? 1 : 0;
-  for (size_t i = 0; i < out.size(); ++i) {
+  for (size_t i = 0; i < N; ++i) {
     const math::U128 s = math::U128{a[i]} + (negative ? ~b[i] : b[i]) + carry;
     out[i] = static_cast<uint64_t>(s);
     carry = static_cast<uint64_t>(s >> 64);
@@ -35,9 +39,17 @@ bool combine(U384& out, const U384& a, const U384& b, bool negative) {
   return carry == (negative ? 1 : 0);
 }
 
+/// p - 1 - v for v < p, v public or secret.
 template <typename F>
-F element(const U384& v) {
-  return F::from_wide({v[0], v[1], v[2], v[3]}, v[4], v[5]);
+typename F::Integer complement_of(const typename F::Integer& v) {
+  typename F::Integer out = F::modulus();
+  uint64_t borrow = 1;
+  for (size_t i = 0; i < out.size(); ++i) {
+    const math::U128 d = math::U128{out[i]} - v[i] - borrow;
+    out[i] = static_cast<uint64_t>(d);
+    borrow = static_cast<uint64_t>(d >> 64) & 1;
+  }
+  return out;
 }
 
 template <size_t N>
@@ -75,14 +87,15 @@ MaskWitness<F> MaskWitness<F>::random(Prg& prg) {
   w.rho = w.rho_element.canonical();
   for (unsigned v = 0; v < kEdaRepetitions; ++v) {
     constexpr unsigned kBits = PrivateEdaBits<F>::kIntegerBits;
-    static_assert(kBits < 384);  // a sum with a shifted mask is one bit longer
-    for (size_t i = 0; i < 6; i += 2) {
+    constexpr size_t kLimbs = std::tuple_size_v<typename F::Wide>;
+    static_assert(kLimbs % 2 == 0 && kBits < 64 * kLimbs);  // z_v is one bit longer
+    for (size_t i = 0; i < kLimbs; i += 2) {
       const Block b = prg.next_block();
       w.a[v][i] = b.lo;
       w.a[v][i + 1] = b.hi;
     }
     w.a[v] = math::low_bits(w.a[v], kBits);
-    w.a_elements[v] = element<F>(w.a[v]);
+    w.a_elements[v] = F::from_wide(w.a[v]);
   }
   return w;
 }
@@ -94,13 +107,10 @@ PrivateEdaBits<F>::PrivateEdaBits(net::Party& party, prep::Source& source,
   math::SecretVector<uint8_t> bits;
   bits.reserve(own.size() * kBitsPerMask);
   for (const MaskWitness<F>& w : own) {
-    math::U256 complement{};
-    math::sub_into(complement, F::kModulus, w.rho);
-    math::sub_into(complement, complement, {1, 0, 0, 0});
+    const math::Wiped<typename F::Integer> complement(complement_of<F>(w.rho));
     append_bits(bits, w.rho, kBits);
-    append_bits(bits, complement, kBits);
-    for (const U384& a : w.a) append_bits(bits, a, kIntegerBits);
-    wipe(&complement, sizeof(complement));
+    append_bits(bits, complement.value, kBits);
+    for (const Wide& a : w.a) append_bits(bits, a, kIntegerBits);
   }
   for (PartyId owner = 0; owner < party.num_parties(); ++owner) {
     bits_.push_back(source.owned_bits_of(
@@ -133,14 +143,14 @@ void PrivateEdaBits<F>::exchange_integers(const Digest& coin1) {
   FLEXROOM_ASSERT(integers_.empty());
   const size_t n = party_.num_parties();
   for (PartyId owner = 0; owner < n; ++owner) challenges_.push_back(challenges(coin1, owner));
-  integers_.assign(n, std::vector<U384>(own_.size() * kEdaRepetitions));
+  integers_.assign(n, std::vector<Wide>(own_.size() * kEdaRepetitions));
   const PartyId self = party_.id();
   Bytes message;
   for (size_t m = 0; m < own_.size(); ++m) {
     for (unsigned v = 0; v < kEdaRepetitions; ++v) {
       const Challenge& c = challenges_[self][m * kEdaRepetitions + v];
-      U384& z = integers_[self][m * kEdaRepetitions + v];
-      const U384 rho = c.zero ? U384{} : shifted(own_[m].rho, c.shift);
+      Wide& z = integers_[self][m * kEdaRepetitions + v];
+      const Wide rho = c.zero ? Wide{} : shifted<F>(own_[m].rho, c.shift);
       if (!combine(z, own_[m].a[v], rho, c.negative)) {
         throw ProtocolAbort(
             AbortCode::kCancelled, kIntegerLabel,
@@ -153,9 +163,9 @@ void PrivateEdaBits<F>::exchange_integers(const Digest& coin1) {
   for (const PartyId j : party_.peers()) {
     const Bytes got = party_.receive_broadcast(j, kIntegerLabel, message.size());
     for (size_t t = 0; t < integers_[j].size(); ++t) {
-      U384& z = integers_[j][t];
+      Wide& z = integers_[j][t];
       std::memcpy(z.data(), got.data() + t * kIntegerBytes, kIntegerBytes);
-      for (unsigned b = kIntegerBits + 1; b < 384; ++b) {
+      for (unsigned b = kIntegerBits + 1; b < 8 * kIntegerBytes; ++b) {
         if (bit(z, b)) {
           throw ProtocolAbort(AbortCode::kFpRange, kIntegerLabel, "an integer is out of range", j);
         }
@@ -167,8 +177,7 @@ void PrivateEdaBits<F>::exchange_integers(const Digest& coin1) {
 template <typename F>
 void PrivateEdaBits<F>::write_relations(PartyId owner, std::span<const Block> bits,
                                         const Block& one, const BitSink& sink) const {
-  math::U256 largest{};  // p - 1
-  math::sub_into(largest, F::kModulus, {1, 0, 0, 0});
+  const typename F::Integer largest = complement_of<F>({});  // p - 1
   for (size_t m = 0; m < own_.size(); ++m) {
     const auto mask = bits.subspan(m * kBitsPerMask, kBitsPerMask);
     const auto rho = mask.first(kBits);
@@ -199,7 +208,7 @@ void PrivateEdaBits<F>::check(
         F factor = c.zero ? F() : F::from_u64(uint64_t{1} << c.shift);
         if (c.negative) factor = -factor;
         sums.push_back(elements[1 + v] + elements[0] * factor);
-        claims.push_back(element<F>(integers_[owner][t]));
+        claims.push_back(F::from_wide(integers_[owner][t]));
       }
     }
     check_private_values<F>(party_, gamma, owner, sums, claims, "arith/edabits/elements",
@@ -226,5 +235,8 @@ prep::AuthBits PrivateEdaBits<F>::rho_bits(PartyId owner, size_t m) const {
 FLEXROOM_INSTANTIATE_EDABITS(math::F25519)
 FLEXROOM_INSTANTIATE_EDABITS(math::FP256)
 FLEXROOM_INSTANTIATE_EDABITS(math::FPoly1305)
+FLEXROOM_INSTANTIATE_EDABITS(math::Z2048)
+FLEXROOM_INSTANTIATE_EDABITS(math::Z3072)
+FLEXROOM_INSTANTIATE_EDABITS(math::Z4096)
 
 }  // namespace flexroom::arith

@@ -9,7 +9,7 @@
 
 namespace flexroom::arith {
 
-/// 384-bit integer, least significant limb first.
+/// What the integers of the groups' fields are kept in, least significant limb first.
 using U384 = std::array<uint64_t, 6>;
 
 inline constexpr unsigned kEdaRepetitions = 8;
@@ -19,8 +19,8 @@ inline constexpr unsigned kEdaHidingBits = 64;
 /// What one party masks with: rho below p, and one integer a_v of l + 127 bits a repetition.
 template <typename F>
 struct MaskWitness {
-  math::U256 rho{};
-  std::array<U384, kEdaRepetitions> a{};
+  typename F::Integer rho{};
+  std::array<typename F::Wide, kEdaRepetitions> a{};
   /// What is authenticated over F_p; equal to the integers unless the party cheats.
   F rho_element;
   std::array<F, kEdaRepetitions> a_elements;
@@ -39,8 +39,8 @@ struct MaskWitness {
 ///
 /// Throws   ProtocolAbort: kFpRange (integer out of range, or F_p side), kBitProof (bit side,
 /// range). Secure   wrong rho survives with probability 129^-8 = 2^-56.1; z_v hides rho to 2^-64
-/// each. Bytes    about 3,700 private bits (2^130 - 5: 2,316) and 9 elements a mask, 384 bytes
-/// broadcast.
+/// each. Bytes    10 * kBits + 1,016 private bits and 9 elements a mask, 8 integers of
+/// kIntegerBytes broadcast.
 template <typename F>
 class PrivateEdaBits {
  public:
@@ -48,7 +48,8 @@ class PrivateEdaBits {
   static constexpr unsigned kIntegerBits = kBits + kEdaShifts - 1 + kEdaHidingBits;
   static constexpr size_t kBitsPerMask = 2 * kBits + kEdaRepetitions * kIntegerBits;
   static constexpr size_t kElementsPerMask = 1 + kEdaRepetitions;
-  static constexpr size_t kIntegerBytes = sizeof(U384);
+  using Wide = typename F::Wide;
+  static constexpr size_t kIntegerBytes = sizeof(Wide);
 
   /// Authenticates the bits of everybody's masks: own.size() masks a party.
   PrivateEdaBits(net::Party& party, prep::Source& source, std::span<const MaskWitness<F>> own);
@@ -83,7 +84,7 @@ class PrivateEdaBits {
   std::vector<prep::AuthBits> bits_;  // [owner], kBitsPerMask a mask: rho, p-1-rho, a_0 .. a_7
   std::vector<prep::AuthBits> proof_masks_;         // [owner]
   std::vector<std::vector<Challenge>> challenges_;  // [owner][m * kEdaRepetitions + v]
-  std::vector<std::vector<U384>> integers_;         // likewise
+  std::vector<std::vector<Wide>> integers_;         // likewise
   bool checked_ = false;
 };
 

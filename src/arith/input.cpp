@@ -1,6 +1,7 @@
 #include "arith/input.h"
 
 #include "arith/coefficients.h"
+#include "math/zn.h"
 
 namespace flexroom::arith {
 namespace {
@@ -66,5 +67,8 @@ const std::vector<Values<F>>& PrivateInput<F>::values() const {
 template class PrivateInput<math::F25519>;
 template class PrivateInput<math::FP256>;
 template class PrivateInput<math::FPoly1305>;
+template class PrivateInput<math::Z2048>;
+template class PrivateInput<math::Z3072>;
+template class PrivateInput<math::Z4096>;
 
 }  // namespace flexroom::arith

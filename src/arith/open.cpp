@@ -2,6 +2,7 @@
 
 #include "arith/coefficients.h"
 #include "base/ct.h"
+#include "math/zn.h"
 
 namespace flexroom::arith {
 namespace {
@@ -110,5 +111,8 @@ void check_private_values(net::Party& party, const F& gamma, PartyId owner,
 FLEXROOM_INSTANTIATE_OPEN(math::F25519)
 FLEXROOM_INSTANTIATE_OPEN(math::FP256)
 FLEXROOM_INSTANTIATE_OPEN(math::FPoly1305)
+FLEXROOM_INSTANTIATE_OPEN(math::Z2048)
+FLEXROOM_INSTANTIATE_OPEN(math::Z3072)
+FLEXROOM_INSTANTIATE_OPEN(math::Z4096)
 
 }  // namespace flexroom::arith

@@ -10,8 +10,8 @@ namespace flexroom::arith {
 /// digest of the MACs; the receiver recomputes the MACs from the shares and its keys. Verified in
 /// the flow in which it is sent; nothing is left to check later, no echo is needed.
 ///
-/// In pieces, so that other content can share the flow: message_to() and accept() are one element
-/// a value and the digest.
+/// In pieces, so that other content can share the flow: message_to() and accept() are one
+/// element a value and the digest of 32 bytes.
 ///
 /// Throws   ProtocolAbort: kFpMac when a share does not fit its MAC.
 /// Secure   a wrong share passes with probability 1/p.

@@ -2,13 +2,14 @@
 
 #include "arith/coefficients.h"
 #include "arith/open.h"
+#include "math/zn.h"
 
 namespace flexroom::arith {
 namespace {
 
 constexpr std::string_view kProductLabel = "arith/triples/products";
 
-/// PRG(seed) -> 384 bits -> F_p.
+/// PRG(seed) -> F_p, bias < 2^-128.
 template <typename F>
 F pad(const Block& seed) {
   Prg prg(seed);
@@ -28,7 +29,7 @@ TripleBatch<F>::TripleBatch(net::Party& party, prep::Source& source, size_t coun
     }
   }
   for (size_t t = 0; t < count * kTau; ++t) {
-    math::U256 a{};
+    typename F::Integer a{};
     for (unsigned h = 0; h < F::kBits; ++h) {
       a[h / 64] |= uint64_t{a_bits_[t * F::kBits + h]} << (h % 64);
     }
@@ -164,5 +165,8 @@ Values<F> multiply(net::Party& party, const F& gamma, std::span<const Factors<F>
 FLEXROOM_INSTANTIATE_TRIPLES(math::F25519)
 FLEXROOM_INSTANTIATE_TRIPLES(math::FP256)
 FLEXROOM_INSTANTIATE_TRIPLES(math::FPoly1305)
+FLEXROOM_INSTANTIATE_TRIPLES(math::Z2048)
+FLEXROOM_INSTANTIATE_TRIPLES(math::Z3072)
+FLEXROOM_INSTANTIATE_TRIPLES(math::Z4096)
 
 }  // namespace flexroom::arith

@@ -17,6 +17,7 @@
 ///   preprocess  {triples}                      AND triples of a session
 ///   measure     {service, signatures, connections}
 ///               SigV4 signatures, the handshake circuit in the engine, whole connections
+///   jwe         {}                             one JWE of a secret, from nothing in stock
 ///   prepare     {service, run}                 run-script up to where all is prepared; each has
 ///                                              a number `run` of its own
 ///   call        {}                             its one request

@@ -36,6 +36,10 @@ class Member final : public BenchMember {
       BenchSession session(*party_, epoch_);
       return measure(session, order);
     }
+    if (what == "jwe") {
+      BenchSession session(*party_, epoch_);
+      return measure_jwe(session);
+    }
     if (what == "prepare") {
       run_script_ = std::make_unique<BenchRunScript>(*party_, epoch_, order);
       return run_script_->prepare();

@@ -40,6 +40,9 @@ nlohmann::json phases_of(const agent::Timeline& timeline);
 /// The order "measure" (bench_connection.cpp).
 nlohmann::json measure(BenchSession& session, const nlohmann::json& order);
 
+/// The order "jwe" (bench_jwe.cpp).
+nlohmann::json measure_jwe(BenchSession& session);
+
 /// The orders "prepare" and "call" (bench_run_script.cpp).
 class BenchRunScript {
  public:

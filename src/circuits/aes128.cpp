@@ -187,12 +187,16 @@ AesRoundKeys aes128_expand_key(const AesBlock& key) {
   return keys;
 }
 
-AesBlock aes128_encrypt(const AesRoundKeys& keys, const AesBlock& in) {
+AesBlock aes_encrypt(std::span<const AesBlock> keys, const AesBlock& in) {
   AesBlock state = in ^ keys[0];
-  for (size_t round = 1; round < 10; ++round) {
+  for (size_t round = 1; round + 1 < keys.size(); ++round) {
     state = mix_columns(shift_rows(sub_bytes(state))) ^ keys[round];
   }
-  return shift_rows(sub_bytes(state)) ^ keys[10];
+  return shift_rows(sub_bytes(state)) ^ keys.back();
+}
+
+AesBlock aes128_encrypt(const AesRoundKeys& keys, const AesBlock& in) {
+  return aes_encrypt(keys, in);
 }
 
 AesBlock constant_block(const std::array<uint8_t, 16>& bytes) {

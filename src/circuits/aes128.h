@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <span>
 
 #include "circuits/word.h"
 
@@ -15,7 +16,9 @@ ByteBits aes_sbox(const ByteBits& in);
 /// Key expansion, FIPS 197 §5.2: 40 S-boxes, 1 280 ANDs.
 AesRoundKeys aes128_expand_key(const AesBlock& key);
 
-/// One block, FIPS 197 §5.1: 160 S-boxes, 5 120 ANDs. Bytes of the output that nobody uses save
+/// One block, FIPS 197 §5.1, under round keys 0 .. Nr: 16 S-boxes a round.
+AesBlock aes_encrypt(std::span<const AesBlock> keys, const AesBlock& in);
+/// 160 S-boxes, 5 120 ANDs. Bytes of the output that nobody uses save
 /// their last S-box.
 AesBlock aes128_encrypt(const AesRoundKeys& keys, const AesBlock& in);
 

@@ -75,16 +75,28 @@ class Fp {
   static constexpr U256 kModulus = M::kValue;
   static constexpr unsigned kBits = M::kBits;
   static constexpr size_t kBytes = (kBits + 7) / 8;  // of an encoded element
+  using Integer = U256;
+  using Wide = std::array<uint64_t, 6>;
+  /// Blocks of randomness that give an element with bias < 2^-128.
+  static constexpr size_t kUniformBlocks = 3;
 
   constexpr Fp() = default;
   static constexpr Fp from_u64(uint64_t v) { return from_reduced({v, 0, 0, 0}); }
   static constexpr Fp one() { return raw(kR1); }
+
+  static constexpr const U256& modulus() { return kModulus; }
 
   /// `v` must be below p.
   static constexpr Fp from_reduced(const U256& v) { return raw(multiply(v, kR2)); }
   /// (low + high * 2^256) mod p for any 256 + 128 bits: pads and coefficients with bias < 2^-128.
   static constexpr Fp from_wide(const U256& low, uint64_t high0, uint64_t high1) {
     return raw(multiply(low, kR2)) + raw(multiply({high0, high1, 0, 0}, kR3));
+  }
+  static constexpr Fp from_wide(const Wide& v) {
+    return from_wide({v[0], v[1], v[2], v[3]}, v[4], v[5]);
+  }
+  static Fp from_uniform(const std::array<Block, kUniformBlocks>& b) {
+    return from_wide({b[0].lo, b[0].hi, b[1].lo, b[1].hi}, b[2].lo, b[2].hi);
   }
   /// Any 256-bit integer mod p.
   static constexpr Fp from_any(const U256& v) { return raw(multiply(v, kR2)); }
@@ -217,7 +229,7 @@ Fp<M> Fp<M>::random(Prg& prg) {
   const Block b0 = prg.next_block();
   const Block b1 = prg.next_block();
   const Block b2 = prg.next_block();
-  return from_wide({b0.lo, b0.hi, b1.lo, b1.hi}, b2.lo, b2.hi);
+  return from_uniform({b0, b1, b2});
 }
 
 template <typename M>
