@@ -14,7 +14,7 @@
 // fragmentation, is a request within the limits, a refusal in the service's words, or not complete
 // yet, and every request has an answer that is no internal error. First byte: piece size; its top
 // bit says whether the request is signed first by a user who may do anything but start instances
-// and make RSA keys.
+// and training jobs and make RSA keys.
 
 namespace {
 
@@ -34,7 +34,7 @@ class Target {
     answer_signed({"PUT", "/bkt", "", {{"host", "s3.amazonaws.com"}}, ""});
     call("Action=PutUserPolicy&UserName=joint&PolicyName=p&PolicyDocument=" +
          percent_encode(R"({"Statement":{"Effect":"Deny","Action":["ec2:RunInstances",)"
-                        R"("ec2:CreateKeyPair"],"Resource":"*"}})",
+                        R"("ec2:CreateKeyPair","sagemaker:CreateTrainingJob"],"Resource":"*"}})",
                         false));
   }
   ~Target() {
@@ -50,9 +50,10 @@ class Target {
   /// Signed for the service of its host.
   void answer_signed(Request request) {
     const std::string host = request.host();
+    const std::string rest = host.starts_with("api.") ? host.substr(4) : host;
     const std::string service = host.find("s3") != std::string::npos
                                     ? "s3"
-                                    : host.substr(0, std::min(host.find('.'), host.size()));
+                                    : rest.substr(0, std::min(rest.find('.'), rest.size()));
     std::erase_if(request.headers, [](const auto& header) {
       const std::string name = lower(header.first);
       return name == "authorization" || name == "x-amz-date" || name == "x-amz-security-token";

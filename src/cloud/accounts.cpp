@@ -32,7 +32,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Role, name, id, trust, description, created, 
                                    attached)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(InstanceProfile, name, id, role, created)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MfaDevice, name, seed, enabled)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Account, id, name, users, keys, roles, profiles, mfa)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Account, id, name, vcpus, users, keys, roles, profiles, mfa)
 
 std::string new_unique_id(std::string_view prefix) {
   return std::string(prefix) + random_text(20 - prefix.size(), kIdAlphabet);
@@ -70,8 +70,11 @@ Directory::Directory(std::filesystem::path state_dir) : state_dir_(std::move(sta
     throw InputError((state_dir_ / "iam.json").string(), "is not JSON",
                      "remove the state folder to begin anew");
   }
-  // Files from before there were devices.
-  for (auto& account : json.at("accounts")) account.emplace("mfa", nlohmann::json::object());
+  // Files from before there were devices and quotas.
+  for (auto& account : json.at("accounts")) {
+    account.emplace("mfa", nlohmann::json::object());
+    account.emplace("vcpus", kDefaultVcpus);
+  }
   accounts_ = json.at("accounts").get<std::map<std::string, Account>>();
 }
 
@@ -121,6 +124,7 @@ AccessKey Directory::create_account(const std::string& name, std::string key_id,
 std::string Directory::open_account(const std::string& name, const std::string& admin) {
   const std::lock_guard lock(mutex_);
   Account account = new_account(name, admin);
+  account.vcpus = kFirstVcpus;
   std::string id = account.id;
   commit(std::move(account));
   return id;
@@ -148,7 +152,7 @@ std::optional<Credential> Directory::find_key(const std::string& key_id) const {
     const auto found = account.keys.find(key_id);
     if (found == account.keys.end()) continue;
     const AccessKey& key = found->second;
-    if (std::time(nullptr) - key.created < std::time_t{key_lag_s_}) return std::nullopt;
+    if (std::time(nullptr) - key.created < std::time_t{lags_.key_s}) return std::nullopt;
     const auto user = account.users.find(key.user);
     if (user == account.users.end()) return std::nullopt;
     Credential credential;
@@ -158,6 +162,16 @@ std::optional<Credential> Directory::find_key(const std::string& key_id) const {
     return credential;
   }
   return std::nullopt;
+}
+
+std::optional<Role> Directory::find_role(const std::string& account_id,
+                                         const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto& roles = accounts_.at(account_id).roles;
+  const auto found = roles.find(name);
+  if (found == roles.end()) return std::nullopt;
+  const bool known = std::time(nullptr) - found->second.created >= std::time_t{lags_.role_s};
+  return known ? std::optional(found->second) : std::nullopt;
 }
 
 SessionKey Directory::create_session(const Principal& principal, std::chrono::seconds lifetime) {

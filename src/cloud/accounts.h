@@ -72,13 +72,25 @@ struct MfaDevice {
   bool enabled = false;
 };
 
+/// How many vCPUs an account runs at once where nothing else was said: what 32 instances have.
+constexpr unsigned kDefaultVcpus = 64;
+/// ... of an account that somebody signed up for.
+constexpr unsigned kFirstVcpus = 8;
+
 struct Account {
   std::string id, name;
+  unsigned vcpus = kDefaultVcpus;
   std::map<std::string, User> users;
   std::map<std::string, AccessKey> keys;  // by id
   std::map<std::string, Role> roles;
   std::map<std::string, InstanceProfile> profiles;
   std::map<std::string, MfaDevice> mfa;  // by name
+};
+
+/// What is made is not known everywhere at once: so many seconds late are keys at all services,
+/// roles at IAM and SageMaker, security groups in EC2's list.
+struct Lags {
+  std::atomic<unsigned> key_s{0}, role_s{0}, group_s{0};
 };
 
 /// Temporary credentials as STS and the metadata service hand them out.
@@ -105,8 +117,9 @@ class Directory {
   std::string account_of_key(const std::string& key_id) const;
 
   std::optional<Credential> find_key(const std::string& key_id) const;
-  /// A new long-term key is not known to the services for so many seconds.
-  void set_key_lag(unsigned seconds) { key_lag_s_ = seconds; }
+  Lags& lags() { return lags_; }
+  /// The role, unless it is too new to be known.
+  std::optional<Role> find_role(const std::string& account_id, const std::string& name) const;
   SessionKey create_session(const Principal& principal, std::chrono::seconds lifetime);
 
   /// Runs `change(account)` under the lock and saves. If either throws, nothing has changed.
@@ -141,7 +154,7 @@ class Directory {
   std::vector<std::string> documents(const Principal& principal) const;
 
   std::filesystem::path state_dir_;
-  std::atomic<unsigned> key_lag_s_{0};
+  Lags lags_;
   mutable std::mutex mutex_;
   std::map<std::string, Account> accounts_;
   std::map<std::string, Credential> sessions_;  // by access key id

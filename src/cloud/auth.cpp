@@ -34,25 +34,28 @@ std::vector<std::string> split(std::string_view text, char separator) {
 }
 
 [[noreturn]] void incomplete(Service service, const std::string& message) {
+  if (is_json_rpc(service)) throw ApiError(400, "IncompleteSignatureException", message);
   switch (service) {
     case Service::kS3:
       throw ApiError(400, "AuthorizationHeaderMalformed",
                      "The authorization header is malformed; " + message);
     case Service::kEc2:
       throw ApiError(401, "AuthFailure", message);
-    case Service::kSsm:
-      throw ApiError(400, "IncompleteSignatureException", message);
     default:
       throw ApiError(400, "IncompleteSignature", message);
   }
 }
 
 [[noreturn]] void mismatch(Service service, const std::string& message, Pairs fields = {}) {
-  if (service == Service::kSsm) throw ApiError(400, "InvalidSignatureException", message);
+  if (is_json_rpc(service)) throw ApiError(400, "InvalidSignatureException", message);
   throw ApiError(403, "SignatureDoesNotMatch", message, std::move(fields));
 }
 
 [[noreturn]] void unknown_key(Service service, const std::string& key) {
+  if (is_json_rpc(service)) {
+    throw ApiError(400, "UnrecognizedClientException",
+                   "The security token included in the request is invalid.");
+  }
   switch (service) {
     case Service::kS3:
       throw ApiError(403, "InvalidAccessKeyId",
@@ -61,9 +64,6 @@ std::vector<std::string> split(std::string_view text, char separator) {
     case Service::kEc2:
       throw ApiError(401, "AuthFailure",
                      "AWS was not able to validate the provided access credentials");
-    case Service::kSsm:
-      throw ApiError(400, "UnrecognizedClientException",
-                     "The security token included in the request is invalid.");
     default:
       throw ApiError(403, "InvalidClientTokenId",
                      "The security token included in the request is invalid.");
@@ -71,14 +71,15 @@ std::vector<std::string> split(std::string_view text, char separator) {
 }
 
 [[noreturn]] void expired_token(Service service) {
+  if (is_json_rpc(service)) {
+    throw ApiError(400, "ExpiredTokenException",
+                   "The security token included in the request is expired");
+  }
   switch (service) {
     case Service::kS3:
       throw ApiError(400, "ExpiredToken", "The provided token has expired.");
     case Service::kEc2:
       throw ApiError(400, "RequestExpired", "Request has expired.");
-    case Service::kSsm:
-      throw ApiError(400, "ExpiredTokenException",
-                     "The security token included in the request is expired");
     default:
       throw ApiError(403, "ExpiredToken", "The security token included in the request is expired");
   }
@@ -378,9 +379,9 @@ Caller authenticate(const Request& request, Service service, const Directory& di
       caller.payload_hash = request.header("x-amz-content-sha256").value_or(std::string(kUnsigned));
       return caller;
     }
-    throw ApiError(service == Service::kSsm ? 400 : 403,
-                   service == Service::kSsm ? "MissingAuthenticationTokenException"
-                                            : "MissingAuthenticationToken",
+    const bool json = is_json_rpc(service);
+    throw ApiError(json ? 400 : 403,
+                   json ? "MissingAuthenticationTokenException" : "MissingAuthenticationToken",
                    "Missing Authentication Token");
   }
   check_form(request, service, *claim, rules);

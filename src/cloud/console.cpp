@@ -67,7 +67,11 @@ Response Console::list_keys(const std::string& account) {
   for (const Deleted& one : deleted_) {
     if (one.account == account) keys.push_back({{"id", one.key}, {"created", iso_date(one.at)}});
   }
-  return json_answer(200, {{"keys", keys}});
+  Response response = json_answer(200, {{"keys", keys}});
+  if (core_.behaviour.odd_lists) {
+    make_odd(response, "\"keys\":[", R"({"id":7},{"name":"x"})");
+  }
+  return response;
 }
 
 Response Console::create_key(const Visit& visit, const std::string& account) {

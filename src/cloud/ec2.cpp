@@ -1,5 +1,6 @@
 #include "cloud/ec2.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 
@@ -24,6 +25,16 @@ const char* state_name(int code) {
   }
 }
 
+/// By the names of DescribeInstances' filters.
+Pairs facts_of(const Instance& instance) {
+  return {{"client-token", instance.client_token},
+          {"instance-id", instance.id},
+          {"instance-state-name", state_name(instance.state)},
+          {"instance-type", instance.type},
+          {"key-name", instance.key_name},
+          {"reservation-id", instance.reservation_id}};
+}
+
 }  // namespace
 
 Ec2::Ec2(Directory& directory, VmHost& vms, std::string region, unsigned throttled_runs)
@@ -33,7 +44,6 @@ Ec2::Ec2(Directory& directory, VmHost& vms, std::string region, unsigned throttl
       throttled_runs_(throttled_runs) {}
 
 void Ec2::stop() {
-  vms_.stop();
   const std::lock_guard lock(mutex_);
   for (auto& [id, instance] : instances_) instance.metadata.reset();
 }
@@ -116,20 +126,23 @@ Instance& Ec2::find(const std::string& id, const std::string& account_id) {
   return found->second;
 }
 
+bool Ec2::any_passes(const std::string& reservation_id, const Ec2Filters& filters) const {
+  return std::any_of(instances_.begin(), instances_.end(), [&](const auto& item) {
+    return item.second.reservation_id == reservation_id && filters.pass(facts_of(item.second));
+  });
+}
+
 void Ec2::describe_instances(const Parameters& in, const Caller& caller, Xml& out) {
   const std::string& account = caller.principal.account_id;
   std::map<std::string, bool> wanted;  // reservations
   const auto ids = in.list("InstanceId");
   for (const auto& id : ids) wanted[find(id, account).reservation_id] = true;
-  const auto token =
-      in.get("Filter.1.Name", "") == "client-token" ? in.get("Filter.1.Value.1") : std::nullopt;
-  if (in.get("Filter.1.Name") && !token) {
-    throw ApiError(400, "InvalidParameterValue",
-                   "The filter '" + in.get("Filter.1.Name", "") + "' is invalid");
-  }
+  const Ec2Filters filters(in, {"client-token", "instance-id", "instance-state-name",
+                                "instance-type", "key-name", "reservation-id"});
+  std::erase_if(wanted, [&](const auto& one) { return !any_passes(one.first, filters); });
   if (ids.empty()) {
     for (const auto& [id, instance] : instances_) {
-      if (instance.account_id == account && (!token || *token == instance.client_token)) {
+      if (instance.account_id == account && filters.pass(facts_of(instance))) {
         wanted[instance.reservation_id] = true;
       }
     }

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "cloud/ec2_filters.h"
 #include "cloud/iam.h"
 #include "cloud/metadata.h"
 #include "cloud/vm_host.h"
@@ -34,7 +35,7 @@ class Ec2 {
   Ec2(Directory& directory, VmHost& vms, std::string region, unsigned throttled_runs = 0);
 
   Response handle(const Request& request, const Caller& caller, const std::string& request_id);
-  /// Terminates everything and waits for it.
+  /// Once all instances have ended.
   void stop();
 
  private:
@@ -44,6 +45,7 @@ class Ec2 {
   };
   struct Group {
     std::string id, name, description;
+    std::time_t created = 0;
   };
   /// What one account owns.
   struct Estate {
@@ -60,6 +62,8 @@ class Ec2 {
   void run_instances(const Parameters& in, const Caller& caller, Xml& out);
   Launch check_launch(const Parameters& in, const Caller& caller, Estate& estate);
   void check_access(Launch& launch, const Parameters& in, const Caller& caller);
+  /// So many of the wanted ones as the account's quota leaves room for.
+  long within_quota(const std::string& account_id, long least, long most) const;
   void check_group(Launch& launch, const Parameters& in, const Estate& estate);
   /// Makes room among the terminated ones.
   void forget_old();
@@ -79,6 +83,7 @@ class Ec2 {
   void create_group(const Parameters& in, const Caller& caller, Xml& out);
   void describe_groups(const Parameters& in, const Caller& caller, Xml& out);
   void delete_group(const Parameters& in, const Caller& caller, Xml& out);
+  bool any_passes(const std::string& reservation_id, const Ec2Filters& filters) const;
   Instance& find(const std::string& id, const std::string& account_id);
   void ended(const std::string& id, VmEnd end);
   void reservation_xml(const std::string& reservation_id, Xml& out) const;

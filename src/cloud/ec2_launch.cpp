@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kMaxUserData = 16384;
 constexpr size_t kMaxInstancesKept = 1000;
+constexpr const char* kVpc = "vpc-0123456789abcdef0";
 
 [[noreturn]] void invalid(const std::string& message) {
   throw ApiError(400, "InvalidParameterValue", message);
@@ -79,8 +80,26 @@ struct Ec2::Launch {
   Pairs tags;
 };
 
+long Ec2::within_quota(const std::string& account_id, long least, long most) const {
+  static constexpr long kVcpusEach = 2;  // of every type here
+  const auto runs = std::count_if(instances_.begin(), instances_.end(), [&](const auto& item) {
+    const int state = item.second.state;
+    return item.second.account_id == account_id && (state == 0 || state == 16);
+  });
+  const long vcpus = directory_.snapshot(account_id).vcpus;
+  const long room = vcpus / kVcpusEach - runs;
+  if (room < least) {
+    throw ApiError(400, "VcpuLimitExceeded",
+                   "You have requested more vCPU capacity than your current vCPU limit of " +
+                       std::to_string(vcpus) +
+                       " allows for the instance bucket that the specified instance type belongs "
+                       "to.");
+  }
+  return std::min(room, most);
+}
+
 void Ec2::check_group(Launch& launch, const Parameters& in, const Estate& estate) {
-  launch.group = {"sg-0d000000000000000", "default", "default VPC security group"};
+  launch.group = {"sg-0d000000000000000", "default", "default VPC security group", 0};
   for (const auto& id : in.list("SecurityGroupId")) {
     const auto group = estate.groups.find(id);
     if (group == estate.groups.end()) {
@@ -134,6 +153,7 @@ Ec2::Launch Ec2::check_launch(const Parameters& in, const Caller& caller, Estate
     throw ApiError(400, "InvalidParameterCombination",
                    "The value for MinCount may not be greater than the value for MaxCount");
   }
+  launch.count = within_quota(caller.principal.account_id, least, launch.count);
   const std::string image = in.require("ImageId");
   if (!image.starts_with("ami-")) {
     throw ApiError(400, "InvalidAMIID.Malformed", "Invalid id: \"" + image + "\"");
@@ -335,9 +355,16 @@ void Ec2::describe_key_pairs(const Parameters& in, const Caller& caller, Xml& ou
       throw ApiError(400, "InvalidKeyPair.NotFound", "The key pair '" + name + "' does not exist");
     }
   }
+  const Ec2Filters filters(in, {"fingerprint", "key-name", "key-pair-id", "key-type"});
   out.open("keySet");
   for (const auto& [name, key] : estate.keys) {
     if (!names.empty() && std::find(names.begin(), names.end(), name) == names.end()) continue;
+    if (!filters.pass({{"fingerprint", key.fingerprint},
+                       {"key-name", key.name},
+                       {"key-pair-id", key.id},
+                       {"key-type", key.type}})) {
+      continue;
+    }
     out.open("item")
         .leaf("keyPairId", key.id)
         .leaf("keyName", key.name)
@@ -392,7 +419,7 @@ void Ec2::create_group(const Parameters& in, const Caller& caller, Xml& out) {
                          "'vpc-0123456789abcdef0'");
     }
   }
-  const Group group{"sg-0" + random_hex(16), name, description};
+  const Group group{"sg-0" + random_hex(16), name, description, std::time(nullptr)};
   estate.groups[group.id] = group;
   out.leaf("return", "true")
       .leaf("groupId", group.id)
@@ -403,18 +430,41 @@ void Ec2::create_group(const Parameters& in, const Caller& caller, Xml& out) {
 void Ec2::describe_groups(const Parameters& in, const Caller& caller, Xml& out) {
   const auto ids = in.list("GroupId");
   const auto names = in.list("GroupName");
+  const Ec2Filters filters(in, {"description", "group-id", "group-name", "vpc-id"});
+  // A new one is not in the list at once.
+  const std::time_t seen = std::time(nullptr) - std::time_t{directory_.lags().group_s};
+  std::vector<Group> known;
+  for (const auto& [id, group] : estates_[caller.principal.account_id].groups) {
+    if (group.created <= seen) known.push_back(group);
+  }
+  const auto require = [&](const std::string& wanted, std::string Group::*part) {
+    if (std::any_of(known.begin(), known.end(),
+                    [&](const Group& group) { return group.*part == wanted; })) {
+      return;
+    }
+    throw ApiError(400, "InvalidGroup.NotFound",
+                   "The security group '" + wanted + "' does not exist");
+  };
+  for (const auto& id : ids) require(id, &Group::id);
+  for (const auto& name : names) require(name, &Group::name);
   const auto has = [](const auto& list, const std::string& item) {
     return std::find(list.begin(), list.end(), item) != list.end();
   };
   out.open("securityGroupInfo");
-  for (const auto& [id, group] : estates_[caller.principal.account_id].groups) {
-    if (!(ids.empty() && names.empty()) && !has(ids, id) && !has(names, group.name)) continue;
+  for (const Group& group : known) {
+    if (!(ids.empty() && names.empty()) && !has(ids, group.id) && !has(names, group.name)) continue;
+    if (!filters.pass({{"description", group.description},
+                       {"group-id", group.id},
+                       {"group-name", group.name},
+                       {"vpc-id", kVpc}})) {
+      continue;
+    }
     out.open("item")
         .leaf("ownerId", caller.principal.account_id)
-        .leaf("groupId", id)
+        .leaf("groupId", group.id)
         .leaf("groupName", group.name)
         .leaf("groupDescription", group.description)
-        .leaf("vpcId", "vpc-0123456789abcdef0")
+        .leaf("vpcId", kVpc)
         .close();
   }
   out.close();

@@ -15,6 +15,7 @@ struct Call {
   Account& account;
   const Caller& caller;
   Xml& out;
+  std::time_t role_lag_s;
 };
 
 [[noreturn]] void no_such(const std::string& kind, const std::string& name) {
@@ -66,7 +67,14 @@ T& find(std::map<std::string, T>& things, const std::string& kind, const std::st
   return found->second;
 }
 
-Role& role_of(Call& call) { return find(call.account.roles, "role", call.in.require("RoleName")); }
+bool is_known(const Call& call, const Role& role) {
+  return std::time(nullptr) - role.created >= call.role_lag_s;
+}
+Role& role_of(Call& call) {
+  Role& role = find(call.account.roles, "role", call.in.require("RoleName"));
+  if (!is_known(call, role)) no_such("role", role.name);
+  return role;
+}
 /// The named user, or the caller itself where the name may be left out.
 User& user_of(Call& call, bool optional = false) {
   const auto name = call.in.get("UserName");
@@ -204,7 +212,9 @@ void create_role(Call& call) {
 
 void list_roles(Call& call) {
   call.out.leaf("IsTruncated", "false").open("Roles");
-  for (const auto& [name, role] : call.account.roles) role_xml(call, role, "member");
+  for (const auto& [name, role] : call.account.roles) {
+    if (is_known(call, role)) role_xml(call, role, "member");
+  }
   call.out.close();
 }
 
@@ -405,7 +415,7 @@ Response handle_iam(const Request& request, const Caller& caller, Directory& dir
   xml.open(action + "Response", "xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"");
   if (found->second.has_result) xml.open(action + "Result");
   directory.update(account_id, [&](Account& account) {
-    Call call{parameters, account, caller, xml};
+    Call call{parameters, account, caller, xml, directory.lags().role_s};
     found->second.run(call);
   });
   if (found->second.has_result) xml.close();

@@ -178,13 +178,20 @@ Response Mail::list(const Box& box, std::time_t now) const {
     if (message.arrives > now || ++total > kPage) continue;
     members.push_back(message_json(message.id, box.id, message.letter, message.arrives));
   }
-  return json_answer(200,
-                     {{"@context", "/contexts/Message"},
-                      {"@id", "/messages"},
-                      {"@type", "hydra:Collection"},
-                      {"hydra:totalItems", total},
-                      {"hydra:member", members}},
-                     kLd);
+  Response response = json_answer(200,
+                                  {{"@context", "/contexts/Message"},
+                                   {"@id", "/messages"},
+                                   {"@type", "hydra:Collection"},
+                                   {"hydra:totalItems", total},
+                                   {"hydra:member", members}},
+                                  kLd);
+  if (behaviour_.odd_lists) {
+    make_odd(response, "\"hydra:member\":[",
+             R"({"id":"odd1","from":"nobody","subject":"Verification code"},)"
+             R"({"id":"odd2","from":{"address":"n\u006f-reply@signup.flexroom.example"},)"
+             R"("subject":"Verification code","intro":"Your verification code is 111111"})");
+  }
+  return response;
 }
 
 Response Mail::remove(Box& box, const std::string& id, std::time_t now) {

@@ -29,6 +29,12 @@ std::string_view to_string(Service service) {
       return "ssm";
     case Service::kS3:
       return "s3";
+    case Service::kSageMaker:
+      return "sagemaker";
+    case Service::kServiceQuotas:
+      return "servicequotas";
+    case Service::kSupport:
+      return "support";
     case Service::kTokenApi:
       return "token-api";
     case Service::kMail:
@@ -39,6 +45,8 @@ std::string_view to_string(Service service) {
       return "signin";
     case Service::kConsole:
       return "console";
+    case Service::kShop:
+      return "shop";
     case Service::kAdmin:
       return "admin";
   }
@@ -51,6 +59,7 @@ bool is_web(Service service) {
     case Service::kSignup:
     case Service::kSignin:
     case Service::kConsole:
+    case Service::kShop:
     case Service::kAdmin:
       return true;
     default:
@@ -58,9 +67,15 @@ bool is_web(Service service) {
   }
 }
 
+bool is_json_rpc(Service service) {
+  return service == Service::kSsm || service == Service::kSageMaker ||
+         service == Service::kServiceQuotas || service == Service::kSupport;
+}
+
 std::optional<Service> service_by_name(std::string_view name) {
   for (const Service service :
-       {Service::kEc2, Service::kIam, Service::kSts, Service::kSsm, Service::kS3}) {
+       {Service::kEc2, Service::kIam, Service::kSts, Service::kSsm, Service::kS3,
+        Service::kSageMaker, Service::kServiceQuotas, Service::kSupport}) {
     if (to_string(service) == name) return service;
   }
   return std::nullopt;
@@ -165,6 +180,9 @@ Response render_error(Service service, const ApiError& error, const std::string&
       response.body = iam_error(service, error, request_id);
       break;
     case Service::kSsm:
+    case Service::kSageMaker:
+    case Service::kServiceQuotas:
+    case Service::kSupport:
       response.headers.emplace_back("Content-Type", "application/x-amz-json-1.1");
       // Authentication errors spell "message", the services' own "Message"; SDKs read both.
       response.body =
@@ -183,6 +201,7 @@ Response render_error(Service service, const ApiError& error, const std::string&
     case Service::kSignup:
     case Service::kSignin:
     case Service::kConsole:
+    case Service::kShop:
     case Service::kAdmin:
       response.headers.emplace_back("Content-Type", "application/json");
       response.body = json_text(nlohmann::json{{"error", error.code()}, {"message", error.what()}});

@@ -15,17 +15,23 @@ enum class Service {
   kSts,
   kSsm,
   kS3,
+  kSageMaker,
+  kServiceQuotas,
+  kSupport,
   kTokenApi,
   kMail,
   kSignup,
   kSignin,
   kConsole,
+  kShop,
   kAdmin
 };
 /// The name in credential scopes and ARNs: "ec2", "iam", ...
 std::string_view to_string(Service service);
 /// Those of a sign-up, which have sessions and no signatures, and the one that steers them.
 bool is_web(Service service);
+/// Those with signatures that speak JSON 1.1 (X-Amz-Target) and refuse in it.
+bool is_json_rpc(Service service);
 std::optional<Service> service_by_name(std::string_view name);
 
 /// One HTTP request as it came, nothing decoded: SigV4 covers the bytes on the wire.

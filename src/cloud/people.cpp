@@ -33,6 +33,13 @@ Person* People::find(const std::string& email) {
   return found == people_.end() ? nullptr : &found->second;
 }
 
+const Person* People::of_account(const std::string& account_id) const {
+  for (const auto& [email, person] : people_) {
+    if (person.account_id == account_id) return &person;
+  }
+  return nullptr;
+}
+
 Person& People::add(Person person) {
   if (people_.size() >= kMaxPeople) throw ApiError(503, "Full", "Nobody more can sign up.");
   person.account_id = directory_.open_account(person.given + " " + person.family, kUser);

@@ -25,6 +25,8 @@ class People {
 
   People(const std::filesystem::path& state_dir, Directory& directory);
   Person* find(const std::string& email);
+  /// Whose account it is, or nothing.
+  const Person* of_account(const std::string& account_id) const;
   /// Gives the person a new account without a key.
   Person& add(Person person);
   /// Call after a change.
@@ -41,7 +43,7 @@ struct Grant {
   std::string state, email;
 };
 
-/// What the four hosts share. Used under one lock.
+/// What these hosts and the desks share. Used under one lock.
 struct WebCore {
   WebCore(const std::filesystem::path& state_dir, Directory& accounts, WebBehaviour first)
       : behaviour(std::move(first)),

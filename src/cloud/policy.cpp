@@ -58,7 +58,11 @@ bool listed_principal(const Json& listed, const std::string& arn, const std::str
             (pattern == account || pattern == "arn:aws:iam::" + account + ":root"));
   };
   if (listed.is_string()) return matches(listed.get<std::string>());
-  return listed.is_object() && listed.contains("AWS") && any_string(listed["AWS"], matches);
+  if (!listed.is_object()) return false;
+  // A service has a name where others have an ARN.
+  const auto is_service = [&](const std::string& name) { return !arn.empty() && name == arn; };
+  return (listed.contains("AWS") && any_string(listed["AWS"], matches)) ||
+         (listed.contains("Service") && any_string(listed["Service"], is_service));
 }
 
 bool principal_matches(const Json& statement, const std::string& arn, const std::string& account) {
@@ -207,6 +211,8 @@ std::optional<std::string> managed_policy(const std::string& arn) {
       {"AmazonSSMManagedInstanceCore", R"("ssm:GetParameter","ssm:GetParameters")"},
       {"AmazonSageMakerFullAccess", R"("sagemaker:*")"},
       {"IAMFullAccess", R"("iam:*")"},
+      {"ServiceQuotasFullAccess", R"("servicequotas:*")"},
+      {"AWSSupportAccess", R"("support:*")"},
   };
   static constexpr std::string_view kPrefix = "arn:aws:iam::aws:policy/";
   if (!arn.starts_with(kPrefix)) return std::nullopt;

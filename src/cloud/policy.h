@@ -25,7 +25,8 @@ Decision evaluate_policy(const std::string& document, const std::string& action,
                          const std::optional<std::string>& principal_arn = std::nullopt,
                          const std::string& principal_account = "");
 
-/// The same for a role's trust policy, whose statements name no resource.
+/// The same for a role's trust policy, whose statements name no resource. A service that assumes
+/// the role stands as its name (sagemaker.amazonaws.com) in place of an ARN, of no account.
 Decision evaluate_trust(const std::string& document, const std::string& action,
                         const std::string& principal_arn, const std::string& principal_account);
 

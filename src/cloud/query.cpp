@@ -71,15 +71,12 @@ void require_allowed(const Directory& directory, const Caller& caller, Service s
                               " is not authorized to perform: " + action +
                               " on resource: " + resource +
                               " because no identity-based policy allows the " + action + " action";
-  switch (service) {
-    case Service::kEc2:
-      throw ApiError(403, "UnauthorizedOperation",
-                     "You are not authorized to perform this operation. " + message);
-    case Service::kSsm:
-      throw ApiError(400, "AccessDeniedException", message);
-    default:
-      throw ApiError(403, "AccessDenied", message);
+  if (is_json_rpc(service)) throw ApiError(400, "AccessDeniedException", message);
+  if (service == Service::kEc2) {
+    throw ApiError(403, "UnauthorizedOperation",
+                   "You are not authorized to perform this operation. " + message);
   }
+  throw ApiError(403, "AccessDenied", message);
 }
 
 namespace {

@@ -123,6 +123,22 @@ Response S3::handle(const Request& request, const Caller& caller) {
   return object_call(request, caller, target, query);
 }
 
+std::vector<std::string> S3::keys(const Caller& caller, const std::string& bucket,
+                                  const std::string& prefix, size_t most) {
+  const std::lock_guard lock(mutex_);
+  const Bucket& listed = existing(bucket);
+  require(caller, listed, "s3:ListBucket", "");
+  std::vector<std::string> out;
+  for (auto at = listed.objects.lower_bound(prefix);
+       at != listed.objects.end() && at->first.starts_with(prefix); ++at) {
+    if (out.size() >= most) {
+      throw ApiError(400, "TooMany", "There are more than " + std::to_string(most) + " objects.");
+    }
+    out.push_back(at->first);
+  }
+  return out;
+}
+
 Response S3::list_buckets(const Caller& caller) {
   if (caller.principal.kind == Principal::Kind::kAnonymous ||
       !directory_.allowed(caller.principal, "s3:ListAllMyBuckets", "*")) {

@@ -28,6 +28,10 @@ class S3 {
      std::function<void(const std::string&)> on_bucket);
 
   Response handle(const Request& request, const Caller& caller);
+  /// The keys below a prefix, in order. Throws ApiError if the caller may not list them, if there
+  /// is no such bucket or if there are more than `most`.
+  std::vector<std::string> keys(const Caller& caller, const std::string& bucket,
+                                const std::string& prefix, size_t most);
 
  private:
   Response list_buckets(const Caller& caller);

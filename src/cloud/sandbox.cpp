@@ -18,6 +18,7 @@
 #include "cloud/faults.h"
 #include "cloud/json_text.h"
 #include "cloud/s3.h"
+#include "cloud/sagemaker.h"
 #include "cloud/server.h"
 #include "cloud/token_api.h"
 #include "cloud/vm_host.h"
@@ -42,11 +43,15 @@ const std::vector<std::pair<std::string, Service>>& service_hosts() {
       {"ssm.us-east-1.amazonaws.com", Service::kSsm},
       {"s3.us-east-1.amazonaws.com", Service::kS3},
       {"s3.amazonaws.com", Service::kS3},
+      {"api.sagemaker.us-east-1.amazonaws.com", Service::kSageMaker},
+      {"servicequotas.us-east-1.amazonaws.com", Service::kServiceQuotas},
+      {"support.us-east-1.amazonaws.com", Service::kSupport},
       {TokenApi::kHost, Service::kTokenApi},
       {Mail::kHost, Service::kMail},
       {Signup::kHost, Service::kSignup},
       {Signin::kHost, Service::kSignin},
       {Console::kHost, Service::kConsole},
+      {Shop::kHost, Service::kShop},
       {WebHosts::kAdminHost, Service::kAdmin},
   };
   return kHosts;
@@ -108,7 +113,7 @@ struct Sandbox::Impl {
         certificates(state_dir, options.key_type),
         directory(state_dir),
         token_api(state_dir / "api-token"),
-        web(state_dir, directory, faults, options) {
+        web(state_dir, directory, faults, options, kRegion) {
     faults.set(options.faults);
     bool first = true;
     for (const auto& name : options.account_names) {
@@ -218,6 +223,7 @@ struct Sandbox::Impl {
       const Caller caller = authenticate(request, service, directory, AuthRules{}, now);
       switch (service) {
         case Service::kEc2:
+          web.settle(now);  // a quota may have been granted
           return ec2->handle(request, caller, id);
         case Service::kIam:
           return handle_iam(request, caller, directory, id);
@@ -227,6 +233,11 @@ struct Sandbox::Impl {
           return handle_ssm(request, caller, directory);
         case Service::kS3:
           return s3->handle(request, caller);
+        case Service::kSageMaker:
+          return sagemaker->handle(request, caller);
+        case Service::kServiceQuotas:
+        case Service::kSupport:
+          return web.handle_desk(service, request, caller, now);
         default:
           break;  // the others have no signatures
       }
@@ -248,6 +259,9 @@ struct Sandbox::Impl {
   }
 
   [[noreturn]] static void injected_failure(Service service) {
+    if (is_json_rpc(service)) {
+      throw ApiError(500, "InternalServerError", "An error occurred on the server side.");
+    }
     switch (service) {
       case Service::kS3:
         throw ApiError(503, "SlowDown", "Please reduce your request rate.");
@@ -255,8 +269,6 @@ struct Sandbox::Impl {
         throw ApiError(503, "RequestLimitExceeded", "Request limit exceeded.");
       case Service::kTokenApi:
         throw ApiError(503, "overloaded", "The service is overloaded.");
-      case Service::kSsm:
-        throw ApiError(500, "InternalServerError", "An error occurred on the server side.");
       default:
         throw ApiError(503, "ServiceUnavailable", "Service is currently unavailable.");
     }
@@ -288,6 +300,7 @@ struct Sandbox::Impl {
   std::unique_ptr<VmHost> vms;
   std::unique_ptr<Ec2> ec2;
   std::unique_ptr<S3> s3;
+  std::unique_ptr<SageMaker> sagemaker;
   std::unique_ptr<Server> server;
   bool running = false;
   std::atomic<bool> ready{false};
@@ -323,6 +336,7 @@ void Sandbox::start() {
           self.vms->add_host(bucket + suffix);
         }
       });
+  self.sagemaker = std::make_unique<SageMaker>(self.directory, *self.vms, *self.s3, kRegion);
   self.write_endpoints();
   self.running = true;
   self.ready = true;
@@ -334,7 +348,9 @@ void Sandbox::stop() {
   if (!self.running) return;
   self.running = false;
   self.server->stop();  // first: no new instances
+  self.vms->stop();
   self.ec2->stop();
+  self.sagemaker->stop();
 }
 
 std::optional<Response> Sandbox::respond(const Request& request) { return impl_->handle(request); }

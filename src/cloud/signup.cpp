@@ -1,6 +1,6 @@
 #include "cloud/signup.h"
 
-#include <algorithm>
+#include "cloud/card_number.h"
 
 namespace flexroom::cloud {
 
@@ -42,18 +42,6 @@ void check_password(const std::string& password) {
   if (password.size() < 8 || password.size() > 128 || !is_utf8(password) || !upper || !lower_case ||
       !digit || !other) {
     throw ApiError(400, "WeakPassword", "The password is not 8 to 128 characters of four kinds.");
-  }
-}
-
-/// Sixteen digits whose check digit is right (ISO/IEC 7812, Luhn).
-void check_card_number(const std::string& number) {
-  unsigned sum = 0;
-  for (size_t i = 0; i < number.size(); ++i) {
-    const unsigned doubled = static_cast<unsigned>(number[i] - '0') * (i % 2 == 0 ? 2 : 1);
-    sum += doubled / 10 + doubled % 10;
-  }
-  if (number.size() != 16 || !all_of(number, kDigits) || sum % 10 != 0) {
-    throw ApiError(400, "BadCard", "This is no card's number.");
   }
 }
 
@@ -282,9 +270,7 @@ Response Signup::check_card(const Visit& visit, Person& person) {
 Response Signup::charge_card(const Visit& visit, Person& person) {
   const Fields in = visit.json({"number", "ref"});
   const std::string key = visit.header("idempotency-key");
-  if (key.size() != 32 || !all_of(key, "0123456789abcdef")) {
-    malformed("Idempotency-Key is not 32 hex digits.");
-  }
+  check_idempotency_key(key);
   visit.saw("idempotency key", key, person.account_id);
   const auto* const ref =
       card_refs_.find(in.at("ref"), core_.behaviour.creds_lifetime_s, core_.now);

@@ -3,10 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <set>
-
 #include "base/error.h"
 #include "base/fd.h"
+#include "cloud/json_rpc.h"
 #include "cloud/json_text.h"
 
 namespace flexroom::cloud {
@@ -19,31 +18,17 @@ bool is_cookie_octet(char c) {
   return c > 0x20 && c < 0x7f && c != '"' && c != ',' && c != ';' && c != '\\';
 }
 
-/// An object without a name twice, or nothing.
-std::optional<nlohmann::json> parse_object(const std::string& text) {
-  std::vector<std::set<std::string>> open;
-  bool twice = false;
-  const auto watch = [&](int, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
-    if (event == nlohmann::json::parse_event_t::object_start) open.emplace_back();
-    if (event == nlohmann::json::parse_event_t::object_end) open.pop_back();
-    if (event == nlohmann::json::parse_event_t::key) {
-      twice = twice || !open.back().insert(parsed.get<std::string>()).second;
-    }
-    return true;
-  };
-  auto parsed = nlohmann::json::parse(text, watch, false);
-  if (twice || !parsed.is_object()) return std::nullopt;
-  return parsed;
-}
-
 }  // namespace
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WebBehaviour, rotate_cookies, blank_cookie, delete_cookie,
                                    strangers, planted_codes, lost_mails, mail_delay_s,
                                    taken_addresses, taken_accounts, refused_cards, wrong_code_ends,
-                                   key_lag_s, list_lag_s, captcha_lifetime_s, code_lifetime_s,
-                                   otp_lifetime_s, session_lifetime_s, creds_lifetime_s,
-                                   console_lifetime_s, token_lifetime_s)
+                                   key_lag_s, list_lag_s, role_lag_s, group_lag_s, odd_lists,
+                                   voucher_answers, compressed_pdf, quota_case_s, quota_answer_s,
+                                   quota_answer, support_plan, desk_words, desk_answer_s,
+                                   captcha_lifetime_s, code_lifetime_s, otp_lifetime_s,
+                                   session_lifetime_s, creds_lifetime_s, console_lifetime_s,
+                                   token_lifetime_s)
 
 nlohmann::json settings_of(const WebBehaviour& behaviour) { return behaviour; }
 
@@ -232,6 +217,14 @@ void Visit::gave(const std::string& what, const std::string& value,
 
 Response json_answer(int status, const nlohmann::json& body, const std::string& type) {
   return Response{status, {{"Content-Type", type}}, json_text(body), false, false, false};
+}
+
+void make_odd(Response& response, const std::string& opening, const std::string& entries) {
+  const size_t at = response.body.find(opening);
+  if (at == std::string::npos) return;
+  const size_t first = at + opening.size();
+  const bool empty = response.body[first] == ']';
+  response.body.insert(first, R"(7,"x",null,[],{},)" + entries + (empty ? "" : ","));
 }
 
 namespace {

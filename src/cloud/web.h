@@ -13,11 +13,12 @@
 
 #include "cloud/message.h"
 
-/// What the hosts of a sign-up have in common: mail, signup, signin, console (docs/sandbox.md,
-/// "People's hosts"; operations.md (d) is what calls them).
+/// What the hosts of a sign-up have in common: mail, signup, signin, console, shop
+/// (docs/sandbox.md, "The hosts of a sign-up"; operations.md (d) and (f) are what calls them).
 namespace flexroom::cloud {
 
-/// How these hosts behave beside the plain way. All of it can be changed while they run.
+/// How these hosts, and the desks behind servicequotas and support, behave beside the plain way.
+/// All of it can be changed while they run.
 struct WebBehaviour {
   bool rotate_cookies = false;   // sessions are renewed with each step
   std::string blank_cookie;      // the next renewal of that cookie is `NAME=`; once
@@ -32,6 +33,17 @@ struct WebBehaviour {
   bool wrong_code_ends = false;  // a wrong one-time code voids the right one
   unsigned key_lag_s = 0;        // a new key is unknown to the services that long
   unsigned list_lag_s = 0;       // the console's list of keys is that old
+  unsigned role_lag_s = 0;       // a new role is unknown to IAM and SageMaker that long
+  unsigned group_lag_s = 0;      // ... a new security group to EC2's list
+  bool odd_lists = false;        // the lists of mails and of keys begin with entries of other kinds
+  unsigned voucher_answers = 0;  // a voucher's link answers so often; 0: without end
+  bool compressed_pdf = false;   // the voucher's PDF is
+  unsigned quota_case_s = 5;     // a quota request is PENDING that long, then CASE_OPENED
+  unsigned quota_answer_s = 0;   // ... and after so long in all
+  std::string quota_answer;      // becomes APPROVED or DENIED; empty: nobody decides
+  bool support_plan = true;      // of every account
+  std::string desk_words;        // what the desk answers each new case; empty: nothing
+  unsigned desk_answer_s = 0;    // ... after so long
   unsigned captcha_lifetime_s = 300, code_lifetime_s = 300, otp_lifetime_s = 600;
   unsigned session_lifetime_s = 900, creds_lifetime_s = 1800, console_lifetime_s = 3600;
   unsigned token_lifetime_s = 3600;
@@ -161,6 +173,8 @@ class Visit {
 
 Response json_answer(int status, const nlohmann::json& body,
                      const std::string& type = "application/json");
+/// The list behind `opening` in the answer begins with entries that are no objects, and these.
+void make_odd(Response& response, const std::string& opening, const std::string& entries);
 /// `name=value; Path=/; Secure; HttpOnly`; recorded.
 void give_cookie(const Visit& visit, Response& response, const std::string& name,
                  const std::string& value);

@@ -89,6 +89,61 @@ def code(call, **arguments):
              std::to_string(fixture.sandbox->port()) + " " + fixture.sandbox->ca_file().string());
 }
 
+TEST(Clients, Boto3AsksForQuotasOpensCasesAndTrains) {
+  if (!has_boto3()) FAIL() << "python3-boto3 is not installed: tools/install.sh test";
+  SandboxOptions options;
+  options.settings = {"quota_case_s=0"};
+  Fixture fixture(options);
+  const AccountKey key = fixture.sandbox->account("joint");
+  const std::string out = boto3(fixture, key, R"(
+import hashlib, io, tarfile, time
+quotas = client('service-quotas')
+which = dict(ServiceCode='ec2', QuotaCode='L-1216C47A')
+print(quotas.get_service_quota(**which)['Quota']['Value'])
+asked = quotas.request_service_quota_increase(DesiredValue=70, **which)['RequestedQuota']
+print(asked['Status'], asked['DesiredValue'], asked['Created'].year > 2000)
+print(code(quotas.request_service_quota_increase, DesiredValue=80, **which))
+print(code(quotas.get_requested_service_quota_change, RequestId='none'))
+for page in quotas.get_paginator('list_requested_service_quota_change_history_by_quota').paginate(**which):
+    print([r['Status'] for r in page['RequestedQuotas']])
+
+support = client('support')
+case = support.create_case(subject='s', communicationBody='b', serviceCode='general-info', language='en')['caseId']
+print([c['subject'] for p in support.get_paginator('describe_cases').paginate() for c in p['cases']])
+print([c['body'] for p in support.get_paginator('describe_communications').paginate(caseId=case) for c in p['communications']])
+print(code(support.describe_communications, caseId='case-0'))
+print(support.resolve_case(caseId=case)['finalCaseStatus'])
+
+iam, s3, trainer = client('iam'), client('s3'), client('sagemaker')
+trust = {'Statement': {'Effect': 'Allow', 'Action': 'sts:AssumeRole', 'Principal': {'Service': 'sagemaker.amazonaws.com'}}}
+role = iam.create_role(RoleName='t', AssumeRolePolicyDocument=json.dumps(trust))['Role']['Arn']
+iam.attach_role_policy(RoleName='t', PolicyArn='arn:aws:iam::aws:policy/AmazonS3FullAccess')
+s3.create_bucket(Bucket='boto-train')
+script = b'#!/bin/sh\ncat "$SM_CHANNEL_IN/x" > "$SM_MODEL_DIR/y"\n'
+s3.put_object(Bucket='boto-train', Key='in/x', Body=b'data')
+s3.put_object(Bucket='boto-train', Key='t.sh', Body=script)
+image = 'boto-train.s3.us-east-1.amazonaws.com/t.sh@sha256:' + hashlib.sha256(script).hexdigest()
+made = dict(TrainingJobName='boto-1', RoleArn=role, AlgorithmSpecification=dict(TrainingImage=image, TrainingInputMode='File'),
+    InputDataConfig=[dict(ChannelName='in', DataSource=dict(S3DataSource=dict(S3DataType='S3Prefix', S3Uri='s3://boto-train/in/')))],
+    OutputDataConfig=dict(S3OutputPath='s3://boto-train/out'), StoppingCondition=dict(MaxRuntimeInSeconds=60),
+    ResourceConfig=dict(InstanceType='ml.m5.large', InstanceCount=1, VolumeSizeInGB=1))
+print(trainer.create_training_job(**made)['TrainingJobArn'].split(':')[-1])
+print(code(trainer.create_training_job, **made))
+trainer.get_waiter('training_job_completed_or_stopped').wait(TrainingJobName='boto-1', WaiterConfig=dict(Delay=1, MaxAttempts=60))
+job = trainer.describe_training_job(TrainingJobName='boto-1')
+print(job['TrainingJobStatus'], job.get('FailureReason'))
+model = s3.get_object(Bucket='boto-train', Key='out/boto-1/output/model.tar.gz')['Body'].read()
+print(tarfile.open(fileobj=io.BytesIO(model)).extractfile('./y').read())
+print([j['TrainingJobName'] for j in trainer.list_training_jobs()['TrainingJobSummaries']])
+print(code(trainer.stop_training_job, TrainingJobName='boto-1'))
+)");
+  EXPECT_EQ(out,
+            "64.0\nPENDING 70.0 True\nResourceAlreadyExistsException\nNoSuchResourceException\n"
+            "['CASE_OPENED']\n['s', 'Limit increase: EC2 instances']\n['b']\nCaseIdNotFound\n"
+            "resolved\ntraining-job/boto-1\nResourceInUse\nCompleted None\nb'data'\n['boto-1']\n"
+            "ValidationException\nEND\n");
+}
+
 TEST(Clients, Boto3ManagesRolesAndAssumesThem) {
   if (!has_boto3()) FAIL() << "python3-boto3 is not installed: tools/install.sh test";
   Fixture fixture;
