@@ -121,7 +121,10 @@ Text percent_encode(const Text& in) { return escape(in, "%", ""); }
 Text json_escape(const Text& in) { return escape(in, "\\u00", "", hex_digit_lower); }
 Text xml_escape(const Text& in) { return escape(in, "&#x", ";"); }
 
-ByteBits base64_char(std::span<const Bit> value) {
+namespace {
+
+/// The character of a 6-bit value whose 62 and 63 are these offsets (mod 256) to the value.
+ByteBits sextet_char(std::span<const Bit> value, uint8_t offset_of_62, uint8_t offset_of_63) {
   FLEXROOM_ASSERT(value.size() == 6);
   const Bit v0 = value[0], v1 = value[1], v2 = value[2], v3 = value[3], v4 = value[4];
   const Bit v5 = value[5];
@@ -130,8 +133,8 @@ ByteBits base64_char(std::span<const Bit> value) {
   const Bit ge52 = v54 & any32;
   const Bit ge62 = v54 & v32 & v1;
   const Bit is63 = ge62 & v0;
-  // Offsets mod 256 to A-Z, a-z, 0-9, '+', '/'.
-  const std::array<uint8_t, 5> offsets = {65, 71, 252, 237, 240};
+  // Offsets mod 256 to A-Z, a-z, 0-9 and the last two.
+  const std::array<uint8_t, 5> offsets = {65, 71, 252, offset_of_62, offset_of_63};
   const std::array<Bit, 5> ranges = {~ge26, ge26 ^ ge52, ge52 ^ ge62, ge62 ^ is63, is63};
   const ByteBits in = {v0, v1, v2, v3, v4, v5, Bit(), Bit()};
   ByteBits out;
@@ -149,7 +152,14 @@ ByteBits base64_char(std::span<const Bit> value) {
   return out;
 }
 
-Text base64(const Text& in) {
+}  // namespace
+
+ByteBits base64_char(std::span<const Bit> value) { return sextet_char(value, 237, 240); }
+ByteBits base64url_char(std::span<const Bit> value) { return sextet_char(value, 239, 32); }
+
+namespace {
+
+Text in_groups_of_three(const Text& in, ByteBits (*character)(std::span<const Bit>), bool padded) {
   Text out;
   for (size_t i = 0; i < in.size(); i += 3) {
     const size_t bytes = std::min<size_t>(3, in.size() - i);
@@ -158,12 +168,20 @@ Text base64(const Text& in) {
       for (size_t b = 0; b < 8; ++b) group[16 - 8 * k + b] = in[i + k][b];
     }
     for (size_t k = 0; k < 4; ++k) {
-      out.push_back(k <= bytes ? base64_char(std::span(group).subspan(18 - 6 * k, 6))
-                               : constant_byte('='));
+      if (k <= bytes) {
+        out.push_back(character(std::span(group).subspan(18 - 6 * k, 6)));
+      } else if (padded) {
+        out.push_back(constant_byte('='));
+      }
     }
   }
   return out;
 }
+
+}  // namespace
+
+Text base64(const Text& in) { return in_groups_of_three(in, base64_char, true); }
+Text base64url(const Text& in) { return in_groups_of_three(in, base64url_char, false); }
 
 Bit is_member(const ByteBits& byte, const ByteSet& set) { return ByteDecoder(byte).in(set); }
 

@@ -27,8 +27,11 @@ Text json_escape(const Text& in);
 Text xml_escape(const Text& in);
 /// RFC 4648 §4 with padding: 16 ANDs a character; 4 more through percent_encode.
 Text base64(const Text& in);
+/// RFC 4648 §5 without padding: as base64, with '-' and '_'.
+Text base64url(const Text& in);
 /// The character of a 6-bit value, bit 0 least significant.
 ByteBits base64_char(std::span<const Bit> value);
+ByteBits base64url_char(std::span<const Bit> value);
 
 /// Decoder of one byte, after tls-in-mpc.md §5.5: minterms of its bit pairs (1 AND gives all four)
 /// and nibbles (1 AND each), made when first asked for and shared by all sets that are asked of the
