@@ -32,7 +32,7 @@ struct RoomOptions {
   const room::Hooks* hooks = nullptr;  // of this project's own tests
 };
 
-/// A stored secret, as far as it is public to the members. No member knows its value.
+/// A stored secret, as far as it is public to the members.
 struct SecretInfo {
   std::string name;
   std::string kind;
@@ -44,7 +44,8 @@ struct SecretInfo {
   uint64_t entropy = 0;                 // bits, as all members approved
   std::string owner;                    // member who gave the value; empty: an issuer's shares
   std::string record, set, provenance;  // hexadecimal; set: of rows, another after a refresh
-  /// Of what was just imported: "issuer", or the member who gave the value and knows it.
+  /// Who knows the value: the member who gave it; "issuer", who made the shares; "nobody": it was
+  /// drawn inside MPC.
   std::string known_to;
 };
 

@@ -121,6 +121,9 @@ class Session {
 
   /// Brings a secret in (docs/secrets.md): from shares, or from the member that knows it.
   SecretInfo import_secret(const std::filesystem::path& file);
+  /// Draws secrets inside MPC that nobody ever knows (docs/secrets.md), and stores all of the file
+  /// together; the same file at every member.
+  std::vector<SecretInfo> draw_secrets(const std::filesystem::path& file);
   void remove_secret(const std::string& name);
   /// All secrets get new rows, in the epoch of now; the old ones are erased.
   SecretsMoved refresh_secrets();

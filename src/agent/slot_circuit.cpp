@@ -7,6 +7,7 @@
 #include "circuits/sha256.h"
 #include "circuits/sigv4.h"
 #include "circuits/text.h"
+#include "circuits/totp.h"
 #include "mpc/builder.h"
 
 namespace flexroom::agent {
@@ -17,6 +18,8 @@ using http::SlotSource;
 using mpc::Bit;
 using mpc::Bits;
 
+constexpr std::string_view kTotpStep = "totp_step";
+
 std::string group_name(const http::Slot& slot) {
   switch (slot.source) {
     case SlotSource::kSecret:
@@ -25,6 +28,8 @@ std::string group_name(const http::Slot& slot) {
       return "private_" + slot.name;
     case SlotSource::kRandom:
       return "nonce_" + slot.name;
+    case SlotSource::kTotp:
+      return "totp_" + slot.name;
     case SlotSource::kComputed:
       break;
   }
@@ -43,7 +48,9 @@ uint32_t private_bits_per_byte(const http::Slot& slot) {
   return slot.checked_set().subset_of(http::CharSet::range(0, 0x7f)) ? 7 : 8;
 }
 
-Text add_slot_input(mpc::Builder& builder, const PlacedSlot& placed) {
+/// `totp_step`: there if the slot needs it.
+Text add_slot_input(mpc::Builder& builder, const PlacedSlot& placed,
+                    const std::optional<circuits::Sha1Rounds>& totp_step) {
   const http::Slot& slot = placed.slot;
   Text out(slot.length);
   if (slot.source == SlotSource::kRandom) {
@@ -52,6 +59,10 @@ Text add_slot_input(mpc::Builder& builder, const PlacedSlot& placed) {
       out[d] = circuits::hex_digit_lower(std::span<const Bit>(bits.data() + 4 * d, 4));
     }
     return out;
+  }
+  if (slot.source == SlotSource::kTotp) {
+    const Bits key = builder.add_input(group_name(slot), mpc::InputKind::kDyn, 8 * slot.key_length);
+    return circuits::totp(circuits::text_of(key), *totp_step);
   }
   const bool is_private = slot.source == SlotSource::kMember;
   const uint32_t width = is_private ? private_bits_per_byte(slot) : 8;
@@ -79,6 +90,10 @@ Text encode(const Text& value, http::Encoding encoding) {
       return circuits::percent_encode(value);
     case http::Encoding::kJsonU:
       return circuits::json_escape(value);
+    case http::Encoding::kBase64Url:
+      return circuits::base64url(value);
+    case http::Encoding::kXml:
+      return circuits::xml_escape(value);
   }
   FLEXROOM_ASSERT(false);
   return {};
@@ -164,6 +179,14 @@ SlotCircuit build_slot_circuit(ByteView text, std::vector<PlacedSlot> slots,
     if (!body_start || offset < *body_start) return;
     first_in_body = std::min(first_in_body.value_or(offset), offset);
   };
+  std::optional<circuits::Sha1Rounds> totp_step;
+  out.has_totp = std::any_of(slots.begin(), slots.end(), [](const PlacedSlot& placed) {
+    return placed.slot.source == SlotSource::kTotp;
+  });
+  if (out.has_totp) {
+    totp_step = circuits::sha1_rounds_of(
+        builder.add_input(kTotpStep, mpc::InputKind::kPub, circuits::kTotpRoundBits));
+  }
   std::map<std::string, Text> in_base64;
   for (size_t k = 0; k < slots.size(); ++k) {
     const PlacedSlot& placed = slots[k];
@@ -174,7 +197,7 @@ SlotCircuit build_slot_circuit(ByteView text, std::vector<PlacedSlot> slots,
       FLEXROOM_ASSERT(end <= text.size());
       in_body(placed.offset);
     }
-    const Text value = add_slot_input(builder, placed);
+    const Text value = add_slot_input(builder, placed, totp_step);
     if (slot.source == SlotSource::kMember) {
       const Bit good = circuits::all_members(value, byte_set_of(slot.checked_set()));
       if (!good.is_constant()) {  // constant 1: every byte is allowed
@@ -217,16 +240,17 @@ std::unique_ptr<boolean::Instance> prepare_slots(boolean::Engine& engine, prep::
 }
 
 FilledSlots run_slots(net::Party& party, boolean::Engine& engine, boolean::Instance& instance,
-                      const SlotCircuit& circuit, const SlotValues& values) {
+                      const SlotCircuit& circuit, const SlotValues& values, uint64_t totp_step) {
   const mpc::Program& program = *circuit.program;
   boolean::OnlineInputs inputs = empty_inputs(program);
   const WipePrivate wipe_private{inputs};
   for (const PlacedSlot& placed : circuit.slots) {
     const http::Slot& slot = placed.slot;
     const size_t group = program.input_group(group_name(slot));
-    if (slot.source == SlotSource::kSecret) {
+    if (slot.source == SlotSource::kSecret || slot.source == SlotSource::kTotp) {
       const prep::AuthBits* const bits = values.secrets.at(slot.name);
-      FLEXROOM_ASSERT(bits->size() == 8 * size_t{slot.length});
+      const bool is_key = slot.source == SlotSource::kTotp;
+      FLEXROOM_ASSERT(bits->size() == 8 * size_t{is_key ? slot.key_length : slot.length});
       inputs.dyn[group] = bits;
     } else if (slot.source == SlotSource::kMember && placed.member == party.id()) {
       const SecretBytes& own = values.own.at(slot.name);
@@ -234,8 +258,13 @@ FilledSlots run_slots(net::Party& party, boolean::Engine& engine, boolean::Insta
       put_private_bits(inputs.priv[group], own.reveal(), private_bits_per_byte(slot));
     }
   }
-  inputs.view =
-      RandomOracle("view", party.scope()).field("slots").field(circuit.public_text).digest();
+  RandomOracle view("view", party.scope());
+  view.field("slots").field(circuit.public_text);
+  if (circuit.has_totp) {
+    inputs.pub[program.input_group(kTotpStep)] = circuits::totp_round_bits(totp_step);
+    view.field(totp_step);
+  }
+  inputs.view = view.digest();
   boolean::Outputs outputs = engine.run(instance, inputs);
 
   if (!circuit.checked.empty()) {

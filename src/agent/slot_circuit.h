@@ -16,7 +16,7 @@ namespace flexroom::agent {
 
 /// A slot of a request and its place there.
 struct PlacedSlot {
-  http::Slot slot;     // kSecret, kMember or kRandom
+  http::Slot slot;     // all but kComputed
   size_t offset = 0;   // of its first encoded byte in the request
   PartyId member = 0;  // kMember: whose value it is
   /// It is part of a PlacedBase64, where its bytes go; `offset` is of that.
@@ -35,14 +35,16 @@ struct PlacedBase64 {
 /// may be inputs here (rule R0, §2.6).
 ///
 /// Inputs   dyn "secret_<slot>", 8 bits a byte; priv "private_<slot>" of its member, 7 bits a byte
-///          if its class is ASCII, else 8; zero "nonce_<slot>", 4 bits a hex digit
+///          if its class is ASCII, else 8; zero "nonce_<slot>", 4 bits a hex digit; dyn
+///          "totp_<slot>", 8 bits a byte of the key, and pub "totp_step" (circuits/totp.h)
 /// Opened   "ok": one bit for each slot of a member, 1 if all its bytes are in the slot's class. No
 ///          bit about a stored secret: its class was established when it was stored.
 ///          "body_hash" 256 bits, byte 0 first, only if asked for: the caller has seen to it that a
 ///          nonce hides it
 /// Kept     "chars": the bits of the encoded text that are not constant
 /// Size     16 ANDs a base64 character and 4 more with %XX; 8 a byte of hex, %XX, \u00xx; at most
-///          23 a byte that is checked; 22 573 a hashed block from the first with a slot on
+///          23 a byte that is checked; 22 573 a hashed block from the first with a slot on; a TOTP
+///          code of a key of 20 bytes 41 537
 struct SlotCircuit {
   std::shared_ptr<const mpc::Program> program;
   std::vector<PlacedSlot> slots;      // ascending
@@ -50,6 +52,7 @@ struct SlotCircuit {
   Bytes public_text;                  // the request, constant bits in place, secret bits 0
   std::vector<uint32_t> secret_bits;  // positions (8 * byte + bit) of "chars", ascending
   bool hashes_body = false;
+  bool has_totp = false;
 };
 
 /// `text` is the request with zeros where slots are. `body_start`: hash text[body_start..]. The
@@ -60,7 +63,7 @@ SlotCircuit build_slot_circuit(ByteView text, std::vector<PlacedSlot> slots,
 
 /// By name of the slot.
 struct SlotValues {
-  std::map<std::string, const prep::AuthBits*> secrets;  // 8 bits a byte
+  std::map<std::string, const prep::AuthBits*> secrets;  // 8 bits a byte; of kTotp the key
   std::map<std::string, SecretBytes> own;                // this member's private values
 };
 
@@ -74,9 +77,10 @@ struct FilledSlots {
 std::unique_ptr<boolean::Instance> prepare_slots(boolean::Engine& engine, prep::Source& source,
                                                  const SlotCircuit& circuit);
 
-/// Throws ProtocolAbort(kRefusedByRule) naming the member whose value has a byte outside its class;
+/// `totp_step`: Unix seconds / 30, agreed by all, if the circuit has a code. Throws
+/// ProtocolAbort(kRefusedByRule) naming the member whose value has a byte outside its class;
 /// nothing but that fact is shown.
 FilledSlots run_slots(net::Party& party, boolean::Engine& engine, boolean::Instance& instance,
-                      const SlotCircuit& circuit, const SlotValues& values);
+                      const SlotCircuit& circuit, const SlotValues& values, uint64_t totp_step = 0);
 
 }  // namespace flexroom::agent

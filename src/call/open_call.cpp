@@ -350,20 +350,28 @@ void check_secret_slot(const OpenCall& call, const CallSlot& placed,
   const http::Slot& slot = placed.slot;
   const std::string place = fmt::format("slot '{}'", slot.name);
   check_provider(call, secret, place);
-  if (secret.bits != 8 * uint64_t{slot.length}) {
-    throw InputError(place, fmt::format("has length {}, secret '{}' has {} bytes", slot.length,
-                                        secret.name, secret.bits / 8));
+  const bool is_totp = slot.source == http::SlotSource::kTotp;
+  const uint32_t length = is_totp ? slot.key_length : slot.length;
+  if (secret.bits != 8 * uint64_t{length}) {
+    throw InputError(
+        place, fmt::format("has {} {}, secret '{}' has {} bytes", is_totp ? "key_length" : "length",
+                           length, secret.name, secret.bits / 8));
   }
+  if (is_totp) check_totp_secret(secret);
   const auto stored = http::char_class_of(secret.value_class);
-  if (!stored || !http::char_set(*stored).subset_of(slot.checked_set())) {
+  if (!is_totp && (!stored || !http::char_set(*stored).subset_of(slot.checked_set()))) {
     throw InputError(place,
                      fmt::format("takes class {}, secret '{}' was stored as class {}",
                                  to_string(slot.char_class), secret.name, secret.value_class),
                      "the class of a secret is established when it is imported");
   }
-  const std::string purpose = call.address + " " + placed.position.exact;
+  const std::string purpose =
+      call.address + " " + placed.position.exact + (is_totp ? " as totp" : "");
   const auto& purposes = secret.purposes;
-  if (std::find(purposes.begin(), purposes.end(), purpose) == purposes.end()) {
+  // " as totp" may be text behind the slot: a key that may make codes there may not stand there.
+  const auto function = is_totp ? Purpose::Function::kTotp : Purpose::Function::kPosition;
+  if (std::find(purposes.begin(), purposes.end(), purpose) == purposes.end() ||
+      parse_purpose(purpose, place).function != function) {
     throw InputError(place,
                      fmt::format("uses secret '{}' for '{}', which is none of its purposes",
                                  secret.name, purpose),
@@ -385,7 +393,10 @@ CallSecrets check_rules(const OpenCall& call, const RoomConfig& room,
   }
   for (const CallSlot& slot : call.slots) {
     if (slot.slot.source == http::SlotSource::kMember) (void)room.member_id(slot.slot.from);
-    if (slot.slot.source != http::SlotSource::kSecret) continue;
+    if (slot.slot.source != http::SlotSource::kSecret &&
+        slot.slot.source != http::SlotSource::kTotp) {
+      continue;
+    }
     store::RecordMeta found = secret(slot.slot.from);
     check_secret_slot(call, slot, found);
     out.slots.emplace(slot.slot.name, std::move(found));

@@ -18,6 +18,7 @@ using http::RequestModel;
 
 constexpr size_t kMaxPurpose = 1024;
 constexpr std::string_view kScheme = "https://";
+constexpr std::string_view kAsTotp = " as totp";
 
 std::vector<std::string> words(std::string_view text, size_t most) {
   std::vector<std::string> out;
@@ -44,7 +45,10 @@ Purpose parse_position(std::string_view purpose, std::string_view place) {
     refuse("does not begin with a method or a function");
   }
   if (parts.size() != 3) refuse("has no position");
-  const std::string_view url = parts[1], position = parts[2];
+  const std::string_view url = parts[1];
+  std::string_view position = parts[2];
+  const bool is_totp = position.ends_with(kAsTotp);
+  if (is_totp) position.remove_suffix(kAsTotp.size());
   const size_t slash = url.find('/', kScheme.size());
   if (!url.starts_with(kScheme) || slash == std::string_view::npos ||
       url.find_first_of("?#") != std::string_view::npos) {
@@ -54,6 +58,7 @@ Purpose parse_position(std::string_view purpose, std::string_view place) {
     refuse("has a path that is escaped where it need not be, or not where it must be");
   }
   Purpose out;
+  if (is_totp) out.function = Purpose::Function::kTotp;
   out.host = url.substr(kScheme.size(), slash - kScheme.size());
   out.host = out.host.substr(0, out.host.find(':'));
   if (!is_host_name(out.host)) refuse("has a host that is not a lower-case DNS name");
@@ -112,7 +117,7 @@ Purpose parse_purpose(std::string_view purpose, std::string_view place) {
     throw InputError(place, "a purpose is longer than 1,024 bytes or is not printable ASCII");
   }
   const std::vector<std::string> parts = words(purpose, 4);
-  if (parts[0] == "hmac-sha256" || parts[0] == "totp") {
+  if (parts[0] == "hmac-sha256") {
     throw InputError(place, fmt::format("function '{}' is not built yet", parts[0]),
                      "docs/status.md says what is");
   }
@@ -189,6 +194,23 @@ void check_signing_secret(const store::RecordMeta& secret, std::string_view serv
   if (secret.bits == 0 || secret.bits % 8 != 0 || secret.bits / 8 > kMaxSigningKeyBytes) {
     throw InputError(place, fmt::format("may not sign: it has {} bytes, a signing key has 1 to {}",
                                         secret.bits / 8, kMaxSigningKeyBytes));
+  }
+}
+
+void check_totp_secret(const store::RecordMeta& secret) {
+  const std::string place = fmt::format("secret '{}'", secret.name);
+  if (secret.entropy < kSigningEntropy) {
+    throw InputError(place,
+                     fmt::format("may not make a code here: it claims {} bits of entropy, and an "
+                                 "open answer needs {}",
+                                 secret.entropy, kSigningEntropy),
+                     "a key that can be guessed is found from the codes that it makes "
+                     "(tls-in-mpc.md §3.4(i))");
+  }
+  if (secret.bits == 0 || secret.bits % 8 != 0 || secret.bits / 8 > kMaxTotpKeyBytes) {
+    throw InputError(place, fmt::format("may not make a code: it has {} bytes, the key of TOTP has "
+                                        "1 to {}",
+                                        secret.bits / 8, kMaxTotpKeyBytes));
   }
 }
 

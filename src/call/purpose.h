@@ -17,6 +17,9 @@ namespace flexroom {
 ///   METHOD https://host/path POSITION    it stands there: method, host, path and exact position.
 ///                                        A recipe could otherwise put a token into a field that
 ///                                        can be read back
+///   METHOD https://host/path POSITION as totp
+///                                        the six digits of RFC 6238 stand there, of which it is
+///                                        the key; it never stands there itself
 ///   sigv4 SERVICE REGION                 it signs requests to that service of AWS there
 ///
 ///   POST https://llm.example.com/v1/chat/completions header authorization: Bearer {{}}
@@ -30,9 +33,9 @@ namespace flexroom {
 /// Header names are lower case, names and values decoded. Other slots of the same value stand there
 /// as `{{NAME}}`.
 struct Purpose {
-  enum class Function { kPosition, kSigV4 };
+  enum class Function { kPosition, kSigV4, kTotp };
   Function function = Function::kPosition;
-  std::string host;             // kPosition; the service's for kSigV4
+  std::string host;             // the service's for kSigV4
   std::string service, region;  // kSigV4
 };
 
@@ -44,10 +47,13 @@ inline constexpr uint32_t kSigningEntropy = 128;
 /// "AWS4" and the key fit one block of SHA-256.
 inline constexpr size_t kMaxSigningKeyBytes = 60;
 
+/// A key of HMAC-SHA1 that is not hashed first (RFC 2104).
+inline constexpr size_t kMaxTotpKeyBytes = 64;
+
 /// The fields of a secret contradict each other: purposes that are none or of hosts that its
 /// provider does not have, purposes without provider, an entropy that its class and length cannot
-/// hold, a signing purpose with less than 128 bits or a key too long to sign. `serves` says whether
-/// the provider has a host. Throws InputError at `place`.
+/// hold, a signing purpose with less than 128 bits or a key too long to sign or for TOTP. `serves`
+/// says whether the provider has a host. Throws InputError at `place`.
 void check_secret_terms(const store::RecordMeta& secret,
                         const std::function<bool(std::string_view host)>& serves,
                         std::string_view place);
@@ -56,6 +62,10 @@ void check_secret_terms(const store::RecordMeta& secret,
 /// of entropy, and it has a length that can sign. Throws InputError.
 void check_signing_secret(const store::RecordMeta& secret, std::string_view service,
                           std::string_view region);
+
+/// §3.4(i): an open answer gets the code of a key only if that claims 128 bits of entropy, and it
+/// has a length that can be one. Throws InputError.
+void check_totp_secret(const store::RecordMeta& secret);
 
 /// "POST https://host/path" of a request, as purposes and open_calls begin.
 std::string call_address(const http::RequestModel& request);

@@ -15,6 +15,7 @@ namespace {
 constexpr std::string_view kOpen = "everything to all";
 constexpr uint32_t kMaxSlotBytes = 4096;
 constexpr uint32_t kNonceDigits = 32;  // 128 bits
+constexpr uint32_t kTotpDigits = 6, kMaxTotpKeyBytes = 64;
 
 /// What `{{NAME}}` means already.
 bool is_taken(std::string_view name) {
@@ -34,10 +35,12 @@ http::Encoding encoding_of(const TomlTable& table) {
   const std::string text = table.text_or("encoding", "none");
   for (const http::Encoding encoding :
        {http::Encoding::kNone, http::Encoding::kBase64, http::Encoding::kBase64InForm,
-        http::Encoding::kHex, http::Encoding::kPercent, http::Encoding::kJsonU}) {
+        http::Encoding::kHex, http::Encoding::kPercent, http::Encoding::kJsonU,
+        http::Encoding::kBase64Url, http::Encoding::kXml}) {
     if (text == to_string(encoding)) return encoding;
   }
-  table.fail("encoding", "is none of none, base64, base64-in-form, hex, percent, json-u");
+  table.fail("encoding",
+             "is none of none, base64, base64-in-form, base64url, hex, percent, json-u, xml");
 }
 
 void load_value(const TomlTable& table, http::Slot& slot) {
@@ -45,8 +48,8 @@ void load_value(const TomlTable& table, http::Slot& slot) {
   const auto char_class = http::char_class_of(table.text("class"));
   if (!char_class) {
     table.fail("class", "is none of the known ones",
-               "use hex, b64, urlsafe, cookie, json-safe, xml-text, digits, shell-url, shell-path "
-               "or raw");
+               "use hex, base32, b64, base64url, urlsafe, cookie, json-safe, xml-text, digits, "
+               "shell-url, shell-path or raw");
   }
   slot.char_class = *char_class;
   slot.length = static_cast<uint32_t>(table.integer("length", 1, kMaxSlotBytes));
@@ -78,13 +81,19 @@ Recipe::Slot load_slot(const std::string& name, const TomlTable& table) {
       out.fill = fill[0];
     }
     out.echo_ok = table.flag_or("echo_ok", false);
+  } else if (source == "totp") {
+    slot.source = http::SlotSource::kTotp;
+    slot.from = table.text("secret");
+    slot.char_class = http::CharClass::kDigits;
+    slot.length = kTotpDigits;
+    slot.key_length = static_cast<uint32_t>(table.integer("key_length", 1, kMaxTotpKeyBytes));
   } else if (source == "random") {
     // Hidden bodies need 128 bits (§6.2), and nothing needs another nonce.
     slot.source = http::SlotSource::kRandom;
     slot.char_class = http::CharClass::kHex;
     slot.length = kNonceDigits;
   } else {
-    table.fail("source", "is none of secret, member, random");
+    table.fail("source", "is none of secret, member, random, totp");
   }
   if (slot.from.size() > 256) table.fail(source, "is longer than 256 characters");
   table.finish();

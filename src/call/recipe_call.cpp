@@ -123,23 +123,28 @@ const std::string& AgreedRequest::date_time() const {
 }
 
 void AgreedRequest::prepare(const agent::SlotValues& values, std::optional<DatedKey> key,
-                            agent::Timeline& timeline) {
+                            agent::Timeline& timeline, const std::function<uint64_t()>& totp_step) {
   State& s = *state_;
   FLEXROOM_ASSERT(key.has_value() == s.call.signing.has_value());
   s.key = std::move(key);
-  if (s.layout->slots) {
-    const agent::SlotCircuit& circuit = *s.layout->slots;
-    timeline.begin("slots", circuit.program->num_ands());
-    const auto instance = agent::prepare_slots(s.context.engine, s.context.source, circuit);
-    s.filled = agent::run_slots(s.context.party, s.context.engine, *instance, circuit, values);
-    s.context.engine.confirm(*instance);
+  if (!s.layout->slots) return s.connection->prepare(timeline);
+  const agent::SlotCircuit& circuit = *s.layout->slots;
+  timeline.begin("slots", circuit.program->num_ands());
+  const auto instance = agent::prepare_slots(s.context.engine, s.context.source, circuit);
+  uint64_t step = 0;
+  if (circuit.has_totp) {
+    s.connection->prepare(timeline);
+    timeline.begin("one-time code");
+    step = totp_step();
   }
-  s.connection->prepare(timeline);
+  s.filled = agent::run_slots(s.context.party, s.context.engine, *instance, circuit, values, step);
+  s.context.engine.confirm(*instance);
+  if (!circuit.has_totp) s.connection->prepare(timeline);
 }
 
 void AgreedRequest::prepare_again(agent::Timeline& timeline) {
   State& s = *state_;
-  FLEXROOM_ASSERT(s.called);
+  FLEXROOM_ASSERT(s.called && !(s.layout->slots && s.layout->slots->has_totp));
   ++s.attempt;
   s.connect();
   s.connection->prepare(timeline);

@@ -48,7 +48,8 @@ struct DatedKey {
 /// One call (tls-in-mpc.md §5, §6.2), of whatever kind: prepare() encodes and checks the slots and
 /// does all preprocessing, and contacts nobody; call() makes the one request.
 ///
-/// Attempts   after call() returned, prepare_again() and call() make the same call once more: on a
+/// Attempts   (not of a call with a TOTP code, which counts once) after call() returned,
+/// prepare_again() and call() make the same call once more: on a
 ///            connection of its own, with the slots and the signing key of the first time, another
 ///            date and another signature. Attempts count 0, 1, 2, ..; the number is in the
 ///            request id, and so in every view: members at different attempts release nothing,
@@ -67,10 +68,12 @@ class AgreedRequest {
   AgreedRequest(const AgreedRequest&) = delete;
   AgreedRequest& operator=(const AgreedRequest&) = delete;
 
-  /// `key` if the call is signed. Throws ProtocolAbort(kRefusedByRule) naming a member whose
-  /// private value has a byte outside its class.
+  /// `key` if the call is signed. `totp_step` gives the step of its codes, agreed by all and used
+  /// once a key; it is asked last, because a code is soon over. Throws
+  /// ProtocolAbort(kRefusedByRule) naming a member whose private value has a byte outside its
+  /// class.
   void prepare(const agent::SlotValues& values, std::optional<DatedKey> key,
-               agent::Timeline& timeline);
+               agent::Timeline& timeline, const std::function<uint64_t()>& totp_step = nullptr);
   /// The preprocessing of one more attempt; call() was made and returned.
   void prepare_again(agent::Timeline& timeline);
   /// Throws kRefusedByRule, before anything leaves, when the day is no longer that of the key.

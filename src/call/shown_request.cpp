@@ -235,10 +235,11 @@ void add_secrets(Proposal& proposal, const CallSecrets& secrets) {
 
 std::string describe_slot(const http::Slot& slot, const CallSecrets& secrets) {
   std::string source = "128-bit nonce that nobody knows";
-  if (slot.source == http::SlotSource::kSecret) {
+  if (slot.source == http::SlotSource::kSecret || slot.source == http::SlotSource::kTotp) {
     const auto secret = secrets.slots.find(slot.name);
     source = fmt::format(
-        "secret {}{}", slot.from,
+        "{} {}{}", slot.source == http::SlotSource::kTotp ? "code (TOTP) of secret" : "secret",
+        slot.from,
         secret == secrets.slots.end() ? "" : fmt::format(" version {}", secret->second.version));
   } else if (slot.source == http::SlotSource::kMember) {
     source = fmt::format("private input of {}", slot.from);

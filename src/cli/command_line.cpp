@@ -176,12 +176,17 @@ void CommandLine::add_secrets() {
   CLI::App* const secret =
       add(app_, "secret", "secrets that only all members together hold", nullptr,
           "  flexroom secret import key.json   # the same command at every member\n"
+          "  flexroom secret draw identity.toml\n"
           "  flexroom secret list\nThe file's forms: docs/secrets.md.");
   add(*secret, "import", "bring a secret in, from shares or from one member",
       [this] { return secret_import(*out_, common_, file_); })
       ->add_option("FILE", file_, "this member's JSON file (docs/secrets.md)")
       ->required();
-  add(*secret, "list", "names, kinds, versions; never values",
+  add(*secret, "draw", "draw secrets inside that nobody ever knows, and store them",
+      [this] { return secret_draw(*out_, common_, file_); })
+      ->add_option("FILE", file_, "a TOML file, the same at every member (docs/secrets.md)")
+      ->required();
+  add(*secret, "list", "names, kinds, versions, who knows them; never values",
       [this] { return secret_list(*out_, common_); });
   add(*secret, "show", "everything public about one secret",
       [this] { return secret_show(*out_, common_, name_); })

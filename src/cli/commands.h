@@ -34,6 +34,7 @@ int init_room(Output& out, const Common& common, bool new_epoch);
 int init_after_loss(Output& out, const Common& common);
 int peer_accept(Output& out, const Common& common);
 int secret_import(Output& out, const Common& common, const std::filesystem::path& file);
+int secret_draw(Output& out, const Common& common, const std::filesystem::path& file);
 int secret_list(Output& out, const Common& common);
 int secret_show(Output& out, const Common& common, const std::string& name);
 int secret_refresh(Output& out, const Common& common);

@@ -56,7 +56,8 @@ nlohmann::json json_of(const SecretInfo& secret) {
           {"version", secret.version},   {"record", secret.record},
           {"set", secret.set},           {"provenance", secret.provenance},
           {"purposes", secret.purposes}, {"provider", secret.provider},
-          {"entropy", secret.entropy},   {"owner", secret.owner}};
+          {"entropy", secret.entropy},   {"owner", secret.owner},
+          {"known_to", secret.known_to}};
 }
 
 }  // namespace
@@ -152,28 +153,45 @@ int secret_import(Output& out, const Common& common, const std::filesystem::path
   Joint joint(out, common);
   const SecretInfo secret = joint->import_secret(path);
   const std::string known =
-      secret.known_to == "issuer"
+      secret.owner.empty()
           ? "No member knows it; its issuer does, and so do all members' files together: delete "
             "them"
           : fmt::format("{} knows it, and can use it alone", display(secret.known_to));
   out.line(fmt::format("Stored {} version {}: {} bytes, class {}. {}.", display(secret.name),
                        secret.version, secret.bytes, display(secret.value_class), known));
   nlohmann::json result = json_of(secret);
-  result["known_to"] = secret.known_to;
   result["ok"] = true;
   out.result(result);
+  return kOk;
+}
+
+int secret_draw(Output& out, const Common& common, const std::filesystem::path& path) {
+  Joint joint(out, common);
+  nlohmann::json rows = nlohmann::json::array();
+  for (const SecretInfo& secret : joint->draw_secrets(path)) {
+    out.line(
+        fmt::format("Stored {} version {}: {} bytes, class {}, {} bits of entropy. Nobody "
+                    "knows it: it was drawn inside.",
+                    display(secret.name), secret.version, secret.bytes, display(secret.value_class),
+                    secret.entropy));
+    rows.push_back(json_of(secret));
+  }
+  out.result({{"ok", true}, {"drawn", rows}});
   return kOk;
 }
 
 int secret_list(Output& out, const Common& common) {
   OpenRoom room(common, true);
   nlohmann::json rows = nlohmann::json::array();
-  out.line(
-      fmt::format("{:<32} {:<18} {:<10} {:>6} {:>8}", "name", "kind", "class", "bytes", "version"));
+  out.line(fmt::format("{:<32} {:<18} {:<10} {:>6} {:>8}  {}", "name", "kind", "class", "bytes",
+                       "version", "known to"));
   for (const SecretInfo& secret : room->secrets()) {
-    out.line(fmt::format("{:<32} {:<18} {:<10} {:>6} {:>8}", display(secret.name),
+    const std::string known = !secret.owner.empty()         ? display(secret.owner)
+                              : secret.known_to == "nobody" ? "nobody: drawn inside"
+                                                            : "its issuer";
+    out.line(fmt::format("{:<32} {:<18} {:<10} {:>6} {:>8}  {}", display(secret.name),
                          display(secret.kind), display(secret.value_class), secret.bytes,
-                         secret.version));
+                         secret.version, known));
     rows.push_back(json_of(secret));
   }
   out.result({{"ok", true}, {"secrets", rows}});

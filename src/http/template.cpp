@@ -22,6 +22,7 @@ void put_slot(Writer& out, const Slot& slot) {
   out.u8(static_cast<uint8_t>(slot.encoding))
       .u8(static_cast<uint8_t>(slot.char_class))
       .u32(slot.length);
+  if (slot.source == SlotSource::kTotp) out.u32(slot.key_length);
 }
 
 // Text with {{name}} holes, cut into parts.
@@ -106,13 +107,13 @@ std::pair<std::string_view, std::string_view> split_head(std::string_view text) 
 }  // namespace
 
 std::string_view to_string(SlotSource source) {
-  static constexpr std::string_view kNames[] = {"secret", "member", "computed", "random"};
+  static constexpr std::string_view kNames[] = {"secret", "member", "computed", "random", "totp"};
   return kNames[static_cast<size_t>(source)];
 }
 
 std::string_view to_string(Encoding encoding) {
-  static constexpr std::string_view kNames[] = {"none", "base64",  "base64-in-form",
-                                                "hex",  "percent", "json-u"};
+  static constexpr std::string_view kNames[] = {"none",    "base64", "base64-in-form", "hex",
+                                                "percent", "json-u", "base64url",      "xml"};
   return kNames[static_cast<size_t>(encoding)];
 }
 
@@ -130,13 +131,17 @@ size_t Slot::encoded_length() const {
     case Encoding::kPercent:
       return 3 * static_cast<size_t>(length);
     case Encoding::kJsonU:
+    case Encoding::kXml:
       return 6 * static_cast<size_t>(length);
+    case Encoding::kBase64Url:
+      return (8 * static_cast<size_t>(length) + 5) / 6;
   }
   return 0;
 }
 
 CharSet Slot::checked_set() const {
-  const bool needs_printable = encoding == Encoding::kPercent || encoding == Encoding::kJsonU;
+  const bool needs_printable =
+      encoding == Encoding::kPercent || encoding == Encoding::kJsonU || encoding == Encoding::kXml;
   return needs_printable ? char_set(char_class) & printable() : char_set(char_class);
 }
 
@@ -158,6 +163,10 @@ CharSet Slot::encoded_set() const {
       return kLowerHex;
     case Encoding::kJsonU:
       return kLowerHex | CharSet::of("\\u");
+    case Encoding::kBase64Url:
+      return char_set(CharClass::kBase64Url);
+    case Encoding::kXml:
+      return kUpperHex | CharSet::of("&#x;");
   }
   return CharSet();
 }
@@ -244,12 +253,14 @@ Bytes encode_slot(const Slot& slot, ByteView value) {
   const CharSet allowed = slot.checked_set();
   FLEXROOM_ASSERT(
       std::all_of(value.begin(), value.end(), [&](uint8_t c) { return allowed.contains(c); }));
-  const auto each = [&](ByteView in, std::string_view prefix, std::string_view digits) {
+  const auto each = [&](ByteView in, std::string_view prefix, std::string_view digits,
+                        std::string_view suffix = "") {
     Bytes out;
     for (const uint8_t c : in) {
       append(out, prefix);
       out.push_back(static_cast<uint8_t>(digits[c >> 4]));
       out.push_back(static_cast<uint8_t>(digits[c & 15]));
+      append(out, suffix);
     }
     return out;
   };
@@ -268,6 +279,10 @@ Bytes encode_slot(const Slot& slot, ByteView value) {
       return each(value, "%", kUpper);
     case Encoding::kJsonU:
       return each(value, "\\u00", kLower);
+    case Encoding::kBase64Url:
+      return to_bytes(base64url_encode(value));
+    case Encoding::kXml:
+      return each(value, "&#x", kUpper, ";");
   }
   return {};
 }

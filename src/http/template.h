@@ -19,7 +19,9 @@ enum class SlotSource : uint8_t {
   kMember,    // `from` names the member whose private input it is
   kComputed,  // `from` is "sigv4"
   kRandom,    // born in MPC, uniform over the class
+  kTotp,      // six digits of RFC 6238; `from` names the secret of the store that is their key
 };
+inline constexpr SlotSource kLastSlotSource = SlotSource::kTotp;
 /// How the bytes are written into the request.
 enum class Encoding : uint8_t {
   kNone,
@@ -28,7 +30,10 @@ enum class Encoding : uint8_t {
   kHex,           // lower case
   kPercent,       // %XX for every byte
   kJsonU,         // \u00XX for every byte
+  kBase64Url,     // RFC 4648 §5, without padding
+  kXml,           // &#xXX; for every byte
 };
+inline constexpr Encoding kLastEncoding = Encoding::kXml;
 std::string_view to_string(SlotSource source);
 std::string_view to_string(Encoding encoding);
 
@@ -39,7 +44,8 @@ struct Slot {
   std::string from;
   Encoding encoding = Encoding::kNone;
   CharClass char_class = CharClass::kRaw;
-  uint32_t length = 0;  // bytes before encoding
+  uint32_t length = 0;      // bytes before encoding
+  uint32_t key_length = 0;  // kTotp: bytes of the key, 1 to 64; else 0
 
   size_t encoded_length() const;
   /// What each byte before encoding is checked against in MPC: the class, and printable ASCII where

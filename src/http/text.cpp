@@ -14,7 +14,7 @@ constexpr CharSet kToken = kAlnum | CharSet::of("!#$%&'*+-.^_`|~");
 constexpr CharSet kUnreserved = kAlnum | CharSet::of("-._~");
 constexpr CharSet kShellUrlSet = kAlnum | CharSet::of("._~/?=&%+:-");
 
-constexpr std::array<CharSet, 10> kSets = {
+constexpr std::array<CharSet, 12> kSets = {
     kDigitSet | CharSet::range('a', 'f') | CharSet::range('A', 'F'),
     kAlnum | CharSet::of("+/="),
     kUnreserved,
@@ -25,10 +25,13 @@ constexpr std::array<CharSet, 10> kSets = {
     kShellUrlSet,
     kShellUrlSet - CharSet::of("?~"),
     CharSet::range(0, 255),
+    CharSet::range('A', 'Z') | CharSet::range('a', 'z') | CharSet::range('2', '7'),
+    kAlnum | CharSet::of("-_"),
 };
-constexpr std::array<std::string_view, 10> kNames = {
-    "hex",      "b64",    "urlsafe",   "cookie",     "json-safe",
-    "xml-text", "digits", "shell-url", "shell-path", "raw"};
+static_assert(kSets.size() == static_cast<size_t>(kLastCharClass) + 1);
+constexpr std::array<std::string_view, 12> kNames = {
+    "hex",    "b64",       "urlsafe",    "cookie", "json-safe", "xml-text",
+    "digits", "shell-url", "shell-path", "raw",    "base32",    "base64url"};
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -47,6 +50,14 @@ std::optional<CharClass> char_class_of(std::string_view name) {
   const auto it = std::find(kNames.begin(), kNames.end(), name);
   if (it == kNames.end()) return std::nullopt;
   return static_cast<CharClass>(it - kNames.begin());
+}
+CharClass narrowest_class(const CharSet& bytes) {
+  for (const CharClass one : {CharClass::kDigits, CharClass::kHex, CharClass::kBase32,
+                              CharClass::kBase64Url, CharClass::kUrlSafe, CharClass::kB64,
+                              CharClass::kCookie, CharClass::kJsonSafe, CharClass::kXmlText}) {
+    if (bytes.subset_of(char_set(one))) return one;
+  }
+  return CharClass::kRaw;
 }
 const CharSet& printable() { return kPrintable; }
 const CharSet& token_chars() { return kToken; }
@@ -92,6 +103,14 @@ std::string base64_encode(ByteView bytes) {
       out.push_back(k <= count ? kBase64[group >> (18 - 6 * k) & 63] : '=');
     }
   }
+  return out;
+}
+
+std::string base64url_encode(ByteView bytes) {
+  std::string out = base64_encode(bytes);
+  while (out.ends_with('=')) out.pop_back();
+  std::replace(out.begin(), out.end(), '+', '-');
+  std::replace(out.begin(), out.end(), '/', '_');
   return out;
 }
 

@@ -62,10 +62,16 @@ enum class CharClass : uint8_t {
   kShellUrl,   // A-Z a-z 0-9 . _ ~ / ? = & % + : -
   kShellPath,  // kShellUrl but ? and ~: its base64 is alphanumeric
   kRaw,        // anything
+  kBase32,     // A-Z a-z 2-7
+  kBase64Url,  // A-Z a-z 0-9 - _
 };
+inline constexpr CharClass kLastCharClass = CharClass::kBase64Url;
 const CharSet& char_set(CharClass char_class);
 std::string_view to_string(CharClass char_class);
 std::optional<CharClass> char_class_of(std::string_view name);
+/// The smallest of the classes that stand in requests (digits, hex, base32, base64url, urlsafe,
+/// b64, cookie, json-safe, xml-text) that holds these bytes, or kRaw.
+CharClass narrowest_class(const CharSet& bytes);
 
 /// 0x20 .. 0x7e.
 const CharSet& printable();
@@ -79,6 +85,8 @@ std::optional<std::string> percent_decode(std::string_view text);
 
 /// RFC 4648 §4, padded.
 std::string base64_encode(ByteView bytes);
+/// RFC 4648 §5, without padding.
+std::string base64url_encode(ByteView bytes);
 /// Strict: canonical padding, no white space. Nothing otherwise.
 std::optional<Bytes> base64_decode(std::string_view text);
 

@@ -45,7 +45,7 @@ void check_set(const Layout& layout, const Placed& placed, const CharSet& contex
                std::string_view context_name, std::initializer_list<Encoding> escapes) {
   const Encoding encoding = placed.slot->encoding;
   const bool escape = encoding == Encoding::kPercent || encoding == Encoding::kJsonU ||
-                      encoding == Encoding::kBase64InForm;
+                      encoding == Encoding::kBase64InForm || encoding == Encoding::kXml;
   if (escape && std::find(escapes.begin(), escapes.end(), encoding) == escapes.end()) {
     layout.fail(placed.start,
                 "encoding " + std::string(to_string(encoding)) + " does not fit " +
@@ -113,6 +113,11 @@ void check_slots(const Template& request, const Layout& layout) {
     }
     if (slot.length == 0 || slot.length > 8192) {
       layout.fail(placed.start, "a slot needs a length of 1 to 8,192 bytes");
+    }
+    const bool is_code =
+        slot.char_class == CharClass::kDigits && slot.length == 6 && slot.key_length - 1 < 64;
+    if (slot.source == SlotSource::kTotp ? !is_code : slot.key_length != 0) {
+      layout.fail(placed.start, "a one-time code has six digits and a key of 1 to 64 bytes");
     }
     for (const Slot* other : seen) {
       if (other->name == slot.name) {
@@ -378,7 +383,7 @@ void check_xml(const Layout& layout) {
         after == std::string_view::npos || body[after] != '<') {
       layout.fail(placed.start, "a slot may stand in XML only as text of an element");
     }
-    check_set(layout, placed, char_set(CharClass::kXmlText), "XML text", {});
+    check_set(layout, placed, char_set(CharClass::kXmlText), "XML text", {Encoding::kXml});
   }
 }
 

@@ -15,6 +15,7 @@
 #include "room/failure.h"
 #include "room/service_probe.h"
 #include "session/signing_keys.h"
+#include "session/totp_step.h"
 
 namespace flexroom {
 namespace room {
@@ -103,7 +104,14 @@ void prepare(Joined& joined, const Recipe& recipe,
     return fill_recipe(recipe, arguments, date_time);
   };
   run.made.emplace(session.context(), run.call, dated, std::move(config), run.layout, proposal);
-  run.made->prepare(values, std::move(key), timeline);
+  run.made->prepare(values, std::move(key), timeline, [&] {
+    std::vector<store::RecordMeta> keys;
+    for (const CallSlot& slot : run.call.slots) {
+      if (slot.slot.source != http::SlotSource::kTotp) continue;
+      keys.push_back(run.secrets.slots.at(slot.slot.name));
+    }
+    return session::agree_on_totp_step(session, keys, [&] { joined.throw_if_cancelled(); });
+  });
 }
 
 }  // namespace

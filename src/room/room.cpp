@@ -27,6 +27,9 @@ SecretInfo info_of(const store::RecordMeta& meta) {
   out.provider = meta.provider;
   out.entropy = meta.entropy;
   out.owner = meta.owner;
+  out.known_to = meta.descent == store::Descent::kBorn ? "nobody"
+                 : meta.owner.empty()                  ? "issuer"
+                                                       : meta.owner;
   out.record = to_hex(meta.id);
   out.set = to_hex(meta.set);
   out.provenance = to_hex(meta.provenance);

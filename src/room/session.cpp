@@ -6,6 +6,7 @@
 #include "room/failure.h"
 #include "room/local_checks.h"
 #include "room/state.h"
+#include "session/secret_draw.h"
 #include "session/secret_import.h"
 #include "session/secret_refresh.h"
 #include "session/share_commitments.h"
@@ -70,9 +71,30 @@ SecretInfo import_secret(Session& session, const std::filesystem::path& path) {
   });
   joined.log_outcome(store::LogOutcome::kDone,
                      fmt::format("secret import {} version {}", meta->name, meta->version));
-  SecretInfo info = info_of(*meta);
-  info.known_to = file.owner.empty() ? "issuer" : file.owner;
-  return info;
+  return info_of(*meta);
+}
+
+std::vector<SecretInfo> draw_secrets(Session& session, const std::filesystem::path& path) {
+  session::MemberState& state = Access::state(session);
+  const session::DrawFile file = session::DrawFile::load(path);
+  // What is wrong with it is said before anybody is contacted.
+  const std::string title = session::draw_proposal(state.room(), file).title;
+  Joined& joined = Access::join(session, Access::kAsks, "secret draw");
+  std::vector<store::RecordMeta> drawn;
+  joined.run("secret draw " + title, [&] {
+    joined.session().start();
+    session::agree_on_draw(joined.session(), file);
+    const Digest digest = joined.approve(session::draw_proposal(state.room(), file));
+    drawn = session::draw_secrets(joined.session(), file, digest);
+  });
+  std::vector<SecretInfo> out;
+  std::string names;
+  for (const store::RecordMeta& meta : drawn) {
+    out.push_back(info_of(meta));
+    names += fmt::format("{}{} version {}", names.empty() ? "" : ", ", meta.name, meta.version);
+  }
+  joined.log_outcome(store::LogOutcome::kDone, "secret draw " + names);
+  return out;
 }
 
 std::string lost_with_the_epoch(session::MemberState& state) {
@@ -187,6 +209,11 @@ std::string Session::epoch() const {
 SecretInfo Session::import_secret(const std::filesystem::path& file) {
   return room::translated(room::Access::members(*this),
                           [&] { return room::import_secret(*this, file); });
+}
+
+std::vector<SecretInfo> Session::draw_secrets(const std::filesystem::path& file) {
+  return room::translated(room::Access::members(*this),
+                          [&] { return room::draw_secrets(*this, file); });
 }
 
 void Session::remove_secret(const std::string& name) {

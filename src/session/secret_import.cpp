@@ -4,12 +4,12 @@
 
 #include <algorithm>
 
-#include "base/codec.h"
 #include "call/purpose.h"
 #include "circuits/text.h"
 #include "http/text.h"
 #include "mpc/builder.h"
 #include "prep/joint_input.h"
+#include "session/secret_name.h"
 #include "session/share_commitments.h"
 #include "session/signing_keys.h"
 
@@ -100,75 +100,12 @@ store::RecordMeta planned_record(const RoomConfig& room, const SecretFile& file)
   return out;
 }
 
-namespace {
-
-std::optional<store::RecordMeta> newest_of(store::SecretStore& secrets, const std::string& name) {
-  std::optional<store::RecordMeta> newest;
-  for (store::RecordMeta& meta : secrets.list()) {
-    if (meta.name == name && (!newest || meta.version > newest->version)) newest = std::move(meta);
-  }
-  return newest;
-}
-
-/// §5.1, names: what stands under the name now is what the file says it replaces, and the same
-/// secret in everything but its value.
-void check_name(const std::optional<store::RecordMeta>& newest, const store::RecordMeta& planned) {
-  const std::string place = fmt::format("secret '{}'", planned.name);
-  const uint32_t have = newest ? newest->version : 0, replaced = planned.version - 1;
-  if (have != replaced) {
-    throw InputError(
-        place,
-        replaced == 0 ? fmt::format("exists already, as version {}", have)
-        : have == 0
-            ? fmt::format("has no version {} here to replace", replaced)
-            : fmt::format("is version {} here, the file replaces version {}", have, replaced),
-        have == 0 ? "leave \"replaces\" out of a file for a new secret"
-                  : fmt::format("choose another name, or write \"replaces\": {} in every member's "
-                                "file",
-                                have));
-  }
-  if (!newest) return;
-  const auto same = [&](std::string_view field, const auto& before, const auto& after) {
-    if (before == after) return;
-    throw InputError(place, fmt::format("would get another {} than version {} has", field, have),
-                     "another owner, class, kind, provider, entropy or purpose is another secret: "
-                     "give it another name, or `flexroom secret remove` the old one first");
-  };
-  same("owner", newest->owner, planned.owner);
-  same("class", newest->value_class, planned.value_class);
-  same("kind", newest->kind, planned.kind);
-  same("provider", newest->provider, planned.provider);
-  same("entropy", newest->entropy, planned.entropy);
-  same("set of purposes", newest->purposes, planned.purposes);
-}
-
-}  // namespace
-
 void check_import(MemberState& state, const SecretFile& file) {
-  check_name(newest_of(state.secrets(), file.name), planned_record(state.room(), file));
+  check_secret_name(state.secrets(), planned_record(state.room(), file));
 }
 
 void agree_on_name(MemberSession& session, const SecretFile& file) {
-  net::Party& party = session.party();
-  store::SecretStore& secrets = session.state().secrets();
-  const auto newest = newest_of(secrets, file.name);
-  const Bytes own = Writer().u32(newest ? newest->version : 0).take();
-  const std::vector<Bytes> all = party.exchange("secret/name", own);
-  party.echo("secret/name", AbortCode::kDisagreement);
-  for (const PartyId j : party.peers()) {
-    if (all[j] == own) continue;
-    Reader in(all[j], "secret/name", j);
-    const auto words = [](uint32_t version) {
-      return version == 0 ? std::string("is not there") : fmt::format("is version {}", version);
-    };
-    throw ProtocolAbort(
-        AbortCode::kDisagreement, "secret import",
-        fmt::format("'{}' {} at that member and {} here (a removal was cut, or a "
-                    "state.db is an older one): `flexroom secret remove {}` at all "
-                    "members, or restore the newer state.db",
-                    file.name, words(in.u32()), words(newest ? newest->version : 0), file.name),
-        j);
-  }
+  agree_on_secret_names(session, std::span(&file.name, 1), "secret import");
   check_import(session.state(), file);
 }
 
@@ -204,20 +141,15 @@ agreement::Proposal import_proposal(const RoomConfig& room, const SecretFile& fi
 store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
                                 const Digest& proposal) {
   check_import(session.state(), file);
-  net::Party& party = session.party();
   prep::AuthBits value = file.commitments.empty() ? sum_of_inputs(session, file)
                                                   : open_committed_shares(session, file);
   check_class(session, value, file);
 
   store::RecordMeta meta = planned_record(session.state().room(), file);
-  const Digest id = party.coin("secret/record id");
-  std::copy_n(id.begin(), meta.id.size(), meta.id.begin());
+  meta.id = record_id_for(session, file.name);
   meta.provenance = proposal;
-  for (const store::RecordMeta& other : session.state().secrets().list()) {
-    if (other.name == file.name) meta.id = other.id;
-  }
   // From here on it may be stored, whatever becomes of this process.
-  session.state().once().run_released(party.scope().sid);
+  session.state().once().run_released(session.party().scope().sid);
   meta = session.keep({{meta, &value}}).front();
   erase_orphaned_keys(session.state());
   return meta;

@@ -8,9 +8,9 @@
 namespace flexroom::store {
 namespace {
 
-/// Reader of a peer's message, or RowReader of the own disk.
+/// Reader of a peer's message, or RowReader of the own disk. Nothing: an unknown descent.
 template <typename In>
-RecordMeta read(In& in) {
+std::optional<RecordMeta> read(In& in) {
   RecordMeta meta;
   meta.epoch = in.digest();
   const ByteView id = in.raw(meta.id.size());
@@ -37,9 +37,18 @@ RecordMeta read(In& in) {
     const ByteView set = in.raw(meta.set.size());
     std::copy(set.begin(), set.end(), meta.set.begin());
   }
+  bool known_descent = true;
+  if (in.remaining() > 0) {
+    meta.descent = static_cast<Descent>(in.u8());
+    // kGiven is written as nothing: one meaning has one form.
+    known_descent = meta.descent != Descent::kGiven && meta.descent <= kLastDescent;
+  }
   in.finish();
+  if (!known_descent) return std::nullopt;
   return meta;
 }
+
+constexpr std::string_view kUnknownDescent = "it came to be in no way that is known here";
 
 }  // namespace
 
@@ -48,26 +57,31 @@ Bytes RecordMeta::encode() const {
   out.raw(epoch).raw(id).u32(version).field(name).field(kind).field(value_class).u32(bits);
   out.raw(provenance);
   // Nothing for none: records made before there were purposes keep their digests.
-  const bool is_row = set != RowSet{};
-  const bool has_terms = is_row || entropy != 0 || !provider.empty() || !owner.empty();
+  const bool is_born = descent != Descent::kGiven;
+  const bool has_set = is_born || set != RowSet{};
+  const bool has_terms = has_set || entropy != 0 || !provider.empty() || !owner.empty();
   if (!purposes.empty() || has_terms) {
     FLEXROOM_ASSERT(purposes.size() <= kMaxPurposes);
     out.u8(static_cast<uint8_t>(purposes.size()));
     for (const std::string& purpose : purposes) out.field(purpose);
   }
   if (has_terms) out.u32(entropy).field(provider).field(owner);
-  if (is_row) out.raw(set);
+  if (has_set) out.raw(set);
+  if (is_born) out.u8(static_cast<uint8_t>(descent));
   return out.take();
 }
 
 RecordMeta RecordMeta::decode(ByteView bytes) {
-  RowReader in(bytes, "state.db, a secret's metadata");
-  return read(in);
+  constexpr std::string_view kPlace = "state.db, a secret's metadata";
+  RowReader in(bytes, kPlace);
+  if (auto meta = read(in)) return std::move(*meta);
+  throw damaged_row(kPlace, kUnknownDescent);
 }
 
 RecordMeta RecordMeta::decode_from(ByteView bytes, std::string_view label, PartyId peer) {
   Reader in(bytes, label, peer);
-  return read(in);
+  if (auto meta = read(in)) return std::move(*meta);
+  throw ProtocolAbort(AbortCode::kBadFrame, label, kUnknownDescent, peer);
 }
 
 Digest RecordMeta::digest() const {
@@ -92,6 +106,7 @@ std::string_view first_difference(const RecordMeta& mine, const RecordMeta& thei
   if (mine.provider != theirs.provider) return "provider";
   if (mine.owner != theirs.owner) return "owner";
   if (mine.entropy != theirs.entropy) return "entropy";
+  if (mine.descent != theirs.descent) return "descent";
   if (mine.provenance != theirs.provenance) return "provenance";
   if (mine.epoch != theirs.epoch) return "epoch";
   if (mine.set != theirs.set) return "set of rows";

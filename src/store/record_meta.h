@@ -17,6 +17,13 @@ using RecordId = std::array<uint8_t, 16>;
 /// (members.md §3.1). Zero: no rows.
 using RowSet = std::array<uint8_t, 16>;
 
+/// How a secret came to be. What is on disk of before there were others was given.
+enum class Descent : uint8_t {
+  kGiven = 0,  // by a member, or an issuer in shares
+  kBorn = 1,   // drawn inside MPC: nobody ever knew it (tls-in-mpc.md §5.2a)
+};
+inline constexpr Descent kLastDescent = Descent::kBorn;
+
 /// What everybody may know about a secret; equal at all members.
 struct RecordMeta {
   Digest epoch{};  // of its global keys; zero for rows, which depend on none
@@ -32,6 +39,7 @@ struct RecordMeta {
   std::string provider;  // [provider.NAME] of room.toml whose hosts may get it
   std::string owner;     // the member who gave the value; empty: shares of an issuer
   RowSet set{};
+  Descent descent = Descent::kGiven;
 
   Bytes encode() const;
   /// Of this member's own disk: throws InputError.

@@ -493,6 +493,25 @@ def record_digest(meta):
     return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).digest()
 
 
+def set_of(meta):
+    """The set of a row, from its metadata (docs/formats.md)."""
+    at = 32 + 16 + 4
+
+    def skip_texts(count):
+        nonlocal at
+        for _ in range(count):
+            at += 4 + int.from_bytes(meta[at:at + 4], "big")
+
+    skip_texts(3)
+    at += 4 + 32
+    at += 1
+    skip_texts(meta[at - 1])
+    at += 4
+    skip_texts(2)
+    assert meta[at + 16:] in (b"", b"\x01"), "given, or born inside"
+    return meta[at:at + 16]
+
+
 def unsealed_rows(member):
     """(kind, plaintext) of the rows of state.db, opened as the store does: XChaCha20-Poly1305 under
     state.key; associated data are length-prefixed kind, id and metadata."""
@@ -518,7 +537,7 @@ def unsealed_rows(member):
             identifier, meta = plain[4:4 + size], plain[4 + size:]
             associated = field(b"flexroom store/1") + field(kind) + field(identifier) + field(meta)
             if kind.startswith(b"row"):  # a secret's row belongs to its record and set
-                associated = field(b"flexroom/row/1") + identifier + meta[-16:] + record_digest(meta)
+                associated = field(b"flexroom/row/1") + identifier + set_of(meta) + record_digest(meta)
             yield kind.decode(), unseal(sealed, associated)
 
 
@@ -1288,6 +1307,226 @@ class Recipes(Canaries):
         recipe = self.altered("wrong.toml", "joint/model-token", "joint/wrong-token")
         for done in self.both("call", recipe):
             self.assert_ended(done, SERVICE, "invalid_api_key")
+
+
+class CodeService:
+    """An HTTPS service of its own that takes one-time codes; the certificates are made here."""
+
+    HOST = "codes.example.org"
+
+    def __init__(self, folder):
+        folder.mkdir()
+        self.ca = folder / "ca.pem"
+        openssl = lambda *a: subprocess.run(["openssl", *map(str, a)], check=True, capture_output=True, cwd=folder)
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=codes CA", "-addext", "keyUsage=critical,keyCertSign")
+        (folder / "leaf.ext").write_text(f"subjectAltName=DNS:{self.HOST}\nextendedKeyUsage=serverAuth\n"
+                                         "keyUsage=critical,digitalSignature\nbasicConstraints=CA:FALSE\n")
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "leaf.key",
+                "-out", "leaf.csr", "-subj", "/CN=codes")
+        openssl("x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                "-days", "2", "-extfile", "leaf.ext", "-out", "leaf.pem")
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(folder / "leaf.pem", folder / "leaf.key")
+        self.codes, self.listener = [], socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                plain = self.listener.accept()[0]
+            except OSError:
+                return
+            with contextlib.suppress(OSError), self.context.wrap_socket(plain, server_side=True) as tls:
+                asked = b""
+                while b"}" not in asked:  # the courier also looks whether the service is there
+                    piece = tls.recv(4096)
+                    if not piece:
+                        break
+                    asked += piece
+                else:
+                    self.codes.append(json.loads(asked.partition(b"\r\n\r\n")[2])["code"])
+                    tls.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+                    tls.unwrap()
+
+
+class Drawn(Canaries):
+    """A mailbox whose password nobody knows, and codes of a key that no member knows."""
+
+    MAIL = "https://mail.flexroom.example"
+
+    @classmethod
+    def ready(cls):
+        super().ready()
+        cls.room_text += "open_calls = " + json.dumps(
+            [f"POST {cls.MAIL}/{page} json /{field}" for page in ("accounts", "token") for field in ("address", "password")]) + "\n"
+        cls.service = CodeService(cls.work / "codes")
+        cls.addClassCleanup(cls.service.listener.close)
+        cls.room_text += f"""
+[provider.codes]
+hosts = ["{CodeService.HOST}"]
+ca_file = "{cls.service.ca}"
+connect_to = ["*:443=127.0.0.1:{cls.service.port}"]
+open_calls = ["POST https://{CodeService.HOST}/code json /code"]
+"""
+        cls.write_room(cls.room_text)
+        cls.everywhere("identity.toml", f"""provider = "sandbox"
+[born."mail/address"]
+alphabet = "base32"
+length = 26
+suffix = "@example-mail.test"
+identifies = true
+purposes = ["POST {cls.MAIL}/accounts json /address={{{{}}}}", "POST {cls.MAIL}/token json /address={{{{}}}}"]
+[born."mail/password"]
+alphabet = "base64url"
+length = 22
+suffix = "Aa1!"
+purposes = ["POST {cls.MAIL}/accounts json /password={{{{}}}}", "POST {cls.MAIL}/token json /password={{{{}}}}"]
+[born."name/given"]
+list = "names/given.txt"
+""")
+        cls.everywhere("names/given.txt", "".join(f"Name{k:03}\n" for k in range(256)))
+        cls.drawn = cls.both("secret", "draw", "{dir}/identity.toml", json_output=True)
+        for done in cls.drawn:
+            assert done.code == OK, done.text
+
+    @classmethod
+    def everywhere(cls, name, text):
+        for m in cls.members:
+            (m.dir / name).parent.mkdir(exist_ok=True)
+            (m.dir / name).write_text(text)
+        return "{dir}/" + name
+
+    def mail_recipe(self, page):
+        return self.everywhere(f"{page}.toml", f"""[recipe]
+name = "{page}"
+provider = "sandbox"
+host = "mail.flexroom.example"
+open = "everything to all"
+request = \"\"\"
+POST /{page} HTTP/1.1
+Host: mail.flexroom.example
+Content-Type: application/json
+Accept-Encoding: identity
+Connection: close
+Content-Length: {{{{content-length}}}}
+
+{{"address": "{{{{address}}}}", "password": "{{{{password}}}}"}}\"\"\"
+
+[slot.address]
+source = "secret"
+secret = "mail/address"
+class = "json-safe"
+length = 44
+
+[slot.password]
+source = "secret"
+secret = "mail/password"
+encoding = "json-u"
+class = "json-safe"
+length = 26
+""")
+
+    def test_a_nobody_is_said_to_know_them(self):
+        for done in self.drawn:
+            drawn = done.json_lines()[-1]["drawn"]
+            self.assertEqual([one["known_to"] for one in drawn], ["nobody"] * 3)
+            self.assertEqual(sorted(one["entropy"] for one in drawn), [8, 130, 132])
+        for m in self.members:
+            done = m.run("secret", "list")
+            self.assert_ended(done, OK, "mail/address .*nobody: drawn inside", SECRET + " .*its issuer")
+            self.assertRegex(m.log()[-1]["text"], "^secret draw mail/address version 1, mail/password version 1")
+
+    def test_b_again_under_the_same_name_is_refused(self):
+        before = self.state_hash(but={"log"})
+        for done in self.both("secret", "draw", "{dir}/identity.toml"):
+            self.assert_ended(done, BAD_INPUT, "exists already, as version 1")
+        self.assertEqual(self.state_hash(but={"log"}), before)
+
+    def test_c_other_lists_are_refused(self):
+        (self.b.dir / "names/given.txt").write_text("".join(f"Nome{k:03}\n" for k in range(256)))
+        for done in self.both("secret", "draw", "{dir}/identity.toml"):
+            self.assert_ended(done, REFUSED, "another file, or another list")
+
+    def test_d_the_mail_service_got_the_same_values_twice(self):
+        """A mailbox is opened with them, and they sign in there: the service compares what it got."""
+        for page, status in (("accounts", 201), ("token", 200)):
+            for done in self.both("call", self.mail_recipe(page), json_output=True):
+                self.assert_ended(done, OK)
+                self.assertEqual(done.json_lines()[-1]["status"], status)
+        (box,) = json.loads((self.cloud / "mailboxes.json").read_text()).items()
+        self.assertRegex(box[0], r"^[a-z2-7]{26}@example-mail\.test$")
+        self.assertRegex(box[1]["password"], r"^[A-Za-z0-9_-]{22}Aa1!$")
+
+    def test_e_codes_of_a_key_that_no_member_knows_enrol_a_second_factor(self):
+        """Two calls, two steps of 30 seconds: the sandbox's IAM holds both codes against its seed."""
+        keys = self.accounts["joint"]
+        iam = boto3.client("iam", region_name="us-east-1", aws_access_key_id=keys["access_key_id"],
+                           aws_secret_access_key=keys["secret_access_key"], verify=str(self.cloud / "ca.pem"),
+                           endpoint_url=f"https://localhost:{self.port}")
+        device = iam.create_virtual_mfa_device(VirtualMFADeviceName="second")["VirtualMFADevice"]
+        # Botocore takes the text for base64.
+        seed = base64.b32decode(base64.b64encode(device["Base32StringSeed"]))
+        type(self).seed = seed
+        place = f"POST https://{CodeService.HOST}/code json /code={{{{}}}}"
+        self.share_files("seed", "mfa/seed", seed, "raw", provider="codes", entropy=160, purposes=[place + " as totp"])
+        for done in self.both("secret", "import", "{dir}/seed.json"):
+            self.assert_ended(done, OK)
+        for m in self.members:
+            (m.dir / "seed.json").unlink()
+        text = f"""[recipe]
+name = "code"
+provider = "codes"
+host = "{CodeService.HOST}"
+open = "everything to all"
+request = \"\"\"
+POST /code HTTP/1.1
+Host: {CodeService.HOST}
+Content-Type: application/json
+Accept-Encoding: identity
+Connection: close
+Content-Length: {{{{content-length}}}}
+
+{{"code": "{{{{code}}}}"}}\"\"\"
+
+[slot.code]
+source = "totp"
+secret = "mfa/seed"
+key_length = {len(seed)}
+"""
+        recipe = self.everywhere("code.toml", text)
+        enabled = False
+        for _ in range(5):  # on a busy machine two calls may be further apart than two steps
+            for done in self.both("call", recipe):
+                self.assert_ended(done, OK, r"code \(TOTP\) of secret mfa/seed version 1")
+            self.assertRegex(self.service.codes[-1], "^[0-9]{6}$")
+            self.assertEqual(len(set(self.service.codes)), len(self.service.codes), "each step once")
+            if len(self.service.codes) < 2:
+                continue
+            with contextlib.suppress(iam.exceptions.ClientError):
+                iam.enable_mfa_device(UserName="joint", SerialNumber=device["SerialNumber"],
+                                      AuthenticationCode1=self.service.codes[-2],
+                                      AuthenticationCode2=self.service.codes[-1])
+                enabled = True
+                break
+        self.assertTrue(enabled, "the sandbox held two codes against its seed")
+        calls = len(self.service.codes)
+        # The key itself stands nowhere, not even with the words of its purpose behind it.
+        stolen = self.everywhere("stolen.toml", text.replace("{{code}}", "{{code}} as totp").replace(
+            'source = "totp"', 'source = "secret"').replace("key_length", 'encoding = "hex"\nclass = "raw"\nlength'))
+        for done in self.both("call", stolen):
+            self.assert_ended(done, BAD_INPUT, "none of its purposes")
+        self.assertEqual(len(self.service.codes), calls)
+
+    def canaries(self):
+        found = super().canaries()
+        found.append(("TOTP key", self.seed, ()))
+        # The mailbox's address is in the answer of the service, which all read here: it is opened by
+        # this test's recipe. Its password is nowhere.
+        for box in json.loads((self.cloud / "mailboxes.json").read_text()).values():
+            found.append(("drawn password", box["password"].encode(), ()))
+        return found
 
 
 class BadInput(Canaries):

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "prep/open.h"
 #include "support/dealer.h"
 #include "support/parties.h"
@@ -85,8 +87,9 @@ Bytes with_slot(std::string_view before, size_t encoded, std::string_view after)
 TEST(SlotCircuitTest, EveryEncodingEqualsTheEncoderInTheClear) {
   Prg prg(Block(1, 2));
   for (const SlotSource source : {SlotSource::kSecret, SlotSource::kMember}) {
-    for (const Encoding encoding : {Encoding::kNone, Encoding::kBase64, Encoding::kBase64InForm,
-                                    Encoding::kHex, Encoding::kPercent, Encoding::kJsonU}) {
+    for (const Encoding encoding :
+         {Encoding::kNone, Encoding::kBase64, Encoding::kBase64InForm, Encoding::kHex,
+          Encoding::kPercent, Encoding::kJsonU, Encoding::kBase64Url, Encoding::kXml}) {
       for (const CharClass char_class : {CharClass::kRaw, CharClass::kCookie, CharClass::kDigits}) {
         for (const uint32_t length : {1u, 2u, 3u, 16u}) {
           const Slot slot = slot_of(source, encoding, char_class, length);
@@ -118,7 +121,9 @@ TEST(SlotCircuitTest, CostsWhatTheDesignSays) {
   EXPECT_EQ(ands(SlotSource::kSecret, Encoding::kHex, CharClass::kRaw), 30u * 2 * 4);
   EXPECT_EQ(ands(SlotSource::kSecret, Encoding::kPercent, CharClass::kUrlSafe), 30u * 8);
   EXPECT_EQ(ands(SlotSource::kSecret, Encoding::kJsonU, CharClass::kJsonSafe), 30u * 8);
+  EXPECT_EQ(ands(SlotSource::kSecret, Encoding::kXml, CharClass::kXmlText), 30u * 8);
   EXPECT_EQ(ands(SlotSource::kSecret, Encoding::kBase64, CharClass::kRaw), 40u * 16);
+  EXPECT_EQ(ands(SlotSource::kSecret, Encoding::kBase64Url, CharClass::kRaw), 40u * 16);
   EXPECT_EQ(ands(SlotSource::kSecret, Encoding::kBase64InForm, CharClass::kRaw), 40u * (16 + 4));
   for (const CharClass char_class :
        {CharClass::kHex, CharClass::kB64, CharClass::kUrlSafe, CharClass::kCookie,
@@ -275,6 +280,51 @@ TEST_P(SlotMembers, FillTheRequestThatNobodyKnows) {
     }
     EXPECT_EQ(to_text(ByteView(got).first(8)), "tok-3n_1");
     EXPECT_EQ(to_text(ByteView(got).subspan(10)), "\\u0068\\u0022\\u0069\\u005c\\u0020");
+  }
+}
+
+Slot code_slot() {
+  Slot code = slot_of(SlotSource::kTotp, Encoding::kNone, CharClass::kDigits, 6, "c");
+  code.key_length = 20;
+  return code;
+}
+
+// RFC 6238, appendix B: of the shared key nobody knows, at the step that all say.
+TEST_P(SlotMembers, FillAOneTimeCode) {
+  const size_t n = GetParam();
+  const SlotCircuit circuit = build_slot_circuit(Bytes(6), {{code_slot(), 0, 0}}, std::nullopt);
+  EXPECT_TRUE(circuit.has_totp);
+  EXPECT_EQ(circuit.program->num_ands(), 41537u);
+  support::Dealer dealer(n);
+  for (const bool liar : {false, true}) {
+    const auto run = support::run_parties(n, [&](net::Party& party) {
+      prep::Source& source = dealer.source(party.id());
+      boolean::Engine engine(party, source);
+      const prep::AuthBits key =
+          dealer.share_bits(party.id(), liar ? 6 : 5, bits_of(as_bytes("12345678901234567890")));
+      SlotValues values;
+      values.secrets["c"] = &key;
+      const auto instance = prepare_slots(engine, source, circuit);
+      const uint64_t step = 1111111109 / 30 + (liar && party.id() == 1 ? 1 : 0);
+      const FilledSlots filled = run_slots(party, engine, *instance, circuit, values, step);
+      engine.confirm(*instance);
+      return prep::open_bits(party, source.delta(), filled.bits, "test");
+    });
+    for (const auto& outcome : run.outcomes) {
+      EXPECT_EQ(outcome.value.has_value(), !liar);
+      if (liar) continue;
+      std::string got(6, '0');
+      for (size_t k = 0; k < circuit.secret_bits.size(); ++k) {
+        const uint32_t bit = circuit.secret_bits[k];
+        got[bit / 8] = static_cast<char>(got[bit / 8] | (*outcome.value)[k] << (bit % 8));
+      }
+      EXPECT_EQ(got, "081804");
+    }
+    // A member with a step of its own: the views differ, nothing is computed.
+    const bool noticed = std::any_of(run.outcomes.begin(), run.outcomes.end(), [](const auto& o) {
+      return o.code() == AbortCode::kViewMismatch;
+    });
+    EXPECT_EQ(noticed, liar);
   }
 }
 

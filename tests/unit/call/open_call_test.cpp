@@ -212,6 +212,45 @@ TEST_F(OpenCallTest, OnlyASecretThatCannotBeGuessedSigns) {
 }
 
 // B5: METHOD and URL opened every action and field once.
+// A key of codes stands nowhere itself, also where " as totp" is text behind the slot; it makes
+// codes only where its purpose says, with 128 bits of entropy (§3.4(i)).
+TEST_F(OpenCallTest, AKeyOfOneTimeCodesMakesCodesOnly) {
+  const std::string text = replaced(
+      replaced(example("ask-model.toml"), "source = \"secret\"\nsecret = \"joint/model-token\"",
+               "source = \"totp\"\nsecret = \"joint/seed\"\nkey_length = 20"),
+      "class = \"urlsafe\"\nlength = 48\n", "");
+  const std::string right = purpose("header authorization: Bearer {{}} as totp");
+  store::RecordMeta seed = token({right});
+  seed.name = "joint/seed";
+  seed.value_class = "raw";
+  seed.bits = 160;
+  seed.entropy = 160;
+  const auto check = [&](const std::string& recipe_text, const store::RecordMeta& meta) {
+    return problem_of([&] {
+      const OpenCall call = fill_recipe(recipe(recipe_text), {}, kDate);
+      check_secret_slot(call, call.slots.at(0), meta);
+    });
+  };
+  EXPECT_EQ(check(text, seed), "no error");
+  store::RecordMeta other = seed;
+  other.purposes = {purpose("header authorization: Bearer {{}}")};
+  EXPECT_THAT(check(text, other), HasSubstr("none of its purposes"));
+  other = seed;
+  other.entropy = 127;
+  EXPECT_THAT(check(text, other), HasSubstr("an open answer needs 128"));
+  EXPECT_THAT(check(replaced(text, "key_length = 20", "key_length = 32"), seed),
+              HasSubstr("has key_length 32"));
+  EXPECT_THAT(check(replaced(text, "key_length = 20", "key_length = 65"), seed),
+              HasSubstr("key_length"));
+  // The key itself, with the words of its purpose behind it.
+  const std::string stolen = replaced(
+      replaced(replaced(example("ask-model.toml"), "Bearer {{token}}", "Bearer {{token}} as totp"),
+               "class = \"urlsafe\"", "class = \"hex\""),
+      "length = 48", "length = 20");
+  seed.value_class = "hex";
+  EXPECT_THAT(check(stolen, seed), HasSubstr("none of its purposes"));
+}
+
 TEST_F(OpenCallTest, OpenCallsAreKeyedByPositionAndAction) {
   Provider provider;
   provider.name = "models";
@@ -302,7 +341,8 @@ TEST_F(OpenCallTest, PurposesAreWrittenInOneWay) {
        {"POST https://api.example.com/v1/chat header authorization: Bearer {{}}",
         "GET https://api.example.com/ query key={{}}", "PUT https://a.example/x form f={{}}",
         "POST https://a.example/x json /a/0/b={{}}", "POST https://a.example/x body",
-        "sigv4 ec2 us-east-1", "sigv4 iam us-east-1", "sigv4 s3 eu-west-1"}) {
+        "sigv4 ec2 us-east-1", "sigv4 iam us-east-1", "sigv4 s3 eu-west-1",
+        "POST https://a.example/totp json /code={{}} as totp"}) {
     EXPECT_EQ(check(good), "no error") << good;
   }
   for (const char* bad : {"",
@@ -326,6 +366,8 @@ TEST_F(OpenCallTest, PurposesAreWrittenInOneWay) {
                           "sigv4 iam eu-west-1",
                           "hmac-sha256",
                           "totp x",
+                          "totp",
+                          "POST https://a.example/x json /code as totp",
                           "sigv4  ec2 us-east-1"}) {
     EXPECT_NE(check(bad), "no error") << bad;
   }

@@ -78,34 +78,36 @@ TEST(Validate, SlotContextsTakeExactlyTheirClassesAndEncodings) {
   const std::vector<Context> contexts = {
       {"header",
        get("Cookie: a={{s}}\n"),
-       {C::kHex, C::kB64, C::kUrlSafe, C::kCookie, C::kDigits, C::kShellUrl, C::kShellPath},
-       {E::kBase64, E::kHex}},
+       {C::kHex, C::kB64, C::kUrlSafe, C::kCookie, C::kDigits, C::kShellUrl, C::kShellPath,
+        C::kBase32, C::kBase64Url},
+       {E::kBase64, E::kHex, E::kBase64Url}},
       {"query",
        get("", "GET /?q={{s}} HTTP/1.1"),
-       {C::kHex, C::kUrlSafe, C::kDigits},
-       {E::kPercent, E::kBase64InForm, E::kHex}},
+       {C::kHex, C::kUrlSafe, C::kDigits, C::kBase32, C::kBase64Url},
+       {E::kPercent, E::kBase64InForm, E::kHex, E::kBase64Url}},
       {"form",
        post(kForm, "a=b&c={{s}}&d=e"),
-       {C::kHex, C::kUrlSafe, C::kDigits},
-       {E::kPercent, E::kBase64InForm, E::kHex}},
+       {C::kHex, C::kUrlSafe, C::kDigits, C::kBase32, C::kBase64Url},
+       {E::kPercent, E::kBase64InForm, E::kHex, E::kBase64Url}},
       {"json",
        post("application/json", "{\"k\": \"a{{s}}b\"}"),
        {C::kHex, C::kB64, C::kUrlSafe, C::kCookie, C::kJsonSafe, C::kDigits, C::kShellUrl,
-        C::kShellPath},
-       {E::kJsonU, E::kBase64, E::kHex}},
+        C::kShellPath, C::kBase32, C::kBase64Url},
+       {E::kJsonU, E::kBase64, E::kHex, E::kBase64Url}},
       {"xml",
        post("text/xml", "<a>{{s}}</a>"),
-       {C::kHex, C::kB64, C::kXmlText, C::kUrlSafe, C::kDigits},
-       {E::kBase64, E::kHex}},
+       {C::kHex, C::kB64, C::kXmlText, C::kUrlSafe, C::kDigits, C::kBase32, C::kBase64Url},
+       {E::kXml, E::kBase64, E::kHex, E::kBase64Url}},
   };
   for (const Context& context : contexts) {
-    for (int c = 0; c <= static_cast<int>(C::kRaw); ++c) {
+    for (int c = 0; c <= static_cast<int>(kLastCharClass); ++c) {
       const C char_class = static_cast<C>(c);
       const bool allowed = std::count(context.raw.begin(), context.raw.end(), char_class) != 0;
       EXPECT_EQ(refusal(context.text, {make_slot(char_class)}).empty(), allowed)
           << context.name << " " << to_string(char_class);
     }
-    for (const E encoding : {E::kBase64, E::kBase64InForm, E::kHex, E::kPercent, E::kJsonU}) {
+    for (const E encoding :
+         {E::kBase64, E::kBase64InForm, E::kHex, E::kPercent, E::kJsonU, E::kBase64Url, E::kXml}) {
       const bool allowed =
           std::count(context.escapes.begin(), context.escapes.end(), encoding) != 0;
       EXPECT_EQ(refusal(context.text, {make_slot(C::kRaw, encoding)}).empty(), allowed)
@@ -255,9 +257,10 @@ TEST(Base64Text, StandsInAFormFieldAndMakesNoOtherCharacters) {
 }
 
 TEST(EncodeSlot, OutputsHaveTheDeclaredLengthAndAlphabet) {
-  for (const Encoding encoding : {Encoding::kNone, Encoding::kBase64, Encoding::kBase64InForm,
-                                  Encoding::kHex, Encoding::kPercent, Encoding::kJsonU}) {
-    for (int c = 0; c <= static_cast<int>(CharClass::kRaw); ++c) {
+  for (const Encoding encoding :
+       {Encoding::kNone, Encoding::kBase64, Encoding::kBase64InForm, Encoding::kHex,
+        Encoding::kPercent, Encoding::kJsonU, Encoding::kBase64Url, Encoding::kXml}) {
+    for (int c = 0; c <= static_cast<int>(kLastCharClass); ++c) {
       for (uint32_t length = 1; length < 30; ++length) {
         const Slot slot = make_slot(static_cast<CharClass>(c), encoding, length);
         const CharSet in = slot.checked_set(), out = slot.encoded_set();
@@ -275,6 +278,31 @@ TEST(EncodeSlot, OutputsHaveTheDeclaredLengthAndAlphabet) {
   EXPECT_EQ(
       as_text(encode_slot(make_slot(CharClass::kRaw, Encoding::kBase64InForm, 1), Bytes{'a'})),
       "%59%51%3D%3D");
+  EXPECT_EQ(
+      as_text(encode_slot(make_slot(CharClass::kRaw, Encoding::kBase64Url, 2), Bytes{0xfb, 0xff})),
+      "-_8");
+  EXPECT_EQ(as_text(encode_slot(make_slot(CharClass::kRaw, Encoding::kXml, 2), to_bytes("<z"))),
+            "&#x3C;&#x7A;");
+}
+
+// A code has six digits, and its key is one of HMAC-SHA1; the key's length is in the digest.
+TEST(Validate, AOneTimeCodeHasItsShape) {
+  Slot code = make_slot(CharClass::kDigits, Encoding::kNone, 6, SlotSource::kTotp);
+  code.key_length = 20;
+  const std::string text = post("application/json", "{\"code\": \"{{s}}\"}");
+  EXPECT_EQ(refusal(text, {code}), "");
+  const Template request = template_from_text("api.example", 443, text, {code});
+  EXPECT_EQ(Template::parse(request.serialise()), request);
+  Slot other = code;
+  other.key_length = 32;
+  EXPECT_NE(template_from_text("api.example", 443, text, {other}).digest(), request.digest());
+  for (const auto& change : std::vector<std::function<void(Slot&)>>{
+           [](Slot& s) { s.length = 8; }, [](Slot& s) { s.char_class = CharClass::kHex; },
+           [](Slot& s) { s.key_length = 0; }, [](Slot& s) { s.key_length = 65; }}) {
+    Slot bent = code;
+    change(bent);
+    EXPECT_THAT(refusal(text, {bent}), HasSubstr("one-time code"));
+  }
 }
 
 TEST(Text, EncodersAndTheirInverses) {

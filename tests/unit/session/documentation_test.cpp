@@ -9,6 +9,7 @@
 
 #include "call/recipe.h"
 #include "config/config.h"
+#include "session/draw_file.h"
 #include "session/secret_import.h"
 
 // What docs/ shows as a file is one that the product reads.
@@ -141,6 +142,14 @@ TEST_F(Documentation, SecretFilesAreReadAsTheyStandThere) {
   whole.replace(whole.find("\"...\""), 5, "\"" + std::string(40, 'x') + "\"");
   EXPECT_EQ(session::SecretFile::load(write(shares), "hospital-a").length, 40u);
   EXPECT_EQ(session::SecretFile::load(write(whole), "hospital-a").owner, "hospital-a");
+}
+
+TEST_F(Documentation, ADrawFileIsReadAsItStandsThere) {
+  const auto found = blocks(text_of("secrets.md"), "toml");
+  ASSERT_EQ(found.size(), 1u);
+  const session::DrawFile file = session::DrawFile::load(write(found[0]));
+  ASSERT_EQ(file.births.size(), 2u);
+  EXPECT_EQ(file.births[0].entropy() + file.births[1].entropy(), 130u + 132u);
 }
 
 }  // namespace

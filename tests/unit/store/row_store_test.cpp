@@ -162,6 +162,24 @@ TEST_F(RowStoreTest, MetadataAreTheKnownBytes) {
   other.set[0] = 2;
   EXPECT_EQ(other.origin(), m.origin()) << "what is derived from it stays after a refresh";
   EXPECT_NE(other.digest(), m.digest());
+  other = m;
+  other.descent = Descent::kBorn;
+  EXPECT_EQ(to_hex(other.encode()), expected + "01");
+  EXPECT_EQ(RecordMeta::decode(other.encode()).descent, Descent::kBorn);
+  EXPECT_NE(other.origin(), m.origin()) << "another secret";
+  EXPECT_EQ(first_difference(m, other), "descent");
+  for (const uint8_t bad : {0, 2, 255}) {  // one meaning has one form
+    Bytes bytes = m.encode();
+    bytes.push_back(bad);
+    EXPECT_THROW((void)RecordMeta::decode(bytes), InputError);
+    try {
+      (void)RecordMeta::decode_from(bytes, "row/meta", 2);
+      ADD_FAILURE();
+    } catch (const ProtocolAbort& abort) {
+      EXPECT_EQ(abort.code(), AbortCode::kBadFrame);
+      EXPECT_EQ(abort.peer(), PartyId{2});
+    }
+  }
 }
 
 TEST_F(RowStoreTest, KilledAnywhereAllHaveTheSameRowsAfterTheNextContact) {

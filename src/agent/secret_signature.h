@@ -1,0 +1,50 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/sha256_block.h"
+#include "boolean/engine.h"
+#include "http/sigv4.h"
+#include "mpc/program.h"
+#include "net/party.h"
+
+namespace flexroom::agent {
+
+/// The SigV4 signature of a request in whose signed headers secrets stand (x-amz-security-token of
+/// a temporary key): what is signed is itself secret, so its hash is computed inside (tls-in-mpc.md
+/// §6.2). For sealed answers alone: services print signed headers in their errors (R2-3), so a call
+/// with an open answer has no slot there (call/open_call.h).
+///
+/// Inputs   dyn "secret_<slot>", 8 bits a byte; dyn "kout_signing" [256]
+/// Opened   nothing: neither the hash of the canonical request nor the inner digest
+/// Kept     "signature": the bits of the 64 hex digits that are not constant
+/// Size     22 573 ANDs a block of the canonical request from the first with a secret on, two
+/// blocks
+///          of the string to sign and the outer hash 21 649, hex 2 x 256; 0.25 M for a token of 400
+///          bytes
+struct SecretSignatureCircuit {
+  std::shared_ptr<const mpc::Program> program;
+  std::vector<http::Slot> slots;
+  Bytes public_text;                  // 64 bytes, constant bits in place
+  std::vector<uint32_t> secret_bits;  // places (8 * byte + bit) of "signature", ascending
+};
+
+/// `kin`: the opened inner state of kSigning (agent/signing_key.h). `body_hash`: of a body whose
+/// hash was opened behind a nonce (§6.2); a public or unsigned body needs none. Throws InputError
+/// for a slot in the signed headers that a server could read in another way than it is signed:
+/// encoded, or of a class with blanks.
+SecretSignatureCircuit build_secret_signature(const http::SigV4Plan& plan, const Sha256State& kin,
+                                              const std::optional<Digest>& body_hash = {});
+
+/// One signature. `secrets` by name of the slot, 8 bits a byte; `kout` of the signing key [256].
+/// Aborts: what the engine throws.
+prep::AuthBits sign_with_secrets(net::Party& party, boolean::Engine& engine,
+                                 const SecretSignatureCircuit& circuit,
+                                 const std::map<std::string, const prep::AuthBits*>& secrets,
+                                 const prep::AuthBits& kout);
+
+}  // namespace flexroom::agent

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "session/member_session.h"
+
+namespace flexroom::session {
+
+/// The 30-second number for the codes of these keys (operations.md (a), `decode`): public, agreed
+/// by all, within one of every member's clock, and once per key in once.db, for ever: a second code
+/// of the same number would be a replay, and what a service says to it is no answer to the first.
+///
+/// Where a key's number of now was used before at any member, all wait for the next one (at most 30
+/// seconds of this member's clock; `check` throws to end that). Throws kRefusedByRule where clocks
+/// differ by more than one step, or the next number was used too.
+uint64_t agree_on_totp_step(MemberSession& session, std::span<const store::RecordMeta> keys,
+                            const std::function<void()>& check);
+
+}  // namespace flexroom::session
