@@ -292,7 +292,6 @@ TEST(Validate, AOneTimeCodeHasItsShape) {
   const std::string text = post("application/json", "{\"code\": \"{{s}}\"}");
   EXPECT_EQ(refusal(text, {code}), "");
   const Template request = template_from_text("api.example", 443, text, {code});
-  EXPECT_EQ(Template::parse(request.serialise()), request);
   Slot other = code;
   other.key_length = 32;
   EXPECT_NE(template_from_text("api.example", 443, text, {other}).digest(), request.digest());
