@@ -150,6 +150,14 @@ Provider load_provider(const std::string& name, const TomlTable& table,
     out.connect_to.push_back(std::move(entry));
   }
   out.open_calls = table.texts_or_empty("open_calls");
+  out.mailbox = table.flag_or("mailbox", false);
+  for (const auto& [host, entry] : table.named_tables("host")) {
+    if (!is_host_name(host)) {
+      entry.fail("mailbox", fmt::format("belongs to '{}', which is no DNS name", host));
+    }
+    if (entry.has("mailbox")) out.host_mailbox[host] = entry.flag_or("mailbox", false);
+    entry.finish();
+  }
   table.finish();
   return out;
 }
@@ -172,6 +180,16 @@ Endpoint parse_endpoint(std::string_view text, std::string_view place) {
                      "write for example 10.0.0.5:7100");
   }
   return {std::string(text.substr(0, colon)), static_cast<uint16_t>(port)};
+}
+
+bool Provider::is_mailbox(std::string_view host) const {
+  bool said = false, mail = false;
+  for (const auto& [listed, yes] : host_mailbox) {
+    if (host != listed && !host.ends_with("." + listed)) continue;
+    said = true;
+    mail |= yes;
+  }
+  return said ? mail : mailbox;
 }
 
 Endpoint Provider::resolve(const std::string& host, uint16_t port) const {
