@@ -10,9 +10,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::string_view name_of(Table table) {
-  constexpr std::array<std::string_view, 11> kNames = {"file", "flow", "argument", "input",
-                                                       "born", "step", "keep",     "open",
-                                                       "assert", "code", "on"};
+  constexpr std::array<std::string_view, 15> kNames = {
+      "file", "flow",   "argument", "input", "born",        "step",   "keep", "open",
+      "assert", "code", "on",       "recipe-file", "recipe", "sign", "slot"};
   return kNames[static_cast<size_t>(table)];
 }
 
@@ -70,7 +70,8 @@ Json object_of(std::span<const Key> keys) {
 std::string json_schema() {
   Json definitions = Json::object();
   for (const Table table : {Table::kFlow, Table::kArgument, Table::kInput, Table::kBorn, Table::kStep,
-                            Table::kKeep, Table::kOpen, Table::kAssert, Table::kCode}) {
+                            Table::kKeep, Table::kOpen, Table::kAssert, Table::kCode,
+                            Table::kRecipe, Table::kRecipeSign, Table::kRecipeSlot}) {
     definitions[std::string(name_of(table))] = object_of(keys_of(table));
   }
   definitions["on"] = {
@@ -78,11 +79,6 @@ std::string json_schema() {
       {"additionalProperties",
        {{"type", "string"},
         {"pattern", "^(next|stop|again|(back|after|branch) [A-Z][A-Za-z0-9]*)( x[1-9][0-9]{0,2})?$"}}}};
-  Json recipe = Json::object();
-  for (const Table table : {Table::kRecipe, Table::kRecipeSign, Table::kRecipeSlot}) {
-    definitions[table == Table::kRecipe ? "recipe" : table == Table::kRecipeSign ? "sign" : "slot"] =
-        object_of(keys_of(table));
-  }
   Json flow_file = object_of(keys_of(Table::kFile)), recipe_file = object_of(keys_of(Table::kRecipeFile));
   return Json{{"$schema", "http://json-schema.org/draft-07/schema#"},
               {"title", "Flexroom flow files and recipes"},
