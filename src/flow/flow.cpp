@@ -18,6 +18,19 @@ uint32_t Birth::bytes() const {
   return static_cast<uint32_t>(entries.empty() ? 0 : entries.front().size() + suffix.size());
 }
 
+ValueClass Birth::value_class() const {
+  for (const ValueClass one :
+       {alphabet.value_or(ValueClass::kUrlSafe), ValueClass::kUrlSafe, ValueClass::kCookie}) {
+    const auto in_class = [&](const std::string& text) {
+      return std::all_of(text.begin(), text.end(), [&](char c) { return set_of(one).contains(c); });
+    };
+    const bool drawn = alphabet ? set_of(*alphabet).subset_of(set_of(one))
+                                : std::all_of(entries.begin(), entries.end(), in_class);
+    if (drawn && in_class(suffix)) return one;
+  }
+  return ValueClass::kJsonSafe;
+}
+
 std::string Keep::signature() const {
   std::string out = fmt::format("{} {}-{} {} {}", to_string(value_class), min, max, decode, entropy);
   for (const std::string& purpose : purposes) out += "\n" + purpose;

@@ -56,7 +56,8 @@ struct Birth {
   std::vector<std::string> purposes;
   double bits = 0;
   Place place;
-  ValueClass value_class() const { return alphabet.value_or(ValueClass::kJsonSafe); }
+  /// The narrowest class that holds what is drawn and the suffix.
+  ValueClass value_class() const;
   uint32_t bytes() const;  // with the suffix
 };
 

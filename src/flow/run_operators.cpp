@@ -221,7 +221,7 @@ std::vector<std::string> FlowRun::abandon() {
   for (const RunId& id : mine) {
     for (const Armed& armed : s.store.all_armed(id)) {
       remaining = std::max(remaining, armed.time + armed.settle_seconds - s.terms.clock.now());
-      if (armed.attempt == Armed::kUnknown) {
+      if (armed.of_loss) {
         flow.each_step([&](const Step& step) {
           if (!step.leaves.empty()) leaves.emplace(id, step.leaves);
         });

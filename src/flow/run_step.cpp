@@ -112,10 +112,7 @@ FlowRun::State::Ready FlowRun::State::ready(const Step& step) {
   Ready out;
   out.time = agreed_time();
   const auto armed = store.armed(run.id, step.name);
-  const auto known = run.attempts.find(step.name);
-  const uint32_t committed = known == run.attempts.end() ? 0 : known->second;
-  uint32_t tried = armed ? armed->attempt : 0;
-  if (tried == Armed::kUnknown) tried = committed + 1;
+  const uint32_t tried = armed ? armed->attempt : 0;
   const int64_t left =
       armed ? std::max<int64_t>(0, armed->time + flow.settle_of(step) - terms.clock.now()) : 0;
   // The ledger: bits of this release on accounts with too few left.

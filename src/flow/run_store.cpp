@@ -15,7 +15,7 @@ constexpr std::string_view kRun = "flow run", kStaged = "flow staged", kOks = "f
                            kValue = "flow value";
 // once.db
 constexpr std::string_view kArmed = "flow armed", kKnown = "flow run", kLedger = "flow ledger",
-                           kFull = "flow ledger full";
+                           kFull = "flow ledger full", kLost = "flow lost";
 
 Bytes pair_id(std::string_view first, std::string_view second) {
   return Writer().field(first).field(second).take();
@@ -97,13 +97,12 @@ void RunStore::enter_loss(int64_t now) {
       if (run.done) continue;
       rows.put(kind(kKnown), as_bytes(run.id),
                Writer().field(run.head.prefix).field(run.head.flow).u8(0).bytes(), {});
-      Armed armed;
-      armed.prefix = run.head.prefix;
-      armed.flow = run.head.flow;
-      armed.attempt = Armed::kUnknown;
-      armed.leaves = fmt::format("whatever {} leaves", run.head.flow);
-      armed.time = now;  // when it was armed nobody knows; not later
-      rows.put(kind(kArmed), pair_id(run.id, "*"), encode(armed), {});
+      // When a step was armed nobody knows; not later than now.
+      Writer lost;
+      lost.u64(static_cast<uint64_t>(now)).field(run.head.prefix).field(run.head.flow);
+      lost.u32(static_cast<uint32_t>(run.attempts.size()));
+      for (const auto& [step, attempt] : run.attempts) lost.field(step).u32(attempt);
+      rows.put(kind(kLost), as_bytes(run.id), lost.bytes(), {});
     }
     rows.put(kind(kFull), {}, {}, {});
   });
@@ -283,7 +282,7 @@ void RunStore::arm(const RunId& run, std::string_view step, const Armed& armed,
   store::SealedDb& rows = once_.rows();
   rows.transaction([&] {
     const auto before = this->armed(run, step);
-    if (before && before->attempt != Armed::kUnknown && before->attempt >= armed.attempt) {
+    if (before && before->attempt >= armed.attempt) {
       throw ProtocolAbort(AbortCode::kReuse, "flow/arm",
                           fmt::format("attempt {} of {} was armed before", armed.attempt, step));
     }
@@ -304,9 +303,27 @@ void RunStore::arm(const RunId& run, std::string_view step, const Armed& armed,
 std::optional<Armed> RunStore::armed(const RunId& run, std::string_view step) {
   const auto row = once_.rows().get(kind(kArmed), pair_id(run, step));
   if (row) return decode_armed(row->meta);
-  // once.db was lost while the run was open: nobody knows what was armed.
-  const auto any = once_.rows().get(kind(kArmed), pair_id(run, "*"));
-  return any ? std::optional(decode_armed(any->meta)) : std::nullopt;
+  return lost(run, step);
+}
+
+/// once.db was lost while the run was open: every step counts as armed once more than committed.
+std::optional<Armed> RunStore::lost(const RunId& run, std::string_view step) {
+  const auto row = once_.rows().get(kind(kLost), as_bytes(run));
+  if (!row) return std::nullopt;
+  Reader in(row->meta, "flow/lost");
+  Armed out;
+  out.of_loss = true;
+  out.attempt = 1;
+  out.time = static_cast<int64_t>(in.u64());
+  out.prefix = to_text(in.field(kMaxText));
+  out.flow = to_text(in.field(kMaxText));
+  for (uint32_t k = in.u32(); k > 0; --k) {
+    const std::string name = to_text(in.field(kMaxText));
+    const uint32_t attempt = in.u32();
+    if (name == step) out.attempt = attempt + 1;
+  }
+  in.finish();
+  return out;
 }
 
 std::vector<Armed> RunStore::all_armed(const RunId& run) {
@@ -317,6 +334,7 @@ std::vector<Armed> RunStore::all_armed(const RunId& run) {
       out.push_back(decode_armed(label.meta));
     }
   }
+  if (auto any = lost(run, "")) out.push_back(std::move(*any));
   return out;
 }
 

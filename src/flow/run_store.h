@@ -28,12 +28,12 @@ using ValueBytes = std::map<std::string, SecretBytes>;
 
 /// A step that was about to be released, or was (operations.md (c)).
 struct Armed {
-  static constexpr uint32_t kUnknown = UINT32_MAX;  // once.db was lost
   uint32_t attempt = 0;
   int64_t time = 0;  // of this member's clock
   std::string prefix, flow;
   std::string leaves;  // in words, for --abandon
   int64_t settle_seconds = kSettleLeavesSeconds;
+  bool of_loss = false;  // once.db was lost: what was armed nobody knows
 };
 /// A run that once.db knows.
 struct KnownRun {
@@ -100,6 +100,7 @@ class RunStore {
   std::vector<ValueMeta> values_of(std::string_view owner);
   void apply(const Change& change, const ValueBytes& bytes, const std::vector<net::Signature>& oks);
   void enter_loss(int64_t now);
+  std::optional<Armed> lost(const RunId& run, std::string_view step);
 
   store::SealedDb& state_;
   store::OnceDb& once_;
