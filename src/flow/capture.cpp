@@ -74,7 +74,8 @@ ValueClass narrowest(std::string_view value) {
 std::string value_name(std::string_view name) {
   std::string out;
   for (const char c : http::to_lower(name)) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    const bool plain =
+        (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
     out.push_back(plain ? c : '-');
   }
   return out.substr(0, 40);
@@ -91,7 +92,8 @@ class Draft {
 
   std::string text(std::string_view name, std::string_view provider) const {
     std::string out = fmt::format(
-        "#:schema flow.schema.json\n# A draft made of a recorded request and its answer: check every "
+        "#:schema flow.schema.json\n# A draft made of a recorded request and its answer: check "
+        "every "
         "slot, keep and rule.\n\n[flow]\nname = {}\nprovider = {}\nprefix = {}\nhosts = [{}]\n",
         toml_text(name), toml_text(provider), toml_text(name), toml_text(host_));
     if (!sign_.empty()) out += "key = \"keys\"\n";
@@ -133,7 +135,8 @@ class Draft {
     }
     const size_t first = lines[0].find(' '), last = lines[0].rfind(' ');
     method_ = lines[0].substr(0, first);
-    std::string head = method_ + " " + target(lines[0].substr(first + 1, last - first - 1)) + " HTTP/1.1";
+    std::string head =
+        method_ + " " + target(lines[0].substr(first + 1, last - first - 1)) + " HTTP/1.1";
     std::string content;
     for (auto it = lines.begin() + 1; it != blank; ++it) {
       const size_t colon = it->find(':');
@@ -194,8 +197,8 @@ class Draft {
   std::string header(const std::string& name, const std::string& value) {
     const std::string low = http::to_lower(name);
     constexpr std::array<std::string_view, 6> kAdded = {"content-length", "accept-encoding",
-                                                        "connection", "transfer-encoding",
-                                                        "expect", "upgrade"};
+                                                        "connection",     "transfer-encoding",
+                                                        "expect",         "upgrade"};
     if (std::find(kAdded.begin(), kAdded.end(), low) != kAdded.end()) return "";
     if (low == "host") {
       host_ = value;
@@ -205,7 +208,8 @@ class Draft {
       read_scope(value);
       return "";
     }
-    if (low == "x-amz-date" || low == "x-amz-content-sha256" || low == "x-amz-security-token") return "";
+    if (low == "x-amz-date" || low == "x-amz-content-sha256" || low == "x-amz-security-token")
+      return "";
     if (low == "content-type") is_json_ = value.find("json") != std::string::npos;
     if (low == "cookie") return "\n" + name + ": " + cookies(value);
     const size_t blank = value.find(' ');
@@ -259,10 +263,12 @@ class Draft {
     std::string kept;
     for (const std::string& line : lines_of(wire)) {
       const std::string low = http::to_lower(line.substr(0, std::min(line.find(':'), line.size())));
-      if (low == "content-length" || low == "transfer-encoding" || low == "content-encoding") continue;
+      if (low == "content-length" || low == "transfer-encoding" || low == "content-encoding")
+        continue;
       kept += line + "\r\n";
     }
-    while (!content.empty() && (content.back() == '\n' || content.back() == '\r')) content.pop_back();
+    while (!content.empty() && (content.back() == '\n' || content.back() == '\r'))
+      content.pop_back();
     http::ResponseParser parser;
     const std::string status = kept.substr(9, 3);
     const bool bodiless = status == "204" || status == "304" || status == "205";
@@ -307,11 +313,14 @@ class Draft {
     // Half and twice of what was seen: one answer does not tell the shortest and the longest.
     parts_ += fmt::format(
         "\n[step.keep.\"{}\"]\nat = {}\nclass = \"{}\"\nlength = [{}, {}]\n"
-        "entropy = 0                      # bits that all members believe it has; 128 for a session\n",
+        "entropy = 0                      # bits that all members believe it has; 128 for a "
+        "session\n",
         kept, toml_text(at), to_string(value_class), std::max<size_t>(1, value.size() / 2),
         2 * value.size());
     if (value_class != ValueClass::kCookie) {
-      parts_ += "purposes = []                    # METHOD https://HOST/PATH PLACE; none: usable nowhere\n";
+      parts_ +=
+          "purposes = []                    # METHOD https://HOST/PATH PLACE; none: usable "
+          "nowhere\n";
     }
   }
 

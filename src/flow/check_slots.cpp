@@ -54,7 +54,8 @@ std::vector<Part> parts_of(const Step& step) {
     }
   }
   for (const Assertion& one : step.asserts) {
-    out.push_back({Part::Kind::kAssert, one.name, &one.at, !one.equals, ValueClass::kRaw, one.place});
+    out.push_back(
+        {Part::Kind::kAssert, one.name, &one.at, !one.equals, ValueClass::kRaw, one.place});
   }
   return out;
 }
@@ -219,12 +220,14 @@ class SlotCheck {
     }
     // In forms and JSON every printable byte can be escaped; elsewhere there is no escape.
     if (own && use.function.empty() && !fits(use.where, *own)) cannot(use.name, *own);
-    if (use.where == Where::kHost && !flow_.arguments.contains(use.name) && !is_built_in(use.name)) {
+    if (use.where == Where::kHost && !flow_.arguments.contains(use.name) &&
+        !is_built_in(use.name)) {
       refuse(place, fmt::format("a host holds arguments only: {}", raw(use)));
     }
     flow_.each_step([&](const Step& other) {
       const Open* const open = other.open(use.name);
-      if (open != nullptr && !fits(use.where, open->value_class)) cannot(raw(use), open->value_class);
+      if (open != nullptr && !fits(use.where, open->value_class))
+        cannot(raw(use), open->value_class);
     });
   }
 
@@ -260,7 +263,7 @@ class SlotCheck {
     }
   }
 
-  /// §5.9: nobody but the host of the purpose chooses the key of a secret password.
+  /// operations.md (e): nobody but the host of the purpose chooses the key of a secret password.
   void check_jwe(const Step& step, const SlotUse& use) const {
     if (use.key.empty()) refuse(step.request_place, "a jwe needs `key NAME`");
     for (const std::string_view part : {".n", ".e", ".kid"}) {
@@ -291,9 +294,11 @@ class SlotCheck {
 
   void check_asserts(const Step& step) const {
     for (const Assertion& one : step.asserts) {
-      for (const std::string& name : names_in(one.equals.value_or("")).value_or(std::vector<std::string>())) {
-        const bool known = flow_.is_opened(name) || flow_.arguments.contains(name) ||
-                           std::find(flow_.uses.begin(), flow_.uses.end(), name) != flow_.uses.end();
+      for (const std::string& name :
+           names_in(one.equals.value_or("")).value_or(std::vector<std::string>())) {
+        const bool known =
+            flow_.is_opened(name) || flow_.arguments.contains(name) ||
+            std::find(flow_.uses.begin(), flow_.uses.end(), name) != flow_.uses.end();
         if (!known) refuse(one.place, fmt::format("nobody knows {{{{{}}}}}", name));
       }
     }
@@ -324,8 +329,9 @@ class SlotCheck {
   void check_action(const Step& step, const http::RequestModel& request) const {
     const AwsService* const service = aws_service(step.sign_service);
     if (service != nullptr && !is_aws_host(*service, step.sign_region, request.host)) {
-      refuse(step.sign_place, fmt::format("signs for '{}' in '{}', to which host '{}' does not belong",
-                                          step.sign_service, step.sign_region, request.host));
+      refuse(step.sign_place,
+             fmt::format("signs for '{}' in '{}', to which host '{}' does not belong",
+                         step.sign_service, step.sign_region, request.host));
     }
     if (step.sealed) return;
     std::optional<CallAction> action;
@@ -341,7 +347,8 @@ class SlotCheck {
   }
 
   uint32_t length_of(const SlotUse& use) const {
-    if (const auto it = flow_.inputs.find(use.name); it != flow_.inputs.end()) return it->second.length;
+    if (const auto it = flow_.inputs.find(use.name); it != flow_.inputs.end())
+      return it->second.length;
     if (const Keep* const keep = flow_.kept(use.name)) return keep->max;
     return flow_.born.at(use.name).bytes();
   }

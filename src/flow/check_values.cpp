@@ -128,13 +128,14 @@ void check_claimant(const Flow& flow, const std::map<std::string, std::string>& 
   }
 }
 
-std::map<std::string, std::string> check_arguments(const Flow& flow,
-                                                   const std::map<std::string, std::string>& given) {
+std::map<std::string, std::string> check_arguments(
+    const Flow& flow, const std::map<std::string, std::string>& given) {
   std::map<std::string, std::string> out;
   for (const auto& [name, value] : given) {
     const std::string place = fmt::format("argument {}", name);
     if (!flow.arguments.contains(name) && name != "claimant") {
-      refuse(place, "the flow has no such argument", "it declares its arguments as [argument.NAME]");
+      refuse(place, "the flow has no such argument",
+             "it declares its arguments as [argument.NAME]");
     }
     if (value.size() > 65'536) refuse(place, "is longer than 64 KB");
     out[name] = value;

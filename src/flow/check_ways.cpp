@@ -180,7 +180,8 @@ class Knowledge {
   void check(const Step& step, const Names& known) const {
     for (const SlotUse& use : step.slots) {
       std::vector<std::string> needed = {use.name};
-      if (!use.key.empty()) needed.insert(needed.end(), {use.key + ".n", use.key + ".e", use.key + ".kid"});
+      if (!use.key.empty())
+        needed.insert(needed.end(), {use.key + ".n", use.key + ".e", use.key + ".kid"});
       for (const std::string& name : needed) {
         if (known.contains(name)) continue;
         refuse(step.request_place,
@@ -195,11 +196,13 @@ class Knowledge {
     }
     const std::string secret = flow_.key + "/secret";
     if (!step.sign_service.empty() && !known.contains(secret)) {
-      refuse(step.sign_place, fmt::format("{} signs with {}, which is not yet kept on every way there",
-                                          step.name, secret));
+      refuse(step.sign_place,
+             fmt::format("{} signs with {}, which is not yet kept on every way there", step.name,
+                         secret));
     }
     for (const Assertion& one : step.asserts) {
-      for (const std::string& name : names_in(one.equals.value_or("")).value_or(std::vector<std::string>())) {
+      for (const std::string& name :
+           names_in(one.equals.value_or("")).value_or(std::vector<std::string>())) {
         if (known.contains(name)) continue;
         refuse(one.place,
                fmt::format("{} compares with {}, which is not yet opened", step.name, name));
@@ -223,8 +226,7 @@ class Knowledge {
                              step.name, name));
         }
         if (!flow_.is_opened(name) && !flow_.is_used(name) && !flow_.arguments.contains(name)) {
-          refuse(step.item_place,
-                 fmt::format("an item is compared with public values: {}", name));
+          refuse(step.item_place, fmt::format("an item is compared with public values: {}", name));
         }
       }
     }

@@ -26,8 +26,8 @@ class Clock {
   virtual void wait_until(int64_t seconds) = 0;
 };
 
-/// A secret that all members just got: this member's row, and which sharing it is. `tag` is the same
-/// at all members and another for every sharing.
+/// A secret that all members just got: this member's row, and which sharing it is. `tag` is the
+/// same at all members and another for every sharing.
 struct NewSecret {
   Digest tag{};
   SecretBytes row;
@@ -40,9 +40,9 @@ struct StepCall {
   RunId run;
   uint32_t attempt = 0;  // of this step in this run, from 1: part of the request's id
   std::string idempotency;
-  std::string room;                                   // {{room}}
+  std::string room;  // {{room}}
   const std::map<std::string, std::string>& arguments;
-  int64_t time = 0;                                   // agreed: of cookies' dates and signatures
+  int64_t time = 0;  // agreed: of cookies' dates and signatures
   /// A value that the request or the answer's tests name, the same version at all members; nothing
   /// for one that the room does not have. Of an input of one member: nothing but `room:PREFIX`'s.
   std::function<std::optional<StoredValue>(std::string_view name)> value;
@@ -69,7 +69,7 @@ struct StepAnswer {
 class StepExecutor {
  public:
   virtual ~StepExecutor() = default;
-  /// The flow's born secrets, drawn by all members (tls-in-mpc.md §5.2a). Contacts no provider.
+  /// The flow's born secrets, drawn by all members (operations.md (b)). Contacts no provider.
   virtual std::map<std::string, NewSecret> draw(const Flow& flow, const RunId& run) = 0;
   /// Makes the request. What it throws before before_release() left nothing at the provider; behind
   /// it the outcome is not known.

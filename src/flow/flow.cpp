@@ -32,7 +32,8 @@ ValueClass Birth::value_class() const {
 }
 
 std::string Keep::signature() const {
-  std::string out = fmt::format("{} {}-{} {} {}", to_string(value_class), min, max, decode, entropy);
+  std::string out =
+      fmt::format("{} {}-{} {} {}", to_string(value_class), min, max, decode, entropy);
   for (const std::string& purpose : purposes) out += "\n" + purpose;
   return out;
 }

@@ -27,7 +27,7 @@ inline constexpr unsigned kLifeBits = 8;
 inline constexpr unsigned kFullEntropy = 128;
 /// Of the built-in pause behind 429 and 5xx.
 inline constexpr unsigned kThrottleTries = 5;
-/// How long a released record may still arrive, by what its step leaves (tls-in-mpc.md §4.9).
+/// How long a released record may still arrive, by what its step leaves (operations.md (c)).
 inline constexpr int64_t kSettleSeconds = 120, kSettleLeavesSeconds = 600;
 
 /// Names with a meaning of their own: run, room, idempotency, client-metadata.
@@ -105,7 +105,9 @@ struct Rule {
   /// Where it leads (kBack, kAfter, kBranch).
   std::string line;
   size_t index = 0;
-  bool leads() const { return kind == Kind::kBack || kind == Kind::kAfter || kind == Kind::kBranch; }
+  bool leads() const {
+    return kind == Kind::kBack || kind == Kind::kAfter || kind == Kind::kBranch;
+  }
   std::string text() const;
   Place place;
 };
@@ -113,7 +115,7 @@ struct Rule {
 /// One `{{..}}` of a request.
 struct SlotUse {
   enum class Where : uint8_t { kPath, kHost, kQuery, kHeader, kCookie, kForm, kJson, kNumber };
-  std::string raw;       // between the braces
+  std::string raw;  // between the braces
   std::string name;
   std::string function;  // "jwe RSA-OAEP-256 A256GCM", "totp", "totp next" or empty
   std::string key;       // of a jwe: PREFIX of .n, .e, .kid
@@ -136,12 +138,12 @@ struct Step {
   int64_t within_seconds = 300, every_seconds = 5;
 
   // of a request
-  std::string method, host, target, path;      // host and target with their {{..}}
-  std::string request;                         // as written, trimmed
-  std::string address;                         // METHOD https://HOST/PATH, as purposes begin
+  std::string method, host, target, path;  // host and target with their {{..}}
+  std::string request;                     // as written, trimmed
+  std::string address;                     // METHOD https://HOST/PATH, as purposes begin
   std::vector<SlotUse> slots;
   bool sealed = true;
-  std::string sign_service, sign_region;       // of `sign`
+  std::string sign_service, sign_region;  // of `sign`
   std::string sign_place;
   std::vector<int> status = {200};
   std::string type = "application/json";

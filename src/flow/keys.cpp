@@ -82,7 +82,8 @@ constexpr std::array kKeepKeys = {
     Key{"at", T::kText, "the selector", "", Table::kFile, true},
     Key{"class", T::kText, "its characters, checked inside MPC", kClasses, Table::kFile, true},
     Key{"length", T::kLength, "n or [min, max] bytes", "", Table::kFile, true},
-    Key{"purposes", T::kTexts, "METHOD https://HOST/PATH PLACE [as FUNCTION]; none: usable nowhere"},
+    Key{"purposes", T::kTexts,
+        "METHOD https://HOST/PATH PLACE [as FUNCTION]; none: usable nowhere"},
     Key{"entropy", T::kInteger, "bits that all members believe it has; 0"},
     Key{"decode", T::kText, "the slot holds the bytes", "base32|base64|hex"},
     Key{"missing", T::kText, "of a cookie: none in the answer keeps the old one", "fail|same"},
@@ -123,7 +124,8 @@ constexpr std::array kRecipeSignKeys = {
     Key{"service", T::kText, "of the signature", "", Table::kFile, true},
 };
 constexpr std::array kRecipeSlotKeys = {
-    Key{"source", T::kText, "where its bytes come from", "secret|member|random", Table::kFile, true},
+    Key{"source", T::kText, "where its bytes come from", "secret|member|random", Table::kFile,
+        true},
     Key{"secret", T::kText, "of the store"},
     Key{"member", T::kText, "whose private value it is"},
     Key{"encoding", T::kText, "how the bytes are written",
@@ -217,11 +219,11 @@ void check_keys(const TomlTable& toml, Table table) {
   for (const Key& key : known) {
     if (!key.required || toml.has(key.name)) continue;
     const bool list = table == Table::kFile;
-    throw InputError(
-        toml.place(key.name),
-        list ? (key.type == T::kList ? fmt::format("no [[{}]]", key.name) : fmt::format("no [{}]", key.name))
-             : fmt::format("`{}` is missing", key.name),
-        fmt::format("it is {}", key.about));
+    throw InputError(toml.place(key.name),
+                     list ? (key.type == T::kList ? fmt::format("no [[{}]]", key.name)
+                                                  : fmt::format("no [{}]", key.name))
+                          : fmt::format("`{}` is missing", key.name),
+                     fmt::format("it is {}", key.about));
   }
 }
 

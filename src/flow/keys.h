@@ -6,8 +6,8 @@
 
 #include "config/toml.h"
 
-// The keys of a flow file (operations.md (a) to (c)), once: the parser takes no others, and the JSON
-// schema for editors is written from the same table.
+// The keys of a flow file (operations.md (a) to (c)), once: the parser takes no others, and the
+// JSON schema for editors is written from the same table.
 
 namespace flexroom::flow {
 
@@ -47,7 +47,7 @@ enum class KeyType : uint8_t {
 struct Key {
   std::string_view name;
   KeyType type = KeyType::kText;
-  std::string_view about;   // one sentence, for editors
+  std::string_view about;        // one sentence, for editors
   std::string_view values = {};  // of a text: all that it may be, parted by '|'; empty: any
   Table table = Table::kFile;
   bool required = false;

@@ -4,8 +4,8 @@
 
 #include "flow/loader.h"
 
-// The ledger's side of a flow file: which tests show bits of which secrets, and how many one run can
-// show at most (tls-in-mpc.md §5.6).
+// The ledger's side of a flow file: which tests show bits of which secrets, and how many one run
+// can show at most (tls-in-mpc.md §5.6).
 
 namespace flexroom::flow {
 namespace {
@@ -48,8 +48,8 @@ unsigned most_releases(const Flow& flow, const Step& step) {
   flow.each_step([&](const Step& other) {
     for (const auto& [event, rule] : other.on) {
       const bool again = rule.kind == Rule::Kind::kAgain && &other == &step;
-      const bool back = rule.kind == Rule::Kind::kBack &&
-                        (rule.line != step.line || rule.index <= step.index);
+      const bool back =
+          rule.kind == Rule::Kind::kBack && (rule.line != step.line || rule.index <= step.index);
       if (again || back || rule.kind == Rule::Kind::kBranch) out += rule.times;
     }
   });
@@ -88,9 +88,10 @@ std::map<std::string, unsigned> leaks_of(const Flow& flow, const KnownValues& ro
   });
   for (const auto& [name, bits] : out) {
     if (bits > kLifeBits) {
-      refuse(first, fmt::format("one run could show {} bits of {}; {} are its life's", bits, name,
-                                kLifeBits),
-             "put the test into a file of its own, in no loop");
+      refuse(
+          first,
+          fmt::format("one run could show {} bits of {}; {} are its life's", bits, name, kLifeBits),
+          "put the test into a file of its own, in no loop");
     }
   }
   return out;

@@ -45,7 +45,8 @@ std::vector<std::string> hosts(const TomlTable& table, std::string_view key) {
   if (out.size() > kMaxHosts) table.fail(key, fmt::format("lists more than {}", kMaxHosts));
   for (const std::string& host : out) {
     if (!is_host_name(host)) {
-      table.fail(key, fmt::format("lists '{}', which is no lower-case DNS name", display_short(host)));
+      table.fail(key,
+                 fmt::format("lists '{}', which is no lower-case DNS name", display_short(host)));
     }
   }
   return out;
@@ -87,9 +88,12 @@ void load_head(Loading& in, const TomlTable& table) {
 
 // ------------------------------------------------------------------ purposes
 
-constexpr std::array<std::string_view, 6> kFunctions = {
-    "jwe RSA-OAEP-256 A256GCM", "jwe RSA-OAEP A256GCM", "jwe RSA-OAEP-256 A128GCM",
-    "jwe RSA-OAEP A128GCM",     "totp",                 "totp next"};
+constexpr std::array<std::string_view, 6> kFunctions = {"jwe RSA-OAEP-256 A256GCM",
+                                                        "jwe RSA-OAEP A256GCM",
+                                                        "jwe RSA-OAEP-256 A128GCM",
+                                                        "jwe RSA-OAEP A128GCM",
+                                                        "totp",
+                                                        "totp next"};
 
 bool is_sigv4(std::string_view purpose) {
   if (!purpose.starts_with("sigv4 ")) return false;
@@ -149,9 +153,9 @@ void check_purpose(const Loading& in, const std::string& purpose, const Place& p
   }
   const bool whole = position.starts_with("cookie ") && position.ends_with("={{}}");
   if (method.empty() && !whole && !position.starts_with("header authorization: ")) {
-    refuse(place,
-           fmt::format("only cookie and authorization purposes may leave method and path open: `{}`",
-                       display_short(purpose)));
+    refuse(place, fmt::format(
+                      "only cookie and authorization purposes may leave method and path open: `{}`",
+                      display_short(purpose)));
   }
   at_host(*host);
 }
@@ -174,8 +178,8 @@ void load_input(Loading& in, const std::string& name, const TomlTable& table) {
   input.from = table.text("from");
   input.kind = table.text_or("kind", "");
   const auto value_class = value_class_of(table.text("class"));
-  if (!value_class ||
-      (table.has("kind") && input.kind != "card" && input.kind != "telephone" && input.kind != "postal")) {
+  if (!value_class || (table.has("kind") && input.kind != "card" && input.kind != "telephone" &&
+                       input.kind != "postal")) {
     refuse(table.place(""), "no such class or kind", "kinds are card, telephone and postal");
   }
   const auto from = names_in(input.from);
@@ -193,13 +197,13 @@ void load_input(Loading& in, const std::string& name, const TomlTable& table) {
 
 void load_list(const Loading& in, const TomlTable& table, Birth& birth) {
   birth.list = table.text("list");
-  const bool good = birth.list.size() <= 128 && birth.list.ends_with(".txt") &&
-                    birth.list.front() != '/' && birth.list.front() != '.' &&
-                    birth.list.find("//") == std::string::npos &&
-                    birth.list.find("/.") == std::string::npos &&
-                    std::all_of(birth.list.begin(), birth.list.end() - 4, [](char c) {
-                      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '/';
-                    });
+  const bool good =
+      birth.list.size() <= 128 && birth.list.ends_with(".txt") && birth.list.front() != '/' &&
+      birth.list.front() != '.' && birth.list.find("//") == std::string::npos &&
+      birth.list.find("/.") == std::string::npos &&
+      std::all_of(birth.list.begin(), birth.list.end() - 4, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '/';
+      });
   const Place place = table.place("list");
   if (!good) {
     refuse(place, fmt::format("a list lies beside the flow file: `{}`", display_short(birth.list)));
@@ -213,13 +217,12 @@ void load_list(const Loading& in, const TomlTable& table, Birth& birth) {
   }
   const auto& all = birth.entries;
   const http::CharSet& set = set_of(ValueClass::kJsonSafe);
-  const bool even = !all.empty() && all.size() <= kMaxListed && (all.size() & (all.size() - 1)) == 0 &&
-                    std::all_of(all.begin(), all.end(), [&](const std::string& entry) {
-                      return entry.size() == all.front().size() && !entry.empty() &&
-                             entry.size() <= kMaxLabel &&
-                             std::all_of(entry.begin(), entry.end(),
-                                         [&](char c) { return set.contains(c); });
-                    });
+  const bool even =
+      !all.empty() && all.size() <= kMaxListed && (all.size() & (all.size() - 1)) == 0 &&
+      std::all_of(all.begin(), all.end(), [&](const std::string& entry) {
+        return entry.size() == all.front().size() && !entry.empty() && entry.size() <= kMaxLabel &&
+               std::all_of(entry.begin(), entry.end(), [&](char c) { return set.contains(c); });
+      });
   if (!even || !std::is_sorted(all.begin(), all.end()) ||
       std::adjacent_find(all.begin(), all.end()) != all.end()) {
     refuse(place, "a list has 2^k sorted different entries of one length",
@@ -231,14 +234,14 @@ void load_list(const Loading& in, const TomlTable& table, Birth& birth) {
 
 void load_alphabet(const TomlTable& table, Birth& birth) {
   birth.alphabet = value_class_of(table.text_or("alphabet", ""));
-  const bool known = birth.alphabet && (*birth.alphabet == ValueClass::kHex ||
-                                        *birth.alphabet == ValueClass::kBase32 ||
-                                        *birth.alphabet == ValueClass::kBase64Url ||
-                                        *birth.alphabet == ValueClass::kDigits);
+  const bool known =
+      birth.alphabet &&
+      (*birth.alphabet == ValueClass::kHex || *birth.alphabet == ValueClass::kBase32 ||
+       *birth.alphabet == ValueClass::kBase64Url || *birth.alphabet == ValueClass::kDigits);
   if (!known) refuse(table.place(""), "alphabet is one of hex, base32, base64url, digits");
   if (!table.has("length")) refuse(table.place(""), "`length` is missing");
   birth.length = static_cast<uint32_t>(table.integer("length", 1, 256));
-  // Of the alphabets as drawn: hex and base32 in one case (tls-in-mpc.md §5.2a).
+  // Of the alphabets as drawn: hex and base32 in one case (operations.md (b)).
   birth.bits = *birth.alphabet == ValueClass::kHex      ? 4.0 * birth.length
                : *birth.alphabet == ValueClass::kBase32 ? 5.0 * birth.length
                                                         : most_bits(*birth.alphabet, birth.length);
@@ -264,7 +267,8 @@ void load_birth(Loading& in, const std::string& name, const TomlTable& table) {
   }
   birth.identifies = table.flag_or("identifies", false);
   if (birth.identifies && birth.bits < kFullEntropy) {
-    refuse(table.place(""), fmt::format("names the identity with {:.0f} bits, needs 128", birth.bits),
+    refuse(table.place(""),
+           fmt::format("names the identity with {:.0f} bits, needs 128", birth.bits),
            "whoever guesses it addresses the identity");
   }
   birth.purposes = load_purposes(in, table);
@@ -329,7 +333,8 @@ void load_lines(Loading& in, const TomlTable& root) {
     const TomlTable branches = root.table("branch");
     for (const std::string& name : branches.keys()) {
       if (!is_name(name) || name == "main") {
-        refuse(branches.place(name), fmt::format("'{}' is no name of a branch", display_short(name)));
+        refuse(branches.place(name),
+               fmt::format("'{}' is no name of a branch", display_short(name)));
       }
       flow.lines.push_back({name, {}});
       for (TomlTable& table : branches.tables(name)) rows.push_back({name, std::move(table)});
@@ -355,7 +360,8 @@ Digest digest_of(const Step& step) {
   Writer out;
   out.field("flexroom flow step/1").field(step.name).field(step.request).field(step.ask);
   for (const std::string& name : step.show) out.field(name);
-  out.u64(static_cast<uint64_t>(step.within_seconds)).u64(static_cast<uint64_t>(step.every_seconds));
+  out.u64(static_cast<uint64_t>(step.within_seconds))
+      .u64(static_cast<uint64_t>(step.every_seconds));
   out.u8(step.sealed ? 1 : 0).field(step.sign_service).field(step.sign_region).field(step.leaves);
   for (const int status : step.status) out.u32(static_cast<uint32_t>(status));
   out.field(step.type).u32(step.header_max).u32(step.body_max);
@@ -385,7 +391,9 @@ void add_digests(Flow& flow, std::string_view text) {
   all.field("flexroom flow/1").field(text);
   births.field("flexroom flow births/1").field(flow.name).field(flow.prefix);
   for (const auto& [name, birth] : flow.born) {
-    births.field(name).field(birth.alphabet ? to_string(*birth.alphabet) : "list").u32(birth.length);
+    births.field(name)
+        .field(birth.alphabet ? to_string(*birth.alphabet) : "list")
+        .u32(birth.length);
     births.field(birth.suffix).u8(birth.identifies ? 1 : 0);
     for (const std::string& purpose : birth.purposes) births.field(purpose);
     births.u32(static_cast<uint32_t>(birth.entries.size()));
@@ -421,7 +429,8 @@ std::vector<std::string> load_purposes(const Loading& in, const TomlTable& table
   const bool said = table.has("purposes");
   std::vector<std::string> out = said ? table.texts_or_empty("purposes") : std::move(fallback);
   const Place place = table.place("purposes");
-  if (out.size() > kMaxPurposes) refuse(place, fmt::format("has more than {} purposes", kMaxPurposes));
+  if (out.size() > kMaxPurposes)
+    refuse(place, fmt::format("has more than {} purposes", kMaxPurposes));
   for (const std::string& purpose : out) {
     if (purpose.size() > kMaxPurposeBytes ||
         !std::all_of(purpose.begin(), purpose.end(),

@@ -16,11 +16,14 @@ using http::CharSet;
 using Where = SlotUse::Where;
 
 constexpr std::array<std::string_view, 7> kAdded = {
-    "content-length", "accept-encoding", "connection", "transfer-encoding",
+    "content-length", "accept-encoding", "connection",         "transfer-encoding",
     "expect",         "upgrade",         "authorization-sigv4"};
-constexpr std::array<std::string_view, 6> kFunctions = {
-    "jwe RSA-OAEP-256 A256GCM", "jwe RSA-OAEP A256GCM", "jwe RSA-OAEP-256 A128GCM",
-    "jwe RSA-OAEP A128GCM",     "totp",                 "totp next"};
+constexpr std::array<std::string_view, 6> kFunctions = {"jwe RSA-OAEP-256 A256GCM",
+                                                        "jwe RSA-OAEP A256GCM",
+                                                        "jwe RSA-OAEP-256 A128GCM",
+                                                        "jwe RSA-OAEP A128GCM",
+                                                        "totp",
+                                                        "totp next"};
 
 template <size_t N>
 bool is_one_of(std::string_view text, const std::array<std::string_view, N>& list) {
@@ -54,7 +57,8 @@ class RequestLoader {
   void load() {
     step_.request_place = place_;
     step_.request = trimmed(table_.text("request"));
-    if (step_.request.size() > http::kMaxRequest) refuse(place_, "the request is longer than 16,384 bytes");
+    if (step_.request.size() > http::kMaxRequest)
+      refuse(place_, "the request is longer than 16,384 bytes");
     split();
     check_cookie();
     check_host();
@@ -137,9 +141,9 @@ class RequestLoader {
                                      [](char c) { return http::token_chars().contains(c); });
       const bool slot = value.starts_with("{{") && value.find("}}") == value.size() - 2;
       const CharSet& octets = http::char_set(http::CharClass::kCookie);
-      const bool plain = !has_slot(value) &&
-                         std::all_of(value.begin(), value.end(),
-                                     [&](char c) { return octets.contains(c); });
+      const bool plain = !has_slot(value) && std::all_of(value.begin(), value.end(), [&](char c) {
+        return octets.contains(c);
+      });
       if (!token || equals == std::string::npos || (!slot && !plain)) {
         refuse(place_,
                fmt::format("a Cookie line is NAME=VALUE joined by `; `, a value one slot alone or "
@@ -167,10 +171,10 @@ class RequestLoader {
     // One label of an argument or a built-in name in front of an entry of `hosts`.
     const size_t open = step_.host.find("{{"), close = step_.host.find("}}");
     const size_t dot = close == std::string::npos ? close : step_.host.find('.', close);
-    const bool label = open != std::string::npos && dot != std::string::npos &&
-                       step_.host.find('.') >= open && !has_slot(step_.host.substr(close)) &&
-                       std::find(hosts.begin(), hosts.end(), step_.host.substr(dot + 1)) !=
-                           hosts.end();
+    const bool label =
+        open != std::string::npos && dot != std::string::npos && step_.host.find('.') >= open &&
+        !has_slot(step_.host.substr(close)) &&
+        std::find(hosts.begin(), hosts.end(), step_.host.substr(dot + 1)) != hosts.end();
     if (!label) {
       refuse(place_, fmt::format("host {} is not in hosts", display_short(step_.host)),
              "list it in `hosts` of [flow]");
@@ -229,9 +233,11 @@ class RequestLoader {
         const size_t start = text.rfind('\n', at);
         const std::string line =
             http::to_lower(text.substr(start + 1, std::min<size_t>(5, text.size() - start - 1)));
-        slot.where = at < query      ? Where::kPath
-                     : at < line_end ? Where::kQuery
-                     : at >= body_at ? (!is_json_ ? Where::kForm : quoted ? Where::kJson : Where::kNumber)
+        slot.where = at < query        ? Where::kPath
+                     : at < line_end   ? Where::kQuery
+                     : at >= body_at   ? (!is_json_ ? Where::kForm
+                                          : quoted  ? Where::kJson
+                                                    : Where::kNumber)
                      : line == "host:" ? Where::kHost
                                        : Where::kHeader;
         const unsigned count = ++seen[slot.name];
@@ -344,9 +350,10 @@ class RequestLoader {
 
   /// What is opened whole carries nothing that its answer could repeat.
   void check_open() {
-    const bool secret = std::any_of(step_.slots.begin(), step_.slots.end(), [&](const SlotUse& use) {
-      return !in_.is_public_name(use.name) && step_.open(use.name) == nullptr;
-    });
+    const bool secret =
+        std::any_of(step_.slots.begin(), step_.slots.end(), [&](const SlotUse& use) {
+          return !in_.is_public_name(use.name) && step_.open(use.name) == nullptr;
+        });
     if (!step_.sealed && secret) {
       refuse(place_, "an open answer: no secret and no input may stand in the request");
     }

@@ -24,8 +24,8 @@ bool is_step_name(std::string_view text) {
 
 /// Keys of a request do not belong to a question, and the other way round.
 void check_kind(const TomlTable& table, const Step& step) {
-  constexpr std::array<std::string_view, 7> kOfQuestion = {"name",           "ask",           "show", "open",
-                                                           "within_seconds", "every_seconds", "on"};
+  constexpr std::array<std::string_view, 7> kOfQuestion = {
+      "name", "ask", "show", "open", "within_seconds", "every_seconds", "on"};
   for (const std::string& key : table.keys()) {
     const bool question =
         std::find(kOfQuestion.begin(), kOfQuestion.end(), key) != kOfQuestion.end();
@@ -64,7 +64,8 @@ void each_part(const TomlTable& table, std::string_view key, Take take) {
   if (!table.has(key)) return;
   const TomlTable all = table.table(key);
   const std::vector<std::string> there = all.keys();
-  if (there.size() > kMaxParts) refuse(table.place(key), fmt::format("more than {} of `{}`", kMaxParts, key));
+  if (there.size() > kMaxParts)
+    refuse(table.place(key), fmt::format("more than {} of `{}`", kMaxParts, key));
   for (const std::string& name : there) {
     if (all.type_of(name) != TomlTable::Type::kTable) {
       refuse(all.place(name), fmt::format("`{}` has another type", display_short(name)),
@@ -144,7 +145,8 @@ void load_keep(Loading& in, const TomlTable& step_table, const TomlTable& table,
   keep.value_class = load_class(table, place);
   load_length(table, keep);
   keep.decode = table.text_or("decode", "");
-  if (table.has("decode") && keep.decode != "base32" && keep.decode != "base64" && keep.decode != "hex") {
+  if (table.has("decode") && keep.decode != "base32" && keep.decode != "base64" &&
+      keep.decode != "hex") {
     refuse(table.place("decode"), "decode is base32, base64 or hex");
   }
   const std::string missing = table.text_or("missing", "fail");
@@ -154,8 +156,7 @@ void load_keep(Loading& in, const TomlTable& step_table, const TomlTable& table,
     refuse(place, "missing = \"same\" is for a cookie only");
   }
   check_keep_name(in, step, keep);
-  if (table.text("at").find("{{") != std::string::npos &&
-      names_in(table.text("at")).has_value()) {
+  if (table.text("at").find("{{") != std::string::npos && names_in(table.text("at")).has_value()) {
     refuse(place, "no slot in a selector of keep");
   }
   keep.at = load_selector(table, place);
@@ -175,9 +176,10 @@ void load_keep(Loading& in, const TomlTable& step_table, const TomlTable& table,
   }
   const Keep* const other = in.flow.kept(keep.name);
   if (other != nullptr && other->signature() != keep.signature()) {
-    refuse(place, fmt::format("{} is kept elsewhere with another class, length, entropy or purposes: "
-                              "another secret",
-                              keep.name));
+    refuse(place,
+           fmt::format("{} is kept elsewhere with another class, length, entropy or purposes: "
+                       "another secret",
+                       keep.name));
   }
   step.keeps.push_back(std::move(keep));
 }
@@ -235,8 +237,9 @@ void load_code(const TomlTable& table, Step& step) {
   Code code;
   const std::string at = in.text("at");
   const auto selector = parse_selector(at);
-  const bool good = selector && !selector->in_item && !selector->literal &&
-                    (selector->kind == Selector::Kind::kJson || selector->kind == Selector::Kind::kXml);
+  const bool good =
+      selector && !selector->in_item && !selector->literal &&
+      (selector->kind == Selector::Kind::kJson || selector->kind == Selector::Kind::kXml);
   if (!good) {
     refuse(place, fmt::format("the selector of a code is json or xml: `{}`", display_short(at)));
   }
@@ -251,10 +254,11 @@ void load_code(const TomlTable& table, Step& step) {
   for (const std::string& one : code.one_of) {
     if (one == "other") refuse(place, "other is every code that is not listed");
     const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
-    const bool word = !one.empty() && one.size() <= 64 && letter(one[0]) &&
-                      std::all_of(one.begin(), one.end(), [&](char c) {
-                        return letter(c) || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-                      });
+    const bool word =
+        !one.empty() && one.size() <= 64 && letter(one[0]) &&
+        std::all_of(one.begin(), one.end(), [&](char c) {
+          return letter(c) || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+        });
     if (!word) refuse(place, fmt::format("a code begins with a letter: `{}`", display_short(one)));
   }
   step.code = std::move(code);
@@ -301,15 +305,16 @@ void check_event(const Step& step, const std::string& event, const Place& place)
   const std::string code = blank == std::string::npos ? "" : event.substr(blank + 1);
   const bool word = event == "4xx" || event == "ok" || event == "none" || event == "unknown" ||
                     event == "exhausted";
-  const bool answer = is_status(status) && (event.size() == 3 || (blank == 3 && !code.empty() &&
-                                                                  code.find(' ') == std::string::npos));
+  const bool answer =
+      is_status(status) &&
+      (event.size() == 3 || (blank == 3 && !code.empty() && code.find(' ') == std::string::npos));
   if (!word && !answer) refuse(place, fmt::format("no event `{}`", display_short(event)));
   if (answer && step.is_ok(std::stoi(status))) refuse(place, fmt::format("{} is `ok` here", event));
   if (event == "none" && !step.item && !step.asks()) refuse(place, "no item: `none` never comes");
   if (code.empty()) return;
-  const bool listed = step.code && (code == "other" ||
-                                    std::find(step.code->one_of.begin(), step.code->one_of.end(),
-                                              code) != step.code->one_of.end());
+  const bool listed =
+      step.code && (code == "other" || std::find(step.code->one_of.begin(), step.code->one_of.end(),
+                                                 code) != step.code->one_of.end());
   if (!listed) refuse(place, fmt::format("`{}`: code does not list it", display_short(event)));
 }
 
@@ -351,7 +356,8 @@ void load_rules(const TomlTable& table, Step& step) {
   if (!table.has("on")) return;
   const TomlTable on = table.table("on");
   const std::vector<std::string> events = on.keys();
-  if (events.size() > kMaxParts) refuse(table.place("on"), fmt::format("more than {} rules", kMaxParts));
+  if (events.size() > kMaxParts)
+    refuse(table.place("on"), fmt::format("more than {} rules", kMaxParts));
   for (const std::string& event : events) {
     const Place place = on.place(event);
     check_event(step, event, place);
@@ -405,7 +411,8 @@ void load_sign(const TomlTable& table, Step& step) {
       return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
     });
   };
-  if (blank == std::string::npos || !plain(sign.substr(0, blank)) || !plain(sign.substr(blank + 1))) {
+  if (blank == std::string::npos || !plain(sign.substr(0, blank)) ||
+      !plain(sign.substr(blank + 1))) {
     refuse(step.sign_place, "sign is \"SERVICE REGION\"");
   }
   step.sign_service = sign.substr(0, blank);
@@ -448,11 +455,13 @@ void load_step(Loading& in, const TomlTable& table, Step& step) {
   step.ask = words(table, "ask");
   load_sign(table, step);
   step.type = table.text_or("type", step.type);
-  if (step.type.empty() || step.type.size() > 128 || step.type.find_first_of("; \t") != std::string::npos) {
+  if (step.type.empty() || step.type.size() > 128 ||
+      step.type.find_first_of("; \t") != std::string::npos) {
     refuse(table.place("type"), "type is TYPE/SUBTYPE, without parameters");
   }
   load_item(table, step);
-  if (step.asks() == table.has("request")) refuse(step.place, "a step has either `request` or `ask`");
+  if (step.asks() == table.has("request"))
+    refuse(step.place, "a step has either `request` or `ask`");
   check_kind(table, step);
   step.leaves = words(table, "leaves");
   step.every_seconds = at_least_one(table, step, "every_seconds", 5, 3600);

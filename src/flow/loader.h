@@ -17,7 +17,7 @@ namespace flexroom::flow {
 struct Loading {
   Flow& flow;
   const RoomView& room;
-  const Provider* entry = nullptr;  // of the flow's provider, where a room is at hand
+  const Provider* entry = nullptr;      // of the flow's provider, where a room is at hand
   std::set<std::string> private_names;  // opened to one member
 
   bool is_mailbox(std::string_view host) const {

@@ -45,8 +45,12 @@ void Members::agree(std::string_view label, const Digest& mine, std::string_view
 // ------------------------------------------------------------------ commits
 
 Bytes Members::ok_text(const RunId& run, uint64_t number, const Digest& change) const {
-  const Digest digest =
-      RandomOracle("flow ok", RoScope{}).field(self_.rid).field(run).field(number).field(change).digest();
+  const Digest digest = RandomOracle("flow ok", RoScope{})
+                            .field(self_.rid)
+                            .field(run)
+                            .field(number)
+                            .field(change)
+                            .digest();
   return {digest.begin(), digest.end()};
 }
 
@@ -68,7 +72,8 @@ void Members::finish(const RunId& run, uint64_t number, const Digest& change) {
     if (all[i].size() != mine.size() ||
         !net::verify(self_.keys[i], kOkDomain, text, signature_of(all[i]))) {
       throw ProtocolAbort(AbortCode::kDisagreement, "flow/ok",
-                          fmt::format("the ok of {} to commit {} is not signed", name(i), number), i);
+                          fmt::format("the ok of {} to commit {} is not signed", name(i), number),
+                          i);
     }
     oks.push_back(signature_of(all[i]));
   }
@@ -195,7 +200,8 @@ Members::OpenRuns Members::open_runs(const std::string& prefix, const std::strin
   OpenRuns open;
   std::set<RunId> any;
   std::vector<std::pair<PartyId, RunId>> forgotten;
-  const std::vector<Bytes> all = say("flow/runs", out.bytes(), 8 + 2 * kMaxRuns * (4 + kRunIdChars));
+  const std::vector<Bytes> all =
+      say("flow/runs", out.bytes(), 8 + 2 * kMaxRuns * (4 + kRunIdChars));
   for (PartyId i = 0; i < all.size(); ++i) {
     Reader in(all[i], "flow/runs", i);
     for (const bool is_open : {true, false}) {
@@ -217,7 +223,8 @@ Members::OpenRuns Members::open_runs(const std::string& prefix, const std::strin
   }
   open.open.assign(any.begin(), any.end());
   for (const auto& [who, id] : forgotten) {
-    if (!any.contains(id) && !open.forgotten) open.forgotten = fmt::format("{}: run {}", name(who), id);
+    if (!any.contains(id) && !open.forgotten)
+      open.forgotten = fmt::format("{}: run {}", name(who), id);
   }
   return open;
 }

@@ -30,7 +30,8 @@ class FlowStop : public std::runtime_error {
 /// ok's, and the one echoed vector of statements at a contact, on which alone anybody commits or
 /// voids. Every call is made by all members alike.
 ///
-/// Security  a signed ok is given after its change was staged durably, so n of them make every honest
+/// Security  a signed ok is given after its change was staged durably, so n of them make every
+/// honest
 ///           member able to commit; a member that gave its ok cannot deny it later; statements are
 ///           broadcasts under echo, so no two honest members act on different ones
 /// Errors    FlowStop(kRestored) naming the member; ProtocolAbort(kDisagreement) where public data

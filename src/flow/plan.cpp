@@ -38,7 +38,9 @@ bool is_secret_slot(const Flow& flow, const SlotUse& use, const KnownValues& roo
   return it == room.end() || !it->second.is_public;
 }
 
-std::string million(uint64_t ands) { return fmt::format("{:.2f}", static_cast<double>(ands) / 1e6); }
+std::string million(uint64_t ands) {
+  return fmt::format("{:.2f}", static_cast<double>(ands) / 1e6);
+}
 
 class Printer {
  public:
@@ -66,9 +68,10 @@ class Printer {
     if (step.sealed) opens_status(step);
     if (step.reads_body() && step.sealed) {
       const std::string_view kind = step.type.find("xml") != std::string::npos ? "XML" : "JSON";
-      line(fmt::format("  lengths  of header lines, {} names and values, and their nesting are seen "
-                       "by all members",
-                       kind));
+      line(
+          fmt::format("  lengths  of header lines, {} names and values, and their nesting are seen "
+                      "by all members",
+                      kind));
     } else if (reads_header(step) && step.sealed) {
       line("  lengths  of header lines and their parts are seen by all members");
     }
@@ -145,10 +148,11 @@ class Printer {
   void costs(const Step& step) {
     const StepCost cost = cost_of(flow_, step);
     const double ands = static_cast<double>(cost.total());
-    line(fmt::format("  costs    up to {:.1f} M ANDs (handshake {}, request {}, answer {}), {:.0f} MB, "
-                     "about {:.1f} s",
-                     ands / 1e6, million(cost.handshake), million(cost.request),
-                     million(cost.answer), ands * kBytesPerAnd / 1e6, ands / kAndsPerSecond));
+    line(fmt::format(
+        "  costs    up to {:.1f} M ANDs (handshake {}, request {}, answer {}), {:.0f} MB, "
+        "about {:.1f} s",
+        ands / 1e6, million(cost.handshake), million(cost.request), million(cost.answer),
+        ands * kBytesPerAnd / 1e6, ands / kAndsPerSecond));
   }
 
   void rules(const Step& step) {

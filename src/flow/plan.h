@@ -17,9 +17,11 @@ struct StepCost {
 /// With AES-128-GCM; `group` of the provider's entry does not matter at this precision.
 StepCost cost_of(const Flow& flow, const Step& step);
 
-/// Gates a byte and a connection, asserted against the circuits by FlowPlan.CostsAreThoseOfTheCircuits.
+/// Gates a byte and a connection, asserted against the circuits by
+/// FlowPlan.CostsAreThoseOfTheCircuits.
 struct Gates {
-  static constexpr uint64_t kHandshake = 560'000;  // operations.md (h): both GCs and the key schedule
+  static constexpr uint64_t kHandshake =
+      560'000;  // operations.md (h): both GCs and the key schedule
   static constexpr uint64_t kAesByte = 320;
   static constexpr uint64_t kHeaderByte = 41;
   static constexpr uint64_t kJsonByte = 27;
@@ -32,8 +34,8 @@ struct Gates {
   static constexpr uint64_t kSearched = 511;  // bytes that `after` looks through at most
 };
 
-/// What all members are shown of a flow before anything runs: of every step what leaves, is kept and
-/// opened, which lengths are seen, what it costs; then what is left at the provider and what is
+/// What all members are shown of a flow before anything runs: of every step what leaves, is kept
+/// and opened, which lengths are seen, what it costs; then what is left at the provider and what is
 /// leaked (operations.md (a)). `spent`: bits that the ledger has booked, by name; `arguments` show
 /// what each member could tell a support desk.
 std::string plan_text(const Flow& flow, const std::map<std::string, std::string>& arguments = {},

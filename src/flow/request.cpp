@@ -43,8 +43,8 @@ Encoding encoding_in(Where where, CharClass char_class) {
 std::string added_lines(const Step& step, const Filling& filling, std::string_view body,
                         std::vector<std::string> signed_names) {
   std::string out = "\nAccept-Encoding: identity\nConnection: close";
-  const bool length = !body.empty() || step.method == "POST" || step.method == "PUT" ||
-                      step.method == "PATCH";
+  const bool length =
+      !body.empty() || step.method == "POST" || step.method == "PUT" || step.method == "PATCH";
   if (length) out += "\nContent-Length: {{content-length}}";
   if (step.sign_service.empty()) return out;
   if (step.sign_service == "s3") {

@@ -98,7 +98,8 @@ void FlowRun::State::require_new_may_start() {
   };
   std::string problem;
   if (!flow.born.empty() && !store.room_values(flow.prefix).empty()) {
-    problem = fmt::format("the prefix {} is in use; a flow with births needs an empty one", flow.prefix);
+    problem =
+        fmt::format("the prefix {} is in use; a flow with births needs an empty one", flow.prefix);
   }
   flow.each_step([&](const Step& step) {
     for (const Keep& keep : step.keeps) {
@@ -139,10 +140,11 @@ void FlowRun::State::begin_or_resume() {
   }
   if (open.open.empty()) {
     if (open.forgotten) {
-      throw FlowStop(FlowStop::Kind::kRestored,
-                     fmt::format("once.db of {} was armed, and state.db does not know it: a restored "
-                                 "backup; only --abandon, then a new run{}",
-                                 *open.forgotten, flow.born.empty() ? "" : " under a new prefix"));
+      throw FlowStop(
+          FlowStop::Kind::kRestored,
+          fmt::format("once.db of {} was armed, and state.db does not know it: a restored "
+                      "backup; only --abandon, then a new run{}",
+                      *open.forgotten, flow.born.empty() ? "" : " under a new prefix"));
     }
     return start_new();
   }
@@ -170,7 +172,8 @@ void FlowRun::State::check_room() {
   const std::vector<Bytes> all = members.say("flow/room", as_bytes(problem.substr(0, 900)), 1024);
   for (PartyId i = 0; i < all.size(); ++i) {
     if (!all[i].empty()) {
-      throw FlowStop(FlowStop::Kind::kRefused, fmt::format("READY: {}: {}", members.name(i), to_text(all[i])));
+      throw FlowStop(FlowStop::Kind::kRefused,
+                     fmt::format("READY: {}: {}", members.name(i), to_text(all[i])));
     }
   }
 }

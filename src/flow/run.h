@@ -20,8 +20,8 @@ struct LogLine {
   RunId run;
   std::string step, event;
   int64_t time = 0;
-  std::vector<std::string> kept;                         // "NAME v2"
-  std::vector<std::pair<std::string, Digest>> opened;    // but of a person's answer
+  std::vector<std::string> kept;                       // "NAME v2"
+  std::vector<std::pair<std::string, Digest>> opened;  // but of a person's answer
 };
 
 struct RunTerms {
@@ -38,11 +38,12 @@ struct RunTerms {
 /// One flow at one member, run by all members together: the deterministic machine of
 /// operations.md (c), which knows nothing of MPC.
 ///
-/// Births and every step are committed by all before the next one begins; a step is armed in once.db
-/// before its release; what is armed and not committed is its rule's `unknown`, after its time. A
-/// member that is killed anywhere, and run() again at all members, goes on from there.
+/// Births and every step are committed by all before the next one begins; a step is armed in
+/// once.db before its release; what is armed and not committed is its rule's `unknown`, after its
+/// time. A member that is killed anywhere, and run() again at all members, goes on from there.
 ///
-/// Guarantee  equal histories at all honest members; a step is released once an attempt; bits of the
+/// Guarantee  equal histories at all honest members; a step is released once an attempt; bits of
+/// the
 ///            ledger are booked before the release and never taken back
 /// Errors     FlowStop: the run waits, nothing is lost; ProtocolAbort, InputError
 class FlowRun {

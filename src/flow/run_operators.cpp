@@ -72,7 +72,8 @@ std::map<std::string, uint32_t> fewest(const std::vector<RunState>& runs, bool o
 }
 
 std::string replaced(std::string text, std::string_view hole, std::string_view value) {
-  for (size_t at = text.find(hole); at != std::string::npos; at = text.find(hole, at + value.size())) {
+  for (size_t at = text.find(hole); at != std::string::npos;
+       at = text.find(hole, at + value.size())) {
     text.replace(at, hole.size(), value);
   }
   return text;
@@ -107,8 +108,8 @@ static uint32_t step_to_go_on(const Flow& flow, uint32_t from, std::set<std::str
   uint32_t out = from;
   while (out > 0) {
     const auto known = flow.known.find({"main", std::min(out, last)});
-    if (known != flow.known.end() && std::includes(have.begin(), have.end(), known->second.begin(),
-                                                   known->second.end())) {
+    if (known != flow.known.end() &&
+        std::includes(have.begin(), have.end(), known->second.begin(), known->second.end())) {
       break;
     }
     --out;
@@ -142,7 +143,8 @@ void FlowRun::State::merge(const RunId& id) {
     in.finish();
     digest.field(all[i]);
   }
-  const bool any_done = std::any_of(runs.begin(), runs.end(), [](const RunState& r) { return r.done; });
+  const bool any_done =
+      std::any_of(runs.begin(), runs.end(), [](const RunState& r) { return r.done; });
   if (any_done && flow.born.empty()) {
     throw FlowStop(FlowStop::Kind::kRestored, "another run is newer: only --abandon");
   }
@@ -201,8 +203,8 @@ void FlowRun::go_on() {
 std::vector<std::string> FlowRun::abandon() {
   State& s = *state_;
   const Flow& flow = s.flow;
-  s.members.agree("flow/abandon",
-                  sha256(Writer().field(flow.prefix).field(flow.name).bytes()), "prefix or flow");
+  s.members.agree("flow/abandon", sha256(Writer().field(flow.prefix).field(flow.name).bytes()),
+                  "prefix or flow");
   std::set<RunId> mine;
   for (const RunState& run : s.store.runs()) {
     const bool same = run.head.prefix == flow.prefix && run.head.flow == flow.name;

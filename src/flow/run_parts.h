@@ -17,7 +17,7 @@ struct FlowRun::State {
   Members members;
   RunState run;  // as committed
   Fired fired;
-  KnownValues room;                         // what other flows made
+  KnownValues room;                          // what other flows made
   std::map<std::string, unsigned> approved;  // leaks of one run
   std::map<std::string, unsigned> used;      // of this confirmed run
 

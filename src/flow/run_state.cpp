@@ -204,7 +204,8 @@ Digest Change::digest() const {
 }
 
 std::string idempotency_id(const RunId& run, std::string_view step, uint64_t refused) {
-  const Digest digest = RandomOracle("idempotency", RoScope{}).field(run).field(step).field(refused).digest();
+  const Digest digest =
+      RandomOracle("idempotency", RoScope{}).field(run).field(step).field(refused).digest();
   return to_hex(digest).substr(0, 32);
 }
 

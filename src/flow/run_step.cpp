@@ -16,10 +16,10 @@ constexpr int64_t kClockDifference = 300;  // seconds between members' clocks
 
 /// What a member says before each step, and what all together follow from it.
 struct FlowRun::State::Ready {
-  uint32_t tried = 0;      // most attempts that any member's once.db knows
-  int64_t remaining = 0;   // seconds until the last one has settled, at any member
-  int64_t time = 0;        // agreed: the median of all clocks
-  std::string problem;     // of the first member that has one
+  uint32_t tried = 0;     // most attempts that any member's once.db knows
+  int64_t remaining = 0;  // seconds until the last one has settled, at any member
+  int64_t time = 0;       // agreed: the median of all clocks
+  std::string problem;    // of the first member that has one
   FlowStop::Kind kind = FlowStop::Kind::kRefused;
 };
 
@@ -60,13 +60,16 @@ std::vector<std::string> FlowRun::State::names_of(const Step& step) const {
     }
   }
   for (const Assertion& one : step.asserts) {
-    for (const std::string& name : names_in(one.equals.value_or("")).value_or(std::vector<std::string>())) add(name);
+    for (const std::string& name :
+         names_in(one.equals.value_or("")).value_or(std::vector<std::string>()))
+      add(name);
   }
   for (const std::string& name : step.show) add(name);
   if (step.item) {
     for (const Filter& filter : step.item->filters) {
       if (!filter.equal) continue;  // `!=`: one that does not exist excludes nothing
-      for (const std::string& name : names_in(filter.value).value_or(std::vector<std::string>())) add(name);
+      for (const std::string& name : names_in(filter.value).value_or(std::vector<std::string>()))
+        add(name);
     }
   }
   if (!step.sign_service.empty()) {
@@ -119,9 +122,10 @@ FlowRun::State::Ready FlowRun::State::ready(const Step& step) {
   std::string problem;
   for (const auto& [name, bits] : bits_of_release(flow, step, room)) {
     if (store.booked(account_of(name)) + bits > kLifeBits) {
-      problem = fmt::format("LEDGER: {}: {} has used its {} bits (a member that aborts behind "
-                            "`armed` can do that); --continue with a file without the test",
-                            step.name, name, kLifeBits);
+      problem = fmt::format(
+          "LEDGER: {}: {} has used its {} bits (a member that aborts behind "
+          "`armed` can do that); --continue with a file without the test",
+          step.name, name, kLifeBits);
     }
   }
   Writer mine;
@@ -130,7 +134,9 @@ FlowRun::State::Ready FlowRun::State::ready(const Step& step) {
   mine.u32(static_cast<uint32_t>(names.size()));
   for (const std::string& name : names) {
     const auto stored = value(name);
-    mine.field(name).u32(stored ? stored->meta.version : 0).raw(stored ? stored->meta.tag : Digest{});
+    mine.field(name)
+        .u32(stored ? stored->meta.version : 0)
+        .raw(stored ? stored->meta.tag : Digest{});
   }
   const std::vector<Bytes> all = members.say("flow/ready", mine.bytes(), kMaxReady);
   for (PartyId i = 0; i < all.size(); ++i) {
@@ -139,9 +145,9 @@ FlowRun::State::Ready FlowRun::State::ready(const Step& step) {
     out.tried = std::max(out.tried, others);
     const uint64_t seconds = in.u64();
     // Nobody can make the others wait longer than the step's own time.
-    out.remaining = std::max(out.remaining,
-                             static_cast<int64_t>(std::min<uint64_t>(
-                                 seconds, static_cast<uint64_t>(flow.settle_of(step)))));
+    out.remaining =
+        std::max(out.remaining, static_cast<int64_t>(std::min<uint64_t>(
+                                    seconds, static_cast<uint64_t>(flow.settle_of(step)))));
     const std::string said = to_text(in.field(512));
     if (!said.empty() && out.problem.empty()) {
       out.problem = said;
@@ -156,9 +162,10 @@ FlowRun::State::Ready FlowRun::State::ready(const Step& step) {
       const bool same = name == names[k] && version == (stored ? stored->meta.version : 0) &&
                         tag == (stored ? stored->meta.tag : Digest{});
       if (!same && out.problem.empty()) {
-        out.problem = fmt::format("READY: {} has another version at some member: a restored backup; "
-                                  "--continue, or `secret remove` and the flow that makes it",
-                                  names[k]);
+        out.problem = fmt::format(
+            "READY: {} has another version at some member: a restored backup; "
+            "--continue, or `secret remove` and the flow that makes it",
+            names[k]);
         out.kind = FlowStop::Kind::kRestored;
       }
     }
@@ -191,7 +198,8 @@ void FlowRun::State::check_ready(const Step& step, const Ready& ready) {
 void FlowRun::State::settle(const Step& step, int64_t remaining) {
   const auto armed = store.armed(run.id, step.name);
   const int64_t now = terms.clock.now();
-  terms.clock.wait_until(std::max(now + remaining, armed ? armed->time + flow.settle_of(step) : now));
+  terms.clock.wait_until(
+      std::max(now + remaining, armed ? armed->time + flow.settle_of(step) : now));
   (void)members.say("flow/settled", {}, 0);
 }
 
@@ -231,10 +239,10 @@ StepAnswer FlowRun::State::release(const Step& step, const Ready& ready, bool& a
       },
       [&] {
         FLEXROOM_ASSERT(!armed);
-        store.arm(run.id, step.name,
-                  {attempt, terms.clock.now(), flow.prefix, flow.name, step.leaves,
-                   flow.settle_of(step)},
-                  bits);
+        store.arm(
+            run.id, step.name,
+            {attempt, terms.clock.now(), flow.prefix, flow.name, step.leaves, flow.settle_of(step)},
+            bits);
         armed = true;
       }};
   StepAnswer answer = terms.executor.make(call);
@@ -268,7 +276,7 @@ void FlowRun::State::step(const Step& step) {
   if (!armed) {
     throw FlowStop(FlowStop::Kind::kStep, fmt::format("{}: nothing was released", step.name));
   }
-  // 408 is no answer: an idle server sends it unasked (tls-in-mpc.md §4.9). The next turn finds the
+  // 408 is no answer: an idle server sends it unasked (operations.md (c)). The next turn finds the
   // step armed.
   if (answer.status == 0 || answer.status == 408) return;
   if (!answer.failure.empty()) {
@@ -282,7 +290,8 @@ void FlowRun::State::follow(const Step& step, const std::string& event, StepAnsw
                             uint32_t attempt, int64_t time) {
   const Decision decision = decide(flow, step, event, fired);
   if (decision.settle) settle(step, 0);
-  if (decision.pause_seconds > 0) terms.clock.wait_until(terms.clock.now() + decision.pause_seconds);
+  if (decision.pause_seconds > 0)
+    terms.clock.wait_until(terms.clock.now() + decision.pause_seconds);
   const bool stays = decision.kind != Decision::Kind::kGo;
   Change change = next_change(stays ? run.at : decision.at);
   change.step = step.name;
@@ -300,8 +309,9 @@ void FlowRun::State::follow(const Step& step, const std::string& event, StepAnsw
   commit(change, bytes);
   log(change, step.asks());
   if (decision.kind == Decision::Kind::kStop) {
-    throw FlowStop(FlowStop::Kind::kStep, fmt::format("{}: {}{}", step.name, event,
-                                                      decision.rule == event ? "" : " (" + decision.rule + ")"));
+    throw FlowStop(FlowStop::Kind::kStep,
+                   fmt::format("{}: {}{}", step.name, event,
+                               decision.rule == event ? "" : " (" + decision.rule + ")"));
   }
 }
 
@@ -329,9 +339,8 @@ void FlowRun::State::add_values(const Step& step, StepAnswer& answer, Change& ch
     FLEXROOM_ASSERT(it != answer.opened.end());
     const std::string& text = it->second;
     const http::CharSet& set = set_of(open.value_class);
-    const bool fit = text.size() <= open.max && std::all_of(text.begin(), text.end(), [&](char c) {
-                       return set.contains(c);
-                     });
+    const bool fit = text.size() <= open.max &&
+                     std::all_of(text.begin(), text.end(), [&](char c) { return set.contains(c); });
     if (!fit) throw FlowStop(FlowStop::Kind::kStep, fmt::format("{}: outside class", step.name));
     Change::NewValue value;
     value.meta = meta_of(open.name, true, sha256(as_bytes(text)));
@@ -353,7 +362,8 @@ void FlowRun::State::ask(const Step& step) {
   const auto& names = members.self().names;
   const auto found = std::find(names.begin(), names.end(), member);
   if (found == names.end()) {
-    throw FlowStop(FlowStop::Kind::kRefused, fmt::format("{} asks {}, who is no member", step.name, member));
+    throw FlowStop(FlowStop::Kind::kRefused,
+                   fmt::format("{} asks {}, who is no member", step.name, member));
   }
   const auto who = static_cast<PartyId>(found - names.begin());
   net::Party& party = terms.self.party;

@@ -30,9 +30,7 @@ SecretBytes encode_values(const ValueBytes& bytes) {
   for (const auto& [name, value] : bytes) size += 8 + name.size() + value.size();
   SecretBytes out(size);
   uint8_t* at = out.writable().data();
-  const auto put = [&](ByteView piece) {
-    at = std::copy(piece.begin(), piece.end(), at);
-  };
+  const auto put = [&](ByteView piece) { at = std::copy(piece.begin(), piece.end(), at); };
   put(Writer().u32(static_cast<uint32_t>(bytes.size())).bytes());
   for (const auto& [name, value] : bytes) {
     put(Writer().field(name).u32(static_cast<uint32_t>(value.size())).bytes());
@@ -289,13 +287,15 @@ void RunStore::arm(const RunId& run, std::string_view step, const Armed& armed,
     for (const auto& [account, count] : bits) {
       const unsigned now = booked(account) + count;
       if (now > kLifeBits) {
-        throw InputError("the leak ledger",
-                         fmt::format("{} has no {} of its {} bits left", account, count, kLifeBits));
+        throw InputError("the leak ledger", fmt::format("{} has no {} of its {} bits left", account,
+                                                        count, kLifeBits));
       }
-      rows.put(kind(kLedger), sha256(as_bytes(account)), Writer().u32(now).field(account).bytes(), {});
+      rows.put(kind(kLedger), sha256(as_bytes(account)), Writer().u32(now).field(account).bytes(),
+               {});
     }
     rows.put(kind(kArmed), pair_id(run, step), encode(armed), {});
-    rows.put(kind(kKnown), as_bytes(run), Writer().field(armed.prefix).field(armed.flow).u8(0).bytes(), {});
+    rows.put(kind(kKnown), as_bytes(run),
+             Writer().field(armed.prefix).field(armed.flow).u8(0).bytes(), {});
   });
   reached("flow/armed");
 }
@@ -330,7 +330,8 @@ std::vector<Armed> RunStore::all_armed(const RunId& run) {
   std::vector<Armed> out;
   const Bytes first = Writer().field(run).take();
   for (const store::SealedDb::Label& label : once_.rows().labels(kind(kArmed))) {
-    if (label.id.size() > first.size() && std::equal(first.begin(), first.end(), label.id.begin())) {
+    if (label.id.size() > first.size() &&
+        std::equal(first.begin(), first.end(), label.id.begin())) {
       out.push_back(decode_armed(label.meta));
     }
   }

@@ -46,12 +46,13 @@ struct KnownRun {
 /// once.db (docs/formats.md). Every change is durable when its call returns; `fault` hears of each
 /// (tests).
 ///
-/// Lost   a once.db that is new while state.db has runs, or was lost once: every step of an open run
+/// Lost   a once.db that is new while state.db has runs, or was lost once: every step of an open
+/// run
 ///        counts as armed, every account of the ledger is full (operations.md (c))
 class RunStore {
  public:
-  RunStore(store::SealedDb& state, store::OnceDb& once, const store::RoomId& rid,
-           int64_t now, std::function<void(std::string_view)> fault = nullptr);
+  RunStore(store::SealedDb& state, store::OnceDb& once, const store::RoomId& rid, int64_t now,
+           std::function<void(std::string_view)> fault = nullptr);
 
   // ---- state.db
   std::vector<RunState> runs();
@@ -70,7 +71,8 @@ class RunStore {
   std::vector<net::Signature> oks(const RunId& id);
 
   /// Of the run, where there is one and it has its own; else of the room.
-  std::optional<StoredValue> value(const RunId& run, std::string_view prefix, std::string_view name);
+  std::optional<StoredValue> value(const RunId& run, std::string_view prefix,
+                                   std::string_view name);
   std::optional<StoredValue> room_value(std::string_view prefix, std::string_view name);
   std::optional<StoredValue> run_value(const RunId& run, std::string_view name);
   std::vector<ValueMeta> room_values(std::string_view prefix);

@@ -11,7 +11,7 @@ using Json = nlohmann::ordered_json;
 
 std::string_view name_of(Table table) {
   constexpr std::array<std::string_view, 15> kNames = {
-      "file", "flow",   "argument", "input", "born",        "step",   "keep", "open",
+      "file",   "flow", "argument", "input",       "born",   "step", "keep", "open",
       "assert", "code", "on",       "recipe-file", "recipe", "sign", "slot"};
   return kNames[static_cast<size_t>(table)];
 }
@@ -31,7 +31,8 @@ Json type_of(const Key& key) {
     case KeyType::kIntegers:
       return {{"type", "array"}, {"items", {{"type", "integer"}}}};
     case KeyType::kLength: {
-      Json pair = {{"type", "array"}, {"items", {{"type", "integer"}}}, {"minItems", 2}, {"maxItems", 2}};
+      Json pair = {
+          {"type", "array"}, {"items", {{"type", "integer"}}}, {"minItems", 2}, {"maxItems", 2}};
       return {{"anyOf", Json::array({Json{{"type", "integer"}}, pair})}};
     }
     case KeyType::kTable:
@@ -69,8 +70,8 @@ Json object_of(std::span<const Key> keys) {
 
 std::string json_schema() {
   Json definitions = Json::object();
-  for (const Table table : {Table::kFlow, Table::kArgument, Table::kInput, Table::kBorn, Table::kStep,
-                            Table::kKeep, Table::kOpen, Table::kAssert, Table::kCode,
+  for (const Table table : {Table::kFlow, Table::kArgument, Table::kInput, Table::kBorn,
+                            Table::kStep, Table::kKeep, Table::kOpen, Table::kAssert, Table::kCode,
                             Table::kRecipe, Table::kRecipeSign, Table::kRecipeSlot}) {
     definitions[std::string(name_of(table))] = object_of(keys_of(table));
   }
@@ -78,8 +79,10 @@ std::string json_schema() {
       {"type", "object"},
       {"additionalProperties",
        {{"type", "string"},
-        {"pattern", "^(next|stop|again|(back|after|branch) [A-Z][A-Za-z0-9]*)( x[1-9][0-9]{0,2})?$"}}}};
-  Json flow_file = object_of(keys_of(Table::kFile)), recipe_file = object_of(keys_of(Table::kRecipeFile));
+        {"pattern",
+         "^(next|stop|again|(back|after|branch) [A-Z][A-Za-z0-9]*)( x[1-9][0-9]{0,2})?$"}}}};
+  Json flow_file = object_of(keys_of(Table::kFile)),
+       recipe_file = object_of(keys_of(Table::kRecipeFile));
   return Json{{"$schema", "http://json-schema.org/draft-07/schema#"},
               {"title", "Flexroom flow files and recipes"},
               {"definitions", definitions},

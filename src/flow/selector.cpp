@@ -175,8 +175,8 @@ std::optional<Filter> parse_filter(Eater& in) {
   } else if (out.equal) {
     out.is_text = false;
     out.value = in.run(kAlnum);
-    const bool number = !out.value.empty() && out.value.find_first_not_of("0123456789") ==
-                                                  std::string::npos;
+    const bool number =
+        !out.value.empty() && out.value.find_first_not_of("0123456789") == std::string::npos;
     if (!number && out.value != "true" && out.value != "false") return std::nullopt;
   } else {
     return std::nullopt;

@@ -43,15 +43,15 @@ bool is_value_name(std::string_view text);
 struct Selector {
   enum class Kind : uint8_t { kCookie, kHeader, kJson, kJsonNumber, kXml, kPattern };
   Kind kind = Kind::kJson;
-  std::string text;                      // as written
-  std::string name;                      // of the cookie; of the header, lower case
-  std::string path, domain;              // of a cookie; empty: the default
-  std::string before, behind;            // kHeader: the literals around the value
-  std::vector<std::string> steps;        // kJson, kJsonNumber, kXml
-  bool in_item = false;                  // json item/..
-  std::optional<std::string> literal;    // of `after` or `pattern`
-  std::optional<ValueClass> run_class;   // kPattern: of the value
-  std::string terminator;                // kPattern: what follows it
+  std::string text;                     // as written
+  std::string name;                     // of the cookie; of the header, lower case
+  std::string path, domain;             // of a cookie; empty: the default
+  std::string before, behind;           // kHeader: the literals around the value
+  std::vector<std::string> steps;       // kJson, kJsonNumber, kXml
+  bool in_item = false;                 // json item/..
+  std::optional<std::string> literal;   // of `after` or `pattern`
+  std::optional<ValueClass> run_class;  // kPattern: of the value
+  std::string terminator;               // kPattern: what follows it
 
   /// Reads the body, not only the header.
   bool in_body() const { return kind != Kind::kCookie && kind != Kind::kHeader; }
@@ -65,9 +65,9 @@ std::optional<Selector> parse_selector(std::string_view text);
 /// `[path="text"]`, `[path=true]`, `[path!="{{NAME}}"]`.
 struct Filter {
   std::vector<std::string> path;
-  bool equal = true;      // false: `!=`
-  bool is_text = true;    // false: the token true, false or a number
-  std::string value;      // as sent; may hold {{NAME}}s
+  bool equal = true;    // false: `!=`
+  bool is_text = true;  // false: the token true, false or a number
+  std::string value;    // as sent; may hold {{NAME}}s
   bool at_run_time() const { return value.find("{{") != std::string::npos; }
 };
 /// One element of one array.

@@ -41,7 +41,9 @@ inline const std::vector<std::string>& shipped_names() {
   return names;
 }
 
-inline Flow load_shipped(const std::string& name) { return load_flow(shipped(name), sandbox_room()); }
+inline Flow load_shipped(const std::string& name) {
+  return load_flow(shipped(name), sandbox_room());
+}
 
 /// A shipped file with texts replaced, each of which must stand there.
 inline Flow edited(const std::string& name,

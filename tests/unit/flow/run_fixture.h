@@ -97,7 +97,8 @@ class ToyExecutor : public StepExecutor {
     std::map<std::string, NewSecret> out;
     for (const auto& [name, birth] : flow.born) {
       const Digest coin = sha256(as_bytes(run + name));
-      std::string value = birth.alphabet ? base32_name(coin) : birth.entries[coin[0] % birth.entries.size()];
+      std::string value =
+          birth.alphabet ? base32_name(coin) : birth.entries[coin[0] % birth.entries.size()];
       if (birth.alphabet) value.resize(birth.length, 'a');
       out[name] = keep(run + " born " + name, value + birth.suffix);
     }
@@ -135,7 +136,8 @@ class ToyExecutor : public StepExecutor {
     const auto value = call.value(name);
     if (!value) {
       const Input& input = call.flow.inputs.at(name);
-      std::string out = toy_.input_digits.empty() ? std::string(input.length, '5') : toy_.input_digits;
+      std::string out =
+          toy_.input_digits.empty() ? std::string(input.length, '5') : toy_.input_digits;
       out.resize(input.length, '5');
       return out;
     }
@@ -147,12 +149,14 @@ class ToyExecutor : public StepExecutor {
   ToyRequest build(const StepCall& call) {
     std::map<std::string, Bytes> values;
     Filling filling;
-    filling.access_key_id = call.step.sign_service.empty() ? "" : text_of(call, call.flow.key + "/id");
+    filling.access_key_id =
+        call.step.sign_service.empty() ? "" : text_of(call, call.flow.key + "/id");
     filling.date_time = "20261129T120000Z";
     filling.public_text = [&](const SlotUse& use) { return text_of(call, use.name); };
     filling.secret = [&](const SlotUse& use) -> std::optional<Filling::Secret> {
       const auto value = call.value(use.name);
-      if (!call.flow.inputs.contains(use.name) && (!value || value->meta.is_public)) return std::nullopt;
+      if (!call.flow.inputs.contains(use.name) && (!value || value->meta.is_public))
+        return std::nullopt;
       std::string text = text_of(call, use.name);
       auto char_class = http::CharClass::kUrlSafe;
       if (use.is_jwe()) {
@@ -191,7 +195,8 @@ class ToyExecutor : public StepExecutor {
     if (what != "noans") toy_.answers[key] = answer;
   }
 
-  static const nlohmann::json* walk(const nlohmann::json& from, const std::vector<std::string>& path) {
+  static const nlohmann::json* walk(const nlohmann::json& from,
+                                    const std::vector<std::string>& path) {
     const nlohmann::json* at = &from;
     for (const std::string& step : path) {
       if (at->is_array() && step.find_first_not_of("0123456789") == std::string::npos &&
@@ -239,7 +244,8 @@ class ToyExecutor : public StepExecutor {
         if (value == nullptr) {
           fits = false;
         } else if (!filter.equal) {
-          for (const std::string& no : call.excluded(names_in(filter.value)->front())) fits &= *value != no;
+          for (const std::string& no : call.excluded(names_in(filter.value)->front()))
+            fits &= *value != no;
         } else if (!filter.is_text) {
           fits &= value->dump() == filter.value;
         } else {
@@ -318,8 +324,8 @@ class History {
  public:
   explicit History(size_t n) : n_(n) {
     // In memory where there is such a place: a history takes thousands of durable steps.
-    std::string name = fs::exists("/dev/shm") ? "/dev/shm/flexroom-flow-XXXXXX"
-                                              : "/tmp/flexroom-flow-XXXXXX";
+    std::string name =
+        fs::exists("/dev/shm") ? "/dev/shm/flexroom-flow-XXXXXX" : "/tmp/flexroom-flow-XXXXXX";
     root_ = mkdtemp(name.data());
     rid_[0] = 7;
   }
@@ -355,7 +361,8 @@ class History {
     return false;
   }
   static bool done(const std::vector<std::string>& outcome) {
-    return std::all_of(outcome.begin(), outcome.end(), [](const std::string& o) { return o == "done"; });
+    return std::all_of(outcome.begin(), outcome.end(),
+                       [](const std::string& o) { return o == "done"; });
   }
   /// Durable steps that a member took in the last session.
   size_t steps(PartyId member) const { return steps_[member]; }
@@ -400,10 +407,11 @@ class History {
   }
 
   size_t n() const { return n_; }
-  std::map<std::string, std::string> arguments = {{"person", "m0"}, {"phone", "m0"}, {"payer", "m1"}, {"postal", "m1"}, {"claimant", "m1"}};
+  std::map<std::string, std::string> arguments = {
+      {"person", "m0"}, {"phone", "m0"}, {"payer", "m1"}, {"postal", "m1"}, {"claimant", "m1"}};
   Toy toy;
-  std::vector<LogLine> log;        // of member 0
-  std::vector<std::string> told;   // of --abandon, at member 0
+  std::vector<LogLine> log;       // of member 0
+  std::vector<std::string> told;  // of --abandon, at member 0
   std::vector<std::string> last;
 
  private:
@@ -422,8 +430,8 @@ class History {
     });
   }
   std::unique_ptr<store::OnceDb> open_once(PartyId i) {
-    return std::make_unique<store::OnceDb>(once_of(i), root_ / (std::to_string(i) + ".once"),
-                                           false, store::OnceDb::Limits{16, 64});
+    return std::make_unique<store::OnceDb>(once_of(i), root_ / (std::to_string(i) + ".once"), false,
+                                           store::OnceDb::Limits{16, 64});
   }
 
   std::string one(net::Party& party, const Flow& flow, Op op, const std::optional<Kill>& kill) {
@@ -439,7 +447,12 @@ class History {
       keys.push_back(identity(i).signing_key());
       names.push_back("m" + std::to_string(i));
     }
-    RunTerms terms{{party, identity(self), keys, names, rid_}, *state, *once, clock, executor, person,
+    RunTerms terms{{party, identity(self), keys, names, rid_},
+                   *state,
+                   *once,
+                   clock,
+                   executor,
+                   person,
                    [&](const LogLine& line) {
                      if (self == 0) log.push_back(line);
                    },
@@ -464,7 +477,8 @@ class History {
       }
       return "done";
     } catch (const FlowStop& stop) {
-      return std::string(stop.kind() == FlowStop::Kind::kRestored ? "restored: " : "stop: ") + stop.what();
+      return std::string(stop.kind() == FlowStop::Kind::kRestored ? "restored: " : "stop: ") +
+             stop.what();
     }
   }
 

@@ -38,7 +38,8 @@ std::string harm(History& h, bool has_session) {
   }
   for (const auto& [name, value] : h.toy.opened) {
     for (const auto& [tag, secret] : h.toy.vault) {
-      if (secret.size() >= 6 && value.find(secret) != std::string::npos) return "secret opened in " + name;
+      if (secret.size() >= 6 && value.find(secret) != std::string::npos)
+        return "secret opened in " + name;
     }
   }
   for (PartyId i = 0; i < h.n(); ++i) {
@@ -134,8 +135,8 @@ TEST(FlowRun, TheLogHoldsNoSecretNoPersonsAnswerAndNoDigestOfIt) {
   EXPECT_TRUE(any);
 }
 
-// tls-in-mpc.md attack 62: killed at every durable step of either member; no harm, and the next runs
-// go on from there.
+// tls-in-mpc.md attack 62: killed at every durable step of either member; no harm, and the next
+// runs go on from there.
 TEST(FlowRun, KilledAnywhereItGoesOnWithoutHarmSweep) {
   size_t cases = 0;
   History base(2);
@@ -148,7 +149,8 @@ TEST(FlowRun, KilledAnywhereItGoesOnWithoutHarmSweep) {
     const size_t steps = rotation ? in_session : in_account;
     for (size_t at = 1; at <= steps; at += stride) {
       for (const PartyId member : {0, 1}) {
-        SCOPED_TRACE((rotation ? "session " : "account ") + std::to_string(member) + " at " + std::to_string(at));
+        SCOPED_TRACE((rotation ? "session " : "account ") + std::to_string(member) + " at " +
+                     std::to_string(at));
         History h(2);
         h.toy.world.rotate = (at + member) % 2 == 0;
         if (rotation) {
@@ -189,8 +191,8 @@ TEST(FlowRun, WhateverTheCourierDoesToOneRequestThereIsNoHarmSweep) {
   }
 }
 
-// A released request may arrive until the step has settled: the rule of a step that leaves something
-// begins 600 s after `armed`, that of another one 120 s after it (tls-in-mpc.md §4.9).
+// A released request may arrive until the step has settled: the rule of a step that leaves
+// something begins 600 s after `armed`, that of another one 120 s after it (operations.md (c)).
 TEST(FlowRun, AnUnknownOutcomeWaitsForWhatMayStillArrive) {
   History h(2);
   ASSERT_TRUE(h.finish(file("create-account"), 1));
@@ -213,7 +215,7 @@ TEST(FlowRun, PeopleMayBeWrongAndLateAndACardIsRefusedOnce) {
   EXPECT_EQ(h.toy.world.charges.size(), 1u);
 }
 
-// R2-7, §5.8: a key of another account is never current.
+// §5.8: a key of another account is never current.
 TEST(FlowRun, AKeyOfAnotherAccountIsNeverCurrent) {
   History h(2);
   ASSERT_TRUE(h.finish(file("create-account"), 1));
@@ -294,7 +296,8 @@ TEST(FlowRun, ARestoredMemberIsNamedAndTheRunGoesOnByContinue) {
   (void)h.session(file("create-account"), History::Op::kRun, Kill{0, 30});
   h.restore(1, "backup");
   const auto refused = h.session(file("create-account"));
-  EXPECT_NE(refused[0].find("restored: m1 lacks what all had committed"), std::string::npos) << refused[0];
+  EXPECT_NE(refused[0].find("restored: m1 lacks what all had committed"), std::string::npos)
+      << refused[0];
   EXPECT_EQ(refused[0], refused[1]);
   const auto merged = h.session(file("create-account"), History::Op::kGoOn);
   ASSERT_TRUE(History::done(merged)) << merged[0] << " / " << merged[1];
@@ -341,13 +344,15 @@ TEST(FlowRun, AbandonTellsWhatWasMadeAndErasesTheRun) {
 }
 
 TEST(FlowRun, AnEditedFileGoesOnByContinueAndOnlyAheadOfUs) {
-  const Flow stops = edited("create-account", {{"open.\"account-id\" = { at = \"json /account\"", "open.\"account-id\" = { at = \"json /moved\""}});
+  const Flow stops = edited("create-account", {{"open.\"account-id\" = { at = \"json /account\"",
+                                                "open.\"account-id\" = { at = \"json /moved\""}});
   History h(2);
   const auto first = h.session(stops);
   EXPECT_NE(first[0].find("account-id not found"), std::string::npos) << first[0];
   EXPECT_NE(h.session(file("create-account"))[0].find("another file"), std::string::npos);
   const Flow behind = edited("create-account", {{"every_seconds = 5", "every_seconds = 6"}});
-  EXPECT_NE(h.session(behind, History::Op::kGoOn)[0].find("behind us was edited"), std::string::npos);
+  EXPECT_NE(h.session(behind, History::Op::kGoOn)[0].find("behind us was edited"),
+            std::string::npos);
   const Flow born = edited("create-account", {{"length = 22", "length = 23"}});
   EXPECT_NE(h.session(born, History::Op::kGoOn)[0].find("[born]"), std::string::npos);
   ASSERT_TRUE(History::done(h.session(file("create-account"), History::Op::kGoOn)));
@@ -398,7 +403,10 @@ TEST(FlowLedger, TheNinthReleaseIsRefusedWhoeverAbortsWhenever) {
       if (how == "lost") h.toy.fates[h.toy.releases + 1] = "noans";
       // Whoever sees the bit first aborts: behind the answer, before anything is committed.
       const auto kill = how == "aborts" ? std::optional(Kill{1, 4}) : std::nullopt;
-      last = h.session(flow, History::Op::kRun, k == 0 ? kill : how == "aborts" ? std::optional(Kill{1, 2}) : kill)[0];
+      last = h.session(flow, History::Op::kRun,
+                       k == 0            ? kill
+                       : how == "aborts" ? std::optional(Kill{1, 2})
+                                         : kill)[0];
       released += h.toy.releases - before;
     }
     EXPECT_NE(last.find("LEDGER"), std::string::npos) << last;

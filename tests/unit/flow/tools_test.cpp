@@ -27,19 +27,18 @@ TEST(FlowKeys, AMisspeltKeyIsNamedWithTheNearestOne) {
 // operations.md (a): what plan shows of one step, word for word but for the costs.
 TEST(FlowPlan, ShowsWhatLeavesIsKeptOpenedAndLeft) {
   const std::string plan = plan_text(load_shipped("create-account"), {{"person", "hospital-a"}});
-  for (const std::string line : {
-           "GetOTP: GET https://mail.flexroom.example/messages   sealed\n"
-           "  leaves   run/mail-token in header authorization: Bearer {{}}\n"
-           "  keeps    run/otp (digits, 6)\n"
-           "  opens    run/mail (at most 64 urlsafe) to all\n"
-           "  opens    the status\n"
-           "  lengths  of header lines, JSON names and values, and their nesting are seen by all "
-           "members\n"
-           "  costs    up to ",
-           "left at the provider: a mailbox, an account, a card charged by the account\n",
-           "leaks nothing else\n",
-           "SolveCaptcha: asks {{person}}\n  shows    run/image\n",
-           " as jwe RSA-OAEP-256 A256GCM under the key of signup.flexroom.example\n"}) {
+  for (const std::string line :
+       {"GetOTP: GET https://mail.flexroom.example/messages   sealed\n"
+        "  leaves   run/mail-token in header authorization: Bearer {{}}\n"
+        "  keeps    run/otp (digits, 6)\n"
+        "  opens    run/mail (at most 64 urlsafe) to all\n"
+        "  opens    the status\n"
+        "  lengths  of header lines, JSON names and values, and their nesting are seen by all "
+        "members\n"
+        "  costs    up to ",
+        "left at the provider: a mailbox, an account, a card charged by the account\n",
+        "leaks nothing else\n", "SolveCaptcha: asks {{person}}\n  shows    run/image\n",
+        " as jwe RSA-OAEP-256 A256GCM under the key of signup.flexroom.example\n"}) {
     EXPECT_NE(plan.find(line), std::string::npos) << line << "\n----\n" << plan;
   }
 }

@@ -10,8 +10,8 @@
 #include "base/hash.h"
 #include "http/text.h"
 
-// Toy providers for the histories of flows: mail, sign-up, sign-in, console, STS and a card shop, as
-// far as the shipped files call them. They count what must exist once, and see every value.
+// Toy providers for the histories of flows: mail, sign-up, sign-in, console, STS and a card shop,
+// as far as the shipped files call them. They count what must exist once, and see every value.
 
 namespace flexroom::flow {
 
@@ -29,7 +29,8 @@ struct ToyAnswer {
   std::string type = "application/json";
 };
 
-inline std::map<std::string, std::string> fields_of(std::string_view text, std::string_view between) {
+inline std::map<std::string, std::string> fields_of(std::string_view text,
+                                                    std::string_view between) {
   std::map<std::string, std::string> out;
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find(between, at), text.size());
@@ -65,7 +66,8 @@ inline ToyRequest read_request(const std::string& text) {
   }
   out.host = out.headers["host"];
   out.cookies = fields_of(out.headers["cookie"], "; ");
-  if (out.headers["content-type"].find("form") != std::string::npos) out.form = fields_of(body, "&");
+  if (out.headers["content-type"].find("form") != std::string::npos)
+    out.form = fields_of(body, "&");
   if (out.headers["content-type"].find("json") != std::string::npos) {
     out.json = nlohmann::json::parse(body);
   }
@@ -82,12 +84,12 @@ class ToyWorld {
   bool swap_session = false;
   size_t calls = 0;
 
-  std::map<std::string, std::string> boxes;     // address: password
+  std::map<std::string, std::string> boxes;  // address: password
   struct Account {
     std::string id, password;
   };
-  std::map<std::string, Account> accounts;      // by address
-  std::map<std::string, int> charges;           // by idempotency id
+  std::map<std::string, Account> accounts;  // by address
+  std::map<std::string, int> charges;       // by idempotency id
   std::map<std::string, int> orders;
   struct ApiKey {
     std::string account, secret;
@@ -108,7 +110,9 @@ class ToyWorld {
     return {404, {}, {}, {}};
   }
   /// What a person reads off the picture of a captcha.
-  static std::string solution(const std::string& image) { return "ok" + image.substr(image.size() - 6); }
+  static std::string solution(const std::string& image) {
+    return "ok" + image.substr(image.size() - 6);
+  }
   std::string phone_code() const { return phone_.empty() ? "0" : phone_.rbegin()->second; }
 
  private:
@@ -134,12 +138,19 @@ class ToyWorld {
   }
   void deliver(const std::string& to, const std::string& from, const std::string& subject,
                const std::string& intro) {
-    mails_[to].push_back({{"id", fresh("m")}, {"from", {{"address", from}}}, {"subject", subject}, {"intro", intro}});
+    mails_[to].push_back({{"id", fresh("m")},
+                          {"from", {{"address", from}}},
+                          {"subject", subject},
+                          {"intro", intro}});
   }
 
   ToyAnswer mail(const ToyRequest& q) {
     if (q.path == "/domains") {
-      return {200, {{"hydra:member", {{{"domain", "example-mail.test"}, {"isActive", true}, {"isPrivate", false}}}}}, {}, {}};
+      return {200,
+              {{"hydra:member",
+                {{{"domain", "example-mail.test"}, {"isActive", true}, {"isPrivate", false}}}}},
+              {},
+              {}};
     }
     if (q.path == "/accounts") {
       const std::string address = q.json["address"];
@@ -150,7 +161,8 @@ class ToyWorld {
     }
     if (q.path == "/token") {
       const std::string address = q.json["address"];
-      if (get(boxes, address) != q.json["password"] || !boxes.contains(address)) return {401, {}, {}, {}};
+      if (get(boxes, address) != q.json["password"] || !boxes.contains(address))
+        return {401, {}, {}, {}};
       const std::string token = fresh("mailtoken");
       tokens_[token] = address;
       return {200, {{"token", token}}, {}, {}};
@@ -165,7 +177,9 @@ class ToyWorld {
       return {200, {{"hydra:member", list}}, {}, {}, "application/ld+json"};
     }
     const size_t before = box.size();
-    std::erase_if(box, [&](const nlohmann::json& m) { return "/messages/" + std::string(m["id"]) == q.path; });
+    std::erase_if(box, [&](const nlohmann::json& m) {
+      return "/messages/" + std::string(m["id"]) == q.path;
+    });
     return {box.size() < before ? 204 : 404, {}, {}, {}};
   }
 
@@ -203,9 +217,11 @@ class ToyWorld {
       return {200, {{"captcha", id}}, {{"signin", cookie}}, {}};
     }
     if (p == "/signin") return signup_signin(q);
-    if (p == "/billing" || p == "/info" || p.starts_with("/card") || p.starts_with("/phone")) return billing(q);
+    if (p == "/billing" || p == "/info" || p.starts_with("/card") || p.starts_with("/phone"))
+      return billing(q);
     const std::string session = get(q.cookies, "session");
-    if (get(csrf_of_, session).empty() || get(csrf_of_, session) != get(q.cookies, "csrf")) return {401, {}, {}, {}};
+    if (get(csrf_of_, session).empty() || get(csrf_of_, session) != get(q.cookies, "csrf"))
+      return {401, {}, {}, {}};
     auto& state = signup_[get(csrf_of_, session)];
     if (p == "/email") {
       const std::string address = get(q.form, "email");
@@ -231,7 +247,8 @@ class ToyWorld {
       return {200, {{"code", state["ac"]}}, {}, {}};
     }
     if (p == "/access-code") {
-      if (state["ac"].empty() || get(q.form, "code") != state["ac"] || get(q.form, "email") != state["email"]) {
+      if (state["ac"].empty() || get(q.form, "code") != state["ac"] ||
+          get(q.form, "email") != state["email"]) {
         return {400, {}, {}, {}};
       }
       state["otp"] = "04" + std::to_string(1000 + ++made_ % 9000);
@@ -240,7 +257,8 @@ class ToyWorld {
       return {200, nlohmann::json::object(), rotated(csrf_of_, session, "session"), {}};
     }
     if (p == "/verify") {
-      if (state["otp"].empty() || get(q.form, "otp") != state["otp"]) return {400, {{"echo", get(q.form, "otp")}}, {}, {}};
+      if (state["otp"].empty() || get(q.form, "otp") != state["otp"])
+        return {400, {{"echo", get(q.form, "otp")}}, {}, {}};
       state["ok"] = "1";
       state["otp"] = "";
       return {200, nlohmann::json::object(), rotated(csrf_of_, session, "session"), {}};
@@ -249,7 +267,8 @@ class ToyWorld {
       const std::string address = q.json["email"];
       if (accounts.contains(address)) return {409, {}, {}, {}};
       const std::string password = open_jwe(q.json["password"], "signup");
-      if (state["ok"].empty() || state["email"] != address || password.empty()) return {400, {}, {}, {}};
+      if (state["ok"].empty() || state["email"] != address || password.empty())
+        return {400, {}, {}, {}};
       accounts[address] = {account_id(address), password};
       const std::string creds = fresh("creds");
       creds_[creds] = address;
@@ -264,7 +283,8 @@ class ToyWorld {
                        q.json["answer"] == solution(id);
     if (!right) return {400, {{"echo", q.json}}, {}, {}};
     const auto account = accounts.find(q.json["email"]);
-    if (account == accounts.end() || account->second.password != open_jwe(q.json["password"], "signup")) {
+    if (account == accounts.end() ||
+        account->second.password != open_jwe(q.json["password"], "signup")) {
       return {401, {}, {}, {}};
     }
     const std::string creds = fresh("creds");
@@ -275,7 +295,8 @@ class ToyWorld {
   ToyAnswer billing(const ToyRequest& q) {
     const std::string cookie = get(q.cookies, "creds"), address = get(creds_, cookie);
     if (address.empty()) return {401, {}, {}, {}};
-    if (q.path == "/billing") return {200, nlohmann::json::object(), rotated(creds_, cookie, "creds"), {}};
+    if (q.path == "/billing")
+      return {200, nlohmann::json::object(), rotated(creds_, cookie, "creds"), {}};
     if (q.path == "/card/check") return {200, {{"ref", fresh("ref")}}, {}, {}};
     if (q.path == "/card") {
       const std::string id = get(q.headers, "idempotency-key");
@@ -320,10 +341,12 @@ class ToyWorld {
       if (address.empty() || state.empty()) return {401, {}, {}, {}};
       const std::string oauth = fresh("oauth");
       oauth_[oauth] = {state, address};
-      return {302, {}, {}, {{"location", "https://console.flexroom.example/callback?code=" + oauth}}};
+      return {
+          302, {}, {}, {{"location", "https://console.flexroom.example/callback?code=" + oauth}}};
     }
     const auto it = signin_.find(get(q.cookies, "signin"));
-    if (it == signin_.end() || it->second["csrf"] != get(q.cookies, "csrf")) return {401, {}, {}, {}};
+    if (it == signin_.end() || it->second["csrf"] != get(q.cookies, "csrf"))
+      return {401, {}, {}, {}};
     auto& state = it->second;
     if (p == "/email") {
       state["cap"] = captcha("");
@@ -340,7 +363,8 @@ class ToyWorld {
     if (state["capok"].empty()) return {403, {}, {}, {}};
     if (p == "/mfa") return {200, {{"kind", "NONE"}}, {}, {}};
     const auto account = accounts.find(q.json["email"]);
-    if (account == accounts.end() || account->second.password != open_jwe(q.json["password"], "signin")) {
+    if (account == accounts.end() ||
+        account->second.password != open_jwe(q.json["password"], "signin")) {
       return {401, {{"error", "BadCredentials"}, {"email", q.json["email"]}}, {}, {}};
     }
     const std::string creds = fresh("creds"), code = fresh("code");
@@ -355,7 +379,10 @@ class ToyWorld {
     if (p == "/console") {
       const std::string cookie = fresh("console"), state = fresh("state");
       console_[cookie] = state;
-      return {302, {}, {{"console", cookie}}, {{"location", "https://signin.flexroom.example/oauth?state=" + state}}};
+      return {302,
+              {},
+              {{"console", cookie}},
+              {{"location", "https://signin.flexroom.example/oauth?state=" + state}}};
     }
     if (p == "/callback") {
       const std::string code = get(q.query, "code");
@@ -363,14 +390,16 @@ class ToyWorld {
       if (it == oauth_.end()) return {401, {}, {}, {}};
       const auto [state, address] = it->second;
       oauth_.erase(it);
-      if (get(console_, get(q.cookies, "console")) != get(q.query, "state") || state != get(q.query, "state")) {
+      if (get(console_, get(q.cookies, "console")) != get(q.query, "state") ||
+          state != get(q.query, "state")) {
         return {401, {}, {}, {}};
       }
       const std::string creds = fresh("console-creds");
       console_creds_[creds] = address;
       return {302, {}, {{"console-creds", creds}}, {{"location", "/home"}}};
     }
-    const std::string cookie = get(q.cookies, "console-creds"), address = get(console_creds_, cookie);
+    const std::string cookie = get(q.cookies, "console-creds"),
+                      address = get(console_creds_, cookie);
     if (address.empty()) return {401, {}, {}, {}};
     if (p == "/home") {
       console_csrf_[cookie] = fresh("console-csrf");
@@ -409,7 +438,12 @@ class ToyWorld {
     if (key == keys.end() || key->second.secret != q.sign_secret || key->second.born + lag > now) {
       return {403, {}, {}, {}, "text/xml"};
     }
-    return {200, {{"GetCallerIdentityResponse", {{"GetCallerIdentityResult", {{"Account", key->second.account}}}}}}, {}, {}, "text/xml"};
+    return {200,
+            {{"GetCallerIdentityResponse",
+              {{"GetCallerIdentityResult", {{"Account", key->second.account}}}}}},
+            {},
+            {},
+            "text/xml"};
   }
 
   ToyAnswer shop(const ToyRequest& q) {
@@ -425,13 +459,16 @@ class ToyWorld {
       return {201, {{"receiver", q.json["receiver"]}}, {}, {}};
     }
     if (get(q.query, "token") != voucher_) return {404, {}, {}, {}};
-    return {200, {{"cards", {{{"number", "4111000011112222"}, {"expiry", "1230"}, {"code", "123"}}}}}, {}, {}};
+    return {200,
+            {{"cards", {{{"number", "4111000011112222"}, {"expiry", "1230"}, {"code", "123"}}}}},
+            {},
+            {}};
   }
 
   size_t made_ = 0;
   std::map<std::string, std::vector<nlohmann::json>> mails_;
-  std::map<std::string, std::string> tokens_, csrf_of_, captchas_, signin_captcha_, creds_, phone_, codes_,
-      console_, console_creds_, console_csrf_;
+  std::map<std::string, std::string> tokens_, csrf_of_, captchas_, signin_captcha_, creds_, phone_,
+      codes_, console_, console_creds_, console_csrf_;
   std::map<std::string, std::map<std::string, std::string>> signup_, signin_;
   std::map<std::string, std::pair<std::string, std::string>> oauth_;
   std::set<std::string> refused_, phone_ok_;
