@@ -391,15 +391,21 @@ on.unknown = "stop"
 TEST(FlowLedger, TheNinthReleaseIsRefusedWhoeverAbortsWhenever) {
   const Flow flow = parse_flow(kEcho, shipped("echo"), sandbox_room());
   EXPECT_EQ(flow.leaks.at("pin"), 6u);
-  for (const std::string how : {"answers", "aborts", "lost"}) {
+  for (const std::string how : {"answers", "aborts", "lost", "restored"}) {
     SCOPED_TRACE(how);
     History h(2);
+    for (PartyId i = 0; i < 2; ++i) h.look(i, [](RunStore&) { return 0; });
+    for (PartyId i = 0; i < 2; ++i) h.save(i, "empty" + std::to_string(i));
     h.arguments = {{"guess", "0000"}};
     size_t released = 0;
     std::string last;
     for (int k = 0; k < 24 && last.find("LEDGER") == std::string::npos; ++k) {
       h.arguments["guess"] = std::to_string(1000 + k);
       const size_t before = h.toy.releases;
+      if (how == "restored" && k > 0) {
+        for (PartyId i = 0; i < 2; ++i) h.restore(i, "empty" + std::to_string(i));
+        (void)h.session(flow, History::Op::kAbandon);
+      }
       if (how == "lost") h.toy.fates[h.toy.releases + 1] = "noans";
       // Whoever sees the bit first aborts: behind the answer, before anything is committed.
       const auto kill = how == "aborts" ? std::optional(Kill{1, 4}) : std::nullopt;
@@ -413,6 +419,46 @@ TEST(FlowLedger, TheNinthReleaseIsRefusedWhoeverAbortsWhenever) {
     EXPECT_LE(released, 8u);
     EXPECT_EQ(h.look(0, [](RunStore& store) { return store.booked("input pin"); }), 8u);
   }
+}
+
+// The account belongs to the place: a new keep, a new run, another name for the same place go on
+// with it.
+TEST(FlowLedger, TheAccountOfAKeptSecretIsThatOfItsPlace) {
+  std::string text(kEcho);
+  const size_t input = text.find("[input.pin]"), step = text.find("[[step]]");
+  std::string give = text.substr(step), use = text.substr(step);
+  const auto put = [](std::string& in, const std::string& old_text, const std::string& new_text) {
+    in.replace(in.find(old_text), old_text.size(), new_text);
+  };
+  put(give, "\"Echo\"", "\"Give\"");
+  put(give, "{\"pin\": \"{{pin}}\"}", "{\"a\": \"4711\"}");
+  put(give, "assert.guess = { at = \"json /pin\", equals = \"{{guess}}\" }\n", "");
+  give +=
+      "[step.keep.\"run/pin\"]\nat = \"json /a\"\nclass = \"digits\"\nlength = 4\n"
+      "purposes = [\"POST https://shop.flexroom.example/echo json /pin={{}}\"]\n";
+  put(use, "{{pin}}", "{{run/pin}}");
+  const std::string head = text.substr(0, input);
+  const Flow flow = parse_flow(head + give + use, shipped("kept"), sandbox_room());
+  std::string again = head + give + use;
+  for (size_t at = again.find("run/pin"); at != std::string::npos;
+       at = again.find("run/pin", at + 7)) {
+    again.replace(at, 7, "run/nip");
+  }
+  const Flow renamed = parse_flow(again, shipped("kept"), sandbox_room());
+  History h(2);
+  h.arguments = {{"guess", "0000"}};
+  size_t tests = 0;
+  std::string last;
+  for (int k = 0; k < 20 && last.find("LEDGER") == std::string::npos; ++k) {
+    last = h.session(k < 6 ? flow : renamed)[0];
+    tests += last.find("assert guess") != std::string::npos;
+    if (k % 3 == 2) (void)h.session(flow, History::Op::kAbandon);
+  }
+  EXPECT_NE(last.find("LEDGER"), std::string::npos) << last;
+  EXPECT_EQ(tests, 8u);
+  EXPECT_EQ(
+      h.look(0, [](RunStore& store) { return store.booked("kept shop.flexroom.example json /a"); }),
+      8u);
 }
 
 TEST(FlowLedger, ALostOnceDbMakesItsAccountsFull) {
