@@ -210,7 +210,11 @@ std::vector<std::string> FlowRun::abandon() {
     const bool same = run.head.prefix == flow.prefix && run.head.flow == flow.name;
     if (same && !run.done && !s.store.is_closed(run.id)) mine.insert(run.id);
   }
-  for (const RunId& id : s.store.staged_runs()) mine.insert(id);
+  for (const RunId& id : s.store.staged_runs()) {
+    const auto staged = s.store.staged(id);
+    const auto& head = staged->change.head;
+    if (head && head->prefix == flow.prefix && head->flow == flow.name) mine.insert(id);
+  }
   for (const KnownRun& run : s.store.known_runs()) {
     const auto state = s.store.run(run.id);
     const bool over = run.closed || (state && state->done);

@@ -377,6 +377,10 @@ bool RunStore::is_closed(const RunId& run) {
 
 void RunStore::erase_run(const RunId& run) {
   state_.transaction([&] {
+    if (auto state = this->run(run)) {
+      state->done = true;
+      state_.put(kind(kRun), as_bytes(run), state->encode(), {});
+    }
     for (const ValueMeta& meta : run_values(run)) {
       state_.remove(kind(kValue), pair_id(of_run(run), meta.name));
     }

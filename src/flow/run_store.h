@@ -91,7 +91,7 @@ class RunStore {
   std::vector<KnownRun> known_runs();
   void close(const KnownRun& run);
   bool is_closed(const RunId& run);
-  /// Erases what the run kept and staged; its record stays, closed.
+  /// Erases what the run kept and staged; its record stays, done.
   void erase_run(const RunId& run);
 
  private:

@@ -332,6 +332,14 @@ class History {
   ~History() { fs::remove_all(root_); }
   History(const History&) = delete;
 
+  /// This member's state, looked at between sessions.
+  template <typename Look>
+  auto look(PartyId member, Look look) {
+    auto state = open_state(member);
+    auto once = open_once(member);
+    RunStore store(*state, *once, rid_, toy.world.now);
+    return look(store);
+  }
   enum class Op { kRun, kGoOn, kAbandon };
   /// One session of all members: how it ended at each.
   std::vector<std::string> session(const Flow& flow, Op op = Op::kRun,
@@ -381,14 +389,6 @@ class History {
   /// Durable steps that a member took in the last session.
   size_t steps(PartyId member) const { return steps_[member]; }
 
-  /// This member's state, looked at between sessions.
-  template <typename Look>
-  auto look(PartyId member, Look look) {
-    auto state = open_state(member);
-    auto once = open_once(member);
-    RunStore store(*state, *once, rid_, toy.world.now);
-    return look(store);
-  }
   /// The value of a name of the room, if all members have the same version of it.
   std::string current(const std::string& prefix, const std::string& name) {
     std::optional<ValueMeta> first;
