@@ -14,7 +14,7 @@ root = pathlib.Path(sys.argv[1])
 DOCUMENTS = {path.stem: path.read_text() for path in (root / "docs/spec").glob("*.md")}
 # Which document a bare "§x.y" means, by the first folder below src/ or tests/unit/.
 ROOMS = {**dict.fromkeys(["base", "math", "net", "ot", "mpc", "prep", "boolean", "store"], "boolean-engine"),
-         **dict.fromkeys(["arith", "circuits", "tls", "http", "agent", "call"], "tls-in-mpc")}
+         **dict.fromkeys(["arith", "circuits", "tls", "http", "agent", "call", "flow"], "tls-in-mpc")}
 # Sections with rules; the others explain, count or list.
 RULES = {"boolean-engine": r"(2\.[134]|3\.\d|4\.[1-5]|5\.[23]|6\.[1235]|7\.\d|8\.\d|9\.\d|10\.[123])",
          "members": r"(1\.[1-4]|2|3\.\d|4\.[2-5]|[5-8]\.\d|9\.[12])",

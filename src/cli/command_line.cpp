@@ -215,13 +215,14 @@ void CommandLine::add_run_script() {
   CLI::App* const plan = add(
       app_, "plan", "the text that run-script or call would have approved, and what it costs",
       [this] {
-        return TomlTable::load(job_).has("recipe")
-                   ? plan_recipe(*out_, common_, job_, parse_arguments(arguments_))
-                   : plan_job(*out_, common_, job_, links_);
+        const TomlTable toml = TomlTable::load(job_);
+        if (toml.has("flow")) return plan_flow(*out_, common_, job_, parse_arguments(arguments_));
+        return toml.has("recipe") ? plan_recipe(*out_, common_, job_, parse_arguments(arguments_))
+                                  : plan_job(*out_, common_, job_, links_);
       },
       "  flexroom plan job.toml\n"
       "  flexroom plan ask.recipe.toml --arg model=small");
-  plan->add_option("FILE", job_, "a job or a recipe")->required();
+  plan->add_option("FILE", job_, "a job, a recipe or a flow")->required();
   plan->add_option("--links", links_, "of a job (default: links.toml)");
   plan->add_option("--arg", arguments_, "NAME=VALUE of a recipe");
 }
@@ -242,6 +243,26 @@ void CommandLine::add_calls() {
   call->add_option("RECIPE", recipe_, "recipe file, the same at every member")->required();
   call->add_option("--arg", arguments_, "NAME=VALUE for the recipe's public arguments");
   call->add_option("--inputs", inputs_, "this member's private values (JSON, mode 0600)");
+
+  CLI::App* const recipe =
+      add(app_, "recipe", "flow files and recipes: look at them, begin one", nullptr,
+          "  flexroom recipe check login.toml\n"
+          "  flexroom recipe new --from capture.txt --name login > login.toml");
+  add(*recipe, "check", "every rule of the file; says line and column of what is wrong",
+      [this] { return recipe_check(*out_, common_, recipe_); })
+      ->add_option("FILE", recipe_, "a flow file or a recipe")
+      ->required();
+  CLI::App* const draft =
+      add(*recipe, "new", "a first draft of a flow file from a recorded request and answer",
+          [this] { return recipe_new(*out_, capture_, draft_name_, draft_provider_); });
+  draft
+      ->add_option("--from", capture_,
+                   "the request and its answer as sent, or what curl -v prints (mode 0600)")
+      ->required();
+  draft->add_option("--name", draft_name_, "of the flow (default: draft)");
+  draft->add_option("--provider", draft_provider_, "[provider.NAME] of room.toml");
+  add(*recipe, "schema", "the JSON schema of both, for editors",
+      [this] { return recipe_schema(*out_); });
 }
 
 void CommandLine::add_runs() {

@@ -45,6 +45,16 @@ int plan_job(Output& out, const Common& common, const std::filesystem::path& job
              const std::filesystem::path& links);
 int plan_recipe(Output& out, const Common& common, const std::filesystem::path& file,
                 const std::map<std::string, std::string>& arguments);
+/// Of a file with [flow]: `plan` of all its steps; nobody is contacted.
+bool is_flow_file(const std::filesystem::path& file);
+int plan_flow(Output& out, const Common& common, const std::filesystem::path& file,
+              const std::map<std::string, std::string>& arguments);
+/// Every rule of a flow file or recipe; with member.toml also what the room says of its provider.
+int recipe_check(Output& out, const Common& common, const std::filesystem::path& file);
+/// A first draft of a flow file, made of a recorded request and answer.
+int recipe_new(Output& out, const std::filesystem::path& capture, const std::string& name,
+               const std::string& provider);
+int recipe_schema(Output& out);
 int get_url(Output& out, const Common& common, const std::string& url, const std::string& provider);
 int call_recipe(Output& out, const Common& common, const std::filesystem::path& file,
                 const std::map<std::string, std::string>& arguments,

@@ -149,6 +149,14 @@ Provider load_provider(const std::string& name, const TomlTable& table,
     out.connect_to.push_back(std::move(entry));
   }
   out.open_calls = table.texts_or_empty("open_calls");
+  out.mailbox = table.flag_or("mailbox", false);
+  for (const auto& [host, entry] : table.named_tables("host")) {
+    if (!is_host_name(host)) {
+      entry.fail("mailbox", fmt::format("belongs to '{}', which is no DNS name", host));
+    }
+    if (entry.has("mailbox")) out.host_mailbox[host] = entry.flag_or("mailbox", false);
+    entry.finish();
+  }
   table.finish();
   return out;
 }
@@ -177,6 +185,16 @@ Digest MemberEntry::certificate() const {
   const auto digest = digest_of_hex(certificate_sha256);
   FLEXROOM_ASSERT(digest.has_value());
   return *digest;
+}
+
+bool Provider::is_mailbox(std::string_view host) const {
+  bool said = false, mail = false;
+  for (const auto& [listed, yes] : host_mailbox) {
+    if (host != listed && !host.ends_with("." + listed)) continue;
+    said = true;
+    mail |= yes;
+  }
+  return said ? mail : mailbox;
 }
 
 Endpoint Provider::resolve(const std::string& host, uint16_t port) const {

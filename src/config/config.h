@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,6 +55,11 @@ struct Provider {
   /// Positions of secret or private slots that answers may not repeat, and by that the calls whose
   /// answers may be open to all (tls-in-mpc.md §4.6, R2-3; written form: call/purpose.h).
   std::vector<std::string> open_calls;
+  /// Hosts of mailboxes: of what they answer, flows open no text (tls-in-mpc.md §5.6). Of the whole
+  /// entry, and what [provider.NAME.host."HOST"] says of one host and all names below it.
+  bool mailbox = false;
+  std::map<std::string, bool, std::less<>> host_mailbox;
+  bool is_mailbox(std::string_view host) const;
   Endpoint resolve(const std::string& host, uint16_t port) const;
 };
 

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/display.h"
 #include "base/near_name.h"
 #include "base/private_file.h"
@@ -136,6 +138,45 @@ std::vector<TomlTable> TomlTable::tables(std::string_view key) const {
   if (!node->is_array_of_tables())
     fail(key, "is not a list of tables", fmt::format("write [[{}]]", key));
   for (const toml::node& item : *node->as_array()) out.push_back({root_, item.as_table(), name_});
+  return out;
+}
+
+std::vector<std::string> TomlTable::keys() const {
+  std::vector<std::pair<toml::source_position, std::string>> all;
+  for (const auto& [key, value] : *table_) {
+    all.emplace_back(key.source().begin, std::string(key.str()));
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::string> out;
+  for (auto& [where, key] : all) out.push_back(std::move(key));
+  return out;
+}
+
+TomlTable::Type TomlTable::type_of(std::string_view key) const {
+  const toml::node* const node = table_->get(key);
+  if (node == nullptr) return Type::kNone;
+  if (node->is_string()) return Type::kText;
+  if (node->is_integer()) return Type::kInteger;
+  if (node->is_boolean()) return Type::kFlag;
+  if (node->is_table()) return Type::kTable;
+  if (node->is_array_of_tables()) return Type::kTables;
+  return node->is_array() ? Type::kList : Type::kOther;
+}
+
+std::vector<int64_t> TomlTable::integers(std::string_view key) const {
+  const toml::node* const node = find(key, true);
+  std::vector<int64_t> out;
+  const auto take = [&](const toml::node& item) {
+    const auto value = item.value_exact<int64_t>();
+    if (!value) fail(key, "is neither an integer nor a list of integers");
+    out.push_back(*value);
+  };
+  if (!node->is_array()) {
+    take(*node);
+  } else {
+    for (const toml::node& item : *node->as_array()) take(item);
+  }
   return out;
 }
 

@@ -34,6 +34,13 @@ class TomlTable {
   std::vector<std::pair<std::string, TomlTable>> named_tables(std::string_view key) const;
   /// [[key]] ...; empty if there is none.
   std::vector<TomlTable> tables(std::string_view key) const;
+  /// All keys, in the order of the file.
+  std::vector<std::string> keys() const;
+  enum class Type : uint8_t { kNone, kText, kInteger, kFlag, kList, kTable, kTables, kOther };
+  /// kNone: the key is not there. A list of tables alone, not empty, is kTables.
+  Type type_of(std::string_view key) const;
+  /// The integers of a list; of a single one that alone.
+  std::vector<int64_t> integers(std::string_view key) const;
   /// Refuses keys that were never read.
   void finish() const;
   [[noreturn]] void fail(std::string_view key, std::string_view problem,

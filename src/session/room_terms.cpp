@@ -103,6 +103,12 @@ std::vector<Term> room_terms(const RoomConfig& room) {
     for (const std::string& call : provider->open_calls)
       calls += (calls.empty() ? "" : ", ") + call;
     out.push_back({"open_calls of provider " + provider->name, calls});
+    // Only where somebody says so: a program of before knows no mailboxes.
+    std::string mailboxes = provider->mailbox ? "all hosts" : "";
+    for (const auto& [host, yes] : provider->host_mailbox) {
+      mailboxes += (mailboxes.empty() ? "" : ", ") + std::string(yes ? "" : "not ") + host;
+    }
+    if (!mailboxes.empty()) out.push_back({"mailboxes of provider " + provider->name, mailboxes});
   }
   return out;
 }

@@ -88,6 +88,8 @@ void OnceDb::void_everything() {
   });
 }
 
+bool OnceDb::was_lost() { return db_->get(kStrangeCounters, {}).has_value(); }
+
 // A file of before epochs were told apart: its counters are those of the first epoch that is asked
 // for.
 void OnceDb::take_over_old_counters() {

@@ -140,6 +140,11 @@ class OnceDb : public prep::Safety {
   void close_run(const Digest& session);
   std::vector<OpenRun> open_runs(const Digest& room);
 
+  /// Rows of other folders that nothing may roll back, each of a kind of its own (docs/formats.md).
+  SealedDb& rows() { return *db_; }
+  /// This file or its key was lost at some time: what it held before is not known.
+  bool was_lost();
+
   /// Preprocessed material, in the directory pool/ beside once.db. Void in another epoch.
   Pool& pool() { return *pool_; }
   /// pool().connect().

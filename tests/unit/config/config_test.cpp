@@ -76,6 +76,25 @@ TEST_F(ConfigTest, RoomIsReadAsWritten) {
   EXPECT_THROW(config.provider("none"), InputError);
 }
 
+TEST_F(ConfigTest, MailboxesAreSaidOfAProviderOrOfAHostAndWhatIsBelowIt) {
+  const RoomConfig config =
+      RoomConfig::load(write("f.toml", room() + member("a") + member("b") +
+                                           "[provider.one]\nmailbox = true\n"
+                                           "[provider.one.host.\"shop.example\"]\nmailbox = false\n"
+                                           "[provider.two]\nhosts = [\"*.test\"]\n"
+                                           "[provider.two.host.\"mail.test\"]\nmailbox = true\n"));
+  EXPECT_TRUE(config.provider("one").is_mailbox("mail.example"));
+  EXPECT_FALSE(config.provider("one").is_mailbox("shop.example"));
+  EXPECT_TRUE(config.provider("two").is_mailbox("eu.mail.test"));
+  EXPECT_FALSE(config.provider("two").is_mailbox("notmail.test"));
+  const auto said = [&](const std::string& more) {
+    return room_error(room() + member("a") + member("b") + "[provider.p]\n" + more).second;
+  };
+  EXPECT_THAT(said("mailbox = \"yes\"\n"), HasSubstr("neither true nor false"));
+  EXPECT_THAT(said("[provider.p.host.\"NO\"]\nmailbox = true\n"), HasSubstr("no DNS name"));
+  EXPECT_THAT(said("[provider.p.host.\"a.b\"]\nmailbix = true\n"), HasSubstr("unknown key"));
+}
+
 TEST_F(ConfigTest, AFileThatOthersCanChangeOrThatIsNoneIsRefused) {
   const auto file = write("f.toml", room() + member("a") + member("b"));
   std::filesystem::permissions(file, std::filesystem::perms(0646));

@@ -77,6 +77,8 @@ TEST_P(RoomTermsTest, EachDifferenceIsNamedWithBothValues) {
        {"max_answer of provider p", "16777216", "4321"}},
       {[](RoomConfig& c, auto&) { c.providers[0].open_calls[0] = "GET https://b.example/"; },
        {"open_calls of provider p", "a.example", "b.example"}},
+      {[](RoomConfig& c, auto&) { c.providers[0].host_mailbox["m.example"] = true; },
+       {"mailboxes of provider p", "m.example"}},
       {[](RoomConfig& c, auto&) {
          c.providers.push_back(c.providers[0]);
          c.providers[1].name = "q";

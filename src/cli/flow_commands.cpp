@@ -1,0 +1,85 @@
+#include <fmt/core.h>
+
+#include <sstream>
+
+#include "base/display.h"
+#include "base/private_file.h"
+#include "call/recipe.h"
+#include "cli/commands.h"
+#include "config/config.h"
+#include "config/toml.h"
+#include "flow/capture.h"
+#include "flow/keys.h"
+#include "flow/plan.h"
+
+// Files of requests, looked at without any other member: flow files and the older recipes.
+
+namespace flexroom::cli {
+namespace {
+
+/// The room of member.toml, where there is one; a file can be written before.
+flow::RoomView room_of(Output& out, const Common& common) {
+  flow::RoomView room;
+  std::error_code ignored;
+  if (!std::filesystem::exists(common.member_file, ignored)) {
+    out.note(fmt::format("no {} here: the entry of the provider is not looked at",
+                         common.member_file.string()));
+    return room;
+  }
+  const MemberConfig member = MemberConfig::load(common.member_file);
+  room.providers = RoomConfig::load(member.room_file).providers;
+  return room;
+}
+
+void print_lines(Output& out, const std::string& text) {
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) out.line(display(line));
+}
+
+}  // namespace
+
+bool is_flow_file(const std::filesystem::path& file) { return TomlTable::load(file).has("flow"); }
+
+int recipe_check(Output& out, const Common& common, const std::filesystem::path& file) {
+  if (!is_flow_file(file)) {
+    const Recipe recipe = Recipe::load(file);
+    out.line(fmt::format("{}: a recipe, nothing is wrong in its TOML", display(recipe.name)));
+    out.result({{"ok", true}, {"kind", "recipe"}, {"name", recipe.name}});
+    return kOk;
+  }
+  const flow::Flow flow = flow::load_flow(file, room_of(out, common));
+  size_t steps = 0;
+  flow.each_step([&](const flow::Step&) { ++steps; });
+  out.line(fmt::format("{}: a flow of {} steps, nothing is wrong", display(flow.name), steps));
+  out.result({{"ok", true}, {"kind", "flow"}, {"name", flow.name}, {"steps", steps}});
+  return kOk;
+}
+
+int recipe_new(Output& out, const std::filesystem::path& capture, const std::string& name,
+               const std::string& provider) {
+  // It may hold a password: of its user alone, and no byte of it is shown.
+  const SecretBytes text = read_private_file(capture, TomlTable::kMaxBytes, "record a call first");
+  const std::string draft =
+      flow::draft_flow(flow::parse_capture(as_text(text.reveal()), capture.string()), name,
+                       provider, capture.string());
+  print_lines(out, draft);
+  out.result({{"ok", true}, {"draft", draft}});
+  return kOk;
+}
+
+int recipe_schema(Output& out) {
+  print_lines(out, flow::json_schema());
+  out.result({{"ok", true}});
+  return kOk;
+}
+
+int plan_flow(Output& out, const Common& common, const std::filesystem::path& file,
+              const std::map<std::string, std::string>& arguments) {
+  const flow::Flow flow = flow::load_flow(file, room_of(out, common));
+  const std::string text = flow::plan_text(flow, flow::check_arguments(flow, arguments));
+  print_lines(out, text);
+  out.result({{"ok", true}, {"flow", flow.name}, {"plan", text}});
+  return kOk;
+}
+
+}  // namespace flexroom::cli

@@ -1,0 +1,156 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "flow/loader.h"
+
+// What is known only where a flow will run: values that the room has, and arguments.
+
+namespace flexroom::flow {
+namespace {
+
+/// One step against the values of the room that other flows made.
+class RoomCheck {
+ public:
+  RoomCheck(const Flow& flow, const KnownValues& room, const Step& step)
+      : flow_(flow), room_(room), step_(step) {}
+
+  void check() const {
+    for (const SlotUse& use : step_.slots) check(use);
+    check_key();
+    std::vector<std::string> compared;
+    const auto add = [&](std::string_view text) {
+      for (std::string& name : names_in(text).value_or(std::vector<std::string>())) {
+        compared.push_back(std::move(name));
+      }
+    };
+    for (const Assertion& one : step_.asserts) add(one.equals.value_or(""));
+    if (step_.item) {
+      for (const Filter& filter : step_.item->filters) add(filter.value);
+    }
+    for (const std::string& name : compared) {
+      const KnownValue* const value = value_of(name);
+      if (value != nullptr && !value->is_public) {
+        refuse(step_.place, fmt::format("compared with a secret: {}", name));
+      }
+    }
+  }
+
+ private:
+  const KnownValue* value_of(const std::string& name) const {
+    if (flow_.is_secret(name) || flow_.is_opened(name)) return nullptr;
+    const auto it = room_.find(name);
+    return it == room_.end() ? nullptr : &it->second;
+  }
+
+  void check(const SlotUse& use) const {
+    const KnownValue* const value = value_of(use.name);
+    if (value == nullptr) return;
+    if (value->is_public) {
+      if (use.function.empty()) return;
+      refuse(step_.place, fmt::format("a function of a public value: {{{{{}}}}}", use.raw));
+    }
+    using Where = SlotUse::Where;
+    if (use.where == Where::kPath || use.where == Where::kHost || use.where == Where::kNumber) {
+      refuse(step_.place,
+             fmt::format("a secret never stands in a path or host: {{{{{}}}}}", use.raw));
+    }
+    if (use.function.empty() && !fits(use.where, value->value_class)) {
+      refuse(step_.place, fmt::format("{} is {}, which does not stand in a {}", use.name,
+                                      to_string(value->value_class), to_string(use.where)));
+    }
+    const std::vector<std::string> wanted = purposes_for(step_, use);
+    const bool allowed = std::any_of(wanted.begin(), wanted.end(), [&](const std::string& want) {
+      const auto& has = value->purposes;
+      return std::find(has.begin(), has.end(), want) != has.end();
+    });
+    if (!allowed) {
+      refuse(step_.place, fmt::format("{} has no purpose `{}`", use.name, wanted.front()));
+    }
+  }
+
+  void check_key() const {
+    const KnownValue* const key = value_of(flow_.key + "/secret");
+    if (step_.sign_service.empty() || key == nullptr) return;
+    if (!signs(key->purposes, step_.sign_service, step_.sign_region)) {
+      refuse(step_.place, fmt::format("{}/secret has no purpose `sigv4 {} {}`", flow_.key,
+                                      step_.sign_service, step_.sign_region));
+    }
+    if (key->entropy < kFullEntropy) {
+      refuse(step_.place, fmt::format("{}/secret signs with {} bits of entropy, needs 128",
+                                      flow_.key, key->entropy));
+    }
+  }
+
+  const Flow& flow_;
+  const KnownValues& room_;
+  const Step& step_;
+};
+
+void check_places(const Flow& flow, const std::map<std::string, std::string>& arguments) {
+  flow.each_step([&](const Step& step) {
+    for (const SlotUse& use : step.slots) {
+      const auto it = arguments.find(use.name);
+      if (it == arguments.end() || !flow.arguments.contains(use.name)) continue;
+      if (fits(use.where, std::string_view(it->second))) continue;
+      refuse(fmt::format("argument {}", use.name),
+             fmt::format("argument {} does not fit a {}", use.name, to_string(use.where)));
+    }
+  });
+}
+
+}  // namespace
+
+std::map<std::string, unsigned> check_against(const Flow& flow, const KnownValues& room) {
+  flow.each_step([&](const Step& step) { RoomCheck(flow, room, step).check(); });
+  return leaks_of(flow, room);
+}
+
+void check_claimant(const Flow& flow, const std::map<std::string, std::string>& arguments,
+                    const std::string& claimant) {
+  std::map<std::string, std::vector<std::string>> by;
+  for (const std::string& name : flow.input_order) {
+    const Input& input = flow.inputs.at(name);
+    if (input.kind.empty()) continue;
+    const auto from = names_in(input.from).value_or(std::vector<std::string>());
+    const auto given = from.empty() ? arguments.end() : arguments.find(from.front());
+    const std::string member = given == arguments.end() ? input.from : given->second;
+    // Of the room's own value nobody can tell the desk.
+    if (!member.starts_with("room:")) by[member].push_back(input.kind);
+  }
+  for (const auto& [member, kinds] : by) {
+    if (kinds.size() < 2 || member == claimant) continue;
+    std::string list;
+    for (const std::string& kind : kinds) list += (list.empty() ? "" : " and ") + kind;
+    refuse(flow.inputs.at(flow.input_order.front()).place,
+           fmt::format("{} gives {}: name it as claimant", member, list),
+           "whoever has two of them can ask the support desk for the account");
+  }
+}
+
+std::map<std::string, std::string> check_arguments(
+    const Flow& flow, const std::map<std::string, std::string>& given) {
+  std::map<std::string, std::string> out;
+  for (const auto& [name, value] : given) {
+    const std::string place = fmt::format("argument {}", name);
+    if (!flow.arguments.contains(name) && name != "claimant") {
+      refuse(place, "the flow has no such argument",
+             "it declares its arguments as [argument.NAME]");
+    }
+    if (value.size() > 65'536) refuse(place, "is longer than 64 KB");
+    out[name] = value;
+  }
+  for (const auto& [name, argument] : flow.arguments) {
+    if (out.contains(name)) continue;
+    if (!argument.fallback) {
+      refuse(argument.place, fmt::format("argument {} is not given", name),
+             fmt::format("pass --arg {}=VALUE", name));
+    }
+    out[name] = *argument.fallback;
+  }
+  check_places(flow, out);
+  check_claimant(flow, out, out.contains("claimant") ? out["claimant"] : flow.claimant);
+  return out;
+}
+
+}  // namespace flexroom::flow

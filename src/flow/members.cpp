@@ -1,0 +1,232 @@
+#include "flow/members.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+
+namespace flexroom::flow {
+namespace {
+
+constexpr std::string_view kOkDomain = "flexroom flow ok";
+constexpr size_t kMaxRuns = 16;
+
+net::Signature signature_of(ByteView bytes) {
+  net::Signature out{};
+  FLEXROOM_ASSERT(bytes.size() == out.size());
+  std::copy(bytes.begin(), bytes.end(), out.begin());
+  return out;
+}
+
+}  // namespace
+
+std::vector<Bytes> Members::say(std::string_view label, ByteView mine, size_t max_bytes) {
+  net::Party& party = self_.party;
+  party.broadcast(label, mine);
+  std::vector<Bytes> out(party.num_parties());
+  out[party.id()] = Bytes(mine.begin(), mine.end());
+  for (const PartyId peer : party.peers()) {
+    out[peer] = party.receive_broadcast_up_to(peer, label, max_bytes);
+  }
+  // Members that were told different things must not act on them; nobody cheated the engine.
+  party.echo(std::string(label) + "/echo", AbortCode::kViewMismatch);
+  return out;
+}
+
+void Members::agree(std::string_view label, const Digest& mine, std::string_view what) {
+  const std::vector<Bytes> all = say(label, mine, sizeof(Digest));
+  for (PartyId i = 0; i < all.size(); ++i) {
+    if (std::equal(all[i].begin(), all[i].end(), mine.begin(), mine.end())) continue;
+    throw ProtocolAbort(AbortCode::kDisagreement, label,
+                        fmt::format("{} has another {}", name(i), what), i);
+  }
+}
+
+// ------------------------------------------------------------------ commits
+
+Bytes Members::ok_text(const RunId& run, uint64_t number, const Digest& change) const {
+  const Digest digest = RandomOracle("flow ok", RoScope{})
+                            .field(self_.rid)
+                            .field(run)
+                            .field(number)
+                            .field(change)
+                            .digest();
+  return {digest.begin(), digest.end()};
+}
+
+void Members::commit(const Change& change, const ValueBytes& bytes) {
+  const Digest digest = change.digest();
+  // Before anything is on disk: a difference is no fault of the engine, and nothing is staged.
+  agree("flow/change", digest, fmt::format("change {} of {}", change.number, change.step));
+  store_.stage(change, bytes);
+  finish(change.run, change.number, digest);
+}
+
+/// The change is staged here. n ok's, each by its member's key, then the commit.
+void Members::finish(const RunId& run, uint64_t number, const Digest& change) {
+  const Bytes text = ok_text(run, number, change);
+  const net::Signature mine = self_.identity.sign(kOkDomain, text);
+  const std::vector<Bytes> all = self_.party.exchange("flow/ok", mine);
+  std::vector<net::Signature> oks;
+  for (PartyId i = 0; i < all.size(); ++i) {
+    if (all[i].size() != mine.size() ||
+        !net::verify(self_.keys[i], kOkDomain, text, signature_of(all[i]))) {
+      throw ProtocolAbort(AbortCode::kDisagreement, "flow/ok",
+                          fmt::format("the ok of {} to commit {} is not signed", name(i), number),
+                          i);
+    }
+    oks.push_back(signature_of(all[i]));
+  }
+  store_.commit(run, oks);
+}
+
+// ------------------------------------------------------------------ contact
+
+/// What a member says of a run, and whether it proves it.
+struct Members::Claim {
+  uint64_t commits = 0;
+  Digest last{};
+  std::vector<net::Signature> oks;
+  uint64_t staged_number = 0;  // 0: nothing is staged
+  Digest staged{};
+
+  Bytes encode() const {
+    Writer out;
+    out.u64(commits).raw(last).u32(static_cast<uint32_t>(oks.size()));
+    for (const net::Signature& one : oks) out.raw(one);
+    out.u64(staged_number).raw(staged);
+    return out.take();
+  }
+  static Claim decode(ByteView bytes, PartyId peer) {
+    Reader in(bytes, "flow/contact", peer);
+    Claim out;
+    out.commits = in.u64();
+    out.last = in.digest();
+    const uint32_t count = in.u32();
+    if (count > kMostMembers) {
+      throw ProtocolAbort(AbortCode::kBadFrame, "flow/contact", "too many ok's", peer);
+    }
+    for (uint32_t k = 0; k < count; ++k) out.oks.push_back(signature_of(in.raw(64)));
+    out.staged_number = in.u64();
+    out.staged = in.digest();
+    in.finish();
+    return out;
+  }
+};
+
+std::vector<Members::Claim> Members::claims(const RunId& run) {
+  Claim mine;
+  if (const auto state = store_.run(run)) {
+    mine.commits = state->commits;
+    mine.last = state->last;
+    mine.oks = store_.oks(run);
+  }
+  if (const auto staged = store_.staged(run)) {
+    mine.staged_number = staged->change.number;
+    mine.staged = staged->digest;
+  }
+  const size_t most = 8 + 32 + 4 + 64 * kMostMembers + 8 + 32;
+  const std::vector<Bytes> all = say("flow/contact", mine.encode(), most);
+  std::vector<Claim> out;
+  for (PartyId i = 0; i < all.size(); ++i) {
+    Claim claim = Claim::decode(all[i], i);
+    // Who says that it committed shows that all had staged it.
+    const Bytes text = ok_text(run, claim.commits, claim.last);
+    bool proven = claim.commits == 0 || claim.oks.size() == self_.keys.size();
+    for (size_t k = 0; proven && claim.commits != 0 && k < claim.oks.size(); ++k) {
+      proven = net::verify(self_.keys[k], kOkDomain, text, claim.oks[k]);
+    }
+    if (!proven) {
+      throw FlowStop(FlowStop::Kind::kRestored,
+                     fmt::format("{} says commit {} of run {} without the ok's of all: nobody "
+                                 "commits or erases",
+                                 name(i), claim.commits, run));
+    }
+    out.push_back(std::move(claim));
+  }
+  return out;
+}
+
+void Members::contact(const RunId& run) {
+  const std::vector<Claim> all = claims(run);
+  const Claim& mine = all[self_.party.id()];
+  // The newest commit that somebody proves: all had staged it.
+  const auto newest = std::max_element(
+      all.begin(), all.end(), [](const Claim& a, const Claim& b) { return a.commits < b.commits; });
+  const uint64_t number = newest->commits;
+  const Digest last = newest->last;
+  const bool all_staged = std::all_of(all.begin(), all.end(), [&](const Claim& claim) {
+    return claim.staged_number > number && claim.staged == all.front().staged;
+  });
+  if (all_staged) return finish(run, all.front().staged_number, all.front().staged);
+  for (PartyId i = 0; i < all.size(); ++i) {
+    const bool has = all[i].commits == number && all[i].last == last;
+    const bool can = all[i].staged_number == number && all[i].staged == last && number > 0;
+    if (has || can) continue;
+    throw FlowStop(FlowStop::Kind::kRestored,
+                   fmt::format("{} lacks what all had committed of run {} (a restored backup?): "
+                               "nothing was erased; go on with --continue",
+                               name(i), run));
+  }
+  if (mine.commits != number || mine.last != last) return store_.commit(run, newest->oks);
+  if (mine.staged_number != 0) store_.drop_staged(run);
+}
+
+Members::OpenRuns Members::open_runs(const std::string& prefix, const std::string& flow) {
+  std::set<RunId> mine, lost;
+  for (const RunState& run : store_.runs()) {
+    const bool same = run.head.prefix == prefix && run.head.flow == flow;
+    if (same && !run.done && !store_.is_closed(run.id)) mine.insert(run.id);
+  }
+  // A first commit that is staged is a run too.
+  for (const RunId& id : store_.staged_runs()) {
+    const auto staged = store_.staged(id);
+    const bool same = staged->change.head && staged->change.head->prefix == prefix &&
+                      staged->change.head->flow == flow;
+    if (same && !store_.is_closed(id)) mine.insert(id);
+  }
+  for (const KnownRun& run : store_.known_runs()) {
+    const bool same = run.prefix == prefix && run.flow == flow && !run.closed;
+    if (same && !store_.run(run.id)) lost.insert(run.id);
+  }
+  Writer out;
+  for (const std::set<RunId>* list : {&mine, &lost}) {
+    out.u32(static_cast<uint32_t>(std::min(list->size(), kMaxRuns)));
+    size_t k = 0;
+    for (const RunId& id : *list) {
+      if (k++ < kMaxRuns) out.field(id);
+    }
+  }
+  OpenRuns open;
+  std::set<RunId> any;
+  std::vector<std::pair<PartyId, RunId>> forgotten;
+  const std::vector<Bytes> all =
+      say("flow/runs", out.bytes(), 8 + 2 * kMaxRuns * (4 + kRunIdChars));
+  for (PartyId i = 0; i < all.size(); ++i) {
+    Reader in(all[i], "flow/runs", i);
+    for (const bool is_open : {true, false}) {
+      const uint32_t count = in.u32();
+      if (count > kMaxRuns) throw ProtocolAbort(AbortCode::kBadFrame, "flow/runs", "too many", i);
+      for (uint32_t k = 0; k < count; ++k) {
+        const RunId id = to_text(in.field(kRunIdChars));
+        if (id.size() != kRunIdChars) {
+          throw ProtocolAbort(AbortCode::kBadFrame, "flow/runs", "a run's id of another length", i);
+        }
+        if (is_open) {
+          any.insert(id);
+        } else {
+          forgotten.emplace_back(i, id);
+        }
+      }
+    }
+    in.finish();
+  }
+  open.open.assign(any.begin(), any.end());
+  for (const auto& [who, id] : forgotten) {
+    if (!any.contains(id) && !open.forgotten)
+      open.forgotten = fmt::format("{}: run {}", name(who), id);
+  }
+  return open;
+}
+
+}  // namespace flexroom::flow

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "flow/flow.h"
+
+namespace flexroom::flow {
+
+/// AND gates of a step, at most (operations.md (h)): answers are decrypted up to header_max and
+/// body_max only where something is selected from them.
+struct StepCost {
+  uint64_t handshake = 0, request = 0, answer = 0;
+  uint64_t total() const { return handshake + request + answer; }
+};
+/// With AES-128-GCM; `group` of the provider's entry does not matter at this precision.
+StepCost cost_of(const Flow& flow, const Step& step);
+
+/// Gates a byte and a connection, asserted against the circuits by
+/// FlowPlan.CostsAreThoseOfTheCircuits.
+struct Gates {
+  static constexpr uint64_t kHandshake =
+      560'000;  // operations.md (h): both GCs and the key schedule
+  static constexpr uint64_t kAesByte = 320;
+  static constexpr uint64_t kHeaderByte = 41;
+  static constexpr uint64_t kJsonByte = 27;
+  static constexpr uint64_t kXmlByte = 36;
+  static constexpr uint64_t kSearchByte = 65;
+  static constexpr uint64_t kStatusOnly = 15'000;
+  static constexpr uint64_t kRequestByte = 320;
+  static constexpr uint64_t kSigV4 = 1'500'000;
+  static constexpr uint64_t kJwe = 284'000;
+  static constexpr uint64_t kSearched = 511;  // bytes that `after` looks through at most
+};
+
+/// What all members are shown of a flow before anything runs: of every step what leaves, is kept
+/// and opened, which lengths are seen, what it costs; then what is left at the provider and what is
+/// leaked (operations.md (a)). `spent`: bits that the ledger has booked, by name; `arguments` show
+/// what each member could tell a support desk.
+std::string plan_text(const Flow& flow, const std::map<std::string, std::string>& arguments = {},
+                      const KnownValues& room = {},
+                      const std::map<std::string, unsigned>& spent = {});
+
+}  // namespace flexroom::flow

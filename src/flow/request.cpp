@@ -1,0 +1,149 @@
+#include "flow/request.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "flow/loader.h"
+
+namespace flexroom::flow {
+namespace {
+
+using http::CharClass;
+using http::Encoding;
+using Where = SlotUse::Where;
+
+http::Slot signature_slot() {
+  http::Slot out;
+  out.name = "signature";
+  out.source = http::SlotSource::kComputed;
+  out.from = "sigv4";
+  out.char_class = CharClass::kHex;
+  out.length = 64;
+  return out;
+}
+
+/// The encoding of a place: none where the value's own characters may stand there (§5.2).
+Encoding encoding_in(Where where, CharClass char_class) {
+  const http::CharSet& set = http::char_set(char_class);
+  if (where == Where::kForm || where == Where::kQuery) {
+    return set.subset_of(http::char_set(CharClass::kUrlSafe)) ? Encoding::kNone
+                                                              : Encoding::kPercent;
+  }
+  if (where == Where::kJson) {
+    return set.subset_of(http::char_set(CharClass::kJsonSafe)) ? Encoding::kNone : Encoding::kJsonU;
+  }
+  return Encoding::kNone;
+}
+
+/// Header lines that no file writes: framing, and those of a signature. `signed_names`: of the
+/// headers that are written there, in lower case.
+std::string added_lines(const Step& step, const Filling& filling, std::string_view body,
+                        std::vector<std::string> signed_names) {
+  std::string out = "\nAccept-Encoding: identity\nConnection: close";
+  const bool length =
+      !body.empty() || step.method == "POST" || step.method == "PUT" || step.method == "PATCH";
+  if (length) out += "\nContent-Length: {{content-length}}";
+  if (step.sign_service.empty()) return out;
+  if (step.sign_service == "s3") {
+    // S3 demands it; the hash of a body with secrets is not public.
+    const bool is_public = body.find("{{") == std::string_view::npos;
+    out += "\nX-Amz-Content-Sha256: " +
+           (is_public ? to_hex(sha256(as_bytes(body))) : std::string("UNSIGNED-PAYLOAD"));
+    signed_names.emplace_back("x-amz-content-sha256");
+  }
+  out += fmt::format("\nX-Amz-Date: {}", filling.date_time);
+  signed_names.insert(signed_names.end(), {"host", "x-amz-date"});
+  std::sort(signed_names.begin(), signed_names.end());
+  std::string names;
+  for (const std::string& name : signed_names) names += (names.empty() ? "" : ";") + name;
+  out += fmt::format(
+      "\nAuthorization: AWS4-HMAC-SHA256 Credential={}/{}/{}/{}/aws4_request, SignedHeaders={}, "
+      "Signature={{{{signature}}}}",
+      filling.access_key_id, filling.date_time.substr(0, 8), step.sign_region, step.sign_service,
+      names);
+  return out;
+}
+
+/// What SigV4 wants signed of the lines that are written.
+std::vector<std::string> names_to_sign(std::string_view head) {
+  std::vector<std::string> out;
+  for (size_t at = head.find('\n'); at != std::string_view::npos; at = head.find('\n', at)) {
+    const size_t end = std::min(head.find('\n', ++at), head.size());
+    const std::string_view line = head.substr(at, end - at);
+    const std::string name = http::to_lower(line.substr(0, std::min(line.find(':'), line.size())));
+    if (name == "content-type" || name.starts_with("x-amz-")) out.push_back(name);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string public_text_in(Where where, std::string_view value) {
+  if (where == Where::kForm || where == Where::kQuery) return http::percent_encode(value);
+  if (where != Where::kJson) return std::string(value);
+  const std::string quoted = nlohmann::json(std::string(value)).dump();
+  return quoted.substr(1, quoted.size() - 2);
+}
+
+uint32_t function_length(const SlotUse& slot, uint32_t value_length) {
+  if (slot.function.starts_with("totp")) return 6;
+  if (!slot.is_jwe()) return value_length;
+  // Header, key of 4096 bits, IV, ciphertext, tag, in base64url with four dots.
+  return 342 + 683 + 16 + (value_length * 4 + 2) / 3 + 22 + 4;
+}
+
+http::Template request_template(const Flow& flow, const Step& step, const Filling& filling) {
+  (void)flow;
+  std::vector<http::Slot> slots;
+  std::string text;
+  size_t next = 0, at = 0;
+  std::string host;
+  // Slots stand in the order of the text but for that of the host, which is looked up.
+  const std::string& request = step.request;
+  for (size_t open = request.find("{{"); open != std::string::npos;
+       open = request.find("{{", at), ++next) {
+    const size_t close = request.find("}}", open);
+    FLEXROOM_ASSERT(close != std::string::npos && next < step.slots.size());
+    const SlotUse& use = step.slots[next];
+    FLEXROOM_ASSERT(use.raw == request.substr(open + 2, close - open - 2));
+    text += request.substr(at, open - at);
+    if (const auto secret = filling.secret(use)) {
+      http::Slot slot;
+      slot.name = use.slot;
+      slot.source = http::SlotSource::kSecret;
+      slot.from = use.name;
+      slot.char_class = secret->char_class;
+      slot.length = secret->length;
+      slot.encoding = encoding_in(use.where, secret->char_class);
+      slots.push_back(slot);
+      text += "{{" + use.slot + "}}";
+    } else {
+      const std::string value = public_text_in(use.where, filling.public_text(use));
+      if (use.where == Where::kHost) {
+        host = step.host;
+        host.replace(host.find("{{"), use.raw.size() + 4, value);
+      }
+      text += value;
+    }
+    at = close + 2;
+  }
+  text += request.substr(at);
+  if (host.empty()) host = step.host;
+  const size_t blank = text.find("\n\n");
+  std::string head = text.substr(0, blank);
+  const std::string body = blank == std::string::npos ? "" : text.substr(blank + 2);
+  if (!step.sign_service.empty()) slots.push_back(signature_slot());
+  head += added_lines(step, filling, body, names_to_sign(head));
+  try {
+    http::Template out = http::template_from_text(host, 443, head + "\n\n" + body, slots);
+    http::validate(out);
+    return out;
+  } catch (const InputError& error) {
+    throw InputError(step.request_place + ": " + error.place(), error.problem(), error.remedy());
+  }
+}
+
+}  // namespace flexroom::flow

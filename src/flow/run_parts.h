@@ -1,0 +1,60 @@
+#pragma once
+
+#include <set>
+
+#include "flow/run.h"
+
+// FlowRun's parts: run.cpp has its main line, run_step.cpp a step, run_operators.cpp what operators
+// decide. Not for others.
+
+namespace flexroom::flow {
+
+struct FlowRun::State {
+  RunTerms terms;
+  const Flow& flow;
+  std::map<std::string, std::string> arguments;
+  RunStore store;
+  Members members;
+  RunState run;  // as committed
+  Fired fired;
+  KnownValues room;                          // what other flows made
+  std::map<std::string, unsigned> approved;  // leaks of one run
+  std::map<std::string, unsigned> used;      // of this confirmed run
+
+  State(RunTerms given, const Flow& of, std::map<std::string, std::string> with);
+
+  // run.cpp
+  void begin_or_resume();
+  void start_new();
+  void require_new_may_start();
+  void check_room();
+  void reload();
+  void commit(Change change, const ValueBytes& bytes);
+  Change next_change(const Position& at) const;
+  const Step* current() const;
+
+  // run_step.cpp
+  struct Ready;
+  void step(const Step& step);
+  void ask(const Step& step);
+  Ready ready(const Step& step);
+  void check_ready(const Step& step, const Ready& ready);
+  std::vector<std::string> names_of(const Step& step) const;
+  std::optional<StoredValue> value(std::string_view name);
+  std::string account_of(const std::string& name);
+  void settle(const Step& step, int64_t remaining);
+  StepAnswer release(const Step& step, const Ready& ready, bool& armed);
+  /// The event, its rule, and the commit of both with what was kept and opened.
+  void follow(const Step& step, const std::string& event, StepAnswer answer, uint32_t attempt,
+              int64_t time);
+  std::string event_of(const Step& step, const StepAnswer& answer) const;
+  void add_values(const Step& step, StepAnswer& answer, Change& change, ValueBytes& bytes);
+  ValueMeta meta_of(const std::string& name, bool is_public, const Digest& tag);
+  int64_t agreed_time();
+  void log(const Change& change, bool of_person);
+
+  // run_operators.cpp
+  void merge(const RunId& id);
+};
+
+}  // namespace flexroom::flow

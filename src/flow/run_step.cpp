@@ -1,0 +1,412 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "flow/loader.h"
+#include "flow/run_parts.h"
+
+namespace flexroom::flow {
+namespace {
+
+constexpr size_t kMaxReady = 64 * 1024, kMaxAnswer = 65'536;
+constexpr int64_t kClockDifference = 300;  // seconds between members' clocks
+
+}  // namespace
+
+/// What a member says before each step, and what all together follow from it.
+struct FlowRun::State::Ready {
+  uint32_t tried = 0;     // most attempts that any member's once.db knows
+  int64_t remaining = 0;  // seconds until the last one has settled, at any member
+  int64_t time = 0;       // agreed: the median of all clocks
+  std::string problem;    // of the first member that has one
+  FlowStop::Kind kind = FlowStop::Kind::kRefused;
+};
+
+// ------------------------------------------------------------------ values
+
+std::optional<StoredValue> FlowRun::State::value(std::string_view name) {
+  if (const auto input = flow.inputs.find(std::string(name)); input != flow.inputs.end()) {
+    // A member's own, which no store has; or a value of the room under another prefix.
+    const auto from = names_in(input->second.from).value_or(std::vector<std::string>());
+    const auto given = from.empty() ? arguments.end() : arguments.find(from.front());
+    const std::string& source = given == arguments.end() ? input->second.from : given->second;
+    if (!source.starts_with("room:")) return std::nullopt;
+    return store.room_value(source.substr(5), name);
+  }
+  return store.value(run.id, flow.prefix, name);
+}
+
+/// The account of the ledger: a place, never a version (tls-in-mpc.md §5.6).
+std::string FlowRun::State::account_of(const std::string& name) {
+  if (const auto stored = value(name)) return stored->meta.account;
+  if (flow.inputs.contains(name)) return "input " + name;
+  if (const auto born = flow.born.find(name); born != flow.born.end()) {
+    return fmt::format("born {} {}", flow.prefix, name);
+  }
+  return "";
+}
+
+/// What the step's request and the tests on its answer name.
+std::vector<std::string> FlowRun::State::names_of(const Step& step) const {
+  std::set<std::string> out;
+  const auto add = [&](const std::string& name) {
+    if (!is_built_in(name) && !flow.arguments.contains(name)) out.insert(name);
+  };
+  for (const SlotUse& use : step.slots) {
+    add(use.name);
+    for (const std::string_view part : {".n", ".e", ".kid"}) {
+      if (!use.key.empty()) add(use.key + std::string(part));
+    }
+  }
+  for (const Assertion& one : step.asserts) {
+    for (const std::string& name :
+         names_in(one.equals.value_or("")).value_or(std::vector<std::string>()))
+      add(name);
+  }
+  for (const std::string& name : step.show) add(name);
+  if (step.item) {
+    for (const Filter& filter : step.item->filters) {
+      if (!filter.equal) continue;  // `!=`: one that does not exist excludes nothing
+      for (const std::string& name : names_in(filter.value).value_or(std::vector<std::string>()))
+        add(name);
+    }
+  }
+  if (!step.sign_service.empty()) {
+    add(flow.key + "/secret");
+    add(flow.key + "/id");
+  }
+  return {out.begin(), out.end()};
+}
+
+ValueMeta FlowRun::State::meta_of(const std::string& name, bool is_public, const Digest& tag) {
+  ValueMeta out;
+  out.name = name;
+  out.is_public = is_public;
+  out.tag = tag;
+  const auto before = store.value(run.id, flow.prefix, name);
+  out.version = before ? before->meta.version + 1 : 1;
+  return out;
+}
+
+// ------------------------------------------------------------------ READY
+
+int64_t FlowRun::State::agreed_time() {
+  const int64_t now = terms.clock.now();
+  const std::vector<Bytes> all =
+      members.say("flow/time", Writer().u64(static_cast<uint64_t>(now)).bytes(), 8);
+  std::vector<int64_t> times;
+  for (PartyId i = 0; i < all.size(); ++i) {
+    Reader in(all[i], "flow/time", i);
+    times.push_back(static_cast<int64_t>(in.u64()));
+    in.finish();
+    if (std::llabs(times.back() - now) > kClockDifference) {
+      throw ProtocolAbort(AbortCode::kRefusedByRule, "flow/time",
+                          fmt::format("the clock of {} differs from ours by more than {} s",
+                                      members.name(i), kClockDifference),
+                          i);
+    }
+  }
+  std::sort(times.begin(), times.end());
+  return times[(times.size() - 1) / 2];
+}
+
+FlowRun::State::Ready FlowRun::State::ready(const Step& step) {
+  Ready out;
+  out.time = agreed_time();
+  const auto armed = store.armed(run.id, step.name);
+  const uint32_t tried = armed ? armed->attempt : 0;
+  const int64_t left =
+      armed ? std::max<int64_t>(0, armed->time + flow.settle_of(step) - terms.clock.now()) : 0;
+  // The ledger: bits of this release on accounts with too few left.
+  std::string problem;
+  for (const auto& [name, bits] : bits_of_release(flow, step, room)) {
+    if (store.booked(account_of(name)) + bits > kLifeBits) {
+      problem = fmt::format(
+          "LEDGER: {}: {} has used its {} bits (a member that aborts behind "
+          "`armed` can do that); --continue with a file without the test",
+          step.name, name, kLifeBits);
+    }
+  }
+  Writer mine;
+  mine.u32(tried).u64(static_cast<uint64_t>(left)).field(problem.substr(0, 512));
+  const std::vector<std::string> names = names_of(step);
+  mine.u32(static_cast<uint32_t>(names.size()));
+  for (const std::string& name : names) {
+    const auto stored = value(name);
+    mine.field(name)
+        .u32(stored ? stored->meta.version : 0)
+        .raw(stored ? stored->meta.tag : Digest{});
+  }
+  const std::vector<Bytes> all = members.say("flow/ready", mine.bytes(), kMaxReady);
+  for (PartyId i = 0; i < all.size(); ++i) {
+    Reader in(all[i], "flow/ready", i);
+    const uint32_t others = in.u32();
+    out.tried = std::max(out.tried, others);
+    const uint64_t seconds = in.u64();
+    // Nobody can make the others wait longer than the step's own time.
+    out.remaining =
+        std::max(out.remaining, static_cast<int64_t>(std::min<uint64_t>(
+                                    seconds, static_cast<uint64_t>(flow.settle_of(step)))));
+    const std::string said = to_text(in.field(512));
+    if (!said.empty() && out.problem.empty()) {
+      out.problem = said;
+      out.kind = FlowStop::Kind::kLedger;
+    }
+    const uint32_t count = in.u32();
+    for (uint32_t k = 0; k < count && k < names.size(); ++k) {
+      const std::string name = to_text(in.field(64));
+      const uint32_t version = in.u32();
+      const Digest tag = in.digest();
+      const auto stored = value(names[k]);
+      const bool same = name == names[k] && version == (stored ? stored->meta.version : 0) &&
+                        tag == (stored ? stored->meta.tag : Digest{});
+      if (!same && out.problem.empty()) {
+        out.problem = fmt::format(
+            "READY: {} has another version at some member: a restored backup; "
+            "--continue, or `secret remove` and the flow that makes it",
+            names[k]);
+        out.kind = FlowStop::Kind::kRestored;
+      }
+    }
+    in.finish();
+  }
+  return out;
+}
+
+/// All that stands in the way before anything is contacted, the same at all members.
+void FlowRun::State::check_ready(const Step& step, const Ready& ready) {
+  if (!ready.problem.empty()) throw FlowStop(ready.kind, ready.problem);
+  for (const std::string& name : names_of(step)) {
+    const bool of_member = flow.inputs.contains(name) && !value(name);
+    if (!of_member && !value(name)) {
+      throw FlowStop(FlowStop::Kind::kRefused, fmt::format("READY: {} is not there", name));
+    }
+  }
+  for (const SlotUse& use : step.slots) {
+    const auto stored = value(use.name);
+    if (!stored || !stored->meta.is_public || flow.arguments.contains(use.name)) continue;
+    if (!fits(use.where, as_text(stored->bytes.reveal()))) {
+      throw FlowStop(FlowStop::Kind::kRefused, fmt::format("READY: {{{{{}}}}} does not fit a {}",
+                                                           use.name, to_string(use.where)));
+    }
+  }
+}
+
+/// Every `unknown` waits, by each member's own clock since its own `armed`; then all know that all
+/// have waited.
+void FlowRun::State::settle(const Step& step, int64_t remaining) {
+  const auto armed = store.armed(run.id, step.name);
+  const int64_t now = terms.clock.now();
+  terms.clock.wait_until(
+      std::max(now + remaining, armed ? armed->time + flow.settle_of(step) : now));
+  (void)members.say("flow/settled", {}, 0);
+}
+
+// ------------------------------------------------------------------ one step
+
+StepAnswer FlowRun::State::release(const Step& step, const Ready& ready, bool& armed) {
+  const auto known = run.attempts.find(step.name);
+  const uint32_t attempt = (known == run.attempts.end() ? 0 : known->second) + 1;
+  const auto refused = run.refused.find(step.name);
+  std::map<std::string, unsigned> bits;
+  for (const auto& [name, count] : bits_of_release(flow, step, room)) {
+    bits[account_of(name)] += count;
+    used[name] += count;
+    // What was approved is the bound of the file: more is our own bug.
+    const auto bound = approved.find(name);
+    FLEXROOM_ASSERT(bound != approved.end() && used[name] <= bound->second);
+  }
+  StepCall call{
+      flow,
+      step,
+      run.id,
+      attempt,
+      idempotency_id(run.id, step.name, refused == run.refused.end() ? 0 : refused->second),
+      base32_name(terms.self.rid),
+      arguments,
+      ready.time,
+      [this](std::string_view name) { return value(name); },
+      [this](std::string_view name) {
+        std::vector<std::string> out;
+        if (const auto own = store.run_value(run.id, name)) {
+          out.emplace_back(as_text(own->bytes.reveal()));
+        }
+        if (const auto current = store.room_value(flow.prefix, name)) {
+          out.emplace_back(as_text(current->bytes.reveal()));
+        }
+        return out;
+      },
+      [&] {
+        FLEXROOM_ASSERT(!armed);
+        store.arm(
+            run.id, step.name,
+            {attempt, terms.clock.now(), flow.prefix, flow.name, step.leaves, flow.settle_of(step)},
+            bits);
+        armed = true;
+      }};
+  StepAnswer answer = terms.executor.make(call);
+  FLEXROOM_ASSERT(armed || (answer.status == 0 && answer.kept.empty()));
+  if (terms.fault) terms.fault("flow/answered");
+  return answer;
+}
+
+std::string FlowRun::State::event_of(const Step& step, const StepAnswer& answer) const {
+  if (step.is_ok(answer.status)) return answer.none ? "none" : "ok";
+  std::string out = fmt::format("{}", answer.status);
+  const bool looked_at = step.code && answer.status != 429 && answer.status < 500;
+  if (!looked_at) return out;
+  const auto& list = step.code->one_of;
+  const bool listed = std::find(list.begin(), list.end(), answer.code) != list.end();
+  return out + " " + (listed ? answer.code : "other");
+}
+
+void FlowRun::State::step(const Step& step) {
+  const Ready now = ready(step);
+  const auto known = run.attempts.find(step.name);
+  const uint32_t committed = known == run.attempts.end() ? 0 : known->second;
+  if (now.tried > committed) {
+    // Armed at some member, and no commit: nobody knows what became of it.
+    settle(step, now.remaining);
+    return follow(step, "unknown", {}, now.tried, now.time);
+  }
+  check_ready(step, now);
+  bool armed = false;
+  StepAnswer answer = release(step, now, armed);
+  if (!armed) {
+    throw FlowStop(FlowStop::Kind::kStep, fmt::format("{}: nothing was released", step.name));
+  }
+  // 408 is no answer: an idle server sends it unasked (operations.md (c)). The next turn finds the
+  // step armed.
+  if (answer.status == 0 || answer.status == 408) return;
+  if (!answer.failure.empty()) {
+    throw FlowStop(FlowStop::Kind::kStep, fmt::format("{}: {}", step.name, answer.failure));
+  }
+  const std::string event = event_of(step, answer);
+  follow(step, event, std::move(answer), committed + 1, now.time);
+}
+
+void FlowRun::State::follow(const Step& step, const std::string& event, StepAnswer answer,
+                            uint32_t attempt, int64_t time) {
+  const Decision decision = decide(flow, step, event, fired);
+  if (decision.settle) settle(step, 0);
+  if (decision.pause_seconds > 0)
+    terms.clock.wait_until(terms.clock.now() + decision.pause_seconds);
+  const bool stays = decision.kind != Decision::Kind::kGo;
+  Change change = next_change(stays ? run.at : decision.at);
+  change.step = step.name;
+  change.event = event;
+  change.time = static_cast<uint64_t>(time);
+  if (attempt > 0) change.attempts[step.name] = attempt;
+  // Answered, and with no: the next request is another one. Not behind 429 and 5xx.
+  const bool refused = event[0] >= '2' && event[0] <= '4' && event.substr(0, 3) != "429";
+  if (refused) ++change.refused[step.name];
+  ValueBytes bytes;
+  if (decision.kind == Decision::Kind::kGo && event == "ok") {
+    add_values(step, answer, change, bytes);
+    change.proves = step.proves;
+  }
+  commit(change, bytes);
+  log(change, step.asks());
+  if (decision.kind == Decision::Kind::kStop) {
+    throw FlowStop(FlowStop::Kind::kStep,
+                   fmt::format("{}: {}{}", step.name, event,
+                               decision.rule == event ? "" : " (" + decision.rule + ")"));
+  }
+}
+
+void FlowRun::State::add_values(const Step& step, StepAnswer& answer, Change& change,
+                                ValueBytes& bytes) {
+  for (const Keep& keep : step.keeps) {
+    const auto it = answer.kept.find(keep.name);
+    if (it == answer.kept.end()) {
+      FLEXROOM_ASSERT(keep.missing_same);
+      continue;
+    }
+    Change::NewValue value;
+    value.meta = meta_of(keep.name, false, it->second.tag);
+    value.meta.value_class = keep.value_class;
+    value.meta.entropy = keep.entropy;
+    value.meta.purposes = keep.purposes;
+    value.meta.account = fmt::format("kept {} {}", step.host, keep.at.text);
+    value.to_room = !is_of_run(keep.name) && flow.proof_of(keep.name) == nullptr;
+    bytes[keep.name] = std::move(it->second.row);
+    change.values.push_back(std::move(value));
+  }
+  for (const Open& open : step.opens) {
+    if (!open.to_all()) continue;  // neither stored nor logged
+    const auto it = answer.opened.find(open.name);
+    FLEXROOM_ASSERT(it != answer.opened.end());
+    const std::string& text = it->second;
+    const http::CharSet& set = set_of(open.value_class);
+    const bool fit = text.size() <= open.max &&
+                     std::all_of(text.begin(), text.end(), [&](char c) { return set.contains(c); });
+    if (!fit) throw FlowStop(FlowStop::Kind::kStep, fmt::format("{}: outside class", step.name));
+    Change::NewValue value;
+    value.meta = meta_of(open.name, true, sha256(as_bytes(text)));
+    value.meta.value_class = open.value_class;
+    value.to_room = !is_of_run(open.name) && flow.proof_of(open.name) == nullptr;
+    bytes[open.name] = SecretBytes::copy_of(as_bytes(text));
+    change.values.push_back(std::move(value));
+  }
+}
+
+// ------------------------------------------------------------------ people
+
+/// The one member's person is asked; all members see the answer and hold it to its class.
+void FlowRun::State::ask(const Step& step) {
+  const Ready now = ready(step);
+  check_ready(step, now);
+  const auto argument = names_in(step.ask).value_or(std::vector<std::string>());
+  const std::string member = argument.empty() ? step.ask : arguments.at(argument.front());
+  const auto& names = members.self().names;
+  const auto found = std::find(names.begin(), names.end(), member);
+  if (found == names.end()) {
+    throw FlowStop(FlowStop::Kind::kRefused,
+                   fmt::format("{} asks {}, who is no member", step.name, member));
+  }
+  const auto who = static_cast<PartyId>(found - names.begin());
+  net::Party& party = terms.self.party;
+  const Open& open = step.opens.front();
+  Bytes said;
+  if (who == party.id()) {
+    Person::Question question{step.name, flow.name, {}, step.within_seconds};
+    for (const std::string& name : step.show) {
+      if (const auto shown = value(name)) question.shown[name] = as_text(shown->bytes.reveal());
+    }
+    const auto answer = terms.person.answer(question);
+    Writer out;
+    out.u8(answer ? 1 : 0).field(answer.value_or(""));
+    said = out.take();
+    party.broadcast("flow/answer", said);
+  } else {
+    said = party.receive_broadcast_up_to(who, "flow/answer", 5 + kMaxAnswer);
+  }
+  party.echo("flow/answer/echo", AbortCode::kViewMismatch);
+  Reader in(said, "flow/answer", who);
+  const bool there = in.u8() != 0;
+  const std::string text = to_text(in.field(kMaxAnswer));
+  in.finish();
+  const http::CharSet& set = set_of(open.value_class);
+  const bool fit = there && !text.empty() && text.size() <= open.max &&
+                   std::all_of(text.begin(), text.end(), [&](char c) { return set.contains(c); });
+  StepAnswer answer;
+  if (fit) answer.opened[open.name] = text;
+  follow(step, fit ? "ok" : "none", std::move(answer), 0, now.time);
+}
+
+void FlowRun::State::log(const Change& change, bool of_person) {
+  if (!terms.log) return;
+  LogLine line{change.run, change.step, change.event, static_cast<int64_t>(change.time), {}, {}};
+  for (const Change::NewValue& value : change.values) {
+    if (!value.meta.is_public) {
+      line.kept.push_back(fmt::format("{} v{}", value.meta.name, value.meta.version));
+    } else if (!of_person) {
+      // A code of six digits is found from its digest.
+      line.opened.emplace_back(value.meta.name, value.meta.tag);
+    }
+  }
+  terms.log(line);
+}
+
+}  // namespace flexroom::flow

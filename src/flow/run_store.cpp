@@ -1,0 +1,393 @@
+#include "flow/run_store.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace flexroom::flow {
+namespace {
+
+constexpr size_t kMaxText = 1024;
+// state.db
+constexpr std::string_view kRun = "flow run", kStaged = "flow staged", kOks = "flow oks",
+                           kValue = "flow value";
+// once.db
+constexpr std::string_view kArmed = "flow armed", kKnown = "flow run", kLedger = "flow ledger",
+                           kFull = "flow ledger full", kLost = "flow lost";
+
+Bytes pair_id(std::string_view first, std::string_view second) {
+  return Writer().field(first).field(second).take();
+}
+
+std::string of_room(std::string_view prefix) { return "room " + std::string(prefix); }
+std::string of_run(const RunId& run) { return "run " + run; }
+
+/// u32 count, then names and values as fields; in one piece of memory that wipes itself.
+SecretBytes encode_values(const ValueBytes& bytes) {
+  size_t size = 4;
+  for (const auto& [name, value] : bytes) size += 8 + name.size() + value.size();
+  SecretBytes out(size);
+  uint8_t* at = out.writable().data();
+  const auto put = [&](ByteView piece) { at = std::copy(piece.begin(), piece.end(), at); };
+  put(Writer().u32(static_cast<uint32_t>(bytes.size())).bytes());
+  for (const auto& [name, value] : bytes) {
+    put(Writer().field(name).u32(static_cast<uint32_t>(value.size())).bytes());
+    put(value.reveal());
+  }
+  return out;
+}
+
+ValueBytes decode_values(const SecretBytes& bytes) {
+  Reader in(bytes.reveal(), "flow/staged values");
+  ValueBytes out;
+  for (uint32_t k = in.u32(); k > 0; --k) {
+    const std::string name = to_text(in.field(kMaxText));
+    out[name] = SecretBytes::copy_of(in.field(size_t{1} << 20));
+  }
+  in.finish();
+  return out;
+}
+
+Bytes encode(const Armed& armed) {
+  return Writer()
+      .u32(armed.attempt)
+      .u64(static_cast<uint64_t>(armed.time))
+      .field(armed.prefix)
+      .field(armed.flow)
+      .field(armed.leaves)
+      .u64(static_cast<uint64_t>(armed.settle_seconds))
+      .take();
+}
+
+Armed decode_armed(ByteView bytes) {
+  Reader in(bytes, "flow/armed");
+  Armed out;
+  out.attempt = in.u32();
+  out.time = static_cast<int64_t>(in.u64());
+  out.prefix = to_text(in.field(kMaxText));
+  out.flow = to_text(in.field(kMaxText));
+  out.leaves = to_text(in.field(kMaxText));
+  out.settle_seconds = static_cast<int64_t>(in.u64());
+  in.finish();
+  return out;
+}
+
+}  // namespace
+
+RunStore::RunStore(store::SealedDb& state, store::OnceDb& once, const store::RoomId& rid,
+                   int64_t now, std::function<void(std::string_view)> fault)
+    : state_(state), once_(once), rid_(rid), fault_(std::move(fault)) {
+  enter_loss(now);
+}
+
+void RunStore::reached(std::string_view step) const {
+  if (fault_) fault_(step);
+}
+
+/// Nobody knows how often, and how many bits, went out before the loss.
+void RunStore::enter_loss(int64_t now) {
+  store::SealedDb& rows = once_.rows();
+  if (!once_.was_lost() || rows.get(kind(kFull), {})) return;
+  rows.transaction([&] {
+    for (const RunState& run : runs()) {
+      if (run.done) continue;
+      rows.put(kind(kKnown), as_bytes(run.id),
+               Writer().field(run.head.prefix).field(run.head.flow).u8(0).bytes(), {});
+      // When a step was armed nobody knows; not later than now.
+      Writer lost;
+      lost.u64(static_cast<uint64_t>(now)).field(run.head.prefix).field(run.head.flow);
+      lost.u32(static_cast<uint32_t>(run.attempts.size()));
+      for (const auto& [step, attempt] : run.attempts) lost.field(step).u32(attempt);
+      rows.put(kind(kLost), as_bytes(run.id), lost.bytes(), {});
+    }
+    rows.put(kind(kFull), {}, {}, {});
+  });
+}
+
+// ------------------------------------------------------------------ state.db
+
+std::vector<RunState> RunStore::runs() {
+  std::vector<RunState> out;
+  for (const store::SealedDb::Label& label : state_.labels(kind(kRun))) {
+    out.push_back(RunState::decode(label.meta));
+  }
+  return out;
+}
+
+std::optional<RunState> RunStore::run(const RunId& id) {
+  const auto row = state_.get(kind(kRun), as_bytes(id));
+  return row ? std::optional(RunState::decode(row->meta)) : std::nullopt;
+}
+
+std::optional<RunStore::Staged> RunStore::staged(const RunId& id) {
+  const auto row = state_.get(kind(kStaged), as_bytes(id));
+  if (!row) return std::nullopt;
+  Staged out;
+  out.change = Change::decode(row->meta);
+  out.digest = out.change.digest();
+  return out;
+}
+
+std::vector<RunId> RunStore::staged_runs() {
+  std::vector<RunId> out;
+  for (const Bytes& id : state_.ids(kind(kStaged))) out.push_back(to_text(id));
+  return out;
+}
+
+void RunStore::stage(const Change& change, const ValueBytes& bytes) {
+  state_.put(kind(kStaged), as_bytes(change.run), change.encode(), encode_values(bytes).reveal());
+  reached("flow/staged");
+}
+
+void RunStore::drop_staged(const RunId& id) {
+  state_.remove(kind(kStaged), as_bytes(id));
+  reached("flow/void");
+}
+
+void RunStore::commit(const RunId& id, const std::vector<net::Signature>& oks) {
+  const auto row = state_.get(kind(kStaged), as_bytes(id));
+  FLEXROOM_ASSERT(row.has_value());
+  const Change change = Change::decode(row->meta);
+  const ValueBytes bytes = decode_values(row->secret);
+  state_.transaction([&] {
+    apply(change, bytes, oks);
+    state_.remove(kind(kStaged), as_bytes(id));
+  });
+  // What a run kept is gone from the file's log too.
+  if (change.end || !change.voided.empty()) state_.scrub();
+  reached("flow/committed");
+}
+
+void RunStore::apply(const Change& change, const ValueBytes& bytes,
+                     const std::vector<net::Signature>& signatures) {
+  RunState run = this->run(change.run).value_or(RunState());
+  run.id = change.run;
+  if (change.head) run.head = *change.head;
+  run.commits = change.number;
+  run.last = change.digest();
+  run.at = change.at;
+  if (change.at.line == "main") run.main = change.at.index;
+  run.attempts = change.attempts;
+  run.refused = change.refused;
+  run.done = change.end;
+  const std::string room = of_room(run.head.prefix), own = of_run(run.id);
+  for (const std::string& name : change.voided) {
+    state_.remove(kind(kValue), pair_id(room, name));
+    state_.remove(kind(kValue), pair_id(own, name));
+  }
+  for (const Change::NewValue& value : change.values) {
+    const auto it = bytes.find(value.meta.name);
+    FLEXROOM_ASSERT(it != bytes.end());
+    put_value(value.to_room ? room : own, value.meta, it->second.reveal());
+  }
+  if (!change.proves.empty()) {
+    for (const ValueMeta& meta : values_of(own)) {
+      if (!meta.name.starts_with(change.proves + "/")) continue;
+      const auto value = get_value(own, meta.name);
+      put_value(room, meta, value->bytes.reveal());
+      state_.remove(kind(kValue), pair_id(own, meta.name));
+    }
+  }
+  if (change.end) {
+    for (const ValueMeta& meta : values_of(own)) {
+      state_.remove(kind(kValue), pair_id(own, meta.name));
+    }
+  }
+  state_.put(kind(kRun), as_bytes(run.id), run.encode(), {});
+  Writer all;
+  all.u32(static_cast<uint32_t>(signatures.size()));
+  for (const net::Signature& one : signatures) all.raw(one);
+  state_.put(kind(kOks), as_bytes(run.id), all.bytes(), {});
+}
+
+std::vector<net::Signature> RunStore::oks(const RunId& id) {
+  const auto row = state_.get(kind(kOks), as_bytes(id));
+  std::vector<net::Signature> out;
+  if (!row) return out;
+  Reader in(row->meta, "flow/oks");
+  out.resize(std::min<uint32_t>(in.u32(), kMostMembers));
+  for (net::Signature& one : out) {
+    const ByteView bytes = in.raw(one.size());
+    std::copy(bytes.begin(), bytes.end(), one.begin());
+  }
+  return out;
+}
+
+void RunStore::put_value(std::string_view owner, const ValueMeta& meta, ByteView bytes) {
+  Writer out;
+  out.u8(1);
+  meta.put(out);
+  state_.put(kind(kValue), pair_id(owner, meta.name), out.bytes(), bytes);
+}
+
+std::optional<StoredValue> RunStore::get_value(std::string_view owner, std::string_view name) {
+  auto row = state_.get(kind(kValue), pair_id(owner, name));
+  if (!row) return std::nullopt;
+  Reader in(row->meta, "flow/value");
+  (void)in.u8();
+  StoredValue out{ValueMeta::get(in), std::move(row->secret)};
+  in.finish();
+  return out;
+}
+
+std::vector<ValueMeta> RunStore::values_of(std::string_view owner) {
+  std::vector<ValueMeta> out;
+  const Bytes first = Writer().field(owner).take();
+  for (const store::SealedDb::Label& label : state_.labels(kind(kValue))) {
+    if (label.id.size() < first.size() ||
+        !std::equal(first.begin(), first.end(), label.id.begin())) {
+      continue;
+    }
+    Reader in(label.meta, "flow/value");
+    (void)in.u8();
+    out.push_back(ValueMeta::get(in));
+  }
+  return out;
+}
+
+std::optional<StoredValue> RunStore::value(const RunId& run, std::string_view prefix,
+                                           std::string_view name) {
+  if (auto own = run_value(run, name)) return own;
+  return room_value(prefix, name);
+}
+
+std::optional<StoredValue> RunStore::room_value(std::string_view prefix, std::string_view name) {
+  return get_value(of_room(prefix), name);
+}
+
+std::optional<StoredValue> RunStore::run_value(const RunId& run, std::string_view name) {
+  return get_value(of_run(run), name);
+}
+
+std::vector<ValueMeta> RunStore::room_values(std::string_view prefix) {
+  return values_of(of_room(prefix));
+}
+
+std::vector<ValueMeta> RunStore::run_values(const RunId& run) { return values_of(of_run(run)); }
+
+void RunStore::erase_room_value(std::string_view prefix, std::string_view name) {
+  state_.remove(kind(kValue), pair_id(of_room(prefix), name));
+  state_.scrub();
+  reached("flow/erased");
+}
+
+// ------------------------------------------------------------------ once.db
+
+void RunStore::arm(const RunId& run, std::string_view step, const Armed& armed,
+                   const std::map<std::string, unsigned>& bits) {
+  store::SealedDb& rows = once_.rows();
+  rows.transaction([&] {
+    const auto before = this->armed(run, step);
+    if (before && before->attempt >= armed.attempt) {
+      throw ProtocolAbort(AbortCode::kReuse, "flow/arm",
+                          fmt::format("attempt {} of {} was armed before", armed.attempt, step));
+    }
+    for (const auto& [account, count] : bits) {
+      const unsigned now = booked(account) + count;
+      if (now > kLifeBits) {
+        throw InputError("the leak ledger", fmt::format("{} has no {} of its {} bits left", account,
+                                                        count, kLifeBits));
+      }
+      rows.put(kind(kLedger), sha256(as_bytes(account)), Writer().u32(now).field(account).bytes(),
+               {});
+    }
+    rows.put(kind(kArmed), pair_id(run, step), encode(armed), {});
+    rows.put(kind(kKnown), as_bytes(run),
+             Writer().field(armed.prefix).field(armed.flow).u8(0).bytes(), {});
+  });
+  reached("flow/armed");
+}
+
+std::optional<Armed> RunStore::armed(const RunId& run, std::string_view step) {
+  const auto row = once_.rows().get(kind(kArmed), pair_id(run, step));
+  if (row) return decode_armed(row->meta);
+  return lost(run, step);
+}
+
+/// once.db was lost while the run was open: every step counts as armed once more than committed.
+std::optional<Armed> RunStore::lost(const RunId& run, std::string_view step) {
+  const auto row = once_.rows().get(kind(kLost), as_bytes(run));
+  if (!row) return std::nullopt;
+  Reader in(row->meta, "flow/lost");
+  Armed out;
+  out.of_loss = true;
+  out.attempt = 1;
+  out.time = static_cast<int64_t>(in.u64());
+  out.prefix = to_text(in.field(kMaxText));
+  out.flow = to_text(in.field(kMaxText));
+  for (uint32_t k = in.u32(); k > 0; --k) {
+    const std::string name = to_text(in.field(kMaxText));
+    const uint32_t attempt = in.u32();
+    if (name == step) out.attempt = attempt + 1;
+  }
+  in.finish();
+  return out;
+}
+
+std::vector<Armed> RunStore::all_armed(const RunId& run) {
+  std::vector<Armed> out;
+  const Bytes first = Writer().field(run).take();
+  for (const store::SealedDb::Label& label : once_.rows().labels(kind(kArmed))) {
+    if (label.id.size() > first.size() &&
+        std::equal(first.begin(), first.end(), label.id.begin())) {
+      out.push_back(decode_armed(label.meta));
+    }
+  }
+  if (auto any = lost(run, "")) out.push_back(std::move(*any));
+  return out;
+}
+
+unsigned RunStore::booked(std::string_view account) {
+  if (once_.rows().get(kind(kFull), {})) return kLifeBits;
+  const auto row = once_.rows().get(kind(kLedger), sha256(as_bytes(account)));
+  if (!row) return 0;
+  return Reader(row->meta, "flow/ledger").u32();
+}
+
+std::vector<KnownRun> RunStore::known_runs() {
+  std::vector<KnownRun> out;
+  for (const store::SealedDb::Label& label : once_.rows().labels(kind(kKnown))) {
+    Reader in(label.meta, "flow/known run");
+    KnownRun run;
+    run.id = to_text(label.id);
+    run.prefix = to_text(in.field(kMaxText));
+    run.flow = to_text(in.field(kMaxText));
+    run.closed = in.u8() != 0;
+    out.push_back(std::move(run));
+  }
+  return out;
+}
+
+void RunStore::close(const KnownRun& run) {
+  once_.rows().put(kind(kKnown), as_bytes(run.id),
+                   Writer().field(run.prefix).field(run.flow).u8(1).bytes(), {});
+  reached("flow/closed");
+}
+
+bool RunStore::is_closed(const RunId& run) {
+  const auto row = once_.rows().get(kind(kKnown), as_bytes(run));
+  if (!row) return false;
+  Reader in(row->meta, "flow/known run");
+  (void)in.field(kMaxText);
+  (void)in.field(kMaxText);
+  return in.u8() != 0;
+}
+
+void RunStore::erase_run(const RunId& run) {
+  state_.transaction([&] {
+    if (auto state = this->run(run)) {
+      state->done = true;
+      state_.put(kind(kRun), as_bytes(run), state->encode(), {});
+    }
+    for (const ValueMeta& meta : run_values(run)) {
+      state_.remove(kind(kValue), pair_id(of_run(run), meta.name));
+    }
+    state_.remove(kind(kStaged), as_bytes(run));
+  });
+  state_.scrub();
+  reached("flow/erased");
+}
+
+}  // namespace flexroom::flow

@@ -1,0 +1,21 @@
+#include "room/flow_person.h"
+
+#include <fmt/core.h>
+
+#include "base/display.h"
+
+namespace flexroom::room {
+
+std::optional<std::string> FlowPerson::answer(const Question& question) {
+  flexroom::Question out;
+  out.kind = flexroom::Question::Kind::kText;
+  out.text = fmt::format("{}, step {}: all members will see the answer. Within {} s.\n",
+                         display(question.flow), display(question.step), question.within_seconds);
+  // Whatever a service sent: as one line that moves no cursor.
+  for (const auto& [name, value] : question.shown) {
+    out.text += fmt::format("  {}: {}\n", display(name), display_text(value, 65'536));
+  }
+  return decider_.human_input(out);
+}
+
+}  // namespace flexroom::room

@@ -1,0 +1,219 @@
+#include <fmt/core.h>
+
+#include "flow/run_state.h"
+#include "flow_fixture.h"
+
+namespace flexroom::flow {
+namespace {
+
+constexpr std::string_view kEcho = R"([flow]
+name = "echo"
+provider = "sandbox"
+prefix = "account"
+hosts = ["shop.flexroom.example"]
+[argument.guess]
+[argument.owner]
+[input.pin]
+from = "{{owner}}"
+class = "digits"
+length = 4
+purposes = ["POST https://shop.flexroom.example/echo json /pin={{}}"]
+[[step]]
+name = "Echo"
+request = '''
+POST /echo HTTP/1.1
+Host: shop.flexroom.example
+Content-Type: application/json
+
+{"pin": "{{pin}}"}
+'''
+assert.guess = { at = "json /pin", equals = "{{guess}}" }
+on.unknown = "again"
+)";
+
+std::string replaced(std::string text, const std::string& old_text, const std::string& new_text) {
+  const size_t at = text.find(old_text);
+  EXPECT_NE(at, std::string::npos) << old_text;
+  return at == std::string::npos ? text : text.replace(at, old_text.size(), new_text);
+}
+
+std::string echo_refusal(const std::string& old_text, const std::string& new_text) {
+  const std::string text = replaced(std::string(kEcho), old_text, new_text);
+  return refusal_of([&] { (void)parse_flow(text, shipped("echo"), sandbox_room()); });
+}
+
+// §5.6: the bound of one run, computed from the file.
+TEST(FlowLeaks, AreCountedFromTheFileAndMoreThanALifesAreRefused) {
+  EXPECT_EQ(parse_flow(kEcho, shipped("echo"), sandbox_room()).leaks.at("pin"), 8u);
+  EXPECT_NE(echo_refusal("on.unknown = \"again\"", "on.unknown = \"again x3\"")
+                .find("one run could show 9 bits of pin"),
+            std::string::npos);
+  // A text of an opened value is one too, and `!=` is two.
+  const std::string said = refusal_of([] {
+    (void)edited(
+        "create-session",
+        {{"at = \"cookie console-creds\", class = \"cookie\", length = [16, 128], entropy = 128 }",
+          "at = \"cookie console-creds\", class = \"cookie\", length = [16, 128] }"}});
+  });
+  EXPECT_NE(said.find("one run could show"), std::string::npos) << said;
+}
+
+TEST(FlowValues, TheNamesOfOtherFlowsBringTheirPurposesAndEntropy) {
+  const Flow flow = load_shipped("create-session");
+  KnownValues room;
+  const Flow account = load_shipped("create-account");
+  for (const auto& [name, birth] : account.born) {
+    room[name] = {false, static_cast<uint32_t>(birth.bits), birth.value_class(), birth.purposes};
+  }
+  room["account-id"] = {true, 0, ValueClass::kDigits, {}};
+  EXPECT_TRUE(check_against(flow, room).empty());
+  const auto said = [&](auto change) {
+    KnownValues other = room;
+    change(other);
+    return refusal_of([&] { (void)check_against(flow, other); });
+  };
+  EXPECT_NE(said([](KnownValues& r) { r["mail/address"].purposes.clear(); })
+                .find("mail/address has no purpose `POST https://signin.flexroom.example/email "
+                      "json /email={{}}`"),
+            std::string::npos);
+  EXPECT_NE(said([](KnownValues& r) {
+              r["account-id"].is_public = false;
+            }).find("compared with a secret: account-id"),
+            std::string::npos);
+  // A password of 72 bits in a sign-in that compares with a text chosen at run time.
+  EXPECT_NE(
+      said([](KnownValues& r) { r["account/password"].entropy = 72; }).find("one run could show"),
+      std::string::npos);
+}
+
+TEST(FlowValues, AKeyOfAnotherFlowSignsOnlyWithItsPurposeAndBits) {
+  const Flow flow = load_shipped("quota-increase");
+  KnownValues room;
+  room["keys/secret"] = {false, 240, ValueClass::kBase64, {"sigv4 sts,servicequotas us-east-1"}};
+  EXPECT_EQ(refusal_of([&] { (void)check_against(flow, room); }), "accepted");
+  room["keys/secret"].entropy = 100;
+  EXPECT_NE(refusal_of([&] { (void)check_against(flow, room); }).find("signs with 100 bits"),
+            std::string::npos);
+  room["keys/secret"].purposes = {"sigv4 sts us-east-1"};
+  EXPECT_NE(refusal_of([&] {
+              (void)check_against(flow, room);
+            }).find("has no purpose `sigv4 servicequotas"),
+            std::string::npos);
+}
+
+TEST(FlowValues, ArgumentsFitTheirPlacesAndNobodyGivesTwo) {
+  const Flow quota = load_shipped("quota-increase");
+  EXPECT_NE(refusal_of([&] {
+              (void)check_arguments(quota, {{"value", "16, \"x\": 1"}});
+            }).find("argument value does not fit a number"),
+            std::string::npos);
+  const Flow account = load_shipped("create-account");
+  std::map<std::string, std::string> given = {
+      {"person", "a"}, {"phone", "hospital-a"}, {"payer", "b"}, {"postal", "hospital-a"}};
+  EXPECT_NE(refusal_of([&] {
+              (void)check_arguments(account, given);
+            }).find("hospital-a gives telephone and postal: name it as claimant"),
+            std::string::npos);
+  given["claimant"] = "hospital-a";
+  EXPECT_EQ(refusal_of([&] { (void)check_arguments(account, given); }), "accepted");
+  given["payer"] = "hospital-a";
+  given["claimant"] = "b";
+  given["postal"] = "room:home";
+  given["payer"] = "room:card";
+  EXPECT_EQ(refusal_of([&] { (void)check_arguments(account, given); }), "accepted");
+}
+
+TEST(FlowValues, WhatStandsInAPathIsOneSegment) {
+  using Where = SlotUse::Where;
+  for (const std::string bad : {"..", ".", "a/b", "", "a b", "a%2f"})
+    EXPECT_FALSE(fits(Where::kPath, bad)) << bad;
+  EXPECT_TRUE(fits(Where::kPath, std::string_view("a.b")));
+  for (const std::string bad : {"-a", "a-", "A", "a.b", ""})
+    EXPECT_FALSE(fits(Where::kHost, bad)) << bad;
+  for (const std::string bad : {"01", "-1", "1.0", "", "1, 2", "1234567890123456"})
+    EXPECT_FALSE(fits(Where::kNumber, bad)) << bad;
+  EXPECT_FALSE(fits(Where::kCookie, std::string_view("a;b")));
+  EXPECT_FALSE(fits(Where::kJson, std::string_view("a\nb")));
+}
+
+// tls-in-mpc.md §5.6: the entry of the host, else that of the provider.
+TEST(FlowMailbox, IsReadInTheEntryOfTheProviderAndOfTheHost) {
+  const std::string rule = "on.none = \"next\"                # no such mail: run it again later\n";
+  const std::string words = replaced(
+      text_of(shipped("support-mail")), rule,
+      rule +
+          "open.\"run/words\" = { at = \"json item/intro\", class = \"jsonsafe\", max = 512 }\n");
+  const auto takes = [&](bool whole, std::map<std::string, bool> hosts) {
+    RoomView room = sandbox_room();
+    room.providers->front().mailbox = whole;
+    room.providers->front().host_mailbox = {hosts.begin(), hosts.end()};
+    return refusal_of([&] { (void)parse_flow(words, shipped("support-mail"), room); }) ==
+           "accepted";
+  };
+  const std::string host = "mail.flexroom.example";
+  EXPECT_TRUE(takes(false, {}));
+  EXPECT_TRUE(takes(false, {{"shop.flexroom.example", true}}));
+  EXPECT_FALSE(takes(false, {{host, true}}));
+  EXPECT_FALSE(takes(true, {}));
+  EXPECT_TRUE(takes(true, {{host, false}}));
+}
+
+TEST(FlowLoad, WhatTheTextNamesIsTaken) {
+  const std::vector<std::pair<std::string, std::vector<std::pair<std::string, std::string>>>> all =
+      {{"create-account",
+        {{"\"cookie csrf\"", "\"cookie csrf path /x domain signup.flexroom.example\""}}},
+       {"create-session",
+        {{"open.\"run/mfa\" = { at = \"json /kind\", class = \"urlsafe\"",
+          "open.\"run/mfa\" = { at = \"json-number /kind\", class = \"digits\""}}},
+       {"create-session",
+        {{"at = \"header location: https://signin", "at = \"header Location: https://signin"},
+         {"at = \"json /captcha\"", "at = \"json /@id\""}}},
+       {"create-account", {{"[isPrivate=false]", "[isPrivate=false][size=7]"}}},
+       {"create-session",
+        {{"open.\"run/mfa\" = { at", "open.\"run/mfa\" = { to = \"hospital-a\", at"}}},
+       {"create-account", {{"length = 22\nsuffix = \"Aa1!\"", "length = 12\nsuffix = \"Aa1!\""}}},
+       {"create-account",
+        {{"GET /key HTTP/1.1\nHost: signup.flexroom.example",
+          "GET /key HTTP/1.1\nHost: mail.flexroom.example"},
+         {"complete json /password={{}} as jwe RSA-OAEP-256 A256GCM\"",
+          "complete json /password={{}} as jwe RSA-OAEP-256 A256GCM key mail.flexroom.example\""},
+         {"signup.flexroom.example/signin json /password={{}} as jwe RSA-OAEP-256 A256GCM\"",
+          "signup.flexroom.example/signin json /password={{}} as jwe RSA-OAEP-256 A256GCM key "
+          "mail.flexroom.example\""}}}};
+  for (const auto& [name, edits] : all) {
+    EXPECT_EQ(refusal_of([&] { (void)edited(name, edits); }), "accepted") << edits.front().second;
+  }
+}
+
+TEST(FlowLoad, SettlingIs600SecondsWhereSomethingIsLeftAndCanOnlyBeRaised) {
+  for (const auto& [seconds, with, without] :
+       {std::tuple(120, 600, 120), {300, 600, 300}, {900, 900, 900}}) {
+    const Flow flow = edited(
+        "create-session",
+        {{"key = \"keys\"\n", fmt::format("key = \"keys\"\nsettle_seconds = {}\n", seconds)}});
+    EXPECT_EQ(flow.settle_of(*flow.step("CreateAWSCredentials")), with);
+    EXPECT_EQ(flow.settle_of(*flow.step("GetSignin")), without);
+  }
+}
+
+TEST(FlowState, SurvivesItsOwnEncodingAndDamageIsRefused) {
+  RunState run;
+  run.id = std::string(26, 'q');
+  run.head = {"account", "create-account", sha256({}), Digest{}, {Digest{}, sha256({})}};
+  run.commits = 7;
+  run.at = {"SignIn", 3};
+  run.attempts = {{"CreateEmail", 2}};
+  run.done = true;
+  const Bytes bytes = run.encode();
+  const RunState back = RunState::decode(bytes);
+  EXPECT_EQ(back.at, run.at);
+  EXPECT_EQ(back.head, run.head);
+  EXPECT_EQ(back.attempts, run.attempts);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_THROW((void)RunState::decode(ByteView(bytes).first(size)), InputError);
+    EXPECT_THROW((void)RunState::decode(ByteView(bytes).first(size), PartyId{1}), ProtocolAbort);
+  }
+}
+
+}  // namespace
+}  // namespace flexroom::flow
