@@ -17,7 +17,8 @@ std::shared_ptr<const mpc::Program> handshake_program(arith::Group group, size_t
 
 std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan) {
   FLEXROOM_ASSERT(plan.bytes > 0 && plan.bytes <= circuits::kMaxRecordContent);
-  circuits::GcB gc_b;
+  circuits::GcB gc_b(
+      false, plan.sealed_answer ? circuits::ServerSecret::kStates : circuits::ServerSecret::kKept);
   mpc::Builder& builder = gc_b.builder();
   // Public text enters as zeros: its ciphertext is then the keystream, and everybody XORs the text
   // in outside. Opening keystream at public positions is harmless (tls-in-mpc.md §4.3).

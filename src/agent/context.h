@@ -1,0 +1,20 @@
+#pragma once
+
+#include "agent/journal.h"
+#include "arith/ecdh.h"
+#include "boolean/engine.h"
+#include "net/party.h"
+#include "prep/prep.h"
+
+namespace flexroom::agent {
+
+/// What a connection needs from the session; everything outlives it.
+struct Context {
+  net::Party& party;
+  prep::Source& source;
+  arith::ArithEngine& arith;
+  boolean::Engine& engine;
+  Journal& journal;
+};
+
+}  // namespace flexroom::agent
