@@ -16,6 +16,7 @@
 ///   preprocess  {triples}                      AND triples of a session
 ///   measure     {service, signatures, connections}
 ///               SigV4 signatures, the handshake circuit in the engine, whole connections
+///   keep_cookie {folder, ca_file}              a cookie of a sealed answer of 4 KB
 ///   prepare     {service, run}                 run-script up to where all is prepared; each has
 ///                                              a number `run` of its own
 ///   call        {}                             its one request

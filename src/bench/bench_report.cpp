@@ -27,7 +27,8 @@ const std::vector<std::string>& bench_figure_names() {
       "run_script_lean_warm_s",    "peak_rss_mib",
       "run_script_lean_ands",      "run_script_lean_n3_ands",
       "run_script_lean_n3_cold_s", "run_script_lean_warm_rtt20_s",
-      "preprocess_n3_ands_per_s"};
+      "preprocess_n3_ands_per_s",  "keep_cookie_4k_total_s",
+      "keep_cookie_4k_online_s"};
   return names;
 }
 

@@ -40,6 +40,11 @@ nlohmann::json phases_of(const agent::Timeline& timeline);
 /// The order "measure" (bench_connection.cpp).
 nlohmann::json measure(BenchSession& session, const nlohmann::json& order);
 
+/// The order "keep_cookie" (bench_keep_cookie.cpp): a sealed connection from nothing but the epoch;
+/// seconds of all of it and of what follows the release of the request.
+nlohmann::json keep_cookie(net::Party& party, const prep::EpochState& epoch,
+                           const nlohmann::json& order);
+
 /// The orders "prepare" and "call" (bench_run_script.cpp).
 class BenchRunScript {
  public:
