@@ -248,6 +248,29 @@ TEST_P(SealedBodyTest, OneFaultAndNothingIsOpened) {
   }
 }
 
+// Whoever alters a share of the outline, of an escape or of an opened value ends the connection.
+TEST_P(SealedBodyTest, AlteredSharesAreCheating) {
+  ConnectionRig& members = rig(GetParam(), "json", json_plan);
+  for (const std::string label :
+       {"sealed/open body marks", "sealed/open escapes", "sealed/open values"}) {
+    SCOPED_TRACE(label);
+    Scenario scenario;
+    scenario.script.answer = JsonAnswer{}.text();
+    scenario.tamper = [&](const net::MessageId& message, Bytes& payload) {
+      if (message.sender == 1 && message.receiver == 0 && message.label == label &&
+          message.index == 0) {
+        payload.front() ^= 1;
+      }
+    };
+    const Report report = members.run(scenario);
+    ASSERT_TRUE(report.ended);
+    EXPECT_EQ(report.members[0].code, AbortCode::kMac);
+    for (PartyId i = 0; i < members.size(); ++i) {
+      EXPECT_TRUE(i == 1 || !report.members[i].sealed) << i;
+    }
+  }
+}
+
 TEST_P(SealedBodyTest, OfARefusalOnlyWhichListedCode) {
   ConnectionRig& members = rig(GetParam(), "json", json_plan);
   const auto refused = [&](const std::string& status, const std::string& body) {
