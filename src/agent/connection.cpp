@@ -46,6 +46,7 @@ Digest terms_of(const ConnectionConfig& config) {
       .field(uint64_t{config.no_secret ? 1u : 0u})
       .field(uint64_t{config.max_answer})
       .field(uint64_t{config.await_close ? 1u : 0u})
+      .field(config.sealed != nullptr ? config.sealed->digest() : Digest{})
       .digest();
 }
 
@@ -145,8 +146,11 @@ Connection::Connection(Context context, ConnectionConfig config, RequestPlan pla
   terms.max_answer = s.config.max_answer;
   terms.await_close = s.config.await_close;
   terms.no_secret = s.config.no_secret;
+  if (s.config.receive == ReceiveMode::kSealed) terms.sealed = s.config.sealed;
+  if (terms.sealed != nullptr) terms.sealed->require_valid(context.party.num_parties());
   s.read = make_read_direction(s.config.receive, terms);
   s.config.handshake.max_application_bytes = terms.max_records();
+  s.plan.sealed_answer = s.config.receive == ReceiveMode::kSealed;
   FLEXROOM_ASSERT(s.config.courier != 0 && s.config.courier < context.party.num_parties());
 }
 Connection::~Connection() = default;
@@ -154,7 +158,7 @@ bool Connection::released() const { return state_->released; }
 uint64_t Connection::num_ands() const {
   FLEXROOM_ASSERT(state_->prepared);
   return uint64_t{state_->handshake.program->num_ands()} + state_->request_program->num_ands() +
-         state_->suite.tag_ands(state_->context.party.num_parties());
+         state_->suite.tag_ands(state_->context.party.num_parties()) + state_->read->num_ands();
 }
 
 // The nonces make csid unpredictable to everybody until all are bound to theirs (§1.8).
@@ -221,6 +225,10 @@ void Connection::prepare(Timeline& timeline) {
   std::vector<prep::AuthBits> zero_b(s.request_program->inputs.size());
   s.write->bind(*s.request_program, zero_b);
   s.request_circuit = s.context.engine.prepare(s.request_program, std::move(zero_b), "gc-b");
+  if (s.config.receive == ReceiveMode::kSealed) {
+    timeline.begin("garble answer circuits", s.read->num_ands());
+  }
+  s.read->prepare(s.context);
   s.prepared = true;
   timeline.end();
 }
@@ -229,6 +237,10 @@ Reply Connection::call(const Request& request, const ServerBytes::Connect& conne
                        Timeline& timeline) {
   State& s = *state_;
   FLEXROOM_ASSERT(s.prepared && !s.used && request.text.size() == s.plan.bytes);
+  if (s.config.receive == ReceiveMode::kSealed && request.method == "HEAD") {
+    throw InputError("`request`", "is a HEAD, whose answer has no body to select from",
+                     "use GET");  // §5.7
+  }
   s.used = true;
   const ScopeRestorer scope(s.party());
   struct Eraser {
@@ -346,9 +358,11 @@ void Connection::State::confirm(Reply& reply) {
   try {
     context.engine.confirm(*handshake.circuit);
     context.engine.confirm(*request_circuit);
+    read->confirm();
   } catch (const ProtocolAbort& abort) {
     if (abort.abort_class() != AbortClass::kNetwork) throw;
     reply.unconfirmed = abort.what();
+    if (reply.sealed != nullptr) reply.sealed->forget_values();  // void for everyone (boolean §7.5)
     party().abort();  // the others wait for this member's last word no longer
   }
 }

@@ -12,11 +12,7 @@
 #include "agent/reply.h"
 #include "agent/server_bytes.h"
 #include "agent/timeline.h"
-#include "arith/ecdh.h"
-#include "boolean/engine.h"
 #include "http/response.h"
-#include "net/party.h"
-#include "prep/prep.h"
 #include "tls/handshake.h"
 
 namespace flexroom::agent {
@@ -33,11 +29,12 @@ struct ConnectionConfig {
   bool no_secret = false;                // R2-6: HTTP/1.0 and close-delimited answers accepted
   size_t max_answer = http::kMaxAnswer;  // bytes of the body; a longer one is an unknown outcome
   bool await_close = false;              // R2-5: silence does not end the answer
+  std::shared_ptr<const SealedPlan> sealed;  // of a sealed connection: what becomes of the answer
   /// Hash of all that was agreed before (proposal or policy).
   Digest policy{};
 };
 
-/// The one request of an open-mode, single-shot connection.
+/// The one request of a single-shot connection.
 struct Request {
   Bytes text;                                    // secret bits are 0; size as planned
   const prep::AuthBits* secret = nullptr;        // one share per RequestPlan::secret_bits
@@ -47,10 +44,11 @@ struct Request {
   Digest id{};                                   // request id: RO("request", all that was agreed)
 };
 
-/// One TLS 1.3 connection of the secure agent, open mode R2, variant (a): prepare, one request, one
-/// answer, gone.
+/// One TLS 1.3 connection of the secure agent, open mode R2 or sealed, variant (a): prepare, one
+/// request, one answer, gone.
 ///
-/// Protocol   tls-in-mpc.md §3 (F+/R2 profile), §4.1-4.4, §4.6, §4.11, §7.3; agreement A1-A4
+/// Protocol   tls-in-mpc.md §3 (F+ profile, its R2 column in open mode), §4.1-4.6, §4.11, §7.3;
+///            agreement A1-A4
 /// Setting    n members, up to n-1 malicious; all call the same methods with equal public arguments
 /// Guarantee  theorems 1-4 of tls-in-mpc.md: the service accepts a request only if every honest
 ///            member released its tag share for exactly that request; the reply is what the service
@@ -78,7 +76,8 @@ class Connection {
   /// Whether this member released its share of the request's tag: from then on the request may have
   /// been carried out.
   bool released() const;
-  /// ANDs of GC-A, of GC-B and of the tag's circuit, where it has one.
+  /// ANDs of GC-A, of GC-B, of the tag's circuit, where it has one, and of what a sealed answer
+  /// needs.
   uint64_t num_ands() const;
 
  private:

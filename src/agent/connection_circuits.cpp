@@ -43,7 +43,8 @@ std::shared_ptr<const mpc::Program> handshake_program(NamedGroup group, size_t n
 }
 
 std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan) {
-  circuits::GcB gc_b;
+  circuits::GcB gc_b(
+      false, plan.sealed_answer ? circuits::ServerSecret::kStates : circuits::ServerSecret::kKept);
   gc_b.records().add(0, request_text(gc_b.builder(), plan));
   return std::make_shared<const mpc::Program>(mpc::compile(gc_b.finish()));
 }

@@ -16,6 +16,7 @@ struct RequestPlan {
   size_t bytes = 0;                        // plaintext of the record, at most 16,384
   std::vector<uint32_t> secret_bits;       // positions 8 * byte + bit, ascending
   std::optional<size_t> signature_offset;  // 64 hex characters of a SigV4 signature
+  bool sealed_answer = false;              // the server's secret stays inside
 
   size_t inner_bytes() const { return bytes + 1; }  // with the content type
   size_t keystream_blocks() const { return (inner_bytes() + 15) / 16; }
@@ -25,7 +26,7 @@ struct RequestPlan {
 /// once a process.
 std::shared_ptr<const mpc::Program> handshake_program(NamedGroup group, size_t num_members);
 
-/// GC-B of tls-in-mpc.md §3.7 with its R2 column: application keys, keystream, signature.
+/// GC-B of tls-in-mpc.md §3.7 F+ or its R2 column: application keys, keystream, signature.
 ///
 /// Inputs   dyn "kout_ms" 256; pub "kw_c_ap", "kw_s_ap" 2,048 each; zero "r_c" 128; dyn "secret"
 ///          one bit per secret_bits; dyn "kout_signing" 256 and pub "kw_signature" 2,048 if there
@@ -33,6 +34,7 @@ std::shared_ptr<const mpc::Program> handshake_program(NamedGroup group, size_t n
 /// Opened   "d_c" 128: H xor R in AES output byte order; "c": 8 * inner_bytes bits, keystream xor
 ///          secret text: the ciphertext once the public text is XORed in
 /// Kept     "s_ap" 256; "j0" 128: E_K(J0) of record 0
+/// With `sealed_answer`, in place of "s_ap": opened "kin_s_ap", kept "kout_s_ap" 256 each (F+)
 std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan);
 
 /// The same for TLS_CHACHA20_POLY1305_SHA256 (tls-in-mpc.md §4.7).

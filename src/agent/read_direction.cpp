@@ -1,5 +1,7 @@
 #include "agent/read_direction.h"
 
+#include "agent/freeze.h"
+#include "agent/sealed_read_direction.h"
 #include "agent/wires.h"
 #include "prep/open.h"
 
@@ -17,60 +19,15 @@ class OpenReadDirection final : public ReadDirection {
   void erase() override { s_ap_ = prep::AuthBits(); }
 
   Reply read(const Released& request) override {
-    ServerBytes& server = request.server;
     request.begin("wait for the answer");
-    const tls::FrozenResponse frozen = freeze(request);
+    const tls::FrozenResponse frozen = freeze(request, terms_);
     request.begin("open the answer");
-    FreezeView view;
-    view.h2 = request.h2;
-    view.stream = server.digest();
-    view.stream_bytes = server.offset();
-    view.request_offset = frozen.request_offset;
-    view.records = frozen.records.size();
-    view.trailing_partial = frozen.trailing_partial;
-    view.end = static_cast<uint8_t>(server.end());
-    const Digest secret = open_secret(request, view.digest(request.views));
-    server.close();
+    const Digest secret = open_secret(request, freeze_view(request, frozen));
+    request.server.close();
     return judge(request, frozen, secret);
   }
 
  private:
-  tls::FrozenResponse freeze(const Released& request) const {
-    tls::ClientHandshake& machine = request.machine;
-    ServerBytes& server = request.server;
-    tls::FrozenResponse frozen;
-    frozen.request_offset = request.request_offset;
-    frozen.suite = terms_.suite;
-    while (true) {
-      for (tls::RawRecord& record : machine.take_application_records()) {
-        frozen.records.push_back(std::move(record));
-      }
-      frozen.trailing_partial = machine.has_partial_record();
-      if (server.ended() || machine.application_fault()) break;
-      const Bytes piece = server.next_of_answer(tls::quiet_before_freeze(
-          frozen.records, request.request_offset, frozen.trailing_partial, terms_.await_close));
-      if (!piece.empty()) (void)machine.feed(piece);
-    }
-    if (terms_.await_close) require_close(frozen, server, request.courier);
-    return frozen;
-  }
-
-  // R2-5: a courier that freezes early can read on alone; where the recipe asks for it that is
-  // refused, at the price of the answer.
-  static void require_close(const tls::FrozenResponse& frozen, const ServerBytes& server,
-                            PartyId courier) {
-    const bool silent = server.end() == StreamEnd::kQuiet || server.end() == StreamEnd::kTimeout;
-    if (!silent || (!frozen.trailing_partial && !frozen.records.empty() &&
-                    frozen.records.back().payload.size() == tls::kCloseNotifyLength)) {
-      return;
-    }
-    throw ProtocolAbort(AbortCode::kServer, "tls/freeze",
-                        "the answer did not end with close_notify or the end of the connection, "
-                        "which room.toml awaits (`await_close` of the provider): " +
-                            server.end_reason(),
-                        server.is_courier() ? std::nullopt : std::optional(courier));
-  }
-
   // A4, then the reveal. From here on no share of a tag and no ciphertext of this connection leaves
   // this member (R2-2): there is no code path back.
   Digest open_secret(const Released& request, const Digest& a4) const {
@@ -136,10 +93,7 @@ class OpenReadDirection final : public ReadDirection {
 }  // namespace
 
 std::unique_ptr<ReadDirection> make_read_direction(ReceiveMode mode, const ReadTerms& terms) {
-  if (mode != ReceiveMode::kOpen) {
-    throw InputError("`receive` = \"sealed\"", "is not built: answers are open to all members",
-                     "use \"open\", and only for calls whose answers hold no secret");
-  }
+  if (mode == ReceiveMode::kSealed) return make_sealed_read_direction(terms);
   return std::make_unique<OpenReadDirection>(terms);
 }
 

@@ -2,11 +2,11 @@
 
 #include <memory>
 
+#include "agent/context.h"
 #include "agent/reply.h"
+#include "agent/sealed_plan.h"
 #include "agent/server_bytes.h"
 #include "agent/views.h"
-#include "boolean/engine.h"
-#include "prep/prep.h"
 #include "tls/handshake.h"
 #include "tls/open_response.h"
 
@@ -24,10 +24,13 @@ struct ReadTerms {
   size_t max_answer = http::kMaxAnswer;  // bytes of the body
   /// R2-5: only close_notify or the service's FIN ends an answer, silence does not.
   bool await_close = false;
-  bool no_secret = false;  // R2-6: HTTP/1.0 and close-delimited answers accepted
+  bool no_secret = false;                    // R2-6: HTTP/1.0 and close-delimited answers accepted
+  std::shared_ptr<const SealedPlan> sealed;  // kSealed: what becomes of the answer
 
   /// Bytes of records that an answer of that length may take.
-  size_t max_records() const { return 2 * max_answer + (size_t{1} << 20); }
+  size_t max_records() const {
+    return sealed != nullptr ? sealed->max_stream() : 2 * max_answer + (size_t{1} << 20);
+  }
 };
 
 /// A request that was released, and where its answer comes from.
@@ -45,7 +48,9 @@ struct Released {
 
 /// The members' half of the receiving direction. make_read_direction() makes the one of a mode.
 ///
-/// Order      take() when the request circuit ran; read() once, when the request was released
+/// Order      prepare() before the service is contacted; take() when the request circuit ran;
+/// read()
+///            once, when the request was released; confirm() at the end
 class ReadDirection {
  public:
   virtual ~ReadDirection() = default;
@@ -53,14 +58,19 @@ class ReadDirection {
   ReadDirection(const ReadDirection&) = delete;
   ReadDirection& operator=(const ReadDirection&) = delete;
 
+  /// Offline: what reading will need. `context` outlives the object.
+  virtual void prepare(const Context& /* context */) {}
+  virtual uint64_t num_ands() const { return 0; }
   /// Takes what the request circuit kept for this direction.
   virtual void take(const mpc::Program& program, boolean::Outputs& outputs) = 0;
   /// The answer. What the service does ends in the reply; what a member does, aborts.
   virtual Reply read(const Released& request) = 0;
+  /// All members passed all checks of the circuits that read() ran (boolean-engine.md §7.5).
+  virtual void confirm() {}
   virtual void erase() = 0;
 };
 
-/// Throws InputError for a mode that is not built.
+/// Throws InputError where the mode and the rest of the terms do not go together.
 std::unique_ptr<ReadDirection> make_read_direction(ReceiveMode mode, const ReadTerms& terms);
 
 }  // namespace flexroom::agent

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "agent/sealed_reply.h"
 #include "base/error.h"
 #include "http/response.h"
 
@@ -19,6 +21,8 @@ struct Reply {
   /// A member did not confirm the end of the run, and why. The answer was checked by this member
   /// itself and stands.
   std::optional<std::string> unconfirmed;
+  /// What became of a sealed answer. `response` has the status alone then.
+  std::shared_ptr<SealedReply> sealed;
 };
 
 /// ProtocolAbort(kServer): the request may have been carried out, and its answer is none. Carries

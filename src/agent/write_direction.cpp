@@ -1,5 +1,6 @@
 #include "agent/write_direction.h"
 
+#include "agent/gcm.h"
 #include "agent/wires.h"
 #include "base/codec.h"
 #include "prep/field_ops.h"
@@ -13,35 +14,29 @@ constexpr uint8_t kClientToServer = 0;
 class GcmWriteDirection final : public WriteDirection {
  public:
   GcmWriteDirection(prep::Source& source, size_t keystream_blocks)
-      : powers_(source.powers(keystream_blocks + 2)) {}  // one more for AAD, one for the lengths
+      : hash_(source, keystream_blocks + 2, 0) {}  // one more for AAD, one for the lengths
 
   void bind(const mpc::Program& program, std::vector<prep::AuthBits>& zero) override {
-    zero[program.input_group("r_c")] = ghash_order(powers_.r_bits);
+    zero[program.input_group("r_c")] = hash_.random_bits();
   }
   void take(const mpc::Program& program, boolean::Outputs& outputs) override {
     j0_ = std::move(outputs.kept[program.output_group("j0_0")]);
-    d_ = prep::ghash_block(bytes_of_bits(outputs.opened[program.output_group("d_c")]));
+    hash_.set_difference(
+        prep::ghash_block(bytes_of_bits(outputs.opened[program.output_group("d_c")])));
   }
   prep::AuthField tag_share(ByteView header, ByteView ciphertext) override {
-    std::vector<Block> blocks;
-    prep::append_ghash_blocks(blocks, header);
-    prep::append_ghash_blocks(blocks, ciphertext);
-    Writer lengths;
-    lengths.u64(8 * header.size()).u64(8 * ciphertext.size());
-    blocks.push_back(prep::ghash_block(lengths.bytes()));
-    prep::AuthField tag = prep::ghash_share(powers_, d_, blocks);
+    prep::AuthField tag = hash_.hash_short(ghash_input(header, ciphertext));
     prep::add(tag, prep::pack(ghash_order(j0_)));
     return tag;
   }
   void erase() override {
-    powers_ = prep::Powers();
+    hash_.erase();
     j0_ = prep::AuthBits();
   }
 
  private:
-  prep::Powers powers_;
+  GhashKey hash_;
   prep::AuthBits j0_;  // E_K(J0) of the record
-  Block d_;            // H + R: opened
 };
 
 }  // namespace

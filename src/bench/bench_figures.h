@@ -18,6 +18,7 @@
 ///   measure     {service, signatures, connections}
 ///               SigV4 signatures, the handshake circuit in the engine, whole connections
 ///   jwe         {}                             one JWE of a secret, from nothing in stock
+///   keep_cookie {folder, ca_file}              a cookie of a sealed answer of 4 KB
 ///   prepare     {service, run}                 run-script up to where all is prepared; each has
 ///                                              a number `run` of its own
 ///   call        {}                             its one request

@@ -40,6 +40,7 @@ class Member final : public BenchMember {
       BenchSession session(*party_, epoch_);
       return measure_jwe(session);
     }
+    if (what == "keep_cookie") return keep_cookie(*party_, epoch_, order);
     if (what == "prepare") {
       run_script_ = std::make_unique<BenchRunScript>(*party_, epoch_, order);
       return run_script_->prepare();

@@ -42,6 +42,10 @@ nlohmann::json measure(BenchSession& session, const nlohmann::json& order);
 
 /// The order "jwe" (bench_jwe.cpp).
 nlohmann::json measure_jwe(BenchSession& session);
+/// The order "keep_cookie" (bench_keep_cookie.cpp): a sealed connection from nothing but the epoch;
+/// seconds of all of it and of what follows the release of the request.
+nlohmann::json keep_cookie(net::Party& party, const prep::EpochState& epoch,
+                           const nlohmann::json& order);
 
 /// The orders "prepare" and "call" (bench_run_script.cpp).
 class BenchRunScript {

@@ -69,26 +69,33 @@ class RecordWriter {
   std::vector<uint64_t> used_;
 };
 
-/// GC-B, profile R2: from the master secret's outer state to the client's write keys, with the
-/// first request.
+/// What a request circuit leaves of the server application traffic secret.
+enum class ServerSecret : uint8_t {
+  kKept,    // profile R2: the secret itself, opened when the answer is frozen
+  kStates,  // profile F+: Kin opened, Kout kept; the secret never leaves
+};
+
+/// GC-B, profile R2 or F+: from the master secret's outer state to the client's write keys, with
+/// the first request.
 ///
 /// In    dyn  "kout_ms" [256]
 ///       pub  "kw_c_ap", "kw_s_ap" [2 048 each]: round words of the outer hash of the inner digest
 ///            of c_ap / s_ap, which everybody computes from kin_ms
 ///       zero "r_c" [128]: the random R of the client's GHASH powers
 /// Out   open "d_c" [128]: H xor R
-///       keep "s_ap" [256]: server application traffic secret
+///       keep "s_ap" [256]: server application traffic secret (R2)
+///       open "kin_s_ap", keep "kout_s_ap" [256 each]: its HMAC states (F+)
 ///       keep "iv_c" [96], "round_keys_c" [1 408], if asked for: later requests' circuits take them
 ///       and what RecordWriter adds
 /// Size  157 682 ANDs as written (2 pubmsg + 2 kpad + 2 constmsg + 2 secmsg + 6 400); finish()
-///       drops 341 of them that only compute unused words of key and iv. Records and slots come on
-///       top.
+///       drops 341 of them that only compute unused words of key and iv. F+ has 2 kpad more.
+///       Records and slots come on top.
 ///
 /// Use   construct, declare slots' inputs on builder(), hand their text to records().add(), and
 ///       finish()
 class GcB {
  public:
-  explicit GcB(bool keep_write_keys = false);
+  explicit GcB(bool keep_write_keys = false, ServerSecret server_secret = ServerSecret::kKept);
 
   mpc::Builder& builder() { return builder_; }
   RecordWriter& records() { return *records_; }

@@ -15,6 +15,8 @@ std::string_view to_string(OutlineFault fault) {
       return "markup";
     case OutlineFault::kNotFound:
       return "not found";
+    case OutlineFault::kNoItem:
+      return "none";
     case OutlineFault::kTwice:
       return "twice";
     case OutlineFault::kOtherType:

@@ -19,6 +19,7 @@ enum class OutlineFault : uint8_t {
   kMarkup,         // XML that is no element: comment, CDATA, DOCTYPE, processing instruction
   // of a selection (select.h)
   kNotFound,
+  kNoItem,  // no element of the array fits: an event of its own, `none`
   kTwice,
   kOtherType,
   kEscapedKey,

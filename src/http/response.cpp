@@ -181,12 +181,7 @@ void ResponseParser::parse_status_line(std::string_view line) {
   if (!std::all_of(response_.reason.begin(), response_.reason.end(), is_value_char)) {
     fail(ResponseFault::kStatusLine, "the service's status line holds a control character");
   }
-  if (response_.status == 101) {
-    fail(ResponseFault::kInterim, "the service switched to another protocol (101)");
-  }
-  if (response_.status < 100 || response_.status > 599) {
-    fail(ResponseFault::kStatusLine, "the service sent status " + std::to_string(response_.status));
-  }
+  require_status(response_.status);
 }
 
 std::pair<std::string, std::string> ResponseParser::parse_field(std::string_view line) const {
@@ -206,48 +201,86 @@ std::pair<std::string, std::string> ResponseParser::parse_field(std::string_view
   return {std::string(name), std::string(value)};
 }
 
-void ResponseParser::choose_framing() {
-  std::optional<std::string> length, coding;
-  for (const auto& [name, value] : response_.headers) {
-    auto* const slot = same_name(name, "content-length")      ? &length
-                       : same_name(name, "transfer-encoding") ? &coding
-                                                              : nullptr;
-    if (slot != nullptr && slot->has_value()) {
-      fail(ResponseFault::kDuplicateFraming, "the service sent " + to_lower(name) + " twice");
-    }
-    if (slot != nullptr) *slot = value;
-    if (same_name(name, "content-encoding") && !value.empty() && !same_name(value, "identity")) {
-      fail(ResponseFault::kContentEncoding,
-           "the service encoded its answer (Content-Encoding: " + value.substr(0, 40) +
-               "), which Flexroom does not read");
-    }
+void require_single_framing(const FramingLines& lines) {
+  if (lines.lengths > 1) {
+    fail(ResponseFault::kDuplicateFraming, "the service sent content-length twice");
   }
-  if (length && coding) {
+  if (lines.codings > 1) {
+    fail(ResponseFault::kDuplicateFraming, "the service sent transfer-encoding twice");
+  }
+  if (lines.encoding) {
+    fail(ResponseFault::kContentEncoding,
+         "the service encoded its answer (Content-Encoding: " + lines.encoding->substr(0, 40) +
+             "), which Flexroom does not read");
+  }
+  if (lines.lengths != 0 && lines.codings != 0) {
     fail(ResponseFault::kFraming, "the service sent Content-Length and Transfer-Encoding");
   }
-  if (coding && (!same_name(*coding, "chunked") || response_.minor_version == 0)) {
+}
+
+BodyFraming body_framing(int status, int minor_version, const FramingLines& lines,
+                         const ResponseOptions& options) {
+  require_single_framing(lines);
+  const bool coding = lines.codings != 0;
+  if (coding && (!lines.chunked || minor_version == 0)) {
     fail(ResponseFault::kFraming, "the service sent a transfer coding other than chunked");
   }
-  const uint64_t size = length ? parse_content_length(*length) : 0;
   // RFC 9112 §6.3: these have no body whatever the header says.
-  if (options_.head || response_.status == 304) {
-    state_ = State::kDone;
-  } else if (response_.status == 204 || response_.status == 205) {
-    if (coding || size != 0) {
+  if (options.head || status == 304) return BodyFraming::kNone;
+  if (status == 204 || status == 205) {
+    if (coding || lines.length.value_or(0) != 0) {
       fail(ResponseFault::kFraming, "the service sent a body with a status that has none");
     }
-    state_ = State::kDone;
-  } else if (coding) {
-    state_ = State::kChunkSize;
-  } else if (length) {
-    if (size > options_.max_body) fail_too_large();
-    left_ = size;
-    state_ = size == 0 ? State::kDone : State::kSized;
-  } else if (options_.no_secret) {
-    state_ = State::kToClose;
-  } else {
-    fail(ResponseFault::kCloseDelimited,
-         "the service sent neither Content-Length nor Transfer-Encoding");
+    return BodyFraming::kNone;
+  }
+  if (coding) return BodyFraming::kChunked;
+  if (lines.length) return BodyFraming::kSized;
+  if (options.no_secret) return BodyFraming::kToClose;
+  fail(ResponseFault::kCloseDelimited,
+       "the service sent neither Content-Length nor Transfer-Encoding");
+}
+
+void require_status(int status) {
+  if (status == 101) {
+    fail(ResponseFault::kInterim, "the service switched to another protocol (101)");
+  }
+  if (status < 100 || status > 599) {
+    fail(ResponseFault::kStatusLine, "the service sent status " + std::to_string(status));
+  }
+}
+
+void ResponseParser::choose_framing() {
+  FramingLines lines;
+  std::optional<std::string> length, coding;
+  for (const auto& [name, value] : response_.headers) {
+    if (same_name(name, "content-length")) {
+      ++lines.lengths;
+      length = value;
+    } else if (same_name(name, "transfer-encoding")) {
+      ++lines.codings;
+      coding = value;
+    } else if (same_name(name, "content-encoding")) {
+      if (!value.empty() && !same_name(value, "identity")) lines.encoding = value;
+    }
+  }
+  require_single_framing(lines);
+  if (length) lines.length = parse_content_length(*length);
+  lines.chunked = coding && same_name(*coding, "chunked");
+  switch (body_framing(response_.status, response_.minor_version, lines, options_)) {
+    case BodyFraming::kNone:
+      state_ = State::kDone;
+      break;
+    case BodyFraming::kSized:
+      if (*lines.length > options_.max_body) fail_too_large();
+      left_ = *lines.length;
+      state_ = left_ == 0 ? State::kDone : State::kSized;
+      break;
+    case BodyFraming::kChunked:
+      state_ = State::kChunkSize;
+      break;
+    case BodyFraming::kToClose:
+      state_ = State::kToClose;
+      break;
   }
 }
 

@@ -50,6 +50,25 @@ struct ResponseOptions {
   size_t max_body = kMaxAnswer;
 };
 
+/// What the header lines that matter to framing say, of an open or a sealed answer.
+struct FramingLines {
+  size_t lengths = 0, codings = 0;  // lines of Content-Length, Transfer-Encoding
+  /// A Content-Encoding that is not accepted, and what may be told of it.
+  std::optional<std::string> encoding;
+  // Read only where the counts pass:
+  std::optional<uint64_t> length;  // of the one Content-Length
+  bool chunked = false;            // the one Transfer-Encoding is exactly `chunked`
+};
+enum class BodyFraming : uint8_t { kNone, kSized, kChunked, kToClose };
+/// The one table of tls-in-mpc.md §5.7 (RFC 9112 §6.3) for both modes. The first refuses what may
+/// not stand beside each other, before a value is looked at; the second says where the body ends.
+/// Throw ResponseError.
+void require_single_framing(const FramingLines& lines);
+BodyFraming body_framing(int status, int minor_version, const FramingLines& lines,
+                         const ResponseOptions& options);
+/// No answer at all: an interim one where it is refused, 101, or a number that is no status.
+void require_status(int status);
+
 struct Response {
   int status = 0;
   int minor_version = 1;
@@ -66,8 +85,8 @@ struct Response {
 /// decrypted bytes in any fragmentation.
 ///
 /// Accepts  CRLF only; a header name is a token directly before ':'; no obs-fold, no NUL, no
-///          control characters; at most one Content-Length or Transfer-Encoding: chunked, not both; no
-///          Content-Encoding but identity; nothing after the response. Interim answers (1xx but
+///          control characters; at most one Content-Length or Transfer-Encoding: chunked, not both;
+///          no Content-Encoding but identity; nothing after the response. Interim answers (1xx but
 ///          101), chunk extensions and trailers are read by the same rules and thrown away
 /// Errors   ResponseError
 class ResponseParser {

@@ -38,12 +38,33 @@ bool ClearBytes::in_classes(Span span, const std::vector<CharSet>& sets) {
   return true;
 }
 
-bool ClearBytes::has_escape(Span string) { return at(string).find('\\') != std::string_view::npos; }
+bool ClearBytes::have_escape(const std::vector<Span>& strings) {
+  return std::any_of(strings.begin(), strings.end(),
+                     [&](Span string) { return at(string).find('\\') != std::string_view::npos; });
+}
+
+std::string ClearBytes::open_marks(const std::vector<size_t>& at) {
+  std::string out;
+  for (const size_t place : at) out += text_[place];
+  return out;
+}
 
 // --- header ---
 
+void ask_names(const HeaderLines& header, const std::vector<std::string>& names,
+               AnswerBytes& bytes) {
+  std::vector<AnswerBytes::Question> questions;
+  for (const HeaderLine& line : header.lines) {
+    for (const std::string& name : names) {
+      if (line.name.size() == name.size()) questions.push_back({line.name, name, true});
+    }
+  }
+  bytes.ask_together(questions);
+}
+
 std::vector<const HeaderLine*> lines_named(const HeaderLines& header, std::string_view name,
                                            AnswerBytes& bytes) {
+  ask_names(header, {std::string(name)}, bytes);
   std::vector<const HeaderLine*> out;
   for (const HeaderLine& line : header.lines) {
     if (is_text(line.name, name, bytes, true)) out.push_back(&line);
@@ -55,13 +76,17 @@ namespace {
 
 std::vector<Piece> pieces_of(const HeaderLine& line, AnswerBytes& bytes) {
   Marks details;
-  for (const size_t at : line.details) details.push_back({at, bytes.open_mark(at)});
+  if (!line.details.empty()) {
+    const std::string opened = bytes.open_marks(line.details);
+    for (size_t k = 0; k < opened.size(); ++k) details.push_back({line.details[k], opened[k]});
+  }
   return read_pieces(line, details);
 }
 
-/// Whether the span is the word. The word and a blank behind it is what two readers take for two
-/// things: refused.
-bool is_word(Span span, std::string_view word, AnswerBytes& bytes, bool any_case = false) {
+}  // namespace
+
+// The word and a blank behind it is what two readers take for two things: refused.
+bool is_word(Span span, std::string_view word, AnswerBytes& bytes, bool any_case) {
   if (span.size() < word.size()) return false;
   const Span head{span.begin, span.begin + word.size()};
   if (!word.empty() && !bytes.equal(head, word, any_case)) return false;
@@ -73,12 +98,14 @@ bool is_word(Span span, std::string_view word, AnswerBytes& bytes, bool any_case
   return false;
 }
 
-}  // namespace
+Span value_of(const HeaderLine& line, AnswerBytes& bytes) {
+  return {pieces_of(line, bytes).front().name.begin, line.value.end};
+}
 
 Span select_header(const HeaderLines& header, std::string_view name, std::string_view before,
                    std::string_view after, AnswerBytes& bytes) {
   const HeaderLine& line = only(lines_named(header, name, bytes));
-  const Span value{pieces_of(line, bytes).front().name.begin, line.value.end};
+  const Span value = value_of(line, bytes);
   if (value.size() <= before.size() + after.size()) fail(OutlineFault::kNotFound);
   const Span out{value.begin + before.size(), value.end - after.size()};
   if (!is_text({value.begin, out.begin}, before, bytes) ||
@@ -99,13 +126,7 @@ void require_content_type(const HeaderLines& header, std::string_view type, Answ
 
 // --- cookie ---
 
-namespace {
-
-constexpr std::array<std::string_view, 12> kMonths = {"jan", "feb", "mar", "apr", "may", "jun",
-                                                      "jul", "aug", "sep", "oct", "nov", "dec"};
-
-/// `Aaa, 99 Aaa 9999 99:99:99 GMT`, or '-' in the date.
-const std::vector<CharSet>& date_form() {
+const std::vector<CharSet>& cookie_date_form() {
   static const std::vector<CharSet> form = [] {
     std::vector<CharSet> out;
     const CharSet letters = CharSet::range('a', 'z') | CharSet::range('A', 'Z');
@@ -121,6 +142,11 @@ const std::vector<CharSet>& date_form() {
   }();
   return form;
 }
+
+namespace {
+
+constexpr std::array<std::string_view, 12> kMonths = {"jan", "feb", "mar", "apr", "may", "jun",
+                                                      "jul", "aug", "sep", "oct", "nov", "dec"};
 
 /// Seconds since 1970 of a date of that form; `bad header` where it is no date or before 1601.
 int64_t seconds_of(const std::string& date) {
@@ -155,9 +181,24 @@ bool is_prefixed(const CookieQuery& query) {
   return is_host_only(query) || to_lower(query.name).starts_with("__secure-");
 }
 
+/// The first of the questions that is_word() asks.
+void ask_word(std::vector<AnswerBytes::Question>& questions, Span span, std::string_view word,
+              bool any_case) {
+  if (span.size() < word.size() || word.empty()) return;
+  questions.push_back({{span.begin, span.begin + word.size()}, word, any_case});
+}
+
 CookieAttributes attributes_of(const std::vector<Piece>& pieces, bool with_secure,
                                AnswerBytes& bytes) {
   CookieAttributes out;
+  std::vector<AnswerBytes::Question> questions;
+  for (size_t k = 1; k < pieces.size(); ++k) {
+    for (const std::string_view word : {"path", "domain", "max-age", "expires"}) {
+      ask_word(questions, pieces[k].name, word, true);
+    }
+    if (with_secure) ask_word(questions, pieces[k].name, "secure", true);
+  }
+  bytes.ask_together(questions);
   for (size_t k = 1; k < pieces.size(); ++k) {
     const Piece& piece = pieces[k];
     const Span value = piece.value.value_or(Span{piece.name.end, piece.name.end});
@@ -207,8 +248,8 @@ bool is_gone(const CookieAttributes& line, int64_t now, AnswerBytes& bytes) {
     return negative || bytes.equal(age, std::string(age.size(), '0'), false);
   }
   if (!line.expires) return false;
-  if (line.expires->size() != date_form().size()) fail(OutlineFault::kBadHeader);
-  require_classes(*line.expires, date_form(), bytes);
+  if (line.expires->size() != cookie_date_form().size()) fail(OutlineFault::kBadHeader);
+  require_classes(*line.expires, cookie_date_form(), bytes);
   return seconds_of(bytes.open_date(*line.expires)) <= now;
 }
 
@@ -218,8 +259,15 @@ std::variant<Span, NoCookie> select_cookie(const HeaderLines& header, const Cook
                                            AnswerBytes& bytes) {
   const std::string& domain = query.domain.empty() ? query.host : query.domain;
   std::optional<std::pair<Span, CookieAttributes>> last;
+  std::vector<std::vector<Piece>> lines;
+  std::vector<AnswerBytes::Question> questions;
   for (const HeaderLine* line : lines_named(header, "set-cookie", bytes)) {
-    const std::vector<Piece> pieces = pieces_of(*line, bytes);
+    lines.push_back(pieces_of(*line, bytes));
+    const Piece& first = lines.back().front();
+    if (first.value) ask_word(questions, first.name, query.name, false);
+  }
+  bytes.ask_together(questions);
+  for (const std::vector<Piece>& pieces : lines) {
     const Piece& first = pieces.front();
     if (!first.value || !is_word(first.name, query.name, bytes)) continue;
     const CookieAttributes attributes = attributes_of(pieces, is_prefixed(query), bytes);
@@ -237,9 +285,12 @@ namespace {
 
 const JsonNode& select_member(const JsonNode& node, std::string_view key, AnswerBytes& bytes) {
   if (node.kind != JsonNode::Kind::kObject) fail(OutlineFault::kOtherType);
+  if (!node.keys.empty() && bytes.have_escape(node.keys)) fail(OutlineFault::kEscapedKey);
+  std::vector<AnswerBytes::Question> questions;
   for (const Span name : node.keys) {
-    if (bytes.has_escape(name)) fail(OutlineFault::kEscapedKey);
+    if (name.size() == key.size()) questions.push_back({name, key});
   }
+  bytes.ask_together(questions);
   std::vector<const JsonNode*> found;
   for (size_t k = 0; k < node.keys.size(); ++k) {
     if (is_text(node.keys[k], key, bytes)) found.push_back(&node.children[k]);
@@ -267,7 +318,7 @@ bool fits(const JsonNode& element, const JsonFilter& filter, AnswerBytes& bytes)
   }
   if (filter.equal) return node->kind == filter.kind && is_text(node->text, filter.text, bytes);
   if (node->kind != filter.kind) fail(OutlineFault::kOtherType);
-  if (filter.kind == JsonNode::Kind::kString && bytes.has_escape(node->text)) {
+  if (filter.kind == JsonNode::Kind::kString && bytes.have_escape({node->text})) {
     fail(OutlineFault::kEscapedText);
   }
   return !is_text(node->text, filter.text, bytes);
@@ -281,6 +332,7 @@ const JsonNode& select_item(const JsonNode& node, const JsonItem& item, AnswerBy
     if (std::all_of(item.filters.begin(), item.filters.end(), fits_it)) found.push_back(&element);
     if (item.first && !found.empty()) break;
   }
+  if (found.empty()) fail(OutlineFault::kNoItem);
   return only(found);
 }
 
@@ -308,7 +360,7 @@ Span select_json_string(const JsonNode& tree, const std::vector<JsonStep>& path,
                         AnswerBytes& bytes) {
   const JsonNode& node = select_json(tree, path, bytes);
   if (node.kind != JsonNode::Kind::kString) fail(OutlineFault::kOtherType);
-  if (bytes.has_escape(node.text)) fail(OutlineFault::kEscapedText);
+  if (bytes.have_escape({node.text})) fail(OutlineFault::kEscapedText);
   return node.text;
 }
 
@@ -331,6 +383,12 @@ Span select_xml(const XmlOutline& outline, const std::vector<std::string>& path,
   }
   const auto find = [&](const std::vector<size_t>& among, const std::string& name) {
     std::vector<const XmlElement*> found;
+    std::vector<AnswerBytes::Question> questions;
+    for (const size_t index : among) {
+      const Span span = outline.elements[index].name;
+      if (span.size() == name.size()) questions.push_back({span, name});
+    }
+    bytes.ask_together(questions);
     for (const size_t index : among) {
       const XmlElement& element = outline.elements[index];
       if (is_text(element.name, name, bytes)) found.push_back(&element);

@@ -18,15 +18,24 @@ namespace flexroom::http {
 /// `in_classes` the one class bit; nothing is opened but marks and, of one cookie, its date.
 class AnswerBytes {
  public:
+  struct Question {
+    Span span;
+    std::string_view text;
+    bool any_case = false;
+  };
   virtual ~AnswerBytes() = default;
+  /// These will be asked, each for itself, and none of them hangs on another's answer: where a
+  /// question costs a message, they share it.
+  virtual void ask_together(const std::vector<Question>& /* questions */) {}
   /// Whether the span, of the size of the text, holds it; letters in either case if `any_case`.
   virtual bool equal(Span span, std::string_view text, bool any_case) = 0;
   /// Whether byte k of the span is in sets[k], or every byte in the only set.
   virtual bool in_classes(Span span, const std::vector<CharSet>& sets) = 0;
-  /// Whether a JSON string has a backslash (circuits::JsonOutline::escapes at its closing quote).
-  virtual bool has_escape(Span string) = 0;
-  /// A marked byte of a header value: ';', '=' or a blank.
-  virtual char open_mark(size_t at) = 0;
+  /// Whether one of these JSON strings has a backslash (circuits::JsonOutline::escapes at its
+  /// closing quote).
+  virtual bool have_escape(const std::vector<Span>& strings) = 0;
+  /// Marked bytes of a header value, each ';', '=' or a blank.
+  virtual std::string open_marks(const std::vector<size_t>& at) = 0;
   /// The date of the cookie that counts, after its class held.
   virtual std::string open_date(Span span) = 0;
 };
@@ -37,8 +46,8 @@ class ClearBytes : public AnswerBytes {
   explicit ClearBytes(std::string_view text) : text_(text) {}
   bool equal(Span span, std::string_view text, bool any_case) override;
   bool in_classes(Span span, const std::vector<CharSet>& sets) override;
-  bool has_escape(Span string) override;
-  char open_mark(size_t at) override { return text_[at]; }
+  bool have_escape(const std::vector<Span>& strings) override;
+  std::string open_marks(const std::vector<size_t>& at) override;
   std::string open_date(Span span) override { return std::string(at(span)); }
 
  private:
@@ -47,6 +56,10 @@ class ClearBytes : public AnswerBytes {
 };
 
 // --- header ---
+
+/// Asks together which lines have one of these names: one test for the whole header.
+void ask_names(const HeaderLines& header, const std::vector<std::string>& names,
+               AnswerBytes& bytes);
 
 /// The lines of that name, in any case.
 std::vector<const HeaderLine*> lines_named(const HeaderLines& header, std::string_view name,
@@ -71,6 +84,14 @@ enum class NoCookie : uint8_t {
   kMissing,  // no line for name, path and domain
   kDeleted,
 };
+/// Where the value of a line begins, behind its leading blanks.
+Span value_of(const HeaderLine& line, AnswerBytes& bytes);
+/// Whether the span is the word; a word with a blank behind it is a `bad header`.
+bool is_word(Span span, std::string_view word, AnswerBytes& bytes, bool any_case = false);
+
+/// `Aaa, 99 Aaa 9999 99:99:99 GMT`, or '-' in the date: a set for every byte.
+const std::vector<CharSet>& cookie_date_form();
+
 /// `cookie NAME`: of the lines for name, path and domain the last counts. No attribute is opened
 /// but the date of that line.
 std::variant<Span, NoCookie> select_cookie(const HeaderLines& header, const CookieQuery& query,

@@ -32,19 +32,35 @@ AuthField authenticate_sum(Context& context, std::span<const Block> shares,
   return value;
 }
 
-}  // namespace
-
-bool zero_test_field(net::Party& party, const Block& delta, AuthField values,
-                     std::vector<VecTriple> products, BatchInFlight& batch, std::string_view label,
-                     ot::VerdictNotes* notes) {
+/// [[W]] = [[V * b]] of each value: uniform and nonzero unless V is zero.
+AuthField times_factor(net::Party& party, const Block& delta, AuthField values,
+                       std::vector<VecTriple> products, std::string_view label) {
   FLEXROOM_ASSERT(values.size() == products.size() && !products.empty());
   for (const VecTriple& product : products) FLEXROOM_ASSERT(product.a.size() == 1);
   add(values, join(products, &VecTriple::a));
   const std::vector<Block> e = open_field(party, delta, values, std::string(label) + "/zero e");
-  // [[W]] = [[c]] + e * [[b]] = V * b: uniform and nonzero unless V is zero.
-  AuthField w = join(products, &VecTriple::b);
+  AuthField w = join(products, &VecTriple::b);  // [[c]] + e * [[b]]
   scale(w, e);
   add(w, join(products, &VecTriple::c));
+  return w;
+}
+
+}  // namespace
+
+std::vector<bool> are_zero(net::Party& party, const Block& delta, AuthField values,
+                           std::vector<VecTriple> products, std::string_view label) {
+  const AuthField w = times_factor(party, delta, std::move(values), std::move(products), label);
+  std::vector<bool> out;
+  for (const Block& value : open_field(party, delta, w, std::string(label) + "/zero verdict")) {
+    out.push_back(value == Block());
+  }
+  return out;
+}
+
+bool zero_test_field(net::Party& party, const Block& delta, AuthField values,
+                     std::vector<VecTriple> products, BatchInFlight& batch, std::string_view label,
+                     ot::VerdictNotes* notes) {
+  const AuthField w = times_factor(party, delta, std::move(values), std::move(products), label);
   batch.before_verdict();
   const std::vector<Block> opened =
       open_field(party, delta, w, std::string(label) + "/zero verdict");

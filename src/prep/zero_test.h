@@ -30,4 +30,10 @@ bool zero_test_field(net::Party& party, const Block& delta, AuthField values,
                      std::vector<VecTriple> products, BatchInFlight& batch, std::string_view label,
                      ot::VerdictNotes* notes = nullptr);
 
+/// Which of them are zero, of values that are no function of a Delta: an unequal one is an ordinary
+/// result, ends nothing and is not counted (tls-in-mpc.md §5.4, zero tests; boolean-engine.md
+/// §9.6).
+std::vector<bool> are_zero(net::Party& party, const Block& delta, AuthField values,
+                           std::vector<VecTriple> products, std::string_view label);
+
 }  // namespace flexroom::prep

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
+#include <functional>
 #include <memory>
 #include <set>
 #include <thread>
@@ -26,6 +28,8 @@ class ConnectionRig {
   struct Scenario {
     net::Tamper tamper;
     TestService::Script script;
+    /// Another service than the one of the script.
+    std::function<std::unique_ptr<ByteStream>(TestService::Seen&)> service;
     /// That member's journal holds every mark of this kind already.
     std::optional<std::pair<PartyId, std::string>> marked;
     /// That member was told something else to do: its request differs in one public byte.
@@ -46,6 +50,17 @@ class ConnectionRig {
     bool scope_restored = false;
     bool engine_ended = false;       // arithmetic engine refused
     std::vector<std::string> marks;  // kinds, in order
+    // of a sealed answer
+    bool sealed = false, sealed_unknown = false, none = false;
+    int sealed_status = 0;
+    std::string failure, listed_code;
+    struct Value {
+      uint8_t state = 0;
+      std::string text;   // opened here
+      std::string share;  // of kept bits
+    };
+    std::vector<Value> values;
+    agent::SealedLeak leak;
     std::vector<net::MessageId> sent;
     size_t sent_count(std::string_view label) const {
       return static_cast<size_t>(std::count_if(
@@ -57,6 +72,16 @@ class ConnectionRig {
     bool ended = false;  // the copy did not crash
     std::vector<MemberReport> members;
     TestService::Seen seen;
+    /// The value that all members together kept as item k.
+    std::string kept(size_t k) const {
+      std::string out;
+      for (const MemberReport& member : members) {
+        const std::string& share = member.values.at(k).share;
+        out.resize(share.size());
+        for (size_t t = 0; t < out.size(); ++t) out[t] = static_cast<char>(out[t] ^ share[t]);
+      }
+      return out;
+    }
   };
 
   using Configure = std::function<void(PartyId, agent::ConnectionConfig&)>;
@@ -176,6 +201,7 @@ class ConnectionRig {
       out.u8(r.code.has_value()).u8(r.code ? static_cast<uint8_t>(*r.code) : uint8_t{0});
       out.field(as_bytes(r.where)).field(as_bytes(r.detail));
       out.u8(r.scope_restored).u8(r.engine_ended);
+      write_sealed(r, out);
       out.u32(static_cast<uint32_t>(r.marks.size()));
       for (const std::string& kind : r.marks) out.field(as_bytes(kind));
       out.u32(static_cast<uint32_t>(r.sent.size()));
@@ -225,7 +251,11 @@ class ConnectionRig {
     };
     try {
       const agent::Reply reply = m.connection->call(
-          request, [&] { return std::make_unique<TestService>(script_of(scenario), seen); },
+          request,
+          [&]() -> std::unique_ptr<ByteStream> {
+            if (scenario.service) return scenario.service(seen);
+            return std::make_unique<TestService>(script_of(scenario), seen);
+          },
           timeline);
       report.replied = !reply.unknown_outcome;
       report.unknown = reply.unknown_outcome.has_value();
@@ -234,6 +264,7 @@ class ConnectionRig {
       report.received = to_text(reply.partial.received);
       report.body = to_text(reply.unknown_outcome ? reply.partial.body() : reply.response.body);
       report.unconfirmed = reply.unconfirmed.value_or("");
+      if (reply.sealed != nullptr) note_sealed(*reply.sealed, report);
     } catch (const ProtocolAbort& abort) {
       note(abort);
     }
@@ -248,6 +279,47 @@ class ConnectionRig {
       }
     }
     if (report.code) m.party->abort();
+  }
+
+  static void note_sealed(const agent::SealedReply& reply, MemberReport& report) {
+    report.sealed = true;
+    report.sealed_unknown = reply.unknown;
+    report.none = reply.none;
+    report.sealed_status = reply.status;
+    report.failure = reply.failure.value_or("");
+    report.listed_code = reply.code.value_or("");
+    for (const agent::SealedValue& value : reply.values) {
+      report.values.push_back({static_cast<uint8_t>(value.state), value.text,
+                               value.bits.empty() ? "" : to_text(value.bits.packed_shares())});
+    }
+    report.leak = reply.leak;
+  }
+  static void write_sealed(const MemberReport& r, Writer& out) {
+    out.u8(r.sealed).u8(r.sealed_unknown).u8(r.none).u32(static_cast<uint32_t>(r.sealed_status));
+    out.field(as_bytes(r.failure)).field(as_bytes(r.listed_code));
+    out.u32(static_cast<uint32_t>(r.values.size()));
+    for (const auto& value : r.values) {
+      out.u8(value.state).field(as_bytes(value.text)).field(as_bytes(value.share));
+    }
+    static_assert(std::is_trivially_copyable_v<agent::SealedLeak>);
+    out.field(ByteView(reinterpret_cast<const uint8_t*>(&r.leak), sizeof r.leak));
+  }
+  static void parse_sealed(Reader& in, MemberReport& r) {
+    const auto text = [&] { return to_text(in.field(1 << 20)); };
+    r.sealed = in.u8() != 0;
+    r.sealed_unknown = in.u8() != 0;
+    r.none = in.u8() != 0;
+    r.sealed_status = static_cast<int>(in.u32());
+    r.failure = text();
+    r.listed_code = text();
+    for (uint32_t k = in.u32(); k > 0; --k) {
+      MemberReport::Value& value = r.values.emplace_back();
+      value.state = in.u8();
+      value.text = text();
+      value.share = text();
+    }
+    const ByteView leak = in.field(sizeof r.leak);
+    std::memcpy(&r.leak, leak.data(), leak.size());
   }
 
   void parse(ByteView bytes, Report& report) const {
@@ -273,6 +345,7 @@ class ConnectionRig {
       r.detail = text();
       r.scope_restored = in.u8() != 0;
       r.engine_ended = in.u8() != 0;
+      parse_sealed(in, r);
       for (uint32_t k = in.u32(); k > 0; --k) r.marks.push_back(text());
       for (uint32_t k = in.u32(); k > 0; --k) {
         net::MessageId m;

@@ -24,11 +24,14 @@ class TestService : public ByteStream {
     bool answers_before_the_request = false;  // a 408 right behind the Finished
     bool ticket_with_flight = false;          // a session ticket right behind the Finished
     bool close_notify = true;
+    bool swaps_records =
+        false;            // the network gives the first two records of the answer the other way
     size_t padding = 0;   // zeros in each record of the answer
     bool stays = false;   // does not close the connection
     bool breaks = false;  // the network fails in place of the end
     bool closes_after_hello = false;
-    std::optional<uint64_t> flip_byte;  // of the stream; the network flips bit 0
+    std::optional<size_t> flip_in_answer;  // byte of the first record of the answer
+    std::optional<uint64_t> flip_byte;     // of the stream; the network flips bit 0
   };
   struct Seen {
     bool hello = false;
@@ -162,6 +165,8 @@ class TestService : public ByteStream {
     for (const std::string& record : script_.more) {
       out.push_back(seal(tls::ContentType::kApplicationData, as_bytes(record)));
     }
+    if (script_.flip_in_answer) out[0].at(*script_.flip_in_answer) ^= 1;
+    if (script_.swaps_records) std::swap(out[0], out[1]);
     append(out.back(), script_.raw);
     if (script_.close_notify) append(out.back(), close_notify());
     return out;

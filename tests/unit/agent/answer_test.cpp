@@ -241,6 +241,13 @@ TEST(ConnectionTerms, AreAgreedBeforeContact) {
       [](PartyId i, agent::ConnectionConfig& c) { c.await_close = i == 1; },
       [](PartyId i, agent::ConnectionConfig& c) { c.no_secret = i == 1; },
       [](PartyId i, agent::ConnectionConfig& c) { c.policy[0] = static_cast<uint8_t>(i); },
+      [](PartyId i, agent::ConnectionConfig& c) {
+        agent::SealedPlan plan;
+        plan.records = 1;
+        plan.content_type = i == 1 ? "text/xml" : "application/json";
+        c.receive = agent::ReceiveMode::kSealed;
+        c.sealed = std::make_shared<const agent::SealedPlan>(plan);
+      },
   };
   for (const auto& other : others) {
     ConnectionRig members(2, other);
@@ -251,12 +258,12 @@ TEST(ConnectionTerms, AreAgreedBeforeContact) {
   }
 }
 
-TEST(ConnectionTerms, SealedAnswersAreRefusedInWords) {
+TEST(ConnectionTerms, SealedAnswersNeedAPlan) {
   try {
     agent::make_read_direction(agent::ReceiveMode::kSealed, {});
     FAIL() << "not refused";
   } catch (const InputError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("not built"));
+    EXPECT_THAT(error.what(), HasSubstr("needs a plan"));
   }
 }
 

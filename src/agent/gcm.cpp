@@ -1,0 +1,99 @@
+#include "agent/gcm.h"
+
+#include "base/codec.h"
+#include "math/gf128.h"
+#include "prep/field_ops.h"
+#include "prep/ghash.h"
+#include "prep/open.h"
+
+namespace flexroom::agent {
+namespace {
+
+size_t ghash_wire(size_t i) { return 8 * (i / 8) + 7 - i % 8; }
+
+/// [[x y]] with one product of its own: x + a and y + b are opened.
+prep::AuthField multiply(net::Party& party, const Block& delta, prep::AuthField x,
+                         prep::AuthField y, const prep::VecTriple& product) {
+  prep::add(x, product.a);
+  prep::add(y, product.b);
+  x.append(y);
+  const std::vector<Block> opened = prep::open_field(party, delta, x, "tls/tag step");
+  const Block &e = opened[0], &f = opened[1];  // (e + a)(f + b) = ef + eb + fa + ab
+  prep::AuthField out = product.c.clone();
+  const auto add_scaled = [&](const prep::AuthField& element, const Block& by) {
+    prep::AuthField term = element.clone();
+    prep::scale(term, std::span(&by, 1));
+    prep::add(out, term);
+  };
+  add_scaled(product.b, e);
+  add_scaled(product.a, f);
+  const Block both = math::gf_mul(e, f);
+  prep::add_constants(out, std::span(&both, 1), delta);
+  return out;
+}
+
+}  // namespace
+
+prep::AuthBits ghash_order(const prep::AuthBits& bits) {
+  FLEXROOM_ASSERT(bits.size() == 128);
+  prep::AuthBits out(bits.self(), bits.num_parties(), 128);
+  for (PartyId j = 0; j < bits.num_parties(); ++j) {
+    if (j == bits.self()) continue;
+    for (size_t i = 0; i < 128; ++i) {
+      out.mac[j][i] = bits.mac[j][ghash_wire(i)];
+      out.key[j][i] = bits.key[j][ghash_wire(i)];
+    }
+  }
+  return out;
+}
+
+std::vector<Block> ghash_input(ByteView header, ByteView ciphertext) {
+  std::vector<Block> blocks;
+  prep::append_ghash_blocks(blocks, header);
+  prep::append_ghash_blocks(blocks, ciphertext);
+  Writer lengths;
+  lengths.u64(8 * header.size()).u64(8 * ciphertext.size());
+  blocks.push_back(prep::ghash_block(lengths.bytes()));
+  return blocks;
+}
+
+GhashKey::GhashKey(prep::Source& source, size_t max_blocks, size_t products)
+    : max_blocks_(max_blocks), powers_(source.powers(max_blocks)) {
+  FLEXROOM_ASSERT(products == 0 || (max_blocks & (max_blocks - 1)) == 0);
+  if (products != 0) products_ = source.vec_triples(std::vector<size_t>(products, 1));
+}
+
+// H^L = d^L + r^L where L is a power of two.
+prep::AuthField GhashKey::top_power(const Block& delta) const {
+  Block d = d_;
+  for (size_t k = 1; k < max_blocks_; k <<= 1) d = math::gf_square(d);
+  prep::AuthField out = powers_.powers.slice(max_blocks_, 1);
+  prep::add_constants(out, std::span(&d, 1), delta);
+  return out;
+}
+
+prep::AuthField GhashKey::hash_short(std::span<const Block> blocks) const {
+  FLEXROOM_ASSERT(blocks.size() <= max_blocks_);
+  return prep::ghash_share(powers_, d_, blocks);
+}
+
+prep::AuthField GhashKey::hash(net::Party& party, const Block& delta,
+                               std::span<const Block> blocks) {
+  FLEXROOM_ASSERT(!blocks.empty() && can_hash(blocks.size()));
+  const size_t first = blocks.size() - max_blocks_ * products_needed(blocks.size());
+  prep::AuthField sum = hash_short(blocks.first(first));
+  for (size_t done = first; done < blocks.size(); done += max_blocks_) {
+    const prep::VecTriple product = std::move(products_.back());
+    products_.pop_back();
+    sum = multiply(party, delta, std::move(sum), top_power(delta), product);
+    prep::add(sum, hash_short(blocks.subspan(done, max_blocks_)));
+  }
+  return sum;
+}
+
+void GhashKey::erase() {
+  powers_ = prep::Powers();
+  products_.clear();
+}
+
+}  // namespace flexroom::agent

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <vector>
+
+#include "base/bytes.h"
+#include "net/party.h"
+#include "prep/prep.h"
+
+namespace flexroom::agent {
+
+/// 128 bits between byte order (least significant bit of a byte first) and GHASH order: bit i of a
+/// GHASH element is bit 7 - (i mod 8) of byte i / 8 of the block (SP 800-38D). Its own inverse.
+prep::AuthBits ghash_order(const prep::AuthBits& bits);
+
+/// What GHASH reads of a record: header, ciphertext, lengths.
+std::vector<Block> ghash_input(ByteView header, ByteView ciphertext);
+
+/// The shared hash key of one direction, H = R + d (tls-in-mpc.md §4.4).
+class GhashKey {
+ public:
+  /// Preprocessing for messages of at most `max_blocks` blocks without a product; a longer one
+  /// costs one of `products` for every further `max_blocks` begun.
+  GhashKey(prep::Source& source, size_t max_blocks, size_t products);
+  /// R, in byte order: the `zero` input of the circuit that opens d.
+  prep::AuthBits random_bits() const { return ghash_order(powers_.r_bits); }
+  void set_difference(const Block& d) { d_ = d; }
+  /// Whether the products suffice for a message of so many blocks.
+  bool can_hash(size_t blocks) const { return products_needed(blocks) <= products_.size(); }
+  /// [[GHASH]] of at most max_blocks blocks, without any message.
+  prep::AuthField hash_short(std::span<const Block> blocks) const;
+  /// [[GHASH]] of the blocks. Local up to max_blocks; else Horner's rule on runs of max_blocks, one
+  /// opening of two elements each, all members together.
+  prep::AuthField hash(net::Party& party, const Block& delta, std::span<const Block> blocks);
+  void erase();
+
+ private:
+  size_t products_needed(size_t blocks) const { return (blocks - 1) / max_blocks_; }
+  prep::AuthField top_power(const Block& delta) const;  // [[H^max_blocks]]
+
+  size_t max_blocks_;
+  prep::Powers powers_;
+  std::vector<prep::VecTriple> products_;  // one a step: b masks one value (boolean §9.3)
+  Block d_;
+};
+
+}  // namespace flexroom::agent

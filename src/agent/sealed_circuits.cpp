@@ -1,0 +1,216 @@
+#include "agent/sealed_circuits.h"
+
+#include <algorithm>
+
+#include "agent/wires.h"
+#include "base/error.h"
+#include "circuits/answer.h"
+#include "circuits/code_search.h"
+#include "circuits/header_outline.h"
+#include "circuits/json_outline.h"
+#include "circuits/xml_outline.h"
+#include "mpc/program_cache.h"
+
+namespace flexroom::agent {
+namespace {
+
+using circuits::ByteSet;
+
+// Large circuits are cut, so that only what an answer needs is evaluated.
+constexpr size_t kBlocksPerCircuit = 64, kBlockStep = 4;
+
+ByteSet set_of(const http::CharSet& chars) {
+  ByteSet out;
+  for (unsigned c = 0; c < 256; ++c) out[c] = chars.contains(static_cast<uint8_t>(c));
+  return out;
+}
+
+std::vector<ByteSet> sets_of(const std::vector<http::CharSet>& sets) {
+  std::vector<ByteSet> out;
+  for (const http::CharSet& set : sets) out.push_back(set_of(set));
+  return out;
+}
+
+/// Programs of a few public sizes: made once a process.
+std::shared_ptr<const mpc::Program> sized(std::string_view name, size_t size,
+                                          mpc::Circuit (*build)(size_t)) {
+  static mpc::ProgramCache made;
+  return made.get(std::string(name) + "/" + std::to_string(size), [&] { return build(size); });
+}
+
+std::shared_ptr<const mpc::Program> fresh(const mpc::Circuit& circuit) {
+  return std::make_shared<const mpc::Program>(mpc::compile(circuit));
+}
+
+mpc::Circuit digits_circuit(size_t bytes) {
+  return circuits::gate_circuit(bytes, circuits::byte_set("0123456789"));
+}
+mpc::Circuit size_line_circuit(size_t bytes) {
+  return circuits::gate_circuit(bytes, circuits::byte_set("0123456789abcdefABCDEF\r\n"));
+}
+mpc::Circuit age_circuit(size_t bytes) {
+  return circuits::class_circuit(std::vector<ByteSet>(bytes, circuits::byte_set("0123456789")));
+}
+mpc::Circuit date_circuit(size_t) {
+  return circuits::class_circuit(sets_of(http::cookie_date_form()));
+}
+mpc::Circuit status_circuit(size_t) { return circuits::status_circuit(); }
+
+}  // namespace
+
+bool has_class_check(const SealedItem& item) {
+  const auto* json = std::get_if<SealedJson>(&item.at);
+  const bool number = json != nullptr && json->number;
+  return item.fate != SealedItem::Fate::kTest && !item.behind &&
+         (number || set_of(item.char_class).count() != 256);
+}
+
+std::vector<http::CharSet> class_sets(const SealedPlan& plan) {
+  std::vector<http::CharSet> out;
+  for (const SealedItem& item : plan.items) {
+    if (!has_class_check(item)) continue;
+    const auto* json = std::get_if<SealedJson>(&item.at);
+    for (size_t k = 0; k < item.max_bytes; ++k) {
+      http::CharSet set = item.char_class;
+      if (json != nullptr && json->number) {
+        set = set & http::CharSet::of(k == 0 ? "-0123456789" : "-+.0123456789Ee");
+      }
+      out.push_back(set);
+    }
+  }
+  return out;
+}
+
+size_t SealedCircuits::blocks_of(const boolean::Instance& instance) {
+  const mpc::Program& program = instance.program();
+  return program.inputs[program.input_group("place")].size / circuits::kPlaceBits;
+}
+
+void SealedCircuits::add(std::string_view name, std::shared_ptr<const mpc::Program> program) {
+  circuits_.push_back({std::string(name), std::move(program), nullptr});
+}
+
+void SealedCircuits::add_keystream(std::string_view name, size_t blocks) {
+  while (blocks > 0) {
+    const size_t now = std::min(blocks, kBlocksPerCircuit);
+    const size_t size = (now + kBlockStep - 1) / kBlockStep * kBlockStep;
+    add(name, sized(kTypes, size, circuits::keystream_circuit));
+    blocks -= now;
+  }
+}
+
+void SealedCircuits::add_header() {
+  // A record boundary may cut a block in two, but the first block of every record is there.
+  add_keystream(kHeaderBlocks, (plan_.header_max + 15) / 16);
+  add(kHeader, sized(kHeader, plan_.header_max, circuits::header_outline_circuit));
+  for (const SealedItem& item : plan_.items) {
+    if (!std::holds_alternative<SealedCookie>(item.at)) continue;
+    add(kAge, sized(kAge, kAgeDigits, age_circuit));
+    add(kDate, sized(kDate, kDateBytes, date_circuit));
+  }
+}
+
+void SealedCircuits::add_body() {
+  if (!plan_.prepares_body()) return;
+  add(kDigits, sized(kDigits, kLengthDigits, digits_circuit));
+  // Each chunk has a line of 3 to 7 bytes, read in at most three steps, and the last one is empty.
+  const size_t lines = plan_.max_chunks + 1;
+  for (size_t k = 0; k < 3 * lines; ++k) {
+    add(kSizeLine, sized(kSizeLine, kSizeBytes, size_line_circuit));
+  }
+  add_keystream(kBodyBlocks, (plan_.body_max + 9 * lines) / 16 + 1);
+  add(kBody, plan_.body_is_xml() ? sized("xml", plan_.body_max, circuits::xml_outline_circuit)
+                                 : sized("json", plan_.body_max, circuits::json_outline_circuit));
+}
+
+void SealedCircuits::add_values() {
+  for (size_t k = 0; k < plan_.items.size(); ++k) {
+    const SealedItem& item = plan_.items[k];
+    if (!item.behind) continue;
+    add(search_name(k), fresh(circuits::code_search_circuit(SealedPlan::kCodeCapacity, *item.behind,
+                                                            set_of(item.char_class))));
+  }
+  const std::vector<http::CharSet> sets = class_sets(plan_);
+  if (!sets.empty()) add(kClasses, fresh(circuits::class_circuit(sets_of(sets))));
+}
+
+SealedCircuits::SealedCircuits(const SealedPlan& plan) : plan_(plan) {
+  add(kKeys, sized(kKeys, plan_.records, circuits::gc_c));
+  // One at a time: how many records are looked at together is known when they are there.
+  for (size_t record = 0; record < plan_.records; ++record) {
+    add(kTypes, sized(kTypes, 1, circuits::keystream_circuit));
+  }
+  add(kStatus, sized(kStatus, 0, status_circuit));
+  if (!plan_.reads_header()) return;
+  add_header();
+  add_body();
+  add_values();
+}
+
+uint64_t SealedCircuits::num_ands() const {
+  uint64_t sum = 0;
+  for (const Prepared& circuit : circuits_) sum += circuit.program->num_ands();
+  return sum;
+}
+
+uint64_t SealedCircuits::num_triples() const {
+  uint64_t sum = 0;
+  for (const Prepared& circuit : circuits_) sum += circuit.program->num_triples;
+  return sum;
+}
+
+void SealedCircuits::prepare(const Context& context) {
+  context_ = &context;
+  for (Prepared& circuit : circuits_) {
+    std::vector<prep::AuthBits> zero(circuit.program->inputs.size());
+    if (circuit.name == kKeys) zero[circuit.program->input_group("r_s")] = std::move(r_s_);
+    circuit.instance = context_->engine.prepare(circuit.program, std::move(zero), circuit.name);
+  }
+}
+
+SealedCircuits::Prepared* SealedCircuits::find(std::string_view name) {
+  for (Prepared& circuit : circuits_) {
+    if (circuit.name != name) continue;
+    const auto ran = std::find(ran_.begin(), ran_.end(), circuit.instance.get());
+    if (ran == ran_.end()) return &circuit;
+  }
+  return nullptr;
+}
+
+size_t SealedCircuits::keystream_left(std::string_view name) const {
+  size_t blocks = 0;
+  for (const Prepared& circuit : circuits_) {
+    if (circuit.name != name) continue;
+    if (std::find(ran_.begin(), ran_.end(), circuit.instance.get()) != ran_.end()) continue;
+    blocks += blocks_of(*circuit.instance);
+  }
+  return blocks;
+}
+
+boolean::Outputs SealedCircuits::run(Prepared& circuit, const Inputs& inputs, const Views& views,
+                                     const Digest& a4) {
+  const mpc::Program& program = *circuit.program;
+  boolean::OnlineInputs online = empty_inputs(program);
+  RandomOracle view = views.of(circuit.name);
+  view.field(a4).field(uint64_t{ran_.size()});
+  for (const auto& [name, bits] : inputs.dyn) online.dyn[program.input_group(name)] = bits;
+  for (const auto& [name, bits] : inputs.pub) {
+    view.field(bits);
+    online.pub[program.input_group(name)] = bits;
+  }
+  online.view = view.digest();
+  ran_.push_back(circuit.instance.get());
+  return context_->engine.run(*circuit.instance, online);
+}
+
+void SealedCircuits::confirm() {
+  for (boolean::Instance* instance : ran_) context_->engine.confirm(*instance);
+}
+
+void SealedCircuits::erase() {
+  ran_.clear();
+  circuits_.clear();
+  r_s_ = prep::AuthBits();
+}
+
+}  // namespace flexroom::agent

@@ -1,0 +1,194 @@
+#include "agent/sealed_plan.h"
+
+#include <algorithm>
+
+#include "base/codec.h"
+#include "base/error.h"
+
+namespace flexroom::agent {
+namespace {
+
+[[noreturn]] void refuse(std::string_view problem, std::string_view remedy = "") {
+  throw InputError("sealed answer", problem, remedy);
+}
+
+bool is_body(const SealedPlace& at) {
+  return std::holds_alternative<SealedJson>(at) || std::holds_alternative<SealedXml>(at);
+}
+
+SealedPlace place_of(const SealedCodes& codes) {
+  if (const auto* json = std::get_if<SealedJson>(&codes.at)) return *json;
+  return std::get<SealedXml>(codes.at);
+}
+
+void write_set(Writer& out, const http::CharSet& set) {
+  for (const uint64_t word : set.bits()) out.u64(word);
+}
+
+struct PlaceWriter {
+  Writer& out;
+
+  void operator()(const SealedCookie& cookie) const {
+    const http::CookieQuery& query = cookie.query;
+    out.u8(1).field(query.name).field(query.path).field(query.host).field(query.domain);
+    out.field(query.default_path).u64(static_cast<uint64_t>(query.now)).u8(cookie.missing_same);
+  }
+  void operator()(const SealedHeader& header) const {
+    out.u8(2).field(header.name).field(header.before).field(header.after);
+  }
+  void operator()(const SealedJson& json) const {
+    out.u8(3).u8(json.number).u32(static_cast<uint32_t>(json.path.size()));
+    for (const http::JsonStep& step : json.path) {
+      if (const auto* key = std::get_if<std::string>(&step)) {
+        out.u8(1).field(*key);
+      } else if (const auto* index = std::get_if<size_t>(&step)) {
+        out.u8(2).u64(*index);
+      } else {
+        item(std::get<http::JsonItem>(step));
+      }
+    }
+  }
+  void operator()(const SealedXml& xml) const {
+    out.u8(4);
+    path(xml.path);
+  }
+
+ private:
+  void path(const std::vector<std::string>& names) const {
+    out.u32(static_cast<uint32_t>(names.size()));
+    for (const std::string& name : names) out.field(name);
+  }
+  void item(const http::JsonItem& element) const {
+    out.u8(3).u8(element.first).u32(static_cast<uint32_t>(element.filters.size()));
+    for (const http::JsonFilter& filter : element.filters) {
+      path(filter.path);
+      out.field(filter.text).u8(static_cast<uint8_t>(filter.kind)).u8(filter.equal);
+    }
+  }
+};
+
+bool is_code(const std::string& code) {
+  const http::CharSet letters = http::CharSet::range('a', 'z') | http::CharSet::range('A', 'Z');
+  const http::CharSet all = letters | http::CharSet::range('0', '9') | http::CharSet::of("._-");
+  return !code.empty() && code.size() <= 64 && letters.contains(code.front()) && code != "other" &&
+         std::all_of(code.begin(), code.end(), [&](char c) { return all.contains(c); });
+}
+
+/// Of a test the text itself is looked at: equal to it, a token is a number.
+bool may_be_number(const SealedItem& item) {
+  const http::CharSet first = http::CharSet::of("-0123456789");
+  const http::CharSet all = http::CharSet::of("-+.0123456789Ee");
+  if (item.fate != SealedItem::Fate::kTest) return !(item.char_class & first).empty();
+  return !item.equals.empty() && first.contains(item.equals.front()) &&
+         std::all_of(item.equals.begin(), item.equals.end(),
+                     [&](char c) { return all.contains(c); });
+}
+
+bool is_domain_of(const http::CookieQuery& query) {
+  return query.domain.empty() || query.domain == query.host ||
+         query.host.ends_with("." + query.domain);
+}
+
+void require_valid_item(const SealedItem& item, size_t num_members) {
+  if (item.fate == SealedItem::Fate::kTest) {
+    if (item.equals.empty()) refuse("a test without a text");
+    if (item.behind) refuse("`assert` on a text that is searched is not built");
+  } else if (item.char_class.empty() || item.min_bytes < 1 || item.max_bytes < item.min_bytes) {
+    refuse("a value without a class, or of no length");
+  }
+  if (item.to && (item.fate != SealedItem::Fate::kOpen || *item.to >= num_members)) {
+    refuse("`to` names no member, or of a value that is not opened");
+  }
+  if (const auto* json = std::get_if<SealedJson>(&item.at)) {
+    if (json->number && item.behind) refuse("`after` on a number");
+    if (json->number && !may_be_number(item)) refuse("a class or a text that no number has");
+  }
+  if (const auto* header = std::get_if<SealedHeader>(&item.at)) {
+    if (http::same_name(header->name, "set-cookie")) refuse("Set-Cookie is read by `cookie` alone");
+  }
+  if (const auto* xml = std::get_if<SealedXml>(&item.at); xml != nullptr && xml->path.empty()) {
+    refuse("an XML selector without a path");
+  }
+  const auto* cookie = std::get_if<SealedCookie>(&item.at);
+  if (cookie != nullptr && item.fate != SealedItem::Fate::kKeep) {
+    refuse("a cookie is never opened or tested", "keep it");
+  }
+  if (cookie != nullptr && !is_domain_of(cookie->query)) {
+    refuse("a cookie of a domain that the host is not in");
+  }
+  if (item.behind && (!is_body(item.at) || item.behind->empty() ||
+                      item.behind->size() >= SealedPlan::kCodeCapacity)) {
+    refuse("`after` needs a literal, and a text of the body");
+  }
+}
+
+}  // namespace
+
+bool SealedPlan::reads_body() const {
+  return std::any_of(items.begin(), items.end(),
+                     [](const SealedItem& item) { return is_body(item.at); });
+}
+
+bool SealedPlan::body_is_xml() const {
+  for (const SealedItem& item : items) {
+    if (is_body(item.at)) return std::holds_alternative<SealedXml>(item.at);
+  }
+  return codes.has_value() && std::holds_alternative<SealedXml>(codes->at);
+}
+
+void SealedPlan::require_valid(size_t num_members) const {
+  for (const int status : statuses) {
+    if (status < 200 || status > 499 || status == 408) {
+      refuse("`status` " + std::to_string(status) + " is no answer to select from",
+             "use 200 to 499, not 408");
+    }
+  }
+  if (header_max < 64 || header_max > kMaxHeader || body_max < 1 || body_max > kMaxBody ||
+      max_chunks < 1 || max_chunks > kMaxChunks || records < 1 || records > kMaxRecords ||
+      record_bytes < header_max || record_bytes > kMaxRecordBytes || tests_max < 1 ||
+      tests_max > 1024) {
+    refuse("a bound is outside of what is built");
+  }
+  for (const SealedItem& item : items) {
+    require_valid_item(item, num_members);
+    if (is_body(item.at) && std::holds_alternative<SealedXml>(item.at) != body_is_xml()) {
+      refuse("a body is JSON or XML, not both");
+    }
+  }
+  if (codes) {
+    if (std::holds_alternative<SealedXml>(codes->at) != body_is_xml()) {
+      refuse("the codes are looked for in a body of the kind of the other selectors");
+    }
+    if (codes->one_of.empty() || codes->one_of.size() > 32 ||
+        !std::all_of(codes->one_of.begin(), codes->one_of.end(), is_code)) {
+      refuse("a listed code is not a letter and up to 63 of [A-Za-z0-9._-]");
+    }
+  }
+}
+
+Digest SealedPlan::digest() const {
+  Writer out;
+  out.field("flexroom sealed plan 1").u32(static_cast<uint32_t>(statuses.size()));
+  for (const int status : statuses) out.u32(static_cast<uint32_t>(status));
+  out.field(content_type);
+  for (const size_t bound : {header_max, body_max, max_chunks, records, record_bytes, tests_max}) {
+    out.u64(bound);
+  }
+  out.u32(static_cast<uint32_t>(items.size()));
+  for (const SealedItem& item : items) {
+    std::visit(PlaceWriter{out}, item.at);
+    out.u8(item.behind.has_value()).field(item.behind.value_or(""));
+    out.u8(static_cast<uint8_t>(item.fate)).u8(item.to.has_value()).u32(item.to.value_or(0));
+    out.field(item.equals).u64(item.min_bytes).u64(item.max_bytes);
+    write_set(out, item.char_class);
+  }
+  out.u8(codes.has_value());
+  if (codes) {
+    std::visit(PlaceWriter{out}, place_of(*codes));
+    out.u32(static_cast<uint32_t>(codes->one_of.size()));
+    for (const std::string& code : codes->one_of) out.field(code);
+  }
+  return sha256(out.bytes());
+}
+
+}  // namespace flexroom::agent

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "agent/read_direction.h"
+
+namespace flexroom::agent {
+
+/// Sealed mode: the answer is never opened; values are selected and kept inside (tls-in-mpc.md
+/// §4.5, §4.11, §5.4-5.7). TLS_AES_128_GCM_SHA256. Throws InputError where there is no plan.
+std::unique_ptr<ReadDirection> make_sealed_read_direction(const ReadTerms& terms);
+
+}  // namespace flexroom::agent

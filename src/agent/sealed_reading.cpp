@@ -1,0 +1,306 @@
+#include "agent/sealed_reading.h"
+
+#include <algorithm>
+
+#include "agent/wires.h"
+#include "base/error.h"
+#include "prep/open.h"
+
+namespace flexroom::agent {
+namespace {
+
+/// The marks that a circuit kept under a name: a bit for each of the last bytes of its text.
+class KeptMarks {
+ public:
+  KeptMarks(const SealedCircuits::Prepared& circuit, const boolean::Outputs& outputs,
+            std::string_view name)
+      : bits_(outputs.kept[circuit.program->output_group(name)]),
+        first_(circuit.program->inputs[circuit.program->input_group("text")].size / 8 -
+               bits_.size()) {}
+
+  /// Opens those of bytes 0 .. size - 1; what stands before the first mark cannot be marked.
+  std::vector<bool> open(const SealedAnswer& answer, size_t size, std::string_view label) const {
+    std::vector<bool> out(size);
+    if (size <= first_) return out;
+    const std::vector<uint8_t> opened = answer.open(bits_.slice(0, size - first_), label);
+    for (size_t k = 0; k < opened.size(); ++k) out[first_ + k] = opened[k] != 0;
+    return out;
+  }
+  bool open_at(const SealedAnswer& answer, size_t at, std::string_view label) const {
+    if (at < first_) return false;
+    return answer.open(bits_.slice(at - first_, 1), label).front() != 0;
+  }
+
+ private:
+  const prep::AuthBits& bits_;
+  size_t first_;
+};
+
+size_t count(const std::vector<bool>& marks) {
+  return static_cast<size_t>(std::count(marks.begin(), marks.end(), true));
+}
+
+[[noreturn]] void no_answer(const std::string& why) {
+  throw SealedFault(why, SealedFault::Outcome::kUnknown);
+}
+
+}  // namespace
+
+SealedReply SealedReading::read() {
+  SealedReply reply;
+  reply.values.resize(plan_.items.size());
+  const auto fail = [&](std::string_view name) { reply.failure = std::string(name); };
+  try {
+    read_by_plan(reply);
+  } catch (const SealedFault& fault) {
+    fail(fault.what());
+    reply.unknown = fault.outcome() == SealedFault::Outcome::kUnknown;
+  } catch (const http::OutlineError& error) {
+    reply.none = error.fault() == http::OutlineFault::kNoItem;
+    if (!reply.none) fail(http::to_string(error.fault()));
+  } catch (const http::ResponseError& error) {
+    fail(http::to_string(error.fault()));
+    reply.unknown = error.fault() == http::ResponseFault::kIncomplete;
+  }
+  reply.leak = answer_.leak;
+  return reply;
+}
+
+void SealedReading::read_by_plan(SealedReply& reply) {
+  reply.status = status_ = read_status();
+  const bool expected =
+      std::find(plan_.statuses.begin(), plan_.statuses.end(), status_) != plan_.statuses.end();
+  if (!expected) {
+    if (plan_.codes && status_ != 429 && status_ < 500) reply.code = read_code();
+    return;
+  }
+  if (plan_.items.empty()) return;
+  const http::HeaderLines header = read_header();
+  if (plan_.reads_body()) outline_body(read_body(header));
+  std::vector<std::optional<Place>> places;
+  for (size_t k = 0; k < plan_.items.size(); ++k) {
+    places.push_back(select(plan_.items[k], header, k));
+  }
+  require_classes(places);
+  finish(reply, places);
+}
+
+// Phase 1: the digits are gated with the form of the line and the type of the record.
+int SealedReading::read_status() {
+  constexpr size_t kStart = 13;
+  records_.look_at(kStart);
+  const std::vector<RecordByte>& stream = records_.stream();
+  if (stream.size() < kStart) no_answer(std::string(kNoAnswer));
+  const std::vector<RecordByte> type = {records_.first_type()};
+  const prep::AuthBits text = answer_.text.bits(std::span(stream).first(kStart));
+  const prep::AuthBits type_bits = answer_.text.bits(type);
+  SealedCircuits::Prepared& circuit = answer_.prepared(SealedCircuits::kStatus);
+  SealedCircuits::Inputs inputs;
+  inputs.dyn = {{"text", &text}, {"type", &type_bits}};
+  const boolean::Outputs outputs = answer_.run(circuit, inputs);
+  if (outputs.opened[circuit.program->output_group("ok")].front() == 0) no_answer("no HTTP/1.1");
+  const std::vector<uint8_t>& digits = outputs.opened[circuit.program->output_group("digits")];
+  int status = 0;
+  for (size_t k = 0; k < 3; ++k) {
+    int digit = 0;
+    for (size_t b = 0; b < 4; ++b) digit |= int{digits[4 * k + b]} << b;
+    status = 10 * status + digit;
+  }
+  http::require_status(status);
+  if (status < 200) no_answer("interim response");
+  // An idle service sends it unasked, and the courier may keep it back until A3.
+  if (status == 408) no_answer("408 is no answer to a request");
+  return status;
+}
+
+// Phase 2. `bad` is opened at the last byte that arrived, the end only if it is 0, marks only
+// before the end.
+http::HeaderLines SealedReading::read_header() {
+  records_.look_at(plan_.header_max);
+  const std::vector<RecordByte>& stream = records_.stream();
+  const size_t window = std::min(plan_.header_max, stream.size());
+  const auto bytes = std::span(stream).first(window);
+  answer_.decrypt(bytes, SealedCircuits::kHeaderBlocks);
+  SealedCircuits::Prepared& circuit = answer_.prepared(SealedCircuits::kHeader);
+  const boolean::Outputs outputs = answer_.run_on_text(circuit, bytes, '\0');
+  http::HeaderMarks marks;
+  marks.bad =
+      KeptMarks(circuit, outputs, "bad").open_at(answer_, window - 1, "sealed/open header fault");
+  if (marks.bad) throw http::OutlineError(http::OutlineFault::kBadHeader);
+  marks.ends = KeptMarks(circuit, outputs, "ends").open(answer_, window, "sealed/open header end");
+  const auto end = std::find(marks.ends.begin(), marks.ends.end(), true);
+  if (end == marks.ends.end()) {
+    if (window < plan_.header_max) no_answer("incomplete");
+    throw http::OutlineError(http::OutlineFault::kHeaderTooLong);
+  }
+  const auto size = static_cast<size_t>(end - marks.ends.begin()) + 1;
+  const auto open = [&](std::string_view name) {
+    std::vector<bool> out =
+        KeptMarks(circuit, outputs, name).open(answer_, size, "sealed/open header marks");
+    answer_.leak.marks += count(out);
+    out.resize(window);
+    return out;
+  };
+  marks.line_ends = open("line_ends");
+  marks.colons = open("colons");
+  marks.details = open("details");
+  answer_.leak.header_bytes = size;
+  header_.emplace(answer_, std::vector<RecordByte>(bytes.begin(), bytes.end()));
+  const http::HeaderLines header = http::read_header_outline(marks);
+  std::vector<std::string> names;
+  if (plan_.prepares_body()) {
+    names = {"content-length", "transfer-encoding", "content-encoding", "content-type"};
+  }
+  for (const SealedItem& item : plan_.items) {
+    if (std::holds_alternative<SealedCookie>(item.at)) names.emplace_back("set-cookie");
+    if (const auto* line = std::get_if<SealedHeader>(&item.at)) names.push_back(line->name);
+  }
+  http::ask_names(header, names, *header_);  // all names in one test
+  return header;
+}
+
+// --- selection ---
+
+http::Span SealedReading::select_in_body(const SealedPlace& at) {
+  if (const auto* json = std::get_if<SealedJson>(&at)) {
+    return json->number ? http::select_json_number(*json_, json->path, *body_)
+                        : http::select_json_string(*json_, json->path, *body_);
+  }
+  return http::select_xml(*xml_, std::get<SealedXml>(at).path, *body_);
+}
+
+std::optional<SealedReading::Place> SealedReading::select(const SealedItem& item,
+                                                          const http::HeaderLines& header,
+                                                          size_t index) {
+  const bool in_body =
+      std::holds_alternative<SealedJson>(item.at) || std::holds_alternative<SealedXml>(item.at);
+  SealedBytes& bytes = in_body ? *body_ : *header_;
+  http::Span span;
+  if (const auto* cookie = std::get_if<SealedCookie>(&item.at)) {
+    const auto found = http::select_cookie(header, cookie->query, bytes);
+    if (const auto* gone = std::get_if<http::NoCookie>(&found)) {
+      if (*gone == http::NoCookie::kDeleted) throw SealedFault("deleted");
+      if (!cookie->missing_same) throw http::OutlineError(http::OutlineFault::kNotFound);
+      return std::nullopt;
+    }
+    span = std::get<http::Span>(found);
+  } else if (const auto* line = std::get_if<SealedHeader>(&item.at)) {
+    span = http::select_header(header, line->name, line->before, line->after, bytes);
+  } else {
+    span = select_in_body(item.at);
+  }
+  if (item.fate == SealedItem::Fate::kTest) {
+    if (span.size() != item.equals.size() || !bytes.equal(span, item.equals, false)) {
+      throw SealedFault("assert " + std::to_string(index + 1));
+    }
+    return bytes.at(span);
+  }
+  Place place = item.behind ? search(index, span) : bytes.at(span);
+  if (place.size() > item.max_bytes) throw SealedFault("too long");
+  if (place.size() < item.min_bytes) throw SealedFault("too short");
+  return place;
+}
+
+// `after "LIT"`: whether there is one run is opened before where it is.
+SealedReading::Place SealedReading::search(size_t index, http::Span text) {
+  if (text.size() > SealedPlan::kCodeCapacity - 1) throw SealedFault("too long");
+  if (text.size() == 0) throw http::OutlineError(http::OutlineFault::kNotFound);
+  // With the byte behind it: a run at the end of the text ends there.
+  const Place bytes = body_->at({text.begin, text.end + 1});
+  SealedCircuits::Prepared& circuit = answer_.prepared(SealedCircuits::search_name(index));
+  const boolean::Outputs outputs = answer_.run_on_text(circuit, bytes, '\0');
+  ++answer_.leak.class_bits;
+  const prep::AuthBits& found = outputs.kept[circuit.program->output_group("found")];
+  if (answer_.open(found, "sealed/open found").front() == 0) {
+    throw http::OutlineError(http::OutlineFault::kNotFound);
+  }
+  const std::vector<bool> run =
+      KeptMarks(circuit, outputs, "run").open(answer_, bytes.size(), "sealed/open run");
+  answer_.leak.marks += count(run);
+  Place out;
+  for (size_t k = 0; k < run.size(); ++k) {
+    if (run[k]) out.push_back(bytes[k]);
+  }
+  return out;
+}
+
+// Phase 5: one bit for all values together; unused capacity is filled with bytes of its class.
+void SealedReading::require_classes(const std::vector<std::optional<Place>>& places) {
+  const std::vector<http::CharSet> sets = class_sets(plan_);
+  if (sets.empty()) return;
+  prep::AuthBits text(answer_.party.id(), answer_.party.num_parties(), 0);
+  size_t at = 0;  // in `sets`
+  for (size_t k = 0; k < plan_.items.size(); ++k) {
+    if (!has_class_check(plan_.items[k])) continue;
+    const size_t size = places[k] ? places[k]->size() : 0;
+    if (size != 0) text.append(answer_.text.bits(*places[k]));
+    Bytes filler;
+    for (size_t t = size; t < plan_.items[k].max_bytes; ++t) {
+      uint8_t c = 0;
+      while (!sets[at + t].contains(c)) ++c;
+      filler.push_back(c);
+    }
+    append_public(text, filler, answer_.delta);
+    at += plan_.items[k].max_bytes;
+  }
+  SealedCircuits::Prepared& circuit = answer_.prepared(SealedCircuits::kClasses);
+  SealedCircuits::Inputs inputs;
+  inputs.dyn = {{"text", &text}};
+  const boolean::Outputs outputs = answer_.run(circuit, inputs);
+  ++answer_.leak.class_bits;
+  if (outputs.opened[circuit.program->output_group("ok")].front() == 0) {
+    throw http::OutlineError(http::OutlineFault::kOutsideClass);
+  }
+}
+
+// Phase 6: every keep, assert and class held.
+void SealedReading::finish(SealedReply& reply, const std::vector<std::optional<Place>>& places) {
+  open_values(reply, places, std::nullopt);
+  for (PartyId member = 0; member < answer_.party.num_parties(); ++member) {
+    open_values(reply, places, member);
+  }
+  for (size_t k = 0; k < places.size(); ++k) {
+    SealedValue& value = reply.values[k];
+    if (!places[k]) {
+      value.state = SealedValue::State::kSame;
+      continue;
+    }
+    value.bytes = places[k]->size();
+    if (plan_.items[k].fate == SealedItem::Fate::kTest) value.state = SealedValue::State::kTested;
+    if (plan_.items[k].fate == SealedItem::Fate::kKeep) {
+      value.state = SealedValue::State::kKept;
+      value.bits = answer_.text.bits(*places[k]);
+    }
+  }
+}
+
+// All values that are opened to all, or to that member alone.
+void SealedReading::open_values(SealedReply& reply, const std::vector<std::optional<Place>>& places,
+                                std::optional<PartyId> to) {
+  std::vector<size_t> items;
+  Place all;
+  for (size_t k = 0; k < places.size(); ++k) {
+    if (plan_.items[k].fate != SealedItem::Fate::kOpen || plan_.items[k].to != to) continue;
+    items.push_back(k);
+    all.insert(all.end(), places[k]->begin(), places[k]->end());
+  }
+  if (items.empty()) return;
+  const prep::AuthBits bits = answer_.text.bits(all);
+  const PartyId self = answer_.party.id();
+  prep::BitOpening opening(answer_.party, answer_.delta, bits, "sealed/open values");
+  if (!to) opening.send_to_all();
+  if (to && *to != self) opening.send_to(*to);
+  const bool ours = !to || *to == self;
+  if (ours) opening.receive_from_all();
+  const std::string text = ours ? to_text(bytes_of_bits(opening.result())) : std::string();
+  size_t at = 0;
+  for (const size_t k : items) {
+    SealedValue& value = reply.values[k];
+    value.state = ours ? SealedValue::State::kOpened : SealedValue::State::kElsewhere;
+    if (ours) value.text = text.substr(at, places[k]->size());
+    at += places[k]->size();
+  }
+  answer_.leak.opened_bytes += all.size();
+}
+
+}  // namespace flexroom::agent

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "agent/sealed_bytes.h"
+#include "agent/sealed_records.h"
+#include "http/response.h"
+
+namespace flexroom::agent {
+
+/// The failure of an answer of which nothing came.
+inline constexpr std::string_view kNoAnswer = "there is no answer";
+
+/// Reads one frozen sealed answer by its plan, phase after phase of tls-in-mpc.md §5.6: status,
+/// header, names, framing, body, classes, declared openings. A member sends shares of a phase only
+/// when it has passed the one before.
+///
+/// Guarantee  nothing is kept or opened unless every item, assert and class held; what is shown is
+///            in `leak`
+/// Errors     none of the answer: they end in the reply by name. What members do throws
+class SealedReading {
+ public:
+  SealedReading(SealedAnswer& answer, SealedRecords& records)
+      : answer_(answer), records_(records), plan_(answer.plan) {}
+
+  SealedReply read();
+
+ private:
+  /// A value of an item, or nothing where the old version stays.
+  using Place = std::vector<RecordByte>;
+
+  void read_by_plan(SealedReply& reply);
+  int read_status();
+  std::string read_code();
+  http::HeaderLines read_header();
+  std::vector<RecordByte> read_body(const http::HeaderLines& header);
+  http::FramingLines framing_lines(const http::HeaderLines& header);
+  uint64_t content_length(const http::HeaderLine& line);
+  std::vector<RecordByte> sized_body(size_t begin, uint64_t size);
+  std::vector<RecordByte> chunked_body(size_t begin);
+  std::string read_size_line(size_t& at);
+  void require_line_end(size_t at);
+  Bytes open_gated(std::string_view circuit, std::span<const RecordByte> bytes);
+
+  void outline_body(std::vector<RecordByte> body);
+  void outline_json(SealedCircuits::Prepared& circuit, const boolean::Outputs& outputs);
+  http::Marks open_body_marks(SealedCircuits::Prepared& circuit, const boolean::Outputs& outputs);
+  http::Span select_in_body(const SealedPlace& at);
+
+  std::optional<Place> select(const SealedItem& item, const http::HeaderLines& header,
+                              size_t index);
+  Place search(size_t index, http::Span text);
+  void require_classes(const std::vector<std::optional<Place>>& places);
+  void finish(SealedReply& reply, const std::vector<std::optional<Place>>& places);
+  void open_values(SealedReply& reply, const std::vector<std::optional<Place>>& places,
+                   std::optional<PartyId> to);
+
+  SealedAnswer& answer_;
+  SealedRecords& records_;
+  const SealedPlan& plan_;
+  int status_ = 0;
+  std::optional<SealedBytes> header_, body_;  // header_: of the whole stream, as far as it is read
+  std::optional<http::JsonNode> json_;
+  std::optional<http::XmlOutline> xml_;
+};
+
+}  // namespace flexroom::agent

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace flexroom::bench {
+
+/// A TLS 1.3 service on loopback, OpenSSL's, in a thread of its own: whatever it is asked, it
+/// answers with 4,096 bytes that set a cookie, and closes. Certificates are of a sandbox CA in the
+/// folder, made where there is none.
+class CookieService {
+ public:
+  static constexpr size_t kAnswerBytes = 4096;
+  static constexpr const char* kCookie = "session";
+
+  explicit CookieService(const std::filesystem::path& folder);
+  ~CookieService();
+  CookieService(const CookieService&) = delete;
+  CookieService& operator=(const CookieService&) = delete;
+
+  uint16_t port() const;
+  /// The value that the cookie has.
+  static std::string value();
+  /// The whole answer: a header of kAnswerBytes.
+  static std::string answer();
+  /// Makes the CA; its certificate's file.
+  static std::filesystem::path make_authority(const std::filesystem::path& folder);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace flexroom::bench

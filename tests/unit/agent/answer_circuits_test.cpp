@@ -1,0 +1,179 @@
+#include <gtest/gtest.h>
+#include <openssl/evp.h>
+
+#include "agent/sealed_circuits.h"
+#include "agent/wires.h"
+#include "base/prg.h"
+#include "circuits/answer.h"
+#include "circuits/code_search.h"
+#include "tls/key_schedule.h"
+#include "tls/record_layer.h"
+
+// The circuits of sealed answers in the clear, against the key schedule and AES of OpenSSL, and
+// what they cost (tls-in-mpc.md §3.4, §4.2, §5.3, §5.7).
+
+namespace flexroom {
+namespace {
+
+std::vector<bool> bools(ByteView bytes) {
+  std::vector<bool> out;
+  for (const uint8_t byte : bytes) {
+    for (unsigned b = 0; b < 8; ++b) out.push_back((byte >> b & 1) != 0);
+  }
+  return out;
+}
+Bytes bytes_of(const std::vector<bool>& bits) {
+  return agent::bytes_of_bits(std::vector<uint8_t>(bits.begin(), bits.end()));
+}
+void append_bits(std::vector<bool>& out, const std::vector<bool>& more) {
+  out.insert(out.end(), more.begin(), more.end());
+}
+std::vector<bool> word_bools(const Sha256RoundWords& words) {
+  const std::vector<uint8_t> bits = agent::word_bits(words);
+  return {bits.begin(), bits.end()};
+}
+
+Bytes aes(const Bytes& key, const Bytes& block) {
+  Bytes out(32);
+  int size = 0;
+  EVP_CIPHER_CTX* ctx = EVP_CIPHER_CTX_new();
+  FLEXROOM_ASSERT(EVP_EncryptInit_ex(ctx, EVP_aes_128_ecb(), nullptr, key.data(), nullptr) == 1 &&
+                  EVP_EncryptUpdate(ctx, out.data(), &size, block.data(), 16) == 1);
+  EVP_CIPHER_CTX_free(ctx);
+  out.resize(16);
+  return out;
+}
+
+Bytes keystream(const tls::TrafficKeys& keys, uint64_t sequence, uint32_t counter) {
+  const auto nonce = tls::record_nonce(keys.iv, sequence);
+  Bytes block(nonce.begin(), nonce.end());
+  for (int shift = 24; shift >= 0; shift -= 8) {
+    block.push_back(static_cast<uint8_t>(counter >> shift));
+  }
+  return aes(keys.key, block);
+}
+
+TEST(AnswerCircuits, KeysTagMasksAndKeystreamAreThoseOfTheSuite) {
+  Prg prg(Block(1, 2));
+  Digest secret{};
+  prg.fill(std::span<uint8_t>(secret));
+  const tls::TrafficKeys keys = tls::traffic_keys(secret);
+  const HmacStates states = hmac_states(secret);
+  const auto words = [&](std::string_view label, size_t length) {
+    return word_bools(tls::outer_words(tls::inner_digest(states.inner, label, {}, length)));
+  };
+  constexpr size_t kRecords = 3;
+  const mpc::Circuit gc_c = circuits::gc_c(kRecords);
+  EXPECT_EQ(gc_c.num_ands, 2 * 16248u + 1280 + 5120 + 10240 * kRecords - 341);
+  Bytes random(16);
+  prg.fill(std::span<uint8_t>(random));
+  std::vector<bool> in = bools(sha256_state_bytes(states.outer));
+  append_bits(in, words("key", 16));
+  append_bits(in, words("iv", 12));
+  append_bits(in, bools(random));
+  const auto out = mpc::evaluate_plain(gc_c, in);
+  Bytes h = aes(keys.key, Bytes(16));
+  for (size_t k = 0; k < 16; ++k) h[k] = static_cast<uint8_t>(h[k] ^ random[k]);
+  EXPECT_EQ(bytes_of(out[gc_c.output_group("d_s")]), h);
+  for (uint32_t record = 0; record < kRecords; ++record) {
+    const auto part = [&](std::string_view name) {
+      const Bytes all = bytes_of(out[gc_c.output_group(name)]);
+      return Bytes(all.begin() + 16 * record, all.begin() + 16 * record + 16);
+    };
+    EXPECT_EQ(part("tag_masks"), keystream(keys, record, 1));
+    EXPECT_EQ(part("first_blocks"), keystream(keys, record, 2));
+  }
+
+  // Blocks whose place is an input.
+  const std::vector<std::pair<uint32_t, uint32_t>> places = {{0, 3}, {1, 1026}, {0xabcd, 0x123}};
+  const mpc::Circuit blocks = circuits::keystream_circuit(places.size());
+  EXPECT_EQ(blocks.num_ands, 5120 * places.size());
+  in = out[gc_c.output_group("iv_s")];
+  append_bits(in, out[gc_c.output_group("round_keys_s")]);
+  for (const auto& [sequence, counter] : places) {
+    for (unsigned b = 0; b < 16; ++b) in.push_back((sequence >> b & 1) != 0);
+    for (unsigned b = 0; b < 12; ++b) in.push_back((counter >> b & 1) != 0);
+  }
+  const Bytes computed = bytes_of(mpc::evaluate_plain(blocks, in)[0]);
+  Bytes expected;
+  for (const auto& [sequence, counter] : places)
+    append(expected, keystream(keys, sequence, counter));
+  EXPECT_EQ(computed, expected);
+}
+
+TEST(AnswerCircuits, GatesOpenNothingOutsideTheirClass) {
+  const circuits::ByteSet digits = circuits::byte_set("0123456789");
+  const circuits::ByteSet line = circuits::byte_set("0123456789abcdefABCDEF\r\n");
+  EXPECT_LE(circuits::gate_circuit(7, digits).num_ands, 7 * 21u);
+  EXPECT_LE(circuits::gate_circuit(3, line).num_ands, 3 * 32u);
+  const mpc::Circuit gate = circuits::gate_circuit(3, line);
+  for (const std::string text : {"1f\r", "0\r\n", "g\r\n", "12;",
+                                 "\x80"
+                                 "12"}) {
+    const auto out = mpc::evaluate_plain(gate, bools(as_bytes(text)));
+    bool in_class = true;
+    for (const char c : text) in_class &= line[static_cast<uint8_t>(c)];
+    EXPECT_EQ(out[0][0], in_class) << text;
+    EXPECT_EQ(to_text(bytes_of(out[1])), in_class ? text : std::string(3, '\0')) << text;
+  }
+}
+
+TEST(AnswerCircuits, OneClassBitForAllBytes) {
+  std::vector<circuits::ByteSet> sets(5, circuits::byte_set("0123456789"));
+  sets[2] = circuits::byte_set("xyz");
+  sets[4].set();  // anything
+  const mpc::Circuit circuit = circuits::class_circuit(sets);
+  const auto ok = [&](const std::string& text) {
+    return bool{mpc::evaluate_plain(circuit, bools(as_bytes(text)))[0][0]};
+  };
+  EXPECT_TRUE(ok("12x3!"));
+  EXPECT_FALSE(ok("1ax3!"));
+  EXPECT_FALSE(ok("12w3!"));
+  EXPECT_FALSE(ok("x2x3!"));
+  // ANDs a byte with the one that joins it (§5.3).
+  const auto a_byte = [](http::CharClass char_class) {
+    circuits::ByteSet set;
+    for (unsigned c = 0; c < 256; ++c) {
+      set[c] = http::char_set(char_class).contains(static_cast<uint8_t>(c));
+    }
+    return circuits::class_circuit(std::vector<circuits::ByteSet>(100, set)).num_ands / 100.0;
+  };
+  EXPECT_LE(a_byte(http::CharClass::kDigits), 13.0);
+  EXPECT_LE(a_byte(http::CharClass::kJsonSafe), 17.0);
+  EXPECT_LE(a_byte(http::CharClass::kCookie), 20.0);
+  EXPECT_LE(a_byte(http::CharClass::kB64), 22.0);
+}
+
+// A sealed answer in one record (§7.1): tag mask, type and first block, status; then 5,120 ANDs for
+// every block and 41.0 a byte of outline.
+TEST(AnswerCircuits, CostsOfAnAnswer) {
+  agent::SealedPlan plan;
+  plan.records = 1;
+  const uint64_t keys = 2 * 16248u + 6400 - 341, status = 15360 + 126;
+  EXPECT_EQ(agent::SealedCircuits(plan).num_ands(), keys + status);
+  agent::SealedItem item;
+  item.at = agent::SealedCookie{};
+  item.char_class = http::char_set(http::CharClass::kCookie);
+  item.max_bytes = 40;
+  plan.items.push_back(item);
+  for (const size_t header : {1024u, 2048u, 4096u}) {
+    plan.header_max = header;
+    const uint64_t all = agent::SealedCircuits(plan).num_ands() - keys - status;
+    const uint64_t text = 5120 * header / 16 + 41 * header;
+    EXPECT_LE(all, text + 40 * 20 + 10 * 13 + 29 * 20);  // its classes, those of age and date
+    EXPECT_GT(all, text);
+  }
+  agent::SealedPlan json;
+  json.records = 1;
+  json.header_max = 2048;
+  json.body_max = 1024;
+  json.max_chunks = 1;
+  item.at = agent::SealedJson{{std::string("a")}, false};
+  json.items.push_back(item);
+  const uint64_t all = agent::SealedCircuits(json).num_ands() - keys - status;
+  const uint64_t text = 5120 * (128 + 68) + 41 * 2048 + 27 * 1024;
+  EXPECT_LE(all, text + 7 * 21 + 6 * 3 * 32 + 40 * 20);
+}
+
+}  // namespace
+}  // namespace flexroom
