@@ -425,20 +425,31 @@ TEST(JweAttempt, ACheatEndsTheArithmeticEngineAndTheAttempt) {
 TEST(JweKey, IsReadStrictly) {
   const std::string n = modulus("2048");
   EXPECT_EQ(JweKey::checked(n, "AQAB", "a").kid, "a");
-  const auto code = [](const std::string& modulus_text, const std::string& e,
-                       const std::string& kid) {
-    return refused([&] { JweKey::checked(modulus_text, e, kid); });
+  const auto problem = [](const std::string& modulus_text, const std::string& e,
+                          const std::string& kid) -> std::string {
+    try {
+      JweKey::checked(modulus_text, e, kid);
+    } catch (const ProtocolAbort& abort) {
+      EXPECT_EQ(abort.code(), AbortCode::kServer);
+      return abort.detail();
+    }
+    return "";
   };
-  EXPECT_EQ(code(n + "=", "AQAB", "a"), AbortCode::kServer);
-  EXPECT_EQ(code("AA" + n, "AQAB", "a"), AbortCode::kServer);
-  EXPECT_EQ(code("AAAA" + n, "AQAB", "a"), AbortCode::kServer);
-  EXPECT_EQ(code("", "AQAB", "a"), AbortCode::kServer);
-  EXPECT_EQ(code(std::string(2000, 'A'), "AQAB", "a"), AbortCode::kServer);
-  EXPECT_EQ(code(n, "Aw", "a"), AbortCode::kServer);
-  EXPECT_EQ(code(n, "AAEAAQ", "a"), AbortCode::kServer);
-  EXPECT_EQ(code(n, "AQAB", ""), AbortCode::kServer);
-  EXPECT_EQ(code(n, "AQAB", std::string(129, 'k')), AbortCode::kServer);
-  EXPECT_EQ(code(n, "AQAB", "k\n"), AbortCode::kServer);
+  const std::string no_n = "member \"n\" of the key is no integer in base64url";
+  const std::string no_e = "member \"e\" of the key is no integer in base64url";
+  const std::string no_kid = "member \"kid\" of the key is not 1 to 128 printable characters";
+  EXPECT_EQ(problem(n + "=", "AQAB", "a"), no_n);
+  EXPECT_EQ(problem("AAAA" + n, "AQAB", "a"), no_n);  // leading zeros
+  EXPECT_EQ(problem("", "AQAB", "a"), no_n);
+  EXPECT_EQ(problem(std::string(2000, 'B'), "AQAB", "a"), no_n);
+  EXPECT_EQ(problem(n, "AAEAAQ", "a"), no_e);
+  EXPECT_EQ(problem(n, "", "a"), no_e);
+  EXPECT_EQ(problem(n, "Aw", "a"), "the exponent is not 65537");
+  EXPECT_EQ(problem(n.substr(4), "AQAB", "a"),
+            "the modulus is not of exactly 2048, 3072 or 4096 bits");
+  EXPECT_EQ(problem(n, "AQAB", ""), no_kid);
+  EXPECT_EQ(problem(n, "AQAB", std::string(129, 'k')), no_kid);
+  EXPECT_EQ(problem(n, "AQAB", "k\n"), no_kid);
 }
 
 TEST(JweMethod, NamesFourWaysAndNoOther) {
