@@ -17,8 +17,8 @@ struct StepCost {
 /// With AES-128-GCM; `group` of the provider's entry does not matter at this precision.
 StepCost cost_of(const Flow& flow, const Step& step);
 
-/// Gates a byte and a connection, asserted against the circuits by
-/// FlowPlan.CostsAreThoseOfTheCircuits.
+/// Gates a byte and a connection, as operations.md (a), (e) and (h) count them; what is printed of
+/// them is an upper bound for people, and no protocol depends on it.
 struct Gates {
   static constexpr uint64_t kHandshake =
       560'000;  // operations.md (h): both GCs and the key schedule
