@@ -284,6 +284,9 @@ TEST(FlowRun, StatementsThatDifferBetweenMembersAreNotActedOn) {
   const auto ended = h.session(file("buy-card"), History::Op::kRun, std::nullopt, lie);
   EXPECT_TRUE(ended[0].starts_with("abort")) << ended[0];
   EXPECT_TRUE(ended[1].starts_with("abort")) << ended[1];
+  // By the echo, before anybody acted on what it was told.
+  EXPECT_NE((ended[0] + ended[1]).find("flow/contact/echo"), std::string::npos)
+      << ended[0] << " / " << ended[1];
   ASSERT_TRUE(h.finish(file("buy-card"))) << h.last[0];
 }
 
