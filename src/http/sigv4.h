@@ -84,6 +84,8 @@ struct SigV4Plan {
   std::string sts_head;
 
   bool canonical_head_is_public() const;
+  /// What stands at the end of the canonical request if the body is public or unsigned.
+  std::string payload_hash_text() const;
   /// The string to sign when the canonical head is public, for a payload hash that is public or was
   /// opened (§6.2; ignored with UNSIGNED-PAYLOAD).
   std::string string_to_sign(const Digest& payload_hash) const;

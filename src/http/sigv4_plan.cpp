@@ -95,6 +95,11 @@ bool SigV4Plan::canonical_head_is_public() const {
                      [](const Part& part) { return std::holds_alternative<Bytes>(part); });
 }
 
+std::string SigV4Plan::payload_hash_text() const {
+  FLEXROOM_ASSERT(unsigned_payload || body.is_public);
+  return unsigned_payload ? std::string(kUnsigned) : to_hex(body.digest);
+}
+
 std::string SigV4Plan::string_to_sign(const Digest& payload_hash) const {
   FLEXROOM_ASSERT(canonical_head_is_public());
   FLEXROOM_ASSERT(!body.is_public || unsigned_payload || payload_hash == body.digest);
