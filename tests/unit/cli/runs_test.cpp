@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -189,6 +190,25 @@ TEST_F(RunsTest, ARecordThatCannotBeWrittenIsToldBesideTheResult) {
   EXPECT_THAT(got.not_written, HasSubstr("run.json"));
   std::filesystem::remove(in_the_way);
   EXPECT_EQ(room_->run("last").state, "starting");
+  EXPECT_EQ(room_->collect_result("last", decider_).exit(), Exit::kOk);
+}
+
+// The machine ran: a log that another process holds is no reason to start a second one.
+TEST_F(RunsTest, ALogThatCannotBeWrittenLeadsToNoSecondMachine) {
+  status_ = 200;
+  body_ = "a,b\n";
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open((rig_.dir(0) / "state/state.db").c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  const RunResult got = follow();
+  EXPECT_EQ(got.exit(), Exit::kOutputLost);
+  EXPECT_EQ(RoomRig::read(got.file), "a,b\n");
+  EXPECT_THAT(got.not_written, HasSubstr("is in use by another"));
+  EXPECT_THAT(got.text, HasSubstr("`flexroom result aaaaaaaaaaaa` fetches it again"));
+  for (const std::string wrong : {"nothing was changed", "same command again"}) {
+    EXPECT_THAT(got.text + got.not_written, ::testing::Not(HasSubstr(wrong)));
+  }
+  sqlite3_close(other);
   EXPECT_EQ(room_->collect_result("last", decider_).exit(), Exit::kOk);
 }
 
