@@ -171,8 +171,8 @@ TEST_F(AgreedCallTest, AFailureHereAfterTheReleaseIsAnUnknownOutcome) {
   EXPECT_THAT(last["outcome"].get<std::string>(), HasSubstr("may have happened"));
 }
 
-// The request was sent, and this member can write nothing down: what it says leads nobody to send it
-// a second time.
+// The request was sent, and this member can write nothing down: what it says leads nobody to send
+// it a second time.
 TEST_F(AgreedCallTest, AStateThatTakesNothingAfterTheReleaseLeadsToNoSecondRequest) {
   for (const std::string name : {"state.db", "once.db"}) {
     const auto ended = call([&](PartyId i, net::Party& party) {
