@@ -465,7 +465,7 @@ void measure_two(BenchReport& report, MemberProcesses& two, const Sizes& sizes,
 
 /// The same preprocessing in processes that get no huge pages.
 void measure_small_pages(BenchReport& report, MemberProcesses& members, const Sizes& sizes) {
-  members.run({{"do", "small pages"}});
+  members.run({{"do", "small_pages"}});
   join(members);
   (void)add_preprocessing(report, "preprocess_small_pages_ands_per_s", members, sizes.triples,
                           sizes.preprocessings, " without huge pages (PR_SET_THP_DISABLE)");

@@ -31,7 +31,7 @@ class Member final : public BenchMember {
   nlohmann::json run(const nlohmann::json& order) override {
     const std::string what = order.at("do");
     if (what == "join") return join(order);
-    if (what == "small pages") return small_pages();
+    if (what == "small_pages") return small_pages();
     if (what == "ping") {
       meet(*party_);
       return {{"rtt_ms", round_trip_ms(*party_)}};
