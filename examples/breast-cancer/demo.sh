@@ -63,7 +63,7 @@ echo "== flexroom runs"
 "$flexroom" --member "$work/hospital-a/member.toml" runs
 echo "== flexroom log --verify"
 "$flexroom" --member "$work/hospital-a/member.toml" log --verify
-$python - "$work"/hospital-?/state/runs/*/*/result-*.json <<'P'
+$python - "$work"/hospital-?/state/runs/*/*/result*.json <<'P'
 import json, sys
 r, other = (json.load(open(file)) for file in sys.argv[1:])
 if r != other:

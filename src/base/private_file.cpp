@@ -116,7 +116,7 @@ void sync_directory(const std::filesystem::path& directory) {
   if (fd.valid() && (::fsync(fd.get()) == 0 || errno == EINVAL)) return;
   throw InputError(directory.string(),
                    std::string("cannot be written to disk: ") + std::strerror(errno),
-                   "check the disk, then run the same command again");
+                   "check the disk");
 }
 
 }  // namespace flexroom

@@ -65,6 +65,16 @@ std::string cpu_model() {
   return "unknown";
 }
 
+/// What the system grants: the word in brackets. The program asks for them (madvise).
+std::string huge_pages() {
+  std::ifstream in("/sys/kernel/mm/transparent_hugepage/enabled");
+  std::string line;
+  std::getline(in, line);
+  const size_t begin = line.find('['), end = line.find(']', begin);
+  if (begin == std::string::npos || end == std::string::npos) return "none";
+  return line.substr(begin + 1, end - begin - 1) + ", and asked for by the program";
+}
+
 std::string load_average() {
   double load[1];
   return getloadavg(load, 1) == 1 ? fmt::format("{:.1f}", load[0]) : "unknown";
@@ -178,9 +188,11 @@ void add_run_script(BenchReport& report, const RunScriptFigures& two,
       "answer verified"};
   report.figures["peak_rss_mib"] = {
       largest(two.calls, "rss_mib"), "MiB", kPublishedMemoryMib,
-      fmt::format("largest resident set of a member's process in that run, {:.0f} thousand minor "
-                  "faults (published: of its ten calls, up to)",
-                  largest(two.calls, "faults") / 1000)};
+      "largest resident set of a member's process in that run (published: of its ten calls, up "
+      "to)"};
+  report.figures["cold_minor_faults"] = {largest(two.calls, "faults"), "faults", std::nullopt,
+                                         "minor page faults of a member's process from its start "
+                                         "to the end of run_script_lean_cold_s"};
   report.figures["run_script_lean_ands"] = {call.at("ands"), "AND", std::nullopt,
                                             "AND gates of that run"};
   report.figures["run_script_lean_n3_ands"] = {three.calls.front().at("ands"), "AND", std::nullopt,
@@ -204,19 +216,19 @@ std::vector<double> slowest(const Answers& answers, const std::string& key) {
   return out;
 }
 
-/// Returns what the members answered.
+/// `memory`: what is unusual about it. Returns what the members answered.
 Answers add_preprocessing(BenchReport& report, std::string_view name, MemberProcesses& members,
-                          size_t triples, size_t times) {
+                          size_t triples, size_t times, std::string_view memory = "") {
   Answers answers = members.run({{"do", "preprocess"}, {"triples", triples}, {"times", times}});
   const std::vector<double> seconds = slowest(answers, "seconds");
   const auto rate = [&](double each) { return static_cast<double>(triples) / each; };
   report.figures[std::string(name)] = {
       rate(median(seconds)), "AND/s", std::nullopt,
-      fmt::format("{} authenticated AND triples of {} members, wall time of the slowest, sending "
+      fmt::format("{} authenticated AND triples of {} members{}, wall time of the slowest, sending "
                   "and TLS included; median of {}. The first time, in memory that the processes "
                   "never touched before, {:.2f} million a second; in the protocol's thread {:.2f} "
                   "s on a core of {:.2f} s (medians)",
-                  triples, answers.size(), times, rate(seconds.front()) / 1e6,
+                  triples, answers.size(), memory, times, rate(seconds.front()) / 1e6,
                   median(slowest(answers, "cpu")), median(seconds))};
   return answers;
 }
@@ -418,6 +430,7 @@ void add_environment(BenchReport& report, double rtt_ms) {
   report.environment["cores"] =
       fmt::format("{}; one a member where there are enough, the sandbox beside them",
                   sysconf(_SC_NPROCESSORS_ONLN));
+  report.environment["huge_pages"] = huge_pages();
   report.environment["link"] = "TCP on loopback, TLS 1.3 between members";
   report.environment["rtt_ms"] = fmt::format("{:.3f}", rtt_ms);
   report.environment["members"] = "2, where nothing else is said";
@@ -429,33 +442,10 @@ void add_environment(BenchReport& report, double rtt_ms) {
       "secure agents paper, Tables 5 and 6: two 8-core cloud machines, 6.6 ms round trip";
 }
 
-}  // namespace
-
-BenchReport run_bench(const BenchOptions& options) {
-  const auto progress = [&](std::string_view phase, double fraction) {
-    if (options.progress) options.progress(phase, fraction);
-  };
-  std::ofstream plot_file = open_plot(options.plot);
-  const Sizes sizes = options.quick ? Sizes::quick() : Sizes{};
-  BenchReport report;
-  report.environment["load"] = load_average();
-  progress("two members", 0);
-  MemberProcesses fresh(2, make_bench_member), two(2, make_bench_member),
-      three(3, make_bench_member), linked(2, make_bench_member);
-
-  TemporaryDirectory directory;
-  const SandboxProcess sandbox(directory.path());
-  const SandboxKey key = sandbox.key("joint");
-  const nlohmann::json service = {{"port", sandbox.port()},
-                                  {"ca_file", sandbox.ca_file().string()},
-                                  {"access_key", key.access_key_id},
-                                  {"secret_key", key.secret_access_key}};
-
-  join(fresh);
-  const RunScriptFigures run_of_two = run_script(fresh, service);
-  progress("preprocessing", 0.08);
-  join(two);
-  const double rtt_ms = largest(two.run({{"do", "ping"}}), "rtt_ms");
+/// What two members do who share an epoch and no stock. `folder`: for what they keep.
+void measure_two(BenchReport& report, MemberProcesses& two, const Sizes& sizes,
+                 const nlohmann::json& service, const std::filesystem::path& folder,
+                 const std::function<void(std::string_view, double)>& progress) {
   const Answers triples =
       add_preprocessing(report, "preprocess_ands_per_s", two, sizes.triples, sizes.preprocessings);
   report.figures["preprocess_bytes_per_and"] = {
@@ -470,7 +460,46 @@ BenchReport run_bench(const BenchOptions& options) {
   add_connections(report, measured);
   add_signatures(report, measured);
   add_jwe(report, two.run({{"do", "jwe"}}));
-  add_keep_cookie(report, two, directory.path() / "cookie");
+  add_keep_cookie(report, two, folder / "cookie");
+}
+
+/// The same preprocessing in processes that get no huge pages.
+void measure_small_pages(BenchReport& report, MemberProcesses& members, const Sizes& sizes) {
+  members.run({{"do", "small_pages"}});
+  join(members);
+  (void)add_preprocessing(report, "preprocess_small_pages_ands_per_s", members, sizes.triples,
+                          sizes.preprocessings, " without huge pages (PR_SET_THP_DISABLE)");
+}
+
+}  // namespace
+
+BenchReport run_bench(const BenchOptions& options) {
+  const auto progress = [&](std::string_view phase, double fraction) {
+    if (options.progress) options.progress(phase, fraction);
+  };
+  std::ofstream plot_file = open_plot(options.plot);
+  const Sizes sizes = options.quick ? Sizes::quick() : Sizes{};
+  BenchReport report;
+  report.environment["load"] = load_average();
+  progress("two members", 0);
+  MemberProcesses fresh(2, make_bench_member), small(2, make_bench_member),
+      two(2, make_bench_member), three(3, make_bench_member), linked(2, make_bench_member);
+
+  TemporaryDirectory directory;
+  const SandboxProcess sandbox(directory.path());
+  const SandboxKey key = sandbox.key("joint");
+  const nlohmann::json service = {{"port", sandbox.port()},
+                                  {"ca_file", sandbox.ca_file().string()},
+                                  {"access_key", key.access_key_id},
+                                  {"secret_key", key.secret_access_key}};
+
+  join(fresh);
+  const RunScriptFigures run_of_two = run_script(fresh, service);
+  progress("preprocessing", 0.08);
+  join(two);
+  const double rtt_ms = largest(two.run({{"do", "ping"}}), "rtt_ms");
+  measure_small_pages(report, small, sizes);
+  measure_two(report, two, sizes, service, directory.path(), progress);
   progress("three members", 0.25);
   join(three);
   const RunScriptFigures run_of_three = run_script(three, service);

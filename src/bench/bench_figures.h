@@ -14,6 +14,7 @@
 ///
 /// Orders, each a JSON object with "do":
 ///   join        {ports}                        the mesh and an epoch
+///   small_pages {}                             from now on the process gets no huge pages
 ///   preprocess  {triples}                      AND triples of a session
 ///   measure     {service, signatures, connections}
 ///               SigV4 signatures, the handshake circuit in the engine, whole connections

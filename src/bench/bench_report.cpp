@@ -20,6 +20,7 @@ std::string number(double value) {
 
 const std::vector<std::string>& bench_figure_names() {
   static const std::vector<std::string> names = {"preprocess_ands_per_s",
+                                                 "preprocess_small_pages_ands_per_s",
                                                  "preprocess_bytes_per_and",
                                                  "garble_ands_per_s",
                                                  "evaluate_ands_per_s",
@@ -29,6 +30,7 @@ const std::vector<std::string>& bench_figure_names() {
                                                  "run_script_lean_cold_s",
                                                  "run_script_lean_warm_s",
                                                  "peak_rss_mib",
+                                                 "cold_minor_faults",
                                                  "run_script_lean_ands",
                                                  "run_script_lean_n3_ands",
                                                  "run_script_lean_n3_cold_s",
@@ -43,22 +45,22 @@ const std::vector<std::string>& bench_figure_names() {
 }
 
 std::string bench_table(const BenchReport& report) {
-  std::string out = fmt::format("{:<28} {:>12} {:<11} {:>10} {:>9}\n", "figure", "here", "",
+  std::string out = fmt::format("{:<33} {:>12} {:<11} {:>10} {:>9}\n", "figure", "here", "",
                                 "published", "ratio");
   std::string conditions;
   for (const std::string& name : bench_figure_names()) {
     const Figure& figure = report.figures.at(name);
     out += fmt::format(
-        "{:<28} {:>12} {:<11} {:>10} {:>9}\n", name, number(figure.value), figure.unit,
+        "{:<33} {:>12} {:<11} {:>10} {:>9}\n", name, number(figure.value), figure.unit,
         figure.published ? number(*figure.published) : "",
         figure.published ? fmt::format("{:.1f} x", *figure.published / figure.value) : "");
     conditions += fmt::format("  {}: {}\n", name, figure.condition);
   }
-  out += fmt::format("\n{:<28} {:>14} {:>10} {:>10}\n", "two members behind a link", "measured RTT",
+  out += fmt::format("\n{:<33} {:>14} {:>10} {:>10}\n", "two members behind a link", "measured RTT",
                      "cold", "warm");
   for (const LinkFigures& link : report.links) {
     out +=
-        fmt::format("{:<28} {:>14} {:>10} {:>10}\n",
+        fmt::format("{:<33} {:>14} {:>10} {:>10}\n",
                     fmt::format("RTT {:g} ms, {:g} Mbit/s", link.shape.rtt_ms, link.shape.mbit_s),
                     fmt::format("{:.2f} ms", link.measured_rtt_ms),
                     link.cold_s ? fmt::format("{:.2f} s", *link.cold_s) : "",

@@ -1,5 +1,9 @@
 #include "bench/bench_session.h"
 
+#include <sys/prctl.h>
+
+#include <stdexcept>
+
 #include "net/tcp_stream.h"
 #include "prep/session_hello.h"
 
@@ -27,6 +31,7 @@ class Member final : public BenchMember {
   nlohmann::json run(const nlohmann::json& order) override {
     const std::string what = order.at("do");
     if (what == "join") return join(order);
+    if (what == "small_pages") return small_pages();
     if (what == "ping") {
       meet(*party_);
       return {{"rtt_ms", round_trip_ms(*party_)}};
@@ -52,6 +57,14 @@ class Member final : public BenchMember {
   }
 
  private:
+  /// What the process touches from now on lies in pages of the usual size.
+  static nlohmann::json small_pages() {
+    if (::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0) {
+      throw std::runtime_error("bench: this kernel does not let a process do without huge pages");
+    }
+    return {{"small_pages", ::prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1}};
+  }
+
   nlohmann::json join(const nlohmann::json& order) {
     party_ = members_.join(self_, order.at("ports"));
     epoch_ = prep::setup_epoch(*party_, members_.epoch_parameters());

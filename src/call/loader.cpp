@@ -9,8 +9,10 @@
 namespace flexroom {
 namespace {
 
-/// What does not depend on the terms. Read by bash (`. ./b KEYS`) in an empty folder of its own.
+/// What does not depend on the terms. Read by bash (`. ./b KEYS`), which it never goes back to.
 constexpr std::string_view kProgram = R"bash(
+rm b
+cd "$(mktemp -d)"
 keys=$1 end=$((60 * minutes - reserve)) failed= why= text= ran= D=() R=()
 set --
 class='^[A-Za-z0-9._~/=&%+:-]*$'

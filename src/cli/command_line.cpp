@@ -8,12 +8,11 @@
 #include <sstream>
 #include <string_view>
 
-#include "base/block.h"
 #include "base/near_name.h"
-#include "base/secret.h"
 #include "bench/bench.h"
 #include "cli/run_history.h"
 #include "config/toml.h"
+#include "flexroom/process.h"
 #include "flexroom/version.h"
 
 namespace flexroom::cli {
@@ -406,8 +405,7 @@ int CommandLine::run(int argc, const char* const* argv) {
     return usage_error(error, words);
   }
   out_.emplace(json_);
-  (void)harden_process();
-  keep_freed_memory();
+  (void)prepare_process();
   try {
     return out_->finish(action_());
   } catch (const std::exception& error) {

@@ -69,7 +69,20 @@ runs::Run begin_run(const JobConfig& job, const LinksConfig& links, const RunScr
   run.started = place.started;
   run.deadline_minutes = job.deadline_minutes;
   run.result_name = runs::result_name(links.result_url);
+  run.carrier = terms.links[carrier_of(terms.links)].member;
   return run;
+}
+
+std::map<std::string, int64_t> ends_of(const LinksConfig& links) {
+  std::map<std::string, int64_t> out;
+  const auto add = [&](const char* name, const std::string& url) {
+    if (const std::optional<int64_t> end = link_end(url)) out[name] = *end;
+  };
+  add("data_url", links.data_url);
+  add("result_url", links.result_url);
+  if (links.result_get_url) add("result_get_url", *links.result_get_url);
+  if (links.loader_url) add("loader_url", *links.loader_url);
+  return out;
 }
 
 /// Waits, with an eye on the operator and on the others, and makes what one more attempt needs.
@@ -201,6 +214,7 @@ agreement::Proposal ScriptRun::propose() {
 void ScriptRun::begin(const Digest& proposal, bool carries) {
   run_ = begin_run(job_, links_, terms_, state_.rid(), party().scope().sid,
                    agree_on_place(party(), history_.count(to_hex(proposal))));
+  run_->link_ends = ends_of(links_);
   history_.begin(*run_, links_.result_get_url.value_or(""));
   const BeforeRun before = try_links(room(), links_, carries ? loader_text(job_, terms_.links) : "",
                                      place_, Access::cancel(session_));

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 
 #include "base/display.h"
 #include "base/private_file.h"
@@ -120,6 +121,8 @@ class Collector {
   RunResult finished();
   std::string text() const;
   std::string goes_on() const;
+  /// Why a link may still hold what run-script wrote there; empty where it does not.
+  std::string why_nothing() const;
   std::string not_kept() const;
 
   Room& room_;
@@ -130,6 +133,19 @@ class Collector {
   bool failed_ = false;
   RunResult out_;
 };
+
+/// Of each of this member's links that says when it ends.
+std::string time_left(const std::map<std::string, int64_t>& ends, int64_t now) {
+  std::string out;
+  for (const std::string name : {"data_url", "result_url", "result_get_url", "loader_url"}) {
+    const auto end = ends.find(name);
+    if (end == ends.end()) continue;
+    out += out.empty() ? "; " : ", ";
+    out += end->second <= now ? name + " has ended"
+                              : fmt::format("{} ends in {} min", name, (end->second - now) / 60);
+  }
+  return out;
+}
 
 How how_of(runs::Followed::How how) {
   switch (how) {
@@ -152,7 +168,10 @@ void Collector::look(const SecretBytes& link, Decider& decider) {
   const auto until =
       std::chrono::system_clock::now() + std::chrono::minutes(wait_ ? run_.deadline_minutes : 0);
   const auto tell = [&](std::string_view words) {
-    decider.progress({fmt::format("the script runs, waiting for the result ({})", words), {}, {}});
+    decider.progress({fmt::format("the script runs, waiting for the result ({}{})", words,
+                                  time_left(run_.link_ends, std::time(nullptr))),
+                      {},
+                      {}});
   };
   try {
     const runs::Followed got = runs::follow_result(state_.room(), to_text(link.reveal()),
@@ -185,7 +204,7 @@ void Collector::enter_end() {
     case How::kNotYet:
       if (!wait_) return;
       run_.state = runs::RunState::kNoResult;
-      run_.detail = out_.words;
+      run_.detail = out_.words + why_nothing();
       break;
     case How::kNoLink:
     case How::kInterrupted:
@@ -225,6 +244,16 @@ std::string Collector::goes_on() const {
                    id);
 }
 
+// The machine's first step is the one of which no member is told: the links for that are in what it
+// fetches there.
+std::string Collector::why_nothing() const {
+  if (!wait_ || run_.carrier.empty() || out_.words != runs::kNothingYet) return "";
+  return fmt::format(
+      "; the machine ended or was ended before it put anything, could not put it, or did not get "
+      "the loader behind {}'s link",
+      run_.carrier);
+}
+
 std::string Collector::not_kept() const {
   const std::string where =
       out_.file.empty() ? "it is saved nowhere" : "it is saved as " + out_.file.string();
@@ -257,9 +286,9 @@ std::string Collector::text() const {
           "puts it. {}",
           state_.member().name, display_short(out_.words), goes_on());
     case How::kNotYet:
-      return fmt::format("no result {} (last answer of result_get_url: {}). {}",
+      return fmt::format("no result {} (last answer of result_get_url: {}{}). {}",
                          wait_ ? "came before the deadline" : "is there", display_short(out_.words),
-                         goes_on());
+                         display_lines(why_nothing()), goes_on());
     case How::kInterrupted:
       break;
   }

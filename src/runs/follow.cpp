@@ -13,6 +13,8 @@ namespace {
 
 using Clock = std::chrono::system_clock;
 
+constexpr std::chrono::minutes kTellAgain{1};
+
 /// The line behind the mark.
 std::string reason(std::string_view report) {
   report.remove_prefix(std::min(report.size(), kFailedMark.size() + 1));
@@ -42,6 +44,7 @@ Followed follow_result(const RoomConfig& room, const std::string& url, const std
                        Clock::time_point until, const std::function<void(std::string_view)>& tell,
                        const std::atomic<bool>* cancel) {
   const auto start = std::chrono::steady_clock::now();
+  auto told = start;
   Followed out;
   for (;;) {
     std::string words;
@@ -60,7 +63,7 @@ Followed follow_result(const RoomConfig& room, const std::string& url, const std
         out.body = std::move(got.body);
         return out;
       }
-      words = got.status == 200 ? "nothing there yet" : answer_words(got);
+      words = got.status == 200 ? std::string(kNothingYet) : answer_words(got);
       if (ends_the_wait(got)) {
         out.how = Followed::How::kDeadLink;
         out.words = words;
@@ -70,7 +73,11 @@ Followed follow_result(const RoomConfig& room, const std::string& url, const std
       if (abort.code() == AbortCode::kCancelled) throw;
       words = abort.what();
     }
-    if (words != out.words && tell) tell(words);
+    const auto now = std::chrono::steady_clock::now();
+    if (tell && (words != out.words || now - told >= kTellAgain)) {
+      tell(words);
+      told = now;
+    }
     out.words = words;
     if (Clock::now() >= until) return out;
     if (cancel != nullptr && cancel->load()) {

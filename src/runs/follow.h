@@ -4,11 +4,15 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "call/result_link.h"
 #include "config/config.h"
 
 namespace flexroom::runs {
+
+/// The last answer, where what lies at the link is still what run-script wrote there.
+inline constexpr std::string_view kNothingYet = "nothing there yet";
 
 /// What came of waiting for a result.
 struct Followed {
@@ -25,8 +29,8 @@ struct Followed {
 };
 
 /// Asks the link until something new lies there, `before` (BeforeRun::version) being old, or until
-/// `until`. `tell` gets the last answer in few words whenever it changes. Looks once at least.
-/// Throws ProtocolAbort(kCancelled) once `cancel` is set; the machine goes on without us.
+/// `until`. `tell` gets the last answer in few words when it changes, and once a minute. Looks once
+/// at least. Throws ProtocolAbort(kCancelled) once `cancel` is set; the machine goes on without us.
 Followed follow_result(const RoomConfig& room, const std::string& url, const std::string& before,
                        std::chrono::system_clock::time_point until,
                        const std::function<void(std::string_view)>& tell,

@@ -70,6 +70,8 @@ std::string encode(const Run& run) {
                         {"detail", run.detail},
                         {"before", run.before},
                         {"result_name", run.result_name},
+                        {"carrier", run.carrier},
+                        {"link_ends", run.link_ends},
                         {"result", run.result}}
              .dump(1, ' ', false, nlohmann::json::error_handler_t::replace) +
          "\n";
@@ -106,6 +108,8 @@ Run decode(const std::filesystem::path& file) {
       json.at(name).get_to(*field);
     }
     run.session = json.value("session", "");
+    run.carrier = json.value("carrier", "");
+    if (json.contains("link_ends")) json["link_ends"].get_to(run.link_ends);
     json.at("started").get_to(run.started);
     json.at("deadline_minutes").get_to(run.deadline_minutes);
     const std::string state = json.at("state");

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,7 +41,11 @@ struct Run {
   std::string detail;       // why, in a few words
   std::string before;       // version of what lay at the result link when it started
   std::string result_name;  // result_name()
+  std::string carrier;      // member behind whose link the loader lies; empty: a run of before
   std::string result;       // file in its folder; empty: not here
+  /// When this member's links end, Unix seconds, by their names in links.toml: of those that say
+  /// it.
+  std::map<std::string, int64_t> link_ends;
 
   std::string short_id() const { return id.substr(0, 12); }
 };

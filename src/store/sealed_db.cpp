@@ -144,11 +144,13 @@ class SealedDb::Statement {
 };
 
 void SealedDb::fail(int code) const {
+  // Where this ends an operation a request may have been released before: no remedy says that
+  // nothing was changed, or to do it again. The exit code says which it is.
   switch (code & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       throw InputError(file_.string(), "is in use by another flexroom process",
-                       "wait for it or stop it; nothing was changed");
+                       "wait for it or stop it");
     case SQLITE_IOERR: {
       const int reason = sqlite3_system_errno(db_);
       if (reason != EFBIG && reason != EDQUOT && reason != ENOSPC) {
@@ -158,8 +160,7 @@ void SealedDb::fail(int code) const {
       [[fallthrough]];
     }
     case SQLITE_FULL:
-      throw InputError(file_.string(), "the disk (or the quota) is full",
-                       "free some space and run the same command again; nothing was changed");
+      throw InputError(file_.string(), "the disk (or the quota) is full", "free some space");
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       throw InputError(file_.string(), "is damaged", remedy_for_damage());

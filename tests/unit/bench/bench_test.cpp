@@ -63,7 +63,8 @@ TEST(Bench, QuickRunGivesEveryFigure) {
     EXPECT_THAT(svg.str(), HasSubstr(text));
   }
   std::filesystem::remove(options.plot);
-  for (const char* name : {"cpu", "cores", "link", "rtt_ms", "parameters", "members"}) {
+  for (const char* name :
+       {"cpu", "cores", "huge_pages", "link", "rtt_ms", "parameters", "members"}) {
     EXPECT_TRUE(report.environment.contains(name)) << name;
   }
   std::puts(table.c_str());

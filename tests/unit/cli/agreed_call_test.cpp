@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include "support/room_rig.h"
 
@@ -11,8 +12,10 @@ namespace {
 
 using support::RoomRig;
 using Ended = RoomRig::Ended;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::IsSupersetOf;
+using ::testing::Not;
 
 constexpr PartyId kHonest = 0, kLiar = 1;
 
@@ -166,6 +169,31 @@ TEST_F(AgreedCallTest, AFailureHereAfterTheReleaseIsAnUnknownOutcome) {
   EXPECT_THAT(ended[kHonest].error(), HasSubstr("may have been carried out"));
   const nlohmann::json last = log_of(kHonest).back();
   EXPECT_THAT(last["outcome"].get<std::string>(), HasSubstr("may have happened"));
+}
+
+// The request was sent, and this member can write nothing down: what it says leads nobody to send
+// it a second time.
+TEST_F(AgreedCallTest, AStateThatTakesNothingAfterTheReleaseLeadsToNoSecondRequest) {
+  for (const std::string name : {"state.db", "once.db"}) {
+    const auto ended = call([&](PartyId i, net::Party& party) {
+      if (i != kHonest) return;
+      party.set_observer([&, held = false](const net::MessageId& message, ByteView) mutable {
+        if (held || message.label.find("s_ap") == std::string::npos) return;
+        held = true;
+        sqlite3* other = nullptr;  // until the process ends
+        const auto file = rig_.dir(kHonest) / "state" / name;
+        ASSERT_EQ(sqlite3_open(file.c_str(), &other), SQLITE_OK);
+        ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+      });
+    });
+    const Ended& honest = ended[kHonest];
+    EXPECT_EQ(honest.code, cli::kOk) << honest.out;
+    EXPECT_EQ(honest.last()["status"], 200);
+    EXPECT_THAT(honest.out, HasSubstr(name + ": is in use by another"));
+    EXPECT_THAT(honest.out, HasSubstr("could not be written"));
+    EXPECT_THAT(honest.out,
+                Not(AnyOf(HasSubstr("nothing was changed"), HasSubstr("same command again"))));
+  }
 }
 
 /// A program whose screen is gone, and whose code throws what is no std::exception.

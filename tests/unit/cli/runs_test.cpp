@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -28,11 +29,13 @@ class Silent final : public Decider {
  public:
   Answer approve(const Summary&) override { return Answer::kNo; }
   std::optional<std::string> human_input(const Question&) override { return std::nullopt; }
-  void progress(const Progress&) override {
+  void progress(const Progress& progress) override {
+    last = progress.phase;
     if (says_what) throw std::runtime_error("no screen");
     throw 7;
   }
   bool says_what = true;
+  std::string last;
 };
 
 /// One member, a run of its, and a store that answers as each test says.
@@ -116,6 +119,33 @@ TEST_F(RunsTest, TheDeadlineEndsTheWaitAndNotTheRun) {
   EXPECT_EQ(room_->collect_result("last", decider_).body, "a,b\n");
 }
 
+TEST_F(RunsTest, WhatIsLeftOfEachOwnLinkIsTold) {
+  const int64_t now = std::time(nullptr);
+  run_.link_ends = {
+      {"data_url", now - 1}, {"result_url", now + 6330}, {"result_get_url", now + 7230}};
+  history_->update(run_);
+  (void)follow();
+  EXPECT_THAT(decider_.last,
+              HasSubstr("404 NoSuchKey; data_url has ended, result_url ends in 105 min, "
+                        "result_get_url ends in 120 min)"));
+}
+
+// The machine's first step has no link to report by: whose link it needs for that is said.
+TEST_F(RunsTest, WhoseLinkCarriesTheLoaderIsNamedWhereNothingCame) {
+  status_ = 200;
+  body_ = "FLEXROOM-WAITING\n";
+  run_.carrier = "m1";
+  history_->update(run_);
+  EXPECT_THAT(room_->collect_result("last", decider_).text, ::testing::Not(HasSubstr("loader")));
+  const RunResult got = follow();
+  EXPECT_EQ(got.how, How::kNotYet);
+  EXPECT_THAT(got.text, HasSubstr("did not get the loader behind m1's link"));
+  expect_goes_on(got);
+  EXPECT_THAT(room_->run("last").detail, HasSubstr("the loader behind m1's link"));
+  status_ = 404;  // something is wrong with this member's own link, then
+  EXPECT_THAT(follow().text, ::testing::Not(HasSubstr("loader")));
+}
+
 TEST_F(RunsTest, AProgramThatThrowsAnythingLosesNoResult) {
   decider_.says_what = false;
   expect_goes_on(follow());
@@ -189,6 +219,25 @@ TEST_F(RunsTest, ARecordThatCannotBeWrittenIsToldBesideTheResult) {
   EXPECT_THAT(got.not_written, HasSubstr("run.json"));
   std::filesystem::remove(in_the_way);
   EXPECT_EQ(room_->run("last").state, "starting");
+  EXPECT_EQ(room_->collect_result("last", decider_).exit(), Exit::kOk);
+}
+
+// The machine ran: a log that another process holds is no reason to start a second one.
+TEST_F(RunsTest, ALogThatCannotBeWrittenLeadsToNoSecondMachine) {
+  status_ = 200;
+  body_ = "a,b\n";
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open((rig_.dir(0) / "state/state.db").c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  const RunResult got = follow();
+  EXPECT_EQ(got.exit(), Exit::kOutputLost);
+  EXPECT_EQ(RoomRig::read(got.file), "a,b\n");
+  EXPECT_THAT(got.not_written, HasSubstr("is in use by another"));
+  EXPECT_THAT(got.text, HasSubstr("`flexroom result aaaaaaaaaaaa` fetches it again"));
+  for (const std::string wrong : {"nothing was changed", "same command again"}) {
+    EXPECT_THAT(got.text + got.not_written, ::testing::Not(HasSubstr(wrong)));
+  }
+  sqlite3_close(other);
   EXPECT_EQ(room_->collect_result("last", decider_).exit(), Exit::kOk);
 }
 

