@@ -14,6 +14,7 @@ inline constexpr std::string_view kToken = "token";
 inline constexpr std::string_view kGarbleHandshake = "garble handshake circuit";
 inline constexpr std::string_view kPowers = "powers for the tag";
 inline constexpr std::string_view kGarbleRequest = "garble request circuit";
+inline constexpr std::string_view kGarbleAnswer = "garble answer circuits";  // sealed
 inline constexpr std::string_view kAgree = "agree";
 inline constexpr std::string_view kServerHello = "server hello";
 inline constexpr std::string_view kEcdhe = "ECDHE";
@@ -22,6 +23,8 @@ inline constexpr std::string_view kServerFlight = "server flight";
 inline constexpr std::string_view kRequest = "request keys and ciphertext";
 inline constexpr std::string_view kTagAndSend = "tag and send";
 inline constexpr std::string_view kAnswer = "wait for the answer";
+inline constexpr std::string_view kAnswerKeys = "answer keys";      // sealed
+inline constexpr std::string_view kReadAnswer = "read the answer";  // sealed
 inline constexpr std::string_view kOpenAnswer = "open the answer";
 inline constexpr std::string_view kConfirm = "confirm";
 
