@@ -356,7 +356,7 @@ void add_keep_cookie(BenchReport& report, MemberProcesses& members,
   std::filesystem::create_directories(folder);
   const nlohmann::json order = {{"do", "keep_cookie"},
                                 {"folder", folder.string()},
-                                {"ca_file", CookieService::make_authority(folder).string()}};
+                                {"ca_file", CookieService::make_certificate(folder).string()}};
   (void)members.run(order);
   const Answers both = members.run(order);
   const uint64_t ands = both[0].at("ands");
