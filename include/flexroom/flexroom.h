@@ -6,6 +6,7 @@
 #include "flexroom/doctor.h"
 #include "flexroom/engine.h"
 #include "flexroom/error.h"
+#include "flexroom/identity.h"
 #include "flexroom/process.h"
 #include "flexroom/room.h"
 #include "flexroom/runs.h"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "agent/phases.h"
 #include "agent/suite.h"
 #include "agent/views.h"
 #include "agent/wires.h"
@@ -201,14 +202,14 @@ void Connection::prepare(Timeline& timeline) {
   State& s = *state_;
   FLEXROOM_ASSERT(!s.prepared);
   HandshakeState& h = s.handshake;
-  timeline.begin("token");
+  timeline.begin(phase::kToken);
   s.commit_nonce();
   std::vector<arith::Token> tokens = s.context.arith.make_tokens(s.config.group, 1);
   h.token.emplace(std::move(tokens.front()));
   h.own_key_share = arith::key_share(*h.token);
 
   const size_t n = s.party().num_parties();
-  timeline.begin("garble handshake circuit");
+  timeline.begin(phase::kGarbleHandshake);
   h.program = s.suite.handshake_program(s.config.group, n);
   timeline.set_ands(h.program->num_ands());
   std::vector<prep::AuthBits> zero_a(h.program->inputs.size());
@@ -217,16 +218,16 @@ void Connection::prepare(Timeline& timeline) {
   }
   h.circuit = s.context.engine.prepare(h.program, std::move(zero_a), "gc-a");
 
-  timeline.begin("powers for the tag");
+  timeline.begin(phase::kPowers);
   s.write = s.suite.write_direction(s.context, s.plan);
-  timeline.begin("garble request circuit");
+  timeline.begin(phase::kGarbleRequest);
   if (s.request_program == nullptr) s.request_program = s.suite.request_program(s.plan, n);
   timeline.set_ands(s.request_program->num_ands());
   std::vector<prep::AuthBits> zero_b(s.request_program->inputs.size());
   s.write->bind(*s.request_program, zero_b);
   s.request_circuit = s.context.engine.prepare(s.request_program, std::move(zero_b), "gc-b");
   if (s.config.receive == ReceiveMode::kSealed) {
-    timeline.begin("garble answer circuits", s.read->num_ands());
+    timeline.begin(phase::kGarbleAnswer, s.read->num_ands());
   }
   s.read->prepare(s.context);
   s.prepared = true;
@@ -264,7 +265,7 @@ tls::ClientHandshake Connection::State::new_client() {
 
 Reply Connection::State::converse(const Request& request, const ServerBytes::Connect& connect,
                                   Timeline& timeline) {
-  timeline.begin("agree");
+  timeline.begin(phase::kAgree);
   open_nonces();
   tls::ClientHandshake machine = new_client();
   // READY: everything is prepared everywhere, and all agree on what will be said.
@@ -286,10 +287,10 @@ Reply Connection::State::converse(const Request& request, const ServerBytes::Con
     throw;
   }
 
-  timeline.begin("request keys and ciphertext", request_program->num_ands());
+  timeline.begin(phase::kRequest, request_program->num_ands());
   const Bytes ciphertext = run_gc_b(request);
 
-  timeline.begin("tag and send");
+  timeline.begin(phase::kTagAndSend);
   if (const auto& fault = machine.application_fault()) {
     throw ProtocolAbort(AbortCode::kServer, "tls/application data", *fault);
   }
@@ -300,7 +301,7 @@ Reply Connection::State::converse(const Request& request, const ServerBytes::Con
   Reply reply = read->read({views, handshake.h2, config.courier, context.source.delta(), machine,
                             server, request_offset, request.method == "HEAD",
                             [&](std::string_view phase) { timeline.begin(phase); }});
-  timeline.begin("confirm");
+  timeline.begin(phase::kConfirm);
   confirm(reply);
   timeline.end();
   return reply;
@@ -320,12 +321,12 @@ void Connection::State::shake_hands(tls::ClientHandshake& machine, ServerBytes& 
       events = machine.feed(piece);
     }
   };
-  timeline.begin("server hello");
+  timeline.begin(phase::kServerHello);
   const Bytes first_flight = machine.client_hello_record();
   server.open(first_flight);
   const tls::Event server_hello = feed_until(tls::EventKind::kServerHello, {});
 
-  timeline.begin("ECDHE");
+  timeline.begin(phase::kEcdhe);
   const Digest a1 = views.of("A1").field(first_flight).field(server_hello.digest).digest();
   arith::DhHooks hooks;
   hooks.mark_used = [&](const arith::Token& spent) { context.journal.mark("token", spent.id); };
@@ -334,10 +335,10 @@ void Connection::State::shake_hands(tls::ClientHandshake& machine, ServerBytes& 
                             hooks);
   });
 
-  timeline.begin("handshake keys", handshake.program->num_ands());
+  timeline.begin(phase::kHandshakeKeys, handshake.program->num_ands());
   run_gc_a(c, server_hello.digest);
 
-  timeline.begin("server flight");
+  timeline.begin(phase::kServerFlight);
   handshake.h2 = feed_until(tls::EventKind::kServerFinished,
                             machine.set_handshake_secrets(handshake.c_hs, handshake.s_hs))
                      .digest;

@@ -31,9 +31,9 @@ std::shared_ptr<const mpc::Program> handshake_program(NamedGroup group, size_t n
 /// Inputs   dyn "kout_ms" 256; pub "kw_c_ap", "kw_s_ap" 2,048 each; zero "r_c" 128; dyn "secret"
 ///          one bit per secret_bits; dyn "kout_signing" 256 and pub "kw_signature" 2,048 if there
 ///          is a signature
-/// Opened   "d_c" 128: H xor R in AES output byte order; "c": 8 * inner_bytes bits, keystream xor
+/// Opened   "d_c" 128: H xor R in AES output byte order; "c_0": 8 * inner_bytes bits, keystream xor
 ///          secret text: the ciphertext once the public text is XORed in
-/// Kept     "s_ap" 256; "j0" 128: E_K(J0) of record 0
+/// Kept     "s_ap" 256; "j0_0" 128: E_K(J0) of record 0
 /// With `sealed_answer`, in place of "s_ap": opened "kin_s_ap", kept "kout_s_ap" 256 each (F+)
 std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan);
 

@@ -1,6 +1,7 @@
 #include "agent/read_direction.h"
 
 #include "agent/freeze.h"
+#include "agent/phases.h"
 #include "agent/sealed_read_direction.h"
 #include "agent/wires.h"
 #include "prep/open.h"
@@ -19,9 +20,9 @@ class OpenReadDirection final : public ReadDirection {
   void erase() override { s_ap_ = prep::AuthBits(); }
 
   Reply read(const Released& request) override {
-    request.begin("wait for the answer");
+    request.begin(phase::kAnswer);
     const tls::FrozenResponse frozen = freeze(request, terms_);
-    request.begin("open the answer");
+    request.begin(phase::kOpenAnswer);
     const Digest secret = open_secret(request, freeze_view(request, frozen));
     request.server.close();
     return judge(request, frozen, secret);

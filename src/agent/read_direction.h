@@ -9,14 +9,11 @@
 #include "agent/views.h"
 #include "tls/handshake.h"
 #include "tls/open_response.h"
+#include "tls/receive_mode.h"
 
 namespace flexroom::agent {
 
-/// Who may read the answers of a connection, for its whole life (tls-in-mpc.md §4.6, R2-1).
-enum class ReceiveMode : uint8_t {
-  kOpen,    // every member reads everything
-  kSealed,  // nobody does; values are selected and kept inside
-};
+using tls::ReceiveMode;
 
 /// Of one answer; agreed by all members.
 struct ReadTerms {

@@ -1,6 +1,7 @@
 #include "agent/sealed_read_direction.h"
 
 #include "agent/freeze.h"
+#include "agent/phases.h"
 #include "agent/sealed_reading.h"
 #include "agent/wires.h"
 #include "prep/ghash.h"
@@ -46,11 +47,11 @@ class SealedReadDirection final : public ReadDirection {
   Reply read(const Released& request) override {
     SealedAnswer answer(plan_, circuits_, *context_, request.views);
     answer.products = std::move(products_);
-    request.begin("answer keys");
+    request.begin(phase::kAnswerKeys);
     SealedRecords::Keys keys = make_keys(answer);
-    request.begin("wait for the answer");
+    request.begin(phase::kAnswer);
     const tls::FrozenResponse frozen = freeze(request, terms_);
-    request.begin("read the answer");
+    request.begin(phase::kReadAnswer);
     // A4: what is judged is the same at all members before a share of it leaves. Nothing that comes
     // later is looked at.
     answer.a4 = freeze_view(request, frozen);

@@ -45,7 +45,7 @@ struct Proposal {
   static constexpr size_t kMaxFields = 4096;
   static constexpr size_t kMaxName = 128, kMaxTitle = 256;
   static constexpr uint8_t kFormat = 2;
-  static constexpr uint8_t kTextForm = 3;  // the newest that render() knows
+  static constexpr uint8_t kTextForm = 3;  // the newest that render() knows, from 1 on
 
   std::vector<Field> fields;
   std::string kind;   // of what is proposed: "call", "run-script"

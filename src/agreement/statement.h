@@ -35,6 +35,8 @@ enum class StatementKind : uint8_t {
 };
 std::string_view to_string(StatementKind kind);
 
+/// The form of a statement's text; it stands in the domain of its signature.
+inline constexpr uint8_t kStatementFormat = 1;
 /// Statements and bodies are at most this long.
 inline constexpr size_t kMaxStatementBytes = 4 << 20;
 inline constexpr size_t kMaxReasonBytes = 1024;

@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "agent/connection_circuits.h"
+#include "agent/phases.h"
 #include "agent/sealed_circuits.h"
 #include "bench/bench_session.h"
 #include "bench/cookie_service.h"
@@ -32,8 +33,9 @@ agent::SealedPlan cookie_plan() {
 double answer_seconds(const agent::Timeline& timeline) {
   double out = 0;
   for (const agent::Timeline::Phase& phase : timeline.phases()) {
-    const bool of_answer = phase.name == "answer keys" || phase.name == "wait for the answer" ||
-                           phase.name == "read the answer" || phase.name == "confirm";
+    const bool of_answer =
+        phase.name == agent::phase::kAnswerKeys || phase.name == agent::phase::kAnswer ||
+        phase.name == agent::phase::kReadAnswer || phase.name == agent::phase::kConfirm;
     if (of_answer) out += phase.seconds;
   }
   return out;
@@ -52,9 +54,11 @@ nlohmann::json keep_cookie(net::Party& party, const prep::EpochState& epoch,
   config.courier = kBenchCourier;
   config.receive = agent::ReceiveMode::kSealed;
   config.sealed = plan;
-  config.handshake = tls::handshake_config(
-      {config.host, tls::TrustStore::from_files({order.at("ca_file").get<std::string>()}, "bench"),
-       [] { return std::chrono::system_clock::now(); }, std::nullopt});
+  tls::ChainPolicy policy{
+      config.host, tls::TrustStore::from_files({order.at("ca_file").get<std::string>()}, "bench"),
+      [] { return std::chrono::system_clock::now(); }, std::nullopt};
+  policy.partial_chains = true;  // the service's own certificate
+  config.handshake = tls::handshake_config(policy);
   agent::Request request;
   request.text =
       to_bytes(fmt::format("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", kBenchHost));

@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 
+#include "agent/phases.h"
 #include "bench/bench_session.h"
 #include "call/run_script.h"
 
@@ -23,6 +24,7 @@ PrivateUrl data_url(PartyId member) { return presigned_url(member, "data/cohort-
 PrivateUrl result_url(PartyId member) { return presigned_url(member, "results/run-0001.json"); }
 
 /// The same at every member: what is agreed is equal, and here nobody keeps anything from another.
+/// The loader has a public place of its own: what a run costs hangs on that (tls-in-mpc.md §5.11).
 OwnLinks bench_links(PartyId member) {
   Prg prg(Block(member, 1));
   return {data_url(member), result_url(member),
@@ -90,7 +92,7 @@ nlohmann::json BenchRunScript::prepare() {
       s.session->context(), terms, config,
       bench_links(self).private_part(carrier_of(terms.links) == self), layout);
   const uint64_t triples = run_script_cost(*layout, shape).total();
-  s.timeline.begin("make AND triples", triples);
+  s.timeline.begin(agent::phase::kTriples, triples);
   s.session->source.stock_triples(triples);
   s.call->prepare(key, s.timeline);
   s.timeline.end();

@@ -2,7 +2,9 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,7 +13,10 @@
 #include <stdexcept>
 #include <thread>
 
-#include "cloud/certificates.h"
+#include "base/error.h"
+#include "base/openssl_ptr.h"
+#include "base/private_file.h"
+#include "bench/bench_session.h"
 
 namespace flexroom::bench {
 namespace {
@@ -35,12 +40,80 @@ int listening_socket(uint16_t& port) {
   return listener;
 }
 
+std::filesystem::path certificate_file(const std::filesystem::path& folder) {
+  return folder / "service.pem";
+}
+std::filesystem::path key_file(const std::filesystem::path& folder) {
+  return folder / "service.key";
+}
+
+/// Of a P-256 key, for kBenchHost, good for an hour around now.
+OpensslPtr<X509> self_signed(EVP_PKEY* key) {
+  constexpr long kHour = 3600;
+  OpensslPtr<X509> out(X509_new());
+  X509_set_version(out.get(), X509_VERSION_3);
+  ASN1_INTEGER_set(X509_get_serialNumber(out.get()), 1);
+  X509_gmtime_adj(X509_getm_notBefore(out.get()), -kHour);
+  X509_gmtime_adj(X509_getm_notAfter(out.get()), kHour);
+  X509_set_pubkey(out.get(), key);
+  X509_NAME* const name = X509_get_subject_name(out.get());
+  require(X509_NAME_add_entry_by_txt(name, "O", MBSTRING_ASC,
+                                     reinterpret_cast<const uint8_t*>("Flexroom bench"), -1, -1,
+                                     0) == 1 &&
+              X509_set_issuer_name(out.get(), name) == 1,
+          "no name");
+  const std::string alternative = "DNS:" + std::string(kBenchHost);
+  for (const auto& [nid, value] : {std::pair<int, std::string>{NID_subject_alt_name, alternative},
+                                   {NID_basic_constraints, "critical,CA:FALSE"},
+                                   {NID_key_usage, "critical,digitalSignature"},
+                                   {NID_ext_key_usage, "serverAuth"}}) {
+    const OpensslPtr<X509_EXTENSION> extension(
+        X509V3_EXT_conf_nid(nullptr, nullptr, nid, value.c_str()));
+    require(extension && X509_add_ext(out.get(), extension.get(), -1) == 1, "no extension");
+  }
+  require(X509_sign(out.get(), key, EVP_sha256()) != 0, "no signature");
+  return out;
+}
+
+/// What `write` writes as PEM, into a new file of mode 0600.
+template <typename Write>
+void write_pem(const std::filesystem::path& file, Write write) {
+  const OpensslPtr<BIO> memory(BIO_new(BIO_s_mem()));
+  require(write(memory.get()) == 1, "no PEM");
+  const uint8_t* bytes = nullptr;
+  const size_t size = static_cast<size_t>(BIO_get_mem_data(memory.get(), &bytes));
+  require(write_new_file(file, ByteView(bytes, size)), "a file cannot be written");
+}
+
+int select_http11(SSL*, const uint8_t** out, uint8_t* out_length, const uint8_t* in,
+                  unsigned in_length, void*) {
+  static constexpr uint8_t kHttp11[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+  uint8_t* chosen = nullptr;
+  if (SSL_select_next_proto(&chosen, out_length, kHttp11, sizeof kHttp11, in, in_length) !=
+      OPENSSL_NPN_NEGOTIATED) {
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
+  *out = chosen;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+OpensslPtr<SSL_CTX> server_context(const std::filesystem::path& folder) {
+  OpensslPtr<SSL_CTX> out(SSL_CTX_new(TLS_server_method()));
+  require(
+      out && SSL_CTX_set_min_proto_version(out.get(), TLS1_3_VERSION) == 1 &&
+          SSL_CTX_set1_groups_list(out.get(), "X25519") == 1 &&
+          SSL_CTX_use_certificate_file(out.get(), certificate_file(folder).c_str(),
+                                       SSL_FILETYPE_PEM) == 1 &&
+          SSL_CTX_use_PrivateKey_file(out.get(), key_file(folder).c_str(), SSL_FILETYPE_PEM) == 1,
+      "no TLS");
+  SSL_CTX_set_alpn_select_cb(out.get(), select_http11, nullptr);
+  return out;
+}
+
 }  // namespace
 
 struct CookieService::State {
-  explicit State(const std::filesystem::path& folder)
-      : certificates(folder, "ec"),
-        context(certificates.server_context("X25519", [](const std::string&) { return true; })) {
+  explicit State(const std::filesystem::path& folder) : context(server_context(folder)) {
     listener = listening_socket(port);
     thread = std::thread([this] { serve(); });
   }
@@ -55,7 +128,7 @@ struct CookieService::State {
     while (!stop) {
       const int socket = ::accept(listener, nullptr, nullptr);
       if (socket < 0) continue;
-      const cloud::Handle<SSL> ssl(SSL_new(context.get()));
+      const OpensslPtr<SSL> ssl(SSL_new(context.get()));
       std::array<char, 4096> request{};
       SSL_set_fd(ssl.get(), socket);
       const std::string text = answer();
@@ -68,8 +141,7 @@ struct CookieService::State {
     }
   }
 
-  cloud::Certificates certificates;
-  cloud::Handle<SSL_CTX> context;
+  OpensslPtr<SSL_CTX> context;
   int listener = -1;
   uint16_t port = 0;
   std::atomic<bool> stop = false;
@@ -90,8 +162,16 @@ std::string CookieService::answer() {
   return head + std::string(kAnswerBytes - head.size() - tail.size(), 'f') + tail;
 }
 
-std::filesystem::path CookieService::make_authority(const std::filesystem::path& folder) {
-  return cloud::Certificates(folder, "ec").ca_file();
+std::filesystem::path CookieService::make_certificate(const std::filesystem::path& folder) {
+  const OpensslPtr<EVP_PKEY> key(EVP_EC_gen("P-256"));
+  require(key != nullptr, "no key");
+  const OpensslPtr<X509> certificate = self_signed(key.get());
+  write_pem(key_file(folder), [&](BIO* bio) {
+    return PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+  });
+  write_pem(certificate_file(folder),
+            [&](BIO* bio) { return PEM_write_bio_X509(bio, certificate.get()); });
+  return certificate_file(folder);
 }
 
 }  // namespace flexroom::bench

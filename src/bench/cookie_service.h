@@ -8,8 +8,8 @@
 namespace flexroom::bench {
 
 /// A TLS 1.3 service on loopback, OpenSSL's, in a thread of its own: whatever it is asked, it
-/// answers with 4,096 bytes that set a cookie, and closes. Certificates are of a sandbox CA in the
-/// folder, made where there is none.
+/// answers with 4,096 bytes that set a cookie, and closes. Its certificate, which the members trust
+/// for itself, is that of make_certificate() in the folder.
 class CookieService {
  public:
   static constexpr size_t kAnswerBytes = 4096;
@@ -25,8 +25,8 @@ class CookieService {
   static std::string value();
   /// The whole answer: a header of kAnswerBytes.
   static std::string answer();
-  /// Makes the CA; its certificate's file.
-  static std::filesystem::path make_authority(const std::filesystem::path& folder);
+  /// Makes key and self-signed certificate in a folder without any; the certificate's file.
+  static std::filesystem::path make_certificate(const std::filesystem::path& folder);
 
  private:
   struct State;

@@ -22,6 +22,7 @@ agent::ConnectionConfig provider_connection(const Provider& provider, const std:
   config.host = host;
   config.group = provider.group;
   config.suite = provider.tls.suite;
+  config.receive = provider.tls.receive;
   config.max_answer = provider.tls.max_answer;
   config.await_close = provider.tls.await_close;
   config.handshake = tls::handshake_config(chain_policy(provider, host));

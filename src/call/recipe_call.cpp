@@ -1,5 +1,6 @@
 #include "call/recipe_call.h"
 
+#include "agent/phases.h"
 #include "agent/signing_key.h"
 #include "agent/suite.h"
 #include "agreement/time.h"
@@ -129,7 +130,7 @@ void AgreedRequest::prepare(const agent::SlotValues& values, std::optional<Dated
   s.key = std::move(key);
   if (!s.layout->slots) return s.connection->prepare(timeline);
   const agent::SlotCircuit& circuit = *s.layout->slots;
-  timeline.begin("slots", circuit.program->num_ands());
+  timeline.begin(agent::phase::kSlots, circuit.program->num_ands());
   const auto instance = agent::prepare_slots(s.context.engine, s.context.source, circuit);
   uint64_t step = 0;
   if (circuit.has_totp) {

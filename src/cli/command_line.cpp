@@ -191,7 +191,7 @@ void CommandLine::add_secrets() {
       [this] { return secret_show(*out_, common_, name_); })
       ->add_option("NAME", name_)
       ->required();
-  add(*secret, "refresh", "new rows for all secrets: copies of the old ones become useless",
+  add(*secret, "refresh", "new rows for all secrets: copies of the old ones are useless once one member's are gone",
       [this] { return secret_refresh(*out_, common_); });
   add(*secret, "remove", "all members erase their shares",
       [this] { return secret_remove(*out_, common_, name_); })

@@ -1,54 +1,16 @@
 #include <fmt/chrono.h>
 #include <fmt/core.h>
-#include <sys/stat.h>
 
 #include <ctime>
-#include <fstream>
-#include <functional>
-#include <memory>
 
-#include "base/codec.h"
 #include "base/display.h"
-#include "base/private_file.h"
 #include "cli/commands.h"
 #include "cli/screen.h"
 #include "config/config.h"
-#include "config/passphrase.h"
-#include "net/identity.h"
-#include "session/member_session.h"
-#include "store/passphrase.h"
-#include "store/sealed_db.h"
+#include "flexroom/identity.h"
 
 namespace flexroom::cli {
 namespace {
-
-/// Stays what it is, if it is there.
-void write_new(const std::filesystem::path& path, const std::string& text) {
-  if (write_new_file(path, as_bytes(text)) || errno == EEXIST) return;
-  throw InputError(path.string(), std::string("cannot be written: ") + std::strerror(errno));
-}
-
-struct NewPassphrase {
-  std::string source;                   // as it stands in member.toml
-  std::function<void()> make_database;  // sealed under it
-};
-NewPassphrase new_passphrase(const std::string& text, const std::filesystem::path& database) {
-  const PassphraseSource source =
-      PassphraseSource::parse(text, "--state-passphrase", std::filesystem::current_path());
-  if (std::filesystem::exists(database)) {
-    throw InputError(database.string(), "exists already",
-                     "take another --dir; `flexroom passphrase` changes a passphrase");
-  }
-  auto key = std::make_shared<const store::SealKey>(store::SealKey::random());
-  const Bytes record = store::make_key_record(
-      *key, read_passphrase(source, "New passphrase for " + database.string(), true));
-  return {source.text(), [key, record, database] {
-            const store::SealedDb made(database, [&](bool, Bytes& key_record) {
-              key_record = record;
-              return key->clone();
-            });
-          }};
-}
 
 nlohmann::json json_of(const SecretInfo& secret) {
   return {{"name", secret.name},         {"kind", secret.kind},
@@ -64,56 +26,30 @@ nlohmann::json json_of(const SecretInfo& secret) {
 
 int init_identity(Output& out, const std::string& name, const std::filesystem::path& directory,
                   const std::string& address, const std::string& passphrase) {
-  if (!is_name(name)) throw InputError("--identity " + name, "is not a name", kNameRemedy);
   (void)parse_endpoint(address, "--address");
-  const std::filesystem::path keys = directory / "identity";
-  if (directory.has_parent_path()) std::filesystem::create_directories(directory.parent_path());
-  make_private_folder(directory);
-  std::string key_line = "state_key_file = \"identity/state.key\"";
-  std::function<void()> make_key = [&] { (void)store::SealKey::create(keys / "state.key"); };
-  if (!passphrase.empty()) {
-    // Asked first: what is wrong with it leaves no half identity.
-    const NewPassphrase made = new_passphrase(passphrase, directory / "state" / "state.db");
-    key_line = fmt::format("state_passphrase = {}", nlohmann::json(made.source).dump());
-    make_key = made.make_database;
-  }
-  const net::Identity identity = net::Identity::make(name);
-  identity.save(keys);
-  make_key();
-  write_new(directory / "member.toml",
-            fmt::format("# {0}: private to this member.\nname = \"{0}\"\nroom = \"room.toml\"\n"
-                        "state_dir = \"state\"\nidentity_dir = \"identity\"\n{1}\n"
-                        "once_key_file = \"identity/once.key\"  # keep out of every backup\n",
-                        name, key_line));
-  const std::string fingerprint = to_hex(identity.fingerprint());
-  out.line(fmt::format("Made the identity of {} in {}.", name, keys.string()));
+  const IdentityMade made = make_identity({name, directory, passphrase});
+  out.line(fmt::format("Made the identity of {} in {}.", name, made.keys.string()));
   out.line(
       "Put this into room.toml, the same at every member, and read the fingerprint to each "
       "other:\n");
   out.line(fmt::format("[[member]]\nname = \"{}\"\naddress = \"{}\"\ncertificate = \"{}\"", name,
-                       address, fingerprint));
-  out.result({{"ok", true}, {"name", name}, {"address", address}, {"certificate", fingerprint}});
+                       address, made.certificate));
+  out.result(
+      {{"ok", true}, {"name", name}, {"address", address}, {"certificate", made.certificate}});
   return kOk;
 }
 
 int change_passphrase(Output& out, const Common& common, const std::string& text) {
-  const MemberConfig member = MemberConfig::load(common.member_file);
-  const PassphraseSource source =
-      PassphraseSource::parse(text, "--new", std::filesystem::current_path());
-  const auto db = session::open_state_db(member);
-  const SecretBytes passphrase =
-      read_passphrase(source, "New passphrase for " + member.state_dir.string(), true);
-  db->set_key_record(
-      [&](const store::SealKey& key) { return store::make_key_record(key, passphrase); });
+  const PassphraseChanged changed = flexroom::change_passphrase(common.member_file, text);
   out.line("The new passphrase opens state.db. Copies made before keep the key they had.");
-  if (!member.state_passphrase) {
+  if (!changed.key_file.empty()) {
     out.line(
         fmt::format("Now write state_passphrase = {} into {} in place of state_key_file; {} "
                     "opens state.db too until you erase it.",
-                    nlohmann::json(source.text()).dump(), member.file.string(),
-                    member.state_key_file.string()));
+                    nlohmann::json(changed.source).dump(), common.member_file.string(),
+                    changed.key_file.string()));
   }
-  out.result({{"ok", true}, {"source", source.text()}});
+  out.result({{"ok", true}, {"source", changed.source}});
   return kOk;
 }
 

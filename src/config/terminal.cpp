@@ -8,7 +8,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <utility>
 
 #include "base/error.h"
 
@@ -20,40 +19,34 @@ constexpr int kSliceMs = 100;
 }  // namespace
 
 std::optional<Terminal> Terminal::controlling() {
-  const int fd = ::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-  if (fd < 0) return std::nullopt;
-  return Terminal(fd, false);
+  Fd fd(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!fd.valid()) return std::nullopt;
+  return Terminal(std::move(fd), false);
 }
 
 std::optional<Terminal> Terminal::of(int fd) {
   if (isatty(fd) == 0) return std::nullopt;
   // O_NONBLOCK on `fd` itself would be seen by every process that shares it.
   const std::string again = fmt::format("/proc/self/fd/{}", fd);
-  const int own = ::open(again.c_str(), O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-  if (own >= 0) return Terminal(own, false);
+  Fd own(::open(again.c_str(), O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (own.valid()) return Terminal(std::move(own), false);
   if (std::optional<Terminal> terminal = controlling()) return terminal;
-  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
-  if (copy < 0) return std::nullopt;
-  return Terminal(copy, true);
+  Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy.valid()) return std::nullopt;
+  return Terminal(std::move(copy), true);
 }
 
-Terminal::~Terminal() {
-  if (fd_ >= 0) ::close(fd_);
-}
-Terminal::Terminal(Terminal&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), blocks_(other.blocks_) {}
-
-void Terminal::discard_typed() { (void)tcflush(fd_, TCIFLUSH); }
+void Terminal::discard_typed() { (void)tcflush(fd_.get(), TCIFLUSH); }
 
 void Terminal::say(std::string_view text) {
   while (!text.empty()) {
-    const ssize_t n = ::write(fd_, text.data(), text.size());
+    const ssize_t n = ::write(fd_.get(), text.data(), text.size());
     if (n > 0) {
       text.remove_prefix(static_cast<size_t>(n));
       continue;
     }
     if (n < 0 && errno == EINTR) continue;
-    pollfd output{fd_, POLLOUT, 0};
+    pollfd output{fd_.get(), POLLOUT, 0};
     if (n < 0 && errno == EAGAIN && ::poll(&output, 1, 1000) > 0) continue;
     return;
   }
@@ -66,11 +59,11 @@ std::optional<SecretBytes> Terminal::read_line(size_t most, std::string_view pla
   while (true) {
     if (stop()) return std::nullopt;
     // Always in slices: a signal whose handler ran just before does not end this wait.
-    pollfd input{fd_, POLLIN, 0};
+    pollfd input{fd_.get(), POLLIN, 0};
     if (::poll(&input, 1, kSliceMs) <= 0) continue;
     if (blocks_ && stop()) return std::nullopt;
     uint8_t byte = 0;
-    const ssize_t got = ::read(fd_, &byte, 1);
+    const ssize_t got = ::read(fd_.get(), &byte, 1);
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (got < 0) {
       throw InputError(place, std::string("cannot be read: ") + std::strerror(errno));

@@ -4,7 +4,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "base/fd.h"
 #include "base/secret.h"
 
 namespace flexroom {
@@ -18,13 +20,8 @@ class Terminal {
   static std::optional<Terminal> controlling();
   /// The one open as descriptor `fd`; nothing if that is no terminal.
   static std::optional<Terminal> of(int fd);
-  ~Terminal();
-  Terminal(Terminal&& other) noexcept;
-  Terminal& operator=(Terminal&& other) = delete;
-  Terminal(const Terminal&) = delete;
-  Terminal& operator=(const Terminal&) = delete;
 
-  int fd() const { return fd_; }
+  int fd() const { return fd_.get(); }
   /// Throws away what was typed so far: nobody answers a question before it is shown.
   void discard_typed();
   /// Shows `text`. What goes wrong is of no interest: reading will tell.
@@ -36,8 +33,8 @@ class Terminal {
                                        const std::function<bool()>& stop);
 
  private:
-  Terminal(int fd, bool blocks) : fd_(fd), blocks_(blocks) {}
-  int fd_;
+  Terminal(Fd fd, bool blocks) : fd_(std::move(fd)), blocks_(blocks) {}
+  Fd fd_;
   bool blocks_;  // the terminal could not be opened anew
 };
 

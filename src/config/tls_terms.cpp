@@ -30,6 +30,16 @@ tls::Revocation revocation_of(const TomlTable& table) {
   table.fail("revocation", fmt::format("is '{}'", text), "write \"off\", \"staple\" or \"must\"");
 }
 
+tls::ReceiveMode receive_of(const TomlTable& table) {
+  const std::string text = table.text_or("receive", "open");
+  if (text == to_string(tls::ReceiveMode::kOpen)) return tls::ReceiveMode::kOpen;
+  table.fail("receive",
+             text == to_string(tls::ReceiveMode::kSealed)
+                 ? "is \"sealed\", which is not built: answers are open to all"
+                 : fmt::format("is '{}'", text),
+             "write \"open\", or leave the line out");
+}
+
 }  // namespace
 
 TlsTerms TlsTerms::load(const TomlTable& table) {
@@ -40,13 +50,7 @@ TlsTerms TlsTerms::load(const TomlTable& table) {
     table.fail("suite", fmt::format("is '{}', which is not built", suite),
                "use one of " + tls::known_suites());
   }
-  const std::string receive = table.text_or("receive", "open");
-  if (receive != "open") {
-    table.fail("receive",
-               receive == "sealed" ? "is \"sealed\", which is not built: answers are open to all"
-                                   : fmt::format("is '{}'", receive),
-               "write \"open\", or leave the line out");
-  }
+  out.receive = receive_of(table);
   out.max_answer = static_cast<size_t>(table.integer_or(
       "max_answer", static_cast<int64_t>(out.max_answer), kMinAnswerLimit, kMaxAnswerLimit));
   out.await_close = table.flag_or("await_close", out.await_close);

@@ -7,15 +7,18 @@
 #include "config/toml.h"
 #include "tls/certificate.h"
 #include "tls/cipher_suite.h"
+#include "tls/receive_mode.h"
 
 namespace flexroom {
 
-/// How the service of a [provider.NAME] is spoken to. Suite, max_answer and await_close are among
-/// the terms that all members must have alike; trust, pin and revocation are each member's own.
+/// How the service of a [provider.NAME] is spoken to. Suite, receive, max_answer and await_close
+/// are among the terms that all members must have alike; trust, pin and revocation are each
+/// member's own.
 struct TlsTerms {
   static constexpr int64_t kMinAnswerLimit = 1024, kMaxAnswerLimit = int64_t{256} << 20;
 
   const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();  // `suite`
+  tls::ReceiveMode receive = tls::ReceiveMode::kOpen;         // `receive`
   size_t max_answer = size_t{16} << 20;                       // `max_answer`, bytes of a body
   bool await_close = false;                                   // `await_close` (R2-5)
   bool trust_exact = false;                                   // `trust = "exact"`

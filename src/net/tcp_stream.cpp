@@ -6,12 +6,12 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "net/address.h"
 
 namespace flexroom::net {
@@ -37,17 +37,13 @@ bool wait_for(int fd, short events, std::chrono::milliseconds timeout,
 
 class TcpStream final : public ByteStream {
  public:
-  TcpStream(int fd, std::string name, std::chrono::milliseconds timeout,
-            std::function<void()> check)
-      : fd_(fd), name_(std::move(name)), timeout_(timeout), check_(std::move(check)) {}
-  ~TcpStream() override { close(); }
-  TcpStream(const TcpStream&) = delete;
-  TcpStream& operator=(const TcpStream&) = delete;
+  TcpStream(Fd fd, std::string name, std::chrono::milliseconds timeout, std::function<void()> check)
+      : fd_(std::move(fd)), name_(std::move(name)), timeout_(timeout), check_(std::move(check)) {}
 
   void write(ByteView bytes) override {
     while (!bytes.empty()) {
       wait(POLLOUT);
-      const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (n < 0) {
         if (errno == EINTR || errno == EAGAIN) continue;
         fail("sending", errno);
@@ -66,11 +62,11 @@ class TcpStream final : public ByteStream {
     Bytes out(max);
     while (true) {
       require_open();
-      if (!wait_for(fd_, POLLIN, std::min(quiet, timeout_), check_)) {
+      if (!wait_for(fd_.get(), POLLIN, std::min(quiet, timeout_), check_)) {
         if (quiet > timeout_) fail_timeout();
         return std::nullopt;
       }
-      const ssize_t n = ::recv(fd_, out.data(), out.size(), 0);
+      const ssize_t n = ::recv(fd_.get(), out.data(), out.size(), 0);
       if (n < 0) {
         if (errno == EINTR || errno == EAGAIN) continue;
         if (errno == ECONNRESET) {
@@ -85,18 +81,15 @@ class TcpStream final : public ByteStream {
     }
   }
 
-  void close() override {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
+  void close() override { fd_.reset(-1); }
 
  private:
   void require_open() const {
-    if (fd_ < 0) throw ProtocolAbort(AbortCode::kServer, name_, "connection is closed");
+    if (!fd_.valid()) throw ProtocolAbort(AbortCode::kServer, name_, "connection is closed");
   }
   void wait(short events) {
     require_open();
-    if (!wait_for(fd_, events, timeout_, check_)) fail_timeout();
+    if (!wait_for(fd_.get(), events, timeout_, check_)) fail_timeout();
   }
   [[noreturn]] void fail_timeout() const {
     throw ProtocolAbort(AbortCode::kTimeout, name_,
@@ -107,43 +100,35 @@ class TcpStream final : public ByteStream {
                         fmt::format("{} failed: {}", what, std::strerror(error)));
   }
 
-  int fd_;
+  Fd fd_;
   std::string name_;
   std::chrono::milliseconds timeout_;
   std::function<void()> check_;
 };
 
-/// A connected, non-blocking socket, or -1 with errno set.
-int connect_one(const SocketAddress& address, std::chrono::milliseconds timeout,
-                const std::function<void()>& check) {
-  const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return -1;
+/// A connected, non-blocking socket, or none with errno set.
+Fd connect_one(const SocketAddress& address, std::chrono::milliseconds timeout,
+               const std::function<void()>& check) {
+  Fd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return fd;
   int error = 0;
-  if (::connect(fd, address.get(), address.size) != 0) {
+  if (::connect(fd.get(), address.get(), address.size) != 0) {
     error = errno;
     if (error == EINPROGRESS) {
       socklen_t size = sizeof error;
-      bool ready = false;
-      try {
-        ready = wait_for(fd, POLLOUT, timeout, check);
-      } catch (...) {
-        ::close(fd);
-        throw;
-      }
-      if (!ready) {
+      if (!wait_for(fd.get(), POLLOUT, timeout, check)) {
         error = ETIMEDOUT;
-      } else if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
+      } else if (::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
         error = errno;
       }
     }
   }
   if (error != 0) {
-    ::close(fd);
     errno = error;
-    return -1;
+    return Fd();
   }
   const int one = 1;
-  (void)::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   return fd;
 }
 
@@ -162,8 +147,8 @@ std::unique_ptr<ByteStream> connect_tcp(const std::string& host, uint16_t port,
   }
   int error = 0;
   for (const SocketAddress& address : resolved.addresses) {
-    const int fd = connect_one(address, timeout, check);
-    if (fd >= 0) return std::make_unique<TcpStream>(fd, name, timeout, check);
+    Fd fd = connect_one(address, timeout, check);
+    if (fd.valid()) return std::make_unique<TcpStream>(std::move(fd), name, timeout, check);
     error = errno;
   }
   throw ProtocolAbort(

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "agent/phases.h"
 #include "base/codec.h"
 #include "base/display.h"
 #include "base/private_file.h"
@@ -32,18 +33,19 @@ void make_triples(Joined& joined, agent::Timeline& timeline, const CallWork& wor
   session::MemberSession& session = joined.session();
   const auto cost = [](double each, uint64_t count) { return each * static_cast<double>(count); };
   const uint64_t missing = session.triples_to_make(work.ands());
+  const auto name = [](std::string_view phase) { return std::string(phase); };
   const double key = cost(kGarble + kEvaluate, work.signing_key_ands);
-  joined.expect({{"make AND triples", cost(kTriple, missing)},
-                 {"signing key", key > 0 ? kFixed + key : 0},
+  joined.expect({{name(agent::phase::kTriples), cost(kTriple, missing)},
+                 {name(agent::phase::kSigningKey), key > 0 ? kFixed + key : 0},
                  {std::string(work.first_phase), cost(kGarble, work.first_ands)},
-                 {"token", kFixed},
-                 {"garble handshake circuit", cost(kGarble, work.handshake_ands)},
-                 {"powers for the tag", cost(kPower, work.request_bytes / 16)},
-                 {"garble request circuit", cost(kGarble, work.request_ands)},
-                 {"handshake keys", cost(kEvaluate, work.handshake_ands)},
-                 {"request keys and ciphertext", cost(kEvaluate, work.request_ands)},
-                 {"wait for the answer", kFixed, true}});
-  timeline.begin("make AND triples", missing);
+                 {name(agent::phase::kToken), kFixed},
+                 {name(agent::phase::kGarbleHandshake), cost(kGarble, work.handshake_ands)},
+                 {name(agent::phase::kPowers), cost(kPower, work.request_bytes / 16)},
+                 {name(agent::phase::kGarbleRequest), cost(kGarble, work.request_ands)},
+                 {name(agent::phase::kHandshakeKeys), cost(kEvaluate, work.handshake_ands)},
+                 {name(agent::phase::kRequest), cost(kEvaluate, work.request_ands)},
+                 {name(agent::phase::kAnswer), kFixed, true}});
+  timeline.begin(agent::phase::kTriples, missing);
   session.reserve_triples(work.ands());
 }
 

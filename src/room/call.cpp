@@ -2,6 +2,7 @@
 
 #include <ctime>
 
+#include "agent/phases.h"
 #include "agreement/time.h"
 #include "call/call_inputs.h"
 #include "call/provider_connection.h"
@@ -70,7 +71,7 @@ void prepare(Joined& joined, const Recipe& recipe,
   joined.state().secrets().agree(session.party(), used);
   const auto triples = [&](uint64_t key_ands) {
     make_triples(joined, timeline,
-                 {key_ands, "slots", run.cost.slot_ands, run.cost.handshake_ands,
+                 {key_ands, agent::phase::kSlots, run.cost.slot_ands, run.cost.handshake_ands,
                   run.cost.request_ands, run.layout->plan.bytes});
   };
   std::optional<DatedKey> key;
@@ -82,7 +83,7 @@ void prepare(Joined& joined, const Recipe& recipe,
       session.load(used);           // all that this call needs, in one test
       const uint64_t key_ands = cached ? 0 : run.cost.signing_key_ands;
       triples(key_ands);
-      if (!cached) timeline.begin("signing key", key_ands);
+      if (!cached) timeline.begin(agent::phase::kSigningKey, key_ands);
     };
     session::ObtainedKey obtained = session::obtain_signing_key(
         session, secret, recipe.sign->region, recipe.sign->service, decided);

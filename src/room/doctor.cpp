@@ -18,6 +18,7 @@
 
 #include "base/codec.h"
 #include "base/display.h"
+#include "base/fd.h"
 #include "call/link_check.h"
 #include "call/provider_connection.h"
 #include "call/recipe.h"
@@ -220,12 +221,11 @@ class Doctor {
                      "correct the address in room.toml, or `listen` in member.toml"};
       }
       const net::SocketAddress& address = resolved.addresses.front();
-      const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
+      const Fd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
       const int on = 1;
-      (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-      const int result = fd < 0 ? -1 : ::bind(fd, address.get(), address.size);
+      (void)setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+      const int result = fd.valid() ? ::bind(fd.get(), address.get(), address.size) : -1;
       const int failed = errno;
-      if (fd >= 0) ::close(fd);
       const std::string name = fmt::format("{}:{}", display(where.host), where.port);
       if (result == 0) return Check{"", State::kOk, name + " is free to listen at", ""};
       if (failed == EADDRINUSE) {

@@ -181,8 +181,7 @@ void compare(net::Party& party, session::MemberState& state, const RoomConfig& r
     }
     return other_command;
   };
-  std::vector<Term> terms = {{"command", "doctor --with-members"}};
-  for (Term& term : session::room_terms(room)) terms.push_back(std::move(term));
+  const std::vector<Term> terms = session::meeting_terms("doctor --with-members", room);
   // Whoever runs another command has left by now.
   if (add(session::exchange_terms(party, terms))) {
     party.abort();

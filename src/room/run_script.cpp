@@ -4,6 +4,7 @@
 #include <ctime>
 #include <thread>
 
+#include "agent/phases.h"
 #include "agreement/time.h"
 #include "base/codec.h"
 #include "call/link_check.h"
@@ -234,9 +235,9 @@ void ScriptRun::look_for_key(agent::Timeline& timeline) {
       joined_->session(), secret_, job_.region, "ec2", [&](bool cached) {
         const uint64_t key_ands = cached ? 0 : cost_.signing_key_ands;
         make_triples(*joined_, timeline,
-                     {key_ands, "slots", cost_.payload_ands, cost_.handshake_ands,
+                     {key_ands, agent::phase::kSlots, cost_.payload_ands, cost_.handshake_ands,
                       cost_.request_ands, cost_.request_bytes});
-        if (!cached) timeline.begin("signing key", key_ands);
+        if (!cached) timeline.begin(agent::phase::kSigningKey, key_ands);
       });
   made_->prepare(std::move(key.key), key.date, timeline);
 }

@@ -1,8 +1,9 @@
 #pragma once
 
 #include <filesystem>
-#include <fstream>
+#include <string>
 
+#include "base/fd.h"
 #include "net/trace.h"
 
 namespace flexroom::room {
@@ -13,10 +14,16 @@ class TraceFile {
  public:
   /// Begins the file anew. Throws InputError if it cannot be written.
   explicit TraceFile(const std::filesystem::path& file);
+  ~TraceFile();
+  TraceFile(const TraceFile&) = delete;
+  TraceFile& operator=(const TraceFile&) = delete;
   void write(const net::TraceEntry& entry);
 
  private:
-  std::ofstream out_;
+  void flush();
+
+  Fd fd_;
+  std::string waiting_;  // lines that are not written yet
 };
 
 }  // namespace flexroom::room

@@ -133,9 +133,7 @@ void MemberSession::meet(const std::vector<net::SigningKey>& keys) {
   mark_ = std::make_unique<store::OpenMark>(state.member().state_dir, state.rid_or_none(),
                                             epoch ? epoch->epoch_id : Digest{},
                                             store::marked_members(state.mids()));
-  std::vector<Term> terms = {{"command", options_.command}};
-  for (Term& term : room_terms(room)) terms.push_back(std::move(term));
-  agree_on_terms(*party_, room, terms);
+  agree_on_terms(*party_, room, meeting_terms(options_.command, room));
   state.save_signing_keys(keys);
   state.once().set_mark(mark_.get());
 }

@@ -368,6 +368,7 @@ agreement::Configuration MemberState::configuration() {
                              {fmt::format("await_close={}", provider.tls.await_close),
                               fmt::format("group={}", to_string(provider.group)),
                               fmt::format("max_answer={}", provider.tls.max_answer),
+                              fmt::format("receive={}", to_string(provider.tls.receive)),
                               fmt::format("suite={}", provider.tls.suite->setting)},
                              provider.open_calls});
   }

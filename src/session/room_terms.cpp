@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "agreement/proposal.h"
+#include "agreement/statement.h"
 #include "base/codec.h"
 #include "base/display.h"
 #include "base/error.h"
@@ -13,6 +15,7 @@ namespace flexroom::session {
 namespace {
 
 constexpr std::string_view kNothing = "(nothing)";
+constexpr std::string_view kFormsOf = "forms that are read of ";
 constexpr size_t kMaxBytes = size_t{1} << 20;
 constexpr size_t kMaxField = size_t{1} << 16;
 constexpr uint32_t kMaxTerms = 10'000;  // secrets and providers of a room, each with a few
@@ -94,6 +97,8 @@ std::vector<Term> room_terms(const RoomConfig& room) {
     out.push_back(
         {"suite of provider " + provider->name, std::string(provider->tls.suite->setting)});
     out.push_back(
+        {"receive of provider " + provider->name, std::string(to_string(provider->tls.receive))});
+    out.push_back(
         {"max_answer of provider " + provider->name, std::to_string(provider->tls.max_answer)});
     out.push_back({"await_close of provider " + provider->name,
                    provider->tls.await_close ? "true" : "false"});
@@ -110,6 +115,23 @@ std::vector<Term> room_terms(const RoomConfig& room) {
     }
     if (!mailboxes.empty()) out.push_back({"mailboxes of provider " + provider->name, mailboxes});
   }
+  return out;
+}
+
+std::vector<Term> format_terms() {
+  using agreement::Proposal;
+  return {{fmt::format("{}proposals", kFormsOf),
+           fmt::format("format {}, text forms 1 to {}", Proposal::kFormat, Proposal::kTextForm)},
+          {fmt::format("{}statements", kFormsOf),
+           fmt::format("format {}", agreement::kStatementFormat)},
+          {fmt::format("{}configurations", kFormsOf),
+           fmt::format("format {}", agreement::Configuration::kFormat)}};
+}
+
+std::vector<Term> meeting_terms(const std::string& command, const RoomConfig& room) {
+  std::vector<Term> out = {{"command", command}};
+  for (Term& term : format_terms()) out.push_back(std::move(term));
+  for (Term& term : room_terms(room)) out.push_back(std::move(term));
   return out;
 }
 
@@ -141,8 +163,12 @@ std::vector<TermDifference> differences(const std::vector<std::vector<Term>>& al
 }
 
 std::string term_remedy(std::string_view name) {
-  return name == "command" ? "run the same command at every member"
-                           : "make room.toml the same at every member";
+  if (name == "command") return "run the same command at every member";
+  if (name.starts_with(kFormsOf)) {
+    return "use versions of flexroom that read the same forms: the newer one everywhere, or the "
+           "older one; what was signed before stays readable";
+  }
+  return "make room.toml the same at every member";
 }
 
 void agree_on_terms(net::Party& party, const RoomConfig& room, const std::vector<Term>& own) {

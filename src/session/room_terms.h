@@ -18,6 +18,14 @@ struct Term {
 /// provider is reached and which roots it is checked against is each member's own.
 std::vector<Term> room_terms(const RoomConfig& room);
 
+/// Which forms of what members sign this program reads (members.md 5.2): proposals with their text
+/// forms, statements, configurations. It writes the newest of each, so all must read the same.
+/// Never the program's own version.
+std::vector<Term> format_terms();
+
+/// All that members compare when they meet: the command, the forms, then room_terms().
+std::vector<Term> meeting_terms(const std::string& command, const RoomConfig& room);
+
 /// What one member has otherwise than this one.
 struct TermDifference {
   PartyId member = 0;

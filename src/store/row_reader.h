@@ -9,8 +9,14 @@
 namespace flexroom::store {
 
 /// What lies on this member's own disk cannot be what it wrote there: damage, never a fault of the
-/// network or a peer. `place` begins with the file: "state.db, a room".
-inline InputError damaged_row(std::string_view place, std::string_view problem) {
+/// network or a peer, and not a file that a person wrote.
+class DamagedState : public InputError {
+ public:
+  using InputError::InputError;
+};
+
+/// `place` begins with the file: "state.db, a room".
+inline DamagedState damaged_row(std::string_view place, std::string_view problem) {
   return {place, "is damaged: " + std::string(problem),
           place.starts_with("once.db")
               ? "remove once.db, not its key: it is made anew, then `flexroom peer accept`"

@@ -99,7 +99,7 @@ class SealedDb {
   /// What was overwritten or removed is now gone from the file's log too, unless another process
   /// reads: then at the next start.
   void scrub();
-  /// At most so many pages of 4096 bytes (quota).
+  /// At most so many pages of 4096 bytes. No command sets it: tests fill a "disk" with it.
   void set_max_pages(uint32_t pages);
 
  private:

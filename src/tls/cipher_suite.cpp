@@ -8,8 +8,8 @@ namespace flexroom::tls {
 namespace {
 
 constexpr std::array<CipherSuite, 2> kSuites = {
-    {{0x1301, "aes128", "TLS_AES_128_GCM_SHA256", 16, 32, EVP_aes_128_gcm},
-     {0x1303, "chacha20", "TLS_CHACHA20_POLY1305_SHA256", 32, 32, EVP_chacha20_poly1305}}};
+    {{0x1301, "aes128", "TLS_AES_128_GCM_SHA256", 16, EVP_aes_128_gcm},
+     {0x1303, "chacha20", "TLS_CHACHA20_POLY1305_SHA256", 32, EVP_chacha20_poly1305}}};
 
 }  // namespace
 

@@ -11,13 +11,13 @@ namespace flexroom::tls {
 
 /// What hello, records and key schedule need to know of a cipher suite. One suite is offered a
 /// connection: the circuits are made for it before the server answers (tls-in-mpc.md §3.2). A new
-/// suite is an entry of kSuites, its circuits, and a write direction in agent/.
+/// suite is an entry of kSuites, its circuits, and a write direction in agent/. The hash of all is
+/// SHA-256 (docs/architecture.md).
 struct CipherSuite {
   uint16_t code;             // RFC 8446 B.4
   std::string_view setting;  // value of `provider.NAME.suite`
   std::string_view name;
   size_t key_bytes;
-  size_t hash_bytes;
   const evp_cipher_st* (*aead)();
 };
 

@@ -11,14 +11,17 @@ TEST(ProviderConnection, TakesTheSettingsOfTheEntry) {
   provider.name = "p";
   agent::ConnectionConfig config = provider_connection(provider, "a.example");
   EXPECT_FALSE(config.await_close);
+  EXPECT_EQ(config.receive, agent::ReceiveMode::kOpen);
   EXPECT_EQ(config.group, NamedGroup::kX25519);
   EXPECT_EQ(config.host, "a.example");
   provider.group = NamedGroup::kP256;
   provider.tls.await_close = true;
   provider.tls.max_answer = 2048;
+  provider.tls.receive = tls::ReceiveMode::kSealed;
   config = provider_connection(provider, "a.example");
   EXPECT_TRUE(config.await_close);
   EXPECT_EQ(config.max_answer, 2048u);
+  EXPECT_EQ(config.receive, agent::ReceiveMode::kSealed);
   EXPECT_EQ(config.group, NamedGroup::kP256);
 }
 

@@ -35,20 +35,20 @@ PrivateUrl presigned(size_t i, const std::string& object) {
                            "test");
 }
 
-/// Member 0 carries the loader.
-std::unique_ptr<OwnLinks> own_links(size_t i) {
+/// Member 0 carries the loader, at a place of its own for it (loader_url) or at its result link.
+std::unique_ptr<OwnLinks> own_links(size_t i, bool own_place = true) {
   Prg prg(Block(1, i));
   const PrivateUrl result = presigned(i, "results/run-0001.json");
   const PrivateUrl loader =
       split_private_url("https://joint-scripts.s3.amazonaws.com/loader-0001", "test");
   return std::make_unique<OwnLinks>(presigned(i, "data/cohort-2026-01.csv"), result,
-                                    i == 0 ? loader : result, prg);
+                                    i == 0 && own_place ? loader : result, prg);
 }
 
-std::vector<PublicLinks> links(size_t n) {
+std::vector<PublicLinks> links(size_t n, bool own_place = true) {
   std::vector<PublicLinks> out;
   for (size_t i = 0; i < n; ++i) {
-    out.push_back(own_links(i)->public_part("member-" + std::to_string(i)));
+    out.push_back(own_links(i, own_place)->public_part("member-" + std::to_string(i)));
   }
   return out;
 }
@@ -70,15 +70,17 @@ std::string rendered(const agent::ScriptWriter& script, const std::vector<std::s
 }
 
 /// All of a run: signing key, handshake, payload and request, with links as an SDK signs them.
-RunScriptCost cost_of(size_t n, const JobConfig& agreed, const std::vector<PublicLinks>& of) {
+RunScriptCost cost_of(size_t n, const JobConfig& agreed, const std::vector<PublicLinks>& of,
+                      const tls::CipherSuite& suite = tls::aes128_gcm_sha256()) {
   RunScriptTerms terms;
   terms.job = agreed;
   terms.links = of;
   terms.client_token = "8e81973e-0bec-47b0-b898-d190f9ebdacc";
-  const ConnectionShape shape{.num_members = n};
+  const ConnectionShape shape{.suite = &suite, .num_members = n};
   return run_script_cost(*lay_out_run_script(terms, shape), shape);
 }
 
+// Where a member names a place of its own for the loader (`loader_url`).
 TEST(RunScriptCostTest, StaysBelowWhatWasPromised) {
   JobConfig agreed = job();
   agreed.instance_profile = "script-role";
@@ -88,6 +90,26 @@ TEST(RunScriptCostTest, StaysBelowWhatWasPromised) {
                                   << cost.signing_key_ands << ", handshake " << cost.handshake_ands
                                   << ", request " << cost.request_ands << " of "
                                   << cost.request_bytes << " bytes";
+  }
+}
+
+// Where nobody does, the machine is told a pre-signed result link whole: its query, public, its
+// path and signature, private. The documents name these numbers (tls-in-mpc.md §5.11,
+// docs/files.md).
+TEST(RunScriptCostTest, AResultLinkAsCarrierCostsMore) {
+  JobConfig agreed = job();
+  agreed.instance_profile = "script-role";
+  const auto total = [&](size_t n, const tls::CipherSuite& suite, bool own_place) {
+    return cost_of(n, agreed, links(n, own_place), suite).total();
+  };
+  for (const auto& [n, aes, chacha] :
+       {std::tuple<size_t, uint64_t, uint64_t>{2, 1'360'000, 1'130'000},
+        {3, 1'390'000, 1'160'000}}) {
+    const uint64_t with_aes = total(n, tls::aes128_gcm_sha256(), false);
+    EXPECT_LE(with_aes, aes) << n;
+    EXPECT_LE(total(n, tls::chacha20_poly1305_sha256(), false), chacha) << n;
+    const uint64_t at_its_place = total(n, tls::aes128_gcm_sha256(), true);
+    EXPECT_NEAR(static_cast<double>(with_aes - at_its_place), 153'000, 5'000) << n;
   }
 }
 

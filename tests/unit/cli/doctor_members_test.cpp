@@ -171,8 +171,10 @@ TEST_P(DoctorMembersTest, VersionProtocolAndClockAreCompared) {
     net::Party party(net::TcpMesh::join(session::mesh_of(room, state->member(), nullptr, nullptr),
                                         state->identity()),
                      Prg::from_system());
-    std::vector<session::Term> terms = {{"command", "doctor --with-members"}};
-    for (session::Term& term : session::room_terms(room)) terms.push_back(std::move(term));
+    std::vector<session::Term> terms = session::meeting_terms("doctor --with-members", room);
+    for (session::Term& term : terms) {
+      if (term.name == "forms that are read of proposals") term.value = "format 9";
+    }
     for (const auto& [label, said] :
          {std::pair("session/terms", terms),
           {"doctor/terms", {{"version", "9.9.9\x1b[2J"}, {"protocol", "77"}}},
@@ -185,6 +187,10 @@ TEST_P(DoctorMembersTest, VersionProtocolAndClockAreCompared) {
   const std::string them = name_of(last());
   EXPECT_EQ(check(ended[0], them, "version").value("there", ""), "9.9.9?[2J") << ended[0].out;
   EXPECT_EQ(check(ended[0], them, "protocol").value("there", ""), "77");
+  const auto forms = check(ended[0], them, "forms that are read of proposals");
+  EXPECT_EQ(forms.value("there", ""), "format 9") << ended[0].out;
+  EXPECT_EQ(forms.value("here", ""), "format 2, text forms 1 to 3");
+  EXPECT_THAT(forms.value("remedy", ""), HasSubstr("read the same forms"));
   const auto clock = check(ended[0], them, "clock");
   EXPECT_EQ(clock["state"], "problem") << ended[0].out;
   EXPECT_THAT(clock.value("detail", ""), HasSubstr("behind ours"));

@@ -102,6 +102,27 @@ class LiarsTest : public ::testing::TestWithParam<size_t> {
   std::unique_ptr<RoomRig> rig_;
 };
 
+// members.md 5.2: what one member would sign and another could not read is refused before anything
+// else is said.
+TEST_P(LiarsTest, WhoReadsOtherFormsIsRefusedByName) {
+  const auto newer = [](const net::MessageId& id, Bytes& payload) {
+    constexpr std::string_view kForms = "text forms 1 to 3";
+    const size_t at = as_text(payload).find(kForms);
+    if (id.label == "session/terms" && at != std::string_view::npos) {
+      payload[at + kForms.size() - 1] = '4';
+    }
+  };
+  const auto ended = import_with("ours.json", newer);
+  for (PartyId i = 0; i < liar(); ++i) {
+    EXPECT_EQ(ended[i].code, cli::kRefused) << ended[i].out;
+    EXPECT_THAT(ended[i].out, HasSubstr("forms that are read of proposals"));
+    EXPECT_THAT(ended[i].out, HasSubstr("text forms 1 to 3"));
+    EXPECT_THAT(ended[i].out, HasSubstr("text forms 1 to 4"));
+    EXPECT_FALSE(signed_something(ended[i]));
+    EXPECT_EQ(stored(i), 0u);
+  }
+}
+
 TEST_P(LiarsTest, WhoHidesThatItProposesSomethingElseIsFoundOut) {
   rig_->write_shares("theirs.json", "joint/key", "0123456789abcdef", "hex");
   const agreement::Proposal theirs = proposal_of("theirs.json");

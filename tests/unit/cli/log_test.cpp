@@ -153,7 +153,7 @@ TEST_F(LogTest, TheConfigurationHoldsTheProvidersTerms) {
               ::testing::ElementsAre("*.amazonaws.com", "*.flexroom.example"));
   EXPECT_THAT(shown.last()["settings"],
               ::testing::ElementsAre("await_close=false", "group=x25519", "max_answer=16777216",
-                                     "suite=aes128"));
+                                     "receive=open", "suite=aes128"));
 }
 
 // A secret that is staged when its import fails may yet become one: the log does not deny it.

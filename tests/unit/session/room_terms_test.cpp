@@ -38,6 +38,7 @@ auto agree(size_t n, const Change& at_last, net::Tamper tamper = nullptr) {
       [&](net::Party& party) {
         RoomConfig config = room(n);
         std::vector<Term> more = {{"command", "get"}};
+        for (Term& term : format_terms()) more.push_back(std::move(term));
         if (party.id() + 1 == n && at_last) at_last(config, more);
         for (Term& term : room_terms(config)) more.push_back(std::move(term));
         agree_on_terms(party, config, more);
@@ -61,6 +62,12 @@ TEST_P(RoomTermsTest, EachDifferenceIsNamedWithBothValues) {
   };
   const std::vector<Case> cases = {
       {[](RoomConfig&, auto& more) { more[0].value = "call"; }, {"command", "get", "call"}},
+      {[](RoomConfig&, auto& more) { more[1].value = "format 3, text forms 1 to 4"; },
+       {"proposals", "format 2, text forms 1 to 3", "format 3", "read the same forms"}},
+      {[](RoomConfig&, auto& more) { more[2].value = "format 2"; },
+       {"statements", "format 1", "format 2"}},
+      {[](RoomConfig&, auto& more) { more[3].value = "format 3"; },
+       {"configurations", "format 2", "format 3"}},
       {[](RoomConfig& c, auto&) { c.name = "other"; }, {"name of the room", "rig", "other"}},
       {[](RoomConfig& c, auto&) { c.profile = "high"; }, {"profile", "default", "high"}},
       {[](RoomConfig& c, auto&) { c.courier = "m0"; }, {"courier", "m0"}},
@@ -73,6 +80,8 @@ TEST_P(RoomTermsTest, EachDifferenceIsNamedWithBothValues) {
        {"group of provider p", "x25519", "p256"}},
       {[](RoomConfig& c, auto&) { c.providers[0].tls.suite = &tls::chacha20_poly1305_sha256(); },
        {"suite of provider p", "aes128", "chacha20"}},
+      {[](RoomConfig& c, auto&) { c.providers[0].tls.receive = tls::ReceiveMode::kSealed; },
+       {"receive of provider p", "open", "sealed"}},
       {[](RoomConfig& c, auto&) { c.providers[0].tls.max_answer = 4321; },
        {"max_answer of provider p", "16777216", "4321"}},
       {[](RoomConfig& c, auto&) { c.providers[0].open_calls[0] = "GET https://b.example/"; },

@@ -17,6 +17,7 @@
 #include "store/epoch_store.h"
 #include "store/once_db.h"
 #include "store/room_store.h"
+#include "store/row_reader.h"
 #include "store/secret_store.h"
 #include "support/parties.h"
 #include "unit/store/store_fixture.h"
@@ -458,6 +459,10 @@ TEST_F(StoreTest, ARowThatCannotBeReadIsDamage) {
   EXPECT_THAT(error_of([&] { (void)decode_auth_bits(SecretBytes(5)); }), HasSubstr("damaged"));
   db->put("room", as_bytes("r"), Bytes{1, 2}, {});
   EXPECT_THAT(error_of([&] { (void)RoomStore(*db).find("r"); }), HasSubstr("damaged"));
+  // By its type, too: neither a wrong file of a person's nor a peer's message.
+  EXPECT_THROW((void)EpochStore(*db).load(Digest{}), DamagedState);
+  EXPECT_THROW((void)RecordMeta::decode(Bytes(40)), DamagedState);
+  EXPECT_THROW((void)RoomStore(*db).find("r"), DamagedState);
 }
 
 // Nor does it end the program: each kind of row of once.db, with its file and the way back.
