@@ -9,8 +9,6 @@
 namespace flexroom::agent {
 namespace {
 
-size_t ghash_wire(size_t i) { return 8 * (i / 8) + 7 - i % 8; }
-
 /// [[x y]] with one product of its own: x + a and y + b are opened.
 prep::AuthField multiply(net::Party& party, const Block& delta, prep::AuthField x,
                          prep::AuthField y, const prep::VecTriple& product) {
@@ -33,19 +31,6 @@ prep::AuthField multiply(net::Party& party, const Block& delta, prep::AuthField 
 }
 
 }  // namespace
-
-prep::AuthBits ghash_order(const prep::AuthBits& bits) {
-  FLEXROOM_ASSERT(bits.size() == 128);
-  prep::AuthBits out(bits.self(), bits.num_parties(), 128);
-  for (PartyId j = 0; j < bits.num_parties(); ++j) {
-    if (j == bits.self()) continue;
-    for (size_t i = 0; i < 128; ++i) {
-      out.mac[j][i] = bits.mac[j][ghash_wire(i)];
-      out.key[j][i] = bits.key[j][ghash_wire(i)];
-    }
-  }
-  return out;
-}
 
 std::vector<Block> ghash_input(ByteView header, ByteView ciphertext) {
   std::vector<Block> blocks;

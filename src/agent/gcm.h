@@ -2,15 +2,12 @@
 
 #include <vector>
 
+#include "agent/wires.h"
 #include "base/bytes.h"
 #include "net/party.h"
 #include "prep/prep.h"
 
 namespace flexroom::agent {
-
-/// 128 bits between byte order (least significant bit of a byte first) and GHASH order: bit i of a
-/// GHASH element is bit 7 - (i mod 8) of byte i / 8 of the block (SP 800-38D). Its own inverse.
-prep::AuthBits ghash_order(const prep::AuthBits& bits);
 
 /// What GHASH reads of a record: header, ciphertext, lengths.
 std::vector<Block> ghash_input(ByteView header, ByteView ciphertext);
