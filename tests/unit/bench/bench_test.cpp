@@ -53,6 +53,11 @@ TEST(Bench, QuickRunGivesEveryFigure) {
   EXPECT_EQ(json["links"][0]["warm_s"], json["figures"]["run_script_lean_warm_rtt20_s"]);
   // Four waits for the other member at the least.
   EXPECT_GE(report.links[0].warm_s, 0.04);
+  // Four times that and more where the system grants no huge pages.
+  if (report.environment.at("huge_pages").starts_with("madvise") ||
+      report.environment.at("huge_pages").starts_with("always")) {
+    EXPECT_LE(json["figures"]["cold_minor_faults"], 60'000);
+  }
   EXPECT_GT(json["figures"]["run_script_lean_n3_ands"], json["figures"]["run_script_lean_ands"]);
   EXPECT_EQ(json["figures"]["request_byte_ands"], 320);
   EXPECT_NEAR(json["figures"]["request_byte_ands_chacha20"].get<double>(), 162.5, 1);

@@ -182,7 +182,7 @@ TEST_F(RunProposalTest, TheEndOfAPrivateQueryIsItsOwnersWord) {
   terms_.links[1] = OwnLinks(links, "test", prg).public_part("bank-y");
   EXPECT_EQ(terms_.links[1].data.public_query, "?");
   EXPECT_EQ(terms_.links[1].carrier->says_end, 0) << "its public part says it";
-  layout_ = lay_out_run_script(terms_);
+  layout_ = lay_out_run_script(terms_, {.num_members = terms_.links.size()});
   const std::string text = agreement::render(shown());
   EXPECT_THAT(text, ContainsRegex("data of bank-y expires +bank-y says: 2026-11-28T20:00:00Z\n"));
   EXPECT_THAT(text, ContainsRegex("result of bank-y expires +.its public part does not say.\n"));
@@ -236,7 +236,7 @@ class RunAgainTest : public RunProposalTest {
     for (PublicLinks& links : terms_.links) {
       for (char& digit : links.sealed) digit = digit == 'f' ? '0' : digit == '9' ? 'a' : digit + 1;
     }
-    layout_ = lay_out_run_script(terms_);
+    layout_ = lay_out_run_script(terms_, {.num_members = terms_.links.size()});
   }
   ChangedSince changed() const { return changed_since(before_, shown()); }
   /// As the log gives it back.
@@ -266,7 +266,7 @@ TEST_F(RunAgainTest, WhatIsNewInEveryRunIsNoChange) {
 TEST_F(RunAgainTest, ARealChangeBesideThemIsShown) {
   terms_.job.instance_type = "t3.small";
   terms_.job.arguments = {"--rounds", "4"};
-  layout_ = lay_out_run_script(terms_);
+  layout_ = lay_out_run_script(terms_, {.num_members = terms_.links.size()});
   const ChangedSince since = changed();
   EXPECT_THAT(since.text, HasSubstr("  Parameters: form InstanceType\n    - t3.large\n"));
   EXPECT_THAT(since.text, HasSubstr("  Loader: loader\n"));
