@@ -31,6 +31,7 @@ class TestService : public ByteStream {
     bool breaks = false;  // the network fails in place of the end
     bool closes_after_hello = false;
     std::optional<size_t> flip_in_answer;  // byte of the first record of the answer
+    std::optional<size_t> flip_in_more;    // byte of the first record of `more`
     std::optional<uint64_t> flip_byte;     // of the stream; the network flips bit 0
   };
   struct Seen {
@@ -166,6 +167,7 @@ class TestService : public ByteStream {
       out.push_back(seal(tls::ContentType::kApplicationData, as_bytes(record)));
     }
     if (script_.flip_in_answer) out[0].at(*script_.flip_in_answer) ^= 1;
+    if (script_.flip_in_more) out.at(1).at(*script_.flip_in_more) ^= 1;
     if (script_.swaps_records) std::swap(out[0], out[1]);
     append(out.back(), script_.raw);
     if (script_.close_notify) append(out.back(), close_notify());

@@ -299,6 +299,40 @@ TEST_P(SealedBodyTest, OfARefusalOnlyWhichListedCode) {
   EXPECT_EQ(refused("500 Internal Server Error", "{\"code\":\"Expired\"}"), "");
 }
 
+// A courier that cuts or alters the body of a refusal must not choose `other` (§4.5(2), §5.8).
+TEST_P(SealedBodyTest, OfARefusalThatIsNotWholeNothing) {
+  ConnectionRig& members = rig(GetParam(), "json", json_plan);
+  JsonAnswer answer;
+  answer.status = "409 Conflict";
+  answer.body = "{\"code\":\"Expired\"}";
+  const std::string whole = answer.text();
+  const size_t header = whole.size() - answer.body.size();
+  const auto expect_unknown = [&](const Scenario& scenario, const std::string& why) {
+    SCOPED_TRACE(why);
+    const Report report = members.run(scenario);
+    expect_failure(report, why);
+    for (const auto& member : report.members) {
+      EXPECT_TRUE(member.unknown);
+      EXPECT_TRUE(member.sealed_unknown);
+      EXPECT_EQ(member.sealed_status, 409);
+      EXPECT_EQ(member.listed_code, "");
+    }
+  };
+  Scenario scenario;
+  scenario.script.answer = whole.substr(0, header);
+  scenario.script.more = {answer.body};
+  const Report report = members.run(scenario);
+  ASSERT_TRUE(report.ended);
+  for (const auto& member : report.members) EXPECT_EQ(member.listed_code, "Expired");
+  scenario.script.flip_in_more = 5;
+  expect_unknown(scenario, "a record of the service does not verify under its key");
+  scenario = {};
+  scenario.script.answer = whole.substr(0, header);
+  expect_unknown(scenario, "incomplete");
+  scenario.script.answer = whole.substr(0, header - 2);
+  expect_unknown(scenario, "incomplete");
+}
+
 SealedPlan xml_plan() {
   SealedPlan plan = small_plan();
   plan.content_type = "text/xml";
