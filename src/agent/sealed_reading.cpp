@@ -106,7 +106,7 @@ int SealedReading::read_status() {
     for (size_t b = 0; b < 4; ++b) digit |= int{digits[4 * k + b]} << b;
     status = 10 * status + digit;
   }
-  http::require_status(status);
+  if (status < 100 || status > 599) no_answer("no HTTP/1.1");
   if (status < 200) no_answer("interim response");
   // An idle service sends it unasked, and the courier may keep it back until A3.
   if (status == 408) no_answer("408 is no answer to a request");

@@ -220,6 +220,12 @@ TEST_P(SealedTest, WhatIsNoAnswerIsAnUnknownOutcome) {
   const std::string whole = set_cookie("session=a1b2c3d4; Path=/");
   scenario.script.answer = "HTTP/1.1 103 Early Hints\r\n\r\n" + whole;
   expect_unknown(scenario, "interim");
+  scenario.script.answer = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
+  expect_unknown(scenario, "interim");
+  for (const std::string status : {"000", "099", "600", "999"}) {
+    scenario.script.answer = "HTTP/1.1 " + status + " Odd\r\n\r\n";
+    expect_unknown(scenario, "no HTTP/1.1");
+  }
   scenario.script.answer = "HTTP/1.1 408 Request Timeout\r\n\r\n";
   expect_unknown(scenario, "408");
   scenario.script.answer = "HTTP/1.0 200 OK\r\n\r\n";
