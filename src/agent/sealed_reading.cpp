@@ -59,8 +59,8 @@ SealedReply SealedReading::read() {
     reply.none = error.fault() == http::OutlineFault::kNoItem;
     if (!reply.none) fail(http::to_string(error.fault()));
   } catch (const http::ResponseError& error) {
-    fail(http::to_string(error.fault()));
     reply.unknown = error.fault() == http::ResponseFault::kIncomplete;
+    fail(reply.unknown ? kCutAnswer : http::to_string(error.fault()));
   }
   reply.leak = answer_.leak;
   return reply;
@@ -130,7 +130,7 @@ http::HeaderLines SealedReading::read_header() {
   marks.ends = KeptMarks(circuit, outputs, "ends").open(answer_, window, "sealed/open header end");
   const auto end = std::find(marks.ends.begin(), marks.ends.end(), true);
   if (end == marks.ends.end()) {
-    if (window < plan_.header_max) no_answer("incomplete");
+    if (window < plan_.header_max) no_answer(std::string(kCutAnswer));
     throw http::OutlineError(http::OutlineFault::kHeaderTooLong);
   }
   const auto size = static_cast<size_t>(end - marks.ends.begin()) + 1;

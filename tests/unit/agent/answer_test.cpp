@@ -203,6 +203,24 @@ TEST(Answer, AnUnknownOutcomeCarriesWhatCame) {
   }
 }
 
+// Of a sealed one nothing but its status was seen: that is said, and not that nothing came.
+TEST(Answer, AnUnknownOutcomeOfASealedAnswerSaysItsStatus) {
+  agent::Reply reply;
+  reply.unknown_outcome = "incomplete";
+  reply.sealed = std::make_shared<agent::SealedReply>();
+  const auto said = [&] {
+    try {
+      agent::require_answer(reply, "keys");
+    } catch (const agent::UnknownOutcome& outcome) {
+      return std::string(outcome.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(said(), HasSubstr("no status of it came"));
+  reply.sealed->status = 201;
+  EXPECT_THAT(said(), HasSubstr("its status 201"));
+}
+
 // 16, tls-in-mpc.md §3.6: the service is told why, as long as no member has agreed to its flight.
 TEST(Alerts, TellTheServiceWhyItIsRefused) {
   const auto alert_of = [](const TestService::Script& script) {

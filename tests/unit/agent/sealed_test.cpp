@@ -248,6 +248,34 @@ TEST_P(SealedTest, WhatIsNoAnswerIsAnUnknownOutcome) {
   expect_unknown(scenario, "more records");
 }
 
+// What stopped the waiting is said: the end of the connection, or a record that cannot be one of
+// the answer.
+TEST_P(SealedTest, OfNoWholeAnswerTheReasonIsSaid) {
+  ConnectionRig& members = rig(GetParam(), "cookie", cookie_plan);
+  const auto expect_said = [&](const Scenario& scenario, const std::string& failure,
+                               const std::string& reason) {
+    const Report report = members.run(scenario);
+    expect_failure(report, failure);
+    for (const auto& member : report.members) {
+      EXPECT_TRUE(member.unknown);
+      EXPECT_THAT(member.unknown_why, HasSubstr(failure + ": "));
+      EXPECT_THAT(member.unknown_why, HasSubstr(reason));
+    }
+  };
+  const Bytes alert_in_clear = {21, 3, 3, 0, 2, 2, 40};
+  const std::string whole = set_cookie("session=a1b2c3d4; Path=/");
+  Scenario scenario;
+  scenario.script.answer = "HTTP/1";
+  scenario.script.close_notify = false;
+  expect_said(scenario, "there is no answer", "closed");
+  scenario.script.answer = whole.substr(0, whole.size() - 4);
+  expect_said(scenario, "incomplete", "closed");
+  scenario.script.raw = alert_in_clear;
+  expect_said(scenario, "incomplete", "an unprotected record of type 21");
+  scenario.script.answer = "HTTP/1";
+  expect_said(scenario, "there is no answer", "an unprotected record of type 21");
+}
+
 // OpenSSL's server, records of its own making.
 TEST_P(SealedTest, CookiesOfOpenssl) {
   ConnectionRig& cookie = rig(GetParam(), "cookie", cookie_plan);
