@@ -4,6 +4,7 @@
 
 #include "agent/wires.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "prep/open.h"
 
 namespace flexroom::agent {
@@ -292,13 +293,23 @@ void SealedReading::open_values(SealedReply& reply, const std::vector<std::optio
   if (to && *to != self) opening.send_to(*to);
   const bool ours = !to || *to == self;
   if (ours) opening.receive_from_all();
-  const std::string text = ours ? to_text(bytes_of_bits(opening.result())) : std::string();
+  SecretBytes text;
+  if (ours) {
+    Bytes opened = opening.result();
+    text = SecretBytes(bytes_of_bits(opened));
+    wipe(opened);
+  }
   size_t at = 0;
   for (const size_t k : items) {
     SealedValue& value = reply.values[k];
     value.state = ours ? SealedValue::State::kOpened : SealedValue::State::kElsewhere;
-    if (ours) value.text = text.substr(at, places[k]->size());
-    at += places[k]->size();
+    const size_t size = places[k]->size();
+    if (ours) {
+      const ByteView part = text.reveal().subspan(at, size);
+      if (to) value.secret = SecretBytes::copy_of(part);
+      if (!to) value.text = to_text(part);
+    }
+    at += size;
   }
   answer_.leak.opened_bytes += all.size();
 }

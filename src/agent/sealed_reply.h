@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/secret.h"
 #include "prep/prep.h"
 
 namespace flexroom::agent {
@@ -29,7 +30,7 @@ struct SealedValue {
   enum class State : uint8_t {
     kNone,       // nothing: the answer was not selected from
     kKept,       // `bits`
-    kOpened,     // `text`
+    kOpened,     // `text`, or `secret` if to this member alone
     kElsewhere,  // opened to another member
     kTested,     // was what the plan says
     kSame,       // a cookie that the answer does not set: its old version stays
@@ -37,7 +38,8 @@ struct SealedValue {
   State state = State::kNone;
   size_t bytes = 0;     // length; public
   prep::AuthBits bits;  // kKept: 8 a byte, bit 0 first
-  std::string text;     // kOpened
+  std::string text;     // kOpened to all
+  SecretBytes secret;   // kOpened to this member alone: wiped with the value
 };
 
 struct SealedReply {

@@ -90,7 +90,8 @@ void expect_json(const Report& report) {
   for (PartyId i = 0; i < report.members.size(); ++i) {
     const auto& member = report.members[i];
     EXPECT_EQ(member.values[1].text, "4711");
-    EXPECT_EQ(member.values[2].text, i == 1 ? "ann" : "");
+    EXPECT_EQ(member.values[2].text, "");
+    EXPECT_EQ(member.values[2].secret, i == 1 ? "ann" : "");
     EXPECT_EQ(member.values[2].state,
               static_cast<uint8_t>(i == 1 ? State::kOpened : State::kElsewhere));
     EXPECT_EQ(member.values[3].state, static_cast<uint8_t>(State::kTested));
@@ -101,6 +102,21 @@ void expect_json(const Report& report) {
 TEST_P(SealedBodyTest, JsonIsKeptOpenedAndTested) {
   ConnectionRig& members = rig(GetParam(), "json", json_plan);
   expect_json(answer_with(members, JsonAnswer{}.text()));
+}
+
+// What one member alone was shown is wiped with the value, and void with it.
+TEST(SealedReplies, ForgottenValuesHoldNothing) {
+  agent::SealedReply reply;
+  reply.values.resize(2);
+  reply.values[0].state = agent::SealedValue::State::kOpened;
+  reply.values[0].secret = SecretBytes::copy_of(as_bytes("ann"));
+  reply.values[1].text = "4711";
+  reply.forget_values();
+  for (const agent::SealedValue& value : reply.values) {
+    EXPECT_EQ(value.state, agent::SealedValue::State::kNone);
+    EXPECT_TRUE(value.secret.empty());
+    EXPECT_EQ(value.text, "");
+  }
 }
 
 // A text over 16 bytes is several elements under the coin of its batch: one that differs in the
