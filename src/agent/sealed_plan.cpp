@@ -89,6 +89,13 @@ bool is_domain_of(const http::CookieQuery& query) {
          query.host.ends_with("." + query.domain);
 }
 
+/// A search reads the byte behind the text too, and must not take it, or the filler behind it, for
+/// one of the run.
+bool holds_the_end(const SealedItem& item) {
+  const char end = std::holds_alternative<SealedXml>(item.at) ? '<' : '"';
+  return item.char_class.contains(end) || item.char_class.contains('\0');
+}
+
 void require_valid_item(const SealedItem& item, size_t num_members) {
   if (item.fate == SealedItem::Fate::kTest) {
     if (item.equals.empty()) refuse("a test without a text");
@@ -119,6 +126,9 @@ void require_valid_item(const SealedItem& item, size_t num_members) {
   if (item.behind && (!is_body(item.at) || item.behind->empty() ||
                       item.behind->size() >= SealedPlan::kCodeCapacity)) {
     refuse("`after` needs a literal, and a text of the body");
+  }
+  if (item.behind && holds_the_end(item)) {
+    refuse("`after` with a class that holds the end of the text", "use a narrower class");
   }
 }
 

@@ -530,6 +530,24 @@ TEST(SealedPlans, WhatDoesNotGoTogetherIsRefused) {
   EXPECT_TRUE(refused([](SealedPlan& p) { p.items[0].char_class = {}; }));
   EXPECT_TRUE(refused([](SealedPlan& p) { p.items[3].equals = ""; }));
   EXPECT_TRUE(refused([](SealedPlan& p) { p.items[4].behind = "x"; }));
+  // The run behind a literal ends at the end of the text: '"' of JSON, '<' of XML.
+  const auto searched = [&](agent::SealedPlace at, const http::CharSet& run) {
+    return refused([&](SealedPlan& p) {
+      p.codes.reset();
+      p.items.resize(1);
+      p.items[0].at = at;
+      p.items[0].behind = "is ";
+      p.items[0].char_class = run;
+    });
+  };
+  const agent::SealedPlace json = json_path({std::string("a")}), xml = agent::SealedXml{{"A"}};
+  const http::CharSet cookie = http::char_set(http::CharClass::kCookie);
+  EXPECT_TRUE(searched(xml, cookie));
+  EXPECT_FALSE(searched(json, cookie));
+  EXPECT_TRUE(searched(json, http::char_set(http::CharClass::kXmlText)));
+  EXPECT_TRUE(searched(json, http::char_set(http::CharClass::kRaw)));
+  EXPECT_TRUE(searched(json, http::CharSet::of(std::string_view("a\0", 2))));
+  EXPECT_FALSE(searched(xml, http::char_set(http::CharClass::kDigits)));
   EXPECT_TRUE(refused([](SealedPlan& p) { p.codes->one_of = {"other"}; }));
   EXPECT_TRUE(refused(
       [](SealedPlan& p) { std::get<agent::SealedHeader>(p.items[4].at).name = "Set-Cookie"; }));
