@@ -13,6 +13,8 @@ namespace flexroom::agent {
 /// (tls-in-mpc.md §5.6). Everything else stayed inside.
 struct SealedLeak {
   size_t records = 0;          // whose type byte was opened
+  size_t padding_bytes = 0;    // zeros behind type bytes, opened
+  size_t alert_bytes = 0;      // level and description, opened
   size_t ticket_headers = 0;   // of 4 bytes, opened
   size_t header_bytes = 0;     // length of the header, 0: not read
   size_t body_bytes = 0;       // length of the body, 0: not read

@@ -422,6 +422,27 @@ TEST_P(SealedBodyTest, CodeFromAMailText) {
   }
 }
 
+TEST_P(SealedBodyTest, AlteredSharesOfASearchAreCheating) {
+  ConnectionRig& members = rig(GetParam(), "mail", mail_plan);
+  JsonAnswer answer;
+  answer.body =
+      "{\"m\":[{\"from\":{\"address\":\"no-reply@s.test\"},\"intro\":\"code is 123456.\"}]}";
+  for (const std::string label : {"sealed/open found", "sealed/open run"}) {
+    SCOPED_TRACE(label);
+    Scenario scenario;
+    scenario.script.answer = answer.text();
+    scenario.tamper = [&](const net::MessageId& message, Bytes& payload) {
+      if (message.sender == 1 && message.receiver == 0 && message.label == label) {
+        payload.front() ^= 1;
+      }
+    };
+    const Report report = members.run(scenario);
+    ASSERT_TRUE(report.ended);
+    EXPECT_EQ(report.members[0].code, AbortCode::kMac);
+    EXPECT_FALSE(report.members[0].sealed);
+  }
+}
+
 // --- the same as in the clear ---
 
 SealedPlan member_plan() {
