@@ -178,7 +178,9 @@ void SealedReading::outline_body(std::vector<RecordByte> body) {
     xml_ = http::read_xml_outline(body_->size(), marks);
     return;
   }
-  body_->set_escapes(std::move(outputs.kept[circuit.program->output_group("escapes")]));
+  prep::AuthBits& escapes = outputs.kept[circuit.program->output_group("escapes")];
+  FLEXROOM_ASSERT(escapes.size() == plan_.body_max);  // bit k is that of byte k
+  body_->set_escapes(std::move(escapes));
   json_ = http::read_json_outline(body_->size(), marks);
 }
 

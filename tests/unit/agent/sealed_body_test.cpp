@@ -551,6 +551,28 @@ TEST(SealedPlans, WhatDoesNotGoTogetherIsRefused) {
   EXPECT_TRUE(refused([](SealedPlan& p) { p.items[0].char_class = {}; }));
   EXPECT_TRUE(refused([](SealedPlan& p) { p.items[3].equals = ""; }));
   EXPECT_TRUE(refused([](SealedPlan& p) { p.items[4].behind = "x"; }));
+  // Nothing is asked about a name of no bytes (a service may send one, and stop all members).
+  EXPECT_TRUE(refused([](SealedPlan& p) { p.items[0].at = json_path({std::string()}); }));
+  EXPECT_TRUE(refused([](SealedPlan& p) { p.codes->at = json_path({std::string()}); }));
+  EXPECT_TRUE(refused([](SealedPlan& p) {
+    http::JsonItem element;
+    element.filters = {{{"from", ""}, "x"}};
+    p.items[0].at = json_path({std::string("m"), element, std::string("id")});
+  }));
+  EXPECT_TRUE(
+      refused([](SealedPlan& p) { std::get<agent::SealedHeader>(p.items[4].at).name = ""; }));
+  EXPECT_TRUE(refused([](SealedPlan& p) {
+    p.items.push_back(keep_cookie());
+    std::get<agent::SealedCookie>(p.items.back().at).query.name = "";
+  }));
+  for (const std::vector<std::string>& path :
+       {std::vector<std::string>(), std::vector<std::string>{"A", ""}}) {
+    EXPECT_TRUE(refused([&](SealedPlan& p) {
+      p.codes.reset();
+      p.items.resize(1);
+      p.items[0].at = agent::SealedXml{path};
+    }));
+  }
   // The run behind a literal ends at the end of the text: '"' of JSON, '<' of XML.
   const auto searched = [&](agent::SealedPlace at, const http::CharSet& run) {
     return refused([&](SealedPlan& p) {
