@@ -340,7 +340,12 @@ TEST(Views, AMarkNamesThePositionOfTheRecord) {
   plan.bytes = 16;
   Digest csid{};
   csid.fill(7);
-  agent::make_gcm_write_direction(dealer.source(0), plan)->mark(journal, csid);
+  auto transports = net::memory_mesh(2, std::chrono::seconds(60));
+  net::Party party(std::move(transports[0]), Prg(Block(5, 0)));
+  arith::ArithEngine arith(party, dealer.source(0));
+  boolean::Engine engine(party, dealer.source(0));
+  const agent::Context context{party, dealer.source(0), arith, engine, journal};
+  agent::make_gcm_write_direction(context, plan)->mark(journal, csid);
   ASSERT_EQ(journal.marks.size(), 1u);
   EXPECT_EQ(journal.marks[0].first, "record");
   EXPECT_EQ(journal.marks[0].second, to_hex(csid) + "00" + "00000000" + "0000000000000000");
