@@ -7,30 +7,6 @@
 #include "prep/open.h"
 
 namespace flexroom::agent {
-namespace {
-
-/// [[x y]] with one product of its own: x + a and y + b are opened.
-prep::AuthField multiply(net::Party& party, const Block& delta, prep::AuthField x,
-                         prep::AuthField y, const prep::VecTriple& product) {
-  prep::add(x, product.a);
-  prep::add(y, product.b);
-  x.append(y);
-  const std::vector<Block> opened = prep::open_field(party, delta, x, "tls/tag step");
-  const Block &e = opened[0], &f = opened[1];  // (e + a)(f + b) = ef + eb + fa + ab
-  prep::AuthField out = product.c.clone();
-  const auto add_scaled = [&](const prep::AuthField& element, const Block& by) {
-    prep::AuthField term = element.clone();
-    prep::scale(term, std::span(&by, 1));
-    prep::add(out, term);
-  };
-  add_scaled(product.b, e);
-  add_scaled(product.a, f);
-  const Block both = math::gf_mul(e, f);
-  prep::add_constants(out, std::span(&both, 1), delta);
-  return out;
-}
-
-}  // namespace
 
 std::vector<Block> ghash_input(ByteView header, ByteView ciphertext) {
   std::vector<Block> blocks;
@@ -40,6 +16,34 @@ std::vector<Block> ghash_input(ByteView header, ByteView ciphertext) {
   lengths.u64(8 * header.size()).u64(8 * ciphertext.size());
   blocks.push_back(prep::ghash_block(lengths.bytes()));
   return blocks;
+}
+
+prep::AuthField multiply(net::Party& party, const Block& delta, prep::AuthField x,
+                         prep::AuthField y, std::vector<prep::VecTriple> products,
+                         std::string_view label) {
+  const size_t count = products.size();
+  FLEXROOM_ASSERT(count > 0 && x.size() == count && y.size() == count);
+  prep::AuthField a = std::move(products[0].a), b = std::move(products[0].b);
+  prep::AuthField out = std::move(products[0].c);
+  for (size_t h = 1; h < count; ++h) {
+    a.append(products[h].a);
+    b.append(products[h].b);
+    out.append(products[h].c);
+  }
+  prep::add(x, a);
+  prep::add(y, b);
+  x.append(y);
+  const std::vector<Block> opened = prep::open_field(party, delta, x, label);
+  // (e + a)(f + b) = ef + eb + fa + ab
+  const std::span<const Block> e(opened.data(), count), f(opened.data() + count, count);
+  std::vector<Block> both;
+  for (size_t h = 0; h < count; ++h) both.push_back(math::gf_mul(e[h], f[h]));
+  prep::scale(b, e);
+  prep::scale(a, f);
+  prep::add(out, b);
+  prep::add(out, a);
+  prep::add_constants(out, both, delta);
+  return out;
 }
 
 GhashKey::GhashKey(prep::Source& source, size_t max_blocks, size_t products)
@@ -68,9 +72,11 @@ prep::AuthField GhashKey::hash(net::Party& party, const Block& delta,
   const size_t first = blocks.size() - max_blocks_ * products_needed(blocks.size());
   prep::AuthField sum = hash_short(blocks.first(first));
   for (size_t done = first; done < blocks.size(); done += max_blocks_) {
-    const prep::VecTriple product = std::move(products_.back());
+    std::vector<prep::VecTriple> product;
+    product.push_back(std::move(products_.back()));
     products_.pop_back();
-    sum = multiply(party, delta, std::move(sum), top_power(delta), product);
+    sum = multiply(party, delta, std::move(sum), top_power(delta), std::move(product),
+                   "tls/tag step");
     prep::add(sum, hash_short(blocks.subspan(done, max_blocks_)));
   }
   return sum;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "agent/wires.h"
@@ -11,6 +12,12 @@ namespace flexroom::agent {
 
 /// What GHASH reads of a record: header, ciphertext, lengths.
 std::vector<Block> ghash_input(ByteView header, ByteView ciphertext);
+
+/// [[x_h y_h]], each with one product of its own, all with one opening under `label`: x + a and
+/// y + b are opened, once (boolean-engine.md §9.3).
+prep::AuthField multiply(net::Party& party, const Block& delta, prep::AuthField x,
+                         prep::AuthField y, std::vector<prep::VecTriple> products,
+                         std::string_view label);
 
 /// The shared hash key of one direction, H = R + d (tls-in-mpc.md §4.4).
 class GhashKey {

@@ -178,11 +178,15 @@ void SealedReading::outline_body(std::vector<RecordByte> body) {
     xml_ = http::read_xml_outline(body_->size(), marks);
     return;
   }
-  body_->set_escapes(std::move(outputs.kept[circuit.program->output_group("escapes")]));
+  prep::AuthBits& escapes = outputs.kept[circuit.program->output_group("escapes")];
+  FLEXROOM_ASSERT(escapes.size() == plan_.body_max);  // bit k is that of byte k
+  body_->set_escapes(std::move(escapes));
   json_ = http::read_json_outline(body_->size(), marks);
 }
 
-// Of another status: which listed code, or `other`, also where anything is wrong with the body.
+// Of another status: which listed code, or `other`, also where a whole body is malformed, too long
+// or of another type (§5.6). A body that is cut or does not verify says nothing of the codes:
+// `other` would then be the choice of whoever cut it (§4.5(2), §5.8).
 std::string SealedReading::read_code() {
   const std::string other = "other";
   http::Span span;
@@ -200,9 +204,11 @@ std::string SealedReading::read_code() {
     for (const auto& [place, code, any_case] : questions) {
       if (body_->equal(place, code, any_case)) return std::string(code);
     }
-  } catch (const SealedFault&) {
+  } catch (const SealedFault& fault) {
+    if (fault.outcome() == SealedFault::Outcome::kUnknown) throw;
   } catch (const http::OutlineError&) {
-  } catch (const http::ResponseError&) {
+  } catch (const http::ResponseError& error) {
+    if (error.fault() == ResponseFault::kIncomplete) throw;
   }
   return other;
 }

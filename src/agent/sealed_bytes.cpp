@@ -167,6 +167,8 @@ bool SealedBytes::in_classes(http::Span span, const std::vector<http::CharSet>& 
   if (sets == std::vector{http::char_set(http::CharClass::kDigits)}) {
     return answer_.class_bit(SealedCircuits::kAge, at(span), '0');
   }
+  // Whoever asks about another class needs a circuit for it.
+  FLEXROOM_ASSERT(sets == http::number_form(span.size()));
   return true;
 }
 

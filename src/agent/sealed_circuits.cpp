@@ -70,12 +70,10 @@ std::vector<http::CharSet> class_sets(const SealedPlan& plan) {
   for (const SealedItem& item : plan.items) {
     if (!has_class_check(item)) continue;
     const auto* json = std::get_if<SealedJson>(&item.at);
+    const std::vector<http::CharSet> form = http::number_form(item.max_bytes);
     for (size_t k = 0; k < item.max_bytes; ++k) {
-      http::CharSet set = item.char_class;
-      if (json != nullptr && json->number) {
-        set = set & http::CharSet::of(k == 0 ? "-0123456789" : "-+.0123456789Ee");
-      }
-      out.push_back(set);
+      const bool number = json != nullptr && json->number;
+      out.push_back(number ? item.char_class & form[k] : item.char_class);
     }
   }
   return out;

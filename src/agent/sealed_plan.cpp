@@ -89,6 +89,40 @@ bool is_domain_of(const http::CookieQuery& query) {
          query.host.ends_with("." + query.domain);
 }
 
+/// What is asked about the bytes of an answer has a text, and a name of no bytes is none of these.
+bool names_nothing(const std::vector<std::string>& path) {
+  return std::any_of(path.begin(), path.end(), [](const std::string& s) { return s.empty(); });
+}
+
+bool names_nothing(const http::JsonStep& step) {
+  if (const auto* key = std::get_if<std::string>(&step)) return key->empty();
+  const auto* element = std::get_if<http::JsonItem>(&step);
+  return element != nullptr &&
+         std::any_of(element->filters.begin(), element->filters.end(),
+                     [](const http::JsonFilter& filter) { return names_nothing(filter.path); });
+}
+
+void require_names(const SealedPlace& at) {
+  bool empty = false;
+  if (const auto* cookie = std::get_if<SealedCookie>(&at)) empty = cookie->query.name.empty();
+  if (const auto* header = std::get_if<SealedHeader>(&at)) empty = header->name.empty();
+  if (const auto* xml = std::get_if<SealedXml>(&at)) {
+    empty = xml->path.empty() || names_nothing(xml->path);
+  }
+  if (const auto* json = std::get_if<SealedJson>(&at)) {
+    empty = std::any_of(json->path.begin(), json->path.end(),
+                        [](const http::JsonStep& step) { return names_nothing(step); });
+  }
+  if (empty) refuse("a selector with an empty name, or of XML without a path");
+}
+
+/// A search reads the byte behind the text too, and must not take it, or the filler behind it, for
+/// one of the run.
+bool holds_the_end(const SealedItem& item) {
+  const char end = std::holds_alternative<SealedXml>(item.at) ? '<' : '"';
+  return item.char_class.contains(end) || item.char_class.contains('\0');
+}
+
 void require_valid_item(const SealedItem& item, size_t num_members) {
   if (item.fate == SealedItem::Fate::kTest) {
     if (item.equals.empty()) refuse("a test without a text");
@@ -106,9 +140,7 @@ void require_valid_item(const SealedItem& item, size_t num_members) {
   if (const auto* header = std::get_if<SealedHeader>(&item.at)) {
     if (http::same_name(header->name, "set-cookie")) refuse("Set-Cookie is read by `cookie` alone");
   }
-  if (const auto* xml = std::get_if<SealedXml>(&item.at); xml != nullptr && xml->path.empty()) {
-    refuse("an XML selector without a path");
-  }
+  require_names(item.at);
   const auto* cookie = std::get_if<SealedCookie>(&item.at);
   if (cookie != nullptr && item.fate != SealedItem::Fate::kKeep) {
     refuse("a cookie is never opened or tested", "keep it");
@@ -119,6 +151,9 @@ void require_valid_item(const SealedItem& item, size_t num_members) {
   if (item.behind && (!is_body(item.at) || item.behind->empty() ||
                       item.behind->size() >= SealedPlan::kCodeCapacity)) {
     refuse("`after` needs a literal, and a text of the body");
+  }
+  if (item.behind && holds_the_end(item)) {
+    refuse("`after` with a class that holds the end of the text", "use a narrower class");
   }
 }
 
@@ -156,6 +191,7 @@ void SealedPlan::require_valid(size_t num_members) const {
     }
   }
   if (codes) {
+    require_names(place_of(*codes));
     if (std::holds_alternative<SealedXml>(codes->at) != body_is_xml()) {
       refuse("the codes are looked for in a body of the kind of the other selectors");
     }

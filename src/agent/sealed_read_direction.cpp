@@ -91,7 +91,11 @@ class SealedReadDirection final : public ReadDirection {
     reply.response.status = sealed.status;
     if (sealed.unknown) {
       reply.unknown_outcome = *sealed.failure;
-      if (sealed.failure == kNoAnswer) *reply.unknown_outcome += ": " + request.server.end_reason();
+      // Why nothing more was waited for.
+      if (sealed.failure == kNoAnswer || sealed.failure == kCutAnswer) {
+        const auto& fault = request.machine.application_fault();
+        *reply.unknown_outcome += ": " + (fault ? *fault : request.server.end_reason());
+      }
     }
     reply.sealed = std::make_shared<SealedReply>(std::move(sealed));
     return reply;

@@ -4,6 +4,7 @@
 
 #include "agent/wires.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "prep/open.h"
 
 namespace flexroom::agent {
@@ -59,8 +60,8 @@ SealedReply SealedReading::read() {
     reply.none = error.fault() == http::OutlineFault::kNoItem;
     if (!reply.none) fail(http::to_string(error.fault()));
   } catch (const http::ResponseError& error) {
-    fail(http::to_string(error.fault()));
     reply.unknown = error.fault() == http::ResponseFault::kIncomplete;
+    fail(reply.unknown ? kCutAnswer : http::to_string(error.fault()));
   }
   reply.leak = answer_.leak;
   return reply;
@@ -106,7 +107,7 @@ int SealedReading::read_status() {
     for (size_t b = 0; b < 4; ++b) digit |= int{digits[4 * k + b]} << b;
     status = 10 * status + digit;
   }
-  http::require_status(status);
+  if (status < 100 || status > 599) no_answer("no HTTP/1.1");
   if (status < 200) no_answer("interim response");
   // An idle service sends it unasked, and the courier may keep it back until A3.
   if (status == 408) no_answer("408 is no answer to a request");
@@ -130,7 +131,7 @@ http::HeaderLines SealedReading::read_header() {
   marks.ends = KeptMarks(circuit, outputs, "ends").open(answer_, window, "sealed/open header end");
   const auto end = std::find(marks.ends.begin(), marks.ends.end(), true);
   if (end == marks.ends.end()) {
-    if (window < plan_.header_max) no_answer("incomplete");
+    if (window < plan_.header_max) no_answer(std::string(kCutAnswer));
     throw http::OutlineError(http::OutlineFault::kHeaderTooLong);
   }
   const auto size = static_cast<size_t>(end - marks.ends.begin()) + 1;
@@ -292,13 +293,23 @@ void SealedReading::open_values(SealedReply& reply, const std::vector<std::optio
   if (to && *to != self) opening.send_to(*to);
   const bool ours = !to || *to == self;
   if (ours) opening.receive_from_all();
-  const std::string text = ours ? to_text(bytes_of_bits(opening.result())) : std::string();
+  SecretBytes text;
+  if (ours) {
+    Bytes opened = opening.result();
+    text = SecretBytes(bytes_of_bits(opened));
+    wipe(opened);
+  }
   size_t at = 0;
   for (const size_t k : items) {
     SealedValue& value = reply.values[k];
     value.state = ours ? SealedValue::State::kOpened : SealedValue::State::kElsewhere;
-    if (ours) value.text = text.substr(at, places[k]->size());
-    at += places[k]->size();
+    const size_t size = places[k]->size();
+    if (ours) {
+      const ByteView part = text.reveal().subspan(at, size);
+      if (to) value.secret = SecretBytes::copy_of(part);
+      if (!to) value.text = to_text(part);
+    }
+    at += size;
   }
   answer_.leak.opened_bytes += all.size();
 }

@@ -12,6 +12,8 @@ namespace flexroom::agent {
 
 /// The failure of an answer of which nothing came.
 inline constexpr std::string_view kNoAnswer = "there is no answer";
+/// That of one whose header or body is cut.
+inline constexpr std::string_view kCutAnswer = "incomplete";
 
 /// Reads one frozen sealed answer by its plan, phase after phase of tls-in-mpc.md §5.6: status,
 /// header, names, framing, body, classes, declared openings. A member sends shares of a phase only

@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint8_t kServerToClient = 1;
 constexpr uint8_t kCloseNotify = 0, kUserCanceled = 90;
+constexpr size_t kMaxUserCanceled = 4;  // §3.6
 constexpr size_t kMessageHeader = 4;
 
 [[noreturn]] void no_answer(const std::string& why) {
@@ -123,6 +124,7 @@ bool SealedRecords::open_type_bytes(std::vector<uint32_t>& unknown) {
     types_[unknown[k]] = bytes[k];
     if (bytes[k] != 0) continue;
     ++padding_[unknown[k]];
+    ++answer_.leak.padding_bytes;
     still.push_back(unknown[k]);
   }
   unknown = std::move(still);
@@ -160,7 +162,9 @@ void SealedRecords::take_alert(uint32_t record, size_t size) {
   if (size != 2) no_answer("the service sent a malformed alert");
   const std::vector<RecordByte> places = {{record, 0}, {record, 1}};
   const Bytes alert = answer_.open_bytes(places, "sealed/open alert");
-  if (alert[1] == kUserCanceled) return;  // the plan's records bound them
+  answer_.leak.alert_bytes += alert.size();
+  // Without a close_notify the framing of the answer alone decides whether it is whole.
+  if (alert[1] == kUserCanceled && ++canceled_ <= kMaxUserCanceled) return;
   if (alert[1] != kCloseNotify) {
     no_answer("the service ended the connection with alert " + tls::describe_alert(alert[1]));
   }

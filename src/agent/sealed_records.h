@@ -69,6 +69,7 @@ class SealedRecords {
   size_t next_ = 0;          // the first record that was not looked at
   size_t bytes_ = 0;         // of the records that were looked at
   size_t message_left_ = 0;  // of a ticket that goes on in the next record
+  size_t canceled_ = 0;      // user_canceled alerts
   bool ended_ = false;       // close_notify
 };
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/secret.h"
 #include "prep/prep.h"
 
 namespace flexroom::agent {
@@ -12,6 +13,8 @@ namespace flexroom::agent {
 /// (tls-in-mpc.md §5.6). Everything else stayed inside.
 struct SealedLeak {
   size_t records = 0;          // whose type byte was opened
+  size_t padding_bytes = 0;    // zeros behind type bytes, opened
+  size_t alert_bytes = 0;      // level and description, opened
   size_t ticket_headers = 0;   // of 4 bytes, opened
   size_t header_bytes = 0;     // length of the header, 0: not read
   size_t body_bytes = 0;       // length of the body, 0: not read
@@ -29,7 +32,7 @@ struct SealedValue {
   enum class State : uint8_t {
     kNone,       // nothing: the answer was not selected from
     kKept,       // `bits`
-    kOpened,     // `text`
+    kOpened,     // `text`, or `secret` if to this member alone
     kElsewhere,  // opened to another member
     kTested,     // was what the plan says
     kSame,       // a cookie that the answer does not set: its old version stays
@@ -37,7 +40,8 @@ struct SealedValue {
   State state = State::kNone;
   size_t bytes = 0;     // length; public
   prep::AuthBits bits;  // kKept: 8 a byte, bit 0 first
-  std::string text;     // kOpened
+  std::string text;     // kOpened to all
+  SecretBytes secret;   // kOpened to this member alone: wiped with the value
 };
 
 struct SealedReply {

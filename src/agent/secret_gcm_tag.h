@@ -1,8 +1,8 @@
 #pragma once
 
-#include "prep/prep.h"
-
+#include "agent/gcm.h"
 #include "net/party.h"
+#include "prep/prep.h"
 
 namespace flexroom::agent {
 
@@ -20,7 +20,7 @@ class SecretGcmTag {
   SecretGcmTag(prep::Source& source, size_t aad_bytes, size_t text_bytes);
 
   /// R [128], in byte order: what H is opened behind.
-  prep::AuthBits hash_key_mask() const;
+  prep::AuthBits hash_key_mask() const { return key_.random_bits(); }
 
   /// In   d: H xor R as opened; ciphertext [8 text_bytes] and j0 [128] in byte order
   /// Out  the tag [128], byte order
@@ -29,7 +29,7 @@ class SecretGcmTag {
 
  private:
   const size_t aad_bytes_, text_bytes_;
-  prep::Powers powers_;
+  GhashKey key_;
   std::vector<prep::VecTriple> products_;  // one a block of ciphertext
 };
 

@@ -45,11 +45,11 @@ boolean::OnlineInputs empty_inputs(const mpc::Program& program) {
 }
 
 prep::AuthBits ghash_order(const prep::AuthBits& bits) {
-  FLEXROOM_ASSERT(bits.size() == 128);
-  prep::AuthBits out(bits.self(), bits.num_parties(), 128);
+  FLEXROOM_ASSERT(bits.size() % 128 == 0);
+  prep::AuthBits out(bits.self(), bits.num_parties(), bits.size());
   for (PartyId j = 0; j < bits.num_parties(); ++j) {
     if (j == bits.self()) continue;
-    for (size_t i = 0; i < 128; ++i) {
+    for (size_t i = 0; i < bits.size(); ++i) {
       out.mac[j][i] = bits.mac[j][ghash_wire(i)];
       out.key[j][i] = bits.key[j][ghash_wire(i)];
     }

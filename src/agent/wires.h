@@ -16,8 +16,8 @@ namespace flexroom::agent {
 std::vector<uint8_t> word_bits(const Sha256RoundWords& words);
 Bytes bytes_of_bits(const std::vector<uint8_t>& bits);
 Digest digest_of_bits(const std::vector<uint8_t>& bits);  // 256 of them
-/// 128 bits between byte order (least significant bit of a byte first) and GHASH order. The map is
-/// its own inverse.
+/// 128 bits a block, between byte order (least significant bit of a byte first) and GHASH order.
+/// The map is its own inverse.
 prep::AuthBits ghash_order(const prep::AuthBits& bits);
 /// Every group of the program, empty.
 boolean::OnlineInputs empty_inputs(const mpc::Program& program);

@@ -264,6 +264,18 @@ void load_code(const TomlTable& table, Step& step) {
   step.code = std::move(code);
 }
 
+/// A run behind a literal ends at the end of the text, which is no byte of its class
+/// (tls-in-mpc.md §5.4).
+void check_run(const Selector& at, ValueClass value_class, const Place& place) {
+  if (!at.literal || (!at.is_json() && at.kind != Selector::Kind::kXml)) return;
+  const http::CharSet& run = set_of(value_class);
+  if (!run.contains(at.is_json() ? '"' : '<') && !run.contains('\0')) return;
+  refuse(
+      place,
+      fmt::format("`after` with class {}, which holds the end of the text", to_string(value_class)),
+      "use a narrower class");
+}
+
 /// Of every selector: its kind fits the answer's type and the step's item.
 void check_kinds(const Step& step) {
   const auto check = [&](const Selector& at, const Place& place, bool is_absent) {
@@ -281,9 +293,14 @@ void check_kinds(const Step& step) {
       refuse(place, fmt::format("{} in an answer of type {}", kind, step.type));
     }
   };
-  for (const Keep& keep : step.keeps) check(keep.at, keep.place, false);
+  for (const Keep& keep : step.keeps) {
+    check(keep.at, keep.place, false);
+    check_run(keep.at, keep.value_class, keep.place);
+  }
   for (const Open& open : step.opens) {
-    if (open.at) check(*open.at, open.place, false);
+    if (!open.at) continue;
+    check(*open.at, open.place, false);
+    check_run(*open.at, open.value_class, open.place);
   }
   for (const Assertion& one : step.asserts) check(one.at, one.place, !one.equals);
 }

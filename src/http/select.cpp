@@ -364,13 +364,17 @@ Span select_json_string(const JsonNode& tree, const std::vector<JsonStep>& path,
   return node.text;
 }
 
+std::vector<CharSet> number_form(size_t bytes) {
+  std::vector<CharSet> form(bytes, CharSet::of("-+.0123456789Ee"));
+  if (!form.empty()) form.front() = CharSet::of("-0123456789");
+  return form;
+}
+
 Span select_json_number(const JsonNode& tree, const std::vector<JsonStep>& path,
                         AnswerBytes& bytes) {
   const JsonNode& node = select_json(tree, path, bytes);
   if (node.kind != JsonNode::Kind::kToken) fail(OutlineFault::kOtherType);
-  std::vector<CharSet> form(node.text.size(), CharSet::of("-+.0123456789Ee"));
-  form.front() = CharSet::of("-0123456789");
-  require_classes(node.text, form, bytes);
+  require_classes(node.text, number_form(node.text.size()), bytes);
   return node.text;
 }
 

@@ -65,6 +65,9 @@ void ask_names(const HeaderLines& header, const std::vector<std::string>& names,
 std::vector<const HeaderLine*> lines_named(const HeaderLines& header, std::string_view name,
                                            AnswerBytes& bytes);
 
+/// Of a number of so many bytes: what its first byte and the others may be (§5.4).
+std::vector<CharSet> number_form(size_t bytes);
+
 /// `header NAME: BEFORE{{}}AFTER`: exactly one line, both literals as sent, something between them.
 Span select_header(const HeaderLines& header, std::string_view name, std::string_view before,
                    std::string_view after, AnswerBytes& bytes);

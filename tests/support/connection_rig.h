@@ -56,8 +56,9 @@ class ConnectionRig {
     std::string failure, listed_code;
     struct Value {
       uint8_t state = 0;
-      std::string text;   // opened here
-      std::string share;  // of kept bits
+      std::string text;    // opened to all
+      std::string secret;  // opened here alone
+      std::string share;   // of kept bits
     };
     std::vector<Value> values;
     agent::SealedLeak leak;
@@ -290,6 +291,7 @@ class ConnectionRig {
     report.listed_code = reply.code.value_or("");
     for (const agent::SealedValue& value : reply.values) {
       report.values.push_back({static_cast<uint8_t>(value.state), value.text,
+                               to_text(value.secret.reveal()),
                                value.bits.empty() ? "" : to_text(value.bits.packed_shares())});
     }
     report.leak = reply.leak;
@@ -299,7 +301,8 @@ class ConnectionRig {
     out.field(as_bytes(r.failure)).field(as_bytes(r.listed_code));
     out.u32(static_cast<uint32_t>(r.values.size()));
     for (const auto& value : r.values) {
-      out.u8(value.state).field(as_bytes(value.text)).field(as_bytes(value.share));
+      out.u8(value.state).field(as_bytes(value.text)).field(as_bytes(value.secret));
+      out.field(as_bytes(value.share));
     }
     static_assert(std::is_trivially_copyable_v<agent::SealedLeak>);
     out.field(ByteView(reinterpret_cast<const uint8_t*>(&r.leak), sizeof r.leak));
@@ -316,6 +319,7 @@ class ConnectionRig {
       MemberReport::Value& value = r.values.emplace_back();
       value.state = in.u8();
       value.text = text();
+      value.secret = text();
       value.share = text();
     }
     const ByteView leak = in.field(sizeof r.leak);

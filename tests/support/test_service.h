@@ -19,8 +19,10 @@ class TestService : public ByteStream {
   struct Script {
     tls::testing::FakeServer server;
     std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-    std::vector<std::string> more;            // records behind the answer, a piece each
-    Bytes raw;                                // behind those, as it is
+    std::vector<std::string> more;  // records behind the answer, a piece each
+    Bytes raw;                      // behind those, as it is
+    /// Records in front of the answer, of any type.
+    std::vector<std::pair<tls::ContentType, Bytes>> before;
     bool answers_before_the_request = false;  // a 408 right behind the Finished
     bool ticket_with_flight = false;          // a session ticket right behind the Finished
     bool close_notify = true;
@@ -31,6 +33,7 @@ class TestService : public ByteStream {
     bool breaks = false;  // the network fails in place of the end
     bool closes_after_hello = false;
     std::optional<size_t> flip_in_answer;  // byte of the first record of the answer
+    std::optional<size_t> flip_in_more;    // byte of the first record of `more`
     std::optional<uint64_t> flip_byte;     // of the stream; the network flips bit 0
   };
   struct Seen {
@@ -45,6 +48,12 @@ class TestService : public ByteStream {
     bool looked_within = false;  // the client gave up waiting and looked at what it had
   };
   TestService(Script script, Seen& seen) : script_(std::move(script)), seen_(seen) {}
+
+  static Bytes ticket_message() {
+    Writer body;
+    body.u32(3600).u32(1).u8(1).u8(0).u16(150).raw(Bytes(150, 7)).u16(0);
+    return tls::handshake_message(tls::HandshakeType::kNewSessionTicket, body.bytes());
+  }
 
   void write(ByteView bytes) override {
     if (!seen_.hello) return on_client_hello(bytes);
@@ -154,21 +163,20 @@ class TestService : public ByteStream {
     return tls::aead_seal(keys, seq_++, tls::ContentType{0}, padded);
   }
   Bytes close_notify() { return seal(tls::ContentType::kAlert, Bytes{1, 0}); }
-  Bytes ticket() {
-    Writer body;
-    body.u32(3600).u32(1).u8(1).u8(0).u16(150).raw(Bytes(150, 7)).u16(0);
-    return seal(tls::ContentType::kHandshake,
-                tls::handshake_message(tls::HandshakeType::kNewSessionTicket, body.bytes()));
-  }
+  Bytes ticket() { return seal(tls::ContentType::kHandshake, ticket_message()); }
   std::vector<Bytes> answer(std::string_view text) {
+    Bytes front;
+    for (const auto& [type, content] : script_.before) append(front, seal(type, content));
     std::vector<Bytes> out = {seal(tls::ContentType::kApplicationData, as_bytes(text))};
     for (const std::string& record : script_.more) {
       out.push_back(seal(tls::ContentType::kApplicationData, as_bytes(record)));
     }
     if (script_.flip_in_answer) out[0].at(*script_.flip_in_answer) ^= 1;
+    if (script_.flip_in_more) out.at(1).at(*script_.flip_in_more) ^= 1;
     if (script_.swaps_records) std::swap(out[0], out[1]);
     append(out.back(), script_.raw);
     if (script_.close_notify) append(out.back(), close_notify());
+    if (!front.empty()) out.insert(out.begin(), front);
     return out;
   }
 

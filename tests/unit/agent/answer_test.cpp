@@ -203,6 +203,24 @@ TEST(Answer, AnUnknownOutcomeCarriesWhatCame) {
   }
 }
 
+// Of a sealed one nothing but its status was seen: that is said, and not that nothing came.
+TEST(Answer, AnUnknownOutcomeOfASealedAnswerSaysItsStatus) {
+  agent::Reply reply;
+  reply.unknown_outcome = "incomplete";
+  reply.sealed = std::make_shared<agent::SealedReply>();
+  const auto said = [&] {
+    try {
+      agent::require_answer(reply, "keys");
+    } catch (const agent::UnknownOutcome& outcome) {
+      return std::string(outcome.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(said(), HasSubstr("no status of it came"));
+  reply.sealed->status = 201;
+  EXPECT_THAT(said(), HasSubstr("its status 201"));
+}
+
 // 16, tls-in-mpc.md §3.6: the service is told why, as long as no member has agreed to its flight.
 TEST(Alerts, TellTheServiceWhyItIsRefused) {
   const auto alert_of = [](const TestService::Script& script) {
@@ -322,7 +340,12 @@ TEST(Views, AMarkNamesThePositionOfTheRecord) {
   plan.bytes = 16;
   Digest csid{};
   csid.fill(7);
-  agent::make_gcm_write_direction(dealer.source(0), plan)->mark(journal, csid);
+  auto transports = net::memory_mesh(2, std::chrono::seconds(60));
+  net::Party party(std::move(transports[0]), Prg(Block(5, 0)));
+  arith::ArithEngine arith(party, dealer.source(0));
+  boolean::Engine engine(party, dealer.source(0));
+  const agent::Context context{party, dealer.source(0), arith, engine, journal};
+  agent::make_gcm_write_direction(context, plan)->mark(journal, csid);
   ASSERT_EQ(journal.marks.size(), 1u);
   EXPECT_EQ(journal.marks[0].first, "record");
   EXPECT_EQ(journal.marks[0].second, to_hex(csid) + "00" + "00000000" + "0000000000000000");

@@ -90,7 +90,8 @@ void expect_json(const Report& report) {
   for (PartyId i = 0; i < report.members.size(); ++i) {
     const auto& member = report.members[i];
     EXPECT_EQ(member.values[1].text, "4711");
-    EXPECT_EQ(member.values[2].text, i == 1 ? "ann" : "");
+    EXPECT_EQ(member.values[2].text, "");
+    EXPECT_EQ(member.values[2].secret, i == 1 ? "ann" : "");
     EXPECT_EQ(member.values[2].state,
               static_cast<uint8_t>(i == 1 ? State::kOpened : State::kElsewhere));
     EXPECT_EQ(member.values[3].state, static_cast<uint8_t>(State::kTested));
@@ -101,6 +102,21 @@ void expect_json(const Report& report) {
 TEST_P(SealedBodyTest, JsonIsKeptOpenedAndTested) {
   ConnectionRig& members = rig(GetParam(), "json", json_plan);
   expect_json(answer_with(members, JsonAnswer{}.text()));
+}
+
+// What one member alone was shown is wiped with the value, and void with it.
+TEST(SealedReplies, ForgottenValuesHoldNothing) {
+  agent::SealedReply reply;
+  reply.values.resize(2);
+  reply.values[0].state = agent::SealedValue::State::kOpened;
+  reply.values[0].secret = SecretBytes::copy_of(as_bytes("ann"));
+  reply.values[1].text = "4711";
+  reply.forget_values();
+  for (const agent::SealedValue& value : reply.values) {
+    EXPECT_EQ(value.state, agent::SealedValue::State::kNone);
+    EXPECT_TRUE(value.secret.empty());
+    EXPECT_EQ(value.text, "");
+  }
 }
 
 // A text over 16 bytes is several elements under the coin of its batch: one that differs in the
@@ -299,6 +315,40 @@ TEST_P(SealedBodyTest, OfARefusalOnlyWhichListedCode) {
   EXPECT_EQ(refused("500 Internal Server Error", "{\"code\":\"Expired\"}"), "");
 }
 
+// A courier that cuts or alters the body of a refusal must not choose `other` (§4.5(2), §5.8).
+TEST_P(SealedBodyTest, OfARefusalThatIsNotWholeNothing) {
+  ConnectionRig& members = rig(GetParam(), "json", json_plan);
+  JsonAnswer answer;
+  answer.status = "409 Conflict";
+  answer.body = "{\"code\":\"Expired\"}";
+  const std::string whole = answer.text();
+  const size_t header = whole.size() - answer.body.size();
+  const auto expect_unknown = [&](const Scenario& scenario, const std::string& why) {
+    SCOPED_TRACE(why);
+    const Report report = members.run(scenario);
+    expect_failure(report, why);
+    for (const auto& member : report.members) {
+      EXPECT_TRUE(member.unknown);
+      EXPECT_TRUE(member.sealed_unknown);
+      EXPECT_EQ(member.sealed_status, 409);
+      EXPECT_EQ(member.listed_code, "");
+    }
+  };
+  Scenario scenario;
+  scenario.script.answer = whole.substr(0, header);
+  scenario.script.more = {answer.body};
+  const Report report = members.run(scenario);
+  ASSERT_TRUE(report.ended);
+  for (const auto& member : report.members) EXPECT_EQ(member.listed_code, "Expired");
+  scenario.script.flip_in_more = 5;
+  expect_unknown(scenario, "a record of the service does not verify under its key");
+  scenario = {};
+  scenario.script.answer = whole.substr(0, header);
+  expect_unknown(scenario, "incomplete");
+  scenario.script.answer = whole.substr(0, header - 2);
+  expect_unknown(scenario, "incomplete");
+}
+
 SealedPlan xml_plan() {
   SealedPlan plan = small_plan();
   plan.content_type = "text/xml";
@@ -369,6 +419,27 @@ TEST_P(SealedBodyTest, CodeFromAMailText) {
     EXPECT_TRUE(member.none);
     EXPECT_EQ(member.failure, "");
     EXPECT_EQ(member.values[0].state, 0);
+  }
+}
+
+TEST_P(SealedBodyTest, AlteredSharesOfASearchAreCheating) {
+  ConnectionRig& members = rig(GetParam(), "mail", mail_plan);
+  JsonAnswer answer;
+  answer.body =
+      "{\"m\":[{\"from\":{\"address\":\"no-reply@s.test\"},\"intro\":\"code is 123456.\"}]}";
+  for (const std::string label : {"sealed/open found", "sealed/open run"}) {
+    SCOPED_TRACE(label);
+    Scenario scenario;
+    scenario.script.answer = answer.text();
+    scenario.tamper = [&](const net::MessageId& message, Bytes& payload) {
+      if (message.sender == 1 && message.receiver == 0 && message.label == label) {
+        payload.front() ^= 1;
+      }
+    };
+    const Report report = members.run(scenario);
+    ASSERT_TRUE(report.ended);
+    EXPECT_EQ(report.members[0].code, AbortCode::kMac);
+    EXPECT_FALSE(report.members[0].sealed);
   }
 }
 
@@ -480,6 +551,46 @@ TEST(SealedPlans, WhatDoesNotGoTogetherIsRefused) {
   EXPECT_TRUE(refused([](SealedPlan& p) { p.items[0].char_class = {}; }));
   EXPECT_TRUE(refused([](SealedPlan& p) { p.items[3].equals = ""; }));
   EXPECT_TRUE(refused([](SealedPlan& p) { p.items[4].behind = "x"; }));
+  // Nothing is asked about a name of no bytes (a service may send one, and stop all members).
+  EXPECT_TRUE(refused([](SealedPlan& p) { p.items[0].at = json_path({std::string()}); }));
+  EXPECT_TRUE(refused([](SealedPlan& p) { p.codes->at = json_path({std::string()}); }));
+  EXPECT_TRUE(refused([](SealedPlan& p) {
+    http::JsonItem element;
+    element.filters = {{{"from", ""}, "x"}};
+    p.items[0].at = json_path({std::string("m"), element, std::string("id")});
+  }));
+  EXPECT_TRUE(
+      refused([](SealedPlan& p) { std::get<agent::SealedHeader>(p.items[4].at).name = ""; }));
+  EXPECT_TRUE(refused([](SealedPlan& p) {
+    p.items.push_back(keep_cookie());
+    std::get<agent::SealedCookie>(p.items.back().at).query.name = "";
+  }));
+  for (const std::vector<std::string>& path :
+       {std::vector<std::string>(), std::vector<std::string>{"A", ""}}) {
+    EXPECT_TRUE(refused([&](SealedPlan& p) {
+      p.codes.reset();
+      p.items.resize(1);
+      p.items[0].at = agent::SealedXml{path};
+    }));
+  }
+  // The run behind a literal ends at the end of the text: '"' of JSON, '<' of XML.
+  const auto searched = [&](agent::SealedPlace at, const http::CharSet& run) {
+    return refused([&](SealedPlan& p) {
+      p.codes.reset();
+      p.items.resize(1);
+      p.items[0].at = at;
+      p.items[0].behind = "is ";
+      p.items[0].char_class = run;
+    });
+  };
+  const agent::SealedPlace json = json_path({std::string("a")}), xml = agent::SealedXml{{"A"}};
+  const http::CharSet cookie = http::char_set(http::CharClass::kCookie);
+  EXPECT_TRUE(searched(xml, cookie));
+  EXPECT_FALSE(searched(json, cookie));
+  EXPECT_TRUE(searched(json, http::char_set(http::CharClass::kXmlText)));
+  EXPECT_TRUE(searched(json, http::char_set(http::CharClass::kRaw)));
+  EXPECT_TRUE(searched(json, http::CharSet::of(std::string_view("a\0", 2))));
+  EXPECT_FALSE(searched(xml, http::char_set(http::CharClass::kDigits)));
   EXPECT_TRUE(refused([](SealedPlan& p) { p.codes->one_of = {"other"}; }));
   EXPECT_TRUE(refused(
       [](SealedPlan& p) { std::get<agent::SealedHeader>(p.items[4].at).name = "Set-Cookie"; }));

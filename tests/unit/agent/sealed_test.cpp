@@ -86,6 +86,8 @@ TEST_P(SealedTest, NothingButStructureIsOpened) {
     EXPECT_EQ(member.leak.structure_bytes, 7u);  // 3 blanks, 2 ';', 2 '=' of the cookie's line
     EXPECT_EQ(member.leak.class_bits, 1u);       // of the value
     EXPECT_EQ(member.leak.body_bytes, 0u);
+    EXPECT_EQ(member.leak.alert_bytes, 2u);
+    EXPECT_EQ(member.leak.padding_bytes, 0u);
     EXPECT_EQ(member.sent_count("sealed/open values"), 0u);
     EXPECT_EQ(member.sent_count("tls/open s_ap"), 0u);
     EXPECT_GT(member.leak.tests, 3u);
@@ -183,6 +185,14 @@ TEST_P(SealedTest, RecordsMayCutAnything) {
   expect_kept(members.run(scenario), "a1b2c3d4");
   scenario = {};
   scenario.script.answer = answer;
+  scenario.script.padding = 5;
+  const Report padded = members.run(scenario);
+  expect_kept(padded, "a1b2c3d4");
+  for (const auto& member : padded.members) {
+    EXPECT_EQ(member.leak.padding_bytes, 10u);  // of the answer and of the close_notify
+  }
+  scenario = {};
+  scenario.script.answer = answer;
   scenario.script.ticket_with_flight = true;
   const Report report = members.run(scenario);
   expect_kept(report, "a1b2c3d4");
@@ -220,6 +230,12 @@ TEST_P(SealedTest, WhatIsNoAnswerIsAnUnknownOutcome) {
   const std::string whole = set_cookie("session=a1b2c3d4; Path=/");
   scenario.script.answer = "HTTP/1.1 103 Early Hints\r\n\r\n" + whole;
   expect_unknown(scenario, "interim");
+  scenario.script.answer = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
+  expect_unknown(scenario, "interim");
+  for (const std::string status : {"000", "099", "600", "999"}) {
+    scenario.script.answer = "HTTP/1.1 " + status + " Odd\r\n\r\n";
+    expect_unknown(scenario, "no HTTP/1.1");
+  }
   scenario.script.answer = "HTTP/1.1 408 Request Timeout\r\n\r\n";
   expect_unknown(scenario, "408");
   scenario.script.answer = "HTTP/1.0 200 OK\r\n\r\n";
@@ -240,6 +256,115 @@ TEST_P(SealedTest, WhatIsNoAnswerIsAnUnknownOutcome) {
   scenario.script.answer = "HTTP/1.1 2";
   scenario.script.more = {"0", "0", " ", "OK\r\n\r\n"};
   expect_unknown(scenario, "more records");
+}
+
+// What stopped the waiting is said: the end of the connection, or a record that cannot be one of
+// the answer.
+TEST_P(SealedTest, OfNoWholeAnswerTheReasonIsSaid) {
+  ConnectionRig& members = rig(GetParam(), "cookie", cookie_plan);
+  const auto expect_said = [&](const Scenario& scenario, const std::string& failure,
+                               const std::string& reason) {
+    const Report report = members.run(scenario);
+    expect_failure(report, failure);
+    for (const auto& member : report.members) {
+      EXPECT_TRUE(member.unknown);
+      EXPECT_THAT(member.unknown_why, HasSubstr(failure + ": "));
+      EXPECT_THAT(member.unknown_why, HasSubstr(reason));
+    }
+  };
+  const Bytes alert_in_clear = {21, 3, 3, 0, 2, 2, 40};
+  const std::string whole = set_cookie("session=a1b2c3d4; Path=/");
+  Scenario scenario;
+  scenario.script.answer = "HTTP/1";
+  scenario.script.close_notify = false;
+  expect_said(scenario, "there is no answer", "closed");
+  scenario.script.answer = whole.substr(0, whole.size() - 4);
+  expect_said(scenario, "incomplete", "closed");
+  scenario.script.raw = alert_in_clear;
+  expect_said(scenario, "incomplete", "an unprotected record of type 21");
+  scenario.script.answer = "HTTP/1";
+  expect_said(scenario, "there is no answer", "an unprotected record of type 21");
+}
+
+SealedPlan many_records_plan() {
+  SealedPlan plan = small_plan();
+  plan.records = 8;
+  return plan;
+}
+
+using Records = std::vector<std::pair<tls::ContentType, Bytes>>;
+constexpr auto kData = tls::ContentType::kApplicationData;
+constexpr auto kAlertRecord = tls::ContentType::kAlert;
+constexpr auto kHandshakeRecord = tls::ContentType::kHandshake;
+
+Report status_behind(ConnectionRig& members, const Records& before) {
+  Scenario scenario;
+  scenario.script.answer = "HTTP/1.1 204 No Content\r\n\r\n";
+  scenario.script.before = before;
+  return members.run(scenario);
+}
+
+/// A ticket in pieces of so many bytes.
+Records cut_ticket(size_t piece) {
+  const Bytes ticket = support::TestService::ticket_message();
+  Records out;
+  for (size_t at = 0; at < ticket.size(); at += piece) {
+    const ByteView part = ByteView(ticket).subspan(at, std::min(piece, ticket.size() - at));
+    out.emplace_back(kHandshakeRecord, Bytes(part.begin(), part.end()));
+  }
+  return out;
+}
+
+// §3.6, attack 22: what no member opens further than to see that it is no answer.
+TEST_P(SealedTest, RecordsThatAreNoPartOfAnAnswer) {
+  ConnectionRig& members = rig(GetParam(), "many records", many_records_plan);
+  const Bytes canceled = {1, 90};
+  const Records cut = cut_ticket(100);
+  const auto message = [](tls::HandshakeType type, const Bytes& body) {
+    return Records{{kHandshakeRecord, tls::handshake_message(type, body)}};
+  };
+  const std::vector<std::pair<Records, std::string>> cases = {
+      {{{tls::ContentType{0}, Bytes(15)}}, "nothing but padding"},
+      {{{tls::ContentType{24}, {1}}}, "unknown content type"},
+      {{{kAlertRecord, {1, 0, 0}}}, "malformed alert"},
+      {{{kAlertRecord, {2, 40}}}, "ended the connection with alert"},
+      {Records(5, {kAlertRecord, canceled}), "ended the connection with alert"},
+      {{{kHandshakeRecord, {}}}, "empty handshake fragment"},
+      {{cut.front()}, "interleaved"},
+      {{{kHandshakeRecord, {4, 0}}}, "not tickets of a record each"},
+      {message(tls::HandshakeType::kKeyUpdate, {0}), "after the handshake"},
+      {message(tls::HandshakeType::kCertificateRequest, {0, 0, 0}), "after the handshake"},
+  };
+  size_t number = 0;
+  for (const auto& [before, why] : cases) {
+    if (skipped(GetParam(), number++)) continue;
+    SCOPED_TRACE(why);
+    const Report report = status_behind(members, before);
+    ASSERT_TRUE(report.ended);
+    for (const auto& member : report.members) {
+      EXPECT_FALSE(member.code.has_value()) << member.where << ": " << member.detail;
+      EXPECT_TRUE(member.unknown);
+      EXPECT_EQ(member.sealed_status, 0);
+      EXPECT_THAT(member.unknown_why, HasSubstr(why));
+    }
+  }
+}
+
+// §3.6: tickets, also over several records, four user_canceled and empty records of data.
+TEST_P(SealedTest, RecordsThatArePassedOver) {
+  ConnectionRig& members = rig(GetParam(), "many records", many_records_plan);
+  const Records tickets = cut_ticket(100);
+  for (const Records& before :
+       {tickets, Records(4, {kAlertRecord, {1, 90}}), Records(2, {kData, {}})}) {
+    const Report report = status_behind(members, before);
+    ASSERT_TRUE(report.ended);
+    for (const auto& member : report.members) {
+      EXPECT_EQ(member.failure, "") << member.detail;
+      EXPECT_EQ(member.sealed_status, 204);
+      EXPECT_EQ(member.leak.ticket_headers, before == tickets ? 1u : 0u);
+      EXPECT_EQ(member.leak.alert_bytes, before.size() == 4 ? 8u : 0u);
+    }
+  }
 }
 
 // OpenSSL's server, records of its own making.
@@ -283,23 +408,29 @@ TEST_P(SealedTest, AlteredRecordsOpenNothing) {
 TEST_P(SealedTest, AlteredSharesAreCheating) {
   ConnectionRig& members = rig(GetParam(), "cookie", cookie_plan);
   const std::string answer = set_cookie("session=v; Expires=Fri, 01 Jan 2038 00:00:00 GMT; Path=/");
-  const auto with = [&](net::Tamper tamper) {
+  const auto with = [&](net::Tamper tamper, bool is_long) {
     Scenario scenario;
     scenario.script.answer = answer;
+    scenario.script.ticket_with_flight = true;
+    // Longer than the powers that are prepared, and behind what is read of it.
+    if (is_long) scenario.script.answer += std::string(5000, 'x');
     scenario.tamper = std::move(tamper);
     return members.run(scenario);
   };
   for (const std::string label :
        {"tls/A4", "sealed/open tags", "sealed/open types", "sealed/open header fault",
         "sealed/open header end", "sealed/open header marks", "sealed/open structure",
-        "sealed/test/zero e", "sealed/test/zero verdict", "sealed/open date"}) {
+        "sealed/test/zero e", "sealed/test/zero verdict", "sealed/open date",
+        "sealed/open ticket header", "sealed/open alert", "tls/tag step"}) {
     SCOPED_TRACE(label);
-    const Report report = with([&](const net::MessageId& message, Bytes& payload) {
-      if (message.sender == 1 && message.receiver == 0 && message.label == label &&
-          message.index == 0) {
-        payload.front() ^= 1;
-      }
-    });
+    const Report report = with(
+        [&](const net::MessageId& message, Bytes& payload) {
+          if (message.sender == 1 && message.receiver == 0 && message.label == label &&
+              message.index == 0) {
+            payload.front() ^= 1;
+          }
+        },
+        label == "tls/tag step");
     ASSERT_TRUE(report.ended);
     EXPECT_EQ(report.members[0].code,
               label == "tls/A4" ? AbortCode::kViewMismatch : AbortCode::kMac);
