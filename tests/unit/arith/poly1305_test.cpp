@@ -234,6 +234,20 @@ TEST_P(Poly1305Test, MaskBeyondTheModulusAborts) {
   EXPECT_EQ(code_of_liar(n_, [&](Poly1305Witness& w) { beyond(w.sigma); }), AbortCode::kBitProof);
 }
 
+// 1.9: no bit above the longest integer. The code of the F_p side is the same, its step is not.
+TEST_P(Poly1305Test, IntegerOutOfRangeAborts) {
+  const auto blocks = poly1305_aead_blocks(text(5, 1), text(16, 2));
+  for (const size_t byte : {32u, 47u}) {
+    Dealer dealer(n_);
+    const auto run = run_parties(
+        n_, [&](net::Party& p) { return evaluate(p, dealer, blocks); },
+        support::flip_bit_of({last(), 0, "arith/edabits/integers", 0, 0}, byte, 7));
+    EXPECT_EQ(run.outcomes[0].code(), AbortCode::kFpRange);
+    EXPECT_EQ(run.outcomes[0].abort->operation(), "arith/edabits/integers") << byte;
+    EXPECT_EQ(run.outcomes[0].abort->peer(), std::optional(last()));
+  }
+}
+
 // 1.11: three members compare what each was told before coin 2 exists.
 TEST(Poly1305Echo, IntegersAreTheSameForAll) {
   const auto blocks = poly1305_aead_blocks(text(5, 1), text(16, 2));
