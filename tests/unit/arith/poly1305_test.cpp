@@ -8,6 +8,7 @@
 #include "arith/open.h"
 #include "arith/poly1305_batch.h"
 #include "support/dealer.h"
+#include "support/other_input_mask.h"
 #include "support/parties.h"
 
 namespace flexroom::arith {
@@ -256,6 +257,24 @@ TEST(Poly1305Echo, IntegersAreTheSameForAll) {
       3, [&](net::Party& p) { return evaluate(p, dealer, blocks); },
       support::flip_bit_of({2, 0, "arith/edabits/integers", 0, 0}, 1));
   EXPECT_EQ(run.outcomes[0].code(), AbortCode::kEcho);
+}
+
+// 1.4(3): the claims of both inputs.
+TEST(Poly1305Echo, ClaimsAreTheSameForAll) {
+  const auto blocks = poly1305_aead_blocks(text(5, 1), text(16, 2));
+  const auto run = [&](const net::Tamper& tamper) {
+    Dealer dealer(3);
+    return run_parties(
+        3, [&](net::Party& p) { return evaluate(p, dealer, blocks); }, tamper);
+  };
+  const auto honest = run(nullptr).trace;
+  for (const auto& [input, echo] :
+       {std::pair<std::string, std::string>{"stage 1", "stage 4"}, {"stage 4", "stage 6"}}) {
+    const auto lied =
+        run(support::other_input_mask<F>(2, 1, "arith/poly1305/" + input, honest)).outcomes;
+    ASSERT_EQ(lied[0].code(), AbortCode::kEcho) << input;
+    EXPECT_EQ(lied[0].abort->operation(), "arith/poly1305/" + echo + "/echo");
+  }
 }
 
 // 4.7: two openings under one mask give r. The object serves once, also when it ended in an abort.

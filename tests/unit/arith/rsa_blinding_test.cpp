@@ -8,6 +8,7 @@
 #include "prep/open.h"
 #include "support/dealer.h"
 #include "support/jwe_vectors.h"
+#include "support/other_input_mask.h"
 #include "support/parties.h"
 
 namespace flexroom::arith {
@@ -251,6 +252,24 @@ TEST_P(RsaBlindingAttack, AlteredSharesAndCorrectionsAbort) {
         for (size_t at = 255; at < payload.size(); at += 256) payload[at] ^= 1;
       });
   EXPECT_EQ(run.outcomes[0].code(), AbortCode::kFpAuth);
+}
+
+// tls-in-mpc.md §1.4(3): three members compare what each was told of the two inputs.
+TEST(RsaBlindingEcho, ClaimsAreTheSameForAll) {
+  const RsaPublicKey key = key_of("2048");
+  const auto run = [&](const net::Tamper& tamper) {
+    Dealer dealer(3);
+    return run_parties(
+        3, [&](net::Party& p) { return encrypt<Z2048>(p, dealer, key); }, tamper);
+  };
+  const auto honest = run(nullptr).trace;
+  for (const auto& [input, echo] :
+       {std::pair<std::string, std::string>{"stage 1", "stage 4"}, {"stage 4", "stage 6"}}) {
+    const auto lied =
+        run(support::other_input_mask<Z2048>(2, 1, "arith/rsa/" + input, honest)).outcomes;
+    ASSERT_EQ(lied[0].code(), AbortCode::kEcho) << input;
+    EXPECT_EQ(lied[0].abort->operation(), "arith/rsa/" + echo + "/echo");
+  }
 }
 
 // An error in a product of the triples: with choice bit 1 the sacrifice finds it.
