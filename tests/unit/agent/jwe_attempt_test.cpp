@@ -290,7 +290,7 @@ TEST(JweAttempt, ServesOneRequestOnce) {
     // The same id again: refused before a power leaves.
     const size_t sent = p.next_counter("com rsa power");
     JweAttempt third(member.context(), request, secret);
-    EXPECT_EQ(refused([&] { third.encrypt(); }), AbortCode::kReuse);
+    EXPECT_EQ(refused([&] { third.encrypt(); }), AbortCode::kRefusedByRule);
     EXPECT_EQ(p.next_counter("com rsa power"), sent + 1);
     EXPECT_EQ(refused([&] { third.text(id); }), AbortCode::kRefusedByRule);
     return true;
@@ -515,6 +515,8 @@ TEST(JweRequest, HeaderEscapesAndBoundsHold) {
     other.header.assign(bytes, ' ');
     EXPECT_THROW(other.require_bounds(), InputError);
   }
+  request.request_id = {};
+  EXPECT_THROW(request.require_bounds(), InputError);
 }
 
 }  // namespace
