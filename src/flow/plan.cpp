@@ -199,11 +199,8 @@ StepCost cost_of(const Flow& flow, const Step& step) {
   StepCost out;
   if (step.asks()) return out;
   out.handshake = Gates::kHandshake;
-  bool secret = !step.sign_service.empty();
   uint64_t bytes = step.request.size() + 128;
   for (const SlotUse& use : step.slots) {
-    const bool own = flow.is_secret(use.name) || flow.is_used(use.name);
-    secret |= own;
     if (use.is_jwe()) {
       const uint32_t length = hidden_length(flow, use.name);
       bytes += function_length(use, length);
