@@ -89,6 +89,18 @@ std::vector<uint8_t> bits_of_bytes(ByteView bytes) {
   return out;
 }
 
+/// A caller that uses an id twice is refused (tls-in-mpc.md §5.9(7)): no member cheated and nothing
+/// of this attempt has left, so that no epoch burns for it as for other marks.
+void mark_request(Journal& journal, const Digest& request_id) {
+  try {
+    journal.mark("jwe", request_id);
+  } catch (const ProtocolAbort& abort) {
+    if (abort.code() != AbortCode::kReuse) throw;
+    throw ProtocolAbort(AbortCode::kRefusedByRule, "jwe",
+                        "a JWE was made for this request id before: another one takes a fresh id");
+  }
+}
+
 }  // namespace
 
 struct JweAttempt::State {
@@ -166,7 +178,7 @@ boolean::OnlineInputs JweAttempt::State::first_inputs() const {
 
 // The order of operations (e) 2. Nothing that depends on c leaves before all s_i are fixed.
 void JweAttempt::State::encrypt() {
-  context.journal.mark("jwe", request.request_id);
+  mark_request(context.journal, request.request_id);
   context.arith.guarded([&] { blinding->publish_powers(); });
   const mpc::Program& program = encryption->program();
   boolean::Outputs outputs = context.engine.run(*encryption, first_inputs());

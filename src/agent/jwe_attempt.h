@@ -29,9 +29,9 @@ struct JweText {
 ///            content encryption key or encoded block: encrypted_key is public, and a service that
 ///            tells decoding errors apart decrypts it for whoever asks often enough; the secrecy of
 ///            the ciphertext is what keeps the secret then
-/// Aborts     kDisagreement (another key, header, length or request id), kReuse (request id that
-///            had a JWE), those of arith::RsaBlinding, boolean::Engine and SecretGcmTag. An abort
-///            voids the object; a fresh attempt needs a fresh request id
+/// Aborts     kDisagreement (another key, header, length or request id), kRefusedByRule (request
+///            id that had a JWE in this session), those of arith::RsaBlinding, boolean::Engine and
+///            SecretGcmTag. An abort voids the object; a fresh attempt needs a fresh request id
 /// Cost       n = 2, 2048 bits, RSA-OAEP-256, A256GCM, 24 bytes: see num_ands(); 14.6 MB of
 ///            arithmetic a direction
 class JweAttempt {

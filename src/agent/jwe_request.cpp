@@ -88,6 +88,7 @@ void JweRequest::require_bounds() const {
   if (secret_bytes == 0 || secret_bytes > kMaxSecretBytes) {
     throw InputError("jwe of a secret", "the secret is empty or longer than 1024 bytes");
   }
+  if (request_id == Digest{}) throw InputError("jwe of a secret", "the request has no id");
 }
 
 }  // namespace flexroom::agent

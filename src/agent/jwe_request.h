@@ -49,13 +49,14 @@ struct JweRequest {
   std::string header;
   /// Of the secret, fixed at its birth: the length of the JWE shows it.
   size_t secret_bytes = 0;
-  /// Of the one request that carries it; made of everything agreed about it, key.digest() too.
+  /// Of the one request that carries it; made of everything agreed about it, key.digest() too, and
+  /// of the session's id: marks last as long as their session. Zero is none.
   Digest request_id{};
 
   circuits::JweShape shape(size_t num_parties) const;
   /// Bytes of the compact form. Depends on nothing else than the lengths above.
   size_t text_bytes() const;
-  /// Throws InputError: header or secret empty or longer than above.
+  /// Throws InputError: header or secret empty or longer than above, no request id.
   void require_bounds() const;
 };
 

@@ -10,7 +10,7 @@
 namespace flexroom::agent {
 
 /// The members' half of the client's sending direction: keys that nobody has, and the shares of the
-/// tags. Which cipher suite it is, only the implementation knows; make_write_direction() of suite.h
+/// tags. Which cipher suite it is, only the implementation knows; Suite::write_direction of suite.h
 /// makes it.
 ///
 /// Order      bind() while the request circuit is prepared; mark(), then take() when it ran; then

@@ -165,6 +165,8 @@ void PrivateEdaBits<F>::exchange_integers(const Digest& coin1) {
     for (size_t t = 0; t < integers_[j].size(); ++t) {
       Wide& z = integers_[j][t];
       std::memcpy(z.data(), got.data() + t * kIntegerBytes, kIntegerBytes);
+      // Modulo 2^130 - 5 the relations do not reach these bits, the F_p side does: what stands
+      // there could be any integer, and its element any.
       for (unsigned b = kIntegerBits + 1; b < 8 * kIntegerBytes; ++b) {
         if (bit(z, b)) {
           throw ProtocolAbort(AbortCode::kFpRange, kIntegerLabel, "an integer is out of range", j);

@@ -224,8 +224,10 @@ Bytes RsaBlindingOver<F>::encrypt(ByteView c) {
   FLEXROOM_ASSERT(s.stock->empty());
   const F w = open_values<F>(party_, s.cope->gamma(), blinded, "arith/rsa/w")[0];
   if (!key_.inverse_vartime(bytes_of(w))) {
-    throw ProtocolAbort(AbortCode::kFpRange, "arith/rsa/w",
-                        "the blinded block is no unit modulo the key: a factor is zero");
+    throw ProtocolAbort(
+        AbortCode::kFpRange, "arith/rsa/w",
+        "the blinded block is no unit modulo the key: a member's factor is none, or "
+        "the service's key has small factors");
   }
   return bytes_of(w.pow_65537() * s.inverse_powers);
 }

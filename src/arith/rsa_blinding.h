@@ -25,7 +25,8 @@ namespace flexroom::arith {
 ///            that corrupted parties chose before anything depended on EM; f = 1 unless one of them
 ///            published another power than that of its factor, which is not proved: it costs a
 ///            failed login and no more, because EM is fresh
-/// Aborts     kFpAuth, kFpMac, kFpSacrifice, kFpRange (mask, power or w that is no unit mod N),
+/// Aborts     kFpAuth, kFpMac, kFpSacrifice, kFpRange (mask, power or w that is no unit mod N; w
+///            also in an honest run, if the service chose a key with small factors above 2^20),
 ///            kFpKeyShare (opening of a power does not fit its commitment), kBitProof, kEcho. The
 ///            object is then dead: its keys serve no second try
 /// Cost       n = 2, 2048 bits: 22 elements of 512 KiB and 2 triples of 1.5 MiB a direction

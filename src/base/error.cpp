@@ -44,9 +44,9 @@ std::string_view to_string(AbortCode code) {
     case AbortCode::kFpProof:
       return "F_p proof failed";
     case AbortCode::kFpKeyShare:
-      return "key share check failed";
+      return "public share check failed";
     case AbortCode::kFpRange:
-      return "range proof failed";
+      return "range check failed";
     case AbortCode::kBaseOt:
       return "base OT check failed";
     case AbortCode::kPprf:

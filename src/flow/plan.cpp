@@ -150,9 +150,12 @@ class Printer {
     const double ands = static_cast<double>(cost.total());
     line(fmt::format(
         "  costs    up to {:.1f} M ANDs (handshake {}, request {}, answer {}), {:.0f} MB, "
-        "about {:.1f} s",
+        "about {:.1f} s{}",
         ands / 1e6, million(cost.handshake), million(cost.request), million(cost.answer),
-        ands * kBytesPerAnd / 1e6, ands / kAndsPerSecond));
+        ands * kBytesPerAnd / 1e6, ands / kAndsPerSecond,
+        cost.more_member == 0
+            ? ""
+            : fmt::format("; {} M more for each member above two", million(cost.more_member))));
   }
 
   void rules(const Step& step) {
@@ -182,20 +185,31 @@ void add_givers(const Flow& flow, const std::map<std::string, std::string>& argu
   }
 }
 
+/// Bytes of what a jwe hides, at most; where only the room knows it, as the loader takes it.
+uint32_t hidden_length(const Flow& flow, const std::string& name) {
+  if (const Keep* const keep = flow.kept(name)) return keep->max;
+  if (const auto it = flow.inputs.find(name); it != flow.inputs.end()) return it->second.length;
+  if (const auto it = flow.born.find(name); it != flow.born.end()) return it->second.bytes();
+  return 128;
+}
+
 }  // namespace
 
 StepCost cost_of(const Flow& flow, const Step& step) {
   StepCost out;
   if (step.asks()) return out;
   out.handshake = Gates::kHandshake;
-  bool secret = !step.sign_service.empty();
   uint64_t bytes = step.request.size() + 128;
   for (const SlotUse& use : step.slots) {
-    const bool own = flow.is_secret(use.name) || flow.is_used(use.name);
-    secret |= own;
+    if (use.is_jwe()) {
+      const uint32_t length = hidden_length(flow, use.name);
+      bytes += function_length(use, length);
+      out.request += Gates::kJwe + (length + 15) / 16 * Gates::kJweBlock;
+      out.more_member += Gates::kJweMember;
+      continue;
+    }
     const Keep* const keep = flow.kept(use.name);
     bytes += keep == nullptr ? 64 : function_length(use, keep->max);
-    if (use.is_jwe()) out.request += Gates::kJwe;
   }
   if (!step.sign_service.empty()) out.request += Gates::kSigV4;
   out.request += Gates::kRequestByte * ((bytes + 15) / 16 * 16);

@@ -12,6 +12,7 @@ namespace flexroom::flow {
 /// body_max only where something is selected from them.
 struct StepCost {
   uint64_t handshake = 0, request = 0, answer = 0;
+  uint64_t more_member = 0;  // of the request, for each member above two
   uint64_t total() const { return handshake + request + answer; }
 };
 /// With AES-128-GCM; `group` of the provider's entry does not matter at this precision.
@@ -31,7 +32,11 @@ struct Gates {
   static constexpr uint64_t kRequestByte = 320;
   /// Four HMACs of two secret compressions for the day's key, and one more (tls-in-mpc.md §3.4).
   static constexpr uint64_t kSigV4 = 9 * 22'573;
-  static constexpr uint64_t kJwe = 284'000;
+  /// A JWE under a key of 4096 bits, which the service may choose; each 16 bytes of its secret;
+  /// each member above two.
+  static constexpr uint64_t kJwe = 540'500;
+  static constexpr uint64_t kJweBlock = 7'600;
+  static constexpr uint64_t kJweMember = 12'289;
   static constexpr uint64_t kSearched = 511;  // bytes that `after` looks through at most
 };
 

@@ -91,8 +91,9 @@ std::string public_text_in(Where where, std::string_view value) {
 uint32_t function_length(const SlotUse& slot, uint32_t value_length) {
   if (slot.function.starts_with("totp")) return 6;
   if (!slot.is_jwe()) return value_length;
-  // Header, key of 4096 bits, IV, ciphertext, tag, in base64url with four dots.
-  return 342 + 683 + 16 + (value_length * 4 + 2) / 3 + 22 + 4;
+  // Header with a kid of 128 characters that are all escaped, key of 4096 bits, IV, ciphertext,
+  // tag, in base64url with four dots.
+  return 404 + 683 + 16 + (value_length * 4 + 2) / 3 + 22 + 4;
 }
 
 http::Template request_template(const Flow& flow, const Step& step, const Filling& filling) {

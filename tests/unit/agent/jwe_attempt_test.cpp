@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "agent/memory_journal.h"
@@ -289,7 +290,7 @@ TEST(JweAttempt, ServesOneRequestOnce) {
     // The same id again: refused before a power leaves.
     const size_t sent = p.next_counter("com rsa power");
     JweAttempt third(member.context(), request, secret);
-    EXPECT_EQ(refused([&] { third.encrypt(); }), AbortCode::kReuse);
+    EXPECT_EQ(refused([&] { third.encrypt(); }), AbortCode::kRefusedByRule);
     EXPECT_EQ(p.next_counter("com rsa power"), sent + 1);
     EXPECT_EQ(refused([&] { third.text(id); }), AbortCode::kRefusedByRule);
     return true;
@@ -370,6 +371,39 @@ class OtherPower {
  private:
   Bytes opening_;
 };
+
+// (e) 2, 5.9(4): no member may choose its power with c in sight. From the start of encrypt() to the
+// last power nothing else leaves, and what opens c does.
+TEST_P(JweAttack, ThePowersAreFixedBeforeTheBlockIsOpened) {
+  Dealer dealer(n_);
+  const auto run = run_parties(
+      n_,
+      [&](net::Party& p) {
+        Member member(p, dealer.source(p.id()));
+        const prep::AuthBits secret = dealer.share_bits(p.id(), 1, bits_of(kSecret));
+        JweAttempt attempt(member.context(),
+                           request_for("2048", "RSA-OAEP", "A128GCM", kSecret.size()), secret);
+        p.exchange("test/encrypt", Bytes{1});
+        attempt.encrypt();
+        return true;
+      },
+      nullptr, std::chrono::seconds(120));
+  for (PartyId i = 0; i < n_; ++i) {
+    ASSERT_TRUE(run.outcomes[i].value) << run.outcomes[i].abort->what();
+    std::vector<std::string> labels;
+    for (const net::MessageId& m : run.trace) {
+      if (m.sender == i) labels.push_back(m.label);
+    }
+    const auto start = std::find(labels.rbegin(), labels.rend(), "test/encrypt").base();
+    const auto fixed = std::find(labels.rbegin(), labels.rend(), "arith/rsa/open").base();
+    ASSERT_LT(start, fixed);
+    for (auto at = start; at < fixed; ++at) {
+      EXPECT_TRUE(at->starts_with("arith/rsa/commit") || *at == "arith/rsa/open") << *at;
+    }
+    EXPECT_EQ(std::count(start, fixed, "arith/rsa/open"), static_cast<ptrdiff_t>(n_ - 1));
+    EXPECT_NE(std::find(fixed, labels.end(), "boolean/outputs"), labels.end());
+  }
+}
 
 // Attack 35: nothing is found out in MPC, nothing of the content encryption key is opened, and the
 // service cannot decrypt: a failed login.
@@ -481,6 +515,8 @@ TEST(JweRequest, HeaderEscapesAndBoundsHold) {
     other.header.assign(bytes, ' ');
     EXPECT_THROW(other.require_bounds(), InputError);
   }
+  request.request_id = {};
+  EXPECT_THROW(request.require_bounds(), InputError);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bitset>
 
 #include "arith/coefficients.h"
@@ -88,40 +89,44 @@ Digest coin_with(const net::Party& party, PartyId owner, uint64_t wanted) {
 
 // --- one mask a party, the last party lies ---------------------------------------------------
 
-struct Lie {
+template <typename Field>
+struct LieOver {
   /// Coins of all parties; nullptr: tossed in the order of the engine.
   std::function<Digest(const net::Party&)> coin1, coin2;
   /// What the liar authenticates.
-  std::function<void(const net::Party&, MaskWitness<F>&)> authenticated;
+  std::function<void(const net::Party&, MaskWitness<Field>&)> authenticated;
   /// What it computes its integers from. `coin1` is known by then.
-  std::function<void(const net::Party&, const Digest&, MaskWitness<F>&)> integers;
+  std::function<void(const net::Party&, const Digest&, MaskWitness<Field>&)> integers;
 };
+using Lie = LieOver<F>;
 
 /// Whether the party accepts, by its check.
-bool run_edabits(net::Party& party, Dealer& dealer, const Lie& lie) {
+template <typename Field>
+bool run_edabits(net::Party& party, Dealer& dealer, const LieOver<Field>& lie) {
   const PartyId self = party.id();
   const bool liar = self + 1 == party.num_parties();
   prep::Source& source = dealer.source(self);
-  Cope<F> cope(party, source);
-  std::vector<MaskWitness<F>> own = {MaskWitness<F>::random(party.prg())};
+  Cope<Field> cope(party, source);
+  std::vector<MaskWitness<Field>> own = {MaskWitness<Field>::random(party.prg())};
   if (liar && lie.authenticated) lie.authenticated(party, own[0]);
-  Eda eda(party, source, own);
-  math::SecretVector<F> elements;
+  PrivateEdaBits<Field> eda(party, source, own);
+  math::SecretVector<Field> elements;
   eda.append_elements(0, elements);
-  PrivateInput<F> input(party, cope, elements, "test");
+  PrivateInput<Field> input(party, cope, elements, "test");
   const Digest coin1 = lie.coin1 ? lie.coin1(party) : party.coin("coin 1");
   input.check(coin1);
   if (liar && lie.integers) lie.integers(party, coin1, own[0]);
   eda.exchange_integers(coin1);
   const Digest coin2 = lie.coin2 ? lie.coin2(party) : party.coin("coin 2");
   eda.check(cope.gamma(), coin2, [&](PartyId owner, size_t) {
-    return std::span<const AuthValue<F>>(input.values()[owner]);
+    return std::span<const AuthValue<Field>>(input.values()[owner]);
   });
-  return eda.rho_bits(0, 0).size() == F::kBits;
+  return eda.rho_bits(0, 0).size() == Field::kBits;
 }
 
 /// How the honest parties end; all of them must end alike.
-std::optional<AbortCode> honest_code(size_t n, const Lie& lie, uint64_t seed = 1) {
+template <typename Field>
+std::optional<ProtocolAbort> honest_abort(size_t n, const LieOver<Field>& lie, uint64_t seed = 1) {
   Dealer dealer(n);
   const auto run = run_parties(
       n, [&](net::Party& p) { return run_edabits(p, dealer, lie); }, nullptr,
@@ -129,7 +134,11 @@ std::optional<AbortCode> honest_code(size_t n, const Lie& lie, uint64_t seed = 1
   for (PartyId i = 0; i + 1 < n; ++i) {
     EXPECT_EQ(run.outcomes[i].value.has_value(), run.outcomes[0].value.has_value());
   }
-  return run.outcomes[0].code();
+  return run.outcomes[0].abort;
+}
+std::optional<AbortCode> honest_code(size_t n, const Lie& lie, uint64_t seed = 1) {
+  const auto abort = honest_abort(n, lie, seed);
+  return abort ? std::optional(abort->code()) : std::nullopt;
 }
 
 class EdaBitsAttack : public ::testing::TestWithParam<size_t> {
@@ -211,6 +220,41 @@ TEST_P(EdaBitsAttack, AnAuxiliaryElementThatIsOffAborts) {
     lie.authenticated = [v](const net::Party&, MaskWitness<F>& w) { w.a_elements[v] += F::one(); };
     EXPECT_EQ(honest_code(n_, lie), AbortCode::kFpRange) << v;
   }
+}
+
+// The relations of 2^130 - 5 reach bit 258 of integers that have 384. A liar whose element is off
+// by d 2^259 adds c d 2^259 to its integers: bits and relations stay what they are, the F_p side is
+// told what fits the element, and whenever no challenge is negative only the bound tells.
+TEST_P(EdaBitsAttack, IntegersBeyondTheRelationsAreOutOfRange) {
+  using Poly = math::FPoly1305;
+  constexpr unsigned kBeyond = PrivateEdaBits<Poly>::kIntegerBits + 2;
+  const U384 error = {12345, 0, 0, 0, 0, 0};
+  LieOver<Poly> lie;
+  lie.coin1 = [&](const net::Party& party) {
+    for (uint64_t k = 0;; ++k) {
+      const Digest coin = RandomOracle("coin 1 of a test", party.scope()).field(k).digest();
+      const auto all = challenges_of(party, coin, liar());
+      if (std::none_of(all.begin(), all.end(), [](uint64_t v) { return Challenge(v).negative; })) {
+        return coin;
+      }
+    }
+  };
+  EXPECT_EQ(honest_abort(n_, lie), std::nullopt);
+  lie.authenticated = [&](const net::Party&, MaskWitness<Poly>& w) {
+    w.rho_element += Poly::from_wide(shifted(error, kBeyond));
+  };
+  lie.integers = [&](const net::Party& party, const Digest& coin1, MaskWitness<Poly>& w) {
+    const auto all = challenges_of(party, coin1, liar());
+    for (unsigned v = 0; v < kEdaRepetitions; ++v) {
+      const Challenge c(all[v]);
+      if (!c.zero) w.a[v] = sum(w.a[v], shifted(error, kBeyond + c.shift));
+    }
+  };
+  const auto abort = honest_abort(n_, lie);
+  ASSERT_TRUE(abort);
+  EXPECT_EQ(abort->code(), AbortCode::kFpRange);
+  EXPECT_EQ(abort->operation(), "arith/edabits/integers");
+  EXPECT_EQ(abort->peer(), std::optional(liar()));
 }
 
 // --- attack 40: a liar that knows the coefficients of the bit proof before it sends z_v ---------

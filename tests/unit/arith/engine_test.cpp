@@ -6,6 +6,7 @@
 #include "arith/open.h"
 #include "arith/token_batch.h"
 #include "support/dealer.h"
+#include "support/other_input_mask.h"
 #include "support/parties.h"
 
 namespace flexroom::arith {
@@ -296,6 +297,26 @@ TYPED_TEST(LieTest, IntegersLeaveBeforeCoinTwo) {
       EXPECT_TRUE(coin);
       EXPECT_EQ(integers, n - 1);
     }
+  }
+}
+
+// §1.4(3): three members compare what each was told of the two inputs.
+TYPED_TEST(LieTest, ClaimsAreTheSameForAll) {
+  using G = TypeParam;
+  const auto run = [](const net::Tamper& tamper) {
+    Dealer dealer(3);
+    return run_parties(
+        3,
+        [&](net::Party& p) { return lying_batch<G>(p, dealer, [](net::Party&, auto&) {}).size(); },
+        tamper);
+  };
+  const auto honest = run(nullptr).trace;
+  for (const auto& [input, echo] :
+       {std::pair<std::string, std::string>{"stage 1", "stage 4"}, {"stage 4", "stage 6"}}) {
+    const auto lied =
+        run(support::other_input_mask<typename G::Field>(2, 1, "arith/" + input, honest)).outcomes;
+    ASSERT_EQ(lied[0].code(), AbortCode::kEcho) << input;
+    EXPECT_EQ(lied[0].abort->operation(), "arith/" + echo + "/echo");
   }
 }
 

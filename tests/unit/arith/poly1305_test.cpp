@@ -8,6 +8,7 @@
 #include "arith/open.h"
 #include "arith/poly1305_batch.h"
 #include "support/dealer.h"
+#include "support/other_input_mask.h"
 #include "support/parties.h"
 
 namespace flexroom::arith {
@@ -234,6 +235,20 @@ TEST_P(Poly1305Test, MaskBeyondTheModulusAborts) {
   EXPECT_EQ(code_of_liar(n_, [&](Poly1305Witness& w) { beyond(w.sigma); }), AbortCode::kBitProof);
 }
 
+// 1.9: no bit above the longest integer. The code of the F_p side is the same, its step is not.
+TEST_P(Poly1305Test, IntegerOutOfRangeAborts) {
+  const auto blocks = poly1305_aead_blocks(text(5, 1), text(16, 2));
+  for (const size_t byte : {32u, 47u}) {
+    Dealer dealer(n_);
+    const auto run = run_parties(
+        n_, [&](net::Party& p) { return evaluate(p, dealer, blocks); },
+        support::flip_bit_of({last(), 0, "arith/edabits/integers", 0, 0}, byte, 7));
+    EXPECT_EQ(run.outcomes[0].code(), AbortCode::kFpRange);
+    EXPECT_EQ(run.outcomes[0].abort->operation(), "arith/edabits/integers") << byte;
+    EXPECT_EQ(run.outcomes[0].abort->peer(), std::optional(last()));
+  }
+}
+
 // 1.11: three members compare what each was told before coin 2 exists.
 TEST(Poly1305Echo, IntegersAreTheSameForAll) {
   const auto blocks = poly1305_aead_blocks(text(5, 1), text(16, 2));
@@ -242,6 +257,24 @@ TEST(Poly1305Echo, IntegersAreTheSameForAll) {
       3, [&](net::Party& p) { return evaluate(p, dealer, blocks); },
       support::flip_bit_of({2, 0, "arith/edabits/integers", 0, 0}, 1));
   EXPECT_EQ(run.outcomes[0].code(), AbortCode::kEcho);
+}
+
+// 1.4(3): the claims of both inputs.
+TEST(Poly1305Echo, ClaimsAreTheSameForAll) {
+  const auto blocks = poly1305_aead_blocks(text(5, 1), text(16, 2));
+  const auto run = [&](const net::Tamper& tamper) {
+    Dealer dealer(3);
+    return run_parties(
+        3, [&](net::Party& p) { return evaluate(p, dealer, blocks); }, tamper);
+  };
+  const auto honest = run(nullptr).trace;
+  for (const auto& [input, echo] :
+       {std::pair<std::string, std::string>{"stage 1", "stage 4"}, {"stage 4", "stage 6"}}) {
+    const auto lied =
+        run(support::other_input_mask<F>(2, 1, "arith/poly1305/" + input, honest)).outcomes;
+    ASSERT_EQ(lied[0].code(), AbortCode::kEcho) << input;
+    EXPECT_EQ(lied[0].abort->operation(), "arith/poly1305/" + echo + "/echo");
+  }
 }
 
 // 4.7: two openings under one mask give r. The object serves once, also when it ended in an abort.

@@ -8,6 +8,7 @@
 #include "prep/open.h"
 #include "support/dealer.h"
 #include "support/jwe_vectors.h"
+#include "support/other_input_mask.h"
 #include "support/parties.h"
 
 namespace flexroom::arith {
@@ -41,7 +42,7 @@ F element(ByteView bytes) {
 /// What the circuit does: EM + sum of the masks, opened. Here the masks are opened instead.
 template <typename F>
 Bytes masked_block(net::Party& party, prep::Source& source, const RsaBlinding& blinding,
-                   const RsaPublicKey& key) {
+                   const RsaPublicKey& key, ByteView block) {
   typename F::Integer n{};
   const Bytes& m = key.modulus();
   for (size_t k = 0; k < F::kBytes; ++k) {
@@ -49,7 +50,7 @@ Bytes masked_block(net::Party& party, prep::Source& source, const RsaBlinding& b
   }
   const typename F::Modulus ring(n);
   const typename F::Scope scope(ring);
-  F sum = element<F>(block_for(F::kBytes));
+  F sum = element<F>(block);
   for (PartyId i = 0; i < party.num_parties(); ++i) {
     const auto bits = prep::open_bits(party, source.delta(), blinding.mask_bits(i), "test/mask");
     typename F::Integer rho{};
@@ -62,21 +63,42 @@ Bytes masked_block(net::Party& party, prep::Source& source, const RsaBlinding& b
 }
 
 template <typename F>
-Bytes encrypt(net::Party& party, Dealer& dealer, const RsaPublicKey& key,
+Bytes encrypt(net::Party& party, Dealer& dealer, const RsaPublicKey& key, ByteView block,
               const typename RsaBlindingOver<F>::Choose& choose = &BlindingWitness<F>::random) {
   Digest attempt{};
   attempt[0] = 9;
   prep::Source& source = dealer.source(party.id());
   RsaBlindingOver<F> blinding(party, source, key, attempt, choose);
   blinding.publish_powers();
-  return blinding.encrypt(masked_block<F>(party, source, blinding, key));
+  return blinding.encrypt(masked_block<F>(party, source, blinding, key, block));
+}
+
+/// A modulus of 2048 bits that a service may choose: its smallest factor is `factor`, of 21 bits.
+Bytes modulus_with(uint64_t factor) {
+  Bytes out(256);
+  for (size_t k = 0; k < 8; ++k) out[255 - k] = static_cast<uint8_t>(factor >> (8 * k));
+  for (const unsigned exponent : {31u, 89u, 107u, 521u, 1279u}) {  // primes 2^k - 1
+    Bytes shifted(256);
+    for (unsigned t = 0; t + exponent < 2048; ++t) {
+      const unsigned bit = out[255 - t / 8] >> (t % 8) & 1u;
+      shifted[255 - (t + exponent) / 8] |= static_cast<uint8_t>(bit << ((t + exponent) % 8));
+    }
+    unsigned borrow = 0;
+    for (size_t k = 256; k-- > 0;) {
+      const unsigned d = 256u + shifted[k] - out[k] - borrow;
+      out[k] = static_cast<uint8_t>(d);
+      borrow = 1 - (d >> 8);
+    }
+  }
+  return out;
 }
 
 template <typename F>
 void encrypts(size_t n) {
   const RsaPublicKey key = key_of(std::to_string(F::kBits));
   Dealer dealer(n);
-  const auto run = run_parties(n, [&](net::Party& p) { return encrypt<F>(p, dealer, key); });
+  const auto run = run_parties(
+      n, [&](net::Party& p) { return encrypt<F>(p, dealer, key, block_for(F::kBytes)); });
   const Bytes want = support::rsa_power(block_for(F::kBytes), key.modulus());
   for (const auto& outcome : run.outcomes) {
     ASSERT_TRUE(outcome.value) << outcome.abort->what();
@@ -91,6 +113,26 @@ TEST(RsaBlinding, EverybodyGetsThePowerOfTheBlock) {
   encrypts<math::Z4096>(2);
 }
 
+// Nobody cheated, and the words do not say so: the service chose its key, here so that the block is
+// a multiple of a factor.
+TEST(RsaBlinding, ABlockThatIsNoUnitOfAPoorKeyAborts) {
+  constexpr uint64_t kPrime = 1048583;  // the smallest above 2^20
+  const RsaPublicKey key = RsaPublicKey::checked(modulus_with(kPrime), Bytes{1, 0, 1});
+  Bytes block(256);
+  for (size_t k = 0; k < 8; ++k) block[255 - k] = static_cast<uint8_t>(7 * kPrime >> (8 * k));
+  Dealer dealer(2);
+  const auto run =
+      run_parties(2, [&](net::Party& p) { return encrypt<Z2048>(p, dealer, key, block); });
+  for (const auto& outcome : run.outcomes) {
+    ASSERT_EQ(outcome.code(), AbortCode::kFpRange);
+    EXPECT_EQ(outcome.abort->operation(), "arith/rsa/w");
+    EXPECT_EQ(outcome.abort->peer(), std::nullopt);
+    EXPECT_STREQ(outcome.abort->what(),
+                 "range check failed (arith/rsa/w): the blinded block is no unit modulo the key: a "
+                 "member's factor is none, or the service's key has small factors");
+  }
+}
+
 class RsaBlindingAttack : public testing::TestWithParam<size_t> {
  protected:
   const size_t n_ = GetParam();
@@ -101,7 +143,7 @@ class RsaBlindingAttack : public testing::TestWithParam<size_t> {
     Dealer dealer(n_);
     return run_parties(n_, [&](net::Party& p) {
       const bool liar = p.id() + 1 == n_;
-      return encrypt<Z2048>(p, dealer, key_,
+      return encrypt<Z2048>(p, dealer, key_, block_for(256),
                             liar ? choose : RsaBlindingOver<Z2048>::Choose(&Witness::random));
     });
   }
@@ -109,7 +151,7 @@ class RsaBlindingAttack : public testing::TestWithParam<size_t> {
   std::optional<AbortCode> tamper(std::string_view label, size_t byte, bool to_all = false) const {
     Dealer dealer(n_);
     const auto run = run_parties(
-        n_, [&](net::Party& p) { return encrypt<Z2048>(p, dealer, key_); },
+        n_, [&](net::Party& p) { return encrypt<Z2048>(p, dealer, key_, block_for(256)); },
         [&](const net::MessageId& m, Bytes& payload) {
           if (m.sender + 1 != n_ || m.label != label || (m.receiver != 0 && !to_all)) return;
           payload[byte % payload.size()] ^= 1;
@@ -173,6 +215,7 @@ TEST_P(RsaBlindingAttack, APowerThatWasNotCommittedToAborts) {
   EXPECT_EQ(tamper("arith/rsa/commit", 0, true), want);
   EXPECT_EQ(tamper("arith/rsa/open", 200, true), want);
   EXPECT_EQ(tamper("arith/rsa/open", 3, true), want);
+  EXPECT_EQ(to_string(AbortCode::kFpKeyShare), "public share check failed");  // of a power too
 }
 
 TEST_P(RsaBlindingAttack, OtherPowersTowardsOtherMembersAbort) {
@@ -208,7 +251,7 @@ TEST_P(RsaBlindingAttack, ARepeatedCommitmentAborts) {
         arrived.notify_all();
       });
     }
-    return encrypt<Z2048>(p, dealer, key_);
+    return encrypt<Z2048>(p, dealer, key_, block_for(256));
   });
   EXPECT_EQ(run.outcomes[0].code(), AbortCode::kFpKeyShare);
 }
@@ -243,7 +286,7 @@ TEST_P(RsaBlindingAttack, AlteredSharesAndCorrectionsAbort) {
   // The last byte of every correction: another element for each bit of the key.
   Dealer dealer(n_);
   const auto run = run_parties(
-      n_, [&](net::Party& p) { return encrypt<Z2048>(p, dealer, key_); },
+      n_, [&](net::Party& p) { return encrypt<Z2048>(p, dealer, key_, block_for(256)); },
       [&](const net::MessageId& m, Bytes& payload) {
         if (m.sender + 1 != n_ || m.receiver != 0 || m.label != "arith/rsa/stage 1/correction") {
           return;
@@ -253,11 +296,29 @@ TEST_P(RsaBlindingAttack, AlteredSharesAndCorrectionsAbort) {
   EXPECT_EQ(run.outcomes[0].code(), AbortCode::kFpAuth);
 }
 
+// tls-in-mpc.md §1.4(3): three members compare what each was told of the two inputs.
+TEST(RsaBlindingEcho, ClaimsAreTheSameForAll) {
+  const RsaPublicKey key = key_of("2048");
+  const auto run = [&](const net::Tamper& tamper) {
+    Dealer dealer(3);
+    return run_parties(
+        3, [&](net::Party& p) { return encrypt<Z2048>(p, dealer, key, block_for(256)); }, tamper);
+  };
+  const auto honest = run(nullptr).trace;
+  for (const auto& [input, echo] :
+       {std::pair<std::string, std::string>{"stage 1", "stage 4"}, {"stage 4", "stage 6"}}) {
+    const auto lied =
+        run(support::other_input_mask<Z2048>(2, 1, "arith/rsa/" + input, honest)).outcomes;
+    ASSERT_EQ(lied[0].code(), AbortCode::kEcho) << input;
+    EXPECT_EQ(lied[0].abort->operation(), "arith/rsa/" + echo + "/echo");
+  }
+}
+
 // An error in a product of the triples: with choice bit 1 the sacrifice finds it.
 TEST_P(RsaBlindingAttack, AWrongProductAborts) {
   Dealer dealer(n_);
   const auto run = run_parties(
-      n_, [&](net::Party& p) { return encrypt<Z2048>(p, dealer, key_); },
+      n_, [&](net::Party& p) { return encrypt<Z2048>(p, dealer, key_, block_for(256)); },
       [&](const net::MessageId& m, Bytes& payload) {
         if (m.sender + 1 != n_ || m.receiver != 0 || m.label != "arith/triples/products") return;
         for (size_t at = 255; at < payload.size(); at += 256) payload[at] ^= 1;
@@ -274,7 +335,7 @@ TEST(RsaBlindingDeathTest, NothingIsBlindedTwiceNorBeforeThePowersAreFixed) {
       RsaBlindingOver<Z2048> blinding(p, source, key, Digest{});
       if (!twice) return blinding.encrypt(Bytes(256));
       blinding.publish_powers();
-      const Bytes c = masked_block<Z2048>(p, source, blinding, key);
+      const Bytes c = masked_block<Z2048>(p, source, blinding, key, block_for(256));
       blinding.encrypt(c);
       return blinding.encrypt(c);
     });

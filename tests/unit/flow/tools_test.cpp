@@ -1,7 +1,10 @@
+#include "agent/jwe_request.h"
 #include "flow/capture.h"
 #include "flow/keys.h"
 #include "flow/plan.h"
+#include "flow/request.h"
 #include "flow_fixture.h"
+#include "support/jwe_vectors.h"
 
 namespace flexroom::flow {
 namespace {
@@ -48,6 +51,50 @@ TEST(FlowPlan, AStatusOnlyAnswerCostsLittleAndABodyWhatItsBoundAllows) {
   EXPECT_EQ(cost_of(flow, *flow.step("CreateEmail")).answer, Gates::kStatusOnly);
   EXPECT_EQ(cost_of(flow, *flow.step("GetOTP")).answer,
             2048 * 361 + 8192 * 347 + Gates::kSearched * Gates::kSearchByte);
+}
+
+/// The costliest JWE: of the longest key and header.
+agent::JweRequest longest_jwe(size_t secret_bytes) {
+  const auto vectors = support::jwe_vectors(FLEXROOM_SOURCE_DIR);
+  const auto method = agent::JweMethod::named("RSA-OAEP-256", "A256GCM");
+  const auto key = agent::JweKey::checked(vectors["keys"]["4096"]["n"].get<std::string>(), "AQAB",
+                                          std::string(128, '"'));
+  return {method, key.rsa, agent::jwe_header(method, key.kid), secret_bytes, {}};
+}
+
+uint64_t ands_of(const agent::JweRequest& request, size_t num_members) {
+  return circuits::jwe_encryption(request.shape(num_members)).num_ands +
+         circuits::jwe_text(request.secret_bytes).circuit.num_ands;
+}
+
+// Nobody knows at the time of the plan which key the service will show.
+TEST(FlowPlan, AJweIsCountedUnderTheLongestKey) {
+  for (const auto& [members, bytes] :
+       {std::pair<size_t, size_t>{2, 1}, {2, 16}, {2, 128}, {3, 17}, {5, 26}}) {
+    const uint64_t counted =
+        Gates::kJwe + (bytes + 15) / 16 * Gates::kJweBlock + (members - 2) * Gates::kJweMember;
+    const uint64_t ands = ands_of(longest_jwe(bytes), members);
+    EXPECT_GE(counted, ands) << members << " " << bytes;
+    EXPECT_LE(counted, ands + ands / 50) << members << " " << bytes;
+  }
+  const Flow flow = load_shipped("create-session");
+  size_t found = 0;
+  flow.each_step([&](const Step& step) {
+    for (const SlotUse& use : step.slots) {
+      if (!use.is_jwe()) continue;
+      ++found;
+      const agent::JweRequest request = longest_jwe(26);
+      EXPECT_GE(cost_of(flow, step).request,
+                ands_of(request, 2) + Gates::kRequestByte * request.text_bytes());
+      EXPECT_EQ(cost_of(flow, step).more_member, Gates::kJweMember);
+      for (const size_t bytes : {1, 2, 3, 26, 128}) {
+        EXPECT_EQ(function_length(use, static_cast<uint32_t>(bytes)),
+                  longest_jwe(bytes).text_bytes());
+      }
+    }
+  });
+  EXPECT_EQ(found, 1u);
+  EXPECT_NE(plan_text(flow).find("; 0.01 M more for each member above two\n"), std::string::npos);
 }
 
 constexpr std::string_view kRecorded =
