@@ -5,16 +5,33 @@
 #include <algorithm>
 #include <set>
 
+#include "base/display.h"
+
 namespace flexroom::flow {
 namespace {
 
 constexpr std::string_view kOkDomain = "flexroom flow ok";
-constexpr size_t kMaxRuns = 16;
+constexpr size_t kMaxRuns = 16, kMaxProblem = 1024;
 
 net::Signature signature_of(ByteView bytes) {
   net::Signature out{};
   FLEXROOM_ASSERT(bytes.size() == out.size());
   std::copy(bytes.begin(), bytes.end(), out.begin());
+  return out;
+}
+
+/// Ids in ascending order, at most kMaxRuns.
+std::vector<RunId> read_runs(Reader& in, std::string_view what, PartyId peer) {
+  const uint32_t count = in.u32();
+  if (count > kMaxRuns) throw ProtocolAbort(AbortCode::kBadFrame, what, "too many runs", peer);
+  std::vector<RunId> out;
+  for (uint32_t k = 0; k < count; ++k) {
+    RunId id = read_run_id(in, what, peer);
+    if (!out.empty() && id <= out.back()) {
+      throw ProtocolAbort(AbortCode::kBadFrame, what, "runs twice or out of order", peer);
+    }
+    out.push_back(std::move(id));
+  }
   return out;
 }
 
@@ -42,7 +59,21 @@ void Members::agree(std::string_view label, const Digest& mine, std::string_view
   }
 }
 
+void Members::object(std::string_view label, FlowStop::Kind kind, std::string_view before,
+                     std::string_view problem) {
+  const std::vector<Bytes> all = say(label, as_bytes(problem.substr(0, kMaxProblem)), kMaxProblem);
+  for (PartyId i = 0; i < all.size(); ++i) {
+    if (all[i].empty()) continue;
+    throw FlowStop(kind, fmt::format("{}{}: {}", before, name(i), display(to_text(all[i]))));
+  }
+}
+
 // ------------------------------------------------------------------ commits
+
+void Members::apply(const RunId& run, const std::vector<net::Signature>& oks) {
+  const Change change = store_.commit(run, oks);
+  if (committed_) committed_(change);
+}
 
 Bytes Members::ok_text(const RunId& run, uint64_t number, const Digest& change) const {
   const Digest digest = RandomOracle("flow ok", RoScope{})
@@ -77,7 +108,7 @@ void Members::finish(const RunId& run, uint64_t number, const Digest& change) {
     }
     oks.push_back(signature_of(all[i]));
   }
-  store_.commit(run, oks);
+  apply(run, oks);
 }
 
 // ------------------------------------------------------------------ contact
@@ -114,6 +145,16 @@ struct Members::Claim {
   }
 };
 
+bool Members::proven(const RunId& run, uint64_t number, const Digest& change,
+                     const std::vector<net::Signature>& oks) const {
+  const Bytes text = ok_text(run, number, change);
+  bool all = oks.size() == self_.keys.size();
+  for (size_t k = 0; all && k < oks.size(); ++k) {
+    all = net::verify(self_.keys[k], kOkDomain, text, oks[k]);
+  }
+  return all;
+}
+
 std::vector<Members::Claim> Members::claims(const RunId& run) {
   Claim mine;
   if (const auto state = store_.run(run)) {
@@ -131,12 +172,8 @@ std::vector<Members::Claim> Members::claims(const RunId& run) {
   for (PartyId i = 0; i < all.size(); ++i) {
     Claim claim = Claim::decode(all[i], i);
     // Who says that it committed shows that all had staged it.
-    const Bytes text = ok_text(run, claim.commits, claim.last);
-    bool proven = claim.commits == 0 || claim.oks.size() == self_.keys.size();
-    for (size_t k = 0; proven && claim.commits != 0 && k < claim.oks.size(); ++k) {
-      proven = net::verify(self_.keys[k], kOkDomain, text, claim.oks[k]);
-    }
-    if (!proven) {
+    const bool known = claim.commits == 0 || proven(run, claim.commits, claim.last, claim.oks);
+    if (!known) {
       throw FlowStop(FlowStop::Kind::kRestored,
                      fmt::format("{} says commit {} of run {} without the ok's of all: nobody "
                                  "commits or erases",
@@ -150,15 +187,26 @@ std::vector<Members::Claim> Members::claims(const RunId& run) {
 void Members::contact(const RunId& run) {
   const std::vector<Claim> all = claims(run);
   const Claim& mine = all[self_.party.id()];
+  for (PartyId i = 0; i < all.size(); ++i) {
+    // The number stands in the change, and so in its digest: it is ours, never a word of theirs.
+    const bool same = all[i].staged == mine.staged && mine.staged_number != 0;
+    if (same && all[i].staged_number != mine.staged_number) {
+      throw ProtocolAbort(AbortCode::kDisagreement, "flow/contact",
+                          fmt::format("{} says number {} of a change that has number {}", name(i),
+                                      all[i].staged_number, mine.staged_number),
+                          i);
+    }
+  }
   // The newest commit that somebody proves: all had staged it.
   const auto newest = std::max_element(
       all.begin(), all.end(), [](const Claim& a, const Claim& b) { return a.commits < b.commits; });
   const uint64_t number = newest->commits;
   const Digest last = newest->last;
   const bool all_staged = std::all_of(all.begin(), all.end(), [&](const Claim& claim) {
-    return claim.staged_number > number && claim.staged == all.front().staged;
+    return claim.staged_number > number && claim.staged_number == mine.staged_number &&
+           claim.staged == mine.staged;
   });
-  if (all_staged) return finish(run, all.front().staged_number, all.front().staged);
+  if (all_staged) return finish(run, mine.staged_number, mine.staged);
   for (PartyId i = 0; i < all.size(); ++i) {
     const bool has = all[i].commits == number && all[i].last == last;
     const bool can = all[i].staged_number == number && all[i].staged == last && number > 0;
@@ -168,27 +216,33 @@ void Members::contact(const RunId& run) {
                                "nothing was erased; go on with --continue",
                                name(i), run));
   }
-  if (mine.commits != number || mine.last != last) return store_.commit(run, newest->oks);
+  if (mine.commits != number || mine.last != last) return apply(run, newest->oks);
   if (mine.staged_number != 0) store_.drop_staged(run);
 }
 
-Members::OpenRuns Members::open_runs(const std::string& prefix, const std::string& flow) {
-  std::set<RunId> mine, lost;
+std::pair<std::set<RunId>, std::set<RunId>> Members::own_runs(const std::string& prefix,
+                                                              const std::string& flow) {
+  std::set<RunId> open, lost;
   for (const RunState& run : store_.runs()) {
     const bool same = run.head.prefix == prefix && run.head.flow == flow;
-    if (same && !run.done && !store_.is_closed(run.id)) mine.insert(run.id);
+    if (same && !run.done && !store_.is_closed(run.id)) open.insert(run.id);
   }
   // A first commit that is staged is a run too.
   for (const RunId& id : store_.staged_runs()) {
     const auto staged = store_.staged(id);
     const bool same = staged->change.head && staged->change.head->prefix == prefix &&
                       staged->change.head->flow == flow;
-    if (same && !store_.is_closed(id)) mine.insert(id);
+    if (same && !store_.is_closed(id)) open.insert(id);
   }
   for (const KnownRun& run : store_.known_runs()) {
     const bool same = run.prefix == prefix && run.flow == flow && !run.closed;
     if (same && !store_.run(run.id)) lost.insert(run.id);
   }
+  return {std::move(open), std::move(lost)};
+}
+
+Members::OpenRuns Members::open_runs(const std::string& prefix, const std::string& flow) {
+  const auto [mine, lost] = own_runs(prefix, flow);
   Writer out;
   for (const std::set<RunId>* list : {&mine, &lost}) {
     out.u32(static_cast<uint32_t>(std::min(list->size(), kMaxRuns)));
@@ -204,21 +258,11 @@ Members::OpenRuns Members::open_runs(const std::string& prefix, const std::strin
       say("flow/runs", out.bytes(), 8 + 2 * kMaxRuns * (4 + kRunIdChars));
   for (PartyId i = 0; i < all.size(); ++i) {
     Reader in(all[i], "flow/runs", i);
-    for (const bool is_open : {true, false}) {
-      const uint32_t count = in.u32();
-      if (count > kMaxRuns) throw ProtocolAbort(AbortCode::kBadFrame, "flow/runs", "too many", i);
-      for (uint32_t k = 0; k < count; ++k) {
-        const RunId id = to_text(in.field(kRunIdChars));
-        if (id.size() != kRunIdChars) {
-          throw ProtocolAbort(AbortCode::kBadFrame, "flow/runs", "a run's id of another length", i);
-        }
-        if (is_open) {
-          any.insert(id);
-        } else {
-          forgotten.emplace_back(i, id);
-        }
-      }
+    for (const RunId& id : read_runs(in, "flow/runs", i)) {
+      any.insert(id);
+      if (!mine.contains(id)) open.foreign.emplace(id, i);
     }
+    for (RunId& id : read_runs(in, "flow/runs", i)) forgotten.emplace_back(i, std::move(id));
     in.finish();
   }
   open.open.assign(any.begin(), any.end());

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,7 +48,9 @@ class Members {
     std::vector<std::string> names;     // by party
     store::RoomId rid{};
   };
-  Members(Self self, RunStore& store) : self_(std::move(self)), store_(store) {}
+  /// `committed` hears of every change that this member commits, at a contact too.
+  Members(Self self, RunStore& store, std::function<void(const Change&)> committed = nullptr)
+      : self_(std::move(self)), store_(store), committed_(std::move(committed)) {}
 
   /// Staged at all, ok's exchanged and verified, committed.
   void commit(const Change& change, const ValueBytes& bytes);
@@ -55,25 +60,40 @@ class Members {
   /// once.db knows one that its state.db does not.
   struct OpenRuns {
     std::vector<RunId> open;
+    std::map<RunId, PartyId> foreign;      // of these, those that are not open here: who says so
     std::optional<std::string> forgotten;  // "member: run"
   };
   OpenRuns open_runs(const std::string& prefix, const std::string& flow);
   /// What each says, by party, echoed.
   std::vector<Bytes> say(std::string_view label, ByteView mine, size_t max_bytes);
+  /// Each says what stands in its way, or nothing; FlowStop naming the first who has something. All
+  /// together: a member that stopped alone would leave the others waiting.
+  void object(std::string_view label, FlowStop::Kind kind, std::string_view before,
+              std::string_view problem);
   /// All say the same, else kDisagreement naming the first who does not.
   void agree(std::string_view label, const Digest& mine, std::string_view what);
+
+  /// Whether these are the ok's of all to that commit.
+  bool proven(const RunId& run, uint64_t number, const Digest& change,
+              const std::vector<net::Signature>& oks) const;
 
   const Self& self() const { return self_; }
   const std::string& name(PartyId id) const { return self_.names[id]; }
 
  private:
   struct Claim;
+  /// Open here, and known to once.db alone.
+  std::pair<std::set<RunId>, std::set<RunId>> own_runs(const std::string& prefix,
+                                                       const std::string& flow);
   std::vector<Claim> claims(const RunId& run);
   Bytes ok_text(const RunId& run, uint64_t number, const Digest& change) const;
   void finish(const RunId& run, uint64_t number, const Digest& change);
 
   Self self_;
   RunStore& store_;
+  std::function<void(const Change&)> committed_;
+
+  void apply(const RunId& run, const std::vector<net::Signature>& oks);
 };
 
 }  // namespace flexroom::flow

@@ -60,7 +60,10 @@ Decision decide(const Flow& flow, const Step& step, const std::string& event, Fi
     const unsigned times = ++fired[{step.name, "throttle"}];
     out.rule = event;
     out.pause_seconds = std::min<int64_t>(300, int64_t{30} << std::min(times - 1, 8u));
-    if (times > kThrottleTries) return out;
+    if (times > kThrottleTries) {
+      out.undecided = status != 429;
+      return out;
+    }
     if (status == 429) {
       out.kind = Decision::Kind::kHold;
       out.at = {step.line, static_cast<uint32_t>(step.index)};
@@ -84,6 +87,7 @@ Decision decide(const Flow& flow, const Step& step, const std::string& event, Fi
   switch (chosen.rule->kind) {
     case Rule::Kind::kStop:
       out.kind = Decision::Kind::kStop;
+      out.undecided = what == "unknown" && chosen.rule != step.rule("unknown");
       break;
     case Rule::Kind::kNext:
       ++out.at.index;

@@ -23,7 +23,10 @@ struct Decision {
   Position at;
   std::string rule;           // the event whose rule was followed
   int64_t pause_seconds = 0;  // before the commit
-  bool settle = false;        // the outcome is not known: the time of settling comes first
+  /// A stop that no written rule asked for, behind an outcome that nobody knows: the attempt stays
+  /// armed and is not committed, so that the next run begins with `unknown`.
+  bool undecided = false;
+  bool settle = false;  // the outcome is not known: the time of settling comes first
 };
 
 /// `event`: ok, none, unknown, "409", "409 CODE" ...

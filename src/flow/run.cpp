@@ -20,7 +20,7 @@ FlowRun::State::State(RunTerms given, const Flow& of, std::map<std::string, std:
       flow(of),
       arguments(std::move(with)),
       store(terms.state, terms.once, terms.self.rid, terms.clock.now(), terms.fault),
-      members(terms.self, store) {
+      members(terms.self, store, [this](const Change& change) { log(change); }) {
   FLEXROOM_ASSERT(terms.self.keys.size() == terms.self.party.num_parties());
   FLEXROOM_ASSERT(terms.self.names.size() == terms.self.party.num_parties());
 }
@@ -82,6 +82,8 @@ void FlowRun::State::start_new() {
     value.meta.value_class = birth.value_class();
     value.meta.entropy = static_cast<uint32_t>(birth.bits);
     value.meta.purposes = birth.purposes;
+    value.meta.min = value.meta.max = birth.bytes();
+    value.meta.born = true;
     value.meta.account = fmt::format("born {} {}", flow.prefix, name);
     value.to_room = true;
     change.values.push_back(std::move(value));
@@ -89,14 +91,17 @@ void FlowRun::State::start_new() {
   }
   change.time = static_cast<uint64_t>(agreed_time());
   commit(change, bytes);
-  log(change, false);
 }
 
 void FlowRun::State::require_new_may_start() {
-  const auto refuse_run = [&](const std::string& text) {
-    throw FlowStop(FlowStop::Kind::kRefused, text);
-  };
   std::string problem;
+  // A second identity under one prefix: once.db knows the first one, whatever a restored state.db
+  // says and whichever flow made it (tls-in-mpc.md §5.8).
+  for (const KnownRun& known : store.known_runs()) {
+    if (flow.born.empty() || known.prefix != flow.prefix) continue;
+    problem = fmt::format("run {} of {} was armed under the prefix {}: births need a new prefix",
+                          known.id, known.flow, flow.prefix);
+  }
   if (!flow.born.empty() && !store.room_values(flow.prefix).empty()) {
     problem =
         fmt::format("the prefix {} is in use; a flow with births needs an empty one", flow.prefix);
@@ -109,11 +114,7 @@ void FlowRun::State::require_new_may_start() {
       }
     }
   });
-  // All say it together: a member alone would leave the others waiting.
-  const std::vector<Bytes> all = members.say("flow/may start", as_bytes(problem), 512);
-  for (PartyId i = 0; i < all.size(); ++i) {
-    if (!all[i].empty()) refuse_run(fmt::format("{}: {}", members.name(i), to_text(all[i])));
-  }
+  members.object("flow/may start", FlowStop::Kind::kRefused, "", problem);
 }
 
 void FlowRun::State::begin_or_resume() {
@@ -122,11 +123,13 @@ void FlowRun::State::begin_or_resume() {
   for (const auto& [name, value] : arguments) file.field(name).field(value);
   members.agree("flow/file", sha256(file.bytes()), "flow file, list or argument");
   Members::OpenRuns open = members.open_runs(flow.prefix, flow.name);
-  for (const RunId& id : open.open) members.contact(id);
   if (!open.open.empty()) {
+    const Members::OpenRuns met = open;
+    const std::vector<RunId>& before = met.open;
+    for (const RunId& id : before) members.contact(id);
     // What was staged may be void now, and what was open may be done.
-    const std::vector<RunId> before = open.open;
     open = members.open_runs(flow.prefix, flow.name);
+    check_met(met, open);
     if (open.open.empty() && std::all_of(before.begin(), before.end(), [&](const RunId& id) {
           const auto one = store.run(id);
           return one && one->done;
@@ -156,6 +159,70 @@ void FlowRun::State::begin_or_resume() {
   }
 }
 
+/// No run goes on, and none counts as done, because another member names it.
+void FlowRun::State::check_met(const Members::OpenRuns& before, const Members::OpenRuns& now) {
+  std::string foreign, done;
+  for (const auto& [id, who] : now.foreign) {
+    foreign = fmt::format(
+        "{} lists run {}, which is not open here: abandoned, or a restored backup; "
+        "only --abandon",
+        members.name(who), id);
+  }
+  for (const auto& [id, who] : before.foreign) {
+    const auto one = store.run(id);
+    if (!one || !one->done || now.foreign.contains(id)) continue;
+    done = fmt::format(
+        "run {} was done here before; {} had not ended it. Nothing else was run: run "
+        "it again for a new one",
+        id, members.name(who));
+  }
+  members.object("flow/met", FlowStop::Kind::kRestored, "", foreign);
+  members.object("flow/met", FlowStop::Kind::kRefused, "", done);
+}
+
+/// Where a member's input comes from: a member, or `room:PREFIX`.
+std::string FlowRun::State::source_of(const Input& input) const {
+  const auto from = names_in(input.from).value_or(std::vector<std::string>());
+  const auto given = from.empty() ? arguments.end() : arguments.find(from.front());
+  return given == arguments.end() ? input.from : given->second;
+}
+
+/// An input that the room has already is a value of another flow: what was approved with it holds,
+/// not what this file says of it. Empty: nothing is wrong.
+std::string FlowRun::State::problem_of_input(const std::string& name, const Input& input) {
+  const std::string source = source_of(input);
+  if (!source.starts_with("room:")) {
+    const auto& names = members.self().names;
+    const bool member = std::find(names.begin(), names.end(), source) != names.end();
+    return member ? "" : fmt::format("input {}: {} is no member", name, source);
+  }
+  const auto stored = store.room_value(source.substr(5), name);
+  if (!stored) return fmt::format("input {}: the room has no {}/{}", name, source.substr(5), name);
+  const ValueMeta& meta = stored->meta;
+  if (meta.is_public) return fmt::format("input {}: {}/{} is public", name, source.substr(5), name);
+  if (meta.value_class != input.value_class || meta.min != input.length ||
+      meta.max != input.length) {
+    return fmt::format("input {} is {} of {} in the file, {} of {} to {} in the room", name,
+                       to_string(input.value_class), input.length, to_string(meta.value_class),
+                       meta.min, meta.max);
+  }
+  std::string out;
+  flow.each_step([&](const Step& step) {
+    for (const SlotUse& use : step.slots) {
+      if (use.name != name) continue;
+      const std::vector<std::string> wanted = purposes_for(step, use);
+      const bool allowed = std::any_of(wanted.begin(), wanted.end(), [&](const std::string& one) {
+        return std::find(meta.purposes.begin(), meta.purposes.end(), one) != meta.purposes.end();
+      });
+      if (!allowed) {
+        out = fmt::format("{}: {} of {} has no purpose `{}`", step.name, name, source,
+                          wanted.front());
+      }
+    }
+  });
+  return out;
+}
+
 /// The file against what the room has: purposes, entropy, the ledger's bound.
 void FlowRun::State::check_room() {
   room.clear();
@@ -169,13 +236,10 @@ void FlowRun::State::check_room() {
   } catch (const InputError& error) {
     problem = error.place() + ": " + error.problem();
   }
-  const std::vector<Bytes> all = members.say("flow/room", as_bytes(problem.substr(0, 900)), 1024);
-  for (PartyId i = 0; i < all.size(); ++i) {
-    if (!all[i].empty()) {
-      throw FlowStop(FlowStop::Kind::kRefused,
-                     fmt::format("READY: {}: {}", members.name(i), to_text(all[i])));
-    }
+  for (const auto& [name, input] : flow.inputs) {
+    if (problem.empty()) problem = problem_of_input(name, input);
   }
+  members.object("flow/room", FlowStop::Kind::kRefused, "READY: ", problem);
 }
 
 void FlowRun::run() {
@@ -197,7 +261,6 @@ void FlowRun::run() {
     change.event = "end";
     change.time = static_cast<uint64_t>(s.agreed_time());
     s.commit(change, {});
-    s.log(change, false);
   }
   FLEXROOM_ASSERT(false);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/display.h"
 #include "flow/loader.h"
 #include "flow/run_parts.h"
 
@@ -11,49 +12,81 @@
 namespace flexroom::flow {
 namespace {
 
-constexpr size_t kMaxSaid = 256 * 1024, kMaxNamed = 4096;
+constexpr size_t kMaxSaid = 256 * 1024, kMaxNamed = 512, kMaxVoided = 1000;
+constexpr size_t kMaxAbandoned = 64, kMaxWords = 1024;
+constexpr uint64_t kMostCommits = uint64_t{1} << 32;
 
 /// A value as far as members compare it.
 struct Seen {
   uint32_t version = 0;
   Digest tag{};
-  bool operator==(const Seen&) const = default;
+  bool born = false;
 };
 using SeenValues = std::map<std::string, Seen>;
 
-void put(Writer& out, const std::vector<ValueMeta>& list) {
-  out.u32(static_cast<uint32_t>(list.size()));
-  for (const ValueMeta& meta : list) out.field(meta.name).u32(meta.version).raw(meta.tag);
-}
-
-SeenValues get(Reader& in, PartyId peer) {
-  SeenValues out;
-  const uint32_t count = in.u32();
-  if (count > kMaxNamed) throw ProtocolAbort(AbortCode::kBadFrame, "flow/values", "too many", peer);
-  for (uint32_t k = 0; k < count; ++k) {
-    const std::string name = to_text(in.field(64));
-    Seen& one = out[name];
-    one.version = in.u32();
-    one.tag = in.digest();
+uint32_t count_of(Reader& in, size_t most, std::string_view what, PartyId peer) {
+  const uint32_t out = in.u32();
+  if (out > most) {
+    throw ProtocolAbort(AbortCode::kBadFrame, what, fmt::format("a list of more than {}", most),
+                        peer);
   }
   return out;
 }
 
-/// Names that not all have in the same version; the others are `same`.
-std::set<std::string> differing(const std::vector<SeenValues>& all, std::set<std::string>& same) {
-  std::set<std::string> names, out;
-  for (const SeenValues& one : all) {
-    for (const auto& [name, seen] : one) names.insert(name);
+void put(Writer& out, const std::vector<ValueMeta>& list) {
+  out.u32(static_cast<uint32_t>(list.size()));
+  for (const ValueMeta& meta : list) {
+    out.field(meta.name).u32(meta.version).raw(meta.tag).u8(meta.born ? 1 : 0);
   }
-  for (const std::string& name : names) {
+}
+
+SeenValues get(Reader& in, PartyId peer) {
+  SeenValues out;
+  for (uint32_t k = count_of(in, kMaxNamed, "flow/values", peer); k > 0; --k) {
+    const std::string name = to_text(in.field(64));
+    if (!is_value_name(name) || out.contains(name)) {
+      throw ProtocolAbort(AbortCode::kBadFrame, "flow/values", "no name, or one twice", peer);
+    }
+    Seen& one = out[name];
+    one.version = in.u32();
+    one.tag = in.digest();
+    one.born = in.u8() != 0;
+  }
+  return out;
+}
+
+/// Names, of the room or of the run, by whether all have the same version of them.
+struct Compared {
+  std::set<std::string> same, lost;
+  std::set<std::string> lost_births;  // of the lost: born, as somebody has it
+};
+
+Compared compare(const std::vector<SeenValues>& all) {
+  std::map<std::string, bool> names;  // and whether it is born
+  for (const SeenValues& one : all) {
+    for (const auto& [name, seen] : one) names[name] |= seen.born;
+  }
+  Compared out;
+  for (const auto& [name, born] : names) {
     const auto first = all.front().find(name);
     const bool equal = first != all.front().end() &&
                        std::all_of(all.begin(), all.end(), [&](const SeenValues& one) {
                          const auto it = one.find(name);
-                         return it != one.end() && it->second == first->second;
+                         return it != one.end() && it->second.version == first->second.version &&
+                                it->second.tag == first->second.tag;
                        });
-    (equal ? same : out).insert(name);
+    (equal ? out.same : out.lost).insert(name);
+    if (!equal && born) out.lost_births.insert(name);
   }
+  return out;
+}
+
+/// Of these names those that the flow makes: what other flows made is not its to erase.
+std::vector<std::string> own_names(const Flow& flow, const std::set<std::string>& names) {
+  std::vector<std::string> out;
+  std::copy_if(names.begin(), names.end(), std::back_inserter(out), [&](const std::string& name) {
+    return flow.kept(name) != nullptr || flow.is_opened(name);
+  });
   return out;
 }
 
@@ -117,31 +150,92 @@ static uint32_t step_to_go_on(const Flow& flow, uint32_t from, std::set<std::str
   return out;
 }
 
-void FlowRun::State::merge(const RunId& id) {
-  const auto mine = store.run(id);
+/// What a member says of the run that is to go on.
+struct FlowRun::State::Told {
+  RunState run;
+  SeenValues room, own;
+  std::vector<Armed> armed;
+};
+
+FlowRun::State::Told FlowRun::State::told_of(const RunId& id, ByteView said, PartyId i) {
+  Reader in(said, "flow/continue", i);
+  const ByteView state = in.field(kMaxSaid);
+  if (state.empty()) {
+    throw FlowStop(FlowStop::Kind::kRestored,
+                   fmt::format("run {} is not open at {}: only --abandon", id, members.name(i)));
+  }
+  Told out{RunState::decode(state, i), {}, {}, {}};
+  std::vector<net::Signature> oks(count_of(in, kMostMembers, "flow/continue", i));
+  for (net::Signature& one : oks) {
+    const ByteView bytes = in.raw(one.size());
+    std::copy(bytes.begin(), bytes.end(), one.begin());
+  }
+  // The next number follows from these: a number is what all signed, never a word.
+  if (out.run.id != id || out.run.commits > kMostCommits ||
+      !members.proven(id, out.run.commits, out.run.last, oks)) {
+    throw FlowStop(FlowStop::Kind::kRestored,
+                   fmt::format("{} says commit {} of run {} without the ok's of all",
+                               members.name(i), out.run.commits, id));
+  }
+  out.room = get(in, i);
+  out.own = get(in, i);
+  for (uint32_t k = count_of(in, kMaxNamed, "flow/continue", i); k > 0; --k) {
+    Armed armed;
+    armed.step = to_text(in.field(64));
+    armed.attempt = in.u32();
+    armed.leaves = to_text(in.field(kMaxWords));
+    out.armed.push_back(std::move(armed));
+  }
+  in.finish();
+  return out;
+}
+
+/// A release whose outcome nobody knows is found by the name of its step, and waits by what it
+/// leaves: under another name it would be sent at once, beside the one that may still arrive.
+void FlowRun::State::check_armed(const std::vector<Told>& all,
+                                 const std::map<std::string, uint32_t>& committed) {
+  for (PartyId i = 0; i < all.size(); ++i) {
+    for (const Armed& armed : all[i].armed) {
+      const auto known = committed.find(armed.step);
+      if (armed.attempt <= (known == committed.end() ? 0 : known->second)) continue;
+      const Step* const step = flow.step(armed.step);
+      if (step != nullptr && !step->asks() && step->leaves == armed.leaves) continue;
+      throw FlowStop(FlowStop::Kind::kRefused,
+                     fmt::format("--continue: {} was armed at {} and its outcome is unknown: the "
+                                 "file needs a step of that name with the same `leaves`",
+                                 display(armed.step), members.name(i)));
+    }
+  }
+}
+
+Bytes FlowRun::State::tell(const RunId& id, const std::optional<RunState>& mine) {
   Writer out;
   out.field(mine ? mine->encode() : Bytes());
-  std::vector<ValueMeta> values = store.room_values(flow.prefix);
-  for (ValueMeta& meta : store.run_values(id)) {
-    std::erase_if(values, [&](const ValueMeta& other) { return other.name == meta.name; });
-    values.push_back(std::move(meta));
-  }
-  put(out, values);
-  const std::vector<Bytes> all = members.say("flow/continue", out.bytes(), kMaxSaid);
+  const std::vector<net::Signature> oks = store.oks(id);
+  out.u32(static_cast<uint32_t>(oks.size()));
+  for (const net::Signature& one : oks) out.raw(one);
+  put(out, store.room_values(flow.prefix));
+  put(out, store.run_values(id));
+  std::vector<Armed> armed = store.all_armed(id);
+  std::erase_if(armed, [](const Armed& one) { return one.of_loss; });
+  out.u32(static_cast<uint32_t>(armed.size()));
+  for (const Armed& one : armed) out.field(one.step).u32(one.attempt).field(one.leaves);
+  return out.take();
+}
+
+void FlowRun::State::merge(const RunId& id) {
+  const auto mine = store.is_closed(id) ? std::nullopt : store.run(id);
+  const std::vector<Bytes> said = members.say("flow/continue", tell(id, mine), kMaxSaid);
+  std::vector<Told> all;
   std::vector<RunState> runs;
-  std::vector<SeenValues> seen;
+  std::vector<SeenValues> in_room, in_run;
   Writer digest;
-  for (PartyId i = 0; i < all.size(); ++i) {
-    Reader in(all[i], "flow/continue", i);
-    const ByteView state = in.field(kMaxSaid);
-    if (state.empty()) {
-      throw FlowStop(FlowStop::Kind::kRestored,
-                     fmt::format("run {} is not at {}: only --abandon", id, members.name(i)));
-    }
-    runs.push_back(RunState::decode(state, i));
-    seen.push_back(get(in, i));
-    in.finish();
-    digest.field(all[i]);
+  for (PartyId i = 0; i < said.size(); ++i) {
+    all.push_back(told_of(id, said[i], i));
+    runs.push_back(all.back().run);
+    in_room.push_back(all.back().room);
+    in_run.push_back(all.back().own);
+    digest.field(said[i]);
   }
   const bool any_done =
       std::any_of(runs.begin(), runs.end(), [](const RunState& r) { return r.done; });
@@ -155,13 +249,16 @@ void FlowRun::State::merge(const RunId& id) {
     commits = std::max(commits, one.commits);
   }
   check_edit(flow, runs, reached);
-  std::set<std::string> same;
-  const std::set<std::string> lost = differing(seen, same);
-  for (const std::string& name : lost) {
-    if (flow.born.contains(name)) {
-      throw FlowStop(FlowStop::Kind::kRestored,
-                     fmt::format("the born secret {} is lost: only --abandon", name));
-    }
+  // Apart: the run's unproved version may differ where the room's current one is equal at all.
+  const Compared room_names = compare(in_room), run_names = compare(in_run);
+  if (!room_names.lost_births.empty()) {
+    throw FlowStop(
+        FlowStop::Kind::kRestored,
+        fmt::format("the born secret {} is lost: only --abandon", *room_names.lost_births.begin()));
+  }
+  const std::vector<std::string> voided = own_names(flow, room_names.lost);
+  if (voided.size() + run_names.lost.size() > kMaxVoided) {
+    throw FlowStop(FlowStop::Kind::kRestored, "more than 1,000 names differ: only --abandon");
   }
   run = *mine;
   Change change;
@@ -169,14 +266,19 @@ void FlowRun::State::merge(const RunId& id) {
   change.number = commits + 1;
   change.previous = sha256(digest.bytes());
   change.head = head_of(flow);
-  change.at.index = step_to_go_on(flow, reached, same);
   change.attempts = fewest(runs, true);
   change.refused = fewest(runs, false);
-  change.voided.assign(lost.begin(), lost.end());
+  check_armed(all, change.attempts);
+  // What the run had made anew is made again, also where an older version of it stays.
+  std::set<std::string> have = room_names.same;
+  for (const std::string& name : run_names.lost) have.erase(name);
+  have.insert(run_names.same.begin(), run_names.same.end());
+  change.at.index = step_to_go_on(flow, reached, std::move(have));
+  change.voided = voided;
+  change.voided_of_run.assign(run_names.lost.begin(), run_names.lost.end());
   change.event = "continue";
   change.time = static_cast<uint64_t>(agreed_time());
   commit(change, {});
-  log(change, false);
 }
 
 void FlowRun::go_on() {
@@ -200,81 +302,141 @@ void FlowRun::go_on() {
 
 // ------------------------------------------------------------------ --abandon
 
+namespace {
+
+/// What a member says of the runs that are to be closed.
+struct Abandoned {
+  std::set<RunId> ids;
+  int64_t remaining = 0;                           // seconds until all of them have settled
+  std::set<std::pair<RunId, std::string>> leaves;  // in words, of what was armed
+  SeenValues room;
+};
+
+Abandoned read_abandoned(ByteView said, PartyId peer, uint64_t most_seconds) {
+  constexpr std::string_view kWhat = "flow/abandoned";
+  Reader in(said, kWhat, peer);
+  Abandoned out;
+  for (uint32_t k = count_of(in, kMaxAbandoned, kWhat, peer); k > 0; --k) {
+    out.ids.insert(read_run_id(in, kWhat, peer));
+  }
+  out.remaining = static_cast<int64_t>(std::min(in.u64(), most_seconds));
+  for (uint32_t k = count_of(in, kMaxNamed, kWhat, peer); k > 0; --k) {
+    RunId id = read_run_id(in, kWhat, peer);
+    if (!out.ids.contains(id)) {
+      throw ProtocolAbort(AbortCode::kBadFrame, kWhat, "what another run left", peer);
+    }
+    out.leaves.emplace(std::move(id), to_text(in.field(kMaxWords)));
+  }
+  out.room = get(in, peer);
+  in.finish();
+  return out;
+}
+
+}  // namespace
+
+/// This member's runs of the flow that are not over.
+std::set<RunId> FlowRun::State::runs_to_abandon() {
+  std::set<RunId> out;
+  for (const RunState& one : store.runs()) {
+    const bool same = one.head.prefix == flow.prefix && one.head.flow == flow.name;
+    if (same && !one.done && !store.is_closed(one.id)) out.insert(one.id);
+  }
+  for (const RunId& id : store.staged_runs()) {
+    const auto staged = store.staged(id);
+    const auto& head = staged->change.head;
+    if (head && head->prefix == flow.prefix && head->flow == flow.name) out.insert(id);
+  }
+  for (const KnownRun& known : store.known_runs()) {
+    const auto state = store.run(known.id);
+    const bool over = known.closed || (state && state->done);
+    if (known.prefix == flow.prefix && known.flow == flow.name && !over) out.insert(known.id);
+  }
+  while (out.size() > kMaxAbandoned) out.erase(std::prev(out.end()));
+  return out;
+}
+
+/// What was armed of them here, and how long it may still arrive.
+static Abandoned own_abandoned(RunStore& store, const Flow& flow, std::set<RunId> ids,
+                               int64_t now) {
+  Abandoned out;
+  for (const RunId& id : ids) {
+    for (const Armed& armed : store.all_armed(id)) {
+      out.remaining = std::max(out.remaining, armed.time + armed.settle_seconds - now);
+      if (armed.of_loss) {
+        flow.each_step([&](const Step& step) {
+          if (!step.leaves.empty()) out.leaves.emplace(id, step.leaves);
+        });
+      } else if (!armed.leaves.empty()) {
+        out.leaves.emplace(id, armed.leaves);
+      }
+    }
+  }
+  out.ids = std::move(ids);
+  return out;
+}
+
 std::vector<std::string> FlowRun::abandon() {
   State& s = *state_;
   const Flow& flow = s.flow;
   s.members.agree("flow/abandon", sha256(Writer().field(flow.prefix).field(flow.name).bytes()),
                   "prefix or flow");
-  std::set<RunId> mine;
-  for (const RunState& run : s.store.runs()) {
-    const bool same = run.head.prefix == flow.prefix && run.head.flow == flow.name;
-    if (same && !run.done && !s.store.is_closed(run.id)) mine.insert(run.id);
-  }
-  for (const RunId& id : s.store.staged_runs()) {
-    const auto staged = s.store.staged(id);
-    const auto& head = staged->change.head;
-    if (head && head->prefix == flow.prefix && head->flow == flow.name) mine.insert(id);
-  }
-  for (const KnownRun& run : s.store.known_runs()) {
-    const auto state = s.store.run(run.id);
-    const bool over = run.closed || (state && state->done);
-    if (run.prefix == flow.prefix && run.flow == flow.name && !over) mine.insert(run.id);
-  }
-  // What was armed of them here, and how long it may still arrive.
+  const Abandoned mine = own_abandoned(s.store, flow, s.runs_to_abandon(), s.terms.clock.now());
   Writer out;
-  int64_t remaining = 0;
-  std::set<std::pair<RunId, std::string>> leaves;
-  for (const RunId& id : mine) {
-    for (const Armed& armed : s.store.all_armed(id)) {
-      remaining = std::max(remaining, armed.time + armed.settle_seconds - s.terms.clock.now());
-      if (armed.of_loss) {
-        flow.each_step([&](const Step& step) {
-          if (!step.leaves.empty()) leaves.emplace(id, step.leaves);
-        });
-      } else if (!armed.leaves.empty()) {
-        leaves.emplace(id, armed.leaves);
-      }
-    }
-  }
-  out.u32(static_cast<uint32_t>(mine.size()));
-  for (const RunId& id : mine) out.field(id);
-  out.u64(static_cast<uint64_t>(std::max<int64_t>(0, remaining)));
-  out.u32(static_cast<uint32_t>(leaves.size()));
-  for (const auto& [id, text] : leaves) out.field(id).field(text);
+  out.u32(static_cast<uint32_t>(mine.ids.size()));
+  for (const RunId& id : mine.ids) out.field(id);
+  out.u64(static_cast<uint64_t>(mine.remaining));
+  out.u32(static_cast<uint32_t>(mine.leaves.size()));
+  for (const auto& [id, text] : mine.leaves) out.field(id).field(text);
   put(out, s.store.room_values(flow.prefix));
   const std::vector<Bytes> all = s.members.say("flow/abandoned", out.bytes(), kMaxSaid);
+  // Nobody makes the others wait longer than what they know of can take.
+  int64_t longest = mine.remaining;
+  flow.each_step([&](const Step& step) { longest = std::max(longest, flow.settle_of(step)); });
+  const auto most = static_cast<uint64_t>(longest);
+  longest = 0;
   std::set<RunId> ids;
   std::vector<SeenValues> seen;
-  int64_t longest = 0;
+  std::set<std::string> made;
+  std::string foreign;
   for (PartyId i = 0; i < all.size(); ++i) {
-    Reader in(all[i], "flow/abandoned", i);
-    for (uint32_t k = std::min<uint32_t>(in.u32(), kMaxNamed); k > 0; --k) {
-      ids.insert(to_text(in.field(kRunIdChars)));
+    const Abandoned said = read_abandoned(all[i], i, most);
+    for (const RunId& id : said.ids) {
+      const auto owner = s.store.owner_of(id);
+      if (owner && *owner != std::pair(flow.prefix, flow.name)) {
+        foreign = fmt::format("{} names run {}, which is one of {}", s.members.name(i), id,
+                              owner->second);
+      }
     }
-    longest = std::max(longest, static_cast<int64_t>(std::min<uint64_t>(in.u64(), 86'400)));
-    for (uint32_t k = std::min<uint32_t>(in.u32(), kMaxNamed); k > 0; --k) {
-      const RunId id = to_text(in.field(kRunIdChars));
-      leaves.emplace(id, to_text(in.field(512)));
-    }
-    seen.push_back(get(in, i));
-    in.finish();
+    ids.insert(said.ids.begin(), said.ids.end());
+    longest = std::max(longest, said.remaining);
+    for (const auto& [id, text] : said.leaves) made.insert(s.words_of(mine.leaves, id, text, i));
+    seen.push_back(said.room);
   }
+  s.members.object("flow/may abandon", FlowStop::Kind::kRefused, "--abandon: ", foreign);
   s.terms.clock.wait_until(s.terms.clock.now() + longest);
   (void)s.members.say("flow/settled", {}, 0);
   for (const RunId& id : ids) {
-    s.store.close({id, flow.prefix, flow.name, true});
+    // In this order: killed between the two, the next --abandon finds the run again.
     s.store.erase_run(id);
+    s.store.close({id, flow.prefix, flow.name, true});
   }
-  std::set<std::string> same;
-  for (const std::string& name : differing(seen, same)) {
-    if (!flow.born.contains(name)) s.store.erase_room_value(flow.prefix, name);
+  const Compared names = compare(seen);
+  for (const std::string& name : own_names(flow, names.lost)) {
+    // By the value too, not by this file alone: a born one is never made again, and a newer backup
+    // of the member that lacks it heals the room.
+    if (!names.lost_births.contains(name)) s.store.erase_room_value(flow.prefix, name);
   }
-  std::vector<std::string> made;
-  const std::string room = base32_name(s.terms.self.rid);
-  for (const auto& [id, text] : leaves) {
-    made.push_back(replaced(replaced(text, "{{run}}", id), "{{room}}", room));
-  }
-  return made;
+  return {made.begin(), made.end()};
+}
+
+/// What is left, in words; what only a peer says of it is said to be its word.
+std::string FlowRun::State::words_of(const std::set<std::pair<RunId, std::string>>& own,
+                                     const RunId& id, const std::string& text, PartyId by) const {
+  bool known = own.contains({id, text});
+  flow.each_step([&](const Step& step) { known |= step.leaves == text; });
+  const std::string words =
+      replaced(replaced(text, "{{run}}", id), "{{room}}", base32_name(terms.self.rid));
+  return known ? words : fmt::format("{} says: {}", members.name(by), display(words));
 }
 
 void FlowRun::remove_value(const std::string& name) {

@@ -28,6 +28,9 @@ struct FlowRun::State {
   void start_new();
   void require_new_may_start();
   void check_room();
+  void check_met(const Members::OpenRuns& before, const Members::OpenRuns& now);
+  std::string source_of(const Input& input) const;
+  std::string problem_of_input(const std::string& name, const Input& input);
   void reload();
   void commit(Change change, const ValueBytes& bytes);
   Change next_change(const Position& at) const;
@@ -51,10 +54,22 @@ struct FlowRun::State {
   void add_values(const Step& step, StepAnswer& answer, Change& change, ValueBytes& bytes);
   ValueMeta meta_of(const std::string& name, bool is_public, const Digest& tag);
   int64_t agreed_time();
-  void log(const Change& change, bool of_person);
+  int64_t settle_of(const Step& step);
+  std::string ledger_problem(const Step& step);
+  /// What one member says to READY, into what all follow from it.
+  void hear_ready(const Step& step, const std::vector<std::string>& names, ByteView said, PartyId i,
+                  Ready& out);
+  void log(const Change& change);
 
   // run_operators.cpp
+  std::set<RunId> runs_to_abandon();
+  std::string words_of(const std::set<std::pair<RunId, std::string>>& own, const RunId& id,
+                       const std::string& text, PartyId by) const;
+  struct Told;
   void merge(const RunId& id);
+  Bytes tell(const RunId& id, const std::optional<RunState>& mine);
+  Told told_of(const RunId& id, ByteView said, PartyId i);
+  void check_armed(const std::vector<Told>& all, const std::map<std::string, uint32_t>& committed);
 };
 
 }  // namespace flexroom::flow

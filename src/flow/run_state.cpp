@@ -8,6 +8,7 @@ namespace flexroom::flow {
 namespace {
 
 constexpr size_t kMaxText = 1024, kMaxList = 1024;
+constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz234567";
 
 std::string text(Reader& in) { return to_text(in.field(kMaxText)); }
 
@@ -42,10 +43,10 @@ Position get_position(Reader& in) {
   return out;
 }
 
-RunId get_run(Reader& in) {
+RunId get_run(Reader& in, std::optional<PartyId> peer = std::nullopt) {
   const RunId out = text(in);
-  if (out.size() != kRunIdChars) {
-    throw ProtocolAbort(AbortCode::kBadFrame, "flow/state", "a run's id has another length");
+  if (!is_run_id(out)) {
+    throw ProtocolAbort(AbortCode::kBadFrame, "flow/state", "what is no id of a run", peer);
   }
   return out;
 }
@@ -62,8 +63,19 @@ auto of_disk(Read read) {
 
 }  // namespace
 
+bool is_run_id(std::string_view text) {
+  return text.size() == kRunIdChars && text.find_first_not_of(kLetters) == std::string_view::npos;
+}
+
+RunId read_run_id(Reader& in, std::string_view what, PartyId peer) {
+  RunId out = to_text(in.field(kRunIdChars));
+  if (!is_run_id(out)) {
+    throw ProtocolAbort(AbortCode::kBadFrame, what, "what is no id of a run", peer);
+  }
+  return out;
+}
+
 std::string base32_name(ByteView bytes) {
-  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz234567";
   FLEXROOM_ASSERT(bytes.size() >= 17);
   std::string out;
   for (size_t k = 0; k < kRunIdChars; ++k) {
@@ -80,7 +92,7 @@ void ValueMeta::put(Writer& out) const {
   out.field(name).u8(is_public ? 1 : 0).u32(version).raw(tag);
   out.field(to_string(value_class)).u32(entropy).u32(static_cast<uint32_t>(purposes.size()));
   for (const std::string& purpose : purposes) out.field(purpose);
-  out.field(account);
+  out.u32(min).u32(max).u8(born ? 1 : 0).field(account);
 }
 
 ValueMeta ValueMeta::get(Reader& in) {
@@ -96,6 +108,9 @@ ValueMeta ValueMeta::get(Reader& in) {
   out.value_class = *value_class;
   out.entropy = in.u32();
   for (uint32_t k = count(in); k > 0; --k) out.purposes.push_back(text(in));
+  out.min = in.u32();
+  out.max = in.u32();
+  out.born = in.u8() != 0;
   out.account = to_text(in.field(2 * kMaxText));
   return out;
 }
@@ -137,7 +152,7 @@ RunState RunState::decode(ByteView bytes, std::optional<PartyId> peer) {
     Reader in(bytes, "flow/run", peer.value_or(kNoParty));
     RunState out;
     if (in.u8() != 1) throw ProtocolAbort(AbortCode::kBadFrame, "flow/run", "another format", peer);
-    out.id = get_run(in);
+    out.id = get_run(in, peer);
     out.head = RunHead::get(in);
     out.commits = in.u64();
     out.last = in.digest();
@@ -164,8 +179,10 @@ Bytes Change::encode() const {
     value.meta.put(out);
     out.u8(value.to_room ? 1 : 0);
   }
-  out.u32(static_cast<uint32_t>(voided.size()));
-  for (const std::string& name : voided) out.field(name);
+  for (const auto* const list : {&voided, &voided_of_run}) {
+    out.u32(static_cast<uint32_t>(list->size()));
+    for (const std::string& name : *list) out.field(name);
+  }
   out.field(proves).u8(end ? 1 : 0);
   return out.take();
 }
@@ -191,7 +208,9 @@ Change Change::decode(ByteView bytes) {
       value.to_room = in.u8() != 0;
       out.values.push_back(std::move(value));
     }
-    for (uint32_t k = count(in); k > 0; --k) out.voided.push_back(text(in));
+    for (auto* const list : {&out.voided, &out.voided_of_run}) {
+      for (uint32_t k = count(in); k > 0; --k) list->push_back(text(in));
+    }
     out.proves = text(in);
     out.end = in.u8() != 0;
     in.finish();

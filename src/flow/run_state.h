@@ -17,6 +17,9 @@ namespace flexroom::flow {
 /// 26 base32 characters, `{{run}}`: a coin of the run's first session.
 using RunId = std::string;
 inline constexpr size_t kRunIdChars = 26;
+bool is_run_id(std::string_view text);
+/// A run's id in a member's message: kBadFrame, naming the member, if it is none.
+RunId read_run_id(Reader& in, std::string_view what, PartyId peer);
 /// The first 26 base32 characters, lower case, of bytes that have 17 at least.
 std::string base32_name(ByteView bytes);
 
@@ -36,6 +39,10 @@ struct ValueMeta {
   ValueClass value_class = ValueClass::kRaw;
   uint32_t entropy = 0;
   std::vector<std::string> purposes;
+  /// Bytes, of a secret: the least and the most that its birth or keep allows.
+  uint32_t min = 0, max = 0;
+  /// Drawn by all, whatever the file says that looks at it: nobody can make it again.
+  bool born = false;
   /// The account of the ledger that tests on it are booked on: a place, not a version.
   std::string account;
 
@@ -85,8 +92,9 @@ struct Change {
     bool to_room = false;  // else it is the run's
   };
   std::vector<NewValue> values;
-  std::vector<std::string> voided;  // names of the run and of the room that are erased
-  std::string proves;               // the run's values below it become the room's
+  std::vector<std::string> voided;         // names of the room that are erased
+  std::vector<std::string> voided_of_run;  // of the run
+  std::string proves;                      // the run's values below it become the room's
   bool end = false;
 
   Bytes encode() const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/display.h"
 #include "flow/loader.h"
 #include "flow/run_parts.h"
 
@@ -10,7 +11,9 @@ namespace flexroom::flow {
 namespace {
 
 constexpr size_t kMaxReady = 64 * 1024, kMaxAnswer = 65'536;
-constexpr int64_t kClockDifference = 300;  // seconds between members' clocks
+constexpr uint64_t kClockDifference = 300;            // seconds between members' clocks
+constexpr uint64_t kMostSeconds = uint64_t{1} << 40;  // of any clock
+constexpr uint32_t kMostAttempts = 1'000'000;         // of one step in one run
 
 }  // namespace
 
@@ -28,9 +31,7 @@ struct FlowRun::State::Ready {
 std::optional<StoredValue> FlowRun::State::value(std::string_view name) {
   if (const auto input = flow.inputs.find(std::string(name)); input != flow.inputs.end()) {
     // A member's own, which no store has; or a value of the room under another prefix.
-    const auto from = names_in(input->second.from).value_or(std::vector<std::string>());
-    const auto given = from.empty() ? arguments.end() : arguments.find(from.front());
-    const std::string& source = given == arguments.end() ? input->second.from : given->second;
+    const std::string source = source_of(input->second);
     if (!source.starts_with("room:")) return std::nullopt;
     return store.room_value(source.substr(5), name);
   }
@@ -100,7 +101,10 @@ int64_t FlowRun::State::agreed_time() {
     Reader in(all[i], "flow/time", i);
     times.push_back(static_cast<int64_t>(in.u64()));
     in.finish();
-    if (std::llabs(times.back() - now) > kClockDifference) {
+    // Without a sign: a peer's number may be any.
+    const uint64_t theirs = static_cast<uint64_t>(times.back()), ours = static_cast<uint64_t>(now);
+    if (theirs > kMostSeconds || theirs > ours + kClockDifference ||
+        theirs + kClockDifference < ours) {
       throw ProtocolAbort(AbortCode::kRefusedByRule, "flow/time",
                           fmt::format("the clock of {} differs from ours by more than {} s",
                                       members.name(i), kClockDifference),
@@ -111,25 +115,79 @@ int64_t FlowRun::State::agreed_time() {
   return times[(times.size() - 1) / 2];
 }
 
+/// The ledger: an account that has too few bits left for this release.
+std::string FlowRun::State::ledger_problem(const Step& step) {
+  for (const auto& [name, bits] : bits_of_release(flow, step, room)) {
+    if (store.booked(account_of(name)) + bits <= kLifeBits) continue;
+    if (store.ledger_is_lost()) {
+      return fmt::format(
+          "LEDGER: {}: once.db was lost, so every account counts as full, that of {} too; "
+          "--continue with a file without the test",
+          step.name, name);
+    }
+    return fmt::format(
+        "LEDGER: {}: {} has used its {} bits (a member that aborts behind "
+        "`armed` can do that); --continue with a file without the test",
+        step.name, name, kLifeBits);
+  }
+  return "";
+}
+
+/// How long a release of the step may still arrive: what was said when it was armed counts, an
+/// edited file only raises it.
+int64_t FlowRun::State::settle_of(const Step& step) {
+  const auto armed = store.armed(run.id, step.name);
+  return std::max(flow.settle_of(step), armed ? armed->settle_seconds : 0);
+}
+
+void FlowRun::State::hear_ready(const Step& step, const std::vector<std::string>& names,
+                                ByteView said, PartyId i, Ready& out) {
+  Reader in(said, "flow/ready", i);
+  const uint32_t tried = in.u32();
+  if (tried > kMostAttempts) {
+    throw ProtocolAbort(AbortCode::kBadFrame, "flow/ready",
+                        fmt::format("{} says {} attempts of {}", members.name(i), tried, step.name),
+                        i);
+  }
+  out.tried = std::max(out.tried, tried);
+  // Nobody can make the others wait longer than the step's own time.
+  const auto most = static_cast<uint64_t>(settle_of(step));
+  out.remaining = std::max(out.remaining, static_cast<int64_t>(std::min(in.u64(), most)));
+  const std::string problem = to_text(in.field(512));
+  if (!problem.empty() && out.problem.empty()) {
+    out.problem = fmt::format("{}: {}", members.name(i), display(problem));
+    out.kind = FlowStop::Kind::kLedger;
+  }
+  if (in.u32() != names.size()) {
+    throw ProtocolAbort(AbortCode::kBadFrame, "flow/ready",
+                        fmt::format("{} names another number of values", members.name(i)), i);
+  }
+  for (const std::string& expected : names) {
+    const std::string name = to_text(in.field(64));
+    const uint32_t version = in.u32();
+    const Digest tag = in.digest();
+    const auto stored = value(expected);
+    const bool same = name == expected && version == (stored ? stored->meta.version : 0) &&
+                      tag == (stored ? stored->meta.tag : Digest{});
+    if (same || !out.problem.empty()) continue;
+    out.problem = fmt::format(
+        "READY: {} has another version at some member: a restored backup; "
+        "--continue, or `secret remove` and the flow that makes it",
+        expected);
+    out.kind = FlowStop::Kind::kRestored;
+  }
+  in.finish();
+}
+
 FlowRun::State::Ready FlowRun::State::ready(const Step& step) {
   Ready out;
   out.time = agreed_time();
   const auto armed = store.armed(run.id, step.name);
   const uint32_t tried = armed ? armed->attempt : 0;
   const int64_t left =
-      armed ? std::max<int64_t>(0, armed->time + flow.settle_of(step) - terms.clock.now()) : 0;
-  // The ledger: bits of this release on accounts with too few left.
-  std::string problem;
-  for (const auto& [name, bits] : bits_of_release(flow, step, room)) {
-    if (store.booked(account_of(name)) + bits > kLifeBits) {
-      problem = fmt::format(
-          "LEDGER: {}: {} has used its {} bits (a member that aborts behind "
-          "`armed` can do that); --continue with a file without the test",
-          step.name, name, kLifeBits);
-    }
-  }
+      armed ? std::max<int64_t>(0, armed->time + settle_of(step) - terms.clock.now()) : 0;
   Writer mine;
-  mine.u32(tried).u64(static_cast<uint64_t>(left)).field(problem.substr(0, 512));
+  mine.u32(tried).u64(static_cast<uint64_t>(left)).field(ledger_problem(step).substr(0, 512));
   const std::vector<std::string> names = names_of(step);
   mine.u32(static_cast<uint32_t>(names.size()));
   for (const std::string& name : names) {
@@ -139,38 +197,7 @@ FlowRun::State::Ready FlowRun::State::ready(const Step& step) {
         .raw(stored ? stored->meta.tag : Digest{});
   }
   const std::vector<Bytes> all = members.say("flow/ready", mine.bytes(), kMaxReady);
-  for (PartyId i = 0; i < all.size(); ++i) {
-    Reader in(all[i], "flow/ready", i);
-    const uint32_t others = in.u32();
-    out.tried = std::max(out.tried, others);
-    const uint64_t seconds = in.u64();
-    // Nobody can make the others wait longer than the step's own time.
-    out.remaining =
-        std::max(out.remaining, static_cast<int64_t>(std::min<uint64_t>(
-                                    seconds, static_cast<uint64_t>(flow.settle_of(step)))));
-    const std::string said = to_text(in.field(512));
-    if (!said.empty() && out.problem.empty()) {
-      out.problem = said;
-      out.kind = FlowStop::Kind::kLedger;
-    }
-    const uint32_t count = in.u32();
-    for (uint32_t k = 0; k < count && k < names.size(); ++k) {
-      const std::string name = to_text(in.field(64));
-      const uint32_t version = in.u32();
-      const Digest tag = in.digest();
-      const auto stored = value(names[k]);
-      const bool same = name == names[k] && version == (stored ? stored->meta.version : 0) &&
-                        tag == (stored ? stored->meta.tag : Digest{});
-      if (!same && out.problem.empty()) {
-        out.problem = fmt::format(
-            "READY: {} has another version at some member: a restored backup; "
-            "--continue, or `secret remove` and the flow that makes it",
-            names[k]);
-        out.kind = FlowStop::Kind::kRestored;
-      }
-    }
-    in.finish();
-  }
+  for (PartyId i = 0; i < all.size(); ++i) hear_ready(step, names, all[i], i, out);
   return out;
 }
 
@@ -178,7 +205,9 @@ FlowRun::State::Ready FlowRun::State::ready(const Step& step) {
 void FlowRun::State::check_ready(const Step& step, const Ready& ready) {
   if (!ready.problem.empty()) throw FlowStop(ready.kind, ready.problem);
   for (const std::string& name : names_of(step)) {
-    const bool of_member = flow.inputs.contains(name) && !value(name);
+    const auto input = flow.inputs.find(name);
+    const bool of_member =
+        input != flow.inputs.end() && !source_of(input->second).starts_with("room:");
     if (!of_member && !value(name)) {
       throw FlowStop(FlowStop::Kind::kRefused, fmt::format("READY: {} is not there", name));
     }
@@ -198,8 +227,7 @@ void FlowRun::State::check_ready(const Step& step, const Ready& ready) {
 void FlowRun::State::settle(const Step& step, int64_t remaining) {
   const auto armed = store.armed(run.id, step.name);
   const int64_t now = terms.clock.now();
-  terms.clock.wait_until(
-      std::max(now + remaining, armed ? armed->time + flow.settle_of(step) : now));
+  terms.clock.wait_until(std::max(now + remaining, armed ? armed->time + settle_of(step) : now));
   (void)members.say("flow/settled", {}, 0);
 }
 
@@ -239,10 +267,10 @@ StepAnswer FlowRun::State::release(const Step& step, const Ready& ready, bool& a
       },
       [&] {
         FLEXROOM_ASSERT(!armed);
-        store.arm(
-            run.id, step.name,
-            {attempt, terms.clock.now(), flow.prefix, flow.name, step.leaves, flow.settle_of(step)},
-            bits);
+        store.arm(run.id, step.name,
+                  {step.name, attempt, terms.clock.now(), flow.prefix, flow.name, step.leaves,
+                   flow.settle_of(step)},
+                  bits);
         armed = true;
       }};
   StepAnswer answer = terms.executor.make(call);
@@ -306,12 +334,20 @@ void FlowRun::State::follow(const Step& step, const std::string& event, StepAnsw
     add_values(step, answer, change, bytes);
     change.proves = step.proves;
   }
-  commit(change, bytes);
-  log(change, step.asks());
+  if (decision.undecided) {
+    log(change);
+  } else {
+    commit(change, bytes);
+  }
   if (decision.kind == Decision::Kind::kStop) {
-    throw FlowStop(FlowStop::Kind::kStep,
-                   fmt::format("{}: {}{}", step.name, event,
-                               decision.rule == event ? "" : " (" + decision.rule + ")"));
+    std::string text = fmt::format("{}: {}{}", step.name, event,
+                                   decision.rule == event ? "" : " (" + decision.rule + ")");
+    if (decision.undecided) {
+      text += ": the outcome is unknown; running it again follows the rule for that";
+    } else if (decision.rule == "unknown") {
+      text += ": the outcome is unknown; running it again sends it again";
+    }
+    throw FlowStop(FlowStop::Kind::kStep, text);
   }
 }
 
@@ -328,6 +364,8 @@ void FlowRun::State::add_values(const Step& step, StepAnswer& answer, Change& ch
     value.meta.value_class = keep.value_class;
     value.meta.entropy = keep.entropy;
     value.meta.purposes = keep.purposes;
+    value.meta.min = keep.min;
+    value.meta.max = keep.max;
     value.meta.account = fmt::format("kept {} {}", step.host, keep.at.text);
     value.to_room = !is_of_run(keep.name) && flow.proof_of(keep.name) == nullptr;
     bytes[keep.name] = std::move(it->second.row);
@@ -395,8 +433,11 @@ void FlowRun::State::ask(const Step& step) {
   follow(step, fit ? "ok" : "none", std::move(answer), 0, now.time);
 }
 
-void FlowRun::State::log(const Change& change, bool of_person) {
+void FlowRun::State::log(const Change& change) {
   if (!terms.log) return;
+  // A change of another file than ours may hold a person's answer.
+  const Step* const step = change.step.empty() ? nullptr : flow.step(change.step);
+  const bool of_person = step == nullptr || step->asks();
   LogLine line{change.run, change.step, change.event, static_cast<int64_t>(change.time), {}, {}};
   for (const Change::NewValue& value : change.values) {
     if (!value.meta.is_public) {

@@ -146,7 +146,7 @@ void RunStore::drop_staged(const RunId& id) {
   reached("flow/void");
 }
 
-void RunStore::commit(const RunId& id, const std::vector<net::Signature>& oks) {
+Change RunStore::commit(const RunId& id, const std::vector<net::Signature>& oks) {
   const auto row = state_.get(kind(kStaged), as_bytes(id));
   FLEXROOM_ASSERT(row.has_value());
   const Change change = Change::decode(row->meta);
@@ -156,8 +156,9 @@ void RunStore::commit(const RunId& id, const std::vector<net::Signature>& oks) {
     state_.remove(kind(kStaged), as_bytes(id));
   });
   // What a run kept is gone from the file's log too.
-  if (change.end || !change.voided.empty()) state_.scrub();
+  if (change.end || !change.voided.empty() || !change.voided_of_run.empty()) state_.scrub();
   reached("flow/committed");
+  return change;
 }
 
 void RunStore::apply(const Change& change, const ValueBytes& bytes,
@@ -175,6 +176,8 @@ void RunStore::apply(const Change& change, const ValueBytes& bytes,
   const std::string room = of_room(run.head.prefix), own = of_run(run.id);
   for (const std::string& name : change.voided) {
     state_.remove(kind(kValue), pair_id(room, name));
+  }
+  for (const std::string& name : change.voided_of_run) {
     state_.remove(kind(kValue), pair_id(own, name));
   }
   for (const Change::NewValue& value : change.values) {
@@ -332,7 +335,10 @@ std::vector<Armed> RunStore::all_armed(const RunId& run) {
   for (const store::SealedDb::Label& label : once_.rows().labels(kind(kArmed))) {
     if (label.id.size() > first.size() &&
         std::equal(first.begin(), first.end(), label.id.begin())) {
+      Reader id(label.id, "flow/armed");
+      (void)id.field(kMaxText);
       out.push_back(decode_armed(label.meta));
+      out.back().step = to_text(id.field(kMaxText));
     }
   }
   if (auto any = lost(run, "")) out.push_back(std::move(*any));
@@ -340,7 +346,7 @@ std::vector<Armed> RunStore::all_armed(const RunId& run) {
 }
 
 unsigned RunStore::booked(std::string_view account) {
-  if (once_.rows().get(kind(kFull), {})) return kLifeBits;
+  if (ledger_is_lost()) return kLifeBits;
   const auto row = once_.rows().get(kind(kLedger), sha256(as_bytes(account)));
   if (!row) return 0;
   return Reader(row->meta, "flow/ledger").u32();
@@ -360,7 +366,27 @@ std::vector<KnownRun> RunStore::known_runs() {
   return out;
 }
 
+bool RunStore::ledger_is_lost() { return once_.rows().get(kind(kFull), {}).has_value(); }
+
+std::optional<std::pair<std::string, std::string>> RunStore::owner_of(const RunId& run) {
+  if (const auto state = this->run(run)) return std::pair(state->head.prefix, state->head.flow);
+  if (const auto one = staged(run); one && one->change.head) {
+    return std::pair(one->change.head->prefix, one->change.head->flow);
+  }
+  const auto row = once_.rows().get(kind(kKnown), as_bytes(run));
+  if (!row) return std::nullopt;
+  Reader in(row->meta, "flow/known run");
+  std::string prefix = to_text(in.field(kMaxText));
+  return std::pair(std::move(prefix), to_text(in.field(kMaxText)));
+}
+
 void RunStore::close(const KnownRun& run) {
+  const auto owner = owner_of(run.id);
+  if (owner && *owner != std::pair(run.prefix, run.flow)) {
+    throw ProtocolAbort(
+        AbortCode::kReuse, "flow/close",
+        fmt::format("run {} is one of {}, not of {}", run.id, owner->second, run.flow));
+  }
   once_.rows().put(kind(kKnown), as_bytes(run.id),
                    Writer().field(run.prefix).field(run.flow).u8(1).bytes(), {});
   reached("flow/closed");

@@ -28,6 +28,7 @@ using ValueBytes = std::map<std::string, SecretBytes>;
 
 /// A step that was about to be released, or was (operations.md (c)).
 struct Armed {
+  std::string step;  // nothing where `of_loss`
   uint32_t attempt = 0;
   int64_t time = 0;  // of this member's clock
   std::string prefix, flow;
@@ -65,8 +66,8 @@ class RunStore {
   std::vector<RunId> staged_runs();
   void stage(const Change& change, const ValueBytes& bytes);
   void drop_staged(const RunId& id);
-  /// The staged change, with the ok's of all members to it, becomes the run's last one.
-  void commit(const RunId& id, const std::vector<net::Signature>& oks);
+  /// The staged change, with the ok's of all members to it, becomes the run's last one; returned.
+  Change commit(const RunId& id, const std::vector<net::Signature>& oks);
   /// Of the run's last commit.
   std::vector<net::Signature> oks(const RunId& id);
 
@@ -89,8 +90,14 @@ class RunStore {
   /// Bits that were booked on an account; kLifeBits once once.db was lost.
   unsigned booked(std::string_view account);
   std::vector<KnownRun> known_runs();
+  /// A run is of one prefix and flow for good: throws ProtocolAbort(kReuse) where it is known as
+  /// another one's.
   void close(const KnownRun& run);
   bool is_closed(const RunId& run);
+  /// Prefix and flow of a run that is committed, staged or was armed here.
+  std::optional<std::pair<std::string, std::string>> owner_of(const RunId& run);
+  /// once.db was lost: every account counts as full.
+  bool ledger_is_lost();
   /// Erases what the run kept and staged; its record stays, done.
   void erase_run(const RunId& run);
 

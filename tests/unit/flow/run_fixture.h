@@ -36,6 +36,8 @@ struct Toy {
   std::string input_digits;
   /// Called by everybody behind `armed` and before the request leaves; may throw.
   std::function<void(PartyId)> behind_armed;
+  /// The same with the step's name, before it.
+  std::function<void(const std::string&)> at_step;
 
   /// The courier delivers what it holds no later than that.
   void pass_until(int64_t time) {
@@ -108,6 +110,7 @@ class ToyExecutor : public StepExecutor {
   StepAnswer make(const StepCall& call) override {
     party_.exchange("toy/ready", {});
     call.before_release();
+    if (toy_.at_step) toy_.at_step(call.step.name);
     if (toy_.behind_armed) toy_.behind_armed(party_.id());
     party_.exchange("toy/a3", {});
     const std::string key = call.run + call.step.name + std::to_string(call.attempt);

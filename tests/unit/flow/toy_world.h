@@ -82,7 +82,7 @@ class ToyWorld {
   int64_t lag_list = 0;  // until the list of keys shows a change
   int refuse_card = 0;
   bool swap_session = false;
-  size_t calls = 0;
+  size_t calls = 0, cases = 0;
 
   std::map<std::string, std::string> boxes;  // address: password
   struct Account {
@@ -448,6 +448,15 @@ class ToyWorld {
 
   ToyAnswer shop(const ToyRequest& q) {
     if (q.path == "/echo") return {200, q.json, {}, {}};
+    if (q.path == "/cases") {
+      if (q.method == "POST") {
+        ++cases;
+        return {200, {{"id", "case"}}, {}, {}};
+      }
+      nlohmann::json list = nlohmann::json::array();
+      for (size_t k = 0; k < cases; ++k) list.push_back({{"id", "case"}, {"subject", "quota"}});
+      return {200, {{"cases", list}}, {}, {}};
+    }
     const std::string id = get(q.headers, "idempotency-key");
     if (q.path == "/orders") {
       if (!orders.contains(id)) {
