@@ -67,7 +67,8 @@ Compared compare(const std::vector<SeenValues>& all) {
     for (const auto& [name, seen] : one) names[name] |= seen.born;
   }
   Compared out;
-  for (const auto& [name, born] : names) {
+  for (const auto& entry : names) {
+    const std::string& name = entry.first;
     const auto first = all.front().find(name);
     const bool equal = first != all.front().end() &&
                        std::all_of(all.begin(), all.end(), [&](const SeenValues& one) {
@@ -76,7 +77,7 @@ Compared compare(const std::vector<SeenValues>& all) {
                                 it->second.tag == first->second.tag;
                        });
     (equal ? out.same : out.lost).insert(name);
-    if (!equal && born) out.lost_births.insert(name);
+    if (!equal && entry.second) out.lost_births.insert(name);
   }
   return out;
 }
