@@ -198,7 +198,7 @@ TEST(FlowLists, HaveTwoTo4096Entries) {
   const std::string said = refusal_of([&] {
     (void)parse_flow(
         "[flow]\nname = \"x\"\nprovider = \"sandbox\"\nprefix = \"account\"\n"
-        "hosts = [\"a.example\"]\n[born.\"x\"]\nlist = \"l.txt\"\npurposes = []\n",
+        "hosts = [\"a.example\"]\n[born.\"x\"]\nlist = \"l.txt\"\npurposes = []\n[[step]]\n",
         folder / "x.toml", sandbox_room());
   });
   std::filesystem::remove_all(folder);
