@@ -191,7 +191,8 @@ void CommandLine::add_secrets() {
       [this] { return secret_show(*out_, common_, name_); })
       ->add_option("NAME", name_)
       ->required();
-  add(*secret, "refresh", "new rows for all secrets: copies of the old ones are useless once one member's are gone",
+  add(*secret, "refresh",
+      "new rows for all secrets: copies of the old ones are useless once one member's are gone",
       [this] { return secret_refresh(*out_, common_); });
   add(*secret, "remove", "all members erase their shares",
       [this] { return secret_remove(*out_, common_, name_); })
@@ -251,15 +252,17 @@ void CommandLine::add_calls() {
       [this] { return recipe_check(*out_, common_, recipe_); })
       ->add_option("FILE", recipe_, "a flow file or a recipe")
       ->required();
-  CLI::App* const draft =
-      add(*recipe, "new", "a first draft of a flow file from a recorded request and answer",
-          [this] { return recipe_new(*out_, capture_, draft_name_, draft_provider_); });
+  CLI::App* const draft = add(
+      *recipe, "new", "a first draft of a flow file from a recorded request and answer",
+      [this] { return recipe_new(*out_, capture_, draft_name_, draft_provider_, draft_show_); });
   draft
       ->add_option("--from", capture_,
                    "the request and its answer as sent, or what curl -v prints (mode 0600)")
       ->required();
   draft->add_option("--name", draft_name_, "of the flow (default: draft)");
   draft->add_option("--provider", draft_provider_, "[provider.NAME] of room.toml");
+  draft->add_option("--show", draft_show_,
+                    "name of a field, header or path segment (path-N) whose value is no secret");
   add(*recipe, "schema", "the JSON schema of both, for editors",
       [this] { return recipe_schema(*out_); });
 }

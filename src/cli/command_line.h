@@ -52,6 +52,7 @@ class CommandLine {
   std::filesystem::path file_, job_, links_ = "links.toml", doctor_links_, recipe_;
   std::optional<std::filesystem::path> inputs_;
   std::string name_, url_, provider_, run_, draft_name_ = "draft", draft_provider_ = "provider";
+  std::vector<std::string> draft_show_;
   std::filesystem::path capture_;
   std::vector<std::string> arguments_;
   uint64_t fill_ = 0;

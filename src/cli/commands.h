@@ -53,7 +53,7 @@ int plan_flow(Output& out, const Common& common, const std::filesystem::path& fi
 int recipe_check(Output& out, const Common& common, const std::filesystem::path& file);
 /// A first draft of a flow file, made of a recorded request and answer.
 int recipe_new(Output& out, const std::filesystem::path& capture, const std::string& name,
-               const std::string& provider);
+               const std::string& provider, const std::vector<std::string>& show);
 int recipe_schema(Output& out);
 int get_url(Output& out, const Common& common, const std::string& url, const std::string& provider);
 int call_recipe(Output& out, const Common& common, const std::filesystem::path& file,

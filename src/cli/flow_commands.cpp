@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <set>
 #include <sstream>
 
 #include "base/display.h"
@@ -11,6 +12,7 @@
 #include "flow/capture.h"
 #include "flow/keys.h"
 #include "flow/plan.h"
+#include "http/text.h"
 
 // Files of requests, looked at without any other member: flow files and the older recipes.
 
@@ -56,12 +58,14 @@ int recipe_check(Output& out, const Common& common, const std::filesystem::path&
 }
 
 int recipe_new(Output& out, const std::filesystem::path& capture, const std::string& name,
-               const std::string& provider) {
-  // It may hold a password: of its user alone, and no byte of it is shown.
+               const std::string& provider, const std::vector<std::string>& show) {
+  // It may hold a password: of its user alone, and of its values only what --show names is shown.
   const SecretBytes text = read_private_file(capture, TomlTable::kMaxBytes, "record a call first");
+  std::set<std::string> shown;
+  for (const std::string& one : show) shown.insert(http::to_lower(one));
   const std::string draft =
       flow::draft_flow(flow::parse_capture(as_text(text.reveal()), capture.string()), name,
-                       provider, capture.string());
+                       provider, capture.string(), shown);
   print_lines(out, draft);
   out.result({{"ok", true}, {"draft", draft}});
   return kOk;

@@ -117,6 +117,23 @@ void check_hosts_are_apart(const std::vector<Provider>& providers,
   }
 }
 
+/// An entry of a host says something of names that its provider serves: the host, or one below it.
+void check_host_entries(const std::vector<Provider>& providers, const std::filesystem::path& file) {
+  for (const Provider& one : providers) {
+    for (const auto& [host, yes] : one.host_mailbox) {
+      const bool below = std::any_of(one.hosts.begin(), one.hosts.end(), [&](const auto& listed) {
+        return listed.ends_with("." + host);
+      });
+      if (below || serves(providers, one, host)) continue;
+      throw InputError(
+          file.string(),
+          fmt::format("[provider.{}.host.\"{}\"] is of a host that '{}' does not serve", one.name,
+                      host, one.name),
+          "write it into the entry of the provider that serves the host");
+    }
+  }
+}
+
 Provider load_provider(const std::string& name, const TomlTable& table,
                        const std::filesystem::path& file) {
   Provider out;
@@ -197,6 +214,20 @@ bool Provider::is_mailbox(std::string_view host) const {
   return said ? mail : mailbox;
 }
 
+bool Provider::has_mailbox_under(std::string_view parent) const {
+  const std::string below = "." + std::string(parent);
+  // A label that no entry can name, then every name that one does.
+  std::vector<std::string> names = {"?" + below};
+  for (const auto& [listed, yes] : host_mailbox) names.push_back(listed);
+  for (const std::string& host : hosts) {
+    names.push_back(host.rfind("*.", 0) == 0 ? "?" + host.substr(1) : host);
+  }
+  const bool any = std::find(hosts.begin(), hosts.end(), kAnyHost) != hosts.end();
+  return std::any_of(names.begin(), names.end(), [&](const std::string& one) {
+    return one.ends_with(below) && (any || lists(*this, one)) && is_mailbox(one);
+  });
+}
+
 Endpoint Provider::resolve(const std::string& host, uint16_t port) const {
   for (const ConnectTo& rule : connect_to) {
     if ((rule.host == "*" || rule.host == host) && (rule.port == 0 || rule.port == port)) {
@@ -246,6 +277,7 @@ RoomConfig RoomConfig::load(const std::filesystem::path& path) {
     out.providers.push_back(load_provider(name, table, path));
   }
   check_hosts_are_apart(out.providers, path);
+  check_host_entries(out.providers, path);
   room.finish();
   root.finish();
   return out;
@@ -267,13 +299,17 @@ const Provider& RoomConfig::provider(std::string_view provider_name) const {
                    fmt::format("add [provider.{}]", provider_name));
 }
 
-bool RoomConfig::serves(const Provider& provider, std::string_view host) const {
+bool serves(const std::vector<Provider>& all, const Provider& provider, std::string_view host) {
   if (lists(provider, host)) return true;
   if (std::find(provider.hosts.begin(), provider.hosts.end(), kAnyHost) == provider.hosts.end()) {
     return false;
   }
-  return std::none_of(providers.begin(), providers.end(),
+  return std::none_of(all.begin(), all.end(),
                       [&](const Provider& other) { return lists(other, host); });
+}
+
+bool RoomConfig::serves(const Provider& provider, std::string_view host) const {
+  return flexroom::serves(providers, provider, host);
 }
 
 const Provider& RoomConfig::provider_for(std::string_view provider_name,

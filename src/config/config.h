@@ -60,8 +60,14 @@ struct Provider {
   bool mailbox = false;
   std::map<std::string, bool, std::less<>> host_mailbox;
   bool is_mailbox(std::string_view host) const;
+  /// Whether some name with one label more than `parent` is a mailbox of this entry.
+  bool has_mailbox_under(std::string_view parent) const;
   Endpoint resolve(const std::string& host, uint16_t port) const;
 };
+
+/// Whether that entry, one of `all`, is for the host: it lists it, or has "*" and no entry lists
+/// it.
+bool serves(const std::vector<Provider>& all, const Provider& provider, std::string_view host);
 
 /// room.toml: the same at every member.
 struct RoomConfig {

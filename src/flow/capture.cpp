@@ -35,8 +35,7 @@ std::vector<std::string> lines_of(std::string_view text) {
   return out;
 }
 
-/// What a name says about its value. Too many are marked rather than too few: a person takes marks
-/// off.
+/// What a name of the answer says about its value. Of the request nothing is guessed.
 bool names_a_secret(std::string_view name) {
   constexpr std::array<std::string_view, 15> kWords = {
       "password", "passwd", "secret", "token",  "session", "csrf",       "apikey", "api-key",
@@ -83,9 +82,34 @@ std::string value_name(std::string_view name) {
 
 std::string toml_text(std::string_view text) { return Json(std::string(text)).dump(); }
 
+/// Header values that say what the software is, not who sends.
+bool is_plain_header(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kPlain = {
+      "accept", "accept-charset", "accept-language", "cache-control", "content-type", "user-agent"};
+  return std::find(kPlain.begin(), kPlain.end(), name) != kPlain.end();
+}
+
+/// A word of a path: letters of one case and '-', '_', '.', or the version of an interface.
+bool is_plain_segment(std::string_view text) {
+  constexpr size_t kMaxWord = 23;
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (text.size() >= 2 && text.size() <= 3 && text[0] == 'v') {
+    return std::all_of(text.begin() + 1, text.end(), digit);
+  }
+  bool lower = false, upper = false, other = false;
+  for (const char c : text) {
+    const bool is_lower = c >= 'a' && c <= 'z', is_upper = c >= 'A' && c <= 'Z';
+    lower |= is_lower;
+    upper |= is_upper;
+    other |= !is_lower && !is_upper && c != '-' && c != '_' && c != '.';
+  }
+  return !other && text.size() <= kMaxWord && !(lower && upper && text.size() >= 8);
+}
+
 class Draft {
  public:
-  Draft(const Capture& capture, std::string_view place) : place_(place) {
+  Draft(const Capture& capture, std::string_view place, const std::set<std::string>& show)
+      : place_(place), show_(show) {
     read_request(capture.request);
     if (!capture.answer.empty()) read_answer(capture.answer);
   }
@@ -115,16 +139,21 @@ class Draft {
   }
 
  private:
-  std::string slot(std::string_view name) {
+  /// The slot for a recorded value: one name for one value, another for the next of that name.
+  std::string slot(std::string_view name, std::string_view value) {
     std::string out = value_name(name);
     if (out.empty() || is_built_in(out)) out = "value-" + out;
+    auto& values = values_[out];
+    const auto known = std::find(values.begin(), values.end(), value);
+    const auto at = static_cast<size_t>(known - values.begin());
+    if (known == values.end()) values.emplace_back(value);
+    if (at > 0) out += fmt::format("-{}", at + 1);
     if (std::find(uses_.begin(), uses_.end(), out) == uses_.end()) uses_.push_back(out);
     return "{{" + out + "}}";
   }
 
-  bool marks(std::string_view name, std::string_view value) const {
-    return !value.empty() && (names_a_secret(name) || looks_random(value));
-  }
+  /// A person said that the value of that name is no secret.
+  bool shows(std::string_view name) const { return show_.contains(http::to_lower(name)); }
 
   void read_request(const std::string& text) {
     const std::vector<std::string> lines = lines_of(text);
@@ -157,28 +186,40 @@ class Draft {
 
   std::string fields(std::string_view text) {
     std::string out;
-    for (size_t at = 0; at <= text.size();) {
+    for (size_t at = 0; at <= text.size() && !text.empty();) {
       const size_t end = std::min(text.find('&', at), text.size());
       const std::string_view field = text.substr(at, end - at);
       const size_t equals = field.find('=');
-      if (at != 0) out += '&';
-      const auto value = equals == std::string_view::npos
-                             ? std::nullopt
-                             : http::percent_decode(field.substr(equals + 1));
-      if (value && marks(field.substr(0, equals), *value)) {
-        out.append(field.substr(0, equals + 1)).append(slot(field.substr(0, equals)));
-      } else {
-        out.append(field);
+      if (equals == std::string_view::npos) {
+        throw InputError(place_, "has a field without '=' in its query or form",
+                         "a slot stands in a value: write NAME=VALUE, or take the field out");
       }
+      const std::string_view name = field.substr(0, equals), value = field.substr(equals + 1);
+      if (at != 0) out += '&';
+      out.append(name).append("=");
+      out.append(value.empty() || shows(name) ? std::string(value) : slot(name, value));
       at = end + 1;
     }
     return out;
   }
 
+  /// The segments of the path that are no plain words become slots `path-N`.
   std::string target(const std::string& text) {
-    const size_t query = text.find('?');
-    if (query == std::string::npos) return text;
-    return text.substr(0, query + 1) + fields(std::string_view(text).substr(query + 1));
+    const size_t query = std::min(text.find('?'), text.size());
+    std::string out;
+    size_t number = 0;
+    for (size_t at = 0; at < query;) {
+      const size_t end = std::min(text.find('/', at), query);
+      const std::string segment = text.substr(at, end - at);
+      if (at != 0) ++number;
+      const std::string name = fmt::format("path-{}", number);
+      out += segment.empty() || is_plain_segment(segment) || shows(name) ? segment
+                                                                         : slot(name, segment);
+      if (end < query) out += '/';
+      at = end + 1;
+    }
+    if (query == text.size()) return out;
+    return out + "?" + fields(std::string_view(text).substr(query + 1));
   }
 
   std::string cookies(std::string_view text) {
@@ -186,9 +227,14 @@ class Draft {
     for (size_t at = 0; at < text.size();) {
       const size_t end = std::min(text.find("; ", at), text.size());
       const std::string_view crumb = text.substr(at, end - at);
-      const size_t equals = std::min(crumb.find('='), crumb.size());
+      const size_t equals = crumb.find('=');
+      if (equals == std::string_view::npos) {
+        throw InputError(place_, "has a cookie without '='",
+                         "a Cookie line is NAME=VALUE joined by `; `");
+      }
+      const std::string_view name = crumb.substr(0, equals);
       out += at == 0 ? "" : "; ";
-      out.append(crumb.substr(0, equals)).append("=").append(slot(crumb.substr(0, equals)));
+      out.append(name).append("=").append(slot(name, crumb.substr(equals + 1)));
       at = end + 2;
     }
     return out;
@@ -212,11 +258,17 @@ class Draft {
       return "";
     if (low == "content-type") is_json_ = value.find("json") != std::string::npos;
     if (low == "cookie") return "\n" + name + ": " + cookies(value);
-    const size_t blank = value.find(' ');
-    if (low == "authorization" && blank != std::string::npos) {
-      return "\n" + name + ": " + value.substr(0, blank + 1) + slot("token");
+    if (low == "authorization") {
+      const size_t blank = std::min(value.find(' '), value.size());
+      const std::string scheme = http::to_lower(value.substr(0, blank));
+      const bool known = scheme == "bearer" || scheme == "basic" || scheme == "token";
+      if (blank != value.size() && known) {
+        return "\n" + name + ": " + value.substr(0, blank + 1) +
+               slot("token", value.substr(blank + 1));
+      }
     }
-    return "\n" + name + ": " + (marks(low, value) ? slot(low) : value);
+    const bool plain = value.empty() || is_plain_header(low) || shows(low);
+    return "\n" + name + ": " + (plain ? value : slot(low, value));
   }
 
   /// "Credential=ID/DAY/REGION/SERVICE/aws4_request".
@@ -233,13 +285,16 @@ class Draft {
     sign_ = fmt::format("{} {}", parts[3], parts[2]);
   }
 
+  /// Texts and numbers; true, false and null are what a program says, not a person.
   void mark_json(Json& json, const std::string& name) {
     if (json.is_object()) {
       for (auto& [key, value] : json.items()) mark_json(value, key);
     } else if (json.is_array()) {
       for (Json& value : json) mark_json(value, name);
-    } else if (json.is_string() && marks(name, json.get<std::string>())) {
-      json = slot(name);
+    } else if (!shows(name) && json.is_string() && !json.get<std::string>().empty()) {
+      json = slot(name, json.get<std::string>());
+    } else if (!shows(name) && json.is_number()) {
+      json = kNumber + slot(name, json.dump());
     }
   }
 
@@ -248,7 +303,14 @@ class Draft {
     Json json = Json::parse(text, nullptr, false);
     if (json.is_discarded()) throw InputError(place_, "has a request body that is not JSON");
     mark_json(json, "");
-    return json.dump();
+    // A number stands without quotes.
+    std::string out = json.dump();
+    const std::string open = "\"" + kNumber + "{{";
+    for (size_t at = out.find(open); at != std::string::npos; at = out.find(open, at)) {
+      out.erase(at, open.size() - 2);
+      out.erase(out.find("}}\"", at) + 2, 1);
+    }
+    return out;
   }
 
   // ------------------------------------------------------------------ the answer
@@ -300,8 +362,9 @@ class Draft {
         if (key.find_first_of("/\"{}[] ") != std::string::npos || key.empty()) continue;
         read_json(value, path + "/" + key, key);
       }
-    } else if (json.is_string() && !path.empty() && marks(name, json.get<std::string>())) {
+    } else if (json.is_string() && !path.empty()) {
       const std::string value = json.get<std::string>();
+      if (value.empty() || (!names_a_secret(name) && !looks_random(value))) return;
       keep("json " + path, name, value, narrowest(value));
     }
   }
@@ -324,7 +387,12 @@ class Draft {
     }
   }
 
+  // In front of a number's slot until the JSON is written; no name or shown text begins so.
+  inline static const std::string kNumber = "\x7fnumber ";
+
   const std::string place_;
+  const std::set<std::string>& show_;
+  std::map<std::string, std::vector<std::string>> values_;  // by name of a slot, as they came
   std::string method_, host_, request_, sign_, type_, parts_;
   std::vector<std::string> uses_;
   std::set<std::string> kept_;
@@ -364,11 +432,11 @@ Capture parse_capture(std::string_view text, std::string_view place) {
 }
 
 std::string draft_flow(const Capture& capture, std::string_view name, std::string_view provider,
-                       std::string_view place) {
+                       std::string_view place, const std::set<std::string>& show) {
   if (!is_name(name) || !is_name(provider)) {
     throw InputError("--name", "is not a name", kNameRemedy);
   }
-  const std::string out = Draft(capture, place).text(name, provider);
+  const std::string out = Draft(capture, place, show).text(name, provider);
   (void)parse_flow(out, std::string(place) + " (the draft)", RoomView());
   return out;
 }

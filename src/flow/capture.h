@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -13,12 +14,17 @@ struct Capture {
 /// Throws InputError naming `place`.
 Capture parse_capture(std::string_view text, std::string_view place);
 
-/// A first draft of a flow file with one step: what looks like a secret of the request is a slot,
-/// what looks like one in the answer is kept, the rest stands as recorded. No byte of a value that
-/// was taken for a secret is in it. It loads; a person gives it purposes, rules and a name.
+/// A first draft of a flow file with one step. Of the request every value is a slot: of the query,
+/// a form and JSON (texts and numbers), cookies, every header but Accept, Accept-Charset,
+/// Accept-Language, Cache-Control, Content-Type and User-Agent, and every segment of the path that
+/// is no plain word (called path-1, path-2, ..). Names stand as recorded, and host, method, plain
+/// words of the path, true, false and null; `show` has the names, in lower case, of values that a
+/// person took for no secret. In the answer what looks like a secret is kept; no value of it is in
+/// the draft. It loads; a person gives it purposes, rules and a name.
 ///
-/// Errors  InputError at `place`: no request, an answer that the strict parser refuses
+/// Errors  InputError at `place`: no request, a field or cookie without '=', an answer that the
+///         strict parser refuses
 std::string draft_flow(const Capture& capture, std::string_view name, std::string_view provider,
-                       std::string_view place);
+                       std::string_view place, const std::set<std::string>& show = {});
 
 }  // namespace flexroom::flow

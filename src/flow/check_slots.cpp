@@ -176,6 +176,7 @@ class SlotCheck {
       }
     }
     flow_.each_step([&](const Step& step) {
+      check_made(step);
       for (const SlotUse& use : step.slots) check_use(step, use);
       check_sign(step);
       check_asserts(step);
@@ -184,6 +185,20 @@ class SlotCheck {
   }
 
  private:
+  /// What other flows made is not made again, unless it says that it replaces it.
+  void check_made(const Step& step) const {
+    for (const Open& open : step.opens) {
+      if (flow_.is_used(open.name)) {
+        refuse(open.place, fmt::format("{} is in `uses`: it is there already", open.name));
+      }
+    }
+    for (const Keep& keep : step.keeps) {
+      if (!keep.replace && flow_.is_used(keep.name)) {
+        refuse(keep.place, fmt::format("{} is in `uses`: write replace = true", keep.name));
+      }
+    }
+  }
+
   void find_key_host(SlotUse& use) const {
     if (use.key.empty()) return;
     flow_.each_step([&](const Step& step) {
@@ -268,6 +283,12 @@ class SlotCheck {
     if (use.key.empty()) refuse(step.request_place, "a jwe needs `key NAME`");
     for (const std::string_view part : {".n", ".e", ".kid"}) {
       const std::string name = use.key + std::string(part);
+      // Below run/, so that no other flow's value can stand in for the one that this run opened.
+      if (!is_of_run(name)) {
+        refuse(step.request_place,
+               fmt::format("the key of a jwe is one that this run opened, below run/: {}", name),
+               "a key that the room has already could be anybody's");
+      }
       bool any = false, good = true;
       flow_.each_step([&](const Step& other) {
         if (other.open(name) == nullptr) return;

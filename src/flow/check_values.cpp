@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
 
 #include "flow/loader.h"
 
@@ -16,6 +17,7 @@ class RoomCheck {
       : flow_(flow), room_(room), step_(step) {}
 
   void check() const {
+    check_made();
     for (const SlotUse& use : step_.slots) check(use);
     check_key();
     std::vector<std::string> compared;
@@ -41,6 +43,36 @@ class RoomCheck {
     if (flow_.is_secret(name) || flow_.is_opened(name)) return nullptr;
     const auto it = room_.find(name);
     return it == room_.end() ? nullptr : &it->second;
+  }
+
+  /// What the step makes may stand for what the room has of that name: the same kind of value, with
+  /// the same terms, and never one that was born, of which there is no other.
+  void check_made() const {
+    for (const Open& open : step_.opens) {
+      const auto it = is_of_run(open.name) ? room_.end() : room_.find(open.name);
+      if (it == room_.end() || it->second.is_public) continue;
+      refuse(open.place, fmt::format("opens {}, which is a secret of the room", open.name),
+             "call it otherwise");
+    }
+    for (const Keep& keep : step_.keeps) {
+      const auto it = is_of_run(keep.name) ? room_.end() : room_.find(keep.name);
+      if (it == room_.end()) continue;
+      const KnownValue& old = it->second;
+      if (old.is_born) {
+        refuse(keep.place, fmt::format("{} was born: nothing replaces it", keep.name));
+      }
+      if (old.is_public || old.value_class != keep.value_class || old.entropy != keep.entropy ||
+          !same_purposes(old.purposes, keep.purposes)) {
+        refuse(keep.place,
+               fmt::format("{} is there with another class, entropy or purposes: another secret",
+                           keep.name),
+               "a value is replaced by one of the same terms");
+      }
+    }
+  }
+
+  static bool same_purposes(const std::vector<std::string>& a, const std::vector<std::string>& b) {
+    return std::set<std::string>(a.begin(), a.end()) == std::set<std::string>(b.begin(), b.end());
   }
 
   void check(const SlotUse& use) const {
@@ -101,7 +133,16 @@ void check_places(const Flow& flow, const std::map<std::string, std::string>& ar
 
 }  // namespace
 
+void check_step_against(const Flow& flow, const KnownValues& room, const Step& step) {
+  RoomCheck(flow, room, step).check();
+}
+
 std::map<std::string, unsigned> check_against(const Flow& flow, const KnownValues& room) {
+  for (const std::string& name : flow.uses) {
+    if (room.contains(name)) continue;
+    refuse(flow.file.string(), fmt::format("uses {}, which the room does not have", name),
+           "run the flow that makes it first, or write it into `may_use`");
+  }
   flow.each_step([&](const Step& step) { RoomCheck(flow, room, step).check(); });
   return leaks_of(flow, room);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 
 #include "flow/loader.h"
 
@@ -23,6 +24,77 @@ std::vector<std::string> made_by(const Step& step) {
   for (const Open& open : step.opens) out.push_back(open.name);
   return out;
 }
+
+/// Every way out of a step: the event, its rule (none: `ok` goes on by itself) and where it leads.
+void each_way_out(
+    const Step& step,
+    const std::function<void(std::string_view event, const Rule*, const Node&)>& take) {
+  const Node here = {step.line, step.index}, next = {step.line, step.index + 1};
+  if (step.rule("ok") == nullptr) take("ok", nullptr, next);
+  for (const auto& [event, rule] : step.on) {
+    if (rule.leads()) take(event, &rule, {rule.line, rule.index});
+    if (rule.kind == Rule::Kind::kNext) take(event, &rule, next);
+    if (rule.kind == Rule::Kind::kAgain) take(event, &rule, here);
+  }
+}
+
+/// Forward data flow over all ways of a file, until nothing changes.
+class Flood {
+ public:
+  enum class Join : uint8_t {
+    kAll,  // holds where every way there brings it
+    kAny,  // holds where some way there brings it
+  };
+  /// What holds behind that way out, of what held when the step started.
+  using Pass = std::function<Names(const Step&, std::string_view event, const Rule*, const Names&)>;
+
+  Flood(const Flow& flow, Join join, Pass pass)
+      : flow_(flow), join_(join), pass_(std::move(pass)) {}
+
+  void run(const Names& start) {
+    reach({"main", 0}, start);
+    while (!work_.empty()) {
+      const Node node = work_.front();
+      work_.pop_front();
+      const Line* const line = flow_.line(node.first);
+      if (node.second >= line->steps.size()) continue;
+      const Step& step = line->steps[node.second];
+      const Names at = at_.at(node);
+      each_way_out(step, [&](std::string_view event, const Rule* rule, const Node& to) {
+        reach(to, pass_(step, event, rule, at));
+      });
+    }
+  }
+
+  /// By step (and the end of a line): what holds when it starts.
+  const std::map<Node, Names>& at() const { return at_; }
+  Names behind(const Step& step, std::string_view event, const Rule* rule) const {
+    const auto it = at_.find({step.line, step.index});
+    return it == at_.end() ? Names() : pass_(step, event, rule, it->second);
+  }
+
+ private:
+  void reach(const Node& node, const Names& names) {
+    const auto [it, is_new] = at_.emplace(node, names);
+    if (is_new) return work_.push_back(node);
+    Names both;
+    const auto into = std::inserter(both, both.end());
+    if (join_ == Join::kAll) {
+      std::set_intersection(it->second.begin(), it->second.end(), names.begin(), names.end(), into);
+    } else {
+      std::set_union(it->second.begin(), it->second.end(), names.begin(), names.end(), into);
+    }
+    if (both == it->second) return;
+    it->second = std::move(both);
+    work_.push_back(node);
+  }
+
+  const Flow& flow_;
+  const Join join_;
+  const Pass pass_;
+  std::map<Node, Names> at_;
+  std::deque<Node> work_;
+};
 
 /// Where the rules of all steps lead.
 class Targets {
@@ -71,10 +143,8 @@ class Targets {
   /// Behind a step the same is known, whoever came by whichever way.
   void check_stands_for(const Step& step, const Step& to, const Rule& rule) const {
     Names mine;
-    std::vector<const Assertion*> asserts;
     const auto add = [&](const Step& one) {
       for (const std::string& name : made_by(one)) mine.insert(name);
-      for (const Assertion& assertion : one.asserts) asserts.push_back(&assertion);
     };
     if (step.is_main()) {
       add(step);
@@ -88,16 +158,6 @@ class Targets {
     if (!lacks.empty()) {
       refuse(rule.place, fmt::format("goes on behind {}, but does not keep or open {}", to.name,
                                      joined(lacks)));
-    }
-    for (const Assertion& assertion : to.asserts) {
-      const bool held = std::any_of(asserts.begin(), asserts.end(), [&](const Assertion* other) {
-        return other->name == assertion.name && other->equals == assertion.equals;
-      });
-      if (!held) lacks.push_back(assertion.name);
-    }
-    if (!lacks.empty() && !step.is_main()) {
-      refuse(rule.place,
-             fmt::format("goes on behind {}, but does not assert {}", to.name, joined(lacks)));
     }
   }
 
@@ -121,19 +181,17 @@ class Knowledge {
   explicit Knowledge(Loading& in) : in_(in), flow_(in.flow) {}
 
   void find() {
+    Flood flood(flow_, Flood::Join::kAll,
+                [this](const Step& step, std::string_view event, const Rule* /*rule*/,
+                       const Names& at) { return behind(step, event, at); });
     Names start(flow_.uses.begin(), flow_.uses.end());
     start.insert(flow_.may_use.begin(), flow_.may_use.end());
     for (const auto& [name, birth] : flow_.born) start.insert(name);
     for (const auto& [name, input] : flow_.inputs) start.insert(name);
     for (const auto& [name, argument] : flow_.arguments) start.insert(name);
     start.insert({"run", "room", "idempotency", "client-metadata"});
-    reach({"main", 0}, start);
-    while (!work_.empty()) {
-      const Node node = work_.front();
-      work_.pop_front();
-      const Line* const line = flow_.line(node.first);
-      if (node.second < line->steps.size()) leave(node, line->steps[node.second]);
-    }
+    flood.run(start);
+    flow_.known = flood.at();
   }
 
   void check() const {
@@ -149,32 +207,14 @@ class Knowledge {
   }
 
  private:
-  void reach(const Node& node, const Names& names) {
-    const auto [it, is_new] = flow_.known.emplace(node, names);
-    if (is_new) return work_.push_back(node);
-    Names both;
-    std::set_intersection(it->second.begin(), it->second.end(), names.begin(), names.end(),
-                          std::inserter(both, both.end()));
-    if (both == it->second) return;
-    it->second = std::move(both);
-    work_.push_back(node);
-  }
-
-  void leave(const Node& node, const Step& step) {
-    const Names base = flow_.known.at(node);
-    Names got = base;
-    for (const Keep& keep : step.keeps) got.insert(keep.name);
+  Names behind(const Step& step, std::string_view event, const Names& at) const {
+    Names out = at;
+    if (event != "ok") return out;
+    for (const Keep& keep : step.keeps) out.insert(keep.name);
     for (const Open& open : step.opens) {
-      if (!in_.private_names.contains(open.name)) got.insert(open.name);
+      if (!in_.private_names.contains(open.name)) out.insert(open.name);
     }
-    const Node next = {node.first, node.second + 1};
-    if (step.rule("ok") == nullptr) reach(next, got);
-    for (const auto& [event, rule] : step.on) {
-      const Names& out = event == "ok" ? got : base;
-      if (rule.leads()) reach({rule.line, rule.index}, out);
-      if (rule.kind == Rule::Kind::kNext) reach(next, out);
-      if (rule.kind == Rule::Kind::kAgain) reach(node, out);
-    }
+    return out;
   }
 
   void check(const Step& step, const Names& known) const {
@@ -234,7 +274,65 @@ class Knowledge {
 
   Loading& in_;
   Flow& flow_;
-  std::deque<Node> work_;
+};
+
+/// A branch that goes on behind a step has asserted what that step asserts, on every way through
+/// the branch since it was entered: an assertion holds from the `ok` of its step on, and until the
+/// branch is entered again, goes back, or that step is asked again and refused.
+class Asserted {
+ public:
+  explicit Asserted(const Flow& flow)
+      : flow_(flow),
+        flood_(flow, Flood::Join::kAll,
+               [](const Step& step, std::string_view event, const Rule* rule, const Names& at) {
+                 return behind(step, event, rule, at);
+               }) {}
+
+  void check() {
+    flood_.run({});
+    flow_.each_step([&](const Step& step) {
+      if (step.is_main()) return;
+      for (const auto& [event, rule] : step.on) {
+        if (rule.kind == Rule::Kind::kAfter) check(step, event, rule);
+      }
+    });
+  }
+
+ private:
+  static std::string mark(const Step& step, const Assertion& one) {
+    // Parted by what no name of a line or an assertion holds.
+    return fmt::format("{}\n{}\n{}{}", step.line, one.name, one.equals ? "is " : "absent",
+                       one.equals.value_or(""));
+  }
+
+  static Names behind(const Step& step, std::string_view event, const Rule* rule, const Names& at) {
+    Names out = at;
+    for (const Assertion& one : step.asserts) {
+      event == "ok" ? (void)out.insert(mark(step, one)) : (void)out.erase(mark(step, one));
+    }
+    if (rule == nullptr || (rule->kind != Rule::Kind::kBack && rule->kind != Rule::Kind::kBranch)) {
+      return out;
+    }
+    std::erase_if(out, [&](const std::string& one) { return one.starts_with(rule->line + "\n"); });
+    return out;
+  }
+
+  void check(const Step& step, const std::string& event, const Rule& rule) const {
+    const Step& to = *flow_.step(rule.to);
+    const Names held = flood_.behind(step, event, &rule);
+    std::vector<std::string> lacks;
+    for (const Assertion& one : to.asserts) {
+      Step mine;
+      mine.line = step.line;
+      if (!held.contains(mark(mine, one))) lacks.push_back(one.name);
+    }
+    if (lacks.empty()) return;
+    refuse(rule.place, fmt::format("goes on behind {} on `{}`, but does not assert {} on every way",
+                                   to.name, event, joined(lacks)));
+  }
+
+  const Flow& flow_;
+  Flood flood_;
 };
 
 /// What is replaced is proved, and nothing goes around the proof.
@@ -255,9 +353,42 @@ class Proofs {
     flow_.each_step([&](const Step& step) {
       if (!step.proves.empty()) check(step);
     });
+    flow_.each_step([&](const Step& step) {
+      if (!step.proves.empty()) check_proved(step);
+    });
   }
 
  private:
+  /// Behind a proof nothing of its run is unproved, by whatever way that place was reached: what a
+  /// step keeps below it is unproved from its `ok` on, until the `ok` of the proof.
+  void check_proved(const Step& proof) const {
+    const auto pass = [&](const Step& step, std::string_view event, const Rule* /*rule*/,
+                          const Names& at) {
+      Names out = at;
+      if (event != "ok") return out;
+      for (const Keep& keep : step.keeps) {
+        if (lies_below(keep.name, proof)) out.insert(proof.proves);
+      }
+      if (step.proves == proof.proves) out.erase(proof.proves);
+      return out;
+    };
+    Flood flood(flow_, Flood::Join::kAny, pass);
+    flood.run({});
+    // First where somebody goes past it, then what is kept behind it.
+    for (const bool from_behind : {false, true}) {
+      flow_.each_step([&](const Step& step) {
+        if (from_behind != (step.is_main() && step.index > proof.index)) return;
+        each_way_out(step, [&](std::string_view event, const Rule* rule, const Node& to) {
+          if (to.first != "main" || to.second <= proof.index) return;
+          if (!flood.behind(step, event, rule).contains(proof.proves)) return;
+          refuse(rule == nullptr ? step.place : rule->place,
+                 fmt::format("goes on behind {} with what {} has not proved below {}/", proof.name,
+                             proof.name, proof.proves));
+        });
+      });
+    }
+  }
+
   bool lies_below(std::string_view name, const Step& proof) const {
     return name.starts_with(proof.proves + "/");
   }
@@ -318,6 +449,7 @@ void check_ways(Loading& in) {
   Knowledge knowledge(in);
   knowledge.find();
   knowledge.check();
+  Asserted(in.flow).check();
   Proofs(in.flow).check();
 }
 

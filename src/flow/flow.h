@@ -180,6 +180,7 @@ struct KnownValue {
   uint32_t entropy = 0;
   ValueClass value_class = ValueClass::kRaw;
   std::vector<std::string> purposes;
+  bool is_born = false;
 };
 using KnownValues = std::map<std::string, KnownValue, std::less<>>;
 
@@ -235,9 +236,14 @@ Flow load_flow(const std::filesystem::path& file, const RoomView& room);
 /// The same of a text; lists are looked for beside `file`.
 Flow parse_flow(std::string_view text, const std::filesystem::path& file, const RoomView& room);
 
-/// The file against the room in which it will run: purposes and entropy of the names in `uses`, no
-/// comparison with one that is secret. Returns Flow::leaks with what the room adds.
+/// The file against the room in which it will run, `room` being all values below its prefix: what
+/// `uses` names is there, with purposes and entropy for what is done with it, and compared with
+/// nothing if it is secret; what the file makes and the room has is of the same terms and not born.
+/// Returns Flow::leaks with what the room adds. Throws InputError.
 std::map<std::string, unsigned> check_against(const Flow& flow, const KnownValues& room);
+
+/// The same of one step, with what the room has then: before each release.
+void check_step_against(const Flow& flow, const KnownValues& room, const Step& step);
 
 /// Values of arguments: declared, given or with a default, fit for their places; no member gives
 /// two of card, telephone and postal data that is not the claimant. Returns all, defaults too.

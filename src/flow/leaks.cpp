@@ -67,6 +67,21 @@ std::map<std::string, unsigned> bits_of_release(const Flow& flow, const Step& st
   return out;
 }
 
+std::map<std::string, unsigned> leaks_unless_long(const Flow& flow, const KnownValues& room) {
+  std::map<std::string, unsigned> out;
+  flow.each_step([&](const Step& step) {
+    const unsigned bits = texts(step) * (step.asks() ? 0 : most_releases(flow, step));
+    std::set<std::string> names;
+    for (const SlotUse& use : step.slots) {
+      if (flow.is_used(use.name) && !room.contains(use.name)) names.insert(use.name);
+    }
+    for (const std::string& name : names) {
+      if (bits != 0 && !flow.is_secret(name)) out[name] += bits;
+    }
+  });
+  return out;
+}
+
 std::map<std::string, unsigned> leaks_of(const Flow& flow, const KnownValues& room) {
   std::map<std::string, unsigned> out;
   Place first;

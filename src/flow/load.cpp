@@ -8,14 +8,15 @@
 #include "base/host_name.h"
 #include "base/near_name.h"
 #include "base/private_file.h"
+#include "call/birth_list.h"
 #include "flow/keys.h"
 #include "flow/loader.h"
 
 namespace flexroom::flow {
 namespace {
 
-constexpr size_t kMaxHosts = 32, kMaxNames = 64, kMaxSteps = 128, kMaxListed = size_t{1} << 16;
-constexpr size_t kMaxPurposes = 16, kMaxPurposeBytes = 1024, kMaxLabel = 64, kMaxWords = 256;
+constexpr size_t kMaxHosts = 32, kMaxNames = 64, kMaxSteps = 128;
+constexpr size_t kMaxPurposes = 16, kMaxPurposeBytes = 1024;
 constexpr uint32_t kMaxValue = 4096;
 
 bool has(const std::vector<std::string>& list, std::string_view text) {
@@ -52,6 +53,17 @@ std::vector<std::string> hosts(const TomlTable& table, std::string_view key) {
   return out;
 }
 
+/// A flow goes to hosts of its own provider: what a host means (its CA, whether it is a mailbox)
+/// must not depend on the entry that a file names.
+void check_served(const Loading& in, const TomlTable& table, std::string_view key) {
+  if (in.entry == nullptr) return;
+  for (const std::string& host : table.texts_or_empty(key)) {
+    if (serves(*in.room.providers, *in.entry, host)) continue;
+    table.fail(key, fmt::format("lists {}, which provider {} does not serve", host, in.entry->name),
+               "a flow goes to hosts of its own provider");
+  }
+}
+
 const Provider* entry_of(const Flow& flow, const TomlTable& table, const RoomView& room) {
   if (!room.providers) return nullptr;
   std::vector<std::string> known;
@@ -78,6 +90,8 @@ void load_head(Loading& in, const TomlTable& table) {
   if (table.has("key")) flow.key = label(table, "key");
   if (table.has("claimant")) flow.claimant = label(table, "claimant");
   in.entry = entry_of(flow, table, in.room);
+  check_served(in, table, "hosts");
+  check_served(in, table, "later_hosts");
   if (!table.has("settle_seconds")) return;
   flow.settle_seconds = table.integer("settle_seconds", INT64_MIN, INT64_MAX);
   if (flow.settle_seconds < kSettleSeconds || flow.settle_seconds > 86'400) {
@@ -197,39 +211,25 @@ void load_input(Loading& in, const std::string& name, const TomlTable& table) {
 
 void load_list(const Loading& in, const TomlTable& table, Birth& birth) {
   birth.list = table.text("list");
-  const bool good =
-      birth.list.size() <= 128 && birth.list.ends_with(".txt") && birth.list.front() != '/' &&
-      birth.list.front() != '.' && birth.list.find("//") == std::string::npos &&
-      birth.list.find("/.") == std::string::npos &&
-      std::all_of(birth.list.begin(), birth.list.end() - 4, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '/';
-      });
   const Place place = table.place("list");
-  if (!good) {
+  if (!is_birth_list_name(birth.list)) {
     refuse(place, fmt::format("a list lies beside the flow file: `{}`", display_short(birth.list)));
   }
-  const std::string text = read_own_file(in.flow.file.parent_path() / birth.list,
-                                         TomlTable::kMaxBytes, "a list lies beside the flow file");
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    birth.entries.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  const auto& all = birth.entries;
+  const std::string text = read_own_file(in.flow.file.parent_path() / birth.list, kMaxListBytes,
+                                         "a list lies beside the flow file");
   const http::CharSet& set = set_of(ValueClass::kJsonSafe);
-  const bool even =
-      !all.empty() && all.size() <= kMaxListed && (all.size() & (all.size() - 1)) == 0 &&
-      std::all_of(all.begin(), all.end(), [&](const std::string& entry) {
-        return entry.size() == all.front().size() && !entry.empty() && entry.size() <= kMaxLabel &&
-               std::all_of(entry.begin(), entry.end(), [&](char c) { return set.contains(c); });
+  auto entries = parse_birth_list(text);
+  const bool good =
+      entries && std::all_of(entries->begin(), entries->end(), [&](const auto& entry) {
+        return std::all_of(entry.begin(), entry.end(), [&](char c) { return set.contains(c); });
       });
-  if (!even || !std::is_sorted(all.begin(), all.end()) ||
-      std::adjacent_find(all.begin(), all.end()) != all.end()) {
+  if (!good) {
     refuse(place, "a list has 2^k sorted different entries of one length",
-           "printable, one a line; sort and shorten it");
+           fmt::format("2 to {}, printable, one a line; sort and shorten it", kMaxListEntries));
   }
+  birth.entries = std::move(*entries);
   birth.bits = 0;
-  while ((size_t{1} << static_cast<unsigned>(birth.bits)) < all.size()) birth.bits += 1;
+  while ((size_t{1} << static_cast<unsigned>(birth.bits)) < birth.entries.size()) birth.bits += 1;
 }
 
 void load_alphabet(const TomlTable& table, Birth& birth) {
@@ -409,6 +409,17 @@ void add_digests(Flow& flow, std::string_view text) {
 
 void refuse(const Place& place, std::string_view problem, std::string_view remedy) {
   throw InputError(place, problem, remedy);
+}
+
+bool Loading::is_mailbox(std::string_view host) const {
+  if (!room.providers) return false;
+  const bool slot = host.find("{{") != std::string_view::npos;
+  const std::string_view parent =
+      host.substr(std::min(host.find('.', host.find("}}")), host.size()));
+  return std::any_of(room.providers->begin(), room.providers->end(), [&](const Provider& one) {
+    if (slot) return parent.empty() || one.has_mailbox_under(parent.substr(1));
+    return serves(*room.providers, one, host) && one.is_mailbox(host);
+  });
 }
 
 std::optional<std::string> host_of_purpose(std::string_view purpose) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "base/display.h"
 #include "call/purpose.h"
@@ -67,6 +68,7 @@ class RequestLoader {
     check_rules();
     check_open();
     check_mailbox();
+    check_places_kept();
   }
 
  private:
@@ -128,7 +130,7 @@ class RequestLoader {
   void check_cookie() {
     const HeaderText* const line = header("cookie");
     if (line == nullptr) return;
-    std::vector<std::string> names;
+    std::set<std::string> names;
     const std::string& text = line->value;
     for (size_t at = 0; at <= text.size();) {
       const size_t end = std::min(text.find("; ", at), text.size());
@@ -150,10 +152,10 @@ class RequestLoader {
                            "bytes without blanks, quotes, commas, semicolons: `{}`",
                            display_short(text)));
       }
-      if (std::find(names.begin(), names.end(), name) != names.end()) {
+      if (!names.insert(name).second) {
         refuse(place_, fmt::format("two cookies of one name: `{}`", display_short(text)));
       }
-      names.push_back(name);
+      if (slot) cookie_slots_.push_back(name);
       at = end + 2;
     }
   }
@@ -178,6 +180,21 @@ class RequestLoader {
     if (!label) {
       refuse(place_, fmt::format("host {} is not in hosts", display_short(step_.host)),
              "list it in `hosts` of [flow]");
+    }
+    // The label is not known yet, so the provider must serve them all.
+    if (in_.entry == nullptr) return;
+    const std::string below = step_.host.substr(dot);
+    const auto is_others = [&](const Provider& one) {
+      return one.name != in_.entry->name &&
+             std::any_of(one.hosts.begin(), one.hosts.end(),
+                         [&](const std::string& listed) { return listed.ends_with(below); });
+    };
+    const auto& all = *in_.room.providers;
+    if (!serves(all, *in_.entry, "?" + below) || std::any_of(all.begin(), all.end(), is_others)) {
+      refuse(place_,
+             fmt::format("host {}: provider {} does not serve every such name",
+                         display_short(step_.host), in_.entry->name),
+             fmt::format("list *{} in `hosts` of the provider, or write the host out", below));
     }
   }
 
@@ -286,19 +303,18 @@ class RequestLoader {
     }
   }
 
-  /// The Cookie line is a list: its slots have the place of their crumb.
-  void place_in_cookie(SlotUse& use) const {
-    const std::string& text = header("cookie")->value;
-    const size_t at = text.find("{{" + use.raw + "}}");
-    if (at == std::string::npos) return;
-    const size_t start = text.rfind("; ", at) == std::string::npos ? 0 : text.rfind("; ", at) + 2;
+  /// The Cookie line is a list: its k-th slot has the place of the k-th crumb that is one, whatever
+  /// stands in it, so that a value in a second crumb needs the purpose of that crumb.
+  void place_in_cookie(SlotUse& use, size_t k) const {
+    if (k >= cookie_slots_.size()) refuse(place_, "a slot of the Cookie line is no crumb's value");
     use.where = Where::kCookie;
-    use.position = fmt::format("cookie {}{{{{}}}}", text.substr(start, at - start));
+    use.position = fmt::format("cookie {}={{{{}}}}", cookie_slots_[k]);
   }
 
   void find_slots() {
     place_slots();
     const http::RequestModel read = model();
+    size_t crumb = 0;
     for (SlotUse& use : step_.slots) {
       if (use.where == Where::kPath || use.where == Where::kHost || use.where == Where::kNumber) {
         continue;
@@ -322,7 +338,7 @@ class RequestLoader {
       };
       use.position = named();
       if (use.where == Where::kHeader && use.position.starts_with("header cookie: ")) {
-        place_in_cookie(use);
+        place_in_cookie(use, crumb++);
       }
     }
     const std::string path = has_slot(step_.path) ? step_.path : read.path_text();
@@ -364,7 +380,7 @@ class RequestLoader {
 
   /// §5.6: mail text is opened to nobody.
   void check_mailbox() {
-    if (!step_.sealed || !in_.is_mailbox(without_slots(step_.host, "x"))) return;
+    if (!step_.sealed || !in_.is_mailbox(step_.host)) return;
     for (const Open& open : step_.opens) {
       const Selector& at = *open.at;
       const bool id = at.kind == Selector::Kind::kJson && at.steps.back() == "id" && !at.literal;
@@ -374,11 +390,24 @@ class RequestLoader {
     }
   }
 
+  /// The ledger books a short secret on the place it comes from: that is named without arguments.
+  void check_places_kept() const {
+    if (!has_slot(step_.host)) return;
+    for (const Keep& keep : step_.keeps) {
+      if (keep.entropy >= kFullEntropy) continue;
+      refuse(keep.place,
+             fmt::format("{} has {} bits of entropy and comes from a host with a slot", keep.name,
+                         keep.entropy),
+             "write the host out: what tests show of a short secret is counted by its place");
+    }
+  }
+
   Loading& in_;
   const TomlTable& table_;
   Step& step_;
   const Place place_;
   std::vector<HeaderText> headers_;
+  std::vector<std::string> cookie_slots_;  // names of the crumbs that are a slot, in their order
   std::string body_;
   bool is_json_ = false;
 };

@@ -20,9 +20,9 @@ struct Loading {
   const Provider* entry = nullptr;      // of the flow's provider, where a room is at hand
   std::set<std::string> private_names;  // opened to one member
 
-  bool is_mailbox(std::string_view host) const {
-    return entry != nullptr && entry->is_mailbox(host);
-  }
+  /// Of a host as requests and purposes write it: with a slot in its first label, whether any
+  /// name that could stand there is one. Every entry of the room is asked, not only the flow's.
+  bool is_mailbox(std::string_view host) const;
   bool is_public_name(std::string_view name) const {
     return flow.arguments.contains(std::string(name)) || is_built_in(name) || flow.is_opened(name);
   }
@@ -59,5 +59,9 @@ void check_claimant(const Flow& flow, const std::map<std::string, std::string>& 
 void check_ways(Loading& in);
 /// tls-in-mpc.md §5.6: the ledger's bound of one run.
 std::map<std::string, unsigned> leaks_of(const Flow& flow, const KnownValues& room);
+
+/// Of names in `uses` and `may_use` that `room` does not tell: the bits that one run could show of
+/// each, if it is a secret below 128 bits.
+std::map<std::string, unsigned> leaks_unless_long(const Flow& flow, const KnownValues& room);
 
 }  // namespace flexroom::flow

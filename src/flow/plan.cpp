@@ -97,7 +97,16 @@ class Printer {
                                   bits == 1 ? "" : "s", it == spent.end() ? 0 : it->second,
                                   kLifeBits));
     }
-    line(shown.empty() ? "leaks nothing else" : "leaks at most " + joined(shown));
+    const auto open = leaks_unless_long(flow_, room_);
+    const std::string end = open.empty() ? "" : ", as far as this file tells";
+    line((shown.empty() ? "leaks nothing else" : "leaks at most " + joined(shown)) + end);
+    for (const auto& [name, bits] : open) {
+      line(fmt::format(
+          "  and of {}, if the room has it as a secret below {} bits: {}", name, kFullEntropy,
+          bits > kLifeBits
+              ? fmt::format("up to {} bits, more than its life's {}: refused", bits, kLifeBits)
+              : fmt::format("up to {} bits", bits)));
+    }
   }
 
   void line(const std::string& text) { out_ += text + "\n"; }

@@ -42,8 +42,8 @@ struct Gates {
 
 /// What all members are shown of a flow before anything runs: of every step what leaves, is kept
 /// and opened, which lengths are seen, what it costs; then what is left at the provider and what is
-/// leaked (operations.md (a)). `spent`: bits that the ledger has booked, by name; `arguments` show
-/// what each member could tell a support desk.
+/// leaked, of names that `room` does not tell both ways (operations.md (a)). `spent`: bits that the
+/// ledger has booked, by name; `arguments` show what each member could tell a support desk.
 std::string plan_text(const Flow& flow, const std::map<std::string, std::string>& arguments = {},
                       const KnownValues& room = {},
                       const std::map<std::string, unsigned>& spent = {});

@@ -227,8 +227,8 @@ std::string FlowRun::State::problem_of_input(const std::string& name, const Inpu
 void FlowRun::State::check_room() {
   room.clear();
   for (const ValueMeta& meta : store.room_values(flow.prefix)) {
-    if (flow.is_secret(meta.name) || flow.is_opened(meta.name)) continue;
-    room[meta.name] = {meta.is_public, meta.entropy, meta.value_class, meta.purposes};
+    const bool is_born = meta.account.starts_with("born ");
+    room[meta.name] = {meta.is_public, meta.entropy, meta.value_class, meta.purposes, is_born};
   }
   std::string problem;
   try {

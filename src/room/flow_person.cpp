@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <chrono>
+
 #include "base/display.h"
 
 namespace flexroom::room {
@@ -15,7 +17,12 @@ std::optional<std::string> FlowPerson::answer(const Question& question) {
   for (const auto& [name, value] : question.shown) {
     out.text += fmt::format("  {}: {}\n", display(name), display_text(value, 65'536));
   }
-  return decider_.human_input(out);
+  const auto asked = std::chrono::steady_clock::now();
+  auto said = decider_.human_input(out);
+  // The step's `none`: by then all have been told that they wait no longer.
+  const auto within = std::chrono::seconds(question.within_seconds);
+  if (std::chrono::steady_clock::now() - asked > within) return std::nullopt;
+  return said;
 }
 
 }  // namespace flexroom::room

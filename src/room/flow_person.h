@@ -10,7 +10,7 @@ namespace flexroom::room {
 class FlowPerson : public flow::Person {
  public:
   explicit FlowPerson(Decider& decider) : decider_(decider) {}
-  /// Nothing: the Decider said not now.
+  /// Nothing: the Decider said not now, or answered later than the question allows.
   std::optional<std::string> answer(const Question& question) override;
 
  private:

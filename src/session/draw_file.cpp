@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <fstream>
 
 #include "base/error.h"
+#include "call/birth_list.h"
 #include "call/purpose.h"
 #include "config/toml.h"
 #include "http/text.h"
@@ -22,9 +22,7 @@ namespace {
 using Alphabet = agent::Sampler::Alphabet;
 
 constexpr size_t kMaxBirths = 32;
-constexpr uint32_t kMaxCharacters = 256, kMaxDigits = 64, kMaxEntryBytes = 64;
-constexpr size_t kMaxEntries = 4096;
-constexpr size_t kMaxListBytes = kMaxEntries * (kMaxEntryBytes + 1);
+constexpr uint32_t kMaxCharacters = 256, kMaxDigits = 64;
 constexpr uint32_t kIdentifyingEntropy = 128;  // tls-in-mpc.md §5.2a
 
 struct NamedAlphabet {
@@ -50,17 +48,6 @@ bool is_printable(std::string_view text) {
                      [](char c) { return http::printable().contains(c); });
 }
 
-/// Folders and a .txt of lower-case letters, digits and '-', below the folder of the file.
-bool is_list_name(std::string_view text) {
-  if (!text.ends_with(".txt") || text.size() > 256) return false;
-  text.remove_suffix(4);
-  return !text.starts_with('/') && !text.ends_with('/') &&
-         text.find("//") == std::string_view::npos && !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '/';
-         });
-}
-
 std::string read_list(const TomlTable& table, const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) table.fail("list", fmt::format("'{}' cannot be read", path.string()));
@@ -75,27 +62,14 @@ std::string read_list(const TomlTable& table, const std::filesystem::path& path)
 
 /// One entry a line.
 std::vector<std::string> entries_of(const TomlTable& table, std::string_view text) {
-  std::vector<std::string> out;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    out.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  const bool sorted = std::is_sorted(out.begin(), out.end()) &&
-                      std::adjacent_find(out.begin(), out.end()) == out.end();
-  const bool fits = out.size() > 1 && out.size() <= kMaxEntries &&
-                    std::has_single_bit(out.size()) && sorted &&
-                    std::all_of(out.begin(), out.end(), [&](const std::string& entry) {
-                      return !entry.empty() && entry.size() <= kMaxEntryBytes &&
-                             entry.size() == out[0].size() && is_printable(entry);
-                    });
-  if (!fits) {
+  auto out = parse_birth_list(text);
+  if (!out) {
     table.fail("list", "is not 2^k sorted, different, printable lines of one length",
                fmt::format("a list has 2, 4, 8 .. {} entries: a number that is no power of two "
                            "gives some more often, another length tells which it was",
-                           kMaxEntries));
+                           kMaxListEntries));
   }
-  return out;
+  return std::move(*out);
 }
 
 void load_sampler(const TomlTable& table, const std::filesystem::path& folder, Birth& out) {
@@ -105,7 +79,7 @@ void load_sampler(const TomlTable& table, const std::filesystem::path& folder, B
       table.fail("list", "stands beside `alphabet` or `length`", "one of the two is drawn from");
     }
     out.list_file = table.text("list");
-    if (!is_list_name(out.list_file)) {
+    if (!is_birth_list_name(out.list_file)) {
       table.fail("list", "is no name of a list",
                  "a list is a .txt beside the file or in a folder below it: lower-case letters, "
                  "digits and '-'");

@@ -11,6 +11,8 @@
 namespace flexroom::session {
 namespace {
 
+constexpr uint32_t kMailboxEntropy = 128;
+
 std::vector<std::string> names_of(const DrawFile& file) {
   std::vector<std::string> out;
   for (const Birth& birth : file.births) out.push_back(birth.name);
@@ -34,6 +36,20 @@ void add_birth(agreement::Proposal& proposal, const RoomConfig& room, const Draw
   if (birth.purposes.empty()) proposal.text("purposes", "(none: usable nowhere)");
 }
 
+/// operations.md (b): what opens a mailbox is not guessed, since mails open everything else.
+void check_mailbox_entropy(const RoomConfig& room, const store::RecordMeta& planned) {
+  if (planned.entropy >= kMailboxEntropy) return;
+  const std::string place = fmt::format("secret '{}'", planned.name);
+  for (const std::string& text : planned.purposes) {
+    const Purpose purpose = parse_purpose(text, place);
+    if (purpose.host.empty() || !room.provider_of(purpose.host).is_mailbox(purpose.host)) continue;
+    throw InputError(place,
+                     fmt::format("goes to the mailbox {} with {} bits of entropy, needs {}",
+                                 purpose.host, planned.entropy, kMailboxEntropy),
+                     "draw it longer");
+  }
+}
+
 }  // namespace
 
 store::RecordMeta planned_record(const RoomConfig& room, const DrawFile& file, const Birth& birth) {
@@ -51,6 +67,7 @@ store::RecordMeta planned_record(const RoomConfig& room, const DrawFile& file, c
   check_secret_terms(
       out, [&](std::string_view host) { return room.serves(room.provider(file.provider), host); },
       fmt::format("secret '{}'", birth.name));
+  check_mailbox_entropy(room, out);
   return out;
 }
 

@@ -92,6 +92,17 @@ TEST_F(ConfigTest, MailboxesAreSaidOfAProviderOrOfAHostAndWhatIsBelowIt) {
   };
   EXPECT_THAT(said("mailbox = \"yes\"\n"), HasSubstr("neither true nor false"));
   EXPECT_THAT(said("[provider.p.host.\"NO\"]\nmailbox = true\n"), HasSubstr("no DNS name"));
+  // An entry that means nothing is one that somebody relies on.
+  EXPECT_THAT(said("hosts = [\"a.example\"]\n[provider.p.host.\"b.example\"]\nmailbox = true\n"),
+              HasSubstr("is of a host that 'p' does not serve"));
+  EXPECT_THAT(said("[provider.p.host.\"a.q.test\"]\nmailbox = true\n"
+                   "[provider.q]\nhosts = [\"*.q.test\"]\n"),
+              HasSubstr("does not serve"));
+  EXPECT_EQ(room_error(room() + member("a") + member("b") +
+                       "[provider.p]\nhosts = [\"a.b.test\"]\n[provider.p.host.\"b.test\"]\n"
+                       "mailbox = true\n")
+                .second,
+            room_error(room() + member("a") + member("b")).second);
   EXPECT_THAT(said("[provider.p.host.\"a.b\"]\nmailbix = true\n"), HasSubstr("unknown key"));
 }
 

@@ -27,6 +27,48 @@ TEST(FlowKeys, AMisspeltKeyIsNamedWithTheNearestOne) {
   EXPECT_NE(said.find("unknown key `laeves`; did you mean `leaves`?"), std::string::npos) << said;
 }
 
+// §5.2: two crumbs of one value are two places, each with its own name.
+TEST(FlowPlan, NamesEveryCrumbThatASecretStandsIn) {
+  const Flow flow = edited(
+      "create-account",
+      {{"Cookie: session={{run/session}}; csrf={{run/csrf}}",
+        "Cookie: session={{run/session}}; again={{run/session}}; csrf={{run/csrf}}"},
+       {"keep.\"run/session\" = { at = \"cookie session\",",
+        "keep.\"run/session\" = { purposes = [\"https://signup.flexroom.example cookie "
+        "session={{}}\", \"https://signup.flexroom.example cookie again={{}}\"], at = \"cookie "
+        "session\","}});
+  const std::string plan = plan_text(flow);
+  EXPECT_NE(plan.find("  leaves   run/session in cookie session={{}}\n"
+                      "  leaves   run/session in cookie again={{}}\n"
+                      "  leaves   run/csrf in cookie csrf={{}}\n"),
+            std::string::npos)
+      << plan;
+}
+
+// tls-in-mpc.md §5.6: of what this file does not say, plan does not say that nothing leaks.
+TEST(FlowPlan, SaysBothWaysWhatATestShowsOfAValueThatItDoesNotKnow) {
+  const std::string text =
+      "[flow]\nname = \"x\"\nprovider = \"sandbox\"\nprefix = \"account\"\n"
+      "hosts = [\"shop.flexroom.example\"]\nuses = [\"pin\"]\n[argument.g]\n[[step]]\n"
+      "name = \"T\"\nrequest = '''\nGET /c HTTP/1.1\nHost: shop.flexroom.example\nX-Y: "
+      "{{pin}}\n'''\nassert.a = { at = \"json /pin\", equals = \"{{g}}\" }\n";
+  const auto plan = [&](const std::string& more, const KnownValues& room = {}) {
+    return plan_text(parse_flow(text + more, "x.toml", sandbox_room()), {}, room);
+  };
+  const std::string open =
+      "leaks nothing else, as far as this file tells\n"
+      "  and of pin, if the room has it as a secret below 128 bits: up to ";
+  EXPECT_NE(plan("").find(open + "8 bits\n"), std::string::npos) << plan("");
+  EXPECT_NE(
+      plan("on.404 = \"again x50\"\n").find(open + "58 bits, more than its life's 8: refused\n"),
+      std::string::npos);
+  KnownValues room;
+  room["pin"] = {false, 128, ValueClass::kUrlSafe, {}};
+  EXPECT_NE(plan("", room).find("leaks nothing else\n"), std::string::npos);
+  room["pin"].entropy = 127;
+  EXPECT_NE(plan("", room).find("leaks at most pin 8 bits (so far 0 of 8)\n"), std::string::npos);
+}
+
 // operations.md (a): what plan shows of one step, word for word but for the costs.
 TEST(FlowPlan, ShowsWhatLeavesIsKeptOpenedAndLeft) {
   const std::string plan = plan_text(load_shipped("create-account"), {{"person", "hospital-a"}});
@@ -115,14 +157,61 @@ TEST(FlowDraft, ARecordedCallBecomesAFileThatLoadsWithItsSecretsMarked) {
   const Flow flow = parse_flow(draft, "draft.toml", RoomView());
   const Step& step = *flow.step("Call");
   EXPECT_EQ(step.address, "POST https://api.example.com/v1/login");
-  ASSERT_EQ(step.slots.size(), 2u);
-  EXPECT_EQ(step.slots[0].position, "cookie sid={{}}");
-  EXPECT_EQ(step.slots[1].position, "json /password={{}}");
+  ASSERT_EQ(step.slots.size(), 4u);
+  EXPECT_EQ(step.slots[0].position, "query next={{}}");
+  EXPECT_EQ(step.slots[1].position, "cookie sid={{}}");
+  EXPECT_EQ(step.slots[2].position, "json /user={{}}");
+  EXPECT_EQ(step.slots[3].position, "json /password={{}}");
   ASSERT_NE(step.keep("run/session"), nullptr);
   ASSERT_NE(step.keep("run/token"), nullptr);
   EXPECT_EQ(step.keep("run/token")->value_class, ValueClass::kHex);
   EXPECT_EQ(step.status, std::vector<int>{201});
-  EXPECT_NE(draft.find("ward-7"), std::string::npos);
+  EXPECT_EQ(draft.find("ward-7"), std::string::npos);
+}
+
+// A draft goes to all members: of a request nothing is shown that a person did not take for plain.
+TEST(FlowDraft, EveryValueOfARequestIsASlotWhateverItIsCalled) {
+  const auto draft = [](const std::string& request, const std::set<std::string>& show = {}) {
+    return draft_flow(parse_capture(request, "c"), "x", "acme", "c", show);
+  };
+  const std::string host = " HTTP/1.1\nHost: api.example.com\n";
+  const std::string form = "Content-Type: application/x-www-form-urlencoded\n\n";
+  const std::string json = "Content-Type: application/json\n\n";
+  const std::vector<std::pair<std::string, std::vector<std::string>>> all = {
+      {"POST /a" + host + form + "user=alice&pwd=hunter2&passphrase=sword%zzfish&phone=5551234",
+       {"alice", "hunter2", "sword", "5551234"}},
+      {"POST /a" + host + json +
+           "{\"pin\": 4711, \"pass\": \"swordfish\", \"pan\": 4111111111111111, \"l\": [\"ab\", "
+           "17.5]}",
+       {"4711", "swordfish", "4111111111111111", "\"ab\"", "17.5"}},
+      {"GET /login/tok-9f8e7d/AbCdEfGh/x%41?q=word" + host, {"9f8e7d", "AbCdEfGh", "%41", "word"}},
+      {"GET /a" + host + "X-Pin: 4711\nReferer: https://x.example/?t=zebra\nCookie: a=pear\n",
+       {"4711", "zebra", "pear"}},
+      {"GET /a" + host + "Authorization: hunter2 two\n", {"hunter2", "two"}},
+      {"GET /a" + host + "Authorization: Basic YTpi\n", {"YTpi"}}};
+  for (const auto& [request, secrets] : all) {
+    const std::string out = draft(request);
+    for (const std::string& secret : secrets) {
+      EXPECT_EQ(out.find(secret), std::string::npos) << secret << "\n" << out;
+    }
+  }
+  // Two values of one name are two slots, a number stands without quotes.
+  const std::string two = draft("POST /a" + host + json + "{\"a\": {\"n\": 1}, \"b\": {\"n\": 2}}");
+  EXPECT_NE(two.find("{\"a\":{\"n\":{{n}}},\"b\":{\"n\":{{n-2}}}}"), std::string::npos) << two;
+  // Where no slot can stand, nothing is drafted.
+  for (const std::string& bad : {"GET /a?hunter2" + host, "POST /a" + host + form + "hunter2",
+                                 "GET /a" + host + "Cookie: hunter2\n"}) {
+    const std::string said = refusal_of([&] { (void)draft(bad); });
+    EXPECT_NE(said.find("without '='"), std::string::npos) << said;
+    EXPECT_EQ(said.find("hunter2"), std::string::npos) << said;
+  }
+  // A person takes marks off.
+  const std::string shown = draft("POST /v2/item/i-77?q=word" + host + "X-Kind: b2\n" + json +
+                                      "{\"size\": 3, \"color\": \"red\", \"pin\": 4711}",
+                                  {"path-3", "q", "x-kind", "size", "color"});
+  EXPECT_NE(shown.find("POST /v2/item/i-77?q=word HTTP/1.1"), std::string::npos) << shown;
+  EXPECT_NE(shown.find("X-Kind: b2"), std::string::npos);
+  EXPECT_NE(shown.find("{\"size\":3,\"color\":\"red\",\"pin\":{{pin}}}"), std::string::npos);
 }
 
 TEST(FlowDraft, WhatCurlPrintsIsRead) {

@@ -1,5 +1,10 @@
 #include <fmt/core.h>
+#include <unistd.h>
 
+#include <set>
+
+#include "call/birth_list.h"
+#include "flow/accounts.h"
 #include "flow/run_state.h"
 #include "flow_fixture.h"
 
@@ -86,9 +91,124 @@ TEST(FlowValues, TheNamesOfOtherFlowsBringTheirPurposesAndEntropy) {
       std::string::npos);
 }
 
+// operations.md (c) `uses`: they must exist, before anything is contacted; `may_use` may.
+TEST(FlowValues, WhatAFileUsesIsThere) {
+  const Flow flow = load_shipped("quota-increase");
+  KnownValues room;
+  room["keys/id"] = {true, 0, ValueClass::kUrlSafe, {}};
+  EXPECT_NE(refusal_of([&] {
+              (void)check_against(flow, room);
+            }).find("uses keys/secret, which the room does not have"),
+            std::string::npos);
+}
+
+// A value that the room has is replaced by one of the same terms, and never opened over.
+TEST(FlowValues, WhatTheRoomHasIsNotOverwritten) {
+  const auto parsed = [](const std::string& part) {
+    return parse_flow(
+        "[flow]\nname = \"x\"\nprovider = \"sandbox\"\nprefix = \"account\"\n"
+        "hosts = [\"signin.flexroom.example\"]\n[[step]]\nname = \"Key\"\nrequest = '''\nGET /key "
+        "HTTP/1.1\nHost: signin.flexroom.example\n'''\n" +
+            part,
+        "x.toml", sandbox_room());
+  };
+  const Flow opens = parsed(
+      "open.\"account/password\" = { at = \"json /n\", class = \"base64url\", max = 683 }\n");
+  const Flow keeps =
+      parsed("keep.\"a/b\" = { at = \"json /n\", class = \"digits\", length = 6, entropy = 9 }\n");
+  const auto said = [](const Flow& flow, const std::string& name, const KnownValue& value) {
+    return refusal_of([&] { (void)check_against(flow, {{name, value}}); });
+  };
+  KnownValue value{false, 132, ValueClass::kUrlSafe, {}};
+  EXPECT_NE(said(opens, "account/password", value).find("which is a secret of the room"),
+            std::string::npos);
+  value.is_public = true;
+  EXPECT_EQ(said(opens, "account/password", value), "accepted");
+  const KnownValue same{false, 9, ValueClass::kDigits, {}};
+  EXPECT_EQ(said(keeps, "a/b", same), "accepted");
+  EXPECT_EQ(refusal_of([&] {
+              check_step_against(keeps, {{"a/b", same}}, *keeps.step("Key"));
+            }),
+            "accepted");
+  for (const KnownValue& other :
+       {KnownValue{true, 9, ValueClass::kDigits, {}}, KnownValue{false, 8, ValueClass::kDigits, {}},
+        KnownValue{false, 9, ValueClass::kHex, {}},
+        KnownValue{false, 9, ValueClass::kDigits, {"sigv4 s3 r"}}}) {
+    EXPECT_NE(said(keeps, "a/b", other).find("another class, entropy or purposes"),
+              std::string::npos);
+  }
+  KnownValue born = same;
+  born.is_born = true;
+  EXPECT_NE(said(keeps, "a/b", born).find("a/b was born: nothing replaces it"), std::string::npos);
+}
+
+// tls-in-mpc.md §5.6: the eight bits are of a place, whatever a file calls it.
+TEST(FlowLedgerAccounts, AreOfPlacesNotOfSpellings) {
+  Step step;
+  step.host = "a.example";
+  step.item = parse_item("/list/[on=true]");
+  const auto account = [&](const std::string& at) {
+    const auto selector = parse_selector(at);
+    EXPECT_TRUE(selector.has_value()) << at;
+    return account_of_kept(step, *selector);
+  };
+  const std::vector<std::vector<std::string>> same = {
+      {"cookie pin", "cookie pin path /", "cookie pin domain a.example",
+       "cookie pin path / domain a.example"},
+      {"header X-Pin: {{}}", "header x-pin: {{}}", "header X-Pin: pin {{}}."},
+      {"json /pin", "json /pin after \"a\"", "json /pin after \"b\"", "json-number /pin"},
+      {"json item/pin", "json /list/0/pin", "json-number item/pin"},
+      {"pattern \"a\" digits \"b\"", "pattern \"c\" digits \" \""}};
+  std::set<std::string> apart;
+  for (const auto& names : same) {
+    for (const std::string& name : names) EXPECT_EQ(account(name), account(names[0])) << name;
+    apart.insert(account(names[0]));
+  }
+  for (const std::string other : {"cookie pin path /x", "cookie Pin", "json /Pin", "json /a/pin"}) {
+    apart.insert(account(other));
+  }
+  EXPECT_EQ(apart.size(), same.size() + 4);
+
+  Input card;
+  card.from = "{{payer}}";
+  card.kind = "card";
+  EXPECT_EQ(account_of_input(card, {{"payer", "a"}}), "input a card");
+  Input other = card;
+  other.from = "a";
+  EXPECT_EQ(account_of_input(other, {}), account_of_input(card, {{"payer", "a"}}));
+  other.kind = "";
+  EXPECT_EQ(account_of_input(other, {}), "input a other");
+}
+
+// operations.md (b): what a sampler does not draw is refused when the file is read.
+TEST(FlowLists, HaveTwoTo4096Entries) {
+  std::string many;
+  for (int k = 0; k < 8192; ++k) many += fmt::format("{:04}\n", k);
+  EXPECT_EQ(parse_birth_list(many.substr(0, 4096 * 5)).value_or(std::vector<std::string>()).size(),
+            4096u);
+  EXPECT_FALSE(parse_birth_list(many).has_value());
+  EXPECT_FALSE(parse_birth_list("one\n").has_value());
+  EXPECT_FALSE(parse_birth_list("").has_value());
+  EXPECT_TRUE(parse_birth_list("one\ntwo\n").has_value());
+  EXPECT_FALSE(parse_birth_list("two\none\n").has_value());
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / fmt::format("flexroom-list-{}", getpid());
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "l.txt") << "one\n";
+  const std::string said = refusal_of([&] {
+    (void)parse_flow(
+        "[flow]\nname = \"x\"\nprovider = \"sandbox\"\nprefix = \"account\"\n"
+        "hosts = [\"a.example\"]\n[born.\"x\"]\nlist = \"l.txt\"\npurposes = []\n[[step]]\n",
+        folder / "x.toml", sandbox_room());
+  });
+  std::filesystem::remove_all(folder);
+  EXPECT_NE(said.find("a list has 2^k sorted"), std::string::npos) << said;
+}
+
 TEST(FlowValues, AKeyOfAnotherFlowSignsOnlyWithItsPurposeAndBits) {
   const Flow flow = load_shipped("quota-increase");
   KnownValues room;
+  room["keys/id"] = {true, 0, ValueClass::kUrlSafe, {}};
   room["keys/secret"] = {false, 240, ValueClass::kBase64, {"sigv4 sts,servicequotas us-east-1"}};
   EXPECT_EQ(refusal_of([&] { (void)check_against(flow, room); }), "accepted");
   room["keys/secret"].entropy = 100;

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 namespace flexroom::room {
 namespace {
 
@@ -10,10 +13,12 @@ class Asked : public Decider {
   Answer approve(const Summary&) override { return Answer::kNo; }
   std::optional<std::string> human_input(const Question& question) override {
     text = question.text;
+    std::this_thread::sleep_for(takes);
     EXPECT_EQ(question.kind, Question::Kind::kText);
     return answer;
   }
   std::string text;
+  std::chrono::milliseconds takes{0};
   std::optional<std::string> answer;
 };
 
@@ -28,6 +33,15 @@ TEST(FlowPerson, AsksTheDeciderAndShowsNothingThatMovesTheCursor) {
   EXPECT_NE(decider.text.find("create-account, step SolveCaptcha"), std::string::npos);
   EXPECT_NE(decider.text.find("run/image: a"), std::string::npos);
   EXPECT_EQ(decider.text.find('\x1b'), std::string::npos);
+}
+
+TEST(FlowPerson, AnAnswerLaterThanTheQuestionAllowsIsNone) {
+  Asked decider;
+  decider.answer = "xk4";
+  decider.takes = std::chrono::milliseconds(1100);
+  FlowPerson person(decider);
+  EXPECT_EQ(person.answer({"SolveCaptcha", "create-account", {}, 300}), "xk4");
+  EXPECT_FALSE(person.answer({"SolveCaptcha", "create-account", {}, 1}).has_value());
 }
 
 }  // namespace

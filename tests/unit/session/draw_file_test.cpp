@@ -181,6 +181,16 @@ TEST_F(DrawFileTest, TheRoomsRulesHoldForBirths) {
       "purposes = [\"sigv4 ec2 us-east-1\"]\nlength = ";
   EXPECT_EQ(problem(signs + "32\n"), "no error");
   EXPECT_THAT(problem(signs + "31\n"), HasSubstr("124 bits of entropy"));
+  // operations.md (b): what opens a mailbox is not guessed.
+  room.providers.front().mailbox = true;
+  std::string guessed = kAddress;
+  guessed.replace(guessed.find("length = 26"), 11, "length = 25");
+  guessed.replace(guessed.find("identifies = true\n"), 18, "");
+  EXPECT_THAT(problem(guessed),
+              HasSubstr("goes to the mailbox mail.flexroom.example with 125 bits"));
+  EXPECT_EQ(problem(kAddress), "no error");
+  room.providers.front().mailbox = false;
+  EXPECT_EQ(problem(guessed), "no error");
   const auto meta = planned_record(room, load(kAddress), load(kAddress).births[0]);
   EXPECT_EQ(meta.descent, store::Descent::kBorn);
   EXPECT_EQ(meta.bits, 8u * 44);

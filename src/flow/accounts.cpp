@@ -1,0 +1,36 @@
+#include "flow/accounts.h"
+
+#include <fmt/core.h>
+
+namespace flexroom::flow {
+
+std::string account_of_kept(const Step& step, const Selector& at) {
+  const std::string host = "kept " + step.host;
+  if (at.kind == Selector::Kind::kCookie) {
+    const std::string path = at.path.empty() ? "/" : at.path;
+    return fmt::format("{} cookie {} path {} domain {}", host, at.name, path,
+                       at.domain.empty() ? step.host : at.domain);
+  }
+  if (at.kind == Selector::Kind::kHeader) return fmt::format("{} header {}", host, at.name);
+  // A string, a number and an element are one place; a pattern's is the body.
+  std::string out = host + " body";
+  if (at.in_item && step.item) {
+    for (const std::string& name : step.item->array) out += "/" + name;
+    out += "/*";
+  }
+  for (const std::string& name : at.steps) {
+    // A number may be the index of the element that `item` finds.
+    out += name.find_first_not_of("0123456789") == std::string::npos ? "/*" : "/" + name;
+  }
+  return out;
+}
+
+std::string account_of_input(const Input& input,
+                             const std::map<std::string, std::string>& arguments) {
+  const auto from = names_in(input.from).value_or(std::vector<std::string>());
+  const auto given = from.empty() ? arguments.end() : arguments.find(from.front());
+  return fmt::format("input {} {}", given == arguments.end() ? input.from : given->second,
+                     input.kind.empty() ? "other" : input.kind);
+}
+
+}  // namespace flexroom::flow

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "flow/flow.h"
+
+namespace flexroom::flow {
+
+// Accounts of the ledger: where a short secret comes from, never what a file calls it
+// (tls-in-mpc.md §5.6, operations.md (a) "The ledger"). Two names, or two spellings of one
+// selector, share one account, so that the eight bits of a place's life are spent once.
+
+/// Of a value that an answer gives: the host and the part of the answer, of the parsed selector:
+/// a cookie with the path and domain that hold by default, a header by its lower-case name, of a
+/// body the way to the element, `item` written out with its array; without literals around the
+/// value.
+std::string account_of_kept(const Step& step, const Selector& at);
+
+/// Of an input: who gives it (after `arguments`) and which of card, telephone and postal it is, or
+/// none of them: an input of another name is the same place.
+std::string account_of_input(const Input& input,
+                             const std::map<std::string, std::string>& arguments);
+
+}  // namespace flexroom::flow
