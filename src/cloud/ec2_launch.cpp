@@ -339,7 +339,9 @@ void Ec2::boot(Instance& instance, const Launch& launch) {
       std::move(facts), vms_.uid(instance.slot),
       [this, principal] { return directory_.create_session(principal, std::chrono::hours(6)); });
   VmMetadata metadata;
-  metadata.serve = [service = instance.metadata](int listener) { return service->adopt(listener); };
+  metadata.serve = [service = instance.metadata](Fd listener) {
+    return service->adopt(std::move(listener));
+  };
   if (vms_.isolation() != VmIsolation::kNamespaces) {
     metadata.endpoint = instance.metadata->listen(vms_.metadata_address(instance.slot));
   }

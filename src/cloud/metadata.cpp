@@ -76,9 +76,9 @@ std::string MetadataService::listen(const std::string& address) {
   return port == 0 ? "" : "http://" + address + ":" + std::to_string(port);
 }
 
-bool MetadataService::adopt(int listener) {
+bool MetadataService::adopt(Fd listener) {
   alone_ = true;
-  return server_.adopt(listener);
+  return server_.adopt(std::move(listener));
 }
 
 Response MetadataService::handle(const Request& request, int fd) {

@@ -32,7 +32,7 @@ class MetadataService {
   /// Returns http://address:port, or "" if nothing could be bound.
   std::string listen(const std::string& address);
   /// Serves a socket that listens inside the VM's own network, where nobody else is.
-  bool adopt(int listener);
+  bool adopt(Fd listener);
   void stop() { server_.stop(); }
 
  private:

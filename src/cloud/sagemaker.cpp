@@ -326,7 +326,9 @@ void SageMaker::boot(Job& job, unsigned slot, const Principal& principal) {
       std::move(facts), vms_.uid(slot),
       [this, principal] { return directory_.create_session(principal, std::chrono::hours(6)); });
   VmMetadata metadata;
-  metadata.serve = [service = job.metadata](int listener) { return service->adopt(listener); };
+  metadata.serve = [service = job.metadata](Fd listener) {
+    return service->adopt(std::move(listener));
+  };
   if (vms_.isolation() != VmIsolation::kNamespaces) {
     metadata.endpoint = job.metadata->listen(vms_.metadata_address(slot));
   }

@@ -161,7 +161,7 @@ struct Sandbox::Impl {
       net.index = static_cast<unsigned>(::getpid()) % kMaxSandboxes + 1;
       net.cloud_address = fmt::format("127.83.{}.1", net.index);
     }
-    net.serve = [this](int listener) { return server->adopt(listener); };
+    net.serve = [this](Fd listener) { return server->adopt(std::move(listener)); };
     net.release = [this](int listener) { server->release(listener); };
   }
 

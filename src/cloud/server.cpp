@@ -195,35 +195,35 @@ Server::Server(ServerOptions options, Handler handler)
 Server::~Server() { stop(); }
 
 uint16_t Server::listen(const std::string& address, uint16_t port) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return 0;
+  Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return 0;
   const int on = 1;
-  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   sockaddr_in name{};
   name.sin_family = AF_INET;
   name.sin_port = htons(port);
   socklen_t length = sizeof name;
   if (::inet_pton(AF_INET, address.c_str(), &name.sin_addr) != 1 ||
-      ::bind(fd, reinterpret_cast<sockaddr*>(&name), sizeof name) != 0 || ::listen(fd, 128) != 0 ||
-      ::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) != 0) {
-    ::close(fd);
+      ::bind(fd.get(), reinterpret_cast<sockaddr*>(&name), sizeof name) != 0 ||
+      ::listen(fd.get(), 128) != 0 ||
+      ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&name), &length) != 0) {
     return 0;
   }
-  return adopt(fd) ? ntohs(name.sin_port) : 0;
+  return adopt(std::move(fd)) ? ntohs(name.sin_port) : 0;
 }
 
-bool Server::adopt(int listener) {
-  ::fcntl(listener, F_SETFL, O_NONBLOCK);
+bool Server::adopt(Fd listener) {
+  const int name = listener.get();
+  ::fcntl(name, F_SETFL, O_NONBLOCK);
   const std::lock_guard lock(mutex_);
-  const auto [place, fresh] = acceptors_.emplace(listener, std::make_unique<Acceptor>());
+  const auto [place, fresh] = acceptors_.emplace(name, std::make_unique<Acceptor>());
   FLEXROOM_ASSERT(fresh);
   Acceptor& acceptor = *place->second;
+  acceptor.listener = std::move(listener);
   try {
-    acceptor.thread =
-        std::thread([this, listener, &acceptor] { accept_loop(listener, acceptor.ended); });
+    acceptor.thread = std::thread([this, name, &acceptor] { accept_loop(name, acceptor.ended); });
   } catch (const std::exception&) {  // no thread
     acceptors_.erase(place);
-    ::close(listener);
     return false;
   }
   return true;
@@ -240,7 +240,6 @@ void Server::release(int listener) {
   }
   acceptor->ended = true;
   acceptor->thread.join();
-  ::close(listener);
 }
 
 void Server::stop() {
@@ -250,12 +249,10 @@ void Server::stop() {
     const std::lock_guard lock(mutex_);
     acceptors.swap(acceptors_);
   }
-  for (auto& [fd, acceptor] : acceptors) {
-    acceptor->thread.join();
-    ::close(fd);
-  }
+  for (auto& [listener, acceptor] : acceptors) acceptor->thread.join();
+  acceptors.clear();
   std::unique_lock lock(mutex_);
-  for (const int fd : open_) ::shutdown(fd, SHUT_RDWR);
+  for (const auto& [name, socket] : open_) ::shutdown(name, SHUT_RDWR);
   all_done_.wait(lock, [&] { return num_running_ == 0; });
 }
 
@@ -264,9 +261,9 @@ void Server::accept_loop(int listener, const std::atomic<bool>& ended) {
   while (!stopping_ && !ended) {
     pollfd waiting{listener, POLLIN, 0};
     if (::poll(&waiting, 1, 100) <= 0) continue;
-    const int fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd >= 0) {
-      start_connection(fd);
+    Fd socket(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (socket.valid()) {
+      start_connection(std::move(socket));
     } else if (errno != ECONNABORTED && errno != EINTR && errno != EAGAIN) {
       // No descriptors or no memory: the connection stays in the queue, and poll() would return at
       // once again.
@@ -275,14 +272,12 @@ void Server::accept_loop(int listener, const std::atomic<bool>& ended) {
   }
 }
 
-void Server::start_connection(int fd) {
+void Server::start_connection(Fd socket) {
   const std::lock_guard lock(mutex_);
-  if (num_running_ >= options_.max_connections) {
-    ::close(fd);
-    return;
-  }
+  if (num_running_ >= options_.max_connections) return;
+  const int fd = socket.get();
   try {
-    open_.insert(fd);
+    open_.emplace(fd, std::move(socket));
     // Detached, but counted: stop() waits until the count is zero again.
     std::thread([this, fd] {
       try {
@@ -294,14 +289,12 @@ void Server::start_connection(int fd) {
     ++num_running_;
   } catch (const std::exception&) {  // no thread, no memory
     open_.erase(fd);
-    ::close(fd);
   }
 }
 
 void Server::end_connection(int fd) {
   const std::lock_guard lock(mutex_);
-  open_.erase(fd);
-  ::close(fd);
+  open_.erase(fd);  // closes it
   --num_running_;
   all_done_.notify_all();
 }

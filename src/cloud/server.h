@@ -14,6 +14,7 @@
 #include <string>
 #include <thread>
 
+#include "base/fd.h"
 #include "cloud/http_reader.h"
 
 namespace flexroom::cloud {
@@ -46,7 +47,7 @@ class Server {
   uint16_t listen(const std::string& address, uint16_t port);
   /// Serves a socket that listens already (of another network namespace); takes it over. False if
   /// no thread can be had.
-  bool adopt(int listener);
+  bool adopt(Fd listener);
   /// Ends listening on an adopted socket; its connections end with their peers.
   void release(int listener);
   /// Ends all connections and threads.
@@ -56,7 +57,7 @@ class Server {
   struct Stream;
   class BodyBytes;
   void accept_loop(int listener, const std::atomic<bool>& ended);
-  void start_connection(int fd);
+  void start_connection(Fd socket);
   void end_connection(int fd);
   void connection(int fd);
   void serve(Stream& stream, int fd);
@@ -68,9 +69,10 @@ class Server {
   std::atomic<size_t> body_bytes_{0};
   std::mutex mutex_;
   std::condition_variable all_done_;
-  std::set<int> open_;  // connections
+  std::map<int, Fd> open_;  // connections, by their number
   size_t num_running_ = 0;
   struct Acceptor {
+    Fd listener;
     std::thread thread;
     std::atomic<bool> ended{false};
   };

@@ -82,9 +82,9 @@ struct VmHost::Vm {
 /// What a running VM holds of this process.
 struct VmHost::Machine {
   std::optional<VmGroup> group;
-  std::array<int, 2> console{-1, -1};
-  int control = -1;
+  Fd console, control;
   StartedVm started;
+  int cloud_listener = -1;  // the network's to release
 };
 
 VmHost::VmHost(Options options)
@@ -126,11 +126,8 @@ void VmHost::add_host(const std::string& name) {
   const std::string line = options_.network.cloud_address + " " + name + "\n";
   for (const auto& [id, vm] : vms_) {
     // Appended in place: the bind mount inside the VM follows the file, not its name.
-    const int fd = ::open((vm->dir / "hosts").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-    if (fd < 0) continue;
-    const ssize_t ignored = ::write(fd, line.data(), line.size());
-    static_cast<void>(ignored);
-    ::close(fd);
+    const Fd fd(::open((vm->dir / "hosts").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+    if (fd.valid()) static_cast<void>(write_all(fd.get(), as_bytes(line)));
   }
 }
 
@@ -311,18 +308,23 @@ void VmHost::start(Vm& vm, const std::string& user_data, const VmMetadata& metad
     }
   }
   machine.control =
-      ::open((home_of(vm.dir) / ".cloud/control").c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
-  if (machine.control < 0 || ::pipe2(machine.console.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
+      Fd(::open((home_of(vm.dir) / ".cloud/control").c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  std::array<int, 2> console{-1, -1};
+  if (!machine.control.valid() || ::pipe2(console.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
     throw InputError("the instance", "gets no pipe");
   }
+  machine.console = Fd(console[0]);
+  Fd console_of_vm(console[1]);
   // The script's side of the pipe blocks as a terminal would.
-  ::fcntl(machine.console[1], F_SETFL, 0);
-  machine.started = start_vm(plan, machine.console[1]);
-  ::close(machine.console[1]);
-  const StartedVm& started = machine.started;
+  ::fcntl(console_of_vm.get(), F_SETFL, 0);
+  machine.started = start_vm(plan, console_of_vm.get());
+  console_of_vm.reset(-1);
+  StartedVm& started = machine.started;
   if (!started.failure.empty()) throw InputError("the instance", "fails at: " + started.failure);
-  if (started.cloud_listener >= 0 && (!options_.network.serve(started.cloud_listener) ||
-                                      !metadata.serve(started.metadata_listener))) {
+  machine.cloud_listener = started.cloud_listener.get();
+  if (started.cloud_listener.valid() &&
+      (!options_.network.serve(std::move(started.cloud_listener)) ||
+       !metadata.serve(std::move(started.metadata_listener)))) {
     throw InputError("the instance", "gets no thread that serves it");
   }
 }
@@ -342,7 +344,7 @@ void VmHost::run(const std::shared_ptr<Vm>& vm, const std::string& user_data,
   try {
     start(*vm, user_data, metadata, machine);
     vm->started.set_value("");
-    end = watch(*vm, machine.started.init, machine.console[0], machine.control);
+    end = watch(*vm, machine.started.init, machine.console.get(), machine.control.get());
   } catch (const std::exception& error) {
     failure = error.what();
     vm->print("sandbox: " + failure + "\n");
@@ -352,10 +354,7 @@ void VmHost::run(const std::shared_ptr<Vm>& vm, const std::string& user_data,
     ::waitpid(machine.started.init, nullptr, 0);
   }
   machine.group.reset();
-  if (machine.started.cloud_listener >= 0) options_.network.release(machine.started.cloud_listener);
-  for (const int fd : {machine.console[0], machine.control}) {
-    if (fd >= 0) ::close(fd);
-  }
+  if (machine.cloud_listener >= 0) options_.network.release(machine.cloud_listener);
   {
     const std::lock_guard lock(vm->console_mutex);
     std::ofstream(vm->dir / "console.log", std::ios::binary) << vm->console;

@@ -23,14 +23,14 @@ struct VmNetwork {
   bool has_443 = false;       // of the machine's network; false: the main port in its place
   unsigned index = 0;         // k: tells sandboxes of one machine apart
   /// Serves what connects to a VM's own network: a listening socket, taken over until release.
-  std::function<bool(int listener)> serve;
+  std::function<bool(Fd listener)> serve;
   std::function<void(int listener)> release;
 };
 
 /// How a VM reaches its metadata service.
 struct VmMetadata {
-  std::string endpoint;                     // http://address:port on the machine's network
-  std::function<bool(int listener)> serve;  // the same inside the VM's own network
+  std::string endpoint;                    // http://address:port on the machine's network
+  std::function<bool(Fd listener)> serve;  // the same inside the VM's own network
 };
 
 /// Why a VM is no longer running.

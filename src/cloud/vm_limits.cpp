@@ -8,17 +8,16 @@
 #include <chrono>
 #include <thread>
 
+#include "base/fd.h"
+
 namespace flexroom::cloud {
 
 namespace {
 
 bool write_value(const std::filesystem::path& file, const std::string& value) {
   // Not created where it is missing: then this is no control group.
-  const int fd = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  const ssize_t written = ::write(fd, value.data(), value.size());
-  ::close(fd);
-  return written == static_cast<ssize_t>(value.size());
+  const Fd fd(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
+  return fd.valid() && write_all(fd.get(), as_bytes(value));
 }
 
 }  // namespace

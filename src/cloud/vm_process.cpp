@@ -29,7 +29,8 @@ namespace flexroom::cloud {
 
 namespace {
 
-// From here to run_init(): async-signal-safe calls only, no allocation.
+// From here to run_init(): async-signal-safe calls only, no allocation; descriptors go with exec or
+// exit.
 
 void say(const char* text, int fd = 2) {
   const ssize_t ignored = ::write(fd, text, std::strlen(text));
@@ -251,8 +252,8 @@ bool receive_report(int fd, StartedVm& out) {
   if (header != nullptr && header->cmsg_type == SCM_RIGHTS &&
       header->cmsg_len == CMSG_LEN(sizeof listeners)) {
     std::memcpy(listeners, CMSG_DATA(header), sizeof listeners);
-    out.cloud_listener = listeners[0];
-    out.metadata_listener = listeners[1];
+    out.cloud_listener = Fd(listeners[0]);
+    out.metadata_listener = Fd(listeners[1]);
   } else {
     out.failure.append(text, static_cast<size_t>(n));
   }
@@ -322,21 +323,22 @@ StartedVm start_vm(const VmPlan& plan, int console_fd) {
   for (auto& variable : environment) envp.push_back(variable.data());
   envp.push_back(nullptr);
 
-  std::array<int, 2> report{-1, -1};
+  std::array<int, 2> pair{-1, -1};
   StartedVm out;
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report.data()) != 0) {
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0) {
     out.failure = "no socket pair";
     return out;
   }
+  const Fd report(pair[0]);
+  Fd report_of_vm(pair[1]);
   const unsigned long spaces = plan.isolation == VmIsolation::kNamespaces ? kAllSpaces : 0;
   out.init = static_cast<pid_t>(::syscall(SYS_clone, spaces | SIGCHLD, 0, 0, 0, 0));
-  if (out.init == 0) run_init(plan, console_fd, report[1], argv.data(), envp.data());
-  ::close(report[1]);
+  if (out.init == 0) run_init(plan, console_fd, report_of_vm.get(), argv.data(), envp.data());
+  report_of_vm.reset(-1);
   if (out.init < 0) out.failure = "the system refuses a process with namespaces of its own";
   // Until both processes of the VM have closed their end: the script runs, or said why not.
-  while (out.init > 0 && receive_report(report[0], out)) {
+  while (out.init > 0 && receive_report(report.get(), out)) {
   }
-  ::close(report[0]);
   return out;
 }
 

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/fd.h"
+
 namespace flexroom::cloud {
 
 /// How far a VM is apart from the machine and from other VMs.
@@ -53,9 +55,9 @@ struct VmPlan {
 struct StartedVm {
   pid_t init = -1;      // killing it ends every process of the VM, with namespaces; -1: refused
   std::string failure;  // why the script did not start; empty: it runs
-  /// Sockets that listen inside the VM's own network, or -1: on the cloud's address, port 443, and
-  /// on the metadata address, port 80.
-  int cloud_listener = -1, metadata_listener = -1;
+  /// Sockets that listen inside the VM's own network, or none: on the cloud's address, port 443,
+  /// and on the metadata address, port 80.
+  Fd cloud_listener, metadata_listener;
 };
 StartedVm start_vm(const VmPlan& plan, int console_fd);
 

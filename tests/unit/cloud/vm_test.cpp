@@ -88,14 +88,14 @@ TEST(VmHost, AnInstanceThatCannotStartSaysWhy) {
   options.ca_file = fixture.sandbox->ca_file();
   options.network.index = 100;
   options.network.cloud_address = "127.83.100.1";
-  options.network.serve = [](int listener) { return ::close(listener) != 0; };  // no thread
-  options.network.release = [](int) {};
+  options.network.serve = [](Fd) { return ::close(listener) != 0; };  // no thread
+  options.network.release = [](Fd) {};
   VmHost host(options);
   const auto slot = host.acquire_slot();
   ASSERT_TRUE(slot);
   const auto launch = [&](const std::string& script) -> std::string {
     try {
-      host.launch("i-0", *slot, script, {"http://127.83.100.10:80", [](int) { return true; }},
+      host.launch("i-0", *slot, script, {"http://127.83.100.10:80", [](Fd) { return true; }},
                   [](VmEnd) { FAIL() << "it never ran"; });
     } catch (const InputError& error) {
       return error.problem();
