@@ -111,12 +111,12 @@ Statement Statement::decode(ByteView bytes, std::string_view place) {
     s.number = in.u64();
     s.previous = in.digest();
     s.time = in.u64();
-    const uint8_t kind = in.u8();
-    if (kind < static_cast<uint8_t>(StatementKind::kPropose) ||
-        kind > static_cast<uint8_t>(StatementKind::kChange)) {
+    const uint8_t read_kind = in.u8();
+    if (read_kind < static_cast<uint8_t>(StatementKind::kPropose) ||
+        read_kind > static_cast<uint8_t>(StatementKind::kChange)) {
       throw InputError(place, "is a statement of unknown kind", "a newer program wrote it");
     }
-    s.kind = static_cast<StatementKind>(kind);
+    s.kind = static_cast<StatementKind>(read_kind);
     const ByteView body = in.field(kMaxStatementBytes);
     s.body.assign(body.begin(), body.end());
     s.signature = read_array<64>(in);
