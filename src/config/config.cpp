@@ -120,7 +120,8 @@ void check_hosts_are_apart(const std::vector<Provider>& providers,
 /// An entry of a host says something of names that its provider serves: the host, or one below it.
 void check_host_entries(const std::vector<Provider>& providers, const std::filesystem::path& file) {
   for (const Provider& one : providers) {
-    for (const auto& [host, yes] : one.host_mailbox) {
+    for (const auto& entry : one.host_mailbox) {
+      const std::string& host = entry.first;
       const bool below = std::any_of(one.hosts.begin(), one.hosts.end(), [&](const auto& listed) {
         return listed.ends_with("." + host);
       });

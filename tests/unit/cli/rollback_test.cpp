@@ -473,6 +473,41 @@ TEST_P(RollbackTest, ACheatThatCouldBeWrittenNowhereCountsAsTheWorst) {
   all_ok(fill());
 }
 
+// The same of a check behind which nothing is awaited: the session's mark stays, also where there
+// is room again when it ends, and counts as a batch without a verdict.
+TEST_P(RollbackTest, ACheatOutsideOfVerdictsThatCouldBeWrittenNowhereCountsAsABatch) {
+  const auto before = status().last();
+  const auto ended = rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
+    support::Inside joined(out, common);
+    rlimit room{};
+    getrlimit(RLIMIT_FSIZE, &room);
+    try {
+      joined.session().guard([&] {
+        joined.session().start();
+        if (i != 0) {
+          (void)joined.session().party().receive(0, "test/never", 1);
+          return;
+        }
+        sqlite3* lock = nullptr;
+        sqlite3_open((rig_->dir(0) / "state/once.db").c_str(), &lock);
+        EXPECT_EQ(sqlite3_exec(lock, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+        signal(SIGXFSZ, SIG_IGN);
+        const rlimit full{0, room.rlim_max};
+        setrlimit(RLIMIT_FSIZE, &full);
+        throw ProtocolAbort(AbortCode::kMac, "test", "a wrong MAC");
+      });
+    } catch (const ProtocolAbort&) {
+      setrlimit(RLIMIT_FSIZE, &room);
+      throw;
+    }
+    return cli::kOk;
+  });
+  EXPECT_NE(ended[0].code, cli::kOk);
+  all_ok(use_secret());
+  EXPECT_EQ(status().last()["dirty"].get<int>(), before["dirty"].get<int>() + 1);
+  EXPECT_EQ(status().last()["life"].get<int>(), before["life"].get<int>() + 1);
+}
+
 // A kill while the others' messages are awaited is no hidden verdict: the operator is not asked.
 TEST_P(RollbackTest, AKilledSetUpOrRefreshCountsAsABatchWithoutAVerdict) {
   rig_->save("before");
