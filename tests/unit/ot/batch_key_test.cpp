@@ -153,7 +153,7 @@ TEST(BatchKey, AWrongLevelSumFailsTheCheckWhereTheHolderUsesIt) {
       EXPECT_EQ(run.outcomes[1].value.has_value(), !used) << instance << " " << side;
       if (!used) continue;
       ++failed;
-      EXPECT_EQ(run.outcomes[1].code(), AbortCode::kPprf);
+      ASSERT_EQ(run.outcomes[1].code(), AbortCode::kPprf);
       EXPECT_EQ(run.outcomes[1].abort->peer(), PartyId{0});
     }
   }
@@ -193,7 +193,7 @@ TEST(BatchKey, TreesOfAnotherBatchAreOthers) {
 /// Bytes of one chunk of 8 blocks a row (1000 columns): 31 trees of Delta, then 16 of the key.
 constexpr size_t kRowBytes = 8 * 16;
 
-// engine-v2.md §7, "Gamma rows of y outside the row check of y": the same other u in all trees of
+// engine-v2.md, V7: "Gamma rows of y outside the row check of y": the same other u in all trees of
 // the key is consistent among them, and only a check over both parts sees it.
 TEST(BatchKey, AnotherBitInAllRowsOfOneKeyFailsTheRowCheck) {
   for (const bool of_the_key : {true, false}) {
@@ -203,7 +203,7 @@ TEST(BatchKey, AnotherBitInAllRowsOfOneKeyFailsTheRowCheck) {
         payload[v * kRowBytes + 5] ^= 4;
       }
     });
-    EXPECT_EQ(run.outcomes[1].code(), AbortCode::kRowCheck) << of_the_key;
+    ASSERT_EQ(run.outcomes[1].code(), AbortCode::kRowCheck) << of_the_key;
     EXPECT_EQ(run.outcomes[1].abort->peer(), PartyId{0});
   }
 }
