@@ -49,7 +49,9 @@ Cost measure(size_t num_parties, const prep::TripleParameters& parameters, Work 
 void AndTriples(benchmark::State& state) {
   const auto n = static_cast<size_t>(state.range(0));
   const char* const profiles[] = {"default", "bandwidth", "high"};
-  const auto parameters = prep::profile(profiles[state.range(1)]).triples;
+  const auto protocol =
+      state.range(2) == 0 ? prep::TripleProtocol::kBucket : prep::TripleProtocol::kMasked;
+  const auto parameters = prep::profile(profiles[state.range(1)], protocol).triples;
   const size_t count = std::max(parameters.batch, size_t{1} << 20) / (n > 2 ? 4 : 1);
   Cost total;
   size_t made = 0;
@@ -65,16 +67,21 @@ void AndTriples(benchmark::State& state) {
     total.bytes += cost.bytes;
     made += (count + parameters.batch - 1) / parameters.batch * parameters.batch;
   }
-  state.SetLabel(profiles[state.range(1)]);
+  state.SetLabel(std::string(profiles[state.range(1)]) +
+                 (state.range(2) == 0 ? ", bucket" : ", masked"));
   state.counters["ands_per_s"] = static_cast<double>(made) / total.seconds;
   state.counters["ands_per_cpu_s"] = static_cast<double>(made) / total.cpu_seconds;
   state.counters["bytes_per_and"] =
       static_cast<double>(total.bytes) / static_cast<double>(made * (n - 1));
 }
 BENCHMARK(AndTriples)
-    ->Args({2, 0})
-    ->Args({2, 1})
-    ->Args({3, 0})
+    ->Args({2, 0, 0})
+    ->Args({2, 0, 1})
+    ->Args({2, 1, 0})
+    ->Args({2, 2, 0})
+    ->Args({2, 2, 1})
+    ->Args({3, 0, 0})
+    ->Args({3, 0, 1})
     ->UseManualTime()
     ->Iterations(1)
     ->Unit(benchmark::kMillisecond);

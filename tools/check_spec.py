@@ -6,6 +6,7 @@
   cited by a source or test, or stands in docs/spec/not-built.txt with the issue that builds it.
 - What stands in not-built.txt is indeed cited nowhere, and the list is as long as NOT_BUILT says:
   it only shrinks, the number with it.
+- The table of engine-v2.md has a row for each of its rules Q1..Q9; code and tests that it names exist.
 - The commands in the table of product.md are those of the program; what is marked there is none.
 """
 import pathlib
@@ -18,14 +19,17 @@ DOCUMENTS = {path.stem: path.read_text() for path in (root / "docs/spec").glob("
 # Which document a bare "§x.y" means, by the first folder below src/ or tests/unit/.
 ROOMS = {**dict.fromkeys(["base", "math", "net", "ot", "mpc", "prep", "boolean", "store"], "boolean-engine"),
          **dict.fromkeys(["arith", "circuits", "tls", "http", "agent", "call", "flow"], "tls-in-mpc")}
+DOCUMENT_OF_ROOMS = {"engine-v2": "boolean-engine"}  # the same rooms
 # Sections with rules; the others explain, count or list.
 RULES = {"boolean-engine": r"(2\.[134]|3\.\d|4\.[1-5]|5\.[23]|6\.[1235]|7\.\d|8\.\d|9\.\d|10\.[123])",
+         "engine-v2": r"2\.[2-7]",
          "members": r"(1\.[1-4]|2|3\.\d|4\.[2-5]|[5-8]\.\d|9\.[12])",
          "tls-in-mpc": r"(0\.3|1\.[2-9]|1\.1[01]|2\.[2-47]|3\.[2-6]|4\.[1-9]|4\.11|5\.[1-9]|5\.2a|5\.1[13]|6\.[12])"}
 # Labels that name a check or rule inside a section, and the rooms whose code may cite them bare.
 LABELS = {"tls-in-mpc": [f"A{i}" for i in range(1, 5)] + [f"C{i}" for i in range(1, 6)] + ["R0"] +
           [f"R2-{i}" for i in range(1, 8)],
-          "boolean-engine": [f"10.1({i})" for i in range(1, 10)]}
+          "boolean-engine": [f"10.1({i})" for i in range(1, 10)],
+          "engine-v2": [f"Q{i}" for i in range(1, 10)]}
 
 
 def sections(text):
@@ -90,13 +94,29 @@ for document, pattern in RULES.items():
             # "§5.2" cites 5.2; a section is also cited by a deeper number.
             wanted[f"{document} {section}"] = section in cited[document]
 for document, labels in LABELS.items():
-    rooms = [room for room, doc in ROOMS.items() if doc == document] + ["malicious", "interop", "session"]
+    rooms = [room for room, doc in ROOMS.items() if doc == DOCUMENT_OF_ROOMS.get(document, document)] + ["malicious", "interop", "session"]
     for label in labels:
         pattern = re.compile(r"(?<!\w)" + re.escape(label) + r"(?![\w-])")
         wanted[f"{document} {label}"] = any(
             pattern.search(text) for path, text in code.items()
             if any(part in rooms for part in path.relative_to(root).parts)) or bool(
                 document == "boolean-engine" and label in texts[root / "docs/attacks.md"])
+
+# Rule, `file` `name in it` ..., `Suite.Test` ...
+all_tests = {".".join(pair) for path, text in code.items() if path.relative_to(root).parts[0] == "tests"
+             for pair in re.findall(r"\bTEST(?:_[PF])?\(\s*(\w+),\s*(\w+)\)", text)}
+kept = re.findall(r"^\| (Q\d) \| ([^|]*`[^|]*`[^|]*) \| ([^|]*) \|$", DOCUMENTS["engine-v2"].split("## V5.")[1].split("\n## ")[0], re.M)
+if sorted(rule for rule, _, _ in kept) != LABELS["engine-v2"]:
+    errors.append("docs/spec/engine-v2.md: the table of V5 has not one row for each of Q1..Q9")
+for rule, places, tests in kept:
+    pairs = re.findall(r"`([\w/.]+)` `([\w:]+)`", places)
+    for file, name in pairs:
+        if name.split("::")[-1] not in texts.get(root / "src" / file, ""):
+            errors.append(f"docs/spec/engine-v2.md: {rule}: src/{file} has no {name}")
+    named = re.findall(r"`(\w+\.\w+)`", tests)
+    errors += [f"docs/spec/engine-v2.md: {rule}: no test {test}" for test in named if test not in all_tests]
+    if not pairs or not named:
+        errors.append(f"docs/spec/engine-v2.md: {rule} names no code, or no test")
 
 attacks_page = texts[root / "docs/attacks.md"]
 listed = {}

@@ -225,10 +225,14 @@ std::vector<double> slowest(const Answers& answers, const std::string& key) {
   return out;
 }
 
-/// `memory`: what is unusual about it. Returns what the members answered.
+/// `unusual`: what is so about it. Returns what the members answered.
 Answers add_preprocessing(BenchReport& report, std::string_view name, MemberProcesses& members,
-                          size_t triples, size_t times, std::string_view memory = "") {
-  Answers answers = members.run({{"do", "preprocess"}, {"triples", triples}, {"times", times}});
+                          size_t triples, size_t times, std::string_view protocol = "bucket",
+                          std::string_view unusual = "") {
+  Answers answers = members.run({{"do", "preprocess"},
+                                 {"triples", triples},
+                                 {"times", times},
+                                 {"protocol", std::string(protocol)}});
   const std::vector<double> seconds = slowest(answers, "seconds");
   const auto rate = [&](double each) { return static_cast<double>(triples) / each; };
   report.figures[std::string(name)] = {
@@ -237,7 +241,7 @@ Answers add_preprocessing(BenchReport& report, std::string_view name, MemberProc
                   "and TLS included; median of {}. The first time, in memory that the processes "
                   "never touched before, {:.2f} million a second; in the protocol's thread {:.2f} "
                   "s on a core of {:.2f} s (medians)",
-                  triples, answers.size(), memory, times, rate(seconds.front()) / 1e6,
+                  triples, answers.size(), unusual, times, rate(seconds.front()) / 1e6,
                   median(slowest(answers, "cpu")), median(seconds))};
   return answers;
 }
@@ -461,6 +465,12 @@ void measure_two(BenchReport& report, MemberProcesses& two, const Sizes& sizes,
   report.figures["preprocess_bytes_per_and"] = {
       largest(triples, "bytes") / static_cast<double>(sizes.triples), "B each way", std::nullopt,
       "frames that left the member that sends more; TLS and TCP add about 0.5 % more"};
+  const Answers masked =
+      add_preprocessing(report, "preprocess_masked_ands_per_s", two, sizes.triples,
+                        sizes.preprocessings, "masked", ", `triples = \"masked\"`");
+  report.figures["preprocess_masked_bytes_per_and"] = {
+      largest(masked, "bytes") / static_cast<double>(sizes.triples), "B each way", std::nullopt,
+      "the same with `triples = \"masked\"`"};
   progress("TLS connections", 0.12);
   const Answers measured = two.run({{"do", "measure"},
                                     {"service", service},
@@ -478,7 +488,8 @@ void measure_small_pages(BenchReport& report, MemberProcesses& members, const Si
   members.run({{"do", "small_pages"}});
   join(members);
   (void)add_preprocessing(report, "preprocess_small_pages_ands_per_s", members, sizes.triples,
-                          sizes.preprocessings, " without huge pages (PR_SET_THP_DISABLE)");
+                          sizes.preprocessings, "bucket",
+                          " without huge pages (PR_SET_THP_DISABLE)");
 }
 
 }  // namespace
@@ -515,6 +526,8 @@ BenchReport run_bench(const BenchOptions& options) {
   const RunScriptFigures run_of_three = run_script(three, service);
   (void)add_preprocessing(report, "preprocess_n3_ands_per_s", three, sizes.triples_of_three,
                           sizes.preprocessings);
+  (void)add_preprocessing(report, "preprocess_masked_n3_ands_per_s", three, sizes.triples_of_three,
+                          sizes.preprocessings, "masked", ", `triples = \"masked\"`");
   add_run_script(report, run_of_two, run_of_three);
   const PlotGroup links = measure_links(report, linked, sizes, service, [&](double fraction) {
     progress("simulated links", 0.4 + 0.6 * fraction);

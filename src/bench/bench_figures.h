@@ -15,7 +15,7 @@
 /// Orders, each a JSON object with "do":
 ///   join        {ports}                        the mesh and an epoch
 ///   small_pages {}                             from now on the process gets no huge pages
-///   preprocess  {triples}                      AND triples of a session
+///   preprocess  {triples, times, protocol}     AND triples of a session, "bucket" or "masked"
 ///   measure     {service, signatures, connections}
 ///               SigV4 signatures, the handshake circuit in the engine, whole connections
 ///   jwe         {}                             one JWE of a secret, from nothing in stock

@@ -36,7 +36,7 @@ class Member final : public BenchMember {
       meet(*party_);
       return {{"rtt_ms", round_trip_ms(*party_)}};
     }
-    if (what == "preprocess") return preprocess(order.at("triples"), order.at("times"));
+    if (what == "preprocess") return preprocess(order);
     if (what == "measure") {
       BenchSession session(*party_, epoch_);
       return measure(session, order);
@@ -73,10 +73,13 @@ class Member final : public BenchMember {
   }
 
   /// Again and again, as a member does that refills its stock: the first time, its memory is new.
-  nlohmann::json preprocess(size_t triples, size_t times) {
+  nlohmann::json preprocess(const nlohmann::json& order) {
+    const size_t triples = order.at("triples"), times = order.at("times");
+    const prep::TripleProtocol protocol =
+        prep::triple_protocol(order.at("protocol").get<std::string>());
     nlohmann::json out = {{"cpu", nlohmann::json::array()}, {"seconds", nlohmann::json::array()}};
     for (size_t k = 0; k < times; ++k) {
-      BenchSession session(*party_, epoch_);
+      BenchSession session(*party_, epoch_, prep::profile("default", protocol).triples);
       meet(*party_);
       const uint64_t sent = party_->traffic().bytes_sent;
       const double cpu = thread_cpu_seconds();
@@ -99,15 +102,16 @@ class Member final : public BenchMember {
 }  // namespace
 
 namespace {
-net::Party& greeted(net::Party& party, const prep::EpochState& epoch) {
-  prep::session_hello(party, epoch);
+net::Party& greeted(net::Party& party, const prep::EpochState& epoch, uint16_t protocol) {
+  prep::session_hello(party, epoch, protocol);
   return party;
 }
 }  // namespace
 
-BenchSession::BenchSession(net::Party& mesh, const prep::EpochState& epoch)
-    : party(greeted(mesh, epoch)),
-      source(party, epoch, safety),
+BenchSession::BenchSession(net::Party& mesh, const prep::EpochState& epoch,
+                           const prep::TripleParameters& parameters)
+    : party(greeted(mesh, epoch, prep::protocol_number(parameters.protocol))),
+      source(party, epoch, safety, parameters),
       arith(party, source),
       engine(party, source) {}
 

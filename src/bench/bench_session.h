@@ -15,7 +15,8 @@ namespace flexroom::bench {
 
 /// A session of one member over the bench's mesh: what session::MemberSession is without a disk.
 struct BenchSession {
-  BenchSession(net::Party& mesh, const prep::EpochState& epoch);
+  BenchSession(net::Party& mesh, const prep::EpochState& epoch,
+               const prep::TripleParameters& parameters = {});
   agent::Context context() { return {party, source, arith, engine, journal}; }
 
   net::Party& party;

@@ -251,6 +251,14 @@ RoomConfig RoomConfig::load(const std::filesystem::path& path) {
   if (out.profile != "default" && out.profile != "bandwidth" && out.profile != "high") {
     room.fail("profile", "is none of default, bandwidth, high");
   }
+  out.triples = room.text_or("triples", "bucket");
+  if (out.triples != "bucket" && out.triples != "masked") {
+    room.fail("triples", "is neither bucket nor masked");
+  }
+  if (out.triples == "masked" && out.profile == "bandwidth") {
+    room.fail("triples", "masked does not go with profile \"bandwidth\"",
+              "use profile \"default\" or \"high\"; masked triples send less than buckets anyway");
+  }
   out.timeout = std::chrono::seconds(room.integer_or("timeout_seconds", 60, 1, 3600));
   std::set<std::string> names;
   for (const TomlTable& table : root.tables("member")) {

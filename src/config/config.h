@@ -74,6 +74,7 @@ struct RoomConfig {
   std::filesystem::path file;
   std::string name;
   std::string profile = "default";
+  std::string triples = "bucket";  // how AND triples are made: "bucket" or "masked"
   std::string courier;
   std::vector<MemberEntry> members;
   std::vector<Provider> providers;

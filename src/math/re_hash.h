@@ -7,7 +7,14 @@
 namespace flexroom::math {
 
 /// Domains of H (boolean-engine.md §2.3): bits 127..120 of a tweak.
-enum class HashDomain : uint8_t { kLeakyAnd = 1, kFieldOle = 2, kGarbling = 3, kOtConversion = 4 };
+enum class HashDomain : uint8_t {
+  kLeakyAnd = 1,
+  kFieldOle = 2,
+  kGarbling = 3,
+  kOtConversion = 4,
+  kKeyTuple = 5,  // engine-v2.md §2.4
+  kKeyTree = 6,   // engine-v2.md §2.2
+};
 
 /// Tweak: domain 127..120, sender 119..112, receiver or target 111..104, counter 63..0.
 inline Block hash_tweak(HashDomain domain, PartyId sender, PartyId receiver, uint64_t counter) {

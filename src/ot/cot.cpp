@@ -15,9 +15,13 @@ namespace {
 
 constexpr size_t kRows = 128;
 constexpr size_t kPieceChunks = 8;  // chunks a message: 127 KB at k = 4
-constexpr std::string_view kCorrectionLabel = "cot/corrections";
-constexpr std::string_view kSeedLabel = "cot/check seed";
-constexpr std::string_view kAnswerLabel = "cot/check answer";
+
+struct Labels {
+  std::string_view corrections, seed, answer;
+};
+constexpr Labels kPlain{"cot/corrections", "cot/check seed", "cot/check answer"};
+constexpr Labels kKeyed{"key cot/corrections", "key cot/check seed", "key cot/check answer"};
+const Labels& labels(bool keyed) { return keyed ? kKeyed : kPlain; }
 
 size_t blocks_for(size_t count) { return (count + 127) / 128; }
 
@@ -46,12 +50,12 @@ PairContext session_of(const net::Party& party, PartyId sender, PartyId receiver
   return {party.scope(), sender, receiver, lane, 0};
 }
 
-// h(row) += sum_q chi_q * row_q for the 128 rows of a chunk.
+// h(row) += sum_q chi_q * row_q for the rows of a chunk.
 void combine_rows(const math::ChiStream& chi, size_t first, size_t count, const Block* rows,
-                  std::vector<math::GfSum>& sums) {
+                  std::span<math::GfSum> sums) {
   Block coefficients[kChunkBlocks];
   chi.fill(first, {coefficients, count});
-  for (size_t r = 0; r < kRows; ++r) {
+  for (size_t r = 0; r < sums.size(); ++r) {
     math::gf_accumulate(sums[r], {coefficients, count}, {rows + r * count, count});
   }
 }
@@ -91,39 +95,53 @@ void CotReceiver::fill_choices(std::optional<ByteView> choices, size_t count) {
   last_choices_ = party_.prg().next_block();
 }
 
-void CotReceiver::send_corrections(size_t count, std::optional<ByteView> choices) {
+void CotReceiver::send_corrections(size_t count, std::optional<ByteView> choices,
+                                   std::optional<KeyTreesOwner> key) {
   FLEXROOM_ASSERT(count > 0 && count_ == 0);
   count_ = count;
+  key_ = std::move(key);
   blocks_ = blocks_for(count);
   const uint64_t base = first_of_run(next_block_, blocks_ + 1);
   next_block_ = base + blocks_ + 1;
   rows_ = BlockVec(kRows * blocks_, BlockVec::uninitialised);
   choices_ = BlockVec(blocks_);
   last_rows_ = BlockVec(kRows);
+  key_rows_ = BlockVec(key_bits() * blocks_);
+  last_key_rows_ = BlockVec(key_bits());
   fill_choices(choices, count);
 
   const size_t trees = shape_.num_trees();
   const size_t skipped = choices ? 0 : 1;  // random bits: tree 0 needs no correction
-  BlockVec sums(trees * kChunkBlocks);
+  BlockVec sums(std::max(trees, key_trees()) * kChunkBlocks);
   BlockVec message;
   size_t filled = 0;
-  const auto chunk = [&](size_t first, size_t length, Block* rows, Block* u) {
-    leaves_.expand(base + first, length, rows, sums.data());
-    if (!choices) std::memcpy(static_cast<void*>(u), sums.data(), length * sizeof(Block));
-    for (size_t v = skipped; v < trees; ++v) {
+  const auto correct = [&](size_t from, size_t to, size_t length, const Block* u) {
+    for (size_t v = from; v < to; ++v) {
       for (size_t t = 0; t < length; ++t) message[filled++] = sums[v * length + t] ^ u[t];
     }
   };
+  const auto chunk = [&](size_t first, size_t length, Block* rows, Block* key_rows, Block* u) {
+    leaves_.expand(base + first, length, rows, sums.data());
+    if (!choices) std::memcpy(static_cast<void*>(u), sums.data(), length * sizeof(Block));
+    correct(skipped, trees, length, u);
+    if (!key_) return;
+    key_->streams_.expand(first, length, key_rows, sums.data());  // of this batch alone: from 0
+    correct(0, key_trees(), length, u);
+  };
   for (size_t at = 0; at < blocks_;) {
     const Piece piece = piece_at(at, blocks_);
-    message = BlockVec(piece.message_blocks(trees - skipped), BlockVec::uninitialised);
+    message =
+        BlockVec(piece.message_blocks(trees - skipped + key_trees()), BlockVec::uninitialised);
     filled = 0;
     for_chunks(piece.length, [&](size_t offset, size_t length) {
       const size_t first = piece.first + offset;
-      chunk(first, length, rows_.data() + kRows * first, choices_.data() + first);
+      chunk(first, length, rows_.data() + kRows * first, key_rows_.data() + key_bits() * first,
+            choices_.data() + first);
     });
-    if (piece.last) chunk(blocks_, 1, last_rows_.data(), &last_choices_);
-    net::send_blocks(party_, sender_, kCorrectionLabel, message.span());
+    if (piece.last) {
+      chunk(blocks_, 1, last_rows_.data(), last_key_rows_.data(), &last_choices_);
+    }
+    net::send_blocks(party_, sender_, labels(key_.has_value()).corrections, message.span());
     at += piece.length;
   }
 }
@@ -131,16 +149,19 @@ void CotReceiver::send_corrections(size_t count, std::optional<ByteView> choices
 BlockVec CotReceiver::answer() {
   FLEXROOM_ASSERT(count_ > 0);
   Block seed;
-  net::receive_blocks(party_, sender_, kSeedLabel, {&seed, 1});
+  net::receive_blocks(party_, sender_, labels(key_.has_value()).seed, {&seed, 1});
   const math::ChiStream chi(seed);
-  std::vector<math::GfSum> sums(kRows);
+  std::vector<math::GfSum> sums(kRows + key_bits());
+  const std::span<math::GfSum> row_sums(sums.data(), kRows),
+      key_sums(sums.data() + kRows, key_bits());
   math::GfSum u_sum;
   chi.accumulate(u_sum, 0, choices_.span());
   u_sum.add(last_choices_);
   BlockVec scratch(kRows * kChunkBlocks);
   for_chunks(blocks_, [&](size_t first, size_t length) {
     Block* const rows = rows_.data() + kRows * first;
-    combine_rows(chi, first, length, rows, sums);
+    combine_rows(chi, first, length, rows, row_sums);
+    combine_rows(chi, first, length, key_rows_.data() + key_bits() * first, key_sums);
     // Pin: row 0 becomes u, so that bit0(M) = u; row 1 too if the sender is P_1, else zero (§2.1).
     const size_t row = length * sizeof(Block);
     std::memcpy(static_cast<void*>(rows), choices_.data() + first, row);
@@ -151,14 +172,16 @@ BlockVec CotReceiver::answer() {
     }
     transpose_chunk(rows, length, scratch);
   });
-  BlockVec message(1 + kRows);
+  BlockVec message(1 + sums.size());
   message[0] = u_sum.value();
-  for (size_t r = 0; r < kRows; ++r) {
-    sums[r].add(last_rows_[r]);
+  for (size_t r = 0; r < sums.size(); ++r) {
+    sums[r].add(r < kRows ? last_rows_[r] : last_key_rows_[r - kRows]);
     message[1 + r] = sums[r].value();
   }
-  net::send_blocks(party_, sender_, kAnswerLabel, message.span());
+  net::send_blocks(party_, sender_, labels(key_.has_value()).answer, message.span());
   last_rows_ = BlockVec();
+  last_key_rows_ = BlockVec();
+  key_.reset();
   choices_ = BlockVec();
   return truncated(std::move(rows_), std::exchange(count_, 0));
 }
@@ -172,70 +195,90 @@ CotSender::CotSender(net::Party& party, PartyId receiver, const PairSeeds& seeds
       leaves_(shape_, seeds.sender_leaves.span(), true,
               session_of(party, party.id(), receiver, lane)) {}
 
-void CotSender::receive_corrections(size_t count, bool chosen) {
+void CotSender::receive_corrections(size_t count, bool chosen, std::optional<KeyTreesHolder> key) {
   FLEXROOM_ASSERT(count > 0 && count_ == 0);
   count_ = count;
+  key_ = std::move(key);
   blocks_ = blocks_for(count);
   const uint64_t base = first_of_run(next_block_, blocks_ + 1);
   next_block_ = base + blocks_ + 1;
   rows_ = BlockVec(kRows * blocks_, BlockVec::uninitialised);
   last_rows_ = BlockVec(kRows);
+  key_rows_ = BlockVec(key_bits() * blocks_);
+  last_key_rows_ = BlockVec(key_bits());
 
   const size_t trees = shape_.num_trees();
-  const size_t k = shape_.subfield_bits;
   const size_t skipped = chosen ? 0 : 1;
-  BlockVec sums(trees * kChunkBlocks);
+  BlockVec sums(std::max(trees, key_trees()) * kChunkBlocks);
   BlockVec message;
   size_t taken = 0;
-  const auto chunk = [&](size_t first, size_t length, Block* rows) {
-    leaves_.expand(base + first, length, rows, sums.data());
-    for (size_t v = skipped; v < trees; ++v) {
+  // W += a_v * c_v for the trees from `from` on, whose bits are those of `key`.
+  const auto correct = [&](const PprfShape& shape, const Block& bits, size_t from, size_t length,
+                           Block* rows) {
+    const size_t k = shape.subfield_bits;
+    for (size_t v = from; v < shape.num_trees(); ++v) {
       const Block* const c = message.data() + taken;
       taken += length;
       for (size_t b = 0; b < k; ++b) {
-        const Block mask = mask_if(delta_.bit(static_cast<unsigned>(k * v + b)));
+        const Block mask = mask_if(bits.bit(static_cast<unsigned>(k * v + b)));
         Block* const row = rows + (k * v + b) * length;
         for (size_t t = 0; t < length; ++t) row[t] ^= c[t] & mask;
       }
     }
   };
+  const auto chunk = [&](size_t first, size_t length, Block* rows, Block* key_rows) {
+    leaves_.expand(base + first, length, rows, sums.data());
+    correct(shape_, delta_, skipped, length, rows);
+    if (!key_) return;
+    key_->streams_.expand(first, length, key_rows, sums.data());
+    correct(key_->shape(), key_->key_[0], 0, length, key_rows);
+  };
   for (size_t at = 0; at < blocks_;) {
     const Piece piece = piece_at(at, blocks_);
-    message = BlockVec(piece.message_blocks(trees - skipped), BlockVec::uninitialised);
+    message =
+        BlockVec(piece.message_blocks(trees - skipped + key_trees()), BlockVec::uninitialised);
     taken = 0;
-    net::receive_blocks(party_, receiver_, kCorrectionLabel, message.span());
+    net::receive_blocks(party_, receiver_, labels(key_.has_value()).corrections, message.span());
     for_chunks(piece.length, [&](size_t offset, size_t length) {
       const size_t first = piece.first + offset;
-      chunk(first, length, rows_.data() + kRows * first);
+      chunk(first, length, rows_.data() + kRows * first, key_rows_.data() + key_bits() * first);
     });
-    if (piece.last) chunk(blocks_, 1, last_rows_.data());
+    if (piece.last) chunk(blocks_, 1, last_rows_.data(), last_key_rows_.data());
     at += piece.length;
   }
   // Only now that every correction of the batch is fixed.
   seed_ = party_.prg().next_block();
-  net::send_blocks(party_, receiver_, kSeedLabel, {&seed_, 1});
+  net::send_blocks(party_, receiver_, labels(key_.has_value()).seed, {&seed_, 1});
+}
+
+// Row r of Delta || Gamma.
+bool CotSender::key_bit_of_row(size_t row) const {
+  const Block& key = row < kRows ? delta_ : key_->key_[0];
+  return key.bit(static_cast<unsigned>(row % kRows));
 }
 
 void CotSender::receive_answer() {
   FLEXROOM_ASSERT(count_ > 0 && !difference_);
   const math::ChiStream chi(seed_);
-  std::vector<math::GfSum> sums(kRows);
+  std::vector<math::GfSum> sums(kRows + key_bits());
+  const std::span<math::GfSum> row_sums(sums.data(), kRows),
+      key_sums(sums.data() + kRows, key_bits());
   BlockVec scratch(kRows * kChunkBlocks);
   for_chunks(blocks_, [&](size_t first, size_t length) {
     Block* const rows = rows_.data() + kRows * first;
-    combine_rows(chi, first, length, rows, sums);
+    combine_rows(chi, first, length, rows, row_sums);
+    combine_rows(chi, first, length, key_rows_.data() + key_bits() * first, key_sums);
     // Pin: bits 0 and 1 of K are 0. With those of M this enforces bits 0 and 1 of Delta, whatever
     // the sender used.
     std::memset(static_cast<void*>(rows), 0, 2 * length * sizeof(Block));
     transpose_chunk(rows, length, scratch);
   });
-  BlockVec message(1 + kRows);
-  net::receive_blocks(party_, receiver_, kAnswerLabel, message.span());
+  BlockVec message(1 + sums.size());
+  net::receive_blocks(party_, receiver_, labels(key_.has_value()).answer, message.span());
   Block difference;
-  for (size_t r = 0; r < kRows; ++r) {
-    sums[r].add(last_rows_[r]);
-    const Block diff =
-        sums[r].value() ^ message[1 + r] ^ select(delta_.bit(static_cast<unsigned>(r)), message[0]);
+  for (size_t r = 0; r < sums.size(); ++r) {
+    sums[r].add(r < kRows ? last_rows_[r] : last_key_rows_[r - kRows]);
+    const Block diff = sums[r].value() ^ message[1 + r] ^ select(key_bit_of_row(r), message[0]);
     difference = _mm_or_si128(difference.m(), diff.m());
   }
   difference_ = difference;
@@ -244,10 +287,13 @@ void CotSender::receive_answer() {
 BlockVec CotSender::finish() {
   FLEXROOM_ASSERT(difference_.has_value());
   last_rows_ = BlockVec();
+  last_key_rows_ = BlockVec();
+  key_.reset();  // its trees serve no other batch
   const size_t count = std::exchange(count_, 0);
   const Block difference = *std::exchange(difference_, std::nullopt);
   if (!ct_equal(difference, Block())) {
     rows_ = BlockVec();
+    key_rows_ = BlockVec();
     throw ProtocolAbort(AbortCode::kRowCheck, "cot/row check",
                         "the corrections are not those of one bit vector", receiver_);
   }

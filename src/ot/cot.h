@@ -4,6 +4,7 @@
 #include <span>
 
 #include "net/party.h"
+#include "ot/batch_key.h"
 #include "ot/leaf_expander.h"
 #include "ot/pair_setup.h"
 
@@ -13,10 +14,12 @@ namespace flexroom::ot {
 /// at the receiver with M = K + u * Delta; bits 0 and 1 of both are pinned (§2.1).
 ///
 /// Protocol   boolean-engine.md §4.2: SoftSpoken subspace VOLE of [Roy22] (ePrint 2022/192) with
-///            the row-wise check; 128 columns of each batch are sacrificed
+///            the row-wise check; 128 columns of each batch are sacrificed. With the trees of a
+///            masking key (engine-v2.md §2.3) the same u also makes K rows N = L + u * Gamma: one
+///            vector of corrections a tree, one check over all 128 + K rows
 /// Guarantee  after finish(), M and K are a COT of some bit vector u under the sender's Delta with
 ///            its pinned bits, whatever the sender used there; a cheating receiver passes with
-///            2^-128 or by guessing bits of Delta
+///            2^-128 or by guessing bits of Delta or Gamma
 /// Cost       k = 4: 3.9 bytes a COT (4.0 with chosen bits), 3 flows a batch
 /// Aborts     kRowCheck at the sender; the batch is then erased and the session dead. Stream
 ///            counters move on before anything is sent, so that none is used twice
@@ -28,13 +31,20 @@ class CotReceiver {
   CotReceiver(net::Party& party, PartyId sender, const PairSeeds& seeds, uint16_t lane);
 
   /// `count` COTs with random choice bits, or with `choices` (packed, LSB first). The sacrificed
-  /// columns are random and fresh in either case.
-  void send_corrections(size_t count, std::optional<ByteView> choices = std::nullopt);
+  /// columns are random and fresh in either case. `key`: its trees make rows in this batch and in
+  /// no other; their message left before.
+  void send_corrections(size_t count, std::optional<ByteView> choices = std::nullopt,
+                        std::optional<KeyTreesOwner> key = std::nullopt);
   /// Answers the row check. Returns M [count]. They may be used for anything that is checked
   /// against K; the sender has verified them when its finish() returns.
   BlockVec answer();
+  /// The key rows N of the batch that was answered last: by chunks of kChunkBlocks,
+  /// [chunk][row][block], columns beyond `count` random. Neither transposed nor pinned.
+  BlockVec take_key_rows() { return std::move(key_rows_); }
 
  private:
+  size_t key_bits() const { return key_ ? key_->shape().key_bits : 0; }
+  size_t key_trees() const { return key_ ? key_->shape().num_trees() : 0; }
   void fill_choices(std::optional<ByteView> choices, size_t count);
 
   net::Party& party_;
@@ -48,6 +58,8 @@ class CotReceiver {
   BlockVec choices_;         // u [blocks_]
   BlockVec last_rows_;       // sacrificed columns [128]
   Block last_choices_;
+  std::optional<KeyTreesOwner> key_;  // of the batch under way
+  BlockVec key_rows_, last_key_rows_;
 };
 
 class CotSender {
@@ -55,13 +67,21 @@ class CotSender {
   CotSender(net::Party& party, PartyId receiver, const PairSeeds& seeds, const Block& delta,
             uint16_t lane);
 
-  void receive_corrections(size_t count, bool chosen = false);
+  /// `key`: trees whose check passed. The seed of the row check leaves at the end.
+  void receive_corrections(size_t count, bool chosen = false,
+                           std::optional<KeyTreesHolder> key = std::nullopt);
   /// Waits for the answer; compares nothing yet.
   void receive_answer();
   /// Verifies the answer (class A: the caller notes it, verdict.h). Returns K [count].
   BlockVec finish();
+  /// The key rows L of the batch that was finished last, as CotReceiver::take_key_rows().
+  BlockVec take_key_rows() { return std::move(key_rows_); }
 
  private:
+  size_t key_bits() const { return key_ ? key_->shape().key_bits : 0; }
+  size_t key_trees() const { return key_ ? key_->shape().num_trees() : 0; }
+  bool key_bit_of_row(size_t row) const;
+
   net::Party& party_;
   PartyId receiver_;
   PprfShape shape_;
@@ -73,6 +93,8 @@ class CotSender {
   Block seed_;
   BlockVec rows_;
   BlockVec last_rows_;
+  std::optional<KeyTreesHolder> key_;  // of the batch under way
+  BlockVec key_rows_, last_key_rows_;
   std::optional<Block> difference_;  // zero if the answer is right
 };
 

@@ -53,18 +53,18 @@ ByteView level_sum(ByteView message, size_t instance, size_t b) {
 }
 
 // Bit l of alpha_v, most significant first.
-bool path_bit(const PprfShape& shape, const Block& delta, size_t tree, size_t level) {
-  return delta.bit(static_cast<unsigned>((tree + 1) * shape.subfield_bits - 1 - level));
+bool path_bit(const PprfShape& shape, const Block& key, size_t tree, size_t level) {
+  return key.bit(static_cast<unsigned>((tree + 1) * shape.subfield_bits - 1 - level));
 }
 
 // Seeds of one tree's leaves in relative order y = x + alpha, entry 0 (unknown) zero. The nodes of
 // a level are kept relative to the path too: node 0 is the one on it, and a node's children are
 // swapped when the path turns right, so that no access depends on alpha.
-BlockVec relative_leaves(const PprfShape& shape, const PairContext& pair, const Block& delta,
+BlockVec relative_leaves(const PprfShape& shape, const PairContext& pair, const Block& key,
                          size_t tree, std::span<const Block> chosen_keys, ByteView message) {
   BlockVec nodes(1);
   for (size_t level = 0; level < shape.subfield_bits; ++level) {
-    const bool right = path_bit(shape, delta, tree, level);
+    const bool right = path_bit(shape, key, tree, level);
     const size_t instance = tree * shape.subfield_bits + level;
     BlockVec next(2 * nodes.size());
     // Masked sum of all (1-p)-children, unmasked by the key of choice 1-p.
@@ -92,6 +92,7 @@ PprfOwner grow_trees(const PprfShape& shape, const PairContext& pair, const Base
   const size_t k = shape.subfield_bits;
   PprfOwner out{BlockVec(shape.num_leaves()), Bytes(shape.message_bytes())};
   RandomOracle all_checks = oracle("chk all", pair, 0);
+  const auto level_bytes = static_cast<ptrdiff_t>(32 * shape.key_bits);
   for (size_t v = 0; v < shape.num_trees(); ++v) {
     BlockVec nodes(1);
     nodes[0] = prg.next_block();
@@ -116,34 +117,36 @@ PprfOwner grow_trees(const PprfShape& shape, const PairContext& pair, const Base
       add(tree_sum, leaf.check);
       all_checks.field(leaf.check);
     }
-    std::copy(tree_sum.begin(), tree_sum.end(), out.message.begin() + 128 * 32 + 32 * v);
+    std::copy(tree_sum.begin(), tree_sum.end(),
+              out.message.begin() + level_bytes + static_cast<ptrdiff_t>(32 * v));
   }
   const Digest digest = all_checks.digest();
   std::copy(digest.begin(), digest.end(), out.message.end() - 32);
   return out;
 }
 
-LockedBlock pprf_choices(const PprfShape& shape, const Block& delta) {
+LockedBlock pprf_choices(const PprfShape& shape, const Block& key) {
   LockedBlock out;
   for (size_t v = 0; v < shape.num_trees(); ++v) {
     for (size_t level = 0; level < shape.subfield_bits; ++level) {
       out.set_bit(static_cast<unsigned>(v * shape.subfield_bits + level),
-                  !path_bit(shape, delta, v, level));
+                  !path_bit(shape, key, v, level));
     }
   }
   return out;
 }
 
-BlockVec recover_trees(const PprfShape& shape, const PairContext& pair, const Block& delta,
-                       std::span<const Block> chosen_keys, ByteView message) {
-  FLEXROOM_ASSERT(message.size() == shape.message_bytes() && chosen_keys.size() == kBaseOts);
+BlockVec recover_trees(const PprfShape& shape, const PairContext& pair, const Block& key,
+                       std::span<const Block> chosen_keys, ByteView message,
+                       std::string_view label) {
+  FLEXROOM_ASSERT(message.size() == shape.message_bytes() && chosen_keys.size() == shape.key_bits);
   const size_t leaves = shape.leaves_per_tree();
   BlockVec out(shape.num_leaves());
   RandomOracle all_checks = oracle("chk all", pair, 0);
   for (size_t v = 0; v < shape.num_trees(); ++v) {
-    const BlockVec seeds = relative_leaves(shape, pair, delta, v, chosen_keys, message);
+    const BlockVec seeds = relative_leaves(shape, pair, key, v, chosen_keys, message);
     std::vector<Digest> checks(leaves);
-    const ByteView tree_sum = message.subspan(128 * 32 + 32 * v, 32);
+    const ByteView tree_sum = message.subspan(32 * shape.key_bits + 32 * v, 32);
     std::copy(tree_sum.begin(), tree_sum.end(), checks[0].begin());
     for (size_t y = 1; y < leaves; ++y) {
       const Leaf leaf = finish_leaf(pair, v, seeds[y]);
@@ -153,7 +156,7 @@ BlockVec recover_trees(const PprfShape& shape, const PairContext& pair, const Bl
     }
     // The digest is over absolute order: entry x is relative entry x + alpha.
     for (size_t bit = 0; bit < shape.subfield_bits; ++bit) {
-      const bool alpha = delta.bit(static_cast<unsigned>(v * shape.subfield_bits + bit));
+      const bool alpha = key.bit(static_cast<unsigned>(v * shape.subfield_bits + bit));
       for (size_t y = 0; y < leaves; ++y) {
         if ((y >> bit & 1) == 0) swap_if(alpha, checks[y], checks[y | size_t{1} << bit]);
       }
@@ -161,7 +164,7 @@ BlockVec recover_trees(const PprfShape& shape, const PairContext& pair, const Bl
     for (const Digest& check : checks) all_checks.field(check);
   }
   if (!ct_equal(all_checks.digest(), message.last(32))) {
-    throw ProtocolAbort(AbortCode::kPprf, "setup/trees", "the trees do not fit their digest",
+    throw ProtocolAbort(AbortCode::kPprf, label, "the trees do not fit their digest",
                         pair.cot_receiver);
   }
   return out;

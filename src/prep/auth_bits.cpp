@@ -9,6 +9,8 @@
 #include "base/error.h"
 #include "ot/cot.h"
 #include "prep/bit_consistency.h"
+#include "prep/key_kernels.h"
+#include "prep/masking_key.h"
 #include "prep/session_hello.h"
 
 namespace flexroom::prep {
@@ -58,6 +60,24 @@ class Stock {
   size_t left_ = 0;
 };
 
+void add_rows(BlockVec& sum, const BlockVec& rows) {
+  if (sum.empty()) sum = BlockVec(rows.size());
+  FLEXROOM_ASSERT(sum.size() == rows.size());
+  for (size_t t = 0; t < rows.size(); ++t) sum[t] ^= rows[t];
+}
+
+// Psi += y * Gamma: what a party adds for its own key and its own bits.
+void add_own_key(math::SecretVector<uint64_t>& psi, Block gamma, const AuthBits& y) {
+  const size_t words = psi.size() / y.size();
+  const Block* const macs = y.mac[y.first_peer()].data();
+  for (size_t t = 0; t < y.size(); ++t) {
+    const uint64_t mask = 0 - (macs[t].lo & 1);
+    psi[t * words] ^= gamma.lo & mask;
+    if (words == 2) psi[t * words + 1] ^= gamma.hi & mask;
+  }
+  wipe(&gamma, sizeof gamma);
+}
+
 uint8_t bit_at(ByteView packed, size_t t) {
   return static_cast<uint8_t>(packed[t / 8] >> (t % 8) & 1);
 }
@@ -70,6 +90,8 @@ struct BitGenerator::Impl {
       : party(p),
         safety(the_safety),
         delta(epoch.delta),
+        lane(lane_id),
+        subfield_bits(epoch.pairs[p.peers().front()].subfield_bits),
         batch(batch_size),
         hash(session_hash_key(p.scope(), lane_id)),
         stocks(p.num_parties()),
@@ -96,6 +118,13 @@ struct BitGenerator::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
+  // A masking key on its way to its rows: trees by peer, and the sum of the rows N and L.
+  struct KeyWork {
+    AuthBits key;
+    std::vector<ot::KeyTreesOf> owning, holding;
+    BlockVec rows;
+  };
+
   // A batch of fresh bits whose corrections have left and whose peers' are not read yet.
   struct Started {
     std::vector<PartyId> owners;
@@ -103,13 +132,15 @@ struct BitGenerator::Impl {
     SecretBytes bits;  // n > 2: this party's, masks included
     size_t steps = 0;  // of extend() that are done
     std::vector<OwnedBatch> made;
+    std::optional<KeyWork> key;  // of these bits
   };
 
   // n = 2: random COTs, nothing to be consistent with. n > 2: bits chosen here, the same for all
   // peers, with the check of §4.3.
-  Started start(std::vector<PartyId> owners, size_t count) {
+  Started start(std::vector<PartyId> owners, size_t count,
+                std::optional<KeyWork> key = std::nullopt) {
     FLEXROOM_ASSERT(!ahead.has_value());
-    Started out{std::move(owners), count, {}, 0, {}};
+    Started out{std::move(owners), count, {}, 0, {}, std::move(key)};
     const bool chosen = party.num_parties() > 2;
     if (chosen) {
       out.bits = SecretBytes((count + kConsistencyMasks + 7) / 8);
@@ -119,8 +150,34 @@ struct BitGenerator::Impl {
     const std::optional<ByteView> choices =
         chosen ? std::optional<ByteView>(out.bits.reveal()) : std::nullopt;
     for (const PartyId j : party.peers()) {
-      receivers[j]->send_corrections(chosen ? count + kConsistencyMasks : count, choices);
+      receivers[j]->send_corrections(columns(count), choices, grow_key_trees(out, j));
     }
+    return out;
+  }
+
+  // Sends the trees under the key of peer j (M1), which this party owns.
+  std::optional<ot::KeyTreesOwner> grow_key_trees(const Started& work, PartyId j) {
+    if (!work.key) return std::nullopt;
+    ot::KeyTreesOwner trees(work.key->owning[j], hash, work.key->key.key[j].span(), delta,
+                            party.prg());
+    party.send(j, ot::kKeyTreesLabel, trees.message());
+    return trees;
+  }
+
+  // Those of all peers under the own key, checked before any of them gets a challenge (Q7).
+  std::vector<std::optional<ot::KeyTreesHolder>> recover_key_trees(const Started& work) {
+    std::vector<std::optional<ot::KeyTreesHolder>> out(party.num_parties());
+    if (!work.key) return out;
+    std::vector<Bytes> messages(party.num_parties());
+    for (const PartyId j : party.peers()) {
+      messages[j] =
+          party.receive(j, ot::kKeyTreesLabel, work.key->holding[j].shape.message_bytes());
+    }
+    Verdict verdict(safety);
+    for (const PartyId j : party.peers()) {
+      out[j].emplace(work.key->holding[j], hash, work.key->key.mac[j].span(), messages[j]);
+    }
+    verdict.passed();
     return out;
   }
 
@@ -133,19 +190,25 @@ struct BitGenerator::Impl {
   void extend(Started& work) {
     const PartyId self = party.id();
     switch (work.steps++) {
-      case 0:
+      case 0: {
+        std::vector<std::optional<ot::KeyTreesHolder>> trees = recover_key_trees(work);
         for (const PartyId o : work.owners) {
-          if (o != self)
-            senders[o]->receive_corrections(columns(work.count), party.num_parties() > 2);
+          if (o == self) continue;
+          senders[o]->receive_corrections(columns(work.count), party.num_parties() > 2,
+                                          std::move(trees[o]));
         }
         return;
+      }
       case 1:
         for (const PartyId o : work.owners) {
           OwnedBatch& made = work.made.emplace_back();
           made.owner = o;
           made.blocks.resize(party.num_parties());
           if (o != self) continue;
-          for (const PartyId j : party.peers()) made.blocks[j] = receivers[j]->answer();
+          for (const PartyId j : party.peers()) {
+            made.blocks[j] = receivers[j]->answer();
+            if (work.key) add_rows(work.key->rows, receivers[j]->take_key_rows());
+          }
         }
         return;
       default:
@@ -155,14 +218,22 @@ struct BitGenerator::Impl {
     }
   }
 
-  // The masks of the check are gone from what it returns.
+  // The masks of the check are gone from what it makes.
   std::vector<OwnedBatch> finish(Started work) {
+    finish_checks(work);
+    return std::move(work.made);
+  }
+
+  void finish_checks(Started& work) {
     while (work.steps < kStepsAhead) extend(work);
     Verdict verdict(safety);
     for (OwnedBatch& made : work.made) {
       if (made.owner != party.id()) made.blocks[made.owner] = senders[made.owner]->finish();
     }
     verdict.passed();
+    if (work.key) {
+      for (const PartyId j : party.peers()) add_rows(work.key->rows, senders[j]->take_key_rows());
+    }
     if (party.num_parties() > 2) {
       const ConsistencyInstance instance{delta, work.made};
       check_bit_consistency(party, {&instance, 1}, work.count, safety);
@@ -173,7 +244,6 @@ struct BitGenerator::Impl {
       }
       bits_made += work.count;
     }
-    return std::move(work.made);
   }
 
   std::vector<OwnedBatch> fresh_bits(std::vector<PartyId> owners, size_t count) {
@@ -230,9 +300,38 @@ struct BitGenerator::Impl {
     for (const PartyId j : party.peers()) mac[j] = stocks[owner][j].take(count);
   }
 
+  // Bits of all, of a batch of their own: handed over without a copy.
+  AuthBits handed_over(std::vector<OwnedBatch> fresh, size_t count) {
+    std::vector<BlockVec> mac(party.num_parties()), key(party.num_parties());
+    for (OwnedBatch& made : fresh) {
+      if (made.owner == party.id()) {
+        for (const PartyId j : party.peers()) mac[j] = std::move(made.blocks[j]);
+      } else {
+        key[made.owner] = std::move(made.blocks[made.owner]);
+      }
+    }
+    return AuthBits(party.id(), count, std::move(mac), std::move(key));
+  }
+
+  // Where the trees under a fresh key belong. Batch ids and tweaks are never used again in this
+  // session and lane (Q8).
+  KeyWork new_key(AuthBits bits) {
+    const ot::PprfShape shape{subfield_bits, static_cast<unsigned>(bits.size())};
+    const uint64_t id = ++key_batches;
+    KeyWork out{std::move(bits), {}, {}, {}};
+    for (PartyId j = 0; j < party.num_parties(); ++j) {
+      out.owning.push_back({shape, {party.scope(), j, party.id(), lane, id}, key_tree_counter});
+      out.holding.push_back({shape, {party.scope(), party.id(), j, lane, id}, key_tree_counter});
+    }
+    key_tree_counter += shape.key_bits;
+    return out;
+  }
+
   net::Party& party;
   Safety* const safety;
   const Block& delta;
+  const uint16_t lane;
+  const unsigned subfield_bits;
   size_t batch;
   math::ReHash hash;
   std::vector<std::unique_ptr<ot::CotSender>> senders;      // by peer
@@ -241,6 +340,7 @@ struct BitGenerator::Impl {
   std::vector<Stock> rot_sent, rot_received;                // K resp. M, by peer
   std::optional<Started> ahead;                             // begin_random_bits()
   std::vector<uint64_t> rot_send_counter, rot_receive_counter;
+  uint64_t key_batches = 0, key_tree_counter = 0;
   uint64_t bits_made = 0;
 };
 
@@ -277,20 +377,12 @@ AuthBits BitGenerator::random_bits(size_t count) {
   const PartyId self = impl_->party.id();
   if (count == 0) return AuthBits(self, n, 0);
   if (impl_->least_left() < count) impl_->finish_ahead();
-  std::vector<BlockVec> mac(n), key(n);
   if (impl_->least_left() < count && count >= impl_->batch) {
-    // A batch of its own, handed over without a copy.
-    for (OwnedBatch& made : impl_->fresh_bits(everybody, count)) {
-      if (made.owner == self) {
-        for (const PartyId j : impl_->party.peers()) mac[j] = std::move(made.blocks[j]);
-      } else {
-        key[made.owner] = std::move(made.blocks[made.owner]);
-      }
-    }
-  } else {
-    impl_->require(everybody, count);
-    for (const PartyId o : everybody) impl_->take_owned(o, count, mac, key);
+    return impl_->handed_over(impl_->fresh_bits(everybody, count), count);
   }
+  std::vector<BlockVec> mac(n), key(n);
+  impl_->require(everybody, count);
+  for (const PartyId o : everybody) impl_->take_owned(o, count, mac, key);
   return AuthBits(self, count, std::move(mac), std::move(key));
 }
 
@@ -324,6 +416,23 @@ AuthBits BitGenerator::owned_bits_of(PartyId owner, size_t count, std::span<cons
   for (size_t t = 0; t < count; ++t) constants[t] = bit_at(difference, t);
   add_constants(out, constants, impl_->delta, owner);
   return out;
+}
+
+// The key is the owners' fresh random bits; nobody chooses it, and the bits by which the trees are
+// unmasked are those that are authenticated.
+KeyedBits BitGenerator::keyed_bits(size_t count, unsigned key_bits) {
+  FLEXROOM_ASSERT(count > 0 && (key_bits == 64 || key_bits == 128));
+  AuthBits bits(impl_->party.id(), impl_->party.num_parties(), key_bits);
+  impl_->require(everybody(), key_bits);  // of all at once
+  for (const PartyId o : everybody()) bits.add(owned_bits(o, key_bits));
+  impl_->finish_ahead();
+  Impl::Started work = impl_->start(everybody(), count, impl_->new_key(std::move(bits)));
+  impl_->finish_checks(work);
+  Impl::KeyWork& key = *work.key;
+  AuthBits y = impl_->handed_over(std::move(work.made), count);
+  math::SecretVector<uint64_t> psi = strings_of_key_rows(key.rows, key_bits, count);
+  add_own_key(psi, ot::key_of_macs(key.key.mac[key.key.first_peer()].span()), y);
+  return KeyedBits(std::move(key.key), std::move(y), std::move(psi));
 }
 
 Source::RotSender BitGenerator::rot_send(PartyId receiver, size_t count) {

@@ -10,13 +10,15 @@
 
 namespace flexroom::prep {
 
+class KeyedBits;
+
 /// Authenticated bits of one session, made in batches by COT extension and served from buffers.
 ///
 /// Protocol   boolean-engine.md §4.2 (SoftSpoken COT with row check), §4.3 (consistency across
-///            peers, n > 2), §4.5 (random OT)
+///            peers, n > 2), §4.5 (random OT); engine-v2.md §2.2, §2.3 (masking keys)
 /// Guarantee  everything handed out passed its checks; each bit is handed out once
 /// Cost       k = 4: 3.9 bytes a bit and direction; a batch takes 3 flows
-/// Aborts     kRowCheck, kBitConsistency, kEcho, kCoin; afterwards the session is dead
+/// Aborts     kRowCheck, kBitConsistency, kEcho, kCoin, kPprf; afterwards the session is dead
 /// Threads    one generator per thread (lane); every call is made by all parties in the same order
 ///            with equal arguments, except rot_*, which the two parties concerned call
 class BitGenerator {
@@ -50,6 +52,10 @@ class BitGenerator {
   AuthBits owned_bits(PartyId owner, size_t count);
   /// aBit(owner) of bits that the owner chooses (one byte 0/1 each; read at the owner only).
   AuthBits owned_bits_of(PartyId owner, size_t count, std::span<const uint8_t> bits);
+
+  /// A fresh masking key of `key_bits` bits a party (64 or 128) with `count` y bits of one batch,
+  /// in one COT batch a pair whose row check covers both (engine-v2.md §2.2, §2.3).
+  KeyedBits keyed_bits(size_t count, unsigned key_bits);
 
   /// rot(receiver <- this party), called by the two parties only. The receiver sends one bit an OT
   /// (zero where its choice is random).

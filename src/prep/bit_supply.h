@@ -21,23 +21,6 @@ class BitSupply {
   virtual AuthBits owned_bits(PartyId owner, size_t count) = 0;
 };
 
-/// The bits of a BitGenerator, which must outlive it.
-class GeneratorSupply : public BitSupply {
- public:
-  explicit GeneratorSupply(BitGenerator& generator) : generator_(generator) {}
-  const Block& delta() const override { return generator_.delta(); }
-  const math::ReHash& hash() const override { return generator_.hash(); }
-  AuthBits random_bits(size_t count) override { return generator_.random_bits(count); }
-  void begin_random_bits(size_t count) override { generator_.begin_random_bits(count); }
-  void continue_random_bits() override { generator_.continue_random_bits(); }
-  AuthBits owned_bits(PartyId owner, size_t count) override {
-    return generator_.owned_bits(owner, count);
-  }
-
- private:
-  BitGenerator& generator_;
-};
-
 /// What the protocols of one session share. One object a session: the tweak counters in it make
 /// sure that no (S, tweak) of H is ever used twice (§2.3).
 struct Context {
@@ -46,6 +29,7 @@ struct Context {
   Safety& safety;
   uint64_t leaky_and_counter = 0;
   uint64_t field_ole_counter = 0;
+  uint64_t key_tuple_counter = 0;
 
   /// The next `count` counters of a domain; the same at all parties.
   static uint64_t reserve(uint64_t& counter, size_t count) {
@@ -70,6 +54,7 @@ class BatchInFlight {
     safety_.begin_batches(1);
     counted_ = true;
   }
+  bool counted() const { return counted_; }
   /// The last check passed.
   void finished() {
     FLEXROOM_ASSERT(counted_);

@@ -92,8 +92,11 @@ EpochState setup_epoch(net::Party& party, const EpochParameters& parameters, Saf
                   party.num_parties() <= kMaxParties);
   party.set_scope(RoScope{});
   constexpr std::string_view kNonces = "setup/nonces";
-  const std::vector<Bytes> nonces = party.exchange(kNonces, hello_nonce(party.prg()));
-  for (const PartyId j : party.peers()) require_same_protocol(nonces[j], kNonces, j);
+  const std::vector<Bytes> nonces =
+      party.exchange(kNonces, hello_nonce(party.prg(), parameters.protocol));
+  for (const PartyId j : party.peers()) {
+    require_same_protocol(nonces[j], parameters.protocol, kNonces, j);
+  }
   party.echo(kNonces);
   RandomOracle suid("setup", RoScope{});
   suid.field(uint64_t{parameters.subfield_bits});

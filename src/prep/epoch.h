@@ -7,6 +7,7 @@
 #include "net/party.h"
 #include "ot/pair_setup.h"
 #include "prep/prep.h"
+#include "prep/protocol.h"
 
 namespace flexroom::prep {
 
@@ -14,6 +15,7 @@ namespace flexroom::prep {
 struct EpochParameters {
   unsigned subfield_bits = 4;     // k of boolean-engine.md §0: 2, 4 or 8
   std::vector<Bytes> identities;  // of all parties, by PartyId (public keys or names)
+  uint16_t protocol = kProtocol;  // that the room speaks; an epoch serves any
 };
 
 /// What a party keeps for one epoch (boolean-engine.md §4.1): its global key and the base seeds of

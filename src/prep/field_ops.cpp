@@ -94,6 +94,18 @@ AuthField combine(const AuthField& a, std::span<const Block> c, size_t offset) {
   return out;
 }
 
+AuthField combine(const AuthBits& bits, std::span<const Block> c) {
+  FLEXROOM_ASSERT(bits.size() == c.size());
+  AuthField out(bits.self(), bits.num_parties(), 1);
+  for (size_t t = 0; t < c.size(); ++t) out.share[0] ^= select(bits.share(t), c[t]);
+  for (PartyId j = 0; j < bits.num_parties(); ++j) {
+    if (j == bits.self()) continue;
+    out.mac[j][0] = math::gf_inner_product(bits.mac[j].span(), c);
+    out.key[j][0] = math::gf_inner_product(bits.key[j].span(), c);
+  }
+  return out;
+}
+
 AuthField join(std::span<const VecTriple> products, AuthField VecTriple::*part) {
   AuthField out;
   for (const VecTriple& product : products) out.append(product.*part);

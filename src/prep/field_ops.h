@@ -18,6 +18,8 @@ void add_constants(AuthField& a, std::span<const Block> c, const Block& delta);
 void scale(AuthField& a, std::span<const Block> c);
 /// sum_t c_t * a_{offset+t} for public c: one element.
 AuthField combine(const AuthField& a, std::span<const Block> c, size_t offset = 0);
+/// sum_t c_t * bits_t for public c: one element.
+AuthField combine(const AuthBits& bits, std::span<const Block> c);
 /// One part of all the products, in order; a copy.
 AuthField join(std::span<const VecTriple> products, AuthField VecTriple::*part);
 

@@ -4,22 +4,35 @@
 
 #include "base/bytes.h"
 #include "base/prg.h"
+#include "prep/triple_parameters.h"
 
 namespace flexroom::prep {
 
-/// The number of the protocol between members (boolean-engine.md §8.3), never the program's
-/// version. 1: row 1 of a COT not pinned, leaf streams without an iv; 2: this program. Pools of
-/// another number are void; stored shares are pinned when they are loaded (§8.1).
+/// The numbers of the protocol between members (boolean-engine.md §8.3), never the program's
+/// version. 1: row 1 of a COT not pinned, leaf streams without an iv; not spoken any more, pools of
+/// it are void, and stored shares are pinned when they are loaded (§8.1). 2: triples from buckets.
+/// 3: masked triples (engine-v2.md); all else is as in 2. A room speaks the number of its triples.
 inline constexpr uint16_t kProtocol = 2;
+inline constexpr uint16_t kMaskedProtocol = 3;
+
+constexpr uint16_t protocol_number(TripleProtocol triples) {
+  return triples == TripleProtocol::kMasked ? kMaskedProtocol : kProtocol;
+}
+/// Whether what was made under that number is used by this program, in a room of any triples: an
+/// item of a pool says nothing of how it was made.
+constexpr bool is_usable_protocol(uint16_t number) {
+  return number == kProtocol || number == kMaskedProtocol;
+}
 
 inline constexpr size_t kHelloNonceBytes = 32;
 
 /// This member's nonce of a session or a set-up: 8 bytes that name the protocol, 24 random ones.
 /// Members of protocol 1 sent 32 random bytes in its place.
-Bytes hello_nonce(Prg& prg);
+Bytes hello_nonce(Prg& prg, uint16_t protocol);
 
 /// Throws kDisagreement (refuse; nothing is burned) naming both numbers when `peer` speaks another
-/// protocol: its MACs, trees and streams would not fit ours, which looks like a cheat.
-void require_same_protocol(ByteView nonce, std::string_view label, PartyId peer);
+/// protocol than this member's `protocol`: its MACs, trees and streams, or its next messages, would
+/// not fit ours, which looks like a cheat.
+void require_same_protocol(ByteView nonce, uint16_t protocol, std::string_view label, PartyId peer);
 
 }  // namespace flexroom::prep

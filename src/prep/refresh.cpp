@@ -70,9 +70,9 @@ struct BitRefresh::Instance {
 };
 
 BitRefresh::BitRefresh(net::Party& party, const EpochState& from, const EpochState& to,
-                       Safety* safety)
+                       Safety* safety, uint16_t protocol)
     : party_(party), safety_(safety) {
-  refresh_hello(party, from, to);
+  refresh_hello(party, from, to, protocol);
   old_ = std::make_unique<Instance>(party, from);
   new_ = std::make_unique<Instance>(party, to);
 }

@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "prep/and_triples.h"
 #include "prep/field_products.h"
+#include "prep/masked_ands.h"
 #include "prep/powers.h"
 
 namespace flexroom::prep {
@@ -23,6 +24,11 @@ constexpr size_t kSmallStock = 2;
 const TripleParameters& checked(const TripleParameters& parameters) {
   require_acceptable(parameters);
   return parameters;
+}
+
+// Random bits of one layer, or of one masked batch without the y bits that come with its key.
+size_t bits_of_batch(const TripleParameters& parameters) {
+  return (parameters.protocol == TripleProtocol::kBucket ? 3 : 2) * parameters.batch;
 }
 
 // Moves all of `in` to a place in `out`; `in` is wiped, it is single-use.
@@ -66,8 +72,9 @@ SessionPrep::SessionPrep(net::Party& party, const EpochState& epoch, Safety& saf
       parameters_(checked(parameters)),
       progress_(std::move(progress)),
       delta_(epoch.delta),
-      live_(std::make_unique<Live>(party, epoch, safety,
-                                   std::clamp(3 * parameters_.batch, kSmallBitBatch, kBitBatch))) {}
+      live_(std::make_unique<Live>(
+          party, epoch, safety,
+          std::clamp(bits_of_batch(parameters_), kSmallBitBatch, kBitBatch))) {}
 
 SessionPrep::~SessionPrep() = default;
 
@@ -156,25 +163,45 @@ void SessionPrep::stock_triples(size_t count) {
 void SessionPrep::fill_stock(size_t count) {
   if (stock_size_ >= count) return;
   const size_t missing = count - stock_size_;
-  const size_t batches = (missing + parameters_.batch - 1) / parameters_.batch;
-  const uint64_t total = uint64_t{batches} * parameters_.batch;
+  const size_t batch = batch_for(missing);
+  const size_t batches = (missing + batch - 1) / batch;
+  const uint64_t total = uint64_t{batches} * batch;
   report("and triples", 0, total);
   for (size_t b = 0; b < batches; ++b) {
     safety_.require_preprocessing_allowed();
-    const auto tick = [&](size_t leaky) {
-      report("and triples", b * parameters_.batch + leaky / parameters_.bucket_size, total);
-    };
+    const auto tick = [&](size_t done) { report("and triples", b * batch + done, total); };
     std::vector<VecTriple> products = take_zero_test_products(batches - b);
     // The bits of the next batch may be made meanwhile, unless its products come before them.
-    const bool follows = b + 1 < batches && zero_test_products_.size() >= parameters_.bucket_size;
-    stock_.push_back(
-        make_and_triples(live_->context, parameters_, std::move(products), follows, tick));
-    stock_size_ += parameters_.batch;
+    const bool follows = b + 1 < batches && zero_test_products_.size() >= zero_tests_of_batch();
+    stock_.push_back(make_batch(batch, std::move(products), follows, tick));
+    stock_size_ += batch;
   }
 }
 
+size_t SessionPrep::batch_for(size_t missing) const {
+  if (parameters_.protocol == TripleProtocol::kBucket) return parameters_.batch;
+  return missing > parameters_.batch / 2 ? parameters_.batch : parameters_.batch / 2;
+}
+
+size_t SessionPrep::zero_tests_of_batch() const {
+  return parameters_.protocol == TripleProtocol::kBucket ? parameters_.bucket_size : 1;
+}
+
+AndTriples SessionPrep::make_batch(size_t batch, std::vector<VecTriple> products, bool follows,
+                                   const std::function<void(size_t)>& tick) {
+  if (parameters_.protocol == TripleProtocol::kBucket) {
+    return make_and_triples(live_->context, parameters_, std::move(products), follows,
+                            [&](size_t leaky) { tick(leaky / parameters_.bucket_size); });
+  }
+  AndTriples made =
+      make_masked_ands(live_->context, live_->supply, {batch, parameters_.string_bits, follows},
+                       std::move(products[0]));
+  tick(batch);
+  return made;
+}
+
 std::vector<VecTriple> SessionPrep::take_zero_test_products(size_t batches_ahead) {
-  const size_t needed = parameters_.bucket_size;
+  const size_t needed = zero_tests_of_batch();
   if (zero_test_products_.size() < needed) {
     const std::vector<size_t> counts(needed * std::min(batches_ahead, kMaxBatchesAhead), 1);
     for (FieldProducts& made : make_field_products(live_->context, counts)) {

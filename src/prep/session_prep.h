@@ -16,7 +16,8 @@ using Progress = std::function<void(std::string_view phase, uint64_t done, uint6
 
 /// The boolean preprocessing of one session, made on demand in batches and served from buffers.
 ///
-/// Protocol   boolean-engine.md §4, §5, §9 over the bits of one BitGenerator
+/// Protocol   boolean-engine.md §4, §5, §9 over the bits of one BitGenerator; triples of
+///            TripleProtocol::kMasked as engine-v2.md §2
 /// Guarantee  everything handed out passed all its checks and is handed out once. Triples are
 ///            always made in whole batches of the profile; what is left serves later calls
 /// Aborts     what the protocols below throw, and kEpochBurned, kTooManyUnfinished of `safety`
@@ -55,6 +56,11 @@ class SessionPrep : public Source {
   template <typename Make>
   auto guarded(std::string_view what, Make make);
   void fill_stock(size_t count);
+  /// Triples of the batches of a stock of which so many are missing.
+  size_t batch_for(size_t missing) const;
+  size_t zero_tests_of_batch() const;
+  AndTriples make_batch(size_t batch, std::vector<VecTriple> products, bool follows,
+                        const std::function<void(size_t)>& tick);
   std::vector<VecTriple> take_zero_test_products(size_t batches_ahead);
   AndTriples take_from_stock(size_t count);
   AndTriples take_front(size_t count);

@@ -14,7 +14,23 @@ constexpr size_t kMaxBatch = size_t{1} << 24;
 
 }  // namespace
 
-Profile profile(std::string_view name) {
+TripleProtocol triple_protocol(std::string_view name) {
+  if (name == "bucket") return TripleProtocol::kBucket;
+  if (name == "masked") return TripleProtocol::kMasked;
+  throw InputError("triples", "'" + std::string(name) + "' makes no triples",
+                   "use bucket or masked");
+}
+
+Profile profile(std::string_view name, TripleProtocol protocol) {
+  if (protocol == TripleProtocol::kMasked) {
+    // The limits are those of the buckets: a room changes its triples within an epoch.
+    if (name == "default") return {{1, size_t{1} << 17, 64, false, protocol}, 16, 64};
+    if (name == "high") return {{1, size_t{1} << 17, 128, false, protocol}, 4, 64};
+    if (name == "bandwidth") {
+      throw InputError("profile", "'bandwidth' is a choice between buckets",
+                       "use default or high with triples = \"masked\", which sends less");
+    }
+  }
   if (name == "default") return {};
   if (name == "bandwidth") return {{3, size_t{1} << 20, 64}, 4, 64};
   if (name == "high") return {{4, size_t{1} << 20, 128}, 4, 64};
@@ -25,6 +41,12 @@ Profile profile(std::string_view name) {
 double bucketing_error_log2(size_t bucket_size, size_t batch) {
   const auto b = static_cast<double>(bucket_size);
   return -(b + (b - 1) * std::log2(static_cast<double>(batch)));
+}
+
+double masked_error_log2(unsigned string_bits, unsigned dirty_max) {
+  const auto w = static_cast<double>(string_bits);
+  return std::log2(dirty_max + 1.0) +
+         std::log2(std::exp2(-w) + std::exp2(-(w - 2)) + std::exp2(-64.0));
 }
 
 void require_acceptable(const TripleParameters& parameters) {
@@ -38,6 +60,7 @@ void require_acceptable(const TripleParameters& parameters) {
     refuse("batch of " + std::to_string(parameters.batch) + " triples",
            "use a power of two of at most 2^24");
   }
+  if (parameters.protocol == TripleProtocol::kMasked) return;  // L is free
   if (parameters.bucket_size < 2 || parameters.bucket_size > 16) {
     refuse("bucket size " + std::to_string(parameters.bucket_size), "use 3, 4 or 5");
   }

@@ -5,13 +5,18 @@
 
 namespace flexroom::prep {
 
-/// How AND triples are made (boolean-engine.md §0, §5.4). All parties use the same values; part of
-/// the agreed epoch parameters.
+/// How what a leaky AND tells of x is taken away again: by combining B of them (boolean-engine.md
+/// §5.3), or by a masking key of the batch (engine-v2.md §2).
+enum class TripleProtocol : uint8_t { kBucket, kMasked };
+
+/// How AND triples are made (boolean-engine.md §0, §5.4; engine-v2.md §0). All parties use the same
+/// values; the room's.
 struct TripleParameters {
-  size_t bucket_size = 4;              // B: leaky triples combined into one
-  size_t batch = size_t{1} << 16;      // L: triples of one bucketing batch, a power of two
-  unsigned string_bits = 64;           // w: width of the leaky AND's strings, 64 or 128
+  size_t bucket_size = 4;              // B: leaky triples combined into one; kBucket
+  size_t batch = size_t{1} << 16;      // L: triples of one batch, a power of two
+  unsigned string_bits = 64;           // w = K: width of strings and of masking keys, 64 or 128
   bool accept_weak_bucketing = false;  // tests only: skips the refusal rule of §5.4
+  TripleProtocol protocol = TripleProtocol::kBucket;
 };
 
 /// A security profile (§0): fixed for an epoch.
@@ -21,13 +26,22 @@ struct Profile {
   unsigned life_max = 64;   // and over the life of a peer relation
 };
 
-/// "default", "bandwidth" (rho = 40) or "high". Throws InputError for another name.
-Profile profile(std::string_view name);
+/// "bucket" or "masked". Throws InputError for another name.
+TripleProtocol triple_protocol(std::string_view name);
+
+/// "default", "bandwidth" (rho = 40, with buckets only) or "high". Throws InputError for another
+/// name, or another pair of names.
+Profile profile(std::string_view name, TripleProtocol protocol = TripleProtocol::kBucket);
 
 /// log2 of the probability that a batch holds a leaked triple: -(B + (B-1) log2 L).
 double bucketing_error_log2(size_t bucket_size, size_t batch);
 
-/// Throws InputError unless B + (B-1) log2 L >= 43, L is a power of two and w is 64 or 128.
+/// log2 of the error of an epoch with masked triples (engine-v2.md §3), each batch with a count of
+/// its own: R (2^-K + 2^-(w-2) + 2^-64), R = dirty_max + 1.
+double masked_error_log2(unsigned string_bits, unsigned dirty_max);
+
+/// Throws InputError unless L is a power of two and w is 64 or 128, and with buckets B + (B-1)
+/// log2 L >= 43.
 void require_acceptable(const TripleParameters& parameters);
 
 }  // namespace flexroom::prep

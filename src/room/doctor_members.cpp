@@ -11,7 +11,6 @@
 #include "flexroom/version.h"
 #include "net/abort_reason.h"
 #include "net/tcp_mesh.h"
-#include "prep/protocol.h"
 #include "room/joined.h"
 #include "session/room_terms.h"
 #include "session/signing_keys.h"
@@ -35,7 +34,7 @@ constexpr size_t kMaxTold = 32;  // differences of one member
 std::vector<Term> own_terms(session::MemberState& state) {
   const auto epoch = store::EpochStore(state.db()).load(state.rid_or_none());
   std::vector<Term> out = {{"version", kVersion},
-                           {"protocol", std::to_string(prep::kProtocol)},
+                           {"protocol", std::to_string(session::protocol_of(state.room()))},
                            {std::string(kEpoch), epoch ? to_hex(epoch->epoch_id) : "none"}};
   for (const store::RecordMeta& meta : state.secrets().list()) {
     if (meta.kind == session::kSigningKeyKind) continue;  // made again where one is missing

@@ -65,8 +65,10 @@ struct MemberSession::Engines {
              [this, progress](std::string_view phase, uint64_t done, uint64_t total) {
                if (progress && !filling) progress(phase, done, total);
              }),
-        source(party, once, epoch.delta, parameters.batch,
-               [this] { return std::make_unique<prep::ForwardSource>(live); }),
+        source(
+            party, once, epoch.delta, parameters.batch,
+            [this] { return std::make_unique<prep::ForwardSource>(live); },
+            prep::protocol_number(parameters.protocol)),
         arith(party, source),
         engine(party, source),
         journal(once, party.scope().sid) {
@@ -210,6 +212,7 @@ prep::EpochState MemberSession::make_epoch() {
   for (const MemberEntry& member : state_.room().members) {
     parameters.identities.push_back(from_hex(member.certificate_sha256));
   }
+  parameters.protocol = protocol_of(state_.room());
   return prep::setup_epoch(*party_, parameters, &state_.once());
 }
 
@@ -298,13 +301,12 @@ void MemberSession::start() {
         "the system refuses to lock memory (ulimit -l): the keys of this room may be written to "
         "swap");
   }
-  prep::session_hello(*party_, epoch);
+  prep::session_hello(*party_, epoch, protocol_of(state_.room()));
   state_.once().begin_session(party_->scope().sid);
   settle_log();
   state_.once().connect(*party_);
-  engines_ =
-      std::make_unique<Engines>(*party_, std::move(epoch), state_.once(),
-                                prep::profile(state_.room().profile).triples, options_.progress);
+  engines_ = std::make_unique<Engines>(*party_, std::move(epoch), state_.once(),
+                                       triple_parameters_of(state_.room()), options_.progress);
   turn_into_rows(std::exchange(to_turn_, {}));
 }
 

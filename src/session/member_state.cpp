@@ -28,6 +28,14 @@ store::OnceDb::Limits limits_of(const RoomConfig& room) {
   return {profile.dirty_max, profile.life_max};
 }
 
+prep::TripleParameters triple_parameters_of(const RoomConfig& room) {
+  return prep::profile(room.profile, prep::triple_protocol(room.triples)).triples;
+}
+
+uint16_t protocol_of(const RoomConfig& room) {
+  return prep::protocol_number(prep::triple_protocol(room.triples));
+}
+
 std::unique_ptr<store::SealedDb> open_state_db(const MemberConfig& member, bool lost,
                                                store::SealedDb::Access access) {
   const std::filesystem::path file = member.state_dir / "state.db";

@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "net/identity.h"
+#include "prep/triple_parameters.h"
 #include "store/audit_log.h"
 #include "store/once_db.h"
 #include "store/room_store.h"
@@ -17,6 +18,10 @@ namespace flexroom::session {
 
 /// Of the room's profile: how many batches may end without a verdict.
 store::OnceDb::Limits limits_of(const RoomConfig& room);
+/// How the room makes AND triples, of its profile and its `triples`.
+prep::TripleParameters triple_parameters_of(const RoomConfig& room);
+/// The protocol number that the room speaks (boolean-engine.md §8.3).
+uint16_t protocol_of(const RoomConfig& room);
 
 /// state.db, opened with the key file or passphrase that member.toml names. Made only for a member
 /// that has nothing yet, or one that `lost` it: where a once.db or its key lies, it is missing.

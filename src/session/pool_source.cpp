@@ -89,8 +89,13 @@ PoolStock summarise(std::span<const store::Pool::Stock> batches, size_t num_part
 }
 
 PooledSource::PooledSource(net::Party& party, store::OnceDb& once, const Block& delta, size_t batch,
-                           MakeLive make_live)
-    : party_(party), once_(once), delta_(delta), batch_(batch), make_live_(std::move(make_live)) {
+                           MakeLive make_live, uint16_t protocol)
+    : party_(party),
+      once_(once),
+      delta_(delta),
+      batch_(batch),
+      make_live_(std::move(make_live)),
+      protocol_(protocol) {
   FLEXROOM_ASSERT(batch > 0 && batch % std::min(batch, kPortion) == 0);
 }
 
@@ -222,7 +227,8 @@ void PooledSource::store(char kind, const Parts& parts) {
   Writer id;
   id.u8(static_cast<uint8_t>(kind)).u32(next_batch_++).raw(party_.scope().sid);
   once_.pool().add(id.bytes(), party_.scope().eid,
-                   portion * unit_bytes(parts.size(), party_.num_parties()), items.reveal());
+                   portion * unit_bytes(parts.size(), party_.num_parties()), items.reveal(),
+                   protocol_);
   const Digest durable = RandomOracle("durable", party_.scope())
                              .field(id.bytes())
                              .field(uint64_t{size})

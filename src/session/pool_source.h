@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "net/party.h"
+#include "prep/protocol.h"
 #include "prep/session_prep.h"
 #include "store/once_db.h"
 
@@ -35,10 +36,10 @@ class PooledSource : public prep::Source {
   /// Makes the live source when first needed. Never called while the pool suffices.
   using MakeLive = std::function<std::unique_ptr<prep::Source>()>;
 
-  /// `batch`: triples (or bits) of one batch of fill(), the profile's L. `party`, `once` and
-  /// `delta` must outlive the source.
+  /// `batch`: triples (or bits) of one batch of fill(), the profile's L. `protocol`: what
+  /// the room speaks, named by each batch. `party`, `once` and `delta` must outlive the source.
   PooledSource(net::Party& party, store::OnceDb& once, const Block& delta, size_t batch,
-               MakeLive make_live);
+               MakeLive make_live, uint16_t protocol = prep::kProtocol);
   ~PooledSource() override;
   PooledSource(const PooledSource&) = delete;
   PooledSource& operator=(const PooledSource&) = delete;
@@ -81,6 +82,7 @@ class PooledSource : public prep::Source {
   const Block& delta_;
   size_t batch_;
   MakeLive make_live_;
+  const uint16_t protocol_;
   std::unique_ptr<prep::Source> live_;
   Rest triples_, bits_;
   uint32_t next_batch_ = 0;

@@ -74,7 +74,8 @@ Digest move_to_new_epoch(MemberSession& session, const RefreshPlan& plan) {
   const prep::EpochState epoch = session.make_epoch();
   std::vector<store::EpochChange::Record> moved;
   {
-    prep::BitRefresh refresh(session.party(), session.epoch(), epoch, &session.state().once());
+    prep::BitRefresh refresh(session.party(), session.epoch(), epoch, &session.state().once(),
+                             protocol_of(session.state().room()));
     for (const store::RecordMeta& meta : plan.of_before) {
       session.report("secrets", moved.size(), plan.of_before.size());
       store::EpochChange::Record record;

@@ -70,7 +70,7 @@ Pool::Pool(SealedDb& db, std::filesystem::path directory,
   db_.transaction([&] {
     std::set<Bytes> keep;
     for (auto& label : db_.labels(kKind)) {
-      if (protocol_of(label.meta) == prep::kProtocol) {
+      if (prep::is_usable_protocol(protocol_of(label.meta))) {
         keep.insert(std::move(label.id));
       } else {
         db_.remove(kKind, label.id);
@@ -153,16 +153,17 @@ void Pool::forget_all() {
   usable_.clear();
 }
 
-void Pool::add(ByteView batch_id, const Digest& epoch, size_t item_bytes, ByteView items) {
+void Pool::add(ByteView batch_id, const Digest& epoch, size_t item_bytes, ByteView items,
+               uint16_t protocol) {
   FLEXROOM_ASSERT(!batch_id.empty() && batch_id.size() <= kMaxBatchIdBytes && item_bytes > 0);
   FLEXROOM_ASSERT(!items.empty() && items.size() % item_bytes == 0);
-  FLEXROOM_ASSERT(!db_.get(kKind, batch_id));
+  FLEXROOM_ASSERT(!db_.get(kKind, batch_id) && prep::is_usable_protocol(protocol));
   Batch batch;
   batch.shape.id.assign(batch_id.begin(), batch_id.end());
   batch.shape.epoch = epoch;
   batch.shape.count = items.size() / item_bytes;
   batch.shape.item_bytes = item_bytes;
-  batch.shape.protocol = prep::kProtocol;
+  batch.shape.protocol = protocol;
   db_.transaction([&] {
     if (db_.ids(kKind).size() >= kMaxBatches) {
       throw InputError("pool", "holds as many batches as it can");

@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "net/party.h"
+#include "prep/protocol.h"
 #include "store/pool_file.h"
 
 namespace flexroom::store {
@@ -24,8 +25,9 @@ namespace flexroom::store {
 ///            session at a time has the pool (a lock on pool/lock)
 /// Epoch      a batch belongs to one epoch. Those of other epochs (other rooms of the folder) stay
 ///            untouched and unseen
-/// Protocol   and to one protocol number (boolean-engine.md §8.2): those of another are void, and
-///            erased when the pool is opened
+/// Protocol   and names the protocol number that made it (boolean-engine.md §8.2, engine-v2.md
+///            §2.9): those of a number that is not used any more are void, and erased when the pool
+///            is opened
 /// Errors     InputError (disk full, altered file)
 class Pool {
  public:
@@ -44,7 +46,8 @@ class Pool {
 
   /// Writes a batch, durably. Usable here after confirm(), which the caller does when all members
   /// said durable(batch id); without it the next connect() decides.
-  void add(ByteView batch_id, const Digest& epoch, size_t item_bytes, ByteView items);
+  void add(ByteView batch_id, const Digest& epoch, size_t item_bytes, ByteView items,
+           uint16_t protocol = prep::kProtocol);
   void confirm(ByteView batch_id);
 
   struct Stock {

@@ -119,6 +119,9 @@ TEST_F(ConfigTest, AFileThatOthersCanChangeOrThatIsNoneIsRefused) {
 TEST_F(ConfigTest, RoomErrorsNameTheLineAndColumn) {
   const std::string two = member("a") + member("b");
   EXPECT_EQ(room_error(room("profile = \"best\"\n") + two).first, position(3, 11));
+  EXPECT_EQ(room_error(room("triples = \"best\"\n") + two).first, position(3, 11));
+  EXPECT_EQ(room_error(room("profile = \"bandwidth\"\ntriples = \"masked\"\n") + two).first,
+            position(4, 11));
   EXPECT_EQ(room_error(room("timeout_seconds = 0\n") + two).first, position(3, 19));
   EXPECT_EQ(room_error(room("courier = \"a\"\n") + two).first, position(3, 11));
   EXPECT_EQ(room_error(room("courier = \"x\"\n") + two).first, position(3, 11));

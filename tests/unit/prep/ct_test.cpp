@@ -58,6 +58,26 @@ TEST(ConstantTime, BitsAndRandomOt) {
   }
 }
 
+// The words of the coin h are public, and the only indices (engine-v2.md §2.5).
+TEST(ConstantTime, MaskedTriples) {
+  for (const size_t n : {2u, 3u}) {
+    for (const unsigned bits : {64u, 128u}) {
+      const auto epoch = secret_epoch(n, 11);
+      const auto run = support::run_parties(
+          n,
+          [&](net::Party& party) {
+            session_hello(party, epoch[party.id()]);
+            MemorySafety safety;
+            SessionPrep prep(party, epoch[party.id()], safety,
+                             {1, 256, bits, true, TripleProtocol::kMasked});
+            return prep.and_triples(200).size();
+          },
+          declassify_message);
+      for (const auto& outcome : run.outcomes) EXPECT_EQ(outcome.value, 200u);
+    }
+  }
+}
+
 TEST(ConstantTime, FieldProducts) {
   const auto epoch = secret_epoch(3, 11);
   const auto run = support::run_parties(

@@ -65,6 +65,48 @@ TEST(ProtocolNumber, AnotherOneIsRefusedByNameEverywhere) {
   }
 }
 
+// A room of masked triples speaks 3 (engine-v2.md §2.9): a member whose room.toml says otherwise is
+// refused by number, in whatever it begins.
+TEST(ProtocolNumber, RoomsOfOtherTriplesAreRefusedByNumber) {
+  const auto from = support::deal_epoch(2, 4, 11), to = support::deal_epoch(2, 4, 12);
+  const auto speaks = [](PartyId party) {
+    return party == 0 ? protocol_number(TripleProtocol::kMasked)
+                      : protocol_number(TripleProtocol::kBucket);
+  };
+  const std::vector<std::function<size_t(net::Party&)>> ways = {
+      [&](net::Party& party) {
+        session_hello(party, from[party.id()], speaks(party.id()));
+        return size_t{1};
+      },
+      [&](net::Party& party) {
+        return BitRefresh(party, from[party.id()], to[party.id()], nullptr, speaks(party.id()))
+            .refresh(AuthBits())
+            .size();
+      },
+      [&](net::Party& party) {
+        EpochParameters parameters;
+        parameters.identities = {to_bytes("a"), to_bytes("b")};
+        parameters.protocol = speaks(party.id());
+        return setup_epoch(party, parameters).num_parties;
+      }};
+  for (const auto& way : ways) {
+    const auto run = support::run_parties(2, way);
+    ASSERT_TRUE(run.outcomes[0].abort.has_value());
+    EXPECT_EQ(run.outcomes[0].abort->abort_class(), AbortClass::kRefuse);  // nothing is burned
+    EXPECT_THAT(run.outcomes[0].abort->what(), HasSubstr("protocol 2, this one protocol 3;"));
+  }
+}
+
+// Members of a room of masked triples find each other.
+TEST(ProtocolNumber, ARoomOfMaskedTriplesMeets) {
+  const auto epoch = support::deal_epoch(2);
+  const auto run = support::run_parties(2, [&](net::Party& party) {
+    session_hello(party, epoch[party.id()], kMaskedProtocol);
+    return party.scope().sid;
+  });
+  EXPECT_EQ(*run.outcomes[0].value, *run.outcomes[1].value);
+}
+
 // The hello keeps the length that protocol 1 expects, so that its members too hear a refusal and
 // not a malformed message.
 TEST(ProtocolNumber, TheHelloKeepsItsLength) {

@@ -17,17 +17,18 @@ namespace flexroom::prep {
 namespace {
 
 constexpr TripleParameters kSmall{3, 256, 64, true};
+constexpr TripleParameters kSmallMasked{1, 256, 64, true, TripleProtocol::kMasked};
 
 template <typename Protocol>
 auto run_session(size_t n, Protocol protocol, net::Tamper tamper = nullptr,
-                 MemorySafety* safety = nullptr) {
+                 MemorySafety* safety = nullptr, const TripleParameters& parameters = kSmall) {
   const auto epochs = support::deal_epoch(n);
   MemorySafety own[4];
   if (safety == nullptr) safety = own;
   return support::run_parties(
       n,
       [&](net::Party& party) {
-        SessionPrep prep(party, epochs[party.id()], safety[party.id()], kSmall);
+        SessionPrep prep(party, epochs[party.id()], safety[party.id()], parameters);
         return protocol(party, prep);
       },
       std::move(tamper), std::chrono::seconds(30));
@@ -87,6 +88,90 @@ TEST_P(SessionPrepTest, HandsOutEverythingRightAndOnce) {
   support::expect_powers(part(&Everything::powers), deltas);
   support::expect_authentic(part(&Everything::owned), deltas);
   for (size_t i = 0; i < n_; ++i) EXPECT_EQ(safety[i].dirty() + safety[i].life(), 0u);
+}
+
+// The same interface with masked triples (engine-v2.md §2): batches of L, or of half of it where
+// fewer are missing.
+TEST_P(SessionPrepTest, MaskedTriplesAreHandedOutRightAndOnce) {
+  MemorySafety safety[4];
+  const auto run = run_session(
+      n_,
+      [](net::Party&, SessionPrep& prep) {
+        Everything out;
+        out.few = prep.and_triples(10);
+        out.left = prep.triples_in_stock();
+        out.many = prep.and_triples(600);
+        out.rest = prep.and_triples(prep.triples_in_stock());
+        out.products = prep.vec_triple(2);
+        return out;
+      },
+      nullptr, safety, kSmallMasked);
+  const auto deltas = epoch_deltas(n_);
+  const auto views = support::views_of<Everything>(run);
+  const auto part = [&](AndTriples Everything::*member) {
+    std::vector<const AndTriples*> out;
+    for (const auto* view : views) out.push_back(&(view->*member));
+    return out;
+  };
+  EXPECT_EQ(views[0]->left, kSmallMasked.batch / 2 - 10);
+  EXPECT_EQ(views[0]->few.size() + views[0]->many.size() + views[0]->rest.size(),
+            kSmallMasked.batch / 2 + 2 * kSmallMasked.batch);
+  support::expect_triples(part(&Everything::few), deltas);
+  support::expect_triples(part(&Everything::many), deltas);
+  support::expect_triples(part(&Everything::rest), deltas);
+  for (size_t i = 0; i < n_; ++i) EXPECT_EQ(safety[i].dirty() + safety[i].life(), 0u);
+}
+
+// Q2: whatever ends a batch ends the session, with what was in stock.
+TEST_P(SessionPrepTest, AnyAbortErasesMaskedTriplesToo) {
+  for (const std::string label : {"key tuple/o", "masked and/p", "masked and/zero verdict"}) {
+    MemorySafety safety[4];
+    std::atomic<bool> refused_after = false;
+    const auto run = run_session(
+        n_,
+        [&](net::Party& party, SessionPrep& prep) {
+          try {
+            prep.and_triples(5);
+          } catch (const ProtocolAbort&) {
+            EXPECT_EQ(prep.triples_in_stock(), 0u);
+            try {
+              prep.and_triples(1);
+            } catch (const ProtocolAbort& again) {
+              if (party.id() == 0) refused_after = again.code() == AbortCode::kCancelled;
+            }
+            throw;
+          }
+          return true;
+        },
+        support::flip_bit_of({static_cast<PartyId>(n_ - 1), 0, label, 0}), safety, kSmallMasked);
+    EXPECT_EQ(run.outcomes[0].code(), AbortCode::kMac) << label;
+    EXPECT_TRUE(refused_after) << label;
+    EXPECT_EQ(safety[0].dirty(), label == "key tuple/o" ? 0u : 1u) << label;
+  }
+}
+
+// The x and r bits of the next batch cross the network while this one waits for its coins.
+TEST_P(SessionPrepTest, BitsOfTheNextMaskedBatchAreMadeMeanwhile) {
+  constexpr TripleParameters kLarge{1, size_t{1} << 15, 64, true, TripleProtocol::kMasked};
+  if (n_ > 3) return;  // the same again, and large
+  std::mutex mutex;
+  std::vector<std::string> sent;  // by party 0
+  const auto run = run_session(
+      n_, [&](net::Party&, SessionPrep& prep) { return prep.and_triples(3 * kLarge.batch); },
+      [&](const net::MessageId& message, Bytes&) {
+        const std::lock_guard lock(mutex);
+        if (message.sender == 0 && message.receiver == 1) sent.push_back(message.label);
+      },
+      nullptr, kLarge);
+  support::expect_triples(support::views_of<AndTriples>(run), epoch_deltas(n_));
+  size_t between = 0;  // answers between a batch's d and its coin chi
+  bool after_d = false;
+  for (const std::string& label : sent) {
+    if (label == "masked and/d") after_d = true;
+    if (label.starts_with("masked and/chi")) after_d = false;
+    between += after_d && label == "cot/check answer";
+  }
+  EXPECT_EQ(between, 2u);
 }
 
 // The COT of the next batch crosses the network while this one waits for its openings and coins;

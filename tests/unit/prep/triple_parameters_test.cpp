@@ -37,6 +37,28 @@ TEST(TripleParametersTest, ProfilesAreAcceptable) {
   EXPECT_THROW(profile("fast"), InputError);
 }
 
+// engine-v2.md §3 with one batch a count (f = 1), and its choices by name.
+TEST(TripleParametersTest, MaskedTriplesHaveNoRuleOnTheirBatches) {
+  EXPECT_EQ(triple_protocol("bucket"), TripleProtocol::kBucket);
+  EXPECT_EQ(triple_protocol("masked"), TripleProtocol::kMasked);
+  EXPECT_THROW(triple_protocol("best"), InputError);
+  const auto masked = [](const char* name) { return profile(name, TripleProtocol::kMasked); };
+  EXPECT_NEAR(masked_error_log2(64, masked("default").dirty_max), -57.3, 0.05);
+  EXPECT_NEAR(masked_error_log2(128, masked("high").dirty_max), -61.7, 0.05);
+  EXPECT_EQ(masked("high").triples.string_bits, 128u);
+  EXPECT_THROW(masked("bandwidth"), InputError);
+  for (const char* name : {"default", "high"}) {
+    EXPECT_NO_THROW(require_acceptable(masked(name).triples)) << name;
+    EXPECT_EQ(masked(name).triples.protocol, TripleProtocol::kMasked);
+    // A room may change its triples within an epoch: what is counted stays counted.
+    EXPECT_EQ(masked(name).dirty_max, profile(name).dirty_max);
+    EXPECT_EQ(masked(name).life_max, profile(name).life_max);
+  }
+  EXPECT_NO_THROW(require_acceptable({1, 256, 64, false, TripleProtocol::kMasked}));
+  EXPECT_THROW(require_acceptable({1, 257, 64, false, TripleProtocol::kMasked}), InputError);
+  EXPECT_THROW(require_acceptable({1, 256, 32, false, TripleProtocol::kMasked}), InputError);
+}
+
 TEST(TripleParametersTest, WeakOrOddParametersAreRefused) {
   EXPECT_NO_THROW(require_acceptable({4, size_t{1} << 13, 64}));
   EXPECT_THROW(require_acceptable({4, size_t{1} << 12, 64}), InputError);

@@ -89,6 +89,7 @@ TEST_F(Documentation, EveryKeyStandsInATable) {
   for (const char* key : {"room.name",
                           "room.courier",
                           "room.profile",
+                          "room.triples",
                           "room.timeout_seconds",
                           "member.certificate",
                           "provider.NAME.hosts",

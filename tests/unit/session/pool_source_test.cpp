@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr prep::TripleParameters kSmall{3, 256, 64, true};
 constexpr size_t kBatch = kSmall.batch;
+constexpr prep::TripleParameters kMasked{1, kBatch, 64, true, prep::TripleProtocol::kMasked};
 
 class PooledSourceTest : public ::testing::Test {
  protected:
@@ -47,9 +48,12 @@ class PooledSourceTest : public ::testing::Test {
           store::OnceDb once(dir / "once.db", dir.string() + ".key", fs::exists(dir), {16, 64}, {},
                              i == 0 ? fault : nullptr);
           EXPECT_TRUE(once.connect(party));
-          PooledSource source(party, once, epochs[i].delta, kBatch, [&] {
-            return std::make_unique<prep::SessionPrep>(party, epochs[i], once, kSmall);
-          });
+          PooledSource source(
+              party, once, epochs[i].delta, kBatch,
+              [&] {
+                return std::make_unique<prep::SessionPrep>(party, epochs[i], once, parameters_);
+              },
+              prep::protocol_number(parameters_.protocol));
           return body(party, source, once);
         },
         std::move(tamper), std::chrono::seconds(20), next_seed_++);
@@ -69,6 +73,7 @@ class PooledSourceTest : public ::testing::Test {
   }
 
   fs::path root_;
+  prep::TripleParameters parameters_ = kSmall;  // of the room
   uint64_t next_seed_ = 1;
 };
 
@@ -235,6 +240,61 @@ TEST_F(PooledSourceTest, KilledWhileFillingLeavesWhatBothHave) {
   EXPECT_EQ(stock[0], stock[1]);
   EXPECT_GE(stock[0], 2 * kBatch);
   EXPECT_LE(stock[0], 3 * kBatch);
+}
+
+// engine-v2.md §2.9: a batch names what made it, and a triple is a triple: a room that changes its
+// `triples` keeps its stock.
+TEST_F(PooledSourceTest, AStockOfEitherKindServesARoomOfTheOther) {
+  parameters_ = kMasked;
+  fill(2 * kBatch, 0);
+  parameters_ = kSmall;
+  fill(kBatch, 0);
+  for (const prep::TripleParameters& room : {kSmall, kMasked}) {
+    parameters_ = room;
+    const auto run = session([&](net::Party&, PooledSource& source, store::OnceDb&) {
+      prep::AndTriples out = source.and_triples(kBatch);
+      EXPECT_FALSE(source.live_was_needed());
+      return out;
+    });
+    expect_good_triples(run);
+  }
+}
+
+// engine-v2.md §2.6: what the disk says of a batch that was killed at one of its messages, and that
+// nothing of it is in the way of the next.
+TEST_F(PooledSourceTest, AMaskedBatchThatIsKilledIsCountedIffItsTupleWasBeingChecked) {
+  parameters_ = kMasked;
+  const auto dirty = [&] {
+    const fs::path dir = root_ / "0";
+    return store::OnceDb(dir / "once.db", dir.string() + ".key", true, {16, 64}, {}, nullptr)
+        .counters()
+        .dirty;
+  };
+  uint32_t expected = 0;
+  for (const std::string_view label :
+       {"key trees", "key cot/check seed", "key tuple/g", "key tuple/o", "key tuple/v",
+        "masked and/U", "masked and/d", "masked and/p", "masked and/zero verdict"}) {
+    const pid_t child = fork();
+    if (child == 0) {
+      session([](net::Party&, PooledSource& source, store::OnceDb&) { return source.fill(1, 0); },
+              2,
+              [&](const net::MessageId& message, Bytes&) {
+                if (message.sender == 0 && message.label == label) kill(getpid(), SIGKILL);
+              });
+      _exit(0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << label;
+    expected += label == "key tuple/v" || label.starts_with("masked and/") ? 1 : 0;
+    EXPECT_EQ(dirty(), expected) << label;
+  }
+  const auto run = session([&](net::Party&, PooledSource& source, store::OnceDb&) {
+    EXPECT_EQ(source.stock().triples, 0u);  // of no batch that died
+    return source.and_triples(kBatch);
+  });
+  expect_good_triples(run);
+  EXPECT_EQ(dirty(), expected);
 }
 
 TEST_F(PooledSourceTest, ADurableMessageForAnotherBatchStopsTheFill) {
