@@ -1,0 +1,150 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/hex_digest.h"
+#include "base/private_file.h"
+#include "config/checked_text.h"
+#include "config/config.h"
+#include "config/text_file.h"
+#include "config/toml.h"
+
+namespace flexroom {
+namespace {
+
+using config::character_at;
+using config::checked_hex;
+using config::checked_name;
+using config::is_alnum;
+using config::relative_to;
+
+/// A local copy of the script: its digest is checked, and what a machine would stumble over.
+std::string read_script_file(const TomlTable& script, const JobConfig& job) {
+  std::string text = read_own_file(*job.script_file, kMaxScriptBytes,
+                                   "correct the path in script.file, or leave it out");
+  if (to_hex(sha256(as_bytes(text))) != job.script_sha256) {
+    script.fail("sha256", "does not match the script file",
+                "the script changed: review it, then put its new SHA-256 into the job; every "
+                "member has to approve again");
+  }
+  if (ends_in_crlf(text)) {
+    script.fail("file", "names a script whose lines end in CR LF, which no shell reads",
+                "convert it (sed -i 's/\\r$//' FILE), put it where `url` says, and its new SHA-256 "
+                "here");
+  }
+  return text;
+}
+
+/// "0.0832 USD": at most six digits before and behind the point.
+Price price_of(const TomlTable& job) {
+  Price out;
+  out.text = job.text("price_per_hour");
+  const size_t blank = std::min(out.text.find(' '), out.text.size());
+  const size_t point = std::min(out.text.find('.'), blank);
+  const std::string whole = out.text.substr(0, point);
+  std::string parts = point == blank ? "0" : out.text.substr(point + 1, blank - point - 1);
+  const auto are = [](const std::string& text, char from, char to) {
+    return std::all_of(text.begin(), text.end(), [&](char c) { return from <= c && c <= to; });
+  };
+  const auto is_number = [&](const std::string& digits) {
+    return !digits.empty() && digits.size() <= 6 && are(digits, '0', '9');
+  };
+  out.currency = out.text.substr(std::min(blank + 1, out.text.size()));
+  if (!is_number(whole) || !is_number(parts) || out.currency.size() != 3 ||
+      !are(out.currency, 'A', 'Z')) {
+    job.fail("price_per_hour", "is no price", "write it as \"0.0832 USD\"");
+  }
+  parts.resize(6, '0');
+  out.millionths = std::stoull(whole) * 1'000'000 + std::stoull(parts);
+  return out;
+}
+
+/// Every byte of a list of words is a printable ASCII character; what is checked is what bash gets.
+std::vector<std::string> words_of(const TomlTable& table, std::string_view key) {
+  std::vector<std::string> words = table.texts_or_empty(key);
+  size_t bytes = 0;
+  for (const std::string& word : words) {
+    bytes += word.size();
+    if (!std::all_of(word.begin(), word.end(), [](char c) { return c >= ' ' && c <= '~'; })) {
+      table.fail(key, "has a character that is not printable ASCII", "put it into the script");
+    }
+  }
+  if (words.size() > 64 || bytes > 4096) {
+    table.fail(key, "is longer than 64 words or 4096 bytes", "put them into the script");
+  }
+  return words;
+}
+
+}  // namespace
+
+std::vector<std::string> JobConfig::interpreter_words() const {
+  std::vector<std::string> words(1);
+  for (const char c : interpreter) {
+    if (c == ' ') {
+      words.emplace_back();
+    } else {
+      words.back().push_back(c);
+    }
+  }
+  return words;
+}
+
+JobConfig JobConfig::load(const std::filesystem::path& path) {
+  const TomlTable root =
+      TomlTable::load(path, "give the path of the agreed job (docs/files.md shows one)");
+  const TomlTable job = root.table("job");
+  JobConfig out;
+  out.file = path;
+  const auto plain = [&](const TomlTable& table, std::string_view key, std::string_view more = "") {
+    std::string text = table.text(key);
+    if (text.empty() || text.size() > 256) table.fail(key, "is empty or longer than 256 bytes");
+    const auto bad = std::find_if(text.begin(), text.end(), [&](char c) {
+      return !is_alnum(c) && std::string_view("-_./:").find(c) == std::string_view::npos &&
+             more.find(c) == std::string_view::npos;
+    });
+    if (bad != text.end()) {
+      table.fail(key,
+                 fmt::format("has {}, which is not allowed here",
+                             character_at(text, static_cast<size_t>(bad - text.begin()))),
+                 fmt::format("use letters, digits and - _ . / : {}", more));
+    }
+    return text;
+  };
+  out.name = checked_name(job, "name");
+  out.provider = checked_name(job, "provider");
+  out.region = plain(job, "region");
+  out.image_id = plain(job, "image_id");
+  out.instance_type = plain(job, "instance_type");
+  out.access_key_id = plain(job, "access_key_id");
+  out.secret = plain(job, "secret");
+  if (job.has("instance_profile")) out.instance_profile = plain(job, "instance_profile");
+  out.deadline_minutes = job.integer_or("deadline_minutes", 60, 1, 1440);
+  if (job.has("price_per_hour")) out.price_per_hour = price_of(job);
+  job.finish();
+  const TomlTable script = root.table("script");
+  out.script_url = plain(script, "url", "?=&%~+");
+  if (out.script_url.rfind("https://", 0) != 0) script.fail("url", "is not an https:// URL");
+  out.script_sha256 = checked_hex(script, "sha256", 64, "run `sha256sum SCRIPT`");
+  if (script.has("interpreter")) out.interpreter = plain(script, "interpreter", " =+,");
+  const std::vector<std::string> words = out.interpreter_words();
+  if (std::find(words.begin(), words.end(), "") != words.end()) {
+    script.fail("interpreter", "has a blank too many", "write one blank between its words");
+  }
+  out.arguments = words_of(script, "arguments");
+  const std::string output = script.text_or("failure_output", "to nobody");
+  if (output != "to nobody" && output != "to all") {
+    script.fail("failure_output", "is neither \"to nobody\" nor \"to all\"",
+                "\"to all\": if the script fails, all members read the end of what it printed");
+  }
+  out.failure_output_to_all = output == "to all";
+  if (script.has("file")) {
+    out.script_file = relative_to(path, script.text("file"));
+    out.script_text = read_script_file(script, out);
+  }
+  script.finish();
+  root.finish();
+  return out;
+}
+
+}  // namespace flexroom
