@@ -16,8 +16,9 @@ namespace {
 
 using circuits::ByteSet;
 
-// Large circuits are cut, so that only what an answer needs is evaluated.
-constexpr size_t kBlocksPerCircuit = 64, kBlockStep = 4;
+// Large circuits are cut, so that only what an answer needs is evaluated. A circuit serves one
+// generation of keys: where there may be another one, what a change leaves unused is to be short.
+constexpr size_t kBlocksPerCircuit = 64, kBlocksBetweenUpdates = 16, kBlockStep = 4;
 
 ByteSet set_of(const http::CharSet& chars) {
   ByteSet out;
@@ -79,18 +80,15 @@ std::vector<http::CharSet> class_sets(const SealedPlan& plan) {
   return out;
 }
 
-size_t SealedCircuits::blocks_of(const boolean::Instance& instance) {
-  const mpc::Program& program = instance.program();
+size_t SealedCircuits::blocks_of(const mpc::Program& program) {
   return program.inputs[program.input_group("place")].size / circuits::kPlaceBits;
 }
 
-void SealedCircuits::add(std::string_view name, std::shared_ptr<const mpc::Program> program) {
-  circuits_.push_back({std::string(name), std::move(program), nullptr});
-}
-
 void SealedCircuits::add_keystream(std::string_view name, size_t blocks) {
+  const size_t most = plan_.key_updates == 0 ? kBlocksPerCircuit : kBlocksBetweenUpdates;
+  blocks += most * plan_.key_updates;
   while (blocks > 0) {
-    const size_t now = std::min(blocks, kBlocksPerCircuit);
+    const size_t now = std::min(blocks, most);
     const size_t size = (now + kBlockStep - 1) / kBlockStep * kBlockStep;
     add(name, sized(kTypes, size, circuits::keystream_circuit));
     blocks -= now;
@@ -133,9 +131,8 @@ void SealedCircuits::add_values() {
 }
 
 SealedCircuits::SealedCircuits(const SealedPlan& plan) : plan_(plan) {
-  add(kKeys, sized(kKeys, plan_.records, circuits::gc_c));
   // One at a time: how many records are looked at together is known when they are there.
-  for (size_t record = 0; record < plan_.records; ++record) {
+  for (size_t block = 0; block < plan_.records + plan_.spare_blocks; ++block) {
     add(kTypes, sized(kTypes, 1, circuits::keystream_circuit));
   }
   add(kStatus, sized(kStatus, 0, status_circuit));
@@ -145,70 +142,8 @@ SealedCircuits::SealedCircuits(const SealedPlan& plan) : plan_(plan) {
   add_values();
 }
 
-uint64_t SealedCircuits::num_ands() const {
-  uint64_t sum = 0;
-  for (const Prepared& circuit : circuits_) sum += circuit.program->num_ands();
-  return sum;
-}
-
-uint64_t SealedCircuits::num_triples() const {
-  uint64_t sum = 0;
-  for (const Prepared& circuit : circuits_) sum += circuit.program->num_triples;
-  return sum;
-}
-
-void SealedCircuits::prepare(const Context& context) {
-  context_ = &context;
-  for (Prepared& circuit : circuits_) {
-    std::vector<prep::AuthBits> zero(circuit.program->inputs.size());
-    if (circuit.name == kKeys) zero[circuit.program->input_group("r_s")] = std::move(r_s_);
-    circuit.instance = context_->engine.prepare(circuit.program, std::move(zero), circuit.name);
-  }
-}
-
-SealedCircuits::Prepared* SealedCircuits::find(std::string_view name) {
-  for (Prepared& circuit : circuits_) {
-    if (circuit.name != name) continue;
-    const auto ran = std::find(ran_.begin(), ran_.end(), circuit.instance.get());
-    if (ran == ran_.end()) return &circuit;
-  }
-  return nullptr;
-}
-
 size_t SealedCircuits::keystream_left(std::string_view name) const {
-  size_t blocks = 0;
-  for (const Prepared& circuit : circuits_) {
-    if (circuit.name != name) continue;
-    if (std::find(ran_.begin(), ran_.end(), circuit.instance.get()) != ran_.end()) continue;
-    blocks += blocks_of(*circuit.instance);
-  }
-  return blocks;
-}
-
-boolean::Outputs SealedCircuits::run(Prepared& circuit, const Inputs& inputs, const Views& views,
-                                     const Digest& a4) {
-  const mpc::Program& program = *circuit.program;
-  boolean::OnlineInputs online = empty_inputs(program);
-  RandomOracle view = views.of(circuit.name);
-  view.field(a4).field(uint64_t{ran_.size()});
-  for (const auto& [name, bits] : inputs.dyn) online.dyn[program.input_group(name)] = bits;
-  for (const auto& [name, bits] : inputs.pub) {
-    view.field(bits);
-    online.pub[program.input_group(name)] = bits;
-  }
-  online.view = view.digest();
-  ran_.push_back(circuit.instance.get());
-  return context_->engine.run(*circuit.instance, online);
-}
-
-void SealedCircuits::confirm() {
-  for (boolean::Instance* instance : ran_) context_->engine.confirm(*instance);
-}
-
-void SealedCircuits::erase() {
-  ran_.clear();
-  circuits_.clear();
-  r_s_ = prep::AuthBits();
+  return count(name, [](const Prepared& circuit) { return blocks_of(*circuit.program); });
 }
 
 }  // namespace flexroom::agent

@@ -181,7 +181,8 @@ void SealedPlan::require_valid(size_t num_members) const {
   if (header_max < 64 || header_max > kMaxHeader || body_max < 1 || body_max > kMaxBody ||
       max_chunks < 1 || max_chunks > kMaxChunks || records < 1 || records > kMaxRecords ||
       record_bytes < header_max || record_bytes > kMaxRecordBytes || tests_max < 1 ||
-      tests_max > 1024) {
+      tests_max > 1024 || spare_blocks > kMaxSpareBlocks || key_updates > kMaxKeyUpdates ||
+      key_updates >= records) {
     refuse("a bound is outside of what is built");
   }
   for (const SealedItem& item : items) {
@@ -204,10 +205,11 @@ void SealedPlan::require_valid(size_t num_members) const {
 
 Digest SealedPlan::digest() const {
   Writer out;
-  out.field("flexroom sealed plan 1").u32(static_cast<uint32_t>(statuses.size()));
+  out.field("flexroom sealed plan 2").u32(static_cast<uint32_t>(statuses.size()));
   for (const int status : statuses) out.u32(static_cast<uint32_t>(status));
   out.field(content_type);
-  for (const size_t bound : {header_max, body_max, max_chunks, records, record_bytes, tests_max}) {
+  for (const size_t bound : {header_max, body_max, max_chunks, records, record_bytes, tests_max,
+                             spare_blocks, key_updates}) {
     out.u64(bound);
   }
   out.u32(static_cast<uint32_t>(items.size()));

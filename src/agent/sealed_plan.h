@@ -67,6 +67,13 @@ struct SealedPlan {
   size_t max_chunks = 4;        // of a chunked body, at most 16
   size_t records = 4;           // that are looked at, tickets included; more is an unknown outcome
   size_t record_bytes = 32768;  // of them together, in ciphertext
+  /// Blocks, 5 120 ANDs each, for padding behind the last block of a record (§4.5: at most 64
+  /// zeros) and for the headers of further messages in a record (§3.6).
+  size_t spare_blocks = 4;
+  /// KeyUpdates of the server that are prepared for (§3.6); one more is an unknown outcome. Each is
+  /// a generation of keys in full, so that none is the default: no service was seen to send one
+  /// within an answer.
+  size_t key_updates = 0;
   size_t tests_max = 128;
   std::vector<SealedItem> items;  // none: the status alone
   std::optional<SealedCodes> codes;
@@ -74,6 +81,7 @@ struct SealedPlan {
   static constexpr size_t kCodeCapacity = 512;  // of a text that is searched, its end included
   static constexpr size_t kMaxRecords = 16, kMaxRecordBytes = size_t{1} << 20;
   static constexpr size_t kMaxHeader = 16384, kMaxBody = 65536, kMaxChunks = 16;
+  static constexpr size_t kMaxSpareBlocks = 128, kMaxKeyUpdates = 8;
 
   bool reads_header() const { return !items.empty() || codes.has_value(); }
   /// Of an answer in `statuses`.

@@ -3,89 +3,65 @@
 #include "agent/freeze.h"
 #include "agent/phases.h"
 #include "agent/sealed_reading.h"
-#include "agent/wires.h"
-#include "prep/ghash.h"
-#include "tls/key_schedule.h"
 
 namespace flexroom::agent {
 namespace {
 
-constexpr size_t kHashRun = 256;  // blocks of GHASH without a product: 4 KB (§4.4)
-
 class SealedReadDirection final : public ReadDirection {
  public:
   explicit SealedReadDirection(const ReadTerms& terms)
-      : terms_(terms), plan_(*terms.sealed), circuits_(plan_) {}
+      : terms_(terms),
+        plan_(*terms.sealed),
+        keys_({plan_.records, plan_.record_bytes, plan_.key_updates}),
+        circuits_(plan_) {}
 
   void prepare(const Context& context) override {
     context_.emplace(context);
-    prep::Source& source = context.source;
-    // Of each record its header and lengths are two blocks, and the last one may not be full.
-    const size_t blocks = plan_.record_bytes / 16 + 3 * plan_.records;
-    hash_.emplace(source, kHashRun, blocks / kHashRun);
-    circuits_.set_hash_bits(hash_->random_bits());
     if (plan_.reads_header()) {
-      products_ = source.vec_triples(std::vector<size_t>(plan_.tests_max, 1));
+      products_ = context.source.vec_triples(std::vector<size_t>(plan_.tests_max, 1));
     }
-    circuits_.prepare(*context_);
+    keys_.prepare(context);
+    circuits_.prepare(context);
   }
-  uint64_t num_ands() const override { return circuits_.num_ands(); }
+  uint64_t num_ands() const override { return keys_.num_ands() + circuits_.num_ands(); }
 
   void take(const mpc::Program& program, boolean::Outputs& outputs) override {
-    kout_s_ap_ = std::move(outputs.kept[program.output_group("kout_s_ap")]);
-    kin_s_ap_ = sha256_state_from(digest_of_bits(outputs.opened[program.output_group("kin_s_ap")]));
+    keys_.take(program, outputs);
   }
 
   void erase() override {
-    kout_s_ap_ = prep::AuthBits();
     products_.clear();
-    if (hash_) hash_->erase();
+    keys_.erase();
     circuits_.erase();
   }
-  void confirm() override { circuits_.confirm(); }
+  void confirm() override {
+    keys_.confirm();
+    circuits_.confirm();
+  }
 
   Reply read(const Released& request) override {
-    SealedAnswer answer(plan_, circuits_, *context_, request.views);
+    net::Party& party = request.views.party();
+    SealedText text(context_->source.delta(), party.id(), party.num_parties());
+    SealedAnswer answer(plan_, circuits_, keys_, text, *context_, request.views);
     answer.products = std::move(products_);
     request.begin(phase::kAnswerKeys);
-    SealedRecords::Keys keys = make_keys(answer);
+    keys_.derive(request.views);  // while the service works
     request.begin(phase::kAnswer);
-    const tls::FrozenResponse frozen = freeze(request, terms_);
+    tls::FrozenResponse frozen = freeze(request, terms_);
     request.begin(phase::kReadAnswer);
     // A4: what is judged is the same at all members before a share of it leaves. Nothing that comes
     // later is looked at.
     answer.a4 = freeze_view(request, frozen);
     request.views.agree("tls/A4", answer.a4, AbortCode::kViewMismatch);
     request.server.close();
-    SealedRecords records(answer, frozen, std::move(keys), context_->journal,
-                          request.views.party().scope().csid);
+    SealedRecords records(keys_, text, context_->journal, party.scope().csid);
+    records.begin(answer, frozen.request_offset);
+    records.add(std::move(frozen.records));
     SealedReading reading(answer, records);
     return reply_of(request, reading.read());
   }
 
  private:
-  // GC-C while the service works.
-  SealedRecords::Keys make_keys(SealedAnswer& answer) {
-    const auto words = [&](std::string_view label, size_t length) {
-      return word_bits(tls::outer_words(tls::inner_digest(kin_s_ap_, label, {}, length)));
-    };
-    SealedCircuits::Prepared& circuit = answer.prepared(SealedCircuits::kKeys);
-    SealedCircuits::Inputs inputs;
-    inputs.dyn = {{"kout_s_ap", &kout_s_ap_}};
-    inputs.pub.emplace_back("kw_key", words("key", 16));
-    inputs.pub.emplace_back("kw_iv", words("iv", 12));
-    boolean::Outputs outputs = answer.run(circuit, inputs);
-    const mpc::Program& program = *circuit.program;
-    const auto kept = [&](std::string_view name) {
-      return std::move(outputs.kept[program.output_group(name)]);
-    };
-    answer.iv = kept("iv_s");
-    answer.round_keys = kept("round_keys_s");
-    hash_->set_difference(
-        prep::ghash_block(bytes_of_bits(outputs.opened[program.output_group("d_s")])));
-    return {*hash_, kept("tag_masks"), kept("first_blocks")};
-  }
-
   Reply reply_of(const Released& request, SealedReply sealed) const {
     Reply reply;
     reply.response.status = sealed.status;
@@ -104,14 +80,17 @@ class SealedReadDirection final : public ReadDirection {
   const ReadTerms terms_;
   const SealedPlan& plan_;
   std::optional<Context> context_;
+  AnswerKeys keys_;
   SealedCircuits circuits_;
-  std::optional<GhashKey> hash_;
   std::vector<prep::VecTriple> products_;
-  prep::AuthBits kout_s_ap_;
-  Sha256State kin_s_ap_{};
 };
 
 }  // namespace
+
+uint64_t sealed_answer_triples(const SealedPlan& plan) {
+  return AnswerKeys({plan.records, plan.record_bytes, plan.key_updates}).num_triples() +
+         SealedCircuits(plan).num_triples();
+}
 
 std::unique_ptr<ReadDirection> make_sealed_read_direction(const ReadTerms& terms) {
   if (terms.sealed == nullptr) {

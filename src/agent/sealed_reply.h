@@ -16,6 +16,7 @@ struct SealedLeak {
   size_t padding_bytes = 0;    // zeros behind type bytes, opened
   size_t alert_bytes = 0;      // level and description, opened
   size_t ticket_headers = 0;   // of 4 bytes, opened
+  size_t key_updates = 0;      // of 5 bytes, opened
   size_t header_bytes = 0;     // length of the header, 0: not read
   size_t body_bytes = 0;       // length of the body, 0: not read
   size_t marks = 0;            // structural bytes: where they are

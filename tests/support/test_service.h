@@ -21,16 +21,18 @@ class TestService : public ByteStream {
     std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     std::vector<std::string> more;  // records behind the answer, a piece each
     Bytes raw;                      // behind those, as it is
-    /// Records in front of the answer, of any type.
-    std::vector<std::pair<tls::ContentType, Bytes>> before;
+    /// Records in front of the answer and behind `more`, of any type. Behind one that ends with a
+    /// KeyUpdate the service uses its next keys.
+    std::vector<std::pair<tls::ContentType, Bytes>> before, behind;
     bool answers_before_the_request = false;  // a 408 right behind the Finished
     bool ticket_with_flight = false;          // a session ticket right behind the Finished
     bool close_notify = true;
     bool swaps_records =
-        false;            // the network gives the first two records of the answer the other way
-    size_t padding = 0;   // zeros in each record of the answer
-    bool stays = false;   // does not close the connection
-    bool breaks = false;  // the network fails in place of the end
+        false;                // the network gives the first two records of the answer the other way
+    size_t padding = 0;       // zeros in each record of the answer
+    bool keeps_keys = false;  // also behind a KeyUpdate of its own
+    bool stays = false;       // does not close the connection
+    bool breaks = false;      // the network fails in place of the end
     bool closes_after_hello = false;
     std::optional<size_t> flip_in_answer;  // byte of the first record of the answer
     std::optional<size_t> flip_in_more;    // byte of the first record of `more`
@@ -53,6 +55,10 @@ class TestService : public ByteStream {
     Writer body;
     body.u32(3600).u32(1).u8(1).u8(0).u16(150).raw(Bytes(150, 7)).u16(0);
     return tls::handshake_message(tls::HandshakeType::kNewSessionTicket, body.bytes());
+  }
+
+  static Bytes key_update_message(uint8_t requested = 0) {
+    return tls::handshake_message(tls::HandshakeType::kKeyUpdate, Bytes{requested});
   }
 
   void write(ByteView bytes) override {
@@ -154,7 +160,20 @@ class TestService : public ByteStream {
   }
 
   Bytes seal(tls::ContentType type, ByteView content) {
-    const tls::TrafficKeys keys = tls::traffic_keys(s_ap_, *script_.server.suite);
+    Bytes out = seal_under(tls::traffic_keys(s_ap_, *script_.server.suite), type, content);
+    if (type == tls::ContentType::kHandshake && !script_.keeps_keys &&
+        ends_with_key_update(content)) {
+      s_ap_ = tls::next_traffic_secret(s_ap_);
+      seq_ = 0;
+    }
+    return out;
+  }
+  static bool ends_with_key_update(ByteView content) {
+    const Bytes update = key_update_message();
+    return content.size() >= update.size() &&
+           std::equal(update.begin(), update.end() - 1, content.end() - std::ptrdiff_t{5});
+  }
+  Bytes seal_under(const tls::TrafficKeys& keys, tls::ContentType type, ByteView content) {
     if (script_.padding == 0) return tls::aead_seal(keys, seq_++, type, content);
     // Type byte and zeros; the last zero stands where a type byte would.
     Bytes padded(content.begin(), content.end());
@@ -171,6 +190,7 @@ class TestService : public ByteStream {
     for (const std::string& record : script_.more) {
       out.push_back(seal(tls::ContentType::kApplicationData, as_bytes(record)));
     }
+    for (const auto& [type, content] : script_.behind) out.push_back(seal(type, content));
     if (script_.flip_in_answer) out[0].at(*script_.flip_in_answer) ^= 1;
     if (script_.flip_in_more) out.at(1).at(*script_.flip_in_more) ^= 1;
     if (script_.swaps_records) std::swap(out[0], out[1]);
