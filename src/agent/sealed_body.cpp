@@ -168,13 +168,18 @@ http::Marks SealedReading::open_body_marks(SealedCircuits::Prepared& circuit,
 }
 
 void SealedReading::outline_body(std::vector<RecordByte> body) {
+  if (plan_.body_kind() == SealedBodyKind::kText) {
+    body_.emplace(answer_, std::move(body));
+    answer_.leak.body_bytes = body_->size();
+    return;
+  }
   if (body.empty()) throw http::OutlineError(http::OutlineFault::kNotWellFormed);
   SealedCircuits::Prepared& circuit = answer_.prepared(SealedCircuits::kBody);
   boolean::Outputs outputs = answer_.run_on_text(circuit, body, '\0');
   body_.emplace(answer_, std::move(body));
   answer_.leak.body_bytes = body_->size();
   const http::Marks marks = open_body_marks(circuit, outputs);
-  if (plan_.body_is_xml()) {
+  if (plan_.body_kind() == SealedBodyKind::kXml) {
     xml_ = http::read_xml_outline(body_->size(), marks);
     return;
   }

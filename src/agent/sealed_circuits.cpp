@@ -1,6 +1,7 @@
 #include "agent/sealed_circuits.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "agent/wires.h"
 #include "base/error.h"
@@ -55,15 +56,32 @@ mpc::Circuit age_circuit(size_t bytes) {
 mpc::Circuit date_circuit(size_t) {
   return circuits::class_circuit(sets_of(http::cookie_date_form()));
 }
+/// What an item with `after` or a pattern is searched with.
+std::optional<mpc::Circuit> search_circuit(const SealedItem& item, size_t body_max) {
+  const bool absent = item.fate == SealedItem::Fate::kAbsent;
+  if (const auto* pattern = std::get_if<SealedPattern>(&item.at)) {
+    if (absent) return circuits::literal_circuit(body_max, pattern->literal);
+    return circuits::code_search_circuit(body_max, pattern->literal, set_of(pattern->run_class),
+                                         set_of(pattern->terminator));
+  }
+  if (!item.behind) return std::nullopt;
+  constexpr size_t kBytes = SealedPlan::kCodeCapacity;
+  if (absent) return circuits::literal_circuit(kBytes, *item.behind);
+  return circuits::code_search_circuit(kBytes, *item.behind, set_of(item.char_class));
+}
 mpc::Circuit status_circuit(size_t) { return circuits::status_circuit(); }
 
 }  // namespace
 
 bool has_class_check(const SealedItem& item) {
+  if (item.fate == SealedItem::Fate::kTest || item.fate == SealedItem::Fate::kAbsent) return false;
+  if (item.behind) return false;  // the search itself takes bytes of the class alone
+  if (const auto* pattern = std::get_if<SealedPattern>(&item.at)) {
+    return !pattern->blanks.empty() || !pattern->run_class.subset_of(item.char_class);
+  }
   const auto* json = std::get_if<SealedJson>(&item.at);
   const bool number = json != nullptr && json->number;
-  return item.fate != SealedItem::Fate::kTest && !item.behind &&
-         (number || set_of(item.char_class).count() != 256);
+  return number || set_of(item.char_class).count() != 256;
 }
 
 std::vector<http::CharSet> class_sets(const SealedPlan& plan) {
@@ -75,6 +93,9 @@ std::vector<http::CharSet> class_sets(const SealedPlan& plan) {
     for (size_t k = 0; k < item.max_bytes; ++k) {
       const bool number = json != nullptr && json->number;
       out.push_back(number ? item.char_class & form[k] : item.char_class);
+    }
+    if (const auto* pattern = std::get_if<SealedPattern>(&item.at)) {
+      out.insert(out.end(), pattern->blanks.size(), http::CharSet::of(" "));
     }
   }
   return out;
@@ -115,16 +136,21 @@ void SealedCircuits::add_body() {
     add(kSizeLine, sized(kSizeLine, kSizeBytes, size_line_circuit));
   }
   add_keystream(kBodyBlocks, (plan_.body_max + 9 * lines) / 16 + 1);
-  add(kBody, plan_.body_is_xml() ? sized("xml", plan_.body_max, circuits::xml_outline_circuit)
-                                 : sized("json", plan_.body_max, circuits::json_outline_circuit));
+  switch (plan_.body_kind()) {
+    case SealedBodyKind::kJson:
+      return add(kBody, sized("json", plan_.body_max, circuits::json_outline_circuit));
+    case SealedBodyKind::kXml:
+      return add(kBody, sized("xml", plan_.body_max, circuits::xml_outline_circuit));
+    case SealedBodyKind::kText:
+      return;  // no outline: patterns read the whole of it
+  }
 }
 
 void SealedCircuits::add_values() {
   for (size_t k = 0; k < plan_.items.size(); ++k) {
-    const SealedItem& item = plan_.items[k];
-    if (!item.behind) continue;
-    add(search_name(k), fresh(circuits::code_search_circuit(SealedPlan::kCodeCapacity, *item.behind,
-                                                            set_of(item.char_class))));
+    if (auto circuit = search_circuit(plan_.items[k], plan_.body_max)) {
+      add(search_name(k), fresh(*circuit));
+    }
   }
   const std::vector<http::CharSet> sets = class_sets(plan_);
   if (!sets.empty()) add(kClasses, fresh(circuits::class_circuit(sets_of(sets))));

@@ -28,13 +28,27 @@ struct SealedJson {
 struct SealedXml {
   std::vector<std::string> path;
 };
-using SealedPlace = std::variant<SealedCookie, SealedHeader, SealedJson, SealedXml>;
+/// `pattern "LIT" CLASS "TERM"` over the whole of a body that is neither JSON nor XML (§5.5). To be
+/// absent it is the literal alone.
+struct SealedPattern {
+  std::string literal;
+  http::CharSet run_class, terminator;
+  /// Places in the run that hold a blank, ascending: tested in the class bit and dropped. All else
+  /// of the run is of the item's class.
+  std::vector<size_t> blanks;
+};
+using SealedPlace =
+    std::variant<SealedCookie, SealedHeader, SealedJson, SealedXml, SealedPattern>;
+enum class SealedBodyKind : uint8_t { kJson, kXml, kText };
 
 struct SealedItem {
   enum class Fate : uint8_t {
     kKeep,  // stays as authenticated bits
     kOpen,  // opened in phase 6, to all or to one
     kTest,  // must be `equals` (assert); shows one bit
+    /// Must not be there (assert): no such place; of `after` or a pattern the literal stands nowhere
+    /// in it. Shows one bit.
+    kAbsent,
   };
   SealedPlace at;
   std::optional<std::string> behind;  // `after "LIT"`: the run of the class behind it
@@ -87,8 +101,8 @@ struct SealedPlan {
   /// Of an answer in `statuses`.
   bool reads_body() const;
   bool prepares_body() const { return reads_body() || codes.has_value(); }
-  /// JSON or XML: all selectors on the body, those of codes too, are of one kind.
-  bool body_is_xml() const;
+  /// All selectors on the body, those of codes too, are of one kind.
+  SealedBodyKind body_kind() const;
   /// Bytes of the service behind its Finished that are taken at all.
   size_t max_stream() const { return record_bytes + records * 300 + (size_t{1} << 20); }
   /// Throws InputError for what is not built or does not go together.

@@ -31,7 +31,10 @@ class SealedReading {
 
  private:
   /// A value of an item, or nothing where the old version stays.
-  using Place = std::vector<RecordByte>;
+  struct Place {
+    std::vector<RecordByte> bytes;
+    std::vector<RecordByte> blanks;  // of a pattern: tested and dropped
+  };
 
   void read_by_plan(SealedReply& reply);
   int read_status();
@@ -50,10 +53,19 @@ class SealedReading {
   void outline_json(SealedCircuits::Prepared& circuit, const boolean::Outputs& outputs);
   http::Marks open_body_marks(SealedCircuits::Prepared& circuit, const boolean::Outputs& outputs);
   http::Span select_in_body(const SealedPlace& at);
+  /// Where the value of a place is that is no pattern; nothing where the old version stays.
+  std::optional<http::Span> select_span(const SealedItem& item, const http::HeaderLines& header);
 
   std::optional<Place> select(const SealedItem& item, const http::HeaderLines& header,
                               size_t index);
-  Place search(size_t index, http::Span text);
+  SealedBytes& bytes_of(const SealedItem& item);
+  void require_equal(const SealedItem& item, http::Span span, size_t index);
+  void require_absent(const SealedItem& item, const http::HeaderLines& header, size_t index);
+  static void require_searchable(http::Span text);
+  bool stands_in(size_t index, const std::vector<RecordByte>& text);
+  std::vector<RecordByte> search(size_t index, const std::vector<RecordByte>& text);
+  std::vector<RecordByte> search_behind(size_t index, http::Span text);
+  static Place drop_blanks(const std::vector<RecordByte>& run, const std::vector<size_t>& blanks);
   void require_classes(const std::vector<std::optional<Place>>& places);
   void finish(SealedReply& reply, const std::vector<std::optional<Place>>& places);
   void open_values(SealedReply& reply, const std::vector<std::optional<Place>>& places,
