@@ -18,8 +18,9 @@ namespace {
 using circuits::ByteSet;
 
 // Large circuits are cut, so that only what an answer needs is evaluated. A circuit serves one
-// generation of keys: where there may be another one, what a change leaves unused is to be short.
-constexpr size_t kBlocksPerCircuit = 64, kBlocksBetweenUpdates = 16, kBlockStep = 4;
+// generation of keys, and what is there when it runs: where there may be breaks, what each of them
+// leaves unused is to be short.
+constexpr size_t kBlocksPerCircuit = 64, kBlocksBetweenBreaks = 16, kBlockStep = 4;
 
 ByteSet set_of(const http::CharSet& chars) {
   ByteSet out;
@@ -105,9 +106,9 @@ size_t SealedCircuits::blocks_of(const mpc::Program& program) {
   return program.inputs[program.input_group("place")].size / circuits::kPlaceBits;
 }
 
-void SealedCircuits::add_keystream(std::string_view name, size_t blocks) {
-  const size_t most = plan_.key_updates == 0 ? kBlocksPerCircuit : kBlocksBetweenUpdates;
-  blocks += most * plan_.key_updates;
+void SealedCircuits::add_keystream(std::string_view name, size_t blocks, size_t breaks) {
+  const size_t most = breaks == 0 ? kBlocksPerCircuit : kBlocksBetweenBreaks;
+  blocks += most * breaks;
   while (blocks > 0) {
     const size_t now = std::min(blocks, most);
     const size_t size = (now + kBlockStep - 1) / kBlockStep * kBlockStep;
@@ -118,8 +119,11 @@ void SealedCircuits::add_keystream(std::string_view name, size_t blocks) {
 
 void SealedCircuits::add_header() {
   // A record boundary may cut a block in two, but the first block of every record is there.
-  add_keystream(kHeaderBlocks, (plan_.header_max + 15) / 16);
-  add(kHeader, sized(kHeader, plan_.header_max, circuits::header_outline_circuit));
+  const size_t windows = header_windows(plan_);
+  add_keystream(kHeaderBlocks, (plan_.header_max + 15) / 16, plan_.key_updates + windows - 1);
+  for (size_t window = 0; window < windows; ++window) {
+    add(kHeader, sized(kHeader, plan_.header_max, circuits::header_outline_circuit));
+  }
   for (const SealedItem& item : plan_.items) {
     if (!std::holds_alternative<SealedCookie>(item.at)) continue;
     add(kAge, sized(kAge, kAgeDigits, age_circuit));
@@ -128,14 +132,17 @@ void SealedCircuits::add_header() {
 }
 
 void SealedCircuits::add_body() {
-  if (!plan_.prepares_body()) return;
+  if (!plan_.prepares_body() && !plan_.keep_alive) return;
   add(kDigits, sized(kDigits, kLengthDigits, digits_circuit));
+  if (!plan_.prepares_body()) return;
   // Each chunk has a line of 3 to 7 bytes, read in at most three steps, and the last one is empty.
   const size_t lines = plan_.max_chunks + 1;
   for (size_t k = 0; k < 3 * lines; ++k) {
     add(kSizeLine, sized(kSizeLine, kSizeBytes, size_line_circuit));
   }
-  add_keystream(kBodyBlocks, (plan_.body_max + 9 * lines) / 16 + 1);
+  const size_t arrivals = plan_.keep_alive ? plan_.records : 1;
+  add_keystream(kBodyBlocks, (plan_.body_max + 9 * lines) / 16 + 1,
+                plan_.key_updates + arrivals - 1);
   switch (plan_.body_kind()) {
     case SealedBodyKind::kJson:
       return add(kBody, sized("json", plan_.body_max, circuits::json_outline_circuit));

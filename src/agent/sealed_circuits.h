@@ -31,13 +31,17 @@ class SealedCircuits : public PreparedCircuits {
   static size_t blocks_of(const mpc::Program& program);
 
  private:
-  void add_keystream(std::string_view name, size_t blocks);
+  void add_keystream(std::string_view name, size_t blocks, size_t breaks);
   void add_header();
   void add_body();
   void add_values();
 
   const SealedPlan& plan_;
 };
+
+/// Header outlines that are prepared: the window of an answer that is read while it comes may end
+/// before the header does (§4.11).
+inline size_t header_windows(const SealedPlan& plan) { return plan.keep_alive ? 2 : 1; }
 
 /// The sets of the class circuit, a byte each: items in order, each with its greatest length; a
 /// number has its form too. Empty where no item has a class that says anything.

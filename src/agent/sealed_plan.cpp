@@ -139,8 +139,7 @@ bool holds_the_end(const SealedItem& item) {
 
 /// What is searched is filled up with zero bytes: neither the literal nor the run may take them for
 /// bytes of the text.
-void require_valid_pattern(const SealedItem& item, const SealedPattern& pattern,
-                           size_t body_max) {
+void require_valid_pattern(const SealedItem& item, const SealedPattern& pattern, size_t body_max) {
   if (item.behind) refuse("`after` behind a pattern");
   if (pattern.literal.empty() || pattern.literal.size() >= body_max ||
       pattern.literal.find('\0') != std::string::npos) {
@@ -153,9 +152,8 @@ void require_valid_pattern(const SealedItem& item, const SealedPattern& pattern,
     refuse("a pattern whose run has no class or no end");
   }
   if (pattern.blanks.empty()) return;
-  const bool ascending =
-      std::adjacent_find(pattern.blanks.begin(), pattern.blanks.end(), std::greater_equal<>()) ==
-      pattern.blanks.end();
+  const bool ascending = std::adjacent_find(pattern.blanks.begin(), pattern.blanks.end(),
+                                            std::greater_equal<>()) == pattern.blanks.end();
   if (!ascending || !pattern.run_class.contains(' ') || pattern.blanks.back() >= body_max) {
     refuse("blanks of a pattern that its run cannot have");
   }
@@ -176,7 +174,8 @@ void require_valid_item(const SealedItem& item, size_t num_members) {
   if (const auto* json = std::get_if<SealedJson>(&item.at)) {
     if (json->number && item.behind) refuse("`after` on a number");
     const bool has_value = item.fate != SealedItem::Fate::kAbsent;
-    if (json->number && has_value && !may_be_number(item)) refuse("a class or a text that no number has");
+    if (json->number && has_value && !may_be_number(item))
+      refuse("a class or a text that no number has");
   }
   if (const auto* header = std::get_if<SealedHeader>(&item.at)) {
     if (http::same_name(header->name, "set-cookie")) refuse("Set-Cookie is read by `cookie` alone");
@@ -193,9 +192,9 @@ void require_valid_item(const SealedItem& item, size_t num_members) {
   if (cookie != nullptr && !is_domain_of(cookie->query)) {
     refuse("a cookie of a domain that the host is not in");
   }
-  if (item.behind && (!is_body(item.at) || item.behind->empty() ||
-                      item.behind->find('\0') != std::string::npos ||
-                      item.behind->size() >= SealedPlan::kCodeCapacity)) {
+  if (item.behind &&
+      (!is_body(item.at) || item.behind->empty() || item.behind->find('\0') != std::string::npos ||
+       item.behind->size() >= SealedPlan::kCodeCapacity)) {
     refuse("`after` needs a literal, and a text of the body");
   }
   if (item.behind && item.fate != SealedItem::Fate::kAbsent && holds_the_end(item)) {
@@ -261,6 +260,7 @@ Digest SealedPlan::digest() const {
                              spare_blocks, key_updates}) {
     out.u64(bound);
   }
+  out.u8(keep_alive);
   out.u32(static_cast<uint32_t>(items.size()));
   for (const SealedItem& item : items) {
     std::visit(PlaceWriter{out}, item.at);

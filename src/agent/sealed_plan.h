@@ -37,8 +37,7 @@ struct SealedPattern {
   /// of the run is of the item's class.
   std::vector<size_t> blanks;
 };
-using SealedPlace =
-    std::variant<SealedCookie, SealedHeader, SealedJson, SealedXml, SealedPattern>;
+using SealedPlace = std::variant<SealedCookie, SealedHeader, SealedJson, SealedXml, SealedPattern>;
 enum class SealedBodyKind : uint8_t { kJson, kXml, kText };
 
 struct SealedItem {
@@ -46,8 +45,8 @@ struct SealedItem {
     kKeep,  // stays as authenticated bits
     kOpen,  // opened in phase 6, to all or to one
     kTest,  // must be `equals` (assert); shows one bit
-    /// Must not be there (assert): no such place; of `after` or a pattern the literal stands nowhere
-    /// in it. Shows one bit.
+    /// Must not be there (assert): no such place; of `after` or a pattern the literal stands
+    /// nowhere in it. Shows one bit.
     kAbsent,
   };
   SealedPlace at;
@@ -89,6 +88,10 @@ struct SealedPlan {
   /// within an answer.
   size_t key_updates = 0;
   size_t tests_max = 128;
+  /// Another request may follow on the connection (§4.9(1)): the answer is read as far as its own
+  /// framing goes, and the header is always read. Costs a second header window, and 16 blocks a
+  /// record for what comes in pieces.
+  bool keep_alive = false;
   std::vector<SealedItem> items;  // none: the status alone
   std::optional<SealedCodes> codes;
 
@@ -97,7 +100,7 @@ struct SealedPlan {
   static constexpr size_t kMaxHeader = 16384, kMaxBody = 65536, kMaxChunks = 16;
   static constexpr size_t kMaxSpareBlocks = 128, kMaxKeyUpdates = 8;
 
-  bool reads_header() const { return !items.empty() || codes.has_value(); }
+  bool reads_header() const { return !items.empty() || codes.has_value() || keep_alive; }
   /// Of an answer in `statuses`.
   bool reads_body() const;
   bool prepares_body() const { return reads_body() || codes.has_value(); }

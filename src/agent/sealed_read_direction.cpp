@@ -1,5 +1,8 @@
 #include "agent/sealed_read_direction.h"
 
+#include <algorithm>
+#include <deque>
+
 #include "agent/freeze.h"
 #include "agent/phases.h"
 #include "agent/sealed_reading.h"
@@ -9,59 +12,113 @@ namespace {
 
 class SealedReadDirection final : public ReadDirection {
  public:
-  explicit SealedReadDirection(const ReadTerms& terms)
-      : terms_(terms),
-        plan_(*terms.sealed),
-        keys_({plan_.records, plan_.record_bytes, plan_.key_updates}),
-        circuits_(plan_) {}
+  explicit SealedReadDirection(const ReadTerms& terms) : terms_(terms), keys_(bounds_of(terms)) {
+    answers_.emplace_back(terms.sealed);
+    for (const auto& plan : terms.later) answers_.emplace_back(plan);
+    num_ands_ = keys_.num_ands();
+    for (const Prepared& answer : answers_) num_ands_ += answer.circuits.num_ands();
+  }
 
   void prepare(const Context& context) override {
     context_.emplace(context);
-    if (plan_.reads_header()) {
-      products_ = context.source.vec_triples(std::vector<size_t>(plan_.tests_max, 1));
-    }
     keys_.prepare(context);
-    circuits_.prepare(context);
+    for (Prepared& answer : answers_) {
+      if (answer.plan->reads_header()) {
+        answer.products =
+            context.source.vec_triples(std::vector<size_t>(answer.plan->tests_max, 1));
+      }
+      answer.circuits.prepare(context);
+    }
   }
-  uint64_t num_ands() const override { return keys_.num_ands() + circuits_.num_ands(); }
+  uint64_t num_ands() const override { return num_ands_; }
 
   void take(const mpc::Program& program, boolean::Outputs& outputs) override {
     keys_.take(program, outputs);
   }
 
   void erase() override {
-    products_.clear();
     keys_.erase();
-    circuits_.erase();
+    answers_.clear();
+    records_.reset();
+    if (text_) text_->erase();
   }
+  /// Of the answer that was read last.
   void confirm() override {
     keys_.confirm();
-    circuits_.confirm();
+    answers_.front().circuits.confirm();
+    answers_.pop_front();
   }
 
   Reply read(const Released& request) override {
-    net::Party& party = request.views.party();
-    SealedText text(context_->source.delta(), party.id(), party.num_parties());
-    SealedAnswer answer(plan_, circuits_, keys_, text, *context_, request.views);
-    answer.products = std::move(products_);
-    request.begin(phase::kAnswerKeys);
-    keys_.derive(request.views);  // while the service works
+    if (!records_) begin(request);
+    Prepared& prepared = answers_.front();
+    SealedAnswer answer(*prepared.plan, prepared.circuits, keys_, *text_, *context_, request.views);
+    answer.products = std::move(prepared.products);
     request.begin(phase::kAnswer);
-    tls::FrozenResponse frozen = freeze(request, terms_);
+    size_t waited = 0;
+    if (prepared.plan->keep_alive) {
+      records_->begin(answer, request.request_offset,
+                      [&] { return receive_more(request, answer, waited++ > 0); });
+    } else {
+      records_->begin(answer, request.request_offset);
+      take_frozen(request, answer, freeze(request, terms_));
+      request.server.close();
+    }
     request.begin(phase::kReadAnswer);
-    // A4: what is judged is the same at all members before a share of it leaves. Nothing that comes
-    // later is looked at.
-    answer.a4 = freeze_view(request, frozen);
-    request.views.agree("tls/A4", answer.a4, AbortCode::kViewMismatch);
-    request.server.close();
-    SealedRecords records(keys_, text, context_->journal, party.scope().csid);
-    records.begin(answer, frozen.request_offset);
-    records.add(std::move(frozen.records));
-    SealedReading reading(answer, records);
-    return reply_of(request, reading.read());
+    SealedReading reading(answer, *records_);
+    SealedReply reply = reading.read();
+    reply.goes_on = reply.goes_on && !request.server.ended() &&
+                    !request.machine.application_fault() && !request.machine.has_partial_record();
+    if (!reply.goes_on) request.server.close();
+    return reply_of(request, std::move(reply));
   }
 
  private:
+  /// One answer's plan and what is prepared for it.
+  struct Prepared {
+    explicit Prepared(std::shared_ptr<const SealedPlan> the_plan)
+        : plan(std::move(the_plan)), circuits(*plan) {}
+    std::shared_ptr<const SealedPlan> plan;
+    SealedCircuits circuits;
+    std::vector<prep::VecTriple> products;
+  };
+
+  // At most 8 KeyUpdates a connection (§3.6).
+  static AnswerKeys::Bounds bounds_of(const ReadTerms& terms) {
+    AnswerKeys::Bounds bounds;
+    const auto add = [&](const SealedPlan& plan) {
+      bounds.records += plan.records;
+      bounds.record_bytes += plan.record_bytes;
+      bounds.updates = std::min(bounds.updates + plan.key_updates, SealedPlan::kMaxKeyUpdates);
+    };
+    add(*terms.sealed);
+    for (const auto& plan : terms.later) add(*plan);
+    return bounds;
+  }
+
+  void begin(const Released& request) {
+    net::Party& party = request.views.party();
+    text_.emplace(context_->source.delta(), party.id(), party.num_parties());
+    records_.emplace(keys_, *text_, context_->journal, party.scope().csid);
+    request.begin(phase::kAnswerKeys);
+    keys_.derive(request.views);  // while the service works
+  }
+
+  // A4: what is judged is the same at all members before a share of it leaves. Nothing that comes
+  // later is looked at, until it is agreed on in its turn.
+  void take_frozen(const Released& request, SealedAnswer& answer, tls::FrozenResponse frozen) {
+    answer.a4 = freeze_view(request, frozen);
+    request.views.agree("tls/A4", answer.a4, AbortCode::kViewMismatch);
+    records_->add(std::move(frozen.records));
+  }
+
+  bool receive_more(const Released& request, SealedAnswer& answer, bool settle) {
+    tls::FrozenResponse frozen = freeze_next(request, terms_, settle);
+    const bool more = !frozen.records.empty();
+    take_frozen(request, answer, std::move(frozen));  // also that nothing came
+    return more;
+  }
+
   Reply reply_of(const Released& request, SealedReply sealed) const {
     Reply reply;
     reply.response.status = sealed.status;
@@ -73,16 +130,18 @@ class SealedReadDirection final : public ReadDirection {
         *reply.unknown_outcome += ": " + (fault ? *fault : request.server.end_reason());
       }
     }
+    reply.goes_on = sealed.goes_on;
     reply.sealed = std::make_shared<SealedReply>(std::move(sealed));
     return reply;
   }
 
   const ReadTerms terms_;
-  const SealedPlan& plan_;
   std::optional<Context> context_;
   AnswerKeys keys_;
-  SealedCircuits circuits_;
-  std::vector<prep::VecTriple> products_;
+  std::deque<Prepared> answers_;  // the next one first
+  uint64_t num_ands_ = 0;         // of all of them
+  std::optional<SealedText> text_;
+  std::optional<SealedRecords> records_;
 };
 
 }  // namespace

@@ -75,15 +75,17 @@ void SealedReading::read_by_plan(SealedReply& reply) {
     if (plan_.codes && status_ != 429 && status_ < 500) reply.code = read_code();
     return;
   }
-  if (plan_.items.empty()) return;
+  if (plan_.items.empty() && !plan_.keep_alive) return;
   const http::HeaderLines header = read_header();
   if (plan_.reads_body()) outline_body(read_body(header));
+  const bool goes_on = plan_.keep_alive && leaves_connection(header);
   std::vector<std::optional<Place>> places;
   for (size_t k = 0; k < plan_.items.size(); ++k) {
     places.push_back(select(plan_.items[k], header, k));
   }
   require_classes(places);
   finish(reply, places);
+  reply.goes_on = goes_on;
 }
 
 // Phase 1: the digits are gated with the form of the line and the type of the record.
@@ -114,13 +116,40 @@ int SealedReading::read_status() {
   return status;
 }
 
-// Phase 2. `bad` is opened at the last byte that arrived, the end only if it is 0, marks only
-// before the end.
+// Phase 2. Of a plan that keeps the connection the window is what has arrived; if the header does
+// not end in it, what has arrived then goes through an outline of its own (§4.11).
 http::HeaderLines SealedReading::read_header() {
-  records_.look_at(plan_.header_max);
-  const std::vector<RecordByte>& stream = records_.stream();
-  const size_t window = std::min(plan_.header_max, stream.size());
-  const auto bytes = std::span(stream).first(window);
+  std::optional<http::HeaderMarks> marks;
+  for (size_t window = 1; !marks; ++window) {
+    if (plan_.keep_alive) records_.look_at_arrived(plan_.header_max);
+    if (!plan_.keep_alive) records_.look_at(plan_.header_max);
+    const size_t size = std::min(plan_.header_max, records_.stream().size());
+    marks = open_header_marks(size);
+    if (marks) break;
+    if (size == plan_.header_max) throw http::OutlineError(http::OutlineFault::kHeaderTooLong);
+    if (window < header_windows(plan_)) records_.look_at(size + 1);
+    if (records_.stream().size() == size || window == header_windows(plan_)) {
+      no_answer(std::string(kCutAnswer));
+    }
+  }
+  const http::HeaderLines header = http::read_header_outline(*marks);
+  std::vector<std::string> names;
+  if (plan_.prepares_body() || plan_.keep_alive) {
+    names = {"content-length", "transfer-encoding", "content-encoding", "content-type"};
+  }
+  if (plan_.keep_alive) names.emplace_back("connection");
+  for (const SealedItem& item : plan_.items) {
+    if (std::holds_alternative<SealedCookie>(item.at)) names.emplace_back("set-cookie");
+    if (const auto* line = std::get_if<SealedHeader>(&item.at)) names.push_back(line->name);
+  }
+  http::ask_names(header, names, *header_);  // all names in one test
+  return header;
+}
+
+// `bad` is opened at the last byte that arrived, the end only if it is 0, marks only before the
+// end; nothing where the header does not end in the window.
+std::optional<http::HeaderMarks> SealedReading::open_header_marks(size_t window) {
+  const auto bytes = std::span(records_.stream()).first(window);
   answer_.decrypt(bytes, SealedCircuits::kHeaderBlocks);
   SealedCircuits::Prepared& circuit = answer_.prepared(SealedCircuits::kHeader);
   const boolean::Outputs outputs = answer_.run_on_text(circuit, bytes, '\0');
@@ -130,10 +159,7 @@ http::HeaderLines SealedReading::read_header() {
   if (marks.bad) throw http::OutlineError(http::OutlineFault::kBadHeader);
   marks.ends = KeptMarks(circuit, outputs, "ends").open(answer_, window, "sealed/open header end");
   const auto end = std::find(marks.ends.begin(), marks.ends.end(), true);
-  if (end == marks.ends.end()) {
-    if (window < plan_.header_max) no_answer(std::string(kCutAnswer));
-    throw http::OutlineError(http::OutlineFault::kHeaderTooLong);
-  }
+  if (end == marks.ends.end()) return std::nullopt;
   const auto size = static_cast<size_t>(end - marks.ends.begin()) + 1;
   const auto open = [&](std::string_view name) {
     std::vector<bool> out =
@@ -147,17 +173,7 @@ http::HeaderLines SealedReading::read_header() {
   marks.details = open("details");
   answer_.leak.header_bytes = size;
   header_.emplace(answer_, std::vector<RecordByte>(bytes.begin(), bytes.end()));
-  const http::HeaderLines header = http::read_header_outline(marks);
-  std::vector<std::string> names;
-  if (plan_.prepares_body()) {
-    names = {"content-length", "transfer-encoding", "content-encoding", "content-type"};
-  }
-  for (const SealedItem& item : plan_.items) {
-    if (std::holds_alternative<SealedCookie>(item.at)) names.emplace_back("set-cookie");
-    if (const auto* line = std::get_if<SealedHeader>(&item.at)) names.push_back(line->name);
-  }
-  http::ask_names(header, names, *header_);  // all names in one test
-  return header;
+  return marks;
 }
 
 // --- selection ---
@@ -171,7 +187,7 @@ http::Span SealedReading::select_in_body(const SealedPlace& at) {
 }
 
 std::optional<http::Span> SealedReading::select_span(const SealedItem& item,
-                                                    const http::HeaderLines& header) {
+                                                     const http::HeaderLines& header) {
   if (const auto* cookie = std::get_if<SealedCookie>(&item.at)) {
     const auto found = http::select_cookie(header, cookie->query, *header_);
     if (const auto* span = std::get_if<http::Span>(&found)) return *span;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -40,12 +41,18 @@ class SealedReading {
   int read_status();
   std::string read_code();
   http::HeaderLines read_header();
+  std::optional<http::HeaderMarks> open_header_marks(size_t window);
   std::vector<RecordByte> read_body(const http::HeaderLines& header);
   http::FramingLines framing_lines(const http::HeaderLines& header);
   uint64_t content_length(const http::HeaderLine& line);
+  bool leaves_connection(const http::HeaderLines& header);
+  bool says_keep_alive(const http::HeaderLines& header);
+  bool ends_where_its_framing_says(const http::HeaderLines& header);
   std::vector<RecordByte> sized_body(size_t begin, uint64_t size);
   std::vector<RecordByte> chunked_body(size_t begin);
-  std::string read_size_line(size_t& at);
+  /// Waits for the bytes up to that one of the stream, where any may come, and decrypts them.
+  using Arrive = std::function<void(size_t end)>;
+  std::string read_size_line(size_t& at, const Arrive& arrive);
   void require_line_end(size_t at);
   Bytes open_gated(std::string_view circuit, std::span<const RecordByte> bytes);
 

@@ -26,8 +26,10 @@ constexpr size_t kShortestTicket = 4 + 4 + 1 + 3 + 2;
 
 }  // namespace
 
-void SealedRecords::begin(SealedAnswer& answer, uint64_t request_offset) {
+void SealedRecords::begin(SealedAnswer& answer, uint64_t request_offset, More more) {
   answer_ = &answer;
+  more_ = std::move(more);
+  text_.erase();
   request_offset_ = request_offset;
   stream_.clear();
   first_type_ = {};
@@ -40,6 +42,11 @@ void SealedRecords::add(std::vector<tls::RawRecord> records) {
 }
 
 void SealedRecords::look_at(size_t bytes) {
+  look_at_arrived(bytes);
+  while (stream_.size() < bytes && !ended_ && more_ && more_()) look_at_arrived(bytes);
+}
+
+void SealedRecords::look_at_arrived(size_t bytes) {
   while (stream_.size() < bytes && !ended_ && next_ < records_.size()) {
     const size_t count = next_batch(bytes);
     if (looked_at_ + count > answer_->plan.records) {
@@ -263,7 +270,8 @@ void SealedRecords::take_key_update(uint32_t record, size_t at, size_t length, s
   const Bytes requested = answer_->open_bytes(place, "sealed/open key update");
   ++answer_->leak.key_updates;
   if (requested[0] > 1) no_answer("the service sent a bad KeyUpdate");
-  // update_requested stays unanswered: nothing more is sent on this connection.
+  // update_requested stays unanswered: nothing more is sent on this connection (at_rest).
+  update_requested_ |= requested[0] == 1;
   keys_.update(record + size_t{1}, answer_->views, answer_->a4);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -24,15 +25,26 @@ class SealedRecords {
   SealedRecords(AnswerKeys& keys, SealedText& text, Journal& journal, const Digest& csid)
       : keys_(keys), text_(text), journal_(journal), csid_(csid) {}
 
+  /// Waits for more records, agrees on them (A4) and add()s them; false when none will come.
+  using More = std::function<bool()>;
   /// What was looked at before was another answer. Application data that began before
-  /// `request_offset` is none of this one (§3.6).
-  void begin(SealedAnswer& answer, uint64_t request_offset);
+  /// `request_offset` is none of this one (§3.6). Without `more` all records are there.
+  void begin(SealedAnswer& answer, uint64_t request_offset, More more = nullptr);
   /// More records, which A4 fixed at all members.
   void add(std::vector<tls::RawRecord> records);
 
   static constexpr size_t kAll = std::numeric_limits<size_t>::max();
-  /// Goes on until that many bytes of application data are there, or no record is left.
+  /// Goes on until that many bytes of application data are there, or no record is left and none
+  /// will come.
   void look_at(size_t bytes);
+  /// The same with what is there: nothing is waited for.
+  void look_at_arrived(size_t bytes);
+  /// Nothing of the service that was looked at ends the connection or leaves it in the middle of
+  /// something (§4.9(1)): no close_notify, no ticket that goes on, no KeyUpdate to be answered.
+  bool at_rest() const {
+    return next_ == records_.size() && message_left_ == 0 && !ended_ && canceled_ == 0 &&
+           !update_requested_;
+  }
   /// Where byte k of the application data is.
   const std::vector<RecordByte>& stream() const { return stream_; }
   /// The type byte of the record that the application data begins with.
@@ -69,9 +81,11 @@ class SealedRecords {
   size_t tickets_ = 0;
   size_t canceled_ = 0;  // user_canceled alerts
   bool ended_ = false;   // close_notify
+  bool update_requested_ = false;
 
   // of this answer
   SealedAnswer* answer_ = nullptr;
+  More more_;
   uint64_t request_offset_ = 0;
   std::vector<RecordByte> stream_;
   RecordByte first_type_;

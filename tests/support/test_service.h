@@ -24,6 +24,11 @@ class TestService : public ByteStream {
     /// Records in front of the answer and behind `more`, of any type. Behind one that ends with a
     /// KeyUpdate the service uses its next keys.
     std::vector<std::pair<tls::ContentType, Bytes>> before, behind;
+    /// Records that answer the second request, the third ..
+    std::vector<std::vector<std::pair<tls::ContentType, Bytes>>> next_answers;
+    bool one_piece = false;  // the whole answer comes at once
+    bool withholds = false;  // the answers wait for the second request
+    bool dribbles = false;   // a piece is there when somebody waits for it, never at once
     bool answers_before_the_request = false;  // a 408 right behind the Finished
     bool ticket_with_flight = false;          // a session ticket right behind the Finished
     bool close_notify = true;
@@ -42,10 +47,11 @@ class TestService : public ByteStream {
     bool hello = false;
     uint64_t stream = 0;    // bytes sent to the client
     bool finished = false;  // the client's Finished was right
-    std::string request;    // the decrypted record, with content type
-    Bytes flight;           // as sent
-    Bytes other_flight;     // an equally valid one, with another signature
-    Bytes alert;            // the client's: level, description
+    std::string request;    // the decrypted record, with content type; of several the last
+    std::vector<std::string> requests;
+    Bytes flight;        // as sent
+    Bytes other_flight;  // an equally valid one, with another signature
+    Bytes alert;         // the client's: level, description
     bool alert_in_clear = false;
     bool looked_within = false;  // the client gave up waiting and looked at what it had
   };
@@ -67,6 +73,7 @@ class TestService : public ByteStream {
   }
   // Time is not waited for: what is not there yet does not come.
   std::optional<Bytes> read_some_within(size_t max, std::chrono::milliseconds) override {
+    if (!pieces_.empty() && script_.dribbles) return std::nullopt;
     if (!pieces_.empty()) return read_some(max);
     seen_.looked_within = true;
     if (script_.stays) return std::nullopt;
@@ -227,18 +234,35 @@ class TestService : public ByteStream {
                        std::equal(expected.begin(), expected.end(), inner->begin());
       return;
     }
-    const auto inner = tls::aead_open(tls::traffic_keys(c_ap_, *script_.server.suite), 0, record);
+    const auto inner = tls::aead_open(tls::traffic_keys(c_ap_, *script_.server.suite),
+                                      seen_.requests.size(), record);
     if (!inner) return;
     seen_.request = to_text(*inner);
+    seen_.requests.push_back(seen_.request);
     if (script_.answers_before_the_request) return;
-    for (Bytes& piece : answer(script_.answer)) pieces_.push_back(std::move(piece));
+    std::vector<Bytes> pieces;
+    if (seen_.requests.size() == 1) {
+      pieces = answer(script_.answer);
+    } else if (seen_.requests.size() - 2 < script_.next_answers.size()) {
+      for (const auto& [type, content] : script_.next_answers[seen_.requests.size() - 2]) {
+        pieces.push_back(seal(type, content));
+      }
+    }
+    if (script_.one_piece) {
+      Bytes all;
+      for (const Bytes& piece : pieces) append(all, piece);
+      pieces = {all};
+    }
+    std::deque<Bytes>& to = script_.withholds ? withheld_ : pieces_;
+    for (Bytes& piece : pieces) to.push_back(std::move(piece));
+    if (script_.withholds && seen_.requests.size() > 1) pieces_ = std::move(withheld_);
   }
 
   Script script_;
   Seen& seen_;
   tls::ClientHello client_;
   tls::RecordReader reader_;
-  std::deque<Bytes> pieces_;
+  std::deque<Bytes> pieces_, withheld_;
   uint64_t sent_ = 0;
   uint64_t seq_ = 0;
   Digest h2_{}, c_ap_{}, s_ap_{};
