@@ -16,6 +16,9 @@ class ChaChaWriteDirection final : public WriteDirection {
   void take(const mpc::Program& program, boolean::Outputs& outputs) override {
     tag_.take_key(program, position().sequence, outputs);
   }
+  void keys_for(const mpc::Program&, boolean::OnlineInputs&) const override {
+    FLEXROOM_ASSERT(false && "one request a connection");
+  }
   prep::AuthField tag_share(ByteView header, ByteView ciphertext) override {
     return tag_element(tag_.compute(header, ciphertext));
   }
@@ -28,8 +31,9 @@ class ChaChaWriteDirection final : public WriteDirection {
 }  // namespace
 
 std::unique_ptr<WriteDirection> make_chacha_write_direction(const Context& context,
-                                                            const RequestPlan& plan) {
-  return std::make_unique<ChaChaWriteDirection>(context, plan);
+                                                            std::span<const RequestPlan> plans) {
+  FLEXROOM_ASSERT(plans.size() == 1);
+  return std::make_unique<ChaChaWriteDirection>(context, plans.front());
 }
 
 }  // namespace flexroom::agent

@@ -17,6 +17,12 @@
 
 namespace flexroom::agent {
 
+/// A further request on the same connection (tls-in-mpc.md §4.9), and what becomes of its answer.
+struct LaterRequest {
+  RequestPlan plan;
+  std::shared_ptr<const SealedPlan> sealed;  // of a sealed connection
+};
+
 /// The settings of one connection. All but the trust store and the clock are agreed: they are part
 /// of csid and of every view.
 struct ConnectionConfig {
@@ -30,11 +36,17 @@ struct ConnectionConfig {
   size_t max_answer = http::kMaxAnswer;  // bytes of the body; a longer one is an unknown outcome
   bool await_close = false;              // R2-5: silence does not end the answer
   std::shared_ptr<const SealedPlan> sealed;  // of a sealed connection: what becomes of the answer
+  /// Sealed: each is made behind the answer of the one before, call() then call_next(); all answers
+  /// but the last are of plans with `keep_alive`. Open: all are sent before any answer is read,
+  /// call_all(), which needs `pipelined`. Blocks for all are prepared: READY covers them.
+  std::vector<LaterRequest> later;
+  /// §4.6(b): every request of this open connection is idempotent or carries an idempotency token.
+  bool pipelined = false;
   /// Hash of all that was agreed before (proposal or policy).
   Digest policy{};
 };
 
-/// The one request of a single-shot connection.
+/// One request of a connection.
 struct Request {
   Bytes text;                                    // secret bits are 0; size as planned
   const prep::AuthBits* secret = nullptr;        // one share per RequestPlan::secret_bits
@@ -44,8 +56,9 @@ struct Request {
   Digest id{};                                   // request id: RO("request", all that was agreed)
 };
 
-/// One TLS 1.3 connection of the secure agent, open mode R2 or sealed, variant (a): prepare, one
-/// request, one answer, gone.
+/// One TLS 1.3 connection of the secure agent, open mode R2 or sealed: prepare, one request, one
+/// answer, gone (variant (a)); or, where the configuration says so, several of them (§4.9,
+/// §4.6(b)).
 ///
 /// Protocol   tls-in-mpc.md §3 (F+ profile, its R2 column in open mode), §4.1-4.6, §4.11, §7.3;
 ///            agreement A1-A4
@@ -54,6 +67,8 @@ struct Request {
 ///            member released its tag share for exactly that request; the reply is what the service
 ///            sent. Once the request is out the service cannot make call() throw: what is wrong
 ///            with its answer is said in the reply, with all that could be decrypted
+///            A later request is released only behind an answer that every honest member found
+///            whole by its framing and took (§4.9(1)); everything else ends the connection
 /// Not given  fairness; after released() an abort leaves the outcome unknown
 /// Aborts     all classes; whatever was started is void afterwards
 class Connection {
@@ -72,12 +87,23 @@ class Connection {
   /// Online. `connect` opens the socket and is called at the courier only, after every member is
   /// ready. A reply that is whole stands although a member fails to confirm afterwards.
   Reply call(const Request& request, const ServerBytes::Connect& connect, Timeline& timeline);
+  /// Sealed: whether the next of ConnectionConfig::later may be made on this connection. If not,
+  /// what is left of them needs another one.
+  bool kept() const;
+  /// The next of ConnectionConfig::later. Throws ProtocolAbort(kRefusedByRule) unless kept(), with
+  /// nothing marked or released. Whatever it throws, the connection is gone.
+  Reply call_next(const Request& request, Timeline& timeline);
+  /// Open and pipelined: sends all requests, each released on its own, then reads all answers, one
+  /// a request in their order. One that did not come whole is an unknown outcome of its own request
+  /// and of all behind it.
+  std::vector<Reply> call_all(const std::vector<Request>& requests,
+                              const ServerBytes::Connect& connect, Timeline& timeline);
 
-  /// Whether this member released its share of the request's tag: from then on the request may have
-  /// been carried out.
+  /// Whether this member released its share of the last request's tag: from then on the request may
+  /// have been carried out.
   bool released() const;
-  /// ANDs of GC-A, of GC-B, of the tag's circuit, where it has one, and of what a sealed answer
-  /// needs.
+  /// ANDs of GC-A, of GC-B, of later requests, of the tag's circuit, where it has one, and of what
+  /// sealed answers need.
   uint64_t num_ands() const;
 
  private:

@@ -43,10 +43,17 @@ std::shared_ptr<const mpc::Program> handshake_program(NamedGroup group, size_t n
 }
 
 std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan) {
-  circuits::GcB gc_b(
-      false, plan.sealed_answer ? circuits::ServerSecret::kStates : circuits::ServerSecret::kKept);
+  circuits::GcB gc_b(plan.keep_write_keys, plan.sealed_answer ? circuits::ServerSecret::kStates
+                                                              : circuits::ServerSecret::kKept);
   gc_b.records().add(0, request_text(gc_b.builder(), plan));
   return std::make_shared<const mpc::Program>(mpc::compile(gc_b.finish()));
+}
+
+std::shared_ptr<const mpc::Program> later_request_program(const RequestPlan& plan,
+                                                          uint64_t sequence) {
+  circuits::LaterRequest later;
+  later.records().add(sequence, request_text(later.builder(), plan));
+  return std::make_shared<const mpc::Program>(mpc::compile(later.finish()));
 }
 
 std::shared_ptr<const mpc::Program> chacha_request_program(const RequestPlan& plan,

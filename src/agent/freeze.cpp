@@ -40,6 +40,30 @@ tls::FrozenResponse freeze(const Released& request, const ReadTerms& terms) {
   return frozen;
 }
 
+tls::FrozenResponse freeze_next(const Released& request, const ReadTerms& terms, bool settle) {
+  constexpr std::chrono::milliseconds kSettled{250};
+  tls::ClientHandshake& machine = request.machine;
+  ServerBytes& server = request.server;
+  tls::FrozenResponse frozen;
+  frozen.request_offset = request.request_offset;
+  frozen.suite = terms.suite;
+  while (true) {
+    for (tls::RawRecord& record : machine.take_application_records()) {
+      frozen.records.push_back(std::move(record));
+    }
+    frozen.trailing_partial = machine.has_partial_record();
+    if (server.ended() || machine.application_fault()) break;
+    if (!frozen.records.empty() && !settle) break;
+    const Bytes piece =
+        server.next_of_answer(frozen.records.empty() ? std::nullopt : std::optional(kSettled));
+    if (!piece.empty()) (void)machine.feed(piece);
+    if (server.end() != StreamEnd::kQuiet) continue;
+    server.go_on();
+    break;
+  }
+  return frozen;
+}
+
 Digest freeze_view(const Released& request, const tls::FrozenResponse& frozen) {
   FreezeView view;
   view.h2 = request.h2;

@@ -20,12 +20,16 @@ class OpenReadDirection final : public ReadDirection {
   void erase() override { s_ap_ = prep::AuthBits(); }
 
   Reply read(const Released& request) override {
+    return std::move(read_all(request, {request.head}).front());
+  }
+
+  std::vector<Reply> read_all(const Released& request, const std::vector<bool>& heads) override {
     request.begin(phase::kAnswer);
     const tls::FrozenResponse frozen = freeze(request, terms_);
     request.begin(phase::kOpenAnswer);
     const Digest secret = open_secret(request, freeze_view(request, frozen));
     request.server.close();
-    return judge(request, frozen, secret);
+    return judge(request, tls::open_response(frozen, secret), heads);
   }
 
  private:
@@ -55,36 +59,63 @@ class OpenReadDirection final : public ReadDirection {
     return digest_of_bits(opening.result());
   }
 
-  // The request is out: whatever is wrong with the answer, what came of it is kept.
-  Reply judge(const Released& request, const tls::FrozenResponse& frozen,
-              const Digest& secret) const {
-    const tls::OpenedResponse opened = tls::open_response(frozen, secret);
-    http::ResponseOptions options;
-    options.head = request.head;
-    options.no_secret = terms_.no_secret;
-    options.max_body = terms_.max_answer;
-    Reply reply;
-    reply.unknown_outcome = opened.unknown_outcome;
+  // The requests are out: whatever is wrong with an answer, what came of it is kept. There are as
+  // many whole answers as requests and nothing behind the last, or none of them counts (§3.6):
+  // which one belongs to which request is known by their order alone.
+  std::vector<Reply> judge(const Released& request, const tls::OpenedResponse& opened,
+                           const std::vector<bool>& heads) const {
+    std::vector<Reply> replies(heads.size());
+    std::vector<ByteView> parts;
+    ByteView left(opened.application_data);
+    std::optional<std::string> fault = opened.unknown_outcome;
     // Behind an authentic close_notify nothing counts, also nothing that is wrong.
-    if (!opened.close_notify && !reply.unknown_outcome) {
-      reply.unknown_outcome = request.machine.application_fault();
-    }
-    if (!reply.unknown_outcome) {
+    if (!opened.close_notify && !fault) fault = request.machine.application_fault();
+    for (size_t k = 0; k < heads.size() && !fault; ++k) {
+      const bool last = k + 1 == heads.size();
       try {
-        reply.response =
-            http::parse_response(opened.application_data, options, opened.close_notify);
-        return reply;
+        size_t used = left.size();
+        replies[k].response =
+            last ? http::parse_response(left, options(heads[k]), opened.close_notify)
+                 : first_of(left, options(heads[k]), used);
+        if (replies[k].response.status == 408) {  // an idle service sends it unasked (§4.9(1))
+          fault = "408 is no answer to a request";
+          break;
+        }
+        parts.push_back(left.first(used));
+        left = left.subspan(used);
       } catch (const http::ResponseError& error) {
-        reply.unknown_outcome = error.detail();
+        fault = error.detail();
         if (error.fault() == http::ResponseFault::kIncomplete) {
-          reply.unknown_outcome =
-              (opened.application_data.empty() ? "there is no answer: " : error.detail() + ": ") +
-              request.server.end_reason();
+          fault = (left.empty() ? "there is no answer: " : error.detail() + ": ") +
+                  request.server.end_reason();
         }
       }
     }
-    reply.partial = http::read_partial(opened.application_data, options);
-    return reply;
+    if (!fault) return replies;
+    for (size_t k = 0; k < heads.size(); ++k) {
+      replies[k] = Reply();
+      replies[k].unknown_outcome = fault;
+      replies[k].partial =
+          http::read_partial(k < parts.size() ? parts[k] : left, options(heads[k]));
+      if (k >= parts.size()) left = {};
+    }
+    return replies;
+  }
+
+  http::ResponseOptions options(bool head) const {
+    http::ResponseOptions out;
+    out.head = head;
+    out.no_secret = terms_.no_secret;
+    out.max_body = terms_.max_answer;
+    return out;
+  }
+
+  /// An answer with others behind it ends by its own framing.
+  static http::Response first_of(ByteView data, const http::ResponseOptions& options,
+                                 size_t& used) {
+    http::ResponseParser parser(options);
+    used = parser.feed_one(data);
+    return parser.finish(false);
   }
 
   const ReadTerms terms_;
@@ -92,6 +123,11 @@ class OpenReadDirection final : public ReadDirection {
 };
 
 }  // namespace
+
+std::vector<Reply> ReadDirection::read_all(const Released&, const std::vector<bool>&) {
+  FLEXROOM_ASSERT(false && "answers of sealed connections are read one by one");
+  return {};
+}
 
 std::unique_ptr<ReadDirection> make_read_direction(ReceiveMode mode, const ReadTerms& terms) {
   if (mode == ReceiveMode::kSealed) return make_sealed_read_direction(terms);

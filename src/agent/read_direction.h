@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "agent/context.h"
 #include "agent/reply.h"
@@ -23,10 +24,15 @@ struct ReadTerms {
   bool await_close = false;
   bool no_secret = false;                    // R2-6: HTTP/1.0 and close-delimited answers accepted
   std::shared_ptr<const SealedPlan> sealed;  // kSealed: what becomes of the answer
+  std::vector<std::shared_ptr<const SealedPlan>> later;  // and of those behind it (§4.9)
+  size_t requests = 1;                                   // of the connection
 
-  /// Bytes of records that an answer of that length may take.
+  /// Bytes of records that answers of that length may take.
   size_t max_records() const {
-    return sealed != nullptr ? sealed->max_stream() : 2 * max_answer + (size_t{1} << 20);
+    if (sealed == nullptr) return requests * (2 * max_answer + (size_t{1} << 20));
+    size_t sum = sealed->max_stream();
+    for (const auto& plan : later) sum += plan->max_stream();
+    return sum;
   }
 };
 
@@ -46,8 +52,8 @@ struct Released {
 /// The members' half of the receiving direction. make_read_direction() makes the one of a mode.
 ///
 /// Order      prepare() before the service is contacted; take() when the request circuit ran;
-/// read()
-///            once, when the request was released; confirm() at the end
+///            read() once a request, when it was released, confirm() behind each; or, where all
+///            requests are sent first, read_all() once
 class ReadDirection {
  public:
   virtual ~ReadDirection() = default;
@@ -62,6 +68,9 @@ class ReadDirection {
   virtual void take(const mpc::Program& program, boolean::Outputs& outputs) = 0;
   /// The answer. What the service does ends in the reply; what a member does, aborts.
   virtual Reply read(const Released& request) = 0;
+  /// The answers to several requests, in their order; `heads`: which of them were a HEAD.
+  /// `request.request_offset` is that of all: nothing of the service was taken between them.
+  virtual std::vector<Reply> read_all(const Released& request, const std::vector<bool>& heads);
   /// All members passed all checks of the circuits that read() ran (boolean-engine.md §7.5).
   virtual void confirm() {}
   virtual void erase() = 0;

@@ -21,6 +21,8 @@ struct Reply {
   /// A member did not confirm the end of the run, and why. The answer was checked by this member
   /// itself and stands.
   std::optional<std::string> unconfirmed;
+  /// The connection may carry another request behind this answer (tls-in-mpc.md §4.9(1)).
+  bool goes_on = false;
   /// What became of a sealed answer. `response` has the status alone then.
   std::shared_ptr<SealedReply> sealed;
 };

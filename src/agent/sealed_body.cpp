@@ -75,7 +75,7 @@ http::FramingLines SealedReading::framing_lines(const http::HeaderLines& header)
 std::vector<RecordByte> SealedReading::read_body(const http::HeaderLines& header) {
   const http::FramingLines lines = framing_lines(header);
   http::require_content_type(header, plan_.content_type, *header_);
-  records_.look_at(SealedRecords::kAll);
+  if (!plan_.keep_alive) records_.look_at(SealedRecords::kAll);
   switch (http::body_framing(status_, 1, lines, {})) {
     case http::BodyFraming::kNone:
       return sized_body(header.size, 0);
@@ -86,9 +86,51 @@ std::vector<RecordByte> SealedReading::read_body(const http::HeaderLines& header
   }
 }
 
+// §4.9(1). What is wrong here ends the connection; the answer stands as it would without one.
+bool SealedReading::leaves_connection(const http::HeaderLines& header) {
+  try {
+    return says_keep_alive(header) && (plan_.reads_body() || ends_where_its_framing_says(header)) &&
+           records_.at_rest();
+  } catch (const SealedFault&) {
+  } catch (const http::OutlineError&) {
+  } catch (const ResponseError&) {
+  }
+  return false;
+}
+
+bool SealedReading::says_keep_alive(const http::HeaderLines& header) {
+  const auto lines = http::lines_named(header, "connection", *header_);
+  if (lines.empty()) return true;
+  return lines.size() == 1 &&
+         http::is_word(http::value_of(*lines.front(), *header_), "keep-alive", *header_, true);
+}
+
+// Of an answer whose body is not read: its bytes are verified and counted, not decrypted.
+bool SealedReading::ends_where_its_framing_says(const http::HeaderLines& header) {
+  const http::FramingLines lines = framing_lines(header);
+  uint64_t size = 0;
+  switch (http::body_framing(status_, 1, lines, {})) {
+    case http::BodyFraming::kNone:
+      break;
+    case http::BodyFraming::kSized:
+      size = *lines.length;
+      break;
+    default:
+      return false;  // where the chunks end is known by reading them
+  }
+  if (size > plan_.record_bytes) return false;
+  records_.look_at(header.size + size);
+  records_.look_at_arrived(SealedRecords::kAll);
+  return records_.stream().size() == header.size + size;
+}
+
 std::vector<RecordByte> SealedReading::sized_body(size_t begin, uint64_t size) {
   const std::vector<RecordByte>& stream = records_.stream();
   if (size > plan_.body_max) throw SealedFault("too long");
+  if (plan_.keep_alive) {
+    records_.look_at(begin + size);
+    records_.look_at_arrived(SealedRecords::kAll);
+  }
   if (stream.size() - begin < size) fail(ResponseFault::kIncomplete);
   if (stream.size() - begin > size) fail(ResponseFault::kTrailingBytes);
   const std::vector<RecordByte> body(stream.begin() + static_cast<ptrdiff_t>(begin), stream.end());
@@ -99,20 +141,27 @@ std::vector<RecordByte> SealedReading::sized_body(size_t begin, uint64_t size) {
 std::vector<RecordByte> SealedReading::chunked_body(size_t begin) {
   const std::vector<RecordByte>& stream = records_.stream();
   constexpr size_t kFrame = 9;  // a size line of 7 bytes, CRLF behind the chunk
-  if (stream.size() - begin > plan_.body_max + kFrame * (plan_.max_chunks + 1)) {
-    throw SealedFault("too long");
-  }
-  answer_.decrypt(std::span(stream).subspan(begin), SealedCircuits::kBodyBlocks);
+  const size_t most = plan_.body_max + kFrame * (plan_.max_chunks + 1);
   // From here on bytes behind the header are asked about too.
-  header_->extend(stream);
+  const auto arrive = [&](size_t end) {
+    if (plan_.keep_alive) {
+      records_.look_at(end);
+      records_.look_at_arrived(SealedRecords::kAll);
+    }
+    if (stream.size() - begin > most) throw SealedFault("too long");
+    answer_.decrypt(std::span(stream).subspan(begin), SealedCircuits::kBodyBlocks);
+    header_->extend(stream);
+  };
+  arrive(begin);
   std::vector<RecordByte> body;
   size_t at = begin, chunks = 0;
   while (true) {
-    const size_t size = chunk_size(read_size_line(at));
+    const size_t size = chunk_size(read_size_line(at, arrive));
     if (size == 0) break;
     if (++chunks > plan_.max_chunks || size > plan_.body_max - body.size()) {
       throw SealedFault("too long");
     }
+    if (stream.size() < at + size + 2) arrive(at + size + 2);
     if (stream.size() - at < size) fail(ResponseFault::kIncomplete);
     const auto first = stream.begin() + static_cast<ptrdiff_t>(at);
     body.insert(body.end(), first, first + static_cast<ptrdiff_t>(size));
@@ -120,19 +169,21 @@ std::vector<RecordByte> SealedReading::chunked_body(size_t begin) {
     require_line_end(at);  // before the next size line is opened
     at += 2;
   }
+  if (stream.size() < at + 2) arrive(at + 2);
   require_line_end(at);  // a trailer is refused
   if (at + 2 != stream.size()) fail(ResponseFault::kTrailingBytes);
   return body;
 }
 
 // Three bytes, then two or one, until CRLF: no byte behind the line is ever opened.
-std::string SealedReading::read_size_line(size_t& at) {
+std::string SealedReading::read_size_line(size_t& at, const Arrive& arrive) {
   constexpr size_t kLongest = 7;
   const std::vector<RecordByte>& stream = records_.stream();
   std::string line;
   while (!line.ends_with("\r\n")) {
     const size_t more = line.empty() ? 3 : line.ends_with('\r') ? 1 : 2;
     if (line.size() + more > kLongest) fail(ResponseFault::kChunk);
+    if (stream.size() < at + more) arrive(at + more);
     if (stream.size() - at < more) fail(ResponseFault::kIncomplete);
     const Bytes bytes = open_gated(SealedCircuits::kSizeLine, std::span(stream).subspan(at, more));
     if (bytes.empty()) fail(ResponseFault::kChunk);
@@ -168,13 +219,18 @@ http::Marks SealedReading::open_body_marks(SealedCircuits::Prepared& circuit,
 }
 
 void SealedReading::outline_body(std::vector<RecordByte> body) {
+  if (plan_.body_kind() == SealedBodyKind::kText) {
+    body_.emplace(answer_, std::move(body));
+    answer_.leak.body_bytes = body_->size();
+    return;
+  }
   if (body.empty()) throw http::OutlineError(http::OutlineFault::kNotWellFormed);
   SealedCircuits::Prepared& circuit = answer_.prepared(SealedCircuits::kBody);
   boolean::Outputs outputs = answer_.run_on_text(circuit, body, '\0');
   body_.emplace(answer_, std::move(body));
   answer_.leak.body_bytes = body_->size();
   const http::Marks marks = open_body_marks(circuit, outputs);
-  if (plan_.body_is_xml()) {
+  if (plan_.body_kind() == SealedBodyKind::kXml) {
     xml_ = http::read_xml_outline(body_->size(), marks);
     return;
   }

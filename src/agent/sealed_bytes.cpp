@@ -48,26 +48,37 @@ void SealedAnswer::decrypt(std::span<const RecordByte> bytes, std::string_view c
 void SealedAnswer::compute_blocks(std::vector<std::pair<uint32_t, uint32_t>> places,
                                   std::string_view circuit) {
   if (places.size() > circuits.keystream_left(circuit)) throw SealedFault("too long");
-  for (size_t done = 0; done < places.size();) {
-    SealedCircuits::Prepared& next = prepared(circuit);
-    const size_t room = SealedCircuits::blocks_of(*next.instance);
-    std::vector<std::pair<uint32_t, uint32_t>> now;
-    for (size_t k = 0; k < room; ++k) now.push_back(places[std::min(done + k, places.size() - 1)]);
-    std::vector<uint8_t> bits;
-    for (const auto& [record, block] : now) {
-      const uint32_t counter = block + 2;  // 1 is J0
-      for (unsigned b = 0; b < 16; ++b) bits.push_back(static_cast<uint8_t>(record >> b & 1));
-      for (unsigned b = 0; b < 12; ++b) bits.push_back(static_cast<uint8_t>(counter >> b & 1));
-    }
-    SealedCircuits::Inputs inputs;
-    inputs.dyn = {{"iv_s", &iv}, {"round_keys_s", &round_keys}};
-    inputs.pub.emplace_back("place", std::move(bits));
-    boolean::Outputs outputs = run(next, inputs);
-    const size_t count = std::min(room, places.size() - done);
-    text.add_keystream(std::span(now).first(count),
-                       outputs.kept[next.program->output_group("keystream")]);
-    done += count;
+  std::span<const std::pair<uint32_t, uint32_t>> left(places);
+  while (!left.empty()) {
+    SealedCircuits::Prepared* const next = circuits.find(circuit);
+    if (next == nullptr) throw SealedFault("too long");  // of generations without a block between
+    // One circuit has the keys of one generation.
+    const uint32_t generation = keys.position(left.front().first).generation;
+    size_t count = 0;
+    const size_t room = std::min(SealedCircuits::blocks_of(*next->program), left.size());
+    while (count < room && keys.position(left[count].first).generation == generation) ++count;
+    compute_block_run(*next, left.first(count));
+    left = left.subspan(count);
   }
+}
+
+// What the circuit has room for beyond these blocks is the last of them once more.
+void SealedAnswer::compute_block_run(SealedCircuits::Prepared& circuit,
+                                     std::span<const std::pair<uint32_t, uint32_t>> places) {
+  std::vector<uint8_t> bits;
+  for (size_t k = 0; k < SealedCircuits::blocks_of(*circuit.program); ++k) {
+    const auto& [record, block] = places[std::min(k, places.size() - 1)];
+    const uint64_t sequence = keys.position(record).sequence;
+    const uint32_t counter = block + 2;  // 1 is J0
+    for (unsigned b = 0; b < 16; ++b) bits.push_back(static_cast<uint8_t>(sequence >> b & 1));
+    for (unsigned b = 0; b < 12; ++b) bits.push_back(static_cast<uint8_t>(counter >> b & 1));
+  }
+  const AnswerKeys::Generation& generation = keys.of(places.front().first);
+  SealedCircuits::Inputs inputs;
+  inputs.dyn = {{"iv_s", &generation.iv}, {"round_keys_s", &generation.round_keys}};
+  inputs.pub.emplace_back("place", std::move(bits));
+  boolean::Outputs outputs = run(circuit, inputs);
+  text.add_keystream(places, outputs.kept[circuit.program->output_group("keystream")]);
 }
 
 boolean::Outputs SealedAnswer::run_on_text(SealedCircuits::Prepared& circuit,

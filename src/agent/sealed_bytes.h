@@ -6,6 +6,7 @@
 #include <tuple>
 #include <vector>
 
+#include "agent/answer_keys.h"
 #include "agent/sealed_circuits.h"
 #include "agent/sealed_reply.h"
 #include "agent/sealed_text.h"
@@ -33,14 +34,15 @@ class SealedFault : public std::runtime_error {
 /// here, books itself in `leak`, and takes verified records only.
 class SealedAnswer {
  public:
-  SealedAnswer(const SealedPlan& the_plan, SealedCircuits& prepared_circuits,
-               const Context& context, const Views& of_connection)
+  SealedAnswer(const SealedPlan& the_plan, SealedCircuits& prepared_circuits, AnswerKeys& the_keys,
+               SealedText& of_records, const Context& context, const Views& of_connection)
       : plan(the_plan),
         circuits(prepared_circuits),
+        keys(the_keys),
+        text(of_records),
         views(of_connection),
         party(context.party),
-        delta(context.source.delta()),
-        text(delta, party.id(), party.num_parties()) {}
+        delta(context.source.delta()) {}
 
   /// Opens bits to all, with MAC (boolean-engine.md §3.4).
   std::vector<uint8_t> open(const prep::AuthBits& bits, std::string_view label) const;
@@ -50,6 +52,8 @@ class SealedAnswer {
   void decrypt(std::span<const RecordByte> bytes, std::string_view circuit);
   /// Runs keystream circuits for these blocks.
   void compute_blocks(std::vector<std::pair<uint32_t, uint32_t>> places, std::string_view circuit);
+  void compute_block_run(SealedCircuits::Prepared& circuit,
+                         std::span<const std::pair<uint32_t, uint32_t>> places);
   /// The prepared circuit, which the plan made for this (asserted).
   SealedCircuits::Prepared& prepared(std::string_view name);
   boolean::Outputs run(SealedCircuits::Prepared& circuit, const SealedCircuits::Inputs& inputs) {
@@ -63,13 +67,13 @@ class SealedAnswer {
 
   const SealedPlan& plan;
   SealedCircuits& circuits;
+  AnswerKeys& keys;
+  SealedText& text;
   const Views& views;
   net::Party& party;
   const Block delta;
   Digest a4{};
-  prep::AuthBits iv, round_keys;
   std::vector<prep::VecTriple> products;  // one a zero test
-  SealedText text;
   SealedLeak leak;
 };
 

@@ -1,6 +1,7 @@
 #include "agent/sealed_circuits.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "agent/wires.h"
 #include "base/error.h"
@@ -16,8 +17,10 @@ namespace {
 
 using circuits::ByteSet;
 
-// Large circuits are cut, so that only what an answer needs is evaluated.
-constexpr size_t kBlocksPerCircuit = 64, kBlockStep = 4;
+// Large circuits are cut, so that only what an answer needs is evaluated. A circuit serves one
+// generation of keys, and what is there when it runs: where there may be breaks, what each of them
+// leaves unused is to be short.
+constexpr size_t kBlocksPerCircuit = 64, kBlocksBetweenBreaks = 16, kBlockStep = 4;
 
 ByteSet set_of(const http::CharSet& chars) {
   ByteSet out;
@@ -54,15 +57,32 @@ mpc::Circuit age_circuit(size_t bytes) {
 mpc::Circuit date_circuit(size_t) {
   return circuits::class_circuit(sets_of(http::cookie_date_form()));
 }
+/// What an item with `after` or a pattern is searched with.
+std::optional<mpc::Circuit> search_circuit(const SealedItem& item, size_t body_max) {
+  const bool absent = item.fate == SealedItem::Fate::kAbsent;
+  if (const auto* pattern = std::get_if<SealedPattern>(&item.at)) {
+    if (absent) return circuits::literal_circuit(body_max, pattern->literal);
+    return circuits::code_search_circuit(body_max, pattern->literal, set_of(pattern->run_class),
+                                         set_of(pattern->terminator));
+  }
+  if (!item.behind) return std::nullopt;
+  constexpr size_t kBytes = SealedPlan::kCodeCapacity;
+  if (absent) return circuits::literal_circuit(kBytes, *item.behind);
+  return circuits::code_search_circuit(kBytes, *item.behind, set_of(item.char_class));
+}
 mpc::Circuit status_circuit(size_t) { return circuits::status_circuit(); }
 
 }  // namespace
 
 bool has_class_check(const SealedItem& item) {
+  if (item.fate == SealedItem::Fate::kTest || item.fate == SealedItem::Fate::kAbsent) return false;
+  if (item.behind) return false;  // the search itself takes bytes of the class alone
+  if (const auto* pattern = std::get_if<SealedPattern>(&item.at)) {
+    return !pattern->blanks.empty() || !pattern->run_class.subset_of(item.char_class);
+  }
   const auto* json = std::get_if<SealedJson>(&item.at);
   const bool number = json != nullptr && json->number;
-  return item.fate != SealedItem::Fate::kTest && !item.behind &&
-         (number || set_of(item.char_class).count() != 256);
+  return number || set_of(item.char_class).count() != 256;
 }
 
 std::vector<http::CharSet> class_sets(const SealedPlan& plan) {
@@ -75,22 +95,22 @@ std::vector<http::CharSet> class_sets(const SealedPlan& plan) {
       const bool number = json != nullptr && json->number;
       out.push_back(number ? item.char_class & form[k] : item.char_class);
     }
+    if (const auto* pattern = std::get_if<SealedPattern>(&item.at)) {
+      out.insert(out.end(), pattern->blanks.size(), http::CharSet::of(" "));
+    }
   }
   return out;
 }
 
-size_t SealedCircuits::blocks_of(const boolean::Instance& instance) {
-  const mpc::Program& program = instance.program();
+size_t SealedCircuits::blocks_of(const mpc::Program& program) {
   return program.inputs[program.input_group("place")].size / circuits::kPlaceBits;
 }
 
-void SealedCircuits::add(std::string_view name, std::shared_ptr<const mpc::Program> program) {
-  circuits_.push_back({std::string(name), std::move(program), nullptr});
-}
-
-void SealedCircuits::add_keystream(std::string_view name, size_t blocks) {
+void SealedCircuits::add_keystream(std::string_view name, size_t blocks, size_t breaks) {
+  const size_t most = breaks == 0 ? kBlocksPerCircuit : kBlocksBetweenBreaks;
+  blocks += most * breaks;
   while (blocks > 0) {
-    const size_t now = std::min(blocks, kBlocksPerCircuit);
+    const size_t now = std::min(blocks, most);
     const size_t size = (now + kBlockStep - 1) / kBlockStep * kBlockStep;
     add(name, sized(kTypes, size, circuits::keystream_circuit));
     blocks -= now;
@@ -99,8 +119,11 @@ void SealedCircuits::add_keystream(std::string_view name, size_t blocks) {
 
 void SealedCircuits::add_header() {
   // A record boundary may cut a block in two, but the first block of every record is there.
-  add_keystream(kHeaderBlocks, (plan_.header_max + 15) / 16);
-  add(kHeader, sized(kHeader, plan_.header_max, circuits::header_outline_circuit));
+  const size_t windows = header_windows(plan_);
+  add_keystream(kHeaderBlocks, (plan_.header_max + 15) / 16, plan_.key_updates + windows - 1);
+  for (size_t window = 0; window < windows; ++window) {
+    add(kHeader, sized(kHeader, plan_.header_max, circuits::header_outline_circuit));
+  }
   for (const SealedItem& item : plan_.items) {
     if (!std::holds_alternative<SealedCookie>(item.at)) continue;
     add(kAge, sized(kAge, kAgeDigits, age_circuit));
@@ -109,33 +132,40 @@ void SealedCircuits::add_header() {
 }
 
 void SealedCircuits::add_body() {
-  if (!plan_.prepares_body()) return;
+  if (!plan_.prepares_body() && !plan_.keep_alive) return;
   add(kDigits, sized(kDigits, kLengthDigits, digits_circuit));
+  if (!plan_.prepares_body()) return;
   // Each chunk has a line of 3 to 7 bytes, read in at most three steps, and the last one is empty.
   const size_t lines = plan_.max_chunks + 1;
   for (size_t k = 0; k < 3 * lines; ++k) {
     add(kSizeLine, sized(kSizeLine, kSizeBytes, size_line_circuit));
   }
-  add_keystream(kBodyBlocks, (plan_.body_max + 9 * lines) / 16 + 1);
-  add(kBody, plan_.body_is_xml() ? sized("xml", plan_.body_max, circuits::xml_outline_circuit)
-                                 : sized("json", plan_.body_max, circuits::json_outline_circuit));
+  const size_t arrivals = plan_.keep_alive ? plan_.records : 1;
+  add_keystream(kBodyBlocks, (plan_.body_max + 9 * lines) / 16 + 1,
+                plan_.key_updates + arrivals - 1);
+  switch (plan_.body_kind()) {
+    case SealedBodyKind::kJson:
+      return add(kBody, sized("json", plan_.body_max, circuits::json_outline_circuit));
+    case SealedBodyKind::kXml:
+      return add(kBody, sized("xml", plan_.body_max, circuits::xml_outline_circuit));
+    case SealedBodyKind::kText:
+      return;  // no outline: patterns read the whole of it
+  }
 }
 
 void SealedCircuits::add_values() {
   for (size_t k = 0; k < plan_.items.size(); ++k) {
-    const SealedItem& item = plan_.items[k];
-    if (!item.behind) continue;
-    add(search_name(k), fresh(circuits::code_search_circuit(SealedPlan::kCodeCapacity, *item.behind,
-                                                            set_of(item.char_class))));
+    if (auto circuit = search_circuit(plan_.items[k], plan_.body_max)) {
+      add(search_name(k), fresh(*circuit));
+    }
   }
   const std::vector<http::CharSet> sets = class_sets(plan_);
   if (!sets.empty()) add(kClasses, fresh(circuits::class_circuit(sets_of(sets))));
 }
 
 SealedCircuits::SealedCircuits(const SealedPlan& plan) : plan_(plan) {
-  add(kKeys, sized(kKeys, plan_.records, circuits::gc_c));
   // One at a time: how many records are looked at together is known when they are there.
-  for (size_t record = 0; record < plan_.records; ++record) {
+  for (size_t block = 0; block < plan_.records + plan_.spare_blocks; ++block) {
     add(kTypes, sized(kTypes, 1, circuits::keystream_circuit));
   }
   add(kStatus, sized(kStatus, 0, status_circuit));
@@ -145,70 +175,8 @@ SealedCircuits::SealedCircuits(const SealedPlan& plan) : plan_(plan) {
   add_values();
 }
 
-uint64_t SealedCircuits::num_ands() const {
-  uint64_t sum = 0;
-  for (const Prepared& circuit : circuits_) sum += circuit.program->num_ands();
-  return sum;
-}
-
-uint64_t SealedCircuits::num_triples() const {
-  uint64_t sum = 0;
-  for (const Prepared& circuit : circuits_) sum += circuit.program->num_triples;
-  return sum;
-}
-
-void SealedCircuits::prepare(const Context& context) {
-  context_ = &context;
-  for (Prepared& circuit : circuits_) {
-    std::vector<prep::AuthBits> zero(circuit.program->inputs.size());
-    if (circuit.name == kKeys) zero[circuit.program->input_group("r_s")] = std::move(r_s_);
-    circuit.instance = context_->engine.prepare(circuit.program, std::move(zero), circuit.name);
-  }
-}
-
-SealedCircuits::Prepared* SealedCircuits::find(std::string_view name) {
-  for (Prepared& circuit : circuits_) {
-    if (circuit.name != name) continue;
-    const auto ran = std::find(ran_.begin(), ran_.end(), circuit.instance.get());
-    if (ran == ran_.end()) return &circuit;
-  }
-  return nullptr;
-}
-
 size_t SealedCircuits::keystream_left(std::string_view name) const {
-  size_t blocks = 0;
-  for (const Prepared& circuit : circuits_) {
-    if (circuit.name != name) continue;
-    if (std::find(ran_.begin(), ran_.end(), circuit.instance.get()) != ran_.end()) continue;
-    blocks += blocks_of(*circuit.instance);
-  }
-  return blocks;
-}
-
-boolean::Outputs SealedCircuits::run(Prepared& circuit, const Inputs& inputs, const Views& views,
-                                     const Digest& a4) {
-  const mpc::Program& program = *circuit.program;
-  boolean::OnlineInputs online = empty_inputs(program);
-  RandomOracle view = views.of(circuit.name);
-  view.field(a4).field(uint64_t{ran_.size()});
-  for (const auto& [name, bits] : inputs.dyn) online.dyn[program.input_group(name)] = bits;
-  for (const auto& [name, bits] : inputs.pub) {
-    view.field(bits);
-    online.pub[program.input_group(name)] = bits;
-  }
-  online.view = view.digest();
-  ran_.push_back(circuit.instance.get());
-  return context_->engine.run(*circuit.instance, online);
-}
-
-void SealedCircuits::confirm() {
-  for (boolean::Instance* instance : ran_) context_->engine.confirm(*instance);
-}
-
-void SealedCircuits::erase() {
-  ran_.clear();
-  circuits_.clear();
-  r_s_ = prep::AuthBits();
+  return count(name, [](const Prepared& circuit) { return blocks_of(*circuit.program); });
 }
 
 }  // namespace flexroom::agent

@@ -1,6 +1,7 @@
 #include "agent/sealed_plan.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/codec.h"
 #include "base/error.h"
@@ -13,7 +14,13 @@ namespace {
 }
 
 bool is_body(const SealedPlace& at) {
-  return std::holds_alternative<SealedJson>(at) || std::holds_alternative<SealedXml>(at);
+  return !std::holds_alternative<SealedCookie>(at) && !std::holds_alternative<SealedHeader>(at);
+}
+
+/// Of a place in a body.
+SealedBodyKind kind_of(const SealedPlace& at) {
+  if (std::holds_alternative<SealedXml>(at)) return SealedBodyKind::kXml;
+  return std::holds_alternative<SealedPattern>(at) ? SealedBodyKind::kText : SealedBodyKind::kJson;
 }
 
 SealedPlace place_of(const SealedCodes& codes) {
@@ -51,6 +58,13 @@ struct PlaceWriter {
   void operator()(const SealedXml& xml) const {
     out.u8(4);
     path(xml.path);
+  }
+  void operator()(const SealedPattern& pattern) const {
+    out.u8(5).field(pattern.literal);
+    write_set(out, pattern.run_class);
+    write_set(out, pattern.terminator);
+    out.u32(static_cast<uint32_t>(pattern.blanks.size()));
+    for (const size_t blank : pattern.blanks) out.u64(blank);
   }
 
  private:
@@ -123,10 +137,34 @@ bool holds_the_end(const SealedItem& item) {
   return item.char_class.contains(end) || item.char_class.contains('\0');
 }
 
+/// What is searched is filled up with zero bytes: neither the literal nor the run may take them for
+/// bytes of the text.
+void require_valid_pattern(const SealedItem& item, const SealedPattern& pattern, size_t body_max) {
+  if (item.behind) refuse("`after` behind a pattern");
+  if (pattern.literal.empty() || pattern.literal.size() >= body_max ||
+      pattern.literal.find('\0') != std::string::npos) {
+    refuse("a pattern without a literal, or with one that no body holds");
+  }
+  if (item.fate == SealedItem::Fate::kAbsent) return;
+  if (item.fate == SealedItem::Fate::kTest) refuse("`equals` of a pattern is not built");
+  if (pattern.run_class.empty() || pattern.run_class.contains('\0') ||
+      pattern.terminator.contains('\0') || pattern.terminator.subset_of(pattern.run_class)) {
+    refuse("a pattern whose run has no class or no end");
+  }
+  if (pattern.blanks.empty()) return;
+  const bool ascending = std::adjacent_find(pattern.blanks.begin(), pattern.blanks.end(),
+                                            std::greater_equal<>()) == pattern.blanks.end();
+  if (!ascending || !pattern.run_class.contains(' ') || pattern.blanks.back() >= body_max) {
+    refuse("blanks of a pattern that its run cannot have");
+  }
+}
+
 void require_valid_item(const SealedItem& item, size_t num_members) {
   if (item.fate == SealedItem::Fate::kTest) {
     if (item.equals.empty()) refuse("a test without a text");
     if (item.behind) refuse("`assert` on a text that is searched is not built");
+  } else if (item.fate == SealedItem::Fate::kAbsent) {
+    // no value
   } else if (item.char_class.empty() || item.min_bytes < 1 || item.max_bytes < item.min_bytes) {
     refuse("a value without a class, or of no length");
   }
@@ -135,24 +173,31 @@ void require_valid_item(const SealedItem& item, size_t num_members) {
   }
   if (const auto* json = std::get_if<SealedJson>(&item.at)) {
     if (json->number && item.behind) refuse("`after` on a number");
-    if (json->number && !may_be_number(item)) refuse("a class or a text that no number has");
+    const bool has_value = item.fate != SealedItem::Fate::kAbsent;
+    if (json->number && has_value && !may_be_number(item))
+      refuse("a class or a text that no number has");
   }
   if (const auto* header = std::get_if<SealedHeader>(&item.at)) {
     if (http::same_name(header->name, "set-cookie")) refuse("Set-Cookie is read by `cookie` alone");
   }
   require_names(item.at);
   const auto* cookie = std::get_if<SealedCookie>(&item.at);
-  if (cookie != nullptr && item.fate != SealedItem::Fate::kKeep) {
+  if (cookie != nullptr && item.fate != SealedItem::Fate::kKeep &&
+      item.fate != SealedItem::Fate::kAbsent) {
     refuse("a cookie is never opened or tested", "keep it");
+  }
+  if (cookie != nullptr && cookie->missing_same && item.fate != SealedItem::Fate::kKeep) {
+    refuse("`missing` of a cookie that is not kept");
   }
   if (cookie != nullptr && !is_domain_of(cookie->query)) {
     refuse("a cookie of a domain that the host is not in");
   }
-  if (item.behind && (!is_body(item.at) || item.behind->empty() ||
-                      item.behind->size() >= SealedPlan::kCodeCapacity)) {
+  if (item.behind &&
+      (!is_body(item.at) || item.behind->empty() || item.behind->find('\0') != std::string::npos ||
+       item.behind->size() >= SealedPlan::kCodeCapacity)) {
     refuse("`after` needs a literal, and a text of the body");
   }
-  if (item.behind && holds_the_end(item)) {
+  if (item.behind && item.fate != SealedItem::Fate::kAbsent && holds_the_end(item)) {
     refuse("`after` with a class that holds the end of the text", "use a narrower class");
   }
 }
@@ -164,11 +209,11 @@ bool SealedPlan::reads_body() const {
                      [](const SealedItem& item) { return is_body(item.at); });
 }
 
-bool SealedPlan::body_is_xml() const {
+SealedBodyKind SealedPlan::body_kind() const {
   for (const SealedItem& item : items) {
-    if (is_body(item.at)) return std::holds_alternative<SealedXml>(item.at);
+    if (is_body(item.at)) return kind_of(item.at);
   }
-  return codes.has_value() && std::holds_alternative<SealedXml>(codes->at);
+  return codes ? kind_of(place_of(*codes)) : SealedBodyKind::kJson;
 }
 
 void SealedPlan::require_valid(size_t num_members) const {
@@ -181,18 +226,22 @@ void SealedPlan::require_valid(size_t num_members) const {
   if (header_max < 64 || header_max > kMaxHeader || body_max < 1 || body_max > kMaxBody ||
       max_chunks < 1 || max_chunks > kMaxChunks || records < 1 || records > kMaxRecords ||
       record_bytes < header_max || record_bytes > kMaxRecordBytes || tests_max < 1 ||
-      tests_max > 1024) {
+      tests_max > 1024 || spare_blocks > kMaxSpareBlocks || key_updates > kMaxKeyUpdates ||
+      key_updates >= records) {
     refuse("a bound is outside of what is built");
   }
   for (const SealedItem& item : items) {
     require_valid_item(item, num_members);
-    if (is_body(item.at) && std::holds_alternative<SealedXml>(item.at) != body_is_xml()) {
-      refuse("a body is JSON or XML, not both");
+    if (const auto* pattern = std::get_if<SealedPattern>(&item.at)) {
+      require_valid_pattern(item, *pattern, body_max);
+    }
+    if (is_body(item.at) && kind_of(item.at) != body_kind()) {
+      refuse("a body is JSON, XML or a text, not two of them");
     }
   }
   if (codes) {
     require_names(place_of(*codes));
-    if (std::holds_alternative<SealedXml>(codes->at) != body_is_xml()) {
+    if (kind_of(place_of(*codes)) != body_kind()) {
       refuse("the codes are looked for in a body of the kind of the other selectors");
     }
     if (codes->one_of.empty() || codes->one_of.size() > 32 ||
@@ -204,12 +253,14 @@ void SealedPlan::require_valid(size_t num_members) const {
 
 Digest SealedPlan::digest() const {
   Writer out;
-  out.field("flexroom sealed plan 1").u32(static_cast<uint32_t>(statuses.size()));
+  out.field("flexroom sealed plan 2").u32(static_cast<uint32_t>(statuses.size()));
   for (const int status : statuses) out.u32(static_cast<uint32_t>(status));
   out.field(content_type);
-  for (const size_t bound : {header_max, body_max, max_chunks, records, record_bytes, tests_max}) {
+  for (const size_t bound : {header_max, body_max, max_chunks, records, record_bytes, tests_max,
+                             spare_blocks, key_updates}) {
     out.u64(bound);
   }
+  out.u8(keep_alive);
   out.u32(static_cast<uint32_t>(items.size()));
   for (const SealedItem& item : items) {
     std::visit(PlaceWriter{out}, item.at);

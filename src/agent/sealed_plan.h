@@ -28,13 +28,26 @@ struct SealedJson {
 struct SealedXml {
   std::vector<std::string> path;
 };
-using SealedPlace = std::variant<SealedCookie, SealedHeader, SealedJson, SealedXml>;
+/// `pattern "LIT" CLASS "TERM"` over the whole of a body that is neither JSON nor XML (§5.5). To be
+/// absent it is the literal alone.
+struct SealedPattern {
+  std::string literal;
+  http::CharSet run_class, terminator;
+  /// Places in the run that hold a blank, ascending: tested in the class bit and dropped. All else
+  /// of the run is of the item's class.
+  std::vector<size_t> blanks;
+};
+using SealedPlace = std::variant<SealedCookie, SealedHeader, SealedJson, SealedXml, SealedPattern>;
+enum class SealedBodyKind : uint8_t { kJson, kXml, kText };
 
 struct SealedItem {
   enum class Fate : uint8_t {
     kKeep,  // stays as authenticated bits
     kOpen,  // opened in phase 6, to all or to one
     kTest,  // must be `equals` (assert); shows one bit
+    /// Must not be there (assert): no such place; of `after` or a pattern the literal stands
+    /// nowhere in it. Shows one bit.
+    kAbsent,
   };
   SealedPlace at;
   std::optional<std::string> behind;  // `after "LIT"`: the run of the class behind it
@@ -67,20 +80,32 @@ struct SealedPlan {
   size_t max_chunks = 4;        // of a chunked body, at most 16
   size_t records = 4;           // that are looked at, tickets included; more is an unknown outcome
   size_t record_bytes = 32768;  // of them together, in ciphertext
+  /// Blocks, 5 120 ANDs each, for padding behind the last block of a record (§4.5: at most 64
+  /// zeros) and for the headers of further messages in a record (§3.6).
+  size_t spare_blocks = 4;
+  /// KeyUpdates of the server that are prepared for (§3.6); one more is an unknown outcome. Each is
+  /// a generation of keys in full, so that none is the default: no service was seen to send one
+  /// within an answer.
+  size_t key_updates = 0;
   size_t tests_max = 128;
+  /// Another request may follow on the connection (§4.9(1)): the answer is read as far as its own
+  /// framing goes, and the header is always read. Costs a second header window, and 16 blocks a
+  /// record for what comes in pieces.
+  bool keep_alive = false;
   std::vector<SealedItem> items;  // none: the status alone
   std::optional<SealedCodes> codes;
 
   static constexpr size_t kCodeCapacity = 512;  // of a text that is searched, its end included
   static constexpr size_t kMaxRecords = 16, kMaxRecordBytes = size_t{1} << 20;
   static constexpr size_t kMaxHeader = 16384, kMaxBody = 65536, kMaxChunks = 16;
+  static constexpr size_t kMaxSpareBlocks = 128, kMaxKeyUpdates = 8;
 
-  bool reads_header() const { return !items.empty() || codes.has_value(); }
+  bool reads_header() const { return !items.empty() || codes.has_value() || keep_alive; }
   /// Of an answer in `statuses`.
   bool reads_body() const;
   bool prepares_body() const { return reads_body() || codes.has_value(); }
-  /// JSON or XML: all selectors on the body, those of codes too, are of one kind.
-  bool body_is_xml() const;
+  /// All selectors on the body, those of codes too, are of one kind.
+  SealedBodyKind body_kind() const;
   /// Bytes of the service behind its Finished that are taken at all.
   size_t max_stream() const { return record_bytes + records * 300 + (size_t{1} << 20); }
   /// Throws InputError for what is not built or does not go together.

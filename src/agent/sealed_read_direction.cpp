@@ -1,89 +1,122 @@
 #include "agent/sealed_read_direction.h"
 
+#include <algorithm>
+#include <deque>
+
 #include "agent/freeze.h"
 #include "agent/phases.h"
 #include "agent/sealed_reading.h"
-#include "agent/wires.h"
-#include "prep/ghash.h"
-#include "tls/key_schedule.h"
 
 namespace flexroom::agent {
 namespace {
 
-constexpr size_t kHashRun = 256;  // blocks of GHASH without a product: 4 KB (§4.4)
-
 class SealedReadDirection final : public ReadDirection {
  public:
-  explicit SealedReadDirection(const ReadTerms& terms)
-      : terms_(terms), plan_(*terms.sealed), circuits_(plan_) {}
+  explicit SealedReadDirection(const ReadTerms& terms) : terms_(terms), keys_(bounds_of(terms)) {
+    answers_.emplace_back(terms.sealed);
+    for (const auto& plan : terms.later) answers_.emplace_back(plan);
+    num_ands_ = keys_.num_ands();
+    for (const Prepared& answer : answers_) num_ands_ += answer.circuits.num_ands();
+  }
 
   void prepare(const Context& context) override {
     context_.emplace(context);
-    prep::Source& source = context.source;
-    // Of each record its header and lengths are two blocks, and the last one may not be full.
-    const size_t blocks = plan_.record_bytes / 16 + 3 * plan_.records;
-    hash_.emplace(source, kHashRun, blocks / kHashRun);
-    circuits_.set_hash_bits(hash_->random_bits());
-    if (plan_.reads_header()) {
-      products_ = source.vec_triples(std::vector<size_t>(plan_.tests_max, 1));
+    keys_.prepare(context);
+    for (Prepared& answer : answers_) {
+      if (answer.plan->reads_header()) {
+        answer.products =
+            context.source.vec_triples(std::vector<size_t>(answer.plan->tests_max, 1));
+      }
+      answer.circuits.prepare(context);
     }
-    circuits_.prepare(*context_);
   }
-  uint64_t num_ands() const override { return circuits_.num_ands(); }
+  uint64_t num_ands() const override { return num_ands_; }
 
   void take(const mpc::Program& program, boolean::Outputs& outputs) override {
-    kout_s_ap_ = std::move(outputs.kept[program.output_group("kout_s_ap")]);
-    kin_s_ap_ = sha256_state_from(digest_of_bits(outputs.opened[program.output_group("kin_s_ap")]));
+    keys_.take(program, outputs);
   }
 
   void erase() override {
-    kout_s_ap_ = prep::AuthBits();
-    products_.clear();
-    if (hash_) hash_->erase();
-    circuits_.erase();
+    keys_.erase();
+    answers_.clear();
+    records_.reset();
+    if (text_) text_->erase();
   }
-  void confirm() override { circuits_.confirm(); }
+  /// Of the answer that was read last.
+  void confirm() override {
+    keys_.confirm();
+    answers_.front().circuits.confirm();
+    answers_.pop_front();
+  }
 
   Reply read(const Released& request) override {
-    SealedAnswer answer(plan_, circuits_, *context_, request.views);
-    answer.products = std::move(products_);
-    request.begin(phase::kAnswerKeys);
-    SealedRecords::Keys keys = make_keys(answer);
+    if (!records_) begin(request);
+    Prepared& prepared = answers_.front();
+    SealedAnswer answer(*prepared.plan, prepared.circuits, keys_, *text_, *context_, request.views);
+    answer.products = std::move(prepared.products);
     request.begin(phase::kAnswer);
-    const tls::FrozenResponse frozen = freeze(request, terms_);
+    size_t waited = 0;
+    if (prepared.plan->keep_alive) {
+      records_->begin(answer, request.request_offset,
+                      [&] { return receive_more(request, answer, waited++ > 0); });
+    } else {
+      records_->begin(answer, request.request_offset);
+      take_frozen(request, answer, freeze(request, terms_));
+      request.server.close();
+    }
     request.begin(phase::kReadAnswer);
-    // A4: what is judged is the same at all members before a share of it leaves. Nothing that comes
-    // later is looked at.
-    answer.a4 = freeze_view(request, frozen);
-    request.views.agree("tls/A4", answer.a4, AbortCode::kViewMismatch);
-    request.server.close();
-    SealedRecords records(answer, frozen, std::move(keys), context_->journal,
-                          request.views.party().scope().csid);
-    SealedReading reading(answer, records);
-    return reply_of(request, reading.read());
+    SealedReading reading(answer, *records_);
+    SealedReply reply = reading.read();
+    reply.goes_on = reply.goes_on && !request.server.ended() &&
+                    !request.machine.application_fault() && !request.machine.has_partial_record();
+    if (!reply.goes_on) request.server.close();
+    return reply_of(request, std::move(reply));
   }
 
  private:
-  // GC-C while the service works.
-  SealedRecords::Keys make_keys(SealedAnswer& answer) {
-    const auto words = [&](std::string_view label, size_t length) {
-      return word_bits(tls::outer_words(tls::inner_digest(kin_s_ap_, label, {}, length)));
+  /// One answer's plan and what is prepared for it.
+  struct Prepared {
+    explicit Prepared(std::shared_ptr<const SealedPlan> the_plan)
+        : plan(std::move(the_plan)), circuits(*plan) {}
+    std::shared_ptr<const SealedPlan> plan;
+    SealedCircuits circuits;
+    std::vector<prep::VecTriple> products;
+  };
+
+  // At most 8 KeyUpdates a connection (§3.6).
+  static AnswerKeys::Bounds bounds_of(const ReadTerms& terms) {
+    AnswerKeys::Bounds bounds;
+    const auto add = [&](const SealedPlan& plan) {
+      bounds.records += plan.records;
+      bounds.record_bytes += plan.record_bytes;
+      bounds.updates = std::min(bounds.updates + plan.key_updates, SealedPlan::kMaxKeyUpdates);
     };
-    SealedCircuits::Prepared& circuit = answer.prepared(SealedCircuits::kKeys);
-    SealedCircuits::Inputs inputs;
-    inputs.dyn = {{"kout_s_ap", &kout_s_ap_}};
-    inputs.pub.emplace_back("kw_key", words("key", 16));
-    inputs.pub.emplace_back("kw_iv", words("iv", 12));
-    boolean::Outputs outputs = answer.run(circuit, inputs);
-    const mpc::Program& program = *circuit.program;
-    const auto kept = [&](std::string_view name) {
-      return std::move(outputs.kept[program.output_group(name)]);
-    };
-    answer.iv = kept("iv_s");
-    answer.round_keys = kept("round_keys_s");
-    hash_->set_difference(
-        prep::ghash_block(bytes_of_bits(outputs.opened[program.output_group("d_s")])));
-    return {*hash_, kept("tag_masks"), kept("first_blocks")};
+    add(*terms.sealed);
+    for (const auto& plan : terms.later) add(*plan);
+    return bounds;
+  }
+
+  void begin(const Released& request) {
+    net::Party& party = request.views.party();
+    text_.emplace(context_->source.delta(), party.id(), party.num_parties());
+    records_.emplace(keys_, *text_, context_->journal, party.scope().csid);
+    request.begin(phase::kAnswerKeys);
+    keys_.derive(request.views);  // while the service works
+  }
+
+  // A4: what is judged is the same at all members before a share of it leaves. Nothing that comes
+  // later is looked at, until it is agreed on in its turn.
+  void take_frozen(const Released& request, SealedAnswer& answer, tls::FrozenResponse frozen) {
+    answer.a4 = freeze_view(request, frozen);
+    request.views.agree("tls/A4", answer.a4, AbortCode::kViewMismatch);
+    records_->add(std::move(frozen.records));
+  }
+
+  bool receive_more(const Released& request, SealedAnswer& answer, bool settle) {
+    tls::FrozenResponse frozen = freeze_next(request, terms_, settle);
+    const bool more = !frozen.records.empty();
+    take_frozen(request, answer, std::move(frozen));  // also that nothing came
+    return more;
   }
 
   Reply reply_of(const Released& request, SealedReply sealed) const {
@@ -97,21 +130,26 @@ class SealedReadDirection final : public ReadDirection {
         *reply.unknown_outcome += ": " + (fault ? *fault : request.server.end_reason());
       }
     }
+    reply.goes_on = sealed.goes_on;
     reply.sealed = std::make_shared<SealedReply>(std::move(sealed));
     return reply;
   }
 
   const ReadTerms terms_;
-  const SealedPlan& plan_;
   std::optional<Context> context_;
-  SealedCircuits circuits_;
-  std::optional<GhashKey> hash_;
-  std::vector<prep::VecTriple> products_;
-  prep::AuthBits kout_s_ap_;
-  Sha256State kin_s_ap_{};
+  AnswerKeys keys_;
+  std::deque<Prepared> answers_;  // the next one first
+  uint64_t num_ands_ = 0;         // of all of them
+  std::optional<SealedText> text_;
+  std::optional<SealedRecords> records_;
 };
 
 }  // namespace
+
+uint64_t sealed_answer_triples(const SealedPlan& plan) {
+  return AnswerKeys({plan.records, plan.record_bytes, plan.key_updates}).num_triples() +
+         SealedCircuits(plan).num_triples();
+}
 
 std::unique_ptr<ReadDirection> make_sealed_read_direction(const ReadTerms& terms) {
   if (terms.sealed == nullptr) {

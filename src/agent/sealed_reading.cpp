@@ -75,15 +75,17 @@ void SealedReading::read_by_plan(SealedReply& reply) {
     if (plan_.codes && status_ != 429 && status_ < 500) reply.code = read_code();
     return;
   }
-  if (plan_.items.empty()) return;
+  if (plan_.items.empty() && !plan_.keep_alive) return;
   const http::HeaderLines header = read_header();
   if (plan_.reads_body()) outline_body(read_body(header));
+  const bool goes_on = plan_.keep_alive && leaves_connection(header);
   std::vector<std::optional<Place>> places;
   for (size_t k = 0; k < plan_.items.size(); ++k) {
     places.push_back(select(plan_.items[k], header, k));
   }
   require_classes(places);
   finish(reply, places);
+  reply.goes_on = goes_on;
 }
 
 // Phase 1: the digits are gated with the form of the line and the type of the record.
@@ -114,13 +116,40 @@ int SealedReading::read_status() {
   return status;
 }
 
-// Phase 2. `bad` is opened at the last byte that arrived, the end only if it is 0, marks only
-// before the end.
+// Phase 2. Of a plan that keeps the connection the window is what has arrived; if the header does
+// not end in it, what has arrived then goes through an outline of its own (§4.11).
 http::HeaderLines SealedReading::read_header() {
-  records_.look_at(plan_.header_max);
-  const std::vector<RecordByte>& stream = records_.stream();
-  const size_t window = std::min(plan_.header_max, stream.size());
-  const auto bytes = std::span(stream).first(window);
+  std::optional<http::HeaderMarks> marks;
+  for (size_t window = 1; !marks; ++window) {
+    if (plan_.keep_alive) records_.look_at_arrived(plan_.header_max);
+    if (!plan_.keep_alive) records_.look_at(plan_.header_max);
+    const size_t size = std::min(plan_.header_max, records_.stream().size());
+    marks = open_header_marks(size);
+    if (marks) break;
+    if (size == plan_.header_max) throw http::OutlineError(http::OutlineFault::kHeaderTooLong);
+    if (window < header_windows(plan_)) records_.look_at(size + 1);
+    if (records_.stream().size() == size || window == header_windows(plan_)) {
+      no_answer(std::string(kCutAnswer));
+    }
+  }
+  const http::HeaderLines header = http::read_header_outline(*marks);
+  std::vector<std::string> names;
+  if (plan_.prepares_body() || plan_.keep_alive) {
+    names = {"content-length", "transfer-encoding", "content-encoding", "content-type"};
+  }
+  if (plan_.keep_alive) names.emplace_back("connection");
+  for (const SealedItem& item : plan_.items) {
+    if (std::holds_alternative<SealedCookie>(item.at)) names.emplace_back("set-cookie");
+    if (const auto* line = std::get_if<SealedHeader>(&item.at)) names.push_back(line->name);
+  }
+  http::ask_names(header, names, *header_);  // all names in one test
+  return header;
+}
+
+// `bad` is opened at the last byte that arrived, the end only if it is 0, marks only before the
+// end; nothing where the header does not end in the window.
+std::optional<http::HeaderMarks> SealedReading::open_header_marks(size_t window) {
+  const auto bytes = std::span(records_.stream()).first(window);
   answer_.decrypt(bytes, SealedCircuits::kHeaderBlocks);
   SealedCircuits::Prepared& circuit = answer_.prepared(SealedCircuits::kHeader);
   const boolean::Outputs outputs = answer_.run_on_text(circuit, bytes, '\0');
@@ -130,10 +159,7 @@ http::HeaderLines SealedReading::read_header() {
   if (marks.bad) throw http::OutlineError(http::OutlineFault::kBadHeader);
   marks.ends = KeptMarks(circuit, outputs, "ends").open(answer_, window, "sealed/open header end");
   const auto end = std::find(marks.ends.begin(), marks.ends.end(), true);
-  if (end == marks.ends.end()) {
-    if (window < plan_.header_max) no_answer(std::string(kCutAnswer));
-    throw http::OutlineError(http::OutlineFault::kHeaderTooLong);
-  }
+  if (end == marks.ends.end()) return std::nullopt;
   const auto size = static_cast<size_t>(end - marks.ends.begin()) + 1;
   const auto open = [&](std::string_view name) {
     std::vector<bool> out =
@@ -147,17 +173,7 @@ http::HeaderLines SealedReading::read_header() {
   marks.details = open("details");
   answer_.leak.header_bytes = size;
   header_.emplace(answer_, std::vector<RecordByte>(bytes.begin(), bytes.end()));
-  const http::HeaderLines header = http::read_header_outline(marks);
-  std::vector<std::string> names;
-  if (plan_.prepares_body()) {
-    names = {"content-length", "transfer-encoding", "content-encoding", "content-type"};
-  }
-  for (const SealedItem& item : plan_.items) {
-    if (std::holds_alternative<SealedCookie>(item.at)) names.emplace_back("set-cookie");
-    if (const auto* line = std::get_if<SealedHeader>(&item.at)) names.push_back(line->name);
-  }
-  http::ask_names(header, names, *header_);  // all names in one test
-  return header;
+  return marks;
 }
 
 // --- selection ---
@@ -170,57 +186,135 @@ http::Span SealedReading::select_in_body(const SealedPlace& at) {
   return http::select_xml(*xml_, std::get<SealedXml>(at).path, *body_);
 }
 
+std::optional<http::Span> SealedReading::select_span(const SealedItem& item,
+                                                     const http::HeaderLines& header) {
+  if (const auto* cookie = std::get_if<SealedCookie>(&item.at)) {
+    const auto found = http::select_cookie(header, cookie->query, *header_);
+    if (const auto* span = std::get_if<http::Span>(&found)) return *span;
+    if (std::get<http::NoCookie>(found) == http::NoCookie::kDeleted) throw SealedFault("deleted");
+    if (!cookie->missing_same) throw http::OutlineError(http::OutlineFault::kNotFound);
+    return std::nullopt;
+  }
+  if (const auto* line = std::get_if<SealedHeader>(&item.at)) {
+    return http::select_header(header, line->name, line->before, line->after, *header_);
+  }
+  return select_in_body(item.at);
+}
+
 std::optional<SealedReading::Place> SealedReading::select(const SealedItem& item,
                                                           const http::HeaderLines& header,
                                                           size_t index) {
-  const bool in_body =
-      std::holds_alternative<SealedJson>(item.at) || std::holds_alternative<SealedXml>(item.at);
-  SealedBytes& bytes = in_body ? *body_ : *header_;
-  http::Span span;
-  if (const auto* cookie = std::get_if<SealedCookie>(&item.at)) {
-    const auto found = http::select_cookie(header, cookie->query, bytes);
-    if (const auto* gone = std::get_if<http::NoCookie>(&found)) {
-      if (*gone == http::NoCookie::kDeleted) throw SealedFault("deleted");
-      if (!cookie->missing_same) throw http::OutlineError(http::OutlineFault::kNotFound);
-      return std::nullopt;
-    }
-    span = std::get<http::Span>(found);
-  } else if (const auto* line = std::get_if<SealedHeader>(&item.at)) {
-    span = http::select_header(header, line->name, line->before, line->after, bytes);
+  if (item.fate == SealedItem::Fate::kAbsent) {
+    require_absent(item, header, index);
+    return Place();
+  }
+  Place place;
+  if (const auto* pattern = std::get_if<SealedPattern>(&item.at)) {
+    place = drop_blanks(search(index, body_->at({0, body_->size()})), pattern->blanks);
   } else {
-    span = select_in_body(item.at);
-  }
-  if (item.fate == SealedItem::Fate::kTest) {
-    if (span.size() != item.equals.size() || !bytes.equal(span, item.equals, false)) {
-      throw SealedFault("assert " + std::to_string(index + 1));
+    const std::optional<http::Span> span = select_span(item, header);
+    if (!span) return std::nullopt;
+    if (item.fate == SealedItem::Fate::kTest) {
+      require_equal(item, *span, index);
+      return Place{bytes_of(item).at(*span), {}};
     }
-    return bytes.at(span);
+    place.bytes = item.behind ? search_behind(index, *span) : bytes_of(item).at(*span);
   }
-  Place place = item.behind ? search(index, span) : bytes.at(span);
-  if (place.size() > item.max_bytes) throw SealedFault("too long");
-  if (place.size() < item.min_bytes) throw SealedFault("too short");
+  if (place.bytes.size() > item.max_bytes) throw SealedFault("too long");
+  if (place.bytes.size() < item.min_bytes) throw SealedFault("too short");
   return place;
 }
 
-// `after "LIT"`: whether there is one run is opened before where it is.
-SealedReading::Place SealedReading::search(size_t index, http::Span text) {
+SealedBytes& SealedReading::bytes_of(const SealedItem& item) {
+  const bool in_header = std::holds_alternative<SealedCookie>(item.at) ||
+                         std::holds_alternative<SealedHeader>(item.at);
+  return in_header ? *header_ : *body_;
+}
+
+void SealedReading::require_equal(const SealedItem& item, http::Span span, size_t index) {
+  if (span.size() != item.equals.size() || !bytes_of(item).equal(span, item.equals, false)) {
+    throw SealedFault("assert " + std::to_string(index + 1));
+  }
+}
+
+// `absent`: no such place, or the literal stands nowhere in it. What is there but cannot be read is
+// a failure of its own.
+void SealedReading::require_absent(const SealedItem& item, const http::HeaderLines& header,
+                                   size_t index) {
+  const auto there = [&] {
+    if (std::holds_alternative<SealedPattern>(item.at)) {
+      return stands_in(index, body_->at({0, body_->size()}));
+    }
+    if (const auto* json = std::get_if<SealedJson>(&item.at); json != nullptr && !item.behind) {
+      (void)http::select_json(*json_, json->path, *body_);  // of whatever type
+      return true;
+    }
+    if (const auto* line = std::get_if<SealedHeader>(&item.at)) {
+      return http::has_header(header, line->name, line->before, line->after, *header_);
+    }
+    const http::Span span = select_span(item, header).value();
+    if (!item.behind) return true;
+    require_searchable(span);
+    return stands_in(index, body_->at(span));
+  };
+  try {
+    if (!there()) return;
+  } catch (const http::OutlineError& error) {
+    if (error.fault() != http::OutlineFault::kNotFound) throw;
+    return;
+  }
+  throw SealedFault("assert " + std::to_string(index + 1));
+}
+
+void SealedReading::require_searchable(http::Span text) {
   if (text.size() > SealedPlan::kCodeCapacity - 1) throw SealedFault("too long");
-  if (text.size() == 0) throw http::OutlineError(http::OutlineFault::kNotFound);
-  // With the byte behind it: a run at the end of the text ends there.
-  const Place bytes = body_->at({text.begin, text.end + 1});
+}
+
+// One bit, and nothing of where.
+bool SealedReading::stands_in(size_t index, const std::vector<RecordByte>& text) {
+  if (text.empty()) return false;
   SealedCircuits::Prepared& circuit = answer_.prepared(SealedCircuits::search_name(index));
-  const boolean::Outputs outputs = answer_.run_on_text(circuit, bytes, '\0');
+  const boolean::Outputs outputs = answer_.run_on_text(circuit, text, '\0');
+  ++answer_.leak.class_bits;
+  const prep::AuthBits& seen = outputs.kept[circuit.program->output_group("seen")];
+  return answer_.open(seen, "sealed/open seen").front() != 0;
+}
+
+std::vector<RecordByte> SealedReading::search_behind(size_t index, http::Span text) {
+  if (text.size() == 0) throw http::OutlineError(http::OutlineFault::kNotFound);
+  require_searchable(text);
+  // With the byte behind it: a run at the end of the text ends there.
+  return search(index, body_->at({text.begin, text.end + 1}));
+}
+
+// Whether there is one run is opened before where it is.
+std::vector<RecordByte> SealedReading::search(size_t index, const std::vector<RecordByte>& text) {
+  if (text.empty()) throw http::OutlineError(http::OutlineFault::kNotFound);
+  SealedCircuits::Prepared& circuit = answer_.prepared(SealedCircuits::search_name(index));
+  const boolean::Outputs outputs = answer_.run_on_text(circuit, text, '\0');
   ++answer_.leak.class_bits;
   const prep::AuthBits& found = outputs.kept[circuit.program->output_group("found")];
   if (answer_.open(found, "sealed/open found").front() == 0) {
     throw http::OutlineError(http::OutlineFault::kNotFound);
   }
   const std::vector<bool> run =
-      KeptMarks(circuit, outputs, "run").open(answer_, bytes.size(), "sealed/open run");
+      KeptMarks(circuit, outputs, "run").open(answer_, text.size(), "sealed/open run");
   answer_.leak.marks += count(run);
+  std::vector<RecordByte> out;
+  for (size_t k = 0; k < run.size(); ++k) {
+    if (run[k]) out.push_back(text[k]);
+  }
+  return out;
+}
+
+// The blanks of a run stand at places that the plan says: the class bit tests that they do.
+SealedReading::Place SealedReading::drop_blanks(const std::vector<RecordByte>& run,
+                                                const std::vector<size_t>& blanks) {
+  if (!blanks.empty() && blanks.back() >= run.size()) throw SealedFault("too short");
   Place out;
   for (size_t k = 0; k < run.size(); ++k) {
-    if (run[k]) out.push_back(bytes[k]);
+    const bool dropped = std::binary_search(blanks.begin(), blanks.end(), k);
+    (dropped ? out.blanks : out.bytes).push_back(run[k]);
   }
   return out;
 }
@@ -233,8 +327,8 @@ void SealedReading::require_classes(const std::vector<std::optional<Place>>& pla
   size_t at = 0;  // in `sets`
   for (size_t k = 0; k < plan_.items.size(); ++k) {
     if (!has_class_check(plan_.items[k])) continue;
-    const size_t size = places[k] ? places[k]->size() : 0;
-    if (size != 0) text.append(answer_.text.bits(*places[k]));
+    const size_t size = places[k] ? places[k]->bytes.size() : 0;
+    if (size != 0) text.append(answer_.text.bits(places[k]->bytes));
     Bytes filler;
     for (size_t t = size; t < plan_.items[k].max_bytes; ++t) {
       uint8_t c = 0;
@@ -242,7 +336,9 @@ void SealedReading::require_classes(const std::vector<std::optional<Place>>& pla
       filler.push_back(c);
     }
     append_public(text, filler, answer_.delta);
-    at += plan_.items[k].max_bytes;
+    const size_t blanks = places[k] ? places[k]->blanks.size() : 0;
+    if (blanks != 0) text.append(answer_.text.bits(places[k]->blanks));
+    at += plan_.items[k].max_bytes + blanks;
   }
   SealedCircuits::Prepared& circuit = answer_.prepared(SealedCircuits::kClasses);
   SealedCircuits::Inputs inputs;
@@ -266,11 +362,14 @@ void SealedReading::finish(SealedReply& reply, const std::vector<std::optional<P
       value.state = SealedValue::State::kSame;
       continue;
     }
-    value.bytes = places[k]->size();
-    if (plan_.items[k].fate == SealedItem::Fate::kTest) value.state = SealedValue::State::kTested;
-    if (plan_.items[k].fate == SealedItem::Fate::kKeep) {
+    const SealedItem::Fate fate = plan_.items[k].fate;
+    value.bytes = places[k]->bytes.size();
+    if (fate == SealedItem::Fate::kTest || fate == SealedItem::Fate::kAbsent) {
+      value.state = SealedValue::State::kTested;
+    }
+    if (fate == SealedItem::Fate::kKeep) {
       value.state = SealedValue::State::kKept;
-      value.bits = answer_.text.bits(*places[k]);
+      value.bits = answer_.text.bits(places[k]->bytes);
     }
   }
 }
@@ -279,11 +378,11 @@ void SealedReading::finish(SealedReply& reply, const std::vector<std::optional<P
 void SealedReading::open_values(SealedReply& reply, const std::vector<std::optional<Place>>& places,
                                 std::optional<PartyId> to) {
   std::vector<size_t> items;
-  Place all;
+  std::vector<RecordByte> all;
   for (size_t k = 0; k < places.size(); ++k) {
     if (plan_.items[k].fate != SealedItem::Fate::kOpen || plan_.items[k].to != to) continue;
     items.push_back(k);
-    all.insert(all.end(), places[k]->begin(), places[k]->end());
+    all.insert(all.end(), places[k]->bytes.begin(), places[k]->bytes.end());
   }
   if (items.empty()) return;
   const prep::AuthBits bits = answer_.text.bits(all);
@@ -303,7 +402,7 @@ void SealedReading::open_values(SealedReply& reply, const std::vector<std::optio
   for (const size_t k : items) {
     SealedValue& value = reply.values[k];
     value.state = ours ? SealedValue::State::kOpened : SealedValue::State::kElsewhere;
-    const size_t size = places[k]->size();
+    const size_t size = places[k]->bytes.size();
     if (ours) {
       const ByteView part = text.reveal().subspan(at, size);
       if (to) value.secret = SecretBytes::copy_of(part);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -31,18 +32,27 @@ class SealedReading {
 
  private:
   /// A value of an item, or nothing where the old version stays.
-  using Place = std::vector<RecordByte>;
+  struct Place {
+    std::vector<RecordByte> bytes;
+    std::vector<RecordByte> blanks;  // of a pattern: tested and dropped
+  };
 
   void read_by_plan(SealedReply& reply);
   int read_status();
   std::string read_code();
   http::HeaderLines read_header();
+  std::optional<http::HeaderMarks> open_header_marks(size_t window);
   std::vector<RecordByte> read_body(const http::HeaderLines& header);
   http::FramingLines framing_lines(const http::HeaderLines& header);
   uint64_t content_length(const http::HeaderLine& line);
+  bool leaves_connection(const http::HeaderLines& header);
+  bool says_keep_alive(const http::HeaderLines& header);
+  bool ends_where_its_framing_says(const http::HeaderLines& header);
   std::vector<RecordByte> sized_body(size_t begin, uint64_t size);
   std::vector<RecordByte> chunked_body(size_t begin);
-  std::string read_size_line(size_t& at);
+  /// Waits for the bytes up to that one of the stream, where any may come, and decrypts them.
+  using Arrive = std::function<void(size_t end)>;
+  std::string read_size_line(size_t& at, const Arrive& arrive);
   void require_line_end(size_t at);
   Bytes open_gated(std::string_view circuit, std::span<const RecordByte> bytes);
 
@@ -50,10 +60,19 @@ class SealedReading {
   void outline_json(SealedCircuits::Prepared& circuit, const boolean::Outputs& outputs);
   http::Marks open_body_marks(SealedCircuits::Prepared& circuit, const boolean::Outputs& outputs);
   http::Span select_in_body(const SealedPlace& at);
+  /// Where the value of a place is that is no pattern; nothing where the old version stays.
+  std::optional<http::Span> select_span(const SealedItem& item, const http::HeaderLines& header);
 
   std::optional<Place> select(const SealedItem& item, const http::HeaderLines& header,
                               size_t index);
-  Place search(size_t index, http::Span text);
+  SealedBytes& bytes_of(const SealedItem& item);
+  void require_equal(const SealedItem& item, http::Span span, size_t index);
+  void require_absent(const SealedItem& item, const http::HeaderLines& header, size_t index);
+  static void require_searchable(http::Span text);
+  bool stands_in(size_t index, const std::vector<RecordByte>& text);
+  std::vector<RecordByte> search(size_t index, const std::vector<RecordByte>& text);
+  std::vector<RecordByte> search_behind(size_t index, http::Span text);
+  static Place drop_blanks(const std::vector<RecordByte>& run, const std::vector<size_t>& blanks);
   void require_classes(const std::vector<std::optional<Place>>& places);
   void finish(SealedReply& reply, const std::vector<std::optional<Place>>& places);
   void open_values(SealedReply& reply, const std::vector<std::optional<Place>>& places,

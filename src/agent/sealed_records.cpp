@@ -14,8 +14,11 @@ namespace {
 
 constexpr uint8_t kServerToClient = 1;
 constexpr uint8_t kCloseNotify = 0, kUserCanceled = 90;
-constexpr size_t kMaxUserCanceled = 4;  // §3.6
+constexpr size_t kMaxUserCanceled = 4, kMaxTickets = 64;  // §3.6, attack 25
+constexpr size_t kMaxPadding = 64;                        // zeros of a record (§4.5)
 constexpr size_t kMessageHeader = 4;
+// Lifetime, age_add, an empty nonce, a ticket of one byte, no extensions (RFC 8446 §4.6.1).
+constexpr size_t kShortestTicket = 4 + 4 + 1 + 3 + 2;
 
 [[noreturn]] void no_answer(const std::string& why) {
   throw SealedFault(why, SealedFault::Outcome::kUnknown);
@@ -23,15 +26,36 @@ constexpr size_t kMessageHeader = 4;
 
 }  // namespace
 
+void SealedRecords::begin(SealedAnswer& answer, uint64_t request_offset, More more) {
+  answer_ = &answer;
+  more_ = std::move(more);
+  text_.erase();
+  request_offset_ = request_offset;
+  stream_.clear();
+  first_type_ = {};
+  looked_at_ = bytes_ = spare_used_ = 0;
+}
+
+void SealedRecords::add(std::vector<tls::RawRecord> records) {
+  for (tls::RawRecord& record : records) records_.push_back(std::move(record));
+  padding_.resize(records_.size());
+}
+
 void SealedRecords::look_at(size_t bytes) {
-  while (stream_.size() < bytes && !ended_ && next_ < frozen_.records.size()) {
+  look_at_arrived(bytes);
+  while (stream_.size() < bytes && !ended_ && more_ && more_()) look_at_arrived(bytes);
+}
+
+void SealedRecords::look_at_arrived(size_t bytes) {
+  while (stream_.size() < bytes && !ended_ && next_ < records_.size()) {
     const size_t count = next_batch(bytes);
-    if (next_ + count > answer_.plan.records) {
+    if (looked_at_ + count > answer_->plan.records) {
       no_answer("the service sent more records than the plan has room for (" +
-                std::to_string(answer_.plan.records) + ")");
+                std::to_string(answer_->plan.records) + ")");
     }
     verify(count);
     find_types(count);
+    looked_at_ += count;
     const auto end = static_cast<uint32_t>(next_ + count);
     for (auto record = static_cast<uint32_t>(next_); record < end && !ended_; ++record) {
       take(record);
@@ -40,95 +64,111 @@ void SealedRecords::look_at(size_t bytes) {
   }
 }
 
-// As many records as hold the bytes, if all that came behind the request is application data.
+// As many records as hold the bytes, if all that came behind the request is application data. Where
+// any of them may be followed by new keys, its tag says nothing of the next one.
 size_t SealedRecords::next_batch(size_t bytes) const {
   size_t have = stream_.size(), count = 0;
-  while (have < bytes && next_ + count < frozen_.records.size()) {
-    const tls::RawRecord& record = frozen_.records[next_ + count];
+  while (have < bytes && next_ + count < records_.size()) {
+    const tls::RawRecord& record = records_[next_ + count];
     if (record.type() != static_cast<uint8_t>(tls::ContentType::kApplicationData) ||
         record.payload.size() <= tls::kTagSize ||
         record.payload.size() > tls::kMaxInner + tls::kTagSize) {
       no_answer("the service sent an unprotected record, or one without content");
     }
-    if (record.offset >= frozen_.request_offset) have += inner_bytes(next_ + count) - 1;
+    if (record.offset >= request_offset_) have += inner_bytes(next_ + count) - 1;
     ++count;
+    if (keys_.can_update()) break;
   }
   return count;
 }
 
 // All tags of the batch in one opening, which is marked before a share of it leaves.
 void SealedRecords::verify(size_t count) {
+  const RecordPosition first = keys_.position(next_);
   Writer mark;
-  mark.raw(csid_).u8(kServerToClient).u32(0).u64(next_);
+  mark.raw(csid_).u8(kServerToClient).u32(first.generation).u64(first.sequence);
   journal_.mark("answer tags", mark.bytes());
+  GhashKey& hash = keys_.of(next_).hash;
   prep::AuthField tags;
   for (size_t record = next_; record < next_ + count; ++record) {
-    const tls::RawRecord& raw = frozen_.records[record];
+    const tls::RawRecord& raw = records_[record];
     const std::vector<Block> input = ghash_input(raw.header, raw.ciphertext());
     bytes_ += raw.payload.size();
-    if (bytes_ > answer_.plan.record_bytes)
+    if (bytes_ > answer_->plan.record_bytes)
       no_answer("the answer is longer than the plan has room");
-    if (!keys_.hash.can_hash(input.size())) no_answer("a record for which no product is left");
-    prep::AuthField tag = keys_.hash.hash(answer_.party, answer_.delta, input);
-    prep::add(tag, prep::pack(ghash_order(keys_.tag_masks.slice(128 * record, 128))));
+    if (!hash.can_hash(input.size())) no_answer("a record for which no product is left");
+    prep::AuthField tag = hash.hash(answer_->party, answer_->delta, input);
+    prep::add(tag, prep::pack(ghash_order(keys_.tag_mask(record))));
     tags.append(tag);
   }
   const std::vector<Block> opened =
-      prep::open_field(answer_.party, answer_.delta, tags, "sealed/open tags");
+      prep::open_field(answer_->party, answer_->delta, tags, "sealed/open tags");
   for (size_t k = 0; k < count; ++k) require_tag(next_ + k, opened[k]);
   for (size_t record = next_; record < next_ + count; ++record) {
-    answer_.text.add_verified(frozen_.records[record].ciphertext());
+    text_.add_verified(records_[record].ciphertext());
   }
 }
 
 void SealedRecords::require_tag(size_t record, const Block& opened) const {
   const Bytes expected = prep::ghash_bytes(opened);
-  const ByteView received = frozen_.records[record].tag();
+  const ByteView received = records_[record].tag();
   if (!std::equal(expected.begin(), expected.end(), received.begin(), received.end())) {
     no_answer("a record of the service does not verify under its key");
   }
 }
 
-// The last byte that is not zero is the type (RFC 8446 §5.4): looked for in the last block alone.
+// The last byte that is not zero is the type (RFC 8446 §5.4).
 void SealedRecords::find_types(size_t count) {
-  std::vector<std::pair<uint32_t, uint32_t>> first, last;
-  prep::AuthBits first_keystream;
+  std::vector<std::pair<uint32_t, uint32_t>> last;
   std::vector<uint32_t> unknown;
   for (auto record = static_cast<uint32_t>(next_); record < next_ + count; ++record) {
     const std::vector<std::pair<uint32_t, uint32_t>> place = {{record, 0}};
-    answer_.text.add_keystream(place, keys_.first_blocks.slice(size_t{128} * record, 128));
+    text_.add_keystream(place, keys_.first_block(record));
     const auto block = static_cast<uint32_t>((inner_bytes(record) - 1) / 16);
     if (block != 0) last.emplace_back(record, block);
     unknown.push_back(record);
   }
-  if (!last.empty()) answer_.compute_blocks(std::move(last), SealedCircuits::kTypes);
+  if (!last.empty()) answer_->compute_blocks(std::move(last), SealedCircuits::kTypes);
   types_.resize(next_ + count);
-  while (!unknown.empty()) {
-    if (!open_type_bytes(unknown)) no_answer("a record with more padding than is looked through");
+  while (open_type_bytes(unknown)) {
   }
-  answer_.leak.records += count;
+  answer_->leak.records += count;
 }
 
-// Opens the last byte that is not known to be padding of each; false where its block is not there.
+// Opens the last byte that is not known to be padding of each; false when none is left.
 bool SealedRecords::open_type_bytes(std::vector<uint32_t>& unknown) {
   std::vector<RecordByte> places;
+  std::vector<std::pair<uint32_t, uint32_t>> missing;
   for (const uint32_t record : unknown) {
     if (padding_[record] == inner_bytes(record)) no_answer("a record that is nothing but padding");
+    if (padding_[record] > kMaxPadding) no_answer("a record with more than 64 bytes of padding");
     const auto at = static_cast<uint32_t>(inner_bytes(record) - 1 - padding_[record]);
-    if (!answer_.text.has_block(record, at / 16)) return false;
+    if (!text_.has_block(record, at / 16)) missing.emplace_back(record, at / 16);
     places.push_back({record, at});
   }
-  const Bytes bytes = answer_.open_bytes(places, "sealed/open types");
+  compute_spare(std::move(missing), "padding");
+  const Bytes bytes = answer_->open_bytes(places, "sealed/open types");
   std::vector<uint32_t> still;
   for (size_t k = 0; k < unknown.size(); ++k) {
     types_[unknown[k]] = bytes[k];
     if (bytes[k] != 0) continue;
     ++padding_[unknown[k]];
-    ++answer_.leak.padding_bytes;
+    ++answer_->leak.padding_bytes;
     still.push_back(unknown[k]);
   }
   unknown = std::move(still);
-  return true;
+  return !unknown.empty();
+}
+
+// Blocks beyond the one a record that the plan has in any case.
+void SealedRecords::compute_spare(std::vector<std::pair<uint32_t, uint32_t>> blocks,
+                                  const std::string& what) {
+  if (blocks.empty()) return;
+  spare_used_ += blocks.size();
+  if (spare_used_ > answer_->plan.spare_blocks) {
+    no_answer("the service sent more " + what + " than the plan has room for");
+  }
+  answer_->compute_blocks(std::move(blocks), SealedCircuits::kTypes);
 }
 
 void SealedRecords::take(uint32_t record) {
@@ -151,7 +191,7 @@ void SealedRecords::take(uint32_t record) {
 
 void SealedRecords::take_data(uint32_t record, size_t size) {
   // §3.6: what was sent before the request cannot be its answer.
-  if (frozen_.records[record].offset < frozen_.request_offset) {
+  if (records_[record].offset < request_offset_) {
     no_answer("the service sent application data before the request was released");
   }
   if (stream_.empty()) first_type_ = {record, static_cast<uint32_t>(size)};
@@ -161,8 +201,8 @@ void SealedRecords::take_data(uint32_t record, size_t size) {
 void SealedRecords::take_alert(uint32_t record, size_t size) {
   if (size != 2) no_answer("the service sent a malformed alert");
   const std::vector<RecordByte> places = {{record, 0}, {record, 1}};
-  const Bytes alert = answer_.open_bytes(places, "sealed/open alert");
-  answer_.leak.alert_bytes += alert.size();
+  const Bytes alert = answer_->open_bytes(places, "sealed/open alert");
+  answer_->leak.alert_bytes += alert.size();
   // Without a close_notify the framing of the answer alone decides whether it is whole.
   if (alert[1] == kUserCanceled && ++canceled_ <= kMaxUserCanceled) return;
   if (alert[1] != kCloseNotify) {
@@ -171,31 +211,68 @@ void SealedRecords::take_alert(uint32_t record, size_t size) {
   ended_ = true;
 }
 
-// NewSessionTickets alone, of which the headers are opened and the rest is not looked at (§3.6).
+// NewSessionTickets, of which the headers are opened and the rest is not looked at, and a KeyUpdate
+// behind them (§3.6).
 void SealedRecords::take_handshake(uint32_t record, size_t size) {
   if (size == 0) no_answer("the service sent an empty handshake fragment");
   size_t at = std::min(message_left_, size);
   message_left_ -= at;
-  while (at < size) {
-    std::vector<RecordByte> header;
-    for (size_t k = 0; k < kMessageHeader; ++k) {
-      header.push_back({record, static_cast<uint32_t>(at + k)});
-    }
-    if (at + kMessageHeader > size || !answer_.text.has_block(record, header.back().at / 16) ||
-        !answer_.text.has_block(record, header.front().at / 16)) {
-      no_answer("the service sent handshake messages that are not tickets of a record each");
-    }
-    const Bytes opened = answer_.open_bytes(header, "sealed/open ticket header");
-    ++answer_.leak.ticket_headers;
-    if (opened[0] != static_cast<uint8_t>(tls::HandshakeType::kNewSessionTicket)) {
-      no_answer("the service sent " + tls::describe_handshake(opened[0]) + " after the handshake");
-    }
-    const size_t length = size_t{opened[1]} << 16 | size_t{opened[2]} << 8 | opened[3];
-    at += kMessageHeader;
-    const size_t here = std::min(length, size - at);
-    message_left_ = length - here;
-    at += here;
+  while (at < size) take_message(record, size, at);
+}
+
+void SealedRecords::take_message(uint32_t record, size_t size, size_t& at) {
+  if (at + kMessageHeader > size) {
+    no_answer("the service sent a handshake message whose header is cut");
   }
+  std::vector<RecordByte> header;
+  std::vector<std::pair<uint32_t, uint32_t>> missing;
+  for (size_t k = 0; k < kMessageHeader; ++k) {
+    header.push_back({record, static_cast<uint32_t>(at + k)});
+    const std::pair<uint32_t, uint32_t> block{record, header.back().at / 16};
+    if (text_.has_block(record, block.second)) continue;
+    if (missing.empty() || missing.back() != block) missing.push_back(block);
+  }
+  compute_spare(std::move(missing), "handshake messages in a record");
+  const Bytes opened = answer_->open_bytes(header, "sealed/open ticket header");
+  ++answer_->leak.ticket_headers;
+  const size_t length = size_t{opened[1]} << 16 | size_t{opened[2]} << 8 | opened[3];
+  at += kMessageHeader;
+  switch (static_cast<tls::HandshakeType>(opened[0])) {
+    case tls::HandshakeType::kNewSessionTicket:
+      take_ticket(length);
+      break;
+    case tls::HandshakeType::kKeyUpdate:
+      take_key_update(record, at, length, size);
+      break;
+    default:
+      no_answer("the service sent " + tls::describe_handshake(opened[0]) + " after the handshake");
+  }
+  const size_t here = std::min(length, size - at);
+  message_left_ = length - here;
+  at += here;
+}
+
+void SealedRecords::take_ticket(size_t length) {
+  if (length < kShortestTicket) no_answer("the service sent a malformed ticket");
+  if (++tickets_ > kMaxTickets) no_answer("the service sent more than 64 tickets");
+}
+
+// The last message of its record; the next record is under new keys (RFC 8446 §4.6.3).
+void SealedRecords::take_key_update(uint32_t record, size_t at, size_t length, size_t size) {
+  if (length != 1 || at + length != size) {
+    no_answer("the service sent a KeyUpdate that is malformed or not the end of its record");
+  }
+  if (!keys_.can_update()) no_answer("the service sent a KeyUpdate that the plan has no room for");
+  const std::vector<RecordByte> place = {{record, static_cast<uint32_t>(at)}};
+  if (!text_.has_block(record, place[0].at / 16)) {
+    compute_spare({{record, place[0].at / 16}}, "handshake messages in a record");
+  }
+  const Bytes requested = answer_->open_bytes(place, "sealed/open key update");
+  ++answer_->leak.key_updates;
+  if (requested[0] > 1) no_answer("the service sent a bad KeyUpdate");
+  // update_requested stays unanswered: nothing more is sent on this connection (at_rest).
+  update_requested_ |= requested[0] == 1;
+  keys_.update(record + size_t{1}, answer_->views, answer_->a4);
 }
 
 }  // namespace flexroom::agent

@@ -16,6 +16,7 @@ struct SealedLeak {
   size_t padding_bytes = 0;    // zeros behind type bytes, opened
   size_t alert_bytes = 0;      // level and description, opened
   size_t ticket_headers = 0;   // of 4 bytes, opened
+  size_t key_updates = 0;      // of 5 bytes, opened
   size_t header_bytes = 0;     // length of the header, 0: not read
   size_t body_bytes = 0;       // length of the body, 0: not read
   size_t marks = 0;            // structural bytes: where they are
@@ -49,8 +50,9 @@ struct SealedReply {
   /// Why nothing was kept or opened, by the names of tls-in-mpc.md §5.6; holds no byte of the
   /// answer.
   std::optional<std::string> failure;
-  bool unknown = false;             // with failure: there is no whole answer (§5.8)
-  bool none = false;                // no element of the array is the item: an event, no failure
+  bool unknown = false;  // with failure: there is no whole answer (§5.8)
+  bool none = false;     // no element of the array is the item: an event, no failure
+  bool goes_on = false;  // plan with keep_alive: nothing of the answer ends the connection
   std::optional<std::string> code;  // of another status: which listed code, or `other`
   std::vector<SealedValue> values;  // one an item; all in state kNone unless all went well
   SealedLeak leak;

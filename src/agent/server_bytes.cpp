@@ -152,6 +152,10 @@ Bytes ServerBytes::read_answer(std::optional<std::chrono::milliseconds> quiet) {
   }
 }
 
+void ServerBytes::go_on() {
+  if (end_ == StreamEnd::kQuiet) end_ = StreamEnd::kOpen;
+}
+
 Bytes ServerBytes::next_of_answer(std::optional<std::chrono::milliseconds> quiet) {
   if (ended()) return {};
   if (!is_courier()) return take(receive(StreamEnd::kBroken));

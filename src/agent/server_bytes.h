@@ -45,6 +45,8 @@ class ServerBytes {
   /// the stream and does not abort. `quiet`: how long nothing may come; if absent, as long as the
   /// socket's own timeout. Empty at the end; end() says which one it is.
   Bytes next_of_answer(std::optional<std::chrono::milliseconds> quiet);
+  /// After kQuiet at all members: what comes later is taken all the same.
+  void go_on();
   /// Courier: writes to the service. Others: nothing.
   void write(ByteView bytes);
   /// Courier: a last word to a service that is given up, if it still listens. Never throws.

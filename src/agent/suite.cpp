@@ -11,9 +11,9 @@ const Suite& suite_of(const tls::CipherSuite& suite) {
   static const std::array<Suite, 2> kSuites = {{
       {tls::aes128_gcm_sha256(), handshake_program,
        [](const RequestPlan& plan, size_t) { return request_program(plan); },
-       make_gcm_write_direction, [](size_t) { return uint64_t{0}; }},
+       make_gcm_write_direction, later_request_program, [](size_t) { return uint64_t{0}; }},
       {tls::chacha20_poly1305_sha256(), handshake_program, chacha_request_program,
-       make_chacha_write_direction, Poly1305Tag::num_ands},
+       make_chacha_write_direction, nullptr, Poly1305Tag::num_ands},
   }};
   for (const Suite& known : kSuites) {
     if (known.tls.code == suite.code) return known;

@@ -14,7 +14,10 @@ struct Suite {
   std::shared_ptr<const mpc::Program> (*request_program)(const RequestPlan& plan,
                                                          size_t num_members);
   std::unique_ptr<WriteDirection> (*write_direction)(const Context& context,
-                                                     const RequestPlan& plan);
+                                                     std::span<const RequestPlan> plans);
+  /// Of a later request of the connection; null where a connection has one request.
+  std::shared_ptr<const mpc::Program> (*later_request_program)(const RequestPlan& plan,
+                                                               uint64_t sequence);
   /// ANDs of a tag beside those of the request circuit.
   uint64_t (*tag_ands)(size_t num_members);
 };

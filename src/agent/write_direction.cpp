@@ -1,5 +1,7 @@
 #include "agent/write_direction.h"
 
+#include <algorithm>
+
 #include "agent/gcm.h"
 #include "agent/wires.h"
 #include "base/codec.h"
@@ -13,16 +15,29 @@ constexpr uint8_t kClientToServer = 0;
 
 class GcmWriteDirection final : public WriteDirection {
  public:
-  GcmWriteDirection(prep::Source& source, size_t keystream_blocks)
-      : hash_(source, keystream_blocks + 2, 0) {}  // one more for AAD, one for the lengths
+  GcmWriteDirection(prep::Source& source, size_t keystream_blocks, bool keeps_keys)
+      : hash_(source, keystream_blocks + 2, 0),  // one more for AAD, one for the lengths
+        keeps_keys_(keeps_keys) {}
 
   void bind(const mpc::Program& program, std::vector<prep::AuthBits>& zero) override {
     zero[program.input_group("r_c")] = hash_.random_bits();
   }
   void take(const mpc::Program& program, boolean::Outputs& outputs) override {
-    j0_ = std::move(outputs.kept[program.output_group("j0_0")]);
+    const auto kept = [&](std::string_view name) {
+      return std::move(outputs.kept[program.output_group(name)]);
+    };
+    j0_ = kept("j0_" + std::to_string(position().sequence));
+    if (position().sequence != 0) return;
     hash_.set_difference(
         prep::ghash_block(bytes_of_bits(outputs.opened[program.output_group("d_c")])));
+    if (!keeps_keys_) return;
+    iv_ = kept("iv_c");
+    round_keys_ = kept("round_keys_c");
+  }
+  void keys_for(const mpc::Program& program, boolean::OnlineInputs& inputs) const override {
+    FLEXROOM_ASSERT(keeps_keys_);
+    inputs.dyn[program.input_group("iv_c")] = &iv_;
+    inputs.dyn[program.input_group("round_keys_c")] = &round_keys_;
   }
   prep::AuthField tag_share(ByteView header, ByteView ciphertext) override {
     prep::AuthField tag = hash_.hash_short(ghash_input(header, ciphertext));
@@ -32,11 +47,15 @@ class GcmWriteDirection final : public WriteDirection {
   void erase() override {
     hash_.erase();
     j0_ = prep::AuthBits();
+    iv_ = prep::AuthBits();
+    round_keys_ = prep::AuthBits();
   }
 
  private:
   GhashKey hash_;
-  prep::AuthBits j0_;  // E_K(J0) of the record
+  const bool keeps_keys_;
+  prep::AuthBits j0_;               // E_K(J0) of the record
+  prep::AuthBits iv_, round_keys_;  // where further requests follow
 };
 
 }  // namespace
@@ -48,8 +67,10 @@ void WriteDirection::mark(Journal& journal, const Digest& csid) const {
 }
 
 std::unique_ptr<WriteDirection> make_gcm_write_direction(const Context& context,
-                                                         const RequestPlan& plan) {
-  return std::make_unique<GcmWriteDirection>(context.source, plan.keystream_blocks());
+                                                         std::span<const RequestPlan> plans) {
+  size_t blocks = 0;
+  for (const RequestPlan& plan : plans) blocks = std::max(blocks, plan.keystream_blocks());
+  return std::make_unique<GcmWriteDirection>(context.source, blocks, plans.size() > 1);
 }
 
 }  // namespace flexroom::agent

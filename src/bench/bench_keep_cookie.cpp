@@ -4,7 +4,7 @@
 
 #include "agent/connection_circuits.h"
 #include "agent/phases.h"
-#include "agent/sealed_circuits.h"
+#include "agent/sealed_read_direction.h"
 #include "bench/bench_session.h"
 #include "bench/cookie_service.h"
 #include "net/tcp_stream.h"
@@ -73,7 +73,7 @@ nlohmann::json keep_cookie(net::Party& party, const prep::EpochState& epoch,
   const auto program = agent::request_program(request_plan);
   const uint64_t triples =
       agent::handshake_program(NamedGroup::kX25519, party.num_parties())->num_triples +
-      program->num_triples + agent::SealedCircuits(*plan).num_triples();
+      program->num_triples + agent::sealed_answer_triples(*plan);
   session.source.stock_triples(triples);
   agent::Connection connection(session.context(), config, request_plan, program);
   agent::Timeline timeline(party);

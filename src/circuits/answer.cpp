@@ -68,6 +68,16 @@ mpc::Circuit gc_c(size_t records) {
   return builder.finish();
 }
 
+mpc::Circuit key_update_circuit() {
+  Builder builder;
+  const StateWords kout = state_of(builder.add_input("kout", InputKind::kDyn, 256));
+  const Bits kw_next = builder.add_input("kw_next", InputKind::kPub, 2048);
+  const HmacKeyWords next = hmac_key(text_of(hmac_outer_pub(kout, round_words_of(kw_next))));
+  builder.add_output("kin_next", OutputKind::kOpenAll, bits_of(next.inner));
+  builder.add_output("kout_next", OutputKind::kKeep, bits_of(next.outer));
+  return builder.finish();
+}
+
 mpc::Circuit keystream_circuit(size_t blocks) {
   Builder builder;
   Text iv = text_of(builder.add_input("iv_s", InputKind::kDyn, 96));

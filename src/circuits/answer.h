@@ -9,7 +9,8 @@ namespace flexroom::circuits {
 /// outlines. They depend on sizes alone and are garbled before the service is contacted.
 
 /// GC-C: from the outer state of the server's traffic secret to its keys, with what every record of
-/// the answer needs: E_K(J0) under its tag and the first block of its keystream.
+/// the answer needs: E_K(J0) under its tag and the first block of its keystream. A circuit a
+/// generation: sequence numbers start at 0.
 ///
 /// In    dyn  "kout_s_ap" [256]
 ///       pub  "kw_key", "kw_iv" [2 048 each]: round words of hmac_outer_block(inner digest of key
@@ -21,6 +22,15 @@ namespace flexroom::circuits {
 ///            0 .. records - 1
 /// Size  2 pubmsg + 6 400 (less 341 for unused words) + 10 240 a record
 mpc::Circuit gc_c(size_t records);
+
+/// The server's next traffic secret (RFC 8446 §7.2, tls-in-mpc.md §3.6), from the states of the one
+/// before; its keys are those of another gc_c.
+///
+/// In    dyn  "kout" [256]
+///       pub  "kw_next" [2 048]: round words of hmac_outer_block(inner digest of "traffic upd")
+/// Out   open "kin_next", keep "kout_next" [256 each]
+/// Size  pubmsg + 2 kpad: 59 496
+mpc::Circuit key_update_circuit();
 
 /// Keystream of records whose place is known only when they are there (§4.2).
 ///

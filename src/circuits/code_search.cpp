@@ -82,6 +82,14 @@ mpc::Circuit code_search_circuit(size_t bytes, std::string_view literal, const B
   return builder.finish();
 }
 
+mpc::Circuit literal_circuit(size_t bytes, std::string_view literal) {
+  mpc::Builder builder;
+  // Of a run of no byte all but the literal folds away.
+  const CodeSearch search = code_search(add_secret_text(builder, bytes), literal, ByteSet());
+  builder.add_output("seen", mpc::OutputKind::kKeep, {search.seen});
+  return builder.finish();
+}
+
 StatusGate status_gate(const Text& start, const ByteBits& record_type) {
   FLEXROOM_ASSERT(start.size() == 13);
   StatusGate out;

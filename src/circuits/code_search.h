@@ -27,6 +27,13 @@ CodeSearch code_search(const Text& text, std::string_view literal, const ByteSet
 mpc::Circuit code_search_circuit(size_t bytes, std::string_view literal, const ByteSet& run_class,
                                  const std::optional<ByteSet>& terminator = std::nullopt);
 
+/// Whether `literal` stands in a secret text at all: for `absent` (tls-in-mpc.md §5.5). As `seen`
+/// above, at the price of the literal alone.
+///
+/// In    dyn "text" [8 bytes], longer than the literal
+/// Out   keep "seen" [1]
+mpc::Circuit literal_circuit(size_t bytes, std::string_view literal);
+
 /// The beginning of an answer (tls-in-mpc.md §5.6, phase 1): `HTTP/1.1 `, three digits, a blank or
 /// CR, in a record of application data.
 struct StatusGate {

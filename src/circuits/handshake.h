@@ -106,9 +106,7 @@ class GcB {
   std::unique_ptr<RecordWriter> records_;
 };
 
-/// A later request on the same connection, under write keys that GcB kept (tls-in-mpc.md 4.9, of
-/// which the protocol is not built: docs/spec/not-built.txt). Until then only tests ask GcB for
-/// them.
+/// A later request on the same connection, under write keys that GcB kept (tls-in-mpc.md §4.9).
 ///
 /// In    dyn "iv_c" [96], "round_keys_c" [1 408]
 /// Out   what RecordWriter adds

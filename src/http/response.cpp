@@ -90,6 +90,14 @@ void ResponseParser::feed(ByteView bytes) {
   }
 }
 
+size_t ResponseParser::feed_one(ByteView bytes) {
+  FLEXROOM_ASSERT(state_ == State::kHeader && pending_.empty());
+  append(pending_, bytes);
+  while (step()) {
+  }
+  return used_;
+}
+
 bool ResponseParser::step() {
   switch (state_) {
     case State::kHeader:

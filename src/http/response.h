@@ -94,6 +94,9 @@ class ResponseParser {
   explicit ResponseParser(const ResponseOptions& options = {}) : options_(options) {}
 
   void feed(ByteView bytes);
+  /// The beginning of a stream of answers; returns how many of its bytes this one has, of those
+  /// that are there. What stands behind a whole one is not looked at.
+  size_t feed_one(ByteView bytes);
   /// The response is whole; a further byte is an error. Never true for a close-delimited body.
   bool complete() const { return state_ == State::kDone; }
   /// What was read so far, also after an error: status 0 before the status line was accepted, the

@@ -115,6 +115,19 @@ Span select_header(const HeaderLines& header, std::string_view name, std::string
   return out;
 }
 
+bool has_header(const HeaderLines& header, std::string_view name, std::string_view before,
+                std::string_view after, AnswerBytes& bytes) {
+  for (const HeaderLine* line : lines_named(header, name, bytes)) {
+    const Span value = value_of(*line, bytes);
+    if (value.size() < before.size() + after.size()) continue;
+    if (is_text({value.begin, value.begin + before.size()}, before, bytes) &&
+        is_text({value.end - after.size(), value.end}, after, bytes)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void require_content_type(const HeaderLines& header, std::string_view type, AnswerBytes& bytes) {
   const auto lines = lines_named(header, "content-type", bytes);
   if (lines.size() > 1) fail(OutlineFault::kTwice);

@@ -72,6 +72,11 @@ std::vector<CharSet> number_form(size_t bytes);
 Span select_header(const HeaderLines& header, std::string_view name, std::string_view before,
                    std::string_view after, AnswerBytes& bytes);
 
+/// For `absent`: whether any line of that name begins and ends with these literals, also with
+/// nothing between them.
+bool has_header(const HeaderLines& header, std::string_view name, std::string_view before,
+                std::string_view after, AnswerBytes& bytes);
+
 /// The one Content-Type is `type` up to a ';', in any case; its parameters are not looked at.
 void require_content_type(const HeaderLines& header, std::string_view type, AnswerBytes& bytes);
 

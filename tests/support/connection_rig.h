@@ -34,6 +34,12 @@ class ConnectionRig {
     std::optional<std::pair<PartyId, std::string>> marked;
     /// That member was told something else to do: its request differs in one public byte.
     std::optional<PartyId> other_request;
+    /// Tries to make so many of the connection's later requests, whatever became of the one before.
+    size_t next_requests = 0;
+    /// That member's later request differs in one public byte.
+    std::optional<PartyId> other_next_request;
+    /// All requests have the id of the first.
+    bool repeats_id = false;
     /// Makes tokens after the connection ended, to see whether the arithmetic engine still serves.
     bool tokens_afterwards = false;
     /// The tampering waits for other members: it is called by several at once.
@@ -47,6 +53,8 @@ class ConnectionRig {
     std::string unknown_why, received, body, unconfirmed;
     std::optional<AbortCode> code;
     std::string where, detail;
+    bool kept = false;               // the connection, behind this answer
+    std::vector<MemberReport> next;  // of later requests
     bool scope_restored = false;
     bool engine_ended = false;       // arithmetic engine refused
     std::vector<std::string> marks;  // kinds, in order
@@ -74,9 +82,16 @@ class ConnectionRig {
     std::vector<MemberReport> members;
     TestService::Seen seen;
     /// The value that all members together kept as item k.
-    std::string kept(size_t k) const {
+    std::string kept(size_t k) const { return kept_of(members, k); }
+    /// The same of later request `next`.
+    std::string kept_next(size_t next, size_t k) const {
+      std::vector<MemberReport> of;
+      for (const MemberReport& member : members) of.push_back(member.next.at(next));
+      return kept_of(of, k);
+    }
+    static std::string kept_of(const std::vector<MemberReport>& of, size_t k) {
       std::string out;
-      for (const MemberReport& member : members) {
+      for (const MemberReport& member : of) {
         const std::string& share = member.values.at(k).share;
         out.resize(share.size());
         for (size_t t = 0; t < out.size(); ++t) out[t] = static_cast<char>(out[t] ^ share[t]);
@@ -174,6 +189,9 @@ class ConnectionRig {
     config.host = "api.example";
     config.handshake = tls::handshake_config(tls::testing::chain_policy());
     if (configure_) configure_(i, config);
+    for (agent::LaterRequest& later : config.later) later.plan = plan_;
+    if (i == 0) pipelined_ = config.pipelined;
+    if (i == 0) num_later_ = config.later.size();
     if (i == 0) suite_ = config.suite;
     m.connection = std::make_unique<agent::Connection>(
         agent::Context{*m.party, source, *m.arith, *m.engine, m.journal}, config, plan_);
@@ -194,23 +212,29 @@ class ConnectionRig {
     Writer out;
     out.u8(seen.hello).u8(seen.finished).u64(seen.stream).field(as_bytes(seen.request));
     out.field(seen.alert).u8(seen.alert_in_clear).u8(seen.looked_within);
-    for (const MemberReport& r : reports) {
-      out.u8(r.replied).u32(static_cast<uint32_t>(r.status)).u8(r.released).u8(r.unknown);
-      for (const std::string* text : {&r.unknown_why, &r.received, &r.body, &r.unconfirmed}) {
-        out.field(as_bytes(*text));
-      }
-      out.u8(r.code.has_value()).u8(r.code ? static_cast<uint8_t>(*r.code) : uint8_t{0});
-      out.field(as_bytes(r.where)).field(as_bytes(r.detail));
-      out.u8(r.scope_restored).u8(r.engine_ended);
-      write_sealed(r, out);
-      out.u32(static_cast<uint32_t>(r.marks.size()));
-      for (const std::string& kind : r.marks) out.field(as_bytes(kind));
-      out.u32(static_cast<uint32_t>(r.sent.size()));
-      for (const net::MessageId& m : r.sent) {
-        out.u32(m.sender).u32(m.receiver).field(as_bytes(m.label)).u64(m.index).u64(m.bytes);
-      }
-    }
+    out.u32(static_cast<uint32_t>(seen.requests.size()));
+    for (const std::string& request : seen.requests) out.field(as_bytes(request));
+    for (const MemberReport& r : reports) write_member(r, out);
     return out.take();
+  }
+
+  static void write_member(const MemberReport& r, Writer& out) {
+    out.u8(r.replied).u32(static_cast<uint32_t>(r.status)).u8(r.released).u8(r.unknown);
+    for (const std::string* text : {&r.unknown_why, &r.received, &r.body, &r.unconfirmed}) {
+      out.field(as_bytes(*text));
+    }
+    out.u8(r.code.has_value()).u8(r.code ? static_cast<uint8_t>(*r.code) : uint8_t{0});
+    out.field(as_bytes(r.where)).field(as_bytes(r.detail));
+    out.u8(r.scope_restored).u8(r.engine_ended).u8(r.kept);
+    write_sealed(r, out);
+    out.u32(static_cast<uint32_t>(r.marks.size()));
+    for (const std::string& kind : r.marks) out.field(as_bytes(kind));
+    out.u32(static_cast<uint32_t>(r.sent.size()));
+    for (const net::MessageId& m : r.sent) {
+      out.u32(m.sender).u32(m.receiver).field(as_bytes(m.label)).u64(m.index).u64(m.bytes);
+    }
+    out.u32(static_cast<uint32_t>(r.next.size()));
+    for (const MemberReport& next : r.next) write_member(next, out);
   }
 
   TestService::Script script_of(const Scenario& scenario) const {
@@ -245,33 +269,37 @@ class ConnectionRig {
     request.id = sha256(request.text);
     agent::Timeline timeline(*m.party);
     const RoScope before = m.party->scope();
-    const auto note = [&](const ProtocolAbort& abort) {
-      report.code = abort.code();
-      report.where = abort.operation();
-      report.detail = abort.detail();
+    const auto connect = [&]() -> std::unique_ptr<ByteStream> {
+      if (scenario.service) return scenario.service(seen);
+      return std::make_unique<TestService>(script_of(scenario), seen);
     };
-    try {
-      const agent::Reply reply = m.connection->call(
-          request,
-          [&]() -> std::unique_ptr<ByteStream> {
-            if (scenario.service) return scenario.service(seen);
-            return std::make_unique<TestService>(script_of(scenario), seen);
-          },
-          timeline);
-      report.replied = !reply.unknown_outcome;
-      report.unknown = reply.unknown_outcome.has_value();
-      report.status = reply.response.status;
-      report.unknown_why = reply.unknown_outcome.value_or("");
-      report.received = to_text(reply.partial.received);
-      report.body = to_text(reply.unknown_outcome ? reply.partial.body() : reply.response.body);
-      report.unconfirmed = reply.unconfirmed.value_or("");
-      if (reply.sealed != nullptr) note_sealed(*reply.sealed, report);
-    } catch (const ProtocolAbort& abort) {
-      note(abort);
+    // What is sent up to the end of a request counts as its own.
+    const auto attempt = [&](MemberReport& into, const auto& action) {
+      try {
+        action();
+      } catch (const ProtocolAbort& abort) {
+        into.code = abort.code();
+        into.where = abort.operation();
+        into.detail = abort.detail();
+      }
+      into.released = m.connection->released();
+      into.kept = m.connection->kept();
+      into.scope_restored = m.party->scope().csid == before.csid;
+      into.marks = m.journal.kinds;
+    };
+    if (pipelined_) {
+      attempt(report, [&] { call_all(m, scenario, request, connect, timeline, report); });
+    } else {
+      attempt(report, [&] { note_reply(m.connection->call(request, connect, timeline), report); });
+      for (size_t k = 0; k < scenario.next_requests; ++k) {
+        MemberReport next;
+        const agent::Request later = later_request(m, scenario, i, request, k);
+        attempt(next, [&] { note_reply(m.connection->call_next(later, timeline), next); });
+        report.next.push_back(std::move(next));
+        if (report.next.back().code) break;
+      }
+      if (!report.next.empty() && report.next.back().code) m.party->abort();
     }
-    report.released = m.connection->released();
-    report.scope_restored = m.party->scope().csid == before.csid;
-    report.marks = m.journal.kinds;
     if (report.code && scenario.tokens_afterwards) {
       try {
         (void)m.arith->make_tokens(NamedGroup::kX25519, 1);
@@ -280,6 +308,41 @@ class ConnectionRig {
       }
     }
     if (report.code) m.party->abort();
+  }
+
+  /// Its own id, unless the scenario says otherwise, and another last byte.
+  agent::Request later_request(Member& m, const Scenario& scenario, PartyId i,
+                               const agent::Request& first, size_t k) const {
+    agent::Request out = first;
+    out.text.back() = static_cast<uint8_t>('a' + k);
+    out.secret = &m.secret;
+    out.kout_signing = &m.kout;
+    if (!scenario.repeats_id) out.id = sha256(out.text);
+    if (scenario.other_next_request == i) out.text.back() ^= 1;
+    return out;
+  }
+
+  void call_all(Member& m, const Scenario& scenario, const agent::Request& request,
+                const agent::ServerBytes::Connect& connect, agent::Timeline& timeline,
+                MemberReport& report) {
+    std::vector<agent::Request> all = {request};
+    for (size_t k = 0; k < num_later_; ++k) {
+      all.push_back(later_request(m, scenario, m.party->id(), request, k));
+    }
+    const std::vector<agent::Reply> replies = m.connection->call_all(all, connect, timeline);
+    note_reply(replies.front(), report);
+    for (size_t k = 1; k < replies.size(); ++k) note_reply(replies[k], report.next.emplace_back());
+  }
+
+  static void note_reply(const agent::Reply& reply, MemberReport& report) {
+    report.replied = !reply.unknown_outcome;
+    report.unknown = reply.unknown_outcome.has_value();
+    report.status = reply.response.status;
+    report.unknown_why = reply.unknown_outcome.value_or("");
+    report.received = to_text(reply.partial.received);
+    report.body = to_text(reply.unknown_outcome ? reply.partial.body() : reply.response.body);
+    report.unconfirmed = reply.unconfirmed.value_or("");
+    if (reply.sealed != nullptr) note_sealed(*reply.sealed, report);
   }
 
   static void note_sealed(const agent::SealedReply& reply, MemberReport& report) {
@@ -336,31 +399,37 @@ class ConnectionRig {
     report.seen.alert = to_bytes(text());
     report.seen.alert_in_clear = in.u8() != 0;
     report.seen.looked_within = in.u8() != 0;
-    for (MemberReport& r : report.members) {
-      r.replied = in.u8() != 0;
-      r.status = static_cast<int>(in.u32());
-      r.released = in.u8() != 0;
-      r.unknown = in.u8() != 0;
-      for (std::string* out : {&r.unknown_why, &r.received, &r.body, &r.unconfirmed}) *out = text();
-      const bool aborted = in.u8() != 0;
-      const auto code = static_cast<AbortCode>(in.u8());
-      if (aborted) r.code = code;
-      r.where = text();
-      r.detail = text();
-      r.scope_restored = in.u8() != 0;
-      r.engine_ended = in.u8() != 0;
-      parse_sealed(in, r);
-      for (uint32_t k = in.u32(); k > 0; --k) r.marks.push_back(text());
-      for (uint32_t k = in.u32(); k > 0; --k) {
-        net::MessageId m;
-        m.sender = static_cast<PartyId>(in.u32());
-        m.receiver = static_cast<PartyId>(in.u32());
-        m.label = text();
-        m.index = static_cast<size_t>(in.u64());
-        m.bytes = static_cast<size_t>(in.u64());
-        r.sent.push_back(m);
-      }
+    for (uint32_t k = in.u32(); k > 0; --k) report.seen.requests.push_back(text());
+    for (MemberReport& r : report.members) parse_member(in, r);
+  }
+
+  static void parse_member(Reader& in, MemberReport& r) {
+    const auto text = [&] { return to_text(in.field(1 << 26)); };
+    r.replied = in.u8() != 0;
+    r.status = static_cast<int>(in.u32());
+    r.released = in.u8() != 0;
+    r.unknown = in.u8() != 0;
+    for (std::string* out : {&r.unknown_why, &r.received, &r.body, &r.unconfirmed}) *out = text();
+    const bool aborted = in.u8() != 0;
+    const auto code = static_cast<AbortCode>(in.u8());
+    if (aborted) r.code = code;
+    r.where = text();
+    r.detail = text();
+    r.scope_restored = in.u8() != 0;
+    r.engine_ended = in.u8() != 0;
+    r.kept = in.u8() != 0;
+    parse_sealed(in, r);
+    for (uint32_t k = in.u32(); k > 0; --k) r.marks.push_back(text());
+    for (uint32_t k = in.u32(); k > 0; --k) {
+      net::MessageId m;
+      m.sender = static_cast<PartyId>(in.u32());
+      m.receiver = static_cast<PartyId>(in.u32());
+      m.label = text();
+      m.index = static_cast<size_t>(in.u64());
+      m.bytes = static_cast<size_t>(in.u64());
+      r.sent.push_back(m);
     }
+    for (uint32_t k = in.u32(); k > 0; --k) parse_member(in, r.next.emplace_back());
   }
 
  public:
@@ -377,6 +446,8 @@ class ConnectionRig {
   agent::RequestPlan plan_;
   const Bytes key_ = Bytes(32, 0x42);
   TestService::Seen* seen_ = nullptr;
+  bool pipelined_ = false;
+  size_t num_later_ = 0;
 };
 
 }  // namespace flexroom::support

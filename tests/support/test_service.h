@@ -21,16 +21,23 @@ class TestService : public ByteStream {
     std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     std::vector<std::string> more;  // records behind the answer, a piece each
     Bytes raw;                      // behind those, as it is
-    /// Records in front of the answer, of any type.
-    std::vector<std::pair<tls::ContentType, Bytes>> before;
+    /// Records in front of the answer and behind `more`, of any type. Behind one that ends with a
+    /// KeyUpdate the service uses its next keys.
+    std::vector<std::pair<tls::ContentType, Bytes>> before, behind;
+    /// Records that answer the second request, the third ..
+    std::vector<std::vector<std::pair<tls::ContentType, Bytes>>> next_answers;
+    bool one_piece = false;  // the whole answer comes at once
+    bool withholds = false;  // the answers wait for the second request
+    bool dribbles = false;   // a piece is there when somebody waits for it, never at once
     bool answers_before_the_request = false;  // a 408 right behind the Finished
     bool ticket_with_flight = false;          // a session ticket right behind the Finished
     bool close_notify = true;
     bool swaps_records =
-        false;            // the network gives the first two records of the answer the other way
-    size_t padding = 0;   // zeros in each record of the answer
-    bool stays = false;   // does not close the connection
-    bool breaks = false;  // the network fails in place of the end
+        false;                // the network gives the first two records of the answer the other way
+    size_t padding = 0;       // zeros in each record of the answer
+    bool keeps_keys = false;  // also behind a KeyUpdate of its own
+    bool stays = false;       // does not close the connection
+    bool breaks = false;      // the network fails in place of the end
     bool closes_after_hello = false;
     std::optional<size_t> flip_in_answer;  // byte of the first record of the answer
     std::optional<size_t> flip_in_more;    // byte of the first record of `more`
@@ -40,10 +47,11 @@ class TestService : public ByteStream {
     bool hello = false;
     uint64_t stream = 0;    // bytes sent to the client
     bool finished = false;  // the client's Finished was right
-    std::string request;    // the decrypted record, with content type
-    Bytes flight;           // as sent
-    Bytes other_flight;     // an equally valid one, with another signature
-    Bytes alert;            // the client's: level, description
+    std::string request;    // the decrypted record, with content type; of several the last
+    std::vector<std::string> requests;
+    Bytes flight;        // as sent
+    Bytes other_flight;  // an equally valid one, with another signature
+    Bytes alert;         // the client's: level, description
     bool alert_in_clear = false;
     bool looked_within = false;  // the client gave up waiting and looked at what it had
   };
@@ -55,12 +63,17 @@ class TestService : public ByteStream {
     return tls::handshake_message(tls::HandshakeType::kNewSessionTicket, body.bytes());
   }
 
+  static Bytes key_update_message(uint8_t requested = 0) {
+    return tls::handshake_message(tls::HandshakeType::kKeyUpdate, Bytes{requested});
+  }
+
   void write(ByteView bytes) override {
     if (!seen_.hello) return on_client_hello(bytes);
     for (const tls::RawRecord& record : reader_.feed(bytes)) on_record(record);
   }
   // Time is not waited for: what is not there yet does not come.
   std::optional<Bytes> read_some_within(size_t max, std::chrono::milliseconds) override {
+    if (!pieces_.empty() && script_.dribbles) return std::nullopt;
     if (!pieces_.empty()) return read_some(max);
     seen_.looked_within = true;
     if (script_.stays) return std::nullopt;
@@ -154,7 +167,20 @@ class TestService : public ByteStream {
   }
 
   Bytes seal(tls::ContentType type, ByteView content) {
-    const tls::TrafficKeys keys = tls::traffic_keys(s_ap_, *script_.server.suite);
+    Bytes out = seal_under(tls::traffic_keys(s_ap_, *script_.server.suite), type, content);
+    if (type == tls::ContentType::kHandshake && !script_.keeps_keys &&
+        ends_with_key_update(content)) {
+      s_ap_ = tls::next_traffic_secret(s_ap_);
+      seq_ = 0;
+    }
+    return out;
+  }
+  static bool ends_with_key_update(ByteView content) {
+    const Bytes update = key_update_message();
+    return content.size() >= update.size() &&
+           std::equal(update.begin(), update.end() - 1, content.end() - std::ptrdiff_t{5});
+  }
+  Bytes seal_under(const tls::TrafficKeys& keys, tls::ContentType type, ByteView content) {
     if (script_.padding == 0) return tls::aead_seal(keys, seq_++, type, content);
     // Type byte and zeros; the last zero stands where a type byte would.
     Bytes padded(content.begin(), content.end());
@@ -171,6 +197,7 @@ class TestService : public ByteStream {
     for (const std::string& record : script_.more) {
       out.push_back(seal(tls::ContentType::kApplicationData, as_bytes(record)));
     }
+    for (const auto& [type, content] : script_.behind) out.push_back(seal(type, content));
     if (script_.flip_in_answer) out[0].at(*script_.flip_in_answer) ^= 1;
     if (script_.flip_in_more) out.at(1).at(*script_.flip_in_more) ^= 1;
     if (script_.swaps_records) std::swap(out[0], out[1]);
@@ -207,18 +234,35 @@ class TestService : public ByteStream {
                        std::equal(expected.begin(), expected.end(), inner->begin());
       return;
     }
-    const auto inner = tls::aead_open(tls::traffic_keys(c_ap_, *script_.server.suite), 0, record);
+    const auto inner = tls::aead_open(tls::traffic_keys(c_ap_, *script_.server.suite),
+                                      seen_.requests.size(), record);
     if (!inner) return;
     seen_.request = to_text(*inner);
+    seen_.requests.push_back(seen_.request);
     if (script_.answers_before_the_request) return;
-    for (Bytes& piece : answer(script_.answer)) pieces_.push_back(std::move(piece));
+    std::vector<Bytes> pieces;
+    if (seen_.requests.size() == 1) {
+      pieces = answer(script_.answer);
+    } else if (seen_.requests.size() - 2 < script_.next_answers.size()) {
+      for (const auto& [type, content] : script_.next_answers[seen_.requests.size() - 2]) {
+        pieces.push_back(seal(type, content));
+      }
+    }
+    if (script_.one_piece) {
+      Bytes all;
+      for (const Bytes& piece : pieces) append(all, piece);
+      pieces = {all};
+    }
+    std::deque<Bytes>& to = script_.withholds ? withheld_ : pieces_;
+    for (Bytes& piece : pieces) to.push_back(std::move(piece));
+    if (script_.withholds && seen_.requests.size() > 1) pieces_ = std::move(withheld_);
   }
 
   Script script_;
   Seen& seen_;
   tls::ClientHello client_;
   tls::RecordReader reader_;
-  std::deque<Bytes> pieces_;
+  std::deque<Bytes> pieces_, withheld_;
   uint64_t sent_ = 0;
   uint64_t seq_ = 0;
   Digest h2_{}, c_ap_{}, s_ap_{};

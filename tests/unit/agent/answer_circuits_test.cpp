@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 
+#include "agent/answer_keys.h"
 #include "agent/sealed_circuits.h"
 #include "agent/wires.h"
 #include "base/prg.h"
@@ -101,6 +102,29 @@ TEST(AnswerCircuits, KeysTagMasksAndKeystreamAreThoseOfTheSuite) {
   EXPECT_EQ(computed, expected);
 }
 
+// §3.6: the next traffic secret of the server as HMAC states, and what the five compressions of a
+// change and its keys cost (§3.4, §7.1).
+TEST(AnswerCircuits, KeyUpdateGivesTheNextSecret) {
+  Prg prg(Block(1, 3));
+  Digest secret{};
+  prg.fill(std::span<uint8_t>(secret));
+  const HmacStates states = hmac_states(secret);
+  const mpc::Circuit circuit = circuits::key_update_circuit();
+  EXPECT_EQ(circuit.num_ands, 16248u + 2 * 21624);
+  std::vector<bool> in = bools(sha256_state_bytes(states.outer));
+  append_bits(in,
+              word_bools(tls::outer_words(tls::inner_digest(states.inner, "traffic upd", {}, 32))));
+  const auto out = mpc::evaluate_plain(circuit, in);
+  const HmacStates next = hmac_states(tls::next_traffic_secret(secret));
+  const Digest inner = sha256_state_bytes(next.inner), outer = sha256_state_bytes(next.outer);
+  EXPECT_EQ(bytes_of(out[circuit.output_group("kin_next")]), Bytes(inner.begin(), inner.end()));
+  EXPECT_EQ(bytes_of(out[circuit.output_group("kout_next")]), Bytes(outer.begin(), outer.end()));
+
+  const uint64_t one = agent::AnswerKeys({4, 4096, 0}).num_ands();
+  const uint64_t two = agent::AnswerKeys({4, 4096, 1}).num_ands();
+  EXPECT_EQ(two - one, 91992u + 6400 - 341 + 3 * 10240);
+}
+
 TEST(AnswerCircuits, GatesOpenNothingOutsideTheirClass) {
   const circuits::ByteSet digits = circuits::byte_set("0123456789");
   const circuits::ByteSet line = circuits::byte_set("0123456789abcdefABCDEF\r\n");
@@ -149,8 +173,11 @@ TEST(AnswerCircuits, OneClassBitForAllBytes) {
 TEST(AnswerCircuits, CostsOfAnAnswer) {
   agent::SealedPlan plan;
   plan.records = 1;
-  const uint64_t keys = 2 * 16248u + 6400 - 341, status = 15360 + 126;
-  EXPECT_EQ(agent::SealedCircuits(plan).num_ands(), keys + status);
+  plan.spare_blocks = 0;
+  const uint64_t keys = agent::AnswerKeys({1, plan.record_bytes, 0}).num_ands();
+  EXPECT_EQ(keys, 2 * 16248u + 6400 - 341 + 10240);
+  const uint64_t status = 5120 + 126;
+  EXPECT_EQ(agent::SealedCircuits(plan).num_ands(), status);
   agent::SealedItem item;
   item.at = agent::SealedCookie{};
   item.char_class = http::char_set(http::CharClass::kCookie);
@@ -158,19 +185,20 @@ TEST(AnswerCircuits, CostsOfAnAnswer) {
   plan.items.push_back(item);
   for (const size_t header : {1024u, 2048u, 4096u}) {
     plan.header_max = header;
-    const uint64_t all = agent::SealedCircuits(plan).num_ands() - keys - status;
+    const uint64_t all = agent::SealedCircuits(plan).num_ands() - status;
     const uint64_t text = 5120 * header / 16 + 41 * header;
     EXPECT_LE(all, text + 40 * 20 + 10 * 13 + 29 * 20);  // its classes, those of age and date
     EXPECT_GT(all, text);
   }
   agent::SealedPlan json;
   json.records = 1;
+  json.spare_blocks = 0;
   json.header_max = 2048;
   json.body_max = 1024;
   json.max_chunks = 1;
   item.at = agent::SealedJson{{std::string("a")}, false};
   json.items.push_back(item);
-  const uint64_t all = agent::SealedCircuits(json).num_ands() - keys - status;
+  const uint64_t all = agent::SealedCircuits(json).num_ands() - status;
   const uint64_t text = 5120 * (128 + 68) + 41 * 2048 + 27 * 1024;
   EXPECT_LE(all, text + 7 * 21 + 6 * 3 * 32 + 40 * 20);
 }

@@ -345,10 +345,14 @@ TEST(Views, AMarkNamesThePositionOfTheRecord) {
   arith::ArithEngine arith(party, dealer.source(0));
   boolean::Engine engine(party, dealer.source(0));
   const agent::Context context{party, dealer.source(0), arith, engine, journal};
-  agent::make_gcm_write_direction(context, plan)->mark(journal, csid);
-  ASSERT_EQ(journal.marks.size(), 1u);
+  const auto direction = agent::make_gcm_write_direction(context, {&plan, 1});
+  direction->mark(journal, csid);
+  direction->advance();
+  direction->mark(journal, csid);
+  ASSERT_EQ(journal.marks.size(), 2u);
   EXPECT_EQ(journal.marks[0].first, "record");
   EXPECT_EQ(journal.marks[0].second, to_hex(csid) + "00" + "00000000" + "0000000000000000");
+  EXPECT_EQ(journal.marks[1].second, to_hex(csid) + "00" + "00000000" + "0000000000000001");
 }
 
 }  // namespace

@@ -7,6 +7,16 @@
 namespace flexroom::agent {
 namespace {
 
+// A later request of the connection (tls-in-mpc.md §4.9): its blocks and its signature, no keys.
+TEST(RequestProgramTest, ALaterRequestCostsItsBlocksAlone) {
+  RequestPlan plan;
+  plan.bytes = 1024;
+  // The last block carries the content type alone: 864 gates of it are not needed.
+  EXPECT_EQ(later_request_program(plan, 1)->num_ands(), 337920u - 864);
+  plan.signature_offset = 100;
+  EXPECT_EQ(later_request_program(plan, 1)->num_ands(), 337920u - 864 + 16504);
+}
+
 // tls-in-mpc.md §7.1: "RunScript, one StartEC2Instance of 1 KB: R2", less the gates whose outputs
 // nobody uses: words of key and iv (341), and of the last keystream block all but the content type.
 TEST(RequestProgramTest, ASignedKilobyteCostsWhatTheDesignSays) {

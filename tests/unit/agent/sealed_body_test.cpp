@@ -545,6 +545,8 @@ TEST(SealedPlans, WhatDoesNotGoTogetherIsRefused) {
   EXPECT_TRUE(refused([](SealedPlan& p) { p.statuses = {408}; }));
   EXPECT_TRUE(refused([](SealedPlan& p) { p.statuses = {500}; }));
   EXPECT_TRUE(refused([](SealedPlan& p) { p.max_chunks = 17; }));
+  EXPECT_TRUE(refused([](SealedPlan& p) { p.spare_blocks = 129; }));
+  EXPECT_TRUE(refused([](SealedPlan& p) { p.key_updates = p.records; }));
   EXPECT_TRUE(refused([](SealedPlan& p) { p.items[0].at = agent::SealedXml{{"A"}}; }));
   EXPECT_TRUE(refused([](SealedPlan& p) { p.items[2].to = 2; }));
   EXPECT_TRUE(refused([](SealedPlan& p) { p.items[0].to = 0; }));
@@ -620,6 +622,8 @@ TEST(SealedPlans, EveryFieldIsInTheDigest) {
       [](SealedPlan& p) { ++p.records; },
       [](SealedPlan& p) { ++p.record_bytes; },
       [](SealedPlan& p) { ++p.tests_max; },
+      [](SealedPlan& p) { ++p.spare_blocks; },
+      [](SealedPlan& p) { ++p.key_updates; },
       [](SealedPlan& p) { p.items.pop_back(); },
       [](SealedPlan& p) { p.codes.reset(); },
       [](SealedPlan& p) { p.codes->one_of.pop_back(); },

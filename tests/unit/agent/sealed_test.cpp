@@ -301,6 +301,7 @@ Report status_behind(ConnectionRig& members, const Records& before) {
   Scenario scenario;
   scenario.script.answer = "HTTP/1.1 204 No Content\r\n\r\n";
   scenario.script.before = before;
+  scenario.script.keeps_keys = true;
   return members.run(scenario);
 }
 
@@ -331,8 +332,9 @@ TEST_P(SealedTest, RecordsThatAreNoPartOfAnAnswer) {
       {Records(5, {kAlertRecord, canceled}), "ended the connection with alert"},
       {{{kHandshakeRecord, {}}}, "empty handshake fragment"},
       {{cut.front()}, "interleaved"},
-      {{{kHandshakeRecord, {4, 0}}}, "not tickets of a record each"},
-      {message(tls::HandshakeType::kKeyUpdate, {0}), "after the handshake"},
+      {{{kHandshakeRecord, {4, 0}}}, "header is cut"},
+      {message(tls::HandshakeType::kNewSessionTicket, Bytes(13)), "malformed ticket"},
+      {message(tls::HandshakeType::kKeyUpdate, {0}), "KeyUpdate that the plan has no room for"},
       {message(tls::HandshakeType::kCertificateRequest, {0, 0, 0}), "after the handshake"},
   };
   size_t number = 0;

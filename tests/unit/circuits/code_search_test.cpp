@@ -37,6 +37,9 @@ TEST(CodeSearch, CostsWhatTheDesignCounts) {
   EXPECT_EQ(after - ands(256, "verification code is ", digits()), 256u * 64);
   EXPECT_EQ(pattern - ands(256, "Card number: ", byte_set("0123456789 "), byte_set(")")),
             256u * 57);
+  // `absent`: the literal alone.
+  const uint32_t absent = literal_circuit(512, "/FlateDecode").num_ands;
+  EXPECT_EQ(absent - literal_circuit(256, "/FlateDecode").num_ands, 256u * 37);
   EXPECT_LE(after, 512u * 64);
   EXPECT_LE(pattern, 512u * 57);
 }
@@ -81,6 +84,45 @@ TEST(CodeSearch, FindsWhatTheSearchInTheClearFindsSweep) {
       }
     }
     EXPECT_GT(found, 20u) << query.literal;
+  }
+}
+
+// A text shorter than its circuit ends in zeros: what is found in it, and whether the literal
+// stands in it, is what is found in the text alone.
+TEST(CodeSearch, ZerosBehindAShorterTextAreNoTextSweep) {
+  constexpr size_t kSize = 32;
+  const ByteSet run = byte_set("0123456789 "), ends = byte_set(")");
+  const http::CharSet clear_run = http::CharSet::of("0123456789 "),
+                      clear_ends = http::CharSet::of(")");
+  for (const std::string literal : {"ab", "aab", "a", "aba", "n: "}) {
+    const mpc::Circuit search = code_search_circuit(kSize, literal, run, ends);
+    const mpc::Circuit absent = literal_circuit(kSize, literal);
+    Instance pattern(search, kSize), alone(absent, kSize);
+    RandomText random(33);
+    size_t found = 0, seen = 0;
+    for (size_t done = 0; done < support::tries(2000); done += support::CircuitBatch::kLanes) {
+      std::vector<std::string> texts(support::CircuitBatch::kLanes);
+      for (std::string& text : texts) {
+        text = random.of("aaab01) n:", random.once_in(2) ? 3 : 14) +
+               random.one_of({"", ")", literal, literal + "01 2)", literal + "01", literal + "0)"});
+        text += random.of("b1)", 4);
+      }
+      std::vector<std::string> filled = texts;
+      for (std::string& text : filled) text.resize(kSize, '\0');
+      std::vector<std::string> same = filled;
+      pattern.run(filled, random);
+      alone.run(same, random);
+      for (size_t lane = 0; lane < texts.size(); ++lane) {
+        const auto want = http::find_code(texts[lane], literal, clear_run, clear_ends);
+        ASSERT_EQ(by_circuit(pattern, lane, kSize), want) << texts[lane] << " after " << literal;
+        const bool stands = texts[lane].find(literal) != std::string::npos;
+        ASSERT_EQ(alone.bit(lane, "seen"), stands) << texts[lane] << " holds " << literal;
+        found += want.has_value();
+        seen += stands;
+      }
+    }
+    EXPECT_GT(found, 20u) << literal;
+    EXPECT_GT(seen, 20u) << literal;
   }
 }
 

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "agent/gcm.h"
+#include "agent/prepared_circuits.h"
+#include "base/sha256_block.h"
+
+namespace flexroom::agent {
+
+/// The server's keys on a sealed connection, one generation after the other (tls-in-mpc.md §3.4
+/// GC-C, §3.6; RFC 8446 §7.2), which nobody has. Records are numbered from the first behind the
+/// server's Finished on, over all generations.
+///
+/// Order      prepare(); take() when the request circuit ran; derive(); update() whenever the
+///            server says that its next record is under new keys
+/// Guarantee  keys of a generation are those that the server derives; what is opened is Kin of its
+///            traffic secret (§3.4(i)) and H xor R
+/// Cost       a generation is prepared in full, whether it comes or not: 2 pubmsg + 6 400 + 10 240
+///            a record, and behind the first 59 496 more (§3.4: 5 compressions, 91 992 in all)
+class AnswerKeys {
+ public:
+  struct Bounds {
+    size_t records = 0;       // of the connection
+    size_t record_bytes = 0;  // of them together, in ciphertext
+    size_t updates = 0;       // KeyUpdates of the server, less than records
+  };
+  struct Generation {
+    size_t first_record = 0;
+    GhashKey hash;
+    prep::AuthBits iv, round_keys;
+    prep::AuthBits tag_masks, first_blocks;  // from first_record on
+  };
+  explicit AnswerKeys(const Bounds& bounds);
+
+  void prepare(const Context& context);
+  uint64_t num_ands() const { return circuits_.num_ands(); }
+  uint64_t num_triples() const { return circuits_.num_triples(); }
+
+  /// Takes what GC-B left: "kin_s_ap" opened, "kout_s_ap" kept.
+  void take(const mpc::Program& program, boolean::Outputs& outputs);
+  /// GC-C of the first generation.
+  void derive(const Views& views);
+  bool can_update() const { return generations_.size() <= bounds_.updates; }
+  /// The next generation, of which `first_record` is the first. `a4` fixed the KeyUpdate.
+  void update(size_t first_record, const Views& views, const Digest& a4);
+
+  /// Where a record stands: generation, and sequence number in it.
+  RecordPosition position(size_t record) const;
+  Generation& of(size_t record);
+  /// E_K(J0) under the record's tag, and the first block of its keystream: 128 bits each.
+  prep::AuthBits tag_mask(size_t record);
+  prep::AuthBits first_block(size_t record);
+
+  void confirm() { circuits_.confirm(); }
+  void erase();
+
+  static constexpr std::string_view kKeys = "answer keys", kUpdate = "answer key update";
+
+ private:
+  PreparedCircuits::Prepared& prepared(std::string_view name);
+  void derive_keys(size_t first_record, const Views& views, const Digest& a4);
+
+  const Bounds bounds_;
+  PreparedCircuits circuits_;
+  std::deque<GhashKey> hashes_;  // of generations to come
+  std::deque<Generation> generations_;
+  prep::AuthBits kout_;
+  Sha256State kin_{};
+};
+
+}  // namespace flexroom::agent

@@ -1,0 +1,123 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "agent/connection.h"
+#include "agent/suite.h"
+#include "agent/views.h"
+#include "base/sha256_block.h"
+
+namespace flexroom::agent {
+
+/// What the handshake needs and leaves: from the nonces to c_hs, s_hs, Kin(MS) and the share of
+/// Kout(MS).
+struct HandshakeState {
+  Bytes own_nonce;  // nonce, commitment randomness
+  std::vector<Bytes> commitments;
+  std::optional<arith::Token> token;
+  Bytes own_key_share;
+  std::shared_ptr<const mpc::Program> program;
+  std::unique_ptr<boolean::Instance> circuit;  // GC-A
+
+  // of the running connection
+  Digest csid{};
+  Digest c_hs{}, s_hs{};  // opened
+  Sha256State kin_ms{};   // opened
+  prep::AuthBits kout_ms;
+  Digest h2{};
+
+  void erase() {
+    token.reset();
+    circuit.reset();
+    kout_ms = prep::AuthBits();
+  }
+};
+
+/// Hash of everything that the members must have in common.
+Digest connection_terms(const ConnectionConfig& config);
+
+/// Throws InputError for what cannot be on one connection (tls-in-mpc.md §4.9, R2-1).
+void require_valid(const ConnectionConfig& config);
+
+/// What one connection has and does, beside the order of its calls (connection.cpp). Inside of
+/// agent.
+struct Connection::State {
+  State(Context c, ConnectionConfig cfg, RequestPlan plan)
+      : context(c),
+        config(std::move(cfg)),
+        suite(suite_of(*config.suite)),
+        views(context.party, connection_terms(config)) {
+    plans.push_back(std::move(plan));
+    for (const LaterRequest& later : config.later) plans.push_back(later.plan);
+    plans.front().keep_write_keys = plans.size() > 1;
+    plans.front().sealed_answer = config.receive == ReceiveMode::kSealed;
+  }
+
+  /// The circuit of one request: GC-B of the first, LaterRequest of the others.
+  struct RequestCircuit {
+    std::shared_ptr<const mpc::Program> program;
+    std::unique_ptr<boolean::Instance> instance;
+  };
+
+  Context context;
+  ConnectionConfig config;
+  std::vector<RequestPlan> plans;
+  const Suite& suite;
+  Views views;
+
+  HandshakeState handshake;
+  std::vector<RequestCircuit> requests;  // as plans
+  std::unique_ptr<WriteDirection> write;
+  std::unique_ptr<ReadDirection> read;
+  std::optional<tls::ClientHandshake> machine;
+  std::unique_ptr<ServerBytes> server;
+  size_t next = 0;  // the request that is made, or may be
+  bool prepared = false;
+  bool used = false;
+  bool released = false;
+  bool kept = false;
+
+  net::Party& party() { return context.party; }
+  bool is_courier() const { return context.party.id() == config.courier; }
+  Digest commitment(PartyId i, ByteView nonce);
+
+  /// Whatever the end was: token, instances, powers and keys of this connection are void
+  /// (§0.3(10)).
+  void erase() {
+    kept = false;
+    handshake.erase();
+    for (RequestCircuit& request : requests) request.instance.reset();
+    machine.reset();
+    server.reset();
+    if (write != nullptr) write->erase();
+    if (read != nullptr) read->erase();
+  }
+  void commit_nonce();
+  void open_nonces();
+  tls::ClientHandshake new_client();
+  void begin(std::span<const Request> all, const ServerBytes::Connect& connect, Timeline& timeline);
+  void release(const Request& request, Timeline& timeline);
+  Released released_request(const Request& request, Timeline& timeline);
+  Reply receive(const Request& request, Timeline& timeline);
+  void shake_hands(Timeline& timeline);
+  void run_gc_a(const std::vector<uint8_t>& c, const Digest& h1);
+  Bytes encrypt(const Request& request);
+  boolean::OnlineInputs request_inputs(const Request& request);
+  Bytes seal(const Request& request, const Bytes& ciphertext, uint64_t server_offset);
+  Block open_tag(const prep::AuthField& share, const Digest& a3);
+  void send(const Bytes& record);
+  void confirm(std::span<Reply> replies);
+  const RequestPlan& plan() const { return plans[next]; }
+  /// To the next request and its record.
+  void go_on() {
+    ++next;
+    write->advance();
+  }
+
+  uint64_t request_offset = 0;  // bytes of the service that were there when `next` was released
+};
+
+}  // namespace flexroom::agent
