@@ -50,7 +50,9 @@ BlockVec recover(const KeyTreesOf& of, const math::ReHash& hash, std::span<const
 
 BlockVec packed_key(std::span<const Block> macs) {
   BlockVec key(1);
-  key[0] = key_of_macs(macs);
+  Block value = key_of_macs(macs);
+  key[0] = value;
+  wipe(&value, sizeof value);
   return key;
 }
 

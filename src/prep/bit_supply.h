@@ -50,20 +50,23 @@ class BatchInFlight {
   BatchInFlight& operator=(const BatchInFlight&) = delete;
   /// Durable when it returns; once a batch, further calls do nothing.
   void before_verdict() {
-    if (counted_) return;
+    FLEXROOM_ASSERT(state_ != State::kOver);
+    if (state_ == State::kCounted) return;
     safety_.begin_batches(1);
-    counted_ = true;
+    state_ = State::kCounted;
   }
-  bool counted() const { return counted_; }
-  /// The last check passed.
+  bool counted() const { return state_ == State::kCounted; }
+  /// The last check passed. Of one batch, once: a second would take another's count back.
   void finished() {
-    FLEXROOM_ASSERT(counted_);
+    FLEXROOM_ASSERT(state_ == State::kCounted);
     safety_.finish_batches(1);
+    state_ = State::kOver;
   }
 
  private:
+  enum class State : uint8_t { kNew, kCounted, kOver };
   Safety& safety_;
-  bool counted_ = false;
+  State state_ = State::kNew;
 };
 
 }  // namespace flexroom::prep

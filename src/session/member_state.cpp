@@ -369,7 +369,8 @@ agreement::Configuration MemberState::configuration() {
     out.members.push_back({mids()[i], member.name, keys[i], member.certificate(), ""});
   }
   out.couriers.push_back(mids()[room_.courier_id()]);
-  // What room_terms.h compares, and so what members agree under; roots are each one's own.
+  // Of what room_terms.h compares, what concerns services, and so what members agree under; roots
+  // are each one's own, and how triples are made says nothing of what is approved.
   for (const Provider& provider : room_.providers) {
     out.providers.push_back({provider.name,
                              provider.hosts,
