@@ -13,6 +13,7 @@ std::shared_ptr<const CallLayout> lay_out_call(
   const auto out = std::make_shared<CallLayout>();
   out->plan.bytes = call.bytes;
   out->plan.signature_offset = call.signature_offset;
+  out->plan.sealed_answer = shape.sealed;
   std::vector<agent::PlacedSlot> slots;
   for (const CallSlot& slot : call.slots) {
     agent::PlacedSlot placed{slot.slot, slot.offset, 0, slot.in_base64};

@@ -17,6 +17,7 @@ struct ConnectionShape {
   const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();
   NamedGroup group = NamedGroup::kX25519;
   size_t num_members = 0;
+  bool sealed = false;  // of the answer: the server's key stays inside (tls-in-mpc.md §3.7)
 };
 
 /// The circuits of a call, made without any other party: shown in the plan and used by the call.

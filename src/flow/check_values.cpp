@@ -91,14 +91,9 @@ class RoomCheck {
       refuse(step_.place, fmt::format("{} is {}, which does not stand in a {}", use.name,
                                       to_string(value->value_class), to_string(use.where)));
     }
-    const std::vector<std::string> wanted = purposes_for(step_, use);
-    const bool allowed = std::any_of(wanted.begin(), wanted.end(), [&](const std::string& want) {
-      const auto& has = value->purposes;
-      return std::find(has.begin(), has.end(), want) != has.end();
-    });
-    if (!allowed) {
-      refuse(step_.place, fmt::format("{} has no purpose `{}`", use.name, wanted.front()));
-    }
+    if (allows(value->purposes, step_, use)) return;
+    refuse(step_.place,
+           fmt::format("{} has no purpose `{}`", use.name, purposes_for(step_, use).front()));
   }
 
   void check_key() const {

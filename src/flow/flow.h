@@ -250,6 +250,9 @@ void check_step_against(const Flow& flow, const KnownValues& room, const Step& s
 std::map<std::string, std::string> check_arguments(const Flow& flow,
                                                    const std::map<std::string, std::string>& given);
 
+/// Whether one of these purposes allows that slot of that step (operations.md (a) `purposes`).
+bool allows(const std::vector<std::string>& purposes, const Step& step, const SlotUse& use);
+
 /// Whether a public value may stand there (operations.md (a) "Slots").
 bool fits(SlotUse::Where where, std::string_view value);
 /// Whether a value of the class may.

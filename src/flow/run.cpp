@@ -117,26 +117,51 @@ void FlowRun::State::require_new_may_start() {
   members.object("flow/may start", FlowStop::Kind::kRefused, "", problem);
 }
 
+/// Every open run is brought to the same commit at all members.
+///
+/// Security  `ended` is the same at all honest members: a run that was open at one of them and done
+///           at another is objected to in check_met(), by whoever has it done
+Members::OpenRuns FlowRun::State::meet() {
+  const Members::OpenRuns before = members.open_runs(flow.prefix, flow.name);
+  if (before.open.empty()) return before;
+  for (const RunId& id : before.open) members.contact(id);
+  // What was staged may be void now, and what was open may be done.
+  Members::OpenRuns now = members.open_runs(flow.prefix, flow.name);
+  check_met(before, now);
+  for (const RunId& id : before.open) {
+    const auto one = store.run(id);
+    // Another member's word alone makes no run of ours the one that was asked for.
+    const bool own = !before.foreign.contains(id);
+    if (own && one && one->done && !ended) ended = id;
+  }
+  return now;
+}
+
+/// All that the room has below the prefix.
+KnownValues FlowRun::State::room_now() {
+  KnownValues out;
+  for (const ValueMeta& meta : store.room_values(flow.prefix)) {
+    const bool is_born = meta.account.starts_with("born ");
+    out[meta.name] = {meta.is_public, meta.entropy, meta.value_class, meta.purposes, is_born};
+  }
+  return out;
+}
+
+KnownValues FlowRun::contact() {
+  (void)state_->meet();
+  return state_->room_now();
+}
+
 void FlowRun::State::begin_or_resume() {
   Writer file;
   file.raw(flow.digest);
   for (const auto& [name, value] : arguments) file.field(name).field(value);
   members.agree("flow/file", sha256(file.bytes()), "flow file, list or argument");
-  Members::OpenRuns open = members.open_runs(flow.prefix, flow.name);
-  if (!open.open.empty()) {
-    const Members::OpenRuns met = open;
-    const std::vector<RunId>& before = met.open;
-    for (const RunId& id : before) members.contact(id);
-    // What was staged may be void now, and what was open may be done.
-    open = members.open_runs(flow.prefix, flow.name);
-    check_met(met, open);
-    if (open.open.empty() && std::all_of(before.begin(), before.end(), [&](const RunId& id) {
-          const auto one = store.run(id);
-          return one && one->done;
-        })) {
-      run = *store.run(before.front());
-      return;
-    }
+  const Members::OpenRuns open = meet();
+  if (open.open.empty() && ended) {
+    run = *store.run(*ended);
+    ended.reset();
+    return;
   }
   if (open.open.size() > 1) {
     throw FlowStop(FlowStop::Kind::kRestored, "two open runs: only --abandon");
@@ -225,11 +250,7 @@ std::string FlowRun::State::problem_of_input(const std::string& name, const Inpu
 
 /// The file against what the room has: purposes, entropy, the ledger's bound.
 void FlowRun::State::check_room() {
-  room.clear();
-  for (const ValueMeta& meta : store.room_values(flow.prefix)) {
-    const bool is_born = meta.account.starts_with("born ");
-    room[meta.name] = {meta.is_public, meta.entropy, meta.value_class, meta.purposes, is_born};
-  }
+  room = room_now();
   std::string problem;
   try {
     approved = check_against(flow, room);

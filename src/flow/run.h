@@ -51,14 +51,20 @@ class FlowRun {
   FlowRun(RunTerms terms, const Flow& flow, std::map<std::string, std::string> arguments);
   ~FlowRun();
 
+  /// Meets the other members before anything is approved: what all have staged is committed, the
+  /// rest is void. Returns what the room has below the prefix, for the plan that is shown. run()
+  /// may follow. Throws FlowStop(kRestored) where only --continue or --abandon helps.
+  KnownValues contact();
   /// Goes on with the open run of this prefix and flow, or begins one; returns when it is done.
   /// Confirmed by all members before (their approval of file, lists and arguments).
   void run();
   /// --continue, approved by all: with an edited file, or after a member was restored. Then run().
-  void go_on();
+  /// Refused if `expected` is another run than the open one.
+  void go_on(const std::optional<RunId>& expected = std::nullopt);
   /// --abandon, approved by all: waits, closes every run of this prefix and flow, erases what it
-  /// kept, and returns in words what was made, or possibly made, at the providers.
-  std::vector<std::string> abandon();
+  /// kept, and returns in words what was made, or possibly made, at the providers. Refused, with
+  /// nothing closed, if `expected` is none of them.
+  std::vector<std::string> abandon(const std::optional<RunId>& expected = std::nullopt);
   /// `secret remove NAME` below the prefix, approved by all.
   void remove_value(const std::string& name);
   /// Bits booked on the accounts of the flow's short secrets, for the plan.

@@ -282,7 +282,7 @@ void FlowRun::State::merge(const RunId& id) {
   commit(change, {});
 }
 
-void FlowRun::go_on() {
+void FlowRun::go_on(const std::optional<RunId>& expected) {
   State& s = *state_;
   s.members.agree("flow/file", s.flow.digest, "flow file");
   const Members::OpenRuns open = s.members.open_runs(s.flow.prefix, s.flow.name);
@@ -293,6 +293,10 @@ void FlowRun::go_on() {
     throw FlowStop(FlowStop::Kind::kRestored, "two open runs: only --abandon");
   }
   const RunId id = open.open.front();
+  if (expected && *expected != id) {
+    throw FlowStop(FlowStop::Kind::kRefused,
+                   fmt::format("--continue: the open run of this flow is {}", id));
+  }
   try {
     s.members.contact(id);
   } catch (const FlowStop&) {
@@ -376,7 +380,7 @@ static Abandoned own_abandoned(RunStore& store, const Flow& flow, std::set<RunId
   return out;
 }
 
-std::vector<std::string> FlowRun::abandon() {
+std::vector<std::string> FlowRun::abandon(const std::optional<RunId>& expected) {
   State& s = *state_;
   const Flow& flow = s.flow;
   s.members.agree("flow/abandon", sha256(Writer().field(flow.prefix).field(flow.name).bytes()),
@@ -412,6 +416,10 @@ std::vector<std::string> FlowRun::abandon() {
     longest = std::max(longest, said.remaining);
     for (const auto& [id, text] : said.leaves) made.insert(s.words_of(mine.leaves, id, text, i));
     seen.push_back(said.room);
+  }
+  if (expected && !ids.contains(*expected)) {
+    throw FlowStop(FlowStop::Kind::kRefused,
+                   fmt::format("--abandon: {} is no open run of this flow", *expected));
   }
   s.members.object("flow/may abandon", FlowStop::Kind::kRefused, "--abandon: ", foreign);
   s.terms.clock.wait_until(s.terms.clock.now() + longest);

@@ -20,10 +20,13 @@ struct FlowRun::State {
   KnownValues room;                          // what other flows made
   std::map<std::string, unsigned> approved;  // leaks of one run
   std::map<std::string, unsigned> used;      // of this confirmed run
+  std::optional<RunId> ended;                // the contact was all that this run still needed
 
   State(RunTerms given, const Flow& of, std::map<std::string, std::string> with);
 
   // run.cpp
+  Members::OpenRuns meet();
+  KnownValues room_now();
   void begin_or_resume();
   void start_new();
   void require_new_may_start();

@@ -490,6 +490,7 @@ class History {
       } else if (op == Op::kGoOn) {
         run.go_on();
       } else {
+        (void)run.contact();  // as the product does, before it asks for the approval
         run.run();
       }
       return "done";

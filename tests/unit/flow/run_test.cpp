@@ -4,6 +4,8 @@
 #include "run_fixture.h"
 #include "support/sweeps.h"
 
+// The shipped files lie below FLEXROOM_SOURCE_DIR (flow_fixture.h).
+
 namespace flexroom::flow {
 namespace {
 

@@ -8,6 +8,8 @@
 #include "flow/run_state.h"
 #include "flow_fixture.h"
 
+// The shipped files lie below FLEXROOM_SOURCE_DIR (flow_fixture.h).
+
 namespace flexroom::flow {
 namespace {
 

@@ -1,0 +1,258 @@
+#include <fmt/core.h>
+
+#include <chrono>
+#include <ctime>
+#include <thread>
+
+#include "base/private_file.h"
+#include "config/toml.h"
+#include "flow/run.h"
+#include "room/access.h"
+#include "room/agreed_call.h"
+#include "room/failure.h"
+#include "room/flow_engine.h"
+#include "room/flow_person.h"
+#include "room/flow_proposal.h"
+#include "room/flow_request.h"
+
+namespace flexroom {
+namespace room {
+namespace {
+
+/// This machine's clock; while it waits it notices Ctrl-C and the end of another member.
+class WallClock final : public flow::Clock {
+ public:
+  WallClock(Joined& joined, const Hooks* hooks)
+      : joined_(joined), now_(hooks != nullptr ? hooks->clock : nullptr) {}
+  int64_t now() override { return now_ ? now_() : std::time(nullptr); }
+  void wait_until(int64_t seconds) override {
+    const int64_t first = now();
+    if (seconds - first > 10) joined_.note(fmt::format("waiting {} s", seconds - first));
+    for (int64_t time = first; time < seconds; time = now()) {
+      joined_.throw_if_cancelled();
+      joined_.session().party().transport().check();
+      joined_.progress("wait", static_cast<uint64_t>(time - first),
+                       static_cast<uint64_t>(seconds - first));
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  }
+
+ private:
+  Joined& joined_;
+  const std::function<int64_t()> now_;
+};
+
+/// The file once, so that what is shown is what runs.
+struct ReadFlow {
+  std::string text;
+  flow::Flow file;
+  std::map<std::string, std::string> arguments;
+};
+
+/// Everything that can be wrong, before anybody is joined.
+ReadFlow read_flow(const RoomConfig& room, const FlowRequest& request) {
+  if (!request.go_on.empty() && !request.abandon.empty()) {
+    throw InputError("--continue and --abandon", "are two different things", "give one of them");
+  }
+  flow::RoomView view;
+  view.providers = room.providers;
+  ReadFlow out;
+  out.text = read_own_file(request.file, TomlTable::kMaxBytes, "check the path");
+  out.file = flow::parse_flow(out.text, request.file, view);
+  if (!request.abandon.empty()) return out;
+  out.arguments = flow::check_arguments(out.file, request.arguments);
+  require_bound(room, out.file, out.arguments);
+  return out;
+}
+
+std::string command_of(const FlowRequest& request) {
+  if (!request.abandon.empty()) return "flow --abandon";
+  return request.go_on.empty() ? "flow" : "flow --continue";
+}
+
+/// A flow with all members, from the approval to its end or to where it stops.
+class Running {
+ public:
+  Running(Session& session, Joined& joined, const FlowRequest& request, const ReadFlow& read)
+      : joined_(joined),
+        request_(request),
+        read_(read),
+        timeline_(joined.session().party(),
+                  [&joined](std::string_view phase) { joined.progress(phase, 0, 0); }),
+        engine_(joined, timeline_),
+        clock_(joined, Access::hooks(session)),
+        person_(Access::decider(session)),
+        fault_(Access::hooks(session) != nullptr ? Access::hooks(session)->fault : nullptr) {}
+
+  FlowEnd run() {
+    try {
+      joined_.session().guard([&] { with_all(); });
+    } catch (const std::exception& error) {
+      end_failed(error);
+    } catch (...) {
+      end_failed(std::runtime_error(words_of_caught()));
+    }
+    if (stop_) end_stopped(*stop_);
+    joined_.log_outcome(store::LogOutcome::kDone, what() + ": " + ended_as());
+    return {read_.file.name, id_, engine_.opened(), left_};
+  }
+
+ private:
+  std::string what() const {
+    return fmt::format("flow {}{}", read_.file.name, id_.empty() ? "" : " run " + id_);
+  }
+  std::string ended_as() const {
+    if (request_.abandon.empty()) return "done";
+    std::string out = "abandoned; made, or possibly made:";
+    for (const std::string& one : left_) out += " " + one + ";";
+    return left_.empty() ? "abandoned; nothing was made" : out;
+  }
+
+  void take_id(const flow::FlowRun& run) {
+    if (!run.id().empty()) id_ = run.id();
+  }
+  void with_all();
+  void drive(flow::FlowRun& run);
+  void note_step(const flow::LogLine& line);
+  [[noreturn]] void end_failed(const std::exception& error);
+  [[noreturn]] void end_stopped(const flow::FlowStop& stop);
+
+  Joined& joined_;
+  const FlowRequest& request_;
+  const ReadFlow& read_;
+  agent::Timeline timeline_;
+  FlowEngine engine_;
+  WallClock clock_;
+  FlowPerson person_;
+  std::function<void(std::string_view)> fault_;
+  bool approved_ = false;
+  flow::RunId id_;
+  std::vector<std::string> left_;
+  std::optional<flow::FlowStop> stop_;
+};
+
+void Running::with_all() {
+  session::MemberSession& session = joined_.session();
+  session::MemberState& state = joined_.state();
+  timeline_.begin("agree and approve");
+  session.start();
+  // Rows of runs are of one session at a time.
+  session.require_alone();
+  flow::Members::Self self{session.party(), state.identity(), state.signing_keys(),
+                           joined_.members(), state.rid()};
+  flow::FlowRun run({std::move(self), state.db(), state.once(), clock_, engine_, person_,
+                     [this](const flow::LogLine& line) { note_step(line); }, fault_},
+                    read_.file, read_.arguments);
+  try {
+    drive(run);
+  } catch (const flow::FlowStop& stop) {
+    // Known to all members alike: the session goes on to what is logged together.
+    stop_ = stop;
+  } catch (...) {
+    take_id(run);
+    throw;
+  }
+  take_id(run);
+  timeline_.end();
+}
+
+void Running::drive(flow::FlowRun& run) {
+  const RoomConfig& room = joined_.state().room();
+  const bool meets = request_.go_on.empty() && request_.abandon.empty();
+  flow::KnownValues known;
+  if (meets) known = run.contact();
+  const Digest proposal = joined_.approve(
+      flow_proposal(room, request_, read_.file, read_.text, read_.arguments, known));
+  approved_ = true;
+  engine_.set_approved(proposal);
+  if (!request_.abandon.empty()) {
+    left_ = run.abandon(request_.abandon);
+    id_ = request_.abandon;
+    return;
+  }
+  if (!request_.go_on.empty()) run.go_on(request_.go_on);
+  run.run();
+}
+
+/// operations.md (c) "Logged": by this member, as the step was committed by all.
+void Running::note_step(const flow::LogLine& line) {
+  engine_.committed();
+  id_ = line.run;
+  const std::string step =
+      line.step.empty() ? line.event : fmt::format("{}: {}", line.step, line.event);
+  std::string text = step;
+  for (const std::string& kept : line.kept) text += "; kept " + kept;
+  for (const auto& [name, digest] : line.opened) {
+    text += fmt::format("; opened {} ({})", name, to_hex(digest));
+  }
+  store::LogEntry entry;
+  entry.unix_seconds = static_cast<uint64_t>(line.time);
+  entry.outcome = store::LogOutcome::kNote;
+  entry.run = joined_.session().party().scope().sid;
+  entry.text = fmt::format("{}: {}", what(), text);
+  joined_.state().log().append_alone(entry);
+  joined_.note(step);
+}
+
+void Running::end_failed(const std::exception& error) {
+  const bool in_doubt = !engine_.in_doubt().empty();
+  const auto* const abort = dynamic_cast<const ProtocolAbort*>(&error);
+  joined_.log_failure(
+      in_doubt ? store::LogOutcome::kEffectMayHaveHappened : store::LogOutcome::kNothingHappened,
+      fmt::format("{}: {}", what(), abort != nullptr ? to_string(abort->code()) : "failed here"));
+  Error::Fields fields = describe(error, false, joined_.members());
+  if (in_doubt) {
+    fields.exit = Exit::kUnknown;
+    fields.text += fmt::format(
+        "\n  The request of {} had been released: it may have been carried out. Start the same "
+        "command at all members: the run waits until it can no longer arrive, and follows the "
+        "file's rule for that.",
+        engine_.in_doubt());
+  } else if (!id_.empty()) {
+    fields.text += fmt::format(
+        "\n  Run {} is where its last step left it, and no request is under way. Start the same "
+        "command at all members: it goes on from there.",
+        id_);
+  }
+  throw Error(std::move(fields));
+}
+
+void Running::end_stopped(const flow::FlowStop& stop) {
+  using Kind = flow::FlowStop::Kind;
+  const bool in_doubt = !engine_.in_doubt().empty();
+  if (approved_) {
+    joined_.log_outcome(in_doubt                     ? store::LogOutcome::kEffectMayHaveHappened
+                        : stop.kind() == Kind::kStep ? store::LogOutcome::kFailed
+                                                     : store::LogOutcome::kNothingHappened,
+                        fmt::format("{}: stopped, {}", what(), stop.what()));
+  }
+  Error::Fields fields;
+  fields.kind = stop.kind() == Kind::kStep ? "error" : "refuse";
+  fields.exit = in_doubt                     ? Exit::kUnknown
+                : stop.kind() == Kind::kStep ? Exit::kServiceRefused
+                                             : Exit::kRefused;
+  fields.text = fmt::format("flow {} stopped: {}", read_.file.name, stop.what());
+  if (!id_.empty() && request_.abandon.empty()) {
+    fields.text += fmt::format(
+        "\n  Nothing of run {0} is lost. The same command goes on from there; `--continue {0}` "
+        "with an edited file; `--abandon {0}` ends it.",
+        id_);
+  }
+  throw Error(std::move(fields));
+}
+
+FlowEnd run_flow(Session& session, const FlowRequest& request) {
+  const ReadFlow read = read_flow(Access::state(session).room(), request);
+  Joined& joined = Access::join(session, Access::kAsks, command_of(request));
+  return Running(session, joined, request, read).run();
+}
+
+}  // namespace
+}  // namespace room
+
+FlowEnd Session::flow(const FlowRequest& request) {
+  return room::translated(room::Access::members(*this),
+                          [&] { return room::run_flow(*this, request); });
+}
+
+}  // namespace flexroom

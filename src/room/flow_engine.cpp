@@ -1,0 +1,228 @@
+#include "room/flow_engine.h"
+
+#include <fmt/core.h>
+
+#include "agent/drawn_values.h"
+#include "call/provider_connection.h"
+#include "call/recipe_call.h"
+#include "room/agreed_call.h"
+#include "room/flow_answer.h"
+#include "room/flow_request.h"
+#include "room/service_probe.h"
+
+namespace flexroom::room {
+namespace {
+
+using flow::SlotUse;
+using flow::StepCall;
+
+agent::Sampler sampler_of(const flow::Birth& birth) {
+  using Alphabet = agent::Sampler::Alphabet;
+  agent::Sampler out;
+  out.length = birth.length;
+  out.suffix = birth.suffix;
+  if (!birth.alphabet) {
+    out.alphabet = Alphabet::kList;
+    out.list = birth.entries;
+    return out;
+  }
+  switch (*birth.alphabet) {
+    case flow::ValueClass::kHex:
+      out.alphabet = Alphabet::kHex;
+      return out;
+    case flow::ValueClass::kBase32:
+      out.alphabet = Alphabet::kBase32;
+      return out;
+    case flow::ValueClass::kBase64Url:
+      out.alphabet = Alphabet::kBase64Url;
+      return out;
+    default:
+      FLEXROOM_ASSERT(*birth.alphabet == flow::ValueClass::kDigits);
+      out.alphabet = Alphabet::kDigits;
+      return out;
+  }
+}
+
+std::string public_value(const StepCall& call, const std::string& name) {
+  if (name == "run") return call.run;
+  if (name == "room") return call.room;
+  if (name == "idempotency") return call.idempotency;
+  if (const auto it = call.arguments.find(name); it != call.arguments.end()) return it->second;
+  const auto stored = call.value(name);
+  if (!stored || !stored->meta.is_public) {
+    throw InputError(call.step.place, fmt::format("{} is no public value here", name));
+  }
+  return std::string(as_text(stored->bytes.reveal()));
+}
+
+bool is_public(const StepCall& call, const std::string& name) {
+  if (flow::is_built_in(name) || call.arguments.contains(name)) return true;
+  const auto stored = call.value(name);
+  return stored && stored->meta.is_public;
+}
+
+/// A text of the file with public values in the place of its {{NAME}}s.
+std::string filled(const StepCall& call, std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    const size_t open = std::min(text.find("{{", at), text.size());
+    out += text.substr(at, open - at);
+    if (open == text.size()) break;
+    const size_t close = text.find("}}", open);
+    FLEXROOM_ASSERT(close != std::string_view::npos);
+    out += public_value(call, std::string(text.substr(open + 2, close - open - 2)));
+    at = close + 2;
+  }
+  return out;
+}
+
+/// The secrets of a request, by slot: each is stored, and may stand there.
+std::map<std::string, flow::StoredValue> secrets_of(const StepCall& call) {
+  std::map<std::string, flow::StoredValue> out;
+  for (const SlotUse& use : call.step.slots) {
+    if (is_public(call, use.name)) continue;
+    auto stored = call.value(use.name);
+    if (!stored) throw InputError(call.step.place, fmt::format("{} is not there", use.name));
+    if (!flow::allows(stored->meta.purposes, call.step, use)) {
+      throw InputError(call.step.place,
+                       fmt::format("{} as it is stored may not stand at `{} {}`", use.name,
+                                   call.step.address, use.position),
+                       "a value goes only where its purposes say, which all members approved when "
+                       "it was made");
+    }
+    out.emplace(use.slot, std::move(*stored));
+  }
+  return out;
+}
+
+flow::Filling filling_of(const StepCall& call,
+                         const std::map<std::string, flow::StoredValue>& secrets) {
+  flow::Filling out;
+  out.public_text = [&call](const SlotUse& use) { return public_value(call, use.name); };
+  out.secret = [&secrets](const SlotUse& use) -> std::optional<flow::Filling::Secret> {
+    const auto it = secrets.find(use.slot);
+    if (it == secrets.end()) return std::nullopt;
+    return flow::Filling::Secret{FlowValues::length_of(it->second),
+                                 flow::char_class_of(it->second.meta.value_class)};
+  };
+  return out;
+}
+
+/// tls-in-mpc.md §5.8: of this release and of no other.
+Digest policy_of(const StepCall& call, const Digest& approved) {
+  return RandomOracle("flow step", RoScope{})
+      .field(approved)
+      .field(call.flow.digest)
+      .field(call.run)
+      .field(call.step.name)
+      .field(uint64_t{call.attempt})
+      .digest();
+}
+
+}  // namespace
+
+/// The session's journal, which hears of the release: `armed` is durable before the mark, and both
+/// before a share of the tag leaves.
+class FlowEngine::Release final : public agent::Journal {
+ public:
+  Release(agent::Journal& journal, const StepCall& call, std::string& in_doubt)
+      : journal_(journal), call_(call), in_doubt_(in_doubt) {}
+  void mark(std::string_view kind, ByteView id) override {
+    if (kind == "release") {
+      call_.before_release();
+      in_doubt_ = call_.step.name;
+    }
+    journal_.mark(kind, id);
+  }
+
+ private:
+  agent::Journal& journal_;
+  const StepCall& call_;
+  std::string& in_doubt_;
+};
+
+FlowEngine::FlowEngine(Joined& joined, agent::Timeline& timeline)
+    : joined_(joined), timeline_(timeline), values_(joined.session()) {}
+
+std::map<std::string, flow::NewSecret> FlowEngine::draw(const flow::Flow& flow,
+                                                        const flow::RunId& run) {
+  (void)run;
+  timeline_.begin("draw secrets");
+  session::MemberSession& session = joined_.session();
+  std::vector<agent::Sampler> samplers;
+  std::vector<std::string> names;
+  for (const auto& [name, birth] : flow.born) {
+    samplers.push_back(sampler_of(birth));
+    names.push_back(name);
+  }
+  std::vector<prep::AuthBits> drawn = agent::draw_values(
+      session.party(), session.source(), session.engine(), agent::build_draw_circuit(samplers));
+  std::map<std::string, prep::AuthBits> values;
+  for (size_t k = 0; k < names.size(); ++k) {
+    FLEXROOM_ASSERT(drawn[k].size() == size_t{8} * flow.born.at(names[k]).bytes());
+    values[names[k]] = std::move(drawn[k]);
+  }
+  // From here on they may be stored, whatever becomes of this process.
+  session.state().once().run_released(session.party().scope().sid);
+  return values_.store(std::move(values));
+}
+
+flow::StepAnswer FlowEngine::make(const StepCall& call) {
+  session::MemberSession& session = joined_.session();
+  const RoomConfig& room = joined_.state().room();
+  const Provider& provider = room.provider(call.flow.provider);
+  joined_.note(fmt::format("{}, attempt {}", call.step.name, call.attempt));
+  const std::map<std::string, flow::StoredValue> secrets = secrets_of(call);
+  const OpenCall request = step_call(room, call.flow, call.step, filling_of(call, secrets));
+  const std::string host = request.model.host;
+  if (!call.step.sealed && !request.has_no_secret()) {
+    throw InputError(call.step.place, "an open answer to a request with a secret");
+  }
+  timeline_.begin("look at the service");
+  if (looked_at_.insert(host).second) probe_service(joined_, provider, host, 443);
+
+  timeline_.begin("load secrets");
+  std::vector<const flow::StoredValue*> used;
+  for (const auto& [slot, value] : secrets) used.push_back(&value);
+  values_.load(used);
+  agent::SlotValues slots;
+  for (const auto& [slot, value] : secrets) slots.secrets[slot] = &values_.bits(value);
+
+  ConnectionShape shape = connection_shape(provider, room.members.size());
+  shape.sealed = call.step.sealed;
+  const auto layout = lay_out_call(request, shape, nullptr);
+  const CallCost cost = call_cost(request, *layout, shape);
+  const Digest policy = policy_of(call, approved_);
+  agent::ConnectionConfig config = connection_config(room, provider, host, policy);
+  config.no_secret = request.has_no_secret();
+  const AnswerTerms terms{host, request.model.path_text(), call.time,
+                          [&call](std::string_view text) { return filled(call, text); }};
+  if (call.step.sealed) {
+    config.receive = agent::ReceiveMode::kSealed;
+    config.sealed = std::make_shared<const agent::SealedPlan>(sealed_plan(call.step, terms));
+  }
+  make_triples(joined_, timeline_,
+               {0, "slots", cost.slot_ands, cost.handshake_ands, cost.request_ands, request.bytes});
+  agent::Context context = session.context();
+  Release release(context.journal, call, in_doubt_);
+  AgreedRequest made({context.party, context.source, context.arith, context.engine, release},
+                     request, nullptr, std::move(config), layout, policy);
+  made.prepare(slots, std::nullopt, timeline_);
+  agent::Reply reply = made.call(connector(joined_, provider, host, 443), timeline_);
+  if (reply.unconfirmed) {
+    throw ProtocolAbort(AbortCode::kPeerLost, "confirm", *reply.unconfirmed);
+  }
+  flow::StepAnswer answer;
+  if (reply.sealed != nullptr) {
+    timeline_.begin("store secrets");
+    answer = sealed_answer(call.step, std::move(*reply.sealed),
+                           [this](auto values) { return values_.store(std::move(values)); });
+  } else if (!reply.unknown_outcome) {
+    answer = open_answer(call.step, reply.response, terms);
+  }
+  timeline_.end();
+  for (const auto& [name, text] : answer.opened) opened_[name] = text;
+  return answer;
+}
+
+}  // namespace flexroom::room

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "agent/timeline.h"
+#include "flow/executor.h"
+#include "room/flow_values.h"
+#include "room/joined.h"
+
+namespace flexroom::room {
+
+/// The steps of a flow in a session with all members: one connection a step, its answer sealed or
+/// open as the file says, what is kept as fresh rows (operations.md (c)).
+///
+/// Order      requests are filled and judged, stored values loaded, everything is preprocessed,
+///            all members are READY; then `armed` here, then this member's share of A3
+/// Guarantee  a request leaves only if every honest member has the same step, attempt, approved
+///            proposal, versions of values and text: all of it is in the request's id and in every
+///            view (tls-in-mpc.md §5.8). Nothing of a sealed answer is opened but what the step
+///            says
+/// Errors     InputError and everything that ends a session. What is thrown before
+///            before_release() left nothing at the provider
+class FlowEngine : public flow::StepExecutor {
+ public:
+  /// All outlive it.
+  FlowEngine(Joined& joined, agent::Timeline& timeline);
+  /// What all members signed: part of every request's id.
+  void set_approved(const Digest& proposal) { approved_ = proposal; }
+
+  std::map<std::string, flow::NewSecret> draw(const flow::Flow& flow,
+                                              const flow::RunId& run) override;
+  flow::StepAnswer make(const flow::StepCall& call) override;
+
+  /// The step whose request was released and that is not committed yet; empty: none.
+  const std::string& in_doubt() const { return in_doubt_; }
+  /// A step was committed.
+  void committed() { in_doubt_.clear(); }
+  /// What was opened to all in this session, by name; the newest.
+  const std::map<std::string, std::string>& opened() const { return opened_; }
+
+ private:
+  class Release;
+
+  Joined& joined_;
+  agent::Timeline& timeline_;
+  FlowValues values_;
+  Digest approved_{};
+  std::set<std::string> looked_at_;  // hosts
+  std::string in_doubt_;
+  std::map<std::string, std::string> opened_;
+};
+
+}  // namespace flexroom::room
