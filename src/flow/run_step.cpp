@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/display.h"
+#include "flow/accounts.h"
 #include "flow/loader.h"
 #include "flow/run_parts.h"
 
@@ -41,7 +42,9 @@ std::optional<StoredValue> FlowRun::State::value(std::string_view name) {
 /// The account of the ledger: a place, never a version (tls-in-mpc.md §5.6).
 std::string FlowRun::State::account_of(const std::string& name) {
   if (const auto stored = value(name)) return stored->meta.account;
-  if (flow.inputs.contains(name)) return "input " + name;
+  if (const auto input = flow.inputs.find(name); input != flow.inputs.end()) {
+    return account_of_input(input->second, arguments);
+  }
   if (const auto born = flow.born.find(name); born != flow.born.end()) {
     return fmt::format("born {} {}", flow.prefix, name);
   }
@@ -366,7 +369,7 @@ void FlowRun::State::add_values(const Step& step, StepAnswer& answer, Change& ch
     value.meta.purposes = keep.purposes;
     value.meta.min = keep.min;
     value.meta.max = keep.max;
-    value.meta.account = fmt::format("kept {} {}", step.host, keep.at.text);
+    value.meta.account = account_of_kept(step, keep.at);
     value.to_room = !is_of_run(keep.name) && flow.proof_of(keep.name) == nullptr;
     bytes[keep.name] = std::move(it->second.row);
     change.values.push_back(std::move(value));

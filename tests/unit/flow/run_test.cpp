@@ -422,7 +422,7 @@ TEST(FlowLedger, TheNinthReleaseIsRefusedWhoeverAbortsWhenever) {
     }
     EXPECT_NE(last.find("LEDGER"), std::string::npos) << last;
     EXPECT_LE(released, 8u);
-    EXPECT_EQ(h.look(0, [](RunStore& store) { return store.booked("input pin"); }), 8u);
+    EXPECT_EQ(h.look(0, [](RunStore& store) { return store.booked("input m1 other"); }), 8u);
   }
 }
 
@@ -449,6 +449,9 @@ TEST(FlowLedger, TheAccountOfAKeptSecretIsThatOfItsPlace) {
        at = again.find("run/pin", at + 7)) {
     again.replace(at, 7, "run/nip");
   }
+  // And read in another way, whose place is the same.
+  put(again, "at = \"json /a\"", "at = \"json /a after \\\"4\\\"\"");
+  put(again, "length = 4", "length = 3");
   const Flow renamed = parse_flow(again, shipped("kept"), sandbox_room());
   History h(2);
   h.arguments = {{"guess", "0000"}};
@@ -462,8 +465,34 @@ TEST(FlowLedger, TheAccountOfAKeptSecretIsThatOfItsPlace) {
   EXPECT_NE(last.find("LEDGER"), std::string::npos) << last;
   EXPECT_EQ(tests, 8u);
   EXPECT_EQ(
-      h.look(0, [](RunStore& store) { return store.booked("kept shop.flexroom.example json /a"); }),
+      h.look(0, [](RunStore& store) { return store.booked("kept shop.flexroom.example body/a"); }),
       8u);
+}
+
+// An input is the same place under another name of the same member, and another one at another.
+TEST(FlowLedger, TheAccountOfAnInputIsOfItsMember) {
+  const auto with = [](const std::string& name, const std::string& from) {
+    std::string text(kEcho);
+    for (const auto& [old_text, new_text] :
+         {std::pair<std::string, std::string>{"[input.pin]", "[input." + name + "]"},
+          {"from = \"m1\"", "from = \"" + from + "\""},
+          {"{{pin}}", "{{" + name + "}}"}}) {
+      text.replace(text.find(old_text), old_text.size(), new_text);
+    }
+    return parse_flow(text, shipped("echo"), sandbox_room());
+  };
+  History h(2);
+  h.arguments = {{"guess", "0000"}};
+  for (int k = 0; k < 5; ++k) (void)h.session(with("pin", "m1"));
+  ASSERT_TRUE(History::done(h.session(with("pin", "m1"), History::Op::kAbandon)));
+  std::string last;
+  for (int k = 0; k < 24 && last.find("LEDGER") == std::string::npos; ++k) {
+    last = h.session(with("nip", "m1"))[0];
+  }
+  EXPECT_NE(last.find("LEDGER"), std::string::npos) << last;
+  EXPECT_EQ(h.toy.releases, 8u);
+  ASSERT_TRUE(History::done(h.session(with("nip", "m1"), History::Op::kAbandon)));
+  EXPECT_EQ(h.session(with("nip", "m0"))[0].find("LEDGER"), std::string::npos);
 }
 
 TEST(FlowLedger, ALostOnceDbMakesItsAccountsFull) {
