@@ -61,11 +61,14 @@ class RoomCheck {
       if (old.is_born) {
         refuse(keep.place, fmt::format("{} was born: nothing replaces it", keep.name));
       }
+      const bool same_length = old.min == keep.min && old.max == keep.max;
+      const bool same_purposes_too = same_purposes(old.purposes, keep.purposes);
       if (old.is_public || old.value_class != keep.value_class || old.entropy != keep.entropy ||
-          !same_purposes(old.purposes, keep.purposes)) {
+          !same_length || !same_purposes_too) {
         refuse(keep.place,
-               fmt::format("{} is there with another class, entropy or purposes: another secret",
-                           keep.name),
+               fmt::format(
+                   "{} is there with another class, length, entropy or purposes: another secret",
+                   keep.name),
                "a value is replaced by one of the same terms");
       }
     }

@@ -180,7 +180,8 @@ struct KnownValue {
   uint32_t entropy = 0;
   ValueClass value_class = ValueClass::kRaw;
   std::vector<std::string> purposes;
-  bool is_born = false;
+  bool is_born = false;       // drawn by all, whatever a file says of it
+  uint32_t min = 0, max = 0;  // bytes, of a secret: the least and the most that it may have
 };
 using KnownValues = std::map<std::string, KnownValue, std::less<>>;
 

@@ -141,8 +141,8 @@ Members::OpenRuns FlowRun::State::meet() {
 KnownValues FlowRun::State::room_now() {
   KnownValues out;
   for (const ValueMeta& meta : store.room_values(flow.prefix)) {
-    const bool is_born = meta.account.starts_with("born ");
-    out[meta.name] = {meta.is_public, meta.entropy, meta.value_class, meta.purposes, is_born};
+    out[meta.name] = {meta.is_public, meta.entropy, meta.value_class, meta.purposes,
+                      meta.born,      meta.min,     meta.max};
   }
   return out;
 }
@@ -174,6 +174,8 @@ void FlowRun::State::begin_or_resume() {
                       "backup; only --abandon, then a new run{}",
                       *open.forgotten, flow.born.empty() ? "" : " under a new prefix"));
     }
+    // Before births are drawn and a run stands that could only be abandoned.
+    check_room();
     return start_new();
   }
   run.id = open.open.front();
@@ -182,6 +184,7 @@ void FlowRun::State::begin_or_resume() {
     throw FlowStop(FlowStop::Kind::kRefused,
                    fmt::format("run {} began with another file: --continue", run.id));
   }
+  check_room();
 }
 
 /// No run goes on, and none counts as done, because another member names it.
@@ -235,13 +238,10 @@ std::string FlowRun::State::problem_of_input(const std::string& name, const Inpu
   flow.each_step([&](const Step& step) {
     for (const SlotUse& use : step.slots) {
       if (use.name != name) continue;
-      const std::vector<std::string> wanted = purposes_for(step, use);
-      const bool allowed = std::any_of(wanted.begin(), wanted.end(), [&](const std::string& one) {
-        return std::find(meta.purposes.begin(), meta.purposes.end(), one) != meta.purposes.end();
-      });
+      const bool allowed = allows(meta.purposes, step, use);
       if (!allowed) {
         out = fmt::format("{}: {} of {} has no purpose `{}`", step.name, name, source,
-                          wanted.front());
+                          purposes_for(step, use).front());
       }
     }
   });
@@ -269,7 +269,6 @@ void FlowRun::run() {
   s.fired.clear();
   s.used.clear();
   s.begin_or_resume();
-  s.check_room();
   for (unsigned turn = 0; turn < kMaxTurns; ++turn) {
     if (s.run.done) return;
     if (const Step* const step = s.current()) {

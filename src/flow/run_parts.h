@@ -47,6 +47,7 @@ struct FlowRun::State {
   void check_ready(const Step& step, const Ready& ready);
   std::vector<std::string> names_of(const Step& step) const;
   std::optional<StoredValue> value(std::string_view name);
+  std::string problem_of_room(const Step& step) const;
   std::string account_of(const std::string& name);
   void settle(const Step& step, int64_t remaining);
   StepAnswer release(const Step& step, const Ready& ready, bool& armed);

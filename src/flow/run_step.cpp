@@ -185,6 +185,7 @@ void FlowRun::State::hear_ready(const Step& step, const std::vector<std::string>
 FlowRun::State::Ready FlowRun::State::ready(const Step& step) {
   Ready out;
   out.time = agreed_time();
+  room = room_now();
   const auto armed = store.armed(run.id, step.name);
   const uint32_t tried = armed ? armed->attempt : 0;
   const int64_t left =
@@ -202,6 +203,22 @@ FlowRun::State::Ready FlowRun::State::ready(const Step& step) {
   const std::vector<Bytes> all = members.say("flow/ready", mine.bytes(), kMaxReady);
   for (PartyId i = 0; i < all.size(); ++i) hear_ready(step, names, all[i], i, out);
   return out;
+}
+
+/// The step against what the room has now: what it had when the run was approved is not enough.
+std::string FlowRun::State::problem_of_room(const Step& step) const {
+  try {
+    check_step_against(flow, room, step);
+  } catch (const InputError& error) {
+    return error.place() + ": " + error.problem();
+  }
+  for (const auto& [name, bits] : bits_of_release(flow, step, room)) {
+    const auto bound = approved.find(name), before = used.find(name);
+    const unsigned shown = bits + (before == used.end() ? 0 : before->second);
+    if (bound != approved.end() && shown <= bound->second) continue;
+    return fmt::format("{} would show more bits of {} than were approved", step.name, name);
+  }
+  return "";
 }
 
 /// All that stands in the way before anything is contacted, the same at all members.
@@ -223,6 +240,7 @@ void FlowRun::State::check_ready(const Step& step, const Ready& ready) {
                                                            use.name, to_string(use.where)));
     }
   }
+  members.object("flow/step", FlowStop::Kind::kRefused, "READY: ", problem_of_room(step));
 }
 
 /// Every `unknown` waits, by each member's own clock since its own `armed`; then all know that all

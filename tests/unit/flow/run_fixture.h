@@ -428,6 +428,8 @@ class History {
       {"person", "m0"}, {"phone", "m0"}, {"payer", "m1"}, {"postal", "m1"}, {"claimant", "m1"}};
   Toy toy;
   std::vector<LogLine> log;       // of member 0
+  /// Hears of every durable step, with that member's disk.
+  std::function<void(PartyId, std::string_view, RunStore&)> at_durable;
   std::vector<std::string> told;  // of --abandon, at member 0
   std::vector<std::string> last;
 
@@ -477,6 +479,9 @@ class History {
                      if (++steps_[self] == (kill && kill->member == self ? kill->at : 0)) {
                        throw ProtocolAbort(AbortCode::kCancelled, step, "killed");
                      }
+                     if (!at_durable) return;
+                     RunStore store(*state, *once, rid_, clock.now());
+                     at_durable(self, step, store);
                    }};
     std::map<std::string, std::string> given = arguments;
     std::erase_if(given, [&](const auto& one) {
