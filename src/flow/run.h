@@ -24,6 +24,14 @@ struct LogLine {
   std::vector<std::pair<std::string, Digest>> opened;  // but of a person's answer
 };
 
+/// What all members wait for, each shown it before it does: nobody looks at a screen that stands
+/// still.
+struct Waiting {
+  std::string step;  // or nothing: the run itself
+  std::string what;
+  int64_t seconds = 0;  // at most
+};
+
 struct RunTerms {
   Members::Self self;
   store::SealedDb& state;
@@ -33,6 +41,7 @@ struct RunTerms {
   Person& person;
   std::function<void(const LogLine&)> log;
   std::function<void(std::string_view)> fault;  // tests
+  std::function<void(const Waiting&)> waits;
 };
 
 /// One flow at one member, run by all members together: the deterministic machine of

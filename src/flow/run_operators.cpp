@@ -422,7 +422,8 @@ std::vector<std::string> FlowRun::abandon(const std::optional<RunId>& expected) 
                    fmt::format("--abandon: {} is no open run of this flow", *expected));
   }
   s.members.object("flow/may abandon", FlowStop::Kind::kRefused, "--abandon: ", foreign);
-  s.terms.clock.wait_until(s.terms.clock.now() + longest);
+  s.wait_until(s.terms.clock.now() + longest, "",
+               "until nothing that was released can arrive any more");
   (void)s.members.say("flow/settled", {}, 0);
   for (const RunId& id : ids) {
     // In this order: killed between the two, the next --abandon finds the run again.

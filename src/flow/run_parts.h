@@ -43,12 +43,15 @@ struct FlowRun::State {
   struct Ready;
   void step(const Step& step);
   void ask(const Step& step);
+  /// What the member's person says, by that member to all: nothing if it was not in time.
+  std::optional<std::string> hear_answer(const Step& step, PartyId who);
   Ready ready(const Step& step);
   void check_ready(const Step& step, const Ready& ready);
+  std::string problem_of_room(const Step& step) const;
   std::vector<std::string> names_of(const Step& step) const;
   std::optional<StoredValue> value(std::string_view name);
-  std::string problem_of_room(const Step& step) const;
   std::string account_of(const std::string& name);
+  void wait_until(int64_t seconds, const std::string& step, const std::string& what);
   void settle(const Step& step, int64_t remaining);
   StepAnswer release(const Step& step, const Ready& ready, bool& armed);
   /// The event, its rule, and the commit of both with what was kept and opened.

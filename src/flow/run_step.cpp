@@ -243,12 +243,20 @@ void FlowRun::State::check_ready(const Step& step, const Ready& ready) {
   members.object("flow/step", FlowStop::Kind::kRefused, "READY: ", problem_of_room(step));
 }
 
+/// Waits, and says for what.
+void FlowRun::State::wait_until(int64_t seconds, const std::string& step, const std::string& what) {
+  const int64_t left = seconds - terms.clock.now();
+  if (left > 0 && terms.waits) terms.waits({step, what, left});
+  terms.clock.wait_until(seconds);
+}
+
 /// Every `unknown` waits, by each member's own clock since its own `armed`; then all know that all
 /// have waited.
 void FlowRun::State::settle(const Step& step, int64_t remaining) {
   const auto armed = store.armed(run.id, step.name);
   const int64_t now = terms.clock.now();
-  terms.clock.wait_until(std::max(now + remaining, armed ? armed->time + settle_of(step) : now));
+  wait_until(std::max(now + remaining, armed ? armed->time + settle_of(step) : now), step.name,
+             "its outcome is unknown, until it can no longer arrive");
   (void)members.say("flow/settled", {}, 0);
 }
 
@@ -339,8 +347,14 @@ void FlowRun::State::follow(const Step& step, const std::string& event, StepAnsw
                             uint32_t attempt, int64_t time) {
   const Decision decision = decide(flow, step, event, fired);
   if (decision.settle) settle(step, 0);
-  if (decision.pause_seconds > 0)
-    terms.clock.wait_until(terms.clock.now() + decision.pause_seconds);
+  if (decision.pause_seconds > 0) {
+    const Line* const line = flow.line(decision.at.line);
+    const bool goes = decision.kind != Decision::Kind::kStop && line != nullptr &&
+                      decision.at.index < line->steps.size();
+    wait_until(terms.clock.now() + decision.pause_seconds, step.name,
+               fmt::format("{}, then {}", event,
+                           goes ? line->steps[decision.at.index].name : "the end of this run"));
+  }
   const bool stays = decision.kind != Decision::Kind::kGo;
   Change change = next_change(stays ? run.at : decision.at);
   change.step = step.name;
@@ -425,8 +439,18 @@ void FlowRun::State::ask(const Step& step) {
                    fmt::format("{} asks {}, who is no member", step.name, member));
   }
   const auto who = static_cast<PartyId>(found - names.begin());
-  net::Party& party = terms.self.party;
+  const std::optional<std::string> text = hear_answer(step, who);
   const Open& open = step.opens.front();
+  const http::CharSet& set = set_of(open.value_class);
+  const bool fit = text && !text->empty() && text->size() <= open.max &&
+                   std::all_of(text->begin(), text->end(), [&](char c) { return set.contains(c); });
+  StepAnswer answer;
+  if (fit) answer.opened[open.name] = *text;
+  follow(step, fit ? "ok" : "none", std::move(answer), 0, now.time);
+}
+
+std::optional<std::string> FlowRun::State::hear_answer(const Step& step, PartyId who) {
+  net::Party& party = terms.self.party;
   Bytes said;
   if (who == party.id()) {
     Person::Question question{step.name, flow.name, {}, step.within_seconds};
@@ -439,19 +463,18 @@ void FlowRun::State::ask(const Step& step) {
     said = out.take();
     party.broadcast("flow/answer", said);
   } else {
+    if (terms.waits) {
+      terms.waits(
+          {step.name, fmt::format("{} asks its person", members.name(who)), step.within_seconds});
+    }
     said = party.receive_broadcast_up_to(who, "flow/answer", 5 + kMaxAnswer);
   }
   party.echo("flow/answer/echo", AbortCode::kViewMismatch);
   Reader in(said, "flow/answer", who);
   const bool there = in.u8() != 0;
-  const std::string text = to_text(in.field(kMaxAnswer));
+  std::string text = to_text(in.field(kMaxAnswer));
   in.finish();
-  const http::CharSet& set = set_of(open.value_class);
-  const bool fit = there && !text.empty() && text.size() <= open.max &&
-                   std::all_of(text.begin(), text.end(), [&](char c) { return set.contains(c); });
-  StepAnswer answer;
-  if (fit) answer.opened[open.name] = text;
-  follow(step, fit ? "ok" : "none", std::move(answer), 0, now.time);
+  return there ? std::optional(std::move(text)) : std::nullopt;
 }
 
 void FlowRun::State::log(const Change& change) {

@@ -27,7 +27,6 @@ class WallClock final : public flow::Clock {
   int64_t now() override { return now_ ? now_() : std::time(nullptr); }
   void wait_until(int64_t seconds) override {
     const int64_t first = now();
-    if (seconds - first > 10) joined_.note(fmt::format("waiting {} s", seconds - first));
     for (int64_t time = first; time < seconds; time = now()) {
       joined_.throw_if_cancelled();
       joined_.session().party().transport().check();
@@ -114,6 +113,7 @@ class Running {
   void with_all();
   void drive(flow::FlowRun& run);
   void note_step(const flow::LogLine& line);
+  void note_wait(const flow::Waiting& waiting);
   [[noreturn]] void end_failed(const std::exception& error);
   [[noreturn]] void end_stopped(const flow::FlowStop& stop);
 
@@ -141,7 +141,8 @@ void Running::with_all() {
   flow::Members::Self self{session.party(), state.identity(), state.signing_keys(),
                            joined_.members(), state.rid()};
   flow::FlowRun run({std::move(self), state.db(), state.once(), clock_, engine_, person_,
-                     [this](const flow::LogLine& line) { note_step(line); }, fault_},
+                     [this](const flow::LogLine& line) { note_step(line); }, fault_,
+                     [this](const flow::Waiting& waiting) { note_wait(waiting); }},
                     read_.file, read_.arguments);
   try {
     drive(run);
@@ -192,6 +193,11 @@ void Running::note_step(const flow::LogLine& line) {
   entry.text = fmt::format("{}: {}", what(), text);
   joined_.state().log().append_alone(entry);
   joined_.note(step);
+}
+
+void Running::note_wait(const flow::Waiting& waiting) {
+  const std::string of = waiting.step.empty() ? what() : waiting.step;
+  joined_.note(fmt::format("{} waits up to {} s: {}", of, waiting.seconds, waiting.what));
 }
 
 void Running::end_failed(const std::exception& error) {

@@ -221,6 +221,10 @@ TEST_P(FlowPairTest, AnAnswerThatNobodyCommittedIsFoundOutByTheRuleForUnknown) {
   EXPECT_EQ(boxes().size(), 1u);  // it was carried out
   const std::vector<Ended> ended = flow(hurry);
   all_ok(ended);
+  for (const Ended& e : ended) {
+    EXPECT_THAT(e.out, AllOf(HasSubstr("CreateEmail waits up to "),
+                             HasSubstr("its outcome is unknown, until it can no longer arrive")));
+  }
   EXPECT_EQ(boxes().size(), 1u);
   EXPECT_THAT(notes(0), ::testing::Contains(HasSubstr("CreateEmail: unknown")));
 }

@@ -351,6 +351,7 @@ class History {
     steps_.assign(n_, 0);
     log.clear();
     told.clear();
+    waits.clear();
     ++sessions_;
     const auto run = support::run_parties(
         n_, [&](net::Party& party) { return one(party, flow, op, kill); }, std::move(tamper),
@@ -427,7 +428,8 @@ class History {
   std::map<std::string, std::string> arguments = {
       {"person", "m0"}, {"phone", "m0"}, {"payer", "m1"}, {"postal", "m1"}, {"claimant", "m1"}};
   Toy toy;
-  std::vector<LogLine> log;       // of member 0
+  std::vector<LogLine> log;                       // of member 0
+  std::map<PartyId, std::vector<Waiting>> waits;  // of the last session
   /// Hears of every durable step, with that member's disk.
   std::function<void(PartyId, std::string_view, RunStore&)> at_durable;
   std::vector<std::string> told;  // of --abandon, at member 0
@@ -482,6 +484,10 @@ class History {
                      if (!at_durable) return;
                      RunStore store(*state, *once, rid_, clock.now());
                      at_durable(self, step, store);
+                   },
+                   [&](const Waiting& one) {
+                     const std::lock_guard lock(toy.mutex);
+                     waits[self].push_back(one);
                    }};
     std::map<std::string, std::string> given = arguments;
     std::erase_if(given, [&](const auto& one) {
