@@ -49,6 +49,7 @@ struct FlowRun::State {
   void check_ready(const Step& step, const Ready& ready);
   std::string problem_of_room(const Step& step) const;
   std::vector<std::string> names_of(const Step& step) const;
+  std::vector<std::string> names_to_compare(const Step& step) const;
   std::optional<StoredValue> value(std::string_view name);
   std::string account_of(const std::string& name);
   void wait_until(int64_t seconds, const std::string& step, const std::string& what);

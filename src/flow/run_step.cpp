@@ -83,6 +83,18 @@ std::vector<std::string> FlowRun::State::names_of(const Step& step) const {
   return {out.begin(), out.end()};
 }
 
+/// What READY compares: those, and the names that the step makes. Their next version follows from
+/// what each has, so members that differ would find out behind the release only (§5.12).
+std::vector<std::string> FlowRun::State::names_to_compare(const Step& step) const {
+  const std::vector<std::string> named = names_of(step);
+  std::set<std::string> out(named.begin(), named.end());
+  for (const Keep& keep : step.keeps) out.insert(keep.name);
+  for (const Open& open : step.opens) {
+    if (open.to_all()) out.insert(open.name);
+  }
+  return {out.begin(), out.end()};
+}
+
 ValueMeta FlowRun::State::meta_of(const std::string& name, bool is_public, const Digest& tag) {
   ValueMeta out;
   out.name = name;
@@ -192,7 +204,7 @@ FlowRun::State::Ready FlowRun::State::ready(const Step& step) {
       armed ? std::max<int64_t>(0, armed->time + settle_of(step) - terms.clock.now()) : 0;
   Writer mine;
   mine.u32(tried).u64(static_cast<uint64_t>(left)).field(ledger_problem(step).substr(0, 512));
-  const std::vector<std::string> names = names_of(step);
+  const std::vector<std::string> names = names_to_compare(step);
   mine.u32(static_cast<uint32_t>(names.size()));
   for (const std::string& name : names) {
     const auto stored = value(name);

@@ -453,6 +453,29 @@ TEST(FlowHostile, AnAbandonThatIsCutIsFoundAgain) {
   ASSERT_TRUE(h.finish(file("create-session"))) << h.last[0];
 }
 
+// ------------------------------------------------------------------ what a step makes
+
+// tls-in-mpc.md §5.12: before anything leaves, never behind the release.
+TEST(FlowHostile, AVersionThatAMemberLacksOfWhatAStepMakesIsFoundBeforeTheRelease) {
+  const Flow flow =
+      desk({{"open.\"run/case\"", "open.\"case\""}, {"open.\"run/case\"", "open.\"case\""}});
+  History h(2);
+  ASSERT_TRUE(h.finish(flow, 1)) << h.last[0];
+  h.look(1, [](RunStore& store) {
+    store.erase_room_value("desk", "case");
+    return 0;
+  });
+  const size_t before = h.toy.releases;
+  const auto ended = h.session(flow);
+  EXPECT_TRUE(says(ended, 0, "restored: READY: case has another version at some member"));
+  EXPECT_EQ(ended[0], ended[1]);
+  EXPECT_EQ(h.toy.releases, before);
+  // As it says: what not all have is void, and made again.
+  ASSERT_TRUE(History::done(h.session(flow, Op::kGoOn)));
+  ASSERT_TRUE(h.finish(flow, 1)) << h.last[0];
+  EXPECT_EQ(h.current("desk", "case"), "case");
+}
+
 // ------------------------------------------------------------------ words of peers
 
 TEST(FlowHostile, WhatAPeerSaysIsNamedAfterIt) {
