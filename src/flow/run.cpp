@@ -20,7 +20,7 @@ FlowRun::State::State(RunTerms given, const Flow& of, std::map<std::string, std:
       flow(of),
       arguments(std::move(with)),
       store(terms.state, terms.once, terms.self.rid, terms.clock.now(), terms.fault),
-      members(terms.self, store, [this](const Change& change) { log(change); }) {
+      members(terms.self, store, [this](const Change& change) { committed(change); }) {
   FLEXROOM_ASSERT(terms.self.keys.size() == terms.self.party.num_parties());
   FLEXROOM_ASSERT(terms.self.names.size() == terms.self.party.num_parties());
 }
@@ -30,11 +30,35 @@ FlowRun::FlowRun(RunTerms terms, const Flow& flow, std::map<std::string, std::st
 FlowRun::~FlowRun() = default;
 
 const RunId& FlowRun::id() const { return state_->run.id; }
+const std::string& FlowRun::in_doubt() const { return state_->doubt; }
+bool FlowRun::released() const { return state_->released; }
 
 void FlowRun::State::reload() {
   const auto found = store.run(run.id);
   FLEXROOM_ASSERT(found.has_value());
   run = *found;
+}
+
+void FlowRun::State::find_doubt() {
+  for (const Armed& armed : store.all_armed(run.id)) {
+    const Step* const now = current();
+    const std::string step = !armed.of_loss ? armed.step : now != nullptr ? now->name : "";
+    const auto known = run.attempts.find(step);
+    const bool told = known != run.attempts.end() && known->second >= armed.attempt;
+    if (!step.empty() && (armed.of_loss || !told)) doubt = step;
+  }
+}
+
+void FlowRun::State::committed(const Change& change) {
+  const Step* const step = change.step.empty() ? nullptr : flow.step(change.step);
+  const std::string& event = change.event;
+  if (event == "unknown" || event[0] == '5') {
+    doubt = change.step;
+  } else if (step != nullptr && !step->asks() && (doubt == change.step || event != "429")) {
+    // Its own answer, or that of the step by which the file's rule for `unknown` finds out.
+    doubt.clear();
+  }
+  log(change, true);
 }
 
 const Step* FlowRun::State::current() const {
@@ -148,8 +172,14 @@ KnownValues FlowRun::State::room_now() {
 }
 
 KnownValues FlowRun::contact() {
-  (void)state_->meet();
-  return state_->room_now();
+  State& s = *state_;
+  const Members::OpenRuns open = s.meet();
+  if (open.open.size() == 1) {
+    s.run.id = open.open.front();
+    s.reload();
+    s.find_doubt();
+  }
+  return s.room_now();
 }
 
 void FlowRun::State::begin_or_resume() {
@@ -180,6 +210,7 @@ void FlowRun::State::begin_or_resume() {
   }
   run.id = open.open.front();
   reload();
+  find_doubt();
   if (run.head.file != flow.digest) {
     throw FlowStop(FlowStop::Kind::kRefused,
                    fmt::format("run {} began with another file: --continue", run.id));

@@ -22,6 +22,7 @@ struct LogLine {
   int64_t time = 0;
   std::vector<std::string> kept;                       // "NAME v2"
   std::vector<std::pair<std::string, Digest>> opened;  // but of a person's answer
+  bool committed = true;  // false: a stop behind an outcome that stays unknown changes nothing
 };
 
 /// What all members wait for, each shown it before it does: nobody looks at a screen that stands
@@ -79,6 +80,12 @@ class FlowRun {
   /// Bits booked on the accounts of the flow's short secrets, for the plan.
   std::map<std::string, unsigned> spent();
   const RunId& id() const;
+  /// The step whose request was released, by this session or by one before, and of which no
+  /// committed answer tells whether it was carried out; empty: none. Also behind `unknown =
+  /// "stop"`, which commits that nobody knows.
+  const std::string& in_doubt() const;
+  /// This session released a request, whatever became of it.
+  bool released() const;
 
  private:
   struct State;

@@ -303,6 +303,7 @@ void FlowRun::go_on(const std::optional<RunId>& expected) {
     // The same at all: a restored member. What not all have is void below.
   }
   s.merge(id);
+  s.find_doubt();
 }
 
 // ------------------------------------------------------------------ --abandon

@@ -21,6 +21,8 @@ struct FlowRun::State {
   std::map<std::string, unsigned> approved;  // leaks of one run
   std::map<std::string, unsigned> used;      // of this confirmed run
   std::optional<RunId> ended;                // the contact was all that this run still needed
+  std::string doubt;                         // FlowRun::in_doubt()
+  bool released = false;                     // in this session
 
   State(RunTerms given, const Flow& of, std::map<std::string, std::string> with);
 
@@ -35,6 +37,10 @@ struct FlowRun::State {
   std::string source_of(const Input& input) const;
   std::string problem_of_input(const std::string& name, const Input& input);
   void reload();
+  /// Doubt that a session before left: of the run as it is on this disk.
+  void find_doubt();
+  /// What a commit tells of the doubt, and the log.
+  void committed(const Change& change);
   void commit(Change change, const ValueBytes& bytes);
   Change next_change(const Position& at) const;
   const Step* current() const;
@@ -67,7 +73,7 @@ struct FlowRun::State {
   /// What one member says to READY, into what all follow from it.
   void hear_ready(const Step& step, const std::vector<std::string>& names, ByteView said, PartyId i,
                   Ready& out);
-  void log(const Change& change);
+  void log(const Change& change, bool is_committed);
 
   // run_operators.cpp
   std::set<RunId> runs_to_abandon();

@@ -312,7 +312,8 @@ StepAnswer FlowRun::State::release(const Step& step, const Ready& ready, bool& a
                   {step.name, attempt, terms.clock.now(), flow.prefix, flow.name, step.leaves,
                    flow.settle_of(step)},
                   bits);
-        armed = true;
+        armed = released = true;
+        doubt = step.name;
       }};
   StepAnswer answer = terms.executor.make(call);
   FLEXROOM_ASSERT(armed || (answer.status == 0 && answer.kept.empty()));
@@ -382,7 +383,8 @@ void FlowRun::State::follow(const Step& step, const std::string& event, StepAnsw
     change.proves = step.proves;
   }
   if (decision.undecided) {
-    log(change);
+    // Armed, and no commit tells of it: the doubt stays.
+    log(change, false);
   } else {
     commit(change, bytes);
   }
@@ -489,12 +491,13 @@ std::optional<std::string> FlowRun::State::hear_answer(const Step& step, PartyId
   return there ? std::optional(std::move(text)) : std::nullopt;
 }
 
-void FlowRun::State::log(const Change& change) {
+void FlowRun::State::log(const Change& change, bool is_committed) {
   if (!terms.log) return;
   // A change of another file than ours may hold a person's answer.
   const Step* const step = change.step.empty() ? nullptr : flow.step(change.step);
   const bool of_person = step == nullptr || step->asks();
-  LogLine line{change.run, change.step, change.event, static_cast<int64_t>(change.time), {}, {}};
+  LogLine line{change.run, change.step, change.event, static_cast<int64_t>(change.time),
+               {},         {},          is_committed};
   for (const Change::NewValue& value : change.values) {
     if (!value.meta.is_public) {
       line.kept.push_back(fmt::format("{} v{}", value.meta.name, value.meta.version));

@@ -107,8 +107,17 @@ class Running {
     return left_.empty() ? "abandoned; nothing was made" : out;
   }
 
-  void take_id(const flow::FlowRun& run) {
+  /// What is told of the run once it is gone.
+  void take(const flow::FlowRun& run) {
     if (!run.id().empty()) id_ = run.id();
+    doubt_ = run.in_doubt();
+    released_ = run.released();
+  }
+  /// Of what did not end well: `nothing happened` only if nothing was released, and nothing of a
+  /// session before is without a committed answer.
+  store::LogOutcome outcome(bool at_step) const {
+    if (!doubt_.empty()) return store::LogOutcome::kEffectMayHaveHappened;
+    return at_step || released_ ? store::LogOutcome::kFailed : store::LogOutcome::kNothingHappened;
   }
   void with_all();
   void drive(flow::FlowRun& run);
@@ -127,6 +136,8 @@ class Running {
   std::function<void(std::string_view)> fault_;
   bool approved_ = false;
   flow::RunId id_;
+  std::string doubt_;  // FlowRun::in_doubt()
+  bool released_ = false;
   std::vector<std::string> left_;
   std::optional<flow::FlowStop> stop_;
 };
@@ -150,10 +161,10 @@ void Running::with_all() {
     // Known to all members alike: the session goes on to what is logged together.
     stop_ = stop;
   } catch (...) {
-    take_id(run);
+    take(run);
     throw;
   }
-  take_id(run);
+  take(run);
   timeline_.end();
 }
 
@@ -175,13 +186,13 @@ void Running::drive(flow::FlowRun& run) {
   run.run();
 }
 
-/// operations.md (c) "Logged": by this member, as the step was committed by all.
+/// operations.md (c) "Logged": by this member, as the step was committed by all, or stops the run.
 void Running::note_step(const flow::LogLine& line) {
-  engine_.committed();
   id_ = line.run;
   const std::string step =
       line.step.empty() ? line.event : fmt::format("{}: {}", line.step, line.event);
   std::string text = step;
+  if (!line.committed) text += "; stays without a committed answer";
   for (const std::string& kept : line.kept) text += "; kept " + kept;
   for (const auto& [name, digest] : line.opened) {
     text += fmt::format("; opened {} ({})", name, to_hex(digest));
@@ -201,19 +212,18 @@ void Running::note_wait(const flow::Waiting& waiting) {
 }
 
 void Running::end_failed(const std::exception& error) {
-  const bool in_doubt = !engine_.in_doubt().empty();
   const auto* const abort = dynamic_cast<const ProtocolAbort*>(&error);
   joined_.log_failure(
-      in_doubt ? store::LogOutcome::kEffectMayHaveHappened : store::LogOutcome::kNothingHappened,
+      outcome(false),
       fmt::format("{}: {}", what(), abort != nullptr ? to_string(abort->code()) : "failed here"));
   Error::Fields fields = describe(error, false, joined_.members());
-  if (in_doubt) {
+  if (!doubt_.empty()) {
     fields.exit = Exit::kUnknown;
     fields.text += fmt::format(
         "\n  The request of {} had been released: it may have been carried out. Start the same "
         "command at all members: the run waits until it can no longer arrive, and follows the "
         "file's rule for that.",
-        engine_.in_doubt());
+        doubt_);
   } else if (!id_.empty()) {
     fields.text += fmt::format(
         "\n  Run {} is where its last step left it, and no request is under way. Start the same "
@@ -225,11 +235,9 @@ void Running::end_failed(const std::exception& error) {
 
 void Running::end_stopped(const flow::FlowStop& stop) {
   using Kind = flow::FlowStop::Kind;
-  const bool in_doubt = !engine_.in_doubt().empty();
+  const bool in_doubt = !doubt_.empty();
   if (approved_) {
-    joined_.log_outcome(in_doubt                     ? store::LogOutcome::kEffectMayHaveHappened
-                        : stop.kind() == Kind::kStep ? store::LogOutcome::kFailed
-                                                     : store::LogOutcome::kNothingHappened,
+    joined_.log_outcome(outcome(stop.kind() == Kind::kStep),
                         fmt::format("{}: stopped, {}", what(), stop.what()));
   }
   Error::Fields fields;

@@ -121,24 +121,19 @@ Digest policy_of(const StepCall& call, const Digest& approved) {
 
 }  // namespace
 
-/// The session's journal, which hears of the release: `armed` is durable before the mark, and both
+/// The session's journal, which tells of the release: `armed` is durable before the mark, and both
 /// before a share of the tag leaves.
 class FlowEngine::Release final : public agent::Journal {
  public:
-  Release(agent::Journal& journal, const StepCall& call, std::string& in_doubt)
-      : journal_(journal), call_(call), in_doubt_(in_doubt) {}
+  Release(agent::Journal& journal, const StepCall& call) : journal_(journal), call_(call) {}
   void mark(std::string_view kind, ByteView id) override {
-    if (kind == "release") {
-      call_.before_release();
-      in_doubt_ = call_.step.name;
-    }
+    if (kind == "release") call_.before_release();
     journal_.mark(kind, id);
   }
 
  private:
   agent::Journal& journal_;
   const StepCall& call_;
-  std::string& in_doubt_;
 };
 
 FlowEngine::FlowEngine(Joined& joined, agent::Timeline& timeline)
@@ -204,7 +199,7 @@ flow::StepAnswer FlowEngine::make(const StepCall& call) {
   make_triples(joined_, timeline_,
                {0, "slots", cost.slot_ands, cost.handshake_ands, cost.request_ands, request.bytes});
   agent::Context context = session.context();
-  Release release(context.journal, call, in_doubt_);
+  Release release(context.journal, call);
   AgreedRequest made({context.party, context.source, context.arith, context.engine, release},
                      request, nullptr, std::move(config), layout, policy);
   made.prepare(slots, std::nullopt, timeline_);

@@ -34,10 +34,6 @@ class FlowEngine : public flow::StepExecutor {
                                               const flow::RunId& run) override;
   flow::StepAnswer make(const flow::StepCall& call) override;
 
-  /// The step whose request was released and that is not committed yet; empty: none.
-  const std::string& in_doubt() const { return in_doubt_; }
-  /// A step was committed.
-  void committed() { in_doubt_.clear(); }
   /// What was opened to all in this session, by name; the newest.
   const std::map<std::string, std::string>& opened() const { return opened_; }
 
@@ -49,7 +45,6 @@ class FlowEngine : public flow::StepExecutor {
   FlowValues values_;
   Digest approved_{};
   std::set<std::string> looked_at_;  // hosts
-  std::string in_doubt_;
   std::map<std::string, std::string> opened_;
 };
 

@@ -322,6 +322,9 @@ TEST(FlowHostile, AStopBehindAnUnknownOutcomeLeavesItUnknown) {
   h.toy.fates = {{2, "noreq"}, {4, "noreq"}, {6, "late"}};
   EXPECT_TRUE(says(h.session(desk()), 1, "running it again follows the rule"));
   EXPECT_EQ(h.toy.releases, 6u);
+  // The line of the log commits nothing, and clears no doubt.
+  EXPECT_FALSE(h.log.back().committed);
+  EXPECT_EQ(h.doubts[1], "CreateCase");
   ASSERT_TRUE(h.finish(desk())) << h.last[0];
   EXPECT_EQ(h.toy.world.cases, 1u);
 }
@@ -331,6 +334,34 @@ TEST(FlowHostile, AWrittenStopSaysThatItSendsAgain) {
   h.toy.fates = {{2, "late"}};
   const Flow flow = desk({{"on.unknown = \"back FindCase\"", "on.unknown = \"stop\""}});
   EXPECT_TRUE(says(h.session(flow), 1, "the outcome is unknown; running it again sends it again"));
+  EXPECT_EQ(h.doubts[1], "CreateCase");
+}
+
+TEST(FlowHostile, ADoubtOfASessionBeforeIsOneOfThisSession) {
+  History h(2);
+  stop_at(h, "CreateCase");
+  (void)h.session(desk());
+  EXPECT_EQ(h.doubts[1], "CreateCase");
+  h.toy.at_step = nullptr;
+  // Ended before it came to release anything: what was released before may have been carried out.
+  const auto late = lie("flow/time", [](Bytes& p) { p[0] = 0x80; });
+  EXPECT_TRUE(says(h.session(desk(), Op::kRun, std::nullopt, late), 1, "the clock of m0 differs"));
+  EXPECT_EQ(h.doubts[1], "CreateCase");
+  EXPECT_FALSE(h.released[1]);
+  // The rule finds it out.
+  ASSERT_TRUE(h.finish(desk(), 1)) << h.last[0];
+  EXPECT_EQ(h.doubts[1], "");
+}
+
+TEST(FlowHostile, AStepThatFailsBehindCommittedOnesIsNotNothing) {
+  History h(2);
+  // The clock of the birth of the run, of FindCase and of CreateCase.
+  const auto late = lie(
+      "flow/time", [](Bytes& p) { p[0] = 0x80; }, 2);
+  EXPECT_TRUE(says(h.session(desk(), Op::kRun, std::nullopt, late), 1, "the clock of m0 differs"));
+  EXPECT_EQ(h.toy.releases, 1u);
+  EXPECT_TRUE(h.released[1]);
+  EXPECT_EQ(h.doubts[1], "");
 }
 
 TEST(FlowHostile, TheSixthServerErrorIsUndecidedTheSixthThrottlingIsNot) {

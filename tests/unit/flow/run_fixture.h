@@ -352,6 +352,8 @@ class History {
     log.clear();
     told.clear();
     waits.clear();
+    doubts.clear();
+    released.clear();
     ++sessions_;
     const auto run = support::run_parties(
         n_, [&](net::Party& party) { return one(party, flow, op, kill); }, std::move(tamper),
@@ -432,7 +434,9 @@ class History {
   std::map<PartyId, std::vector<Waiting>> waits;  // of the last session
   /// Hears of every durable step, with that member's disk.
   std::function<void(PartyId, std::string_view, RunStore&)> at_durable;
-  std::vector<std::string> told;  // of --abandon, at member 0
+  std::vector<std::string> told;          // of --abandon, at member 0
+  std::map<PartyId, std::string> doubts;  // FlowRun::in_doubt() at the end of the last session
+  std::map<PartyId, bool> released;
   std::vector<std::string> last;
 
  private:
@@ -494,6 +498,16 @@ class History {
       return one.first != "claimant" && !flow.arguments.contains(one.first);
     });
     FlowRun run(std::move(terms), flow, given);
+    struct Standing {
+      History& h;
+      const FlowRun& run;
+      const PartyId self;
+      ~Standing() {
+        const std::lock_guard lock(h.toy.mutex);
+        h.doubts[self] = run.in_doubt();
+        h.released[self] = run.released();
+      }
+    } standing{*this, run, self};
     try {
       if (op == Op::kAbandon) {
         const std::vector<std::string> made = run.abandon();
