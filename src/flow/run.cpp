@@ -134,7 +134,7 @@ void FlowRun::State::require_new_may_start() {
     for (const Keep& keep : step.keeps) {
       if (is_of_run(keep.name) || keep.replace) continue;
       if (store.room_value(flow.prefix, keep.name)) {
-        problem = fmt::format("{} exists: `secret remove`, or replace = true", keep.name);
+        problem = fmt::format("{} exists: replace = true, or another prefix", keep.name);
       }
     }
   });

@@ -22,6 +22,7 @@ struct LogLine {
   int64_t time = 0;
   std::vector<std::string> kept;                       // "NAME v2"
   std::vector<std::pair<std::string, Digest>> opened;  // but of a person's answer
+  std::vector<std::string> voided;                     // names that not all had: erased
   bool committed = true;  // false: a stop behind an outcome that stays unknown changes nothing
 };
 
@@ -43,6 +44,22 @@ struct RunTerms {
   std::function<void(const LogLine&)> log;
   std::function<void(std::string_view)> fault;  // tests
   std::function<void(const Waiting&)> waits;
+};
+
+/// What --abandon will do, equal at all members: shown before they approve it.
+struct Ending {
+  std::vector<RunId> runs;
+  std::vector<std::string> left;    // in words: made, or possibly made, at the providers
+  std::vector<std::string> erased;  // names of the room that not all have
+  int64_t seconds = 0;              // until nothing that was released can arrive any more
+};
+
+/// What --continue will do, equal at all members: shown before they approve it.
+struct GoingOn {
+  RunId id;
+  std::string step;                        // it goes on there; empty: at its end
+  std::vector<std::string> voided;         // names of the room that not all have
+  std::vector<std::string> voided_of_run;  // of the run
 };
 
 /// One flow at one member, run by all members together: the deterministic machine of
@@ -68,15 +85,19 @@ class FlowRun {
   /// Goes on with the open run of this prefix and flow, or begins one; returns when it is done.
   /// Confirmed by all members before (their approval of file, lists and arguments).
   void run();
-  /// --continue, approved by all: with an edited file, or after a member was restored. Then run().
-  /// Refused if `expected` is another run than the open one.
-  void go_on(const std::optional<RunId>& expected = std::nullopt);
-  /// --abandon, approved by all: waits, closes every run of this prefix and flow, erases what it
-  /// kept, and returns in words what was made, or possibly made, at the providers. Refused, with
-  /// nothing closed, if `expected` is none of them.
-  std::vector<std::string> abandon(const std::optional<RunId>& expected = std::nullopt);
-  /// `secret remove NAME` below the prefix, approved by all.
-  void remove_value(const std::string& name);
+  /// --continue, with an edited file, or after a member was restored: what it will do; changes
+  /// nothing. Refused if `expected` is another run than the open one.
+  GoingOn prepare_go_on(const std::optional<RunId>& expected = std::nullopt);
+  /// That, approved by all. Then run().
+  void go_on();
+  /// --abandon: what it will do; changes nothing. Refused if `expected` is no open run of this
+  /// prefix and flow.
+  Ending prepare_abandon(const std::optional<RunId>& expected = std::nullopt);
+  /// That, approved by all: waits, tells `before` what it is about to do, erases the names and what
+  /// the runs kept, and closes the runs. Killed anywhere, --abandon finds what is not done yet.
+  ///
+  /// `before`  durable when it returns: from then on nothing but it may know what is left
+  void abandon(const std::function<void(const Ending&)>& before = nullptr);
   /// Bits booked on the accounts of the flow's short secrets, for the plan.
   std::map<std::string, unsigned> spent();
   const RunId& id() const;

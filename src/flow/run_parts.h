@@ -76,11 +76,13 @@ struct FlowRun::State {
   void log(const Change& change, bool is_committed);
 
   // run_operators.cpp
+  std::optional<Ending> ending;    // prepared
+  int64_t ends_at = 0;             // of it, by our clock
+  std::optional<Change> going_on;  // prepared
   std::set<RunId> runs_to_abandon();
-  std::string words_of(const std::set<std::pair<RunId, std::string>>& own, const RunId& id,
-                       const std::string& text, PartyId by) const;
+  std::string words_of(const RunId& id, const std::string& text, const std::set<PartyId>& by) const;
   struct Told;
-  void merge(const RunId& id);
+  Change merge(const RunId& id);
   Bytes tell(const RunId& id, const std::optional<RunState>& mine);
   Told told_of(const RunId& id, ByteView said, PartyId i);
   void check_armed(const std::vector<Told>& all, const std::map<std::string, uint32_t>& committed);

@@ -187,7 +187,7 @@ void FlowRun::State::hear_ready(const Step& step, const std::vector<std::string>
     if (same || !out.problem.empty()) continue;
     out.problem = fmt::format(
         "READY: {} has another version at some member: a restored backup; "
-        "--continue, or `secret remove` and the flow that makes it",
+        "--continue; of a value that another flow makes, that flow and its --continue",
         expected);
     out.kind = FlowStop::Kind::kRestored;
   }
@@ -496,8 +496,15 @@ void FlowRun::State::log(const Change& change, bool is_committed) {
   // A change of another file than ours may hold a person's answer.
   const Step* const step = change.step.empty() ? nullptr : flow.step(change.step);
   const bool of_person = step == nullptr || step->asks();
-  LogLine line{change.run, change.step, change.event, static_cast<int64_t>(change.time),
-               {},         {},          is_committed};
+  LogLine line;
+  line.run = change.run;
+  line.step = change.step;
+  line.event = change.event;
+  line.time = static_cast<int64_t>(change.time);
+  line.committed = is_committed;
+  for (const auto* const list : {&change.voided, &change.voided_of_run}) {
+    line.voided.insert(line.voided.end(), list->begin(), list->end());
+  }
   for (const Change::NewValue& value : change.values) {
     if (!value.meta.is_public) {
       line.kept.push_back(fmt::format("{} v{}", value.meta.name, value.meta.version));

@@ -19,6 +19,8 @@ namespace flexroom {
 namespace room {
 namespace {
 
+constexpr size_t kMaxNoteChars = 3000;  // of a line of the log
+
 /// This machine's clock; while it waits it notices Ctrl-C and the end of another member.
 class WallClock final : public flow::Clock {
  public:
@@ -116,12 +118,15 @@ class Running {
   /// Of what did not end well: `nothing happened` only if nothing was released, and nothing of a
   /// session before is without a committed answer.
   store::LogOutcome outcome(bool at_step) const {
-    if (!doubt_.empty()) return store::LogOutcome::kEffectMayHaveHappened;
+    if (!doubt_.empty() || ends_) return store::LogOutcome::kEffectMayHaveHappened;
     return at_step || released_ ? store::LogOutcome::kFailed : store::LogOutcome::kNothingHappened;
   }
   void with_all();
   void drive(flow::FlowRun& run);
+  void drive_abandon(flow::FlowRun& run);
   void note_step(const flow::LogLine& line);
+  void note_ending(const flow::Ending& ending);
+  void log_note(const std::string& text, int64_t time);
   void note_wait(const flow::Waiting& waiting);
   [[noreturn]] void end_failed(const std::exception& error);
   [[noreturn]] void end_stopped(const flow::FlowStop& stop);
@@ -138,6 +143,7 @@ class Running {
   flow::RunId id_;
   std::string doubt_;  // FlowRun::in_doubt()
   bool released_ = false;
+  bool ends_ = false;  // --abandon began to erase
   std::vector<std::string> left_;
   std::optional<flow::FlowStop> stop_;
 };
@@ -156,7 +162,7 @@ void Running::with_all() {
                      [this](const flow::Waiting& waiting) { note_wait(waiting); }},
                     read_.file, read_.arguments);
   try {
-    drive(run);
+    request_.abandon.empty() ? drive(run) : drive_abandon(run);
   } catch (const flow::FlowStop& stop) {
     // Known to all members alike: the session goes on to what is logged together.
     stop_ = stop;
@@ -170,20 +176,27 @@ void Running::with_all() {
 
 void Running::drive(flow::FlowRun& run) {
   const RoomConfig& room = joined_.state().room();
-  const bool meets = request_.go_on.empty() && request_.abandon.empty();
   flow::KnownValues known;
-  if (meets) known = run.contact();
-  const Digest proposal = joined_.approve(
-      flow_proposal(room, request_, read_.file, read_.text, read_.arguments, known));
+  std::optional<flow::GoingOn> going_on;
+  if (request_.go_on.empty()) {
+    known = run.contact();
+  } else {
+    going_on = run.prepare_go_on(request_.go_on);
+  }
+  const Digest proposal = joined_.approve(flow_proposal(
+      room, read_.file, read_.text, read_.arguments, known, going_on ? &*going_on : nullptr));
   approved_ = true;
   engine_.set_approved(proposal);
-  if (!request_.abandon.empty()) {
-    left_ = run.abandon(request_.abandon);
-    id_ = request_.abandon;
-    return;
-  }
-  if (!request_.go_on.empty()) run.go_on(request_.go_on);
+  if (going_on) run.go_on();
   run.run();
+}
+
+void Running::drive_abandon(flow::FlowRun& run) {
+  const flow::Ending ending = run.prepare_abandon(request_.abandon);
+  (void)joined_.approve(abandon_proposal(joined_.state().room(), read_.file, ending));
+  approved_ = true;
+  run.abandon([this](const flow::Ending& begun) { note_ending(begun); });
+  id_ = request_.abandon;
 }
 
 /// operations.md (c) "Logged": by this member, as the step was committed by all, or stops the run.
@@ -197,13 +210,32 @@ void Running::note_step(const flow::LogLine& line) {
   for (const auto& [name, digest] : line.opened) {
     text += fmt::format("; opened {} ({})", name, to_hex(digest));
   }
+  for (const std::string& name : line.voided) text += "; erased " + name;
+  log_note(text, line.time);
+  joined_.note(step);
+}
+
+void Running::log_note(const std::string& text, int64_t time) {
   store::LogEntry entry;
-  entry.unix_seconds = static_cast<uint64_t>(line.time);
+  entry.unix_seconds = static_cast<uint64_t>(time);
   entry.outcome = store::LogOutcome::kNote;
   entry.run = joined_.session().party().scope().sid;
-  entry.text = fmt::format("{}: {}", what(), text);
+  entry.text = fmt::format("{}: {}", what(), text.substr(0, kMaxNoteChars));
   joined_.state().log().append_alone(entry);
-  joined_.note(step);
+}
+
+/// Before the first thing is erased: a member that is killed has what is left in its log, and no
+/// later line says that nothing was stored.
+void Running::note_ending(const flow::Ending& ending) {
+  left_ = ending.left;
+  ends_ = true;
+  const int64_t now = clock_.now();
+  for (const flow::RunId& run : ending.runs) log_note("abandoned: run " + run, now);
+  for (const std::string& one : ending.left) {
+    log_note("abandoned; made, or possibly made: " + one, now);
+  }
+  for (const std::string& name : ending.erased) log_note("abandoned; erased " + name, now);
+  joined_.state().once().run_released(joined_.session().party().scope().sid);
 }
 
 void Running::note_wait(const flow::Waiting& waiting) {
@@ -224,6 +256,10 @@ void Running::end_failed(const std::exception& error) {
         "command at all members: the run waits until it can no longer arrive, and follows the "
         "file's rule for that.",
         doubt_);
+  } else if (ends_) {
+    fields.text +=
+        "\n  What is left at the providers stands in the log. Start the same command at all "
+        "members: what is not done yet is done then.";
   } else if (!id_.empty()) {
     fields.text += fmt::format(
         "\n  Run {} is where its last step left it, and no request is under way. Start the same "

@@ -6,23 +6,51 @@
 
 namespace flexroom::room {
 
-agreement::Proposal flow_proposal(const RoomConfig& room, const FlowRequest& request,
-                                  const flow::Flow& flow, std::string_view file_text,
-                                  const std::map<std::string, std::string>& arguments,
-                                  const flow::KnownValues& known) {
+namespace {
+
+agreement::Proposal head_of(const RoomConfig& room, const flow::Flow& flow) {
   agreement::Proposal out;
   out.kind = "flow";
   out.title = flow.name;
   out.text("room", room.name).text("provider", flow.provider).text("prefix", flow.prefix);
-  if (!request.abandon.empty()) {
-    out.text("run", fmt::format("{} is abandoned, and every other open run of this flow",
-                                request.abandon));
-    out.text("erased", "what they kept; what is left at the providers is printed");
-    return out;
-  }
-  out.text("run", request.go_on.empty() ? "goes on with the open one, or a new one"
-                                        : fmt::format("{} goes on, with this file", request.go_on));
   out.bytes("file and lists", flow.digest);
+  return out;
+}
+
+}  // namespace
+
+agreement::Proposal abandon_proposal(const RoomConfig& room, const flow::Flow& flow,
+                                     const flow::Ending& ending) {
+  agreement::Proposal out = head_of(room, flow);
+  for (const flow::RunId& run : ending.runs) {
+    out.text("run", run + " is abandoned, and what it kept is erased");
+  }
+  for (const std::string& name : ending.erased) {
+    out.text("erased", name + " of the room, which not all members have alike");
+  }
+  for (const std::string& one : ending.left) out.text("made, or possibly made", one);
+  out.text("waits",
+           fmt::format("up to {} s, until nothing that was released can arrive", ending.seconds));
+  return out;
+}
+
+agreement::Proposal flow_proposal(const RoomConfig& room, const flow::Flow& flow,
+                                  std::string_view file_text,
+                                  const std::map<std::string, std::string>& arguments,
+                                  const flow::KnownValues& known, const flow::GoingOn* going_on) {
+  agreement::Proposal out = head_of(room, flow);
+  if (going_on == nullptr) {
+    out.text("run", "goes on with the open one, or a new one");
+  } else {
+    out.text("run", fmt::format("{} goes on at {}, with this file", going_on->id,
+                                going_on->step.empty() ? "its end" : going_on->step));
+    for (const std::string& name : going_on->voided) {
+      out.text("erased", name + " of the room, which not all members have alike");
+    }
+    for (const std::string& name : going_on->voided_of_run) {
+      out.text("erased", name + " of the run, which not all members have alike");
+    }
+  }
   if (!arguments.empty()) out.section("Arguments");
   for (const auto& [name, value] : arguments) out.text(name, value);
   if (!flow.born.empty()) out.section("Born secrets");

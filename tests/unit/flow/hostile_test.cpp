@@ -507,6 +507,83 @@ TEST(FlowHostile, AVersionThatAMemberLacksOfWhatAStepMakesIsFoundBeforeTheReleas
   EXPECT_EQ(h.current("desk", "case"), "case");
 }
 
+// ------------------------------------------------------------------ what --abandon erases
+
+constexpr std::pair<const char*, const char*> kOpensCase = {"open.\"run/case\"", "open.\"case\""};
+
+/// One run that is done, a name of which member 1 lost, and one that is open and armed.
+void lose_case(History& h, const Flow& flow) {
+  ASSERT_TRUE(h.finish(flow, 1)) << h.last[0];
+  stop_at(h, "FindCase");
+  (void)h.session(flow);
+  h.toy.at_step = nullptr;
+  h.look(1, [](RunStore& store) {
+    store.erase_room_value("desk", "case");
+    return 0;
+  });
+}
+
+bool has_case(History& h, PartyId member) {
+  return h.look(member, [](RunStore& s) { return s.room_value("desk", "case").has_value(); });
+}
+
+TEST(FlowHostile, AnAbandonThatIsKilledAnywhereLeavesNoNameAtOneMember) {
+  const Flow flow = desk({kOpensCase, kOpensCase});
+  // Its durable steps: the name, the run, the close.
+  for (size_t at = 1; at <= 3; ++at) {
+    SCOPED_TRACE(at);
+    History h(2);
+    lose_case(h, flow);
+    (void)h.session(flow, Op::kAbandon, Kill{0, at});
+    // Told before anything is erased.
+    EXPECT_EQ(h.endings[0].erased, std::vector<std::string>{"case"});
+    EXPECT_EQ(h.endings[0].runs, h.endings[1].runs);
+    if (at == 1) EXPECT_FALSE(open_run(h, 0, "desk").empty());
+    ASSERT_TRUE(History::done(h.session(flow, Op::kAbandon)));
+    EXPECT_FALSE(has_case(h, 0));
+    EXPECT_EQ(open_run(h, 0, "desk"), "");
+    ASSERT_TRUE(h.finish(flow, 1)) << h.last[0];
+  }
+}
+
+TEST(FlowHostile, WhatIsErasedBecauseOneMemberSaysSoIsShownBefore) {
+  const Flow flow = desk({kOpensCase, kOpensCase});
+  History h(2);
+  ASSERT_TRUE(h.finish(flow, 1)) << h.last[0];
+  stop_at(h, "FindCase");
+  (void)h.session(flow);
+  h.toy.at_step = nullptr;
+  // It says that it has no value of the room: the list is the last of the statement.
+  const auto none = lie("flow/abandoned", [](Bytes& p) {
+    p.resize(p.size() - (4 + 4 + 4 + 4 + 32 + 1));
+    append(p, Writer().u32(0).bytes());
+  });
+  ASSERT_TRUE(History::done(h.session(flow, Op::kAbandon, std::nullopt, none)));
+  EXPECT_EQ(h.endings[1].erased, std::vector<std::string>{"case"});
+}
+
+TEST(FlowHostile, AbandonIsOfOneFile) {
+  History h(2);
+  stop_at(h, "CreateCase");
+  (void)h.session(desk());
+  h.toy.at_step = nullptr;
+  const auto ended = h.session(desk(), Op::kAbandon, std::nullopt,
+                               lie("flow/abandon", [](Bytes& p) { p[0] ^= 1; }));
+  EXPECT_TRUE(says(ended, 1, "m0 has another prefix, flow or file"));
+  EXPECT_FALSE(open_run(h, 1, "desk").empty());
+}
+
+TEST(FlowHostile, WhatAContinueErasesIsShownAndLogged) {
+  const Flow flow = desk({kOpensCase, kOpensCase});
+  History h(2);
+  lose_case(h, flow);
+  ASSERT_TRUE(History::done(h.session(flow, Op::kGoOn)));
+  EXPECT_EQ(h.going_on[1].voided, std::vector<std::string>{"case"});
+  EXPECT_EQ(h.going_on[1].step, "FindCase");
+  EXPECT_EQ(h.log.back().voided, std::vector<std::string>{"case"});
+  ASSERT_TRUE(h.finish(flow)) << h.last[0];
+}
+
 // ------------------------------------------------------------------ words of peers
 
 TEST(FlowHostile, WhatAPeerSaysIsNamedAfterIt) {

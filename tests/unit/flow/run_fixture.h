@@ -437,6 +437,8 @@ class History {
   std::vector<std::string> told;          // of --abandon, at member 0
   std::map<PartyId, std::string> doubts;  // FlowRun::in_doubt() at the end of the last session
   std::map<PartyId, bool> released;
+  std::map<PartyId, Ending> endings;    // of the last --abandon, as its log has it
+  std::map<PartyId, GoingOn> going_on;  // of the last --continue
   std::vector<std::string> last;
 
  private:
@@ -510,9 +512,19 @@ class History {
     } standing{*this, run, self};
     try {
       if (op == Op::kAbandon) {
-        const std::vector<std::string> made = run.abandon();
-        if (self == 0) told = made;
+        const Ending shown = run.prepare_abandon();
+        run.abandon([&](const Ending& ending) {
+          if (self == 0) told = ending.left;
+          const std::lock_guard lock(toy.mutex);
+          EXPECT_EQ(shown.erased, ending.erased);
+          endings[self] = ending;
+        });
       } else if (op == Op::kGoOn) {
+        const GoingOn shown = run.prepare_go_on();
+        {
+          const std::lock_guard lock(toy.mutex);
+          going_on[self] = shown;
+        }
         run.go_on();
       } else {
         (void)run.contact();  // as the product does, before it asks for the approval
