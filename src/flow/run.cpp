@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/display.h"
 #include "flow/loader.h"
 #include "flow/run_parts.h"
 
@@ -12,6 +13,7 @@ namespace {
 
 /// No confirmed run is endless (rules are counted); this is our own bug, not a provider's.
 constexpr unsigned kMaxTurns = 100'000;
+constexpr size_t kMaxOutlook = 64 * 1024, kMaxName = 128;
 
 }  // namespace
 
@@ -171,15 +173,64 @@ KnownValues FlowRun::State::room_now() {
   return out;
 }
 
-KnownValues FlowRun::contact() {
+Outlook FlowRun::contact() {
   State& s = *state_;
   const Members::OpenRuns open = s.meet();
-  if (open.open.size() == 1) {
+  if (open.open.size() > 1) {
+    throw FlowStop(FlowStop::Kind::kRestored, "two open runs: only --abandon");
+  }
+  if (!open.open.empty()) {
     s.run.id = open.open.front();
     s.reload();
     s.find_doubt();
   }
-  return s.room_now();
+  Outlook out = s.look_out();
+  out.id = open.open.empty() ? s.ended.value_or("") : s.run.id;
+  const Step* const step = open.open.empty() ? nullptr : s.current();
+  out.step = step != nullptr ? step->name : "";
+  return out;
+}
+
+/// Bits booked here on the accounts of the flow's short secrets.
+std::map<std::string, unsigned> FlowRun::State::spent() {
+  std::map<std::string, unsigned> out;
+  const KnownValues now = room_now();
+  for (const auto& [name, bits] : now.empty() ? flow.leaks : leaks_of(flow, now)) {
+    const std::string account = account_of(name);
+    if (!account.empty()) out[name] = store.booked(account);
+  }
+  return out;
+}
+
+/// What each has booked, and holds in doubt: once.db of one member may know of releases that no
+/// other one knows.
+Outlook FlowRun::State::look_out() {
+  constexpr std::string_view kWhat = "flow/outlook";
+  const std::map<std::string, unsigned> mine = spent();
+  Writer out;
+  out.field(doubt).u32(static_cast<uint32_t>(mine.size()));
+  for (const auto& [name, bits] : mine) out.field(name).u32(bits);
+  const std::vector<Bytes> all = members.say(kWhat, out.bytes(), kMaxOutlook);
+  Outlook told;
+  told.room = room_now();
+  for (PartyId i = 0; i < all.size(); ++i) {
+    Reader in(all[i], kWhat, i);
+    const std::string step = to_text(in.field(kMaxName));
+    if (!step.empty()) told.unknown[display(step)].insert(members.name(i));
+    const uint32_t count = in.u32();
+    for (uint32_t k = 0; k < count; ++k) {
+      const std::string name = to_text(in.field(kMaxName));
+      const uint32_t bits = in.u32();
+      if (bits > kLifeBits || !is_value_name(name)) {
+        throw ProtocolAbort(AbortCode::kBadFrame, kWhat,
+                            fmt::format("{} says {} bits of a value", members.name(i), bits), i);
+      }
+      unsigned& most = told.spent[name];
+      most = std::max(most, bits);
+    }
+    in.finish();
+  }
+  return told;
 }
 
 void FlowRun::State::begin_or_resume() {
@@ -314,16 +365,6 @@ void FlowRun::run() {
     s.commit(change, {});
   }
   FLEXROOM_ASSERT(false);
-}
-
-std::map<std::string, unsigned> FlowRun::spent() {
-  std::map<std::string, unsigned> out;
-  State& s = *state_;
-  for (const auto& [name, bits] : s.flow.leaks) {
-    const std::string account = s.account_of(name);
-    if (!account.empty()) out[name] = s.store.booked(account);
-  }
-  return out;
 }
 
 }  // namespace flexroom::flow

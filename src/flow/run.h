@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,15 @@ struct RunTerms {
   std::function<void(const Waiting&)> waits;
 };
 
+/// What a confirmed run meets, equal at all members: shown before they approve it.
+struct Outlook {
+  KnownValues room;                       // what it has below the prefix
+  std::map<std::string, unsigned> spent;  // bits of the ledger: the most of all members
+  std::map<std::string, std::set<std::string>> unknown;  // steps in doubt, and who says so
+  RunId id;          // the open run, or the one that the contact ended; empty: a new one begins
+  std::string step;  // where it stands; empty: at its end
+};
+
 /// What --abandon will do, equal at all members: shown before they approve it.
 struct Ending {
   std::vector<RunId> runs;
@@ -57,6 +67,7 @@ struct Ending {
 /// What --continue will do, equal at all members: shown before they approve it.
 struct GoingOn {
   RunId id;
+  Outlook outlook;
   std::string step;                        // it goes on there; empty: at its end
   std::vector<std::string> voided;         // names of the room that not all have
   std::vector<std::string> voided_of_run;  // of the run
@@ -79,9 +90,9 @@ class FlowRun {
   ~FlowRun();
 
   /// Meets the other members before anything is approved: what all have staged is committed, the
-  /// rest is void. Returns what the room has below the prefix, for the plan that is shown. run()
-  /// may follow. Throws FlowStop(kRestored) where only --continue or --abandon helps.
-  KnownValues contact();
+  /// rest is void. Returns what the plan shows, of all members. run() may follow. Throws
+  /// FlowStop(kRestored) where only --continue or --abandon helps.
+  Outlook contact();
   /// Goes on with the open run of this prefix and flow, or begins one; returns when it is done.
   /// Confirmed by all members before (their approval of file, lists and arguments).
   void run();
@@ -98,8 +109,6 @@ class FlowRun {
   ///
   /// `before`  durable when it returns: from then on nothing but it may know what is left
   void abandon(const std::function<void(const Ending&)>& before = nullptr);
-  /// Bits booked on the accounts of the flow's short secrets, for the plan.
-  std::map<std::string, unsigned> spent();
   const RunId& id() const;
   /// The step whose request was released, by this session or by one before, and of which no
   /// committed answer tells whether it was carried out; empty: none. Also behind `unknown =

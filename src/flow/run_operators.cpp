@@ -307,7 +307,7 @@ GoingOn FlowRun::prepare_go_on(const std::optional<RunId>& expected) {
   s.find_doubt();
   const std::vector<Step>& steps = s.flow.lines.front().steps;
   const std::string step = change.at.index < steps.size() ? steps[change.at.index].name : "";
-  return {id, step, change.voided, change.voided_of_run};
+  return {id, s.look_out(), step, change.voided, change.voided_of_run};
 }
 
 void FlowRun::go_on() {

@@ -29,6 +29,8 @@ struct FlowRun::State {
   // run.cpp
   Members::OpenRuns meet();
   KnownValues room_now();
+  std::map<std::string, unsigned> spent();
+  Outlook look_out();
   void begin_or_resume();
   void start_new();
   void require_new_may_start();

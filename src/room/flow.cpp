@@ -176,15 +176,16 @@ void Running::with_all() {
 
 void Running::drive(flow::FlowRun& run) {
   const RoomConfig& room = joined_.state().room();
-  flow::KnownValues known;
+  flow::Outlook outlook;
   std::optional<flow::GoingOn> going_on;
   if (request_.go_on.empty()) {
-    known = run.contact();
+    outlook = run.contact();
   } else {
     going_on = run.prepare_go_on(request_.go_on);
+    outlook = going_on->outlook;
   }
   const Digest proposal = joined_.approve(flow_proposal(
-      room, read_.file, read_.text, read_.arguments, known, going_on ? &*going_on : nullptr));
+      room, read_.file, read_.text, read_.arguments, outlook, going_on ? &*going_on : nullptr));
   approved_ = true;
   engine_.set_approved(proposal);
   if (going_on) run.go_on();

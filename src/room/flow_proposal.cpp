@@ -17,6 +17,16 @@ agreement::Proposal head_of(const RoomConfig& room, const flow::Flow& flow) {
   return out;
 }
 
+/// Which run is approved, and whether somebody new comes to be.
+std::string words_of_run(const flow::Flow& flow, const flow::Outlook& outlook) {
+  if (outlook.id.empty()) {
+    return flow.born.empty() ? "a new one"
+                             : "a new one: a new identity is born below " + flow.prefix;
+  }
+  return outlook.step.empty() ? outlook.id + ", which ends"
+                              : fmt::format("{} goes on at {}", outlook.id, outlook.step);
+}
+
 }  // namespace
 
 agreement::Proposal abandon_proposal(const RoomConfig& room, const flow::Flow& flow,
@@ -37,10 +47,10 @@ agreement::Proposal abandon_proposal(const RoomConfig& room, const flow::Flow& f
 agreement::Proposal flow_proposal(const RoomConfig& room, const flow::Flow& flow,
                                   std::string_view file_text,
                                   const std::map<std::string, std::string>& arguments,
-                                  const flow::KnownValues& known, const flow::GoingOn* going_on) {
+                                  const flow::Outlook& outlook, const flow::GoingOn* going_on) {
   agreement::Proposal out = head_of(room, flow);
   if (going_on == nullptr) {
-    out.text("run", "goes on with the open one, or a new one");
+    out.text("run", words_of_run(flow, outlook));
   } else {
     out.text("run", fmt::format("{} goes on at {}, with this file", going_on->id,
                                 going_on->step.empty() ? "its end" : going_on->step));
@@ -50,6 +60,11 @@ agreement::Proposal flow_proposal(const RoomConfig& room, const flow::Flow& flow
     for (const std::string& name : going_on->voided_of_run) {
       out.text("erased", name + " of the run, which not all members have alike");
     }
+  }
+  for (const auto& [step, who] : outlook.unknown) {
+    std::string names;
+    for (const std::string& one : who) names += (names.empty() ? "" : ", ") + one;
+    out.text("outcome unknown", fmt::format("{}, as {} has it", step, names));
   }
   if (!arguments.empty()) out.section("Arguments");
   for (const auto& [name, value] : arguments) out.text(name, value);
@@ -62,7 +77,7 @@ agreement::Proposal flow_proposal(const RoomConfig& room, const flow::Flow& flow
     out.text(name, birth.suffix.empty() ? drawn : fmt::format("{}, then {}", drawn, birth.suffix));
   }
   out.section("Plan");
-  out.block("plan", flow::plan_text(flow, arguments, known));
+  out.block("plan", flow::plan_text(flow, arguments, outlook.room, outlook.spent));
   out.section("File");
   out.block("file", file_text);
   return out;

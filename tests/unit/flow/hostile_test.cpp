@@ -348,6 +348,8 @@ TEST(FlowHostile, ADoubtOfASessionBeforeIsOneOfThisSession) {
   EXPECT_TRUE(says(h.session(desk(), Op::kRun, std::nullopt, late), 1, "the clock of m0 differs"));
   EXPECT_EQ(h.doubts[1], "CreateCase");
   EXPECT_FALSE(h.released[1]);
+  EXPECT_EQ(h.outlooks[1].unknown,
+            (std::map<std::string, std::set<std::string>>{{"CreateCase", {"m0", "m1"}}}));
   // The rule finds it out.
   ASSERT_TRUE(h.finish(desk(), 1)) << h.last[0];
   EXPECT_EQ(h.doubts[1], "");

@@ -437,6 +437,7 @@ class History {
   std::vector<std::string> told;          // of --abandon, at member 0
   std::map<PartyId, std::string> doubts;  // FlowRun::in_doubt() at the end of the last session
   std::map<PartyId, bool> released;
+  std::map<PartyId, Outlook> outlooks;  // of the last session that met
   std::map<PartyId, Ending> endings;    // of the last --abandon, as its log has it
   std::map<PartyId, GoingOn> going_on;  // of the last --continue
   std::vector<std::string> last;
@@ -527,7 +528,12 @@ class History {
         }
         run.go_on();
       } else {
-        (void)run.contact();  // as the product does, before it asks for the approval
+        // As the product does, before it asks for the approval.
+        const Outlook seen = run.contact();
+        {
+          const std::lock_guard lock(toy.mutex);
+          outlooks[self] = seen;
+        }
         run.run();
       }
       return "done";

@@ -469,6 +469,34 @@ TEST(FlowLedger, TheAccountOfAKeptSecretIsThatOfItsPlace) {
       8u);
 }
 
+// What is approved shows the most that any member has booked.
+TEST(FlowLedger, WhatWasSpentIsOfAllMembers) {
+  const Flow flow = parse_flow(kEcho, shipped("echo"), sandbox_room());
+  History h(2);
+  h.arguments = {{"guess", "0000"}};
+  (void)h.session(flow);
+  EXPECT_EQ(h.outlooks[0].spent.at("pin"), 0u);
+  EXPECT_EQ(h.outlooks[0].id, "");
+  (void)h.session(flow);
+  EXPECT_EQ(h.outlooks[0].spent.at("pin"), 1u);
+  EXPECT_EQ(h.outlooks[0].id.size(), kRunIdChars);
+  EXPECT_EQ(h.outlooks[0].step, "Echo");
+  h.lose_once(1);
+  (void)h.session(flow);
+  for (PartyId i = 0; i < 2; ++i) EXPECT_EQ(h.outlooks[i].spent.at("pin"), kLifeBits);
+}
+
+TEST(FlowLedger, NobodyHasSpentMoreThanALife) {
+  const Flow flow = parse_flow(kEcho, shipped("echo"), sandbox_room());
+  History h(2);
+  h.arguments = {{"guess", "0000"}};
+  const auto lie = [](const net::MessageId& message, Bytes& payload) {
+    if (message.sender == 0 && message.label == "flow/outlook") payload.back() = 9;
+  };
+  const auto ended = h.session(flow, History::Op::kRun, std::nullopt, lie);
+  EXPECT_NE(ended[1].find("m0 says 9 bits of a value"), std::string::npos) << ended[1];
+}
+
 // An input is the same place under another name of the same member, and another one at another.
 TEST(FlowLedger, TheAccountOfAnInputIsOfItsMember) {
   const auto with = [](const std::string& name, const std::string& from) {
