@@ -66,6 +66,7 @@ struct FlowRun::State {
   /// The event, its rule, and the commit of both with what was kept and opened.
   void follow(const Step& step, const std::string& event, StepAnswer answer, uint32_t attempt,
               int64_t time);
+  void log_no_answer(const Step& step, const StepAnswer& answer, int64_t time);
   std::string event_of(const Step& step, const StepAnswer& answer) const;
   void add_values(const Step& step, StepAnswer& answer, Change& change, ValueBytes& bytes);
   ValueMeta meta_of(const std::string& name, bool is_public, const Digest& tag);

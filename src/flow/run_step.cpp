@@ -348,12 +348,25 @@ void FlowRun::State::step(const Step& step) {
   }
   // 408 is no answer: an idle server sends it unasked (operations.md (c)). The next turn finds the
   // step armed.
-  if (answer.status == 0 || answer.status == 408) return;
+  if (answer.status == 0 || answer.status == 408) return log_no_answer(step, answer, now.time);
   if (!answer.failure.empty()) {
     throw FlowStop(FlowStop::Kind::kStep, fmt::format("{}: {}", step.name, answer.failure));
   }
   const std::string event = event_of(step, answer);
   follow(step, event, std::move(answer), committed + 1, now.time);
+}
+
+/// Why a request that was released has no answer: the only one who knows is this session.
+void FlowRun::State::log_no_answer(const Step& step, const StepAnswer& answer, int64_t time) {
+  if (!terms.log) return;
+  LogLine line;
+  line.run = run.id;
+  line.step = step.name;
+  line.event = answer.status == 0 ? "no answer" : fmt::format("{}, which is none", answer.status);
+  if (!answer.reason.empty()) line.event += ": " + display(answer.reason);
+  line.time = time;
+  line.committed = false;
+  terms.log(line);
 }
 
 void FlowRun::State::follow(const Step& step, const std::string& event, StepAnswer answer,

@@ -246,10 +246,13 @@ void Running::note_wait(const flow::Waiting& waiting) {
 
 void Running::end_failed(const std::exception& error) {
   const auto* const abort = dynamic_cast<const ProtocolAbort*>(&error);
-  joined_.log_failure(
-      outcome(false),
-      fmt::format("{}: {}", what(), abort != nullptr ? to_string(abort->code()) : "failed here"));
+  std::string logged =
+      fmt::format("{}: {}", what(), abort != nullptr ? to_string(abort->code()) : "failed here");
+  if (!doubt_.empty()) logged += fmt::format("; {} has no committed answer", doubt_);
+  if (!engine_.learnt().empty()) logged += ", what came of one is in answers/";
+  joined_.log_failure(outcome(false), logged);
   Error::Fields fields = describe(error, false, joined_.members());
+  fields.partial_file = engine_.learnt();
   if (!doubt_.empty()) {
     fields.exit = Exit::kUnknown;
     fields.text += fmt::format(

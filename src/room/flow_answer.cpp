@@ -75,6 +75,12 @@ size_t failed_test(std::string_view failure) {
   return std::stoul(std::string(failure.substr(kAssert.size())));
 }
 
+flow::StepAnswer void_answer() {
+  flow::StepAnswer out;
+  out.reason = "not all members confirmed it, so nothing of it is kept";
+  return out;
+}
+
 }  // namespace
 
 std::vector<http::JsonStep> item_path(const flow::Step& step, const AnswerTerms& terms) {
@@ -141,7 +147,10 @@ SealedPlan sealed_plan(const flow::Step& step, const AnswerTerms& terms) {
 flow::StepAnswer sealed_answer(const flow::Step& step, agent::SealedReply&& reply,
                                const StoreValues& store) {
   flow::StepAnswer out;
-  if (reply.unknown) return out;
+  if (reply.unknown) {
+    out.reason = reply.failure.value_or("");
+    return out;
+  }
   out.status = reply.status;
   out.none = reply.none;
   out.code = reply.code.value_or("");
@@ -160,16 +169,16 @@ flow::StepAnswer sealed_answer(const flow::Step& step, agent::SealedReply&& repl
     const flow::Keep& keep = step.keeps[k];
     if (value.state == SealedValue::State::kSame && keep.missing_same) continue;
     // Without the others' last word nothing of the answer may be stored (boolean-engine.md §7.5).
-    if (value.state != SealedValue::State::kKept) return flow::StepAnswer();
+    if (value.state != SealedValue::State::kKept) return void_answer();
     kept[keep.name] = std::move(value.bits);
   }
   for (size_t k = 0; k < step.opens.size(); ++k) {
     const SealedValue& value = reply.values[step.keeps.size() + k];
-    if (value.state != SealedValue::State::kOpened) return flow::StepAnswer();
+    if (value.state != SealedValue::State::kOpened) return void_answer();
     out.opened[step.opens[k].name] = value.text;
   }
   for (size_t k = step.keeps.size() + step.opens.size(); k < reply.values.size(); ++k) {
-    if (reply.values[k].state != SealedValue::State::kTested) return flow::StepAnswer();
+    if (reply.values[k].state != SealedValue::State::kTested) return void_answer();
   }
   out.kept = store(std::move(kept));
   return out;

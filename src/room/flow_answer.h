@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "agent/reply.h"
 #include "agent/sealed_plan.h"
 #include "agent/sealed_reply.h"
 #include "flow/executor.h"
@@ -36,6 +37,10 @@ std::vector<http::JsonStep> item_path(const flow::Step& step, const AnswerTerms&
 /// the rules of the sealed one, over JSON alone (http/select.h), failures with the same names.
 flow::StepAnswer open_answer(const flow::Step& step, const http::Response& response,
                              const AnswerTerms& terms);
+
+/// What an open answer told where no step is committed with it: the whole of one that not all
+/// members confirmed, what came of one that is not whole. Empty: nothing, or it was sealed.
+http::PartialAnswer learnt_of(const agent::Reply& reply);
 
 using StoreValues = std::function<std::map<std::string, flow::NewSecret>(
     std::map<std::string, prep::AuthBits> values)>;

@@ -6,6 +6,7 @@
 #include "call/provider_connection.h"
 #include "call/recipe_call.h"
 #include "room/agreed_call.h"
+#include "room/failure.h"
 #include "room/flow_answer.h"
 #include "room/flow_request.h"
 #include "room/service_probe.h"
@@ -204,6 +205,7 @@ flow::StepAnswer FlowEngine::make(const StepCall& call) {
                      request, nullptr, std::move(config), layout, policy);
   made.prepare(slots, std::nullopt, timeline_);
   agent::Reply reply = made.call(connector(joined_, provider, host, 443), timeline_);
+  keep_learnt(call, reply);
   if (reply.unconfirmed) {
     throw ProtocolAbort(AbortCode::kPeerLost, "confirm", *reply.unconfirmed);
   }
@@ -214,10 +216,25 @@ flow::StepAnswer FlowEngine::make(const StepCall& call) {
                            [this](auto values) { return values_.store(std::move(values)); });
   } else if (!reply.unknown_outcome) {
     answer = open_answer(call.step, reply.response, terms);
+  } else {
+    answer.reason = *reply.unknown_outcome;
   }
   timeline_.end();
   for (const auto& [name, text] : answer.opened) opened_[name] = text;
   return answer;
+}
+
+/// Nothing that an open answer told is thrown away because its step is not committed.
+void FlowEngine::keep_learnt(const StepCall& call, const agent::Reply& reply) noexcept {
+  try {
+    const http::PartialAnswer learnt = learnt_of(reply);
+    if (learnt.received.empty()) return;
+    const std::string of = fmt::format("-{}-{}", call.step.name, call.attempt);
+    learnt_ = keep_in_state(joined_, learnt, of).string();
+    joined_.note("What came of the answer is kept as " + learnt_);
+  } catch (...) {
+    joined_.note("What came of the answer could not be kept: " + words_of_caught());
+  }
 }
 
 }  // namespace flexroom::room

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "agent/reply.h"
 #include "agent/timeline.h"
 #include "flow/executor.h"
 #include "room/flow_values.h"
@@ -34,11 +35,14 @@ class FlowEngine : public flow::StepExecutor {
                                               const flow::RunId& run) override;
   flow::StepAnswer make(const flow::StepCall& call) override;
 
+  /// The file of the last answer that no step was committed with; empty: none was kept.
+  const std::string& learnt() const { return learnt_; }
   /// What was opened to all in this session, by name; the newest.
   const std::map<std::string, std::string>& opened() const { return opened_; }
 
  private:
   class Release;
+  void keep_learnt(const flow::StepCall& call, const agent::Reply& reply) noexcept;
 
   Joined& joined_;
   agent::Timeline& timeline_;
@@ -46,6 +50,7 @@ class FlowEngine : public flow::StepExecutor {
   Digest approved_{};
   std::set<std::string> looked_at_;  // hosts
   std::map<std::string, std::string> opened_;
+  std::string learnt_;
 };
 
 }  // namespace flexroom::room

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "http/json_tree.h"
@@ -110,6 +112,21 @@ flow::StepAnswer open_answer(const flow::Step& step, const http::Response& respo
     out.none = error.fault() == http::OutlineFault::kNoItem;
     if (!out.none) out.failure = std::string(http::to_string(error.fault()));
   }
+  return out;
+}
+
+http::PartialAnswer learnt_of(const agent::Reply& reply) {
+  http::PartialAnswer out;
+  if (reply.sealed != nullptr) return out;
+  if (reply.unknown_outcome) return reply.partial;
+  if (!reply.unconfirmed) return out;
+  const http::Response& read = reply.response;
+  out.status_line = fmt::format("HTTP/1.{} {} {}", read.minor_version, read.status, read.reason);
+  std::string head = out.status_line + "\r\n";
+  for (const auto& [name, value] : read.headers) head += name + ": " + value + "\r\n";
+  out.received = to_bytes(head + "\r\n");
+  append(out.received, read.body);
+  out.read = read;
   return out;
 }
 

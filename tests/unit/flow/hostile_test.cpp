@@ -337,6 +337,18 @@ TEST(FlowHostile, AWrittenStopSaysThatItSendsAgain) {
   EXPECT_EQ(h.doubts[1], "CreateCase");
 }
 
+TEST(FlowHostile, WhyThereIsNoAnswerIsLogged) {
+  History h(2);
+  h.toy.fates = {{2, "noans"}, {3, "408"}};
+  ASSERT_TRUE(h.finish(desk(), 1)) << h.last[0];
+  std::vector<std::string> told;
+  for (const LogLine& line : h.log) {
+    if (!line.committed) told.push_back(line.step + ": " + line.event);
+  }
+  EXPECT_EQ(told, (std::vector<std::string>{"CreateCase: no answer: the courier has none",
+                                            "FindCase: 408, which is none"}));
+}
+
 TEST(FlowHostile, ADoubtOfASessionBeforeIsOneOfThisSession) {
   History h(2);
   stop_at(h, "CreateCase");

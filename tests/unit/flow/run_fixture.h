@@ -118,7 +118,10 @@ class ToyExecutor : public StepExecutor {
     party_.exchange("toy/answered", {});
     const std::lock_guard lock(toy_.mutex);
     const auto it = toy_.answers.find(key);
-    return it == toy_.answers.end() ? StepAnswer() : judge(call, it->second, key);
+    if (it != toy_.answers.end()) return judge(call, it->second, key);
+    StepAnswer none;
+    none.reason = "the courier has none";
+    return none;
   }
 
  private:

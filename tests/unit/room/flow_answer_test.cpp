@@ -376,5 +376,35 @@ TEST(FlowBound, ShippedFilesAreRefusedByTheFirstStepThatIsNotBound) {
   }
 }
 
+// Nothing that was learnt behind a release is thrown away; nothing of a sealed answer is written.
+TEST(FlowLearntTest, AnOpenAnswerThatIsNotCommittedIsKeptWholeOrInPart) {
+  agent::Reply reply;
+  reply.response.status = 201;
+  reply.response.reason = "Created";
+  reply.response.headers = {{"Content-Type", "text/plain"}};
+  reply.response.body = to_bytes("case 7");
+  EXPECT_TRUE(learnt_of(reply).received.empty());  // all confirmed it
+  reply.unconfirmed = "b is gone";
+  EXPECT_EQ(to_text(learnt_of(reply).received),
+            "HTTP/1.1 201 Created\r\nContent-Type: text/plain\r\n\r\ncase 7");
+  reply.unknown_outcome = "the connection ended";
+  reply.partial.received = to_bytes("HTTP/1.1 20");
+  EXPECT_EQ(to_text(learnt_of(reply).received), "HTTP/1.1 20");
+  reply.sealed = std::make_shared<SealedReply>();
+  EXPECT_TRUE(learnt_of(reply).received.empty());
+}
+
+TEST(FlowLearntTest, ASealedAnswerThatIsNoneSaysWhy) {
+  SealedReply reply;
+  reply.unknown = true;
+  reply.failure = "truncated";
+  const flow::Flow flow = load(kFlow);
+  const flow::StepAnswer answer =
+      sealed_answer(*flow.step("Open"), std::move(reply),
+                    [](auto) -> std::map<std::string, flow::NewSecret> { return {}; });
+  EXPECT_EQ(answer.status, 0);
+  EXPECT_EQ(answer.reason, "truncated");
+}
+
 }  // namespace
 }  // namespace flexroom::room
