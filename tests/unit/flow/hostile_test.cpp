@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include "flow/rules.h"
 #include "run_fixture.h"
 
@@ -469,6 +471,21 @@ TEST(FlowHostile, AttemptsAndCommitsThatAreWordsAreRefused) {
         says(h.session(desk(), Op::kGoOn, std::nullopt, go_on), 1, "without the ok's of all"));
   }
   ASSERT_TRUE(h.finish(desk())) << h.last[0];
+}
+
+TEST(FlowHostile, AListThatIsTooLongIsNamedAfterWhoSentIt) {
+  RunState run;
+  run.id = RunId(26, 'a');
+  run.head = head_of(desk());
+  for (int k = 0; k < 1025; ++k) run.attempts[fmt::format("S{}", k)] = 1;
+  try {
+    (void)RunState::decode(run.encode(), PartyId{1});
+    FAIL();
+  } catch (const ProtocolAbort& abort) {
+    EXPECT_EQ(abort.peer(), PartyId{1});
+    EXPECT_NE(std::string(abort.what()).find("a list of more than 1,024"), std::string::npos);
+  }
+  EXPECT_THROW((void)RunState::decode(run.encode()), InputError);
 }
 
 TEST(FlowHostile, NobodyMakesTheOthersWaitLongerThanTheStepsOfTheFile) {
