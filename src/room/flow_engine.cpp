@@ -109,18 +109,18 @@ flow::Filling filling_of(const StepCall& call,
   return out;
 }
 
-/// tls-in-mpc.md §5.8: of this release and of no other.
-Digest policy_of(const StepCall& call, const Digest& approved) {
-  return RandomOracle("flow step", RoScope{})
-      .field(approved)
-      .field(call.flow.digest)
-      .field(call.run)
-      .field(call.step.name)
-      .field(uint64_t{call.attempt})
-      .digest();
-}
-
 }  // namespace
+
+Digest step_policy(const StepCall& call, const Digest& approved,
+                   const std::map<std::string, flow::StoredValue>& secrets) {
+  RandomOracle out("flow step", RoScope{});
+  out.field(approved).field(call.flow.digest).field(call.run).field(call.step.name);
+  out.field(uint64_t{call.attempt}).field(uint64_t{secrets.size()});
+  for (const auto& [slot, value] : secrets) {
+    out.field(slot).field(uint64_t{value.meta.version}).field(value.meta.tag);
+  }
+  return out.digest();
+}
 
 /// The session's journal, which tells of the release: `armed` is durable before the mark, and both
 /// before a share of the tag leaves.
@@ -188,7 +188,7 @@ flow::StepAnswer FlowEngine::make(const StepCall& call) {
   shape.sealed = call.step.sealed;
   const auto layout = lay_out_call(request, shape, nullptr);
   const CallCost cost = call_cost(request, *layout, shape);
-  const Digest policy = policy_of(call, approved_);
+  const Digest policy = step_policy(call, approved_, secrets);
   agent::ConnectionConfig config = connection_config(room, provider, host, policy);
   config.no_secret = request.has_no_secret();
   const AnswerTerms terms{host, request.model.path_text(), call.time,

@@ -13,6 +13,12 @@
 
 namespace flexroom::room {
 
+/// What a release is bound to, part of the request's id and of every view: the approved proposal,
+/// file, run, step, attempt, and which sharing of which version stands in each slot
+/// (tls-in-mpc.md §5.8). Of this release and of no other.
+Digest step_policy(const flow::StepCall& call, const Digest& approved,
+                   const std::map<std::string, flow::StoredValue>& secrets);
+
 /// The steps of a flow in a session with all members: one connection a step, its answer sealed or
 /// open as the file says, what is kept as fresh rows (operations.md (c)).
 ///

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "room/flow_engine.h"
 #include "room/flow_request.h"
 
 // Between a step of a flow file and a sealed connection: what is asked of the answer, and what the
@@ -374,6 +375,25 @@ TEST(FlowBound, ShippedFilesAreRefusedByTheFirstStepThatIsNotBound) {
     const flow::Flow flow = flow::load_flow(folder / (std::string(name) + ".toml"), view());
     EXPECT_THROW(require_bound(room(), flow, {}), InputError) << name;
   }
+}
+
+// §5.8: members that use other versions, or the same one in another slot, have other requests.
+TEST(FlowPolicyTest, ARequestIsBoundToTheSharingsInItsSlots) {
+  const flow::Flow flow = load(kFlow);
+  const std::map<std::string, std::string> none;
+  const flow::StepCall call{
+      flow, *flow.step("Open"), std::string(26, 'a'), 1, "", "", none, 0, {}, {}, {}};
+  const auto policy = [&](const std::string& slot, uint32_t version, uint8_t tag) {
+    std::map<std::string, flow::StoredValue> secrets;
+    secrets[slot].meta.version = version;
+    secrets[slot].meta.tag[0] = tag;
+    return step_policy(call, Digest{}, secrets);
+  };
+  const Digest one = policy("s", 1, 1);
+  EXPECT_EQ(one, policy("s", 1, 1));
+  const std::set<Digest> all = {one, policy("t", 1, 1), policy("s", 2, 1), policy("s", 1, 2),
+                                step_policy(call, Digest{}, {})};
+  EXPECT_EQ(all.size(), 5u);
 }
 
 // Nothing that was learnt behind a release is thrown away; nothing of a sealed answer is written.
