@@ -34,7 +34,7 @@ std::vector<http::JsonStep> json_path(const flow::Step& step, const flow::Select
 std::vector<http::JsonStep> item_path(const flow::Step& step, const AnswerTerms& terms);
 
 /// The same of an open answer, which every member has whole (tls-in-mpc.md §4.6 R2): selected by
-/// the rules of the sealed one, over JSON alone (http/select.h), failures with the same names.
+/// the rules of the sealed one, over JSON and XML (http/select.h), failures with the same names.
 flow::StepAnswer open_answer(const flow::Step& step, const http::Response& response,
                              const AnswerTerms& terms);
 

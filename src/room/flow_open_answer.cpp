@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "http/json_tree.h"
+#include "http/xml_tree.h"
 #include "room/flow_answer.h"
 
 namespace flexroom::room {
@@ -35,24 +36,37 @@ class OpenBody {
       : step_(step), terms_(terms), text_(as_text(response.body)), bytes_(text_) {
     require_type(step, response);
     if (text_.size() > step.body_max) throw Failure{"too long"};
-    tree_ = http::read_json(text_);
   }
   std::string select(const flow::Selector& at) {
+    if (at.kind == flow::Selector::Kind::kXml) {
+      const http::Span span = http::select_xml(xml(), at.steps, bytes_);
+      return std::string(text_.substr(span.begin, span.size()));
+    }
     const std::vector<http::JsonStep> path = json_path(step_, at, terms_);
     const http::Span span = at.kind == flow::Selector::Kind::kJsonNumber
-                                ? http::select_json_number(tree_, path, bytes_)
-                                : http::select_json_string(tree_, path, bytes_);
+                                ? http::select_json_number(json(), path, bytes_)
+                                : http::select_json_string(json(), path, bytes_);
     return std::string(text_.substr(span.begin, span.size()));
   }
   /// Throws kNoItem where there is none.
-  void require_item() { (void)http::select_json(tree_, item_path(step_, terms_), bytes_); }
+  void require_item() { (void)http::select_json(json(), item_path(step_, terms_), bytes_); }
 
  private:
+  const http::JsonNode& json() {
+    if (!json_) json_ = http::read_json(text_);
+    return *json_;
+  }
+  const http::XmlOutline& xml() {
+    if (!xml_) xml_ = http::XmlOutline{http::read_xml(text_), {}};
+    return *xml_;
+  }
+
   const flow::Step& step_;
   const AnswerTerms& terms_;
   const std::string_view text_;
   http::ClearBytes bytes_;
-  http::JsonNode tree_;
+  std::optional<http::JsonNode> json_;
+  std::optional<http::XmlOutline> xml_;
 };
 
 std::string value_of(OpenBody& body, const flow::Open& open) {
