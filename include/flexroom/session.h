@@ -34,11 +34,18 @@ struct CallRequest {
   std::filesystem::path inputs;  // this member's private values (JSON, mode 0600), if any
 };
 
+/// A key of an AWS account that lies in the state, and its public id.
+struct FlowKey {
+  std::string secret;  // imported or drawn (`secret list`); empty: none
+  std::string id;
+};
+
 struct FlowRequest {
   std::filesystem::path file;                    // docs/flows.md; the same at every member
   std::map<std::string, std::string> arguments;  // public
   std::string go_on;                             // --continue: the open run; empty: not
   std::string abandon;                           // --abandon: one of the open runs; empty: not
+  FlowKey key = {};  // what signed steps use in place of the values that the flow's `key` names
 };
 
 /// What came of a flow that is done, or was abandoned.

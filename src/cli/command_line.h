@@ -56,6 +56,7 @@ class CommandLine {
   std::filesystem::path capture_;
   std::vector<std::string> arguments_;
   std::string go_on_, abandon_;
+  FlowKey key_;
   uint64_t fill_ = 0;
 };
 

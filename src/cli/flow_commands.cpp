@@ -89,9 +89,9 @@ int plan_flow(Output& out, const Common& common, const std::filesystem::path& fi
 
 int run_flow(Output& out, const Common& common, const std::filesystem::path& file,
              const std::map<std::string, std::string>& arguments, const std::string& go_on,
-             const std::string& abandon) {
+             const std::string& abandon, const FlowKey& key) {
   Joint joint(out, common);
-  const FlowEnd end = joint->flow({file, arguments, go_on, abandon});
+  const FlowEnd end = joint->flow({file, arguments, go_on, abandon, key});
   if (abandon.empty()) {
     out.line(fmt::format("{}: run {} is done.", display(end.flow), display(end.run)));
   } else {

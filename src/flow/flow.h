@@ -254,6 +254,10 @@ std::map<std::string, std::string> check_arguments(const Flow& flow,
 /// Whether one of these purposes allows that slot of that step (operations.md (a) `purposes`).
 bool allows(const std::vector<std::string>& purposes, const Step& step, const SlotUse& use);
 
+/// Whether one of these purposes allows signatures for the service and region.
+bool signs(const std::vector<std::string>& purposes, std::string_view service,
+           std::string_view region);
+
 /// Whether a public value may stand there (operations.md (a) "Slots").
 bool fits(SlotUse::Where where, std::string_view value);
 /// Whether a value of the class may.

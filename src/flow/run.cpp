@@ -166,9 +166,14 @@ Members::OpenRuns FlowRun::State::meet() {
 /// All that the room has below the prefix.
 KnownValues FlowRun::State::room_now() {
   KnownValues out;
-  for (const ValueMeta& meta : store.room_values(flow.prefix)) {
+  const auto add = [&out](const ValueMeta& meta) {
     out[meta.name] = {meta.is_public, meta.entropy, meta.value_class, meta.purposes,
                       meta.born,      meta.min,     meta.max};
+  };
+  for (const ValueMeta& meta : store.room_values(flow.prefix)) add(meta);
+  for (const std::string_view part : {"/secret", "/id"}) {
+    if (!terms.given || flow.key.empty()) continue;
+    if (const auto given = terms.given(flow.key + std::string(part))) add(given->meta);
   }
   return out;
 }

@@ -45,6 +45,9 @@ struct RunTerms {
   std::function<void(const LogLine&)> log;
   std::function<void(std::string_view)> fault;  // tests
   std::function<void(const Waiting&)> waits;
+  /// What stands in the place of the room's value of that name: the key that the operators name
+  /// with the run, the same at all members. May be empty.
+  std::function<std::optional<StoredValue>(std::string_view name)> given = {};
 };
 
 /// What a confirmed run meets, equal at all members: shown before they approve it.

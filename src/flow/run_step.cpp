@@ -30,6 +30,9 @@ struct FlowRun::State::Ready {
 // ------------------------------------------------------------------ values
 
 std::optional<StoredValue> FlowRun::State::value(std::string_view name) {
+  if (terms.given) {
+    if (auto given = terms.given(name)) return given;
+  }
   if (const auto input = flow.inputs.find(std::string(name)); input != flow.inputs.end()) {
     // A member's own, which no store has; or a value of the room under another prefix.
     const std::string source = source_of(input->second);

@@ -48,10 +48,12 @@ struct ReadFlow {
   std::string text;
   flow::Flow file;
   std::map<std::string, std::string> arguments;
+  std::optional<GivenKey> key;
 };
 
 /// Everything that can be wrong, before anybody is joined.
-ReadFlow read_flow(const RoomConfig& room, const FlowRequest& request) {
+ReadFlow read_flow(session::MemberState& state, const FlowRequest& request) {
+  const RoomConfig& room = state.room();
   if (!request.go_on.empty() && !request.abandon.empty()) {
     throw InputError("--continue and --abandon", "are two different things", "give one of them");
   }
@@ -63,6 +65,9 @@ ReadFlow read_flow(const RoomConfig& room, const FlowRequest& request) {
   if (!request.abandon.empty()) return out;
   out.arguments = flow::check_arguments(out.file, request.arguments);
   require_bound(room, out.file, out.arguments);
+  if (!request.key.secret.empty()) {
+    out.key.emplace(out.file, request.key, state.secret(request.key.secret));
+  }
   return out;
 }
 
@@ -155,12 +160,18 @@ void Running::with_all() {
   session.start();
   // Rows of runs are of one session at a time.
   session.require_alone();
+  if (read_.key) {
+    state.secrets().agree(session.party(), std::vector<store::RecordMeta>{read_.key->secret()});
+    engine_.set_key(&*read_.key);
+  }
   flow::Members::Self self{session.party(), state.identity(), state.signing_keys(),
                            joined_.members(), state.rid()};
-  flow::FlowRun run({std::move(self), state.db(), state.once(), clock_, engine_, person_,
-                     [this](const flow::LogLine& line) { note_step(line); }, fault_,
-                     [this](const flow::Waiting& waiting) { note_wait(waiting); }},
-                    read_.file, read_.arguments);
+  flow::FlowRun run(
+      {std::move(self), state.db(), state.once(), clock_, engine_, person_,
+       [this](const flow::LogLine& line) { note_step(line); }, fault_,
+       [this](const flow::Waiting& waiting) { note_wait(waiting); },
+       [this](std::string_view name) { return read_.key ? read_.key->value(name) : std::nullopt; }},
+      read_.file, read_.arguments);
   try {
     request_.abandon.empty() ? drive(run) : drive_abandon(run);
   } catch (const flow::FlowStop& stop) {
@@ -184,8 +195,9 @@ void Running::drive(flow::FlowRun& run) {
     going_on = run.prepare_go_on(request_.go_on);
     outlook = going_on->outlook;
   }
-  const Digest proposal = joined_.approve(flow_proposal(
-      room, read_.file, read_.text, read_.arguments, outlook, going_on ? &*going_on : nullptr));
+  const Digest proposal = joined_.approve(
+      flow_proposal(room, read_.file, read_.text, read_.arguments, outlook,
+                    going_on ? &*going_on : nullptr, read_.key ? read_.key->text() : ""));
   approved_ = true;
   engine_.set_approved(proposal);
   if (going_on) run.go_on();
@@ -296,7 +308,7 @@ void Running::end_stopped(const flow::FlowStop& stop) {
 }
 
 FlowEnd run_flow(Session& session, const FlowRequest& request) {
-  const ReadFlow read = read_flow(Access::state(session).room(), request);
+  const ReadFlow read = read_flow(Access::state(session), request);
   Joined& joined = Access::join(session, Access::kAsks, command_of(request));
   return Running(session, joined, request, read).run();
 }

@@ -3,13 +3,15 @@
 #include <fmt/core.h>
 
 #include "agent/drawn_values.h"
+#include "agent/phases.h"
+#include "agreement/time.h"
 #include "call/provider_connection.h"
 #include "call/recipe_call.h"
 #include "room/agreed_call.h"
 #include "room/failure.h"
-#include "room/flow_answer.h"
 #include "room/flow_request.h"
 #include "room/service_probe.h"
+#include "session/totp_step.h"
 
 namespace flexroom::room {
 namespace {
@@ -97,16 +99,31 @@ std::map<std::string, flow::StoredValue> secrets_of(const StepCall& call) {
 }
 
 flow::Filling filling_of(const StepCall& call,
-                         const std::map<std::string, flow::StoredValue>& secrets) {
+                         const std::map<std::string, flow::StoredValue>& secrets,
+                         const FlowJwes& jwes, const std::string& date_time) {
   flow::Filling out;
+  if (!call.step.sign_service.empty()) {
+    out.access_key_id = public_value(call, call.flow.key + "/id");
+    out.date_time = date_time;
+  }
   out.public_text = [&call](const SlotUse& use) { return public_value(call, use.name); };
-  out.secret = [&secrets](const SlotUse& use) -> std::optional<flow::Filling::Secret> {
+  out.secret = [&](const SlotUse& use) -> std::optional<flow::Filling::Secret> {
     const auto it = secrets.find(use.slot);
     if (it == secrets.end()) return std::nullopt;
-    return flow::Filling::Secret{FlowValues::length_of(it->second),
-                                 flow::char_class_of(it->second.meta.value_class)};
+    const uint32_t length = FlowValues::length_of(it->second);
+    return in_slot(use, {length, flow::char_class_of(it->second.meta.value_class)},
+                   use.is_jwe() ? jwes.length(use, length) : 0);
   };
   return out;
+}
+
+/// How the answer comes: sealed as the step says, or open to all.
+void receive_as(const flow::Step& step, const OpenCall& request, const AnswerTerms& terms,
+                agent::ConnectionConfig& config) {
+  config.no_secret = request.has_no_secret();
+  if (!step.sealed) return;
+  config.receive = agent::ReceiveMode::kSealed;
+  config.sealed = std::make_shared<const agent::SealedPlan>(sealed_plan(step, terms));
 }
 
 }  // namespace
@@ -119,6 +136,10 @@ Digest step_policy(const StepCall& call, const Digest& approved,
   for (const auto& [slot, value] : secrets) {
     out.field(slot).field(uint64_t{value.meta.version}).field(value.meta.tag);
   }
+  if (call.step.sign_service.empty()) return out.digest();
+  const auto key = call.value(call.flow.key + "/secret");
+  if (!key) throw InputError(call.step.place, "the key that signs is not there");
+  out.field(uint64_t{key->meta.version}).field(key->meta.tag);
   return out.digest();
 }
 
@@ -138,7 +159,7 @@ class FlowEngine::Release final : public agent::Journal {
 };
 
 FlowEngine::FlowEngine(Joined& joined, agent::Timeline& timeline)
-    : joined_(joined), timeline_(timeline), values_(joined.session()) {}
+    : joined_(joined), timeline_(timeline), values_(joined.session()), signing_(joined, values_) {}
 
 std::map<std::string, flow::NewSecret> FlowEngine::draw(const flow::Flow& flow,
                                                         const flow::RunId& run) {
@@ -163,59 +184,73 @@ std::map<std::string, flow::NewSecret> FlowEngine::draw(const flow::Flow& flow,
   return values_.store(std::move(values));
 }
 
-flow::StepAnswer FlowEngine::make(const StepCall& call) {
-  session::MemberSession& session = joined_.session();
-  const RoomConfig& room = joined_.state().room();
-  const Provider& provider = room.provider(call.flow.provider);
-  joined_.note(fmt::format("{}, attempt {}", call.step.name, call.attempt));
-  const std::map<std::string, flow::StoredValue> secrets = secrets_of(call);
-  const OpenCall request = step_call(room, call.flow, call.step, filling_of(call, secrets));
-  const std::string host = request.model.host;
-  if (!call.step.sealed && !request.has_no_secret()) {
-    throw InputError(call.step.place, "an open answer to a request with a secret");
-  }
-  timeline_.begin("look at the service");
-  if (looked_at_.insert(host).second) probe_service(joined_, provider, host, 443);
-
+/// Values by slot, loaded; JWEs are made of theirs, before anything that could be sent is laid out.
+agent::SlotValues FlowEngine::take_secrets(const std::map<std::string, flow::StoredValue>& secrets,
+                                           FlowJwes& jwes) {
   timeline_.begin("load secrets");
   std::vector<const flow::StoredValue*> used;
-  for (const auto& [slot, value] : secrets) used.push_back(&value);
+  std::map<std::string, uint32_t> lengths;
+  for (const auto& [slot, value] : secrets) {
+    used.push_back(&value);
+    lengths[slot] = FlowValues::length_of(value);
+  }
   values_.load(used);
-  agent::SlotValues slots;
-  for (const auto& [slot, value] : secrets) slots.secrets[slot] = &values_.bits(value);
+  agent::SlotValues out;
+  for (const auto& [slot, value] : secrets) out.secrets[slot] = &values_.bits(value);
+  if (jwes.empty()) return out;
+  session::MemberSession& session = joined_.session();
+  const uint64_t ands = jwes.num_ands(lengths, session.party().num_parties());
+  for (const auto& [name, digest] : jwes.keys()) {
+    joined_.note(fmt::format("encrypted under {}, key {}", name, to_hex(digest)));
+  }
+  timeline_.begin(agent::phase::kTriples, session.triples_to_make(ands));
+  session.reserve_triples(ands);
+  timeline_.begin("encrypt", ands);
+  jwes.make(session.context(), out.secrets);
+  out.jwes = jwes.texts();
+  return out;
+}
 
-  ConnectionShape shape = connection_shape(provider, room.members.size());
-  shape.sealed = call.step.sealed;
-  const auto layout = lay_out_call(request, shape, nullptr);
-  const CallCost cost = call_cost(request, *layout, shape);
-  const Digest policy = step_policy(call, approved_, secrets);
-  agent::ConnectionConfig config = connection_config(room, provider, host, policy);
-  config.no_secret = request.has_no_secret();
-  const AnswerTerms terms{host, request.model.path_text(), call.time,
-                          [&call](std::string_view text) { return filled(call, text); }};
-  if (call.step.sealed) {
-    config.receive = agent::ReceiveMode::kSealed;
-    config.sealed = std::make_shared<const agent::SealedPlan>(sealed_plan(call.step, terms));
+/// The number of the codes of this request, used once a key for ever.
+uint64_t FlowEngine::code_step(const std::map<std::string, flow::StoredValue>& secrets,
+                               const OpenCall& request) {
+  std::vector<session::TotpKey> keys;
+  for (const CallSlot& slot : request.slots) {
+    if (slot.slot.source != http::SlotSource::kTotp) continue;
+    const flow::ValueMeta& key = secrets.at(slot.slot.name).meta;
+    keys.push_back({Bytes(key.tag.begin(), key.tag.end()), key.name, slot.next_code});
   }
-  make_triples(joined_, timeline_,
-               {0, "slots", cost.slot_ands, cost.handshake_ands, cost.request_ands, request.bytes});
-  agent::Context context = session.context();
-  Release release(context.journal, call);
-  AgreedRequest made({context.party, context.source, context.arith, context.engine, release},
-                     request, nullptr, std::move(config), layout, policy);
-  made.prepare(slots, std::nullopt, timeline_);
-  agent::Reply reply = made.call(connector(joined_, provider, host, 443), timeline_);
-  keep_learnt(call, reply);
-  if (reply.unconfirmed) {
-    throw ProtocolAbort(AbortCode::kPeerLost, "confirm", *reply.unconfirmed);
+  return session::agree_on_totp_step(joined_.session(), keys,
+                                     [this] { joined_.throw_if_cancelled(); });
+}
+
+/// The triples of the whole step, and the key of a signed one.
+std::optional<DatedKey> FlowEngine::take_key(const StepCall& call, const OpenCall& request,
+                                             const CallCost& cost) {
+  const auto make_all = [&](uint64_t key_ands) {
+    make_triples(joined_, timeline_,
+                 {key_ands, agent::phase::kSlots, cost.slot_ands, cost.handshake_ands,
+                  cost.request_ands, request.bytes});
+    if (key_ands > 0) timeline_.begin(agent::phase::kSigningKey, key_ands);
+  };
+  if (!request.sign) {
+    make_all(0);
+    return std::nullopt;
   }
+  timeline_.begin("look for a signing key");
+  return signing_.key(call, make_all);
+}
+
+/// What came, its kept values in fresh rows.
+flow::StepAnswer FlowEngine::take_answer(const flow::Step& step, agent::Reply&& reply,
+                                         const AnswerTerms& terms) {
   flow::StepAnswer answer;
   if (reply.sealed != nullptr) {
     timeline_.begin("store secrets");
-    answer = sealed_answer(call.step, std::move(*reply.sealed),
+    answer = sealed_answer(step, std::move(*reply.sealed),
                            [this](auto values) { return values_.store(std::move(values)); });
   } else if (!reply.unknown_outcome) {
-    answer = open_answer(call.step, reply.response, terms);
+    answer = open_answer(step, reply.response, terms);
   } else {
     answer.reason = *reply.unknown_outcome;
   }
@@ -235,6 +270,49 @@ void FlowEngine::keep_learnt(const StepCall& call, const agent::Reply& reply) no
   } catch (...) {
     joined_.note("What came of the answer could not be kept: " + words_of_caught());
   }
+}
+
+flow::StepAnswer FlowEngine::make(const StepCall& call) {
+  session::MemberSession& session = joined_.session();
+  const RoomConfig& room = joined_.state().room();
+  const Provider& provider = room.provider(call.flow.provider);
+  joined_.note(fmt::format("{}, attempt {}", call.step.name, call.attempt));
+  const std::map<std::string, flow::StoredValue> secrets = secrets_of(call);
+  const Digest policy = step_policy(call, approved_, secrets);
+  FlowJwes jwes(call, session.party(), policy);
+  const auto dated = [&](const std::string& date_time) {
+    return step_call(room, call.flow, call.step, filling_of(call, secrets, jwes, date_time));
+  };
+  const OpenCall request = dated(amz_date(call.time));
+  const std::string host = request.model.host;
+  if (!call.step.sealed && !request.slots.empty()) {
+    throw InputError(call.step.place, "an open answer to a request with a secret");
+  }
+  timeline_.begin("look at the service");
+  if (looked_at_.insert(host).second) probe_service(joined_, provider, host, 443);
+
+  const agent::SlotValues slots = take_secrets(secrets, jwes);
+  ConnectionShape shape = connection_shape(provider, room.members.size());
+  shape.sealed = call.step.sealed;
+  const auto layout = lay_out_call(request, shape, nullptr, slots.jwes);
+  const CallCost cost = call_cost(request, *layout, shape);
+  const AnswerTerms terms{host, request.model.path_text(), call.time,
+                          [&call](std::string_view text) { return filled(call, text); }};
+  agent::ConnectionConfig config = connection_config(room, provider, host, policy);
+  receive_as(call.step, request, terms, config);
+  std::optional<DatedKey> key = take_key(call, request, cost);
+  agent::Context context = session.context();
+  Release release(context.journal, call);
+  AgreedRequest made({context.party, context.source, context.arith, context.engine, release},
+                     request, dated, std::move(config), layout, policy);
+  made.prepare(slots, std::move(key), timeline_, [&] { return code_step(secrets, request); });
+  jwes.retire();
+  agent::Reply reply = made.call(connector(joined_, provider, host, 443), timeline_);
+  keep_learnt(call, reply);
+  if (reply.unconfirmed) {
+    throw ProtocolAbort(AbortCode::kPeerLost, "confirm", *reply.unconfirmed);
+  }
+  return take_answer(call.step, std::move(reply), terms);
 }
 
 }  // namespace flexroom::room

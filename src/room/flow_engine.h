@@ -8,6 +8,9 @@
 #include "agent/reply.h"
 #include "agent/timeline.h"
 #include "flow/executor.h"
+#include "room/flow_answer.h"
+#include "room/flow_jwe.h"
+#include "room/flow_signing.h"
 #include "room/flow_values.h"
 #include "room/joined.h"
 
@@ -36,6 +39,8 @@ class FlowEngine : public flow::StepExecutor {
   FlowEngine(Joined& joined, agent::Timeline& timeline);
   /// What all members signed: part of every request's id.
   void set_approved(const Digest& proposal) { approved_ = proposal; }
+  /// In the place of the flow's own key; outlives it.
+  void set_key(const GivenKey* key) { signing_.set_given(key); }
 
   std::map<std::string, flow::NewSecret> draw(const flow::Flow& flow,
                                               const flow::RunId& run) override;
@@ -49,10 +54,19 @@ class FlowEngine : public flow::StepExecutor {
  private:
   class Release;
   void keep_learnt(const flow::StepCall& call, const agent::Reply& reply) noexcept;
+  agent::SlotValues take_secrets(const std::map<std::string, flow::StoredValue>& secrets,
+                                 FlowJwes& jwes);
+  uint64_t code_step(const std::map<std::string, flow::StoredValue>& secrets,
+                     const OpenCall& request);
+  std::optional<DatedKey> take_key(const flow::StepCall& call, const OpenCall& request,
+                                   const CallCost& cost);
+  flow::StepAnswer take_answer(const flow::Step& step, agent::Reply&& reply,
+                               const AnswerTerms& terms);
 
   Joined& joined_;
   agent::Timeline& timeline_;
   FlowValues values_;
+  FlowSigning signing_;
   Digest approved_{};
   std::set<std::string> looked_at_;  // hosts
   std::map<std::string, std::string> opened_;

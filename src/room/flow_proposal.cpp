@@ -47,7 +47,8 @@ agreement::Proposal abandon_proposal(const RoomConfig& room, const flow::Flow& f
 agreement::Proposal flow_proposal(const RoomConfig& room, const flow::Flow& flow,
                                   std::string_view file_text,
                                   const std::map<std::string, std::string>& arguments,
-                                  const flow::Outlook& outlook, const flow::GoingOn* going_on) {
+                                  const flow::Outlook& outlook, const flow::GoingOn* going_on,
+                                  const std::string& key) {
   agreement::Proposal out = head_of(room, flow);
   if (going_on == nullptr) {
     out.text("run", words_of_run(flow, outlook));
@@ -66,6 +67,7 @@ agreement::Proposal flow_proposal(const RoomConfig& room, const flow::Flow& flow
     for (const std::string& one : who) names += (names.empty() ? "" : ", ") + one;
     out.text("outcome unknown", fmt::format("{}, as {} has it", step, names));
   }
+  if (!key.empty()) out.text("signed with", key);
   if (!arguments.empty()) out.section("Arguments");
   for (const auto& [name, value] : arguments) out.text(name, value);
   if (!flow.born.empty()) out.section("Born secrets");

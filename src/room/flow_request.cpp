@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "agent/secret_signature.h"
+#include "call/purpose.h"
+#include "circuits/totp.h"
 #include "room/flow_answer.h"
 
 namespace flexroom::room {
@@ -19,6 +22,8 @@ using flow::Step;
                    "docs/status.md says what is built; the file can be checked and planned");
 }
 
+bool is_code(const SlotUse& use) { return use.function == "totp" || is_next_code(use); }
+
 const SlotUse& use_of(const Step& step, const http::Slot& slot) {
   const auto it = std::find_if(step.slots.begin(), step.slots.end(),
                                [&](const SlotUse& use) { return use.slot == slot.name; });
@@ -28,7 +33,9 @@ const SlotUse& use_of(const Step& step, const http::Slot& slot) {
 
 void require_bound_slots(const Flow& flow, const Step& step) {
   for (const SlotUse& use : step.slots) {
-    if (!use.function.empty()) refuse(step, fmt::format("{{{{{}}}}} is computed", use.raw));
+    if (!use.function.empty() && !use.is_jwe() && !is_code(use)) {
+      refuse(step, fmt::format("{{{{{}}}}} is computed", use.raw));
+    }
     if (use.name == "client-metadata") refuse(step, "{{client-metadata}} is computed");
     if (flow.inputs.contains(use.name)) {
       refuse(step, fmt::format("{} is an input of one member", use.name));
@@ -57,10 +64,10 @@ void require_bound_item(const Step& step) {
   if (!taken) refuse(step, "nothing is taken of its `item`");
 }
 
-/// Of an open answer: strings and numbers of a JSON body.
+/// Of an open answer: strings and numbers of a JSON body, elements of an XML body.
 void require_bound_open(const Step& step) {
   const auto is_bound = [&](const Selector& at) {
-    if (!at.is_json() || at.literal) {
+    if ((!at.is_json() && at.kind != Selector::Kind::kXml) || at.literal) {
       refuse(step, fmt::format("`{}` of an open answer", at.text));
     }
   };
@@ -97,7 +104,7 @@ void require_bound_answer(const Step& step) {
 /// Something that stands in the place of each value, of its greatest length.
 flow::Filling placeholders(const Flow& flow, const std::map<std::string, std::string>& arguments) {
   flow::Filling out;
-  out.secret = [&flow](const SlotUse& use) -> std::optional<flow::Filling::Secret> {
+  const auto plain = [&flow](const SlotUse& use) -> std::optional<flow::Filling::Secret> {
     if (const auto it = flow.born.find(use.name); it != flow.born.end()) {
       return flow::Filling::Secret{it->second.bytes(),
                                    flow::char_class_of(it->second.value_class())};
@@ -106,19 +113,26 @@ flow::Filling placeholders(const Flow& flow, const std::map<std::string, std::st
     if (keep == nullptr) return std::nullopt;
     return flow::Filling::Secret{keep->max, flow::char_class_of(keep->value_class)};
   };
+  out.secret = [plain](const SlotUse& use) {
+    const auto value = plain(use);
+    return value ? in_slot(use, *value, flow::function_length(use, value->length)) : value;
+  };
   out.public_text = [arguments](const SlotUse& use) {
     const auto it = arguments.find(use.name);
     if (it != arguments.end()) return it->second;
     return std::string(use.where == SlotUse::Where::kNumber ? "0" : "x");
   };
+  out.access_key_id = "AKIAEXAMPLE";
+  out.date_time = "20000101T000000Z";
   return out;
 }
 
 void lay_out(const RoomConfig& room, const Flow& flow, const Step& step,
              const std::map<std::string, std::string>& arguments) {
   const OpenCall call = step_call(room, flow, step, placeholders(flow, arguments));
+  if (call.signs_secrets) agent::check_signed_slots(*call.signing);
   if (!step.sealed) {
-    if (!call.has_no_secret()) refuse(step, "an open answer to a request with a secret");
+    if (!call.slots.empty()) refuse(step, "an open answer to a request with a secret");
     return;
   }
   if (room.provider(flow.provider).tls.suite != &tls::aes128_gcm_sha256()) {
@@ -137,15 +151,28 @@ void lay_out(const RoomConfig& room, const Flow& flow, const Step& step,
 
 }  // namespace
 
+flow::Filling::Secret in_slot(const SlotUse& use, const flow::Filling::Secret& value,
+                              uint32_t jwe_length) {
+  if (use.is_jwe()) return {jwe_length, http::CharClass::kUrlSafe};
+  if (use.function.empty()) return value;
+  const uint32_t key = std::min(value.length, static_cast<uint32_t>(kMaxTotpKeyBytes));
+  return {circuits::kTotpDigits, http::CharClass::kDigits, key};
+}
+
 OpenCall step_call(const RoomConfig& room, const Flow& flow, const Step& step,
                    const flow::Filling& filling) {
   CallTerms terms;
   terms.place = step.place + ": step " + step.name;
   terms.provider = flow.provider;
+  terms.sealed = step.sealed;
+  if (!step.sign_service.empty()) {
+    terms.sign = Recipe::Sign{flow.key + "/secret", step.sign_region, step.sign_service};
+  }
   OpenCall call = make_call(flow::request_template(flow, step, filling), terms);
   (void)room.provider_for(flow.provider, call.model.host);
-  for (const CallSlot& slot : call.slots) {
+  for (CallSlot& slot : call.slots) {
     const SlotUse& use = use_of(step, slot.slot);
+    slot.next_code = is_next_code(use);
     // Judged by two readers: the file's, whose words the purposes are, and the request's. A path
     // with a public value of the run is spelled by the request alone.
     const bool same_address =
@@ -166,7 +193,6 @@ void require_bound(const RoomConfig& room, const Flow& flow,
                    const std::map<std::string, std::string>& arguments) {
   flow.each_step([&](const Step& step) {
     if (step.asks()) refuse(step, "a person is asked");
-    if (!step.sign_service.empty()) refuse(step, "the request is signed (`sign`)");
     require_bound_slots(flow, step);
     require_bound_answer(step);
     lay_out(room, flow, step, arguments);

@@ -13,8 +13,16 @@ namespace flexroom::room {
 OpenCall step_call(const RoomConfig& room, const flow::Flow& flow, const flow::Step& step,
                    const flow::Filling& filling);
 
+/// `{{KEY as totp next}}`: the code of the step behind the agreed one.
+inline bool is_next_code(const flow::SlotUse& use) { return use.function == "totp next"; }
+
+/// A secret as its slot takes it: itself, a JWE of it of that length, or six digits of which it is
+/// the key (up to 64 bytes).
+flow::Filling::Secret in_slot(const flow::SlotUse& use, const flow::Filling::Secret& value,
+                              uint32_t jwe_length);
+
 /// Everything of the flow that no run can do yet is refused here, by name, before any member or
-/// service is contacted: steps that ask a person, signatures, functions of slots, inputs of
+/// service is contacted: steps that ask a person, inputs of
 /// members, `decode`, `pattern`, `absent`, `!=`, an `item` of a sealed answer of which nothing is
 /// taken, values for one member, what is no JSON of an open answer, suites that sealed answers do
 /// not have. What is left is

@@ -282,6 +282,26 @@ TEST_F(FlowOpen, WhatIsWrongHasItsName) {
   EXPECT_EQ(answer(body(kElement)).failure, "other type");
   for (const flow::StepAnswer& got : {answer(body(kElement))}) EXPECT_TRUE(got.opened.empty());
 }
+TEST(FlowOpenXml, AnElementIsSelectedAsOfASealedAnswer) {
+  const flow::Flow flow = load(
+      replaced(kFlow.substr(0, kFlow.find("open.\"run/count\"")), "[[step]]\nname = \"Open\"\n",
+               "[[step]]\nname = \"Open\"\nsealed = false\ntype = \"text/xml\"\n") +
+      "open.\"id\" = { at = \"xml /Answer/Id\", class = \"urlsafe\", max = 8 }\n");
+  http::Response response;
+  response.status = 200;
+  response.headers = {{"Content-Type", "text/xml"}};
+  const auto answer = [&](const std::string& body) {
+    response.body = to_bytes(body);
+    return open_answer(*flow.step("Open"), response, terms());
+  };
+  EXPECT_EQ(answer("<Answer><Id>i-12</Id><Of>x</Of></Answer>").opened,
+            (std::map<std::string, std::string>{{"id", "i-12"}}));
+  EXPECT_EQ(answer("<Answer><Id>a</Id><Id>b</Id></Answer>").failure, "twice");
+  EXPECT_EQ(answer("<Answer><Of>x</Of></Answer>").failure, "not found");
+  EXPECT_EQ(answer("<Answer><Id><B>x</B></Id></Answer>").failure, "other type");
+  EXPECT_EQ(answer("<Answer><Id>i-12</Id>").failure, "not well formed");
+  EXPECT_EQ(answer("<Answer><Id>i&amp;1</Id></Answer>").failure, "outside class");
+}
 TEST_F(FlowOpen, ARefusalNamesItsCodeOrAnother) {
   response_.status = 409;
   EXPECT_EQ(answer("{\"code\": \"Late\"}").code, "Late");
@@ -321,9 +341,9 @@ TEST(FlowBound, WhatNoRunCanDoIsRefusedByName) {
       {kFlow + step + "ask = \"{{who}}\"\nopen.\"run/said\" = { class = \"digits\", max = 4 }\n",
        "step Last: a person is asked"},
       {kFlow + step + get +
-           "sealed = false\ntype = \"text/xml\"\nopen.\"run/n\" = { at = \"xml /a/b\", class = "
+           "sealed = false\nopen.\"run/n\" = { at = \"header x-n: {{}}\", class = "
            "\"digits\", max = 4 }\n",
-       "step Last: `xml /a/b` of an open answer"},
+       "step Last: `header x-n: {{}}` of an open answer"},
       {kFlow + step + get + "item = '/list/[a=\"b\"]'\n",
        "step Last: nothing is taken of its `item`"},
       {kFlow + step + get +
@@ -370,11 +390,33 @@ TEST(FlowBound, TheHostIsOneOfTheProvider) {
 
 TEST(FlowBound, ShippedFilesAreRefusedByTheFirstStepThatIsNotBound) {
   const std::filesystem::path folder = std::filesystem::path(FLEXROOM_SOURCE_DIR) / "share/flows";
-  for (const char* const name : {"create-account", "create-session", "run-script-classic",
-                                 "buy-card", "enrol-totp", "support-mail"}) {
+  for (const char* const name :
+       {"create-account", "create-session", "buy-card", "enrol-totp", "support-mail"}) {
     const flow::Flow flow = flow::load_flow(folder / (std::string(name) + ".toml"), view());
     EXPECT_THROW(require_bound(room(), flow, {}), InputError) << name;
   }
+  for (const char* const name :
+       {"run-script-classic", "quota-increase", "quota-state", "drop-totp"}) {
+    const flow::Flow flow = flow::load_flow(folder / (std::string(name) + ".toml"), view());
+    EXPECT_NO_THROW(require_bound(room(), flow, {})) << name;
+  }
+}
+
+// A session token may stand in a signed header (tls-in-mpc.md §6.2).
+TEST(FlowBound, ASignedHeaderTakesAToken) {
+  const auto signed_with = [](const std::string& char_class) {
+    return refusal(replaced(kFlow, "hosts = [\"site.flexroom.example\"]",
+                            "hosts = [\"site.flexroom.example\", \"sts.amazonaws.com\"]\n"
+                            "key = \"keys\"") +
+                   "[step.keep.\"run/token\"]\nat = \"json /token\"\nclass = \"" + char_class +
+                   "\"\nlength = 20\nentropy = 128\npurposes = [\"GET https://sts.amazonaws.com/ "
+                   "header x-amz-security-token: {{}}\"]\n\n[[step]]\nname = \"Signed\"\n"
+                   "sign = \"sts us-east-1\"\nrequest = \"\"\"\nGET /?Action=GetCallerIdentity&"
+                   "Version=2011-06-15 HTTP/1.1\nHost: sts.amazonaws.com\n"
+                   "X-Amz-Security-Token: {{run/token}}\n\"\"\"\n");
+  };
+  EXPECT_EQ(signed_with("base64"), "");
+  EXPECT_EQ(signed_with("cookie"), "");
 }
 
 // §5.8: members that use other versions, or the same one in another slot, have other requests.
@@ -394,6 +436,33 @@ TEST(FlowPolicyTest, ARequestIsBoundToTheSharingsInItsSlots) {
   const std::set<Digest> all = {one, policy("t", 1, 1), policy("s", 2, 1), policy("s", 1, 2),
                                 step_policy(call, Digest{}, {})};
   EXPECT_EQ(all.size(), 5u);
+}
+
+// And to the sharing that signs: a key of another version makes another request.
+TEST(FlowPolicyTest, ARequestIsBoundToTheKeyThatSigns) {
+  const flow::Flow flow = load(
+      "[flow]\nname = \"who\"\nprovider = \"sandbox\"\nprefix = \"box\"\n"
+      "hosts = [\"sts.amazonaws.com\"]\nkey = \"keys\"\n[[step]]\nname = \"Get\"\n"
+      "sign = \"sts us-east-1\"\nrequest = \"\"\"\nGET /?Action=GetCallerIdentity&"
+      "Version=2011-06-15 HTTP/1.1\nHost: sts.amazonaws.com\n\"\"\"\n");
+  const std::map<std::string, std::string> none;
+  std::optional<flow::ValueMeta> key;
+  const auto value = [&key](std::string_view name) {
+    std::optional<flow::StoredValue> out;
+    if (name != "keys/secret" || !key) return out;
+    out.emplace().meta = *key;
+    return out;
+  };
+  const flow::StepCall call{
+      flow, *flow.step("Get"), std::string(26, 'a'), 1, "", "", none, 0, value, {}, {}};
+  EXPECT_THROW((void)step_policy(call, Digest{}, {}), InputError);
+  key.emplace();
+  std::set<Digest> all = {step_policy(call, Digest{}, {})};
+  key->version = 2;
+  all.insert(step_policy(call, Digest{}, {}));
+  key->tag[0] = 1;
+  all.insert(step_policy(call, Digest{}, {}));
+  EXPECT_EQ(all.size(), 3u);
 }
 
 // Nothing that was learnt behind a release is thrown away; nothing of a sealed answer is written.
