@@ -267,7 +267,7 @@ OpenCall make_call(http::Template request, const CallTerms& terms) {
   OpenCall out;
   out.request = std::move(request);
   out.model = http::RequestModel::of(out.request);
-  out.action = action_of(out.model);
+  out.action = action_of(out.model, terms.sealed);
   out.provider = terms.provider;
   out.sign = terms.sign;
   out.method = out.request.method;

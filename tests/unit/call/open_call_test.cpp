@@ -483,6 +483,13 @@ TEST(SealedCall, MayMakeAnyActionAndSignSecrets) {
   EXPECT_FALSE(make_call(request("", ""), terms).signs_secrets);
   const std::string header = "X-Amz-Security-Token: {{token}}\n";
   EXPECT_TRUE(make_call(request(header, ";x-amz-security-token"), terms).signs_secrets);
+  terms.sealed = false;
+  EXPECT_THAT(problem_of([&] { (void)make_call(request(header, ";x-amz-security-token"), terms); }),
+              HasSubstr("has 'x-amz-security-token' in its header"));
+  terms.sealed = true;
+  EXPECT_THAT(
+      problem_of([&] { (void)make_call(request("SecurityToken: {{token}}\n", ""), terms); }),
+      HasSubstr("has 'securitytoken' in its header"));
   // To the service's own host only, sealed or not.
   terms.sign->service = "sts";
   EXPECT_THAT(problem_of([&] { (void)make_call(request("", ""), terms); }),
