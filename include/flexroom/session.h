@@ -34,6 +34,27 @@ struct CallRequest {
   std::filesystem::path inputs;  // this member's private values (JSON, mode 0600), if any
 };
 
+/// A key of an AWS account that lies in the state, and its public id.
+struct FlowKey {
+  std::string secret;  // imported or drawn (`secret list`); empty: none
+  std::string id;
+};
+
+struct FlowRequest {
+  std::filesystem::path file;                    // docs/flows.md; the same at every member
+  std::map<std::string, std::string> arguments;  // public
+  std::string go_on;                             // --continue: the open run; empty: not
+  std::string abandon;                           // --abandon: one of the open runs; empty: not
+  FlowKey key = {};  // what signed steps use in place of the values that the flow's `key` names
+};
+
+/// What came of a flow that is done, or was abandoned.
+struct FlowEnd {
+  std::string flow, run;
+  std::map<std::string, std::string> opened;  // what was opened to all members in this session
+  std::vector<std::string> left;              // --abandon: made, or possibly made, at the providers
+};
+
 struct RunScriptRequest {
   std::filesystem::path job;    // job.toml, the same at every member (docs/files.md)
   std::filesystem::path links;  // this member's private links
@@ -114,6 +135,9 @@ class Session {
   ServiceAnswer get(const GetRequest& request);
   /// An agreed call of a recipe with an open answer.
   ServiceAnswer call(const CallRequest& request);
+  /// A flow file: goes on with its open run, or begins one, and returns when it is done. What a run
+  /// has done stays when it stops; the same call goes on from there.
+  FlowEnd flow(const FlowRequest& request);
   /// Starts the agreed script on all members' data in the joint cloud account.
   RunStarted run_script(const RunScriptRequest& request);
   /// Ends the machine of a run by one more agreed call, signed as the run was. `run`: as Room::run.

@@ -18,7 +18,7 @@ using http::SlotSource;
 using mpc::Bit;
 using mpc::Bits;
 
-constexpr std::string_view kTotpStep = "totp_step";
+constexpr std::string_view kTotpStep = "totp_step", kTotpNext = "totp_next";
 
 std::string group_name(const http::Slot& slot) {
   switch (slot.source) {
@@ -48,9 +48,23 @@ uint32_t private_bits_per_byte(const http::Slot& slot) {
   return slot.checked_set().subset_of(http::CharSet::range(0, 0x7f)) ? 7 : 8;
 }
 
-/// `totp_step`: there if the slot needs it.
-Text add_slot_input(mpc::Builder& builder, const PlacedSlot& placed,
-                    const std::optional<circuits::Sha1Rounds>& totp_step) {
+/// The steps of one-time codes: of the agreed one and of the one behind it, where a slot has it.
+struct TotpRounds {
+  std::optional<circuits::Sha1Rounds> step, next;
+
+  TotpRounds(mpc::Builder& builder, const std::vector<PlacedSlot>& slots) {
+    for (const PlacedSlot& placed : slots) {
+      if (placed.slot.source != SlotSource::kTotp) continue;
+      std::optional<circuits::Sha1Rounds>& rounds = placed.next_code ? next : step;
+      if (rounds) continue;
+      rounds = circuits::sha1_rounds_of(builder.add_input(placed.next_code ? kTotpNext : kTotpStep,
+                                                          mpc::InputKind::kPub,
+                                                          circuits::kTotpRoundBits));
+    }
+  }
+};
+
+Text add_slot_input(mpc::Builder& builder, const PlacedSlot& placed, const TotpRounds& totp) {
   const http::Slot& slot = placed.slot;
   Text out(slot.length);
   if (slot.source == SlotSource::kRandom) {
@@ -62,7 +76,7 @@ Text add_slot_input(mpc::Builder& builder, const PlacedSlot& placed,
   }
   if (slot.source == SlotSource::kTotp) {
     const Bits key = builder.add_input(group_name(slot), mpc::InputKind::kDyn, 8 * slot.key_length);
-    return circuits::totp(circuits::text_of(key), *totp_step);
+    return circuits::totp(circuits::text_of(key), placed.next_code ? *totp.next : *totp.step);
   }
   const bool is_private = slot.source == SlotSource::kMember;
   const uint32_t width = is_private ? private_bits_per_byte(slot) : 8;
@@ -179,14 +193,10 @@ SlotCircuit build_slot_circuit(ByteView text, std::vector<PlacedSlot> slots,
     if (!body_start || offset < *body_start) return;
     first_in_body = std::min(first_in_body.value_or(offset), offset);
   };
-  std::optional<circuits::Sha1Rounds> totp_step;
   out.has_totp = std::any_of(slots.begin(), slots.end(), [](const PlacedSlot& placed) {
     return placed.slot.source == SlotSource::kTotp;
   });
-  if (out.has_totp) {
-    totp_step = circuits::sha1_rounds_of(
-        builder.add_input(kTotpStep, mpc::InputKind::kPub, circuits::kTotpRoundBits));
-  }
+  const TotpRounds totp(builder, slots);
   std::map<std::string, Text> in_base64;
   for (size_t k = 0; k < slots.size(); ++k) {
     const PlacedSlot& placed = slots[k];
@@ -197,7 +207,7 @@ SlotCircuit build_slot_circuit(ByteView text, std::vector<PlacedSlot> slots,
       FLEXROOM_ASSERT(end <= text.size());
       in_body(placed.offset);
     }
-    const Text value = add_slot_input(builder, placed, totp_step);
+    const Text value = add_slot_input(builder, placed, totp);
     if (slot.source == SlotSource::kMember) {
       const Bit good = circuits::all_members(value, byte_set_of(slot.checked_set()));
       if (!good.is_constant()) {  // constant 1: every byte is allowed
@@ -261,8 +271,12 @@ FilledSlots run_slots(net::Party& party, boolean::Engine& engine, boolean::Insta
   RandomOracle view("view", party.scope());
   view.field("slots").field(circuit.public_text);
   if (circuit.has_totp) {
-    inputs.pub[program.input_group(kTotpStep)] = circuits::totp_round_bits(totp_step);
     view.field(totp_step);
+    for (const PlacedSlot& placed : circuit.slots) {
+      if (placed.slot.source != SlotSource::kTotp) continue;
+      const size_t group = program.input_group(placed.next_code ? kTotpNext : kTotpStep);
+      inputs.pub[group] = circuits::totp_round_bits(totp_step + (placed.next_code ? 1 : 0));
+    }
   }
   inputs.view = view.digest();
   boolean::Outputs outputs = engine.run(instance, inputs);

@@ -21,6 +21,7 @@ struct PlacedSlot {
   PartyId member = 0;  // kMember: whose value it is
   /// It is part of a PlacedBase64, where its bytes go; `offset` is of that.
   bool in_base64 = false;
+  bool next_code = false;  // kTotp: the code of the step behind the agreed one
 };
 
 /// Base64 text of a form in which slots stand (http::Base64Text), and its place.
@@ -36,7 +37,8 @@ struct PlacedBase64 {
 ///
 /// Inputs   dyn "secret_<slot>", 8 bits a byte; priv "private_<slot>" of its member, 7 bits a byte
 ///          if its class is ASCII, else 8; zero "nonce_<slot>", 4 bits a hex digit; dyn
-///          "totp_<slot>", 8 bits a byte of the key, and pub "totp_step" (circuits/totp.h)
+///          "totp_<slot>", 8 bits a byte of the key, and pub "totp_step" and, for the code of the
+///          step behind it, "totp_next" (circuits/totp.h)
 /// Opened   "ok": one bit for each slot of a member, 1 if all its bytes are in the slot's class. No
 ///          bit about a stored secret: its class was established when it was stored.
 ///          "body_hash" 256 bits, byte 0 first, only if asked for: the caller has seen to it that a
@@ -61,9 +63,12 @@ SlotCircuit build_slot_circuit(ByteView text, std::vector<PlacedSlot> slots,
                                std::optional<size_t> body_start,
                                const std::vector<PlacedBase64>& base64 = {});
 
+struct JweText;
+
 /// By name of the slot.
 struct SlotValues {
   std::map<std::string, const prep::AuthBits*> secrets;  // 8 bits a byte; of kTotp the key
+  std::map<std::string, const JweText*> jwes;            // computed before, no slots of the circuit
   std::map<std::string, SecretBytes> own;                // this member's private values
 };
 

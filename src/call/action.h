@@ -20,7 +20,8 @@ struct CallAction {
 /// slots cannot be told for sure: a service that is not in the table, an Action in query and body,
 /// none, one that is not plain text, another type of body than the service reads, X-Amz-Target
 /// beside Action, a second signature or a session token anywhere but in the headers of the first.
-CallAction action_of(const http::RequestModel& request);
+/// `sealed`: nobody reads the answer, so that the token may stand there.
+CallAction action_of(const http::RequestModel& request, bool sealed = false);
 
 /// R2-3: the answer of this action, errors included, holds no secret of the account. Only actions
 /// of AWS are on the list; `request` is asked for conditions (a parameter that is public by name).

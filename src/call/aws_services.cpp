@@ -8,7 +8,7 @@
 namespace flexroom {
 namespace {
 
-constexpr std::array<AwsService, 7> kServices = {{
+constexpr std::array<AwsService, 9> kServices = {{
     {"ec2", AwsProtocol::kQuery, "", false},
     {"sts", AwsProtocol::kQuery, "", false},
     {"iam", AwsProtocol::kQuery, "", true},
@@ -16,6 +16,8 @@ constexpr std::array<AwsService, 7> kServices = {{
     {"ssm", AwsProtocol::kJson, "AmazonSSM.", false},
     {"sagemaker", AwsProtocol::kJson, "SageMaker.", false},
     {"cloudformation", AwsProtocol::kQuery, "", false},
+    {"servicequotas", AwsProtocol::kJson, "ServiceQuotasV20190624.", false},
+    {"support", AwsProtocol::kJson, "AWSSupport_20130415.", false},
 }};
 constexpr std::string_view kDomain = ".amazonaws.com";
 

@@ -185,7 +185,8 @@ void check_action(const CallTerms& terms, const OpenCall& call) {
                            aws_service_names());
     }
   }
-  if (call.action.service == nullptr || is_open_action(call.action, call.model)) return;
+  if (terms.sealed || call.action.service == nullptr) return;
+  if (is_open_action(call.action, call.model)) return;
   throw InputError(
       terms.place,
       fmt::format("'{}' is not on the list of actions whose answer may be open", call.action.text),
@@ -202,6 +203,11 @@ void check_signed(const CallTerms& terms, OpenCall& call) {
                                  call.signing->scope.region, call.signing->scope.service,
                                  terms.sign->region, terms.sign->service));
   }
+  const bool signs_body = !call.signing->body.is_public && !call.signing->unsigned_payload;
+  if (terms.sealed) {
+    call.signs_secrets = signs_body || !call.signing->canonical_head_is_public();
+    return;
+  }
   for (const CallSlot& slot : call.slots) {
     if (slot.offset < call.body_start) {
       throw InputError(
@@ -211,9 +217,7 @@ void check_signed(const CallTerms& terms, OpenCall& call) {
           "a signed request stand in its body");
     }
   }
-  if (!call.signing->body.is_public && !call.signing->unsigned_payload) {
-    check_hidden_body(call, terms.place);
-  }
+  if (signs_body) check_hidden_body(call, terms.place);
 }
 
 /// §5.1 `origin`: a secret goes to hosts of its own provider, whoever writes the recipe.
@@ -263,7 +267,7 @@ OpenCall make_call(http::Template request, const CallTerms& terms) {
   OpenCall out;
   out.request = std::move(request);
   out.model = http::RequestModel::of(out.request);
-  out.action = action_of(out.model);
+  out.action = action_of(out.model, terms.sealed);
   out.provider = terms.provider;
   out.sign = terms.sign;
   out.method = out.request.method;

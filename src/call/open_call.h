@@ -25,6 +25,7 @@ struct CallSlot {
   bool in_base64 = false;  // part of a http::Base64Text
   SlotPosition position;   //
   bool echo_ok = false;    // its owner lets the answer repeat it
+  bool next_code = false;  // kTotp: of the step behind the agreed one
 };
 
 /// Base64 text of a call and where it stands.
@@ -56,9 +57,11 @@ struct OpenCall {
   std::vector<CallSlot> slots;  // all but the signature, ascending
   std::vector<CallBase64> base64;
   std::vector<CallDate> dates;           // ascending
-  std::optional<size_t> hidden_body_at;  // the signed hash of the body from here is computed in MPC
-  std::string address;                   // "POST https://host/path"
-  Bytes text() const;                    // zeros in place of slots
+  std::optional<size_t> hidden_body_at;  // the signed hash of the body from here is opened
+  /// What is signed is secret: the signature is made inside, before the connection (§6.2).
+  bool signs_secrets = false;
+  std::string address;  // "POST https://host/path"
+  Bytes text() const;   // zeros in place of slots
   /// Neither a secret nor a private value nor a signature (R2-6).
   bool has_no_secret() const { return !sign && slots.empty(); }
 };
@@ -68,6 +71,7 @@ struct CallTerms {
   std::string provider;  //
   std::optional<Recipe::Sign> sign;
   std::set<std::string> echo_ok;  // slots that an answer may repeat
+  bool sealed = false;            // nobody reads the answer
   http::ScriptSource script = http::ScriptSource::kRecipe;
 };
 /// The one road from a template to a call. Throws InputError.
@@ -75,7 +79,9 @@ struct CallTerms {
 /// Open mode is for answers without secrets (tls-in-mpc.md §4.6, R2-3): of AWS, a request with
 /// slots (a signature is one) may make only the actions of is_open_action(). It is signed for the
 /// service and region of its host, has no slot in its head but the signature, and slots in its body
-/// only behind a nonce in or before the first secret block (§6.2).
+/// only behind a nonce in or before the first secret block (§6.2). With a sealed answer any action
+/// may be made, and slots stand in the head and the body of a signed request: then no hash of them
+/// is opened.
 OpenCall make_call(http::Template request, const CallTerms& terms);
 /// The two dates of a request, and what stands for them while their places are looked for.
 struct CallDates {

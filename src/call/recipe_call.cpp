@@ -1,21 +1,68 @@
 #include "call/recipe_call.h"
 
+#include <algorithm>
+
+#include "agent/jwe_attempt.h"
 #include "agent/phases.h"
+#include "agent/secret_signature.h"
 #include "agent/signing_key.h"
 #include "agent/suite.h"
 #include "agreement/time.h"
+#include "call/bits_at.h"
 
 namespace flexroom {
+namespace {
+
+/// The body of a request with its secret bits, as a signature inside hashes it.
+agent::SecretBody body_of(ByteView text, size_t body_start, std::span<const uint32_t> secret_bits) {
+  agent::SecretBody out;
+  const ByteView body = text.subspan(body_start);
+  out.public_text.assign(body.begin(), body.end());
+  for (const uint32_t at : secret_bits) {
+    if (at >= 8 * body_start) out.secret_bits.push_back(at - static_cast<uint32_t>(8 * body_start));
+  }
+  return out;
+}
+
+bool signs_body(const http::SigV4Plan& plan) {
+  return !plan.body.is_public && !plan.unsigned_payload;
+}
+
+/// All secret bits but those of the signature.
+std::vector<uint32_t> content_bits(const CallLayout& layout) {
+  std::vector<std::vector<uint32_t>> sources;
+  if (layout.slots) sources.push_back(layout.slots->secret_bits);
+  for (const auto& [slot, places] : layout.jwe_bits) sources.push_back(places);
+  return merged_places(sources);
+}
+
+/// Of the signature that is made before the connection; it does not depend on the key.
+uint64_t signature_ands(const OpenCall& call, const CallLayout& layout) {
+  std::optional<agent::SecretBody> body;
+  if (signs_body(*call.signing)) {
+    body = body_of(call.text(), call.body_start, content_bits(layout));
+  }
+  return agent::build_secret_signature(*call.signing, Sha256State{1}, {}, body ? &*body : nullptr)
+      .program->num_ands();
+}
+
+}  // namespace
 
 std::shared_ptr<const CallLayout> lay_out_call(
     const OpenCall& call, const ConnectionShape& shape,
-    const std::function<PartyId(const std::string&)>& member_id) {
+    const std::function<PartyId(const std::string&)>& member_id, const ReadyJwes& jwes) {
   const auto out = std::make_shared<CallLayout>();
   out->plan.bytes = call.bytes;
   out->plan.signature_offset = call.signature_offset;
+  out->plan.sealed_answer = shape.sealed;
   std::vector<agent::PlacedSlot> slots;
   for (const CallSlot& slot : call.slots) {
-    agent::PlacedSlot placed{slot.slot, slot.offset, 0, slot.in_base64};
+    if (const auto jwe = jwes.find(slot.slot.name); jwe != jwes.end()) {
+      FLEXROOM_ASSERT(jwe->second->public_text.size() == slot.end - slot.offset);
+      out->jwe_bits[slot.slot.name] = moved(jwe->second->secret_bits, slot.offset);
+      continue;
+    }
+    agent::PlacedSlot placed{slot.slot, slot.offset, 0, slot.in_base64, slot.next_code};
     if (slot.slot.source == http::SlotSource::kMember) placed.member = member_id(slot.slot.from);
     slots.push_back(std::move(placed));
   }
@@ -24,7 +71,13 @@ std::shared_ptr<const CallLayout> lay_out_call(
   if (!slots.empty()) {
     out->slots =
         agent::build_slot_circuit(call.text(), std::move(slots), call.hidden_body_at, base64);
-    out->plan.secret_bits = out->slots->secret_bits;
+  }
+  out->plan.secret_bits = content_bits(*out);
+  FLEXROOM_ASSERT(!call.hidden_body_at || out->jwe_bits.empty());
+  if (call.signs_secrets) {
+    out->plan.signature_offset.reset();
+    out->signature_bits = moved(agent::secret_bits_of_signature(), *call.signature_offset);
+    out->plan.secret_bits = merged_places({out->plan.secret_bits, out->signature_bits});
   }
   out->request = agent::suite_of(*shape.suite).request_program(out->plan, shape.num_members);
   return out;
@@ -34,6 +87,7 @@ CallCost call_cost(const OpenCall& call, const CallLayout& layout, const Connect
   const agent::Suite& suite = agent::suite_of(*shape.suite);
   CallCost out;
   if (layout.slots) out.slot_ands = layout.slots->program->num_ands();
+  if (call.signs_secrets) out.slot_ands += signature_ands(call, layout);
   out.handshake_ands = suite.handshake_program(shape.group, shape.num_members)->num_ands();
   out.request_ands = layout.request->num_ands() + suite.tag_ands(shape.num_members);
   if (call.signing) {
@@ -50,7 +104,10 @@ struct AgreedRequest::State {
   Digest proposal;
   agent::ConnectionConfig config;
   std::unique_ptr<agent::Connection> connection;
-  agent::FilledSlots filled;
+  std::optional<Digest> body_hash;        // opened behind a nonce
+  prep::AuthBits secret;                  // one a secret bit of the plan
+  std::map<std::string, Bytes> jwe_text;  // by slot: what is constant of it
+  Bytes signature_text;  // of one that is made before the connection: what is constant of it
   std::optional<DatedKey> key;
   unsigned attempt = 0;
   bool called = false;  // in this attempt
@@ -67,7 +124,6 @@ struct AgreedRequest::State {
 
   /// The call for the time that it is now, if it carries one.
   void set_date() {
-    if (!call.signing) return;
     const std::string now = amz_date(agree_on_time(context.party));
     if (!is_day_of_key(now)) {
       throw ProtocolAbort(AbortCode::kRefusedByRule, "signing key",
@@ -77,22 +133,97 @@ struct AgreedRequest::State {
     FLEXROOM_ASSERT(again.bytes == call.bytes && again.body_start == call.body_start &&
                     again.signature_offset == call.signature_offset);
     call = std::move(again);
+    check_date();
+  }
+  /// By this member's own clock.
+  void check_date() const {
     http::check_scope(*call.signing, call.sign->region, call.sign->service,
                       std::chrono::system_clock::now());
   }
 
-  /// Secret bits are 0. What changes with the date stands in the head, where a signed request has
-  /// no slot.
+  /// Secret bits are 0. What changes with the date stands in the head of a signed request, beside
+  /// its slots.
   Bytes request_text() const {
     Bytes out = call.text();
-    if (!layout->slots) return out;
-    const Bytes& filled_text = layout->slots->public_text;
-    const size_t from = call.signing ? call.body_start : 0;
-    std::copy(filled_text.begin() + static_cast<std::ptrdiff_t>(from), filled_text.end(),
-              out.begin() + static_cast<std::ptrdiff_t>(from));
+    const auto copy = [&out](const Bytes& from, size_t first, size_t begin, size_t end) {
+      std::copy(from.begin() + static_cast<std::ptrdiff_t>(first),
+                from.begin() + static_cast<std::ptrdiff_t>(first + end - begin),
+                out.begin() + static_cast<std::ptrdiff_t>(begin));
+    };
+    if (layout->slots) {
+      const Bytes& filled_text = layout->slots->public_text;
+      const size_t from = call.signing ? call.body_start : 0;
+      copy(filled_text, from, from, out.size());
+      for (const CallSlot& slot : call.slots) {
+        if (slot.offset < from) copy(filled_text, slot.offset, slot.offset, slot.end);
+      }
+    }
+    for (const CallSlot& slot : call.slots) {
+      const auto jwe = jwe_text.find(slot.slot.name);
+      if (jwe != jwe_text.end()) copy(jwe->second, 0, slot.offset, slot.end);
+    }
+    if (call.signature_offset && !signature_text.empty()) {
+      copy(signature_text, 0, *call.signature_offset,
+           *call.signature_offset + signature_text.size());
+    }
     return out;
   }
+
+  void fill(const agent::SlotValues& values, agent::Timeline& timeline,
+            const std::function<uint64_t()>& totp_step);
+  void sign_inside(const agent::SlotValues& values, agent::Timeline& timeline);
 };
+
+/// Everything secret in the request but its signature, in the order of its places.
+void AgreedRequest::State::fill(const agent::SlotValues& values, agent::Timeline& timeline,
+                                const std::function<uint64_t()>& totp_step) {
+  agent::FilledSlots filled;
+  std::vector<BitsAt> sources;
+  if (layout->slots) {
+    const agent::SlotCircuit& circuit = *layout->slots;
+    timeline.begin(agent::phase::kSlots, circuit.program->num_ands());
+    const auto instance = agent::prepare_slots(context.engine, context.source, circuit);
+    uint64_t step = 0;
+    if (circuit.has_totp) {
+      connection->prepare(timeline);
+      timeline.begin("one-time code");
+      step = totp_step();
+    }
+    filled = agent::run_slots(context.party, context.engine, *instance, circuit, values, step);
+    context.engine.confirm(*instance);
+    sources.emplace_back(circuit.secret_bits, &filled.bits);
+  }
+  body_hash = filled.body_hash;
+  for (const auto& [slot, places] : layout->jwe_bits) {
+    const agent::JweText& jwe = *values.jwes.at(slot);
+    sources.emplace_back(places, &jwe.bits);
+    jwe_text[slot] = jwe.public_text;
+  }
+  secret = merged_bits(sources);
+}
+
+/// §6.2: the hash of what is signed stays inside. Of the time that all agree on now.
+void AgreedRequest::State::sign_inside(const agent::SlotValues& values, agent::Timeline& timeline) {
+  timeline.begin("sign");
+  set_date();
+  const std::vector<uint32_t> at = content_bits(*layout);
+  std::optional<agent::SecretBody> body;
+  prep::AuthBits body_bits;
+  if (signs_body(*call.signing)) {
+    body = body_of(request_text(), call.body_start, at);
+    const size_t count = body->secret_bits.size();
+    body_bits = secret.slice(secret.size() - count, count);
+  }
+  const agent::SecretSignatureCircuit circuit =
+      agent::build_secret_signature(*call.signing, key->key.kin, {}, body ? &*body : nullptr);
+  FLEXROOM_ASSERT(circuit.secret_bits == agent::secret_bits_of_signature());
+  const prep::AuthBits signature =
+      agent::sign_with_secrets(context.party, context.engine, circuit, values.secrets,
+                               key->key.kout, body ? &body_bits : nullptr);
+  signature_text = circuit.public_text;
+  const prep::AuthBits content = std::move(secret);
+  secret = merged_bits({{at, &content}, {layout->signature_bits, &signature}});
+}
 
 AgreedRequest::AgreedRequest(agent::Context context, OpenCall call, Dated dated,
                              agent::ConnectionConfig connection,
@@ -104,6 +235,9 @@ AgreedRequest::AgreedRequest(agent::Context context, OpenCall call, Dated dated,
                        proposal,
                        std::move(connection),
                        nullptr,
+                       {},
+                       {},
+                       {},
                        {},
                        {}}) {
   state_->connect();
@@ -128,24 +262,16 @@ void AgreedRequest::prepare(const agent::SlotValues& values, std::optional<Dated
   State& s = *state_;
   FLEXROOM_ASSERT(key.has_value() == s.call.signing.has_value());
   s.key = std::move(key);
-  if (!s.layout->slots) return s.connection->prepare(timeline);
-  const agent::SlotCircuit& circuit = *s.layout->slots;
-  timeline.begin(agent::phase::kSlots, circuit.program->num_ands());
-  const auto instance = agent::prepare_slots(s.context.engine, s.context.source, circuit);
-  uint64_t step = 0;
-  if (circuit.has_totp) {
-    s.connection->prepare(timeline);
-    timeline.begin("one-time code");
-    step = totp_step();
-  }
-  s.filled = agent::run_slots(s.context.party, s.context.engine, *instance, circuit, values, step);
-  s.context.engine.confirm(*instance);
-  if (!circuit.has_totp) s.connection->prepare(timeline);
+  const bool codes = s.layout->slots && s.layout->slots->has_totp;
+  s.fill(values, timeline, totp_step);
+  if (s.call.signs_secrets) s.sign_inside(values, timeline);
+  if (!codes) s.connection->prepare(timeline);
 }
 
 void AgreedRequest::prepare_again(agent::Timeline& timeline) {
   State& s = *state_;
-  FLEXROOM_ASSERT(s.called && !(s.layout->slots && s.layout->slots->has_totp));
+  FLEXROOM_ASSERT(s.called && !(s.layout->slots && s.layout->slots->has_totp) &&
+                  !s.call.signs_secrets);
   ++s.attempt;
   s.connect();
   s.connection->prepare(timeline);
@@ -155,16 +281,16 @@ agent::Reply AgreedRequest::call(const agent::ServerBytes::Connect& connect,
                                  agent::Timeline& timeline) {
   State& s = *state_;
   FLEXROOM_ASSERT(!s.called);
-  s.set_date();
+  if (s.call.signing) s.call.signs_secrets ? s.check_date() : s.set_date();
   agent::Request request;
   request.text = s.request_text();
-  if (s.layout->slots) request.secret = &s.filled.bits;
+  if (!s.layout->plan.secret_bits.empty()) request.secret = &s.secret;
   request.method = s.call.method;
   RandomOracle id("request", s.context.party.scope());
   id.field(s.proposal).field(s.call.request.digest()).field(request.text);
   id.field(uint64_t{s.attempt});
-  if (s.key) {
-    const Digest hash = s.filled.body_hash.value_or(s.call.signing->body.digest);
+  if (s.key && !s.call.signs_secrets) {
+    const Digest hash = s.body_hash.value_or(s.call.signing->body.digest);
     request.kout_signing = &s.key->key.kout;
     request.signature_inner_digest =
         agent::signature_inner_digest(s.key->key, s.call.signing->string_to_sign(hash));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,21 +18,29 @@ struct ConnectionShape {
   const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();
   NamedGroup group = NamedGroup::kX25519;
   size_t num_members = 0;
+  bool sealed = false;  // of the answer: the server's key stays inside (tls-in-mpc.md §3.7)
 };
 
 /// The circuits of a call, made without any other party: shown in the plan and used by the call.
 struct CallLayout {
   std::optional<agent::SlotCircuit> slots;  // if there are any
+  /// Places (8 * byte + bit) of what is computed before the connection, but for `slots`: secret
+  /// bits of JWEs by their slot, and of the signature where secrets are signed
+  /// (OpenCall::signs_secrets).
+  std::map<std::string, std::vector<uint32_t>> jwe_bits;
+  std::vector<uint32_t> signature_bits;
   agent::RequestPlan plan;
   std::shared_ptr<const mpc::Program> request;
 };
+/// JWEs that stand in slots of a call, by the slot; each is of the slot's length, without encoding.
+using ReadyJwes = std::map<std::string, const agent::JweText*>;
 /// `member_id` finds a member by its name and throws InputError for a name that is none.
 std::shared_ptr<const CallLayout> lay_out_call(
     const OpenCall& call, const ConnectionShape& shape,
-    const std::function<PartyId(const std::string&)>& member_id);
+    const std::function<PartyId(const std::string&)>& member_id, const ReadyJwes& jwes = {});
 
 struct CallCost {
-  uint64_t slot_ands = 0;
+  uint64_t slot_ands = 0;  // of all that is computed before the connection
   uint64_t handshake_ands = 0;
   uint64_t request_ands = 0;      // with those of its tag
   uint64_t signing_key_ands = 0;  // 0 when it is in the store
@@ -48,15 +57,17 @@ struct DatedKey {
 /// One call (tls-in-mpc.md §5, §6.2), of whatever kind: prepare() encodes and checks the slots and
 /// does all preprocessing, and contacts nobody; call() makes the one request.
 ///
-/// Attempts   (not of a call with a TOTP code, which counts once) after call() returned,
-/// prepare_again() and call() make the same call once more: on a
+/// Attempts   (not of a call with a TOTP code, which counts once, nor of one whose signature is
+/// made in prepare()) after call() returned, prepare_again() and call() make the same call once
+/// more: on a
 ///            connection of its own, with the slots and the signing key of the first time, another
 ///            date and another signature. Attempts count 0, 1, 2, ..; the number is in the
 ///            request id, and so in every view: members at different attempts release nothing,
 ///            and each attempt is released once (§5.8)
 ///
 /// A signed request carries the time at which it is made: `dated` makes the same call for another
-/// X-Amz-Date, which the members agree on in call() and each holds to its own clock.
+/// X-Amz-Date, which the members agree on in call() and each holds to its own clock; where secrets
+/// are signed, in prepare(), and each holds it to its clock in call() again.
 class AgreedRequest {
  public:
   using Dated = std::function<OpenCall(const std::string& date_time)>;
@@ -68,10 +79,10 @@ class AgreedRequest {
   AgreedRequest(const AgreedRequest&) = delete;
   AgreedRequest& operator=(const AgreedRequest&) = delete;
 
-  /// `key` if the call is signed. `totp_step` gives the step of its codes, agreed by all and used
-  /// once a key; it is asked last, because a code is soon over. Throws
-  /// ProtocolAbort(kRefusedByRule) naming a member whose private value has a byte outside its
-  /// class.
+  /// `key` if the call is signed; `values` with the JWEs that it was laid out with. `totp_step`
+  /// gives the step of its codes, agreed by all and used once a key; it is asked last, because a
+  /// code is soon over. Throws ProtocolAbort(kRefusedByRule) naming a member whose private value
+  /// has a byte outside its class.
   void prepare(const agent::SlotValues& values, std::optional<DatedKey> key,
                agent::Timeline& timeline, const std::function<uint64_t()>& totp_step = nullptr);
   /// The preprocessing of one more attempt; call() was made and returned.

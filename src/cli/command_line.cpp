@@ -244,6 +244,26 @@ void CommandLine::add_calls() {
   call->add_option("--arg", arguments_, "NAME=VALUE for the recipe's public arguments");
   call->add_option("--inputs", inputs_, "this member's private values (JSON, mode 0600)");
 
+  CLI::App* const flow = add(
+      app_, "flow", "run a flow file: goes on with its open run, or begins one",
+      [this] {
+        return run_flow(*out_, common_, recipe_, parse_arguments(arguments_), go_on_, abandon_,
+                        key_);
+      },
+      "  flexroom flow open-mailbox.toml   # at all members; the same again goes on\n"
+      "Flow files: docs/flows.md.");
+  flow->add_option("FILE", recipe_, "flow file, the same at every member")->required();
+  flow->add_option("--arg", arguments_, "NAME=VALUE for the flow's public arguments");
+  CLI::Option* const go_on = flow->add_option(
+      "--continue", go_on_, "RUN: go on with an edited file, or after a member was restored");
+  flow->add_option("--abandon", abandon_, "RUN: end it, and print what is left at the providers")
+      ->excludes(go_on);
+  CLI::Option* const secret = flow->add_option(
+      "--secret", key_.secret, "sign with this secret of the room, not with the flow's own key");
+  CLI::Option* const key_id = flow->add_option("--key-id", key_.id, "access key id of --secret");
+  secret->needs(key_id);
+  key_id->needs(secret);
+
   CLI::App* const recipe =
       add(app_, "recipe", "flow files and recipes: look at them, begin one", nullptr,
           "  flexroom recipe check login.toml\n"

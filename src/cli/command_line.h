@@ -55,6 +55,8 @@ class CommandLine {
   std::vector<std::string> draft_show_;
   std::filesystem::path capture_;
   std::vector<std::string> arguments_;
+  std::string go_on_, abandon_;
+  FlowKey key_;
   uint64_t fill_ = 0;
 };
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/output.h"
+#include "flexroom/session.h"
 #include "net/party.h"
 
 namespace flexroom::cli {
@@ -22,6 +23,7 @@ struct Common {
   // For tests, which run commands in processes of their own and watch, alter or end them:
   std::function<void(std::string_view step)> fault;  // as in session::MemberState
   std::function<void(net::Party&)> connected;        // all members are there, nothing was sent
+  std::function<int64_t()> clock;                    // as in room::Hooks
 };
 
 /// `passphrase`: where state.db's passphrase comes from (PassphraseSource); empty: a key file.
@@ -49,6 +51,11 @@ int plan_recipe(Output& out, const Common& common, const std::filesystem::path& 
 bool is_flow_file(const std::filesystem::path& file);
 int plan_flow(Output& out, const Common& common, const std::filesystem::path& file,
               const std::map<std::string, std::string>& arguments);
+/// Runs a flow with all members. `go_on`, `abandon`: a run's id, or empty. `key`: for signed steps,
+/// if it is not the flow's own.
+int run_flow(Output& out, const Common& common, const std::filesystem::path& file,
+             const std::map<std::string, std::string>& arguments, const std::string& go_on,
+             const std::string& abandon, const FlowKey& key = {});
 /// Every rule of a flow file or recipe; with member.toml also what the room says of its provider.
 int recipe_check(Output& out, const Common& common, const std::filesystem::path& file);
 /// A first draft of a flow file, made of a recorded request and answer.

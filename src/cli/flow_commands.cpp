@@ -7,6 +7,7 @@
 #include "base/private_file.h"
 #include "call/recipe.h"
 #include "cli/commands.h"
+#include "cli/screen.h"
 #include "config/config.h"
 #include "config/toml.h"
 #include "flow/capture.h"
@@ -83,6 +84,30 @@ int plan_flow(Output& out, const Common& common, const std::filesystem::path& fi
   const std::string text = flow::plan_text(flow, flow::check_arguments(flow, arguments));
   print_lines(out, text);
   out.result({{"ok", true}, {"flow", flow.name}, {"plan", text}});
+  return kOk;
+}
+
+int run_flow(Output& out, const Common& common, const std::filesystem::path& file,
+             const std::map<std::string, std::string>& arguments, const std::string& go_on,
+             const std::string& abandon, const FlowKey& key) {
+  Joint joint(out, common);
+  const FlowEnd end = joint->flow({file, arguments, go_on, abandon, key});
+  if (abandon.empty()) {
+    out.line(fmt::format("{}: run {} is done.", display(end.flow), display(end.run)));
+  } else {
+    out.line(fmt::format("{}: run {} is abandoned.", display(end.flow), display(end.run)));
+    for (const std::string& one : end.left) {
+      out.line(fmt::format("made, or possibly made: {}", display(one)));
+    }
+  }
+  for (const auto& [name, value] : end.opened) {
+    out.line(fmt::format("{}: {}", display(name), display(value)));
+  }
+  out.result({{"ok", true},
+              {"flow", end.flow},
+              {"run", end.run},
+              {"opened", end.opened},
+              {"left", end.left}});
   return kOk;
 }
 

@@ -115,7 +115,8 @@ void Screen::timeline(const std::vector<Phase>& phases) {
   if (show_phases_ || out_.json()) out_.table(phases);
 }
 
-OpenRoom::OpenRoom(const Common& common, bool only_looks) : hooks_{common.fault, common.connected} {
+OpenRoom::OpenRoom(const Common& common, bool only_looks)
+    : hooks_{common.fault, common.connected, common.clock} {
   RoomOptions options;
   options.member_file = common.member_file;
   options.cancel = &cancelled;

@@ -268,14 +268,10 @@ class SlotCheck {
 
   void check_purpose(const Step& step, const SlotUse& use,
                      const std::vector<std::string>& purposes) const {
-    const std::vector<std::string> wanted = purposes_for(step, use);
-    const bool allowed = std::any_of(wanted.begin(), wanted.end(), [&](const std::string& want) {
-      return std::find(purposes.begin(), purposes.end(), want) != purposes.end();
-    });
-    if (!allowed) {
-      refuse(step.request_place, fmt::format("{} has no purpose `{}`", use.name, wanted.front()),
-             "a value goes only where its purposes say, which all members approve");
-    }
+    if (allows(purposes, step, use)) return;
+    refuse(step.request_place,
+           fmt::format("{} has no purpose `{}`", use.name, purposes_for(step, use).front()),
+           "a value goes only where its purposes say, which all members approve");
   }
 
   /// operations.md (e): nobody but the host of the purpose chooses the key of a secret password.
@@ -389,6 +385,13 @@ std::vector<std::string> purposes_for(const Step& step, const SlotUse& use) {
   out.front() += " as " + use.function;
   if (!use.key_host.empty() && use.key_host != step.host) out.front() += " key " + use.key_host;
   return out;
+}
+
+bool allows(const std::vector<std::string>& purposes, const Step& step, const SlotUse& use) {
+  const std::vector<std::string> wanted = purposes_for(step, use);
+  return std::any_of(wanted.begin(), wanted.end(), [&](const std::string& want) {
+    return std::find(purposes.begin(), purposes.end(), want) != purposes.end();
+  });
 }
 
 bool signs(const std::vector<std::string>& purposes, std::string_view service,

@@ -61,11 +61,14 @@ class RoomCheck {
       if (old.is_born) {
         refuse(keep.place, fmt::format("{} was born: nothing replaces it", keep.name));
       }
+      const bool same_length = old.min == keep.min && old.max == keep.max;
+      const bool same_purposes_too = same_purposes(old.purposes, keep.purposes);
       if (old.is_public || old.value_class != keep.value_class || old.entropy != keep.entropy ||
-          !same_purposes(old.purposes, keep.purposes)) {
+          !same_length || !same_purposes_too) {
         refuse(keep.place,
-               fmt::format("{} is there with another class, entropy or purposes: another secret",
-                           keep.name),
+               fmt::format(
+                   "{} is there with another class, length, entropy or purposes: another secret",
+                   keep.name),
                "a value is replaced by one of the same terms");
       }
     }
@@ -91,14 +94,9 @@ class RoomCheck {
       refuse(step_.place, fmt::format("{} is {}, which does not stand in a {}", use.name,
                                       to_string(value->value_class), to_string(use.where)));
     }
-    const std::vector<std::string> wanted = purposes_for(step_, use);
-    const bool allowed = std::any_of(wanted.begin(), wanted.end(), [&](const std::string& want) {
-      const auto& has = value->purposes;
-      return std::find(has.begin(), has.end(), want) != has.end();
-    });
-    if (!allowed) {
-      refuse(step_.place, fmt::format("{} has no purpose `{}`", use.name, wanted.front()));
-    }
+    if (allows(value->purposes, step_, use)) return;
+    refuse(step_.place,
+           fmt::format("{} has no purpose `{}`", use.name, purposes_for(step_, use).front()));
   }
 
   void check_key() const {

@@ -57,6 +57,8 @@ struct StepCall {
 struct StepAnswer {
   /// 0: released, and no whole answer was accepted.
   int status = 0;
+  /// Why not, for people: as this member has it, without a byte of a sealed answer.
+  std::string reason;
   /// Outside of `status`, of a step with `code`: one of its list, or "other".
   std::string code;
   bool none = false;    // no element for `item`

@@ -180,7 +180,8 @@ struct KnownValue {
   uint32_t entropy = 0;
   ValueClass value_class = ValueClass::kRaw;
   std::vector<std::string> purposes;
-  bool is_born = false;
+  bool is_born = false;       // drawn by all, whatever a file says of it
+  uint32_t min = 0, max = 0;  // bytes, of a secret: the least and the most that it may have
 };
 using KnownValues = std::map<std::string, KnownValue, std::less<>>;
 
@@ -249,6 +250,13 @@ void check_step_against(const Flow& flow, const KnownValues& room, const Step& s
 /// two of card, telephone and postal data that is not the claimant. Returns all, defaults too.
 std::map<std::string, std::string> check_arguments(const Flow& flow,
                                                    const std::map<std::string, std::string>& given);
+
+/// Whether one of these purposes allows that slot of that step (operations.md (a) `purposes`).
+bool allows(const std::vector<std::string>& purposes, const Step& step, const SlotUse& use);
+
+/// Whether one of these purposes allows signatures for the service and region.
+bool signs(const std::vector<std::string>& purposes, std::string_view service,
+           std::string_view region);
 
 /// Whether a public value may stand there (operations.md (a) "Slots").
 bool fits(SlotUse::Where where, std::string_view value);

@@ -45,9 +45,6 @@ void check_selectors(const Step& step);
 
 /// The purposes that allow this slot, the exact one first.
 std::vector<std::string> purposes_for(const Step& step, const SlotUse& use);
-/// Whether one of the purposes is a signature for that service and region.
-bool signs(const std::vector<std::string>& purposes, std::string_view service,
-           std::string_view region);
 
 /// Slots: classes of their places, purposes, keys of a jwe.
 void check_slots(Loading& in);

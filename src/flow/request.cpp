@@ -118,6 +118,10 @@ http::Template request_template(const Flow& flow, const Step& step, const Fillin
       slot.from = use.name;
       slot.char_class = secret->char_class;
       slot.length = secret->length;
+      if (secret->totp_key > 0) {
+        slot.source = http::SlotSource::kTotp;
+        slot.key_length = secret->totp_key;
+      }
       slot.encoding = encoding_in(use.where, secret->char_class);
       slots.push_back(slot);
       text += "{{" + use.slot + "}}";

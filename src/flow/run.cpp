@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/display.h"
 #include "flow/loader.h"
 #include "flow/run_parts.h"
 
@@ -12,6 +13,7 @@ namespace {
 
 /// No confirmed run is endless (rules are counted); this is our own bug, not a provider's.
 constexpr unsigned kMaxTurns = 100'000;
+constexpr size_t kMaxOutlook = 64 * 1024, kMaxName = 128;
 
 }  // namespace
 
@@ -20,7 +22,7 @@ FlowRun::State::State(RunTerms given, const Flow& of, std::map<std::string, std:
       flow(of),
       arguments(std::move(with)),
       store(terms.state, terms.once, terms.self.rid, terms.clock.now(), terms.fault),
-      members(terms.self, store, [this](const Change& change) { log(change); }) {
+      members(terms.self, store, [this](const Change& change) { committed(change); }) {
   FLEXROOM_ASSERT(terms.self.keys.size() == terms.self.party.num_parties());
   FLEXROOM_ASSERT(terms.self.names.size() == terms.self.party.num_parties());
 }
@@ -30,11 +32,35 @@ FlowRun::FlowRun(RunTerms terms, const Flow& flow, std::map<std::string, std::st
 FlowRun::~FlowRun() = default;
 
 const RunId& FlowRun::id() const { return state_->run.id; }
+const std::string& FlowRun::in_doubt() const { return state_->doubt; }
+bool FlowRun::released() const { return state_->released; }
 
 void FlowRun::State::reload() {
   const auto found = store.run(run.id);
   FLEXROOM_ASSERT(found.has_value());
   run = *found;
+}
+
+void FlowRun::State::find_doubt() {
+  for (const Armed& armed : store.all_armed(run.id)) {
+    const Step* const now = current();
+    const std::string step = !armed.of_loss ? armed.step : now != nullptr ? now->name : "";
+    const auto known = run.attempts.find(step);
+    const bool told = known != run.attempts.end() && known->second >= armed.attempt;
+    if (!step.empty() && (armed.of_loss || !told)) doubt = step;
+  }
+}
+
+void FlowRun::State::committed(const Change& change) {
+  const Step* const step = change.step.empty() ? nullptr : flow.step(change.step);
+  const std::string& event = change.event;
+  if (event == "unknown" || event[0] == '5') {
+    doubt = change.step;
+  } else if (step != nullptr && !step->asks() && (doubt == change.step || event != "429")) {
+    // Its own answer, or that of the step by which the file's rule for `unknown` finds out.
+    doubt.clear();
+  }
+  log(change, true);
 }
 
 const Step* FlowRun::State::current() const {
@@ -110,11 +136,106 @@ void FlowRun::State::require_new_may_start() {
     for (const Keep& keep : step.keeps) {
       if (is_of_run(keep.name) || keep.replace) continue;
       if (store.room_value(flow.prefix, keep.name)) {
-        problem = fmt::format("{} exists: `secret remove`, or replace = true", keep.name);
+        problem = fmt::format("{} exists: replace = true, or another prefix", keep.name);
       }
     }
   });
   members.object("flow/may start", FlowStop::Kind::kRefused, "", problem);
+}
+
+/// Every open run is brought to the same commit at all members.
+///
+/// Security  `ended` is the same at all honest members: a run that was open at one of them and done
+///           at another is objected to in check_met(), by whoever has it done
+Members::OpenRuns FlowRun::State::meet() {
+  const Members::OpenRuns before = members.open_runs(flow.prefix, flow.name);
+  if (before.open.empty()) return before;
+  for (const RunId& id : before.open) members.contact(id);
+  // What was staged may be void now, and what was open may be done.
+  Members::OpenRuns now = members.open_runs(flow.prefix, flow.name);
+  check_met(before, now);
+  for (const RunId& id : before.open) {
+    const auto one = store.run(id);
+    // Another member's word alone makes no run of ours the one that was asked for.
+    const bool own = !before.foreign.contains(id);
+    if (own && one && one->done && !ended) ended = id;
+  }
+  return now;
+}
+
+/// All that the room has below the prefix.
+KnownValues FlowRun::State::room_now() {
+  KnownValues out;
+  const auto add = [&out](const ValueMeta& meta) {
+    out[meta.name] = {meta.is_public, meta.entropy, meta.value_class, meta.purposes,
+                      meta.born,      meta.min,     meta.max};
+  };
+  for (const ValueMeta& meta : store.room_values(flow.prefix)) add(meta);
+  for (const std::string_view part : {"/secret", "/id"}) {
+    if (!terms.given || flow.key.empty()) continue;
+    if (const auto given = terms.given(flow.key + std::string(part))) add(given->meta);
+  }
+  return out;
+}
+
+Outlook FlowRun::contact() {
+  State& s = *state_;
+  const Members::OpenRuns open = s.meet();
+  if (open.open.size() > 1) {
+    throw FlowStop(FlowStop::Kind::kRestored, "two open runs: only --abandon");
+  }
+  if (!open.open.empty()) {
+    s.run.id = open.open.front();
+    s.reload();
+    s.find_doubt();
+  }
+  Outlook out = s.look_out();
+  out.id = open.open.empty() ? s.ended.value_or("") : s.run.id;
+  const Step* const step = open.open.empty() ? nullptr : s.current();
+  out.step = step != nullptr ? step->name : "";
+  return out;
+}
+
+/// Bits booked here on the accounts of the flow's short secrets.
+std::map<std::string, unsigned> FlowRun::State::spent() {
+  std::map<std::string, unsigned> out;
+  const KnownValues now = room_now();
+  for (const auto& [name, bits] : now.empty() ? flow.leaks : leaks_of(flow, now)) {
+    const std::string account = account_of(name);
+    if (!account.empty()) out[name] = store.booked(account);
+  }
+  return out;
+}
+
+/// What each has booked, and holds in doubt: once.db of one member may know of releases that no
+/// other one knows.
+Outlook FlowRun::State::look_out() {
+  constexpr std::string_view kWhat = "flow/outlook";
+  const std::map<std::string, unsigned> mine = spent();
+  Writer out;
+  out.field(doubt).u32(static_cast<uint32_t>(mine.size()));
+  for (const auto& [name, bits] : mine) out.field(name).u32(bits);
+  const std::vector<Bytes> all = members.say(kWhat, out.bytes(), kMaxOutlook);
+  Outlook told;
+  told.room = room_now();
+  for (PartyId i = 0; i < all.size(); ++i) {
+    Reader in(all[i], kWhat, i);
+    const std::string step = to_text(in.field(kMaxName));
+    if (!step.empty()) told.unknown[display(step)].insert(members.name(i));
+    const uint32_t count = in.u32();
+    for (uint32_t k = 0; k < count; ++k) {
+      const std::string name = to_text(in.field(kMaxName));
+      const uint32_t bits = in.u32();
+      if (bits > kLifeBits || !is_value_name(name)) {
+        throw ProtocolAbort(AbortCode::kBadFrame, kWhat,
+                            fmt::format("{} says {} bits of a value", members.name(i), bits), i);
+      }
+      unsigned& most = told.spent[name];
+      most = std::max(most, bits);
+    }
+    in.finish();
+  }
+  return told;
 }
 
 void FlowRun::State::begin_or_resume() {
@@ -122,21 +243,11 @@ void FlowRun::State::begin_or_resume() {
   file.raw(flow.digest);
   for (const auto& [name, value] : arguments) file.field(name).field(value);
   members.agree("flow/file", sha256(file.bytes()), "flow file, list or argument");
-  Members::OpenRuns open = members.open_runs(flow.prefix, flow.name);
-  if (!open.open.empty()) {
-    const Members::OpenRuns met = open;
-    const std::vector<RunId>& before = met.open;
-    for (const RunId& id : before) members.contact(id);
-    // What was staged may be void now, and what was open may be done.
-    open = members.open_runs(flow.prefix, flow.name);
-    check_met(met, open);
-    if (open.open.empty() && std::all_of(before.begin(), before.end(), [&](const RunId& id) {
-          const auto one = store.run(id);
-          return one && one->done;
-        })) {
-      run = *store.run(before.front());
-      return;
-    }
+  const Members::OpenRuns open = meet();
+  if (open.open.empty() && ended) {
+    run = *store.run(*ended);
+    ended.reset();
+    return;
   }
   if (open.open.size() > 1) {
     throw FlowStop(FlowStop::Kind::kRestored, "two open runs: only --abandon");
@@ -149,14 +260,18 @@ void FlowRun::State::begin_or_resume() {
                       "backup; only --abandon, then a new run{}",
                       *open.forgotten, flow.born.empty() ? "" : " under a new prefix"));
     }
+    // Before births are drawn and a run stands that could only be abandoned.
+    check_room();
     return start_new();
   }
   run.id = open.open.front();
   reload();
+  find_doubt();
   if (run.head.file != flow.digest) {
     throw FlowStop(FlowStop::Kind::kRefused,
                    fmt::format("run {} began with another file: --continue", run.id));
   }
+  check_room();
 }
 
 /// No run goes on, and none counts as done, because another member names it.
@@ -210,13 +325,10 @@ std::string FlowRun::State::problem_of_input(const std::string& name, const Inpu
   flow.each_step([&](const Step& step) {
     for (const SlotUse& use : step.slots) {
       if (use.name != name) continue;
-      const std::vector<std::string> wanted = purposes_for(step, use);
-      const bool allowed = std::any_of(wanted.begin(), wanted.end(), [&](const std::string& one) {
-        return std::find(meta.purposes.begin(), meta.purposes.end(), one) != meta.purposes.end();
-      });
+      const bool allowed = allows(meta.purposes, step, use);
       if (!allowed) {
         out = fmt::format("{}: {} of {} has no purpose `{}`", step.name, name, source,
-                          wanted.front());
+                          purposes_for(step, use).front());
       }
     }
   });
@@ -225,11 +337,7 @@ std::string FlowRun::State::problem_of_input(const std::string& name, const Inpu
 
 /// The file against what the room has: purposes, entropy, the ledger's bound.
 void FlowRun::State::check_room() {
-  room.clear();
-  for (const ValueMeta& meta : store.room_values(flow.prefix)) {
-    const bool is_born = meta.account.starts_with("born ");
-    room[meta.name] = {meta.is_public, meta.entropy, meta.value_class, meta.purposes, is_born};
-  }
+  room = room_now();
   std::string problem;
   try {
     approved = check_against(flow, room);
@@ -248,7 +356,6 @@ void FlowRun::run() {
   s.fired.clear();
   s.used.clear();
   s.begin_or_resume();
-  s.check_room();
   for (unsigned turn = 0; turn < kMaxTurns; ++turn) {
     if (s.run.done) return;
     if (const Step* const step = s.current()) {
@@ -263,16 +370,6 @@ void FlowRun::run() {
     s.commit(change, {});
   }
   FLEXROOM_ASSERT(false);
-}
-
-std::map<std::string, unsigned> FlowRun::spent() {
-  std::map<std::string, unsigned> out;
-  State& s = *state_;
-  for (const auto& [name, bits] : s.flow.leaks) {
-    const std::string account = s.account_of(name);
-    if (!account.empty()) out[name] = s.store.booked(account);
-  }
-  return out;
 }
 
 }  // namespace flexroom::flow

@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/display.h"
 #include "flow/loader.h"
@@ -224,7 +225,7 @@ Bytes FlowRun::State::tell(const RunId& id, const std::optional<RunState>& mine)
   return out.take();
 }
 
-void FlowRun::State::merge(const RunId& id) {
+Change FlowRun::State::merge(const RunId& id) {
   const auto mine = store.is_closed(id) ? std::nullopt : store.run(id);
   const std::vector<Bytes> said = members.say("flow/continue", tell(id, mine), kMaxSaid);
   std::vector<Told> all;
@@ -279,10 +280,10 @@ void FlowRun::State::merge(const RunId& id) {
   change.voided_of_run.assign(run_names.lost.begin(), run_names.lost.end());
   change.event = "continue";
   change.time = static_cast<uint64_t>(agreed_time());
-  commit(change, {});
+  return change;
 }
 
-void FlowRun::go_on() {
+GoingOn FlowRun::prepare_go_on(const std::optional<RunId>& expected) {
   State& s = *state_;
   s.members.agree("flow/file", s.flow.digest, "flow file");
   const Members::OpenRuns open = s.members.open_runs(s.flow.prefix, s.flow.name);
@@ -293,12 +294,27 @@ void FlowRun::go_on() {
     throw FlowStop(FlowStop::Kind::kRestored, "two open runs: only --abandon");
   }
   const RunId id = open.open.front();
+  if (expected && *expected != id) {
+    throw FlowStop(FlowStop::Kind::kRefused,
+                   fmt::format("--continue: the open run of this flow is {}", id));
+  }
   try {
     s.members.contact(id);
   } catch (const FlowStop&) {
     // The same at all: a restored member. What not all have is void below.
   }
-  s.merge(id);
+  const Change& change = s.going_on.emplace(s.merge(id));
+  s.find_doubt();
+  const std::vector<Step>& steps = s.flow.lines.front().steps;
+  const std::string step = change.at.index < steps.size() ? steps[change.at.index].name : "";
+  return {id, s.look_out(), step, change.voided, change.voided_of_run};
+}
+
+void FlowRun::go_on() {
+  State& s = *state_;
+  FLEXROOM_ASSERT(s.going_on.has_value());
+  s.commit(*s.going_on, {});
+  s.going_on.reset();
 }
 
 // ------------------------------------------------------------------ --abandon
@@ -331,6 +347,17 @@ Abandoned read_abandoned(ByteView said, PartyId peer, uint64_t most_seconds) {
   out.room = get(in, peer);
   in.finish();
   return out;
+}
+
+Bytes put_abandoned(const Abandoned& mine, const std::vector<ValueMeta>& room) {
+  Writer out;
+  out.u32(static_cast<uint32_t>(mine.ids.size()));
+  for (const RunId& id : mine.ids) out.field(id);
+  out.u64(static_cast<uint64_t>(mine.remaining));
+  out.u32(static_cast<uint32_t>(mine.leaves.size()));
+  for (const auto& [id, text] : mine.leaves) out.field(id).field(text);
+  put(out, room);
+  return out.take();
 }
 
 }  // namespace
@@ -376,28 +403,24 @@ static Abandoned own_abandoned(RunStore& store, const Flow& flow, std::set<RunId
   return out;
 }
 
-std::vector<std::string> FlowRun::abandon() {
+Ending FlowRun::prepare_abandon(const std::optional<RunId>& expected) {
   State& s = *state_;
   const Flow& flow = s.flow;
-  s.members.agree("flow/abandon", sha256(Writer().field(flow.prefix).field(flow.name).bytes()),
-                  "prefix or flow");
-  const Abandoned mine = own_abandoned(s.store, flow, s.runs_to_abandon(), s.terms.clock.now());
-  Writer out;
-  out.u32(static_cast<uint32_t>(mine.ids.size()));
-  for (const RunId& id : mine.ids) out.field(id);
-  out.u64(static_cast<uint64_t>(mine.remaining));
-  out.u32(static_cast<uint32_t>(mine.leaves.size()));
-  for (const auto& [id, text] : mine.leaves) out.field(id).field(text);
-  put(out, s.store.room_values(flow.prefix));
-  const std::vector<Bytes> all = s.members.say("flow/abandoned", out.bytes(), kMaxSaid);
+  // Which names are erased follows from the file.
+  const Bytes of = Writer().field(flow.prefix).field(flow.name).raw(flow.digest).take();
+  s.members.agree("flow/abandon", sha256(of), "prefix, flow or file");
+  const int64_t now = s.terms.clock.now();
+  const Abandoned mine = own_abandoned(s.store, flow, s.runs_to_abandon(), now);
+  const std::vector<Bytes> all = s.members.say(
+      "flow/abandoned", put_abandoned(mine, s.store.room_values(flow.prefix)), kMaxSaid);
   // Nobody makes the others wait longer than what they know of can take.
   int64_t longest = mine.remaining;
   flow.each_step([&](const Step& step) { longest = std::max(longest, flow.settle_of(step)); });
   const auto most = static_cast<uint64_t>(longest);
-  longest = 0;
+  Ending out;
   std::set<RunId> ids;
   std::vector<SeenValues> seen;
-  std::set<std::string> made;
+  std::map<std::pair<RunId, std::string>, std::set<PartyId>> made;
   std::string foreign;
   for (PartyId i = 0; i < all.size(); ++i) {
     const Abandoned said = read_abandoned(all[i], i, most);
@@ -409,41 +432,58 @@ std::vector<std::string> FlowRun::abandon() {
       }
     }
     ids.insert(said.ids.begin(), said.ids.end());
-    longest = std::max(longest, said.remaining);
-    for (const auto& [id, text] : said.leaves) made.insert(s.words_of(mine.leaves, id, text, i));
+    out.seconds = std::max(out.seconds, said.remaining);
+    for (const auto& one : said.leaves) made[one].insert(i);
     seen.push_back(said.room);
   }
-  s.members.object("flow/may abandon", FlowStop::Kind::kRefused, "--abandon: ", foreign);
-  s.terms.clock.wait_until(s.terms.clock.now() + longest);
-  (void)s.members.say("flow/settled", {}, 0);
-  for (const RunId& id : ids) {
-    // In this order: killed between the two, the next --abandon finds the run again.
-    s.store.erase_run(id);
-    s.store.close({id, flow.prefix, flow.name, true});
+  if (expected && !ids.contains(*expected)) {
+    throw FlowStop(FlowStop::Kind::kRefused,
+                   fmt::format("--abandon: {} is no open run of this flow", *expected));
   }
+  s.members.object("flow/may abandon", FlowStop::Kind::kRefused, "--abandon: ", foreign);
+  out.runs.assign(ids.begin(), ids.end());
+  std::set<std::string> words;
+  for (const auto& [of_run, by] : made) words.insert(s.words_of(of_run.first, of_run.second, by));
+  out.left.assign(words.begin(), words.end());
   const Compared names = compare(seen);
   for (const std::string& name : own_names(flow, names.lost)) {
     // By the value too, not by this file alone: a born one is never made again, and a newer backup
     // of the member that lacks it heals the room.
-    if (!names.lost_births.contains(name)) s.store.erase_room_value(flow.prefix, name);
+    if (!names.lost_births.contains(name)) out.erased.push_back(name);
   }
-  return {made.begin(), made.end()};
+  s.ends_at = now + out.seconds;
+  s.ending = out;
+  return out;
 }
 
-/// What is left, in words; what only a peer says of it is said to be its word.
-std::string FlowRun::State::words_of(const std::set<std::pair<RunId, std::string>>& own,
-                                     const RunId& id, const std::string& text, PartyId by) const {
-  bool known = own.contains({id, text});
+void FlowRun::abandon(const std::function<void(const Ending&)>& before) {
+  State& s = *state_;
+  FLEXROOM_ASSERT(s.ending.has_value());
+  const Ending ending = *std::exchange(s.ending, std::nullopt);
+  s.wait_until(s.ends_at, "", "until nothing that was released can arrive any more");
+  (void)s.members.say("flow/settled", {}, 0);
+  if (before) before(ending);
+  // In this order: killed anywhere, a run of which something is left to do is open here, and the
+  // next --abandon finds it.
+  for (const std::string& name : ending.erased) s.store.erase_room_value(s.flow.prefix, name);
+  for (const RunId& id : ending.runs) {
+    s.store.erase_run(id);
+    s.store.close({id, s.flow.prefix, s.flow.name, true});
+  }
+}
+
+/// What is left, in words, the same at all members; what only some say of it, and not the file, is
+/// said to be their word.
+std::string FlowRun::State::words_of(const RunId& id, const std::string& text,
+                                     const std::set<PartyId>& by) const {
+  bool known = by.size() == members.self().names.size();
   flow.each_step([&](const Step& step) { known |= step.leaves == text; });
   const std::string words =
       replaced(replaced(text, "{{run}}", id), "{{room}}", base32_name(terms.self.rid));
-  return known ? words : fmt::format("{} says: {}", members.name(by), display(words));
-}
-
-void FlowRun::remove_value(const std::string& name) {
-  State& s = *state_;
-  s.members.agree("flow/remove", sha256(Writer().field(s.flow.prefix).field(name).bytes()), "name");
-  s.store.erase_room_value(s.flow.prefix, name);
+  if (known) return display(words);
+  std::string who;
+  for (const PartyId i : by) who += (who.empty() ? "" : ", ") + members.name(i);
+  return fmt::format("{} says: {}", who, display(words));
 }
 
 }  // namespace flexroom::flow

@@ -20,10 +20,17 @@ struct FlowRun::State {
   KnownValues room;                          // what other flows made
   std::map<std::string, unsigned> approved;  // leaks of one run
   std::map<std::string, unsigned> used;      // of this confirmed run
+  std::optional<RunId> ended;                // the contact was all that this run still needed
+  std::string doubt;                         // FlowRun::in_doubt()
+  bool released = false;                     // in this session
 
   State(RunTerms given, const Flow& of, std::map<std::string, std::string> with);
 
   // run.cpp
+  Members::OpenRuns meet();
+  KnownValues room_now();
+  std::map<std::string, unsigned> spent();
+  Outlook look_out();
   void begin_or_resume();
   void start_new();
   void require_new_may_start();
@@ -32,6 +39,10 @@ struct FlowRun::State {
   std::string source_of(const Input& input) const;
   std::string problem_of_input(const std::string& name, const Input& input);
   void reload();
+  /// Doubt that a session before left: of the run as it is on this disk.
+  void find_doubt();
+  /// What a commit tells of the doubt, and the log.
+  void committed(const Change& change);
   void commit(Change change, const ValueBytes& bytes);
   Change next_change(const Position& at) const;
   const Step* current() const;
@@ -40,16 +51,22 @@ struct FlowRun::State {
   struct Ready;
   void step(const Step& step);
   void ask(const Step& step);
+  /// What the member's person says, by that member to all: nothing if it was not in time.
+  std::optional<std::string> hear_answer(const Step& step, PartyId who);
   Ready ready(const Step& step);
   void check_ready(const Step& step, const Ready& ready);
+  std::string problem_of_room(const Step& step) const;
   std::vector<std::string> names_of(const Step& step) const;
+  std::vector<std::string> names_to_compare(const Step& step) const;
   std::optional<StoredValue> value(std::string_view name);
   std::string account_of(const std::string& name);
+  void wait_until(int64_t seconds, const std::string& step, const std::string& what);
   void settle(const Step& step, int64_t remaining);
   StepAnswer release(const Step& step, const Ready& ready, bool& armed);
   /// The event, its rule, and the commit of both with what was kept and opened.
   void follow(const Step& step, const std::string& event, StepAnswer answer, uint32_t attempt,
               int64_t time);
+  void log_no_answer(const Step& step, const StepAnswer& answer, int64_t time);
   std::string event_of(const Step& step, const StepAnswer& answer) const;
   void add_values(const Step& step, StepAnswer& answer, Change& change, ValueBytes& bytes);
   ValueMeta meta_of(const std::string& name, bool is_public, const Digest& tag);
@@ -59,14 +76,16 @@ struct FlowRun::State {
   /// What one member says to READY, into what all follow from it.
   void hear_ready(const Step& step, const std::vector<std::string>& names, ByteView said, PartyId i,
                   Ready& out);
-  void log(const Change& change);
+  void log(const Change& change, bool is_committed);
 
   // run_operators.cpp
+  std::optional<Ending> ending;    // prepared
+  int64_t ends_at = 0;             // of it, by our clock
+  std::optional<Change> going_on;  // prepared
   std::set<RunId> runs_to_abandon();
-  std::string words_of(const std::set<std::pair<RunId, std::string>>& own, const RunId& id,
-                       const std::string& text, PartyId by) const;
+  std::string words_of(const RunId& id, const std::string& text, const std::set<PartyId>& by) const;
   struct Told;
-  void merge(const RunId& id);
+  Change merge(const RunId& id);
   Bytes tell(const RunId& id, const std::optional<RunState>& mine);
   Told told_of(const RunId& id, ByteView said, PartyId i);
   void check_armed(const std::vector<Told>& all, const std::map<std::string, uint32_t>& committed);

@@ -61,6 +61,17 @@ auto of_disk(Read read) {
   }
 }
 
+/// Of a peer's message: whatever is wrong with it is named after it.
+template <typename Read>
+auto of_peer(PartyId peer, Read read) {
+  try {
+    return read();
+  } catch (const ProtocolAbort& abort) {
+    if (abort.peer() == peer) throw;
+    throw ProtocolAbort(abort.code(), abort.operation(), abort.detail(), peer);
+  }
+}
+
 }  // namespace
 
 bool is_run_id(std::string_view text) {
@@ -164,7 +175,7 @@ RunState RunState::decode(ByteView bytes, std::optional<PartyId> peer) {
     in.finish();
     return out;
   };
-  return peer ? read() : of_disk(read);
+  return peer ? of_peer(*peer, read) : of_disk(read);
 }
 
 Bytes Change::encode() const {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/display.h"
+#include "flow/accounts.h"
 #include "flow/loader.h"
 #include "flow/run_parts.h"
 
@@ -29,6 +30,9 @@ struct FlowRun::State::Ready {
 // ------------------------------------------------------------------ values
 
 std::optional<StoredValue> FlowRun::State::value(std::string_view name) {
+  if (terms.given) {
+    if (auto given = terms.given(name)) return given;
+  }
   if (const auto input = flow.inputs.find(std::string(name)); input != flow.inputs.end()) {
     // A member's own, which no store has; or a value of the room under another prefix.
     const std::string source = source_of(input->second);
@@ -41,7 +45,9 @@ std::optional<StoredValue> FlowRun::State::value(std::string_view name) {
 /// The account of the ledger: a place, never a version (tls-in-mpc.md §5.6).
 std::string FlowRun::State::account_of(const std::string& name) {
   if (const auto stored = value(name)) return stored->meta.account;
-  if (flow.inputs.contains(name)) return "input " + name;
+  if (const auto input = flow.inputs.find(name); input != flow.inputs.end()) {
+    return account_of_input(input->second, arguments);
+  }
   if (const auto born = flow.born.find(name); born != flow.born.end()) {
     return fmt::format("born {} {}", flow.prefix, name);
   }
@@ -76,6 +82,18 @@ std::vector<std::string> FlowRun::State::names_of(const Step& step) const {
   if (!step.sign_service.empty()) {
     add(flow.key + "/secret");
     add(flow.key + "/id");
+  }
+  return {out.begin(), out.end()};
+}
+
+/// What READY compares: those, and the names that the step makes. Their next version follows from
+/// what each has, so members that differ would find out behind the release only (§5.12).
+std::vector<std::string> FlowRun::State::names_to_compare(const Step& step) const {
+  const std::vector<std::string> named = names_of(step);
+  std::set<std::string> out(named.begin(), named.end());
+  for (const Keep& keep : step.keeps) out.insert(keep.name);
+  for (const Open& open : step.opens) {
+    if (open.to_all()) out.insert(open.name);
   }
   return {out.begin(), out.end()};
 }
@@ -172,7 +190,7 @@ void FlowRun::State::hear_ready(const Step& step, const std::vector<std::string>
     if (same || !out.problem.empty()) continue;
     out.problem = fmt::format(
         "READY: {} has another version at some member: a restored backup; "
-        "--continue, or `secret remove` and the flow that makes it",
+        "--continue; of a value that another flow makes, that flow and its --continue",
         expected);
     out.kind = FlowStop::Kind::kRestored;
   }
@@ -182,13 +200,14 @@ void FlowRun::State::hear_ready(const Step& step, const std::vector<std::string>
 FlowRun::State::Ready FlowRun::State::ready(const Step& step) {
   Ready out;
   out.time = agreed_time();
+  room = room_now();
   const auto armed = store.armed(run.id, step.name);
   const uint32_t tried = armed ? armed->attempt : 0;
   const int64_t left =
       armed ? std::max<int64_t>(0, armed->time + settle_of(step) - terms.clock.now()) : 0;
   Writer mine;
   mine.u32(tried).u64(static_cast<uint64_t>(left)).field(ledger_problem(step).substr(0, 512));
-  const std::vector<std::string> names = names_of(step);
+  const std::vector<std::string> names = names_to_compare(step);
   mine.u32(static_cast<uint32_t>(names.size()));
   for (const std::string& name : names) {
     const auto stored = value(name);
@@ -199,6 +218,22 @@ FlowRun::State::Ready FlowRun::State::ready(const Step& step) {
   const std::vector<Bytes> all = members.say("flow/ready", mine.bytes(), kMaxReady);
   for (PartyId i = 0; i < all.size(); ++i) hear_ready(step, names, all[i], i, out);
   return out;
+}
+
+/// The step against what the room has now: what it had when the run was approved is not enough.
+std::string FlowRun::State::problem_of_room(const Step& step) const {
+  try {
+    check_step_against(flow, room, step);
+  } catch (const InputError& error) {
+    return error.place() + ": " + error.problem();
+  }
+  for (const auto& [name, bits] : bits_of_release(flow, step, room)) {
+    const auto bound = approved.find(name), before = used.find(name);
+    const unsigned shown = bits + (before == used.end() ? 0 : before->second);
+    if (bound != approved.end() && shown <= bound->second) continue;
+    return fmt::format("{} would show more bits of {} than were approved", step.name, name);
+  }
+  return "";
 }
 
 /// All that stands in the way before anything is contacted, the same at all members.
@@ -220,6 +255,14 @@ void FlowRun::State::check_ready(const Step& step, const Ready& ready) {
                                                            use.name, to_string(use.where)));
     }
   }
+  members.object("flow/step", FlowStop::Kind::kRefused, "READY: ", problem_of_room(step));
+}
+
+/// Waits, and says for what.
+void FlowRun::State::wait_until(int64_t seconds, const std::string& step, const std::string& what) {
+  const int64_t left = seconds - terms.clock.now();
+  if (left > 0 && terms.waits) terms.waits({step, what, left});
+  terms.clock.wait_until(seconds);
 }
 
 /// Every `unknown` waits, by each member's own clock since its own `armed`; then all know that all
@@ -227,7 +270,8 @@ void FlowRun::State::check_ready(const Step& step, const Ready& ready) {
 void FlowRun::State::settle(const Step& step, int64_t remaining) {
   const auto armed = store.armed(run.id, step.name);
   const int64_t now = terms.clock.now();
-  terms.clock.wait_until(std::max(now + remaining, armed ? armed->time + settle_of(step) : now));
+  wait_until(std::max(now + remaining, armed ? armed->time + settle_of(step) : now), step.name,
+             "its outcome is unknown, until it can no longer arrive");
   (void)members.say("flow/settled", {}, 0);
 }
 
@@ -271,7 +315,8 @@ StepAnswer FlowRun::State::release(const Step& step, const Ready& ready, bool& a
                   {step.name, attempt, terms.clock.now(), flow.prefix, flow.name, step.leaves,
                    flow.settle_of(step)},
                   bits);
-        armed = true;
+        armed = released = true;
+        doubt = step.name;
       }};
   StepAnswer answer = terms.executor.make(call);
   FLEXROOM_ASSERT(armed || (answer.status == 0 && answer.kept.empty()));
@@ -306,7 +351,7 @@ void FlowRun::State::step(const Step& step) {
   }
   // 408 is no answer: an idle server sends it unasked (operations.md (c)). The next turn finds the
   // step armed.
-  if (answer.status == 0 || answer.status == 408) return;
+  if (answer.status == 0 || answer.status == 408) return log_no_answer(step, answer, now.time);
   if (!answer.failure.empty()) {
     throw FlowStop(FlowStop::Kind::kStep, fmt::format("{}: {}", step.name, answer.failure));
   }
@@ -314,12 +359,31 @@ void FlowRun::State::step(const Step& step) {
   follow(step, event, std::move(answer), committed + 1, now.time);
 }
 
+/// Why a request that was released has no answer: the only one who knows is this session.
+void FlowRun::State::log_no_answer(const Step& step, const StepAnswer& answer, int64_t time) {
+  if (!terms.log) return;
+  LogLine line;
+  line.run = run.id;
+  line.step = step.name;
+  line.event = answer.status == 0 ? "no answer" : fmt::format("{}, which is none", answer.status);
+  if (!answer.reason.empty()) line.event += ": " + display(answer.reason);
+  line.time = time;
+  line.committed = false;
+  terms.log(line);
+}
+
 void FlowRun::State::follow(const Step& step, const std::string& event, StepAnswer answer,
                             uint32_t attempt, int64_t time) {
   const Decision decision = decide(flow, step, event, fired);
   if (decision.settle) settle(step, 0);
-  if (decision.pause_seconds > 0)
-    terms.clock.wait_until(terms.clock.now() + decision.pause_seconds);
+  if (decision.pause_seconds > 0) {
+    const Line* const line = flow.line(decision.at.line);
+    const bool goes = decision.kind != Decision::Kind::kStop && line != nullptr &&
+                      decision.at.index < line->steps.size();
+    wait_until(terms.clock.now() + decision.pause_seconds, step.name,
+               fmt::format("{}, then {}", event,
+                           goes ? line->steps[decision.at.index].name : "the end of this run"));
+  }
   const bool stays = decision.kind != Decision::Kind::kGo;
   Change change = next_change(stays ? run.at : decision.at);
   change.step = step.name;
@@ -335,7 +399,8 @@ void FlowRun::State::follow(const Step& step, const std::string& event, StepAnsw
     change.proves = step.proves;
   }
   if (decision.undecided) {
-    log(change);
+    // Armed, and no commit tells of it: the doubt stays.
+    log(change, false);
   } else {
     commit(change, bytes);
   }
@@ -366,7 +431,7 @@ void FlowRun::State::add_values(const Step& step, StepAnswer& answer, Change& ch
     value.meta.purposes = keep.purposes;
     value.meta.min = keep.min;
     value.meta.max = keep.max;
-    value.meta.account = fmt::format("kept {} {}", step.host, keep.at.text);
+    value.meta.account = account_of_kept(step, keep.at);
     value.to_room = !is_of_run(keep.name) && flow.proof_of(keep.name) == nullptr;
     bytes[keep.name] = std::move(it->second.row);
     change.values.push_back(std::move(value));
@@ -404,8 +469,18 @@ void FlowRun::State::ask(const Step& step) {
                    fmt::format("{} asks {}, who is no member", step.name, member));
   }
   const auto who = static_cast<PartyId>(found - names.begin());
-  net::Party& party = terms.self.party;
+  const std::optional<std::string> text = hear_answer(step, who);
   const Open& open = step.opens.front();
+  const http::CharSet& set = set_of(open.value_class);
+  const bool fit = text && !text->empty() && text->size() <= open.max &&
+                   std::all_of(text->begin(), text->end(), [&](char c) { return set.contains(c); });
+  StepAnswer answer;
+  if (fit) answer.opened[open.name] = *text;
+  follow(step, fit ? "ok" : "none", std::move(answer), 0, now.time);
+}
+
+std::optional<std::string> FlowRun::State::hear_answer(const Step& step, PartyId who) {
+  net::Party& party = terms.self.party;
   Bytes said;
   if (who == party.id()) {
     Person::Question question{step.name, flow.name, {}, step.within_seconds};
@@ -418,27 +493,34 @@ void FlowRun::State::ask(const Step& step) {
     said = out.take();
     party.broadcast("flow/answer", said);
   } else {
+    if (terms.waits) {
+      terms.waits(
+          {step.name, fmt::format("{} asks its person", members.name(who)), step.within_seconds});
+    }
     said = party.receive_broadcast_up_to(who, "flow/answer", 5 + kMaxAnswer);
   }
   party.echo("flow/answer/echo", AbortCode::kViewMismatch);
   Reader in(said, "flow/answer", who);
   const bool there = in.u8() != 0;
-  const std::string text = to_text(in.field(kMaxAnswer));
+  std::string text = to_text(in.field(kMaxAnswer));
   in.finish();
-  const http::CharSet& set = set_of(open.value_class);
-  const bool fit = there && !text.empty() && text.size() <= open.max &&
-                   std::all_of(text.begin(), text.end(), [&](char c) { return set.contains(c); });
-  StepAnswer answer;
-  if (fit) answer.opened[open.name] = text;
-  follow(step, fit ? "ok" : "none", std::move(answer), 0, now.time);
+  return there ? std::optional(std::move(text)) : std::nullopt;
 }
 
-void FlowRun::State::log(const Change& change) {
+void FlowRun::State::log(const Change& change, bool is_committed) {
   if (!terms.log) return;
   // A change of another file than ours may hold a person's answer.
   const Step* const step = change.step.empty() ? nullptr : flow.step(change.step);
   const bool of_person = step == nullptr || step->asks();
-  LogLine line{change.run, change.step, change.event, static_cast<int64_t>(change.time), {}, {}};
+  LogLine line;
+  line.run = change.run;
+  line.step = change.step;
+  line.event = change.event;
+  line.time = static_cast<int64_t>(change.time);
+  line.committed = is_committed;
+  for (const auto* const list : {&change.voided, &change.voided_of_run}) {
+    line.voided.insert(line.voided.end(), list->begin(), list->end());
+  }
   for (const Change::NewValue& value : change.values) {
     if (!value.meta.is_public) {
       line.kept.push_back(fmt::format("{} v{}", value.meta.name, value.meta.version));

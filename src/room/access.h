@@ -16,6 +16,7 @@ class Access {
   static session::MemberState& state(Room& room);
   static session::MemberState& state(Session& session);
   static Decider& decider(Session& session);
+  static const Hooks* hooks(const Session& session);
   static const std::atomic<bool>* cancel(const Room& room);
   /// RoomOptions::only_looks.
   static bool only_looks(const Room& room);

@@ -83,15 +83,20 @@ void say_what_happened(Error::Fields& fields, const std::string& refused_before,
   }
 }
 
-std::filesystem::path keep_in_state(Joined& joined, const http::PartialAnswer& partial) {
+}  // namespace
+
+std::filesystem::path keep_in_state(Joined& joined, const http::PartialAnswer& partial,
+                                    const std::string& of) {
   const std::filesystem::path folder = joined.state().member().state_dir / "answers";
   make_private_folder(folder);
   const std::string sid = to_hex(joined.session().party().scope().sid);
-  const std::filesystem::path file = folder / (sid.substr(0, 16) + ".partial");
+  const std::filesystem::path file = folder / (sid.substr(0, 16) + of + ".partial");
   if (write_new_file(file, partial.received)) return file;
   throw InputError(file.string(), std::string("cannot be written: ") + std::strerror(errno),
                    "free some space, or let this user write there");
 }
+
+namespace {
 
 /// Nothing of an answer is thrown away because it is not whole.
 void keep_partial(Joined& joined, const AgreedCall& call, const http::PartialAnswer& partial,
@@ -100,7 +105,7 @@ void keep_partial(Joined& joined, const AgreedCall& call, const http::PartialAns
   fields.partial_answer = to_text(partial.received);
   try {
     const std::filesystem::path file =
-        call.keep_partial ? call.keep_partial(partial) : keep_in_state(joined, partial);
+        call.keep_partial ? call.keep_partial(partial) : keep_in_state(joined, partial, "");
     fields.partial_file = file.string();
     fields.text += "\n  What came of the answer is kept as " + fields.partial_file + ".";
   } catch (...) {

@@ -49,6 +49,11 @@ struct AgreedCall {
 /// Exit::kUnknown once the request was released.
 void make_agreed_call(Joined& joined, const AgreedCall& call);
 
+/// Keeps what came of an answer in the folder answers/ of the state and returns the file; `of`
+/// tells the answers of one session apart. Throws InputError where it cannot be written.
+std::filesystem::path keep_in_state(Joined& joined, const http::PartialAnswer& partial,
+                                    const std::string& of);
+
 /// What a call will have to do, in ANDs.
 struct CallWork {
   uint64_t signing_key_ands = 0;  // 0 if the key is not derived

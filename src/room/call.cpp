@@ -106,10 +106,11 @@ void prepare(Joined& joined, const Recipe& recipe,
   };
   run.made.emplace(session.context(), run.call, dated, std::move(config), run.layout, proposal);
   run.made->prepare(values, std::move(key), timeline, [&] {
-    std::vector<store::RecordMeta> keys;
+    std::vector<session::TotpKey> keys;
     for (const CallSlot& slot : run.call.slots) {
       if (slot.slot.source != http::SlotSource::kTotp) continue;
-      keys.push_back(run.secrets.slots.at(slot.slot.name));
+      const store::RecordMeta& secret = run.secrets.slots.at(slot.slot.name);
+      keys.push_back({Bytes(secret.id.begin(), secret.id.end()), secret.name});
     }
     return session::agree_on_totp_step(session, keys, [&] { joined.throw_if_cancelled(); });
   });

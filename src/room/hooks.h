@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string_view>
 
@@ -11,6 +12,7 @@ namespace flexroom::room {
 struct Hooks {
   std::function<void(std::string_view step)> fault;  // as in session::MemberState
   std::function<void(net::Party&)> connected;        // all members are there, nothing was sent
+  std::function<int64_t()> clock;  // of flows, in Unix seconds; empty: this machine's
 };
 
 }  // namespace flexroom::room

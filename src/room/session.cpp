@@ -18,6 +18,9 @@ namespace room {
 session::MemberState& Access::state(Room& room) { return *room.state_->member; }
 session::MemberState& Access::state(Session& session) { return state(session.state_->room); }
 Decider& Access::decider(Session& session) { return session.state_->decider; }
+const Hooks* Access::hooks(const Session& session) {
+  return session.state_->room.state_->options.hooks;
+}
 const std::atomic<bool>* Access::cancel(const Room& room) { return room.state_->options.cancel; }
 bool Access::only_looks(const Room& room) { return room.state_->options.only_looks; }
 const std::atomic<bool>* Access::cancel(const Session& session) {

@@ -35,14 +35,18 @@ uint64_t agree_on_step(net::Party& party) {
 }
 
 /// Takes the step for all keys here; false if one of them had it before, in whatever session.
-bool take(MemberSession& session, std::span<const store::RecordMeta> keys, uint64_t step) {
+bool take(MemberSession& session, std::span<const TotpKey> keys, uint64_t step) {
   net::Party& party = session.party();
   const Digest use = RandomOracle("totp use", party.scope(), party.next_counter("totp")).digest();
   bool is_new = true;
-  for (const store::RecordMeta& key : keys) {
-    const Digest id = RandomOracle("totp", RoScope{}).field(key.id).field(step).digest();
+  const auto take_one = [&](const TotpKey& key, uint64_t number) {
+    const Digest id = RandomOracle("totp", RoScope{}).field(key.id).field(number).digest();
     const Bytes bound = session.state().once().bind("totp", id, use);
     is_new = is_new && std::equal(bound.begin(), bound.end(), use.begin(), use.end());
+  };
+  for (const TotpKey& key : keys) {
+    take_one(key, step);
+    if (key.next) take_one(key, step + 1);
   }
   return is_new;
 }
@@ -55,7 +59,7 @@ bool all_took(net::Party& party, bool here) {
 
 }  // namespace
 
-uint64_t agree_on_totp_step(MemberSession& session, std::span<const store::RecordMeta> keys,
+uint64_t agree_on_totp_step(MemberSession& session, std::span<const TotpKey> keys,
                             const std::function<void()>& check) {
   FLEXROOM_ASSERT(!keys.empty());
   net::Party& party = session.party();

@@ -7,6 +7,13 @@
 
 namespace flexroom::session {
 
+/// A key whose code is made.
+struct TotpKey {
+  Bytes id;  // the same at all members, and of this key alone
+  std::string name;
+  bool next = false;  // the number behind the agreed one is used too
+};
+
 /// The 30-second number for the codes of these keys (operations.md (a), `decode`): public, agreed
 /// by all, within one of every member's clock, and once per key in once.db, for ever: a second code
 /// of the same number would be a replay, and what a service says to it is no answer to the first.
@@ -14,7 +21,7 @@ namespace flexroom::session {
 /// Where a key's number of now was used before at any member, all wait for the next one (at most 30
 /// seconds of this member's clock; `check` throws to end that). Throws kRefusedByRule where clocks
 /// differ by more than one step, or the next number was used too.
-uint64_t agree_on_totp_step(MemberSession& session, std::span<const store::RecordMeta> keys,
+uint64_t agree_on_totp_step(MemberSession& session, std::span<const TotpKey> keys,
                             const std::function<void()>& check);
 
 }  // namespace flexroom::session

@@ -287,7 +287,7 @@ class Inside {
  public:
   /// `command`: as the others run it.
   Inside(cli::Output& out, const cli::Common& common, const std::string& command = "inside")
-      : hooks_{common.fault, common.connected},
+      : hooks_{common.fault, common.connected, common.clock},
         screen_(out, common.yes),
         state_(room::open_state(common.member_file, &hooks_)),
         joined_(*state_, screen_,

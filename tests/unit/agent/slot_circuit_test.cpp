@@ -289,6 +289,37 @@ Slot code_slot() {
   return code;
 }
 
+// Two codes that follow each other, as an enrolment wants them (RFC 6238, appendix B).
+TEST(SlotCircuitTotp, TheNextCodeIsOfTheStepBehind) {
+  Slot next = code_slot();
+  next.name = "d";
+  const SlotCircuit circuit = build_slot_circuit(
+      Bytes(12), {{code_slot(), 0, 0, false, false}, {next, 6, 0, false, true}}, std::nullopt);
+  support::Dealer dealer(2);
+  const auto run = support::run_parties(2, [&](net::Party& party) {
+    prep::Source& source = dealer.source(party.id());
+    boolean::Engine engine(party, source);
+    const prep::AuthBits key =
+        dealer.share_bits(party.id(), 7, bits_of(as_bytes("12345678901234567890")));
+    SlotValues values;
+    values.secrets["c"] = values.secrets["d"] = &key;
+    const auto instance = prepare_slots(engine, source, circuit);
+    const FilledSlots filled =
+        run_slots(party, engine, *instance, circuit, values, 1111111109 / 30);
+    engine.confirm(*instance);
+    return prep::open_bits(party, source.delta(), filled.bits, "test");
+  });
+  for (const auto& outcome : run.outcomes) {
+    ASSERT_TRUE(outcome.value.has_value()) << outcome.abort->what();
+    std::string got(12, '0');
+    for (size_t k = 0; k < circuit.secret_bits.size(); ++k) {
+      const uint32_t bit = circuit.secret_bits[k];
+      got[bit / 8] = static_cast<char>(got[bit / 8] | (*outcome.value)[k] << (bit % 8));
+    }
+    EXPECT_EQ(got, "081804050471");
+  }
+}
+
 // RFC 6238, appendix B: of the shared key nobody knows, at the step that all say.
 TEST_P(SlotMembers, FillAOneTimeCode) {
   const size_t n = GetParam();

@@ -452,5 +452,49 @@ TEST_F(OpenCallTest, PrivateValuesComeFromAPrivateFile) {
               HasSubstr("--inputs"));
 }
 
+// What nobody reads may hold a secret: of a sealed answer any action, and signed secrets, whose
+// hash then stays inside (tls-in-mpc.md §4.6 R2-3, §6.2).
+TEST(SealedCall, MayMakeAnyActionAndSignSecrets) {
+  http::Slot token;
+  token.name = token.from = "token";
+  token.char_class = http::CharClass::kB64;
+  token.length = 100;
+  const auto request = [&](const std::string& more, const std::string& names) {
+    return http::template_from_text(
+        "iam.amazonaws.com", 443,
+        "POST / HTTP/1.1\nHost: iam.amazonaws.com\n"
+        "Content-Type: application/x-www-form-urlencoded\nX-Amz-Date: 20250902T100000Z\n" +
+            more +
+            "Authorization: AWS4-HMAC-SHA256 "
+            "Credential=AKIAEXAMPLE/20250902/us-east-1/iam/aws4_request, "
+            "SignedHeaders=content-type;host;x-amz-date" +
+            names +
+            ", Signature={{signature}}\nContent-Length: {{content-length}}\n\n"
+            "Action=CreateAccessKey&Version=2010-05-08",
+        {token, signature_slot()});
+  };
+  CallTerms terms;
+  terms.place = "step CreateKey";
+  terms.provider = "sandbox";
+  terms.sign = Recipe::Sign{"keys/secret", "us-east-1", "iam"};
+  EXPECT_THAT(problem_of([&] { (void)make_call(request("", ""), terms); }),
+              HasSubstr("not on the list of actions whose answer may be open"));
+  terms.sealed = true;
+  EXPECT_FALSE(make_call(request("", ""), terms).signs_secrets);
+  const std::string header = "X-Amz-Security-Token: {{token}}\n";
+  EXPECT_TRUE(make_call(request(header, ";x-amz-security-token"), terms).signs_secrets);
+  terms.sealed = false;
+  EXPECT_THAT(problem_of([&] { (void)make_call(request(header, ";x-amz-security-token"), terms); }),
+              HasSubstr("has 'x-amz-security-token' in its header"));
+  terms.sealed = true;
+  EXPECT_THAT(
+      problem_of([&] { (void)make_call(request("SecurityToken: {{token}}\n", ""), terms); }),
+      HasSubstr("has 'securitytoken' in its header"));
+  // To the service's own host only, sealed or not.
+  terms.sign->service = "sts";
+  EXPECT_THAT(problem_of([&] { (void)make_call(request("", ""), terms); }),
+              HasSubstr("does not belong"));
+}
+
 }  // namespace
 }  // namespace flexroom

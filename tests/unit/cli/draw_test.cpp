@@ -282,6 +282,11 @@ TEST_P(DrawTest, TheValuesAreNowhere) {
   }
 }
 
+session::TotpKey code_key(session::MemberState& state) {
+  const store::RecordMeta seed = state.secret("seed");
+  return {Bytes(seed.id.begin(), seed.id.end()), seed.name};
+}
+
 // A code's number counts once for a key, at all members; then all wait for the next.
 TEST_P(DrawTest, ANumberOfCodesIsUsedOnce) {
   write_all("draw.toml", "[born.seed]\nalphabet = \"base32\"\nlength = 32\n");
@@ -291,7 +296,7 @@ TEST_P(DrawTest, ANumberOfCodesIsUsedOnce) {
          json steps = json::array();
          joined.session().guard([&] {
            joined.session().start();
-           const std::vector<store::RecordMeta> keys = {joined.state().secret("seed")};
+           const std::vector<session::TotpKey> keys = {code_key(joined.state())};
            for (int k = 0; k < 2; ++k) {
              steps.push_back(session::agree_on_totp_step(joined.session(), keys, [] {}));
            }
@@ -302,6 +307,28 @@ TEST_P(DrawTest, ANumberOfCodesIsUsedOnce) {
     ASSERT_EQ(e.code, cli::kOk) << e.out;
     EXPECT_GT(e.last()["steps"][1].get<uint64_t>(), e.last()["steps"][0].get<uint64_t>());
     EXPECT_LE(e.last()["steps"][1].get<uint64_t>(), static_cast<uint64_t>(time(nullptr)) / 30);
+  }
+}
+
+// A request with two codes uses two numbers: none of them gives a code again.
+TEST_P(DrawTest, TheNextNumberIsUsedToo) {
+  write_all("draw.toml", "[born.seed]\nalphabet = \"base32\"\nlength = 32\n");
+  all_ok(draw());
+  for (const Ended& e : rig_->run([](PartyId, cli::Output&out, cli::Common&common) {
+         support::Inside joined(out, common);
+         joined.session().guard([&] {
+           joined.session().start();
+           const session::TotpKey one = code_key(joined.state());
+           session::TotpKey two = one;
+           two.next = true;
+           const std::vector<session::TotpKey> both = {one, two}, single = {one};
+           (void)session::agree_on_totp_step(joined.session(), both, [] {});
+           (void)session::agree_on_totp_step(joined.session(), single, [] {});
+         });
+         return cli::kOk;
+       })) {
+    EXPECT_EQ(e.code, cli::kRefused) << e.out;
+    EXPECT_THAT(e.error(), HasSubstr("in each of these 30 seconds before"));
   }
 }
 
@@ -318,7 +345,7 @@ TEST_P(DrawTest, AStepFarFromAMembersClockIsRefused) {
     }
     joined.session().guard([&] {
       joined.session().start();
-      const std::vector<store::RecordMeta> keys = {joined.state().secret("seed")};
+      const std::vector<session::TotpKey> keys = {code_key(joined.state())};
       (void)session::agree_on_totp_step(joined.session(), keys, [] {});
     });
     return cli::kOk;

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include "flow/rules.h"
 #include "run_fixture.h"
 
@@ -322,6 +324,9 @@ TEST(FlowHostile, AStopBehindAnUnknownOutcomeLeavesItUnknown) {
   h.toy.fates = {{2, "noreq"}, {4, "noreq"}, {6, "late"}};
   EXPECT_TRUE(says(h.session(desk()), 1, "running it again follows the rule"));
   EXPECT_EQ(h.toy.releases, 6u);
+  // The line of the log commits nothing, and clears no doubt.
+  EXPECT_FALSE(h.log.back().committed);
+  EXPECT_EQ(h.doubts[1], "CreateCase");
   ASSERT_TRUE(h.finish(desk())) << h.last[0];
   EXPECT_EQ(h.toy.world.cases, 1u);
 }
@@ -331,6 +336,48 @@ TEST(FlowHostile, AWrittenStopSaysThatItSendsAgain) {
   h.toy.fates = {{2, "late"}};
   const Flow flow = desk({{"on.unknown = \"back FindCase\"", "on.unknown = \"stop\""}});
   EXPECT_TRUE(says(h.session(flow), 1, "the outcome is unknown; running it again sends it again"));
+  EXPECT_EQ(h.doubts[1], "CreateCase");
+}
+
+TEST(FlowHostile, WhyThereIsNoAnswerIsLogged) {
+  History h(2);
+  h.toy.fates = {{2, "noans"}, {3, "408"}};
+  ASSERT_TRUE(h.finish(desk(), 1)) << h.last[0];
+  std::vector<std::string> told;
+  for (const LogLine& line : h.log) {
+    if (!line.committed) told.push_back(line.step + ": " + line.event);
+  }
+  EXPECT_EQ(told, (std::vector<std::string>{"CreateCase: no answer: the courier has none",
+                                            "FindCase: 408, which is none"}));
+}
+
+TEST(FlowHostile, ADoubtOfASessionBeforeIsOneOfThisSession) {
+  History h(2);
+  stop_at(h, "CreateCase");
+  (void)h.session(desk());
+  EXPECT_EQ(h.doubts[1], "CreateCase");
+  h.toy.at_step = nullptr;
+  // Ended before it came to release anything: what was released before may have been carried out.
+  const auto late = lie("flow/time", [](Bytes& p) { p[0] = 0x80; });
+  EXPECT_TRUE(says(h.session(desk(), Op::kRun, std::nullopt, late), 1, "the clock of m0 differs"));
+  EXPECT_EQ(h.doubts[1], "CreateCase");
+  EXPECT_FALSE(h.released[1]);
+  EXPECT_EQ(h.outlooks[1].unknown,
+            (std::map<std::string, std::set<std::string>>{{"CreateCase", {"m0", "m1"}}}));
+  // The rule finds it out.
+  ASSERT_TRUE(h.finish(desk(), 1)) << h.last[0];
+  EXPECT_EQ(h.doubts[1], "");
+}
+
+TEST(FlowHostile, AStepThatFailsBehindCommittedOnesIsNotNothing) {
+  History h(2);
+  // The clock of the birth of the run, of FindCase and of CreateCase.
+  const auto late = lie(
+      "flow/time", [](Bytes& p) { p[0] = 0x80; }, 2);
+  EXPECT_TRUE(says(h.session(desk(), Op::kRun, std::nullopt, late), 1, "the clock of m0 differs"));
+  EXPECT_EQ(h.toy.releases, 1u);
+  EXPECT_TRUE(h.released[1]);
+  EXPECT_EQ(h.doubts[1], "");
 }
 
 TEST(FlowHostile, TheSixthServerErrorIsUndecidedTheSixthThrottlingIsNot) {
@@ -426,6 +473,21 @@ TEST(FlowHostile, AttemptsAndCommitsThatAreWordsAreRefused) {
   ASSERT_TRUE(h.finish(desk())) << h.last[0];
 }
 
+TEST(FlowHostile, AListThatIsTooLongIsNamedAfterWhoSentIt) {
+  RunState run;
+  run.id = RunId(26, 'a');
+  run.head = head_of(desk());
+  for (int k = 0; k < 1025; ++k) run.attempts[fmt::format("S{}", k)] = 1;
+  try {
+    (void)RunState::decode(run.encode(), PartyId{1});
+    FAIL();
+  } catch (const ProtocolAbort& abort) {
+    EXPECT_EQ(abort.peer(), PartyId{1});
+    EXPECT_NE(std::string(abort.what()).find("a list of more than 1,024"), std::string::npos);
+  }
+  EXPECT_THROW((void)RunState::decode(run.encode()), InputError);
+}
+
 TEST(FlowHostile, NobodyMakesTheOthersWaitLongerThanTheStepsOfTheFile) {
   History h(2);
   stop_at(h, "CreateCase");
@@ -451,6 +513,106 @@ TEST(FlowHostile, AnAbandonThatIsCutIsFoundAgain) {
   EXPECT_TRUE(h.look(0, [&](RunStore& store) { return store.run_values(id).empty(); }));
   (void)h.session(file("create-session"), Op::kAbandon);
   ASSERT_TRUE(h.finish(file("create-session"))) << h.last[0];
+}
+
+// ------------------------------------------------------------------ what a step makes
+
+// tls-in-mpc.md §5.12: before anything leaves, never behind the release.
+TEST(FlowHostile, AVersionThatAMemberLacksOfWhatAStepMakesIsFoundBeforeTheRelease) {
+  const Flow flow =
+      desk({{"open.\"run/case\"", "open.\"case\""}, {"open.\"run/case\"", "open.\"case\""}});
+  History h(2);
+  ASSERT_TRUE(h.finish(flow, 1)) << h.last[0];
+  h.look(1, [](RunStore& store) {
+    store.erase_room_value("desk", "case");
+    return 0;
+  });
+  const size_t before = h.toy.releases;
+  const auto ended = h.session(flow);
+  EXPECT_TRUE(says(ended, 0, "restored: READY: case has another version at some member"));
+  EXPECT_EQ(ended[0], ended[1]);
+  EXPECT_EQ(h.toy.releases, before);
+  // As it says: what not all have is void, and made again.
+  ASSERT_TRUE(History::done(h.session(flow, Op::kGoOn)));
+  ASSERT_TRUE(h.finish(flow, 1)) << h.last[0];
+  EXPECT_EQ(h.current("desk", "case"), "case");
+}
+
+// ------------------------------------------------------------------ what --abandon erases
+
+constexpr std::pair<const char*, const char*> kOpensCase = {"open.\"run/case\"", "open.\"case\""};
+
+/// One run that is done, a name of which member 1 lost, and one that is open and armed.
+void lose_case(History& h, const Flow& flow) {
+  ASSERT_TRUE(h.finish(flow, 1)) << h.last[0];
+  stop_at(h, "FindCase");
+  (void)h.session(flow);
+  h.toy.at_step = nullptr;
+  h.look(1, [](RunStore& store) {
+    store.erase_room_value("desk", "case");
+    return 0;
+  });
+}
+
+bool has_case(History& h, PartyId member) {
+  return h.look(member, [](RunStore& s) { return s.room_value("desk", "case").has_value(); });
+}
+
+TEST(FlowHostile, AnAbandonThatIsKilledAnywhereLeavesNoNameAtOneMember) {
+  const Flow flow = desk({kOpensCase, kOpensCase});
+  // Its durable steps: the name, the run, the close.
+  for (size_t at = 1; at <= 3; ++at) {
+    SCOPED_TRACE(at);
+    History h(2);
+    lose_case(h, flow);
+    (void)h.session(flow, Op::kAbandon, Kill{0, at});
+    // Told before anything is erased.
+    EXPECT_EQ(h.endings[0].erased, std::vector<std::string>{"case"});
+    EXPECT_EQ(h.endings[0].runs, h.endings[1].runs);
+    if (at == 1) EXPECT_FALSE(open_run(h, 0, "desk").empty());
+    ASSERT_TRUE(History::done(h.session(flow, Op::kAbandon)));
+    EXPECT_FALSE(has_case(h, 0));
+    EXPECT_EQ(open_run(h, 0, "desk"), "");
+    ASSERT_TRUE(h.finish(flow, 1)) << h.last[0];
+  }
+}
+
+TEST(FlowHostile, WhatIsErasedBecauseOneMemberSaysSoIsShownBefore) {
+  const Flow flow = desk({kOpensCase, kOpensCase});
+  History h(2);
+  ASSERT_TRUE(h.finish(flow, 1)) << h.last[0];
+  stop_at(h, "FindCase");
+  (void)h.session(flow);
+  h.toy.at_step = nullptr;
+  // It says that it has no value of the room: the list is the last of the statement.
+  const auto none = lie("flow/abandoned", [](Bytes& p) {
+    p.resize(p.size() - (4 + 4 + 4 + 4 + 32 + 1));
+    append(p, Writer().u32(0).bytes());
+  });
+  ASSERT_TRUE(History::done(h.session(flow, Op::kAbandon, std::nullopt, none)));
+  EXPECT_EQ(h.endings[1].erased, std::vector<std::string>{"case"});
+}
+
+TEST(FlowHostile, AbandonIsOfOneFile) {
+  History h(2);
+  stop_at(h, "CreateCase");
+  (void)h.session(desk());
+  h.toy.at_step = nullptr;
+  const auto ended = h.session(desk(), Op::kAbandon, std::nullopt,
+                               lie("flow/abandon", [](Bytes& p) { p[0] ^= 1; }));
+  EXPECT_TRUE(says(ended, 1, "m0 has another prefix, flow or file"));
+  EXPECT_FALSE(open_run(h, 1, "desk").empty());
+}
+
+TEST(FlowHostile, WhatAContinueErasesIsShownAndLogged) {
+  const Flow flow = desk({kOpensCase, kOpensCase});
+  History h(2);
+  lose_case(h, flow);
+  ASSERT_TRUE(History::done(h.session(flow, Op::kGoOn)));
+  EXPECT_EQ(h.going_on[1].voided, std::vector<std::string>{"case"});
+  EXPECT_EQ(h.going_on[1].step, "FindCase");
+  EXPECT_EQ(h.log.back().voided, std::vector<std::string>{"case"});
+  ASSERT_TRUE(h.finish(flow)) << h.last[0];
 }
 
 // ------------------------------------------------------------------ words of peers

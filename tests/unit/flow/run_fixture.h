@@ -118,7 +118,10 @@ class ToyExecutor : public StepExecutor {
     party_.exchange("toy/answered", {});
     const std::lock_guard lock(toy_.mutex);
     const auto it = toy_.answers.find(key);
-    return it == toy_.answers.end() ? StepAnswer() : judge(call, it->second, key);
+    if (it != toy_.answers.end()) return judge(call, it->second, key);
+    StepAnswer none;
+    none.reason = "the courier has none";
+    return none;
   }
 
  private:
@@ -351,6 +354,9 @@ class History {
     steps_.assign(n_, 0);
     log.clear();
     told.clear();
+    waits.clear();
+    doubts.clear();
+    released.clear();
     ++sessions_;
     const auto run = support::run_parties(
         n_, [&](net::Party& party) { return one(party, flow, op, kill); }, std::move(tamper),
@@ -427,8 +433,16 @@ class History {
   std::map<std::string, std::string> arguments = {
       {"person", "m0"}, {"phone", "m0"}, {"payer", "m1"}, {"postal", "m1"}, {"claimant", "m1"}};
   Toy toy;
-  std::vector<LogLine> log;       // of member 0
-  std::vector<std::string> told;  // of --abandon, at member 0
+  std::vector<LogLine> log;                       // of member 0
+  std::map<PartyId, std::vector<Waiting>> waits;  // of the last session
+  /// Hears of every durable step, with that member's disk.
+  std::function<void(PartyId, std::string_view, RunStore&)> at_durable;
+  std::vector<std::string> told;          // of --abandon, at member 0
+  std::map<PartyId, std::string> doubts;  // FlowRun::in_doubt() at the end of the last session
+  std::map<PartyId, bool> released;
+  std::map<PartyId, Outlook> outlooks;  // of the last session that met
+  std::map<PartyId, Ending> endings;    // of the last --abandon, as its log has it
+  std::map<PartyId, GoingOn> going_on;  // of the last --continue
   std::vector<std::string> last;
 
  private:
@@ -477,19 +491,52 @@ class History {
                      if (++steps_[self] == (kill && kill->member == self ? kill->at : 0)) {
                        throw ProtocolAbort(AbortCode::kCancelled, step, "killed");
                      }
+                     if (!at_durable) return;
+                     RunStore store(*state, *once, rid_, clock.now());
+                     at_durable(self, step, store);
+                   },
+                   [&](const Waiting& one) {
+                     const std::lock_guard lock(toy.mutex);
+                     waits[self].push_back(one);
                    }};
     std::map<std::string, std::string> given = arguments;
     std::erase_if(given, [&](const auto& one) {
       return one.first != "claimant" && !flow.arguments.contains(one.first);
     });
     FlowRun run(std::move(terms), flow, given);
+    struct Standing {
+      History& h;
+      const FlowRun& run;
+      const PartyId self;
+      ~Standing() {
+        const std::lock_guard lock(h.toy.mutex);
+        h.doubts[self] = run.in_doubt();
+        h.released[self] = run.released();
+      }
+    } standing{*this, run, self};
     try {
       if (op == Op::kAbandon) {
-        const std::vector<std::string> made = run.abandon();
-        if (self == 0) told = made;
+        const Ending shown = run.prepare_abandon();
+        run.abandon([&](const Ending& ending) {
+          if (self == 0) told = ending.left;
+          const std::lock_guard lock(toy.mutex);
+          EXPECT_EQ(shown.erased, ending.erased);
+          endings[self] = ending;
+        });
       } else if (op == Op::kGoOn) {
+        const GoingOn shown = run.prepare_go_on();
+        {
+          const std::lock_guard lock(toy.mutex);
+          going_on[self] = shown;
+        }
         run.go_on();
       } else {
+        // As the product does, before it asks for the approval.
+        const Outlook seen = run.contact();
+        {
+          const std::lock_guard lock(toy.mutex);
+          outlooks[self] = seen;
+        }
         run.run();
       }
       return "done";

@@ -4,6 +4,8 @@
 #include "run_fixture.h"
 #include "support/sweeps.h"
 
+// The shipped files lie below FLEXROOM_SOURCE_DIR (flow_fixture.h).
+
 namespace flexroom::flow {
 namespace {
 
@@ -420,7 +422,7 @@ TEST(FlowLedger, TheNinthReleaseIsRefusedWhoeverAbortsWhenever) {
     }
     EXPECT_NE(last.find("LEDGER"), std::string::npos) << last;
     EXPECT_LE(released, 8u);
-    EXPECT_EQ(h.look(0, [](RunStore& store) { return store.booked("input pin"); }), 8u);
+    EXPECT_EQ(h.look(0, [](RunStore& store) { return store.booked("input m1 other"); }), 8u);
   }
 }
 
@@ -447,6 +449,9 @@ TEST(FlowLedger, TheAccountOfAKeptSecretIsThatOfItsPlace) {
        at = again.find("run/pin", at + 7)) {
     again.replace(at, 7, "run/nip");
   }
+  // And read in another way, whose place is the same.
+  put(again, "at = \"json /a\"", "at = \"json /a after \\\"4\\\"\"");
+  put(again, "length = 4", "length = 3");
   const Flow renamed = parse_flow(again, shipped("kept"), sandbox_room());
   History h(2);
   h.arguments = {{"guess", "0000"}};
@@ -460,8 +465,62 @@ TEST(FlowLedger, TheAccountOfAKeptSecretIsThatOfItsPlace) {
   EXPECT_NE(last.find("LEDGER"), std::string::npos) << last;
   EXPECT_EQ(tests, 8u);
   EXPECT_EQ(
-      h.look(0, [](RunStore& store) { return store.booked("kept shop.flexroom.example json /a"); }),
+      h.look(0, [](RunStore& store) { return store.booked("kept shop.flexroom.example body/a"); }),
       8u);
+}
+
+// What is approved shows the most that any member has booked.
+TEST(FlowLedger, WhatWasSpentIsOfAllMembers) {
+  const Flow flow = parse_flow(kEcho, shipped("echo"), sandbox_room());
+  History h(2);
+  h.arguments = {{"guess", "0000"}};
+  (void)h.session(flow);
+  EXPECT_EQ(h.outlooks[0].spent.at("pin"), 0u);
+  EXPECT_EQ(h.outlooks[0].id, "");
+  (void)h.session(flow);
+  EXPECT_EQ(h.outlooks[0].spent.at("pin"), 1u);
+  EXPECT_EQ(h.outlooks[0].id.size(), kRunIdChars);
+  EXPECT_EQ(h.outlooks[0].step, "Echo");
+  h.lose_once(1);
+  (void)h.session(flow);
+  for (PartyId i = 0; i < 2; ++i) EXPECT_EQ(h.outlooks[i].spent.at("pin"), kLifeBits);
+}
+
+TEST(FlowLedger, NobodyHasSpentMoreThanALife) {
+  const Flow flow = parse_flow(kEcho, shipped("echo"), sandbox_room());
+  History h(2);
+  h.arguments = {{"guess", "0000"}};
+  const auto lie = [](const net::MessageId& message, Bytes& payload) {
+    if (message.sender == 0 && message.label == "flow/outlook") payload.back() = 9;
+  };
+  const auto ended = h.session(flow, History::Op::kRun, std::nullopt, lie);
+  EXPECT_NE(ended[1].find("m0 says 9 bits of a value"), std::string::npos) << ended[1];
+}
+
+// An input is the same place under another name of the same member, and another one at another.
+TEST(FlowLedger, TheAccountOfAnInputIsOfItsMember) {
+  const auto with = [](const std::string& name, const std::string& from) {
+    std::string text(kEcho);
+    for (const auto& [old_text, new_text] :
+         {std::pair<std::string, std::string>{"[input.pin]", "[input." + name + "]"},
+          {"from = \"m1\"", "from = \"" + from + "\""},
+          {"{{pin}}", "{{" + name + "}}"}}) {
+      text.replace(text.find(old_text), old_text.size(), new_text);
+    }
+    return parse_flow(text, shipped("echo"), sandbox_room());
+  };
+  History h(2);
+  h.arguments = {{"guess", "0000"}};
+  for (int k = 0; k < 5; ++k) (void)h.session(with("pin", "m1"));
+  ASSERT_TRUE(History::done(h.session(with("pin", "m1"), History::Op::kAbandon)));
+  std::string last;
+  for (int k = 0; k < 24 && last.find("LEDGER") == std::string::npos; ++k) {
+    last = h.session(with("nip", "m1"))[0];
+  }
+  EXPECT_NE(last.find("LEDGER"), std::string::npos) << last;
+  EXPECT_EQ(h.toy.releases, 8u);
+  ASSERT_TRUE(History::done(h.session(with("nip", "m1"), History::Op::kAbandon)));
+  EXPECT_EQ(h.session(with("nip", "m0"))[0].find("LEDGER"), std::string::npos);
 }
 
 TEST(FlowLedger, ALostOnceDbMakesItsAccountsFull) {

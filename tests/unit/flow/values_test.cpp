@@ -8,6 +8,8 @@
 #include "flow/run_state.h"
 #include "flow_fixture.h"
 
+// The shipped files lie below FLEXROOM_SOURCE_DIR (flow_fixture.h).
+
 namespace flexroom::flow {
 namespace {
 
@@ -124,17 +126,20 @@ TEST(FlowValues, WhatTheRoomHasIsNotOverwritten) {
             std::string::npos);
   value.is_public = true;
   EXPECT_EQ(said(opens, "account/password", value), "accepted");
-  const KnownValue same{false, 9, ValueClass::kDigits, {}};
+  const KnownValue same{false, 9, ValueClass::kDigits, {}, false, 6, 6};
   EXPECT_EQ(said(keeps, "a/b", same), "accepted");
   EXPECT_EQ(refusal_of([&] {
               check_step_against(keeps, {{"a/b", same}}, *keeps.step("Key"));
             }),
             "accepted");
   for (const KnownValue& other :
-       {KnownValue{true, 9, ValueClass::kDigits, {}}, KnownValue{false, 8, ValueClass::kDigits, {}},
-        KnownValue{false, 9, ValueClass::kHex, {}},
-        KnownValue{false, 9, ValueClass::kDigits, {"sigv4 s3 r"}}}) {
-    EXPECT_NE(said(keeps, "a/b", other).find("another class, entropy or purposes"),
+       {KnownValue{true, 9, ValueClass::kDigits, {}, false, 6, 6},
+        KnownValue{false, 8, ValueClass::kDigits, {}, false, 6, 6},
+        KnownValue{false, 9, ValueClass::kHex, {}, false, 6, 6},
+        KnownValue{false, 9, ValueClass::kDigits, {"sigv4 s3 r"}, false, 6, 6},
+        KnownValue{false, 9, ValueClass::kDigits, {}, false, 5, 6},
+        KnownValue{false, 9, ValueClass::kDigits, {}, false, 6, 7}}) {
+    EXPECT_NE(said(keeps, "a/b", other).find("another class, length, entropy or purposes"),
               std::string::npos);
   }
   KnownValue born = same;

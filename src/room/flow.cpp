@@ -1,0 +1,324 @@
+#include <fmt/core.h>
+
+#include <chrono>
+#include <ctime>
+#include <thread>
+
+#include "base/private_file.h"
+#include "config/toml.h"
+#include "flow/run.h"
+#include "room/access.h"
+#include "room/agreed_call.h"
+#include "room/failure.h"
+#include "room/flow_engine.h"
+#include "room/flow_person.h"
+#include "room/flow_proposal.h"
+#include "room/flow_request.h"
+
+namespace flexroom {
+namespace room {
+namespace {
+
+constexpr size_t kMaxNoteChars = 3000;  // of a line of the log
+
+/// This machine's clock; while it waits it notices Ctrl-C and the end of another member.
+class WallClock final : public flow::Clock {
+ public:
+  WallClock(Joined& joined, const Hooks* hooks)
+      : joined_(joined), now_(hooks != nullptr ? hooks->clock : nullptr) {}
+  int64_t now() override { return now_ ? now_() : std::time(nullptr); }
+  void wait_until(int64_t seconds) override {
+    const int64_t first = now();
+    for (int64_t time = first; time < seconds; time = now()) {
+      joined_.throw_if_cancelled();
+      joined_.session().party().transport().check();
+      joined_.progress("wait", static_cast<uint64_t>(time - first),
+                       static_cast<uint64_t>(seconds - first));
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  }
+
+ private:
+  Joined& joined_;
+  const std::function<int64_t()> now_;
+};
+
+/// The file once, so that what is shown is what runs.
+struct ReadFlow {
+  std::string text;
+  flow::Flow file;
+  std::map<std::string, std::string> arguments;
+  std::optional<GivenKey> key;
+};
+
+/// Everything that can be wrong, before anybody is joined.
+ReadFlow read_flow(session::MemberState& state, const FlowRequest& request) {
+  const RoomConfig& room = state.room();
+  if (!request.go_on.empty() && !request.abandon.empty()) {
+    throw InputError("--continue and --abandon", "are two different things", "give one of them");
+  }
+  flow::RoomView view;
+  view.providers = room.providers;
+  ReadFlow out;
+  out.text = read_own_file(request.file, TomlTable::kMaxBytes, "check the path");
+  out.file = flow::parse_flow(out.text, request.file, view);
+  if (!request.abandon.empty()) return out;
+  out.arguments = flow::check_arguments(out.file, request.arguments);
+  require_bound(room, out.file, out.arguments);
+  if (!request.key.secret.empty()) {
+    out.key.emplace(out.file, request.key, state.secret(request.key.secret));
+  }
+  return out;
+}
+
+std::string command_of(const FlowRequest& request) {
+  if (!request.abandon.empty()) return "flow --abandon";
+  return request.go_on.empty() ? "flow" : "flow --continue";
+}
+
+/// A flow with all members, from the approval to its end or to where it stops.
+class Running {
+ public:
+  Running(Session& session, Joined& joined, const FlowRequest& request, const ReadFlow& read)
+      : joined_(joined),
+        request_(request),
+        read_(read),
+        timeline_(joined.session().party(),
+                  [&joined](std::string_view phase) { joined.progress(phase, 0, 0); }),
+        engine_(joined, timeline_),
+        clock_(joined, Access::hooks(session)),
+        person_(Access::decider(session)),
+        fault_(Access::hooks(session) != nullptr ? Access::hooks(session)->fault : nullptr) {}
+
+  FlowEnd run() {
+    try {
+      joined_.session().guard([&] { with_all(); });
+    } catch (const std::exception& error) {
+      end_failed(error);
+    } catch (...) {
+      end_failed(std::runtime_error(words_of_caught()));
+    }
+    if (stop_) end_stopped(*stop_);
+    joined_.log_outcome(store::LogOutcome::kDone, what() + ": " + ended_as());
+    return {read_.file.name, id_, engine_.opened(), left_};
+  }
+
+ private:
+  std::string what() const {
+    return fmt::format("flow {}{}", read_.file.name, id_.empty() ? "" : " run " + id_);
+  }
+  std::string ended_as() const {
+    if (request_.abandon.empty()) return "done";
+    std::string out = "abandoned; made, or possibly made:";
+    for (const std::string& one : left_) out += " " + one + ";";
+    return left_.empty() ? "abandoned; nothing was made" : out;
+  }
+
+  /// What is told of the run once it is gone.
+  void take(const flow::FlowRun& run) {
+    if (!run.id().empty()) id_ = run.id();
+    doubt_ = run.in_doubt();
+    released_ = run.released();
+  }
+  /// Of what did not end well: `nothing happened` only if nothing was released, and nothing of a
+  /// session before is without a committed answer.
+  store::LogOutcome outcome(bool at_step) const {
+    if (!doubt_.empty() || ends_) return store::LogOutcome::kEffectMayHaveHappened;
+    return at_step || released_ ? store::LogOutcome::kFailed : store::LogOutcome::kNothingHappened;
+  }
+  void with_all();
+  void drive(flow::FlowRun& run);
+  void drive_abandon(flow::FlowRun& run);
+  void note_step(const flow::LogLine& line);
+  void note_ending(const flow::Ending& ending);
+  void log_note(const std::string& text, int64_t time);
+  void note_wait(const flow::Waiting& waiting);
+  [[noreturn]] void end_failed(const std::exception& error);
+  [[noreturn]] void end_stopped(const flow::FlowStop& stop);
+
+  Joined& joined_;
+  const FlowRequest& request_;
+  const ReadFlow& read_;
+  agent::Timeline timeline_;
+  FlowEngine engine_;
+  WallClock clock_;
+  FlowPerson person_;
+  std::function<void(std::string_view)> fault_;
+  bool approved_ = false;
+  flow::RunId id_;
+  std::string doubt_;  // FlowRun::in_doubt()
+  bool released_ = false;
+  bool ends_ = false;  // --abandon began to erase
+  std::vector<std::string> left_;
+  std::optional<flow::FlowStop> stop_;
+};
+
+void Running::with_all() {
+  session::MemberSession& session = joined_.session();
+  session::MemberState& state = joined_.state();
+  timeline_.begin("agree and approve");
+  session.start();
+  // Rows of runs are of one session at a time.
+  session.require_alone();
+  if (read_.key) {
+    state.secrets().agree(session.party(), std::vector<store::RecordMeta>{read_.key->secret()});
+    engine_.set_key(&*read_.key);
+  }
+  flow::Members::Self self{session.party(), state.identity(), state.signing_keys(),
+                           joined_.members(), state.rid()};
+  flow::FlowRun run(
+      {std::move(self), state.db(), state.once(), clock_, engine_, person_,
+       [this](const flow::LogLine& line) { note_step(line); }, fault_,
+       [this](const flow::Waiting& waiting) { note_wait(waiting); },
+       [this](std::string_view name) { return read_.key ? read_.key->value(name) : std::nullopt; }},
+      read_.file, read_.arguments);
+  try {
+    request_.abandon.empty() ? drive(run) : drive_abandon(run);
+  } catch (const flow::FlowStop& stop) {
+    // Known to all members alike: the session goes on to what is logged together.
+    stop_ = stop;
+  } catch (...) {
+    take(run);
+    throw;
+  }
+  take(run);
+  timeline_.end();
+}
+
+void Running::drive(flow::FlowRun& run) {
+  const RoomConfig& room = joined_.state().room();
+  flow::Outlook outlook;
+  std::optional<flow::GoingOn> going_on;
+  if (request_.go_on.empty()) {
+    outlook = run.contact();
+  } else {
+    going_on = run.prepare_go_on(request_.go_on);
+    outlook = going_on->outlook;
+  }
+  const Digest proposal = joined_.approve(
+      flow_proposal(room, read_.file, read_.text, read_.arguments, outlook,
+                    going_on ? &*going_on : nullptr, read_.key ? read_.key->text() : ""));
+  approved_ = true;
+  engine_.set_approved(proposal);
+  if (going_on) run.go_on();
+  run.run();
+}
+
+void Running::drive_abandon(flow::FlowRun& run) {
+  const flow::Ending ending = run.prepare_abandon(request_.abandon);
+  (void)joined_.approve(abandon_proposal(joined_.state().room(), read_.file, ending));
+  approved_ = true;
+  run.abandon([this](const flow::Ending& begun) { note_ending(begun); });
+  id_ = request_.abandon;
+}
+
+/// operations.md (c) "Logged": by this member, as the step was committed by all, or stops the run.
+void Running::note_step(const flow::LogLine& line) {
+  id_ = line.run;
+  const std::string step =
+      line.step.empty() ? line.event : fmt::format("{}: {}", line.step, line.event);
+  std::string text = step;
+  if (!line.committed) text += "; stays without a committed answer";
+  for (const std::string& kept : line.kept) text += "; kept " + kept;
+  for (const auto& [name, digest] : line.opened) {
+    text += fmt::format("; opened {} ({})", name, to_hex(digest));
+  }
+  for (const std::string& name : line.voided) text += "; erased " + name;
+  log_note(text, line.time);
+  joined_.note(step);
+}
+
+void Running::log_note(const std::string& text, int64_t time) {
+  store::LogEntry entry;
+  entry.unix_seconds = static_cast<uint64_t>(time);
+  entry.outcome = store::LogOutcome::kNote;
+  entry.run = joined_.session().party().scope().sid;
+  entry.text = fmt::format("{}: {}", what(), text.substr(0, kMaxNoteChars));
+  joined_.state().log().append_alone(entry);
+}
+
+/// Before the first thing is erased: a member that is killed has what is left in its log, and no
+/// later line says that nothing was stored.
+void Running::note_ending(const flow::Ending& ending) {
+  left_ = ending.left;
+  ends_ = true;
+  const int64_t now = clock_.now();
+  for (const flow::RunId& run : ending.runs) log_note("abandoned: run " + run, now);
+  for (const std::string& one : ending.left) {
+    log_note("abandoned; made, or possibly made: " + one, now);
+  }
+  for (const std::string& name : ending.erased) log_note("abandoned; erased " + name, now);
+  joined_.state().once().run_released(joined_.session().party().scope().sid);
+}
+
+void Running::note_wait(const flow::Waiting& waiting) {
+  const std::string of = waiting.step.empty() ? what() : waiting.step;
+  joined_.note(fmt::format("{} waits up to {} s: {}", of, waiting.seconds, waiting.what));
+}
+
+void Running::end_failed(const std::exception& error) {
+  const auto* const abort = dynamic_cast<const ProtocolAbort*>(&error);
+  std::string logged =
+      fmt::format("{}: {}", what(), abort != nullptr ? to_string(abort->code()) : "failed here");
+  if (!doubt_.empty()) logged += fmt::format("; {} has no committed answer", doubt_);
+  if (!engine_.learnt().empty()) logged += ", what came of one is in answers/";
+  joined_.log_failure(outcome(false), logged);
+  Error::Fields fields = describe(error, false, joined_.members());
+  fields.partial_file = engine_.learnt();
+  if (!doubt_.empty()) {
+    fields.exit = Exit::kUnknown;
+    fields.text += fmt::format(
+        "\n  The request of {} had been released: it may have been carried out. Start the same "
+        "command at all members: the run waits until it can no longer arrive, and follows the "
+        "file's rule for that.",
+        doubt_);
+  } else if (ends_) {
+    fields.text +=
+        "\n  What is left at the providers stands in the log. Start the same command at all "
+        "members: what is not done yet is done then.";
+  } else if (!id_.empty()) {
+    fields.text += fmt::format(
+        "\n  Run {} is where its last step left it, and no request is under way. Start the same "
+        "command at all members: it goes on from there.",
+        id_);
+  }
+  throw Error(std::move(fields));
+}
+
+void Running::end_stopped(const flow::FlowStop& stop) {
+  using Kind = flow::FlowStop::Kind;
+  const bool in_doubt = !doubt_.empty();
+  if (approved_) {
+    joined_.log_outcome(outcome(stop.kind() == Kind::kStep),
+                        fmt::format("{}: stopped, {}", what(), stop.what()));
+  }
+  Error::Fields fields;
+  fields.kind = stop.kind() == Kind::kStep ? "error" : "refuse";
+  fields.exit = in_doubt                     ? Exit::kUnknown
+                : stop.kind() == Kind::kStep ? Exit::kServiceRefused
+                                             : Exit::kRefused;
+  fields.text = fmt::format("flow {} stopped: {}", read_.file.name, stop.what());
+  if (!id_.empty() && request_.abandon.empty()) {
+    fields.text += fmt::format(
+        "\n  Nothing of run {0} is lost. The same command goes on from there; `--continue {0}` "
+        "with an edited file; `--abandon {0}` ends it.",
+        id_);
+  }
+  throw Error(std::move(fields));
+}
+
+FlowEnd run_flow(Session& session, const FlowRequest& request) {
+  const ReadFlow read = read_flow(Access::state(session), request);
+  Joined& joined = Access::join(session, Access::kAsks, command_of(request));
+  return Running(session, joined, request, read).run();
+}
+
+}  // namespace
+}  // namespace room
+
+FlowEnd Session::flow(const FlowRequest& request) {
+  return room::translated(room::Access::members(*this),
+                          [&] { return room::run_flow(*this, request); });
+}
+
+}  // namespace flexroom

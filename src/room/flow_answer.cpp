@@ -1,0 +1,187 @@
+#include "room/flow_answer.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace flexroom::room {
+namespace {
+
+using agent::SealedItem;
+using agent::SealedPlan;
+using agent::SealedValue;
+using flow::Selector;
+
+/// Names of members, or places in an array where a step is a number.
+void add_path(const std::vector<std::string>& steps, std::vector<http::JsonStep>& out) {
+  for (const std::string& step : steps) {
+    const bool number = step.find_first_not_of("0123456789") == std::string::npos &&
+                        (step == "0" || step[0] != '0') && step.size() <= 6;
+    if (number) {
+      out.emplace_back(static_cast<size_t>(std::stoul(step)));
+    } else {
+      out.emplace_back(step);
+    }
+  }
+}
+
+http::JsonItem item_of(const flow::Step& step, const AnswerTerms& terms) {
+  http::JsonItem out;
+  out.first = step.pick_first;
+  for (const flow::Filter& filter : step.item->filters) {
+    FLEXROOM_ASSERT(filter.equal);
+    out.filters.push_back(
+        {filter.path, terms.fill(filter.value),
+         filter.is_text ? http::JsonNode::Kind::kString : http::JsonNode::Kind::kToken, true});
+  }
+  return out;
+}
+
+/// RFC 6265 §5.1.4: up to the last '/', without it.
+std::string default_path(std::string_view path) {
+  const size_t slash = path.rfind('/');
+  if (path.empty() || path[0] != '/' || slash == 0) return "/";
+  return std::string(path.substr(0, slash));
+}
+
+agent::SealedPlace place_of(const flow::Step& step, const Selector& at, bool missing_same,
+                            const AnswerTerms& terms) {
+  switch (at.kind) {
+    case Selector::Kind::kCookie: {
+      agent::SealedCookie out;
+      out.query.name = at.name;
+      if (!at.path.empty()) out.query.path = at.path;
+      out.query.host = terms.host;
+      out.query.domain = at.domain;
+      out.query.default_path = default_path(terms.path);
+      out.query.now = terms.time;
+      out.missing_same = missing_same;
+      return out;
+    }
+    case Selector::Kind::kHeader:
+      return agent::SealedHeader{at.name, at.before, at.behind};
+    case Selector::Kind::kXml:
+      return agent::SealedXml{at.steps};
+    default:
+      FLEXROOM_ASSERT(at.is_json());
+      return agent::SealedJson{json_path(step, at, terms), at.kind == Selector::Kind::kJsonNumber};
+  }
+}
+
+/// The number in "assert 3", as the plan counts its items from 1; 0: another failure.
+size_t failed_test(std::string_view failure) {
+  constexpr std::string_view kAssert = "assert ";
+  if (!failure.starts_with(kAssert)) return 0;
+  return std::stoul(std::string(failure.substr(kAssert.size())));
+}
+
+flow::StepAnswer void_answer() {
+  flow::StepAnswer out;
+  out.reason = "not all members confirmed it, so nothing of it is kept";
+  return out;
+}
+
+}  // namespace
+
+std::vector<http::JsonStep> item_path(const flow::Step& step, const AnswerTerms& terms) {
+  std::vector<http::JsonStep> out;
+  add_path(step.item->array, out);
+  out.emplace_back(item_of(step, terms));
+  return out;
+}
+
+std::vector<http::JsonStep> json_path(const flow::Step& step, const Selector& at,
+                                      const AnswerTerms& terms) {
+  std::vector<http::JsonStep> out;
+  if (at.in_item) out = item_path(step, terms);
+  add_path(at.steps, out);
+  return out;
+}
+
+SealedPlan sealed_plan(const flow::Step& step, const AnswerTerms& terms) {
+  SealedPlan out;
+  out.statuses = step.status;
+  out.content_type = step.type;
+  out.header_max = step.header_max;
+  out.body_max = step.body_max;
+  // Tickets and padding beside what is read.
+  out.record_bytes = std::max(out.record_bytes, out.header_max + 2 * out.body_max + size_t{16'384});
+  for (const flow::Keep& keep : step.keeps) {
+    SealedItem item;
+    item.at = place_of(step, keep.at, keep.missing_same, terms);
+    item.behind = keep.at.literal;
+    item.char_class = flow::set_of(keep.value_class);
+    item.min_bytes = keep.min;
+    item.max_bytes = keep.max;
+    out.items.push_back(std::move(item));
+  }
+  for (const flow::Open& open : step.opens) {
+    FLEXROOM_ASSERT(open.at.has_value() && open.to_all());
+    SealedItem item;
+    item.at = place_of(step, *open.at, false, terms);
+    item.behind = open.at->literal;
+    item.fate = SealedItem::Fate::kOpen;
+    item.char_class = flow::set_of(open.value_class);
+    item.max_bytes = open.max;
+    out.items.push_back(std::move(item));
+  }
+  for (const flow::Assertion& one : step.asserts) {
+    FLEXROOM_ASSERT(one.equals.has_value());
+    SealedItem item;
+    item.at = place_of(step, one.at, false, terms);
+    item.fate = SealedItem::Fate::kTest;
+    item.equals = terms.fill(*one.equals);
+    out.items.push_back(std::move(item));
+  }
+  if (step.code) {
+    const agent::SealedPlace at = place_of(step, step.code->at, false, terms);
+    agent::SealedCodes codes;
+    if (const auto* const json = std::get_if<agent::SealedJson>(&at)) codes.at = *json;
+    if (const auto* const xml = std::get_if<agent::SealedXml>(&at)) codes.at = *xml;
+    codes.one_of = step.code->one_of;
+    out.codes = std::move(codes);
+  }
+  return out;
+}
+
+flow::StepAnswer sealed_answer(const flow::Step& step, agent::SealedReply&& reply,
+                               const StoreValues& store) {
+  flow::StepAnswer out;
+  if (reply.unknown) {
+    out.reason = reply.failure.value_or("");
+    return out;
+  }
+  out.status = reply.status;
+  out.none = reply.none;
+  out.code = reply.code.value_or("");
+  if (reply.failure) {
+    out.failure = *reply.failure;
+    const size_t test = failed_test(*reply.failure);
+    const size_t before = step.keeps.size() + step.opens.size();
+    if (test > before && test - before <= step.asserts.size()) {
+      out.failure = "assert " + step.asserts[test - before - 1].name;
+    }
+  }
+  if (out.none || !out.failure.empty() || !step.is_ok(out.status)) return out;
+  std::map<std::string, prep::AuthBits> kept;
+  for (size_t k = 0; k < step.keeps.size(); ++k) {
+    SealedValue& value = reply.values[k];
+    const flow::Keep& keep = step.keeps[k];
+    if (value.state == SealedValue::State::kSame && keep.missing_same) continue;
+    // Without the others' last word nothing of the answer may be stored (boolean-engine.md §7.5).
+    if (value.state != SealedValue::State::kKept) return void_answer();
+    kept[keep.name] = std::move(value.bits);
+  }
+  for (size_t k = 0; k < step.opens.size(); ++k) {
+    const SealedValue& value = reply.values[step.keeps.size() + k];
+    if (value.state != SealedValue::State::kOpened) return void_answer();
+    out.opened[step.opens[k].name] = value.text;
+  }
+  for (size_t k = step.keeps.size() + step.opens.size(); k < reply.values.size(); ++k) {
+    if (reply.values[k].state != SealedValue::State::kTested) return void_answer();
+  }
+  out.kept = store(std::move(kept));
+  return out;
+}
+
+}  // namespace flexroom::room

@@ -1,0 +1,318 @@
+#include "room/flow_engine.h"
+
+#include <fmt/core.h>
+
+#include "agent/drawn_values.h"
+#include "agent/phases.h"
+#include "agreement/time.h"
+#include "call/provider_connection.h"
+#include "call/recipe_call.h"
+#include "room/agreed_call.h"
+#include "room/failure.h"
+#include "room/flow_request.h"
+#include "room/service_probe.h"
+#include "session/totp_step.h"
+
+namespace flexroom::room {
+namespace {
+
+using flow::SlotUse;
+using flow::StepCall;
+
+agent::Sampler sampler_of(const flow::Birth& birth) {
+  using Alphabet = agent::Sampler::Alphabet;
+  agent::Sampler out;
+  out.length = birth.length;
+  out.suffix = birth.suffix;
+  if (!birth.alphabet) {
+    out.alphabet = Alphabet::kList;
+    out.list = birth.entries;
+    return out;
+  }
+  switch (*birth.alphabet) {
+    case flow::ValueClass::kHex:
+      out.alphabet = Alphabet::kHex;
+      return out;
+    case flow::ValueClass::kBase32:
+      out.alphabet = Alphabet::kBase32;
+      return out;
+    case flow::ValueClass::kBase64Url:
+      out.alphabet = Alphabet::kBase64Url;
+      return out;
+    default:
+      FLEXROOM_ASSERT(*birth.alphabet == flow::ValueClass::kDigits);
+      out.alphabet = Alphabet::kDigits;
+      return out;
+  }
+}
+
+std::string public_value(const StepCall& call, const std::string& name) {
+  if (name == "run") return call.run;
+  if (name == "room") return call.room;
+  if (name == "idempotency") return call.idempotency;
+  if (const auto it = call.arguments.find(name); it != call.arguments.end()) return it->second;
+  const auto stored = call.value(name);
+  if (!stored || !stored->meta.is_public) {
+    throw InputError(call.step.place, fmt::format("{} is no public value here", name));
+  }
+  return std::string(as_text(stored->bytes.reveal()));
+}
+
+bool is_public(const StepCall& call, const std::string& name) {
+  if (flow::is_built_in(name) || call.arguments.contains(name)) return true;
+  const auto stored = call.value(name);
+  return stored && stored->meta.is_public;
+}
+
+/// A text of the file with public values in the place of its {{NAME}}s.
+std::string filled(const StepCall& call, std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    const size_t open = std::min(text.find("{{", at), text.size());
+    out += text.substr(at, open - at);
+    if (open == text.size()) break;
+    const size_t close = text.find("}}", open);
+    FLEXROOM_ASSERT(close != std::string_view::npos);
+    out += public_value(call, std::string(text.substr(open + 2, close - open - 2)));
+    at = close + 2;
+  }
+  return out;
+}
+
+/// The secrets of a request, by slot: each is stored, and may stand there.
+std::map<std::string, flow::StoredValue> secrets_of(const StepCall& call) {
+  std::map<std::string, flow::StoredValue> out;
+  for (const SlotUse& use : call.step.slots) {
+    if (is_public(call, use.name)) continue;
+    auto stored = call.value(use.name);
+    if (!stored) throw InputError(call.step.place, fmt::format("{} is not there", use.name));
+    if (!flow::allows(stored->meta.purposes, call.step, use)) {
+      throw InputError(call.step.place,
+                       fmt::format("{} as it is stored may not stand at `{} {}`", use.name,
+                                   call.step.address, use.position),
+                       "a value goes only where its purposes say, which all members approved when "
+                       "it was made");
+    }
+    out.emplace(use.slot, std::move(*stored));
+  }
+  return out;
+}
+
+flow::Filling filling_of(const StepCall& call,
+                         const std::map<std::string, flow::StoredValue>& secrets,
+                         const FlowJwes& jwes, const std::string& date_time) {
+  flow::Filling out;
+  if (!call.step.sign_service.empty()) {
+    out.access_key_id = public_value(call, call.flow.key + "/id");
+    out.date_time = date_time;
+  }
+  out.public_text = [&call](const SlotUse& use) { return public_value(call, use.name); };
+  out.secret = [&](const SlotUse& use) -> std::optional<flow::Filling::Secret> {
+    const auto it = secrets.find(use.slot);
+    if (it == secrets.end()) return std::nullopt;
+    const uint32_t length = FlowValues::length_of(it->second);
+    return in_slot(use, {length, flow::char_class_of(it->second.meta.value_class)},
+                   use.is_jwe() ? jwes.length(use, length) : 0);
+  };
+  return out;
+}
+
+/// How the answer comes: sealed as the step says, or open to all.
+void receive_as(const flow::Step& step, const OpenCall& request, const AnswerTerms& terms,
+                agent::ConnectionConfig& config) {
+  config.no_secret = request.has_no_secret();
+  if (!step.sealed) return;
+  config.receive = agent::ReceiveMode::kSealed;
+  config.sealed = std::make_shared<const agent::SealedPlan>(sealed_plan(step, terms));
+}
+
+}  // namespace
+
+Digest step_policy(const StepCall& call, const Digest& approved,
+                   const std::map<std::string, flow::StoredValue>& secrets) {
+  RandomOracle out("flow step", RoScope{});
+  out.field(approved).field(call.flow.digest).field(call.run).field(call.step.name);
+  out.field(uint64_t{call.attempt}).field(uint64_t{secrets.size()});
+  for (const auto& [slot, value] : secrets) {
+    out.field(slot).field(uint64_t{value.meta.version}).field(value.meta.tag);
+  }
+  if (call.step.sign_service.empty()) return out.digest();
+  const auto key = call.value(call.flow.key + "/secret");
+  if (!key) throw InputError(call.step.place, "the key that signs is not there");
+  out.field(uint64_t{key->meta.version}).field(key->meta.tag);
+  return out.digest();
+}
+
+/// The session's journal, which tells of the release: `armed` is durable before the mark, and both
+/// before a share of the tag leaves.
+class FlowEngine::Release final : public agent::Journal {
+ public:
+  Release(agent::Journal& journal, const StepCall& call) : journal_(journal), call_(call) {}
+  void mark(std::string_view kind, ByteView id) override {
+    if (kind == "release") call_.before_release();
+    journal_.mark(kind, id);
+  }
+
+ private:
+  agent::Journal& journal_;
+  const StepCall& call_;
+};
+
+FlowEngine::FlowEngine(Joined& joined, agent::Timeline& timeline)
+    : joined_(joined), timeline_(timeline), values_(joined.session()), signing_(joined, values_) {}
+
+std::map<std::string, flow::NewSecret> FlowEngine::draw(const flow::Flow& flow,
+                                                        const flow::RunId& run) {
+  (void)run;
+  timeline_.begin("draw secrets");
+  session::MemberSession& session = joined_.session();
+  std::vector<agent::Sampler> samplers;
+  std::vector<std::string> names;
+  for (const auto& [name, birth] : flow.born) {
+    samplers.push_back(sampler_of(birth));
+    names.push_back(name);
+  }
+  std::vector<prep::AuthBits> drawn = agent::draw_values(
+      session.party(), session.source(), session.engine(), agent::build_draw_circuit(samplers));
+  std::map<std::string, prep::AuthBits> values;
+  for (size_t k = 0; k < names.size(); ++k) {
+    FLEXROOM_ASSERT(drawn[k].size() == size_t{8} * flow.born.at(names[k]).bytes());
+    values[names[k]] = std::move(drawn[k]);
+  }
+  // From here on they may be stored, whatever becomes of this process.
+  session.state().once().run_released(session.party().scope().sid);
+  return values_.store(std::move(values));
+}
+
+/// Values by slot, loaded; JWEs are made of theirs, before anything that could be sent is laid out.
+agent::SlotValues FlowEngine::take_secrets(const std::map<std::string, flow::StoredValue>& secrets,
+                                           FlowJwes& jwes) {
+  timeline_.begin("load secrets");
+  std::vector<const flow::StoredValue*> used;
+  std::map<std::string, uint32_t> lengths;
+  for (const auto& [slot, value] : secrets) {
+    used.push_back(&value);
+    lengths[slot] = FlowValues::length_of(value);
+  }
+  values_.load(used);
+  agent::SlotValues out;
+  for (const auto& [slot, value] : secrets) out.secrets[slot] = &values_.bits(value);
+  if (jwes.empty()) return out;
+  session::MemberSession& session = joined_.session();
+  const uint64_t ands = jwes.num_ands(lengths, session.party().num_parties());
+  for (const auto& [name, digest] : jwes.keys()) {
+    joined_.note(fmt::format("encrypted under {}, key {}", name, to_hex(digest)));
+  }
+  timeline_.begin(agent::phase::kTriples, session.triples_to_make(ands));
+  session.reserve_triples(ands);
+  timeline_.begin("encrypt", ands);
+  jwes.make(session.context(), out.secrets);
+  out.jwes = jwes.texts();
+  return out;
+}
+
+/// The number of the codes of this request, used once a key for ever.
+uint64_t FlowEngine::code_step(const std::map<std::string, flow::StoredValue>& secrets,
+                               const OpenCall& request) {
+  std::vector<session::TotpKey> keys;
+  for (const CallSlot& slot : request.slots) {
+    if (slot.slot.source != http::SlotSource::kTotp) continue;
+    const flow::ValueMeta& key = secrets.at(slot.slot.name).meta;
+    keys.push_back({Bytes(key.tag.begin(), key.tag.end()), key.name, slot.next_code});
+  }
+  return session::agree_on_totp_step(joined_.session(), keys,
+                                     [this] { joined_.throw_if_cancelled(); });
+}
+
+/// The triples of the whole step, and the key of a signed one.
+std::optional<DatedKey> FlowEngine::take_key(const StepCall& call, const OpenCall& request,
+                                             const CallCost& cost) {
+  const auto make_all = [&](uint64_t key_ands) {
+    make_triples(joined_, timeline_,
+                 {key_ands, agent::phase::kSlots, cost.slot_ands, cost.handshake_ands,
+                  cost.request_ands, request.bytes});
+    if (key_ands > 0) timeline_.begin(agent::phase::kSigningKey, key_ands);
+  };
+  if (!request.sign) {
+    make_all(0);
+    return std::nullopt;
+  }
+  timeline_.begin("look for a signing key");
+  return signing_.key(call, make_all);
+}
+
+/// What came, its kept values in fresh rows.
+flow::StepAnswer FlowEngine::take_answer(const flow::Step& step, agent::Reply&& reply,
+                                         const AnswerTerms& terms) {
+  flow::StepAnswer answer;
+  if (reply.sealed != nullptr) {
+    timeline_.begin("store secrets");
+    answer = sealed_answer(step, std::move(*reply.sealed),
+                           [this](auto values) { return values_.store(std::move(values)); });
+  } else if (!reply.unknown_outcome) {
+    answer = open_answer(step, reply.response, terms);
+  } else {
+    answer.reason = *reply.unknown_outcome;
+  }
+  timeline_.end();
+  for (const auto& [name, text] : answer.opened) opened_[name] = text;
+  return answer;
+}
+
+/// Nothing that an open answer told is thrown away because its step is not committed.
+void FlowEngine::keep_learnt(const StepCall& call, const agent::Reply& reply) noexcept {
+  try {
+    const http::PartialAnswer learnt = learnt_of(reply);
+    if (learnt.received.empty()) return;
+    const std::string of = fmt::format("-{}-{}", call.step.name, call.attempt);
+    learnt_ = keep_in_state(joined_, learnt, of).string();
+    joined_.note("What came of the answer is kept as " + learnt_);
+  } catch (...) {
+    joined_.note("What came of the answer could not be kept: " + words_of_caught());
+  }
+}
+
+flow::StepAnswer FlowEngine::make(const StepCall& call) {
+  session::MemberSession& session = joined_.session();
+  const RoomConfig& room = joined_.state().room();
+  const Provider& provider = room.provider(call.flow.provider);
+  joined_.note(fmt::format("{}, attempt {}", call.step.name, call.attempt));
+  const std::map<std::string, flow::StoredValue> secrets = secrets_of(call);
+  const Digest policy = step_policy(call, approved_, secrets);
+  FlowJwes jwes(call, session.party(), policy);
+  const auto dated = [&](const std::string& date_time) {
+    return step_call(room, call.flow, call.step, filling_of(call, secrets, jwes, date_time));
+  };
+  const OpenCall request = dated(amz_date(call.time));
+  const std::string host = request.model.host;
+  if (!call.step.sealed && !request.slots.empty()) {
+    throw InputError(call.step.place, "an open answer to a request with a secret");
+  }
+  timeline_.begin("look at the service");
+  if (looked_at_.insert(host).second) probe_service(joined_, provider, host, 443);
+
+  const agent::SlotValues slots = take_secrets(secrets, jwes);
+  ConnectionShape shape = connection_shape(provider, room.members.size());
+  shape.sealed = call.step.sealed;
+  const auto layout = lay_out_call(request, shape, nullptr, slots.jwes);
+  const CallCost cost = call_cost(request, *layout, shape);
+  const AnswerTerms terms{host, request.model.path_text(), call.time,
+                          [&call](std::string_view text) { return filled(call, text); }};
+  agent::ConnectionConfig config = connection_config(room, provider, host, policy);
+  receive_as(call.step, request, terms, config);
+  std::optional<DatedKey> key = take_key(call, request, cost);
+  agent::Context context = session.context();
+  Release release(context.journal, call);
+  AgreedRequest made({context.party, context.source, context.arith, context.engine, release},
+                     request, dated, std::move(config), layout, policy);
+  made.prepare(slots, std::move(key), timeline_, [&] { return code_step(secrets, request); });
+  jwes.retire();
+  agent::Reply reply = made.call(connector(joined_, provider, host, 443), timeline_);
+  keep_learnt(call, reply);
+  if (reply.unconfirmed) {
+    throw ProtocolAbort(AbortCode::kPeerLost, "confirm", *reply.unconfirmed);
+  }
+  return take_answer(call.step, std::move(reply), terms);
+}
+
+}  // namespace flexroom::room

@@ -1,0 +1,88 @@
+#include "room/flow_proposal.h"
+
+#include <fmt/core.h>
+
+#include "flow/plan.h"
+
+namespace flexroom::room {
+
+namespace {
+
+agreement::Proposal head_of(const RoomConfig& room, const flow::Flow& flow) {
+  agreement::Proposal out;
+  out.kind = "flow";
+  out.title = flow.name;
+  out.text("room", room.name).text("provider", flow.provider).text("prefix", flow.prefix);
+  out.bytes("file and lists", flow.digest);
+  return out;
+}
+
+/// Which run is approved, and whether somebody new comes to be.
+std::string words_of_run(const flow::Flow& flow, const flow::Outlook& outlook) {
+  if (outlook.id.empty()) {
+    return flow.born.empty() ? "a new one"
+                             : "a new one: a new identity is born below " + flow.prefix;
+  }
+  return outlook.step.empty() ? outlook.id + ", which ends"
+                              : fmt::format("{} goes on at {}", outlook.id, outlook.step);
+}
+
+}  // namespace
+
+agreement::Proposal abandon_proposal(const RoomConfig& room, const flow::Flow& flow,
+                                     const flow::Ending& ending) {
+  agreement::Proposal out = head_of(room, flow);
+  for (const flow::RunId& run : ending.runs) {
+    out.text("run", run + " is abandoned, and what it kept is erased");
+  }
+  for (const std::string& name : ending.erased) {
+    out.text("erased", name + " of the room, which not all members have alike");
+  }
+  for (const std::string& one : ending.left) out.text("made, or possibly made", one);
+  out.text("waits",
+           fmt::format("up to {} s, until nothing that was released can arrive", ending.seconds));
+  return out;
+}
+
+agreement::Proposal flow_proposal(const RoomConfig& room, const flow::Flow& flow,
+                                  std::string_view file_text,
+                                  const std::map<std::string, std::string>& arguments,
+                                  const flow::Outlook& outlook, const flow::GoingOn* going_on,
+                                  const std::string& key) {
+  agreement::Proposal out = head_of(room, flow);
+  if (going_on == nullptr) {
+    out.text("run", words_of_run(flow, outlook));
+  } else {
+    out.text("run", fmt::format("{} goes on at {}, with this file", going_on->id,
+                                going_on->step.empty() ? "its end" : going_on->step));
+    for (const std::string& name : going_on->voided) {
+      out.text("erased", name + " of the room, which not all members have alike");
+    }
+    for (const std::string& name : going_on->voided_of_run) {
+      out.text("erased", name + " of the run, which not all members have alike");
+    }
+  }
+  for (const auto& [step, who] : outlook.unknown) {
+    std::string names;
+    for (const std::string& one : who) names += (names.empty() ? "" : ", ") + one;
+    out.text("outcome unknown", fmt::format("{}, as {} has it", step, names));
+  }
+  if (!key.empty()) out.text("signed with", key);
+  if (!arguments.empty()) out.section("Arguments");
+  for (const auto& [name, value] : arguments) out.text(name, value);
+  if (!flow.born.empty()) out.section("Born secrets");
+  for (const auto& [name, birth] : flow.born) {
+    const std::string drawn =
+        birth.alphabet
+            ? fmt::format("{} characters of {}", birth.length, flow::to_string(*birth.alphabet))
+            : fmt::format("one of the {} entries of {}", birth.entries.size(), birth.list);
+    out.text(name, birth.suffix.empty() ? drawn : fmt::format("{}, then {}", drawn, birth.suffix));
+  }
+  out.section("Plan");
+  out.block("plan", flow::plan_text(flow, arguments, outlook.room, outlook.spent));
+  out.section("File");
+  out.block("file", file_text);
+  return out;
+}
+
+}  // namespace flexroom::room

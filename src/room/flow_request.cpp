@@ -1,0 +1,202 @@
+#include "room/flow_request.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "agent/secret_signature.h"
+#include "call/purpose.h"
+#include "circuits/totp.h"
+#include "room/flow_answer.h"
+
+namespace flexroom::room {
+namespace {
+
+using flow::Flow;
+using flow::Selector;
+using flow::SlotUse;
+using flow::Step;
+
+[[noreturn]] void refuse(const Step& step, std::string_view what) {
+  throw InputError(step.place, fmt::format("step {}: {}, which no run can do yet", step.name, what),
+                   "docs/status.md says what is built; the file can be checked and planned");
+}
+
+bool is_code(const SlotUse& use) { return use.function == "totp" || is_next_code(use); }
+
+const SlotUse& use_of(const Step& step, const http::Slot& slot) {
+  const auto it = std::find_if(step.slots.begin(), step.slots.end(),
+                               [&](const SlotUse& use) { return use.slot == slot.name; });
+  FLEXROOM_ASSERT(it != step.slots.end());
+  return *it;
+}
+
+void require_bound_slots(const Flow& flow, const Step& step) {
+  for (const SlotUse& use : step.slots) {
+    if (!use.function.empty() && !use.is_jwe() && !is_code(use)) {
+      refuse(step, fmt::format("{{{{{}}}}} is computed", use.raw));
+    }
+    if (use.name == "client-metadata") refuse(step, "{{client-metadata}} is computed");
+    if (flow.inputs.contains(use.name)) {
+      refuse(step, fmt::format("{} is an input of one member", use.name));
+    }
+  }
+}
+
+void require_bound_selector(const Step& step, const Selector& at) {
+  if (at.kind == Selector::Kind::kPattern) refuse(step, fmt::format("`{}`", at.text));
+}
+
+void require_bound_filters(const Step& step) {
+  if (!step.item) return;
+  for (const flow::Filter& filter : step.item->filters) {
+    if (!filter.equal) refuse(step, "its `item` has a filter with !=");
+  }
+}
+
+void require_bound_item(const Step& step) {
+  require_bound_filters(step);
+  if (!step.item) return;
+  bool taken = false;
+  for (const flow::Keep& keep : step.keeps) taken |= keep.at.in_item;
+  for (const flow::Open& open : step.opens) taken |= open.at && open.at->in_item;
+  for (const flow::Assertion& one : step.asserts) taken |= one.at.in_item;
+  if (!taken) refuse(step, "nothing is taken of its `item`");
+}
+
+/// Of an open answer: strings and numbers of a JSON body, elements of an XML body.
+void require_bound_open(const Step& step) {
+  const auto is_bound = [&](const Selector& at) {
+    if ((!at.is_json() && at.kind != Selector::Kind::kXml) || at.literal) {
+      refuse(step, fmt::format("`{}` of an open answer", at.text));
+    }
+  };
+  require_bound_filters(step);
+  for (const flow::Open& open : step.opens) {
+    if (!open.to_all()) refuse(step, fmt::format("{} is opened to one member", open.name));
+    is_bound(*open.at);
+  }
+  for (const flow::Assertion& one : step.asserts) {
+    if (!one.equals) refuse(step, fmt::format("assert {} has `absent`", one.name));
+    is_bound(one.at);
+  }
+  if (step.code) is_bound(step.code->at);
+}
+
+void require_bound_answer(const Step& step) {
+  if (!step.sealed) return require_bound_open(step);
+  require_bound_item(step);
+  for (const flow::Keep& keep : step.keeps) {
+    if (!keep.decode.empty()) refuse(step, fmt::format("{} has `decode`", keep.name));
+    require_bound_selector(step, keep.at);
+  }
+  for (const flow::Open& open : step.opens) {
+    if (!open.to_all()) refuse(step, fmt::format("{} is opened to one member", open.name));
+    require_bound_selector(step, *open.at);
+  }
+  for (const flow::Assertion& one : step.asserts) {
+    if (!one.equals) refuse(step, fmt::format("assert {} has `absent`", one.name));
+    require_bound_selector(step, one.at);
+  }
+  if (step.code) require_bound_selector(step, step.code->at);
+}
+
+/// Something that stands in the place of each value, of its greatest length.
+flow::Filling placeholders(const Flow& flow, const std::map<std::string, std::string>& arguments) {
+  flow::Filling out;
+  const auto plain = [&flow](const SlotUse& use) -> std::optional<flow::Filling::Secret> {
+    if (const auto it = flow.born.find(use.name); it != flow.born.end()) {
+      return flow::Filling::Secret{it->second.bytes(),
+                                   flow::char_class_of(it->second.value_class())};
+    }
+    const flow::Keep* const keep = flow.kept(use.name);
+    if (keep == nullptr) return std::nullopt;
+    return flow::Filling::Secret{keep->max, flow::char_class_of(keep->value_class)};
+  };
+  out.secret = [plain](const SlotUse& use) {
+    const auto value = plain(use);
+    return value ? in_slot(use, *value, flow::function_length(use, value->length)) : value;
+  };
+  out.public_text = [arguments](const SlotUse& use) {
+    const auto it = arguments.find(use.name);
+    if (it != arguments.end()) return it->second;
+    return std::string(use.where == SlotUse::Where::kNumber ? "0" : "x");
+  };
+  out.access_key_id = "AKIAEXAMPLE";
+  out.date_time = "20000101T000000Z";
+  return out;
+}
+
+void lay_out(const RoomConfig& room, const Flow& flow, const Step& step,
+             const std::map<std::string, std::string>& arguments) {
+  const OpenCall call = step_call(room, flow, step, placeholders(flow, arguments));
+  if (call.signs_secrets) agent::check_signed_slots(*call.signing);
+  if (!step.sealed) {
+    if (!call.slots.empty()) refuse(step, "an open answer to a request with a secret");
+    return;
+  }
+  if (room.provider(flow.provider).tls.suite != &tls::aes128_gcm_sha256()) {
+    refuse(step, "a sealed answer with another suite than \"aes128\"");
+  }
+  AnswerTerms terms;
+  terms.host = call.model.host;
+  terms.path = call.model.path_text();
+  terms.fill = [](std::string_view text) { return std::string(text); };
+  try {
+    sealed_plan(step, terms).require_valid(room.members.size());
+  } catch (const InputError& error) {
+    refuse(step, error.problem());
+  }
+}
+
+}  // namespace
+
+flow::Filling::Secret in_slot(const SlotUse& use, const flow::Filling::Secret& value,
+                              uint32_t jwe_length) {
+  if (use.is_jwe()) return {jwe_length, http::CharClass::kUrlSafe};
+  if (use.function.empty()) return value;
+  const uint32_t key = std::min(value.length, static_cast<uint32_t>(kMaxTotpKeyBytes));
+  return {circuits::kTotpDigits, http::CharClass::kDigits, key};
+}
+
+OpenCall step_call(const RoomConfig& room, const Flow& flow, const Step& step,
+                   const flow::Filling& filling) {
+  CallTerms terms;
+  terms.place = step.place + ": step " + step.name;
+  terms.provider = flow.provider;
+  terms.sealed = step.sealed;
+  if (!step.sign_service.empty()) {
+    terms.sign = Recipe::Sign{flow.key + "/secret", step.sign_region, step.sign_service};
+  }
+  OpenCall call = make_call(flow::request_template(flow, step, filling), terms);
+  (void)room.provider_for(flow.provider, call.model.host);
+  for (CallSlot& slot : call.slots) {
+    const SlotUse& use = use_of(step, slot.slot);
+    slot.next_code = is_next_code(use);
+    // Judged by two readers: the file's, whose words the purposes are, and the request's. A path
+    // with a public value of the run is spelled by the request alone.
+    const bool same_address =
+        step.address.find("{{") != std::string::npos || call.address == step.address;
+    const bool same = use.where == SlotUse::Where::kCookie
+                          ? slot.position.name == "header cookie"
+                          : slot.position.exact == use.position && same_address;
+    if (same) continue;
+    throw InputError(terms.place,
+                     fmt::format("{} stands at `{} {}`, which the file reads as `{} {}`", use.name,
+                                 call.address, slot.position.exact, step.address, use.position),
+                     "write the request so that it can be read in one way only");
+  }
+  return call;
+}
+
+void require_bound(const RoomConfig& room, const Flow& flow,
+                   const std::map<std::string, std::string>& arguments) {
+  flow.each_step([&](const Step& step) {
+    if (step.asks()) refuse(step, "a person is asked");
+    require_bound_slots(flow, step);
+    require_bound_answer(step);
+    lay_out(room, flow, step, arguments);
+  });
+}
+
+}  // namespace flexroom::room

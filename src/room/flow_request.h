@@ -1,0 +1,36 @@
+#pragma once
+
+#include "call/open_call.h"
+#include "config/config.h"
+#include "flow/executor.h"
+#include "flow/request.h"
+
+namespace flexroom::room {
+
+/// The request of a step, filled and judged like every other request (call/open_call.h), and held
+/// to what the file says of it: the host is the provider's, every secret stands exactly where the
+/// purposes that the loader checked say. Throws InputError at the step.
+OpenCall step_call(const RoomConfig& room, const flow::Flow& flow, const flow::Step& step,
+                   const flow::Filling& filling);
+
+/// `{{KEY as totp next}}`: the code of the step behind the agreed one.
+inline bool is_next_code(const flow::SlotUse& use) { return use.function == "totp next"; }
+
+/// A secret as its slot takes it: itself, a JWE of it of that length, or six digits of which it is
+/// the key (up to 64 bytes).
+flow::Filling::Secret in_slot(const flow::SlotUse& use, const flow::Filling::Secret& value,
+                              uint32_t jwe_length);
+
+/// Everything of the flow that no run can do yet is refused here, by name, before any member or
+/// service is contacted: steps that ask a person, inputs of
+/// members, `decode`, `pattern`, `absent`, `!=`, an `item` of a sealed answer of which nothing is
+/// taken, values for one member, what is no JSON of an open answer, suites that sealed answers do
+/// not have. What is left is
+/// laid out once with something in the place of every value, so that what the request or the answer
+/// part would be refused for later is refused now.
+///
+/// Errors  InputError at the step, naming the kind
+void require_bound(const RoomConfig& room, const flow::Flow& flow,
+                   const std::map<std::string, std::string>& arguments);
+
+}  // namespace flexroom::room

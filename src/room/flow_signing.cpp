@@ -1,0 +1,133 @@
+#include "room/flow_signing.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "agreement/time.h"
+#include "call/purpose.h"
+#include "session/signing_keys.h"
+
+namespace flexroom::room {
+namespace {
+
+using flow::StoredValue;
+
+constexpr size_t kMaxKeyId = 128;
+
+bool is_key_id(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxKeyId &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                  c == '_';
+         });
+}
+
+agent::SigningKey copy_of(const agent::SigningKey& key) { return {key.kin, key.kout.clone()}; }
+
+/// What is opened of a key while it signs is safe only for one that nobody can guess, and that all
+/// members gave this purpose (§3.4(i)).
+void require_signs(const flow::StepCall& call, const StoredValue& key, uint32_t length) {
+  const flow::Step& step = call.step;
+  const std::string name = key.meta.name;
+  if (!flow::signs(key.meta.purposes, step.sign_service, step.sign_region)) {
+    throw InputError(step.place, fmt::format("{} as it is stored has no purpose `sigv4 {} {}`",
+                                             name, step.sign_service, step.sign_region));
+  }
+  if (key.meta.entropy < kSigningEntropy) {
+    throw InputError(step.place, fmt::format("{} as it is stored claims {} bits of entropy, and a "
+                                             "signature needs {}",
+                                             name, key.meta.entropy, kSigningEntropy));
+  }
+  if (length > kMaxSigningKeyBytes) {
+    throw InputError(step.place, fmt::format("{} has {} bytes, a signing key has 1 to {}", name,
+                                             length, kMaxSigningKeyBytes));
+  }
+}
+
+}  // namespace
+
+GivenKey::GivenKey(const flow::Flow& flow, const FlowKey& key, store::RecordMeta secret)
+    : key_(flow.key), id_(key.id), secret_(std::move(secret)) {
+  const std::string place = "--secret " + key.secret;
+  if (key_.empty()) throw InputError(place, "the flow signs nothing: it names no `key`");
+  const std::string own = key_ + "/secret";
+  if (flow.kept(own) != nullptr) {
+    throw InputError(place, fmt::format("the flow makes its key {} itself", own));
+  }
+  if (!is_key_id(id_)) {
+    throw InputError("--key-id", "is no access key id",
+                     "1 to 128 letters and digits, as AKIAIOSFODNN7EXAMPLE");
+  }
+  if (secret_.provider != flow.provider) {
+    throw InputError(place,
+                     fmt::format("belongs to provider '{}', the flow is for '{}'", secret_.provider,
+                                 flow.provider),
+                     "a secret is imported for one provider and goes to its hosts only");
+  }
+  flow.each_step([&](const flow::Step& step) {
+    if (step.sign_service.empty()) return;
+    check_signing_secret(secret_, step.sign_service, step.sign_region);
+  });
+}
+
+std::string GivenKey::text() const {
+  return fmt::format("{} (secret {} v{})", id_, secret_.name, secret_.version);
+}
+
+std::optional<StoredValue> GivenKey::value(std::string_view name) const {
+  StoredValue out;
+  out.meta.name = std::string(name);
+  if (name == key_ + "/id") {
+    out.meta.is_public = true;
+    out.meta.value_class = flow::ValueClass::kUrlSafe;
+    out.meta.tag = sha256(as_bytes(id_));
+    out.bytes = SecretBytes::copy_of(as_bytes(id_));
+    return out;
+  }
+  if (name != key_ + "/secret") return std::nullopt;
+  out.meta.version = secret_.version;
+  out.meta.tag = secret_.origin();
+  out.meta.value_class = flow::value_class_of(secret_.value_class).value_or(flow::ValueClass::kRaw);
+  out.meta.entropy = secret_.entropy;
+  out.meta.purposes = secret_.purposes;
+  out.meta.min = out.meta.max = secret_.bits / 8;
+  out.meta.born = secret_.descent == store::Descent::kBorn;
+  return out;
+}
+
+DatedKey FlowSigning::given_key(const flow::StepCall& call,
+                                const std::function<void(uint64_t ands)>& decided) {
+  const store::RecordMeta& secret = given_->secret();
+  session::ObtainedKey key = session::obtain_signing_key(
+      joined_.session(), secret, call.step.sign_region, call.step.sign_service, [&](bool cached) {
+        decided(cached ? 0 : agent::signing_key_programs(secret.bits / 8).num_ands());
+      });
+  return {std::move(key.key), std::move(key.date)};
+}
+
+DatedKey FlowSigning::key(const flow::StepCall& call,
+                          const std::function<void(uint64_t ands)>& decided) {
+  if (given_ != nullptr) return given_key(call, decided);
+  const std::string name = call.flow.key + "/secret";
+  const auto stored = call.value(name);
+  if (!stored || stored->meta.is_public) {
+    throw InputError(call.step.place, fmt::format("{} is no secret here", name));
+  }
+  const uint32_t length = FlowValues::length_of(*stored);
+  require_signs(call, *stored, length);
+  const std::string date = amz_date(call.time).substr(0, 8);
+  const std::string& region = call.step.sign_region;
+  const std::string& service = call.step.sign_service;
+  const auto at = std::make_tuple(stored->meta.tag, date, region, service);
+  const auto known = made_.find(at);
+  decided(known != made_.end() ? 0 : agent::signing_key_programs(length).num_ands());
+  if (known != made_.end()) return {copy_of(known->second), date};
+  values_.load({&*stored});
+  session::MemberSession& session = joined_.session();
+  agent::SigningKeyDerivation derivation(session.engine(), values_.bits(*stored));
+  const auto made = made_.emplace(at, derivation.run(session.party(), {date, region, service}));
+  return {copy_of(made.first->second), date};
+}
+
+}  // namespace flexroom::room

@@ -1,0 +1,274 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ctime>
+
+#include "support/room_rig.h"
+
+// Signed steps of flows against the sandbox (operations.md (a) `sign`): with a key of the state,
+// and with one that an earlier flow pulled out of a sealed answer, whose session token nobody knows
+// either. The sandbox checks every signature.
+
+namespace flexroom {
+namespace {
+
+using support::RoomRig;
+using Ended = RoomRig::Ended;
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+
+const std::string kHead = R"(
+[flow]
+name = "NAME"
+provider = "sandbox"
+prefix = "account"
+hosts = ["sts.us-east-1.amazonaws.com", "iam.amazonaws.com"]
+key = "KEY"
+)";
+
+std::string head(const std::string& name, const std::string& key) {
+  std::string out = kHead;
+  out.replace(out.find("NAME"), 4, name);
+  return out.replace(out.find("KEY"), 3, key);
+}
+
+const std::string kSts = R"(
+sign = "sts us-east-1"
+request = """
+POST / HTTP/1.1
+Host: sts.us-east-1.amazonaws.com
+Content-Type: application/x-www-form-urlencoded
+MORE
+Action=ACTION&Version=2011-06-15
+"""
+type = "text/xml"
+on.unknown = "again"
+)";
+
+std::string sts(const std::string& action, const std::string& more = "") {
+  std::string out = kSts;
+  out.replace(out.find("MORE\n"), 5, more.empty() ? "\n" : more + "\n\n");
+  return out.replace(out.find("ACTION"), 6, action);
+}
+
+/// Who signs, and a session whose three parts nobody has.
+const std::string kGetSession = head("get-session", "keys") + R"(
+[[step]]
+name = "WhoAmI")" + sts("GetCallerIdentity") +
+                                R"(
+open."account-id" = { at = "xml /GetCallerIdentityResponse/GetCallerIdentityResult/Account", class = "digits", max = 12 }
+
+[[step]]
+name = "GetSession")" + sts("GetSessionToken") +
+                                R"(
+leaves = "a session"
+open."session/id" = { at = "xml /GetSessionTokenResponse/GetSessionTokenResult/Credentials/AccessKeyId", class = "urlsafe", max = 32 }
+
+[step.keep."session/secret"]
+at = "xml /GetSessionTokenResponse/GetSessionTokenResult/Credentials/SecretAccessKey"
+class = "base64"
+length = 40
+entropy = 128
+purposes = ["sigv4 sts us-east-1"]
+
+[step.keep."session/token"]
+at = "xml /GetSessionTokenResponse/GetSessionTokenResult/Credentials/SessionToken"
+class = "base64"
+length = [16, 512]
+entropy = 128
+purposes = ["POST https://sts.us-east-1.amazonaws.com/ header x-amz-security-token: {{}}"]
+)";
+
+/// The token stands in a signed header.
+const std::string kUseSession = head("use-session", "session") + R"(
+uses = ["session/token", "account-id"]
+
+[[step]]
+name = "WhoIsIt")" + sts("GetCallerIdentity", "X-Amz-Security-Token: {{session/token}}") +
+                                R"(
+assert.1 = { at = "xml /GetCallerIdentityResponse/GetCallerIdentityResult/Account", equals = "{{account-id}}" }
+)";
+
+/// What nobody knows stands in the signed body.
+const std::string kMakeUser = R"(
+[flow]
+name = "make-user"
+provider = "sandbox"
+prefix = "people"
+hosts = ["iam.amazonaws.com"]
+key = "keys"
+
+[born."user"]
+alphabet = "base32"
+length = 26
+purposes = ["POST https://iam.amazonaws.com/ form UserName={{}}"]
+
+[[step]]
+name = "CreateUser"
+sign = "iam us-east-1"
+request = """
+POST / HTTP/1.1
+Host: iam.amazonaws.com
+Content-Type: application/x-www-form-urlencoded
+
+Action=CreateUser&Version=2010-05-08&UserName={{user}}
+"""
+on.unknown = "again"
+
+[[step]]
+name = "GetUser"
+sign = "iam us-east-1"
+request = """
+POST / HTTP/1.1
+Host: iam.amazonaws.com
+Content-Type: application/x-www-form-urlencoded
+
+Action=GetUser&Version=2010-05-08&UserName={{user}}
+"""
+on.unknown = "again"
+)";
+
+class FlowSignTest : public ::testing::TestWithParam<size_t> {
+ protected:
+  void SetUp() override {
+    rig_ = std::make_unique<RoomRig>(GetParam());
+    rig_->start_sandbox();
+    all_ok(rig_->init());
+    account_ = rig_->joint_account();
+  }
+  void import_key(const json& purposes) {
+    json terms = RoomRig::signs();
+    terms["purposes"] = purposes;
+    rig_->write_shares("k.json", "joint/key", account_["secret_access_key"].get<std::string>(),
+                       "b64", terms);
+    all_ok(rig_->import("k.json"));
+  }
+  static void all_ok(const std::vector<Ended>& ended) {
+    for (const Ended& e : ended) ASSERT_EQ(e.code, cli::kOk) << e.out;
+  }
+  using Prepare = std::function<void(PartyId, cli::Common&)>;
+  std::vector<Ended> flow(const std::string& text, const std::string& secret = "joint/key",
+                          const Prepare& prepare = nullptr) {
+    for (PartyId i = 0; i < rig_->size(); ++i) rig_->write(i, "flow.toml", text);
+    const std::string id = secret.empty() ? "" : account_["access_key_id"].get<std::string>();
+    return rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
+      if (prepare) prepare(i, common);
+      return cli::run_flow(out, common, rig_->dir(i) / "flow.toml", {}, "", "", {secret, id});
+    });
+  }
+  std::vector<Ended> shipped(const std::string& name,
+                             const std::map<std::string, std::string>& arguments = {}) {
+    const std::filesystem::path file =
+        std::filesystem::path(FLEXROOM_SOURCE_DIR) / "share/flows" / (name + ".toml");
+    return rig_->run([&](PartyId, cli::Output& out, cli::Common& common) {
+      return cli::run_flow(out, common, file, arguments, "", "",
+                           {"joint/key", account_["access_key_id"].get<std::string>()});
+    });
+  }
+  std::unique_ptr<RoomRig> rig_;
+  json account_;
+};
+INSTANTIATE_TEST_SUITE_P(Members, FlowSignTest, ::testing::Values(2, 3));
+
+TEST_P(FlowSignTest, AKeyPulledOutOfASealedAnswerSignsWithItsToken) {
+  import_key({"sigv4 sts us-east-1"});
+  const std::vector<Ended> got = flow(kGetSession);
+  all_ok(got);
+  for (const Ended& e : got) {
+    const json opened = e.last()["opened"];
+    EXPECT_EQ(opened["account-id"], account_["account_id"]);
+    EXPECT_THAT(opened["session/id"].get<std::string>(), MatchesRegex("ASIA[A-Z0-9]+"));
+    EXPECT_THAT(e.out, HasSubstr("(secret joint/key v1)"));
+  }
+  all_ok(flow(kUseSession, ""));
+  // Twice in one day: the key of the state is taken from there, the other one is derived again.
+  all_ok(flow(kUseSession, ""));
+}
+
+TEST_P(FlowSignTest, WhatNobodyKnowsIsSignedInTheBody) {
+  import_key({"sigv4 iam us-east-1"});
+  all_ok(flow(kMakeUser));
+}
+
+class FlowSignPairTest : public FlowSignTest {};
+INSTANTIATE_TEST_SUITE_P(Members, FlowSignPairTest, ::testing::Values(2));
+
+TEST_P(FlowSignPairTest, AKeySignsOnlyWhatItsPurposesSay) {
+  import_key({"sigv4 ec2 us-east-1"});
+  for (const Ended& e : flow(kGetSession)) {
+    EXPECT_EQ(e.code, cli::kRefused) << e.out;
+    EXPECT_THAT(e.error(), HasSubstr("'sigv4 sts us-east-1' is none of its purposes"));
+  }
+}
+
+TEST_P(FlowSignPairTest, NoKeyIsGivenInThePlaceOfOneThatTheFlowMakes) {
+  import_key({"sigv4 sts us-east-1"});
+  std::string text = kGetSession;
+  text.replace(text.find("key = \"keys\""), 12, "key = \"session\"");
+  text.replace(text.find("sign = \"sts us-east-1\"\n"), 23, "");
+  text.replace(text.find("sign = \"sts us-east-1\"\n"), 23, "");
+  for (const Ended& e : flow(text)) {
+    EXPECT_EQ(e.code, cli::kRefused) << e.out;
+    EXPECT_THAT(e.error(), HasSubstr("the flow makes its key session/secret itself"));
+  }
+}
+
+// The shipped files that need nothing but a key (operations.md (d), (g)).
+TEST_P(FlowSignPairTest, AQuotaIsAskedForAndItsStateRead) {
+  import_key({"sigv4 servicequotas us-east-1"});
+  all_ok(shipped("quota-increase", {{"value", "128"}}));
+  for (const Ended& e : shipped("quota-state")) {
+    ASSERT_EQ(e.code, cli::kOk) << e.out;
+    EXPECT_THAT(e.last()["opened"]["run/quota-state"].get<std::string>(),
+                MatchesRegex("PENDING|CASE_OPENED"));
+  }
+  // One open request for a quota: the second finds ours.
+  all_ok(shipped("quota-increase", {{"value", "128"}}));
+}
+
+TEST_P(FlowSignPairTest, ASecondFactorThatIsOffStaysOff) {
+  import_key({"sigv4 sts us-east-1", "sigv4 iam us-east-1"});
+  all_ok(flow(kGetSession));
+  all_ok(shipped("drop-totp"));
+}
+
+TEST_P(FlowSignPairTest, TheClassicRunScriptMakesItsTenCalls) {
+  import_key({"sigv4 iam us-east-1", "sigv4 s3 us-east-1", "sigv4 ssm us-east-1",
+              "sigv4 ec2 us-east-1", "sigv4 sagemaker us-east-1"});
+  const std::vector<Ended> ended = shipped(
+      "run-script-classic", {{"user-data", "IyEvYmluL3NoCnRydWUK"}, {"training-image", "image"}});
+  for (const Ended& e : ended) {
+    ASSERT_EQ(e.code, cli::kOk) << e.out;
+    const json opened = e.last()["opened"];
+    EXPECT_THAT(opened["instance-id"].get<std::string>(), MatchesRegex("i-[0-9a-f]+"));
+    EXPECT_THAT(opened["run/role"].get<std::string>(), HasSubstr(":role/flexroom-"));
+  }
+}
+
+// Without a key in the state nothing is signed, and nobody is asked for more.
+TEST_P(FlowSignPairTest, AKeyThatIsNotThereIsSaidBeforeAnythingIsContacted) {
+  for (const Ended& e : flow(kGetSession, "")) {
+    EXPECT_EQ(e.code, cli::kRefused) << e.out;
+    EXPECT_THAT(e.error(), HasSubstr("keys/secret is not there"));
+  }
+}
+
+// §5.8: one member's key id differs, so its request does: all are told before anything leaves.
+TEST_P(FlowSignPairTest, MembersThatNameOtherKeysMakeNoRequest) {
+  import_key({"sigv4 sts us-east-1"});
+  for (PartyId i = 0; i < rig_->size(); ++i) rig_->write(i, "flow.toml", kGetSession);
+  const auto ended = rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
+    const std::string id = i == 0 ? "AKIAEXAMPLE" : "AKIAOTHER";
+    return cli::run_flow(out, common, rig_->dir(i) / "flow.toml", {}, "", "", {"joint/key", id});
+  });
+  for (const Ended& e : ended) {
+    EXPECT_EQ(e.code, cli::kRefused) << e.out;
+    EXPECT_THAT(e.error(), HasSubstr("signed with"));
+  }
+}
+
+}  // namespace
+}  // namespace flexroom
