@@ -1,5 +1,8 @@
 #include <fmt/core.h>
 
+#include <mutex>
+#include <set>
+
 #include "flow/rules.h"
 #include "run_fixture.h"
 
@@ -437,6 +440,46 @@ TEST(FlowHostile, AnUnprovedKeyThatIsLostLeavesTheCurrentOne) {
   ASSERT_TRUE(h.finish(file("create-session"))) << h.last[0];
   EXPECT_NE(h.current("account", "keys/secret"), secret);
   EXPECT_EQ(h.toy.world.keys.size(), 1u);
+}
+
+// Made twice in a run, and one member is back at the first: it is made once more, whatever older
+// key the room has, and nobody proves that one in its place.
+TEST(FlowHostile, AKeyMadeTwiceOfWhichOneMemberHasTheFirstIsMadeOnceMore) {
+  History h(2);
+  ASSERT_TRUE(h.finish(file("create-account"), 1)) << h.last[0];
+  ASSERT_TRUE(h.finish(file("create-session"), 1)) << h.last[0];
+  const std::string secret = h.current("account", "keys/secret");
+  const Flow flow = edited(
+      "create-session", {{"on.exhausted = \"back CreateAWSCredentials x1\"\non.unknown = \"again\"",
+                          "on.exhausted = \"back CreateAWSCredentials x1\"\n"
+                          "on.unknown = \"back CreateAWSCredentials x1\""}});
+  stop_at(h, "GetCallerIdentity");
+  (void)h.session(flow);
+  h.save(1, "first");
+  h.toy.fates[h.toy.releases + 1] = "noans";
+  std::mutex mutex;
+  std::set<std::string> made;
+  h.toy.at_step = [&](const std::string& name) {
+    const std::lock_guard lock(mutex);
+    if (name == "GetCallerIdentity" && made.contains("CreateAWSCredentials")) {
+      throw ProtocolAbort(AbortCode::kCancelled, name, "stopped");
+    }
+    made.insert(name);
+  };
+  (void)h.session(flow);
+  ASSERT_TRUE(made.contains("CreateAWSCredentials"));
+  h.restore(1, "first");
+  h.toy.at_step = nullptr;
+  ASSERT_TRUE(History::done(h.session(flow, Op::kGoOn))) << h.last[0];
+  std::vector<std::string> order;
+  h.toy.at_step = [&](const std::string& name) {
+    const std::lock_guard lock(mutex);
+    order.push_back(name);
+  };
+  ASSERT_TRUE(h.finish(flow)) << h.last[0];
+  ASSERT_FALSE(order.empty());
+  EXPECT_EQ(order.front(), "CreateAWSCredentials");
+  EXPECT_NE(h.current("account", "keys/secret"), secret);
 }
 
 // ------------------------------------------------------------------ numbers of peers
