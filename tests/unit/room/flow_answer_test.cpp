@@ -409,7 +409,7 @@ TEST(FlowBound, ASignedHeaderTakesAToken) {
                             "hosts = [\"site.flexroom.example\", \"sts.amazonaws.com\"]\n"
                             "key = \"keys\"") +
                    "[step.keep.\"run/token\"]\nat = \"json /token\"\nclass = \"" + char_class +
-                   "\"\nlength = 20\nentropy = 128\npurposes = [\"GET https://sts.amazonaws.com/ "
+                   "\"\nlength = 24\nentropy = 128\npurposes = [\"GET https://sts.amazonaws.com/ "
                    "header x-amz-security-token: {{}}\"]\n\n[[step]]\nname = \"Signed\"\n"
                    "sign = \"sts us-east-1\"\nrequest = \"\"\"\nGET /?Action=GetCallerIdentity&"
                    "Version=2011-06-15 HTTP/1.1\nHost: sts.amazonaws.com\n"
