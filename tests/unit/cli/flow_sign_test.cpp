@@ -199,7 +199,7 @@ INSTANTIATE_TEST_SUITE_P(Members, FlowSignPairTest, ::testing::Values(2));
 TEST_P(FlowSignPairTest, AKeySignsOnlyWhatItsPurposesSay) {
   import_key({"sigv4 ec2 us-east-1"});
   for (const Ended& e : flow(kGetSession)) {
-    EXPECT_EQ(e.code, cli::kRefused) << e.out;
+    EXPECT_EQ(e.code, cli::kBadInput) << e.out;
     EXPECT_THAT(e.error(), HasSubstr("'sigv4 sts us-east-1' is none of its purposes"));
   }
 }
@@ -211,7 +211,7 @@ TEST_P(FlowSignPairTest, NoKeyIsGivenInThePlaceOfOneThatTheFlowMakes) {
   text.replace(text.find("sign = \"sts us-east-1\"\n"), 23, "");
   text.replace(text.find("sign = \"sts us-east-1\"\n"), 23, "");
   for (const Ended& e : flow(text)) {
-    EXPECT_EQ(e.code, cli::kRefused) << e.out;
+    EXPECT_EQ(e.code, cli::kBadInput) << e.out;
     EXPECT_THAT(e.error(), HasSubstr("the flow makes its key session/secret itself"));
   }
 }
@@ -252,7 +252,7 @@ TEST_P(FlowSignPairTest, TheClassicRunScriptMakesItsTenCalls) {
 TEST_P(FlowSignPairTest, AKeyThatIsNotThereIsSaidBeforeAnythingIsContacted) {
   for (const Ended& e : flow(kGetSession, "")) {
     EXPECT_EQ(e.code, cli::kRefused) << e.out;
-    EXPECT_THAT(e.error(), HasSubstr("keys/secret is not there"));
+    EXPECT_THAT(e.error(), HasSubstr("uses keys/secret, which the room does not have"));
   }
 }
 

@@ -81,6 +81,7 @@ class ToyWorld {
   int64_t lag = 0;       // until a new key works
   int64_t lag_list = 0;  // until the list of keys shows a change
   int refuse_card = 0;
+  size_t max_keys = 2;
   bool swap_session = false;
   size_t calls = 0, cases = 0;
 
@@ -420,7 +421,7 @@ class ToyWorld {
     if (p == "/keys") {
       size_t own = 0;
       for (const auto& [id, key] : keys) own += key.account == account ? 1 : 0;
-      if (own >= 2) return {409, {}, {}, {}};
+      if (own >= max_keys) return {409, {}, {}, {}};
       const std::string id = "AKIA" + fresh("k").substr(2, 16);
       const std::string secret = to_hex(sha256(as_bytes(fresh("secret")))).substr(0, 40);
       keys[id] = {swap_session ? "999999999999" : account, secret, now};
