@@ -40,6 +40,11 @@ void require_bound_slots(const Flow& flow, const Step& step) {
     if (flow.inputs.contains(use.name)) {
       refuse(step, fmt::format("{} is an input of one member", use.name));
     }
+    const bool in_header =
+        use.where == SlotUse::Where::kHeader || use.where == SlotUse::Where::kCookie;
+    if (use.is_jwe() && in_header && !step.sign_service.empty()) {
+      refuse(step, fmt::format("{{{{{}}}}} stands in a signed header", use.raw));
+    }
   }
 }
 

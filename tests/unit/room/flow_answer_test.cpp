@@ -404,19 +404,31 @@ TEST(FlowBound, ShippedFilesAreRefusedByTheFirstStepThatIsNotBound) {
 
 // A session token may stand in a signed header (tls-in-mpc.md §6.2).
 TEST(FlowBound, ASignedHeaderTakesAToken) {
-  const auto signed_with = [](const std::string& char_class) {
-    return refusal(replaced(kFlow, "hosts = [\"site.flexroom.example\"]",
-                            "hosts = [\"site.flexroom.example\", \"sts.amazonaws.com\"]\n"
-                            "key = \"keys\"") +
-                   "[step.keep.\"run/token\"]\nat = \"json /token\"\nclass = \"" + char_class +
-                   "\"\nlength = 24\nentropy = 128\npurposes = [\"GET https://sts.amazonaws.com/ "
-                   "header x-amz-security-token: {{}}\"]\n\n[[step]]\nname = \"Signed\"\n"
-                   "sign = \"sts us-east-1\"\nrequest = \"\"\"\nGET /?Action=GetCallerIdentity&"
-                   "Version=2011-06-15 HTTP/1.1\nHost: sts.amazonaws.com\n"
-                   "X-Amz-Security-Token: {{run/token}}\n\"\"\"\n");
+  const auto text_with = [](const std::string& char_class) {
+    return replaced(kFlow, "hosts = [\"site.flexroom.example\"]",
+                    "hosts = [\"site.flexroom.example\", \"sts.amazonaws.com\"]\n"
+                    "key = \"keys\"") +
+           "[step.keep.\"run/token\"]\nat = \"json /token\"\nclass = \"" + char_class +
+           "\"\nlength = 24\nentropy = 128\npurposes = [\"GET https://sts.amazonaws.com/ "
+           "header x-amz-security-token: {{}}\"]\n\n[[step]]\nname = \"Signed\"\n"
+           "sign = \"sts us-east-1\"\nrequest = \"\"\"\nGET /?Action=GetCallerIdentity&"
+           "Version=2011-06-15 HTTP/1.1\nHost: sts.amazonaws.com\n"
+           "X-Amz-Security-Token: {{run/token}}\n\"\"\"\n";
   };
+  const auto signed_with = [&](const std::string& c) { return refusal(text_with(c)); };
   EXPECT_EQ(signed_with("base64"), "");
   EXPECT_EQ(signed_with("cookie"), "");
+  // A JWE is no secret as it is: it would be signed otherwise than it is sent.
+  flow::Flow flow = load(text_with("base64"));
+  auto& slots = const_cast<flow::Step*>(flow.step("Signed"))->slots;
+  ASSERT_EQ(slots.size(), 1u);
+  slots[0].function = "jwe RSA-OAEP-256 A256GCM";
+  try {
+    require_bound(room(), flow, {});
+    ADD_FAILURE() << "accepted";
+  } catch (const InputError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("stands in a signed header"));
+  }
 }
 
 // §5.8: members that use other versions, or the same one in another slot, have other requests.
