@@ -268,6 +268,61 @@ TEST_P(SeveralRequestsTest, AnswersMayComeInPieces) {
   }
 }
 
+/// A status alone, behind which the connection goes on and one KeyUpdate of it may come; a cookie,
+/// with none of its own.
+ConnectionRig& updated(size_t n) {
+  static std::map<size_t, std::unique_ptr<ConnectionRig>> rigs;
+  auto& rig = rigs[n];
+  if (rig) return *rig;
+  SealedPlan plan = small_plan();
+  plan.keep_alive = true;
+  plan.key_updates = 1;
+  const auto first = std::make_shared<const SealedPlan>(plan);
+  const auto second = std::make_shared<const SealedPlan>(cookie_plan());
+  rig = std::make_unique<ConnectionRig>(n, [=](PartyId, agent::ConnectionConfig& config) {
+    config.receive = agent::ReceiveMode::kSealed;
+    config.sealed = first;
+    config.later = {{{}, second}};
+  });
+  return *rig;
+}
+
+// §3.6: KeyUpdates are counted over the connection; whichever answer meets one has room for it.
+TEST_P(SeveralRequestsTest, NewKeysMayComeInAnyAnswer) {
+  ConnectionRig& members = updated(GetParam());
+  Scenario scenario = staying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  const std::string answer = cookie_answer();
+  scenario.script.next_answers = {{{kData, to_bytes(answer.substr(0, 60))},
+                                   {kHandshakeRecord, TestService::key_update_message(0)},
+                                   {kData, to_bytes(answer.substr(60))}}};
+  const Report report = members.run(scenario);
+  ASSERT_TRUE(report.ended);
+  for (const Member& member : report.members) {
+    ASSERT_EQ(member.next.size(), 1u) << member.failure << member.detail;
+    ASSERT_TRUE(member.next[0].sealed) << member.next[0].where << ": " << member.next[0].detail;
+    EXPECT_EQ(member.next[0].failure, "");
+    EXPECT_EQ(member.next[0].leak.key_updates, 1u);
+  }
+  EXPECT_EQ(report.kept_next(0, 0), "a1b2c3d4");
+}
+
+// §4.9(1): whether the connection goes on is asked when the answer is done, with what is left.
+TEST_P(SeveralRequestsTest, WhatTheConnectionNeedsIsNotAtTheCostOfTheAnswer) {
+  SealedPlan plan = cookie_plan();
+  const std::string more = "Connection: keep-alive\r\n";
+  size_t tests = 0;
+  {
+    const Report alone = support::answer_with(*support::make_rig(2, plan), cookie_answer(more));
+    support::expect_kept(alone, "a1b2c3d4");
+    tests = alone.members[0].leak.tests;
+  }
+  ASSERT_GT(tests, 0u);
+  plan.tests_max = tests;
+  plan.keep_alive = true;
+  const auto members = support::make_rig(GetParam(), plan);
+  support::expect_kept(members->run(staying(cookie_answer(more), 0)), "a1b2c3d4");
+}
+
 // A request that may be out is an unknown outcome, whatever becomes of the socket; nobody waits and
 // no engine ends.
 TEST_P(SeveralRequestsTest, ASocketThatFailsWhileALaterRequestIsWritten) {
