@@ -72,6 +72,7 @@ void AnswerKeys::derive_keys(size_t first_record, const Views& views, const Dige
   inputs.dyn = {{"kout_s_ap", &kout_}};
   inputs.pub.emplace_back("kw_key", outer_bits(kin_, "key", 16));
   inputs.pub.emplace_back("kw_iv", outer_bits(kin_, "iv", 12));
+  inputs.generation = static_cast<uint32_t>(generations_.size());
   boolean::Outputs outputs = circuits_.run(circuit, inputs, views, a4);
   const mpc::Program& program = *circuit.program;
   const auto kept = [&](std::string_view name) {
@@ -92,6 +93,7 @@ void AnswerKeys::update(size_t first_record, const Views& views, const Digest& a
   PreparedCircuits::Inputs inputs;
   inputs.dyn = {{"kout", &kout_}};
   inputs.pub.emplace_back("kw_next", outer_bits(kin_, "traffic upd", 32));
+  inputs.generation = static_cast<uint32_t>(generations_.size());
   boolean::Outputs outputs = circuits_.run(circuit, inputs, views, a4);
   const mpc::Program& program = *circuit.program;
   kin_ = sha256_state_from(digest_of_bits(outputs.opened[program.output_group("kin_next")]));

@@ -60,7 +60,7 @@ Connection::Connection(Context context, ConnectionConfig config, RequestPlan pla
   FLEXROOM_ASSERT(s.config.courier != 0 && s.config.courier < context.party.num_parties());
 }
 Connection::~Connection() = default;
-bool Connection::released() const { return state_->released; }
+bool Connection::released(size_t request) const { return request < state_->released; }
 bool Connection::kept() const { return state_->kept; }
 uint64_t Connection::num_ands() const {
   FLEXROOM_ASSERT(state_->prepared);
@@ -146,15 +146,15 @@ Reply Connection::call_next(const Request& request, Timeline& timeline) {
     throw ProtocolAbort(AbortCode::kRefusedByRule, "tls/next request",
                         "the answer before it did not leave the connection to another request");
   }
-  require_request(request, s.plan(), true);
-  s.kept = s.released = false;
+  s.kept = false;
   const ScopeRestorer scope(s.party());
-  RoScope own = s.party().scope();
-  own.csid = s.handshake.csid;
-  s.party().set_scope(own);
   const ConnectionEraser eraser([&] {
     if (!s.kept) s.erase();
   });
+  require_request(request, s.plan(), true);
+  RoScope own = s.party().scope();
+  own.csid = s.handshake.csid;
+  s.party().set_scope(own);
   timeline.begin(phase::kAgree);
   s.views.agree("tls/ready",
                 s.views.of("ready next")
@@ -170,7 +170,8 @@ Reply Connection::call_next(const Request& request, Timeline& timeline) {
 std::vector<Reply> Connection::call_all(const std::vector<Request>& requests,
                                         const ServerBytes::Connect& connect, Timeline& timeline) {
   State& s = *state_;
-  FLEXROOM_ASSERT(s.prepared && !s.used && s.config.pipelined && requests.size() == s.plans.size());
+  FLEXROOM_ASSERT(s.config.receive == ReceiveMode::kOpen && s.config.pipelined);
+  FLEXROOM_ASSERT(s.prepared && !s.used && requests.size() == s.plans.size());
   for (size_t k = 0; k < requests.size(); ++k) require_request(requests[k], s.plans[k], false);
   s.used = true;
   const ScopeRestorer scope(s.party());

@@ -99,9 +99,9 @@ class Connection {
   std::vector<Reply> call_all(const std::vector<Request>& requests,
                               const ServerBytes::Connect& connect, Timeline& timeline);
 
-  /// Whether this member released its share of the last request's tag: from then on the request may
-  /// have been carried out.
-  bool released() const;
+  /// Whether this member released its share of the tag of that request of the connection (0: the
+  /// first): from then on the request may have been carried out.
+  bool released(size_t request = 0) const;
   /// ANDs of GC-A, of GC-B, of later requests, of the tag's circuit, where it has one, and of what
   /// sealed answers need.
   uint64_t num_ands() const;

@@ -1,5 +1,7 @@
 #include "agent/connection_state.h"
 
+#include <utility>
+
 #include "agent/phases.h"
 #include "agent/wires.h"
 #include "base/ct.h"
@@ -42,6 +44,11 @@ Digest connection_terms(const ConnectionConfig& config) {
 void require_valid(const ConnectionConfig& config) {
   const Suite& suite = suite_of(*config.suite);
   const bool sealed = config.receive == ReceiveMode::kSealed;
+  if (sealed && config.pipelined) {
+    throw InputError("several requests on a sealed connection",
+                     "are made one behind the answer of the other",
+                     "use \"open\" to send all at once");
+  }
   if (config.later.empty()) return;
   if (suite.later_request_program == nullptr) {
     throw InputError("`suite` " + std::string(suite.tls.setting),
@@ -215,12 +222,15 @@ void Connection::State::shake_hands(Timeline& timeline) {
                      .digest;
 }
 
+// Requests that are sent before any answer leave in one flight behind the last release: the socket
+// is not touched while members run a circuit together.
 void Connection::State::send(const Bytes& record) {
   if (!is_courier()) return;
-  Bytes flight = next == 0 ? machine->client_finished_record() : Bytes();
+  if (next == 0) flight = machine->client_finished_record();
   append(flight, record);
-  released = true;  // the courier's own share leaves inside the tag, here and not before
-  server->write(flight);
+  if (config.pipelined && next + 1 < plans.size()) return;
+  released = next + 1;  // the courier's own shares leave inside the tags, here and not before
+  server->write(std::exchange(flight, {}));
 }
 
 // All shares of the answers' keys are checked and the answers are read: a member that withholds its
@@ -337,7 +347,7 @@ Bytes Connection::State::seal(const Request& request, const Bytes& ciphertext,
 Block Connection::State::open_tag(const prep::AuthField& share, const Digest& a3) {
   prep::FieldOpening opening(party(), context.source.delta(), share, "tls/tag share");
   if (!is_courier()) {
-    released = true;
+    released = next + 1;
     party().send(config.courier, "tls/A3", a3);
     opening.send_to(config.courier);
     return {};

@@ -77,7 +77,8 @@ struct Connection::State {
   size_t next = 0;  // the request that is made, or may be
   bool prepared = false;
   bool used = false;
-  bool released = false;
+  size_t released = 0;  // of `requests`, from the first on
+  Bytes flight;         // courier: sealed records that wait for those behind them
   bool kept = false;
 
   net::Party& party() { return context.party; }

@@ -26,6 +26,8 @@ tls::FrozenResponse freeze(const Released& request, const ReadTerms& terms) {
   tls::FrozenResponse frozen;
   frozen.request_offset = request.request_offset;
   frozen.suite = terms.suite;
+  // Silence behind one of several answers says nothing of the next one.
+  const bool until_close = terms.await_close || (terms.requests > 1 && terms.sealed == nullptr);
   while (true) {
     for (tls::RawRecord& record : machine.take_application_records()) {
       frozen.records.push_back(std::move(record));
@@ -33,7 +35,7 @@ tls::FrozenResponse freeze(const Released& request, const ReadTerms& terms) {
     frozen.trailing_partial = machine.has_partial_record();
     if (server.ended() || machine.application_fault()) break;
     const Bytes piece = server.next_of_answer(tls::quiet_before_freeze(
-        frozen.records, request.request_offset, frozen.trailing_partial, terms.await_close));
+        frozen.records, request.request_offset, frozen.trailing_partial, until_close));
     if (!piece.empty()) (void)machine.feed(piece);
   }
   if (terms.await_close) require_close(frozen, server, request.courier);

@@ -56,7 +56,7 @@ boolean::Outputs PreparedCircuits::run(Prepared& circuit, const Inputs& inputs, 
   const mpc::Program& program = *circuit.program;
   boolean::OnlineInputs online = empty_inputs(program);
   RandomOracle view = views.of(circuit.name);
-  view.field(a4).field(uint64_t{ran_.size()});
+  view.field(a4).field(uint64_t{ran_.size()}).field(uint64_t{inputs.generation});
   for (const auto& [name, bits] : inputs.dyn) online.dyn[program.input_group(name)] = bits;
   for (const auto& [name, bits] : inputs.pub) {
     view.field(bits);

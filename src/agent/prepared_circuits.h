@@ -30,6 +30,7 @@ class PreparedCircuits {
   struct Inputs {
     std::vector<std::pair<std::string_view, const prep::AuthBits*>> dyn;
     std::vector<std::pair<std::string_view, std::vector<uint8_t>>> pub;
+    uint32_t generation = 0;  // of the server's keys, where some go in
   };
   /// Fills in the `zero` inputs of a circuit.
   using ZeroInputs = std::function<void(const Prepared&, std::vector<prep::AuthBits>&)>;

@@ -89,6 +89,9 @@ std::vector<RecordByte> SealedReading::read_body(const http::HeaderLines& header
 // §4.9(1). What is wrong here ends the connection; the answer stands as it would without one.
 bool SealedReading::leaves_connection(const http::HeaderLines& header) {
   try {
+    http::ask_names(header,
+                    {"connection", "content-length", "transfer-encoding", "content-encoding"},
+                    *header_);
     return says_keep_alive(header) && (plan_.reads_body() || ends_where_its_framing_says(header)) &&
            records_.at_rest();
   } catch (const SealedFault&) {

@@ -77,6 +77,7 @@ void SealedAnswer::compute_block_run(SealedCircuits::Prepared& circuit,
   SealedCircuits::Inputs inputs;
   inputs.dyn = {{"iv_s", &generation.iv}, {"round_keys_s", &generation.round_keys}};
   inputs.pub.emplace_back("place", std::move(bits));
+  inputs.generation = keys.position(places.front().first).generation;
   boolean::Outputs outputs = run(circuit, inputs);
   text.add_keystream(places, outputs.kept[circuit.program->output_group("keystream")]);
 }

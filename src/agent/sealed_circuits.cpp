@@ -120,7 +120,7 @@ void SealedCircuits::add_keystream(std::string_view name, size_t blocks, size_t 
 void SealedCircuits::add_header() {
   // A record boundary may cut a block in two, but the first block of every record is there.
   const size_t windows = header_windows(plan_);
-  add_keystream(kHeaderBlocks, (plan_.header_max + 15) / 16, plan_.key_updates + windows - 1);
+  add_keystream(kHeaderBlocks, (plan_.header_max + 15) / 16, key_updates_ + windows - 1);
   for (size_t window = 0; window < windows; ++window) {
     add(kHeader, sized(kHeader, plan_.header_max, circuits::header_outline_circuit));
   }
@@ -141,8 +141,7 @@ void SealedCircuits::add_body() {
     add(kSizeLine, sized(kSizeLine, kSizeBytes, size_line_circuit));
   }
   const size_t arrivals = plan_.keep_alive ? plan_.records : 1;
-  add_keystream(kBodyBlocks, (plan_.body_max + 9 * lines) / 16 + 1,
-                plan_.key_updates + arrivals - 1);
+  add_keystream(kBodyBlocks, (plan_.body_max + 9 * lines) / 16 + 1, key_updates_ + arrivals - 1);
   switch (plan_.body_kind()) {
     case SealedBodyKind::kJson:
       return add(kBody, sized("json", plan_.body_max, circuits::json_outline_circuit));
@@ -163,7 +162,8 @@ void SealedCircuits::add_values() {
   if (!sets.empty()) add(kClasses, fresh(circuits::class_circuit(sets_of(sets))));
 }
 
-SealedCircuits::SealedCircuits(const SealedPlan& plan) : plan_(plan) {
+SealedCircuits::SealedCircuits(const SealedPlan& plan, size_t key_updates)
+    : plan_(plan), key_updates_(key_updates) {
   // One at a time: how many records are looked at together is known when they are there.
   for (size_t block = 0; block < plan_.records + plan_.spare_blocks; ++block) {
     add(kTypes, sized(kTypes, 1, circuits::keystream_circuit));

@@ -12,7 +12,10 @@ namespace flexroom::agent {
 /// connection (AnswerKeys). They run in the order of the phases; sizes follow from the plan alone.
 class SealedCircuits : public PreparedCircuits {
  public:
-  explicit SealedCircuits(const SealedPlan& plan);
+  /// `key_updates`: those that this answer may meet. Budgeted by the connection, any of them may
+  /// come in any answer.
+  SealedCircuits(const SealedPlan& plan, size_t key_updates);
+  explicit SealedCircuits(const SealedPlan& plan) : SealedCircuits(plan, plan.key_updates) {}
 
   /// Keystream blocks that are still prepared under that name.
   size_t keystream_left(std::string_view name) const;
@@ -37,6 +40,7 @@ class SealedCircuits : public PreparedCircuits {
   void add_values();
 
   const SealedPlan& plan_;
+  const size_t key_updates_;
 };
 
 /// Header outlines that are prepared: the window of an answer that is read while it comes may end

@@ -5,6 +5,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "http/text.h"
 
 namespace flexroom::agent {
 namespace {
@@ -137,6 +138,12 @@ bool holds_the_end(const SealedItem& item) {
   return item.char_class.contains(end) || item.char_class.contains('\0');
 }
 
+/// Where a pattern would find what a caller put into a text of the body (§5.4, decoys).
+bool has_outline(std::string_view content_type) {
+  const std::string type = http::to_lower(content_type);
+  return type.find("json") != std::string::npos || type.find("xml") != std::string::npos;
+}
+
 /// What is searched is filled up with zero bytes: neither the literal nor the run may take them for
 /// bytes of the text.
 void require_valid_pattern(const SealedItem& item, const SealedPattern& pattern, size_t body_max) {
@@ -179,15 +186,15 @@ void require_valid_item(const SealedItem& item, size_t num_members) {
   }
   if (const auto* header = std::get_if<SealedHeader>(&item.at)) {
     if (http::same_name(header->name, "set-cookie")) refuse("Set-Cookie is read by `cookie` alone");
+    // Blanks behind a value are not marked: one of them would make the text pass for absent.
+    if (item.fate == SealedItem::Fate::kAbsent && !header->after.empty()) {
+      refuse("`absent` of a header by how it ends", "say how it begins");
+    }
   }
   require_names(item.at);
   const auto* cookie = std::get_if<SealedCookie>(&item.at);
-  if (cookie != nullptr && item.fate != SealedItem::Fate::kKeep &&
-      item.fate != SealedItem::Fate::kAbsent) {
+  if (cookie != nullptr && item.fate != SealedItem::Fate::kKeep) {
     refuse("a cookie is never opened or tested", "keep it");
-  }
-  if (cookie != nullptr && cookie->missing_same && item.fate != SealedItem::Fate::kKeep) {
-    refuse("`missing` of a cookie that is not kept");
   }
   if (cookie != nullptr && !is_domain_of(cookie->query)) {
     refuse("a cookie of a domain that the host is not in");
@@ -238,6 +245,9 @@ void SealedPlan::require_valid(size_t num_members) const {
     if (is_body(item.at) && kind_of(item.at) != body_kind()) {
       refuse("a body is JSON, XML or a text, not two of them");
     }
+  }
+  if (body_kind() == SealedBodyKind::kText && has_outline(content_type)) {
+    refuse("a pattern on a body of JSON or XML", "use `json` or `xml`");
   }
   if (codes) {
     require_names(place_of(*codes));

@@ -46,7 +46,9 @@ struct SealedItem {
     kOpen,  // opened in phase 6, to all or to one
     kTest,  // must be `equals` (assert); shows one bit
     /// Must not be there (assert): no such place; of `after` or a pattern the literal stands
-    /// nowhere in it. Shows one bit.
+    /// nowhere in it, one bit. Of other places shown is what selecting them shows: of a header
+    /// which lines have its name, their structure, and which begin with `before`; of JSON and XML
+    /// the tests of names on the way. Not of a cookie.
     kAbsent,
   };
   SealedPlace at;

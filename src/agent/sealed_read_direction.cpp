@@ -13,8 +13,9 @@ namespace {
 class SealedReadDirection final : public ReadDirection {
  public:
   explicit SealedReadDirection(const ReadTerms& terms) : terms_(terms), keys_(bounds_of(terms)) {
-    answers_.emplace_back(terms.sealed);
-    for (const auto& plan : terms.later) answers_.emplace_back(plan);
+    const size_t key_updates = bounds_of(terms).updates;
+    answers_.emplace_back(terms.sealed, key_updates);
+    for (const auto& plan : terms.later) answers_.emplace_back(plan, key_updates);
     num_ands_ = keys_.num_ands();
     for (const Prepared& answer : answers_) num_ands_ += answer.circuits.num_ands();
   }
@@ -76,8 +77,8 @@ class SealedReadDirection final : public ReadDirection {
  private:
   /// One answer's plan and what is prepared for it.
   struct Prepared {
-    explicit Prepared(std::shared_ptr<const SealedPlan> the_plan)
-        : plan(std::move(the_plan)), circuits(*plan) {}
+    Prepared(std::shared_ptr<const SealedPlan> the_plan, size_t key_updates)
+        : plan(std::move(the_plan)), circuits(*plan, key_updates) {}
     std::shared_ptr<const SealedPlan> plan;
     SealedCircuits circuits;
     std::vector<prep::VecTriple> products;

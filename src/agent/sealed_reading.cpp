@@ -78,14 +78,14 @@ void SealedReading::read_by_plan(SealedReply& reply) {
   if (plan_.items.empty() && !plan_.keep_alive) return;
   const http::HeaderLines header = read_header();
   if (plan_.reads_body()) outline_body(read_body(header));
-  const bool goes_on = plan_.keep_alive && leaves_connection(header);
   std::vector<std::optional<Place>> places;
   for (size_t k = 0; k < plan_.items.size(); ++k) {
     places.push_back(select(plan_.items[k], header, k));
   }
   require_classes(places);
   finish(reply, places);
-  reply.goes_on = goes_on;
+  // Last: neither what it waits for nor the tests it takes are at the cost of the answer.
+  reply.goes_on = plan_.keep_alive && leaves_connection(header);
 }
 
 // Phase 1: the digits are gated with the form of the line and the type of the record.
@@ -134,10 +134,9 @@ http::HeaderLines SealedReading::read_header() {
   }
   const http::HeaderLines header = http::read_header_outline(*marks);
   std::vector<std::string> names;
-  if (plan_.prepares_body() || plan_.keep_alive) {
+  if (plan_.prepares_body()) {
     names = {"content-length", "transfer-encoding", "content-encoding", "content-type"};
   }
-  if (plan_.keep_alive) names.emplace_back("connection");
   for (const SealedItem& item : plan_.items) {
     if (std::holds_alternative<SealedCookie>(item.at)) names.emplace_back("set-cookie");
     if (const auto* line = std::get_if<SealedHeader>(&item.at)) names.push_back(line->name);

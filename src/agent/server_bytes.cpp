@@ -9,6 +9,8 @@ namespace {
 
 constexpr size_t kPieceBytes = 64 * 1024;
 constexpr std::string_view kLabel = "tls/forward";
+/// How long is waited for what the service said before it stopped to listen.
+constexpr std::chrono::milliseconds kAfterWriteFault{250};
 
 // First byte of a forwarded piece: bytes (kOpen) or why there are no more, or that the courier
 // failed.
@@ -56,7 +58,14 @@ void ServerBytes::open(ByteView first_flight) {
 
 void ServerBytes::write(ByteView bytes) {
   if (!is_courier()) return;
-  at_courier([&] { socket_->write(bytes); });
+  at_courier([&] {
+    try {
+      socket_->write(bytes);
+    } catch (const ProtocolAbort& abort) {
+      if (is_ours(abort)) throw;
+      write_fault_ = abort.detail();
+    }
+  });
 }
 
 void ServerBytes::write_farewell(ByteView bytes) noexcept {
@@ -138,6 +147,16 @@ Bytes ServerBytes::next() {
 }
 
 Bytes ServerBytes::read_answer(std::optional<std::chrono::milliseconds> quiet) {
+  if (write_fault_) quiet = kAfterWriteFault;
+  Bytes piece = read_piece(quiet);
+  if (write_fault_ && ended()) {
+    end_ = StreamEnd::kBroken;
+    reason_ = *write_fault_;
+  }
+  return piece;
+}
+
+Bytes ServerBytes::read_piece(std::optional<std::chrono::milliseconds> quiet) {
   try {
     std::optional<Bytes> piece =
         quiet ? socket_->read_some_within(kPieceBytes, *quiet) : socket_->read_some(kPieceBytes);

@@ -47,7 +47,8 @@ class ServerBytes {
   Bytes next_of_answer(std::optional<std::chrono::milliseconds> quiet);
   /// After kQuiet at all members: what comes later is taken all the same.
   void go_on();
-  /// Courier: writes to the service. Others: nothing.
+  /// Courier: writes a released request to the service. Others: nothing. The request may be out, so
+  /// a socket that fails does not abort: what has come is read, then the stream ends as kBroken.
   void write(ByteView bytes);
   /// Courier: a last word to a service that is given up, if it still listens. Never throws.
   void write_farewell(ByteView bytes) noexcept;
@@ -68,6 +69,7 @@ class ServerBytes {
   void notify_of_failure();
   void forward(StreamEnd end, ByteView piece);
   Bytes read_answer(std::optional<std::chrono::milliseconds> quiet);
+  Bytes read_piece(std::optional<std::chrono::milliseconds> quiet);
   Bytes receive(StreamEnd last_kind);
   Bytes take(Bytes piece);
 
@@ -80,6 +82,7 @@ class ServerBytes {
   const uint64_t limit_;
   StreamEnd end_ = StreamEnd::kOpen;
   std::string reason_;  // at the courier, of kTimeout and kBroken
+  std::optional<std::string> write_fault_;
 };
 
 }  // namespace flexroom::agent

@@ -38,6 +38,8 @@ class ConnectionRig {
     size_t next_requests = 0;
     /// That member's later request differs in one public byte.
     std::optional<PartyId> other_next_request;
+    /// The first later request is a HEAD.
+    bool head_next = false;
     /// All requests have the id of the first.
     bool repeats_id = false;
     /// Makes tokens after the connection ended, to see whether the arithmetic engine still serves.
@@ -121,12 +123,13 @@ class ConnectionRig {
     for (auto& thread : threads) thread.join();
   }
 
-  /// What the service must see.
-  std::string expected_request() const {
+  /// What the service must see as the first request, or as a later one.
+  std::string expected_request(size_t number = 0) const {
     std::string out = to_text(text_);
     std::copy(kSecret.begin(), kSecret.end(), out.begin() + kSecretOffset);
     const std::string hex = to_hex(hmac_sha256(key_, as_bytes(kMessage)));
     std::copy(hex.begin(), hex.end(), out.begin() + kSignatureOffset);
+    if (number > 0) out.back() = static_cast<char>('a' + number - 1);
     return out + '\x17';
   }
   PartyId courier() const { return 1; }
@@ -274,27 +277,30 @@ class ConnectionRig {
       return std::make_unique<TestService>(script_of(scenario), seen);
     };
     // What is sent up to the end of a request counts as its own.
-    const auto attempt = [&](MemberReport& into, const auto& action) {
+    const auto attempt = [&](MemberReport& into, size_t number, const auto& action) {
       try {
         action();
       } catch (const ProtocolAbort& abort) {
         into.code = abort.code();
         into.where = abort.operation();
         into.detail = abort.detail();
+      } catch (const InputError& error) {
+        into.detail = error.what();
       }
-      into.released = m.connection->released();
+      into.released = m.connection->released(number);
       into.kept = m.connection->kept();
       into.scope_restored = m.party->scope().csid == before.csid;
       into.marks = m.journal.kinds;
     };
     if (pipelined_) {
-      attempt(report, [&] { call_all(m, scenario, request, connect, timeline, report); });
+      attempt(report, 0, [&] { call_all(m, scenario, request, connect, timeline, report); });
     } else {
-      attempt(report, [&] { note_reply(m.connection->call(request, connect, timeline), report); });
+      attempt(report, 0,
+              [&] { note_reply(m.connection->call(request, connect, timeline), report); });
       for (size_t k = 0; k < scenario.next_requests; ++k) {
         MemberReport next;
         const agent::Request later = later_request(m, scenario, i, request, k);
-        attempt(next, [&] { note_reply(m.connection->call_next(later, timeline), next); });
+        attempt(next, k + 1, [&] { note_reply(m.connection->call_next(later, timeline), next); });
         report.next.push_back(std::move(next));
         if (report.next.back().code) break;
       }
@@ -318,6 +324,7 @@ class ConnectionRig {
     out.secret = &m.secret;
     out.kout_signing = &m.kout;
     if (!scenario.repeats_id) out.id = sha256(out.text);
+    if (scenario.head_next && k == 0) out.method = "HEAD";
     if (scenario.other_next_request == i) out.text.back() ^= 1;
     return out;
   }

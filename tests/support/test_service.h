@@ -39,6 +39,7 @@ class TestService : public ByteStream {
     bool stays = false;       // does not close the connection
     bool breaks = false;      // the network fails in place of the end
     bool closes_after_hello = false;
+    std::optional<size_t> resets_at;       // the network fails while that request is written
     std::optional<size_t> flip_in_answer;  // byte of the first record of the answer
     std::optional<size_t> flip_in_more;    // byte of the first record of `more`
     std::optional<uint64_t> flip_byte;     // of the stream; the network flips bit 0
@@ -233,6 +234,9 @@ class TestService : public ByteStream {
       seen_.finished = inner->size() == expected.size() + 1 &&
                        std::equal(expected.begin(), expected.end(), inner->begin());
       return;
+    }
+    if (script_.resets_at == seen_.requests.size()) {
+      throw ProtocolAbort(AbortCode::kServer, "test service", "sending failed: reset");
     }
     const auto inner = tls::aead_open(tls::traffic_keys(c_ap_, *script_.server.suite),
                                       seen_.requests.size(), record);

@@ -2,11 +2,14 @@
 #include <openssl/evp.h>
 
 #include "agent/answer_keys.h"
+#include "agent/memory_journal.h"
 #include "agent/sealed_circuits.h"
 #include "agent/wires.h"
 #include "base/prg.h"
 #include "circuits/answer.h"
 #include "circuits/code_search.h"
+#include "support/dealer.h"
+#include "support/parties.h"
 #include "tls/key_schedule.h"
 #include "tls/record_layer.h"
 
@@ -166,6 +169,37 @@ TEST(AnswerCircuits, OneClassBitForAllBytes) {
   EXPECT_LE(a_byte(http::CharClass::kJsonSafe), 17.0);
   EXPECT_LE(a_byte(http::CharClass::kCookie), 20.0);
   EXPECT_LE(a_byte(http::CharClass::kB64), 22.0);
+}
+
+// A4 binds what a circuit of an answer is run on: records, and the keys that they are under.
+TEST(PreparedCircuits, ARunIsUnderKeysOfOneGeneration) {
+  const auto code_of = [](size_t n, uint32_t of_the_first) {
+    support::Dealer dealer(n);
+    const auto run = support::run_parties(n, [&](net::Party& party) {
+      prep::Source& source = dealer.source(party.id());
+      arith::ArithEngine arith(party, source);
+      boolean::Engine engine(party, source);
+      agent::MemoryJournal journal;
+      const agent::Context context{party, source, arith, engine, journal};
+      const agent::Views views(party, {});
+      agent::PreparedCircuits circuits;
+      circuits.add("digit", std::make_shared<const mpc::Program>(mpc::compile(
+                                circuits::class_circuit({circuits::byte_set("0123456789")}))));
+      circuits.prepare(context);
+      const prep::AuthBits text = dealer.share_bits(party.id(), 1, {1, 0, 0, 0, 1, 1, 0, 0});
+      agent::PreparedCircuits::Inputs inputs;
+      inputs.dyn = {{"text", &text}};
+      inputs.generation = party.id() == 0 ? of_the_first : 1;
+      const auto outputs = circuits.run(*circuits.find("digit"), inputs, views, {});
+      return int{outputs.opened.at(0).at(0)};
+    });
+    EXPECT_EQ(run.outcomes[1].value.value_or(0), of_the_first == 1 ? 1 : 0);
+    return run.outcomes[1].code();
+  };
+  for (const size_t n : {2u, 3u}) {
+    EXPECT_EQ(code_of(n, 1), std::nullopt);
+    EXPECT_EQ(code_of(n, 0), AbortCode::kViewMismatch);
+  }
 }
 
 // A sealed answer in one record (§7.1): tag mask, type and first block, status; then 5,120 ANDs for

@@ -140,10 +140,7 @@ TEST_P(SealedPatternTest, AlteredSharesOfASearchAreCheating) {
 
 SealedPlan absent_plan() {
   SealedPlan plan = small_plan();
-  agent::SealedCookie cookie;
-  cookie.query.name = "session";
-  cookie.query.host = "api.example";
-  plan.items.push_back(absent(cookie));
+  plan.items.push_back(absent(agent::SealedHeader{"location", "/error", ""}));
   plan.items.push_back(absent(agent::SealedHeader{"x-error", "", ""}));
   plan.items.push_back(absent(agent::SealedJson{{std::string("error")}, false}));
   plan.items.push_back(absent(agent::SealedJson{{std::string("text")}, false}, "@s"));
@@ -170,8 +167,9 @@ TEST_P(SealedPatternTest, WhatMustNotBeThere) {
       {json(R"({"id":7,"text":""})"), ""},
       {json(R"({"id":7,"text":"@"})"), ""},  // the quote behind it is none of the text
       {json(long_text), ""},
-      {json(good, "Set-Cookie: session=1; Path=/\r\n"), "assert 1"},
-      {json(good, "Set-Cookie: session=; Path=/\r\n"), "deleted"},
+      {json(good, "Location: /errand\r\n"), ""},
+      {json(good, "Location: /error?x=1\r\n"), "assert 1"},
+      {json(good, "Location:  \t/error \r\n"), "assert 1"},
       {json(good, "X-Error: \r\n"), "assert 2"},
       {json(good, "x-error: no\r\nX-Error: yes\r\n"), "assert 2"},
       {json(R"({"id":7,"error":null})"), "assert 3"},
@@ -289,10 +287,20 @@ TEST(SealedPatternPlans, WhatDoesNotGoTogetherIsRefused) {
   }));
   EXPECT_TRUE(refused([](SealedPlan& plan, Pattern&) {
     plan.items[0] = absent(agent::SealedCookie{});
-    auto& cookie = std::get<agent::SealedCookie>(plan.items[0].at);
-    cookie.query.name = "c";
-    cookie.missing_same = true;
+    std::get<agent::SealedCookie>(plan.items[0].at).query.name = "c";
   }));
+  EXPECT_FALSE(refused([](SealedPlan& plan, Pattern&) {
+    plan.items[0] = absent(agent::SealedHeader{"location", "/error", ""});
+  }));
+  EXPECT_TRUE(refused([](SealedPlan& plan, Pattern&) {
+    plan.items[0] = absent(agent::SealedHeader{"location", "", "error"});
+  }));
+  // §5.5: a pattern in a text that somebody put into JSON or XML would be a decoy.
+  for (const std::string type :
+       {"application/json", "application/ld+JSON", "text/xml", "application/xhtml+xml"}) {
+    EXPECT_TRUE(refused([&](SealedPlan& plan, Pattern&) { plan.content_type = type; })) << type;
+  }
+  EXPECT_FALSE(refused([](SealedPlan& plan, Pattern&) { plan.content_type = "text/plain"; }));
 
   const Digest same = pdf_plan().digest();
   const std::vector<std::function<void(Pattern&)>> changes = {
