@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -47,11 +48,16 @@ struct Phase {
   uint64_t ands = 0;
 };
 
-/// A question about this member's own affairs, which no other member sees.
+/// A question to this member's person, which no other member sees. What becomes of the answer is
+/// said in the text.
 struct Question {
   enum class Kind { kYesNo, kText };
   Kind kind = Kind::kYesNo;
   std::string text;
+  /// What is answered later counts as no answer; nothing: there is time.
+  std::optional<std::chrono::seconds> within = std::nullopt;
+  /// The answer is this member's secret: it is not shown while it is typed.
+  bool is_secret = false;
 };
 
 /// The person or program that speaks for one member: everything that a member decides goes through
@@ -80,12 +86,18 @@ class Decider {
   virtual Answer approve(const Summary& summary) = 0;
   /// In place of approve() where member.toml says auto_approve.
   virtual void approved_by_rule(const Summary& summary) { (void)summary; }
-  /// "yes" or "no" to a kYesNo question, else the text. Nothing: not now.
+  /// "yes" or "no" to a kYesNo question, else the text. Nothing: not now, or not in time.
   virtual std::optional<std::string> human_input(const Question& question) = 0;
 
   virtual void progress(const Progress& progress) { (void)progress; }
   /// One sentence worth telling: whom we wait for, what the log could not hold.
   virtual void note(std::string_view text) { (void)text; }
+  /// A value of an answer that was opened to this member alone, as soon as it is: it is stored
+  /// nowhere and told once.
+  virtual void opened_to_us(std::string_view name, std::string_view value) {
+    (void)name;
+    (void)value;
+  }
   /// At the end of an operation that called a service.
   virtual void timeline(const std::vector<Phase>& phases) { (void)phases; }
 };

@@ -46,6 +46,8 @@ struct FlowRequest {
   std::string go_on;                             // --continue: the open run; empty: not
   std::string abandon;                           // --abandon: one of the open runs; empty: not
   FlowKey key = {};  // what signed steps use in place of the values that the flow's `key` names
+  std::filesystem::path inputs;  // this member's private values (JSON, mode 0600); those that it
+                                 // does not have are asked for
 };
 
 /// What came of a flow that is done, or was abandoned.

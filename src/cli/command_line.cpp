@@ -248,12 +248,14 @@ void CommandLine::add_calls() {
       app_, "flow", "run a flow file: goes on with its open run, or begins one",
       [this] {
         return run_flow(*out_, common_, recipe_, parse_arguments(arguments_), go_on_, abandon_,
-                        key_);
+                        key_, inputs_);
       },
       "  flexroom flow open-mailbox.toml   # at all members; the same again goes on\n"
       "Flow files: docs/flows.md.");
   flow->add_option("FILE", recipe_, "flow file, the same at every member")->required();
   flow->add_option("--arg", arguments_, "NAME=VALUE for the flow's public arguments");
+  flow->add_option("--inputs", inputs_,
+                   "this member's private values (JSON, mode 0600); those not in it are asked for");
   CLI::Option* const go_on = flow->add_option(
       "--continue", go_on_, "RUN: go on with an edited file, or after a member was restored");
   flow->add_option("--abandon", abandon_, "RUN: end it, and print what is left at the providers")

@@ -55,7 +55,8 @@ int plan_flow(Output& out, const Common& common, const std::filesystem::path& fi
 /// if it is not the flow's own.
 int run_flow(Output& out, const Common& common, const std::filesystem::path& file,
              const std::map<std::string, std::string>& arguments, const std::string& go_on,
-             const std::string& abandon, const FlowKey& key = {});
+             const std::string& abandon, const FlowKey& key = {},
+             const std::optional<std::filesystem::path>& inputs = std::nullopt);
 /// Every rule of a flow file or recipe; with member.toml also what the room says of its provider.
 int recipe_check(Output& out, const Common& common, const std::filesystem::path& file);
 /// A first draft of a flow file, made of a recorded request and answer.

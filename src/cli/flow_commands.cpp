@@ -89,9 +89,11 @@ int plan_flow(Output& out, const Common& common, const std::filesystem::path& fi
 
 int run_flow(Output& out, const Common& common, const std::filesystem::path& file,
              const std::map<std::string, std::string>& arguments, const std::string& go_on,
-             const std::string& abandon, const FlowKey& key) {
+             const std::string& abandon, const FlowKey& key,
+             const std::optional<std::filesystem::path>& inputs) {
   Joint joint(out, common);
-  const FlowEnd end = joint->flow({file, arguments, go_on, abandon, key});
+  const FlowEnd end =
+      joint->flow({file, arguments, go_on, abandon, key, inputs.value_or(std::filesystem::path())});
   if (abandon.empty()) {
     out.line(fmt::format("{}: run {} is done.", display(end.flow), display(end.run)));
   } else {

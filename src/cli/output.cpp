@@ -211,6 +211,41 @@ bool Output::confirm(std::string_view question, const std::atomic<bool>* cancel)
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
+std::optional<SecretBytes> Output::ask(std::string_view question,
+                                       std::optional<std::chrono::seconds> within,
+                                       const std::atomic<bool>* cancel) {
+  constexpr size_t kMaxAnswer = 65'536;
+  const auto asked = Clock::now();
+  std::optional<Terminal> terminal = Terminal::of(STDIN_FILENO);
+  if (terminal) {
+    terminal->discard_typed();
+  } else {
+    terminal = Terminal::input(STDIN_FILENO);
+  }
+  end_progress();
+  nlohmann::json fields{{"text", std::string(question)}};
+  if (within) fields["within_seconds"] = within->count();
+  event("question", std::move(fields));
+  write_error(fmt::format("{}> ", display_lines(question)));
+  if (!terminal) return std::nullopt;
+  const auto is_cancelled = [cancel] { return cancel != nullptr && *cancel; };
+  const auto is_late = [&] { return within && Clock::now() - asked > *within; };
+  std::optional<SecretBytes> line =
+      terminal->read_line(kMaxAnswer, "answer", [&] { return is_cancelled() || is_late(); });
+  if (is_cancelled()) {
+    throw ProtocolAbort(AbortCode::kCancelled, "operator", "stopped by the operator");
+  }
+  if (!line) write_error("\n");
+  return line && !line->empty() ? std::move(line) : std::nullopt;
+}
+
+std::optional<SecretBytes> Output::ask_secret(std::string_view question) {
+  std::optional<Terminal> terminal = Terminal::of(STDIN_FILENO);
+  if (!terminal) return std::nullopt;
+  end_progress();
+  return ask_unseen(*terminal, question, "private value");
+}
+
 int report(Output& out, const std::exception& error, bool released) noexcept {
   int code = released ? kUnknown : kBadInput;
   try {

@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "flexroom/decider.h"
 #include "flexroom/error.h"
 
@@ -68,6 +69,15 @@ class Output {
   /// y/N at the terminal; throws when there is none. What was typed before the question was shown
   /// counts for nothing. A set `cancel` ends the waiting: kCancelled.
   bool confirm(std::string_view question, const std::atomic<bool>* cancel = nullptr);
+  /// A line of this member's person. At a terminal what was typed before the question was shown
+  /// counts for nothing; else a line of standard input, for a program that answers in a person's
+  /// place: the event `question` says when. Nothing: an empty line, the end of the input, not
+  /// `within` the time. A set `cancel` ends the waiting: kCancelled.
+  std::optional<SecretBytes> ask(std::string_view question,
+                                 std::optional<std::chrono::seconds> within,
+                                 const std::atomic<bool>* cancel);
+  /// The same of a secret, at a terminal alone, without echo. Nothing: there is no terminal.
+  std::optional<SecretBytes> ask_secret(std::string_view question);
   /// Something that was meant for standard output could not be written.
   bool lost() const noexcept { return lost_; }
   /// The exit code of a command that ended with `code`: kOutputLost if it is kOk and output was

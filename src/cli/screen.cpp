@@ -1,8 +1,12 @@
 #include "cli/screen.h"
 
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <csignal>
+
+#include "base/codec.h"
+#include "base/display.h"
 
 namespace flexroom::cli {
 namespace {
@@ -107,8 +111,20 @@ void Screen::approved_by_rule(const Summary& summary) {
 }
 
 std::optional<std::string> Screen::human_input(const Question& question) {
-  if (question.kind != Question::Kind::kYesNo) return std::nullopt;
+  if (question.kind == Question::Kind::kText) {
+    // `yes` approves; it knows no answers.
+    throw_if_cancelled();
+    const std::optional<SecretBytes> line =
+        question.is_secret ? out_.ask_secret(question.text)
+                           : out_.ask(question.text, question.within, &cancelled);
+    return line ? std::optional(to_text(line->reveal())) : std::nullopt;
+  }
   return yes_ || out_.confirm(question.text, &cancelled) ? "yes" : "no";
+}
+
+void Screen::opened_to_us(std::string_view name, std::string_view value) {
+  out_.line(fmt::format("{} (to this member alone): {}", display(name), display(value)));
+  out_.event("opened", {{"name", std::string(name)}, {"value", std::string(value)}});
 }
 
 void Screen::timeline(const std::vector<Phase>& phases) {

@@ -25,6 +25,7 @@ class Screen final : public Decider {
   std::optional<std::string> human_input(const Question& question) override;
   void progress(const Progress& progress) override { out_.progress(progress); }
   void note(std::string_view text) override { out_.note(text); }
+  void opened_to_us(std::string_view name, std::string_view value) override;
   void timeline(const std::vector<Phase>& phases) override;
   /// Phases are shown, else with --json only.
   void show_phases() { show_phases_ = true; }

@@ -3,14 +3,11 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
-#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
@@ -28,10 +25,6 @@ constexpr size_t kMaxBytes = 1024;
 constexpr std::string_view kForms =
     "write \"prompt\", \"file:PATH\", \"fd:N\" or \"credential:NAME\"; the passphrase itself never "
     "stands here";
-
-// Since the terminal's echo is off.
-volatile std::sig_atomic_t caught = 0;
-void on_signal(int number) { caught = number; }
 
 /// Up to a newline or the end, byte by byte: what follows is not ours.
 SecretBytes read_line(int fd, std::string_view place) {
@@ -76,74 +69,17 @@ SecretBytes read_credential(const std::string& name) {
   return read_file(std::filesystem::path(directory) / name);
 }
 
-/// The terminal without echo; a signal on the way gives the echo back before it acts.
-class QuietTerminal {
- public:
-  explicit QuietTerminal(int fd) : fd_(fd) {
-    caught = 0;
-    struct sigaction action {};
-    action.sa_handler = on_signal;
-    for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &old_[i]);
-    ok_ = tcgetattr(fd, &before_) == 0;
-    termios quiet = before_;
-    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    quiet.c_lflag |= ICANON | ISIG;
-    ok_ = ok_ && set(quiet);
-  }
-  ~QuietTerminal() {
-    if (ok_) (void)set(before_);
-    for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &old_[i], nullptr);
-    if (caught != 0) raise(caught);
-  }
-  QuietTerminal(const QuietTerminal&) = delete;
-  QuietTerminal& operator=(const QuietTerminal&) = delete;
-  bool ok() const { return ok_; }
-
- private:
-  /// Throws away what was typed. A signal while the terminal drains does not leave it half done.
-  bool set(const termios& mode) const {
-    while (tcsetattr(fd_, TCSAFLUSH, &mode) != 0) {
-      if (errno != EINTR) return false;
-    }
-    return true;
-  }
-  static constexpr std::array<int, 5> kSignals{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
-  int fd_;
-  bool ok_ = false;
-  termios before_{};
-  std::array<struct sigaction, kSignals.size()> old_{};
-};
-
-SecretBytes ask(Terminal& terminal, std::string_view question) {
-  constexpr std::string_view kPlace = "passphrase";
-  while (true) {
-    std::optional<SecretBytes> line;
-    {
-      const QuietTerminal quiet(terminal.fd());
-      if (!quiet.ok()) throw InputError(kPlace, "the terminal's echo cannot be turned off");
-      terminal.say(fmt::format("{}: ", display(question)));
-      line = terminal.read_line(kMaxBytes, kPlace, [] { return caught != 0; });
-    }  // a signal that ends the process does so here
-    terminal.say("\n");
-    if (!line && caught == SIGTSTP) continue;  // stopped and continued
-    if (!line) {
-      throw ProtocolAbort(AbortCode::kCancelled, "operator", "stopped by the operator");
-    }
-    if (line->empty()) throw InputError(kPlace, "none was given", "nothing was changed");
-    return std::move(*line);
-  }
-}
-
 SecretBytes prompt(std::string_view question, bool twice) {
+  constexpr std::string_view kPlace = "passphrase";
   std::optional<Terminal> terminal = Terminal::controlling();
   if (!terminal) {
     throw InputError("passphrase", "there is no terminal to ask at",
                      "run it in a terminal, or let state_passphrase in member.toml name a "
                      "\"file:PATH\", \"fd:N\" or \"credential:NAME\"");
   }
-  SecretBytes first = ask(*terminal, question);
+  SecretBytes first = ask_unseen(*terminal, question, kPlace);
   if (twice) {
-    const SecretBytes second = ask(*terminal, "the same again");
+    const SecretBytes second = ask_unseen(*terminal, "the same again", kPlace);
     if (!ct_equal(first.reveal(), second.reveal())) {
       throw InputError("passphrase", "the two are not alike", "run the command again");
     }

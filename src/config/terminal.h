@@ -20,6 +20,8 @@ class Terminal {
   static std::optional<Terminal> controlling();
   /// The one open as descriptor `fd`; nothing if that is no terminal.
   static std::optional<Terminal> of(int fd);
+  /// Any input that lines are read from, for programs that answer in a person's place.
+  static std::optional<Terminal> input(int fd);
 
   int fd() const { return fd_.get(); }
   /// Throws away what was typed so far: nobody answers a question before it is shown.
@@ -37,5 +39,9 @@ class Terminal {
   Fd fd_;
   bool blocks_;  // the terminal could not be opened anew
 };
+
+/// A line typed without echo, at most 1024 bytes; a signal on the way gives the echo back before it
+/// acts. Throws InputError at `place`, also if none is given; kCancelled.
+SecretBytes ask_unseen(Terminal& terminal, std::string_view question, std::string_view place);
 
 }  // namespace flexroom

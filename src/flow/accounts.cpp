@@ -25,11 +25,20 @@ std::string account_of_kept(const Step& step, const Selector& at) {
   return out;
 }
 
+std::string member_of(const std::string& text,
+                      const std::map<std::string, std::string>& arguments) {
+  const auto names = names_in(text).value_or(std::vector<std::string>());
+  const auto given = names.empty() ? arguments.end() : arguments.find(names.front());
+  return given == arguments.end() ? text : given->second;
+}
+
+bool is_of_member(const Input& input, const std::map<std::string, std::string>& arguments) {
+  return !member_of(input.from, arguments).starts_with("room:");
+}
+
 std::string account_of_input(const Input& input,
                              const std::map<std::string, std::string>& arguments) {
-  const auto from = names_in(input.from).value_or(std::vector<std::string>());
-  const auto given = from.empty() ? arguments.end() : arguments.find(from.front());
-  return fmt::format("input {} {}", given == arguments.end() ? input.from : given->second,
+  return fmt::format("input {} {}", member_of(input.from, arguments),
                      input.kind.empty() ? "other" : input.kind);
 }
 

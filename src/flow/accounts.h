@@ -17,6 +17,11 @@ namespace flexroom::flow {
 /// value.
 std::string account_of_kept(const Step& step, const Selector& at);
 
+/// Who is meant by the name of a member or by `{{ARGUMENT}}`.
+std::string member_of(const std::string& text, const std::map<std::string, std::string>& arguments);
+/// Whether a member gives the input in each run, and no store has it: it is none of `room:PREFIX`.
+bool is_of_member(const Input& input, const std::map<std::string, std::string>& arguments);
+
 /// Of an input: who gives it (after `arguments`) and which of card, telephone and postal it is, or
 /// none of them: an input of another name is the same place.
 std::string account_of_input(const Input& input,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "flow/accounts.h"
 #include "flow/loader.h"
 
 // What is known only where a flow will run: values that the room has, and arguments.
@@ -151,9 +152,7 @@ void check_claimant(const Flow& flow, const std::map<std::string, std::string>& 
   for (const std::string& name : flow.input_order) {
     const Input& input = flow.inputs.at(name);
     if (input.kind.empty()) continue;
-    const auto from = names_in(input.from).value_or(std::vector<std::string>());
-    const auto given = from.empty() ? arguments.end() : arguments.find(from.front());
-    const std::string member = given == arguments.end() ? input.from : given->second;
+    const std::string member = member_of(input.from, arguments);
     // Of the room's own value nobody can tell the desk.
     if (!member.starts_with("room:")) by[member].push_back(input.kind);
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "flow/accounts.h"
 #include "flow/loader.h"
 #include "flow/request.h"
 
@@ -184,9 +185,7 @@ void add_givers(const Flow& flow, const std::map<std::string, std::string>& argu
   std::map<std::string, std::vector<std::string>> by;
   for (const std::string& name : flow.input_order) {
     const Input& input = flow.inputs.at(name);
-    const auto from = names_in(input.from).value_or(std::vector<std::string>());
-    const auto given = from.empty() ? arguments.end() : arguments.find(from.front());
-    by[given == arguments.end() ? input.from : given->second].push_back(
+    by[member_of(input.from, arguments)].push_back(
         input.kind.empty() ? name : fmt::format("{} ({})", name, input.kind));
   }
   for (const auto& [member, names] : by) {

@@ -114,8 +114,9 @@ http::Template request_template(const Flow& flow, const Step& step, const Fillin
     if (const auto secret = filling.secret(use)) {
       http::Slot slot;
       slot.name = use.slot;
-      slot.source = http::SlotSource::kSecret;
-      slot.from = use.name;
+      const bool is_private = !secret->member.empty();
+      slot.source = is_private ? http::SlotSource::kMember : http::SlotSource::kSecret;
+      slot.from = is_private ? secret->member : use.name;
       slot.char_class = secret->char_class;
       slot.length = secret->length;
       if (secret->totp_key > 0) {

@@ -20,7 +20,8 @@ struct Filling {
   struct Secret {
     uint32_t length = 0;
     http::CharClass char_class = http::CharClass::kRaw;
-    uint32_t totp_key = 0;  // of a one-time code: bytes of its key
+    uint32_t totp_key = 0;    // of a one-time code: bytes of its key
+    std::string member = {};  // whose private value it is; empty: all members have shares of it
   };
   std::function<std::optional<Secret>(const SlotUse&)> secret;
   std::string access_key_id;  // of a signed step

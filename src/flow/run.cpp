@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/display.h"
+#include "flow/accounts.h"
 #include "flow/loader.h"
 #include "flow/run_parts.h"
 
@@ -44,7 +45,9 @@ void FlowRun::State::reload() {
 void FlowRun::State::find_doubt() {
   for (const Armed& armed : store.all_armed(run.id)) {
     const Step* const now = current();
-    const std::string step = !armed.of_loss ? armed.step : now != nullptr ? now->name : "";
+    // A step that asks a person releases nothing.
+    const bool may_be_armed = now != nullptr && !now->asks();
+    const std::string step = !armed.of_loss ? armed.step : may_be_armed ? now->name : "";
     const auto known = run.attempts.find(step);
     const bool told = known != run.attempts.end() && known->second >= armed.attempt;
     if (!step.empty() && (armed.of_loss || !told)) doubt = step;
@@ -297,9 +300,7 @@ void FlowRun::State::check_met(const Members::OpenRuns& before, const Members::O
 
 /// Where a member's input comes from: a member, or `room:PREFIX`.
 std::string FlowRun::State::source_of(const Input& input) const {
-  const auto from = names_in(input.from).value_or(std::vector<std::string>());
-  const auto given = from.empty() ? arguments.end() : arguments.find(from.front());
-  return given == arguments.end() ? input.from : given->second;
+  return member_of(input.from, arguments);
 }
 
 /// An input that the room has already is a value of another flow: what was approved with it holds,

@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "base/display.h"
@@ -15,6 +16,23 @@ constexpr size_t kMaxReady = 64 * 1024, kMaxAnswer = 65'536;
 constexpr uint64_t kClockDifference = 300;            // seconds between members' clocks
 constexpr uint64_t kMostSeconds = uint64_t{1} << 40;  // of any clock
 constexpr uint32_t kMostAttempts = 1'000'000;         // of one step in one run
+
+/// While a person has time to answer, that much later is not too late. A member that is gone shows
+/// as a lost connection long before; one that says nothing at all is named once it is over.
+class Patience {
+ public:
+  Patience(net::Transport& mesh, std::chrono::seconds longer)
+      : mesh_(mesh), usual_(mesh.set_receive_timeout(longer)) {
+    mesh_.set_receive_timeout(usual_ + longer);
+  }
+  ~Patience() { mesh_.set_receive_timeout(usual_); }
+  Patience(const Patience&) = delete;
+  Patience& operator=(const Patience&) = delete;
+
+ private:
+  net::Transport& mesh_;
+  const std::chrono::milliseconds usual_;
+};
 
 }  // namespace
 
@@ -460,8 +478,7 @@ void FlowRun::State::add_values(const Step& step, StepAnswer& answer, Change& ch
 void FlowRun::State::ask(const Step& step) {
   const Ready now = ready(step);
   check_ready(step, now);
-  const auto argument = names_in(step.ask).value_or(std::vector<std::string>());
-  const std::string member = argument.empty() ? step.ask : arguments.at(argument.front());
+  const std::string member = member_of(step.ask, arguments);
   const auto& names = members.self().names;
   const auto found = std::find(names.begin(), names.end(), member);
   if (found == names.end()) {
@@ -481,6 +498,7 @@ void FlowRun::State::ask(const Step& step) {
 
 std::optional<std::string> FlowRun::State::hear_answer(const Step& step, PartyId who) {
   net::Party& party = terms.self.party;
+  const Patience patience(party.transport(), std::chrono::seconds(step.within_seconds));
   Bytes said;
   if (who == party.id()) {
     Person::Question question{step.name, flow.name, {}, step.within_seconds};

@@ -11,6 +11,7 @@
 #include "room/agreed_call.h"
 #include "room/failure.h"
 #include "room/flow_engine.h"
+#include "room/flow_inputs.h"
 #include "room/flow_person.h"
 #include "room/flow_proposal.h"
 #include "room/flow_request.h"
@@ -49,10 +50,11 @@ struct ReadFlow {
   flow::Flow file;
   std::map<std::string, std::string> arguments;
   std::optional<GivenKey> key;
+  std::map<std::string, SecretBytes> inputs;  // this member's, until the run has them
 };
 
 /// Everything that can be wrong, before anybody is joined.
-ReadFlow read_flow(session::MemberState& state, const FlowRequest& request) {
+ReadFlow read_flow(session::MemberState& state, const FlowRequest& request, Decider& decider) {
   const RoomConfig& room = state.room();
   if (!request.go_on.empty() && !request.abandon.empty()) {
     throw InputError("--continue and --abandon", "are two different things", "give one of them");
@@ -68,6 +70,8 @@ ReadFlow read_flow(session::MemberState& state, const FlowRequest& request) {
   if (!request.key.secret.empty()) {
     out.key.emplace(out.file, request.key, state.secret(request.key.secret));
   }
+  // Last: nobody is asked for what is of no use.
+  out.inputs = flow_inputs(out.file, out.arguments, state.member().name, request.inputs, decider);
   return out;
 }
 
@@ -79,15 +83,16 @@ std::string command_of(const FlowRequest& request) {
 /// A flow with all members, from the approval to its end or to where it stops.
 class Running {
  public:
-  Running(Session& session, Joined& joined, const FlowRequest& request, const ReadFlow& read)
+  Running(Session& session, Joined& joined, const FlowRequest& request, ReadFlow& read)
       : joined_(joined),
         request_(request),
         read_(read),
         timeline_(joined.session().party(),
                   [&joined](std::string_view phase) { joined.progress(phase, 0, 0); }),
-        engine_(joined, timeline_),
+        engine_(joined, timeline_, std::move(read.inputs)),
         clock_(joined, Access::hooks(session)),
-        person_(Access::decider(session)),
+        decider_(Access::decider(session)),
+        person_(decider_),
         fault_(Access::hooks(session) != nullptr ? Access::hooks(session)->fault : nullptr) {}
 
   FlowEnd run() {
@@ -142,6 +147,7 @@ class Running {
   agent::Timeline timeline_;
   FlowEngine engine_;
   WallClock clock_;
+  GuardedDecider decider_;
   FlowPerson person_;
   std::function<void(std::string_view)> fault_;
   bool approved_ = false;
@@ -308,7 +314,8 @@ void Running::end_stopped(const flow::FlowStop& stop) {
 }
 
 FlowEnd run_flow(Session& session, const FlowRequest& request) {
-  const ReadFlow read = read_flow(Access::state(session), request);
+  GuardedDecider decider(Access::decider(session));
+  ReadFlow read = read_flow(Access::state(session), request, decider);
   Joined& joined = Access::join(session, Access::kAsks, command_of(request));
   return Running(session, joined, request, read).run();
 }

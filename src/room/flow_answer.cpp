@@ -25,11 +25,26 @@ void add_path(const std::vector<std::string>& steps, std::vector<http::JsonStep>
   }
 }
 
+/// Of `!=`: the member has to be there, a string without escape, also where nothing is excluded yet
+/// (operations.md (a) `item`). A quote alone is the text of no such string.
+std::vector<std::string> excluded_texts(const flow::Filter& filter, const AnswerTerms& terms) {
+  const auto names = flow::names_in(filter.value);
+  FLEXROOM_ASSERT(names && names->size() == 1);
+  std::vector<std::string> out = terms.excluded(names->front());
+  if (out.empty()) out.emplace_back("\"");
+  return out;
+}
+
 http::JsonItem item_of(const flow::Step& step, const AnswerTerms& terms) {
   http::JsonItem out;
   out.first = step.pick_first;
   for (const flow::Filter& filter : step.item->filters) {
-    FLEXROOM_ASSERT(filter.equal);
+    if (!filter.equal) {
+      for (std::string& text : excluded_texts(filter, terms)) {
+        out.filters.push_back({filter.path, std::move(text), http::JsonNode::Kind::kString, false});
+      }
+      continue;
+    }
     out.filters.push_back(
         {filter.path, terms.fill(filter.value),
          filter.is_text ? http::JsonNode::Kind::kString : http::JsonNode::Kind::kToken, true});
@@ -62,9 +77,32 @@ agent::SealedPlace place_of(const flow::Step& step, const Selector& at, bool mis
       return agent::SealedHeader{at.name, at.before, at.behind};
     case Selector::Kind::kXml:
       return agent::SealedXml{at.steps};
+    case Selector::Kind::kPattern: {
+      agent::SealedPattern out;
+      out.literal = at.literal.value();
+      if (at.run_class) out.run_class = flow::set_of(*at.run_class);
+      out.terminator = http::CharSet::of(at.terminator);
+      return out;
+    }
     default:
       FLEXROOM_ASSERT(at.is_json());
       return agent::SealedJson{json_path(step, at, terms), at.kind == Selector::Kind::kJsonNumber};
+  }
+}
+
+/// `after "LIT"`; a pattern has its literal itself.
+std::optional<std::string> literal_behind(const Selector& at) {
+  return at.kind == Selector::Kind::kPattern ? std::nullopt : at.literal;
+}
+
+/// `digits-and-spaces`: a blank behind each four digits of the value, as cards are printed; where
+/// it is not there, the class bit of the value fails (operations.md (a)).
+void drop_blanks(const Selector& at, uint32_t length, agent::SealedPlace& place) {
+  if (at.run_class != flow::ValueClass::kDigitsAndSpaces) return;
+  constexpr size_t kGroup = 4;
+  std::vector<size_t>& blanks = std::get<agent::SealedPattern>(place).blanks;
+  for (size_t group = 1; group * kGroup < length; ++group) {
+    blanks.push_back(group * (kGroup + 1) - 1);
   }
 }
 
@@ -109,28 +147,30 @@ SealedPlan sealed_plan(const flow::Step& step, const AnswerTerms& terms) {
   for (const flow::Keep& keep : step.keeps) {
     SealedItem item;
     item.at = place_of(step, keep.at, keep.missing_same, terms);
-    item.behind = keep.at.literal;
+    drop_blanks(keep.at, keep.max, item.at);
+    item.behind = literal_behind(keep.at);
     item.char_class = flow::set_of(keep.value_class);
     item.min_bytes = keep.min;
     item.max_bytes = keep.max;
     out.items.push_back(std::move(item));
   }
   for (const flow::Open& open : step.opens) {
-    FLEXROOM_ASSERT(open.at.has_value() && open.to_all());
+    FLEXROOM_ASSERT(open.at.has_value());
     SealedItem item;
     item.at = place_of(step, *open.at, false, terms);
-    item.behind = open.at->literal;
+    item.behind = literal_behind(*open.at);
     item.fate = SealedItem::Fate::kOpen;
+    if (!open.to_all()) item.to = terms.member(open.to);
     item.char_class = flow::set_of(open.value_class);
     item.max_bytes = open.max;
     out.items.push_back(std::move(item));
   }
   for (const flow::Assertion& one : step.asserts) {
-    FLEXROOM_ASSERT(one.equals.has_value());
     SealedItem item;
     item.at = place_of(step, one.at, false, terms);
-    item.fate = SealedItem::Fate::kTest;
-    item.equals = terms.fill(*one.equals);
+    item.behind = literal_behind(one.at);
+    item.fate = one.equals ? SealedItem::Fate::kTest : SealedItem::Fate::kAbsent;
+    if (one.equals) item.equals = terms.fill(*one.equals);
     out.items.push_back(std::move(item));
   }
   if (step.code) {
@@ -145,7 +185,7 @@ SealedPlan sealed_plan(const flow::Step& step, const AnswerTerms& terms) {
 }
 
 flow::StepAnswer sealed_answer(const flow::Step& step, agent::SealedReply&& reply,
-                               const StoreValues& store) {
+                               const StoreValues& store, const TellAlone& tell) {
   flow::StepAnswer out;
   if (reply.unknown) {
     out.reason = reply.failure.value_or("");
@@ -174,11 +214,18 @@ flow::StepAnswer sealed_answer(const flow::Step& step, agent::SealedReply&& repl
   }
   for (size_t k = 0; k < step.opens.size(); ++k) {
     const SealedValue& value = reply.values[step.keeps.size() + k];
-    if (value.state != SealedValue::State::kOpened) return void_answer();
-    out.opened[step.opens[k].name] = value.text;
+    const flow::Open& open = step.opens[k];
+    const bool elsewhere = value.state == SealedValue::State::kElsewhere && !open.to_all();
+    if (value.state != SealedValue::State::kOpened && !elsewhere) return void_answer();
+    if (open.to_all()) out.opened[open.name] = value.text;
   }
   for (size_t k = step.keeps.size() + step.opens.size(); k < reply.values.size(); ++k) {
     if (reply.values[k].state != SealedValue::State::kTested) return void_answer();
+  }
+  for (size_t k = 0; k < step.opens.size(); ++k) {
+    const SealedValue& value = reply.values[step.keeps.size() + k];
+    const bool ours = value.state == SealedValue::State::kOpened && !step.opens[k].to_all();
+    if (ours) tell(step.opens[k].name, value.secret.reveal());
   }
   out.kept = store(std::move(kept));
   return out;

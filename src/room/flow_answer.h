@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/reply.h"
 #include "agent/sealed_plan.h"
@@ -20,6 +21,10 @@ struct AnswerTerms {
   int64_t time = 0;        // agreed
   /// A text of the file with its {{NAME}}s filled in.
   std::function<std::string(std::string_view text)> fill;
+  /// Under `!=`: what the opened name may not be, none, one or two texts.
+  std::function<std::vector<std::string>(std::string_view name)> excluded;
+  /// A member's id by its name; throws for a name that is none.
+  std::function<PartyId(const std::string& name)> member;
 };
 
 /// The answer part of a step (operations.md (a)) as what a sealed connection does with the answer:
@@ -42,13 +47,16 @@ flow::StepAnswer open_answer(const flow::Step& step, const http::Response& respo
 /// members confirmed, what came of one that is not whole. Empty: nothing, or it was sealed.
 http::PartialAnswer learnt_of(const agent::Reply& reply);
 
+/// What was opened to this member alone, by name: stored nowhere, told once.
+using TellAlone = std::function<void(const std::string& name, ByteView text)>;
 using StoreValues = std::function<std::map<std::string, flow::NewSecret>(
     std::map<std::string, prep::AuthBits> values)>;
 
 /// The answer as the run's machine takes it; `store` gives what is kept fresh rows. A failure has
 /// the name of tls-in-mpc.md §5.6, of a test the name that the file gives it. An answer that is
-/// none, or whose values are void (boolean-engine.md §7.5), has status 0: nothing is stored.
+/// none, or whose values are void (boolean-engine.md §7.5), has status 0: nothing is stored. `tell`
+/// hears of values for this member before anything is stored: whatever comes then, they are known.
 flow::StepAnswer sealed_answer(const flow::Step& step, agent::SealedReply&& reply,
-                               const StoreValues& store);
+                               const StoreValues& store, const TellAlone& tell);
 
 }  // namespace flexroom::room

@@ -7,7 +7,9 @@
 #include "agreement/time.h"
 #include "call/provider_connection.h"
 #include "call/recipe_call.h"
+#include "flow/accounts.h"
 #include "room/agreed_call.h"
+#include "room/client_metadata.h"
 #include "room/failure.h"
 #include "room/flow_request.h"
 #include "room/service_probe.h"
@@ -46,10 +48,20 @@ agent::Sampler sampler_of(const flow::Birth& birth) {
   }
 }
 
+/// Of one attempt of one step in one run, whichever session makes it.
+Digest release_of(const StepCall& call) {
+  return RandomOracle("flow release", RoScope{})
+      .field(call.run)
+      .field(call.step.name)
+      .field(uint64_t{call.attempt})
+      .digest();
+}
+
 std::string public_value(const StepCall& call, const std::string& name) {
   if (name == "run") return call.run;
   if (name == "room") return call.room;
   if (name == "idempotency") return call.idempotency;
+  if (name == "client-metadata") return client_metadata(release_of(call));
   if (const auto it = call.arguments.find(name); it != call.arguments.end()) return it->second;
   const auto stored = call.value(name);
   if (!stored || !stored->meta.is_public) {
@@ -62,6 +74,12 @@ bool is_public(const StepCall& call, const std::string& name) {
   if (flow::is_built_in(name) || call.arguments.contains(name)) return true;
   const auto stored = call.value(name);
   return stored && stored->meta.is_public;
+}
+
+/// A member gives it, and no store has it.
+bool is_private(const StepCall& call, const std::string& name) {
+  const auto it = call.flow.inputs.find(name);
+  return it != call.flow.inputs.end() && flow::is_of_member(it->second, call.arguments);
 }
 
 /// A text of the file with public values in the place of its {{NAME}}s.
@@ -83,7 +101,7 @@ std::string filled(const StepCall& call, std::string_view text) {
 std::map<std::string, flow::StoredValue> secrets_of(const StepCall& call) {
   std::map<std::string, flow::StoredValue> out;
   for (const SlotUse& use : call.step.slots) {
-    if (is_public(call, use.name)) continue;
+    if (is_public(call, use.name) || is_private(call, use.name)) continue;
     auto stored = call.value(use.name);
     if (!stored) throw InputError(call.step.place, fmt::format("{} is not there", use.name));
     if (!flow::allows(stored->meta.purposes, call.step, use)) {
@@ -108,6 +126,7 @@ flow::Filling filling_of(const StepCall& call,
   }
   out.public_text = [&call](const SlotUse& use) { return public_value(call, use.name); };
   out.secret = [&](const SlotUse& use) -> std::optional<flow::Filling::Secret> {
+    if (is_private(call, use.name)) return input_of(call.flow, use, call.arguments);
     const auto it = secrets.find(use.slot);
     if (it == secrets.end()) return std::nullopt;
     const uint32_t length = FlowValues::length_of(it->second);
@@ -136,6 +155,15 @@ Digest step_policy(const StepCall& call, const Digest& approved,
   for (const auto& [slot, value] : secrets) {
     out.field(slot).field(uint64_t{value.meta.version}).field(value.meta.tag);
   }
+  // What `!=` excludes: nothing is released where members would pick another element.
+  for (const flow::Filter& filter :
+       call.step.item ? call.step.item->filters : std::vector<flow::Filter>()) {
+    if (filter.equal) continue;
+    const std::vector<std::string> texts =
+        call.excluded(flow::names_in(filter.value).value().front());
+    out.field(uint64_t{texts.size()});
+    for (const std::string& text : texts) out.field(text);
+  }
   if (call.step.sign_service.empty()) return out.digest();
   const auto key = call.value(call.flow.key + "/secret");
   if (!key) throw InputError(call.step.place, "the key that signs is not there");
@@ -158,8 +186,13 @@ class FlowEngine::Release final : public agent::Journal {
   const StepCall& call_;
 };
 
-FlowEngine::FlowEngine(Joined& joined, agent::Timeline& timeline)
-    : joined_(joined), timeline_(timeline), values_(joined.session()), signing_(joined, values_) {}
+FlowEngine::FlowEngine(Joined& joined, agent::Timeline& timeline,
+                       std::map<std::string, SecretBytes> inputs)
+    : joined_(joined),
+      timeline_(timeline),
+      values_(joined.session()),
+      signing_(joined, values_),
+      inputs_(std::move(inputs)) {}
 
 std::map<std::string, flow::NewSecret> FlowEngine::draw(const flow::Flow& flow,
                                                         const flow::RunId& run) {
@@ -184,8 +217,10 @@ std::map<std::string, flow::NewSecret> FlowEngine::draw(const flow::Flow& flow,
   return values_.store(std::move(values));
 }
 
-/// Values by slot, loaded; JWEs are made of theirs, before anything that could be sent is laid out.
-agent::SlotValues FlowEngine::take_secrets(const std::map<std::string, flow::StoredValue>& secrets,
+/// Values by slot, loaded, and what this member gives; JWEs are made of theirs, before anything
+/// that could be sent is laid out.
+agent::SlotValues FlowEngine::take_secrets(const StepCall& call,
+                                           const std::map<std::string, flow::StoredValue>& secrets,
                                            FlowJwes& jwes) {
   timeline_.begin("load secrets");
   std::vector<const flow::StoredValue*> used;
@@ -197,6 +232,11 @@ agent::SlotValues FlowEngine::take_secrets(const std::map<std::string, flow::Sto
   values_.load(used);
   agent::SlotValues out;
   for (const auto& [slot, value] : secrets) out.secrets[slot] = &values_.bits(value);
+  for (const SlotUse& use : call.step.slots) {
+    const auto own = inputs_.find(use.name);
+    if (own == inputs_.end()) continue;
+    out.own.emplace(use.slot, SecretBytes::copy_of(own->second.reveal()));
+  }
   if (jwes.empty()) return out;
   session::MemberSession& session = joined_.session();
   const uint64_t ands = jwes.num_ands(lengths, session.party().num_parties());
@@ -247,8 +287,12 @@ flow::StepAnswer FlowEngine::take_answer(const flow::Step& step, agent::Reply&& 
   flow::StepAnswer answer;
   if (reply.sealed != nullptr) {
     timeline_.begin("store secrets");
-    answer = sealed_answer(step, std::move(*reply.sealed),
-                           [this](auto values) { return values_.store(std::move(values)); });
+    answer = sealed_answer(
+        step, std::move(*reply.sealed),
+        [this](auto values) { return values_.store(std::move(values)); },
+        [this](const std::string& name, ByteView text) {
+          joined_.opened_to_us(name, as_text(text));
+        });
   } else if (!reply.unknown_outcome) {
     answer = open_answer(step, reply.response, terms);
   } else {
@@ -291,13 +335,16 @@ flow::StepAnswer FlowEngine::make(const StepCall& call) {
   timeline_.begin("look at the service");
   if (looked_at_.insert(host).second) probe_service(joined_, provider, host, 443);
 
-  const agent::SlotValues slots = take_secrets(secrets, jwes);
+  const agent::SlotValues slots = take_secrets(call, secrets, jwes);
   ConnectionShape shape = connection_shape(provider, room.members.size());
   shape.sealed = call.step.sealed;
-  const auto layout = lay_out_call(request, shape, nullptr, slots.jwes);
+  const auto member_id = [&room](const std::string& name) { return room.member_id(name); };
+  const auto layout = lay_out_call(request, shape, member_id, slots.jwes);
   const CallCost cost = call_cost(request, *layout, shape);
-  const AnswerTerms terms{host, request.model.path_text(), call.time,
-                          [&call](std::string_view text) { return filled(call, text); }};
+  const AnswerTerms terms{
+      host,          request.model.path_text(),
+      call.time,     [&call](std::string_view text) { return filled(call, text); },
+      call.excluded, member_id};
   agent::ConnectionConfig config = connection_config(room, provider, host, policy);
   receive_as(call.step, request, terms, config);
   std::optional<DatedKey> key = take_key(call, request, cost);

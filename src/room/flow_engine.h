@@ -17,8 +17,8 @@
 namespace flexroom::room {
 
 /// What a release is bound to, part of the request's id and of every view: the approved proposal,
-/// file, run, step, attempt, and which sharing of which version stands in each slot
-/// (tls-in-mpc.md §5.8). Of this release and of no other.
+/// file, run, step, attempt, which sharing of which version stands in each slot, and
+/// what `!=` excludes (tls-in-mpc.md §5.8). Of this release and of no other.
 Digest step_policy(const flow::StepCall& call, const Digest& approved,
                    const std::map<std::string, flow::StoredValue>& secrets);
 
@@ -30,13 +30,14 @@ Digest step_policy(const flow::StepCall& call, const Digest& approved,
 /// Guarantee  a request leaves only if every honest member has the same step, attempt, approved
 ///            proposal, versions of values and text: all of it is in the request's id and in every
 ///            view (tls-in-mpc.md §5.8). Nothing of a sealed answer is opened but what the step
-///            says
+///            says; of a member's private value nobody learns more than that each byte is in its
+///            class, or, with nothing sent, that one is not
 /// Errors     InputError and everything that ends a session. What is thrown before
 ///            before_release() left nothing at the provider
 class FlowEngine : public flow::StepExecutor {
  public:
-  /// All outlive it.
-  FlowEngine(Joined& joined, agent::Timeline& timeline);
+  /// Session and timeline outlive it. `inputs`: this member's private values, by input.
+  FlowEngine(Joined& joined, agent::Timeline& timeline, std::map<std::string, SecretBytes> inputs);
   /// What all members signed: part of every request's id.
   void set_approved(const Digest& proposal) { approved_ = proposal; }
   /// In the place of the flow's own key; outlives it.
@@ -54,7 +55,8 @@ class FlowEngine : public flow::StepExecutor {
  private:
   class Release;
   void keep_learnt(const flow::StepCall& call, const agent::Reply& reply) noexcept;
-  agent::SlotValues take_secrets(const std::map<std::string, flow::StoredValue>& secrets,
+  agent::SlotValues take_secrets(const flow::StepCall& call,
+                                 const std::map<std::string, flow::StoredValue>& secrets,
                                  FlowJwes& jwes);
   uint64_t code_step(const std::map<std::string, flow::StoredValue>& secrets,
                      const OpenCall& request);
@@ -67,6 +69,7 @@ class FlowEngine : public flow::StepExecutor {
   agent::Timeline& timeline_;
   FlowValues values_;
   FlowSigning signing_;
+  const std::map<std::string, SecretBytes> inputs_;
   Digest approved_{};
   std::set<std::string> looked_at_;  // hosts
   std::map<std::string, std::string> opened_;

@@ -48,6 +48,20 @@ class OpenBody {
                                 : http::select_json_string(json(), path, bytes_);
     return std::string(text_.substr(span.begin, span.size()));
   }
+  /// Whether there is such a place, of whatever type.
+  bool has(const flow::Selector& at) {
+    try {
+      if (at.kind == flow::Selector::Kind::kXml) {
+        (void)http::select_xml(xml(), at.steps, bytes_);
+      } else {
+        (void)http::select_json(json(), json_path(step_, at, terms_), bytes_);
+      }
+      return true;
+    } catch (const http::OutlineError& error) {
+      if (error.fault() == http::OutlineFault::kNotFound) return false;
+      throw;
+    }
+  }
   /// Throws kNoItem where there is none.
   void require_item() { (void)http::select_json(json(), item_path(step_, terms_), bytes_); }
 
@@ -87,7 +101,9 @@ void read_values(const flow::Step& step, const http::Response& response, const A
   std::map<std::string, std::string> opened;
   for (const flow::Open& open : step.opens) opened[open.name] = value_of(body, open);
   for (const flow::Assertion& one : step.asserts) {
-    if (body.select(one.at) != terms.fill(*one.equals)) throw Failure{"assert " + one.name};
+    const bool holds =
+        one.equals ? body.select(one.at) == terms.fill(*one.equals) : !body.has(one.at);
+    if (!holds) throw Failure{"assert " + one.name};
   }
   out.opened = std::move(opened);
 }

@@ -18,10 +18,10 @@ std::optional<std::string> FlowPerson::answer(const Question& question) {
     out.text += fmt::format("  {}: {}\n", display(name), display_text(value, 65'536));
   }
   const auto asked = std::chrono::steady_clock::now();
+  out.within = std::chrono::seconds(question.within_seconds);
   auto said = decider_.human_input(out);
-  // The step's `none`: by then all have been told that they wait no longer.
-  const auto within = std::chrono::seconds(question.within_seconds);
-  if (std::chrono::steady_clock::now() - asked > within) return std::nullopt;
+  // The step's `none`, also where a Decider knows no hurry.
+  if (std::chrono::steady_clock::now() - asked > *out.within) return std::nullopt;
   return said;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "flow/accounts.h"
 #include "flow/plan.h"
 
 namespace flexroom::room {
@@ -70,6 +71,15 @@ agreement::Proposal flow_proposal(const RoomConfig& room, const flow::Flow& flow
   if (!key.empty()) out.text("signed with", key);
   if (!arguments.empty()) out.section("Arguments");
   for (const auto& [name, value] : arguments) out.text(name, value);
+  if (!flow.inputs.empty()) out.section("Inputs");
+  for (const auto& [name, input] : flow.inputs) {
+    const std::string from = flow::member_of(input.from, arguments);
+    out.text(
+        name,
+        fmt::format("{} bytes of class {}, {}{}", input.length, flow::to_string(input.value_class),
+                    flow::is_of_member(input, arguments) ? "which only the giver knows: " : "of ",
+                    from));
+  }
   if (!flow.born.empty()) out.section("Born secrets");
   for (const auto& [name, birth] : flow.born) {
     const std::string drawn =

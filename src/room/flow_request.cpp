@@ -5,8 +5,11 @@
 #include <algorithm>
 
 #include "agent/secret_signature.h"
+#include "base/display.h"
 #include "call/purpose.h"
 #include "circuits/totp.h"
+#include "flow/accounts.h"
+#include "room/client_metadata.h"
 #include "room/flow_answer.h"
 
 namespace flexroom::room {
@@ -31,14 +34,27 @@ const SlotUse& use_of(const Step& step, const http::Slot& slot) {
   return *it;
 }
 
-void require_bound_slots(const Flow& flow, const Step& step) {
+/// Before anything is contacted, in place of when the question comes.
+void require_member(const RoomConfig& room, const Step& step, std::string_view what,
+                    const std::string& name) {
+  const bool is_member = std::any_of(room.members.begin(), room.members.end(),
+                                     [&](const auto& member) { return member.name == name; });
+  if (is_member) return;
+  throw InputError(step.place,
+                   fmt::format("step {}: {} {}, who is no member", step.name, what, display(name)),
+                   "room.toml has the members' names");
+}
+
+void require_bound_slots(const Flow& flow, const Step& step,
+                         const std::map<std::string, std::string>& arguments) {
   for (const SlotUse& use : step.slots) {
-    if (!use.function.empty() && !use.is_jwe() && !is_code(use)) {
+    if (use.function.empty()) continue;
+    if (!use.is_jwe() && !is_code(use))
       refuse(step, fmt::format("{{{{{}}}}} is computed", use.raw));
-    }
-    if (use.name == "client-metadata") refuse(step, "{{client-metadata}} is computed");
-    if (flow.inputs.contains(use.name)) {
-      refuse(step, fmt::format("{} is an input of one member", use.name));
+    // What one member gives is checked where it stands, byte by byte.
+    const auto input = flow.inputs.find(use.name);
+    if (input != flow.inputs.end() && flow::is_of_member(input->second, arguments)) {
+      refuse(step, fmt::format("{{{{{}}}}} is computed from an input of one member", use.raw));
     }
     const bool in_header =
         use.where == SlotUse::Where::kHeader || use.where == SlotUse::Where::kCookie;
@@ -48,19 +64,32 @@ void require_bound_slots(const Flow& flow, const Step& step) {
   }
 }
 
-void require_bound_selector(const Step& step, const Selector& at) {
-  if (at.kind == Selector::Kind::kPattern) refuse(step, fmt::format("`{}`", at.text));
+/// Who gives the input of a slot is a member, where it is none of the room's.
+void require_giver(const RoomConfig& room, const Flow& flow, const Step& step,
+                   const std::string& name, const std::map<std::string, std::string>& arguments) {
+  const auto it = flow.inputs.find(name);
+  if (it == flow.inputs.end() || !flow::is_of_member(it->second, arguments)) return;
+  require_member(room, step, name + " is given by", flow::member_of(it->second.from, arguments));
 }
 
-void require_bound_filters(const Step& step) {
-  if (!step.item) return;
-  for (const flow::Filter& filter : step.item->filters) {
-    if (!filter.equal) refuse(step, "its `item` has a filter with !=");
-  }
+/// Exactly the file's class, which is what is checked inside.
+http::CharClass class_of_input(flow::ValueClass value_class) {
+  const http::CharSet& set = flow::set_of(value_class);
+  const http::CharClass wide = flow::char_class_of(value_class);
+  const http::CharClass out =
+      http::char_set(wide).subset_of(set) ? wide : http::narrowest_class(set);
+  FLEXROOM_ASSERT(http::char_set(out).subset_of(set));
+  return out;
+}
+
+/// Where the blanks of a run stand follows from the value's length alone (flow_answer.cpp
+/// drop_blanks()).
+void require_bound_run(const Step& step, const Selector& at, bool one_length) {
+  if (at.run_class != flow::ValueClass::kDigitsAndSpaces || one_length) return;
+  refuse(step, fmt::format("`{}` of a value that has no one length", at.text));
 }
 
 void require_bound_item(const Step& step) {
-  require_bound_filters(step);
   if (!step.item) return;
   bool taken = false;
   for (const flow::Keep& keep : step.keeps) taken |= keep.at.in_item;
@@ -76,40 +105,35 @@ void require_bound_open(const Step& step) {
       refuse(step, fmt::format("`{}` of an open answer", at.text));
     }
   };
-  require_bound_filters(step);
   for (const flow::Open& open : step.opens) {
-    if (!open.to_all()) refuse(step, fmt::format("{} is opened to one member", open.name));
+    if (!open.to_all()) {
+      refuse(step, fmt::format("{}, of an open answer, is opened to one member", open.name));
+    }
     is_bound(*open.at);
   }
-  for (const flow::Assertion& one : step.asserts) {
-    if (!one.equals) refuse(step, fmt::format("assert {} has `absent`", one.name));
-    is_bound(one.at);
-  }
+  for (const flow::Assertion& one : step.asserts) is_bound(one.at);
   if (step.code) is_bound(step.code->at);
 }
 
-void require_bound_answer(const Step& step) {
+void require_bound_answer(const RoomConfig& room, const Step& step) {
   if (!step.sealed) return require_bound_open(step);
   require_bound_item(step);
   for (const flow::Keep& keep : step.keeps) {
     if (!keep.decode.empty()) refuse(step, fmt::format("{} has `decode`", keep.name));
-    require_bound_selector(step, keep.at);
+    require_bound_run(step, keep.at, keep.min == keep.max);
   }
   for (const flow::Open& open : step.opens) {
-    if (!open.to_all()) refuse(step, fmt::format("{} is opened to one member", open.name));
-    require_bound_selector(step, *open.at);
+    if (!open.to_all()) require_member(room, step, open.name + " is opened to", open.to);
+    require_bound_run(step, *open.at, false);
   }
-  for (const flow::Assertion& one : step.asserts) {
-    if (!one.equals) refuse(step, fmt::format("assert {} has `absent`", one.name));
-    require_bound_selector(step, one.at);
-  }
-  if (step.code) require_bound_selector(step, step.code->at);
 }
 
 /// Something that stands in the place of each value, of its greatest length.
 flow::Filling placeholders(const Flow& flow, const std::map<std::string, std::string>& arguments) {
   flow::Filling out;
-  const auto plain = [&flow](const SlotUse& use) -> std::optional<flow::Filling::Secret> {
+  const auto plain = [&flow,
+                      &arguments](const SlotUse& use) -> std::optional<flow::Filling::Secret> {
+    if (const auto input = input_of(flow, use, arguments)) return input;
     if (const auto it = flow.born.find(use.name); it != flow.born.end()) {
       return flow::Filling::Secret{it->second.bytes(),
                                    flow::char_class_of(it->second.value_class())};
@@ -125,6 +149,7 @@ flow::Filling placeholders(const Flow& flow, const std::map<std::string, std::st
   out.public_text = [arguments](const SlotUse& use) {
     const auto it = arguments.find(use.name);
     if (it != arguments.end()) return it->second;
+    if (use.name == "client-metadata") return client_metadata({});
     return std::string(use.where == SlotUse::Where::kNumber ? "0" : "x");
   };
   out.access_key_id = "AKIAEXAMPLE";
@@ -147,6 +172,8 @@ void lay_out(const RoomConfig& room, const Flow& flow, const Step& step,
   terms.host = call.model.host;
   terms.path = call.model.path_text();
   terms.fill = [](std::string_view text) { return std::string(text); };
+  terms.excluded = [](std::string_view) { return std::vector<std::string>(2, "x"); };
+  terms.member = [&room](const std::string& name) { return room.member_id(name); };
   try {
     sealed_plan(step, terms).require_valid(room.members.size());
   } catch (const InputError& error) {
@@ -155,6 +182,16 @@ void lay_out(const RoomConfig& room, const Flow& flow, const Step& step,
 }
 
 }  // namespace
+
+std::optional<flow::Filling::Secret> input_of(const Flow& flow, const SlotUse& use,
+                                              const std::map<std::string, std::string>& arguments) {
+  const auto it = flow.inputs.find(use.name);
+  if (it == flow.inputs.end()) return std::nullopt;
+  const flow::Input& input = it->second;
+  flow::Filling::Secret out{input.length, class_of_input(input.value_class)};
+  if (flow::is_of_member(input, arguments)) out.member = flow::member_of(input.from, arguments);
+  return out;
+}
 
 flow::Filling::Secret in_slot(const SlotUse& use, const flow::Filling::Secret& value,
                               uint32_t jwe_length) {
@@ -197,9 +234,13 @@ OpenCall step_call(const RoomConfig& room, const Flow& flow, const Step& step,
 void require_bound(const RoomConfig& room, const Flow& flow,
                    const std::map<std::string, std::string>& arguments) {
   flow.each_step([&](const Step& step) {
-    if (step.asks()) refuse(step, "a person is asked");
-    require_bound_slots(flow, step);
-    require_bound_answer(step);
+    if (step.asks())
+      return require_member(room, step, "asks", flow::member_of(step.ask, arguments));
+    require_bound_slots(flow, step, arguments);
+    for (const SlotUse& use : step.slots) {
+      require_giver(room, flow, step, use.name, arguments);
+    }
+    require_bound_answer(room, step);
     lay_out(room, flow, step, arguments);
   });
 }

@@ -13,6 +13,11 @@ namespace flexroom::room {
 OpenCall step_call(const RoomConfig& room, const flow::Flow& flow, const flow::Step& step,
                    const flow::Filling& filling);
 
+/// What stands in the slot of an input: the private value of whoever gives it; of `room:PREFIX` a
+/// value that a store has, as a placeholder. Nothing for a name that is no input.
+std::optional<flow::Filling::Secret> input_of(const flow::Flow& flow, const flow::SlotUse& use,
+                                              const std::map<std::string, std::string>& arguments);
+
 /// `{{KEY as totp next}}`: the code of the step behind the agreed one.
 inline bool is_next_code(const flow::SlotUse& use) { return use.function == "totp next"; }
 
@@ -22,12 +27,12 @@ flow::Filling::Secret in_slot(const flow::SlotUse& use, const flow::Filling::Sec
                               uint32_t jwe_length);
 
 /// Everything of the flow that no run can do yet is refused here, by name, before any member or
-/// service is contacted: steps that ask a person, inputs of
-/// members, `decode`, `pattern`, `absent`, `!=`, an `item` of a sealed answer of which nothing is
-/// taken, values for one member, what is no JSON of an open answer, suites that sealed answers do
-/// not have. What is left is
-/// laid out once with something in the place of every value, so that what the request or the answer
-/// part would be refused for later is refused now.
+/// service is contacted: JWEs and codes of a member's own input, `decode`, of a sealed answer an
+/// `item` of which nothing is taken and `digits-and-spaces` of no fixed length, of an open answer
+/// values for one member and what is neither JSON nor XML, suites that sealed answers do not have.
+/// What is left is laid out once with something in the place of every value, so that what the
+/// request or the answer part would be refused for later is refused now. Whoever is asked, gives an
+/// input or is told a value is a member.
 ///
 /// Errors  InputError at the step, naming the kind
 void require_bound(const RoomConfig& room, const flow::Flow& flow,

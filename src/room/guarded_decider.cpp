@@ -52,6 +52,10 @@ void GuardedDecider::note(std::string_view text) noexcept {
   told([&] { inner_.note(text); });
 }
 
+void GuardedDecider::opened_to_us(std::string_view name, std::string_view value) noexcept {
+  told([&] { inner_.opened_to_us(name, value); });
+}
+
 void GuardedDecider::timeline(const std::vector<Phase>& phases) noexcept {
   told([&] { inner_.timeline(phases); });
 }

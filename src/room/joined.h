@@ -57,6 +57,10 @@ class Joined {
   void expect(std::vector<ProgressMeter::Step> steps) { meter_.expect(std::move(steps)); }
   void progress(std::string_view phase, uint64_t done, uint64_t total) noexcept;
   void note(const std::string& text) noexcept;
+  /// A value of an answer that no other member has: told to the decider, written nowhere.
+  void opened_to_us(std::string_view name, std::string_view value) noexcept {
+    decider_.opened_to_us(name, value);
+  }
   void tell_timeline(const std::vector<Phase>& phases) noexcept { decider_.timeline(phases); }
   /// Throws kCancelled once somebody stopped this.
   void throw_if_cancelled() const;

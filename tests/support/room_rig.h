@@ -117,8 +117,9 @@ class RoomRig {
   }
   Ended run_one(PartyId i, const Command& command) { return finish(i, start(i, command)); }
 
-  /// The sandbox cloud, as a process of its own; room.toml gets [provider.sandbox].
-  void start_sandbox() {
+  /// The sandbox cloud, as a process of its own; room.toml gets [provider.sandbox]. `more`: of its
+  /// command line.
+  void start_sandbox(const std::vector<std::string>& more = {}) {
     std::filesystem::create_directories(root_ / "cloud");
     const pid_t parent = getpid();
     std::fflush(nullptr);
@@ -131,7 +132,9 @@ class RoomRig {
       dup2(fd, STDOUT_FILENO);
       dup2(fd, STDERR_FILENO);
       try {
-        (void)cli::sandbox({"--dir", (root_ / "cloud").string()}, true);  // becomes it
+        std::vector<std::string> arguments = {"--dir", (root_ / "cloud").string()};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        (void)cli::sandbox(arguments, true);  // becomes it
       } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());
       }
@@ -263,7 +266,7 @@ class RoomRig {
   }
   Ended finish(PartyId i, pid_t child) {
     int status = 0;
-    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(5);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(20);
     while (waitpid(child, &status, WNOHANG) == 0) {
       if (std::chrono::steady_clock::now() > end) kill(child, SIGKILL);
       std::this_thread::sleep_for(std::chrono::milliseconds(5));

@@ -36,6 +36,8 @@ struct Toy {
   std::string input_digits;
   /// Called by everybody behind `armed` and before the request leaves; may throw.
   std::function<void(PartyId)> behind_armed;
+  /// Before a person answers.
+  std::function<void()> thinks;
   /// The same with the step's name, before it.
   std::function<void(const std::string&)> at_step;
 
@@ -74,6 +76,7 @@ class ToyPerson : public Person {
  public:
   explicit ToyPerson(Toy& toy) : toy_(toy) {}
   std::optional<std::string> answer(const Question& question) override {
+    if (toy_.thinks) toy_.thinks();
     const std::lock_guard lock(toy_.mutex);
     const auto fate = toy_.people.find(++toy_.questions);
     if (fate != toy_.people.end()) {
@@ -360,7 +363,7 @@ class History {
     ++sessions_;
     const auto run = support::run_parties(
         n_, [&](net::Party& party) { return one(party, flow, op, kill); }, std::move(tamper),
-        std::chrono::seconds(20), sessions_);
+        patience, sessions_);
     std::vector<std::string> out;
     for (const auto& outcome : run.outcomes) {
       out.push_back(outcome.value ? *outcome.value : "abort " + std::string(outcome.abort->what()));
@@ -444,6 +447,7 @@ class History {
   std::map<PartyId, Ending> endings;    // of the last --abandon, as its log has it
   std::map<PartyId, GoingOn> going_on;  // of the last --continue
   std::vector<std::string> last;
+  std::chrono::seconds patience{20};  // of each member with each other
 
  private:
   static const net::Identity& identity(PartyId i) {

@@ -56,5 +56,39 @@ TEST_P(FlowWaits, TheOthersAreToldWhosePersonIsAsked) {
   for (PartyId i = 1; i < h.n(); ++i) EXPECT_GE(asked(i), 1u) << i;
 }
 
+const char* const kAsk = R"([flow]
+name = "ask"
+provider = "sandbox"
+prefix = "ask"
+hosts = ["shop.flexroom.example"]
+[[step]]
+name = "AskCode"
+ask = "m0"
+open."run/code" = { class = "digits", max = 16 }
+within_seconds = 30
+)";
+
+// Whatever once.db knew: nothing was released for a person to answer.
+TEST_P(FlowWaits, ALostLedgerLeavesNoDoubtWhereAPersonIsAsked) {
+  History h(GetParam());
+  h.toy.people = {{1, "late"}, {2, "late"}};
+  const Flow flow = parse_flow(kAsk, shipped("ask"), sandbox_room());
+  (void)h.session(flow);
+  h.lose_once(1);
+  const auto ended = h.session(flow);
+  EXPECT_FALSE(History::done(ended));
+  EXPECT_EQ(h.toy.questions, 2u);
+  for (PartyId i = 0; i < h.n(); ++i) EXPECT_EQ(h.doubts[i], "") << i;
+}
+
+// Others wait as long as the step allows, whatever they wait for each other otherwise.
+TEST_P(FlowWaits, APersonHasTheTimeOfTheStep) {
+  History h(GetParam());
+  h.patience = std::chrono::seconds(10);  // enough for what else is waited for, under any load
+  h.toy.thinks = [] { std::this_thread::sleep_for(std::chrono::seconds(12)); };
+  const Flow flow = parse_flow(kAsk, shipped("ask"), sandbox_room());
+  EXPECT_TRUE(History::done(h.session(flow))) << h.session(flow)[1];
+}
+
 }  // namespace
 }  // namespace flexroom::flow

@@ -1,13 +1,8 @@
-#include "room/flow_answer.h"
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "room/flow_engine.h"
-#include "room/flow_request.h"
+#include "flow_fixture.h"
+#include "room/client_metadata.h"
 
 // Between a step of a flow file and a sealed connection: what is asked of the answer, and what the
-// run's machine is told of it; and every kind of step that no run can do yet is refused by name.
+// run's machine is told of it.
 
 namespace flexroom::room {
 namespace {
@@ -15,85 +10,8 @@ namespace {
 using agent::SealedItem;
 using agent::SealedReply;
 using agent::SealedValue;
-using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-const std::string kFlow = R"(
-[flow]
-name = "pages"
-provider = "sandbox"
-prefix = "box"
-hosts = ["site.flexroom.example"]
-
-[argument.who]
-
-[[step]]
-name = "Open"
-request = """
-GET /a/b/page HTTP/1.1
-Host: site.flexroom.example
-"""
-open."run/count" = { at = "json-number /list/0/count", class = "digits", max = 4 }
-
-[step.keep."run/session"]
-at = "cookie session"
-class = "cookie"
-length = [16, 64]
-
-[[step]]
-name = "Pick"
-request = """
-GET /a/b/page?n={{run/count}} HTTP/1.1
-Host: site.flexroom.example
-"""
-header_max = 1024
-body_max = 20000
-item = '/list/[who="{{who}}"][ready=true]'
-pick = "first"
-assert.1 = { at = "json item/who", equals = "{{who}}" }
-assert.2 = { at = "json /kind", equals = "page {{run/count}}" }
-code = { at = "json /code", one_of = ["Expired", "Late"] }
-
-[step.keep."run/session"]
-at = "cookie session"
-class = "cookie"
-length = [16, 64]
-missing = "same"
-
-[step.keep."run/otp"]
-at = 'json item/text after "code is "'
-class = "digits"
-length = 6
-purposes = ["POST https://site.flexroom.example/go form otp={{}}"]
-)";
-
-flow::RoomView view() {
-  Provider provider;
-  provider.name = "sandbox";
-  provider.hosts = {"*"};
-  flow::RoomView out;
-  out.providers = std::vector<Provider>{provider};
-  return out;
-}
-flow::Flow load(const std::string& text) { return flow::parse_flow(text, "pages.toml", view()); }
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const size_t at = text.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return text.replace(at, from.size(), to);
-}
-
-AnswerTerms terms() {
-  AnswerTerms out;
-  out.host = "site.flexroom.example";
-  out.path = "/a/b/page";
-  out.time = 1'700'000'000;
-  out.fill = [](std::string_view text) {
-    return replaced(std::string(text), std::string(text.substr(text.find("{{"))), "X");
-  };
-  return out;
-}
 
 TEST(FlowAnswer, APlanAsksForKeepsThenOpensThenTests) {
   const flow::Flow flow = load(kFlow);
@@ -157,19 +75,26 @@ class FlowReply : public ::testing::Test {
     reply_.values[3].state = SealedValue::State::kTested;
   }
   flow::StepAnswer answer() {
-    return sealed_answer(step_, std::move(reply_), [&](auto values) {
-      std::map<std::string, flow::NewSecret> out;
-      for (const auto& [name, bits] : values) {
-        (void)out[name];
-        stored_.push_back(name);
-      }
-      return out;
-    });
+    return sealed_answer(
+        step_, std::move(reply_),
+        [&](auto values) {
+          std::map<std::string, flow::NewSecret> out;
+          for (const auto& [name, bits] : values) {
+            (void)out[name];
+            stored_.push_back(name);
+          }
+          return out;
+        },
+        [this](const std::string& name, ByteView text) {
+          EXPECT_TRUE(stored_.empty());
+          told_[name] = to_text(text);
+        });
   }
   const flow::Flow flow_;
   const flow::Step& step_;
   SealedReply reply_;
   std::vector<std::string> stored_;
+  std::map<std::string, std::string> told_;
 };
 
 TEST_F(FlowReply, AllThatIsKeptIsStored) {
@@ -223,6 +148,212 @@ TEST_F(FlowReply, AnotherStatusNamesItsCode) {
   EXPECT_EQ(got.status, 409);
   EXPECT_EQ(got.code, "Late");
   EXPECT_TRUE(stored_.empty());
+}
+
+// ------------------------------------------------------------------ values of one member, `!=`
+
+std::string last(const std::string& more) {
+  return kFlow +
+         "\n[[step]]\nname = \"Last\"\nrequest = \"\"\"\nGET /x HTTP/1.1\nHost: "
+         "site.flexroom.example\n\"\"\"\n" +
+         more;
+}
+const std::string kToOne =
+    "open.\"n\" = { at = \"json /n\", class = \"digits\", max = 4, to = \"m1\" }\n"
+    "open.\"all\" = { at = \"json /m\", class = \"digits\", max = 4 }\n";
+
+TEST(FlowToOne, ThePlanNamesTheMember) {
+  const agent::SealedPlan plan = sealed_plan(*load(last(kToOne)).step("Last"), terms());
+  ASSERT_EQ(plan.items.size(), 2u);
+  EXPECT_EQ(plan.items[0].to, PartyId{1});
+  EXPECT_EQ(plan.items[1].to, std::nullopt);
+  EXPECT_EQ(refusal(last(kToOne)), "");
+  EXPECT_THAT(refusal(replaced(last(kToOne), "\"m1\"", "\"m9\"")),
+              HasSubstr("step Last: n is opened to m9, who is no member"));
+}
+
+TEST(FlowToOne, OnlyThatMemberIsToldAndNothingOfItIsKept) {
+  const flow::Flow flow = load(last(kToOne));
+  for (const bool ours : {true, false}) {
+    SealedReply reply;
+    reply.status = 200;
+    reply.values.resize(2);
+    reply.values[0].state = ours ? SealedValue::State::kOpened : SealedValue::State::kElsewhere;
+    if (ours) reply.values[0].secret = SecretBytes::copy_of(as_bytes("42"));
+    reply.values[1].state = SealedValue::State::kOpened;
+    reply.values[1].text = "7";
+    std::map<std::string, std::string> told;
+    const auto got = sealed_answer(
+        *flow.step("Last"), std::move(reply),
+        [](auto) { return std::map<std::string, flow::NewSecret>(); },
+        [&](const std::string& name, ByteView text) { told[name] = to_text(text); });
+    EXPECT_EQ(got.status, 200);
+    EXPECT_EQ(got.opened, (std::map<std::string, std::string>{{"all", "7"}}));
+    EXPECT_EQ(told.size(), ours ? 1u : 0u);
+    EXPECT_EQ(told["n"], ours ? "42" : "");
+  }
+}
+
+// What all should have and somebody else alone has is void, and so is what is nowhere.
+TEST(FlowToOne, AValueOfAllIsNotElsewhere) {
+  const flow::Flow flow = load(last(kToOne));
+  for (const size_t wrong : {0, 1}) {
+    SealedReply reply;
+    reply.status = 200;
+    reply.values.resize(2);
+    for (auto& value : reply.values) value.state = SealedValue::State::kOpened;
+    reply.values[wrong].state =
+        wrong == 1 ? SealedValue::State::kElsewhere : SealedValue::State::kNone;
+    const auto got = sealed_answer(
+        *flow.step("Last"), std::move(reply),
+        [](auto) { return std::map<std::string, flow::NewSecret>(); },
+        [](const std::string&, ByteView) { ADD_FAILURE(); });
+    EXPECT_EQ(got.status, 0) << wrong;
+  }
+}
+
+const std::string kOther =
+    "item = '/list/[id!=\"{{run/count}}\"]'\npick = \"first\"\nopen.\"n\" = { at = \"json "
+    "item/id\", class = \"urlsafe\", max = 8 }\n";
+
+TEST(FlowOther, WhatIsExcludedIsEachOfTheTextsAndItIsStrict) {
+  const flow::Flow flow = load(last("sealed = false\n" + kOther));
+  const flow::Step& step = *flow.step("Last");
+  http::Response response;
+  response.status = 200;
+  response.headers = {{"Content-Type", "application/json"}};
+  AnswerTerms with = terms();
+  const auto picks = [&](std::vector<std::string> excluded, const std::string& list) {
+    with.excluded = [excluded](std::string_view name) {
+      EXPECT_EQ(name, "run/count");
+      return excluded;
+    };
+    response.body = to_bytes("{\"list\": [" + list + "]}");
+    const auto got = open_answer(step, response, with);
+    return got.none ? "none" : got.failure.empty() ? got.opened.at("n") : got.failure;
+  };
+  const std::string both = R"({"id": "a"}, {"id": "b"}, {"id": "c"})";
+  EXPECT_EQ(picks({"a", "b"}, both), "c");
+  EXPECT_EQ(picks({"b"}, both), "a");
+  EXPECT_EQ(picks({}, both), "a");
+  EXPECT_EQ(picks({"a", "b"}, R"({"id": "a"}, {"id": "b"})"), "none");
+  for (const auto& excluded : {std::vector<std::string>(), std::vector<std::string>{"a"}}) {
+    EXPECT_EQ(picks(excluded, R"({"di": "b"})"), "not found");
+    EXPECT_EQ(picks(excluded, R"({"id": 1})"), "other type");
+    EXPECT_EQ(picks(excluded, R"({"id": "\u0061"})"), "escaped text");
+  }
+  const agent::SealedPlan plan = sealed_plan(*load(last(kOther)).step("Last"), with);
+  const auto& json = std::get<agent::SealedJson>(plan.items[0].at);
+  EXPECT_FALSE(std::get<http::JsonItem>(json.path[1]).filters[0].equal);
+  EXPECT_EQ(refusal(last(kOther)), "");
+}
+
+// ------------------------------------------------------------------ patterns, `absent`
+
+const std::string kText = "type = \"text/plain\"\n";
+std::string card_of(const std::string& run_class, const std::string& length) {
+  return kText + "assert.plain = { at = 'pattern \"/Flate\"', absent = true }\n" +
+         "[step.keep.\"run/card\"]\nat = 'pattern \"No: \" " + run_class + " \")]\"'\n" +
+         "class = \"digits\"\nlength = " + length + "\n";
+}
+
+TEST(FlowPattern, TheRunOfAWholeBodyIsKept) {
+  const agent::SealedPlan plan =
+      sealed_plan(*load(last(card_of("digits", "[12, 16]"))).step("Last"), terms());
+  EXPECT_NO_THROW(plan.require_valid(2));
+  ASSERT_EQ(plan.items.size(), 2u);
+  const auto& card = std::get<agent::SealedPattern>(plan.items[0].at);
+  EXPECT_EQ(card.literal, "No: ");
+  EXPECT_EQ(card.run_class, flow::set_of(flow::ValueClass::kDigits));
+  EXPECT_EQ(card.terminator, http::CharSet::of(")]"));
+  EXPECT_TRUE(card.blanks.empty());
+  EXPECT_EQ(plan.items[0].behind, std::nullopt);
+  EXPECT_EQ(plan.items[0].min_bytes, 12u);
+  EXPECT_EQ(plan.items[0].max_bytes, 16u);
+  EXPECT_EQ(plan.items[1].fate, SealedItem::Fate::kAbsent);
+  EXPECT_EQ(std::get<agent::SealedPattern>(plan.items[1].at).literal, "/Flate");
+  EXPECT_EQ(refusal(last(card_of("digits", "[12, 16]"))), "");
+}
+
+TEST(FlowPattern, BlanksStandBehindEachFourDigits) {
+  const auto blanks = [](const std::string& length) {
+    const auto plan =
+        sealed_plan(*load(last(card_of("digits-and-spaces", length))).step("Last"), terms());
+    EXPECT_NO_THROW(plan.require_valid(2));
+    EXPECT_TRUE(std::get<agent::SealedPattern>(plan.items[0].at).run_class.contains(' '));
+    return std::get<agent::SealedPattern>(plan.items[0].at).blanks;
+  };
+  EXPECT_THAT(blanks("16"), ElementsAre(4, 9, 14));
+  EXPECT_THAT(blanks("15"), ElementsAre(4, 9, 14));
+  EXPECT_THAT(blanks("8"), ElementsAre(4));
+  EXPECT_THAT(blanks("4"), ElementsAre());
+  EXPECT_EQ(refusal(last(card_of("digits-and-spaces", "16"))), "");
+}
+
+TEST(FlowPattern, AbsentIsAPlaceOrALiteralInIt) {
+  const std::string text = last(
+      "assert.gone = { at = \"json /a/b\", absent = true }\n"
+      "assert.mail = { at = 'json /c after \"@\"', absent = true }\n"
+      "assert.is = { at = \"json /d\", equals = \"e\" }\n");
+  AnswerTerms with = terms();
+  with.fill = [](std::string_view of) { return std::string(of); };
+  const agent::SealedPlan plan = sealed_plan(*load(text).step("Last"), with);
+  EXPECT_NO_THROW(plan.require_valid(2));
+  ASSERT_EQ(plan.items.size(), 3u);
+  EXPECT_EQ(plan.items[0].fate, SealedItem::Fate::kAbsent);
+  EXPECT_EQ(plan.items[0].behind, std::nullopt);
+  EXPECT_EQ(plan.items[1].fate, SealedItem::Fate::kAbsent);
+  EXPECT_EQ(plan.items[1].behind, "@");
+  EXPECT_EQ(plan.items[2].fate, SealedItem::Fate::kTest);
+  EXPECT_EQ(plan.items[2].equals, "e");
+  EXPECT_EQ(refusal(text), "");
+}
+
+TEST(FlowOther, NoSuchPlaceIsATestOfAnOpenAnswer) {
+  const flow::Flow flow =
+      load(last("sealed = false\nassert.gone = { at = \"json /a/b\", absent = true }\n"));
+  http::Response response;
+  response.status = 200;
+  response.headers = {{"Content-Type", "application/json"}};
+  const auto failure = [&](const std::string& body) {
+    response.body = to_bytes(body);
+    return open_answer(*flow.step("Last"), response, terms()).failure;
+  };
+  EXPECT_EQ(failure(R"({"a": {"c": "x"}})"), "");
+  EXPECT_EQ(failure(R"({})"), "");
+  EXPECT_EQ(failure(R"({"a": {"b": "x"}})"), "assert gone");
+  EXPECT_EQ(failure(R"({"a": {"b": null}})"), "assert gone");
+  EXPECT_EQ(failure(R"({"a": 1})"), "other type");
+  EXPECT_EQ(failure(R"({"a": {"b": 1, "b": 2}})"), "twice");
+}
+
+TEST(FlowOther, NoSuchElementIsATestOfAnOpenAnswer) {
+  const flow::Flow flow =
+      load(last("sealed = false\ntype = \"text/xml\"\n"
+                "assert.gone = { at = \"xml /A/B\", absent = true }\n"));
+  http::Response response;
+  response.status = 200;
+  response.headers = {{"Content-Type", "text/xml"}};
+  const auto failure = [&](const std::string& body) {
+    response.body = to_bytes(body);
+    return open_answer(*flow.step("Last"), response, terms()).failure;
+  };
+  EXPECT_EQ(failure("<A><C>x</C></A>"), "");
+  EXPECT_EQ(failure("<A><B>x</B></A>"), "assert gone");
+  EXPECT_EQ(failure("<A><B>x</B><B>y</B></A>"), "twice");
+  EXPECT_EQ(failure("<A><C>x</C>"), "not well formed");
+}
+
+TEST(ClientMetadata, IsXxteaOfHonestWords) {
+  EXPECT_EQ(to_hex(xxtea_seal("abc", "flexroom sandbox")), "334d7798ff8ff98b");
+  EXPECT_EQ(
+      to_hex(xxtea_seal(R"({"client":"x","nonce":"0123456789abcdef"})", "flexroom sandbox")),
+      "b7e05fe102a7534849c28f53c002b662301fb5e93e7e16797857601fae6eaf9ea5363d10185aa93e5e24e38f1c"
+      "c54071");
+  const Digest one = sha256(as_bytes("one")), other = sha256(as_bytes("other"));
+  EXPECT_EQ(client_metadata(one), client_metadata(one));
+  EXPECT_NE(client_metadata(one), client_metadata(other));
+  EXPECT_EQ(http::base64_decode(client_metadata(one)).value().size(), 68u);
 }
 
 // ------------------------------------------------------------------ open answers
@@ -309,202 +440,6 @@ TEST_F(FlowOpen, ARefusalNamesItsCodeOrAnother) {
   EXPECT_EQ(answer("no JSON").code, "other");
   response_.status = 503;
   EXPECT_EQ(answer("{\"code\": \"Late\"}").code, "");
-}
-
-// ------------------------------------------------------------------ what is not bound
-
-RoomConfig room() {
-  RoomConfig out;
-  out.name = "rig";
-  out.providers = *view().providers;
-  out.members.resize(2);
-  return out;
-}
-
-std::string refusal(const std::string& text) {
-  try {
-    require_bound(room(), load(text), {{"who", "x"}});
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
-}
-
-TEST(FlowBound, AStepThatARunCanDoIsLetThrough) { EXPECT_EQ(refusal(kFlow), ""); }
-
-TEST(FlowBound, WhatNoRunCanDoIsRefusedByName) {
-  const std::string keep = "class = \"digits\"\nlength = 6\n";
-  const std::string step = "\n[[step]]\nname = \"Last\"\n";
-  const std::string get =
-      "request = \"\"\"\nGET /x HTTP/1.1\nHost: site.flexroom.example\n\"\"\"\n";
-  const std::vector<std::pair<std::string, std::string>> cases = {
-      {kFlow + step + "ask = \"{{who}}\"\nopen.\"run/said\" = { class = \"digits\", max = 4 }\n",
-       "step Last: a person is asked"},
-      {kFlow + step + get +
-           "sealed = false\nopen.\"run/n\" = { at = \"header x-n: {{}}\", class = "
-           "\"digits\", max = 4 }\n",
-       "step Last: `header x-n: {{}}` of an open answer"},
-      {kFlow + step + get + "item = '/list/[a=\"b\"]'\n",
-       "step Last: nothing is taken of its `item`"},
-      {kFlow + step + get +
-           "open.\"n\" = { at = \"json /n\", class = \"digits\", max = 4, to = "
-           "\"m1\" }\n",
-       "step Last: n is opened to one member"},
-      {kFlow + step + get + "assert.1 = { at = \"json /n\", absent = true }\n",
-       "step Last: assert 1 has `absent`"},
-      {kFlow + step + get +
-           "item = '/list/[a!=\"{{run/count}}\"]'\nopen.\"n\" = { at = \"json "
-           "item/n\", class = \"digits\", max = 4 }\n",
-       "step Last: its `item` has a filter with !="},
-      {kFlow + step + get +
-           "type = \"text/plain\"\nopen.\"n\" = { at = 'pattern \"n\" digits \".\"'"
-           ", class = \"digits\", max = 4 }\n",
-       "step Last: `pattern"},
-      {replaced(kFlow, keep, "class = \"base32\"\nlength = 16\ndecode = \"base32\"\n"),
-       "step Pick: run/otp has `decode`"},
-      {kFlow + step + replaced(get, "/x ", "/x?a={{client-metadata}} "),
-       "step Last: {{client-metadata}} is computed"},
-  };
-  for (const auto& [text, words] : cases) {
-    std::string said;
-    try {
-      said = refusal(text);
-    } catch (const InputError& error) {
-      said = std::string("the loader: ") + error.what();
-    }
-    EXPECT_THAT(said, AllOf(HasSubstr(words), HasSubstr("which no run can do yet")));
-  }
-}
-
-TEST(FlowBound, TheSuiteOfSealedAnswersIsOne) {
-  RoomConfig other = room();
-  other.providers[0].tls.suite = &tls::chacha20_poly1305_sha256();
-  EXPECT_THROW(require_bound(other, load(kFlow), {{"who", "x"}}), InputError);
-}
-
-TEST(FlowBound, TheHostIsOneOfTheProvider) {
-  RoomConfig other = room();
-  other.providers[0].hosts = {"elsewhere.example"};
-  EXPECT_THROW(require_bound(other, load(kFlow), {{"who", "x"}}), InputError);
-}
-
-TEST(FlowBound, ShippedFilesAreRefusedByTheFirstStepThatIsNotBound) {
-  const std::filesystem::path folder = std::filesystem::path(FLEXROOM_SOURCE_DIR) / "share/flows";
-  for (const char* const name :
-       {"create-account", "create-session", "buy-card", "enrol-totp", "support-mail"}) {
-    const flow::Flow flow = flow::load_flow(folder / (std::string(name) + ".toml"), view());
-    EXPECT_THROW(require_bound(room(), flow, {}), InputError) << name;
-  }
-  for (const char* const name :
-       {"run-script-classic", "quota-increase", "quota-state", "drop-totp"}) {
-    const flow::Flow flow = flow::load_flow(folder / (std::string(name) + ".toml"), view());
-    EXPECT_NO_THROW(require_bound(room(), flow, {})) << name;
-  }
-}
-
-// A session token may stand in a signed header (tls-in-mpc.md §6.2).
-TEST(FlowBound, ASignedHeaderTakesAToken) {
-  const auto text_with = [](const std::string& char_class) {
-    return replaced(kFlow, "hosts = [\"site.flexroom.example\"]",
-                    "hosts = [\"site.flexroom.example\", \"sts.amazonaws.com\"]\n"
-                    "key = \"keys\"") +
-           "[step.keep.\"run/token\"]\nat = \"json /token\"\nclass = \"" + char_class +
-           "\"\nlength = 24\nentropy = 128\npurposes = [\"GET https://sts.amazonaws.com/ "
-           "header x-amz-security-token: {{}}\"]\n\n[[step]]\nname = \"Signed\"\n"
-           "sign = \"sts us-east-1\"\nrequest = \"\"\"\nGET /?Action=GetCallerIdentity&"
-           "Version=2011-06-15 HTTP/1.1\nHost: sts.amazonaws.com\n"
-           "X-Amz-Security-Token: {{run/token}}\n\"\"\"\n";
-  };
-  const auto signed_with = [&](const std::string& c) { return refusal(text_with(c)); };
-  EXPECT_EQ(signed_with("base64"), "");
-  EXPECT_EQ(signed_with("cookie"), "");
-  // A JWE is no secret as it is: it would be signed otherwise than it is sent.
-  flow::Flow flow = load(text_with("base64"));
-  auto& slots = const_cast<flow::Step*>(flow.step("Signed"))->slots;
-  ASSERT_EQ(slots.size(), 1u);
-  slots[0].function = "jwe RSA-OAEP-256 A256GCM";
-  try {
-    require_bound(room(), flow, {});
-    ADD_FAILURE() << "accepted";
-  } catch (const InputError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("stands in a signed header"));
-  }
-}
-
-// §5.8: members that use other versions, or the same one in another slot, have other requests.
-TEST(FlowPolicyTest, ARequestIsBoundToTheSharingsInItsSlots) {
-  const flow::Flow flow = load(kFlow);
-  const std::map<std::string, std::string> none;
-  const flow::StepCall call{
-      flow, *flow.step("Open"), std::string(26, 'a'), 1, "", "", none, 0, {}, {}, {}};
-  const auto policy = [&](const std::string& slot, uint32_t version, uint8_t tag) {
-    std::map<std::string, flow::StoredValue> secrets;
-    secrets[slot].meta.version = version;
-    secrets[slot].meta.tag[0] = tag;
-    return step_policy(call, Digest{}, secrets);
-  };
-  const Digest one = policy("s", 1, 1);
-  EXPECT_EQ(one, policy("s", 1, 1));
-  const std::set<Digest> all = {one, policy("t", 1, 1), policy("s", 2, 1), policy("s", 1, 2),
-                                step_policy(call, Digest{}, {})};
-  EXPECT_EQ(all.size(), 5u);
-}
-
-// And to the sharing that signs: a key of another version makes another request.
-TEST(FlowPolicyTest, ARequestIsBoundToTheKeyThatSigns) {
-  const flow::Flow flow = load(
-      "[flow]\nname = \"who\"\nprovider = \"sandbox\"\nprefix = \"box\"\n"
-      "hosts = [\"sts.amazonaws.com\"]\nkey = \"keys\"\n[[step]]\nname = \"Get\"\n"
-      "sign = \"sts us-east-1\"\nrequest = \"\"\"\nGET /?Action=GetCallerIdentity&"
-      "Version=2011-06-15 HTTP/1.1\nHost: sts.amazonaws.com\n\"\"\"\n");
-  const std::map<std::string, std::string> none;
-  std::optional<flow::ValueMeta> key;
-  const auto value = [&key](std::string_view name) {
-    std::optional<flow::StoredValue> out;
-    if (name != "keys/secret" || !key) return out;
-    out.emplace().meta = *key;
-    return out;
-  };
-  const flow::StepCall call{
-      flow, *flow.step("Get"), std::string(26, 'a'), 1, "", "", none, 0, value, {}, {}};
-  EXPECT_THROW((void)step_policy(call, Digest{}, {}), InputError);
-  key.emplace();
-  std::set<Digest> all = {step_policy(call, Digest{}, {})};
-  key->version = 2;
-  all.insert(step_policy(call, Digest{}, {}));
-  key->tag[0] = 1;
-  all.insert(step_policy(call, Digest{}, {}));
-  EXPECT_EQ(all.size(), 3u);
-}
-
-// Nothing that was learnt behind a release is thrown away; nothing of a sealed answer is written.
-TEST(FlowLearntTest, AnOpenAnswerThatIsNotCommittedIsKeptWholeOrInPart) {
-  agent::Reply reply;
-  reply.response.status = 201;
-  reply.response.reason = "Created";
-  reply.response.headers = {{"Content-Type", "text/plain"}};
-  reply.response.body = to_bytes("case 7");
-  EXPECT_TRUE(learnt_of(reply).received.empty());  // all confirmed it
-  reply.unconfirmed = "b is gone";
-  EXPECT_EQ(to_text(learnt_of(reply).received),
-            "HTTP/1.1 201 Created\r\nContent-Type: text/plain\r\n\r\ncase 7");
-  reply.unknown_outcome = "the connection ended";
-  reply.partial.received = to_bytes("HTTP/1.1 20");
-  EXPECT_EQ(to_text(learnt_of(reply).received), "HTTP/1.1 20");
-  reply.sealed = std::make_shared<SealedReply>();
-  EXPECT_TRUE(learnt_of(reply).received.empty());
-}
-
-TEST(FlowLearntTest, ASealedAnswerThatIsNoneSaysWhy) {
-  SealedReply reply;
-  reply.unknown = true;
-  reply.failure = "truncated";
-  const flow::Flow flow = load(kFlow);
-  const flow::StepAnswer answer =
-      sealed_answer(*flow.step("Open"), std::move(reply),
-                    [](auto) -> std::map<std::string, flow::NewSecret> { return {}; });
-  EXPECT_EQ(answer.status, 0);
-  EXPECT_EQ(answer.reason, "truncated");
 }
 
 }  // namespace
