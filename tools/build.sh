@@ -8,7 +8,11 @@ cache=build/release/CMakeCache.txt
 if [ -f "$cache" ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" "$cache"; then
   rm -rf build/release
 fi
-cmake --preset release --log-level=WARNING >/dev/null
+# A directory that is made here compiles several files at once (cmake/unity.cmake): a whole build is
+# what it is for. Whoever made it with the preset keeps one file a compilation.
+unity=()
+[ -f "$cache" ] || unity=(-DFLEXROOM_UNITY=ON)
+cmake --preset release "${unity[@]}" --log-level=WARNING >/dev/null
 
 # At a terminal one line that counts; in a log a line every tenth, and what went wrong.
 if [ -t 1 ]; then

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdlib>
+#include <vector>
 
 namespace flexroom::support {
 
@@ -9,6 +10,13 @@ namespace flexroom::support {
 /// so (FLEXROOM_LONG). Such a test has `Sweep` in its name: that is how the long run finds it.
 inline size_t tries(size_t usual) {
   return std::getenv("FLEXROOM_LONG") != nullptr ? 100 * usual : usual;
+}
+
+/// Numbers of members that a test takes in the long run only, where the code under test is the same
+/// for each of them and a test of its kind runs at that number always. For
+/// INSTANTIATE_TEST_SUITE_P(LongSweep, SUITE, ::testing::ValuesIn(...)).
+inline std::vector<size_t> in_long_runs(std::vector<size_t> members) {
+  return std::getenv("FLEXROOM_LONG") != nullptr ? members : std::vector<size_t>{};
 }
 
 }  // namespace flexroom::support

@@ -9,6 +9,7 @@
 #include "session/totp_step.h"
 #include "support/canaries.h"
 #include "support/room_rig.h"
+#include "support/sweeps.h"
 
 // Secrets that are drawn inside (tls-in-mpc.md §5.2a, operations.md (b)): the command, what it
 // leaves after a crash, what it shows, and where their values are not.
@@ -356,7 +357,8 @@ TEST_P(DrawTest, AStepFarFromAMembersClockIsRefused) {
                                                           : "that one differently"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Rooms, DrawTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, DrawTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, DrawTest, ::testing::ValuesIn(support::in_long_runs({3})));
 
 }  // namespace
 }  // namespace flexroom

@@ -7,6 +7,7 @@
 #include "agent/timeline.h"
 #include "room/flow_engine.h"
 #include "support/room_rig.h"
+#include "support/sweeps.h"
 
 // Flows that need a member's person (operations.md (c)): an answer in time, late or wrong, and the
 // private values that one member gives.
@@ -177,7 +178,9 @@ class FlowPeopleTest : public ::testing::TestWithParam<size_t> {
   }
   std::unique_ptr<RoomRig> rig_;
 };
-INSTANTIATE_TEST_SUITE_P(Members, FlowPeopleTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Members, FlowPeopleTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, FlowPeopleTest,
+                         ::testing::ValuesIn(support::in_long_runs({3})));
 
 TEST_P(FlowPeopleTest, AWrongAnswerIsAskedForAgainAndStandsInNoLog) {
   write_all("flow.toml", captcha("300"));
@@ -311,7 +314,8 @@ class FlowInputTest : public FlowPeopleTest {
     });
   }
 };
-INSTANTIATE_TEST_SUITE_P(Members, FlowInputTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Members, FlowInputTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, FlowInputTest, ::testing::ValuesIn(support::in_long_runs({3})));
 
 // share/flows/buy-card.toml as it is shipped.
 TEST_P(FlowInputTest, ACardIsBoughtWithANumberThatOneMemberKnows) {
@@ -498,7 +502,8 @@ class FlowOtherTest : public FlowPeopleTest {
     return {"--record", seen_file().string(), "--set", "strangers=2"};
   }
 };
-INSTANTIATE_TEST_SUITE_P(Members, FlowOtherTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Members, FlowOtherTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, FlowOtherTest, ::testing::ValuesIn(support::in_long_runs({3})));
 
 TEST_P(FlowOtherTest, AnotherElementIsFoundAndACountIsToldToOneMember) {
   write_all("flow.toml", kOther);

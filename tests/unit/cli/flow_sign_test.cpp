@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "support/room_rig.h"
+#include "support/sweeps.h"
 
 // Signed steps of flows against the sandbox (operations.md (a) `sign`): with a key of the state,
 // and with one that an earlier flow pulled out of a sealed answer, whose session token nobody knows
@@ -171,7 +172,8 @@ class FlowSignTest : public ::testing::TestWithParam<size_t> {
   std::unique_ptr<RoomRig> rig_;
   json account_;
 };
-INSTANTIATE_TEST_SUITE_P(Members, FlowSignTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Members, FlowSignTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, FlowSignTest, ::testing::ValuesIn(support::in_long_runs({3})));
 
 TEST_P(FlowSignTest, AKeyPulledOutOfASealedAnswerSignsWithItsToken) {
   import_key({"sigv4 sts us-east-1"});

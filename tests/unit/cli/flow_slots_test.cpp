@@ -7,6 +7,7 @@
 
 #include "support/jwe_vectors.h"
 #include "support/room_rig.h"
+#include "support/sweeps.h"
 
 // Computed slots of flows against the sandbox (operations.md (a) `{{NAME as FUNCTION}}`, (e)): the
 // bucket holds what the service got, which is computed again in the clear, by OpenSSL alone.
@@ -157,7 +158,8 @@ class FlowSlotsTest : public ::testing::TestWithParam<size_t> {
   std::unique_ptr<RoomRig> rig_;
   std::string id_;
 };
-INSTANTIATE_TEST_SUITE_P(Members, FlowSlotsTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Members, FlowSlotsTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, FlowSlotsTest, ::testing::ValuesIn(support::in_long_runs({3})));
 
 TEST_P(FlowSlotsTest, CodesOfASeedThatNobodyKnowsAreThoseOfNowAndNext) {
   const auto before = static_cast<uint64_t>(std::time(nullptr)) / 30;
