@@ -207,6 +207,11 @@ std::optional<SealedReading::Place> SealedReading::select(const SealedItem& item
     require_absent(item, header, index);
     return Place();
   }
+  if (item.fate == SealedItem::Fate::kTest && item.equals.empty()) {
+    // An element that has to be there: of an `item` of which nothing is taken.
+    (void)http::select_json(*json_, std::get<SealedJson>(item.at).path, *body_);
+    return Place();
+  }
   Place place;
   if (const auto* pattern = std::get_if<SealedPattern>(&item.at)) {
     place = drop_blanks(search(index, body_->at({0, body_->size()})), pattern->blanks);

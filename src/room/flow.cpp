@@ -2,8 +2,10 @@
 
 #include <chrono>
 #include <ctime>
+#include <set>
 #include <thread>
 
+#include "agent/phases.h"
 #include "base/private_file.h"
 #include "config/toml.h"
 #include "flow/run.h"
@@ -75,6 +77,18 @@ ReadFlow read_flow(session::MemberState& state, const FlowRequest& request, Deci
   return out;
 }
 
+/// AND gates of the circuits that were garbled in the phases from `first` on.
+uint64_t ands_garbled(const std::vector<agent::Timeline::Phase>& phases, size_t first) {
+  static const std::set<std::string_view> garbled = {
+      agent::phase::kSigningKey,      agent::phase::kSlots,         kEncryptPhase,
+      agent::phase::kGarbleHandshake, agent::phase::kGarbleRequest, agent::phase::kGarbleAnswer};
+  uint64_t out = 0;
+  for (size_t k = first; k < phases.size(); ++k) {
+    if (garbled.contains(phases[k].name)) out += phases[k].ands;
+  }
+  return out;
+}
+
 std::string command_of(const FlowRequest& request) {
   if (!request.abandon.empty()) return "flow --abandon";
   return request.go_on.empty() ? "flow" : "flow --continue";
@@ -103,6 +117,7 @@ class Running {
     } catch (...) {
       end_failed(std::runtime_error(words_of_caught()));
     }
+    joined_.tell_timeline(steps_);
     if (stop_) end_stopped(*stop_);
     joined_.log_outcome(store::LogOutcome::kDone, what() + ": " + ended_as());
     return {read_.file.name, id_, engine_.opened(), left_};
@@ -135,6 +150,7 @@ class Running {
   void drive(flow::FlowRun& run);
   void drive_abandon(flow::FlowRun& run);
   void note_step(const flow::LogLine& line);
+  uint64_t measure(const flow::LogLine& line);
   void note_ending(const flow::Ending& ending);
   void log_note(const std::string& text, int64_t time);
   void note_wait(const flow::Waiting& waiting);
@@ -156,6 +172,11 @@ class Running {
   bool released_ = false;
   bool ends_ = false;  // --abandon began to erase
   std::vector<std::string> left_;
+  std::vector<Phase> steps_;  // what each of them took
+  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now(),
+                                        measured_ = began_;
+  net::Traffic traffic_;  // up to there
+  size_t phases_ = 0;     // of the timeline
   std::optional<flow::FlowStop> stop_;
 };
 
@@ -218,6 +239,26 @@ void Running::drive_abandon(flow::FlowRun& run) {
   id_ = request_.abandon;
 }
 
+/// What this member spent since the commit before, a person's time and what was waited for
+/// included. Returns the bytes between members both ways.
+uint64_t Running::measure(const flow::LogLine& line) {
+  const auto now = std::chrono::steady_clock::now();
+  const net::Traffic traffic = joined_.session().party().traffic();
+  const net::Traffic since = traffic.since(traffic_);
+  Phase spent;
+  spent.name = line.step.empty() ? line.event : line.step + ": " + line.event;
+  spent.start_seconds = std::chrono::duration<double>(measured_ - began_).count();
+  spent.seconds = std::chrono::duration<double>(now - measured_).count();
+  spent.bytes_sent = since.bytes_sent;
+  spent.half_rounds = since.half_rounds;
+  spent.ands = ands_garbled(timeline_.phases(), phases_);
+  steps_.push_back(std::move(spent));
+  measured_ = now;
+  traffic_ = traffic;
+  phases_ = timeline_.phases().size();
+  return since.bytes_sent + since.bytes_received;
+}
+
 /// operations.md (c) "Logged": by this member, as the step was committed by all, or stops the run.
 void Running::note_step(const flow::LogLine& line) {
   id_ = line.run;
@@ -230,8 +271,10 @@ void Running::note_step(const flow::LogLine& line) {
     text += fmt::format("; opened {} ({})", name, to_hex(digest));
   }
   for (const std::string& name : line.voided) text += "; erased " + name;
-  log_note(text, line.time);
-  joined_.note(step);
+  const uint64_t bytes = measure(line);
+  log_note(fmt::format("{}; {} bytes between members", text, bytes), line.time);
+  joined_.note(fmt::format("{} ({:.1f} s, {:.1f} MB)", step, steps_.back().seconds,
+                           1e-6 * static_cast<double>(bytes)));
 }
 
 void Running::log_note(const std::string& text, int64_t time) {

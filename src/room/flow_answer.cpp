@@ -106,6 +106,15 @@ void drop_blanks(const Selector& at, uint32_t length, agent::SealedPlace& place)
   }
 }
 
+/// Anything of the `item` is kept, opened or tested; else it only has to be there.
+bool takes_of_item(const flow::Step& step) {
+  const auto of_item = [](const auto& one) { return one.at.in_item; };
+  return std::any_of(step.keeps.begin(), step.keeps.end(), of_item) ||
+         std::any_of(step.asserts.begin(), step.asserts.end(), of_item) ||
+         std::any_of(step.opens.begin(), step.opens.end(),
+                     [](const flow::Open& one) { return one.at && one.at->in_item; });
+}
+
 /// The number in "assert 3", as the plan counts its items from 1; 0: another failure.
 size_t failed_test(std::string_view failure) {
   constexpr std::string_view kAssert = "assert ";
@@ -171,6 +180,12 @@ SealedPlan sealed_plan(const flow::Step& step, const AnswerTerms& terms) {
     item.behind = literal_behind(one.at);
     item.fate = one.equals ? SealedItem::Fate::kTest : SealedItem::Fate::kAbsent;
     if (one.equals) item.equals = terms.fill(*one.equals);
+    out.items.push_back(std::move(item));
+  }
+  if (step.item && !takes_of_item(step)) {
+    SealedItem item;
+    item.at = agent::SealedJson{item_path(step, terms), false};
+    item.fate = SealedItem::Fate::kTest;  // without a text: it has to be there
     out.items.push_back(std::move(item));
   }
   if (step.code) {

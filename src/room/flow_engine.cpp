@@ -24,7 +24,7 @@ using flow::StepCall;
 agent::Sampler sampler_of(const flow::Birth& birth) {
   using Alphabet = agent::Sampler::Alphabet;
   agent::Sampler out;
-  out.length = birth.length;
+  out.length = birth.bytes() - static_cast<uint32_t>(birth.suffix.size());
   out.suffix = birth.suffix;
   if (!birth.alphabet) {
     out.alphabet = Alphabet::kList;
@@ -245,7 +245,7 @@ agent::SlotValues FlowEngine::take_secrets(const StepCall& call,
   }
   timeline_.begin(agent::phase::kTriples, session.triples_to_make(ands));
   session.reserve_triples(ands);
-  timeline_.begin("encrypt", ands);
+  timeline_.begin(kEncryptPhase, ands);
   jwes.make(session.context(), out.secrets);
   out.jwes = jwes.texts();
   return out;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "agent/reply.h"
 #include "agent/timeline.h"
@@ -15,6 +16,9 @@
 #include "room/joined.h"
 
 namespace flexroom::room {
+
+/// The phase of a timeline in which JWEs are made.
+inline constexpr std::string_view kEncryptPhase = "encrypt";
 
 /// What a release is bound to, part of the request's id and of every view: the approved proposal,
 /// file, run, step, attempt, which sharing of which version stands in each slot, and

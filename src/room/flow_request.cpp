@@ -89,15 +89,6 @@ void require_bound_run(const Step& step, const Selector& at, bool one_length) {
   refuse(step, fmt::format("`{}` of a value that has no one length", at.text));
 }
 
-void require_bound_item(const Step& step) {
-  if (!step.item) return;
-  bool taken = false;
-  for (const flow::Keep& keep : step.keeps) taken |= keep.at.in_item;
-  for (const flow::Open& open : step.opens) taken |= open.at && open.at->in_item;
-  for (const flow::Assertion& one : step.asserts) taken |= one.at.in_item;
-  if (!taken) refuse(step, "nothing is taken of its `item`");
-}
-
 /// Of an open answer: strings and numbers of a JSON body, elements of an XML body.
 void require_bound_open(const Step& step) {
   const auto is_bound = [&](const Selector& at) {
@@ -117,7 +108,6 @@ void require_bound_open(const Step& step) {
 
 void require_bound_answer(const RoomConfig& room, const Step& step) {
   if (!step.sealed) return require_bound_open(step);
-  require_bound_item(step);
   for (const flow::Keep& keep : step.keeps) {
     if (!keep.decode.empty()) refuse(step, fmt::format("{} has `decode`", keep.name));
     require_bound_run(step, keep.at, keep.min == keep.max);

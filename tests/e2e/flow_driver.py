@@ -232,9 +232,13 @@ class Answer:
         try:
             value = walk(element, path.split("/"))
         except Failure:
+            if negated:
+                raise
             return False
         if not wanted.startswith('"'):
             return type(value) is type(json.loads(wanted)) and value == json.loads(wanted)
+        if negated and (not isinstance(value, str) or "\\" in value):
+            raise Failure("escaped text" if isinstance(value, str) else "other type")
         if not isinstance(value, str):
             return False
         slot = SLOT.fullmatch(wanted[1:-1])

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/bytes.h"
@@ -53,8 +54,9 @@ class Canaries {
   /// Names one that is in there.
   std::optional<std::string> find(ByteView data) const {
     for (size_t at = 0; at + 2 <= data.size(); ++at) {
-      if (!(*starts_)[start_of(data[at], data[at + 1])]) continue;
-      for (const Form& form : forms_) {
+      const size_t start = start_of(data[at], data[at + 1]);
+      if (!(*starts_)[start]) continue;
+      for (const Form& form : forms_.at(start)) {
         if (form.bytes.size() <= data.size() - at &&
             std::equal(form.bytes.begin(), form.bytes.end(),
                        reinterpret_cast<const char*>(data.data()) + at)) {
@@ -72,8 +74,9 @@ class Canaries {
   static size_t start_of(uint8_t a, uint8_t b) { return size_t{a} << 8 | b; }
   void add_form(const std::string& what, std::string bytes) {
     if (bytes.size() < 12) return;  // would be found by chance
-    starts_->set(start_of(static_cast<uint8_t>(bytes[0]), static_cast<uint8_t>(bytes[1])));
-    forms_.push_back({what, std::move(bytes)});
+    const size_t start = start_of(static_cast<uint8_t>(bytes[0]), static_cast<uint8_t>(bytes[1]));
+    starts_->set(start);
+    forms_[start].push_back({what, std::move(bytes)});
   }
   static std::string url_encoded(const std::string& raw) {
     std::string out;
@@ -107,7 +110,7 @@ class Canaries {
     return out;
   }
 
-  std::vector<Form> forms_;
+  std::unordered_map<size_t, std::vector<Form>> forms_;  // by their first two bytes
   std::shared_ptr<std::bitset<65536>> starts_ = std::make_shared<std::bitset<65536>>();
 };
 

@@ -248,6 +248,35 @@ TEST(FlowOther, WhatIsExcludedIsEachOfTheTextsAndItIsStrict) {
   EXPECT_EQ(refusal(last(kOther)), "");
 }
 
+// operations.md (a) `item`: one of which nothing is taken has to be there.
+TEST(FlowItem, NothingTakenIsAPlaceThatMustBeThere) {
+  const std::string item = "item = '/list/[id=\"{{run/count}}\"]'\n";
+  const std::string taken =
+      item + "open.\"n\" = { at = \"json item/id\", class = \"urlsafe\", max = 8 }\n";
+  const agent::SealedPlan plan = sealed_plan(*load(last(item)).step("Last"), terms());
+  ASSERT_EQ(plan.items.size(), 1u);
+  EXPECT_EQ(plan.items[0].fate, SealedItem::Fate::kTest);
+  EXPECT_EQ(plan.items[0].equals, "");
+  const auto& json = std::get<agent::SealedJson>(plan.items[0].at);
+  ASSERT_EQ(json.path.size(), 2u);
+  EXPECT_TRUE(std::holds_alternative<http::JsonItem>(json.path[1]));
+  EXPECT_EQ(sealed_plan(*load(last(taken)).step("Last"), terms()).items.size(), 1u);
+  EXPECT_EQ(refusal(last(item)), "");
+
+  const flow::Flow flow = load(last(item));
+  for (const auto state : {SealedValue::State::kTested, SealedValue::State::kNone}) {
+    SealedReply reply;
+    reply.status = 200;
+    reply.values.resize(1);
+    reply.values[0].state = state;
+    const auto got = sealed_answer(
+        *flow.step("Last"), std::move(reply),
+        [](auto) { return std::map<std::string, flow::NewSecret>(); },
+        [](const std::string&, ByteView) { ADD_FAILURE(); });
+    EXPECT_EQ(got.status, state == SealedValue::State::kTested ? 200 : 0);
+  }
+}
+
 // ------------------------------------------------------------------ patterns, `absent`
 
 const std::string kText = "type = \"text/plain\"\n";
