@@ -33,7 +33,7 @@ port=$($python -c "import json; print(json.load(open('$work/cloud/endpoints.json
 echo "== two hospitals make their identities and exchange fingerprints"
 $python "$here/split.py" "$work"
 {
-  printf '[room]\nname = "breast-study"\ncourier = "hospital-b"\n\n'
+  printf '[room]\nname = "breast-study"\ncourier = "hospital-b"\ntriples = "masked"\n\n'
   read -r -a ports < <($python -c 'import socket
 held = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
 print(*(s.getsockname()[1] for s in held))')

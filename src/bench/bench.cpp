@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "bench/bench_figures.h"
 #include "bench/bench_plot.h"
+#include "bench/bench_session.h"
 #include "bench/cookie_service.h"
 #include "bench/sandbox_process.h"
 #include "prep/epoch.h"
@@ -94,7 +95,7 @@ struct Sizes {
   std::vector<LinkShape> links = {{0.1, 1000}, {6.6, 1000}, kTwentyMs, {50, 1000},
                                   {0.1, 100},  {6.6, 100},  {20, 100}, {50, 100}};
   /// The whole run from cold: on every link that takes seconds for it, not tens of them.
-  double cold_from_mbit_s = 1000;
+  double cold_from_mbit_s = 100;
 
   static Sizes quick() { return {size_t{1} << 16, size_t{1} << 16, 3, 1, 1, {kTwentyMs}, 1e9}; }
 };
@@ -136,10 +137,14 @@ struct RunScriptFigures {
 
 /// `between` runs when everything is prepared.
 RunScriptFigures run_script(MemberProcesses& members, const nlohmann::json& service,
+                            std::string_view protocol,
                             const std::function<void()>& between = nullptr) {
   static uint64_t run = 0;  // the service must not take two for one
-  const double prepare =
-      largest(members.run({{"do", "prepare"}, {"service", service}, {"run", ++run}}), "seconds");
+  const double prepare = largest(members.run({{"do", "prepare"},
+                                              {"service", service},
+                                              {"run", ++run},
+                                              {"protocol", std::string(protocol)}}),
+                                 "seconds");
   if (between) between();
   RunScriptFigures out;
   out.calls = members.run({{"do", "call"}});
@@ -174,6 +179,17 @@ PlotRow warm_row(std::string label, const RunScriptFigures& run) {
 constexpr std::string_view kCarrier =
     "the loader at a public loader_url (behind a pre-signed result link: 0.15 M ANDs more)";
 
+/// The same run by a room of before, in one go with that of a new one.
+void add_run_script_of_buckets(BenchReport& report, const RunScriptFigures& buckets) {
+  report.figures["run_script_lean_bucket_cold_s"] = {
+      buckets.cold, "s", std::nullopt,
+      fmt::format("run_script_lean_cold_s without `triples = \"masked\"`; peak {:.0f} MiB",
+                  largest(buckets.calls, "rss_mib"))};
+  report.figures["run_script_lean_bucket_bytes"] = {largest(buckets.calls, "bytes"), "B each way",
+                                                    std::nullopt,
+                                                    "run_script_lean_bytes of that run"};
+}
+
 void add_run_script(BenchReport& report, const RunScriptFigures& two,
                     const RunScriptFigures& three) {
   const nlohmann::json& call = two.calls.front();
@@ -184,13 +200,17 @@ void add_run_script(BenchReport& report, const RunScriptFigures& two,
   report.figures["run_script_lean_cold_s"] = {
       two.cold, "s", kPublishedRunScriptSeconds,
       fmt::format(
-          "members met and epoch set up, nothing else; no approval, no check of service and links: "
+          "`triples = \"masked\"`, as new rooms have; members met and epoch set up, nothing else; "
+          "no approval, no check of service and links: "
           "session, circuits, preprocessing, signing key, garbling, token, RunInstances of {} "
           "bytes "
           "with both members' private pre-signed links, {}, answer verified (published: ten "
           "calls); "
           "{:.2f} s of a member's core. {}",
           call.at("request_bytes").get<uint64_t>(), kCarrier, largest(two.calls, "cpu"), phases)};
+  report.figures["run_script_lean_bytes"] = {
+      largest(two.calls, "bytes"), "B each way", std::nullopt,
+      "what the member that sends more sent to the other in that run, before TLS and TCP"};
   report.figures["run_script_lean_warm_s"] = {
       two.warm, "s", std::nullopt,
       "the same run from where everything is prepared, private links are in: one TLS connection, "
@@ -227,7 +247,7 @@ std::vector<double> slowest(const Answers& answers, const std::string& key) {
 
 /// `unusual`: what is so about it. Returns what the members answered.
 Answers add_preprocessing(BenchReport& report, std::string_view name, MemberProcesses& members,
-                          size_t triples, size_t times, std::string_view protocol = "bucket",
+                          size_t triples, size_t times, std::string_view protocol,
                           std::string_view unusual = "") {
   Answers answers = members.run({{"do", "preprocess"},
                                  {"triples", triples},
@@ -409,7 +429,7 @@ PlotGroup measure_links(BenchReport& report, MemberProcesses& members, const Siz
     out.shape = sizes.links[k];
     const bool cold = out.shape.mbit_s >= sizes.cold_from_mbit_s;
     simulator.set_shape(cold ? out.shape : LinkShape{});
-    const RunScriptFigures run = run_script(members, service, [&] {
+    const RunScriptFigures run = run_script(members, service, kNewRooms, [&] {
       simulator.set_shape(out.shape);
       out.measured_rtt_ms = largest(members.run({{"do", "ping"}}), "rtt_ms");
     });
@@ -448,10 +468,11 @@ void add_environment(BenchReport& report, double rtt_ms) {
   report.environment["link"] = "TCP on loopback, TLS 1.3 between members";
   report.environment["rtt_ms"] = fmt::format("{:.3f}", rtt_ms);
   report.environment["members"] = "2, where nothing else is said";
-  const prep::TripleParameters parameters;
-  report.environment["parameters"] =
-      fmt::format("malicious security; subfield bits {}, buckets of {}, batches of {}",
-                  prep::EpochParameters{}.subfield_bits, parameters.bucket_size, parameters.batch);
+  const prep::TripleParameters masked = bench_triples(kNewRooms), buckets = bench_triples("bucket");
+  report.environment["parameters"] = fmt::format(
+      "malicious security; subfield bits {}; where nothing else is said triples are masked, in "
+      "batches of {}; buckets of {} in batches of {}",
+      prep::EpochParameters{}.subfield_bits, masked.batch, buckets.bucket_size, buckets.batch);
   report.environment["published"] =
       "secure agents paper, Tables 5 and 6: two 8-core cloud machines, 6.6 ms round trip";
 }
@@ -460,8 +481,8 @@ void add_environment(BenchReport& report, double rtt_ms) {
 void measure_two(BenchReport& report, MemberProcesses& two, const Sizes& sizes,
                  const nlohmann::json& service, const std::filesystem::path& folder,
                  const std::function<void(std::string_view, double)>& progress) {
-  const Answers triples =
-      add_preprocessing(report, "preprocess_ands_per_s", two, sizes.triples, sizes.preprocessings);
+  const Answers triples = add_preprocessing(report, "preprocess_ands_per_s", two, sizes.triples,
+                                            sizes.preprocessings, "bucket");
   report.figures["preprocess_bytes_per_and"] = {
       largest(triples, "bytes") / static_cast<double>(sizes.triples), "B each way", std::nullopt,
       "frames that left the member that sends more; TLS and TCP add about 0.5 % more"};
@@ -503,8 +524,9 @@ BenchReport run_bench(const BenchOptions& options) {
   BenchReport report;
   report.environment["load"] = load_average();
   progress("two members", 0);
-  MemberProcesses fresh(2, make_bench_member), small(2, make_bench_member),
-      two(2, make_bench_member), three(3, make_bench_member), linked(2, make_bench_member);
+  MemberProcesses fresh(2, make_bench_member), fresh_of_before(2, make_bench_member),
+      small(2, make_bench_member), two(2, make_bench_member), three(3, make_bench_member),
+      linked(2, make_bench_member);
 
   TemporaryDirectory directory;
   const SandboxProcess sandbox(directory.path());
@@ -515,7 +537,9 @@ BenchReport run_bench(const BenchOptions& options) {
                                   {"secret_key", key.secret_access_key}};
 
   join(fresh);
-  const RunScriptFigures run_of_two = run_script(fresh, service);
+  const RunScriptFigures run_of_two = run_script(fresh, service, kNewRooms);
+  join(fresh_of_before);
+  add_run_script_of_buckets(report, run_script(fresh_of_before, service, "bucket"));
   progress("preprocessing", 0.08);
   join(two);
   const double rtt_ms = largest(two.run({{"do", "ping"}}), "rtt_ms");
@@ -523,9 +547,9 @@ BenchReport run_bench(const BenchOptions& options) {
   measure_two(report, two, sizes, service, directory.path(), progress);
   progress("three members", 0.25);
   join(three);
-  const RunScriptFigures run_of_three = run_script(three, service);
+  const RunScriptFigures run_of_three = run_script(three, service, kNewRooms);
   (void)add_preprocessing(report, "preprocess_n3_ands_per_s", three, sizes.triples_of_three,
-                          sizes.preprocessings);
+                          sizes.preprocessings, "bucket");
   (void)add_preprocessing(report, "preprocess_masked_n3_ands_per_s", three, sizes.triples_of_three,
                           sizes.preprocessings, "masked", ", `triples = \"masked\"`");
   add_run_script(report, run_of_two, run_of_three);

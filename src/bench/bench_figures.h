@@ -20,7 +20,7 @@
 ///               SigV4 signatures, the handshake circuit in the engine, whole connections
 ///   jwe         {}                             one JWE of a secret, from nothing in stock
 ///   keep_cookie {folder, ca_file}              a cookie of a sealed answer of 4 KB
-///   prepare     {service, run}                 run-script up to where all is prepared; each has
+///   prepare     {service, run, protocol}       run-script up to where all is prepared; each has
 ///                                              a number `run` of its own
 ///   call        {}                             its one request
 /// where service = {port, ca_file, access_key, secret_key} is the sandbox.

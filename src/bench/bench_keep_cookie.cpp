@@ -69,7 +69,7 @@ nlohmann::json keep_cookie(net::Party& party, const prep::EpochState& epoch,
   meet(party);
 
   const auto start = BenchClock::now();
-  BenchSession session(party, epoch);
+  BenchSession session(party, epoch, bench_triples(kNewRooms));
   const auto program = agent::request_program(request_plan);
   const uint64_t triples =
       agent::handshake_program(NamedGroup::kX25519, party.num_parties())->num_triples +

@@ -54,16 +54,19 @@ struct BenchRunScript::State {
         epoch(of),
         service(order.at("service")),
         run(order.at("run")),
+        triples(bench_triples(order.at("protocol").get<std::string>())),
         timeline(party) {}
 
   net::Party& party;
   const prep::EpochState& epoch;
   const BenchService service;
   const uint64_t run;
+  const prep::TripleParameters triples;
   agent::Timeline timeline;
   std::unique_ptr<BenchSession> session;
   std::unique_ptr<RunScriptCall> call;
   double cpu = 0;
+  uint64_t sent = 0;
 };
 
 BenchRunScript::BenchRunScript(net::Party& party, const prep::EpochState& epoch,
@@ -75,9 +78,10 @@ nlohmann::json BenchRunScript::prepare() {
   State& s = *state_;
   meet(s.party);
   s.cpu = process_cpu_seconds();
+  s.sent = s.party.traffic().bytes_sent;
   const auto start = BenchClock::now();
   s.timeline.begin("session and circuits");
-  s.session = std::make_unique<BenchSession>(s.party, s.epoch);
+  s.session = std::make_unique<BenchSession>(s.party, s.epoch, s.triples);
   std::vector<uint8_t> bits;
   for (const char c : s.service.secret_key) {
     for (unsigned b = 0; b < 8; ++b) bits.push_back(static_cast<uint8_t>(uint8_t(c) >> b & 1));
@@ -113,6 +117,7 @@ nlohmann::json BenchRunScript::call() {
   getrusage(RUSAGE_SELF, &usage);
   nlohmann::json out = {{"seconds", seconds},
                         {"cpu", process_cpu_seconds() - s.cpu},
+                        {"bytes", s.party.traffic().bytes_sent - s.sent},
                         {"rss_mib", static_cast<double>(usage.ru_maxrss) / 1024},
                         {"faults", usage.ru_minflt},
                         {"ands", s.call->num_ands()},

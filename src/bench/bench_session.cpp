@@ -38,11 +38,11 @@ class Member final : public BenchMember {
     }
     if (what == "preprocess") return preprocess(order);
     if (what == "measure") {
-      BenchSession session(*party_, epoch_);
+      BenchSession session(*party_, epoch_, bench_triples(kNewRooms));
       return measure(session, order);
     }
     if (what == "jwe") {
-      BenchSession session(*party_, epoch_);
+      BenchSession session(*party_, epoch_, bench_triples(kNewRooms));
       return measure_jwe(session);
     }
     if (what == "keep_cookie") return keep_cookie(*party_, epoch_, order);
@@ -75,11 +75,11 @@ class Member final : public BenchMember {
   /// Again and again, as a member does that refills its stock: the first time, its memory is new.
   nlohmann::json preprocess(const nlohmann::json& order) {
     const size_t triples = order.at("triples"), times = order.at("times");
-    const prep::TripleProtocol protocol =
-        prep::triple_protocol(order.at("protocol").get<std::string>());
+    const prep::TripleParameters parameters =
+        bench_triples(order.at("protocol").get<std::string>());
     nlohmann::json out = {{"cpu", nlohmann::json::array()}, {"seconds", nlohmann::json::array()}};
     for (size_t k = 0; k < times; ++k) {
-      BenchSession session(*party_, epoch_, prep::profile("default", protocol).triples);
+      BenchSession session(*party_, epoch_, parameters);
       meet(*party_);
       const uint64_t sent = party_->traffic().bytes_sent;
       const double cpu = thread_cpu_seconds();
@@ -107,6 +107,10 @@ net::Party& greeted(net::Party& party, const prep::EpochState& epoch, uint16_t p
   return party;
 }
 }  // namespace
+
+prep::TripleParameters bench_triples(std::string_view protocol) {
+  return prep::profile("default", prep::triple_protocol(protocol)).triples;
+}
 
 BenchSession::BenchSession(net::Party& mesh, const prep::EpochState& epoch,
                            const prep::TripleParameters& parameters)

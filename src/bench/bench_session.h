@@ -13,10 +13,15 @@
 
 namespace flexroom::bench {
 
+/// How AND triples are made by a room of the default profile that says "bucket" or "masked".
+prep::TripleParameters bench_triples(std::string_view protocol);
+/// What new rooms say.
+inline constexpr std::string_view kNewRooms = "masked";
+
 /// A session of one member over the bench's mesh: what session::MemberSession is without a disk.
 struct BenchSession {
   BenchSession(net::Party& mesh, const prep::EpochState& epoch,
-               const prep::TripleParameters& parameters = {});
+               const prep::TripleParameters& parameters);
   agent::Context context() { return {party, source, arith, engine, journal}; }
 
   net::Party& party;

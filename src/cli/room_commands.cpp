@@ -31,7 +31,8 @@ int init_identity(Output& out, const std::string& name, const std::filesystem::p
   out.line(fmt::format("Made the identity of {} in {}.", name, made.keys.string()));
   out.line(
       "Put this into room.toml, the same at every member, and read the fingerprint to each "
-      "other:\n");
+      "other. A new room.toml begins with\n\n"
+      "[room]\nname = \"NAME\"\ntriples = \"masked\"\n");
   out.line(fmt::format("[[member]]\nname = \"{}\"\naddress = \"{}\"\ncertificate = \"{}\"", name,
                        address, made.certificate));
   out.result(

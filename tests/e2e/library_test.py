@@ -138,7 +138,7 @@ class Library(unittest.TestCase):
             log.close()
 
     def members(self, cloud):
-        folders, text = [], '[room]\nname = "library"\ntimeout_seconds = 60\n'
+        folders, text = [], '[room]\nname = "library"\ntriples = "masked"\ntimeout_seconds = 60\n'
         for name in ("anna", "bernd"):
             folder = self.work / name
             made = self.must(FLEXROOM, "--json", "init", "--identity", name, "--dir", folder,

@@ -56,11 +56,13 @@ class RoomRig {
   using Command = std::function<int(PartyId, cli::Output&, cli::Common&)>;
 
   static constexpr int kFailedInside = 97;
+  /// What a new room says of its triples; rooms of before lack it: use_buckets().
+  static constexpr std::string_view kMasked = "triples = \"masked\"\n";
 
   explicit RoomRig(size_t n) : n_(n) {
     char name[] = "/tmp/flexroom-room-XXXXXX";
     root_ = mkdtemp(name);
-    std::string room = "[room]\nname = \"rig\"\n";
+    std::string room = "[room]\nname = \"rig\"\n" + std::string(kMasked);
     for (PartyId i = 0; i < n; ++i) {
       const auto [fd, port] = listen_on_loopback();
       close(fd);
@@ -98,6 +100,16 @@ class RoomRig {
     FLEXROOM_ASSERT(at != std::string::npos);
     room_text_.replace(at, from.size(), to);
     write_room();
+  }
+  /// From now on; what else stands in room.toml stays.
+  void use_buckets() {
+    const auto without = [](std::string text) {
+      const size_t at = text.find(kMasked);
+      FLEXROOM_ASSERT(at != std::string::npos);
+      return text.erase(at, kMasked.size());
+    };
+    room_text_ = without(room_text_);
+    for (PartyId i = 0; i < n_; ++i) write(i, "room.toml", without(read(dir(i) / "room.toml")));
   }
   std::filesystem::path write(PartyId i, const std::string& name, const std::string& text) const {
     const std::filesystem::path path = dir(i) / name;

@@ -95,6 +95,7 @@ TEST_F(AgreedCallTest, ApprovalAndOutcomeStandInTheLog) {
 
 // An answer is one; what it says is no success.
 TEST_F(AgreedCallTest, AnErrorOfTheServiceIsLoggedAsOne) {
+  rig_.use_buckets();
   key_ = "AKIAIOSFODNN7EXAMPLE";
   for (const Ended& e : call([](PartyId, net::Party&) {})) {
     EXPECT_EQ(e.code, cli::kServiceRefused) << e.out;

@@ -132,6 +132,7 @@ TEST_F(CommandsTest, StockIsFilledAlikeOrNotAtAll) {
     EXPECT_THAT(e.error(), HasSubstr("not set up"));
   }
   all_ok(rig_.init());
+  rig_.use_buckets();
   for (const Ended& e : stock({1000, 1001})) {
     EXPECT_EQ(e.code, cli::kRefused) << e.out;
     EXPECT_THAT(e.error(), HasSubstr("different amounts"));

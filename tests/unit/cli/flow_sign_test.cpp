@@ -232,6 +232,7 @@ TEST_P(FlowSignPairTest, AQuotaIsAskedForAndItsStateRead) {
 }
 
 TEST_P(FlowSignPairTest, ASecondFactorThatIsOffStaysOff) {
+  rig_->use_buckets();
   import_key({"sigv4 sts us-east-1", "sigv4 iam us-east-1"});
   all_ok(flow(kGetSession));
   all_ok(shipped("drop-totp"));
