@@ -15,6 +15,7 @@
 #include "room/flow_person.h"
 #include "room/flow_proposal.h"
 #include "room/flow_request.h"
+#include "session/signing_keys.h"
 
 namespace flexroom {
 namespace room {
@@ -163,7 +164,7 @@ void Running::with_all() {
   session::MemberSession& session = joined_.session();
   session::MemberState& state = joined_.state();
   timeline_.begin("agree and approve");
-  session.start();
+  joined_.start();
   // Rows of runs are of one session at a time.
   session.require_alone();
   if (read_.key) {
@@ -232,6 +233,8 @@ void Running::note_step(const flow::LogLine& line) {
   for (const std::string& name : line.voided) text += "; erased " + name;
   log_note(text, line.time);
   joined_.note(step);
+  // Signing keys of the day go with the version that they were derived from.
+  if (line.committed) session::erase_orphaned_keys(joined_.state());
 }
 
 void Running::log_note(const std::string& text, int64_t time) {
