@@ -45,7 +45,8 @@ struct SecretInfo {
   std::string owner;                    // member who gave the value; empty: an issuer's shares
   std::string record, set, provenance;  // hexadecimal; set: of rows, another after a refresh
   /// Who knows the value: the member who gave it; "issuer", who made the shares; "nobody": it was
-  /// drawn inside MPC.
+  /// drawn inside MPC; "service": a flow kept it from a sealed answer, and no member ever saw it;
+  /// "all members": a flow opened it, and it is no secret.
   std::string known_to;
 };
 
@@ -97,9 +98,11 @@ class Room {
   Room& operator=(Room&&) noexcept;
 
   RoomStatus status();
-  /// Without the signing keys of a day, which are derived and made again when missing.
+  /// Without the signing keys of a day, which are derived and made again when missing. Values that
+  /// flows made are called "PREFIX:NAME", those of an open run "run/RUN:NAME".
   std::vector<SecretInfo> secrets();
-  /// The newest version of that name.
+  /// The newest version of that name; of a flow's value also NAME alone, where only one is so
+  /// called.
   SecretInfo secret(const std::string& name);
   Stock stock();
   /// The whole log, oldest first, once its chain and all signatures were found right.

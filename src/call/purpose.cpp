@@ -170,11 +170,24 @@ void check_secret_terms(const store::RecordMeta& secret,
   }
 }
 
+bool may_sign_for(const std::vector<std::string>& purposes, std::string_view service,
+                  std::string_view region) {
+  constexpr std::string_view kSign = "sigv4 ";
+  return std::any_of(purposes.begin(), purposes.end(), [&](const std::string& purpose) {
+    const size_t blank = purpose.rfind(' ');
+    if (!purpose.starts_with(kSign) || blank < kSign.size()) return false;
+    if (purpose.substr(blank + 1) != region) return false;
+    const std::string services = "," + purpose.substr(kSign.size(), blank - kSign.size()) + ",";
+    return !service.empty() && service.find(',') == std::string_view::npos &&
+           services.find("," + std::string(service) + ",") != std::string::npos;
+  });
+}
+
 void check_signing_secret(const store::RecordMeta& secret, std::string_view service,
                           std::string_view region) {
   const std::string place = fmt::format("secret '{}'", secret.name);
   const std::string purpose = fmt::format("sigv4 {} {}", service, region);
-  if (std::find(secret.purposes.begin(), secret.purposes.end(), purpose) == secret.purposes.end()) {
+  if (!may_sign_for(secret.purposes, service, region)) {
     throw InputError(place, fmt::format("may not sign: '{}' is none of its purposes", purpose),
                      secret.purposes.empty()
                          ? "a secret without purposes is usable nowhere; import it again with "

@@ -128,8 +128,15 @@ Recipe Recipe::load(const std::filesystem::path& path) {
   }
   if (root.has("sign")) {
     const TomlTable sign = root.table("sign");
-    out.sign = Sign{sign.text("secret"), sign.text("region"), sign.text("service")};
+    out.sign = Sign{sign.text_or("secret", ""), sign.text("region"), sign.text("service")};
+    if (sign.has("secret") && !out.sign->names_key()) sign.fail("secret", "is empty");
+    if (!out.sign->names_key() && out.arguments.contains(kAccessKeyId)) {
+      sign.fail("service",
+                "stands without `secret`: then {{access-key-id}} is that of the room's key",
+                "name the secret, or take [argument.access-key-id] out");
+    }
     sign.finish();
+    if (!out.sign->names_key()) out.arguments[kAccessKeyId] = "";
   }
   for (const auto& [name, slot] : root.named_tables("slot")) {
     if (out.arguments.contains(name)) {

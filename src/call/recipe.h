@@ -19,7 +19,11 @@ namespace flexroom {
 struct Recipe {
   struct Sign {
     std::string secret, region, service;
+    /// A file without `secret`: the key is the one that a flow left in the room for the provider,
+    /// and `{{access-key-id}}` its id, which whoever fills the recipe gives with the arguments.
+    bool names_key() const { return !secret.empty(); }
   };
+  static constexpr const char* kAccessKeyId = "access-key-id";
   struct Slot {
     http::Slot slot;
     std::optional<char> fill;  // kMember: the member fills a shorter value up with it

@@ -73,8 +73,9 @@ int recipe_new(Output& out, const std::filesystem::path& capture, const std::str
 }
 
 int recipe_schema(Output& out) {
-  print_lines(out, flow::json_schema());
-  out.result({{"ok", true}});
+  const std::string schema = flow::json_schema();
+  print_lines(out, schema);
+  out.result({{"ok", true}, {"schema", nlohmann::json::parse(schema)}});
   return kOk;
 }
 

@@ -117,15 +117,25 @@ int secret_draw(Output& out, const Common& common, const std::filesystem::path& 
   return kOk;
 }
 
+namespace {
+
+std::string known_words(const SecretInfo& secret) {
+  if (!secret.owner.empty()) return display(secret.owner);
+  if (secret.known_to == "nobody") return "nobody: drawn inside";
+  if (secret.known_to == "service") return "the service; no member";
+  if (secret.known_to == "all members") return "all members: no secret";
+  return "its issuer";
+}
+
+}  // namespace
+
 int secret_list(Output& out, const Common& common) {
   OpenRoom room(common, true);
   nlohmann::json rows = nlohmann::json::array();
   out.line(fmt::format("{:<32} {:<18} {:<10} {:>6} {:>8}  {}", "name", "kind", "class", "bytes",
                        "version", "known to"));
   for (const SecretInfo& secret : room->secrets()) {
-    const std::string known = !secret.owner.empty()         ? display(secret.owner)
-                              : secret.known_to == "nobody" ? "nobody: drawn inside"
-                                                            : "its issuer";
+    const std::string known = known_words(secret);
     out.line(fmt::format("{:<32} {:<18} {:<10} {:>6} {:>8}  {}", display(secret.name),
                          display(secret.kind), display(secret.value_class), secret.bytes,
                          secret.version, known));

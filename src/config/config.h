@@ -157,8 +157,10 @@ struct JobConfig {
   std::string region;
   std::string image_id;
   std::string instance_type;
+  /// Both or neither: without them the key is the one that a flow left in the room for `provider`.
   std::string access_key_id;
   std::string secret;  // name of the stored secret access key
+  bool names_key() const { return !secret.empty(); }
   std::string instance_profile;
   std::string script_url;
   std::string script_sha256;

@@ -116,8 +116,9 @@ JobConfig JobConfig::load(const std::filesystem::path& path) {
   out.region = plain(job, "region");
   out.image_id = plain(job, "image_id");
   out.instance_type = plain(job, "instance_type");
-  out.access_key_id = plain(job, "access_key_id");
-  out.secret = plain(job, "secret");
+  const bool names_key = job.has("access_key_id") || job.has("secret");
+  if (names_key) out.access_key_id = plain(job, "access_key_id");
+  if (names_key) out.secret = plain(job, "secret");
   if (job.has("instance_profile")) out.instance_profile = plain(job, "instance_profile");
   out.deadline_minutes = job.integer_or("deadline_minutes", 60, 1, 1440);
   if (job.has("price_per_hour")) out.price_per_hour = price_of(job);

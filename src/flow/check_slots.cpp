@@ -4,6 +4,7 @@
 
 #include "call/action.h"
 #include "call/aws_services.h"
+#include "call/purpose.h"
 #include "flow/loader.h"
 #include "flow/request.h"
 
@@ -212,7 +213,7 @@ class SlotCheck {
     if (const auto it = flow_.inputs.find(use.name); it != flow_.inputs.end()) {
       return it->second.value_class;
     }
-    if (const Keep* const keep = flow_.kept(use.name)) return keep->value_class;
+    if (const Keep* const keep = flow_.kept(use.name)) return keep->stored_class();
     if (const auto it = flow_.born.find(use.name); it != flow_.born.end()) {
       return it->second.value_class();
     }
@@ -366,7 +367,7 @@ class SlotCheck {
   uint32_t length_of(const SlotUse& use) const {
     if (const auto it = flow_.inputs.find(use.name); it != flow_.inputs.end())
       return it->second.length;
-    if (const Keep* const keep = flow_.kept(use.name)) return keep->max;
+    if (const Keep* const keep = flow_.kept(use.name)) return keep->stored_max();
     return flow_.born.at(use.name).bytes();
   }
 
@@ -396,13 +397,7 @@ bool allows(const std::vector<std::string>& purposes, const Step& step, const Sl
 
 bool signs(const std::vector<std::string>& purposes, std::string_view service,
            std::string_view region) {
-  return std::any_of(purposes.begin(), purposes.end(), [&](const std::string& purpose) {
-    if (!purpose.starts_with("sigv4 ")) return false;
-    const size_t blank = purpose.rfind(' ');
-    if (purpose.substr(blank + 1) != region) return false;
-    const std::string services = "," + purpose.substr(6, blank - 6) + ",";
-    return services.find("," + std::string(service) + ",") != std::string::npos;
-  });
+  return may_sign_for(purposes, service, region);
 }
 
 void check_slots(Loading& in) { SlotCheck(in).run(); }

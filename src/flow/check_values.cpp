@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/display.h"
 #include "flow/accounts.h"
 #include "flow/loader.h"
 
@@ -62,9 +63,10 @@ class RoomCheck {
       if (old.is_born) {
         refuse(keep.place, fmt::format("{} was born: nothing replaces it", keep.name));
       }
-      const bool same_length = old.min == keep.min && old.max == keep.max;
+      if (!old.is_public) check_provider(keep.name, old, keep.place);
+      const bool same_length = old.min == keep.stored_min() && old.max == keep.stored_max();
       const bool same_purposes_too = same_purposes(old.purposes, keep.purposes);
-      if (old.is_public || old.value_class != keep.value_class || old.entropy != keep.entropy ||
+      if (old.is_public || old.value_class != keep.stored_class() || old.entropy != keep.entropy ||
           !same_length || !same_purposes_too) {
         refuse(keep.place,
                fmt::format(
@@ -73,6 +75,15 @@ class RoomCheck {
                "a value is replaced by one of the same terms");
       }
     }
+  }
+
+  /// What a value was kept for goes before what a file says of it.
+  void check_provider(const std::string& name, const KnownValue& value, const Place& place) const {
+    if (value.provider == flow_.provider) return;
+    refuse(place,
+           fmt::format("{} is kept for provider '{}', the flow is for '{}'", name,
+                       display(value.provider), flow_.provider),
+           "a secret goes to the hosts of one provider only");
   }
 
   static bool same_purposes(const std::vector<std::string>& a, const std::vector<std::string>& b) {
@@ -86,6 +97,7 @@ class RoomCheck {
       if (use.function.empty()) return;
       refuse(step_.place, fmt::format("a function of a public value: {{{{{}}}}}", use.raw));
     }
+    check_provider(use.name, *value, step_.place);
     using Where = SlotUse::Where;
     if (use.where == Where::kPath || use.where == Where::kHost || use.where == Where::kNumber) {
       refuse(step_.place,
@@ -103,6 +115,7 @@ class RoomCheck {
   void check_key() const {
     const KnownValue* const key = value_of(flow_.key + "/secret");
     if (step_.sign_service.empty() || key == nullptr) return;
+    check_provider(flow_.key + "/secret", *key, step_.place);
     if (!signs(key->purposes, step_.sign_service, step_.sign_region)) {
       refuse(step_.place, fmt::format("{}/secret has no purpose `sigv4 {} {}`", flow_.key,
                                       step_.sign_service, step_.sign_region));

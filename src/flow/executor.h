@@ -26,13 +26,6 @@ class Clock {
   virtual void wait_until(int64_t seconds) = 0;
 };
 
-/// A secret that all members just got: this member's row, and which sharing it is. `tag` is the
-/// same at all members and another for every sharing.
-struct NewSecret {
-  Digest tag{};
-  SecretBytes row;
-};
-
 /// One release of one step, as every member calls it.
 struct StepCall {
   const Flow& flow;

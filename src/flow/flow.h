@@ -74,7 +74,13 @@ struct Keep {
   Place place;
   /// Equal for all that is one secret.
   std::string signature() const;
+  /// As it lies in the room: what `decode` makes of the text is any bytes.
+  ValueClass stored_class() const { return decode.empty() ? value_class : ValueClass::kRaw; }
+  uint32_t stored_min() const;
+  uint32_t stored_max() const;
 };
+/// How many bytes so many characters of a code (`decode`) stand for at most; 0: none.
+uint32_t decoded_length(std::string_view decode, uint32_t chars);
 struct Open {
   std::string name;
   std::optional<Selector> at;  // nothing: a person's answer
@@ -182,6 +188,7 @@ struct KnownValue {
   std::vector<std::string> purposes;
   bool is_born = false;       // drawn by all, whatever a file says of it
   uint32_t min = 0, max = 0;  // bytes, of a secret: the least and the most that it may have
+  std::string provider = {};  // whose hosts alone get it, if it is secret
 };
 using KnownValues = std::map<std::string, KnownValue, std::less<>>;
 

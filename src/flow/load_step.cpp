@@ -126,6 +126,29 @@ ValueClass load_class(const TomlTable& table, const Place& place) {
   return *out;
 }
 
+/// The class that is checked inside is that of the code, and the text stands for something.
+void check_decode(const Keep& keep, const Place& place) {
+  const bool known = keep.decode == "base32" || keep.decode == "base64" || keep.decode == "hex";
+  if (!known) refuse(place, "decode is base32, base64 or hex");
+  if (to_string(keep.value_class) != keep.decode) {
+    refuse(place,
+           fmt::format("decode = \"{0}\" of a value of class {1}", keep.decode,
+                       to_string(keep.value_class)),
+           fmt::format("write class = \"{}\"", keep.decode));
+  }
+  // A character that adds less than a byte and is no part of one before.
+  const bool whole = keep.decode == "hex" ? keep.min % 2 == 0
+                     : keep.decode == "base64"
+                         ? keep.min % 4 != 1
+                         : keep.min % 8 != 1 && keep.min % 8 != 3 && keep.min % 8 != 6;
+  if (keep.min == keep.max && !whole) {
+    refuse(place, fmt::format("no {} has {} characters", keep.decode, keep.max));
+  }
+  if (decoded_length(keep.decode, keep.min) == 0) {
+    refuse(place, fmt::format("{} characters of {} stand for no byte", keep.min, keep.decode));
+  }
+}
+
 void check_keep_name(const Loading& in, const Step& step, const Keep& keep) {
   const Flow& flow = in.flow;
   if (!step.sealed) refuse(keep.place, "an open answer keeps nothing");
@@ -145,10 +168,7 @@ void load_keep(Loading& in, const TomlTable& step_table, const TomlTable& table,
   keep.value_class = load_class(table, place);
   load_length(table, keep);
   keep.decode = table.text_or("decode", "");
-  if (table.has("decode") && keep.decode != "base32" && keep.decode != "base64" &&
-      keep.decode != "hex") {
-    refuse(table.place("decode"), "decode is base32, base64 or hex");
-  }
+  if (table.has("decode")) check_decode(keep, table.place("decode"));
   const std::string missing = table.text_or("missing", "fail");
   if (missing != "fail" && missing != "same") refuse(place, "missing is fail or same");
   keep.missing_same = missing == "same";
@@ -161,7 +181,8 @@ void load_keep(Loading& in, const TomlTable& step_table, const TomlTable& table,
   }
   keep.at = load_selector(table, place);
   keep.entropy = static_cast<uint32_t>(table.integer_or("entropy", 0, 0, 65536));
-  const double most = most_bits(keep.value_class, keep.max);
+  const double most = keep.decode.empty() ? most_bits(keep.value_class, keep.max)
+                                          : 8.0 * static_cast<double>(keep.stored_max());
   if (keep.entropy > most) {
     refuse(place, fmt::format("{} bits of entropy in {} of {}: at most {:.0f}", keep.entropy,
                               to_string(keep.value_class), keep.max, std::floor(most)));

@@ -195,7 +195,7 @@ void add_givers(const Flow& flow, const std::map<std::string, std::string>& argu
 
 /// Bytes of what a jwe hides, at most; where only the room knows it, as the loader takes it.
 uint32_t hidden_length(const Flow& flow, const std::string& name) {
-  if (const Keep* const keep = flow.kept(name)) return keep->max;
+  if (const Keep* const keep = flow.kept(name)) return keep->stored_max();
   if (const auto it = flow.inputs.find(name); it != flow.inputs.end()) return it->second.length;
   if (const auto it = flow.born.find(name); it != flow.born.end()) return it->second.bytes();
   return 128;
@@ -217,7 +217,7 @@ StepCost cost_of(const Flow& flow, const Step& step) {
       continue;
     }
     const Keep* const keep = flow.kept(use.name);
-    bytes += keep == nullptr ? 64 : function_length(use, keep->max);
+    bytes += keep == nullptr ? 64 : function_length(use, keep->stored_max());
   }
   if (!step.sign_service.empty()) out.request += Gates::kSigV4;
   out.request += Gates::kRequestByte * ((bytes + 15) / 16 * 16);

@@ -113,10 +113,11 @@ void FlowRun::State::start_new() {
     value.meta.purposes = birth.purposes;
     value.meta.min = value.meta.max = birth.bytes();
     value.meta.born = true;
+    value.meta.provider = flow.provider;
     value.meta.account = fmt::format("born {} {}", flow.prefix, name);
     value.to_room = true;
     change.values.push_back(std::move(value));
-    bytes[name] = std::move(it->second.row);
+    bytes[name] = secret_bytes(it->second);
   }
   change.time = static_cast<uint64_t>(agreed_time());
   commit(change, bytes);
@@ -171,7 +172,7 @@ KnownValues FlowRun::State::room_now() {
   KnownValues out;
   const auto add = [&out](const ValueMeta& meta) {
     out[meta.name] = {meta.is_public, meta.entropy, meta.value_class, meta.purposes,
-                      meta.born,      meta.min,     meta.max};
+                      meta.born,      meta.min,     meta.max,         meta.provider};
   };
   for (const ValueMeta& meta : store.room_values(flow.prefix)) add(meta);
   for (const std::string_view part : {"/secret", "/id"}) {
@@ -316,6 +317,10 @@ std::string FlowRun::State::problem_of_input(const std::string& name, const Inpu
   if (!stored) return fmt::format("input {}: the room has no {}/{}", name, source.substr(5), name);
   const ValueMeta& meta = stored->meta;
   if (meta.is_public) return fmt::format("input {}: {}/{} is public", name, source.substr(5), name);
+  if (meta.provider != flow.provider) {
+    return fmt::format("input {}: {}/{} is kept for provider {}, the flow is for {}", name,
+                       source.substr(5), name, display(meta.provider), flow.provider);
+  }
   if (meta.value_class != input.value_class || meta.min != input.length ||
       meta.max != input.length) {
     return fmt::format("input {} is {} of {} in the file, {} of {} to {} in the room", name,

@@ -103,7 +103,7 @@ void ValueMeta::put(Writer& out) const {
   out.field(name).u8(is_public ? 1 : 0).u32(version).raw(tag);
   out.field(to_string(value_class)).u32(entropy).u32(static_cast<uint32_t>(purposes.size()));
   for (const std::string& purpose : purposes) out.field(purpose);
-  out.u32(min).u32(max).u8(born ? 1 : 0).field(account);
+  out.u32(min).u32(max).u8(born ? 1 : 0).field(provider).field(account);
 }
 
 ValueMeta ValueMeta::get(Reader& in) {
@@ -122,6 +122,7 @@ ValueMeta ValueMeta::get(Reader& in) {
   out.min = in.u32();
   out.max = in.u32();
   out.born = in.u8() != 0;
+  out.provider = text(in);
   out.account = to_text(in.field(2 * kMaxText));
   return out;
 }

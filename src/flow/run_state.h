@@ -43,6 +43,9 @@ struct ValueMeta {
   uint32_t min = 0, max = 0;
   /// Drawn by all, whatever the file says that looks at it: nobody can make it again.
   bool born = false;
+  /// The `provider` of the flow that made it: no other one's hosts get it, whatever its purposes
+  /// say.
+  std::string provider;
   /// The account of the ledger that tests on it are booked on: a place, not a version.
   std::string account;
 

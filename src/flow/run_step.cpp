@@ -121,6 +121,7 @@ ValueMeta FlowRun::State::meta_of(const std::string& name, bool is_public, const
   out.name = name;
   out.is_public = is_public;
   out.tag = tag;
+  out.provider = flow.provider;
   const auto before = store.value(run.id, flow.prefix, name);
   out.version = before ? before->meta.version + 1 : 1;
   return out;
@@ -444,14 +445,14 @@ void FlowRun::State::add_values(const Step& step, StepAnswer& answer, Change& ch
     }
     Change::NewValue value;
     value.meta = meta_of(keep.name, false, it->second.tag);
-    value.meta.value_class = keep.value_class;
+    value.meta.value_class = keep.stored_class();
     value.meta.entropy = keep.entropy;
     value.meta.purposes = keep.purposes;
-    value.meta.min = keep.min;
-    value.meta.max = keep.max;
+    value.meta.min = keep.stored_min();
+    value.meta.max = keep.stored_max();
     value.meta.account = account_of_kept(step, keep.at);
     value.to_room = !is_of_run(keep.name) && flow.proof_of(keep.name) == nullptr;
-    bytes[keep.name] = std::move(it->second.row);
+    bytes[keep.name] = secret_bytes(it->second);
     change.values.push_back(std::move(value));
   }
   for (const Open& open : step.opens) {

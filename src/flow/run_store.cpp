@@ -3,13 +3,16 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
+#include "http/text.h"
+#include "store/row_reader.h"
 
 namespace flexroom::flow {
 namespace {
 
-constexpr size_t kMaxText = 1024;
+constexpr size_t kMaxField = 1024;
 // state.db
 constexpr std::string_view kRun = "flow run", kStaged = "flow staged", kOks = "flow oks",
                            kValue = "flow value";
@@ -20,9 +23,6 @@ constexpr std::string_view kArmed = "flow armed", kKnown = "flow run", kLedger =
 Bytes pair_id(std::string_view first, std::string_view second) {
   return Writer().field(first).field(second).take();
 }
-
-std::string of_room(std::string_view prefix) { return "room " + std::string(prefix); }
-std::string of_run(const RunId& run) { return "run " + run; }
 
 /// u32 count, then names and values as fields; in one piece of memory that wipes itself.
 SecretBytes encode_values(const ValueBytes& bytes) {
@@ -43,7 +43,7 @@ ValueBytes decode_values(const SecretBytes& bytes) {
   Reader in(bytes.reveal(), "flow/staged values");
   ValueBytes out;
   for (uint32_t k = in.u32(); k > 0; --k) {
-    const std::string name = to_text(in.field(kMaxText));
+    const std::string name = to_text(in.field(kMaxField));
     out[name] = SecretBytes::copy_of(in.field(size_t{1} << 20));
   }
   in.finish();
@@ -66,9 +66,9 @@ Armed decode_armed(ByteView bytes) {
   Armed out;
   out.attempt = in.u32();
   out.time = static_cast<int64_t>(in.u64());
-  out.prefix = to_text(in.field(kMaxText));
-  out.flow = to_text(in.field(kMaxText));
-  out.leaves = to_text(in.field(kMaxText));
+  out.prefix = to_text(in.field(kMaxField));
+  out.flow = to_text(in.field(kMaxField));
+  out.leaves = to_text(in.field(kMaxField));
   out.settle_seconds = static_cast<int64_t>(in.u64());
   in.finish();
   return out;
@@ -76,9 +76,85 @@ Armed decode_armed(ByteView bytes) {
 
 }  // namespace
 
+/// Whose value it is: the room's, below a prefix, or a run's.
+struct RunStore::Owner {
+  static constexpr std::string_view kRoom = "room ", kRun = "run ";
+  std::string key;    // in state.db
+  std::string shown;  // before a name
+
+  static Owner room(std::string_view prefix) {
+    return {std::string(kRoom) + std::string(prefix), std::string(prefix)};
+  }
+  static Owner run(const RunId& run) { return {std::string(kRun) + run, "run/" + run}; }
+  Bytes place(std::string_view name) const { return pair_id(key, name); }
+  std::string name(std::string_view of) const { return fmt::format("{}:{}", shown, of); }
+  /// The same for all versions of the name.
+  store::RecordId record_id(std::string_view of) const {
+    const Digest digest = RandomOracle("flow record", RoScope{}).field(key).field(of).digest();
+    store::RecordId out{};
+    std::copy_n(digest.begin(), out.size(), out.begin());
+    return out;
+  }
+  store::RecordMeta record(std::string_view flow, const ValueMeta& meta, uint32_t length,
+                           const store::RowSet& set) const;
+};
+
+store::RecordMeta RunStore::Owner::record(std::string_view flow, const ValueMeta& meta,
+                                          uint32_t length, const store::RowSet& set) const {
+  store::RecordMeta out;
+  out.id = record_id(meta.name);
+  out.version = meta.version;
+  out.name = name(meta.name);
+  out.kind = std::string(store::kFlowKind) + std::string(flow);
+  out.value_class = http::to_string(meta.value_class == ValueClass::kShellUrl
+                                        ? http::CharClass::kShellUrl
+                                        : http::narrowest_class(set_of(meta.value_class)));
+  out.bits = 8 * length;
+  out.provenance = meta.tag;
+  out.purposes = meta.purposes;
+  out.entropy = meta.entropy;
+  out.provider = meta.provider;
+  out.set = set;
+  out.descent = meta.born ? store::Descent::kBorn : store::Descent::kKept;
+  return out;
+}
+
+namespace {
+
+/// What secret_bytes() made.
+struct StagedSecret {
+  uint32_t length = 0;
+  store::RowSet set{};
+  ByteView row;
+};
+StagedSecret staged_secret(ByteView bytes) {
+  Reader in(bytes, "flow/staged secret");
+  StagedSecret out;
+  out.length = in.u32();
+  const ByteView set = in.raw(out.set.size());
+  std::copy(set.begin(), set.end(), out.set.begin());
+  out.row = in.raw(in.remaining());
+  return out;
+}
+
+}  // namespace
+
+SecretBytes secret_bytes(const NewSecret& secret) {
+  const Bytes head = Writer().u32(secret.length).raw(secret.set).take();
+  SecretBytes out(head.size() + secret.row.size());
+  const auto behind = std::copy(head.begin(), head.end(), out.writable().begin());
+  const ByteView row = secret.row.reveal();
+  std::copy(row.begin(), row.end(), behind);
+  return out;
+}
+
+std::string name_in_room(std::string_view prefix, std::string_view name) {
+  return fmt::format("{}:{}", prefix, name);
+}
+
 RunStore::RunStore(store::SealedDb& state, store::OnceDb& once, const store::RoomId& rid,
                    int64_t now, std::function<void(std::string_view)> fault)
-    : state_(state), once_(once), rid_(rid), fault_(std::move(fault)) {
+    : state_(state), once_(once), rid_(rid), secrets_(state, rid), fault_(std::move(fault)) {
   enter_loss(now);
 }
 
@@ -173,30 +249,21 @@ void RunStore::apply(const Change& change, const ValueBytes& bytes,
   run.attempts = change.attempts;
   run.refused = change.refused;
   run.done = change.end;
-  const std::string room = of_room(run.head.prefix), own = of_run(run.id);
-  for (const std::string& name : change.voided) {
-    state_.remove(kind(kValue), pair_id(room, name));
-  }
-  for (const std::string& name : change.voided_of_run) {
-    state_.remove(kind(kValue), pair_id(own, name));
-  }
+  const Owner room = Owner::room(run.head.prefix), own = Owner::run(run.id);
+  for (const std::string& name : change.voided) remove_value(room, name);
+  for (const std::string& name : change.voided_of_run) remove_value(own, name);
   for (const Change::NewValue& value : change.values) {
     const auto it = bytes.find(value.meta.name);
     FLEXROOM_ASSERT(it != bytes.end());
-    put_value(value.to_room ? room : own, value.meta, it->second.reveal());
+    put_value(value.to_room ? room : own, run.head.flow, value.meta, it->second.reveal());
   }
   if (!change.proves.empty()) {
     for (const ValueMeta& meta : values_of(own)) {
-      if (!meta.name.starts_with(change.proves + "/")) continue;
-      const auto value = get_value(own, meta.name);
-      put_value(room, meta, value->bytes.reveal());
-      state_.remove(kind(kValue), pair_id(own, meta.name));
+      if (meta.name.starts_with(change.proves + "/")) prove_value(own, room, run.head.flow, meta);
     }
   }
   if (change.end) {
-    for (const ValueMeta& meta : values_of(own)) {
-      state_.remove(kind(kValue), pair_id(own, meta.name));
-    }
+    for (const ValueMeta& meta : rows_of(own)) remove_value(own, meta.name);
   }
   state_.put(kind(kRun), as_bytes(run.id), run.encode(), {});
   Writer all;
@@ -218,34 +285,114 @@ std::vector<net::Signature> RunStore::oks(const RunId& id) {
   return out;
 }
 
-void RunStore::put_value(std::string_view owner, const ValueMeta& meta, ByteView bytes) {
+namespace {
+
+constexpr uint8_t kValueFormat = 2;
+
+Bytes encode_value(const ValueMeta& meta) {
   Writer out;
-  out.u8(1);
+  out.u8(kValueFormat);
   meta.put(out);
-  state_.put(kind(kValue), pair_id(owner, meta.name), out.bytes(), bytes);
+  return out.take();
 }
 
-std::optional<StoredValue> RunStore::get_value(std::string_view owner, std::string_view name) {
-  auto row = state_.get(kind(kValue), pair_id(owner, name));
+ValueMeta decode_value(ByteView bytes) {
+  try {
+    Reader in(bytes, "flow/value");
+    if (in.u8() != kValueFormat) {
+      throw ProtocolAbort(AbortCode::kBadFrame, "flow/value", "another format");
+    }
+    ValueMeta out = ValueMeta::get(in);
+    in.finish();
+    return out;
+  } catch (const ProtocolAbort&) {
+    throw store::damaged_row("state.db, a value of a flow", "it is not as this program stores it");
+  }
+}
+
+}  // namespace
+
+void RunStore::put_value(const Owner& owner, std::string_view flow, const ValueMeta& meta,
+                         ByteView bytes) {
+  remove_value(owner, meta.name);  // with the record of the version before
+  state_.put(kind(kValue), owner.place(meta.name), encode_value(meta),
+             meta.is_public ? bytes : ByteView());
+  if (meta.is_public) return;
+  const StagedSecret secret = staged_secret(bytes);
+  secrets_.put_committed(
+      {owner.record(flow, meta, secret.length, secret.set), SecretBytes::copy_of(secret.row)});
+}
+
+/// From the run to the room, the rows as they are.
+void RunStore::prove_value(const Owner& run, const Owner& room, std::string_view flow,
+                           const ValueMeta& meta) {
+  const auto value = get_value(run, meta.name);
+  FLEXROOM_ASSERT(value.has_value());
+  if (meta.is_public) {
+    put_value(room, flow, meta, value->bytes.reveal());
+  } else {
+    auto record = secrets_.find(value->record->id, value->record->version);
+    FLEXROOM_ASSERT(record.has_value());
+    put_value(room, flow, meta,
+              secret_bytes({meta.tag, value->length(), record->meta.set, std::move(record->bytes)})
+                  .reveal());
+  }
+  remove_value(run, meta.name);
+}
+
+void RunStore::remove_value(const Owner& owner, std::string_view name) {
+  state_.remove(kind(kValue), owner.place(name));
+  secrets_.remove(owner.record_id(name));
+}
+
+std::optional<store::RecordMeta> RunStore::record_of(const Owner& owner, const ValueMeta& meta) {
+  auto record = secrets_.find(owner.record_id(meta.name), meta.version);
+  if (!record || record->meta.provenance != meta.tag) return std::nullopt;
+  return std::move(record->meta);
+}
+
+std::optional<StoredValue> RunStore::get_value(const Owner& owner, std::string_view name) {
+  auto row = state_.get(kind(kValue), owner.place(name));
   if (!row) return std::nullopt;
-  Reader in(row->meta, "flow/value");
-  (void)in.u8();
-  StoredValue out{ValueMeta::get(in), std::move(row->secret)};
-  in.finish();
+  StoredValue out{decode_value(row->meta), std::move(row->secret)};
+  if (out.meta.is_public) return out;
+  out.record = record_of(owner, out.meta);
+  if (!out.record) return std::nullopt;
   return out;
 }
 
-std::vector<ValueMeta> RunStore::values_of(std::string_view owner) {
+/// Also of secrets that are not there any more.
+std::vector<ValueMeta> RunStore::rows_of(const Owner& owner) {
   std::vector<ValueMeta> out;
-  const Bytes first = Writer().field(owner).take();
+  const Bytes first = Writer().field(owner.key).take();
   for (const store::SealedDb::Label& label : state_.labels(kind(kValue))) {
     if (label.id.size() < first.size() ||
         !std::equal(first.begin(), first.end(), label.id.begin())) {
       continue;
     }
-    Reader in(label.meta, "flow/value");
-    (void)in.u8();
-    out.push_back(ValueMeta::get(in));
+    out.push_back(decode_value(label.meta));
+  }
+  return out;
+}
+
+std::vector<ValueMeta> RunStore::values_of(const Owner& owner) {
+  std::vector<ValueMeta> out = rows_of(owner);
+  std::erase_if(out, [&](const ValueMeta& meta) {
+    return !meta.is_public && !record_of(owner, meta).has_value();
+  });
+  return out;
+}
+
+std::vector<RunStore::RoomValue> RunStore::all_room_values() {
+  std::set<std::string> prefixes;
+  for (const store::SealedDb::Label& label : state_.labels(kind(kValue))) {
+    store::RowReader in(label.id, "state.db, a value of a flow");
+    const std::string key = to_text(in.field(kMaxField));
+    if (key.starts_with(Owner::kRoom)) prefixes.insert(key.substr(Owner::kRoom.size()));
+  }
+  std::vector<RoomValue> out;
+  for (const std::string& prefix : prefixes) {
+    for (ValueMeta& meta : room_values(prefix)) out.push_back({prefix, std::move(meta)});
   }
   return out;
 }
@@ -257,23 +404,27 @@ std::optional<StoredValue> RunStore::value(const RunId& run, std::string_view pr
 }
 
 std::optional<StoredValue> RunStore::room_value(std::string_view prefix, std::string_view name) {
-  return get_value(of_room(prefix), name);
+  return get_value(Owner::room(prefix), name);
 }
 
 std::optional<StoredValue> RunStore::run_value(const RunId& run, std::string_view name) {
-  return get_value(of_run(run), name);
+  return get_value(Owner::run(run), name);
 }
 
 std::vector<ValueMeta> RunStore::room_values(std::string_view prefix) {
-  return values_of(of_room(prefix));
+  return values_of(Owner::room(prefix));
 }
 
-std::vector<ValueMeta> RunStore::run_values(const RunId& run) { return values_of(of_run(run)); }
+std::vector<ValueMeta> RunStore::run_values(const RunId& run) { return values_of(Owner::run(run)); }
 
 void RunStore::erase_room_value(std::string_view prefix, std::string_view name) {
-  state_.remove(kind(kValue), pair_id(of_room(prefix), name));
+  remove_room_value(prefix, name);
   state_.scrub();
   reached("flow/erased");
+}
+
+void RunStore::remove_room_value(std::string_view prefix, std::string_view name) {
+  state_.transaction([&] { remove_value(Owner::room(prefix), name); });
 }
 
 // ------------------------------------------------------------------ once.db
@@ -318,10 +469,10 @@ std::optional<Armed> RunStore::lost(const RunId& run, std::string_view step) {
   out.of_loss = true;
   out.attempt = 1;
   out.time = static_cast<int64_t>(in.u64());
-  out.prefix = to_text(in.field(kMaxText));
-  out.flow = to_text(in.field(kMaxText));
+  out.prefix = to_text(in.field(kMaxField));
+  out.flow = to_text(in.field(kMaxField));
   for (uint32_t k = in.u32(); k > 0; --k) {
-    const std::string name = to_text(in.field(kMaxText));
+    const std::string name = to_text(in.field(kMaxField));
     const uint32_t attempt = in.u32();
     if (name == step) out.attempt = attempt + 1;
   }
@@ -336,9 +487,9 @@ std::vector<Armed> RunStore::all_armed(const RunId& run) {
     if (label.id.size() > first.size() &&
         std::equal(first.begin(), first.end(), label.id.begin())) {
       Reader id(label.id, "flow/armed");
-      (void)id.field(kMaxText);
+      (void)id.field(kMaxField);
       out.push_back(decode_armed(label.meta));
-      out.back().step = to_text(id.field(kMaxText));
+      out.back().step = to_text(id.field(kMaxField));
     }
   }
   if (auto any = lost(run, "")) out.push_back(std::move(*any));
@@ -358,8 +509,8 @@ std::vector<KnownRun> RunStore::known_runs() {
     Reader in(label.meta, "flow/known run");
     KnownRun run;
     run.id = to_text(label.id);
-    run.prefix = to_text(in.field(kMaxText));
-    run.flow = to_text(in.field(kMaxText));
+    run.prefix = to_text(in.field(kMaxField));
+    run.flow = to_text(in.field(kMaxField));
     run.closed = in.u8() != 0;
     out.push_back(std::move(run));
   }
@@ -376,8 +527,8 @@ std::optional<std::pair<std::string, std::string>> RunStore::owner_of(const RunI
   const auto row = once_.rows().get(kind(kKnown), as_bytes(run));
   if (!row) return std::nullopt;
   Reader in(row->meta, "flow/known run");
-  std::string prefix = to_text(in.field(kMaxText));
-  return std::pair(std::move(prefix), to_text(in.field(kMaxText)));
+  std::string prefix = to_text(in.field(kMaxField));
+  return std::pair(std::move(prefix), to_text(in.field(kMaxField)));
 }
 
 void RunStore::close(const KnownRun& run) {
@@ -396,8 +547,8 @@ bool RunStore::is_closed(const RunId& run) {
   const auto row = once_.rows().get(kind(kKnown), as_bytes(run));
   if (!row) return false;
   Reader in(row->meta, "flow/known run");
-  (void)in.field(kMaxText);
-  (void)in.field(kMaxText);
+  (void)in.field(kMaxField);
+  (void)in.field(kMaxField);
   return in.u8() != 0;
 }
 
@@ -407,8 +558,8 @@ void RunStore::erase_run(const RunId& run) {
       state->done = true;
       state_.put(kind(kRun), as_bytes(run), state->encode(), {});
     }
-    for (const ValueMeta& meta : run_values(run)) {
-      state_.remove(kind(kValue), pair_id(of_run(run), meta.name));
+    for (const ValueMeta& meta : rows_of(Owner::run(run))) {
+      remove_value(Owner::run(run), meta.name);
     }
     state_.remove(kind(kStaged), as_bytes(run));
   });

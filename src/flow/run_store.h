@@ -12,19 +12,37 @@
 #include "store/once_db.h"
 #include "store/room_store.h"
 #include "store/sealed_db.h"
+#include "store/secret_store.h"
 
 namespace flexroom::flow {
 
 /// Of a room, as store/ has it.
 inline constexpr size_t kMostMembers = 16;
 
-/// A value as this member holds it: a public text, or its own row of a secret.
+/// A value as this member holds it: a public text, or which record of the room's store a secret is
+/// (store/secret_store.h), whose row is loaded as every other one's.
 struct StoredValue {
   ValueMeta meta;
-  SecretBytes bytes;
+  SecretBytes bytes;  // the text of a public one
+  std::optional<store::RecordMeta> record = {};
+  /// Of a secret, in bytes.
+  uint32_t length() const { return record ? record->bits / 8 : 0; }
 };
-/// The bytes that go with a Change, by the names of its values.
+/// The bytes that go with a Change, by the names of its values: a text, or secret_bytes().
 using ValueBytes = std::map<std::string, SecretBytes>;
+/// A secret that all members just got: this member's row (members.md §3.1), and which one it is.
+/// All but the row is the same at all members; `tag` and `set` are others for every sharing.
+struct NewSecret {
+  Digest tag{};
+  uint32_t length = 0;  // bytes
+  store::RowSet set{};
+  SecretBytes row;
+};
+/// u32 length, raw16 set, the row.
+SecretBytes secret_bytes(const NewSecret& secret);
+
+/// How people call a flow's value of the room: "PREFIX:NAME".
+std::string name_in_room(std::string_view prefix, std::string_view name);
 
 /// A step that was about to be released, or was (operations.md (c)).
 struct Armed {
@@ -47,6 +65,9 @@ struct KnownRun {
 /// once.db (docs/formats.md). Every change is durable when its call returns; `fault` hears of each
 /// (tests).
 ///
+/// Secrets  their rows are records of the room's SecretStore, of kind kFlowKind, which the commits
+///          here write and erase and `secret refresh` renews. A secret whose record is gone is not
+///          there
 /// Lost   a once.db that is new while state.db has runs, or was lost once: every step of an open
 /// run
 ///        counts as armed, every account of the ledger is full (operations.md (c))
@@ -77,8 +98,16 @@ class RunStore {
   std::optional<StoredValue> room_value(std::string_view prefix, std::string_view name);
   std::optional<StoredValue> run_value(const RunId& run, std::string_view name);
   std::vector<ValueMeta> room_values(std::string_view prefix);
+  /// Under all prefixes.
+  struct RoomValue {
+    std::string prefix;
+    ValueMeta meta;
+  };
+  std::vector<RoomValue> all_room_values();
   std::vector<ValueMeta> run_values(const RunId& run);
   void erase_room_value(std::string_view prefix, std::string_view name);
+  /// Part of the caller's transaction; what was there is in the file's log until scrub().
+  void remove_room_value(std::string_view prefix, std::string_view name);
 
   // ---- once.db
   /// Armed, and the bits of the ledger booked, in one durable step. The attempt must be higher than
@@ -102,11 +131,19 @@ class RunStore {
   void erase_run(const RunId& run);
 
  private:
+  struct Owner;
   void reached(std::string_view step) const;
   std::string kind(std::string_view name) const { return store::rows_of_room(name, rid_); }
-  void put_value(std::string_view owner, const ValueMeta& meta, ByteView bytes);
-  std::optional<StoredValue> get_value(std::string_view owner, std::string_view name);
-  std::vector<ValueMeta> values_of(std::string_view owner);
+  /// `flow` made it; of a secret the bytes are secret_bytes().
+  void put_value(const Owner& owner, std::string_view flow, const ValueMeta& meta, ByteView bytes);
+  void prove_value(const Owner& run, const Owner& room, std::string_view flow,
+                   const ValueMeta& meta);
+  void remove_value(const Owner& owner, std::string_view name);
+  std::optional<StoredValue> get_value(const Owner& owner, std::string_view name);
+  std::vector<ValueMeta> rows_of(const Owner& owner);
+  std::vector<ValueMeta> values_of(const Owner& owner);
+  /// Of a secret that is there.
+  std::optional<store::RecordMeta> record_of(const Owner& owner, const ValueMeta& meta);
   void apply(const Change& change, const ValueBytes& bytes, const std::vector<net::Signature>& oks);
   void enter_loss(int64_t now);
   std::optional<Armed> lost(const RunId& run, std::string_view step);
@@ -114,6 +151,7 @@ class RunStore {
   store::SealedDb& state_;
   store::OnceDb& once_;
   const store::RoomId rid_;
+  store::SecretStore secrets_;
   const std::function<void(std::string_view)> fault_;
 };
 

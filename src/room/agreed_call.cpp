@@ -159,7 +159,7 @@ void make_agreed_call(Joined& joined, const AgreedCall& call) {
       agent::Timeline timeline(party,
                                [&](std::string_view phase) { joined.progress(phase, 0, 0); });
       timeline.begin("agree and approve");
-      joined.session().start();
+      joined.start();
       const Digest proposal = joined.approve(call.propose(timeline));
       call.prepare(proposal, timeline);
       begun = true;

@@ -14,6 +14,7 @@
 #include "room/call.h"
 #include "room/call_proposal.h"
 #include "room/failure.h"
+#include "room/named_secrets.h"
 #include "room/service_probe.h"
 #include "session/signing_keys.h"
 #include "session/totp_step.h"
@@ -32,6 +33,35 @@ std::function<PartyId(const std::string&)> ids_of(const RoomConfig& room) {
   return [&room](const std::string& name) { return room.member_id(name); };
 }
 
+/// A call as this member makes it: without a named key, with the room's own (JointKey).
+struct Wanted {
+  Recipe recipe;
+  std::map<std::string, std::string> arguments;
+  std::string key;  // of the proposal; empty: the recipe names it, or signs nothing
+};
+
+/// The key that stands in the room now, in a recipe that names none.
+void take_key(session::MemberState& state, const CallRequest& request, Wanted& wanted) {
+  Recipe& recipe = wanted.recipe;
+  if (wanted.key.empty() && (!recipe.sign || recipe.sign->names_key())) return;
+  if (request.arguments.contains(Recipe::kAccessKeyId)) {
+    throw InputError("argument " + std::string(Recipe::kAccessKeyId),
+                     "is that of the room's own key, as the recipe names none",
+                     "leave it out, or name the secret in [sign] as well");
+  }
+  const JointKey key = joint_key(state, recipe.provider, "recipe " + recipe.name);
+  recipe.sign->secret = key.secret.name;
+  wanted.arguments[Recipe::kAccessKeyId] = key.id;
+  wanted.key = fmt::format("{} (secret {} v{}, {})", key.id, key.secret.name, key.secret.version,
+                           key.origin());
+}
+
+Wanted wanted_of(session::MemberState& state, const CallRequest& request) {
+  Wanted out{Recipe::load(request.recipe), request.arguments, ""};
+  take_key(state, request, out);
+  return out;
+}
+
 /// What a running `call` has, step by step.
 struct Running {
   OpenCall call;
@@ -42,24 +72,23 @@ struct Running {
   agent::Reply reply;
 };
 
-agreement::Proposal propose(Joined& joined, const Recipe& recipe,
-                            const std::map<std::string, std::string>& arguments, Running& run) {
+agreement::Proposal propose(Joined& joined, const Wanted& wanted, Running& run) {
+  const Recipe& recipe = wanted.recipe;
   net::Party& party = joined.session().party();
   const RoomConfig& room = joined.state().room();
-  run.call = fill_recipe(recipe, arguments, amz_date(agree_on_time(party)));
+  run.call = fill_recipe(recipe, wanted.arguments, amz_date(agree_on_time(party)));
   run.secrets = rules_of(joined.state(), run.call);
   const ConnectionShape shape =
       connection_shape(room.provider(recipe.provider), room.members.size());
   run.layout = lay_out_call(run.call, shape, ids_of(room));
   run.cost = call_cost(run.call, *run.layout, shape);
   joined.note(cost_note(run.cost.total(), run.call.bytes));
-  return call_proposal(room, recipe, run.call, run.secrets);
+  return call_proposal(room, recipe, run.call, run.secrets, wanted.key);
 }
 
-void prepare(Joined& joined, const Recipe& recipe,
-             const std::map<std::string, std::string>& arguments,
-             std::map<std::string, SecretBytes>& inputs, const Digest& proposal,
-             agent::Timeline& timeline, Running& run) {
+void prepare(Joined& joined, const Wanted& wanted, std::map<std::string, SecretBytes>& inputs,
+             const Digest& proposal, agent::Timeline& timeline, Running& run) {
+  const Recipe& recipe = wanted.recipe;
   session::MemberSession& session = joined.session();
   const RoomConfig& room = joined.state().room();
   timeline.begin("look at the service");
@@ -101,8 +130,8 @@ void prepare(Joined& joined, const Recipe& recipe,
   agent::ConnectionConfig config =
       connection_config(room, room.provider(recipe.provider), recipe.host, proposal);
   config.no_secret = run.call.has_no_secret();
-  const auto dated = [&recipe, arguments](const std::string& date_time) {
-    return fill_recipe(recipe, arguments, date_time);
+  const auto dated = [&wanted](const std::string& date_time) {
+    return fill_recipe(wanted.recipe, wanted.arguments, date_time);
   };
   run.made.emplace(session.context(), run.call, dated, std::move(config), run.layout, proposal);
   run.made->prepare(values, std::move(key), timeline, [&] {
@@ -121,9 +150,10 @@ void prepare(Joined& joined, const Recipe& recipe,
 ServiceAnswer call_recipe(Session& session, const CallRequest& request,
                           const std::string& command) {
   // Everything that can be wrong, before joining.
-  const Recipe recipe = Recipe::load(request.recipe);
-  const OpenCall draft = fill_recipe(recipe, request.arguments, amz_date(0));
   session::MemberState& state = Access::state(session);
+  Wanted wanted = wanted_of(state, request);
+  const Recipe& recipe = wanted.recipe;
+  const OpenCall draft = fill_recipe(recipe, wanted.arguments, amz_date(0));
   std::optional<std::filesystem::path> inputs_file;
   if (!request.inputs.empty()) inputs_file = request.inputs;
   std::map<std::string, SecretBytes> inputs =
@@ -135,9 +165,12 @@ ServiceAnswer call_recipe(Session& session, const CallRequest& request,
   Running run;
   AgreedCall call;
   call.what = "call " + recipe.name;
-  call.propose = [&](agent::Timeline&) { return propose(joined, recipe, request.arguments, run); };
+  call.propose = [&](agent::Timeline&) {
+    take_key(state, request, wanted);  // as it is now that no flow can replace it any more
+    return propose(joined, wanted, run);
+  };
   call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
-    prepare(joined, recipe, request.arguments, inputs, proposal, timeline, run);
+    prepare(joined, wanted, inputs, proposal, timeline, run);
   };
   call.perform = [&](agent::Timeline& timeline) {
     run.reply = run.made->call(connector(joined, room.provider(recipe.provider), recipe.host, 443),
@@ -204,18 +237,20 @@ ServiceAnswer Session::call(const CallRequest& request) {
 
 CallPlan plan_call(Room& opened, const CallRequest& request) {
   return room::translated(room::Access::members(opened), [&] {
-    const Recipe recipe = Recipe::load(request.recipe);
     session::MemberState& state = room::Access::state(opened);
+    const room::Wanted wanted = room::wanted_of(state, request);
+    const Recipe& recipe = wanted.recipe;
     const RoomConfig& config = state.room();
     const Provider& provider = config.provider(recipe.provider);
-    const OpenCall call = fill_recipe(recipe, request.arguments, amz_date(std::time(nullptr)));
+    const OpenCall call = fill_recipe(recipe, wanted.arguments, amz_date(std::time(nullptr)));
     const CallSecrets secrets = room::rules_of(state, call);
     const ConnectionShape shape = connection_shape(provider, config.members.size());
     const auto layout = lay_out_call(call, shape, room::ids_of(config));
     const CallCost cost = call_cost(call, *layout, shape);
     CallPlan plan;
     plan.summary = room::summary_of(session::shown(
-        state, session::of_this_room(state, room::call_proposal(config, recipe, call, secrets))));
+        state, session::of_this_room(
+                   state, room::call_proposal(config, recipe, call, secrets, wanted.key))));
     plan.address = call.address;
     plan.group = to_string(provider.group);
     plan.suite = provider.tls.suite->setting;

@@ -5,13 +5,14 @@
 namespace flexroom::room {
 
 agreement::Proposal call_proposal(const RoomConfig& room, const Recipe& recipe,
-                                  const OpenCall& call, const CallSecrets& secrets) {
+                                  const OpenCall& call, const CallSecrets& secrets,
+                                  const std::string& key) {
   agreement::Proposal out;
   out.kind = "call";
   out.title = recipe.name;
   out.text("room", room.name).text("recipe", recipe.name).bytes("recipe sha256", recipe.digest);
   out.text("provider", recipe.provider).text("action", call.action.text);
-  out.text("signed with", recipe.sign ? recipe.sign->secret : "(nothing)");
+  out.text("signed with", !key.empty() ? key : recipe.sign ? recipe.sign->secret : "(nothing)");
   if (call.hidden_body_at) out.text("opened first", "the hash of the body, hidden by a nonce");
   out.text("opened to all", "everything: every member reads the whole answer");
   out.text("kept", "nothing");

@@ -17,6 +17,7 @@
 #include "room/flow_person.h"
 #include "room/flow_proposal.h"
 #include "room/flow_request.h"
+#include "session/signing_keys.h"
 
 namespace flexroom {
 namespace room {
@@ -184,7 +185,7 @@ void Running::with_all() {
   session::MemberSession& session = joined_.session();
   session::MemberState& state = joined_.state();
   timeline_.begin("agree and approve");
-  session.start();
+  joined_.start();
   // Rows of runs are of one session at a time.
   session.require_alone();
   if (read_.key) {
@@ -275,6 +276,8 @@ void Running::note_step(const flow::LogLine& line) {
   log_note(fmt::format("{}; {} bytes between members", text, bytes), line.time);
   joined_.note(fmt::format("{} ({:.1f} s, {:.1f} MB)", step, steps_.back().seconds,
                            1e-6 * static_cast<double>(bytes)));
+  // Signing keys of the day go with the version that they were derived from.
+  if (line.committed) session::erase_orphaned_keys(joined_.state());
 }
 
 void Running::log_note(const std::string& text, int64_t time) {

@@ -200,7 +200,8 @@ SealedPlan sealed_plan(const flow::Step& step, const AnswerTerms& terms) {
 }
 
 flow::StepAnswer sealed_answer(const flow::Step& step, agent::SealedReply&& reply,
-                               const StoreValues& store, const TellAlone& tell) {
+                               const StoreValues& store, const TellAlone& tell,
+                               const DecodeValues& decode) {
   flow::StepAnswer out;
   if (reply.unknown) {
     out.reason = reply.failure.value_or("");
@@ -241,6 +242,11 @@ flow::StepAnswer sealed_answer(const flow::Step& step, agent::SealedReply&& repl
     const SealedValue& value = reply.values[step.keeps.size() + k];
     const bool ours = value.state == SealedValue::State::kOpened && !step.opens[k].to_all();
     if (ours) tell(step.opens[k].name, value.secret.reveal());
+  }
+  if (decode && !decode(step, kept)) {
+    out.failure = "outside class";
+    out.opened.clear();
+    return out;
   }
   out.kept = store(std::move(kept));
   return out;

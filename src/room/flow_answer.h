@@ -49,6 +49,9 @@ http::PartialAnswer learnt_of(const agent::Reply& reply);
 
 /// What was opened to this member alone, by name: stored nowhere, told once.
 using TellAlone = std::function<void(const std::string& name, ByteView text)>;
+/// In place of the texts of keeps with `decode` what they stand for; false where one is none.
+using DecodeValues =
+    std::function<bool(const flow::Step& step, std::map<std::string, prep::AuthBits>& values)>;
 using StoreValues = std::function<std::map<std::string, flow::NewSecret>(
     std::map<std::string, prep::AuthBits> values)>;
 
@@ -57,6 +60,7 @@ using StoreValues = std::function<std::map<std::string, flow::NewSecret>(
 /// none, or whose values are void (boolean-engine.md §7.5), has status 0: nothing is stored. `tell`
 /// hears of values for this member before anything is stored: whatever comes then, they are known.
 flow::StepAnswer sealed_answer(const flow::Step& step, agent::SealedReply&& reply,
-                               const StoreValues& store, const TellAlone& tell);
+                               const StoreValues& store, const TellAlone& tell,
+                               const DecodeValues& decode = nullptr);
 
 }  // namespace flexroom::room

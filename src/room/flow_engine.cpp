@@ -2,9 +2,11 @@
 
 #include <fmt/core.h>
 
+#include "agent/decoded_values.h"
 #include "agent/drawn_values.h"
 #include "agent/phases.h"
 #include "agreement/time.h"
+#include "base/display.h"
 #include "call/provider_connection.h"
 #include "call/recipe_call.h"
 #include "flow/accounts.h"
@@ -97,6 +99,15 @@ std::string filled(const StepCall& call, std::string_view text) {
   return out;
 }
 
+/// It goes where it was kept for: the hosts of one provider (operations.md (a)).
+void require_provider(const StepCall& call, const flow::ValueMeta& value) {
+  if (value.provider == call.flow.provider) return;
+  throw InputError(call.step.place,
+                   fmt::format("{} as it is stored is for provider '{}', the flow is for '{}'",
+                               value.name, display(value.provider), call.flow.provider),
+                   "a secret goes to the hosts of one provider only");
+}
+
 /// The secrets of a request, by slot: each is stored, and may stand there.
 std::map<std::string, flow::StoredValue> secrets_of(const StepCall& call) {
   std::map<std::string, flow::StoredValue> out;
@@ -104,6 +115,7 @@ std::map<std::string, flow::StoredValue> secrets_of(const StepCall& call) {
     if (is_public(call, use.name) || is_private(call, use.name)) continue;
     auto stored = call.value(use.name);
     if (!stored) throw InputError(call.step.place, fmt::format("{} is not there", use.name));
+    require_provider(call, stored->meta);
     if (!flow::allows(stored->meta.purposes, call.step, use)) {
       throw InputError(call.step.place,
                        fmt::format("{} as it is stored may not stand at `{} {}`", use.name,
@@ -129,10 +141,19 @@ flow::Filling filling_of(const StepCall& call,
     if (is_private(call, use.name)) return input_of(call.flow, use, call.arguments);
     const auto it = secrets.find(use.slot);
     if (it == secrets.end()) return std::nullopt;
-    const uint32_t length = FlowValues::length_of(it->second);
+    const uint32_t length = length_of(it->second);
     return in_slot(use, {length, flow::char_class_of(it->second.meta.value_class)},
                    use.is_jwe() ? jwes.length(use, length) : 0);
   };
+  return out;
+}
+
+uint64_t decode_ands_of(const flow::Step& step) {
+  uint64_t out = 0;
+  for (const flow::Keep& keep : step.keeps) {
+    if (keep.decode.empty()) continue;
+    out += agent::decode_ands(circuits::text_code_of(keep.decode).value(), keep.max);
+  }
   return out;
 }
 
@@ -227,7 +248,7 @@ agent::SlotValues FlowEngine::take_secrets(const StepCall& call,
   std::map<std::string, uint32_t> lengths;
   for (const auto& [slot, value] : secrets) {
     used.push_back(&value);
-    lengths[slot] = FlowValues::length_of(value);
+    lengths[slot] = length_of(value);
   }
   values_.load(used);
   agent::SlotValues out;
@@ -257,8 +278,9 @@ uint64_t FlowEngine::code_step(const std::map<std::string, flow::StoredValue>& s
   std::vector<session::TotpKey> keys;
   for (const CallSlot& slot : request.slots) {
     if (slot.slot.source != http::SlotSource::kTotp) continue;
-    const flow::ValueMeta& key = secrets.at(slot.slot.name).meta;
-    keys.push_back({Bytes(key.tag.begin(), key.tag.end()), key.name, slot.next_code});
+    // As `call` counts: a key's numbers are of its record.
+    const store::RecordMeta& key = secrets.at(slot.slot.name).record.value();
+    keys.push_back({Bytes(key.id.begin(), key.id.end()), key.name, slot.next_code});
   }
   return session::agree_on_totp_step(joined_.session(), keys,
                                      [this] { joined_.throw_if_cancelled(); });
@@ -281,6 +303,24 @@ std::optional<DatedKey> FlowEngine::take_key(const StepCall& call, const OpenCal
   return signing_.key(call, make_all);
 }
 
+/// operations.md (a) `decode`: once, before anything is stored.
+bool FlowEngine::decode(const flow::Step& step, std::map<std::string, prep::AuthBits>& values) {
+  std::vector<agent::EncodedValue> texts;
+  std::vector<std::string> names;
+  for (const flow::Keep& keep : step.keeps) {
+    const auto it = values.find(keep.name);
+    if (keep.decode.empty() || it == values.end()) continue;
+    texts.push_back({circuits::text_code_of(keep.decode).value(), &it->second});
+    names.push_back(keep.name);
+  }
+  if (texts.empty()) return true;
+  session::MemberSession& session = joined_.session();
+  auto decoded = agent::decode_values(session.party(), session.engine(), texts);
+  if (!decoded) return false;
+  for (size_t k = 0; k < names.size(); ++k) values[names[k]] = std::move((*decoded)[k]);
+  return true;
+}
+
 /// What came, its kept values in fresh rows.
 flow::StepAnswer FlowEngine::take_answer(const flow::Step& step, agent::Reply&& reply,
                                          const AnswerTerms& terms) {
@@ -292,7 +332,8 @@ flow::StepAnswer FlowEngine::take_answer(const flow::Step& step, agent::Reply&& 
         [this](auto values) { return values_.store(std::move(values)); },
         [this](const std::string& name, ByteView text) {
           joined_.opened_to_us(name, as_text(text));
-        });
+        },
+        [this](const flow::Step& of, auto& values) { return decode(of, values); });
   } else if (!reply.unknown_outcome) {
     answer = open_answer(step, reply.response, terms);
   } else {
@@ -340,7 +381,8 @@ flow::StepAnswer FlowEngine::make(const StepCall& call) {
   shape.sealed = call.step.sealed;
   const auto member_id = [&room](const std::string& name) { return room.member_id(name); };
   const auto layout = lay_out_call(request, shape, member_id, slots.jwes);
-  const CallCost cost = call_cost(request, *layout, shape);
+  CallCost cost = call_cost(request, *layout, shape);
+  cost.slot_ands += decode_ands_of(call.step);  // made before the release, as all the others are
   const AnswerTerms terms{
       host,          request.model.path_text(),
       call.time,     [&call](std::string_view text) { return filled(call, text); },

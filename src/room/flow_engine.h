@@ -66,6 +66,7 @@ class FlowEngine : public flow::StepExecutor {
                      const OpenCall& request);
   std::optional<DatedKey> take_key(const flow::StepCall& call, const OpenCall& request,
                                    const CallCost& cost);
+  bool decode(const flow::Step& step, std::map<std::string, prep::AuthBits>& values);
   flow::StepAnswer take_answer(const flow::Step& step, agent::Reply&& reply,
                                const AnswerTerms& terms);
 

@@ -109,7 +109,6 @@ void require_bound_open(const Step& step) {
 void require_bound_answer(const RoomConfig& room, const Step& step) {
   if (!step.sealed) return require_bound_open(step);
   for (const flow::Keep& keep : step.keeps) {
-    if (!keep.decode.empty()) refuse(step, fmt::format("{} has `decode`", keep.name));
     require_bound_run(step, keep.at, keep.min == keep.max);
   }
   for (const flow::Open& open : step.opens) {
@@ -130,7 +129,7 @@ flow::Filling placeholders(const Flow& flow, const std::map<std::string, std::st
     }
     const flow::Keep* const keep = flow.kept(use.name);
     if (keep == nullptr) return std::nullopt;
-    return flow::Filling::Secret{keep->max, flow::char_class_of(keep->value_class)};
+    return flow::Filling::Secret{keep->stored_max(), flow::char_class_of(keep->stored_class())};
   };
   out.secret = [plain](const SlotUse& use) {
     const auto value = plain(use);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "agreement/time.h"
+#include "base/display.h"
 #include "call/purpose.h"
 #include "session/signing_keys.h"
 
@@ -30,6 +31,11 @@ agent::SigningKey copy_of(const agent::SigningKey& key) { return {key.kin, key.k
 void require_signs(const flow::StepCall& call, const StoredValue& key, uint32_t length) {
   const flow::Step& step = call.step;
   const std::string name = key.meta.name;
+  if (key.meta.provider != call.flow.provider) {
+    throw InputError(step.place,
+                     fmt::format("{} as it is stored is for provider '{}', the flow is for '{}'",
+                                 name, display(key.meta.provider), call.flow.provider));
+  }
   if (!flow::signs(key.meta.purposes, step.sign_service, step.sign_region)) {
     throw InputError(step.place, fmt::format("{} as it is stored has no purpose `sigv4 {} {}`",
                                              name, step.sign_service, step.sign_region));
@@ -93,6 +99,8 @@ std::optional<StoredValue> GivenKey::value(std::string_view name) const {
   out.meta.purposes = secret_.purposes;
   out.meta.min = out.meta.max = secret_.bits / 8;
   out.meta.born = secret_.descent == store::Descent::kBorn;
+  out.meta.provider = secret_.provider;
+  out.record = secret_;
   return out;
 }
 
@@ -114,7 +122,7 @@ DatedKey FlowSigning::key(const flow::StepCall& call,
   if (!stored || stored->meta.is_public) {
     throw InputError(call.step.place, fmt::format("{} is no secret here", name));
   }
-  const uint32_t length = FlowValues::length_of(*stored);
+  const uint32_t length = length_of(*stored);
   require_signs(call, *stored, length);
   const std::string date = amz_date(call.time).substr(0, 8);
   const std::string& region = call.step.sign_region;

@@ -7,6 +7,7 @@
 #include "agreement/render.h"
 #include "agreement/time.h"
 #include "room/failure.h"
+#include "room/secret_removal.h"
 
 namespace flexroom::room {
 namespace {
@@ -83,6 +84,15 @@ std::vector<std::string> Joined::members() const {
   return out;
 }
 
+void Joined::start() {
+  session_->start();
+  settle_removals(*this);
+}
+
+void Joined::reached(std::string_view step) const {
+  if (options_.hooks != nullptr && options_.hooks->fault) options_.hooks->fault(step);
+}
+
 void Joined::progress(std::string_view phase, uint64_t done, uint64_t total) noexcept {
   try {
     if (const auto now = meter_.update(phase, done, total)) decider_.progress(*now);
@@ -143,7 +153,7 @@ void Joined::run(const std::string& what, const std::function<void()>& body) {
 Digest Joined::stored() {
   RandomOracle out("stored", RoScope{});
   for (const store::RecordMeta& meta : state_.secrets().list()) out.field(meta.digest());
-  out.field(uint64_t{state_.secrets().num_staged()});
+  out.field(uint64_t{state_.secrets().num_staged()}).field(num_staged_removals(state_));
   out.field(uint64_t{store::EpochChange(state_.db(), state_.rid()).staged() ? 1u : 0u});
   return out.digest();
 }

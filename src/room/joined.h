@@ -34,6 +34,8 @@ class Joined {
   Joined(session::MemberState& state, Decider& decider, const Options& options);
   session::MemberState& state() { return state_; }
   session::MemberSession& session() { return *session_; }
+  /// MemberSession::start(), and what interrupted commands left for a contact.
+  void start();
   /// Names by party id.
   std::vector<std::string> members() const;
 
@@ -62,6 +64,8 @@ class Joined {
     decider_.opened_to_us(name, value);
   }
   void tell_timeline(const std::vector<Phase>& phases) noexcept { decider_.timeline(phases); }
+  /// A step that just became durable or was heard (tests).
+  void reached(std::string_view step) const;
   /// Throws kCancelled once somebody stopped this.
   void throw_if_cancelled() const;
 
@@ -70,7 +74,7 @@ class Joined {
   /// With all members' signatures. Throws.
   void log_together(store::LogEntry joint);
   void log_alone(store::LogEntry own);
-  /// Of the secrets that are stored here, and of what is staged.
+  /// Of the secrets that are stored here, and of what is staged, removals too.
   Digest stored();
   bool is_as_proposed() noexcept;
 

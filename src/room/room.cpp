@@ -8,6 +8,7 @@
 #include "prep/triple_parameters.h"
 #include "room/failure.h"
 #include "room/joined.h"
+#include "room/named_secrets.h"
 #include "room/state.h"
 #include "session/pool_source.h"
 #include "session/secret_refresh.h"
@@ -27,13 +28,61 @@ SecretInfo info_of(const store::RecordMeta& meta) {
   out.provider = meta.provider;
   out.entropy = meta.entropy;
   out.owner = meta.owner;
-  out.known_to = meta.descent == store::Descent::kBorn ? "nobody"
-                 : meta.owner.empty()                  ? "issuer"
-                                                       : meta.owner;
+  switch (meta.descent) {
+    case store::Descent::kBorn:
+      out.known_to = "nobody";
+      break;
+    case store::Descent::kKept:
+      out.known_to = "service";
+      break;
+    case store::Descent::kGiven:
+      out.known_to = meta.owner.empty() ? "issuer" : meta.owner;
+      break;
+  }
   out.record = to_hex(meta.id);
   out.set = to_hex(meta.set);
   out.provenance = to_hex(meta.provenance);
   return out;
+}
+
+SecretInfo info_of(const std::string& prefix, const flow::ValueMeta& value, uint64_t bytes) {
+  SecretInfo out;
+  out.name = flow::name_in_room(prefix, value.name);
+  out.kind = "public value of a flow";
+  out.value_class = flow::to_string(value.value_class);
+  out.bytes = bytes;
+  out.version = value.version;
+  out.provider = value.provider;
+  out.provenance = to_hex(value.tag);
+  out.known_to = "all members";
+  return out;
+}
+
+std::vector<SecretInfo> all_secrets(session::MemberState& state) {
+  std::vector<SecretInfo> out;
+  if (!state.founded()) return out;
+  for (const auto& meta : state.secrets().list()) out.push_back(info_of(meta));
+  flow::RunStore store = flow_store(state);
+  for (const auto& [prefix, meta] : store.all_room_values()) {
+    if (!meta.is_public) continue;
+    out.push_back(info_of(prefix, meta, store.room_value(prefix, meta.name)->bytes.size()));
+  }
+  return out;
+}
+
+SecretInfo secret_called(session::MemberState& state, const std::string& name) {
+  const std::vector<NamedSecret> found = secrets_called(state, name);
+  if (found.size() > 1) {
+    std::string names;
+    for (const NamedSecret& one : found) names += (names.empty() ? "" : ", ") + one.name;
+    throw InputError("secret '" + name + "'", "could be several: " + names,
+                     "give the whole name, PREFIX:NAME");
+  }
+  if (found.empty() || !found.front().is_of_flow()) return info_of(state.secret(name));
+  for (SecretInfo& info : all_secrets(state)) {
+    if (info.name == found.front().name) return std::move(info);
+  }
+  return info_of(state.secret(name));  // says that it is not there
 }
 
 Stock stock_of(session::MemberState& state) {
@@ -112,16 +161,13 @@ RoomStatus Room::status() {
 }
 
 std::vector<SecretInfo> Room::secrets() {
-  return room::translated(room::Access::members(*this), [&] {
-    std::vector<SecretInfo> out;
-    for (const auto& meta : state_->member->secrets().list()) out.push_back(room::info_of(meta));
-    return out;
-  });
+  return room::translated(room::Access::members(*this),
+                          [&] { return room::all_secrets(*state_->member); });
 }
 
 SecretInfo Room::secret(const std::string& name) {
   return room::translated(room::Access::members(*this),
-                          [&] { return room::info_of(state_->member->secret(name)); });
+                          [&] { return room::secret_called(*state_->member, name); });
 }
 
 Stock Room::stock() {

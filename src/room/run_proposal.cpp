@@ -41,7 +41,10 @@ void add_job(Proposal& proposal, const RoomConfig& room, const ShownRun& run) {
   const JobConfig& job = run.terms.job;
   proposal.text("room", room.name).text("job", job.name).text("provider", job.provider);
   proposal.text("action", run.call.action.text);
-  proposal.text("signed with", fmt::format("{} (secret {})", job.access_key_id, job.secret));
+  proposal.text("signed with", run.key_origin.empty()
+                                   ? fmt::format("{} (secret {})", job.access_key_id, job.secret)
+                                   : fmt::format("{} (secret {} v{}, {})", job.access_key_id,
+                                                 job.secret, run.key.version, run.key_origin));
   proposal.text("deadline", fmt::format("{} minutes, then the machine ends", job.deadline_minutes));
   proposal.text("retry", retry_rule());
   proposal.text("machine costs", machine_cost(job));

@@ -19,6 +19,8 @@ struct ShownRun {
   /// Of a plan: only this member's links are known, and no client token; those of the others in
   /// `terms` stand for their lengths alone and are not shown.
   std::optional<size_t> only;
+  store::RecordMeta key = {};   // of the job
+  std::string key_origin = {};  // where it comes from, of a job that names none
 };
 
 /// What all members approve of a run: the script, what the machine does around it, every member's

@@ -18,6 +18,7 @@
 #include "room/access.h"
 #include "room/agreed_call.h"
 #include "room/failure.h"
+#include "room/named_secrets.h"
 #include "room/run_proposal.h"
 #include "room/runs.h"
 #include "room/service_probe.h"
@@ -152,7 +153,7 @@ class ScriptRun {
         host_(ec2_host(job_.region)),
         provider_(room().provider_for(job_.provider, host_)),
         history_(history_of(state_)) {
-    check_key(job_, state_.secret(job_.secret));
+    take_key();
     script_ = agreed_script(job_, room(), Access::cancel(session_));
     for (const auto& one : history_.damaged()) Access::decider(session).note(one.text);
     joined_ = &Access::join(session_, Access::kAsks, "run-script");
@@ -161,6 +162,7 @@ class ScriptRun {
 
  private:
   const RoomConfig& room() const { return state_.room(); }
+  void take_key() { key_ = key_of_job(state_, job_, names_key_); }
   net::Party& party() { return joined_->session().party(); }
   AgreedCall as_call();
   agreement::Proposal propose();
@@ -185,6 +187,8 @@ class ScriptRun {
   const Provider& provider_;
   runs::RunHistory history_;
   std::string script_;
+  bool names_key_ = job_.names_key();
+  KeyOfJob key_;
   Joined* joined_ = nullptr;
   RunScriptTerms terms_;
   store::RecordMeta secret_;
@@ -196,12 +200,12 @@ class ScriptRun {
 };
 
 agreement::Proposal ScriptRun::propose() {
+  take_key();  // as it is now that no flow can replace it any more
+  secret_ = key_.secret;
   terms_.job = job_;
   terms_.links =
       exchange_links(party(), room(), own_.public_part(room().members[party().id()].name));
   terms_.client_token = client_token(party());
-  secret_ = state_.secret(job_.secret);
-  check_key(job_, secret_);
   state_.secrets().agree(party(), std::vector<store::RecordMeta>{secret_});
   const ConnectionShape shape = connection_shape(provider_, room().members.size());
   layout_ = lay_out_run_script(terms_, shape);
@@ -209,7 +213,8 @@ agreement::Proposal ScriptRun::propose() {
       check_rules(layout_->call, room(), [&](const std::string&) { return secret_; });
   cost_ = run_script_cost(*layout_, shape);
   joined_->note(cost_note(cost_.total(), cost_.request_bytes));
-  return run_proposal(room(), {terms_, layout_->call, secrets, script_, std::nullopt});
+  return run_proposal(
+      room(), {terms_, layout_->call, secrets, script_, std::nullopt, secret_, key_.origin});
 }
 
 void ScriptRun::begin(const Digest& proposal, bool carries) {
@@ -360,7 +365,7 @@ RunScriptTerms terms_of_plan(const RoomConfig& room, const JobConfig& job, const
 
 RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
   return room::translated(room::Access::members(opened), [&] {
-    const JobConfig job = JobConfig::load(request.job);
+    JobConfig job = JobConfig::load(request.job);
     const LinksConfig links = LinksConfig::load(request.links);
     session::MemberState& state = room::Access::state(opened);
     const RoomConfig& config = state.room();
@@ -368,8 +373,8 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
     (void)require_good_links(links, request.links.string(),
                              std::chrono::minutes(job.deadline_minutes),
                              std::chrono::system_clock::now());
-    const store::RecordMeta secret = state.secret(job.secret);
-    check_key(job, secret);
+    const room::KeyOfJob key = room::key_of_job(state, job, job.names_key());
+    const store::RecordMeta& secret = key.secret;
     const std::string script = agreed_script(job, config, room::Access::cancel(opened));
     const RunScriptTerms terms = room::terms_of_plan(config, job, links, request.links);
     const ConnectionShape shape = connection_shape(provider, terms.links.size());
@@ -379,9 +384,9 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
     const RunScriptCost cost = run_script_cost(*layout, shape);
     RunScriptPlan plan;
     plan.summary = room::summary_of(session::shown(
-        state,
-        session::of_this_room(state, room::run_proposal(config, {terms, layout->call, secrets,
-                                                                 script, state.self()}))));
+        state, session::of_this_room(
+                   state, room::run_proposal(config, {terms, layout->call, secrets, script,
+                                                      state.self(), secret, key.origin}))));
     plan.not_known_yet = room::not_known_before_meeting();
     plan.region = job.region;
     plan.group = to_string(provider.group);

@@ -12,6 +12,7 @@
 #include "flexroom/session.h"
 #include "room/call.h"
 #include "room/failure.h"
+#include "room/named_secrets.h"
 #include "room/script_end.h"
 #include "room/state.h"
 #include "runs/follow.h"
@@ -355,7 +356,7 @@ std::string stop_recipe(const runs::Run& run) {
 }
 
 RunStopped stop_run(Session& session, const std::string& id) {
-  const session::MemberState& state = Access::state(session);
+  session::MemberState& state = Access::state(session);
   runs::RunHistory history = history_of(state);
   runs::Run run = history.find(id);
   if (run.instance_id.empty()) {
@@ -363,7 +364,10 @@ RunStopped stop_run(Session& session, const std::string& id) {
   }
   const std::filesystem::path recipe = history.folder(run) / "stop.toml";
   std::filesystem::remove(recipe);
-  if (!write_new_file(recipe, as_bytes(stop_recipe(run)))) {
+  // A flow may have replaced its key since: the machine is the account's, whichever key started it.
+  runs::Run as_now = run;
+  as_now.access_key_id = id_of_key(state, run.secret).value_or(run.access_key_id);
+  if (!write_new_file(recipe, as_bytes(stop_recipe(as_now)))) {
     throw InputError(recipe.string(), std::string("cannot be written: ") + std::strerror(errno),
                      "free some space, or let this user write there");
   }

@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "room/failure.h"
 #include "room/local_checks.h"
+#include "room/secret_removal.h"
 #include "room/state.h"
 #include "session/secret_draw.h"
 #include "session/secret_import.h"
@@ -67,7 +68,7 @@ SecretInfo import_secret(Session& session, const std::filesystem::path& path) {
                     file.name));
   }
   joined.run("secret import " + file.name, [&] {
-    joined.session().start();
+    joined.start();
     session::agree_on_name(joined.session(), file);
     const Digest digest = joined.approve(session::import_proposal(state.room(), file));
     meta = session::import_secret(joined.session(), file, digest);
@@ -85,7 +86,7 @@ std::vector<SecretInfo> draw_secrets(Session& session, const std::filesystem::pa
   Joined& joined = Access::join(session, Access::kAsks, "secret draw");
   std::vector<store::RecordMeta> drawn;
   joined.run("secret draw " + title, [&] {
-    joined.session().start();
+    joined.start();
     session::agree_on_draw(joined.session(), file);
     const Digest digest = joined.approve(session::draw_proposal(state.room(), file));
     drawn = session::draw_secrets(joined.session(), file, digest);
@@ -120,7 +121,7 @@ SecretsMoved refresh_secrets(Session& session) {
   Digest epoch{};
   try {
     joined.run("secret refresh", [&] {
-      joined.session().start();
+      joined.start();
       plan = session::plan_refresh(joined.session());
       (void)joined.approve(session::refresh_proposal(joined.state().room(), plan));
       epoch = session::refresh_secrets(joined.session(), plan);
@@ -146,7 +147,7 @@ SecretsMoved refresh_secrets(Session& session) {
 
 void fill_stock(Joined& joined, uint64_t triples) {
   net::Party& party = joined.session().party();
-  joined.session().start();
+  joined.start();
   Writer wanted;
   wanted.u64(triples);
   const std::vector<Bytes> all = party.exchange("stock/fill", wanted.bytes());
@@ -181,7 +182,7 @@ bool init(Session& session, bool new_epoch) {
       }
     }
     made = joined.session().ensure_epoch(new_epoch);
-    joined.session().start();
+    joined.start();
     joined.session().compare_secrets();
   });
   return made;
@@ -222,12 +223,12 @@ std::vector<SecretInfo> Session::draw_secrets(const std::filesystem::path& file)
 void Session::remove_secret(const std::string& name) {
   room::translated(room::Access::members(*this), [&] {
     room::Joined& joined = room::Access::join(*this, room::Access::kAsks, "secret remove");
+    room::SecretRemoval removal(joined);
     joined.run("secret remove " + name, [&] {
-      joined.session().start();
-      (void)joined.approve(session::remove_proposal(joined.session(), name));
-      session::remove_secret(joined.session(), name);
+      joined.start();
+      removal.run(joined.approve(removal.propose(name)));
     });
-    joined.log_outcome(store::LogOutcome::kDone, "secret remove " + name);
+    joined.log_outcome(store::LogOutcome::kDone, "secret remove " + removal.name());
     return true;
   });
 }

@@ -120,7 +120,7 @@ Birth load_birth(const std::string& name, const TomlTable& table,
   }
   out.kind = table.text_or("kind", "secret");
   if (out.kind.empty() || out.kind.size() > store::kMaxKindBytes || !is_printable(out.kind) ||
-      out.kind == kSigningKeyKind) {
+      out.kind == kSigningKeyKind || out.kind.starts_with(store::kFlowKind)) {
     table.fail("kind", fmt::format("is not 1 to {} printable characters, or is for keys that "
                                    "flexroom derives",
                                    store::kMaxKindBytes));

@@ -196,6 +196,8 @@ void MemberSession::settle_log() {
            meta.provenance);
     }
   }
+  // A flow's commit may have ended with its process before they were erased.
+  erase_orphaned_keys(state_);
   // Rows of it were committed, and what they were made of was not erased yet.
   for (const store::RecordMeta& meta : state_.secrets_of_before()) {
     if (secrets.has(meta.id, meta.version)) state_.loaded().remove(meta.id, meta.version);
@@ -401,19 +403,31 @@ prep::AuthBits MemberSession::shares(const store::RecordMeta& secret) {
   return shares_.at(secret.digest()).clone();
 }
 
+const prep::AuthBits& MemberSession::loaded(const store::RecordMeta& secret) const {
+  const auto it = shares_.find(secret.digest());
+  FLEXROOM_ASSERT(it != shares_.end());
+  return it->second;
+}
+
+MemberSession::NewRows MemberSession::make_rows(const std::vector<const prep::AuthBits*>& values) {
+  NewRows out;
+  out.digest = RandomOracle("set", party_->scope(), party_->next_counter("rows/set")).digest();
+  std::copy_n(out.digest.begin(), out.set.size(), out.set.begin());
+  out.rows = prep::store_rows(*party_, engines_->source, values);
+  return out;
+}
+
 std::vector<store::RecordMeta> MemberSession::keep(const std::vector<Kept>& values) {
-  const Digest digest =
-      RandomOracle("set", party_->scope(), party_->next_counter("rows/set")).digest();
   std::vector<const prep::AuthBits*> bits;
   for (const Kept& kept : values) bits.push_back(kept.value);
-  std::vector<SecretBytes> rows = prep::store_rows(*party_, engines_->source, bits);
+  NewRows made = make_rows(bits);
   std::vector<store::Record> records;
   std::vector<store::RecordMeta> out;
   for (size_t s = 0; s < values.size(); ++s) {
     store::RecordMeta meta = values[s].meta;
-    std::copy_n(digest.begin(), meta.set.size(), meta.set.begin());
+    meta.set = made.set;
     out.push_back(meta);
-    records.push_back({std::move(meta), std::move(rows[s])});
+    records.push_back({std::move(meta), std::move(made.rows[s])});
   }
   state_.secrets().put(*party_, records);
   return out;

@@ -77,6 +77,16 @@ class MemberSession {
   void load(const std::vector<store::RecordMeta>& secrets);
   /// Authenticated bits of a stored secret, which is loaded now if it was not.
   prep::AuthBits shares(const store::RecordMeta& secret);
+  /// Of one that load() loaded, for as long as this session.
+  const prep::AuthBits& loaded(const store::RecordMeta& secret) const;
+  /// Fresh rows of values, one set for all of them (members.md §3.3); nothing is on disk yet. Equal
+  /// calls at all members, which then have the same but for the rows.
+  struct NewRows {
+    Digest digest{};      // of the set
+    store::RowSet set{};  // its beginning
+    std::vector<SecretBytes> rows;
+  };
+  NewRows make_rows(const std::vector<const prep::AuthBits*>& values);
   /// Stores values as new rows of one fresh set (members.md §3.3), staged by all = committed. Ids
   /// and versions are the caller's; a record that is there gets new rows. Returns what is stored.
   struct Kept {

@@ -182,6 +182,9 @@ SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view 
   if (!is_printable(out.kind, store::kMaxKindBytes)) {
     fields.fail("kind", fmt::format("is not 1 to {} printable characters", store::kMaxKindBytes));
   }
+  if (out.kind.starts_with(store::kFlowKind)) {
+    fields.fail("kind", "is that of values which flows make", "give it another kind");
+  }
   if (out.kind == kSigningKeyKind) {
     fields.fail("kind", fmt::format("'{}' is for keys that flexroom derives", out.kind),
                 "give it another kind");

@@ -155,41 +155,14 @@ store::RecordMeta import_secret(MemberSession& session, const SecretFile& file,
   return meta;
 }
 
-agreement::Proposal remove_proposal(MemberSession& session, const std::string& name) {
-  net::Party& party = session.party();
-  bool here = false;
-  for (const store::RecordMeta& meta : session.state().secrets().list()) {
-    here = here || meta.name == name;
-  }
-  for (const store::RecordMeta& meta : session.state().secrets_of_before()) {
-    here = here || meta.name == name;
-  }
-  const Bytes own(1, here ? 1 : 0);
-  bool anywhere = false;
-  for (const Bytes& answer : party.exchange("secret/remove", own)) {
-    anywhere = anywhere || answer[0] != 0;
-  }
-  if (!anywhere) {
-    throw InputError("secret '" + name + "'", "is in no member's store",
-                     "`flexroom secret list` shows what is there");
-  }
-  agreement::Proposal proposal;
-  proposal.kind = "secret remove";
-  proposal.title = name;
-  proposal.text("room", session.state().room().name).text("secret", name);
-  return proposal;
-}
-
-void remove_secret(MemberSession& session, const std::string& name) {
-  store::SecretStore& secrets = session.state().secrets();
-  session.state().once().run_released(session.party().scope().sid);
+void remove_secret(MemberState& state, const std::string& name) {
+  store::SecretStore& secrets = state.secrets();
   for (const store::RecordMeta& meta : secrets.list()) {
-    if (meta.name == name) secrets.remove(meta.id);
+    if (meta.name == name && !meta.is_of_flow()) secrets.remove(meta.id);
   }
-  for (const store::RecordMeta& meta : session.state().secrets_of_before()) {
-    if (meta.name == name) session.state().loaded().remove(meta.id);
+  for (const store::RecordMeta& meta : state.secrets_of_before()) {
+    if (meta.name == name) state.loaded().remove(meta.id);
   }
-  erase_orphaned_keys(session.state());
 }
 
 }  // namespace flexroom::session

@@ -29,10 +29,8 @@ void check_import(MemberState& state, const SecretFile& file);
 /// name, then check_import(). Nobody waits for a member whose file is refused alone.
 void agree_on_name(MemberSession& session, const SecretFile& file);
 
-/// What the members approve when they erase a secret. It need not be there at all of them: a
-/// removal, or a member's disk, may have failed half way. Throws InputError if nobody has it.
-agreement::Proposal remove_proposal(MemberSession& session, const std::string& name);
-/// Erases all versions that are here.
-void remove_secret(MemberSession& session, const std::string& name);
+/// Erases all versions of a secret that was imported or drawn, on this member's disk alone: a part
+/// of room/secret_removal.h, in its transaction.
+void remove_secret(MemberState& state, const std::string& name);
 
 }  // namespace flexroom::session

@@ -57,8 +57,8 @@ Bytes RecordMeta::encode() const {
   out.raw(epoch).raw(id).u32(version).field(name).field(kind).field(value_class).u32(bits);
   out.raw(provenance);
   // Nothing for none: records made before there were purposes keep their digests.
-  const bool is_born = descent != Descent::kGiven;
-  const bool has_set = is_born || set != RowSet{};
+  const bool has_descent = descent != Descent::kGiven;
+  const bool has_set = has_descent || set != RowSet{};
   const bool has_terms = has_set || entropy != 0 || !provider.empty() || !owner.empty();
   if (!purposes.empty() || has_terms) {
     FLEXROOM_ASSERT(purposes.size() <= kMaxPurposes);
@@ -67,7 +67,7 @@ Bytes RecordMeta::encode() const {
   }
   if (has_terms) out.u32(entropy).field(provider).field(owner);
   if (has_set) out.raw(set);
-  if (is_born) out.u8(static_cast<uint8_t>(descent));
+  if (has_descent) out.u8(static_cast<uint8_t>(descent));
   return out.take();
 }
 

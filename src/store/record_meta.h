@@ -21,8 +21,12 @@ using RowSet = std::array<uint8_t, 16>;
 enum class Descent : uint8_t {
   kGiven = 0,  // by a member, or an issuer in shares
   kBorn = 1,   // drawn inside MPC: nobody ever knew it (tls-in-mpc.md §5.2a)
+  kKept = 2,   // of a service's sealed answer: no member ever knew it (operations.md (a) `keep`)
 };
-inline constexpr Descent kLastDescent = Descent::kBorn;
+inline constexpr Descent kLastDescent = Descent::kKept;
+
+/// Kinds that begin so are of values that flows made (flow/run_store.h), and of no others.
+inline constexpr std::string_view kFlowKind = "flow ";
 
 /// What everybody may know about a secret; equal at all members.
 struct RecordMeta {
@@ -40,6 +44,9 @@ struct RecordMeta {
   std::string owner;     // the member who gave the value; empty: shares of an issuer
   RowSet set{};
   Descent descent = Descent::kGiven;
+
+  /// A flow made it: RunStore's commits decide about it, not this store's two phases.
+  bool is_of_flow() const { return kind.starts_with(kFlowKind); }
 
   Bytes encode() const;
   /// Of this member's own disk: throws InputError.

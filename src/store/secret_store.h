@@ -38,8 +38,8 @@ class RecordStore {
 
   /// Before anything else on a new connection. Returns what all members have committed now.
   std::vector<RecordMeta> reconcile(net::Party& party);
-  /// All members hold the same records by name, version and the rest of their metadata:
-  /// kDisagreement naming the first that differs otherwise.
+  /// All members hold the same records by name, version and the rest of their metadata, but for
+  /// those of flows: kDisagreement naming the first that differs otherwise.
   void compare(net::Party& party);
   /// All members describe these records alike, in every field: kDisagreement naming the field
   /// otherwise. Equal calls at all members.
@@ -64,6 +64,8 @@ class RecordStore {
   /// All of them or none. `may_replace`: a record may take the place of one that differs from it
   /// in its set alone; anything else under its key is refused.
   void put_all(net::Party& party, std::span<const Record> records, bool may_replace);
+  /// Within the caller's transaction.
+  void write_committed(const Record& record);
   std::optional<Record> read(const RecordId& id, uint32_t version);
   /// Erases what `which` says, staged or committed.
   void erase_if(const std::function<bool(const RecordMeta&)>& which);
@@ -93,6 +95,11 @@ class SecretStore : public RecordStore {
   void put(net::Party& party, std::span<const Record> records);
   /// This member's row. Throws InputError where its size is not that of its metadata.
   SecretBytes row(const RecordId& id, uint32_t version);
+  /// As it lies there, committed.
+  std::optional<Record> find(const RecordId& id, uint32_t version) { return read(id, version); }
+  /// Part of a commit of the caller's own, which all members decided about (flow/run_store.h), in
+  /// its transaction: the record takes the place of whatever has its id and version.
+  void put_committed(const Record& record);
 };
 
 /// Associated data of a sealed row (members.md, Appendix A): text "flexroom/row/1", raw record,

@@ -892,6 +892,20 @@ class Road(Canaries):
         for done in self.both("get", "https://scripts.s3.amazonaws.com/nothing-here"):
             self.assert_ended(done, SERVICE)
 
+    def test_what_is_said_of_flow_files_fits_the_schema(self):
+        before = self.requests()
+        file = ROOT / "share/flows/quota-state.toml"
+        checked, planned, schema = (self.a.run(*what, json_output=True) for what in (
+            ("recipe", "check", file), ("plan", file), ("recipe", "schema")))
+        for done in (checked, planned, schema):
+            self.assert_ended(done, OK)
+        checked, planned, schema = (done.json_lines()[-1] for done in (checked, planned, schema))
+        self.assertEqual((checked["kind"], checked["name"]), ("flow", "quota-state"))
+        self.assertEqual(planned["flow"], "quota-state")
+        self.assertIn("leaves", planned["plan"])
+        self.assertEqual(schema["schema"], json.loads((ROOT / "share/flows/flow.schema.json").read_text()))
+        self.assertEqual(self.requests(), before)
+
     def test_plan_contacts_nobody(self):
         before = self.requests()
         done = self.a.run("plan", self.a.job, "--links", self.a.links, json_output=True)

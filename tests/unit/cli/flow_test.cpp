@@ -283,12 +283,13 @@ TEST_P(FlowPairTest, AValueThatAMemberDescribesOtherwiseIsNotLoaded) {
     common.connected = [i](net::Party& party) {
       if (i == 0) return;
       party.set_tamper([](const net::MessageId& id, Bytes& bytes) {
-        if (id.label == "flow/load") bytes[0] = static_cast<uint8_t>(bytes[0] ^ 1);
+        // Of the first one's metadata the record id, behind its length and epoch.
+        if (id.label == "store/agree") bytes[36] = static_cast<uint8_t>(bytes[36] ^ 1);
       });
     };
   });
   EXPECT_EQ(ended[0].code, cli::kRefused) << ended[0].out;
-  EXPECT_THAT(ended[0].error(), HasSubstr("holds another value, or describes it otherwise"));
+  EXPECT_THAT(ended[0].error(), HasSubstr("has another record id there"));
   EXPECT_FALSE(std::filesystem::exists(rig_->root() / "cloud" / "mailboxes.json") &&
                !boxes().empty());
   all_ok(flow());

@@ -75,6 +75,7 @@ ValueMeta pin(const std::string& name = "pin") {
   out.tag = sha256(as_bytes(name));
   out.value_class = ValueClass::kDigits;
   out.min = out.max = 4;
+  out.provider = "sandbox";
   out.account = "kept elsewhere.example body/pin";
   return out;
 }
@@ -88,7 +89,8 @@ void leave(RunStore& store, const ValueMeta& meta, const std::string& of = "seed
   change.values.push_back({meta, true});
   change.end = true;
   ValueBytes bytes;
-  bytes[meta.name] = SecretBytes::copy_of(as_bytes("row"));
+  NewSecret made{meta.tag, 4, {1}, SecretBytes::copy_of(as_bytes("row"))};
+  bytes[meta.name] = meta.is_public ? std::move(made.row) : secret_bytes(made);
   store.stage(change, bytes);
   (void)store.commit(change.run, {});
 }
@@ -118,6 +120,71 @@ bool says(const std::vector<std::string>& ended, const std::string& text) {
     EXPECT_NE(one.find(text), std::string::npos) << one;
   }
   return all;
+}
+
+// What flows keep are records of the room (store/secret_store.h): whoever erases one there, or puts
+// another in its place, leaves no value behind.
+TEST(FlowStore, ASecretIsItsRecord) {
+  History h(2);
+  const ValueMeta meta = pin();
+  leave_at_all(h, meta);
+  const auto there = [&] {
+    return h.look(0, [](RunStore& store) {
+      EXPECT_EQ(store.room_values("note").size(), store.all_room_values().size());
+      return store.room_value("note", "pin").has_value() && !store.room_values("note").empty();
+    });
+  };
+  EXPECT_TRUE(there());
+  h.look_at_secrets(0, [&](store::SecretStore& secrets) {
+    const auto all = secrets.list();
+    EXPECT_EQ(all.size(), 1u);
+    const store::RecordMeta& record = all.front();
+    EXPECT_EQ(record.name, "note:pin");
+    EXPECT_EQ(record.kind, "flow seed");
+    EXPECT_EQ(record.provider, "sandbox");
+    EXPECT_EQ(record.bits, 32u);
+    EXPECT_EQ(record.descent, store::Descent::kKept);
+    EXPECT_TRUE(record.is_of_flow());
+    // Of another sharing.
+    store::Record other{record, SecretBytes::copy_of(as_bytes("row"))};
+    other.meta.provenance[0] ^= 1;
+    secrets.put_committed(other);
+    return 0;
+  });
+  EXPECT_FALSE(there());
+  h.look(0, [&](RunStore& store) {
+    leave(store, meta, "again");
+    return 0;
+  });
+  EXPECT_TRUE(there());
+  h.look_at_secrets(0, [&](store::SecretStore& secrets) {
+    secrets.remove(secrets.list().front().id);
+    return 0;
+  });
+  EXPECT_FALSE(there());
+}
+
+TEST(FlowStore, AReplacedOrErasedValueLeavesNoRecord) {
+  History h(2);
+  ValueMeta meta = pin();
+  leave_at_all(h, meta);
+  meta.version = 2;
+  meta.tag[0] ^= 1;
+  h.look(0, [&](RunStore& store) {
+    leave(store, meta, "later");
+    return 0;
+  });
+  h.look_at_secrets(0, [](store::SecretStore& secrets) {
+    EXPECT_EQ(secrets.list().size(), 1u);
+    EXPECT_EQ(secrets.list().front().version, 2u);
+    return 0;
+  });
+  h.look(0, [](RunStore& store) {
+    store.erase_room_value("note", "pin");
+    return 0;
+  });
+  EXPECT_EQ(h.look_at_secrets(0, [](store::SecretStore& secrets) { return secrets.list().size(); }),
+            0u);
 }
 
 class FlowRoom : public ::testing::TestWithParam<size_t> {};

@@ -133,7 +133,12 @@ class ToyExecutor : public StepExecutor {
     toy_.vault[tag] = value;
     Writer row;
     row.raw(tag).u32(party_.id());
-    return {tag, SecretBytes(row.take())};
+    NewSecret out;
+    out.tag = tag;
+    out.length = static_cast<uint32_t>(value.size());
+    std::copy_n(tag.begin(), out.set.size(), out.set.begin());
+    out.row = SecretBytes(row.take());
+    return out;
   }
 
   std::string text_of(const StepCall& call, const std::string& name) {
@@ -348,6 +353,13 @@ class History {
     auto once = open_once(member);
     RunStore store(*state, *once, rid_, toy.world.now);
     return look(store);
+  }
+  /// The room's secrets at this member, between sessions.
+  template <typename Look>
+  auto look_at_secrets(PartyId member, Look look) {
+    auto state = open_state(member);
+    store::SecretStore secrets(*state, rid_);
+    return look(secrets);
   }
   enum class Op { kRun, kGoOn, kAbandon };
   /// One session of all members: how it ended at each.

@@ -71,6 +71,7 @@ TEST(FlowValues, TheNamesOfOtherFlowsBringTheirPurposesAndEntropy) {
   const Flow account = load_shipped("create-account");
   for (const auto& [name, birth] : account.born) {
     room[name] = {false, static_cast<uint32_t>(birth.bits), birth.value_class(), birth.purposes};
+    room[name].provider = "sandbox";
   }
   room["account-id"] = {true, 0, ValueClass::kDigits, {}};
   EXPECT_TRUE(check_against(flow, room).empty());
@@ -86,6 +87,10 @@ TEST(FlowValues, TheNamesOfOtherFlowsBringTheirPurposesAndEntropy) {
   EXPECT_NE(said([](KnownValues& r) {
               r["account-id"].is_public = false;
             }).find("compared with a secret: account-id"),
+            std::string::npos);
+  EXPECT_NE(said([](KnownValues& r) {
+              r["mail/address"].provider = "elsewhere";
+            }).find("mail/address is kept for provider 'elsewhere', the flow is for 'sandbox'"),
             std::string::npos);
   // A password of 72 bits in a sign-in that compares with a text chosen at run time.
   EXPECT_NE(
@@ -126,22 +131,26 @@ TEST(FlowValues, WhatTheRoomHasIsNotOverwritten) {
             std::string::npos);
   value.is_public = true;
   EXPECT_EQ(said(opens, "account/password", value), "accepted");
-  const KnownValue same{false, 9, ValueClass::kDigits, {}, false, 6, 6};
+  const KnownValue same{false, 9, ValueClass::kDigits, {}, false, 6, 6, "sandbox"};
   EXPECT_EQ(said(keeps, "a/b", same), "accepted");
   EXPECT_EQ(refusal_of([&] {
               check_step_against(keeps, {{"a/b", same}}, *keeps.step("Key"));
             }),
             "accepted");
   for (const KnownValue& other :
-       {KnownValue{true, 9, ValueClass::kDigits, {}, false, 6, 6},
-        KnownValue{false, 8, ValueClass::kDigits, {}, false, 6, 6},
-        KnownValue{false, 9, ValueClass::kHex, {}, false, 6, 6},
-        KnownValue{false, 9, ValueClass::kDigits, {"sigv4 s3 r"}, false, 6, 6},
-        KnownValue{false, 9, ValueClass::kDigits, {}, false, 5, 6},
-        KnownValue{false, 9, ValueClass::kDigits, {}, false, 6, 7}}) {
+       {KnownValue{true, 9, ValueClass::kDigits, {}, false, 6, 6, "sandbox"},
+        KnownValue{false, 8, ValueClass::kDigits, {}, false, 6, 6, "sandbox"},
+        KnownValue{false, 9, ValueClass::kHex, {}, false, 6, 6, "sandbox"},
+        KnownValue{false, 9, ValueClass::kDigits, {"sigv4 s3 r"}, false, 6, 6, "sandbox"},
+        KnownValue{false, 9, ValueClass::kDigits, {}, false, 5, 6, "sandbox"},
+        KnownValue{false, 9, ValueClass::kDigits, {}, false, 6, 7, "sandbox"}}) {
     EXPECT_NE(said(keeps, "a/b", other).find("another class, length, entropy or purposes"),
               std::string::npos);
   }
+  KnownValue elsewhere = same;
+  elsewhere.provider = "elsewhere";
+  EXPECT_NE(said(keeps, "a/b", elsewhere).find("a/b is kept for provider 'elsewhere'"),
+            std::string::npos);
   KnownValue born = same;
   born.is_born = true;
   EXPECT_NE(said(keeps, "a/b", born).find("a/b was born: nothing replaces it"), std::string::npos);
@@ -215,6 +224,11 @@ TEST(FlowValues, AKeyOfAnotherFlowSignsOnlyWithItsPurposeAndBits) {
   KnownValues room;
   room["keys/id"] = {true, 0, ValueClass::kUrlSafe, {}};
   room["keys/secret"] = {false, 240, ValueClass::kBase64, {"sigv4 sts,servicequotas us-east-1"}};
+  EXPECT_NE(refusal_of([&] {
+              (void)check_against(flow, room);
+            }).find("keys/secret is kept for provider '', the flow is for 'sandbox'"),
+            std::string::npos);
+  room["keys/secret"].provider = "sandbox";
   EXPECT_EQ(refusal_of([&] { (void)check_against(flow, room); }), "accepted");
   room["keys/secret"].entropy = 100;
   EXPECT_NE(refusal_of([&] { (void)check_against(flow, room); }).find("signs with 100 bits"),
