@@ -64,6 +64,33 @@ __attribute__((target("avx512f,vaes"))) size_t ctr_vaes512(const __m128i* keys, 
   return t;
 }
 
+__attribute__((target("avx2,vaes"))) size_t ctr_vaes256(const __m128i* keys, __m128i start,
+                                                        uint64_t first, Block* out, size_t count) {
+  constexpr size_t kLanes = 8;  // 8 registers of 2 blocks
+  __m256i k[11];
+  k[0] = _mm256_broadcastsi128_si256(start);
+  for (int r = 1; r < 11; ++r) k[r] = _mm256_broadcastsi128_si256(keys[r]);
+  const __m256i step = _mm256_set_epi64x(0, 2, 0, 2);
+  const auto f = static_cast<long long>(first);
+  __m256i counter = _mm256_set_epi64x(0, f + 1, 0, f);
+  size_t t = 0;
+  for (; t + 2 * kLanes <= count; t += 2 * kLanes) {
+    __m256i s[kLanes];
+    for (auto& lane : s) {
+      lane = _mm256_xor_si256(counter, k[0]);
+      counter = _mm256_add_epi64(counter, step);
+    }
+    for (int r = 1; r < 10; ++r) {
+      for (auto& lane : s) lane = _mm256_aesenc_epi128(lane, k[r]);
+    }
+    for (size_t i = 0; i < kLanes; ++i) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + t + 2 * i),
+                          _mm256_aesenclast_epi128(s[i], k[10]));
+    }
+  }
+  return t;
+}
+
 }  // namespace
 
 Aes128::Aes128(const Block& key) {
@@ -91,8 +118,11 @@ Block Aes128::encrypt(const Block& in) const {
 void Aes128::ctr(const Block& iv, uint64_t first, std::span<Block> out) const {
   const __m128i start = _mm_xor_si128(keys_[0], iv.m());
   size_t done = 0;
-  if (out.size() >= 32 && cpu_features().vaes512)
+  if (out.size() >= 32 && cpu_features().vaes512) {
     done = ctr_vaes512(keys_, start, first, out.data(), out.size());
+  } else if (out.size() >= 16 && cpu_features().vaes256) {
+    done = ctr_vaes256(keys_, start, first, out.data(), out.size());
+  }
   ctr_aesni(keys_, start, first + done, out.data() + done, out.size() - done);
 }
 

@@ -125,13 +125,69 @@ FLEXROOM_VAES void hash_vaes(__m128i base, const uint64_t* counters, const Block
 
 #undef FLEXROOM_VAES
 
+#define FLEXROOM_VAES256 __attribute__((target("avx2,vaes")))
+
+FLEXROOM_VAES256 inline __m256i next_round_key(__m256i key, __m256i rot, int rcon) {
+  const __m256i word =
+      _mm256_aesenclast_epi128(_mm256_shuffle_epi8(key, rot), _mm256_set1_epi32(rcon));
+  key = _mm256_xor_si256(key, _mm256_bslli_epi128(key, 4));
+  key = _mm256_xor_si256(key, _mm256_bslli_epi128(key, 8));
+  return _mm256_xor_si256(key, word);
+}
+
+FLEXROOM_VAES256 inline __m256i sigma(__m256i x) {
+  const __m256i high = _mm256_blend_epi32(_mm256_setzero_si256(), x, 0xcc);
+  return _mm256_xor_si256(_mm256_shuffle_epi32(x, 0x4e), high);
+}
+
+FLEXROOM_VAES256 inline void store(Block* p, __m256i v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+}
+
+// 8 tweaks, two a register.
+template <bool kTwo>
+FLEXROOM_VAES256 void hash_vaes256(__m128i base, const uint64_t* counters, const Block* x,
+                                   __m128i delta, Block* out0, Block* out1) {
+  const __m256i rot = _mm256_set1_epi32(0x0c0f0e0d);
+  const __m256i base2 = _mm256_broadcastsi128_si256(base);
+  const __m256i delta2 = _mm256_broadcastsi128_si256(delta);
+  __m256i key[kWide], in0[kWide], in1[kWide], s0[kWide], s1[kWide];
+  for (size_t i = 0; i < kWide; ++i) {
+    const __m256i t = _mm256_set_epi64x(0, static_cast<long long>(counters[2 * i + 1]), 0,
+                                        static_cast<long long>(counters[2 * i]));
+    key[i] = _mm256_xor_si256(base2, t);
+    in0[i] = sigma(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + 2 * i)));
+    s0[i] = _mm256_xor_si256(in0[i], key[i]);
+    if constexpr (kTwo) {
+      in1[i] = _mm256_xor_si256(in0[i], delta2);
+      s1[i] = _mm256_xor_si256(in1[i], key[i]);
+    }
+  }
+  for (int r = 0; r < 9; ++r) {
+    for (size_t i = 0; i < kWide; ++i) {
+      key[i] = next_round_key(key[i], rot, kRcon[r]);
+      s0[i] = _mm256_aesenc_epi128(s0[i], key[i]);
+      if constexpr (kTwo) s1[i] = _mm256_aesenc_epi128(s1[i], key[i]);
+    }
+  }
+  for (size_t i = 0; i < kWide; ++i) {
+    key[i] = next_round_key(key[i], rot, kRcon[9]);
+    store(out0 + 2 * i, _mm256_xor_si256(_mm256_aesenclast_epi128(s0[i], key[i]), in0[i]));
+    if constexpr (kTwo) {
+      store(out1 + 2 * i, _mm256_xor_si256(_mm256_aesenclast_epi128(s1[i], key[i]), in1[i]));
+    }
+  }
+}
+
+#undef FLEXROOM_VAES256
+
 template <bool kTwo>
 void hash_all(const Block& s, const Block& tweak, std::span<const Block> x, const Block& delta,
               Block* out0, Block* out1) {
   // The key is S + tweak (XOR), the tweak's counter being an integer sum made before that.
   const __m128i base = _mm_xor_si128(s.m(), _mm_set_epi64x(static_cast<long long>(tweak.hi), 0));
   const __m128i sigma_delta = sigma(delta.m());  // sigma is linear
-  const bool wide = cpu_features().vaes512;
+  const bool wide = cpu_features().vaes512, halfwide = cpu_features().vaes256;
   uint64_t now[16];
   size_t t = 0;
   while (t < x.size()) {
@@ -142,6 +198,8 @@ void hash_all(const Block& s, const Block& tweak, std::span<const Block> x, cons
     Block* second = kTwo ? out1 + t : nullptr;
     if (step == 16) {
       hash_vaes<kTwo>(base, now, x.data() + t, sigma_delta, out0 + t, second);
+    } else if (step == kLanes && halfwide) {
+      hash_vaes256<kTwo>(base, now, x.data() + t, sigma_delta, out0 + t, second);
     } else {
       hash_aesni<kTwo>(base, now, x.data() + t, sigma_delta, out0 + t, second, step);
     }
