@@ -7,6 +7,7 @@
 - What stands in not-built.txt is indeed cited nowhere, and the list is as long as NOT_BUILT says:
   it only shrinks, the number with it.
 - The table of engine-v2.md has a row for each of its rules Q1..Q9; code and tests that it names exist.
+  That of engine-v2-proof.md (P9) has a row for each lemma, uses each rule, and names tests that exist.
 - The commands in the table of product.md are those of the program; what is marked there is none.
 """
 import pathlib
@@ -111,12 +112,25 @@ if sorted(rule for rule, _, _ in kept) != LABELS["engine-v2"]:
 for rule, places, tests in kept:
     pairs = re.findall(r"`([\w/.]+)` `([\w:]+)`", places)
     for file, name in pairs:
-        if name.split("::")[-1] not in texts.get(root / "src" / file, ""):
+        if not re.search(rf"\b{name.split('::')[-1]}\b", texts.get(root / "src" / file, "")):
             errors.append(f"docs/spec/engine-v2.md: {rule}: src/{file} has no {name}")
     named = re.findall(r"`(\w+\.\w+)`", tests)
     errors += [f"docs/spec/engine-v2.md: {rule}: no test {test}" for test in named if test not in all_tests]
     if not pairs or not named:
         errors.append(f"docs/spec/engine-v2.md: {rule} names no code, or no test")
+
+# Statement, rules that it uses, `Suite.Test` ...
+proved = re.findall(r"^\| (Lemmas? [^|]*) \| ([^|]*) \| ([^|]*) \|$", DOCUMENTS["engine-v2-proof"].split("## P9.")[1].split("\n## ")[0], re.M)
+lemmas = {number for statement, _, _ in proved for number in re.findall(r"\d+", statement.split(":")[0])}
+if lemmas != set(re.findall(r"^\*\*Lemma (\d+)", DOCUMENTS["engine-v2-proof"], re.M)) or not lemmas:
+    errors.append("docs/spec/engine-v2-proof.md: the table of P9 has not the lemmas of the page")
+if sorted({rule for _, rules, _ in proved for rule in re.findall(r"Q\d", rules)}) != LABELS["engine-v2"]:
+    errors.append("docs/spec/engine-v2-proof.md: the table of P9 does not use each of Q1..Q9")
+for statement, rules, tests in proved:
+    named = re.findall(r"`(\w+\.\w+)`", tests)
+    errors += [f"docs/spec/engine-v2-proof.md: {statement}: no test {test}" for test in named if test not in all_tests]
+    if not named or "Q" not in rules:
+        errors.append(f"docs/spec/engine-v2-proof.md: {statement} names no test, or no rule")
 
 attacks_page = texts[root / "docs/attacks.md"]
 listed = {}
