@@ -8,6 +8,7 @@
 #include "base/ct.h"
 #include "base/secret.h"
 #include "net/abort_reason.h"
+#include "net/coin.h"
 
 namespace flexroom::net {
 namespace {
@@ -210,58 +211,10 @@ void Party::echo(std::string_view label, AbortCode mismatch) {
 }
 
 Digest Party::coin(std::string_view label) {
-  const uint64_t counter = next_counter("coin");
-  const std::string commit_label = std::string(label) + "/coin commit";
-  const std::string open_label = std::string(label) + "/coin open";
-  Bytes own(64);  // seed, nonce
-  prg_.fill(std::span<uint8_t>(own));
-  const auto commitment = [&](PartyId i, ByteView opening) {
-    return RandomOracle("com", scope_, counter, i)
-        .field(label)
-        .field(opening.first(32))
-        .field(opening.subspan(32))
-        .digest();
-  };
-  const auto fail = [&](std::string_view what, PartyId j) {
-    throw ProtocolAbort(AbortCode::kCoin, label, what, j);
-  };
-  std::vector<Bytes> openings(num_parties_);
-  openings[id_] = own;
-
-  if (num_parties_ == 2) {
-    // Party 0 commits, party 1 sends its seed in the clear, party 0 opens: three flows.
-    if (id_ == 0) {
-      send(1, commit_label, commitment(0, own));
-      openings[1] = receive(1, open_label, own.size());
-      send(1, open_label, own);
-    } else {
-      const Bytes committed = receive(0, commit_label, 32);
-      send(0, open_label, own);
-      openings[0] = receive(0, open_label, own.size());
-      if (!ct_equal(committed, commitment(0, openings[0]))) {
-        fail("opening does not match the commitment", 0);
-      }
-    }
-  } else {
-    const std::vector<Bytes> commitments = exchange(commit_label, commitment(id_, own));
-    for (PartyId i = 0; i < num_parties_; ++i) {
-      for (PartyId j = 0; j < i; ++j) {
-        if (commitments[i] == commitments[j]) fail("copied another member's commitment", i);
-      }
-    }
-    echo(commit_label);
-    openings = exchange(open_label, own);
-    for (const PartyId j : peers_) {
-      if (!ct_equal(commitments[j], commitment(j, openings[j]))) {
-        fail("opening does not match the commitment", j);
-      }
-    }
-  }
-  Digest seed{};
-  for (const Bytes& opening : openings) {
-    for (size_t b = 0; b < seed.size(); ++b) seed[b] = static_cast<uint8_t>(seed[b] ^ opening[b]);
-  }
-  return RandomOracle("coin", scope_, counter).field(label).field(seed).digest();
+  Coin coin(*this, label);
+  coin.commit();
+  coin.receive_commitments();
+  return coin.toss();
 }
 
 uint64_t Party::next_counter(std::string_view tag) {

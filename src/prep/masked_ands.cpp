@@ -1,6 +1,8 @@
 #include "prep/masked_ands.h"
 
 #include <array>
+#include <functional>
+#include <optional>
 #include <utility>
 
 #include "prep/and_strings.h"
@@ -33,27 +35,38 @@ class MaskedBatch {
   AndTriples run(AuthBits x, AuthBits r, TupledKey key, VecTriple product) {
     x_ = std::move(x);
     z_ = std::move(r);
-    exchange_strings(key.y());
-    // Every U is here, every check of the key passed, the batch is counted.
-    TossedKey tossed = std::move(key).toss(context_);
+    TossedKey tossed = fix_strings_and_toss(std::move(key));
     // Behind the coin: one message of it, with nothing of the coin between, for every wait below.
-    if (size_.another) context_.bits.begin_random_bits(kBitsOfItem * size_.items);
+    if (size_.next > 0) context_.bits.begin_random_bits(kBitsOfItem * size_.next);
     exchange_d(tossed);
     check(tossed, std::move(product));
     for (const PartyId j : party_.peers()) {
-      add_masks(x_.mac[j], tossed.key.mac[j].span(), tossed.h);
-      add_masks(x_.key[j], tossed.key.key[j].span(), tossed.h);
+      add_masks(x_.mac[j], tossed.key().mac[j].span(), tossed.h());
+      add_masks(x_.key[j], tossed.key().key[j].span(), tossed.h());
     }
-    tossed.count->finished();
-    return {std::move(x_), std::move(tossed.y), std::move(z_)};
+    return {std::move(x_), std::move(tossed).finish(), std::move(z_)};
   }
 
  private:
-  // Steps 1 to 3.
-  void exchange_strings(const AuthBits& y) {
+  // Steps 1 to 4. Nothing but the tossed key is left of the other.
+  TossedKey fix_strings_and_toss(TupledKey key) {
+    exchange_strings(key.y(), [&] {
+      key.commit_coin(context_);
+      chi_.emplace(party_, "masked and/chi");
+      chi_->commit();
+    });
+    key.receive_commitments();
+    chi_->receive_commitments();
+    // Every U is here, every check of the key passed, the batch is counted.
+    return std::move(key).toss();
+  }
+
+  // Steps 1 to 3. `behind` runs when the own strings have left: the commitments of both coins fly
+  // with them, their openings follow what they are about.
+  void exchange_strings(const AuthBits& y, const std::function<void()>& behind) {
     const uint64_t counter = Context::reserve(context_.leaky_and_counter, size_.items);
     AndStrings<String> strings(context_, "masked and/U");
-    strings.exchange({x_, y, z_, counter}, sums_, nullptr);
+    strings.exchange({x_, y, z_, counter}, sums_, behind);
   }
 
   // Step 5: d = sum of bit1(S_i) + <h, Psi_i> = x^ y + r. Masked by the honest r, which bit1(S_i)
@@ -63,7 +76,7 @@ class MaskedBatch {
     for (size_t t = 0; t < size_.items; ++t) {
       own[t / 8] = static_cast<uint8_t>(own[t / 8] | (bit1(sums_[t]) << (t % 8)));
     }
-    add_parities(key.psi, key.h, size_.items, own);
+    add_parities(key.psi(), key.h(), size_.items, own);
     party_.broadcast("masked and/d", own);
     context_.bits.continue_random_bits();
     std::vector<uint8_t> d(size_.items);
@@ -77,12 +90,12 @@ class MaskedBatch {
   }
 
   // Steps 6 to 8. The coin comes after all d; its echo covers them (n > 2, Q6).
-  void check(const TossedKey& key, VecTriple product) {
+  void check(TossedKey& key, VecTriple product) {
     context_.bits.continue_random_bits();
-    const math::ChiStream stream(load_block(party_.coin("masked and/chi").data()));
+    const math::ChiStream stream(load_block(chi_->toss().data()));
     math::GfSum sum;
     AuthField masked_y = weighted_y(key, stream, sum);
-    add(masked_y, key.beta);
+    add(masked_y, key.beta());
     // Q has to be that of an authenticated Y: a claimed one would let a flipped z pass.
     const std::vector<Block> p = open_field(party_, delta_, masked_y, "masked and/p");
     sum.add(share_of_q(key, p));
@@ -90,18 +103,18 @@ class MaskedBatch {
     products.push_back(std::move(product));
     BlockVec value(1);
     value[0] = sum.value();
-    zero_test(context_, value.span(), std::move(products), *key.count, kLabel);
+    zero_test(context_, value.span(), std::move(products), key.count(), kLabel);
   }
 
   // [[Y_q]] = sum_t chi_t h_{t,q} <y_t>; adds sum_t chi_t L_t to `sum`.
   AuthField weighted_y(const TossedKey& key, const math::ChiStream& stream, math::GfSum& sum) {
-    AuthField out(party_.id(), party_.num_parties(), key.key.size());
-    const BlockVec& shares = key.y.mac[key.y.first_peer()];
+    AuthField out(party_.id(), party_.num_parties(), key.key().size());
+    const BlockVec& shares = key.y().mac[key.y().first_peer()];
     out.share = weighted(key, stream,
                          [&](size_t t, const Block& chi) { return select(shares[t].lsb(), chi); });
     for (const PartyId j : party_.peers()) {
       for (const auto& [from, to] :
-           {std::pair(&key.y.mac[j], &out.mac[j]), std::pair(&key.y.key[j], &out.key[j])}) {
+           {std::pair(&key.y().mac[j], &out.mac[j]), std::pair(&key.y().key[j], &out.key[j])}) {
         const Block* const blocks = from->data();
         *to = weighted(key, stream, [blocks](size_t t, const Block& chi) {
           return math::gf_mul(chi, blocks[t]);
@@ -118,12 +131,12 @@ class MaskedBatch {
 
   template <typename Weight>
   BlockVec weighted(const TossedKey& key, const math::ChiStream& stream, Weight weight) {
-    MaskedSums out(key.key.size());
+    MaskedSums out(key.key().size());
     BlockVec weights(kStringKernelItems);
     for_runs(
         [&](size_t first, std::span<const Block> chi) {
           for (size_t t = 0; t < chi.size(); ++t) weights[t] = weight(first + t, chi[t]);
-          out.add(first, weights.span().first(chi.size()), key.h);
+          out.add(first, weights.span().first(chi.size()), key.h());
         },
         stream);
     return out.values();
@@ -146,7 +159,7 @@ class MaskedBatch {
     const std::array<Block, kFieldBits> powers = math::gf_basis(0);
     math::GfSum sum;
     math::Wiped<Block> own;  // the share of Q; the constant g counts as one of every party's
-    own.value = key.g;
+    own.value = key.g();
     const auto add_bits = [&](const AuthBits& bits, std::span<const Block> coefficients) {
       for (size_t q = 0; q < coefficients.size(); ++q) {
         own.value ^= select(bits.share(q), coefficients[q]);
@@ -156,8 +169,8 @@ class MaskedBatch {
         }
       }
     };
-    add_bits(key.rho, powers);
-    add_bits(key.key, p);
+    add_bits(key.rho(), powers);
+    add_bits(key.key(), p);
     sum.add(own.value, widened(short_delta_));
     return sum.value();
   }
@@ -169,6 +182,7 @@ class MaskedBatch {
   const MaskedBatchSize size_;
   AuthBits x_, z_;
   math::SecretVector<String> sums_;  // S_i, then L_i
+  std::optional<net::Coin> chi_;
 };
 
 template <typename String>

@@ -5,10 +5,10 @@
 namespace flexroom::prep {
 
 struct MaskedBatchSize {
-  size_t items = 0;      // L
-  unsigned bits = 64;    // K = w, 64 or 128
-  bool another = false;  // another batch of `items` is next, before anything else of this supply
-                         // but its product: its x and r are made while this one waits
+  size_t items = 0;    // L
+  unsigned bits = 64;  // K = w, 64 or 128
+  size_t next = 0;     // another batch of so many is next, before anything else of this supply
+                       // but its product: its x and r are made while this one waits
 };
 
 /// One batch of AND triples: leaky ANDs whose x is hidden afterwards by a key of this batch alone,

@@ -59,9 +59,14 @@ class Maker {
         masked[h] ^= select(own[q].lsb(), beta_.share[h * key_bits_ + q]);
       }
     }
-    for (const Bytes& g : party_.exchange("key tuple/g", masked.bytes())) {
+    party_.broadcast("key tuple/g", masked.bytes());
+    eta_.commit();
+    for (size_t h = 0; h < kTuples; ++h) g_[h] = masked[h];
+    for (const PartyId j : party_.peers()) {
+      const Bytes g = party_.receive_broadcast(j, "key tuple/g", kTuples * sizeof(Block));
       for (size_t h = 0; h < kTuples; ++h) g_[h] ^= load_block(g.data() + 16 * h);
     }
+    eta_.receive_commitments();
     add_constants(c_, g_, context_.bits.delta());
   }
 
@@ -69,7 +74,7 @@ class Maker {
   void check(BatchInFlight& count) {
     const Block& delta = context_.bits.delta();
     Block eta;
-    math::ChiStream(load_block(party_.coin("key tuple/eta").data())).fill(0, {&eta, 1});
+    math::ChiStream(load_block(eta_.toss().data())).fill(0, {&eta, 1});
     AuthField o = kept_beta();
     scale(o, std::vector<Block>(key_bits_, eta));
     add(o, beta_.slice(0, key_bits_));
@@ -111,6 +116,7 @@ class Maker {
   AuthField c_;
   BlockVec shares_ = BlockVec(kTuples);  // of the cross terms
   std::vector<Block> g_ = std::vector<Block>(kTuples);
+  net::Coin eta_{context_.party, "key tuple/eta"};
 };
 
 }  // namespace
@@ -130,16 +136,34 @@ TupledKey TupledKey::make(Context& context, KeyedBits bits) {
   return TupledKey(std::move(bits), std::move(beta), std::move(rho), g, std::move(count));
 }
 
-TossedKey TupledKey::toss(Context& context) && {
-  FLEXROOM_ASSERT(count_ != nullptr && count_->counted());  // not moved from; Q4
+void TupledKey::commit_coin(Context& context) {
+  FLEXROOM_ASSERT(count_ != nullptr && coin_ == nullptr);  // not moved from; one coin
+  coin_ = std::make_unique<net::Coin>(context.party, "masked and/h");
+  coin_->commit();
+}
+
+void TupledKey::receive_commitments() {
+  FLEXROOM_ASSERT(coin_ != nullptr);
+  coin_->receive_commitments();
+}
+
+TossedKey TupledKey::toss() && {
+  FLEXROOM_ASSERT(count_ != nullptr && count_->counted() && coin_ != nullptr);  // Q4
   const size_t bytes = bits_.size() * bits_.key_bits() / 8;
-  const math::ChiStream stream(load_block(context.party.coin("masked and/h").data()));
+  const math::ChiStream stream(load_block(std::exchange(coin_, nullptr)->toss().data()));
   std::vector<Block> blocks((bytes + sizeof(Block) - 1) / sizeof(Block));
   stream.fill(0, blocks);
   const auto* const raw = reinterpret_cast<const uint8_t*>(blocks.data());
   return {std::move(bits_.key_),   std::move(bits_.y_), std::move(bits_.psi_),
           std::move(beta_),        std::move(rho_),     g_,
           Bytes(raw, raw + bytes), std::move(count_)};
+}
+
+AuthBits TossedKey::finish() && {
+  FLEXROOM_ASSERT(count_ != nullptr);  // not moved from
+  std::exchange(count_, nullptr)->finished();
+  TossedKey last(std::move(*this));
+  return std::move(last.y_);
 }
 
 }  // namespace flexroom::prep

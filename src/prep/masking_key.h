@@ -4,6 +4,7 @@
 #include <span>
 
 #include "math/secret_vector.h"
+#include "net/coin.h"
 #include "prep/bit_supply.h"
 
 namespace flexroom::prep {
@@ -67,15 +68,50 @@ class GeneratorSupply : public KeyedBitSupply {
   BitGenerator& generator_;
 };
 
-/// What is left of a key after its coin: to be used up by the batch and erased. h is public.
-struct TossedKey {
-  AuthBits key, y;
-  math::SecretVector<uint64_t> psi;
-  AuthField beta;                        // [K]: one-time masks of Y
-  AuthBits rho;                          // [128] and
-  Block g;                               //   g: [[c]] = pack(rho) + g = sum_q G[q] * beta_q
-  Bytes h;                               // [size][K/8]
-  std::unique_ptr<BatchInFlight> count;  // since before v
+/// What is left of a key after its coin: read by the one batch that it masks, then erased. It makes
+/// no tuple, tosses no coin and starts no rows: there is no function that takes it but finish().
+class TossedKey {
+ public:
+  TossedKey(TossedKey&&) noexcept = default;
+  TossedKey& operator=(TossedKey&&) = delete;
+
+  const AuthBits& key() const { return key_; }
+  const AuthBits& y() const { return y_; }
+  std::span<const uint64_t> psi() const { return psi_; }
+  /// [K]: one-time masks of Y.
+  const AuthField& beta() const { return beta_; }
+  /// [[c]] = pack(rho) + g = sum_q G[q] * beta_q; rho [128].
+  const AuthBits& rho() const { return rho_; }
+  const Block& g() const { return g_; }
+  /// The words of the coin, public: [size][K/8].
+  const Bytes& h() const { return h_; }
+  /// Of the batch, counted since before the own share of v.
+  BatchInFlight& count() { return *count_; }
+
+  /// The zero test of the batch passed and its x is masked: takes the count back, erases the key
+  /// and all that was made with it, leaves the y bits.
+  AuthBits finish() &&;
+
+ private:
+  friend class TupledKey;
+  TossedKey(AuthBits key, AuthBits y, math::SecretVector<uint64_t> psi, AuthField beta,
+            AuthBits rho, const Block& g, Bytes h, std::unique_ptr<BatchInFlight> count)
+      : key_(std::move(key)),
+        y_(std::move(y)),
+        psi_(std::move(psi)),
+        beta_(std::move(beta)),
+        rho_(std::move(rho)),
+        g_(g),
+        h_(std::move(h)),
+        count_(std::move(count)) {}
+
+  AuthBits key_, y_;
+  math::SecretVector<uint64_t> psi_;
+  AuthField beta_;
+  AuthBits rho_;
+  Block g_;
+  Bytes h_;
+  std::unique_ptr<BatchInFlight> count_;
 };
 
 /// A masking key with its inner-product tuple, whose check passed; the batch is counted.
@@ -99,10 +135,14 @@ class TupledKey {
   const AuthBits& y() const { return bits_.y(); }
   size_t key_bits() const { return bits_.key_bits(); }
 
+  /// Sends the commitment to coin h, behind the own U: no contribution yet.
+  void commit_coin(Context& context);
+  /// The peers', behind their U.
+  void receive_commitments();
   /// Tosses the coin h of the batch (Q1): every check of the key, its rows and its tuple ended with
   /// success and the batch is counted, or there were no such object. The caller has received every
   /// U of the batch. Consumes the key: no batch gets a second coin.
-  TossedKey toss(Context& context) &&;
+  TossedKey toss() &&;
 
  private:
   TupledKey(KeyedBits bits, AuthField beta, AuthBits rho, const Block& g,
@@ -118,6 +158,7 @@ class TupledKey {
   AuthBits rho_;
   Block g_;
   std::unique_ptr<BatchInFlight> count_;
+  std::unique_ptr<net::Coin> coin_;  // h, once committed to
 };
 
 }  // namespace flexroom::prep

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "base/secret.h"
 #include "prep/and_triples.h"
@@ -20,6 +21,8 @@ constexpr size_t kSmallBitBatch = size_t{1} << 15;
 // Batches that are made one by one take the place of those before; the pages of a larger stock are
 // not needed again.
 constexpr size_t kSmallStock = 2;
+// Masked triples: a batch has up to so many times the room's, and down to such a part of it.
+constexpr size_t kLongBatch = 4, kShortBatch = 8;
 
 const TripleParameters& checked(const TripleParameters& parameters) {
   require_acceptable(parameters);
@@ -63,6 +66,7 @@ struct SessionPrep::Live {
   BitGenerator generator;
   GeneratorSupply supply;
   Context context;
+  size_t next_batch = 0;  // triples of the batch that follows at once the one in work, if one does
 };
 
 SessionPrep::SessionPrep(net::Party& party, const EpochState& epoch, Safety& safety,
@@ -162,25 +166,35 @@ void SessionPrep::stock_triples(size_t count) {
 
 void SessionPrep::fill_stock(size_t count) {
   if (stock_size_ >= count) return;
-  const size_t missing = count - stock_size_;
-  const size_t batch = batch_for(missing);
-  const size_t batches = (missing + batch - 1) / batch;
-  const uint64_t total = uint64_t{batches} * batch;
+  std::vector<size_t> batches;  // a public plan, the same at all
+  for (size_t left = count - stock_size_; left > 0; left -= std::min(left, batches.back())) {
+    batches.push_back(batch_for(left));
+  }
+  const uint64_t total = std::accumulate(batches.begin(), batches.end(), uint64_t{0});
+  uint64_t made = 0;
   report("and triples", 0, total);
-  for (size_t b = 0; b < batches; ++b) {
+  for (size_t b = 0; b < batches.size(); ++b) {
     safety_.require_preprocessing_allowed();
-    const auto tick = [&](size_t done) { report("and triples", b * batch + done, total); };
-    std::vector<VecTriple> products = take_zero_test_products(batches - b);
+    const auto tick = [&](size_t done) { report("and triples", made + done, total); };
+    std::vector<VecTriple> products = take_zero_test_products(batches.size() - b);
     // The bits of the next batch may be made meanwhile, unless its products come before them.
-    const bool follows = b + 1 < batches && zero_test_products_.size() >= zero_tests_of_batch();
-    stock_.push_back(make_batch(batch, std::move(products), follows, tick));
-    stock_size_ += batch;
+    const bool follows =
+        b + 1 < batches.size() && zero_test_products_.size() >= zero_tests_of_batch();
+    live_->next_batch = follows ? batches[b + 1] : 0;
+    stock_.push_back(make_batch(batches[b], std::move(products), follows, tick));
+    stock_size_ += batches[b];
+    made += batches[b];
   }
 }
 
+// Of masked triples as few batches as there can be, because each costs its flows: powers of two, up
+// to kLongBatch of the room's while so many are missing, and for the last ones what is enough.
 size_t SessionPrep::batch_for(size_t missing) const {
-  if (parameters_.protocol == TripleProtocol::kBucket) return parameters_.batch;
-  return missing > parameters_.batch / 2 ? parameters_.batch : parameters_.batch / 2;
+  size_t batch = parameters_.batch;
+  if (parameters_.protocol == TripleProtocol::kBucket) return batch;
+  while (batch < kLongBatch * parameters_.batch && 2 * batch <= missing) batch *= 2;
+  while (batch > parameters_.batch / kShortBatch && batch / 2 >= missing) batch /= 2;
+  return batch;
 }
 
 size_t SessionPrep::zero_tests_of_batch() const {
@@ -194,8 +208,8 @@ AndTriples SessionPrep::make_batch(size_t batch, std::vector<VecTriple> products
                             [&](size_t leaky) { tick(leaky / parameters_.bucket_size); });
   }
   AndTriples made =
-      make_masked_ands(live_->context, live_->supply, {batch, parameters_.string_bits, follows},
-                       std::move(products[0]));
+      make_masked_ands(live_->context, live_->supply,
+                       {batch, parameters_.string_bits, live_->next_batch}, std::move(products[0]));
   tick(batch);
   return made;
 }

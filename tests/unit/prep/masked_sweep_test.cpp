@@ -65,7 +65,7 @@ bool accepted(const auto& run) {
 TEST(MaskedSweep, ABetOnBitsOfTheKeyPassesExactlyWhereItIsRight) {
   Tally tally;
   Prg prg(Block(1, 0x5eed));
-  for (uint64_t seed = 1; seed <= tries(90); ++seed) {
+  for (uint64_t seed = 1; seed <= tries(42); ++seed) {
     MemorySafety clean[2], safety[2];
     const auto honest = run_masked(2, kSize, clean, nullptr, seed);
     const AuthBits& key = honest.outcomes[1].value->key;
@@ -95,7 +95,7 @@ TEST(MaskedSweep, ABetOnBitsOfTheKeyPassesExactlyWhereItIsRight) {
 TEST(MaskedSweep, AWrongTupleOfSeveralBitsIsABetOnTheirSum) {
   Tally tally;
   Prg prg(Block(2, 0x5eed));
-  for (uint64_t seed = 1; seed <= tries(40); ++seed) {
+  for (uint64_t seed = 1; seed <= tries(24); ++seed) {
     MemorySafety clean[2], safety[2];
     const auto honest = run_masked(2, kSize, clean, nullptr, seed);
     const AuthBits& key = honest.outcomes[1].value->key;
@@ -124,7 +124,7 @@ TEST(MaskedSweep, AWrongTupleOfSeveralBitsIsABetOnTheirSum) {
 TEST(MaskedSweep, WrongStringsPassExactlyWhereTheirFormsOfXAreZero) {
   Tally tally;
   Prg prg(Block(3, 0x5eed));
-  for (uint64_t seed = 1; seed <= tries(60); ++seed) {
+  for (uint64_t seed = 1; seed <= tries(36); ++seed) {
     MemorySafety clean[4], safety[4];
     const auto honest = run_masked(3, kSize, clean, nullptr, seed);
     const auto x = [&](PartyId j, size_t t) { return honest.outcomes[j].value->xr.share(t); };
@@ -195,7 +195,7 @@ TEST(MaskedSweep, MasksOfLeakedXAreKnownAsRarelyAsTheBoundSays) {
   constexpr double kBound = (kForms - 1) / 16.0;
   constexpr double kExact = 1 - (15.0 / 16) * (14.0 / 16) * (12.0 / 16);
   size_t batches = 0, known = 0, ones[kForms] = {};
-  for (uint64_t seed = 1; seed <= tries(160); ++seed) {
+  for (uint64_t seed = 1; seed <= tries(80); ++seed) {
     MemorySafety safety[2];
     CoinOfBatch coin;
     const auto run = run_masked(

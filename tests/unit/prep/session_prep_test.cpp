@@ -90,8 +90,8 @@ TEST_P(SessionPrepTest, HandsOutEverythingRightAndOnce) {
   for (size_t i = 0; i < n_; ++i) EXPECT_EQ(safety[i].dirty() + safety[i].life(), 0u);
 }
 
-// The same interface with masked triples (engine-v2.md §2): batches of L, or of half of it where
-// fewer are missing.
+// The same interface with masked triples (engine-v2.md §2): few long batches where many are
+// missing, a short one where few are.
 TEST_P(SessionPrepTest, MaskedTriplesAreHandedOutRightAndOnce) {
   MemorySafety safety[4];
   const auto run = run_session(
@@ -100,7 +100,7 @@ TEST_P(SessionPrepTest, MaskedTriplesAreHandedOutRightAndOnce) {
         Everything out;
         out.few = prep.and_triples(10);
         out.left = prep.triples_in_stock();
-        out.many = prep.and_triples(600);
+        out.many = prep.and_triples(1900);
         out.rest = prep.and_triples(prep.triples_in_stock());
         out.products = prep.vec_triple(2);
         return out;
@@ -113,9 +113,11 @@ TEST_P(SessionPrepTest, MaskedTriplesAreHandedOutRightAndOnce) {
     for (const auto* view : views) out.push_back(&(view->*member));
     return out;
   };
-  EXPECT_EQ(views[0]->left, kSmallMasked.batch / 2 - 10);
+  const size_t batch = kSmallMasked.batch;
+  EXPECT_EQ(views[0]->left, batch / 8 - 10);
+  // Four times the room's, twice it, itself, and half of it for what is left.
   EXPECT_EQ(views[0]->few.size() + views[0]->many.size() + views[0]->rest.size(),
-            kSmallMasked.batch / 2 + 2 * kSmallMasked.batch);
+            batch / 8 + 4 * batch + 2 * batch + batch + batch / 2);
   support::expect_triples(part(&Everything::few), deltas);
   support::expect_triples(part(&Everything::many), deltas);
   support::expect_triples(part(&Everything::rest), deltas);
@@ -152,12 +154,13 @@ TEST_P(SessionPrepTest, AnyAbortErasesMaskedTriplesToo) {
 
 // The x and r bits of the next batch cross the network while this one waits for its coins.
 TEST_P(SessionPrepTest, BitsOfTheNextMaskedBatchAreMadeMeanwhile) {
-  constexpr TripleParameters kLarge{1, size_t{1} << 15, 64, true, TripleProtocol::kMasked};
+  constexpr TripleParameters kLarge{1, size_t{1} << 14, 64, true, TripleProtocol::kMasked};
   if (n_ > 3) return;  // the same again, and large
   std::mutex mutex;
   std::vector<std::string> sent;  // by party 0
   const auto run = run_session(
-      n_, [&](net::Party&, SessionPrep& prep) { return prep.and_triples(3 * kLarge.batch); },
+      n_,
+      [&](net::Party&, SessionPrep& prep) { return prep.and_triples((4 + 2 + 1) * kLarge.batch); },
       [&](const net::MessageId& message, Bytes&) {
         const std::lock_guard lock(mutex);
         if (message.sender == 0 && message.receiver == 1) sent.push_back(message.label);
@@ -168,7 +171,7 @@ TEST_P(SessionPrepTest, BitsOfTheNextMaskedBatchAreMadeMeanwhile) {
   bool after_d = false;
   for (const std::string& label : sent) {
     if (label == "masked and/d") after_d = true;
-    if (label.starts_with("masked and/chi")) after_d = false;
+    if (label == "masked and/chi/coin open") after_d = false;
     between += after_d && label == "cot/check answer";
   }
   EXPECT_EQ(between, 2u);
