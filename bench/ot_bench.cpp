@@ -75,7 +75,7 @@ void auth_bits(benchmark::State& state) {
     for (PartyId i = 0; i < 2; ++i) {
       threads.emplace_back([&, i] {
         net::Party party(std::move(mesh[i]), Prg(Block(i, 1)));
-        prep::session_hello(party, epoch[i]);
+        prep::session_hello(party, epoch[i], prep::kProtocol);
         prep::BitGenerator generator(party, epoch[i], batch);
         for (size_t b = 0; b < kBatches; ++b) {
           benchmark::DoNotOptimize(generator.random_bits(batch));

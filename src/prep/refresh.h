@@ -30,8 +30,8 @@ class BitRefresh {
  public:
   /// Runs refresh_hello(). `party`, `from` and `to` must outlive it; `safety` too, if not null: it
   /// is told around the verdicts.
-  BitRefresh(net::Party& party, const EpochState& from, const EpochState& to,
-             Safety* safety = nullptr, uint16_t protocol = kProtocol);
+  BitRefresh(net::Party& party, const EpochState& from, const EpochState& to, Safety* safety,
+             uint16_t protocol);
   ~BitRefresh();
   BitRefresh(const BitRefresh&) = delete;
   BitRefresh& operator=(const BitRefresh&) = delete;

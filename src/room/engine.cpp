@@ -241,7 +241,7 @@ Engine::State::State(const Options& given, const PartyIdentity& identity) : opti
   party = std::make_unique<net::Party>(net::TcpMesh::join(config, identity.state_->identity),
                                        Prg::from_system());
   epoch = prep::setup_epoch(*party, parameters, &safety);
-  prep::session_hello(*party, epoch);
+  prep::session_hello(*party, epoch, prep::kProtocol);
   source.emplace(
       *party, epoch, safety, prep::TripleParameters{},
       [this](std::string_view phase, uint64_t done, uint64_t total) { told(phase, done, total); });

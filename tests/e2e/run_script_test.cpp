@@ -101,7 +101,7 @@ std::vector<Outcome> RunScriptTest::run_all() {
     prep::EpochParameters parameters;
     for (size_t i = 0; i < n; ++i) parameters.identities.push_back(Bytes(1, uint8_t(i)));
     const prep::EpochState epoch = prep::setup_epoch(party, parameters);
-    prep::session_hello(party, epoch);
+    prep::session_hello(party, epoch, prep::kProtocol);
     prep::MemorySafety safety;
     prep::SessionPrep source(party, epoch, safety);
     arith::ArithEngine arith(party, source);

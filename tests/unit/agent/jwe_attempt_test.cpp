@@ -215,7 +215,7 @@ TEST(JweAttempt, RunsOnTheProductsPreprocessing) {
         prep::EpochParameters parameters;
         parameters.identities = {to_bytes("member 0"), to_bytes("member 1")};
         const prep::EpochState epoch = prep::setup_epoch(p, parameters);
-        prep::session_hello(p, epoch);
+        prep::session_hello(p, epoch, prep::kProtocol);
         prep::MemorySafety safety;
         prep::SessionPrep source(p, epoch, safety);
         Member member(p, source);

@@ -110,7 +110,7 @@ TEST(ConstantTime, MakingAndTriples) {
     prep::EpochParameters parameters;
     parameters.identities = {to_bytes("a"), to_bytes("b")};
     prep::EpochState epoch = prep::setup_epoch(party, parameters);
-    prep::session_hello(party, epoch);
+    prep::session_hello(party, epoch, prep::kProtocol);
     mark_secret(&epoch.delta.writable(), sizeof(Block));
     prep::MemorySafety safety;
     prep::SessionPrep source(party, epoch, safety, small);

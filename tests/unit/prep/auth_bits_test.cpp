@@ -34,7 +34,7 @@ class AuthBitsTest : public ::testing::TestWithParam<size_t /* num_parties */> {
     return support::run_parties(
         n_,
         [&](net::Party& party) {
-          session_hello(party, epoch_[party.id()]);
+          session_hello(party, epoch_[party.id()], kProtocol);
           BitGenerator generator(party, epoch_[party.id()], kBatch);
           return f(party, generator);
         },
@@ -234,7 +234,7 @@ TEST_P(AuthBitsTest, SessionsNeverRepeatBits) {
   const auto second = support::run_parties(
       n_,
       [&](net::Party& party) {
-        session_hello(party, epoch_[party.id()]);
+        session_hello(party, epoch_[party.id()], kProtocol);
         BitGenerator generator(party, epoch_[party.id()], kBatch);
         return make(party, generator);
       },
@@ -268,7 +268,7 @@ TEST_P(AuthBitsTest, RandomOtTweaksGoOnFromCallToCall) {
 // counts its tweaks from 0.
 TEST_P(AuthBitsTest, LanesShareNeitherBitsNorHashKeys) {
   const auto run = support::run_parties(n_, [&](net::Party& party) {
-    session_hello(party, epoch_[party.id()]);
+    session_hello(party, epoch_[party.id()], kProtocol);
     BitGenerator first(party, epoch_[party.id()], kBatch, 0);
     BitGenerator second(party, epoch_[party.id()], kBatch, 1);
     EXPECT_NE(first.hash().s(), second.hash().s());
@@ -287,7 +287,7 @@ TEST(BitGeneratorDeathTest, ALaneHasOneGenerator) {
   const auto twice = [] {
     const auto epoch = support::deal_epoch(2);
     support::run_parties(2, [&](net::Party& party) {
-      session_hello(party, epoch[party.id()]);
+      session_hello(party, epoch[party.id()], kProtocol);
       const BitGenerator first(party, epoch[party.id()], kBatch, 3);
       const BitGenerator second(party, epoch[party.id()], kBatch, 3);
       return true;
@@ -306,7 +306,7 @@ TEST(BitConsistency, DifferentBitsToDifferentPeersFail) {
   const auto run = support::run_parties(
       3,
       [&](net::Party& party) {
-        session_hello(party, epoch[party.id()]);
+        session_hello(party, epoch[party.id()], kProtocol);
         BitGenerator generator(party, epoch[party.id()], kBatch);
         return generator.owned_bits(0, 100).size();
       },
@@ -337,7 +337,7 @@ TEST(BitConsistency, TheVerdictIsNotedUntilItPassed) {
       (void)support::run_parties(
           n,
           [&](net::Party& party) {
-            session_hello(party, epoch[party.id()]);
+            session_hello(party, epoch[party.id()], kProtocol);
             BitGenerator generator(party, epoch[party.id()], kBatch, 0, &noted[party.id()]);
             return generator.random_bits(100).size();
           },
@@ -362,7 +362,7 @@ TEST(BitConsistency, TwoFittingValuesFailTheEcho) {
     const auto run = support::run_parties(
         3,
         [&](net::Party& party) {
-          session_hello(party, epoch[party.id()]);
+          session_hello(party, epoch[party.id()], kProtocol);
           if (party.id() == 0) scope = party.scope();
           BitGenerator generator(party, epoch[party.id()], kBatch);
           return generator.owned_bits(0, 100).size();
@@ -412,7 +412,7 @@ TEST(BitConsistency, WhatIsBroadcastIsMasked) {
   const auto run = support::run_parties(
       3,
       [&](net::Party& party) {
-        session_hello(party, epoch[party.id()]);
+        session_hello(party, epoch[party.id()], kProtocol);
         if (party.id() == 0) scope = party.scope();
         BitGenerator generator(party, epoch[party.id()], kBatch);
         return generator.owned_bits(0, kBatch);
@@ -446,7 +446,7 @@ TEST(BitConsistency, DifferentChoicesToDifferentPeersFailTheEcho) {
       const auto run = support::run_parties(
           3,
           [&](net::Party& party) {
-            session_hello(party, epoch[party.id()]);
+            session_hello(party, epoch[party.id()], kProtocol);
             BitGenerator generator(party, epoch[party.id()], kBatch);
             return generator.owned_bits_of(0, 20, bits).size();
           },

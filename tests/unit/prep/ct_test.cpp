@@ -43,7 +43,7 @@ TEST(ConstantTime, BitsAndRandomOt) {
     const auto run = support::run_parties(
         n,
         [&](net::Party& party) {
-          session_hello(party, epoch[party.id()]);
+          session_hello(party, epoch[party.id()], kProtocol);
           BitGenerator generator(party, epoch[party.id()], 512);
           size_t made = generator.random_bits(100).size();
           std::vector<uint8_t> own(20, 1);
@@ -66,7 +66,7 @@ TEST(ConstantTime, MaskedTriples) {
       const auto run = support::run_parties(
           n,
           [&](net::Party& party) {
-            session_hello(party, epoch[party.id()]);
+            session_hello(party, epoch[party.id()], kProtocol);
             MemorySafety safety;
             SessionPrep prep(party, epoch[party.id()], safety,
                              {1, 256, bits, true, TripleProtocol::kMasked});
@@ -83,7 +83,7 @@ TEST(ConstantTime, FieldProducts) {
   const auto run = support::run_parties(
       3,
       [&](net::Party& party) {
-        session_hello(party, epoch[party.id()]);
+        session_hello(party, epoch[party.id()], kProtocol);
         MemorySafety safety;
         SessionPrep prep(party, epoch[party.id()], safety, {5, 1024, 64, true});
         return prep.vec_triple(2).a.size();
@@ -98,14 +98,16 @@ TEST(ConstantTime, RefreshOfStoredBits) {
     const auto run = support::run_parties(
         n,
         [&](net::Party& party) {
-          session_hello(party, from[party.id()]);
+          session_hello(party, from[party.id()], kProtocol);
           AuthBits bits;
           {
             BitGenerator generator(party, from[party.id()], 512);
             bits = generator.random_bits(100);
           }
           bits.pin_bit1();
-          return BitRefresh(party, from[party.id()], to[party.id()]).refresh(bits).size();
+          return BitRefresh(party, from[party.id()], to[party.id()], nullptr, kProtocol)
+              .refresh(bits)
+              .size();
         },
         declassify_message);
     for (const auto& outcome : run.outcomes) EXPECT_EQ(outcome.value, 100u);
@@ -118,7 +120,7 @@ TEST(ConstantTime, RowsStoredAndLoaded) {
     const auto run = support::run_parties(
         n,
         [&](net::Party& party) {
-          session_hello(party, epoch[party.id()]);
+          session_hello(party, epoch[party.id()], kProtocol);
           MemorySafety safety;
           SessionPrep prep(party, epoch[party.id()], safety, {5, 1024, 64, true});
           Bytes own(20, static_cast<uint8_t>(party.id()));
@@ -141,7 +143,7 @@ TEST(ConstantTime, ConsistencyOfGlobalKeys) {
   const auto run = support::run_parties(
       3,
       [&](net::Party& party) {
-        session_hello(party, epoch[party.id()]);
+        session_hello(party, epoch[party.id()], kProtocol);
         BitGenerator generator(party, epoch[party.id()], 512);
         check_delta_consistency(party, epoch[party.id()].delta, generator.random_bits(128 * 3));
         return true;

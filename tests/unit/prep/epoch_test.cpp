@@ -70,7 +70,7 @@ TEST_P(EpochTest, SetUpGivesAnEpochThatMakesBitsAlsoAfterStorage) {
     }
   }
   const auto session = support::run_parties(n_, [&](net::Party& party) {
-    session_hello(party, loaded[party.id()]);
+    session_hello(party, loaded[party.id()], kProtocol);
     BitGenerator generator(party, loaded[party.id()], 256);
     return generator.random_bits(200);
   });
@@ -132,7 +132,7 @@ TEST(SessionHello, OtherEpochIsARefusalNotACheat) {
   const auto epoch = support::deal_epoch(2, 4, 11);
   const auto other = support::deal_epoch(2, 4, 12);
   const auto run = support::run_parties(2, [&](net::Party& party) {
-    session_hello(party, party.id() == 0 ? epoch[0] : other[1]);
+    session_hello(party, party.id() == 0 ? epoch[0] : other[1], kProtocol);
     return true;
   });
   EXPECT_EQ(run.outcomes[0].code(), AbortCode::kDisagreement);
@@ -145,7 +145,7 @@ TEST(SessionHello, DifferentNoncesToDifferentPeersFailTheEcho) {
   const auto run = support::run_parties(
       3,
       [&](net::Party& party) {
-        session_hello(party, epoch[party.id()]);
+        session_hello(party, epoch[party.id()], kProtocol);
         return true;
       },
       [](const net::MessageId& m, Bytes& payload) {

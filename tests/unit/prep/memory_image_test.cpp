@@ -90,7 +90,7 @@ TEST(MemoryImage, NoGlobalKeyIsLeftWhenASessionIsOver) {
       choices[self] = ot::pprf_choices(ot::PprfShape{4}, epoch.delta) ^ kMask;
       const EpochState loaded = EpochState::deserialise(epoch.serialise().reveal());
       epoch = EpochState();
-      session_hello(party, loaded);
+      session_hello(party, loaded, kProtocol);
       AuthBits bits;
       {
         MemorySafety safety;
@@ -103,7 +103,7 @@ TEST(MemoryImage, NoGlobalKeyIsLeftWhenASessionIsOver) {
         if (self == 0) (void)prep.rot_send(1, 5);
         if (self == 1) (void)prep.rot_receive(0, 5, {});
       }
-      return BitRefresh(party, loaded, next).refresh(bits).size();
+      return BitRefresh(party, loaded, next, nullptr, kProtocol).refresh(bits).size();
     });
     for (const auto& outcome : run.outcomes) ASSERT_EQ(outcome.value, 40u);
   }

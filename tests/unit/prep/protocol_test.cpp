@@ -40,11 +40,13 @@ TEST(ProtocolNumber, AnotherOneIsRefusedByNameEverywhere) {
   EpochParameters parameters;
   parameters.identities = {to_bytes("a"), to_bytes("b")};
   const auto session = [&](net::Party& party) {
-    session_hello(party, from[party.id()]);
+    session_hello(party, from[party.id()], kProtocol);
     return true;
   };
   const auto refresh = [&](net::Party& party) {
-    return BitRefresh(party, from[party.id()], to[party.id()]).refresh(AuthBits()).size();
+    return BitRefresh(party, from[party.id()], to[party.id()], nullptr, kProtocol)
+        .refresh(AuthBits())
+        .size();
   };
   const auto setup = [&](net::Party& party) { return setup_epoch(party, parameters).num_parties; };
   struct Way {
@@ -112,7 +114,7 @@ TEST(ProtocolNumber, ARoomOfMaskedTriplesMeets) {
 TEST(ProtocolNumber, TheHelloKeepsItsLength) {
   const auto epoch = support::deal_epoch(2);
   const auto run = support::run_parties(2, [&](net::Party& party) {
-    session_hello(party, epoch[party.id()]);
+    session_hello(party, epoch[party.id()], kProtocol);
     return party.scope().sid;
   });
   EXPECT_EQ(run.trace.front().bytes, 64u);

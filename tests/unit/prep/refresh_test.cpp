@@ -36,7 +36,7 @@ class RefreshTest : public ::testing::TestWithParam<size_t /* num_parties */> {
         n_,
         [&](net::Party& party) {
           const PartyId i = party.id();
-          BitRefresh refresh(party, from_[i], to_[i]);
+          BitRefresh refresh(party, from_[i], to_[i], nullptr, kProtocol);
           std::vector<AuthBits> out;
           for (const size_t size : sizes) out.push_back(refresh.refresh(bits_[i].slice(0, size)));
           return out;
@@ -82,8 +82,9 @@ TEST_P(RefreshTest, ValuesStayAndAreAuthenticUnderTheNewKeys) {
 TEST_P(RefreshTest, WhatWasMovedOpensInASessionOfTheNewEpoch) {
   const auto run = support::run_parties(n_, [&](net::Party& party) {
     const PartyId i = party.id();
-    const AuthBits moved = BitRefresh(party, from_[i], to_[i]).refresh(bits_[i].slice(0, 50));
-    session_hello(party, to_[i]);
+    const AuthBits moved =
+        BitRefresh(party, from_[i], to_[i], nullptr, kProtocol).refresh(bits_[i].slice(0, 50));
+    session_hello(party, to_[i], kProtocol);
     return open_bits(party, to_[i].delta, moved, "test");
   });
   for (const auto& outcome : run.outcomes) EXPECT_EQ(outcome.value, values(50));
@@ -101,7 +102,7 @@ TEST_P(RefreshTest, OwnedBitsBecomeRandomShares) {
   for (PartyId j = 1; j < n_; ++j) owned[0].mac[j] = at_owner.mac[j].slice(0, 1000);
   const auto run = support::run_parties(n_, [&](net::Party& party) {
     const PartyId i = party.id();
-    return BitRefresh(party, from_[i], to_[i]).refresh(owned[i]);
+    return BitRefresh(party, from_[i], to_[i], nullptr, kProtocol).refresh(owned[i]);
   });
   const auto views = support::views_of<AuthBits>(run);
   expect_relations(views, deltas_of(to_));
@@ -177,7 +178,7 @@ TEST_P(RefreshTest, OtherBitsWithTheirFittingValueFailAtTheOtherInstance) {
           n_,
           [&](net::Party& party) {
             const PartyId i = party.id();
-            BitRefresh refresh(party, from_[i], to_[i]);
+            BitRefresh refresh(party, from_[i], to_[i], nullptr, kProtocol);
             if (i == 0) scope = party.scope();
             return refresh.refresh(bits_[i].slice(0, kCount)).size();
           },
@@ -198,7 +199,7 @@ TEST(RefreshOfThree, VerdictsAreNotedUntilTheyPassed) {
         3,
         [&](net::Party& party) {
           const PartyId i = party.id();
-          return BitRefresh(party, from[i], to[i], &noted[i]).refresh(bits[i]).size();
+          return BitRefresh(party, from[i], to[i], &noted[i], kProtocol).refresh(bits[i]).size();
         },
         [&](const net::MessageId& m, Bytes& payload) {
           if (cheat && m.sender == 1 && m.label == "cot/check answer") payload[0] ^= 1;
@@ -214,7 +215,7 @@ TEST(RefreshOfThree, DifferentNoncesToDifferentPeersFailTheEcho) {
     const auto run = support::run_parties(
         3,
         [&](net::Party& party) {
-          BitRefresh(party, from[party.id()], to[party.id()]);
+          BitRefresh(party, from[party.id()], to[party.id()], nullptr, kProtocol);
           return true;
         },
         [](const net::MessageId& m, Bytes& payload) {
@@ -236,7 +237,7 @@ TEST(RefreshOfThree, OtherBitsToOnePeerInBothInstancesFail) {
         3,
         [&](net::Party& party) {
           const PartyId i = party.id();
-          return BitRefresh(party, from[i], to[i]).refresh(bits[i]).size();
+          return BitRefresh(party, from[i], to[i], nullptr, kProtocol).refresh(bits[i]).size();
         },
         [&](const net::MessageId& m, Bytes& payload) {
           old_lie(m, payload);
@@ -324,7 +325,7 @@ TEST_P(RefreshTest, NothingGoesOnAfterAnAbort) {
       n_,
       [&](net::Party& party) {
         const PartyId i = party.id();
-        BitRefresh refresh(party, from_[i], to_[i]);
+        BitRefresh refresh(party, from_[i], to_[i], nullptr, kProtocol);
         try {
           refresh.refresh(bits_[i].slice(0, kCount));
         } catch (const ProtocolAbort&) {

@@ -43,7 +43,7 @@ class PooledSourceTest : public ::testing::Test {
         n,
         [&](net::Party& party) {
           const PartyId i = party.id();
-          prep::session_hello(party, epochs[i]);
+          prep::session_hello(party, epochs[i], prep::kProtocol);
           const fs::path dir = root_ / std::to_string(i);
           store::OnceDb once(dir / "once.db", dir.string() + ".key", fs::exists(dir), {16, 64}, {},
                              i == 0 ? fault : nullptr);
@@ -144,7 +144,7 @@ TEST_F(PooledSourceTest, BitsThatContradictThemselvesAreALocalError) {
   const auto damage = [](net::Party& party, PooledSource&, store::OnceDb& once) {
     Bytes item(64 * 2 * sizeof(Block));
     item[64 * sizeof(Block)] = 1;  // bit0 of the first key
-    once.pool().add(as_bytes("b damaged"), party.scope().eid, item.size(), item);
+    once.pool().add(as_bytes("b damaged"), party.scope().eid, item.size(), item, prep::kProtocol);
     return true;
   };
   session(damage);
