@@ -14,6 +14,8 @@ using prep::AuthBits;
 
 // Items of one portion: what is burned at once, so what a session loses at most of each kind.
 constexpr size_t kPortion = 1024;
+// Batches that fill() asks for together; what of them is not stored when it is stopped is lost.
+constexpr size_t kBatchesAtOnce = 4;
 constexpr char kTriples = 't', kBits = 'b';
 constexpr size_t kTripleParts = 3;
 
@@ -251,18 +253,25 @@ size_t PooledSource::fill(size_t num_triples, size_t num_bits, const prep::Progr
     }
     const size_t triples = (num_triples + batch_ - 1) / batch_;
     const size_t batches = triples + (num_bits + batch_ - 1) / batch_;
-    for (size_t b = 0; b < batches; ++b) {
+    for (size_t b = 0; b < batches;) {
       if (progress) progress("stock", b * batch_, batches * batch_);
-      Parts made;
-      if (b < triples) {
-        prep::AndTriples fresh = live().and_triples(batch_);
-        made.push_back(std::move(fresh.x));
-        made.push_back(std::move(fresh.y));
-        made.push_back(std::move(fresh.z));
-      } else {
+      if (b >= triples) {
+        Parts made;
         made.push_back(live().random_bits(batch_));
+        store(kBits, made);
+        ++b;
+        continue;
       }
-      store(b < triples ? kTriples : kBits, made);
+      // Several in one call: made in one go, stored one after the other.
+      const size_t here = std::min(kBatchesAtOnce, triples - b);
+      prep::AndTriples fresh = live().and_triples(here * batch_);
+      for (const size_t end = b + here; b < end; ++b) {
+        Parts made;
+        for (AuthBits* part : {&fresh.x, &fresh.y, &fresh.z}) {
+          made.push_back(part->take_front(batch_));
+        }
+        store(kTriples, made);
+      }
     }
     if (progress) progress("stock", batches * batch_, batches * batch_);
     return batches;

@@ -125,6 +125,25 @@ TEST_F(PooledSourceTest, AShortPoolIsUsedUpAndTheRestGenerated) {
   expect_good_triples(run);
 }
 
+// Several batches of the pool are asked for at once, and masked ones then have one coin together.
+TEST_F(PooledSourceTest, AStockIsMadeInFewLongBatches) {
+  parameters_ = kMasked;
+  size_t coins = 0;
+  const auto filled = session(
+      [](net::Party&, PooledSource& source, store::OnceDb&) { return source.fill(6 * kBatch, 0); },
+      2,
+      [&](const net::MessageId& message, Bytes&) {
+        coins += message.sender == 0 && message.label == "masked and/h/coin open";
+      });
+  for (const auto& outcome : filled.outcomes) EXPECT_EQ(outcome.value, 6u);
+  EXPECT_EQ(coins, 2u);  // of four batches, of two
+  const auto run = session([&](net::Party&, PooledSource& source, store::OnceDb&) {
+    EXPECT_EQ(source.stock().triples, 6 * kBatch);
+    return source.and_triples(6 * kBatch);
+  });
+  expect_good_triples(run);
+}
+
 TEST_F(PooledSourceTest, BitsFromThePoolAreAuthentic) {
   fill(0, 2 * kBatch);
   const auto run = session([&](net::Party&, PooledSource& source, store::OnceDb&) {
