@@ -99,6 +99,15 @@ for number, name in enumerate(["hospital-a", "hospital-b"], 1):
     )
     links.chmod(0o600)
 
+# What only one of them gives to the sign-up: it is stored nowhere, and shown to nobody.
+for name, inputs in {
+    "hospital-a": {"phone-number": "491701234567"},
+    "hospital-b": {"card-number": "4111111111111111", "postal-address": "1 Long Road, Cambridge".ljust(96)},
+}.items():
+    path = work / name / "inputs.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(inputs))
+
 # The agreed script is public: everybody reviews it, the VM checks its SHA-256.
 script = (here / "train.py").read_bytes()
 joint = Store("joint")

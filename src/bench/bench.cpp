@@ -14,6 +14,7 @@
 #include "agent/phases.h"
 #include "base/error.h"
 #include "bench/bench_figures.h"
+#include "bench/bench_flows.h"
 #include "bench/bench_plot.h"
 #include "bench/bench_session.h"
 #include "bench/cookie_service.h"
@@ -459,14 +460,14 @@ std::ofstream open_plot(const std::filesystem::path& path) {
   return file;
 }
 
-void add_environment(BenchReport& report, double rtt_ms) {
+void add_environment(BenchReport& report, std::optional<double> rtt_ms) {
   report.environment["cpu"] = cpu_model();
   report.environment["cores"] =
       fmt::format("{}; one a member where there are enough, the sandbox beside them",
                   sysconf(_SC_NPROCESSORS_ONLN));
   report.environment["huge_pages"] = huge_pages();
   report.environment["link"] = "TCP on loopback, TLS 1.3 between members";
-  report.environment["rtt_ms"] = fmt::format("{:.3f}", rtt_ms);
+  if (rtt_ms) report.environment["rtt_ms"] = fmt::format("{:.3f}", *rtt_ms);
   report.environment["members"] = "2, where nothing else is said";
   const prep::TripleParameters masked = bench_triples(kNewRooms), buckets = bench_triples("bucket");
   report.environment["parameters"] = fmt::format(
@@ -513,16 +514,10 @@ void measure_small_pages(BenchReport& report, MemberProcesses& members, const Si
                           " without huge pages (PR_SET_THP_DISABLE)");
 }
 
-}  // namespace
-
-BenchReport run_bench(const BenchOptions& options) {
-  const auto progress = [&](std::string_view phase, double fraction) {
-    if (options.progress) options.progress(phase, fraction);
-  };
-  std::ofstream plot_file = open_plot(options.plot);
+/// The engines, one request, run-script: all figures but the flows'.
+void measure_requests(BenchReport& report, const BenchOptions& options, std::ofstream& plot_file,
+                      const std::function<void(std::string_view, double)>& progress) {
   const Sizes sizes = options.quick ? Sizes::quick() : Sizes{};
-  BenchReport report;
-  report.environment["load"] = load_average();
   progress("two members", 0);
   MemberProcesses fresh(2, make_bench_member), fresh_of_before(2, make_bench_member),
       small(2, make_bench_member), two(2, make_bench_member), three(3, make_bench_member),
@@ -556,7 +551,6 @@ BenchReport run_bench(const BenchOptions& options) {
   const PlotGroup links = measure_links(report, linked, sizes, service, [&](double fraction) {
     progress("simulated links", 0.4 + 0.6 * fraction);
   });
-  progress("done", 1);
 
   if (!options.plot.empty()) {
     plot_file << timeline_svg({plot_of("run-script of two members, cold", run_of_two),
@@ -564,6 +558,56 @@ BenchReport run_bench(const BenchOptions& options) {
     if (!plot_file.flush()) throw InputError(options.plot.string(), "could not be written");
   }
   add_environment(report, rtt_ms);
+}
+
+/// Throws for a name that is no figure's.
+void require_figures(const std::set<std::string>& names) {
+  const std::vector<std::string>& all = bench_figure_names();
+  for (const std::string& name : names) {
+    if (std::find(all.begin(), all.end(), name) != all.end()) continue;
+    std::string list;
+    for (const std::string& one : all) list += (list.empty() ? "" : ", ") + one;
+    throw InputError("--only " + name, "is no figure", "the figures are " + list);
+  }
+}
+
+}  // namespace
+
+BenchReport run_bench(const BenchOptions& options) {
+  require_figures(options.only);
+  const auto wants = [&](std::string_view name) {
+    if (options.only.empty()) return !options.quick || !is_flow_figure(name);
+    return options.only.contains(std::string(name));
+  };
+  const auto wants_any = [&](bool of_flows) {
+    return std::any_of(
+        bench_figure_names().begin(), bench_figure_names().end(),
+        [&](const std::string& name) { return is_flow_figure(name) == of_flows && wants(name); });
+  };
+  // What the flows' part takes of the whole.
+  const double flows = !wants_any(true) ? 0 : wants_any(false) ? 0.65 : 1;
+  const auto progress = [&](std::string_view phase, double fraction) {
+    if (options.progress) options.progress(phase, fraction);
+  };
+  std::ofstream plot_file = open_plot(options.plot);
+  BenchReport report;
+  report.environment["load"] = load_average();
+  if (flows > 0) {
+    const TemporaryDirectory directory;
+    double done = 0;
+    measure_flows(report, directory.path(), wants, [&](std::string_view phase) {
+      progress(phase, flows * done);
+      done += (1 - done) / 5;
+    });
+    add_environment(report, std::nullopt);
+  }
+  if (flows < 1) {
+    measure_requests(report, options, plot_file, [&](std::string_view phase, double fraction) {
+      progress(phase, flows + (1 - flows) * fraction);
+    });
+  }
+  std::erase_if(report.figures, [&](const auto& figure) { return !wants(figure.first); });
+  progress("done", 1);
   return report;
 }
 

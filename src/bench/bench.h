@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@ namespace flexroom::bench {
 
 struct BenchOptions {
   bool quick = false;          // one batch, few repetitions, one link: a smoke test, noisy figures
+  std::set<std::string> only;  // of bench_figure_names(); empty: all, with `quick` but the flows'
   std::filesystem::path plot;  // an SVG of the timelines is written there, unless empty
   /// What is being measured, and how much of the whole is done (0 .. 1). Called from one thread at
   /// a time, not always the same.
@@ -36,16 +38,18 @@ struct LinkFigures {
 };
 
 struct BenchReport {
-  std::map<std::string, Figure> figures;  // all of bench_figure_names()
+  std::map<std::string, Figure> figures;  // of bench_figure_names(), those that were wanted
   std::vector<LinkFigures> links;
   std::map<std::string, std::string> environment;  // CPU, cores, link, parameters
 };
 
 /// In the order of the table.
 const std::vector<std::string>& bench_figure_names();
+/// Of a whole flow through the product: a minute and more each.
+bool is_flow_figure(std::string_view name);
 
 /// How long a run takes, said once: in the help, in README and here.
-inline constexpr std::string_view kBenchDuration = "about two minutes; --quick about half a minute";
+inline constexpr std::string_view kBenchDuration = "about six minutes; --quick about half a minute";
 
 /// Measures the product on this machine: its run-script and its TLS connections at default
 /// parameters, over the mesh's TLS on loopback, against the sandbox cloud; two members, three
@@ -55,8 +59,8 @@ inline constexpr std::string_view kBenchDuration = "about two minutes; --quick a
 ///           The run-script figures are those of processes that did nothing before (their memory)
 /// Checks    every result is verified: signatures, the service's answers, the instance started
 /// Throws    ProtocolAbort; std::runtime_error when a member's process fails; InputError when the
-///           plot cannot be written (before anything is measured). Call it before the process has
-///           threads: it forks
+///           plot cannot be written or `only` names no figure (before anything is measured). Call
+///           it before the process has threads: it forks
 BenchReport run_bench(const BenchOptions& options);
 
 /// For people, one line a figure and the conditions below.

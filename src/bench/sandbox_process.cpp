@@ -34,11 +34,14 @@ std::string first_line(int fd) {
 
 }  // namespace
 
-SandboxProcess::SandboxProcess(const std::filesystem::path& dir) : dir_(dir) {
+SandboxProcess::SandboxProcess(const std::filesystem::path& dir,
+                               const std::vector<std::string>& more)
+    : dir_(dir) {
   std::error_code failed;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", failed);
   std::vector<std::string> arguments = {(self.parent_path() / "flexroom-sandbox").string(), "--dir",
                                         dir.string(), "--json"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace flexroom::bench {
 
@@ -19,7 +20,9 @@ class SandboxProcess {
  public:
   /// Starts it with its state in `dir` and waits until it listens. Throws InputError if it cannot
   /// be started.
-  explicit SandboxProcess(const std::filesystem::path& dir);
+  /// `more`: of its command line.
+  explicit SandboxProcess(const std::filesystem::path& dir,
+                          const std::vector<std::string>& more = {});
   ~SandboxProcess();
   SandboxProcess(const SandboxProcess&) = delete;
   SandboxProcess& operator=(const SandboxProcess&) = delete;

@@ -354,11 +354,13 @@ void CommandLine::add_tools() {
 
   CLI::App* const measure = add(
       app_, "bench", "our figures beside the published prototype's",
-      [this] { return bench(*out_, quick_, plot_); },
+      [this] { return bench(*out_, quick_, plot_, only_); },
       "  flexroom bench                    # " + std::string(bench::kBenchDuration) +
           "; alone on the machine");
   measure->add_flag("--quick", quick_, "smaller sizes, rougher figures");
   measure->add_option("--plot", plot_, "write the timelines as an SVG picture to this file");
+  measure->add_option("--only", only_,
+                      "this figure and what it takes to measure it; as often as wanted");
 }
 
 /// What is wrong with the command line, where CLI11 names the wrong thing: it says that a command

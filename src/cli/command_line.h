@@ -47,6 +47,7 @@ class CommandLine {
   bool new_epoch_ = false, state_lost_ = false, no_follow_ = false, verify_ = false, quick_ = false;
   bool with_members_ = false;
   std::string plot_;
+  std::vector<std::string> only_;
   bool log_whole_ = false;             // log export
   std::optional<uint64_t> log_entry_;  // log show
   std::filesystem::path file_, job_, links_ = "links.toml", doctor_links_, recipe_;

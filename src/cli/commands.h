@@ -80,6 +80,8 @@ int doctor(Output& out, const Common& common, const std::filesystem::path& job_o
 int stock(Output& out, const Common& common, uint64_t fill);
 /// Becomes the sandbox cloud, a program of its own beside this one. Throws if it is not there.
 int sandbox(const std::vector<std::string>& arguments, bool json);
-int bench(Output& out, bool quick, const std::string& plot);
+/// Our figures beside the published prototype's; of `only`, if it names any. `plot`: a file, or
+/// empty.
+int bench(Output& out, bool quick, const std::string& plot, const std::vector<std::string>& only);
 
 }  // namespace flexroom::cli

@@ -76,10 +76,11 @@ int sandbox(const std::vector<std::string>& arguments, bool json) {
                    "it belongs beside flexroom: build or install both");
 }
 
-int bench(Output& out, bool quick, const std::string& plot) {
+int bench(Output& out, bool quick, const std::string& plot, const std::vector<std::string>& only) {
   bench::BenchOptions options;
   options.quick = quick;
   options.plot = plot;
+  options.only.insert(only.begin(), only.end());
   room::ProgressMeter meter;
   options.progress = [&](std::string_view phase, double fraction) {
     if (const auto now = meter.update(phase, static_cast<uint64_t>(1000 * fraction), 1000)) {

@@ -2,6 +2,7 @@
 down in place of done, so that this leaves the machine as it is. What it runs is written down too, except
 in DemoRuns: there the whole demo runs, with the program that was built."""
 import fcntl
+import json
 import os
 import pathlib
 import re
@@ -98,6 +99,7 @@ class DemoRuns(Copy):
 
     def setUp(self):
         super().setUp()
+        shutil.copytree(ROOT / "share", self.root / "share")
         example = self.root / "examples/breast-cancer"
         shutil.rmtree(example)
         shutil.copytree(ROOT / "examples/breast-cancer", example)
@@ -105,10 +107,15 @@ class DemoRuns(Copy):
         for program in (pathlib.Path(FLEXROOM), pathlib.Path(FLEXROOM).with_name("flexroom-sandbox")):
             shutil.copy(program, self.root / "build/release")
 
-    def run_to_its_end(self, *under):
-        """`under`: a command that runs it. Returns what the sandbox said of its instances."""
-        done = subprocess.run([*under, self.root / "demo"], cwd="/", capture_output=True, text=True, timeout=280)
+    def run_to_its_end(self, *under, short=True):
+        """`under`: a command that runs it; `short`: without the joint account. Returns what the sandbox said of its
+        instances."""
+        environment = {**os.environ, **({"FLEXROOM_DEMO_SHORT": "1"} if short else {})}
+        done = subprocess.run([*under, self.root / "demo"], cwd="/", capture_output=True, text=True, timeout=600,
+                              env=environment)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        if not short:
+            self.assert_account_and_key(done.stdout)
         self.assertRegex(done.stdout, r"Model on the pooled data: \d+\.\d % right on \d+ held-out patients\.\n"
                                       r"hospital-a alone would have reached .* %\.\n"
                                       r"hospital-b alone would have reached .* %\.\n"
@@ -120,8 +127,29 @@ class DemoRuns(Copy):
             self.assertEqual(tried.returncode, 0, " ".join(words) + "\n" + tried.stdout + tried.stderr)
         return (self.root / "build/demo/sandbox.log").read_text()
 
+    def assert_account_and_key(self, said):
+        """Each step with its time and bytes, the published ones beside them; the sandbox has that account and key."""
+        for line in (r"GetOTP +ok +\d+\.\d s +\d+\.\d MB", r"SolveCaptcha: the person of hospital-a is asked",
+                     r"CreateAWSCredentials +ok +\d+\.\d s +\d+\.\d MB +published +67\.9 s",
+                     r"all of it +\d+\.\d s +\d+\.\d MB +published: 2725 s",
+                     r"StartEC2Instance +ok .* published +237\.3 s", r"known to all: keys/id = AKIA[A-Z0-9]{16}"):
+            self.assertRegex(said, r"\n  " + line)
+        cloud = self.root / "build/demo/cloud"
+        (person,) = json.loads((cloud / "people.json").read_text()).values()
+        self.assertIn("known to all: account-id = " + person["account_id"], said)
+        keys = json.loads((cloud / "iam.json").read_text())["accounts"][person["account_id"]]["keys"]
+        self.assertEqual(["known to all: keys/id = " + key for key in keys],
+                         re.findall(r"known to all: keys/id = \w+", said))
+        (secret,) = [json.loads(line)["value"] for line in (self.root / "build/demo/seen").read_text().splitlines()
+                     if '"access key"' in line]
+        for secret in (secret, person["email"], person["password"]):
+            self.assertNotIn(secret, said)
+            for path in (path for name in ("hospital-a", "hospital-b")
+                         for path in (self.root / "build/demo" / name).rglob("*") if path.is_file()):
+                self.assertNotIn(secret.encode(), path.read_bytes(), path)
+
     def test_to_its_end(self):
-        self.run_to_its_end()
+        self.run_to_its_end(short=False)
 
     @unittest.skipIf(os.geteuid() != 0, "another user can be taken by root alone; to_its_end runs as this one")
     def test_as_a_user_who_is_not_root(self):
