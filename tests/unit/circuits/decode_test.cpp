@@ -111,7 +111,8 @@ TEST(DecodeCircuit, PaddingStandsAtTheEndOfAWholeGroupOnly) {
     mpc::Bits out = {found.fits};
     if (text.size() % 4 == 0) out.insert(out.end(), {found.one_or_two, found.two});
     builder.add_output("out", OutputKind::kOpenAll, out);
-    CircuitRun run(builder.finish());
+    const mpc::Circuit circuit = builder.finish();
+    CircuitRun run(circuit);
     run.set("text", as_bytes(text)).run();
     std::string said;
     for (const bool bit : run.bits("out")) said += bit ? '1' : '0';

@@ -73,41 +73,6 @@ region = "us-east-1"
 service = "sts"
 )";
 
-/// The device that an earlier flow enrolled, off and on again with codes of its seed.
-const std::string kEnableAgain = R"(
-[flow]
-name = "enable-again"
-provider = "sandbox"
-prefix = "account"
-hosts = ["iam.amazonaws.com"]
-key = "issuer"
-uses = ["mfa/seed", "mfa/device"]
-
-[[step]]
-name = "DeactivateMFADevice"
-sign = "iam us-east-1"
-request = """
-POST / HTTP/1.1
-Host: iam.amazonaws.com
-Content-Type: application/x-www-form-urlencoded
-
-Action=DeactivateMFADevice&Version=2010-05-08&SerialNumber={{mfa/device}}
-"""
-on.unknown = "again"
-
-[[step]]
-name = "EnableMFADevice"
-sign = "iam us-east-1"
-request = """
-POST / HTTP/1.1
-Host: iam.amazonaws.com
-Content-Type: application/x-www-form-urlencoded
-
-Action=EnableMFADevice&Version=2010-05-08&SerialNumber={{mfa/device}}&AuthenticationCode1={{mfa/seed as totp}}&AuthenticationCode2={{mfa/seed as totp next}}
-"""
-on.unknown = "stop"
-)";
-
 const std::string kAccount = R"(
 [flow]
 name = "who"
@@ -157,14 +122,18 @@ class FlowValuesTest : public ::testing::Test {
     for (PartyId i = 0; i < rig_->size(); ++i) rig_->write(i, "flow.toml", text);
     return run_file([this](PartyId i) { return rig_->dir(i) / "flow.toml"; });
   }
-  std::vector<Ended> shipped(const std::string& name) {
-    return run_file([&](PartyId) {
+  using Prepare = std::function<void(PartyId, cli::Common&)>;
+  std::vector<Ended> shipped(const std::string& name, const Prepare& prepare = nullptr) {
+    const auto file = [&](PartyId) {
       return std::filesystem::path(FLEXROOM_SOURCE_DIR) / "share/flows" / (name + ".toml");
-    });
+    };
+    return run_file(file, prepare);
   }
-  std::vector<Ended> run_file(const std::function<std::filesystem::path(PartyId)>& file) {
+  std::vector<Ended> run_file(const std::function<std::filesystem::path(PartyId)>& file,
+                              const Prepare& prepare = nullptr) {
     const FlowKey key{"joint/key", account_["access_key_id"].get<std::string>()};
     return rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
+      if (prepare) prepare(i, common);
       return cli::run_flow(out, common, file(i), {}, "", "", key);
     });
   }
@@ -191,11 +160,15 @@ class FlowValuesTest : public ::testing::Test {
       return cli::call_recipe(out, common, rig_->dir(i) / "who.toml", {}, std::nullopt);
     });
   }
-  std::vector<Ended> remove(const std::string& name,
-                            const std::function<void(PartyId, cli::Common&)>& prepare = nullptr) {
+  std::vector<Ended> remove(const std::string& name, const Prepare& prepare = nullptr) {
     return rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
       if (prepare) prepare(i, common);
       return cli::secret_remove(out, common, name);
+    });
+  }
+  std::vector<Ended> refresh() {
+    return rig_->run([](PartyId, cli::Output& out, cli::Common& common) {
+      return cli::secret_refresh(out, common);
     });
   }
   json show(PartyId i, const std::string& name) {
@@ -235,9 +208,7 @@ TEST_F(FlowValuesTest, AKeptKeyIsASecretOfTheRoomAndSignsWhereNoneIsNamed) {
                               "only key for sandbox)"),
                     HasSubstr("GetCallerIdentityResult")));
   // New rows of the same value.
-  all_ok(rig_->run([](PartyId, cli::Output& out, cli::Common& common) {
-    return cli::secret_refresh(out, common);
-  }));
+  all_ok(refresh());
   const json now = show(0, "keys/secret");
   EXPECT_NE(now["set"], secret["set"]);
   EXPECT_EQ(now["provenance"], secret["provenance"]);
@@ -276,9 +247,7 @@ TEST_F(FlowValuesTest, ARemovalIsOfAllOrOfNone) {
       const bool confirmed =
           ended[0].code == cli::kOk || step == "exchanged" || step == "committed";
       // The next command that meets all members settles it, whatever it is.
-      all_ok(rig_->run([](PartyId, cli::Output& out, cli::Common& common) {
-        return cli::secret_refresh(out, common);
-      }));
+      all_ok(refresh());
       EXPECT_EQ(is_there(0, name), is_there(1, name));
       if (confirmed) {
         EXPECT_FALSE(is_there(1, name));
@@ -296,6 +265,7 @@ TEST_F(FlowValuesTest, ARemovalIsOfAllOrOfNone) {
 // A member that says something else about a removal is named, and nothing is erased.
 TEST_F(FlowValuesTest, WhoLiesAboutARemovalIsNamed) {
   all_ok(make_key());
+  rig_->save("before");
   struct Lie {
     std::string label;
     size_t byte;
@@ -307,6 +277,7 @@ TEST_F(FlowValuesTest, WhoLiesAboutARemovalIsNamed) {
         Lie{"secret/remove", 8, "a value that is not called so"},
         Lie{"secret/remove", 0, "more values of one name than there can be"}}) {
     SCOPED_TRACE(lie.label);
+    rig_->restore("before");
     const auto ended = remove("account:keys/secret", [&](PartyId i, cli::Common& common) {
       if (i != 1) return;
       common.connected = [lie](net::Party& party) {
@@ -319,39 +290,55 @@ TEST_F(FlowValuesTest, WhoLiesAboutARemovalIsNamed) {
     EXPECT_THAT(ended[0].error(), HasSubstr("m1"));
     EXPECT_TRUE(is_there(0, "account:keys/secret"));
   }
-  all_ok(remove("account:keys/secret"));
+  all_ok(remove("account:keys/secret"));  // also where the liar has erased its own
 }
 
 // operations.md (c) "Resumption": a name in different versions without an open run.
-TEST_F(FlowValuesTest, AVersionThatMembersDifferOnIsRemovedAndMadeAgain) {
+TEST_F(FlowValuesTest, AValueOfARestoredBackupIsRemovedAtAll) {
   all_ok(make_key());
   rig_->save("before");
   all_ok(remove("account:keys/secret"));
-  all_ok(remove("account:keys/id"));
-  all_ok(make_key());
-  // One member's value of before, as a restored state.db has it.
-  const std::filesystem::path old = rig_->root() / "before" / "1" / "state.db";
-  ASSERT_TRUE(std::filesystem::exists(old));
-  const auto value = show(1, "account:keys/secret");
-  RoomRig::copy(rig_->root() / "before" / "1", rig_->root() / "m1-old");
-  std::filesystem::copy_file(old, rig_->dir(1) / "state.db",
-                             std::filesystem::copy_options::overwrite_existing);
-  for (const char* const end : {"-wal", "-shm"}) {
-    std::filesystem::remove((rig_->dir(1) / "state.db").string() + end);
-  }
-  EXPECT_NE(show(1, "account:keys/secret")["provenance"], value["provenance"]);
-  for (const Ended& e : call()) EXPECT_NE(e.code, cli::kOk) << e.out;
+  // One member's state.db of before is put back.
+  const std::filesystem::path old = rig_->root() / "before" / "1" / "state" / "state.db";
+  const std::filesystem::path now = rig_->dir(1) / "state" / "state.db";
+  for (const char* const end : {"-wal", "-shm"}) std::filesystem::remove(now.string() + end);
+  std::filesystem::copy_file(old, now, std::filesystem::copy_options::overwrite_existing);
+  EXPECT_THAT(refresh()[1].error(), HasSubstr("state.db is older than once.db"));
+  const Ended accepted = rig_->run_one(1, [](PartyId, cli::Output& out, cli::Common& common) {
+    return cli::peer_accept(out, common);
+  });
+  ASSERT_EQ(accepted.code, cli::kOk) << accepted.out;
+  EXPECT_FALSE(is_there(0, "account:keys/secret"));
+  EXPECT_TRUE(is_there(1, "account:keys/secret"));
+  const std::vector<Ended> ended = remove("keys/secret");
+  all_ok(ended);
+  EXPECT_THAT(ended[0].out, HasSubstr("version 1 at m1"));
+  for (PartyId i = 0; i < 2; ++i) EXPECT_FALSE(is_there(i, "account:keys/secret"));
+  all_say(call(), "names no key, and no flow has left one");
 }
 
-// `decode` (operations.md (a)): the seed of a second factor, enrolled with codes that the sandbox
-// makes of the text it sent, and a code of it in another flow afterwards.
-TEST_F(FlowValuesTest, ASecondFactorIsEnrolledAndItsCodesGoOn) {
+// `decode` (operations.md (a)): the seed of a second factor. Killed once the seed is stored, the
+// run enrols it with codes of what lies in the rows, which the sandbox makes of the text that it
+// sent.
+TEST_F(FlowValuesTest, ASecondFactorIsEnrolledWithCodesOfItsDecodedSeed) {
   all_ok(flow(kAccount));
+  const std::vector<Ended> killed = shipped("enrol-totp", [](PartyId i, cli::Common& common) {
+    if (i != 1) return;
+    common.fault = [commits = 0](std::string_view reached) mutable {
+      // The run's first one, and that of CreateVirtualMFADevice.
+      if (reached == "flow/committed" && ++commits == 2) kill(getpid(), SIGKILL);
+    };
+  });
+  EXPECT_TRUE(killed[1].killed);
+  for (PartyId i = 0; i < 2; ++i) {
+    const json seed = show(i, "account:mfa/seed");
+    EXPECT_EQ(seed["bytes"], 40);
+    EXPECT_EQ(seed["class"], "raw");
+    EXPECT_EQ(seed["entropy"], 320);
+  }
   all_ok(shipped("enrol-totp"));
-  const json seed = show(0, "account:mfa/seed");
-  EXPECT_EQ(seed["bytes"], 40);
-  EXPECT_EQ(seed["class"], "raw");
-  all_ok(flow(kEnableAgain));
+  // It is on: what is enabled is not enrolled again.
+  EXPECT_THAT(shipped("enrol-totp")[0].error(), HasSubstr("mfa/seed exists"));
 }
 
 }  // namespace
