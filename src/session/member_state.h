@@ -95,7 +95,8 @@ class MemberState {
   /// Runs that ended with their process get their entry, unless another process of this member
   /// may still be at it.
   void settle_runs();
-  /// The newest committed secret of that name. Throws InputError naming the remedy.
+  /// The newest committed secret of that name. Throws InputError naming the remedy, also where two
+  /// records have the name.
   store::RecordMeta secret(const std::string& name);
 
  private:

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include "session/signing_keys.h"
 #include "support/room_rig.h"
 
 // Values that flows keep are secrets of the room: listed, refreshed, removed, and the key of jobs
@@ -204,6 +205,16 @@ class FlowValuesTest : public ::testing::Test {
     });
     return ended.code == cli::kOk ? ended.last()["secret"] : json();
   }
+  /// On this member's disk, in a process of its own; fails where `change` throws.
+  template <typename Change>
+  void at(PartyId i, Change change) {
+    const Ended e = rig_->run_one(i, [&](PartyId, cli::Output& out, cli::Common& common) {
+      change(*room::open_state(common.member_file, nullptr));
+      out.result({});
+      return cli::kOk;
+    });
+    ASSERT_EQ(e.code, cli::kOk) << e.out;
+  }
   bool is_there(PartyId i, const std::string& name) { return !show(i, name).is_null(); }
 
   std::unique_ptr<RoomRig> rig_;
@@ -251,7 +262,45 @@ TEST_F(FlowValuesTest, AKeptKeyIsASecretOfTheRoomAndSignsWhereNoneIsNamed) {
   // What a flow made is not imported over.
   json terms = RoomRig::signs();
   rig_->write_shares("over.json", "account:keys/secret", "x", "raw", terms);
-  all_say(rig_->import("over.json"), "");
+  all_say(rig_->import("over.json"), "PREFIX:NAME is what flows make");
+}
+
+// A room may have a secret that was imported under such a name before it was refused: what a flow
+// made is found by its record, and the other one only stands where it is named.
+TEST_F(FlowValuesTest, AnImportedSecretThatIsCalledLikeAFlowsSignsNothingInItsPlace) {
+  all_ok(make_key());
+  all_ok(call());
+  const std::string name = "account:keys/secret";
+  for (PartyId i = 0; i < rig_->size(); ++i) {
+    at(i, [&](session::MemberState& state) {
+      const store::RecordMeta own = state.secret("joint/key");
+      auto planted = state.secrets().find(own.id, own.version);
+      planted->meta.id[0] ^= 1;
+      planted->meta.name = name;
+      planted->meta.version = 9;
+      state.secrets().put_committed(*planted);
+    });
+  }
+  const std::vector<Ended> called = call();
+  all_ok(called);
+  EXPECT_THAT(called[0].out, HasSubstr("(secret account:keys/secret v1, kept by flow make-key"));
+  at(0, [&](session::MemberState& state) {
+    try {
+      (void)state.secret(name);
+      throw std::logic_error("one of two was taken");
+    } catch (const InputError& error) {
+      EXPECT_THAT(error.remedy(), HasSubstr("secret remove"));
+    }
+    // The day's key of the flow's belongs to a record that is the newest of its own.
+    const size_t before = state.loaded().list().size();
+    session::erase_orphaned_keys(state);
+    if (before == 0 || state.loaded().list().size() != before) {
+      throw std::logic_error("the day's key was erased");
+    }
+  });
+  all_ok(remove(name));
+  EXPECT_EQ(show(0, name)["kind"], "flow make-key");
+  all_ok(call());
 }
 
 TEST_F(FlowValuesTest, ARemovalIsOfAllOrOfNone) {
