@@ -393,6 +393,12 @@ std::vector<store::RecordMeta> MemberState::secrets_of_before() {
 }
 
 store::RecordMeta MemberState::secret(const std::string& name) {
+  if (name.starts_with("run/")) {
+    throw InputError(fmt::format("secret '{}'", name),
+                     "is a value of an open run, which only that run uses",
+                     "what a flow leaves in the room is called PREFIX:NAME; `flexroom secret list` "
+                     "shows it");
+  }
   std::optional<store::RecordMeta> found;
   for (const store::RecordMeta& meta : secrets_->list()) {
     if (meta.name != name) continue;
