@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include "room/named_secrets.h"
 #include "session/signing_keys.h"
 #include "support/room_rig.h"
 
@@ -369,6 +370,24 @@ TEST_F(FlowValuesTest, AValueOfARunIsUsedByItsRunAlone) {
     return cli::run_flow(out, common, rig_->dir(i) / "flow.toml", {}, "", "", {name, id});
   }),
           "is a value of an open run");
+}
+
+// A step that was cut leaves rows that no refresh would renew.
+TEST_F(FlowValuesTest, NothingIsRefreshedWhileAStepIsStagedAnywhere) {
+  const auto refresh = [&] {
+    return rig_->run([](PartyId, cli::Output& out, cli::Common& common) {
+      return cli::secret_refresh(out, common);
+    });
+  };
+  const json before = show(0, "joint/key");
+  flow::Change change;
+  change.run = "aaaaaaaa";
+  at(1, [&](session::MemberState& state) { room::flow_store(state).stage(change, {}); });
+  all_say(refresh(), "a step of a flow was cut at m1");
+  EXPECT_EQ(show(0, "joint/key"), before);
+  at(1, [&](session::MemberState& state) { room::flow_store(state).drop_staged(change.run); });
+  all_ok(refresh());
+  EXPECT_NE(show(0, "joint/key")["set"], before["set"]);
 }
 
 // A member that says something else about a removal is named, and nothing is erased.
