@@ -174,6 +174,8 @@ Said decode(ByteView bytes, const std::string& name, PartyId peer) {
 }  // namespace
 
 agreement::Proposal SecretRemoval::propose(const std::string& name) {
+  // A flow that goes on meanwhile would make, or use, what is approved to go.
+  joined_.session().require_alone();
   session::MemberState& state = joined_.state();
   net::Party& party = joined_.session().party();
   const std::vector<std::string> members = joined_.members();

@@ -16,11 +16,13 @@ namespace flexroom::room {
 ///            (settle_removals()) erases it at all members, or keeps it at all: nothing is kept
 ///            that a peer says it has erased
 /// Errors     InputError: in no member's store, or several values could be meant; the flow's run is
-///            open. ProtocolAbort(kDisagreement) naming who was told otherwise
+///            open; another session of this member runs. ProtocolAbort(kDisagreement) naming who
+///            was told otherwise
 class SecretRemoval {
  public:
   explicit SecretRemoval(Joined& joined) : joined_(joined) {}
-  /// What all members approve; finds out with them what `name` is.
+  /// What all members approve; finds out with them what `name` is. Keeps other sessions of this
+  /// member away from now on (require_alone).
   agreement::Proposal propose(const std::string& name);
   /// Once all have approved `proposal`.
   void run(const Digest& proposal);

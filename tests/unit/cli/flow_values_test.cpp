@@ -4,6 +4,7 @@
 
 #include "room/named_secrets.h"
 #include "session/signing_keys.h"
+#include "store/epoch_change.h"
 #include "support/room_rig.h"
 
 // Values that flows keep are secrets of the room: listed, refreshed, removed, and the key of jobs
@@ -388,6 +389,14 @@ TEST_F(FlowValuesTest, NothingIsRefreshedWhileAStepIsStagedAnywhere) {
   at(1, [&](session::MemberState& state) { room::flow_store(state).drop_staged(change.run); });
   all_ok(refresh());
   EXPECT_NE(show(0, "joint/key")["set"], before["set"]);
+}
+
+TEST_F(FlowValuesTest, ARemovalIsAlone) {
+  const auto other = std::make_unique<store::SessionLock>(rig_->dir(0) / "state");
+  const auto ended = remove("joint/key");
+  EXPECT_NE(ended[0].code, cli::kOk) << ended[0].out;
+  EXPECT_THAT(ended[0].error(), HasSubstr("another command of this member runs"));
+  for (PartyId i = 0; i < rig_->size(); ++i) EXPECT_TRUE(is_there(i, "joint/key"));
 }
 
 // A member that says something else about a removal is named, and nothing is erased.
