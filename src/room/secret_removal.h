@@ -26,15 +26,20 @@ class SecretRemoval {
   agreement::Proposal propose(const std::string& name);
   /// Once all have approved `proposal`.
   void run(const Digest& proposal);
+  /// This member's log has the outcome. Until then the next contact finds that it was erased, and
+  /// logs it.
+  void logged() noexcept;
   const std::string& name() const { return target_.name; }
 
  private:
   Joined& joined_;
   NamedSecret target_;
+  Bytes id_;  // of what run() staged
 };
 
 /// Part of every contact, once the session has started: finishes or drops what a `secret remove`
-/// left that was interrupted, at all members alike.
+/// left that was interrupted, at all members alike; the log and this command's user hear of one
+/// that is complete, unless they did before.
 void settle_removals(Joined& joined);
 
 /// Removals of this room that are staged here.

@@ -253,7 +253,9 @@ void Session::remove_secret(const std::string& name) {
       joined.start();
       removal.run(joined.approve(removal.propose(name)));
     });
-    joined.log_outcome(store::LogOutcome::kDone, "secret remove " + removal.name());
+    if (joined.log_outcome(store::LogOutcome::kDone, "secret remove " + removal.name())) {
+      removal.logged();
+    }
     return true;
   });
 }

@@ -217,6 +217,15 @@ class FlowValuesTest : public ::testing::Test {
     });
     ASSERT_EQ(e.code, cli::kOk) << e.out;
   }
+  std::string log_of(PartyId i) {
+    return rig_
+        ->run_one(i, [](PartyId, cli::Output& out,
+                        cli::Common& common) { return cli::show_log(out, common, false); })
+        .out;
+  }
+  static bool told_of(const Ended& ended) { return ended.out.find(kComplete) != std::string::npos; }
+  static constexpr std::string_view kComplete =
+      "the removal that was interrupted before is complete";
   bool is_there(PartyId i, const std::string& name) { return !show(i, name).is_null(); }
 
   std::unique_ptr<RoomRig> rig_;
@@ -327,9 +336,17 @@ TEST_F(FlowValuesTest, ARemovalIsOfAllOrOfNone) {
       const bool confirmed =
           ended[0].code == cli::kOk || step == "exchanged" || step == "committed";
       // The next command that meets all members settles it, whatever it is.
-      all_ok(rig_->run([](PartyId, cli::Output& out, cli::Common& common) {
+      const auto settled = rig_->run([](PartyId, cli::Output& out, cli::Common& common) {
         return cli::secret_refresh(out, common);
-      }));
+      });
+      all_ok(settled);
+      // Who did not live to log it logs it now, and says so; who did says nothing again.
+      const bool gone = !is_there(1, name);
+      EXPECT_EQ(told_of(settled[1]), gone) << settled[1].out;
+      EXPECT_EQ(log_of(1).find(kComplete) != std::string::npos, gone);
+      if (step == "committed") {
+        EXPECT_FALSE(told_of(settled[0])) << settled[0].out;
+      }
       EXPECT_EQ(is_there(0, name), is_there(1, name));
       if (confirmed) {
         EXPECT_FALSE(is_there(1, name));
