@@ -143,8 +143,7 @@ void prepare(Joined& joined, const Wanted& wanted, std::map<std::string, SecretB
     std::vector<session::TotpKey> keys;
     for (const CallSlot& slot : run.call.slots) {
       if (slot.slot.source != http::SlotSource::kTotp) continue;
-      const store::RecordMeta& secret = run.secrets.slots.at(slot.slot.name);
-      keys.push_back({Bytes(secret.id.begin(), secret.id.end()), secret.name});
+      keys.push_back(session::totp_key(run.secrets.slots.at(slot.slot.name)));
     }
     return session::agree_on_totp_step(session, keys, [&] { joined.throw_if_cancelled(); });
   });
