@@ -20,7 +20,7 @@ constexpr uint64_t kMostCommits = uint64_t{1} << 32;
 /// A value as far as members compare it.
 struct Seen {
   uint32_t version = 0;
-  Digest tag{};
+  Digest sharing{};
   bool born = false;
 };
 using SeenValues = std::map<std::string, Seen>;
@@ -34,10 +34,29 @@ uint32_t count_of(Reader& in, size_t most, std::string_view what, PartyId peer) 
   return out;
 }
 
-void put(Writer& out, const std::vector<ValueMeta>& list) {
+using StoredValues = std::vector<StoredValue>;
+
+StoredValues room_values(RunStore& store, const std::string& prefix) {
+  StoredValues out;
+  for (const ValueMeta& meta : store.room_values(prefix)) {
+    if (auto value = store.room_value(prefix, meta.name)) out.push_back(std::move(*value));
+  }
+  return out;
+}
+
+StoredValues run_values(RunStore& store, const RunId& run) {
+  StoredValues out;
+  for (const ValueMeta& meta : store.run_values(run)) {
+    if (auto value = store.run_value(run, meta.name)) out.push_back(std::move(*value));
+  }
+  return out;
+}
+
+void put(Writer& out, const StoredValues& list) {
   out.u32(static_cast<uint32_t>(list.size()));
-  for (const ValueMeta& meta : list) {
-    out.field(meta.name).u32(meta.version).raw(meta.tag).u8(meta.born ? 1 : 0);
+  for (const StoredValue& value : list) {
+    const ValueMeta& meta = value.meta;
+    out.field(meta.name).u32(meta.version).raw(sharing_of(value)).u8(meta.born ? 1 : 0);
   }
 }
 
@@ -50,13 +69,14 @@ SeenValues get(Reader& in, PartyId peer) {
     }
     Seen& one = out[name];
     one.version = in.u32();
-    one.tag = in.digest();
+    one.sharing = in.digest();
     one.born = in.u8() != 0;
   }
   return out;
 }
 
-/// Names, of the room or of the run, by whether all have the same version of them.
+/// Names, of the room or of the run, by whether all have the same version of them, in rows of one
+/// set.
 struct Compared {
   std::set<std::string> same, lost;
   std::set<std::string> lost_births;  // of the lost: born, as somebody has it
@@ -75,7 +95,7 @@ Compared compare(const std::vector<SeenValues>& all) {
                        std::all_of(all.begin(), all.end(), [&](const SeenValues& one) {
                          const auto it = one.find(name);
                          return it != one.end() && it->second.version == first->second.version &&
-                                it->second.tag == first->second.tag;
+                                it->second.sharing == first->second.sharing;
                        });
     (equal ? out.same : out.lost).insert(name);
     if (!equal && entry.second) out.lost_births.insert(name);
@@ -216,8 +236,8 @@ Bytes FlowRun::State::tell(const RunId& id, const std::optional<RunState>& mine)
   const std::vector<net::Signature> oks = store.oks(id);
   out.u32(static_cast<uint32_t>(oks.size()));
   for (const net::Signature& one : oks) out.raw(one);
-  put(out, store.room_values(flow.prefix));
-  put(out, store.run_values(id));
+  put(out, room_values(store, flow.prefix));
+  put(out, run_values(store, id));
   std::vector<Armed> armed = store.all_armed(id);
   std::erase_if(armed, [](const Armed& one) { return one.of_loss; });
   out.u32(static_cast<uint32_t>(armed.size()));
@@ -349,7 +369,7 @@ Abandoned read_abandoned(ByteView said, PartyId peer, uint64_t most_seconds) {
   return out;
 }
 
-Bytes put_abandoned(const Abandoned& mine, const std::vector<ValueMeta>& room) {
+Bytes put_abandoned(const Abandoned& mine, const StoredValues& room) {
   Writer out;
   out.u32(static_cast<uint32_t>(mine.ids.size()));
   for (const RunId& id : mine.ids) out.field(id);
@@ -412,7 +432,7 @@ Ending FlowRun::prepare_abandon(const std::optional<RunId>& expected) {
   const int64_t now = s.terms.clock.now();
   const Abandoned mine = own_abandoned(s.store, flow, s.runs_to_abandon(), now);
   const std::vector<Bytes> all = s.members.say(
-      "flow/abandoned", put_abandoned(mine, s.store.room_values(flow.prefix)), kMaxSaid);
+      "flow/abandoned", put_abandoned(mine, room_values(s.store, flow.prefix)), kMaxSaid);
   // Nobody makes the others wait longer than what they know of can take.
   int64_t longest = mine.remaining;
   flow.each_step([&](const Step& step) { longest = std::max(longest, flow.settle_of(step)); });

@@ -202,13 +202,13 @@ void FlowRun::State::hear_ready(const Step& step, const std::vector<std::string>
   for (const std::string& expected : names) {
     const std::string name = to_text(in.field(64));
     const uint32_t version = in.u32();
-    const Digest tag = in.digest();
+    const Digest sharing = in.digest();
     const auto stored = value(expected);
     const bool same = name == expected && version == (stored ? stored->meta.version : 0) &&
-                      tag == (stored ? stored->meta.tag : Digest{});
+                      sharing == (stored ? sharing_of(*stored) : Digest{});
     if (same || !out.problem.empty()) continue;
     out.problem = fmt::format(
-        "READY: {} has another version at some member: a restored backup; "
+        "READY: {} has another version at some member, or other rows: a restored backup; "
         "--continue; of a value that another flow makes, that flow and its --continue",
         expected);
     out.kind = FlowStop::Kind::kRestored;
@@ -232,7 +232,7 @@ FlowRun::State::Ready FlowRun::State::ready(const Step& step) {
     const auto stored = value(name);
     mine.field(name)
         .u32(stored ? stored->meta.version : 0)
-        .raw(stored ? stored->meta.tag : Digest{});
+        .raw(stored ? sharing_of(*stored) : Digest{});
   }
   const std::vector<Bytes> all = members.say("flow/ready", mine.bytes(), kMaxReady);
   for (PartyId i = 0; i < all.size(); ++i) hear_ready(step, names, all[i], i, out);

@@ -148,6 +148,12 @@ SecretBytes secret_bytes(const NewSecret& secret) {
   return out;
 }
 
+Digest sharing_of(const StoredValue& value) {
+  RandomOracle out("flow sharing", RoScope{});
+  out.field(value.meta.tag).field(value.record ? value.record->set : store::RowSet{});
+  return out.digest();
+}
+
 std::string name_in_room(std::string_view prefix, std::string_view name) {
   return fmt::format("{}:{}", prefix, name);
 }

@@ -28,6 +28,10 @@ struct StoredValue {
   /// Of a secret, in bytes.
   uint32_t length() const { return record ? record->bits / 8 : 0; }
 };
+/// Which value this is, and in which rows: what members compare. With `tag` alone a member whose
+/// state.db is of before a refresh would pass, and every load fail (members.md §3.1). Public; the
+/// same at all members that hold the same.
+Digest sharing_of(const StoredValue& value);
 /// The bytes that go with a Change, by the names of its values: a text, or secret_bytes().
 using ValueBytes = std::map<std::string, SecretBytes>;
 /// A secret that all members just got: this member's row (members.md §3.1), and which one it is.

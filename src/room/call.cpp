@@ -24,9 +24,12 @@ namespace room {
 namespace {
 
 /// Everything that this member's own rules say about the call (tls-in-mpc.md §4.6 R2-3, §5.1).
-CallSecrets rules_of(session::MemberState& state, const OpenCall& call) {
-  return check_rules(call, state.room(),
-                     [&](const std::string& name) { return state.secret(name); });
+/// `key`: the room's own, where the recipe names none; the record, whatever else has its name.
+CallSecrets rules_of(session::MemberState& state, const OpenCall& call,
+                     const std::optional<store::RecordMeta>& key) {
+  return check_rules(call, state.room(), [&](const std::string& name) {
+    return key && name == key->name ? *key : state.secret(name);
+  });
 }
 
 std::function<PartyId(const std::string&)> ids_of(const RoomConfig& room) {
@@ -38,6 +41,7 @@ struct Wanted {
   Recipe recipe;
   std::map<std::string, std::string> arguments;
   std::string key;  // of the proposal; empty: the recipe names it, or signs nothing
+  std::optional<store::RecordMeta> secret = {};  // of that key
 };
 
 /// The key that stands in the room now, in a recipe that names none.
@@ -54,6 +58,7 @@ void take_key(session::MemberState& state, const CallRequest& request, Wanted& w
   wanted.arguments[Recipe::kAccessKeyId] = key.id;
   wanted.key = fmt::format("{} (secret {} v{}, {})", key.id, key.secret.name, key.secret.version,
                            key.origin());
+  wanted.secret = key.secret;
 }
 
 Wanted wanted_of(session::MemberState& state, const CallRequest& request) {
@@ -77,7 +82,7 @@ agreement::Proposal propose(Joined& joined, const Wanted& wanted, Running& run) 
   net::Party& party = joined.session().party();
   const RoomConfig& room = joined.state().room();
   run.call = fill_recipe(recipe, wanted.arguments, amz_date(agree_on_time(party)));
-  run.secrets = rules_of(joined.state(), run.call);
+  run.secrets = rules_of(joined.state(), run.call, wanted.secret);
   const ConnectionShape shape =
       connection_shape(room.provider(recipe.provider), room.members.size());
   run.layout = lay_out_call(run.call, shape, ids_of(room));
@@ -138,8 +143,7 @@ void prepare(Joined& joined, const Wanted& wanted, std::map<std::string, SecretB
     std::vector<session::TotpKey> keys;
     for (const CallSlot& slot : run.call.slots) {
       if (slot.slot.source != http::SlotSource::kTotp) continue;
-      const store::RecordMeta& secret = run.secrets.slots.at(slot.slot.name);
-      keys.push_back({Bytes(secret.id.begin(), secret.id.end()), secret.name});
+      keys.push_back(session::totp_key(run.secrets.slots.at(slot.slot.name)));
     }
     return session::agree_on_totp_step(session, keys, [&] { joined.throw_if_cancelled(); });
   });
@@ -158,7 +162,7 @@ ServiceAnswer call_recipe(Session& session, const CallRequest& request,
   if (!request.inputs.empty()) inputs_file = request.inputs;
   std::map<std::string, SecretBytes> inputs =
       load_call_inputs(recipe, state.member().name, inputs_file);
-  (void)rules_of(state, draft);
+  (void)rules_of(state, draft, wanted.secret);
   Joined& joined = Access::join(session, Access::kAsks, command);
   const RoomConfig& room = state.room();
   const bool matters = recipe.sign || !recipe.slots.empty();
@@ -243,7 +247,7 @@ CallPlan plan_call(Room& opened, const CallRequest& request) {
     const RoomConfig& config = state.room();
     const Provider& provider = config.provider(recipe.provider);
     const OpenCall call = fill_recipe(recipe, wanted.arguments, amz_date(std::time(nullptr)));
-    const CallSecrets secrets = room::rules_of(state, call);
+    const CallSecrets secrets = room::rules_of(state, call, wanted.secret);
     const ConnectionShape shape = connection_shape(provider, config.members.size());
     const auto layout = lay_out_call(call, shape, room::ids_of(config));
     const CallCost cost = call_cost(call, *layout, shape);

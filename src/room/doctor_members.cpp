@@ -23,9 +23,10 @@ using session::Term;
 using session::TermDifference;
 using State = Check::State;
 
-constexpr std::string_view kEpoch = "epoch", kSecret = "secret ", kBurned = "burned",
-                           kLost = "single-use state", kDirty = "unfinished batches",
-                           kLife = "LIFE", kStrikes = "strikes", kClock = "clock";
+constexpr std::string_view kEpoch = "epoch", kSecret = "secret ", kFlowValue = "value of a flow ",
+                           kBurned = "burned", kLost = "single-use state",
+                           kDirty = "unfinished batches", kLife = "LIFE", kStrikes = "strikes",
+                           kClock = "clock";
 constexpr std::string_view kYes = "yes", kNo = "no", kIsLost = "lost", kIsThere = "there";
 constexpr int64_t kSkewWorthAWord = 30;
 constexpr size_t kMaxTold = 32;  // differences of one member
@@ -38,7 +39,8 @@ std::vector<Term> own_terms(session::MemberState& state) {
                            {std::string(kEpoch), epoch ? to_hex(epoch->epoch_id) : "none"}};
   for (const store::RecordMeta& meta : state.secrets().list()) {
     if (meta.kind == session::kSigningKeyKind) continue;  // made again where one is missing
-    out.push_back({fmt::format("{}{} version {}", kSecret, meta.name, meta.version),
+    out.push_back({fmt::format("{}{} version {}", meta.is_of_flow() ? kFlowValue : kSecret,
+                               meta.name, meta.version),
                    fmt::format("provenance {}", to_hex(meta.origin()))});
   }
   return out;
@@ -65,6 +67,11 @@ std::string remedy_of(std::string_view name) {
   if (name.starts_with(kSecret)) {
     return "a state.db there or here is not the newest: put the newest one back, or `flexroom "
            "secret remove` it at all members and import it again";
+  }
+  if (name.starts_with(kFlowValue)) {
+    return "start the same flow at all members: what was cut is settled when they meet, and a run "
+           "that is open says what it needs. If it still differs then, `flexroom secret remove` it "
+           "at all members and run the flow again";
   }
   return session::term_remedy(name);
 }

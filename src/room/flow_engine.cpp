@@ -278,9 +278,7 @@ uint64_t FlowEngine::code_step(const std::map<std::string, flow::StoredValue>& s
   std::vector<session::TotpKey> keys;
   for (const CallSlot& slot : request.slots) {
     if (slot.slot.source != http::SlotSource::kTotp) continue;
-    // As `call` counts: a key's numbers are of its record.
-    const store::RecordMeta& key = secrets.at(slot.slot.name).record.value();
-    keys.push_back({Bytes(key.id.begin(), key.id.end()), key.name, slot.next_code});
+    keys.push_back(session::totp_key(secrets.at(slot.slot.name).record.value(), slot.next_code));
   }
   return session::agree_on_totp_step(joined_.session(), keys,
                                      [this] { joined_.throw_if_cancelled(); });

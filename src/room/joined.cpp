@@ -191,23 +191,25 @@ void Joined::log_alone(store::LogEntry own) {
   proposed_.reset();
 }
 
-void Joined::log_outcome(store::LogOutcome outcome, const std::string& text, int status) noexcept {
+bool Joined::log_outcome(store::LogOutcome outcome, const std::string& text, int status) noexcept {
   try {
     session_->guard([&] { log_together(entry(outcome, text, status)); });
-    return;
+    return true;
   } catch (...) {
     note("the other members did not sign the log entry: " + words_of_caught());
   }
-  log_failure(outcome, text + " (the others did not sign)", status);
+  return log_failure(outcome, text + " (the others did not sign)", status);
 }
 
-void Joined::log_failure(store::LogOutcome outcome, const std::string& text, int status) noexcept {
-  if (!proposed_) return;
+bool Joined::log_failure(store::LogOutcome outcome, const std::string& text, int status) noexcept {
+  if (!proposed_) return false;
   try {
     log_alone(entry(outcome, text, status));
+    return true;
   } catch (...) {
     note("the log could not be written (" + words_of_caught() + "); it would have said: " + text +
          ": " + std::string(store::to_string(outcome)));
+    return false;
   }
 }
 

@@ -49,11 +49,11 @@ class Joined {
   void run(const std::string& what, const std::function<void()>& body);
 
   /// The same when the outcome is known whatever the others do now: alone, if they do not sign.
-  /// Never throws. `status`: of a service's answer.
-  void log_outcome(store::LogOutcome outcome, const std::string& text, int status = 0) noexcept;
+  /// Never throws; returns whether it is in the log. `status`: of a service's answer.
+  bool log_outcome(store::LogOutcome outcome, const std::string& text, int status = 0) noexcept;
   /// Of a run that failed; nothing if nothing was proposed. Never throws: the failure is what
   /// counts.
-  void log_failure(store::LogOutcome outcome, const std::string& text, int status = 0) noexcept;
+  bool log_failure(store::LogOutcome outcome, const std::string& text, int status = 0) noexcept;
 
   /// From here on progress is of all these steps.
   void expect(std::vector<ProgressMeter::Step> steps) { meter_.expect(std::move(steps)); }

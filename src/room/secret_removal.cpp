@@ -20,13 +20,16 @@ constexpr size_t kMaxName = 256, kMaxFound = 16, kMaxSaid = 16 * 1024, kMaxRemov
 enum class Phase : uint8_t {
   kStaged = 1,
   kErased = 2,  // here; some member may still have to hear it
+  kLogged = 3,  // and this member's log says so
 };
+constexpr uint8_t kLastPhase = 3;
 
 /// What is on disk of one.
 struct Removal {
   Phase phase = Phase::kStaged;
   NamedSecret target;
 
+  bool is_erased() const { return phase != Phase::kStaged; }
   Bytes encode() const {
     return Writer()
         .u8(static_cast<uint8_t>(phase))
@@ -43,7 +46,7 @@ struct Removal {
     out.target.prefix = to_text(in.field(kMaxName));
     out.target.value = to_text(in.field(kMaxName));
     in.finish();
-    if (phase != 1 && phase != 2) throw store::damaged_row(kPlace, "it is in no phase");
+    if (phase < 1 || phase > kLastPhase) throw store::damaged_row(kPlace, "it is in no phase");
     out.phase = static_cast<Phase>(phase);
     return out;
   }
@@ -76,6 +79,10 @@ class Removals {
       removal.phase = Phase::kErased;
       put(id, removal);
     });
+    clean();
+  }
+  /// What is left of values that are erased: keys of the day, and the file's log.
+  void clean() {
     session::erase_orphaned_keys(state_);
     state_.db().scrub();
   }
@@ -174,6 +181,8 @@ Said decode(ByteView bytes, const std::string& name, PartyId peer) {
 }  // namespace
 
 agreement::Proposal SecretRemoval::propose(const std::string& name) {
+  // A flow that goes on meanwhile would make, or use, what is approved to go.
+  joined_.session().require_alone();
   session::MemberState& state = joined_.state();
   net::Party& party = joined_.session().party();
   const std::vector<std::string> members = joined_.members();
@@ -237,6 +246,7 @@ void SecretRemoval::run(const Digest& proposal) {
   joined_.reached("begin");
   state.once().run_released(party.scope().sid);
   removals.put(id, {Phase::kStaged, target_});
+  id_ = id;
   joined_.reached("staged");
   const std::vector<Bytes> oks = party.exchange("removal/ok", id);
   // Members that were told different things would decide differently: who fails here keeps it
@@ -251,6 +261,13 @@ void SecretRemoval::run(const Digest& proposal) {
   }
   removals.erase(id, {Phase::kStaged, target_});
   joined_.reached("committed");
+}
+
+void SecretRemoval::logged() noexcept {
+  try {
+    Removals(joined_.state()).put(id_, {Phase::kLogged, target_});
+  } catch (...) {  // the next contact logs it once more
+  }
 }
 
 namespace {
@@ -272,6 +289,19 @@ Claims read_claims(ByteView bytes, PartyId peer) {
   return out;
 }
 
+/// It was erased, and the process that would have said so is gone: the log says it, then the mark
+/// that it does, then this command's user hears it. Killed in between, the log says it twice.
+void tell_complete(Joined& joined, Removals& removals, const Bytes& id, const Removal& removal) {
+  store::LogEntry entry;
+  entry.unix_seconds = static_cast<uint64_t>(std::time(nullptr));
+  entry.outcome = store::LogOutcome::kNote;
+  entry.text = fmt::format("secret {}: the removal that was interrupted before is complete",
+                           removal.target.name);
+  joined.state().log().append_alone(entry);
+  removals.put(id, {Phase::kLogged, removal.target});
+  joined.note(entry.text);
+}
+
 }  // namespace
 
 void settle_removals(Joined& joined) {
@@ -282,7 +312,7 @@ void settle_removals(Joined& joined) {
   Writer own;
   size_t said = 0;
   for (const auto& [id, removal] : mine) {
-    if (said++ < kMaxRemovals) own.raw(id).u8(static_cast<uint8_t>(removal.phase));
+    if (said++ < kMaxRemovals) own.raw(id).u8(removal.is_erased() ? 2 : 1);
   }
   constexpr size_t kEntry = sizeof(Digest) + 1;
   party.broadcast("removal/settle", own.bytes());
@@ -304,16 +334,15 @@ void settle_removals(Joined& joined) {
       any_erased = any_erased || (it != claims.end() && it->second);
       any_staged = any_staged || (it != claims.end() && !it->second);
     }
-    if (removal.phase == Phase::kErased) {
+    if (removal.is_erased()) {
+      if (removal.phase != Phase::kLogged) {
+        removals.clean();
+        tell_complete(joined, removals, id, removal);
+      }
       if (!any_staged) removals.drop(id);
     } else if (all_have || any_erased) {
       removals.erase(id, removal);
-      store::LogEntry entry;
-      entry.unix_seconds = static_cast<uint64_t>(std::time(nullptr));
-      entry.outcome = store::LogOutcome::kNote;
-      entry.text = fmt::format("secret {}: the removal that was interrupted before is complete",
-                               removal.target.name);
-      state.log().append_alone(entry);
+      tell_complete(joined, removals, id, removal);
     } else {
       removals.drop(id);
     }

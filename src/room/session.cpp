@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "room/failure.h"
 #include "room/local_checks.h"
+#include "room/named_secrets.h"
 #include "room/secret_removal.h"
 #include "room/state.h"
 #include "session/secret_draw.h"
@@ -115,6 +116,29 @@ std::string lost_with_the_epoch(session::MemberState& state) {
       erased, names);
 }
 
+/// The rows of a staged change of a flow lie beside the room's secrets until its contact decides
+/// (flow/run_store.h): they would become secrets in rows of before the refresh, and the copies that
+/// it is to make worthless would go on working (members.md §3, 12).
+void require_nothing_staged(Joined& joined) {
+  constexpr std::string_view kLabel = "refresh/staged";
+  net::Party& party = joined.session().party();
+  const uint8_t mine = flow_store(joined.state()).staged_runs().empty() ? 0 : 1;
+  const std::vector<Bytes> all = party.exchange(kLabel, Writer().u8(mine).bytes());
+  party.echo(kLabel, AbortCode::kDisagreement);
+  std::string who;
+  for (PartyId i = 0; i < all.size(); ++i) {
+    Reader in(all[i], kLabel, i);
+    if (in.u8() != 0) who += (who.empty() ? "" : ", ") + joined.members()[i];
+  }
+  if (who.empty()) return;
+  throw InputError("secret refresh",
+                   fmt::format("a step of a flow was cut at {}, and its values would keep their "
+                               "old rows",
+                               who),
+                   "start that flow again at all members, or `flexroom flow FILE --abandon RUN`; "
+                   "then refresh");
+}
+
 SecretsMoved refresh_secrets(Session& session) {
   Joined& joined = Access::join(session, Access::kAsks, "secret refresh");
   session::RefreshPlan plan;
@@ -122,7 +146,8 @@ SecretsMoved refresh_secrets(Session& session) {
   try {
     joined.run("secret refresh", [&] {
       joined.start();
-      plan = session::plan_refresh(joined.session());
+      plan = session::plan_refresh(joined.session());  // alone from here on
+      require_nothing_staged(joined);
       (void)joined.approve(session::refresh_proposal(joined.state().room(), plan));
       epoch = session::refresh_secrets(joined.session(), plan);
     });
@@ -228,7 +253,9 @@ void Session::remove_secret(const std::string& name) {
       joined.start();
       removal.run(joined.approve(removal.propose(name)));
     });
-    joined.log_outcome(store::LogOutcome::kDone, "secret remove " + removal.name());
+    if (joined.log_outcome(store::LogOutcome::kDone, "secret remove " + removal.name())) {
+      removal.logged();
+    }
     return true;
   });
 }

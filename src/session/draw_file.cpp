@@ -115,7 +115,7 @@ Birth load_birth(const std::string& name, const TomlTable& table,
   out.name = name;
   if (!is_secret_name(name) || name.starts_with("run/")) {
     table.fail("purposes", fmt::format("belongs to '{}', which is no name of a secret", name),
-               fmt::format("use letters, digits and - _ . / :, at most {}, not run/...",
+               fmt::format("use letters, digits and - _ . /, at most {}, not run/...",
                            store::kMaxNameBytes));
   }
   out.kind = table.text_or("kind", "secret");

@@ -393,9 +393,23 @@ std::vector<store::RecordMeta> MemberState::secrets_of_before() {
 }
 
 store::RecordMeta MemberState::secret(const std::string& name) {
+  if (name.starts_with("run/")) {
+    throw InputError(fmt::format("secret '{}'", name),
+                     "is a value of an open run, which only that run uses",
+                     "what a flow leaves in the room is called PREFIX:NAME; `flexroom secret list` "
+                     "shows it");
+  }
   std::optional<store::RecordMeta> found;
   for (const store::RecordMeta& meta : secrets_->list()) {
-    if (meta.name == name && (!found || meta.version > found->version)) found = meta;
+    if (meta.name != name) continue;
+    if (found && found->id != meta.id) {
+      throw InputError(fmt::format("secret '{}'", name),
+                       "is two: a flow made one, and one was imported or drawn under that name "
+                       "before such names belonged to flows",
+                       "`flexroom secret remove` at all members takes away the one that is not of "
+                       "the flow; import it again under another name");
+    }
+    if (!found || meta.version > found->version) found = meta;
   }
   if (!found) {
     for (const store::RecordMeta& meta : secrets_of_before()) {

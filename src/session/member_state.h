@@ -95,7 +95,9 @@ class MemberState {
   /// Runs that ended with their process get their entry, unless another process of this member
   /// may still be at it.
   void settle_runs();
-  /// The newest committed secret of that name. Throws InputError naming the remedy.
+  /// The newest committed secret of that name. Throws InputError naming the remedy, also where two
+  /// records have the name, and for what belongs to an open run (`run/RUN:NAME`): that run loads
+  /// its values by their records, and no one else has any use of them.
   store::RecordMeta secret(const std::string& name);
 
  private:

@@ -161,7 +161,7 @@ bool is_secret_name(std::string_view text) {
   return !text.empty() && text.size() <= store::kMaxNameBytes &&
          std::all_of(text.begin(), text.end(), [](char c) {
            return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                  std::string_view("-_./:").find(c) != std::string_view::npos;
+                  std::string_view("-_./").find(c) != std::string_view::npos;
          });
 }
 
@@ -173,7 +173,10 @@ SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view 
   out.name = fields.text("name");
   if (!is_secret_name(out.name)) {
     fields.fail("name", "is not a name",
-                fmt::format("use letters, digits and - _ . / :, at most {}", store::kMaxNameBytes));
+                fmt::format("use letters, digits and - _ . /, at most {}; PREFIX:NAME is what "
+                            "flows make. A secret that is called so since before: `flexroom "
+                            "secret remove` it, and give it another name",
+                            store::kMaxNameBytes));
   }
   if (out.name.starts_with("run/")) {
     fields.fail("name", "begins with run/, which belongs to a run", "give it another name");

@@ -41,7 +41,8 @@ struct SecretFile {
   static SecretFile load(const std::filesystem::path& file, std::string_view self_name);
 };
 
-/// What a secret may be called: 1 to 128 letters, digits and - _ . / :
+/// What a secret may be called that members bring or draw: 1 to 128 letters, digits and - _ . /
+/// With a `:` it is a value of a flow, and only the flow says what stands there.
 bool is_secret_name(std::string_view text);
 
 inline constexpr size_t kSaltBytes = 16;

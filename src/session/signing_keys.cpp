@@ -95,13 +95,14 @@ ObtainedKey obtain_signing_key(MemberSession& session, const store::RecordMeta& 
 }
 
 void erase_orphaned_keys(MemberState& state) {
-  std::map<std::string, store::RecordMeta> newest;  // of each name
+  // Of each record: two may have one name, as one that was imported before a flow made its own.
+  std::map<store::RecordId, store::RecordMeta> newest;
   for (store::RecordMeta& meta : state.secrets().list()) {
-    store::RecordMeta& best = newest.try_emplace(meta.name, meta).first->second;
+    store::RecordMeta& best = newest.try_emplace(meta.id, meta).first->second;
     if (best.version < meta.version) best = std::move(meta);
   }
   std::set<Digest> alive;
-  for (const auto& [name, meta] : newest) alive.insert(meta.origin());
+  for (const auto& [id, meta] : newest) alive.insert(meta.origin());
   for (const store::RecordMeta& meta : state.loaded().list()) {
     if (meta.kind == kSigningKeyKind && !alive.contains(meta.provenance)) {
       state.loaded().remove(meta.id);

@@ -40,9 +40,11 @@ bool take(MemberSession& session, std::span<const TotpKey> keys, uint64_t step) 
   const Digest use = RandomOracle("totp use", party.scope(), party.next_counter("totp")).digest();
   bool is_new = true;
   const auto take_one = [&](const TotpKey& key, uint64_t number) {
-    const Digest id = RandomOracle("totp", RoScope{}).field(key.id).field(number).digest();
-    const Bytes bound = session.state().once().bind("totp", id, use);
-    is_new = is_new && std::equal(bound.begin(), bound.end(), use.begin(), use.end());
+    for (const Bytes& known_by : key.ids) {
+      const Digest id = RandomOracle("totp", RoScope{}).field(known_by).field(number).digest();
+      const Bytes bound = session.state().once().bind("totp", id, use);
+      is_new = is_new && std::equal(bound.begin(), bound.end(), use.begin(), use.end());
+    }
   };
   for (const TotpKey& key : keys) {
     take_one(key, step);
@@ -58,6 +60,15 @@ bool all_took(net::Party& party, bool here) {
 }
 
 }  // namespace
+
+TotpKey totp_key(const store::RecordMeta& secret, bool next) {
+  TotpKey out;
+  out.ids.emplace_back(secret.id.begin(), secret.id.end());
+  if (secret.is_of_flow()) out.ids.emplace_back(secret.provenance.begin(), secret.provenance.end());
+  out.name = secret.name;
+  out.next = next;
+  return out;
+}
 
 uint64_t agree_on_totp_step(MemberSession& session, std::span<const TotpKey> keys,
                             const std::function<void()>& check) {

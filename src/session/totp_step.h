@@ -2,6 +2,8 @@
 
 #include <functional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "session/member_session.h"
 
@@ -9,10 +11,15 @@ namespace flexroom::session {
 
 /// A key whose code is made.
 struct TotpKey {
-  Bytes id;  // the same at all members, and of this key alone
+  /// What it is known by, the same at all members: a number is used once for each of them.
+  std::vector<Bytes> ids;
   std::string name;
   bool next = false;  // the number behind the agreed one is used too
 };
+
+/// Of a secret of the room: by its record; of what a flow made also by its sharing, which stays
+/// where the record is another one, from the run's to the room's when it is proved.
+TotpKey totp_key(const store::RecordMeta& secret, bool next = false);
 
 /// The 30-second number for the codes of these keys (operations.md (a), `decode`): public, agreed
 /// by all, within one of every member's clock, and once per key in once.db, for ever: a second code

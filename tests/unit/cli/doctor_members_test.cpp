@@ -16,6 +16,7 @@ namespace {
 using support::RoomRig;
 using Ended = RoomRig::Ended;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class DoctorMembersTest : public ::testing::TestWithParam<size_t> {
  protected:
@@ -107,6 +108,24 @@ TEST_P(DoctorMembersTest, EveryDifferenceIsNamedWithBothValuesAndTheRemedy) {
       EXPECT_TRUE(check(ended[i], name_of(j), "hosts of provider p").empty()) << ended[i].out;
     }
   }
+}
+
+// A flow's value is not imported, and the flow settles it.
+TEST_P(DoctorMembersTest, AValueOfAFlowIsThatFlowsToSettle) {
+  at(last(), [](session::MemberState& state) {
+    const store::RecordMeta own = state.secret("k");
+    auto kept = state.secrets().find(own.id, own.version);
+    kept->meta.id[0] ^= 1;
+    kept->meta.name = "account:keys/secret";
+    kept->meta.kind = "flow create-session";
+    state.secrets().put_committed(*kept);
+  });
+  const auto ended = all_run_it();
+  const auto value =
+      check(ended[0], name_of(last()), "value of a flow account:keys/secret version 1");
+  EXPECT_EQ(value.value("here", ""), "(nothing)") << ended[0].out;
+  EXPECT_THAT(value.value("remedy", ""), HasSubstr("start the same flow at all members"));
+  EXPECT_THAT(value.value("remedy", ""), Not(HasSubstr("import")));
 }
 
 TEST_P(DoctorMembersTest, ABurnedEpochAndLostStateAreSeenFromElsewhere) {

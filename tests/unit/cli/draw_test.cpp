@@ -284,8 +284,7 @@ TEST_P(DrawTest, TheValuesAreNowhere) {
 }
 
 session::TotpKey code_key(session::MemberState& state) {
-  const store::RecordMeta seed = state.secret("seed");
-  return {Bytes(seed.id.begin(), seed.id.end()), seed.name};
+  return session::totp_key(state.secret("seed"));
 }
 
 // A code's number counts once for a key, at all members; then all wait for the next.
@@ -325,6 +324,31 @@ TEST_P(DrawTest, TheNextNumberIsUsedToo) {
            const std::vector<session::TotpKey> both = {one, two}, single = {one};
            (void)session::agree_on_totp_step(joined.session(), both, [] {});
            (void)session::agree_on_totp_step(joined.session(), single, [] {});
+         });
+         return cli::kOk;
+       })) {
+    EXPECT_EQ(e.code, cli::kRefused) << e.out;
+    EXPECT_THAT(e.error(), HasSubstr("in each of these 30 seconds before"));
+  }
+}
+
+// A key that a run kept gets another record when it is proved, and stays the same key.
+TEST_P(DrawTest, ANumberThatARunUsedIsUsedWhenItsKeyIsProved) {
+  write_all("draw.toml", "[born.seed]\nalphabet = \"base32\"\nlength = 32\n");
+  all_ok(draw());
+  for (const Ended& e : rig_->run([](PartyId, cli::Output&out, cli::Common&common) {
+         support::Inside joined(out, common);
+         joined.session().guard([&] {
+           joined.session().start();
+           store::RecordMeta kept = joined.state().secret("seed");
+           kept.kind = "flow enrol";
+           store::RecordMeta proved = kept;
+           proved.id[0] ^= 1;
+           const std::vector<session::TotpKey> both = {session::totp_key(kept),
+                                                       session::totp_key(kept, true)};
+           const std::vector<session::TotpKey> later = {session::totp_key(proved)};
+           (void)session::agree_on_totp_step(joined.session(), both, [] {});
+           (void)session::agree_on_totp_step(joined.session(), later, [] {});
          });
          return cli::kOk;
        })) {

@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include "room/named_secrets.h"
+#include "session/signing_keys.h"
+#include "store/epoch_change.h"
 #include "support/room_rig.h"
 
 // Values that flows keep are secrets of the room: listed, refreshed, removed, and the key of jobs
@@ -177,6 +180,25 @@ class FlowValuesTest : public ::testing::Test {
     });
     return ended.code == cli::kOk ? ended.last()["secret"] : json();
   }
+  /// On this member's disk, in a process of its own; fails where `change` throws.
+  template <typename Change>
+  void at(PartyId i, Change change) {
+    const Ended e = rig_->run_one(i, [&](PartyId, cli::Output& out, cli::Common& common) {
+      change(*room::open_state(common.member_file, nullptr));
+      out.result({});
+      return cli::kOk;
+    });
+    ASSERT_EQ(e.code, cli::kOk) << e.out;
+  }
+  std::string log_of(PartyId i) {
+    return rig_
+        ->run_one(i, [](PartyId, cli::Output& out,
+                        cli::Common& common) { return cli::show_log(out, common, false); })
+        .out;
+  }
+  static bool told_of(const Ended& ended) { return ended.out.find(kComplete) != std::string::npos; }
+  static constexpr std::string_view kComplete =
+      "the removal that was interrupted before is complete";
   bool is_there(PartyId i, const std::string& name) { return !show(i, name).is_null(); }
 
   std::unique_ptr<RoomRig> rig_;
@@ -222,7 +244,45 @@ TEST_F(FlowValuesTest, AKeptKeyIsASecretOfTheRoomAndSignsWhereNoneIsNamed) {
   // What a flow made is not imported over.
   json terms = RoomRig::signs();
   rig_->write_shares("over.json", "account:keys/secret", "x", "raw", terms);
-  all_say(rig_->import("over.json"), "");
+  all_say(rig_->import("over.json"), "PREFIX:NAME is what flows make");
+}
+
+// A room may have a secret that was imported under such a name before it was refused: what a flow
+// made is found by its record, and the other one only stands where it is named.
+TEST_F(FlowValuesTest, AnImportedSecretThatIsCalledLikeAFlowsSignsNothingInItsPlace) {
+  all_ok(make_key());
+  all_ok(call());
+  const std::string name = "account:keys/secret";
+  for (PartyId i = 0; i < rig_->size(); ++i) {
+    at(i, [&](session::MemberState& state) {
+      const store::RecordMeta own = state.secret("joint/key");
+      auto planted = state.secrets().find(own.id, own.version);
+      planted->meta.id[0] ^= 1;
+      planted->meta.name = name;
+      planted->meta.version = 9;
+      state.secrets().put_committed(*planted);
+    });
+  }
+  const std::vector<Ended> called = call();
+  all_ok(called);
+  EXPECT_THAT(called[0].out, HasSubstr("(secret account:keys/secret v1, kept by flow make-key"));
+  at(0, [&](session::MemberState& state) {
+    try {
+      (void)state.secret(name);
+      throw std::logic_error("one of two was taken");
+    } catch (const InputError& error) {
+      EXPECT_THAT(error.remedy(), HasSubstr("secret remove"));
+    }
+    // The day's key of the flow's belongs to a record that is the newest of its own.
+    const size_t before = state.loaded().list().size();
+    session::erase_orphaned_keys(state);
+    if (before == 0 || state.loaded().list().size() != before) {
+      throw std::logic_error("the day's key was erased");
+    }
+  });
+  all_ok(remove(name));
+  EXPECT_EQ(show(0, name)["kind"], "flow make-key");
+  all_ok(call());
 }
 
 TEST_F(FlowValuesTest, ARemovalIsOfAllOrOfNone) {
@@ -247,7 +307,15 @@ TEST_F(FlowValuesTest, ARemovalIsOfAllOrOfNone) {
       const bool confirmed =
           ended[0].code == cli::kOk || step == "exchanged" || step == "committed";
       // The next command that meets all members settles it, whatever it is.
-      all_ok(refresh());
+      const auto settled = refresh();
+      all_ok(settled);
+      // Who did not live to log it logs it now, and says so; who did says nothing again.
+      const bool gone = !is_there(1, name);
+      EXPECT_EQ(told_of(settled[1]), gone) << settled[1].out;
+      EXPECT_EQ(log_of(1).find(kComplete) != std::string::npos, gone);
+      if (step == "committed") {
+        EXPECT_FALSE(told_of(settled[0])) << settled[0].out;
+      }
       EXPECT_EQ(is_there(0, name), is_there(1, name));
       if (confirmed) {
         EXPECT_FALSE(is_there(1, name));
@@ -260,6 +328,61 @@ TEST_F(FlowValuesTest, ARemovalIsOfAllOrOfNone) {
       }
     }
   }
+}
+
+// What an open run keeps is not proved yet, and may be dropped: nothing outside it uses it.
+TEST_F(FlowValuesTest, AValueOfARunIsUsedByItsRunAlone) {
+  const std::string name = "run/aaaaaaaa:keys/secret";
+  for (PartyId i = 0; i < rig_->size(); ++i) {
+    at(i, [&](session::MemberState& state) {
+      const store::RecordMeta own = state.secret("joint/key");
+      auto kept = state.secrets().find(own.id, own.version);
+      kept->meta.id[0] ^= 1;
+      kept->meta.name = name;
+      kept->meta.kind = "flow make-key";
+      state.secrets().put_committed(*kept);
+    });
+  }
+  for (PartyId i = 0; i < rig_->size(); ++i) {
+    rig_->write(i, "who.toml", kWhoAmI + "secret = \"" + name + "\"\n[argument.access-key-id]\n");
+    rig_->write(i, "flow.toml", kAccount);
+  }
+  const std::string id = account_["access_key_id"].get<std::string>();
+  all_say(rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
+    return cli::call_recipe(out, common, rig_->dir(i) / "who.toml", {{"access-key-id", id}},
+                            std::nullopt);
+  }),
+          "is a value of an open run");
+  all_say(rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
+    return cli::run_flow(out, common, rig_->dir(i) / "flow.toml", {}, "", "", {name, id});
+  }),
+          "is a value of an open run");
+}
+
+// A step that was cut leaves rows that no refresh would renew.
+TEST_F(FlowValuesTest, NothingIsRefreshedWhileAStepIsStagedAnywhere) {
+  const auto refresh = [&] {
+    return rig_->run([](PartyId, cli::Output& out, cli::Common& common) {
+      return cli::secret_refresh(out, common);
+    });
+  };
+  const json before = show(0, "joint/key");
+  flow::Change change;
+  change.run = "aaaaaaaa";
+  at(1, [&](session::MemberState& state) { room::flow_store(state).stage(change, {}); });
+  all_say(refresh(), "a step of a flow was cut at m1");
+  EXPECT_EQ(show(0, "joint/key"), before);
+  at(1, [&](session::MemberState& state) { room::flow_store(state).drop_staged(change.run); });
+  all_ok(refresh());
+  EXPECT_NE(show(0, "joint/key")["set"], before["set"]);
+}
+
+TEST_F(FlowValuesTest, ARemovalIsAlone) {
+  const auto other = std::make_unique<store::SessionLock>(rig_->dir(0) / "state");
+  const auto ended = remove("joint/key");
+  EXPECT_NE(ended[0].code, cli::kOk) << ended[0].out;
+  EXPECT_THAT(ended[0].error(), HasSubstr("another command of this member runs"));
+  for (PartyId i = 0; i < rig_->size(); ++i) EXPECT_TRUE(is_there(i, "joint/key"));
 }
 
 // A member that says something else about a removal is named, and nothing is erased.

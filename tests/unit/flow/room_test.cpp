@@ -187,6 +187,62 @@ TEST(FlowStore, AReplacedOrErasedValueLeavesNoRecord) {
             0u);
 }
 
+/// As in a state.db of before a `secret refresh`: the same values, in rows of another set.
+void put_other_rows(History& h, PartyId member, const std::string& end_of_name) {
+  h.look_at_secrets(member, [&](store::SecretStore& secrets) {
+    size_t changed = 0;
+    for (const store::RecordMeta& meta : secrets.list()) {
+      if (!meta.name.ends_with(end_of_name)) continue;
+      auto record = secrets.find(meta.id, meta.version);
+      record->meta.set[0] ^= 1;
+      secrets.put_committed(*record);
+      ++changed;
+    }
+    EXPECT_EQ(changed, 1u);
+    return 0;
+  });
+}
+
+TEST(FlowRows, RowsOfBeforeARefreshAreAnotherVersion) {
+  History h(2);
+  ASSERT_TRUE(h.finish(load_shipped("create-account"), 1)) << h.last[0];
+  h.toy.at_step = [](const std::string& name) {
+    if (name == "GetCallerIdentity") {
+      throw ProtocolAbort(AbortCode::kCancelled, name, "stopped");
+    }
+  };
+  (void)h.session(load_shipped("create-session"));
+  h.toy.at_step = nullptr;
+  put_other_rows(h, 1, ":keys/secret");
+  const auto refused = h.session(load_shipped("create-session"));
+  for (const std::string& one : refused) {
+    EXPECT_NE(one.find("restored: READY: keys/secret has another version at some member, or other "
+                       "rows"),
+              std::string::npos)
+        << one;
+  }
+  // What the run kept is void, and made again.
+  const auto merged = h.session(load_shipped("create-session"), History::Op::kGoOn);
+  ASSERT_TRUE(History::done(merged)) << merged[0] << " / " << merged[1];
+  ASSERT_TRUE(h.finish(load_shipped("create-session"))) << h.last[0];
+  EXPECT_EQ(h.toy.world.keys.size(), 1u);
+  EXPECT_NE(h.current("account", "keys/secret"), "");
+}
+
+TEST(FlowRows, ABirthInRowsOfBeforeARefreshIsLost) {
+  History h(2);
+  ASSERT_TRUE(h.finish(load_shipped("create-account"), 1)) << h.last[0];
+  h.toy.at_step = [](const std::string& name) {
+    if (name == "ConsoleSignin") throw ProtocolAbort(AbortCode::kCancelled, name, "stopped");
+  };
+  (void)h.session(load_shipped("create-session"));
+  h.toy.at_step = nullptr;
+  put_other_rows(h, 1, ":account/password");
+  for (const std::string& one : h.session(load_shipped("create-session"), History::Op::kGoOn)) {
+    EXPECT_NE(one.find("the born secret account/password is lost"), std::string::npos) << one;
+  }
+}
+
 class FlowRoom : public ::testing::TestWithParam<size_t> {};
 INSTANTIATE_TEST_SUITE_P(Members, FlowRoom, ::testing::Values(2, 3));
 

@@ -129,6 +129,8 @@ TEST_F(DrawFileTest, WhatIsWrongIsNamedWithItsLine) {
   EXPECT_THAT(error(born("list = \"names/given.txt\"\nidentifies = true\n")),
               HasSubstr("with 2 bits"));
   EXPECT_THAT(error(born("alphabet = \"hex\"\nlength = 2\nentropy = 8\n")), HasSubstr("entropy"));
+  EXPECT_THAT(error("[born.\"account:x\"]\nalphabet = \"hex\"\nlength = 2\n"),
+              HasSubstr("no name"));
   EXPECT_THAT(error("[born.\"run/x\"]\nalphabet = \"hex\"\nlength = 2\n"), HasSubstr("no name"));
   EXPECT_THAT(error(born("alphabet = \"hex\"\nlength = 2\npurposes = [\"anywhere\"]\n")),
               HasSubstr("purpose 'anywhere'"));

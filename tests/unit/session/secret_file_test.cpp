@@ -89,9 +89,10 @@ TEST_F(SecretFileTest, WholeFilesAreRead) {
 TEST_F(SecretFileTest, NameKindAndLengthAreBounded) {
   const std::string longest(store::kMaxNameBytes, 'n');
   EXPECT_EQ(load(with(shares(), "name", longest).dump()).name, longest);
-  for (const std::string& name : {std::string(), longest + "n", std::string(240, 'n'),
-                                  std::string(300, 'n'), std::string("a b"), std::string("a\nb"),
-                                  std::string("a\x1b[2J"), std::string("\xe2\x80\xae")}) {
+  for (const std::string& name :
+       {std::string(), longest + "n", std::string(240, 'n'), std::string(300, 'n'),
+        std::string("a b"), std::string("a\nb"), std::string("account:keys/secret"),
+        std::string("a\x1b[2J"), std::string("\xe2\x80\xae")}) {
     EXPECT_THAT(error(with(shares(), "name", name)), HasSubstr("`name`"));
   }
   EXPECT_THAT(error(with(shares(), "name", "run/x")), HasSubstr("run/"));
