@@ -81,4 +81,11 @@ bool is_aws_region(std::string_view text) {
   });
 }
 
+bool is_access_key_id(std::string_view text) {
+  constexpr size_t kMost = 128;
+  return !text.empty() && text.size() <= kMost && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
 }  // namespace flexroom

@@ -45,4 +45,8 @@ bool is_aws_host(const AwsService& service, std::string_view region, std::string
 /// "us-east-1": letters of a region, digits and hyphens.
 bool is_aws_region(std::string_view text);
 
+/// "AKIAIOSFODNN7EXAMPLE": 1 to 128 letters, digits and underscores. What goes into an
+/// Authorization line as one is one, wherever it came from.
+bool is_access_key_id(std::string_view text);
+
 }  // namespace flexroom

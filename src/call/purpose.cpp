@@ -18,7 +18,8 @@ using http::RequestModel;
 
 constexpr size_t kMaxPurpose = 1024;
 constexpr std::string_view kScheme = "https://";
-constexpr std::string_view kAsTotp = " as totp";
+constexpr std::string_view kAs = " as ";
+constexpr std::string_view kKey = " key ";
 
 std::vector<std::string> words(std::string_view text, size_t most) {
   std::vector<std::string> out;
@@ -47,8 +48,12 @@ Purpose parse_position(std::string_view purpose, std::string_view place) {
   if (parts.size() != 3) refuse("has no position");
   const std::string_view url = parts[1];
   std::string_view position = parts[2];
-  const bool is_totp = position.ends_with(kAsTotp);
-  if (is_totp) position.remove_suffix(kAsTotp.size());
+  const std::string_view function = function_of(position);
+  if (!function.empty() && function != "totp") {
+    refuse(fmt::format("ends in '{}', which is a function of flow files alone", function));
+  }
+  const bool is_totp = !function.empty();
+  if (is_totp) position.remove_suffix(kAs.size() + function.size());
   const size_t slash = url.find('/', kScheme.size());
   if (!url.starts_with(kScheme) || slash == std::string_view::npos ||
       url.find_first_of("?#") != std::string_view::npos) {
@@ -109,6 +114,19 @@ double most_entropy(const store::RecordMeta& secret) {
 }
 
 }  // namespace
+
+std::string_view function_of(std::string_view purpose) {
+  std::string_view rest = purpose;
+  const size_t key = rest.rfind(kKey);
+  const bool keyed = key != std::string_view::npos && is_host_name(rest.substr(key + kKey.size()));
+  if (keyed) rest = rest.substr(0, key);
+  for (const std::string_view function : kSlotFunctions) {
+    if (!rest.ends_with(function) || (keyed && !function.starts_with("jwe "))) continue;
+    const std::string_view before = rest.substr(0, rest.size() - function.size());
+    if (before.ends_with(kAs)) return purpose.substr(before.size());
+  }
+  return {};
+}
 
 Purpose parse_purpose(std::string_view purpose, std::string_view place) {
   if (purpose.size() > kMaxPurpose || !std::all_of(purpose.begin(), purpose.end(), [](char c) {

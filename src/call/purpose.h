@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <string>
@@ -49,6 +50,20 @@ inline constexpr size_t kMaxSigningKeyBytes = 60;
 
 /// A key of HMAC-SHA1 that is not hashed first (RFC 2104).
 inline constexpr size_t kMaxTotpKeyBytes = 64;
+
+/// What a slot may stand for instead of its value: what purposes and flow files write behind " as
+/// ".
+inline constexpr std::array<std::string_view, 6> kSlotFunctions = {"jwe RSA-OAEP-256 A256GCM",
+                                                                   "jwe RSA-OAEP A256GCM",
+                                                                   "jwe RSA-OAEP-256 A128GCM",
+                                                                   "jwe RSA-OAEP A128GCM",
+                                                                   "totp",
+                                                                   "totp next"};
+
+/// The function that a purpose ends in: one of kSlotFunctions, a jwe also with " key HOST"; "" of
+/// a plain position. Text behind a slot that reads like one is one: what may leave encrypted has no
+/// purpose that lets it stand in the clear with the words behind it (§5.1).
+std::string_view function_of(std::string_view purpose);
 
 /// The fields of a secret contradict each other: purposes that are none or of hosts that its
 /// provider does not have, purposes without provider, an entropy that its class and length cannot

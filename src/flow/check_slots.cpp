@@ -391,8 +391,30 @@ std::vector<std::string> purposes_for(const Step& step, const SlotUse& use) {
 bool allows(const std::vector<std::string>& purposes, const Step& step, const SlotUse& use) {
   const std::vector<std::string> wanted = purposes_for(step, use);
   return std::any_of(wanted.begin(), wanted.end(), [&](const std::string& want) {
+    // The words of a function may be text behind the slot: they are no leave to stand there.
+    if (function_of(want).empty() != use.function.empty()) return false;
     return std::find(purposes.begin(), purposes.end(), want) != purposes.end();
   });
+}
+
+void check_code_key(const Place& place, const std::string& name, double entropy, uint32_t max) {
+  if (entropy < kFullEntropy) {
+    refuse(place,
+           fmt::format("{} makes codes with {:.0f} bits of entropy, needs 128", name, entropy),
+           "a key that can be guessed is found from the codes that it makes (tls-in-mpc.md §3.4)");
+  }
+  if (max > kMaxTotpKeyBytes) {
+    refuse(place, fmt::format("{} may have {} bytes, a key of codes has {} at most", name, max,
+                              kMaxTotpKeyBytes));
+  }
+}
+
+void check_code_key(const Place& place, const std::string& name,
+                    const std::vector<std::string>& purposes, double entropy, uint32_t max) {
+  const bool codes = std::any_of(purposes.begin(), purposes.end(), [](const std::string& purpose) {
+    return function_of(purpose).starts_with("totp");
+  });
+  if (codes) check_code_key(place, name, entropy, max);
 }
 
 bool signs(const std::vector<std::string>& purposes, std::string_view service,

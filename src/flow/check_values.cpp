@@ -107,6 +107,9 @@ class RoomCheck {
       refuse(step_.place, fmt::format("{} is {}, which does not stand in a {}", use.name,
                                       to_string(value->value_class), to_string(use.where)));
     }
+    if (use.function.starts_with("totp")) {
+      check_code_key(step_.place, use.name, value->entropy, value->max);
+    }
     if (allows(value->purposes, step_, use)) return;
     refuse(step_.place,
            fmt::format("{} has no purpose `{}`", use.name, purposes_for(step_, use).front()));

@@ -9,6 +9,7 @@
 #include "base/near_name.h"
 #include "base/private_file.h"
 #include "call/birth_list.h"
+#include "call/purpose.h"
 #include "flow/keys.h"
 #include "flow/loader.h"
 
@@ -102,13 +103,6 @@ void load_head(Loading& in, const TomlTable& table) {
 
 // ------------------------------------------------------------------ purposes
 
-constexpr std::array<std::string_view, 6> kFunctions = {"jwe RSA-OAEP-256 A256GCM",
-                                                        "jwe RSA-OAEP A256GCM",
-                                                        "jwe RSA-OAEP-256 A128GCM",
-                                                        "jwe RSA-OAEP A128GCM",
-                                                        "totp",
-                                                        "totp next"};
-
 bool is_sigv4(std::string_view purpose) {
   if (!purpose.starts_with("sigv4 ")) return false;
   purpose.remove_prefix(6);
@@ -162,7 +156,9 @@ void check_purpose(const Loading& in, const std::string& purpose, const Place& p
       at_host(function.substr(key + 5));
       function = function.substr(0, key);
     }
-    if (std::find(kFunctions.begin(), kFunctions.end(), function) == kFunctions.end()) not_one();
+    if (std::find(kSlotFunctions.begin(), kSlotFunctions.end(), function) == kSlotFunctions.end()) {
+      not_one();
+    }
     position = position.substr(0, as);
   }
   const bool whole = position.starts_with("cookie ") && position.ends_with("={{}}");
@@ -272,6 +268,7 @@ void load_birth(Loading& in, const std::string& name, const TomlTable& table) {
            "whoever guesses it addresses the identity");
   }
   birth.purposes = load_purposes(in, table);
+  check_code_key(birth.place, name, birth.purposes, birth.bits, birth.bytes());
   for (const std::string& purpose : birth.purposes) {
     const auto host = host_of_purpose(purpose);
     if (birth.bits < kFullEntropy && host && in.is_mailbox(*host)) {

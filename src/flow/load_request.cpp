@@ -19,12 +19,6 @@ using Where = SlotUse::Where;
 constexpr std::array<std::string_view, 7> kAdded = {
     "content-length", "accept-encoding", "connection",         "transfer-encoding",
     "expect",         "upgrade",         "authorization-sigv4"};
-constexpr std::array<std::string_view, 6> kFunctions = {"jwe RSA-OAEP-256 A256GCM",
-                                                        "jwe RSA-OAEP A256GCM",
-                                                        "jwe RSA-OAEP-256 A128GCM",
-                                                        "jwe RSA-OAEP A128GCM",
-                                                        "totp",
-                                                        "totp next"};
 
 template <size_t N>
 bool is_one_of(std::string_view text, const std::array<std::string_view, N>& list) {
@@ -227,7 +221,7 @@ class RequestLoader {
       refuse(place_, fmt::format("not a slot: {{{{{}}}}}", display_short(raw)),
              "write {{NAME}} or {{NAME as FUNCTION key PREFIX}}");
     }
-    if (!out.function.empty() && !is_one_of(out.function, kFunctions)) {
+    if (!out.function.empty() && !is_one_of(out.function, kSlotFunctions)) {
       refuse(place_, fmt::format("no function `{}`", display_short(out.function)));
     }
     return out;

@@ -149,6 +149,12 @@ void check_decode(const Keep& keep, const Place& place) {
   }
 }
 
+/// Whether text of the class is always a text of the code: no padding, no bits left over.
+bool always_decodes(const Keep& keep) {
+  if (keep.min != keep.max) return false;
+  return keep.decode == "hex" || (keep.decode == "base32" && keep.max % 8 == 0);
+}
+
 void check_keep_name(const Loading& in, const Step& step, const Keep& keep) {
   const Flow& flow = in.flow;
   if (!step.sealed) refuse(keep.place, "an open answer keeps nothing");
@@ -195,6 +201,7 @@ void load_keep(Loading& in, const TomlTable& step_table, const TomlTable& table,
     refuse(place, fmt::format("signs with {} bits of entropy, needs 128", keep.entropy),
            "a key that can be guessed is found from what signing opens (tls-in-mpc.md §3.4)");
   }
+  check_code_key(place, keep.name, keep.purposes, keep.entropy, keep.stored_max());
   const Keep* const other = in.flow.kept(keep.name);
   if (other != nullptr && other->signature() != keep.signature()) {
     refuse(place,
@@ -317,6 +324,14 @@ void check_kinds(const Step& step) {
   for (const Keep& keep : step.keeps) {
     check(keep.at, keep.place, false);
     check_run(keep.at, keep.value_class, keep.place);
+    if (!keep.decode.empty() && !step.opens.empty() && !always_decodes(keep)) {
+      refuse(
+          keep.place,
+          fmt::format("{} is decoded only after `open` has shown its values, and may turn out to "
+                      "be no {}",
+                      keep.name, keep.decode),
+          "give it one length without padding, or open in another step");
+    }
   }
   for (const Open& open : step.opens) {
     if (!open.at) continue;

@@ -238,15 +238,15 @@ flow::StepAnswer sealed_answer(const flow::Step& step, agent::SealedReply&& repl
   for (size_t k = step.keeps.size() + step.opens.size(); k < reply.values.size(); ++k) {
     if (reply.values[k].state != SealedValue::State::kTested) return void_answer();
   }
-  for (size_t k = 0; k < step.opens.size(); ++k) {
-    const SealedValue& value = reply.values[step.keeps.size() + k];
-    const bool ours = value.state == SealedValue::State::kOpened && !step.opens[k].to_all();
-    if (ours) tell(step.opens[k].name, value.secret.reveal());
-  }
   if (decode && !decode(step, kept)) {
     out.failure = "outside class";
     out.opened.clear();
     return out;
+  }
+  for (size_t k = 0; k < step.opens.size(); ++k) {
+    const SealedValue& value = reply.values[step.keeps.size() + k];
+    const bool ours = value.state == SealedValue::State::kOpened && !step.opens[k].to_all();
+    if (ours) tell(step.opens[k].name, value.secret.reveal());
   }
   out.kept = store(std::move(kept));
   return out;

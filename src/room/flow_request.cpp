@@ -186,8 +186,7 @@ flow::Filling::Secret in_slot(const SlotUse& use, const flow::Filling::Secret& v
                               uint32_t jwe_length) {
   if (use.is_jwe()) return {jwe_length, http::CharClass::kUrlSafe};
   if (use.function.empty()) return value;
-  const uint32_t key = std::min(value.length, static_cast<uint32_t>(kMaxTotpKeyBytes));
-  return {circuits::kTotpDigits, http::CharClass::kDigits, key};
+  return {circuits::kTotpDigits, http::CharClass::kDigits, value.length};
 }
 
 OpenCall step_call(const RoomConfig& room, const Flow& flow, const Step& step,

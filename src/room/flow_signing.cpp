@@ -2,10 +2,9 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-
 #include "agreement/time.h"
 #include "base/display.h"
+#include "call/aws_services.h"
 #include "call/purpose.h"
 #include "session/signing_keys.h"
 
@@ -13,16 +12,6 @@ namespace flexroom::room {
 namespace {
 
 using flow::StoredValue;
-
-constexpr size_t kMaxKeyId = 128;
-
-bool is_key_id(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxKeyId &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                  c == '_';
-         });
-}
 
 agent::SigningKey copy_of(const agent::SigningKey& key) { return {key.kin, key.kout.clone()}; }
 
@@ -61,7 +50,7 @@ GivenKey::GivenKey(const flow::Flow& flow, const FlowKey& key, store::RecordMeta
   if (flow.kept(own) != nullptr) {
     throw InputError(place, fmt::format("the flow makes its key {} itself", own));
   }
-  if (!is_key_id(id_)) {
+  if (!is_access_key_id(id_)) {
     throw InputError("--key-id", "is no access key id",
                      "1 to 128 letters and digits, as AKIAIOSFODNN7EXAMPLE");
   }

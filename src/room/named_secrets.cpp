@@ -1,6 +1,7 @@
 #include "room/named_secrets.h"
 
 #include <fmt/core.h>
+#include "call/aws_services.h"
 
 #include <algorithm>
 #include <ctime>
@@ -33,6 +34,7 @@ std::optional<JointKey> pair_of(flow::RunStore& store, const std::string& prefix
   if (!id || !id->meta.is_public || id->meta.provider != meta.provider || !secret) {
     return std::nullopt;
   }
+  if (!is_access_key_id(as_text(id->bytes.reveal()))) return std::nullopt;
   if (store.room_value(prefix, beside(meta.name, kTokenPart))) return std::nullopt;
   return JointKey{std::string(as_text(id->bytes.reveal())), *secret->record};
 }
@@ -112,7 +114,8 @@ std::optional<std::string> id_of_key(session::MemberState& state, const std::str
   for (const NamedSecret& named : secrets_called(state, secret)) {
     if (!named.is_of_flow() || named.name != secret) continue;
     const auto id = flow_store(state).room_value(named.prefix, beside(named.value, kIdPart));
-    if (id && id->meta.is_public) return std::string(as_text(id->bytes.reveal()));
+    if (!id || !id->meta.is_public || !is_access_key_id(as_text(id->bytes.reveal()))) continue;
+    return std::string(as_text(id->bytes.reveal()));
   }
   return std::nullopt;
 }

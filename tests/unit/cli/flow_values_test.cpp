@@ -205,6 +205,18 @@ class FlowValuesTest : public ::testing::Test {
   json account_;
 };
 
+// What was opened beside the key is put into a header and a file: it has to be what it is called.
+TEST_F(FlowValuesTest, WhatIsNoAccessKeyIdMakesNoPair) {
+  std::string text = kMakeKey;
+  const std::string id =
+      "CreateAccessKeyResult/AccessKey/AccessKeyId\", class = \"urlsafe\", max = 32";
+  text.replace(text.find("PREFIX"), 6, "account");
+  text.replace(text.find(id), id.size(),
+               "ResponseMetadata/RequestId\", class = \"urlsafe\", max = 64");
+  all_ok(flow(text));
+  all_say(call(), "names no key, and no flow has left one for provider 'sandbox'");
+}
+
 TEST_F(FlowValuesTest, AKeptKeyIsASecretOfTheRoomAndSignsWhereNoneIsNamed) {
   all_say(call(), "names no key, and no flow has left one for provider 'sandbox'");
   all_ok(make_key());

@@ -240,6 +240,45 @@ TEST(FlowValues, AKeyOfAnotherFlowSignsOnlyWithItsPurposeAndBits) {
             std::string::npos);
 }
 
+// A key that another flow left makes codes only with 128 bits, and if it can be one.
+TEST(FlowValues, AKeyOfAnotherFlowMakesCodesOnlyIfItCanBeOne) {
+  const Flow flow = parse_flow(R"([flow]
+name = "code"
+provider = "sandbox"
+prefix = "account"
+hosts = ["signin.flexroom.example"]
+uses = ["mfa/seed"]
+
+[[step]]
+name = "Code"
+request = """
+POST /totp HTTP/1.1
+Host: signin.flexroom.example
+Content-Type: application/json
+
+{"code": "{{mfa/seed as totp}}"}
+"""
+on.unknown = "again"
+)",
+                               "code.toml", sandbox_room());
+  KnownValues room;
+  room["mfa/seed"] = {false,
+                      320,
+                      ValueClass::kRaw,
+                      {"POST https://signin.flexroom.example/totp json /code={{}} as totp"},
+                      false,
+                      40,
+                      40,
+                      "sandbox"};
+  const auto said = [&] { return refusal_of([&] { (void)check_against(flow, room); }); };
+  EXPECT_EQ(said(), "accepted");
+  room["mfa/seed"].entropy = 127;
+  EXPECT_NE(said().find("mfa/seed makes codes with 127 bits"), std::string::npos) << said();
+  room["mfa/seed"].entropy = 320;
+  room["mfa/seed"].max = 65;
+  EXPECT_NE(said().find("mfa/seed may have 65 bytes"), std::string::npos) << said();
+}
+
 TEST(FlowValues, ArgumentsFitTheirPlacesAndNobodyGivesTwo) {
   const Flow quota = load_shipped("quota-increase");
   EXPECT_NE(refusal_of([&] {
