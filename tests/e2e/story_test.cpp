@@ -175,7 +175,7 @@ class StoryTest : public ::testing::Test {
     cloud_ = std::make_unique<Command>(work_ / "cloud.out", arguments);
     wait_until([&] { return cloud_->out().find("Ctrl-C") != std::string::npos; }, "the sandbox");
     const int port = json::parse(read(work_ / "cloud/endpoints.json"))["port"];
-    std::string room = "[room]\nname = \"story\"\n";
+    std::string room = "[room]\nname = \"story\"\ntriples = \"masked\"\n";
     for (const char* const member : kNames) {
       const auto [fd, free_port] = support::listen_on_loopback();
       close(fd);
