@@ -44,7 +44,7 @@ struct SealedItem {
   enum class Fate : uint8_t {
     kKeep,  // stays as authenticated bits
     kOpen,  // opened in phase 6, to all or to one
-    kTest,  // must be `equals` (assert); shows one bit
+    kTest,  // must be `equals` (assert), one bit; without a text: the element must be there
     /// Must not be there (assert): no such place; of `after` or a pattern the literal stands
     /// nowhere in it, one bit. Of other places shown is what selecting them shows: of a header
     /// which lines have its name, their structure, and which begin with `before`; of JSON and XML

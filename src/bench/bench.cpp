@@ -78,11 +78,6 @@ std::string huge_pages() {
   return line.substr(begin + 1, end - begin - 1) + ", and asked for by the program";
 }
 
-std::string load_average() {
-  double load[1];
-  return getloadavg(load, 1) == 1 ? fmt::format("{:.1f}", load[0]) : "unknown";
-}
-
 using Answers = std::vector<nlohmann::json>;
 
 constexpr LinkShape kTwentyMs{20, 1000};
@@ -560,29 +555,19 @@ void measure_requests(BenchReport& report, const BenchOptions& options, std::ofs
   add_environment(report, rtt_ms);
 }
 
-/// Throws for a name that is no figure's.
-void require_figures(const std::set<std::string>& names) {
-  const std::vector<std::string>& all = bench_figure_names();
-  for (const std::string& name : names) {
-    if (std::find(all.begin(), all.end(), name) != all.end()) continue;
-    std::string list;
-    for (const std::string& one : all) list += (list.empty() ? "" : ", ") + one;
-    throw InputError("--only " + name, "is no figure", "the figures are " + list);
-  }
-}
-
 }  // namespace
 
 BenchReport run_bench(const BenchOptions& options) {
-  require_figures(options.only);
+  require_bench_figures(options.only);
   const auto wants = [&](std::string_view name) {
     if (options.only.empty()) return !options.quick || !is_flow_figure(name);
     return options.only.contains(std::string(name));
   };
   const auto wants_any = [&](bool of_flows) {
-    return std::any_of(
-        bench_figure_names().begin(), bench_figure_names().end(),
-        [&](const std::string& name) { return is_flow_figure(name) == of_flows && wants(name); });
+    const std::vector<std::string>& all = bench_figure_names();
+    return std::any_of(all.begin(), all.end(), [&](const std::string& name) {
+      return is_flow_figure(name) == of_flows && wants(name);
+    });
   };
   // What the flows' part takes of the whole.
   const double flows = !wants_any(true) ? 0 : wants_any(false) ? 0.65 : 1;
@@ -591,16 +576,15 @@ BenchReport run_bench(const BenchOptions& options) {
   };
   std::ofstream plot_file = open_plot(options.plot);
   BenchReport report;
-  report.environment["load"] = load_average();
+  double load = 0;
+  report.environment["load"] = getloadavg(&load, 1) == 1 ? fmt::format("{:.1f}", load) : "unknown";
+  const TemporaryDirectory directory;
   if (flows > 0) {
-    const TemporaryDirectory directory;
-    double done = 0;
-    measure_flows(report, directory.path(), wants, [&](std::string_view phase) {
-      progress(phase, flows * done);
-      done += (1 - done) / 5;
+    measure_flows(report, directory.path(), wants, [&](std::string_view phase, double fraction) {
+      progress(phase, flows * fraction);
     });
-    add_environment(report, std::nullopt);
   }
+  add_environment(report, std::nullopt);
   if (flows < 1) {
     measure_requests(report, options, plot_file, [&](std::string_view phase, double fraction) {
       progress(phase, flows + (1 - flows) * fraction);

@@ -45,6 +45,8 @@ struct BenchReport {
 
 /// In the order of the table.
 const std::vector<std::string>& bench_figure_names();
+/// Throws InputError for a name that is no figure's.
+void require_bench_figures(const std::set<std::string>& names);
 /// Of a whole flow through the product: a minute and more each.
 bool is_flow_figure(std::string_view name);
 

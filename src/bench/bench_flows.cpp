@@ -67,7 +67,7 @@ class FlowRoom {
         members_(members),
         sandbox_(folder / "cloud", {"--record", (folder / "seen").string()}) {
     const Answers made = members_.run({{"do", "identity"}, {"folder", folder.string()}});
-    std::string room = "[room]\nname = \"bench\"\n";
+    std::string room = "[room]\nname = \"bench\"\ntriples = \"masked\"\n";
     for (PartyId i = 0; i < members_.size(); ++i) {
       const auto [fd, port] = listen_on_loopback();
       ::close(fd);
@@ -147,7 +147,7 @@ std::string of_second(std::string text) {
 class Flows {
  public:
   Flows(BenchReport& report, FlowRoom& room, const std::function<bool(std::string_view)>& wants,
-        const std::function<void(std::string_view)>& progress)
+        const std::function<void(std::string_view, double)>& progress)
       : report_(report), room_(room), wants_(wants), progress_(progress) {}
 
   /// What serves no figure that is wanted is left out; an account, and a key for what is signed,
@@ -193,7 +193,7 @@ class Flows {
   BenchReport& report_;
   FlowRoom& room_;
   const std::function<bool(std::string_view)>& wants_;
-  const std::function<void(std::string_view)>& progress_;
+  const std::function<void(std::string_view, double)>& progress_;
   Answers account_;
 };
 
@@ -221,20 +221,20 @@ const json kPerson = {{"person", "member-0"}};
 const json kJob = {{"user-data", "IyEvYmluL3NoCnRydWUK"}, {"training-image", "none/such:1"}};
 
 void Flows::first_account() {
-  progress_("create-account");
+  progress_("create-account", 0);
   account_ = create_account(room_, room_.file("create-account"));
   add("create_account_cold_s", account_, kPublishedSessionSeconds, account_text(), kCold);
 }
 
 void Flows::sandbox_session() {
-  progress_("create-session");
+  progress_("create-session", 0.1);
   const Answers session = room_.flow(room_.file("create-session"), kPerson, no_inputs());
   add("create_session_sandbox_cold_s", session, kPublishedSessionSeconds, session_text(false),
       kCold);
 }
 
 void Flows::second_account() {
-  progress_("create-account, warm");
+  progress_("create-account, warm", 0.2);
   if (wants_("create_account_warm_s")) stock_for(account_);
   const Answers second =
       create_account(room_, room_.file("create-account", "second-account", of_second));
@@ -242,7 +242,7 @@ void Flows::second_account() {
 }
 
 void Flows::published_session() {
-  progress_("create-session of published length");
+  progress_("create-session of published length", 0.4);
   const auto longer = room_.file("create-session", "second-session", [](std::string text) {
     return with_blocks(of_second(std::move(text)), kSessionBlocks);
   });
@@ -259,7 +259,7 @@ void Flows::published_session() {
 }
 
 void Flows::classic() {
-  progress_("run-script-classic of published length");
+  progress_("run-script-classic of published length", 0.8);
   const auto text_of = [](std::string text) {
     return with_blocks(std::move(text), kClassicBlocks);
   };
@@ -283,7 +283,7 @@ void Flows::classic() {
 
 void measure_flows(BenchReport& report, const std::filesystem::path& folder,
                    const std::function<bool(std::string_view)>& wants,
-                   const std::function<void(std::string_view phase)>& progress) {
+                   const std::function<void(std::string_view phase, double fraction)>& progress) {
   MemberProcesses members(2, make_flow_member);
   FlowRoom room(folder, members);
   Flows(report, room, wants, progress).run();

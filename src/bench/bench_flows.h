@@ -20,6 +20,6 @@ namespace flexroom::bench {
 /// Checks     the sandbox's own: signatures, passwords, cookies, codes, the account behind the key
 void measure_flows(BenchReport& report, const std::filesystem::path& folder,
                    const std::function<bool(std::string_view)>& wants,
-                   const std::function<void(std::string_view phase)>& progress);
+                   const std::function<void(std::string_view phase, double fraction)>& progress);
 
 }  // namespace flexroom::bench

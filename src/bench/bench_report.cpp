@@ -1,8 +1,10 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "bench/bench.h"
 
 namespace flexroom::bench {
@@ -56,6 +58,16 @@ const std::vector<std::string>& bench_figure_names() {
                                                  "run_script_classic_published_cold_s",
                                                  "run_script_classic_published_warm_s"};
   return names;
+}
+
+void require_bench_figures(const std::set<std::string>& names) {
+  const std::vector<std::string>& all = bench_figure_names();
+  for (const std::string& name : names) {
+    if (std::find(all.begin(), all.end(), name) != all.end()) continue;
+    std::string list;
+    for (const std::string& one : all) list += (list.empty() ? "" : ", ") + one;
+    throw InputError("--only " + name, "is no figure", "the figures are " + list);
+  }
 }
 
 bool is_flow_figure(std::string_view name) {
