@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What the hospitals and the account's issuer do before the joint run, each with its own keys.
 
-usage: setup.py WORK   (see demo.sh)
+usage: setup.py WORK [named]   (see demo.sh)   named: an issuer has the joint account's key, splits it, and the job names it
 Talks to the object store with nothing but Python's own library: a signature (AWS Signature Version 4)
 in headers or in a pre-signed URL.
 """
@@ -18,6 +18,7 @@ import sys
 import urllib.parse
 
 work = pathlib.Path(sys.argv[1])
+named = sys.argv[2:] == ["named"]
 endpoints = json.loads((work / "cloud/endpoints.json").read_text())
 accounts = {a["account"]: a for a in json.loads((work / "cloud/accounts.json").read_text())}
 here = pathlib.Path(__file__).parent
@@ -132,21 +133,27 @@ with (work / "hospital-a/links.toml").open("a") as links:
         'loader_url = "https://joint-scripts.s3.amazonaws.com/loader-1"\n'
         f'loader_put_url = "{joint.url("PUT", "joint-scripts", "loader-1")}"\n'
     )
+key = f"""access_key_id = "{accounts['joint']['access_key_id']}"
+secret = "joint/aws-secret-key"
+"""
 job = f"""[job]
 name = "breast-cancer"
 provider = "sandbox"
 region = "us-east-1"
 image_id = "ami-0123456789abcdef0"
 instance_type = "t3.large"
-access_key_id = "{accounts['joint']['access_key_id']}"
-secret = "joint/aws-secret-key"
-deadline_minutes = 15
+{key if named else ""}deadline_minutes = 15
 
 [script]
 url = "https://joint-scripts.s3.amazonaws.com/train.py"
 sha256 = "{hashlib.sha256(script).hexdigest()}"
 interpreter = "/usr/bin/python3"
 """
+
+for name in ["hospital-a", "hospital-b"]:
+    (work / name / "job.toml").write_text(job)
+if not named:
+    sys.exit()
 
 # The issuer of the joint account gives every member one XOR share of the secret key and forgets it.
 secret = accounts["joint"]["secret_access_key"].encode()
@@ -155,7 +162,6 @@ shares = [first, bytes(a ^ b for a, b in zip(first, secret))]
 salts = [os.urandom(16) for _ in shares]
 commitments = [hashlib.sha256(salt + share).hexdigest() for salt, share in zip(salts, shares)]
 for name, share, salt in zip(["hospital-a", "hospital-b"], shares, salts):
-    (work / name / "job.toml").write_text(job)
     path = work / name / "joint-share.json"
     path.touch(mode=0o600)
     path.write_text(
