@@ -54,17 +54,17 @@ $python "$here/setup.py" "$work" ${short:+named}
 echo "== flexroom init"
 both init
 
-flow() {  # a shipped flow at both members, each step's time and bytes
-  "$python" "$here/flow.py" "$flexroom" "$work" "$here/../../share/flows/$1.toml" "${@:2}"
+flow() {  # a command or shipped flow file at both members, each step's time and bytes
+  "$python" "$here/flow.py" "$flexroom" "$work" "$@"
 }
 if [ -z "$short" ]; then
-  echo "== flexroom flow create-account: a name, a mailbox, passwords and an account that nobody ever knows"
+  echo "== flexroom create-account: a name, a mailbox, passwords and an account that nobody ever knows"
   flow create-account person=hospital-a phone=hospital-a payer=hospital-b postal=hospital-b claimant=hospital-b
   rm -f "$work"/hospital-?/inputs.json
-  echo "== flexroom flow create-session: they sign in, and keep the account's API key without seeing it"
+  echo "== flexroom create-session: they sign in, and keep the account's API key without seeing it"
   flow create-session person=hospital-a
   echo "== flexroom flow run-script-classic: ten calls signed with that key"
-  flow run-script-classic "user-data=$(printf '#!/bin/sh\necho started by two hospitals\nshutdown -h now\n' | base64 -w0)" \
+  flow "$here/../../share/flows/run-script-classic.toml" "user-data=$(printf '#!/bin/sh\necho started by two hospitals\nshutdown -h now\n' | base64 -w0)" \
     "training-image=none.s3.us-east-1.amazonaws.com/such.sh"
   echo "== flexroom run-script job.toml: it names no key, they have the one"
 else

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "bench/flow_member.h"
 #include "bench/sandbox_process.h"
+#include "room/shipped_flows.h"
 
 namespace flexroom::bench {
 namespace {
@@ -80,7 +81,7 @@ class FlowRoom {
         "ca_file = \"{}\"\nconnect_to = [\"*:443=127.0.0.1:{}\"]\n",
         sandbox_.ca_file().string(), sandbox_.port());
     (void)members_.run({{"do", "room"}, {"text", room}});
-    std::filesystem::copy(shipped_flows(), folder_ / "flows",
+    std::filesystem::copy(room::shipped_flows(), folder_ / "flows",
                           std::filesystem::copy_options::recursive);
   }
 

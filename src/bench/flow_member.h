@@ -1,6 +1,5 @@
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -20,9 +19,5 @@ namespace flexroom::bench {
 ///                                would read. Answers {seconds, bytes, ands, steps, rss_mib};
 ///                                bytes are those that this member sent
 std::unique_ptr<BenchMember> make_flow_member(const LoopbackMembers& members, PartyId self);
-
-/// The shipped flow files: beside the source tree that this program was built in, or where it was
-/// installed. Throws InputError if they are at neither place.
-std::filesystem::path shipped_flows();
 
 }  // namespace flexroom::bench

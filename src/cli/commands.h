@@ -57,6 +57,19 @@ int run_flow(Output& out, const Common& common, const std::filesystem::path& fil
              const std::map<std::string, std::string>& arguments, const std::string& go_on,
              const std::string& abandon, const FlowKey& key = {},
              const std::optional<std::filesystem::path>& inputs = std::nullopt);
+
+/// What a shipped flow is run with.
+struct ShippedFlow {
+  std::string name;  // its file in room/shipped_flows.h, without .toml
+  std::map<std::string, std::string> arguments;
+  std::string go_on, abandon;
+  std::optional<std::filesystem::path> inputs;
+};
+/// `create-account` (operations.md (d)): says that the account is lost with any member that is gone
+/// for good; without `knows` it is refused before anything is contacted (members.md 1.4).
+int create_account(Output& out, const Common& common, const ShippedFlow& given, bool knows);
+/// `create-session`: signs in and keeps a new key, proved, in the place of the one before.
+int create_session(Output& out, const Common& common, const ShippedFlow& given);
 /// Every rule of a flow file or recipe; with member.toml also what the room says of its provider.
 int recipe_check(Output& out, const Common& common, const std::filesystem::path& file);
 /// A first draft of a flow file, made of a recorded request and answer.

@@ -14,6 +14,7 @@
 #include "flow/keys.h"
 #include "flow/plan.h"
 #include "http/text.h"
+#include "room/shipped_flows.h"
 
 // Files of requests, looked at without any other member: flow files and the older recipes.
 
@@ -112,6 +113,31 @@ int run_flow(Output& out, const Common& common, const std::filesystem::path& fil
               {"opened", end.opened},
               {"left", end.left}});
   return kOk;
+}
+
+namespace {
+
+int run_shipped(Output& out, const Common& common, const ShippedFlow& given) {
+  return run_flow(out, common, room::shipped_flows() / (given.name + ".toml"), given.arguments,
+                  given.go_on, given.abandon, FlowKey(), given.inputs);
+}
+
+}  // namespace
+
+int create_account(Output& out, const Common& common, const ShippedFlow& given, bool knows) {
+  constexpr std::string_view kLost =
+      "an account that is born in the room is lost with any member that is gone for good: nobody "
+      "else has its part of the passwords and keys";
+  if (given.abandon.empty() && !knows) {
+    throw InputError("create-account", std::string(kLost),
+                     "keep a backup of every member's state, then say --i-know");
+  }
+  if (given.abandon.empty()) out.note(fmt::format("Note: {}.", kLost));
+  return run_shipped(out, common, given);
+}
+
+int create_session(Output& out, const Common& common, const ShippedFlow& given) {
+  return run_shipped(out, common, given);
 }
 
 }  // namespace flexroom::cli

@@ -1002,6 +1002,12 @@ class Road(Canaries):
             done = self.start(*arguments).wait()
             self.assertEqual(done.code, USAGE, done.text)
 
+    def test_an_account_is_made_by_those_who_know_that_it_can_be_lost(self):
+        before = self.requests(), len(self.a.log())
+        done = self.a.run("create-account", "--arg", "person=alpha")  # alone: nobody is joined
+        self.assert_ended(done, BAD_INPUT, "lost with any member that is gone for good", "--i-know")
+        self.assertEqual((self.requests(), len(self.a.log())), before)
+
     def test_wrong_arguments_are_named(self):
         for arguments, wrong in ((["foo"], "no command 'foo'"), (["secret", "foo"], "no command 'foo'"),
                                  (["secret"], "needs a command"), (["call"], "RECIPE"),
@@ -1024,7 +1030,7 @@ class Road(Canaries):
 
     def test_every_command_has_help_with_an_example(self):
         commands = re.findall(r"^  ([a-z-]+) ", self.start("--help").wait().out.split("Subcommands:")[1], re.M)
-        self.assertEqual(len(commands), 20)
+        self.assertEqual(len(commands), 22)
         for command in commands:
             done = self.start(command, "--help").wait()
             self.assert_ended(done, OK, "For example", f"flexroom {command}")
