@@ -37,8 +37,8 @@ std::vector<std::string> load_purposes(const Loading& in, const TomlTable& table
 /// The host of a purpose; nothing for `sigv4`.
 std::optional<std::string> host_of_purpose(std::string_view purpose);
 
-/// What makes one-time codes is a key of TOTP: 1 to 64 bytes, with 128 bits of entropy, as an answer
-/// that opens the code could give the key away (operations.md (a), tls-in-mpc.md §3.4(i)).
+/// What makes one-time codes is a key of TOTP: 1 to 64 bytes, with 128 bits of entropy, as an
+/// answer that opens the code could give the key away (operations.md (a), tls-in-mpc.md §3.4(i)).
 void check_code_key(const Place& place, const std::string& name, double entropy, uint32_t max);
 /// The same of a value with these purposes, if one of them is a code.
 void check_code_key(const Place& place, const std::string& name,

@@ -92,7 +92,7 @@ TEST(FlowPlan, AStatusOnlyAnswerCostsLittleAndABodyWhatItsBoundAllows) {
   const Flow flow = load_shipped("create-account");
   EXPECT_EQ(cost_of(flow, *flow.step("CreateEmail")).answer, Gates::kStatusOnly);
   EXPECT_EQ(cost_of(flow, *flow.step("GetOTP")).answer,
-            2048 * 361 + 8192 * 347 + Gates::kSearched * Gates::kSearchByte);
+            768 * 361 + 8192 * 347 + Gates::kSearched * Gates::kSearchByte);
 }
 
 /// The costliest JWE: of the longest key and header.

@@ -29,6 +29,13 @@ on.exhausted = "next"
 )",
                                shipped("poll"), sandbox_room());
   (void)h.session(flow);
+  // The toy world has one clock: who comes to this wait after another has waited finds it over.
+  const std::string shared = "its outcome is unknown, until it can no longer arrive";
+  const std::vector<std::string> all = {"429, then FindCase", "none, then FindCase", shared,
+                                        "unknown, then FindCase", "none, then FindCase"};
+  std::vector<std::string> others = all;
+  std::erase(others, shared);
+  size_t told = 0;
   for (PartyId i = 0; i < h.n(); ++i) {
     std::vector<std::string> said;
     for (const Waiting& one : h.waits[i]) {
@@ -36,12 +43,10 @@ on.exhausted = "next"
       EXPECT_GT(one.seconds, 0);
       said.push_back(one.what);
     }
-    EXPECT_EQ(said,
-              (std::vector<std::string>{"429, then FindCase", "none, then FindCase",
-                                        "its outcome is unknown, until it can no longer arrive",
-                                        "unknown, then FindCase", "none, then FindCase"}))
-        << i;
+    if (said == all) ++told;
+    EXPECT_THAT(said, ::testing::AnyOf(all, others)) << i;
   }
+  EXPECT_GE(told, 1u);
 }
 
 TEST_P(FlowWaits, TheOthersAreToldWhosePersonIsAsked) {
