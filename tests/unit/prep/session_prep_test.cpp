@@ -291,6 +291,15 @@ TEST(SessionPrepSafetyTest, RefusesWhenTooManyBatchesAreUnfinished) {
   }
 }
 
+// Q5: a stock of several batches, and the products of their zero tests, hold one count at a time.
+TEST(SessionPrepSafetyTest, OneBatchOfAStockIsCountedAtATime) {
+  for (const NotedCounts& safety : counts_of_stock(2, (4 + 2 + 1) * kSmallMasked.batch)) {
+    EXPECT_EQ(safety.begun, 1u + 3u);
+    EXPECT_EQ(safety.most, 1u);
+    EXPECT_EQ(safety.dirty() + safety.life(), 0u);
+  }
+}
+
 TEST(SessionPrepParametersTest, WeakBucketingIsRefused) {
   const auto epochs = support::deal_epoch(2);
   const auto run = support::run_parties(2, [&](net::Party& party) {
