@@ -16,9 +16,11 @@ __m128i expand_step(__m128i key) {
   return _mm_xor_si128(key, word);
 }
 
-// Both kernels take keys[0] with the iv added: the first round key meets the counter block anyway.
-void ctr_aesni(const __m128i* keys, __m128i start, uint64_t first, Block* out, size_t count) {
+// The first round key meets the counter block with the iv added to it. The kernels make that sum
+// themselves: where their caller did, it would leave it on the stack around a call.
+void ctr_aesni(const __m128i* keys, const Block& iv, uint64_t first, Block* out, size_t count) {
   constexpr size_t kWidth = 8;
+  const __m128i start = _mm_xor_si128(keys[0], iv.m());
   size_t t = 0;
   for (; t + kWidth <= count; t += kWidth) {
     __m128i s[kWidth];
@@ -37,12 +39,12 @@ void ctr_aesni(const __m128i* keys, __m128i start, uint64_t first, Block* out, s
   }
 }
 
-__attribute__((target("avx512f,vaes"))) size_t ctr_vaes512(const __m128i* keys, __m128i start,
+__attribute__((target("avx512f,vaes"))) size_t ctr_vaes512(const __m128i* keys, const Block& iv,
                                                            uint64_t first, Block* out,
                                                            size_t count) {
   constexpr size_t kLanes = 8;  // 8 registers of 4 blocks
   __m512i k[11];
-  k[0] = _mm512_maskz_broadcast_i32x4(0xffff, start);
+  k[0] = _mm512_maskz_broadcast_i32x4(0xffff, _mm_xor_si128(keys[0], iv.m()));
   for (int r = 1; r < 11; ++r) k[r] = _mm512_maskz_broadcast_i32x4(0xffff, keys[r]);
   const __m512i step = _mm512_set_epi64(0, 4, 0, 4, 0, 4, 0, 4);
   const auto f = static_cast<long long>(first);
@@ -64,28 +66,31 @@ __attribute__((target("avx512f,vaes"))) size_t ctr_vaes512(const __m128i* keys, 
   return t;
 }
 
-__attribute__((target("avx2,vaes"))) size_t ctr_vaes256(const __m128i* keys, __m128i start,
+__attribute__((target("avx2,vaes"))) size_t ctr_vaes256(const __m128i* keys, const Block& iv,
                                                         uint64_t first, Block* out, size_t count) {
   constexpr size_t kLanes = 8;  // 8 registers of 2 blocks
-  __m256i k[11];
-  k[0] = _mm256_broadcastsi128_si256(start);
-  for (int r = 1; r < 11; ++r) k[r] = _mm256_broadcastsi128_si256(keys[r]);
+  const __m256i first_key = _mm256_broadcastsi128_si256(_mm_xor_si128(keys[0], iv.m()));
   const __m256i step = _mm256_set_epi64x(0, 2, 0, 2);
   const auto f = static_cast<long long>(first);
   __m256i counter = _mm256_set_epi64x(0, f + 1, 0, f);
   size_t t = 0;
   for (; t + 2 * kLanes <= count; t += 2 * kLanes) {
+    // Round keys are read anew in every turn. Sixteen registers do not hold eleven of them beside
+    // the lanes: those kept across turns would be spilled to the stack, and stay there.
+    asm volatile("" ::: "memory");
     __m256i s[kLanes];
     for (auto& lane : s) {
-      lane = _mm256_xor_si256(counter, k[0]);
+      lane = _mm256_xor_si256(counter, first_key);
       counter = _mm256_add_epi64(counter, step);
     }
     for (int r = 1; r < 10; ++r) {
-      for (auto& lane : s) lane = _mm256_aesenc_epi128(lane, k[r]);
+      const __m256i key = _mm256_broadcastsi128_si256(keys[r]);
+      for (auto& lane : s) lane = _mm256_aesenc_epi128(lane, key);
     }
+    const __m256i last_key = _mm256_broadcastsi128_si256(keys[10]);
     for (size_t i = 0; i < kLanes; ++i) {
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + t + 2 * i),
-                          _mm256_aesenclast_epi128(s[i], k[10]));
+                          _mm256_aesenclast_epi128(s[i], last_key));
     }
   }
   return t;
@@ -116,14 +121,13 @@ Block Aes128::encrypt(const Block& in) const {
 }
 
 void Aes128::ctr(const Block& iv, uint64_t first, std::span<Block> out) const {
-  const __m128i start = _mm_xor_si128(keys_[0], iv.m());
   size_t done = 0;
   if (out.size() >= 32 && cpu_features().vaes512) {
-    done = ctr_vaes512(keys_, start, first, out.data(), out.size());
+    done = ctr_vaes512(keys_, iv, first, out.data(), out.size());
   } else if (out.size() >= 16 && cpu_features().vaes256) {
-    done = ctr_vaes256(keys_, start, first, out.data(), out.size());
+    done = ctr_vaes256(keys_, iv, first, out.data(), out.size());
   }
-  ctr_aesni(keys_, start, first + done, out.data() + done, out.size() - done);
+  ctr_aesni(keys_, iv, first + done, out.data() + done, out.size() - done);
 }
 
 }  // namespace flexroom

@@ -11,9 +11,12 @@ namespace flexroom::prep {
 /// The numbers of the protocol between members (boolean-engine.md §8.3), never the program's
 /// version. 1: row 1 of a COT not pinned, leaf streams without an iv; not spoken any more, pools of
 /// it are void, and stored shares are pinned when they are loaded (§8.1). 2: triples from buckets.
-/// 3: masked triples (engine-v2.md); all else is as in 2. A room speaks the number of its triples.
+/// 3: masked triples (engine-v2.md); all else is as in 2. Not spoken any more, its triples are
+/// used. 4: masked triples as in 3, but commitments leave early and batches have other lengths, so
+/// the messages come in another order. A room speaks the number of its triples.
 inline constexpr uint16_t kProtocol = 2;
-inline constexpr uint16_t kMaskedProtocol = 3;
+inline constexpr uint16_t kFirstMaskedProtocol = 3;
+inline constexpr uint16_t kMaskedProtocol = 4;
 
 constexpr uint16_t protocol_number(TripleProtocol triples) {
   return triples == TripleProtocol::kMasked ? kMaskedProtocol : kProtocol;
@@ -21,7 +24,7 @@ constexpr uint16_t protocol_number(TripleProtocol triples) {
 /// Whether what was made under that number is used by this program, in a room of any triples: an
 /// item of a pool says nothing of how it was made.
 constexpr bool is_usable_protocol(uint16_t number) {
-  return number == kProtocol || number == kMaskedProtocol;
+  return number == kProtocol || number == kFirstMaskedProtocol || number == kMaskedProtocol;
 }
 
 inline constexpr size_t kHelloNonceBytes = 32;

@@ -21,8 +21,8 @@ constexpr size_t kSmallBitBatch = size_t{1} << 15;
 // Batches that are made one by one take the place of those before; the pages of a larger stock are
 // not needed again.
 constexpr size_t kSmallStock = 2;
-// Masked triples: a batch has up to so many times the room's, and down to such a part of it.
-constexpr size_t kLongBatch = 4, kShortBatch = 8;
+// Masked triples: a batch is down to such a part of the room's.
+constexpr size_t kShortBatch = 8;
 
 const TripleParameters& checked(const TripleParameters& parameters) {
   require_acceptable(parameters);
@@ -188,11 +188,13 @@ void SessionPrep::fill_stock(size_t count) {
 }
 
 // Of masked triples as few batches as there can be, because each costs its flows: powers of two, up
-// to kLongBatch of the room's while so many are missing, and for the last ones what is enough.
+// to batches_at_once() of the room's while so many are missing, and for the last ones what is
+// enough.
 size_t SessionPrep::batch_for(size_t missing) const {
   size_t batch = parameters_.batch;
   if (parameters_.protocol == TripleProtocol::kBucket) return batch;
-  while (batch < kLongBatch * parameters_.batch && 2 * batch <= missing) batch *= 2;
+  const size_t longest = batch * batches_at_once(parameters_.protocol, party_.num_parties());
+  while (batch < longest && 2 * batch <= missing) batch *= 2;
   while (batch > parameters_.batch / kShortBatch && batch / 2 >= missing) batch /= 2;
   return batch;
 }

@@ -18,14 +18,18 @@ using Progress = std::function<void(std::string_view phase, uint64_t done, uint6
 ///
 /// Protocol   boolean-engine.md §4, §5, §9 over the bits of one BitGenerator; triples of
 ///            TripleProtocol::kMasked as engine-v2.md §2
-/// Guarantee  everything handed out passed all its checks and is handed out once. Triples are
-///            always made in whole batches of the profile; what is left serves later calls
+/// Guarantee  everything handed out passed all its checks and is handed out once. Triples are made
+///            in whole batches; what is left serves later calls. With buckets a batch is the
+///            room's L; masked ones have a power of two of L/8 up to L * batches_at_once(), by how
+///            many are missing: a plan of public numbers, the same at all
 /// Aborts     what the protocols below throw, and kEpochBurned, kTooManyUnfinished of `safety`
 ///            (§10.3). Any exception erases all buffers, the bits and the seeds of the session;
 ///            every later call throws kCancelled
 /// Threads    one; parties make the same calls in the same order
-/// Memory     n = 2: 96 bytes for every triple in stock, and about 150 bytes for every leaky triple
-///            of the batch in work (bucket_size * batch, at most 2^18 or one layer)
+/// Memory     96 (n-1) bytes for every triple in stock. Of the batch in work, with buckets: n = 2,
+///            about 150 bytes for every leaky triple (bucket_size * batch, at most 2^18 or one
+///            layer). Masked: 96 (n-1) + 3K/8 bytes for every triple, and 64 (n-1) for every one of
+///            the batch after it (engine-v2.md §4.2)
 class SessionPrep : public Source {
  public:
   /// session_hello() must have set the party's scope; one object a session. `party`, `epoch` and
@@ -47,7 +51,8 @@ class SessionPrep : public Source {
   RotSender rot_send(PartyId receiver, size_t count) override;
   RotReceiver rot_receive(PartyId sender, size_t count, std::span<const uint8_t> choices) override;
 
-  /// Makes triples until at least `count` are in stock.
+  /// Makes triples until at least `count` are in stock; one batch after the other, each with a
+  /// count of its own (engine-v2.md, Q5).
   void stock_triples(size_t count);
   size_t triples_in_stock() const { return stock_size_; }
 

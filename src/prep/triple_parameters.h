@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace flexroom::prep {
@@ -18,6 +19,13 @@ struct TripleParameters {
   bool accept_weak_bucketing = false;  // tests only: skips the refusal rule of §5.4
   TripleProtocol protocol = TripleProtocol::kBucket;
 };
+
+/// So many of the room's batches may be made as one, or asked for at once. Masked ones only,
+/// because each costs its flows, and up to four members, because memory grows with the peers.
+/// Public, the same at all members.
+constexpr size_t batches_at_once(TripleProtocol protocol, size_t num_parties) {
+  return protocol == TripleProtocol::kMasked && num_parties <= 4 ? 4 : 1;
+}
 
 /// A security profile (§0): fixed for an epoch.
 struct Profile {

@@ -14,8 +14,6 @@ using prep::AuthBits;
 
 // Items of one portion: what is burned at once, so what a session loses at most of each kind.
 constexpr size_t kPortion = 1024;
-// Batches that fill() asks for together; what of them is not stored when it is stopped is lost.
-constexpr size_t kBatchesAtOnce = 4;
 constexpr char kTriples = 't', kBits = 'b';
 constexpr size_t kTripleParts = 3;
 
@@ -253,6 +251,10 @@ size_t PooledSource::fill(size_t num_triples, size_t num_bits, const prep::Progr
     }
     const size_t triples = (num_triples + batch_ - 1) / batch_;
     const size_t batches = triples + (num_bits + batch_ - 1) / batch_;
+    const size_t at_once =
+        prep::batches_at_once(protocol_ == prep::kMaskedProtocol ? prep::TripleProtocol::kMasked
+                                                                 : prep::TripleProtocol::kBucket,
+                              party_.num_parties());
     for (size_t b = 0; b < batches;) {
       if (progress) progress("stock", b * batch_, batches * batch_);
       if (b >= triples) {
@@ -262,8 +264,9 @@ size_t PooledSource::fill(size_t num_triples, size_t num_bits, const prep::Progr
         ++b;
         continue;
       }
-      // Several in one call: made in one go, stored one after the other.
-      const size_t here = std::min(kBatchesAtOnce, triples - b);
+      // Masked ones several in one call: made in one go, stored one after the other. What of them
+      // is not stored when it is stopped is lost.
+      const size_t here = std::min(at_once, triples - b);
       prep::AndTriples fresh = live().and_triples(here * batch_);
       for (const size_t end = b + here; b < end; ++b) {
         Parts made;

@@ -9,28 +9,32 @@
 #include "base/aes.h"
 #include "base/locked_blocks.h"
 #include "base/prg.h"
+#include "support/each_kernel.h"
 
 namespace flexroom {
 namespace {
 
-// The wide kernel, the eight at a time and the single one are the same function: block by block
-// against encrypt(), at lengths below, at and above each of them, also where the counter carries.
+// The wide kernels, the eight at a time and the single one are the same function: block by block
+// against encrypt(), at lengths below, at and above each of them and of several turns of each, also
+// where the counter carries.
 TEST(AesCtr, EveryWidthGivesTheBlocksOfEncrypt) {
-  Prg prg(Block(5, 6));
-  for (const size_t count : {size_t{1}, size_t{7}, size_t{8}, size_t{31}, size_t{32}, size_t{33},
-                             size_t{64}, size_t{100}}) {
-    const Aes128 aes(prg.next_block());
-    const Block iv = prg.next_block();
-    for (const uint64_t first : {uint64_t{0}, uint64_t{1} << 32, UINT64_MAX - 200}) {
-      BlockVec out(count), plain(count);
-      aes.ctr(iv, first, out.span());
-      aes.ctr(first, plain.span());
-      for (size_t t = 0; t < count; ++t) {
-        ASSERT_EQ(out[t], aes.encrypt(iv ^ Block(0, first + t))) << count << " " << t;
-        ASSERT_EQ(plain[t], aes.encrypt(Block(0, first + t))) << count << " " << t;
+  support::with_each_kernel([] {
+    Prg prg(Block(5, 6));
+    for (const size_t count : {size_t{1}, size_t{7}, size_t{8}, size_t{31}, size_t{32}, size_t{33},
+                               size_t{64}, size_t{100}}) {
+      const Aes128 aes(prg.next_block());
+      const Block iv = prg.next_block();
+      for (const uint64_t first : {uint64_t{0}, uint64_t{1} << 32, UINT64_MAX - 200}) {
+        BlockVec out(count), plain(count);
+        aes.ctr(iv, first, out.span());
+        aes.ctr(first, plain.span());
+        for (size_t t = 0; t < count; ++t) {
+          ASSERT_EQ(out[t], aes.encrypt(iv ^ Block(0, first + t))) << count << " " << t;
+          ASSERT_EQ(plain[t], aes.encrypt(Block(0, first + t))) << count << " " << t;
+        }
       }
     }
-  }
+  });
 }
 
 TEST(Prg, OneOfASeedIsItsStream) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/prg.h"
+#include "support/each_kernel.h"
 #include "support/gf_pow.h"
 
 namespace flexroom::math {
@@ -54,15 +55,17 @@ TEST(Gf128, FieldLawsHold) {
 }
 
 TEST(Gf128, InnerProductsOfEveryLengthAreSumsOfProducts) {
-  Prg prg(Block(0, 2));
-  for (size_t m = 0; m < 70; ++m) {
-    std::vector<Block> a(m), b(m);
-    prg.fill(std::span<Block>(a));
-    prg.fill(std::span<Block>(b));
-    Block sum;
-    for (size_t t = 0; t < m; ++t) sum ^= gf_mul(a[t], b[t]);
-    EXPECT_EQ(gf_inner_product(a, b), sum) << m;
-  }
+  support::with_each_kernel([] {
+    Prg prg(Block(0, 2));
+    for (size_t m = 0; m < 70; ++m) {
+      std::vector<Block> a(m), b(m);
+      prg.fill(std::span<Block>(a));
+      prg.fill(std::span<Block>(b));
+      Block sum;
+      for (size_t t = 0; t < m; ++t) sum ^= gf_mul(a[t], b[t]);
+      EXPECT_EQ(gf_inner_product(a, b), sum) << m;
+    }
+  });
 }
 
 TEST(Gf128, FrobeniusPackGivesPowersOfThePackedElement) {
@@ -77,23 +80,25 @@ TEST(Gf128, FrobeniusPackGivesPowersOfThePackedElement) {
 }
 
 TEST(ChiStream, CombinesBlocksAndBitsUnderTheSameCoefficients) {
-  Prg prg(Block(0, 4));
-  const ChiStream chi(prg.next_block());
-  constexpr size_t kCount = 203, kFirst = 17;
-  std::vector<Block> coefficients(kCount), blocks(kCount);
-  chi.fill(kFirst, coefficients);
-  prg.fill(std::span<Block>(blocks));
-  GfSum sum;
-  chi.accumulate(sum, kFirst, blocks);
-  EXPECT_EQ(sum.value(), gf_inner_product(coefficients, blocks));
-  Block bits_sum;
-  Bytes packed((kCount + 7) / 8);
-  for (size_t t = 0; t < kCount; ++t) {
-    bits_sum ^= select(blocks[t].lsb(), coefficients[t]);
-    packed[t / 8] = static_cast<uint8_t>(packed[t / 8] | (blocks[t].lo & 1) << (t % 8));
-  }
-  EXPECT_EQ(chi.combine_lsbs(kFirst, blocks), bits_sum);
-  EXPECT_EQ(chi.combine_bits(kFirst, packed, kCount), bits_sum);
+  support::with_each_kernel([] {
+    Prg prg(Block(0, 4));
+    const ChiStream chi(prg.next_block());
+    constexpr size_t kCount = 203, kFirst = 17;
+    std::vector<Block> coefficients(kCount), blocks(kCount);
+    chi.fill(kFirst, coefficients);
+    prg.fill(std::span<Block>(blocks));
+    GfSum sum;
+    chi.accumulate(sum, kFirst, blocks);
+    EXPECT_EQ(sum.value(), gf_inner_product(coefficients, blocks));
+    Block bits_sum;
+    Bytes packed((kCount + 7) / 8);
+    for (size_t t = 0; t < kCount; ++t) {
+      bits_sum ^= select(blocks[t].lsb(), coefficients[t]);
+      packed[t / 8] = static_cast<uint8_t>(packed[t / 8] | (blocks[t].lo & 1) << (t % 8));
+    }
+    EXPECT_EQ(chi.combine_lsbs(kFirst, blocks), bits_sum);
+    EXPECT_EQ(chi.combine_bits(kFirst, packed, kCount), bits_sum);
+  });
 }
 
 }  // namespace

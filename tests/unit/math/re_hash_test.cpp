@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/prg.h"
+#include "support/each_kernel.h"
 
 namespace flexroom::math {
 namespace {
@@ -21,26 +22,29 @@ TEST(ReHash, ValuesAreThoseOfTheModel) {
             Block(0x8ffa99d94cc82d15, 0xfadf5d78d7926b73));
 }
 
-// Lengths around the widths of the kernels (8 and 16), so that all paths and tails are met.
+// Lengths around the widths of the kernels (8 and 16) and of two turns, so that all paths and tails
+// are met.
 TEST(ReHash, BatchesAreSingleHashesAtEveryLength) {
-  Prg prg(Block(0, 5));
-  const ReHash hash(prg.next_block());
-  const Block delta = prg.next_block();
-  const uint64_t first = 1000;
-  const Block tweak = hash_tweak(HashDomain::kFieldOle, 3, 4, first);
-  for (size_t m = 0; m <= 40; ++m) {
-    std::vector<Block> x(m), one(m), zero(m), in_place;
-    prg.fill(std::span<Block>(x));
-    hash.hash2(tweak, x, delta, zero, one);
-    in_place = x;
-    hash.hash1(tweak, in_place, in_place);
-    for (size_t t = 0; t < m; ++t) {
-      const Block consecutive = hash_tweak(HashDomain::kFieldOle, 3, 4, first + t);
-      EXPECT_EQ(zero[t], hash.hash(consecutive, x[t])) << m;
-      EXPECT_EQ(one[t], hash.hash(consecutive, x[t] ^ delta)) << m;
-      EXPECT_EQ(in_place[t], zero[t]) << m;
+  support::with_each_kernel([] {
+    Prg prg(Block(0, 5));
+    const ReHash hash(prg.next_block());
+    const Block delta = prg.next_block();
+    const uint64_t first = 1000;
+    const Block tweak = hash_tweak(HashDomain::kFieldOle, 3, 4, first);
+    for (size_t m = 0; m <= 40; ++m) {
+      std::vector<Block> x(m), one(m), zero(m), in_place;
+      prg.fill(std::span<Block>(x));
+      hash.hash2(tweak, x, delta, zero, one);
+      in_place = x;
+      hash.hash1(tweak, in_place, in_place);
+      for (size_t t = 0; t < m; ++t) {
+        const Block consecutive = hash_tweak(HashDomain::kFieldOle, 3, 4, first + t);
+        EXPECT_EQ(zero[t], hash.hash(consecutive, x[t])) << m;
+        EXPECT_EQ(one[t], hash.hash(consecutive, x[t] ^ delta)) << m;
+        EXPECT_EQ(in_place[t], zero[t]) << m;
+      }
     }
-  }
+  });
 }
 
 TEST(ReHash, DomainSenderReceiverAndCounterSeparate) {

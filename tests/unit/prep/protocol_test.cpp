@@ -67,13 +67,13 @@ TEST(ProtocolNumber, AnotherOneIsRefusedByNameEverywhere) {
   }
 }
 
-// A room of masked triples speaks 3 (engine-v2.md §2.9): a member whose room.toml says otherwise is
-// refused by number, in whatever it begins.
+// A room of masked triples speaks 4 (engine-v2.md §2.9): a member whose room.toml says otherwise,
+// or whose program is of before, is refused by number, in whatever it begins.
 TEST(ProtocolNumber, RoomsOfOtherTriplesAreRefusedByNumber) {
   const auto from = support::deal_epoch(2, 4, 11), to = support::deal_epoch(2, 4, 12);
-  const auto speaks = [](PartyId party) {
-    return party == 0 ? protocol_number(TripleProtocol::kMasked)
-                      : protocol_number(TripleProtocol::kBucket);
+  uint16_t theirs = 0;
+  const auto speaks = [&](PartyId party) {
+    return party == 0 ? protocol_number(TripleProtocol::kMasked) : theirs;
   };
   const std::vector<std::function<size_t(net::Party&)>> ways = {
       [&](net::Party& party) {
@@ -91,11 +91,15 @@ TEST(ProtocolNumber, RoomsOfOtherTriplesAreRefusedByNumber) {
         parameters.protocol = speaks(party.id());
         return setup_epoch(party, parameters).num_parties;
       }};
-  for (const auto& way : ways) {
-    const auto run = support::run_parties(2, way);
-    ASSERT_TRUE(run.outcomes[0].abort.has_value());
-    EXPECT_EQ(run.outcomes[0].abort->abort_class(), AbortClass::kRefuse);  // nothing is burned
-    EXPECT_THAT(run.outcomes[0].abort->what(), HasSubstr("protocol 2, this one protocol 3;"));
+  for (const uint16_t number : {protocol_number(TripleProtocol::kBucket), kFirstMaskedProtocol}) {
+    theirs = number;
+    for (const auto& way : ways) {
+      const auto run = support::run_parties(2, way);
+      ASSERT_TRUE(run.outcomes[0].abort.has_value());
+      EXPECT_EQ(run.outcomes[0].abort->abort_class(), AbortClass::kRefuse);  // nothing is burned
+      EXPECT_THAT(run.outcomes[0].abort->what(),
+                  HasSubstr("protocol " + std::to_string(number) + ", this one protocol 4;"));
+    }
   }
 }
 

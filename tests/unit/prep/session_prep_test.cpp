@@ -124,6 +124,37 @@ TEST_P(SessionPrepTest, MaskedTriplesAreHandedOutRightAndOnce) {
   for (size_t i = 0; i < n_; ++i) EXPECT_EQ(safety[i].dirty() + safety[i].life(), 0u);
 }
 
+/// Notes how many batches are counted, and how many at a time.
+class NotedCounts : public MemorySafety {
+ public:
+  void begin_batches(size_t count) override {
+    MemorySafety::begin_batches(count);
+    begun += count;
+    most = std::max(most, dirty());
+  }
+  size_t begun = 0, most = 0;
+};
+
+/// Masked triples of `n` members' stocks, in batches of kSmallMasked.
+std::vector<NotedCounts> counts_of_stock(size_t n, size_t triples) {
+  const auto epochs = support::deal_epoch(n);
+  std::vector<NotedCounts> safety(n);
+  const auto run = support::run_parties(n, [&](net::Party& party) {
+    SessionPrep prep(party, epochs[party.id()], safety[party.id()], kSmallMasked);
+    prep.stock_triples(triples);
+    return prep.triples_in_stock();
+  });
+  for (const auto& outcome : run.outcomes) EXPECT_EQ(outcome.value, triples);
+  return safety;
+}
+
+// Memory grows with the peers, so more than four members keep to the room's batches. The products
+// of all batches are one count.
+TEST(SessionPrepStockTest, LongBatchesAreOfFewMembers) {
+  EXPECT_EQ(counts_of_stock(4, 2 * kSmallMasked.batch)[0].begun, 1u + 1u);
+  EXPECT_EQ(counts_of_stock(5, 2 * kSmallMasked.batch)[0].begun, 1u + 2u);
+}
+
 // Q2: whatever ends a batch ends the session, with what was in stock.
 TEST_P(SessionPrepTest, AnyAbortErasesMaskedTriplesToo) {
   for (const std::string label : {"key tuple/o", "masked and/p", "masked and/zero verdict"}) {
@@ -257,6 +288,15 @@ TEST(SessionPrepSafetyTest, RefusesWhenTooManyBatchesAreUnfinished) {
     for (const auto& outcome : run.outcomes) {
       EXPECT_EQ(outcome.code(), AbortCode::kTooManyUnfinished);
     }
+  }
+}
+
+// Q5: a stock of several batches, and the products of their zero tests, hold one count at a time.
+TEST(SessionPrepSafetyTest, OneBatchOfAStockIsCountedAtATime) {
+  for (const NotedCounts& safety : counts_of_stock(2, (4 + 2 + 1) * kSmallMasked.batch)) {
+    EXPECT_EQ(safety.begun, 1u + 3u);
+    EXPECT_EQ(safety.most, 1u);
+    EXPECT_EQ(safety.dirty() + safety.life(), 0u);
   }
 }
 

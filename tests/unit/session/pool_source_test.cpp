@@ -144,6 +144,19 @@ TEST_F(PooledSourceTest, AStockIsMadeInFewLongBatches) {
   expect_good_triples(run);
 }
 
+// Buckets are asked for one by one: four batches of 2^20 of them would not fit beside each other.
+TEST_F(PooledSourceTest, AStockOfBucketsIsMadeBatchByBatch) {
+  size_t products = 0;
+  const auto filled = session(
+      [](net::Party&, PooledSource& source, store::OnceDb&) { return source.fill(3 * kBatch, 0); },
+      2,
+      [&](const net::MessageId& message, Bytes&) {
+        products += message.sender == 0 && message.label == "field products/chi/coin open";
+      });
+  for (const auto& outcome : filled.outcomes) EXPECT_EQ(outcome.value, 3u);
+  EXPECT_EQ(products, 3u);  // those of several batches would be made together
+}
+
 TEST_F(PooledSourceTest, BitsFromThePoolAreAuthentic) {
   fill(0, 2 * kBatch);
   const auto run = session([&](net::Party&, PooledSource& source, store::OnceDb&) {
