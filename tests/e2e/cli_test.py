@@ -2,6 +2,7 @@
 """The command line end to end: whole runs of two members against the sandbox cloud, and the faults.
 
 usage: cli_test.py FLEXROOM_BINARY [unittest arguments]
+       cli_test.py FLEXROOM_BINARY --but CLASS...     all that is in none of these classes
 
 Everything is a process of its own, as for a user: the sandbox, two members, the commands. What is
 asserted is what a user sees (exit code, message), what the service saw (its log) and what is on disk.
@@ -2132,4 +2133,10 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     FLEXROOM = str(pathlib.Path(sys.argv.pop(1)).resolve())
     del Canaries  # only what is derived from it has tests
+    if sys.argv[1:2] == ["--but"]:
+        classes = [name for name, thing in globals().items() if isinstance(thing, type)
+                   and issubclass(thing, unittest.TestCase) and thing is not Room]
+        if unknown := set(sys.argv[2:]) - set(classes):
+            sys.exit(f"no such class: {unknown}")
+        sys.argv[1:] = [name for name in classes if name not in sys.argv[2:]]
     unittest.main(verbosity=2)

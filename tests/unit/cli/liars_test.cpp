@@ -80,7 +80,7 @@ class LiarsTest : public ::testing::TestWithParam<size_t> {
       }
       support::Inside joined(out, common, "secret import");
       joined.session().guard([&] {
-        joined.session().start();
+        joined.joined().start();
         session::agree_on_name(
             joined.session(),
             session::SecretFile::load(rig_->dir(i) / "ours.json", "m" + std::to_string(i)));

@@ -168,7 +168,7 @@ TEST_F(RowStoreTest, MetadataAreTheKnownBytes) {
   EXPECT_EQ(RecordMeta::decode(other.encode()).descent, Descent::kBorn);
   EXPECT_NE(other.origin(), m.origin()) << "another secret";
   EXPECT_EQ(first_difference(m, other), "descent");
-  for (const uint8_t bad : {uint8_t{0}, uint8_t{2}, uint8_t{255}}) {  // one meaning has one form
+  for (const uint8_t bad : {uint8_t{0}, uint8_t{3}, uint8_t{255}}) {  // one meaning has one form
     Bytes bytes = m.encode();
     bytes.push_back(bad);
     EXPECT_THROW((void)RecordMeta::decode(bytes), InputError);
