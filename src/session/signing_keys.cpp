@@ -97,7 +97,9 @@ ObtainedKey obtain_signing_key(MemberSession& session, const store::RecordMeta& 
 void erase_orphaned_keys(MemberState& state) {
   // Of each record: two may have one name, as one that was imported before a flow made its own.
   std::map<store::RecordId, store::RecordMeta> newest;
-  for (store::RecordMeta& meta : state.secrets().list()) {
+  std::vector<store::RecordMeta> secrets = state.secrets().list();
+  for (store::RecordMeta& meta : state.secrets_of_before()) secrets.push_back(std::move(meta));
+  for (store::RecordMeta& meta : secrets) {
     store::RecordMeta& best = newest.try_emplace(meta.id, meta).first->second;
     if (best.version < meta.version) best = std::move(meta);
   }

@@ -126,8 +126,7 @@ TEST(Bench, TheSchemaNamesEveryFigure) {
   EXPECT_EQ(keys(json), keys(properties));
   EXPECT_EQ(keys(json), schema["required"].get<std::vector<std::string>>());
   EXPECT_EQ(keys(json["figures"]), keys(properties["figures"]["properties"]));
-  EXPECT_EQ(keys(json["figures"]),
-            properties["figures"]["required"].get<std::vector<std::string>>());
+  EXPECT_FALSE(properties["figures"].contains("required")) << "--only leaves others out";
   EXPECT_EQ(keys(json["links"][0]), keys(properties["links"]["items"]["properties"]));
 }
 

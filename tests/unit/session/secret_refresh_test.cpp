@@ -135,6 +135,7 @@ class SecretRefreshTest : public ::testing::Test {
     meta.name = "joint/key v2/r/s/20260101";
     meta.kind = kSigningKeyKind;
     meta.bits = 256;
+    meta.provenance = session.state().secret("joint/key").origin();  // else nobody's, and erased
     session.state().loaded().put(session.party(), meta, session.source().random_bits(256));
   }
   /// Snapshot of all state, and back to it.
