@@ -124,9 +124,10 @@ class Machine : public ::testing::Test {
     server_.forget();
     std::filesystem::remove_all(dir_ / "tmp");
     std::filesystem::create_directory(dir_ / "tmp");
-    const std::string command =
-        fmt::format("cd / && HOME={0}/tmp TMPDIR={0}/tmp PATH={0}/bin:$PATH {1} bash {0}/boot >{0}/console 2>&1",
-                    dir_.string(), prefix);
+    const std::string command = fmt::format(
+        "cd / && HOME={0}/tmp TMPDIR={0}/tmp PATH={0}/bin:$PATH {1} bash {0}/boot >{0}/console "
+        "2>&1",
+        dir_.string(), prefix);
     status_ = std::system(command.c_str());
     return read(dir_ / "console");
   }
