@@ -44,18 +44,6 @@ std::optional<uint32_t> bytes_left(uint32_t chars, const std::vector<uint8_t>& p
   return circuits::decoded_bytes(TextCode::kBase64, chars, pads);
 }
 
-prep::AuthBits first_bits(const prep::AuthBits& bits, size_t count) {
-  prep::AuthBits out(bits.self(), bits.num_parties(), count);
-  for (PartyId j = 0; j < bits.num_parties(); ++j) {
-    if (j == bits.self()) continue;
-    for (size_t t = 0; t < count; ++t) {
-      out.mac[j][t] = bits.mac[j][t];
-      out.key[j][t] = bits.key[j][t];
-    }
-  }
-  return out;
-}
-
 }  // namespace
 
 uint64_t decode_ands(TextCode code, uint32_t chars) {
@@ -99,7 +87,7 @@ std::optional<std::vector<prep::AuthBits>> decode_values(net::Party& party, bool
       const auto left =
           bytes_left(chars[k], outputs.opened[program->output_group(padding_name(k))]);
       if (!left) return std::nullopt;
-      bytes = first_bits(bytes, size_t{8} * *left);
+      bytes = bytes.take_front(size_t{8} * *left);
     }
     out.push_back(std::move(bytes));
   }

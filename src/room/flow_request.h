@@ -27,9 +27,9 @@ flow::Filling::Secret in_slot(const flow::SlotUse& use, const flow::Filling::Sec
                               uint32_t jwe_length);
 
 /// Everything of the flow that no run can do yet is refused here, by name, before any member or
-/// service is contacted: JWEs and codes of a member's own input, `decode`, of a sealed answer an
-/// `item` of which nothing is taken and `digits-and-spaces` of no fixed length, of an open answer
-/// values for one member and what is neither JSON nor XML, suites that sealed answers do not have.
+/// service is contacted: JWEs and codes of a member's own input, of a sealed answer
+/// `digits-and-spaces` of no fixed length, of an open answer values for one member and what is
+/// neither JSON nor XML, suites that sealed answers do not have.
 /// What is left is laid out once with something in the place of every value, so that what the
 /// request or the answer part would be refused for later is refused now. Whoever is asked, gives an
 /// input or is told a value is a member.

@@ -1,11 +1,11 @@
 #include "room/named_secrets.h"
 
 #include <fmt/core.h>
-#include "call/aws_services.h"
 
 #include <algorithm>
 #include <ctime>
 
+#include "call/aws_services.h"
 #include "call/run_script.h"
 
 namespace flexroom::room {
