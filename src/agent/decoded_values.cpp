@@ -10,7 +10,6 @@ namespace flexroom::agent {
 namespace {
 
 using circuits::Text;
-using circuits::TextCode;
 
 constexpr size_t kPaddingBits = 3;
 
@@ -41,13 +40,13 @@ void add_value(mpc::Builder& builder, size_t k, TextCode code, uint32_t chars) {
 std::optional<uint32_t> bytes_left(uint32_t chars, const std::vector<uint8_t>& padding) {
   if (padding.empty() || padding[0] != 1) return std::nullopt;
   const uint32_t pads = padding.size() < kPaddingBits ? 0u : padding[1] + padding[2];
-  return circuits::decoded_bytes(TextCode::kBase64, chars, pads);
+  return decoded_bytes(TextCode::kBase64, chars, pads);
 }
 
 }  // namespace
 
 uint64_t decode_ands(TextCode code, uint32_t chars) {
-  while (chars > 0 && !circuits::decoded_bytes(code, chars)) --chars;
+  while (chars > 0 && !decoded_bytes(code, chars)) --chars;
   if (chars == 0) return 0;
   mpc::Builder builder;
   add_value(builder, 0, code, chars);
@@ -65,7 +64,7 @@ std::optional<std::vector<prep::AuthBits>> decode_values(net::Party& party, bool
     FLEXROOM_ASSERT(text.size() % 8 == 0);
     chars.push_back(static_cast<uint32_t>(text.size() / 8));
     // Lengths are public: all members find the same.
-    if (!circuits::decoded_bytes(values[k].code, chars[k])) return std::nullopt;
+    if (!decoded_bytes(values[k].code, chars[k])) return std::nullopt;
     add_value(builder, k, values[k].code, chars[k]);
     view.field(uint64_t{static_cast<uint8_t>(values[k].code)}).field(uint64_t{chars[k]});
   }

@@ -14,12 +14,12 @@ namespace flexroom::agent {
 /// A text that all members have shares of, 8 bits a byte, every byte already shown to be in the
 /// class of its code.
 struct EncodedValue {
-  circuits::TextCode code = circuits::TextCode::kHex;
+  TextCode code = TextCode::kHex;
   const prep::AuthBits* text = nullptr;
 };
 
 /// ANDs of decoding a text of so many characters, at most.
-uint64_t decode_ands(circuits::TextCode code, uint32_t chars);
+uint64_t decode_ands(TextCode code, uint32_t chars);
 
 /// What the texts stand for, as authenticated bits (operations.md (a) `decode`), in one instance
 /// that is confirmed when this returns. No process ever holds one of them.

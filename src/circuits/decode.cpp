@@ -11,18 +11,6 @@ constexpr size_t kGroup = 4;  // of base64
 
 Bit choose(Bit which, Bit one, Bit zero) { return zero ^ (which & (one ^ zero)); }
 
-uint32_t bits_of_char(TextCode code) {
-  switch (code) {
-    case TextCode::kHex:
-      return 4;
-    case TextCode::kBase32:
-      return 5;
-    case TextCode::kBase64:
-      break;
-  }
-  return 6;
-}
-
 /// Sum of a character's low bits and a constant that may hang on bits, without the last carry.
 Bits sum_of(std::span<const Bit> a, std::span<const Bit> b) {
   Bits out;
@@ -83,23 +71,6 @@ Bits value_of(TextCode code, const ByteBits& c) {
 }
 
 }  // namespace
-
-std::optional<TextCode> text_code_of(std::string_view name) {
-  if (name == "hex") return TextCode::kHex;
-  if (name == "base32") return TextCode::kBase32;
-  if (name == "base64") return TextCode::kBase64;
-  return std::nullopt;
-}
-
-std::optional<uint32_t> decoded_bytes(TextCode code, uint32_t chars, uint32_t pads) {
-  const uint32_t width = bits_of_char(code);
-  const bool may_pad = code == TextCode::kBase64 && chars % kGroup == 0 && pads <= 2;
-  if ((pads > 0 && !may_pad) || chars <= pads) return std::nullopt;
-  const uint32_t bits = width * (chars - pads);
-  // A whole character too many stands for nothing.
-  if (bits < 8 || bits % 8 >= width) return std::nullopt;
-  return bits / 8;
-}
 
 Text decode(TextCode code, const Text& text) {
   const auto size = decoded_bytes(code, static_cast<uint32_t>(text.size()));

@@ -31,23 +31,18 @@ ValueClass Birth::value_class() const {
   return ValueClass::kJsonSafe;
 }
 
-uint32_t decoded_length(std::string_view decode, uint32_t chars) {
-  const uint32_t width = decode == "hex" ? 4 : decode == "base32" ? 5 : 6;
-  return static_cast<uint32_t>(uint64_t{chars} * width / 8);
-}
-
 uint32_t Keep::stored_min() const {
-  if (decode.empty()) return min;
+  if (!decode) return min;
   // Of base64 two characters may be padding.
-  const uint32_t least = decoded_length(decode, min);
-  return decode == "base64" ? std::max(least, 3u) - 2 : least;
+  const uint32_t least = most_decoded_bytes(*decode, min);
+  return decode == TextCode::kBase64 ? std::max(least, 3u) - 2 : least;
 }
 
-uint32_t Keep::stored_max() const { return decode.empty() ? max : decoded_length(decode, max); }
+uint32_t Keep::stored_max() const { return decode ? most_decoded_bytes(*decode, max) : max; }
 
 std::string Keep::signature() const {
-  std::string out =
-      fmt::format("{} {}-{} {} {}", to_string(value_class), min, max, decode, entropy);
+  std::string out = fmt::format("{} {}-{} {} {}", to_string(value_class), min, max,
+                                decode ? to_string(*decode) : "", entropy);
   for (const std::string& purpose : purposes) out += "\n" + purpose;
   return out;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "base/text_code.h"
 #include "config/config.h"
 #include "flow/selector.h"
 
@@ -68,19 +69,17 @@ struct Keep {
   uint32_t min = 0, max = 0;
   std::vector<std::string> purposes;
   uint32_t entropy = 0;
-  std::string decode;         // base32, base64, hex or empty
+  std::optional<TextCode> decode;
   bool missing_same = false;  // a cookie: no line keeps the old one
   bool replace = false;
   Place place;
   /// Equal for all that is one secret.
   std::string signature() const;
   /// As it lies in the room: what `decode` makes of the text is any bytes.
-  ValueClass stored_class() const { return decode.empty() ? value_class : ValueClass::kRaw; }
+  ValueClass stored_class() const { return decode ? ValueClass::kRaw : value_class; }
   uint32_t stored_min() const;
   uint32_t stored_max() const;
 };
-/// How many bytes so many characters of a code (`decode`) stand for at most; 0: none.
-uint32_t decoded_length(std::string_view decode, uint32_t chars);
 struct Open {
   std::string name;
   std::optional<Selector> at;  // nothing: a person's answer

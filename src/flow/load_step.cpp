@@ -127,32 +127,28 @@ ValueClass load_class(const TomlTable& table, const Place& place) {
 }
 
 /// The class that is checked inside is that of the code, and the text stands for something.
-void check_decode(const Keep& keep, const Place& place) {
-  const bool known = keep.decode == "base32" || keep.decode == "base64" || keep.decode == "hex";
-  if (!known) refuse(place, "decode is base32, base64 or hex");
-  if (to_string(keep.value_class) != keep.decode) {
-    refuse(place,
-           fmt::format("decode = \"{0}\" of a value of class {1}", keep.decode,
-                       to_string(keep.value_class)),
-           fmt::format("write class = \"{}\"", keep.decode));
+TextCode decode_of(const Keep& keep, std::string_view name, const Place& place) {
+  const std::optional<TextCode> code = text_code_of(name);
+  if (!code) refuse(place, "decode is base32, base64 or hex");
+  if (to_string(keep.value_class) != name) {
+    refuse(
+        place,
+        fmt::format("decode = \"{0}\" of a value of class {1}", name, to_string(keep.value_class)),
+        fmt::format("write class = \"{}\"", name));
   }
-  // A character that adds less than a byte and is no part of one before.
-  const bool whole = keep.decode == "hex" ? keep.min % 2 == 0
-                     : keep.decode == "base64"
-                         ? keep.min % 4 != 1
-                         : keep.min % 8 != 1 && keep.min % 8 != 3 && keep.min % 8 != 6;
-  if (keep.min == keep.max && !whole) {
-    refuse(place, fmt::format("no {} has {} characters", keep.decode, keep.max));
+  if (most_decoded_bytes(*code, keep.min) == 0) {
+    refuse(place, fmt::format("{} characters of {} stand for no byte", keep.min, name));
   }
-  if (decoded_length(keep.decode, keep.min) == 0) {
-    refuse(place, fmt::format("{} characters of {} stand for no byte", keep.min, keep.decode));
+  if (keep.min == keep.max && !decoded_bytes(*code, keep.max)) {
+    refuse(place, fmt::format("no {} has {} characters", name, keep.max));
   }
+  return *code;
 }
 
 /// Whether text of the class is always a text of the code: no padding, no bits left over.
 bool always_decodes(const Keep& keep) {
   if (keep.min != keep.max) return false;
-  return keep.decode == "hex" || (keep.decode == "base32" && keep.max % 8 == 0);
+  return keep.decode == TextCode::kHex || (keep.decode == TextCode::kBase32 && keep.max % 8 == 0);
 }
 
 void check_keep_name(const Loading& in, const Step& step, const Keep& keep) {
@@ -173,8 +169,9 @@ void load_keep(Loading& in, const TomlTable& step_table, const TomlTable& table,
   check_keys(table, Table::kKeep);
   keep.value_class = load_class(table, place);
   load_length(table, keep);
-  keep.decode = table.text_or("decode", "");
-  if (table.has("decode")) check_decode(keep, table.place("decode"));
+  if (table.has("decode")) {
+    keep.decode = decode_of(keep, table.text_or("decode", ""), table.place("decode"));
+  }
   const std::string missing = table.text_or("missing", "fail");
   if (missing != "fail" && missing != "same") refuse(place, "missing is fail or same");
   keep.missing_same = missing == "same";
@@ -187,8 +184,8 @@ void load_keep(Loading& in, const TomlTable& step_table, const TomlTable& table,
   }
   keep.at = load_selector(table, place);
   keep.entropy = static_cast<uint32_t>(table.integer_or("entropy", 0, 0, 65536));
-  const double most = keep.decode.empty() ? most_bits(keep.value_class, keep.max)
-                                          : 8.0 * static_cast<double>(keep.stored_max());
+  const double most = keep.decode ? 8.0 * static_cast<double>(keep.stored_max())
+                                  : most_bits(keep.value_class, keep.max);
   if (keep.entropy > most) {
     refuse(place, fmt::format("{} bits of entropy in {} of {}: at most {:.0f}", keep.entropy,
                               to_string(keep.value_class), keep.max, std::floor(most)));
@@ -324,12 +321,12 @@ void check_kinds(const Step& step) {
   for (const Keep& keep : step.keeps) {
     check(keep.at, keep.place, false);
     check_run(keep.at, keep.value_class, keep.place);
-    if (!keep.decode.empty() && !step.opens.empty() && !always_decodes(keep)) {
+    if (keep.decode && !step.opens.empty() && !always_decodes(keep)) {
       refuse(
           keep.place,
           fmt::format("{} is decoded only after `open` has shown its values, and may turn out to "
                       "be no {}",
-                      keep.name, keep.decode),
+                      keep.name, to_string(*keep.decode)),
           "give it one length without padding, or open in another step");
     }
   }

@@ -151,8 +151,7 @@ flow::Filling filling_of(const StepCall& call,
 uint64_t decode_ands_of(const flow::Step& step) {
   uint64_t out = 0;
   for (const flow::Keep& keep : step.keeps) {
-    if (keep.decode.empty()) continue;
-    out += agent::decode_ands(circuits::text_code_of(keep.decode).value(), keep.max);
+    if (keep.decode) out += agent::decode_ands(*keep.decode, keep.max);
   }
   return out;
 }
@@ -307,8 +306,8 @@ bool FlowEngine::decode(const flow::Step& step, std::map<std::string, prep::Auth
   std::vector<std::string> names;
   for (const flow::Keep& keep : step.keeps) {
     const auto it = values.find(keep.name);
-    if (keep.decode.empty() || it == values.end()) continue;
-    texts.push_back({circuits::text_code_of(keep.decode).value(), &it->second});
+    if (!keep.decode || it == values.end()) continue;
+    texts.push_back({*keep.decode, &it->second});
     names.push_back(keep.name);
   }
   if (texts.empty()) return true;
