@@ -36,7 +36,7 @@ LABELS = {"tls-in-mpc": [f"A{i}" for i in range(1, 5)] + [f"C{i}" for i in range
 def sections(text):
     found = set()
     for line in text.splitlines():
-        match = re.match(r"#{2,3} (?:Appendix ([A-Z])|(\d+(?:\.\d+)?[a-z]?)\.? |\(([a-z])\))", line)
+        match = re.match(r"#{2,3} (?:Appendix ([A-Z])|([VP]?\d+(?:\.\d+)?[a-z]?)\.? |\(([a-z])\))", line)
         if match:
             found.add(next(group for group in match.groups() if group))
     return found
@@ -63,20 +63,25 @@ for path in files():
     texts[path] = text
     parts = path.relative_to(root).parts
     room = parts[2] if parts[:2] == ("tests", "unit") else parts[1]
-    for match in re.finditer(r"§\s*(\d+(?:\.\d+)*[a-z]?|\([a-z]\)|[A-Z]\b)", text):
+    for match in re.finditer(r"§\s*([VP]?\d+(?:\.\d+)*[a-z]?|\([a-z]\)|[A-Z]\b)", text):
         named = re.findall(r"\b(?:[a-z]+(?:-[a-z0-9]+)*\.md|RFC ?\d{4}|FIPS ?\d+)\b", text[max(0, match.start() - 160):match.start()])
         if named and not named[-1].endswith(".md"):
             continue
         section = match.group(1).strip("()")
         checked += 1
-        # A bare § belongs to the document named last, then to the one of its room, then to any.
-        names = [n for n in (named[-1][:-3] if named else None, ROOMS.get(room), *sorted(DOCUMENTS)) if n in DOCUMENTS]
+        # A bare § belongs to the document named last or to that of its room; where neither is known to any.
+        names = [named[-1][:-3]] if named and named[-1][:-3] in DOCUMENTS else [ROOMS[room]] if room in ROOMS else sorted(DOCUMENTS)
         holder = next((n for n in names if section in SECTIONS[n]), None)
         if holder is None:
             line = text.count("\n", 0, match.start()) + 1
-            errors.append(f"{path.relative_to(root)}:{line}: cites §{section}, which no document of docs/spec has")
+            errors.append(f"{path.relative_to(root)}:{line}: cites §{section}, which {' or '.join(names)} lacks: name the page")
         else:
             cited[holder].add(section)
+    for match in re.finditer(r"\b(boolean-engine|engine-v2|tls-in-mpc|members)(?:\.md)? (\d+\.\d+[a-z]?)\b", text):
+        checked += 1
+        if match.group(2) not in SECTIONS[match.group(1)]:
+            line = text.count("\n", 0, match.start()) + 1
+            errors.append(f"{path.relative_to(root)}:{line}: cites {match.group(1)} {match.group(2)}, which is no section there")
 
 not_built = {}
 for number, line in enumerate((root / "docs/spec/not-built.txt").read_text().splitlines(), 1):
@@ -182,6 +187,14 @@ for name, marked in sorted(page.items()):
         errors.append(f"docs/spec/product.md: `flexroom {name}` is built: take its † off")
     if not marked and name not in program:
         errors.append(f"docs/spec/product.md: `flexroom {name}` is no command: mark it with †")
+
+# A mark behind a name of the program, anywhere on the page, and a page that calls itself not built.
+for name in sorted(program - groups):
+    if re.search(rf"`{name}(?: [^`]*)?` †|\\b{re.sub('-', '', name.title())} †", DOCUMENTS["product"]):
+        errors.append(f"docs/spec/product.md: `{name}` is built: take its † off")
+for document, text in DOCUMENTS.items():
+    if "**Not built" in text[:2000]:
+        errors.append(f"docs/spec/{document}.md: says at its top that nothing is built")
 
 if len(program) < 20:
     errors.append(f"only {len(program)} commands were found in src/cli/command_line.cpp")

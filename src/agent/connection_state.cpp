@@ -249,7 +249,7 @@ void Connection::State::confirm(std::span<Reply> replies) {
     for (Reply& reply : replies) {
       reply.unconfirmed = abort.what();
       if (reply.sealed != nullptr)
-        reply.sealed->forget_values();  // void for everyone (boolean §7.5)
+        reply.sealed->forget_values();  // void for everyone (boolean-engine.md §7.5)
     }
     party().abort();  // the others wait for this member's last word no longer
   }

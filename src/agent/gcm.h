@@ -43,7 +43,7 @@ class GhashKey {
 
   size_t max_blocks_;
   prep::Powers powers_;
-  std::vector<prep::VecTriple> products_;  // one a step: b masks one value (boolean §9.3)
+  std::vector<prep::VecTriple> products_;  // one a step: b masks one value (boolean-engine.md §9.3)
   Block d_;
 };
 

@@ -78,8 +78,8 @@ void check_secret_terms(const store::RecordMeta& secret,
 bool may_sign_for(const std::vector<std::string>& purposes, std::string_view service,
                   std::string_view region);
 
-/// §3.4(i), §5.1: the secret's purposes name sigv4 with that service and region, it claims 128 bits
-/// of entropy, and it has a length that can sign. Throws InputError.
+/// tls-in-mpc.md §3.4(i), §5.1: the secret's purposes name sigv4 with that service and region, it
+/// claims 128 bits of entropy, and it has a length that can sign. Throws InputError.
 void check_signing_secret(const store::RecordMeta& secret, std::string_view service,
                           std::string_view region);
 

@@ -44,7 +44,8 @@ class KeyTreesOwner {
 /// The same trees at the key holder P_j, which is COT sender: all leaves but one of each tree, in
 /// relative order. They exist only once they are checked.
 ///
-/// Guarantee  a cheating owner passes only by guessing bits of the key (§2.7); the key has no
+/// Guarantee  a cheating owner passes only by guessing bits of the key (engine-v2.md §2.7); the key
+/// has no
 ///            triple yet
 /// Aborts     kPprf, naming the owner
 /// Timing     independent of the key

@@ -9,7 +9,7 @@
 
 namespace flexroom::prep {
 
-/// The masking key Gamma of one batch of triples (engine-v2.md §1, §2.2): K fresh bits Gamma_i a
+/// The masking key Gamma of one batch of triples (engine-v2.md §V1, §2.2): K fresh bits Gamma_i a
 /// party, G = sum of all. Its states are types, each made by consuming the one before, so that
 /// there is one tuple, one coin h, one zero test and one batch under a key, and nothing of it after
 /// the coin (Q2): KeyedBits (rows), TupledKey (tuple), TossedKey (tossed), erased. There is no type

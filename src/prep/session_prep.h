@@ -17,7 +17,7 @@ using Progress = std::function<void(std::string_view phase, uint64_t done, uint6
 /// The boolean preprocessing of one session, made on demand in batches and served from buffers.
 ///
 /// Protocol   boolean-engine.md §4, §5, §9 over the bits of one BitGenerator; triples of
-///            TripleProtocol::kMasked as engine-v2.md §2
+///            TripleProtocol::kMasked as engine-v2.md §V2
 /// Guarantee  everything handed out passed all its checks and is handed out once. Triples are made
 ///            in whole batches; what is left serves later calls. With buckets a batch is the
 ///            room's L; masked ones have a power of two of L/8 up to L * batches_at_once(), by how

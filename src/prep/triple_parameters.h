@@ -7,11 +7,11 @@
 namespace flexroom::prep {
 
 /// How what a leaky AND tells of x is taken away again: by combining B of them (boolean-engine.md
-/// §5.3), or by a masking key of the batch (engine-v2.md §2).
+/// §5.3), or by a masking key of the batch (engine-v2.md §V2).
 enum class TripleProtocol : uint8_t { kBucket, kMasked };
 
-/// How AND triples are made (boolean-engine.md §0, §5.4; engine-v2.md §0). All parties use the same
-/// values; the room's.
+/// How AND triples are made (boolean-engine.md §0, §5.4; engine-v2.md §V0). All parties use the
+/// same values; the room's.
 struct TripleParameters {
   size_t bucket_size = 4;              // B: leaky triples combined into one; kBucket
   size_t batch = size_t{1} << 16;      // L: triples of one batch, a power of two
@@ -44,7 +44,7 @@ Profile profile(std::string_view name, TripleProtocol protocol = TripleProtocol:
 /// log2 of the probability that a batch holds a leaked triple: -(B + (B-1) log2 L).
 double bucketing_error_log2(size_t bucket_size, size_t batch);
 
-/// log2 of the error of an epoch with masked triples (engine-v2.md §3), each batch with a count of
+/// log2 of the error of an epoch with masked triples (engine-v2.md §V3), each batch with a count of
 /// its own: R (2^-K + 2^-(w-2) + 2^-64), R = dirty_max + 1.
 double masked_error_log2(unsigned string_bits, unsigned dirty_max);
 

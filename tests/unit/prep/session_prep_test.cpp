@@ -90,7 +90,7 @@ TEST_P(SessionPrepTest, HandsOutEverythingRightAndOnce) {
   for (size_t i = 0; i < n_; ++i) EXPECT_EQ(safety[i].dirty() + safety[i].life(), 0u);
 }
 
-// The same interface with masked triples (engine-v2.md §2): few long batches where many are
+// The same interface with masked triples (engine-v2.md §V2): few long batches where many are
 // missing, a short one where few are.
 TEST_P(SessionPrepTest, MaskedTriplesAreHandedOutRightAndOnce) {
   MemorySafety safety[4];

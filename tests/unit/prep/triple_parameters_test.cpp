@@ -37,7 +37,7 @@ TEST(TripleParametersTest, ProfilesAreAcceptable) {
   EXPECT_THROW(profile("fast"), InputError);
 }
 
-// engine-v2.md §3 with one batch a count (f = 1), and its choices by name.
+// engine-v2.md §V3 with one batch a count (f = 1), and its choices by name.
 TEST(TripleParametersTest, MaskedTriplesHaveNoRuleOnTheirBatches) {
   EXPECT_EQ(triple_protocol("bucket"), TripleProtocol::kBucket);
   EXPECT_EQ(triple_protocol("masked"), TripleProtocol::kMasked);
