@@ -197,6 +197,10 @@ class ModelReader {
         check_escapes(at, stop, equals);
         if (field.name.empty()) layout_.fail(at, "a field has no name", "write NAME=VALUE");
         if (form && equals == stop) layout_.fail(at, "a field of the form has no '='");
+        // Positions are written NAME=TEXT: of a=b={{}} nobody could tell where the name ends.
+        if (!field.value.is_public() && field.name.find('=') != std::string::npos) {
+          layout_.fail(at, "the name of a field with a slot holds '='", "give it another name");
+        }
         for (size_t k = at; k < stop; ++k) {
           const bool known = text[k] == Layout::kHole || path_chars().contains(text[k]) ||
                              std::string_view("%/?").find(text[k]) != std::string_view::npos;

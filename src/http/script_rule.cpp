@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/host_name.h"
 
@@ -20,19 +21,33 @@ struct CodeParameter {
   std::string_view service, name;
   Code code;
 };
-constexpr std::array<CodeParameter, 30> kCodeParameters = {{
+constexpr CodeParameter kCodeParameters[] = {
     // RunInstances, RequestSpotInstances, launch templates and configurations, OpenStack and others
     {"", "userdata", Code::kBase64Script},
     {"", "customdata", Code::kClosed},
     {"", "startupscript", Code::kClosed},
+    {"", "startupscripturl", Code::kClosed},
+    {"", "shutdownscript", Code::kClosed},
     {"", "cloudinit", Code::kClosed},
     {"", "cloudconfig", Code::kClosed},
+    // What a machine boots: others' links go to it.
+    {"ec2", "imageid", Code::kClosed},
+    {"ec2", "kernelid", Code::kClosed},
+    {"ec2", "ramdiskid", Code::kClosed},
+    {"ec2", "launchtemplate", Code::kClosed},
+    {"ec2", "blockdevicemapping", Code::kClosed},
+    {"autoscaling", "imageid", Code::kClosed},
+    {"autoscaling", "kernelid", Code::kClosed},
+    {"autoscaling", "ramdiskid", Code::kClosed},
+    {"autoscaling", "launchtemplate", Code::kClosed},
     // SendCommand, CreateAssociation, StartAutomationExecution, CreateDocument
     {"ssm", "commands", Code::kClosed},
     {"ssm", "command", Code::kClosed},
     {"ssm", "parameters", Code::kClosed},
     {"ssm", "content", Code::kClosed},
     {"ssm", "attachments", Code::kClosed},
+    {"ssm", "documentname", Code::kClosed},
+    {"ssm", "documentversion", Code::kClosed},
     // CreateStack, UpdateStack, CreateChangeSet, CreateStackSet
     {"cloudformation", "templatebody", Code::kClosed},
     {"cloudformation", "templateurl", Code::kClosed},
@@ -40,22 +55,34 @@ constexpr std::array<CodeParameter, 30> kCodeParameters = {{
     {"lambda", "zipfile", Code::kClosed},
     {"lambda", "imageuri", Code::kClosed},
     {"lambda", "environment", Code::kClosed},
-    // CreateNotebookInstanceLifecycleConfig, CreateTrainingJob, CreateProcessingJob
+    {"lambda", "s3bucket", Code::kClosed},
+    {"lambda", "s3key", Code::kClosed},
+    {"lambda", "s3objectversion", Code::kClosed},
+    {"lambda", "layers", Code::kClosed},
+    // CreateNotebookInstanceLifecycleConfig, CreateTrainingJob, CreateProcessingJob, CreateModel
     {"sagemaker", "onstart", Code::kClosed},
     {"sagemaker", "oncreate", Code::kClosed},
     {"sagemaker", "content", Code::kClosed},
     {"sagemaker", "studiolifecycleconfigcontent", Code::kClosed},
     {"sagemaker", "algorithmspecification", Code::kClosed},
     {"sagemaker", "appspecification", Code::kClosed},
+    {"sagemaker", "ruleevaluatorimage", Code::kClosed},
+    {"sagemaker", "image", Code::kClosed},
+    {"sagemaker", "modeldataurl", Code::kClosed},
     {"sagemaker", "environment", Code::kClosed},
     {"sagemaker", "hyperparameters", Code::kClosed},
     {"ecs", "containerdefinitions", Code::kClosed},
+    {"ecs", "taskdefinition", Code::kClosed},
     {"ecs", "overrides", Code::kClosed},
     {"batch", "containerproperties", Code::kClosed},
     {"batch", "containeroverrides", Code::kClosed},
+    {"batch", "jobdefinition", Code::kClosed},
     {"codebuild", "buildspec", Code::kClosed},
+    {"codebuild", "buildspecoverride", Code::kClosed},
+    {"codebuild", "imageoverride", Code::kClosed},
+    {"codebuild", "sourcelocationoverride", Code::kClosed},
     {"states", "definition", Code::kClosed},
-}};
+};
 
 bool is_aws_label(std::string_view host, std::string_view service) {
   if (host.find(".amazonaws.com") == std::string_view::npos) return false;
@@ -95,11 +122,14 @@ const CodeParameter* code_parameter(std::string_view host, std::string_view name
 
 constexpr char kHole = '\x01';
 
-/// Reads a script as a shell does, from its beginning, and judges each slot where it stands.
-class ShellReader {
+bool starts_name(char c) { return c >= 'a' && c <= 'z'; }
+
+/// Reads a script line by line. No line with a slot has a meaning that hangs on another line: those
+/// of a recipe come before the first command, where no quote, here-document, alias or substitution
+/// can be open, and each is one of two forms; the own boot loader has its slots on its last line.
+class ScriptLines {
  public:
-  ShellReader(const RequestText& script, std::string_view place, ScriptSource source)
-      : place_(place), own_(source == ScriptSource::kOwnScript) {
+  ScriptLines(const RequestText& script, std::string_view place) : place_(place) {
     for (const RequestText::Piece& piece : script.pieces) {
       if (!piece.slot) {
         if (piece.text.find(kHole) != std::string::npos) unreadable("it has a control character");
@@ -107,37 +137,48 @@ class ShellReader {
         continue;
       }
       if (piece.encoding != Encoding::kNone) {
-        fail(&*piece.slot, "stands in a script under an encoding");
+        fail(*piece.slot, "stands in a script under an encoding");
       }
-      slots_.push_back({text_.size(), &*piece.slot});
+      slots_.push_back(&*piece.slot);
       text_ += kHole;
     }
   }
 
-  void check() {
+  void check(ScriptSource source) {
+    if (source == ScriptSource::kOwnScript) return check_own();
     first_line();
-    for (at_ = 0; at_ < text_.size(); ++at_) step();
-    if (state_ != State::kPlain || open_.size() != 1) unreadable("its quotes do not all close");
+    bool commands = false;
+    for (size_t at = text_.find('\n'); at < text_.size();) {
+      const size_t end = std::min(text_.find('\n', at + 1), text_.size());
+      const std::string_view line = std::string_view(text_).substr(at + 1, end - at - 1);
+      const auto holes = static_cast<size_t>(std::count(line.begin(), line.end(), kHole));
+      const Slot* const slot = holes > 0 ? slots_[judged_] : nullptr;
+      if (line.starts_with('#')) {
+        in_comment(holes);
+      } else if (slot != nullptr) {
+        if (commands) fail(*slot, "stands behind the first command of a script");
+        in_assignment(line);
+      } else if (line.find_first_not_of(' ') != std::string_view::npos) {
+        commands = true;
+      }
+      // Behind a command a '#' may begin no comment: it may stand in a quote.
+      if (commands && holes > 0) fail(*slot, "stands behind the first command of a script");
+      at = end;
+    }
+    FLEXROOM_ASSERT(judged_ == slots_.size());
   }
 
  private:
-  enum class State { kPlain, kSingle, kComment };
-  struct Placed {
-    size_t at;
-    const Slot* slot;
-  };
-
-  [[noreturn]] void fail(const Slot* slot, std::string_view problem) const {
-    throw InputError(std::string(place_) + (slot != nullptr ? ", slot '" + slot->name + "'" : ""),
-                     problem,
-                     "private text in a script is the rest of a quoted URL: write "
-                     "'https://public.host/..{{slot}}' in single quotes, class shell-url");
+  [[noreturn]] void fail(const Slot& slot, std::string_view problem) const {
+    throw InputError(std::string(place_) + ", slot '" + slot.name + "'", problem,
+                     "private text in a script is the end of a URL in a line of its own, "
+                     "name='https://public.host/..{{slot}}', class shell-url; such lines stand "
+                     "behind #!/bin/sh and before everything else");
   }
   [[noreturn]] void unreadable(std::string_view why) const {
     throw InputError(place_,
                      "a script with private text cannot be read for sure: " + std::string(why),
-                     "write it without here-documents, backquotes, $'..', `alias` and `case` in "
-                     "$(..)");
+                     "let it begin with #!/bin/sh or #!/bin/bash");
   }
 
   void first_line() const {
@@ -147,154 +188,94 @@ class ShellReader {
     if (std::find(kShells.begin(), kShells.end(), line) == kShells.end()) {
       unreadable("its first line is not #!/bin/sh or #!/bin/bash");
     }
-    for (const char c : text_) {
-      if (c != kHole && c != '\n' && c != '\t' && !printable().contains(c)) {
-        unreadable("it has a character outside printable ASCII");
+  }
+
+  /// The slot of the next mark in the text: random ones of class hex, others of class shell-url.
+  const Slot& next_slot() {
+    const Slot& slot = *slots_[judged_++];
+    const bool random = slot.source == SlotSource::kRandom;
+    if (!slot.checked_set().subset_of(char_set(random ? CharClass::kHex : CharClass::kShellUrl))) {
+      fail(slot, random ? "is random text in a script, but not of class hex"
+                        : "stands in a script, but its class is wider than shell-url");
+    }
+    return slot;
+  }
+
+  void in_comment(size_t holes) {
+    for (; holes > 0; --holes) {
+      const Slot& slot = next_slot();
+      if (slot.source != SlotSource::kRandom) fail(slot, "stands in a comment of a script");
+    }
+  }
+
+  /// `name='https://host/..'` or `name='..'` of hex alone; blanks may follow. Names in lower case:
+  /// those of the shell and of its environment are in upper case (PATH, IFS, ENV).
+  void in_assignment(std::string_view line) {
+    const Slot& first = *slots_[judged_];
+    const size_t open = std::min(line.find("='"), line.size());
+    const size_t close = line.find('\'', std::min(open + 2, line.size()));
+    const std::string_view name = line.substr(0, open);
+    const bool named = !name.empty() && starts_name(name.front()) &&
+                       std::all_of(name.begin(), name.end(), [](char c) {
+                         return starts_name(c) || (c >= '0' && c <= '9') || c == '_';
+                       });
+    if (close == std::string_view::npos || !named ||
+        line.find_first_not_of(' ', close + 1) != std::string_view::npos) {
+      fail(first, "stands in a script outside a quoted URL in a line of its own");
+    }
+    const std::string_view quoted = line.substr(open + 2, close - open - 2);
+    size_t private_text = 0;
+    for (const char c : quoted) {
+      if (c == kHole) {
+        private_text += next_slot().source == SlotSource::kRandom ? 0 : 1;
+      } else if (!char_set(CharClass::kShellUrl).contains(c)) {
+        fail(first, "stands in quotes with characters that no URL has");
       }
     }
-  }
-
-  char next() const { return at_ + 1 < text_.size() ? text_[at_ + 1] : '\0'; }
-  bool begins_word() const {
-    return at_ == 0 ||
-           std::string_view(" \t\n|&;()<>").find(text_[at_ - 1]) != std::string_view::npos;
-  }
-  bool is_word(std::string_view word) const {
-    const auto part = [](char c) { return is_alnum(c) || c == '_'; };
-    return std::string_view(text_).substr(at_, word.size()) == word &&
-           (at_ == 0 || !part(text_[at_ - 1])) &&
-           (at_ + word.size() >= text_.size() || !part(text_[at_ + word.size()]));
-  }
-
-  void step() {
-    const char c = text_[at_];
-    if (c == kHole) return judge();
-    if (state_ == State::kSingle) {
-      if (c == '\'') state_ = State::kPlain;
-    } else if (state_ == State::kComment) {
-      if (c == '\n') state_ = State::kPlain;
-    } else if (open_.back() == '"') {
-      in_double(c);
-    } else if (open_.back() == '{') {
-      in_braces(c);
-    } else {
-      in_plain(c);
+    if (private_text > 0 && !behind_public_host(quoted)) {
+      fail(first, "stands in quotes, but not behind https://public.host/");
     }
   }
 
-  void escape() {
-    if (next() == kHole || next() == '\0') unreadable("a backslash stands before a slot");
-    ++at_;
-  }
-  void open(char c, size_t skip) {
-    open_.push_back(c);
-    at_ += skip;
-  }
-  /// `$(` and `${`; true if c begins one.
-  bool substitution(char c) {
-    if (c == '`') return simple_backquotes();
-    if (c != '$') return false;
-    if (next() == '(') open('(', 1);
-    if (next() == '{') open('{', 1);
-    return true;
-  }
-
-  /// `name -option word`: nothing in it that could end it early.
-  bool simple_backquotes() {
-    const size_t end = text_.find('`', at_ + 1);
-    for (size_t k = at_ + 1; k < end; ++k) {
-      if (end == std::string::npos || !(is_alnum(text_[k]) || text_[k] == ' ' || text_[k] == '-')) {
-        unreadable("it has backquotes around more than plain words");
-      }
-    }
-    at_ = end;
-    return true;
-  }
-
-  void in_double(char c) {
-    if (c == '"') {
-      open_.pop_back();
-    } else if (c == '\\') {
-      escape();
-    } else {
-      (void)substitution(c);
-    }
-  }
-
-  void in_braces(char c) {
-    if (c == '}') {
-      open_.pop_back();
-    } else if (std::string_view("'\"\\`{(").find(c) != std::string_view::npos) {
-      unreadable("it has a quote or bracket in ${..}");
-    }
-  }
-
-  void in_plain(char c) {
-    if (c == '\\') return escape();
-    if (c == '$' && next() == '\'') unreadable("it has $'..'");
-    if (substitution(c)) return;
-    if (c == '<' && next() == '<') {
-      if (!own_ || text_.substr(at_, 3) != "<<<") unreadable("it has a here-document");
-      at_ += 2;  // a here-string is a word like any other
-      return;
-    }
-    if (is_word("alias") || (open_.size() > 1 && is_word("case"))) {
-      unreadable("it has `alias`, or `case` in $(..)");
-    }
-    if (c == '\'') {
-      state_ = State::kSingle;
-      quote_ = at_;
-    } else if (c == '"' || c == '(') {
-      open_.push_back(c);
-    } else if (c == ')' && open_.back() == '(') {
-      open_.pop_back();
-    } else if (c == '#' && begins_word()) {
-      state_ = State::kComment;
-    }
-  }
-
-  void judge() const {
-    const auto placed =
-        std::find_if(slots_.begin(), slots_.end(), [&](const Placed& p) { return p.at == at_; });
-    FLEXROOM_ASSERT(placed != slots_.end());
-    const Slot& slot = *placed->slot;
-    if (slot.source == SlotSource::kRandom) {
-      const char after = next();
-      const bool word = own_ && at_ > 0 && text_[at_ - 1] == ' ' && (after == ' ' || after == '\n');
-      if (state_ == State::kPlain && !word) {
-        fail(&slot, "stands in a script outside a comment or quotes");
-      }
-      if (!slot.checked_set().subset_of(char_set(CharClass::kHex))) {
-        fail(&slot, "is random text in a script, but not of class hex");
-      }
-      return;
-    }
-    if (state_ != State::kSingle) fail(&slot, "stands in a script outside a quoted URL");
-    if (!slot.checked_set().subset_of(char_set(CharClass::kShellUrl))) {
-      fail(&slot, "stands in a script, but its class is wider than shell-url");
-    }
-    const size_t end = text_.find('\'', at_);
-    if (end == std::string::npos) fail(&slot, "stands in a quote that does not close");
-    const std::string_view quoted = std::string_view(text_).substr(quote_ + 1, end - quote_ - 1);
+  static bool behind_public_host(std::string_view quoted) {
     constexpr std::string_view kScheme = "https://";
-    const size_t slash =
-        quoted.starts_with(kScheme) ? quoted.find('/', kScheme.size()) : std::string_view::npos;
-    const bool host = slash != std::string_view::npos && quote_ + 1 + slash < at_ &&
-                      is_host_name(quoted.substr(kScheme.size(), slash - kScheme.size()));
-    const bool url = std::all_of(quoted.begin(), quoted.end(), [](char c) {
-      return c == kHole || char_set(CharClass::kShellUrl).contains(c);
-    });
-    if (own_ && url) return;
-    if (!host || !url) fail(&slot, "stands in quotes, but not behind https://public.host/");
+    if (!quoted.starts_with(kScheme)) return false;
+    const size_t slash = quoted.find('/', kScheme.size());
+    return slash < quoted.find(kHole) &&
+           is_host_name(quoted.substr(kScheme.size(), slash - kScheme.size()));
+  }
+
+  /// The boot loader of this program: its text up to the last line is ours (and public parts of
+  /// links, which check_public_links() judges), the last line calls it with a nonce and words in
+  /// single quotes.
+  void check_own() {
+    FLEXROOM_ASSERT(!slots_.empty());
+    const size_t last = text_.find_last_not_of('\n');
+    const size_t begin = std::string_view(text_).substr(0, last).rfind('\n') + 1;
+    const std::string_view line = std::string_view(text_).substr(begin, last + 1 - begin);
+    const auto marks = static_cast<size_t>(std::count(line.begin(), line.end(), kHole));
+    if (marks != slots_.size() || !line.starts_with("m \x01 '") || !line.ends_with('\'')) {
+      fail(*slots_.front(), "stands in the boot loader outside its call");
+    }
+    if (next_slot().source != SlotSource::kRandom) {
+      fail(*slots_.front(), "is the first word of the boot loader's call, but no nonce");
+    }
+    // What is left is words of slots alone: '..' '..' '..'
+    bool quoted = false;
+    for (const char c : line.substr(4)) {
+      if (c == '\'') quoted = !quoted;
+      if (c != '\'' && c != (quoted ? kHole : ' ')) {
+        fail(*slots_.front(), "stands in the boot loader beside other text");
+      }
+      if (c == kHole) (void)next_slot();
+    }
+    if (quoted) fail(*slots_.front(), "stands in a quote that does not close");
   }
 
   std::string_view place_;
-  bool own_;
-  std::string text_;  // kHole for each slot
-  std::vector<Placed> slots_;
-  size_t at_ = 0, quote_ = 0;
-  State state_ = State::kPlain;
-  std::string open_ = "n";  // what is open: n (the script), '(', '{', '"'
+  std::string text_;                // kHole for each slot
+  std::vector<const Slot*> slots_;  // in the order of their marks
+  size_t judged_ = 0;
 };
 
 /// Public text beside base64 slots is a script too, by this rule: everywhere in a form or query, in
@@ -314,6 +295,37 @@ bool looks_like_script(const RequestModel& request, const Parameter& parameter,
                      });
 }
 
+/// The last part of a name, and what is before it: "/metadata/items/0" of "/metadata/items/0/key".
+std::pair<std::string_view, std::string_view> parent_and_last(std::string_view name) {
+  const size_t at = name.find_last_of("/.");
+  if (at == std::string_view::npos) return {"", name};
+  return {name.substr(0, at), name.substr(at + 1)};
+}
+
+/// A value may be named by the value beside it: {"key": "user-data", "value": ..}, or
+/// Item.1.Name=user-data&Item.1.Value=..
+void check_named_beside(const RequestModel& request, const Parameter& parameter,
+                        const std::vector<Parameter>& list, const std::string& place) {
+  const auto [parent, last] = parent_and_last(parameter.name);
+  for (const Parameter& other : list) {
+    const auto [beside, naming] = parent_and_last(other.name);
+    const std::string word = to_lower(naming);
+    if (&other == &parameter || beside != parent || (word != "key" && word != "name")) continue;
+    const bool is_value = to_lower(last).starts_with("value");
+    if (!other.value.is_public() && is_value) {
+      throw InputError(place, "has a private value under a private name",
+                       "what the value is for cannot be told, it may be code: make one public");
+    }
+    if (!other.value.is_public() || code_parameter(request.host, other.value.shown()) == nullptr) {
+      continue;
+    }
+    throw InputError(place,
+                     "is named '" + display_short(other.value.shown()) + "' by " + other.name +
+                         ": it carries code, and no slot may stand in it",
+                     "one member would run code that the others have not seen");
+  }
+}
+
 void check_parameter(const RequestModel& request, const Parameter& parameter,
                      const std::vector<Parameter>& list, ScriptSource source) {
   const RequestText& value = parameter.value;
@@ -324,6 +336,7 @@ void check_parameter(const RequestModel& request, const Parameter& parameter,
     throw InputError(place, "carries code, and no slot may stand in it",
                      "one member would run code that the others have not seen");
   }
+  check_named_beside(request, parameter, list, place);
   if (row == nullptr && !looks_like_script(request, parameter, list)) return;
   const auto script = base64_decoded(value);
   if (!script) {
@@ -340,7 +353,7 @@ void check_parameter(const RequestModel& request, const Parameter& parameter,
 }  // namespace
 
 void check_script(const RequestText& script, std::string_view place, ScriptSource source) {
-  ShellReader(script, place, source).check();
+  ScriptLines(script, place).check(source);
 }
 
 void check_code_parameters(const RequestModel& request, ScriptSource source) {

@@ -33,16 +33,15 @@ std::string refusal(const std::string& text, const Slot& slot = member(Encoding:
 }
 const std::string kHead = "#!/bin/bash\n";
 
-TEST(ScriptRule, AQuotedUrlBehindAPublicHost) {
-  EXPECT_EQ(refusal(kHead + "D='https://h.example/{{s}}'\n"), "");
-  EXPECT_EQ(refusal("#!/bin/sh\ncurl -o d 'https://h.example/a?b={{s}}&c=d'\n"), "");
-  EXPECT_EQ(
-      refusal(kHead + "cd \"$(mktemp -d)\"\necho \"it's\" # don't\nx='https://h.example/{{s}}'"),
-      "");
-  EXPECT_EQ(refusal(kHead + "case $1 in a) echo 'x';; esac\nx='https://h.example/{{s}}'"), "");
+TEST(ScriptRule, AQuotedUrlBehindAPublicHostInALineOfItsOwn) {
+  EXPECT_EQ(refusal(kHead + "d='https://h.example/{{s}}'\n"), "");
+  EXPECT_EQ(refusal(kHead + "d='https://h.example/{{s}}'"), "");
+  EXPECT_EQ(refusal("#!/bin/sh -e\n\n# don't `\nlink_2='https://h.example/a?b={{s}}&c=d'  \n"
+                    "curl -o d \"$link_2\"; echo 'it'\\''s' <<E\nE\n"),
+            "");
 }
 
-TEST(ScriptRule, QuotesAreReadAsAShellReadsThem) {
+TEST(ScriptRule, NoLineWithASlotHangsOnAnother) {
   const char* bad[] = {
       // From the findings: an escaped quote counts for parity, not for the shell.
       "echo '\\''x'https://h.example/{{s}}'y'\n",
@@ -50,32 +49,62 @@ TEST(ScriptRule, QuotesAreReadAsAShellReadsThem) {
       "echo \"'\"https://h.example/{{s}}\"'\"\n",
       "# don't\necho https://h.example/{{s}}' '\n",
       "echo ''https://h.example/{{s}}''\n",
-      "eval '\nD='https://h.example/{{s}}'\n'\n",
+      "eval '\nd='https://h.example/{{s}}'\n'\n",
       "echo $'\\'https://h.example/{{s}}'\n",
-      "cat <<E\n'https://h.example/{{s}}'\nE\n",
-      "cat <<'E'\n'https://h.example/{{s}}'\nE\n",
+      "cat <<E\nd='https://h.example/{{s}}'\nE\n",
+      "cat <<'E'\nd='https://h.example/{{s}}'\nE\n",
       "echo \"$(echo 'https://h.example/{{s}}\n",
-      "echo \"'https://h.example/{{s}}'\"\n",
+      "echo \"\nd='https://h.example/{{s}}'\n\"\n",
       "x=${y#'https://h.example/{{s}}'}\n",
-      "echo \"$(case a in a) echo \"'\" ;; esac)\" 'https://h.example/{{s}}'\n",
-      "alias x=\"'\"\nx 'https://h.example/{{s}}'\n",
-      "echo `echo \\`'https://h.example/{{s}}'\n",
-      "echo {{s}}\n",
+      "echo \"$(case a in a) echo \"'\" ;; esac)\"\nd='https://h.example/{{s}}'\n",
+      "alias d=\"'\"\nd='https://h.example/{{s}}'\n",
+      "echo `echo \\`\nd='https://h.example/{{s}}'\n",
+      // What begins a comment for one reader and a word for another.
+      "echo \\;#'\nd='https://h.example/{{s}}' #'\n",
+      "echo a\\\n#'\nd='https://h.example/{{s}}' #'\n",
+      "echo $(true)#'\nd='https://h.example/{{s}}' #'\n",
+      // Lines that a backslash joins.
+      "cat <\\\n<E\nd='https://h.example/{{s}}'\nE\n",
+      "echo $\\\n'..\\'\nd='https://h.example/{{s}}'\n",
+      "\\alias d=\"echo '\"\nd='https://h.example/{{s}}'\n",
+      "true\nd='https://h.example/{{s}}'\n",
+      "\t\nd='https://h.example/{{s}}'\n",
+      " d='https://h.example/{{s}}'\n",
+      "d='https://h.example/{{s}}' e=f\n",
+      "d='https://h.example/{{s}}'; ls\n",
+      "d='https://h.example/{{s}}'#\n",
+      "d='https://h.example/{{s}}'''\n",
+      "d='https://h.example/{{s}}'\t\n",
+      "d='https://h.example/{{s}}'\\\nls\n",
+      "d='https://h.example/{{s}}\n",
+      "d=\"https://h.example/{{s}}\"\n",
+      "d=https://h.example/{{s}}\n",
+      "d+='https://h.example/{{s}}'\n",
+      "d[0]='https://h.example/{{s}}'\n",
+      "export d='https://h.example/{{s}}'\n",
+      "='https://h.example/{{s}}'\n",
+      "1='https://h.example/{{s}}'\n",
+      // Names that mean something to the shell or to what it starts.
+      "PATH='https://h.example/{{s}}'\n",
+      "IFS='https://h.example/{{s}}'\n",
+      "dEV='https://h.example/{{s}}'\n",
+      "{{s}}='https://h.example/'\n",
       "{{s}}\n",
       "# {{s}}\n",
-      "echo 'https://{{s}}'\n",
-      "echo 'http://h.example/{{s}}'\n",
-      "echo 'x https://h.example/{{s}}'\n",
-      "echo 'https://h.example/{{s}} ; x'\n",
-      "echo 'https://h.example/{{s}}\n",
-      "sh -c '{{s}}'\n",
+      "d='https://{{s}}'\n",
+      "d='https://{{s}}/'\n",
+      "d='http://h.example/{{s}}'\n",
+      "d='x https://h.example/{{s}}'\n",
+      "d='https://h.example/{{s}} ; x'\n",
+      "d='{{s}}'\n",
   };
   for (const char* script : bad) EXPECT_NE(refusal(kHead + script), "") << script;
-  EXPECT_THAT(refusal("#!/usr/bin/python3\nx = 'https://h.example/{{s}}'\n"),
+  EXPECT_THAT(refusal("#!/usr/bin/python3\nx='https://h.example/{{s}}'\n"),
               HasSubstr("first line"));
-  EXPECT_THAT(refusal("D='https://h.example/{{s}}'\n"), HasSubstr("first line"));
+  EXPECT_THAT(refusal("d='https://h.example/{{s}}'\n"), HasSubstr("first line"));
+  EXPECT_THAT(refusal("#!/bin/sh {{s}}\n"), HasSubstr("first line"));
   EXPECT_THAT(
-      refusal(kHead + "D='https://h.example/{{s}}'\n", member(Encoding::kNone, CharClass::kRaw)),
+      refusal(kHead + "d='https://h.example/{{s}}'\n", member(Encoding::kNone, CharClass::kRaw)),
       HasSubstr("wider than shell-url"));
 }
 
@@ -85,8 +114,45 @@ TEST(ScriptRule, ANonceIsHexInACommentOrInQuotes) {
   EXPECT_EQ(refusal(kHead + "#{{s}}\n", nonce), "");
   EXPECT_EQ(refusal(kHead + "x='{{s}}'\n", nonce), "");
   EXPECT_NE(refusal(kHead + "x={{s}}\n", nonce), "");
+  EXPECT_NE(refusal(kHead + "echo '\n#{{s}}\n'\n", nonce), "");
   nonce.char_class = CharClass::kB64;
   EXPECT_NE(refusal(kHead + "#{{s}}\n", nonce), "");
+}
+
+/// The boot loader's own rule: {{n}} is the nonce, {{s}} what is private; or the other way round.
+std::string own_refusal(const std::string& text, bool nonce_first = true) {
+  Slot nonce = member(Encoding::kNone, CharClass::kHex, 32);
+  nonce.source = SlotSource::kRandom;
+  const Slot slot = member(Encoding::kNone);
+  RequestText script;
+  for (size_t at = 0; at < text.size(); ++at) {
+    const std::string_view rest = std::string_view(text).substr(at);
+    const bool is_nonce = rest.starts_with("{{n}}");
+    if (is_nonce || rest.starts_with("{{s}}")) {
+      script.add(is_nonce == nonce_first ? nonce : slot, Encoding::kNone);
+      at += 4;
+    } else {
+      script.add(text[at]);
+    }
+  }
+  try {
+    check_script(script, "user data", ScriptSource::kOwnScript);
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(ScriptRule, TheBootLoaderHasItsSlotsInItsLastLine) {
+  const std::string loader = "#!/bin/bash\nm(){\nls\n}\n";
+  EXPECT_EQ(own_refusal(loader + "m {{n}} '{{s}}' '{{s}}{{s}}'\n\n"), "");
+  EXPECT_NE(own_refusal(loader + "m {{n}} '{{s}}' '{{s}}{{s}}'\n\n", false), "");
+  for (const char* call :
+       {"m {{n}} {{s}}\n", "m {{n}} '{{s}}'{{s}}\n", "m {{n}} '{{s}} '\n", "m {{n}} '{{s}}' ls\n",
+        "m {{n}} '{{s}}\n", "m '{{s}}' {{n}}\n", "m {{n}} '{{s}}';'{{s}}'\n",
+        "x='{{s}}'\nm {{n}} '{{s}}'\n", "m {{n}} '{{s}}'\nls\n", "m {{n}} \"{{s}}\"\n"}) {
+    EXPECT_NE(own_refusal(loader + call), "") << call;
+  }
 }
 
 // ------------------------------------------------------------------ whatever stands around it
@@ -107,7 +173,7 @@ const std::string kEc2 = "ec2.us-east-1.amazonaws.com";
 const std::string kForm = "application/x-www-form-urlencoded";
 
 TEST(CodeParameters, UserDataHoldsScriptsUnderAnyEncoding) {
-  const std::string front = "#!/bin/sh\ncurl -o data  'https://bucket.s3.example/";
+  const std::string front = "#!/bin/sh\n#.\ndata='https://bucket.s3.example/";
   ASSERT_EQ(front.size() % 3, 0u);
   const auto user_data = [&](const std::string& name, const std::string& before, const Slot& slot,
                              const std::string& after) {
@@ -164,9 +230,72 @@ TEST(CodeParameters, ServicesThatRunWhatTheyGet) {
   EXPECT_NE(
       request_refusal("api.example.com", "text/xml", "<r><UserData>{{s}}</UserData></r>", slot),
       "");
+  // What a machine boots, and what runs elsewhere.
+  for (const char* name : {"ImageId", "KernelId", "RamdiskId", "LaunchTemplate.LaunchTemplateId",
+                           "BlockDeviceMapping.1.Ebs.SnapshotId"}) {
+    EXPECT_THAT(
+        request_refusal(kEc2, kForm, "Action=RunInstances&" + std::string(name) + "={{s}}", slot),
+        HasSubstr("carries code"))
+        << name;
+  }
+  EXPECT_THAT(request_refusal(ssm, amz, R"({"DocumentName": "{{s}}"})", json),
+              HasSubstr("carries code"));
+  EXPECT_THAT(
+      request_refusal("api.sagemaker.us-east-1.amazonaws.com", amz,
+                      R"({"DebugRuleConfigurations": [{"RuleEvaluatorImage": "{{s}}"}]})", json),
+      HasSubstr("carries code"));
   EXPECT_EQ(request_refusal("api.example.com", "text/xml", "<r><Name>{{s}}</Name></r>", slot), "");
   EXPECT_EQ(request_refusal("api.example.com", "application/json", R"({"content": "{{s}}"})", slot),
             "");
+}
+
+// {"key": "startup-script", "value": ..}: the name is the value beside it.
+TEST(CodeParameters, AValueIsNamedByTheValueBesideIt) {
+  const Slot json = member(Encoding::kJsonU, CharClass::kUrlSafe);
+  const Slot slot = member(Encoding::kNone, CharClass::kUrlSafe);
+  const auto in_json = [&](const std::string& item) {
+    return request_refusal("compute.example.com", "application/json",
+                           R"({"metadata": {"items": [{"key": "x", "value": "y"}, )" + item + "]}}",
+                           json);
+  };
+  EXPECT_THAT(in_json(R"({"key": "startup-script", "value": "{{s}}"})"), HasSubstr("carries code"));
+  EXPECT_THAT(in_json(R"({"value": "{{s}}", "key": "user-data"})"), HasSubstr("carries code"));
+  EXPECT_THAT(in_json(R"({"name": "user_data", "content": "{{s}}"})"), HasSubstr("carries code"));
+  EXPECT_EQ(in_json(R"({"key": "label", "value": "{{s}}"})"), "");
+  EXPECT_THAT(request_refusal("compute.example.com", kForm,
+                              "Item.1.Name=startup-script&Item.1.Value={{s}}", slot),
+              HasSubstr("carries code"));
+  EXPECT_EQ(request_refusal("compute.example.com", kForm,
+                            "Item.1.Name=startup-script&Item.2.Value={{s}}", slot),
+            "");
+}
+
+TEST(CodeParameters, APrivateNameOfAPrivateValueIsRefused) {
+  const Slot json = member(Encoding::kJsonU, CharClass::kUrlSafe);
+  Slot other = json;
+  other.name = "t";
+  const auto refused = [&](const std::string& body) {
+    try {
+      validate(template_from_text("api.example.com", 443,
+                                  "POST / HTTP/1.1\nHost: api.example.com\nContent-Type: "
+                                  "application/json\nContent-Length: {{content-length}}\n\n" +
+                                      body,
+                                  {json, other}));
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(refused(R"({"key": "{{t}}", "value": "{{s}}"})"), HasSubstr("private name"));
+  EXPECT_EQ(refused(R"({"name": "{{t}}", "mail": "{{s}}"})"), "");
+}
+
+// Positions are written NAME=TEXT (purposes, open_calls).
+TEST(CodeParameters, ANameWithAnEqualsSignTakesNoSlot) {
+  const Slot slot = member(Encoding::kNone, CharClass::kUrlSafe);
+  EXPECT_THAT(request_refusal("api.example.com", kForm, "a%3Db={{s}}", slot),
+              HasSubstr("holds '='"));
+  EXPECT_EQ(request_refusal("api.example.com", kForm, "a%3Db=c&a={{s}}", slot), "");
 }
 
 }  // namespace

@@ -166,7 +166,7 @@ TEST(Validate, PrivateScriptTextIsAQuotedUrlBehindAPublicHost) {
   const auto script = [&](std::string_view before, std::string_view after, const Slot& slot) {
     return refusal(post(kForm, script_body(before, after)), {slot});
   };
-  const std::string good = "#!/bin/sh\ncurl -o data  'https://bucket.s3.example/";
+  const std::string good = "#!/bin/sh\n#.\ndata='https://bucket.s3.example/";
   ASSERT_EQ(good.size() % 3, 0u) << good.size() % 3;
   EXPECT_EQ(script(good, "' \n", url), "");
   EXPECT_EQ(
@@ -176,7 +176,7 @@ TEST(Validate, PrivateScriptTextIsAQuotedUrlBehindAPublicHost) {
       script(good, "' \n", make_slot(CharClass::kShellUrl, Encoding::kBase64, 30, S::kMember)), "");
   EXPECT_THAT(
       script(good, "' \n", make_slot(CharClass::kRaw, Encoding::kBase64InForm, 30, S::kMember)),
-      HasSubstr("quoted URL"));
+      HasSubstr("wider than shell-url"));
   EXPECT_NE(script(good, "; sh \n", url), "");                                      // not closed
   EXPECT_NE(script("#!/bin/sh\ncurl https://bucket.example/ ", "'\n ", url), "");   // not quoted
   EXPECT_NE(script("#!/bin/sh\ncurl 'http://bucket.example/  ", "'\n ", url), "");  // not https
