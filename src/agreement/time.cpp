@@ -11,36 +11,44 @@
 
 namespace flexroom {
 
-int64_t time_of_first(const net::Party& party, uint64_t said, int64_t own) {
-  if (party.id() == 0) return own;
+int64_t time_of_first(std::span<const uint64_t> said, PartyId self) {
   // Bounded first: the difference of any two 64-bit numbers may overflow.
   constexpr uint64_t kYear9999 = 253'402'300'799;
-  const auto agreed = static_cast<int64_t>(std::min(said, kYear9999));
-  if (agreed >= own - kMaxSkewSeconds && agreed <= own + kMaxSkewSeconds) return agreed;
-  throw ProtocolAbort(
-      AbortCode::kRefusedByRule, "clock",
-      fmt::format("its clock is {} s away from ours ({:%Y-%m-%d %H:%M:%S}Z "
-                  "there, {:%Y-%m-%d %H:%M:%S}Z here); at most {} s are "
-                  "allowed. Set the clocks (ntp) and run again",
-                  std::llabs(agreed - own), fmt::gmtime(static_cast<std::time_t>(agreed)),
-                  fmt::gmtime(static_cast<std::time_t>(own)), kMaxSkewSeconds),
-      0);
+  const auto time_of = [&](PartyId j) {
+    return static_cast<int64_t>(std::min(said[j], kYear9999));
+  };
+  const int64_t agreed = time_of(0);
+  for (PartyId j = 1; j < said.size(); ++j) {
+    const int64_t other = time_of(j);
+    if (std::llabs(other - agreed) <= kMaxSkewSeconds) continue;
+    const bool mine = j == self;
+    const int64_t there = mine ? agreed : other, here = mine ? other : agreed;
+    const bool about_us = mine || self == 0;
+    throw ProtocolAbort(
+        AbortCode::kRefusedByRule, "clock",
+        fmt::format("its clock is {} s away from {} ({:%Y-%m-%d %H:%M:%S}Z there, "
+                    "{:%Y-%m-%d %H:%M:%S}Z {}); at most {} s are allowed. Set the clocks (ntp) and "
+                    "run again",
+                    std::llabs(other - agreed), about_us ? "ours" : "the first member's",
+                    fmt::gmtime(static_cast<std::time_t>(there)),
+                    fmt::gmtime(static_cast<std::time_t>(here)),
+                    about_us ? "here" : "at the first member", kMaxSkewSeconds),
+        mine ? 0 : j);
+  }
+  return agreed;
 }
 
 int64_t agree_on_time(net::Party& party) {
   // Broadcasts before this one are none of this checkpoint's business: a difference there is
   // cheating, not a disagreement about the time.
   party.echo("run/before time");
-  const int64_t own = std::time(nullptr);
-  int64_t agreed = own;
-  if (party.id() == 0) {
-    Writer message;
-    message.u64(static_cast<uint64_t>(own));
-    party.broadcast("run/time", message.bytes());
-  } else {
-    const Bytes message = party.receive_broadcast(0, "run/time", 8);
-    agreed = time_of_first(party, Reader(message, "run/time", 0).u64(), own);
+  const auto own = static_cast<uint64_t>(std::time(nullptr));
+  const std::vector<Bytes> messages = party.exchange("run/time", Writer().u64(own).bytes());
+  std::vector<uint64_t> said;
+  for (PartyId j = 0; j < messages.size(); ++j) {
+    said.push_back(Reader(messages[j], "run/time", j).u64());
   }
+  const int64_t agreed = time_of_first(said, party.id());
   party.echo("run/time", AbortCode::kDisagreement);
   return agreed;
 }

@@ -45,12 +45,13 @@ RunPlace agree_on_place(net::Party& party, uint64_t own) {
       party.exchange("run/place", Writer().u64(own).u64(static_cast<uint64_t>(now)).bytes());
   party.echo("run/place", AbortCode::kDisagreement);
   RunPlace out;
+  std::vector<uint64_t> times;
   for (PartyId j = 0; j < said.size(); ++j) {
     Reader reader(said[j], "run/place", j);
     out.index = std::max(out.index, reader.u64());
-    const uint64_t time = reader.u64();
-    if (j == 0) out.started = time_of_first(party, time, now);
+    times.push_back(reader.u64());
   }
+  out.started = time_of_first(times, party.id());
   constexpr uint64_t kMost = 1'000'000;  // nobody counts so far; a liar's number wraps nothing
   out.index = std::min(out.index, kMost);
   return out;

@@ -1,5 +1,6 @@
 #include "call/run_instances.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/codec.h"
@@ -216,7 +217,7 @@ TEST(RunInstancesCallTest, TheKeyBelongsToTheJob) {
   EXPECT_THROW(check_key(agreed, key), InputError);
 }
 
-// 34: the time is party 0's word, and every other member holds it to its own clock.
+// 34: the time is party 0's word, and every member holds all clocks to it.
 TEST(AgreeOnTimeTest, FarClocksAreRefused) {
   for (const size_t n : {2u, 3u}) {
     const auto honest = support::run_parties(n, [](net::Party& p) { return agree_on_time(p); });
@@ -228,7 +229,7 @@ TEST(AgreeOnTimeTest, FarClocksAreRefused) {
       const auto run = support::run_parties(
           n, [](net::Party& p) { return agree_on_time(p); },
           [shift](const net::MessageId& message, Bytes& payload) {
-            if (message.label != "run/time") return;
+            if (message.label != "run/time" || message.sender != 0) return;
             const uint64_t time = Reader(payload, "", 0).u64();
             payload = Writer().u64(time + shift).take();
           },
@@ -236,6 +237,34 @@ TEST(AgreeOnTimeTest, FarClocksAreRefused) {
       for (PartyId i = 1; i < n; ++i) {
         EXPECT_EQ(run.outcomes[i].code(), AbortCode::kRefusedByRule) << shift;
       }
+    }
+  }
+}
+
+TEST(AgreeOnTimeTest, EveryMemberIsToldOfAnothersClock) {
+  const auto run = support::run_parties(
+      3, [](net::Party& p) { return agree_on_time(p); },
+      [](const net::MessageId& message, Bytes& payload) {
+        if (message.label != "run/time" || message.sender != 1) return;
+        payload = Writer().u64(Reader(payload, "", 0).u64() + 1200).take();
+      },
+      std::chrono::seconds(5));
+  for (const PartyId i : {PartyId{0}, PartyId{2}}) {
+    ASSERT_EQ(run.outcomes[i].code(), AbortCode::kRefusedByRule);
+    EXPECT_EQ(run.outcomes[i].abort->peer(), std::optional<PartyId>(1));
+    EXPECT_THAT(run.outcomes[i].abort->what(),
+                testing::HasSubstr(i == 0 ? "s away from ours" : "s away from the first member's"));
+  }
+  const std::vector<uint64_t> said = {1000, 5000};
+  for (const PartyId self : {PartyId{0}, PartyId{1}}) {
+    try {
+      (void)time_of_first(said, self);
+      FAIL();
+    } catch (const ProtocolAbort& abort) {
+      EXPECT_EQ(abort.peer(), std::optional<PartyId>(1 - self));
+      EXPECT_THAT(abort.what(), testing::HasSubstr("its clock is 4000 s away from ours"));
+      EXPECT_THAT(abort.what(),
+                  testing::HasSubstr(self == 0 ? "01:23:20Z there" : "01:23:20Z here"));
     }
   }
 }
