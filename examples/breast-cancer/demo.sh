@@ -28,7 +28,11 @@ both() {  # runs the same command at both members, shows the first one's output
 
 echo "== the sandbox cloud starts (stock OpenSSL, its own CA)"
 "$flexroom" sandbox --dir "$work/cloud" --record "$work/seen" >"$work/sandbox.log" 2>&1 &
-for _ in $(seq 100); do [ -s "$work/cloud/endpoints.json" ] && break; sleep 0.1; done
+cloud=$!
+while [ ! -s "$work/cloud/endpoints.json" ]; do
+  kill -0 "$cloud" 2>/dev/null || { echo "the sandbox did not start:"; cat "$work/sandbox.log"; exit 1; }
+  sleep 0.1
+done
 port=$($python -c "import json; print(json.load(open('$work/cloud/endpoints.json'))['port'])")
 
 echo "== two hospitals make their identities and exchange fingerprints"

@@ -1600,6 +1600,21 @@ class BadInput(Canaries):
         finally:
             self.a.links.chmod(0o600)
 
+    def test_links_that_have_ended(self):
+        """Said by each command that looks at them, before anybody is waited for."""
+        lines = self.a.links.read_text().splitlines(keepends=True)
+        at = next(i for i, line in enumerate(lines) if line.startswith("data_url"))
+        lines[at] = re.sub(r"20\d{6}(?=T\d{6}Z|%2F|/)", "20200101", lines[at])
+        ended = "".join(lines)
+        for command in ("plan", "run-script"):
+            self.refused(self.a, self.a.links, ended, "data_url", "expired at 2020-01-01", "sign a new link",
+                         command=[command, self.a.job, "--links", self.a.links])
+        with self.changed(self.a.links, ended):
+            done = self.a.run("doctor", self.a.job, "--links", self.a.links, json_output=True)
+        links = next(c for c in done.json_lines()[-1]["checks"] if c["name"] == "links")
+        self.assertNotEqual(links["state"], "ok")
+        self.assertIn("sign a new link", links["remedy"])
+
     def test_identity_that_cannot_be_made_leaves_nothing(self):
         for name, directory, wrong in (('bad"name', self.work / "new", "is not a name"),
                                        ("name", "/proc/none/x", "/proc/none")):
@@ -1732,8 +1747,7 @@ class Faults(Canaries):
     def wait_for_preprocessing(self, *running):
         def reached():
             return all("AND triples" in p.out or not p.running() for p in running)
-        wait_until(reached, "preprocessing")
-        time.sleep(0.5)
+        wait_until(reached, "preprocessing")  # what follows must happen before the request leaves
 
     def test_a_new_epoch_says_what_becomes_of_the_secrets_before_it_asks(self):
         before = self.state_hash(but={"log"})

@@ -2,14 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <atomic>
 
 #include "base/error.h"
 #include "call/loader.h"
-#include "cloud/certificates.h"
-#include "cloud/server.h"
+#include "e2e/object_store.h"
 
 // Waiting for a result, against an object store that answers as each test says.
 
@@ -20,41 +16,8 @@ using How = Followed::How;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class FollowTest : public ::testing::Test {
+class FollowTest : public ObjectStoreTest {
  protected:
-  FollowTest()
-      : dir_(std::filesystem::temp_directory_path() /
-             ("flexroom-follow-" + std::to_string(getpid()))),
-        certificates_((std::filesystem::create_directories(dir_), dir_), "ec"),
-        tls_(certificates_.server_context("X25519", [](const std::string&) { return true; })) {
-    cloud::ServerOptions options;
-    options.tls = tls_.get();
-    server_ = std::make_unique<cloud::Server>(
-        options, [this](const cloud::Request&, int) -> std::optional<cloud::Response> {
-          return answers_.at(std::min<size_t>(asked_++, answers_.size() - 1));
-        });
-    Provider provider;
-    provider.name = "store";
-    provider.hosts = {"store.example"};
-    provider.ca_file = certificates_.ca_file();
-    provider.connect_to = {{"*", 0, {"127.0.0.1", server_->listen("127.0.0.1", 0)}}};
-    room_.providers = {provider};
-  }
-  ~FollowTest() override {
-    server_->stop();
-    std::filesystem::remove_all(dir_);
-  }
-  static cloud::Response answer(int status, const std::string& body, const std::string& tag = "") {
-    cloud::Response out;
-    out.status = status;
-    out.body = body;
-    if (!tag.empty()) out.headers.emplace_back("ETag", tag);
-    return out;
-  }
-  static cloud::Response refusal(int status, const std::string& code, const std::string& message) {
-    return answer(status,
-                  "<Error><Code>" + code + "</Code><Message>" + message + "</Message></Error>");
-  }
   static cloud::Response waiting() { return answer(200, std::string(kWaitingMark) + "\n"); }
   /// Follows for at most `seconds`.
   Followed follow(std::vector<cloud::Response> answers, int seconds = 60,
@@ -68,15 +31,7 @@ class FollowTest : public ::testing::Test {
         [this](std::string_view words) { told_.emplace_back(words); }, &cancel_);
   }
 
-  std::filesystem::path dir_;
-  cloud::Certificates certificates_;
-  cloud::Handle<SSL_CTX> tls_;
-  std::vector<cloud::Response> answers_;
-  std::atomic<size_t> asked_{0};
-  std::unique_ptr<cloud::Server> server_;
-  RoomConfig room_;
   std::vector<std::string> told_;
-  std::atomic<bool> cancel_{false};
 };
 
 TEST_F(FollowTest, WaitsForTheResultAndTellsWhatTheLinkSays) {

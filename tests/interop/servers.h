@@ -162,7 +162,7 @@ class ServerProcess {
       ::_exit(127);
     }
     ::setpgid(pid_, pid_);
-    for (int k = 0; k < 400; ++k) {
+    for (int k = 0; k < 4800; ++k) {  // two minutes, while it lives
       if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
         pid_ = -1;
         return;  // it ended: the port was taken, perhaps
