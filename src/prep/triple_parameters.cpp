@@ -38,6 +38,10 @@ Profile profile(std::string_view name, TripleProtocol protocol) {
                    "use default, bandwidth or high");
 }
 
+double and_bytes_to_each_peer(TripleProtocol protocol) {
+  return protocol == TripleProtocol::kMasked ? 26.9 : 84.2;
+}
+
 double bucketing_error_log2(size_t bucket_size, size_t batch) {
   const auto b = static_cast<double>(bucket_size);
   return -(b + (b - 1) * std::log2(static_cast<double>(batch)));

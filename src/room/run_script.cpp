@@ -15,6 +15,7 @@
 #include "call/run_script.h"
 #include "call/script_text.h"
 #include "call/service_error.h"
+#include "prep/triple_parameters.h"
 #include "room/access.h"
 #include "room/agreed_call.h"
 #include "room/failure.h"
@@ -398,8 +399,9 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
     plan.signing_key_ands = cost.signing_key_ands;
     plan.handshake_ands = cost.handshake_ands;
     plan.request_ands = cost.request_ands;
-    plan.bytes_each_way =
-        static_cast<double>(cost.total()) * 84 * static_cast<double>(config.members.size() - 1);
+    plan.bytes_each_way = static_cast<double>(cost.total()) *
+                          prep::and_bytes_to_each_peer(prep::triple_protocol(config.triples)) *
+                          static_cast<double>(config.members.size() - 1);
     return plan;
   });
 }

@@ -913,6 +913,8 @@ class Road(Canaries):
         self.assert_ended(done, OK)
         plan = done.json_lines()[-1]
         self.assertGreater(plan["ands"], 10**6)
+        # By the room's own kind of triples.
+        self.assertAlmostEqual(plan["preprocessing_bytes_each_way"] / plan["ands"], 26.9)
         self.assertNotIn("digest", plan)
         self.assertEqual((plan["kind"], plan["title"]), ("run-script (lean)", "count"))
         self.assertTrue(any("links" in what for what in plan["not_known_yet"]))
