@@ -7,90 +7,18 @@
 #include <set>
 
 #include "base/display.h"
+#include "room/removals.h"
 #include "session/secret_import.h"
 #include "session/signing_keys.h"
-#include "store/row_reader.h"
+#include "store/limits.h"
 
 namespace flexroom::room {
 namespace {
 
-constexpr std::string_view kKind = "removal", kPlace = "state.db, a removal";
-constexpr size_t kMaxName = 256, kMaxFound = 16, kMaxSaid = 16 * 1024, kMaxRemovals = 64;
+using Phase = Removal::Phase;
 
-enum class Phase : uint8_t {
-  kStaged = 1,
-  kErased = 2,  // here; some member may still have to hear it
-  kLogged = 3,  // and this member's log says so
-};
-constexpr uint8_t kLastPhase = 3;
-
-/// What is on disk of one.
-struct Removal {
-  Phase phase = Phase::kStaged;
-  NamedSecret target;
-
-  bool is_erased() const { return phase != Phase::kStaged; }
-  Bytes encode() const {
-    return Writer()
-        .u8(static_cast<uint8_t>(phase))
-        .field(target.name)
-        .field(target.prefix)
-        .field(target.value)
-        .take();
-  }
-  static Removal decode(ByteView bytes) {
-    store::RowReader in(bytes, kPlace);
-    Removal out;
-    const uint8_t phase = in.u8();
-    out.target.name = to_text(in.field(kMaxName));
-    out.target.prefix = to_text(in.field(kMaxName));
-    out.target.value = to_text(in.field(kMaxName));
-    in.finish();
-    if (phase < 1 || phase > kLastPhase) throw store::damaged_row(kPlace, "it is in no phase");
-    out.phase = static_cast<Phase>(phase);
-    return out;
-  }
-};
-
-/// Those of this room, in state.db.
-class Removals {
- public:
-  explicit Removals(session::MemberState& state)
-      : state_(state), kind_(store::rows_of_room(kKind, state.rid())) {}
-  std::map<Bytes, Removal> all() {
-    std::map<Bytes, Removal> out;
-    for (const auto& label : state_.db().labels(kind_)) {
-      out.emplace(label.id, Removal::decode(label.meta));
-    }
-    return out;
-  }
-  void put(const Bytes& id, const Removal& removal) {
-    state_.db().put(kind_, id, removal.encode(), {});
-  }
-  void drop(const Bytes& id) { state_.db().remove(kind_, id); }
-  /// With the note that it is, in one transaction: never twice, whatever has its name then.
-  void erase(const Bytes& id, Removal removal) {
-    state_.db().transaction([&] {
-      if (removal.target.is_of_flow()) {
-        flow_store(state_).remove_room_value(removal.target.prefix, removal.target.value);
-      } else {
-        session::remove_secret(state_, removal.target.name);
-      }
-      removal.phase = Phase::kErased;
-      put(id, removal);
-    });
-    clean();
-  }
-  /// What is left of values that are erased: keys of the day, and the file's log.
-  void clean() {
-    session::erase_orphaned_keys(state_);
-    state_.db().scrub();
-  }
-
- private:
-  session::MemberState& state_;
-  const std::string kind_;
-};
+constexpr size_t kMaxName = store::kMaxMetaTextBytes, kMaxFound = 16, kMaxRemovals = 64;
+constexpr size_t kMaxSaid = 4 + kMaxFound * (3 * (4 + kMaxName) + 4 + 1);
 
 /// A run of a flow below the prefix is not over here: it decides about its values (operations.md
 /// (c)).
@@ -255,11 +183,11 @@ void SecretRemoval::run(const Digest& proposal) {
   joined_.reached("exchanged");
   for (const PartyId j : party.peers()) {
     if (oks[j] == id) continue;
-    removals.drop(id);
+    removals.drop_staged(id);
     throw ProtocolAbort(AbortCode::kDisagreement, "removal",
                         "another removal was staged there; nothing was erased", j);
   }
-  removals.erase(id, {Phase::kStaged, target_});
+  (void)removals.erase(id);
   joined_.reached("committed");
 }
 
@@ -326,6 +254,7 @@ void settle_removals(Joined& joined) {
   // All have heard the same, so all come here or nobody does; who was told otherwise waits in vain.
   if (!any) return;
   party.echo("removal/settle", AbortCode::kDisagreement);
+  joined.reached("removal settling");
   for (const auto& [id, removal] : mine) {
     bool all_have = true, any_erased = false, any_staged = false;
     for (const Claims& claims : theirs) {
@@ -341,10 +270,9 @@ void settle_removals(Joined& joined) {
       }
       if (!any_staged) removals.drop(id);
     } else if (all_have || any_erased) {
-      removals.erase(id, removal);
-      tell_complete(joined, removals, id, removal);
+      if (removals.erase(id)) tell_complete(joined, removals, id, removal);
     } else {
-      removals.drop(id);
+      removals.drop_staged(id);
     }
     joined.reached("removal settled one");
   }

@@ -165,7 +165,7 @@ void Pool::add(ByteView batch_id, const Digest& epoch, size_t item_bytes, ByteVi
   batch.shape.item_bytes = item_bytes;
   batch.shape.protocol = protocol;
   db_.transaction([&] {
-    if (db_.ids(kKind).size() >= kMaxBatches) {
+    if (db_.count(kKind) >= kMaxBatches) {
       throw InputError("pool", "holds as many batches as it can");
     }
     write_pool_file(directory_, batch.shape, batch.key, items);

@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include "room/joined.h"
 #include "room/named_secrets.h"
+#include "room/removals.h"
 #include "session/signing_keys.h"
 #include "store/epoch_change.h"
 #include "support/room_rig.h"
@@ -395,6 +397,40 @@ TEST_F(FlowValuesTest, ARemovalIsAlone) {
   EXPECT_NE(ended[0].code, cli::kOk) << ended[0].out;
   EXPECT_THAT(ended[0].error(), HasSubstr("another command of this member runs"));
   for (PartyId i = 0; i < rig_->size(); ++i) EXPECT_TRUE(is_there(i, "joint/key"));
+}
+
+// Two sessions may have seen one removal: who comes second erases nothing, whatever has the name.
+TEST_F(FlowValuesTest, WhatIsErasedIsNotErasedAgain) {
+  const Ended ended = rig_->run_one(0, [](PartyId, cli::Output& out, cli::Common& common) {
+    const auto state = room::open_state(common.member_file, nullptr);
+    room::Removals removals(*state);
+    using Phase = room::Removal::Phase;
+    const room::NamedSecret key{"joint/key", "", ""};
+    const Bytes id(32, 1), other(32, 2), old(32, 3);
+    json said = json::array();
+    const auto has_key = [&] {
+      const auto all = state->secrets().list();
+      return std::any_of(all.begin(), all.end(),
+                         [](const auto& m) { return m.name == "joint/key"; });
+    };
+    removals.put(id, {Phase::kErased, key});
+    said.push_back(removals.erase(id) || !has_key());
+    removals.drop_staged(id);
+    said.push_back(removals.all().size() != 1);
+    said.push_back(removals.erase(other) || !has_key());
+    removals.put(id, {Phase::kStaged, key});
+    said.push_back(!removals.erase(id) || has_key());
+    said.push_back(!removals.all().at(id).is_erased());
+    // A record of before the limits may have such a name.
+    removals.put(old, {Phase::kStaged, {std::string(300, 'x'), "", ""}});
+    said.push_back(removals.all().at(old).target.name.size() != 300);
+    removals.drop_staged(old);
+    said.push_back(removals.all().size() != 1);
+    out.result({{"wrong", said}});
+    return int{cli::kOk};
+  });
+  ASSERT_EQ(ended.code, cli::kOk) << ended.out;
+  for (const json& wrong : ended.last()["wrong"]) EXPECT_FALSE(wrong.get<bool>()) << ended.out;
 }
 
 // A member that says something else about a removal is named, and nothing is erased.
