@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "config/passphrase.h"
+#include "session/room_terms.h"
 #include "session/signing_keys.h"
 #include "store/epoch_store.h"
 #include "store/open_mark.h"
@@ -369,17 +370,15 @@ agreement::Configuration MemberState::configuration() {
     out.members.push_back({mids()[i], member.name, keys[i], member.certificate(), ""});
   }
   out.couriers.push_back(mids()[room_.courier_id()]);
-  // Of what room_terms.h compares, what concerns services, and so what members agree under; roots
-  // are each one's own, and how triples are made says nothing of what is approved.
+  // What concerns services, and so what members agree under: all that is compared of it. Roots are
+  // each one's own, and how triples are made says nothing of what is approved.
   for (const Provider& provider : room_.providers) {
-    out.providers.push_back({provider.name,
-                             provider.hosts,
-                             {fmt::format("await_close={}", provider.tls.await_close),
-                              fmt::format("group={}", to_string(provider.group)),
-                              fmt::format("max_answer={}", provider.tls.max_answer),
-                              fmt::format("receive={}", to_string(provider.tls.receive)),
-                              fmt::format("suite={}", provider.tls.suite->setting)},
-                             provider.open_calls});
+    std::vector<std::string> settings;
+    for (const Term& term : provider_terms(provider)) {
+      settings.push_back(term.name + "=" + term.value);
+    }
+    out.providers.push_back(
+        {provider.name, provider.hosts, std::move(settings), provider.open_calls});
   }
   std::sort(out.providers.begin(), out.providers.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });

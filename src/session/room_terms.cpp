@@ -76,6 +76,21 @@ const Term* find(const std::vector<Term>& terms, const std::string& name) {
 
 }  // namespace
 
+std::vector<Term> provider_terms(const Provider& provider) {
+  const TlsTerms& tls = provider.tls;
+  std::vector<Term> out = {{"await_close", tls.await_close ? "true" : "false"},
+                           {"group", std::string(to_string(provider.group))}};
+  // Only where somebody says so: a program of before knows no mailboxes.
+  if (provider.mailbox) out.push_back({"mailbox", "true"});
+  for (const auto& [host, yes] : provider.host_mailbox) {
+    out.push_back({"mailbox " + host, yes ? "true" : "false"});
+  }
+  out.push_back({"max_answer", std::to_string(tls.max_answer)});
+  out.push_back({"receive", std::string(to_string(tls.receive))});
+  out.push_back({"suite", std::string(tls.suite->setting)});
+  return out;
+}
+
 std::vector<Term> room_terms(const RoomConfig& room) {
   std::vector<Term> out = {
       {"name of the room", room.name}, {"profile", room.profile}, {"courier", room.courier}};
@@ -95,27 +110,15 @@ std::vector<Term> room_terms(const RoomConfig& room) {
   for (const Provider* provider : providers) names += (names.empty() ? "" : ", ") + provider->name;
   out.push_back({"providers", names});
   for (const Provider* provider : providers) {
-    out.push_back({"group of provider " + provider->name, std::string(to_string(provider->group))});
-    out.push_back(
-        {"suite of provider " + provider->name, std::string(provider->tls.suite->setting)});
-    out.push_back(
-        {"receive of provider " + provider->name, std::string(to_string(provider->tls.receive))});
-    out.push_back(
-        {"max_answer of provider " + provider->name, std::to_string(provider->tls.max_answer)});
-    out.push_back({"await_close of provider " + provider->name,
-                   provider->tls.await_close ? "true" : "false"});
+    for (const Term& term : provider_terms(*provider)) {
+      out.push_back({term.name + " of provider " + provider->name, term.value});
+    }
     std::string hosts, calls;
     for (const std::string& host : provider->hosts) hosts += (hosts.empty() ? "" : ", ") + host;
     out.push_back({"hosts of provider " + provider->name, hosts});
     for (const std::string& call : provider->open_calls)
       calls += (calls.empty() ? "" : ", ") + call;
     out.push_back({"open_calls of provider " + provider->name, calls});
-    // Only where somebody says so: a program of before knows no mailboxes.
-    std::string mailboxes = provider->mailbox ? "all hosts" : "";
-    for (const auto& [host, yes] : provider->host_mailbox) {
-      mailboxes += (mailboxes.empty() ? "" : ", ") + std::string(yes ? "" : "not ") + host;
-    }
-    if (!mailboxes.empty()) out.push_back({"mailboxes of provider " + provider->name, mailboxes});
   }
   return out;
 }

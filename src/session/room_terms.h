@@ -14,6 +14,10 @@ struct Term {
   std::string value;  // as an operator reads it
 };
 
+/// What members must have alike of a provider beside its hosts and open calls, sorted by name: what
+/// is compared when they meet, and what the log's configuration holds (members.md 5.1).
+std::vector<Term> provider_terms(const Provider& provider);
+
 /// Of room.toml: the room, its members in order, of each provider its group and open calls. Where a
 /// provider is reached and which roots it is checked against is each member's own.
 std::vector<Term> room_terms(const RoomConfig& room);

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "session/room_terms.h"
 #include "support/room_rig.h"
 
 // What the log says of commands: who said no, what may have happened, what was approved.
@@ -154,6 +155,22 @@ TEST_F(LogTest, TheConfigurationHoldsTheProvidersTerms) {
   EXPECT_THAT(shown.last()["settings"],
               ::testing::ElementsAre("await_close=false", "group=x25519", "max_answer=16777216",
                                      "receive=open", "suite=aes128"));
+}
+
+// Nothing of a provider is compared that the configuration does not hold.
+TEST(ProviderTermsTest, AreThoseThatMembersCompare) {
+  RoomConfig room;
+  room.providers.emplace_back();
+  room.providers[0].name = "p";
+  room.providers[0].host_mailbox["m.example"] = true;
+  std::vector<std::string> names = {"hosts", "open_calls"}, compared;
+  for (const auto& term : session::provider_terms(room.providers[0])) names.push_back(term.name);
+  for (const auto& term : session::room_terms(room)) {
+    const size_t at = term.name.find(" of provider p");
+    if (at != std::string::npos) compared.push_back(term.name.substr(0, at));
+  }
+  EXPECT_THAT(compared, ::testing::UnorderedElementsAreArray(names));
+  EXPECT_THAT(names, ::testing::Contains("mailbox m.example"));
 }
 
 // A secret that is staged when its import fails may yet become one: the log does not deny it.

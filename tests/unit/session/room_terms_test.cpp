@@ -88,7 +88,7 @@ TEST_P(RoomTermsTest, EachDifferenceIsNamedWithBothValues) {
       {[](RoomConfig& c, auto&) { c.providers[0].open_calls[0] = "GET https://b.example/"; },
        {"open_calls of provider p", "a.example", "b.example"}},
       {[](RoomConfig& c, auto&) { c.providers[0].host_mailbox["m.example"] = true; },
-       {"mailboxes of provider p", "m.example"}},
+       {"mailbox m.example of provider p", "true"}},
       {[](RoomConfig& c, auto&) {
          c.providers.push_back(c.providers[0]);
          c.providers[1].name = "q";
