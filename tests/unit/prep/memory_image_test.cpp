@@ -10,7 +10,9 @@
 #include "ot/base_ot.h"
 #include "ot/pprf.h"
 #include "prep/memory_safety.h"
+#include "prep/protocol.h"
 #include "prep/refresh.h"
+#include "prep/rows.h"
 #include "prep/session_hello.h"
 #include "prep/session_prep.h"
 #include "support/deal_epoch.h"
@@ -25,7 +27,8 @@ namespace {
 // Secrets are noted under a mask, so that the search does not find its own notes.
 const Block kMask(0x1122334455667788, 0x99aabbccddeeff01);
 
-/// Copies of masked ^ kMask in what the process can write to, at any multiple of 8 bytes.
+/// Copies of masked ^ kMask, or of one half of it, in what the process can write to, at any multiple
+/// of 8 bytes.
 size_t copies_of(const Block& masked) {
   size_t found = 0;
   std::ifstream maps("/proc/self/maps");
@@ -45,7 +48,8 @@ size_t copies_of(const Block& masked) {
         uint64_t lo = 0, hi = 0;
         std::memcpy(&lo, chunk.data() + i, 8);
         std::memcpy(&hi, chunk.data() + i + 8, 8);
-        if ((lo ^ kMask.lo) != masked.lo || (hi ^ kMask.hi) != masked.hi) continue;
+        const bool low = (lo ^ kMask.lo) == masked.lo || (hi ^ kMask.lo) == masked.lo;
+        if (!low && (lo ^ kMask.hi) != masked.hi && (hi ^ kMask.hi) != masked.hi) continue;
         ++found;
         std::printf("  a copy at %lx: %s\n", at + static_cast<unsigned long>(i), line.c_str());
       }
@@ -75,8 +79,11 @@ TEST(MemoryImage, BaseOtChoicesAreWipedWithTheirReceiver) {
   EXPECT_EQ(copies_of(masked), 0u);
 }
 
-// Set-up, a session with bits, products, triples and random OT, and a refresh to another key.
-TEST(MemoryImage, NoGlobalKeyIsLeftWhenASessionIsOver) {
+// Set-up, a session with bits, products, triples, random OT and rows, and a refresh to another key.
+class MemoryOfASession : public ::testing::TestWithParam<TripleProtocol> {};
+
+TEST_P(MemoryOfASession, HoldsNoGlobalKeyWhenItIsOver) {
+  const uint16_t protocol = protocol_number(GetParam());
   EpochParameters parameters;
   parameters.identities = {to_bytes("a"), to_bytes("b")};
   std::array<Block, 2> deltas, next_deltas, choices;
@@ -90,20 +97,26 @@ TEST(MemoryImage, NoGlobalKeyIsLeftWhenASessionIsOver) {
       choices[self] = ot::pprf_choices(ot::PprfShape{4}, epoch.delta) ^ kMask;
       const EpochState loaded = EpochState::deserialise(epoch.serialise().reveal());
       epoch = EpochState();
-      session_hello(party, loaded, kProtocol);
+      session_hello(party, loaded, protocol);
       AuthBits bits;
       {
         MemorySafety safety;
-        SessionPrep prep(party, loaded, safety, {5, 1024, 64, true});
+        const size_t buckets = GetParam() == TripleProtocol::kMasked ? 1 : 5;
+        SessionPrep prep(party, loaded, safety, {buckets, 1024, 64, true, GetParam()});
         bits = prep.random_bits(40);
         EXPECT_EQ(prep.and_triples(10).size(), 10u);
         EXPECT_EQ(prep.vec_triple(1).a.size(), 1u);
         const std::vector<uint8_t> own(8, 1);
         EXPECT_EQ(prep.owned_bits_of(0, 8, own).size(), 8u);
+        const AuthBits kept = prep.random_bits(256);
+        const AuthBits* const given[] = {&kept};
+        const auto rows = store_rows(party, prep, given);
+        const HeldRow row{256, rows[0].reveal()};
+        EXPECT_EQ(load_rows(party, prep, safety, {&row, 1}).size(), 1u);
         if (self == 0) (void)prep.rot_send(1, 5);
         if (self == 1) (void)prep.rot_receive(0, 5, {});
       }
-      return BitRefresh(party, loaded, next, nullptr, kProtocol).refresh(bits).size();
+      return BitRefresh(party, loaded, next, nullptr, protocol).refresh(bits).size();
     });
     for (const auto& outcome : run.outcomes) ASSERT_EQ(outcome.value, 40u);
   }
@@ -113,6 +126,8 @@ TEST(MemoryImage, NoGlobalKeyIsLeftWhenASessionIsOver) {
     EXPECT_EQ(copies_of(choices[i]), 0u) << "member " << i << ", base-OT choices";
   }
 }
+INSTANTIATE_TEST_SUITE_P(Triples, MemoryOfASession,
+                         ::testing::Values(TripleProtocol::kBucket, TripleProtocol::kMasked));
 
 }  // namespace
 }  // namespace flexroom::prep
