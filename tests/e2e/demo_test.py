@@ -67,6 +67,8 @@ class Demo(Copy):
         self.assertEqual(done.returncode, 0, done.stderr)
         calls = [line.split() for line in self.calls.read_text().splitlines()]
         self.assertEqual([call[0] for call in calls], CALLED)
+        self.assertEqual(calls[0][2:], ["build", "demo"])
+        self.assertEqual(calls[1][2:], ["flexroom"])
         self.assertEqual(calls[2][1:], ["free", f"{self.root}/build/release/flexroom", f"{self.root}/build/demo"])
         last = done.stdout.split("What to try next, in ")[1].splitlines()
         self.assertEqual(last[0], f"{self.root}:")
@@ -86,6 +88,44 @@ class Demo(Copy):
             self.assertEqual(shown.returncode, 0, shown.stderr)
             for option in (word for word in rest if word.startswith("--")):
                 self.assertRegex(shown.stdout, rf"{re.escape(option)}\b")
+
+
+def installed_kib(wanted):
+    """What these Debian packages and all that they depend on take, beyond a minimal system."""
+    form = "${Package}\t${Priority}\t${Installed-Size}\t${Depends},${Pre-Depends}\t${Provides}\n"
+    rows = subprocess.run(["dpkg-query", "-W", "-f", form], capture_output=True, text=True, check=True).stdout
+    packages, providers = {}, {}
+    for row in rows.splitlines():
+        name, priority, size, depends, provides = row.split("\t")
+        packages[name] = (priority, int(size or 0), depends)
+        for virtual in re.findall(r"(?:^|, )([\w.+-]+)", provides):
+            providers.setdefault(virtual, name)
+    todo, taken = list(wanted), set()
+    while todo:
+        name = todo.pop()
+        if name in taken or name not in packages or packages[name][0] in ("required", "important"):
+            continue
+        taken.add(name)
+        for one_of in packages[name][2].split(","):
+            names = [re.split(r"[ :(]", choice.strip())[0] for choice in one_of.split("|")]
+            todo += [have for have in (n if n in packages else providers.get(n) for n in names) if have][:1]
+    return sum(packages[name][1] for name in taken)
+
+
+class Install(unittest.TestCase):
+    def test_the_demo_needs_less_than_500_megabytes(self):
+        text = (ROOT / "tools/install.sh").read_text()
+        wanted = [name for kind in ("build", "demo") for name in re.search(rf"^{kind}=\(([^)]*)\)", text, re.M)[1].split()]
+        self.assertGreater(len(wanted), 12)
+        self.assertLess(installed_kib(wanted), 500 * 1000 * 1000 // 1024)
+        self.assertGreater(installed_kib(wanted), 100 * 1024)  # it did look
+
+    def test_apt_is_told_in_lines_of_tenths(self):
+        shown = re.search(r"^show\(\) \{\n.*?^\}", (ROOT / "tools/install.sh").read_text(), re.M | re.S)[0]
+        status = "".join(f"dlstatus:{k}:{k * 2.5}:Retrieving\n" for k in range(41)) + "pmstatus:g++:55.1:Unpacking\n"
+        done = subprocess.run(["bash", "-c", shown + "\nshow"], input=status, capture_output=True, text=True, timeout=60)
+        self.assertEqual(len(re.findall("downloaded", done.stdout)), 11)
+        self.assertIn("unpacked and set up 50 %", done.stdout)
 
 
 # What a container has by default.
