@@ -47,6 +47,7 @@ bool key_is_strong(EVP_PKEY* key) {
   if (EVP_PKEY_is_a(key, "RSA") == 1 || EVP_PKEY_is_a(key, "RSA-PSS") == 1) {
     return EVP_PKEY_get_bits(key) >= 2048;
   }
+  if (EVP_PKEY_is_a(key, "ED25519") == 1) return true;
   if (EVP_PKEY_is_a(key, "EC") != 1) return false;
   char group[64] = {};
   size_t size = 0;
@@ -56,9 +57,10 @@ bool key_is_strong(EVP_PKEY* key) {
 }
 
 bool signature_is_strong(X509* cert) {
-  int digest = NID_undef;
-  return X509_get_signature_info(cert, &digest, nullptr, nullptr, nullptr) == 1 &&
-         (digest == NID_sha256 || digest == NID_sha384 || digest == NID_sha512);
+  int digest = NID_undef, key = NID_undef;
+  return X509_get_signature_info(cert, &digest, &key, nullptr, nullptr) == 1 &&
+         (key == NID_ED25519 || digest == NID_sha256 || digest == NID_sha384 ||
+          digest == NID_sha512);
 }
 
 std::string who(int depth, X509* cert) {
@@ -215,9 +217,10 @@ bool rsa_is_sound(EVP_PKEY* key) {
 void check_certificate(X509* cert, int depth, bool is_last) {
   EVP_PKEY* key = X509_get0_pubkey(cert);
   if (key == nullptr || !key_is_strong(key)) {
-    refuse(who(depth, cert) + " has a key other than RSA >= 2048, P-256, P-384 or P-521");
+    refuse(who(depth, cert) + " has a key other than RSA >= 2048, P-256, P-384, P-521 or Ed25519");
   }
-  if (EVP_PKEY_is_a(key, "RSA") == 1 && !rsa_is_sound(key)) {
+  const bool is_rsa = EVP_PKEY_is_a(key, "RSA") == 1 || EVP_PKEY_is_a(key, "RSA-PSS") == 1;
+  if (is_rsa && !rsa_is_sound(key)) {
     refuse(who(depth, cert) + " has an RSA key with an even modulus or a bad exponent");
   }
   if (is_last) return;  // what a root says of itself proves nothing and is not checked
@@ -375,17 +378,19 @@ void check_pin(X509* leaf, const Digest& pin) {
   }
 }
 
+/// RFC 8446 §4.2.3: in TLS 1.3 an ECDSA scheme names the curve, an RSA-PSS one the kind of the key.
 struct SchemeRule {
   uint16_t scheme;
   const char* key_type;
-  int curve;  // NID, or NID_undef for RSA-PSS with salt length = digest length
-  const EVP_MD* (*digest)();
+  int curve;                  // NID of an EC key's
+  const EVP_MD* (*digest)();  // null: the scheme's own
 };
-constexpr SchemeRule kSchemes[] = {{0x0403, "EC", NID_X9_62_prime256v1, EVP_sha256},
-                                   {0x0503, "EC", NID_secp384r1, EVP_sha384},
-                                   {0x0804, "RSA", NID_undef, EVP_sha256},
-                                   {0x0805, "RSA", NID_undef, EVP_sha384},
-                                   {0x0806, "RSA", NID_undef, EVP_sha512}};
+constexpr SchemeRule kSchemes[] = {
+    {0x0403, "EC", NID_X9_62_prime256v1, EVP_sha256}, {0x0503, "EC", NID_secp384r1, EVP_sha384},
+    {0x0603, "EC", NID_secp521r1, EVP_sha512},        {0x0804, "RSA", NID_undef, EVP_sha256},
+    {0x0805, "RSA", NID_undef, EVP_sha384},           {0x0806, "RSA", NID_undef, EVP_sha512},
+    {0x0807, "ED25519", NID_undef, nullptr},          {0x0809, "RSA-PSS", NID_undef, EVP_sha256},
+    {0x080a, "RSA-PSS", NID_undef, EVP_sha384},       {0x080b, "RSA-PSS", NID_undef, EVP_sha512}};
 
 bool key_fits(EVP_PKEY* key, const SchemeRule& rule) {
   if (EVP_PKEY_is_a(key, rule.key_type) != 1) return false;
@@ -400,8 +405,10 @@ bool signature_verifies(EVP_PKEY* key, const SchemeRule& rule, ByteView signatur
                         ByteView content) {
   const OpensslPtr<EVP_MD_CTX> ctx(EVP_MD_CTX_new());
   EVP_PKEY_CTX* key_ctx = nullptr;
-  if (EVP_DigestVerifyInit(ctx.get(), &key_ctx, rule.digest(), nullptr, key) != 1) return false;
-  if (rule.curve == NID_undef &&
+  const EVP_MD* const digest = rule.digest != nullptr ? rule.digest() : nullptr;
+  // Parameters of an RSA-PSS key that say otherwise are an error here.
+  if (EVP_DigestVerifyInit(ctx.get(), &key_ctx, digest, nullptr, key) != 1) return false;
+  if (std::string_view(rule.key_type).starts_with("RSA") &&
       (EVP_PKEY_CTX_set_rsa_padding(key_ctx, RSA_PKCS1_PSS_PADDING) != 1 ||
        EVP_PKEY_CTX_set_rsa_pss_saltlen(key_ctx, RSA_PSS_SALTLEN_DIGEST) != 1)) {
     return false;

@@ -1,6 +1,8 @@
 #include "tls/messages.h"
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "base/codec.h"
 #include "base/host_name.h"
@@ -23,10 +25,11 @@ constexpr uint16_t kKeyShare = 51;
 
 constexpr std::string_view kHttp11 = "http/1.1";
 
-// §3.2. The PKCS#1 v1.5 ones (x01) are for signatures inside certificates only.
-constexpr std::array<uint16_t, 8> kSignatureSchemes = {0x0403, 0x0804, 0x0401, 0x0503,
-                                                       0x0805, 0x0501, 0x0806, 0x0601};
-constexpr std::array<uint16_t, 5> kHandshakeSchemes = {0x0403, 0x0804, 0x0503, 0x0805, 0x0806};
+// §3.2. The PKCS#1 v1.5 ones (x01), at the end, are for signatures inside certificates only.
+constexpr std::array<uint16_t, 13> kSignatureSchemes = {0x0403, 0x0503, 0x0603, 0x0804, 0x0805,
+                                                        0x0806, 0x0807, 0x0809, 0x080a, 0x080b,
+                                                        0x0401, 0x0501, 0x0601};
+constexpr std::span kHandshakeSchemes = std::span(kSignatureSchemes).first<10>();
 
 // SHA-256("HelloRetryRequest"), RFC 8446 §4.1.3.
 constexpr std::array<uint8_t, 32> kHelloRetryRandom = {

@@ -85,7 +85,9 @@ TEST(CheckChain, RefusesWrongPurposeAndWeakKeysAndHashes) {
   EXPECT_THAT(verdict_of_leaf(CertOptions{}, make_key("rsa1024")), HasSubstr("RSA 2048"));
   EXPECT_NE(verdict_of_leaf(CertOptions{}, make_key("P-224")), "");
   EXPECT_NE(verdict_of_leaf(CertOptions{}, make_key("secp256k1")), "");
-  EXPECT_NE(verdict_of_leaf(CertOptions{}, make_key("ed25519")), "");
+  EXPECT_NE(verdict_of_leaf(CertOptions{}, make_key("ed448")), "");
+  EXPECT_EQ(verdict_of_leaf(CertOptions{}, make_key("ed25519")), "");
+  EXPECT_EQ(verdict_of_leaf(CertOptions{}, make_key("rsa-pss")), "");
   options = CertOptions{};
   options.digest = EVP_sha1();
   EXPECT_NE(verdict_of_leaf(options), "");
@@ -406,11 +408,19 @@ TEST(ParseCertificate, TakesTheStapleThatWasAskedFor) {
 TEST(CheckCertificateVerify, EverySchemeChecksKeyTypeAndSignature) {
   const Digest transcript = testing::filled(3);
   const Bytes content = certificate_verify_content(transcript);
-  const std::vector<std::pair<uint16_t, testing::Key>> signers = {{0x0403, make_key("P-256")},
-                                                                  {0x0503, make_key("P-384")},
-                                                                  {0x0804, make_key("rsa2048")},
-                                                                  {0x0805, make_key("rsa2048")},
-                                                                  {0x0806, make_key("rsa2048")}};
+  const testing::Key pss = make_key("rsa-pss"), rsa = make_key("rsa2048");
+  const std::vector<std::pair<uint16_t, testing::Key>> signers = {
+      {0x0403, make_key("P-256")},
+      {0x0503, make_key("P-384")},
+      {0x0603, make_key("P-521")},
+      {0x0804, rsa},
+      {0x0805, rsa},
+      {0x0806, rsa},
+      {0x0807, make_key("ed25519")},
+      {0x0809, pss},
+      {0x080a, pss},
+      {0x080b, pss},
+      {0x0809, make_key("rsa-pss sha256")}};
   for (const auto& [scheme, key] : signers) {
     const Bytes leaf = to_der(make_cert({}, key, Pki::shared().middle, Pki::shared().middle_key));
     CertificateVerify verify{scheme, testing::sign(key, scheme, content)};
@@ -420,10 +430,32 @@ TEST(CheckCertificateVerify, EverySchemeChecksKeyTypeAndSignature) {
     verify.signature[verify.signature.size() / 2] ^= 4;
     EXPECT_THAT(abort_of([&] { check_certificate_verify(leaf, verify, transcript); }),
                 HasSubstr("signature"));
-    verify.scheme = scheme >> 8 == 8 ? 0x0403 : 0x0804;
-    EXPECT_THAT(abort_of([&] { check_certificate_verify(leaf, verify, transcript); }),
-                HasSubstr("does not fit"));
+    // Of another kind of key, or another curve.
+    constexpr uint16_t kOthers[] = {0x0403, 0x0503, 0x0603, 0x0804, 0x0807, 0x0809};
+    for (const uint16_t other : kOthers) {
+      const bool same_key = other == scheme || (other == 0x0804 && key == rsa) ||
+                            (other == 0x0809 && scheme >= 0x0809 && scheme >> 8 == 8);
+      if (same_key) continue;
+      verify.scheme = other;
+      EXPECT_THAT(abort_of([&] { check_certificate_verify(leaf, verify, transcript); }),
+                  HasSubstr("does not fit"))
+          << scheme << " as " << other;
+    }
   }
+}
+
+// The salt is as long as the digest (RFC 8446 §4.2.3), and parameters in a key bind it.
+TEST(CheckCertificateVerify, SaltAndParametersOfPssFit) {
+  const Digest transcript = testing::filled(3);
+  const Bytes content = certificate_verify_content(transcript);
+  const testing::Key free = make_key("rsa-pss"), bound = make_key("rsa-pss sha256");
+  const auto verdict = [&](const testing::Key& key, uint16_t scheme, const Bytes& signature) {
+    const Bytes leaf = to_der(make_cert({}, key, Pki::shared().middle, Pki::shared().middle_key));
+    return abort_of([&] { check_certificate_verify(leaf, {scheme, signature}, transcript); });
+  };
+  EXPECT_THAT(verdict(free, 0x0809, testing::sign(free, 0x0809, content, 20)),
+              HasSubstr("signature"));
+  EXPECT_THAT(verdict(bound, 0x080a, testing::sign(free, 0x080a, content)), HasSubstr("signature"));
 }
 
 TEST(ParseCertificate, HoldsItsLimits) {

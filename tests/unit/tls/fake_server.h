@@ -77,19 +77,32 @@ inline Bytes certificate_message(const std::vector<Bytes>& chain, const Bytes& c
   return handshake_message(HandshakeType::kCertificate, body);
 }
 
-inline Bytes sign(const Key& key, uint16_t scheme, const Bytes& content) {
+inline const EVP_MD* digest_of_scheme(uint16_t scheme) {
+  switch (scheme) {
+    case 0x0503:
+    case 0x0805:
+    case 0x080a:
+      return EVP_sha384();
+    case 0x0603:
+    case 0x0806:
+    case 0x080b:
+      return EVP_sha512();
+    case 0x0807:
+      return nullptr;
+    default:
+      return EVP_sha256();
+  }
+}
+
+inline Bytes sign(const Key& key, uint16_t scheme, const Bytes& content,
+                  int salt = RSA_PSS_SALTLEN_DIGEST) {
   EVP_MD_CTX* ctx = EVP_MD_CTX_new();
   EVP_PKEY_CTX* key_ctx = nullptr;
-  const uint8_t hash = static_cast<uint8_t>(scheme & 0xff);
-  const bool pss = scheme >> 8 == 8;
-  const EVP_MD* md = scheme == 0x0503 || scheme == 0x0805 ? EVP_sha384()
-                     : scheme == 0x0806                   ? EVP_sha512()
-                                                          : EVP_sha256();
-  (void)hash;
+  const EVP_MD* md = digest_of_scheme(scheme);
   FLEXROOM_ASSERT(EVP_DigestSignInit(ctx, &key_ctx, md, nullptr, key.get()) == 1);
-  if (pss) {
+  if (scheme >> 8 == 8 && md != nullptr) {
     EVP_PKEY_CTX_set_rsa_padding(key_ctx, RSA_PKCS1_PSS_PADDING);
-    EVP_PKEY_CTX_set_rsa_pss_saltlen(key_ctx, RSA_PSS_SALTLEN_DIGEST);
+    EVP_PKEY_CTX_set_rsa_pss_saltlen(key_ctx, salt);
   }
   size_t size = 0;
   FLEXROOM_ASSERT(EVP_DigestSign(ctx, nullptr, &size, content.data(), content.size()) == 1);

@@ -453,12 +453,12 @@ TEST(ClientHello, IsExactlyTheSpecifiedOne) {
   std::string ones, twos;
   for (int i = 0; i < 32; ++i) ones += "01", twos += "02";
   EXPECT_EQ(to_hex(hello.message),
-            "010000c3"
+            "010000cd"
             "0303" +
                 ones + "20" + twos +
                 "00021301"
                 "0100"
-                "0078"
+                "0082"
                 "0000"
                 "0010"
                 "000e"
@@ -470,9 +470,9 @@ TEST(ClientHello, IsExactlyTheSpecifiedOne) {
                 "0002"
                 "001d"
                 "000d"
-                "0012"
-                "0010"
-                "04030804040105030805050108060601"
+                "001c"
+                "001a"
+                "04030503060308040805080608070809080a080b040105010601"
                 "0010"
                 "000b"
                 "0009"

@@ -23,10 +23,21 @@ using Cert = std::shared_ptr<X509>;
 
 inline Key make_key(std::string_view kind) {
   EVP_PKEY* key = nullptr;
-  if (kind.starts_with("rsa")) {
+  if (kind.starts_with("rsa-pss")) {  // "rsa-pss", or "rsa-pss sha256": for that digest alone
+    EVP_PKEY_CTX* ctx = EVP_PKEY_CTX_new_from_name(nullptr, "RSA-PSS", nullptr);
+    FLEXROOM_ASSERT(EVP_PKEY_keygen_init(ctx) == 1 &&
+                    EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 2048) == 1);
+    if (kind == "rsa-pss sha256") {
+      FLEXROOM_ASSERT(EVP_PKEY_CTX_set_rsa_pss_keygen_md(ctx, EVP_sha256()) == 1 &&
+                      EVP_PKEY_CTX_set_rsa_pss_keygen_mgf1_md(ctx, EVP_sha256()) == 1 &&
+                      EVP_PKEY_CTX_set_rsa_pss_keygen_saltlen(ctx, 32) == 1);
+    }
+    FLEXROOM_ASSERT(EVP_PKEY_generate(ctx, &key) == 1);
+    EVP_PKEY_CTX_free(ctx);
+  } else if (kind.starts_with("rsa")) {
     key = EVP_RSA_gen(static_cast<unsigned>(std::stoi(std::string(kind.substr(3)))));
-  } else if (kind == "ed25519") {
-    key = EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
+  } else if (kind.starts_with("ed")) {
+    key = EVP_PKEY_Q_keygen(nullptr, nullptr, std::string(kind).c_str());
   } else {
     key = EVP_EC_gen(std::string(kind).c_str());
   }
