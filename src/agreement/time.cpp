@@ -18,9 +18,11 @@ int64_t time_of_first(std::span<const uint64_t> said, PartyId self) {
     return static_cast<int64_t>(std::min(said[j], kYear9999));
   };
   const int64_t agreed = time_of(0);
-  for (PartyId j = 1; j < said.size(); ++j) {
+  const auto is_off = [&](PartyId j) { return std::llabs(time_of(j) - agreed) > kMaxSkewSeconds; };
+  for (PartyId k = 1; k < said.size(); ++k) {
+    const PartyId j = is_off(self) ? self : k;  // one's own clock first
     const int64_t other = time_of(j);
-    if (std::llabs(other - agreed) <= kMaxSkewSeconds) continue;
+    if (!is_off(j)) continue;
     const bool mine = j == self;
     const int64_t there = mine ? agreed : other, here = mine ? other : agreed;
     const bool about_us = mine || self == 0;
@@ -38,19 +40,18 @@ int64_t time_of_first(std::span<const uint64_t> said, PartyId self) {
   return agreed;
 }
 
-int64_t agree_on_time(net::Party& party) {
+int64_t agree_on_time(net::Party& party, int64_t clock) {
   // Broadcasts before this one are none of this checkpoint's business: a difference there is
   // cheating, not a disagreement about the time.
   party.echo("run/before time");
-  const auto own = static_cast<uint64_t>(std::time(nullptr));
+  const auto own = static_cast<uint64_t>(clock);
   const std::vector<Bytes> messages = party.exchange("run/time", Writer().u64(own).bytes());
+  party.echo("run/time", AbortCode::kDisagreement);  // all judge the same
   std::vector<uint64_t> said;
   for (PartyId j = 0; j < messages.size(); ++j) {
     said.push_back(Reader(messages[j], "run/time", j).u64());
   }
-  const int64_t agreed = time_of_first(said, party.id());
-  party.echo("run/time", AbortCode::kDisagreement);
-  return agreed;
+  return time_of_first(said, party.id());
 }
 
 std::string amz_date(int64_t unix_seconds) {

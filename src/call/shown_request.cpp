@@ -7,7 +7,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
-#include "http/script_rule.h"
+#include "http/code_parameters.h"
 
 namespace flexroom {
 namespace {

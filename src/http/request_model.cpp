@@ -184,6 +184,22 @@ class ModelReader {
     }
   }
 
+  /// Readers fold other letters to ASCII, each in its own way.
+  void check_name(const std::string& name, size_t place) const {
+    const auto is_plain = [](char c) { return printable().contains(c); };
+    if (std::all_of(name.begin(), name.end(), is_plain)) return;
+    layout_.fail(place, "a name beside a slot has a character outside printable ASCII",
+                 "services differ in how they read it");
+  }
+  /// Names that some reader takes for one: by case, and with '_' for a dot or a blank.
+  static std::string folded(const std::string& name) {
+    std::string out = to_lower(name);
+    for (char& c : out) {
+      if (c == '.' || c == ' ') c = '_';
+    }
+    return out;
+  }
+
   void read_fields(size_t start, size_t end, bool form, std::vector<Parameter>& out) {
     const std::string_view text = layout_.text();
     std::set<std::string> seen;
@@ -197,6 +213,7 @@ class ModelReader {
         check_escapes(at, stop, equals);
         if (field.name.empty()) layout_.fail(at, "a field has no name", "write NAME=VALUE");
         if (form && equals == stop) layout_.fail(at, "a field of the form has no '='");
+        check_name(field.name, at);
         // Positions are written NAME=TEXT: of a=b={{}} nobody could tell where the name ends.
         if (!field.value.is_public() && field.name.find('=') != std::string::npos) {
           layout_.fail(at, "the name of a field with a slot holds '='", "give it another name");
@@ -217,7 +234,7 @@ class ModelReader {
                          "write %20 or %2B");
           }
         }
-        if (!seen.insert(to_lower(field.name)).second) {
+        if (!seen.insert(folded(field.name)).second) {
           layout_.fail(at, "the name '" + field.name + "' occurs twice",
                        "services differ in which of the two they take");
         }
@@ -358,6 +375,7 @@ class ModelReader {
         if (name.find(kMark) != std::string::npos) {
           layout_.fail(place, "a slot may not stand in the name of a JSON member");
         }
+        check_name(name, place);
         collect(child, pointer + "/" + escaped, marked, place, take_json_off, out);
       }
     } else if (value.is_array()) {

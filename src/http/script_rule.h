@@ -1,7 +1,5 @@
 #pragma once
 
-#include <optional>
-
 #include "http/request_model.h"
 
 namespace flexroom::http {
@@ -16,15 +14,5 @@ namespace flexroom::http {
 /// words in single quotes. Throws InputError.
 void check_script(const RequestText& script, std::string_view place,
                   ScriptSource source = ScriptSource::kRecipe);
-
-/// Parameters that carry code, by service (one table, script_rule.cpp): no slot stands there but in
-/// a script that passes check_script(), whatever encodings are around it. Any other value in which
-/// base64 slots stand beside public text is taken for a script too. Throws InputError.
-void check_code_parameters(const RequestModel& request,
-                           ScriptSource source = ScriptSource::kRecipe);
-
-/// The program in a parameter that carries one in base64 (user data), as people read it. Nothing of
-/// another parameter, or one that is no base64 for every reader.
-std::optional<RequestText> program_in(const RequestModel& request, const Parameter& parameter);
 
 }  // namespace flexroom::http

@@ -3,8 +3,8 @@
 
 #include "base/error.h"
 #include "base/host_name.h"
+#include "http/code_parameters.h"
 #include "http/layout.h"
-#include "http/script_rule.h"
 #include "http/template.h"
 
 // The public validator: tls-in-mpc.md §5.2. Contexts are judged on the layout, where a slot is a
@@ -373,6 +373,10 @@ void check_xml(const Layout& layout) {
   if (body.find("<!") != std::string_view::npos) {
     layout.fail(layout.body_start(),
                 "XML with a slot may not hold '<!' (comments, CDATA, DOCTYPE)");
+  }
+  if (body.find("&#") != std::string_view::npos) {
+    layout.fail(layout.body_start(), "XML with a slot may not hold '&#'",
+                "write the character itself");
   }
   for (const Placed& placed : layout.slots()) {
     if (placed.start < layout.body_start()) continue;

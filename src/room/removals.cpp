@@ -80,6 +80,13 @@ bool Removals::erase(const Bytes& id) {
   return erased;
 }
 
+void Removals::mark_logged(const Bytes& id) {
+  state_.db().transaction([&] {
+    const auto row = state_.db().get(kind_, id);
+    if (row) put(id, {Removal::Phase::kLogged, decode(row->meta).target});
+  });
+}
+
 void Removals::clean() {
   session::erase_orphaned_keys(state_);
   state_.db().scrub();

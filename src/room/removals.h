@@ -35,6 +35,8 @@ class Removals {
   /// Erases what a staged one names, with the note that it is. False, and nothing is changed, if it
   /// is not staged (any more): a secret that has the name since then is another one.
   [[nodiscard]] bool erase(const Bytes& id);
+  /// That the log says so, unless the row is gone meanwhile.
+  void mark_logged(const Bytes& id);
   /// What is left of values that are erased: keys of the day, and the file's log.
   void clean();
 

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <ctime>
 #include <map>
 #include <set>
@@ -171,6 +172,14 @@ void SecretRemoval::run(const Digest& proposal) {
   Removals removals(state);
   const Digest digest = RandomOracle("removal", party.scope()).field(proposal).digest();
   const Bytes id(digest.begin(), digest.end());
+  const auto open = removals.all();
+  const auto pending = std::count_if(
+      open.begin(), open.end(), [](const auto& one) { return one.second.phase != Phase::kLogged; });
+  if (pending >= static_cast<std::ptrdiff_t>(kMaxRemovals)) {
+    throw InputError("secret '" + target_.name + "'",
+                     fmt::format("{} removals are not settled with all members", pending),
+                     "run any command with all members first");
+  }
   joined_.reached("begin");
   state.once().run_released(party.scope().sid);
   removals.put(id, {Phase::kStaged, target_});
@@ -193,7 +202,7 @@ void SecretRemoval::run(const Digest& proposal) {
 
 void SecretRemoval::logged() noexcept {
   try {
-    Removals(joined_.state()).put(id_, {Phase::kLogged, target_});
+    Removals(joined_.state()).mark_logged(id_);
   } catch (...) {  // the next contact logs it once more
   }
 }
@@ -226,7 +235,7 @@ void tell_complete(Joined& joined, Removals& removals, const Bytes& id, const Re
   entry.text = fmt::format("secret {}: the removal that was interrupted before is complete",
                            removal.target.name);
   joined.state().log().append_alone(entry);
-  removals.put(id, {Phase::kLogged, removal.target});
+  removals.mark_logged(id);
   joined.note(entry.text);
 }
 
@@ -239,8 +248,13 @@ void settle_removals(Joined& joined) {
   const std::map<Bytes, Removal> mine = removals.all();
   Writer own;
   size_t said = 0;
-  for (const auto& [id, removal] : mine) {
-    if (said++ < kMaxRemovals) own.raw(id).u8(removal.is_erased() ? 2 : 1);
+  // What the others need most comes first: rows that a liar keeps alive push nothing out.
+  for (const Phase phase : {Phase::kStaged, Phase::kErased, Phase::kLogged}) {
+    for (const auto& [id, removal] : mine) {
+      if (removal.phase != phase || said == kMaxRemovals) continue;
+      own.raw(id).u8(removal.is_erased() ? 2 : 1);
+      ++said;
+    }
   }
   constexpr size_t kEntry = sizeof(Digest) + 1;
   party.broadcast("removal/settle", own.bytes());

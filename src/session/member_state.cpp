@@ -377,6 +377,7 @@ agreement::Configuration MemberState::configuration() {
     for (const Term& term : provider_terms(provider)) {
       settings.push_back(term.name + "=" + term.value);
     }
+    std::sort(settings.begin(), settings.end());
     out.providers.push_back(
         {provider.name, provider.hosts, std::move(settings), provider.open_calls});
   }

@@ -157,6 +157,19 @@ TEST_F(LogTest, TheConfigurationHoldsTheProvidersTerms) {
                                      "receive=open", "suite=aes128"));
 }
 
+// Names of hosts sort otherwise with '=' behind them than without.
+TEST(LogOfMailboxes, IsWrittenWhateverTheHostsAreCalled) {
+  RoomRig rig(2);
+  std::string room = "[provider.p]\nmailbox = true\nhosts = [";
+  std::string hosts;
+  for (const std::string host : {"shop.example", "mail.co", "mail.co.uk", "mail.co-op.example"}) {
+    room += (hosts.empty() ? "\"" : ", \"") + host + "\"";
+    hosts += "[provider.p.host.\"" + host + "\"]\nmailbox = false\n";
+  }
+  rig.write_room(room + "]\n" + hosts);
+  for (const Ended& e : rig.init()) EXPECT_EQ(e.code, cli::kOk) << e.out;
+}
+
 // Nothing of a provider is compared that the configuration does not hold.
 TEST(ProviderTermsTest, AreThoseThatMembersCompare) {
   RoomConfig room;

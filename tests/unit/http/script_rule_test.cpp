@@ -88,7 +88,13 @@ TEST(ScriptRule, NoLineWithASlotHangsOnAnother) {
       "PATH='https://h.example/{{s}}'\n",
       "IFS='https://h.example/{{s}}'\n",
       "dEV='https://h.example/{{s}}'\n",
+      "https_proxy='https://h.example/{{s}}'\n",
+      "histchars='https://h.example/{{s}}'\n",
       "{{s}}='https://h.example/'\n",
+      // Other readers of user data.
+      "# <script>\nd='https://h.example/{{s}}'\n# </script>\n",
+      "d='https://h.example/{{s}}'\necho \xc3\xa9\n",
+      "d='https://h.example/{{s}}'\necho \r\n",
       "{{s}}\n",
       "# {{s}}\n",
       "d='https://{{s}}'\n",
@@ -153,149 +159,6 @@ TEST(ScriptRule, TheBootLoaderHasItsSlotsInItsLastLine) {
         "x='{{s}}'\nm {{n}} '{{s}}'\n", "m {{n}} '{{s}}'\nls\n", "m {{n}} \"{{s}}\"\n"}) {
     EXPECT_NE(own_refusal(loader + call), "") << call;
   }
-}
-
-// ------------------------------------------------------------------ whatever stands around it
-
-std::string request_refusal(const std::string& host, const std::string& type,
-                            const std::string& body, const Slot& slot) {
-  try {
-    validate(template_from_text(host, 443,
-                                "POST / HTTP/1.1\nHost: " + host + "\nContent-Type: " + type +
-                                    "\nContent-Length: {{content-length}}\n\n" + body,
-                                {slot}));
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
-}
-const std::string kEc2 = "ec2.us-east-1.amazonaws.com";
-const std::string kForm = "application/x-www-form-urlencoded";
-
-TEST(CodeParameters, UserDataHoldsScriptsUnderAnyEncoding) {
-  const std::string front = "#!/bin/sh\n#.\ndata='https://bucket.s3.example/";
-  ASSERT_EQ(front.size() % 3, 0u);
-  const auto user_data = [&](const std::string& name, const std::string& before, const Slot& slot,
-                             const std::string& after) {
-    return request_refusal(kEc2, kForm,
-                           "Action=RunInstances&" + name + "=" +
-                               percent_encode(base64_encode(as_bytes(before))) + "{{s}}" +
-                               percent_encode(base64_encode(as_bytes(after))),
-                           slot);
-  };
-  const Slot good = member(Encoding::kBase64InForm);
-  EXPECT_EQ(user_data("UserData", front, good, "'\n\n"), "");
-  // The attacks: the private bytes are base64 text themselves, one encoding further out.
-  for (const auto& [encoding, char_class] :
-       {std::pair(Encoding::kPercent, CharClass::kB64),
-        std::pair(Encoding::kNone, CharClass::kUrlSafe),
-        std::pair(Encoding::kNone, CharClass::kHex), std::pair(Encoding::kHex, CharClass::kRaw)}) {
-    for (const char* name :
-         {"UserData", "LaunchSpecification.UserData", "LaunchTemplateData.UserData", "userdata",
-          "UserData.Value", "User-Data"}) {
-      EXPECT_NE(user_data(name, front, member(encoding, char_class), ""), "") << name;
-      EXPECT_NE(user_data(name, "", member(encoding, char_class), ""), "") << name;
-    }
-  }
-  // Whole blobs, a member's or a stored secret.
-  EXPECT_NE(user_data("UserData", "", member(Encoding::kBase64InForm, CharClass::kRaw), ""), "");
-  Slot secret = member(Encoding::kBase64InForm, CharClass::kRaw);
-  secret.source = SlotSource::kSecret;
-  EXPECT_NE(user_data("UserData", "", secret, ""), "");
-  // Behind text that is public and base64.
-  EXPECT_NE(user_data("UserData", "#!/bin/sh\n#.", good, "\nls"), "");
-}
-
-TEST(CodeParameters, ServicesThatRunWhatTheyGet) {
-  const Slot slot = member(Encoding::kNone, CharClass::kUrlSafe);
-  const Slot json = member(Encoding::kJsonU, CharClass::kUrlSafe);
-  const std::string ssm = "ssm.us-east-1.amazonaws.com", amz = "application/x-amz-json-1.1";
-  EXPECT_THAT(request_refusal(ssm, amz, R"({"Parameters": {"commands": ["ls {{s}}"]}})", json),
-              HasSubstr("carries code"));
-  EXPECT_THAT(request_refusal(ssm, amz, R"({"Content": "{\"x\": \"{{s}}\"}"})", json),
-              HasSubstr("carries code"));
-  EXPECT_THAT(request_refusal("cloudformation.us-east-1.amazonaws.com", kForm,
-                              "Action=CreateStack&TemplateBody={{s}}", slot),
-              HasSubstr("carries code"));
-  EXPECT_THAT(request_refusal("lambda.us-east-1.amazonaws.com", "application/json",
-                              R"({"Code": {"ZipFile": "{{s}}"}})", slot),
-              HasSubstr("carries code"));
-  // JSON nested in a string of JSON, or in a field of a form.
-  EXPECT_NE(request_refusal("api.example.com", "application/json",
-                            R"({"body": "{\"UserData\": \"{{s}}\"}"})", slot),
-            "");
-  EXPECT_NE(
-      request_refusal("api.example.com", kForm, "body=%7B%22user_data%22:%22{{s}}%22%7D", slot),
-      "");
-  EXPECT_NE(
-      request_refusal("api.example.com", "text/xml", "<r><UserData>{{s}}</UserData></r>", slot),
-      "");
-  // What a machine boots, and what runs elsewhere.
-  for (const char* name : {"ImageId", "KernelId", "RamdiskId", "LaunchTemplate.LaunchTemplateId",
-                           "BlockDeviceMapping.1.Ebs.SnapshotId"}) {
-    EXPECT_THAT(
-        request_refusal(kEc2, kForm, "Action=RunInstances&" + std::string(name) + "={{s}}", slot),
-        HasSubstr("carries code"))
-        << name;
-  }
-  EXPECT_THAT(request_refusal(ssm, amz, R"({"DocumentName": "{{s}}"})", json),
-              HasSubstr("carries code"));
-  EXPECT_THAT(
-      request_refusal("api.sagemaker.us-east-1.amazonaws.com", amz,
-                      R"({"DebugRuleConfigurations": [{"RuleEvaluatorImage": "{{s}}"}]})", json),
-      HasSubstr("carries code"));
-  EXPECT_EQ(request_refusal("api.example.com", "text/xml", "<r><Name>{{s}}</Name></r>", slot), "");
-  EXPECT_EQ(request_refusal("api.example.com", "application/json", R"({"content": "{{s}}"})", slot),
-            "");
-}
-
-// {"key": "startup-script", "value": ..}: the name is the value beside it.
-TEST(CodeParameters, AValueIsNamedByTheValueBesideIt) {
-  const Slot json = member(Encoding::kJsonU, CharClass::kUrlSafe);
-  const Slot slot = member(Encoding::kNone, CharClass::kUrlSafe);
-  const auto in_json = [&](const std::string& item) {
-    return request_refusal("compute.example.com", "application/json",
-                           R"({"metadata": {"items": [{"key": "x", "value": "y"}, )" + item + "]}}",
-                           json);
-  };
-  EXPECT_THAT(in_json(R"({"key": "startup-script", "value": "{{s}}"})"), HasSubstr("carries code"));
-  EXPECT_THAT(in_json(R"({"value": "{{s}}", "key": "user-data"})"), HasSubstr("carries code"));
-  EXPECT_THAT(in_json(R"({"name": "user_data", "content": "{{s}}"})"), HasSubstr("carries code"));
-  EXPECT_EQ(in_json(R"({"key": "label", "value": "{{s}}"})"), "");
-  EXPECT_THAT(request_refusal("compute.example.com", kForm,
-                              "Item.1.Name=startup-script&Item.1.Value={{s}}", slot),
-              HasSubstr("carries code"));
-  EXPECT_EQ(request_refusal("compute.example.com", kForm,
-                            "Item.1.Name=startup-script&Item.2.Value={{s}}", slot),
-            "");
-}
-
-TEST(CodeParameters, APrivateNameOfAPrivateValueIsRefused) {
-  const Slot json = member(Encoding::kJsonU, CharClass::kUrlSafe);
-  Slot other = json;
-  other.name = "t";
-  const auto refused = [&](const std::string& body) {
-    try {
-      validate(template_from_text("api.example.com", 443,
-                                  "POST / HTTP/1.1\nHost: api.example.com\nContent-Type: "
-                                  "application/json\nContent-Length: {{content-length}}\n\n" +
-                                      body,
-                                  {json, other}));
-    } catch (const InputError& error) {
-      return std::string(error.what());
-    }
-    return std::string();
-  };
-  EXPECT_THAT(refused(R"({"key": "{{t}}", "value": "{{s}}"})"), HasSubstr("private name"));
-  EXPECT_EQ(refused(R"({"name": "{{t}}", "mail": "{{s}}"})"), "");
-}
-
-// Positions are written NAME=TEXT (purposes, open_calls).
-TEST(CodeParameters, ANameWithAnEqualsSignTakesNoSlot) {
-  const Slot slot = member(Encoding::kNone, CharClass::kUrlSafe);
-  EXPECT_THAT(request_refusal("api.example.com", kForm, "a%3Db={{s}}", slot),
-              HasSubstr("holds '='"));
-  EXPECT_EQ(request_refusal("api.example.com", kForm, "a%3Db=c&a={{s}}", slot), "");
 }
 
 }  // namespace
