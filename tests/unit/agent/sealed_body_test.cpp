@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "circuits/json_outline.h"
+#include "support/evaluate_plain.h"
 #include "support/sealed_rig.h"
 #include "support/sweeps.h"
 
@@ -474,7 +475,8 @@ std::pair<std::string, std::string> in_the_clear(const std::string& text) {
   for (size_t k = 0; k < 8 * text.size(); ++k) {
     in[k] = (static_cast<uint8_t>(text[k / 8]) >> (k % 8) & 1) != 0;
   }
-  const std::vector<bool> marked = mpc::evaluate_plain(circuit, in)[circuit.output_group("marks")];
+  const std::vector<bool> marked =
+      support::evaluate_plain(circuit, in)[circuit.output_group("marks")];
   http::Marks marks;
   for (size_t k = 0; k < text.size(); ++k) {
     if (marked[k]) marks.push_back({k, text[k]});

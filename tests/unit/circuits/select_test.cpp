@@ -10,9 +10,9 @@
 #include "circuits/header_outline.h"
 #include "circuits/json_outline.h"
 #include "circuits/xml_outline.h"
-#include "http/code_search.h"
 #include "http/response.h"
 #include "outline_texts.h"
+#include "support/code_search.h"
 #include "support/sweeps.h"
 
 // Selections on the marks of the circuits, against readers written from the standards.
@@ -810,7 +810,7 @@ TEST(SelectRecorded, FindsWhatTheFlowsAskFor) {
   Span text = http::select_json(tree, {"text"}, bytes).text;
   const std::string with_quote = mail.substr(text.begin, text.size() + 1);
   const auto code =
-      http::find_code(with_quote, "code: \\\"", http::char_set(http::CharClass::kDigits));
+      support::find_code(with_quote, "code: \\\"", http::char_set(http::CharClass::kDigits));
   ASSERT_TRUE(code);
   EXPECT_EQ(at(with_quote, *code), "042917");
 }
