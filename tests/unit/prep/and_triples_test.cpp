@@ -2,9 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <optional>
-
 #include <array>
+#include <optional>
 #include <tuple>
 
 #include "prep/field_products.h"
