@@ -28,7 +28,10 @@ class CommandLine {
   void add_set_up();
   void add_secrets();
   void add_calls();
+  /// Of every command that runs a flow.
+  void add_run_options(CLI::App* command);
   void add_flows();
+  void add_recipes();
   void add_run_script();
   void add_runs();
   void add_state();
