@@ -302,7 +302,10 @@ TEST(SealedPatternPlans, WhatDoesNotGoTogetherIsRefused) {
     EXPECT_TRUE(refused([&](SealedPlan& plan, Pattern&) { plan.content_type = type; })) << type;
   }
   EXPECT_FALSE(refused([](SealedPlan& plan, Pattern&) { plan.content_type = "text/plain"; }));
+}
 
+TEST(SealedPatternPlans, EveryFieldIsInTheDigest) {
+  using Pattern = agent::SealedPattern;
   const Digest same = pdf_plan().digest();
   const std::vector<std::function<void(Pattern&)>> changes = {
       [](Pattern& p) { p.literal = "x"; },   [](Pattern& p) { p.run_class = {}; },
