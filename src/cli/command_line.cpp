@@ -269,6 +269,7 @@ void CommandLine::add_flows() {
       "Flow files: docs/flows.md.");
   flow->add_option("FILE", recipe_, "flow file, the same at every member")->required();
   add_run_options(flow);
+  flow->add_flag("--i-know", common_.knows, "what the file's `consent` says");
   CLI::Option* const secret = flow->add_option(
       "--secret", key_.secret, "sign with this secret of the room, not with the flow's own key");
   CLI::Option* const key_id = flow->add_option("--key-id", key_.id, "access key id of --secret");
@@ -280,12 +281,12 @@ void CommandLine::add_flows() {
   };
   CLI::App* const account = add(
       app_, "create-account", "make the joint account: nobody ever knows its passwords",
-      [this, given] { return create_account(*out_, common_, given("create-account"), knows_); },
+      [this, given] { return create_account(*out_, common_, given("create-account")); },
       "  flexroom create-account --i-know --arg person=hospital-a --arg phone=hospital-a "
       "--arg payer=hospital-b --arg postal=hospital-b\n"
       "The flow share/flows/create-account.toml: docs/flows.md.");
   add_run_options(account);
-  account->add_flag("--i-know", knows_,
+  account->add_flag("--i-know", common_.knows,
                     "that the account is lost with any member that is gone for good");
   CLI::App* const session = add(
       app_, "create-session", "sign in to it and keep a new key in the place of the one before",

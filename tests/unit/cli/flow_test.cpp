@@ -193,6 +193,62 @@ TEST_P(FlowPairTest, AnAnswerThatNobodyCommittedIsFoundOutByTheRuleForUnknown) {
   EXPECT_THAT(log_of(0), ::testing::Contains(HasSubstr("CreateEmail: unknown")));
 }
 
+/// Says that to what has to be known, and approves everything.
+class Told final : public Decider {
+ public:
+  explicit Told(std::string answer) : answer_(std::move(answer)) {}
+  Answer approve(const Summary&) override { return Answer::kYes; }
+  std::optional<std::string> human_input(const Question& question) override {
+    EXPECT_EQ(question.kind, Question::Kind::kConsent);
+    EXPECT_THAT(question.text, HasSubstr("open-mailbox: the box is gone with a member."));
+    ++asked;
+    return answer_;
+  }
+  int asked = 0;
+
+ private:
+  const std::string answer_;
+};
+
+// operations.md (f): asked for by the library, before anybody is joined; --yes is no answer.
+TEST_P(FlowPairTest, WhatAFileWantsToBeKnownIsAskedForWhoeverStartsIt) {
+  std::string text = kMailbox;
+  text.insert(text.find("provider = "), "consent = \"the box is gone with a member\"\n");
+  write_all("flow.toml", text);
+  rig_->edit_room("[room]\n", "[room]\ntimeout_seconds = 1\n");
+  const auto alone = [&](bool knows) {
+    return rig_->run_one(0, [&](PartyId i, cli::Output& out, cli::Common& common) {
+      common.knows = knows;
+      return cli::run_flow(out, common, rig_->dir(i) / "flow.toml", {}, "", "");
+    });
+  };
+  const Ended refused = alone(false);
+  EXPECT_EQ(refused.code, cli::kBadInput) << refused.out;
+  EXPECT_THAT(refused.error(),
+              AllOf(HasSubstr("the box is gone with a member"), HasSubstr("--i-know")));
+  EXPECT_THAT(refused.out, Not(HasSubstr("waiting for")));
+  const Ended known = alone(true);
+  EXPECT_EQ(known.code, cli::kNetworkFailed) << known.out;  // it waits for the other one
+  const auto told = [&](const std::string& answer) {
+    return rig_->run_one(0, [&](PartyId i, cli::Output& out, cli::Common& common) {
+      RoomOptions options;
+      options.member_file = common.member_file;
+      Room room(options);
+      Told decider(answer);
+      Session session(room, decider);
+      try {
+        (void)session.flow({rig_->dir(i) / "flow.toml", {}, "", "", {}, {}});
+      } catch (const Error& error) {
+        EXPECT_EQ(decider.asked, 1);
+        return cli::report(out, error, false);
+      }
+      return int{cli::kOk};
+    });
+  };
+  EXPECT_EQ(told("no").code, cli::kBadInput);
+  EXPECT_EQ(told("yes").code, cli::kNetworkFailed);
+}
+
 TEST_P(FlowPairTest, AnAbandonedRunSaysWhatItMayHaveLeft) {
   const std::vector<Ended> first = flow([&](PartyId i, cli::Common& common) {
     hurry(i, common);
