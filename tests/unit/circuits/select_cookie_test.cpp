@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <array>
 #include <ctime>
+#include <optional>
 
 #include "http/response.h"
 #include "select_rig.h"
