@@ -28,7 +28,7 @@ std::vector<std::vector<bool>> evaluate_plain(const mpc::Circuit& circuit,
   std::vector<std::vector<bool>> out;
   for (const mpc::OutputGroup& group : circuit.outputs) {
     std::vector<bool>& bits = out.emplace_back();
-    for (const WireId w : group.wires) bits.push_back(values[w] != 0);
+    for (const mpc::WireId w : group.wires) bits.push_back(values[w] != 0);
   }
   return out;
 }
