@@ -215,7 +215,9 @@ TEST_P(FlowPairTest, WhatAFileWantsToBeKnownIsAskedForWhoeverStartsIt) {
   std::string text = kMailbox;
   text.insert(text.find("provider = "), "consent = \"the box is gone with a member\"\n");
   write_all("flow.toml", text);
-  rig_->edit_room("[room]\n", "[room]\ntimeout_seconds = 1\n");
+  rig_->write(0, "room.toml",
+              "[room]\ntimeout_seconds = 1\n" +
+                  RoomRig::read(rig_->dir(0) / "room.toml").substr(std::string("[room]\n").size()));
   const auto alone = [&](bool knows) {
     return rig_->run_one(0, [&](PartyId i, cli::Output& out, cli::Common& common) {
       common.knows = knows;
