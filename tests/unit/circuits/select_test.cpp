@@ -8,6 +8,7 @@
 
 #include "circuits/json_outline.h"
 #include "circuits/xml_outline.h"
+#include "http/response.h"
 #include "select_rig.h"
 #include "support/code_search.h"
 #include "support/sweeps.h"
