@@ -5,10 +5,10 @@
 #include "math/bit_matrix.h"
 #include "math/gf128.h"
 #include "math/re_hash.h"
-#include "net/memory_mesh.h"
 #include "prep/auth_bits.h"
 #include "prep/session_hello.h"
 #include "support/deal_epoch.h"
+#include "support/memory_mesh.h"
 
 namespace flexroom {
 namespace {
@@ -64,12 +64,12 @@ void auth_bits(benchmark::State& state) {
   const auto k = static_cast<unsigned>(state.range(0));
   const auto batch = size_t{1} << state.range(1);
   const auto epoch = support::deal_epoch(2, k);
-  auto mesh = net::memory_mesh(2);
+  auto mesh = support::memory_mesh(2);
   constexpr size_t kBatches = 8;
   uint64_t bits = 0;
   for (auto _ : state) {
     state.PauseTiming();
-    mesh = net::memory_mesh(2);
+    mesh = support::memory_mesh(2);
     std::vector<std::thread> threads;
     state.ResumeTiming();
     for (PartyId i = 0; i < 2; ++i) {

@@ -117,18 +117,54 @@ def passes(program, gtest_filter):
     return ran.returncode == 0
 
 
-def main():
-    arguments = sys.argv[1:]
-    options = {a for a in arguments if a.startswith("-")}
-    names = [a for a in arguments if not a.startswith("-")]
-    if options - {"--check", "--list"}:
-        sys.exit(__doc__)
+def chosen(names):
+    """Those of these names, or all."""
     mutants = read_list()
     unknown = set(names) - {m.name for m in mutants}
     if unknown:
         sys.exit(f"not in tools/mutants.tsv: {', '.join(sorted(unknown))}")
-    if names:
-        mutants = [m for m in mutants if m.name in names]
+    return [m for m in mutants if m.name in names] if names else mutants
+
+
+def prepare(to_run):
+    """Builds the unaltered copy and runs its tests; where that fails, says so and returns False."""
+    copy_tree()
+    configure = ["cmake", "-S", COPY, "-B", BUILD, "-G", "Ninja", "--log-level=WARNING",
+                 "-DCMAKE_BUILD_TYPE=", "-DCMAKE_CXX_FLAGS=-O1"]
+    subprocess.run(configure, check=True)
+    programs = {m.program for m in to_run}
+    built = build(programs)
+    if built.returncode != 0:
+        print(built.stdout[-4000:], "the unaltered tree does not build", sep="\n")
+        return False
+    for program in sorted(programs):
+        filters = ":".join(sorted({m.filter for m in to_run if m.program == program}))
+        if not passes(program, filters):
+            print(f"{program} --gtest_filter={filters} fails on the unaltered tree")
+            return False
+    return True
+
+
+def verdict_on(mutant):
+    """What becomes of one: killed, survived, or does not build (then why is printed)."""
+    before = mutant.apply(COPY)
+    try:
+        built = build({mutant.program})
+        if built.returncode != 0:
+            print(built.stdout[-2000:])
+            return "does not build"
+        return "survived" if passes(mutant.program, mutant.filter) else "killed"
+    finally:
+        for path, text in before.items():
+            write(path, text)
+
+
+def main():
+    arguments = sys.argv[1:]
+    options = {a for a in arguments if a.startswith("-")}
+    if options - {"--check", "--list"}:
+        sys.exit(__doc__)
+    mutants = chosen([a for a in arguments if not a.startswith("-")])
     missing = [problem for m in mutants for problem in m.missing(ROOT)]
     if missing:
         print("\n".join(missing))
@@ -141,39 +177,16 @@ def main():
         return 0
 
     to_run = [m for m in mutants if not m.argued]
-    copy_tree()
-    configure = ["cmake", "-S", COPY, "-B", BUILD, "-G", "Ninja", "--log-level=WARNING",
-                 "-DCMAKE_BUILD_TYPE=", "-DCMAKE_CXX_FLAGS=-O1"]
-    subprocess.run(configure, check=True)
-    programs = {m.program for m in to_run}
-    built = build(programs)
-    if built.returncode != 0:
-        print(built.stdout[-4000:], "the unaltered tree does not build", sep="\n")
+    if not prepare(to_run):
         return 2
-    for program in sorted(programs):
-        filters = ":".join(sorted({m.filter for m in to_run if m.program == program}))
-        if not passes(program, filters):
-            print(f"{program} --gtest_filter={filters} fails on the unaltered tree")
-            return 2
     survivors = []
     for number, m in enumerate(to_run, 1):
         started = time.monotonic()
-        before = m.apply(COPY)
-        try:
-            built = build({m.program})
-            if built.returncode != 0:
-                verdict = "does not build"
-            else:
-                verdict = "survived" if passes(m.program, m.filter) else "killed"
-        finally:
-            for path, text in before.items():
-                write(path, text)
+        verdict = verdict_on(m)
         print(f"[{number}/{len(to_run)}] {m.name}: {verdict}, {time.monotonic() - started:.0f} s",
               flush=True)
         if verdict != "killed":
             survivors.append(m.name)
-            if verdict != "survived":
-                print(built.stdout[-2000:])
     for m in mutants:
         if m.argued:
             print(f"{m.name}: {m.filter}")

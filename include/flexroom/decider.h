@@ -51,7 +51,12 @@ struct Phase {
 /// A question to this member's person, which no other member sees. What becomes of the answer is
 /// said in the text.
 struct Question {
-  enum class Kind { kYesNo, kText };
+  enum class Kind {
+    kYesNo,
+    kText,
+    kConsent,  // as kYesNo, to something that follows and cannot be undone: nobody answers it who
+               // only approves by a rule
+  };
   Kind kind = Kind::kYesNo;
   std::string text;
   /// What is answered later counts as no answer; nothing: there is time.
@@ -86,7 +91,8 @@ class Decider {
   virtual Answer approve(const Summary& summary) = 0;
   /// In place of approve() where member.toml says auto_approve.
   virtual void approved_by_rule(const Summary& summary) { (void)summary; }
-  /// "yes" or "no" to a kYesNo question, else the text. Nothing: not now, or not in time.
+  /// "yes" or "no" to a kYesNo or kConsent question, else the text. Nothing: not now, or not in
+  /// time.
   virtual std::optional<std::string> human_input(const Question& question) = 0;
 
   virtual void progress(const Progress& progress) { (void)progress; }

@@ -6,7 +6,7 @@
 #include "agent/wires.h"
 #include "arith/coefficients.h"
 #include "arith/rsa_blinding.h"
-#include "base/base64url.h"
+#include "base/base64.h"
 #include "mpc/program_cache.h"
 #include "prep/ghash.h"
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/base64url.h"
+#include "base/base64.h"
 #include "base/error.h"
 
 namespace flexroom::agent {

@@ -2,7 +2,7 @@
 
 #include "prep/field_ops.h"
 #include "prep/ghash.h"
-#include "prep/open.h"
+#include "prep/pack.h"
 
 namespace flexroom::agent {
 namespace {
@@ -53,14 +53,7 @@ prep::AuthBits SecretGcmTag::tag(net::Party& party, prep::Source& source, const 
   for (size_t k = 0; k < count; ++k) prep::add(sum, secret_part.slice(k, 1));
   key_.erase();
 
-  // To bits (boolean-engine.md §9.2): 128 fresh ones hide the tag while it is opened.
-  prep::AuthBits bits = source.random_bits(8 * kBlock);
-  prep::add(sum, prep::pack(bits));
-  const Block masked = prep::open_field(party, source.delta(), sum, "jwe/tag")[0];
-  std::vector<uint8_t> constants(8 * kBlock);
-  for (unsigned t = 0; t < constants.size(); ++t) constants[t] = masked.bit(t) ? 1 : 0;
-  prep::add_constants(bits, constants, source.delta());
-  return ghash_order(bits);
+  return ghash_order(prep::unpack(party, source, sum, "jwe/tag"));
 }
 
 }  // namespace flexroom::agent

@@ -6,7 +6,7 @@
 
 #include "agent/jwe_attempt.h"
 #include "agent/wires.h"
-#include "base/base64url.h"
+#include "base/base64.h"
 #include "bench/bench_session.h"
 #include "prep/open.h"
 

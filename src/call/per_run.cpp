@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "agreement/render.h"
+#include "base/base64.h"
 #include "base/hash.h"
 #include "http/text.h"
 
@@ -69,8 +70,8 @@ std::vector<std::string> blank_sealed(std::string& loader) {
 /// In base64 text of a form, as far as it is whole groups of ours.
 void replace_in_base64(std::string& text, const Stand& stand) {
   const auto plain = http::percent_decode(text);
-  const auto bytes = plain ? http::base64_decode(*plain) : std::nullopt;
-  const auto again = [](ByteView of) { return http::percent_encode(http::base64_encode(of)); };
+  const auto bytes = plain ? base64_decode(*plain) : std::nullopt;
+  const auto again = [](ByteView of) { return http::percent_encode(base64_encode(of)); };
   if (!bytes || again(*bytes) != text) return;
   std::string inside = to_text(*bytes);
   replace_all(inside, stand.from, stand.to);

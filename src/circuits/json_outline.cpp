@@ -1,19 +1,17 @@
 #include "circuits/json_outline.h"
 
-#include "base/error.h"
 #include "circuits/marks.h"
 
 namespace flexroom::circuits {
 namespace {
 
-/// One byte after another; `started` says that the text has begun before this byte.
+/// One byte after another.
 class JsonReader {
  public:
-  void read(const ByteBits& byte, Bit started, JsonOutline& out) {
+  void read(const ByteBits& byte, JsonOutline& out) {
     ByteDecoder decoder(byte);
-    const Bit counts = started & ~escaped_;
-    const Bit quote = decoder.is('"') & counts;
-    const Bit backslash = decoder.is('\\') & counts;
+    const Bit quote = decoder.is('"') & ~escaped_;
+    const Bit backslash = decoder.is('\\') & ~escaped_;
     out.marks.push_back(quote ^ (decoder.in(byte_set("{}[],: \t\r\n")) & ~in_string_));
     // An opening quote sets it to 0, a backslash to 1.
     const Bit opening = quote & ~in_string_;
@@ -32,19 +30,7 @@ class JsonReader {
 JsonOutline json_outline(const Text& text) {
   JsonOutline out;
   JsonReader reader;
-  for (const ByteBits& byte : text) reader.read(byte, Bit(true), out);
-  return out;
-}
-
-JsonOutline json_outline_behind(const HeaderOutline& header, const Text& window) {
-  FLEXROOM_ASSERT(header.ends.size() == window.size());
-  JsonOutline out;
-  JsonReader reader;
-  Bit started;
-  for (size_t i = 0; i < window.size(); ++i) {
-    reader.read(window[i], started, out);
-    started ^= header.ends[i];
-  }
+  for (const ByteBits& byte : text) reader.read(byte, out);
   return out;
 }
 

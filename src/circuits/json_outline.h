@@ -1,6 +1,6 @@
 #pragma once
 
-#include "circuits/header_outline.h"
+#include "circuits/text.h"
 
 namespace flexroom::circuits {
 
@@ -13,11 +13,6 @@ struct JsonOutline {
 
 /// 27.0 ANDs a byte.
 JsonOutline json_outline(const Text& text);
-
-/// JSON behind a header in one window, where the beginning of the body is not known when the
-/// circuit is prepared: the text starts behind the end that `header` marks. 28.0 ANDs a byte. Marks
-/// before the end of the header mean nothing and are not opened.
-JsonOutline json_outline_behind(const HeaderOutline& header, const Text& window);
 
 /// The outline of a body as a circuit of its own.
 ///

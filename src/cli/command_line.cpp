@@ -111,6 +111,7 @@ CommandLine::CommandLine()
   add_run_script();
   add_calls();
   add_flows();
+  add_recipes();
   add_runs();
   add_state();
   add_tools();
@@ -246,18 +247,18 @@ void CommandLine::add_calls() {
   call->add_option("--inputs", inputs_, "this member's private values (JSON, mode 0600)");
 }
 
+void CommandLine::add_run_options(CLI::App* command) {
+  command->add_option("--arg", arguments_, "NAME=VALUE for the flow's public arguments");
+  command->add_option(
+      "--inputs", inputs_,
+      "this member's private values (JSON, mode 0600); those not in it are asked for");
+  CLI::Option* const go_on = command->add_option(
+      "--continue", go_on_, "RUN: go on with an edited file, or after a member was restored");
+  command->add_option("--abandon", abandon_, "RUN: end it, and print what is left at the providers")
+      ->excludes(go_on);
+}
+
 void CommandLine::add_flows() {
-  const auto add_run = [this](CLI::App* command) {
-    command->add_option("--arg", arguments_, "NAME=VALUE for the flow's public arguments");
-    command->add_option(
-        "--inputs", inputs_,
-        "this member's private values (JSON, mode 0600); those not in it are asked for");
-    CLI::Option* const go_on = command->add_option(
-        "--continue", go_on_, "RUN: go on with an edited file, or after a member was restored");
-    command
-        ->add_option("--abandon", abandon_, "RUN: end it, and print what is left at the providers")
-        ->excludes(go_on);
-  };
   CLI::App* const flow = add(
       app_, "flow", "run a flow file: goes on with its open run, or begins one",
       [this] {
@@ -267,7 +268,8 @@ void CommandLine::add_flows() {
       "  flexroom flow open-mailbox.toml   # at all members; the same again goes on\n"
       "Flow files: docs/flows.md.");
   flow->add_option("FILE", recipe_, "flow file, the same at every member")->required();
-  add_run(flow);
+  add_run_options(flow);
+  flow->add_flag("--i-know", common_.knows, "what the file's `consent` says");
   CLI::Option* const secret = flow->add_option(
       "--secret", key_.secret, "sign with this secret of the room, not with the flow's own key");
   CLI::Option* const key_id = flow->add_option("--key-id", key_.id, "access key id of --secret");
@@ -279,20 +281,22 @@ void CommandLine::add_flows() {
   };
   CLI::App* const account = add(
       app_, "create-account", "make the joint account: nobody ever knows its passwords",
-      [this, given] { return create_account(*out_, common_, given("create-account"), knows_); },
+      [this, given] { return create_account(*out_, common_, given("create-account")); },
       "  flexroom create-account --i-know --arg person=hospital-a --arg phone=hospital-a "
       "--arg payer=hospital-b --arg postal=hospital-b\n"
       "The flow share/flows/create-account.toml: docs/flows.md.");
-  add_run(account);
-  account->add_flag("--i-know", knows_,
+  add_run_options(account);
+  account->add_flag("--i-know", common_.knows,
                     "that the account is lost with any member that is gone for good");
   CLI::App* const session = add(
       app_, "create-session", "sign in to it and keep a new key in the place of the one before",
       [this, given] { return create_session(*out_, common_, given("create-session")); },
       "  flexroom create-session --arg person=hospital-a\n"
       "The flow share/flows/create-session.toml: docs/flows.md.");
-  add_run(session);
+  add_run_options(session);
+}
 
+void CommandLine::add_recipes() {
   CLI::App* const recipe =
       add(app_, "recipe", "flow files and recipes: look at them, begin one", nullptr,
           "  flexroom recipe check login.toml\n"

@@ -28,7 +28,10 @@ class CommandLine {
   void add_set_up();
   void add_secrets();
   void add_calls();
+  /// Of every command that runs a flow.
+  void add_run_options(CLI::App* command);
   void add_flows();
+  void add_recipes();
   void add_run_script();
   void add_runs();
   void add_state();
@@ -46,7 +49,7 @@ class CommandLine {
   std::string identity_, address_ = "127.0.0.1:7100", state_passphrase_, new_passphrase_ = "prompt";
   std::filesystem::path directory_ = ".";
   bool new_epoch_ = false, state_lost_ = false, no_follow_ = false, verify_ = false, quick_ = false;
-  bool with_members_ = false, knows_ = false;
+  bool with_members_ = false;
   std::string plot_;
   std::vector<std::string> only_;
   bool log_whole_ = false;             // log export

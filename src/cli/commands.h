@@ -18,7 +18,8 @@ namespace flexroom::cli {
 struct Common {
   std::filesystem::path member_file;
   bool yes = false;
-  bool diff = false;  // beside the summary, what changed since it was last approved
+  bool knows = false;  // --i-know: the answer to what a flow's file wants to be known
+  bool diff = false;   // beside the summary, what changed since it was last approved
   std::optional<std::filesystem::path> trace;  // a file to write every message's digest to
   // For tests, which run commands in processes of their own and watch, alter or end them:
   std::function<void(std::string_view step)> fault;  // as in session::MemberState
@@ -65,9 +66,10 @@ struct ShippedFlow {
   std::string go_on, abandon;
   std::optional<std::filesystem::path> inputs;
 };
-/// `create-account` (operations.md (d)): says that the account is lost with any member that is gone
-/// for good; without `knows` it is refused before anything is contacted (members.md 1.4).
-int create_account(Output& out, const Common& common, const ShippedFlow& given, bool knows);
+/// `create-account` (operations.md (d)), whose file wants it known that the account is lost with
+/// any member that is gone for good: without `knows` it is refused before anything is contacted
+/// (members.md 1.4).
+int create_account(Output& out, const Common& common, const ShippedFlow& given);
 /// `create-session`: signs in and keeps a new key, proved, in the place of the one before.
 int create_session(Output& out, const Common& common, const ShippedFlow& given);
 /// Every rule of a flow file or recipe; with member.toml also what the room says of its provider.

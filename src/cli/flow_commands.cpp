@@ -124,15 +124,7 @@ int run_shipped(Output& out, const Common& common, const ShippedFlow& given) {
 
 }  // namespace
 
-int create_account(Output& out, const Common& common, const ShippedFlow& given, bool knows) {
-  constexpr std::string_view kLost =
-      "an account that is born in the room is lost with any member that is gone for good: nobody "
-      "else has its part of the passwords and keys";
-  if (given.abandon.empty() && !knows) {
-    throw InputError("create-account", std::string(kLost),
-                     "keep a backup of every member's state, then say --i-know");
-  }
-  if (given.abandon.empty()) out.note(fmt::format("Note: {}.", kLost));
+int create_account(Output& out, const Common& common, const ShippedFlow& given) {
   return run_shipped(out, common, given);
 }
 

@@ -190,8 +190,10 @@ void Output::table(const std::vector<Phase>& phases) noexcept {
   });
 }
 
+bool Output::has_terminal() { return isatty(STDIN_FILENO) != 0; }
+
 void Output::require_terminal() {
-  if (isatty(STDIN_FILENO) != 0) return;
+  if (has_terminal()) return;
   throw InputError("approval", "there is no terminal to ask at",
                    "run it in a terminal, or pass --yes if a rule of your organisation allows it");
 }

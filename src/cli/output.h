@@ -66,6 +66,7 @@ class Output {
   void table(const std::vector<Phase>& phases) noexcept;
   /// Throws InputError where confirm() would, for a look before anybody is joined.
   static void require_terminal();
+  static bool has_terminal();
   /// y/N at the terminal; throws when there is none. What was typed before the question was shown
   /// counts for nothing. A set `cancel` ends the waiting: kCancelled.
   bool confirm(std::string_view question, const std::atomic<bool>* cancel = nullptr);

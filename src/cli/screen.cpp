@@ -119,6 +119,11 @@ std::optional<std::string> Screen::human_input(const Question& question) {
                            : out_.ask(question.text, question.within, &cancelled);
     return line ? std::optional(to_text(line->reveal())) : std::nullopt;
   }
+  if (question.kind == Question::Kind::kConsent) {
+    if (!knows_ && (yes_ || !Output::has_terminal())) return std::nullopt;
+    if (knows_) out_.note(question.text + " --i-know says yes.");
+    return knows_ || out_.confirm(question.text, &cancelled) ? "yes" : "no";
+  }
   return yes_ || out_.confirm(question.text, &cancelled) ? "yes" : "no";
 }
 
@@ -143,7 +148,9 @@ OpenRoom::OpenRoom(const Common& common, bool only_looks)
 }
 
 Joint::Joint(Output& out, const Common& common)
-    : room_(common), screen_(out, common.yes, common.diff), session_(*room_, screen_) {
+    : room_(common),
+      screen_(out, common.yes, common.diff, common.knows),
+      session_(*room_, screen_) {
   watch_signals();
 }
 

@@ -18,7 +18,8 @@ void throw_if_cancelled();
 /// Shows what is decided and told, and asks at the terminal; with `yes` it answers for itself.
 class Screen final : public Decider {
  public:
-  Screen(Output& out, bool yes, bool diff = false) : out_(out), yes_(yes), diff_(diff) {}
+  Screen(Output& out, bool yes, bool diff = false, bool knows = false)
+      : out_(out), yes_(yes), diff_(diff), knows_(knows) {}
   void require_ready() override;
   Answer approve(const Summary& summary) override;
   void approved_by_rule(const Summary& summary) override;
@@ -37,7 +38,8 @@ class Screen final : public Decider {
   void show(const Summary& summary);
   Output& out_;
   bool yes_;
-  bool diff_;  // also what changed since the last approval
+  bool diff_;   // also what changed since the last approval
+  bool knows_;  // the answer to what a person has to know: --yes is none
   bool show_phases_ = false;
 };
 

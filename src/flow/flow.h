@@ -198,6 +198,7 @@ struct Flow {
   std::string key;       // or empty
   std::string claimant;  // or empty
   int64_t settle_seconds = kSettleSeconds;
+  std::string consent;  // what each member's person must say to know; empty: nothing
   std::map<std::string, Argument> arguments;
   std::map<std::string, Input> inputs;
   std::vector<std::string> input_order;  // of the file

@@ -36,6 +36,7 @@ constexpr std::array kFlowKeys = {
     Key{"key", T::kText, "steps with `sign` use KEY/secret and KEY/id"},
     Key{"claimant", T::kText, "the member who may give several of card, telephone, postal data"},
     Key{"settle_seconds", T::kInteger, "raises the time before an `unknown` is acted on"},
+    Key{"consent", T::kText, "what each member's person says to know before a run begins"},
 };
 constexpr std::array kArgumentKeys = {
     Key{"default", T::kText, "if none is given"},

@@ -19,6 +19,7 @@ namespace {
 constexpr size_t kMaxHosts = 32, kMaxNames = 64, kMaxSteps = 128;
 constexpr size_t kMaxPurposes = 16, kMaxPurposeBytes = 1024;
 constexpr uint32_t kMaxValue = 4096;
+constexpr size_t kMaxConsent = 400;
 
 bool has(const std::vector<std::string>& list, std::string_view text) {
   return std::find(list.begin(), list.end(), text) != list.end();
@@ -90,6 +91,14 @@ void load_head(Loading& in, const TomlTable& table) {
   flow.may_use = names(table, "may_use");
   if (table.has("key")) flow.key = label(table, "key");
   if (table.has("claimant")) flow.claimant = label(table, "claimant");
+  if (table.has("consent")) {
+    flow.consent = table.text("consent");
+    if (flow.consent.empty() || flow.consent.size() > kMaxConsent ||
+        display(flow.consent) != flow.consent) {
+      refuse(table.place("consent"), "consent is one line of at most 400 characters",
+             "say in a sentence what each member's person must know");
+    }
+  }
   in.entry = entry_of(flow, table, in.room);
   check_served(in, table, "hosts");
   check_served(in, table, "later_hosts");

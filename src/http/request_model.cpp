@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/base64.h"
 #include "base/error.h"
 #include "http/layout.h"
 

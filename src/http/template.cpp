@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/base64.h"
 #include "base/codec.h"
 #include "base/error.h"
 

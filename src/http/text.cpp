@@ -32,8 +32,6 @@ static_assert(kSets.size() == static_cast<size_t>(kLastCharClass) + 1);
 constexpr std::array<std::string_view, 12> kNames = {
     "hex",    "b64",       "urlsafe",    "cookie", "json-safe", "xml-text",
     "digits", "shell-url", "shell-path", "raw",    "base32",    "base64url"};
-constexpr std::string_view kBase64 =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -90,52 +88,6 @@ std::optional<std::string> percent_decode(std::string_view text) {
     out.push_back(static_cast<char>(high << 4 | low));
     i += 2;
   }
-  return out;
-}
-
-std::string base64_encode(ByteView bytes) {
-  std::string out;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t count = std::min<size_t>(3, bytes.size() - i);
-    uint32_t group = 0;
-    for (size_t k = 0; k < 3; ++k) group = group << 8 | (k < count ? bytes[i + k] : 0u);
-    for (size_t k = 0; k < 4; ++k) {
-      out.push_back(k <= count ? kBase64[group >> (18 - 6 * k) & 63] : '=');
-    }
-  }
-  return out;
-}
-
-std::string base64url_encode(ByteView bytes) {
-  std::string out = base64_encode(bytes);
-  while (out.ends_with('=')) out.pop_back();
-  std::replace(out.begin(), out.end(), '+', '-');
-  std::replace(out.begin(), out.end(), '/', '_');
-  return out;
-}
-
-std::optional<Bytes> base64_decode(std::string_view text) {
-  if (text.size() % 4 != 0) return std::nullopt;
-  size_t padding = 0;
-  while (padding < 2 && !text.empty() && text.back() == '=') {
-    text.remove_suffix(1);
-    ++padding;
-  }
-  Bytes out;
-  uint32_t bits = 0;
-  size_t count = 0;
-  for (const char c : text) {
-    const size_t value = kBase64.find(c);
-    if (value == std::string_view::npos) return std::nullopt;
-    bits = bits << 6 | static_cast<uint32_t>(value);
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      out.push_back(static_cast<uint8_t>(bits >> count));
-      bits &= (1u << count) - 1;
-    }
-  }
-  if (bits != 0 || count != 2 * padding) return std::nullopt;
   return out;
 }
 

@@ -83,13 +83,6 @@ std::string percent_encode(std::string_view text, bool keep_slash = false);
 /// Nothing when a '%' is not followed by two hex digits.
 std::optional<std::string> percent_decode(std::string_view text);
 
-/// RFC 4648 §4, padded.
-std::string base64_encode(ByteView bytes);
-/// RFC 4648 §5, without padding.
-std::string base64url_encode(ByteView bytes);
-/// Strict: canonical padding, no white space. Nothing otherwise.
-std::optional<Bytes> base64_decode(std::string_view text);
-
 std::string to_lower(std::string_view text);
 /// Equality without regard to ASCII case.
 bool same_name(std::string_view a, std::string_view b);

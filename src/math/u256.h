@@ -64,14 +64,6 @@ constexpr uint64_t is_zero_u256(const U256& a) {
   return ((any | (0 - any)) >> 63) ^ 1;
 }
 
-inline void store_be(const U256& a, std::span<uint8_t, 32> out) {
-  for (size_t i = 0; i < 4; ++i) {
-    for (size_t b = 0; b < 8; ++b) {
-      out[31 - 8 * i - b] = static_cast<uint8_t>(a[i] >> (8 * b));
-    }
-  }
-}
-
 inline U256 load_be(std::span<const uint8_t, 32> in) {
   U256 a{};
   for (size_t i = 0; i < 4; ++i) {

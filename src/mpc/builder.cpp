@@ -48,10 +48,6 @@ void Builder::add_output(std::string_view name, OutputKind kind, const Bits& bit
   outputs_.push_back(std::move(output));
 }
 
-bool Builder::is_pub_valued(Bit bit) const {
-  return !bit.is_constant() && pub_valued(bit.literal_);
-}
-
 uint32_t Builder::add_node(uint32_t literal_a, uint32_t literal_b, bool is_and, bool pub_valued) {
   FLEXROOM_ASSERT(nodes_.size() < kMaxNodes);
   const auto node = static_cast<uint32_t>(nodes_.size());

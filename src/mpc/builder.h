@@ -67,7 +67,6 @@ class Builder {
 
   /// ANDs written so far, whether or not an output needs them.
   uint32_t num_ands() const { return num_ands_; }
-  bool is_pub_valued(Bit bit) const;
 
   /// The circuit, without gates that reach no output. The builder is empty afterwards.
   Circuit finish();

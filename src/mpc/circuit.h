@@ -62,9 +62,4 @@ struct Circuit {
   size_t output_group(std::string_view name) const;  // asserts that it exists
 };
 
-/// Evaluates in the clear; the oracle of every circuit test, called by nothing else. `inputs`
-/// [num_inputs] bits; returns the bits of each output group.
-std::vector<std::vector<bool>> evaluate_plain(const Circuit& circuit,
-                                              const std::vector<bool>& inputs);
-
 }  // namespace flexroom::mpc

@@ -49,12 +49,6 @@ void MemorySafety::burn(AbortCode code) {
   burned_ = true;
 }
 
-void MemorySafety::begin_epoch() {
-  const std::lock_guard lock(mutex_);
-  dirty_ = 0;
-  burned_ = false;
-}
-
 size_t MemorySafety::dirty() const {
   const std::lock_guard lock(mutex_);
   return dirty_;

@@ -23,8 +23,6 @@ class MemorySafety : public Safety {
   /// A boolean cheat was seen: nothing goes on in this epoch. LIFE as prep/cheat_effect.h says; it
   /// is one number for all peers.
   void burn(AbortCode code);
-  /// A refresh: dirty starts anew, LIFE does not (§10.3).
-  void begin_epoch();
 
   size_t dirty() const;
   size_t life() const;

@@ -47,12 +47,6 @@ double bucketing_error_log2(size_t bucket_size, size_t batch) {
   return -(b + (b - 1) * std::log2(static_cast<double>(batch)));
 }
 
-double masked_error_log2(unsigned string_bits, unsigned dirty_max) {
-  const auto w = static_cast<double>(string_bits);
-  return std::log2(dirty_max + 1.0) +
-         std::log2(std::exp2(-w) + std::exp2(-(w - 2)) + std::exp2(-64.0));
-}
-
 void require_acceptable(const TripleParameters& parameters) {
   const auto refuse = [](const std::string& problem, const char* remedy) {
     throw InputError("triple parameters", problem, remedy);

@@ -48,10 +48,6 @@ double and_bytes_to_each_peer(TripleProtocol protocol);
 /// log2 of the probability that a batch holds a leaked triple: -(B + (B-1) log2 L).
 double bucketing_error_log2(size_t bucket_size, size_t batch);
 
-/// log2 of the error of an epoch with masked triples (engine-v2.md §V3), each batch with a count of
-/// its own: R (2^-K + 2^-(w-2) + 2^-64), R = dirty_max + 1.
-double masked_error_log2(unsigned string_bits, unsigned dirty_max);
-
 /// Throws InputError unless L is a power of two and w is 64 or 128, and with buckets B + (B-1)
 /// log2 L >= 43.
 void require_acceptable(const TripleParameters& parameters);

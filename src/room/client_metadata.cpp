@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "base/base64.h"
 #include "http/text.h"
 
 namespace flexroom::room {
@@ -54,7 +55,7 @@ std::string client_metadata(const Digest& release) {
   const Bytes sealed = xxtea_seal(
       fmt::format(R"({{"client":"flexroom","nonce":"{}"}})", nonce.substr(0, 2 * kNonceBytes)),
       kKey);
-  return http::base64_encode(sealed);
+  return base64_encode(sealed);
 }
 
 }  // namespace flexroom::room

@@ -28,11 +28,10 @@
 #include "net/address.h"
 #include "net/identity.h"
 #include "net/tcp_stream.h"
-#include "room/agreed_call.h"
 #include "room/doctor_members.h"
+#include "room/doctor_service.h"
 #include "room/failure.h"
 #include "room/local_checks.h"
-#include "room/service_probe.h"
 #include "store/open_mark.h"
 
 namespace flexroom {
@@ -43,6 +42,12 @@ using State = Check::State;
 
 constexpr std::chrono::seconds kPatience{5};
 constexpr int64_t kDay = 86'400;
+constexpr const char* kIdentityRemedy =
+    "bring the files of the identity back from your backup; where there is none, make a new one "
+    "with `flexroom init --identity` and put its certificate into room.toml at every member";
+constexpr const char* kMeetRemedy =
+    "start `flexroom doctor --with-members` at all members at the same time; if they do not find "
+    "each other, look at the lines of port and members that `flexroom doctor` prints at each";
 
 std::string day(std::time_t when) { return fmt::format("{:%Y-%m-%d %H:%M}Z", fmt::gmtime(when)); }
 
@@ -75,10 +80,11 @@ class Doctor {
 
   std::vector<Check> run() {
     versions();
+    processor();
     clock();
     memory_lock();
     std::optional<Setting> setting;
-    looked("configuration", [&] {
+    looked("configuration", "correct the file as docs/files.md says", [&] {
       MemberConfig member = MemberConfig::load(options_.member_file);
       RoomConfig room = RoomConfig::load(member.room_file);
       const PartyId self = room.member_id(member.name);
@@ -100,8 +106,10 @@ class Doctor {
   }
 
  private:
-  /// What `look` throws is what is wrong.
-  void looked(const std::string& name, const std::function<Check()>& look) {
+  /// What `look` throws is what is wrong. `otherwise`: what to do where neither it nor what was
+  /// thrown says so.
+  void looked(const std::string& name, const std::string& otherwise,
+              const std::function<Check()>& look) {
     Check check;
     try {
       check = look();
@@ -114,15 +122,19 @@ class Doctor {
     }
     check.name = name;
     check.detail = display_lines(check.detail);
+    if (check.state != State::kOk && check.remedy.empty()) check.remedy = otherwise;
     checks_.push_back(std::move(check));
   }
 
   void versions() {
-    looked("versions", [] {
+    looked("versions", "install flexroom again", [] {
       return Check{"", State::kOk,
                    fmt::format("flexroom {}, {}", kVersion, OpenSSL_version(OPENSSL_VERSION)), ""};
     });
-    looked("processor", [] {
+  }
+
+  void processor() {
+    looked("processor", "use another machine", [] {
       const bool fit = __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") &&
                        __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
       return fit ? Check{"", State::kOk, "AES, PCLMUL, AVX2 and BMI2 are there", ""}
@@ -132,7 +144,7 @@ class Doctor {
   }
 
   void clock() {
-    looked("clock", [] {
+    looked("clock", "start an NTP service", [] {
       timex state{};
       const bool known = ::adjtimex(&state) >= 0;
       const std::string now = day(std::time(nullptr));
@@ -145,7 +157,7 @@ class Doctor {
   }
 
   void memory_lock() {
-    looked("memory lock", [] {
+    looked("memory lock", "raise the limit (ulimit -l, LimitMEMLOCK=)", [] {
       rlimit limit{};
       (void)getrlimit(RLIMIT_MEMLOCK, &limit);
       constexpr size_t kTry = size_t{1} << 16;
@@ -163,7 +175,7 @@ class Doctor {
   }
 
   void identity(const Setting& setting) {
-    looked("identity", [&] {
+    looked("identity", kIdentityRemedy, [&] {
       const net::Identity own = net::Identity::load(setting.member.identity_dir);
       const MemberEntry& entry = setting.room.members[setting.self];
       const std::string shown = to_hex(own.fingerprint());
@@ -184,7 +196,7 @@ class Doctor {
   }
 
   void disk(const Setting& setting) {
-    looked("disk", [&] {
+    looked("disk", "name another state_dir in member.toml, or mend this one", [&] {
       require_disk(setting.member);
       const std::filesystem::path folder = existing(setting.member.state_dir);
       return Check{"", State::kOk,
@@ -198,7 +210,7 @@ class Doctor {
   /// knows, which opens the state.
   void open_marks(const Setting& setting) {
     for (const auto& left : store::OpenMark::left(setting.member.state_dir)) {
-      looked("open session", [&] {
+      looked("open session", "run `flexroom status`", [&] {
         return Check{"", State::kWarning,
                      fmt::format("{} is not counted yet: {}", store::to_string(left.state),
                                  left.file.string()),
@@ -213,7 +225,7 @@ class Doctor {
     if (setting.self + 1 == setting.room.members.size()) return;
     const Endpoint where =
         setting.member.listen.value_or(setting.room.members[setting.self].address);
-    looked("port", [&] {
+    looked("port", "take another port in room.toml", [&] {
       const net::Resolved resolved = net::resolve(where.host, where.port, true);
       if (!resolved.problem.empty()) {
         return Check{"", State::kProblem,
@@ -248,12 +260,12 @@ class Doctor {
       const MemberEntry& member = setting.room.members[i];
       if (i == setting.self) continue;
       if (i > setting.self) {
-        looked("member " + member.name, [] {
+        looked("member " + member.name, "", [] {
           return Check{"", State::kOk, "connects to this one", ""};
         });
         continue;
       }
-      looked("member " + member.name, [&] {
+      looked("member " + member.name, "correct its address in room.toml", [&] {
         const std::string at =
             fmt::format("{}:{}", display(member.address.host), member.address.port);
         try {
@@ -270,7 +282,7 @@ class Doctor {
 
   void compare(const Setting& setting) {
     std::vector<Check> found;
-    looked("members", [&] {
+    looked("members", kMeetRemedy, [&] {
       compare_with_members(setting.room, options_, found);
       const bool same = std::none_of(found.begin(), found.end(), [](const Check& check) {
         return check.state == State::kProblem;
@@ -283,31 +295,38 @@ class Doctor {
 
   void services(const Setting& setting) {
     for (const Provider& provider : setting.room.providers) {
-      looked("authority of " + provider.name, [&] {
+      looked("authority of " + provider.name, "correct `ca_file` in room.toml", [&] {
         return Check{"", State::kOk, chain_policy(provider, "").trust.description(), ""};
       });
     }
-    if (options_.job_or_recipe.empty()) {
-      for (const Provider& provider : setting.room.providers) {
-        for (const Provider::ConnectTo& rule : provider.connect_to) {
-          if (rule.host == "*" || rule.port == 0) continue;
-          if (setting.room.serves(provider, rule.host)) {
-            service(setting, provider, rule.host, rule.port);
-            continue;
-          }
-          looked(fmt::format("service {}:{}", rule.host, rule.port), [&] {
+    if (!options_.job_or_recipe.empty()) return services_of_file(setting);
+    for (const Provider& provider : setting.room.providers) {
+      for (const Endpoint& one : named_services(setting.room, provider)) {
+        service(setting, provider, one);
+      }
+      rules_for_nothing(setting, provider);
+    }
+  }
+
+  /// Rules of connect_to for hosts that the entry does not serve.
+  void rules_for_nothing(const Setting& setting, const Provider& provider) {
+    for (const Provider::ConnectTo& rule : provider.connect_to) {
+      if (rule.host == "*" || setting.room.serves(provider, rule.host)) continue;
+      looked(
+          fmt::format("service {}:{}", rule.host, rule.port == 0 ? "*" : std::to_string(rule.port)),
+          "", [&] {
             return Check{"", State::kWarning,
                          fmt::format("stands in connect_to of {}, whose `hosts` do not list it: "
                                      "nothing of {} goes there",
                                      provider.name, provider.name),
                          "add it to `hosts`, or take the rule out"};
           });
-        }
-      }
-      return;
     }
+  }
+
+  void services_of_file(const Setting& setting) {
     std::optional<std::string> provider, host;
-    looked("file", [&] {
+    looked("file", "name a job or a recipe (docs/files.md, docs/recipes.md)", [&] {
       if (TomlTable::load(options_.job_or_recipe).has("recipe")) {
         const Recipe recipe = Recipe::load(options_.job_or_recipe);
         provider = recipe.provider;
@@ -322,38 +341,21 @@ class Doctor {
     });
     if (!provider) return;
     const Provider* found = nullptr;
-    looked("provider", [&] {
+    looked("provider", "name one of room.toml's providers, which serves the host", [&] {
       found = &setting.room.provider_for(*provider, *host);
       return Check{"", State::kOk, found->name, ""};
     });
-    if (found != nullptr) service(setting, *found, *host, 443);
+    if (found != nullptr) service(setting, *found, {*host, 443});
   }
 
-  void service(const Setting& setting, const Provider& provider, const std::string& host,
-               uint16_t port) {
-    const bool courier = setting.room.courier_id() == setting.self;
-    looked(fmt::format("service {}:{}", host, port), [&] {
-      try {
-        const Endpoint target = provider.resolve(host, port);
-        const auto stream = net::connect_tcp(target.host, target.port, kPatience);
-        const tls::CertificateList look =
-            look_at_service(*stream, host, provider.group, *provider.tls.suite);
-        stream->close();
-        tls::check_chain(look, chain_policy(provider, host));
-        return Check{"", State::kOk, "answers TLS 1.3; its certificate is right", ""};
-      } catch (const ProtocolAbort& abort) {
-        return Check{"", courier ? State::kProblem : State::kWarning, abort.detail(),
-                     courier ? "calls need this: only this member, the courier, connects to it"
-                             : "only the courier, " +
-                                   setting.room.members[setting.room.courier_id()].name +
-                                   ", connects to it"};
-      }
-    });
+  void service(const Setting& setting, const Provider& provider, const Endpoint& one) {
+    looked(fmt::format("service {}:{}", one.host, one.port), "correct `ca_file` in room.toml",
+           [&] { return examine_service(setting.room, setting.self, provider, one); });
   }
 
   void links(const JobConfig& job) {
     if (options_.links.empty()) return;
-    looked("links", [&] {
+    looked("links", "make new links, and write them into the file", [&] {
       const LinksConfig own = LinksConfig::load(options_.links);
       const std::vector<std::string> notes = require_good_links(
           own, options_.links.string(), std::chrono::minutes(job.deadline_minutes),

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "agent/phases.h"
+#include "base/display.h"
 #include "base/private_file.h"
 #include "config/toml.h"
 #include "flow/run.h"
@@ -56,6 +57,18 @@ struct ReadFlow {
   std::map<std::string, SecretBytes> inputs;  // this member's, until the run has them
 };
 
+/// What the file says of itself that each member's person must know (operations.md (f)): asked for
+/// here, whoever the Decider is, so that no way to start the flow leaves it out.
+void require_consent(const flow::Flow& flow, Decider& decider) {
+  if (flow.consent.empty()) return;
+  Question question;
+  question.kind = Question::Kind::kConsent;
+  question.text = fmt::format("{}: {}. Go on?", display(flow.name), display(flow.consent));
+  if (decider.human_input(question) == "yes") return;
+  throw InputError("flow " + flow.name, flow.consent,
+                   "do what it needs (docs/flows.md), then say that you know it: --i-know");
+}
+
 /// Everything that can be wrong, before anybody is joined.
 ReadFlow read_flow(session::MemberState& state, const FlowRequest& request, Decider& decider) {
   const RoomConfig& room = state.room();
@@ -73,6 +86,7 @@ ReadFlow read_flow(session::MemberState& state, const FlowRequest& request, Deci
   if (!request.key.secret.empty()) {
     out.key.emplace(out.file, request.key, state.secret(request.key.secret));
   }
+  require_consent(out.file, decider);
   // Last: nobody is asked for what is of no use.
   out.inputs = flow_inputs(out.file, out.arguments, state.member().name, request.inputs, decider);
   return out;

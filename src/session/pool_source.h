@@ -62,7 +62,6 @@ class PooledSource : public prep::Source {
   /// session has the pool, or the disk is full.
   size_t fill(size_t num_triples, size_t num_bits, const prep::Progress& progress = nullptr);
   PoolStock stock();
-  bool live_was_needed() const { return live_ != nullptr; }
 
  private:
   using Parts = std::vector<prep::AuthBits>;  // x, y, z, or one array of bits

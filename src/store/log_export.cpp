@@ -2,12 +2,12 @@
 
 #include <fmt/chrono.h>
 #include <fmt/core.h>
-#include <sodium.h>
 
 #include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "agreement/render.h"
+#include "base/base64.h"
 #include "base/display.h"
 
 namespace flexroom::store {
@@ -15,14 +15,6 @@ namespace {
 
 using agreement::Statement;
 using agreement::StatementKind;
-
-std::string base64(ByteView bytes) {
-  std::string out(sodium_base64_encoded_len(bytes.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
-  sodium_bin2base64(out.data(), out.size(), bytes.data(), bytes.size(),
-                    sodium_base64_VARIANT_ORIGINAL);
-  out.pop_back();  // its end mark
-  return out;
-}
 
 std::string date(uint64_t seconds) {
   constexpr uint64_t kYear9999 = 253'402'300'799;  // what a liar wrote may be any number
@@ -59,7 +51,7 @@ std::string configuration_text(const Statement& s) {
 
 std::string export_line(const AuditLog::Stored& stored) {
   const Statement& s = stored.statement;
-  nlohmann::json line{{"statement", base64(s.encode())},
+  nlohmann::json line{{"statement", base64_encode(s.encode())},
                       {"room", to_hex(s.room)},
                       {"author", to_hex(s.author)},
                       {"incarnation", s.incarnation},

@@ -215,7 +215,7 @@ void ClientHandshake::on_message(const Bytes& message) {
       on_server_hello(body);
       break;
     case Phase::kEncryptedExtensions:  // C1
-      encrypted_extensions_ = parse_encrypted_extensions(body, hello_);
+      check_encrypted_extensions(body, hello_);
       phase_ = Phase::kCertificate;
       break;
     case Phase::kCertificate:  // C2

@@ -68,7 +68,6 @@ class ClientHandshake {
 
   /// The first bytes for the server.
   Bytes client_hello_record() const;
-  const ClientHello& client_hello() const { return hello_; }
 
   /// Server bytes in stream order, cut anywhere. At most 128 KB are kept while the secrets are
   /// awaited.
@@ -96,7 +95,6 @@ class ClientHandshake {
   uint64_t bytes_received() const { return reader_.bytes_received(); }
   /// Whether a record has begun that is not whole.
   bool has_partial_record() const { return reader_.partial() != 0; }
-  const EncryptedExtensions& encrypted_extensions() const { return encrypted_extensions_; }
 
  private:
   template <typename Step>
@@ -132,7 +130,6 @@ class ClientHandshake {
   Digest c_hs_{};
   Digest s_hs_{};
   TrafficKeys server_keys_;
-  EncryptedExtensions encrypted_extensions_;
   CertificateList certificates_;
   Digest h2_{};
 };

@@ -240,11 +240,10 @@ ServerHello parse_server_hello(ByteView body, const ClientHello& hello) {
   return {read_key_share(extensions, hello.group, in)};
 }
 
-EncryptedExtensions parse_encrypted_extensions(ByteView body, const ClientHello& hello) {
+void check_encrypted_extensions(ByteView body, const ClientHello& hello) {
   WireReader in(body, "encrypted extensions");
   const auto extensions = read_extensions(in.vector16(), "encrypted extensions");
   in.finish();
-  EncryptedExtensions out;
   for (const auto& [type, content] : extensions) {
     if (type == kServerName) {
       if (!content.empty()) {
@@ -259,12 +258,11 @@ EncryptedExtensions parse_encrypted_extensions(ByteView body, const ClientHello&
       list.finish();
     } else if (type == kAlpn) {
       check_alpn(content, in);
-      out.http11 = true;
     } else if (type == kRecordSizeLimit && hello.offered_record_size_limit) {
       WireReader value(content, "encrypted extensions");
-      out.record_size_limit = value.u16();
+      const uint16_t limit = value.u16();
       value.finish();
-      if (*out.record_size_limit < 64) in.fail("the server's record size limit is below 64");
+      if (limit < 64) in.fail("the server's record size limit is below 64");
     } else if (type == kEarlyData) {
       in.fail("the server accepted early_data, which was not offered",
               Alert::kUnsupportedExtension);
@@ -274,7 +272,6 @@ EncryptedExtensions parse_encrypted_extensions(ByteView body, const ClientHello&
               Alert::kUnsupportedExtension);
     }
   }
-  return out;
 }
 
 namespace {

@@ -75,12 +75,8 @@ struct ServerHello {
 };
 ServerHello parse_server_hello(ByteView body, const ClientHello& hello);
 
-/// C1 of §3.5.
-struct EncryptedExtensions {
-  bool http11 = false;  // the server chose ALPN http/1.1
-  std::optional<uint16_t> record_size_limit;
-};
-EncryptedExtensions parse_encrypted_extensions(ByteView body, const ClientHello& hello);
+/// C1 of §3.5. Nothing that may stand there changes what the client does.
+void check_encrypted_extensions(ByteView body, const ClientHello& hello);
 
 /// The framing half of C2 of §3.5.
 struct CertificateList {

@@ -48,13 +48,6 @@ TrustStore TrustStore::from_files(const std::vector<std::string>& paths,
   return out;
 }
 
-TrustStore TrustStore::from_pem(std::string_view pem, std::string_view description) {
-  TrustStore out;
-  out.add_pem(pem, description);
-  out.description_ = description;
-  return out;
-}
-
 TrustStore TrustStore::system() {
   TrustStore out;
   FLEXROOM_ASSERT(X509_STORE_set_default_paths(out.store_.get()) == 1);

@@ -16,7 +16,6 @@ class TrustStore {
   /// PEM files. `provider` is named in messages. Throws InputError when a file cannot be read or
   /// holds no certificate.
   static TrustStore from_files(const std::vector<std::string>& paths, std::string_view provider);
-  static TrustStore from_pem(std::string_view pem, std::string_view description);
   /// The system's roots.
   static TrustStore system();
 

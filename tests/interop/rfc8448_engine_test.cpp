@@ -86,87 +86,119 @@ struct Trace {
   Digest h1, h2;
 };
 
-Values replay(net::Party& party, prep::Source& source, const Trace& trace) {
-  const size_t n = party.num_parties();
-  const Digest id{1};
-  arith::Token token = [&] {
-    const arith::ScopeGuard scope(party, id);
-    arith::Cope<Group::Field> cope(party, source);
-    auto witness = arith::TokenWitness<Group>::random(party, id);
-    witness.k = Scalar::from_u64(1000 + party.id());
-    if (party.id() + 1 == n) {
-      witness.k = trace.client_key;
+/// The trace's connection at one member, step by step.
+class Replay {
+ public:
+  Replay(net::Party& party, prep::Source& source, const Trace& trace)
+      : party_(party), source_(source), trace_(trace), engine_(party, source) {}
+
+  Values run() {
+    handshake(token());
+    plan_.bytes = trace_.request.size();
+    const std::shared_ptr<const mpc::Program> program = agent::request_program(plan_);
+    const prep::Powers powers = source_.powers(plan_.keystream_blocks() + 2);
+    record(*program, powers, request(program, powers));
+    return std::move(out_);
+  }
+
+ private:
+  /// The last member's share of the key is what the others' leave of the trace's.
+  arith::Token token() {
+    const size_t n = party_.num_parties();
+    const Digest id{1};
+    const arith::ScopeGuard scope(party_, id);
+    arith::Cope<Group::Field> cope(party_, source_);
+    auto witness = arith::TokenWitness<Group>::random(party_, id);
+    witness.k = Scalar::from_u64(1000 + party_.id());
+    if (party_.id() + 1 == n) {
+      witness.k = trace_.client_key;
       for (PartyId i = 0; i + 1 < n; ++i) witness.k -= Scalar::from_u64(1000 + i);
     }
-    witness.key_proof = arith::KeyContribution<Group>::prove(party, id, witness.k);
+    witness.key_proof = arith::KeyContribution<Group>::prove(party_, id, witness.k);
     std::vector<arith::TokenWitness<Group>> witnesses;
     witnesses.push_back(std::move(witness));
-    auto tokens = arith::TokenBatch<Group>(party, source, cope, {id}, std::move(witnesses)).run();
+    auto tokens = arith::TokenBatch<Group>(party_, source_, cope, {id}, std::move(witnesses)).run();
+    out_.key_share = arith::key_share(tokens.front());
     return std::move(tokens.front());
-  }();
-  Values out;
-  out.key_share = arith::key_share(token);
-  boolean::Engine engine(party, source);
-
-  const auto a =
-      std::make_shared<const mpc::Program>(mpc::compile(circuits::gc_a(NamedGroup::kX25519, n)));
-  std::vector<prep::AuthBits> zero_a(a->inputs.size());
-  for (size_t i = 0; i < n; ++i) {
-    zero_a[a->input_group("rho_" + std::to_string(i))] = std::move(token.rho[i]);
   }
-  const auto gc_a = engine.prepare(a, std::move(zero_a), "rfc 8448 a");
-  boolean::OnlineInputs inputs = agent::empty_inputs(*a);
-  inputs.pub[a->input_group("c")] = arith::dh_online(party, token, trace.server_share, Digest{2},
-                                                     Digest{3}, {[](const auto&) {}, nullptr});
-  const tls::HandshakeWords words = tls::handshake_words(trace.h1);
-  inputs.pub[a->input_group("kw_c_hs")] = agent::word_bits(words.client);
-  inputs.pub[a->input_group("kw_s_hs")] = agent::word_bits(words.server);
-  boolean::Outputs outputs = engine.run(*gc_a, inputs);
-  const auto opened = [&](const mpc::Program& program, std::string_view name) {
+
+  /// GC-A.
+  void handshake(arith::Token token) {
+    const size_t n = party_.num_parties();
+    const auto a =
+        std::make_shared<const mpc::Program>(mpc::compile(circuits::gc_a(NamedGroup::kX25519, n)));
+    std::vector<prep::AuthBits> zero_a(a->inputs.size());
+    for (size_t i = 0; i < n; ++i) {
+      zero_a[a->input_group("rho_" + std::to_string(i))] = std::move(token.rho[i]);
+    }
+    const auto gc_a = engine_.prepare(a, std::move(zero_a), "rfc 8448 a");
+    boolean::OnlineInputs inputs = agent::empty_inputs(*a);
+    inputs.pub[a->input_group("c")] = arith::dh_online(
+        party_, token, trace_.server_share, Digest{2}, Digest{3}, {[](const auto&) {}, nullptr});
+    const tls::HandshakeWords words = tls::handshake_words(trace_.h1);
+    inputs.pub[a->input_group("kw_c_hs")] = agent::word_bits(words.client);
+    inputs.pub[a->input_group("kw_s_hs")] = agent::word_bits(words.server);
+    boolean::Outputs outputs = engine_.run(*gc_a, inputs);
+    out_.c_hs = opened(outputs, *a, "c_hs");
+    out_.s_hs = opened(outputs, *a, "s_hs");
+    out_.kin_ms = opened(outputs, *a, "kin_ms");
+    kout_ms_ = std::move(outputs.kept[a->output_group("kout_ms")]);
+    kin_ms_ = sha256_state_from(agent::digest_of_bits(outputs.opened[a->output_group("kin_ms")]));
+  }
+
+  /// GC-B.
+  boolean::Outputs request(const std::shared_ptr<const mpc::Program>& b,
+                           const prep::Powers& powers) {
+    std::vector<prep::AuthBits> zero_b(b->inputs.size());
+    zero_b[b->input_group("r_c")] = ghash_order(powers.r_bits);
+    const auto gc_b = engine_.prepare(b, std::move(zero_b), "rfc 8448 b");
+    boolean::OnlineInputs inputs = agent::empty_inputs(*b);
+    const tls::ApplicationWords application = tls::application_words(kin_ms_, trace_.h2);
+    inputs.dyn[b->input_group("kout_ms")] = &kout_ms_;
+    inputs.pub[b->input_group("kw_c_ap")] = agent::word_bits(application.client);
+    inputs.pub[b->input_group("kw_s_ap")] = agent::word_bits(application.server);
+    boolean::Outputs outputs = engine_.run(*gc_b, inputs);
+    out_.s_ap = agent::bytes_of_bits(
+        prep::open_bits(party_, source_.delta(), outputs.kept[b->output_group("s_ap")], "s_ap"));
+    return outputs;
+  }
+
+  /// Header, ciphertext, and the tag that GHASH makes of them.
+  void record(const mpc::Program& b, const prep::Powers& powers, const boolean::Outputs& outputs) {
+    Bytes ciphertext = opened(outputs, b, "c_0");
+    for (size_t k = 0; k < trace_.request.size(); ++k) {
+      ciphertext[k] = static_cast<uint8_t>(ciphertext[k] ^ trace_.request[k]);
+    }
+    const auto header = tls::record_aad(ciphertext.size() + tls::kTagSize);
+    std::vector<Block> blocks;
+    prep::append_ghash_blocks(blocks, header);
+    prep::append_ghash_blocks(blocks, ciphertext);
+    Writer lengths;
+    lengths.u64(8 * header.size()).u64(8 * ciphertext.size());
+    blocks.push_back(prep::ghash_block(lengths.bytes()));
+    prep::AuthField tag =
+        prep::ghash_share(powers, prep::ghash_block(opened(outputs, b, "d_c")), blocks);
+    prep::add(tag, prep::pack(ghash_order(outputs.kept[b.output_group("j0_0")])));
+    out_.record.assign(header.begin(), header.end());
+    append(out_.record, ciphertext);
+    append(out_.record,
+           prep::ghash_bytes(prep::open_field(party_, source_.delta(), tag, "tag").front()));
+  }
+
+  static Bytes opened(const boolean::Outputs& outputs, const mpc::Program& program,
+                      std::string_view name) {
     return agent::bytes_of_bits(outputs.opened[program.output_group(name)]);
-  };
-  out.c_hs = opened(*a, "c_hs");
-  out.s_hs = opened(*a, "s_hs");
-  out.kin_ms = opened(*a, "kin_ms");
-  const prep::AuthBits kout_ms = std::move(outputs.kept[a->output_group("kout_ms")]);
-  const Sha256State kin_ms =
-      sha256_state_from(agent::digest_of_bits(outputs.opened[a->output_group("kin_ms")]));
-
-  agent::RequestPlan plan;
-  plan.bytes = trace.request.size();
-  const auto b = agent::request_program(plan);
-  const prep::Powers powers = source.powers(plan.keystream_blocks() + 2);
-  std::vector<prep::AuthBits> zero_b(b->inputs.size());
-  zero_b[b->input_group("r_c")] = ghash_order(powers.r_bits);
-  const auto gc_b = engine.prepare(b, std::move(zero_b), "rfc 8448 b");
-  inputs = agent::empty_inputs(*b);
-  const tls::ApplicationWords application = tls::application_words(kin_ms, trace.h2);
-  inputs.dyn[b->input_group("kout_ms")] = &kout_ms;
-  inputs.pub[b->input_group("kw_c_ap")] = agent::word_bits(application.client);
-  inputs.pub[b->input_group("kw_s_ap")] = agent::word_bits(application.server);
-  outputs = engine.run(*gc_b, inputs);
-  out.s_ap = agent::bytes_of_bits(
-      prep::open_bits(party, source.delta(), outputs.kept[b->output_group("s_ap")], "s_ap"));
-
-  Bytes ciphertext = opened(*b, "c_0");
-  for (size_t k = 0; k < trace.request.size(); ++k) {
-    ciphertext[k] = static_cast<uint8_t>(ciphertext[k] ^ trace.request[k]);
   }
-  const auto header = tls::record_aad(ciphertext.size() + tls::kTagSize);
-  std::vector<Block> blocks;
-  prep::append_ghash_blocks(blocks, header);
-  prep::append_ghash_blocks(blocks, ciphertext);
-  Writer lengths;
-  lengths.u64(8 * header.size()).u64(8 * ciphertext.size());
-  blocks.push_back(prep::ghash_block(lengths.bytes()));
-  prep::AuthField tag = prep::ghash_share(powers, prep::ghash_block(opened(*b, "d_c")), blocks);
-  prep::add(tag, prep::pack(ghash_order(outputs.kept[b->output_group("j0_0")])));
-  out.record.assign(header.begin(), header.end());
-  append(out.record, ciphertext);
-  append(out.record,
-         prep::ghash_bytes(prep::open_field(party, source.delta(), tag, "tag").front()));
-  return out;
-}
+
+  net::Party& party_;
+  prep::Source& source_;
+  const Trace& trace_;
+  boolean::Engine engine_;
+  agent::RequestPlan plan_;
+  prep::AuthBits kout_ms_;
+  Sha256State kin_ms_{};
+  Values out_;
+};
 
 TEST_P(Rfc8448Engine, GivesTheTracesSecretsAndItsRecord) {
   Trace trace;
@@ -177,7 +209,7 @@ TEST_P(Rfc8448Engine, GivesTheTracesSecretsAndItsRecord) {
   trace.h2 = digest("derive secret \"tls13 c ap", "hash");
   support::Dealer dealer(GetParam());
   const auto run = support::run_parties(GetParam(), [&](net::Party& party) {
-    return replay(party, dealer.source(party.id()), trace);
+    return Replay(party, dealer.source(party.id()), trace).run();
   });
   const HmacStates master = hmac_states(digest("extract secret \"master\"", "secret"));
   for (const auto& outcome : run.outcomes) {

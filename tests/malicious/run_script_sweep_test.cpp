@@ -8,9 +8,9 @@
 #include "agent/memory_journal.h"
 #include "base/codec.h"
 #include "call/run_script.h"
-#include "net/memory_mesh.h"
 #include "support/dealer.h"
 #include "support/forked.h"
+#include "support/memory_mesh.h"
 #include "support/test_service.h"
 
 // The whole road of a run-script, from the signing key to the answer: every kind of message of
@@ -50,7 +50,7 @@ struct Report {
 class Road {
  public:
   explicit Road(size_t n) : n_(n), dealer_(n), members_(n) {
-    auto transports = net::memory_mesh(n, std::chrono::seconds(60));
+    auto transports = support::memory_mesh(n, std::chrono::seconds(60));
     for (PartyId i = 0; i < n; ++i) {
       Member& m = members_[i];
       m.party = std::make_unique<net::Party>(std::move(transports[i]), Prg(Block(5, i)));

@@ -10,7 +10,7 @@
 namespace flexroom::support {
 
 /// Evaluates a circuit in the clear on 64 inputs at once, for sweeps over many texts. What
-/// mpc::evaluate_plain says is the measure (CircuitBatch.IsEvaluatePlain).
+/// evaluate_plain says is the measure (CircuitBatch.IsEvaluatePlain).
 class CircuitBatch {
  public:
   static constexpr size_t kLanes = 64;

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "mpc/circuit.h"
+#include "support/evaluate_plain.h"
 
 namespace flexroom::support {
 
@@ -20,7 +21,7 @@ class CircuitRun {
   CircuitRun& set(std::string_view group, ByteView bytes);
 
   const std::vector<bool>& inputs() const { return inputs_; }
-  void run() { outputs_ = mpc::evaluate_plain(circuit_, inputs_); }
+  void run() { outputs_ = evaluate_plain(circuit_, inputs_); }
   const std::vector<std::vector<bool>>& outputs() const { return outputs_; }
   const std::vector<bool>& bits(std::string_view group) const;
   Bytes bytes(std::string_view group) const;

@@ -10,9 +10,9 @@
 #include "agent/connection.h"
 #include "agent/memory_journal.h"
 #include "base/sha256_block.h"
-#include "net/memory_mesh.h"
 #include "support/dealer.h"
 #include "support/forked.h"
+#include "support/memory_mesh.h"
 #include "support/test_service.h"
 
 namespace flexroom::support {
@@ -114,7 +114,7 @@ class ConnectionRig {
     }
     plan_.signature_offset = kSignatureOffset;
 
-    auto transports = net::memory_mesh(n, std::chrono::seconds(60));
+    auto transports = memory_mesh(n, std::chrono::seconds(60));
     std::vector<std::thread> threads;
     for (PartyId i = 0; i < n; ++i) {
       members_[i].party = std::make_unique<net::Party>(std::move(transports[i]), Prg(Block(5, i)));

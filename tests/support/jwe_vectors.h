@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "base/base64url.h"
+#include "base/base64.h"
 
 namespace flexroom::support {
 

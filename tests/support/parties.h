@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "net/memory_mesh.h"
 #include "net/party.h"
+#include "support/memory_mesh.h"
 
 namespace flexroom::support {
 
@@ -39,7 +39,7 @@ auto run_parties(size_t num_parties, Protocol protocol, net::Tamper tamper = nul
   static_assert(!std::is_void_v<T>, "let the protocol return something, such as bool");
   Run<T> run;
   run.outcomes.resize(num_parties);
-  auto transports = net::memory_mesh(num_parties, timeout);
+  auto transports = memory_mesh(num_parties, timeout);
   std::vector<std::vector<net::MessageId>> traces(num_parties);
   std::vector<std::exception_ptr> bugs(num_parties);
   std::mutex tamper_mutex;

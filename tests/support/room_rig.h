@@ -264,6 +264,7 @@ class RoomRig {
     cli::Common common;
     common.member_file = dir(i) / "member.toml";
     common.yes = true;
+    common.knows = true;
     const bool failed_before = ::testing::Test::HasFailure();
     int code = 98;
     try {

@@ -37,6 +37,42 @@ inline SealedItem keep_cookie() {
   return item;
 }
 
+inline SealedItem item_at(agent::SealedPlace at, http::CharClass char_class, size_t max,
+                          SealedItem::Fate fate = SealedItem::Fate::kKeep) {
+  SealedItem item;
+  item.at = std::move(at);
+  item.char_class = http::char_set(char_class);
+  item.max_bytes = max;
+  item.fate = fate;
+  return item;
+}
+
+inline agent::SealedJson json_path(std::vector<http::JsonStep> path, bool number = false) {
+  return {std::move(path), number};
+}
+
+/// A secret is kept, an id is opened to all, a name to one member, a kind is asserted.
+inline SealedPlan json_plan() {
+  SealedPlan plan = small_plan();
+  plan.items.push_back(
+      item_at(json_path({std::string("key"), std::string("secret")}), http::CharClass::kB64, 40));
+  plan.items.push_back(item_at(json_path({std::string("id")}, true), http::CharClass::kDigits, 8,
+                               SealedItem::Fate::kOpen));
+  plan.items.push_back(item_at(json_path({std::string("name")}), http::CharClass::kUrlSafe, 20,
+                               SealedItem::Fate::kOpen));
+  plan.items.back().to = 1;
+  plan.items.push_back(item_at(json_path({std::string("kind")}), http::CharClass::kUrlSafe, 20,
+                               SealedItem::Fate::kTest));
+  plan.items.back().equals = "a kind of key that is long";
+  plan.items.push_back(item_at(agent::SealedHeader{"x-code", "c=", ";"}, http::CharClass::kHex, 16,
+                               SealedItem::Fate::kKeep));
+  agent::SealedCodes codes;
+  codes.at = json_path({std::string("code")});
+  codes.one_of = {"Expired", "Throttled", "expired"};
+  plan.codes = codes;
+  return plan;
+}
+
 inline std::unique_ptr<ConnectionRig> make_rig(size_t n, const SealedPlan& plan) {
   const auto shared = std::make_shared<const SealedPlan>(plan);
   return std::make_unique<ConnectionRig>(n, [shared](PartyId, agent::ConnectionConfig& config) {

@@ -9,6 +9,7 @@
 #include "circuits/answer.h"
 #include "circuits/code_search.h"
 #include "support/dealer.h"
+#include "support/evaluate_plain.h"
 #include "support/parties.h"
 #include "tls/key_schedule.h"
 #include "tls/record_layer.h"
@@ -75,7 +76,7 @@ TEST(AnswerCircuits, KeysTagMasksAndKeystreamAreThoseOfTheSuite) {
   append_bits(in, words("key", 16));
   append_bits(in, words("iv", 12));
   append_bits(in, bools(random));
-  const auto out = mpc::evaluate_plain(gc_c, in);
+  const auto out = support::evaluate_plain(gc_c, in);
   Bytes h = aes(keys.key, Bytes(16));
   for (size_t k = 0; k < 16; ++k) h[k] = static_cast<uint8_t>(h[k] ^ random[k]);
   EXPECT_EQ(bytes_of(out[gc_c.output_group("d_s")]), h);
@@ -98,7 +99,7 @@ TEST(AnswerCircuits, KeysTagMasksAndKeystreamAreThoseOfTheSuite) {
     for (unsigned b = 0; b < 16; ++b) in.push_back((sequence >> b & 1) != 0);
     for (unsigned b = 0; b < 12; ++b) in.push_back((counter >> b & 1) != 0);
   }
-  const Bytes computed = bytes_of(mpc::evaluate_plain(blocks, in)[0]);
+  const Bytes computed = bytes_of(support::evaluate_plain(blocks, in)[0]);
   Bytes expected;
   for (const auto& [sequence, counter] : places)
     append(expected, keystream(keys, sequence, counter));
@@ -117,7 +118,7 @@ TEST(AnswerCircuits, KeyUpdateGivesTheNextSecret) {
   std::vector<bool> in = bools(sha256_state_bytes(states.outer));
   append_bits(in,
               word_bools(tls::outer_words(tls::inner_digest(states.inner, "traffic upd", {}, 32))));
-  const auto out = mpc::evaluate_plain(circuit, in);
+  const auto out = support::evaluate_plain(circuit, in);
   const HmacStates next = hmac_states(tls::next_traffic_secret(secret));
   const Digest inner = sha256_state_bytes(next.inner), outer = sha256_state_bytes(next.outer);
   EXPECT_EQ(bytes_of(out[circuit.output_group("kin_next")]), Bytes(inner.begin(), inner.end()));
@@ -137,7 +138,7 @@ TEST(AnswerCircuits, GatesOpenNothingOutsideTheirClass) {
   for (const std::string text : {"1f\r", "0\r\n", "g\r\n", "12;",
                                  "\x80"
                                  "12"}) {
-    const auto out = mpc::evaluate_plain(gate, bools(as_bytes(text)));
+    const auto out = support::evaluate_plain(gate, bools(as_bytes(text)));
     bool in_class = true;
     for (const char c : text) in_class &= line[static_cast<uint8_t>(c)];
     EXPECT_EQ(out[0][0], in_class) << text;
@@ -151,7 +152,7 @@ TEST(AnswerCircuits, OneClassBitForAllBytes) {
   sets[4].set();  // anything
   const mpc::Circuit circuit = circuits::class_circuit(sets);
   const auto ok = [&](const std::string& text) {
-    return bool{mpc::evaluate_plain(circuit, bools(as_bytes(text)))[0][0]};
+    return bool{support::evaluate_plain(circuit, bools(as_bytes(text)))[0][0]};
   };
   EXPECT_TRUE(ok("12x3!"));
   EXPECT_FALSE(ok("1ax3!"));

@@ -7,6 +7,7 @@
 #include "agent/views.h"
 #include "agent/write_direction.h"
 #include "support/connection_rig.h"
+#include "support/memory_mesh.h"
 
 // What a service may do once the request is out, and what becomes of its answer (tls-in-mpc.md
 // §4.6, §5.8): framing says whether it is whole, and all that came is kept. Whole connections of
@@ -288,7 +289,7 @@ TEST(ConnectionTerms, SealedAnswersNeedAPlan) {
 // Every part of what a share of a tag or of the server's key stands for is bound by the view that
 // travels with it.
 TEST(Views, BindEveryField) {
-  auto mesh = net::memory_mesh(2);
+  auto mesh = support::memory_mesh(2);
   net::Party party(std::move(mesh[0]), Prg(Block(1, 2)));
   const agent::Views views(party, Digest{});
   const Bytes header(5), other(6);
@@ -340,7 +341,7 @@ TEST(Views, AMarkNamesThePositionOfTheRecord) {
   plan.bytes = 16;
   Digest csid{};
   csid.fill(7);
-  auto transports = net::memory_mesh(2, std::chrono::seconds(60));
+  auto transports = support::memory_mesh(2, std::chrono::seconds(60));
   net::Party party(std::move(transports[0]), Prg(Block(5, 0)));
   arith::ArithEngine arith(party, dealer.source(0));
   boolean::Engine engine(party, dealer.source(0));

@@ -4,11 +4,12 @@
 #include <functional>
 
 #include "circuits/json_outline.h"
+#include "support/evaluate_plain.h"
 #include "support/sealed_rig.h"
 #include "support/sweeps.h"
 
 // Sealed answers with a body (tls-in-mpc.md §5.4, §5.6, §5.7): framing, JSON, XML, texts that are
-// searched, listed codes; and plans.
+// searched, listed codes. Plans are in sealed_plans_test.cpp.
 
 namespace flexroom {
 namespace {
@@ -20,7 +21,9 @@ using support::ConnectionRig;
 using support::expect_failure;
 using support::expect_kept;
 using support::from_openssl;
-using support::keep_cookie;
+using support::item_at;
+using support::json_path;
+using support::json_plan;
 using support::rig;
 using support::skipped;
 using support::small_plan;
@@ -30,42 +33,6 @@ using Scenario = ConnectionRig::Scenario;
 class SealedBodyTest : public ::testing::TestWithParam<size_t> {};
 
 // --- other selectors ---
-
-SealedItem item_at(agent::SealedPlace at, http::CharClass char_class, size_t max,
-                   SealedItem::Fate fate = SealedItem::Fate::kKeep) {
-  SealedItem item;
-  item.at = std::move(at);
-  item.char_class = http::char_set(char_class);
-  item.max_bytes = max;
-  item.fate = fate;
-  return item;
-}
-
-agent::SealedJson json_path(std::vector<http::JsonStep> path, bool number = false) {
-  return {std::move(path), number};
-}
-
-// A secret is kept, an id is opened to all, a name to one member, a kind is asserted.
-SealedPlan json_plan() {
-  SealedPlan plan = small_plan();
-  plan.items.push_back(
-      item_at(json_path({std::string("key"), std::string("secret")}), http::CharClass::kB64, 40));
-  plan.items.push_back(item_at(json_path({std::string("id")}, true), http::CharClass::kDigits, 8,
-                               SealedItem::Fate::kOpen));
-  plan.items.push_back(item_at(json_path({std::string("name")}), http::CharClass::kUrlSafe, 20,
-                               SealedItem::Fate::kOpen));
-  plan.items.back().to = 1;
-  plan.items.push_back(item_at(json_path({std::string("kind")}), http::CharClass::kUrlSafe, 20,
-                               SealedItem::Fate::kTest));
-  plan.items.back().equals = "a kind of key that is long";
-  plan.items.push_back(item_at(agent::SealedHeader{"x-code", "c=", ";"}, http::CharClass::kHex, 16,
-                               SealedItem::Fate::kKeep));
-  agent::SealedCodes codes;
-  codes.at = json_path({std::string("code")});
-  codes.one_of = {"Expired", "Throttled", "expired"};
-  plan.codes = codes;
-  return plan;
-}
 
 struct JsonAnswer {
   std::string status = "200 OK", type = "application/json; charset=utf-8", framing, more,
@@ -474,7 +441,8 @@ std::pair<std::string, std::string> in_the_clear(const std::string& text) {
   for (size_t k = 0; k < 8 * text.size(); ++k) {
     in[k] = (static_cast<uint8_t>(text[k / 8]) >> (k % 8) & 1) != 0;
   }
-  const std::vector<bool> marked = mpc::evaluate_plain(circuit, in)[circuit.output_group("marks")];
+  const std::vector<bool> marked =
+      support::evaluate_plain(circuit, in)[circuit.output_group("marks")];
   http::Marks marks;
   for (size_t k = 0; k < text.size(); ++k) {
     if (marked[k]) marks.push_back({k, text[k]});
@@ -526,123 +494,6 @@ TEST_P(SealedBodyTest, BodiesOfOpenssl) {
   JsonAnswer box;
   box.body = "{\"m\":[{\"from\":{\"address\":\"no-reply@s.test\"},\"intro\":\"code is 123456.\"}]}";
   expect_kept(mail.run(from_openssl({box.text(), 0, 0})), "123456");
-}
-
-// --- plans ---
-
-TEST(SealedPlans, WhatDoesNotGoTogetherIsRefused) {
-  const auto refused = [](auto change) {
-    SealedPlan plan = json_plan();
-    change(plan);
-    try {
-      plan.require_valid(2);
-      return false;
-    } catch (const InputError&) {
-      return true;
-    }
-  };
-  EXPECT_FALSE(refused([](SealedPlan&) {}));
-  EXPECT_TRUE(refused([](SealedPlan& p) { p.statuses = {408}; }));
-  EXPECT_TRUE(refused([](SealedPlan& p) { p.statuses = {500}; }));
-  EXPECT_TRUE(refused([](SealedPlan& p) { p.max_chunks = 17; }));
-  EXPECT_TRUE(refused([](SealedPlan& p) { p.spare_blocks = 129; }));
-  EXPECT_TRUE(refused([](SealedPlan& p) { p.key_updates = p.records; }));
-  EXPECT_TRUE(refused([](SealedPlan& p) { p.items[0].at = agent::SealedXml{{"A"}}; }));
-  EXPECT_TRUE(refused([](SealedPlan& p) { p.items[2].to = 2; }));
-  EXPECT_TRUE(refused([](SealedPlan& p) { p.items[0].to = 0; }));
-  EXPECT_TRUE(refused([](SealedPlan& p) { p.items[0].char_class = {}; }));
-  EXPECT_TRUE(refused([](SealedPlan& p) { p.items[3].equals = ""; }));
-  EXPECT_TRUE(refused([](SealedPlan& p) { p.items[4].behind = "x"; }));
-  // Nothing is asked about a name of no bytes (a service may send one, and stop all members).
-  EXPECT_TRUE(refused([](SealedPlan& p) { p.items[0].at = json_path({std::string()}); }));
-  EXPECT_TRUE(refused([](SealedPlan& p) { p.codes->at = json_path({std::string()}); }));
-  EXPECT_TRUE(refused([](SealedPlan& p) {
-    http::JsonItem element;
-    element.filters = {{{"from", ""}, "x"}};
-    p.items[0].at = json_path({std::string("m"), element, std::string("id")});
-  }));
-  EXPECT_TRUE(
-      refused([](SealedPlan& p) { std::get<agent::SealedHeader>(p.items[4].at).name = ""; }));
-  EXPECT_TRUE(refused([](SealedPlan& p) {
-    p.items.push_back(keep_cookie());
-    std::get<agent::SealedCookie>(p.items.back().at).query.name = "";
-  }));
-  for (const std::vector<std::string>& path :
-       {std::vector<std::string>(), std::vector<std::string>{"A", ""}}) {
-    EXPECT_TRUE(refused([&](SealedPlan& p) {
-      p.codes.reset();
-      p.items.resize(1);
-      p.items[0].at = agent::SealedXml{path};
-    }));
-  }
-  // The run behind a literal ends at the end of the text: '"' of JSON, '<' of XML.
-  const auto searched = [&](agent::SealedPlace at, const http::CharSet& run) {
-    return refused([&](SealedPlan& p) {
-      p.codes.reset();
-      p.items.resize(1);
-      p.items[0].at = at;
-      p.items[0].behind = "is ";
-      p.items[0].char_class = run;
-    });
-  };
-  const agent::SealedPlace json = json_path({std::string("a")}), xml = agent::SealedXml{{"A"}};
-  const http::CharSet cookie = http::char_set(http::CharClass::kCookie);
-  EXPECT_TRUE(searched(xml, cookie));
-  EXPECT_FALSE(searched(json, cookie));
-  EXPECT_TRUE(searched(json, http::char_set(http::CharClass::kXmlText)));
-  EXPECT_TRUE(searched(json, http::char_set(http::CharClass::kRaw)));
-  EXPECT_TRUE(searched(json, http::CharSet::of(std::string_view("a\0", 2))));
-  EXPECT_FALSE(searched(xml, http::char_set(http::CharClass::kDigits)));
-  EXPECT_TRUE(refused([](SealedPlan& p) { p.codes->one_of = {"other"}; }));
-  EXPECT_TRUE(refused(
-      [](SealedPlan& p) { std::get<agent::SealedHeader>(p.items[4].at).name = "Set-Cookie"; }));
-  EXPECT_TRUE(refused([](SealedPlan& p) {
-    p.items[3].at = json_path({std::string("kind")}, true);
-    p.items[3].equals = "null";
-  }));
-  EXPECT_TRUE(refused([](SealedPlan& p) {
-    p.items.push_back(keep_cookie());
-    std::get<agent::SealedCookie>(p.items.back().at).query.domain = "other.example";
-  }));
-  EXPECT_TRUE(refused([](SealedPlan& p) { p.codes->one_of = {"1a"}; }));
-  EXPECT_TRUE(refused([](SealedPlan& p) {
-    p.items.push_back(keep_cookie());
-    p.items.back().fate = SealedItem::Fate::kOpen;
-  }));
-}
-
-TEST(SealedPlans, EveryFieldIsInTheDigest) {
-  const Digest same = json_plan().digest();
-  const std::vector<std::function<void(SealedPlan&)>> changes = {
-      [](SealedPlan& p) { p.statuses = {201}; },
-      [](SealedPlan& p) { p.content_type = "text/json"; },
-      [](SealedPlan& p) { ++p.header_max; },
-      [](SealedPlan& p) { ++p.body_max; },
-      [](SealedPlan& p) { ++p.max_chunks; },
-      [](SealedPlan& p) { ++p.records; },
-      [](SealedPlan& p) { ++p.record_bytes; },
-      [](SealedPlan& p) { ++p.tests_max; },
-      [](SealedPlan& p) { ++p.spare_blocks; },
-      [](SealedPlan& p) { ++p.key_updates; },
-      [](SealedPlan& p) { p.items.pop_back(); },
-      [](SealedPlan& p) { p.codes.reset(); },
-      [](SealedPlan& p) { p.codes->one_of.pop_back(); },
-      [](SealedPlan& p) { p.items[0].at = json_path({std::string("key")}); },
-      [](SealedPlan& p) { std::get<agent::SealedJson>(p.items[1].at).number = false; },
-      [](SealedPlan& p) { std::get<agent::SealedHeader>(p.items[4].at).after = ""; },
-      [](SealedPlan& p) { p.items[0].fate = SealedItem::Fate::kOpen; },
-      [](SealedPlan& p) { p.items[2].to = 0; },
-      [](SealedPlan& p) { p.items[3].equals = "x"; },
-      [](SealedPlan& p) { p.items[0].behind = "x"; },
-      [](SealedPlan& p) { ++p.items[0].max_bytes; },
-      [](SealedPlan& p) { ++p.items[0].min_bytes; },
-      [](SealedPlan& p) { p.items[0].char_class = http::char_set(http::CharClass::kHex); },
-  };
-  for (size_t k = 0; k < changes.size(); ++k) {
-    SealedPlan plan = json_plan();
-    changes[k](plan);
-    EXPECT_NE(plan.digest(), same) << k;
-  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Rooms, SealedBodyTest, ::testing::Values(2, 3));

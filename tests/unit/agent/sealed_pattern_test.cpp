@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "circuits/json_outline.h"
-#include "http/code_search.h"
+#include "support/code_search.h"
 #include "support/sealed_rig.h"
 #include "support/sweeps.h"
 
@@ -216,7 +216,7 @@ SealedPlan run_plan() {
   return plan;
 }
 
-// Of random texts kept is what http::find_code finds in the clear, or nothing.
+// Of random texts kept is what support::find_code finds in the clear, or nothing.
 TEST(SealedSelection, KeepsTheRunThatIsFoundInTheClearSweep) {
   ConnectionRig& members = rig(2, "run", run_plan);
   const auto& pattern = std::get<agent::SealedPattern>(run_plan().items[1].at);
@@ -232,7 +232,8 @@ TEST(SealedSelection, KeepsTheRunThatIsFoundInTheClearSweep) {
     }
     SCOPED_TRACE(body);
     const Report report = answer_with(members, answer("text/plain", body));
-    const auto run = http::find_code(body, pattern.literal, pattern.run_class, pattern.terminator);
+    const auto run =
+        support::find_code(body, pattern.literal, pattern.run_class, pattern.terminator);
     if (body.find("aba") != std::string::npos) {
       expect_failure(report, "assert 1");
       ++refused;
@@ -301,7 +302,10 @@ TEST(SealedPatternPlans, WhatDoesNotGoTogetherIsRefused) {
     EXPECT_TRUE(refused([&](SealedPlan& plan, Pattern&) { plan.content_type = type; })) << type;
   }
   EXPECT_FALSE(refused([](SealedPlan& plan, Pattern&) { plan.content_type = "text/plain"; }));
+}
 
+TEST(SealedPatternPlans, EveryFieldIsInTheDigest) {
+  using Pattern = agent::SealedPattern;
   const Digest same = pdf_plan().digest();
   const std::vector<std::function<void(Pattern&)>> changes = {
       [](Pattern& p) { p.literal = "x"; },   [](Pattern& p) { p.run_class = {}; },

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "circuits/header_outline.h"
+#include "support/evaluate_plain.h"
 #include "support/sealed_rig.h"
 #include "support/sweeps.h"
 
@@ -31,7 +32,7 @@ http::HeaderLines clear_lines(const mpc::Circuit& circuit, const std::string& te
   for (size_t k = 0; k < 8 * text.size(); ++k) {
     in[k] = (static_cast<uint8_t>(text[k / 8]) >> (k % 8) & 1) != 0;
   }
-  const auto out = mpc::evaluate_plain(circuit, in);
+  const auto out = support::evaluate_plain(circuit, in);
   const auto marks = [&](std::string_view name) {
     const std::vector<bool>& kept = out[circuit.output_group(name)];
     std::vector<bool> all(circuit.num_inputs / 8 - kept.size());

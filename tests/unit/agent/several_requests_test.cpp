@@ -128,15 +128,14 @@ TEST_P(SeveralRequestsTest, ThreeOnOneHandshake) {
   }
 }
 
-// §4.9(1): what ends the connection. The answer itself stands where it would on a connection of its
-// own.
-TEST_P(SeveralRequestsTest, WhatEndsTheConnection) {
-  ConnectionRig& members = three(GetParam());
-  struct Case {
-    std::string what;
-    Scenario scenario;
-    bool goes_on = false, stands = true;
-  };
+/// What comes as the first answer, and what follows from it.
+struct FirstAnswer {
+  std::string what;
+  Scenario scenario;
+  bool goes_on = false, stands = true;
+};
+
+std::vector<FirstAnswer> first_answers() {
   const auto with = [](auto change, const std::string& more = "") {
     Scenario scenario = staying(cookie_answer(more));
     change(scenario.script);
@@ -145,7 +144,7 @@ TEST_P(SeveralRequestsTest, WhatEndsTheConnection) {
   const auto plain = [](auto&) {};
   const Bytes ticket = TestService::ticket_message();
   const Bytes half(ticket.begin(), ticket.begin() + 100);
-  std::vector<Case> cases = {
+  return {
       {"keep-alive", with(plain, "Connection: Keep-Alive\r\n"), true},
       {"ticket", with([&](auto& s) {
          s.behind = {{kHandshakeRecord, ticket}};
@@ -187,8 +186,14 @@ TEST_P(SeveralRequestsTest, WhatEndsTheConnection) {
       {"408", staying("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"), false, false},
       {"no cookie", staying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), false, false},
   };
+}
+
+// §4.9(1): what ends the connection. The answer itself stands where it would on a connection of its
+// own.
+TEST_P(SeveralRequestsTest, WhatEndsTheConnection) {
+  ConnectionRig& members = three(GetParam());
   size_t number = 0;
-  for (const Case& one : cases) {
+  for (const FirstAnswer& one : first_answers()) {
     if (support::skipped(GetParam(), number++)) continue;
     SCOPED_TRACE(one.what);
     const Report report = members.run(one.scenario);

@@ -11,6 +11,7 @@
 #include "boolean/engine.h"
 #include "mpc/builder.h"
 #include "support/dealer.h"
+#include "support/evaluate_plain.h"
 #include "support/parties.h"
 
 namespace flexroom::boolean::testing {
@@ -25,7 +26,7 @@ struct Scenario {
 
   void set_inputs(std::vector<bool> bits) {
     inputs = std::move(bits);
-    expected = mpc::evaluate_plain(circuit, inputs);
+    expected = support::evaluate_plain(circuit, inputs);
   }
   std::vector<uint8_t> group_bits(size_t group) const;
 };

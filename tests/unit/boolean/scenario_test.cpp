@@ -20,9 +20,12 @@ Scenario random_scenario(size_t num_parties, uint64_t seed, const CircuitShape& 
   std::mt19937_64 random(seed);
   Builder builder;
   Bits wires, zero;
+  std::vector<bool>
+      is_pub;  // of each wire: a cone of public inputs, of which no two meet in an AND
   const auto input = [&](const std::string& name, InputKind kind, PartyId owner) {
     const Bits bits = builder.add_input(name, kind, shape.group_size, owner);
     wires.insert(wires.end(), bits.begin(), bits.end());
+    is_pub.resize(wires.size(), kind == InputKind::kPub);
     if (kind == InputKind::kZero) zero = bits;
   };
   for (PartyId i = 0; i < num_parties; ++i) {
@@ -40,15 +43,17 @@ Scenario random_scenario(size_t num_parties, uint64_t seed, const CircuitShape& 
     gates.push_back(inputs[w] & other);
   }
   wires.insert(wires.end(), gates.begin(), gates.end());
+  is_pub.resize(wires.size(), false);
   for (unsigned g = 0; g < shape.gates; ++g) {
-    const Bit a = wires[random() % wires.size()];
-    Bit b = wires[random() % wires.size()];
+    const size_t at_a = random() % wires.size(), at_b = random() % wires.size();
+    const Bit a = wires[at_a];
+    Bit b = wires[at_b];
     if (random() % 3 == 0) b = !b;
-    const bool both_pub = !a.is_constant() && !b.is_constant() && builder.is_pub_valued(a) &&
-                          builder.is_pub_valued(b);
+    const bool both_pub = is_pub[at_a] && is_pub[at_b];
     const Bit out = random() % 2 == 0 || both_pub ? a ^ b : a & b;
     if (out.is_constant()) continue;
     wires.push_back(random() % 4 == 0 ? !out : out);
+    is_pub.push_back(both_pub);
   }
   Bits open(wires.end() - 24, wires.end()), keep;
   open.insert(open.end(), gates.begin(), gates.end());

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/base64.h"
 #include "base/codec.h"
 #include "base/error.h"
 #include "call/boot_loader.h"
@@ -166,7 +167,7 @@ TEST(RunInstancesCallTest, IsARecipeLikeAnyOther) {
     const std::string whole = to_text(http::render(call.request, values));
     EXPECT_EQ(whole.size(), call.bytes);
     const std::string user_data = whole.substr(whole.find("&UserData=") + 10);
-    const auto decoded = http::base64_decode(*http::percent_decode(user_data));
+    const auto decoded = base64_decode(*http::percent_decode(user_data));
     ASSERT_TRUE(decoded.has_value());
     EXPECT_EQ(to_text(*decoded), rendered(boot_loader(job(), links(n)), own));
     // Elsewhere only the bytes of whole groups depend on slots.

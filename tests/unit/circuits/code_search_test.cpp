@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include "http/code_search.h"
 #include "outline_texts.h"
 #include "support/circuit_run.h"
+#include "support/code_search.h"
 #include "support/sweeps.h"
 
 namespace flexroom::circuits {
@@ -75,8 +75,8 @@ TEST(CodeSearch, FindsWhatTheSearchInTheClearFindsSweep) {
       }
       instance.run(texts, random);
       for (size_t lane = 0; lane < texts.size(); ++lane) {
-        const auto want = http::find_code(texts[lane], query.literal,
-                                          http::char_set(http::CharClass::kDigits), clear_ends);
+        const auto want = support::find_code(texts[lane], query.literal,
+                                             http::char_set(http::CharClass::kDigits), clear_ends);
         ASSERT_EQ(by_circuit(instance, lane, kSize), want)
             << texts[lane] << " after " << query.literal;
         ASSERT_EQ(instance.bit(lane, "seen"), texts[lane].find(query.literal) != std::string::npos);
@@ -113,7 +113,7 @@ TEST(CodeSearch, ZerosBehindAShorterTextAreNoTextSweep) {
       pattern.run(filled, random);
       alone.run(same, random);
       for (size_t lane = 0; lane < texts.size(); ++lane) {
-        const auto want = http::find_code(texts[lane], literal, clear_run, clear_ends);
+        const auto want = support::find_code(texts[lane], literal, clear_run, clear_ends);
         ASSERT_EQ(by_circuit(pattern, lane, kSize), want) << texts[lane] << " after " << literal;
         const bool stands = texts[lane].find(literal) != std::string::npos;
         ASSERT_EQ(alone.bit(lane, "seen"), stands) << texts[lane] << " holds " << literal;
@@ -151,7 +151,7 @@ TEST(CodeSearch, DecoysAreRefused) {
     instance.run(one, random);
     const auto run = by_circuit(instance, 0, text.size());
     EXPECT_EQ(run ? std::string(at(text, *run)) : "", want) << text;
-    EXPECT_EQ(http::find_code(text, kLiteral, http::char_set(http::CharClass::kDigits)), run)
+    EXPECT_EQ(support::find_code(text, kLiteral, http::char_set(http::CharClass::kDigits)), run)
         << text;
   }
 }

@@ -243,39 +243,5 @@ TEST(JsonOutline, MarksDependOnTheShapeAlone) {
   }
 }
 
-// Content-Length: header and body in one window, and where the body begins is found out inside.
-TEST(JsonOutline, BehindAHeaderItIsTheOutlineOfTheBody) {
-  constexpr size_t kSize = 160;
-  mpc::Builder builder;
-  const Text window = text_of(builder.add_input("text", mpc::InputKind::kDyn, 8 * kSize));
-  const HeaderOutline header = header_outline(window);
-  builder.add_output("marks", mpc::OutputKind::kKeep, json_outline_behind(header, window).marks);
-  const auto circuit = builder.finish();
-  EXPECT_LE(circuit.num_ands, kSize * 69u);
-  Instance instance(circuit, kSize);
-  constexpr size_t kBody = 96;
-  const mpc::Circuit body_circuit = json_outline_circuit(kBody);
-  Instance body_instance(body_circuit, kBody);
-  RandomText random(15);
-  for (size_t round = 0; round < 30; ++round) {
-    std::vector<std::string> texts(support::CircuitBatch::kLanes),
-        bodies(support::CircuitBatch::kLanes);
-    std::vector<size_t> starts;
-    for (size_t lane = 0; lane < texts.size(); ++lane) {
-      bodies[lane] = random_text(random).substr(0, kBody);
-      const std::string head = "HTTP/1.1 200 OK\r\nX: " + random.of("\"\\{}a", 30) + "\r\n\r\n";
-      starts.push_back(head.size());
-      texts[lane] = head + bodies[lane];
-    }
-    instance.run(texts, random);
-    body_instance.run(bodies, random);
-    for (size_t lane = 0; lane < texts.size(); ++lane) {
-      auto marks = instance.marks(lane, "marks", texts[lane].size());
-      marks.erase(marks.begin(), marks.begin() + static_cast<std::ptrdiff_t>(starts[lane]));
-      ASSERT_EQ(marks, body_instance.marks(lane, "marks", bodies[lane].size())) << texts[lane];
-    }
-  }
-}
-
 }  // namespace
 }  // namespace flexroom::circuits

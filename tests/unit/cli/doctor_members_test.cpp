@@ -23,7 +23,7 @@ class DoctorMembersTest : public ::testing::TestWithParam<size_t> {
   void SetUp() override {
     rig_ = std::make_unique<RoomRig>(GetParam());
     rig_->edit_room("name = \"rig\"\n", "name = \"rig\"\ntimeout_seconds = 15\n");
-    rig_->write_room("[provider.p]\nhosts = [\"a.example\"]\n");
+    rig_->write_room("[provider.p]\nhosts = [\"*.a.example\"]\n");
     for (const Ended& e : rig_->init()) ASSERT_EQ(e.code, cli::kOk) << e.out;
     rig_->write_shares("k.json", "k", "0123456789abcdef");
     for (const Ended& e : rig_->import("k.json")) ASSERT_EQ(e.code, cli::kOk) << e.out;
@@ -81,7 +81,7 @@ TEST_P(DoctorMembersTest, NothingDiffersAndNothingIsChanged) {
 TEST_P(DoctorMembersTest, EveryDifferenceIsNamedWithBothValuesAndTheRemedy) {
   // Room, secrets, and the state of one member, all at once.
   std::string text = RoomRig::read(rig_->dir(last()) / "room.toml");
-  text.replace(text.find("[\"a.example\"]"), 13, "[\"b.example\"]");
+  text.replace(text.find("[\"*.a.example\"]"), 15, "[\"*.b.example\"]");
   rig_->write(last(), "room.toml", text);
   at(last(), [](session::MemberState& state) {
     state.secrets().remove(state.secret("k").id);
@@ -92,8 +92,8 @@ TEST_P(DoctorMembersTest, EveryDifferenceIsNamedWithBothValuesAndTheRemedy) {
     const PartyId other = i == last() ? 0 : last();
     EXPECT_EQ(ended[i].code, cli::kBadInput) << ended[i].out;
     const auto hosts = check(ended[i], name_of(other), "hosts of provider p");
-    EXPECT_EQ(hosts.value("here", ""), i == last() ? "b.example" : "a.example") << ended[i].out;
-    EXPECT_EQ(hosts.value("there", ""), i == last() ? "a.example" : "b.example");
+    EXPECT_EQ(hosts.value("here", ""), i == last() ? "*.b.example" : "*.a.example") << ended[i].out;
+    EXPECT_EQ(hosts.value("there", ""), i == last() ? "*.a.example" : "*.b.example");
     EXPECT_THAT(hosts.value("remedy", ""), HasSubstr("room.toml"));
     const auto secret = check(ended[i], name_of(other), "secret k version 1");
     EXPECT_EQ(secret.value(i == last() ? "here" : "there", ""), "(nothing)") << ended[i].out;

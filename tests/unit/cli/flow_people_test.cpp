@@ -6,7 +6,7 @@
 
 #include "agent/timeline.h"
 #include "room/flow_engine.h"
-#include "support/room_rig.h"
+#include "support/sandbox_flows.h"
 #include "support/sweeps.h"
 
 // Flows that need a member's person (operations.md (c)): an answer in time, late or wrong, and the
@@ -120,21 +120,13 @@ class Person final : public Decider {
   const Answers answers_;
 };
 
-class FlowPeopleTest : public ::testing::TestWithParam<size_t> {
+class FlowPeopleTest : public ::testing::TestWithParam<size_t>, protected support::SandboxFlows {
  protected:
   void SetUp() override {
-    rig_ = std::make_unique<RoomRig>(GetParam());
-    rig_->start_sandbox(sandbox());
-    all_ok(rig_->init());
+    set_up(GetParam(), [this] { return sandbox(); });
   }
   virtual std::vector<std::string> sandbox() const { return {"--record", seen_file().string()}; }
   std::filesystem::path seen_file() const { return rig_->root() / "seen"; }
-  static void all_ok(const std::vector<Ended>& ended) {
-    for (const Ended& e : ended) ASSERT_EQ(e.code, cli::kOk) << e.out;
-  }
-  void write_all(const std::string& name, const std::string& text) {
-    for (PartyId i = 0; i < rig_->size(); ++i) rig_->write(i, name, text);
-  }
   /// What the sandbox saw or gave of that kind, oldest first.
   std::vector<std::string> seen(const std::string& what) const {
     std::vector<std::string> out;
@@ -167,16 +159,6 @@ class FlowPeopleTest : public ::testing::TestWithParam<size_t> {
       }
     });
   }
-  std::vector<std::string> log_of(PartyId i) {
-    std::vector<std::string> out;
-    const json last =
-        rig_->run_one(i, [](PartyId, cli::Output& to,
-                            cli::Common& common) { return cli::show_log(to, common, true); })
-            .last();
-    for (const json& entry : last["entries"]) out.push_back(entry["text"]);
-    return out;
-  }
-  std::unique_ptr<RoomRig> rig_;
 };
 INSTANTIATE_TEST_SUITE_P(Members, FlowPeopleTest, ::testing::Values(2));
 INSTANTIATE_TEST_SUITE_P(LongSweep, FlowPeopleTest,
@@ -302,15 +284,12 @@ const std::string kCard = "4000007102938468";
 
 class FlowInputTest : public FlowPeopleTest {
  protected:
-  std::filesystem::path shipped(const std::string& name) const {
-    return std::filesystem::path(FLEXROOM_SOURCE_DIR) / "share/flows" / (name + ".toml");
-  }
   std::vector<Ended> buy(const std::string& payer = "m1") {
     return rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
       std::optional<std::filesystem::path> inputs;
       if (i == 1) inputs = rig_->dir(1) / "mine.json";
-      return cli::run_flow(out, common, shipped("buy-card"), {{"payer", payer}}, "", "", {},
-                           inputs);
+      return cli::run_flow(out, common, shipped_flow(FLEXROOM_SOURCE_DIR, "buy-card"),
+                           {{"payer", payer}}, "", "", {}, inputs);
     });
   }
 };
@@ -347,8 +326,8 @@ TEST_P(FlowInputPairTest, WhatIsWrongWithAnInputIsSaidBeforeAnybodyIsJoined) {
       const Typed nobody("");
       std::optional<std::filesystem::path> inputs;
       if (!text.empty()) inputs = rig_->dir(1) / "mine.json";
-      return cli::run_flow(out, common, shipped("buy-card"), {{"payer", payer}}, "", "", {},
-                           inputs);
+      return cli::run_flow(out, common, shipped_flow(FLEXROOM_SOURCE_DIR, "buy-card"),
+                           {{"payer", payer}}, "", "", {}, inputs);
     });
   };
   const std::vector<std::tuple<std::string, std::string, std::string>> cases = {
@@ -373,7 +352,7 @@ TEST_P(FlowInputPairTest, WhatIsWrongWithAnInputIsSaidBeforeAnybodyIsJoined) {
 /// The shop's order with the number of another flow's class: what a member that looks at nothing of
 /// its own would send.
 TEST_P(FlowInputPairTest, ANumberOutsideItsClassIsFoundInsideAndNothingIsSent) {
-  std::string text = RoomRig::read(shipped("buy-card"));
+  std::string text = RoomRig::read(shipped_flow(FLEXROOM_SOURCE_DIR, "buy-card"));
   write_all("flow.toml", text);
   const auto ended = rig_->run([&](PartyId, cli::Output& out, cli::Common& common) {
     support::Inside inside(out, common);

@@ -3,7 +3,7 @@
 
 #include <ctime>
 
-#include "support/room_rig.h"
+#include "support/sandbox_flows.h"
 #include "support/sweeps.h"
 
 // Signed steps of flows against the sandbox (operations.md (a) `sign`): with a key of the state,
@@ -132,45 +132,21 @@ Action=GetUser&Version=2010-05-08&UserName={{user}}
 on.unknown = "again"
 )";
 
-class FlowSignTest : public ::testing::TestWithParam<size_t> {
+class FlowSignTest : public ::testing::TestWithParam<size_t>, protected support::SandboxFlows {
  protected:
-  void SetUp() override {
-    rig_ = std::make_unique<RoomRig>(GetParam());
-    rig_->start_sandbox();
-    all_ok(rig_->init());
-    account_ = rig_->joint_account();
-  }
-  void import_key(const json& purposes) {
-    json terms = RoomRig::signs();
-    terms["purposes"] = purposes;
-    rig_->write_shares("k.json", "joint/key", account_["secret_access_key"].get<std::string>(),
-                       "b64", terms);
-    all_ok(rig_->import("k.json"));
-  }
-  static void all_ok(const std::vector<Ended>& ended) {
-    for (const Ended& e : ended) ASSERT_EQ(e.code, cli::kOk) << e.out;
-  }
-  using Prepare = std::function<void(PartyId, cli::Common&)>;
+  void SetUp() override { set_up(GetParam()); }
   std::vector<Ended> flow(const std::string& text, const std::string& secret = "joint/key",
                           const Prepare& prepare = nullptr) {
-    for (PartyId i = 0; i < rig_->size(); ++i) rig_->write(i, "flow.toml", text);
-    const std::string id = secret.empty() ? "" : account_["access_key_id"].get<std::string>();
-    return rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
-      if (prepare) prepare(i, common);
-      return cli::run_flow(out, common, rig_->dir(i) / "flow.toml", {}, "", "", {secret, id});
-    });
+    write_all("flow.toml", text);
+    Given given{secret.empty() ? FlowKey{} : joint_key()};
+    given.key.secret = secret;
+    given.prepare = prepare;
+    return run_own("flow.toml", given);
   }
   std::vector<Ended> shipped(const std::string& name,
                              const std::map<std::string, std::string>& arguments = {}) {
-    const std::filesystem::path file =
-        std::filesystem::path(FLEXROOM_SOURCE_DIR) / "share/flows" / (name + ".toml");
-    return rig_->run([&](PartyId, cli::Output& out, cli::Common& common) {
-      return cli::run_flow(out, common, file, arguments, "", "",
-                           {"joint/key", account_["access_key_id"].get<std::string>()});
-    });
+    return run_file(shipped_flow(FLEXROOM_SOURCE_DIR, name), {joint_key(), arguments});
   }
-  std::unique_ptr<RoomRig> rig_;
-  json account_;
 };
 INSTANTIATE_TEST_SUITE_P(Members, FlowSignTest, ::testing::Values(2));
 INSTANTIATE_TEST_SUITE_P(LongSweep, FlowSignTest, ::testing::ValuesIn(support::in_long_runs({3})));

@@ -6,7 +6,7 @@
 #include <ctime>
 
 #include "support/jwe_vectors.h"
-#include "support/room_rig.h"
+#include "support/sandbox_flows.h"
 #include "support/sweeps.h"
 
 // Computed slots of flows against the sandbox (operations.md (a) `{{NAME as FUNCTION}}`, (e)): the
@@ -108,30 +108,17 @@ std::string code_of(const std::string& key, uint64_t step) {
   return std::string(6 - digits.size(), '0') + digits;
 }
 
-class FlowSlotsTest : public ::testing::TestWithParam<size_t> {
+class FlowSlotsTest : public ::testing::TestWithParam<size_t>, protected support::SandboxFlows {
  protected:
   void SetUp() override {
-    rig_ = std::make_unique<RoomRig>(GetParam());
-    rig_->start_sandbox();
-    all_ok(rig_->init());
-    const json account = rig_->joint_account();
-    id_ = account["access_key_id"];
-    json terms = RoomRig::signs();
-    terms["purposes"] = {"sigv4 s3 us-east-1"};
-    rig_->write_shares("k.json", "joint/key", account["secret_access_key"].get<std::string>(),
-                       "b64", terms);
-    all_ok(rig_->import("k.json"));
+    set_up(GetParam());
+    import_key({"sigv4 s3 us-east-1"});
   }
-  static void all_ok(const std::vector<Ended>& ended) {
-    for (const Ended& e : ended) ASSERT_EQ(e.code, cli::kOk) << e.out;
-  }
-  using Prepare = std::function<void(PartyId, cli::Common&)>;
   std::vector<Ended> flow(const std::string& text, const Prepare& prepare = nullptr) {
-    for (PartyId i = 0; i < rig_->size(); ++i) rig_->write(i, "flow.toml", text);
-    return rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
-      if (prepare) prepare(i, common);
-      return cli::run_flow(out, common, rig_->dir(i) / "flow.toml", {}, "", "", {"joint/key", id_});
-    });
+    write_all("flow.toml", text);
+    Given given{joint_key()};
+    given.prepare = prepare;
+    return run_own("flow.toml", given);
   }
   /// The object of the bucket that has this member.
   json object_with(const std::string& name) const {
@@ -144,19 +131,6 @@ class FlowSlotsTest : public ::testing::TestWithParam<size_t> {
     }
     return {};
   }
-  /// That a member's output and all of its files are free of it.
-  void expect_unknown(const std::vector<Ended>& ended, const std::string& secret) {
-    ASSERT_GE(secret.size(), 16u);
-    for (PartyId i = 0; i < rig_->size(); ++i) {
-      std::string all = ended[i].out;
-      for (const auto& entry : std::filesystem::recursive_directory_iterator(rig_->dir(i))) {
-        if (entry.is_regular_file()) all += RoomRig::read(entry.path());
-      }
-      EXPECT_EQ(all.find(secret), std::string::npos) << "member " << i;
-    }
-  }
-  std::unique_ptr<RoomRig> rig_;
-  std::string id_;
 };
 INSTANTIATE_TEST_SUITE_P(Members, FlowSlotsTest, ::testing::Values(2));
 INSTANTIATE_TEST_SUITE_P(LongSweep, FlowSlotsTest, ::testing::ValuesIn(support::in_long_runs({3})));
@@ -175,7 +149,7 @@ TEST_P(FlowSlotsTest, CodesOfASeedThatNobodyKnowsAreThoseOfNowAndNext) {
   }
   ASSERT_TRUE(step.has_value()) << got;
   EXPECT_EQ(got["next"], code_of(seed, *step + 1));
-  expect_unknown(ended, seed);
+  expect_unknown(ended, {seed});
 }
 
 TEST_P(FlowSlotsTest, APasswordIsEncryptedUnderTheKeyThatThisRunOpened) {
@@ -189,10 +163,10 @@ TEST_P(FlowSlotsTest, APasswordIsEncryptedUnderTheKeyThatThisRunOpened) {
   EXPECT_EQ(page.open(got["a"]), password);
   EXPECT_EQ(page.open(got["b"]), password);
   EXPECT_NE(got["a"], got["b"]);
-  expect_unknown(ended, password);
+  expect_unknown(ended, {password});
   // Neither ciphertext nor tag is in the open: what members print of a JWE ends with the IV.
   const std::string jwe = got["a"];
-  expect_unknown(ended, jwe.substr(jwe.size() - 40));
+  expect_unknown(ended, {jwe.substr(jwe.size() - 40)});
 }
 
 class FlowSlotsPairTest : public FlowSlotsTest {};

@@ -4,7 +4,7 @@
 #include <ctime>
 
 #include "support/canaries.h"
-#include "support/room_rig.h"
+#include "support/sandbox_flows.h"
 
 // A flow against the sandbox (operations.md (c)): values are drawn, a sealed answer's token is kept
 // and used, and what the service then has is compared with what the members never saw.
@@ -83,27 +83,15 @@ type = "application/ld+json"
 open."mail-count" = { at = "json-number /hydra:totalItems", class = "digits", max = 4 }
 )";
 
-class FlowTest : public ::testing::TestWithParam<size_t> {
+class FlowTest : public ::testing::TestWithParam<size_t>, protected support::SandboxFlows {
  protected:
   void SetUp() override {
-    rig_ = std::make_unique<RoomRig>(GetParam());
-    rig_->start_sandbox();
-    all_ok(rig_->init());
+    set_up(GetParam());
     write_all("flow.toml", kMailbox);
   }
-  static void all_ok(const std::vector<Ended>& ended) {
-    for (const Ended& e : ended) ASSERT_EQ(e.code, cli::kOk) << e.out;
-  }
-  void write_all(const std::string& name, const std::string& text) {
-    for (PartyId i = 0; i < rig_->size(); ++i) rig_->write(i, name, text);
-  }
-  using Prepare = std::function<void(PartyId, cli::Common&)>;
   std::vector<Ended> flow(const Prepare& prepare = nullptr, const std::string& go_on = "",
                           const std::string& abandon = "") {
-    return rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
-      if (prepare) prepare(i, common);
-      return cli::run_flow(out, common, rig_->dir(i) / "flow.toml", {}, go_on, abandon);
-    });
+    return run_own("flow.toml", {{}, {}, go_on, abandon, prepare});
   }
   /// Kills a member when it comes to that durable step for the n-th time.
   static Prepare kills(PartyId victim, const std::string& step, unsigned n) {
@@ -123,30 +111,6 @@ class FlowTest : public ::testing::TestWithParam<size_t> {
     EXPECT_EQ(all.size(), 1u) << all;
     return {all.begin().key(), all.begin().value()};
   }
-  std::vector<std::string> notes(PartyId i) {
-    std::vector<std::string> out;
-    const Ended log = rig_->run_one(i, [](PartyId, cli::Output& to, cli::Common& common) {
-      return cli::show_log(to, common, true);
-    });
-    EXPECT_EQ(log.code, cli::kOk) << log.out;
-    const json last = log.last();
-    for (const json& entry : last["entries"]) out.push_back(entry["text"]);
-    return out;
-  }
-  /// That a member's output and all of its files are free of these.
-  void expect_unknown(const std::vector<Ended>& ended, const std::vector<std::string>& secrets) {
-    for (PartyId i = 0; i < rig_->size(); ++i) {
-      std::string all = ended[i].out;
-      for (const auto& entry : std::filesystem::recursive_directory_iterator(rig_->dir(i))) {
-        if (entry.is_regular_file()) all += RoomRig::read(entry.path());
-      }
-      for (const std::string& secret : secrets) {
-        ASSERT_GE(secret.size(), 16u);
-        EXPECT_THAT(all.find(secret), std::string::npos) << "member " << i;
-      }
-    }
-  }
-  std::unique_ptr<RoomRig> rig_;
 };
 INSTANTIATE_TEST_SUITE_P(Members, FlowTest, ::testing::Values(2, 3));
 
@@ -161,7 +125,7 @@ TEST_P(FlowTest, AMailboxThatNobodyKnowsIsOpenedAndRead) {
   for (PartyId i = 0; i < rig_->size(); ++i) {
     EXPECT_EQ(ended[i].last()["opened"], (json{{"mail-count", "0"}}));
     EXPECT_EQ(ended[i].last()["run"], ended[0].last()["run"]);
-    const std::vector<std::string> log = notes(i);
+    const std::vector<std::string> log = log_of(i);
     EXPECT_THAT(log, ::testing::Contains(HasSubstr("GetMailToken: ok; kept run/mail-token v1")));
     EXPECT_THAT(log, ::testing::Contains(HasSubstr("ListMails: ok; opened mail-count (")));
     EXPECT_THAT(log.back(), HasSubstr("done"));
@@ -195,7 +159,7 @@ TEST_P(FlowTest, AMemberKilledBetweenTwoStepsGoesOnWithWhatWasKept) {
   EXPECT_EQ(boxes().begin().key(), before.begin().key());
   for (PartyId i = 0; i < rig_->size(); ++i) {
     size_t created = 0;
-    for (const std::string& note : notes(i)) created += note.find("CreateEmail:") != note.npos;
+    for (const std::string& note : log_of(i)) created += note.find("CreateEmail:") != note.npos;
     EXPECT_EQ(created, 1u) << "member " << i;
   }
   expect_unknown(ended, {box().first.substr(0, 26), box().second["password"]});
@@ -226,7 +190,65 @@ TEST_P(FlowPairTest, AnAnswerThatNobodyCommittedIsFoundOutByTheRuleForUnknown) {
                              HasSubstr("its outcome is unknown, until it can no longer arrive")));
   }
   EXPECT_EQ(boxes().size(), 1u);
-  EXPECT_THAT(notes(0), ::testing::Contains(HasSubstr("CreateEmail: unknown")));
+  EXPECT_THAT(log_of(0), ::testing::Contains(HasSubstr("CreateEmail: unknown")));
+}
+
+/// Says that to what has to be known, and approves everything.
+class Told final : public Decider {
+ public:
+  explicit Told(std::string answer) : answer_(std::move(answer)) {}
+  Answer approve(const Summary&) override { return Answer::kYes; }
+  std::optional<std::string> human_input(const Question& question) override {
+    EXPECT_EQ(question.kind, Question::Kind::kConsent);
+    EXPECT_THAT(question.text, HasSubstr("open-mailbox: the box is gone with a member."));
+    ++asked;
+    return answer_;
+  }
+  int asked = 0;
+
+ private:
+  const std::string answer_;
+};
+
+// operations.md (f): asked for by the library, before anybody is joined; --yes is no answer.
+TEST_P(FlowPairTest, WhatAFileWantsToBeKnownIsAskedForWhoeverStartsIt) {
+  std::string text = kMailbox;
+  text.insert(text.find("provider = "), "consent = \"the box is gone with a member\"\n");
+  write_all("flow.toml", text);
+  rig_->write(0, "room.toml",
+              "[room]\ntimeout_seconds = 1\n" +
+                  RoomRig::read(rig_->dir(0) / "room.toml").substr(std::string("[room]\n").size()));
+  const auto alone = [&](bool knows) {
+    return rig_->run_one(0, [&](PartyId i, cli::Output& out, cli::Common& common) {
+      common.knows = knows;
+      return cli::run_flow(out, common, rig_->dir(i) / "flow.toml", {}, "", "");
+    });
+  };
+  const Ended refused = alone(false);
+  EXPECT_EQ(refused.code, cli::kBadInput) << refused.out;
+  EXPECT_THAT(refused.error(),
+              AllOf(HasSubstr("the box is gone with a member"), HasSubstr("--i-know")));
+  EXPECT_THAT(refused.out, Not(HasSubstr("waiting for")));
+  const Ended known = alone(true);
+  EXPECT_EQ(known.code, cli::kNetworkFailed) << known.out;  // it waits for the other one
+  const auto told = [&](const std::string& answer) {
+    return rig_->run_one(0, [&](PartyId i, cli::Output& out, cli::Common& common) {
+      RoomOptions options;
+      options.member_file = common.member_file;
+      Room room(options);
+      Told decider(answer);
+      Session session(room, decider);
+      try {
+        (void)session.flow({rig_->dir(i) / "flow.toml", {}, "", "", {}, {}});
+      } catch (const Error& error) {
+        EXPECT_EQ(decider.asked, 1);
+        return cli::report(out, error, false);
+      }
+      return int{cli::kOk};
+    });
+  };
+  EXPECT_EQ(told("no").code, cli::kBadInput);
+  EXPECT_EQ(told("yes").code, cli::kNetworkFailed);
 }
 
 TEST_P(FlowPairTest, AnAbandonedRunSaysWhatItMayHaveLeft) {

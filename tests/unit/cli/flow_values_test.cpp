@@ -7,7 +7,7 @@
 #include "room/removals.h"
 #include "session/signing_keys.h"
 #include "store/epoch_change.h"
-#include "support/room_rig.h"
+#include "support/sandbox_flows.h"
 
 // Values that flows keep are secrets of the room: listed, refreshed, removed, and the key of jobs
 // and calls that name none (operations.md (c), members.md §3).
@@ -101,21 +101,11 @@ open."account-id" = { at = "xml /GetCallerIdentityResponse/GetCallerIdentityResu
 on.unknown = "again"
 )";
 
-class FlowValuesTest : public ::testing::Test {
+class FlowValuesTest : public ::testing::Test, protected support::SandboxFlows {
  protected:
   void SetUp() override {
-    rig_ = std::make_unique<RoomRig>(2);
-    rig_->start_sandbox();
-    all_ok(rig_->init());
-    account_ = rig_->joint_account();
-    json terms = RoomRig::signs();
-    terms["purposes"] = {"sigv4 iam us-east-1", "sigv4 sts us-east-1"};
-    rig_->write_shares("k.json", "joint/key", account_["secret_access_key"].get<std::string>(),
-                       "b64", terms);
-    all_ok(rig_->import("k.json"));
-  }
-  static void all_ok(const std::vector<Ended>& ended) {
-    for (const Ended& e : ended) ASSERT_EQ(e.code, cli::kOk) << e.out;
+    set_up(2);
+    import_key({"sigv4 iam us-east-1", "sigv4 sts us-east-1"});
   }
   static void all_say(const std::vector<Ended>& ended, const std::string& words) {
     for (const Ended& e : ended) {
@@ -124,23 +114,13 @@ class FlowValuesTest : public ::testing::Test {
     }
   }
   std::vector<Ended> flow(const std::string& text) {
-    for (PartyId i = 0; i < rig_->size(); ++i) rig_->write(i, "flow.toml", text);
-    return run_file([this](PartyId i) { return rig_->dir(i) / "flow.toml"; });
+    write_all("flow.toml", text);
+    return run_own("flow.toml", {joint_key()});
   }
-  using Prepare = std::function<void(PartyId, cli::Common&)>;
   std::vector<Ended> shipped(const std::string& name, const Prepare& prepare = nullptr) {
-    const auto file = [&](PartyId) {
-      return std::filesystem::path(FLEXROOM_SOURCE_DIR) / "share/flows" / (name + ".toml");
-    };
-    return run_file(file, prepare);
-  }
-  std::vector<Ended> run_file(const std::function<std::filesystem::path(PartyId)>& file,
-                              const Prepare& prepare = nullptr) {
-    const FlowKey key{"joint/key", account_["access_key_id"].get<std::string>()};
-    return rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
-      if (prepare) prepare(i, common);
-      return cli::run_flow(out, common, file(i), {}, "", "", key);
-    });
+    Given given{joint_key()};
+    given.prepare = prepare;
+    return run_file(shipped_flow(FLEXROOM_SOURCE_DIR, name), given);
   }
   std::vector<Ended> make_key(const std::string& prefix = "account") {
     std::string text = kMakeKey;
@@ -160,7 +140,7 @@ class FlowValuesTest : public ::testing::Test {
   }
   /// The key that nobody names.
   std::vector<Ended> call() {
-    for (PartyId i = 0; i < rig_->size(); ++i) rig_->write(i, "who.toml", kWhoAmI);
+    write_all("who.toml", kWhoAmI);
     return rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
       return cli::call_recipe(out, common, rig_->dir(i) / "who.toml", {}, std::nullopt);
     });
@@ -202,9 +182,6 @@ class FlowValuesTest : public ::testing::Test {
   static constexpr std::string_view kComplete =
       "the removal that was interrupted before is complete";
   bool is_there(PartyId i, const std::string& name) { return !show(i, name).is_null(); }
-
-  std::unique_ptr<RoomRig> rig_;
-  json account_;
 };
 
 // What was opened beside the key is put into a header and a file: it has to be what it is called.

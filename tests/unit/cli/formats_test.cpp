@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -9,6 +10,7 @@
 
 #include "base/codec.h"
 #include "prep/epoch.h"
+#include "room/named_secrets.h"
 #include "runs/history.h"
 #include "store/room_store.h"
 #include "store/secret_store.h"
@@ -70,28 +72,85 @@ std::string as_documented(std::string kind) {
   return room == std::string::npos ? kind : kind.substr(0, room) + "@ROOM";
 }
 
-TEST(FormatsTest, EveryKindOfRowThatARoomLeavesIsOnThePage) {
-  RoomRig rig(2);
-  for (const Ended& e : rig.init()) ASSERT_EQ(e.code, cli::kOk) << e.out;
-  rig.write_shares("k.json", "k", "0123456789abcdef", "hex");
-  for (const Ended& e : rig.import("k.json")) ASSERT_EQ(e.code, cli::kOk) << e.out;
-  for (const Ended& e : rig.run([](PartyId, cli::Output&out, cli::Common&common) {
-         return cli::stock(out, common, 1);
-       })) {
-    ASSERT_EQ(e.code, cli::kOk) << e.out;
-  }
+/// Rows of both databases are on the page.
+void expect_on_page(const std::filesystem::path& state) {
   for (const auto& [file, heading] :
        {std::pair{"state.db", "Rows of state.db"}, std::pair{"once.db", "Rows of once.db"}}) {
     const auto on_page = documented(heading);
     EXPECT_GE(on_page.size(), 8u) << heading;
-    const auto found = kinds_of(rig.dir(0) / "state" / file);
+    const auto found = kinds_of(state / file);
     EXPECT_GE(found.size(), 5u) << file;
     for (const std::string& kind : found) {
       EXPECT_TRUE(on_page.contains(as_documented(kind))) << file << " has " << kind;
     }
   }
+}
+
+/// A run of a flow that is committed, with a value, armed, and about to be committed again.
+void leave_a_run(session::MemberState& state) {
+  flow::RunStore store = room::flow_store(state);
+  flow::Change change;
+  change.run = std::string(flow::kRunIdChars, 'a');
+  change.number = 1;
+  change.head = flow::RunHead{"p", "f", {}, {}, {}};
+  flow::ValueMeta value;
+  value.name = "v";
+  value.is_public = true;
+  change.values = {{value, true}};
+  flow::ValueBytes bytes;
+  bytes["v"] = SecretBytes::copy_of(as_bytes("text"));
+  store.stage(change, bytes);
+  change = store.commit(change.run, {});
+  flow::Armed armed;
+  armed.attempt = 1;
+  store.arm(change.run, "s", armed, {{"born p v", 1}});
+  change.number = 2;
+  store.stage(change, bytes);
+}
+
+TEST(FormatsTest, EveryKindOfRowThatARoomLeavesIsOnThePage) {
+  RoomRig rig(2);
+  const auto all_run = [&](const RoomRig::Command& command) {
+    for (const Ended& e : rig.run(command)) ASSERT_EQ(e.code, cli::kOk) << e.out;
+  };
+  for (const Ended& e : rig.init()) ASSERT_EQ(e.code, cli::kOk) << e.out;
+  rig.write_shares("k.json", "k", "0123456789abcdef", "hex");
+  for (const Ended& e : rig.import("k.json")) ASSERT_EQ(e.code, cli::kOk) << e.out;
+  all_run(
+      [](PartyId, cli::Output& out, cli::Common& common) { return cli::stock(out, common, 1); });
+  const std::filesystem::path state = rig.dir(0) / "state";
+  expect_on_page(state);
+  all_run([](PartyId, cli::Output& out, cli::Common& common) {
+    return cli::secret_remove(out, common, "k");
+  });
+  {
+    const auto own = room::open_state(rig.dir(0) / "member.toml", nullptr);
+    const auto removals = own->db().labels(store::rows_of_room("removal", own->rid()));
+    ASSERT_EQ(removals.size(), 1u);
+    EXPECT_EQ(removals[0].id.size(), 32u);
+    // Erased and logged; the name, and no prefix and name of a flow's value.
+    EXPECT_EQ(to_hex(removals[0].meta),
+              "03"
+              "00000001"
+              "6b"
+              "00000000"
+              "00000000");
+    leave_a_run(*own);
+  }
+  expect_on_page(state);
+  const auto kinds = kinds_of(state / "state.db"), once = kinds_of(state / "once.db");
+  for (const char* kind : {"removal", "flow run", "flow staged", "flow oks", "flow value"}) {
+    EXPECT_TRUE(std::any_of(kinds.begin(), kinds.end(), [&](const std::string& one) {
+      return one.starts_with(kind + std::string("@"));
+    })) << kind;
+  }
+  for (const char* kind : {"flow armed", "flow run", "flow ledger"}) {
+    EXPECT_TRUE(std::any_of(once.begin(), once.end(), [&](const std::string& one) {
+      return one.starts_with(kind + std::string("@"));
+    })) << kind;
+  }
   std::set<std::string> files;
-  for (const auto& entry : std::filesystem::directory_iterator(rig.dir(0) / "state")) {
+  for (const auto& entry : std::filesystem::directory_iterator(state)) {
     files.insert(entry.path().filename());
   }
   for (const std::string& file : files) {

@@ -481,45 +481,90 @@ class History {
                                            store::OnceDb::Limits{16, 64});
   }
 
-  std::string one(net::Party& party, const Flow& flow, Op op, const std::optional<Kill>& kill) {
-    const PartyId self = party.id();
-    auto state = open_state(self);
-    auto once = open_once(self);
-    ToyClock clock(toy);
-    ToyPerson person(toy);
-    ToyExecutor executor(toy, party);
+  /// What one member has in a session.
+  struct Place {
+    Place(History& h, net::Party& party)
+        : self(party.id()),
+          state(h.open_state(self)),
+          once(h.open_once(self)),
+          clock(h.toy),
+          person(h.toy),
+          executor(h.toy, party) {
+      for (PartyId i = 0; i < h.n_; ++i) {
+        keys.push_back(h.identity(i).signing_key());
+        names.push_back("m" + std::to_string(i));
+      }
+    }
+    const PartyId self;
+    std::unique_ptr<store::SealedDb> state;
+    std::unique_ptr<store::OnceDb> once;
+    ToyClock clock;
+    ToyPerson person;
+    ToyExecutor executor;
     std::vector<net::SigningKey> keys;
     std::vector<std::string> names;
-    for (PartyId i = 0; i < n_; ++i) {
-      keys.push_back(identity(i).signing_key());
-      names.push_back("m" + std::to_string(i));
+  };
+
+  RunTerms terms_of(net::Party& party, Place& at, const std::optional<Kill>& kill) {
+    const PartyId self = at.self;
+    return {{party, identity(self), at.keys, at.names, rid_},
+            *at.state,
+            *at.once,
+            at.clock,
+            at.executor,
+            at.person,
+            [this, self](const LogLine& line) {
+              if (self == 0) log.push_back(line);
+            },
+            [this, self, &at, &kill](std::string_view step) {
+              if (++steps_[self] == (kill && kill->member == self ? kill->at : 0)) {
+                throw ProtocolAbort(AbortCode::kCancelled, step, "killed");
+              }
+              if (!at_durable) return;
+              RunStore store(*at.state, *at.once, rid_, at.clock.now());
+              at_durable(self, step, store);
+            },
+            [this, self](const Waiting& one) {
+              const std::lock_guard lock(toy.mutex);
+              waits[self].push_back(one);
+            }};
+  }
+
+  void drive(FlowRun& run, PartyId self, Op op) {
+    if (op == Op::kAbandon) {
+      const Ending shown = run.prepare_abandon();
+      run.abandon([&](const Ending& ending) {
+        if (self == 0) told = ending.left;
+        const std::lock_guard lock(toy.mutex);
+        EXPECT_EQ(shown.erased, ending.erased);
+        endings[self] = ending;
+      });
+    } else if (op == Op::kGoOn) {
+      const GoingOn shown = run.prepare_go_on();
+      {
+        const std::lock_guard lock(toy.mutex);
+        going_on[self] = shown;
+      }
+      run.go_on();
+    } else {
+      // As the product does, before it asks for the approval.
+      const Outlook seen = run.contact();
+      {
+        const std::lock_guard lock(toy.mutex);
+        outlooks[self] = seen;
+      }
+      run.run();
     }
-    RunTerms terms{{party, identity(self), keys, names, rid_},
-                   *state,
-                   *once,
-                   clock,
-                   executor,
-                   person,
-                   [&](const LogLine& line) {
-                     if (self == 0) log.push_back(line);
-                   },
-                   [&](std::string_view step) {
-                     if (++steps_[self] == (kill && kill->member == self ? kill->at : 0)) {
-                       throw ProtocolAbort(AbortCode::kCancelled, step, "killed");
-                     }
-                     if (!at_durable) return;
-                     RunStore store(*state, *once, rid_, clock.now());
-                     at_durable(self, step, store);
-                   },
-                   [&](const Waiting& one) {
-                     const std::lock_guard lock(toy.mutex);
-                     waits[self].push_back(one);
-                   }};
+  }
+
+  std::string one(net::Party& party, const Flow& flow, Op op, const std::optional<Kill>& kill) {
+    const PartyId self = party.id();
+    Place at(*this, party);
     std::map<std::string, std::string> given = arguments;
-    std::erase_if(given, [&](const auto& one) {
-      return one.first != "claimant" && !flow.arguments.contains(one.first);
+    std::erase_if(given, [&](const auto& argument) {
+      return argument.first != "claimant" && !flow.arguments.contains(argument.first);
     });
-    FlowRun run(std::move(terms), flow, given);
+    FlowRun run(terms_of(party, at, kill), flow, given);
     struct Standing {
       History& h;
       const FlowRun& run;
@@ -531,30 +576,7 @@ class History {
       }
     } standing{*this, run, self};
     try {
-      if (op == Op::kAbandon) {
-        const Ending shown = run.prepare_abandon();
-        run.abandon([&](const Ending& ending) {
-          if (self == 0) told = ending.left;
-          const std::lock_guard lock(toy.mutex);
-          EXPECT_EQ(shown.erased, ending.erased);
-          endings[self] = ending;
-        });
-      } else if (op == Op::kGoOn) {
-        const GoingOn shown = run.prepare_go_on();
-        {
-          const std::lock_guard lock(toy.mutex);
-          going_on[self] = shown;
-        }
-        run.go_on();
-      } else {
-        // As the product does, before it asks for the approval.
-        const Outlook seen = run.contact();
-        {
-          const std::lock_guard lock(toy.mutex);
-          outlooks[self] = seen;
-        }
-        run.run();
-      }
+      drive(run, self, op);
       return "done";
     } catch (const FlowStop& stop) {
       return std::string(stop.kind() == FlowStop::Kind::kRestored ? "restored: " : "stop: ") +

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/base64.h"
 #include "base/error.h"
 
 // B3 of the findings: a member's private slot ran as root code in the machine.

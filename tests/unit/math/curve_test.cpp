@@ -20,6 +20,14 @@ struct BnFree {
 };
 using Bn = std::unique_ptr<BIGNUM, BnFree>;
 
+void store_be(const U256& a, std::span<uint8_t, 32> out) {
+  for (size_t i = 0; i < 4; ++i) {
+    for (size_t b = 0; b < 8; ++b) {
+      out[31 - 8 * i - b] = static_cast<uint8_t>(a[i] >> (8 * b));
+    }
+  }
+}
+
 Bn to_bn(const U256& v) {
   std::array<uint8_t, 32> bytes;
   store_be(v, bytes);

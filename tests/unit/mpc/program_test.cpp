@@ -6,6 +6,7 @@
 #include <random>
 
 #include "mpc/builder.h"
+#include "support/evaluate_plain.h"
 #include "support/program_interpreter.h"
 
 namespace flexroom::mpc {
@@ -72,7 +73,7 @@ TEST(Program, ComputesWhatTheCircuitComputes) {
     }
     for (int i = 0; i < 3; ++i) {
       const auto inputs = random_bits(random, circuit.num_inputs);
-      ASSERT_EQ(support::interpret(program, inputs), evaluate_plain(circuit, inputs));
+      ASSERT_EQ(support::interpret(program, inputs), support::evaluate_plain(circuit, inputs));
     }
   }
 }

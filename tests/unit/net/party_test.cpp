@@ -7,7 +7,7 @@
 
 #include "base/codec.h"
 #include "net/abort_reason.h"
-#include "net/memory_mesh.h"
+#include "support/memory_mesh.h"
 
 // What a corrupted member may put into a frame, below the hooks of the interposer.
 
@@ -16,7 +16,7 @@ namespace {
 
 class PartyFrames : public ::testing::Test {
  protected:
-  PartyFrames() : mesh_(memory_mesh(2, std::chrono::seconds(5))) {
+  PartyFrames() : mesh_(support::memory_mesh(2, std::chrono::seconds(5))) {
     party_ = std::make_unique<Party>(std::move(mesh_[0]), Prg(Block(1, 1)));
   }
   void peer_sends(uint64_t sequence, std::string_view label, std::string_view payload) {
@@ -48,7 +48,7 @@ TEST_F(PartyFrames, TheNextMessageOfTheRightLabelAndLengthIsTaken) {
 }
 
 TEST(PartyTrace, BothEndsSeeTheSameMessages) {
-  auto mesh = memory_mesh(2, std::chrono::seconds(5));
+  auto mesh = support::memory_mesh(2, std::chrono::seconds(5));
   Party a(std::move(mesh[0]), Prg(Block(1, 1))), b(std::move(mesh[1]), Prg(Block(1, 2)));
   std::vector<TraceEntry> at_a, at_b;
   a.send(1, "x", as_bytes("before anybody traces"));
@@ -81,7 +81,7 @@ TEST(PartyTrace, BothEndsSeeTheSameMessages) {
 
 TEST_F(PartyFrames, ARepeatedOrSkippedMessageIsRefused) {
   for (const uint64_t sequence : {0u, 2u}) {
-    auto mesh = memory_mesh(2, std::chrono::seconds(5));
+    auto mesh = support::memory_mesh(2, std::chrono::seconds(5));
     Party party(std::move(mesh[0]), Prg(Block(1, 1)));
     for (const uint64_t number : {uint64_t{0}, sequence}) {
       Writer frame;
@@ -117,7 +117,7 @@ TEST_F(PartyFrames, AbortEndsTheRunWhateverWasExpected) {
 
 TEST(PartyAbort, TheOthersHearAFixedWordAndNothingElse) {
   const auto heard = [](const std::function<void(Party&)>& end) -> std::string {
-    auto mesh = memory_mesh(2, std::chrono::seconds(5));
+    auto mesh = support::memory_mesh(2, std::chrono::seconds(5));
     Party a(std::move(mesh[0]), Prg(Block(1, 1))), b(std::move(mesh[1]), Prg(Block(1, 2)));
     end(a);
     try {

@@ -85,7 +85,7 @@ Packed pack_and_unpack(Context& context, Source& source) {
   out.bits = source.random_bits(256);
   out.plain = pack(out.bits);
   out.frobenius = pack(out.bits, 5);
-  out.again = unpack(context, out.plain);
+  out.again = unpack(context.party, source, out.plain, "unpack");
   return out;
 }
 

@@ -37,6 +37,14 @@ TEST(TripleParametersTest, ProfilesAreAcceptable) {
   EXPECT_THROW(profile("fast"), InputError);
 }
 
+/// log2 of the error of an epoch with masked triples (engine-v2.md §V3), each batch with a count of
+/// its own: R (2^-K + 2^-(w-2) + 2^-64), K = w, R = dirty_max + 1.
+double masked_error_log2(unsigned string_bits, unsigned dirty_max) {
+  const auto w = static_cast<double>(string_bits);
+  return std::log2(dirty_max + 1.0) +
+         std::log2(std::exp2(-w) + std::exp2(-(w - 2)) + std::exp2(-64.0));
+}
+
 // engine-v2.md §V3 with one batch a count (f = 1), and its choices by name.
 TEST(TripleParametersTest, MaskedTriplesHaveNoRuleOnTheirBatches) {
   EXPECT_EQ(triple_protocol("bucket"), TripleProtocol::kBucket);

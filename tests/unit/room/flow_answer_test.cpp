@@ -1,3 +1,4 @@
+#include "base/base64.h"
 #include "flow_fixture.h"
 #include "room/client_metadata.h"
 
@@ -382,7 +383,7 @@ TEST(ClientMetadata, IsXxteaOfHonestWords) {
   const Digest one = sha256(as_bytes("one")), other = sha256(as_bytes("other"));
   EXPECT_EQ(client_metadata(one), client_metadata(one));
   EXPECT_NE(client_metadata(one), client_metadata(other));
-  EXPECT_EQ(http::base64_decode(client_metadata(one)).value().size(), 68u);
+  EXPECT_EQ(base64_decode(client_metadata(one)).value().size(), 68u);
 }
 
 // ------------------------------------------------------------------ open answers

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <filesystem>
 
@@ -39,6 +40,7 @@ class PooledSourceTest : public ::testing::Test {
   auto session(Body body, size_t n = 2, net::Tamper tamper = nullptr,
                std::function<void(std::string_view)> fault = nullptr) {
     const auto epochs = support::deal_epoch(n);
+    live_made_ = {};
     return support::run_parties(
         n,
         [&](net::Party& party) {
@@ -51,6 +53,7 @@ class PooledSourceTest : public ::testing::Test {
           PooledSource source(
               party, once, epochs[i].delta, kBatch,
               [&] {
+                live_made_.at(i) = true;
                 return std::make_unique<prep::SessionPrep>(party, epochs[i], once, parameters_);
               },
               prep::protocol_number(parameters_.protocol));
@@ -74,6 +77,7 @@ class PooledSourceTest : public ::testing::Test {
 
   fs::path root_;
   prep::TripleParameters parameters_ = kSmall;  // of the room
+  std::array<bool, 3> live_made_{};             // in this session, by member
   uint64_t next_seed_ = 1;
 };
 
@@ -85,14 +89,14 @@ TEST_F(PooledSourceTest, WhatWasFilledServesALaterSessionWithoutGenerating) {
     Block first_mac;
     for (const size_t expected_left : {2 * kBatch, 1 * kBatch, size_t{0}}) {
       const auto run = session(
-          [&](net::Party&, PooledSource& source, store::OnceDb&) {
+          [&](net::Party& party, PooledSource& source, store::OnceDb&) {
             prep::AndTriples some = source.and_triples(100);
             const prep::AndTriples more = source.and_triples(56);
             some.x.append(more.x);
             some.y.append(more.y);
             some.z.append(more.z);
             EXPECT_EQ(source.stock().triples, expected_left);
-            EXPECT_FALSE(source.live_was_needed());
+            EXPECT_FALSE(live_made_[party.id()]);
             return some;
           },
           n);
@@ -102,11 +106,11 @@ TEST_F(PooledSourceTest, WhatWasFilledServesALaterSessionWithoutGenerating) {
       first_mac = mac;
     }
     const auto rest = session(
-        [&](net::Party&, PooledSource& source, store::OnceDb&) {
+        [&](net::Party& party, PooledSource& source, store::OnceDb&) {
           EXPECT_EQ(source.stock().triples, 0u);
           EXPECT_EQ(source.stock().bits, kBatch);
           prep::AndTriples made = source.and_triples(10);
-          EXPECT_TRUE(source.live_was_needed());
+          EXPECT_TRUE(live_made_[party.id()]);
           return made;
         },
         n);
@@ -116,10 +120,10 @@ TEST_F(PooledSourceTest, WhatWasFilledServesALaterSessionWithoutGenerating) {
 
 TEST_F(PooledSourceTest, AShortPoolIsUsedUpAndTheRestGenerated) {
   fill(2 * kBatch, 0);
-  const auto run = session([&](net::Party&, PooledSource& source, store::OnceDb&) {
+  const auto run = session([&](net::Party& party, PooledSource& source, store::OnceDb&) {
     prep::AndTriples out = source.and_triples(3 * kBatch - 7);
     EXPECT_EQ(source.stock().triples, 0u);
-    EXPECT_TRUE(source.live_was_needed());
+    EXPECT_TRUE(live_made_[party.id()]);
     return out;
   });
   expect_good_triples(run);
@@ -159,10 +163,10 @@ TEST_F(PooledSourceTest, AStockOfBucketsIsMadeBatchByBatch) {
 
 TEST_F(PooledSourceTest, BitsFromThePoolAreAuthentic) {
   fill(0, 2 * kBatch);
-  const auto run = session([&](net::Party&, PooledSource& source, store::OnceDb&) {
+  const auto run = session([&](net::Party& party, PooledSource& source, store::OnceDb&) {
     prep::AuthBits bits = source.random_bits(kBatch + 30);
     bits.append(source.random_bits(30));
-    EXPECT_FALSE(source.live_was_needed());
+    EXPECT_FALSE(live_made_[party.id()]);
     return bits;
   });
   const auto epochs = support::deal_epoch(2);
@@ -283,9 +287,9 @@ TEST_F(PooledSourceTest, AStockOfEitherKindServesARoomOfTheOther) {
   fill(kBatch, 0);
   for (const prep::TripleParameters& room : {kSmall, kMasked}) {
     parameters_ = room;
-    const auto run = session([&](net::Party&, PooledSource& source, store::OnceDb&) {
+    const auto run = session([&](net::Party& party, PooledSource& source, store::OnceDb&) {
       prep::AndTriples out = source.and_triples(kBatch);
-      EXPECT_FALSE(source.live_was_needed());
+      EXPECT_FALSE(live_made_[party.id()]);
       return out;
     });
     expect_good_triples(run);

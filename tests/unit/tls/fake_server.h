@@ -2,7 +2,9 @@
 
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -168,14 +170,35 @@ inline ClientHelloInput hello_input(const std::string& host = "api.example") {
   return input;
 }
 
+/// As a provider's `ca_file` with that certificate.
+inline TrustStore trust_of(const Cert& root) {
+  std::string name = (std::filesystem::temp_directory_path() / "flexroom-pem-XXXXXX").string();
+  const int fd = ::mkstemp(name.data());
+  const std::string pem = to_pem(root);
+  FLEXROOM_ASSERT(fd >= 0 &&
+                  ::write(fd, pem.data(), pem.size()) == static_cast<ssize_t>(pem.size()));
+  ::close(fd);
+  TrustStore out = TrustStore::from_files({name}, "test");
+  std::filesystem::remove(name);
+  return out;
+}
+
 inline ChainPolicy chain_policy(const std::string& host = "api.example") {
-  ChainPolicy policy{host, TrustStore::from_pem(to_pem(Pki::shared().root), "`ca_file` test.pem"),
+  ChainPolicy policy{host, trust_of(Pki::shared().root),
                      [] { return std::chrono::system_clock::from_time_t(kNow); }, std::nullopt};
   return policy;
 }
 
 inline ClientHandshake new_client() {
   return ClientHandshake(handshake_config(chain_policy()), hello_input());
+}
+
+/// The ClientHello in the record that the client sends first.
+inline ClientHello hello_of(const ClientHandshake& client) {
+  const Bytes record = client.client_hello_record();
+  ClientHello out;
+  out.message.assign(record.begin() + 5, record.end());
+  return out;
 }
 
 /// The message of the abort, or "" when none was thrown.

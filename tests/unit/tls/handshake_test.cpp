@@ -13,6 +13,7 @@ using testing::encrypted_extensions;
 using testing::extension;
 using testing::FakeServer;
 using ::testing::HasSubstr;
+using testing::hello_of;
 using testing::join;
 using testing::new_client;
 
@@ -42,7 +43,7 @@ std::vector<Bytes> one_record(const FakeServer& server, const std::vector<Bytes>
 }
 
 std::string refusal_of_flight(const FakeServer& server) {
-  return refusal(server, one_record(server, server.flight(new_client().client_hello())));
+  return refusal(server, one_record(server, server.flight(hello_of(new_client()))));
 }
 
 std::string refusal_of_hello(const FakeServer& server) {
@@ -58,18 +59,17 @@ TEST(ClientHandshake, AcceptsAGoodFlightAndGivesBothHashes) {
   EXPECT_EQ(events[0].kind, EventKind::kServerHello);
   EXPECT_EQ(events[0].key_share, Bytes(32, 9));
   Transcript transcript;
-  transcript.add(client.client_hello().message);
+  transcript.add(hello_of(client).message);
   transcript.add(server.hello.message());
   EXPECT_EQ(events[0].digest, transcript.digest());
 
   client.set_handshake_secrets(server.c_hs, server.s_hs);
-  const auto flight = server.flight(client.client_hello());
+  const auto flight = server.flight(hello_of(client));
   events = client.feed(server.seal_handshake(join(flight), 0));
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(events[0].kind, EventKind::kServerFinished);
   for (const Bytes& message : flight) transcript.add(message);
   EXPECT_EQ(events[0].digest, transcript.digest());
-  EXPECT_TRUE(client.encrypted_extensions().http11);
 
   // CCS, then Finished under c_hs.
   const Bytes out = client.client_finished_record();
@@ -85,7 +85,7 @@ TEST(ClientHandshake, AcceptsAGoodFlightAndGivesBothHashes) {
 
 TEST(ClientHandshake, AcceptsEveryFragmentationOfTheStream) {
   const FakeServer server;
-  const auto flight = join(server.flight(new_client().client_hello()));
+  const auto flight = join(server.flight(hello_of(new_client())));
   for (const size_t fragment : {1u, 3u, 7u, 100u, 5000u}) {
     Bytes stream = plain_record(ContentType::kChangeCipherSpec, 0x0303, Bytes{1});
     uint64_t seq = 0;
@@ -121,7 +121,7 @@ TEST(ClientHandshake, NoFlippedBitOfTheServersBytesIsAccepted) {
   const FakeServer server;
   ClientHandshake reference = new_client();
   const Bytes hello = server.server_hello_record();
-  const Bytes flight = server.seal_handshake(join(server.flight(reference.client_hello())), 0);
+  const Bytes flight = server.seal_handshake(join(server.flight(hello_of(reference))), 0);
   const Digest h1 = reference.feed(hello).at(0).digest;
   // A flip in ServerHello's random or key share is not seen by the parser; then H1 differs, hence
   // the opened secrets (here: the flight was signed for another transcript) do not fit.
@@ -158,14 +158,14 @@ TEST(ClientHandshake, NoFlippedBitOfTheServersBytesIsAccepted) {
 // byte.
 TEST(ClientHandshake, NoFlippedByteOfTheMessagesIsAcceptedUnderAFreshMac) {
   const FakeServer server;
-  const auto good = server.flight(new_client().client_hello());
+  const auto good = server.flight(hello_of(new_client()));
   for (size_t m = 0; m < good.size(); ++m) {
     for (size_t at = 0; at < good[m].size(); ++at) {
       auto flight = good;
       flight[m][at] ^= 1;
       if (m < 3) {  // the relay recomputes Finished
         Transcript transcript;
-        transcript.add(new_client().client_hello().message);
+        transcript.add(hello_of(new_client()).message);
         transcript.add(server.hello.message());
         for (size_t i = 0; i < 3; ++i) transcript.add(flight[i]);
         flight[3] = handshake_message(HandshakeType::kFinished,
@@ -237,7 +237,7 @@ TEST(ClientHandshake, RefusesEveryForbiddenEncryptedExtension) {
 
 TEST(ClientHandshake, RefusesClientCertificateRequestsAndWrongOrder) {
   const FakeServer server;
-  const auto good = server.flight(new_client().client_hello());
+  const auto good = server.flight(hello_of(new_client()));
   auto flight = good;
   flight.insert(flight.begin() + 1,
                 handshake_message(HandshakeType::kCertificateRequest, Bytes(9)));
@@ -255,7 +255,7 @@ TEST(ClientHandshake, RefusesClientCertificateRequestsAndWrongOrder) {
 
 TEST(ClientHandshake, RefusesDataAcrossAKeyChange) {
   const FakeServer server;
-  auto flight = server.flight(new_client().client_hello());
+  auto flight = server.flight(hello_of(new_client()));
   flight.push_back(handshake_message(HandshakeType::kNewSessionTicket, Bytes(9)));
   EXPECT_THAT(refusal(server, one_record(server, flight)), HasSubstr("change of keys"));
 
@@ -268,7 +268,7 @@ TEST(ClientHandshake, RefusesDataAcrossAKeyChange) {
 
 TEST(ClientHandshake, RefusesRecordsThatDoNotBelong) {
   const FakeServer server;
-  const Bytes flight = join(server.flight(new_client().client_hello()));
+  const Bytes flight = join(server.flight(hello_of(new_client())));
   const Bytes ccs = plain_record(ContentType::kChangeCipherSpec, 0x0303, Bytes{1});
   EXPECT_EQ(refusal(server, {ccs, ccs, server.seal_handshake(flight, 0)}), "");
   EXPECT_THAT(refusal(server, {ccs, ccs, ccs}), HasSubstr("more than two"));
@@ -338,7 +338,7 @@ TEST(ClientHandshake, StaysDeadAfterAnAbort) {
 TEST(ClientHandshake, CollectsApplicationRecordsRawWithTheirOffsets) {
   const FakeServer server;
   ClientHandshake client = new_client();
-  ASSERT_TRUE(accepts(server, client, one_record(server, server.flight(client.client_hello()))));
+  ASSERT_TRUE(accepts(server, client, one_record(server, server.flight(hello_of(client)))));
   const uint64_t start = client.bytes_received();
   const Bytes a =
       aead_seal(traffic_keys(server.s_ap), 0, ContentType::kApplicationData, to_bytes("a"));
@@ -353,13 +353,13 @@ TEST(ClientHandshake, CollectsApplicationRecordsRawWithTheirOffsets) {
   EXPECT_TRUE(client.take_application_records().empty());
   client.end_of_stream();
   ClientHandshake other = new_client();
-  ASSERT_TRUE(accepts(server, other, one_record(server, server.flight(other.client_hello()))));
+  ASSERT_TRUE(accepts(server, other, one_record(server, server.flight(hello_of(other)))));
   // A request may be out by now: nothing aborts, what came before is given out, what follows not.
   other.feed(join({a, plain_record(ContentType::kAlert, 0x0303, Bytes{1, 0}), b}));
   EXPECT_THAT(other.application_fault().value_or(""), HasSubstr("unprotected"));
   EXPECT_EQ(other.take_application_records().size(), 1u);
   ClientHandshake third = new_client();
-  ASSERT_TRUE(accepts(server, third, one_record(server, server.flight(third.client_hello()))));
+  ASSERT_TRUE(accepts(server, third, one_record(server, server.flight(hello_of(third)))));
   for (const uint8_t byte : join({a, Bytes{23, 3, 3, 0x41, 1}, b})) third.feed(Bytes{byte});
   EXPECT_THAT(third.application_fault().value_or(""), HasSubstr("at most 16640"));
   EXPECT_EQ(third.take_application_records().size(), 1u);
@@ -370,7 +370,7 @@ TEST(ClientHandshake, BoundsTheRecordsOfAnAnswer) {
   HandshakeConfig config = handshake_config(testing::chain_policy());
   config.max_application_bytes = 100;
   ClientHandshake client(config, testing::hello_input());
-  ASSERT_TRUE(accepts(server, client, one_record(server, server.flight(client.client_hello()))));
+  ASSERT_TRUE(accepts(server, client, one_record(server, server.flight(hello_of(client)))));
   const Bytes record =
       aead_seal(traffic_keys(server.s_ap), 0, ContentType::kApplicationData, Bytes(30));
   ASSERT_EQ(record.size(), 52u);
@@ -413,7 +413,7 @@ TEST(ClientHandshake, TellsTheServerWhyItIsRefused) {
 
   const auto sealed = [](FakeServer bad) {
     ClientHandshake client = new_client();
-    abort_of([&] { accepts(bad, client, one_record(bad, bad.flight(client.client_hello()))); });
+    abort_of([&] { accepts(bad, client, one_record(bad, bad.flight(hello_of(client)))); });
     const auto records = RecordReader().feed(client.alert_record());
     if (records.size() != 1) return Bytes();
     return aead_open(traffic_keys(bad.c_hs), 0, records[0]).value_or(Bytes());

@@ -6,11 +6,11 @@
 
 #include "net/transport.h"
 
-namespace flexroom::net {
+namespace flexroom::support {
 
-/// n transports inside one process, for tests, benchmarks and examples; the same interface and the
+/// n transports inside one process, for tests and micro benchmarks; the same interface and the
 /// same failures (kPeerLost after close, kTimeout) as the TCP mesh.
-std::vector<std::unique_ptr<Transport>> memory_mesh(
+std::vector<std::unique_ptr<net::Transport>> memory_mesh(
     size_t num_parties, std::chrono::milliseconds timeout = std::chrono::seconds(60));
 
-}  // namespace flexroom::net
+}  // namespace flexroom::support

@@ -1,4 +1,4 @@
-#include "base/base64url.h"
+#include "base/base64.h"
 
 #include <gtest/gtest.h>
 
@@ -28,6 +28,22 @@ TEST(Base64url, DecodesWhatItEncodesAndNothingElse) {
   for (const std::string_view wrong :
        {"Zg=", "Zg==", "Zh", "Zm9", "Z", "Zm9vZ", "Zm 9v", "+_8", "-/8", "Zm9v\n"}) {
     EXPECT_FALSE(base64url_decode(wrong)) << wrong;
+  }
+}
+
+TEST(Base64, DecodesWhatItEncodesAndNothingElse) {
+  EXPECT_EQ(base64_encode(as_bytes("fooba")), "Zm9vYmE=");
+  EXPECT_EQ(base64_encode(as_bytes("\xfb\xff")), "+/8=");
+  Prg prg(Block(3, 4));
+  for (size_t size = 0; size < 80; ++size) {
+    Bytes bytes(size);
+    prg.fill(std::span<uint8_t>(bytes));
+    EXPECT_EQ(base64_encode(bytes).size(), (size + 2) / 3 * 4);
+    EXPECT_EQ(base64_decode(base64_encode(bytes)), bytes);
+  }
+  for (const std::string_view wrong : {"Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Z", "=",
+                                       "====", "Zm9v=", "Zm 9", "-_8=", "Zm9v\n", "Zg==Zg=="}) {
+    EXPECT_FALSE(base64_decode(wrong)) << wrong;
   }
 }
 

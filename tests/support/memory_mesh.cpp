@@ -1,4 +1,4 @@
-#include "net/memory_mesh.h"
+#include "support/memory_mesh.h"
 
 #include <condition_variable>
 #include <deque>
@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-namespace flexroom::net {
+namespace flexroom::support {
 namespace {
 
 struct Wire {
@@ -24,7 +24,7 @@ struct Switch {
   std::vector<Wire> wires;
 };
 
-class MemoryTransport final : public Transport {
+class MemoryTransport final : public net::Transport {
  public:
   MemoryTransport(std::shared_ptr<Switch> mesh, PartyId self, std::chrono::milliseconds timeout)
       : mesh_(std::move(mesh)), self_(self), timeout_(timeout) {}
@@ -77,14 +77,14 @@ class MemoryTransport final : public Transport {
 
 }  // namespace
 
-std::vector<std::unique_ptr<Transport>> memory_mesh(size_t num_parties,
-                                                    std::chrono::milliseconds timeout) {
+std::vector<std::unique_ptr<net::Transport>> memory_mesh(size_t num_parties,
+                                                         std::chrono::milliseconds timeout) {
   const auto mesh = std::make_shared<Switch>(num_parties);
-  std::vector<std::unique_ptr<Transport>> out;
+  std::vector<std::unique_ptr<net::Transport>> out;
   for (PartyId i = 0; i < num_parties; ++i) {
     out.push_back(std::make_unique<MemoryTransport>(mesh, i, timeout));
   }
   return out;
 }
 
-}  // namespace flexroom::net
+}  // namespace flexroom::support
