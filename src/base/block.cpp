@@ -79,7 +79,11 @@ BlockVec::~BlockVec() { release(); }
 
 void BlockVec::release() {
   if (data_ == nullptr) return;
-  wipe(data_, size_ * sizeof(Block));
+  const size_t bytes = size_ * sizeof(Block);
+  wipe(data_, bytes);
+  if (bytes >= kLargeBytes && slab_->return_pages) {
+    drop_pages(reinterpret_cast<uint8_t*>(data_), bytes);  // the other parts' stay
+  }
   leave_slab();
 }
 
@@ -142,6 +146,7 @@ void keep_freed_memory() {
   ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
   ::mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   ::mallopt(M_TOP_PAD, 256 << 20);
+  ::mallopt(M_ARENA_MAX, 1);  // what the threads of the links keep serves the others too
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   heap_without_advice = reinterpret_cast<uintptr_t>(::sbrk(0)) / page * page;
   // The heap takes its first step here, so that circuits too lie in advised memory.

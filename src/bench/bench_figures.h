@@ -13,8 +13,9 @@
 /// the boolean engine.
 ///
 /// Orders, each a JSON object with "do":
-///   join        {ports}                        the mesh and an epoch
+///   join        {ports, link}                  the mesh and an epoch, "fast" or "slow" (room.link)
 ///   small_pages {}                             from now on the process gets no huge pages
+///   start       {times}                        sessions up to their first AND triples
 ///   preprocess  {triples, times, protocol}     AND triples of a session, "bucket" or "masked"
 ///   measure     {service, signatures, connections}
 ///               SigV4 signatures, the handshake circuit in the engine, whole connections

@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 #include <sys/resource.h>
 
+#include <map>
 #include <stdexcept>
 
 #include "agent/phases.h"
@@ -46,6 +47,15 @@ RunScriptTerms bench_terms(const std::string& access_key, size_t num_members, ui
   return out;
 }
 
+/// By the first part of a message's label.
+std::map<std::string, uint64_t> bytes_by_protocol(const net::Traffic& traffic) {
+  std::map<std::string, uint64_t> out;
+  for (const auto& [label, bytes] : traffic.bytes_sent_by_label) {
+    out[label.substr(0, label.find('/'))] += bytes;
+  }
+  return out;
+}
+
 }  // namespace
 
 struct BenchRunScript::State {
@@ -66,7 +76,7 @@ struct BenchRunScript::State {
   std::unique_ptr<BenchSession> session;
   std::unique_ptr<RunScriptCall> call;
   double cpu = 0;
-  uint64_t sent = 0;
+  net::Traffic before;  // what was sent before the run
 };
 
 BenchRunScript::BenchRunScript(net::Party& party, const prep::EpochState& epoch,
@@ -78,7 +88,7 @@ nlohmann::json BenchRunScript::prepare() {
   State& s = *state_;
   meet(s.party);
   s.cpu = process_cpu_seconds();
-  s.sent = s.party.traffic().bytes_sent;
+  s.before = s.party.traffic();
   const auto start = BenchClock::now();
   s.timeline.begin("session and circuits");
   s.session = std::make_unique<BenchSession>(s.party, s.epoch, s.triples);
@@ -115,9 +125,11 @@ nlohmann::json BenchRunScript::call() {
   }
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
+  const net::Traffic sent = s.party.traffic().since(s.before);
   nlohmann::json out = {{"seconds", seconds},
                         {"cpu", process_cpu_seconds() - s.cpu},
-                        {"bytes", s.party.traffic().bytes_sent - s.sent},
+                        {"bytes", sent.bytes_sent},
+                        {"bytes_of", bytes_by_protocol(sent)},
                         {"rss_mib", static_cast<double>(usage.ru_maxrss) / 1024},
                         {"faults", usage.ru_minflt},
                         {"ands", s.call->num_ands()},

@@ -36,6 +36,7 @@ class Member final : public BenchMember {
       meet(*party_);
       return {{"rtt_ms", round_trip_ms(*party_)}};
     }
+    if (what == "start") return start(order);
     if (what == "preprocess") return preprocess(order);
     if (what == "measure") {
       BenchSession session(*party_, epoch_, bench_triples(kNewRooms));
@@ -67,9 +68,29 @@ class Member final : public BenchMember {
 
   nlohmann::json join(const nlohmann::json& order) {
     party_ = members_.join(self_, order.at("ports"));
-    epoch_ = prep::setup_epoch(*party_, members_.epoch_parameters());
+    prep::EpochParameters parameters = members_.epoch_parameters();
+    if (order.at("link") == "slow") parameters.subfield_bits = prep::kSlowLinkSubfieldBits;
+    epoch_ = prep::setup_epoch(*party_, parameters);
     meet(*party_);
-    return {{"subfield_bits", members_.epoch_parameters().subfield_bits}};
+    return {{"subfield_bits", parameters.subfield_bits}};
+  }
+
+  /// Sessions one after the other, each up to where its first triples can be used.
+  nlohmann::json start(const nlohmann::json& order) {
+    nlohmann::json out = {{"cpu", nlohmann::json::array()}, {"seconds", nlohmann::json::array()}};
+    for (size_t k = 0; k < order.at("times").get<size_t>(); ++k) {
+      meet(*party_);
+      const uint64_t rounds = party_->traffic().half_rounds;
+      const double cpu = thread_cpu_seconds();
+      const auto start = BenchClock::now();
+      BenchSession session(*party_, epoch_, bench_triples(kNewRooms));
+      session.source.stock_triples(1);
+      out["seconds"].push_back(seconds_since(start));
+      out["cpu"].push_back(thread_cpu_seconds() - cpu);
+      out["rounds"] = party_->traffic().half_rounds - rounds;
+      out["triples"] = session.source.triples_in_stock();
+    }
+    return out;
   }
 
   /// Again and again, as a member does that refills its stock: the first time, its memory is new.

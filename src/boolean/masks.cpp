@@ -182,6 +182,9 @@ AndMasks MaskSlab::products() {
     add_products(ands, ef, masks_.s.key[j], z_.key[j], operands_.key[j], masks_.alpha.key[j],
                  masks_.beta.key[j], self != 0 && j == 0 ? delta_ ^ one : Block());
   }
+  opening_.reset();  // what it took is a third of the slab, and rows are next
+  operands_ = AuthBits();
+  z_ = AuthBits();
   return std::move(masks_);
 }
 

@@ -223,6 +223,8 @@ RoomConfig RoomConfig::load(const std::filesystem::path& path) {
     room.fail("triples", "masked does not go with profile \"bandwidth\"",
               "use profile \"default\" or \"high\"; masked triples send less than buckets anyway");
   }
+  out.link = room.text_or("link", "fast");
+  if (out.link != "fast" && out.link != "slow") room.fail("link", "is neither fast nor slow");
   out.timeout = std::chrono::seconds(room.integer_or("timeout_seconds", 60, 1, 3600));
   std::set<std::string> names;
   for (const TomlTable& table : root.tables("member")) {

@@ -75,6 +75,8 @@ struct RoomConfig {
   std::string name;
   std::string profile = "default";
   std::string triples = "bucket";  // how AND triples are made: "bucket" or "masked"
+  std::string link = "fast";       // between members; "slow": fewer bytes for more work, from the
+                                   // next epoch on
   std::string courier;
   std::vector<MemberEntry> members;
   std::vector<Provider> providers;

@@ -11,6 +11,9 @@
 
 namespace flexroom::prep {
 
+/// For links below about half a gigabit a second: COT sends half the bytes for five times the AES.
+inline constexpr unsigned kSlowLinkSubfieldBits = 8;
+
 /// Public parameters of an epoch, agreed beforehand; part of suid and so of every hash.
 struct EpochParameters {
   unsigned subfield_bits = 4;     // k of boolean-engine.md §0: 2, 4 or 8

@@ -1,5 +1,7 @@
 #include "prep/session_prep.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <cstring>
 #include <numeric>
@@ -18,9 +20,11 @@ constexpr size_t kMaxBatchesAhead = 16;
 // Bits of one COT batch; larger ones cost memory, smaller ones flows.
 constexpr size_t kBitBatch = size_t{1} << 18;
 constexpr size_t kSmallBitBatch = size_t{1} << 15;
-// Batches that are made one by one take the place of those before; the pages of a larger stock are
-// not needed again.
-constexpr size_t kSmallStock = 2;
+// What is made in one go and used in one piece takes the place of what was made before; the pages
+// of a larger stock, which is used up slab by slab, are not needed again.
+constexpr size_t kSmallStockBytes = size_t{48} << 20;
+// Of the heap's end, which grows and is advised in one piece (base/block.cpp).
+constexpr size_t kKeptTop = size_t{1} << 40;
 // Masked triples: a batch is down to such a part of the room's.
 constexpr size_t kShortBatch = 8;
 
@@ -46,8 +50,6 @@ void move_bits(AuthBits& out, size_t offset, AuthBits in) {
   }
 }
 
-// A stock of millions shrinks while what its triples are used for grows: their pages go back to the
-// system and are not kept for a next batch, which does not come.
 void return_pages(AndTriples& triples) {
   for (AuthBits* bits : {&triples.x, &triples.y, &triples.z}) {
     for (BlockVec& macs : bits->mac) macs.return_pages();
@@ -67,6 +69,7 @@ struct SessionPrep::Live {
   GeneratorSupply supply;
   Context context;
   size_t next_batch = 0;  // triples of the batch that follows at once the one in work, if one does
+  bool used_up = false;   // of the stock as it is
 };
 
 SessionPrep::SessionPrep(net::Party& party, const EpochState& epoch, Safety& safety,
@@ -166,6 +169,7 @@ void SessionPrep::stock_triples(size_t count) {
 
 void SessionPrep::fill_stock(size_t count) {
   if (stock_size_ >= count) return;
+  live_->used_up = false;
   std::vector<size_t> batches;  // a public plan, the same at all
   for (size_t left = count - stock_size_; left > 0; left -= std::min(left, batches.back())) {
     batches.push_back(batch_for(left));
@@ -251,6 +255,17 @@ AndTriples SessionPrep::take_from_stock(size_t count) {
   return out;
 }
 
+// A stock of millions shrinks while what its triples are used for grows: their pages go back to the
+// system part by part and are not kept for a next batch, which does not come. So does what making
+// them took.
+void SessionPrep::use_up(size_t taken) {
+  const size_t item = 3 * 2 * sizeof(Block) * (party_.num_parties() - 1);
+  if (live_->used_up || (stock_size_ + taken) * item <= kSmallStockBytes) return;
+  live_->used_up = true;
+  for (AndTriples& batch : stock_) return_pages(batch);
+  ::malloc_trim(kKeptTop);
+}
+
 // Of the oldest batch, which has as many.
 AndTriples SessionPrep::take_front(size_t count) {
   AndTriples out;
@@ -261,7 +276,7 @@ AndTriples SessionPrep::take_front(size_t count) {
     return out;
   }
   AndTriples& front = stock_.front();
-  if (stock_.size() > kSmallStock) return_pages(front);
+  if (count < front.size()) use_up(count);
   out.x = front.x.take_front(count);
   out.y = front.y.take_front(count);
   out.z = front.z.take_front(count);

@@ -69,6 +69,7 @@ class SessionPrep : public Source {
   std::vector<VecTriple> take_zero_test_products(size_t batches_ahead);
   AndTriples take_from_stock(size_t count);
   AndTriples take_front(size_t count);
+  void use_up(size_t taken);
   void report(std::string_view phase, uint64_t done, uint64_t total) const;
   void erase() noexcept;
 

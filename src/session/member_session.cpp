@@ -210,12 +210,7 @@ void MemberSession::settle_log() {
 
 prep::EpochState MemberSession::make_epoch() {
   state_.once().require_setup_allowed();
-  prep::EpochParameters parameters;
-  for (const MemberEntry& member : state_.room().members) {
-    parameters.identities.push_back(from_hex(member.certificate_sha256));
-  }
-  parameters.protocol = protocol_of(state_.room());
-  return prep::setup_epoch(*party_, parameters, &state_.once());
+  return prep::setup_epoch(*party_, epoch_parameters_of(state_.room()), &state_.once());
 }
 
 bool MemberSession::ensure_epoch(bool new_epoch) {

@@ -33,6 +33,16 @@ prep::TripleParameters triple_parameters_of(const RoomConfig& room) {
   return prep::profile(room.profile, prep::triple_protocol(room.triples)).triples;
 }
 
+prep::EpochParameters epoch_parameters_of(const RoomConfig& room) {
+  prep::EpochParameters out;
+  for (const MemberEntry& member : room.members) {
+    out.identities.push_back(from_hex(member.certificate_sha256));
+  }
+  if (room.link == "slow") out.subfield_bits = prep::kSlowLinkSubfieldBits;
+  out.protocol = protocol_of(room);
+  return out;
+}
+
 uint16_t protocol_of(const RoomConfig& room) {
   return prep::protocol_number(prep::triple_protocol(room.triples));
 }

@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "net/identity.h"
+#include "prep/epoch.h"
 #include "prep/triple_parameters.h"
 #include "store/audit_log.h"
 #include "store/once_db.h"
@@ -20,6 +21,8 @@ namespace flexroom::session {
 store::OnceDb::Limits limits_of(const RoomConfig& room);
 /// How the room makes AND triples, of its profile and its `triples`.
 prep::TripleParameters triple_parameters_of(const RoomConfig& room);
+/// How an epoch of the room is made (boolean-engine.md §0): of the members and of `link`.
+prep::EpochParameters epoch_parameters_of(const RoomConfig& room);
 /// The protocol number that the room speaks (boolean-engine.md §8.3).
 uint16_t protocol_of(const RoomConfig& room);
 

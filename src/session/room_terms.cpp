@@ -94,8 +94,9 @@ std::vector<Term> provider_terms(const Provider& provider) {
 std::vector<Term> room_terms(const RoomConfig& room) {
   std::vector<Term> out = {
       {"name of the room", room.name}, {"profile", room.profile}, {"courier", room.courier}};
-  // Only where it is not what members of before have: a session of theirs names no triples.
+  // Only where it is not what members of before have: a session of theirs names neither.
   if (room.triples != "bucket") out.push_back({"triples", room.triples});
+  if (room.link != "fast") out.push_back({"link", room.link});
   std::string order;
   for (const MemberEntry& member : room.members) order += (order.empty() ? "" : ", ") + member.name;
   out.push_back({"members, in this order", order});

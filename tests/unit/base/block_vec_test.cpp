@@ -36,24 +36,45 @@ TEST(BlockVecTest, ReturningPagesLeavesWhatLiesBesideAlone) {
   }
 }
 
+// Whether the page of a block is in memory; one that is not mapped any more is not held either.
+bool held(const Block* block) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  unsigned char resident = 0;
+  return mincore(reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(block) / page * page), page,
+                 &resident) == 0 &&
+         (resident & 1) != 0;
+}
+
 TEST(BlockVecTest, ReturnedPagesAreNotHeldAnyMore) {
   BlockVec blocks(10'000);
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto inside = reinterpret_cast<uintptr_t>(blocks.data() + 5'000) / page * page;
-  const auto held = [&] {  // not mapped any more is not held either
-    unsigned char resident = 0;
-    return mincore(reinterpret_cast<void*>(inside), page, &resident) == 0 && (resident & 1) != 0;
-  };
-  EXPECT_TRUE(held());
+  const Block* const inside = blocks.data() + 5'000;
+  EXPECT_TRUE(held(inside));
   blocks.return_pages();
   blocks = BlockVec();
-  EXPECT_FALSE(held());
+  EXPECT_FALSE(held(inside));
 }
 
 BlockVec counted(size_t size) {
   BlockVec out(size, BlockVec::uninitialised);
   for (size_t i = 0; i < size; ++i) out[i] = Block(7, i);
   return out;
+}
+
+// A stock that is used up slab by slab shrinks with it.
+TEST(BlockVecTest, PagesOfALargePartGoWithIt) {
+  BlockVec rest = counted(60'000);
+  rest.return_pages();
+  const Block* const memory = rest.data();
+  const BlockVec first = rest.take_front(20'000);
+  BlockVec second = rest.take_front(20'000);
+  second = BlockVec();
+  EXPECT_FALSE(held(memory + 30'000));
+  for (size_t i = 0; i < 20'000; ++i) {
+    ASSERT_EQ(first[i], Block(7, i));
+    ASSERT_EQ(rest[i], Block(7, 40'000 + i));
+  }
+  EXPECT_TRUE(held(memory + 10'000));
+  EXPECT_TRUE(held(memory + 50'000));
 }
 
 // Large parts are the memory itself, small ones copies; either way every block is in one place.

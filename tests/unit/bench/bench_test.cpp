@@ -47,8 +47,10 @@ TEST(Bench, QuickRunGivesEveryFigure) {
   EXPECT_EQ(json["published"]["peak_rss_mib"], 65536);
   EXPECT_LE(report.figures.at("run_script_lean_warm_s").value,
             report.figures.at("run_script_lean_cold_s").value);
-  ASSERT_EQ(report.links.size(), 1u);
+  ASSERT_EQ(report.links.size(), 2u);
   EXPECT_EQ(report.links[0].shape.rtt_ms, 20);
+  EXPECT_EQ(report.links[1].shape.mbit_s, 100);
+  EXPECT_EQ(report.links[1].cold_s, report.figures.at("run_script_lean_cold_100mbit_s").value);
   EXPECT_GE(report.links[0].measured_rtt_ms, 20);
   EXPECT_EQ(json["links"][0]["warm_s"], json["figures"]["run_script_lean_warm_rtt20_s"]);
   // Four waits for the other member at the least.
@@ -89,6 +91,19 @@ TEST(Bench, OneFigureOfAFlow) {
   EXPECT_THAT(figure.condition, HasSubstr("nothing in stock: 25 commits"));
   EXPECT_EQ(phases, (std::vector<std::string>{"create-account", "done"}));
   EXPECT_THAT(bench_table(report), HasSubstr("create_account_cold_s"));
+}
+
+// --only measures what its figures take, and no more.
+TEST(Bench, OneFigureOfALayer) {
+  BenchOptions options;
+  options.quick = true;
+  options.only = {"session_start_ms"};
+  const BenchReport report = run_bench(options);
+  ASSERT_EQ(report.figures.size(), 1u);
+  const Figure& figure = report.figures.at("session_start_ms");
+  EXPECT_GT(figure.value, 0);
+  EXPECT_THAT(figure.condition, HasSubstr("(16384), usable"));
+  EXPECT_TRUE(report.links.empty());
 }
 
 TEST(Bench, WhatIsNoFigureIsRefusedBeforeAnythingIsMeasured) {

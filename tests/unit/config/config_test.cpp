@@ -62,12 +62,13 @@ class ConfigTest : public ::testing::Test {
 
 TEST_F(ConfigTest, RoomIsReadAsWritten) {
   const RoomConfig config = RoomConfig::load(
-      write("f.toml", room("profile = \"high\"\ncourier = \"c\"\ntimeout_seconds = 7\n") +
+      write("f.toml", room("profile = \"high\"\nlink = \"slow\"\ncourier = \"c\"\ntimeout_seconds = 7\n") +
                           member("a") + member("b") + member("c") +
                           "[provider.aws]\ngroup = \"p256\"\n"
                           "connect_to = [\"*:443=127.0.0.1:9443\", \"h:*=[::1]:1\"]\n"));
   EXPECT_EQ(config.name, "r");
   EXPECT_EQ(config.profile, "high");
+  EXPECT_EQ(config.link, "slow");
   EXPECT_EQ(config.timeout, std::chrono::seconds(7));
   EXPECT_EQ(config.courier_id(), 2u);
   EXPECT_EQ(config.member_id("b"), 1u);
@@ -120,6 +121,7 @@ TEST_F(ConfigTest, RoomErrorsNameTheLineAndColumn) {
   const std::string two = member("a") + member("b");
   EXPECT_EQ(room_error(room("profile = \"best\"\n") + two).first, position(3, 11));
   EXPECT_EQ(room_error(room("triples = \"best\"\n") + two).first, position(3, 11));
+  EXPECT_EQ(room_error(room("link = \"dsl\"\n") + two).first, position(3, 8));
   EXPECT_EQ(room_error(room("profile = \"bandwidth\"\ntriples = \"masked\"\n") + two).first,
             position(4, 11));
   EXPECT_EQ(room_error(room("timeout_seconds = 0\n") + two).first, position(3, 19));

@@ -90,6 +90,7 @@ TEST_F(Documentation, EveryKeyStandsInATable) {
                           "room.courier",
                           "room.profile",
                           "room.triples",
+                          "room.link",
                           "room.timeout_seconds",
                           "member.certificate",
                           "provider.NAME.hosts",

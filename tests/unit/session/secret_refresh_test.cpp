@@ -93,6 +93,21 @@ TEST_F(SecretRefreshTest, ANewEpochLosesNoSecret) {
 }
 
 // M3, M7, M12: a lie in a load burns the epoch and touches no row.
+// `room.link`: fewer bytes for more work is a matter of how the epoch's trees were made.
+TEST_F(SecretRefreshTest, ASlowLinkHoldsFromTheNextEpochOn) {
+  const auto in_epoch_of = [](unsigned bits) {
+    return [bits](MemberSession& session) {
+      open_everything(session);
+      EXPECT_EQ(session.epoch().pairs[1 - session.party().id()].subfield_bits, bits);
+    };
+  };
+  make_room(2);
+  room_.link = "slow";
+  expect_all(kOk, contact(in_epoch_of(4)));
+  expect_all(kOk, contact(new_epoch));
+  expect_all(kOk, contact(in_epoch_of(8)));
+}
+
 TEST_F(SecretRefreshTest, ALieInALoadBurnsTheEpochAndCostsNoSecret) {
   for (const size_t n : {2u, 3u}) {
     make_room(n);
