@@ -81,12 +81,12 @@ ReadFlow read_flow(session::MemberState& state, const FlowRequest& request, Deci
   out.text = read_own_file(request.file, TomlTable::kMaxBytes, "check the path");
   out.file = flow::parse_flow(out.text, request.file, view);
   if (!request.abandon.empty()) return out;
+  require_consent(out.file, decider);
   out.arguments = flow::check_arguments(out.file, request.arguments);
   require_bound(room, out.file, out.arguments);
   if (!request.key.secret.empty()) {
     out.key.emplace(out.file, request.key, state.secret(request.key.secret));
   }
-  require_consent(out.file, decider);
   // Last: nobody is asked for what is of no use.
   out.inputs = flow_inputs(out.file, out.arguments, state.member().name, request.inputs, decider);
   return out;

@@ -222,6 +222,8 @@ TEST_P(DoctorMembersTest, WhoDoesNotComeIsNamed) {
   const Ended e = rig_->run_one(0, doctor);
   EXPECT_EQ(e.code, cli::kBadInput);
   EXPECT_THAT(e.out, HasSubstr("waited for"));
+  EXPECT_THAT(e.out, HasSubstr("start `flexroom doctor --with-members` at all members"))
+      << "a remedy";
   EXPECT_THAT(e.out, HasSubstr("m1"));
 }
 
