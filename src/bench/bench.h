@@ -35,6 +35,7 @@ struct LinkFigures {
   double measured_rtt_ms = 0;    // of a one-byte message through the mesh
   std::optional<double> cold_s;  // run-script, as run_script_lean_cold_s; not for every link
   double warm_s = 0;             // as run_script_lean_warm_s
+  double bytes = 0;              // as run_script_lean_bytes
 };
 
 struct BenchReport {

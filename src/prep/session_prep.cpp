@@ -23,6 +23,8 @@ constexpr size_t kSmallBitBatch = size_t{1} << 15;
 // What is made in one go and used in one piece takes the place of what was made before; the pages
 // of a larger stock, which is used up slab by slab, are not needed again.
 constexpr size_t kSmallStockBytes = size_t{48} << 20;
+// Of such a stock, between two looks for what is free in the heap.
+constexpr size_t kTrimBytes = size_t{12} << 20;
 // Of the heap's end, which grows and is advised in one piece (base/block.cpp).
 constexpr size_t kKeptTop = size_t{1} << 40;
 // Masked triples: a batch is down to such a part of the room's.
@@ -70,6 +72,7 @@ struct SessionPrep::Live {
   Context context;
   size_t next_batch = 0;  // triples of the batch that follows at once the one in work, if one does
   bool used_up = false;   // of the stock as it is
+  size_t since_trim = 0;  // bytes of it taken since the heap was trimmed
 };
 
 SessionPrep::SessionPrep(net::Party& party, const EpochState& epoch, Safety& safety,
@@ -256,13 +259,19 @@ AndTriples SessionPrep::take_from_stock(size_t count) {
 }
 
 // A stock of millions shrinks while what its triples are used for grows: their pages go back to the
-// system part by part and are not kept for a next batch, which does not come. So does what making
-// them took.
+// system part by part and are not kept for a next batch, which does not come. So does, now and
+// then, what making them and using them left free in the heap.
 void SessionPrep::use_up(size_t taken) {
   const size_t item = 3 * 2 * sizeof(Block) * (party_.num_parties() - 1);
-  if (live_->used_up || (stock_size_ + taken) * item <= kSmallStockBytes) return;
-  live_->used_up = true;
-  for (AndTriples& batch : stock_) return_pages(batch);
+  if (!live_->used_up) {
+    if ((stock_size_ + taken) * item <= kSmallStockBytes) return;
+    live_->used_up = true;
+    live_->since_trim = kTrimBytes;
+    for (AndTriples& batch : stock_) return_pages(batch);
+  }
+  live_->since_trim += taken * item;
+  if (live_->since_trim < kTrimBytes) return;
+  live_->since_trim = 0;
   ::malloc_trim(kKeptTop);
 }
 
