@@ -54,8 +54,7 @@ class ScriptLines {
         }
         in_comment(holes);
       } else if (slot != nullptr) {
-        if (commands) fail(*slot, "stands behind the first command of a script");
-        in_assignment(line);
+        if (!commands) in_assignment(line);
       } else if (line.find_first_not_of(' ') != std::string_view::npos) {
         commands = true;
       }
@@ -145,7 +144,8 @@ class ScriptLines {
     constexpr std::string_view kScheme = "https://";
     if (!quoted.starts_with(kScheme)) return false;
     const size_t slash = quoted.find('/', kScheme.size());
-    return slash < quoted.find(kHole) &&
+    // A slot is in no host's name.
+    return slash != std::string_view::npos &&
            is_host_name(quoted.substr(kScheme.size(), slash - kScheme.size()));
   }
 
