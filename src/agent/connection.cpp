@@ -49,6 +49,7 @@ Connection::Connection(Context context, ConnectionConfig config, RequestPlan pla
   terms.await_close = s.config.await_close;
   terms.no_secret = s.config.no_secret;
   terms.requests = s.plans.size();
+  terms.to_come = s.config.to_come;
   if (s.config.receive == ReceiveMode::kSealed) {
     terms.sealed = s.config.sealed;
     for (const LaterRequest& later : s.config.later) terms.later.push_back(later.sealed);
@@ -62,6 +63,7 @@ Connection::Connection(Context context, ConnectionConfig config, RequestPlan pla
 Connection::~Connection() = default;
 bool Connection::released(size_t request) const { return request < state_->released; }
 bool Connection::kept() const { return state_->kept; }
+uint64_t Connection::sequence() const { return state_->next; }
 uint64_t Connection::num_ands() const {
   FLEXROOM_ASSERT(state_->prepared);
   uint64_t sum = state_->handshake.program->num_ands();
@@ -91,7 +93,7 @@ void Connection::prepare(Timeline& timeline) {
   h.circuit = s.context.engine.prepare(h.program, std::move(zero_a), "gc-a");
 
   timeline.begin(phase::kPowers);
-  s.write = s.suite.write_direction(s.context, s.plans);
+  s.write = s.suite.write_direction(s.context, s.longest_plans());
   timeline.begin(phase::kGarbleRequest);
   uint64_t request_ands = 0;
   for (size_t k = 0; k < s.requests.size(); ++k) {
@@ -139,22 +141,81 @@ Reply Connection::call(const Request& request, const ServerBytes::Connect& conne
   return s.receive(request, timeline);
 }
 
-// §4.9(1): nothing of a later request leaves this member unless it took the answer before.
-Reply Connection::call_next(const Request& request, Timeline& timeline) {
+namespace {
+
+/// §4.9(1): nothing of a later request leaves this member unless it took the answer before.
+void require_kept(bool kept) {
+  if (kept) return;
+  throw ProtocolAbort(AbortCode::kRefusedByRule, "tls/next request",
+                      "the answer before it did not leave the connection to another request");
+}
+
+}  // namespace
+
+bool Connection::stands(Timeline& timeline) {
   State& s = *state_;
-  if (!s.kept) {
-    throw ProtocolAbort(AbortCode::kRefusedByRule, "tls/next request",
-                        "the answer before it did not leave the connection to another request");
-  }
+  if (!s.kept) return false;
   s.kept = false;
   const ScopeRestorer scope(s.party());
   const ConnectionEraser eraser([&] {
     if (!s.kept) s.erase();
   });
+  s.enter_scope();
+  timeline.begin(phase::kAgree);
+  s.kept = s.is_idle();
+  timeline.end();
+  return s.kept;
+}
+
+bool Connection::has_room_for(const RequestPlan& plan, const SealedPlan& sealed) const {
+  const RequestsToCome& left = state_->left;
+  return left.count > 0 && plan.bytes <= left.request_bytes && sealed.records <= left.records &&
+         sealed.record_bytes <= left.record_bytes;
+}
+
+void Connection::prepare_next(RequestPlan plan, std::shared_ptr<const SealedPlan> sealed,
+                              const Digest& policy, Timeline& timeline,
+                              std::shared_ptr<const mpc::Program> program) {
+  State& s = *state_;
+  require_kept(s.kept);
+  FLEXROOM_ASSERT(s.next == s.plans.size() && has_room_for(plan, *sealed));
+  s.kept = false;
+  const ConnectionEraser eraser([&] {
+    if (!s.kept) s.erase();
+  });
+  sealed->require_valid(s.party().num_parties());
+  s.views.go_on(
+      RandomOracle("next policy", RoScope{}).field(policy).field(sealed->digest()).digest());
+  --s.left.count;
+  s.left.records -= sealed->records;
+  s.left.record_bytes -= sealed->record_bytes;
+
+  timeline.begin(phase::kGarbleRequest);
+  if (program == nullptr) program = s.suite.later_request_program(plan, s.next);
+  timeline.set_ands(program->num_ands());
+  std::vector<prep::AuthBits> zero(program->inputs.size());
+  auto instance = s.context.engine.prepare(program, std::move(zero), "gc-later");
+  s.plans.push_back(std::move(plan));
+  s.requests.push_back({std::move(program), std::move(instance)});
+  const uint64_t before = s.read->num_ands();
+  timeline.begin(phase::kGarbleAnswer);
+  s.read->prepare_next(std::move(sealed));
+  timeline.set_ands(s.read->num_ands() - before);
+  timeline.end();
+  s.kept = true;
+}
+
+Reply Connection::call_next(const Request& request, Timeline& timeline) {
+  State& s = *state_;
+  require_kept(s.kept);
+  FLEXROOM_ASSERT(s.next < s.plans.size());
+  s.kept = false;  // whatever comes now
+  const ScopeRestorer scope(s.party());
+  const ConnectionEraser eraser([&] {
+    if (!s.kept) s.erase();
+  });
   require_request(request, s.plan(), true);
-  RoScope own = s.party().scope();
-  own.csid = s.handshake.csid;
-  s.party().set_scope(own);
+  s.enter_scope();
   timeline.begin(phase::kAgree);
   s.views.agree("tls/ready",
                 s.views.of("ready next")

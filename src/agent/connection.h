@@ -40,6 +40,8 @@ struct ConnectionConfig {
   /// but the last are of plans with `keep_alive`. Open: all are sent before any answer is read,
   /// call_all(), which needs `pipelined`. Blocks for all are prepared: READY covers them.
   std::vector<LaterRequest> later;
+  /// Sealed, in place of `later`: requests that are not known yet, prepare_next() each.
+  RequestsToCome to_come;
   /// §4.6(b): every request of this open connection is idempotent or carries an idempotency token.
   bool pipelined = false;
   /// Hash of all that was agreed before (proposal or policy).
@@ -87,11 +89,27 @@ class Connection {
   /// Online. `connect` opens the socket and is called at the courier only, after every member is
   /// ready. A reply that is whole stands although a member fails to confirm afterwards.
   Reply call(const Request& request, const ServerBytes::Connect& connect, Timeline& timeline);
-  /// Sealed: whether the next of ConnectionConfig::later may be made on this connection. If not,
-  /// what is left of them needs another one.
+  /// Sealed: whether the next of ConnectionConfig::later, or one of those to come, may be made on
+  /// this connection. If not, what is left of them needs another one.
   bool kept() const;
-  /// The next of ConnectionConfig::later. Throws ProtocolAbort(kRefusedByRule) unless kept(), with
-  /// nothing marked or released. Whatever it throws, the connection is gone.
+  /// All members together, nothing being under way: whether the service has left the connection
+  /// alone since the answer, as the courier says and all agree. If not (it has ended it, or sent
+  /// anything), the connection is gone, nothing having been marked or released for a next request.
+  bool stands(Timeline& timeline);
+  /// Of requests to come: whether there is room for this one and its answer.
+  bool has_room_for(const RequestPlan& plan, const SealedPlan& sealed) const;
+  /// Number of the next request, which is that of its record.
+  uint64_t sequence() const;
+  /// The next request to come, behind an answer and before call_next(): garbles it and what reading
+  /// its answer takes. `policy`: hash of all that was agreed on for it; bound with `sealed` in
+  /// every view from here on. `program` is the suite's later_request_program(plan, sequence()), if
+  /// the caller has it already. Throws as call_next() unless kept(); the connection is gone then.
+  void prepare_next(RequestPlan plan, std::shared_ptr<const SealedPlan> sealed,
+                    const Digest& policy, Timeline& timeline,
+                    std::shared_ptr<const mpc::Program> program = nullptr);
+  /// The next of ConnectionConfig::later, or the one that prepare_next() prepared. Throws
+  /// ProtocolAbort(kRefusedByRule) unless kept(), with nothing marked or released. Whatever it
+  /// throws, the connection is gone.
   Reply call_next(const Request& request, Timeline& timeline);
   /// Open and pipelined: sends all requests, each released on its own, then reads all answers, one
   /// a request in their order. One that did not come whole is an unknown outcome of its own request

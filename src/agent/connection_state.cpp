@@ -34,6 +34,10 @@ Digest connection_terms(const ConnectionConfig& config) {
       .field(uint64_t{config.await_close ? 1u : 0u})
       .field(config.sealed != nullptr ? config.sealed->digest() : Digest{})
       .field(uint64_t{config.pipelined ? 1u : 0u})
+      .field(uint64_t{config.to_come.count})
+      .field(uint64_t{config.to_come.request_bytes})
+      .field(uint64_t{config.to_come.records})
+      .field(uint64_t{config.to_come.record_bytes})
       .field(uint64_t{config.later.size()});
   for (const LaterRequest& later : config.later) {
     hash.field(later.sealed != nullptr ? later.sealed->digest() : Digest{});
@@ -49,7 +53,8 @@ void require_valid(const ConnectionConfig& config) {
                      "are made one behind the answer of the other",
                      "use \"open\" to send all at once");
   }
-  if (config.later.empty()) return;
+  const bool to_come = config.to_come.count > 0;
+  if (config.later.empty() && !to_come) return;
   if (suite.later_request_program == nullptr) {
     throw InputError("`suite` " + std::string(suite.tls.setting),
                      "is not built for several requests on a connection",
@@ -59,6 +64,12 @@ void require_valid(const ConnectionConfig& config) {
     throw InputError("several requests on an open connection",
                      "are all sent before any answer is read",
                      "say that each may be made twice, or use a connection a request");
+  }
+  if (to_come && (!config.later.empty() || !sealed || config.sealed == nullptr ||
+                  !config.sealed->keep_alive || config.to_come.request_bytes == 0)) {
+    throw InputError("requests that are laid out later",
+                     "follow a sealed answer that leaves them the connection",
+                     "set keep_alive, and say how long they may be");
   }
   for (size_t k = 0; sealed && k < config.later.size(); ++k) {
     const auto& before = k == 0 ? config.sealed : config.later[k - 1].sealed;
@@ -127,6 +138,38 @@ tls::ClientHandshake Connection::State::new_client() {
   return tls::ClientHandshake(config.handshake, hello);
 }
 
+void Connection::State::enter_scope() {
+  RoScope own = party().scope();
+  own.csid = handshake.csid;
+  party().set_scope(own);
+}
+
+std::vector<RequestPlan> Connection::State::longest_plans() const {
+  std::vector<RequestPlan> out = plans;
+  if (left.count == 0) return out;
+  out.emplace_back();
+  out.back().bytes = left.request_bytes;
+  return out;
+}
+
+// What came behind the answer is a close_notify, a 408, a late ticket: whatever it is, the next
+// request is not made here, where it could not be told from what answers it (§4.9(1)). The courier
+// can say that there is an end: that costs a handshake.
+bool Connection::State::is_idle() {
+  const Bytes piece = server->next_of_answer(std::chrono::milliseconds(0));
+  const bool idle = piece.empty() && server->end() == StreamEnd::kQuiet;
+  views.agree("tls/idle",
+              views.of("idle")
+                  .field(uint64_t{next})
+                  .field(server->digest())
+                  .field(server->offset())
+                  .field(uint64_t{static_cast<uint8_t>(server->end())})
+                  .digest(),
+              AbortCode::kViewMismatch);
+  if (idle) server->go_on();
+  return idle;
+}
+
 // Up to H2 in every member's hands.
 void Connection::State::begin(std::span<const Request> all, const ServerBytes::Connect& connect,
                               Timeline& timeline) {
@@ -180,7 +223,7 @@ Reply Connection::State::receive(const Request& request, Timeline& timeline) {
   Reply reply = read->read(released_request(request, timeline));
   timeline.begin(phase::kConfirm);
   confirm({&reply, 1});
-  kept = reply.goes_on && !reply.unconfirmed && next + 1 < plans.size();
+  kept = reply.goes_on && !reply.unconfirmed && has_next();
   if (kept) go_on();
   timeline.end();
   return reply;

@@ -52,7 +52,8 @@ struct Connection::State {
         views(context.party, connection_terms(config)) {
     plans.push_back(std::move(plan));
     for (const LaterRequest& later : config.later) plans.push_back(later.plan);
-    plans.front().keep_write_keys = plans.size() > 1;
+    left = config.to_come;
+    plans.front().keep_write_keys = plans.size() + left.count > 1;
     plans.front().sealed_answer = config.receive == ReceiveMode::kSealed;
   }
 
@@ -74,7 +75,8 @@ struct Connection::State {
   std::unique_ptr<ReadDirection> read;
   std::optional<tls::ClientHandshake> machine;
   std::unique_ptr<ServerBytes> server;
-  size_t next = 0;  // the request that is made, or may be
+  RequestsToCome left;  // of ConnectionConfig::to_come
+  size_t next = 0;      // the request that is made, or may be
   bool prepared = false;
   bool used = false;
   size_t released = 0;  // of `requests`, from the first on
@@ -82,6 +84,14 @@ struct Connection::State {
   bool kept = false;
 
   net::Party& party() { return context.party; }
+  /// Whether a request may follow the one that is made.
+  bool has_next() const { return next + 1 < plans.size() + left.count; }
+  /// Plans of all requests, for what is prepared once a connection.
+  std::vector<RequestPlan> longest_plans() const;
+  /// Whether the service said nothing behind the answer, agreed by all.
+  bool is_idle();
+  /// The scope of the connection, until the ScopeRestorer of the caller.
+  void enter_scope();
   bool is_courier() const { return context.party.id() == config.courier; }
   Digest commitment(PartyId i, ByteView nonce);
 

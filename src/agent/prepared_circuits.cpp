@@ -42,6 +42,13 @@ PreparedCircuits::Prepared* PreparedCircuits::find(std::string_view name) {
   return nullptr;
 }
 
+void PreparedCircuits::each_left(std::string_view name,
+                                 const std::function<void(Prepared&)>& visit) {
+  for (Prepared& circuit : circuits_) {
+    if (circuit.name == name && !ran(circuit)) visit(circuit);
+  }
+}
+
 size_t PreparedCircuits::count(std::string_view name,
                                const std::function<size_t(const Prepared&)>& size) const {
   size_t sum = 0;

@@ -43,6 +43,8 @@ class PreparedCircuits {
 
   /// A circuit of that name that has not run yet, or null where none was prepared (any more).
   Prepared* find(std::string_view name);
+  /// Each that find() would still give, in their order.
+  void each_left(std::string_view name, const std::function<void(Prepared&)>& visit);
   /// Those that find() would still give, together.
   size_t count(std::string_view name, const std::function<size_t(const Prepared&)>& size) const;
   /// Runs it; outputs by group of its program.

@@ -129,6 +129,10 @@ std::vector<Reply> ReadDirection::read_all(const Released&, const std::vector<bo
   return {};
 }
 
+void ReadDirection::prepare_next(std::shared_ptr<const SealedPlan>) {
+  FLEXROOM_ASSERT(false && "nothing follows an open answer");
+}
+
 std::unique_ptr<ReadDirection> make_read_direction(ReceiveMode mode, const ReadTerms& terms) {
   if (mode == ReceiveMode::kSealed) return make_sealed_read_direction(terms);
   return std::make_unique<OpenReadDirection>(terms);

@@ -25,14 +25,15 @@ struct ReadTerms {
   bool no_secret = false;                    // R2-6: HTTP/1.0 and close-delimited answers accepted
   std::shared_ptr<const SealedPlan> sealed;  // kSealed: what becomes of the answer
   std::vector<std::shared_ptr<const SealedPlan>> later;  // and of those behind it (§4.9)
-  size_t requests = 1;                                   // of the connection
+  size_t requests = 1;                                   // of the connection, as far as known
+  RequestsToCome to_come;                                // and those that are not
 
   /// Bytes of records that answers of that length may take.
   size_t max_records() const {
     if (sealed == nullptr) return requests * (2 * max_answer + (size_t{1} << 20));
     size_t sum = sealed->max_stream();
     for (const auto& plan : later) sum += plan->max_stream();
-    return sum;
+    return sum + (to_come.count > 0 ? to_come.max_stream() : 0);
   }
 };
 
@@ -64,6 +65,8 @@ class ReadDirection {
   /// Offline: what reading will need. `context` outlives the object.
   virtual void prepare(const Context& /* context */) {}
   virtual uint64_t num_ands() const { return 0; }
+  /// Of the next answer of ReadTerms::to_come, behind the one before it.
+  virtual void prepare_next(std::shared_ptr<const SealedPlan> plan);
   /// Takes what the request circuit kept for this direction.
   virtual void take(const mpc::Program& program, boolean::Outputs& outputs) = 0;
   /// The answer. What the service does ends in the reply; what a member does, aborts.

@@ -101,6 +101,17 @@ bool SealedReading::leaves_connection(const http::HeaderLines& header) {
   return false;
 }
 
+// Of a status alone, whose header is read for this.
+bool SealedReading::leaves_connection() {
+  try {
+    return leaves_connection(read_header());
+  } catch (const SealedFault&) {
+  } catch (const http::OutlineError&) {
+  } catch (const ResponseError&) {
+  }
+  return false;
+}
+
 bool SealedReading::says_keep_alive(const http::HeaderLines& header) {
   const auto lines = http::lines_named(header, "connection", *header_);
   if (lines.empty()) return true;

@@ -50,13 +50,15 @@ void SealedAnswer::compute_blocks(std::vector<std::pair<uint32_t, uint32_t>> pla
   if (places.size() > circuits.keystream_left(circuit)) throw SealedFault("too long");
   std::span<const std::pair<uint32_t, uint32_t>> left(places);
   while (!left.empty()) {
-    SealedCircuits::Prepared* const next = circuits.find(circuit);
-    if (next == nullptr) throw SealedFault("too long");  // of generations without a block between
     // One circuit has the keys of one generation.
     const uint32_t generation = keys.position(left.front().first).generation;
     size_t count = 0;
-    const size_t room = std::min(SealedCircuits::blocks_of(*next->program), left.size());
-    while (count < room && keys.position(left[count].first).generation == generation) ++count;
+    while (count < left.size() && keys.position(left[count].first).generation == generation) {
+      ++count;
+    }
+    SealedCircuits::Prepared* const next = circuits.keystream_for(circuit, count);
+    if (next == nullptr) throw SealedFault("too long");  // of generations without a block between
+    count = std::min(count, SealedCircuits::blocks_of(*next->program));
     compute_block_run(*next, left.first(count));
     left = left.subspan(count);
   }

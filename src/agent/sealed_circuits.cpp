@@ -18,9 +18,12 @@ namespace {
 using circuits::ByteSet;
 
 // Large circuits are cut, so that only what an answer needs is evaluated. A circuit serves one
-// generation of keys, and what is there when it runs: where there may be breaks, what each of them
-// leaves unused is to be short.
-constexpr size_t kBlocksPerCircuit = 64, kBlocksBetweenBreaks = 16, kBlockStep = 4;
+// generation of keys, and what is there when it runs.
+constexpr size_t kBlocksPerCircuit = 64, kBlockStep = 4;
+
+constexpr size_t in_steps(size_t blocks) {
+  return (blocks + kBlockStep - 1) / kBlockStep * kBlockStep;
+}
 
 ByteSet set_of(const http::CharSet& chars) {
   ByteSet out;
@@ -106,15 +109,40 @@ size_t SealedCircuits::blocks_of(const mpc::Program& program) {
   return program.inputs[program.input_group("place")].size / circuits::kPlaceBits;
 }
 
+void SealedCircuits::add_blocks(std::string_view name, size_t blocks) {
+  add(name, sized(kTypes, blocks, circuits::keystream_circuit));
+}
+
+// Blocks may come in breaks + 1 pieces of any sizes. Each piece wastes less than a step: every size
+// is twice the one below it, and of each but the largest there is one a piece, so that whoever
+// takes the largest first never lacks a smaller one (keystream_for).
 void SealedCircuits::add_keystream(std::string_view name, size_t blocks, size_t breaks) {
-  const size_t most = breaks == 0 ? kBlocksPerCircuit : kBlocksBetweenBreaks;
-  blocks += most * breaks;
-  while (blocks > 0) {
-    const size_t now = std::min(blocks, most);
-    const size_t size = (now + kBlockStep - 1) / kBlockStep * kBlockStep;
-    add(name, sized(kTypes, size, circuits::keystream_circuit));
-    blocks -= now;
+  size_t left = in_steps(blocks + kBlockStep * breaks);
+  for (size_t size = kBlockStep; breaks > 0 && size < kBlocksPerCircuit; size *= 2) {
+    for (size_t piece = 0; piece <= breaks && left >= size; ++piece, left -= size) {
+      add_blocks(name, size);
+    }
   }
+  while (left > 0) {
+    size_t size = kBlocksPerCircuit;
+    while (size > left) size = breaks > 0 ? size / 2 : left;
+    add_blocks(name, size);
+    left -= size;
+  }
+}
+
+SealedCircuits::Prepared* SealedCircuits::keystream_for(std::string_view name, size_t blocks) {
+  Prepared* enough = nullptr;
+  Prepared* less = nullptr;
+  each_left(name, [&](Prepared& circuit) {
+    const size_t size = blocks_of(*circuit.program);
+    Prepared*& best = size >= blocks ? enough : less;
+    const bool better = best == nullptr || (size >= blocks ? size < blocks_of(*best->program)
+                                                           : size > blocks_of(*best->program));
+    if (better) best = &circuit;
+  });
+  const bool exact = enough != nullptr && blocks_of(*enough->program) <= in_steps(blocks);
+  return less == nullptr || exact ? enough : less;
 }
 
 void SealedCircuits::add_header() {

@@ -19,6 +19,9 @@ class SealedCircuits : public PreparedCircuits {
 
   /// Keystream blocks that are still prepared under that name.
   size_t keystream_left(std::string_view name) const;
+  /// The circuit to run for these blocks or the first of them, or null where none is left: the one
+  /// that leaves the least unused. Equal at all members.
+  Prepared* keystream_for(std::string_view name, size_t blocks);
 
   // names
   static constexpr std::string_view kTypes = "answer types", kStatus = "answer status",
@@ -35,6 +38,7 @@ class SealedCircuits : public PreparedCircuits {
 
  private:
   void add_keystream(std::string_view name, size_t blocks, size_t breaks);
+  void add_blocks(std::string_view name, size_t blocks);
   void add_header();
   void add_body();
   void add_values();

@@ -66,6 +66,17 @@ struct SealedCodes {
   std::vector<std::string> one_of;  // 1 to 32, a letter and up to 63 of [A-Za-z0-9._-]
 };
 
+/// Requests of a sealed connection that are laid out only behind the answer before them (§4.9), as
+/// those of a flow are: how many at most, and what they and their answers may take. Public, part of
+/// every view.
+struct RequestsToCome {
+  size_t count = 0;
+  size_t request_bytes = 0;              // of the longest
+  size_t records = 0, record_bytes = 0;  // of all answers together, as SealedPlan has them
+  /// Bytes of the service that are taken at all.
+  size_t max_stream() const { return record_bytes + records * 300 + count * (size_t{1} << 20); }
+};
+
 /// What becomes of a sealed answer (tls-in-mpc.md §5.1 Policy, §5.4, §5.6), equal at all members
 /// and part of every view. Nothing of the answer is opened but its status, its outline and what an
 /// item says. Where the rules are:
@@ -91,8 +102,8 @@ struct SealedPlan {
   size_t key_updates = 0;
   size_t tests_max = 128;
   /// Another request may follow on the connection (§4.9(1)): the answer is read as far as its own
-  /// framing goes, and the header is always read. Costs a second header window, and 16 blocks a
-  /// record for what comes in pieces.
+  /// framing goes, and the header is always read. Costs a second header window, and some blocks
+  /// for what comes in pieces (SealedCircuits).
   bool keep_alive = false;
   std::vector<SealedItem> items;  // none: the status alone
   std::optional<SealedCodes> codes;

@@ -12,10 +12,10 @@ namespace {
 
 class SealedReadDirection final : public ReadDirection {
  public:
-  explicit SealedReadDirection(const ReadTerms& terms) : terms_(terms), keys_(bounds_of(terms)) {
-    const size_t key_updates = bounds_of(terms).updates;
-    answers_.emplace_back(terms.sealed, key_updates);
-    for (const auto& plan : terms.later) answers_.emplace_back(plan, key_updates);
+  explicit SealedReadDirection(const ReadTerms& terms)
+      : terms_(terms), key_updates_(bounds_of(terms).updates), keys_(bounds_of(terms)) {
+    answers_.emplace_back(terms.sealed, key_updates_);
+    for (const auto& plan : terms.later) answers_.emplace_back(plan, key_updates_);
     num_ands_ = keys_.num_ands();
     for (const Prepared& answer : answers_) num_ands_ += answer.circuits.num_ands();
   }
@@ -23,13 +23,12 @@ class SealedReadDirection final : public ReadDirection {
   void prepare(const Context& context) override {
     context_.emplace(context);
     keys_.prepare(context);
-    for (Prepared& answer : answers_) {
-      if (answer.plan->reads_header()) {
-        answer.products =
-            context.source.vec_triples(std::vector<size_t>(answer.plan->tests_max, 1));
-      }
-      answer.circuits.prepare(context);
-    }
+    for (Prepared& answer : answers_) prepare(answer);
+  }
+  void prepare_next(std::shared_ptr<const SealedPlan> plan) override {
+    answers_.emplace_back(std::move(plan), key_updates_);
+    num_ands_ += answers_.back().circuits.num_ands();
+    prepare(answers_.back());
   }
   uint64_t num_ands() const override { return num_ands_; }
 
@@ -84,6 +83,14 @@ class SealedReadDirection final : public ReadDirection {
     std::vector<prep::VecTriple> products;
   };
 
+  void prepare(Prepared& answer) {
+    if (answer.plan->reads_header()) {
+      answer.products =
+          context_->source.vec_triples(std::vector<size_t>(answer.plan->tests_max, 1));
+    }
+    answer.circuits.prepare(*context_);
+  }
+
   // At most 8 KeyUpdates a connection (§3.6).
   static AnswerKeys::Bounds bounds_of(const ReadTerms& terms) {
     AnswerKeys::Bounds bounds;
@@ -94,6 +101,8 @@ class SealedReadDirection final : public ReadDirection {
     };
     add(*terms.sealed);
     for (const auto& plan : terms.later) add(*plan);
+    bounds.records += terms.to_come.records;
+    bounds.record_bytes += terms.to_come.record_bytes;
     return bounds;
   }
 
@@ -137,6 +146,7 @@ class SealedReadDirection final : public ReadDirection {
   }
 
   const ReadTerms terms_;
+  const size_t key_updates_;  // of the connection
   std::optional<Context> context_;
   AnswerKeys keys_;
   std::deque<Prepared> answers_;  // the next one first
@@ -147,10 +157,13 @@ class SealedReadDirection final : public ReadDirection {
 
 }  // namespace
 
-uint64_t sealed_answer_triples(const SealedPlan& plan) {
-  return AnswerKeys({plan.records, plan.record_bytes, plan.key_updates}).num_triples() +
-         SealedCircuits(plan).num_triples();
+uint64_t sealed_answer_triples(const SealedPlan& plan, const RequestsToCome& to_come) {
+  const AnswerKeys keys(
+      {plan.records + to_come.records, plan.record_bytes + to_come.record_bytes, plan.key_updates});
+  return keys.num_triples() + next_answer_triples(plan);
 }
+
+uint64_t next_answer_triples(const SealedPlan& plan) { return SealedCircuits(plan).num_triples(); }
 
 std::unique_ptr<ReadDirection> make_sealed_read_direction(const ReadTerms& terms) {
   if (terms.sealed == nullptr) {

@@ -75,7 +75,11 @@ void SealedReading::read_by_plan(SealedReply& reply) {
     if (plan_.codes && status_ != 429 && status_ < 500) reply.code = read_code();
     return;
   }
-  if (plan_.items.empty() && !plan_.keep_alive) return;
+  if (plan_.items.empty()) {
+    // The answer is its status: the rest of it can cost the connection alone.
+    reply.goes_on = plan_.keep_alive && leaves_connection();
+    return;
+  }
   const http::HeaderLines header = read_header();
   if (plan_.reads_body()) outline_body(read_body(header));
   std::vector<std::optional<Place>> places;

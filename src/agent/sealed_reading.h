@@ -45,6 +45,7 @@ class SealedReading {
   std::vector<RecordByte> read_body(const http::HeaderLines& header);
   http::FramingLines framing_lines(const http::HeaderLines& header);
   uint64_t content_length(const http::HeaderLine& line);
+  bool leaves_connection();
   bool leaves_connection(const http::HeaderLines& header);
   bool says_keep_alive(const http::HeaderLines& header);
   bool ends_where_its_framing_says(const http::HeaderLines& header);

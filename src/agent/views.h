@@ -26,6 +26,10 @@ class Views {
   uint64_t number() const { return number_; }
   const Digest& terms() const { return terms_; }
   net::Party& party() const { return party_; }
+  /// A request whose terms are known only now is next: bound from here on, beside all that was.
+  void go_on(const Digest& terms) {
+    terms_ = RandomOracle("next terms", RoScope{}).field(terms_).field(terms).digest();
+  }
   RandomOracle of(std::string_view step) const;
 
   /// All send the hash of the same public thing; every member compares every other's with its own,

@@ -55,6 +55,7 @@ std::shared_ptr<const CallLayout> lay_out_call(
   out->plan.bytes = call.bytes;
   out->plan.signature_offset = call.signature_offset;
   out->plan.sealed_answer = shape.sealed;
+  out->plan.keep_write_keys = shape.goes_on;
   std::vector<agent::PlacedSlot> slots;
   for (const CallSlot& slot : call.slots) {
     if (const auto jwe = jwes.find(slot.slot.name); jwe != jwes.end()) {
@@ -79,7 +80,9 @@ std::shared_ptr<const CallLayout> lay_out_call(
     out->signature_bits = moved(agent::secret_bits_of_signature(), *call.signature_offset);
     out->plan.secret_bits = merged_places({out->plan.secret_bits, out->signature_bits});
   }
-  out->request = agent::suite_of(*shape.suite).request_program(out->plan, shape.num_members);
+  const agent::Suite& suite = agent::suite_of(*shape.suite);
+  out->request = shape.sequence == 0 ? suite.request_program(out->plan, shape.num_members)
+                                     : suite.later_request_program(out->plan, shape.sequence);
   return out;
 }
 
@@ -88,7 +91,9 @@ CallCost call_cost(const OpenCall& call, const CallLayout& layout, const Connect
   CallCost out;
   if (layout.slots) out.slot_ands = layout.slots->program->num_ands();
   if (call.signs_secrets) out.slot_ands += signature_ands(call, layout);
-  out.handshake_ands = suite.handshake_program(shape.group, shape.num_members)->num_ands();
+  if (shape.sequence == 0) {
+    out.handshake_ands = suite.handshake_program(shape.group, shape.num_members)->num_ands();
+  }
   out.request_ands = layout.request->num_ands() + suite.tag_ands(shape.num_members);
   if (call.signing) {
     out.signing_key_ands = agent::signing_key_programs().num_ands();
@@ -110,13 +115,22 @@ struct AgreedRequest::State {
   Bytes signature_text;  // of one that is made before the connection: what is constant of it
   std::optional<DatedKey> key;
   unsigned attempt = 0;
-  bool called = false;  // in this attempt
+  bool called = false;    // in this attempt
+  bool follows = false;   // on a connection that was there
+  uint64_t sequence = 0;  // on its connection
 
-  void connect() {
+  void connect(std::shared_ptr<const mpc::Program> program) {
     connection =
-        std::make_unique<agent::Connection>(context, config, layout->plan, layout->request);
-    called = false;
+        std::make_unique<agent::Connection>(context, config, layout->plan, std::move(program));
+    called = follows = false;
+    sequence = 0;
   }
+  void prepare_connection(agent::Timeline& timeline) {
+    if (!follows) return connection->prepare(timeline);
+    connection->prepare_next(layout->plan, config.sealed, proposal, timeline, layout->request);
+  }
+  agent::Reply perform(const agent::Request& request, const agent::ServerBytes::Connect& open,
+                       agent::Timeline& timeline);
 
   bool is_day_of_key(const std::string& date_time) const {
     return !key || date_time.substr(0, 8) == key->date;
@@ -185,7 +199,7 @@ void AgreedRequest::State::fill(const agent::SlotValues& values, agent::Timeline
     const auto instance = agent::prepare_slots(context.engine, context.source, circuit);
     uint64_t step = 0;
     if (circuit.has_totp) {
-      connection->prepare(timeline);
+      prepare_connection(timeline);
       timeline.begin("one-time code");
       step = totp_step();
     }
@@ -200,6 +214,21 @@ void AgreedRequest::State::fill(const agent::SlotValues& values, agent::Timeline
     jwe_text[slot] = jwe.public_text;
   }
   secret = merged_bits(sources);
+}
+
+/// The last look at a connection that was there: what the service ended is not told from an answer
+/// that is lost once the request is released (§4.9).
+agent::Reply AgreedRequest::State::perform(const agent::Request& request,
+                                           const agent::ServerBytes::Connect& open,
+                                           agent::Timeline& timeline) {
+  if (follows && !connection->stands(timeline)) {
+    connect(nullptr);
+    connection->prepare(timeline);
+  }
+  agent::Reply reply = follows ? connection->call_next(request, timeline)
+                               : connection->call(request, open, timeline);
+  called = true;
+  return reply;
 }
 
 /// §6.2: the hash of what is signed stays inside. Of the time that all agree on now.
@@ -239,11 +268,28 @@ AgreedRequest::AgreedRequest(agent::Context context, OpenCall call, Dated dated,
                        {},
                        {},
                        {},
-                       {}}) {
-  state_->connect();
-}
+                       {}}) {}
 AgreedRequest::~AgreedRequest() = default;
-bool AgreedRequest::released() const { return state_->connection->released(); }
+
+void AgreedRequest::continue_on(std::unique_ptr<agent::Connection> connection) {
+  FLEXROOM_ASSERT(state_->connection == nullptr && connection->kept());
+  state_->connection = std::move(connection);
+  state_->follows = true;
+  state_->sequence = state_->connection->sequence();
+}
+
+bool AgreedRequest::went_on() const { return state_->follows; }
+
+std::unique_ptr<agent::Connection> AgreedRequest::take_connection() {
+  State& s = *state_;
+  if (!s.called || s.connection == nullptr || !s.connection->kept()) return nullptr;
+  return std::move(s.connection);
+}
+
+bool AgreedRequest::released() const {
+  const State& s = *state_;
+  return s.connection == nullptr ? s.called : s.connection->released(s.sequence);
+}
 unsigned AgreedRequest::attempt() const { return state_->attempt; }
 bool AgreedRequest::is_day_of_key(int64_t unix_seconds) const {
   return state_->is_day_of_key(amz_date(unix_seconds));
@@ -262,10 +308,11 @@ void AgreedRequest::prepare(const agent::SlotValues& values, std::optional<Dated
   State& s = *state_;
   FLEXROOM_ASSERT(key.has_value() == s.call.signing.has_value());
   s.key = std::move(key);
+  if (s.connection == nullptr) s.connect(s.layout->request);
   const bool codes = s.layout->slots && s.layout->slots->has_totp;
   s.fill(values, timeline, totp_step);
   if (s.call.signs_secrets) s.sign_inside(values, timeline);
-  if (!codes) s.connection->prepare(timeline);
+  if (!codes) s.prepare_connection(timeline);
 }
 
 void AgreedRequest::prepare_again(agent::Timeline& timeline) {
@@ -273,7 +320,7 @@ void AgreedRequest::prepare_again(agent::Timeline& timeline) {
   FLEXROOM_ASSERT(s.called && !(s.layout->slots && s.layout->slots->has_totp) &&
                   !s.call.signs_secrets);
   ++s.attempt;
-  s.connect();
+  s.connect(s.layout->request);
   s.connection->prepare(timeline);
 }
 
@@ -297,9 +344,7 @@ agent::Reply AgreedRequest::call(const agent::ServerBytes::Connect& connect,
     id.field(hash);
   }
   request.id = id.digest();
-  agent::Reply reply = s.connection->call(request, connect, timeline);
-  s.called = true;
-  return reply;
+  return s.perform(request, connect, timeline);
 }
 
 }  // namespace flexroom

@@ -19,6 +19,9 @@ struct ConnectionShape {
   NamedGroup group = NamedGroup::kX25519;
   size_t num_members = 0;
   bool sealed = false;  // of the answer: the server's key stays inside (tls-in-mpc.md §3.7)
+  /// On a connection of several requests (§4.9): number of this one, and whether others may follow.
+  uint64_t sequence = 0;
+  bool goes_on = false;
 };
 
 /// The circuits of a call, made without any other party: shown in the plan and used by the call.
@@ -30,7 +33,7 @@ struct CallLayout {
   std::map<std::string, std::vector<uint32_t>> jwe_bits;
   std::vector<uint32_t> signature_bits;
   agent::RequestPlan plan;
-  std::shared_ptr<const mpc::Program> request;
+  std::shared_ptr<const mpc::Program> request;  // of the number that the shape says
 };
 /// JWEs that stand in slots of a call, by the slot; each is of the slot's length, without encoding.
 using ReadyJwes = std::map<std::string, const agent::JweText*>;
@@ -40,8 +43,8 @@ std::shared_ptr<const CallLayout> lay_out_call(
     const std::function<PartyId(const std::string&)>& member_id, const ReadyJwes& jwes = {});
 
 struct CallCost {
-  uint64_t slot_ands = 0;  // of all that is computed before the connection
-  uint64_t handshake_ands = 0;
+  uint64_t slot_ands = 0;         // of all that is computed before the connection
+  uint64_t handshake_ands = 0;    // 0 on a connection that is there
   uint64_t request_ands = 0;      // with those of its tag
   uint64_t signing_key_ands = 0;  // 0 when it is in the store
   uint64_t total() const { return slot_ands + handshake_ands + request_ands + signing_key_ands; }
@@ -65,6 +68,11 @@ struct DatedKey {
 ///            request id, and so in every view: members at different attempts release nothing,
 ///            and each attempt is released once (§5.8)
 ///
+/// Connection of another request (tls-in-mpc.md §4.9): continue_on() before prepare(), with the
+/// layout's shape of its sequence(); take_connection() when call() returned. Where the service ends
+/// it before the request is released, call() makes the request, the same with the same id, on a new
+/// one: nothing of it was marked or released.
+///
 /// A signed request carries the time at which it is made: `dated` makes the same call for another
 /// X-Amz-Date, which the members agree on in call() and each holds to its own clock; where secrets
 /// are signed, in prepare(), and each holds it to its clock in call() again.
@@ -76,6 +84,12 @@ class AgreedRequest {
                 agent::ConnectionConfig connection, std::shared_ptr<const CallLayout> layout,
                 const Digest& proposal);
   ~AgreedRequest();
+  /// `connection` is kept() and has room for the request and its answer.
+  void continue_on(std::unique_ptr<agent::Connection> connection);
+  /// On that connection, not on a new one.
+  bool went_on() const;
+  /// What may carry another request, or null.
+  std::unique_ptr<agent::Connection> take_connection();
   AgreedRequest(const AgreedRequest&) = delete;
   AgreedRequest& operator=(const AgreedRequest&) = delete;
 

@@ -162,6 +162,9 @@ struct Step {
   std::optional<Code> code;
   std::string proves;
   Place proves_place;
+  /// On whose connection it is made if that still stands, and who is to follow on its own, which is
+  /// not closed then; empty: none (connections.h).
+  std::string previous_on_connection, next_on_connection;
   std::vector<std::pair<std::string, Rule>> on;  // by event, in the order of the file
 
   bool asks() const { return !ask.empty(); }

@@ -10,6 +10,7 @@
 #include "base/private_file.h"
 #include "call/birth_list.h"
 #include "call/purpose.h"
+#include "flow/connections.h"
 #include "flow/keys.h"
 #include "flow/loader.h"
 
@@ -476,6 +477,7 @@ Flow parse_flow(std::string_view text, const std::filesystem::path& file, const 
   check_claimant(flow, {}, flow.claimant);
   check_ways(in);
   flow.leaks = leaks_of(flow, {});
+  share_connections(flow);
   add_digests(flow, text);
   return flow;
 }

@@ -73,12 +73,18 @@ class Printer {
           fmt::format("  lengths  of header lines, {} names and values, and their nesting are seen "
                       "by all members",
                       kind));
-    } else if (reads_header(step) && step.sealed) {
+    } else if (step.sealed && (reads_header(step) || !step.next_on_connection.empty())) {
       line("  lengths  of header lines and their parts are seen by all members");
     }
     tests(step);
     if (!step.proves.empty()) {
       line(fmt::format("  proves   {}: until then the version before stays current", step.proves));
+    }
+    if (!step.previous_on_connection.empty()) {
+      line(
+          fmt::format("  shares   the connection of {}; where that has ended, a new one, {} M ANDs "
+                      "more",
+                      step.previous_on_connection, million(Gates::kHandshake)));
     }
     costs(step);
     rules(step);
@@ -203,10 +209,24 @@ uint32_t hidden_length(const Flow& flow, const std::string& name) {
 
 }  // namespace
 
+uint64_t answer_cost(const Step& step, bool keeps_connection) {
+  if (!step.sealed) return 0;
+  if (!reads_header(step) && !keeps_connection) return Gates::kStatusOnly;
+  uint64_t out = step.header_max * (Gates::kAesByte + Gates::kHeaderByte);
+  // A second window, for a header that comes in two pieces.
+  if (keeps_connection) out += step.header_max * Gates::kHeaderByte + Gates::kHeaderPieces;
+  if (step.reads_body() || step.code) {
+    const bool xml = step.type.find("xml") != std::string::npos;
+    out += step.body_max * (Gates::kAesByte + (xml ? Gates::kXmlByte : Gates::kJsonByte));
+    if (keeps_connection) out += Gates::kBodyPieces;
+  }
+  return out + num_searches(step) * Gates::kSearched * Gates::kSearchByte;
+}
+
 StepCost cost_of(const Flow& flow, const Step& step) {
   StepCost out;
   if (step.asks()) return out;
-  out.handshake = Gates::kHandshake;
+  out.handshake = step.previous_on_connection.empty() ? Gates::kHandshake : 0;
   uint64_t bytes = step.request.size() + 128;
   for (const SlotUse& use : step.slots) {
     if (use.is_jwe()) {
@@ -221,17 +241,7 @@ StepCost cost_of(const Flow& flow, const Step& step) {
   }
   if (!step.sign_service.empty()) out.request += Gates::kSigV4;
   out.request += Gates::kRequestByte * ((bytes + 15) / 16 * 16);
-  if (!step.sealed) return out;
-  if (!reads_header(step)) {
-    out.answer = Gates::kStatusOnly;
-    return out;
-  }
-  out.answer = step.header_max * (Gates::kAesByte + Gates::kHeaderByte);
-  if (step.reads_body() || step.code) {
-    const bool xml = step.type.find("xml") != std::string::npos;
-    out.answer += step.body_max * (Gates::kAesByte + (xml ? Gates::kXmlByte : Gates::kJsonByte));
-  }
-  out.answer += num_searches(step) * Gates::kSearched * Gates::kSearchByte;
+  out.answer = answer_cost(step, !step.next_on_connection.empty());
   return out;
 }
 

@@ -15,6 +15,10 @@ struct StepCost {
   uint64_t more_member = 0;  // of the request, for each member above two
   uint64_t total() const { return handshake + request + answer; }
 };
+/// Of the answer; of one whose connection is to serve another request the header is read whatever
+/// the step selects (tls-in-mpc.md §4.9(4)).
+uint64_t answer_cost(const Step& step, bool keeps_connection);
+/// Of a step on the connection of another one there is no handshake, unless the service ended it.
 /// With AES-128-GCM; `group` of the provider's entry does not matter at this precision.
 StepCost cost_of(const Flow& flow, const Step& step);
 
@@ -29,6 +33,9 @@ struct Gates {
   static constexpr uint64_t kXmlByte = 36;
   static constexpr uint64_t kSearchByte = 65;
   static constexpr uint64_t kStatusOnly = 15'000;
+  /// Blocks beside those of the text where it is read as it comes: of a header, of a body.
+  static constexpr uint64_t kBlock = 5'120;
+  static constexpr uint64_t kHeaderPieces = 4 * kBlock, kBodyPieces = 12 * kBlock;
   static constexpr uint64_t kRequestByte = 320;
   /// Four HMACs of two secret compressions for the day's key, and one more (tls-in-mpc.md §3.4).
   static constexpr uint64_t kSigV4 = 9 * 22'573;

@@ -42,7 +42,8 @@ Encoding encoding_in(Where where, CharClass char_class) {
 /// headers that are written there, in lower case.
 std::string added_lines(const Step& step, const Filling& filling, std::string_view body,
                         std::vector<std::string> signed_names) {
-  std::string out = "\nAccept-Encoding: identity\nConnection: close";
+  std::string out = "\nAccept-Encoding: identity";
+  if (!filling.keeps_connection) out += "\nConnection: close";
   const bool length =
       !body.empty() || step.method == "POST" || step.method == "PUT" || step.method == "PATCH";
   if (length) out += "\nContent-Length: {{content-length}}";

@@ -26,6 +26,8 @@ struct Filling {
   std::function<std::optional<Secret>(const SlotUse&)> secret;
   std::string access_key_id;  // of a signed step
   std::string date_time;      // of a signed step: X-Amz-Date
+  /// Another request is to follow on the connection: it is not asked to be closed.
+  bool keeps_connection = false;
 };
 
 /// The template of the request: Host, Content-Length, Accept-Encoding and Connection are added, of

@@ -42,6 +42,7 @@ void make_triples(Joined& joined, agent::Timeline& timeline, const CallWork& wor
                  {name(agent::phase::kGarbleHandshake), cost(kGarble, work.handshake_ands)},
                  {name(agent::phase::kPowers), cost(kPower, work.request_bytes / 16)},
                  {name(agent::phase::kGarbleRequest), cost(kGarble, work.request_ands)},
+                 {name(agent::phase::kGarbleAnswer), cost(kGarble, work.answer_ands)},
                  {name(agent::phase::kHandshakeKeys), cost(kEvaluate, work.handshake_ands)},
                  {name(agent::phase::kRequest), cost(kEvaluate, work.request_ands)},
                  {name(agent::phase::kAnswer), kFixed, true}});

@@ -62,7 +62,10 @@ struct CallWork {
   uint64_t handshake_ands = 0;
   uint64_t request_ands = 0;
   size_t request_bytes = 0;
-  uint64_t ands() const { return signing_key_ands + first_ands + handshake_ands + request_ands; }
+  uint64_t answer_ands = 0;  // of a sealed one
+  uint64_t ands() const {
+    return signing_key_ands + first_ands + handshake_ands + request_ands + answer_ands;
+  }
 };
 /// Told beside the summary: costs are no part of what is approved.
 std::string cost_note(uint64_t ands, size_t request_bytes);

@@ -145,14 +145,35 @@ std::vector<http::JsonStep> json_path(const flow::Step& step, const Selector& at
   return out;
 }
 
-SealedPlan sealed_plan(const flow::Step& step, const AnswerTerms& terms) {
+namespace {
+
+/// Of the step alone.
+SealedPlan bounds_of(const flow::Step& step) {
   SealedPlan out;
-  out.statuses = step.status;
-  out.content_type = step.type;
   out.header_max = step.header_max;
   out.body_max = step.body_max;
   // Tickets and padding beside what is read.
   out.record_bytes = std::max(out.record_bytes, out.header_max + 2 * out.body_max + size_t{16'384});
+  return out;
+}
+
+}  // namespace
+
+agent::RequestsToCome answers_to(const std::vector<const flow::Step*>& steps) {
+  agent::RequestsToCome out;
+  out.count = steps.size();
+  for (const flow::Step* const step : steps) {
+    const SealedPlan bounds = bounds_of(*step);
+    out.records += bounds.records;
+    out.record_bytes += bounds.record_bytes;
+  }
+  return out;
+}
+
+SealedPlan sealed_plan(const flow::Step& step, const AnswerTerms& terms) {
+  SealedPlan out = bounds_of(step);
+  out.statuses = step.status;
+  out.content_type = step.type;
   for (const flow::Keep& keep : step.keeps) {
     SealedItem item;
     item.at = place_of(step, keep.at, keep.missing_same, terms);

@@ -31,6 +31,9 @@ struct AnswerTerms {
 /// keeps, then what is opened, then the tests, in the order of the file. The step is one that
 /// require_bound() lets through.
 agent::SealedPlan sealed_plan(const flow::Step& step, const AnswerTerms& terms);
+/// What the answers to these steps may take of a connection, whatever their terms (bytes of their
+/// requests are left to the caller).
+agent::RequestsToCome answers_to(const std::vector<const flow::Step*>& steps);
 
 /// The path of a `json` or `json-number` selector, the step's `item` on the way.
 std::vector<http::JsonStep> json_path(const flow::Step& step, const flow::Selector& at,

@@ -5,6 +5,7 @@
 #include "agent/decoded_values.h"
 #include "agent/drawn_values.h"
 #include "agent/phases.h"
+#include "agent/sealed_read_direction.h"
 #include "agreement/time.h"
 #include "base/display.h"
 #include "call/provider_connection.h"
@@ -156,15 +157,6 @@ uint64_t decode_ands_of(const flow::Step& step) {
   return out;
 }
 
-/// How the answer comes: sealed as the step says, or open to all.
-void receive_as(const flow::Step& step, const OpenCall& request, const AnswerTerms& terms,
-                agent::ConnectionConfig& config) {
-  config.no_secret = request.has_no_secret();
-  if (!step.sealed) return;
-  config.receive = agent::ReceiveMode::kSealed;
-  config.sealed = std::make_shared<const agent::SealedPlan>(sealed_plan(step, terms));
-}
-
 }  // namespace
 
 Digest step_policy(const StepCall& call, const Digest& approved,
@@ -191,27 +183,13 @@ Digest step_policy(const StepCall& call, const Digest& approved,
   return out.digest();
 }
 
-/// The session's journal, which tells of the release: `armed` is durable before the mark, and both
-/// before a share of the tag leaves.
-class FlowEngine::Release final : public agent::Journal {
- public:
-  Release(agent::Journal& journal, const StepCall& call) : journal_(journal), call_(call) {}
-  void mark(std::string_view kind, ByteView id) override {
-    if (kind == "release") call_.before_release();
-    journal_.mark(kind, id);
-  }
-
- private:
-  agent::Journal& journal_;
-  const StepCall& call_;
-};
-
 FlowEngine::FlowEngine(Joined& joined, agent::Timeline& timeline,
                        std::map<std::string, SecretBytes> inputs)
     : joined_(joined),
       timeline_(timeline),
       values_(joined.session()),
       signing_(joined, values_),
+      connections_(joined.session().party()),
       inputs_(std::move(inputs)) {}
 
 std::map<std::string, flow::NewSecret> FlowEngine::draw(const flow::Flow& flow,
@@ -285,11 +263,17 @@ uint64_t FlowEngine::code_step(const std::map<std::string, flow::StoredValue>& s
 
 /// The triples of the whole step, and the key of a signed one.
 std::optional<DatedKey> FlowEngine::take_key(const StepCall& call, const OpenCall& request,
-                                             const CallCost& cost) {
+                                             const CallCost& cost,
+                                             const agent::ConnectionConfig& config, bool is_first) {
+  uint64_t answer = 0;
+  if (config.sealed != nullptr) {
+    answer = is_first ? agent::sealed_answer_triples(*config.sealed, config.to_come)
+                      : agent::next_answer_triples(*config.sealed);
+  }
   const auto make_all = [&](uint64_t key_ands) {
     make_triples(joined_, timeline_,
                  {key_ands, agent::phase::kSlots, cost.slot_ands, cost.handshake_ands,
-                  cost.request_ands, request.bytes});
+                  cost.request_ands, request.bytes, answer});
     if (key_ands > 0) timeline_.begin(agent::phase::kSigningKey, key_ands);
   };
   if (!request.sign) {
@@ -354,46 +338,115 @@ void FlowEngine::keep_learnt(const StepCall& call, const agent::Reply& reply) no
   }
 }
 
-flow::StepAnswer FlowEngine::make(const StepCall& call) {
-  session::MemberSession& session = joined_.session();
+/// How the answer comes, sealed as the step says or open to all, and what may follow on the
+/// connection.
+agent::ConnectionConfig FlowEngine::config_for(const StepCall& call, const OpenCall& request,
+                                               const AnswerTerms& terms, const Digest& policy) {
+  const RoomConfig& room = joined_.state().room();
+  const std::vector<const flow::Step*> behind = connections_.behind(call.flow, call.step);
+  agent::ConnectionConfig config =
+      connection_config(room, room.provider(call.flow.provider), terms.host, policy);
+  config.no_secret = request.has_no_secret();
+  if (!call.step.sealed) return config;
+  config.receive = agent::ReceiveMode::kSealed;
+  agent::SealedPlan plan = sealed_plan(call.step, terms);
+  plan.keep_alive = !behind.empty();
+  config.sealed = std::make_shared<const agent::SealedPlan>(std::move(plan));
+  config.to_come = answers_to(behind);
+  for (const flow::Step* const step : behind) {
+    config.to_come.request_bytes = std::max(
+        config.to_come.request_bytes, longest_request(room, call.flow, *step, call.arguments));
+  }
+  return config;
+}
+
+/// The connection of a step before, where it stands and has room; else nothing.
+std::unique_ptr<agent::Connection> FlowEngine::connection_for(
+    const flow::Step& step, size_t bytes, const agent::ConnectionConfig& config) {
+  std::unique_ptr<agent::Connection> out = connections_.take(step, timeline_);
+  agent::RequestPlan plan;
+  plan.bytes = bytes;
+  if (out != nullptr && !out->has_room_for(plan, *config.sealed)) out.reset();
+  return out;
+}
+
+/// Only behind an answer that was taken (tls-in-mpc.md §4.9(1)).
+void FlowEngine::hold_connection(const flow::Step& step, const agent::Reply& reply,
+                                 AgreedRequest& made) {
+  const bool accepted = reply.sealed != nullptr && !reply.unknown_outcome && !reply.unconfirmed &&
+                        !reply.sealed->failure && !reply.sealed->none &&
+                        step.is_ok(reply.sealed->status);
+  if (accepted) connections_.hold(step, made.take_connection());
+}
+
+/// The request of a step, and what was computed for it.
+struct FlowEngine::Laid {
+  const std::map<std::string, flow::StoredValue>& secrets;  // by slot
+  Digest policy{};
+  FlowJwes& jwes;
+  bool goes_on = false;  // another is to follow on its connection
+  AgreedRequest::Dated dated;
+  OpenCall request;
+};
+
+/// On the connection of a step before it, or on a new one. Everything is prepared before the
+/// service is contacted, or hears of this request.
+agent::Reply FlowEngine::send(const StepCall& call, const Laid& laid,
+                              const agent::SlotValues& slots, const AnswerTerms& terms) {
   const RoomConfig& room = joined_.state().room();
   const Provider& provider = room.provider(call.flow.provider);
+  const OpenCall& request = laid.request;
+  agent::ConnectionConfig config = config_for(call, request, terms, laid.policy);
+  std::unique_ptr<agent::Connection> before = connection_for(call.step, request.bytes, config);
+  const bool is_first = before == nullptr;
+  ConnectionShape shape = connection_shape(provider, room.members.size());
+  shape.sealed = call.step.sealed;
+  shape.sequence = is_first ? 0 : before->sequence();
+  shape.goes_on = laid.goes_on;
+  const auto layout = lay_out_call(request, shape, terms.member, slots.jwes);
+  CallCost cost = call_cost(request, *layout, shape);
+  cost.slot_ands += decode_ands_of(call.step);  // made before the release, as all the others are
+  std::optional<DatedKey> key = take_key(call, request, cost, config, is_first);
+  const agent::Context context = joined_.session().context();
+  const ReleaseJournal::Of release(releases_, context.journal, call);
+  AgreedRequest made({context.party, context.source, context.arith, context.engine, releases_},
+                     request, laid.dated, std::move(config), layout, laid.policy);
+  if (!is_first) made.continue_on(std::move(before));
+  made.prepare(slots, std::move(key), timeline_, [&] { return code_step(laid.secrets, request); });
+  laid.jwes.retire();
+  agent::Reply reply = made.call(connector(joined_, provider, terms.host, 443), timeline_);
+  if (!is_first && !made.went_on()) connections_.note_end(call.step);
+  if (laid.goes_on) hold_connection(call.step, reply, made);
+  return reply;
+}
+
+flow::StepAnswer FlowEngine::make(const StepCall& call) {
+  const RoomConfig& room = joined_.state().room();
   joined_.note(fmt::format("{}, attempt {}", call.step.name, call.attempt));
   const std::map<std::string, flow::StoredValue> secrets = secrets_of(call);
   const Digest policy = step_policy(call, approved_, secrets);
-  FlowJwes jwes(call, session.party(), policy);
+  FlowJwes jwes(call, joined_.session().party(), policy);
+  const bool goes_on = !connections_.behind(call.flow, call.step).empty();
   const auto dated = [&](const std::string& date_time) {
-    return step_call(room, call.flow, call.step, filling_of(call, secrets, jwes, date_time));
+    flow::Filling filling = filling_of(call, secrets, jwes, date_time);
+    filling.keeps_connection = goes_on;
+    return step_call(room, call.flow, call.step, filling);
   };
-  const OpenCall request = dated(amz_date(call.time));
-  const std::string host = request.model.host;
-  if (!call.step.sealed && !request.slots.empty()) {
+  const Laid laid{secrets, policy, jwes, goes_on, dated, dated(amz_date(call.time))};
+  const std::string host = laid.request.model.host;
+  if (!call.step.sealed && !laid.request.slots.empty()) {
     throw InputError(call.step.place, "an open answer to a request with a secret");
   }
   timeline_.begin("look at the service");
-  if (looked_at_.insert(host).second) probe_service(joined_, provider, host, 443);
-
+  if (looked_at_.insert(host).second) {
+    probe_service(joined_, room.provider(call.flow.provider), host, 443);
+  }
   const agent::SlotValues slots = take_secrets(call, secrets, jwes);
-  ConnectionShape shape = connection_shape(provider, room.members.size());
-  shape.sealed = call.step.sealed;
-  const auto member_id = [&room](const std::string& name) { return room.member_id(name); };
-  const auto layout = lay_out_call(request, shape, member_id, slots.jwes);
-  CallCost cost = call_cost(request, *layout, shape);
-  cost.slot_ands += decode_ands_of(call.step);  // made before the release, as all the others are
   const AnswerTerms terms{
-      host,          request.model.path_text(),
+      host,          laid.request.model.path_text(),
       call.time,     [&call](std::string_view text) { return filled(call, text); },
-      call.excluded, member_id};
-  agent::ConnectionConfig config = connection_config(room, provider, host, policy);
-  receive_as(call.step, request, terms, config);
-  std::optional<DatedKey> key = take_key(call, request, cost);
-  agent::Context context = session.context();
-  Release release(context.journal, call);
-  AgreedRequest made({context.party, context.source, context.arith, context.engine, release},
-                     request, dated, std::move(config), layout, policy);
-  made.prepare(slots, std::move(key), timeline_, [&] { return code_step(secrets, request); });
-  jwes.retire();
-  agent::Reply reply = made.call(connector(joined_, provider, host, 443), timeline_);
+      call.excluded, [&room](const std::string& name) { return room.member_id(name); }};
+  agent::Reply reply = send(call, laid, slots, terms);
   keep_learnt(call, reply);
   if (reply.unconfirmed) {
     throw ProtocolAbort(AbortCode::kPeerLost, "confirm", *reply.unconfirmed);

@@ -10,6 +10,7 @@
 #include "agent/timeline.h"
 #include "flow/executor.h"
 #include "room/flow_answer.h"
+#include "room/flow_connections.h"
 #include "room/flow_jwe.h"
 #include "room/flow_signing.h"
 #include "room/flow_values.h"
@@ -26,8 +27,9 @@ inline constexpr std::string_view kEncryptPhase = "encrypt";
 Digest step_policy(const flow::StepCall& call, const Digest& approved,
                    const std::map<std::string, flow::StoredValue>& secrets);
 
-/// The steps of a flow in a session with all members: one connection a step, its answer sealed or
-/// open as the file says, what is kept as fresh rows (operations.md (c)).
+/// The steps of a flow in a session with all members: on connections that the plan lets them share
+/// (flow/connections.h), each answer sealed or open as the file says, what is kept as fresh rows
+/// (operations.md (c)).
 ///
 /// Order      requests are filled and judged, stored values loaded, everything is preprocessed,
 ///            all members are READY; then `armed` here, then this member's share of A3
@@ -57,7 +59,9 @@ class FlowEngine : public flow::StepExecutor {
   const std::map<std::string, std::string>& opened() const { return opened_; }
 
  private:
-  class Release;
+  struct Laid;
+  agent::Reply send(const flow::StepCall& call, const Laid& laid, const agent::SlotValues& slots,
+                    const AnswerTerms& terms);
   void keep_learnt(const flow::StepCall& call, const agent::Reply& reply) noexcept;
   agent::SlotValues take_secrets(const flow::StepCall& call,
                                  const std::map<std::string, flow::StoredValue>& secrets,
@@ -65,7 +69,13 @@ class FlowEngine : public flow::StepExecutor {
   uint64_t code_step(const std::map<std::string, flow::StoredValue>& secrets,
                      const OpenCall& request);
   std::optional<DatedKey> take_key(const flow::StepCall& call, const OpenCall& request,
-                                   const CallCost& cost);
+                                   const CallCost& cost, const agent::ConnectionConfig& config,
+                                   bool is_first);
+  std::unique_ptr<agent::Connection> connection_for(const flow::Step& step, size_t bytes,
+                                                    const agent::ConnectionConfig& config);
+  agent::ConnectionConfig config_for(const flow::StepCall& call, const OpenCall& request,
+                                     const AnswerTerms& terms, const Digest& policy);
+  void hold_connection(const flow::Step& step, const agent::Reply& reply, AgreedRequest& made);
   bool decode(const flow::Step& step, std::map<std::string, prep::AuthBits>& values);
   flow::StepAnswer take_answer(const flow::Step& step, agent::Reply&& reply,
                                const AnswerTerms& terms);
@@ -74,6 +84,8 @@ class FlowEngine : public flow::StepExecutor {
   agent::Timeline& timeline_;
   FlowValues values_;
   FlowSigning signing_;
+  ReleaseJournal releases_;  // outlives the connections
+  FlowConnections connections_;
   const std::map<std::string, SecretBytes> inputs_;
   Digest approved_{};
   std::set<std::string> looked_at_;  // hosts

@@ -189,6 +189,24 @@ flow::Filling::Secret in_slot(const SlotUse& use, const flow::Filling::Secret& v
   return {circuits::kTotpDigits, http::CharClass::kDigits, value.length};
 }
 
+size_t longest_request(const RoomConfig& room, const Flow& flow, const Step& step,
+                       const std::map<std::string, std::string>& arguments) {
+  constexpr size_t kOfRoom = 256;
+  constexpr size_t kEscaped = 6;  // bytes of one that JSON escapes
+  const flow::Filling filling = placeholders(flow, arguments);
+  size_t out = step_call(room, flow, step, filling).bytes;
+  for (const SlotUse& use : step.slots) {
+    if (filling.secret(use) || arguments.contains(use.name) || flow::is_built_in(use.name))
+      continue;
+    size_t most = kOfRoom;
+    flow.each_step([&](const Step& other) {
+      if (const flow::Open* const open = other.open(use.name)) most = open->max;
+    });
+    out += kEscaped * most;
+  }
+  return out;
+}
+
 OpenCall step_call(const RoomConfig& room, const Flow& flow, const Step& step,
                    const flow::Filling& filling) {
   CallTerms terms;

@@ -21,6 +21,11 @@ std::optional<flow::Filling::Secret> input_of(const flow::Flow& flow, const flow
 /// `{{KEY as totp next}}`: the code of the step behind the agreed one.
 inline bool is_next_code(const flow::SlotUse& use) { return use.function == "totp next"; }
 
+/// Bytes that the request of the step has at most, as far as the file tells: values of the room of
+/// which it does not tell count as 256.
+size_t longest_request(const RoomConfig& room, const flow::Flow& flow, const flow::Step& step,
+                       const std::map<std::string, std::string>& arguments);
+
 /// A secret as its slot takes it: itself, a JWE of it of that length, or six digits of which it is
 /// the key (up to 64 bytes).
 flow::Filling::Secret in_slot(const flow::SlotUse& use, const flow::Filling::Secret& value,

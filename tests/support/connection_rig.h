@@ -40,6 +40,10 @@ class ConnectionRig {
     std::optional<PartyId> other_next_request;
     /// The first later request is a HEAD.
     bool head_next = false;
+    /// That member has another policy for the first request that is laid out later.
+    std::optional<PartyId> other_next_policy;
+    /// That member has another plan of the answer to it.
+    std::optional<PartyId> other_next_answer;
     /// All requests have the id of the first.
     bool repeats_id = false;
     /// Makes tokens after the connection ended, to see whether the arithmetic engine still serves.
@@ -56,6 +60,7 @@ class ConnectionRig {
     std::optional<AbortCode> code;
     std::string where, detail;
     bool kept = false;               // the connection, behind this answer
+    bool stood = false;              // and before the next request was laid out
     std::vector<MemberReport> next;  // of later requests
     bool scope_restored = false;
     bool engine_ended = false;       // arithmetic engine refused
@@ -103,8 +108,15 @@ class ConnectionRig {
   };
 
   using Configure = std::function<void(PartyId, agent::ConnectionConfig&)>;
-  explicit ConnectionRig(size_t n, Configure configure = nullptr)
-      : n_(n), dealer_(n), members_(n), configure_(std::move(configure)) {
+  /// `to_come`: plans of the answers to requests that are laid out while it runs
+  /// (ConnectionConfig::to_come).
+  explicit ConnectionRig(size_t n, Configure configure = nullptr,
+                         std::vector<std::shared_ptr<const agent::SealedPlan>> to_come = {})
+      : n_(n),
+        dealer_(n),
+        members_(n),
+        configure_(std::move(configure)),
+        to_come_(std::move(to_come)) {
     text_ = Bytes(kSignatureOffset + 64 + 20, '.');
     for (size_t k = 0; k < kSecret.size(); ++k) text_[kSecretOffset + k] = 0;
     for (size_t k = 0; k < 64; ++k) text_[kSignatureOffset + k] = 0;
@@ -193,6 +205,12 @@ class ConnectionRig {
     config.handshake = tls::handshake_config(tls::testing::chain_policy());
     if (configure_) configure_(i, config);
     for (agent::LaterRequest& later : config.later) later.plan = plan_;
+    for (const auto& plan : to_come_) {
+      ++config.to_come.count;
+      config.to_come.request_bytes = plan_.bytes;
+      config.to_come.records += plan->records;
+      config.to_come.record_bytes += plan->record_bytes;
+    }
     if (i == 0) pipelined_ = config.pipelined;
     if (i == 0) num_later_ = config.later.size();
     if (i == 0) suite_ = config.suite;
@@ -228,7 +246,7 @@ class ConnectionRig {
     }
     out.u8(r.code.has_value()).u8(r.code ? static_cast<uint8_t>(*r.code) : uint8_t{0});
     out.field(as_bytes(r.where)).field(as_bytes(r.detail));
-    out.u8(r.scope_restored).u8(r.engine_ended).u8(r.kept);
+    out.u8(r.scope_restored).u8(r.engine_ended).u8(r.kept).u8(r.stood);
     write_sealed(r, out);
     out.u32(static_cast<uint32_t>(r.marks.size()));
     for (const std::string& kind : r.marks) out.field(as_bytes(kind));
@@ -300,7 +318,10 @@ class ConnectionRig {
       for (size_t k = 0; k < scenario.next_requests; ++k) {
         MemberReport next;
         const agent::Request later = later_request(m, scenario, i, request, k);
-        attempt(next, k + 1, [&] { note_reply(m.connection->call_next(later, timeline), next); });
+        attempt(next, k + 1, [&] {
+          if (!to_come_.empty()) lay_out_next(m, scenario, i, k, timeline, next);
+          note_reply(m.connection->call_next(later, timeline), next);
+        });
         report.next.push_back(std::move(next));
         if (report.next.back().code) break;
       }
@@ -314,6 +335,23 @@ class ConnectionRig {
       }
     }
     if (report.code) m.party->abort();
+  }
+
+  void lay_out_next(Member& m, const Scenario& scenario, PartyId i, size_t k,
+                    agent::Timeline& timeline, MemberReport& report) {
+    report.stood = m.connection->stands(timeline);
+    if (!report.stood) return;
+    Digest policy{};
+    policy[0] = static_cast<uint8_t>(k);
+    if (k == 0 && scenario.other_next_policy == i) policy[1] = 1;
+    FLEXROOM_ASSERT(m.connection->has_room_for(plan_, *to_come_[k]));
+    auto answer = to_come_[k];
+    if (k == 0 && scenario.other_next_answer == i) {
+      agent::SealedPlan other = *answer;
+      other.content_type = "text/html";
+      answer = std::make_shared<const agent::SealedPlan>(std::move(other));
+    }
+    m.connection->prepare_next(plan_, answer, policy, timeline);
   }
 
   /// Its own id, unless the scenario says otherwise, and another last byte.
@@ -425,6 +463,7 @@ class ConnectionRig {
     r.scope_restored = in.u8() != 0;
     r.engine_ended = in.u8() != 0;
     r.kept = in.u8() != 0;
+    r.stood = in.u8() != 0;
     parse_sealed(in, r);
     for (uint32_t k = in.u32(); k > 0; --k) r.marks.push_back(text());
     for (uint32_t k = in.u32(); k > 0; --k) {
@@ -451,6 +490,7 @@ class ConnectionRig {
   Configure configure_;
   Bytes text_;
   agent::RequestPlan plan_;
+  std::vector<std::shared_ptr<const agent::SealedPlan>> to_come_;
   const Bytes key_ = Bytes(32, 0x42);
   TestService::Seen* seen_ = nullptr;
   bool pipelined_ = false;

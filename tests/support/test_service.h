@@ -5,6 +5,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/stream.h"
 #include "unit/tls/fake_server.h"
@@ -28,7 +29,10 @@ class TestService : public ByteStream {
     std::vector<std::vector<std::pair<tls::ContentType, Bytes>>> next_answers;
     bool one_piece = false;  // the whole answer comes at once
     bool withholds = false;  // the answers wait for the second request
-    bool dribbles = false;   // a piece is there when somebody waits for it, never at once
+    /// A record that nobody asked for, there for whoever looks behind an answer without waiting.
+    std::string unasked;
+    bool ends_unasked = false;  // the same of the end of the connection
+    bool dribbles = false;      // a piece is there when somebody waits for it, never at once
     bool answers_before_the_request = false;  // a 408 right behind the Finished
     bool ticket_with_flight = false;          // a session ticket right behind the Finished
     bool close_notify = true;
@@ -73,7 +77,12 @@ class TestService : public ByteStream {
     for (const tls::RawRecord& record : reader_.feed(bytes)) on_record(record);
   }
   // Time is not waited for: what is not there yet does not come.
-  std::optional<Bytes> read_some_within(size_t max, std::chrono::milliseconds) override {
+  std::optional<Bytes> read_some_within(size_t max, std::chrono::milliseconds quiet) override {
+    if (quiet.count() == 0 && pieces_.empty() && !script_.unasked.empty()) {
+      pieces_.push_back(
+          seal(tls::ContentType::kApplicationData, as_bytes(std::exchange(script_.unasked, {}))));
+    }
+    if (quiet.count() == 0 && pieces_.empty() && script_.ends_unasked) return Bytes();
     if (!pieces_.empty() && script_.dribbles) return std::nullopt;
     if (!pieces_.empty()) return read_some(max);
     seen_.looked_within = true;

@@ -90,9 +90,57 @@ TEST(FlowPlan, ShowsWhatLeavesIsKeptOpenedAndLeft) {
 
 TEST(FlowPlan, AStatusOnlyAnswerCostsLittleAndABodyWhatItsBoundAllows) {
   const Flow flow = load_shipped("create-account");
-  EXPECT_EQ(cost_of(flow, *flow.step("CreateEmail")).answer, Gates::kStatusOnly);
-  EXPECT_EQ(cost_of(flow, *flow.step("GetOTP")).answer,
-            768 * 361 + 8192 * 347 + Gates::kSearched * Gates::kSearchByte);
+  EXPECT_EQ(cost_of(flow, *flow.step("DeleteMail")).answer, Gates::kStatusOnly);
+  const uint64_t otp = 768 * 361 + 8192 * 347 + Gates::kSearched * Gates::kSearchByte;
+  EXPECT_EQ(answer_cost(*flow.step("GetOTP"), false), otp);
+  // DeleteMail goes on its connection: the header is read in two windows, the body in pieces.
+  EXPECT_EQ(cost_of(flow, *flow.step("GetOTP")).answer, otp + 768 * 41 + 16 * 5120);
+  EXPECT_EQ(cost_of(flow, *flow.step("GetOTP")).handshake, Gates::kHandshake);
+  EXPECT_EQ(cost_of(flow, *flow.step("DeleteMail")).handshake, 0u);
+}
+
+/// Runs of steps on one connection, joined by " > ", several by "; ".
+std::string connections_of(const std::string& file) {
+  const Flow flow = load_shipped(file);
+  std::string out;
+  flow.each_step([&](const Step& step) {
+    if (step.next_on_connection.empty() || !step.previous_on_connection.empty()) return;
+    out += (out.empty() ? "" : "; ") + step.name;
+    for (const Step* next = &step; !next->next_on_connection.empty();) {
+      EXPECT_EQ(flow.step(next->next_on_connection)->previous_on_connection, next->name);
+      next = flow.step(next->next_on_connection);
+      EXPECT_TRUE(next->sealed && next->host == step.host && next->line == step.line);
+      out += " > " + next->name;
+    }
+  });
+  return out;
+}
+
+// operations.md (c) "Connections": no person, no poll of another step and no open answer on one.
+TEST(FlowPlan, StepsShareAConnectionWhereTheFileLetsThem) {
+  EXPECT_EQ(connections_of("create-session"),
+            "GetSignin > SendEmail; SendCaptcha > CheckMFA > ConsoleSignin > ChallengeOauth; "
+            "ConsoleRedirect1 > ConsoleRedirect2 > CreateAWSCredentials; "
+            "AwaitKey > ListOldKeys > DeleteOldKey; ListStrayKeys > DeleteStrayKey");
+  EXPECT_EQ(connections_of("create-account"),
+            "CreateEmail > GetMailToken; InitialRequest > SubmitEmail > RequestCaptcha; "
+            "VerifyCaptcha > GetAccessCode > SubmitAccessCode; GetOTP > DeleteMail; "
+            "VerifyOTP > CompleteSignup > InitiateBilling > SubmitInfo > PrereqCredit > "
+            "SubmitCredit > CallPhone");
+  EXPECT_EQ(connections_of("run-script-classic"),
+            "CreateIamRole > AttachSagePolicy > AttachS3Policy; "
+            "CreateKeyPair > CreateSecurityGroup");
+  const std::string plan = plan_text(load_shipped("create-session"));
+  EXPECT_NE(plan.find("  shares   the connection of SendCaptcha; where that has ended, a new one, "
+                      "0.56 M ANDs more\n"),
+            std::string::npos);
+}
+
+// What reading a header for the connection would cost, against a handshake.
+TEST(FlowPlan, AStatusWithALongHeaderKeepsNoConnection) {
+  const Flow flow = edited("create-session", {{"header_max = 512\n", "header_max = 2048\n"}});
+  EXPECT_EQ(flow.step("SendCaptcha")->next_on_connection, "");
+  EXPECT_EQ(flow.step("CheckMFA")->next_on_connection, "ConsoleSignin");
 }
 
 /// The costliest JWE: of the longest key and header.
