@@ -38,8 +38,9 @@ Profile profile(std::string_view name, TripleProtocol protocol) {
                    "use default, bandwidth or high");
 }
 
-double and_bytes_to_each_peer(TripleProtocol protocol) {
-  return protocol == TripleProtocol::kMasked ? 26.9 : 84.2;
+double and_bytes_to_each_peer(TripleProtocol protocol, bool slow_link) {
+  if (protocol == TripleProtocol::kMasked) return slow_link ? 17.5 : 26.9;
+  return slow_link ? 60.9 : 84.2;  // the COT's 46.5 are halved
 }
 
 double bucketing_error_log2(size_t bucket_size, size_t batch) {

@@ -42,8 +42,8 @@ TripleProtocol triple_protocol(std::string_view name);
 Profile profile(std::string_view name, TripleProtocol protocol = TripleProtocol::kBucket);
 
 /// What one AND of a circuit costs until it is used, in bytes from each member to each other: its
-/// triple and its share of the wire masks (engine-v2.md 4.1, long batches).
-double and_bytes_to_each_peer(TripleProtocol protocol);
+/// triple and its share of the wire masks (engine-v2.md 4.1, long batches), by the epoch's COT.
+double and_bytes_to_each_peer(TripleProtocol protocol, bool slow_link);
 
 /// log2 of the probability that a batch holds a leaked triple: -(B + (B-1) log2 L).
 double bucketing_error_log2(size_t bucket_size, size_t batch);

@@ -399,9 +399,10 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
     plan.signing_key_ands = cost.signing_key_ands;
     plan.handshake_ands = cost.handshake_ands;
     plan.request_ands = cost.request_ands;
-    plan.bytes_each_way = static_cast<double>(cost.total()) *
-                          prep::and_bytes_to_each_peer(prep::triple_protocol(config.triples)) *
-                          static_cast<double>(config.members.size() - 1);
+    plan.bytes_each_way =
+        static_cast<double>(cost.total()) *
+        prep::and_bytes_to_each_peer(prep::triple_protocol(config.triples), config.link == "slow") *
+        static_cast<double>(config.members.size() - 1);
     return plan;
   });
 }
