@@ -40,7 +40,7 @@ class FramePool {
 
  private:
   static constexpr size_t kWorthKeeping = size_t{4} << 10;
-  static constexpr size_t kMaxHeld = size_t{16} << 20;  // for all links of a mesh
+  static constexpr size_t kMaxHeld = size_t{6} << 20;  // for all links of a mesh
 
   std::mutex mutex_;
   std::vector<Bytes> buffers_;
