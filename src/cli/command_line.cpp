@@ -206,12 +206,21 @@ void CommandLine::add_run_script() {
       app_, "run-script",
       "run the agreed script on all members' data in the "
       "joint cloud account",
-      [this] { return run_script(*out_, common_, job_, links_, !no_follow_); },
-      "  flexroom run-script job.toml\nIt shows one summary, asks, makes the call, follows this "
+      [this] {
+        return run_script(*out_, common_, {job_, links_, classic_, parse_arguments(arguments_)},
+                          !no_follow_);
+      },
+      "  flexroom run-script job.toml\n"
+      "  flexroom run-script job.toml --classic --arg training-image=IMAGE\nIt shows one summary, "
+      "asks, makes the call, follows this "
       "member's result. job.toml and\nlinks.toml: docs/files.md.");
   run->add_option("JOB", job_, "job.toml, the same at every member")->required();
   run->add_option("--links", links_, "this member's private links (default: links.toml)");
   run->add_flag("--no-follow", no_follow_, "do not wait for this member's result");
+  run->add_flag("--classic", classic_,
+                "ten calls in place of one (share/flows/run-script-classic.toml); killed anywhere, "
+                "the same command goes on");
+  run->add_option("--arg", arguments_, "NAME=VALUE of --classic: training-image");
 
   CLI::App* const plan = add(
       app_, "plan", "the text that run-script or call would have approved, and what it costs",

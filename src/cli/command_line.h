@@ -46,7 +46,7 @@ class CommandLine {
   std::string identity_, address_ = "127.0.0.1:7100", state_passphrase_, new_passphrase_ = "prompt";
   std::filesystem::path directory_ = ".";
   bool new_epoch_ = false, state_lost_ = false, no_follow_ = false, verify_ = false, quick_ = false;
-  bool with_members_ = false, knows_ = false;
+  bool with_members_ = false, knows_ = false, classic_ = false, buys_card_ = false;
   std::string plot_;
   std::vector<std::string> only_;
   bool log_whole_ = false;             // log export

@@ -41,8 +41,7 @@ int secret_list(Output& out, const Common& common);
 int secret_show(Output& out, const Common& common, const std::string& name);
 int secret_refresh(Output& out, const Common& common);
 int secret_remove(Output& out, const Common& common, const std::string& name);
-int run_script(Output& out, const Common& common, const std::filesystem::path& job,
-               const std::filesystem::path& links, bool follow);
+int run_script(Output& out, const Common& common, const RunScriptRequest& request, bool follow);
 int plan_job(Output& out, const Common& common, const std::filesystem::path& job,
              const std::filesystem::path& links);
 int plan_recipe(Output& out, const Common& common, const std::filesystem::path& file,

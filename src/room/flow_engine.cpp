@@ -9,6 +9,7 @@
 #include "base/display.h"
 #include "call/provider_connection.h"
 #include "call/recipe_call.h"
+#include "call/run_script.h"
 #include "flow/accounts.h"
 #include "room/agreed_call.h"
 #include "room/client_metadata.h"
@@ -130,8 +131,10 @@ std::map<std::string, flow::StoredValue> secrets_of(const StepCall& call) {
 
 flow::Filling filling_of(const StepCall& call,
                          const std::map<std::string, flow::StoredValue>& secrets,
-                         const FlowJwes& jwes, const std::string& date_time) {
+                         const FlowJwes& jwes, const BootScript* script,
+                         const std::string& date_time) {
   flow::Filling out;
+  if (script != nullptr) out.script = script->filling();
   if (!call.step.sign_service.empty()) {
     out.access_key_id = public_value(call, call.flow.key + "/id");
     out.date_time = date_time;
@@ -242,7 +245,7 @@ std::map<std::string, flow::NewSecret> FlowEngine::draw(const flow::Flow& flow,
 /// that could be sent is laid out.
 agent::SlotValues FlowEngine::take_secrets(const StepCall& call,
                                            const std::map<std::string, flow::StoredValue>& secrets,
-                                           FlowJwes& jwes) {
+                                           const OpenCall& request, FlowJwes& jwes) {
   timeline_.begin("load secrets");
   std::vector<const flow::StoredValue*> used;
   std::map<std::string, uint32_t> lengths;
@@ -252,6 +255,10 @@ agent::SlotValues FlowEngine::take_secrets(const StepCall& call,
   }
   values_.load(used);
   agent::SlotValues out;
+  if (!request.base64.empty()) {
+    const PartyId self = joined_.session().party().id();
+    out.own = own_slots(request, joined_.members()[self], own_script_);
+  }
   for (const auto& [slot, value] : secrets) out.secrets[slot] = &values_.bits(value);
   for (const SlotUse& use : call.step.slots) {
     const auto own = inputs_.find(use.name);
@@ -364,17 +371,16 @@ flow::StepAnswer FlowEngine::make(const StepCall& call) {
   const Digest policy = step_policy(call, approved_, secrets);
   FlowJwes jwes(call, session.party(), policy);
   const auto dated = [&](const std::string& date_time) {
-    return step_call(room, call.flow, call.step, filling_of(call, secrets, jwes, date_time));
+    return step_call(room, call.flow, call.step,
+                     filling_of(call, secrets, jwes, script_, date_time));
   };
   const OpenCall request = dated(amz_date(call.time));
   const std::string host = request.model.host;
-  if (!call.step.sealed && !request.slots.empty()) {
-    throw InputError(call.step.place, "an open answer to a request with a secret");
-  }
+  if (!call.step.sealed) require_open(call.step, request);
   timeline_.begin("look at the service");
   if (looked_at_.insert(host).second) probe_service(joined_, provider, host, 443);
 
-  const agent::SlotValues slots = take_secrets(call, secrets, jwes);
+  const agent::SlotValues slots = take_secrets(call, secrets, request, jwes);
   ConnectionShape shape = connection_shape(provider, room.members.size());
   shape.sealed = call.step.sealed;
   const auto member_id = [&room](const std::string& name) { return room.member_id(name); };
