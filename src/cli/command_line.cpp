@@ -288,13 +288,26 @@ void CommandLine::add_flows() {
   };
   CLI::App* const account = add(
       app_, "create-account", "make the joint account: nobody ever knows its passwords",
-      [this, given] { return create_account(*out_, common_, given("create-account"), knows_); },
+      [this, given] {
+        if (card_inputs_ && !buys_card_) throw InputError("--card-inputs", "is of --buy-card");
+        return create_account(
+            *out_, common_, given("create-account"), knows_,
+            buys_card_ ? std::optional(CardPurchase{card_inputs_}) : std::nullopt);
+      },
       "  flexroom create-account --i-know --arg person=hospital-a --arg phone=hospital-a "
       "--arg payer=hospital-b --arg postal=hospital-b\n"
       "The flow share/flows/create-account.toml: docs/flows.md.");
   add_run(account);
   account->add_flag("--i-know", knows_,
                     "that the account is lost with any member that is gone for good");
+  account->add_option("--card-inputs", card_inputs_,
+                      "of --buy-card: the payer's private values (JSON, mode 0600)");
+  CLI::Option* const buys = account->add_flag(
+      "--buy-card", buys_card_,
+      "first buy a prepaid card with the payer's own (share/flows/buy-card.toml); it pays then");
+  for (const char* const other : {"--continue", "--abandon"}) {
+    buys->excludes(account->get_option(other));
+  }
   CLI::App* const session = add(
       app_, "create-session", "sign in to it and keep a new key in the place of the one before",
       [this, given] { return create_session(*out_, common_, given("create-session")); },

@@ -52,7 +52,7 @@ class CommandLine {
   bool log_whole_ = false;             // log export
   std::optional<uint64_t> log_entry_;  // log show
   std::filesystem::path file_, job_, links_ = "links.toml", doctor_links_, recipe_;
-  std::optional<std::filesystem::path> inputs_;
+  std::optional<std::filesystem::path> inputs_, card_inputs_;
   std::string name_, url_, provider_, run_, draft_name_ = "draft", draft_provider_ = "provider";
   std::vector<std::string> draft_show_;
   std::filesystem::path capture_;

@@ -64,9 +64,15 @@ struct ShippedFlow {
   std::string go_on, abandon;
   std::optional<std::filesystem::path> inputs;
 };
+/// `create-account --buy-card` (operations.md (f)): the private values of the purchase.
+struct CardPurchase {
+  std::optional<std::filesystem::path> inputs;
+};
 /// `create-account` (operations.md (d)): says that the account is lost with any member that is gone
-/// for good; without `knows` it is refused before anything is contacted (members.md 1.4).
-int create_account(Output& out, const Common& common, const ShippedFlow& given, bool knows);
+/// for good; without `knows` it is refused before anything is contacted (members.md 1.4). `card`:
+/// first a prepaid card is bought with the payer's own, unless the room has one; it pays then.
+int create_account(Output& out, const Common& common, const ShippedFlow& given, bool knows,
+                   const std::optional<CardPurchase>& card = std::nullopt);
 /// `create-session`: signs in and keeps a new key, proved, in the place of the one before.
 int create_session(Output& out, const Common& common, const ShippedFlow& given);
 /// Every rule of a flow file or recipe; with member.toml also what the room says of its provider.
