@@ -19,7 +19,8 @@ struct ToyRequest {
   std::string method, host, path;
   std::map<std::string, std::string> query, headers, cookies, form;
   nlohmann::json json;
-  std::string sign_id, sign_secret;  // of a signed request
+  std::string sign_id, sign_secret, sign_service;  // of a signed request
+  std::string raw;                                 // as it left
 };
 
 struct ToyAnswer {
@@ -46,6 +47,7 @@ inline std::map<std::string, std::string> fields_of(std::string_view text,
 /// A request as it left, taken apart by a reader of its own.
 inline ToyRequest read_request(const std::string& text) {
   ToyRequest out;
+  out.raw = text;
   const size_t head_end = text.find("\r\n\r\n");
   const std::string body = text.substr(head_end + 4);
   size_t at = text.find("\r\n");
