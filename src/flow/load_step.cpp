@@ -335,6 +335,10 @@ void check_kinds(const Step& step) {
   }
   for (const Open& open : step.opens) {
     if (!open.at) continue;
+    if (!step.sealed && !open.to_all()) {
+      refuse(open.place, fmt::format("{} of an open answer is not {}'s alone", open.name, open.to),
+             "all members read the whole of an open answer; leave `to` out, or `sealed = false`");
+    }
     check(*open.at, open.place, false);
     check_run(*open.at, open.value_class, open.place);
   }

@@ -82,13 +82,6 @@ http::CharClass class_of_input(flow::ValueClass value_class) {
   return out;
 }
 
-/// Where the blanks of a run stand follows from the value's length alone (flow_answer.cpp
-/// drop_blanks()).
-void require_bound_run(const Step& step, const Selector& at, bool one_length) {
-  if (at.run_class != flow::ValueClass::kDigitsAndSpaces || one_length) return;
-  refuse(step, fmt::format("`{}` of a value that has no one length", at.text));
-}
-
 /// Of an open answer: strings and numbers of a JSON body, elements of an XML body.
 void require_bound_open(const Step& step) {
   const auto is_bound = [&](const Selector& at) {
@@ -96,24 +89,15 @@ void require_bound_open(const Step& step) {
       refuse(step, fmt::format("`{}` of an open answer", at.text));
     }
   };
-  for (const flow::Open& open : step.opens) {
-    if (!open.to_all()) {
-      refuse(step, fmt::format("{}, of an open answer, is opened to one member", open.name));
-    }
-    is_bound(*open.at);
-  }
+  for (const flow::Open& open : step.opens) is_bound(*open.at);
   for (const flow::Assertion& one : step.asserts) is_bound(one.at);
   if (step.code) is_bound(step.code->at);
 }
 
 void require_bound_answer(const RoomConfig& room, const Step& step) {
   if (!step.sealed) return require_bound_open(step);
-  for (const flow::Keep& keep : step.keeps) {
-    require_bound_run(step, keep.at, keep.min == keep.max);
-  }
   for (const flow::Open& open : step.opens) {
     if (!open.to_all()) require_member(room, step, open.name + " is opened to", open.to);
-    require_bound_run(step, *open.at, false);
   }
 }
 
