@@ -75,6 +75,7 @@ void each_part(const TomlTable& table, std::string_view key, Take take) {
       refuse(all.place(name), fmt::format("'{}' is no name of a value", display_short(name)),
              "use letters, digits, '.', '_', '/' and '-', at most 64");
     }
+    require_no_page_key(all.place(name), name);
     take(name, all.table(name), all.place(name));
   }
 }

@@ -269,7 +269,7 @@ agent::SlotValues FlowEngine::take_secrets(const StepCall& call,
   session::MemberSession& session = joined_.session();
   const uint64_t ands = jwes.num_ands(lengths, session.party().num_parties());
   for (const auto& [name, digest] : jwes.keys()) {
-    joined_.note(fmt::format("encrypted under {}, key {}", name, to_hex(digest)));
+    joined_.note(fmt::format("encrypted under {}, key {}", name, digest));
   }
   timeline_.begin(agent::phase::kTriples, session.triples_to_make(ands));
   session.reserve_triples(ands);

@@ -85,6 +85,7 @@ class ToyWorld {
   int refuse_card = 0;
   size_t max_keys = 2;
   bool swap_session = false;
+  std::string page_keys;  // behind the name of each key
   size_t calls = 0, cases = 0;
 
   std::map<std::string, std::string> boxes;  // address: password
@@ -134,9 +135,9 @@ class ToyWorld {
     return it == map.end() ? "" : it->second;
   }
   /// "Jhex.N-host": what our toy JWE holds, under the key of that host.
-  static std::string open_jwe(const std::string& text, const std::string& host) {
+  std::string open_jwe(const std::string& text, const std::string& host) const {
     const size_t dot = text.find('.');
-    if (!text.starts_with('J') || text.substr(dot + 1) != "N-" + host) return "";
+    if (!text.starts_with('J') || text.substr(dot + 1) != "N-" + host + page_keys) return "";
     return to_text(from_hex(text.substr(1, dot - 1)));
   }
   void deliver(const std::string& to, const std::string& from, const std::string& subject,
@@ -207,7 +208,8 @@ class ToyWorld {
 
   ToyAnswer signup(const ToyRequest& q) {
     const std::string& p = q.path;
-    if (p == "/key") return {200, {{"n", "N-signup"}, {"e", "AQAB"}, {"kid", "k1"}}, {}, {}};
+    if (p == "/key")
+      return {200, {{"n", "N-signup" + page_keys}, {"e", "AQAB"}, {"kid", "k1"}}, {}, {}};
     if (p == "/start") {
       const std::string session = fresh("session"), csrf = fresh("csrf");
       csrf_of_[session] = csrf;
@@ -326,7 +328,8 @@ class ToyWorld {
 
   ToyAnswer signin(const ToyRequest& q) {
     const std::string& p = q.path;
-    if (p == "/key") return {200, {{"n", "N-signin"}, {"e", "AQAB"}, {"kid", "k2"}}, {}, {}};
+    if (p == "/key")
+      return {200, {{"n", "N-signin" + page_keys}, {"e", "AQAB"}, {"kid", "k2"}}, {}, {}};
     if (p == "/oauth") {
       const std::string state = get(q.query, "state");
       bool known = false;
