@@ -64,6 +64,27 @@ TEST(FlowPageKeys, WhatOneMemberRemembersIsShownToAll) {
   EXPECT_EQ(h.current("account", page_key_name(kPageHost)), page_key_digest("N-signin", "AQAB"));
 }
 
+TEST(FlowPageKeys, WhoSaysWhatIsNoKeyIsNamed) {
+  const auto lie_at = [](size_t from_end, uint8_t byte) {
+    return [=](const net::MessageId& message, Bytes& payload) {
+      const bool is_it = message.sender == 0 && message.label == "flow/outlook";
+      if (is_it) payload[payload.size() - from_end] = byte;
+    };
+  };
+  const Flow account = load_shipped("create-account"), session = load_shipped("create-session");
+  History h(2);
+  // Of a flow without such keys their number comes last.
+  const auto many =
+      h.session(load_shipped("buy-card"), History::Op::kRun, std::nullopt, lie_at(1, 200));
+  EXPECT_THAT(many[1], HasSubstr("m0 says keys of 200 pages"));
+  History g(2);
+  ASSERT_TRUE(g.finish(account, 1)) << g.last[0];
+  ASSERT_TRUE(g.finish(session, 1)) << g.last[0];
+  // What it remembers, then nothing that it opened.
+  const auto none = g.session(session, History::Op::kRun, std::nullopt, lie_at(5, 'z'));
+  EXPECT_THAT(none[1], HasSubstr("m0 says a page's key that is no digest"));
+}
+
 TEST(FlowPageKeys, AHostThatIsNoNameHasOneAllTheSame) {
   EXPECT_EQ(page_key_name(kPageHost), "page-key/" + kPageHost);
   for (const std::string& host :
