@@ -94,7 +94,7 @@ class Hosts {
 
 class FlowCrash : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() {
+  void SetUp() override {
     std::string name = (fs::temp_directory_path() / "flexroom-crash-XXXXXX").string();
     work_ = mkdtemp(name.data());
     cloud::SandboxOptions options;
@@ -103,7 +103,7 @@ class FlowCrash : public ::testing::Test {
     hosts_ = new Hosts(*fixture_);
     seen_ = new support::Sightings(work_ / "seen");
   }
-  static void TearDownTestSuite() {
+  void TearDown() override {
     delete hosts_;
     delete fixture_;
     delete seen_;
