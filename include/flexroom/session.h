@@ -60,6 +60,8 @@ struct FlowEnd {
 struct RunScriptRequest {
   std::filesystem::path job;    // job.toml, the same at every member (docs/files.md)
   std::filesystem::path links;  // this member's private links
+  bool classic = false;         // ten calls, by the shipped flow; killed: the same goes on
+  std::map<std::string, std::string> arguments = {};  // of that flow: training-image
 };
 
 /// What came of the one request that starts the machine.

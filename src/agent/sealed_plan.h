@@ -33,8 +33,8 @@ struct SealedXml {
 struct SealedPattern {
   std::string literal;
   http::CharSet run_class, terminator;
-  /// Places in the run that hold a blank, ascending: tested in the class bit and dropped. All else
-  /// of the run is of the item's class.
+  /// Places that hold a blank, ascending, of the longest run: those inside a run are tested in the
+  /// class bit and dropped. All else of the run is of the item's class.
   std::vector<size_t> blanks;
 };
 using SealedPlace = std::variant<SealedCookie, SealedHeader, SealedJson, SealedXml, SealedPattern>;

@@ -315,10 +315,13 @@ std::vector<RecordByte> SealedReading::search(size_t index, const std::vector<Re
   return out;
 }
 
-// The blanks of a run stand at places that the plan says: the class bit tests that they do.
+// The blanks of a run stand at places that the plan says, as far as the run goes: the class bit
+// tests that they do. A run that ends with one has none between digits.
 SealedReading::Place SealedReading::drop_blanks(const std::vector<RecordByte>& run,
                                                 const std::vector<size_t>& blanks) {
-  if (!blanks.empty() && blanks.back() >= run.size()) throw SealedFault("too short");
+  if (!run.empty() && std::binary_search(blanks.begin(), blanks.end(), run.size() - 1)) {
+    throw http::OutlineError(http::OutlineFault::kOutsideClass);
+  }
   Place out;
   for (size_t k = 0; k < run.size(); ++k) {
     const bool dropped = std::binary_search(blanks.begin(), blanks.end(), k);
@@ -344,8 +347,11 @@ void SealedReading::require_classes(const std::vector<std::optional<Place>>& pla
       filler.push_back(c);
     }
     append_public(text, filler, answer_.delta);
-    const size_t blanks = places[k] ? places[k]->blanks.size() : 0;
-    if (blanks != 0) text.append(answer_.text.bits(places[k]->blanks));
+    const auto* const pattern = std::get_if<SealedPattern>(&plan_.items[k].at);
+    const size_t blanks = pattern != nullptr ? pattern->blanks.size() : 0;
+    const size_t there = places[k] ? places[k]->blanks.size() : 0;
+    if (there != 0) text.append(answer_.text.bits(places[k]->blanks));
+    append_public(text, Bytes(blanks - there, ' '), answer_.delta);
     at += plan_.items[k].max_bytes + blanks;
   }
   SealedCircuits::Prepared& circuit = answer_.prepared(SealedCircuits::kClasses);

@@ -57,6 +57,14 @@ http::Base64Text with_slots(const agent::ScriptWriter& script,
 
 }  // namespace
 
+http::Base64Text user_data(const JobConfig& job, const std::vector<PublicLinks>& links) {
+  const agent::ScriptWriter script = boot_loader(job, links);
+  if (script.size() > kMaxUserData) {
+    throw InputError(job.file.string(), "the boot loader is over the 16 KiB of user data");
+  }
+  return with_slots(script, links);
+}
+
 std::string run_member(const std::vector<PublicLinks>& links, PartyId member) {
   const std::string& name = links.at(member).member;
   return name.empty() ? std::to_string(member) : name;
@@ -66,11 +74,7 @@ std::string ec2_host(std::string_view region) { return aws_host(*aws_service(kSe
 
 OpenCall run_instances_call(const JobConfig& job, const std::vector<PublicLinks>& links,
                             std::string_view client_token, const std::string& date_time) {
-  const agent::ScriptWriter script = boot_loader(job, links);
-  if (script.size() > kMaxUserData) {
-    throw InputError(job.file.string(), "the boot loader is over the 16 KiB of user data");
-  }
-  const http::Base64Text user_data = with_slots(script, links);
+  const http::Base64Text boot_script = user_data(job, links);
   std::string body = "Action=RunInstances&Version=2016-11-15&MinCount=1&MaxCount=1";
   body += form_field("ImageId", job.image_id);
   body += form_field("InstanceType", job.instance_type);
@@ -93,11 +97,11 @@ OpenCall run_instances_call(const JobConfig& job, const std::vector<PublicLinks>
                     "SignedHeaders=content-type;host;x-amz-date, Signature=",
                     request.host, dates.time, job.access_key_id, dates.day, job.region, kService));
   };
-  const size_t body_bytes = body.size() + user_data.encoded('\0').text.size();
+  const size_t body_bytes = body.size() + boot_script.encoded('\0').text.size();
   request.parts = {head(CallDates::of(date_time)), signature_slot(),
                    to_bytes(fmt::format("\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}",
                                         body_bytes, body)),
-                   user_data};
+                   boot_script};
   CallTerms terms;
   terms.place = "job " + job.name;
   terms.provider = job.provider;

@@ -19,6 +19,10 @@ namespace flexroom {
 OpenCall run_instances_call(const JobConfig& job, const std::vector<PublicLinks>& links,
                             std::string_view client_token, const std::string& date_time);
 
+/// The boot loader as the value of a form field, with the slots of run_instances_call(). Throws
+/// InputError.
+http::Base64Text user_data(const JobConfig& job, const std::vector<PublicLinks>& links);
+
 /// The name under which member i gives its slots: its own, as its links say.
 std::string run_member(const std::vector<PublicLinks>& links, PartyId member);
 

@@ -34,6 +34,11 @@ bool is_instance_id(std::string_view text) {
   throw agent::UnknownOutcome("RunInstances", "the answer to RunInstances names no instance", all);
 }
 
+[[noreturn]] void throw_other_lengths() {
+  throw InputError("links", "do not have the lengths that the other members were told",
+                   "propose again with the links that will be used");
+}
+
 RunScriptResult read_answer(const http::Response& response) {
   RunScriptResult out;
   out.status = response.status;
@@ -67,6 +72,24 @@ void check_key(const JobConfig& job, const store::RecordMeta& secret) {
   check_signing_secret(secret, kService, job.region);
 }
 
+std::map<std::string, SecretBytes> own_slots(const OpenCall& call, std::string_view self,
+                                             const SecretBytes& own_private) {
+  const ByteView text = own_private.reveal();
+  std::map<std::string, SecretBytes> out;
+  size_t at = 0;
+  for (const CallSlot& placed : call.slots) {
+    const http::Slot& slot = placed.slot;
+    if (!placed.in_base64 || slot.source != http::SlotSource::kMember || slot.from != self) {
+      continue;
+    }
+    if (slot.length > text.size() - at) throw_other_lengths();
+    out.emplace(slot.name, SecretBytes::copy_of(text.subspan(at, slot.length)));
+    at += slot.length;
+  }
+  if (at != text.size()) throw_other_lengths();
+  return out;
+}
+
 std::shared_ptr<const RunScriptLayout> lay_out_run_script(const RunScriptTerms& terms,
                                                           const ConnectionShape& shape) {
   const auto out = std::make_shared<RunScriptLayout>();
@@ -95,7 +118,9 @@ struct RunScriptCall::State {
             },
             bound_to(terms, std::move(config)), layout->layout, terms.proposal) {
     FLEXROOM_ASSERT(terms.links.size() == context.party.num_parties());
-    take(own);
+    const std::string self = run_member(terms.links, context.party.id());
+    values.own = own_slots(layout->call, self, SecretBytes::copy_of(as_bytes(own)));
+    wipe(own.data(), own.size());
   }
   /// The connection goes to the host of the signed request, under the proposal (csid and views).
   static agent::ConnectionConfig bound_to(const RunScriptTerms& terms,
@@ -104,25 +129,6 @@ struct RunScriptCall::State {
     config.policy =
         RandomOracle("policy", RoScope{}).field(config.policy).field(terms.proposal).digest();
     return config;
-  }
-  /// The private string, cut into this member's slots.
-  void take(std::string& text) {
-    const std::string self = run_member(terms.links, context.party.id());
-    size_t at = 0;
-    bool fits = true;
-    for (const CallSlot& placed : layout->call.slots) {
-      const http::Slot& slot = placed.slot;
-      if (slot.source != http::SlotSource::kMember || slot.from != self) continue;
-      fits = fits && slot.length <= text.size() - at;
-      if (!fits) break;
-      values.own.emplace(slot.name, SecretBytes::copy_of(as_bytes(text).subspan(at, slot.length)));
-      at += slot.length;
-    }
-    fits = fits && at == text.size();
-    wipe(text.data(), text.size());
-    if (fits) return;
-    throw InputError("links", "do not have the lengths that the other members were told",
-                     "propose again with the links that will be used");
   }
   agent::Context context;
   RunScriptTerms terms;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include "agent/connection.h"
 #include "agent/signing_key.h"
 #include "agreement/time.h"
+#include "base/secret.h"
 #include "call/another_attempt.h"
 #include "call/recipe_call.h"
 #include "call/run_instances.h"
@@ -44,6 +46,11 @@ void check_key(const JobConfig& job, const store::RecordMeta& secret);
 /// The instance that (a part of) an answer to RunInstances names; empty: none, or not a whole id.
 /// For people, who look at it or end it: it does not say that the answer is one.
 std::string instance_id_in(std::string_view answer);
+
+/// A member's private string (OwnLinks::private_part()) cut into its slots of the boot script, by
+/// the slot. `self`: run_member(). Throws InputError where the lengths differ.
+std::map<std::string, SecretBytes> own_slots(const OpenCall& call, std::string_view self,
+                                             const SecretBytes& own_private);
 
 /// What a run costs, for the plan.
 struct RunScriptCost {

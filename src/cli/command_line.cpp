@@ -207,12 +207,21 @@ void CommandLine::add_run_script() {
       app_, "run-script",
       "run the agreed script on all members' data in the "
       "joint cloud account",
-      [this] { return run_script(*out_, common_, job_, links_, !no_follow_); },
-      "  flexroom run-script job.toml\nIt shows one summary, asks, makes the call, follows this "
+      [this] {
+        return run_script(*out_, common_, {job_, links_, classic_, parse_arguments(arguments_)},
+                          !no_follow_);
+      },
+      "  flexroom run-script job.toml\n"
+      "  flexroom run-script job.toml --classic --arg training-image=IMAGE\nIt shows one summary, "
+      "asks, makes the call, follows this "
       "member's result. job.toml and\nlinks.toml: docs/files.md.");
   run->add_option("JOB", job_, "job.toml, the same at every member")->required();
   run->add_option("--links", links_, "this member's private links (default: links.toml)");
   run->add_flag("--no-follow", no_follow_, "do not wait for this member's result");
+  run->add_flag("--classic", classic_,
+                "ten calls in place of one (share/flows/run-script-classic.toml); killed anywhere, "
+                "the same command goes on");
+  run->add_option("--arg", arguments_, "NAME=VALUE of --classic: training-image");
 
   CLI::App* const plan = add(
       app_, "plan", "the text that run-script or call would have approved, and what it costs",
@@ -281,13 +290,26 @@ void CommandLine::add_flows() {
   };
   CLI::App* const account = add(
       app_, "create-account", "make the joint account: nobody ever knows its passwords",
-      [this, given] { return create_account(*out_, common_, given("create-account")); },
+      [this, given] {
+        if (card_inputs_ && !buys_card_) throw InputError("--card-inputs", "is of --buy-card");
+        return create_account(
+            *out_, common_, given("create-account"),
+            buys_card_ ? std::optional(CardPurchase{card_inputs_}) : std::nullopt);
+      },
       "  flexroom create-account --i-know --arg person=hospital-a --arg phone=hospital-a "
       "--arg payer=hospital-b --arg postal=hospital-b\n"
       "The flow share/flows/create-account.toml: docs/flows.md.");
   add_run_options(account);
   account->add_flag("--i-know", common_.knows,
                     "that the account is lost with any member that is gone for good");
+  account->add_option("--card-inputs", card_inputs_,
+                      "of --buy-card: the payer's private values (JSON, mode 0600)");
+  CLI::Option* const buys = account->add_flag(
+      "--buy-card", buys_card_,
+      "first buy a prepaid card with the payer's own (share/flows/buy-card.toml); it pays then");
+  for (const char* const other : {"--continue", "--abandon"}) {
+    buys->excludes(account->get_option(other));
+  }
   CLI::App* const session = add(
       app_, "create-session", "sign in to it and keep a new key in the place of the one before",
       [this, given] { return create_session(*out_, common_, given("create-session")); },

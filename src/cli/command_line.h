@@ -49,13 +49,13 @@ class CommandLine {
   std::string identity_, address_ = "127.0.0.1:7100", state_passphrase_, new_passphrase_ = "prompt";
   std::filesystem::path directory_ = ".";
   bool new_epoch_ = false, state_lost_ = false, no_follow_ = false, verify_ = false, quick_ = false;
-  bool with_members_ = false;
+  bool with_members_ = false, classic_ = false, buys_card_ = false;
   std::string plot_;
   std::vector<std::string> only_;
   bool log_whole_ = false;             // log export
   std::optional<uint64_t> log_entry_;  // log show
   std::filesystem::path file_, job_, links_ = "links.toml", doctor_links_, recipe_;
-  std::optional<std::filesystem::path> inputs_;
+  std::optional<std::filesystem::path> inputs_, card_inputs_;
   std::string name_, url_, provider_, run_, draft_name_ = "draft", draft_provider_ = "provider";
   std::vector<std::string> draft_show_;
   std::filesystem::path capture_;

@@ -42,8 +42,7 @@ int secret_list(Output& out, const Common& common);
 int secret_show(Output& out, const Common& common, const std::string& name);
 int secret_refresh(Output& out, const Common& common);
 int secret_remove(Output& out, const Common& common, const std::string& name);
-int run_script(Output& out, const Common& common, const std::filesystem::path& job,
-               const std::filesystem::path& links, bool follow);
+int run_script(Output& out, const Common& common, const RunScriptRequest& request, bool follow);
 int plan_job(Output& out, const Common& common, const std::filesystem::path& job,
              const std::filesystem::path& links);
 int plan_recipe(Output& out, const Common& common, const std::filesystem::path& file,
@@ -66,10 +65,16 @@ struct ShippedFlow {
   std::string go_on, abandon;
   std::optional<std::filesystem::path> inputs;
 };
+/// `create-account --buy-card` (operations.md (f)): the private values of the purchase.
+struct CardPurchase {
+  std::optional<std::filesystem::path> inputs;
+};
 /// `create-account` (operations.md (d)), whose file wants it known that the account is lost with
 /// any member that is gone for good: without `knows` it is refused before anything is contacted
-/// (members.md 1.4).
-int create_account(Output& out, const Common& common, const ShippedFlow& given);
+/// (members.md 1.4). `card`: first a prepaid card is bought with the payer's own, unless the room
+/// has one; it pays then.
+int create_account(Output& out, const Common& common, const ShippedFlow& given,
+                   const std::optional<CardPurchase>& card = std::nullopt);
 /// `create-session`: signs in and keeps a new key, proved, in the place of the one before.
 int create_session(Output& out, const Common& common, const ShippedFlow& given);
 /// Every rule of a flow file or recipe; with member.toml also what the room says of its provider.

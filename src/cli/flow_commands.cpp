@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <set>
 #include <sstream>
 
@@ -13,6 +14,7 @@
 #include "flow/capture.h"
 #include "flow/keys.h"
 #include "flow/plan.h"
+#include "flow/run_store.h"
 #include "http/text.h"
 #include "room/shipped_flows.h"
 
@@ -89,14 +91,10 @@ int plan_flow(Output& out, const Common& common, const std::filesystem::path& fi
   return kOk;
 }
 
-int run_flow(Output& out, const Common& common, const std::filesystem::path& file,
-             const std::map<std::string, std::string>& arguments, const std::string& go_on,
-             const std::string& abandon, const FlowKey& key,
-             const std::optional<std::filesystem::path>& inputs) {
-  Joint joint(out, common);
-  const FlowEnd end =
-      joint->flow({file, arguments, go_on, abandon, key, inputs.value_or(std::filesystem::path())});
-  if (abandon.empty()) {
+namespace {
+
+int show_end(Output& out, const FlowEnd& end, bool abandoned) {
+  if (!abandoned) {
     out.line(fmt::format("{}: run {} is done.", display(end.flow), display(end.run)));
   } else {
     out.line(fmt::format("{}: run {} is abandoned.", display(end.flow), display(end.run)));
@@ -115,17 +113,88 @@ int run_flow(Output& out, const Common& common, const std::filesystem::path& fil
   return kOk;
 }
 
+}  // namespace
+
+int run_flow(Output& out, const Common& common, const std::filesystem::path& file,
+             const std::map<std::string, std::string>& arguments, const std::string& go_on,
+             const std::string& abandon, const FlowKey& key,
+             const std::optional<std::filesystem::path>& inputs) {
+  Joint joint(out, common);
+  const FlowEnd end =
+      joint->flow({file, arguments, go_on, abandon, key, inputs.value_or(std::filesystem::path())});
+  return show_end(out, end, !abandon.empty());
+}
+
 namespace {
 
+std::filesystem::path shipped_file(const std::string& name) {
+  return room::shipped_flows() / (name + ".toml");
+}
+
+// Of buy-card.toml.
+constexpr const char* kBuyCard = "buy-card";
+constexpr const char* kPayer = "payer";
+constexpr const char* kCardPrefix = "card";
+constexpr const char* kCardNumber = "card-number";
+
+bool room_has(Room& room, const std::string& name) {
+  const std::vector<SecretInfo> all = room.secrets();
+  return std::any_of(all.begin(), all.end(),
+                     [&](const SecretInfo& one) { return one.name == name; });
+}
+
+/// Two runs with all members in one room, each approved on its own: the card's, which goes on where
+/// it was cut and is left out where the room has a card, then the account's, which it pays for.
+int create_with_bought_card(Output& out, const Common& common, const ShippedFlow& given,
+                            const CardPurchase& card) {
+  std::map<std::string, std::string> arguments = given.arguments;
+  std::string& payer = arguments[kPayer];
+  const std::string buyer = payer;
+  if (payer.empty() || payer.starts_with("room:")) {
+    throw InputError("--buy-card", "needs the member whose own card pays for it",
+                     "pass --arg payer=MEMBER; --arg payer=room:card without --buy-card uses a "
+                     "card that was bought");
+  }
+  watch_signals();
+  OpenRoom room(common);
+  Screen screen(out, common.yes, common.diff, common.knows);
+  const auto run = [&](const std::string& name, const std::map<std::string, std::string>& with,
+                       const std::optional<std::filesystem::path>& inputs) {
+    Session session(*room, screen);
+    return session.flow(
+        {shipped_file(name), with, "", "", FlowKey(), inputs.value_or(std::filesystem::path())});
+  };
+  payer = fmt::format("room:{}", kCardPrefix);
+  const flow::Flow account = flow::load_flow(shipped_file(given.name), {});
+  // Before anything is paid.
+  (void)flow::check_arguments(account, arguments);
+  if (!account.consent.empty() && !common.knows) {
+    throw InputError(given.name, account.consent,
+                     "do what it needs (docs/flows.md), then say that you know it: --i-know");
+  }
+  if (room_has(*room, flow::name_in_room(kCardPrefix, kCardNumber))) {
+    out.note("The room has a card that was bought before: none is bought.");
+  } else if (room_has(*room, flow::name_in_room(account.prefix, account.born.begin()->first))) {
+    throw InputError("--buy-card", "would buy a card for an account that there is, or that is made",
+                     "leave it out; --arg payer names who pays for the one that is made");
+  } else {
+    const FlowEnd end = run(kBuyCard, {{kPayer, buyer}}, card.inputs);
+    out.note(fmt::format("{}: run {} is done; nobody knows the card's number.", end.flow, end.run));
+  }
+  return show_end(out, run(given.name, arguments, given.inputs), false);
+}
+
 int run_shipped(Output& out, const Common& common, const ShippedFlow& given) {
-  return run_flow(out, common, room::shipped_flows() / (given.name + ".toml"), given.arguments,
-                  given.go_on, given.abandon, FlowKey(), given.inputs);
+  return run_flow(out, common, shipped_file(given.name), given.arguments, given.go_on,
+                  given.abandon, FlowKey(), given.inputs);
 }
 
 }  // namespace
 
-int create_account(Output& out, const Common& common, const ShippedFlow& given) {
-  return run_shipped(out, common, given);
+int create_account(Output& out, const Common& common, const ShippedFlow& given,
+                   const std::optional<CardPurchase>& card) {
+  return card ? create_with_bought_card(out, common, given, *card)
+              : run_shipped(out, common, given);
 }
 
 int create_session(Output& out, const Common& common, const ShippedFlow& given) {

@@ -37,11 +37,14 @@ int service_refused(Output& out, const RunStarted& started) {
 
 }  // namespace
 
-int run_script(Output& out, const Common& common, const std::filesystem::path& job_file,
-               const std::filesystem::path& links_file, bool follow) {
+int run_script(Output& out, const Common& common, const RunScriptRequest& request, bool follow) {
+  if (!request.classic && !request.arguments.empty()) {
+    throw InputError("--arg " + request.arguments.begin()->first, "is of run-script --classic",
+                     "leave it out, or say --classic");
+  }
   Joint joint(out, common);
   joint.screen().show_phases();
-  const RunStarted started = joint->run_script({job_file, links_file});
+  const RunStarted started = joint->run_script(request);
   if (started.instance_id.empty()) return service_refused(out, started);
   out.line(fmt::format("\nInstance {} runs the agreed script: run {}.", started.instance_id,
                        started.run.substr(0, 12)));

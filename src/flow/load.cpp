@@ -13,6 +13,7 @@
 #include "flow/connections.h"
 #include "flow/keys.h"
 #include "flow/loader.h"
+#include "flow/page_keys.h"
 
 namespace flexroom::flow {
 namespace {
@@ -40,6 +41,7 @@ std::vector<std::string> names(const TomlTable& table, std::string_view key) {
       table.fail(key, fmt::format("lists '{}', which is no name", display_short(name)),
                  "use letters, digits, '.', '_', '/' and '-', at most 64");
     }
+    require_no_page_key(table.place(key), name);
   }
   return out;
 }
@@ -187,6 +189,7 @@ void check_free(const Loading& in, std::string_view name, const Place& place, bo
     refuse(place, fmt::format("'{}' is no name of a value", display_short(name)),
            "use letters, digits, '.', '_', '/' and '-', at most 64");
   }
+  require_no_page_key(place, name);
   if (!taken && !is_built_in(name) && !in.flow.is_used(name)) return;
   refuse(place, fmt::format("{} is declared twice or built in", name));
 }
@@ -413,6 +416,11 @@ void add_digests(Flow& flow, std::string_view text) {
 }
 
 }  // namespace
+
+void require_no_page_key(const Place& place, std::string_view name) {
+  if (!name.starts_with(kPageKeyNames)) return;
+  refuse(place, fmt::format("{} is a name that runs make", name), "give the value another name");
+}
 
 void refuse(const Place& place, std::string_view problem, std::string_view remedy) {
   throw InputError(place, problem, remedy);

@@ -75,6 +75,7 @@ void each_part(const TomlTable& table, std::string_view key, Take take) {
       refuse(all.place(name), fmt::format("'{}' is no name of a value", display_short(name)),
              "use letters, digits, '.', '_', '/' and '-', at most 64");
     }
+    require_no_page_key(all.place(name), name);
     take(name, all.table(name), all.place(name));
   }
 }
@@ -332,6 +333,10 @@ void check_kinds(const Step& step) {
   }
   for (const Open& open : step.opens) {
     if (!open.at) continue;
+    if (!step.sealed && !open.to_all()) {
+      refuse(open.place, fmt::format("{} of an open answer is not {}'s alone", open.name, open.to),
+             "all members read the whole of an open answer; leave `to` out, or `sealed = false`");
+    }
     check(*open.at, open.place, false);
     check_run(*open.at, open.value_class, open.place);
   }

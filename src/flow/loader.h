@@ -31,6 +31,9 @@ struct Loading {
 [[noreturn]] void refuse(const Place& place, std::string_view problem,
                          std::string_view remedy = "");
 
+/// Names of page keys are made by runs alone (page_keys.h).
+void require_no_page_key(const Place& place, std::string_view name);
+
 /// A list of purposes, each with one {{}}, no argument, at hosts of the flow.
 std::vector<std::string> load_purposes(const Loading& in, const TomlTable& table,
                                        std::vector<std::string> fallback = {});

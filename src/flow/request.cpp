@@ -80,6 +80,31 @@ std::vector<std::string> names_to_sign(std::string_view head) {
   return out;
 }
 
+/// The script's slots in the place of its text, which is there once.
+///
+/// Errors  InputError at the request: the text stands there twice, or not as it is
+void place_script(http::Template& request, const http::Base64Text& script, const Place& place) {
+  const std::string text = script.encoded('A').text;
+  std::vector<http::Part> out;
+  size_t found = 0;
+  for (http::Part& part : request.parts) {
+    const auto* const known = std::get_if<Bytes>(&part);
+    const std::string_view bytes = known != nullptr ? as_text(*known) : std::string_view();
+    const size_t at = known != nullptr ? bytes.find(text) : std::string_view::npos;
+    if (at == std::string_view::npos) {
+      out.push_back(std::move(part));
+      continue;
+    }
+    ++found;
+    if (bytes.find(text, at + 1) != std::string_view::npos) ++found;
+    if (at > 0) out.emplace_back(to_bytes(bytes.substr(0, at)));
+    out.emplace_back(script);
+    if (at + text.size() < bytes.size()) out.emplace_back(to_bytes(bytes.substr(at + text.size())));
+  }
+  if (found != 1) throw InputError(place, "does not hold the boot script once, as it is");
+  request.parts = std::move(out);
+}
+
 }  // namespace
 
 std::string public_text_in(Where where, std::string_view value) {
@@ -103,6 +128,7 @@ http::Template request_template(const Flow& flow, const Step& step, const Fillin
   std::string text;
   size_t next = 0, at = 0;
   std::string host;
+  const http::Base64Text* script = nullptr;
   // Slots stand in the order of the text but for that of the host, which is looked up.
   const std::string& request = step.request;
   for (size_t open = request.find("{{"); open != std::string::npos;
@@ -128,6 +154,7 @@ http::Template request_template(const Flow& flow, const Step& step, const Fillin
       slots.push_back(slot);
       text += "{{" + use.slot + "}}";
     } else {
+      if (filling.script && filling.script(use) != nullptr) script = filling.script(use);
       const std::string value = public_text_in(use.where, filling.public_text(use));
       if (use.where == Where::kHost) {
         host = step.host;
@@ -146,7 +173,9 @@ http::Template request_template(const Flow& flow, const Step& step, const Fillin
   head += added_lines(step, filling, body, names_to_sign(head));
   try {
     http::Template out = http::template_from_text(host, 443, head + "\n\n" + body, slots);
-    http::validate(out);
+    if (script != nullptr) place_script(out, *script, step.request_place);
+    http::validate(
+        out, script != nullptr ? http::ScriptSource::kOwnScript : http::ScriptSource::kRecipe);
     return out;
   } catch (const InputError& error) {
     throw InputError(step.request_place + ": " + error.place(), error.problem(), error.remedy());

@@ -24,8 +24,11 @@ struct Filling {
     std::string member = {};  // whose private value it is; empty: all members have shares of it
   };
   std::function<std::optional<Secret>(const SlotUse&)> secret;
-  std::string access_key_id;  // of a signed step
-  std::string date_time;      // of a signed step: X-Amz-Date
+  /// The boot script of a job that stands in an argument's place (operations.md (d), classic): its
+  /// text is the argument's, with letters in the place of what members alone give. May be empty.
+  std::function<const http::Base64Text*(const SlotUse&)> script = {};
+  std::string access_key_id = {};  // of a signed step
+  std::string date_time = {};      // of a signed step: X-Amz-Date
   /// Another request is to follow on the connection: it is not asked to be closed.
   bool keeps_connection = false;
 };

@@ -219,6 +219,7 @@ Outlook FlowRun::State::look_out() {
   Writer out;
   out.field(doubt).u32(static_cast<uint32_t>(mine.size()));
   for (const auto& [name, bits] : mine) out.field(name).u32(bits);
+  tell_page_keys(out);
   const std::vector<Bytes> all = members.say(kWhat, out.bytes(), kMaxOutlook);
   Outlook told;
   told.room = room_now();
@@ -237,8 +238,10 @@ Outlook FlowRun::State::look_out() {
       unsigned& most = told.spent[name];
       most = std::max(most, bits);
     }
+    hear_page_keys(in, i, told);
     in.finish();
   }
+  std::erase_if(told.page_keys, [](const auto& one) { return one.second.before.empty(); });
   return told;
 }
 

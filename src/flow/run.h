@@ -10,6 +10,7 @@
 
 #include "flow/executor.h"
 #include "flow/members.h"
+#include "flow/page_keys.h"
 #include "flow/rules.h"
 #include "flow/run_store.h"
 
@@ -55,6 +56,7 @@ struct Outlook {
   KnownValues room;                       // what it has below the prefix
   std::map<std::string, unsigned> spent;  // bits of the ledger: the most of all members
   std::map<std::string, std::set<std::string>> unknown;  // steps in doubt, and who says so
+  std::map<std::string, PageKey> page_keys;              // by host, of those that earlier runs had
   RunId id;          // the open run, or the one that the contact ended; empty: a new one begins
   std::string step;  // where it stands; empty: at its end
 };

@@ -107,7 +107,7 @@ Compared compare(const std::vector<SeenValues>& all) {
 std::vector<std::string> own_names(const Flow& flow, const std::set<std::string>& names) {
   std::vector<std::string> out;
   std::copy_if(names.begin(), names.end(), std::back_inserter(out), [&](const std::string& name) {
-    return flow.kept(name) != nullptr || flow.is_opened(name);
+    return flow.kept(name) != nullptr || flow.is_opened(name) || makes_page_key(flow, name);
   });
   return out;
 }

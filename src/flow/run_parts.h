@@ -4,8 +4,8 @@
 
 #include "flow/run.h"
 
-// FlowRun's parts: run.cpp has its main line, run_step.cpp a step, run_operators.cpp what operators
-// decide. Not for others.
+// FlowRun's parts: run.cpp has its main line, run_step.cpp a step, run_page_keys.cpp the keys of
+// pages, run_operators.cpp what operators decide. Not for others.
 
 namespace flexroom::flow {
 
@@ -23,6 +23,7 @@ struct FlowRun::State {
   std::optional<RunId> ended;                // the contact was all that this run still needed
   std::string doubt;                         // FlowRun::in_doubt()
   bool released = false;                     // in this session
+  std::set<std::string> shown_keys;          // of pages: what the members approved the run with
 
   State(RunTerms given, const Flow& of, std::map<std::string, std::string> with);
 
@@ -77,6 +78,15 @@ struct FlowRun::State {
   void hear_ready(const Step& step, const std::vector<std::string>& names, ByteView said, PartyId i,
                   Ready& out);
   void log(const Change& change, bool is_committed);
+
+  // run_page_keys.cpp
+  /// The key of a page as the open run has it, and as the room remembers it; empty: it does not.
+  std::string page_key(const std::string& prefix_of_key);
+  std::string page_key_before(const std::string& host);
+  void check_page_keys(const Step& step);
+  void add_page_keys(const Step& step, Change& change, ValueBytes& bytes);
+  void tell_page_keys(Writer& out);
+  void hear_page_keys(Reader& in, PartyId from, Outlook& told);
 
   // run_operators.cpp
   std::optional<Ending> ending;    // prepared

@@ -113,6 +113,7 @@ std::vector<std::string> FlowRun::State::names_to_compare(const Step& step) cons
   for (const Open& open : step.opens) {
     if (open.to_all()) out.insert(open.name);
   }
+  for (const auto& [host, key] : page_keys_of(step)) out.insert(page_key_name(host));
   return {out.begin(), out.end()};
 }
 
@@ -363,6 +364,7 @@ void FlowRun::State::step(const Step& step) {
     return follow(step, "unknown", {}, now.tried, now.time);
   }
   check_ready(step, now);
+  check_page_keys(step);
   bool armed = false;
   StepAnswer answer = release(step, now, armed);
   if (!armed) {
@@ -417,6 +419,8 @@ void FlowRun::State::follow(const Step& step, const std::string& event, StepAnsw
     add_values(step, answer, change, bytes);
     change.proves = step.proves;
   }
+  const bool answered = event == "ok" || event == "none" || refused;
+  if (answered && !decision.undecided) add_page_keys(step, change, bytes);
   if (decision.undecided) {
     // Armed, and no commit tells of it: the doubt stays.
     log(change, false);

@@ -18,6 +18,8 @@
 #include "room/flow_person.h"
 #include "room/flow_proposal.h"
 #include "room/flow_request.h"
+#include "room/flow_task.h"
+#include "room/named_secrets.h"
 #include "session/signing_keys.h"
 
 namespace flexroom {
@@ -69,8 +71,18 @@ void require_consent(const flow::Flow& flow, Decider& decider) {
                    "do what it needs (docs/flows.md), then say that you know it: --i-know");
 }
 
+/// Those that the task gives too, as they are now.
+void take_arguments(const RoomConfig& room, ReadFlow& read, const FlowTask* task) {
+  if (task != nullptr) {
+    for (const auto& [name, value] : task->arguments()) read.arguments[name] = value;
+  }
+  read.arguments = flow::check_arguments(read.file, read.arguments);
+  require_bound(room, read.file, read.arguments, task != nullptr ? task->script() : nullptr);
+}
+
 /// Everything that can be wrong, before anybody is joined.
-ReadFlow read_flow(session::MemberState& state, const FlowRequest& request, Decider& decider) {
+ReadFlow read_flow(session::MemberState& state, const FlowRequest& request, Decider& decider,
+                   FlowTask* task) {
   const RoomConfig& room = state.room();
   if (!request.go_on.empty() && !request.abandon.empty()) {
     throw InputError("--continue and --abandon", "are two different things", "give one of them");
@@ -82,8 +94,9 @@ ReadFlow read_flow(session::MemberState& state, const FlowRequest& request, Deci
   out.file = flow::parse_flow(out.text, request.file, view);
   if (!request.abandon.empty()) return out;
   require_consent(out.file, decider);
-  out.arguments = flow::check_arguments(out.file, request.arguments);
-  require_bound(room, out.file, out.arguments);
+  out.arguments = request.arguments;
+  if (task != nullptr) task->read(out.file);
+  take_arguments(room, out, task);
   if (!request.key.secret.empty()) {
     out.key.emplace(out.file, request.key, state.secret(request.key.secret));
   }
@@ -112,10 +125,12 @@ std::string command_of(const FlowRequest& request) {
 /// A flow with all members, from the approval to its end or to where it stops.
 class Running {
  public:
-  Running(Session& session, Joined& joined, const FlowRequest& request, ReadFlow& read)
+  Running(Session& session, Joined& joined, const FlowRequest& request, ReadFlow& read,
+          FlowTask* task)
       : joined_(joined),
         request_(request),
         read_(read),
+        task_(task),
         timeline_(joined.session().party(),
                   [&joined](std::string_view phase) { joined.progress(phase, 0, 0); }),
         engine_(joined, timeline_, std::move(read.inputs)),
@@ -134,6 +149,7 @@ class Running {
     }
     joined_.tell_timeline(steps_);
     if (stop_) end_stopped(*stop_);
+    if (task_ != nullptr) task_->ended(id_, "", "", engine_.opened());
     joined_.log_outcome(store::LogOutcome::kDone, what() + ": " + ended_as());
     return {read_.file.name, id_, engine_.opened(), left_};
   }
@@ -162,6 +178,7 @@ class Running {
     return at_step || released_ ? store::LogOutcome::kFailed : store::LogOutcome::kNothingHappened;
   }
   void with_all();
+  void meet_for_task();
   void drive(flow::FlowRun& run);
   void drive_abandon(flow::FlowRun& run);
   void note_step(const flow::LogLine& line);
@@ -174,7 +191,8 @@ class Running {
 
   Joined& joined_;
   const FlowRequest& request_;
-  const ReadFlow& read_;
+  ReadFlow& read_;
+  FlowTask* const task_;
   agent::Timeline timeline_;
   FlowEngine engine_;
   WallClock clock_;
@@ -206,6 +224,7 @@ void Running::with_all() {
     state.secrets().agree(session.party(), std::vector<store::RecordMeta>{read_.key->secret()});
     engine_.set_key(&*read_.key);
   }
+  if (task_ != nullptr) meet_for_task();
   flow::Members::Self self{session.party(), state.identity(), state.signing_keys(),
                            joined_.members(), state.rid()};
   flow::FlowRun run(
@@ -227,6 +246,20 @@ void Running::with_all() {
   timeline_.end();
 }
 
+/// What the members give to the task, before they look at the run together.
+void Running::meet_for_task() {
+  session::MemberState& state = joined_.state();
+  flow::RunId open;
+  for (const flow::RunState& run : flow_store(state).runs()) {
+    const flow::RunHead& head = run.head;
+    const bool is_ours = head.flow == read_.file.name && head.prefix == read_.file.prefix;
+    if (is_ours && !run.done) open = run.id;
+  }
+  task_->meet(joined_, open);
+  take_arguments(state.room(), read_, task_);
+  if (task_->script() != nullptr) engine_.set_script(task_->script(), task_->own_private());
+}
+
 void Running::drive(flow::FlowRun& run) {
   const RoomConfig& room = joined_.state().room();
   flow::Outlook outlook;
@@ -237,11 +270,14 @@ void Running::drive(flow::FlowRun& run) {
     going_on = run.prepare_go_on(request_.go_on);
     outlook = going_on->outlook;
   }
-  const Digest proposal = joined_.approve(
+  agreement::Proposal shown =
       flow_proposal(room, read_.file, read_.text, read_.arguments, outlook,
-                    going_on ? &*going_on : nullptr, read_.key ? read_.key->text() : ""));
+                    going_on ? &*going_on : nullptr, read_.key ? read_.key->text() : "");
+  if (task_ != nullptr) task_->show(shown);
+  const Digest proposal = joined_.approve(shown);
   approved_ = true;
   engine_.set_approved(proposal);
+  if (task_ != nullptr) task_->approved(proposal, outlook);
   if (going_on) run.go_on();
   run.run();
 }
@@ -290,6 +326,7 @@ void Running::note_step(const flow::LogLine& line) {
   log_note(fmt::format("{}; {} bytes between members", text, bytes), line.time);
   joined_.note(fmt::format("{} ({:.1f} s, {:.1f} MB)", step, steps_.back().seconds,
                            1e-6 * static_cast<double>(bytes)));
+  if (task_ != nullptr) task_->told(line, engine_.opened());
   // Signing keys of the day go with the version that they were derived from.
   if (line.committed) session::erase_orphaned_keys(joined_.state());
 }
@@ -331,6 +368,7 @@ void Running::end_failed(const std::exception& error) {
   joined_.log_failure(outcome(false), logged);
   Error::Fields fields = describe(error, false, joined_.members());
   fields.partial_file = engine_.learnt();
+  if (task_ != nullptr) task_->ended(id_, fields.text, doubt_, engine_.opened());
   if (!doubt_.empty()) {
     fields.exit = Exit::kUnknown;
     fields.text += fmt::format(
@@ -364,6 +402,7 @@ void Running::end_stopped(const flow::FlowStop& stop) {
                 : stop.kind() == Kind::kStep ? Exit::kServiceRefused
                                              : Exit::kRefused;
   fields.text = fmt::format("flow {} stopped: {}", read_.file.name, stop.what());
+  if (task_ != nullptr) task_->ended(id_, fields.text, doubt_, engine_.opened());
   if (!id_.empty() && request_.abandon.empty()) {
     fields.text += fmt::format(
         "\n  Nothing of run {0} is lost. The same command goes on from there; `--continue {0}` "
@@ -373,14 +412,16 @@ void Running::end_stopped(const flow::FlowStop& stop) {
   throw Error(std::move(fields));
 }
 
-FlowEnd run_flow(Session& session, const FlowRequest& request) {
+}  // namespace
+
+FlowEnd run_flow(Session& session, const FlowRequest& request, FlowTask* task) {
   GuardedDecider decider(Access::decider(session));
-  ReadFlow read = read_flow(Access::state(session), request, decider);
-  Joined& joined = Access::join(session, Access::kAsks, command_of(request));
-  return Running(session, joined, request, read).run();
+  ReadFlow read = read_flow(Access::state(session), request, decider, task);
+  const std::string command = task != nullptr ? task->command() : command_of(request);
+  Joined& joined = Access::join(session, Access::kAsks, command);
+  return Running(session, joined, request, read, task).run();
 }
 
-}  // namespace
 }  // namespace room
 
 FlowEnd Session::flow(const FlowRequest& request) {

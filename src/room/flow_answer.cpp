@@ -95,8 +95,9 @@ std::optional<std::string> literal_behind(const Selector& at) {
   return at.kind == Selector::Kind::kPattern ? std::nullopt : at.literal;
 }
 
-/// `digits-and-spaces`: a blank behind each four digits of the value, as cards are printed; where
-/// it is not there, the class bit of the value fails (operations.md (a)).
+/// `digits-and-spaces`: a blank behind each four digits of a value of up to that length, as cards
+/// are printed, none behind the last; where it is not there, the class bit of the value fails
+/// (operations.md (a)).
 void drop_blanks(const Selector& at, uint32_t length, agent::SealedPlace& place) {
   if (at.run_class != flow::ValueClass::kDigitsAndSpaces) return;
   constexpr size_t kGroup = 4;
@@ -188,6 +189,7 @@ SealedPlan sealed_plan(const flow::Step& step, const AnswerTerms& terms) {
     FLEXROOM_ASSERT(open.at.has_value());
     SealedItem item;
     item.at = place_of(step, *open.at, false, terms);
+    drop_blanks(*open.at, open.max, item.at);
     item.behind = literal_behind(*open.at);
     item.fate = SealedItem::Fate::kOpen;
     if (!open.to_all()) item.to = terms.member(open.to);

@@ -10,6 +10,7 @@
 #include "base/display.h"
 #include "call/provider_connection.h"
 #include "call/recipe_call.h"
+#include "call/run_script.h"
 #include "flow/accounts.h"
 #include "room/agreed_call.h"
 #include "room/client_metadata.h"
@@ -131,8 +132,10 @@ std::map<std::string, flow::StoredValue> secrets_of(const StepCall& call) {
 
 flow::Filling filling_of(const StepCall& call,
                          const std::map<std::string, flow::StoredValue>& secrets,
-                         const FlowJwes& jwes, const std::string& date_time) {
+                         const FlowJwes& jwes, const BootScript* script,
+                         const std::string& date_time) {
   flow::Filling out;
+  if (script != nullptr) out.script = script->filling();
   if (!call.step.sign_service.empty()) {
     out.access_key_id = public_value(call, call.flow.key + "/id");
     out.date_time = date_time;
@@ -219,7 +222,7 @@ std::map<std::string, flow::NewSecret> FlowEngine::draw(const flow::Flow& flow,
 /// that could be sent is laid out.
 agent::SlotValues FlowEngine::take_secrets(const StepCall& call,
                                            const std::map<std::string, flow::StoredValue>& secrets,
-                                           FlowJwes& jwes) {
+                                           const OpenCall& request, FlowJwes& jwes) {
   timeline_.begin("load secrets");
   std::vector<const flow::StoredValue*> used;
   std::map<std::string, uint32_t> lengths;
@@ -229,6 +232,10 @@ agent::SlotValues FlowEngine::take_secrets(const StepCall& call,
   }
   values_.load(used);
   agent::SlotValues out;
+  if (!request.base64.empty()) {
+    const PartyId self = joined_.session().party().id();
+    out.own = own_slots(request, joined_.members()[self], own_script_);
+  }
   for (const auto& [slot, value] : secrets) out.secrets[slot] = &values_.bits(value);
   for (const SlotUse& use : call.step.slots) {
     const auto own = inputs_.find(use.name);
@@ -239,7 +246,7 @@ agent::SlotValues FlowEngine::take_secrets(const StepCall& call,
   session::MemberSession& session = joined_.session();
   const uint64_t ands = jwes.num_ands(lengths, session.party().num_parties());
   for (const auto& [name, digest] : jwes.keys()) {
-    joined_.note(fmt::format("encrypted under {}, key {}", name, to_hex(digest)));
+    joined_.note(fmt::format("encrypted under {}, key {}", name, digest));
   }
   timeline_.begin(agent::phase::kTriples, session.triples_to_make(ands));
   session.reserve_triples(ands);
@@ -354,8 +361,9 @@ agent::ConnectionConfig FlowEngine::config_for(const StepCall& call, const OpenC
   config.sealed = std::make_shared<const agent::SealedPlan>(std::move(plan));
   config.to_come = answers_to(behind);
   for (const flow::Step* const step : behind) {
-    config.to_come.request_bytes = std::max(
-        config.to_come.request_bytes, longest_request(room, call.flow, *step, call.arguments));
+    config.to_come.request_bytes =
+        std::max(config.to_come.request_bytes,
+                 longest_request(room, call.flow, *step, call.arguments, script_));
   }
   return config;
 }
@@ -428,20 +436,18 @@ flow::StepAnswer FlowEngine::make(const StepCall& call) {
   FlowJwes jwes(call, joined_.session().party(), policy);
   const bool goes_on = !connections_.behind(call.flow, call.step).empty();
   const auto dated = [&](const std::string& date_time) {
-    flow::Filling filling = filling_of(call, secrets, jwes, date_time);
+    flow::Filling filling = filling_of(call, secrets, jwes, script_, date_time);
     filling.keeps_connection = goes_on;
     return step_call(room, call.flow, call.step, filling);
   };
   const Laid laid{secrets, policy, jwes, goes_on, dated, dated(amz_date(call.time))};
   const std::string host = laid.request.model.host;
-  if (!call.step.sealed && !laid.request.slots.empty()) {
-    throw InputError(call.step.place, "an open answer to a request with a secret");
-  }
+  if (!call.step.sealed) require_open(call.step, laid.request);
   timeline_.begin("look at the service");
   if (looked_at_.insert(host).second) {
     probe_service(joined_, room.provider(call.flow.provider), host, 443);
   }
-  const agent::SlotValues slots = take_secrets(call, secrets, jwes);
+  const agent::SlotValues slots = take_secrets(call, secrets, laid.request, jwes);
   const AnswerTerms terms{
       host,          laid.request.model.path_text(),
       call.time,     [&call](std::string_view text) { return filled(call, text); },

@@ -12,6 +12,7 @@
 #include "room/flow_answer.h"
 #include "room/flow_connections.h"
 #include "room/flow_jwe.h"
+#include "room/flow_request.h"
 #include "room/flow_signing.h"
 #include "room/flow_values.h"
 #include "room/joined.h"
@@ -48,6 +49,12 @@ class FlowEngine : public flow::StepExecutor {
   void set_approved(const Digest& proposal) { approved_ = proposal; }
   /// In the place of the flow's own key; outlives it.
   void set_key(const GivenKey* key) { signing_.set_given(key); }
+  /// In the place of an argument; `own_private` is what this member gives of it
+  /// (OwnLinks::private_part()). The script outlives the engine.
+  void set_script(const BootScript* script, SecretBytes own_private) {
+    script_ = script;
+    own_script_ = std::move(own_private);
+  }
 
   std::map<std::string, flow::NewSecret> draw(const flow::Flow& flow,
                                               const flow::RunId& run) override;
@@ -65,7 +72,7 @@ class FlowEngine : public flow::StepExecutor {
   void keep_learnt(const flow::StepCall& call, const agent::Reply& reply) noexcept;
   agent::SlotValues take_secrets(const flow::StepCall& call,
                                  const std::map<std::string, flow::StoredValue>& secrets,
-                                 FlowJwes& jwes);
+                                 const OpenCall& request, FlowJwes& jwes);
   uint64_t code_step(const std::map<std::string, flow::StoredValue>& secrets,
                      const OpenCall& request);
   std::optional<DatedKey> take_key(const flow::StepCall& call, const OpenCall& request,
@@ -87,6 +94,8 @@ class FlowEngine : public flow::StepExecutor {
   ReleaseJournal releases_;  // outlives the connections
   FlowConnections connections_;
   const std::map<std::string, SecretBytes> inputs_;
+  const BootScript* script_ = nullptr;
+  SecretBytes own_script_;
   Digest approved_{};
   std::set<std::string> looked_at_;  // hosts
   std::map<std::string, std::string> opened_;

@@ -4,6 +4,8 @@
 
 #include <sstream>
 
+#include "flow/page_keys.h"
+
 namespace flexroom::room {
 namespace {
 
@@ -17,15 +19,12 @@ agent::JweMethod method_of(const SlotUse& use) {
   return agent::JweMethod::named(algorithm, encryption);
 }
 
-agent::JweKey key_of(const flow::StepCall& call, const SlotUse& use) {
-  const auto part = [&](std::string_view name) {
-    const auto stored = call.value(use.key + std::string(name));
-    if (!stored || !stored->meta.is_public) {
-      throw InputError(call.step.place, fmt::format("{}{} is no opened value here", use.key, name));
-    }
-    return std::string(as_text(stored->bytes.reveal()));
-  };
-  return agent::JweKey::checked(part(".n"), part(".e"), part(".kid"));
+std::string part_of_key(const flow::StepCall& call, const SlotUse& use, std::string_view name) {
+  const auto stored = call.value(use.key + std::string(name));
+  if (!stored || !stored->meta.is_public) {
+    throw InputError(call.step.place, fmt::format("{}{} is no opened value here", use.key, name));
+  }
+  return std::string(as_text(stored->bytes.reveal()));
 }
 
 }  // namespace
@@ -33,7 +32,12 @@ agent::JweKey key_of(const flow::StepCall& call, const SlotUse& use) {
 FlowJwes::FlowJwes(const flow::StepCall& call, const net::Party& party, const Digest& policy) {
   for (const SlotUse& use : call.step.slots) {
     if (!use.is_jwe()) continue;
-    Wanted wanted{use.key, method_of(use), key_of(call, use), {}};
+    const std::string n = part_of_key(call, use, ".n"), e = part_of_key(call, use, ".e");
+    Wanted wanted{use.key,
+                  flow::page_key_digest(n, e),
+                  method_of(use),
+                  agent::JweKey::checked(n, e, part_of_key(call, use, ".kid")),
+                  {}};
     wanted.id = RandomOracle("flow jwe", party.scope())
                     .field(policy)
                     .field(use.slot)
@@ -53,9 +57,9 @@ uint32_t FlowJwes::length(const SlotUse& use, uint32_t secret_bytes) const {
   return static_cast<uint32_t>(request(use.slot, secret_bytes).text_bytes());
 }
 
-std::map<std::string, Digest> FlowJwes::keys() const {
-  std::map<std::string, Digest> out;
-  for (const auto& [slot, wanted] : requests_) out[wanted.key] = wanted.under.rsa.digest();
+std::map<std::string, std::string> FlowJwes::keys() const {
+  std::map<std::string, std::string> out;
+  for (const auto& [slot, wanted] : requests_) out[wanted.key] = wanted.shown;
   return out;
 }
 

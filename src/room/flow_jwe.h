@@ -25,8 +25,8 @@ class FlowJwes {
 
   /// Of the compact form, for a secret of so many bytes.
   uint32_t length(const flow::SlotUse& use, uint32_t secret_bytes) const;
-  /// SHA-256 of each key, by the prefix of its name, to be shown.
-  std::map<std::string, Digest> keys() const;
+  /// flow::page_key_digest() of each key, by the prefix of its name, to be shown.
+  std::map<std::string, std::string> keys() const;
   /// ANDs of all, for the secrets' lengths by slot.
   uint64_t num_ands(const std::map<std::string, uint32_t>& secret_bytes, size_t members) const;
   /// `secrets` by slot, 8 bits a byte. Equal calls at all members. Aborts: those of JweAttempt.
@@ -41,7 +41,7 @@ class FlowJwes {
   agent::JweRequest request(const std::string& slot, size_t secret_bytes) const;
 
   struct Wanted {
-    std::string key;  // PREFIX
+    std::string key, shown;  // PREFIX; digest
     agent::JweMethod method;
     agent::JweKey under;
     Digest id{};

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "base/display.h"
 #include "flow/accounts.h"
 #include "flow/plan.h"
 
@@ -26,6 +27,25 @@ std::string words_of_run(const flow::Flow& flow, const flow::Outlook& outlook) {
   }
   return outlook.step.empty() ? outlook.id + ", which ends"
                               : fmt::format("{} goes on at {}", outlook.id, outlook.step);
+}
+
+std::string joined(const std::set<std::string>& texts) {
+  std::string out;
+  for (const std::string& one : texts) out += (out.empty() ? "" : " and ") + one;
+  return out;
+}
+
+/// operations.md (e): what the page of a host had in earlier runs, and has now.
+std::string words_of_key(const std::string& host, const flow::PageKey& key) {
+  const std::string before = joined(key.before);
+  if (key.now.empty()) {
+    return fmt::format("{}: {} in earlier runs; this one stops at another one", display(host),
+                       before);
+  }
+  if (key.now == key.before)
+    return fmt::format("{}: {}, as in earlier runs", display(host), before);
+  return fmt::format("{}: ANOTHER ONE, {} in the place of {}, which earlier runs had",
+                     display(host), joined(key.now), before);
 }
 
 }  // namespace
@@ -67,6 +87,9 @@ agreement::Proposal flow_proposal(const RoomConfig& room, const flow::Flow& flow
     std::string names;
     for (const std::string& one : who) names += (names.empty() ? "" : ", ") + one;
     out.text("outcome unknown", fmt::format("{}, as {} has it", step, names));
+  }
+  for (const auto& [host, page] : outlook.page_keys) {
+    out.text("page key", words_of_key(host, page));
   }
   if (!key.empty()) out.text("signed with", key);
   if (!arguments.empty()) out.section("Arguments");

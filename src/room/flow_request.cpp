@@ -82,13 +82,6 @@ http::CharClass class_of_input(flow::ValueClass value_class) {
   return out;
 }
 
-/// Where the blanks of a run stand follows from the value's length alone (flow_answer.cpp
-/// drop_blanks()).
-void require_bound_run(const Step& step, const Selector& at, bool one_length) {
-  if (at.run_class != flow::ValueClass::kDigitsAndSpaces || one_length) return;
-  refuse(step, fmt::format("`{}` of a value that has no one length", at.text));
-}
-
 /// Of an open answer: strings and numbers of a JSON body, elements of an XML body.
 void require_bound_open(const Step& step) {
   const auto is_bound = [&](const Selector& at) {
@@ -96,30 +89,23 @@ void require_bound_open(const Step& step) {
       refuse(step, fmt::format("`{}` of an open answer", at.text));
     }
   };
-  for (const flow::Open& open : step.opens) {
-    if (!open.to_all()) {
-      refuse(step, fmt::format("{}, of an open answer, is opened to one member", open.name));
-    }
-    is_bound(*open.at);
-  }
+  for (const flow::Open& open : step.opens) is_bound(*open.at);
   for (const flow::Assertion& one : step.asserts) is_bound(one.at);
   if (step.code) is_bound(step.code->at);
 }
 
 void require_bound_answer(const RoomConfig& room, const Step& step) {
   if (!step.sealed) return require_bound_open(step);
-  for (const flow::Keep& keep : step.keeps) {
-    require_bound_run(step, keep.at, keep.min == keep.max);
-  }
   for (const flow::Open& open : step.opens) {
     if (!open.to_all()) require_member(room, step, open.name + " is opened to", open.to);
-    require_bound_run(step, *open.at, false);
   }
 }
 
 /// Something that stands in the place of each value, of its greatest length.
-flow::Filling placeholders(const Flow& flow, const std::map<std::string, std::string>& arguments) {
+flow::Filling placeholders(const Flow& flow, const std::map<std::string, std::string>& arguments,
+                           const BootScript* script) {
   flow::Filling out;
+  if (script != nullptr) out.script = script->filling();
   const auto plain = [&flow,
                       &arguments](const SlotUse& use) -> std::optional<flow::Filling::Secret> {
     if (const auto input = input_of(flow, use, arguments)) return input;
@@ -147,13 +133,10 @@ flow::Filling placeholders(const Flow& flow, const std::map<std::string, std::st
 }
 
 void lay_out(const RoomConfig& room, const Flow& flow, const Step& step,
-             const std::map<std::string, std::string>& arguments) {
-  const OpenCall call = step_call(room, flow, step, placeholders(flow, arguments));
+             const std::map<std::string, std::string>& arguments, const BootScript* script) {
+  const OpenCall call = step_call(room, flow, step, placeholders(flow, arguments, script));
   if (call.signs_secrets) agent::check_signed_slots(*call.signing);
-  if (!step.sealed) {
-    if (!call.slots.empty()) refuse(step, "an open answer to a request with a secret");
-    return;
-  }
+  if (!step.sealed) return require_open(step, call);
   if (room.provider(flow.provider).tls.suite != &tls::aes128_gcm_sha256()) {
     refuse(step, "a sealed answer with another suite than \"aes128\"");
   }
@@ -170,7 +153,27 @@ void lay_out(const RoomConfig& room, const Flow& flow, const Step& step,
   }
 }
 
+bool has_script(const Step& step, const flow::Filling& filling) {
+  return filling.script && std::any_of(step.slots.begin(), step.slots.end(), [&](const auto& use) {
+           return filling.script(use) != nullptr;
+         });
+}
+
 }  // namespace
+
+std::string BootScript::text() const {
+  return http::percent_decode(user_data.encoded('A').text).value();
+}
+
+std::function<const http::Base64Text*(const SlotUse&)> BootScript::filling() const {
+  return [this](const SlotUse& use) { return use.name == argument ? &user_data : nullptr; };
+}
+
+void require_open(const Step& step, const OpenCall& call) {
+  for (const CallSlot& slot : call.slots) {
+    if (!slot.in_base64) refuse(step, "an open answer to a request with a secret");
+  }
+}
 
 std::optional<flow::Filling::Secret> input_of(const Flow& flow, const SlotUse& use,
                                               const std::map<std::string, std::string>& arguments) {
@@ -190,10 +193,11 @@ flow::Filling::Secret in_slot(const SlotUse& use, const flow::Filling::Secret& v
 }
 
 size_t longest_request(const RoomConfig& room, const Flow& flow, const Step& step,
-                       const std::map<std::string, std::string>& arguments) {
+                       const std::map<std::string, std::string>& arguments,
+                       const BootScript* script) {
   constexpr size_t kOfRoom = 256;
   constexpr size_t kEscaped = 6;  // bytes of one that JSON escapes
-  const flow::Filling filling = placeholders(flow, arguments);
+  const flow::Filling filling = placeholders(flow, arguments, script);
   size_t out = step_call(room, flow, step, filling).bytes;
   for (const SlotUse& use : step.slots) {
     if (filling.secret(use) || arguments.contains(use.name) || flow::is_built_in(use.name))
@@ -216,9 +220,14 @@ OpenCall step_call(const RoomConfig& room, const Flow& flow, const Step& step,
   if (!step.sign_service.empty()) {
     terms.sign = Recipe::Sign{flow.key + "/secret", step.sign_region, step.sign_service};
   }
+  const bool scripted = has_script(step, filling);
+  if (scripted) terms.script = http::ScriptSource::kOwnScript;
   OpenCall call = make_call(flow::request_template(flow, step, filling), terms);
-  (void)room.provider_for(flow.provider, call.model.host);
+  const Provider& provider = room.provider_for(flow.provider, call.model.host);
+  // Whatever the file says of its answer, nobody's private bytes come back in it.
+  if (scripted) check_open_call(call, provider);
   for (CallSlot& slot : call.slots) {
+    if (slot.in_base64) continue;  // of the boot script
     const SlotUse& use = use_of(step, slot.slot);
     slot.next_code = is_next_code(use);
     // Judged by two readers: the file's, whose words the purposes are, and the request's. A path
@@ -238,7 +247,7 @@ OpenCall step_call(const RoomConfig& room, const Flow& flow, const Step& step,
 }
 
 void require_bound(const RoomConfig& room, const Flow& flow,
-                   const std::map<std::string, std::string>& arguments) {
+                   const std::map<std::string, std::string>& arguments, const BootScript* script) {
   flow.each_step([&](const Step& step) {
     if (step.asks())
       return require_member(room, step, "asks", flow::member_of(step.ask, arguments));
@@ -247,7 +256,7 @@ void require_bound(const RoomConfig& room, const Flow& flow,
       require_giver(room, flow, step, use.name, arguments);
     }
     require_bound_answer(room, step);
-    lay_out(room, flow, step, arguments);
+    lay_out(room, flow, step, arguments, script);
   });
 }
 

@@ -53,8 +53,7 @@ void add_job(Proposal& proposal, const RoomConfig& room, const ShownRun& run) {
   proposal.text("kept", "nothing");
 }
 
-void add_script(Proposal& proposal, const ShownRun& run) {
-  const JobConfig& job = run.terms.job;
+void add_script(Proposal& proposal, const JobConfig& job, const std::string& script) {
   proposal.section("Script");
   proposal.text("url", job.script_url).text("script sha256", job.script_sha256);
   proposal.text("interpreter", job.interpreter);
@@ -63,19 +62,20 @@ void add_script(Proposal& proposal, const ShownRun& run) {
                 job.failure_output_to_all
                     ? "its end to all members"
                     : "to nobody (which step failed, and the exit status, to all)");
-  proposal.block("script", run.script);
+  proposal.block("script", script);
 }
 
-void add_links(Proposal& proposal, const RoomConfig& room, const ShownRun& run) {
+void add_links(Proposal& proposal, const RoomConfig& room, const RunScriptTerms& terms,
+               std::optional<size_t> only) {
   proposal.section("Links");
-  for (size_t i = 0; i < run.terms.links.size(); ++i) {
+  for (size_t i = 0; i < terms.links.size(); ++i) {
     const std::string& member = room.members[i].name;
-    if (run.only && *run.only != i) {
+    if (only && *only != i) {
       proposal.text("links of " + member, fmt::format("({})", kWhenTheyMeet));
       continue;
     }
-    add_link(proposal, "data of " + member, run.terms.links[i].data, member);
-    add_link(proposal, "result of " + member, run.terms.links[i].result, member);
+    add_link(proposal, "data of " + member, terms.links[i].data, member);
+    add_link(proposal, "result of " + member, terms.links[i].result, member);
   }
 }
 
@@ -113,17 +113,18 @@ std::vector<RequestPart> loader_of_plan(const RoomConfig& room, const RunScriptT
   return out;
 }
 
-void add_loader(Proposal& proposal, const RoomConfig& room, const ShownRun& run) {
-  const std::string text = loader_text(run.terms.job, run.terms.links);
+void add_loader(Proposal& proposal, const RoomConfig& room, const RunScriptTerms& terms,
+                std::optional<size_t> only) {
+  const std::string text = loader_text(terms.job, terms.links);
   proposal.section("Loader");
-  if (run.only) {
-    proposal.marked("loader", loader_of_plan(room, run.terms, text, *run.only));
+  if (only) {
+    proposal.marked("loader", loader_of_plan(room, terms, text, *only));
     return;
   }
-  const size_t carrier = carrier_of(run.terms.links);
+  const size_t carrier = carrier_of(terms.links);
   const std::string& member = room.members[carrier].name;
   proposal.text("carried by", member);
-  add_link(proposal, "loader link", *run.terms.links[carrier].carrier, member);
+  add_link(proposal, "loader link", *terms.links[carrier].carrier, member);
   proposal.bytes("loader sha256", sha256(as_bytes(text)));
   proposal.block("loader", text);
 }
@@ -158,14 +159,19 @@ std::vector<std::string> not_known_before_meeting() {
       "so neither the length of the request nor the digest that will be approved"};
 }
 
+void add_script_parts(Proposal& proposal, const RoomConfig& room, const RunScriptTerms& terms,
+                      const std::string& script, std::optional<size_t> only) {
+  add_script(proposal, terms.job, script);
+  add_loader(proposal, room, terms, only);
+  add_links(proposal, room, terms, only);
+}
+
 Proposal run_proposal(const RoomConfig& room, const ShownRun& run) {
   Proposal out;
   out.kind = "run-script (lean)";
   out.title = run.terms.job.name;
   add_job(out, room, run);
-  add_script(out, run);
-  add_loader(out, room, run);
-  add_links(out, room, run);
+  add_script_parts(out, room, run.terms, run.script, run.only);
   add_request(out, run.call, run.secrets, unknown_fields(run));
   return out;
 }

@@ -23,6 +23,12 @@ struct ShownRun {
   std::string key_origin = {};  // where it comes from, of a job that names none
 };
 
+/// Of both forms of run-script, below sections of their own: the script, the loader, the members'
+/// links without their private parts. `only`: as in ShownRun.
+void add_script_parts(agreement::Proposal& proposal, const RoomConfig& room,
+                      const RunScriptTerms& terms, const std::string& script,
+                      std::optional<size_t> only = std::nullopt);
+
 /// What all members approve of a run: the script, what the machine does around it, every member's
 /// links without their private parts, the request (product.md §3). Equal at all members.
 agreement::Proposal run_proposal(const RoomConfig& room, const ShownRun& run);

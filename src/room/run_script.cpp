@@ -1,27 +1,24 @@
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <ctime>
 #include <thread>
 
 #include "agent/phases.h"
-#include "agreement/time.h"
 #include "base/codec.h"
 #include "call/link_check.h"
-#include "call/loader.h"
 #include "call/open_call.h"
 #include "call/provider_connection.h"
-#include "call/result_link.h"
 #include "call/run_script.h"
 #include "call/script_text.h"
 #include "call/service_error.h"
 #include "prep/triple_parameters.h"
 #include "room/access.h"
 #include "room/agreed_call.h"
+#include "room/classic_run.h"
 #include "room/failure.h"
 #include "room/named_secrets.h"
 #include "room/run_proposal.h"
 #include "room/runs.h"
+#include "room/script_begin.h"
 #include "room/service_probe.h"
 #include "session/signing_keys.h"
 
@@ -33,60 +30,6 @@ std::string client_token(net::Party& party) {
   const std::string hex = to_hex(party.coin("run/client token"));
   return fmt::format("{}-{}-4{}-8{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(13, 3),
                      hex.substr(17, 3), hex.substr(20, 12));
-}
-
-/// What the records of a run have in common at all members.
-struct RunPlace {
-  uint64_t index = 0;   // the runs of this proposal so far, by whoever remembers most
-  int64_t started = 0;  // by party 0's clock: which run is the last is the same at all members
-};
-RunPlace agree_on_place(net::Party& party, uint64_t own) {
-  const int64_t now = std::time(nullptr);
-  const std::vector<Bytes> said =
-      party.exchange("run/place", Writer().u64(own).u64(static_cast<uint64_t>(now)).bytes());
-  party.echo("run/place", AbortCode::kDisagreement);
-  RunPlace out;
-  std::vector<uint64_t> times;
-  for (PartyId j = 0; j < said.size(); ++j) {
-    Reader reader(said[j], "run/place", j);
-    out.index = std::max(out.index, reader.u64());
-    times.push_back(reader.u64());
-  }
-  out.started = time_of_first(times, party.id());
-  constexpr uint64_t kMost = 1'000'000;  // nobody counts so far; a liar's number wraps nothing
-  out.index = std::min(out.index, kMost);
-  return out;
-}
-
-runs::Run begin_run(const JobConfig& job, const LinksConfig& links, const RunScriptTerms& terms,
-                    const Digest& rid, const Digest& session, const RunPlace& place) {
-  runs::Run run;
-  run.id = runs::run_id(rid, terms.proposal, place.index);
-  run.job = job.name;
-  run.provider = job.provider;
-  run.region = job.region;
-  run.access_key_id = job.access_key_id;
-  run.secret = job.secret;
-  run.proposal = to_hex(terms.proposal);
-  run.session = to_hex(session);
-  run.client_token = terms.client_token;
-  run.started = place.started;
-  run.deadline_minutes = job.deadline_minutes;
-  run.result_name = runs::result_name(links.result_url);
-  run.carrier = terms.links[carrier_of(terms.links)].member;
-  return run;
-}
-
-std::map<std::string, int64_t> ends_of(const LinksConfig& links) {
-  std::map<std::string, int64_t> out;
-  const auto add = [&](const char* name, const std::string& url) {
-    if (const std::optional<int64_t> end = link_end(url)) out[name] = *end;
-  };
-  add("data_url", links.data_url);
-  add("result_url", links.result_url);
-  if (links.result_get_url) add("result_get_url", *links.result_get_url);
-  if (links.loader_url) add("loader_url", *links.loader_url);
-  return out;
 }
 
 /// Waits, with an eye on the operator and on the others, and makes what one more attempt needs.
@@ -128,17 +71,6 @@ void enter_answer(runs::Run& run, const RunScriptResult& answer) {
         "client token " +
         run.client_token;
   }
-}
-
-/// The links of this member, looked at; what is worth telling is told.
-LinksConfig good_links(Session& session, const std::filesystem::path& file, const JobConfig& job) {
-  LinksConfig links = LinksConfig::load(file);
-  for (const std::string& word :
-       require_good_links(links, file.string(), std::chrono::minutes(job.deadline_minutes),
-                          std::chrono::system_clock::now())) {
-    Access::decider(session).note(word);
-  }
-  return links;
 }
 
 /// run-script, step by step.
@@ -222,18 +154,8 @@ agreement::Proposal ScriptRun::propose() {
 void ScriptRun::begin(const Digest& proposal, bool carries) {
   run_ = begin_run(job_, links_, terms_, state_.rid(), party().scope().sid,
                    agree_on_place(party(), history_.count(to_hex(proposal))));
-  run_->link_ends = ends_of(links_);
   history_.begin(*run_, links_.result_get_url.value_or(""));
-  const BeforeRun before = try_links(room(), links_, carries ? loader_text(job_, terms_.links) : "",
-                                     place_, Access::cancel(session_));
-  run_->before = before.version;
-  if (before.earlier) {
-    const std::string kept = history_.keep(*run_, "earlier-" + run_->result_name, *before.earlier);
-    Access::decider(session_).note(
-        fmt::format("an earlier result lay at result_url; it is kept as {}",
-                    (history_.folder(*run_) / kept).string()));
-  }
-  history_.update(*run_);
+  try_own_links(session_, history_, *run_, terms_, {links_, place_, carries});
 }
 
 void ScriptRun::look_for_key(agent::Timeline& timeline) {
@@ -339,31 +261,11 @@ RunStarted ScriptRun::run() {
 }  // namespace room
 
 RunStarted Session::run_script(const RunScriptRequest& request) {
-  return room::translated(room::Access::members(*this),
-                          [&] { return room::ScriptRun(*this, request).run(); });
+  return room::translated(room::Access::members(*this), [&] {
+    return request.classic ? room::run_classic(*this, request)
+                           : room::ScriptRun(*this, request).run();
+  });
 }
-
-namespace room {
-namespace {
-
-/// Of a plan: the other members' links are taken as long as this one's.
-RunScriptTerms terms_of_plan(const RoomConfig& room, const JobConfig& job, const LinksConfig& links,
-                             const std::filesystem::path& file) {
-  Prg prg = Prg::from_system();
-  const OwnLinks own(links, file.string(), prg);
-  RunScriptTerms terms;
-  terms.job = job;
-  for (const MemberEntry& member : room.members) {
-    PublicLinks like = own.public_part(member.name);
-    if (!like.carrier) like.carrier = like.result;  // another member's, then
-    terms.links.push_back(std::move(like));
-  }
-  terms.client_token = "00000000-0000-4000-8000-000000000000";
-  return terms;
-}
-
-}  // namespace
-}  // namespace room
 
 RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
   return room::translated(room::Access::members(opened), [&] {

@@ -18,6 +18,7 @@ constexpr size_t kMaxRecordBytes = 1 << 16;
 constexpr size_t kFolderDigits = 16;
 constexpr const char* kRecord = "run.json";
 constexpr const char* kLink = "link";
+constexpr const char* kSeed = "seed";
 
 constexpr std::pair<RunState, std::string_view> kStates[] = {
     {RunState::kStarting, "starting"},  {RunState::kUnknown, "unknown"},
@@ -72,6 +73,8 @@ std::string encode(const Run& run) {
                         {"result_name", run.result_name},
                         {"carrier", run.carrier},
                         {"link_ends", run.link_ends},
+                        {"flow_run", run.flow_run},
+                        {"loader", run.loader},
                         {"result", run.result}}
              .dump(1, ' ', false, nlohmann::json::error_handler_t::replace) +
          "\n";
@@ -109,6 +112,8 @@ Run decode(const std::filesystem::path& file) {
     }
     run.session = json.value("session", "");
     run.carrier = json.value("carrier", "");
+    run.flow_run = json.value("flow_run", "");
+    run.loader = json.value("loader", "");
     if (json.contains("link_ends")) json["link_ends"].get_to(run.link_ends);
     json.at("started").get_to(run.started);
     json.at("deadline_minutes").get_to(run.deadline_minutes);
@@ -217,6 +222,24 @@ Run RunHistory::find(std::string_view prefix) const {
   return found[0];
 }
 
+std::optional<Run> RunHistory::find_flow(std::string_view flow_run) const {
+  std::optional<Run> out;
+  for (Run& run : look().runs) {
+    if (!flow_run.empty() && run.flow_run == flow_run) out = std::move(run);
+  }
+  return out;
+}
+
+void RunHistory::keep_seed(const Run& run, ByteView seed) const {
+  write_whole(folder(run) / kSeed, seed);
+}
+
+std::optional<SecretBytes> RunHistory::seed(const Run& run) const {
+  const std::filesystem::path file = folder(run) / kSeed;
+  if (!std::filesystem::exists(file)) return std::nullopt;
+  return read_private_file(file, kMaxRecordBytes, "");
+}
+
 uint64_t RunHistory::count(std::string_view proposal) const {
   const auto [runs, damaged] = look();
   const auto same = std::count_if(runs.begin(), runs.end(),
@@ -234,7 +257,7 @@ std::string RunHistory::keep(const Run& run, std::string_view name, ByteView byt
   const std::string wanted(name);
   const size_t dot = wanted.find('.', 1);
   std::string free = wanted;
-  // kRecord and kLink are taken before any result comes.
+  // kRecord, kLink and kSeed are taken before any result comes.
   for (int i = 2; !write_new_file(folder(run) / free, bytes); ++i) {
     if (errno != EEXIST) fail(folder(run) / free, "cannot be written");
     free = fmt::format("{}-{}{}", wanted.substr(0, dot), i,
@@ -246,6 +269,7 @@ std::string RunHistory::keep(const Run& run, std::string_view name, ByteView byt
 void RunHistory::forget_link(const Run& run) const {
   std::error_code ignored;
   std::filesystem::remove(folder(run) / kLink, ignored);
+  std::filesystem::remove(folder(run) / kSeed, ignored);
 }
 
 std::string result_name(std::string_view url) {

@@ -43,6 +43,8 @@ struct Run {
   std::string result_name;  // result_name()
   std::string carrier;      // member behind whose link the loader lies; empty: a run of before
   std::string result;       // file in its folder; empty: not here
+  /// Of run-script --classic: the flow's run, and the loader that the members' links carry.
+  std::string flow_run, loader;
   /// When this member's links end, Unix seconds, by their names in links.toml: of those that say
   /// it.
   std::map<std::string, int64_t> link_ends;
@@ -80,6 +82,12 @@ class RunHistory {
   /// The run whose id begins so; "last": the newest. Throws what is wrong with a damaged record if
   /// it may be the one that is meant.
   Run find(std::string_view prefix) const;
+  /// The run of --classic that is this one of its flow, the newest of them.
+  std::optional<Run> find_flow(std::string_view flow_run) const;
+  /// Which this member's keys of a run of --classic are drawn from: the same in each of its
+  /// sessions, so that a machine that was started already gets on with the loader of the next one.
+  void keep_seed(const Run& run, ByteView seed) const;
+  std::optional<SecretBytes> seed(const Run& run) const;
   /// How many runs of this proposal there are at most: a damaged record may be one of them, and no
   /// number is given twice.
   uint64_t count(std::string_view proposal) const;
@@ -88,7 +96,7 @@ class RunHistory {
   /// Writes into the run's folder under that name, or one beside it if the name is taken. Returns
   /// the name.
   std::string keep(const Run& run, std::string_view name, ByteView bytes) const;
-  /// The result is here: the link is of no use any more.
+  /// The result is here: the link is of no use any more, nor is the seed.
   void forget_link(const Run& run) const;
   std::filesystem::path folder(const Run& run) const;
 

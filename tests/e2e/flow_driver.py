@@ -343,7 +343,8 @@ class Flow:
         self.folder = pathlib.Path(file).parent
         self.file = tomllib.loads(pathlib.Path(file).read_text())
         self.flow = self.file["flow"]
-        self.names = dict(arguments or {})
+        defaults = {name: one["default"] for name, one in self.file.get("argument", {}).items() if "default" in one}
+        self.names = defaults | (arguments or {})
         self.inputs = inputs or {}
         self.run = {}
         self.unproved = {}

@@ -80,6 +80,15 @@ TEST_P(SealedPatternTest, ACardFromAnUncompressedPdf) {
   }
 }
 
+// Of several lengths: the blanks that a run of its length has, none behind it.
+TEST_P(SealedPatternTest, TheBlanksAreThoseOfTheRunsOwnLength) {
+  ConnectionRig& members = rig(GetParam(), "pdf", pdf_plan);
+  const std::string card = "(Card number: 4242 4242 4242 4242) ";
+  expect_kept(answer_with(members, pdf(card + "(Code: 12)")), "12", 2);
+  expect_kept(answer_with(members, pdf(card + "(Code: 123)")), "123", 2);
+  expect_kept(answer_with(members, pdf(card + "(Code: 123 4)")), "1234", 2);
+}
+
 TEST_P(SealedPatternTest, OneFaultAndNothingIsKept) {
   ConnectionRig& members = rig(GetParam(), "pdf", pdf_plan);
   const auto card = [](const std::string& number) {
@@ -100,7 +109,10 @@ TEST_P(SealedPatternTest, OneFaultAndNothingIsKept) {
       {card("4242 4242 4242 4242") + card("4242 4242 4242 4242"), "not found"},
       {"(Card number: 4242 4242 4242 4242", "not found"},  // may go on behind the end
       {"(Card numbers: 4242) (Code: 123)", "not found"},
-      {"(Card number: 4242 4242 4242 4242) (Code: 123)", "too short"},  // no blank to drop
+      {"(Card number: 4242 4242 4242 4242) (Code: 123 )", "outside class"},  // a blank at the end
+      {"(Card number: 4242 4242 4242 4242) (Code: 1234)", "outside class"},  // none where one is
+      {"(Card number: 4242 4242 4242 4242) (Code: 1)", "too short"},
+      {"(Card number: 4242 4242 4242 4242) (Code: 123 4567)", "too long"},
       {"", "not found"},
       {std::string(257, 'x'), "too long"},
   };

@@ -214,19 +214,6 @@ TEST_P(FlowSignPairTest, ASecondFactorThatIsOffStaysOff) {
   all_ok(shipped("drop-totp"));
 }
 
-TEST_P(FlowSignPairTest, TheClassicRunScriptMakesItsTenCalls) {
-  import_key({"sigv4 iam us-east-1", "sigv4 s3 us-east-1", "sigv4 ssm us-east-1",
-              "sigv4 ec2 us-east-1", "sigv4 sagemaker us-east-1"});
-  const std::vector<Ended> ended = shipped(
-      "run-script-classic", {{"user-data", "IyEvYmluL3NoCnRydWUK"}, {"training-image", "image"}});
-  for (const Ended& e : ended) {
-    ASSERT_EQ(e.code, cli::kOk) << e.out;
-    const json opened = e.last()["opened"];
-    EXPECT_THAT(opened["instance-id"].get<std::string>(), MatchesRegex("i-[0-9a-f]+"));
-    EXPECT_THAT(opened["run/role"].get<std::string>(), HasSubstr(":role/flexroom-"));
-  }
-}
-
 // Without a key in the state nothing is signed, and nobody is asked for more.
 TEST_P(FlowSignPairTest, AKeyThatIsNotThereIsSaidBeforeAnythingIsContacted) {
   for (const Ended& e : flow(kGetSession, "")) {

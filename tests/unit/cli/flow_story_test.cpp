@@ -89,14 +89,12 @@ class FlowStoryTest : public ::testing::Test {
   json cloud(const std::string& file) const {
     return json::parse(RoomRig::read(rig_->root() / "cloud" / file));
   }
-  /// A shipped flow at both members; `inputs`: what each gives.
-  std::vector<Ended> flow(const std::string& name,
-                          const std::map<std::string, std::string>& arguments = {},
-                          const std::vector<json>& inputs = {json(), json()}) {
-    const std::filesystem::path file =
-        std::filesystem::path(FLEXROOM_SOURCE_DIR) / "share/flows" / (name + ".toml");
+  using Mine = std::optional<std::filesystem::path>;
+  using Command = std::function<int(cli::Output&, cli::Common&, PartyId, const Mine&)>;
+  /// At both members; `inputs`: what each gives.
+  std::vector<Ended> at_both(const std::vector<json>& inputs, const Command& command) {
     std::vector<Ended> ended = rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
-      std::optional<std::filesystem::path> mine;
+      Mine mine;
       if (!inputs[i].is_null()) mine = rig_->write(i, "mine.json", inputs[i].dump());
       std::ofstream traffic(traffic_of(i), std::ios::binary | std::ios::app);
       common.connected = [&traffic](net::Party& party) {
@@ -109,27 +107,40 @@ class FlowStoryTest : public ::testing::Test {
       const int shown = open(shown_to(i).c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
       FLEXROOM_ASSERT(shown >= 0 && dup2(shown, STDERR_FILENO) >= 0);
       const Reader person(*seen_);
-      return cli::run_flow(out, common, file, arguments, "", "", {}, mine);
+      return command(out, common, i, mine);
     });
     for (PartyId i = 0; i < rig_->size(); ++i) {
-      std::filesystem::remove(rig_->dir(i) / "mine.json");
+      for (const char* const file : {"mine.json", "card.json"}) {
+        std::filesystem::remove(rig_->dir(i) / file);
+      }
       told_[i] += ended[i].out;
     }
     return ended;
   }
-  std::vector<Ended> create_account(const std::string& payer = "m1") {
+  /// A shipped flow.
+  std::vector<Ended> flow(const std::string& name,
+                          const std::map<std::string, std::string>& arguments = {},
+                          const std::vector<json>& inputs = {json(), json()}) {
+    const std::filesystem::path file =
+        std::filesystem::path(FLEXROOM_SOURCE_DIR) / "share/flows" / (name + ".toml");
+    return at_both(inputs, [&](cli::Output& out, cli::Common& common, PartyId, const Mine& mine) {
+      return cli::run_flow(out, common, file, arguments, "", "", {}, mine);
+    });
+  }
+  /// With a card that m1's own one buys first, unless the room has one.
+  std::vector<Ended> create_account() {
     std::string postal = kPostal;
     postal.resize(96, ' ');
-    json first = {{"phone-number", kTelephone}};
-    json second = {{"postal-address", postal}};
-    if (payer == "m1") second["card-number"] = kOwnCard;
-    return flow("create-account",
-                {{"person", "m0"},
-                 {"phone", "m0"},
-                 {"payer", payer},
-                 {"postal", "m1"},
-                 {"claimant", payer == "m1" ? "m1" : "m0"}},
-                {first, second});
+    const std::map<std::string, std::string> arguments = {
+        {"person", "m0"}, {"phone", "m0"}, {"payer", "m1"}, {"postal", "m1"}};
+    return at_both({json{{"phone-number", kTelephone}}, json{{"postal-address", postal}}},
+                   [&](cli::Output& out, cli::Common& common, PartyId i, const Mine& mine) {
+                     cli::CardPurchase card;
+                     const json own = {{"payer-card", kOwnCard}};
+                     if (i == 1) card.inputs = rig_->write(i, "card.json", own.dump());
+                     return cli::create_account(out, common,
+                                                {"create-account", arguments, "", "", mine}, card);
+                   });
   }
   std::vector<std::string> log_of(PartyId i) {
     std::vector<std::string> out;
@@ -202,7 +213,10 @@ TEST_F(FlowStoryTest, AnAccountAndItsKeyComeToBeAndNobodyKnowsThem) {
   const std::vector<Ended> made = create_account();
   all_ok(made);
   const std::string account_id = made[0].last()["opened"]["account-id"];
-  expect_one_account(account_id, kOwnCard);
+  // operations.md (f): the member's card bought the one that the account is charged to.
+  ASSERT_EQ(seen_->values("card number").size(), 1u);
+  EXPECT_EQ(seen_->values("charge").front(), kOwnCard);
+  expect_one_account(account_id, seen_->values("card number").front());
   for (PartyId i = 0; i < rig_->size(); ++i) {
     EXPECT_EQ(made[i].last()["opened"]["account-id"], account_id);
     const std::vector<std::string> log = log_of(i);
@@ -213,6 +227,13 @@ TEST_F(FlowStoryTest, AnAccountAndItsKeyComeToBeAndNobodyKnowsThem) {
                 Contains(HasSubstr("CompleteSignup: ok; kept run/creds v1; opened account-id")));
     EXPECT_THAT(log, Contains(HasSubstr("VerifyPhone: ok")));
   }
+
+  // Once more: the card is there and no other one is bought, the prefix of the account is in use.
+  for (const Ended& again : create_account()) {
+    EXPECT_EQ(again.code, cli::kRefused) << again.out;
+    EXPECT_THAT(again.out, HasSubstr("none is bought"));
+  }
+  EXPECT_EQ(seen_->values("charge").size(), 2u);
 
   const std::vector<Ended> signed_in = flow("create-session", {{"person", "m0"}});
   all_ok(signed_in);

@@ -203,7 +203,7 @@ TEST_P(TrafficTest, NoSecretIsInAnyMessageBetweenMembers) {
     hosts.add("host", as_bytes(host(i)));
   }
   run_searched(canaries, hosts, [&](PartyId i, cli::Output& out, cli::Common& common) {
-    return cli::run_script(out, common, rig_->dir(i) / "job.toml", rig_->dir(i) / "links.toml",
+    return cli::run_script(out, common, {rig_->dir(i) / "job.toml", rig_->dir(i) / "links.toml"},
                            false);
   });
   EXPECT_EQ(rig_->sandbox_requests(), 1u);

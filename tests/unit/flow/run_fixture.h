@@ -34,6 +34,13 @@ struct Toy {
   std::vector<std::pair<int64_t, ToyRequest>> held;
   std::vector<std::pair<std::string, std::string>> opened;
   std::string input_digits;
+  std::map<std::string, std::string> inputs;  // by name, before input_digits
+  std::function<std::string()> metadata = [] { return "honest"; };
+  /// In the place of the toy world, of its cipher and of its readers; may be empty. `provider`:
+  /// nothing where no answer comes.
+  std::function<std::optional<ToyAnswer>(const ToyRequest&)> provider;
+  std::function<std::string(const std::string& text, const nlohmann::json& key)> encrypt;
+  std::function<std::string(const Person::Question&)> reader;
   /// Called by everybody behind `armed` and before the request leaves; may throw.
   std::function<void(PartyId)> behind_armed;
   /// Before a person answers.
@@ -41,6 +48,11 @@ struct Toy {
   /// The same with the step's name, before it.
   std::function<void(const std::string&)> at_step;
 
+  std::optional<ToyAnswer> call(const ToyRequest& request) {
+    if (!provider) return world.call(request);
+    ++world.now;
+    return provider(request);
+  }
   /// The courier delivers what it holds no later than that.
   void pass_until(int64_t time) {
     for (auto it = held.begin(); it != held.end();) {
@@ -49,7 +61,7 @@ struct Toy {
         continue;
       }
       world.now = std::max(world.now, it->first + hold);
-      (void)world.call(it->second);
+      (void)call(it->second);
       it = held.erase(it);
     }
     world.now = std::max(world.now, time);
@@ -85,6 +97,7 @@ class ToyPerson : public Person {
       return std::nullopt;
     }
     toy_.world.now += 10;
+    if (toy_.reader) return toy_.reader(question);
     if (question.shown.empty()) return toy_.world.phone_code();
     return ToyWorld::solution(question.shown.begin()->second);
   }
@@ -145,10 +158,11 @@ class ToyExecutor : public StepExecutor {
     if (name == "run") return call.run;
     if (name == "room") return call.room;
     if (name == "idempotency") return call.idempotency;
-    if (name == "client-metadata") return "honest";
+    if (name == "client-metadata") return toy_.metadata();
     if (const auto it = call.arguments.find(name); it != call.arguments.end()) return it->second;
     const auto value = call.value(name);
     if (!value) {
+      if (const auto it = toy_.inputs.find(name); it != toy_.inputs.end()) return it->second;
       const Input& input = call.flow.inputs.at(name);
       std::string out =
           toy_.input_digits.empty() ? std::string(input.length, '5') : toy_.input_digits;
@@ -174,7 +188,11 @@ class ToyExecutor : public StepExecutor {
       std::string text = text_of(call, use.name);
       auto char_class = http::CharClass::kUrlSafe;
       if (use.is_jwe()) {
-        text = "J" + to_hex(as_bytes(text)) + "." + text_of(call, use.key + ".n");
+        const auto part = [&](const char* end) { return text_of(call, use.key + end); };
+        text =
+            toy_.encrypt
+                ? toy_.encrypt(text, {{"n", part(".n")}, {"e", part(".e")}, {"kid", part(".kid")}})
+                : "J" + to_hex(as_bytes(text)) + "." + part(".n");
       } else {
         char_class = char_class_of(value ? value->meta.value_class
                                          : call.flow.inputs.at(use.name).value_class);
@@ -188,6 +206,7 @@ class ToyExecutor : public StepExecutor {
     if (!call.step.sign_service.empty()) {
       out.sign_id = filling.access_key_id;
       out.sign_secret = text_of(call, call.flow.key + "/secret");
+      out.sign_service = call.step.sign_service;
     }
     return out;
   }
@@ -205,8 +224,8 @@ class ToyExecutor : public StepExecutor {
       toy_.answers[key] = {std::stoi(what), {}, {}, {}};
       return;
     }
-    const ToyAnswer answer = toy_.world.call(request);
-    if (what != "noans") toy_.answers[key] = answer;
+    const std::optional<ToyAnswer> answer = toy_.call(request);
+    if (answer && what != "noans") toy_.answers[key] = *answer;
   }
 
   static const nlohmann::json* walk(const nlohmann::json& from,
@@ -328,15 +347,18 @@ class ToyExecutor : public StepExecutor {
   net::Party& party_;
 };
 
-/// A kill of one member at the k-th durable step that it takes in a session.
+/// A kill of one member, or of each, at the k-th durable step that it takes in a session.
 struct Kill {
   PartyId member = 0;
   size_t at = 0;
+  bool all = false;
+  bool hits(PartyId self) const { return all || member == self; }
 };
 
 class History {
  public:
-  explicit History(size_t n) : n_(n) {
+  /// `first_session`: histories of one number draw the same.
+  explicit History(size_t n, uint64_t first_session = 0) : n_(n), sessions_(first_session) {
     // In memory where there is such a place: a history takes thousands of durable steps.
     std::string name =
         fs::exists("/dev/shm") ? "/dev/shm/flexroom-flow-XXXXXX" : "/tmp/flexroom-flow-XXXXXX";
@@ -517,7 +539,7 @@ class History {
               if (self == 0) log.push_back(line);
             },
             [this, self, &at, &kill](std::string_view step) {
-              if (++steps_[self] == (kill && kill->member == self ? kill->at : 0)) {
+              if (++steps_[self] == (kill && kill->hits(self) ? kill->at : 0)) {
                 throw ProtocolAbort(AbortCode::kCancelled, step, "killed");
               }
               if (!at_durable) return;
@@ -588,7 +610,7 @@ class History {
   fs::path root_;
   store::RoomId rid_{};
   std::vector<size_t> steps_;
-  uint64_t sessions_ = 0;
+  uint64_t sessions_;
 };
 
 }  // namespace flexroom::flow

@@ -19,7 +19,8 @@ struct ToyRequest {
   std::string method, host, path;
   std::map<std::string, std::string> query, headers, cookies, form;
   nlohmann::json json;
-  std::string sign_id, sign_secret;  // of a signed request
+  std::string sign_id, sign_secret, sign_service;  // of a signed request
+  std::string raw;                                 // as it left
 };
 
 struct ToyAnswer {
@@ -46,6 +47,7 @@ inline std::map<std::string, std::string> fields_of(std::string_view text,
 /// A request as it left, taken apart by a reader of its own.
 inline ToyRequest read_request(const std::string& text) {
   ToyRequest out;
+  out.raw = text;
   const size_t head_end = text.find("\r\n\r\n");
   const std::string body = text.substr(head_end + 4);
   size_t at = text.find("\r\n");
@@ -83,6 +85,7 @@ class ToyWorld {
   int refuse_card = 0;
   size_t max_keys = 2;
   bool swap_session = false;
+  std::string page_keys;  // behind the name of each key
   size_t calls = 0, cases = 0;
 
   std::map<std::string, std::string> boxes;  // address: password
@@ -132,9 +135,9 @@ class ToyWorld {
     return it == map.end() ? "" : it->second;
   }
   /// "Jhex.N-host": what our toy JWE holds, under the key of that host.
-  static std::string open_jwe(const std::string& text, const std::string& host) {
+  std::string open_jwe(const std::string& text, const std::string& host) const {
     const size_t dot = text.find('.');
-    if (!text.starts_with('J') || text.substr(dot + 1) != "N-" + host) return "";
+    if (!text.starts_with('J') || text.substr(dot + 1) != "N-" + host + page_keys) return "";
     return to_text(from_hex(text.substr(1, dot - 1)));
   }
   void deliver(const std::string& to, const std::string& from, const std::string& subject,
@@ -205,7 +208,8 @@ class ToyWorld {
 
   ToyAnswer signup(const ToyRequest& q) {
     const std::string& p = q.path;
-    if (p == "/key") return {200, {{"n", "N-signup"}, {"e", "AQAB"}, {"kid", "k1"}}, {}, {}};
+    if (p == "/key")
+      return {200, {{"n", "N-signup" + page_keys}, {"e", "AQAB"}, {"kid", "k1"}}, {}, {}};
     if (p == "/start") {
       const std::string session = fresh("session"), csrf = fresh("csrf");
       csrf_of_[session] = csrf;
@@ -324,7 +328,8 @@ class ToyWorld {
 
   ToyAnswer signin(const ToyRequest& q) {
     const std::string& p = q.path;
-    if (p == "/key") return {200, {{"n", "N-signin"}, {"e", "AQAB"}, {"kid", "k2"}}, {}, {}};
+    if (p == "/key")
+      return {200, {{"n", "N-signin" + page_keys}, {"e", "AQAB"}, {"kid", "k2"}}, {}, {}};
     if (p == "/oauth") {
       const std::string state = get(q.query, "state");
       bool known = false;

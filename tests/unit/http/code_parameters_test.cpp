@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/base64.h"
 #include "base/error.h"
 
 // B3 of the findings, around scripts: what carries code under any name and encoding.

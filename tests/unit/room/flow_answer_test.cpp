@@ -109,6 +109,49 @@ TEST_F(FlowReply, AMissingCookieLeavesTheOldOne) {
   EXPECT_EQ(answer().status, 200);
   EXPECT_THAT(stored_, ElementsAre("run/otp"));
 }
+// operations.md (a) `decode`: a text that is none fails before a value is told to its one member
+// and before anything is stored; the values that are opened to all are no part of the answer then.
+TEST(FlowDecode, ATextIsDecodedBeforeAnythingIsToldOrStored) {
+  const flow::Flow flow =
+      load(kFlow +
+           "\n[[step]]\nname = \"Last\"\nrequest = \"\"\"\nGET /x HTTP/1.1\nHost: "
+           "site.flexroom.example\n\"\"\"\nopen.\"run/all\" = { at = \"json /a\", class = "
+           "\"digits\", max = "
+           "4 }\nopen.\"own\" = { at = \"json /o\", class = \"digits\", max = 4, to = \"m0\" }\n"
+           "[step.keep.\"run/seed\"]\nat = \"json /s\"\nclass = \"hex\"\nlength = 32\ndecode = "
+           "\"hex\"\n");
+  const flow::Step& step = *flow.step("Last");
+  for (const bool is_text : {true, false}) {
+    SealedReply reply;
+    reply.status = 200;
+    reply.values.resize(3);
+    reply.values[0].state = SealedValue::State::kKept;
+    for (size_t k = 1; k < 3; ++k) reply.values[k].state = SealedValue::State::kOpened;
+    reply.values[step.keeps.size() + (step.opens[0].to_all() ? 0 : 1)].text = "1234";
+    std::vector<std::string> order;
+    const flow::StepAnswer got = sealed_answer(
+        step, std::move(reply),
+        [&](const auto&) {
+          order.emplace_back("stored");
+          return std::map<std::string, flow::NewSecret>();
+        },
+        [&](const std::string& name, ByteView) { order.push_back("told " + name); },
+        [&](const flow::Step&, auto&) {
+          order.emplace_back("decoded");
+          return is_text;
+        });
+    if (is_text) {
+      EXPECT_THAT(order, ElementsAre("decoded", "told own", "stored"));
+      EXPECT_TRUE(got.failure.empty());
+      EXPECT_EQ(got.opened.at("run/all"), "1234");
+    } else {
+      EXPECT_THAT(order, ElementsAre("decoded"));
+      EXPECT_EQ(got.failure, "outside class");
+      EXPECT_TRUE(got.opened.empty());
+    }
+  }
+}
+
 // boolean-engine.md §7.5: values without the others' last word are void.
 TEST_F(FlowReply, VoidValuesAreNoAnswer) {
   for (size_t k = 0; k < 4; ++k) {
@@ -317,7 +360,15 @@ TEST(FlowPattern, BlanksStandBehindEachFourDigits) {
   EXPECT_THAT(blanks("15"), ElementsAre(4, 9, 14));
   EXPECT_THAT(blanks("8"), ElementsAre(4));
   EXPECT_THAT(blanks("4"), ElementsAre());
+  EXPECT_THAT(blanks("[12, 19]"), ElementsAre(4, 9, 14, 19));
   EXPECT_EQ(refusal(last(card_of("digits-and-spaces", "16"))), "");
+  EXPECT_EQ(refusal(last(card_of("digits-and-spaces", "[12, 19]"))), "");
+  const std::string opened = last(
+      "type = \"text/plain\"\nopen.\"run/n\" = { at = 'pattern \"No: \" digits-and-spaces "
+      "\".\"', class = \"digits\", max = 8 }\n");
+  const auto plan = sealed_plan(*load(opened).step("Last"), terms());
+  EXPECT_THAT(std::get<agent::SealedPattern>(plan.items[0].at).blanks, ElementsAre(4));
+  EXPECT_EQ(refusal(opened), "");
 }
 
 TEST(FlowPattern, AbsentIsAPlaceOrALiteralInIt) {

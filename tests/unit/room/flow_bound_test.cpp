@@ -22,18 +22,6 @@ TEST(FlowBound, WhatNoRunCanDoIsRefusedByName) {
            "\"digits\", max = 4 }\n",
        "step Last: `header x-n: {{}}` of an open answer"},
       {kFlow + step + get +
-           "sealed = false\nopen.\"n\" = { at = \"json /n\", class = \"digits\", max = 4, to = "
-           "\"m1\" }\n",
-       "step Last: n, of an open answer, is opened to one member"},
-      {kFlow + step + get +
-           "type = \"text/plain\"\n[step.keep.\"run/n\"]\nat = 'pattern \"n\" digits-and-spaces "
-           "\".\"'\nclass = \"digits\"\nlength = [4, 8]\n",
-       "of a value that has no one length"},
-      {kFlow + step + get +
-           "type = \"text/plain\"\nopen.\"n\" = { at = 'pattern \"n\" digits-and-spaces \".\"'"
-           ", class = \"digits\", max = 4 }\n",
-       "of a value that has no one length"},
-      {kFlow + step + get +
            "type = \"text/plain\"\nassert.1 = { at = 'pattern \"n\" digits \".\"', equals = \"1\" "
            "}\n",
        "step Last: `equals` of a pattern is not built"},

@@ -1,0 +1,35 @@
+#include "flow/page_keys.h"
+
+#include "base/codec.h"
+#include "base/hash.h"
+#include "flow/run_state.h"
+
+namespace flexroom::flow {
+
+std::string page_key_name(std::string_view host) {
+  std::string out = std::string(kPageKeyNames) + std::string(host);
+  if (is_value_name(out)) return out;
+  return std::string(kPageKeyNames) + base32_name(sha256(as_bytes(host)));
+}
+
+std::string page_key_digest(std::string_view n, std::string_view e) {
+  return to_hex(RandomOracle("page key", RoScope{}).field(n).field(e).digest());
+}
+
+std::map<std::string, std::string> page_keys_of(const Step& step) {
+  std::map<std::string, std::string> out;
+  for (const SlotUse& use : step.slots) {
+    if (use.is_jwe()) out[use.key_host] = use.key;
+  }
+  return out;
+}
+
+bool makes_page_key(const Flow& flow, std::string_view name) {
+  bool out = false;
+  flow.each_step([&](const Step& step) {
+    for (const auto& [host, key] : page_keys_of(step)) out |= page_key_name(host) == name;
+  });
+  return out;
+}
+
+}  // namespace flexroom::flow

@@ -1,0 +1,215 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <ctime>
+
+#include "cli/run_history.h"
+#include "support/canaries.h"
+#include "support/room_rig.h"
+
+// run-script --classic (operations.md (d)): the ten calls of the shipped flow for a job. Nobody's
+// link is in a message between the members, in what is approved or told; a member that is killed
+// behind the start of the machine loses neither the machine nor its result.
+
+namespace flexroom {
+namespace {
+
+using support::Canaries;
+using support::RoomRig;
+using Ended = RoomRig::Ended;
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const std::string kScript = R"python(import json, sys
+rows = sum(open(name).read().count("row") for name in sys.argv[1:])
+for member in (1, 2):
+    json.dump({"rows": rows}, open(f"result-{member}", "w"))
+)python";
+
+/// Each member's bucket and object, the public script, and links to them from boto3.
+const std::string kObjects = R"python(
+import boto3, json, sys
+from botocore.config import Config
+cloud, script = sys.argv[1:]
+keys = next(a for a in json.load(open(cloud + "/accounts.json")) if a["account"] == "joint")
+port = json.load(open(cloud + "/endpoints.json"))["port"]
+def s3(endpoint, style):
+    return boto3.client("s3", region_name="us-east-1", aws_access_key_id=keys["access_key_id"],
+                        aws_secret_access_key=keys["secret_access_key"], endpoint_url=endpoint,
+                        verify=cloud + "/ca.pem",
+                        config=Config(signature_version="s3v4", s3={"addressing_style": style}))
+client = s3(f"https://localhost:{port}", "path")
+client.create_bucket(Bucket="scripts")
+client.put_object(Bucket="scripts", Key="s.py", Body=open(script, "rb").read(), ACL="public-read")
+out = []
+for i in range(2):
+    bucket = f"bucket-of-member-{i}"
+    client.create_bucket(Bucket=bucket)
+    client.put_object(Bucket=bucket, Key=f"data/half-{i}-0a1b2c3d4e5f", Body=b"row\n" * (i + 1))
+    sign = lambda method, key: s3(None, "virtual").generate_presigned_url(
+        method, Params={"Bucket": bucket, "Key": key}, ExpiresIn=7200)
+    result = f"result/half-{i}-0a1b2c3d4e5f"
+    out.append({"data_url": sign("get_object", f"data/half-{i}-0a1b2c3d4e5f"),
+                "result_url": sign("put_object", result), "result_get_url": sign("get_object", result)})
+json.dump(out, open(cloud + "/objects.json", "w"))
+)python";
+
+class ClassicRunTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    rig_.start_sandbox();
+    all_ok(rig_.init());
+    account_ = rig_.joint_account();
+    json terms = RoomRig::signs();
+    terms["purposes"] = {"sigv4 iam us-east-1", "sigv4 s3 us-east-1",        "sigv4 ssm us-east-1",
+                         "sigv4 ec2 us-east-1", "sigv4 sagemaker us-east-1", "sigv4 ec2 eu-west-1"};
+    rig_.write_shares("k.json", "joint/key", account_["secret_access_key"].get<std::string>(),
+                      "b64", terms);
+    all_ok(rig_.import("k.json"));
+  }
+  static void all_ok(const std::vector<Ended>& ended) {
+    for (const Ended& e : ended) ASSERT_EQ(e.code, cli::kOk) << e.out;
+  }
+  void make_objects() {
+    const std::filesystem::path cloud = rig_.root() / "cloud", program = rig_.root() / "objects.py",
+                                script = rig_.root() / "s.py";
+    std::ofstream(program) << kObjects;
+    std::ofstream(script) << kScript;
+    const std::string command =
+        "/usr/bin/python3 " + program.string() + " " + cloud.string() + " " + script.string();
+    ASSERT_EQ(std::system(command.c_str()), 0);
+    objects_ = json::parse(RoomRig::read(cloud / "objects.json"));
+    for (const json& of : objects_) {
+      for (const auto& [name, value] : of.items()) {
+        const std::string url = value;
+        const size_t path = url.find('/', 8) + 1;
+        links_.add("object", as_bytes(std::string_view(url).substr(path, url.find('?') - path)));
+        links_.add("signature", as_bytes(std::string_view(url).substr(url.rfind('=') + 1)));
+      }
+    }
+  }
+  /// `more`: of [job].
+  void write_job(const std::string& more = "", const std::string& region = "us-east-1") {
+    for (PartyId i = 0; i < rig_.size(); ++i) {
+      rig_.write(i, "s.py", kScript);
+      rig_.write(i, "job.toml",
+                 "[job]\nname = \"t\"\nprovider = \"sandbox\"\nregion = \"" + region +
+                     "\"\nimage_id = \"ami-0123456789abcdef0\"\ninstance_type = \"t3.large\"\n"
+                     "deadline_minutes = 30\n" +
+                     more + "access_key_id = \"" + account_["access_key_id"].get<std::string>() +
+                     "\"\nsecret = \"joint/key\"\n[script]\n"
+                     "url = \"https://scripts.s3.amazonaws.com/s.py\"\nsha256 = \"" +
+                     to_hex(sha256(as_bytes(kScript))) +
+                     "\"\nfile = \"s.py\"\ninterpreter = \"python3\"\n");
+      std::string links;
+      for (const auto& [which, url] : objects_.at(i).items()) {
+        links += which + " = " + url.dump() + "\n";
+      }
+      rig_.write(i, "links.toml", links);
+    }
+  }
+  using Prepare = std::function<void(PartyId, cli::Common&)>;
+  std::vector<Ended> run_script(bool follow, const Prepare& prepare = nullptr) {
+    return rig_.run([&](PartyId i, cli::Output& out, cli::Common& common) {
+      std::string leak;
+      common.connected = [&](net::Party& party) {
+        party.set_observer([&](const net::MessageId& id, ByteView payload) {
+          if (const auto what = links_.find(payload)) leak += *what + " in " + id.label + "; ";
+        });
+      };
+      if (prepare) prepare(i, common);
+      const int code = cli::run_script(out, common,
+                                       {rig_.dir(i) / "job.toml",
+                                        rig_.dir(i) / "links.toml",
+                                        true,
+                                        {{"training-image", "none"}}},
+                                       follow);
+      EXPECT_EQ(leak, "");
+      return code;
+    });
+  }
+  json show(PartyId i, const std::string& run = "last") {
+    return rig_
+        .run_one(i, [&](PartyId, cli::Output& out,
+                        cli::Common& common) { return cli::show_run(out, common, run); })
+        .last();
+  }
+
+  RoomRig rig_{2};
+  json account_, objects_;
+  Canaries links_;
+};
+
+TEST_F(ClassicRunTest, AMemberKilledBehindTheStartLosesNeitherMachineNorResult) {
+  make_objects();
+  write_job();
+  const std::vector<Ended> cut = run_script(true, [](PartyId i, cli::Common& common) {
+    if (i != 1) return;
+    // StartEC2Instance is the ninth.
+    common.fault = [answers = 0](std::string_view reached) mutable {
+      if (reached == "flow/answered" && ++answers == 9) kill(getpid(), SIGKILL);
+    };
+  });
+  EXPECT_TRUE(cut[1].killed) << cut[1].out;
+  EXPECT_EQ(cut[0].code, cli::kUnknown) << cut[0].out;
+  EXPECT_THAT(cut[0].error(), HasSubstr("The request of StartEC2Instance had been released"));
+  // What the answer told is no loss, even where no commit tells of it.
+  const json before = show(0);
+  EXPECT_EQ(before["state"], "unknown");
+  EXPECT_THAT(before["instance_id"].get<std::string>(), HasSubstr("i-"));
+
+  // What was released can no longer arrive by now.
+  const std::vector<Ended> done = run_script(true, [](PartyId, cli::Common& common) {
+    common.clock = [ahead = int64_t{640}]() mutable { return std::time(nullptr) + (ahead += 2); };
+  });
+  all_ok(done);
+  for (PartyId i = 0; i < rig_.size(); ++i) {
+    const Ended& e = done[i];
+    EXPECT_THAT(e.out, AllOf(HasSubstr("StartEC2Instance: 400 IdempotentParameterMismatch"),
+                             HasSubstr("FindInstance: ok"), HasSubstr("CreateSagemakerJob: ok"),
+                             Not(HasSubstr("CreateIamRole: ok"))));
+    ASSERT_EQ(e.events("result").size(), 1u) << e.out;
+    EXPECT_EQ(e.events("result")[0]["result"], (json{{"rows", 3}}));
+    EXPECT_EQ(links_.find(as_bytes(cut[i].out + e.out)), std::nullopt);
+    const json run = show(i);
+    EXPECT_EQ(run["state"], "succeeded");
+    EXPECT_EQ(run["id"], before["id"]);
+    EXPECT_EQ(run["instance_id"], before["instance_id"]);
+    EXPECT_EQ(run["client_token"].get<std::string>().size(), 26u);
+  }
+  const auto stopped = rig_.run([](PartyId, cli::Output& out, cli::Common& common) {
+    return cli::stop_run(out, common, "last");
+  });
+  all_ok(stopped);
+}
+
+// What the calls would do otherwise than the job says is refused before anybody is joined.
+TEST_F(ClassicRunTest, AJobThatTheCallsDoNotFitIsRefused) {
+  objects_ = json::array();
+  for (int i = 0; i < 2; ++i) {
+    const std::string url = "https://b.s3.amazonaws.com/o?X-Amz-Signature=abc";
+    objects_.push_back({{"data_url", url}, {"result_url", url}, {"result_get_url", url}});
+  }
+  const auto problem = [&](const std::string& more, const std::string& region) {
+    write_job(more, region);
+    const std::vector<Ended> ended = run_script(false);
+    EXPECT_EQ(ended[0].code, cli::kBadInput) << ended[0].out;
+    return ended[0].error();
+  };
+  EXPECT_THAT(problem("instance_profile = \"p\"\n", "us-east-1"),
+              HasSubstr("names an instance_profile"));
+  EXPECT_THAT(problem("", "eu-west-1"), HasSubstr("is for region eu-west-1"));
+  const Ended lean = rig_.run_one(0, [&](PartyId i, cli::Output& out, cli::Common& common) {
+    return cli::run_script(
+        out, common,
+        {rig_.dir(i) / "job.toml", rig_.dir(i) / "links.toml", false, {{"training-image", "x"}}},
+        false);
+  });
+  EXPECT_THAT(lean.error(), HasSubstr("is of run-script --classic"));
+}
+
+}  // namespace
+}  // namespace flexroom

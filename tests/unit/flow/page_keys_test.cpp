@@ -1,0 +1,97 @@
+#include <gmock/gmock.h>
+
+#include "flow/page_keys.h"
+#include "run_fixture.h"
+
+// operations.md (e): nothing is encrypted under a page's key that earlier runs did not have before
+// the members saw both and approved the run with it.
+
+namespace flexroom::flow {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+const std::string kPageHost = "signin.flexroom.example";
+
+TEST(FlowPageKeys, AnotherOneIsUsedOnlyAfterItWasShown) {
+  const Flow account = load_shipped("create-account"), session = load_shipped("create-session");
+  History h(2);
+  ASSERT_TRUE(h.finish(account, 1)) << h.last[0];
+  ASSERT_TRUE(h.finish(session, 1)) << h.last[0];
+  EXPECT_THAT(h.outlooks[0].page_keys, IsEmpty()) << "of the first run there is none before";
+  const std::string first = page_key_digest("N-signin", "AQAB"),
+                    second = page_key_digest("N-signin-other", "AQAB");
+  EXPECT_EQ(h.current("account", page_key_name(kPageHost)), first);
+
+  h.toy.world.page_keys = "-other";
+  std::vector<std::string> steps;
+  h.toy.at_step = [&](const std::string& step) { steps.push_back(step); };
+  const std::vector<std::string> stopped = h.session(session);
+  for (const std::string& one : stopped) {
+    EXPECT_THAT(one, HasSubstr("stop: READY: ConsoleSignin: the page of " + kPageHost));
+    EXPECT_THAT(one, HasSubstr(second + " in the place of " + first));
+  }
+  EXPECT_THAT(steps, Not(::testing::Contains("ConsoleSignin")));
+  EXPECT_THAT(h.outlooks[1].page_keys[kPageHost].before, ElementsAre(first));
+  EXPECT_THAT(h.outlooks[1].page_keys[kPageHost].now, IsEmpty());
+  EXPECT_EQ(h.current("account", page_key_name(kPageHost)), first);
+
+  ASSERT_TRUE(History::done(h.session(session)));
+  EXPECT_THAT(h.outlooks[1].page_keys[kPageHost].before, ElementsAre(first));
+  EXPECT_THAT(h.outlooks[1].page_keys[kPageHost].now, ElementsAre(second));
+  EXPECT_EQ(h.current("account", page_key_name(kPageHost)), second);
+  ASSERT_TRUE(h.finish(session, 1)) << h.last[0];
+  EXPECT_THAT(h.outlooks[1].page_keys[kPageHost].before, ElementsAre(second));
+}
+
+// What only one member remembers is shown to all, and erased with the run.
+TEST(FlowPageKeys, WhatOneMemberRemembersIsShownToAll) {
+  const Flow account = load_shipped("create-account"), session = load_shipped("create-session");
+  History h(2);
+  ASSERT_TRUE(h.finish(account, 1)) << h.last[0];
+  h.save(1, "before");
+  ASSERT_TRUE(h.finish(session, 1)) << h.last[0];
+  h.restore(1, "before");
+  (void)h.session(session);
+  EXPECT_THAT(h.outlooks[1].page_keys[kPageHost].before,
+              ElementsAre(page_key_digest("N-signin", "AQAB")));
+  ASSERT_TRUE(History::done(h.session(session, History::Op::kAbandon)));
+  EXPECT_THAT(h.endings[0].erased, ::testing::Contains(page_key_name(kPageHost)));
+  ASSERT_TRUE(h.finish(session)) << h.last[0];
+  EXPECT_EQ(h.current("account", page_key_name(kPageHost)), page_key_digest("N-signin", "AQAB"));
+}
+
+TEST(FlowPageKeys, WhoSaysWhatIsNoKeyIsNamed) {
+  const auto lie_at = [](size_t from_end, uint8_t byte) {
+    return [=](const net::MessageId& message, Bytes& payload) {
+      const bool is_it = message.sender == 0 && message.label == "flow/outlook";
+      if (is_it) payload[payload.size() - from_end] = byte;
+    };
+  };
+  const Flow account = load_shipped("create-account"), session = load_shipped("create-session");
+  History h(2);
+  // Of a flow without such keys their number comes last.
+  const auto many =
+      h.session(load_shipped("buy-card"), History::Op::kRun, std::nullopt, lie_at(1, 200));
+  EXPECT_THAT(many[1], HasSubstr("m0 says keys of 200 pages"));
+  History g(2);
+  ASSERT_TRUE(g.finish(account, 1)) << g.last[0];
+  ASSERT_TRUE(g.finish(session, 1)) << g.last[0];
+  // What it remembers, then nothing that it opened.
+  const auto none = g.session(session, History::Op::kRun, std::nullopt, lie_at(5, 'z'));
+  EXPECT_THAT(none[1], HasSubstr("m0 says a page's key that is no digest"));
+}
+
+TEST(FlowPageKeys, AHostThatIsNoNameHasOneAllTheSame) {
+  EXPECT_EQ(page_key_name(kPageHost), "page-key/" + kPageHost);
+  for (const std::string& host :
+       {std::string("{{where}}.example.test"), std::string(60, 'a') + ".example"}) {
+    EXPECT_TRUE(is_value_name(page_key_name(host))) << page_key_name(host);
+  }
+}
+
+}  // namespace
+}  // namespace flexroom::flow
