@@ -91,8 +91,8 @@ struct Validity {
 std::optional<Validity> validity_of(const Parameters& parameters, const std::string& family) {
   const std::string* const date = find(parameters, family + "Date");
   const std::string* const seconds = find(parameters, family + "Expires");
-  const auto begin = date != nullptr ? seconds_of(*date) : std::nullopt;
-  const auto valid = seconds != nullptr ? number(*seconds) : std::nullopt;
+  if (date == nullptr || seconds == nullptr) return std::nullopt;
+  const auto begin = seconds_of(*date), valid = number(*seconds);
   if (!begin || !valid) return std::nullopt;
   return Validity{*begin, *begin + *valid};
 }
