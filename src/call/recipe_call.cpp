@@ -115,9 +115,10 @@ struct AgreedRequest::State {
   Bytes signature_text;  // of one that is made before the connection: what is constant of it
   std::optional<DatedKey> key;
   unsigned attempt = 0;
-  bool called = false;    // in this attempt
-  bool follows = false;   // on a connection that was there
-  uint64_t sequence = 0;  // on its connection
+  bool called = false;                         // in this attempt
+  bool follows = false;                        // on a connection that was there
+  std::function<void()> before_new = nullptr;  // in its place
+  uint64_t sequence = 0;                       // on its connection
 
   void connect(std::shared_ptr<const mpc::Program> program) {
     connection =
@@ -129,8 +130,7 @@ struct AgreedRequest::State {
     if (!follows) return connection->prepare(timeline);
     connection->prepare_next(layout->plan, config.sealed, proposal, timeline, layout->request);
   }
-  agent::Reply perform(const agent::Request& request, const agent::ServerBytes::Connect& open,
-                       agent::Timeline& timeline);
+  void look_again(agent::Timeline& timeline);
 
   bool is_day_of_key(const std::string& date_time) const {
     return !key || date_time.substr(0, 8) == key->date;
@@ -217,18 +217,12 @@ void AgreedRequest::State::fill(const agent::SlotValues& values, agent::Timeline
 }
 
 /// The last look at a connection that was there: what the service ended is not told from an answer
-/// that is lost once the request is released (§4.9).
-agent::Reply AgreedRequest::State::perform(const agent::Request& request,
-                                           const agent::ServerBytes::Connect& open,
-                                           agent::Timeline& timeline) {
-  if (follows && !connection->stands(timeline)) {
-    connect(nullptr);
-    connection->prepare(timeline);
-  }
-  agent::Reply reply = follows ? connection->call_next(request, timeline)
-                               : connection->call(request, open, timeline);
-  called = true;
-  return reply;
+/// that is lost once the request is released (§4.9). Nothing that is soon over is made before it.
+void AgreedRequest::State::look_again(agent::Timeline& timeline) {
+  if (!follows || connection->stands(timeline)) return;
+  connect(nullptr);
+  before_new();
+  connection->prepare(timeline);
 }
 
 /// §6.2: the hash of what is signed stays inside. Of the time that all agree on now.
@@ -271,9 +265,12 @@ AgreedRequest::AgreedRequest(agent::Context context, OpenCall call, Dated dated,
                        {}}) {}
 AgreedRequest::~AgreedRequest() = default;
 
-void AgreedRequest::continue_on(std::unique_ptr<agent::Connection> connection) {
+void AgreedRequest::continue_on(std::unique_ptr<agent::Connection> connection,
+                                std::function<void()> before_new) {
   FLEXROOM_ASSERT(state_->connection == nullptr && connection->kept());
+  FLEXROOM_ASSERT(!(state_->layout->slots && state_->layout->slots->has_totp));
   state_->connection = std::move(connection);
+  state_->before_new = std::move(before_new);
   state_->follows = true;
   state_->sequence = state_->connection->sequence();
 }
@@ -328,6 +325,7 @@ agent::Reply AgreedRequest::call(const agent::ServerBytes::Connect& connect,
                                  agent::Timeline& timeline) {
   State& s = *state_;
   FLEXROOM_ASSERT(!s.called);
+  s.look_again(timeline);
   if (s.call.signing) s.call.signs_secrets ? s.check_date() : s.set_date();
   agent::Request request;
   request.text = s.request_text();
@@ -344,7 +342,10 @@ agent::Reply AgreedRequest::call(const agent::ServerBytes::Connect& connect,
     id.field(hash);
   }
   request.id = id.digest();
-  return s.perform(request, connect, timeline);
+  agent::Reply reply = s.follows ? s.connection->call_next(request, timeline)
+                                 : s.connection->call(request, connect, timeline);
+  s.called = true;
+  return reply;
 }
 
 }  // namespace flexroom

@@ -71,7 +71,7 @@ struct DatedKey {
 /// Connection of another request (tls-in-mpc.md §4.9): continue_on() before prepare(), with the
 /// layout's shape of its sequence(); take_connection() when call() returned. Where the service ends
 /// it before the request is released, call() makes the request, the same with the same id, on a new
-/// one: nothing of it was marked or released.
+/// one: nothing of it was marked or released, and its date is of the time behind that.
 ///
 /// A signed request carries the time at which it is made: `dated` makes the same call for another
 /// X-Amz-Date, which the members agree on in call() and each holds to its own clock; where secrets
@@ -84,8 +84,9 @@ class AgreedRequest {
                 agent::ConnectionConfig connection, std::shared_ptr<const CallLayout> layout,
                 const Digest& proposal);
   ~AgreedRequest();
-  /// `connection` is kept() and has room for the request and its answer.
-  void continue_on(std::unique_ptr<agent::Connection> connection);
+  /// `connection` is kept() and has room for the request and its answer, which has no one-time
+  /// code. `before_new` reserves the triples of a new one that is prepared in its place.
+  void continue_on(std::unique_ptr<agent::Connection> connection, std::function<void()> before_new);
   /// On that connection, not on a new one.
   bool went_on() const;
   /// What may carry another request, or null.

@@ -15,9 +15,32 @@ bool may_wait(const Step& step) {
   });
 }
 
+/// What follows it in the file does not follow it in the run.
+bool leads_elsewhere(const Step& step) {
+  const Rule* const rule = step.rule("ok");
+  return rule != nullptr && rule->kind != Rule::Kind::kNext;
+}
+
+/// It is used once a key and soon over: where the connection ends behind it, before the release,
+/// there is none for a new one (§4.9).
+bool has_one_time_code(const Step& step) {
+  return std::any_of(step.slots.begin(), step.slots.end(),
+                     [](const SlotUse& use) { return use.function.starts_with("totp"); });
+}
+
 /// §4.9(4): what a kept connection asks of this answer against the handshake of another one.
 bool is_worth_keeping(const Step& step) {
   return answer_cost(step, true) - answer_cost(step, false) < Gates::kHandshake;
+}
+
+/// `before`: the step whose connection the next one may go on, or null.
+void share(Step*& before, Step& step) {
+  if (before != nullptr && is_worth_keeping(*before) && !has_one_time_code(step)) {
+    before->next_on_connection = step.name;
+    step.previous_on_connection = before->name;
+  }
+  // What a poll would pay for it each time is more than what it saves once.
+  before = may_wait(step) ? nullptr : &step;
 }
 
 void share_in(Line& line) {
@@ -31,13 +54,8 @@ void share_in(Line& line) {
       std::erase_if(last, [&](const auto& one) { return one.first != step.host; });
     }
     // A host of a value may be another one each time.
-    if (!step.sealed || step.host.find("{{") != std::string::npos) continue;
-    Step*& before = last[step.host];
-    if (before != nullptr && is_worth_keeping(*before)) {
-      before->next_on_connection = step.name;
-      step.previous_on_connection = before->name;
-    }
-    before = &step;
+    if (step.sealed && step.host.find("{{") == std::string::npos) share(last[step.host], step);
+    if (leads_elsewhere(step)) last.clear();
   }
 }
 

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -19,19 +20,19 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kSlice{100};
+constexpr std::chrono::milliseconds kNone{0}, kSlice{100};
 
-/// True when `events` are there, false at the end of the timeout.
+/// True when `events` are there, false at the end of the timeout. Without a timeout it looks once.
 bool wait_for(int fd, short events, std::chrono::milliseconds timeout,
               const std::function<void()>& check) {
   const Clock::time_point end = Clock::now() + timeout;
   while (true) {
     if (check) check();
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
-    if (left.count() <= 0) return false;
+    const auto slice = std::clamp<std::chrono::milliseconds>(left, kNone, kSlice);
     pollfd p{fd, events, 0};
-    const auto slice = std::min<std::chrono::milliseconds>(left, kSlice);
     if (::poll(&p, 1, static_cast<int>(slice.count())) > 0) return true;
+    if (left <= kNone) return false;
   }
 }
 

@@ -55,15 +55,22 @@ void FlowConnections::agree(const flow::Step& step, const Held* held) const {
 
 std::unique_ptr<agent::Connection> FlowConnections::take(const flow::Step& step,
                                                          agent::Timeline& timeline) {
-  const auto found = held_.extract(step.host);
+  if (straight_on_ != std::pair(step.line, step.index)) held_.clear();
+  straight_on_.reset();
   if (step.previous_on_connection.empty()) return nullptr;
+  const auto found = held_.extract(step.host);
   Held* const held = found.empty() ? nullptr : &found.mapped();
   agree(step, held);
-  // The flow may have gone another way since.
   if (held == nullptr || held->next != step.name) return nullptr;
   if (held->connection->stands(timeline)) return std::move(held->connection);
   note_end(step);
   return nullptr;
+}
+
+void FlowConnections::note_answer(const flow::Step& step, bool is_ok) {
+  straight_on_.reset();
+  if (!is_ok) return held_.clear();
+  straight_on_.emplace(step.line, step.index + 1);
 }
 
 void FlowConnections::hold(const flow::Step& step, std::unique_ptr<agent::Connection> left) {

@@ -2,7 +2,9 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/connection.h"
@@ -57,12 +59,15 @@ class FlowConnections {
   /// Steps that are to follow on the connection of this one, in their order: none where the service
   /// ended connections that were to go on.
   std::vector<const flow::Step*> behind(const flow::Flow& flow, const flow::Step& step) const;
-  /// The connection that the step goes on, or null: it needs a new one. All members together; what
-  /// is held for the host is gone then.
+  /// The connection that the step goes on, or null: it needs a new one. All members together. What
+  /// was held for it is gone then, and all that was held unless the run came straight here.
   std::unique_ptr<agent::Connection> take(const flow::Step& step, agent::Timeline& timeline);
   /// Behind an accepted answer to the step, whose connection is `left`, or null where the service
   /// ended it, for the step that is to follow.
   void hold(const flow::Step& step, std::unique_ptr<agent::Connection> left);
+  /// Behind each answer. Only an `ok` leads straight on, to the next step of the line; any other
+  /// event ends all that is held, before its pause or its person's time begins.
+  void note_answer(const flow::Step& step, bool is_ok);
   /// The service ended the one that the step was to go on.
   void note_end(const flow::Step& step) { ++ended_[step.host]; }
 
@@ -75,6 +80,8 @@ class FlowConnections {
   unsigned ends_at(const std::string& host) const;
 
   net::Party& party_;
+  /// Line and index of the step that comes straight behind the last answer.
+  std::optional<std::pair<std::string, size_t>> straight_on_;
   std::map<std::string, Held> held_;       // by host
   std::map<std::string, unsigned> ended_;  // by host: how often
 };

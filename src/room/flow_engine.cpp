@@ -152,6 +152,12 @@ flow::Filling filling_of(const StepCall& call,
   return out;
 }
 
+/// The event `ok` of operations.md (c); a 408 is no answer.
+bool is_accepted(const flow::Step& step, const flow::StepAnswer& answer) {
+  return step.is_ok(answer.status) && answer.status != 408 && !answer.none &&
+         answer.failure.empty();
+}
+
 uint64_t decode_ands_of(const flow::Step& step) {
   uint64_t out = 0;
   for (const flow::Keep& keep : step.keeps) {
@@ -415,11 +421,20 @@ agent::Reply FlowEngine::send(const StepCall& call, const Laid& laid,
   CallCost cost = call_cost(request, *layout, shape);
   cost.slot_ands += decode_ands_of(call.step);  // made before the release, as all the others are
   std::optional<DatedKey> key = take_key(call, request, cost, config, is_first);
+  // The slots are filled then.
+  const auto reserve_new = [&, sealed = config.sealed, to_come = config.to_come] {
+    shape.sequence = 0;
+    const auto anew = lay_out_call(request, shape, terms.member, slots.jwes);
+    const CallCost of = call_cost(request, *anew, shape);
+    make_triples(joined_, timeline_,
+                 {0, agent::phase::kSlots, 0, of.handshake_ands, of.request_ands, request.bytes,
+                  agent::sealed_answer_triples(*sealed, to_come)});
+  };
   const agent::Context context = joined_.session().context();
   const ReleaseJournal::Of release(releases_, context.journal, call);
   AgreedRequest made({context.party, context.source, context.arith, context.engine, releases_},
                      request, laid.dated, std::move(config), layout, laid.policy);
-  if (!is_first) made.continue_on(std::move(before));
+  if (!is_first) made.continue_on(std::move(before), reserve_new);
   made.prepare(slots, std::move(key), timeline_, [&] { return code_step(laid.secrets, request); });
   laid.jwes.retire();
   agent::Reply reply = made.call(connector(joined_, provider, terms.host, 443), timeline_);
@@ -457,7 +472,9 @@ flow::StepAnswer FlowEngine::make(const StepCall& call) {
   if (reply.unconfirmed) {
     throw ProtocolAbort(AbortCode::kPeerLost, "confirm", *reply.unconfirmed);
   }
-  return take_answer(call.step, std::move(reply), terms);
+  flow::StepAnswer answer = take_answer(call.step, std::move(reply), terms);
+  connections_.note_answer(call.step, is_accepted(call.step, answer));
+  return answer;
 }
 
 }  // namespace flexroom::room

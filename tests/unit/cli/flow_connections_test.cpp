@@ -71,6 +71,24 @@ open."said" = { at = "json /said", class = "urlsafe", max = 16 }
 on.unknown = "again"
 )";
 
+/// Between the first and the second one.
+std::string with_an_open_step() {
+  const std::string second = "[[step]]\nname = \"Second\"";
+  std::string out = kThreeSteps;
+  out.insert(out.find(second), R"([[step]]
+name = "Between"
+sealed = false
+request = """
+GET /between HTTP/1.1
+Host: one.own.example
+"""
+open."word" = { at = "json /said", class = "urlsafe", max = 16 }
+on.unknown = "again"
+
+)");
+  return out;
+}
+
 /// What the service saw of one request.
 struct Seen {
   unsigned connection = 0;
@@ -85,7 +103,10 @@ class FlowConnectionsTest : public ::testing::TestWithParam<size_t> {
     tls_ = certificates_->server_context("X25519", [](const std::string&) { return true; });
     serve(std::chrono::seconds(60));
     for (const Ended& e : rig_->init()) ASSERT_EQ(e.code, cli::kOk) << e.out;
-    for (PartyId i = 0; i < rig_->size(); ++i) rig_->write(i, "flow.toml", kThreeSteps);
+    write_flow(kThreeSteps);
+  }
+  void write_flow(const std::string& text) {
+    for (PartyId i = 0; i < rig_->size(); ++i) rig_->write(i, "flow.toml", text);
   }
   void TearDown() override { server_->stop(); }
 
@@ -110,6 +131,10 @@ class FlowConnectionsTest : public ::testing::TestWithParam<size_t> {
                      request.header("connection").value_or("")});
     cloud::Response out;
     out.close = closes_;
+    if (request.path == "/between" && throttles_.exchange(false)) {
+      out.status = 429;
+      return out;
+    }
     if (request.path == "/second") {
       out.status = 204;
       return out;
@@ -132,10 +157,14 @@ class FlowConnectionsTest : public ::testing::TestWithParam<size_t> {
       return cli::run_flow(out, common, rig_->dir(i) / "flow.toml", {}, "", "");
     });
   }
-  void expect_done(const std::vector<Ended>& ended) {
+  void expect_done(const std::vector<Ended>& ended, bool without_waiting = true) {
     for (const Ended& e : ended) {
       ASSERT_EQ(e.code, cli::kOk) << e.out;
-      EXPECT_EQ(e.last()["opened"], (nlohmann::json{{"said", "welcome"}}));
+      // Else something was sent to a service that had ended the connection.
+      if (without_waiting) {
+        EXPECT_THAT(e.out, Not(HasSubstr(" waits up to ")));
+      }
+      EXPECT_EQ(e.last()["opened"]["said"], "welcome");
     }
   }
   std::vector<std::string> paths() const {
@@ -155,7 +184,7 @@ class FlowConnectionsTest : public ::testing::TestWithParam<size_t> {
   cloud::Handle<SSL_CTX> tls_;
   std::unique_ptr<cloud::Server> server_;
   std::atomic<unsigned> connections_{0};
-  std::atomic<bool> closes_{false};
+  std::atomic<bool> closes_{false}, throttles_{false};
   std::mutex mutex_;
   std::vector<Seen> seen_;
 };
@@ -200,6 +229,39 @@ TEST_P(FlowConnectionsTest, StepsShareOneUnlessTheServiceEndsIt) {
   EXPECT_THAT(connections(), ElementsAre(0, 1, 2));
 }
 
+// Behind the first look the members prepare the request: what ends meanwhile is seen by the last
+// one, and the request is made on a new connection, with nothing released before.
+TEST_P(FlowConnectionsTest, AConnectionThatEndsWhileTheNextRequestIsPrepared) {
+  serve(std::chrono::seconds(2));
+  expect_done(flow([](PartyId i, cli::Common& common) {
+    if (i != 1) return;  // the courier
+    common.connected = [](net::Party& party) {
+      party.set_tamper([looks = 0](const net::MessageId& id, Bytes&) mutable {
+        if (id.label != "tls/idle" || id.receiver != 0 || ++looks > 1) return;
+        std::this_thread::sleep_for(std::chrono::seconds(4));  // it has looked: nothing was there
+      });
+    };
+  }));
+  EXPECT_THAT(paths(), ElementsAre("/first", "/second", "/third"));
+  EXPECT_NE(connections()[1], 0u);
+}
+
+// An open step to the host, on its own connection, leaves that of the others alone; a pause does
+// not: what follows has a new one.
+TEST_P(FlowConnectionsTest, AnOpenStepBetweenAndAPause) {
+  write_flow(with_an_open_step());
+  expect_done(flow());
+  EXPECT_THAT(paths(), ElementsAre("/first", "/between", "/second", "/third"));
+  EXPECT_THAT(connections(), ElementsAre(0, 1, 0, 0));
+
+  throttles_ = true;
+  const std::vector<Ended> ended = flow();
+  expect_done(ended, false);
+  for (const Ended& e : ended) EXPECT_THAT(e.out, HasSubstr("Between waits up to "));
+  EXPECT_THAT(paths(), ElementsAre("/first", "/between", "/between", "/second", "/third"));
+  EXPECT_THAT(connections(), ElementsAre(0, 1, 2, 3, 3));
+}
+
 // A crash on the way is what it is on connections of their own: a released request without a
 // committed answer is its rule's `unknown`, and the next session has a connection of its own.
 TEST_P(FlowConnectionsTest, AKilledMemberAndALiar) {
@@ -215,7 +277,7 @@ TEST_P(FlowConnectionsTest, AKilledMemberAndALiar) {
   EXPECT_THAT(paths(), ElementsAre("/first", "/second"));
   EXPECT_THAT(connections(), ElementsAre(0, 0));
   const std::vector<Ended> again = flow();
-  expect_done(again);
+  expect_done(again, false);
   for (const Ended& e : again) EXPECT_THAT(e.out, HasSubstr("Second waits up to "));
   EXPECT_THAT(paths(), ElementsAre("/second", "/third"));
   EXPECT_THAT(connections(), ElementsAre(0, 0));

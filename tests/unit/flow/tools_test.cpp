@@ -92,11 +92,11 @@ TEST(FlowPlan, AStatusOnlyAnswerCostsLittleAndABodyWhatItsBoundAllows) {
   const Flow flow = load_shipped("create-account");
   EXPECT_EQ(cost_of(flow, *flow.step("DeleteMail")).answer, Gates::kStatusOnly);
   const uint64_t otp = 768 * 361 + 8192 * 347 + Gates::kSearched * Gates::kSearchByte;
-  EXPECT_EQ(answer_cost(*flow.step("GetOTP"), false), otp);
-  // DeleteMail goes on its connection: the header is read in two windows, the body in pieces.
-  EXPECT_EQ(cost_of(flow, *flow.step("GetOTP")).answer, otp + 768 * 41 + 16 * 5120);
-  EXPECT_EQ(cost_of(flow, *flow.step("GetOTP")).handshake, Gates::kHandshake);
-  EXPECT_EQ(cost_of(flow, *flow.step("DeleteMail")).handshake, 0u);
+  EXPECT_EQ(cost_of(flow, *flow.step("GetOTP")).answer, otp);
+  // On a connection for others the header is read in two windows, the body in pieces.
+  EXPECT_EQ(answer_cost(*flow.step("GetOTP"), true), otp + 768 * 41 + 16 * 5120);
+  EXPECT_EQ(cost_of(flow, *flow.step("CreateEmail")).handshake, Gates::kHandshake);
+  EXPECT_EQ(cost_of(flow, *flow.step("GetMailToken")).handshake, 0u);
 }
 
 /// Runs of steps on one connection, joined by " > ", several by "; ".
@@ -116,24 +116,42 @@ std::string connections_of(const std::string& file) {
   return out;
 }
 
-// operations.md (c) "Connections": no person, no poll of another step and no open answer on one.
+// operations.md (c) "Connections": no person and no open answer on one, no poll but as its last.
 TEST(FlowPlan, StepsShareAConnectionWhereTheFileLetsThem) {
   EXPECT_EQ(connections_of("create-session"),
             "GetSignin > SendEmail; SendCaptcha > CheckMFA > ConsoleSignin > ChallengeOauth; "
             "ConsoleRedirect1 > ConsoleRedirect2 > CreateAWSCredentials; "
-            "AwaitKey > ListOldKeys > DeleteOldKey; ListStrayKeys > DeleteStrayKey");
+            "ListOldKeys > DeleteOldKey; ListStrayKeys > DeleteStrayKey");
   EXPECT_EQ(connections_of("create-account"),
             "CreateEmail > GetMailToken; InitialRequest > SubmitEmail > RequestCaptcha; "
-            "VerifyCaptcha > GetAccessCode > SubmitAccessCode; GetOTP > DeleteMail; "
+            "VerifyCaptcha > GetAccessCode > SubmitAccessCode; "
             "VerifyOTP > CompleteSignup > InitiateBilling > SubmitInfo > PrereqCredit > "
             "SubmitCredit > CallPhone");
   EXPECT_EQ(connections_of("run-script-classic"),
-            "CreateIamRole > AttachSagePolicy > AttachS3Policy; "
+            "CreateIamRole > AttachSagePolicy; "
             "CreateKeyPair > CreateSecurityGroup");
   const std::string plan = plan_text(load_shipped("create-session"));
   EXPECT_NE(plan.find("  shares   the connection of SendCaptcha; where that has ended, a new one, "
                       "0.56 M ANDs more\n"),
             std::string::npos);
+}
+
+// The code would be over, and used, where the connection ends behind it.
+TEST(FlowPlan, AStepWithAOneTimeCodeHasAConnectionOfItsOwn) {
+  EXPECT_EQ(connections_of("enrol-totp"), "");
+  const Flow other = edited("enrol-totp", {{"&AuthenticationCode1={{mfa/seed as totp}}", ""},
+                                           {"&AuthenticationCode2={{mfa/seed as totp next}}", ""}});
+  EXPECT_EQ(other.step("EnableMFADevice")->previous_on_connection, "CreateVirtualMFADevice");
+}
+
+// Where an accepted answer leads elsewhere, the step below is not the next one.
+TEST(FlowPlan, AStepThatLeadsElsewhereKeepsNoConnection) {
+  const Flow flow = edited("create-session", {{"on.401 = \"back GetSigninConsole\"\n"
+                                               "on.unknown = \"back SendEmail\"",
+                                               "on.ok = \"back SendEmail x2\"\non.401 = \"next\"\n"
+                                               "on.unknown = \"back SendEmail\""}});
+  EXPECT_EQ(flow.step("SendCaptcha")->next_on_connection, "");
+  EXPECT_EQ(flow.step("CheckMFA")->next_on_connection, "ConsoleSignin");
 }
 
 // What reading a header for the connection would cost, against a handshake.
