@@ -173,6 +173,7 @@ class SlotCheck {
         for (SlotUse& use : step.slots) {
           find_key_host(use);
           check_place(step, use);
+          check_one_key(step, use);
         }
       }
     }
@@ -207,6 +208,16 @@ class SlotCheck {
         use.key_host = step.host;
       }
     });
+  }
+
+  /// The room remembers one key a host: of two that a run opened there one would go unlooked at.
+  void check_one_key(const Step& step, const SlotUse& use) {
+    if (use.key.empty() || use.key_host.empty()) return;
+    const auto& [host, key] = *keys_.emplace(use.key_host, use.key).first;
+    if (key == use.key) return;
+    refuse(step.request_place,
+           fmt::format("{} and {} are both keys of {}: a file has one a host", key, use.key, host),
+           "open it anew under the same name");
   }
 
   std::optional<ValueClass> class_of(const SlotUse& use) const {
@@ -373,6 +384,7 @@ class SlotCheck {
 
   Loading& in_;
   Flow& flow_;
+  std::map<std::string, std::string> keys_;  // by host, the prefix under which it is opened
 };
 
 }  // namespace

@@ -24,12 +24,4 @@ std::map<std::string, std::string> page_keys_of(const Step& step) {
   return out;
 }
 
-bool makes_page_key(const Flow& flow, std::string_view name) {
-  bool out = false;
-  flow.each_step([&](const Step& step) {
-    for (const auto& [host, key] : page_keys_of(step)) out |= page_key_name(host) == name;
-  });
-  return out;
-}
-
 }  // namespace flexroom::flow

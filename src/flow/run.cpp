@@ -219,6 +219,7 @@ Outlook FlowRun::State::look_out() {
   Writer out;
   out.field(doubt).u32(static_cast<uint32_t>(mine.size()));
   for (const auto& [name, bits] : mine) out.field(name).u32(bits);
+  pinned_keys.clear();
   tell_page_keys(out);
   const std::vector<Bytes> all = members.say(kWhat, out.bytes(), kMaxOutlook);
   Outlook told;
@@ -241,7 +242,7 @@ Outlook FlowRun::State::look_out() {
     hear_page_keys(in, i, told);
     in.finish();
   }
-  std::erase_if(told.page_keys, [](const auto& one) { return one.second.before.empty(); });
+  show_page_keys(told);
   return told;
 }
 

@@ -103,11 +103,12 @@ Compared compare(const std::vector<SeenValues>& all) {
   return out;
 }
 
-/// Of these names those that the flow makes: what other flows made is not its to erase.
+/// Of these names those that the flow's file makes: what other flows made is not its to erase, nor
+/// is the key of a page, which one member's word would make forgotten (operations.md (e)).
 std::vector<std::string> own_names(const Flow& flow, const std::set<std::string>& names) {
   std::vector<std::string> out;
   std::copy_if(names.begin(), names.end(), std::back_inserter(out), [&](const std::string& name) {
-    return flow.kept(name) != nullptr || flow.is_opened(name) || makes_page_key(flow, name);
+    return flow.kept(name) != nullptr || flow.is_opened(name);
   });
   return out;
 }

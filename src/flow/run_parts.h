@@ -23,7 +23,9 @@ struct FlowRun::State {
   std::optional<RunId> ended;                // the contact was all that this run still needed
   std::string doubt;                         // FlowRun::in_doubt()
   bool released = false;                     // in this session
-  std::set<std::string> shown_keys;          // of pages: what the members approved the run with
+  // Of pages, by host: what the members approved the run with, and what they remember together.
+  std::map<std::string, std::string> shown_keys;
+  std::map<std::string, PinnedKey> pinned_keys;
 
   State(RunTerms given, const Flow& of, std::map<std::string, std::string> with);
 
@@ -82,11 +84,14 @@ struct FlowRun::State {
   // run_page_keys.cpp
   /// The key of a page as the open run has it, and as the room remembers it; empty: it does not.
   std::string page_key(const std::string& prefix_of_key);
-  std::string page_key_before(const std::string& host);
+  PinnedKey page_key_before(const std::string& host);
+  std::map<std::string, std::string> page_keys();
   void check_page_keys(const Step& step);
   void add_page_keys(const Step& step, Change& change, ValueBytes& bytes);
   void tell_page_keys(Writer& out);
   void hear_page_keys(Reader& in, PartyId from, Outlook& told);
+  /// Behind what all said: forgets what no earlier run had, and remembers what is shown.
+  void show_page_keys(Outlook& told);
 
   // run_operators.cpp
   std::optional<Ending> ending;    // prepared

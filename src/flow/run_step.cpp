@@ -113,7 +113,6 @@ std::vector<std::string> FlowRun::State::names_to_compare(const Step& step) cons
   for (const Open& open : step.opens) {
     if (open.to_all()) out.insert(open.name);
   }
-  for (const auto& [host, key] : page_keys_of(step)) out.insert(page_key_name(host));
   return {out.begin(), out.end()};
 }
 

@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "flow/page_keys.h"
 #include "run_fixture.h"
 
@@ -47,21 +49,76 @@ TEST(FlowPageKeys, AnotherOneIsUsedOnlyAfterItWasShown) {
   EXPECT_THAT(h.outlooks[1].page_keys[kPageHost].before, ElementsAre(second));
 }
 
-// What only one member remembers is shown to all, and erased with the run.
-TEST(FlowPageKeys, WhatOneMemberRemembersIsShownToAll) {
+// What only one member remembers binds all, also when the others lost it: --abandon and --continue
+// erase no page's key, so neither a restored member nor one that lies makes the next key a first.
+TEST(FlowPageKeys, WhatOneMemberRemembersBindsAll) {
+  const Flow account = load_shipped("create-account"), session = load_shipped("create-session");
+  const std::string first = page_key_digest("N-signin", "AQAB");
+  for (const History::Op op : {History::Op::kAbandon, History::Op::kGoOn}) {
+    History h(2);
+    ASSERT_TRUE(h.finish(account, 1)) << h.last[0];
+    h.save(1, "before");
+    ASSERT_TRUE(h.finish(session, 1)) << h.last[0];
+    h.restore(1, "before");
+    (void)h.session(session);
+    EXPECT_THAT(h.outlooks[1].page_keys[kPageHost].before, ElementsAre(first));
+    h.toy.world.page_keys = "-other";
+    (void)h.session(session, op);
+    if (op == History::Op::kAbandon) {
+      EXPECT_THAT(h.endings[0].erased, Not(::testing::Contains(page_key_name(kPageHost))));
+    }
+    const auto has = h.look(0, [&](RunStore& store) {
+      return store.room_value("account", page_key_name(kPageHost)).has_value();
+    });
+    EXPECT_TRUE(has);
+    if (op == History::Op::kGoOn) continue;
+    for (const std::string& one : h.session(session)) {
+      EXPECT_THAT(one, HasSubstr("in the place of " + first));
+    }
+    h.toy.world.page_keys = "";
+    ASSERT_TRUE(History::done(h.session(session, History::Op::kAbandon)));
+    ASSERT_TRUE(h.finish(session)) << h.last[0];
+    EXPECT_EQ(h.current("account", page_key_name(kPageHost)), first) << "and then all have it";
+  }
+}
+
+// A key that one member says it opened was shown to nobody: what counts is what this member opened.
+TEST(FlowPageKeys, AnotherMembersWordShowsNoKey) {
   const Flow account = load_shipped("create-account"), session = load_shipped("create-session");
   History h(2);
   ASSERT_TRUE(h.finish(account, 1)) << h.last[0];
-  h.save(1, "before");
   ASSERT_TRUE(h.finish(session, 1)) << h.last[0];
-  h.restore(1, "before");
-  (void)h.session(session);
-  EXPECT_THAT(h.outlooks[1].page_keys[kPageHost].before,
-              ElementsAre(page_key_digest("N-signin", "AQAB")));
-  ASSERT_TRUE(History::done(h.session(session, History::Op::kAbandon)));
-  EXPECT_THAT(h.endings[0].erased, ::testing::Contains(page_key_name(kPageHost)));
-  ASSERT_TRUE(h.finish(session)) << h.last[0];
-  EXPECT_EQ(h.current("account", page_key_name(kPageHost)), page_key_digest("N-signin", "AQAB"));
+  h.toy.world.page_keys = "-other";
+  const std::string second = page_key_digest("N-signin-other", "AQAB");
+  bool lied = false;
+  const auto stopped = h.session(session, History::Op::kRun, std::nullopt,
+                                 [&](const net::MessageId& message, Bytes& payload) {
+                                   if (message.sender != 0 || message.label != "flow/outlook")
+                                     return;
+                                   // Its last field: nothing that the run opened.
+                                   payload.resize(payload.size() - 4);
+                                   Writer more;
+                                   more.field(second);
+                                   const Bytes& bytes = more.bytes();
+                                   payload.insert(payload.end(), bytes.begin(), bytes.end());
+                                   lied = true;
+                                 });
+  EXPECT_TRUE(lied);
+  EXPECT_THAT(stopped[1], HasSubstr("READY: ConsoleSignin: the page of " + kPageHost));
+}
+
+TEST(FlowPageKeys, AnotherPagesKeyNamesWhoSaysIt) {
+  const Flow account = load_shipped("create-account"), session = load_shipped("create-session");
+  History h(2);
+  ASSERT_TRUE(h.finish(account, 1)) << h.last[0];
+  const auto told = h.session(
+      session, History::Op::kRun, std::nullopt, [&](const net::MessageId& message, Bytes& payload) {
+        if (message.sender != 0 || message.label != "flow/outlook") return;
+        const auto at =
+            std::search(payload.begin(), payload.end(), kPageHost.begin(), kPageHost.end());
+        if (at != payload.end()) *at = 'x';
+      });
+  EXPECT_THAT(told[1], HasSubstr("m0 says the key of a page that is not this file's"));
 }
 
 TEST(FlowPageKeys, WhoSaysWhatIsNoKeyIsNamed) {
@@ -76,7 +133,7 @@ TEST(FlowPageKeys, WhoSaysWhatIsNoKeyIsNamed) {
   // Of a flow without such keys their number comes last.
   const auto many =
       h.session(load_shipped("buy-card"), History::Op::kRun, std::nullopt, lie_at(1, 200));
-  EXPECT_THAT(many[1], HasSubstr("m0 says keys of 200 pages"));
+  EXPECT_THAT(many[1], HasSubstr("m0 says keys of 200 pages, this file has 0"));
   History g(2);
   ASSERT_TRUE(g.finish(account, 1)) << g.last[0];
   ASSERT_TRUE(g.finish(session, 1)) << g.last[0];
