@@ -26,7 +26,7 @@ void parse(uint8_t which, ByteView body) {
                       key_share_size(our_hello().group));
       break;
     case 1:
-      parse_encrypted_extensions(body, our_hello());
+      check_encrypted_extensions(body, our_hello());
       break;
     case 2: {
       const std::vector<Bytes> chain = parse_certificate(body, our_hello()).chain;
