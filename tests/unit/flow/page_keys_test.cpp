@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "flow/page_keys.h"
 #include "run_fixture.h"
@@ -30,7 +31,11 @@ TEST(FlowPageKeys, AnotherOneIsUsedOnlyAfterItWasShown) {
 
   h.toy.world.page_keys = "-other";
   std::vector<std::string> steps;
-  h.toy.at_step = [&](const std::string& step) { steps.push_back(step); };
+  std::mutex mutex;  // each member says it, on its thread
+  h.toy.at_step = [&](const std::string& step) {
+    const std::lock_guard lock(mutex);
+    steps.push_back(step);
+  };
   const std::vector<std::string> stopped = h.session(session);
   for (const std::string& one : stopped) {
     EXPECT_THAT(one, HasSubstr("stop: READY: ConsoleSignin: the page of " + kPageHost));
