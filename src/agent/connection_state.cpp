@@ -353,7 +353,11 @@ Bytes Connection::State::encrypt(const Request& request) {
   const boolean::OnlineInputs inputs = request_inputs(request);
   write->mark(context.journal, handshake.csid);
   boolean::Outputs outputs = context.engine.run(*requests[next].instance, inputs);
-  if (next == 0) read->take(program, outputs);
+  if (next == 0) {
+    read->take(program, outputs);
+    // A connection that is kept keeps the keys of its records, not what they were derived from.
+    handshake.forget_secrets();
+  }
   write->take(program, outputs);
 
   Bytes ciphertext =

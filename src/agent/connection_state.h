@@ -29,10 +29,13 @@ struct HandshakeState {
   prep::AuthBits kout_ms;
   Digest h2{};
 
-  void erase() {
+  void forget_secrets() {
     token.reset();
-    circuit.reset();
     kout_ms = prep::AuthBits();
+  }
+  void erase() {
+    forget_secrets();
+    circuit.reset();
   }
 };
 

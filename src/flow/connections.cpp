@@ -30,7 +30,8 @@ bool has_one_time_code(const Step& step) {
 
 /// §4.9(4): what a kept connection asks of this answer against the handshake of another one.
 bool is_worth_keeping(const Step& step) {
-  return answer_cost(step, true) - answer_cost(step, false) < Gates::kHandshake;
+  return answer_cost(step, true) - answer_cost(step, false) + Gates::kAnswerToCome <
+         Gates::kHandshake;
 }
 
 /// `before`: the step whose connection the next one may go on, or null.

@@ -242,6 +242,12 @@ StepCost cost_of(const Flow& flow, const Step& step) {
   if (!step.sign_service.empty()) out.request += Gates::kSigV4;
   out.request += Gates::kRequestByte * ((bytes + 15) / 16 * 16);
   out.answer = answer_cost(step, !step.next_on_connection.empty());
+  if (step.previous_on_connection.empty()) {
+    for (const Step* next = &step; !next->next_on_connection.empty();) {
+      next = flow.step(next->next_on_connection);
+      out.answer += Gates::kAnswerToCome;
+    }
+  }
   return out;
 }
 

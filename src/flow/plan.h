@@ -18,7 +18,8 @@ struct StepCost {
 /// Of the answer; of one whose connection is to serve another request the header is read whatever
 /// the step selects (tls-in-mpc.md §4.9(4)).
 uint64_t answer_cost(const Step& step, bool keeps_connection);
-/// Of a step on the connection of another one there is no handshake, unless the service ended it.
+/// Of a step on the connection of another one there is no handshake, unless the service ended it;
+/// the first one of a connection prepares for the answers of all that are to follow.
 /// With AES-128-GCM; `group` of the provider's entry does not matter at this precision.
 StepCost cost_of(const Flow& flow, const Step& step);
 
@@ -36,6 +37,9 @@ struct Gates {
   /// Blocks beside those of the text where it is read as it comes: of a header, of a body.
   static constexpr uint64_t kBlock = 5'120;
   static constexpr uint64_t kHeaderPieces = 4 * kBlock, kBodyPieces = 12 * kBlock;
+  /// Masks of the records that the answer to a later request of a connection may have, four; made
+  /// with the first one (operations.md (c) "Connections").
+  static constexpr uint64_t kAnswerToCome = 4 * 2 * kBlock;
   static constexpr uint64_t kRequestByte = 320;
   /// Four HMACs of two secret compressions for the day's key, and one more (tls-in-mpc.md §3.4).
   static constexpr uint64_t kSigV4 = 9 * 22'573;

@@ -97,6 +97,11 @@ TEST(FlowPlan, AStatusOnlyAnswerCostsLittleAndABodyWhatItsBoundAllows) {
   EXPECT_EQ(answer_cost(*flow.step("GetOTP"), true), otp + 768 * 41 + 16 * 5120);
   EXPECT_EQ(cost_of(flow, *flow.step("CreateEmail")).handshake, Gates::kHandshake);
   EXPECT_EQ(cost_of(flow, *flow.step("GetMailToken")).handshake, 0u);
+  // Six answers are to come on the connection of the first one.
+  const Step& verify = *flow.step("VerifyOTP");
+  EXPECT_EQ(cost_of(flow, verify).answer, answer_cost(verify, true) + 6 * Gates::kAnswerToCome);
+  const Step& next = *flow.step("CompleteSignup");
+  EXPECT_EQ(cost_of(flow, next).answer, answer_cost(next, true));
 }
 
 /// Runs of steps on one connection, joined by " > ", several by "; ".
