@@ -16,6 +16,7 @@
 #include "flow/plan.h"
 #include "flow/run_store.h"
 #include "http/text.h"
+#include "room/flow_task.h"
 #include "room/shipped_flows.h"
 
 // Files of requests, looked at without any other member: flow files and the older recipes.
@@ -166,13 +167,19 @@ int create_with_bought_card(Output& out, const Common& common, const ShippedFlow
   };
   payer = fmt::format("room:{}", kCardPrefix);
   const flow::Flow account = flow::load_flow(shipped_file(given.name), {});
-  // Before anything is paid.
-  (void)flow::check_arguments(account, arguments);
-  if (!account.consent.empty() && !common.knows) {
-    throw InputError(given.name, account.consent,
-                     "do what it needs (docs/flows.md), then say that you know it: --i-know");
-  }
-  if (room_has(*room, flow::name_in_room(kCardPrefix, kCardNumber))) {
+  // Before anything is paid: all that the account's run would be refused for before it begins.
+  room::check_flow(*room,
+                   {shipped_file(given.name), arguments, "", "", FlowKey(),
+                    given.inputs.value_or(std::filesystem::path())},
+                   screen);
+  // By what all members have: where one is cut behind GetCard the card is there at some of them.
+  const bool lacks_card = !room_has(*room, flow::name_in_room(kCardPrefix, kCardNumber)) ||
+                          room::has_open_run(*room, flow::load_flow(shipped_file(kBuyCard), {}));
+  const bool any_lacks = [&] {
+    Session session(*room, screen);
+    return room::any_says(session, "create-account --buy-card", lacks_card);
+  }();
+  if (!any_lacks) {
     out.note("The room has a card that was bought before: none is bought.");
   } else if (room_has(*room, flow::name_in_room(account.prefix, account.born.begin()->first))) {
     throw InputError("--buy-card", "would buy a card for an account that there is, or that is made",

@@ -25,7 +25,7 @@ constexpr const char* kInstanceType = "instance-type";
 constexpr const char* kInstance = "instance-id";
 
 constexpr size_t kSeedBytes = 32, kMostDetail = 500;
-constexpr uint32_t kMostRecordId = 2 * sizeof(Digest);
+constexpr uint32_t kDigestDigits = 2 * sizeof(Digest);
 
 /// The job and its run, beside the flow.
 class ClassicRun final : public FlowTask {
@@ -50,11 +50,14 @@ class ClassicRun final : public FlowTask {
  private:
   const RoomConfig& room() const { return state_.room(); }
   void take_key() { key_ = key_of_job(state_, job_, names_key_); }
-  Prg keys_of(const flow::RunId& open);
+  Prg keys_of(const flow::RunId& run);
   void take_terms(std::vector<PublicLinks> links);
-  /// The record of an earlier session, if all members have the same one.
-  std::optional<runs::Run> record_of(const flow::RunId& run);
+  /// Which run all go on with, as this member's disk and the others' words have it.
+  flow::RunId open_run(const flow::RunId& own);
+  void compare_records();
+  void begin_record(const Digest& proposal, const flow::RunId& run);
   std::string loader_digest() const;
+  std::string machine_digest() const;
   bool is_started(const flow::Outlook& outlook) const;
   void take_instance(const std::map<std::string, std::string>& opened);
   void write_down() noexcept;
@@ -77,6 +80,9 @@ class ClassicRun final : public FlowTask {
   RunScriptTerms terms_;
   BootScript boot_;
   bool carries_ = false;
+  flow::RunId met_;       // the run that goes on, or none
+  bool armed_ = false;    // its StartEC2Instance was, at some member: a machine may run
+  bool is_same_ = false;  // all have the same record of it, of a machine that gets the same
   std::optional<runs::Run> run_;
   std::string not_written_;
 };
@@ -155,9 +161,9 @@ SecretBytes ClassicRun::own_private() const {
 }
 
 /// What this member's keys are drawn from: of an open run the seed of its record, of these links.
-Prg ClassicRun::keys_of(const flow::RunId& open) {
+Prg ClassicRun::keys_of(const flow::RunId& run) {
   std::optional<SecretBytes> kept;
-  if (const auto before = history_.find_flow(open)) kept = history_.seed(*before);
+  if (const auto before = history_.find_flow(run)) kept = history_.seed(*before);
   const bool has_one = kept && kept->size() == kSeedBytes;
   seed_ = has_one ? std::move(*kept) : SecretBytes(kSeedBytes);
   if (!has_one) Prg::from_system().fill(seed_.writable());
@@ -174,11 +180,13 @@ Prg ClassicRun::keys_of(const flow::RunId& open) {
 void ClassicRun::meet(Joined& joined, const flow::RunId& open) {
   joined_ = &joined;
   take_key();  // as it is now that no flow can replace it any more
-  Prg prg = keys_of(open);
+  met_ = open_run(open);
+  Prg prg = keys_of(met_);
   own_.emplace(links_, place_, prg);
   net::Party& party = joined.session().party();
   take_terms(exchange_links(party, room(), own_->public_part(joined.members()[party.id()])));
   carries_ = carrier_of(terms_.links) == party.id();
+  compare_records();
 }
 
 void ClassicRun::show(agreement::Proposal& proposal) const {
@@ -195,6 +203,15 @@ void ClassicRun::show(agreement::Proposal& proposal) const {
   proposal.text("deadline",
                 fmt::format("{} minutes, then the machine ends", job_.deadline_minutes));
   proposal.text("machine costs", machine_cost(job_));
+  proposal.text("training job",
+                "flexroom-RUN, with a machine of its own: neither its cost is in this, nor does "
+                "`stop` end it");
+  if (armed_) {
+    proposal.text("machine",
+                  fmt::format("may run since an earlier session, and no other one is started: its "
+                              "script has SHA-256 {}, its loader {}; nothing is written to links",
+                              job_.script_sha256, loader_digest()));
+  }
   proposal.text(kUserData,
                 "the boot script; the letters A stand for bytes that one member alone knows, and "
                 "for a nonce");
@@ -205,21 +222,107 @@ std::string ClassicRun::loader_digest() const {
   return to_hex(sha256(as_bytes(loader_text(job_, terms_.links))));
 }
 
-std::optional<runs::Run> ClassicRun::record_of(const flow::RunId& run) {
-  constexpr std::string_view kLabel = "run/record";
+/// All that the machine gets, but each member's private bytes: these follow from the seed and from
+/// the links, and the loader has what they are checked by.
+std::string ClassicRun::machine_digest() const {
+  RandomOracle out("classic machine", RoScope{});
+  for (const std::string& one : {job_.name, job_.provider, job_.region, job_.instance_type,
+                                 job_.script_url, job_.script_sha256, job_.interpreter}) {
+    out.field(one);
+  }
+  for (const std::string& one : job_.arguments) out.field(one);
+  out.field(static_cast<uint64_t>(job_.arguments.size()))
+      .field(static_cast<uint64_t>(job_.deadline_minutes))
+      .field(static_cast<uint64_t>(job_.failure_output_to_all ? 1 : 0));
+  return to_hex(out.field(boot_.text()).field(loader_text(job_, terms_.links)).digest());
+}
+
+/// A member whose run is at its end already goes on with the one that another one names, if it has
+/// its record: which is then compared.
+flow::RunId ClassicRun::open_run(const flow::RunId& own) {
+  constexpr std::string_view kLabel = "run/open";
   net::Party& party = joined_->session().party();
-  const std::optional<runs::Run> own = history_.find_flow(run);
+  // All of one length.
+  const std::string none(flow::kRunIdChars, '-');
   const std::vector<Bytes> said =
-      party.exchange(kLabel, Writer().field(own ? own->id : std::string()).bytes());
+      party.exchange(kLabel, Writer().field(own.empty() ? none : own).bytes());
   party.echo(kLabel, AbortCode::kDisagreement);
-  bool same = own.has_value();
+  flow::RunId out = own;
   for (PartyId j = 0; j < said.size(); ++j) {
     Reader in(said[j], kLabel, j);
-    const std::string id = to_text(in.field(kMostRecordId));
+    const std::string id = to_text(in.field(flow::kRunIdChars));
     in.finish();
-    same = same && id == own->id;
+    if (id == none) continue;
+    if (!flow::is_run_id(id)) {
+      throw ProtocolAbort(AbortCode::kBadFrame, kLabel, "what is no id of a run", j);
+    }
+    if (out.empty() && history_.find_flow(id)) out = id;
   }
-  return same ? own : std::nullopt;
+  return out;
+}
+
+/// Once the machine's start was armed anywhere nothing of it changes any more, whatever anybody
+/// says: another job, script, loader or record is refused before the approval. Before that they
+/// only mean that the record begins anew.
+void ClassicRun::compare_records() {
+  constexpr std::string_view kLabel = "run/record";
+  net::Party& party = joined_->session().party();
+  const std::optional<runs::Run> own = history_.find_flow(met_);
+  const std::string none(kDigestDigits, '-');
+  const bool is_armed = !met_.empty() && flow_store(state_).armed(met_, start_).has_value();
+  const std::vector<Bytes> said =
+      party.exchange(kLabel, Writer()
+                                 .field(own ? own->id : none)
+                                 .field(own && !own->machine.empty() ? own->machine : none)
+                                 .u8(is_armed ? 1 : 0)
+                                 .bytes());
+  party.echo(kLabel, AbortCode::kDisagreement);
+  const std::string machine = machine_digest();
+  std::string another;  // who has another record
+  bool same_machine = true;
+  for (PartyId j = 0; j < said.size(); ++j) {
+    Reader in(said[j], kLabel, j);
+    const std::string id = to_text(in.field(kDigestDigits));
+    same_machine &= to_text(in.field(kDigestDigits)) == machine;
+    armed_ |= in.u8() != 0;
+    in.finish();
+    if (!own || id != own->id) another = joined_->members()[j];
+  }
+  is_same_ = own && another.empty() && same_machine;
+  if (!armed_ || is_same_) return;
+  const std::string why =
+      !another.empty()
+          ? fmt::format("{} has another record of it than this member, or one of them has none",
+                        another)
+          : "the job, its script or a member's links are others than those that the machine got, "
+            "or a member's seed is lost";
+  throw flow::FlowStop(
+      flow::FlowStop::Kind::kRefused,
+      fmt::format(
+          "the machine of run {} may run already, and {}. Nothing was changed. Run it with the "
+          "job, the script and the links.toml of before at all members, or end it with `flexroom "
+          "flow {} --abandon {}`",
+          met_.empty() ? "that another member names" : met_, why,
+          (shipped_flows() / kFile).string(), met_.empty() ? "RUN" : met_));
+}
+
+void ClassicRun::begin_record(const Digest& proposal, const flow::RunId& run) {
+  net::Party& party = joined_->session().party();
+  const RunPlace place = agree_on_place(party, history_.count(to_hex(proposal)));
+  if (is_same_ && run == met_) {
+    run_ = history_.find_flow(met_);
+    return;
+  }
+  if (auto before = history_.find_flow(run); before && before->instance_id.empty()) {
+    before->state = runs::RunState::kNotStarted;
+    before->detail = "begun anew";
+    before->flow_run.clear();
+    history_.update(*before);
+  }
+  run_ = begin_run(job_, links_, terms_, state_.rid(), party.scope().sid, place);
+  run_->flow_run = run_->client_token = run;
+  run_->machine = machine_digest();
+  history_.begin(*run_, links_.result_get_url.value_or(""), seed_.reveal());
 }
 
 bool ClassicRun::is_started(const flow::Outlook& outlook) const {
@@ -228,21 +331,18 @@ bool ClassicRun::is_started(const flow::Outlook& outlook) const {
 
 void ClassicRun::approved(const Digest& proposal, const flow::Outlook& outlook) {
   terms_.proposal = proposal;
-  net::Party& party = joined_->session().party();
-  const RunPlace place = agree_on_place(party, history_.count(to_hex(proposal)));
-  run_ = record_of(outlook.id);
-  if (!run_) {
-    run_ = begin_run(job_, links_, terms_, state_.rid(), party.scope().sid, place);
-    run_->flow_run = run_->client_token = outlook.id;
-    history_.begin(*run_, links_.result_get_url.value_or(""));
-    history_.keep_seed(*run_, seed_.reveal());
+  if (armed_ && outlook.id != met_) {
+    throw InputError("run " + met_, "is not the run that the members go on with",
+                     "end it with --abandon of its flow");
   }
+  begin_record(proposal, outlook.id);
   // The key may have been rotated since.
   run_->access_key_id = job_.access_key_id;
   run_->secret = job_.secret;
   const std::string loader = loader_digest();
-  // What lies at the links of before is what this run put there, or its result.
-  if (run_->loader != loader) {
+  // What lies at the links of before is what this run put there, or its result; once a machine may
+  // run it is never written again.
+  if (!armed_ && run_->loader != loader) {
     try_own_links(session_, history_, *run_, terms_, {links_, place_, carries_});
   }
   run_->loader = loader;
@@ -290,14 +390,18 @@ void ClassicRun::ended(const flow::RunId& run, const std::string& why, const std
       // By which `stop` ends the machine, though no commit tells of it.
       const auto it = opened.find(kInstance);
       if (it != opened.end()) run_->instance_id = it->second;
-    } else if (run.empty() && !why.empty()) {
+    } else if (run.empty() && !why.empty() && !armed_ && run_->flow_run.empty() &&
+               run_->instance_id.empty()) {
       run_->state = runs::RunState::kNotStarted;
     }
+    run_->flow_done = why.empty();
     run_->detail = why.substr(0, kMostDetail);
   } catch (...) {
     joined_->note(words_of_caught());
   }
   write_down();
+  // `result` took it while the flow went on.
+  if (run_->flow_done && !run_->result.empty()) history_.forget_link(*run_);
 }
 
 RunStarted ClassicRun::run() {

@@ -1,11 +1,13 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <set>
 #include <thread>
 
 #include "agent/phases.h"
+#include "base/codec.h"
 #include "base/display.h"
 #include "base/private_file.h"
 #include "config/toml.h"
@@ -80,9 +82,9 @@ void take_arguments(const RoomConfig& room, ReadFlow& read, const FlowTask* task
   require_bound(room, read.file, read.arguments, task != nullptr ? task->script() : nullptr);
 }
 
-/// Everything that can be wrong, before anybody is joined.
+/// Everything that can be wrong, before anybody is joined. `asks`: for inputs that no file gives.
 ReadFlow read_flow(session::MemberState& state, const FlowRequest& request, Decider& decider,
-                   FlowTask* task) {
+                   FlowTask* task, bool asks = true) {
   const RoomConfig& room = state.room();
   if (!request.go_on.empty() && !request.abandon.empty()) {
     throw InputError("--continue and --abandon", "are two different things", "give one of them");
@@ -101,6 +103,7 @@ ReadFlow read_flow(session::MemberState& state, const FlowRequest& request, Deci
     out.key.emplace(out.file, request.key, state.secret(request.key.secret));
   }
   // Last: nobody is asked for what is of no use.
+  if (!asks && request.inputs.empty()) return out;
   out.inputs = flow_inputs(out.file, out.arguments, state.member().name, request.inputs, decider);
   return out;
 }
@@ -224,7 +227,12 @@ void Running::with_all() {
     state.secrets().agree(session.party(), std::vector<store::RecordMeta>{read_.key->secret()});
     engine_.set_key(&*read_.key);
   }
-  if (task_ != nullptr) meet_for_task();
+  try {
+    if (task_ != nullptr) meet_for_task();
+  } catch (const flow::FlowStop& stop) {
+    stop_ = stop;
+    return timeline_.end();
+  }
   flow::Members::Self self{session.party(), state.identity(), state.signing_keys(),
                            joined_.members(), state.rid()};
   flow::FlowRun run(
@@ -420,6 +428,42 @@ FlowEnd run_flow(Session& session, const FlowRequest& request, FlowTask* task) {
   const std::string command = task != nullptr ? task->command() : command_of(request);
   Joined& joined = Access::join(session, Access::kAsks, command);
   return Running(session, joined, request, read, task).run();
+}
+
+void check_flow(Room& room, const FlowRequest& request, Decider& program) {
+  translated(Access::members(room), [&] {
+    GuardedDecider decider(program);
+    (void)read_flow(Access::state(room), request, decider, nullptr, false);
+  });
+}
+
+bool any_says(Session& session, const std::string& command, bool own) {
+  return translated(Access::members(session), [&] {
+    Joined& joined = Access::join(session, Access::kAsksNothing, command);
+    bool out = false;
+    joined.session().guard([&] {
+      joined.start();
+      constexpr std::string_view kLabel = "flow/any";
+      net::Party& party = joined.session().party();
+      const std::vector<Bytes> said = party.exchange(kLabel, Writer().u8(own ? 1 : 0).bytes());
+      party.echo(kLabel, AbortCode::kDisagreement);
+      for (PartyId j = 0; j < said.size(); ++j) {
+        Reader in(said[j], kLabel, j);
+        out |= in.u8() != 0;
+        in.finish();
+      }
+    });
+    return out;
+  });
+}
+
+bool has_open_run(Room& room, const flow::Flow& file) {
+  return translated(Access::members(room), [&] {
+    const std::vector<flow::RunState> runs = flow_store(Access::state(room)).runs();
+    return std::any_of(runs.begin(), runs.end(), [&](const flow::RunState& run) {
+      return run.head.flow == file.name && run.head.prefix == file.prefix && !run.done;
+    });
+  });
 }
 
 }  // namespace room

@@ -32,7 +32,7 @@ class FlowTask {
   virtual const BootScript* script() const { return nullptr; }
   virtual SecretBytes own_private() const { return {}; }
   /// The session has started, nothing is contacted. `open`: the run that this member has open, or
-  /// empty.
+  /// empty. Throws FlowStop, the same at all members, where nothing may be approved.
   virtual void meet(Joined& joined, const flow::RunId& open) = 0;
   /// Adds to what the members approve.
   virtual void show(agreement::Proposal& proposal) const = 0;
@@ -49,5 +49,13 @@ class FlowTask {
 
 /// A flow with all members; of a shipped one that is run for something else, `task`.
 FlowEnd run_flow(Session& session, const FlowRequest& request, FlowTask* task = nullptr);
+/// All that run_flow() refuses before it joins anybody, inputs of a file included; nobody is asked
+/// for one. Throws Error.
+void check_flow(Room& room, const FlowRequest& request, Decider& program);
+/// Whether this member, or any other one, says so, the same at all: a session of its own, which
+/// releases nothing. Throws Error.
+bool any_says(Session& session, const std::string& command, bool own);
+/// A run of this flow that began here and is not at its end. Throws Error.
+bool has_open_run(Room& room, const flow::Flow& file);
 
 }  // namespace flexroom::room

@@ -360,7 +360,12 @@ RunStopped stop_run(Session& session, const std::string& id) {
   runs::RunHistory history = history_of(state);
   runs::Run run = history.find(id);
   if (run.instance_id.empty()) {
-    throw InputError("run " + run.short_id(), "has no machine: " + tell_state(run));
+    // By its client token, which is the flow's run, the same command finds what may run.
+    throw InputError("run " + run.short_id(), "has no machine: " + tell_state(run),
+                     run.flow_run.empty() || run.flow_done
+                         ? ""
+                         : "if one may run: `run-script --classic` with the job of before finds it "
+                           "by its client token, or look for that in the account");
   }
   const std::filesystem::path recipe = history.folder(run) / "stop.toml";
   std::filesystem::remove(recipe);

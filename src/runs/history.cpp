@@ -75,6 +75,8 @@ std::string encode(const Run& run) {
                         {"link_ends", run.link_ends},
                         {"flow_run", run.flow_run},
                         {"loader", run.loader},
+                        {"machine", run.machine},
+                        {"flow_done", run.flow_done},
                         {"result", run.result}}
              .dump(1, ' ', false, nlohmann::json::error_handler_t::replace) +
          "\n";
@@ -114,6 +116,8 @@ Run decode(const std::filesystem::path& file) {
     run.carrier = json.value("carrier", "");
     run.flow_run = json.value("flow_run", "");
     run.loader = json.value("loader", "");
+    run.machine = json.value("machine", "");
+    run.flow_done = json.value("flow_done", false);
     if (json.contains("link_ends")) json["link_ends"].get_to(run.link_ends);
     json.at("started").get_to(run.started);
     json.at("deadline_minutes").get_to(run.deadline_minutes);
@@ -152,11 +156,12 @@ std::filesystem::path RunHistory::folder(const Run& run) const {
   return dir_ / run.id.substr(0, kFolderDigits);
 }
 
-void RunHistory::begin(const Run& run, std::string_view link) {
+void RunHistory::begin(const Run& run, std::string_view link, ByteView seed) {
   const std::filesystem::path dir = folder(run);
   const std::filesystem::path runs = dir_.parent_path();
   for (const auto& made : {runs.parent_path(), runs, dir_, dir}) make_private_folder(made);
   if (!link.empty()) write_whole(dir / kLink, as_bytes(link));
+  if (!seed.empty()) write_whole(dir / kSeed, seed);
   write_whole(dir / kRecord, as_bytes(encode(run)));
 }
 
@@ -230,10 +235,6 @@ std::optional<Run> RunHistory::find_flow(std::string_view flow_run) const {
   return out;
 }
 
-void RunHistory::keep_seed(const Run& run, ByteView seed) const {
-  write_whole(folder(run) / kSeed, seed);
-}
-
 std::optional<SecretBytes> RunHistory::seed(const Run& run) const {
   const std::filesystem::path file = folder(run) / kSeed;
   if (!std::filesystem::exists(file)) return std::nullopt;
@@ -269,7 +270,9 @@ std::string RunHistory::keep(const Run& run, std::string_view name, ByteView byt
 void RunHistory::forget_link(const Run& run) const {
   std::error_code ignored;
   std::filesystem::remove(folder(run) / kLink, ignored);
-  std::filesystem::remove(folder(run) / kSeed, ignored);
+  if (run.flow_run.empty() || run.flow_done) {
+    std::filesystem::remove(folder(run) / kSeed, ignored);
+  }
 }
 
 std::string result_name(std::string_view url) {

@@ -45,6 +45,8 @@ struct Run {
   std::string result;       // file in its folder; empty: not here
   /// Of run-script --classic: the flow's run, and the loader that the members' links carry.
   std::string flow_run, loader;
+  std::string machine;     // digest of all that its machine gets, hexadecimal
+  bool flow_done = false;  // the flow's run is at its end
   /// When this member's links end, Unix seconds, by their names in links.toml: of those that say
   /// it.
   std::map<std::string, int64_t> link_ends;
@@ -68,7 +70,8 @@ class RunHistory {
   RunHistory(const std::filesystem::path& state_dir, const Digest& rid);
 
   /// `link`: where this member's result will lie; empty: it has no such link.
-  void begin(const Run& run, std::string_view link);
+  /// `seed`: seed(); durable before the record is.
+  void begin(const Run& run, std::string_view link, ByteView seed = {});
   void update(const Run& run);
   /// Those that can be read, oldest first.
   std::vector<Run> all() const;
@@ -86,7 +89,6 @@ class RunHistory {
   std::optional<Run> find_flow(std::string_view flow_run) const;
   /// Which this member's keys of a run of --classic are drawn from: the same in each of its
   /// sessions, so that a machine that was started already gets on with the loader of the next one.
-  void keep_seed(const Run& run, ByteView seed) const;
   std::optional<SecretBytes> seed(const Run& run) const;
   /// How many runs of this proposal there are at most: a damaged record may be one of them, and no
   /// number is given twice.
@@ -96,7 +98,7 @@ class RunHistory {
   /// Writes into the run's folder under that name, or one beside it if the name is taken. Returns
   /// the name.
   std::string keep(const Run& run, std::string_view name, ByteView bytes) const;
-  /// The result is here: the link is of no use any more, nor is the seed.
+  /// The result is here: the link is of no use any more, nor is the seed of a flow that is done.
   void forget_link(const Run& run) const;
   std::filesystem::path folder(const Run& run) const;
 

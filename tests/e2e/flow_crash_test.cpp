@@ -215,6 +215,10 @@ class FlowCrash : public ::testing::Test {
     return std::getenv("FLEXROOM_LONG") != nullptr ? all : std::vector<Kill>{all[turn % 3]};
   }
 
+  static bool fired(const std::vector<std::string>& ended, const Kill& kill) {
+    return ended[kill.member].find("killed") != std::string::npos;
+  }
+
   static constexpr const char* kCard = "4111111111111111";
   static fs::path work_;
   static Fixture* fixture_;
@@ -237,7 +241,7 @@ TEST_F(FlowCrash, AnAccountIsMadeOnceWhereverItIsKilledSweep) {
       SCOPED_TRACE(std::to_string(at) + (kill.all ? " all" : " of " + std::to_string(kill.member)));
       const Counts before = counts();
       auto h = history();
-      (void)h->session(file("create-account"), History::Op::kRun, kill);
+      ASSERT_TRUE(fired(h->session(file("create-account"), History::Op::kRun, kill), kill));
       ASSERT_TRUE(h->finish(file("create-account"))) << h->last[0] << " / " << h->last[1];
       ASSERT_EQ(harm(*h, before, false), "");
     }
@@ -257,7 +261,7 @@ TEST_F(FlowCrash, AKeyIsMadeOnceWhereverItIsKilledSweep) {
       const Counts now = counts();
       auto h = history();
       ASSERT_TRUE(h->finish(file("create-account"), 1)) << h->last[0];
-      (void)h->session(file("create-session"), History::Op::kRun, kill);
+      ASSERT_TRUE(fired(h->session(file("create-session"), History::Op::kRun, kill), kill));
       ASSERT_TRUE(h->finish(file("create-session"))) << h->last[0] << " / " << h->last[1];
       ASSERT_EQ(harm(*h, now, true), "");
     }
@@ -303,7 +307,7 @@ TEST_F(FlowCrash, ARotationKilledAnywhereLeavesOneKeyAndNeverNoneSweep) {
     for (const Kill& kill : kills(at, turn++)) {
       SCOPED_TRACE(std::to_string(at) + (kill.all ? " all" : " of " + std::to_string(kill.member)));
       const std::string old = h->current("account", "keys/id");
-      (void)h->session(file("create-session"), History::Op::kRun, kill);
+      ASSERT_TRUE(fired(h->session(file("create-session"), History::Op::kRun, kill), kill));
       ASSERT_TRUE(h->finish(file("create-session"))) << h->last[0] << " / " << h->last[1];
       ASSERT_EQ(harm(*h, before, true), "");
       ASSERT_NE(h->current("account", "keys/id"), old);
@@ -336,9 +340,10 @@ TEST_F(FlowCrash, ABackupOfBeforeARotationIsRefusedWithItsRemedy) {
 TEST_F(FlowCrash, ARestoredMemberFindsTheAccountThatIsBeingMade) {
   const Counts before = counts();
   auto h = history();
-  (void)h->session(file("create-account"), History::Op::kRun, Kill{0, 30});
+  const Kill first{0, 30}, second{0, 40};
+  ASSERT_TRUE(fired(h->session(file("create-account"), History::Op::kRun, first), first));
   h->save(1, "backup");
-  (void)h->session(file("create-account"), History::Op::kRun, Kill{0, 40});
+  ASSERT_TRUE(fired(h->session(file("create-account"), History::Op::kRun, second), second));
   h->restore(1, "backup");
   for (const std::string& one : h->session(file("create-account"))) {
     EXPECT_THAT(one, HasSubstr("restored: m1 lacks what all had committed"));

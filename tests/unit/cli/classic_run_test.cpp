@@ -131,6 +131,14 @@ class ClassicRunTest : public ::testing::Test {
       return code;
     });
   }
+  /// Of the only run that the member has.
+  std::filesystem::path file_of(PartyId i, const std::string& name) {
+    for (const auto& it : std::filesystem::recursive_directory_iterator(rig_.dir(i))) {
+      if (it.path().filename() == name) return it.path();
+    }
+    ADD_FAILURE() << "no " << name;
+    return {};
+  }
   json show(PartyId i, const std::string& run = "last") {
     return rig_
         .run_one(i, [&](PartyId, cli::Output& out,
@@ -160,6 +168,45 @@ TEST_F(ClassicRunTest, AMemberKilledBehindTheStartLosesNeitherMachineNorResult) 
   const json before = show(0);
   EXPECT_EQ(before["state"], "unknown");
   EXPECT_THAT(before["instance_id"].get<std::string>(), HasSubstr("i-"));
+
+  // What that machine gets is not changed any more: another job, other links, a lost seed, another
+  // member's word are refused before anything is approved, and nothing is written to the links.
+  const auto refused = [&](const std::string& why) {
+    for (const Ended& e : run_script(false)) {
+      EXPECT_EQ(e.code, cli::kRefused) << e.out;
+      EXPECT_THAT(e.error(),
+                  AllOf(HasSubstr("may run already"), HasSubstr(why),
+                        HasSubstr("--abandon " + before["client_token"].get<std::string>())));
+    }
+  };
+  const std::string other = "are others than those that the machine got";
+  for (PartyId i = 0; i < rig_.size(); ++i) {
+    std::string job = RoomRig::read(rig_.dir(i) / "job.toml");
+    const std::string deadline = "deadline_minutes = 30";
+    rig_.write(i, "job.toml",
+               job.replace(job.find(deadline), deadline.size(), "deadline_minutes = 31"));
+  }
+  refused(other);
+  const std::string data = objects_[1]["data_url"];
+  objects_[1]["data_url"] = data + (data.back() == '0' ? "1" : "0");
+  write_job();
+  refused(other);
+  objects_[1]["data_url"] = data;
+  write_job();
+  const std::filesystem::path seed = file_of(0, "seed"), record = file_of(1, "run.json"),
+                              away = rig_.root() / "away";
+  std::filesystem::rename(seed, away);
+  refused(other);
+  std::filesystem::rename(away, seed);
+  std::filesystem::copy_file(record, away);
+  json lie = json::parse(RoomRig::read(away));
+  lie["machine"] = std::string(64, '0');
+  std::ofstream(record) << lie.dump();
+  refused(other);
+  std::filesystem::remove(record);
+  refused("has another record of it than this member");
+  std::filesystem::rename(away, record);
+  EXPECT_EQ(show(0)["state"], "unknown");
 
   // What was released can no longer arrive by now.
   const std::vector<Ended> done = run_script(true, [](PartyId, cli::Common& common) {

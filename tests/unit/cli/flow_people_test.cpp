@@ -349,6 +349,22 @@ TEST_P(FlowInputPairTest, WhatIsWrongWithAnInputIsSaidBeforeAnybodyIsJoined) {
   }
 }
 
+TEST_P(FlowInputPairTest, AllOfTheAccountIsLookedAtBeforeACardIsBought) {
+  rig_->write(1, "mine.json", R"({"postal-address": "x"})");
+  const Ended e = rig_->run_one(1, [&](PartyId, cli::Output& out, cli::Common& common) {
+    const cli::ShippedFlow given = {
+        "create-account",
+        {{"person", "m0"}, {"phone", "m0"}, {"payer", "m1"}, {"postal", "m1"}},
+        "",
+        "",
+        rig_->dir(1) / "mine.json"};
+    return cli::create_account(out, common, given, true, cli::CardPurchase());
+  });
+  EXPECT_EQ(e.code, cli::kBadInput) << e.out;
+  EXPECT_THAT(e.error(), HasSubstr("`postal-address` has 1 bytes, the flow says 96"));
+  EXPECT_EQ(e.out.find("waiting for"), std::string::npos) << e.out;
+}
+
 /// The shop's order with the number of another flow's class: what a member that looks at nothing of
 /// its own would send.
 TEST_P(FlowInputPairTest, ANumberOutsideItsClassIsFoundInsideAndNothingIsSent) {

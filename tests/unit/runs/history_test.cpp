@@ -143,6 +143,25 @@ TEST_F(RunHistoryTest, RunsAreFoundAgainByAnotherProcess) {
   EXPECT_FALSE(history.link(second).has_value());
 }
 
+// While the flow goes on the result may be here: the next session still draws the same keys.
+TEST_F(RunHistoryTest, ASeedIsKeptUntilItsFlowIsDone) {
+  RunHistory history(dir_, digest(1));
+  runs::Run run = a_run(0, 1);
+  const Bytes seed(32, 7);
+  history.begin(run, "https://h/r", seed);
+  run.flow_run = "abcdefghijklmnopqrstuvwxyz";
+  run.machine = to_hex(digest(3));
+  history.update(run);
+  EXPECT_EQ(history.find_flow(run.flow_run)->machine, run.machine);
+  history.forget_link(run);
+  EXPECT_FALSE(history.link(run).has_value());
+  ASSERT_TRUE(history.seed(run).has_value());
+  EXPECT_EQ(to_bytes(as_text(history.seed(run)->reveal())), seed);
+  run.flow_done = true;
+  history.forget_link(run);
+  EXPECT_FALSE(history.seed(run).has_value());
+}
+
 TEST_F(RunHistoryTest, AnotherRoomHasOtherRuns) {
   RunHistory(dir_, digest(1)).begin(a_run(0, 1), "");
   EXPECT_TRUE(RunHistory(dir_, digest(9)).all().empty());
