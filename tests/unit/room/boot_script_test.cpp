@@ -99,7 +99,7 @@ TEST(BootScript, NoAnswerThatAllReadMayRepeatThem) {
   // Another action's answer may.
   const std::string other =
       replaced(shipped(), "Action=DescribeKeyPairs&", "Action=DescribeKeyPairs&X={{user-data}}&");
-  EXPECT_NE(refusal_of(other, script), "");
+  EXPECT_THAT(refusal_of(other, script), HasSubstr("ec2:DescribeKeyPairs form X"));
 }
 
 TEST(BootScript, ItStandsThereOnceAndAsItIs) {
