@@ -358,7 +358,7 @@ TEST_P(FlowInputPairTest, AllOfTheAccountIsLookedAtBeforeACardIsBought) {
         "",
         "",
         rig_->dir(1) / "mine.json"};
-    return cli::create_account(out, common, given, true, cli::CardPurchase());
+    return cli::create_account(out, common, given, cli::CardPurchase());
   });
   EXPECT_EQ(e.code, cli::kBadInput) << e.out;
   EXPECT_THAT(e.error(), HasSubstr("`postal-address` has 1 bytes, the flow says 96"));
