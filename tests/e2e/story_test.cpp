@@ -288,10 +288,10 @@ TEST_F(StoryTest, NobodysMemoryDiskOrOutputHoldsWhatWasBorn) {
   write(dir(kNames[1]) / "mine.json",
         json{{"card-number", "4012888888881881"}, {"postal-address", postal}}.dump());
 
-  Commands account =
-      start(flow("create-account", {"--arg", "person=hospital-a", "--arg", "phone=hospital-a",
-                                    "--arg", "payer=hospital-b", "--arg", "postal=hospital-b",
-                                    "--arg", "claimant=hospital-b", "--inputs", "%/mine.json"}));
+  Commands account = start(
+      flow("create-account", {"--arg", "person=hospital-a", "--arg", "phone=hospital-a", "--arg",
+                              "payer=hospital-b", "--arg", "postal=hospital-b", "--arg",
+                              "claimant=hospital-b", "--i-know", "--inputs", "%/mine.json"}));
   answer(account, "SolveCaptcha");
   wait_for_question(account, "TypePhoneCode");
   search_memory(account, seen_->values("account").back());

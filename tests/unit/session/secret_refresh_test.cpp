@@ -92,7 +92,6 @@ TEST_F(SecretRefreshTest, ANewEpochLosesNoSecret) {
   }
 }
 
-// M3, M7, M12: a lie in a load burns the epoch and touches no row.
 // `room.link`: fewer bytes for more work is a matter of how the epoch's trees were made.
 TEST_F(SecretRefreshTest, ASlowLinkHoldsFromTheNextEpochOn) {
   const auto in_epoch_of = [](unsigned bits) {
@@ -108,7 +107,19 @@ TEST_F(SecretRefreshTest, ASlowLinkHoldsFromTheNextEpochOn) {
   expect_all(kOk, contact(in_epoch_of(8)));
 }
 
-TEST_F(SecretRefreshTest, ALieInALoadBurnsTheEpochAndCostsNoSecret) {
+/// One that found the lie of member 0: another may hear of its abort before it finds it too.
+class LieInALoad : public SecretRefreshTest {
+ protected:
+  std::optional<PartyId> honest_burned(size_t n) {
+    for (PartyId i = 1; i < n; ++i) {
+      if (state(i)->once().counters().burned) return i;
+    }
+    return std::nullopt;
+  }
+};
+
+// M3, M7, M12: a lie in a load burns the epoch and touches no row.
+TEST_F(LieInALoad, BurnsTheEpochAndCostsNoSecret) {
   for (const size_t n : {2u, 3u}) {
     make_room(n);
     const store::RowSet set = set_of_all();
@@ -118,7 +129,7 @@ TEST_F(SecretRefreshTest, ALieInALoadBurnsTheEpochAndCostsNoSecret) {
                                         if (i != 0) return;
                                         party.set_tamper(flip_bit_of(label, 0));
                                       }});
-      EXPECT_TRUE(state(1)->once().counters().burned) << label;
+      EXPECT_TRUE(honest_burned(n)) << label;
       expect_all(kOk, contact(new_epoch));
       EXPECT_EQ(set_of_all(), set);
       expect_all(kOk, contact(open_everything));
@@ -131,8 +142,9 @@ TEST_F(SecretRefreshTest, ALieInALoadBurnsTheEpochAndCostsNoSecret) {
                   end == abort_status(AbortCode::kPeerLost))
           << end;
     }
-    EXPECT_TRUE(state(1)->once().counters().burned);
-    EXPECT_EQ(state(1)->once().counters().life, 1u);
+    const auto burned = honest_burned(n);
+    ASSERT_TRUE(burned);
+    EXPECT_EQ(state(*burned)->once().counters().life, 1u);
     alter_row(0, [](std::span<uint8_t> row) { row[17] ^= 4; });
     expect_all(kOk, contact(new_epoch));
     expect_all(kOk, contact(open_everything));
