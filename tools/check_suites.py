@@ -11,15 +11,14 @@ import re
 import subprocess
 import sys
 
-build = pathlib.Path(sys.argv[1])
+build = pathlib.Path(sys.argv[1]).resolve()
 shown = subprocess.run(["ctest", "--show-only=json-v1"], cwd=build, capture_output=True, text=True, check=True)
-filters, alone = collections.defaultdict(list), set()
+filters = collections.defaultdict(list)
 for test in json.loads(shown.stdout)["tests"]:
     command = test.get("command", [])
     chosen = [word for word in command[1:] if word.startswith("--gtest_filter=")]
-    if chosen:
+    if chosen and pathlib.Path(command[0]).parent == build:  # not under valgrind
         filters[command[0]].append(chosen[0].removeprefix("--gtest_filter="))
-    alone.add(test["name"])
 
 
 def means(chosen, name):
