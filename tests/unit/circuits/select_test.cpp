@@ -104,7 +104,8 @@ TEST(SelectJson, DecoysEndInTheNamedFailure) {
 struct Decoded {
   char kind = 't';  // o a s t
   std::string text;
-  std::vector<std::pair<std::string, Decoded>> children;
+  std::vector<Decoded> children = {};
+  std::string name = {};  // as a member
 };
 
 class Collect : public nlohmann::json_sax<nlohmann::json> {
@@ -138,7 +139,8 @@ class Collect : public nlohmann::json_sax<nlohmann::json> {
     if (open_.empty()) {
       root = std::move(value);
     } else {
-      open_.back().children.emplace_back(names_.back() ? key_ : "", std::move(value));
+      value.name = names_.back() ? key_ : "";
+      open_.back().children.push_back(std::move(value));
     }
     return true;
   }
@@ -165,8 +167,8 @@ class Collect : public nlohmann::json_sax<nlohmann::json> {
 const Decoded* the_member(const Decoded* node, const std::string& key) {
   if (node == nullptr || node->kind != 'o') return nullptr;
   const Decoded* found = nullptr;
-  for (const auto& [name, child] : node->children) {
-    if (name != key) continue;
+  for (const Decoded& child : node->children) {
+    if (child.name != key) continue;
     if (found != nullptr) return nullptr;
     found = &child;
   }
@@ -183,12 +185,12 @@ const Decoded* pick(const Decoded* node, const Path& path) {
     }
     if (node->kind != 'a') return nullptr;
     if (const auto* index = std::get_if<size_t>(&step)) {
-      node = *index < node->children.size() ? &node->children[*index].second : nullptr;
+      node = *index < node->children.size() ? &node->children[*index] : nullptr;
       continue;
     }
     const JsonItem& item = std::get<JsonItem>(step);
     const Decoded* found = nullptr;
-    for (const auto& [name, element] : node->children) {
+    for (const Decoded& element : node->children) {
       const Decoded* text = the_member(&element, item.filters[0].path[0]);
       if (text == nullptr || text->kind != 's' || text->text != item.filters[0].text) continue;
       if (found != nullptr && !item.first) return nullptr;
