@@ -11,7 +11,6 @@
 namespace flexroom::agent {
 namespace {
 
-
 /// A value that all know, as if all had shares of it.
 prep::AuthBits constant(const net::Party& party, prep::Source& source, std::string_view text) {
   prep::AuthBits out(party.id(), party.num_parties(), 8 * text.size());

@@ -62,10 +62,11 @@ class ConfigTest : public ::testing::Test {
 
 TEST_F(ConfigTest, RoomIsReadAsWritten) {
   const RoomConfig config = RoomConfig::load(
-      write("f.toml", room("profile = \"high\"\nlink = \"slow\"\ncourier = \"c\"\ntimeout_seconds = 7\n") +
-                          member("a") + member("b") + member("c") +
-                          "[provider.aws]\ngroup = \"p256\"\n"
-                          "connect_to = [\"*:443=127.0.0.1:9443\", \"h:*=[::1]:1\"]\n"));
+      write("f.toml",
+            room("profile = \"high\"\nlink = \"slow\"\ncourier = \"c\"\ntimeout_seconds = 7\n") +
+                member("a") + member("b") + member("c") +
+                "[provider.aws]\ngroup = \"p256\"\n"
+                "connect_to = [\"*:443=127.0.0.1:9443\", \"h:*=[::1]:1\"]\n"));
   EXPECT_EQ(config.name, "r");
   EXPECT_EQ(config.profile, "high");
   EXPECT_EQ(config.link, "slow");

@@ -7,8 +7,8 @@
 
 #include "support/masked_rig.h"
 
-// Masked triples over real COT (engine-v2.md §V2): honest runs, every message altered, and the leaks
-// that a wrong string or a wrong tuple buys.
+// Masked triples over real COT (engine-v2.md §V2): honest runs, every message altered, and the
+// leaks that a wrong string or a wrong tuple buys.
 
 namespace flexroom::prep {
 namespace {

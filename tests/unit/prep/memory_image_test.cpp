@@ -27,8 +27,8 @@ namespace {
 // Secrets are noted under a mask, so that the search does not find its own notes.
 const Block kMask(0x1122334455667788, 0x99aabbccddeeff01);
 
-/// Copies of masked ^ kMask, or of one half of it, in what the process can write to, at any multiple
-/// of 8 bytes.
+/// Copies of masked ^ kMask, or of one half of it, in what the process can write to, at any
+/// multiple of 8 bytes.
 size_t copies_of(const Block& masked) {
   size_t found = 0;
   std::ifstream maps("/proc/self/maps");
