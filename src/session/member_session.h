@@ -19,6 +19,8 @@
 
 namespace flexroom::session {
 
+struct SessionEngines;
+
 struct SessionOptions {
   std::string command;                           // what this member runs: the same at all of them
   std::function<void(const std::string&)> note;  // "waiting for hospital-b at ..."
@@ -104,7 +106,6 @@ class MemberSession {
   void guard(const std::function<void()>& body);
 
  private:
-  struct Engines;
   void meet(const std::vector<net::SigningKey>& keys);
   /// Whatever is thrown, the others hear that this member ended, and by a fixed word why.
   void telling_the_others(const std::function<void()>& body);
@@ -121,7 +122,7 @@ class MemberSession {
   bool settled_ = false;
   std::unique_ptr<store::OpenMark> mark_;
   std::unique_ptr<net::Party> party_;
-  std::unique_ptr<Engines> engines_;
+  std::unique_ptr<SessionEngines> engines_;
   std::map<Digest, prep::AuthBits> shares_;  // loaded, by digest of the metadata
   std::vector<store::RecordMeta> to_turn_;   // of before, and at all members
 };
