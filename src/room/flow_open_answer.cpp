@@ -83,8 +83,20 @@ class OpenBody {
   std::optional<http::XmlOutline> xml_;
 };
 
-std::string value_of(OpenBody& body, const flow::Open& open) {
-  std::string out = body.select(*open.at);
+/// A place that is not there is `none` where the file has a rule for that (operations.md (c)).
+std::string text_of(OpenBody& body, const flow::Step& step, const flow::Open& open) {
+  try {
+    return body.select(*open.at);
+  } catch (const http::OutlineError& error) {
+    const bool none = error.fault() == http::OutlineFault::kNotFound && !step.item &&
+                      step.rule("none") != nullptr;
+    if (none) throw http::OutlineError(http::OutlineFault::kNoItem);
+    throw;
+  }
+}
+
+std::string value_of(OpenBody& body, const flow::Step& step, const flow::Open& open) {
+  std::string out = text_of(body, step, open);
   if (out.size() > open.max) throw Failure{"too long"};
   if (out.empty()) throw Failure{"too short"};
   const http::CharSet& set = flow::set_of(open.value_class);
@@ -99,7 +111,9 @@ void read_values(const flow::Step& step, const http::Response& response, const A
   OpenBody body(step, response, terms);
   if (step.item) body.require_item();
   std::map<std::string, std::string> opened;
-  for (const flow::Open& open : step.opens) opened[open.name] = value_of(body, open);
+  for (const flow::Open& open : step.opens) {
+    opened[open.name] = value_of(body, step, open);
+  }
   for (const flow::Assertion& one : step.asserts) {
     const bool holds =
         one.equals ? body.select(one.at) == terms.fill(*one.equals) : !body.has(one.at);
