@@ -128,6 +128,11 @@ class Room {
   /// The same right after Session::run_script(), until the result is there or the run's deadline
   /// passed. No Error: whatever fails here, the machine was started.
   RunResult follow(const RunStarted& started, Decider& decider);
+  /// With all members: ends the machine of a run by agreed calls, each approved, signed as the run
+  /// was; where not all know the same machine, the one that the service lists for the run's client
+  /// token. Of a run of --classic also its training job. What ended stays ended, whatever fails
+  /// behind it: the same again does the rest.
+  RunStopped stop_run(const std::string& id, Decider& decider);
   /// An operator's word, which nothing can replace: go on although batches ended without a verdict
   /// (or this machine was restored from a backup), and the epoch was not burned. Asks `decider`;
   /// false if it does not say yes. `life_before`: unfinished batches over the life of the relation.

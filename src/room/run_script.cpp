@@ -267,8 +267,14 @@ RunStarted Session::run_script(const RunScriptRequest& request) {
   });
 }
 
+FlowEnd Session::abandon_script(const RunScriptRequest& request) {
+  return room::translated(room::Access::members(*this),
+                          [&] { return room::abandon_classic(*this, request); });
+}
+
 RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
   return room::translated(room::Access::members(opened), [&] {
+    if (request.classic) return room::plan_classic(opened, request);
     JobConfig job = JobConfig::load(request.job);
     const LinksConfig links = LinksConfig::load(request.links);
     session::MemberState& state = room::Access::state(opened);

@@ -25,7 +25,8 @@ constexpr std::pair<RunState, std::string_view> kStates[] = {
     {RunState::kRefused, "refused"},    {RunState::kNotStarted, "not started"},
     {RunState::kRunning, "running"},    {RunState::kSucceeded, "succeeded"},
     {RunState::kFailed, "failed"},      {RunState::kElsewhere, "too large"},
-    {RunState::kNoResult, "no result"}, {RunState::kStopped, "stopped"}};
+    {RunState::kNoResult, "no result"}, {RunState::kStopped, "stopped"},
+    {RunState::kGone, "gone"}};
 
 [[noreturn]] void fail(const std::filesystem::path& file, std::string_view what) {
   throw InputError(file.string(), fmt::format("{}: {}", what, std::strerror(errno)),
@@ -76,6 +77,7 @@ std::string encode(const Run& run) {
                         {"flow_run", run.flow_run},
                         {"loader", run.loader},
                         {"machine", run.machine},
+                        {"id_before", run.id_before},
                         {"flow_done", run.flow_done},
                         {"result", run.result}}
              .dump(1, ' ', false, nlohmann::json::error_handler_t::replace) +
@@ -117,6 +119,7 @@ Run decode(const std::filesystem::path& file) {
     run.flow_run = json.value("flow_run", "");
     run.loader = json.value("loader", "");
     run.machine = json.value("machine", "");
+    run.id_before = json.value("id_before", uint32_t{0});
     run.flow_done = json.value("flow_done", false);
     if (json.contains("link_ends")) json["link_ends"].get_to(run.link_ends);
     json.at("started").get_to(run.started);
@@ -270,10 +273,9 @@ std::string RunHistory::keep(const Run& run, std::string_view name, ByteView byt
 void RunHistory::forget_link(const Run& run) const {
   std::error_code ignored;
   std::filesystem::remove(folder(run) / kLink, ignored);
-  if (run.flow_run.empty() || run.flow_done) {
-    std::filesystem::remove(folder(run) / kSeed, ignored);
-  }
 }
+
+void RunHistory::forget_seed(const Run& run) const { wipe_file(folder(run) / kSeed); }
 
 std::string result_name(std::string_view url) {
   constexpr size_t kEndings = 2, kEndingBytes = 8;  // ".csv.gz"

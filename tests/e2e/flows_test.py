@@ -426,6 +426,20 @@ class Faults(Flows):
             self.assertEqual(self.client("sagemaker").describe_training_job(TrainingJobName=job)["TrainingJobName"], job)
         self.each("run-script-classic", WAYS, run)
 
+    def test_classic_whose_machine_is_gone(self):
+        """Its token was used with other parameters, and no list has the machine: the run ends, without its id."""
+        self.start("--set", "no_instances=true")
+        self.sign_up_and_in()
+        flow = self.classic()
+        self.client("ec2").run_instances(ImageId="ami-0123456789abcdef0", InstanceType="t3.small", MinCount=1, MaxCount=1,
+                                         ClientToken=flow.builtin["run"])
+        flow.go()
+        self.assertNotIn("account/instance-id", self.store)
+        steps = [step for step, event in flow.trace]
+        self.assertEqual(steps.count("FindInstance"), 6)
+        self.assertEqual(steps[-1], "FindInstance")
+        self.assertNotIn("CreateSagemakerJob", steps)
+
     def test_a_second_factor(self):
         self.start()
         self.sign_up_and_in()

@@ -157,9 +157,14 @@ TEST_F(RunHistoryTest, ASeedIsKeptUntilItsFlowIsDone) {
   EXPECT_FALSE(history.link(run).has_value());
   ASSERT_TRUE(history.seed(run).has_value());
   EXPECT_EQ(to_bytes(as_text(history.seed(run)->reveal())), seed);
-  run.flow_done = true;
-  history.forget_link(run);
+  // Another name of the same file: what it held is overwritten, not only unlinked.
+  const std::filesystem::path seed_file = history.folder(run) / "seed", other = dir_ / "other";
+  std::filesystem::create_hard_link(seed_file, other);
+  history.forget_seed(run);
   EXPECT_FALSE(history.seed(run).has_value());
+  EXPECT_EQ(read(other), std::string(32, '\0'));
+  history.forget_seed(run);  // there is none
+  EXPECT_EQ(history.all().size(), 1u);
 }
 
 TEST_F(RunHistoryTest, AnotherRoomHasOtherRuns) {
