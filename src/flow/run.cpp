@@ -23,7 +23,11 @@ FlowRun::State::State(RunTerms given, const Flow& of, std::map<std::string, std:
       flow(of),
       arguments(std::move(with)),
       store(terms.state, terms.once, terms.self.rid, terms.clock.now(), terms.fault),
-      members(terms.self, store, [this](const Change& change) { committed(change); }) {
+      members(
+          terms.self, store, [this](const Change& change) { committed(change); },
+          [this](const Change& change, const std::function<void()>& write) {
+            terms.record ? terms.record(line_of(change, true), write) : write();
+          }) {
   FLEXROOM_ASSERT(terms.self.keys.size() == terms.self.party.num_parties());
   FLEXROOM_ASSERT(terms.self.names.size() == terms.self.party.num_parties());
 }

@@ -83,6 +83,7 @@ struct FlowRun::State {
 
   // run_page_keys.cpp
   /// The key of a page as the open run has it, and as the room remembers it; empty: it does not.
+  LogLine line_of(const Change& change, bool is_committed) const;
   std::string page_key(const std::string& prefix_of_key);
   PinnedKey page_key_before(const std::string& host);
   std::map<std::string, std::string> page_keys();

@@ -530,7 +530,10 @@ std::optional<std::string> FlowRun::State::hear_answer(const Step& step, PartyId
 }
 
 void FlowRun::State::log(const Change& change, bool is_committed) {
-  if (!terms.log) return;
+  if (terms.log) terms.log(line_of(change, is_committed));
+}
+
+LogLine FlowRun::State::line_of(const Change& change, bool is_committed) const {
   // A change of another file than ours may hold a person's answer.
   const Step* const step = change.step.empty() ? nullptr : flow.step(change.step);
   const bool of_person = step == nullptr || step->asks();
@@ -551,7 +554,7 @@ void FlowRun::State::log(const Change& change, bool is_committed) {
       line.opened.emplace_back(value.meta.name, value.meta.tag);
     }
   }
-  terms.log(line);
+  return line;
 }
 
 }  // namespace flexroom::flow

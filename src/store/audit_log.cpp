@@ -166,10 +166,12 @@ void AuditLog::put_head_row(const Head& head) {
   db_.put(kHeadKind, room_, out.bytes(), {});
 }
 
-Statement AuditLog::write(Kind kind, Bytes body, uint64_t unix_seconds) {
+Statement AuditLog::write(Kind kind, Bytes body, uint64_t unix_seconds,
+                          const std::function<void()>& change) {
   Statement written;
   OnceDb::LogHead last;
   db_.transaction([&] {
+    if (change) change();
     End now = end();
     if (now.once_lost) {
       begin_again(now.head, now.head.last.incarnation + 1, "once.db was lost");
@@ -404,6 +406,14 @@ void AuditLog::append_alone(const LogEntry& entry) {
     (void)write(Kind::kResult, result_of(entry).encode(), entry.unix_seconds);
     once_.close_run(entry.run);
   }
+}
+
+void AuditLog::append_with(const LogEntry& note, const std::function<void()>& change) {
+  FLEXROOM_ASSERT(note.outcome == LogOutcome::kNote);
+  NoteBody body;
+  body.proposal = note.proposal;
+  body.text = note.text;
+  (void)write(Kind::kNote, body.encode(), note.unix_seconds, change);
 }
 
 Bytes AuditLog::refuse(const Digest& proposal, const std::string& reason) {

@@ -390,6 +390,35 @@ TEST_F(AuditLogTest, KilledBetweenTheTwoFilesNothingIsLostAndNoNumberIsSignedTwi
 }
 
 // E2: a member killed after the release says at its next start what may have happened.
+// A commit of a flow and its line (operations.md (c) "Logged").
+TEST_F(AuditLogTest, ANoteAndWhatItTellsOfAreDurableTogetherOrNeither) {
+  all_well(session(2));
+  const Bytes id = {1}, row = {2};
+  size_t entries = 0;
+  {
+    const Member m = member(0, true);
+    entries = m->verify().size();
+    m->append_with(entry(LogOutcome::kNote, "one"), [&] { m.db->put("change", id, row, {}); });
+    EXPECT_EQ(m->verify().size(), entries + 1);
+    EXPECT_THROW(m->append_with(entry(LogOutcome::kNote, "two"),
+                                [&] {
+                                  m.db->put("change", id, Bytes{3}, {});
+                                  throw InputError("disk", "is full", "");
+                                }),
+                 InputError);
+  }
+  const Member m = member(0, true);
+  EXPECT_EQ(m->verify().size(), entries + 1);
+  ASSERT_TRUE(m.db->get("change", id).has_value());
+  EXPECT_EQ(m.db->get("change", id)->meta, row);
+  // A log that cannot be written keeps the change away too.
+  m.once->set_log_head(room_, {1, 99, {}});
+  EXPECT_THROW(m->append_with(entry(LogOutcome::kNote, "three"),
+                              [&] { m.db->put("change", id, Bytes{4}, {}); }),
+               InputError);
+  EXPECT_EQ(m.db->get("change", id)->meta, row);
+}
+
 TEST_F(AuditLogTest, RunsThatEndedWithTheirProcessGetAnEntry) {
   for (const bool released : {false, true}) {
     Digest run{};
