@@ -52,12 +52,24 @@ std::optional<StoredValue> FlowRun::State::value(std::string_view name) {
     if (auto given = terms.given(name)) return given;
   }
   if (const auto input = flow.inputs.find(std::string(name)); input != flow.inputs.end()) {
-    // A member's own, which no store has; or a value of the room under another prefix.
-    const std::string source = source_of(input->second);
-    if (!source.starts_with("room:")) return std::nullopt;
-    return store.room_value(source.substr(5), name);
+    return value_of_input(input->first, input->second);
   }
   return store.value(run.id, flow.prefix, name);
+}
+
+/// Of a value of the room under another prefix, or of a secret that was imported or drawn; a
+/// member's own no store has.
+std::optional<StoredValue> FlowRun::State::value_of_input(const std::string& name,
+                                                          const Input& input) {
+  const std::string source = source_of(input);
+  if (const auto prefix = prefix_of_source(source)) return store.room_value(*prefix, name);
+  const auto secret = secret_of_source(source);
+  if (!secret || !terms.secret) return std::nullopt;
+  auto out = terms.secret(*secret);
+  if (!out) return std::nullopt;
+  out->meta.name = name;
+  out->meta.account = "secret " + *secret;
+  return out;
 }
 
 /// The account of the ledger: a place, never a version (tls-in-mpc.md §5.6).
@@ -260,8 +272,7 @@ void FlowRun::State::check_ready(const Step& step, const Ready& ready) {
   if (!ready.problem.empty()) throw FlowStop(ready.kind, ready.problem);
   for (const std::string& name : names_of(step)) {
     const auto input = flow.inputs.find(name);
-    const bool of_member =
-        input != flow.inputs.end() && !source_of(input->second).starts_with("room:");
+    const bool of_member = input != flow.inputs.end() && is_of_member(input->second, arguments);
     if (!of_member && !value(name)) {
       throw FlowStop(FlowStop::Kind::kRefused, fmt::format("READY: {} is not there", name));
     }

@@ -245,6 +245,7 @@ void Running::with_all() {
        [this](const flow::LogLine& line) { note_step(line); }, fault_,
        [this](const flow::Waiting& waiting) { note_wait(waiting); },
        [this](std::string_view name) { return read_.key ? read_.key->value(name) : std::nullopt; },
+       [&state](std::string_view name) { return secret_for_flow(state, std::string(name)); },
        [this](const flow::LogLine& line, const std::function<void()>& commit) {
          record_step(line, commit);
        }},

@@ -470,6 +470,8 @@ class History {
   std::map<std::string, std::string> arguments = {
       {"person", "m0"}, {"phone", "m0"}, {"payer", "m1"}, {"postal", "m1"}, {"claimant", "m1"}};
   Toy toy;
+  /// RunTerms::secret, at all members.
+  std::function<std::optional<StoredValue>(std::string_view name)> secret;
   std::vector<LogLine> log;                       // of member 0
   std::map<PartyId, std::vector<Waiting>> waits;  // of the last session
   /// Hears of every durable step, with that member's disk.
@@ -549,7 +551,9 @@ class History {
             [this, self](const Waiting& one) {
               const std::lock_guard lock(toy.mutex);
               waits[self].push_back(one);
-            }};
+            },
+            {},
+            secret};
   }
 
   void drive(FlowRun& run, PartyId self, Op op) {
