@@ -123,6 +123,7 @@ class FlowCrash : public ::testing::Test {
     out->toy.metadata = [] { return cloud::test::client_metadata(); };
     out->toy.inputs = {{"phone-number", "491701234567"},
                        {"card-number", kCard},
+                       {"payer-card", kCard},
                        {"postal-address", std::string(96, 'x')}};
     return out;
   }
@@ -246,6 +247,44 @@ TEST_F(FlowCrash, AnAccountIsMadeOnceWhereverItIsKilledSweep) {
       ASSERT_EQ(harm(*h, before, false), "");
     }
   }
+}
+
+// operations.md (f): the member's card is charged once, and the one card that it bought is the
+// room's, wherever its purchase is killed; then that one pays for the account.
+TEST_F(FlowCrash, ACardIsBoughtOnceWhereverItsPurchaseIsKilledSweep) {
+  const auto bought_once = [&](History& h, size_t charges, size_t cards) -> std::string {
+    const std::vector<std::string> paid = seen_->values("charge"),
+                                   made = seen_->values("card number");
+    if (paid.size() != charges + 1) return "charges: " + std::to_string(paid.size() - charges);
+    if (made.size() != cards + 1) return "cards: " + std::to_string(made.size() - cards);
+    if (paid.back() != kCard) return "another card was charged";
+    return h.current("card", "card-number") == made.back() ? "" : "the room has another card";
+  };
+  const auto counted = [&] {
+    return std::pair(seen_->values("charge").size(), seen_->values("card number").size());
+  };
+  const auto [no_charges, no_cards] = counted();
+  auto base = history();
+  ASSERT_TRUE(base->finish(file("buy-card"), 1)) << base->last[0];
+  ASSERT_EQ(bought_once(*base, no_charges, no_cards), "");
+  size_t turn = 0;
+  const size_t steps = base->steps(0);
+  for (const size_t at : some_of(steps, 9)) {
+    for (const Kill& kill : kills(at, turn++)) {
+      SCOPED_TRACE(std::to_string(at) + (kill.all ? " all" : " of " + std::to_string(kill.member)));
+      const auto [charges, cards] = counted();
+      auto h = history();
+      ASSERT_TRUE(fired(h->session(file("buy-card"), History::Op::kRun, kill), kill));
+      ASSERT_TRUE(h->finish(file("buy-card"))) << h->last[0] << " / " << h->last[1];
+      ASSERT_EQ(bought_once(*h, charges, cards), "");
+    }
+  }
+  const std::string card = base->current("card", "card-number");
+  const Counts before = counts();
+  base->arguments["payer"] = "room:card";
+  ASSERT_TRUE(base->finish(file("create-account"), 1)) << base->last[0];
+  ASSERT_EQ(harm(*base, before, false), "");
+  EXPECT_EQ(seen_->values("charge").back(), card);
 }
 
 TEST_F(FlowCrash, AKeyIsMadeOnceWhereverItIsKilledSweep) {
