@@ -27,8 +27,8 @@ void add_costs(const RoomConfig& room, const flow::Flow& file, RunScriptPlan& pl
     plan.handshake_ands += cost.handshake;
     plan.request_ands += cost.request + cost.answer;
     plan.request_bytes += step.request.size();
-    ++plan.calls;
   }
+  plan.calls = static_cast<unsigned>(file.lines.front().steps.size());
   plan.bytes_each_way =
       static_cast<double>(plan.ands()) *
       prep::and_bytes_to_each_peer(prep::triple_protocol(room.triples), room.link == "slow") *

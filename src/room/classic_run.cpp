@@ -80,6 +80,7 @@ class ClassicRun final : public FlowTask {
   bool is_same_ = false;  // all have the same record of it, of a machine that gets the same
   std::optional<runs::Run> run_;
   std::string not_written_;
+  bool committed_ = false;  // the flow has the machine's id, not this member's answer alone
 };
 
 ClassicRun::ClassicRun(Session& session, const RunScriptRequest& request)
@@ -310,6 +311,7 @@ void ClassicRun::take_instance(const std::map<std::string, std::string>& opened)
   const auto it = opened.find(kInstance);
   if (it == opened.end()) return;
   run_->instance_id = it->second;
+  committed_ = true;
   if (run_->state == runs::RunState::kStarting) run_->state = runs::RunState::kRunning;
 }
 
@@ -344,7 +346,7 @@ void ClassicRun::ended(const flow::RunId& run, const std::string& why, const std
       run_->state = runs::RunState::kNotStarted;
     }
     run_->flow_done = why.empty();
-    if (run_->flow_done && run_->instance_id.empty()) run_->state = runs::RunState::kGone;
+    if (run_->flow_done && !committed_) run_->state = runs::RunState::kGone;
     run_->detail = why.substr(0, kMostDetail);
   } catch (...) {
     joined_->note(words_of_caught());
@@ -386,7 +388,7 @@ RunStarted ClassicRun::run() {
 }
 
 RunStarted ClassicRun::started() {
-  if (run_->instance_id.empty()) end_gone();
+  if (!committed_) end_gone();
   RunStarted out;
   out.run = run_->id;
   out.status = 200;
