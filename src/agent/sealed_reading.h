@@ -42,7 +42,8 @@ class SealedReading {
   std::string read_code();
   http::HeaderLines read_header();
   std::optional<http::HeaderMarks> open_header_marks(size_t window);
-  std::vector<RecordByte> read_body(const http::HeaderLines& header);
+  std::vector<RecordByte> read_body(const http::HeaderLines& header,
+                                    http::NoType none = http::NoType::kRefused);
   http::FramingLines framing_lines(const http::HeaderLines& header);
   uint64_t content_length(const http::HeaderLine& line);
   bool leaves_connection();

@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kForm =
     "say METHOD HOST/PATH WHAT[+WHAT..] [xN] [after K], WHAT one of 400-599, late=MS, drop, cut, "
-    "truncate, gzip, echo, garble";
+    "truncate, gzip, echo, garble, untyped";
 constexpr unsigned kMostCalls = 1000000, kMostLate = 600000;
 
 [[noreturn]] void bad_rule(const std::string& rule, const std::string& what) {
@@ -43,6 +43,8 @@ void Faults::parse_what(const std::string& text, const std::string& what, Fault&
     fault.echo = true;
   } else if (what == "garble") {
     fault.garble = true;
+  } else if (what == "untyped") {
+    fault.untyped = true;
   } else if (what.starts_with("late=")) {
     fault.late = std::chrono::milliseconds(number(text, what.substr(5), kMostLate));
   } else {
@@ -109,6 +111,7 @@ Fault Faults::next(const Request& request) {
     out.compress |= one.compress;
     out.echo |= one.echo;
     out.garble |= one.garble;
+    out.untyped |= one.untyped;
   }
   return out;
 }
@@ -122,6 +125,10 @@ std::string echo_of(const Request& request) {
 
 void spoil(const Fault& fault, Response& response) {
   if (fault.garble && response.status >= 400) response.body = "<<<{\"" + response.body;
+  if (fault.untyped && response.status >= 400) {
+    std::erase_if(response.headers,
+                  [](const auto& header) { return lower(header.first) == "content-type"; });
+  }
   if (fault.compress) {
     response.body = gzip(response.body);
     response.headers.emplace_back("Content-Encoding", "gzip");

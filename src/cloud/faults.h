@@ -20,11 +20,12 @@ struct Fault {
   bool compress = false;              // Content-Encoding: gzip
   bool echo = false;                  // an error repeats the request, header and body
   bool garble = false;                // an error's body is not what its Content-Type says
+  bool untyped = false;               // an error has no Content-Type, as EC2's
 };
 
 /// Faults by call: "METHOD HOST/PATH WHAT[+WHAT..] [xN] [after K]", where METHOD may be * and PATH
-/// may end in *. WHAT: a status of 400 to 599, late=MS, drop, cut, truncate, gzip, echo, garble.
-/// xN: the first N such calls (otherwise all); after K: not the first K. Thread-safe.
+/// may end in *. WHAT: a status of 400 to 599, late=MS, drop, cut, truncate, gzip, echo, garble,
+/// untyped./// xN: the first N such calls (otherwise all); after K: not the first K. Thread-safe.
 class Faults {
  public:
   /// In place of those there are. Throws InputError for a rule that is none; nothing is changed.

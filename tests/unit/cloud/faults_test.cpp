@@ -121,6 +121,19 @@ TEST(Faults, ErrorsThatAreNotWhatTheySay) {
   EXPECT_FALSE(story.web.get(kSignupHost, "/key").json().is_discarded());  // not of errors alone
 }
 
+TEST(Faults, ErrorsWithoutATypeAsEc2SendsThem) {
+  const Fixture fixture;
+  Story story(fixture);
+  EXPECT_THAT(story.submit_email().header("content-type"), HasSubstr("application/json"));
+  story.admin.post("/faults", {"* signup.flexroom.example/* untyped"});
+  const Answer answer = story.submit_email();
+  EXPECT_EQ(answer.status, 401);
+  EXPECT_FALSE(answer.json().is_discarded());
+  EXPECT_EQ(answer.header("content-type"), "");
+  EXPECT_THAT(story.web.get(kSignupHost, "/key").header("content-type"),
+              HasSubstr("application/json"));  // not of errors alone
+}
+
 TEST(Faults, FromTheCommandLineAndIntoAFile) {
   SandboxOptions options;
   options.faults = {"GET mail.flexroom.example/domains 503 x1"};

@@ -519,6 +519,13 @@ TEST_F(FlowOpen, ARefusalNamesItsCodeOrAnother) {
   EXPECT_EQ(answer("{\"code\": \"Late\"}").code, "Late");
   EXPECT_EQ(answer("{\"code\": \"Never\"}").code, "other");
   EXPECT_EQ(answer("no JSON").code, "other");
+  response_.headers = {};  // as EC2 refuses (tls-in-mpc.md §5.6)
+  EXPECT_EQ(answer("{\"code\": \"Late\"}").code, "Late");
+  EXPECT_EQ(answer("{\"code\": \"Never\"}").code, "other");
+  response_.headers = {{"Content-Type", "text/html"}};
+  EXPECT_EQ(answer("{\"code\": \"Late\"}").code, "other");
+  response_.headers = {{"Content-Type", "application/json"}, {"content-type", "application/json"}};
+  EXPECT_EQ(answer("{\"code\": \"Late\"}").code, "other");
   response_.status = 503;
   EXPECT_EQ(answer("{\"code\": \"Late\"}").code, "");
 }
