@@ -139,7 +139,8 @@ class Running {
         engine_(joined, timeline_, std::move(read.inputs)),
         clock_(joined, Access::hooks(session)),
         decider_(Access::decider(session)),
-        person_(decider_),
+        person_(decider_,
+                [this] { return joined_.state().member().state_dir / "flows" / id_; }),
         fault_(Access::hooks(session) != nullptr ? Access::hooks(session)->fault : nullptr) {}
 
   FlowEnd run() {
