@@ -114,9 +114,11 @@ TEST(FlowBound, ShippedFilesAreRefusedByTheFirstStepThatIsNotBound) {
   for (const char* const name :
        {"enrol-totp", "run-script-classic", "quota-increase", "quota-state", "drop-totp",
         "buy-card", "buy-card-pdf", "support-case", "create-account", "create-session",
-        "support-mail"}) {
+        "support-mail", "chat-key"}) {
     EXPECT_EQ(said(name), "") << name;
   }
+  // Who reads the answer is a member by its name in the file.
+  EXPECT_THAT(said("ask-chat"), HasSubstr("hospital-a"));
 }
 
 // A session token may stand in a signed header (tls-in-mpc.md §6.2).
