@@ -88,6 +88,7 @@ TEST_P(ShippedAnswers, ACodeIsFoundWhereTheServiceSaysNoType) {
             Said(400, "InvalidKeyPair.Duplicate"));
   EXPECT_EQ(refused(answer_with(pair, answers_as_sent().at("09e-ec2-error-VcpuLimitExceeded"))),
             Said(400, "other"));
+  if (GetParam() > 2) return;  // what is wrong with an answer is judged by public code
   // One that is there must be the right one, and the only one.
   const std::string typed = ec2_refusal("InvalidKeyPair.Duplicate");
   const auto with_lines = [&](const std::string& lines) {
@@ -96,10 +97,7 @@ TEST_P(ShippedAnswers, ACodeIsFoundWhereTheServiceSaysNoType) {
   EXPECT_EQ(with_lines("Content-Type: text/xml;charset=UTF-8\r\n"),
             Said(400, "InvalidKeyPair.Duplicate"));
   EXPECT_EQ(with_lines("Content-Type: text/html\r\n"), Said(400, "other"));
-  if (GetParam() == 2) {
-    EXPECT_EQ(with_lines("Content-Type: text/xml\r\nContent-Type: text/xml\r\n"),
-              Said(400, "other"));
-  }
+  EXPECT_EQ(with_lines("Content-Type: text/xml\r\nContent-Type: text/xml\r\n"), Said(400, "other"));
 }
 
 TEST(ShippedOpenAnswers, ACodeIsFoundWhereTheServiceSaysNoType) {
@@ -151,6 +149,7 @@ SealedPlan escaped_code() {
 }
 
 TEST_P(ShippedAnswers, ACodeBetweenEscapedQuotesIsKept) {
+  if (GetParam() > 2) return;  // searches of three members: sealed_body_test.cpp
   const std::string& sent = answers_as_sent().at("mail/otp-escaped-text");
   ConnectionRig& all = support::rig(GetParam(), "escaped code", escaped_code);
   support::expect_kept(answer_with(all, sent), "042917");
@@ -167,13 +166,15 @@ TEST(ShippedOpenAnswers, TheDomainThatTheFileNamesIsOpenForRegistration) {
   const http::Response response = http::parse_response(as_bytes(sent));
   flow::Step step = *shipped_file("create-account").step("GetDomains");
   step.type = "application/ld+json";
+  AnswerTerms with = terms();
+  with.fill = [](std::string_view text) { return std::string(text); };
   for (const auto& [domain, is_open] : {std::pair("first.test", false),
                                         {"second.test", false},
                                         {"third.test", true},
                                         {"fourth.test", false}}) {
     ASSERT_TRUE(step.item.has_value());
     step.item->filters.front().value = domain;
-    const flow::StepAnswer got = open_answer(step, response, terms());
+    const flow::StepAnswer got = open_answer(step, response, with);
     EXPECT_EQ(got.none, !is_open) << domain;
     EXPECT_EQ(got.failure, "");
   }
