@@ -148,15 +148,14 @@ SealedPlan escaped_code() {
   return plan;
 }
 
-TEST_P(ShippedAnswers, ACodeBetweenEscapedQuotesIsKept) {
-  if (GetParam() > 2) return;  // searches of three members: sealed_body_test.cpp
-  const std::string& sent = answers_as_sent().at("mail/otp-escaped-text");
-  ConnectionRig& all = support::rig(GetParam(), "escaped code", escaped_code);
-  support::expect_kept(answer_with(all, sent), "042917");
-  // What may be a seventh digit is none of a code.
-  const std::string longer = replaced(replaced(sent, "Content-Length: 312", "Content-Length: 318"),
-                                      "042917\\\"\\r", "042917\\u0030\\\"\\r");
-  support::expect_failure(answer_with(all, longer), "not found");
+// A departure (docs/status.md): of a text that holds an escape nothing is taken, though the code
+// stands in it whole (tls-in-mpc.md §5.4: a class-checked string has no escape).
+TEST_P(ShippedAnswers, ACodeBetweenEscapedQuotesIsNotTakenByName) {
+  if (GetParam() > 2) return;  // what is wrong with an answer is judged by public code
+  const Report report = answer_with(support::rig(GetParam(), "escaped code", escaped_code),
+                                    answers_as_sent().at("mail/otp-escaped-text"));
+  support::expect_failure(report, "escaped text");
+  for (const auto& member : report.members) EXPECT_EQ(member.leak.opened_bytes, 0u);
 }
 
 // The domain is a literal of the file, because the owner of another one would read the mails: not
