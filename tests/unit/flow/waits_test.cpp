@@ -49,37 +49,6 @@ on.exhausted = "next"
   EXPECT_GE(told, 1u);
 }
 
-// A mail service that is asked too often, whose answer that the box was made was lost, and whose
-// mail comes at the sixth poll: one box, one address, and the mail is read and deleted once.
-TEST_P(FlowWaits, AMailServiceThatIsSlowAndThrottlesCostsNothing) {
-  History h(GetParam());
-  size_t asked = 0, polls = 0, deleted = 0;
-  h.toy.provider = [&](const ToyRequest& q) -> std::optional<ToyAnswer> {
-    if (q.host != "mail.flexroom.example") return h.toy.world.call(q);
-    if (q.path == "/accounts") {
-      if (++asked == 1) {
-        return ToyAnswer{429, {{"hydra:description", "Too many requests"}}, {}, {}};
-      }
-      (void)h.toy.world.call(q);  // made, and the answer of it is lost on the way
-    }
-    if (q.path == "/messages" && ++polls <= 5) {
-      return ToyAnswer{
-          200, {{"hydra:member", nlohmann::json::array()}}, {}, {}, "application/ld+json"};
-    }
-    if (q.method == "DELETE") ++deleted;
-    return h.toy.world.call(q);
-  };
-  ASSERT_TRUE(h.finish(load_shipped("create-account"), 1)) << h.last[0];
-  EXPECT_EQ(asked, 2u);
-  EXPECT_EQ(polls, 6u);
-  EXPECT_EQ(deleted, 1u);
-  ASSERT_EQ(h.toy.world.boxes.size(), 1u);
-  // Services fold the case of an address: one of mixed case would not be found again.
-  const std::string& address = h.toy.world.boxes.begin()->first;
-  EXPECT_EQ(address, http::to_lower(address));
-  EXPECT_EQ(h.toy.world.accounts.size(), 1u);
-}
-
 TEST_P(FlowWaits, TheOthersAreToldWhosePersonIsAsked) {
   History h(GetParam());
   ASSERT_TRUE(h.finish(load_shipped("create-account"), 1)) << h.last[0];
