@@ -245,7 +245,7 @@ AndTriples SessionPrep::take_from_stock(size_t count) {
   if (count == 0 || stock_.front().size() >= count) return take_front(count);
   AndTriples out;
   for (AuthBits* part : {&out.x, &out.y, &out.z}) {
-    *part = AuthBits(party_.id(), party_.num_parties(), count);
+    *part = AuthBits::unwritten(party_.id(), party_.num_parties(), count);
   }
   for (size_t done = 0; done < count;) {
     AndTriples part = take_front(std::min(count - done, stock_.front().size()));
