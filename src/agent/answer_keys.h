@@ -56,6 +56,7 @@ class AnswerKeys {
   prep::AuthBits first_block(size_t record);
 
   void confirm() { circuits_.confirm(); }
+  void add_ids(std::vector<Digest>& out) const { circuits_.add_ids(out); }
   void erase();
 
   static constexpr std::string_view kKeys = "answer keys", kUpdate = "answer key update";

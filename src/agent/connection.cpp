@@ -226,6 +226,7 @@ Reply Connection::call_next(const Request& request, Timeline& timeline) {
                 AbortCode::kDisagreement);
   s.release(request, timeline);
   return s.receive(request, timeline);
+  s.mark_instances();
 }
 
 std::vector<Reply> Connection::call_all(const std::vector<Request>& requests,

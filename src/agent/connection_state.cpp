@@ -181,6 +181,7 @@ void Connection::State::begin(std::span<const Request> all, const ServerBytes::C
   ready.field(machine->client_hello_record());
   for (const Request& request : all) ready.field(request.id).field(request.text);
   views.agree("tls/ready", ready.digest(), AbortCode::kDisagreement);
+  mark_instances();
 
   server =
       std::make_unique<ServerBytes>(party(), config.courier, connect,
@@ -192,6 +193,15 @@ void Connection::State::begin(std::span<const Request> all, const ServerBytes::C
     server->write_farewell(machine->alert_record());
     throw;
   }
+}
+
+// One durable step for all that may start up to the end of the answer (boolean-engine.md §8.2).
+void Connection::State::mark_instances() {
+  std::vector<Digest> ids;
+  if (next == 0) ids.push_back(handshake.circuit->id());
+  for (size_t k = next; k < requests.size(); ++k) ids.push_back(requests[k].instance->id());
+  read->add_ids(ids);
+  context.journal.mark_ahead(ids);
 }
 
 // Up to the sealed record at the service.

@@ -116,6 +116,7 @@ struct Connection::State {
   void release(const Request& request, Timeline& timeline);
   Released released_request(const Request& request, Timeline& timeline);
   Reply receive(const Request& request, Timeline& timeline);
+  void mark_instances();
   void shake_hands(Timeline& timeline);
   void run_gc_a(const std::vector<uint8_t>& c, const Digest& h1);
   Bytes encrypt(const Request& request);

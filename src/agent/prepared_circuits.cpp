@@ -62,6 +62,12 @@ boolean::Outputs PreparedCircuits::run(Prepared& circuit, const Inputs& inputs, 
                                        const Digest& a4) {
   const mpc::Program& program = *circuit.program;
   boolean::OnlineInputs online = empty_inputs(program);
+void PreparedCircuits::add_ids(std::vector<Digest>& out) const {
+  for (const Prepared& circuit : circuits_) {
+    if (circuit.instance != nullptr && !ran(circuit)) out.push_back(circuit.instance->id());
+  }
+}
+
   RandomOracle view = views.of(circuit.name);
   view.field(a4).field(uint64_t{ran_.size()}).field(uint64_t{inputs.generation});
   for (const auto& [name, bits] : inputs.dyn) online.dyn[program.input_group(name)] = bits;

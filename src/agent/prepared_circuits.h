@@ -41,6 +41,9 @@ class PreparedCircuits {
   uint64_t num_ands() const;
   uint64_t num_triples() const;
 
+  /// Ids of all that did not run yet, for Journal::mark_ahead().
+  void add_ids(std::vector<Digest>& out) const;
+
   /// A circuit of that name that has not run yet, or null where none was prepared (any more).
   Prepared* find(std::string_view name);
   /// Each that find() would still give, in their order.

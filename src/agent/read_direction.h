@@ -68,6 +68,8 @@ class ReadDirection {
   /// Of the next answer of ReadTerms::to_come, behind the one before it.
   virtual void prepare_next(std::shared_ptr<const SealedPlan> plan);
   /// Takes what the request circuit kept for this direction.
+  /// Ids of what reading the next answer may start.
+  virtual void add_ids(std::vector<Digest>& /* out */) const {}
   virtual void take(const mpc::Program& program, boolean::Outputs& outputs) = 0;
   /// The answer. What the service does ends in the reply; what a member does, aborts.
   virtual Reply read(const Released& request) = 0;

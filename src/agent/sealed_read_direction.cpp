@@ -31,6 +31,10 @@ class SealedReadDirection final : public ReadDirection {
     prepare(answers_.back());
   }
   uint64_t num_ands() const override { return num_ands_; }
+  void add_ids(std::vector<Digest>& out) const override {
+    keys_.add_ids(out);
+    answers_.front().circuits.add_ids(out);
+  }
 
   void take(const mpc::Program& program, boolean::Outputs& outputs) override {
     keys_.take(program, outputs);

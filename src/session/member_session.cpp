@@ -13,29 +13,12 @@
 #include "prep/rows.h"
 #include "prep/session_hello.h"
 #include "session/epoch_agreement.h"
+#include "session/once_journal.h"
 #include "session/room_terms.h"
 #include "session/signing_keys.h"
 #include "store/epoch_store.h"
 
 namespace flexroom::session {
-namespace {
-
-class OnceJournal final : public agent::Journal {
- public:
-  OnceJournal(store::OnceDb& once, const Digest& session) : once_(once), session_(session) {}
-  void mark(std::string_view kind, ByteView id) override {
-    // Whatever becomes of this process: from here on the request may have left.
-    if (kind == "release") once_.run_released(session_);
-    if (once_.mark(kind, id)) return;
-    throw ProtocolAbort(AbortCode::kReuse, kind, "this single-use item was used before");
-  }
-
- private:
-  store::OnceDb& once_;
-  const Digest session_;
-};
-
-}  // namespace
 
 void record_abort(store::OnceDb& once, const ProtocolAbort& abort, PartyId self) {
   switch (abort.abort_class()) {
@@ -72,7 +55,7 @@ struct MemberSession::Engines {
         arith(party, source),
         engine(party, source),
         journal(once, party.scope().sid) {
-    engine.set_start_hook([this](const Digest& id) { journal.mark("instance", id); });
+    engine.set_start_hook([this](const Digest& id) { journal.start(id); });
     if (progress) {
       engine.set_progress(
           [progress](uint64_t done, uint64_t total) { progress("garbling", done, total); });

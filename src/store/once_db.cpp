@@ -409,18 +409,31 @@ void OnceDb::operator_accepts() {
   });
 }
 
+void OnceDb::require_not_burned(std::string_view what) {
+  if (!counters().burned) return;
+  throw ProtocolAbort(AbortCode::kEpochBurned, what, "another session saw a check fail");
+}
+
 bool OnceDb::mark(std::string_view kind, ByteView id) {
+  const ByteView ids[] = {id};
+  return put_marks(kind, ids);
+}
+
+bool OnceDb::mark_all(std::string_view kind, std::span<const Digest> ids) {
+  const std::vector<ByteView> views(ids.begin(), ids.end());
+  return put_marks(kind, views);
+}
+
+bool OnceDb::put_marks(std::string_view kind, std::span<const ByteView> ids) {
   bool first = false;
   db_->transaction([&] {
     // Decided here and not when the session began: another one may have burned the epoch since.
-    if (counters().burned) {
-      throw ProtocolAbort(AbortCode::kEpochBurned, kind, "another session saw a check fail");
-    }
-    first = !marked(kind, id);
+    require_not_burned(kind);
+    first = std::none_of(ids.begin(), ids.end(), [&](ByteView id) { return marked(kind, id); });
     if (!first) return;
     Bytes of;  // epoch and session
     if (epoch_ && session_) of = Writer().raw(*epoch_).raw(*session_).take();
-    db_->put("mark/" + std::string(kind), id, of, {});
+    for (const ByteView id : ids) db_->put("mark/" + std::string(kind), id, of, {});
     if (!of.empty()) db_->put(kMarkKinds, as_bytes(kind), {}, {});
   });
   return first;
