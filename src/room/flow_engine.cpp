@@ -199,7 +199,9 @@ FlowEngine::FlowEngine(Joined& joined, agent::Timeline& timeline,
       values_(joined.session()),
       signing_(joined, values_),
       connections_(joined.session().party()),
-      inputs_(std::move(inputs)) {}
+      inputs_(std::move(inputs)) {
+  joined.session().expect_more_triples();
+}
 
 std::map<std::string, flow::NewSecret> FlowEngine::draw(const flow::Flow& flow,
                                                         const flow::RunId& run) {

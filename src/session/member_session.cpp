@@ -351,6 +351,7 @@ void MemberSession::reserve_triples(size_t count) {
   const size_t missing = triples_to_make(count);
   if (missing > 0) engines_->live.stock_triples(missing);
 }
+void MemberSession::expect_more_triples() { engines_->live.expect_more(); }
 boolean::Engine& MemberSession::engine() { return engines_->engine; }
 
 void MemberSession::load(const std::vector<store::RecordMeta>& secrets) {

@@ -68,6 +68,8 @@ class MemberSession {
   void fill_pool(size_t count);
   /// Makes triples now, with progress, so that `count` more are at hand (stock counts).
   void reserve_triples(size_t count);
+  /// Further ones are reserved in this session (SessionPrep::expect_more()).
+  void expect_more_triples();
   /// How many of `count` are not in stock.
   size_t triples_to_make(size_t count);
 
