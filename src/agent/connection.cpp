@@ -50,6 +50,7 @@ Connection::Connection(Context context, ConnectionConfig config, RequestPlan pla
   terms.no_secret = s.config.no_secret;
   terms.requests = s.plans.size();
   terms.to_come = s.config.to_come;
+  terms.leaves_over = context.left_over != nullptr;
   if (s.config.receive == ReceiveMode::kSealed) {
     terms.sealed = s.config.sealed;
     for (const LaterRequest& later : s.config.later) terms.later.push_back(later.sealed);
@@ -110,6 +111,7 @@ void Connection::prepare(Timeline& timeline) {
     timeline.begin(phase::kGarbleAnswer, s.read->num_ands());
   }
   s.read->prepare(s.context);
+  if (s.config.receive == ReceiveMode::kSealed) timeline.set_ands(s.read->num_ands());
   s.prepared = true;
   timeline.end();
 }
@@ -224,9 +226,9 @@ Reply Connection::call_next(const Request& request, Timeline& timeline) {
                     .field(request.text)
                     .digest(),
                 AbortCode::kDisagreement);
+  s.mark_instances();
   s.release(request, timeline);
   return s.receive(request, timeline);
-  s.mark_instances();
 }
 
 std::vector<Reply> Connection::call_all(const std::vector<Request>& requests,

@@ -27,6 +27,7 @@ struct ReadTerms {
   std::vector<std::shared_ptr<const SealedPlan>> later;  // and of those behind it (§4.9)
   size_t requests = 1;                                   // of the connection, as far as known
   RequestsToCome to_come;                                // and those that are not
+  bool leaves_over = false;  // what is prepared and not needed goes to the next answer
 
   /// Bytes of records that answers of that length may take.
   size_t max_records() const {
@@ -67,9 +68,9 @@ class ReadDirection {
   virtual uint64_t num_ands() const { return 0; }
   /// Of the next answer of ReadTerms::to_come, behind the one before it.
   virtual void prepare_next(std::shared_ptr<const SealedPlan> plan);
-  /// Takes what the request circuit kept for this direction.
   /// Ids of what reading the next answer may start.
   virtual void add_ids(std::vector<Digest>& /* out */) const {}
+  /// Takes what the request circuit kept for this direction.
   virtual void take(const mpc::Program& program, boolean::Outputs& outputs) = 0;
   /// The answer. What the service does ends in the reply; what a member does, aborts.
   virtual Reply read(const Released& request) = 0;

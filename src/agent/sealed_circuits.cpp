@@ -110,22 +110,25 @@ size_t SealedCircuits::blocks_of(const mpc::Program& program) {
 }
 
 void SealedCircuits::add_blocks(std::string_view name, size_t blocks) {
-  add(name, sized(kTypes, blocks, circuits::keystream_circuit));
+  add_general(name, sized(kTypes, blocks, circuits::keystream_circuit));
 }
 
 // Blocks may come in breaks + 1 pieces of any sizes. Each piece wastes less than a step: every size
 // is twice the one below it, and of each but the largest there is one a piece, so that whoever
-// takes the largest first never lacks a smaller one (keystream_for).
+// takes the largest first never lacks a smaller one (keystream_for). One piece in parts wastes less
+// than two steps, of fewer circuits.
 void SealedCircuits::add_keystream(std::string_view name, size_t blocks, size_t breaks) {
   size_t left = in_steps(blocks + kBlockStep * breaks);
-  for (size_t size = kBlockStep; breaks > 0 && size < kBlocksPerCircuit; size *= 2) {
+  const bool whole = breaks == 0 && !in_parts_;
+  const size_t smallest = breaks > 0 ? kBlockStep : 2 * kBlockStep;
+  for (size_t size = smallest; !whole && size < kBlocksPerCircuit; size *= 2) {
     for (size_t piece = 0; piece <= breaks && left >= size; ++piece, left -= size) {
       add_blocks(name, size);
     }
   }
   while (left > 0) {
     size_t size = kBlocksPerCircuit;
-    while (size > left) size = breaks > 0 ? size / 2 : left;
+    while (size > left) size = whole ? left : size / 2;
     add_blocks(name, size);
     left -= size;
   }
@@ -150,31 +153,31 @@ void SealedCircuits::add_header() {
   const size_t windows = header_windows(plan_);
   add_keystream(kHeaderBlocks, (plan_.header_max + 15) / 16, key_updates_ + windows - 1);
   for (size_t window = 0; window < windows; ++window) {
-    add(kHeader, sized(kHeader, plan_.header_max, circuits::header_outline_circuit));
+    add_general(kHeader, sized(kHeader, plan_.header_max, circuits::header_outline_circuit));
   }
   for (const SealedItem& item : plan_.items) {
     if (!std::holds_alternative<SealedCookie>(item.at)) continue;
-    add(kAge, sized(kAge, kAgeDigits, age_circuit));
-    add(kDate, sized(kDate, kDateBytes, date_circuit));
+    add_general(kAge, sized(kAge, kAgeDigits, age_circuit));
+    add_general(kDate, sized(kDate, kDateBytes, date_circuit));
   }
 }
 
 void SealedCircuits::add_body() {
   if (!plan_.prepares_body() && !plan_.keep_alive) return;
-  add(kDigits, sized(kDigits, kLengthDigits, digits_circuit));
+  add_general(kDigits, sized(kDigits, kLengthDigits, digits_circuit));
   if (!plan_.prepares_body()) return;
   // Each chunk has a line of 3 to 7 bytes, read in at most three steps, and the last one is empty.
   const size_t lines = plan_.max_chunks + 1;
   for (size_t k = 0; k < 3 * lines; ++k) {
-    add(kSizeLine, sized(kSizeLine, kSizeBytes, size_line_circuit));
+    add_general(kSizeLine, sized(kSizeLine, kSizeBytes, size_line_circuit));
   }
   const size_t arrivals = plan_.keep_alive ? plan_.records : 1;
   add_keystream(kBodyBlocks, (plan_.body_max + 9 * lines) / 16 + 1, key_updates_ + arrivals - 1);
   switch (plan_.body_kind()) {
     case SealedBodyKind::kJson:
-      return add(kBody, sized("json", plan_.body_max, circuits::json_outline_circuit));
+      return add_general(kBody, sized("json", plan_.body_max, circuits::json_outline_circuit));
     case SealedBodyKind::kXml:
-      return add(kBody, sized("xml", plan_.body_max, circuits::xml_outline_circuit));
+      return add_general(kBody, sized("xml", plan_.body_max, circuits::xml_outline_circuit));
     case SealedBodyKind::kText:
       return;  // no outline: patterns read the whole of it
   }
@@ -190,13 +193,13 @@ void SealedCircuits::add_values() {
   if (!sets.empty()) add(kClasses, fresh(circuits::class_circuit(sets_of(sets))));
 }
 
-SealedCircuits::SealedCircuits(const SealedPlan& plan, size_t key_updates)
-    : plan_(plan), key_updates_(key_updates) {
+SealedCircuits::SealedCircuits(const SealedPlan& plan, size_t key_updates, bool in_parts)
+    : plan_(plan), key_updates_(key_updates), in_parts_(in_parts) {
   // One at a time: how many records are looked at together is known when they are there.
   for (size_t block = 0; block < plan_.records + plan_.spare_blocks; ++block) {
-    add(kTypes, sized(kTypes, 1, circuits::keystream_circuit));
+    add_general(kTypes, sized(kTypes, 1, circuits::keystream_circuit));
   }
-  add(kStatus, sized(kStatus, 0, status_circuit));
+  add_general(kStatus, sized(kStatus, 0, status_circuit));
   if (!plan_.reads_header()) return;
   add_header();
   add_body();

@@ -13,9 +13,10 @@ namespace flexroom::agent {
 class SealedCircuits : public PreparedCircuits {
  public:
   /// `key_updates`: those that this answer may meet. Budgeted by the connection, any of them may
-  /// come in any answer.
-  SealedCircuits(const SealedPlan& plan, size_t key_updates);
-  explicit SealedCircuits(const SealedPlan& plan) : SealedCircuits(plan, plan.key_updates) {}
+  /// come in any answer. `in_parts`: keystream is cut so that what is not needed can be left for
+  /// the next answer.
+  SealedCircuits(const SealedPlan& plan, size_t key_updates, bool in_parts);
+  explicit SealedCircuits(const SealedPlan& plan) : SealedCircuits(plan, plan.key_updates, false) {}
 
   /// Keystream blocks that are still prepared under that name.
   size_t keystream_left(std::string_view name) const;
@@ -45,6 +46,7 @@ class SealedCircuits : public PreparedCircuits {
 
   const SealedPlan& plan_;
   const size_t key_updates_;
+  const bool in_parts_;
 };
 
 /// Header outlines that are prepared: the window of an answer that is read while it comes may end

@@ -14,8 +14,8 @@ class SealedReadDirection final : public ReadDirection {
  public:
   explicit SealedReadDirection(const ReadTerms& terms)
       : terms_(terms), key_updates_(bounds_of(terms).updates), keys_(bounds_of(terms)) {
-    answers_.emplace_back(terms.sealed, key_updates_);
-    for (const auto& plan : terms.later) answers_.emplace_back(plan, key_updates_);
+    add(terms.sealed);
+    for (const auto& plan : terms.later) add(plan);
     num_ands_ = keys_.num_ands();
     for (const Prepared& answer : answers_) num_ands_ += answer.circuits.num_ands();
   }
@@ -26,7 +26,7 @@ class SealedReadDirection final : public ReadDirection {
     for (Prepared& answer : answers_) prepare(answer);
   }
   void prepare_next(std::shared_ptr<const SealedPlan> plan) override {
-    answers_.emplace_back(std::move(plan), key_updates_);
+    add(std::move(plan));
     num_ands_ += answers_.back().circuits.num_ands();
     prepare(answers_.back());
   }
@@ -49,7 +49,12 @@ class SealedReadDirection final : public ReadDirection {
   /// Of the answer that was read last.
   void confirm() override {
     keys_.confirm();
-    answers_.front().circuits.confirm();
+    Prepared& answer = answers_.front();
+    answer.circuits.confirm();
+    if (context_->left_over != nullptr) {
+      answer.circuits.leave(*context_->left_over);
+      context_->left_over->put_products(std::move(answer.products));
+    }
     answers_.pop_front();
   }
 
@@ -71,6 +76,7 @@ class SealedReadDirection final : public ReadDirection {
     request.begin(phase::kReadAnswer);
     SealedReading reading(answer, *records_);
     SealedReply reply = reading.read();
+    prepared.products = std::move(answer.products);
     reply.goes_on = reply.goes_on && !request.server.ended() &&
                     !request.machine.application_fault() && !request.machine.has_partial_record();
     if (!reply.goes_on) request.server.close();
@@ -80,19 +86,32 @@ class SealedReadDirection final : public ReadDirection {
  private:
   /// One answer's plan and what is prepared for it.
   struct Prepared {
-    Prepared(std::shared_ptr<const SealedPlan> the_plan, size_t key_updates)
-        : plan(std::move(the_plan)), circuits(*plan, key_updates) {}
+    Prepared(std::shared_ptr<const SealedPlan> the_plan, size_t key_updates, bool in_parts)
+        : plan(std::move(the_plan)), circuits(*plan, key_updates, in_parts) {}
     std::shared_ptr<const SealedPlan> plan;
     SealedCircuits circuits;
     std::vector<prep::VecTriple> products;
   };
 
+  void add(std::shared_ptr<const SealedPlan> plan) {
+    answers_.emplace_back(std::move(plan), key_updates_, terms_.leaves_over);
+  }
+
   void prepare(Prepared& answer) {
-    if (answer.plan->reads_header()) {
-      answer.products =
-          context_->source.vec_triples(std::vector<size_t>(answer.plan->tests_max, 1));
-    }
+    PreparedStock* const left_over = context_->left_over;
+    if (left_over != nullptr) left_over->agree(context_->party);
+    if (answer.plan->reads_header()) prepare_tests(answer, left_over);
     answer.circuits.prepare(*context_);
+    num_ands_ -= answer.circuits.ands_taken();
+  }
+  void prepare_tests(Prepared& answer, PreparedStock* left_over) {
+    const size_t most = answer.plan->tests_max;
+    if (left_over != nullptr) answer.products = left_over->take_products(most);
+    const std::vector<size_t> missing(most - answer.products.size(), 1);
+    if (missing.empty()) return;
+    for (prep::VecTriple& made : context_->source.vec_triples(missing)) {
+      answer.products.push_back(std::move(made));
+    }
   }
 
   // At most 8 KeyUpdates a connection (§3.6).
@@ -161,13 +180,16 @@ class SealedReadDirection final : public ReadDirection {
 
 }  // namespace
 
-uint64_t sealed_answer_triples(const SealedPlan& plan, const RequestsToCome& to_come) {
+uint64_t sealed_answer_triples(const SealedPlan& plan, const RequestsToCome& to_come,
+                               const PreparedStock* left_over) {
   const AnswerKeys keys(
       {plan.records + to_come.records, plan.record_bytes + to_come.record_bytes, plan.key_updates});
-  return keys.num_triples() + next_answer_triples(plan);
+  return keys.num_triples() + next_answer_triples(plan, left_over);
 }
 
-uint64_t next_answer_triples(const SealedPlan& plan) { return SealedCircuits(plan).num_triples(); }
+uint64_t next_answer_triples(const SealedPlan& plan, const PreparedStock* left_over) {
+  return SealedCircuits(plan, plan.key_updates, left_over != nullptr).num_triples(left_over);
+}
 
 std::unique_ptr<ReadDirection> make_sealed_read_direction(const ReadTerms& terms) {
   if (terms.sealed == nullptr) {

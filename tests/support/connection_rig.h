@@ -109,14 +109,16 @@ class ConnectionRig {
 
   using Configure = std::function<void(PartyId, agent::ConnectionConfig&)>;
   /// `to_come`: plans of the answers to requests that are laid out while it runs
-  /// (ConnectionConfig::to_come).
+  /// (ConnectionConfig::to_come). `leaves_over`: with a PreparedStock.
   explicit ConnectionRig(size_t n, Configure configure = nullptr,
-                         std::vector<std::shared_ptr<const agent::SealedPlan>> to_come = {})
+                         std::vector<std::shared_ptr<const agent::SealedPlan>> to_come = {},
+                         bool leaves_over = false)
       : n_(n),
         dealer_(n),
         members_(n),
         configure_(std::move(configure)),
-        to_come_(std::move(to_come)) {
+        to_come_(std::move(to_come)),
+        leaves_over_(leaves_over) {
     text_ = Bytes(kSignatureOffset + 64 + 20, '.');
     for (size_t k = 0; k < kSecret.size(); ++k) text_[kSecretOffset + k] = 0;
     for (size_t k = 0; k < 64; ++k) text_[kSignatureOffset + k] = 0;
@@ -173,6 +175,7 @@ class ConnectionRig {
     std::unique_ptr<boolean::Engine> engine;
     MarkJournal journal;
     prep::AuthBits secret, kout;
+    agent::PreparedStock left_over;
     std::unique_ptr<agent::Connection> connection;
   };
 
@@ -215,7 +218,9 @@ class ConnectionRig {
     if (i == 0) num_later_ = config.later.size();
     if (i == 0) suite_ = config.suite;
     m.connection = std::make_unique<agent::Connection>(
-        agent::Context{*m.party, source, *m.arith, *m.engine, m.journal}, config, plan_);
+        agent::Context{*m.party, source, *m.arith, *m.engine, m.journal,
+                       leaves_over_ ? &m.left_over : nullptr},
+        config, plan_);
     agent::Timeline timeline(*m.party);
     m.connection->prepare(timeline);
   }
@@ -491,6 +496,7 @@ class ConnectionRig {
   Bytes text_;
   agent::RequestPlan plan_;
   std::vector<std::shared_ptr<const agent::SealedPlan>> to_come_;
+  const bool leaves_over_;
   const Bytes key_ = Bytes(32, 0x42);
   TestService::Seen* seen_ = nullptr;
   bool pipelined_ = false;

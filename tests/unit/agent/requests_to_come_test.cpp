@@ -41,9 +41,9 @@ std::shared_ptr<const SealedPlan> shared(SealedPlan plan, bool keep_alive) {
 }
 
 /// A status alone, a cookie, a key out of a body.
-ConnectionRig& three(size_t n) {
-  static std::map<size_t, std::unique_ptr<ConnectionRig>> rigs;
-  auto& rig = rigs[n];
+ConnectionRig& three(size_t n, bool leaves_over = false) {
+  static std::map<std::pair<size_t, bool>, std::unique_ptr<ConnectionRig>> rigs;
+  auto& rig = rigs[{n, leaves_over}];
   if (rig) return *rig;
   SealedPlan status = small_plan();
   status.statuses = {200, 204};
@@ -54,7 +54,7 @@ ConnectionRig& three(size_t n) {
         config.receive = agent::ReceiveMode::kSealed;
         config.sealed = first;
       },
-      std::vector{shared(cookie_plan(), true), shared(json_plan(), false)});
+      std::vector{shared(cookie_plan(), true), shared(json_plan(), false)}, leaves_over);
   return *rig;
 }
 
@@ -109,6 +109,41 @@ TEST_P(RequestsToComeTest, EachIsLaidOutBehindTheAnswerBeforeIt) {
   }
   EXPECT_EQ(report.kept_next(0, 0), "a1b2c3d4");
   EXPECT_EQ(report.kept_next(1, 0), "abc+/123=");
+}
+
+// §4.2: what an answer left serves the next one, and nothing of what they say is another.
+TEST_P(RequestsToComeTest, WhatAnAnswerLeftServesTheNext) {
+  ConnectionRig& members = three(GetParam(), true);
+  const Report report = members.run(scenario(2));
+  const Report alone = three(GetParam()).run(scenario(2));
+  ASSERT_TRUE(report.ended && alone.ended);
+  ASSERT_EQ(report.seen.requests.size(), 3u);
+  EXPECT_EQ(report.kept_next(0, 0), "a1b2c3d4");
+  EXPECT_EQ(report.kept_next(1, 0), "abc+/123=");
+  for (PartyId i = 0; i < members.size(); ++i) {
+    const Member& member = report.members[i];
+    ASSERT_EQ(member.next.size(), 2u) << member.where << ": " << member.detail;
+    EXPECT_TRUE(member.next[1].sealed) << member.next[1].where << ": " << member.next[1].detail;
+    EXPECT_EQ(member.sent_count("sealed/left over"), 2 * (members.size() - 1));
+    EXPECT_LT(member.sent_count("boolean/prepare") + 15 * (members.size() - 1),
+              alone.members[i].sent_count("boolean/prepare"));
+    EXPECT_LT(member.sent_count("boolean/F2 rows"),
+              alone.members[i].sent_count("boolean/F2 rows") + (i == 0 ? 1 : 0));
+  }
+}
+
+// Attack: a member says that it has other circuits left over.
+TEST_P(RequestsToComeTest, OtherCircuitsLeftOverStopAllBeforeAnythingIsMarked) {
+  ConnectionRig& members = three(GetParam(), true);
+  Scenario one = scenario(1);
+  one.tamper = [](const net::MessageId& message, Bytes& payload) {
+    if (message.sender == 1 && message.label == "sealed/left over") payload.front() ^= 1;
+  };
+  const Report report = members.run(one);
+  expect_nothing_marked(report);
+  for (PartyId i = 0; i < members.size(); ++i) {
+    if (i != 1) EXPECT_EQ(report.members[i].next.at(0).code, AbortCode::kDisagreement);
+  }
 }
 
 // What the service says or does behind the answer, before the next request is laid out.
