@@ -72,6 +72,34 @@ uint64_t Connection::num_ands() const {
          state_->read->num_ands();
 }
 
+/// Together, so that the members garble side by side; gives their ANDs.
+uint64_t Connection::State::garble() {
+  const size_t n = party().num_parties();
+  std::vector<boolean::Preparation> circuits;
+  handshake.program = suite.handshake_program(config.group, n);
+  std::vector<prep::AuthBits> zero(handshake.program->inputs.size());
+  for (size_t i = 0; i < n; ++i) {
+    zero[handshake.program->input_group(fmt::format("rho_{}", i))] =
+        std::move(handshake.token->rho[i]);
+  }
+  uint64_t ands = handshake.program->num_ands();
+  circuits.push_back({handshake.program, std::move(zero), "gc-a"});
+  for (size_t k = 0; k < requests.size(); ++k) {
+    std::shared_ptr<const mpc::Program>& program = requests[k].program;
+    if (k > 0) program = suite.later_request_program(plans[k], k);
+    if (program == nullptr) program = suite.request_program(plans[k], n);
+    ands += program->num_ands();
+    zero = std::vector<prep::AuthBits>(program->inputs.size());
+    if (k == 0) write->bind(*program, zero);
+    circuits.push_back({program, std::move(zero), k == 0 ? "gc-b" : "gc-later"});
+  }
+  std::vector<std::unique_ptr<boolean::Instance>> instances =
+      context.engine.prepare(std::move(circuits));
+  handshake.circuit = std::move(instances.front());
+  for (size_t k = 0; k < requests.size(); ++k) requests[k].instance = std::move(instances[k + 1]);
+  return ands;
+}
+
 void Connection::prepare(Timeline& timeline) {
   State& s = *state_;
   FLEXROOM_ASSERT(!s.prepared);
@@ -82,30 +110,10 @@ void Connection::prepare(Timeline& timeline) {
   h.token.emplace(std::move(tokens.front()));
   h.own_key_share = arith::key_share(*h.token);
 
-  const size_t n = s.party().num_parties();
-  timeline.begin(phase::kGarbleHandshake);
-  h.program = s.suite.handshake_program(s.config.group, n);
-  timeline.set_ands(h.program->num_ands());
-  std::vector<prep::AuthBits> zero_a(h.program->inputs.size());
-  for (size_t i = 0; i < n; ++i) {
-    zero_a[h.program->input_group(fmt::format("rho_{}", i))] = std::move(h.token->rho[i]);
-  }
-  h.circuit = s.context.engine.prepare(h.program, std::move(zero_a), "gc-a");
-
   timeline.begin(phase::kPowers);
   s.write = s.suite.write_direction(s.context, s.longest_plans());
-  timeline.begin(phase::kGarbleRequest);
-  uint64_t request_ands = 0;
-  for (size_t k = 0; k < s.requests.size(); ++k) {
-    auto& [program, instance] = s.requests[k];
-    if (k > 0) program = s.suite.later_request_program(s.plans[k], k);
-    if (program == nullptr) program = s.suite.request_program(s.plans[k], n);
-    request_ands += program->num_ands();
-    timeline.set_ands(request_ands);
-    std::vector<prep::AuthBits> zero(program->inputs.size());
-    if (k == 0) s.write->bind(*program, zero);
-    instance = s.context.engine.prepare(program, std::move(zero), k == 0 ? "gc-b" : "gc-later");
-  }
+  timeline.begin(phase::kGarble);
+  timeline.set_ands(s.garble());
   if (s.config.receive == ReceiveMode::kSealed) {
     timeline.begin(phase::kGarbleAnswer, s.read->num_ands());
   }

@@ -93,6 +93,7 @@ struct Connection::State {
   std::vector<RequestPlan> longest_plans() const;
   /// Whether the service said nothing behind the answer, agreed by all.
   bool is_idle();
+  uint64_t garble();
   /// The scope of the connection, until the ScopeRestorer of the caller.
   void enter_scope();
   bool is_courier() const { return context.party.id() == config.courier; }

@@ -12,11 +12,14 @@ void PreparedCircuits::add(std::string_view name, std::shared_ptr<const mpc::Pro
 
 void PreparedCircuits::prepare(const Context& context, const ZeroInputs& zero_inputs) {
   context_ = &context;
-  for (Prepared& circuit : circuits_) {
+  std::vector<boolean::Preparation> all;
+  for (const Prepared& circuit : circuits_) {
     std::vector<prep::AuthBits> zero(circuit.program->inputs.size());
     if (zero_inputs) zero_inputs(circuit, zero);
-    circuit.instance = context_->engine.prepare(circuit.program, std::move(zero), circuit.name);
+    all.push_back({circuit.program, std::move(zero), circuit.name});
   }
+  std::vector<std::unique_ptr<boolean::Instance>> made = context_->engine.prepare(std::move(all));
+  for (size_t k = 0; k < made.size(); ++k) circuits_[k].instance = std::move(made[k]);
 }
 
 uint64_t PreparedCircuits::num_ands() const {

@@ -19,7 +19,7 @@ constexpr double kPublishedCookieSeconds = 200;
 void add_request_bytes(BenchReport& report, const nlohmann::json& member) {
   const auto garbled = [](const nlohmann::json& phases) {
     uint64_t ands = 0;
-    (void)seconds_of(phases, {agent::phase::kGarbleRequest}, &ands);
+    (void)seconds_of(phases, {agent::phase::kGarble}, &ands);
     return static_cast<double>(ands);
   };
   const auto add = [&](const char* name, const char* suite, const nlohmann::json& shorter,

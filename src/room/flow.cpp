@@ -111,8 +111,8 @@ ReadFlow read_flow(session::MemberState& state, const FlowRequest& request, Deci
 /// AND gates of the circuits that were garbled in the phases from `first` on.
 uint64_t ands_garbled(const std::vector<agent::Timeline::Phase>& phases, size_t first) {
   static const std::set<std::string_view> garbled = {
-      agent::phase::kSigningKey,      agent::phase::kSlots,         kEncryptPhase,
-      agent::phase::kGarbleHandshake, agent::phase::kGarbleRequest, agent::phase::kGarbleAnswer};
+      agent::phase::kSigningKey, agent::phase::kSlots,         kEncryptPhase,
+      agent::phase::kGarble,     agent::phase::kGarbleRequest, agent::phase::kGarbleAnswer};
   uint64_t out = 0;
   for (size_t k = first; k < phases.size(); ++k) {
     if (garbled.contains(phases[k].name)) out += phases[k].ands;

@@ -47,11 +47,14 @@ class AgentAttack : public ::testing::TestWithParam<size_t> {
       EXPECT_FALSE(member.released);
     }
   }
-  /// Labels of GC-B are the second set of labels that a garbler sends.
+  /// Labels of GC-B are the second set of labels that a garbler sends, or the first of the one that
+  /// evaluated GC-A.
   void expect_no_label_of_gc_b(const Report& report, PartyId except = kNoParty) {
-    for (PartyId i = 1; i < report.members.size(); ++i) {
+    for (PartyId i = 0; i < report.members.size(); ++i) {
       if (i == except) continue;
-      EXPECT_LE(report.members[i].sent_count("boolean/O2 labels"), 1u) << i;
+      EXPECT_LE(report.members[i].sent_count("boolean/O2 labels"),
+                i == members().evaluators().gc_a ? 0u : 1u)
+          << i;
     }
   }
 };
@@ -142,7 +145,7 @@ TEST_P(AgentAttack, EquivocatedFlightStopsAtA2) {
     expect_nothing_happened(report, AbortClass::kNetwork);
     expect_no_label_of_gc_b(report);
     EXPECT_EQ(report.members[victim].sent_count("boolean/O3 label proof"),
-              victim == 0 ? GetParam() - 1 : 0u);  // that of GC-A alone
+              victim == members().evaluators().gc_a ? GetParam() - 1 : 0u);  // of GC-A alone
     EXPECT_TRUE(report.members[0].code == AbortCode::kViewMismatch ||
                 report.members[1].code == AbortCode::kViewMismatch);
   }
@@ -258,29 +261,32 @@ TEST_P(AgentAttack, EarlyEndOfTheAnswerIsNoAnswer) {
 TEST_P(AgentAttack, OutputSharesLeaveBehindTheProofs) {
   const Report report = run({});
   for (PartyId i = 0; i < GetParam(); ++i) {
-    size_t proofs = 0, outputs = 0;
+    // Of each instance a proof, then shares: label proofs go to all, c-proofs to the evaluator.
+    size_t label_proofs = 0, c_proofs = 0, outputs = 0;
     for (const net::MessageId& message : report.members[i].sent) {
-      const bool proof =
-          message.label == (i == 0 ? "boolean/O3 label proof" : "boolean/O4 c-proof");
-      const bool output = message.label == "boolean/outputs";
-      if (proof && (i != 0 || message.receiver == last())) ++proofs;
-      if (output && message.receiver == (i == last() ? i - 1 : last())) ++outputs;
-      EXPECT_LE(outputs, proofs);
+      if (message.label == "boolean/O3 label proof") ++label_proofs;
+      if (message.label == "boolean/O4 c-proof") ++c_proofs;
+      if (message.label == "boolean/outputs") ++outputs;
+      EXPECT_LE(outputs, label_proofs + c_proofs * (GetParam() - 1));
     }
-    EXPECT_EQ(outputs, 2u);
+    EXPECT_EQ(outputs, 2 * (GetParam() - 1));
   }
   // The evaluator answers with shares only after the garblers' c-proof held.
+  const PartyId evaluator = members().evaluators().gc_b;
+  const PartyId garbler = evaluator == 0 ? 1 : 0;
+  const size_t before = members().evaluators().gc_a == evaluator ? 1 : 0;
   Scenario scenario;
-  scenario.tamper = [](const net::MessageId& message, Bytes& payload) {
+  scenario.tamper = [=](const net::MessageId& message, Bytes& payload) {
     // One of the garblers: the same change at two of them would cancel in the sum.
-    if (message.label == "boolean/O4 c-proof" && message.index == 1 && message.sender == 1) {
+    if (message.label == "boolean/O4 c-proof" && message.sender == garbler &&
+        message.receiver == evaluator && message.index == before) {
       payload[0] ^= 1;
     }
   };
   const Report cheated = run(scenario);
-  EXPECT_EQ(cheated.members[0].code, AbortCode::kCProof);
-  EXPECT_EQ(cheated.members[0].sent_count("boolean/outputs"), GetParam() - 1);  // of GC-A
-  EXPECT_EQ(cheated.members[0].sent_count("tls/tag share"), 0u);
+  EXPECT_EQ(cheated.members[evaluator].code, AbortCode::kCProof);
+  EXPECT_EQ(cheated.members[evaluator].sent_count("boolean/outputs"), GetParam() - 1);  // of GC-A
+  EXPECT_EQ(cheated.members[evaluator].sent_count("tls/tag share"), 0u);
 }
 
 // 49: whatever the network flips, the epoch lives: no member blames another.

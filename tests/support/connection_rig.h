@@ -9,7 +9,9 @@
 
 #include "agent/connection.h"
 #include "agent/memory_journal.h"
+#include "agent/suite.h"
 #include "base/sha256_block.h"
+#include "boolean/evaluators.h"
 #include "support/dealer.h"
 #include "support/forked.h"
 #include "support/memory_mesh.h"
@@ -145,6 +147,27 @@ class ConnectionRig {
     return out + '\x17';
   }
   PartyId courier() const { return 1; }
+  /// Who evaluates GC-A and GC-B of a connection with one request (boolean-engine.md §6.7).
+  struct Evaluators {
+    PartyId gc_a, gc_b;
+    /// Instances of the two that this party evaluates.
+    size_t count(PartyId party) const {
+      return (party == gc_a ? size_t{1} : 0) + (party == gc_b ? size_t{1} : 0);
+    }
+  };
+  const Evaluators& evaluators() {
+    if (evaluators_) return *evaluators_;
+    const agent::Suite& suite = agent::suite_of(*suite_);
+    boolean::EvaluatorPlan plan(n_);
+    if (const uint64_t tag = suite.tag_ands(n_); tag != 0) {  // prepared before them
+      plan.count({&tag, 1}, plan.assign({&tag, 1}));
+    }
+    const uint64_t ands[] = {
+        suite.handshake_program(agent::ConnectionConfig{}.group, n_)->num_ands(),
+        suite.request_program(plan_, n_)->num_ands()};
+    const std::vector<PartyId> assigned = plan.assign(ands);
+    return evaluators_.emplace(Evaluators{assigned[0], assigned[1]});
+  }
   size_t size() const { return n_; }
 
   Report run(const Scenario& scenario) {
@@ -490,6 +513,7 @@ class ConnectionRig {
   Configure configure_;
   Bytes text_;
   agent::RequestPlan plan_;
+  std::optional<Evaluators> evaluators_;
   std::vector<std::shared_ptr<const agent::SealedPlan>> to_come_;
   const Bytes key_ = Bytes(32, 0x42);
   TestService::Seen* seen_ = nullptr;

@@ -66,7 +66,8 @@ TEST(Bench, QuickRunGivesEveryFigure) {
   std::ifstream plot(options.plot);
   std::ostringstream svg;
   svg << plot.rdbuf();
-  for (const char* text : {"garble request circuit", "member 3", "RTT 20 ms, 1000 Mbit/s"}) {
+  for (const char* text :
+       {"garble handshake and request circuits", "member 3", "RTT 20 ms, 1000 Mbit/s"}) {
     EXPECT_THAT(svg.str(), HasSubstr(text));
   }
   std::filesystem::remove(options.plot);
