@@ -156,8 +156,9 @@ void add_run_script(BenchReport& report, const RunScriptFigures& two) {
       largest(two.calls, "bytes"), "B each way", std::nullopt,
       fmt::format(
           "what the member that sends more sent to the other in that run, before TLS and TCP "
-          "(the evaluator {:.1f} MB): {}",
+          "(members 0 and 1: {:.1f} and {:.1f} MB): {}",
           1e-6 * two.calls.front().at("bytes").get<double>(),
+          1e-6 * two.calls.back().at("bytes").get<double>(),
           most_of(two.calls.back().at("bytes_of")))};
   report.figures["run_script_lean_warm_s"] = {
       two.warm, "s", std::nullopt,

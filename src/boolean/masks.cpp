@@ -218,7 +218,7 @@ MaskMaker::MaskMaker(net::Party& party, prep::Source& source, Instance::Data& in
 MaskMaker::~MaskMaker() { wipe(&delta_, sizeof delta_); }
 
 std::unique_ptr<MaskSlab> MaskMaker::next() {
-  const uint32_t count = std::min(kAndsPerSlab, program_.num_ands() - next_);
+  const uint32_t count = std::min(ands_per_slab(party_.num_parties()), program_.num_ands() - next_);
   if (count == 0) return nullptr;
   std::unique_ptr<MaskSlab> slab(new MaskSlab(party_, program_, delta_, next_, count));
   const auto ands = std::span(program_.ands).subspan(next_, count);

@@ -13,7 +13,10 @@ namespace flexroom::boolean {
 /// ANDs whose masks are made together: one Open of their operands, with a tag of its own
 /// (boolean-engine.md §2.3). What lives only between that Open and the rows, 224 bytes an AND at
 /// n = 2, exists for two slabs at a time however large the circuit is.
-inline constexpr uint32_t kAndsPerSlab = 1u << 16;
+/// More parties have more instances in work at a time, each with a share for more peers.
+constexpr uint32_t ands_per_slab(size_t num_parties) {
+  return num_parties == 2 ? 1u << 16 : 1u << 15;
+}
 
 /// Authenticated masks at the ANDs of one slab.
 struct AndMasks {

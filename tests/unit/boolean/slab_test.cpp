@@ -1,3 +1,4 @@
+#include "boolean/garble.h"
 #include "boolean/masks.h"
 
 #include "unit/boolean/scenario.h"
@@ -10,7 +11,9 @@ namespace {
 
 constexpr std::string_view kOperands = "boolean/F1 operands";
 constexpr std::string_view kRows = "boolean/F2 rows";
-constexpr size_t kMessagesOfASlab = 2;  // rows of 2^16 ANDs, 2^15 a message
+size_t messages_of_a_slab(const Scenario& s) {
+  return ands_per_slab(s.num_parties) / kAndsPerMessage;
+}
 
 class SlabsOf : public ::testing::TestWithParam<Roles> {
  protected:
@@ -39,7 +42,8 @@ class SlabsOf : public ::testing::TestWithParam<Roles> {
     return scenario;
   }
   static size_t num_slabs(const Scenario& s) {
-    return (s.program->num_ands() + kAndsPerSlab - 1) / kAndsPerSlab;
+    const uint32_t slab = ands_per_slab(s.num_parties);
+    return (s.program->num_ands() + slab - 1) / slab;
   }
 };
 INSTANTIATE_TEST_SUITE_P(Parties, SlabsOf, ::testing::ValuesIn(all_roles({2, 3})));
@@ -47,8 +51,8 @@ INSTANTIATE_TEST_SUITE_P(Parties, SlabsOf, ::testing::ValuesIn(all_roles({2, 3})
 TEST_P(SlabsOf, SeveralSlabsComputeTheCircuit) {
   const size_t n = GetParam().num_parties;
   const Scenario s = large_scenario(GetParam());
-  ASSERT_EQ(num_slabs(s), 3u);
-  ASSERT_NE(s.program->num_ands() % kAndsPerSlab, 0u);
+  ASSERT_EQ(num_slabs(s), n == 2 ? 3u : 5u);
+  ASSERT_NE(s.program->num_ands() % ands_per_slab(n), 0u);
   support::Dealer dealer(n);
   const auto run = run_scenario(s, dealer);
   expect_correct(s, dealer, run);
@@ -89,7 +93,7 @@ TEST_P(SlabsOf, RowsOfASlabWaitForItsOperands) {
       });
       EXPECT_EQ(code, AbortCode::kMac) << liar << " lies to " << honest;
       if (honest == s.evaluator) continue;
-      EXPECT_EQ(rows[honest], kMessagesOfASlab) << "party " << honest;
+      EXPECT_EQ(rows[honest], messages_of_a_slab(s)) << "party " << honest;
     }
   }
 }
@@ -103,7 +107,7 @@ TEST_P(SlabsOf, ARowOfALaterSlabIsChecked) {
       [](Bytes& payload) {
         for (size_t at = 0; at < payload.size(); at += 16) payload[at] ^= 2;
       },
-      kMessagesOfASlab);
+      messages_of_a_slab(s));
   support::Dealer dealer(s.num_parties);
   const auto run = run_scenario(s, dealer, options);
   for (const auto& outcome : run.outcomes) EXPECT_FALSE(outcome.value.has_value());
