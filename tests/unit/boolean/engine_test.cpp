@@ -16,7 +16,12 @@ class EngineOf : public ::testing::TestWithParam<Roles> {
   static size_t num_parties() { return GetParam().num_parties; }
   static PartyId evaluator() { return GetParam().evaluator; }
 };
-INSTANTIATE_TEST_SUITE_P(Parties, EngineOf, ::testing::ValuesIn(all_roles({2, 3, 4})));
+std::vector<Roles> engine_roles() {
+  std::vector<Roles> out = all_roles({2, 3});
+  out.push_back({4, 2});
+  return out;
+}
+INSTANTIATE_TEST_SUITE_P(Parties, EngineOf, ::testing::ValuesIn(engine_roles()));
 
 TEST_P(EngineOf, RandomCircuitsGiveThePlainResult) {
   const uint32_t batches[] = {1, 7, 64, 200};

@@ -17,7 +17,6 @@ using mpc::Builder;
 using mpc::InputKind;
 using mpc::OutputKind;
 
-constexpr std::string_view kPrepareLabel = "boolean/prepare";
 constexpr std::string_view kOperandsLabel = "boolean/F1 operands";
 constexpr std::string_view kRowsLabel = "boolean/F2 rows";
 
