@@ -188,10 +188,20 @@ void Connection::State::begin(std::span<const Request> all, const ServerBytes::C
   try {
     shake_hands(timeline);
   } catch (const ProtocolAbort&) {
-    // No HS_OK of this member is out: the alert serves nobody's request (§3.6).
-    server->write_farewell(machine->alert_record());
+    say_farewell();
     throw;
   }
+}
+
+// No HS_OK of this member is out: the alert serves nobody's request (§3.6). Behind ServerHello it
+// takes c_hs, to which every member that found the flight bad gives its share.
+void Connection::State::say_farewell() {
+  Bytes alert = machine->alert_record();
+  if (handshake.c_hs && machine->owes_sealed_alert()) {
+    const std::optional<Digest> c_hs = handshake.c_hs->open_for_alert();
+    if (c_hs) alert = machine->sealed_alert_record(*c_hs);
+  }
+  server->write_farewell(alert);
 }
 
 // Up to the sealed record at the service.
@@ -260,16 +270,19 @@ void Connection::State::shake_hands(Timeline& timeline) {
   run_gc_a(c, server_hello.digest);
 
   timeline.begin(phase::kServerFlight);
-  handshake.h2 = feed_until(tls::EventKind::kServerFinished,
-                            machine->set_handshake_secrets(handshake.c_hs, handshake.s_hs))
-                     .digest;
+  handshake.h2 =
+      feed_until(tls::EventKind::kServerFinished, machine->set_server_secret(handshake.s_hs))
+          .digest;
 }
 
 // Requests that are sent before any answer leave in one flight behind the last release: the socket
 // is not touched while members run a circuit together.
 void Connection::State::send(const Bytes& record) {
   if (!is_courier()) return;
-  if (next == 0) flight = machine->client_finished_record();
+  if (next == 0) {
+    flight = machine->client_finished_record(handshake.c_hs->result());
+    handshake.c_hs.reset();
+  }
   append(flight, record);
   if (config.pipelined && next + 1 < plans.size()) return;
   released = next + 1;  // the courier's own shares leave inside the tags, here and not before
@@ -307,7 +320,8 @@ void Connection::State::run_gc_a(const std::vector<uint8_t>& c, const Digest& h1
   inputs.pub[program.input_group("kw_s_hs")] = word_bits(words.server);
   inputs.view = views.of("gc-a").field(h1).field(c).digest();
   boolean::Outputs outputs = context.engine.run(*handshake.circuit, inputs);
-  handshake.c_hs = digest_of_bits(outputs.opened[program.output_group("c_hs")]);
+  handshake.c_hs.emplace(party(), context.source.delta(),
+                         std::move(outputs.kept[program.output_group("c_hs")]), config.courier);
   handshake.s_hs = digest_of_bits(outputs.opened[program.output_group("s_hs")]);
   handshake.kin_ms =
       sha256_state_from(digest_of_bits(outputs.opened[program.output_group("kin_ms")]));
@@ -352,6 +366,7 @@ Bytes Connection::State::encrypt(const Request& request) {
   const mpc::Program& program = *requests[next].program;
   const boolean::OnlineInputs inputs = request_inputs(request);
   write->mark(context.journal, handshake.csid);
+  if (next == 0) handshake.c_hs->agreed();
   boolean::Outputs outputs = context.engine.run(*requests[next].instance, inputs);
   if (next == 0) {
     read->take(program, outputs);
@@ -370,7 +385,8 @@ Bytes Connection::State::encrypt(const Request& request) {
 }
 
 // A3: this member's share of the tag is its signature under the request; it goes to the courier
-// alone, with the view it stands for.
+// alone, with the view it stands for. Beside the first goes its share of c_hs
+// (tls-complete.md §4.2): every member's HS_OK was compared when GC-B ran.
 Bytes Connection::State::seal(const Request& request, const Bytes& ciphertext,
                               uint64_t server_offset) {
   // Before the tag: what it opens on the way may count as one already (§4.7).
@@ -396,11 +412,16 @@ Block Connection::State::open_tag(const prep::AuthField& share, const Digest& a3
   if (!is_courier()) {
     released = next + 1;
     party().send(config.courier, "tls/A3", a3);
+    if (next == 0) {
+      handshake.c_hs->give();
+      handshake.c_hs.reset();
+    }
     opening.send_to(config.courier);
     return {};
   }
   for (const PartyId j : party().peers()) {
     views.expect(j, "tls/A3", a3, AbortCode::kViewMismatch);
+    if (next == 0) handshake.c_hs->take_from(j);
     opening.receive_from(j);
   }
   return opening.result().front();

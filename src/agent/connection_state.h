@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "agent/client_secret.h"
 #include "agent/connection.h"
 #include "agent/suite.h"
 #include "agent/views.h"
@@ -12,7 +13,7 @@
 
 namespace flexroom::agent {
 
-/// What the handshake needs and leaves: from the nonces to c_hs, s_hs, Kin(MS) and the share of
+/// What the handshake needs and leaves: from the nonces to s_hs, Kin(MS) and the shares of c_hs and
 /// Kout(MS).
 struct HandshakeState {
   Bytes own_nonce;  // nonce, commitment randomness
@@ -24,8 +25,9 @@ struct HandshakeState {
 
   // of the running connection
   Digest csid{};
-  Digest c_hs{}, s_hs{};  // opened
-  Sha256State kin_ms{};   // opened
+  Digest s_hs{};         // opened
+  Sha256State kin_ms{};  // opened
+  std::optional<ClientSecret> c_hs;
   prep::AuthBits kout_ms;
   Digest h2{};
 
@@ -35,6 +37,7 @@ struct HandshakeState {
   }
   void erase() {
     forget_secrets();
+    c_hs.reset();
     circuit.reset();
   }
 };
@@ -117,6 +120,7 @@ struct Connection::State {
   Released released_request(const Request& request, Timeline& timeline);
   Reply receive(const Request& request, Timeline& timeline);
   void shake_hands(Timeline& timeline);
+  void say_farewell();
   void run_gc_a(const std::vector<uint8_t>& c, const Digest& h1);
   Bytes encrypt(const Request& request);
   boolean::OnlineInputs request_inputs(const Request& request);

@@ -60,7 +60,7 @@ mpc::Circuit gc_a(NamedGroup group, size_t num_parties) {
     const StateWords inner = sha256_compress_pub(handshake.inner, round_words_of(round_words));
     return bits_of(hmac_outer(handshake.outer, inner));
   };
-  builder.add_output("c_hs", OutputKind::kOpenAll, traffic_secret(kw_c_hs));
+  builder.add_output("c_hs", OutputKind::kKeep, traffic_secret(kw_c_hs));
   builder.add_output("s_hs", OutputKind::kOpenAll, traffic_secret(kw_s_hs));
 
   const HmacKeyWords derived = hmac_key(text_of(hmac(handshake, derived_message())));

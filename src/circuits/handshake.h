@@ -21,7 +21,8 @@ namespace flexroom::circuits {
 ///       pub  "c" [field bits]: x + sum rho_i mod p
 ///       pub  "kw_c_hs", "kw_s_hs" [2 048 each]: round words of the inner hash's block of
 ///            hkdf_label_message("c hs traffic" / "s hs traffic", H1, 32)
-/// Out   open "c_hs", "s_hs" [256 each]: client and server handshake traffic secrets
+/// Out   keep "c_hs", open "s_hs" [256 each]: client and server handshake traffic secrets; c_hs is
+///       opened at A3 or never (tls-complete.md §4.2)
 ///       open "kin_ms" [256]: inner HMAC state of the master secret
 ///       keep "kout_ms" [256]: its outer state
 /// Size  n = 2: 324 646 ANDs (X25519), 324 650 (P-256); 509 / 511 for each further party

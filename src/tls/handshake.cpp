@@ -90,10 +90,9 @@ std::vector<Event> ClientHandshake::feed(ByteView bytes) {
   });
 }
 
-std::vector<Event> ClientHandshake::set_handshake_secrets(const Digest& c_hs, const Digest& s_hs) {
+std::vector<Event> ClientHandshake::set_server_secret(const Digest& s_hs) {
   FLEXROOM_ASSERT(phase_ == Phase::kSecrets || phase_ == Phase::kDead);
   return run([&] {
-    c_hs_ = c_hs;
     s_hs_ = s_hs;
     server_keys_ = traffic_keys(s_hs, *hello_.suite);
     phase_ = Phase::kEncryptedExtensions;
@@ -202,6 +201,7 @@ void ClientHandshake::on_message(const Bytes& message) {
   const ByteView body = ByteView(message).subspan(4);
   if (type != static_cast<uint8_t>(due(phase_))) {
     if (type == static_cast<uint8_t>(HandshakeType::kCertificateRequest)) {
+      certificate_requested_ = true;
       server_fault("handshake",
                    "the server asks for a client certificate (CertificateRequest); Flexroom never "
                    "sends one, since any member could then answer with its own");
@@ -264,22 +264,33 @@ void ClientHandshake::on_application_record(const RawRecord& record) {
   }
 }
 
-Bytes ClientHandshake::client_finished_record() const {
+Bytes ClientHandshake::client_finished_record(const Digest& c_hs) const {
   FLEXROOM_ASSERT(phase_ == Phase::kApplication);
   static constexpr uint8_t kOne[] = {1};
   Bytes out = plain_record(ContentType::kChangeCipherSpec, 0x0303, kOne);
-  const Bytes finished = handshake_message(HandshakeType::kFinished, finished_mac(c_hs_, h2_));
-  append(out, aead_seal(traffic_keys(c_hs_, *hello_.suite), 0, ContentType::kHandshake, finished));
+  const Bytes finished = handshake_message(HandshakeType::kFinished, finished_mac(c_hs, h2_));
+  append(out, aead_seal(traffic_keys(c_hs, *hello_.suite), 0, ContentType::kHandshake, finished));
   return out;
 }
 
-Bytes ClientHandshake::alert_record() const {
+Bytes ClientHandshake::alert_content() const {
   constexpr uint8_t kFatal = 2;
-  const Bytes content = {kFatal, static_cast<uint8_t>(alert_)};
-  if (alert_ == Alert::kNone) return {};
-  if (died_in_ == Phase::kServerHello) return plain_record(ContentType::kAlert, 0x0303, content);
-  if (died_in_ == Phase::kSecrets || died_in_ >= Phase::kApplication) return {};
-  return aead_seal(traffic_keys(c_hs_, *hello_.suite), 0, ContentType::kAlert, content);
+  return {kFatal, static_cast<uint8_t>(alert_)};
+}
+
+Bytes ClientHandshake::alert_record() const {
+  if (alert_ == Alert::kNone || died_in_ != Phase::kServerHello) return {};
+  return plain_record(ContentType::kAlert, 0x0303, alert_content());
+}
+
+bool ClientHandshake::owes_sealed_alert() const {
+  return alert_ != Alert::kNone && died_in_ > Phase::kSecrets && died_in_ < Phase::kApplication &&
+         !certificate_requested_;
+}
+
+Bytes ClientHandshake::sealed_alert_record(const Digest& c_hs) const {
+  FLEXROOM_ASSERT(owes_sealed_alert());
+  return aead_seal(traffic_keys(c_hs, *hello_.suite), 0, ContentType::kAlert, alert_content());
 }
 
 std::vector<RawRecord> ClientHandshake::take_application_records() {

@@ -52,7 +52,8 @@ enum class Phase : uint8_t {
 /// bytes (tls-in-mpc.md §3).
 ///
 /// Setting    pure: bytes and events in, bytes and events out; no I/O, no clock but the policy's.
-///            All state is public or opened (c_hs, s_hs)
+///            All state is public or opened (s_hs); c_hs is lent to it where a record under it is
+///            due
 /// Guarantee  kServerFinished comes only if the server's flight is exactly EncryptedExtensions,
 ///            Certificate, CertificateVerify, Finished with C1-C5 of §3.5, at any fragmentation;
 ///            equal bytes give equal H1 and H2
@@ -72,18 +73,22 @@ class ClientHandshake {
   /// Server bytes in stream order, cut anywhere. At most 128 KB are kept while the secrets are
   /// awaited.
   std::vector<Event> feed(ByteView bytes);
-  /// After kServerHello, once: the opened c_hs and s_hs. Processes what has arrived meanwhile.
-  std::vector<Event> set_handshake_secrets(const Digest& c_hs, const Digest& s_hs);
+  /// After kServerHello, once: the opened s_hs. Processes what has arrived meanwhile.
+  std::vector<Event> set_server_secret(const Digest& s_hs);
   /// The server closed its direction (or the relay says so). Aborts unless in kApplication.
   void end_of_stream();
 
   /// After kServerFinished: ChangeCipherSpec (RFC 8446 D.4) and our Finished under c_hs.
-  Bytes client_finished_record() const;
+  Bytes client_finished_record(const Digest& c_hs) const;
   /// After an abort: the record with the fatal alert that says so, for the courier to send while no
-  /// member has agreed to the flight (§3.6). In the clear up to ServerHello, under
-  /// c_hs behind it; empty between the two, where there is no c_hs, and when the server itself
-  /// ended the connection.
+  /// member has agreed to the flight (§3.6), in the clear. Empty behind ServerHello and when the
+  /// server itself ended the connection.
   Bytes alert_record() const;
+  /// The same behind ServerHello, where the alert is sealed: whether c_hs may be opened for it. Not
+  /// where the server asked for a client certificate: whoever knows c_hs could answer with its own
+  /// (tls-complete.md §4.2).
+  bool owes_sealed_alert() const;
+  Bytes sealed_alert_record(const Digest& c_hs) const;
   /// The records after the server's Finished that have not been taken yet, still protected.
   std::vector<RawRecord> take_application_records();
   /// What is wrong behind the server's Finished: a bad record header, an unprotected record, more
@@ -108,6 +113,7 @@ class ClientHandshake {
   void on_alert(ByteView content);
   void on_message(const Bytes& message);
   void on_server_hello(ByteView body);
+  Bytes alert_content() const;
   void on_finished(ByteView body, const Digest& transcript_before);
 
   HandshakeConfig config_;
@@ -127,7 +133,7 @@ class ClientHandshake {
   int change_cipher_specs_ = 0;
   size_t flight_bytes_ = 0;
   uint64_t server_seq_ = 0;
-  Digest c_hs_{};
+  bool certificate_requested_ = false;
   Digest s_hs_{};
   TrafficKeys server_keys_;
   CertificateList certificates_;

@@ -139,7 +139,8 @@ class Replay {
     inputs.pub[a->input_group("kw_c_hs")] = agent::word_bits(words.client);
     inputs.pub[a->input_group("kw_s_hs")] = agent::word_bits(words.server);
     boolean::Outputs outputs = engine_.run(*gc_a, inputs);
-    out_.c_hs = opened(outputs, *a, "c_hs");
+    out_.c_hs = agent::bytes_of_bits(
+        prep::open_bits(party_, source_.delta(), outputs.kept[a->output_group("c_hs")], "c_hs"));
     out_.s_hs = opened(outputs, *a, "s_hs");
     out_.kin_ms = opened(outputs, *a, "kin_ms");
     kout_ms_ = std::move(outputs.kept[a->output_group("kout_ms")]);

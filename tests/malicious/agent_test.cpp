@@ -23,6 +23,8 @@ ConnectionRig& rig(size_t n) {
   return *rig;
 }
 
+constexpr std::string_view kClientSecret = "tls/open c_hs";
+
 class AgentAttack : public ::testing::TestWithParam<size_t> {
  protected:
   ConnectionRig& members() { return rig(GetParam()); }
@@ -189,6 +191,108 @@ TEST_P(AgentAttack, OtherRequestIsRefusedBeforeContact) {
   EXPECT_FALSE(report.seen.hello);
   EXPECT_EQ(report.members[0].code, AbortCode::kDisagreement);
   for (const auto& member : report.members) EXPECT_TRUE(member.scope_restored);
+}
+
+// c_hs leaves once a member, to the courier alone, behind every HS_OK and beside its first share of
+// a tag (tls-complete.md §4.2).
+TEST_P(AgentAttack, SharesOfTheClientSecretLeaveBesideTheTag) {
+  const Report report = run({});
+  const PartyId courier = members().courier();
+  EXPECT_TRUE(report.seen.finished);
+  for (PartyId i = 0; i < GetParam(); ++i) {
+    const auto& sent = report.members[i].sent;
+    EXPECT_EQ(report.members[i].sent_count(kClientSecret), i == courier ? 0u : 1u);
+    const auto at = [&](std::string_view label) {
+      return std::find_if(sent.begin(), sent.end(),
+                          [&](const auto& m) { return m.label == label; });
+    };
+    if (i == courier) continue;
+    EXPECT_EQ(at(kClientSecret)->receiver, courier);
+    EXPECT_LT(at("tls/A3"), at(kClientSecret));
+    EXPECT_LT(at(kClientSecret), at("tls/tag share"));
+  }
+}
+
+// 68: c_hs in an ABORT after HS_OK. A courier that had it could put its own certificate in front of
+// a released request, so an abort behind HS_OK carries no share, whatever it is for.
+TEST_P(AgentAttack, NoAbortBehindHsOkCarriesTheClientSecret) {
+  const std::vector<std::pair<std::string_view, size_t>> lies = {
+      {"boolean/dyn inputs", 0}, {"boolean/O4 c-proof", 1}, {"boolean/outputs", 1}};
+  for (const auto& [label, index] : lies) {
+    Scenario scenario;
+    size_t altered = 0;
+    scenario.tamper = [&, label = label, index = index](const net::MessageId& m, Bytes& payload) {
+      if (m.label != label || m.index != index || m.sender != 1) return;
+      payload[0] ^= 1;
+      ++altered;
+    };
+    const Report report = run(scenario);
+    expect_nothing_happened(report, AbortClass::kBooleanCheat);
+    for (const auto& member : report.members) EXPECT_EQ(member.sent_count(kClientSecret), 0u);
+    EXPECT_FALSE(report.seen.finished) << label;
+  }
+}
+
+// 68: a flight that all find bad: each share of c_hs leaves once, for the alert, before any HS_OK
+// and any label of GC-B. One that is bad for one member alone gives the courier that share and no
+// other: whoever found it good agreed, and its abort carries none.
+TEST_P(AgentAttack, AbortsBeforeHsOkOpenTheClientSecretForTheAlert) {
+  const PartyId courier = members().courier();
+  Scenario scenario;
+  scenario.script.server.bad_finished = true;
+  Report report = run(scenario);
+  expect_nothing_happened(report, AbortClass::kNetwork);
+  expect_no_label_of_gc_b(report);
+  EXPECT_EQ(report.seen.alert, (Bytes{2, 51}));
+  for (PartyId i = 0; i < GetParam(); ++i) {
+    EXPECT_EQ(report.members[i].sent_count(kClientSecret), i == courier ? 0u : 1u);
+  }
+  // A share that is not the member's is cheating, and there is no alert.
+  scenario.tamper = [](const net::MessageId& message, Bytes& payload) {
+    if (message.label == kClientSecret && message.sender == 0) payload[0] ^= 1;
+  };
+  report = run(scenario);
+  EXPECT_EQ(report.members[courier].code, AbortCode::kMac);
+  EXPECT_EQ(report.seen.alert, Bytes());
+
+  scenario = {};
+  const PartyId victim = 0;
+  scenario.tamper = alter_forward(victim, 1, [](Bytes& m) { m.back() ^= 1; });
+  report = run(scenario);
+  expect_nothing_happened(report, AbortClass::kNetwork);
+  expect_no_label_of_gc_b(report);
+  for (PartyId i = 0; i < GetParam(); ++i) {
+    EXPECT_EQ(report.members[i].sent_count(kClientSecret), i == victim ? 1u : 0u);
+  }
+  EXPECT_EQ(report.seen.alert, Bytes());
+}
+
+// 67, 42: the service asks for a client certificate: nobody's share of c_hs leaves, so nobody can
+// answer with its own.
+TEST_P(AgentAttack, ACertificateRequestKeepsTheClientSecretClosed) {
+  Scenario scenario;
+  scenario.script.server.asks_for_certificate = true;
+  const Report report = run(scenario);
+  expect_nothing_happened(report, AbortClass::kNetwork);
+  expect_no_label_of_gc_b(report);
+  for (const auto& member : report.members) {
+    EXPECT_EQ(member.sent_count(kClientSecret), 0u);
+    EXPECT_NE(member.detail.find("client certificate"), std::string::npos) << member.detail;
+  }
+  EXPECT_EQ(report.seen.alert, Bytes());
+  EXPECT_FALSE(report.seen.finished);
+}
+
+// 68: a false share of c_hs beside the tag is a MAC failure, never a Finished.
+TEST_P(AgentAttack, WrongShareOfTheClientSecretIsCheating) {
+  Scenario scenario;
+  scenario.tamper = [](const net::MessageId& message, Bytes& payload) {
+    if (message.label == kClientSecret && message.sender == 0) payload[0] ^= 1;
+  };
+  const Report report = run(scenario);
+  EXPECT_EQ(report.members[members().courier()].code, AbortCode::kMac);
+  EXPECT_FALSE(report.members[members().courier()].released);
+  EXPECT_FALSE(report.seen.finished);
 }
 
 // 19: a share of the tag under another view is not taken by an honest courier.

@@ -60,6 +60,15 @@ inline Bytes encrypted_extensions(const Bytes& extensions) {
       Writer().u16(static_cast<uint16_t>(extensions.size())).raw(extensions).bytes());
 }
 
+/// With a context, where one is given, and signature_algorithms.
+inline Bytes certificate_request(const Bytes& context = {}) {
+  const Bytes schemes = extension(13, Bytes{0, 2, 4, 3});
+  Writer body;
+  body.u8(static_cast<uint8_t>(context.size())).raw(context);
+  body.u16(static_cast<uint16_t>(schemes.size())).raw(schemes);
+  return handshake_message(HandshakeType::kCertificateRequest, body.bytes());
+}
+
 inline Bytes u24(size_t n) {
   return {static_cast<uint8_t>(n >> 16), static_cast<uint8_t>(n >> 8), static_cast<uint8_t>(n)};
 }
@@ -133,17 +142,19 @@ struct FakeServer {
   Key key = Pki::shared().leaf_key;
   uint16_t scheme = 0x0403;
   bool bad_finished = false;
+  bool asks_for_certificate = false;
 
   Bytes server_hello_record() const {
     return plain_record(ContentType::kHandshake, 0x0303, hello.message());
   }
 
-  /// The four messages, signed and MACed for this client hello.
+  /// The four messages, or five, signed and MACed for this client hello.
   std::vector<Bytes> flight(const ClientHello& client) const {
     Transcript transcript;
     transcript.add(client.message);
     transcript.add(hello.message());
     std::vector<Bytes> out = {ee, certificate_message(chain)};
+    if (asks_for_certificate) out.insert(out.begin() + 1, certificate_request());
     for (const Bytes& message : out) transcript.add(message);
     out.push_back(certificate_verify_message(
         scheme, sign(key, scheme, certificate_verify_content(transcript.digest()))));

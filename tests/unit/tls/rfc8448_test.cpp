@@ -86,13 +86,13 @@ TEST_F(Rfc8448, TheMachineAcceptsTheFlightAndDecryptsTheAnswers) {
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(events[0].digest, digest(field("server", "derive secret \"tls13 c hs", "hash")));
   EXPECT_EQ(events[0].key_share, field("server", "create an ephemeral", "public key"));
-  client.set_handshake_secrets(digest(field("server", "derive secret \"tls13 c hs", "expanded")),
-                               digest(field("server", "derive secret \"tls13 s hs", "expanded")));
+  client.set_server_secret(digest(field("server", "derive secret \"tls13 s hs", "expanded")));
   events = client.feed(field("server", "send handshake record", "complete record", 1));
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(events[0].digest, digest(field("server", "derive secret \"tls13 c ap", "hash")));
   // After our ChangeCipherSpec, the Finished record of the trace.
-  const Bytes out = client.client_finished_record();
+  const Bytes out = client.client_finished_record(
+      digest(field("server", "derive secret \"tls13 c hs", "expanded")));
   EXPECT_EQ(Bytes(out.begin() + 6, out.end()),
             field("client", "send handshake record", "complete record", 1));
 
