@@ -11,9 +11,10 @@ namespace {
 ClientHelloInput hello_input() {
   ClientHelloInput input;
   input.host = "server.example";
-  input.key_share = Bytes(32, 9);
+  input.key_shares = {{NamedGroup::kX25519, Bytes(32, 9)}, {NamedGroup::kP256, Bytes(65, 4)}};
+  input.held_back = {NamedGroup::kP256};
   input.random.fill(1);
-  input.session_id.fill(2);
+  input.session_id = Bytes(32, 2);
   return input;
 }
 

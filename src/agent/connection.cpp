@@ -1,7 +1,5 @@
 #include "agent/connection.h"
 
-#include <fmt/core.h>
-
 #include "agent/connection_state.h"
 #include "agent/phases.h"
 
@@ -66,7 +64,7 @@ bool Connection::kept() const { return state_->kept; }
 uint64_t Connection::sequence() const { return state_->next; }
 uint64_t Connection::num_ands() const {
   FLEXROOM_ASSERT(state_->prepared);
-  uint64_t sum = state_->handshake.program->num_ands();
+  uint64_t sum = state_->handshake_ands;
   for (const State::RequestCircuit& request : state_->requests) sum += request.program->num_ands();
   return sum + state_->suite.tag_ands(state_->context.party.num_parties()) +
          state_->read->num_ands();
@@ -75,22 +73,16 @@ uint64_t Connection::num_ands() const {
 void Connection::prepare(Timeline& timeline) {
   State& s = *state_;
   FLEXROOM_ASSERT(!s.prepared);
-  HandshakeState& h = s.handshake;
   timeline.begin(phase::kToken);
-  s.commit_nonce();
-  std::vector<arith::Token> tokens = s.context.arith.make_tokens(s.config.group, 1);
-  h.token.emplace(std::move(tokens.front()));
-  h.own_key_share = arith::key_share(*h.token);
+  ConnectionNonces nonces(s.party(), s.views);
+  KeyOffer keys(s.context.arith, s.config.groups);
 
   const size_t n = s.party().num_parties();
   timeline.begin(phase::kGarbleHandshake);
-  h.program = s.suite.handshake_program(s.config.group, n);
-  timeline.set_ands(h.program->num_ands());
-  std::vector<prep::AuthBits> zero_a(h.program->inputs.size());
-  for (size_t i = 0; i < n; ++i) {
-    zero_a[h.program->input_group(fmt::format("rho_{}", i))] = std::move(h.token->rho[i]);
-  }
-  h.circuit = s.context.engine.prepare(h.program, std::move(zero_a), "gc-a");
+  auto gc_a = s.suite.handshake_program(s.config.groups, n);
+  s.handshake_ands = gc_a->num_ands();
+  timeline.set_ands(s.handshake_ands);
+  s.offer.emplace(s.context, std::move(nonces), std::move(keys), s.config.groups, std::move(gc_a));
 
   timeline.begin(phase::kPowers);
   s.write = s.suite.write_direction(s.context, s.longest_plans());

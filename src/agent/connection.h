@@ -26,8 +26,8 @@ struct LaterRequest {
 /// The settings of one connection. All but the trust store and the clock are agreed: they are part
 /// of csid and of every view.
 struct ConnectionConfig {
-  std::string host;  // SNI and Host
-  NamedGroup group = NamedGroup::kX25519;
+  std::string host;                                           // SNI and Host
+  Groups groups = all_groups();                               // that are offered
   const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();  // the one that is offered
   ReceiveMode receive = ReceiveMode::kOpen;
   PartyId courier = 1;                   // a garbler

@@ -36,10 +36,10 @@ circuits::Text request_text(mpc::Builder& builder, const RequestPlan& plan) {
 
 }  // namespace
 
-std::shared_ptr<const mpc::Program> handshake_program(NamedGroup group, size_t num_members) {
+std::shared_ptr<const mpc::Program> handshake_program(const Groups& groups, size_t num_members) {
   static mpc::ProgramCache made;
-  return made.get(std::string(to_string(group)) + "/" + std::to_string(num_members),
-                  [&] { return circuits::gc_a(group, num_members); });
+  return made.get(to_string(groups) + "/" + std::to_string(num_members),
+                  [&] { return circuits::gc_a(groups, num_members); });
 }
 
 std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan) {

@@ -25,7 +25,7 @@ struct RequestPlan {
 
 /// GC-A of tls-in-mpc.md §3.4: handshake secrets from the members' shares of the ECDHE secret. Made
 /// once a process.
-std::shared_ptr<const mpc::Program> handshake_program(NamedGroup group, size_t num_members);
+std::shared_ptr<const mpc::Program> handshake_program(const Groups& groups, size_t num_members);
 
 /// GC-B of tls-in-mpc.md §3.7 F+ or its R2 column: application keys, keystream, signature.
 ///

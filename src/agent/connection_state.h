@@ -5,42 +5,12 @@
 #include <span>
 #include <vector>
 
-#include "agent/client_secret.h"
 #include "agent/connection.h"
+#include "agent/handshake_states.h"
 #include "agent/suite.h"
 #include "agent/views.h"
-#include "base/sha256_block.h"
 
 namespace flexroom::agent {
-
-/// What the handshake needs and leaves: from the nonces to s_hs, Kin(MS) and the shares of c_hs and
-/// Kout(MS).
-struct HandshakeState {
-  Bytes own_nonce;  // nonce, commitment randomness
-  std::vector<Bytes> commitments;
-  std::optional<arith::Token> token;
-  Bytes own_key_share;
-  std::shared_ptr<const mpc::Program> program;
-  std::unique_ptr<boolean::Instance> circuit;  // GC-A
-
-  // of the running connection
-  Digest csid{};
-  Digest s_hs{};         // opened
-  Sha256State kin_ms{};  // opened
-  std::optional<ClientSecret> c_hs;
-  prep::AuthBits kout_ms;
-  Digest h2{};
-
-  void forget_secrets() {
-    token.reset();
-    kout_ms = prep::AuthBits();
-  }
-  void erase() {
-    forget_secrets();
-    c_hs.reset();
-    circuit.reset();
-  }
-};
 
 /// Hash of everything that the members must have in common.
 Digest connection_terms(const ConnectionConfig& config);
@@ -75,8 +45,12 @@ struct Connection::State {
   const Suite& suite;
   Views views;
 
-  HandshakeState handshake;
-  std::vector<RequestCircuit> requests;  // as plans
+  std::optional<PreparedHandshake> offer;  // up to the ServerHello
+  std::optional<KeyedHandshake> keyed;     // from there up to the first request
+  Digest csid{}, h2{};                     // of the running connection
+  uint64_t handshake_ands = 0;
+  std::unique_ptr<boolean::Instance> handshake_circuit;  // GC-A, until it is confirmed
+  std::vector<RequestCircuit> requests;                  // as plans
   std::unique_ptr<WriteDirection> write;
   std::unique_ptr<ReadDirection> read;
   std::optional<tls::ClientHandshake> machine;
@@ -99,29 +73,28 @@ struct Connection::State {
   /// The scope of the connection, until the ScopeRestorer of the caller.
   void enter_scope();
   bool is_courier() const { return context.party.id() == config.courier; }
-  Digest commitment(PartyId i, ByteView nonce);
 
   /// Whatever the end was: token, instances, powers and keys of this connection are void
   /// (§0.3(10)).
   void erase() {
     kept = false;
-    handshake.erase();
+    offer.reset();
+    keyed.reset();
+    handshake_circuit.reset();
     for (RequestCircuit& request : requests) request.instance.reset();
     machine.reset();
     server.reset();
     if (write != nullptr) write->erase();
     if (read != nullptr) read->erase();
   }
-  void commit_nonce();
-  void open_nonces();
-  tls::ClientHandshake new_client();
+  tls::ClientHandshake new_client(std::vector<tls::KeyShare> shares);
   void begin(std::span<const Request> all, const ServerBytes::Connect& connect, Timeline& timeline);
   void release(const Request& request, Timeline& timeline);
   Released released_request(const Request& request, Timeline& timeline);
   Reply receive(const Request& request, Timeline& timeline);
   void shake_hands(Timeline& timeline);
   void say_farewell();
-  void run_gc_a(const std::vector<uint8_t>& c, const Digest& h1);
+  tls::Event feed_until(tls::EventKind kind, std::vector<tls::Event> events);
   Bytes encrypt(const Request& request);
   boolean::OnlineInputs request_inputs(const Request& request);
   Bytes seal(const Request& request, const Bytes& ciphertext, uint64_t server_offset);

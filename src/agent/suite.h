@@ -10,7 +10,8 @@ namespace flexroom::agent {
 struct Suite {
   const tls::CipherSuite& tls;
   /// GC-A and GC-B of connection_circuits.h.
-  std::shared_ptr<const mpc::Program> (*handshake_program)(NamedGroup group, size_t num_members);
+  std::shared_ptr<const mpc::Program> (*handshake_program)(const Groups& groups,
+                                                           size_t num_members);
   std::shared_ptr<const mpc::Program> (*request_program)(const RequestPlan& plan,
                                                          size_t num_members);
   std::unique_ptr<WriteDirection> (*write_direction)(const Context& context,

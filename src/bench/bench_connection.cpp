@@ -79,7 +79,7 @@ std::vector<uint8_t> bits_of_bytes(ByteView bytes) {
 /// random: what it computes is not looked at, what the engine checks of it is.
 nlohmann::json measure_engine(BenchSession& session) {
   net::Party& party = session.party;
-  const Program program = agent::handshake_program(NamedGroup::kX25519, party.num_parties());
+  const Program program = agent::handshake_program(all_groups(), party.num_parties());
   session.source.stock_triples(program->num_triples);
   TimedSource source(session.source);
   boolean::Engine engine(party, source);

@@ -72,7 +72,7 @@ nlohmann::json keep_cookie(net::Party& party, const prep::EpochState& epoch,
   BenchSession session(party, epoch, bench_triples(kNewRooms));
   const auto program = agent::request_program(request_plan);
   const uint64_t triples =
-      agent::handshake_program(NamedGroup::kX25519, party.num_parties())->num_triples +
+      agent::handshake_program(all_groups(), party.num_parties())->num_triples +
       program->num_triples + agent::sealed_answer_triples(*plan);
   session.source.stock_triples(triples);
   agent::Connection connection(session.context(), config, request_plan, program);

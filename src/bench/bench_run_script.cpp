@@ -100,7 +100,7 @@ nlohmann::json BenchRunScript::prepare() {
   const agent::ConnectionConfig config = s.service.connection();
   const PartyId self = s.party.id();
   const RunScriptTerms terms = bench_terms(s.service.access_key, s.party.num_parties(), s.run);
-  const ConnectionShape shape{config.suite, config.group, s.party.num_parties()};
+  const ConnectionShape shape{config.suite, config.groups, s.party.num_parties()};
   const std::shared_ptr<const RunScriptLayout> layout = lay_out_run_script(terms, shape);
   s.call = std::make_unique<RunScriptCall>(
       s.session->context(), terms, config,

@@ -92,7 +92,7 @@ CallCost call_cost(const OpenCall& call, const CallLayout& layout, const Connect
   if (layout.slots) out.slot_ands = layout.slots->program->num_ands();
   if (call.signs_secrets) out.slot_ands += signature_ands(call, layout);
   if (shape.sequence == 0) {
-    out.handshake_ands = suite.handshake_program(shape.group, shape.num_members)->num_ands();
+    out.handshake_ands = suite.handshake_program(shape.groups, shape.num_members)->num_ands();
   }
   out.request_ands = layout.request->num_ands() + suite.tag_ands(shape.num_members);
   if (call.signing) {

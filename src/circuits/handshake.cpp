@@ -35,24 +35,52 @@ Text shared_secret(NamedGroup group, Bits x) {
   return bytes;
 }
 
+/// x of one group, from its masked coordinate.
+Bits unmask(Builder& builder, NamedGroup group, size_t num_parties) {
+  const auto bits = static_cast<uint32_t>(field_bits(group));
+  std::vector<Bits> masks;
+  for (size_t i = 0; i < num_parties; ++i) {
+    masks.push_back(builder.add_input(mask_input(group, i), InputKind::kZero, bits));
+  }
+  const Bits c = builder.add_input(masked_input(group), InputKind::kPub, bits);
+  return arithmetic_to_boolean(group, c, masks);
+}
+
+/// The shared secret in the group that the server took. The other group's x is minus the sum of its
+/// masks: a secret on which nothing depends.
+Text agreed_secret(Builder& builder, const Groups& groups, size_t num_parties) {
+  FLEXROOM_ASSERT(groups.size() == 1 || (groups.size() == 2 && groups[0] != groups[1]));
+  std::vector<Text> of;
+  for (const NamedGroup group : groups) {
+    of.push_back(shared_secret(group, unmask(builder, group, num_parties)));
+  }
+  if (groups.size() == 1) return of[0];
+  if (groups[0] == NamedGroup::kP256) std::swap(of[0], of[1]);
+  const Bits is_p256 = builder.add_input(kGroupInput, InputKind::kPub, 1);
+  for (size_t k = 0; k < of[0].size(); ++k) {
+    for (size_t b = 0; b < 8; ++b) of[0][k][b] ^= (of[0][k][b] ^ of[1][k][b]) & is_p256[0];
+  }
+  return of[0];
+}
+
 Text key_message(std::string_view label, uint16_t length) {
   return constant_text(hkdf_label_message(label, {}, length));
 }
 
 }  // namespace
 
-mpc::Circuit gc_a(NamedGroup group, size_t num_parties) {
+std::string mask_input(NamedGroup group, size_t party) {
+  return "rho_" + std::string(to_string(group)) + "_" + std::to_string(party);
+}
+
+std::string masked_input(NamedGroup group) { return "c_" + std::string(to_string(group)); }
+
+mpc::Circuit gc_a(const Groups& groups, size_t num_parties) {
   Builder builder;
-  const auto bits = static_cast<uint32_t>(field_bits(group));
-  std::vector<Bits> masks;
-  for (size_t i = 0; i < num_parties; ++i) {
-    masks.push_back(builder.add_input("rho_" + std::to_string(i), InputKind::kZero, bits));
-  }
-  const Bits c = builder.add_input("c", InputKind::kPub, bits);
+  const Text x = agreed_secret(builder, groups, num_parties);
   const Bits kw_c_hs = pub_round_words(builder, "kw_c_hs");
   const Bits kw_s_hs = pub_round_words(builder, "kw_s_hs");
 
-  const Text x = shared_secret(group, arithmetic_to_boolean(group, c, masks));
   const HmacKeyWords handshake = hmac_key(text_of(hmac(derived_early_secret(), x)));
 
   // The traffic secrets' inner messages hold the transcript hash: public, but known only online.

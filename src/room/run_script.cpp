@@ -293,7 +293,7 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
                                                       state.self(), secret, key.origin}))));
     plan.not_known_yet = room::not_known_before_meeting();
     plan.region = job.region;
-    plan.group = to_string(provider.group);
+    plan.group = to_string(provider.groups);
     plan.suite = provider.tls.suite->setting;
     plan.secret = job.secret;
     plan.request_bytes = cost.request_bytes;

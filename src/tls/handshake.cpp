@@ -24,6 +24,12 @@ constexpr size_t kMaxFlightBytes = 256 * 1024;
                                 std::string(kExpected[static_cast<size_t>(phase)]) + " was due");
 }
 
+/// For middleboxes (RFC 8446 D.4).
+Bytes change_cipher_spec() {
+  static constexpr uint8_t kOne[] = {1};
+  return plain_record(ContentType::kChangeCipherSpec, 0x0303, kOne);
+}
+
 HandshakeType due(Phase phase) {
   switch (phase) {
     case Phase::kServerHello:
@@ -60,7 +66,10 @@ ClientHandshake::ClientHandshake(HandshakeConfig config, ClientHello hello)
 }
 
 Bytes ClientHandshake::client_hello_record() const {
-  return plain_record(ContentType::kHandshake, 0x0301, hello_.message);
+  if (!hello_.second) return plain_record(ContentType::kHandshake, 0x0301, hello_.message);
+  Bytes out = change_cipher_spec();
+  append(out, plain_record(ContentType::kHandshake, 0x0303, hello_.message));
+  return out;
 }
 
 // Whatever a step throws ends the connection for good.
@@ -83,6 +92,7 @@ std::vector<Event> ClientHandshake::run(Step step) {
 
 std::vector<Event> ClientHandshake::feed(ByteView bytes) {
   return run([&] {
+    retried_now_ = false;
     for (const RawRecord& record : reader_.feed(bytes)) on_record(record);
     if (!reader_.fault()) return;
     if (phase_ != Phase::kApplication) throw ServerFault(*reader_.fault());
@@ -94,7 +104,7 @@ std::vector<Event> ClientHandshake::set_server_secret(const Digest& s_hs) {
   FLEXROOM_ASSERT(phase_ == Phase::kSecrets || phase_ == Phase::kDead);
   return run([&] {
     s_hs_ = s_hs;
-    server_keys_ = traffic_keys(s_hs, *hello_.suite);
+    server_keys_ = traffic_keys(s_hs, *hello_.input.suite);
     phase_ = Phase::kEncryptedExtensions;
     const std::vector<RawRecord> waiting = std::move(waiting_);
     waiting_.clear();
@@ -137,9 +147,13 @@ void ClientHandshake::on_alert(ByteView content) {
   constexpr uint8_t kHandshakeFailure = 40;
   std::string detail = "the server refused the handshake with alert " + describe_alert(content[1]);
   if (content[1] == kHandshakeFailure) {
-    detail += " (offered were " + std::string(hello_.suite->name) + " and " +
-              std::string(to_string(hello_.group)) +
-              "; perhaps the other `group` of the provider is what it wants)";
+    Groups groups;
+    for (const KeyShare& share : hello_.input.key_shares) groups.push_back(share.group);
+    detail +=
+        " (offered were " + std::string(hello_.input.suite->name) + " and " + to_string(groups);
+    detail += groups.size() < all_groups().size()
+                  ? "; without `group` the provider's entry offers every group)"
+                  : ")";
   }
   server_fault("alert", detail, Alert::kNone);
 }
@@ -151,13 +165,16 @@ void ClientHandshake::on_plain_record(const RawRecord& record) {
     return on_change_cipher_spec(record);
   }
   if (phase_ != Phase::kServerHello) unexpected("a handshake record in the clear", phase_);
+  if (retried_now_) {
+    server_fault(
+        "handshake",
+        "the server sent more behind its HelloRetryRequest, before the second ClientHello");
+  }
   on_handshake_bytes(record.payload);
 }
 
 void ClientHandshake::on_change_cipher_spec(const RawRecord& record) {
-  if (phase_ == Phase::kServerHello || !messages_.empty()) {
-    unexpected("ChangeCipherSpec", phase_);
-  }
+  if (!messages_.empty()) unexpected("ChangeCipherSpec within a message", phase_);
   if (record.payload.size() != 1 || record.payload[0] != 1) {
     server_fault("handshake", "the server sent a malformed ChangeCipherSpec");
   }
@@ -188,6 +205,9 @@ void ClientHandshake::on_handshake_bytes(ByteView fragment) {
     on_message(*message);
     // The keys change after ServerHello and after Finished: a message must end with its record
     // there.
+    if (retried_now_ && !messages_.empty()) {
+      server_fault("handshake", "the server sent more data in the record of its HelloRetryRequest");
+    }
     if ((phase_ == Phase::kSecrets || phase_ == Phase::kApplication) && !messages_.empty()) {
       server_fault("handshake", "the server sent more data in the record of its " +
                                     describe_handshake((*message)[0]) +
@@ -208,12 +228,10 @@ void ClientHandshake::on_message(const Bytes& message) {
     }
     unexpected(describe_handshake(type), phase_);
   }
+  if (phase_ == Phase::kServerHello) return on_server_hello(message);
   const Digest before = transcript_.digest();
   transcript_.add(message);
   switch (phase_) {
-    case Phase::kServerHello:
-      on_server_hello(body);
-      break;
     case Phase::kEncryptedExtensions:  // C1
       check_encrypted_extensions(body, hello_);
       phase_ = Phase::kCertificate;
@@ -232,10 +250,21 @@ void ClientHandshake::on_message(const Bytes& message) {
   }
 }
 
-void ClientHandshake::on_server_hello(ByteView body) {
-  ServerHello hello = parse_server_hello(body, hello_);
+void ClientHandshake::on_server_hello(ByteView message) {
+  auto parsed = parse_server_hello(message.subspan(4), hello_);
+  if (const auto* retry = std::get_if<HelloRetryRequest>(&parsed)) {
+    transcript_.retry();
+    transcript_.add(message);
+    hello_ = second_client_hello(hello_, *retry);
+    transcript_.add(hello_.message);
+    retried_now_ = true;
+    events_.push_back({EventKind::kHelloRetry, {}, {}});
+    return;
+  }
+  transcript_.add(message);
   phase_ = Phase::kSecrets;
-  events_.push_back({EventKind::kServerHello, transcript_.digest(), std::move(hello.key_share)});
+  events_.push_back({EventKind::kServerHello, transcript_.digest(),
+                     std::move(std::get<ServerHello>(parsed).key_share)});
 }
 
 void ClientHandshake::on_finished(ByteView body, const Digest& transcript_before) {
@@ -266,10 +295,10 @@ void ClientHandshake::on_application_record(const RawRecord& record) {
 
 Bytes ClientHandshake::client_finished_record(const Digest& c_hs) const {
   FLEXROOM_ASSERT(phase_ == Phase::kApplication);
-  static constexpr uint8_t kOne[] = {1};
-  Bytes out = plain_record(ContentType::kChangeCipherSpec, 0x0303, kOne);
+  Bytes out = hello_.second ? Bytes() : change_cipher_spec();
   const Bytes finished = handshake_message(HandshakeType::kFinished, finished_mac(c_hs, h2_));
-  append(out, aead_seal(traffic_keys(c_hs, *hello_.suite), 0, ContentType::kHandshake, finished));
+  append(out,
+         aead_seal(traffic_keys(c_hs, *hello_.input.suite), 0, ContentType::kHandshake, finished));
   return out;
 }
 
@@ -290,7 +319,8 @@ bool ClientHandshake::owes_sealed_alert() const {
 
 Bytes ClientHandshake::sealed_alert_record(const Digest& c_hs) const {
   FLEXROOM_ASSERT(owes_sealed_alert());
-  return aead_seal(traffic_keys(c_hs, *hello_.suite), 0, ContentType::kAlert, alert_content());
+  return aead_seal(traffic_keys(c_hs, *hello_.input.suite), 0, ContentType::kAlert,
+                   alert_content());
 }
 
 std::vector<RawRecord> ClientHandshake::take_application_records() {

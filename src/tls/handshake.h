@@ -26,7 +26,11 @@ struct HandshakeConfig {
 HandshakeConfig handshake_config(ChainPolicy policy);
 
 enum class EventKind : uint8_t {
-  /// The ServerHello passed its checks. `digest` is H1 = H(CH, SH), `key_share` the server's, raw.
+  /// A HelloRetryRequest passed its checks (tls-complete.md §1.2): client_hello_record() is to be
+  /// sent again.
+  kHelloRetry,
+  /// The ServerHello passed its checks. `digest` is H1 = H(CH, SH), behind a HelloRetryRequest that
+  /// of message_hash(CH1), HRR, CH2, SH; `key_share` the server's, raw.
   kServerHello,
   /// C1-C5 of §3.5 passed. `digest` is H2 = H(CH .. server Finished).
   kServerFinished,
@@ -34,7 +38,7 @@ enum class EventKind : uint8_t {
 struct Event {
   EventKind kind;
   Digest digest{};
-  Bytes key_share;
+  KeyShare key_share;
 };
 
 enum class Phase : uint8_t {
@@ -67,7 +71,7 @@ class ClientHandshake {
   /// With a ready ClientHello message.
   ClientHandshake(HandshakeConfig config, ClientHello hello);
 
-  /// The first bytes for the server.
+  /// The first bytes for the server; behind kHelloRetry, ChangeCipherSpec and the second hello.
   Bytes client_hello_record() const;
 
   /// Server bytes in stream order, cut anywhere. At most 128 KB are kept while the secrets are
@@ -78,7 +82,8 @@ class ClientHandshake {
   /// The server closed its direction (or the relay says so). Aborts unless in kApplication.
   void end_of_stream();
 
-  /// After kServerFinished: ChangeCipherSpec (RFC 8446 D.4) and our Finished under c_hs.
+  /// After kServerFinished: ChangeCipherSpec (RFC 8446 D.4), unless it went out with a second
+  /// hello, and our Finished under c_hs.
   Bytes client_finished_record(const Digest& c_hs) const;
   /// After an abort: the record with the fatal alert that says so, for the courier to send while no
   /// member has agreed to the flight (§3.6), in the clear. Empty behind ServerHello and when the
@@ -112,7 +117,7 @@ class ClientHandshake {
   void on_handshake_bytes(ByteView fragment);
   void on_alert(ByteView content);
   void on_message(const Bytes& message);
-  void on_server_hello(ByteView body);
+  void on_server_hello(ByteView message);
   Bytes alert_content() const;
   void on_finished(ByteView body, const Digest& transcript_before);
 
@@ -130,6 +135,7 @@ class ClientHandshake {
   Phase phase_ = Phase::kServerHello;
   Phase died_in_ = Phase::kDead;  // while alive
   Alert alert_ = Alert::kNone;
+  bool retried_now_ = false;  // by this piece: the second hello is not out
   int change_cipher_specs_ = 0;
   size_t flight_bytes_ = 0;
   uint64_t server_seq_ = 0;

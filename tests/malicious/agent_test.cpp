@@ -67,13 +67,15 @@ net::Tamper alter_forward(PartyId to, size_t index, std::function<void(Bytes&)> 
   };
 }
 
-// 10: the token is marked before its point leaves; a journal that has it lets nothing leave.
+// 10: the tokens are marked before a hello with their keys leaves; a journal that has one lets
+// nothing leave.
 TEST_P(AgentAttack, TokenServesOnce) {
   Scenario scenario;
   scenario.marked = {{0, "token"}};
   const Report report = run(scenario);
   expect_nothing_happened(report, AbortClass::kBooleanCheat);
   EXPECT_EQ(report.members[0].sent_count("arith/dh/Z"), 0u);
+  EXPECT_FALSE(report.seen.hello);
   EXPECT_EQ(report.members[0].code, AbortCode::kReuse);
 }
 

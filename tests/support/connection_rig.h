@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <set>
@@ -32,6 +33,9 @@ class ConnectionRig {
     std::function<std::unique_ptr<ByteStream>(TestService::Seen&)> service;
     /// That member's journal holds every mark of this kind already.
     std::optional<std::pair<PartyId, std::string>> marked;
+    /// Marks are in files of this folder, one a member: there for the next run, also when the
+    /// processes of this one are killed.
+    std::string journals;
     /// That member was told something else to do: its request differs in one public byte.
     std::optional<PartyId> other_request;
     /// Tries to make so many of the connection's later requests, whatever became of the one before.
@@ -161,11 +165,17 @@ class ConnectionRig {
    public:
     void mark(std::string_view kind, ByteView id) override {
       agent::MemoryJournal::mark(kind, id);
+      if (!file.empty()) std::ofstream(file, std::ios::app) << kind << ' ' << to_hex(id) << '\n';
       if (kind == marked) throw ProtocolAbort(AbortCode::kReuse, kind, "marked already");
       kinds.emplace_back(kind);
     }
+    void open(const std::string& path) {
+      std::ifstream in(path);
+      for (std::string kind, id; in >> kind >> id;) agent::MemoryJournal::mark(kind, from_hex(id));
+      file = path;
+    }
     std::vector<std::string> kinds;
-    std::string marked;
+    std::string marked, file;
   };
   struct Member {
     std::unique_ptr<net::Party> party;
@@ -231,7 +241,11 @@ class ConnectionRig {
     }
     for (auto& thread : threads) thread.join();
     Writer out;
-    out.u8(seen.hello).u8(seen.finished).u64(seen.stream).field(as_bytes(seen.request));
+    out.u8(seen.hello)
+        .u8(seen.retried)
+        .u8(seen.finished)
+        .u64(seen.stream)
+        .field(as_bytes(seen.request));
     out.field(seen.alert).u8(seen.alert_in_clear).u8(seen.looked_within);
     out.u32(static_cast<uint32_t>(seen.requests.size()));
     for (const std::string& request : seen.requests) out.field(as_bytes(request));
@@ -280,6 +294,9 @@ class ConnectionRig {
       report.sent.back().bytes = message.bytes;
     });
     m.journal.kinds.clear();
+    if (!scenario.journals.empty()) {
+      m.journal.open(scenario.journals + "/" + std::to_string(i));
+    }
     if (scenario.marked && scenario.marked->first == i) m.journal.marked = scenario.marked->second;
     agent::Request request;
     request.text = text_;
@@ -438,6 +455,7 @@ class ConnectionRig {
     Reader in(bytes, "report", 0);
     const auto text = [&] { return to_text(in.field(1 << 26)); };
     report.seen.hello = in.u8() != 0;
+    report.seen.retried = in.u8() != 0;
     report.seen.finished = in.u8() != 0;
     report.seen.stream = in.u64();
     report.seen.request = text();

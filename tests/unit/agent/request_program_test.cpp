@@ -23,7 +23,7 @@ TEST(RequestProgramTest, ASignedKilobyteCostsWhatTheDesignSays) {
   RequestPlan plan;
   plan.bytes = 1024;
   plan.signature_offset = 300;
-  const uint32_t gc_a = circuits::gc_a(NamedGroup::kX25519, 2).num_ands;
+  const uint32_t gc_a = circuits::gc_a({NamedGroup::kX25519}, 2).num_ands;
   EXPECT_EQ(gc_a + request_program(plan)->num_ands(), 836752u - 341 - (15 + 12) * 32);
 }
 

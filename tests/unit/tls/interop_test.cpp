@@ -132,8 +132,7 @@ struct Connection {
 
   static ClientHelloInput input(NamedGroup group, const Key& key) {
     auto in = testing::hello_input();
-    in.group = group;
-    in.key_share = public_key(key);
+    in.key_shares = {{group, public_key(key)}};
     return in;
   }
 
@@ -141,7 +140,7 @@ struct Connection {
     const Bytes answer = server.exchange(client.client_hello_record());
     const auto events = client.feed(answer);
     ASSERT_EQ(events.size(), 1u);
-    const Oracle oracle(shared_secret(key, events[0].key_share));
+    const Oracle oracle(shared_secret(key, events[0].key_share.key));
     c_hs = derive_secret(oracle.handshake, kClientHandshake, events[0].digest);
     const Digest s_hs = derive_secret(oracle.handshake, kServerHandshake, events[0].digest);
     EXPECT_EQ(Bytes(s_hs.begin(), s_hs.end()), server.secrets["SERVER_HANDSHAKE_TRAFFIC_SECRET"]);
