@@ -45,6 +45,7 @@ Connection::Connection(Context context, ConnectionConfig config, RequestPlan pla
   s.requests.front().program = std::move(program);
   ReadTerms terms;
   terms.suite = s.config.suite;
+  terms.num_members = context.party.num_parties();
   terms.max_answer = s.config.max_answer;
   terms.await_close = s.config.await_close;
   terms.no_secret = s.config.no_secret;
@@ -63,13 +64,15 @@ Connection::Connection(Context context, ConnectionConfig config, RequestPlan pla
 Connection::~Connection() = default;
 bool Connection::released(size_t request) const { return request < state_->released; }
 bool Connection::kept() const { return state_->kept; }
-uint64_t Connection::sequence() const { return state_->next; }
+uint64_t Connection::sequence() const { return state_->write->position().sequence; }
 uint64_t Connection::num_ands() const {
   FLEXROOM_ASSERT(state_->prepared);
   uint64_t sum = state_->handshake.program->num_ands();
-  for (const State::RequestCircuit& request : state_->requests) sum += request.program->num_ands();
-  return sum + state_->suite.tag_ands(state_->context.party.num_parties()) +
-         state_->read->num_ands();
+  const uint64_t tag = state_->suite.tag_ands(state_->context.party.num_parties());
+  for (size_t k = 0; k < state_->requests.size(); ++k) {
+    sum += state_->requests[k].program->num_ands() + state_->plans[k].records() * tag;
+  }
+  return sum + state_->read->num_ands();
 }
 
 void Connection::prepare(Timeline& timeline) {
@@ -93,17 +96,18 @@ void Connection::prepare(Timeline& timeline) {
   h.circuit = s.context.engine.prepare(h.program, std::move(zero_a), "gc-a");
 
   timeline.begin(phase::kPowers);
-  s.write = s.suite.write_direction(s.context, s.longest_plans());
+  s.write = s.suite.write_direction(s.context, s.plans, s.left.request_bytes);
   timeline.begin(phase::kGarbleRequest);
-  uint64_t request_ands = 0;
+  uint64_t request_ands = 0, sequence = 0;
   for (size_t k = 0; k < s.requests.size(); ++k) {
     auto& [program, instance] = s.requests[k];
-    if (k > 0) program = s.suite.later_request_program(s.plans[k], k);
+    if (k > 0) program = s.suite.later_request_program(s.plans[k], sequence, n);
     if (program == nullptr) program = s.suite.request_program(s.plans[k], n);
     request_ands += program->num_ands();
     timeline.set_ands(request_ands);
     std::vector<prep::AuthBits> zero(program->inputs.size());
-    if (k == 0) s.write->bind(*program, zero);
+    s.write->bind(*program, sequence, s.plans[k].records(), zero);
+    sequence += s.plans[k].records();
     instance = s.context.engine.prepare(program, std::move(zero), k == 0 ? "gc-b" : "gc-later");
   }
   if (s.config.receive == ReceiveMode::kSealed) {
@@ -191,9 +195,12 @@ void Connection::prepare_next(RequestPlan plan, std::shared_ptr<const SealedPlan
   s.left.record_bytes -= sealed->record_bytes;
 
   timeline.begin(phase::kGarbleRequest);
-  if (program == nullptr) program = s.suite.later_request_program(plan, s.next);
+  const size_t n = s.party().num_parties();
+  if (program == nullptr) program = s.suite.later_request_program(plan, sequence(), n);
   timeline.set_ands(program->num_ands());
   std::vector<prep::AuthBits> zero(program->inputs.size());
+  s.write->prepare_next(plan);
+  s.write->bind(*program, sequence(), plan.records(), zero);
   auto instance = s.context.engine.prepare(program, std::move(zero), "gc-later");
   s.plans.push_back(std::move(plan));
   s.requests.push_back({std::move(program), std::move(instance)});

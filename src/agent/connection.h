@@ -98,7 +98,7 @@ class Connection {
   bool stands(Timeline& timeline);
   /// Of requests to come: whether there is room for this one and its answer.
   bool has_room_for(const RequestPlan& plan, const SealedPlan& sealed) const;
-  /// Number of the next request, which is that of its record.
+  /// Number of the first record of the next request.
   uint64_t sequence() const;
   /// The next request to come, behind an answer and before call_next(): garbles it and what reading
   /// its answer takes. `policy`: hash of all that was agreed on for it; bound with `sealed` in

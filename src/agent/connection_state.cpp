@@ -46,7 +46,6 @@ Digest connection_terms(const ConnectionConfig& config) {
 }
 
 void require_valid(const ConnectionConfig& config) {
-  const Suite& suite = suite_of(*config.suite);
   const bool sealed = config.receive == ReceiveMode::kSealed;
   if (sealed && config.pipelined) {
     throw InputError("several requests on a sealed connection",
@@ -55,11 +54,6 @@ void require_valid(const ConnectionConfig& config) {
   }
   const bool to_come = config.to_come.count > 0;
   if (config.later.empty() && !to_come) return;
-  if (suite.later_request_program == nullptr) {
-    throw InputError("`suite` " + std::string(suite.tls.setting),
-                     "is not built for several requests on a connection",
-                     "use \"aes128\", or a connection a request");
-  }
   if (!sealed && !config.pipelined) {
     throw InputError("several requests on an open connection",
                      "are all sent before any answer is read",
@@ -144,14 +138,6 @@ void Connection::State::enter_scope() {
   party().set_scope(own);
 }
 
-std::vector<RequestPlan> Connection::State::longest_plans() const {
-  std::vector<RequestPlan> out = plans;
-  if (left.count == 0) return out;
-  out.emplace_back();
-  out.back().bytes = left.request_bytes;
-  return out;
-}
-
 // What came behind the answer is a close_notify, a 408, a late ticket: whatever it is, the next
 // request is not made here, where it could not be told from what answers it (§4.9(1)). The courier
 // can say that there is an end: that costs a handshake.
@@ -194,17 +180,17 @@ void Connection::State::begin(std::span<const Request> all, const ServerBytes::C
   }
 }
 
-// Up to the sealed record at the service.
+// Up to the sealed records at the service.
 void Connection::State::release(const Request& request, Timeline& timeline) {
   timeline.begin(phase::kRequest, requests[next].program->num_ands());
-  const Bytes ciphertext = encrypt(request);
+  const std::vector<RecordText> records = encrypt(request);
 
   timeline.begin(phase::kTagAndSend);
   if (const auto& fault = machine->application_fault()) {
     throw ProtocolAbort(AbortCode::kServer, "tls/application data", *fault);
   }
   request_offset = machine->bytes_received();
-  send(seal(request, ciphertext, request_offset));
+  send(seal(request, records, request_offset));
 }
 
 Released Connection::State::released_request(const Request& request, Timeline& timeline) {
@@ -267,10 +253,10 @@ void Connection::State::shake_hands(Timeline& timeline) {
 
 // Requests that are sent before any answer leave in one flight behind the last release: the socket
 // is not touched while members run a circuit together.
-void Connection::State::send(const Bytes& record) {
+void Connection::State::send(const Bytes& records) {
   if (!is_courier()) return;
   if (next == 0) flight = machine->client_finished_record();
-  append(flight, record);
+  append(flight, records);
   if (config.pipelined && next + 1 < plans.size()) return;
   released = next + 1;  // the courier's own shares leave inside the tags, here and not before
   server->write(std::exchange(flight, {}));
@@ -322,6 +308,7 @@ boolean::OnlineInputs Connection::State::request_inputs(const Request& request) 
   boolean::OnlineInputs inputs = empty_inputs(program);
   RandomOracle a2 = views.of(next == 0 ? "A2" : "A2 next");
   a2.field(handshake.h2).field(request.id).field(request.text);
+  a2.field(uint64_t{plan().record_bytes}).field(write->position().sequence);
   if (next == 0) {
     const tls::ApplicationWords words = tls::application_words(handshake.kin_ms, handshake.h2);
     inputs.dyn[program.input_group("kout_ms")] = &handshake.kout_ms;
@@ -348,51 +335,62 @@ boolean::OnlineInputs Connection::State::request_inputs(const Request& request) 
   return inputs;
 }
 
-Bytes Connection::State::encrypt(const Request& request) {
+std::vector<RecordText> Connection::State::encrypt(const Request& request) {
   const mpc::Program& program = *requests[next].program;
   const boolean::OnlineInputs inputs = request_inputs(request);
-  write->mark(context.journal, handshake.csid);
+  write->mark(context.journal, handshake.csid, plan().records());
   boolean::Outputs outputs = context.engine.run(*requests[next].instance, inputs);
   if (next == 0) {
     read->take(program, outputs);
     // A connection that is kept keeps the keys of its records, not what they were derived from.
     handshake.forget_secrets();
   }
-  write->take(program, outputs);
+  write->take(program, outputs, plan().records());
 
-  Bytes ciphertext =
-      bytes_of_bits(outputs.opened[program.output_group("c_" + std::to_string(next))]);
-  FLEXROOM_ASSERT(ciphertext.size() == plan().inner_bytes());
-  for (size_t k = 0; k < request.text.size(); ++k) {
-    ciphertext[k] = static_cast<uint8_t>(ciphertext[k] ^ request.text[k]);
+  std::vector<RecordText> records(plan().records());
+  size_t at = 0;
+  for (size_t k = 0; k < records.size(); ++k) {
+    Bytes& ciphertext = records[k].ciphertext;
+    const uint64_t sequence = write->position().sequence + k;
+    ciphertext =
+        bytes_of_bits(outputs.opened[program.output_group("c_" + std::to_string(sequence))]);
+    FLEXROOM_ASSERT(ciphertext.size() == plan().inner_bytes(k));
+    for (size_t t = 0; t + 1 < ciphertext.size(); ++t, ++at) {
+      ciphertext[t] = static_cast<uint8_t>(ciphertext[t] ^ request.text[at]);
+    }
+    const auto header = tls::record_aad(ciphertext.size() + tls::kTagSize);
+    records[k].header.assign(header.begin(), header.end());
   }
-  return ciphertext;
+  FLEXROOM_ASSERT(at == request.text.size());
+  return records;
 }
 
-// A3: this member's share of the tag is its signature under the request; it goes to the courier
-// alone, with the view it stands for.
-Bytes Connection::State::seal(const Request& request, const Bytes& ciphertext,
+// A3: this member's shares of the tags are its signature under the request; they go to the courier
+// alone, in one message, with the view they stand for: never those of some of the records (§4.3).
+Bytes Connection::State::seal(const Request& request, const std::vector<RecordText>& records,
                               uint64_t server_offset) {
-  // Before the tag: what it opens on the way may count as one already (§4.7).
+  // Before the tags: what they open on the way may count as one already (§4.7).
   context.journal.mark("release", request.id);
-  const auto header = tls::record_aad(ciphertext.size() + tls::kTagSize);
-  const prep::AuthField tag = write->tag_share(header, ciphertext);
+  const prep::AuthField tags = write->tag_shares(records);
   ReleaseView a3;
   a3.h2 = handshake.h2;
   a3.request = request.id;
   a3.position = write->position();
-  a3.header = header;
-  a3.ciphertext = ciphertext;
+  a3.records = records;
   a3.server_offset = server_offset;
-  const Block opened = open_tag(tag, a3.digest(views));
-  Bytes record(header.begin(), header.end());
-  append(record, ciphertext);
-  append(record, prep::ghash_bytes(opened));
-  return record;
+  const std::vector<Block> opened = open_tags(tags, a3.digest(views));
+  Bytes out;
+  for (size_t k = 0; k < opened.size(); ++k) {
+    append(out, records[k].header);
+    append(out, records[k].ciphertext);
+    append(out, prep::ghash_bytes(opened[k]));
+  }
+  return out;
 }
 
-Block Connection::State::open_tag(const prep::AuthField& share, const Digest& a3) {
-  prep::FieldOpening opening(party(), context.source.delta(), share, "tls/tag share");
+// None at the other members.
+std::vector<Block> Connection::State::open_tags(const prep::AuthField& shares, const Digest& a3) {
+  prep::FieldOpening opening(party(), context.source.delta(), shares, "tls/tag share");
   if (!is_courier()) {
     released = next + 1;
     party().send(config.courier, "tls/A3", a3);
@@ -403,7 +401,7 @@ Block Connection::State::open_tag(const prep::AuthField& share, const Digest& a3
     views.expect(j, "tls/A3", a3, AbortCode::kViewMismatch);
     opening.receive_from(j);
   }
-  return opening.result().front();
+  return opening.result();
 }
 
 }  // namespace flexroom::agent

@@ -89,8 +89,6 @@ struct Connection::State {
   net::Party& party() { return context.party; }
   /// Whether a request may follow the one that is made.
   bool has_next() const { return next + 1 < plans.size() + left.count; }
-  /// Plans of all requests, for what is prepared once a connection.
-  std::vector<RequestPlan> longest_plans() const;
   /// Whether the service said nothing behind the answer, agreed by all.
   bool is_idle();
   /// The scope of the connection, until the ScopeRestorer of the caller.
@@ -118,17 +116,18 @@ struct Connection::State {
   Reply receive(const Request& request, Timeline& timeline);
   void shake_hands(Timeline& timeline);
   void run_gc_a(const std::vector<uint8_t>& c, const Digest& h1);
-  Bytes encrypt(const Request& request);
+  std::vector<RecordText> encrypt(const Request& request);
   boolean::OnlineInputs request_inputs(const Request& request);
-  Bytes seal(const Request& request, const Bytes& ciphertext, uint64_t server_offset);
-  Block open_tag(const prep::AuthField& share, const Digest& a3);
-  void send(const Bytes& record);
+  Bytes seal(const Request& request, const std::vector<RecordText>& records,
+             uint64_t server_offset);
+  std::vector<Block> open_tags(const prep::AuthField& shares, const Digest& a3);
+  void send(const Bytes& records);
   void confirm(std::span<Reply> replies);
   const RequestPlan& plan() const { return plans[next]; }
-  /// To the next request and its record.
+  /// To the next request and its records.
   void go_on() {
+    write->advance(plan().records());
     ++next;
-    write->advance();
   }
 
   uint64_t request_offset = 0;  // bytes of the service that were there when `next` was released

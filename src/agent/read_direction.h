@@ -19,6 +19,7 @@ using tls::ReceiveMode;
 /// Of one answer; agreed by all members.
 struct ReadTerms {
   const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();
+  size_t num_members = 0;                // kSealed
   size_t max_answer = http::kMaxAnswer;  // bytes of the body
   /// R2-5: only close_notify or the service's FIN ends an answer, silence does not.
   bool await_close = false;

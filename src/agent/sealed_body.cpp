@@ -104,7 +104,7 @@ bool SealedReading::leaves_connection(const http::HeaderLines& header) {
 // Of a status alone, whose header is read for this.
 bool SealedReading::leaves_connection() {
   try {
-    return leaves_connection(read_header());
+    return leaves_connection(read_header(Waiting::kConnection));
   } catch (const SealedFault&) {
   } catch (const http::OutlineError&) {
   } catch (const ResponseError&) {
@@ -133,7 +133,7 @@ bool SealedReading::ends_where_its_framing_says(const http::HeaderLines& header)
       return false;  // where the chunks end is known by reading them
   }
   if (size > plan_.record_bytes) return false;
-  records_.look_at(header.size + size);
+  records_.look_at(header.size + size, Waiting::kConnection);
   records_.look_at_arrived(SealedRecords::kAll);
   return records_.stream().size() == header.size + size;
 }

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/answer_cipher.h"
 #include "agent/prepared_circuits.h"
 #include "agent/sealed_plan.h"
 
@@ -14,8 +15,9 @@ class SealedCircuits : public PreparedCircuits {
  public:
   /// `key_updates`: those that this answer may meet. Budgeted by the connection, any of them may
   /// come in any answer.
-  SealedCircuits(const SealedPlan& plan, size_t key_updates);
-  explicit SealedCircuits(const SealedPlan& plan) : SealedCircuits(plan, plan.key_updates) {}
+  SealedCircuits(const SealedPlan& plan, const AnswerCipher& cipher, size_t key_updates);
+  SealedCircuits(const SealedPlan& plan, const AnswerCipher& cipher)
+      : SealedCircuits(plan, cipher, plan.key_updates) {}
 
   /// Keystream blocks that are still prepared under that name.
   size_t keystream_left(std::string_view name) const;
@@ -37,13 +39,15 @@ class SealedCircuits : public PreparedCircuits {
   static size_t blocks_of(const mpc::Program& program);
 
  private:
-  void add_keystream(std::string_view name, size_t blocks, size_t breaks);
+  void add_keystream(std::string_view name, size_t bytes, size_t breaks);
   void add_blocks(std::string_view name, size_t blocks);
+  size_t in_steps(size_t blocks) const;
   void add_header();
   void add_body();
   void add_values();
 
   const SealedPlan& plan_;
+  const AnswerCipher& cipher_;
   const size_t key_updates_;
 };
 

@@ -40,7 +40,8 @@ class SealedReading {
   void read_by_plan(SealedReply& reply);
   int read_status();
   std::string read_code();
-  http::HeaderLines read_header();
+  /// `last_window`: how long is waited for a header that did not come at once.
+  http::HeaderLines read_header(Waiting last_window = Waiting::kRest);
   std::optional<http::HeaderMarks> open_header_marks(size_t window);
   std::vector<RecordByte> read_body(const http::HeaderLines& header);
   http::FramingLines framing_lines(const http::HeaderLines& header);

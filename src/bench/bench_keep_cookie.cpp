@@ -73,7 +73,7 @@ nlohmann::json keep_cookie(net::Party& party, const prep::EpochState& epoch,
   const auto program = agent::request_program(request_plan);
   const uint64_t triples =
       agent::handshake_program(NamedGroup::kX25519, party.num_parties())->num_triples +
-      program->num_triples + agent::sealed_answer_triples(*plan);
+      program->num_triples + agent::sealed_answer_triples(*plan, tls::aes128_gcm_sha256(), 2);
   session.source.stock_triples(triples);
   agent::Connection connection(session.context(), config, request_plan, program);
   agent::Timeline timeline(party);

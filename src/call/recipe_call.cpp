@@ -81,8 +81,9 @@ std::shared_ptr<const CallLayout> lay_out_call(
     out->plan.secret_bits = merged_places({out->plan.secret_bits, out->signature_bits});
   }
   const agent::Suite& suite = agent::suite_of(*shape.suite);
-  out->request = shape.sequence == 0 ? suite.request_program(out->plan, shape.num_members)
-                                     : suite.later_request_program(out->plan, shape.sequence);
+  out->request = shape.sequence == 0
+                     ? suite.request_program(out->plan, shape.num_members)
+                     : suite.later_request_program(out->plan, shape.sequence, shape.num_members);
   return out;
 }
 
@@ -94,7 +95,8 @@ CallCost call_cost(const OpenCall& call, const CallLayout& layout, const Connect
   if (shape.sequence == 0) {
     out.handshake_ands = suite.handshake_program(shape.group, shape.num_members)->num_ands();
   }
-  out.request_ands = layout.request->num_ands() + suite.tag_ands(shape.num_members);
+  out.request_ands =
+      layout.request->num_ands() + layout.plan.records() * suite.tag_ands(shape.num_members);
   if (call.signing) {
     out.signing_key_ands = agent::signing_key_programs().num_ands();
   }

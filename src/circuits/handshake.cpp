@@ -113,6 +113,16 @@ void RecordWriter::add(uint64_t seq, const Text& content) {
   builder_.add_output("c_" + std::to_string(seq), OutputKind::kOpenAll, bits_of(plaintext));
 }
 
+void add_server_secret(Builder& builder, const StateWords& s_ap, ServerSecret server_secret) {
+  if (server_secret == ServerSecret::kKept) {
+    builder.add_output("s_ap", OutputKind::kKeep, bits_of(s_ap));
+    return;
+  }
+  const HmacKeyWords states = hmac_key(text_of(s_ap));
+  builder.add_output("kin_s_ap", OutputKind::kOpenAll, bits_of(states.inner));
+  builder.add_output("kout_s_ap", OutputKind::kKeep, bits_of(states.outer));
+}
+
 GcB::GcB(bool keep_write_keys, ServerSecret server_secret) {
   const StateWords kout_ms = state_of(builder_.add_input("kout_ms", InputKind::kDyn, 256));
   const Bits kw_c_ap = pub_round_words(builder_, "kw_c_ap");
@@ -126,13 +136,7 @@ GcB::GcB(bool keep_write_keys, ServerSecret server_secret) {
   Bits d_c = bits_of(text_of(aes128_encrypt(keys.round_keys, constant_block({}))));
   for (size_t i = 0; i < d_c.size(); ++i) d_c[i] ^= r_c[i];
   builder_.add_output("d_c", OutputKind::kOpenAll, d_c);
-  if (server_secret == ServerSecret::kKept) {
-    builder_.add_output("s_ap", OutputKind::kKeep, bits_of(s_ap));
-  } else {
-    const HmacKeyWords states = hmac_key(text_of(s_ap));
-    builder_.add_output("kin_s_ap", OutputKind::kOpenAll, bits_of(states.inner));
-    builder_.add_output("kout_s_ap", OutputKind::kKeep, bits_of(states.outer));
-  }
+  add_server_secret(builder_, s_ap, server_secret);
   if (keep_write_keys) {
     builder_.add_output("iv_c", OutputKind::kKeep, bits_of(keys.iv));
     builder_.add_output("round_keys_c", OutputKind::kKeep, bits_of(keys.round_keys));

@@ -75,6 +75,9 @@ enum class ServerSecret : uint8_t {
   kStates,  // profile F+: Kin opened, Kout kept; the secret never leaves
 };
 
+/// The outputs "s_ap", or "kin_s_ap" and "kout_s_ap", of a request circuit.
+void add_server_secret(mpc::Builder& builder, const StateWords& s_ap, ServerSecret server_secret);
+
 /// GC-B, profile R2 or F+: from the master secret's outer state to the client's write keys, with
 /// the first request.
 ///

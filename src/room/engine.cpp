@@ -10,6 +10,7 @@
 #include "boolean/engine.h"
 #include "circuits/aes128.h"
 #include "circuits/sha256.h"
+#include "http/template.h"
 #include "net/tcp_mesh.h"
 #include "net/tcp_stream.h"
 #include "prep/memory_safety.h"
@@ -343,9 +344,8 @@ agent::ConnectionConfig connection_config(const TlsRequest& request, NamedGroup 
 
 ServiceAnswer Engine::request(const TlsRequest& request) {
   State& state = *state_;
-  constexpr size_t kMaxRequest = 16'383;  // one record, with its content type
-  if (request.text.empty() || request.text.size() > kMaxRequest) {
-    refuse("request", "has 1 to 16,383 bytes");
+  if (request.text.empty() || request.text.size() > http::kMaxRequest) {
+    refuse("request", "has 1 to 65,536 bytes");
   }
   const auto group = parse_named_group(request.group);
   if (!group) refuse("group", "x25519 or p256");

@@ -280,8 +280,10 @@ std::optional<DatedKey> FlowEngine::take_key(const StepCall& call, const OpenCal
                                              const agent::ConnectionConfig& config, bool is_first) {
   uint64_t answer = 0;
   if (config.sealed != nullptr) {
-    answer = is_first ? agent::sealed_answer_triples(*config.sealed, config.to_come)
-                      : agent::next_answer_triples(*config.sealed);
+    const size_t n = joined_.state().room().members.size();
+    answer = is_first
+                 ? agent::sealed_answer_triples(*config.sealed, *config.suite, n, config.to_come)
+                 : agent::next_answer_triples(*config.sealed, *config.suite);
   }
   const auto make_all = [&](uint64_t key_ands) {
     make_triples(joined_, timeline_,
@@ -428,7 +430,7 @@ agent::Reply FlowEngine::send(const StepCall& call, const Laid& laid,
     const CallCost of = call_cost(request, *anew, shape);
     make_triples(joined_, timeline_,
                  {0, agent::phase::kSlots, 0, of.handshake_ands, of.request_ands, request.bytes,
-                  agent::sealed_answer_triples(*sealed, to_come)});
+                  agent::sealed_answer_triples(*sealed, *shape.suite, shape.num_members, to_come)});
   };
   const agent::Context context = joined_.session().context();
   const ReleaseJournal::Of release(releases_, context.journal, call);

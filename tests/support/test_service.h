@@ -31,19 +31,22 @@ class TestService : public ByteStream {
     bool withholds = false;  // the answers wait for the second request
     /// A record that nobody asked for, there for whoever looks behind an answer without waiting.
     std::string unasked;
-    bool ends_unasked = false;  // the same of the end of the connection
-    bool dribbles = false;      // a piece is there when somebody waits for it, never at once
+    bool ends_unasked = false;                // the same of the end of the connection
+    std::chrono::milliseconds pause{0};       // a piece is there when it is waited for that long
     bool answers_before_the_request = false;  // a 408 right behind the Finished
-    bool ticket_with_flight = false;          // a session ticket right behind the Finished
+    std::string idle;  // said unasked behind the Finished; the network keeps it until the request
+    bool ticket_with_flight = false;  // a session ticket right behind the Finished
     bool close_notify = true;
     bool swaps_records =
         false;                // the network gives the first two records of the answer the other way
     size_t padding = 0;       // zeros in each record of the answer
     bool keeps_keys = false;  // also behind a KeyUpdate of its own
-    bool stays = false;       // does not close the connection
-    bool breaks = false;      // the network fails in place of the end
+    size_t next_keys_behind = 0;  // records of handshake messages, beside those that end with one
+    bool stays = false;           // does not close the connection
+    bool breaks = false;          // the network fails in place of the end
     bool closes_after_hello = false;
     std::optional<size_t> resets_at;       // the network fails while that request is written
+    size_t request_bytes = 0;              // of each request, where records hold parts of one
     std::optional<size_t> flip_in_answer;  // byte of the first record of the answer
     std::optional<size_t> flip_in_more;    // byte of the first record of `more`
     std::optional<uint64_t> flip_byte;     // of the stream; the network flips bit 0
@@ -54,9 +57,10 @@ class TestService : public ByteStream {
     bool finished = false;  // the client's Finished was right
     std::string request;    // the decrypted record, with content type; of several the last
     std::vector<std::string> requests;
-    Bytes flight;        // as sent
-    Bytes other_flight;  // an equally valid one, with another signature
-    Bytes alert;         // the client's: level, description
+    std::vector<size_t> record_bytes;  // of each record of a request, with its content type
+    Bytes flight;                      // as sent
+    Bytes other_flight;                // an equally valid one, with another signature
+    Bytes alert;                       // the client's: level, description
     bool alert_in_clear = false;
     bool looked_within = false;  // the client gave up waiting and looked at what it had
   };
@@ -83,7 +87,7 @@ class TestService : public ByteStream {
           seal(tls::ContentType::kApplicationData, as_bytes(std::exchange(script_.unasked, {}))));
     }
     if (quiet.count() == 0 && pieces_.empty() && script_.ends_unasked) return Bytes();
-    if (!pieces_.empty() && script_.dribbles) return std::nullopt;
+    if (!pieces_.empty() && script_.pause > quiet) return std::nullopt;
     if (!pieces_.empty()) return read_some(max);
     seen_.looked_within = true;
     if (script_.stays) return std::nullopt;
@@ -160,6 +164,9 @@ class TestService : public ByteStream {
     if (script_.closes_after_hello) return;
     pieces_.push_back(seen_.flight);
     if (script_.ticket_with_flight) append(pieces_.back(), ticket());
+    if (!script_.idle.empty()) {
+      kept_back_ = {seal(tls::ContentType::kApplicationData, as_bytes(script_.idle))};
+    }
     if (script_.answers_before_the_request) {
       append(pieces_.back(),
              answer("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n").front());
@@ -179,7 +186,8 @@ class TestService : public ByteStream {
   Bytes seal(tls::ContentType type, ByteView content) {
     Bytes out = seal_under(tls::traffic_keys(s_ap_, *script_.server.suite), type, content);
     if (type == tls::ContentType::kHandshake && !script_.keeps_keys &&
-        ends_with_key_update(content)) {
+        (ends_with_key_update(content) ||
+         (script_.next_keys_behind != 0 && --script_.next_keys_behind == 0))) {
       s_ap_ = tls::next_traffic_secret(s_ap_);
       seq_ = 0;
     }
@@ -248,9 +256,12 @@ class TestService : public ByteStream {
       throw ProtocolAbort(AbortCode::kServer, "test service", "sending failed: reset");
     }
     const auto inner = tls::aead_open(tls::traffic_keys(c_ap_, *script_.server.suite),
-                                      seen_.requests.size(), record);
+                                      seen_.record_bytes.size(), record);
     if (!inner) return;
-    seen_.request = to_text(*inner);
+    seen_.record_bytes.push_back(inner->size());
+    request_ += to_text(*inner);
+    if (request_.size() < script_.request_bytes) return request_.pop_back();
+    seen_.request = std::exchange(request_, "");
     seen_.requests.push_back(seen_.request);
     if (script_.answers_before_the_request) return;
     std::vector<Bytes> pieces;
@@ -266,6 +277,8 @@ class TestService : public ByteStream {
       for (const Bytes& piece : pieces) append(all, piece);
       pieces = {all};
     }
+    for (Bytes& piece : kept_back_) pieces_.push_back(std::move(piece));
+    kept_back_.clear();
     std::deque<Bytes>& to = script_.withholds ? withheld_ : pieces_;
     for (Bytes& piece : pieces) to.push_back(std::move(piece));
     if (script_.withholds && seen_.requests.size() > 1) pieces_ = std::move(withheld_);
@@ -275,7 +288,8 @@ class TestService : public ByteStream {
   Seen& seen_;
   tls::ClientHello client_;
   tls::RecordReader reader_;
-  std::deque<Bytes> pieces_, withheld_;
+  std::deque<Bytes> pieces_, withheld_, kept_back_;
+  std::string request_;  // as far as its records came
   uint64_t sent_ = 0;
   uint64_t seq_ = 0;
   Digest h2_{}, c_ap_{}, s_ap_{};

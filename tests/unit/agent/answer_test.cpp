@@ -292,11 +292,10 @@ TEST(Views, BindEveryField) {
   auto mesh = support::memory_mesh(2);
   net::Party party(std::move(mesh[0]), Prg(Block(1, 2)));
   const agent::Views views(party, Digest{});
-  const Bytes header(5), other(6);
+  const std::vector<agent::RecordText> two = {{Bytes(5), Bytes(5)}, {Bytes(5), Bytes(5, 1)}};
   const auto a3 = [&](auto change) {
     agent::ReleaseView view;
-    view.header = header;
-    view.ciphertext = header;
+    view.records = two;
     change(view);
     return view.digest(views);
   };
@@ -305,10 +304,23 @@ TEST(Views, BindEveryField) {
   seen.insert(a3([](auto& v) { v.request[0] = 1; }));
   seen.insert(a3([](auto& v) { v.position.generation = 1; }));
   seen.insert(a3([](auto& v) { v.position.sequence = 1; }));
-  seen.insert(a3([&](auto& v) { v.header = other; }));
-  seen.insert(a3([&](auto& v) { v.ciphertext = other; }));
+  // 64: of each record of the request every byte, their number and their order.
+  for (const size_t k : {0u, 1u}) {
+    std::vector<agent::RecordText> other = two;
+    other[k].header[2] = 1;
+    seen.insert(a3([&](auto& v) { v.records = other; }));
+    other = two;
+    other[k].ciphertext[4] ^= 2;
+    seen.insert(a3([&](auto& v) { v.records = other; }));
+  }
+  seen.insert(a3([](auto& v) { v.records = v.records.first(1); }));
+  seen.insert(a3([](auto& v) { v.records = v.records.last(1); }));
+  const std::vector<agent::RecordText> swapped = {two[1], two[0]};
+  seen.insert(a3([&](auto& v) { v.records = swapped; }));
+  const std::vector<agent::RecordText> joined = {{Bytes(5), Bytes(10)}};
+  seen.insert(a3([&](auto& v) { v.records = joined; }));
   seen.insert(a3([](auto& v) { v.server_offset = 1; }));
-  EXPECT_EQ(seen.size(), 8u);
+  EXPECT_EQ(seen.size(), 14u);
   const auto a4 = [&](auto change) {
     agent::FreezeView view;
     change(view);
@@ -322,7 +334,7 @@ TEST(Views, BindEveryField) {
   seen.insert(a4([](auto& v) { v.records = 1; }));
   seen.insert(a4([](auto& v) { v.trailing_partial = true; }));
   seen.insert(a4([](auto& v) { v.end = 1; }));
-  EXPECT_EQ(seen.size(), 16u);
+  EXPECT_EQ(seen.size(), 22u);
   agent::Views elsewhere(party, Digest{});
   elsewhere.set_number(1);
   EXPECT_NE(elsewhere.of("A3").digest(), views.of("A3").digest());

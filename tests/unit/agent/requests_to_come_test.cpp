@@ -203,7 +203,7 @@ TEST(RequestsToComeTerms, WhatCannotFollowIsRefused) {
   EXPECT_TRUE(refused([](Config& c) { c.to_come.request_bytes = 0; }));
   EXPECT_TRUE(refused([](Config& c) { c.receive = agent::ReceiveMode::kOpen; }));
   EXPECT_TRUE(refused([](Config& c) { c.later = {{{}, c.sealed}}; }));
-  EXPECT_TRUE(refused([](Config& c) { c.suite = &tls::chacha20_poly1305_sha256(); }));
+  EXPECT_FALSE(refused([](Config& c) { c.suite = &tls::chacha20_poly1305_sha256(); }));
 
   agent::ConnectionConfig config;
   config.to_come = {1, 100, 4, 8192};
@@ -222,11 +222,12 @@ TEST(RequestsToComeTerms, WhatCannotFollowIsRefused) {
 TEST(RequestsToComeTerms, PiecesOfAHeaderAndABodyFindTheirBlocks) {
   SealedPlan plan = json_plan();
   plan.header_max = 768;
-  const uint64_t single = agent::SealedCircuits(plan).num_ands();
+  const agent::AnswerCipher& aes = agent::gcm_answer_cipher();
+  const uint64_t single = agent::SealedCircuits(plan, aes).num_ands();
   plan.keep_alive = true;
   using Circuits = agent::SealedCircuits;
   for (size_t first = 1; first < 48; ++first) {
-    Circuits circuits(plan);
+    Circuits circuits(plan, aes);
     EXPECT_EQ(circuits.keystream_left(Circuits::kHeaderBlocks), 52u);
     size_t left = 52;
     for (size_t piece : {first, 48 - first}) {
@@ -244,7 +245,7 @@ TEST(RequestsToComeTerms, PiecesOfAHeaderAndABodyFindTheirBlocks) {
   // A second window, four blocks for its pieces, twelve for those of a body.
   const uint64_t window = mpc::compile(circuits::header_outline_circuit(768)).num_ands();
   EXPECT_LE(window, 768u * 41);
-  EXPECT_EQ(agent::SealedCircuits(plan).num_ands() - single, window + 16 * 5120);
+  EXPECT_EQ(agent::SealedCircuits(plan, aes).num_ands() - single, window + 16 * 5120);
 }
 
 INSTANTIATE_TEST_SUITE_P(Rooms, RequestsToComeTest, ::testing::Values(2, 3));
