@@ -87,7 +87,7 @@ class ChaChaGcB {
 ///       0 .. records - 1 zero "rho_<k>_<i>" [130 a member]
 /// Out   keep "iv_s" [96], "key_s" [256], "first_blocks" [512 records]: counter 1 of every record;
 ///       of each record open "r_<k>" [130], keep "s_<k>" [128]
-/// Size  2 pubmsg less 176 for unused words; 20 535 a record and 259 more a member
+/// Size  2 pubmsg less 186 for unused words; 20 535 a record and 259 more a member
 mpc::Circuit chacha_gc_c(size_t records, size_t num_parties);
 
 /// keystream_circuit() of answer.h, with blocks of 64 bytes.

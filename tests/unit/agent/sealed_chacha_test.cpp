@@ -68,8 +68,10 @@ TEST_P(SealedChaChaTest, KeepsACookieHoweverItsRecordsAreCut) {
   const Report whole = answer_with(members, answer);
   expect_kept(whole, "a1b2c3d4");
   for (const auto& member : whole.members) EXPECT_EQ(member.leak.opened_bytes, 0u);
+  size_t number = 0;
   for (const auto& [first, second] :
        std::vector<std::pair<size_t, size_t>>{{1, 2}, {7, 57}, {63, 65}, {64, 70}}) {
+    if (support::skipped(GetParam(), number++)) continue;
     Scenario cut;
     cut.script.answer = answer.substr(0, first);
     cut.script.more = {answer.substr(first, second - first), answer.substr(second)};
