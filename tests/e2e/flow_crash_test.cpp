@@ -109,10 +109,10 @@ class FlowCrash : public ::testing::Test {
     delete seen_;
     fs::remove_all(work_);
   }
-  static std::unique_ptr<History> history(size_t n = 2) {
+  static std::unique_ptr<History> history() {
     static uint64_t made = 0;
     constexpr uint64_t kSessions = 1000;  // of one history, at most
-    auto out = std::make_unique<History>(n, kSessions * ++made);
+    auto out = std::make_unique<History>(2, kSessions * ++made);
     out->toy.provider = [](const ToyRequest& request) { return hosts_->call(request); };
     out->toy.encrypt = [](const std::string& text, const json& key) {
       return cloud::test::jwe(key, text);
@@ -240,7 +240,7 @@ TEST_F(FlowCrash, AnAccountIsMadeOnceWhereverItIsKilledSweep) {
     for (const Kill& kill : kills(at, turn++)) {
       SCOPED_TRACE(std::to_string(at) + (kill.all ? " all" : " of " + std::to_string(kill.member)));
       const Counts before = counts();
-      auto h = history(2 + turn % 2);  // attack 62: rooms of two and of three
+      auto h = history();
       ASSERT_TRUE(fired(h->session(file("create-account"), History::Op::kRun, kill), kill));
       ASSERT_TRUE(h->finish(file("create-account"))) << h->last[0] << " / " << h->last[1];
       ASSERT_EQ(harm(*h, before, false), "");
@@ -259,7 +259,7 @@ TEST_F(FlowCrash, AKeyIsMadeOnceWhereverItIsKilledSweep) {
     for (const Kill& kill : kills(at, turn++)) {
       SCOPED_TRACE(std::to_string(at) + (kill.all ? " all" : " of " + std::to_string(kill.member)));
       const Counts now = counts();
-      auto h = history(2 + turn % 2);
+      auto h = history();
       ASSERT_TRUE(h->finish(file("create-account"), 1)) << h->last[0];
       ASSERT_TRUE(fired(h->session(file("create-session"), History::Op::kRun, kill), kill));
       ASSERT_TRUE(h->finish(file("create-session"))) << h->last[0] << " / " << h->last[1];

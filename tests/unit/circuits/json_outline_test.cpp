@@ -243,28 +243,5 @@ TEST(JsonOutline, MarksDependOnTheShapeAlone) {
   }
 }
 
-// Attack 56: the same of any text, also of one that is refused.
-TEST(JsonOutline, OtherLettersHaveTheSameMarksSweep) {
-  constexpr size_t kSize = 192;
-  const mpc::Circuit circuit = json_outline_circuit(kSize);
-  Instance first(circuit, kSize), second(circuit, kSize);
-  RandomText random(15);
-  for (size_t done = 0; done < support::tries(10000); done += support::CircuitBatch::kLanes) {
-    std::vector<std::string> texts(support::CircuitBatch::kLanes);
-    for (std::string& text : texts) text = random_text(random);
-    first.run(texts, random);
-    std::vector<std::string> others;
-    for (const std::string& text : texts) others.push_back(same_shape(text, random));
-    second.run(others, random);
-    for (size_t lane = 0; lane < texts.size(); ++lane) {
-      const size_t size = texts[lane].size();
-      for (const char* group : {"marks", "escapes"}) {
-        ASSERT_EQ(first.marks(lane, group, size), second.marks(lane, group, size))
-            << group << " of " << texts[lane] << others[lane];
-      }
-    }
-  }
-}
-
 }  // namespace
 }  // namespace flexroom::circuits

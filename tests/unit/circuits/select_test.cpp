@@ -6,7 +6,6 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "circuits/code_search.h"
 #include "circuits/json_outline.h"
 #include "circuits/xml_outline.h"
 #include "http/response.h"
@@ -217,87 +216,6 @@ std::string random_member(RandomText& random, size_t depth) {
     out += random_member(random, depth + 1);
   }
   return (object ? "{" : "[") + out + (object ? "}" : "]");
-}
-
-/// A mailbox: the mails of two senders, some with a code or what looks like one.
-std::string random_mails(RandomText& random) {
-  const auto words = [&] {
-    return random.one_of({"your code is ", "Your code is ", "code is", "your code is \\u0031", "x",
-                          "1234", "your code is 7\\n", "", "\\\"", "{\\\"from\\\":"}) +
-           random.of("0123456789", 6) + random.one_of({"", ".", " ", "\\n", "\\u0020", "a"});
-  };
-  std::string out;
-  for (size_t count = random.below(4); count > 0; --count) {
-    if (!out.empty()) out += ",";
-    const std::string from =
-        "\"from\":\"" + random.one_of({"desk@a", "desk@a", "Desk@a", "desk@b", "desk@a "}) + "\"";
-    const std::string text = "\"text\":\"" + words() + words() + "\"";
-    out += random.once_in(2) ? "{" + from + "," + text + "}" : "{" + text + "," + from + "}";
-  }
-  out = "{\"mails\":[" + out + "]}";
-  if (random.once_in(5)) {
-    random.edit(out, {"\"", "\\", "{", "}", "[", "]", ",", ":", " ", "0", "your code is 1"});
-  }
-  return out;
-}
-
-// A code out of a mail: outline, selection by sender and search inside give what a parser of others
-// and a search in the clear give; never another one, and none where they find none.
-TEST(SelectJson, IsTheCodeOfAMailThatOthersFindSweep) {
-  constexpr size_t kSize = 288, kText = 64;
-  const std::string literal = "your code is ";
-  const mpc::Circuit outline = json_outline_circuit(kSize);
-  const mpc::Circuit search = code_search_circuit(kText, literal, byte_set("0123456789"));
-  Instance box(outline, kSize), code(search, kText);
-  RandomText random(53);
-  const Path path = {"mails", item_of({{{"from"}, "desk@a"}}, false), "text"};
-  size_t found = 0, none = 0;
-  for (size_t done = 0; done < support::tries(10000); done += support::CircuitBatch::kLanes) {
-    std::vector<std::string> texts(support::CircuitBatch::kLanes);
-    for (std::string& text : texts) text = random_mails(random);
-    box.run(texts, random);
-    std::vector<std::string> mails(texts.size());
-    for (size_t lane = 0; lane < texts.size(); ++lane) {
-      const std::string& text = texts[lane];
-      SealedBytes bytes(text, box.marks(lane, "escapes", text.size()));
-      try {
-        const JsonNode tree = http::read_json_outline(
-            text.size(), opened(text, box.marks(lane, "marks", text.size())));
-        const Span span = http::select_json_string(tree, path, bytes);
-        if (span.size() < kText) mails[lane] = text.substr(span.begin, span.size() + 1);
-      } catch (const http::OutlineError&) {
-      }
-      mails[lane].resize(kText, '\0');
-    }
-    code.run(mails, random);
-    for (size_t lane = 0; lane < texts.size(); ++lane) {
-      const auto run = code.marks(lane, "run", kText);
-      std::string ours;
-      for (size_t k = 0; k < kText; ++k) {
-        if (run[k]) ours += mails[lane][k];
-      }
-      ASSERT_EQ(ours.empty(), !code.bit(lane, "found"));
-      Collect theirs;
-      if (!nlohmann::json::sax_parse(texts[lane], &theirs)) continue;
-      const Decoded* mail = pick(&theirs.root, path);
-      std::string want;
-      if (mail != nullptr && mail->kind == 's') {
-        const std::string ended = mail->text + '"';
-        const auto place =
-            support::find_code(ended, literal, http::char_set(http::CharClass::kDigits));
-        if (place) want = ended.substr(place->begin, place->size());
-      }
-      // A text that is sent in another way than it reads is refused or searched as sent.
-      if (ours.empty()) {
-        none += want.empty() ? 1 : 0;
-      } else {
-        ASSERT_EQ(ours, want) << texts[lane];
-        ++found;
-      }
-    }
-  }
-  EXPECT_GT(found, 1000u);
-  EXPECT_GT(none, 1000u);
 }
 
 // Never another value, and never one where that parser has none: what it refuses as a whole is
