@@ -208,7 +208,7 @@ struct Sandbox::Impl {
     log(request, *service, cut ? "cut" : std::to_string(response.status));
     if (cut) return std::nullopt;
     add_service_headers(*service, id, response);
-    spoil(fault, response);
+    spoil(fault, request, response);
     return response;
   }
 

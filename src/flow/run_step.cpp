@@ -8,6 +8,7 @@
 #include "flow/accounts.h"
 #include "flow/loader.h"
 #include "flow/run_parts.h"
+#include "flow/stop_words.h"
 
 namespace flexroom::flow {
 namespace {
@@ -373,7 +374,8 @@ void FlowRun::State::step(const Step& step) {
   // step armed.
   if (answer.status == 0 || answer.status == 408) return log_no_answer(step, answer, now.time);
   if (!answer.failure.empty()) {
-    throw FlowStop(FlowStop::Kind::kStep, fmt::format("{}: {}", step.name, answer.failure));
+    throw FlowStop(FlowStop::Kind::kStep,
+                   fmt::format("{}: {}", step.name, words_of_failure(answer.failure)));
   }
   const std::string event = event_of(step, answer);
   follow(step, event, std::move(answer), committed + 1, now.time);
@@ -427,7 +429,7 @@ void FlowRun::State::follow(const Step& step, const std::string& event, StepAnsw
     commit(change, bytes);
   }
   if (decision.kind == Decision::Kind::kStop) {
-    std::string text = fmt::format("{}: {}{}", step.name, event,
+    std::string text = fmt::format("{}: {}{}", step.name, words_of_event(event),
                                    decision.rule == event ? "" : " (" + decision.rule + ")");
     if (decision.undecided) {
       text += ": the outcome is unknown; running it again follows the rule for that";

@@ -31,7 +31,7 @@ TEST(Faults, RulesThatAreNoneAreRefusedWithTheForm) {
   };
   EXPECT_EQ(refusal("* mail.flexroom.example/* 503+late=5+echo x2 after 1"), "");
   for (const char* rule :
-       {"", "GET", "GET host 503", "GET /path 503", "GET host/path", "GET host/path 399",
+       {"", "GET", "GET host 503", "GET /path 503", "GET host/path", "GET host/path 299",
         "GET host/path 600", "GET host/path late=x", "GET host/path boom", "GET host/path 503 2",
         "GET host/path 503 xx", "GET host/path 503 after", "GET host/path 503 x-1"}) {
     EXPECT_THAT(refusal(rule), HasSubstr("say METHOD HOST/PATH WHAT")) << rule;
@@ -90,6 +90,25 @@ TEST(Faults, TruncatedAndCompressedAnswers) {
   EXPECT_NE(packed.body, whole);
   std::ofstream(fixture.dir / "a.gz") << packed.body;
   EXPECT_EQ(run("gzip -dc " + (fixture.dir / "a.gz").string()), whole);
+}
+
+TEST(Faults, RedirectsAndAnswersThatAreTooLong) {
+  const Fixture fixture;
+  Story story(fixture);
+  const std::string whole = story.web.get(kMailHost, "/domains").body;
+  story.admin.post("/faults", {"POST mail.flexroom.example/accounts 302 x1",
+                               "GET mail.flexroom.example/domains long=9000 x1",
+                               "GET mail.flexroom.example/domains header=7000 x1 after 1"});
+  const Answer moved = story.web.json(kMailHost, "/accounts?a=b", nlohmann::json::object());
+  EXPECT_EQ(moved.status, 302);
+  EXPECT_EQ(moved.header("location"), "https://moved.flexroom.example/accounts?a=b");
+  EXPECT_EQ(story.open_mailbox(), 201);  // nothing was done
+  const Answer body = story.web.get(kMailHost, "/domains");
+  EXPECT_EQ(body.body, whole + std::string(9000, ' '));
+  EXPECT_EQ(body.json(), nlohmann::json::parse(whole));
+  const Answer header = story.web.get(kMailHost, "/domains");
+  EXPECT_EQ(header.header("x-long").size(), 7000u);
+  EXPECT_EQ(header.body, whole);
 }
 
 TEST(Faults, ErrorsThatRepeatWhatTheyWereSent) {
