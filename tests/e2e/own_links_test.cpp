@@ -88,6 +88,15 @@ TEST_F(OwnLinksTest, TheLinkThatCarriesTheLoaderIsTriedWithIt) {
 
 TEST_F(OwnLinksTest, NobodyThereIsANetworkMatter) {
   server_->stop();
+// A signature is over the path as it stands; libcurl takes dots out of it unless it is told not to.
+TEST_F(OwnLinksTest, DotsInAPathStay) {
+  answers_ = {answer(200, "x")};
+  const std::string url = "https://store.example/a/../b/./c~1?X-Amz-Signature=secret";
+  EXPECT_EQ(fetch(room_, url, 100, kLinkTimeout, &cancel_).status, 200);
+  EXPECT_EQ(put(room_, url, as_bytes("y"), kLinkTimeout, &cancel_).status, 200);
+  EXPECT_THAT(seen_, ElementsAre("GET /a/../b/./c~1", "PUT /a/../b/./c~1"));
+}
+
   EXPECT_THROW((void)attempt({mark()}), ProtocolAbort);
 }
 
