@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "call/loader.h"
 
@@ -19,10 +20,7 @@ constexpr std::chrono::minutes kTellAgain{1};
 std::string reason(std::string_view report) {
   report.remove_prefix(std::min(report.size(), kFailedMark.size() + 1));
   constexpr size_t kMost = 500;  // it goes into the run's record
-  std::string line(report.substr(0, std::min(kMost, report.find('\n'))));
-  std::replace_if(
-      line.begin(), line.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-  return line;
+  return display_short(report.substr(0, report.find('\n')), kMost);
 }
 
 /// The mark of the run was read through this link before the machine started: who is turned away

@@ -71,6 +71,10 @@ TEST_F(FollowTest, ALinkThatIsTurnedAwayEndsTheWaitAtOnce) {
     EXPECT_EQ(got.words, words);
     EXPECT_EQ(asked_, 1u) << words;
   }
+  // Names of members may be of any language.
+  EXPECT_EQ(follow({answer(200, std::string(kFailedMark) + "\ndata of h\xc3\xb4pital: 4\x1b[03\n")})
+                .words,
+            "data of h\xc3\xb4pital: 4?[03");
 }
 
 TEST_F(FollowTest, AResultThatIsTooLargeEndsTheWaitAtOnce) {
