@@ -57,7 +57,7 @@ Connection::Connection(Context context, ConnectionConfig config, RequestPlan pla
   if (terms.sealed != nullptr) terms.sealed->require_valid(context.party.num_parties());
   for (const auto& answer : terms.later) answer->require_valid(context.party.num_parties());
   s.read = make_read_direction(s.config.receive, terms);
-  s.config.handshake.max_application_bytes = terms.max_records();
+  s.config.handshake.application = terms.limit();
   FLEXROOM_ASSERT(s.config.courier != 0 && s.config.courier < context.party.num_parties());
 }
 Connection::~Connection() = default;

@@ -182,9 +182,9 @@ void Connection::State::begin(std::span<const Request> all, const ServerBytes::C
   for (const Request& request : all) ready.field(request.id).field(request.text);
   views.agree("tls/ready", ready.digest(), AbortCode::kDisagreement);
 
-  server =
-      std::make_unique<ServerBytes>(party(), config.courier, connect,
-                                    kMaxHandshakeBytes + config.handshake.max_application_bytes);
+  server = std::make_unique<ServerBytes>(
+      party(), config.courier, connect,
+      kMaxHandshakeBytes + config.handshake.application.stream_bytes());
   try {
     shake_hands(timeline);
   } catch (const ProtocolAbort&) {

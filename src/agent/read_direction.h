@@ -28,13 +28,8 @@ struct ReadTerms {
   size_t requests = 1;                                   // of the connection, as far as known
   RequestsToCome to_come;                                // and those that are not
 
-  /// Bytes of records that answers of that length may take.
-  size_t max_records() const {
-    if (sealed == nullptr) return requests * (2 * max_answer + (size_t{1} << 20));
-    size_t sum = sealed->max_stream();
-    for (const auto& plan : later) sum += plan->max_stream();
-    return sum + (to_come.count > 0 ? to_come.max_stream() : 0);
-  }
+  /// What answers within these terms may take, chunks, headers and small records included.
+  tls::ApplicationLimit limit() const;
 };
 
 /// A request that was released, and where its answer comes from.

@@ -251,14 +251,17 @@ void ClientHandshake::on_finished(ByteView body, const Digest& transcript_before
 
 void ClientHandshake::on_application_record(const RawRecord& record) {
   if (application_fault_) return;
-  application_bytes_ += record.payload.size() + kHeaderSize;
+  const ApplicationLimit& limit = config_.application;
+  application_content_ += record.payload.size() - std::min(record.payload.size(), kTagSize + 1);
   if (record.type() != static_cast<uint8_t>(ContentType::kApplicationData)) {
     application_fault_ = "the server sent an unprotected record of type " +
                          std::to_string(record.type()) + " behind its Finished";
-  } else if (application_bytes_ > config_.max_application_bytes) {
-    application_fault_ = "the server sent more than " +
-                         std::to_string(config_.max_application_bytes) +
-                         " bytes of records, the most that an answer may take";
+  } else if (application_content_ > limit.content) {
+    application_fault_ = "the server sent more than " + std::to_string(limit.content) +
+                         " bytes in its records, " + limit.of;
+  } else if (++application_records_ > limit.records) {
+    application_fault_ =
+        "the server sent more than " + std::to_string(limit.records) + " records, " + limit.of;
   } else {
     application_.push_back(record);
   }

@@ -17,11 +17,24 @@ namespace flexroom::tls {
 /// Replaces check_chain(); throws to refuse. For replaying published traces.
 using ChainCheck = std::function<void(const CertificateList& certificates)>;
 
+/// What is taken of protected records behind the server's Finished: content is counted, so that it
+/// does not depend on how a server cuts it; what the cuts cost is bounded by their number (§3.6).
+struct ApplicationLimit {
+  size_t content = size_t{33} << 20;  // bytes: payloads without tag and type byte
+  size_t records = size_t{2} << 20;
+  /// Ends the sentence of the fault: whose limit it is.
+  std::string of = "the most that is taken of an answer";
+
+  /// Bytes of the stream that content and records within the limit may take.
+  uint64_t stream_bytes() const {
+    return uint64_t{content} + uint64_t{records} * (kHeaderSize + 1 + kTagSize);
+  }
+};
+
 struct HandshakeConfig {
   ChainCheck check_chain;       // by default tls::check_chain with the policy below
   bool status_request = false;  // the policy looks at stapled OCSP responses
-  /// Of protected records behind the server's Finished.
-  size_t max_application_bytes = size_t{34} << 20;
+  ApplicationLimit application;
 };
 HandshakeConfig handshake_config(ChainPolicy policy);
 
@@ -87,7 +100,8 @@ class ClientHandshake {
   /// The records after the server's Finished that have not been taken yet, still protected.
   std::vector<RawRecord> take_application_records();
   /// What is wrong behind the server's Finished: a bad record header, an unprotected record, more
-  /// bytes than the limit. Records from there on are not given out; those before it are good.
+  /// content or records than the limit. Records from there on are not given out; those before it
+  /// are good.
   const std::optional<std::string>& application_fault() const { return application_fault_; }
 
   Phase phase() const { return phase_; }
@@ -118,7 +132,8 @@ class ClientHandshake {
   std::vector<RawRecord> waiting_;
   size_t waiting_bytes_ = 0;
   std::vector<RawRecord> application_;
-  size_t application_bytes_ = 0;
+  size_t application_content_ = 0;
+  size_t application_records_ = 0;
   std::optional<std::string> application_fault_;
   std::vector<Event> events_;
   Phase phase_ = Phase::kServerHello;

@@ -166,6 +166,32 @@ TEST(Answer, OfAnyLengthUpToTheLimit) {
                  "HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n" + body.substr(0, 1001));
 }
 
+// Far above the limit the records are not read to their end: the text still names the limit.
+TEST(Answer, FarAboveTheLimitNamesTheLimit) {
+  TestService::Script script;
+  const std::string body(3 << 20, 'b');
+  const std::string head =
+      "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n";
+  script.answer = head;
+  for (size_t at = 0; at < body.size(); at += 16384) {
+    script.more.push_back(body.substr(at, 16384));
+  }
+  const Report report = run(script, small_rig());
+  expect_unknown(report, "at most 1000 bytes (`max_answer`", report.members[0].received);
+  EXPECT_THAT(report.members[0].received, ::testing::StartsWith(head + "bbb"));
+}
+
+// What small records cost beside their content is not counted as an answer.
+TEST(Answer, WithinTheLimitIsTakenByteByByte) {
+  constexpr size_t kLimit = 60'000;
+  ConnectionRig members(2, [](PartyId, agent::ConnectionConfig& c) { c.max_answer = kLimit; });
+  TestService::Script script;
+  const std::string body(kLimit, 'b');
+  script.answer = "HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n";
+  script.more.assign(kLimit, "b");
+  expect_whole(run(script, members), body);
+}
+
 // R2-5: where the recipe awaits the close, silence is no end.
 TEST(Answer, AwaitedCloseIsAwaited) {
   TestService::Script script;

@@ -368,7 +368,7 @@ TEST(ClientHandshake, CollectsApplicationRecordsRawWithTheirOffsets) {
 TEST(ClientHandshake, BoundsTheRecordsOfAnAnswer) {
   const FakeServer server;
   HandshakeConfig config = handshake_config(testing::chain_policy());
-  config.max_application_bytes = 100;
+  config.application = {61, 3, "as `it` says"};
   ClientHandshake client(config, testing::hello_input());
   ASSERT_TRUE(accepts(server, client, one_record(server, server.flight(hello_of(client)))));
   const Bytes record =
@@ -377,8 +377,29 @@ TEST(ClientHandshake, BoundsTheRecordsOfAnAnswer) {
   client.feed(record);
   EXPECT_FALSE(client.application_fault().has_value());
   client.feed(record);
-  EXPECT_THAT(client.application_fault().value_or(""), HasSubstr("more than 100 bytes"));
-  EXPECT_EQ(client.take_application_records().size(), 1u);
+  EXPECT_FALSE(client.application_fault().has_value());  // headers, types and tags are not content
+  const Bytes two =
+      aead_seal(traffic_keys(server.s_ap), 0, ContentType::kApplicationData, Bytes(2));
+  client.feed(two);
+  EXPECT_EQ(client.application_fault().value_or(""),
+            "the server sent more than 61 bytes in its records, as `it` says");
+  EXPECT_EQ(client.take_application_records().size(), 2u);
+}
+
+TEST(ClientHandshake, BoundsTheNumberOfRecordsOfAnAnswer) {
+  const FakeServer server;
+  HandshakeConfig config = handshake_config(testing::chain_policy());
+  config.application = {61, 3, "as `it` says"};
+  ClientHandshake client(config, testing::hello_input());
+  ASSERT_TRUE(accepts(server, client, one_record(server, server.flight(hello_of(client)))));
+  const Bytes empty =
+      aead_seal(traffic_keys(server.s_ap), 0, ContentType::kApplicationData, Bytes());
+  client.feed(join({empty, empty, empty}));
+  EXPECT_FALSE(client.application_fault().has_value());
+  client.feed(empty);
+  EXPECT_EQ(client.application_fault().value_or(""),
+            "the server sent more than 3 records, as `it` says");
+  EXPECT_EQ(client.take_application_records().size(), 3u);
 }
 
 // §3.6: in the clear up to ServerHello, under c_hs where that is known, never when
