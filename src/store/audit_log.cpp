@@ -498,13 +498,25 @@ std::vector<AuditLog::Stored> AuditLog::verify() {
 }
 
 std::optional<Bytes> AuditLog::last_approved(const std::string& kind, const std::string& title) {
-  const auto head = head_here();
-  for (uint64_t number = head ? head->last.number : 0; number > 0; --number) {
-    const auto s = statement(head->last.incarnation, number);
-    if (!s || s->kind != Kind::kStart) continue;
+  const auto approved_in = [&](const std::optional<Statement>& s) -> std::optional<Bytes> {
+    if (!s || s->kind != Kind::kStart) return std::nullopt;
     StartBody body = StartBody::decode(s->body, kPlace);
     const auto proposal = agreement::Proposal::decode(body.approval.proposal, kPlace);
-    if (proposal.kind == kind && proposal.title == title) return std::move(body.approval.proposal);
+    if (proposal.kind != kind || proposal.title != title) return std::nullopt;
+    return std::move(body.approval.proposal);
+  };
+  const auto head = head_here();
+  if (!head) return std::nullopt;
+  for (uint64_t number = head->last.number; number > 0; --number) {
+    if (auto found = approved_in(statement(head->last.incarnation, number))) return found;
+  }
+  // The chains before it, where entries were lost or once.db was: newest first, as ids ascend.
+  const std::vector<Bytes> ids = db_.ids(kind_);
+  const Bytes newest = id_of(head->last.incarnation, 0);
+  for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
+    const auto row = *id < newest ? db_.get(kind_, *id) : std::nullopt;
+    if (!row) continue;
+    if (auto found = approved_in(Statement::decode(row->meta, kPlace))) return found;
   }
   return std::nullopt;
 }

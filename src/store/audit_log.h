@@ -70,7 +70,7 @@ class AuditLog {
   using Stored = VerifiedEntry;
   /// All of it, every chain and signature recomputed.
   std::vector<Stored> verify();
-  /// The newest approved proposal of that kind and title.
+  /// The newest approved proposal of that kind and title, also of a log that another one followed.
   std::optional<Bytes> last_approved(const std::string& kind, const std::string& title);
   std::optional<agreement::Configuration> configuration();
 

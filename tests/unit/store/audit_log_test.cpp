@@ -484,6 +484,30 @@ TEST_F(AuditLogTest, TheLastApprovedOfAKindIsFound) {
   EXPECT_FALSE(m->last_approved("call", "c").has_value());
 }
 
+// Also where the operator accepted that later entries are lost: what was seen last is still known.
+TEST_F(AuditLogTest, TheLastApprovedIsFoundInAnEarlierLog) {
+  std::vector<Digest> digests;
+  all_well(session(2, [&](net::Party& party, Member& m) {
+    for (const std::string title : {"a", "b", "a"}) {
+      const LogEntry e = approved(party, title);
+      m->append_alone(e);
+      if (party.id() == 0) digests.push_back(e.proposal);
+    }
+  }));
+  for (int again = 0; again < 2; ++again) {  // two logs on top of it
+    fs::remove(root_ / "m0.once");
+    for (const char* suffix : {"", "-wal", "-shm"}) {
+      fs::remove(root_ / "m0" / ("once.db" + std::string(suffix)));
+    }
+    member(0)->append_alone(entry(LogOutcome::kNote, "of a new log"));
+  }
+  Member m = member(0);
+  ASSERT_EQ(m->verify().back().statement.incarnation, 2u);
+  EXPECT_EQ(agreement::proposal_digest(*m->last_approved("call", "a")), digests[2]);
+  EXPECT_EQ(agreement::proposal_digest(*m->last_approved("call", "b")), digests[1]);
+  EXPECT_FALSE(m->last_approved("call", "c").has_value());
+}
+
 // Two rooms on one state folder have a log each.
 TEST_F(AuditLogTest, EachRoomHasItsOwn) {
   all_well(session(
