@@ -126,7 +126,6 @@ TEST_F(CountingTest, WhereNobodyIsNamedItCountsTowardsAll) {
   EXPECT_EQ(open_once("a", true, {c})->counters().life, kLimits.life_max);
 }
 
-// A set-up that follows a burned epoch guesses as well: it counts, and ends the tries.
 // boolean-engine.md §10.2, open mark: nothing is lost by a power cut, and no try is left by a
 // check that may have failed.
 TEST_F(CountingTest, ASessionThatEndedWithoutAWordCountsByWhatItAwaited) {
@@ -144,6 +143,7 @@ TEST_F(CountingTest, ASessionThatEndedWithoutAWordCountsByWhatItAwaited) {
   once->begin_batches(1);
 }
 
+// A set-up that follows a burned epoch guesses as well: it counts, and ends the tries.
 TEST_F(CountingTest, AGuessInABurnedEpochCountsAndNoSetUpFollows) {
   const auto once = open_once("a");
   once->burn(AbortCode::kMac);
