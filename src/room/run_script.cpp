@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <ctime>
 #include <thread>
 
 #include "agent/phases.h"
@@ -62,6 +63,7 @@ CallAnswer log_words(const RunScriptResult& answer, const std::string& run) {
 void enter_answer(runs::Run& run, const RunScriptResult& answer) {
   run.instance_id = answer.instance_id;
   run.state = runs::RunState::kRunning;
+  run.machine_since = std::time(nullptr);
   if (!answer.instance_id.empty()) return;
   run.state = answer.unclear ? runs::RunState::kUnknown : runs::RunState::kRefused;
   run.detail = answer_words(answer.status, answer.body);

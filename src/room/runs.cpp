@@ -1,13 +1,17 @@
 #include "room/runs.h"
 
 #include <fmt/core.h>
+#include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <vector>
 
 #include "base/display.h"
 #include "base/private_file.h"
+#include "call/boot_loader.h"
 #include "call/loader.h"
 #include "flexroom/session.h"
 #include "room/call.h"
@@ -130,22 +134,50 @@ class Collector {
   session::MemberState& state_;
   runs::RunHistory history_;
   runs::Run run_;
+  bool not_begun_ = false;
   bool wait_;
   bool failed_ = false;
   RunResult out_;
 };
 
-/// Of each of this member's links that says when it ends.
-std::string time_left(const std::map<std::string, int64_t>& ends, int64_t now) {
+/// Of each of this member's links: what it answered when it was tried, and when it ends.
+std::string told_of_links(const runs::Run& run, int64_t now) {
   std::string out;
-  for (const std::string name : {"data_url", "result_url", "result_get_url", "loader_url"}) {
-    const auto end = ends.find(name);
-    if (end == ends.end()) continue;
-    out += out.empty() ? "; " : ", ";
-    out += end->second <= now ? name + " has ended"
-                              : fmt::format("{} ends in {} min", name, (end->second - now) / 60);
+  for (const std::string name :
+       {"data_url", "result_url", "result_get_url", "loader_url", "loader_put_url"}) {
+    std::vector<std::string> said;
+    const auto answer = run.link_answers.find(name);
+    if (answer != run.link_answers.end()) {
+      said.push_back(fmt::format("answered {} {} min ago", display_short(answer->second),
+                                 std::max<int64_t>(now - run.links_tried, 0) / 60));
+    } else if (run.links_tried != 0 && name == "data_url") {
+      said.emplace_back("is the machine's to ask");
+    }
+    const auto end = run.link_ends.find(name);
+    if (end != run.link_ends.end()) {
+      said.push_back(end->second <= now ? "has ended"
+                                        : fmt::format("ends in {} min", (end->second - now) / 60));
+    }
+    if (said.empty()) continue;
+    out += fmt::format("{}{} {}", out.empty() ? "; " : ", ", name,
+                       fmt::join(said.begin(), said.end(), " and "));
   }
   return out;
+/// From the answer to RunInstances to the machine's first step. Most take a tenth of it.
+constexpr int64_t kMachineStart = 10 * 60;
+
+/// What is known of the machine, `words` being the last answer of result_get_url.
+std::string told_of_machine(const runs::Run& run, std::string_view words, int64_t now) {
+  if (words == runs::kBegun) return "the script runs";
+  const bool late = run.machine_since != 0 && now >= run.machine_since + kMachineStart;
+  if (words != runs::kNothingYet || run.carrier.empty() || !late) {
+    return "the machine was started";
+  }
+  return fmt::format(
+      "the machine has said nothing for {} min: it may not get the loader behind {}'s link",
+      (now - run.machine_since) / 60, run.carrier);
+}
+
 }
 
 How how_of(runs::Followed::How how) {
@@ -157,6 +189,7 @@ How how_of(runs::Followed::How how) {
     case runs::Followed::How::kTooLarge:
       return How::kTooLarge;
     case runs::Followed::How::kDeadLink:
+    case runs::Followed::How::kNotBegun:
       return How::kDeadLink;
     case runs::Followed::How::kNothing:
       break;
@@ -166,17 +199,25 @@ How how_of(runs::Followed::How how) {
 
 void Collector::look(const SecretBytes& link, Decider& decider) {
   // From approval to the start of the machine some minutes may pass.
-  const auto until =
-      std::chrono::system_clock::now() + std::chrono::minutes(wait_ ? run_.deadline_minutes : 0);
+  runs::Patience patience{std::chrono::system_clock::now() +
+                          std::chrono::minutes(wait_ ? run_.deadline_minutes : 0)};
+  // A flow that was continued has written its own mark over the machine's.
+  if (wait_ && run_.flow_run.empty() && run_.machine_since != 0) {
+    patience.begun_by = std::chrono::system_clock::from_time_t(
+        static_cast<time_t>(run_.machine_since + kMachineStart + kLoaderWindow.count()));
+  }
   const auto tell = [&](std::string_view words) {
-    decider.progress({fmt::format("the script runs, waiting for the result ({}{})", words,
-                                  time_left(run_.link_ends, std::time(nullptr))),
-                      {},
-                      {}});
+    const int64_t now = std::time(nullptr);
+    decider.progress(
+        {fmt::format("{}, waiting for the result ({}{})", told_of_machine(run_, words, now), words,
+                     told_of_links(run_, now)),
+         {},
+         {}});
   };
   try {
-    const runs::Followed got = runs::follow_result(state_.room(), to_text(link.reveal()),
-                                                   run_.before, until, tell, Access::cancel(room_));
+    const runs::Followed got = runs::follow_result(
+    not_begun_ = got.how == runs::Followed::How::kNotBegun;
+        state_.room(), to_text(link.reveal()), run_.before, patience, tell, Access::cancel(room_));
     out_.how = how_of(got.how);
     out_.words = got.words;
     out_.body = to_text(got.body);
@@ -245,14 +286,14 @@ std::string Collector::goes_on() const {
                    id);
 }
 
-// The machine's first step is the one of which no member is told: the links for that are in what it
-// fetches there.
+// Of the machine's first step no member is told by the machine: the links for that are in what it
+// fetches there. What the loader does first is to write there.
 std::string Collector::why_nothing() const {
   if (!wait_ || run_.carrier.empty() || out_.words != runs::kNothingYet) return "";
   return fmt::format(
-      "; the machine ended or was ended before it put anything, could not put it, or did not get "
-      "the loader behind {}'s link",
-      run_.carrier);
+      "; the machine did not get the loader behind {}'s link, ended or was ended before that, or "
+      "could not write to result_url of {}",
+      run_.carrier, state_.member().name);
 }
 
 std::string Collector::not_kept() const {
@@ -288,8 +329,10 @@ std::string Collector::text() const {
           state_.member().name, display_short(out_.words), goes_on());
     case How::kNotYet:
       return fmt::format("no result {} (last answer of result_get_url: {}{}). {}",
-                         wait_ ? "came before the deadline" : "is there", display_short(out_.words),
-                         display_lines(why_nothing()), goes_on());
+                         not_begun_ ? "will come, the machine asks for its loader no more"
+                         : wait_    ? "came before the deadline"
+                                    : "is there",
+                         display_short(out_.words), display_lines(why_nothing()), goes_on());
     case How::kInterrupted:
       break;
   }

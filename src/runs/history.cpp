@@ -70,6 +70,9 @@ std::string encode(const Run& run) {
                         {"state", to_string(run.state)},
                         {"detail", run.detail},
                         {"before", run.before},
+                        {"link_answers", run.link_answers},
+                        {"links_tried", run.links_tried},
+                        {"machine_since", run.machine_since},
                         {"result_name", run.result_name},
                         {"carrier", run.carrier},
                         {"link_ends", run.link_ends},
@@ -116,6 +119,9 @@ Run decode(const std::filesystem::path& file) {
     run.carrier = json.value("carrier", "");
     run.flow_run = json.value("flow_run", "");
     run.loader = json.value("loader", "");
+    if (json.contains("link_answers")) json["link_answers"].get_to(run.link_answers);
+    run.links_tried = json.value("links_tried", int64_t{0});
+    run.machine_since = json.value("machine_since", int64_t{0});
     run.machine = json.value("machine", "");
     run.flow_done = json.value("flow_done", false);
     if (json.contains("link_ends")) json["link_ends"].get_to(run.link_ends);

@@ -50,6 +50,10 @@ struct Run {
   /// When this member's links end, Unix seconds, by their names in links.toml: of those that say
   /// it.
   std::map<std::string, int64_t> link_ends;
+  /// What those that were tried before the start answered, and when, Unix seconds (0: not known).
+  std::map<std::string, std::string> link_answers;
+  int64_t links_tried = 0;
+  int64_t machine_since = 0;  // when RunInstances was answered, Unix seconds (0: not known)
 
   std::string short_id() const { return id.substr(0, 12); }
 };
