@@ -140,9 +140,10 @@ class Room {
 };
 
 /// An operator's word, which nothing can replace: the newest state.db of this member is gone for
-/// good, with all backups of it, and so are the room's secrets, for all its members. Asks
-/// `decider`; false if it does not say yes. Afterwards all members make a new epoch
-/// (Session::init).
+/// good, with all backups of it. Asks `decider` with what that means named: the secrets that an
+/// older state.db here holds and that stay, that all others are lost for all members, what else
+/// is erased; false, and nothing is changed, if it does not say yes. Afterwards all members make a
+/// new epoch (Session::init).
 bool give_up_state(const RoomOptions& options, Decider& decider);
 
 }  // namespace flexroom

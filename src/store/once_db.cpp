@@ -181,6 +181,16 @@ OnceDb::StateDb OnceDb::enter(std::string_view name, const std::optional<RoomId>
   return seen;
 }
 
+std::vector<Pool::Stock> OnceDb::stock_of_room(std::string_view name) {
+  FLEXROOM_ASSERT(db_->only_looks());
+  for (const Room& room : rooms()) {
+    if (room.name != name) continue;
+    pool_->use_epoch(room.epoch);
+    return pool_->on_disk();
+  }
+  return {};
+}
+
 void OnceDb::forget_room(std::string_view name) {
   db_->transaction([&] {
     for (const Room& room : rooms()) {

@@ -61,6 +61,9 @@ class OnceDb : public prep::Safety {
                 const std::optional<Digest>& epoch);
   /// The certificate of a peer that was counted by it before members had ids.
   void rename_life(const Digest& certificate, const MemberId& id);
+  /// What lies on disk of the pools of a room's epoch, whichever is entered. Of a database that
+  /// only looks.
+  std::vector<Pool::Stock> stock_of_room(std::string_view name);
   /// The operator's word that the state.db with this room is gone for good.
   void forget_room(std::string_view name);
 
