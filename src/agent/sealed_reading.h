@@ -58,7 +58,6 @@ class SealedReading {
   Bytes open_gated(std::string_view circuit, std::span<const RecordByte> bytes);
 
   void outline_body(std::vector<RecordByte> body);
-  void outline_json(SealedCircuits::Prepared& circuit, const boolean::Outputs& outputs);
   http::Marks open_body_marks(SealedCircuits::Prepared& circuit, const boolean::Outputs& outputs);
   http::Span select_in_body(const SealedPlace& at);
   /// Where the value of a place is that is no pattern; nothing where the old version stays.

@@ -121,8 +121,6 @@ class Collector {
   }
   void look(const SecretBytes& link, Decider& decider);
   void enter_end();
-  /// Throws where the end cannot be written down; then it is looked for again another time.
-  void write_end();
   RunResult finished();
   std::string text() const;
   std::string goes_on() const;
@@ -134,9 +132,9 @@ class Collector {
   session::MemberState& state_;
   runs::RunHistory history_;
   runs::Run run_;
-  bool not_begun_ = false;
   bool wait_;
   bool failed_ = false;
+  bool not_begun_ = false;
   RunResult out_;
 };
 
@@ -163,6 +161,8 @@ std::string told_of_links(const runs::Run& run, int64_t now) {
                        fmt::join(said.begin(), said.end(), " and "));
   }
   return out;
+}
+
 /// From the answer to RunInstances to the machine's first step. Most take a tenth of it.
 constexpr int64_t kMachineStart = 10 * 60;
 
@@ -178,8 +178,6 @@ std::string told_of_machine(const runs::Run& run, std::string_view words, int64_
       (now - run.machine_since) / 60, run.carrier);
 }
 
-}
-
 How how_of(runs::Followed::How how) {
   switch (how) {
     case runs::Followed::How::kResult:
@@ -189,9 +187,9 @@ How how_of(runs::Followed::How how) {
     case runs::Followed::How::kTooLarge:
       return How::kTooLarge;
     case runs::Followed::How::kDeadLink:
-    case runs::Followed::How::kNotBegun:
       return How::kDeadLink;
     case runs::Followed::How::kNothing:
+    case runs::Followed::How::kNotBegun:
       break;
   }
   return How::kNotYet;
@@ -216,9 +214,9 @@ void Collector::look(const SecretBytes& link, Decider& decider) {
   };
   try {
     const runs::Followed got = runs::follow_result(
-    not_begun_ = got.how == runs::Followed::How::kNotBegun;
         state_.room(), to_text(link.reveal()), run_.before, patience, tell, Access::cancel(room_));
     out_.how = how_of(got.how);
+    not_begun_ = got.how == runs::Followed::How::kNotBegun;
     out_.words = got.words;
     out_.body = to_text(got.body);
   } catch (const ProtocolAbort& abort) {

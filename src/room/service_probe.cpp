@@ -8,6 +8,7 @@
 #include "base/display.h"
 #include "base/openssl_ptr.h"
 #include "call/provider_connection.h"
+#include "call/provider_trust.h"
 #include "room/agreed_call.h"
 #include "tls/certificate.h"
 
@@ -66,13 +67,6 @@ std::vector<Bytes> certificates_of(const SSL* ssl) {
   }
   if (out.empty()) fail("it showed no certificate");
   return out;
-}
-
-std::optional<Bytes> staple_of(SSL* ssl) {
-  const uint8_t* staple = nullptr;
-  const long size = SSL_get_tlsext_status_ocsp_resp(ssl, &staple);
-  if (size <= 0) return std::nullopt;
-  return Bytes(staple, staple + size);
 }
 
 Bytes encode(const tls::CertificateList& look) {

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/hex_digest.h"
 #include "base/private_file.h"
 
 namespace flexroom::runs {
@@ -41,11 +42,7 @@ void write_whole(const std::filesystem::path& path, ByteView bytes) {
   sync_directory(path.parent_path());
 }
 
-bool is_hex(const std::string& text, size_t digits) {
-  return text.size() == digits && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
-bool is_digest(const std::string& hex) { return is_hex(hex, 2 * sizeof(Digest)); }
+constexpr size_t kDigestDigits = 2 * sizeof(Digest);
 
 InputError damage(const std::filesystem::path& file) {
   return {file.string(), "is damaged",
@@ -70,12 +67,12 @@ std::string encode(const Run& run) {
                         {"state", to_string(run.state)},
                         {"detail", run.detail},
                         {"before", run.before},
-                        {"link_answers", run.link_answers},
-                        {"links_tried", run.links_tried},
-                        {"machine_since", run.machine_since},
                         {"result_name", run.result_name},
                         {"carrier", run.carrier},
                         {"link_ends", run.link_ends},
+                        {"link_answers", run.link_answers},
+                        {"links_tried", run.links_tried},
+                        {"machine_since", run.machine_since},
                         {"flow_run", run.flow_run},
                         {"loader", run.loader},
                         {"machine", run.machine},
@@ -119,20 +116,21 @@ Run decode(const std::filesystem::path& file) {
     run.carrier = json.value("carrier", "");
     run.flow_run = json.value("flow_run", "");
     run.loader = json.value("loader", "");
-    if (json.contains("link_answers")) json["link_answers"].get_to(run.link_answers);
-    run.links_tried = json.value("links_tried", int64_t{0});
-    run.machine_since = json.value("machine_since", int64_t{0});
     run.machine = json.value("machine", "");
     run.flow_done = json.value("flow_done", false);
     if (json.contains("link_ends")) json["link_ends"].get_to(run.link_ends);
+    if (json.contains("link_answers")) json["link_answers"].get_to(run.link_answers);
+    run.links_tried = json.value("links_tried", int64_t{0});
+    run.machine_since = json.value("machine_since", int64_t{0});
     json.at("started").get_to(run.started);
     json.at("deadline_minutes").get_to(run.deadline_minutes);
     const std::string state = json.at("state");
     const auto* const known = std::find_if(std::begin(kStates), std::end(kStates),
                                            [&](const auto& pair) { return pair.second == state; });
-    if (known == std::end(kStates) || !is_digest(run.id) || !is_digest(run.proposal) ||
-        !(run.session.empty() || is_digest(run.session)) || !is_file_name(run.result_name) ||
-        !(run.result.empty() || is_file_name(run.result))) {
+    if (known == std::end(kStates) || !is_hex(run.id, kDigestDigits) ||
+        !is_hex(run.proposal, kDigestDigits) ||
+        !(run.session.empty() || is_hex(run.session, kDigestDigits)) ||
+        !is_file_name(run.result_name) || !(run.result.empty() || is_file_name(run.result))) {
       throw damage(file);
     }
     run.state = known->first;
