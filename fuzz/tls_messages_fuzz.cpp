@@ -11,8 +11,9 @@ const ClientHello& our_hello() {
   static const ClientHello hello = [] {
     ClientHelloInput input;
     input.host = "server.example";
-    input.key_share = Bytes(32, 9);
-    input.session_id.fill(2);
+    input.key_shares = {{NamedGroup::kX25519, Bytes(32, 9)}, {NamedGroup::kP256, Bytes(65, 4)}};
+    input.held_back = {NamedGroup::kP256};
+    input.session_id = Bytes(32, 2);
     input.record_size_limit = uint16_t{16385};
     return build_client_hello(input);
   }();
@@ -21,10 +22,15 @@ const ClientHello& our_hello() {
 
 void parse(uint8_t which, ByteView body) {
   switch (which % 5) {
-    case 0:
-      FLEXROOM_ASSERT(parse_server_hello(body, our_hello()).key_share.size() ==
-                      key_share_size(our_hello().group));
+    case 0: {
+      const auto parsed = parse_server_hello(body, our_hello());
+      if (const auto* retry = std::get_if<HelloRetryRequest>(&parsed)) {
+        FLEXROOM_ASSERT(second_client_hello(our_hello(), *retry).second);
+      } else {
+        FLEXROOM_ASSERT(std::get<ServerHello>(parsed).key_share.key.size() == 32);
+      }
       break;
+    }
     case 1:
       check_encrypted_extensions(body, our_hello());
       break;

@@ -67,10 +67,9 @@ if [ -z "$short" ]; then
   rm -f "$work"/hospital-?/inputs.json
   echo "== flexroom create-session: they sign in, and keep the account's API key without seeing it"
   flow create-session person=hospital-a
-  echo "== flexroom flow run-script-classic: ten calls signed with that key"
-  flow "$here/../../share/flows/run-script-classic.toml" "user-data=$(printf '#!/bin/sh\necho started by two hospitals\nshutdown -h now\n' | base64 -w0)" \
-    "training-image=none.s3.us-east-1.amazonaws.com/such.sh"
-  echo "== flexroom run-script job.toml: it names no key, they have the one"
+  echo "== flexroom run-script job.toml --classic: ten calls signed with that key, the tenth a training job beside it"
+  flow run-script-classic "training-image=none.s3.us-east-1.amazonaws.com/such.sh"
+  echo "== flexroom run-script job.toml: one call in place of the ten; it names no key, they have the one"
 else
   echo "== flexroom secret import: the joint account's key, which its issuer split and forgot"
   both --yes secret import "$work/%/joint-share.json"
@@ -85,11 +84,12 @@ echo "== flexroom runs"
 "$flexroom" --member "$work/hospital-a/member.toml" runs
 echo "== flexroom log --verify"
 "$flexroom" --member "$work/hospital-a/member.toml" log --verify
-$python - "$work"/hospital-?/state/runs/*/*/result*.json <<'P'
+$python - "$work"/hospital-?/state/runs/*/*/result.json <<'P'
 import json, sys
-r, other = (json.load(open(file)) for file in sys.argv[1:])
-if r != other:
-    sys.exit("The two members' results differ.")
+results = [json.load(open(file)) for file in sys.argv[1:]]
+r = results[0]
+if len(results) % 2 or any(one != r for one in results):
+    sys.exit("The members' results differ.")
 print(f"\nModel on the pooled data: {100 * r['accuracy_pooled']:.1f} % right on {r['held_out_rows']} held-out patients.")
 for name, alone in zip(["hospital-a", "hospital-b"], r["accuracy_alone"]):
     print(f"{name} alone would have reached {100 * alone:.1f} %.")

@@ -2,7 +2,8 @@
 """Runs one of the shipped flows at both hospitals, shows what each step took, beside it what the published prototype
 took, and stands in the place of the person whom a step asks.
 
-usage: flow.py FLEXROOM WORK FLOW.toml|COMMAND [NAME=VALUE ...]   (see demo.sh)
+usage: flow.py FLEXROOM WORK COMMAND [NAME=VALUE ...]   (see demo.sh)
+COMMAND: create-account, create-session or run-script-classic, whose job and links are WORK/MEMBER's
 
 A person would look at the picture, and answer the telephone. Here both are read from what the sandbox writes down of its
 own doings (WORK/seen): no member reads that file.
@@ -14,10 +15,7 @@ import subprocess
 import sys
 import threading
 
-flexroom, work, file = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
-flow = file.stem
-# Two of the shipped flows are commands.
-run = ["flow", file] if file.suffix else [flow] + (["--i-know"] if flow == "create-account" else [])
+flexroom, work, flow = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
 members = ("hospital-a", "hospital-b")
 # Seconds: two machines 6.6 ms apart (Tables 5 and 6 of the paper, "Total time").
 PUBLISHED = {
@@ -52,6 +50,13 @@ WHOLE = {
 STEP = re.compile(r"(\w+): (.+) \((\d+\.\d) s, (\d+\.\d) MB\)")
 
 
+def words_of(member):
+    """The command as that member gives it."""
+    if flow == "run-script-classic":
+        return ["run-script", work / member / "job.toml", "--links", work / member / "links.toml", "--classic"]
+    return [flow] + (["--i-know"] if flow == "create-account" else [])
+
+
 def answer(question):
     """What the person reads: off the newest picture, or from the telephone."""
     what = "telephone code" if "TypePhoneCode" in question else "captcha answer"
@@ -82,7 +87,7 @@ def follow(process, lines, shown):
 
 started = []
 for member in members:
-    command = [flexroom, "--member", work / member / "member.toml", "--yes", "--json", *run]
+    command = [flexroom, "--member", work / member / "member.toml", "--yes", "--json", *words_of(member)]
     for argument in sys.argv[4:]:
         command += ["--arg", argument]
     inputs = work / member / "inputs.json"
@@ -98,11 +103,14 @@ for member, process, lines, thread in started:
     if process.wait() != 0:
         sys.exit(f"{member}: {json.loads(lines[-1]).get('error', lines[-1])}")
 ends = [json.loads(lines[-1]) for _, _, lines, _ in started]
-if ends[0]["opened"] != ends[1]["opened"]:
+opened = [end.get("opened", {}) for end in ends]
+if opened[0] != opened[1] or ends[0]["run"] != ends[1]["run"]:
     sys.exit("The two members' answers differ.")
 tables = [json.loads(line) for _, _, lines, _ in started for line in lines if '"timeline"' in line]
 sent = sum(step["bytes_sent"] for table in tables for step in table["phases"])
 print(f"  {'all of it':32}{tables[0]['total_seconds']:6.1f} s{sent / 1e6:8.1f} MB   {WHOLE.get(flow, '')}")
-for name, value in ends[0]["opened"].items():
+if "instance_id" in ends[0]:
+    print(f"  known to all: instance-id = {ends[0]['instance_id']}")
+for name, value in opened[0].items():
     if not name.startswith("run/"):
         print(f"  known to all: {name} = {value}")

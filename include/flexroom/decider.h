@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,6 +64,9 @@ struct Question {
   std::optional<std::chrono::seconds> within = std::nullopt;
   /// The answer is this member's secret: it is not shown while it is typed.
   bool is_secret = false;
+  /// What is shown beside the text, whole and as a service sent it, by name: for programs. In the
+  /// text a picture is the file that holds it while the question stands.
+  std::map<std::string, std::string> shown = {};
 };
 
 /// The person or program that speaks for one member: everything that a member decides goes through

@@ -122,9 +122,9 @@ struct TlsRequest {
   uint16_t port = 443;
   std::string connect_host;  // where the courier connects; empty: host and port
   uint16_t connect_port = 0;
-  std::string ca_file;           // PEM; empty: the system's trust store
-  std::string group = "x25519";  // or "p256"
-  std::string text;              // the whole HTTP request, public, with Connection: close
+  std::string ca_file;  // PEM; empty: the system's trust store
+  std::string group;    // "x25519" or "p256", if only one is to be offered
+  std::string text;     // the whole HTTP request, public, with Connection: close
 };
 
 /// One party of n, up to n - 1 of which may be malicious (boolean-engine.md, tls-in-mpc.md).

@@ -128,6 +128,11 @@ class Room {
   /// The same right after Session::run_script(), until the result is there or the run's deadline
   /// passed. No Error: whatever fails here, the machine was started.
   RunResult follow(const RunStarted& started, Decider& decider);
+  /// With all members: ends the machine of a run by agreed calls, each approved, signed as the run
+  /// was; where not all know the same machine, the one that the service lists for the run's client
+  /// token. Of a run of --classic also its training job. What ended stays ended, whatever fails
+  /// behind it: the same again does the rest.
+  RunStopped stop_run(const std::string& id, Decider& decider);
   /// An operator's word, which nothing can replace: go on although batches ended without a verdict
   /// (or this machine was restored from a backup), and the epoch was not burned. Asks `decider`;
   /// false if it does not say yes. `life_before`: unfinished batches over the life of the relation.
@@ -140,9 +145,10 @@ class Room {
 };
 
 /// An operator's word, which nothing can replace: the newest state.db of this member is gone for
-/// good, with all backups of it, and so are the room's secrets, for all its members. Asks
-/// `decider`; false if it does not say yes. Afterwards all members make a new epoch
-/// (Session::init).
+/// good, with all backups of it. Asks `decider` with what that means named: the secrets that an
+/// older state.db here holds and that stay, that all others are lost for all members, what else
+/// is erased; false, and nothing is changed, if it does not say yes. Afterwards all members make a
+/// new epoch (Session::init).
 bool give_up_state(const RoomOptions& options, Decider& decider);
 
 }  // namespace flexroom

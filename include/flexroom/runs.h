@@ -13,9 +13,10 @@ struct RunInfo {
   std::string id;  // hexadecimal; the same at every member
   std::string job;
   /// "starting", "unknown", "refused", "not started", "running", "succeeded", "failed",
-  /// "too large", "no result" or "stopped".
+  /// "too large", "no result", "stopped" or "gone".
   std::string state;
   std::string detail;   // why, in a few words
+  std::string means;    // of a state that is no end: what may run, and the way on; else empty
   int64_t started = 0;  // Unix seconds
   int64_t deadline_minutes = 0;
   std::string instance_id;   // empty: none, or not known
@@ -50,12 +51,18 @@ struct RunResult {
   Exit exit() const;
 };
 
-/// What the service said to the end of a run's machine.
+/// What the service said to the end of a run's machine, and of its training job.
 struct RunStopped {
   RunInfo run;
-  int status = 0;           // 200: the machine ends
+  bool found = true;        // false: the service lists no machine of the run
+  bool may_arrive = false;  // not found, and a request may still be under way
+  int status = 0;           // of the last answer about the machine; 200: it ends, or there is none
   std::string body;         // as it came
+  int job_status = 0;       // of --classic: to StopTrainingJob; 0: the run has none
+  std::string job_body;
+  bool job_ends = true;     // false: the service refused to end it
   std::string not_written;  // as in RunResult
+  std::string text;         // for a person: what came of it
   Exit exit() const;
 };
 

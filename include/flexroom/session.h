@@ -62,6 +62,9 @@ struct RunScriptRequest {
   std::filesystem::path links;  // this member's private links
   bool classic = false;         // ten calls, by the shipped flow; killed: the same goes on
   std::map<std::string, std::string> arguments = {};  // of that flow: training-image
+  /// Of --classic: a run as Room::run() or that flow names it; empty: not.
+  std::string go_on = {};    // Session::run_script(), after a member was restored
+  std::string abandon = {};  // Session::abandon_script()
 };
 
 /// What came of the one request that starts the machine.
@@ -86,6 +89,7 @@ struct RunScriptPlan {
   Summary summary;
   std::vector<std::string> not_known_yet;
   std::string region, group, suite, secret;
+  unsigned calls = 1;  // of --classic: those of the main line, whose costs are upper bounds
   uint64_t request_bytes = 0;
   uint64_t payload_ands = 0, signing_key_ands = 0, handshake_ands = 0, request_ands = 0;
   double bytes_each_way = 0;  // preprocessing, of this member
@@ -144,8 +148,9 @@ class Session {
   FlowEnd flow(const FlowRequest& request);
   /// Starts the agreed script on all members' data in the joint cloud account.
   RunStarted run_script(const RunScriptRequest& request);
-  /// Ends the machine of a run by one more agreed call, signed as the run was. `run`: as Room::run.
-  RunStopped stop_run(const std::string& run);
+  /// Ends the run `request.abandon` of a classic one, whose job is not looked at: what it left at
+  /// the provider is told; its machine, if there is one, Room::stop_run() ends.
+  FlowEnd abandon_script(const RunScriptRequest& request);
 
   /// Brings a secret in (docs/secrets.md): from shares, or from the member that knows it.
   SecretInfo import_secret(const std::filesystem::path& file);

@@ -1,19 +1,12 @@
 #include "agent/answer_keys.h"
 
+#include "agent/wires.h"
 #include "circuits/answer.h"
 #include "mpc/program_cache.h"
-#include "prep/ghash.h"
 #include "tls/key_schedule.h"
 
 namespace flexroom::agent {
 namespace {
-
-constexpr size_t kHashRun = 256;  // blocks of GHASH without a product: 4 KB (§4.4)
-
-std::shared_ptr<const mpc::Program> key_program(size_t records) {
-  static mpc::ProgramCache made;
-  return made.get(std::to_string(records), [&] { return circuits::gc_c(records); });
-}
 
 std::shared_ptr<const mpc::Program> update_program() {
   static mpc::ProgramCache made;
@@ -26,27 +19,32 @@ std::vector<uint8_t> outer_bits(const Sha256State& kin, std::string_view label, 
 
 }  // namespace
 
-AnswerKeys::AnswerKeys(const Bounds& bounds) : bounds_(bounds) {
+AnswerKeys::AnswerKeys(const Bounds& bounds, const AnswerCipher& cipher, size_t num_members)
+    : bounds_(bounds), cipher_(cipher), num_members_(num_members) {
   FLEXROOM_ASSERT(bounds_.updates < bounds_.records);
-  circuits_.add(kKeys, key_program(bounds_.records));
+  circuits_.add(kKeys, cipher_.key_program(bounds_.records, num_members));
   for (size_t update = 1; update <= bounds_.updates; ++update) {
     circuits_.add(kUpdate, update_program());
     // Each generation had a record before it.
-    circuits_.add(kKeys, key_program(bounds_.records - update));
+    circuits_.add(kKeys, cipher_.key_program(bounds_.records - update, num_members));
   }
 }
 
+size_t AnswerKeys::num_tags() const {
+  size_t sum = 0;
+  for (size_t update = 0; update <= bounds_.updates; ++update) sum += bounds_.records - update;
+  return sum;
+}
+
 void AnswerKeys::prepare(const Context& context) {
-  // Of each record its header and lengths are two blocks, and the last one may not be full.
-  const size_t blocks = bounds_.record_bytes / 16 + 3 * bounds_.records;
+  FLEXROOM_ASSERT(context.party.num_parties() == num_members_);
   for (size_t generation = 0; generation <= bounds_.updates; ++generation) {
-    hashes_.emplace_back(context.source, kHashRun, blocks / kHashRun);
+    tags_.push_back(cipher_.make_tags(context, bounds_, bounds_.records - generation));
   }
   size_t next = 0;
   circuits_.prepare(
       context, [&](const PreparedCircuits::Prepared& circuit, std::vector<prep::AuthBits>& zero) {
-        if (circuit.name != kKeys) return;
-        zero[circuit.program->input_group("r_s")] = hashes_[next++].random_bits();
+        if (circuit.name == kKeys) tags_[next++]->bind(*circuit.program, zero);
       });
 }
 
@@ -70,7 +68,7 @@ void AnswerKeys::derive_keys(size_t first_record, const Views& views, const Dige
   PreparedCircuits::Prepared& circuit = prepared(kKeys);
   PreparedCircuits::Inputs inputs;
   inputs.dyn = {{"kout_s_ap", &kout_}};
-  inputs.pub.emplace_back("kw_key", outer_bits(kin_, "key", 16));
+  inputs.pub.emplace_back("kw_key", outer_bits(kin_, "key", cipher_.key_bytes));
   inputs.pub.emplace_back("kw_iv", outer_bits(kin_, "iv", 12));
   inputs.generation = static_cast<uint32_t>(generations_.size());
   boolean::Outputs outputs = circuits_.run(circuit, inputs, views, a4);
@@ -78,12 +76,18 @@ void AnswerKeys::derive_keys(size_t first_record, const Views& views, const Dige
   const auto kept = [&](std::string_view name) {
     return std::move(outputs.kept[program.output_group(name)]);
   };
-  GhashKey hash = std::move(hashes_.front());
-  hashes_.pop_front();
-  hash.set_difference(
-      prep::ghash_block(bytes_of_bits(outputs.opened[program.output_group("d_s")])));
-  generations_.push_back({first_record, std::move(hash), kept("iv_s"), kept("round_keys_s"),
-                          kept("tag_masks"), kept("first_blocks")});
+  std::unique_ptr<AnswerTags> tags = std::move(tags_.front());
+  tags_.pop_front();
+  tags->take(program, outputs);
+  generations_.push_back(
+      {first_record, std::move(tags), kept("iv_s"), kept(cipher_.keys), kept("first_blocks")});
+  if (!can_update()) forget_secret();
+}
+
+// Of the last generation that is prepared nothing is derived any more.
+void AnswerKeys::forget_secret() {
+  kout_ = prep::AuthBits();
+  wipe(&kin_, sizeof kin_);
 }
 
 // application_traffic_secret_{N+1} stays inside; Kin of it is opened, as that of the first was.
@@ -112,21 +116,18 @@ RecordPosition AnswerKeys::position(size_t record) const {
   return {static_cast<uint32_t>(generation), record - generations_[generation].first_record};
 }
 
-prep::AuthBits AnswerKeys::tag_mask(size_t record) {
-  return of(record).tag_masks.slice(128 * position(record).sequence, 128);
-}
-
 prep::AuthBits AnswerKeys::first_block(size_t record) {
-  return of(record).first_blocks.slice(128 * position(record).sequence, 128);
+  const size_t bits = 8 * cipher_.block_bytes;
+  return of(record).first_blocks.slice(bits * position(record).sequence, bits);
 }
 
 void AnswerKeys::erase() {
-  for (GhashKey& hash : hashes_) hash.erase();
-  for (Generation& generation : generations_) generation.hash.erase();
-  hashes_.clear();
+  for (const auto& tags : tags_) tags->erase();
+  for (Generation& generation : generations_) generation.tags->erase();
+  tags_.clear();
   generations_.clear();
   circuits_.erase();
-  kout_ = prep::AuthBits();
+  forget_secret();
 }
 
 }  // namespace flexroom::agent

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "agent/gcm.h"
+#include "agent/answer_cipher.h"
 #include "agent/prepared_circuits.h"
 #include "base/sha256_block.h"
 
@@ -19,26 +19,28 @@ namespace flexroom::agent {
 ///            server says that its next record is under new keys
 /// Guarantee  keys of a generation are those that the server derives; what is opened is Kin of its
 ///            traffic secret (§3.4(i)) and H xor R
-/// Cost       a generation is prepared in full, whether it comes or not: 2 pubmsg + 6 400 + 10 240
-///            a record, and behind the first 59 496 more (§3.4: 5 compressions, 91 992 in all)
+/// Cost       a generation is prepared in full, whether it comes or not: under AES 2 pubmsg + 6 400
+/// +
+///            10 240 a record, under ChaCha20 2 pubmsg + 20 535 + 259 n a record and its tag;
+///            behind the first 59 496 more (§3.4: 5 compressions, 91 992 in all)
 class AnswerKeys {
  public:
-  struct Bounds {
-    size_t records = 0;       // of the connection
-    size_t record_bytes = 0;  // of them together, in ciphertext
-    size_t updates = 0;       // KeyUpdates of the server, less than records
-  };
+  using Bounds = AnswerBounds;
   struct Generation {
     size_t first_record = 0;
-    GhashKey hash;
-    prep::AuthBits iv, round_keys;
-    prep::AuthBits tag_masks, first_blocks;  // from first_record on
+    std::unique_ptr<AnswerTags> tags;
+    prep::AuthBits iv, keys;
+    prep::AuthBits first_blocks;  // from first_record on
   };
-  explicit AnswerKeys(const Bounds& bounds);
+  AnswerKeys(const Bounds& bounds, const AnswerCipher& cipher, size_t num_members);
 
   void prepare(const Context& context);
-  uint64_t num_ands() const { return circuits_.num_ands(); }
-  uint64_t num_triples() const { return circuits_.num_triples(); }
+  uint64_t num_ands() const {
+    return circuits_.num_ands() + num_tags() * cipher_.tag_ands(num_members_);
+  }
+  uint64_t num_triples() const {
+    return circuits_.num_triples() + num_tags() * cipher_.tag_triples(num_members_);
+  }
 
   /// Takes what GC-B left: "kin_s_ap" opened, "kout_s_ap" kept.
   void take(const mpc::Program& program, boolean::Outputs& outputs);
@@ -51,11 +53,12 @@ class AnswerKeys {
   /// Where a record stands: generation, and sequence number in it.
   RecordPosition position(size_t record) const;
   Generation& of(size_t record);
-  /// E_K(J0) under the record's tag, and the first block of its keystream: 128 bits each.
-  prep::AuthBits tag_mask(size_t record);
+  /// The first block of a record's keystream.
   prep::AuthBits first_block(size_t record);
+  const AnswerCipher& cipher() const { return cipher_; }
 
   void confirm() { circuits_.confirm(); }
+  void add_ids(std::vector<Digest>& out) const { circuits_.add_ids(out); }
   void erase();
 
   static constexpr std::string_view kKeys = "answer keys", kUpdate = "answer key update";
@@ -63,10 +66,16 @@ class AnswerKeys {
  private:
   PreparedCircuits::Prepared& prepared(std::string_view name);
   void derive_keys(size_t first_record, const Views& views, const Digest& a4);
+  void forget_secret();
+
+  /// Of all generations.
+  size_t num_tags() const;
 
   const Bounds bounds_;
+  const AnswerCipher& cipher_;
+  const size_t num_members_;
   PreparedCircuits circuits_;
-  std::deque<GhashKey> hashes_;  // of generations to come
+  std::deque<std::unique_ptr<AnswerTags>> tags_;  // of generations to come
   std::deque<Generation> generations_;
   prep::AuthBits kout_;
   Sha256State kin_{};

@@ -1,7 +1,5 @@
 #include "agent/connection.h"
 
-#include <fmt/core.h>
-
 #include "agent/connection_state.h"
 #include "agent/phases.h"
 
@@ -45,11 +43,13 @@ Connection::Connection(Context context, ConnectionConfig config, RequestPlan pla
   s.requests.front().program = std::move(program);
   ReadTerms terms;
   terms.suite = s.config.suite;
+  terms.num_members = context.party.num_parties();
   terms.max_answer = s.config.max_answer;
   terms.await_close = s.config.await_close;
   terms.no_secret = s.config.no_secret;
   terms.requests = s.plans.size();
   terms.to_come = s.config.to_come;
+  terms.leaves_over = context.left_over != nullptr;
   if (s.config.receive == ReceiveMode::kSealed) {
     terms.sealed = s.config.sealed;
     for (const LaterRequest& later : s.config.later) terms.later.push_back(later.sealed);
@@ -57,59 +57,67 @@ Connection::Connection(Context context, ConnectionConfig config, RequestPlan pla
   if (terms.sealed != nullptr) terms.sealed->require_valid(context.party.num_parties());
   for (const auto& answer : terms.later) answer->require_valid(context.party.num_parties());
   s.read = make_read_direction(s.config.receive, terms);
-  s.config.handshake.max_application_bytes = terms.max_records();
+  s.config.handshake.application = terms.limit();
   FLEXROOM_ASSERT(s.config.courier != 0 && s.config.courier < context.party.num_parties());
 }
 Connection::~Connection() = default;
 bool Connection::released(size_t request) const { return request < state_->released; }
 bool Connection::kept() const { return state_->kept; }
-uint64_t Connection::sequence() const { return state_->next; }
+uint64_t Connection::sequence() const { return state_->write->position().sequence; }
+size_t Connection::next_request() const { return state_->next; }
 uint64_t Connection::num_ands() const {
   FLEXROOM_ASSERT(state_->prepared);
-  uint64_t sum = state_->handshake.program->num_ands();
-  for (const State::RequestCircuit& request : state_->requests) sum += request.program->num_ands();
-  return sum + state_->suite.tag_ands(state_->context.party.num_parties()) +
-         state_->read->num_ands();
+  uint64_t sum = state_->handshake_ands;
+  const uint64_t tag = state_->suite.tag_ands(state_->context.party.num_parties());
+  for (size_t k = 0; k < state_->requests.size(); ++k) {
+    sum += state_->requests[k].program->num_ands() + state_->plans[k].records() * tag;
+  }
+  return sum + state_->read->num_ands();
+}
+
+/// Together, so that the members garble side by side; gives their ANDs.
+uint64_t Connection::State::garble() {
+  const size_t n = party().num_parties();
+  std::vector<boolean::Preparation> circuits;
+  circuits.push_back(offer->circuit());
+  uint64_t ands = handshake_ands, sequence = 0;
+  for (size_t k = 0; k < requests.size(); ++k) {
+    std::shared_ptr<const mpc::Program>& program = requests[k].program;
+    if (k > 0) program = suite.later_request_program(plans[k], sequence, n);
+    if (program == nullptr) program = suite.request_program(plans[k], n);
+    ands += program->num_ands();
+    std::vector<prep::AuthBits> zero(program->inputs.size());
+    write->bind(*program, sequence, plans[k].records(), zero);
+    sequence += plans[k].records();
+    circuits.push_back({program, std::move(zero), k == 0 ? "gc-b" : "gc-later"});
+  }
+  std::vector<std::unique_ptr<boolean::Instance>> instances =
+      context.engine.prepare(std::move(circuits));
+  offer->take(std::move(instances.front()));
+  for (size_t k = 0; k < requests.size(); ++k) requests[k].instance = std::move(instances[k + 1]);
+  return ands;
 }
 
 void Connection::prepare(Timeline& timeline) {
   State& s = *state_;
   FLEXROOM_ASSERT(!s.prepared);
-  HandshakeState& h = s.handshake;
   timeline.begin(phase::kToken);
-  s.commit_nonce();
-  std::vector<arith::Token> tokens = s.context.arith.make_tokens(s.config.group, 1);
-  h.token.emplace(std::move(tokens.front()));
-  h.own_key_share = arith::key_share(*h.token);
+  ConnectionNonces nonces(s.party(), s.views);
+  KeyOffer keys(s.context.arith, s.config.groups);
 
-  const size_t n = s.party().num_parties();
-  timeline.begin(phase::kGarbleHandshake);
-  h.program = s.suite.handshake_program(s.config.group, n);
-  timeline.set_ands(h.program->num_ands());
-  std::vector<prep::AuthBits> zero_a(h.program->inputs.size());
-  for (size_t i = 0; i < n; ++i) {
-    zero_a[h.program->input_group(fmt::format("rho_{}", i))] = std::move(h.token->rho[i]);
-  }
-  h.circuit = s.context.engine.prepare(h.program, std::move(zero_a), "gc-a");
+  s.offer.emplace(std::move(nonces), std::move(keys), s.config.groups,
+                  s.suite.handshake_program(s.config.groups, s.party().num_parties()));
+  s.handshake_ands = s.offer->num_ands();
 
   timeline.begin(phase::kPowers);
-  s.write = s.suite.write_direction(s.context, s.longest_plans());
-  timeline.begin(phase::kGarbleRequest);
-  uint64_t request_ands = 0;
-  for (size_t k = 0; k < s.requests.size(); ++k) {
-    auto& [program, instance] = s.requests[k];
-    if (k > 0) program = s.suite.later_request_program(s.plans[k], k);
-    if (program == nullptr) program = s.suite.request_program(s.plans[k], n);
-    request_ands += program->num_ands();
-    timeline.set_ands(request_ands);
-    std::vector<prep::AuthBits> zero(program->inputs.size());
-    if (k == 0) s.write->bind(*program, zero);
-    instance = s.context.engine.prepare(program, std::move(zero), k == 0 ? "gc-b" : "gc-later");
-  }
+  s.write = s.suite.write_direction(s.context, s.plans, s.left.request_bytes);
+  timeline.begin(phase::kGarble);
+  timeline.set_ands(s.garble());
   if (s.config.receive == ReceiveMode::kSealed) {
     timeline.begin(phase::kGarbleAnswer, s.read->num_ands());
   }
   s.read->prepare(s.context);
+  if (s.config.receive == ReceiveMode::kSealed) timeline.set_ands(s.read->num_ands());
   s.prepared = true;
   timeline.end();
 }
@@ -191,9 +199,12 @@ void Connection::prepare_next(RequestPlan plan, std::shared_ptr<const SealedPlan
   s.left.record_bytes -= sealed->record_bytes;
 
   timeline.begin(phase::kGarbleRequest);
-  if (program == nullptr) program = s.suite.later_request_program(plan, s.next);
+  const size_t n = s.party().num_parties();
+  if (program == nullptr) program = s.suite.later_request_program(plan, sequence(), n);
   timeline.set_ands(program->num_ands());
   std::vector<prep::AuthBits> zero(program->inputs.size());
+  s.write->prepare_next(plan);
+  s.write->bind(*program, sequence(), plan.records(), zero);
   auto instance = s.context.engine.prepare(program, std::move(zero), "gc-later");
   s.plans.push_back(std::move(plan));
   s.requests.push_back({std::move(program), std::move(instance)});
@@ -224,6 +235,7 @@ Reply Connection::call_next(const Request& request, Timeline& timeline) {
                     .field(request.text)
                     .digest(),
                 AbortCode::kDisagreement);
+  s.mark_instances();
   s.release(request, timeline);
   return s.receive(request, timeline);
 }

@@ -26,8 +26,8 @@ struct LaterRequest {
 /// The settings of one connection. All but the trust store and the clock are agreed: they are part
 /// of csid and of every view.
 struct ConnectionConfig {
-  std::string host;  // SNI and Host
-  NamedGroup group = NamedGroup::kX25519;
+  std::string host;                                           // SNI and Host
+  Groups groups = all_groups();                               // that are offered
   const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();  // the one that is offered
   ReceiveMode receive = ReceiveMode::kOpen;
   PartyId courier = 1;                   // a garbler
@@ -98,8 +98,10 @@ class Connection {
   bool stands(Timeline& timeline);
   /// Of requests to come: whether there is room for this one and its answer.
   bool has_room_for(const RequestPlan& plan, const SealedPlan& sealed) const;
-  /// Number of the next request, which is that of its record.
+  /// Number of the first record of the next request.
   uint64_t sequence() const;
+  /// Number of the next request, as released() counts.
+  size_t next_request() const;
   /// The next request to come, behind an answer and before call_next(): garbles it and what reading
   /// its answer takes. `policy`: hash of all that was agreed on for it; bound with `sealed` in
   /// every view from here on. `program` is the suite's later_request_program(plan, sequence()), if

@@ -3,6 +3,7 @@
 #include "circuits/chacha_records.h"
 #include "circuits/handshake.h"
 #include "circuits/sigv4.h"
+#include "http/template.h"
 #include "mpc/program_cache.h"
 
 namespace flexroom::agent {
@@ -11,7 +12,7 @@ namespace {
 // Public text enters as zeros: its ciphertext is then the keystream, and everybody XORs the text in
 // outside. Opening keystream at public positions is harmless (tls-in-mpc.md §4.3).
 circuits::Text request_text(mpc::Builder& builder, const RequestPlan& plan) {
-  FLEXROOM_ASSERT(plan.bytes > 0 && plan.bytes <= circuits::kMaxRecordContent);
+  FLEXROOM_ASSERT(plan.bytes > 0 && plan.bytes <= http::kMaxRequest);
   circuits::Text text = circuits::constant_text(Bytes(plan.bytes));
   if (!plan.secret_bits.empty()) {
     const mpc::Bits secret = builder.add_input("secret", mpc::InputKind::kDyn,
@@ -34,33 +35,55 @@ circuits::Text request_text(mpc::Builder& builder, const RequestPlan& plan) {
   return text;
 }
 
+// In the records from `sequence` on.
+template <typename Circuit>
+void add_request(Circuit& circuit, const RequestPlan& plan, uint64_t sequence) {
+  FLEXROOM_ASSERT(plan.record_bytes > 0 && plan.record_bytes <= circuits::kMaxRecordContent);
+  const circuits::Text text = request_text(circuit.builder(), plan);
+  for (size_t k = 0; k < plan.records(); ++k) {
+    const auto begin = text.begin() + static_cast<ptrdiff_t>(k * plan.record_bytes);
+    const auto end = begin + static_cast<ptrdiff_t>(plan.inner_bytes(k) - 1);
+    circuit.records().add(sequence + k, circuits::Text(begin, end));
+  }
+}
+
 }  // namespace
 
-std::shared_ptr<const mpc::Program> handshake_program(NamedGroup group, size_t num_members) {
+std::shared_ptr<const mpc::Program> handshake_program(const Groups& groups, size_t num_members) {
   static mpc::ProgramCache made;
-  return made.get(std::string(to_string(group)) + "/" + std::to_string(num_members),
-                  [&] { return circuits::gc_a(group, num_members); });
+  return made.get(to_string(groups) + "/" + std::to_string(num_members),
+                  [&] { return circuits::gc_a(groups, num_members); });
 }
 
 std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan) {
   circuits::GcB gc_b(plan.keep_write_keys, plan.sealed_answer ? circuits::ServerSecret::kStates
                                                               : circuits::ServerSecret::kKept);
-  gc_b.records().add(0, request_text(gc_b.builder(), plan));
+  add_request(gc_b, plan, 0);
   return std::make_shared<const mpc::Program>(mpc::compile(gc_b.finish()));
 }
 
 std::shared_ptr<const mpc::Program> later_request_program(const RequestPlan& plan,
                                                           uint64_t sequence) {
   circuits::LaterRequest later;
-  later.records().add(sequence, request_text(later.builder(), plan));
+  add_request(later, plan, sequence);
   return std::make_shared<const mpc::Program>(mpc::compile(later.finish()));
 }
 
 std::shared_ptr<const mpc::Program> chacha_request_program(const RequestPlan& plan,
                                                            size_t num_members) {
-  circuits::ChaChaGcB gc_b(num_members);
-  gc_b.records().add(0, request_text(gc_b.builder(), plan));
+  circuits::ChaChaGcB gc_b(
+      num_members, plan.keep_write_keys,
+      plan.sealed_answer ? circuits::ServerSecret::kStates : circuits::ServerSecret::kKept);
+  add_request(gc_b, plan, 0);
   return std::make_shared<const mpc::Program>(mpc::compile(gc_b.finish()));
+}
+
+std::shared_ptr<const mpc::Program> chacha_later_request_program(const RequestPlan& plan,
+                                                                 uint64_t sequence,
+                                                                 size_t num_members) {
+  circuits::ChaChaLaterRequest later(num_members);
+  add_request(later, plan, sequence);
+  return std::make_shared<const mpc::Program>(mpc::compile(later.finish()));
 }
 
 }  // namespace flexroom::agent

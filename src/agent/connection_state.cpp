@@ -4,17 +4,12 @@
 
 #include "agent/phases.h"
 #include "agent/wires.h"
-#include "base/ct.h"
-#include "circuits/handshake.h"
-#include "circuits/sha256.h"
 #include "prep/ghash.h"
 #include "prep/open.h"
 #include "tls/key_schedule.h"
 
 namespace flexroom::agent {
 namespace {
-
-constexpr size_t kNonceBytes = 32;
 
 /// Bytes of the service outside of the answer: its hello and its flight.
 constexpr uint64_t kMaxHandshakeBytes = 512 * 1024;
@@ -25,7 +20,7 @@ Digest connection_terms(const ConnectionConfig& config) {
   RandomOracle hash("policy", RoScope{});
   hash.field(config.policy)
       .field(config.host)
-      .field(uint64_t{static_cast<uint8_t>(config.group)})
+      .field(to_string(config.groups))
       .field(uint64_t{config.suite->code})
       .field(uint64_t{static_cast<uint8_t>(config.receive)})
       .field(uint64_t{config.courier})
@@ -46,7 +41,6 @@ Digest connection_terms(const ConnectionConfig& config) {
 }
 
 void require_valid(const ConnectionConfig& config) {
-  const Suite& suite = suite_of(*config.suite);
   const bool sealed = config.receive == ReceiveMode::kSealed;
   if (sealed && config.pipelined) {
     throw InputError("several requests on a sealed connection",
@@ -55,11 +49,6 @@ void require_valid(const ConnectionConfig& config) {
   }
   const bool to_come = config.to_come.count > 0;
   if (config.later.empty() && !to_come) return;
-  if (suite.later_request_program == nullptr) {
-    throw InputError("`suite` " + std::string(suite.tls.setting),
-                     "is not built for several requests on a connection",
-                     "use \"aes128\", or a connection a request");
-  }
   if (!sealed && !config.pipelined) {
     throw InputError("several requests on an open connection",
                      "are all sent before any answer is read",
@@ -80,76 +69,22 @@ void require_valid(const ConnectionConfig& config) {
   }
 }
 
-Digest Connection::State::commitment(PartyId i, ByteView nonce) {
-  RoScope scope = party().scope();
-  scope.csid = {};
-  return RandomOracle("com", scope, views.number(), i)
-      .field("conn nonce")
-      .field(nonce.first(kNonceBytes))
-      .field(nonce.subspan(kNonceBytes))
-      .digest();
-}
-
-// The nonces make csid unpredictable to everybody until all are bound to theirs (§1.8).
-void Connection::State::commit_nonce() {
-  views.set_number(party().next_counter("connection"));
-  HandshakeState& h = handshake;
-  h.own_nonce.resize(2 * kNonceBytes);
-  party().prg().fill(std::span<uint8_t>(h.own_nonce));
-  h.commitments = party().exchange("tls/nonce commit", commitment(party().id(), h.own_nonce));
-  for (PartyId i = 0; i < h.commitments.size(); ++i) {
-    for (PartyId j = 0; j < i; ++j) {
-      if (h.commitments[i] == h.commitments[j]) {
-        throw ProtocolAbort(AbortCode::kCoin, "tls/nonce commit",
-                            "copied another member's commitment", i);
-      }
-    }
-  }
-  party().echo("tls/nonce commit");
-}
-
-void Connection::State::open_nonces() {
-  const std::vector<Bytes> nonces = party().exchange("tls/nonce open", handshake.own_nonce);
-  RandomOracle hash("csid", party().scope(), views.number());
-  hash.field(views.terms());
-  for (PartyId i = 0; i < nonces.size(); ++i) {
-    if (!ct_equal(handshake.commitments[i], commitment(i, nonces[i]))) {
-      throw ProtocolAbort(AbortCode::kCoin, "tls/nonce open",
-                          "opening does not match the commitment", i);
-    }
-    hash.field(ByteView(nonces[i]).first(kNonceBytes));
-  }
-  party().echo("tls/nonce open");
-  handshake.csid = hash.digest();
-  RoScope scope = party().scope();
-  scope.csid = handshake.csid;
-  party().set_scope(scope);
-}
-
-tls::ClientHandshake Connection::State::new_client() {
+tls::ClientHandshake Connection::State::new_client(std::vector<tls::KeyShare> shares) {
   tls::ClientHelloInput hello;
   hello.host = config.host;
-  hello.group = config.group;
   hello.suite = config.suite;
-  hello.key_share = handshake.own_key_share;
+  hello.key_shares = std::move(shares);
   hello.status_request = config.handshake.status_request;
   hello.random = RandomOracle("ch random", party().scope()).digest();
-  hello.session_id = RandomOracle("ch sid", party().scope()).digest();
+  const Digest session_id = RandomOracle("ch sid", party().scope()).digest();
+  hello.session_id.assign(session_id.begin(), session_id.end());
   return tls::ClientHandshake(config.handshake, hello);
 }
 
 void Connection::State::enter_scope() {
   RoScope own = party().scope();
-  own.csid = handshake.csid;
+  own.csid = csid;
   party().set_scope(own);
-}
-
-std::vector<RequestPlan> Connection::State::longest_plans() const {
-  std::vector<RequestPlan> out = plans;
-  if (left.count == 0) return out;
-  out.emplace_back();
-  out.back().bytes = left.request_bytes;
-  return out;
 }
 
 // What came behind the answer is a close_notify, a 408, a late ticket: whatever it is, the next
@@ -174,42 +109,65 @@ bool Connection::State::is_idle() {
 void Connection::State::begin(std::span<const Request> all, const ServerBytes::Connect& connect,
                               Timeline& timeline) {
   timeline.begin(phase::kAgree);
-  open_nonces();
-  machine.emplace(new_client());
+  csid = offer->open_nonces(party(), views);
+  enter_scope();
+  // Before any hello can leave: a key of it is never seen in another one, whatever happens.
+  offer->mark(context.journal);
+  machine.emplace(new_client(offer->shares()));
   // READY: everything is prepared everywhere, and all agree on what will be said.
   RandomOracle ready = views.of("ready");
   ready.field(machine->client_hello_record());
   for (const Request& request : all) ready.field(request.id).field(request.text);
   views.agree("tls/ready", ready.digest(), AbortCode::kDisagreement);
+  mark_instances();
 
-  server =
-      std::make_unique<ServerBytes>(party(), config.courier, connect,
-                                    kMaxHandshakeBytes + config.handshake.max_application_bytes);
+  server = std::make_unique<ServerBytes>(
+      party(), config.courier, connect,
+      kMaxHandshakeBytes + config.handshake.application.stream_bytes());
   try {
     shake_hands(timeline);
   } catch (const ProtocolAbort&) {
-    // No HS_OK of this member is out: the alert serves nobody's request (§3.6).
-    server->write_farewell(machine->alert_record());
+    say_farewell();
     throw;
   }
 }
 
-// Up to the sealed record at the service.
+// One durable step for all that may start up to the end of the answer (boolean-engine.md §8.2).
+void Connection::State::mark_instances() {
+  std::vector<Digest> ids;
+  if (next == 0) ids.push_back(offer->instance_id());
+  for (size_t k = next; k < requests.size(); ++k) ids.push_back(requests[k].instance->id());
+  read->add_ids(ids);
+  context.journal.mark_ahead(ids);
+}
+
+// No HS_OK of this member is out: the alert serves nobody's request (§3.6). Behind ServerHello it
+// takes c_hs, to which every member that found the flight bad gives its share.
+void Connection::State::say_farewell() {
+  Bytes alert = machine->alert_record();
+  if (keyed && machine->owes_sealed_alert()) {
+    const std::optional<Digest> c_hs = keyed->c_hs->open_for_alert();
+    if (c_hs) alert = machine->sealed_alert_record(*c_hs);
+  }
+  server->write_farewell(alert);
+}
+
+// Up to the sealed records at the service.
 void Connection::State::release(const Request& request, Timeline& timeline) {
   timeline.begin(phase::kRequest, requests[next].program->num_ands());
-  const Bytes ciphertext = encrypt(request);
+  const std::vector<RecordText> records = encrypt(request);
 
   timeline.begin(phase::kTagAndSend);
   if (const auto& fault = machine->application_fault()) {
     throw ProtocolAbort(AbortCode::kServer, "tls/application data", *fault);
   }
   request_offset = machine->bytes_received();
-  send(seal(request, ciphertext, request_offset));
+  send(seal(request, records, request_offset));
 }
 
 Released Connection::State::released_request(const Request& request, Timeline& timeline) {
   return {views,
-          handshake.h2,
+          h2,
           config.courier,
           context.source.delta(),
           *machine,
@@ -229,19 +187,25 @@ Reply Connection::State::receive(const Request& request, Timeline& timeline) {
   return reply;
 }
 
-// Up to H2 in every member's hands. A1 is inside: the view travels with the points and is compared
-// before anything is opened.
-void Connection::State::shake_hands(Timeline& timeline) {
-  const auto feed_until = [&](tls::EventKind kind, std::vector<tls::Event> events) {
-    while (true) {
-      for (const tls::Event& event : events) {
-        if (event.kind == kind) return event;
+// Whatever the server sends goes to the machine until that event; a HelloRetryRequest on the way is
+// answered.
+tls::Event Connection::State::feed_until(tls::EventKind kind, std::vector<tls::Event> events) {
+  while (true) {
+    for (tls::Event& event : events) {
+      if (event.kind == kind) return std::move(event);
+      if (event.kind == tls::EventKind::kHelloRetry) {
+        server->write_hello(machine->client_hello_record());
       }
-      const Bytes piece = server->next();
-      if (piece.empty()) machine->end_of_stream();  // aborts: the handshake is not over
-      events = machine->feed(piece);
     }
-  };
+    const Bytes piece = server->next();
+    if (piece.empty()) machine->end_of_stream();  // aborts: the handshake is not over
+    events = machine->feed(piece);
+  }
+}
+
+// Up to H2 in every member's hands. A1 is inside: the view travels with the points and is compared
+// before anything is opened. H1 covers a HelloRetryRequest and both hellos too.
+void Connection::State::shake_hands(Timeline& timeline) {
   timeline.begin(phase::kServerHello);
   const Bytes first_flight = machine->client_hello_record();
   server->open(first_flight);
@@ -249,28 +213,26 @@ void Connection::State::shake_hands(Timeline& timeline) {
 
   timeline.begin(phase::kEcdhe);
   const Digest a1 = views.of("A1").field(first_flight).field(server_hello.digest).digest();
-  arith::DhHooks hooks;
-  hooks.mark_used = [&](const arith::Token& spent) { context.journal.mark("token", spent.id); };
-  const std::vector<uint8_t> c = context.arith.guarded([&] {
-    return arith::dh_online(party(), *handshake.token, server_hello.key_share, handshake.csid, a1,
-                            hooks);
-  });
+  const std::vector<uint8_t> c = offer->agree(context, server_hello, csid, a1);
 
-  timeline.begin(phase::kHandshakeKeys, handshake.program->num_ands());
-  run_gc_a(c, server_hello.digest);
+  timeline.begin(phase::kHandshakeKeys, handshake_ands);
+  keyed.emplace(std::move(*offer).run(context, views, server_hello, c, config.courier));
+  offer.reset();
+  handshake_circuit = std::move(keyed->circuit);
 
   timeline.begin(phase::kServerFlight);
-  handshake.h2 = feed_until(tls::EventKind::kServerFinished,
-                            machine->set_handshake_secrets(handshake.c_hs, handshake.s_hs))
-                     .digest;
+  h2 = feed_until(tls::EventKind::kServerFinished, machine->set_server_secret(keyed->s_hs)).digest;
 }
 
 // Requests that are sent before any answer leave in one flight behind the last release: the socket
 // is not touched while members run a circuit together.
-void Connection::State::send(const Bytes& record) {
+void Connection::State::send(const Bytes& records) {
   if (!is_courier()) return;
-  if (next == 0) flight = machine->client_finished_record();
-  append(flight, record);
+  if (next == 0) {
+    flight = machine->client_finished_record(keyed->c_hs->result());
+    keyed.reset();
+  }
+  append(flight, records);
   if (config.pipelined && next + 1 < plans.size()) return;
   released = next + 1;  // the courier's own shares leave inside the tags, here and not before
   server->write(std::exchange(flight, {}));
@@ -280,8 +242,8 @@ void Connection::State::send(const Bytes& record) {
 // last word changes neither.
 void Connection::State::confirm(std::span<Reply> replies) {
   try {
-    if (handshake.circuit != nullptr) context.engine.confirm(*handshake.circuit);
-    handshake.circuit.reset();
+    if (handshake_circuit != nullptr) context.engine.confirm(*handshake_circuit);
+    handshake_circuit.reset();
     for (size_t k = 0; k <= next; ++k) {
       if (requests[k].instance != nullptr) context.engine.confirm(*requests[k].instance);
       requests[k].instance.reset();
@@ -298,22 +260,6 @@ void Connection::State::confirm(std::span<Reply> replies) {
   }
 }
 
-void Connection::State::run_gc_a(const std::vector<uint8_t>& c, const Digest& h1) {
-  const mpc::Program& program = *handshake.program;
-  boolean::OnlineInputs inputs = empty_inputs(program);
-  const tls::HandshakeWords words = tls::handshake_words(h1);
-  inputs.pub[program.input_group("c")] = c;
-  inputs.pub[program.input_group("kw_c_hs")] = word_bits(words.client);
-  inputs.pub[program.input_group("kw_s_hs")] = word_bits(words.server);
-  inputs.view = views.of("gc-a").field(h1).field(c).digest();
-  boolean::Outputs outputs = context.engine.run(*handshake.circuit, inputs);
-  handshake.c_hs = digest_of_bits(outputs.opened[program.output_group("c_hs")]);
-  handshake.s_hs = digest_of_bits(outputs.opened[program.output_group("s_hs")]);
-  handshake.kin_ms =
-      sha256_state_from(digest_of_bits(outputs.opened[program.output_group("kin_ms")]));
-  handshake.kout_ms = std::move(outputs.kept[program.output_group("kout_ms")]);
-}
-
 // A2 is the view hash of GC-B: it covers H2 and the request id, travels with the first message of
 // each member, and is compared before a label leaves (n = 2, evaluator: before it evaluates). That
 // of a later request says in its place which one it is, and behind how many bytes of the service.
@@ -321,13 +267,14 @@ boolean::OnlineInputs Connection::State::request_inputs(const Request& request) 
   const mpc::Program& program = *requests[next].program;
   boolean::OnlineInputs inputs = empty_inputs(program);
   RandomOracle a2 = views.of(next == 0 ? "A2" : "A2 next");
-  a2.field(handshake.h2).field(request.id).field(request.text);
+  a2.field(h2).field(request.id).field(request.text);
+  a2.field(uint64_t{plan().record_bytes}).field(write->position().sequence);
   if (next == 0) {
-    const tls::ApplicationWords words = tls::application_words(handshake.kin_ms, handshake.h2);
-    inputs.dyn[program.input_group("kout_ms")] = &handshake.kout_ms;
+    const tls::ApplicationWords words = tls::application_words(keyed->kin_ms, h2);
+    inputs.dyn[program.input_group("kout_ms")] = &keyed->kout_ms;
     inputs.pub[program.input_group("kw_c_ap")] = word_bits(words.client);
     inputs.pub[program.input_group("kw_s_ap")] = word_bits(words.server);
-    a2.field(sha256_state_bytes(handshake.kin_ms));
+    a2.field(sha256_state_bytes(keyed->kin_ms));
   } else {
     write->keys_for(program, inputs);
     a2.field(uint64_t{next}).field(machine->bytes_received());
@@ -348,62 +295,81 @@ boolean::OnlineInputs Connection::State::request_inputs(const Request& request) 
   return inputs;
 }
 
-Bytes Connection::State::encrypt(const Request& request) {
+std::vector<RecordText> Connection::State::encrypt(const Request& request) {
   const mpc::Program& program = *requests[next].program;
   const boolean::OnlineInputs inputs = request_inputs(request);
-  write->mark(context.journal, handshake.csid);
+  write->mark(context.journal, csid, plan().records());
+  if (next == 0) keyed->c_hs->agreed();
   boolean::Outputs outputs = context.engine.run(*requests[next].instance, inputs);
   if (next == 0) {
     read->take(program, outputs);
     // A connection that is kept keeps the keys of its records, not what they were derived from.
-    handshake.forget_secrets();
+    keyed->kout_ms = prep::AuthBits();
   }
-  write->take(program, outputs);
+  write->take(program, outputs, plan().records());
 
-  Bytes ciphertext =
-      bytes_of_bits(outputs.opened[program.output_group("c_" + std::to_string(next))]);
-  FLEXROOM_ASSERT(ciphertext.size() == plan().inner_bytes());
-  for (size_t k = 0; k < request.text.size(); ++k) {
-    ciphertext[k] = static_cast<uint8_t>(ciphertext[k] ^ request.text[k]);
+  std::vector<RecordText> records(plan().records());
+  size_t at = 0;
+  for (size_t k = 0; k < records.size(); ++k) {
+    Bytes& ciphertext = records[k].ciphertext;
+    const uint64_t sequence = write->position().sequence + k;
+    ciphertext =
+        bytes_of_bits(outputs.opened[program.output_group("c_" + std::to_string(sequence))]);
+    FLEXROOM_ASSERT(ciphertext.size() == plan().inner_bytes(k));
+    for (size_t t = 0; t + 1 < ciphertext.size(); ++t, ++at) {
+      ciphertext[t] = static_cast<uint8_t>(ciphertext[t] ^ request.text[at]);
+    }
+    const auto header = tls::record_aad(ciphertext.size() + tls::kTagSize);
+    records[k].header.assign(header.begin(), header.end());
   }
-  return ciphertext;
+  FLEXROOM_ASSERT(at == request.text.size());
+  return records;
 }
 
-// A3: this member's share of the tag is its signature under the request; it goes to the courier
-// alone, with the view it stands for.
-Bytes Connection::State::seal(const Request& request, const Bytes& ciphertext,
+// A3: this member's shares of the tags are its signature under the request; they go to the courier
+// alone, in one message, with the view they stand for: never those of some of the records (§4.3).
+// Beside the first goes its share of c_hs (tls-complete.md §4.2): every member's HS_OK was compared
+// when GC-B ran.
+Bytes Connection::State::seal(const Request& request, const std::vector<RecordText>& records,
                               uint64_t server_offset) {
-  // Before the tag: what it opens on the way may count as one already (§4.7).
+  // Before the tags: what they open on the way may count as one already (§4.7).
   context.journal.mark("release", request.id);
-  const auto header = tls::record_aad(ciphertext.size() + tls::kTagSize);
-  const prep::AuthField tag = write->tag_share(header, ciphertext);
+  const prep::AuthField tags = write->tag_shares(records);
   ReleaseView a3;
-  a3.h2 = handshake.h2;
+  a3.h2 = h2;
   a3.request = request.id;
   a3.position = write->position();
-  a3.header = header;
-  a3.ciphertext = ciphertext;
+  a3.records = records;
   a3.server_offset = server_offset;
-  const Block opened = open_tag(tag, a3.digest(views));
-  Bytes record(header.begin(), header.end());
-  append(record, ciphertext);
-  append(record, prep::ghash_bytes(opened));
-  return record;
+  const std::vector<Block> opened = open_tags(tags, a3.digest(views));
+  Bytes out;
+  for (size_t k = 0; k < opened.size(); ++k) {
+    append(out, records[k].header);
+    append(out, records[k].ciphertext);
+    append(out, prep::ghash_bytes(opened[k]));
+  }
+  return out;
 }
 
-Block Connection::State::open_tag(const prep::AuthField& share, const Digest& a3) {
-  prep::FieldOpening opening(party(), context.source.delta(), share, "tls/tag share");
+// None at the other members.
+std::vector<Block> Connection::State::open_tags(const prep::AuthField& shares, const Digest& a3) {
+  prep::FieldOpening opening(party(), context.source.delta(), shares, "tls/tag share");
   if (!is_courier()) {
     released = next + 1;
     party().send(config.courier, "tls/A3", a3);
+    if (next == 0) {
+      keyed->c_hs->give();
+      keyed.reset();
+    }
     opening.send_to(config.courier);
     return {};
   }
   for (const PartyId j : party().peers()) {
     views.expect(j, "tls/A3", a3, AbortCode::kViewMismatch);
+    if (next == 0) keyed->c_hs->take_from(j);
     opening.receive_from(j);
   }
-  return opening.result().front();
+  return opening.result();
 }
 
 }  // namespace flexroom::agent

@@ -6,38 +6,11 @@
 #include <vector>
 
 #include "agent/connection.h"
+#include "agent/handshake_states.h"
 #include "agent/suite.h"
 #include "agent/views.h"
-#include "base/sha256_block.h"
 
 namespace flexroom::agent {
-
-/// What the handshake needs and leaves: from the nonces to c_hs, s_hs, Kin(MS) and the share of
-/// Kout(MS).
-struct HandshakeState {
-  Bytes own_nonce;  // nonce, commitment randomness
-  std::vector<Bytes> commitments;
-  std::optional<arith::Token> token;
-  Bytes own_key_share;
-  std::shared_ptr<const mpc::Program> program;
-  std::unique_ptr<boolean::Instance> circuit;  // GC-A
-
-  // of the running connection
-  Digest csid{};
-  Digest c_hs{}, s_hs{};  // opened
-  Sha256State kin_ms{};   // opened
-  prep::AuthBits kout_ms;
-  Digest h2{};
-
-  void forget_secrets() {
-    token.reset();
-    kout_ms = prep::AuthBits();
-  }
-  void erase() {
-    forget_secrets();
-    circuit.reset();
-  }
-};
 
 /// Hash of everything that the members must have in common.
 Digest connection_terms(const ConnectionConfig& config);
@@ -72,8 +45,12 @@ struct Connection::State {
   const Suite& suite;
   Views views;
 
-  HandshakeState handshake;
-  std::vector<RequestCircuit> requests;  // as plans
+  std::optional<PreparedHandshake> offer;  // up to the ServerHello
+  std::optional<KeyedHandshake> keyed;     // from there up to the first request
+  Digest csid{}, h2{};                     // of the running connection
+  uint64_t handshake_ands = 0;
+  std::unique_ptr<boolean::Instance> handshake_circuit;  // GC-A, until it is confirmed
+  std::vector<RequestCircuit> requests;                  // as plans
   std::unique_ptr<WriteDirection> write;
   std::unique_ptr<ReadDirection> read;
   std::optional<tls::ClientHandshake> machine;
@@ -89,46 +66,47 @@ struct Connection::State {
   net::Party& party() { return context.party; }
   /// Whether a request may follow the one that is made.
   bool has_next() const { return next + 1 < plans.size() + left.count; }
-  /// Plans of all requests, for what is prepared once a connection.
-  std::vector<RequestPlan> longest_plans() const;
   /// Whether the service said nothing behind the answer, agreed by all.
   bool is_idle();
+  uint64_t garble();
   /// The scope of the connection, until the ScopeRestorer of the caller.
   void enter_scope();
   bool is_courier() const { return context.party.id() == config.courier; }
-  Digest commitment(PartyId i, ByteView nonce);
 
   /// Whatever the end was: token, instances, powers and keys of this connection are void
   /// (§0.3(10)).
   void erase() {
     kept = false;
-    handshake.erase();
+    offer.reset();
+    keyed.reset();
+    handshake_circuit.reset();
     for (RequestCircuit& request : requests) request.instance.reset();
     machine.reset();
     server.reset();
     if (write != nullptr) write->erase();
     if (read != nullptr) read->erase();
   }
-  void commit_nonce();
-  void open_nonces();
-  tls::ClientHandshake new_client();
+  tls::ClientHandshake new_client(std::vector<tls::KeyShare> shares);
   void begin(std::span<const Request> all, const ServerBytes::Connect& connect, Timeline& timeline);
   void release(const Request& request, Timeline& timeline);
   Released released_request(const Request& request, Timeline& timeline);
   Reply receive(const Request& request, Timeline& timeline);
+  void mark_instances();
   void shake_hands(Timeline& timeline);
-  void run_gc_a(const std::vector<uint8_t>& c, const Digest& h1);
-  Bytes encrypt(const Request& request);
+  void say_farewell();
+  tls::Event feed_until(tls::EventKind kind, std::vector<tls::Event> events);
+  std::vector<RecordText> encrypt(const Request& request);
   boolean::OnlineInputs request_inputs(const Request& request);
-  Bytes seal(const Request& request, const Bytes& ciphertext, uint64_t server_offset);
-  Block open_tag(const prep::AuthField& share, const Digest& a3);
-  void send(const Bytes& record);
+  Bytes seal(const Request& request, const std::vector<RecordText>& records,
+             uint64_t server_offset);
+  std::vector<Block> open_tags(const prep::AuthField& shares, const Digest& a3);
+  void send(const Bytes& records);
   void confirm(std::span<Reply> replies);
   const RequestPlan& plan() const { return plans[next]; }
-  /// To the next request and its record.
+  /// To the next request and its records.
   void go_on() {
+    write->advance(plan().records());
     ++next;
-    write->advance();
   }
 
   uint64_t request_offset = 0;  // bytes of the service that were there when `next` was released

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/journal.h"
+#include "agent/prepared_stock.h"
 #include "arith/ecdh.h"
 #include "boolean/engine.h"
 #include "net/party.h"
@@ -15,6 +16,8 @@ struct Context {
   arith::ArithEngine& arith;
   boolean::Engine& engine;
   Journal& journal;
+  /// Of a session with several sealed answers: what one of them leaves for the next; else null.
+  PreparedStock* left_over = nullptr;
 };
 
 }  // namespace flexroom::agent

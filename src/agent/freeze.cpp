@@ -1,5 +1,7 @@
 #include "agent/freeze.h"
 
+#include <algorithm>
+
 namespace flexroom::agent {
 namespace {
 
@@ -42,22 +44,24 @@ tls::FrozenResponse freeze(const Released& request, const ReadTerms& terms) {
   return frozen;
 }
 
-tls::FrozenResponse freeze_next(const Released& request, const ReadTerms& terms, bool settle) {
-  constexpr std::chrono::milliseconds kSettled{250};
+tls::FrozenResponse freeze_next(const Released& request, const ReadTerms& terms,
+                                const Patience& patience) {
   tls::ClientHandshake& machine = request.machine;
   ServerBytes& server = request.server;
   tls::FrozenResponse frozen;
   frozen.request_offset = request.request_offset;
   frozen.suite = terms.suite;
+  size_t bytes = 0;
   while (true) {
     for (tls::RawRecord& record : machine.take_application_records()) {
+      bytes += record.payload.size() - std::min(record.payload.size(), tls::kTagSize + 1);
       frozen.records.push_back(std::move(record));
     }
     frozen.trailing_partial = machine.has_partial_record();
     if (server.ended() || machine.application_fault()) break;
-    if (!frozen.records.empty() && !settle) break;
-    const Bytes piece =
-        server.next_of_answer(frozen.records.empty() ? std::nullopt : std::optional(kSettled));
+    const bool some = !frozen.records.empty();
+    if (some && (patience.then.count() == 0 || bytes >= patience.enough)) break;
+    const Bytes piece = server.next_of_answer(some ? std::optional(patience.then) : patience.first);
     if (!piece.empty()) (void)machine.feed(piece);
     if (server.end() != StreamEnd::kQuiet) continue;
     server.go_on();

@@ -68,7 +68,7 @@ prep::AuthField GhashKey::hash_short(std::span<const Block> blocks) const {
 
 prep::AuthField GhashKey::hash(net::Party& party, const Block& delta,
                                std::span<const Block> blocks) {
-  FLEXROOM_ASSERT(!blocks.empty() && can_hash(blocks.size()));
+  FLEXROOM_ASSERT(!blocks.empty() && products_needed(blocks.size()) <= products_.size());
   const size_t first = blocks.size() - max_blocks_ * products_needed(blocks.size());
   prep::AuthField sum = hash_short(blocks.first(first));
   for (size_t done = first; done < blocks.size(); done += max_blocks_) {

@@ -28,8 +28,9 @@ class GhashKey {
   /// R, in byte order: the `zero` input of the circuit that opens d.
   prep::AuthBits random_bits() const { return ghash_order(powers_.r_bits); }
   void set_difference(const Block& d) { d_ = d; }
-  /// Whether the products suffice for a message of so many blocks.
-  bool can_hash(size_t blocks) const { return products_needed(blocks) <= products_.size(); }
+  /// Products that a message of so many blocks takes, and those that are left.
+  size_t products_needed(size_t blocks) const { return (blocks - 1) / max_blocks_; }
+  size_t products_left() const { return products_.size(); }
   /// [[GHASH]] of at most max_blocks blocks, without any message.
   prep::AuthField hash_short(std::span<const Block> blocks) const;
   /// [[GHASH]] of the blocks. Local up to max_blocks; else Horner's rule on runs of max_blocks, one
@@ -38,7 +39,6 @@ class GhashKey {
   void erase();
 
  private:
-  size_t products_needed(size_t blocks) const { return (blocks - 1) / max_blocks_; }
   prep::AuthField top_power(const Block& delta) const;  // [[H^max_blocks]]
 
   size_t max_blocks_;

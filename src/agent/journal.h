@@ -1,8 +1,10 @@
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "base/bytes.h"
+#include "base/hash.h"
 
 namespace flexroom::agent {
 
@@ -13,6 +15,9 @@ class Journal {
   virtual ~Journal() = default;
   /// On disk when it returns. Throws ProtocolAbort(kReuse) if (kind, id) is marked already.
   virtual void mark(std::string_view kind, ByteView id) = 0;
+  /// Instances any of which may start from here on: a journal may mark them in one step, in place
+  /// of one step each when it starts. Throws as mark().
+  virtual void mark_ahead(std::span<const Digest> /* instances */) {}
 };
 
 }  // namespace flexroom::agent

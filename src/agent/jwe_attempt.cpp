@@ -151,10 +151,14 @@ void JweAttempt::State::prepare(const prep::AuthBits& secret) {
   for (PartyId i = 0; i < party.num_parties(); ++i) {
     zero[program->input_group("mask_" + std::to_string(i))] = blinding->mask_bits(i);
   }
-  encryption = context.engine.prepare(program, std::move(zero), "jwe encryption");
   tail = text_program(request.secret_bytes);
-  text_instance = context.engine.prepare(
-      tail.program, std::vector<prep::AuthBits>(tail.program->inputs.size()), "jwe text");
+  std::vector<boolean::Preparation> both;
+  both.push_back({program, std::move(zero), "jwe encryption"});
+  both.push_back(
+      {tail.program, std::vector<prep::AuthBits>(tail.program->inputs.size()), "jwe text"});
+  std::vector<std::unique_ptr<boolean::Instance>> made = context.engine.prepare(std::move(both));
+  encryption = std::move(made[0]);
+  text_instance = std::move(made[1]);
   num_ands = uint64_t{program->num_ands()} + tail.program->num_ands();
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "agent/context.h"
+#include "agent/views.h"
 
 namespace flexroom::agent {
 
@@ -17,12 +18,20 @@ namespace flexroom::agent {
 ///            (§4.1), as the masked accumulator counts as its tag
 /// Guarantee  the tag of exactly that AAD and ciphertext under the key that the circuit kept, or an
 ///            abort; what is opened on the way is uniform. One tag an object, also after an abort
+/// Bound      a ciphertext may be shorter than what it was made for: its length is public
 /// Cost       offline 3 sqrt(L) triples and 2 masks a member over 2^130 - 5, one instance of
 ///            259 n + 125 ANDs; online 3 openings (1 for one segment of blocks) and the instance
 class Poly1305Tag {
  public:
-  /// `name` names the record among those of the connection.
+  /// Of a record whose header and ciphertext are that long at most; `name` names it among those of
+  /// the connection.
+  struct Shape {
+    size_t aad_bytes = 0, ciphertext_bytes = 0;
+    std::string name;
+  };
   Poly1305Tag(const Context& context, size_t aad_bytes, size_t ciphertext_bytes, std::string name);
+  /// Several, whose masks are made together.
+  static std::vector<Poly1305Tag> make(const Context& context, const std::vector<Shape>& shapes);
 
   /// Fills in the `zero` inputs "rho_<seq>_<i>" of the circuit that derives the tag's key.
   void bind(const mpc::Program& program, uint64_t seq, std::vector<prep::AuthBits>& zero);
@@ -31,14 +40,21 @@ class Poly1305Tag {
   /// The tag, 128 bits in the order of its bytes. Throws ProtocolAbort(kRefusedByRule) the second
   /// time, and what the engines throw.
   prep::AuthBits compute(ByteView aad, ByteView ciphertext);
+  /// Of several records, whose openings over F_p are made together: the tag of `tags[k]` of
+  /// records[k].
+  static std::vector<prep::AuthBits> compute(std::span<Poly1305Tag* const> tags,
+                                             std::span<const RecordText> records);
   void erase();
 
   static uint64_t num_ands(size_t num_parties);
+  static uint64_t num_triples(size_t num_parties);
 
  private:
+  Poly1305Tag(const Context& context, Shape shape, arith::Poly1305Masks masks);
+  prep::AuthBits unmask(ByteView aad, ByteView ciphertext, const std::vector<uint8_t>& masked);
+
   Context context_;
-  std::string name_;
-  size_t aad_bytes_, ciphertext_bytes_;
+  Shape shape_;
   arith::Poly1305Masks masks_;
   std::unique_ptr<boolean::Instance> circuit_;
   std::vector<uint8_t> r_;  // masked, opened

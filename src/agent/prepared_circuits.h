@@ -15,7 +15,7 @@ namespace flexroom::agent {
 /// Circuits that are garbled before the service is contacted and run as far as an answer needs
 /// them (tls-in-mpc.md §4.2).
 ///
-/// Order      add() all; prepare(); then each circuit at most once
+/// Order      add() all; prepare(); then each circuit at most once; confirm(), leave()
 /// Guarantee  every run binds A4 and its public inputs by the view of the instance; what a circuit
 ///            keeps goes into the next one as `dyn`, after this member's own checks of the first
 class PreparedCircuits {
@@ -25,6 +25,8 @@ class PreparedCircuits {
     std::string name;
     std::shared_ptr<const mpc::Program> program;
     std::unique_ptr<boolean::Instance> instance;  // behind prepare()
+    /// Of a few public sizes alone, without `zero` inputs: another answer can use it.
+    bool general = false;
   };
   /// What goes into a circuit that runs, by group name.
   struct Inputs {
@@ -36,10 +38,19 @@ class PreparedCircuits {
   using ZeroInputs = std::function<void(const Prepared&, std::vector<prep::AuthBits>&)>;
 
   void add(std::string_view name, std::shared_ptr<const mpc::Program> program);
+  void add_general(std::string_view name, std::shared_ptr<const mpc::Program> program);
+  /// Garbles them; of the general ones first takes what the context has left over, which all
+  /// members must have compared before (PreparedStock::agree()).
   void prepare(const Context& context, const ZeroInputs& zero_inputs = nullptr);
   /// Of all circuits, known before prepare().
   uint64_t num_ands() const;
-  uint64_t num_triples() const;
+  /// Of those that `left_over` does not have.
+  uint64_t num_triples(const PreparedStock* left_over = nullptr) const;
+  /// ANDs that prepare() did not have to garble.
+  uint64_t ands_taken() const { return ands_taken_; }
+
+  /// Ids of all that did not run yet, for Journal::mark_ahead().
+  void add_ids(std::vector<Digest>& out) const;
 
   /// A circuit of that name that has not run yet, or null where none was prepared (any more).
   Prepared* find(std::string_view name);
@@ -52,6 +63,8 @@ class PreparedCircuits {
                        const Digest& a4);
   /// Confirms those that ran since the last time (boolean-engine.md §7.5).
   void confirm();
+  /// The general ones that did not run go to `left_over`; behind confirm().
+  void leave(PreparedStock& left_over);
   void erase();
 
  private:
@@ -61,6 +74,7 @@ class PreparedCircuits {
   std::deque<Prepared> circuits_;
   std::vector<boolean::Instance*> ran_;
   size_t confirmed_ = 0;
+  uint64_t ands_taken_ = 0;
 };
 
 }  // namespace flexroom::agent

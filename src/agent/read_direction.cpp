@@ -124,6 +124,26 @@ class OpenReadDirection final : public ReadDirection {
 
 }  // namespace
 
+tls::ApplicationLimit ReadTerms::limit() const {
+  tls::ApplicationLimit out;
+  if (sealed == nullptr) {
+    // Twice the body: chunk lines. A record for 8 bytes of it, and a million: servers that write
+    // byte by byte.
+    constexpr size_t kBeside = size_t{1} << 20, kBytesARecord = 8;
+    out.content = requests * (2 * max_answer + kBeside);
+    out.records = requests * std::max(max_answer / kBytesARecord, kBeside);
+    out.of = "the most that is taken of an answer of at most " + std::to_string(max_answer) +
+             " bytes (`max_answer` of the provider)";
+    return out;
+  }
+  out.content = sealed->max_stream();
+  for (const auto& plan : later) out.content += plan->max_stream();
+  if (to_come.count > 0) out.content += to_come.max_stream();
+  out.records = out.content / (tls::kHeaderSize + 1 + tls::kTagSize);
+  out.of = "the most that the plans of the answers foresee";
+  return out;
+}
+
 std::vector<Reply> ReadDirection::read_all(const Released&, const std::vector<bool>&) {
   FLEXROOM_ASSERT(false && "answers of sealed connections are read one by one");
   return {};

@@ -19,6 +19,7 @@ using tls::ReceiveMode;
 /// Of one answer; agreed by all members.
 struct ReadTerms {
   const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();
+  size_t num_members = 0;                // kSealed
   size_t max_answer = http::kMaxAnswer;  // bytes of the body
   /// R2-5: only close_notify or the service's FIN ends an answer, silence does not.
   bool await_close = false;
@@ -27,14 +28,10 @@ struct ReadTerms {
   std::vector<std::shared_ptr<const SealedPlan>> later;  // and of those behind it (§4.9)
   size_t requests = 1;                                   // of the connection, as far as known
   RequestsToCome to_come;                                // and those that are not
+  bool leaves_over = false;  // what is prepared and not needed goes to the next answer
 
-  /// Bytes of records that answers of that length may take.
-  size_t max_records() const {
-    if (sealed == nullptr) return requests * (2 * max_answer + (size_t{1} << 20));
-    size_t sum = sealed->max_stream();
-    for (const auto& plan : later) sum += plan->max_stream();
-    return sum + (to_come.count > 0 ? to_come.max_stream() : 0);
-  }
+  /// What answers within these terms may take, chunks, headers and small records included.
+  tls::ApplicationLimit limit() const;
 };
 
 /// A request that was released, and where its answer comes from.
@@ -67,6 +64,8 @@ class ReadDirection {
   virtual uint64_t num_ands() const { return 0; }
   /// Of the next answer of ReadTerms::to_come, behind the one before it.
   virtual void prepare_next(std::shared_ptr<const SealedPlan> plan);
+  /// Ids of what reading the next answer may start.
+  virtual void add_ids(std::vector<Digest>& /* out */) const {}
   /// Takes what the request circuit kept for this direction.
   virtual void take(const mpc::Program& program, boolean::Outputs& outputs) = 0;
   /// The answer. What the service does ends in the reply; what a member does, aborts.

@@ -72,9 +72,10 @@ http::FramingLines SealedReading::framing_lines(const http::HeaderLines& header)
 }
 
 // The whole body or none of it (§5.6, phase 4).
-std::vector<RecordByte> SealedReading::read_body(const http::HeaderLines& header) {
+std::vector<RecordByte> SealedReading::read_body(const http::HeaderLines& header,
+                                                 http::NoType none) {
   const http::FramingLines lines = framing_lines(header);
-  http::require_content_type(header, plan_.content_type, *header_);
+  http::require_content_type(header, plan_.content_type, *header_, none);
   if (!plan_.keep_alive) records_.look_at(SealedRecords::kAll);
   switch (http::body_framing(status_, 1, lines, {})) {
     case http::BodyFraming::kNone:
@@ -104,7 +105,7 @@ bool SealedReading::leaves_connection(const http::HeaderLines& header) {
 // Of a status alone, whose header is read for this.
 bool SealedReading::leaves_connection() {
   try {
-    return leaves_connection(read_header());
+    return leaves_connection(read_header(Waiting::kConnection));
   } catch (const SealedFault&) {
   } catch (const http::OutlineError&) {
   } catch (const ResponseError&) {
@@ -133,7 +134,7 @@ bool SealedReading::ends_where_its_framing_says(const http::HeaderLines& header)
       return false;  // where the chunks end is known by reading them
   }
   if (size > plan_.record_bytes) return false;
-  records_.look_at(header.size + size);
+  records_.look_at(header.size + size, Waiting::kConnection);
   records_.look_at_arrived(SealedRecords::kAll);
   return records_.stream().size() == header.size + size;
 }
@@ -262,7 +263,7 @@ std::string SealedReading::read_code() {
   http::Span span;
   try {
     const http::HeaderLines header = read_header();
-    outline_body(read_body(header));
+    outline_body(read_body(header, http::NoType::kTaken));
     const auto* json = std::get_if<SealedJson>(&plan_.codes->at);
     span = json != nullptr ? select_in_body(*json)
                            : select_in_body(std::get<SealedXml>(plan_.codes->at));

@@ -38,8 +38,8 @@ SealedCircuits::Prepared& SealedAnswer::prepared(std::string_view name) {
 void SealedAnswer::decrypt(std::span<const RecordByte> bytes, std::string_view circuit) {
   std::vector<std::pair<uint32_t, uint32_t>> missing;
   for (const RecordByte& byte : bytes) {
-    const std::pair<uint32_t, uint32_t> place{byte.record, byte.at / 16};
-    if (text.has_block(place.first, place.second)) continue;
+    const std::pair<uint32_t, uint32_t> place = text.block_of(byte);
+    if (text.has_block(place)) continue;
     if (missing.empty() || missing.back() != place) missing.push_back(place);
   }
   compute_blocks(std::move(missing), circuit);
@@ -71,13 +71,13 @@ void SealedAnswer::compute_block_run(SealedCircuits::Prepared& circuit,
   for (size_t k = 0; k < SealedCircuits::blocks_of(*circuit.program); ++k) {
     const auto& [record, block] = places[std::min(k, places.size() - 1)];
     const uint64_t sequence = keys.position(record).sequence;
-    const uint32_t counter = block + 2;  // 1 is J0
+    const uint32_t counter = block + keys.cipher().first_counter;
     for (unsigned b = 0; b < 16; ++b) bits.push_back(static_cast<uint8_t>(sequence >> b & 1));
     for (unsigned b = 0; b < 12; ++b) bits.push_back(static_cast<uint8_t>(counter >> b & 1));
   }
   const AnswerKeys::Generation& generation = keys.of(places.front().first);
   SealedCircuits::Inputs inputs;
-  inputs.dyn = {{"iv_s", &generation.iv}, {"round_keys_s", &generation.round_keys}};
+  inputs.dyn = {{"iv_s", &generation.iv}, {keys.cipher().keys, &generation.keys}};
   inputs.pub.emplace_back("place", std::move(bits));
   inputs.generation = keys.position(places.front().first).generation;
   boolean::Outputs outputs = run(circuit, inputs);

@@ -18,12 +18,8 @@ namespace {
 using circuits::ByteSet;
 
 // Large circuits are cut, so that only what an answer needs is evaluated. A circuit serves one
-// generation of keys, and what is there when it runs.
-constexpr size_t kBlocksPerCircuit = 64, kBlockStep = 4;
-
-constexpr size_t in_steps(size_t blocks) {
-  return (blocks + kBlockStep - 1) / kBlockStep * kBlockStep;
-}
+// generation of keys, and what is there when it runs. Bytes; blocks are 16 or 64 of them.
+constexpr size_t kCircuitBytes = 1024, kStepBytes = 64;
 
 ByteSet set_of(const http::CharSet& chars) {
   ByteSet out;
@@ -110,22 +106,31 @@ size_t SealedCircuits::blocks_of(const mpc::Program& program) {
 }
 
 void SealedCircuits::add_blocks(std::string_view name, size_t blocks) {
-  add(name, sized(kTypes, blocks, circuits::keystream_circuit));
+  add_general(name, cipher_.keystream_program(blocks));
 }
 
-// Blocks may come in breaks + 1 pieces of any sizes. Each piece wastes less than a step: every size
+size_t SealedCircuits::in_steps(size_t blocks) const {
+  const size_t step = kStepBytes / cipher_.block_bytes;
+  return (blocks + step - 1) / step * step;
+}
+
+// Bytes may come in breaks + 1 pieces of any sizes. Each piece wastes less than a step: every size
 // is twice the one below it, and of each but the largest there is one a piece, so that whoever
-// takes the largest first never lacks a smaller one (keystream_for).
-void SealedCircuits::add_keystream(std::string_view name, size_t blocks, size_t breaks) {
-  size_t left = in_steps(blocks + kBlockStep * breaks);
-  for (size_t size = kBlockStep; breaks > 0 && size < kBlocksPerCircuit; size *= 2) {
+// takes the largest first never lacks a smaller one (keystream_for). One piece in parts wastes less
+// than two steps, of fewer circuits.
+void SealedCircuits::add_keystream(std::string_view name, size_t bytes, size_t breaks) {
+  const size_t step = kStepBytes / cipher_.block_bytes;
+  const size_t most = kCircuitBytes / cipher_.block_bytes;
+  size_t left = in_steps((bytes + cipher_.block_bytes - 1) / cipher_.block_bytes + step * breaks);
+  const bool whole = breaks == 0 && !in_parts_;
+  for (size_t size = breaks > 0 ? step : 2 * step; !whole && size < most; size *= 2) {
     for (size_t piece = 0; piece <= breaks && left >= size; ++piece, left -= size) {
       add_blocks(name, size);
     }
   }
   while (left > 0) {
-    size_t size = kBlocksPerCircuit;
-    while (size > left) size = breaks > 0 ? size / 2 : left;
+    size_t size = most;
+    while (size > left) size = whole ? left : size / 2;
     add_blocks(name, size);
     left -= size;
   }
@@ -148,33 +153,35 @@ SealedCircuits::Prepared* SealedCircuits::keystream_for(std::string_view name, s
 void SealedCircuits::add_header() {
   // A record boundary may cut a block in two, but the first block of every record is there.
   const size_t windows = header_windows(plan_);
-  add_keystream(kHeaderBlocks, (plan_.header_max + 15) / 16, key_updates_ + windows - 1);
+  add_keystream(kHeaderBlocks, plan_.header_max, key_updates_ + windows - 1);
   for (size_t window = 0; window < windows; ++window) {
-    add(kHeader, sized(kHeader, plan_.header_max, circuits::header_outline_circuit));
+    add_general(kHeader, sized(kHeader, plan_.header_max, circuits::header_outline_circuit));
   }
   for (const SealedItem& item : plan_.items) {
     if (!std::holds_alternative<SealedCookie>(item.at)) continue;
-    add(kAge, sized(kAge, kAgeDigits, age_circuit));
-    add(kDate, sized(kDate, kDateBytes, date_circuit));
+    add_general(kAge, sized(kAge, kAgeDigits, age_circuit));
+    add_general(kDate, sized(kDate, kDateBytes, date_circuit));
   }
 }
 
 void SealedCircuits::add_body() {
   if (!plan_.prepares_body() && !plan_.keep_alive) return;
-  add(kDigits, sized(kDigits, kLengthDigits, digits_circuit));
+  add_general(kDigits, sized(kDigits, kLengthDigits, digits_circuit));
   if (!plan_.prepares_body()) return;
   // Each chunk has a line of 3 to 7 bytes, read in at most three steps, and the last one is empty.
   const size_t lines = plan_.max_chunks + 1;
   for (size_t k = 0; k < 3 * lines; ++k) {
-    add(kSizeLine, sized(kSizeLine, kSizeBytes, size_line_circuit));
+    add_general(kSizeLine, sized(kSizeLine, kSizeBytes, size_line_circuit));
   }
   const size_t arrivals = plan_.keep_alive ? plan_.records : 1;
-  add_keystream(kBodyBlocks, (plan_.body_max + 9 * lines) / 16 + 1, key_updates_ + arrivals - 1);
+  // Its first block may be one that the header ends in.
+  const size_t bytes = (plan_.body_max + 9 * lines) / cipher_.block_bytes * cipher_.block_bytes;
+  add_keystream(kBodyBlocks, bytes + cipher_.block_bytes, key_updates_ + arrivals - 1);
   switch (plan_.body_kind()) {
     case SealedBodyKind::kJson:
-      return add(kBody, sized("json", plan_.body_max, circuits::json_outline_circuit));
+      return add_general(kBody, sized("json", plan_.body_max, circuits::json_outline_circuit));
     case SealedBodyKind::kXml:
-      return add(kBody, sized("xml", plan_.body_max, circuits::xml_outline_circuit));
+      return add_general(kBody, sized("xml", plan_.body_max, circuits::xml_outline_circuit));
     case SealedBodyKind::kText:
       return;  // no outline: patterns read the whole of it
   }
@@ -190,13 +197,14 @@ void SealedCircuits::add_values() {
   if (!sets.empty()) add(kClasses, fresh(circuits::class_circuit(sets_of(sets))));
 }
 
-SealedCircuits::SealedCircuits(const SealedPlan& plan, size_t key_updates)
-    : plan_(plan), key_updates_(key_updates) {
+SealedCircuits::SealedCircuits(const SealedPlan& plan, const AnswerCipher& cipher,
+                               size_t key_updates, bool in_parts)
+    : plan_(plan), cipher_(cipher), key_updates_(key_updates), in_parts_(in_parts) {
   // One at a time: how many records are looked at together is known when they are there.
   for (size_t block = 0; block < plan_.records + plan_.spare_blocks; ++block) {
-    add(kTypes, sized(kTypes, 1, circuits::keystream_circuit));
+    add_blocks(kTypes, 1);
   }
-  add(kStatus, sized(kStatus, 0, status_circuit));
+  add_general(kStatus, sized(kStatus, 0, status_circuit));
   if (!plan_.reads_header()) return;
   add_header();
   add_body();

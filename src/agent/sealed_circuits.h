@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/answer_cipher.h"
 #include "agent/prepared_circuits.h"
 #include "agent/sealed_plan.h"
 
@@ -13,9 +14,12 @@ namespace flexroom::agent {
 class SealedCircuits : public PreparedCircuits {
  public:
   /// `key_updates`: those that this answer may meet. Budgeted by the connection, any of them may
-  /// come in any answer.
-  SealedCircuits(const SealedPlan& plan, size_t key_updates);
-  explicit SealedCircuits(const SealedPlan& plan) : SealedCircuits(plan, plan.key_updates) {}
+  /// come in any answer. `in_parts`: keystream is cut so that what is not needed can be left for
+  /// the next answer.
+  SealedCircuits(const SealedPlan& plan, const AnswerCipher& cipher, size_t key_updates,
+                 bool in_parts);
+  SealedCircuits(const SealedPlan& plan, const AnswerCipher& cipher)
+      : SealedCircuits(plan, cipher, plan.key_updates, false) {}
 
   /// Keystream blocks that are still prepared under that name.
   size_t keystream_left(std::string_view name) const;
@@ -37,14 +41,17 @@ class SealedCircuits : public PreparedCircuits {
   static size_t blocks_of(const mpc::Program& program);
 
  private:
-  void add_keystream(std::string_view name, size_t blocks, size_t breaks);
+  void add_keystream(std::string_view name, size_t bytes, size_t breaks);
   void add_blocks(std::string_view name, size_t blocks);
+  size_t in_steps(size_t blocks) const;
   void add_header();
   void add_body();
   void add_values();
 
   const SealedPlan& plan_;
+  const AnswerCipher& cipher_;
   const size_t key_updates_;
+  const bool in_parts_;
 };
 
 /// Header outlines that are prepared: the window of an answer that is read while it comes may end

@@ -121,8 +121,10 @@ int SealedReading::read_status() {
 }
 
 // Phase 2. Of a plan that keeps the connection the window is what has arrived; if the header does
-// not end in it, what has arrived then goes through an outline of its own (§4.11).
-http::HeaderLines SealedReading::read_header() {
+// not end in it, what has arrived then goes through an outline of its own (§4.11): the last one
+// that is prepared, so that all is waited for that would be on a connection without another
+// request.
+http::HeaderLines SealedReading::read_header(Waiting last_window) {
   std::optional<http::HeaderMarks> marks;
   for (size_t window = 1; !marks; ++window) {
     if (plan_.keep_alive) records_.look_at_arrived(plan_.header_max);
@@ -131,7 +133,9 @@ http::HeaderLines SealedReading::read_header() {
     marks = open_header_marks(size);
     if (marks) break;
     if (size == plan_.header_max) throw http::OutlineError(http::OutlineFault::kHeaderTooLong);
-    if (window < header_windows(plan_)) records_.look_at(size + 1);
+    if (window < header_windows(plan_)) {
+      records_.look_at(size + 1, last_window, plan_.header_max);
+    }
     if (records_.stream().size() == size || window == header_windows(plan_)) {
       no_answer(std::string(kCutAnswer));
     }

@@ -40,9 +40,11 @@ class SealedReading {
   void read_by_plan(SealedReply& reply);
   int read_status();
   std::string read_code();
-  http::HeaderLines read_header();
+  /// `last_window`: how long is waited for a header that did not come at once.
+  http::HeaderLines read_header(Waiting last_window = Waiting::kRest);
   std::optional<http::HeaderMarks> open_header_marks(size_t window);
-  std::vector<RecordByte> read_body(const http::HeaderLines& header);
+  std::vector<RecordByte> read_body(const http::HeaderLines& header,
+                                    http::NoType none = http::NoType::kRefused);
   http::FramingLines framing_lines(const http::HeaderLines& header);
   uint64_t content_length(const http::HeaderLine& line);
   bool leaves_connection();
@@ -58,7 +60,6 @@ class SealedReading {
   Bytes open_gated(std::string_view circuit, std::span<const RecordByte> bytes);
 
   void outline_body(std::vector<RecordByte> body);
-  void outline_json(SealedCircuits::Prepared& circuit, const boolean::Outputs& outputs);
   http::Marks open_body_marks(SealedCircuits::Prepared& circuit, const boolean::Outputs& outputs);
   http::Span select_in_body(const SealedPlace& at);
   /// Where the value of a place is that is no pattern; nothing where the old version stays.

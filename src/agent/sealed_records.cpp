@@ -4,7 +4,6 @@
 
 #include "base/codec.h"
 #include "base/error.h"
-#include "prep/field_ops.h"
 #include "prep/ghash.h"
 #include "prep/open.h"
 #include "tls/messages.h"
@@ -19,6 +18,8 @@ constexpr size_t kMaxPadding = 64;                        // zeros of a record (
 constexpr size_t kMessageHeader = 4;
 // Lifetime, age_add, an empty nonce, a ticket of one byte, no extensions (RFC 8446 §4.6.1).
 constexpr size_t kShortestTicket = 4 + 4 + 1 + 3 + 2;
+constexpr const char* kBadKeyUpdate =
+    "the service sent a KeyUpdate that is malformed or not the end of its record";
 
 [[noreturn]] void no_answer(const std::string& why) {
   throw SealedFault(why, SealedFault::Outcome::kUnknown);
@@ -41,9 +42,12 @@ void SealedRecords::add(std::vector<tls::RawRecord> records) {
   padding_.resize(records_.size());
 }
 
-void SealedRecords::look_at(size_t bytes) {
+void SealedRecords::look_at(size_t bytes, Waiting waiting, size_t most) {
   look_at_arrived(bytes);
-  while (stream_.size() < bytes && !ended_ && more_ && more_()) look_at_arrived(bytes);
+  while (stream_.size() < bytes && !ended_ && more_ &&
+         more_(waiting, std::max(bytes, most) - stream_.size())) {
+    look_at_arrived(bytes);
+  }
 }
 
 void SealedRecords::look_at_arrived(size_t bytes) {
@@ -88,19 +92,18 @@ void SealedRecords::verify(size_t count) {
   Writer mark;
   mark.raw(csid_).u8(kServerToClient).u32(first.generation).u64(first.sequence);
   journal_.mark("answer tags", mark.bytes());
-  GhashKey& hash = keys_.of(next_).hash;
-  prep::AuthField tags;
+  AnswerTags& of = *keys_.of(next_).tags;
+  std::vector<RecordText> batch;
   for (size_t record = next_; record < next_ + count; ++record) {
     const tls::RawRecord& raw = records_[record];
-    const std::vector<Block> input = ghash_input(raw.header, raw.ciphertext());
     bytes_ += raw.payload.size();
     if (bytes_ > answer_->plan.record_bytes)
       no_answer("the answer is longer than the plan has room");
-    if (!hash.can_hash(input.size())) no_answer("a record for which no product is left");
-    prep::AuthField tag = hash.hash(answer_->party, answer_->delta, input);
-    prep::add(tag, prep::pack(ghash_order(keys_.tag_mask(record))));
-    tags.append(tag);
+    const ByteView text = raw.ciphertext();
+    batch.push_back({{raw.header.begin(), raw.header.end()}, {text.begin(), text.end()}});
   }
+  if (!of.has_room_for(batch)) no_answer("a record that is longer than what is prepared");
+  const prep::AuthField tags = of.tags(first.sequence, batch);
   const std::vector<Block> opened =
       prep::open_field(answer_->party, answer_->delta, tags, "sealed/open tags");
   for (size_t k = 0; k < count; ++k) require_tag(next_ + k, opened[k]);
@@ -124,8 +127,8 @@ void SealedRecords::find_types(size_t count) {
   for (auto record = static_cast<uint32_t>(next_); record < next_ + count; ++record) {
     const std::vector<std::pair<uint32_t, uint32_t>> place = {{record, 0}};
     text_.add_keystream(place, keys_.first_block(record));
-    const auto block = static_cast<uint32_t>((inner_bytes(record) - 1) / 16);
-    if (block != 0) last.emplace_back(record, block);
+    const auto block = text_.block_of({record, static_cast<uint32_t>(inner_bytes(record) - 1)});
+    if (block.second != 0) last.push_back(block);
     unknown.push_back(record);
   }
   if (!last.empty()) answer_->compute_blocks(std::move(last), SealedCircuits::kTypes);
@@ -143,8 +146,9 @@ bool SealedRecords::open_type_bytes(std::vector<uint32_t>& unknown) {
     if (padding_[record] == inner_bytes(record)) no_answer("a record that is nothing but padding");
     if (padding_[record] > kMaxPadding) no_answer("a record with more than 64 bytes of padding");
     const auto at = static_cast<uint32_t>(inner_bytes(record) - 1 - padding_[record]);
-    if (!text_.has_block(record, at / 16)) missing.emplace_back(record, at / 16);
     places.push_back({record, at});
+    const auto block = text_.block_of(places.back());
+    if (!text_.has_block(block)) missing.push_back(block);
   }
   compute_spare(std::move(missing), "padding");
   const Bytes bytes = answer_->open_bytes(places, "sealed/open types");
@@ -174,7 +178,7 @@ void SealedRecords::compute_spare(std::vector<std::pair<uint32_t, uint32_t>> blo
 void SealedRecords::take(uint32_t record) {
   const size_t size = inner_bytes(record) - 1 - padding_[record];
   const auto type = static_cast<tls::ContentType>(types_[record]);
-  if (message_left_ != 0 && type != tls::ContentType::kHandshake) {
+  if (in_message() && type != tls::ContentType::kHandshake) {
     no_answer("a handshake message of the service is interleaved with another record");
   }
   switch (type) {
@@ -215,41 +219,53 @@ void SealedRecords::take_alert(uint32_t record, size_t size) {
 // behind them (§3.6).
 void SealedRecords::take_handshake(uint32_t record, size_t size) {
   if (size == 0) no_answer("the service sent an empty handshake fragment");
-  size_t at = std::min(message_left_, size);
-  message_left_ -= at;
-  while (at < size) take_message(record, size, at);
+  size_t at = 0;
+  while (at < size) {
+    if (in_key_update_) return take_key_update(record, at, size);
+    const size_t more = std::min(message_left_, size - at);
+    at += more;
+    message_left_ -= more;
+    if (at < size) take_message(record, size, at);
+  }
 }
 
-void SealedRecords::take_message(uint32_t record, size_t size, size_t& at) {
-  if (at + kMessageHeader > size) {
-    no_answer("the service sent a handshake message whose header is cut");
-  }
-  std::vector<RecordByte> header;
+// Opens these bytes of a handshake record.
+Bytes SealedRecords::open_of_message(uint32_t record, size_t at, size_t count,
+                                     std::string_view label) {
+  std::vector<RecordByte> places;
   std::vector<std::pair<uint32_t, uint32_t>> missing;
-  for (size_t k = 0; k < kMessageHeader; ++k) {
-    header.push_back({record, static_cast<uint32_t>(at + k)});
-    const std::pair<uint32_t, uint32_t> block{record, header.back().at / 16};
-    if (text_.has_block(record, block.second)) continue;
+  for (size_t k = 0; k < count; ++k) {
+    places.push_back({record, static_cast<uint32_t>(at + k)});
+    const std::pair<uint32_t, uint32_t> block = text_.block_of(places.back());
+    if (text_.has_block(block)) continue;
     if (missing.empty() || missing.back() != block) missing.push_back(block);
   }
   compute_spare(std::move(missing), "handshake messages in a record");
-  const Bytes opened = answer_->open_bytes(header, "sealed/open ticket header");
-  ++answer_->leak.ticket_headers;
-  const size_t length = size_t{opened[1]} << 16 | size_t{opened[2]} << 8 | opened[3];
-  at += kMessageHeader;
-  switch (static_cast<tls::HandshakeType>(opened[0])) {
-    case tls::HandshakeType::kNewSessionTicket:
-      take_ticket(length);
-      break;
-    case tls::HandshakeType::kKeyUpdate:
-      take_key_update(record, at, length, size);
-      break;
-    default:
-      no_answer("the service sent " + tls::describe_handshake(opened[0]) + " after the handshake");
-  }
-  const size_t here = std::min(length, size - at);
-  message_left_ = length - here;
+  return answer_->open_bytes(places, label);
+}
+
+// The header of a message may stand in two records, or in as many as it has bytes.
+void SealedRecords::take_message(uint32_t record, size_t size, size_t& at) {
+  const size_t here = std::min(kMessageHeader - message_header_.size(), size - at);
+  append(message_header_, open_of_message(record, at, here, "sealed/open ticket header"));
   at += here;
+  if (message_header_.size() < kMessageHeader) return;
+  const Bytes header = std::exchange(message_header_, {});
+  ++answer_->leak.ticket_headers;
+  message_left_ = size_t{header[1]} << 16 | size_t{header[2]} << 8 | header[3];
+  switch (static_cast<tls::HandshakeType>(header[0])) {
+    case tls::HandshakeType::kNewSessionTicket:
+      return take_ticket(message_left_);
+    case tls::HandshakeType::kKeyUpdate:
+      if (message_left_ != 1) no_answer(kBadKeyUpdate);
+      if (!keys_.can_update()) {
+        no_answer("the service sent a KeyUpdate that the plan has no room for");
+      }
+      in_key_update_ = true;
+      return;
+    default:
+      no_answer("the service sent " + tls::describe_handshake(header[0]) + " after the handshake");
+  }
 }
 
 void SealedRecords::take_ticket(size_t length) {
@@ -258,18 +274,13 @@ void SealedRecords::take_ticket(size_t length) {
 }
 
 // The last message of its record; the next record is under new keys (RFC 8446 §4.6.3).
-void SealedRecords::take_key_update(uint32_t record, size_t at, size_t length, size_t size) {
-  if (length != 1 || at + length != size) {
-    no_answer("the service sent a KeyUpdate that is malformed or not the end of its record");
-  }
-  if (!keys_.can_update()) no_answer("the service sent a KeyUpdate that the plan has no room for");
-  const std::vector<RecordByte> place = {{record, static_cast<uint32_t>(at)}};
-  if (!text_.has_block(record, place[0].at / 16)) {
-    compute_spare({{record, place[0].at / 16}}, "handshake messages in a record");
-  }
-  const Bytes requested = answer_->open_bytes(place, "sealed/open key update");
+void SealedRecords::take_key_update(uint32_t record, size_t at, size_t size) {
+  if (at + 1 != size) no_answer(kBadKeyUpdate);
+  const Bytes requested = open_of_message(record, at, 1, "sealed/open key update");
   ++answer_->leak.key_updates;
   if (requested[0] > 1) no_answer("the service sent a bad KeyUpdate");
+  in_key_update_ = false;
+  message_left_ = 0;
   // update_requested stays unanswered: nothing more is sent on this connection (at_rest).
   update_requested_ |= requested[0] == 1;
   keys_.update(record + size_t{1}, answer_->views, answer_->a4);

@@ -20,9 +20,10 @@ void SealedText::add_verified(ByteView ciphertext) { ciphertexts_.push_back(ciph
 
 void SealedText::add_keystream(std::span<const std::pair<uint32_t, uint32_t>> places,
                                const prep::AuthBits& keystream) {
-  FLEXROOM_ASSERT(keystream.size() >= 128 * places.size());
+  const size_t bits = 8 * block_bytes_;
+  FLEXROOM_ASSERT(keystream.size() >= bits * places.size());
   for (size_t k = 0; k < places.size(); ++k) {
-    blocks_.try_emplace(places[k], keystream.slice(128 * k, 128));
+    blocks_.try_emplace(places[k], keystream.slice(bits * k, bits));
   }
 }
 
@@ -33,12 +34,13 @@ prep::AuthBits SealedText::bits(std::span<const RecordByte> bytes) const {
     const auto [record, at] = bytes[t];
     FLEXROOM_ASSERT(record < ciphertexts_.size() && at < ciphertexts_[record].size());
     ciphertext.push_back(ciphertexts_[record][at]);
-    const prep::AuthBits& block = blocks_.at({record, at / 16});
+    const prep::AuthBits& block = blocks_.at(block_of(bytes[t]));
+    const size_t in_block = at % block_bytes_;
     for (PartyId j = 0; j < num_parties_; ++j) {
       if (j == self_) continue;
       for (size_t b = 0; b < 8; ++b) {
-        out.mac[j][8 * t + b] = block.mac[j][8 * (at % 16) + b];
-        out.key[j][8 * t + b] = block.key[j][8 * (at % 16) + b];
+        out.mac[j][8 * t + b] = block.mac[j][8 * in_block + b];
+        out.key[j][8 * t + b] = block.key[j][8 * in_block + b];
       }
     }
   }

@@ -20,18 +20,23 @@ struct RecordByte {
 /// plus the public ciphertext (tls-in-mpc.md §4.5). Local; nothing is opened here.
 class SealedText {
  public:
-  SealedText(const Block& delta, PartyId self, size_t num_parties)
-      : delta_(delta), self_(self), num_parties_(num_parties) {}
+  /// Keystream comes in blocks of `block_bytes`.
+  SealedText(const Block& delta, PartyId self, size_t num_parties, size_t block_bytes)
+      : delta_(delta), self_(self), num_parties_(num_parties), block_bytes_(block_bytes) {}
 
   /// Record `record`, whose tag verified (Theorem 4: only such may be asked about); records in
   /// order.
   void add_verified(ByteView ciphertext);
   size_t verified() const { return ciphertexts_.size(); }
-  /// Keystream of these blocks (record, block), 128 bits each.
+  /// The block (record, block) that a byte stands in.
+  std::pair<uint32_t, uint32_t> block_of(const RecordByte& byte) const {
+    return {byte.record, static_cast<uint32_t>(byte.at / block_bytes_)};
+  }
+  /// Keystream of these blocks.
   void add_keystream(std::span<const std::pair<uint32_t, uint32_t>> places,
                      const prep::AuthBits& keystream);
-  bool has_block(uint32_t record, uint32_t block) const {
-    return blocks_.contains({record, block});
+  bool has_block(const std::pair<uint32_t, uint32_t>& place) const {
+    return blocks_.contains(place);
   }
   /// 8 bits a byte. The blocks are there and the records verified (asserted).
   prep::AuthBits bits(std::span<const RecordByte> bytes) const;
@@ -40,7 +45,7 @@ class SealedText {
  private:
   const Block delta_;
   const PartyId self_;
-  const size_t num_parties_;
+  const size_t num_parties_, block_bytes_;
   std::vector<ByteView> ciphertexts_;
   std::map<std::pair<uint32_t, uint32_t>, prep::AuthBits> blocks_;
 };

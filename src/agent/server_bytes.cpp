@@ -56,6 +56,11 @@ void ServerBytes::open(ByteView first_flight) {
   });
 }
 
+void ServerBytes::write_hello(ByteView bytes) {
+  if (!is_courier()) return;
+  at_courier([&] { socket_->write(bytes); });
+}
+
 void ServerBytes::write(ByteView bytes) {
   if (!is_courier()) return;
   at_courier([&] {

@@ -38,6 +38,9 @@ class ServerBytes {
   /// Courier: connects and writes the first flight. The others: nothing.
   void open(ByteView first_flight);
 
+  /// Courier: writes a second hello. Others: nothing. A socket that fails aborts, as in open().
+  void write_hello(ByteView bytes);
+
   /// The next piece, of at most 64 KiB; empty at the end of the stream. Whatever else happens to
   /// the socket aborts at every member.
   Bytes next();

@@ -34,12 +34,13 @@ SigningKeyDerivation::SigningKeyDerivation(boolean::Engine& engine, const prep::
     : engine_(engine), programs_(signing_key_programs(secret.size() / 8)) {
   std::vector<prep::AuthBits> zero(programs_.pads->inputs.size());
   zero[programs_.pads->input_group("secret")] = secret.clone();
-  instances_.push_back(engine.prepare(programs_.pads, std::move(zero), "sigv4 pads"));
+  std::vector<boolean::Preparation> all;
+  all.push_back({programs_.pads, std::move(zero), "sigv4 pads"});
   for (size_t k = 0; k < kLevels; ++k) {
-    instances_.push_back(engine.prepare(programs_.level,
-                                        std::vector<prep::AuthBits>(programs_.level->inputs.size()),
-                                        "sigv4 level"));
+    all.push_back({programs_.level, std::vector<prep::AuthBits>(programs_.level->inputs.size()),
+                   "sigv4 level"});
   }
+  instances_ = engine.prepare(std::move(all));
 }
 SigningKeyDerivation::~SigningKeyDerivation() = default;
 

@@ -11,9 +11,14 @@ const Suite& suite_of(const tls::CipherSuite& suite) {
   static const std::array<Suite, 2> kSuites = {{
       {tls::aes128_gcm_sha256(), handshake_program,
        [](const RequestPlan& plan, size_t) { return request_program(plan); },
-       make_gcm_write_direction, later_request_program, [](size_t) { return uint64_t{0}; }},
+       make_gcm_write_direction,
+       [](const RequestPlan& plan, uint64_t sequence, size_t) {
+         return later_request_program(plan, sequence);
+       },
+       [](size_t) { return uint64_t{0}; }, gcm_answer_cipher},
       {tls::chacha20_poly1305_sha256(), handshake_program, chacha_request_program,
-       make_chacha_write_direction, nullptr, Poly1305Tag::num_ands},
+       make_chacha_write_direction, chacha_later_request_program, Poly1305Tag::num_ands,
+       chacha_answer_cipher},
   }};
   for (const Suite& known : kSuites) {
     if (known.tls.code == suite.code) return known;

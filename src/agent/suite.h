@@ -1,25 +1,31 @@
 #pragma once
 
+#include "agent/answer_cipher.h"
 #include "agent/write_direction.h"
 #include "tls/cipher_suite.h"
 
 namespace flexroom::agent {
 
-/// What a cipher suite is to the members: its circuits and its sending direction. A new suite is a
+/// What a cipher suite is to the members: its circuits and its two directions. A new suite is a
 /// row of the table in suite.cpp.
 struct Suite {
   const tls::CipherSuite& tls;
   /// GC-A and GC-B of connection_circuits.h.
-  std::shared_ptr<const mpc::Program> (*handshake_program)(NamedGroup group, size_t num_members);
+  std::shared_ptr<const mpc::Program> (*handshake_program)(const Groups& groups,
+                                                           size_t num_members);
   std::shared_ptr<const mpc::Program> (*request_program)(const RequestPlan& plan,
                                                          size_t num_members);
   std::unique_ptr<WriteDirection> (*write_direction)(const Context& context,
-                                                     std::span<const RequestPlan> plans);
-  /// Of a later request of the connection; null where a connection has one request.
+                                                     std::span<const RequestPlan> plans,
+                                                     size_t longest_to_come);
+  /// Of a later request of the connection.
   std::shared_ptr<const mpc::Program> (*later_request_program)(const RequestPlan& plan,
-                                                               uint64_t sequence);
-  /// ANDs of a tag beside those of the request circuit.
+                                                               uint64_t sequence,
+                                                               size_t num_members);
+  /// ANDs of the tag of a record beside those of the request circuit.
   uint64_t (*tag_ands)(size_t num_members);
+  /// Of sealed answers.
+  const AnswerCipher& (*answer)();
 };
 
 /// Throws InputError naming the suites there are.

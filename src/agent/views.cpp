@@ -21,15 +21,18 @@ void Views::expect(PartyId from, std::string_view label, const Digest& own,
 }
 
 Digest ReleaseView::digest(const Views& views) const {
-  return views.of("A3")
-      .field(h2)
+  RandomOracle hash = views.of("A3");
+  hash.field(h2)
       .field(request)
       .field(uint64_t{position.generation})
       .field(position.sequence)
-      .field(header)
-      .field(ciphertext)
       .field(server_offset)
-      .digest();
+      .field(uint64_t{records.size()});
+  for (const RecordText& record : records) {
+    hash.field(record.header);
+    hash.field(record.ciphertext);
+  }
+  return hash.digest();
 }
 
 Digest FreezeView::digest(const Views& views) const {

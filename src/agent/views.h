@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "base/error.h"
@@ -44,12 +45,18 @@ class Views {
   uint64_t number_ = 0;
 };
 
-/// A3: what a member's share of a tag stands for.
+/// A record without its tag: what the tag is of.
+struct RecordText {
+  Bytes header, ciphertext;
+};
+
+/// A3: what a member's shares of the tags of a request stand for: all its records in their order
+/// (§4.3).
 struct ReleaseView {
   Digest h2{};
-  Digest request{};  // request id
-  RecordPosition position;
-  ByteView header, ciphertext;
+  Digest request{};         // request id
+  RecordPosition position;  // of the first record
+  std::span<const RecordText> records;
   uint64_t server_offset = 0;  // server bytes received so far: where the answer may begin
   Digest digest(const Views& views) const;
 };

@@ -9,6 +9,7 @@
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/hex_digest.h"
 
 namespace flexroom::agreement {
 namespace {
@@ -34,9 +35,8 @@ void add_line(std::string& out, std::string_view line, uint8_t text_form) {
 }
 
 /// Hex digits look like no other line, and people copy and compare them: they are not broken.
-bool is_digest(std::string_view value) {
-  return value.size() <= 2 * sizeof(Digest) &&
-         value.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+bool looks_like_digest(std::string_view value) {
+  return value.size() <= 2 * sizeof(Digest) && is_hex(value);
 }
 
 // Lines without their ends; a last line without an end is followed by kNoEnd, which no text line
@@ -151,8 +151,9 @@ void add_field(std::string& out, const Proposal::Field& field, size_t width, uin
   }
   if (!stands_below(field)) {
     const std::string value = shown_value(field, text_form);
-    add_line(out, fmt::format("  {:<{}} {}", field.name, width, value),
-             is_digest(value) && field.name.size() <= kMaxNameColumn ? uint8_t{1} : text_form);
+    add_line(
+        out, fmt::format("  {:<{}} {}", field.name, width, value),
+        looks_like_digest(value) && field.name.size() <= kMaxNameColumn ? uint8_t{1} : text_form);
     return;
   }
   add_line(out, fmt::format("  {}", field.name), text_form);

@@ -85,50 +85,105 @@ std::vector<math::U256> poly1305_aead_blocks(ByteView aad, ByteView ciphertext) 
   return out;
 }
 
-std::vector<uint8_t> poly1305_masked(net::Party& party, Poly1305Masks& masks,
-                                     const std::vector<uint8_t>& c,
-                                     std::span<const math::U256> blocks) {
+namespace {
+
+/// One tag on its way: its powers, and what its segments make.
+struct Evaluation {
+  std::unique_ptr<Poly1305Secrets> secrets;
+  Values<F> baby, giant;  // r^1 .. r^baby; (r^baby)^1 ..
+  Values<F> segments;     // those that have a block
+};
+
+std::unique_ptr<Poly1305Secrets> take_secrets(Poly1305Masks& masks) {
   if (!masks.secrets) {
     throw ProtocolAbort(AbortCode::kRefusedByRule, "arith/poly1305",
                         "these masks served a tag already");
   }
-  const std::unique_ptr<Poly1305Secrets> secrets = std::move(masks.secrets);
-  const Poly1305Plan& plan = masks.plan;
-  FLEXROOM_ASSERT(blocks.size() == plan.blocks);
-  const F& gamma = secrets->gamma;
-  const PartyId self = party.id();
+  return std::move(masks.secrets);
+}
 
-  // r^1 .. r^baby: r = c + rho.
-  const Values<F> baby = shifted_powers(secrets->rho_powers, plan.baby, element_of(c), self, gamma);
-  // R^0 is 1, R^1 = r^baby; above, R = d - g behind one opening: (-1)^k (g - d)^k.
-  Values<F> giant;
-  if (plan.giant > 1) giant.push_back(baby.back());
-  if (plan.giant_powers() > 0) {
-    const AuthValue<F> masked = baby.back() + secrets->g_powers.front();
-    const F d = open_values<F>(party, gamma, {&masked, 1}, "arith/poly1305/giant step").front();
-    giant = shifted_powers(secrets->g_powers, plan.giant_powers(), -d, self, gamma);
-    for (size_t k = 0; k < giant.size(); k += 2) giant[k] *= -F::one();
+// r^1 .. r^baby: r = c + rho. Segment j holds the coefficients of r^(j * baby + 1) ..
+// r^((j + 1) * baby); block i counts from the front and has exponent L - i.
+Evaluation begin_evaluation(const net::Party& party, const Poly1305Use& use) {
+  const Poly1305Plan& plan = use.masks->plan;
+  const size_t blocks = use.blocks.size();
+  FLEXROOM_ASSERT(blocks > 0 && blocks <= plan.blocks);
+  Evaluation out;
+  out.secrets = take_secrets(*use.masks);
+  out.baby = shifted_powers(out.secrets->rho_powers, plan.baby, element_of(use.c), party.id(),
+                            out.secrets->gamma);
+  out.segments.assign((blocks + plan.baby - 1) / plan.baby, AuthValue<F>(party.num_parties()));
+  for (size_t exponent = 1; exponent <= blocks; ++exponent) {
+    const F coefficient = F::from_any(use.blocks[blocks - exponent]);
+    out.segments[(exponent - 1) / plan.baby] += out.baby[(exponent - 1) % plan.baby] * coefficient;
   }
+  // R^0 is 1, R^1 = r^baby; above, R = d - g behind one opening.
+  if (out.segments.size() == 2) out.giant.push_back(out.baby.back());
+  return out;
+}
 
-  // Segment j holds the coefficients of r^(j * baby + 1) .. r^((j + 1) * baby); block i counts from
-  // the front and has exponent L - i.
-  Values<F> segments(plan.giant, AuthValue<F>(party.num_parties()));
-  for (size_t exponent = 1; exponent <= plan.blocks; ++exponent) {
-    const F coefficient = F::from_any(blocks[plan.blocks - exponent]);
-    segments[(exponent - 1) / plan.baby] += baby[(exponent - 1) % plan.baby] * coefficient;
+// R = d - g, so that R^k = (-1)^k (g - d)^k, all of the tags behind one opening.
+void take_giant_steps(net::Party& party, const F& gamma, std::vector<Evaluation>& tags) {
+  std::vector<Evaluation*> wanting;
+  Values<F> masked;
+  for (Evaluation& tag : tags) {
+    if (tag.segments.size() <= 2) continue;
+    wanting.push_back(&tag);
+    masked.push_back(tag.baby.back() + tag.secrets->g_powers.front());
   }
-  AuthValue<F> sum = segments.front() + secrets->sigma;
-  if (plan.giant > 1) {
-    std::vector<Factors<F>> factors;
-    for (size_t j = 1; j < plan.giant; ++j) factors.push_back({segments[j], giant[j - 1]});
-    for (const AuthValue<F>& product :
-         multiply<F>(party, gamma, factors, *secrets->products, "arith/poly1305/products")) {
-      sum += product;
+  if (wanting.empty()) return;
+  const auto opened = open_values<F>(party, gamma, masked, "arith/poly1305/giant step");
+  for (size_t t = 0; t < wanting.size(); ++t) {
+    Evaluation& tag = *wanting[t];
+    tag.giant = shifted_powers(tag.secrets->g_powers, tag.segments.size() - 1, -opened[t],
+                               party.id(), gamma);
+    for (size_t k = 0; k < tag.giant.size(); k += 2) tag.giant[k] *= -F::one();
+  }
+}
+
+// acc + sigma of each: the products of all of them have one opening.
+Values<F> sum_up(net::Party& party, const F& gamma, std::vector<Evaluation>& tags) {
+  Values<F> sums;
+  std::vector<Factors<F>> factors;
+  std::vector<Triple<F>> triples;
+  std::vector<size_t> owners;
+  for (size_t t = 0; t < tags.size(); ++t) {
+    Evaluation& tag = tags[t];
+    sums.push_back(tag.segments.front() + tag.secrets->sigma);
+    for (size_t j = 1; j < tag.segments.size(); ++j) {
+      factors.push_back({tag.segments[j], tag.giant[j - 1]});
+      triples.push_back(tag.secrets->products->take());
+      owners.push_back(t);
     }
   }
-  const F masked =
-      open_values<F>(party, gamma, {&sum, 1}, "arith/poly1305/masked accumulator").front();
-  return canonical_bits(masked);
+  if (factors.empty()) return sums;
+  TripleStock<F> stock(std::move(triples));
+  const Values<F> products = multiply<F>(party, gamma, factors, stock, "arith/poly1305/products");
+  for (size_t k = 0; k < products.size(); ++k) sums[owners[k]] += products[k];
+  return sums;
+}
+
+}  // namespace
+
+std::vector<std::vector<uint8_t>> poly1305_masked(net::Party& party, std::span<Poly1305Use> tags) {
+  FLEXROOM_ASSERT(!tags.empty());
+  std::vector<Evaluation> evaluations;
+  for (const Poly1305Use& use : tags) evaluations.push_back(begin_evaluation(party, use));
+  const F& gamma = evaluations.front().secrets->gamma;  // of the session: the same for all
+  take_giant_steps(party, gamma, evaluations);
+  const Values<F> sums = sum_up(party, gamma, evaluations);
+  std::vector<std::vector<uint8_t>> out;
+  for (const F& masked : open_values<F>(party, gamma, sums, "arith/poly1305/masked accumulator")) {
+    out.push_back(canonical_bits(masked));
+  }
+  return out;
+}
+
+std::vector<uint8_t> poly1305_masked(net::Party& party, Poly1305Masks& masks,
+                                     const std::vector<uint8_t>& c,
+                                     std::span<const math::U256> blocks) {
+  Poly1305Use use{&masks, c, {blocks.begin(), blocks.end()}};
+  return poly1305_masked(party, {&use, 1}).front();
 }
 
 }  // namespace flexroom::arith

@@ -56,17 +56,26 @@ math::U256 poly1305_block(ByteView bytes /* 1 .. 16 */);
 std::vector<math::U256> poly1305_aead_blocks(ByteView aad, ByteView ciphertext);
 size_t poly1305_aead_block_count(size_t aad_bytes, size_t ciphertext_bytes);
 
-/// The polynomial under shared r, masked (tls-in-mpc.md §4.7): two openings more than the last one
-/// where there are more than two segments.
+/// One tag of poly1305_masked().
+struct Poly1305Use {
+  Poly1305Masks* masks = nullptr;
+  std::vector<uint8_t> c;          // bits of r - sum rho_i mod p, LSB first, public, canonical
+  std::vector<math::U256> blocks;  // 1 to plan.blocks, public and equal at all members
+};
+
+/// The polynomials of several tags under shared r, masked (tls-in-mpc.md §4.7): two openings more
+/// than the last one where any of them has more than two segments.
 ///
-/// In       masks consumed: a second call throws ProtocolAbort(kRefusedByRule), also after an abort
-///          c: bits of r - sum rho_i mod p, LSB first, public, canonical
-///          blocks: plan.blocks of them, public and equal at all members
-/// Out      bits of acc + sum sigma_i mod p, LSB first, public; acc = sum blocks[i] r^(L-i)
-/// Throws   ProtocolAbort kFpMac; an honest member blames whoever sent the share
-/// Secure   everything opened is uniform: r^baby under a mask of its own, Beaver differences, the
+/// In       masks consumed: a second call throws ProtocolAbort(kRefusedByRule), also after an
+/// abort.
+///          Of fewer blocks than the masks are for, those in front are as if they were zero
+/// Out      of each, bits of acc + sum sigma_i mod p, LSB first, public; acc = sum blocks[i]
+/// r^(L-i) Throws   ProtocolAbort kFpMac; an honest member blames whoever sent the share Secure
+/// everything opened is uniform: r^baby under a mask of its own, Beaver differences, the
 ///          accumulator under sigma. A member that opens something else is caught (1/p)
 /// Rounds   1 half round for one segment, 2 for two, else 3
+std::vector<std::vector<uint8_t>> poly1305_masked(net::Party& party, std::span<Poly1305Use> tags);
+/// The same of one tag.
 std::vector<uint8_t> poly1305_masked(net::Party& party, Poly1305Masks& masks,
                                      const std::vector<uint8_t>& c,
                                      std::span<const math::U256> blocks);

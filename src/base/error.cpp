@@ -1,8 +1,57 @@
 #include "base/error.h"
 
 #include <cstdio>
+#include <iterator>
+#include <utility>
 
 namespace flexroom {
+namespace {
+
+/// In the order of the codes.
+constexpr std::pair<AbortCode, std::string_view> kCodeNames[] = {
+    {AbortCode::kDisagreement, "members disagree"},
+    {AbortCode::kRefusedByRule, "refused by a rule"},
+    {AbortCode::kEpochBurned, "epoch is burned"},
+    {AbortCode::kTooManyUnfinished, "too many unfinished batches"},
+    {AbortCode::kPeerLost, "connection to a member lost"},
+    {AbortCode::kTimeout, "timeout"},
+    {AbortCode::kBadFrame, "malformed message"},
+    {AbortCode::kUnexpectedMessage, "unexpected message"},
+    {AbortCode::kViewMismatch, "members saw different bytes of the service"},
+    {AbortCode::kServer, "service misbehaved"},
+    {AbortCode::kCancelled, "cancelled"},
+    {AbortCode::kFpMac, "F_p MAC check failed"},
+    {AbortCode::kFpAuth, "F_p authentication check failed"},
+    {AbortCode::kFpSacrifice, "F_p sacrifice failed"},
+    {AbortCode::kFpProof, "F_p proof failed"},
+    {AbortCode::kFpKeyShare, "public share check failed"},
+    {AbortCode::kFpRange, "range check failed"},
+    {AbortCode::kBaseOt, "base OT check failed"},
+    {AbortCode::kPprf, "puncturable PRF check failed"},
+    {AbortCode::kRowCheck, "COT row check failed"},
+    {AbortCode::kBitConsistency, "bit consistency check failed"},
+    {AbortCode::kDeltaConsistency, "global key consistency check failed"},
+    {AbortCode::kCoin, "coin toss failed"},
+    {AbortCode::kEcho, "broadcast differed"},
+    {AbortCode::kMac, "MAC check failed"},
+    {AbortCode::kZeroTest, "zero test failed"},
+    {AbortCode::kSacrifice, "sacrifice failed"},
+    {AbortCode::kLabelProof, "label proof failed"},
+    {AbortCode::kCProof, "c-proof failed"},
+    {AbortCode::kBitProof, "bit proof failed"},
+    {AbortCode::kReuse, "single-use material used twice"},
+    {AbortCode::kRowTag, "rows of a secret do not fit their tag"},
+};
+
+constexpr bool every_code_is_named() {
+  for (size_t at = 0; at < std::size(kCodeNames); ++at) {
+    if (static_cast<size_t>(kCodeNames[at].first) != at) return false;
+  }
+  return std::size(kCodeNames) == static_cast<size_t>(AbortCode::kRowTag) + 1;
+}
+static_assert(every_code_is_named());
+
+}  // namespace
 
 AbortClass abort_class(AbortCode code) {
   if (code <= AbortCode::kTooManyUnfinished) return AbortClass::kRefuse;
@@ -12,73 +61,8 @@ AbortClass abort_class(AbortCode code) {
 }
 
 std::string_view to_string(AbortCode code) {
-  switch (code) {
-    case AbortCode::kDisagreement:
-      return "members disagree";
-    case AbortCode::kRefusedByRule:
-      return "refused by a rule";
-    case AbortCode::kEpochBurned:
-      return "epoch is burned";
-    case AbortCode::kTooManyUnfinished:
-      return "too many unfinished batches";
-    case AbortCode::kPeerLost:
-      return "connection to a member lost";
-    case AbortCode::kTimeout:
-      return "timeout";
-    case AbortCode::kBadFrame:
-      return "malformed message";
-    case AbortCode::kUnexpectedMessage:
-      return "unexpected message";
-    case AbortCode::kViewMismatch:
-      return "members saw different bytes of the service";
-    case AbortCode::kServer:
-      return "service misbehaved";
-    case AbortCode::kCancelled:
-      return "cancelled";
-    case AbortCode::kFpMac:
-      return "F_p MAC check failed";
-    case AbortCode::kFpAuth:
-      return "F_p authentication check failed";
-    case AbortCode::kFpSacrifice:
-      return "F_p sacrifice failed";
-    case AbortCode::kFpProof:
-      return "F_p proof failed";
-    case AbortCode::kFpKeyShare:
-      return "public share check failed";
-    case AbortCode::kFpRange:
-      return "range check failed";
-    case AbortCode::kBaseOt:
-      return "base OT check failed";
-    case AbortCode::kPprf:
-      return "puncturable PRF check failed";
-    case AbortCode::kRowCheck:
-      return "COT row check failed";
-    case AbortCode::kBitConsistency:
-      return "bit consistency check failed";
-    case AbortCode::kDeltaConsistency:
-      return "global key consistency check failed";
-    case AbortCode::kCoin:
-      return "coin toss failed";
-    case AbortCode::kEcho:
-      return "broadcast differed";
-    case AbortCode::kMac:
-      return "MAC check failed";
-    case AbortCode::kZeroTest:
-      return "zero test failed";
-    case AbortCode::kSacrifice:
-      return "sacrifice failed";
-    case AbortCode::kLabelProof:
-      return "label proof failed";
-    case AbortCode::kCProof:
-      return "c-proof failed";
-    case AbortCode::kBitProof:
-      return "bit proof failed";
-    case AbortCode::kReuse:
-      return "single-use material used twice";
-    case AbortCode::kRowTag:
-      return "rows of a secret do not fit their tag";
-  }
-  return "unknown";
+  const auto at = static_cast<size_t>(code);
+  return at < std::size(kCodeNames) ? kCodeNames[at].second : "unknown";
 }
 
 std::string_view to_string(AbortClass abort_class) {

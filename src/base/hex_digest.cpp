@@ -18,4 +18,9 @@ std::optional<Digest> digest_of_hex(std::string_view hex) {
   return out;
 }
 
+bool is_hex(std::string_view text) {
+  return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+bool is_hex(std::string_view text, size_t digits) { return text.size() == digits && is_hex(text); }
+
 }  // namespace flexroom

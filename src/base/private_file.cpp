@@ -98,6 +98,24 @@ bool write_new_file(const std::filesystem::path& file, ByteView content, unsigne
   return false;
 }
 
+void wipe_file(const std::filesystem::path& file) {
+  const auto fail = [&] {
+    throw InputError(file.string(), std::string("cannot be wiped: ") + std::strerror(errno),
+                     "let this user write there");
+  };
+  const Fd fd(::open(file.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd.valid()) {
+    if (errno == ENOENT) return;
+    fail();
+  }
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) fail();
+  const Bytes zeros(static_cast<size_t>(info.st_size));
+  if (!write_all(fd.get(), zeros) || ::fsync(fd.get()) != 0) fail();
+  if (::unlink(file.c_str()) != 0) fail();
+  sync_directory(file.parent_path());
+}
+
 void make_private_folder(const std::filesystem::path& folder) {
   if (::mkdir(folder.c_str(), 0700) == 0) {
     // The umask can only have taken rights from the owner.

@@ -29,6 +29,9 @@ std::string read_own_file(const std::filesystem::path& file, size_t max_bytes,
 /// when it returns. False: errno says why, and nothing is left; EEXIST: the name is taken.
 [[nodiscard]] bool write_new_file(const std::filesystem::path& file, ByteView content,
                                   unsigned mode = 0600);
+/// Overwritten, then removed; nothing where there is none. Where the file system writes elsewhere
+/// than in place, what was there is the disk's. Throws InputError.
+void wipe_file(const std::filesystem::path& file);
 /// A folder of mode 0700, whatever the umask, unless it is there. Throws InputError.
 void make_private_folder(const std::filesystem::path& folder);
 /// Names that were made or changed there are on disk when it returns. Throws InputError.

@@ -5,9 +5,6 @@
 #include "agent/connection_circuits.h"
 #include "agent/wires.h"
 #include "bench/bench_session.h"
-#include "circuits/sha256.h"
-#include "circuits/sigv4.h"
-#include "tls/key_schedule.h"
 
 namespace flexroom::bench {
 namespace {
@@ -63,14 +60,6 @@ class TimedSource final : public prep::Source {
   prep::Source& source_;
 };
 
-std::vector<uint8_t> bits_of_bytes(ByteView bytes) {
-  std::vector<uint8_t> out;
-  for (const uint8_t byte : bytes) {
-    for (unsigned b = 0; b < 8; ++b) out.push_back(static_cast<uint8_t>(byte >> b & 1));
-  }
-  return out;
-}
-
 [[noreturn]] void wrong(std::string_view what) {
   throw std::runtime_error(fmt::format("bench: {} came out wrong", what));
 }
@@ -79,8 +68,8 @@ std::vector<uint8_t> bits_of_bytes(ByteView bytes) {
 /// random: what it computes is not looked at, what the engine checks of it is.
 nlohmann::json measure_engine(BenchSession& session) {
   net::Party& party = session.party;
-  const Program program = agent::handshake_program(NamedGroup::kX25519, party.num_parties());
-  session.source.stock_triples(program->num_triples);
+  const Program program = agent::handshake_program(all_groups(), party.num_parties());
+  session.engines->reserve_triples(program->num_triples);
   TimedSource source(session.source);
   boolean::Engine engine(party, source);
   std::vector<prep::AuthBits> zero(program->inputs.size());
@@ -114,58 +103,6 @@ nlohmann::json measure_engine(BenchSession& session) {
           {"evaluate", evaluate}};
 }
 
-/// The signature of a public string under a shared kSigning, opened. Its characters' constant bits
-/// are no outputs.
-struct SignatureCircuit {
-  Program program;
-  std::vector<size_t> positions;  // of the outputs among the 512 bits of the text
-};
-SignatureCircuit signature_circuit() {
-  SignatureCircuit out;
-  mpc::Builder builder;
-  const mpc::Bits text = circuits::bits_of(circuits::add_sigv4_signature(builder));
-  mpc::Bits secret;
-  for (size_t k = 0; k < text.size(); ++k) {
-    if (text[k].is_constant()) continue;
-    out.positions.push_back(k);
-    secret.push_back(text[k]);
-  }
-  builder.add_output("signature", mpc::OutputKind::kOpenAll, secret);
-  out.program = std::make_shared<const mpc::Program>(mpc::compile(builder.finish()));
-  return out;
-}
-
-nlohmann::json measure_signature(BenchSession& session, const SignatureCircuit& signature,
-                                 size_t number) {
-  net::Party& party = session.party;
-  // kSigning is member 0's here, so that the signature can be checked; shared like a derived one.
-  const Digest key = RandomOracle("bench signing key", party.scope(), number).digest();
-  const std::string text = fmt::format("AWS4-HMAC-SHA256\nstring to sign {}", number);
-  const HmacStates states = hmac_states(key);
-  const mpc::Program& program = *signature.program;
-  std::vector<prep::AuthBits> zero(program.inputs.size());
-  const std::vector<uint8_t> outer = bits_of_bytes(sha256_state_bytes(states.outer));
-  zero[program.input_group("kout_signing")] = session.source.owned_bits_of(0, outer.size(), outer);
-  const auto instance = session.engine.prepare(signature.program, std::move(zero), "bench sigv4");
-  meet(party);
-  const auto start = BenchClock::now();
-  const uint64_t rounds = party.traffic().half_rounds;
-  boolean::OnlineInputs inputs = agent::empty_inputs(program);
-  inputs.pub[program.input_group("kw_sts")] =
-      agent::word_bits(tls::outer_words(hmac_inner_digest(states.inner, as_bytes(text))));
-  inputs.view = RandomOracle("view", party.scope()).field("bench sigv4").digest();
-  const boolean::Outputs outputs = session.engine.run(*instance, inputs);
-  const double seconds = seconds_since(start);
-  const std::vector<uint8_t> expected =
-      bits_of_bytes(as_bytes(to_hex(hmac_sha256(key, as_bytes(text)))));
-  for (size_t k = 0; k < signature.positions.size(); ++k) {
-    if (outputs.opened[0][k] != expected[signature.positions[k]]) wrong("a SigV4 signature");
-  }
-  return {{"seconds", seconds},
-          {"rounds", party.traffic().half_rounds - rounds},
-          {"ands", program.num_ands()}};
-}
-
 /// One whole connection of the product, with a request of `bytes`; its timeline.
 nlohmann::json measure_connection(BenchSession& session, const BenchService& service, size_t bytes,
                                   size_t number,
@@ -196,15 +133,12 @@ nlohmann::json measure_connection(BenchSession& session, const BenchService& ser
 
 nlohmann::json measure(BenchSession& session, const nlohmann::json& order) {
   const BenchService service(order.at("service"));
-  nlohmann::json out = {{"engine", nlohmann::json::array()},
-                        {"signatures", nlohmann::json::array()},
-                        {"short", nlohmann::json::array()},
-                        {"long", nlohmann::json::array()},
-                        {"chacha20", nlohmann::json::array()}};
-  const SignatureCircuit signature = signature_circuit();
-  for (size_t k = 0; k < order.at("signatures").get<size_t>(); ++k) {
-    out["signatures"].push_back(measure_signature(session, signature, k));
-  }
+  nlohmann::json out = {
+      {"signatures", measure_signatures(session, service, order.at("signatures"))},
+      {"engine", nlohmann::json::array()},
+      {"short", nlohmann::json::array()},
+      {"long", nlohmann::json::array()},
+      {"chacha20", nlohmann::json::array()}};
   const size_t connections = order.at("connections");
   constexpr size_t kShort = 112;
   for (size_t k = 0; k < connections; ++k) {

@@ -13,7 +13,9 @@
 /// the boolean engine.
 ///
 /// Orders, each a JSON object with "do":
-///   join        {ports, link}                  the mesh and an epoch, "fast" or "slow" (room.link)
+///   join        {ports, link, folder}          the mesh and an epoch, "fast" or "slow"
+///   (room.link);
+///                                              once.db lies in the folder
 ///   small_pages {}                             from now on the process gets no huge pages
 ///   start       {times}                        sessions up to their first AND triples
 ///   preprocess  {triples, times, protocol}     AND triples of a session, "bucket" or "masked"

@@ -43,8 +43,8 @@ double answer_seconds(const agent::Timeline& timeline) {
 
 }  // namespace
 
-nlohmann::json keep_cookie(net::Party& party, const prep::EpochState& epoch,
-                           const nlohmann::json& order) {
+nlohmann::json keep_cookie(BenchRoom& room, const nlohmann::json& order) {
+  net::Party& party = *room.party;
   const std::filesystem::path folder = order.at("folder").get<std::string>();
   std::unique_ptr<CookieService> service;
   if (party.id() == kBenchCourier) service = std::make_unique<CookieService>(folder);
@@ -69,12 +69,13 @@ nlohmann::json keep_cookie(net::Party& party, const prep::EpochState& epoch,
   meet(party);
 
   const auto start = BenchClock::now();
-  BenchSession session(party, epoch, bench_triples(kNewRooms));
+  BenchSession session(room, bench_triples(kNewRooms));
   const auto program = agent::request_program(request_plan);
   const uint64_t triples =
-      agent::handshake_program(NamedGroup::kX25519, party.num_parties())->num_triples +
-      program->num_triples + agent::sealed_answer_triples(*plan);
-  session.source.stock_triples(triples);
+      agent::handshake_program(all_groups(), party.num_parties())->num_triples +
+      program->num_triples +
+      agent::sealed_answer_triples(*plan, *config.suite, party.num_parties());
+  session.engines->reserve_triples(triples);
   agent::Connection connection(session.context(), config, request_plan, program);
   agent::Timeline timeline(party);
   connection.prepare(timeline);

@@ -23,6 +23,7 @@ std::string number(double value) {
 const std::vector<std::string>& bench_figure_names() {
   static const std::vector<std::string> names = {"preprocess_ands_per_s",
                                                  "preprocess_small_pages_ands_per_s",
+                                                 "preprocess_masked_small_pages_ands_per_s",
                                                  "preprocess_bytes_per_and",
                                                  "preprocess_masked_ands_per_s",
                                                  "preprocess_masked_bytes_per_and",
@@ -39,6 +40,7 @@ const std::vector<std::string>& bench_figure_names() {
                                                  "run_script_lean_warm_s",
                                                  "peak_rss_mib",
                                                  "cold_minor_faults",
+                                                 "cold_minor_faults_small_pages",
                                                  "run_script_lean_ands",
                                                  "run_script_lean_n3_ands",
                                                  "run_script_lean_n3_cold_s",

@@ -28,13 +28,11 @@ struct Sizes {
   size_t preprocessings = 5;
   size_t starts = 9;
   size_t connections = 5;
-  size_t signatures = 9;
+  size_t signatures = 7;
   std::vector<LinkShape> links = {{0.1, 1000}, {6.6, 1000}, kTwentyMs, {50, 1000},
                                   {0.1, 100},  {6.6, 100},  kSlow,     {50, 100}};
-  /// Over these the whole run from cold too: it takes seconds there, not tens of them.
-  std::function<bool(const LinkShape&)> cold = [](const LinkShape& link) {
-    return link.mbit_s >= 100;
-  };
+  /// Over these the whole run from cold too.
+  std::function<bool(const LinkShape&)> cold = [](const LinkShape&) { return true; };
 
   static Sizes quick() {
     return {size_t{1} << 16,
@@ -55,11 +53,13 @@ bool same(const LinkShape& a, const LinkShape& b) {
   return a.rtt_ms == b.rtt_ms && a.mbit_s == b.mbit_s;
 }
 
-/// `link`: as `room.link`, of which the epoch is made.
-void join(MemberProcesses& members, std::vector<uint16_t> ports = {}, const char* link = "fast") {
+/// `link`: as `room.link`, of which the epoch is made. `folder`: of these members alone.
+void join(MemberProcesses& members, const std::filesystem::path& folder,
+          std::vector<uint16_t> ports = {}, const char* link = "fast") {
   for (PartyId i = 0; ports.size() < members.size(); ++i)
     ports.push_back(members.members().port(i));
-  members.run({{"do", "join"}, {"ports", ports}, {"link", link}});
+  std::filesystem::create_directory(folder);
+  members.run({{"do", "join"}, {"ports", ports}, {"link", link}, {"folder", folder.string()}});
 }
 
 struct RunScriptFigures {
@@ -145,7 +145,7 @@ void add_run_script(BenchReport& report, const RunScriptFigures& two) {
       two.cold, "s", kPublishedRunScriptSeconds,
       fmt::format(
           "`triples = \"masked\"`, as new rooms have; members met and epoch set up, nothing else; "
-          "no approval, no check of service and links: "
+          "counters and marks durable in once.db; no approval, no check of service and links: "
           "session, circuits, preprocessing, signing key, garbling, token, RunInstances of {} "
           "bytes "
           "with both members' private pre-signed links, {}, answer verified (published: ten "
@@ -156,8 +156,9 @@ void add_run_script(BenchReport& report, const RunScriptFigures& two) {
       largest(two.calls, "bytes"), "B each way", std::nullopt,
       fmt::format(
           "what the member that sends more sent to the other in that run, before TLS and TCP "
-          "(the evaluator {:.1f} MB): {}",
+          "(members 0 and 1: {:.1f} and {:.1f} MB): {}",
           1e-6 * two.calls.front().at("bytes").get<double>(),
+          1e-6 * two.calls.back().at("bytes").get<double>(),
           most_of(two.calls.back().at("bytes_of")))};
   report.figures["run_script_lean_warm_s"] = {
       two.warm, "s", std::nullopt,
@@ -235,7 +236,7 @@ class Requests {
                         "peak_rss_mib", "cold_minor_faults", "run_script_lean_ands"}),
         2);
     of_before_ = make(any({"run_script_lean_bucket_cold_s", "run_script_lean_bucket_bytes"}), 2);
-    small_ = make(any({"preprocess_small_pages_ands_per_s"}), 2);
+    small_ = make(any(kSmallPages), 2);
     two_ = make(any(kBuckets) || any(kMasked) || any(kConnections) || any(kCookie) ||
                     any({"jwe_2048_offline_s", "session_start_ms"}),
                 2);
@@ -248,18 +249,28 @@ class Requests {
   }
 
   bool calls_the_service() const {
-    return fresh_ || of_before_ || run_of_three_ || linked_ || slow_ || (two_ && any(kConnections));
+    return fresh_ || (small_ && any({kSmallPages[0]})) || of_before_ || run_of_three_ || linked_ ||
+           slow_ || (two_ && any(kConnections));
   }
 
   /// Two members that did nothing before, new and of a room of before.
-  void cold(const nlohmann::json& service) {
+  void cold(const nlohmann::json& service, const std::filesystem::path& folder) {
     if (fresh_) {
-      join(*fresh_);
+      join(*fresh_, folder / "fresh");
       run_of_two_ = run_script(*fresh_, service, kNewRooms);
       add_run_script(report_, run_of_two_);
     }
+    if (small_) {
+      small_->run({{"do", "small_pages"}});
+      join(*small_, folder / "small");
+    }
+    if (small_ && any({kSmallPages[0]})) {
+      report_.figures[kSmallPages[0]] = {
+          largest(run_script(*small_, service, kNewRooms).calls, "faults"), "faults", std::nullopt,
+          "cold_minor_faults without huge pages (PR_SET_THP_DISABLE)"};
+    }
     if (!of_before_) return;
-    join(*of_before_);
+    join(*of_before_, folder / "of-before");
     add_run_script_of_buckets(report_, run_script(*of_before_, service, "bucket"));
   }
 
@@ -269,7 +280,7 @@ class Requests {
                             const std::function<void(std::string_view, double)>& progress) {
     if (small_) small_pages();
     if (!two_) return std::nullopt;
-    join(*two_);
+    join(*two_, folder / "two");
     const double rtt_ms = largest(two_->run({{"do", "ping"}}), "rtt_ms");
     if (any({"session_start_ms"})) add_session_start(report_, *two_, sizes_.starts);
     if (any(kBuckets)) preprocess_two(kBuckets, "bucket", "");
@@ -289,9 +300,9 @@ class Requests {
     return rtt_ms;
   }
 
-  void three(const nlohmann::json& service) {
+  void three(const nlohmann::json& service, const std::filesystem::path& folder) {
     if (!three_) return;
-    join(*three_);
+    join(*three_, folder / "three");
     if (run_of_three_) {
       run_of_three_members_ = run_script(*three_, service, kNewRooms);
       add_run_script_of_three(report_, run_of_three_members_);
@@ -307,7 +318,8 @@ class Requests {
   }
 
   /// Two members behind simulated links.
-  void links(const nlohmann::json& service, const std::function<void(double)>& progress) {
+  void links(const nlohmann::json& service, const std::filesystem::path& folder,
+             const std::function<void(double)>& progress) {
     if (!linked_ && !slow_) return;
     LinkSimulator simulator;
     const std::pair<MemberProcesses*, const char*> both[] = {{linked_.get(), "fast"},
@@ -317,7 +329,7 @@ class Requests {
       for (PartyId i = 0; members != nullptr && i < members->size(); ++i) {
         ports.push_back(simulator.forward_to(members->members().port(i)));
       }
-      if (members != nullptr) join(*members, ports, link);
+      if (members != nullptr) join(*members, folder / link, ports, link);
     }
     for (size_t k = 0; k < sizes_.links.size(); ++k) {
       const LinkShape& shape = sizes_.links[k];
@@ -343,6 +355,9 @@ class Requests {
                                             "handshake_online_ms",       "request_224B_online_ms",
                                             "sigv4_online_ms",           "request_byte_ands",
                                             "request_byte_ands_chacha20"},
+                            kSmallPages = {"cold_minor_faults_small_pages",
+                                           "preprocess_small_pages_ands_per_s",
+                                           "preprocess_masked_small_pages_ands_per_s"},
                             kCookie = {"keep_cookie_4k_total_s", "keep_cookie_4k_online_s"},
                             kLinks = {"run_script_lean_warm_rtt20_s",
                                       "run_script_lean_cold_100mbit_s"};
@@ -367,11 +382,15 @@ class Requests {
 
   /// The same preprocessing in processes that get no huge pages.
   void small_pages() {
-    small_->run({{"do", "small_pages"}});
-    join(*small_);
-    (void)add_preprocessing(report_, "preprocess_small_pages_ands_per_s", *small_,
-                            {sizes_.triples, sizes_.preprocessings, "bucket",
-                             " without huge pages (PR_SET_THP_DISABLE)"});
+    const auto preprocess = [&](const char* name, std::string_view protocol,
+                                std::string_view unusual) {
+      if (!any({name})) return;
+      (void)add_preprocessing(report_, name, *small_,
+                              {sizes_.triples, sizes_.preprocessings, protocol, unusual});
+    };
+    preprocess(kSmallPages[1], "bucket", " without huge pages (PR_SET_THP_DISABLE)");
+    preprocess(kSmallPages[2], "masked",
+               ", `triples = \"masked\"`, without huge pages (PR_SET_THP_DISABLE)");
   }
 
   BenchReport& report_;
@@ -419,13 +438,13 @@ std::optional<double> measure_requests(
                {"access_key", key.access_key_id},
                {"secret_key", key.secret_access_key}};
   }
-  requests.cold(service);
+  requests.cold(service, directory.path());
   progress("preprocessing", 0.08);
   const std::optional<double> rtt_ms = requests.two(service, directory.path(), progress);
   progress("three members", 0.25);
-  requests.three(service);
+  requests.three(service, directory.path());
   progress("simulated links", 0.4);
-  requests.links(service,
+  requests.links(service, directory.path(),
                  [&](double fraction) { progress("simulated links", 0.4 + 0.6 * fraction); });
   if (plot.is_open()) {
     plot << requests.plot();

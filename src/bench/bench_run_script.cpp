@@ -59,16 +59,16 @@ std::map<std::string, uint64_t> bytes_by_protocol(const net::Traffic& traffic) {
 }  // namespace
 
 struct BenchRunScript::State {
-  State(net::Party& mesh, const prep::EpochState& of, const nlohmann::json& order)
-      : party(mesh),
-        epoch(of),
+  State(BenchRoom& of, const nlohmann::json& order)
+      : room(of),
+        party(*of.party),
         service(order.at("service")),
         run(order.at("run")),
         triples(bench_triples(order.at("protocol").get<std::string>())),
         timeline(party) {}
 
+  BenchRoom& room;
   net::Party& party;
-  const prep::EpochState& epoch;
   const BenchService service;
   const uint64_t run;
   const prep::TripleParameters triples;
@@ -79,9 +79,8 @@ struct BenchRunScript::State {
   net::Traffic before;  // what was sent before the run
 };
 
-BenchRunScript::BenchRunScript(net::Party& party, const prep::EpochState& epoch,
-                               const nlohmann::json& order)
-    : state_(std::make_unique<State>(party, epoch, order)) {}
+BenchRunScript::BenchRunScript(BenchRoom& room, const nlohmann::json& order)
+    : state_(std::make_unique<State>(room, order)) {}
 BenchRunScript::~BenchRunScript() = default;
 
 nlohmann::json BenchRunScript::prepare() {
@@ -91,7 +90,7 @@ nlohmann::json BenchRunScript::prepare() {
   s.before = s.party.traffic();
   const auto start = BenchClock::now();
   s.timeline.begin("session and circuits");
-  s.session = std::make_unique<BenchSession>(s.party, s.epoch, s.triples);
+  s.session = std::make_unique<BenchSession>(s.room, s.triples);
   std::vector<uint8_t> bits;
   for (const char c : s.service.secret_key) {
     for (unsigned b = 0; b < 8; ++b) bits.push_back(static_cast<uint8_t>(uint8_t(c) >> b & 1));
@@ -100,14 +99,14 @@ nlohmann::json BenchRunScript::prepare() {
   const agent::ConnectionConfig config = s.service.connection();
   const PartyId self = s.party.id();
   const RunScriptTerms terms = bench_terms(s.service.access_key, s.party.num_parties(), s.run);
-  const ConnectionShape shape{config.suite, config.group, s.party.num_parties()};
+  const ConnectionShape shape{config.suite, config.groups, s.party.num_parties()};
   const std::shared_ptr<const RunScriptLayout> layout = lay_out_run_script(terms, shape);
   s.call = std::make_unique<RunScriptCall>(
       s.session->context(), terms, config,
       bench_links(self).private_part(carrier_of(terms.links) == self), layout);
   const uint64_t triples = run_script_cost(*layout, shape).total();
   s.timeline.begin(agent::phase::kTriples, triples);
-  s.session->source.stock_triples(triples);
+  s.session->engines->reserve_triples(triples);
   s.call->prepare(key, s.timeline);
   s.timeline.end();
   return {{"seconds", seconds_since(start)}};

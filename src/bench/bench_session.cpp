@@ -1,9 +1,12 @@
 #include "bench/bench_session.h"
 
+#include <fmt/core.h>
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <stdexcept>
 
+#include "base/private_file.h"
 #include "net/tcp_stream.h"
 #include "prep/session_hello.h"
 
@@ -33,22 +36,22 @@ class Member final : public BenchMember {
     if (what == "join") return join(order);
     if (what == "small_pages") return small_pages();
     if (what == "ping") {
-      meet(*party_);
-      return {{"rtt_ms", round_trip_ms(*party_)}};
+      meet(*room_->party);
+      return {{"rtt_ms", round_trip_ms(*room_->party)}};
     }
     if (what == "start") return start(order);
     if (what == "preprocess") return preprocess(order);
     if (what == "measure") {
-      BenchSession session(*party_, epoch_, bench_triples(kNewRooms));
+      BenchSession session(*room_, bench_triples(kNewRooms));
       return measure(session, order);
     }
     if (what == "jwe") {
-      BenchSession session(*party_, epoch_, bench_triples(kNewRooms));
+      BenchSession session(*room_, bench_triples(kNewRooms));
       return measure_jwe(session);
     }
-    if (what == "keep_cookie") return keep_cookie(*party_, epoch_, order);
+    if (what == "keep_cookie") return keep_cookie(*room_, order);
     if (what == "prepare") {
-      run_script_ = std::make_unique<BenchRunScript>(*party_, epoch_, order);
+      run_script_ = std::make_unique<BenchRunScript>(*room_, order);
       return run_script_->prepare();
     }
     FLEXROOM_ASSERT(what == "call" && run_script_ != nullptr);
@@ -67,11 +70,12 @@ class Member final : public BenchMember {
   }
 
   nlohmann::json join(const nlohmann::json& order) {
-    party_ = members_.join(self_, order.at("ports"));
     prep::EpochParameters parameters = members_.epoch_parameters();
     if (order.at("link") == "slow") parameters.subfield_bits = prep::kSlowLinkSubfieldBits;
-    epoch_ = prep::setup_epoch(*party_, parameters);
-    meet(*party_);
+    const std::filesystem::path folder = order.at("folder").get<std::string>();
+    room_ = std::make_unique<BenchRoom>(members_.join(self_, order.at("ports")), parameters,
+                                        folder / fmt::format("member-{}", self_));
+    meet(*room_->party);
     return {{"subfield_bits", parameters.subfield_bits}};
   }
 
@@ -79,16 +83,17 @@ class Member final : public BenchMember {
   nlohmann::json start(const nlohmann::json& order) {
     nlohmann::json out = {{"cpu", nlohmann::json::array()}, {"seconds", nlohmann::json::array()}};
     for (size_t k = 0; k < order.at("times").get<size_t>(); ++k) {
-      meet(*party_);
-      const uint64_t rounds = party_->traffic().half_rounds;
+      net::Party& party = *room_->party;
+      meet(party);
+      const uint64_t rounds = party.traffic().half_rounds;
       const double cpu = thread_cpu_seconds();
       const auto start = BenchClock::now();
-      BenchSession session(*party_, epoch_, bench_triples(kNewRooms));
-      session.source.stock_triples(1);
+      BenchSession session(*room_, bench_triples(kNewRooms));
+      session.engines->reserve_triples(1);
       out["seconds"].push_back(seconds_since(start));
       out["cpu"].push_back(thread_cpu_seconds() - cpu);
-      out["rounds"] = party_->traffic().half_rounds - rounds;
-      out["triples"] = session.source.triples_in_stock();
+      out["rounds"] = party.traffic().half_rounds - rounds;
+      out["triples"] = session.engines->live.triples_in_stock();
     }
     return out;
   }
@@ -100,45 +105,78 @@ class Member final : public BenchMember {
         bench_triples(order.at("protocol").get<std::string>());
     nlohmann::json out = {{"cpu", nlohmann::json::array()}, {"seconds", nlohmann::json::array()}};
     for (size_t k = 0; k < times; ++k) {
-      BenchSession session(*party_, epoch_, parameters);
-      meet(*party_);
-      const uint64_t sent = party_->traffic().bytes_sent;
+      BenchSession session(*room_, parameters);
+      meet(session.party);
+      const uint64_t sent = session.party.traffic().bytes_sent;
       const double cpu = thread_cpu_seconds();
       const auto start = BenchClock::now();
-      session.source.stock_triples(triples);
+      session.engines->reserve_triples(triples);
       out["cpu"].push_back(thread_cpu_seconds() - cpu);
       out["seconds"].push_back(seconds_since(start));
-      out["bytes"] = party_->traffic().bytes_sent - sent;
+      out["bytes"] = session.party.traffic().bytes_sent - sent;
     }
     return out;
   }
 
   const LoopbackMembers& members_;
   const PartyId self_;
-  std::unique_ptr<net::Party> party_;
-  prep::EpochState epoch_;
+  std::unique_ptr<BenchRoom> room_;
   std::unique_ptr<BenchRunScript> run_script_;
 };
 
-}  // namespace
-
-namespace {
-net::Party& greeted(net::Party& party, const prep::EpochState& epoch, uint16_t protocol) {
-  prep::session_hello(party, epoch, protocol);
-  return party;
-}
 }  // namespace
 
 prep::TripleParameters bench_triples(std::string_view protocol) {
   return prep::profile("default", prep::triple_protocol(protocol)).triples;
 }
 
-BenchSession::BenchSession(net::Party& mesh, const prep::EpochState& epoch,
-                           const prep::TripleParameters& parameters)
-    : party(greeted(mesh, epoch, prep::protocol_number(parameters.protocol))),
-      source(party, epoch, safety, parameters),
-      arith(party, source),
-      engine(party, source) {}
+BenchRoom::BenchRoom(std::unique_ptr<net::Party> mesh, const prep::EpochParameters& parameters,
+                     const std::filesystem::path& in)
+    : party(std::move(mesh)), folder(in) {
+  make_private_folder(folder);
+  const prep::Profile profile = prep::profile("default");
+  std::vector<store::MemberId> peers;
+  for (const PartyId j : party->peers()) {
+    store::MemberId& id = peers.emplace_back();
+    std::copy_n(parameters.identities.at(j).begin(), id.size(), id.begin());
+  }
+  once = std::make_unique<store::OnceDb>(folder / "once.db", folder / "once.key", false,
+                                         store::OnceDb::Limits{profile.dirty_max, profile.life_max},
+                                         peers);
+  (void)once->enter("bench", std::nullopt, std::nullopt);
+  epoch = prep::setup_epoch(*party, parameters, once.get());
+  once->prepare_epoch(epoch.eid);
+  once->set_room("bench", epoch.eid);
+  once->start_epoch(epoch.eid);
+}
+
+namespace {
+/// As MemberSession::start() does it.
+std::unique_ptr<session::SessionEngines> begin(BenchRoom& room, store::OpenMark& mark,
+                                               const prep::TripleParameters& parameters) {
+  prep::session_hello(*room.party, room.epoch, prep::protocol_number(parameters.protocol));
+  room.once->set_mark(&mark);
+  room.once->begin_session(room.party->scope().sid);
+  room.once->connect(*room.party);
+  return std::make_unique<session::SessionEngines>(
+      *room.party, prep::EpochState::deserialise(room.epoch.serialise().reveal()), *room.once,
+      parameters);
+}
+}  // namespace
+
+BenchSession::BenchSession(BenchRoom& of, const prep::TripleParameters& parameters)
+    : room(of),
+      party(*of.party),
+      mark(of.folder, Digest{}, of.epoch.eid, Digest{}),
+      engines(begin(of, mark, parameters)),
+      source(engines->source),
+      engine(engines->engine) {}
+
+BenchSession::~BenchSession() {
+  room.once->set_mark(nullptr);
+  engines.reset();
+  room.once->end_session(party.scope().sid);
+}
 
 BenchService::BenchService(const nlohmann::json& order)
     : port(order.at("port")),

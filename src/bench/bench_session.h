@@ -1,15 +1,13 @@
 #pragma once
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "agent/connection.h"
-#include "agent/journal.h"
-#include "agent/memory_journal.h"
 #include "bench/bench_figures.h"
-#include "boolean/engine.h"
-#include "prep/memory_safety.h"
-#include "prep/session_prep.h"
+#include "session/session_engines.h"
+#include "store/once_db.h"
+#include "store/open_mark.h"
 
 namespace flexroom::bench {
 
@@ -18,18 +16,34 @@ prep::TripleParameters bench_triples(std::string_view protocol);
 /// What new rooms say.
 inline constexpr std::string_view kNewRooms = "masked";
 
-/// A session of one member over the bench's mesh: what session::MemberSession is without a disk.
-struct BenchSession {
-  BenchSession(net::Party& mesh, const prep::EpochState& epoch,
-               const prep::TripleParameters& parameters);
-  agent::Context context() { return {party, source, arith, engine, journal}; }
+/// One member's links, epoch and counters on disk, as session::MemberSession has them; without the
+/// terms, secrets and log of a room.
+struct BenchRoom {
+  /// Sets the epoch up. `folder` is made; it holds once.db.
+  BenchRoom(std::unique_ptr<net::Party> mesh, const prep::EpochParameters& parameters,
+            const std::filesystem::path& folder);
 
+  const std::unique_ptr<net::Party> party;
+  const std::filesystem::path folder;
+  prep::EpochState epoch;
+  std::unique_ptr<store::OnceDb> once;
+};
+
+/// A session of that member: what the product computes with (session::SessionEngines), and its
+/// counters and marks in once.db.
+struct BenchSession {
+  BenchSession(BenchRoom& of, const prep::TripleParameters& parameters);
+  ~BenchSession();
+  BenchSession(const BenchSession&) = delete;
+  BenchSession& operator=(const BenchSession&) = delete;
+  agent::Context context() { return engines->context(); }
+
+  BenchRoom& room;
   net::Party& party;
-  prep::MemorySafety safety;
-  prep::SessionPrep source;
-  arith::ArithEngine arith;
-  boolean::Engine engine;
-  agent::MemoryJournal journal;
+  store::OpenMark mark;
+  std::unique_ptr<session::SessionEngines> engines;
+  session::PooledSource& source;
+  boolean::Engine& engine;
 };
 
 /// The sandbox, as the orders name it.
@@ -46,17 +60,18 @@ nlohmann::json phases_of(const agent::Timeline& timeline);
 /// The order "measure" (bench_connection.cpp).
 nlohmann::json measure(BenchSession& session, const nlohmann::json& order);
 
+/// Pairs of calls, signed with SigV4 and not (bench_signature.cpp).
+nlohmann::json measure_signatures(BenchSession& session, const BenchService& service, size_t times);
 /// The order "jwe" (bench_jwe.cpp).
 nlohmann::json measure_jwe(BenchSession& session);
 /// The order "keep_cookie" (bench_keep_cookie.cpp): a sealed connection from nothing but the epoch;
 /// seconds of all of it and of what follows the release of the request.
-nlohmann::json keep_cookie(net::Party& party, const prep::EpochState& epoch,
-                           const nlohmann::json& order);
+nlohmann::json keep_cookie(BenchRoom& room, const nlohmann::json& order);
 
 /// The orders "prepare" and "call" (bench_run_script.cpp).
 class BenchRunScript {
  public:
-  BenchRunScript(net::Party& party, const prep::EpochState& epoch, const nlohmann::json& order);
+  BenchRunScript(BenchRoom& room, const nlohmann::json& order);
   ~BenchRunScript();
   nlohmann::json prepare();
   nlohmann::json call();

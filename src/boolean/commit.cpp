@@ -35,7 +35,7 @@ void accumulate_products(math::GfSum& sum, const math::ChiStream& chi,
   wipe(c, sizeof c);
 }
 
-/// c^1_t = La*lambda_beta + Lb*lambda_alpha + s + La*Lb + Lc of the evaluator's shares, packed.
+/// c^E_t = La*lambda_beta + Lb*lambda_alpha + s + La*Lb + Lc of the evaluator's shares, packed.
 Bytes own_product_bits(const std::vector<uint8_t>& and_values, ByteView own) {
   Bytes packed((and_values.size() + 7) / 8);
   for (size_t t = 0; t < and_values.size(); ++t) {
@@ -62,14 +62,14 @@ Bytes packed_gammas(const std::vector<uint8_t>& and_values) {
 /// Not the one of prep/delta_consistency.cpp, which hides from each member in turn and at set-up,
 /// where a counter and the member stand for what the instance's id is here; one function for both
 /// would have to take all that makes them different as arguments.
-Block zero_share(const net::Party& party, const Digest& instance_id) {
+Block zero_share(const net::Party& party, const Instance::Data& instance) {
   Block z;
-  for (const PartyId j : party.peers()) {
-    if (j == 0) continue;
+  for (const PartyId j : instance.garblers) {
+    if (j == party.id()) continue;
     FLEXROOM_ASSERT(j < party.zero_keys().size());
     z ^= RandomOracle("zero share", party.scope())
              .field(party.zero_keys()[j])
-             .field(instance_id)
+             .field(instance.id)
              .block();
   }
   return z;
@@ -78,11 +78,11 @@ Block zero_share(const net::Party& party, const Digest& instance_id) {
 }  // namespace
 
 void commit_evaluator(net::Party& party, const Block& delta, Instance::Data& instance) {
-  EvaluatorTables& tables = instance.evaluator;
+  EvaluatorTables& tables = instance.evaluating;
   const Bytes gammas = packed_gammas(instance.and_values);
 
   const math::ChiStream label_chi = chi_of("lab", party, instance.s_inst, gammas);
-  for (const PartyId i : party.peers()) {
+  for (const PartyId i : instance.garblers) {
     math::GfSum tag;
     label_chi.accumulate(tag, 0, tables.row2[i].span());
     Bytes message = gammas;
@@ -101,7 +101,7 @@ void commit_evaluator(net::Party& party, const Block& delta, Instance::Data& ins
   wipe(own);
 
   Block sum;
-  for (const PartyId i : party.peers()) {
+  for (const PartyId i : instance.garblers) {
     sum ^= load_block(party.receive(i, kCProof, sizeof(Block)).data());
   }
   if (!ct_equal(sum, expected.value())) {
@@ -111,15 +111,17 @@ void commit_evaluator(net::Party& party, const Block& delta, Instance::Data& ins
 }
 
 void commit_garbler(net::Party& party, const Block& delta, Instance::Data& instance) {
-  GarblerTables& tables = instance.garbler;
+  GarblerTables& tables = instance.garbling;
+  const PartyId evaluator = instance.evaluator;
   const size_t num_ands = instance.program->num_ands();
   const size_t packed_bytes = (num_ands + 7) / 8;
 
   // Step 2.
-  const Bytes message = party.receive(0, kLabelProof, packed_bytes + sizeof(Block));
+  const Bytes message = party.receive(evaluator, kLabelProof, packed_bytes + sizeof(Block));
   const ByteView gammas = ByteView(message).first(packed_bytes);
   if (num_ands % 8 != 0 && gammas.back() >> (num_ands % 8) != 0) {
-    throw ProtocolAbort(AbortCode::kUnexpectedMessage, kLabelProof, "bits beyond the last gate", 0);
+    throw ProtocolAbort(AbortCode::kUnexpectedMessage, kLabelProof, "bits beyond the last gate",
+                        evaluator);
   }
   const math::ChiStream label_chi = chi_of("lab", party, instance.s_inst, gammas);
   math::GfSum expected;
@@ -127,7 +129,8 @@ void commit_garbler(net::Party& party, const Block& delta, Instance::Data& insta
   expected.add(label_chi.combine_bits(0, gammas, num_ands), delta);
   if (!ct_equal(expected.value(), load_block(message.data() + packed_bytes))) {
     throw ProtocolAbort(AbortCode::kLabelProof, kLabelProof,
-                        "the evaluator does not hold the labels of the values it reports", 0);
+                        "the evaluator does not hold the labels of the values it reports",
+                        evaluator);
   }
   follow_gates(instance, gammas);
 
@@ -136,7 +139,7 @@ void commit_garbler(net::Party& party, const Block& delta, Instance::Data& insta
   math::GfSum answer;
   accumulate_products(answer, chi, instance.and_values, tables.mac_alpha, tables.mac_beta,
                       tables.mac_s);
-  party.send(0, kCProof, block_bytes(answer.value() ^ zero_share(party, instance.id)));
+  party.send(evaluator, kCProof, block_bytes(answer.value() ^ zero_share(party, instance)));
 }
 
 }  // namespace flexroom::boolean

@@ -41,29 +41,49 @@ class VoidUnlessDone {
   bool done_ = false;
 };
 
-/// The parties agree on the program and on an id that holds a fresh nonce of each of them: even two
-/// lanes or two runs with one scope and one delta never share a hash key S_inst.
-void agree(net::Party& party, std::string_view name, Instance::Data& instance) {
+/// What all parties say about the circuits they are about to prepare.
+struct Plan {
+  Digest circuits;    // names and programs
+  Digest evaluators;  // who evaluates which
+};
+
+void require_equal(ByteView theirs, const Digest& ours, PartyId peer, const char* detail) {
+  if (ct_equal(theirs, ours)) return;
+  throw ProtocolAbort(AbortCode::kDisagreement, kPrepareLabel, detail, peer);
+}
+
+/// The parties agree on the programs, on who evaluates them, and on ids that hold a fresh nonce of
+/// each party: even two lanes or two runs with one scope and one delta never share a hash key
+/// S_inst, and no row or label of one evaluator's instance is one of another's (§6.7).
+void agree(net::Party& party, const std::vector<Preparation>& circuits,
+           std::span<const std::unique_ptr<Instance::Data>> instances) {
   const uint64_t counter = party.next_counter("instance");
-  const Digest what = RandomOracle("program", party.scope(), counter)
-                          .field(name)
-                          .field(instance.program->digest)
-                          .digest();
-  Bytes own(what.begin(), what.end());
+  RandomOracle programs("program", party.scope(), counter);
+  RandomOracle evaluators("evaluators", party.scope(), counter);
+  for (size_t k = 0; k < circuits.size(); ++k) {
+    programs.field(circuits[k].name).field(circuits[k].program->digest);
+    evaluators.field(uint64_t{instances[k]->evaluator});
+  }
+  const Plan plan{programs.digest(), evaluators.digest()};
+  Bytes own(plan.circuits.begin(), plan.circuits.end());
+  append(own, plan.evaluators);
   own.resize(own.size() + kNonceBytes);
   party.prg().fill(std::span<uint8_t>(own).last(kNonceBytes));
   const std::vector<Bytes> all = party.exchange(kPrepareLabel, own);
-  RandomOracle id("instance", party.scope(), counter);
-  id.field(what);
   for (PartyId j = 0; j < all.size(); ++j) {
-    if (!ct_equal(ByteView(all[j]).first(what.size()), what)) {
-      throw ProtocolAbort(AbortCode::kDisagreement, kPrepareLabel,
-                          "the member prepares another circuit", j);
-    }
-    id.field(ByteView(all[j]).subspan(what.size()));
+    const ByteView said = all[j];
+    require_equal(said.first(sizeof(Digest)), plan.circuits, j,
+                  "the member prepares another circuit");
+    require_equal(said.subspan(sizeof(Digest), sizeof(Digest)), plan.evaluators, j,
+                  "the member lets another member evaluate a circuit");
   }
-  instance.id = id.digest();
-  instance.s_inst = RandomOracle("gc", party.scope()).field(instance.id).block();
+  for (size_t k = 0; k < instances.size(); ++k) {
+    RandomOracle id("instance", party.scope(), counter);
+    id.field(plan.circuits).field(plan.evaluators).field(uint64_t{k});
+    for (const Bytes& said : all) id.field(ByteView(said).last(kNonceBytes));
+    instances[k]->id = id.digest();
+    instances[k]->s_inst = RandomOracle("gc", party.scope()).field(instances[k]->id).block();
+  }
 }
 
 struct SplitOutputs {
@@ -98,16 +118,18 @@ void Instance::Data::erase_secrets() {
   own_masks.clear();
   dyn_masks.clear();
   output_masks = AuthBits();
-  garbler = GarblerTables();
-  evaluator = EvaluatorTables();
+  garbling = GarblerTables();
+  evaluating = EvaluatorTables();
 }
 
 Instance::Instance(std::unique_ptr<Data> data) : data_(std::move(data)) {}
 Instance::~Instance() = default;
 const Digest& Instance::id() const { return data_->id; }
 const mpc::Program& Instance::program() const { return *data_->program; }
+PartyId Instance::evaluator() const { return data_->evaluator; }
 
-Engine::Engine(net::Party& party, prep::Source& source) : party_(party), source_(source) {}
+Engine::Engine(net::Party& party, prep::Source& source)
+    : party_(party), source_(source), evaluators_(party.num_parties()) {}
 Engine::~Engine() = default;
 
 void Engine::set_start_hook(StartHook hook) { start_hook_ = std::move(hook); }
@@ -131,22 +153,47 @@ auto Engine::guarded(std::string_view label, Step step) {
   }
 }
 
-std::unique_ptr<Instance> Engine::prepare(std::shared_ptr<const mpc::Program> program,
-                                          std::vector<AuthBits> zero, std::string_view name) {
-  FLEXROOM_ASSERT(program != nullptr);
+std::vector<std::unique_ptr<Instance>> Engine::prepare(std::vector<Preparation> circuits) {
+  if (circuits.empty()) return {};
+  std::vector<uint64_t> ands;
+  for (const Preparation& circuit : circuits) {
+    FLEXROOM_ASSERT(circuit.program != nullptr);
+    ands.push_back(circuit.program->num_ands());
+  }
+  std::vector<PartyId> evaluators = evaluators_.assign(ands);
+  std::vector<std::unique_ptr<Instance::Data>> instances;
+  for (size_t k = 0; k < circuits.size(); ++k) {
+    evaluators[k] = circuits[k].evaluator.value_or(evaluators[k]);
+    Instance::Data& data = *instances.emplace_back(std::make_unique<Instance::Data>());
+    data.program = circuits[k].program;
+    data.evaluator = evaluators[k];
+    data.garblers = garblers_of(party_.num_parties(), evaluators[k]);
+  }
   return guarded(kPrepareLabel, [&] {
-    auto data = std::make_unique<Instance::Data>();
-    data->program = std::move(program);
     try {
-      agree(party_, name, *data);
+      agree(party_, circuits, instances);
     } catch (const ProtocolAbort& abort) {
       // All compared the same public data before any of them used anything.
       dead_ = abort.code() != AbortCode::kDisagreement;
       throw;
     }
-    garble_instance(party_, source_, *data, std::move(zero), progress_);
-    return std::make_unique<Instance>(std::move(data));
+    evaluators_.count(ands, evaluators);
+    std::vector<GarbleWork> work;
+    for (size_t k = 0; k < circuits.size(); ++k) {
+      work.push_back({*instances[k], std::move(circuits[k].zero)});
+    }
+    garble_instances(party_, source_, std::move(work), progress_);
+    std::vector<std::unique_ptr<Instance>> out;
+    for (auto& data : instances) out.push_back(std::make_unique<Instance>(std::move(data)));
+    return out;
   });
+}
+
+std::unique_ptr<Instance> Engine::prepare(std::shared_ptr<const mpc::Program> program,
+                                          std::vector<AuthBits> zero, std::string_view name) {
+  std::vector<Preparation> one;
+  one.push_back({std::move(program), std::move(zero), std::string(name)});
+  return std::move(prepare(std::move(one)).front());
 }
 
 void Engine::exchange_inputs(Instance& instance, const OnlineInputs& inputs) {
@@ -165,7 +212,7 @@ void Engine::evaluate(Instance& instance) {
   Instance::Data& data = *instance.data_;
   FLEXROOM_ASSERT(data.state == InstanceState::kReady);
   VoidUnlessDone guard(data);  // labels are written over the rows: no second attempt
-  if (party_.id() == 0) evaluate_gates(data);
+  if (party_.id() == data.evaluator) evaluate_gates(data);
   guard.done(InstanceState::kEvaluated);
 }
 
@@ -174,7 +221,8 @@ Outputs Engine::finish(Instance& instance) {
   FLEXROOM_ASSERT(data.state == InstanceState::kEvaluated);
   return guarded(kOutputsLabel, [&] {
     VoidUnlessDone guard(data);
-    if (party_.id() == 0) {
+    const bool evaluates = party_.id() == data.evaluator;
+    if (evaluates) {
       commit_evaluator(party_, source_.delta(), data);
     } else {
       commit_garbler(party_, source_.delta(), data);
@@ -183,7 +231,7 @@ Outputs Engine::finish(Instance& instance) {
     // C_i (O4); the evaluator's leave after its own check and those of the shares it got (O5).
     SplitOutputs shares = output_shares(source_.delta(), data);
     prep::BitOpening opening(party_, source_.delta(), shares.opened, kOutputsLabel);
-    if (party_.id() == 0) {
+    if (evaluates) {
       opening.receive_from_all();
       opening.send_to_all();
     } else {

@@ -2,10 +2,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "boolean/evaluators.h"
 #include "mpc/program.h"
 #include "net/party.h"
 #include "prep/prep.h"
@@ -26,8 +28,10 @@ class Instance {
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
 
-  /// Equal at all parties, unique: made of fresh nonces of all of them.
+  /// Equal at all parties, unique: made of fresh nonces of all of them, and bound to the program
+  /// and to who evaluates it.
   const Digest& id() const;
+  PartyId evaluator() const;
   const mpc::Program& program() const;
 
  private:
@@ -64,16 +68,30 @@ using StartHook = std::function<void(const Digest& instance_id)>;
 /// the preparation and the session.
 using PrepareProgress = std::function<void(uint64_t done, uint64_t total)>;
 
+/// A circuit to prepare. All but the shares is public and the same at all parties.
+struct Preparation {
+  std::shared_ptr<const mpc::Program> program;
+  /// By input group: authenticated shares for kZero groups (consumed), empty for the others (or a
+  /// shorter vector).
+  std::vector<prep::AuthBits> zero;
+  std::string name;
+  /// Who evaluates it; without one the engine's EvaluatorPlan says so.
+  std::optional<PartyId> evaluator{};
+};
+
 /// n-party authenticated garbling.
 ///
 /// Protocol   boolean-engine.md §6, §7; authenticated half-gates of [KRRW18] (ePrint 2018/578) and
 ///            [YWZ20] (ePrint 2019/1104) with three cross rows and a label proof in front of the
 ///            correctness proof (§15 A1, A2)
-/// Setting    party 0 evaluates and holds constants, parties 1..n-1 garble, party 1 sends the
-///            colour bits; up to n-1 parties are malicious
+/// Setting    party 0 holds constants. Each instance has an evaluator of its own, the others garble
+///            it and the one behind the evaluator sends the colour bits (§6.7); up to n-1 parties
+///            are malicious
 /// Guarantee  an honest party's outputs are those of the circuit on the inputs, or it aborts
 /// Not given  fairness: a cheater may see an opened output and then abort. Blame
-/// Cost       n = 2: 32 bytes a gate of rows, offline; 1 bit a gate online; 5 flows online
+/// Cost       n = 2: 32 bytes a gate of rows from the garbler, offline, over a session about as
+///            many from each party; 1 bit a gate online; 5 flows online, and one more where the
+///            evaluator is another one than of the instance before
 /// Aborts     kDisagreement (refuse), kViewMismatch (network), kMac, kLabelProof, kCProof, kEcho,
 ///            and what the source and the hooks throw. Afterwards the session is dead and the
 ///            instance void, and every later call throws kCancelled; but for a disagreement about
@@ -85,9 +103,10 @@ class Engine {
   Engine(net::Party& party, prep::Source& source);
   ~Engine();
 
-  /// Phase 2, offline: masks, products, garbling, rows to the evaluator. Compares program digests
-  /// first (kDisagreement). `zero` by input group: authenticated shares for kZero groups
-  /// (consumed), empty for the others (or a shorter vector).
+  /// Phase 2, offline: masks, products, garbling, rows to the evaluators, those of different
+  /// evaluators side by side. Compares program digests and evaluators first (kDisagreement).
+  std::vector<std::unique_ptr<Instance>> prepare(std::vector<Preparation> circuits);
+  /// One circuit.
   std::unique_ptr<Instance> prepare(std::shared_ptr<const mpc::Program> program,
                                     std::vector<prep::AuthBits> zero, std::string_view name);
 
@@ -112,6 +131,7 @@ class Engine {
 
   net::Party& party_;
   prep::Source& source_;
+  EvaluatorPlan evaluators_;
   StartHook start_hook_;
   PrepareProgress progress_;
   bool dead_ = false;

@@ -36,21 +36,24 @@ uint8_t masked_bits(unsigned alpha, unsigned beta, unsigned gamma) {
                               gamma << MaskedBits::kGamma);
 }
 
-/// kTwo: n = 2, one label a wire; every loop over garblers has one turn.
+/// kTwo: n = 2, one label a wire; every loop over garblers has one turn. Garblers count from 0 in
+/// their cyclic order; garblers_[g] is the party.
 template <bool kTwo>
 class Evaluator {
  public:
   explicit Evaluator(Instance::Data& instance)
       : program_(*instance.program),
-        tables_(instance.evaluator),
+        tables_(instance.evaluating),
         hash_(instance.s_inst),
-        last_(kTwo ? 1 : static_cast<PartyId>(tables_.row0.size() - 1)),
+        garblers_(instance.garblers),
+        count_(kTwo ? 1 : garblers_.size()),
         values_(input_slot_values(instance)),
         and_values_(program_.num_ands()) {
-    for (PartyId l = 1; l <= last_; ++l) {
+    for (size_t g = 0; g < count_; ++g) {
       slots_.emplace_back(program_.num_slots);
+      const BlockVec& labels = tables_.input_labels[garblers_[g]];
       for (uint32_t w = 0; w < program_.num_inputs(); ++w) {
-        slots_.back()[program_.input_slots[w]] = tables_.input_labels[l][w];
+        slots_.back()[program_.input_slots[w]] = labels[w];
       }
     }
   }
@@ -69,12 +72,12 @@ class Evaluator {
  private:
   void xors(uint32_t begin, uint32_t end) {
     uint8_t* values = values_.data();
-    for (PartyId l = 1; l <= last_; ++l) {
-      Block* labels = slots_[l - 1].data();
+    for (size_t g = 0; g < count_; ++g) {
+      Block* labels = slots_[g].data();
       for (uint32_t x = begin; x < end; ++x) {
         const mpc::XorOp& op = program_.xors[x];
         labels[op.out] = labels[op.a] ^ labels[op.b];
-        if (l == 1) values[op.out] = values[op.a] ^ values[op.b];
+        if (g == 0) values[op.out] = values[op.a] ^ values[op.b];
       }
     }
   }
@@ -89,14 +92,16 @@ class Evaluator {
       out_values[k] = masked_bits(values_[ops[k].a] ^ ops[k].a_negated,
                                   values_[ops[k].b] ^ ops[k].b_negated, 0);
     }
-    for (PartyId i = 1; i <= last_; ++i) {
+    for (size_t g = 0; g < count_; ++g) {
+      const PartyId i = garblers_[g];
       Block x[2 * kAndsAtATime], h[2 * kAndsAtATime];
-      Block* labels = slots_[i - 1].data();
+      const Block* labels = slots_[g].data();
       for (size_t k = 0; k < count; ++k) {
         x[2 * k] = labels[ops[k].a];
         x[2 * k + 1] = labels[ops[k].b];
       }
-      for (PartyId l = 1; l <= last_; ++l) {  // h^i_l
+      for (size_t target = 0; target < count_; ++target) {  // h^i_l
+        const PartyId l = garblers_[target];
         hash_.hash1(hash_tweak(HashDomain::kGarbling, i, l, 2 * uint64_t{begin}), {x, 2 * count},
                     {h, 2 * count});
         Block* sum = tables_.row2[l].data() + begin;
@@ -111,12 +116,12 @@ class Evaluator {
         sum[k] = evaluate_gate(sum[k], row0[k], row1[k], x[2 * k], alpha, beta);
       }
     }
-    for (PartyId l = 1; l <= last_; ++l) {
-      const Block* gamma = tables_.row2[l].data() + begin;
-      Block* labels = slots_[l - 1].data();
+    for (size_t g = 0; g < count_; ++g) {
+      const Block* gamma = tables_.row2[garblers_[g]].data() + begin;
+      Block* labels = slots_[g].data();
       for (size_t k = 0; k < count; ++k) labels[ops[k].out] = gamma[k];
     }
-    const Block* colour_labels = tables_.row2[1].data() + begin;
+    const Block* colour_labels = tables_.row2[garblers_[0]].data() + begin;
     for (size_t k = 0; k < count; ++k) {
       const auto gamma =
           static_cast<uint8_t>((colour_labels[k].lo ^ bits[k] >> AndBits::kColour) & 1);
@@ -128,8 +133,9 @@ class Evaluator {
   const Program& program_;
   EvaluatorTables& tables_;
   const math::ReHash hash_;
-  const PartyId last_;               // garblers are 1 .. last_
-  std::vector<BlockVec> slots_;      // active labels, entry l - 1 of garbler l
+  const std::vector<PartyId>& garblers_;
+  const size_t count_;               // of them
+  std::vector<BlockVec> slots_;      // active labels, by garbler
   std::vector<uint8_t> values_;      // Lambda by slot
   std::vector<uint8_t> and_values_;  // MaskedBits by AND
 };
@@ -137,14 +143,14 @@ class Evaluator {
 }  // namespace
 
 void evaluate_gates(Instance::Data& instance) {
-  if (instance.evaluator.row0.size() == 2) {
+  if (instance.garblers.size() == 1) {
     Evaluator<true>(instance).run(instance);
   } else {
     Evaluator<false>(instance).run(instance);
   }
-  instance.evaluator.row0.clear();
-  instance.evaluator.row1.clear();
-  instance.evaluator.input_labels.clear();
+  instance.evaluating.row0.clear();
+  instance.evaluating.row1.clear();
+  instance.evaluating.input_labels.clear();
 }
 
 void follow_gates(Instance::Data& instance, ByteView packed_gammas) {

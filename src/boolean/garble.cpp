@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
+#include <optional>
+#include <utility>
 
 #include "boolean/gates.h"
 #include "math/re_hash.h"
@@ -34,10 +37,10 @@ void keep(BlockVec& all, size_t first, const BlockVec& part) {
 /// other garbler, ascending; colour bits.
 class RowMessage {
  public:
-  RowMessage(size_t num_parties, PartyId self)
+  RowMessage(size_t num_parties, bool colours)
       : num_parties_(num_parties),
-        self_(self),
-        bytes_(row_bytes(num_parties, self, kAndsPerMessage)) {}
+        has_colours_(colours),
+        bytes_(row_bytes(num_parties, colours, kAndsPerMessage)) {}
   ~RowMessage() { wipe(bytes_); }  // rows are public, but not before they left
   RowMessage(const RowMessage&) = delete;
   RowMessage& operator=(const RowMessage&) = delete;
@@ -45,7 +48,7 @@ class RowMessage {
   void begin(uint32_t first, uint32_t count) {
     first_ = first;
     count_ = count;
-    bytes_.resize(row_bytes(num_parties_, self_, count));
+    bytes_.resize(row_bytes(num_parties_, has_colours_, count));
   }
   uint32_t first() const { return first_; }
   uint32_t end() const { return first_ + count_; }
@@ -53,12 +56,13 @@ class RowMessage {
   uint8_t* row(size_t row, uint32_t t) {
     return bytes_.data() + 16 * (row * count_ + (t - first_));
   }
+  bool has_colours() const { return has_colours_; }
   uint8_t* colours() { return bytes_.data() + 16 * (2 + 3 * (num_parties_ - 2)) * size_t{count_}; }
   const Bytes& bytes() const { return bytes_; }
 
  private:
   size_t num_parties_;
-  PartyId self_;
+  bool has_colours_;
   uint32_t first_ = 0, count_ = 0;
   Bytes bytes_;
 };
@@ -70,15 +74,16 @@ class Garbler {
         program_(*instance.program),
         hash_(instance.s_inst),
         delta_(delta),
-        tables_(instance.garbler),
-        message_(party.num_parties(), party.id()),
+        evaluator_(instance.evaluator),
+        tables_(instance.garbling),
+        message_(party.num_parties(), party.id() == instance.garblers.front()),
         slots_(program_.num_slots),
         walk_(program_) {
     for (BlockVec* all : {&tables_.mac_alpha, &tables_.mac_beta, &tables_.mac_s}) {
       *all = BlockVec(program_.num_ands(), BlockVec::uninitialised);
     }
     tables_.zero_labels = BlockVec(program_.num_ands(), BlockVec::uninitialised);
-    for (PartyId l = 1; l < party.num_parties(); ++l) {
+    for (const PartyId l : instance.garblers) {
       if (l != party.id()) other_garblers_.push_back(l);
     }
     make_input_labels();
@@ -94,9 +99,9 @@ class Garbler {
     key_alpha_ = &sum_keys(masks_.alpha);
     key_beta_ = &sum_keys(masks_.beta);
     key_s_ = &sum_keys(masks_.s);
-    keep(tables_.mac_alpha, first, masks_.alpha.mac[0]);
-    keep(tables_.mac_beta, first, masks_.beta.mac[0]);
-    keep(tables_.mac_s, first, masks_.s.mac[0]);
+    keep(tables_.mac_alpha, first, masks_.alpha.mac[evaluator_]);
+    keep(tables_.mac_beta, first, masks_.beta.mac[evaluator_]);
+    keep(tables_.mac_s, first, masks_.s.mac[evaluator_]);
     const uint32_t slab_end = first + count;
     next_message(first, slab_end);
     walk_.to(slab_end, slots_.data(), [&](uint32_t begin, uint32_t end) {
@@ -131,7 +136,7 @@ class Garbler {
     message_.begin(first, std::min(kAndsPerMessage, slab_end - first));
   }
   void send() {
-    if (party_.id() == 1) {
+    if (message_.has_colours()) {
       uint8_t* colours = message_.colours();
       const Block* labels = tables_.zero_labels.data() + message_.first();
       const uint32_t count = message_.end() - message_.first();
@@ -140,7 +145,7 @@ class Garbler {
         colours[t / 8] = static_cast<uint8_t>(colours[t / 8] | (labels[t].lo & 1) << (t % 8));
       }
     }
-    party_.send(0, kRowsLabel, message_.bytes());
+    party_.send(evaluator_, kRowsLabel, message_.bytes());
   }
 
   // ANDs [begin, end), at most kAndsAtATime. a_0, b_0 side by side: tweak counter 2g + side.
@@ -158,9 +163,9 @@ class Garbler {
     hash_.hash2(hash_tweak(HashDomain::kGarbling, self, self, 2 * uint64_t{begin}), {x, 2 * count},
                 delta_, {h0, 2 * count}, {h1, 2 * count});
     const size_t at = begin - first_;  // in the slab
-    const Block* mac_alpha = masks_.alpha.mac[0].data() + at;
-    const Block* mac_beta = masks_.beta.mac[0].data() + at;
-    const Block* mac_s = masks_.s.mac[0].data() + at;
+    const Block* mac_alpha = masks_.alpha.mac[evaluator_].data() + at;
+    const Block* mac_beta = masks_.beta.mac[evaluator_].data() + at;
+    const Block* mac_s = masks_.s.mac[evaluator_].data() + at;
     const Block* key_alpha = key_alpha_->data() + at;
     const Block* key_beta = key_beta_->data() + at;
     const Block* key_s = key_s_->data() + at;
@@ -202,6 +207,7 @@ class Garbler {
   const mpc::Program& program_;
   const math::ReHash hash_;
   Block delta_;
+  const PartyId evaluator_;
   GarblerTables& tables_;
   RowMessage message_;
   BlockVec slots_;  // zero labels
@@ -227,11 +233,14 @@ void fold_row(Block* out, const Block* mac, const uint8_t* row, size_t count) {
 class RowReceiver {
  public:
   RowReceiver(net::Party& party, Instance::Data& instance)
-      : party_(party), n_(party.num_parties()), tables_(instance.evaluator) {
+      : party_(party),
+        n_(party.num_parties()),
+        garblers_(instance.garblers),
+        tables_(instance.evaluating) {
     const uint32_t num_ands = instance.program->num_ands();
     for (auto* rows : {&tables_.row0, &tables_.row1, &tables_.row2}) {
       rows->resize(n_);
-      for (PartyId l = 1; l < n_; ++l) (*rows)[l] = BlockVec(num_ands, BlockVec::uninitialised);
+      for (const PartyId l : garblers_) (*rows)[l] = BlockVec(num_ands, BlockVec::uninitialised);
     }
     for (BlockVec* all : {&tables_.key_alpha, &tables_.key_beta, &tables_.key_s}) {
       *all = BlockVec(num_ands, BlockVec::uninitialised);
@@ -241,26 +250,28 @@ class RowReceiver {
 
   /// Receives and folds the rows of ANDs [first, first + count).
   void slab(uint32_t first, uint32_t count, AndMasks masks) {
+    const PartyId any = garblers_.front();  // bit 0 of its macs, as of all, is the own share
     uint8_t* bits = tables_.bits.writable().data() + first;
     for (uint32_t t = 0; t < count; ++t) {
-      bits[t] = static_cast<uint8_t>((masks.alpha.mac[1][t].lo & 1) << AndBits::kOwnAlpha |
-                                     (masks.beta.mac[1][t].lo & 1) << AndBits::kOwnBeta |
-                                     (masks.s.mac[1][t].lo & 1) << AndBits::kOwnS);
+      bits[t] = static_cast<uint8_t>((masks.alpha.mac[any][t].lo & 1) << AndBits::kOwnAlpha |
+                                     (masks.beta.mac[any][t].lo & 1) << AndBits::kOwnBeta |
+                                     (masks.s.mac[any][t].lo & 1) << AndBits::kOwnS);
     }
     keep(tables_.key_alpha, first, sum_keys(masks.alpha));
     keep(tables_.key_beta, first, sum_keys(masks.beta));
     keep(tables_.key_s, first, sum_keys(masks.s));
-    for (PartyId l = 1; l < n_; ++l) keep(tables_.row2[l], first, masks.s.mac[l]);
+    for (const PartyId l : garblers_) keep(tables_.row2[l], first, masks.s.mac[l]);
     for (uint32_t done = 0; done < count; done += kAndsPerMessage) {
       const size_t here = std::min(kAndsPerMessage, count - done);
-      for (PartyId i = 1; i < n_; ++i) fold(i, first, done, here, masks);
+      for (const PartyId i : garblers_) fold(i, first, done, here, masks);
     }
   }
 
  private:
   // One message of garbler i: ANDs [done, done + count) of the slab.
   void fold(PartyId i, uint32_t first, uint32_t done, size_t count, const AndMasks& masks) {
-    message_.resize(row_bytes(n_, i, count));
+    const bool is_first = i == garblers_.front();
+    message_.resize(row_bytes(n_, is_first, count));
     party_.receive_into(i, kRowsLabel, message_);
     const uint8_t* at = message_.data();
     const size_t out = size_t{first} + done;
@@ -270,17 +281,17 @@ class RowReceiver {
     };
     // The first message to arrive starts a row from the macs, the others add to it.
     const auto sum = [&](BlockVec& row, const BlockVec& mac) {
-      fold_in(row, i == 1 ? mac.data() + done : row.data() + out);
+      fold_in(row, is_first ? mac.data() + done : row.data() + out);
     };
     sum(tables_.row0[i], masks.beta.mac[i]);
     sum(tables_.row1[i], masks.alpha.mac[i]);
-    for (PartyId l = 1; l < n_; ++l) {
+    for (const PartyId l : garblers_) {
       if (l == i) continue;
       sum(tables_.row0[l], masks.beta.mac[l]);
       sum(tables_.row1[l], masks.alpha.mac[l]);
       fold_in(tables_.row2[l], tables_.row2[l].data() + out);
     }
-    if (i != 1) return;
+    if (!is_first) return;
     uint8_t* bits = tables_.bits.writable().data() + out;
     for (size_t t = 0; t < count; ++t) {
       bits[t] = static_cast<uint8_t>(bits[t] | ((at[t / 8] >> (t % 8)) & 1) << AndBits::kColour);
@@ -289,42 +300,136 @@ class RowReceiver {
 
   net::Party& party_;
   size_t n_;
+  const std::vector<PartyId>& garblers_;
   EvaluatorTables& tables_;
   Bytes message_;
 };
 
-template <typename Rows>
-void run_slabs(net::Party& party, MaskMaker& masks, uint64_t num_ands,
-               const PrepareProgress& progress, Rows&& rows) {
-  std::unique_ptr<MaskSlab> now = masks.next();
-  if (now) now->receive();
-  while (now) {
-    std::unique_ptr<MaskSlab> next = masks.next();
-    // On the way from a garbler to the evaluator, operands of the next slab precede these rows.
-    if (next && party.id() == 0) next->receive();
-    rows.slab(now->first(), now->count(), now->products());
-    if (progress) progress(uint64_t{now->first()} + now->count(), num_ands);
-    if (next && party.id() != 0) next->receive();
-    now = std::move(next);
+/// What works on one instance at this member.
+struct Working {
+  Working(net::Party& party, prep::Source& source, GarbleWork& work)
+      : masks(party, source, work.instance, std::move(work.zero)) {
+    if (party.id() == work.instance.evaluator) {
+      receiver.emplace(party, work.instance);
+    } else {
+      garbler.emplace(party, source.delta(), work.instance);
+    }
   }
-  masks.finish();
-}
+  MaskMaker masks;
+  std::optional<Garbler> garbler;
+  std::optional<RowReceiver> receiver;
+};
+
+/// The instances of one evaluator, slab by slab, one after the other.
+class Line {
+ public:
+  Line(net::Party& party, prep::Source& source) : party_(party), source_(source) {}
+  void add(GarbleWork work) { left_.push_back(std::move(work)); }
+
+  /// Takes what the next slab is made of: the source may talk to the peers, so that nothing else is
+  /// on its way.
+  void take() {
+    while (true) {
+      if (taking_ == nullptr) {
+        if (left_.empty()) return;
+        taking_ = std::make_shared<Working>(party_, source_, left_.front());
+        left_.pop_front();
+      }
+      next_ = {taking_, taking_->masks.next()};
+      if (next_.slab != nullptr) return;
+      taking_->masks.finish();
+      next_ = {};
+      taking_ = nullptr;
+    }
+  }
+  void send_operands() {
+    if (next_.slab != nullptr) next_.slab->send();
+  }
+  void receive_operands() {
+    if (next_.slab != nullptr) next_.slab->receive();
+  }
+  /// Its operands came: on to its rows.
+  bool advance() {
+    now_.slab.reset();  // before what it refers to
+    now_ = std::exchange(next_, {});
+    return now_.slab != nullptr;
+  }
+  uint64_t send_rows() { return now_.slab != nullptr ? rows(now_.working->garbler) : 0; }
+  uint64_t receive_rows() { return now_.slab != nullptr ? rows(now_.working->receiver) : 0; }
+
+ private:
+  struct Slab {
+    std::shared_ptr<Working> working;  // outlives its slab
+    std::unique_ptr<MaskSlab> slab;
+  };
+  template <typename Rows>
+  uint64_t rows(std::optional<Rows>& of) {
+    if (!of) return 0;
+    of->slab(now_.slab->first(), now_.slab->count(), now_.slab->products());
+    return now_.slab->count();
+  }
+
+  net::Party& party_;
+  prep::Source& source_;
+  std::deque<GarbleWork> left_;
+  std::shared_ptr<Working> taking_;  // the instance that the next slab is of
+  Slab now_, next_;
+};
+
+/// All lines, step by step: at every member and on every link the same order of messages.
+class SideBySide {
+ public:
+  SideBySide(net::Party& party, prep::Source& source, std::vector<GarbleWork> work,
+             const PrepareProgress& progress)
+      : progress_(progress) {
+    for (PartyId e = 0; e < party.num_parties(); ++e) lines_.emplace_back(party, source);
+    for (GarbleWork& one : work) {
+      total_ += one.instance.program->num_ands();
+      lines_[one.instance.evaluator].add(std::move(one));
+    }
+  }
+
+  void run() {
+    begin_slabs();
+    for (Line& line : lines_) line.receive_operands();
+    while (advance()) {
+      begin_slabs();
+      for (Line& line : lines_) count(line.send_rows());
+      // On the way from a garbler to the evaluator, operands of the next slabs precede these rows.
+      for (Line& line : lines_) line.receive_operands();
+      for (Line& line : lines_) count(line.receive_rows());
+    }
+  }
+
+ private:
+  void begin_slabs() {
+    for (Line& line : lines_) line.take();
+    for (Line& line : lines_) line.send_operands();
+  }
+  bool advance() {
+    bool any = false;
+    for (Line& line : lines_) any = line.advance() || any;
+    return any;
+  }
+  void count(uint64_t ands) {
+    done_ += ands;
+    if (ands != 0 && progress_) progress_(done_, total_);
+  }
+
+  const PrepareProgress& progress_;
+  std::vector<Line> lines_;  // by evaluator
+  uint64_t done_ = 0, total_ = 0;
+};
 
 }  // namespace
 
-size_t row_bytes(size_t num_parties, PartyId garbler, size_t count) {
-  return 16 * (2 + 3 * (num_parties - 2)) * count + (garbler == 1 ? (count + 7) / 8 : 0);
+size_t row_bytes(size_t num_parties, bool colours, size_t count) {
+  return 16 * (2 + 3 * (num_parties - 2)) * count + (colours ? (count + 7) / 8 : 0);
 }
 
-void garble_instance(net::Party& party, prep::Source& source, Instance::Data& instance,
-                     std::vector<prep::AuthBits> zero, const PrepareProgress& progress) {
-  const uint64_t num_ands = instance.program->num_ands();
-  MaskMaker masks(party, source, instance, std::move(zero));
-  if (party.id() == 0) {
-    run_slabs(party, masks, num_ands, progress, RowReceiver(party, instance));
-  } else {
-    run_slabs(party, masks, num_ands, progress, Garbler(party, source.delta(), instance));
-  }
+void garble_instances(net::Party& party, prep::Source& source, std::vector<GarbleWork> work,
+                      const PrepareProgress& progress) {
+  SideBySide(party, source, std::move(work), progress).run();
 }
 
 }  // namespace flexroom::boolean

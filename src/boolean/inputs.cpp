@@ -34,14 +34,15 @@ class InputExchange {
   // n = 2: the evaluator speaks first, so that the garbler's labels are in the second flow.
   void run_two() {
     const PartyId peer = 1 - party_.id();
-    if (party_.id() == 0) {
+    const bool evaluates = party_.id() == instance_.evaluator;
+    if (evaluates) {
       send_masked();
       opening_.send_to(peer);
     }
     receive_masked(peer);
     opening_.receive_from(peer);
     compare_views();
-    if (party_.id() == 1) {
+    if (!evaluates) {
       send_masked();
       opening_.send_to(peer);
     }
@@ -152,7 +153,7 @@ class InputExchange {
         instance_.input_values[offset + t] = inputs_.pub[g][t] & 1;
       }
     });
-    if (party_.id() == 0) {
+    if (party_.id() == instance_.evaluator) {
       receive_labels();
     } else {
       send_labels();
@@ -160,15 +161,15 @@ class InputExchange {
   }
 
   void send_labels() {
-    BlockVec labels = std::move(instance_.garbler.input_labels);
+    BlockVec labels = std::move(instance_.garbling.input_labels);
     for (size_t w = 0; w < labels.size(); ++w) {
       labels[w] ^= select(instance_.input_values[w] != 0, delta_);
     }
-    net::send_blocks(party_, 0, kLabelsLabel, labels.span());
+    net::send_blocks(party_, instance_.evaluator, kLabelsLabel, labels.span());
   }
 
   void receive_labels() {
-    auto& labels = instance_.evaluator.input_labels;
+    auto& labels = instance_.evaluating.input_labels;
     labels.resize(party_.num_parties());
     for (const PartyId j : party_.peers()) {
       labels[j] = BlockVec(program_.num_inputs());

@@ -21,7 +21,7 @@ enum class InstanceState : uint8_t {
 /// What a garbler keeps of each AND t between garbling and the commit point (boolean-engine.md
 /// §6.3), 64 bytes, and its input labels.
 struct GarblerTables {
-  BlockVec mac_alpha, mac_beta, mac_s;  // [num_ands] M_1[lambda_alpha^i] ..., party 0's macs
+  BlockVec mac_alpha, mac_beta, mac_s;  // [num_ands] M_E[lambda_alpha^i] ..., for the evaluator
   BlockVec zero_labels;                 // [num_ands] m^i_{gamma,0}
   BlockVec input_labels;                // [num_inputs] m^i_{w,0}; moved out when released
 };
@@ -29,16 +29,16 @@ struct GarblerTables {
 /// What the evaluator keeps of each AND t (§6.3): three row blocks per garbler, three key sums and
 /// its own bits.
 struct EvaluatorTables {
-  std::vector<BlockVec> row0, row1;     // [n][num_ands], entry 0 empty
+  std::vector<BlockVec> row0, row1;     // [n][num_ands], its own entry empty
   std::vector<BlockVec> row2;           // the same; evaluation replaces R_2 by the label of gamma
-  BlockVec key_alpha, key_beta, key_s;  // [num_ands] sums over garblers of K_1
+  BlockVec key_alpha, key_beta, key_s;  // [num_ands] sums over garblers of K_E
   SecretBytes bits;                     // [num_ands] AndBits
-  std::vector<BlockVec> input_labels;   // [n][num_inputs], active, entry 0 empty
+  std::vector<BlockVec> input_labels;   // [n][num_inputs], active, its own entry empty
 };
 
 /// Bits of one AND at the evaluator.
 struct AndBits {
-  static constexpr unsigned kOwnAlpha = 0, kOwnBeta = 1, kOwnS = 2;  // lambda^1_alpha, ..., s^1
+  static constexpr unsigned kOwnAlpha = 0, kOwnBeta = 1, kOwnS = 2;  // lambda^E_alpha, ..., s^E
   static constexpr unsigned kColour = 3;
 };
 
@@ -50,15 +50,17 @@ struct MaskedBits {
 struct Instance::Data {
   std::shared_ptr<const mpc::Program> program;
   Digest id{};
-  Block s_inst;  // S_inst = RO128("gc", sid, id), public
+  Block s_inst;                   // S_inst = RO128("gc", sid, id), public
+  PartyId evaluator = 0;          // bound in the id
+  std::vector<PartyId> garblers;  // garblers_of(n, evaluator): the first sends the colour bits
   InstanceState state = InstanceState::kPrepared;
 
   std::vector<SecretBytes> own_masks;     // by input group: lambda of this party's kPriv wires
   std::vector<prep::AuthBits> dyn_masks;  // by input group: <lambda> of kDyn wires
   prep::AuthBits output_masks;            // <lambda> of all outputs, group after group
 
-  GarblerTables garbler;
-  EvaluatorTables evaluator;
+  GarblerTables garbling;      // of a garbler
+  EvaluatorTables evaluating;  // of the evaluator
 
   std::vector<uint8_t> input_values;   // [num_inputs] Lambda_w
   std::vector<uint8_t> and_values;     // [num_ands] MaskedBits

@@ -164,6 +164,12 @@ void remask(net::Party& party, prep::Source& source, const std::vector<size_t>& 
 
 // --- One slab -----------------------------------------------------------------------------------
 
+void MaskSlab::send() {
+  if (operands_.size() == 0) return;
+  opening_ = std::make_unique<prep::BitOpening>(party_, delta_, operands_, "boolean/F1 operands");
+  opening_->send_to_all();
+}
+
 void MaskSlab::receive() {
   if (opening_ != nullptr) opening_->receive_from_all();
 }
@@ -212,9 +218,9 @@ MaskMaker::MaskMaker(net::Party& party, prep::Source& source, Instance::Data& in
 MaskMaker::~MaskMaker() { wipe(&delta_, sizeof delta_); }
 
 std::unique_ptr<MaskSlab> MaskMaker::next() {
-  const uint32_t count = std::min(kAndsPerSlab, program_.num_ands() - next_);
+  const uint32_t count = std::min(ands_per_slab(party_.num_parties()), program_.num_ands() - next_);
   if (count == 0) return nullptr;
-  std::unique_ptr<MaskSlab> slab(new MaskSlab(program_, delta_, next_, count));
+  std::unique_ptr<MaskSlab> slab(new MaskSlab(party_, program_, delta_, next_, count));
   const auto ands = std::span(program_.ands).subspan(next_, count);
   const auto num_triples = static_cast<size_t>(std::count_if(
       ands.begin(), ands.end(), [](const mpc::AndOp& op) { return op.beta_is_pub == 0; }));
@@ -227,11 +233,7 @@ std::unique_ptr<MaskSlab> MaskMaker::next() {
   if (num_triples != 0) triples = source_.and_triples(num_triples);
   slab->operands_ = AuthBits::unwritten(self, n, 2 * num_triples);
   for (const PartyId j : party_.peers()) spread(j, triples, num_triples, *slab);
-  if (num_triples == 0) return slab;
-  slab->z_ = std::move(triples.z);
-  slab->opening_ =
-      std::make_unique<prep::BitOpening>(party_, delta_, slab->operands_, "boolean/F1 operands");
-  slab->opening_->send_to_all();
+  if (num_triples != 0) slab->z_ = std::move(triples.z);
   return slab;
 }
 

@@ -13,7 +13,10 @@ namespace flexroom::boolean {
 /// ANDs whose masks are made together: one Open of their operands, with a tag of its own
 /// (boolean-engine.md §2.3). What lives only between that Open and the rows, 224 bytes an AND at
 /// n = 2, exists for two slabs at a time however large the circuit is.
-inline constexpr uint32_t kAndsPerSlab = 1u << 16;
+/// More parties have more instances in work at a time, each with a share for more peers.
+constexpr uint32_t ands_per_slab(size_t num_parties) {
+  return num_parties == 2 ? 1u << 16 : 1u << 15;
+}
 
 /// Authenticated masks at the ANDs of one slab.
 struct AndMasks {
@@ -58,11 +61,13 @@ void walk(const mpc::Program& program, Slots* slots, AtAnds at_ands) {
   Walk(program).to(program.num_ands(), slots, at_ands);
 }
 
-/// One slab between the two halves of its Open.
+/// One slab: send(), receive(), products(), once each.
 class MaskSlab {
  public:
   uint32_t first() const { return first_; }
   uint32_t count() const { return count_; }
+  /// Sends this party's operand shares, which depend on nothing that was opened.
+  void send();
   /// Receives and checks everybody's operand shares. Nothing that depends on them may leave before.
   void receive();
   /// The masks, products included; once, after receive().
@@ -70,8 +75,10 @@ class MaskSlab {
 
  private:
   friend class MaskMaker;
-  MaskSlab(const mpc::Program& program, const Block& delta, uint32_t first, uint32_t count)
-      : program_(program), delta_(delta), first_(first), count_(count) {}
+  MaskSlab(net::Party& party, const mpc::Program& program, const Block& delta, uint32_t first,
+           uint32_t count)
+      : party_(party), program_(program), delta_(delta), first_(first), count_(count) {}
+  net::Party& party_;
   const mpc::Program& program_;
   const Block& delta_;
   uint32_t first_, count_;
@@ -84,7 +91,8 @@ class MaskSlab {
 
 /// Masks of all wires and their products, slab by slab: boolean-engine.md §6.1, §6.2.
 ///
-/// Setting   next() until it gives nothing, then finish(); all parties in step
+/// Setting   next() until it gives nothing, then finish(); all parties in step. No message of
+///           another step may be on its way meanwhile: the source talks to the peers
 /// Fills     own_masks, dyn_masks and output_masks of the instance (output_masks at the end)
 /// Cost      2 bits an AND and 16 bytes a slab to each peer; n > 2: also 1 bit a private input to
 ///           its owner, and 1 bit an output that depends linearly on a kZero input (re-masked,
@@ -100,10 +108,9 @@ class MaskMaker {
   MaskMaker(const MaskMaker&) = delete;
   MaskMaker& operator=(const MaskMaker&) = delete;
 
-  /// Takes triples and bits for the next slab and sends this party's operand shares. Null behind
-  /// the last AND. What it sends depends on nothing that was opened.
+  /// Takes triples and bits for the next slab. Null behind the last AND.
   std::unique_ptr<MaskSlab> next();
-  /// Output masks.
+  /// Output masks; they depend on no Open of a slab.
   void finish();
 
  private:

@@ -6,13 +6,6 @@
 #include "call/loader.h"
 
 namespace flexroom {
-namespace {
-
-/// Three seconds apart, or as long as one takes: at least five minutes.
-constexpr int kTries = 100;
-
-}  // namespace
-
 agent::ScriptWriter boot_loader(const JobConfig& job, const std::vector<PublicLinks>& links) {
   const Digest loader = sha256(as_bytes(loader_text(job, links)));  // checks every link
   const auto carrier = static_cast<PartyId>(carrier_of(links));
@@ -20,20 +13,21 @@ agent::ScriptWriter boot_loader(const JobConfig& job, const std::vector<PublicLi
   agent::ScriptWriter script(links.size());
   // Everything runs inside m, called on the last line: a script that was cut off does nothing. The
   // loader ends in exit: whoever comes behind it never got it whole. It lay there before the
-  // request left, so after kTries it is lost, and nobody pays for a machine that waits for its
-  // deadline. `for((..)){ .. }` and `cd ~` are the shortest: each byte costs 427 ANDs.
+  // request left, so after kLoaderTries it is lost, and nobody pays for a machine that waits for
+  // its deadline. `for((..)){ .. }` and `cd ~` are the shortest: each byte costs 427 ANDs.
   const bool has_tail = link.tail_bytes != 0;
   script.text(
       fmt::format("#!/bin/bash\n"
                   "m(){{\n"
                   "shutdown +{}\n"
                   "cd ~\n"
-                  "for((;i++<{};)){{ curl -sm60 -ob \"{}$2{}{}\";sha256sum -c<<<'{}  b'&&. ./b ${};"
-                  "sleep 3;}}\n"
+                  "for((;i++<{};)){{ curl -sm{} -ob \"{}$2{}{}\";sha256sum -c<<<'{}  b'&&. ./b ${};"
+                  "sleep {};}}\n"
                   "shutdown now\n"
                   "}}\n",
-                  job.deadline_minutes, kTries, link.public_prefix, link.public_query,
-                  has_tail ? "$3" : "", to_hex(loader), has_tail ? 4 : 3));
+                  job.deadline_minutes, kLoaderTries, kLoaderTryMost.count(), link.public_prefix,
+                  link.public_query, has_tail ? "$3" : "", to_hex(loader), has_tail ? 4 : 3,
+                  kLoaderPause.count()));
   script.text("m ").nonce().text(" '");
   script.private_bytes(carrier, link.path_bytes).text("' '");
   if (has_tail) script.private_bytes(carrier, link.tail_bytes).text("' '");

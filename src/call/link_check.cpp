@@ -9,31 +9,16 @@
 #include <utility>
 
 #include "base/error.h"
+#include "http/text.h"
 
 namespace flexroom {
 namespace {
 
 using Parameters = std::vector<std::pair<std::string, std::string>>;
 
+/// A part with a '%' that encodes nothing stays as it is.
 std::string percent_decoded(std::string_view text) {
-  const auto digit = [](char c) -> int {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-  };
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const int high = i + 2 < text.size() && text[i] == '%' ? digit(text[i + 1]) : -1;
-    const int low = high >= 0 ? digit(text[i + 2]) : -1;
-    if (low >= 0) {
-      out.push_back(static_cast<char>(16 * high + low));
-      i += 2;
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-  return out;
+  return http::percent_decode(text).value_or(std::string(text));
 }
 
 Parameters parameters_of(std::string_view url) {

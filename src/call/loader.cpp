@@ -111,6 +111,15 @@ run() {
   [[ ! $failed ]]
 }
 
+# Whoever waits sees that the loader is here, and that this link can be written.
+for m in "${!names[@]}"; do
+  [[ ${R[m]} ]] || continue
+  (
+    cd "$(mktemp -d)" && echo FLEXROOM-BEGUN >begun &&
+      transfer $((SECONDS + 30)) '200|201|204' -H Expect: -T begun "${R[m]}"
+  ) &
+done
+
 if run; then
   echo 'flexroom: the script ended well'
 else
@@ -119,6 +128,7 @@ else
     [[ $show_output && $ran ]] && printf '\n' && tail -c 2000 log
   } >report
 fi
+wait # no mark comes behind a result
 for m in "${!names[@]}"; do
   [[ ${R[m]} ]] || continue
   file=report
@@ -192,7 +202,7 @@ std::string loader_text(const JobConfig& job, const std::vector<PublicLinks>& li
                      word_list(job.arguments));
   out += fmt::format("names={}\n", word_list(names));
   // The functions stand before the members' lines, the work behind them.
-  const size_t work = kProgram.find("\nif run; then\n");
+  const size_t work = kProgram.find("\n# Whoever waits ");
   FLEXROOM_ASSERT(work != std::string_view::npos);
   out += kProgram.substr(0, work + 1);
   out += members;

@@ -5,19 +5,13 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "call/replace_all.h"
 
 namespace flexroom {
 namespace {
 
 constexpr size_t kHashBlock = 64;
 constexpr char kTimeMark = '\x02', kDayMark = '\x03';
-
-void replace_all(std::string& text, const std::string& hole, std::string_view value) {
-  for (size_t at = text.find(hole); at != std::string::npos; at = text.find(hole, at)) {
-    text.replace(at, hole.size(), value);
-    at += value.size();
-  }
-}
 
 bool is_argument_value(std::string_view value) {
   return value.size() <= 512 && std::all_of(value.begin(), value.end(), [](char c) {

@@ -10,6 +10,8 @@
 #include "agreement/render.h"
 #include "base/base64.h"
 #include "base/hash.h"
+#include "base/hex_digest.h"
+#include "call/replace_all.h"
 #include "http/text.h"
 
 namespace flexroom {
@@ -28,10 +30,6 @@ constexpr std::string_view kBoot = "form UserData, decoded from base64";
 constexpr std::string_view kTokenField = "&ClientToken=", kBootField = "&UserData=";
 constexpr std::string_view kMemberLine = "\nmember ";
 
-bool is_hex(std::string_view text) {
-  return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
 /// 8-4-4-4-12 hex digits.
 bool is_token(std::string_view text) {
   constexpr std::string_view kShape = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
@@ -40,12 +38,6 @@ bool is_token(std::string_view text) {
     if (kShape[k] == '-' ? text[k] != '-' : !is_hex(text.substr(k, 1))) return false;
   }
   return true;
-}
-
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-    text.replace(at, from.size(), to);
-  }
 }
 
 /// What is new in a run, and what stands for it in a comparison: of the same length.

@@ -14,13 +14,13 @@ tls::ChainPolicy chain_policy(const Provider& provider, const std::string& host)
 }
 
 ConnectionShape connection_shape(const Provider& provider, size_t num_members) {
-  return {provider.tls.suite, provider.group, num_members};
+  return {provider.tls.suite, provider.groups, num_members};
 }
 
 agent::ConnectionConfig provider_connection(const Provider& provider, const std::string& host) {
   agent::ConnectionConfig config;
   config.host = host;
-  config.group = provider.group;
+  config.groups = provider.groups;
   config.suite = provider.tls.suite;
   config.receive = provider.tls.receive;
   config.max_answer = provider.tls.max_answer;

@@ -22,16 +22,18 @@ std::vector<Bytes> chain_of(X509_STORE_CTX* ctx) {
   return chain;
 }
 
-std::optional<Bytes> staple_of(X509_STORE_CTX* ctx) {
-  auto* const ssl =
-      static_cast<SSL*>(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
+SSL* connection_of(X509_STORE_CTX* ctx) {
+  return static_cast<SSL*>(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
+}
+
+}  // namespace
+
+std::optional<Bytes> staple_of(SSL* ssl) {
   const uint8_t* staple = nullptr;
   const long size = ssl == nullptr ? -1 : SSL_get_tlsext_status_ocsp_resp(ssl, &staple);
   if (size <= 0) return std::nullopt;
   return Bytes(staple, staple + size);
 }
-
-}  // namespace
 
 struct ProviderTrust::Callbacks {
   static int verify(X509_STORE_CTX* ctx, void* user) {
@@ -39,7 +41,7 @@ struct ProviderTrust::Callbacks {
     try {
       const std::vector<Bytes> chain = chain_of(ctx);
       FLEXROOM_ASSERT(!chain.empty());
-      tls::check_chain(chain, trust->policy_, staple_of(ctx));
+      tls::check_chain(chain, trust->policy_, staple_of(connection_of(ctx)));
       X509_STORE_CTX_set_error(ctx, X509_V_OK);
       return 1;
     } catch (const ProtocolAbort& abort) {

@@ -49,11 +49,7 @@ Purpose parse_position(std::string_view purpose, std::string_view place) {
   const std::string_view url = parts[1];
   std::string_view position = parts[2];
   const std::string_view function = function_of(position);
-  if (!function.empty() && function != "totp") {
-    refuse(fmt::format("ends in '{}', which is a function of flow files alone", function));
-  }
-  const bool is_totp = !function.empty();
-  if (is_totp) position.remove_suffix(kAs.size() + function.size());
+  if (!function.empty()) position.remove_suffix(kAs.size() + function.size());
   const size_t slash = url.find('/', kScheme.size());
   if (!url.starts_with(kScheme) || slash == std::string_view::npos ||
       url.find_first_of("?#") != std::string_view::npos) {
@@ -63,7 +59,13 @@ Purpose parse_position(std::string_view purpose, std::string_view place) {
     refuse("has a path that is escaped where it need not be, or not where it must be");
   }
   Purpose out;
-  if (is_totp) out.function = Purpose::Function::kTotp;
+  if (function.starts_with("jwe ")) {
+    out.function = Purpose::Function::kJwe;
+    const size_t key = function.rfind(kKey);
+    if (key != std::string_view::npos) out.key_host = function.substr(key + kKey.size());
+  } else if (!function.empty()) {
+    out.function = function == "totp" ? Purpose::Function::kTotp : Purpose::Function::kTotpNext;
+  }
   out.host = url.substr(kScheme.size(), slash - kScheme.size());
   out.host = out.host.substr(0, out.host.find(':'));
   if (!is_host_name(out.host)) refuse("has a host that is not a lower-case DNS name");
@@ -175,11 +177,12 @@ void check_secret_terms(const store::RecordMeta& secret,
   }
   for (const std::string& text : secret.purposes) {
     const Purpose purpose = parse_purpose(text, place);
-    if (!serves(purpose.host)) {
+    for (const std::string& host : {purpose.host, purpose.key_host}) {
+      if (host.empty() || serves(host)) continue;
       throw InputError(
           place,
-          fmt::format("purpose '{}' is at host '{}', which is none of provider '{}'", text,
-                      purpose.host, secret.provider),
+          fmt::format("purpose '{}' is at host '{}', which is none of provider '{}'", text, host,
+                      secret.provider),
           fmt::format("`hosts` of [provider.{}] in room.toml lists them", secret.provider));
     }
     if (purpose.function == Purpose::Function::kSigV4) {

@@ -21,6 +21,11 @@ namespace flexroom {
 ///   METHOD https://host/path POSITION as totp
 ///                                        the six digits of RFC 6238 stand there, of which it is
 ///                                        the key; it never stands there itself
+///   METHOD https://host/path POSITION as jwe ALG ENC [key HOST]
+///   METHOD https://host/path POSITION as totp next
+///                                        of flows alone (`secret:NAME`): it stands there encrypted
+///                                        under the key that HOST opens; the code behind the one
+///                                        of now
 ///   sigv4 SERVICE REGION                 it signs requests to that service of AWS there
 ///
 ///   POST https://llm.example.com/v1/chat/completions header authorization: Bearer {{}}
@@ -34,9 +39,10 @@ namespace flexroom {
 /// Header names are lower case, names and values decoded. Other slots of the same value stand there
 /// as `{{NAME}}`.
 struct Purpose {
-  enum class Function { kPosition, kSigV4, kTotp };
+  enum class Function { kPosition, kSigV4, kTotp, kTotpNext, kJwe };
   Function function = Function::kPosition;
   std::string host;             // the service's for kSigV4
+  std::string key_host;         // of kJwe where another host opens the key; else empty
   std::string service, region;  // kSigV4
 };
 

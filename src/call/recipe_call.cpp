@@ -81,8 +81,9 @@ std::shared_ptr<const CallLayout> lay_out_call(
     out->plan.secret_bits = merged_places({out->plan.secret_bits, out->signature_bits});
   }
   const agent::Suite& suite = agent::suite_of(*shape.suite);
-  out->request = shape.sequence == 0 ? suite.request_program(out->plan, shape.num_members)
-                                     : suite.later_request_program(out->plan, shape.sequence);
+  out->request = shape.sequence == 0
+                     ? suite.request_program(out->plan, shape.num_members)
+                     : suite.later_request_program(out->plan, shape.sequence, shape.num_members);
   return out;
 }
 
@@ -92,9 +93,10 @@ CallCost call_cost(const OpenCall& call, const CallLayout& layout, const Connect
   if (layout.slots) out.slot_ands = layout.slots->program->num_ands();
   if (call.signs_secrets) out.slot_ands += signature_ands(call, layout);
   if (shape.sequence == 0) {
-    out.handshake_ands = suite.handshake_program(shape.group, shape.num_members)->num_ands();
+    out.handshake_ands = suite.handshake_program(shape.groups, shape.num_members)->num_ands();
   }
-  out.request_ands = layout.request->num_ands() + suite.tag_ands(shape.num_members);
+  out.request_ands =
+      layout.request->num_ands() + layout.plan.records() * suite.tag_ands(shape.num_members);
   if (call.signing) {
     out.signing_key_ands = agent::signing_key_programs().num_ands();
   }
@@ -118,13 +120,13 @@ struct AgreedRequest::State {
   bool called = false;                         // in this attempt
   bool follows = false;                        // on a connection that was there
   std::function<void()> before_new = nullptr;  // in its place
-  uint64_t sequence = 0;                       // on its connection
+  size_t index = 0;                            // of the request, on its connection
 
   void connect(std::shared_ptr<const mpc::Program> program) {
     connection =
         std::make_unique<agent::Connection>(context, config, layout->plan, std::move(program));
     called = follows = false;
-    sequence = 0;
+    index = 0;
   }
   void prepare_connection(agent::Timeline& timeline) {
     if (!follows) return connection->prepare(timeline);
@@ -272,7 +274,7 @@ void AgreedRequest::continue_on(std::unique_ptr<agent::Connection> connection,
   state_->connection = std::move(connection);
   state_->before_new = std::move(before_new);
   state_->follows = true;
-  state_->sequence = state_->connection->sequence();
+  state_->index = state_->connection->next_request();
 }
 
 bool AgreedRequest::went_on() const { return state_->follows; }
@@ -285,7 +287,7 @@ std::unique_ptr<agent::Connection> AgreedRequest::take_connection() {
 
 bool AgreedRequest::released() const {
   const State& s = *state_;
-  return s.connection == nullptr ? s.called : s.connection->released(s.sequence);
+  return s.connection == nullptr ? s.called : s.connection->released(s.index);
 }
 unsigned AgreedRequest::attempt() const { return state_->attempt; }
 bool AgreedRequest::is_day_of_key(int64_t unix_seconds) const {

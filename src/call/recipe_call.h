@@ -16,7 +16,7 @@ namespace flexroom {
 /// What the circuits of a call depend on beside the call.
 struct ConnectionShape {
   const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();
-  NamedGroup group = NamedGroup::kX25519;
+  Groups groups = all_groups();
   size_t num_members = 0;
   bool sealed = false;  // of the answer: the server's key stays inside (tls-in-mpc.md §3.7)
   /// On a connection of several requests (§4.9): number of this one, and whether others may follow.

@@ -29,9 +29,11 @@ bool accepted(const FetchResult& answer) {
 std::string write_and_read(const RoomConfig& room, std::string_view body,
                            const std::string& put_url, std::string_view put_name,
                            const std::string* get_url, std::string_view get_name,
-                           std::string_view place, const std::atomic<bool>* cancel) {
+                           std::string_view place, const std::atomic<bool>* cancel,
+                           BeforeRun& out) {
   const FetchResult written = put(room, put_url, as_bytes(body), kLinkTimeout, cancel);
   if (!accepted(written)) refuse(place, put_name, "take what is put there", written);
+  out.answers[std::string(put_name)] = answer_words(written);
   if (get_url == nullptr) return "";
   const FetchResult read = fetch(room, *get_url, kMaxResultBytes, kLinkTimeout, cancel);
   if (read.status != 200) refuse(place, get_name, "give what was put there", read);
@@ -40,6 +42,7 @@ std::string write_and_read(const RoomConfig& room, std::string_view body,
                      fmt::format("names another object than {}", put_name),
                      "sign both links for one object");
   }
+  out.answers[std::string(get_name)] = answer_words(read);
   return read.version;
 }
 
@@ -81,7 +84,7 @@ BeforeRun try_links(const RoomConfig& room, const LinksConfig& links, std::strin
   const bool by_result = !loader.empty() && !links.loader_url;
   if (!loader.empty() && links.loader_url) {
     (void)write_and_read(room, loader, *links.loader_put_url, "loader_put_url", &*links.loader_url,
-                         "loader_url", place, cancel);
+                         "loader_url", place, cancel, out);
   }
   const std::string* const get = links.result_get_url ? &*links.result_get_url : nullptr;
   if (get != nullptr) {
@@ -93,7 +96,7 @@ BeforeRun try_links(const RoomConfig& room, const LinksConfig& links, std::strin
   }
   const std::string mark = fmt::format("{}\n", kWaitingMark);
   out.version = write_and_read(room, by_result ? loader : std::string_view(mark), links.result_url,
-                               "result_url", get, "result_get_url", place, cancel);
+                               "result_url", get, "result_get_url", place, cancel, out);
   return out;
 }
 

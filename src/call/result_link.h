@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -27,6 +28,8 @@ struct BeforeRun {
   std::string version;
   /// The result of an earlier run that would have been overwritten, if there was one.
   std::optional<Bytes> earlier;
+  /// The last answer of each link that was tried (answer_words()), by its name in links.toml.
+  std::map<std::string, std::string> answers;
 };
 
 /// Tries this member's own links before anything is prepared, so that a link that does not work is

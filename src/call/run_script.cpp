@@ -110,7 +110,7 @@ struct RunScriptCall::State {
         terms(std::move(t)),
         layout(l != nullptr
                    ? std::move(l)
-                   : lay_out_run_script(terms, {config.suite, config.group, terms.links.size()})),
+                   : lay_out_run_script(terms, {config.suite, config.groups, terms.links.size()})),
         request(
             context, layout->call,
             [this](const std::string& date_time) {

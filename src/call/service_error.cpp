@@ -1,4 +1,5 @@
 #include "call/service_error.h"
+#include "base/display.h"
 
 #include <fmt/core.h>
 
@@ -54,9 +55,7 @@ ServiceError read_service_error(std::string_view body) {
   ServiceError out{element(body, "Code", kMaxCode), element(body, "Message", kMaxMessage)};
   if (out.code.empty()) out = read_json(body);
   if (!is_code(out.code)) out.code.clear();
-  out.message.resize(std::min(out.message.size(), kMaxMessage));
-  std::replace_if(
-      out.message.begin(), out.message.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  out.message = display_short(out.message, kMaxMessage);
   return out;
 }
 

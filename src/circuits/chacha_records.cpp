@@ -19,6 +19,14 @@ Text expand(const HmacKeyWords& secret, std::string_view label, uint16_t length)
 
 }  // namespace
 
+Text text_of_key(const ChaChaKey& key) {
+  Text out(4 * key.size());
+  for (size_t k = 0; k < out.size(); ++k) {
+    for (size_t b = 0; b < 8; ++b) out[k][b] = key[k / 4][8 * (k % 4) + b];
+  }
+  return out;
+}
+
 ChaChaTrafficKeys chacha_traffic_keys(const HmacKeyWords& secret) {
   return {chacha20_key(expand(secret, "key", 32)), expand(secret, "iv", 12)};
 }
@@ -70,7 +78,7 @@ void ChaChaRecordWriter::add_message(uint64_t seq, Text plaintext) {
   builder_.add_output("c_" + std::to_string(seq), mpc::OutputKind::kOpenAll, bits_of(plaintext));
 }
 
-ChaChaGcB::ChaChaGcB(size_t num_parties) {
+ChaChaGcB::ChaChaGcB(size_t num_parties, bool keep_write_keys, ServerSecret server_secret) {
   const auto round_words = [this](std::string_view name) {
     return round_words_of(builder_.add_input(name, mpc::InputKind::kPub, 2048));
   };
@@ -78,9 +86,69 @@ ChaChaGcB::ChaChaGcB(size_t num_parties) {
   const RoundWords kw_c_ap = round_words("kw_c_ap");
   const RoundWords kw_s_ap = round_words("kw_s_ap");
   const StateWords c_ap = hmac_outer_pub(kout_ms, kw_c_ap);
-  builder_.add_output("s_ap", mpc::OutputKind::kKeep, bits_of(hmac_outer_pub(kout_ms, kw_s_ap)));
+  add_server_secret(builder_, hmac_outer_pub(kout_ms, kw_s_ap), server_secret);
+  ChaChaTrafficKeys keys = chacha_traffic_keys(hmac_key(text_of(c_ap)));
+  if (keep_write_keys) {
+    builder_.add_output("iv_c", mpc::OutputKind::kKeep, bits_of(keys.iv));
+    builder_.add_output("key_c", mpc::OutputKind::kKeep, bits_of(text_of_key(keys.key)));
+  }
+  records_ = std::make_unique<ChaChaRecordWriter>(builder_, std::move(keys), num_parties);
+}
+
+mpc::Circuit chacha_gc_c(size_t records, size_t num_parties) {
+  FLEXROOM_ASSERT(records > 0);
+  mpc::Builder builder;
+  const StateWords kout = state_of(builder.add_input("kout_s_ap", mpc::InputKind::kDyn, 256));
+  const auto secret_of = [&](std::string_view name) {
+    const RoundWords words = round_words_of(builder.add_input(name, mpc::InputKind::kPub, 2048));
+    return text_of(hmac_outer_pub(kout, words));
+  };
+  const Text key = secret_of("kw_key");
+  Text iv = secret_of("kw_iv");
+  iv.resize(12);
+  const ChaChaTrafficKeys keys{chacha20_key(key), std::move(iv)};
+  builder.add_output("iv_s", mpc::OutputKind::kKeep, bits_of(keys.iv));
+  builder.add_output("key_s", mpc::OutputKind::kKeep, bits_of(key));
+  ChaChaRecordWriter writer(builder, keys, num_parties);
+  Bits first;
+  for (size_t seq = 0; seq < records; ++seq) {
+    writer.add_tag_key(seq);
+    const Bits block = bits_of(text_of(chacha_keystream(keys, seq, 1)));
+    first.insert(first.end(), block.begin(), block.end());
+  }
+  builder.add_output("first_blocks", mpc::OutputKind::kKeep, first);
+  return builder.finish();
+}
+
+mpc::Circuit chacha_keystream_circuit(size_t blocks) {
+  mpc::Builder builder;
+  const Text iv = text_of(builder.add_input("iv_s", mpc::InputKind::kDyn, 96));
+  const ChaChaKey key =
+      chacha20_key(text_of(builder.add_input("key_s", mpc::InputKind::kDyn, 256)));
+  const Bits places =
+      builder.add_input("place", mpc::InputKind::kPub, static_cast<uint32_t>(kPlaceBits * blocks));
+  Bits keystream;
+  for (size_t k = 0; k < blocks; ++k) {
+    const auto place = std::span<const Bit>(places).subspan(kPlaceBits * k, kPlaceBits);
+    Text nonce = iv;
+    for (size_t b = 0; b < 8; ++b) {
+      nonce[11][b] ^= place[b];
+      nonce[10][b] ^= place[8 + b];
+    }
+    Word counter(0);
+    for (size_t b = 0; b + kSequenceBits < kPlaceBits; ++b) counter[b] = place[kSequenceBits + b];
+    const Bits block = bits_of(text_of(chacha20_block(key, counter, chacha20_nonce(nonce))));
+    keystream.insert(keystream.end(), block.begin(), block.end());
+  }
+  builder.add_output("keystream", mpc::OutputKind::kKeep, keystream);
+  return builder.finish();
+}
+
+ChaChaLaterRequest::ChaChaLaterRequest(size_t num_parties) {
+  Text iv = text_of(builder_.add_input("iv_c", mpc::InputKind::kDyn, 96));
+  const Text key = text_of(builder_.add_input("key_c", mpc::InputKind::kDyn, 256));
   records_ = std::make_unique<ChaChaRecordWriter>(
-      builder_, chacha_traffic_keys(hmac_key(text_of(c_ap))), num_parties);
+      builder_, ChaChaTrafficKeys{chacha20_key(key), std::move(iv)}, num_parties);
 }
 
 }  // namespace flexroom::circuits

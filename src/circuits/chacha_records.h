@@ -2,7 +2,9 @@
 
 #include <memory>
 
+#include "circuits/answer.h"
 #include "circuits/chacha20.h"
+#include "circuits/handshake.h"
 #include "circuits/hmac_hkdf.h"
 #include "circuits/poly1305.h"
 
@@ -15,6 +17,8 @@ struct ChaChaTrafficKeys {
   ChaChaKey key;
   Text iv;  // 12 bytes
 };
+/// A key as 32 bytes, of which chacha20_key() makes it again.
+Text text_of_key(const ChaChaKey& key);
 
 /// key and iv of RFC 8446 §7.3 from the HMAC key of a traffic secret: 2 constmsg + 2 secmsg. There
 /// is no key expansion.
@@ -55,15 +59,51 @@ class ChaChaRecordWriter {
   std::vector<uint64_t> used_;
 };
 
-/// GC-B, profile R2: from the master secret's outer state to the client's write keys, with the
-/// first request.
+/// GC-B, profile R2 or F+: from the master secret's outer state to the client's write keys, with
+/// the first request.
 ///
 /// In    dyn "kout_ms" [256]; pub "kw_c_ap", "kw_s_ap" [2 048 each], as circuits::GcB
-/// Out   keep "s_ap" [256]: server application traffic secret
+/// Out   keep "s_ap" [256]: server application traffic secret (R2)
+///       open "kin_s_ap", keep "kout_s_ap" [256 each]: its HMAC states (F+)
+///       keep "iv_c" [96], "key_c" [256], if asked for: later requests' circuits take them
 ///       and what ChaChaRecordWriter adds
 class ChaChaGcB {
  public:
-  explicit ChaChaGcB(size_t num_parties);
+  explicit ChaChaGcB(size_t num_parties, bool keep_write_keys = false,
+                     ServerSecret server_secret = ServerSecret::kKept);
+
+  mpc::Builder& builder() { return builder_; }
+  ChaChaRecordWriter& records() { return *records_; }
+  mpc::Circuit finish() { return builder_.finish(); }
+
+ private:
+  mpc::Builder builder_;
+  std::unique_ptr<ChaChaRecordWriter> records_;
+};
+
+/// GC-C of a sealed answer under this suite: gc_c() of answer.h.
+///
+/// In    dyn "kout_s_ap" [256]; pub "kw_key", "kw_iv" [2 048 each]; of each record k of
+///       0 .. records - 1 zero "rho_<k>_<i>" [130 a member]
+/// Out   keep "iv_s" [96], "key_s" [256], "first_blocks" [512 records]: counter 1 of every record;
+///       of each record open "r_<k>" [130], keep "s_<k>" [128]
+/// Size  2 pubmsg less 186 for unused words; 20 535 a record and 259 more a member
+mpc::Circuit chacha_gc_c(size_t records, size_t num_parties);
+
+/// keystream_circuit() of answer.h, with blocks of 64 bytes.
+///
+/// In    dyn "iv_s" [96], "key_s" [256]; pub "place" [28 blocks]
+/// Out   keep "keystream" [512 blocks]
+/// Size  10 400 ANDs a block
+mpc::Circuit chacha_keystream_circuit(size_t blocks);
+
+/// A later request on the same connection, under write keys that ChaChaGcB kept (§4.9).
+///
+/// In    dyn "iv_c" [96], "key_c" [256]
+/// Out   what ChaChaRecordWriter adds
+class ChaChaLaterRequest {
+ public:
+  explicit ChaChaLaterRequest(size_t num_parties);
 
   mpc::Builder& builder() { return builder_; }
   ChaChaRecordWriter& records() { return *records_; }

@@ -35,24 +35,52 @@ Text shared_secret(NamedGroup group, Bits x) {
   return bytes;
 }
 
+/// x of one group, from its masked coordinate.
+Bits unmask(Builder& builder, NamedGroup group, size_t num_parties) {
+  const auto bits = static_cast<uint32_t>(field_bits(group));
+  std::vector<Bits> masks;
+  for (size_t i = 0; i < num_parties; ++i) {
+    masks.push_back(builder.add_input(mask_input(group, i), InputKind::kZero, bits));
+  }
+  const Bits c = builder.add_input(masked_input(group), InputKind::kPub, bits);
+  return arithmetic_to_boolean(group, c, masks);
+}
+
+/// The shared secret in the group that the server took. The other group's x is minus the sum of its
+/// masks: a secret on which nothing depends.
+Text agreed_secret(Builder& builder, const Groups& groups, size_t num_parties) {
+  FLEXROOM_ASSERT(groups.size() == 1 || (groups.size() == 2 && groups[0] != groups[1]));
+  std::vector<Text> of;
+  for (const NamedGroup group : groups) {
+    of.push_back(shared_secret(group, unmask(builder, group, num_parties)));
+  }
+  if (groups.size() == 1) return of[0];
+  if (groups[0] == NamedGroup::kP256) std::swap(of[0], of[1]);
+  const Bits is_p256 = builder.add_input(kGroupInput, InputKind::kPub, 1);
+  for (size_t k = 0; k < of[0].size(); ++k) {
+    for (size_t b = 0; b < 8; ++b) of[0][k][b] ^= (of[0][k][b] ^ of[1][k][b]) & is_p256[0];
+  }
+  return of[0];
+}
+
 Text key_message(std::string_view label, uint16_t length) {
   return constant_text(hkdf_label_message(label, {}, length));
 }
 
 }  // namespace
 
-mpc::Circuit gc_a(NamedGroup group, size_t num_parties) {
+std::string mask_input(NamedGroup group, size_t party) {
+  return "rho_" + std::string(to_string(group)) + "_" + std::to_string(party);
+}
+
+std::string masked_input(NamedGroup group) { return "c_" + std::string(to_string(group)); }
+
+mpc::Circuit gc_a(const Groups& groups, size_t num_parties) {
   Builder builder;
-  const auto bits = static_cast<uint32_t>(field_bits(group));
-  std::vector<Bits> masks;
-  for (size_t i = 0; i < num_parties; ++i) {
-    masks.push_back(builder.add_input("rho_" + std::to_string(i), InputKind::kZero, bits));
-  }
-  const Bits c = builder.add_input("c", InputKind::kPub, bits);
+  const Text x = agreed_secret(builder, groups, num_parties);
   const Bits kw_c_hs = pub_round_words(builder, "kw_c_hs");
   const Bits kw_s_hs = pub_round_words(builder, "kw_s_hs");
 
-  const Text x = shared_secret(group, arithmetic_to_boolean(group, c, masks));
   const HmacKeyWords handshake = hmac_key(text_of(hmac(derived_early_secret(), x)));
 
   // The traffic secrets' inner messages hold the transcript hash: public, but known only online.
@@ -60,7 +88,7 @@ mpc::Circuit gc_a(NamedGroup group, size_t num_parties) {
     const StateWords inner = sha256_compress_pub(handshake.inner, round_words_of(round_words));
     return bits_of(hmac_outer(handshake.outer, inner));
   };
-  builder.add_output("c_hs", OutputKind::kOpenAll, traffic_secret(kw_c_hs));
+  builder.add_output("c_hs", OutputKind::kKeep, traffic_secret(kw_c_hs));
   builder.add_output("s_hs", OutputKind::kOpenAll, traffic_secret(kw_s_hs));
 
   const HmacKeyWords derived = hmac_key(text_of(hmac(handshake, derived_message())));
@@ -113,6 +141,16 @@ void RecordWriter::add(uint64_t seq, const Text& content) {
   builder_.add_output("c_" + std::to_string(seq), OutputKind::kOpenAll, bits_of(plaintext));
 }
 
+void add_server_secret(Builder& builder, const StateWords& s_ap, ServerSecret server_secret) {
+  if (server_secret == ServerSecret::kKept) {
+    builder.add_output("s_ap", OutputKind::kKeep, bits_of(s_ap));
+    return;
+  }
+  const HmacKeyWords states = hmac_key(text_of(s_ap));
+  builder.add_output("kin_s_ap", OutputKind::kOpenAll, bits_of(states.inner));
+  builder.add_output("kout_s_ap", OutputKind::kKeep, bits_of(states.outer));
+}
+
 GcB::GcB(bool keep_write_keys, ServerSecret server_secret) {
   const StateWords kout_ms = state_of(builder_.add_input("kout_ms", InputKind::kDyn, 256));
   const Bits kw_c_ap = pub_round_words(builder_, "kw_c_ap");
@@ -126,13 +164,7 @@ GcB::GcB(bool keep_write_keys, ServerSecret server_secret) {
   Bits d_c = bits_of(text_of(aes128_encrypt(keys.round_keys, constant_block({}))));
   for (size_t i = 0; i < d_c.size(); ++i) d_c[i] ^= r_c[i];
   builder_.add_output("d_c", OutputKind::kOpenAll, d_c);
-  if (server_secret == ServerSecret::kKept) {
-    builder_.add_output("s_ap", OutputKind::kKeep, bits_of(s_ap));
-  } else {
-    const HmacKeyWords states = hmac_key(text_of(s_ap));
-    builder_.add_output("kin_s_ap", OutputKind::kOpenAll, bits_of(states.inner));
-    builder_.add_output("kout_s_ap", OutputKind::kKeep, bits_of(states.outer));
-  }
+  add_server_secret(builder_, s_ap, server_secret);
   if (keep_write_keys) {
     builder_.add_output("iv_c", OutputKind::kKeep, bits_of(keys.iv));
     builder_.add_output("round_keys_c", OutputKind::kKeep, bits_of(keys.round_keys));

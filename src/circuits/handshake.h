@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "circuits/aes128.h"
 #include "circuits/hmac_hkdf.h"
@@ -17,15 +18,24 @@ namespace flexroom::circuits {
 
 /// GC-A: from the masked ECDHE x-coordinate to the handshake traffic secrets.
 ///
-/// In    zero "rho_0" .. "rho_<n-1>" [field bits each]: the masks of c
-///       pub  "c" [field bits]: x + sum rho_i mod p
+/// In    for each of the groups, X = x25519 or p256 (tls-complete.md §1.3):
+///       zero "rho_X_0" .. "rho_X_<n-1>" [field bits each]: the masks of c
+///       pub  "c_X" [field bits]: x + sum rho_i mod p in the group that the server took; 0 in the
+///            other
+///       pub  "is_p256" [1], where both are: whether the server took P-256
 ///       pub  "kw_c_hs", "kw_s_hs" [2 048 each]: round words of the inner hash's block of
 ///            hkdf_label_message("c hs traffic" / "s hs traffic", H1, 32)
-/// Out   open "c_hs", "s_hs" [256 each]: client and server handshake traffic secrets
+/// Out   keep "c_hs", open "s_hs" [256 each]: client and server handshake traffic secrets; c_hs is
+///       opened at A3 or never (tls-complete.md §4.2)
 ///       open "kin_ms" [256]: inner HMAC state of the master secret
 ///       keep "kout_ms" [256]: its outer state
-/// Size  n = 2: 324 646 ANDs (X25519), 324 650 (P-256); 509 / 511 for each further party
-mpc::Circuit gc_a(NamedGroup group, size_t num_parties);
+/// Size  n = 2: 324 646 ANDs (X25519), 324 650 (P-256), 325 924 (both); 509 / 511 / 1 020 for each
+///       further party
+mpc::Circuit gc_a(const Groups& groups, size_t num_parties);
+/// Names of its inputs.
+std::string mask_input(NamedGroup group, size_t party);
+std::string masked_input(NamedGroup group);
+inline constexpr std::string_view kGroupInput = "is_p256";
 
 /// Write keys of one direction.
 struct TrafficKeys {
@@ -74,6 +84,9 @@ enum class ServerSecret : uint8_t {
   kKept,    // profile R2: the secret itself, opened when the answer is frozen
   kStates,  // profile F+: Kin opened, Kout kept; the secret never leaves
 };
+
+/// The outputs "s_ap", or "kin_s_ap" and "kout_s_ap", of a request circuit.
+void add_server_secret(mpc::Builder& builder, const StateWords& s_ap, ServerSecret server_secret);
 
 /// GC-B, profile R2 or F+: from the master secret's outer state to the client's write keys, with
 /// the first request.

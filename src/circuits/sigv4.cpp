@@ -40,12 +40,6 @@ Text sigv4_signature(const StateWords& kout_signing, const RoundWords& round_wor
   return hex_lower(text_of(hmac_outer_pub(kout_signing, round_words)));
 }
 
-Text add_sigv4_signature(Builder& builder) {
-  const StateWords kout = state_of(builder.add_input("kout_signing", InputKind::kZero, 256));
-  const Bits words = builder.add_input("kw_sts", InputKind::kPub, 2048);
-  return sigv4_signature(kout, round_words_of(words));
-}
-
 StateWords sha256_of_rest(const Sha256State& state, uint64_t bytes_before, const Text& rest) {
   return sha256_finish(constant_state(state), bytes_before, rest);
 }

@@ -30,10 +30,6 @@ mpc::Circuit sigv4_derivation(mpc::InputKind kind = mpc::InputKind::kZero);
 /// its inner digest is computed in the clear. 16 504 ANDs.
 Text sigv4_signature(const StateWords& kout_signing, const RoundWords& round_words);
 
-/// The inputs of sigv4_signature and the characters, declared on a builder: zero "kout_signing"
-/// [256], pub "kw_sts" [2 048].
-Text add_sigv4_signature(mpc::Builder& builder);
-
 /// SHA-256 of a body that starts with public bytes, in which secret bytes occur.
 ///
 /// `state` and `bytes_before` stand for whole blocks that are public; `rest` is what follows, its

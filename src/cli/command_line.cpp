@@ -208,7 +208,8 @@ void CommandLine::add_run_script() {
       "run the agreed script on all members' data in the "
       "joint cloud account",
       [this] {
-        return run_script(*out_, common_, {job_, links_, classic_, parse_arguments(arguments_)},
+        return run_script(*out_, common_,
+                          {job_, links_, classic_, parse_arguments(arguments_), go_on_, abandon_},
                           !no_follow_);
       },
       "  flexroom run-script job.toml\n"
@@ -222,20 +223,31 @@ void CommandLine::add_run_script() {
                 "ten calls in place of one (share/flows/run-script-classic.toml); killed anywhere, "
                 "the same command goes on");
   run->add_option("--arg", arguments_, "NAME=VALUE of --classic: training-image");
+  CLI::Option* const go_on =
+      run->add_option("--continue", go_on_, "RUN of --classic: go on after a member was restored");
+  run->add_option("--abandon", abandon_,
+                  "RUN of --classic: end it, and print what is left at the provider")
+      ->excludes(go_on);
 
   CLI::App* const plan = add(
       app_, "plan", "the text that run-script or call would have approved, and what it costs",
       [this] {
         const TomlTable toml = TomlTable::load(job_);
+        if (classic_ && (toml.has("flow") || toml.has("recipe"))) {
+          throw InputError("--classic", "is of a job", "leave it out");
+        }
         if (toml.has("flow")) return plan_flow(*out_, common_, job_, parse_arguments(arguments_));
         return toml.has("recipe") ? plan_recipe(*out_, common_, job_, parse_arguments(arguments_))
-                                  : plan_job(*out_, common_, job_, links_);
+                                  : plan_job(*out_, common_,
+                                             {job_, links_, classic_, parse_arguments(arguments_)});
       },
       "  flexroom plan job.toml\n"
+      "  flexroom plan job.toml --classic --arg training-image=IMAGE\n"
       "  flexroom plan ask.recipe.toml --arg model=small");
   plan->add_option("FILE", job_, "a job, a recipe or a flow")->required();
   plan->add_option("--links", links_, "of a job (default: links.toml)");
-  plan->add_option("--arg", arguments_, "NAME=VALUE of a recipe");
+  plan->add_flag("--classic", classic_, "of a job: the ten calls of run-script --classic");
+  plan->add_option("--arg", arguments_, "NAME=VALUE of a recipe, a flow or --classic");
 }
 
 void CommandLine::add_calls() {
@@ -355,7 +367,7 @@ void CommandLine::add_runs() {
   };
   of_run("show", "everything known about one run", show_run);
   of_run("result", "look again for this member's result of a run, and save it", fetch_result);
-  of_run("stop", "at all members: end a run's machine, as one more agreed call", stop_run);
+  of_run("stop", "at all members: end a run's machine and training job, by agreed calls", stop_run);
 }
 
 void CommandLine::add_state() {

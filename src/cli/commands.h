@@ -43,8 +43,9 @@ int secret_show(Output& out, const Common& common, const std::string& name);
 int secret_refresh(Output& out, const Common& common);
 int secret_remove(Output& out, const Common& common, const std::string& name);
 int run_script(Output& out, const Common& common, const RunScriptRequest& request, bool follow);
-int plan_job(Output& out, const Common& common, const std::filesystem::path& job,
-             const std::filesystem::path& links);
+int plan_job(Output& out, const Common& common, const RunScriptRequest& request);
+/// The last words of a flow, or of run-script --classic --abandon.
+int show_flow_end(Output& out, const FlowEnd& end, bool abandoned);
 int plan_recipe(Output& out, const Common& common, const std::filesystem::path& file,
                 const std::map<std::string, std::string>& arguments);
 /// Of a file with [flow]: `plan` of all its steps; nobody is contacted.

@@ -92,9 +92,7 @@ int plan_flow(Output& out, const Common& common, const std::filesystem::path& fi
   return kOk;
 }
 
-namespace {
-
-int show_end(Output& out, const FlowEnd& end, bool abandoned) {
+int show_flow_end(Output& out, const FlowEnd& end, bool abandoned) {
   if (!abandoned) {
     out.line(fmt::format("{}: run {} is done.", display(end.flow), display(end.run)));
   } else {
@@ -114,8 +112,6 @@ int show_end(Output& out, const FlowEnd& end, bool abandoned) {
   return kOk;
 }
 
-}  // namespace
-
 int run_flow(Output& out, const Common& common, const std::filesystem::path& file,
              const std::map<std::string, std::string>& arguments, const std::string& go_on,
              const std::string& abandon, const FlowKey& key,
@@ -123,7 +119,7 @@ int run_flow(Output& out, const Common& common, const std::filesystem::path& fil
   Joint joint(out, common);
   const FlowEnd end =
       joint->flow({file, arguments, go_on, abandon, key, inputs.value_or(std::filesystem::path())});
-  return show_end(out, end, !abandon.empty());
+  return show_flow_end(out, end, !abandon.empty());
 }
 
 namespace {
@@ -188,7 +184,7 @@ int create_with_bought_card(Output& out, const Common& common, const ShippedFlow
     const FlowEnd end = run(kBuyCard, {{kPayer, buyer}}, card.inputs);
     out.note(fmt::format("{}: run {} is done; nobody knows the card's number.", end.flow, end.run));
   }
-  return show_end(out, run(given.name, arguments, given.inputs), false);
+  return show_flow_end(out, run(given.name, arguments, given.inputs), false);
 }
 
 int run_shipped(Output& out, const Common& common, const ShippedFlow& given) {

@@ -215,7 +215,8 @@ bool Output::confirm(std::string_view question, const std::atomic<bool>* cancel)
 
 std::optional<SecretBytes> Output::ask(std::string_view question,
                                        std::optional<std::chrono::seconds> within,
-                                       const std::atomic<bool>* cancel) {
+                                       const std::atomic<bool>* cancel,
+                                       const std::map<std::string, std::string>& shown) {
   constexpr size_t kMaxAnswer = 65'536;
   const auto asked = Clock::now();
   std::optional<Terminal> terminal = Terminal::of(STDIN_FILENO);
@@ -227,6 +228,7 @@ std::optional<SecretBytes> Output::ask(std::string_view question,
   end_progress();
   nlohmann::json fields{{"text", std::string(question)}};
   if (within) fields["within_seconds"] = within->count();
+  for (const auto& [name, value] : shown) fields["shown"][name] = value;
   event("question", std::move(fields));
   write_error(fmt::format("{}> ", display_lines(question)));
   if (!terminal) return std::nullopt;

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -73,10 +74,11 @@ class Output {
   /// A line of this member's person. At a terminal what was typed before the question was shown
   /// counts for nothing; else a line of standard input, for a program that answers in a person's
   /// place: the event `question` says when. Nothing: an empty line, the end of the input, not
-  /// `within` the time. A set `cancel` ends the waiting: kCancelled.
+  /// `within` the time. A set `cancel` ends the waiting: kCancelled. `shown` goes into the event.
   std::optional<SecretBytes> ask(std::string_view question,
                                  std::optional<std::chrono::seconds> within,
-                                 const std::atomic<bool>* cancel);
+                                 const std::atomic<bool>* cancel,
+                                 const std::map<std::string, std::string>& shown);
   /// The same of a secret, at a terminal alone, without echo. Nothing: there is no terminal.
   std::optional<SecretBytes> ask_secret(std::string_view question);
   /// Something that was meant for standard output could not be written.

@@ -17,7 +17,7 @@ void end_of_run(Output& out, int code, const std::string& error, nlohmann::json 
 int list_runs(Output& out, const Common& common);
 int show_run(Output& out, const Common& common, const std::string& run);
 int fetch_result(Output& out, const Common& common, const std::string& run);
-/// All members run it: the machine is terminated by an agreed call, signed as the run was.
+/// All members run it: the machine, and the training job of --classic, end by agreed calls.
 int stop_run(Output& out, const Common& common, const std::string& run);
 
 }  // namespace flexroom::cli

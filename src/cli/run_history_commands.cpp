@@ -21,6 +21,7 @@ nlohmann::json to_json(const RunInfo& run) {
           {"job", run.job},
           {"state", run.state},
           {"detail", run.detail},
+          {"means", run.means},
           {"started", run.started},
           {"deadline_minutes", run.deadline_minutes},
           {"instance_id", run.instance_id},
@@ -91,6 +92,7 @@ int list_runs(Output& out, const Common& common) {
   for (const RunInfo& run : all) {
     out.line(fmt::format("{}  {}  {:<12} {:<12} {}", run.short_id(), utc(run.started), run.job,
                          run.state, display_short(run.detail)));
+    if (!run.means.empty()) out.line(fmt::format("{:14}{}", "", run.means));
     rows.push_back(to_json(run));
   }
   const std::vector<std::string> damaged = room->damaged_runs();
@@ -107,6 +109,7 @@ int show_run(Output& out, const Common& common, const std::string& id) {
   out.line(fmt::format("started      {} UTC", utc(run.started)));
   out.line(fmt::format("state        {}{}", run.state,
                        run.detail.empty() ? "" : ": " + display_short(run.detail)));
+  if (!run.means.empty()) out.line(fmt::format("             {}", run.means));
   out.line(fmt::format("instance     {}", run.instance_id.empty() ? "none" : run.instance_id));
   out.line(fmt::format("client token {}", run.client_token));
   out.line(fmt::format("proposal     {}", run.proposal));
@@ -128,19 +131,25 @@ int fetch_result(Output& out, const Common& common, const std::string& id) {
 }
 
 int stop_run(Output& out, const Common& common, const std::string& id) {
-  Joint joint(out, common);
-  const RunStopped got = joint->stop_run(id);
+  watch_signals();
+  OpenRoom room(common);
+  Screen screen(out, common.yes, common.diff, common.knows);
+  const RunStopped got = room->stop_run(id, screen);
   const int code = static_cast<int>(got.exit());
   std::string error;
-  if (code == kServiceRefused) {
-    error = fmt::format("the service refused: {} {}", got.status,
-                        display_short(got.body.substr(0, 300)));
-  } else {
-    out.line(fmt::format("Instance {} of run {} ends.", got.run.instance_id, got.run.short_id()));
+  if (code == kOk || code == kOutputLost) {
+    out.line(got.text);
     error = got.not_written;
+  } else {
+    error = got.text;
   }
   if (code != kOk && !out.json()) out.problem(error);
-  end_of_run(out, code, error, {{"run", got.run.id}, {"status", got.status}});
+  end_of_run(out, code, error,
+             {{"run", got.run.id},
+              {"status", got.status},
+              {"found", got.found},
+              {"instance_id", got.run.instance_id},
+              {"job_status", got.job_status}});
   return code;
 }
 

@@ -8,6 +8,19 @@
 namespace flexroom::cli {
 namespace {
 
+/// What only the ten calls take.
+void require_classic(const RunScriptRequest& request) {
+  if (request.classic) return;
+  if (!request.arguments.empty()) {
+    throw InputError("--arg " + request.arguments.begin()->first, "is of run-script --classic",
+                     "leave it out, or say --classic");
+  }
+  if (!(request.go_on + request.abandon).empty()) {
+    throw InputError("--continue and --abandon", "are of run-script --classic",
+                     "leave them out, or say --classic");
+  }
+}
+
 int service_refused(Output& out, const RunStarted& started) {
   // Not every refusal is of the service's own form: a load balancer answers with HTML.
   const std::string said = started.error_code.empty()
@@ -38,12 +51,12 @@ int service_refused(Output& out, const RunStarted& started) {
 }  // namespace
 
 int run_script(Output& out, const Common& common, const RunScriptRequest& request, bool follow) {
-  if (!request.classic && !request.arguments.empty()) {
-    throw InputError("--arg " + request.arguments.begin()->first, "is of run-script --classic",
-                     "leave it out, or say --classic");
-  }
+  require_classic(request);
   Joint joint(out, common);
   joint.screen().show_phases();
+  if (!request.abandon.empty()) {
+    return show_flow_end(out, joint->abandon_script(request), true);
+  }
   const RunStarted started = joint->run_script(request);
   if (started.instance_id.empty()) return service_refused(out, started);
   out.line(fmt::format("\nInstance {} runs the agreed script: run {}.", started.instance_id,
@@ -63,22 +76,38 @@ int run_script(Output& out, const Common& common, const RunScriptRequest& reques
   return code;
 }
 
-int plan_job(Output& out, const Common& common, const std::filesystem::path& job_file,
-             const std::filesystem::path& links_file) {
-  OpenRoom room(common, true);
-  const RunScriptPlan plan = plan_run_script(*room, {job_file, links_file});
-  show_plan(out, common, plan.summary, plan.not_known_yet);
+namespace {
+
+void show_costs(Output& out, const RunScriptPlan& plan, bool classic) {
+  if (classic) {
+    out.line(fmt::format("connections  {} calls in region {}, TLS 1.3, {}, {}", plan.calls,
+                         plan.region, plan.group, plan.suite));
+    out.line(fmt::format("ANDs         up to {}: handshakes {}, requests and answers {}",
+                         plan.ands(), plan.handshake_ands, plan.request_ands));
+    return;
+  }
   out.line(fmt::format("connection   one RunInstances at ec2.{}.amazonaws.com, TLS 1.3, {}, {}",
                        plan.region, plan.group, plan.suite));
   out.line(fmt::format("ANDs         {}: payload {}, signing key {}, handshake {}, request {}",
                        plan.ands(), plan.payload_ands, plan.signing_key_ands, plan.handshake_ands,
                        plan.request_ands));
+}
+
+}  // namespace
+
+int plan_job(Output& out, const Common& common, const RunScriptRequest& request) {
+  require_classic(request);
+  OpenRoom room(common, true);
+  const RunScriptPlan plan = plan_run_script(*room, request);
+  show_plan(out, common, plan.summary, plan.not_known_yet);
+  show_costs(out, plan, request.classic);
   out.line(
       fmt::format("traffic      about {:.0f} MB each way before the call, 0.3 MB during it "
                   "(others' links taken as long as yours)",
                   plan.bytes_each_way / 1e6));
   nlohmann::json result = plan_fields(plan.summary, plan.not_known_yet);
   result.update({{"ok", true},
+                 {"calls", plan.calls},
                  {"ands", plan.ands()},
                  {"payload_ands", plan.payload_ands},
                  {"signing_key_ands", plan.signing_key_ands},

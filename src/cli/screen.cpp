@@ -116,7 +116,7 @@ std::optional<std::string> Screen::human_input(const Question& question) {
     throw_if_cancelled();
     const std::optional<SecretBytes> line =
         question.is_secret ? out_.ask_secret(question.text)
-                           : out_.ask(question.text, question.within, &cancelled);
+                           : out_.ask(question.text, question.within, &cancelled, question.shown);
     return line ? std::optional(to_text(line->reveal())) : std::nullopt;
   }
   if (question.kind == Question::Kind::kConsent) {

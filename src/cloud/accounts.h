@@ -88,9 +88,10 @@ struct Account {
 };
 
 /// What is made is not known everywhere at once: so many seconds late are keys at all services,
-/// roles at IAM and SageMaker, security groups in EC2's list.
+/// roles at IAM and SageMaker, security groups in EC2's list; what ended is in no list any more.
 struct Lags {
   std::atomic<unsigned> key_s{0}, role_s{0}, group_s{0};
+  std::atomic<bool> no_instances{false};  // EC2's list, asked by filters, has none
 };
 
 /// Temporary credentials as STS and the metadata service hand them out.

@@ -140,7 +140,7 @@ void Ec2::describe_instances(const Parameters& in, const Caller& caller, Xml& ou
   const Ec2Filters filters(in, {"client-token", "instance-id", "instance-state-name",
                                 "instance-type", "key-name", "reservation-id"});
   std::erase_if(wanted, [&](const auto& one) { return !any_passes(one.first, filters); });
-  if (ids.empty()) {
+  if (ids.empty() && !directory_.lags().no_instances) {
     for (const auto& [id, instance] : instances_) {
       if (instance.account_id == account && filters.pass(facts_of(instance))) {
         wanted[instance.reservation_id] = true;

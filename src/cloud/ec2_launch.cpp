@@ -215,7 +215,15 @@ bool Ec2::answer_again(const Estate& estate, const std::string& token, const std
                    "Arguments on this idempotent request are inconsistent with arguments used in "
                    "previous request(s).");
   }
-  reservation_xml(known->second.reservation_id, out);
+  const std::string& reservation = known->second.reservation_id;
+  if (std::none_of(instances_.begin(), instances_.end(), [&](const auto& one) {
+        return one.second.reservation_id == reservation && one.second.state != 48;
+      })) {
+    throw ApiError(400, "IdempotentInstanceTerminated",
+                   "The client token of this request is that of an instance that has been "
+                   "terminated.");
+  }
+  reservation_xml(reservation, out);
   return true;
 }
 

@@ -11,9 +11,9 @@ namespace flexroom::cloud {
 namespace {
 
 constexpr const char* kForm =
-    "say METHOD HOST/PATH WHAT[+WHAT..] [xN] [after K], WHAT one of 400-599, late=MS, drop, cut, "
-    "truncate, gzip, echo, garble";
-constexpr unsigned kMostCalls = 1000000, kMostLate = 600000;
+    "say METHOD HOST/PATH WHAT[+WHAT..] [xN] [after K], WHAT one of 300-599, late=MS, drop, cut, "
+    "truncate, gzip, echo, garble, long=BYTES, header=BYTES, untyped";
+constexpr unsigned kMostCalls = 1000000, kMostLate = 600000, kMostBytes = 1 << 20;
 
 [[noreturn]] void bad_rule(const std::string& rule, const std::string& what) {
   throw InputError("fault '" + rule + "'", what, kForm);
@@ -43,11 +43,17 @@ void Faults::parse_what(const std::string& text, const std::string& what, Fault&
     fault.echo = true;
   } else if (what == "garble") {
     fault.garble = true;
+  } else if (what == "untyped") {
+    fault.untyped = true;
   } else if (what.starts_with("late=")) {
     fault.late = std::chrono::milliseconds(number(text, what.substr(5), kMostLate));
+  } else if (what.starts_with("long=")) {
+    fault.long_body = number(text, what.substr(5), kMostBytes);
+  } else if (what.starts_with("header=")) {
+    fault.long_header = number(text, what.substr(7), kMostBytes);
   } else {
     const unsigned status = number(text, what, 599);
-    if (status < 400) bad_rule(text, "has a status that is no refusal");
+    if (status < 300) bad_rule(text, "has a status that is no refusal and leads nowhere");
     fault.status = static_cast<int>(status);
   }
 }
@@ -109,6 +115,9 @@ Fault Faults::next(const Request& request) {
     out.compress |= one.compress;
     out.echo |= one.echo;
     out.garble |= one.garble;
+    out.untyped |= one.untyped;
+    out.long_body += one.long_body;
+    out.long_header += one.long_header;
   }
   return out;
 }
@@ -120,8 +129,21 @@ std::string echo_of(const Request& request) {
   return out + "\n\n" + request.body;
 }
 
-void spoil(const Fault& fault, Response& response) {
+void spoil(const Fault& fault, const Request& request, Response& response) {
+  if (fault.status >= 300 && fault.status < 400) {
+    const std::string query = request.query.empty() ? "" : "?" + request.query;
+    response.headers.emplace_back("Location",
+                                  "https://moved.flexroom.example" + request.path + query);
+  }
+  if (fault.long_header > 0) {
+    response.headers.emplace_back("X-Long", std::string(fault.long_header, 'x'));
+  }
+  response.body.append(fault.long_body, ' ');
   if (fault.garble && response.status >= 400) response.body = "<<<{\"" + response.body;
+  if (fault.untyped && response.status >= 400) {
+    std::erase_if(response.headers,
+                  [](const auto& header) { return lower(header.first) == "content-type"; });
+  }
   if (fault.compress) {
     response.body = gzip(response.body);
     response.headers.emplace_back("Content-Encoding", "gzip");

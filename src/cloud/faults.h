@@ -20,11 +20,15 @@ struct Fault {
   bool compress = false;              // Content-Encoding: gzip
   bool echo = false;                  // an error repeats the request, header and body
   bool garble = false;                // an error's body is not what its Content-Type says
+  bool untyped = false;               // an error has no Content-Type, as EC2's
+  unsigned long_body = 0;             // so many blanks behind the body
+  unsigned long_header = 0;           // a header line that is that long
 };
 
 /// Faults by call: "METHOD HOST/PATH WHAT[+WHAT..] [xN] [after K]", where METHOD may be * and PATH
-/// may end in *. WHAT: a status of 400 to 599, late=MS, drop, cut, truncate, gzip, echo, garble.
-/// xN: the first N such calls (otherwise all); after K: not the first K. Thread-safe.
+/// may end in *. WHAT: a status of 300 to 599 (below 400 with a Location that repeats the path),
+/// late=MS, drop, cut, truncate, gzip, echo, garble, long=BYTES, header=BYTES, untyped. xN: the
+/// first N such calls (otherwise all); after K: not the first K. Thread-safe.
 class Faults {
  public:
   /// In place of those there are. Throws InputError for a rule that is none; nothing is changed.
@@ -49,7 +53,7 @@ class Faults {
 
 /// The request as text, for errors that repeat it.
 std::string echo_of(const Request& request);
-/// The answer as the fault leaves it.
-void spoil(const Fault& fault, Response& response);
+/// The answer as the fault leaves it; `request`: what it answers.
+void spoil(const Fault& fault, const Request& request, Response& response);
 
 }  // namespace flexroom::cloud

@@ -112,7 +112,7 @@ struct Sandbox::Impl {
         state_dir(prepared(options.state_dir)),
         certificates(state_dir, options.key_type),
         directory(state_dir),
-        token_api(state_dir / "api-token"),
+        token_api(state_dir),
         web(state_dir, directory, faults, options, kRegion) {
     faults.set(options.faults);
     bool first = true;
@@ -208,7 +208,7 @@ struct Sandbox::Impl {
     log(request, *service, cut ? "cut" : std::to_string(response.status));
     if (cut) return std::nullopt;
     add_service_headers(*service, id, response);
-    spoil(fault, response);
+    spoil(fault, request, response);
     return response;
   }
 

@@ -15,7 +15,8 @@ namespace flexroom::cloud {
 
 struct SandboxOptions {
   /// Made if missing (mode 0700). Afterwards holds ca.pem, endpoints.json, accounts.json (0600),
-  /// api-token (0600), objects/ and vms/; found again by the next start.
+  /// api-token (0600), service-accounts.json (0600), objects/ and vms/; found again by the next
+  /// start.
   std::filesystem::path state_dir;
   uint16_t port = 0;                     // on 127.0.0.1; 0: any free one
   std::string key_type = "ec";           // certificates: "ec" (P-256) or "rsa" (2048)

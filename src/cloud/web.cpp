@@ -23,12 +23,12 @@ bool is_cookie_octet(char c) {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WebBehaviour, rotate_cookies, blank_cookie, delete_cookie,
                                    strangers, planted_codes, lost_mails, mail_delay_s,
                                    taken_addresses, taken_accounts, refused_cards, wrong_code_ends,
-                                   key_lag_s, list_lag_s, role_lag_s, group_lag_s, odd_lists,
-                                   voucher_answers, compressed_pdf, quota_case_s, quota_answer_s,
-                                   quota_answer, support_plan, desk_words, desk_answer_s,
-                                   captcha_lifetime_s, code_lifetime_s, otp_lifetime_s,
-                                   session_lifetime_s, creds_lifetime_s, console_lifetime_s,
-                                   token_lifetime_s)
+                                   key_lag_s, list_lag_s, role_lag_s, group_lag_s, no_instances,
+                                   odd_lists, voucher_answers, compressed_pdf, quota_case_s,
+                                   quota_answer_s, quota_answer, support_plan, desk_words,
+                                   desk_answer_s, captcha_lifetime_s, code_lifetime_s,
+                                   otp_lifetime_s, session_lifetime_s, creds_lifetime_s,
+                                   console_lifetime_s, token_lifetime_s)
 
 nlohmann::json settings_of(const WebBehaviour& behaviour) { return behaviour; }
 

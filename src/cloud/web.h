@@ -35,6 +35,7 @@ struct WebBehaviour {
   unsigned list_lag_s = 0;       // the console's list of keys is that old
   unsigned role_lag_s = 0;       // a new role is unknown to IAM and SageMaker that long
   unsigned group_lag_s = 0;      // ... a new security group to EC2's list
+  bool no_instances = false;     // EC2's list has none, as long after their end
   bool odd_lists = false;        // the lists of mails and of keys begin with entries of other kinds
   unsigned voucher_answers = 0;  // a voucher's link answers so often; 0: without end
   bool compressed_pdf = false;   // the voucher's PDF is

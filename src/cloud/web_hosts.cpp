@@ -44,6 +44,7 @@ void WebHosts::apply_lags() {
   lags.key_s = core_.behaviour.key_lag_s;
   lags.role_s = core_.behaviour.role_lag_s;
   lags.group_s = core_.behaviour.group_lag_s;
+  lags.no_instances = core_.behaviour.no_instances;
 }
 
 void WebHosts::begin(std::time_t now) {

@@ -5,18 +5,13 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/hex_digest.h"
 #include "config/config.h"
 
 namespace flexroom::config {
 
 bool is_alnum(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-bool is_hex(std::string_view text, size_t digits) {
-  return text.size() == digits && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
 }
 
 std::filesystem::path relative_to(const std::filesystem::path& file, const std::string& path) {

@@ -12,8 +12,6 @@ namespace flexroom::config {
 
 /// Of these files' rules only: std::isalnum follows the locale.
 bool is_alnum(char c);
-/// Lower-case hex digits, that many.
-bool is_hex(std::string_view text, size_t digits);
 /// Of a path in a file: relative to that file's folder.
 std::filesystem::path relative_to(const std::filesystem::path& file, const std::string& path);
 /// The text of a key that is a name. Throws InputError at its place.

@@ -111,9 +111,11 @@ Provider load_provider(const std::string& name, const TomlTable& table,
                  "correct the path, or let this user read the file");
     }
   }
-  const auto group = parse_named_group(table.text_or("group", std::string(to_string(out.group))));
-  if (!group) table.fail("group", "is neither \"x25519\" nor \"p256\"");
-  out.group = *group;
+  if (table.has("group")) {
+    const auto group = parse_named_group(table.text("group"));
+    if (!group) table.fail("group", "is neither \"x25519\" nor \"p256\"", "leave it out for both");
+    out.groups = {*group};
+  }
   out.tls = TlsTerms::load(table);
   for (const std::string& rule : table.texts_or_empty("connect_to")) {
     const size_t equals = rule.find('=');

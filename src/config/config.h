@@ -50,7 +50,7 @@ struct Provider {
     Endpoint target;
   };
   std::vector<ConnectTo> connect_to;
-  NamedGroup group = NamedGroup::kX25519;  // the one group offered
+  Groups groups = all_groups();  // that are offered; `group` says which one, if only one is to be
   TlsTerms tls;
   /// Positions of secret or private slots that answers may not repeat, and by that the calls whose
   /// answers may be open to all (tls-in-mpc.md §4.6, R2-3; written form: call/purpose.h).

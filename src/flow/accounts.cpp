@@ -32,8 +32,26 @@ std::string member_of(const std::string& text,
   return given == arguments.end() ? text : given->second;
 }
 
+namespace {
+
+std::optional<std::string> behind(std::string_view kind, const std::string& source) {
+  if (!source.starts_with(kind)) return std::nullopt;
+  return source.substr(kind.size());
+}
+
+}  // namespace
+
+std::optional<std::string> prefix_of_source(const std::string& source) {
+  return behind("room:", source);
+}
+
+std::optional<std::string> secret_of_source(const std::string& source) {
+  return behind("secret:", source);
+}
+
 bool is_of_member(const Input& input, const std::map<std::string, std::string>& arguments) {
-  return !member_of(input.from, arguments).starts_with("room:");
+  const std::string source = member_of(input.from, arguments);
+  return !prefix_of_source(source) && !secret_of_source(source);
 }
 
 std::string account_of_input(const Input& input,

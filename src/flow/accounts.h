@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "flow/flow.h"
@@ -19,7 +20,12 @@ std::string account_of_kept(const Step& step, const Selector& at);
 
 /// Who is meant by the name of a member or by `{{ARGUMENT}}`.
 std::string member_of(const std::string& text, const std::map<std::string, std::string>& arguments);
-/// Whether a member gives the input in each run, and no store has it: it is none of `room:PREFIX`.
+/// Of `room:PREFIX`: the prefix of the flow that left it in the room; nothing of other sources.
+std::optional<std::string> prefix_of_source(const std::string& source);
+/// Of `secret:NAME`: the secret of `secret import` or `secret draw`; nothing of other sources.
+std::optional<std::string> secret_of_source(const std::string& source);
+/// Whether a member gives the input in each run, and no store has it: it is none of `room:PREFIX`
+/// and of `secret:NAME`.
 bool is_of_member(const Input& input, const std::map<std::string, std::string>& arguments);
 
 /// Of an input: who gives it (after `arguments`) and which of card, telephone and postal it is, or

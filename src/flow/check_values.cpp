@@ -169,8 +169,15 @@ void check_claimant(const Flow& flow, const std::map<std::string, std::string>& 
     const Input& input = flow.inputs.at(name);
     if (input.kind.empty()) continue;
     const std::string member = member_of(input.from, arguments);
+    if (secret_of_source(member)) {
+      refuse(input.place,
+             fmt::format("{} is what a support desk asks for, and who imported {} may "
+                         "know it",
+                         input.kind, member),
+             "its member gives it as an input of its own, or the room has it from a flow");
+    }
     // Of the room's own value nobody can tell the desk.
-    if (!member.starts_with("room:")) by[member].push_back(input.kind);
+    if (!prefix_of_source(member)) by[member].push_back(input.kind);
   }
   for (const auto& [member, kinds] : by) {
     if (kinds.size() < 2 || member == claimant) continue;

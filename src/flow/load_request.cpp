@@ -53,7 +53,7 @@ class RequestLoader {
     step_.request_place = place_;
     step_.request = trimmed(table_.text("request"));
     if (step_.request.size() > http::kMaxRequest)
-      refuse(place_, "the request is longer than 16,384 bytes");
+      refuse(place_, "the request is longer than 65,536 bytes");
     split();
     check_cookie();
     check_host();

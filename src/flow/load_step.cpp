@@ -365,7 +365,8 @@ void check_event(const Step& step, const std::string& event, const Place& place)
       (event.size() == 3 || (blank == 3 && !code.empty() && code.find(' ') == std::string::npos));
   if (!word && !answer) refuse(place, fmt::format("no event `{}`", display_short(event)));
   if (answer && step.is_ok(std::stoi(status))) refuse(place, fmt::format("{} is `ok` here", event));
-  if (event == "none" && !step.item && !step.asks()) refuse(place, "no item: `none` never comes");
+  const bool looks = step.item || step.asks() || (!step.sealed && !step.opens.empty());
+  if (event == "none" && !looks) refuse(place, "no item: `none` never comes");
   if (code.empty()) return;
   const bool listed =
       step.code && (code == "other" || std::find(step.code->one_of.begin(), step.code->one_of.end(),

@@ -71,7 +71,7 @@ void Members::object(std::string_view label, FlowStop::Kind kind, std::string_vi
 // ------------------------------------------------------------------ commits
 
 void Members::apply(const RunId& run, const std::vector<net::Signature>& oks) {
-  const Change change = store_.commit(run, oks);
+  const Change change = store_.commit(run, oks, together_);
   if (committed_) committed_(change);
 }
 

@@ -48,9 +48,14 @@ class Members {
     std::vector<std::string> names;     // by party
     store::RoomId rid{};
   };
-  /// `committed` hears of every change that this member commits, at a contact too.
-  Members(Self self, RunStore& store, std::function<void(const Change&)> committed = nullptr)
-      : self_(std::move(self)), store_(store), committed_(std::move(committed)) {}
+  /// `committed` hears of every change that this member commits, at a contact too; `together` of
+  /// the same before it is durable, and makes it so.
+  Members(Self self, RunStore& store, std::function<void(const Change&)> committed = nullptr,
+          RunStore::Together together = nullptr)
+      : self_(std::move(self)),
+        store_(store),
+        committed_(std::move(committed)),
+        together_(std::move(together)) {}
 
   /// Staged at all, ok's exchanged and verified, committed.
   void commit(const Change& change, const ValueBytes& bytes);
@@ -92,6 +97,7 @@ class Members {
   Self self_;
   RunStore& store_;
   std::function<void(const Change&)> committed_;
+  RunStore::Together together_;
 
   void apply(const RunId& run, const std::vector<net::Signature>& oks);
 };

@@ -22,8 +22,9 @@ std::string page_key_digest(std::string_view n, std::string_view e);
 std::map<std::string, std::string> page_keys_of(const Step& step);
 /// Of one host, as the members have it before they approve a run; more than one where they differ.
 struct PageKey {
-  std::set<std::string> before;  // of earlier runs
-  std::set<std::string> now;     // what the open run has opened
+  std::set<std::string> before;                                    // of earlier runs
+  std::set<std::string> now;                                       // what the open run has opened
+  std::map<std::string, std::set<std::string>> before_of, now_of;  // who says so, by digest
 };
 
 /// Of one host, what all members together remember: the same at all of them. Nobody's word takes a

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/display.h"
+#include "call/purpose.h"
 #include "flow/accounts.h"
 #include "flow/loader.h"
 #include "flow/run_parts.h"
@@ -23,7 +24,11 @@ FlowRun::State::State(RunTerms given, const Flow& of, std::map<std::string, std:
       flow(of),
       arguments(std::move(with)),
       store(terms.state, terms.once, terms.self.rid, terms.clock.now(), terms.fault),
-      members(terms.self, store, [this](const Change& change) { committed(change); }) {
+      members(
+          terms.self, store, [this](const Change& change) { committed(change); },
+          [this](const Change& change, const std::function<void()>& write) {
+            terms.record ? terms.record(line_of(change, true), write) : write();
+          }) {
   FLEXROOM_ASSERT(terms.self.keys.size() == terms.self.party.num_parties());
   FLEXROOM_ASSERT(terms.self.names.size() == terms.self.party.num_parties());
 }
@@ -303,27 +308,30 @@ void FlowRun::State::check_met(const Members::OpenRuns& before, const Members::O
   members.object("flow/met", FlowStop::Kind::kRefused, "", done);
 }
 
-/// Where a member's input comes from: a member, or `room:PREFIX`.
+/// Where an input comes from: a member, `room:PREFIX` or `secret:NAME`.
 std::string FlowRun::State::source_of(const Input& input) const {
   return member_of(input.from, arguments);
 }
 
-/// An input that the room has already is a value of another flow: what was approved with it holds,
-/// not what this file says of it. Empty: nothing is wrong.
+/// An input that the room has already: what was approved with that value holds, not what this file
+/// says of it. Empty: nothing is wrong.
 std::string FlowRun::State::problem_of_input(const std::string& name, const Input& input) {
   const std::string source = source_of(input);
-  if (!source.starts_with("room:")) {
+  if (is_of_member(input, arguments)) {
     const auto& names = members.self().names;
     const bool member = std::find(names.begin(), names.end(), source) != names.end();
     return member ? "" : fmt::format("input {}: {} is no member", name, source);
   }
-  const auto stored = store.room_value(source.substr(5), name);
-  if (!stored) return fmt::format("input {}: the room has no {}/{}", name, source.substr(5), name);
+  const auto stored = value_of_input(name, input);
+  const auto prefix = prefix_of_source(source);
+  const std::string called =
+      prefix ? fmt::format("{}/{}", *prefix, name) : display(*secret_of_source(source));
+  if (!stored) return fmt::format("input {}: the room has no {}", name, called);
   const ValueMeta& meta = stored->meta;
-  if (meta.is_public) return fmt::format("input {}: {}/{} is public", name, source.substr(5), name);
+  if (meta.is_public) return fmt::format("input {}: {} is public", name, called);
   if (meta.provider != flow.provider) {
-    return fmt::format("input {}: {}/{} is kept for provider {}, the flow is for {}", name,
-                       source.substr(5), name, display(meta.provider), flow.provider);
+    return fmt::format("input {}: {} is kept for provider {}, the flow is for {}", name, called,
+                       display(meta.provider), flow.provider);
   }
   if (meta.value_class != input.value_class || meta.min != input.length ||
       meta.max != input.length) {
@@ -331,14 +339,26 @@ std::string FlowRun::State::problem_of_input(const std::string& name, const Inpu
                        to_string(input.value_class), input.length, to_string(meta.value_class),
                        meta.min, meta.max);
   }
+  return problem_of_uses(name, source, meta);
+}
+
+/// A secret goes where its own purposes say, and a function is one of them; without any it is
+/// usable nowhere (tls-in-mpc.md §3.4(i)).
+std::string FlowRun::State::problem_of_uses(const std::string& name, const std::string& source,
+                                            const ValueMeta& meta) const {
   std::string out;
   flow.each_step([&](const Step& step) {
     for (const SlotUse& use : step.slots) {
       if (use.name != name) continue;
-      const bool allowed = allows(meta.purposes, step, use);
-      if (!allowed) {
-        out = fmt::format("{}: {} of {} has no purpose `{}`", step.name, name, source,
+      if (!allows(meta.purposes, step, use)) {
+        out = fmt::format("{}: {} of {} has no purpose `{}`", step.name, name, display(source),
                           purposes_for(step, use).front());
+      } else if (use.function.starts_with("totp") &&
+                 (meta.entropy < kFullEntropy || meta.max > kMaxTotpKeyBytes)) {
+        out = fmt::format(
+            "{}: {} of {} makes codes: it needs 128 bits of entropy and {} bytes at "
+            "most",
+            step.name, name, display(source), kMaxTotpKeyBytes);
       }
     }
   });

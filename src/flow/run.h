@@ -43,12 +43,18 @@ struct RunTerms {
   Clock& clock;
   StepExecutor& executor;
   Person& person;
-  std::function<void(const LogLine&)> log;
+  std::function<void(const LogLine&)> log;      // behind the commit
   std::function<void(std::string_view)> fault;  // tests
   std::function<void(const Waiting&)> waits;
   /// What stands in the place of the room's value of that name: the key that the operators name
   /// with the run, the same at all members. May be empty.
   std::function<std::optional<StoredValue>(std::string_view name)> given = {};
+  /// A secret of `secret import` or `secret draw`, by its name; nothing: there is none. May be
+  /// empty.
+  std::function<std::optional<StoredValue>(std::string_view name)> secret = {};
+  /// Writes the line of a commit down for good and calls `commit`, in one transaction of state.db:
+  /// no crash separates the two. Empty: the commit alone.
+  std::function<void(const LogLine&, const std::function<void()>& commit)> record = {};
 };
 
 /// What a confirmed run meets, equal at all members: shown before they approve it.

@@ -119,6 +119,8 @@ void FlowRun::State::hear_page_keys(Reader& in, PartyId from, Outlook& told) {
       pinned.digests.insert(before);
     }
     one.now.insert(now);
+    if (!before.empty()) one.before_of[before].insert(members.name(from));
+    if (!now.empty()) one.now_of[now].insert(members.name(from));
   }
 }
 

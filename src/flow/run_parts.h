@@ -41,6 +41,8 @@ struct FlowRun::State {
   void check_met(const Members::OpenRuns& before, const Members::OpenRuns& now);
   std::string source_of(const Input& input) const;
   std::string problem_of_input(const std::string& name, const Input& input);
+  std::string problem_of_uses(const std::string& name, const std::string& source,
+                              const ValueMeta& meta) const;
   void reload();
   /// Doubt that a session before left: of the run as it is on this disk.
   void find_doubt();
@@ -62,6 +64,7 @@ struct FlowRun::State {
   std::vector<std::string> names_of(const Step& step) const;
   std::vector<std::string> names_to_compare(const Step& step) const;
   std::optional<StoredValue> value(std::string_view name);
+  std::optional<StoredValue> value_of_input(const std::string& name, const Input& input);
   std::string account_of(const std::string& name);
   void wait_until(int64_t seconds, const std::string& step, const std::string& what);
   void settle(const Step& step, int64_t remaining);
@@ -80,6 +83,7 @@ struct FlowRun::State {
   void hear_ready(const Step& step, const std::vector<std::string>& names, ByteView said, PartyId i,
                   Ready& out);
   void log(const Change& change, bool is_committed);
+  LogLine line_of(const Change& change, bool is_committed) const;
 
   // run_page_keys.cpp
   /// The key of a page as the open run has it, and as the room remembers it; empty: it does not.

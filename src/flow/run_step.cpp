@@ -8,6 +8,7 @@
 #include "flow/accounts.h"
 #include "flow/loader.h"
 #include "flow/run_parts.h"
+#include "flow/stop_words.h"
 
 namespace flexroom::flow {
 namespace {
@@ -52,12 +53,24 @@ std::optional<StoredValue> FlowRun::State::value(std::string_view name) {
     if (auto given = terms.given(name)) return given;
   }
   if (const auto input = flow.inputs.find(std::string(name)); input != flow.inputs.end()) {
-    // A member's own, which no store has; or a value of the room under another prefix.
-    const std::string source = source_of(input->second);
-    if (!source.starts_with("room:")) return std::nullopt;
-    return store.room_value(source.substr(5), name);
+    return value_of_input(input->first, input->second);
   }
   return store.value(run.id, flow.prefix, name);
+}
+
+/// Of a value of the room under another prefix, or of a secret that was imported or drawn; a
+/// member's own no store has.
+std::optional<StoredValue> FlowRun::State::value_of_input(const std::string& name,
+                                                          const Input& input) {
+  const std::string source = source_of(input);
+  if (const auto prefix = prefix_of_source(source)) return store.room_value(*prefix, name);
+  const auto secret = secret_of_source(source);
+  if (!secret || !terms.secret) return std::nullopt;
+  auto out = terms.secret(*secret);
+  if (!out) return std::nullopt;
+  out->meta.name = name;
+  out->meta.account = "secret " + *secret;
+  return out;
 }
 
 /// The account of the ledger: a place, never a version (tls-in-mpc.md §5.6).
@@ -260,8 +273,7 @@ void FlowRun::State::check_ready(const Step& step, const Ready& ready) {
   if (!ready.problem.empty()) throw FlowStop(ready.kind, ready.problem);
   for (const std::string& name : names_of(step)) {
     const auto input = flow.inputs.find(name);
-    const bool of_member =
-        input != flow.inputs.end() && !source_of(input->second).starts_with("room:");
+    const bool of_member = input != flow.inputs.end() && is_of_member(input->second, arguments);
     if (!of_member && !value(name)) {
       throw FlowStop(FlowStop::Kind::kRefused, fmt::format("READY: {} is not there", name));
     }
@@ -373,7 +385,8 @@ void FlowRun::State::step(const Step& step) {
   // step armed.
   if (answer.status == 0 || answer.status == 408) return log_no_answer(step, answer, now.time);
   if (!answer.failure.empty()) {
-    throw FlowStop(FlowStop::Kind::kStep, fmt::format("{}: {}", step.name, answer.failure));
+    throw FlowStop(FlowStop::Kind::kStep,
+                   fmt::format("{}: {}", step.name, words_of_failure(answer.failure)));
   }
   const std::string event = event_of(step, answer);
   follow(step, event, std::move(answer), committed + 1, now.time);
@@ -427,7 +440,7 @@ void FlowRun::State::follow(const Step& step, const std::string& event, StepAnsw
     commit(change, bytes);
   }
   if (decision.kind == Decision::Kind::kStop) {
-    std::string text = fmt::format("{}: {}{}", step.name, event,
+    std::string text = fmt::format("{}: {}{}", step.name, words_of_event(event),
                                    decision.rule == event ? "" : " (" + decision.rule + ")");
     if (decision.undecided) {
       text += ": the outcome is unknown; running it again follows the rule for that";
@@ -530,7 +543,10 @@ std::optional<std::string> FlowRun::State::hear_answer(const Step& step, PartyId
 }
 
 void FlowRun::State::log(const Change& change, bool is_committed) {
-  if (!terms.log) return;
+  if (terms.log) terms.log(line_of(change, is_committed));
+}
+
+LogLine FlowRun::State::line_of(const Change& change, bool is_committed) const {
   // A change of another file than ours may hold a person's answer.
   const Step* const step = change.step.empty() ? nullptr : flow.step(change.step);
   const bool of_person = step == nullptr || step->asks();
@@ -551,7 +567,7 @@ void FlowRun::State::log(const Change& change, bool is_committed) {
       line.opened.emplace_back(value.meta.name, value.meta.tag);
     }
   }
-  terms.log(line);
+  return line;
 }
 
 }  // namespace flexroom::flow

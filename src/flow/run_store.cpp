@@ -228,15 +228,23 @@ void RunStore::drop_staged(const RunId& id) {
   reached("flow/void");
 }
 
-Change RunStore::commit(const RunId& id, const std::vector<net::Signature>& oks) {
+Change RunStore::commit(const RunId& id, const std::vector<net::Signature>& oks,
+                        const Together& together) {
   const auto row = state_.get(kind(kStaged), as_bytes(id));
   FLEXROOM_ASSERT(row.has_value());
   const Change change = Change::decode(row->meta);
   const ValueBytes bytes = decode_values(row->secret);
-  state_.transaction([&] {
-    apply(change, bytes, oks);
-    state_.remove(kind(kStaged), as_bytes(id));
-  });
+  const auto write = [&] {
+    state_.transaction([&] {
+      apply(change, bytes, oks);
+      state_.remove(kind(kStaged), as_bytes(id));
+    });
+  };
+  if (together) {
+    together(change, write);
+  } else {
+    write();
+  }
   // What a run kept is gone from the file's log too.
   if (change.end || !change.voided.empty() || !change.voided_of_run.empty()) state_.scrub();
   reached("flow/committed");

@@ -91,8 +91,11 @@ class RunStore {
   std::vector<RunId> staged_runs();
   void stage(const Change& change, const ValueBytes& bytes);
   void drop_staged(const RunId& id);
+  /// Calls `write`, once, in a transaction of state.db to which it may add.
+  using Together = std::function<void(const Change& change, const std::function<void()>& write)>;
   /// The staged change, with the ok's of all members to it, becomes the run's last one; returned.
-  Change commit(const RunId& id, const std::vector<net::Signature>& oks);
+  Change commit(const RunId& id, const std::vector<net::Signature>& oks,
+                const Together& together = nullptr);
   /// Of the run's last commit.
   std::vector<net::Signature> oks(const RunId& id);
 

@@ -14,11 +14,12 @@ enum class Code {
   kBase64Script,  // base64 of a script that check_script() passes
   kClosed,        // no slot at all
 };
-enum class Match { kWhole, kPart };
+enum class Match { kWhole, kPart, kWord };
 
 /// `service` is a label of an AWS host ("" for any host, and for values that name others); `name`
 /// is compared with every part of a parameter's name, letters and digits only, in lower case: the
-/// whole of it, or any part of it.
+/// whole of it, any part of it, or a word of it ("script" in scriptUri and boot_script, not in
+/// description).
 struct CodeParameter {
   std::string_view service, name;
   Code code = Code::kClosed;
@@ -40,6 +41,37 @@ constexpr CodeParameter kCodeParameters[] = {
     {"", "containerdeclaration", Code::kClosed, Match::kPart},
     {"", "kubeenv"},
     {"", "sshkeys"},
+    // Azure's runCommands and script extensions, Linode, Vultr, Jenkins, Databricks, CI jobs
+    {"", "script", Code::kClosed, Match::kWord},
+    {"", "scripts", Code::kClosed, Match::kWord},
+    {"", "shellscript", Code::kClosed, Match::kPart},
+    {"", "initscript", Code::kClosed, Match::kPart},
+    {"", "bootscript", Code::kClosed, Match::kPart},
+    {"", "scriptur", Code::kClosed, Match::kPart},
+    {"", "stackscript", Code::kClosed, Match::kPart},
+    // Pods, containers and their hooks, jobs of all kinds, `exec?command=`
+    {"", "command", Code::kClosed, Match::kWord},
+    {"", "commands", Code::kClosed, Match::kWord},
+    {"", "commandline"},
+    {"", "cmd", Code::kClosed, Match::kWord},
+    {"", "cmdline"},
+    {"", "runcmd"},
+    {"", "bootcmd"},
+    {"", "args", Code::kClosed, Match::kWord},
+    {"", "argv", Code::kClosed, Match::kWord},
+    {"", "arguments", Code::kClosed, Match::kWord},
+    {"", "entrypoint", Code::kClosed, Match::kPart},
+    {"", "exec", Code::kClosed, Match::kWord},
+    {"", "playbook", Code::kClosed, Match::kWord},
+    {"", "dockerfile"},
+    {"", "buildspec"},
+    // What a machine or container is made from
+    {"", "image"},
+    {"", "imageid"},
+    {"", "imageref"},
+    {"", "imageuri"},
+    {"", "imagereference"},
+    {"", "sourceimage"},
     // What a machine boots, which others' links then reach
     {"ec2", "imageid", Code::kClosed, Match::kPart},
     {"ec2", "imagelocation", Code::kClosed, Match::kPart},
@@ -137,25 +169,52 @@ std::string plain(std::string_view text) {
   return out;
 }
 
-/// "LaunchSpecification.UserData" is two words; readers that have no dots or blanks in names (PHP)
-/// make one of "user.data".
-std::vector<std::string> words_of(std::string_view name) {
-  std::vector<std::string> out;
-  for (const std::string_view part : split_at(name, "/[]>")) {
-    out.push_back(plain(part));
-    for (const std::string_view word : split_at(part, ". ")) out.push_back(plain(word));
+bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
+
+/// "run", "shell", "script" of "RunShellScript", "run-shell-script" and "RUNShellScript2".
+void add_words(std::string_view text, std::vector<std::string>& out) {
+  std::string word;
+  const auto end = [&] {
+    if (!word.empty()) out.push_back(plain(word));
+    word.clear();
+  };
+  for (size_t k = 0; k < text.size(); ++k) {
+    const char c = text[k];
+    const bool letter = is_alnum(c) && !(c >= '0' && c <= '9');
+    const bool before_lower = k + 1 < text.size() && is_alnum(text[k + 1]) && text[k + 1] >= 'a';
+    if (!letter || (is_upper(c) && k > 0 && (!is_upper(text[k - 1]) || before_lower))) end();
+    if (letter) word += c;
   }
+  end();
+}
+
+/// What the rows are compared with.
+struct NameParts {
+  std::vector<std::string> whole, words;
+};
+
+/// "LaunchSpecification.UserData" is two parts; readers that have no dots or blanks in names (PHP)
+/// make one of "user.data".
+NameParts parts_of(std::string_view name) {
+  NameParts out;
+  for (const std::string_view part : split_at(name, "/[]>")) {
+    out.whole.push_back(plain(part));
+    for (const std::string_view word : split_at(part, ". ")) out.whole.push_back(plain(word));
+    add_words(part, out.words);
+  }
+  out.words.insert(out.words.end(), out.whole.begin(), out.whole.end());
   return out;
 }
 
-bool fits(const CodeParameter& row, const std::vector<std::string>& words) {
-  return std::any_of(words.begin(), words.end(), [&](const std::string& word) {
-    return row.match == Match::kWhole ? word == row.name : word.find(row.name) != std::string::npos;
+bool fits(const CodeParameter& row, const NameParts& parts) {
+  const auto& list = row.match == Match::kWord ? parts.words : parts.whole;
+  return std::any_of(list.begin(), list.end(), [&](const std::string& text) {
+    return row.match == Match::kPart ? text.find(row.name) != std::string::npos : text == row.name;
   });
 }
 
 const CodeParameter* code_parameter(std::string_view host, std::string_view name) {
-  const std::vector<std::string> words = words_of(name);
+  const NameParts words = parts_of(name);
   for (const CodeParameter& row : kCodeParameters) {
     if (!row.service.empty() && !is_aws_label(host, row.service)) continue;
     if (fits(row, words)) return &row;

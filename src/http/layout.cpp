@@ -23,7 +23,7 @@ Layout::Layout(const Template& request) : host_(request.host) {
       base64_.push_back({&base64, start, text_.size()});
     }
     if (text_.size() > kMaxRequest) {
-      fail(text_.size(), "the request is longer than 16,384 bytes", "shorten its body");
+      fail(text_.size(), "the request is longer than 65,536 bytes", "shorten its body");
     }
   }
   split_head();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/display.h"
 #include "http/text.h"
 
 namespace flexroom::http {
@@ -461,10 +462,9 @@ std::string PartialAnswer::summary(size_t chars) const {
   const auto plain = [](std::string_view text) {
     std::string out;
     for (const char c : text) {
-      if (c == '\r') continue;
-      out.push_back(c == '\n' || c == '\t' ? ' ' : c >= 0x20 && c < 0x7f ? c : '?');
+      if (c != '\r') out.push_back(c == '\n' || c == '\t' ? ' ' : c);
     }
-    return out;
+    return display(out);
   };
   if (received.empty()) return "nothing of an answer came";
   const std::string line = plain(std::string_view(status_line).substr(0, chars));

@@ -128,10 +128,14 @@ bool has_header(const HeaderLines& header, std::string_view name, std::string_vi
   return false;
 }
 
-void require_content_type(const HeaderLines& header, std::string_view type, AnswerBytes& bytes) {
+void require_content_type(const HeaderLines& header, std::string_view type, AnswerBytes& bytes,
+                          NoType none) {
   const auto lines = lines_named(header, "content-type", bytes);
   if (lines.size() > 1) fail(OutlineFault::kTwice);
-  if (lines.empty()) fail(OutlineFault::kOtherType);
+  if (lines.empty()) {
+    if (none == NoType::kTaken) return;
+    fail(OutlineFault::kOtherType);
+  }
   const Piece first = pieces_of(*lines.front(), bytes).front();
   const Span whole{first.name.begin, first.value ? first.value->end : first.name.end};
   if (!is_word(whole, type, bytes, true)) fail(OutlineFault::kOtherType);

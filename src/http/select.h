@@ -77,8 +77,11 @@ Span select_header(const HeaderLines& header, std::string_view name, std::string
 bool has_header(const HeaderLines& header, std::string_view name, std::string_view before,
                 std::string_view after, AnswerBytes& bytes);
 
+/// Whether an answer may say no type: one that is read for its code alone (tls-in-mpc.md §5.6).
+enum class NoType : uint8_t { kRefused, kTaken };
 /// The one Content-Type is `type` up to a ';', in any case; its parameters are not looked at.
-void require_content_type(const HeaderLines& header, std::string_view type, AnswerBytes& bytes);
+void require_content_type(const HeaderLines& header, std::string_view type, AnswerBytes& bytes,
+                          NoType none = NoType::kRefused);
 
 struct CookieQuery {
   std::string name;

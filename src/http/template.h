@@ -113,17 +113,18 @@ Bytes render(const Template& request, const std::map<std::string, Bytes>& values
 Template template_from_text(std::string_view host, uint16_t port, std::string_view text,
                             const std::vector<Slot>& slots);
 
-inline constexpr size_t kMaxRequest = 16384;
+/// Bytes of a request with its slots at capacity: four records (tls-in-mpc.md §4.3).
+inline constexpr size_t kMaxRequest = 65536;
 
 /// The public validator of tls-in-mpc.md §5.2, run by every party on every template.
 ///
 /// Checks   request line, header grammar, Host = SNI host, framing (one Content-Length equal to the
 ///          body with slots at capacity, no Transfer-Encoding, Expect, Upgrade), unique header
-///          names, at most 16,384 bytes; every slot in a context where its encoded bytes cannot end
-///          the field or change the layout; SigV4 signatures only in the fixed Authorization line;
-///          script slots only in single quotes behind a public https:// prefix (`kOwnScript`, for
-///          the boot loader that is part of this program: in single quotes, or a hex nonce as a
-///          word)
+///          names, at most kMaxRequest bytes; every slot in a context where its encoded bytes
+///          cannot end the field or change the layout; SigV4 signatures only in the fixed
+///          Authorization line; script slots only in single quotes behind a public https:// prefix
+///          (`kOwnScript`, for the boot loader that is part of this program: in single quotes, or a
+///          hex nonce as a word)
 /// Errors   InputError with the place ("request to ..., byte 120, slot token") and the remedy
 enum class ScriptSource : uint8_t { kRecipe, kOwnScript };
 void validate(const Template& request, ScriptSource script = ScriptSource::kRecipe);

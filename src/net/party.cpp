@@ -6,6 +6,7 @@
 
 #include "base/codec.h"
 #include "base/ct.h"
+#include "base/display.h"
 #include "base/secret.h"
 #include "net/abort_reason.h"
 #include "net/coin.h"
@@ -110,10 +111,8 @@ std::pair<Bytes, size_t> Party::receive_frame(PartyId from, std::string_view lab
                         from);
   }
   if (as_text(got) != label) {
-    std::string shown;
-    for (const uint8_t c : got) shown.push_back(c >= 0x21 && c < 0x7f ? static_cast<char>(c) : '?');
     throw ProtocolAbort(AbortCode::kUnexpectedMessage, label,
-                        "got a message '" + shown + "' instead", from);
+                        "got a message '" + display_short(as_text(got)) + "' instead", from);
   }
   ++next_receive_[from];
   const size_t begin = frame.size() - reader.remaining();

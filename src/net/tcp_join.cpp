@@ -22,38 +22,14 @@ using std::chrono::milliseconds;
 
 constexpr std::string_view kHelloMagic = "flexroom mesh/1\n";
 constexpr size_t kHelloBytes = 16 + 4 + 4 + 4 + 32;
-constexpr milliseconds kHandshakeTimeout{10000};
-// A member's first bytes come with its connection, at the latest after a retransmission or two.
-constexpr milliseconds kSilenceTimeout{3000};
 constexpr milliseconds kRetryInterval{300};
 constexpr milliseconds kReportInterval{1000};
 // Members that are there meet within a second or two.
 constexpr milliseconds kQuestionInterval{3000};
 constexpr int kPollMs = 50;
-// Connections that have not shown a member's certificate: all together, and of one address (members
-// behind one translated address join at the same time).
-constexpr size_t kMaxStrangers = 128;
-constexpr size_t kMaxStrangersOfAddress = 32;
-// Of one member's certificate, between handshake and hello.
-constexpr size_t kMaxOfMember = 4;
-// So many are taken in a row before those that are open are looked at.
-constexpr int kAcceptBurst = 64;
-constexpr milliseconds kNoDescriptorPause{200};
 
 void set_option(int fd, int level, int option, int value) {
   setsockopt(fd, level, option, &value, sizeof value);
-}
-
-// A peer whose machine vanished is noticed within about 20 s, also when nothing is sent.
-void tune(int fd) {
-  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-  fcntl(fd, F_SETFD, FD_CLOEXEC);
-  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 5);
-  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 5);
-  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
-  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 20000);
 }
 
 void require_usable(const MeshConfig& config, const Identity& identity) {
@@ -77,6 +53,18 @@ void require_usable(const MeshConfig& config, const Identity& identity) {
 }
 
 }  // namespace
+
+// A peer whose machine vanished is noticed within about 20 s, also when nothing is sent.
+void tune_connection(int fd) {
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 5);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 5);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 20000);
+}
 
 MeshJoin::MeshJoin(const MeshConfig& config, const Identity& identity)
     : config_(config), identity_(identity), context_(identity), slots_(config.members.size()) {
@@ -201,66 +189,6 @@ void MeshJoin::ask_about_order() {
   }
 }
 
-void MeshJoin::accept_all() {
-  for (int burst = 0; burst < kAcceptBurst; ++burst) {
-    SocketAddress address;
-    Socket socket(
-        accept4(listener_.get(), address.get(), &address.size, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!socket.valid()) {
-      // The connection stays in the queue, and the listener readable: wait instead of asking on.
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        next_accept_ = Clock::now() + kNoDescriptorPause;
-      }
-      if (errno == ECONNABORTED) continue;
-      return;
-    }
-    tune(socket.get());
-    auto attempt = std::make_unique<Attempt>();
-    attempt->inbound = true;
-    attempt->from = address.text();
-    attempt->address = address.key();
-    attempt->deadline = Clock::now() + kSilenceTimeout;
-    attempt->wants = POLLIN;
-    attempt->socket = std::move(socket);
-    attempt->state = Attempt::State::kSilent;
-    make_room(attempt->address);
-    inbound_.push_back(std::move(attempt));
-  }
-}
-
-// One more connection comes from `address`.
-void MeshJoin::make_room(const std::string& address) {
-  using State = Attempt::State;
-  size_t all = 0, of_address = 0;
-  Attempt *least = nullptr, *least_of_address = nullptr;
-  // inbound_ is in order of age.
-  for (const auto& attempt : inbound_) {
-    if (attempt->state != State::kSilent && attempt->state != State::kHandshake) continue;
-    const bool same = attempt->address == address;
-    ++all;
-    of_address += same ? 1 : 0;
-    if (least == nullptr || attempt->state < least->state) least = attempt.get();
-    if (same && (least_of_address == nullptr || attempt->state < least_of_address->state)) {
-      least_of_address = attempt.get();
-    }
-  }
-  if (of_address >= kMaxStrangersOfAddress) {
-    drop(*least_of_address, "its address has more than " + std::to_string(kMaxStrangersOfAddress) +
-                                " connections that show no member's certificate");
-  } else if (all >= kMaxStrangers) {
-    drop(*least, "more than " + std::to_string(kMaxStrangers) +
-                     " connections show no member's certificate");
-  }
-}
-
-// Its descriptor goes at once, the rest in settle_inbound().
-void MeshJoin::drop(Attempt& attempt, std::string problem) {
-  attempt.state = Attempt::State::kFailed;
-  attempt.problem = std::move(problem);
-  attempt.ssl.reset();
-  attempt.socket.reset(-1);
-}
-
 void MeshJoin::start_connecting(PartyId peer) {
   Slot& slot = slots_[peer];
   slot.next_try = Clock::now() + kRetryInterval;
@@ -276,7 +204,7 @@ void MeshJoin::start_connecting(PartyId peer) {
     slot.problem = std::strerror(errno);
     return;
   }
-  tune(socket.get());
+  tune_connection(socket.get());
   if (connect(socket.get(), address.get(), address.size) != 0 && errno != EINPROGRESS) {
     slot.problem = std::strerror(errno);
     return;
@@ -319,24 +247,6 @@ void MeshJoin::drive(Attempt& attempt) {
                                                       : "no complete handshake within 10 s";
     attempt.state = State::kFailed;
   }
-}
-
-// The first bytes are there: it gets TLS state and the time of a handshake.
-bool MeshJoin::drive_silent(Attempt& attempt) {
-  uint8_t first = 0;
-  const ssize_t n = ::recv(attempt.socket.get(), &first, 1, MSG_PEEK);
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-  if (n <= 0) {
-    drop(attempt, "connection closed");
-    return false;
-  }
-  for (PartyId j = 0; j < config_.members.size(); ++j) {
-    if (j != config_.self) attempt.pins.accepted.push_back(config_.members[j].fingerprint);
-  }
-  attempt.ssl = context_.endpoint(attempt.socket.get(), true, &attempt.pins);
-  attempt.state = Attempt::State::kHandshake;
-  attempt.deadline = Clock::now() + kHandshakeTimeout;
-  return true;
 }
 
 bool MeshJoin::drive_connect(Attempt& attempt) {
@@ -394,28 +304,6 @@ bool MeshJoin::drive_handshake(Attempt& attempt) {
   }
   if (wrong_pin) attempt.problem = "certificate is not that of a member who should connect here";
   return false;
-}
-
-void MeshJoin::identify(Attempt& attempt) {
-  FLEXROOM_ASSERT(attempt.pins.seen.has_value());
-  if (!attempt.inbound) return;
-  attempt.peer = config_.self;
-  for (PartyId j = 0; j < config_.members.size(); ++j) {
-    if (config_.members[j].fingerprint == *attempt.pins.seen) attempt.peer = j;
-  }
-  FLEXROOM_ASSERT(attempt.peer != config_.self);  // its pin was accepted
-  attempt.asks = attempt.peer < config_.self;
-  // A member's own time for the hello, whatever strangers do meanwhile; only its own later
-  // connections take the place of earlier ones.
-  attempt.deadline = Clock::now() + kHandshakeTimeout;
-  size_t of_member = 0;
-  Attempt* oldest = nullptr;
-  for (const auto& other : inbound_) {
-    if (other->state != Attempt::State::kHello || other->peer != attempt.peer) continue;
-    if (oldest == nullptr) oldest = other.get();
-    ++of_member;
-  }
-  if (of_member >= kMaxOfMember) drop(*oldest, "a newer connection of this member came");
 }
 
 Bytes MeshJoin::hello() const {
@@ -478,32 +366,6 @@ void MeshJoin::check_hello(Attempt& attempt) {
     differ("room parameters differ: " + name + " has " + to_hex(room).substr(0, 16) +
            "..., this member " + to_hex(config_.room_digest).substr(0, 16) +
            "...; make room.toml and the version identical at every member");
-  }
-}
-
-// The latest connection of a member wins: it may have been restarted meanwhile.
-void MeshJoin::settle_inbound() {
-  for (auto it = inbound_.begin(); it != inbound_.end();) {
-    Attempt& attempt = **it;
-    const bool over =
-        attempt.state == Attempt::State::kDone || attempt.state == Attempt::State::kFailed;
-    if (over && attempt.asks) {  // it was told, and knows us
-      it = inbound_.erase(it);
-    } else if (attempt.state == Attempt::State::kDone) {
-      slots_[attempt.peer].link = std::move(*it);
-      it = inbound_.erase(it);
-    } else if (attempt.state == Attempt::State::kFailed) {
-      std::string problem = "a connection from " + attempt.from + " failed: " + attempt.problem;
-      if (attempt.pins.seen) {
-        problem += " (it showed the certificate " + fingerprint_text(*attempt.pins.seen) + ")";
-      }
-      for (PartyId j = config_.self + 1; j < slots_.size(); ++j) {
-        if (!slots_[j].link) slots_[j].problem = problem;
-      }
-      it = inbound_.erase(it);
-    } else {
-      ++it;
-    }
   }
 }
 

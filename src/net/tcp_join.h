@@ -14,6 +14,10 @@
 
 namespace flexroom::net {
 
+/// A connected socket as links are: not blocking, not inherited, no delay, and a peer that is gone
+/// is noticed.
+void tune_connection(int fd);
+
 struct JoinedPeer {
   PartyId id = 0;
   OpensslPtr<SSL> ssl;
@@ -41,6 +45,7 @@ class MeshJoin {
 
  private:
   using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::milliseconds kHandshakeTimeout{10000};
 
   /// One connection on its way: TCP, TLS, then one hello of fixed length each way.
   struct Attempt {

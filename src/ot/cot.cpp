@@ -73,6 +73,19 @@ BlockVec truncated(BlockVec&& all, size_t count) {
 
 }  // namespace
 
+uint64_t CotBatch::begin(size_t cots, size_t key_bits) {
+  FLEXROOM_ASSERT(cots > 0 && count == 0);
+  count = cots;
+  blocks = blocks_for(cots);
+  const uint64_t base = first_of_run(next_block, blocks + 1);
+  next_block = base + blocks + 1;
+  rows = BlockVec(kRows * blocks, BlockVec::uninitialised);
+  last_rows = BlockVec(kRows);
+  key_rows = BlockVec(key_bits * blocks);
+  last_key_rows = BlockVec(key_bits);
+  return base;
+}
+
 CotReceiver::CotReceiver(net::Party& party, PartyId sender, const PairSeeds& seeds, uint16_t lane)
     : party_(party),
       sender_(sender),
@@ -84,11 +97,11 @@ CotReceiver::CotReceiver(net::Party& party, PartyId sender, const PairSeeds& see
 void CotReceiver::fill_choices(std::optional<ByteView> choices, size_t count) {
   if (!choices) return;  // u := u_0, copied while rows are made
   FLEXROOM_ASSERT(choices->size() == (count + 7) / 8);
-  Block& tail = choices_[blocks_ - 1];
+  Block& tail = choices_[batch_.blocks - 1];
   tail = party_.prg().next_block();
   const Block fresh = tail;
   std::memcpy(static_cast<void*>(choices_.data()), choices->data(), choices->size());
-  for (size_t t = count; t < 128 * blocks_; ++t) {
+  for (size_t t = count; t < 128 * batch_.blocks; ++t) {
     const auto place = static_cast<unsigned>(t % 128);
     tail.set_bit(place, fresh.bit(place));
   }
@@ -97,17 +110,9 @@ void CotReceiver::fill_choices(std::optional<ByteView> choices, size_t count) {
 
 void CotReceiver::send_corrections(size_t count, std::optional<ByteView> choices,
                                    std::optional<KeyTreesOwner> key) {
-  FLEXROOM_ASSERT(count > 0 && count_ == 0);
-  count_ = count;
   key_ = std::move(key);
-  blocks_ = blocks_for(count);
-  const uint64_t base = first_of_run(next_block_, blocks_ + 1);
-  next_block_ = base + blocks_ + 1;
-  rows_ = BlockVec(kRows * blocks_, BlockVec::uninitialised);
-  choices_ = BlockVec(blocks_);
-  last_rows_ = BlockVec(kRows);
-  key_rows_ = BlockVec(key_bits() * blocks_);
-  last_key_rows_ = BlockVec(key_bits());
+  const uint64_t base = batch_.begin(count, key_bits());
+  choices_ = BlockVec(batch_.blocks);
   fill_choices(choices, count);
 
   const size_t trees = shape_.num_trees();
@@ -128,18 +133,18 @@ void CotReceiver::send_corrections(size_t count, std::optional<ByteView> choices
     key_->streams_.expand(first, length, key_rows, sums.data());  // of this batch alone: from 0
     correct(0, key_trees(), length, u);
   };
-  for (size_t at = 0; at < blocks_;) {
-    const Piece piece = piece_at(at, blocks_);
+  for (size_t at = 0; at < batch_.blocks;) {
+    const Piece piece = piece_at(at, batch_.blocks);
     message =
         BlockVec(piece.message_blocks(trees - skipped + key_trees()), BlockVec::uninitialised);
     filled = 0;
     for_chunks(piece.length, [&](size_t offset, size_t length) {
       const size_t first = piece.first + offset;
-      chunk(first, length, rows_.data() + kRows * first, key_rows_.data() + key_bits() * first,
-            choices_.data() + first);
+      chunk(first, length, batch_.rows.data() + kRows * first,
+            batch_.key_rows.data() + key_bits() * first, choices_.data() + first);
     });
     if (piece.last) {
-      chunk(blocks_, 1, last_rows_.data(), last_key_rows_.data(), &last_choices_);
+      chunk(batch_.blocks, 1, batch_.last_rows.data(), batch_.last_key_rows.data(), &last_choices_);
     }
     net::send_blocks(party_, sender_, labels(key_.has_value()).corrections, message.span());
     at += piece.length;
@@ -147,7 +152,7 @@ void CotReceiver::send_corrections(size_t count, std::optional<ByteView> choices
 }
 
 BlockVec CotReceiver::answer() {
-  FLEXROOM_ASSERT(count_ > 0);
+  FLEXROOM_ASSERT(batch_.count > 0);
   Block seed;
   net::receive_blocks(party_, sender_, labels(key_.has_value()).seed, {&seed, 1});
   const math::ChiStream chi(seed);
@@ -158,10 +163,10 @@ BlockVec CotReceiver::answer() {
   chi.accumulate(u_sum, 0, choices_.span());
   u_sum.add(last_choices_);
   BlockVec scratch(kRows * kChunkBlocks);
-  for_chunks(blocks_, [&](size_t first, size_t length) {
-    Block* const rows = rows_.data() + kRows * first;
+  for_chunks(batch_.blocks, [&](size_t first, size_t length) {
+    Block* const rows = batch_.rows.data() + kRows * first;
     combine_rows(chi, first, length, rows, row_sums);
-    combine_rows(chi, first, length, key_rows_.data() + key_bits() * first, key_sums);
+    combine_rows(chi, first, length, batch_.key_rows.data() + key_bits() * first, key_sums);
     // Pin: row 0 becomes u, so that bit0(M) = u; row 1 too if the sender is P_1, else zero (§2.1).
     const size_t row = length * sizeof(Block);
     std::memcpy(static_cast<void*>(rows), choices_.data() + first, row);
@@ -175,15 +180,15 @@ BlockVec CotReceiver::answer() {
   BlockVec message(1 + sums.size());
   message[0] = u_sum.value();
   for (size_t r = 0; r < sums.size(); ++r) {
-    sums[r].add(r < kRows ? last_rows_[r] : last_key_rows_[r - kRows]);
+    sums[r].add(r < kRows ? batch_.last_rows[r] : batch_.last_key_rows[r - kRows]);
     message[1 + r] = sums[r].value();
   }
   net::send_blocks(party_, sender_, labels(key_.has_value()).answer, message.span());
-  last_rows_ = BlockVec();
-  last_key_rows_ = BlockVec();
+  batch_.last_rows = BlockVec();
+  batch_.last_key_rows = BlockVec();
   key_.reset();
   choices_ = BlockVec();
-  return truncated(std::move(rows_), std::exchange(count_, 0));
+  return truncated(std::move(batch_.rows), std::exchange(batch_.count, 0));
 }
 
 CotSender::CotSender(net::Party& party, PartyId receiver, const PairSeeds& seeds,
@@ -196,16 +201,8 @@ CotSender::CotSender(net::Party& party, PartyId receiver, const PairSeeds& seeds
               session_of(party, party.id(), receiver, lane)) {}
 
 void CotSender::receive_corrections(size_t count, bool chosen, std::optional<KeyTreesHolder> key) {
-  FLEXROOM_ASSERT(count > 0 && count_ == 0);
-  count_ = count;
   key_ = std::move(key);
-  blocks_ = blocks_for(count);
-  const uint64_t base = first_of_run(next_block_, blocks_ + 1);
-  next_block_ = base + blocks_ + 1;
-  rows_ = BlockVec(kRows * blocks_, BlockVec::uninitialised);
-  last_rows_ = BlockVec(kRows);
-  key_rows_ = BlockVec(key_bits() * blocks_);
-  last_key_rows_ = BlockVec(key_bits());
+  const uint64_t base = batch_.begin(count, key_bits());
 
   const size_t trees = shape_.num_trees();
   const size_t skipped = chosen ? 0 : 1;
@@ -233,17 +230,18 @@ void CotSender::receive_corrections(size_t count, bool chosen, std::optional<Key
     key_->streams_.expand(first, length, key_rows, sums.data());
     correct(key_->shape(), key_->key_[0], 0, length, key_rows);
   };
-  for (size_t at = 0; at < blocks_;) {
-    const Piece piece = piece_at(at, blocks_);
+  for (size_t at = 0; at < batch_.blocks;) {
+    const Piece piece = piece_at(at, batch_.blocks);
     message =
         BlockVec(piece.message_blocks(trees - skipped + key_trees()), BlockVec::uninitialised);
     taken = 0;
     net::receive_blocks(party_, receiver_, labels(key_.has_value()).corrections, message.span());
     for_chunks(piece.length, [&](size_t offset, size_t length) {
       const size_t first = piece.first + offset;
-      chunk(first, length, rows_.data() + kRows * first, key_rows_.data() + key_bits() * first);
+      chunk(first, length, batch_.rows.data() + kRows * first,
+            batch_.key_rows.data() + key_bits() * first);
     });
-    if (piece.last) chunk(blocks_, 1, last_rows_.data(), last_key_rows_.data());
+    if (piece.last) chunk(batch_.blocks, 1, batch_.last_rows.data(), batch_.last_key_rows.data());
     at += piece.length;
   }
   // Only now that every correction of the batch is fixed.
@@ -258,16 +256,16 @@ bool CotSender::key_bit_of_row(size_t row) const {
 }
 
 void CotSender::receive_answer() {
-  FLEXROOM_ASSERT(count_ > 0 && !difference_);
+  FLEXROOM_ASSERT(batch_.count > 0 && !difference_);
   const math::ChiStream chi(seed_);
   std::vector<math::GfSum> sums(kRows + key_bits());
   const std::span<math::GfSum> row_sums(sums.data(), kRows),
       key_sums(sums.data() + kRows, key_bits());
   BlockVec scratch(kRows * kChunkBlocks);
-  for_chunks(blocks_, [&](size_t first, size_t length) {
-    Block* const rows = rows_.data() + kRows * first;
+  for_chunks(batch_.blocks, [&](size_t first, size_t length) {
+    Block* const rows = batch_.rows.data() + kRows * first;
     combine_rows(chi, first, length, rows, row_sums);
-    combine_rows(chi, first, length, key_rows_.data() + key_bits() * first, key_sums);
+    combine_rows(chi, first, length, batch_.key_rows.data() + key_bits() * first, key_sums);
     // Pin: bits 0 and 1 of K are 0. With those of M this enforces bits 0 and 1 of Delta, whatever
     // the sender used.
     std::memset(static_cast<void*>(rows), 0, 2 * length * sizeof(Block));
@@ -277,7 +275,7 @@ void CotSender::receive_answer() {
   net::receive_blocks(party_, receiver_, labels(key_.has_value()).answer, message.span());
   Block difference;
   for (size_t r = 0; r < sums.size(); ++r) {
-    sums[r].add(r < kRows ? last_rows_[r] : last_key_rows_[r - kRows]);
+    sums[r].add(r < kRows ? batch_.last_rows[r] : batch_.last_key_rows[r - kRows]);
     const Block diff = sums[r].value() ^ message[1 + r] ^ select(key_bit_of_row(r), message[0]);
     difference = _mm_or_si128(difference.m(), diff.m());
   }
@@ -286,18 +284,18 @@ void CotSender::receive_answer() {
 
 BlockVec CotSender::finish() {
   FLEXROOM_ASSERT(difference_.has_value());
-  last_rows_ = BlockVec();
-  last_key_rows_ = BlockVec();
+  batch_.last_rows = BlockVec();
+  batch_.last_key_rows = BlockVec();
   key_.reset();  // its trees serve no other batch
-  const size_t count = std::exchange(count_, 0);
+  const size_t count = std::exchange(batch_.count, 0);
   const Block difference = *std::exchange(difference_, std::nullopt);
   if (!ct_equal(difference, Block())) {
-    rows_ = BlockVec();
-    key_rows_ = BlockVec();
+    batch_.rows = BlockVec();
+    batch_.key_rows = BlockVec();
     throw ProtocolAbort(AbortCode::kRowCheck, "cot/row check",
                         "the corrections are not those of one bit vector", receiver_);
   }
-  return truncated(std::move(rows_), count);
+  return truncated(std::move(batch_.rows), count);
 }
 
 }  // namespace flexroom::ot

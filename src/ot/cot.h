@@ -10,6 +10,20 @@
 
 namespace flexroom::ot {
 
+/// What both ends of a batch hold in the same shape, and where it stands in their streams.
+struct CotBatch {
+  uint64_t next_block = 0;  // of all streams
+  size_t count = 0;         // of the batch under way, 0 if none
+  size_t blocks = 0;        // 128-column chunks used, without the sacrificed one
+  BlockVec rows;            // by chunks of kChunkBlocks: [chunk][row][block]
+  BlockVec last_rows;       // sacrificed columns [128]
+  BlockVec key_rows, last_key_rows;
+
+  /// Slabs for so many COTs and rows of a masking key. Returns where its streams begin; they move
+  /// on before anything is sent.
+  uint64_t begin(size_t cots, size_t key_bits);
+};
+
 /// Correlated OT of one direction of one pair in one session: K at the sender, M and choice bits u
 /// at the receiver with M = K + u * Delta; bits 0 and 1 of both are pinned (§2.1).
 ///
@@ -40,7 +54,7 @@ class CotReceiver {
   BlockVec answer();
   /// The key rows N of the batch that was answered last: by chunks of kChunkBlocks,
   /// [chunk][row][block], columns beyond `count` random. Neither transposed nor pinned.
-  BlockVec take_key_rows() { return std::move(key_rows_); }
+  BlockVec take_key_rows() { return std::move(batch_.key_rows); }
 
  private:
   size_t key_bits() const { return key_ ? key_->shape().key_bits : 0; }
@@ -51,15 +65,10 @@ class CotReceiver {
   PartyId sender_;
   PprfShape shape_;
   LeafExpander leaves_;
-  uint64_t next_block_ = 0;  // of all streams
-  size_t count_ = 0;         // of the batch under way, 0 if none
-  size_t blocks_ = 0;        // 128-column chunks used, without the sacrificed one
-  BlockVec rows_;            // by chunks of kChunkBlocks: [chunk][row][block]
-  BlockVec choices_;         // u [blocks_]
-  BlockVec last_rows_;       // sacrificed columns [128]
+  CotBatch batch_;
+  BlockVec choices_;  // u [blocks of the batch]
   Block last_choices_;
   std::optional<KeyTreesOwner> key_;  // of the batch under way
-  BlockVec key_rows_, last_key_rows_;
 };
 
 class CotSender {
@@ -75,7 +84,7 @@ class CotSender {
   /// Verifies the answer (class A: the caller notes it, verdict.h). Returns K [count].
   BlockVec finish();
   /// The key rows L of the batch that was finished last, as CotReceiver::take_key_rows().
-  BlockVec take_key_rows() { return std::move(key_rows_); }
+  BlockVec take_key_rows() { return std::move(batch_.key_rows); }
 
  private:
   size_t key_bits() const { return key_ ? key_->shape().key_bits : 0; }
@@ -87,15 +96,10 @@ class CotSender {
   PprfShape shape_;
   const Block& delta_;
   LeafExpander leaves_;
-  uint64_t next_block_ = 0;
-  size_t count_ = 0;
-  size_t blocks_ = 0;
+  CotBatch batch_;
   Block seed_;
-  BlockVec rows_;
-  BlockVec last_rows_;
   std::optional<KeyTreesHolder> key_;  // of the batch under way
-  BlockVec key_rows_, last_key_rows_;
-  std::optional<Block> difference_;  // zero if the answer is right
+  std::optional<Block> difference_;    // zero if the answer is right
 };
 
 }  // namespace flexroom::ot

@@ -13,10 +13,14 @@ namespace flexroom::prep {
 /// it are void, and stored shares are pinned when they are loaded (§8.1). 2: triples from buckets.
 /// 3: masked triples (engine-v2.md); all else is as in 2. Not spoken any more, its triples are
 /// used. 4: masked triples as in 3, but commitments leave early and batches have other lengths, so
-/// the messages come in another order. A room speaks the number of its triples.
-inline constexpr uint16_t kProtocol = 2;
+/// the messages come in another order. 5 and 6: triples as in 2 and 4, and each garbled instance
+/// has an evaluator of its own (boolean-engine.md §6.7). A room speaks the number of its triples:
+/// of 2 and 4 only what lies in a pool is used, which knows no evaluator.
+inline constexpr uint16_t kFirstBucketProtocol = 2;
 inline constexpr uint16_t kFirstMaskedProtocol = 3;
-inline constexpr uint16_t kMaskedProtocol = 4;
+inline constexpr uint16_t kEarlyMaskedProtocol = 4;
+inline constexpr uint16_t kProtocol = 5;
+inline constexpr uint16_t kMaskedProtocol = 6;
 
 constexpr uint16_t protocol_number(TripleProtocol triples) {
   return triples == TripleProtocol::kMasked ? kMaskedProtocol : kProtocol;
@@ -24,7 +28,8 @@ constexpr uint16_t protocol_number(TripleProtocol triples) {
 /// Whether what was made under that number is used by this program, in a room of any triples: an
 /// item of a pool says nothing of how it was made.
 constexpr bool is_usable_protocol(uint16_t number) {
-  return number == kProtocol || number == kFirstMaskedProtocol || number == kMaskedProtocol;
+  return number == kFirstBucketProtocol || number == kFirstMaskedProtocol ||
+         number == kEarlyMaskedProtocol || number == kProtocol || number == kMaskedProtocol;
 }
 
 inline constexpr size_t kHelloNonceBytes = 32;

@@ -55,6 +55,9 @@ class SessionPrep : public Source {
   /// count of its own (engine-v2.md, Q5).
   void stock_triples(size_t count);
   size_t triples_in_stock() const { return stock_size_; }
+  /// From here on one stock follows the other: what is used up of one of up to 160 MB keeps its
+  /// memory for the next, where it else goes back to the system beyond 48 MB.
+  void expect_more() { followed_ = true; }
 
  private:
   struct Live;
@@ -82,6 +85,7 @@ class SessionPrep : public Source {
 
   std::deque<AndTriples> stock_;
   size_t stock_size_ = 0;
+  bool followed_ = false;
   std::vector<VecTriple> zero_test_products_;
 };
 

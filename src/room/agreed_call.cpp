@@ -35,17 +35,17 @@ void make_triples(Joined& joined, agent::Timeline& timeline, const CallWork& wor
   const uint64_t missing = session.triples_to_make(work.ands());
   const auto name = [](std::string_view phase) { return std::string(phase); };
   const double key = cost(kGarble + kEvaluate, work.signing_key_ands);
-  joined.expect({{name(agent::phase::kTriples), cost(kTriple, missing)},
-                 {name(agent::phase::kSigningKey), key > 0 ? kFixed + key : 0},
-                 {std::string(work.first_phase), cost(kGarble, work.first_ands)},
-                 {name(agent::phase::kToken), kFixed},
-                 {name(agent::phase::kGarbleHandshake), cost(kGarble, work.handshake_ands)},
-                 {name(agent::phase::kPowers), cost(kPower, work.request_bytes / 16)},
-                 {name(agent::phase::kGarbleRequest), cost(kGarble, work.request_ands)},
-                 {name(agent::phase::kGarbleAnswer), cost(kGarble, work.answer_ands)},
-                 {name(agent::phase::kHandshakeKeys), cost(kEvaluate, work.handshake_ands)},
-                 {name(agent::phase::kRequest), cost(kEvaluate, work.request_ands)},
-                 {name(agent::phase::kAnswer), kFixed, true}});
+  joined.expect(
+      {{name(agent::phase::kTriples), cost(kTriple, missing)},
+       {name(agent::phase::kSigningKey), key > 0 ? kFixed + key : 0},
+       {std::string(work.first_phase), cost(kGarble, work.first_ands)},
+       {name(agent::phase::kToken), kFixed},
+       {name(agent::phase::kPowers), cost(kPower, work.request_bytes / 16)},
+       {name(agent::phase::kGarble), cost(kGarble, work.handshake_ands + work.request_ands)},
+       {name(agent::phase::kGarbleAnswer), cost(kGarble, work.answer_ands)},
+       {name(agent::phase::kHandshakeKeys), cost(kEvaluate, work.handshake_ands)},
+       {name(agent::phase::kRequest), cost(kEvaluate, work.request_ands)},
+       {name(agent::phase::kAnswer), kFixed, true}});
   timeline.begin(agent::phase::kTriples, missing);
   session.reserve_triples(work.ands());
 }

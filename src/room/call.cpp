@@ -256,7 +256,7 @@ CallPlan plan_call(Room& opened, const CallRequest& request) {
         state, session::of_this_room(
                    state, room::call_proposal(config, recipe, call, secrets, wanted.key))));
     plan.address = call.address;
-    plan.group = to_string(provider.group);
+    plan.group = to_string(provider.groups);
     plan.suite = provider.tls.suite->setting;
     for (const CallSlot& slot : call.slots) {
       plan.slots.push_back({slot.slot.name, describe_slot(slot.slot, secrets)});

@@ -2,29 +2,25 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/codec.h"
-#include "call/loader.h"
-#include "call/script_text.h"
 #include "room/access.h"
+#include "room/classic_job.h"
 #include "room/failure.h"
 #include "room/flow_task.h"
 #include "room/named_secrets.h"
-#include "room/run_proposal.h"
+#include "room/runs.h"
 #include "room/script_begin.h"
 #include "room/shipped_flows.h"
 
 namespace flexroom::room {
 namespace {
 
-// Of the shipped file.
-constexpr const char* kFile = "run-script-classic.toml";
-constexpr const char* kUserData = "user-data";
-constexpr const char* kInstanceType = "instance-type";
-constexpr const char* kInstance = "instance-id";
-
 constexpr size_t kSeedBytes = 32, kMostDetail = 500;
+// Of the step that starts the machine: what it leaves.
+constexpr std::string_view kMachineLeft = "an instance";
 constexpr uint32_t kDigestDigits = 2 * sizeof(Digest);
 
 /// The job and its run, beside the flow.
@@ -36,11 +32,11 @@ class ClassicRun final : public FlowTask {
 
   std::string command() const override { return "run-script --classic"; }
   void read(const flow::Flow& file) override;
-  std::map<std::string, std::string> arguments() const override;
-  const BootScript* script() const override { return &boot_; }
+  std::map<std::string, std::string> arguments() const override { return job_.arguments(); }
+  const BootScript* script() const override { return &job_.boot; }
   SecretBytes own_private() const override;
   void meet(Joined& joined, const flow::RunId& open) override;
-  void show(agreement::Proposal& proposal) const override;
+  void show(agreement::Proposal& proposal) const override { job_.show(proposal, room(), armed_); }
   void approved(const Digest& proposal, const flow::Outlook& outlook) override;
   void told(const flow::LogLine& line,
             const std::map<std::string, std::string>& opened) noexcept override;
@@ -49,108 +45,64 @@ class ClassicRun final : public FlowTask {
 
  private:
   const RoomConfig& room() const { return state_.room(); }
-  void take_key() { key_ = key_of_job(state_, job_, names_key_); }
   Prg keys_of(const flow::RunId& run);
-  void take_terms(std::vector<PublicLinks> links);
   /// Which run all go on with, as this member's disk and the others' words have it.
   flow::RunId open_run(const flow::RunId& own);
   void compare_records();
+  std::string met_words() const;
+  std::string way_out() const;
+  [[noreturn]] void refuse_stopped(const std::string& who) const;
   void begin_record(const Digest& proposal, const flow::RunId& run);
-  std::string loader_digest() const;
-  std::string machine_digest() const;
   bool is_started(const flow::Outlook& outlook) const;
   void take_instance(const std::map<std::string, std::string>& opened);
+  void take_instance_of_room();
+  uint32_t id_version();
+  void close_done();
+  RunStarted started();
+  [[noreturn]] void end_gone();
   void write_down() noexcept;
 
   Session& session_;
   const RunScriptRequest& request_;
-  JobConfig job_;
+  session::MemberState& state_;
+  ClassicJob job_;
   LinksConfig links_;
   const std::string place_;
-  session::MemberState& state_;
   runs::RunHistory history_;
-  const bool names_key_;
-  KeyOfJob key_;
-  std::string script_, prefix_;
+  std::string prefix_;
   std::set<std::string> behind_;  // steps of the main line behind the machine's start
-  std::string start_;             // the step that starts it
   Joined* joined_ = nullptr;
   SecretBytes seed_;
   std::optional<OwnLinks> own_;
-  RunScriptTerms terms_;
-  BootScript boot_;
   bool carries_ = false;
   flow::RunId met_;       // the run that goes on, or none
   bool armed_ = false;    // its StartEC2Instance was, at some member: a machine may run
   bool is_same_ = false;  // all have the same record of it, of a machine that gets the same
   std::optional<runs::Run> run_;
   std::string not_written_;
+  bool committed_ = false;  // the flow has the machine's id, not this member's answer alone
 };
 
 ClassicRun::ClassicRun(Session& session, const RunScriptRequest& request)
     : session_(session),
       request_(request),
-      job_(JobConfig::load(request.job)),
-      links_(good_links(session, request.links, job_)),
-      place_(request.links.string()),
       state_(Access::state(session)),
-      history_(history_of(state_)),
-      names_key_(job_.names_key()) {
-  if (!job_.instance_profile.empty()) {
-    throw InputError(job_.file.string(),
-                     "names an instance_profile, which the ten calls do not use",
-                     "leave it out, or run it without --classic");
-  }
-  (void)room().provider_for(job_.provider, ec2_host(job_.region));
-  take_key();
-  script_ = agreed_script(job_, room(), Access::cancel(session));
+      job_(state_, request.job, Access::cancel(session)),
+      links_(good_links(session, request.links, job_.job)),
+      place_(request.links.string()),
+      history_(history_of(state_)) {
   for (const auto& one : history_.damaged()) Access::decider(session).note(one.text);
-  take_terms(terms_of_plan(room(), job_, links_, place_).links);
+  job_.take_links(terms_of_plan(room(), job_.job, links_, place_).links);
 }
 
-void ClassicRun::take_terms(std::vector<PublicLinks> links) {
-  terms_.job = job_;
-  terms_.links = std::move(links);
-  boot_ = {kUserData, user_data(job_, terms_.links)};
-}
-
-/// The file's own words are not the job's: where they differ nothing of the job is done otherwise
-/// than it says.
 void ClassicRun::read(const flow::Flow& file) {
-  const std::string place = job_.file.string();
-  if (file.provider != job_.provider) {
-    throw InputError(
-        place,
-        fmt::format("is for provider '{}', {} for '{}'", job_.provider, kFile, file.provider),
-        "run it without --classic");
-  }
-  file.each_step([&](const flow::Step& step) {
-    if (step.sign_service.empty() || step.sign_region == job_.region) return;
-    throw InputError(
-        place, fmt::format("is for region {}, {} for {}", job_.region, kFile, step.sign_region),
-        "run it without --classic");
-  });
+  job_.require_fits(file);
   prefix_ = file.prefix;
-  const std::string own = flow::name_in_room(file.prefix, file.key + "/secret");
-  if (!names_key_ && job_.secret != own) {
-    throw InputError(
-        place,
-        fmt::format("names no key: the room's is {}, the calls sign with {}", job_.secret, own),
-        "name the key and its access_key_id in the job");
-  }
+  bool behind = false;
   for (const flow::Step& step : file.lines.front().steps) {
-    if (!start_.empty()) behind_.insert(step.name);
-    if (step.open(kInstance) != nullptr) start_ = step.name;
+    if (behind) behind_.insert(step.name);
+    behind |= step.name == kMachineStep;
   }
-  const bool takes = file.arguments.contains(kUserData) && file.arguments.contains(kInstanceType);
-  if (start_.empty() || !takes) {
-    throw InputError(file.file.string(), "is not the shipped file",
-                     "install it beside this program again");
-  }
-}
-
-std::map<std::string, std::string> ClassicRun::arguments() const {
-  return {{kUserData, boot_.text()}, {kInstanceType, job_.instance_type}};
 }
 
 SecretBytes ClassicRun::own_private() const {
@@ -179,62 +131,15 @@ Prg ClassicRun::keys_of(const flow::RunId& run) {
 
 void ClassicRun::meet(Joined& joined, const flow::RunId& open) {
   joined_ = &joined;
-  take_key();  // as it is now that no flow can replace it any more
+  close_done();
+  job_.take_key(state_);  // as it is now that no flow can replace it any more
   met_ = open_run(open);
   Prg prg = keys_of(met_);
   own_.emplace(links_, place_, prg);
   net::Party& party = joined.session().party();
-  take_terms(exchange_links(party, room(), own_->public_part(joined.members()[party.id()])));
-  carries_ = carrier_of(terms_.links) == party.id();
+  job_.take_links(exchange_links(party, room(), own_->public_part(joined.members()[party.id()])));
+  carries_ = carrier_of(job_.terms.links) == party.id();
   compare_records();
-}
-
-void ClassicRun::show(agreement::Proposal& proposal) const {
-  proposal.kind = "run-script (classic)";
-  proposal.title = job_.name;
-  proposal.section("Job");
-  proposal.text("job", job_.name);
-  proposal.text("key", key_.origin.empty()
-                           ? fmt::format("{} (secret {})", job_.access_key_id, job_.secret)
-                           : fmt::format("{} (secret {} v{}, {})", job_.access_key_id, job_.secret,
-                                         key_.secret.version, key_.origin));
-  proposal.text("image", fmt::format("the newest one, as GetAmiID tells it; not {} of the job",
-                                     job_.image_id));
-  proposal.text("deadline",
-                fmt::format("{} minutes, then the machine ends", job_.deadline_minutes));
-  proposal.text("machine costs", machine_cost(job_));
-  proposal.text("training job",
-                "flexroom-RUN, with a machine of its own: neither its cost is in this, nor does "
-                "`stop` end it");
-  if (armed_) {
-    proposal.text("machine",
-                  fmt::format("may run since an earlier session, and no other one is started: its "
-                              "script has SHA-256 {}, its loader {}; nothing is written to links",
-                              job_.script_sha256, loader_digest()));
-  }
-  proposal.text(kUserData,
-                "the boot script; the letters A stand for bytes that one member alone knows, and "
-                "for a nonce");
-  add_script_parts(proposal, room(), terms_, script_);
-}
-
-std::string ClassicRun::loader_digest() const {
-  return to_hex(sha256(as_bytes(loader_text(job_, terms_.links))));
-}
-
-/// All that the machine gets, but each member's private bytes: these follow from the seed and from
-/// the links, and the loader has what they are checked by.
-std::string ClassicRun::machine_digest() const {
-  RandomOracle out("classic machine", RoScope{});
-  for (const std::string& one : {job_.name, job_.provider, job_.region, job_.instance_type,
-                                 job_.script_url, job_.script_sha256, job_.interpreter}) {
-    out.field(one);
-  }
-  for (const std::string& one : job_.arguments) out.field(one);
-  out.field(static_cast<uint64_t>(job_.arguments.size()))
-      .field(static_cast<uint64_t>(job_.deadline_minutes))
-      .field(static_cast<uint64_t>(job_.failure_output_to_all ? 1 : 0));
-  return to_hex(out.field(boot_.text()).field(loader_text(job_, terms_.links)).digest());
 }
 
 /// A member whose run is at its end already goes on with the one that another one names, if it has
@@ -269,26 +174,31 @@ void ClassicRun::compare_records() {
   net::Party& party = joined_->session().party();
   const std::optional<runs::Run> own = history_.find_flow(met_);
   const std::string none(kDigestDigits, '-');
-  const bool is_armed = !met_.empty() && flow_store(state_).armed(met_, start_).has_value();
+  const bool is_armed = !met_.empty() && flow_store(state_).armed(met_, kMachineStep).has_value();
+  const bool is_stopped = own && own->state == runs::RunState::kStopped;
   const std::vector<Bytes> said =
       party.exchange(kLabel, Writer()
                                  .field(own ? own->id : none)
                                  .field(own && !own->machine.empty() ? own->machine : none)
                                  .u8(is_armed ? 1 : 0)
+                                 .u8(is_stopped ? 1 : 0)
                                  .bytes());
   party.echo(kLabel, AbortCode::kDisagreement);
-  const std::string machine = machine_digest();
+  const std::string machine = job_.machine_digest();
   std::string another;  // who has another record
+  std::string stopped;  // who says that it was stopped
   bool same_machine = true;
   for (PartyId j = 0; j < said.size(); ++j) {
     Reader in(said[j], kLabel, j);
     const std::string id = to_text(in.field(kDigestDigits));
     same_machine &= to_text(in.field(kDigestDigits)) == machine;
     armed_ |= in.u8() != 0;
+    if (in.u8() != 0 && stopped.empty()) stopped = joined_->members()[j];
     in.finish();
     if (!own || id != own->id) another = joined_->members()[j];
   }
   is_same_ = own && another.empty() && same_machine;
+  if (!stopped.empty()) refuse_stopped(stopped);
   if (!armed_ || is_same_) return;
   const std::string why =
       !another.empty()
@@ -298,12 +208,28 @@ void ClassicRun::compare_records() {
             "or a member's seed is lost";
   throw flow::FlowStop(
       flow::FlowStop::Kind::kRefused,
-      fmt::format(
-          "the machine of run {} may run already, and {}. Nothing was changed. Run it with the "
-          "job, the script and the links.toml of before at all members, or end it with `flexroom "
-          "flow {} --abandon {}`",
-          met_.empty() ? "that another member names" : met_, why,
-          (shipped_flows() / kFile).string(), met_.empty() ? "RUN" : met_));
+      fmt::format("the machine of run {} may run already, and {}. Nothing was changed. Run it with "
+                  "the job, the script and the links.toml of before at all members, or end it with "
+                  "`{}`",
+                  met_words(), why, way_out()));
+}
+
+std::string ClassicRun::met_words() const {
+  return met_.empty() ? "that another member names" : met_;
+}
+
+std::string ClassicRun::way_out() const {
+  return fmt::format("flexroom run-script {} --classic --abandon {}", request_.job.string(),
+                     met_.empty() ? "RUN" : met_);
+}
+
+/// `stop` found no machine or ended it: no later session of the run starts another one.
+void ClassicRun::refuse_stopped(const std::string& who) const {
+  throw flow::FlowStop(
+      flow::FlowStop::Kind::kRefused,
+      fmt::format("run {} was stopped by agreement, as {} has it. Nothing was changed. End it with "
+                  "`{}`; then the same command begins a new run",
+                  met_words(), who, way_out()));
 }
 
 void ClassicRun::begin_record(const Digest& proposal, const flow::RunId& run) {
@@ -319,9 +245,10 @@ void ClassicRun::begin_record(const Digest& proposal, const flow::RunId& run) {
     before->flow_run.clear();
     history_.update(*before);
   }
-  run_ = begin_run(job_, links_, terms_, state_.rid(), party.scope().sid, place);
+  run_ = begin_run(job_.job, links_, job_.terms, state_.rid(), party.scope().sid, place);
   run_->flow_run = run_->client_token = run;
-  run_->machine = machine_digest();
+  run_->machine = job_.machine_digest();
+  run_->id_before = id_version();
   history_.begin(*run_, links_.result_get_url.value_or(""), seed_.reveal());
 }
 
@@ -330,37 +257,61 @@ bool ClassicRun::is_started(const flow::Outlook& outlook) const {
 }
 
 void ClassicRun::approved(const Digest& proposal, const flow::Outlook& outlook) {
-  terms_.proposal = proposal;
+  job_.terms.proposal = proposal;
   if (armed_ && outlook.id != met_) {
     throw InputError("run " + met_, "is not the run that the members go on with",
                      "end it with --abandon of its flow");
   }
   begin_record(proposal, outlook.id);
   // The key may have been rotated since.
-  run_->access_key_id = job_.access_key_id;
-  run_->secret = job_.secret;
-  const std::string loader = loader_digest();
+  run_->access_key_id = job_.job.access_key_id;
+  run_->secret = job_.job.secret;
+  const std::string loader = job_.loader_digest();
   // What lies at the links of before is what this run put there, or its result; once a machine may
   // run it is never written again.
   if (!armed_ && run_->loader != loader) {
-    try_own_links(session_, history_, *run_, terms_, {links_, place_, carries_});
+    try_own_links(session_, history_, *run_, job_.terms, {links_, place_, carries_});
   }
   run_->loader = loader;
   run_->detail.clear();
   const bool open =
       run_->state == runs::RunState::kUnknown || run_->state == runs::RunState::kNotStarted;
   if (open) run_->state = runs::RunState::kStarting;
-  if (is_started(outlook)) {
-    const auto instance = flow_store(state_).room_value(prefix_, kInstance);
-    if (instance) take_instance({{kInstance, std::string(as_text(instance->bytes.reveal()))}});
-  }
+  if (is_started(outlook)) take_instance_of_room();
   history_.update(*run_);
+}
+
+/// Of the room's instance-id; 0: there is none.
+uint32_t ClassicRun::id_version() {
+  const auto instance = flow_store(state_).room_value(prefix_, kInstance);
+  return instance ? instance->meta.version : 0;
+}
+
+/// The room's is of this run only if it came since: a run whose machine is gone ends without one.
+void ClassicRun::take_instance_of_room() {
+  const auto instance = flow_store(state_).room_value(prefix_, kInstance);
+  if (!instance || instance->meta.version <= run_->id_before) return;
+  take_instance({{kInstance, std::string(as_text(instance->bytes.reveal()))}});
+}
+
+/// Runs whose flow is at its end though no session could write that down: their seeds go.
+void ClassicRun::close_done() {
+  flow::RunStore store = flow_store(state_);
+  for (runs::Run& run : history_.all()) {
+    if (run.flow_run.empty() || run.flow_done) continue;
+    const auto flow = store.run(run.flow_run);
+    if (!store.is_closed(run.flow_run) && !(flow && flow->done)) continue;
+    run.flow_done = true;
+    history_.update(run);
+    history_.forget_seed(run);
+  }
 }
 
 void ClassicRun::take_instance(const std::map<std::string, std::string>& opened) {
   const auto it = opened.find(kInstance);
   if (it == opened.end()) return;
   run_->instance_id = it->second;
+  committed_ = true;
   if (run_->state == runs::RunState::kStarting) run_->state = runs::RunState::kRunning;
 }
 
@@ -385,7 +336,7 @@ void ClassicRun::ended(const flow::RunId& run, const std::string& why, const std
                        const std::map<std::string, std::string>& opened) noexcept {
   if (!run_) return;
   try {
-    if (in_doubt == start_) {
+    if (in_doubt == kMachineStep) {
       run_->state = runs::RunState::kUnknown;
       // By which `stop` ends the machine, though no commit tells of it.
       const auto it = opened.find(kInstance);
@@ -395,25 +346,49 @@ void ClassicRun::ended(const flow::RunId& run, const std::string& why, const std
       run_->state = runs::RunState::kNotStarted;
     }
     run_->flow_done = why.empty();
+    if (run_->flow_done && !committed_) run_->state = runs::RunState::kGone;
     run_->detail = why.substr(0, kMostDetail);
   } catch (...) {
     joined_->note(words_of_caught());
   }
   write_down();
-  // `result` took it while the flow went on.
-  if (run_->flow_done && !run_->result.empty()) history_.forget_link(*run_);
+  if (!run_->flow_done) return;
+  try {
+    // No session draws keys of it any more.
+    history_.forget_seed(*run_);
+    // `result` took it while the flow went on.
+    if (!run_->result.empty()) history_.forget_link(*run_);
+  } catch (...) {
+    joined_->note(words_of_caught());
+  }
+}
+
+/// IdempotentInstanceTerminated, or nothing listed for its token: the flow ended without an id.
+void ClassicRun::end_gone() {
+  Error::Fields fields;
+  fields.kind = "error";
+  fields.exit = Exit::kUnknown;
+  fields.text = fmt::format(
+      "the machine of run {0} was started, and the service lists it no more: it ended before its "
+      "id was known. The run is at its end.\n  -> `flexroom result {0}` looks for what it put, "
+      "`flexroom stop {0}` looks for it once more; the same command begins a new run, with another "
+      "machine",
+      run_->short_id());
+  throw Error(std::move(fields));
 }
 
 RunStarted ClassicRun::run() {
   FlowRequest request;
-  request.file = shipped_flows() / kFile;
+  request.file = shipped_flows() / kClassicFile;
   request.arguments = request_.arguments;
-  if (names_key_) request.key = {job_.secret, job_.access_key_id};
+  request.go_on = request_.go_on;
+  if (job_.names_key) request.key = {job_.job.secret, job_.job.access_key_id};
   (void)run_flow(session_, request, this);
-  if (run_->instance_id.empty()) {
-    throw InputError("run " + run_->short_id(), "is done, and its machine's id is not in the room",
-                     "`flexroom log` says what removed it");
-  }
+  return started();
+}
+
+RunStarted ClassicRun::started() {
+  if (!committed_) end_gone();
   RunStarted out;
   out.run = run_->id;
   out.status = 200;
@@ -425,8 +400,53 @@ RunStarted ClassicRun::run() {
 
 }  // namespace
 
+namespace {
+
+/// As the flow's own commands name it, or as `runs` does.
+flow::RunId flow_run_of(session::MemberState& state, const std::string& run) {
+  if (run.empty() || flow::is_run_id(run)) return run;
+  const runs::Run found = history_of(state).find(run);
+  if (!found.flow_run.empty()) return found.flow_run;
+  throw InputError("run " + found.short_id(), "is none of --classic", "`flexroom runs` lists them");
+}
+
+/// What the flow's end means for the run that it was of.
+void enter_abandoned(session::MemberState& state, const FlowEnd& end) {
+  runs::RunHistory history = history_of(state);
+  std::optional<runs::Run> run = history.find_flow(end.run);
+  if (!run) return;
+  const bool asked = flow_store(state).armed(end.run, kMachineStep).has_value() ||
+                     std::any_of(end.left.begin(), end.left.end(), [](const std::string& one) {
+                       return one.ends_with(kMachineLeft);
+                     });
+  const bool open =
+      run->state == runs::RunState::kStarting || run->state == runs::RunState::kUnknown;
+  if (open) run->state = asked ? runs::RunState::kUnknown : runs::RunState::kNotStarted;
+  run->flow_done = true;
+  if (open) run->detail = "its flow was abandoned";
+  history.update(*run);
+  history.forget_seed(*run);
+}
+
+}  // namespace
+
 RunStarted run_classic(Session& session, const RunScriptRequest& request) {
-  return ClassicRun(session, request).run();
+  RunScriptRequest with = request;
+  with.go_on = flow_run_of(Access::state(session), request.go_on);
+  return ClassicRun(session, with).run();
+}
+
+FlowEnd abandon_classic(Session& session, const RunScriptRequest& request) {
+  FlowRequest flow;
+  flow.file = shipped_flows() / kClassicFile;
+  flow.abandon = flow_run_of(Access::state(session), request.abandon);
+  FlowEnd out = run_flow(session, flow);
+  try {
+    enter_abandoned(Access::state(session), out);
+  } catch (...) {  // it is abandoned all the same
+    Access::decider(session).note(words_of_caught());
+  }
+  return out;
 }
 
 }  // namespace flexroom::room

@@ -18,4 +18,10 @@ namespace flexroom::room {
 /// Errors    Error, as Session::flow()
 RunStarted run_classic(Session& session, const RunScriptRequest& request);
 
+/// Ends the flow of a run (`request.abandon`), and enters into its record what that leaves.
+FlowEnd abandon_classic(Session& session, const RunScriptRequest& request);
+
+/// What run_classic() would have approved, as far as this member knows it, and what it costs.
+RunScriptPlan plan_classic(Room& room, const RunScriptRequest& request);
+
 }  // namespace flexroom::room

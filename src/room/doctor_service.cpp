@@ -53,7 +53,7 @@ class ServiceLook {
     }
     tls::CertificateList look;
     try {
-      look = look_at_service(*stream, service_.host, provider_.group, *provider_.tls.suite);
+      look = look_at_service(*stream, service_.host, provider_.groups, *provider_.tls.suite);
       stream->close();
     } catch (const ProtocolAbort& abort) {
       return of_courier(abort.detail(), tls_remedy());
@@ -106,7 +106,8 @@ class ServiceLook {
     return fmt::format(
         "see that what answers at {} is the service, with TLS 1.3; if it is, set `suite` (now {}) "
         "or `group` (now {}) of provider {} in room.toml to what it takes",
-        text_of(target_), provider_.tls.suite->setting, to_string(provider_.group), provider_.name);
+        text_of(target_), provider_.tls.suite->setting, to_string(provider_.groups),
+        provider_.name);
   }
 
   const RoomConfig& room_;

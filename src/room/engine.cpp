@@ -10,6 +10,7 @@
 #include "boolean/engine.h"
 #include "circuits/aes128.h"
 #include "circuits/sha256.h"
+#include "http/template.h"
 #include "net/tcp_mesh.h"
 #include "net/tcp_stream.h"
 #include "prep/memory_safety.h"
@@ -317,11 +318,11 @@ CircuitOutputs Engine::run(const Circuit& circuit, const CircuitInputs& inputs) 
 namespace {
 
 /// `run` numbers the requests of one engine.
-agent::ConnectionConfig connection_config(const TlsRequest& request, NamedGroup group,
+agent::ConnectionConfig connection_config(const TlsRequest& request, const Groups& groups,
                                           const RoScope& scope, uint64_t run) {
   agent::ConnectionConfig config;
   config.host = request.host;
-  config.group = group;
+  config.groups = groups;
   config.courier = 1;
   config.no_secret = true;
   config.policy = RandomOracle("engine request", scope)
@@ -343,12 +344,12 @@ agent::ConnectionConfig connection_config(const TlsRequest& request, NamedGroup 
 
 ServiceAnswer Engine::request(const TlsRequest& request) {
   State& state = *state_;
-  constexpr size_t kMaxRequest = 16'383;  // one record, with its content type
-  if (request.text.empty() || request.text.size() > kMaxRequest) {
-    refuse("request", "has 1 to 16,383 bytes");
+  if (request.text.empty() || request.text.size() > http::kMaxRequest) {
+    refuse("request", "has 1 to 65,536 bytes");
   }
   const auto group = parse_named_group(request.group);
-  if (!group) refuse("group", "x25519 or p256");
+  if (!group && !request.group.empty()) refuse("group", "x25519, p256, or nothing for both");
+  const Groups groups = group ? Groups{*group} : all_groups();
   agent::Request text;
   text.text = to_bytes(request.text);
   text.method = request.text.substr(0, request.text.find(' '));
@@ -356,7 +357,7 @@ ServiceAnswer Engine::request(const TlsRequest& request) {
   try {
     return state.guarded([&] {
       const agent::ConnectionConfig config =
-          connection_config(request, *group, state.party->scope(), state.runs++);
+          connection_config(request, groups, state.party->scope(), state.runs++);
       text.id = config.policy;
       agent::RequestPlan plan;
       plan.bytes = text.text.size();

@@ -111,8 +111,8 @@ ReadFlow read_flow(session::MemberState& state, const FlowRequest& request, Deci
 /// AND gates of the circuits that were garbled in the phases from `first` on.
 uint64_t ands_garbled(const std::vector<agent::Timeline::Phase>& phases, size_t first) {
   static const std::set<std::string_view> garbled = {
-      agent::phase::kSigningKey,      agent::phase::kSlots,         kEncryptPhase,
-      agent::phase::kGarbleHandshake, agent::phase::kGarbleRequest, agent::phase::kGarbleAnswer};
+      agent::phase::kSigningKey, agent::phase::kSlots,         kEncryptPhase,
+      agent::phase::kGarble,     agent::phase::kGarbleRequest, agent::phase::kGarbleAnswer};
   uint64_t out = 0;
   for (size_t k = first; k < phases.size(); ++k) {
     if (garbled.contains(phases[k].name)) out += phases[k].ands;
@@ -139,7 +139,7 @@ class Running {
         engine_(joined, timeline_, std::move(read.inputs)),
         clock_(joined, Access::hooks(session)),
         decider_(Access::decider(session)),
-        person_(decider_),
+        person_(decider_, [this] { return joined_.state().member().state_dir / "flows" / id_; }),
         fault_(Access::hooks(session) != nullptr ? Access::hooks(session)->fault : nullptr) {}
 
   FlowEnd run() {
@@ -184,6 +184,10 @@ class Running {
   void meet_for_task();
   void drive(flow::FlowRun& run);
   void drive_abandon(flow::FlowRun& run);
+  static std::string step_of(const flow::LogLine& line);
+  store::LogEntry entry_of(const flow::LogLine& line);
+  store::LogEntry note_entry(const std::string& text, int64_t time) const;
+  void record_step(const flow::LogLine& line, const std::function<void()>& commit);
   void note_step(const flow::LogLine& line);
   uint64_t measure(const flow::LogLine& line);
   void note_ending(const flow::Ending& ending);
@@ -211,8 +215,9 @@ class Running {
   std::vector<Phase> steps_;  // what each of them took
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now(),
                                         measured_ = began_;
-  net::Traffic traffic_;  // up to there
-  size_t phases_ = 0;     // of the timeline
+  net::Traffic traffic_;     // up to there
+  uint64_t step_bytes_ = 0;  // of the last step
+  size_t phases_ = 0;        // of the timeline
   std::optional<flow::FlowStop> stop_;
 };
 
@@ -239,7 +244,11 @@ void Running::with_all() {
       {std::move(self), state.db(), state.once(), clock_, engine_, person_,
        [this](const flow::LogLine& line) { note_step(line); }, fault_,
        [this](const flow::Waiting& waiting) { note_wait(waiting); },
-       [this](std::string_view name) { return read_.key ? read_.key->value(name) : std::nullopt; }},
+       [this](std::string_view name) { return read_.key ? read_.key->value(name) : std::nullopt; },
+       [&state](std::string_view name) { return secret_for_flow(state, std::string(name)); },
+       [this](const flow::LogLine& line, const std::function<void()>& commit) {
+         record_step(line, commit);
+       }},
       read_.file, read_.arguments);
   try {
     request_.abandon.empty() ? drive(run) : drive_abandon(run);
@@ -318,34 +327,49 @@ uint64_t Running::measure(const flow::LogLine& line) {
   return since.bytes_sent + since.bytes_received;
 }
 
-/// operations.md (c) "Logged": by this member, as the step was committed by all, or stops the run.
-void Running::note_step(const flow::LogLine& line) {
+std::string Running::step_of(const flow::LogLine& line) {
+  return line.step.empty() ? line.event : fmt::format("{}: {}", line.step, line.event);
+}
+
+store::LogEntry Running::entry_of(const flow::LogLine& line) {
   id_ = line.run;
-  const std::string step =
-      line.step.empty() ? line.event : fmt::format("{}: {}", line.step, line.event);
-  std::string text = step;
+  std::string text = step_of(line);
   if (!line.committed) text += "; stays without a committed answer";
   for (const std::string& kept : line.kept) text += "; kept " + kept;
   for (const auto& [name, digest] : line.opened) {
     text += fmt::format("; opened {} ({})", name, to_hex(digest));
   }
   for (const std::string& name : line.voided) text += "; erased " + name;
-  const uint64_t bytes = measure(line);
-  log_note(fmt::format("{}; {} bytes between members", text, bytes), line.time);
-  joined_.note(fmt::format("{} ({:.1f} s, {:.1f} MB)", step, steps_.back().seconds,
-                           1e-6 * static_cast<double>(bytes)));
+  step_bytes_ = measure(line);
+  return note_entry(fmt::format("{}; {} bytes between members", text, step_bytes_), line.time);
+}
+
+/// operations.md (c) "Logged": by this member, in the transaction in which it commits the step.
+void Running::record_step(const flow::LogLine& line, const std::function<void()>& commit) {
+  joined_.state().log().append_with(entry_of(line), commit);
+}
+
+/// Behind the commit; or the step stops the run, and no commit tells of it.
+void Running::note_step(const flow::LogLine& line) {
+  if (!line.committed) joined_.state().log().append_alone(entry_of(line));
+  joined_.note(fmt::format("{} ({:.1f} s, {:.1f} MB)", step_of(line), steps_.back().seconds,
+                           1e-6 * static_cast<double>(step_bytes_)));
   if (task_ != nullptr) task_->told(line, engine_.opened());
   // Signing keys of the day go with the version that they were derived from.
   if (line.committed) session::erase_orphaned_keys(joined_.state());
 }
 
-void Running::log_note(const std::string& text, int64_t time) {
+store::LogEntry Running::note_entry(const std::string& text, int64_t time) const {
   store::LogEntry entry;
   entry.unix_seconds = static_cast<uint64_t>(time);
   entry.outcome = store::LogOutcome::kNote;
   entry.run = joined_.session().party().scope().sid;
   entry.text = fmt::format("{}: {}", what(), text.substr(0, kMaxNoteChars));
-  joined_.state().log().append_alone(entry);
+  return entry;
+}
+
+void Running::log_note(const std::string& text, int64_t time) {
+  joined_.state().log().append_alone(note_entry(text, time));
 }
 
 /// Before the first thing is erased: a member that is killed has what is left in its log, and no

@@ -18,6 +18,11 @@ void ReleaseJournal::mark(std::string_view kind, ByteView id) {
   session_->mark(kind, id);
 }
 
+void ReleaseJournal::mark_ahead(std::span<const Digest> instances) {
+  FLEXROOM_ASSERT(session_ != nullptr);
+  session_->mark_ahead(instances);
+}
+
 unsigned FlowConnections::ends_at(const std::string& host) const {
   const auto ends = ended_.find(host);
   return ends == ended_.end() ? 0 : ends->second;

@@ -39,6 +39,7 @@ class ReleaseJournal final : public agent::Journal {
     ReleaseJournal& releases_;
   };
   void mark(std::string_view kind, ByteView id) override;
+  void mark_ahead(std::span<const Digest> instances) override;
 
  private:
   agent::Journal* session_ = nullptr;

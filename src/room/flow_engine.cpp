@@ -199,7 +199,9 @@ FlowEngine::FlowEngine(Joined& joined, agent::Timeline& timeline,
       values_(joined.session()),
       signing_(joined, values_),
       connections_(joined.session().party()),
-      inputs_(std::move(inputs)) {}
+      inputs_(std::move(inputs)) {
+  joined.session().expect_more_triples();
+}
 
 std::map<std::string, flow::NewSecret> FlowEngine::draw(const flow::Flow& flow,
                                                         const flow::RunId& run) {
@@ -280,8 +282,10 @@ std::optional<DatedKey> FlowEngine::take_key(const StepCall& call, const OpenCal
                                              const agent::ConnectionConfig& config, bool is_first) {
   uint64_t answer = 0;
   if (config.sealed != nullptr) {
-    answer = is_first ? agent::sealed_answer_triples(*config.sealed, config.to_come)
-                      : agent::next_answer_triples(*config.sealed);
+    const size_t n = joined_.state().room().members.size();
+    answer = is_first ? agent::sealed_answer_triples(*config.sealed, *config.suite, n,
+                                                     config.to_come, &left_over_)
+                      : agent::next_answer_triples(*config.sealed, *config.suite, &left_over_);
   }
   const auto make_all = [&](uint64_t key_ands) {
     make_triples(joined_, timeline_,
@@ -428,12 +432,14 @@ agent::Reply FlowEngine::send(const StepCall& call, const Laid& laid,
     const CallCost of = call_cost(request, *anew, shape);
     make_triples(joined_, timeline_,
                  {0, agent::phase::kSlots, 0, of.handshake_ands, of.request_ands, request.bytes,
-                  agent::sealed_answer_triples(*sealed, to_come)});
+                  agent::sealed_answer_triples(*sealed, *shape.suite, shape.num_members, to_come,
+                                               &left_over_)});
   };
   const agent::Context context = joined_.session().context();
   const ReleaseJournal::Of release(releases_, context.journal, call);
-  AgreedRequest made({context.party, context.source, context.arith, context.engine, releases_},
-                     request, laid.dated, std::move(config), layout, laid.policy);
+  AgreedRequest made(
+      {context.party, context.source, context.arith, context.engine, releases_, &left_over_},
+      request, laid.dated, std::move(config), layout, laid.policy);
   if (!is_first) made.continue_on(std::move(before), reserve_new);
   made.prepare(slots, std::move(key), timeline_, [&] { return code_step(laid.secrets, request); });
   laid.jwes.retire();
@@ -444,6 +450,15 @@ agent::Reply FlowEngine::send(const StepCall& call, const Laid& laid,
 }
 
 flow::StepAnswer FlowEngine::make(const StepCall& call) {
+  try {
+    return make_step(call);
+  } catch (...) {
+    left_over_.erase();
+    throw;
+  }
+}
+
+flow::StepAnswer FlowEngine::make_step(const StepCall& call) {
   const RoomConfig& room = joined_.state().room();
   joined_.note(fmt::format("{}, attempt {}", call.step.name, call.attempt));
   const std::map<std::string, flow::StoredValue> secrets = secrets_of(call);

@@ -67,6 +67,7 @@ class FlowEngine : public flow::StepExecutor {
 
  private:
   struct Laid;
+  flow::StepAnswer make_step(const flow::StepCall& call);
   agent::Reply send(const flow::StepCall& call, const Laid& laid, const agent::SlotValues& slots,
                     const AnswerTerms& terms);
   void keep_learnt(const flow::StepCall& call, const agent::Reply& reply) noexcept;
@@ -91,7 +92,8 @@ class FlowEngine : public flow::StepExecutor {
   agent::Timeline& timeline_;
   FlowValues values_;
   FlowSigning signing_;
-  ReleaseJournal releases_;  // outlives the connections
+  ReleaseJournal releases_;         // outlives the connections
+  agent::PreparedStock left_over_;  // so does it
   FlowConnections connections_;
   const std::map<std::string, SecretBytes> inputs_;
   const BootScript* script_ = nullptr;

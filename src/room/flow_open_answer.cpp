@@ -14,8 +14,9 @@ struct Failure {
   std::string name;
 };
 
-/// The one Content-Type is the step's up to ';', in any case (tls-in-mpc.md §5.4).
-void require_type(const flow::Step& step, const http::Response& response) {
+/// The one Content-Type is the step's up to ';', in any case (tls-in-mpc.md §5.4); `none`: whether
+/// it may be missing (§5.6).
+void require_type(const flow::Step& step, const http::Response& response, http::NoType none) {
   size_t lines = 0;
   std::string type;
   for (const auto& [name, value] : response.headers) {
@@ -24,6 +25,7 @@ void require_type(const flow::Step& step, const http::Response& response) {
     type = value.substr(0, value.find(';'));
   }
   if (lines > 1) throw http::OutlineError(http::OutlineFault::kTwice);
+  if (lines == 0 && none == http::NoType::kTaken) return;
   if (lines == 0 || !http::same_name(type, step.type)) {
     throw http::OutlineError(http::OutlineFault::kOtherType);
   }
@@ -32,9 +34,10 @@ void require_type(const flow::Step& step, const http::Response& response) {
 /// The body of an open answer as the tree that selectors walk.
 class OpenBody {
  public:
-  OpenBody(const flow::Step& step, const http::Response& response, const AnswerTerms& terms)
+  OpenBody(const flow::Step& step, const http::Response& response, const AnswerTerms& terms,
+           http::NoType none)
       : step_(step), terms_(terms), text_(as_text(response.body)), bytes_(text_) {
-    require_type(step, response);
+    require_type(step, response, none);
     if (text_.size() > step.body_max) throw Failure{"too long"};
   }
   std::string select(const flow::Selector& at) {
@@ -83,8 +86,20 @@ class OpenBody {
   std::optional<http::XmlOutline> xml_;
 };
 
-std::string value_of(OpenBody& body, const flow::Open& open) {
-  std::string out = body.select(*open.at);
+/// A place that is not there is `none` where the file has a rule for that (operations.md (c)).
+std::string text_of(OpenBody& body, const flow::Step& step, const flow::Open& open) {
+  try {
+    return body.select(*open.at);
+  } catch (const http::OutlineError& error) {
+    const bool none = error.fault() == http::OutlineFault::kNotFound && !step.item &&
+                      step.rule("none") != nullptr;
+    if (none) throw http::OutlineError(http::OutlineFault::kNoItem);
+    throw;
+  }
+}
+
+std::string value_of(OpenBody& body, const flow::Step& step, const flow::Open& open) {
+  std::string out = text_of(body, step, open);
   if (out.size() > open.max) throw Failure{"too long"};
   if (out.empty()) throw Failure{"too short"};
   const http::CharSet& set = flow::set_of(open.value_class);
@@ -96,10 +111,12 @@ std::string value_of(OpenBody& body, const flow::Open& open) {
 
 void read_values(const flow::Step& step, const http::Response& response, const AnswerTerms& terms,
                  flow::StepAnswer& out) {
-  OpenBody body(step, response, terms);
+  OpenBody body(step, response, terms, http::NoType::kRefused);
   if (step.item) body.require_item();
   std::map<std::string, std::string> opened;
-  for (const flow::Open& open : step.opens) opened[open.name] = value_of(body, open);
+  for (const flow::Open& open : step.opens) {
+    opened[open.name] = value_of(body, step, open);
+  }
   for (const flow::Assertion& one : step.asserts) {
     const bool holds =
         one.equals ? body.select(one.at) == terms.fill(*one.equals) : !body.has(one.at);
@@ -112,7 +129,8 @@ void read_values(const flow::Step& step, const http::Response& response, const A
 std::string code_of(const flow::Step& step, const http::Response& response,
                     const AnswerTerms& terms) {
   try {
-    const std::string code = OpenBody(step, response, terms).select(step.code->at);
+    OpenBody body(step, response, terms, http::NoType::kTaken);
+    const std::string code = body.select(step.code->at);
     const auto& list = step.code->one_of;
     if (std::find(list.begin(), list.end(), code) != list.end()) return code;
   } catch (const http::OutlineError&) {

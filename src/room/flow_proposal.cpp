@@ -29,15 +29,30 @@ std::string words_of_run(const flow::Flow& flow, const flow::Outlook& outlook) {
                               : fmt::format("{} goes on at {}", outlook.id, outlook.step);
 }
 
-std::string joined(const std::set<std::string>& texts) {
+std::string joined(const std::set<std::string>& texts, std::string_view between = " and ") {
   std::string out;
-  for (const std::string& one : texts) out += (out.empty() ? "" : " and ") + one;
+  for (const std::string& one : texts) {
+    if (!out.empty()) out += between;
+    out += one;
+  }
   return out;
 }
 
+/// The keys; of one that not all members say, who does.
+std::string joined(const std::set<std::string>& keys,
+                   const std::map<std::string, std::set<std::string>>& said_by, size_t members) {
+  std::set<std::string> out;
+  for (const std::string& key : keys) {
+    const auto by = said_by.find(key);
+    const bool all = by == said_by.end() || by->second.size() == members;
+    out.insert(all ? key : fmt::format("{} (as {} has it)", key, joined(by->second, ", ")));
+  }
+  return joined(out);
+}
+
 /// operations.md (e): what the page of a host had in earlier runs, and has now.
-std::string words_of_key(const std::string& host, const flow::PageKey& key) {
-  const std::string before = joined(key.before);
+std::string words_of_key(const std::string& host, const flow::PageKey& key, size_t members) {
+  const std::string before = joined(key.before, key.before_of, members);
   if (key.now.empty()) {
     return fmt::format("{}: {} in earlier runs; this one stops at another one", display(host),
                        before);
@@ -45,7 +60,7 @@ std::string words_of_key(const std::string& host, const flow::PageKey& key) {
   if (key.now == key.before)
     return fmt::format("{}: {}, as in earlier runs", display(host), before);
   return fmt::format("{}: ANOTHER ONE, {} in the place of {}, which earlier runs had",
-                     display(host), joined(key.now), before);
+                     display(host), joined(key.now, key.now_of, members), before);
 }
 
 }  // namespace
@@ -89,7 +104,7 @@ agreement::Proposal flow_proposal(const RoomConfig& room, const flow::Flow& flow
     out.text("outcome unknown", fmt::format("{}, as {} has it", step, names));
   }
   for (const auto& [host, page] : outlook.page_keys) {
-    out.text("page key", words_of_key(host, page));
+    out.text("page key", words_of_key(host, page, room.members.size()));
   }
   if (!key.empty()) out.text("signed with", key);
   if (!arguments.empty()) out.section("Arguments");

@@ -137,9 +137,6 @@ void lay_out(const RoomConfig& room, const Flow& flow, const Step& step,
   const OpenCall call = step_call(room, flow, step, placeholders(flow, arguments, script));
   if (call.signs_secrets) agent::check_signed_slots(*call.signing);
   if (!step.sealed) return require_open(step, call);
-  if (room.provider(flow.provider).tls.suite != &tls::aes128_gcm_sha256()) {
-    refuse(step, "a sealed answer with another suite than \"aes128\"");
-  }
   AnswerTerms terms;
   terms.host = call.model.host;
   terms.path = call.model.path_text();

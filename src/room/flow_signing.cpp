@@ -42,6 +42,21 @@ void require_signs(const flow::StepCall& call, const StoredValue& key, uint32_t 
 
 }  // namespace
 
+StoredValue stored_of(std::string_view name, const store::RecordMeta& secret) {
+  StoredValue out;
+  out.meta.name = std::string(name);
+  out.meta.version = secret.version;
+  out.meta.tag = secret.origin();
+  out.meta.value_class = flow::value_class_of(secret.value_class).value_or(flow::ValueClass::kRaw);
+  out.meta.entropy = secret.entropy;
+  out.meta.purposes = secret.purposes;
+  out.meta.min = out.meta.max = secret.bits / 8;
+  out.meta.born = secret.descent == store::Descent::kBorn;
+  out.meta.provider = secret.provider;
+  out.record = secret;
+  return out;
+}
+
 GivenKey::GivenKey(const flow::Flow& flow, const FlowKey& key, store::RecordMeta secret)
     : key_(flow.key), id_(key.id), secret_(std::move(secret)) {
   const std::string place = "--secret " + key.secret;
@@ -81,16 +96,7 @@ std::optional<StoredValue> GivenKey::value(std::string_view name) const {
     return out;
   }
   if (name != key_ + "/secret") return std::nullopt;
-  out.meta.version = secret_.version;
-  out.meta.tag = secret_.origin();
-  out.meta.value_class = flow::value_class_of(secret_.value_class).value_or(flow::ValueClass::kRaw);
-  out.meta.entropy = secret_.entropy;
-  out.meta.purposes = secret_.purposes;
-  out.meta.min = out.meta.max = secret_.bits / 8;
-  out.meta.born = secret_.descent == store::Descent::kBorn;
-  out.meta.provider = secret_.provider;
-  out.record = secret_;
-  return out;
+  return stored_of(name, secret_);
 }
 
 DatedKey FlowSigning::given_key(const flow::StepCall& call,

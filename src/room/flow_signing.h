@@ -15,6 +15,9 @@
 
 namespace flexroom::room {
 
+/// A record of the state as a flow takes it, under that name.
+flow::StoredValue stored_of(std::string_view name, const store::RecordMeta& secret);
+
 /// The key that the operators name with a run, as the flow's run takes it: a secret of the state in
 /// the place of KEY/secret, its public id in that of KEY/id.
 class GivenKey {

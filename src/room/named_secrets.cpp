@@ -7,6 +7,7 @@
 
 #include "call/aws_services.h"
 #include "call/run_script.h"
+#include "room/flow_signing.h"
 
 namespace flexroom::room {
 namespace {
@@ -63,6 +64,17 @@ std::vector<NamedSecret> secrets_called(session::MemberState& state, const std::
     if (meta.name == name) out.push_back({full, prefix, meta.name});
   }
   return out;
+}
+
+std::optional<flow::StoredValue> secret_for_flow(session::MemberState& state,
+                                                 const std::string& name) {
+  std::optional<store::RecordMeta> newest;
+  for (const store::RecordMeta& meta : state.secrets().list()) {
+    const bool is_called = meta.name == name && !meta.is_of_flow();
+    if (is_called && (!newest || meta.version > newest->version)) newest = meta;
+  }
+  if (!newest) return std::nullopt;
+  return stored_of(name, *newest);
 }
 
 std::string JointKey::origin() const {

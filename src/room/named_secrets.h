@@ -26,6 +26,11 @@ struct NamedSecret {
 /// All that this member has which `name` could mean: none, one, or several prefixes.
 std::vector<NamedSecret> secrets_called(session::MemberState& state, const std::string& name);
 
+/// The newest version of a secret that was imported or drawn, for an input `secret:NAME` of a flow;
+/// nothing where there is none: what flows left is `room:PREFIX`.
+std::optional<flow::StoredValue> secret_for_flow(session::MemberState& state,
+                                                 const std::string& name);
+
 /// A key pair that a flow made: what signs, and the public id that the service knows it by.
 struct JointKey {
   std::string id;

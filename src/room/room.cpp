@@ -1,10 +1,13 @@
 #include "flexroom/room.h"
 
+#include <fmt/chrono.h>
 #include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <ctime>
 
 #include "base/codec.h"
+#include "base/display.h"
 #include "prep/triple_parameters.h"
 #include "room/failure.h"
 #include "room/joined.h"
@@ -221,17 +224,57 @@ bool Room::accept_peers(Decider& decider, uint64_t* life_before) {
   });
 }
 
+namespace {
+
+std::string what_is_given_up(const RoomConfig& config, const MemberConfig& member) {
+  const session::GivenUp is = session::look_at_given_up(config, member);
+  const auto listed = [](const std::vector<std::string>& names) {
+    return fmt::format("{}", fmt::join(names.begin(), names.end(), ", "));
+  };
+  std::string out;
+  if (!is.there) {
+    out = fmt::format(
+        "No state.db lies in {}: the secrets of room {} are lost for all its members (`flexroom "
+        "secret list` at another one names them), and must be imported again from their source.",
+        member.state_dir.string(), config.name);
+  } else if (is.rows.empty()) {
+    out = fmt::format(
+        "The state.db in {} holds no secret of room {}: all that it had are lost for all its "
+        "members, and must be imported again from their source.",
+        member.state_dir.string(), config.name);
+  } else {
+    out = fmt::format(
+        "The state.db in {} is an older one. What it holds of room {} stays, of use unless it was "
+        "refreshed since: {}. Secrets and versions that are not in this list are lost for all "
+        "members, and must be imported again from their source.",
+        member.state_dir.string(), config.name, listed(is.rows));
+  }
+  if (!is.erased.empty()) {
+    out += fmt::format(" Erased, as they are stored in the form of an earlier version: {}.",
+                       listed(is.erased));
+  }
+  const std::string made = is.made == 0 ? ""
+                                        : fmt::format(" of {:%Y-%m-%d %H:%M} UTC",
+                                                      fmt::gmtime(static_cast<time_t>(is.made)));
+  out += fmt::format(
+      " Erased as well: this member's part of the epoch{}, the day's signing keys, the counters of "
+      "the epoch, {}.",
+      made,
+      is.triples == 0 ? "no preprocessed stock, as there is none"
+                      : fmt::format("the preprocessed stock of {} triples", is.triples));
+  return display_lines(out);
+}
+
+}  // namespace
+
 bool give_up_state(const RoomOptions& options, Decider& decider) {
   return room::translated({}, [&] {
     const MemberConfig member = MemberConfig::load(options.member_file);
     const RoomConfig config = RoomConfig::load(member.room_file);
     const auto said = room::GuardedDecider(decider).human_input(
-        {Question::Kind::kYesNo,
-         "Is the newest state.db of this member gone for good, all backups of it too? Then the "
-         "secrets of room " +
-             config.name +
-             " that no file here holds any more are lost for all its members, and must be imported "
-             "again from their source. Go on?"});
+        {Question::Kind::kYesNo, what_is_given_up(config, member) +
+                                     " Is the newest state.db of this member gone for good, "
+                                     "all backups of it too? Go on?"});
     if (said != "yes") return false;
     session::give_up_state(config, member);
     return true;

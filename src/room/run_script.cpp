@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <ctime>
 #include <thread>
 
 #include "agent/phases.h"
@@ -62,6 +63,7 @@ CallAnswer log_words(const RunScriptResult& answer, const std::string& run) {
 void enter_answer(runs::Run& run, const RunScriptResult& answer) {
   run.instance_id = answer.instance_id;
   run.state = runs::RunState::kRunning;
+  run.machine_since = std::time(nullptr);
   if (!answer.instance_id.empty()) return;
   run.state = answer.unclear ? runs::RunState::kUnknown : runs::RunState::kRefused;
   run.detail = answer_words(answer.status, answer.body);
@@ -267,8 +269,14 @@ RunStarted Session::run_script(const RunScriptRequest& request) {
   });
 }
 
+FlowEnd Session::abandon_script(const RunScriptRequest& request) {
+  return room::translated(room::Access::members(*this),
+                          [&] { return room::abandon_classic(*this, request); });
+}
+
 RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
   return room::translated(room::Access::members(opened), [&] {
+    if (request.classic) return room::plan_classic(opened, request);
     JobConfig job = JobConfig::load(request.job);
     const LinksConfig links = LinksConfig::load(request.links);
     session::MemberState& state = room::Access::state(opened);
@@ -293,7 +301,7 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
                                                       state.self(), secret, key.origin}))));
     plan.not_known_yet = room::not_known_before_meeting();
     plan.region = job.region;
-    plan.group = to_string(provider.group);
+    plan.group = to_string(provider.groups);
     plan.suite = provider.tls.suite->setting;
     plan.secret = job.secret;
     plan.request_bytes = cost.request_bytes;

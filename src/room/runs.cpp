@@ -1,16 +1,18 @@
 #include "room/runs.h"
 
 #include <fmt/core.h>
+#include <fmt/format.h>
 
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
 #include <ctime>
+#include <vector>
 
+#include "base/codec.h"
 #include "base/display.h"
 #include "base/private_file.h"
+#include "call/boot_loader.h"
 #include "call/loader.h"
 #include "flexroom/session.h"
-#include "room/call.h"
 #include "room/failure.h"
 #include "room/named_secrets.h"
 #include "room/script_end.h"
@@ -42,20 +44,91 @@ runs::RunHistory history_of(const session::MemberState& state) {
   return {state.member().state_dir, state.rid()};
 }
 
-RunInfo info_of(const runs::Run& run, const runs::RunHistory& history) {
+namespace {
+
+/// What this member can say of a run of which its record does not know how it began.
+struct Known {
+  bool asked = false;  // its request left, or may have
+  bool ended = false;  // --classic: the flow is done, or was abandoned
+};
+
+Known known_of(session::MemberState& state, const runs::Run& run) {
+  Known out;
+  if (!run.flow_run.empty()) {
+    flow::RunStore store = flow_store(state);
+    const auto flow = store.run(run.flow_run);
+    out.asked = store.armed(run.flow_run, kMachineStep).has_value();
+    out.ended = store.is_closed(run.flow_run) || (flow && flow->done);
+    return out;
+  }
+  for (const store::OnceDb::OpenRun& open : state.once().open_runs(state.rid())) {
+    if (to_hex(open.session) == run.session) out.asked = open.released;
+    if (to_hex(open.session) == run.session) return out;
+  }
+  out.asked = true;  // it was cut; whether before the release is in the log alone
+  return out;
+}
+
+runs::RunState state_of(const runs::Run& run, const Known& known) {
+  using State = runs::RunState;
+  if (run.state != State::kStarting) return run.state;
+  if (known.asked) return State::kUnknown;
+  return known.ended ? State::kNotStarted : State::kStarting;
+}
+
+/// What a state that is no end means, and the way on.
+std::string means(const runs::Run& run, runs::RunState state, const Known& known) {
+  const bool classic = !run.flow_run.empty();
+  switch (state) {
+    case runs::RunState::kStarting:
+      return classic ? "no machine was asked for: its command is under way, or was cut at a step "
+                       "before; the same command goes on"
+                     : "its request has not left: its command is under way, or was cut, and then "
+                       "nothing runs";
+    case runs::RunState::kUnknown:
+      if (classic && known.ended) {
+        return "its machine was asked for and may run, though its flow was ended: `stop` looks for "
+               "one and ends it";
+      }
+      return classic ? "its machine was asked for and may run: the same command finds it and goes "
+                       "on, `stop` ends it"
+                     : "its request left, or may have: `stop` looks for a machine with its client "
+                       "token and ends it; `flexroom log` says whether it was released";
+    case runs::RunState::kGone:
+      return "its machine was started, and the service lists it no more; `result` looks for what "
+             "it "
+             "put";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+RunInfo info_of(session::MemberState& state, const runs::Run& run) {
+  const bool open = run.state == runs::RunState::kStarting ||
+                    run.state == runs::RunState::kUnknown || run.state == runs::RunState::kGone;
+  const Known known = open ? known_of(state, run) : Known();
+  const runs::RunState now = state_of(run, known);
   RunInfo out;
   out.id = run.id;
   out.job = run.job;
-  out.state = std::string(runs::to_string(run.state));
+  out.state = std::string(runs::to_string(now));
   out.detail = run.detail;
+  out.means = means(run, now, known);
   out.started = run.started;
   out.deadline_minutes = run.deadline_minutes;
   out.instance_id = run.instance_id;
   out.client_token = run.client_token;
   out.proposal = run.proposal;
   out.result = run.result;
-  out.folder = history.folder(run);
+  out.folder = history_of(state).folder(run);
   return out;
+}
+
+void require_use(const Room& room) {
+  if (!Access::only_looks(room)) return;
+  throw InputError("room", "was opened to look at", "open it to use it");
 }
 
 std::string tell_state(const runs::Run& run) {
@@ -117,8 +190,6 @@ class Collector {
   }
   void look(const SecretBytes& link, Decider& decider);
   void enter_end();
-  /// Throws where the end cannot be written down; then it is looked for again another time.
-  void write_end();
   RunResult finished();
   std::string text() const;
   std::string goes_on() const;
@@ -132,20 +203,48 @@ class Collector {
   runs::Run run_;
   bool wait_;
   bool failed_ = false;
+  bool not_begun_ = false;
   RunResult out_;
 };
 
-/// Of each of this member's links that says when it ends.
-std::string time_left(const std::map<std::string, int64_t>& ends, int64_t now) {
+/// Of each of this member's links: what it answered when it was tried, and when it ends.
+std::string told_of_links(const runs::Run& run, int64_t now) {
   std::string out;
-  for (const std::string name : {"data_url", "result_url", "result_get_url", "loader_url"}) {
-    const auto end = ends.find(name);
-    if (end == ends.end()) continue;
-    out += out.empty() ? "; " : ", ";
-    out += end->second <= now ? name + " has ended"
-                              : fmt::format("{} ends in {} min", name, (end->second - now) / 60);
+  for (const std::string name :
+       {"data_url", "result_url", "result_get_url", "loader_url", "loader_put_url"}) {
+    std::vector<std::string> said;
+    const auto answer = run.link_answers.find(name);
+    if (answer != run.link_answers.end()) {
+      said.push_back(fmt::format("answered {} {} min ago", display_short(answer->second),
+                                 std::max<int64_t>(now - run.links_tried, 0) / 60));
+    } else if (run.links_tried != 0 && name == "data_url") {
+      said.emplace_back("is the machine's to ask");
+    }
+    const auto end = run.link_ends.find(name);
+    if (end != run.link_ends.end()) {
+      said.push_back(end->second <= now ? "has ended"
+                                        : fmt::format("ends in {} min", (end->second - now) / 60));
+    }
+    if (said.empty()) continue;
+    out += fmt::format("{}{} {}", out.empty() ? "; " : ", ", name,
+                       fmt::join(said.begin(), said.end(), " and "));
   }
   return out;
+}
+
+/// From the answer to RunInstances to the machine's first step. Most take a tenth of it.
+constexpr int64_t kMachineStart = 10 * 60;
+
+/// What is known of the machine, `words` being the last answer of result_get_url.
+std::string told_of_machine(const runs::Run& run, std::string_view words, int64_t now) {
+  if (words == runs::kBegun) return "the script runs";
+  const bool late = run.machine_since != 0 && now >= run.machine_since + kMachineStart;
+  if (words != runs::kNothingYet || run.carrier.empty() || !late) {
+    return "the machine was started";
+  }
+  return fmt::format(
+      "the machine has said nothing for {} min: it may not get the loader behind {}'s link",
+      (now - run.machine_since) / 60, run.carrier);
 }
 
 How how_of(runs::Followed::How how) {
@@ -159,6 +258,7 @@ How how_of(runs::Followed::How how) {
     case runs::Followed::How::kDeadLink:
       return How::kDeadLink;
     case runs::Followed::How::kNothing:
+    case runs::Followed::How::kNotBegun:
       break;
   }
   return How::kNotYet;
@@ -166,18 +266,26 @@ How how_of(runs::Followed::How how) {
 
 void Collector::look(const SecretBytes& link, Decider& decider) {
   // From approval to the start of the machine some minutes may pass.
-  const auto until =
-      std::chrono::system_clock::now() + std::chrono::minutes(wait_ ? run_.deadline_minutes : 0);
+  runs::Patience patience{std::chrono::system_clock::now() +
+                          std::chrono::minutes(wait_ ? run_.deadline_minutes : 0)};
+  // A flow that was continued has written its own mark over the machine's.
+  if (wait_ && run_.flow_run.empty() && run_.machine_since != 0) {
+    patience.begun_by = std::chrono::system_clock::from_time_t(
+        static_cast<time_t>(run_.machine_since + kMachineStart + kLoaderWindow.count()));
+  }
   const auto tell = [&](std::string_view words) {
-    decider.progress({fmt::format("the script runs, waiting for the result ({}{})", words,
-                                  time_left(run_.link_ends, std::time(nullptr))),
-                      {},
-                      {}});
+    const int64_t now = std::time(nullptr);
+    decider.progress(
+        {fmt::format("{}, waiting for the result ({}{})", told_of_machine(run_, words, now), words,
+                     told_of_links(run_, now)),
+         {},
+         {}});
   };
   try {
-    const runs::Followed got = runs::follow_result(state_.room(), to_text(link.reveal()),
-                                                   run_.before, until, tell, Access::cancel(room_));
+    const runs::Followed got = runs::follow_result(
+        state_.room(), to_text(link.reveal()), run_.before, patience, tell, Access::cancel(room_));
     out_.how = how_of(got.how);
+    not_begun_ = got.how == runs::Followed::How::kNotBegun;
     out_.words = got.words;
     out_.body = to_text(got.body);
   } catch (const ProtocolAbort& abort) {
@@ -230,7 +338,11 @@ std::string Collector::goes_on() const {
   const std::string id = run_.short_id();
   std::string out;
   if (run_.state == runs::RunState::kStopped) {
-    out = fmt::format("Run {}, instance {}, was stopped by agreement.", id, run_.instance_id);
+    out = run_.instance_id.empty()
+              ? fmt::format("Run {} was stopped by agreement: {}.", id, display_short(run_.detail))
+              : fmt::format("Run {}, instance {}, was stopped by agreement.", id, run_.instance_id);
+  } else if (run_.state == runs::RunState::kGone) {
+    out = fmt::format("The machine of run {} was started, and the service lists it no more.", id);
   } else if (run_.instance_id.empty()) {
     out = fmt::format("Whether run {} has a machine is not known; its client token is {}.", id,
                       run_.client_token);
@@ -245,14 +357,14 @@ std::string Collector::goes_on() const {
                    id);
 }
 
-// The machine's first step is the one of which no member is told: the links for that are in what it
-// fetches there.
+// Of the machine's first step no member is told by the machine: the links for that are in what it
+// fetches there. What the loader does first is to write there.
 std::string Collector::why_nothing() const {
   if (!wait_ || run_.carrier.empty() || out_.words != runs::kNothingYet) return "";
   return fmt::format(
-      "; the machine ended or was ended before it put anything, could not put it, or did not get "
-      "the loader behind {}'s link",
-      run_.carrier);
+      "; the machine did not get the loader behind {}'s link, ended or was ended before that, or "
+      "could not write to result_url of {}",
+      run_.carrier, state_.member().name);
 }
 
 std::string Collector::not_kept() const {
@@ -288,8 +400,10 @@ std::string Collector::text() const {
           state_.member().name, display_short(out_.words), goes_on());
     case How::kNotYet:
       return fmt::format("no result {} (last answer of result_get_url: {}{}). {}",
-                         wait_ ? "came before the deadline" : "is there", display_short(out_.words),
-                         display_lines(why_nothing()), goes_on());
+                         not_begun_ ? "will come, the machine asks for its loader no more"
+                         : wait_    ? "came before the deadline"
+                                    : "is there",
+                         display_short(out_.words), display_lines(why_nothing()), goes_on());
     case How::kInterrupted:
       break;
   }
@@ -297,14 +411,9 @@ std::string Collector::text() const {
 }
 
 RunResult Collector::finished() {
-  out_.run = info_of(run_, history_);
+  out_.run = info_of(state_, run_);
   out_.text = display_lines(text());
   return std::move(out_);
-}
-
-void require_use(const Room& room) {
-  if (!Access::only_looks(room)) return;
-  throw InputError("room", "was opened to look at", "open it to use it");
 }
 
 RunResult collect(Room& room, const std::string& id, Decider& program) {
@@ -339,70 +448,15 @@ RunResult follow(Room& room, const RunStarted& started, Decider& program) {
   }
 }
 
-/// The same text at every member, from what all of them approved: it is compared and shown.
-std::string stop_recipe(const runs::Run& run) {
-  return fmt::format(
-      "[recipe]\nname = \"stop-run\"\nprovider = \"{0}\"\nhost = \"ec2.{1}.amazonaws.com\"\n"
-      "open = \"everything to all\"\nrequest = \"\"\"\nPOST / HTTP/1.1\nHost: "
-      "ec2.{1}.amazonaws.com\n"
-      "Content-Type: application/x-www-form-urlencoded; charset=utf-8\nX-Amz-Date: "
-      "{{{{amz-date}}}}\n"
-      "Authorization: AWS4-HMAC-SHA256 Credential={2}/{{{{amz-day}}}}/{1}/ec2/aws4_request, "
-      "SignedHeaders=content-type;host;x-amz-date, Signature={{{{signature}}}}\nConnection: close\n"
-      "Content-Length: {{{{content-length}}}}\n\n"
-      "Action=TerminateInstances&Version=2016-11-15&InstanceId.1={3}\"\"\"\n\n"
-      "[sign]\nsecret = \"{4}\"\nregion = \"{1}\"\nservice = \"ec2\"\n",
-      run.provider, run.region, run.access_key_id, run.instance_id, run.secret);
-}
-
-RunStopped stop_run(Session& session, const std::string& id) {
-  session::MemberState& state = Access::state(session);
-  runs::RunHistory history = history_of(state);
-  runs::Run run = history.find(id);
-  if (run.instance_id.empty()) {
-    // By its client token, which is the flow's run, the same command finds what may run.
-    throw InputError("run " + run.short_id(), "has no machine: " + tell_state(run),
-                     run.flow_run.empty() || run.flow_done
-                         ? ""
-                         : "if one may run: `run-script --classic` with the job of before finds it "
-                           "by its client token, or look for that in the account");
-  }
-  const std::filesystem::path recipe = history.folder(run) / "stop.toml";
-  std::filesystem::remove(recipe);
-  // A flow may have replaced its key since: the machine is the account's, whichever key started it.
-  runs::Run as_now = run;
-  as_now.access_key_id = id_of_key(state, run.secret).value_or(run.access_key_id);
-  if (!write_new_file(recipe, as_bytes(stop_recipe(as_now)))) {
-    throw InputError(recipe.string(), std::string("cannot be written: ") + std::strerror(errno),
-                     "free some space, or let this user write there");
-  }
-  // Compared before anything else, named with both ids where they differ: "last" is resolved here.
-  const ServiceAnswer answer = call_recipe(session, {recipe, {}, {}}, "stop run " + run.id);
-  RunStopped out;
-  out.status = answer.status;
-  out.body = answer.body;
-  if (answer.status == 200) {
-    run.state = runs::RunState::kStopped;
-    run.detail = "terminated by agreement";
-    out.not_written = remember(history, run);
-  }
-  out.run = info_of(run, history);
-  return out;
-}
-
 }  // namespace
 }  // namespace room
 
-Exit RunStopped::exit() const {
-  if (status != 200) return Exit::kServiceRefused;
-  return not_written.empty() ? Exit::kOk : Exit::kOutputLost;
-}
-
 std::vector<RunInfo> Room::runs() {
   return room::translated(room::Access::members(*this), [&] {
-    const runs::RunHistory history = room::history_of(*state_->member);
     std::vector<RunInfo> out;
-    for (const runs::Run& run : history.all()) out.push_back(room::info_of(run, history));
+    for (const runs::Run& run : room::history_of(*state_->member).all()) {
+      out.push_back(room::info_of(*state_->member, run));
+    }
     return out;
   });
 }
@@ -419,8 +473,8 @@ std::vector<std::string> Room::damaged_runs() {
 
 RunInfo Room::run(const std::string& id) {
   return room::translated(room::Access::members(*this), [&] {
-    const runs::RunHistory history = room::history_of(*state_->member);
-    return room::info_of(history.find(id), history);
+    session::MemberState& member = *state_->member;
+    return room::info_of(member, room::history_of(member).find(id));
   });
 }
 
@@ -431,10 +485,6 @@ RunResult Room::collect_result(const std::string& id, Decider& decider) {
 
 RunResult Room::follow(const RunStarted& started, Decider& decider) {
   return room::follow(*this, started, decider);
-}
-
-RunStopped Session::stop_run(const std::string& run) {
-  return room::translated(room::Access::members(*this), [&] { return room::stop_run(*this, run); });
 }
 
 }  // namespace flexroom

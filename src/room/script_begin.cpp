@@ -83,6 +83,8 @@ void try_own_links(Session& session, runs::RunHistory& history, runs::Run& run,
   const BeforeRun before = try_links(Access::state(session).room(), own.links, loader, own.place,
                                      Access::cancel(session));
   run.before = before.version;
+  run.link_answers = before.answers;
+  run.links_tried = std::time(nullptr);
   if (before.earlier) {
     const std::string kept = history.keep(run, "earlier-" + run.result_name, *before.earlier);
     Access::decider(session).note(

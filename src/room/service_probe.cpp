@@ -8,6 +8,7 @@
 #include "base/display.h"
 #include "base/openssl_ptr.h"
 #include "call/provider_connection.h"
+#include "call/provider_trust.h"
 #include "room/agreed_call.h"
 #include "tls/certificate.h"
 
@@ -38,8 +39,8 @@ constexpr size_t kMaxText = 2000;
   if (std::search(received.begin(), received.end(), kRetry.begin(), kRetry.end()) !=
       received.end()) {
     fail(
-        "it answered with a HelloRetryRequest: it does not take this group; set the other `group` "
-        "(x25519, p256) of the provider in room.toml");
+        "it asked by HelloRetryRequest for a group that was not offered; without `group` the "
+        "provider's entry in room.toml offers x25519 and p256");
   }
   fail("the TLS 1.3 handshake failed: " + words);
 }
@@ -66,13 +67,6 @@ std::vector<Bytes> certificates_of(const SSL* ssl) {
   }
   if (out.empty()) fail("it showed no certificate");
   return out;
-}
-
-std::optional<Bytes> staple_of(SSL* ssl) {
-  const uint8_t* staple = nullptr;
-  const long size = SSL_get_tlsext_status_ocsp_resp(ssl, &staple);
-  if (size <= 0) return std::nullopt;
-  return Bytes(staple, staple + size);
 }
 
 Bytes encode(const tls::CertificateList& look) {
@@ -116,14 +110,19 @@ void compare_verdicts(net::Party& party, const RoomConfig& room, const std::stri
 
 }  // namespace
 
-tls::CertificateList look_at_service(ByteStream& stream, const std::string& host, NamedGroup group,
-                                     const tls::CipherSuite& suite) {
+tls::CertificateList look_at_service(ByteStream& stream, const std::string& host,
+                                     const Groups& groups, const tls::CipherSuite& suite) {
   const OpensslPtr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()));
   FLEXROOM_ASSERT(context != nullptr);
   SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION);
   SSL_CTX_set_ciphersuites(context.get(), std::string(suite.name).c_str());
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);  // by each member, with its roots
-  SSL_CTX_set1_groups_list(context.get(), group == NamedGroup::kP256 ? "P-256" : "X25519");
+  std::string names;
+  for (const NamedGroup group : groups) {
+    if (!names.empty()) names += ':';
+    names += group == NamedGroup::kP256 ? "P-256" : "X25519";
+  }
+  SSL_CTX_set1_groups_list(context.get(), names.c_str());
   const OpensslPtr<SSL> ssl(SSL_new(context.get()));
   FLEXROOM_ASSERT(ssl != nullptr);
   BIO* const in = BIO_new(BIO_s_mem());
@@ -182,7 +181,7 @@ void probe_service(Joined& joined, const Provider& provider, const std::string& 
   if (party.id() == courier) {
     guarded([&] {
       const auto stream = connector(joined, provider, host, port)();
-      look = look_at_service(*stream, host, provider.group, *provider.tls.suite);
+      look = look_at_service(*stream, host, provider.groups, *provider.tls.suite);
       stream->close();
     });
     const Bytes message = problem ? Bytes() : encode(look);

@@ -9,8 +9,8 @@ namespace flexroom::room {
 
 /// A TLS 1.3 handshake by this machine alone, without a request, for a look at who answers: the
 /// certificates and the staple as they came. Nothing is checked. Throws kServer.
-tls::CertificateList look_at_service(ByteStream& stream, const std::string& host, NamedGroup group,
-                                     const tls::CipherSuite& suite);
+tls::CertificateList look_at_service(ByteStream& stream, const std::string& host,
+                                     const Groups& groups, const tls::CipherSuite& suite);
 
 /// After all members approved and before anything is prepared for it: the courier looks at the
 /// service and shows the others the certificates and the staple; each checks them against its own

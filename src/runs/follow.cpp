@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "call/loader.h"
 
@@ -19,10 +20,7 @@ constexpr std::chrono::minutes kTellAgain{1};
 std::string reason(std::string_view report) {
   report.remove_prefix(std::min(report.size(), kFailedMark.size() + 1));
   constexpr size_t kMost = 500;  // it goes into the run's record
-  std::string line(report.substr(0, std::min(kMost, report.find('\n'))));
-  std::replace_if(
-      line.begin(), line.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-  return line;
+  return display_short(report.substr(0, report.find('\n')), kMost);
 }
 
 /// The mark of the run was read through this link before the machine started: who is turned away
@@ -41,17 +39,19 @@ void sleep(std::chrono::milliseconds time, const std::atomic<bool>* cancel) {
 }  // namespace
 
 Followed follow_result(const RoomConfig& room, const std::string& url, const std::string& before,
-                       Clock::time_point until, const std::function<void(std::string_view)>& tell,
+                       const Patience& patience, const std::function<void(std::string_view)>& tell,
                        const std::atomic<bool>* cancel) {
   const auto start = std::chrono::steady_clock::now();
   auto told = start;
   Followed out;
   for (;;) {
     std::string words;
+    bool untouched = false;
     try {
       FetchResult got = fetch(room, url, kMaxResultBytes, kLinkTimeout, cancel);
       const std::string_view text = as_text(got.body);
-      const bool waiting = text.starts_with(kWaitingMark) || text.starts_with(kLoaderMark);
+      const bool begun = text.starts_with(kBegunMark);
+      const bool waiting = begun || text.starts_with(kWaitingMark) || text.starts_with(kLoaderMark);
       if (got.status == 200 && got.too_large) {
         out.how = Followed::How::kTooLarge;
         return out;
@@ -63,7 +63,8 @@ Followed follow_result(const RoomConfig& room, const std::string& url, const std
         out.body = std::move(got.body);
         return out;
       }
-      words = got.status == 200 ? std::string(kNothingYet) : answer_words(got);
+      untouched = got.status == 200 && !begun;
+      words = got.status == 200 ? std::string(begun ? kBegun : kNothingYet) : answer_words(got);
       if (ends_the_wait(got)) {
         out.how = Followed::How::kDeadLink;
         out.words = words;
@@ -79,7 +80,11 @@ Followed follow_result(const RoomConfig& room, const std::string& url, const std
       told = now;
     }
     out.words = words;
-    if (Clock::now() >= until) return out;
+    if (Clock::now() >= patience.until) return out;
+    if (untouched && Clock::now() >= patience.begun_by) {
+      out.how = Followed::How::kNotBegun;
+      return out;
+    }
     if (cancel != nullptr && cancel->load()) {
       throw ProtocolAbort(
           AbortCode::kCancelled, "result",

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/hex_digest.h"
 #include "base/private_file.h"
 
 namespace flexroom::runs {
@@ -25,7 +26,8 @@ constexpr std::pair<RunState, std::string_view> kStates[] = {
     {RunState::kRefused, "refused"},    {RunState::kNotStarted, "not started"},
     {RunState::kRunning, "running"},    {RunState::kSucceeded, "succeeded"},
     {RunState::kFailed, "failed"},      {RunState::kElsewhere, "too large"},
-    {RunState::kNoResult, "no result"}, {RunState::kStopped, "stopped"}};
+    {RunState::kNoResult, "no result"}, {RunState::kStopped, "stopped"},
+    {RunState::kGone, "gone"}};
 
 [[noreturn]] void fail(const std::filesystem::path& file, std::string_view what) {
   throw InputError(file.string(), fmt::format("{}: {}", what, std::strerror(errno)),
@@ -41,11 +43,7 @@ void write_whole(const std::filesystem::path& path, ByteView bytes) {
   sync_directory(path.parent_path());
 }
 
-bool is_hex(const std::string& text, size_t digits) {
-  return text.size() == digits && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
-bool is_digest(const std::string& hex) { return is_hex(hex, 2 * sizeof(Digest)); }
+constexpr size_t kDigestDigits = 2 * sizeof(Digest);
 
 InputError damage(const std::filesystem::path& file) {
   return {file.string(), "is damaged",
@@ -73,9 +71,13 @@ std::string encode(const Run& run) {
                         {"result_name", run.result_name},
                         {"carrier", run.carrier},
                         {"link_ends", run.link_ends},
+                        {"link_answers", run.link_answers},
+                        {"links_tried", run.links_tried},
+                        {"machine_since", run.machine_since},
                         {"flow_run", run.flow_run},
                         {"loader", run.loader},
                         {"machine", run.machine},
+                        {"id_before", run.id_before},
                         {"flow_done", run.flow_done},
                         {"result", run.result}}
              .dump(1, ' ', false, nlohmann::json::error_handler_t::replace) +
@@ -117,16 +119,21 @@ Run decode(const std::filesystem::path& file) {
     run.flow_run = json.value("flow_run", "");
     run.loader = json.value("loader", "");
     run.machine = json.value("machine", "");
+    run.id_before = json.value("id_before", uint32_t{0});
     run.flow_done = json.value("flow_done", false);
     if (json.contains("link_ends")) json["link_ends"].get_to(run.link_ends);
+    if (json.contains("link_answers")) json["link_answers"].get_to(run.link_answers);
+    run.links_tried = json.value("links_tried", int64_t{0});
+    run.machine_since = json.value("machine_since", int64_t{0});
     json.at("started").get_to(run.started);
     json.at("deadline_minutes").get_to(run.deadline_minutes);
     const std::string state = json.at("state");
     const auto* const known = std::find_if(std::begin(kStates), std::end(kStates),
                                            [&](const auto& pair) { return pair.second == state; });
-    if (known == std::end(kStates) || !is_digest(run.id) || !is_digest(run.proposal) ||
-        !(run.session.empty() || is_digest(run.session)) || !is_file_name(run.result_name) ||
-        !(run.result.empty() || is_file_name(run.result))) {
+    if (known == std::end(kStates) || !is_hex(run.id, kDigestDigits) ||
+        !is_hex(run.proposal, kDigestDigits) ||
+        !(run.session.empty() || is_hex(run.session, kDigestDigits)) ||
+        !is_file_name(run.result_name) || !(run.result.empty() || is_file_name(run.result))) {
       throw damage(file);
     }
     run.state = known->first;
@@ -270,10 +277,9 @@ std::string RunHistory::keep(const Run& run, std::string_view name, ByteView byt
 void RunHistory::forget_link(const Run& run) const {
   std::error_code ignored;
   std::filesystem::remove(folder(run) / kLink, ignored);
-  if (run.flow_run.empty() || run.flow_done) {
-    std::filesystem::remove(folder(run) / kSeed, ignored);
-  }
 }
+
+void RunHistory::forget_seed(const Run& run) const { wipe_file(folder(run) / kSeed); }
 
 std::string result_name(std::string_view url) {
   constexpr size_t kEndings = 2, kEndingBytes = 8;  // ".csv.gz"

@@ -25,7 +25,8 @@ enum class RunState {
   kFailed,      // the machine reported a failure
   kElsewhere,   // the script ended, its result is too large to fetch
   kNoResult,    // the deadline passed and nothing came
-  kStopped      // terminated by agreement
+  kStopped,     // terminated by agreement, or no machine of it is there any more
+  kGone         // of --classic: its machine was started, and is gone before its id was known
 };
 std::string_view to_string(RunState state);
 
@@ -46,10 +47,15 @@ struct Run {
   /// Of run-script --classic: the flow's run, and the loader that the members' links carry.
   std::string flow_run, loader;
   std::string machine;     // digest of all that its machine gets, hexadecimal
+  uint32_t id_before = 0;  // version of the room's instance-id when it began: an earlier run's
   bool flow_done = false;  // the flow's run is at its end
   /// When this member's links end, Unix seconds, by their names in links.toml: of those that say
   /// it.
   std::map<std::string, int64_t> link_ends;
+  /// What those that were tried before the start answered, and when, Unix seconds (0: not known).
+  std::map<std::string, std::string> link_answers;
+  int64_t links_tried = 0;
+  int64_t machine_since = 0;  // when RunInstances was answered, Unix seconds (0: not known)
 
   std::string short_id() const { return id.substr(0, 12); }
 };
@@ -98,8 +104,10 @@ class RunHistory {
   /// Writes into the run's folder under that name, or one beside it if the name is taken. Returns
   /// the name.
   std::string keep(const Run& run, std::string_view name, ByteView bytes) const;
-  /// The result is here: the link is of no use any more, nor is the seed of a flow that is done.
+  /// The result is here: the link is of no use any more.
   void forget_link(const Run& run) const;
+  /// No session of the run comes any more: its flow is done, or it was stopped. Wiped; throws.
+  void forget_seed(const Run& run) const;
   std::filesystem::path folder(const Run& run) const;
 
  private:

@@ -12,6 +12,7 @@
 #include "call/purpose.h"
 #include "config/toml.h"
 #include "http/text.h"
+#include "session/printable_text.h"
 #include "session/secret_file.h"
 #include "session/signing_keys.h"
 #include "store/limits.h"
@@ -41,11 +42,6 @@ constexpr std::array<NamedAlphabet, 4> kAlphabets = {{
 const NamedAlphabet& named(Alphabet alphabet) {
   return *std::find_if(kAlphabets.begin(), kAlphabets.end(),
                        [&](const NamedAlphabet& one) { return one.alphabet == alphabet; });
-}
-
-bool is_printable(std::string_view text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return http::printable().contains(c); });
 }
 
 std::string read_list(const TomlTable& table, const std::filesystem::path& path) {

@@ -9,33 +9,15 @@
 #include "base/codec.h"
 #include "base/locked_blocks.h"
 #include "net/abort_reason.h"
-#include "prep/forward_source.h"
 #include "prep/rows.h"
 #include "prep/session_hello.h"
 #include "session/epoch_agreement.h"
 #include "session/room_terms.h"
+#include "session/session_engines.h"
 #include "session/signing_keys.h"
 #include "store/epoch_store.h"
 
 namespace flexroom::session {
-namespace {
-
-class OnceJournal final : public agent::Journal {
- public:
-  OnceJournal(store::OnceDb& once, const Digest& session) : once_(once), session_(session) {}
-  void mark(std::string_view kind, ByteView id) override {
-    // Whatever becomes of this process: from here on the request may have left.
-    if (kind == "release") once_.run_released(session_);
-    if (once_.mark(kind, id)) return;
-    throw ProtocolAbort(AbortCode::kReuse, kind, "this single-use item was used before");
-  }
-
- private:
-  store::OnceDb& once_;
-  const Digest session_;
-};
-
-}  // namespace
 
 void record_abort(store::OnceDb& once, const ProtocolAbort& abort, PartyId self) {
   switch (abort.abort_class()) {
@@ -55,62 +37,6 @@ void record_abort(store::OnceDb& once, const ProtocolAbort& abort, PartyId self)
     case AbortClass::kNetwork:
       break;
   }
-}
-
-struct MemberSession::Engines {
-  Engines(net::Party& party, prep::EpochState e, store::OnceDb& once,
-          const prep::TripleParameters& parameters, const prep::Progress& progress)
-      : epoch(std::move(e)),
-        live(party, epoch, once, parameters,
-             [this, progress](std::string_view phase, uint64_t done, uint64_t total) {
-               if (progress && !filling) progress(phase, done, total);
-             }),
-        source(
-            party, once, epoch.delta, parameters.batch,
-            [this] { return std::make_unique<prep::ForwardSource>(live); },
-            prep::protocol_number(parameters.protocol)),
-        arith(party, source),
-        engine(party, source),
-        journal(once, party.scope().sid) {
-    engine.set_start_hook([this](const Digest& id) { journal.mark("instance", id); });
-    if (progress) {
-      engine.set_progress(
-          [progress](uint64_t done, uint64_t total) { progress("garbling", done, total); });
-    }
-  }
-  prep::EpochState epoch;
-  bool filling = false;  // the pool tells how far that is
-  prep::SessionPrep live;
-  PooledSource source;
-  arith::ArithEngine arith;
-  boolean::Engine engine;
-  OnceJournal journal;
-};
-
-net::MeshConfig mesh_of(const RoomConfig& room, const MemberConfig& member,
-                        const std::atomic<bool>* cancel,
-                        const std::function<void(const std::string&)>& note) {
-  net::MeshConfig config;
-  for (const MemberEntry& one : room.members) {
-    config.members.push_back({one.name, one.address.host, one.address.port, one.certificate()});
-  }
-  config.self = room.member_id(member.name);
-  const Endpoint listen = member.listen.value_or(room.members[config.self].address);
-  config.listen_host = listen.host;
-  config.listen_port = listen.port;
-  // What room.toml says is compared in words (room_terms.h), once the members have met.
-  config.room_digest = RandomOracle("flexroom room session/1", {}).digest();
-  config.connect_timeout = room.timeout;
-  config.receive_timeout = std::max<std::chrono::seconds>(room.timeout, std::chrono::seconds(120));
-  config.cancel = cancel;
-  config.on_waiting = [note](const std::vector<net::MissingMember>& missing) {
-    if (!note) return;
-    for (const net::MissingMember& one : missing) {
-      note(fmt::format("waiting for {} ({}){}{}", one.name, one.address,
-                       one.problem.empty() ? "" : ": ", one.problem));
-    }
-  };
-  return config;
 }
 
 MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
@@ -302,8 +228,10 @@ void MemberSession::start() {
   state_.once().begin_session(party_->scope().sid);
   settle_log();
   state_.once().connect(*party_);
-  engines_ = std::make_unique<Engines>(*party_, std::move(epoch), state_.once(),
+  engines_ =
+      std::make_unique<SessionEngines>(*party_, std::move(epoch), state_.once(),
                                        triple_parameters_of(state_.room()), options_.progress);
+  if (more_triples_) engines_->live.expect_more();
   turn_into_rows(std::exchange(to_turn_, {}));
 }
 
@@ -352,7 +280,7 @@ const prep::EpochState& MemberSession::epoch() const {
 
 agent::Context MemberSession::context() {
   FLEXROOM_ASSERT(engines_ != nullptr);
-  return {*party_, engines_->source, engines_->arith, engines_->engine, engines_->journal};
+  return engines_->context();
 }
 prep::Source& MemberSession::source() { return engines_->source; }
 PooledSource& MemberSession::pool() { return engines_->source; }
@@ -361,12 +289,11 @@ void MemberSession::fill_pool(size_t count) {
   engines_->source.fill(count, 0, options_.progress);
   engines_->filling = false;
 }
-size_t MemberSession::triples_to_make(size_t count) {
-  return count - std::min<size_t>(count, engines_->source.stock().triples);
-}
-void MemberSession::reserve_triples(size_t count) {
-  const size_t missing = triples_to_make(count);
-  if (missing > 0) engines_->live.stock_triples(missing);
+size_t MemberSession::triples_to_make(size_t count) { return engines_->triples_to_make(count); }
+void MemberSession::reserve_triples(size_t count) { engines_->reserve_triples(count); }
+void MemberSession::expect_more_triples() {
+  more_triples_ = true;
+  if (engines_ != nullptr) engines_->live.expect_more();
 }
 boolean::Engine& MemberSession::engine() { return engines_->engine; }
 

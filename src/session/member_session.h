@@ -19,6 +19,8 @@
 
 namespace flexroom::session {
 
+struct SessionEngines;
+
 struct SessionOptions {
   std::string command;                           // what this member runs: the same at all of them
   std::function<void(const std::string&)> note;  // "waiting for hospital-b at ..."
@@ -68,6 +70,8 @@ class MemberSession {
   void fill_pool(size_t count);
   /// Makes triples now, with progress, so that `count` more are at hand (stock counts).
   void reserve_triples(size_t count);
+  /// Further ones are reserved in this session (SessionPrep::expect_more()); before start() too.
+  void expect_more_triples();
   /// How many of `count` are not in stock.
   size_t triples_to_make(size_t count);
 
@@ -104,7 +108,6 @@ class MemberSession {
   void guard(const std::function<void()>& body);
 
  private:
-  struct Engines;
   void meet(const std::vector<net::SigningKey>& keys);
   /// Whatever is thrown, the others hear that this member ended, and by a fixed word why.
   void telling_the_others(const std::function<void()>& body);
@@ -119,9 +122,10 @@ class MemberSession {
   std::optional<store::SessionLock> lock_;
   std::string to_note_;  // in the log, once it is settled
   bool settled_ = false;
+  bool more_triples_ = false;
   std::unique_ptr<store::OpenMark> mark_;
   std::unique_ptr<net::Party> party_;
-  std::unique_ptr<Engines> engines_;
+  std::unique_ptr<SessionEngines> engines_;
   std::map<Digest, prep::AuthBits> shares_;  // loaded, by digest of the metadata
   std::vector<store::RecordMeta> to_turn_;   // of before, and at all members
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "config/passphrase.h"
+#include "session/pool_source.h"
 #include "session/room_terms.h"
 #include "session/signing_keys.h"
 #include "store/epoch_store.h"
@@ -75,6 +76,41 @@ std::unique_ptr<store::SealedDb> open_state_db(const MemberConfig& member, bool 
     return key;
   };
   return std::make_unique<store::SealedDb>(file, find_key, access);
+}
+
+namespace {
+
+bool is_signing_key(const store::RecordMeta& meta) { return meta.kind == kSigningKeyKind; }
+
+}  // namespace
+
+GivenUp look_at_given_up(const RoomConfig& room, const MemberConfig& member) {
+  using store::SealedDb;
+  GivenUp out;
+  out.there = std::filesystem::exists(member.state_dir / "state.db");
+  if (out.there) {
+    const auto db = open_state_db(member, true, SealedDb::Access::kLook);
+    if (const auto record = store::RoomStore(*db).find(room.name)) {
+      const auto names = [](const std::vector<store::RecordMeta>& list) {
+        std::vector<std::string> all;
+        for (const store::RecordMeta& meta : list) {
+          all.push_back(fmt::format("{} v{}", meta.name, meta.version));
+        }
+        return all;
+      };
+      out.rows = names(store::SecretStore(*db, record->rid).list());
+      std::vector<store::RecordMeta> before = store::LoadedStore(*db, record->rid).list();
+      std::erase_if(before, &is_signing_key);
+      out.erased = names(before);
+      const auto epoch = store::EpochStore(*db).load(record->rid);
+      if (epoch) out.made = epoch->made;
+    }
+  }
+  store::OnceDb once(member.state_dir / "once.db", member.once_key_file, true, limits_of(room), {},
+                     nullptr, SealedDb::Access::kLook);
+  const auto stock = once.stock_of_room(room.name);
+  out.triples = summarise(stock, room.members.size()).triples;
+  return out;
 }
 
 void give_up_state(const RoomConfig& room, const MemberConfig& member) {
@@ -398,7 +434,7 @@ agreement::Configuration MemberState::configuration() {
 
 std::vector<store::RecordMeta> MemberState::secrets_of_before() {
   std::vector<store::RecordMeta> out = loaded_->list();
-  std::erase_if(out, [](const store::RecordMeta& meta) { return meta.kind == kSigningKeyKind; });
+  std::erase_if(out, &is_signing_key);
   return out;
 }
 

@@ -37,6 +37,16 @@ std::unique_ptr<store::SealedDb> open_state_db(
 /// stay: they are of use if no refresh came since. Other rooms of the folder stay.
 void give_up_state(const RoomConfig& room, const MemberConfig& member);
 
+/// What that changes here. Nothing is changed by looking.
+struct GivenUp {
+  bool there = false;               // a state.db lies there, an older one then
+  std::vector<std::string> rows;    // "NAME vK": of the room in it, which stay
+  std::vector<std::string> erased;  // of the form of before rows: they go with the epoch
+  uint64_t made = 0;                // its epoch, Unix seconds; 0: none, or not known
+  uint64_t triples = 0;             // of the preprocessed stock beside once.db, which goes
+};
+GivenUp look_at_given_up(const RoomConfig& room, const MemberConfig& member);
+
 /// This member's own state, opened without any peer: identity, databases, log.
 class MemberState {
  public:

@@ -120,20 +120,10 @@ prep::Source& PooledSource::live() {
   return *live_;
 }
 
-PooledSource::Parts PooledSource::take(char kind, size_t num_parts, size_t count, Rest& rest) {
-  if (once_.counters().burned) {
-    throw ProtocolAbort(AbortCode::kEpochBurned, "pool", "the epoch is burned");
-  }
-  Parts out = blank_parts(party_, num_parts, count);
-  size_t done = std::min(count, rest.left());
-  if (done > 0) move_items(out, 0, rest.parts, rest.next, done);
-  rest.next += done;
-  if (rest.left() == 0) rest = {};
-
-  // Whole portions, from batches in the order of their ids: the same at all members.
-  const size_t unit = unit_bytes(num_parts, party_.num_parties());
+/// Whole portions, from batches in the order of their ids: the same at all members.
+std::vector<store::Pool::Range> PooledSource::ranges_for(char kind, size_t unit, size_t count) {
   std::vector<store::Pool::Range> ranges;
-  size_t planned = done;
+  size_t planned = 0;
   for (store::Pool::Stock& batch : once_.pool().stock()) {
     if (planned >= count) break;
     if (batch.batch_id.front() != static_cast<uint8_t>(kind)) continue;
@@ -146,6 +136,35 @@ PooledSource::Parts PooledSource::take(char kind, size_t num_parts, size_t count
     planned += portions * portion;
     ranges.push_back({std::move(batch.batch_id), portions});
   }
+  return ranges;
+}
+
+PooledSource::Parts PooledSource::make(char kind, size_t count) {
+  Parts made;
+  if (kind == kTriples) {
+    prep::AndTriples fresh = live().and_triples(count);
+    made.push_back(std::move(fresh.x));
+    made.push_back(std::move(fresh.y));
+    made.push_back(std::move(fresh.z));
+  } else {
+    made.push_back(live().random_bits(count));
+  }
+  return made;
+}
+
+PooledSource::Parts PooledSource::take(char kind, size_t num_parts, size_t count, Rest& rest) {
+  if (once_.counters().burned) {
+    throw ProtocolAbort(AbortCode::kEpochBurned, "pool", "the epoch is burned");
+  }
+  size_t done = std::min(count, rest.left());
+  const size_t unit = unit_bytes(num_parts, party_.num_parties());
+  const std::vector<store::Pool::Range> ranges = ranges_for(kind, unit, count - done);
+  if (count > 0 && done == 0 && ranges.empty()) return make(kind, count);
+
+  Parts out = blank_parts(party_, num_parts, count);
+  if (done > 0) move_items(out, 0, rest.parts, rest.next, done);
+  rest.next += done;
+  if (rest.left() == 0) rest = {};
   if (!ranges.empty()) {
     once_.pool().take(ranges, [&](ByteView item) {
       const size_t portion = item.size() / unit, here = std::min(portion, count - done);
@@ -157,17 +176,7 @@ PooledSource::Parts PooledSource::take(char kind, size_t num_parts, size_t count
     });
   }
   if (done == count) return out;
-
-  Parts made;
-  if (kind == kTriples) {
-    prep::AndTriples fresh = live().and_triples(count - done);
-    made.push_back(std::move(fresh.x));
-    made.push_back(std::move(fresh.y));
-    made.push_back(std::move(fresh.z));
-  } else {
-    made.push_back(live().random_bits(count - done));
-  }
-  if (done == 0) return made;
+  Parts made = make(kind, count - done);
   move_items(out, done, made, 0, count - done);
   return out;
 }

@@ -73,6 +73,8 @@ class PooledSource : public prep::Source {
   template <typename Body>
   auto guarded(std::string_view what, Body body);
   prep::Source& live();
+  std::vector<store::Pool::Range> ranges_for(char kind, size_t unit, size_t count);
+  Parts make(char kind, size_t count);
   Parts take(char kind, size_t num_parts, size_t count, Rest& rest);
   void store(char kind, const Parts& parts);
 

@@ -12,6 +12,7 @@
 #include "call/purpose.h"
 #include "config/private_json.h"
 #include "http/text.h"
+#include "session/printable_text.h"
 #include "session/signing_keys.h"
 #include "store/limits.h"
 
@@ -102,11 +103,6 @@ class Fields {
   std::vector<std::string> known_;
 };
 
-bool is_printable(std::string_view text, size_t max) {
-  return !text.empty() && text.size() <= max &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c <= 0x7e; });
-}
-
 void read_material(Fields& fields, SecretFile& out, std::string_view self_name) {
   if (!out.owner.empty()) {
     for (const char* key : {"share", "salt", "commitments"}) {
@@ -182,7 +178,7 @@ SecretFile SecretFile::load(const std::filesystem::path& file, std::string_view 
     fields.fail("name", "begins with run/, which belongs to a run", "give it another name");
   }
   out.kind = fields.text_or("kind", "secret");
-  if (!is_printable(out.kind, store::kMaxKindBytes)) {
+  if (out.kind.empty() || out.kind.size() > store::kMaxKindBytes || !is_printable(out.kind)) {
     fields.fail("kind", fmt::format("is not 1 to {} printable characters", store::kMaxKindBytes));
   }
   if (out.kind.starts_with(store::kFlowKind)) {

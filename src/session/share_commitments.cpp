@@ -21,6 +21,14 @@ mpc::Bit equals(const circuits::StateWords& state, const Digest& expected) {
   return same;
 }
 
+void append_bits(std::vector<uint8_t>& out, ByteView bytes) {
+  for (const uint8_t byte : bytes) {
+    for (unsigned b = 0; b < 8; ++b) out.push_back(static_cast<uint8_t>(byte >> b & 1));
+  }
+}
+
+}  // namespace
+
 mpc::Circuit commitment_circuit(uint32_t length, const std::vector<Digest>& commitments) {
   mpc::Builder builder;
   mpc::Bits value(size_t{8} * length), matches;
@@ -36,14 +44,6 @@ mpc::Circuit commitment_circuit(uint32_t length, const std::vector<Digest>& comm
   builder.add_output("value", mpc::OutputKind::kKeep, value);
   return builder.finish();
 }
-
-void append_bits(std::vector<uint8_t>& out, ByteView bytes) {
-  for (const uint8_t byte : bytes) {
-    for (unsigned b = 0; b < 8; ++b) out.push_back(static_cast<uint8_t>(byte >> b & 1));
-  }
-}
-
-}  // namespace
 
 Digest digest_of(const std::vector<Digest>& commitments) {
   RandomOracle hash("import commitments", RoScope{});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "mpc/circuit.h"
 #include "prep/prep.h"
 #include "session/member_session.h"
 #include "session/secret_file.h"
@@ -18,6 +19,12 @@ namespace flexroom::session {
 /// Aborts     kRefusedByRule naming the member whose file is not the one the issuer made; burns
 ///            nothing, so that no member can void the issuer's credential
 prep::AuthBits open_committed_shares(MemberSession& session, const SecretFile& file);
+
+/// That instance's circuit.
+///
+/// In    priv "share I" of member I [8 (16 + length)]: salt and share
+/// Out   open "matches" [a bit a member], keep "value" [8 length]
+mpc::Circuit commitment_circuit(uint32_t length, const std::vector<Digest>& commitments);
 
 /// Of the list, for records and marks.
 Digest digest_of(const std::vector<Digest>& commitments);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -50,6 +51,8 @@ class AuditLog {
   /// An approval (kApproved: from here on the run is open until an outcome is entered), an outcome
   /// after an abort, or a note.
   void append_alone(const LogEntry& entry);
+  /// A note that says what `change` does to state.db: both are durable in one step, or neither is.
+  void append_with(const LogEntry& note, const std::function<void()>& change);
   /// Enters that this member said no; returns the statement, for the others.
   Bytes refuse(const Digest& proposal, const std::string& reason);
   /// Another member's refusal of this proposal: enters it and returns the reason. Throws
@@ -70,7 +73,7 @@ class AuditLog {
   using Stored = VerifiedEntry;
   /// All of it, every chain and signature recomputed.
   std::vector<Stored> verify();
-  /// The newest approved proposal of that kind and title.
+  /// The newest approved proposal of that kind and title, also of a log that another one followed.
   std::optional<Bytes> last_approved(const std::string& kind, const std::string& title);
   std::optional<agreement::Configuration> configuration();
 
@@ -92,7 +95,8 @@ class AuditLog {
   agreement::Statement put(Head& head, Kind kind, Bytes body, uint64_t unix_seconds);
   void begin_again(Head& head, uint32_t incarnation, const std::string& why);
   void put_head_row(const Head& head);
-  agreement::Statement write(Kind kind, Bytes body, uint64_t unix_seconds);
+  agreement::Statement write(Kind kind, Bytes body, uint64_t unix_seconds,
+                             const std::function<void()>& change = nullptr);
   Bytes id_of(uint32_t incarnation, uint64_t number) const;
   std::optional<agreement::Statement> statement(uint32_t incarnation, uint64_t number);
   std::optional<agreement::ChangeBody> change_of(const Head& head);

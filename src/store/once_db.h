@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,9 @@ class OnceDb : public prep::Safety {
                 const std::optional<Digest>& epoch);
   /// The certificate of a peer that was counted by it before members had ids.
   void rename_life(const Digest& certificate, const MemberId& id);
+  /// What lies on disk of the pools of a room's epoch, whichever is entered. Of a database that
+  /// only looks.
+  std::vector<Pool::Stock> stock_of_room(std::string_view name);
   /// The operator's word that the state.db with this room is gone for good.
   void forget_room(std::string_view name);
 
@@ -107,6 +111,10 @@ class OnceDb : public prep::Safety {
   /// True the first time for this (kind, id), durable on return; false if it was marked before.
   /// Throws kEpochBurned once the epoch is burned, by whatever session.
   bool mark(std::string_view kind, ByteView id);
+  /// The same of several in one durable step; false, with none marked, if any was before.
+  bool mark_all(std::string_view kind, std::span<const Digest> ids);
+  /// Throws kEpochBurned naming `what` once the epoch is burned, by whatever session.
+  void require_not_burned(std::string_view what);
   bool marked(std::string_view kind, ByteView id);
   /// Marks from now on are of this session: their ids follow from its sid, in which this member has
   /// a fresh nonce, so that none of them can come again once it is over.
@@ -162,6 +170,7 @@ class OnceDb : public prep::Safety {
   std::vector<Room> rooms();
   void save_room();
   ByteView epoch_id() const { return epoch_ ? ByteView(*epoch_) : ByteView(); }
+  bool put_marks(std::string_view kind, std::span<const ByteView> ids);
   void forget_marks(const std::function<bool(ByteView epoch, ByteView sid)>& which);
   static Bytes encode(const Counters& counters);
   static Counters decode(ByteView bytes);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/codec.h"
+#include "base/display.h"
 #include "base/error.h"
 #include "prep/rows.h"
 #include "store/row_reader.h"
@@ -17,12 +18,6 @@ constexpr std::string_view kRow = "row";
 constexpr std::string_view kStagedRow = "row/staged";
 constexpr size_t kEntryBytes = 20 + 32 + 1;
 constexpr size_t kMaxEntries = 100'000;
-
-// Names are ours, or a peer's: what of one could not be a name is not shown.
-std::string shown(std::string name) {
-  std::erase_if(name, [](char c) { return c < 0x20 || c > 0x7e; });
-  return name;
-}
 
 }  // namespace
 
@@ -260,8 +255,8 @@ void RecordStore::compare(net::Party& party) {
     const std::map<Key, Digest> theirs = list_of(bytes, j);
     const auto differ = [&](const Key& key, std::string_view how) {
       throw ProtocolAbort(AbortCode::kDisagreement, "store",
-                          "'" + shown(key.first) + "' version " + std::to_string(key.second) + " " +
-                              std::string(how) +
+                          "'" + display_short(key.first) + "' version " +
+                              std::to_string(key.second) + " " + std::string(how) +
                               ": a state.db there or here is not the newest; put the newest one "
                               "back, or `flexroom secret remove` it at all members",
                           j);
@@ -425,7 +420,7 @@ SecretBytes SecretStore::row(const RecordId& id, uint32_t version) {
   const uint32_t bits = record->meta.bits;
   if (bits > 8 * kMaxSecretBytes || record->bytes.size() != prep::row_bytes(bits)) {
     throw InputError("state.db",
-                     "the row of '" + shown(record->meta.name) + "' has an impossible size",
+                     "the row of '" + display_short(record->meta.name) + "' has an impossible size",
                      "restore a backup");
   }
   return std::move(record->bytes);

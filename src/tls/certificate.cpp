@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "base/ct.h"
+#include "base/display.h"
 #include "base/error.h"
 #include "base/openssl_ptr.h"
 #include "tls/wire.h"
@@ -36,9 +37,7 @@ OpensslPtr<X509> parse_der(ByteView der) {
 std::string subject(X509* cert) {
   char text[256];
   X509_NAME_oneline(X509_get_subject_name(cert), text, sizeof text);
-  std::string out;
-  for (const char* c = text; *c != 0; ++c) out.push_back(*c < 0x20 || *c > 0x7e ? '?' : *c);
-  return out;
+  return display(text);
 }
 
 // Curves are named, not measured: a 256-bit curve other than P-256 is as unknown to the verifier as

@@ -24,6 +24,12 @@ constexpr size_t kMaxFlightBytes = 256 * 1024;
                                 std::string(kExpected[static_cast<size_t>(phase)]) + " was due");
 }
 
+/// For middleboxes (RFC 8446 D.4).
+Bytes change_cipher_spec() {
+  static constexpr uint8_t kOne[] = {1};
+  return plain_record(ContentType::kChangeCipherSpec, 0x0303, kOne);
+}
+
 HandshakeType due(Phase phase) {
   switch (phase) {
     case Phase::kServerHello:
@@ -60,7 +66,10 @@ ClientHandshake::ClientHandshake(HandshakeConfig config, ClientHello hello)
 }
 
 Bytes ClientHandshake::client_hello_record() const {
-  return plain_record(ContentType::kHandshake, 0x0301, hello_.message);
+  if (!hello_.second) return plain_record(ContentType::kHandshake, 0x0301, hello_.message);
+  Bytes out = change_cipher_spec();
+  append(out, plain_record(ContentType::kHandshake, 0x0303, hello_.message));
+  return out;
 }
 
 // Whatever a step throws ends the connection for good.
@@ -83,6 +92,7 @@ std::vector<Event> ClientHandshake::run(Step step) {
 
 std::vector<Event> ClientHandshake::feed(ByteView bytes) {
   return run([&] {
+    retried_now_ = false;
     for (const RawRecord& record : reader_.feed(bytes)) on_record(record);
     if (!reader_.fault()) return;
     if (phase_ != Phase::kApplication) throw ServerFault(*reader_.fault());
@@ -90,12 +100,11 @@ std::vector<Event> ClientHandshake::feed(ByteView bytes) {
   });
 }
 
-std::vector<Event> ClientHandshake::set_handshake_secrets(const Digest& c_hs, const Digest& s_hs) {
+std::vector<Event> ClientHandshake::set_server_secret(const Digest& s_hs) {
   FLEXROOM_ASSERT(phase_ == Phase::kSecrets || phase_ == Phase::kDead);
   return run([&] {
-    c_hs_ = c_hs;
     s_hs_ = s_hs;
-    server_keys_ = traffic_keys(s_hs, *hello_.suite);
+    server_keys_ = traffic_keys(s_hs, *hello_.input.suite);
     phase_ = Phase::kEncryptedExtensions;
     const std::vector<RawRecord> waiting = std::move(waiting_);
     waiting_.clear();
@@ -138,9 +147,13 @@ void ClientHandshake::on_alert(ByteView content) {
   constexpr uint8_t kHandshakeFailure = 40;
   std::string detail = "the server refused the handshake with alert " + describe_alert(content[1]);
   if (content[1] == kHandshakeFailure) {
-    detail += " (offered were " + std::string(hello_.suite->name) + " and " +
-              std::string(to_string(hello_.group)) +
-              "; perhaps the other `group` of the provider is what it wants)";
+    Groups groups;
+    for (const KeyShare& share : hello_.input.key_shares) groups.push_back(share.group);
+    detail +=
+        " (offered were " + std::string(hello_.input.suite->name) + " and " + to_string(groups);
+    detail += groups.size() < all_groups().size()
+                  ? "; without `group` the provider's entry offers every group)"
+                  : ")";
   }
   server_fault("alert", detail, Alert::kNone);
 }
@@ -152,13 +165,16 @@ void ClientHandshake::on_plain_record(const RawRecord& record) {
     return on_change_cipher_spec(record);
   }
   if (phase_ != Phase::kServerHello) unexpected("a handshake record in the clear", phase_);
+  if (retried_now_) {
+    server_fault(
+        "handshake",
+        "the server sent more behind its HelloRetryRequest, before the second ClientHello");
+  }
   on_handshake_bytes(record.payload);
 }
 
 void ClientHandshake::on_change_cipher_spec(const RawRecord& record) {
-  if (phase_ == Phase::kServerHello || !messages_.empty()) {
-    unexpected("ChangeCipherSpec", phase_);
-  }
+  if (!messages_.empty()) unexpected("ChangeCipherSpec within a message", phase_);
   if (record.payload.size() != 1 || record.payload[0] != 1) {
     server_fault("handshake", "the server sent a malformed ChangeCipherSpec");
   }
@@ -189,6 +205,9 @@ void ClientHandshake::on_handshake_bytes(ByteView fragment) {
     on_message(*message);
     // The keys change after ServerHello and after Finished: a message must end with its record
     // there.
+    if (retried_now_ && !messages_.empty()) {
+      server_fault("handshake", "the server sent more data in the record of its HelloRetryRequest");
+    }
     if ((phase_ == Phase::kSecrets || phase_ == Phase::kApplication) && !messages_.empty()) {
       server_fault("handshake", "the server sent more data in the record of its " +
                                     describe_handshake((*message)[0]) +
@@ -202,18 +221,17 @@ void ClientHandshake::on_message(const Bytes& message) {
   const ByteView body = ByteView(message).subspan(4);
   if (type != static_cast<uint8_t>(due(phase_))) {
     if (type == static_cast<uint8_t>(HandshakeType::kCertificateRequest)) {
+      certificate_requested_ = true;
       server_fault("handshake",
                    "the server asks for a client certificate (CertificateRequest); Flexroom never "
                    "sends one, since any member could then answer with its own");
     }
     unexpected(describe_handshake(type), phase_);
   }
+  if (phase_ == Phase::kServerHello) return on_server_hello(message);
   const Digest before = transcript_.digest();
   transcript_.add(message);
   switch (phase_) {
-    case Phase::kServerHello:
-      on_server_hello(body);
-      break;
     case Phase::kEncryptedExtensions:  // C1
       check_encrypted_extensions(body, hello_);
       phase_ = Phase::kCertificate;
@@ -232,10 +250,21 @@ void ClientHandshake::on_message(const Bytes& message) {
   }
 }
 
-void ClientHandshake::on_server_hello(ByteView body) {
-  ServerHello hello = parse_server_hello(body, hello_);
+void ClientHandshake::on_server_hello(ByteView message) {
+  auto parsed = parse_server_hello(message.subspan(4), hello_);
+  if (const auto* retry = std::get_if<HelloRetryRequest>(&parsed)) {
+    transcript_.retry();
+    transcript_.add(message);
+    hello_ = second_client_hello(hello_, *retry);
+    transcript_.add(hello_.message);
+    retried_now_ = true;
+    events_.push_back({EventKind::kHelloRetry, {}, {}});
+    return;
+  }
+  transcript_.add(message);
   phase_ = Phase::kSecrets;
-  events_.push_back({EventKind::kServerHello, transcript_.digest(), std::move(hello.key_share)});
+  events_.push_back({EventKind::kServerHello, transcript_.digest(),
+                     std::move(std::get<ServerHello>(parsed).key_share)});
 }
 
 void ClientHandshake::on_finished(ByteView body, const Digest& transcript_before) {
@@ -251,35 +280,50 @@ void ClientHandshake::on_finished(ByteView body, const Digest& transcript_before
 
 void ClientHandshake::on_application_record(const RawRecord& record) {
   if (application_fault_) return;
-  application_bytes_ += record.payload.size() + kHeaderSize;
+  const ApplicationLimit& limit = config_.application;
+  application_content_ += record.payload.size() - std::min(record.payload.size(), kTagSize + 1);
   if (record.type() != static_cast<uint8_t>(ContentType::kApplicationData)) {
     application_fault_ = "the server sent an unprotected record of type " +
                          std::to_string(record.type()) + " behind its Finished";
-  } else if (application_bytes_ > config_.max_application_bytes) {
-    application_fault_ = "the server sent more than " +
-                         std::to_string(config_.max_application_bytes) +
-                         " bytes of records, the most that an answer may take";
+  } else if (application_content_ > limit.content) {
+    application_fault_ = "the server sent more than " + std::to_string(limit.content) +
+                         " bytes in its records, " + limit.of;
+  } else if (++application_records_ > limit.records) {
+    application_fault_ =
+        "the server sent more than " + std::to_string(limit.records) + " records, " + limit.of;
   } else {
     application_.push_back(record);
   }
 }
 
-Bytes ClientHandshake::client_finished_record() const {
+Bytes ClientHandshake::client_finished_record(const Digest& c_hs) const {
   FLEXROOM_ASSERT(phase_ == Phase::kApplication);
-  static constexpr uint8_t kOne[] = {1};
-  Bytes out = plain_record(ContentType::kChangeCipherSpec, 0x0303, kOne);
-  const Bytes finished = handshake_message(HandshakeType::kFinished, finished_mac(c_hs_, h2_));
-  append(out, aead_seal(traffic_keys(c_hs_, *hello_.suite), 0, ContentType::kHandshake, finished));
+  Bytes out = hello_.second ? Bytes() : change_cipher_spec();
+  const Bytes finished = handshake_message(HandshakeType::kFinished, finished_mac(c_hs, h2_));
+  append(out,
+         aead_seal(traffic_keys(c_hs, *hello_.input.suite), 0, ContentType::kHandshake, finished));
   return out;
 }
 
-Bytes ClientHandshake::alert_record() const {
+Bytes ClientHandshake::alert_content() const {
   constexpr uint8_t kFatal = 2;
-  const Bytes content = {kFatal, static_cast<uint8_t>(alert_)};
-  if (alert_ == Alert::kNone) return {};
-  if (died_in_ == Phase::kServerHello) return plain_record(ContentType::kAlert, 0x0303, content);
-  if (died_in_ == Phase::kSecrets || died_in_ >= Phase::kApplication) return {};
-  return aead_seal(traffic_keys(c_hs_, *hello_.suite), 0, ContentType::kAlert, content);
+  return {kFatal, static_cast<uint8_t>(alert_)};
+}
+
+Bytes ClientHandshake::alert_record() const {
+  if (alert_ == Alert::kNone || died_in_ != Phase::kServerHello) return {};
+  return plain_record(ContentType::kAlert, 0x0303, alert_content());
+}
+
+bool ClientHandshake::owes_sealed_alert() const {
+  return alert_ != Alert::kNone && died_in_ > Phase::kSecrets && died_in_ < Phase::kApplication &&
+         !certificate_requested_;
+}
+
+Bytes ClientHandshake::sealed_alert_record(const Digest& c_hs) const {
+  FLEXROOM_ASSERT(owes_sealed_alert());
+  return aead_seal(traffic_keys(c_hs, *hello_.input.suite), 0, ContentType::kAlert,
+                   alert_content());
 }
 
 std::vector<RawRecord> ClientHandshake::take_application_records() {

@@ -17,16 +17,33 @@ namespace flexroom::tls {
 /// Replaces check_chain(); throws to refuse. For replaying published traces.
 using ChainCheck = std::function<void(const CertificateList& certificates)>;
 
+/// What is taken of protected records behind the server's Finished: content is counted, so that it
+/// does not depend on how a server cuts it; what the cuts cost is bounded by their number (§3.6).
+struct ApplicationLimit {
+  size_t content = size_t{33} << 20;  // bytes: payloads without tag and type byte
+  size_t records = size_t{2} << 20;
+  /// Ends the sentence of the fault: whose limit it is.
+  std::string of = "the most that is taken of an answer";
+
+  /// Bytes of the stream that content and records within the limit may take.
+  uint64_t stream_bytes() const {
+    return uint64_t{content} + uint64_t{records} * (kHeaderSize + 1 + kTagSize);
+  }
+};
+
 struct HandshakeConfig {
   ChainCheck check_chain;       // by default tls::check_chain with the policy below
   bool status_request = false;  // the policy looks at stapled OCSP responses
-  /// Of protected records behind the server's Finished.
-  size_t max_application_bytes = size_t{34} << 20;
+  ApplicationLimit application;
 };
 HandshakeConfig handshake_config(ChainPolicy policy);
 
 enum class EventKind : uint8_t {
-  /// The ServerHello passed its checks. `digest` is H1 = H(CH, SH), `key_share` the server's, raw.
+  /// A HelloRetryRequest passed its checks (tls-complete.md §1.2): client_hello_record() is to be
+  /// sent again.
+  kHelloRetry,
+  /// The ServerHello passed its checks. `digest` is H1 = H(CH, SH), behind a HelloRetryRequest that
+  /// of message_hash(CH1), HRR, CH2, SH; `key_share` the server's, raw.
   kServerHello,
   /// C1-C5 of §3.5 passed. `digest` is H2 = H(CH .. server Finished).
   kServerFinished,
@@ -34,7 +51,7 @@ enum class EventKind : uint8_t {
 struct Event {
   EventKind kind;
   Digest digest{};
-  Bytes key_share;
+  KeyShare key_share;
 };
 
 enum class Phase : uint8_t {
@@ -52,7 +69,8 @@ enum class Phase : uint8_t {
 /// bytes (tls-in-mpc.md §3).
 ///
 /// Setting    pure: bytes and events in, bytes and events out; no I/O, no clock but the policy's.
-///            All state is public or opened (c_hs, s_hs)
+///            All state is public or opened (s_hs); c_hs is lent to it where a record under it is
+///            due
 /// Guarantee  kServerFinished comes only if the server's flight is exactly EncryptedExtensions,
 ///            Certificate, CertificateVerify, Finished with C1-C5 of §3.5, at any fragmentation;
 ///            equal bytes give equal H1 and H2
@@ -66,28 +84,35 @@ class ClientHandshake {
   /// With a ready ClientHello message.
   ClientHandshake(HandshakeConfig config, ClientHello hello);
 
-  /// The first bytes for the server.
+  /// The first bytes for the server; behind kHelloRetry, ChangeCipherSpec and the second hello.
   Bytes client_hello_record() const;
 
   /// Server bytes in stream order, cut anywhere. At most 128 KB are kept while the secrets are
   /// awaited.
   std::vector<Event> feed(ByteView bytes);
-  /// After kServerHello, once: the opened c_hs and s_hs. Processes what has arrived meanwhile.
-  std::vector<Event> set_handshake_secrets(const Digest& c_hs, const Digest& s_hs);
+  /// After kServerHello, once: the opened s_hs. Processes what has arrived meanwhile.
+  std::vector<Event> set_server_secret(const Digest& s_hs);
   /// The server closed its direction (or the relay says so). Aborts unless in kApplication.
   void end_of_stream();
 
-  /// After kServerFinished: ChangeCipherSpec (RFC 8446 D.4) and our Finished under c_hs.
-  Bytes client_finished_record() const;
+  /// After kServerFinished: ChangeCipherSpec (RFC 8446 D.4), unless it went out with a second
+  /// hello, and our Finished under c_hs.
+  Bytes client_finished_record(const Digest& c_hs) const;
   /// After an abort: the record with the fatal alert that says so, for the courier to send while no
-  /// member has agreed to the flight (§3.6). In the clear up to ServerHello, under
-  /// c_hs behind it; empty between the two, where there is no c_hs, and when the server itself
-  /// ended the connection.
+  /// member has agreed to the flight (§3.6), in the clear. Empty behind ServerHello and when the
+  /// server itself ended the connection.
   Bytes alert_record() const;
+  /// The same behind ServerHello, where the alert is sealed: whether c_hs is opened for it. Not
+  /// where the server was seen to ask for a client certificate: whoever knows c_hs could answer
+  /// with its own. A courier can keep that from the others; what protects is that no request
+  /// follows where c_hs was opened for an alert (tls-complete.md §4.2).
+  bool owes_sealed_alert() const;
+  Bytes sealed_alert_record(const Digest& c_hs) const;
   /// The records after the server's Finished that have not been taken yet, still protected.
   std::vector<RawRecord> take_application_records();
   /// What is wrong behind the server's Finished: a bad record header, an unprotected record, more
-  /// bytes than the limit. Records from there on are not given out; those before it are good.
+  /// content or records than the limit. Records from there on are not given out; those before it
+  /// are good.
   const std::optional<std::string>& application_fault() const { return application_fault_; }
 
   Phase phase() const { return phase_; }
@@ -107,7 +132,8 @@ class ClientHandshake {
   void on_handshake_bytes(ByteView fragment);
   void on_alert(ByteView content);
   void on_message(const Bytes& message);
-  void on_server_hello(ByteView body);
+  void on_server_hello(ByteView message);
+  Bytes alert_content() const;
   void on_finished(ByteView body, const Digest& transcript_before);
 
   HandshakeConfig config_;
@@ -118,16 +144,18 @@ class ClientHandshake {
   std::vector<RawRecord> waiting_;
   size_t waiting_bytes_ = 0;
   std::vector<RawRecord> application_;
-  size_t application_bytes_ = 0;
+  size_t application_content_ = 0;
+  size_t application_records_ = 0;
   std::optional<std::string> application_fault_;
   std::vector<Event> events_;
   Phase phase_ = Phase::kServerHello;
   Phase died_in_ = Phase::kDead;  // while alive
   Alert alert_ = Alert::kNone;
+  bool retried_now_ = false;  // by this piece: the second hello is not out
   int change_cipher_specs_ = 0;
   size_t flight_bytes_ = 0;
   uint64_t server_seq_ = 0;
-  Digest c_hs_{};
+  bool certificate_requested_ = false;
   Digest s_hs_{};
   TrafficKeys server_keys_;
   CertificateList certificates_;

@@ -21,7 +21,10 @@ constexpr uint16_t kRecordSizeLimit = 28;
 constexpr uint16_t kPreSharedKey = 41;
 constexpr uint16_t kEarlyData = 42;
 constexpr uint16_t kSupportedVersions = 43;
+constexpr uint16_t kCookie = 44;
 constexpr uint16_t kKeyShare = 51;
+
+constexpr size_t kMaxCookie = 2048;
 
 constexpr std::string_view kHttp11 = "http/1.1";
 
@@ -69,9 +72,31 @@ void put_extension(Writer& out, uint16_t type, ByteView body) {
   out.u16(type).u16(static_cast<uint16_t>(body.size())).raw(body);
 }
 
+bool is_sent(const ClientHelloInput& input, NamedGroup group) {
+  return std::find(input.held_back.begin(), input.held_back.end(), group) == input.held_back.end();
+}
+
+/// The two extensions about groups.
+struct GroupExtensions {
+  Bytes supported, shares;
+};
+GroupExtensions group_extensions(const ClientHelloInput& input) {
+  Writer groups, shares;
+  for (const KeyShare& share : input.key_shares) {
+    groups.u16(code_point(share.group));
+    if (!is_sent(input, share.group)) continue;
+    shares.u16(code_point(share.group));
+    shares.u16(static_cast<uint16_t>(share.key.size())).raw(share.key);
+  }
+  const auto vector16 = [](const Writer& of) {
+    return Writer().u16(static_cast<uint16_t>(of.bytes().size())).raw(of.bytes()).take();
+  };
+  return {vector16(groups), vector16(shares)};
+}
+
 Bytes client_extensions(const ClientHelloInput& input) {
   const auto host_size = static_cast<uint16_t>(input.host.size());
-  const auto group = code_point(input.group);
+  const GroupExtensions groups = group_extensions(input);
   Writer schemes;
   schemes.u16(2 * kSignatureSchemes.size());
   for (const uint16_t scheme : kSignatureSchemes) schemes.u16(scheme);
@@ -84,19 +109,17 @@ Bytes client_extensions(const ClientHelloInput& input) {
                     .u16(host_size)
                     .raw(as_bytes(input.host))
                     .bytes());
-  put_extension(out, kSupportedGroups, Writer().u16(2).u16(group).bytes());
+  put_extension(out, kSupportedGroups, groups.supported);
   put_extension(out, kSignatureAlgorithms, schemes.bytes());
   put_extension(out, kAlpn,
                 Writer().u16(kHttp11.size() + 1).u8(kHttp11.size()).raw(as_bytes(kHttp11)).bytes());
   put_extension(out, kSupportedVersions, Writer().u8(2).u16(0x0304).bytes());
-  const auto share_size = static_cast<uint16_t>(input.key_share.size());
-  put_extension(out, kKeyShare,
-                Writer()
-                    .u16(static_cast<uint16_t>(share_size + 4))
-                    .u16(group)
-                    .u16(share_size)
-                    .raw(input.key_share)
-                    .bytes());
+  put_extension(out, kKeyShare, groups.shares);
+  if (!input.cookie.empty()) {
+    put_extension(
+        out, kCookie,
+        Writer().u16(static_cast<uint16_t>(input.cookie.size())).raw(input.cookie).bytes());
+  }
   if (input.record_size_limit) {
     put_extension(out, kRecordSizeLimit, Writer().u16(*input.record_size_limit).bytes());
   }
@@ -106,8 +129,10 @@ Bytes client_extensions(const ClientHelloInput& input) {
   return out.take();
 }
 
-// The checks on ServerHello's extensions: exactly {supported_versions = 0304, key_share = group}.
-void check_server_extensions(const std::vector<Extension>& extensions, const WireReader& in) {
+// Of a ServerHello and of a HelloRetryRequest: supported_versions = 0304, nothing but that and
+// key_share, or cookie in a HelloRetryRequest.
+void check_server_extensions(const std::vector<Extension>& extensions, bool retry,
+                             const WireReader& in) {
   const Extension* version = find(extensions, kSupportedVersions);
   if (version == nullptr) {
     in.fail("the server chose TLS 1.2 or older; Flexroom speaks TLS 1.3 only",
@@ -124,30 +149,98 @@ void check_server_extensions(const std::vector<Extension>& extensions, const Wir
     in.fail("the server accepted early_data, which was not offered", Alert::kUnsupportedExtension);
   }
   for (const Extension& extension : extensions) {
-    if (extension.type != kSupportedVersions && extension.type != kKeyShare) {
-      in.fail("the server put extension " + std::to_string(extension.type) +
-                  " into its ServerHello, where it must not be",
+    if (extension.type != kSupportedVersions && extension.type != kKeyShare &&
+        !(retry && extension.type == kCookie)) {
+      in.fail("the server put extension " + std::to_string(extension.type) + " into its " +
+                  (retry ? "HelloRetryRequest" : "ServerHello") + ", where it must not be",
               Alert::kUnsupportedExtension);
     }
   }
 }
 
-Bytes read_key_share(const std::vector<Extension>& extensions, NamedGroup group,
-                     const WireReader& outer) {
+Groups offered_groups(const ClientHelloInput& input) {
+  Groups out;
+  for (const KeyShare& share : input.key_shares) out.push_back(share.group);
+  return out;
+}
+/// Those whose key the hello holds.
+Groups sent_groups(const ClientHelloInput& input) {
+  Groups out;
+  for (const KeyShare& share : input.key_shares) {
+    if (is_sent(input, share.group)) out.push_back(share.group);
+  }
+  return out;
+}
+
+std::optional<NamedGroup> find_group(const Groups& groups, uint16_t code) {
+  for (const NamedGroup group : groups) {
+    if (code_point(group) == code) return group;
+  }
+  return std::nullopt;
+}
+
+KeyShare read_key_share(const std::vector<Extension>& extensions, const ClientHelloInput& hello,
+                        const WireReader& outer) {
   const Extension* share = find(extensions, kKeyShare);
   if (share == nullptr) outer.fail("the server sent no key share", Alert::kMissingExtension);
   WireReader in(share->body, "server hello");
-  if (in.u16() != code_point(group)) {
-    in.fail("the server's key share is of another group than the offered " +
-            std::string(to_string(group)));
+  const Groups sent = sent_groups(hello);
+  const auto group = find_group(sent, in.u16());
+  if (!group) {
+    in.fail("the server's key share is of another group than the offered " + to_string(sent));
   }
   const ByteView key = in.vector16();
   in.finish();
-  if (key.size() != key_share_size(group)) {
+  if (key.size() != key_share_size(*group)) {
     in.fail("the server's key share has " + std::to_string(key.size()) + " bytes, expected " +
-            std::to_string(key_share_size(group)));
+            std::to_string(key_share_size(*group)));
   }
-  return Bytes(key.begin(), key.end());
+  return {*group, Bytes(key.begin(), key.end())};
+}
+
+ByteView read_cookie(ByteView body) {
+  WireReader in(body, "hello retry request");
+  const ByteView cookie = in.vector16();
+  in.finish();
+  if (cookie.empty()) in.fail("the server's cookie is empty", Alert::kDecodeError);
+  if (cookie.size() > kMaxCookie) {
+    in.fail("the server's cookie has " + std::to_string(cookie.size()) + " bytes, at most " +
+            std::to_string(kMaxCookie) + " are taken");
+  }
+  return cookie;
+}
+
+NamedGroup read_wanted_group(ByteView body, const ClientHelloInput& hello) {
+  WireReader in(body, "hello retry request");
+  const uint16_t code = in.u16();
+  in.finish();
+  const auto group = find_group(offered_groups(hello), code);
+  if (!group) {
+    in.fail("the server asked for a key of a group that was not offered; offered were " +
+            to_string(offered_groups(hello)));
+  }
+  if (is_sent(hello, *group)) {
+    in.fail("the server asked for a key of " + std::string(to_string(*group)) +
+            ", which it was sent already");
+  }
+  return *group;
+}
+
+// What is left of tls-complete.md §1.2 behind the checks that it has in common with a ServerHello.
+HelloRetryRequest read_retry(const std::vector<Extension>& extensions, const ClientHello& hello,
+                             const WireReader& in) {
+  HelloRetryRequest out;
+  if (const Extension* share = find(extensions, kKeyShare)) {
+    out.group = read_wanted_group(share->body, hello.input);
+  }
+  if (const Extension* extension = find(extensions, kCookie)) {
+    const ByteView cookie = read_cookie(extension->body);
+    out.cookie.assign(cookie.begin(), cookie.end());
+  }
+  if (!out.group && out.cookie.empty()) {
+    in.fail("the server asked for another ClientHello (HelloRetryRequest) without any change");
+  }
+  return out;
 }
 
 std::string hex16(uint16_t value) {
@@ -186,7 +279,11 @@ ClientHello build_client_hello(const ClientHelloInput& input) {
         "host '" + input.host + "'", "is not a DNS name",
         "use the service's lower-case host name; IP addresses cannot be authenticated");
   }
-  FLEXROOM_ASSERT(input.key_share.size() == key_share_size(input.group));
+  FLEXROOM_ASSERT(!input.key_shares.empty() && !sent_groups(input).empty());
+  for (const KeyShare& share : input.key_shares) {
+    FLEXROOM_ASSERT(share.key.size() == key_share_size(share.group));
+  }
+  FLEXROOM_ASSERT(input.session_id.size() == 32 && input.cookie.size() <= kMaxCookie);
   FLEXROOM_ASSERT(!input.record_size_limit ||
                   (*input.record_size_limit >= 64 && *input.record_size_limit <= 16385));
   const Bytes extensions = client_extensions(input);
@@ -197,15 +294,25 @@ ClientHello build_client_hello(const ClientHelloInput& input) {
 
   ClientHello out;
   out.message = handshake_message(HandshakeType::kClientHello, body.bytes());
-  out.session_id.assign(input.session_id.begin(), input.session_id.end());
-  out.group = input.group;
-  out.suite = input.suite;
-  out.offered_status_request = input.status_request;
-  out.offered_record_size_limit = input.record_size_limit.has_value();
+  out.input = input;
   return out;
 }
 
-ServerHello parse_server_hello(ByteView body, const ClientHello& hello) {
+ClientHello second_client_hello(const ClientHello& first, const HelloRetryRequest& retry) {
+  FLEXROOM_ASSERT(!first.second);
+  ClientHelloInput input = first.input;
+  if (retry.group) {
+    input.held_back = offered_groups(input);
+    std::erase(input.held_back, *retry.group);
+  }
+  input.cookie = retry.cookie;
+  ClientHello out = build_client_hello(input);
+  out.second = true;
+  return out;
+}
+
+std::variant<ServerHello, HelloRetryRequest> parse_server_hello(ByteView body,
+                                                                const ClientHello& hello) {
   WireReader in(body, "server hello");
   const uint16_t version = in.u16();
   if (version < 0x0303) {
@@ -214,10 +321,9 @@ ServerHello parse_server_hello(ByteView body, const ClientHello& hello) {
   }
   if (version != 0x0303) in.fail("the server sent legacy_version " + hex16(version));
   const ByteView random = in.raw(32);
-  if (std::equal(random.begin(), random.end(), kHelloRetryRandom.begin())) {
-    in.fail("the server asked for another ClientHello (HelloRetryRequest): it does not support " +
-                std::string(to_string(hello.group)) +
-                " or wants a cookie; set the other key exchange `group` for this provider",
+  const bool retry = std::equal(random.begin(), random.end(), kHelloRetryRandom.begin());
+  if (retry && hello.second) {
+    in.fail("the server asked for another ClientHello (HelloRetryRequest) twice",
             Alert::kUnexpectedMessage);
   }
   const ByteView session_id = in.vector8();
@@ -227,17 +333,18 @@ ServerHello parse_server_hello(ByteView body, const ClientHello& hello) {
   const auto extensions =
       in.empty() ? std::vector<Extension>() : read_extensions(in.vector16(), "server hello");
   in.finish();
-  check_server_extensions(extensions, in);
-  if (!std::equal(session_id.begin(), session_id.end(), hello.session_id.begin(),
-                  hello.session_id.end())) {
+  check_server_extensions(extensions, retry, in);
+  const Bytes& sent_id = hello.input.session_id;
+  if (!std::equal(session_id.begin(), session_id.end(), sent_id.begin(), sent_id.end())) {
     in.fail("the server did not echo the session id");
   }
-  if (suite != hello.suite->code) {
+  if (suite != hello.input.suite->code) {
     in.fail("the server chose cipher suite " + hex16(suite) + ", offered was only " +
-            hex16(hello.suite->code));
+            hex16(hello.input.suite->code));
   }
   if (compression != 0) in.fail("the server chose compression");
-  return {read_key_share(extensions, hello.group, in)};
+  if (retry) return read_retry(extensions, hello, in);
+  return ServerHello{read_key_share(extensions, hello.input, in)};
 }
 
 void check_encrypted_extensions(ByteView body, const ClientHello& hello) {
@@ -258,7 +365,7 @@ void check_encrypted_extensions(ByteView body, const ClientHello& hello) {
       list.finish();
     } else if (type == kAlpn) {
       check_alpn(content, in);
-    } else if (type == kRecordSizeLimit && hello.offered_record_size_limit) {
+    } else if (type == kRecordSizeLimit && hello.input.record_size_limit) {
       WireReader value(content, "encrypted extensions");
       const uint16_t limit = value.u16();
       value.finish();
@@ -302,7 +409,7 @@ CertificateList parse_certificate(ByteView body, const ClientHello& hello) {
     const auto extensions = read_extensions(list.vector16(), "certificate");
     if (der.empty()) in.fail("the server sent an empty certificate", Alert::kDecodeError);
     for (const auto& [type, content] : extensions) {
-      if (type != kStatusRequest || !hello.offered_status_request) {
+      if (type != kStatusRequest || !hello.input.status_request) {
         in.fail("the server sent a certificate extension that was not offered",
                 Alert::kUnsupportedExtension);
       }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "base/bytes.h"
@@ -43,37 +44,52 @@ inline constexpr size_t kMaxCertificates = 32;
 inline constexpr size_t kMaxChain = 10;
 inline constexpr size_t kMaxCertificateBytes = 64 * 1024;
 
+struct KeyShare {
+  NamedGroup group = NamedGroup::kX25519;
+  Bytes key;  // key_share_size(group) bytes
+};
+
 struct ClientHelloInput {
   std::string host;
-  NamedGroup group = NamedGroup::kX25519;
-  Bytes key_share;  // key_share_size(group) bytes
+  /// One of each group that is offered, in the order of preference.
+  std::vector<KeyShare> key_shares;
+  /// Those of them that are offered without their key: a server that wants one asks for it by
+  /// HelloRetryRequest (tls-complete.md §1.1).
+  Groups held_back;
   const CipherSuite* suite = &aes128_gcm_sha256();
   std::array<uint8_t, 32> random{};
-  std::array<uint8_t, 32> session_id{};
+  Bytes session_id = Bytes(32);               // 32 bytes; 0 in published traces
   std::optional<uint16_t> record_size_limit;  // 64 .. 16,385 (RFC 8449)
   bool status_request = false;                // asks for a stapled OCSP response (RFC 6066 §8)
+  Bytes cookie;                               // of the server, in a second hello
 };
 
 /// A ClientHello and what the answers to it are checked against.
 struct ClientHello {
   Bytes message;  // handshake header included
-  Bytes session_id;
-  NamedGroup group = NamedGroup::kX25519;
-  const CipherSuite* suite = &aes128_gcm_sha256();
-  bool offered_record_size_limit = false;
-  bool offered_status_request = false;
+  ClientHelloInput input;
+  bool second = false;  // behind a HelloRetryRequest
 };
 
 /// The ClientHello of §3.2, equal at all parties for equal input. Throws InputError when `host` is
 /// not a DNS name.
 ClientHello build_client_hello(const ClientHelloInput& input);
 
-/// Body of a ServerHello (after the 4-byte handshake header). Returns the server's key share, raw:
-/// whether it is a point is checked where it is used (§2.4).
+/// The server's key share is raw: whether it is a point is checked where it is used (§2.4).
 struct ServerHello {
-  Bytes key_share;
+  KeyShare key_share;
 };
-ServerHello parse_server_hello(ByteView body, const ClientHello& hello);
+struct HelloRetryRequest {
+  std::optional<NamedGroup> group;  // whose key the server wants
+  Bytes cookie;
+};
+/// Body of a ServerHello (after the 4-byte handshake header), which may be a HelloRetryRequest;
+/// that by the checks of tls-complete.md §1.2.
+std::variant<ServerHello, HelloRetryRequest> parse_server_hello(ByteView body,
+                                                                const ClientHello& hello);
+/// The first hello byte for byte, but for the one key that was asked for in the place of its
+/// keys, and the cookie behind them.
+ClientHello second_client_hello(const ClientHello& first, const HelloRetryRequest& retry);
 
 /// C1 of §3.5. Nothing that may stand there changes what the client does.
 void check_encrypted_extensions(ByteView body, const ClientHello& hello);

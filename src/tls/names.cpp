@@ -1,98 +1,76 @@
+#include <algorithm>
+#include <utility>
+
 #include "tls/messages.h"
 
 namespace flexroom::tls {
+namespace {
+
+using NameOf = std::pair<uint8_t, std::string_view>;
+
+template <typename Type>
+constexpr NameOf named(Type type, std::string_view name) {
+  return {static_cast<uint8_t>(type), name};
+}
+constexpr NameOf kHandshakeNames[] = {
+    named(HandshakeType::kClientHello, "ClientHello"),
+    named(HandshakeType::kServerHello, "ServerHello"),
+    named(HandshakeType::kNewSessionTicket, "NewSessionTicket"),
+    named(HandshakeType::kEndOfEarlyData, "EndOfEarlyData"),
+    named(HandshakeType::kEncryptedExtensions, "EncryptedExtensions"),
+    named(HandshakeType::kCertificate, "Certificate"),
+    named(HandshakeType::kCertificateRequest, "CertificateRequest"),
+    named(HandshakeType::kCertificateVerify, "CertificateVerify"),
+    named(HandshakeType::kFinished, "Finished"),
+    named(HandshakeType::kKeyUpdate, "KeyUpdate"),
+};
+constexpr NameOf kAlertNames[] = {
+    // RFC 8446 §6
+    {0, "close_notify"},
+    {10, "unexpected_message"},
+    {20, "bad_record_mac"},
+    {22, "record_overflow"},
+    {40, "handshake_failure"},
+    {42, "bad_certificate"},
+    {43, "unsupported_certificate"},
+    {44, "certificate_revoked"},
+    {45, "certificate_expired"},
+    {46, "certificate_unknown"},
+    {47, "illegal_parameter"},
+    {48, "unknown_ca"},
+    {49, "access_denied"},
+    {50, "decode_error"},
+    {51, "decrypt_error"},
+    {70, "protocol_version"},
+    {71, "insufficient_security"},
+    {80, "internal_error"},
+    {86, "inappropriate_fallback"},
+    {90, "user_canceled"},
+    {109, "missing_extension"},
+    {110, "unsupported_extension"},
+    {112, "unrecognized_name"},
+    {113, "bad_certificate_status_response"},
+    {115, "unknown_psk_identity"},
+    {116, "certificate_required"},
+    {120, "no_application_protocol"},
+};
+
+template <size_t kSize>
+std::string describe(const NameOf (&names)[kSize], uint8_t number, std::string_view unknown) {
+  const auto* const known = std::find_if(std::begin(names), std::end(names),
+                                         [&](const NameOf& one) { return one.first == number; });
+  return std::string(known == std::end(names) ? unknown : known->second) + " (" +
+         std::to_string(number) + ")";
+}
+
+}  // namespace
 
 std::string describe_handshake(uint8_t type) {
-  const auto name = [type]() -> std::string_view {
-    switch (static_cast<HandshakeType>(type)) {
-      case HandshakeType::kClientHello:
-        return "ClientHello";
-      case HandshakeType::kServerHello:
-        return "ServerHello";
-      case HandshakeType::kNewSessionTicket:
-        return "NewSessionTicket";
-      case HandshakeType::kEndOfEarlyData:
-        return "EndOfEarlyData";
-      case HandshakeType::kEncryptedExtensions:
-        return "EncryptedExtensions";
-      case HandshakeType::kCertificate:
-        return "Certificate";
-      case HandshakeType::kCertificateRequest:
-        return "CertificateRequest";
-      case HandshakeType::kCertificateVerify:
-        return "CertificateVerify";
-      case HandshakeType::kFinished:
-        return "Finished";
-      case HandshakeType::kKeyUpdate:
-        return "KeyUpdate";
-    }
-    return "unknown handshake message";
-  };
-  return std::string(name()) + " (" + std::to_string(type) + ")";
+  return describe(kHandshakeNames, type, "unknown handshake message");
 }
 
 std::string describe_alert(uint8_t description) {
-  const auto name = [description]() -> std::string_view {
-    switch (description) {  // RFC 8446 §6
-      case 0:
-        return "close_notify";
-      case 10:
-        return "unexpected_message";
-      case 20:
-        return "bad_record_mac";
-      case 22:
-        return "record_overflow";
-      case 40:
-        return "handshake_failure";
-      case 42:
-        return "bad_certificate";
-      case 43:
-        return "unsupported_certificate";
-      case 44:
-        return "certificate_revoked";
-      case 45:
-        return "certificate_expired";
-      case 46:
-        return "certificate_unknown";
-      case 47:
-        return "illegal_parameter";
-      case 48:
-        return "unknown_ca";
-      case 49:
-        return "access_denied";
-      case 50:
-        return "decode_error";
-      case 51:
-        return "decrypt_error";
-      case 70:
-        return "protocol_version";
-      case 71:
-        return "insufficient_security";
-      case 80:
-        return "internal_error";
-      case 86:
-        return "inappropriate_fallback";
-      case 90:
-        return "user_canceled";
-      case 109:
-        return "missing_extension";
-      case 110:
-        return "unsupported_extension";
-      case 112:
-        return "unrecognized_name";
-      case 113:
-        return "bad_certificate_status_response";
-      case 115:
-        return "unknown_psk_identity";
-      case 116:
-        return "certificate_required";
-      case 120:
-        return "no_application_protocol";
-      default:
-        return "unknown alert";
-    }
-  };
-  std::string out = std::string(name()) + " (" + std::to_string(description) + ")";
+  std::string out = describe(kAlertNames, description, "unknown alert");
   if (description == 40) out += ": no common cipher suite, group or signature algorithm";
   if (description == 70) out += ": it does not speak TLS 1.3";
   if (description == 112) out += ": it does not know the host name";

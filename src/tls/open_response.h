@@ -19,6 +19,7 @@ struct FrozenResponse {
   const CipherSuite* suite = &aes128_gcm_sha256();
 };
 
+/// Tickets, KeyUpdates, empty records and alerts by the bounds of tls-complete.md §9.
 struct OpenedResponse {
   /// All that the server sent up to the first thing that is wrong: what verified is kept.
   Bytes application_data;

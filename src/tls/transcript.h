@@ -9,6 +9,16 @@ namespace flexroom::tls {
 class Transcript {
  public:
   void add(ByteView message) { hash_.update(message); }
+  /// Behind the first ClientHello, in front of a HelloRetryRequest: its hash takes its place, as a
+  /// message of type message_hash (RFC 8446 §4.4.1).
+  void retry() {
+    constexpr uint8_t kMessageHash = 254;
+    const Digest first = digest();
+    const uint8_t header[] = {kMessageHash, 0, 0, first.size()};
+    hash_ = Sha256();
+    hash_.update(header);
+    hash_.update(first);
+  }
   Digest digest() const { return hash_.digest(); }
 
  private:

@@ -1923,9 +1923,9 @@ class Faults(Canaries):
     def test_servers_that_speak_something_else(self):
         ca = self.cloud / "ca.pem"
         retry = bytes.fromhex("0303" "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
-        hello = retry + b"\x00" + bytes.fromhex("1301" "00" "000c" "002b00020304" "003300020017")
+        hello = retry + b"\x00" + bytes.fromhex("1301" "00" "000c" "002b00020304" "003300020018")
 
-        def ask_again(plain):  # HelloRetryRequest for P-256, with the session id of the ClientHello
+        def ask_again(plain):  # HelloRetryRequest for P-384, with the session id of the ClientHello
             client = plain.recv(4096)
             session = client[43:44 + client[43]]
             body = retry + session + hello[35:]

@@ -1,268 +1,87 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "support/sightings.h"
-#include "support/sweeps.h"
-#include "unit/cloud/browser.h"
-#include "unit/flow/run_fixture.h"
+#include "e2e/crash_rig.h"
 
-// The shipped flows at the sandbox, killed at every durable step of one member and of all, and with
-// restored state: what there is at the sandbox is counted (operations.md (c)). The flow's machine,
-// its members' state.db and once.db, the files and the hosts are the product's and the sandbox's
-// own; in the place of MPC and TLS stands an ideal engine that makes each request in the clear.
-// FlowStory (tests/unit/cli) runs the same files through the whole product, FlowRun
-// (tests/unit/flow) more histories against toys.
+// An account, its key and their rotation, killed anywhere (crash_rig.h); other shipped flows:
+// flows_crash_test.cpp.
 
 namespace flexroom::flow {
 namespace {
 
-using cloud::test::Fixture;
-using nlohmann::json;
 using ::testing::HasSubstr;
-
-const Flow& file(const std::string& name) {
-  static std::map<std::string, Flow> all;
-  auto it = all.find(name);
-  if (it == all.end()) it = all.emplace(name, load_shipped(name)).first;
-  return it->second;
-}
-
-/// Its hosts as the ideal engine calls them.
-class Hosts {
- public:
-  explicit Hosts(const Fixture& fixture) : sandbox_(*fixture.sandbox), dir_(fixture.dir) {}
-
-  std::optional<ToyAnswer> call(const ToyRequest& request) {
-    cloud::Request sent = read(request.raw);
-    if (!request.sign_id.empty()) {
-      std::erase_if(sent.headers, [](const auto& header) {
-        static const std::set<std::string> added = {"authorization", "x-amz-date", "connection",
-                                                    "content-length"};
-        return added.contains(http::to_lower(header.first));
-      });
-      const cloud::AccountKey key{"", request.sign_id, request.sign_secret};
-      const auto service = cloud::service_by_name(request.sign_service);
-      sent = read(cloud::test::signed_request(key, service.value(), sent));
-    }
-    const auto answer = sandbox_.respond(sent);
-    if (!answer) return std::nullopt;
-    ToyAnswer out;
-    out.status = answer->status;
-    for (const auto& [name, value] : answer->headers) {
-      const std::string field = http::to_lower(name);
-      const size_t equals = value.find('='), end = value.find(';');
-      if (field == "set-cookie") {
-        out.cookies[value.substr(0, equals)] = value.substr(equals + 1, end - equals - 1);
-      } else {
-        out.headers[field] = value;
-      }
-    }
-    const std::string account = cloud::test::element(answer->body, "Account");
-    out.body = json::parse(answer->body, nullptr, false);
-    if (!account.empty()) {
-      out.body = {
-          {"GetCallerIdentityResponse", {{"GetCallerIdentityResult", {{"Account", account}}}}}};
-    }
-    return out;
-  }
-  json kept(const std::string& name) const {
-    std::ifstream in(dir_ / "state" / name);
-    return in ? json::parse(in) : json::object();
-  }
-
- private:
-  static cloud::Request read(const std::string& text) {
-    cloud::Request out;
-    const size_t end = text.find("\r\n\r\n"), line = text.find("\r\n");
-    const size_t first = text.find(' '), second = text.find(' ', first + 1);
-    out.method = text.substr(0, first);
-    const std::string target = text.substr(first + 1, second - first - 1);
-    out.path = target.substr(0, target.find('?'));
-    if (out.path.size() < target.size()) out.query = target.substr(out.path.size() + 1);
-    for (size_t at = line + 2; at < end + 2;) {
-      const size_t stop = text.find("\r\n", at), colon = text.find(": ", at);
-      out.headers.emplace_back(text.substr(at, colon - at),
-                               text.substr(colon + 2, stop - colon - 2));
-      at = stop + 2;
-    }
-    out.body = text.substr(end + 4);
-    return out;
-  }
-  cloud::Sandbox& sandbox_;
-  const fs::path dir_;
-};
-
-class FlowCrash : public ::testing::Test {
- protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "flexroom-crash-XXXXXX").string();
-    work_ = mkdtemp(name.data());
-    cloud::SandboxOptions options;
-    options.record = work_ / "seen";
-    fixture_ = new Fixture(options);
-    hosts_ = new Hosts(*fixture_);
-    seen_ = new support::Sightings(work_ / "seen");
-  }
-  void TearDown() override {
-    delete hosts_;
-    delete fixture_;
-    delete seen_;
-    fs::remove_all(work_);
-  }
-  static std::unique_ptr<History> history() {
-    static uint64_t made = 0;
-    constexpr uint64_t kSessions = 1000;  // of one history, at most
-    auto out = std::make_unique<History>(2, kSessions * ++made);
-    out->toy.provider = [](const ToyRequest& request) { return hosts_->call(request); };
-    out->toy.encrypt = [](const std::string& text, const json& key) {
-      return cloud::test::jwe(key, text);
-    };
-    out->toy.reader = [](const Person::Question& question) {
-      return seen_->answer_to(question.step);
-    };
-    out->toy.metadata = [] { return cloud::test::client_metadata(); };
-    out->toy.inputs = {{"phone-number", "491701234567"},
-                       {"card-number", kCard},
-                       {"postal-address", std::string(96, 'x')}};
-    return out;
-  }
-  /// Live keys of the history's account, as the sandbox has them.
-  static std::set<std::string> keys(History& h) {
-    std::set<std::string> out;
-    const json accounts = hosts_->kept("iam.json")["accounts"];
-    const std::string id = h.current("account", "account-id");
-    if (!accounts.contains(id)) return out;
-    const json& live = accounts[id]["keys"];
-    for (const auto& one : live.items()) out.insert(one.key());
-    return out;
-  }
-  /// What is there since `before` and is not the history's, or is there twice. Empty: nothing.
-  struct Counts {
-    std::set<std::string> people, boxes;
-    size_t charges = 0;
-  };
-  static Counts counts() {
-    Counts out;
-    const json people = hosts_->kept("people.json"), boxes = hosts_->kept("mailboxes.json");
-    for (const auto& one : people.items()) out.people.insert(one.key());
-    for (const auto& one : boxes.items()) out.boxes.insert(one.key());
-    out.charges = seen_->values("charge").size();
-    return out;
-  }
-  static std::string harm(History& h, const Counts& before, bool has_session) {
-    const Counts now = counts();
-    const std::string address = h.current("account", "mail/address");
-    for (const auto of : {&Counts::people, &Counts::boxes}) {
-      for (const std::string& one : now.*of) {
-        if (!(before.*of).contains(one) && one != address) return "an orphan: " + one;
-      }
-    }
-    const json people = hosts_->kept("people.json"), boxes = hosts_->kept("mailboxes.json");
-    if (!people.contains(address) || !boxes.contains(address)) return "no account";
-    const json& person = people[address];
-    if (person["password"] != h.current("account", "account/password")) return "lost password";
-    if (boxes[address]["password"] != h.current("account", "mail/password")) return "lost mailbox";
-    if (person["account_id"] != h.current("account", "account-id")) return "another account";
-    if (now.charges != before.charges + 1) {
-      return "charges: " + std::to_string(now.charges - before.charges);
-    }
-    return has_session ? harm_of_key(h) : "";
-  }
-  /// One key, which is the room's, and the room has its secret in one version.
-  static std::string harm_of_key(History& h) {
-    const std::string id = h.current("account", "keys/id");
-    const std::set<std::string> live = keys(h);
-    if (live != std::set<std::string>{id}) return "live keys: " + std::to_string(live.size());
-    if (seen_->values("access key", id) !=
-        std::vector<std::string>{h.current("account", "keys/secret")}) {
-      return "key and id differ";
-    }
-    for (PartyId i = 0; i < h.n(); ++i) {
-      const size_t rows = h.look_at_secrets(i, [](store::SecretStore& secrets) {
-        const auto all = secrets.list();
-        return static_cast<size_t>(std::count_if(all.begin(), all.end(), [](const auto& one) {
-          return one.name.ends_with("keys/secret");
-        }));
-      });
-      if (rows != 1) return "versions of the key: " + std::to_string(rows);
-    }
-    return "";
-  }
-  /// Of every durable step of every member: at most two keys live, and the one that its room has is
-  /// among them.
-  static void watch_keys(History& h, const std::string& account) {
-    h.at_durable = [&h, account](PartyId, std::string_view step, RunStore& store) {
-      const std::lock_guard lock(h.toy.mutex);
-      const json live = hosts_->kept("iam.json")["accounts"][account]["keys"];
-      EXPECT_LE(live.size(), 2u) << step;
-      const auto current = store.room_value("account", "keys/id");
-      ASSERT_TRUE(current.has_value());
-      EXPECT_TRUE(live.contains(std::string(as_text(current->bytes.reveal())))) << step;
-    };
-  }
-  /// 1, 2 .. in the long run; else so many of them, spread over all.
-  static std::vector<size_t> some_of(size_t steps, size_t usual) {
-    std::vector<size_t> out;
-    const bool all = std::getenv("FLEXROOM_LONG") != nullptr;
-    for (size_t k = 0; k < (all ? steps : usual); ++k) {
-      out.push_back(1 + (all ? k : k * (steps - 1) / (usual - 1)));
-    }
-    return out;
-  }
-  /// Member 0, member 1, both: each in the long run, else by turns.
-  static std::vector<Kill> kills(size_t at, size_t turn) {
-    const std::vector<Kill> all = {{0, at, false}, {1, at, false}, {0, at, true}};
-    return std::getenv("FLEXROOM_LONG") != nullptr ? all : std::vector<Kill>{all[turn % 3]};
-  }
-
-  static bool fired(const std::vector<std::string>& ended, const Kill& kill) {
-    return ended[kill.member].find("killed") != std::string::npos;
-  }
-
-  static constexpr const char* kCard = "4111111111111111";
-  static fs::path work_;
-  static Fixture* fixture_;
-  static Hosts* hosts_;
-  static support::Sightings* seen_;
-};
-fs::path FlowCrash::work_;
-Fixture* FlowCrash::fixture_ = nullptr;
-Hosts* FlowCrash::hosts_ = nullptr;
-support::Sightings* FlowCrash::seen_ = nullptr;
 
 TEST_F(FlowCrash, AnAccountIsMadeOnceWhereverItIsKilledSweep) {
   const Counts first = counts();
   auto base = history();
-  ASSERT_TRUE(base->finish(file("create-account"), 1)) << base->last[0];
+  ASSERT_TRUE(base->finish(shipped_file("create-account"), 1)) << base->last[0];
   ASSERT_EQ(harm(*base, first, false), "");
   size_t turn = 0;
   for (const size_t at : some_of(base->steps(0), 7)) {
     for (const Kill& kill : kills(at, turn++)) {
       SCOPED_TRACE(std::to_string(at) + (kill.all ? " all" : " of " + std::to_string(kill.member)));
       const Counts before = counts();
-      auto h = history();
-      ASSERT_TRUE(fired(h->session(file("create-account"), History::Op::kRun, kill), kill));
-      ASSERT_TRUE(h->finish(file("create-account"))) << h->last[0] << " / " << h->last[1];
+      auto h = history(2 + turn % 2);  // attack 62: rooms of two and of three
+      ASSERT_TRUE(fired(h->session(shipped_file("create-account"), History::Op::kRun, kill), kill));
+      ASSERT_TRUE(h->finish(shipped_file("create-account"))) << h->last[0] << " / " << h->last[1];
       ASSERT_EQ(harm(*h, before, false), "");
     }
   }
 }
 
+// operations.md (f): the member's card is charged once, and the one card that it bought is the
+// room's, wherever its purchase is killed; then that one pays for the account.
+TEST_F(FlowCrash, ACardIsBoughtOnceWhereverItsPurchaseIsKilledSweep) {
+  const auto bought_once = [&](History& h, size_t charges, size_t cards) -> std::string {
+    const std::vector<std::string> paid = seen_->values("charge"),
+                                   made = seen_->values("card number");
+    if (paid.size() != charges + 1) return "charges: " + std::to_string(paid.size() - charges);
+    if (made.size() != cards + 1) return "cards: " + std::to_string(made.size() - cards);
+    if (paid.back() != kCard) return "another card was charged";
+    return h.current("card", "card-number") == made.back() ? "" : "the room has another card";
+  };
+  const auto counted = [&] {
+    return std::pair(seen_->values("charge").size(), seen_->values("card number").size());
+  };
+  const auto [no_charges, no_cards] = counted();
+  auto base = history();
+  ASSERT_TRUE(base->finish(shipped_file("buy-card"), 1)) << base->last[0];
+  ASSERT_EQ(bought_once(*base, no_charges, no_cards), "");
+  size_t turn = 0;
+  const size_t steps = base->steps(0);
+  for (const size_t at : some_of(steps, 9)) {
+    for (const Kill& kill : kills(at, turn++)) {
+      SCOPED_TRACE(std::to_string(at) + (kill.all ? " all" : " of " + std::to_string(kill.member)));
+      const auto [charges, cards] = counted();
+      auto h = history();
+      ASSERT_TRUE(fired(h->session(shipped_file("buy-card"), History::Op::kRun, kill), kill));
+      ASSERT_TRUE(h->finish(shipped_file("buy-card"))) << h->last[0] << " / " << h->last[1];
+      ASSERT_EQ(bought_once(*h, charges, cards), "");
+    }
+  }
+  const std::string card = base->current("card", "card-number");
+  const Counts before = counts();
+  base->arguments["payer"] = "room:card";
+  ASSERT_TRUE(base->finish(shipped_file("create-account"), 1)) << base->last[0];
+  ASSERT_EQ(harm(*base, before, false), "");
+  EXPECT_EQ(seen_->values("charge").back(), card);
+}
+
 TEST_F(FlowCrash, AKeyIsMadeOnceWhereverItIsKilledSweep) {
   const Counts before = counts();
   auto base = history();
-  ASSERT_TRUE(base->finish(file("create-account"), 1)) << base->last[0];
-  ASSERT_TRUE(base->finish(file("create-session"), 1)) << base->last[0];
+  ASSERT_TRUE(base->finish(shipped_file("create-account"), 1)) << base->last[0];
+  ASSERT_TRUE(base->finish(shipped_file("create-session"), 1)) << base->last[0];
   ASSERT_EQ(harm(*base, before, true), "");
   size_t turn = 0;
   for (const size_t at : some_of(base->steps(0), 4)) {
     for (const Kill& kill : kills(at, turn++)) {
       SCOPED_TRACE(std::to_string(at) + (kill.all ? " all" : " of " + std::to_string(kill.member)));
       const Counts now = counts();
-      auto h = history();
-      ASSERT_TRUE(h->finish(file("create-account"), 1)) << h->last[0];
-      ASSERT_TRUE(fired(h->session(file("create-session"), History::Op::kRun, kill), kill));
-      ASSERT_TRUE(h->finish(file("create-session"))) << h->last[0] << " / " << h->last[1];
+      auto h = history(2 + turn % 2);
+      ASSERT_TRUE(h->finish(shipped_file("create-account"), 1)) << h->last[0];
+      ASSERT_TRUE(fired(h->session(shipped_file("create-session"), History::Op::kRun, kill), kill));
+      ASSERT_TRUE(h->finish(shipped_file("create-session"))) << h->last[0] << " / " << h->last[1];
       ASSERT_EQ(harm(*h, now, true), "");
     }
   }
@@ -273,14 +92,14 @@ TEST_F(FlowCrash, AKeyIsMadeOnceWhereverItIsKilledSweep) {
 TEST_F(FlowCrash, ARotationProvesTheNewKeyBeforeTheOldOneGoes) {
   const Counts before = counts();
   auto h = history();
-  ASSERT_TRUE(h->finish(file("create-account"), 1)) << h->last[0];
-  ASSERT_TRUE(h->finish(file("create-session"), 1)) << h->last[0];
+  ASSERT_TRUE(h->finish(shipped_file("create-account"), 1)) << h->last[0];
+  ASSERT_TRUE(h->finish(shipped_file("create-session"), 1)) << h->last[0];
   const std::string first = h->current("account", "keys/id");
   const std::string secret = h->current("account", "keys/secret");
   std::vector<std::string> order;
   h->toy.at_step = [&](const std::string& step) { order.push_back(step); };
   watch_keys(*h, h->current("account", "account-id"));
-  ASSERT_TRUE(h->finish(file("create-session"), 1)) << h->last[0];
+  ASSERT_TRUE(h->finish(shipped_file("create-session"), 1)) << h->last[0];
   EXPECT_NE(h->current("account", "keys/id"), first);
   EXPECT_NE(h->current("account", "keys/secret"), secret);
   EXPECT_EQ(harm(*h, before, true), "");
@@ -296,10 +115,10 @@ TEST_F(FlowCrash, ARotationProvesTheNewKeyBeforeTheOldOneGoes) {
 TEST_F(FlowCrash, ARotationKilledAnywhereLeavesOneKeyAndNeverNoneSweep) {
   const Counts before = counts();
   auto h = history();
-  ASSERT_TRUE(h->finish(file("create-account"), 1)) << h->last[0];
-  ASSERT_TRUE(h->finish(file("create-session"), 1)) << h->last[0];
+  ASSERT_TRUE(h->finish(shipped_file("create-account"), 1)) << h->last[0];
+  ASSERT_TRUE(h->finish(shipped_file("create-session"), 1)) << h->last[0];
   watch_keys(*h, h->current("account", "account-id"));
-  ASSERT_TRUE(h->finish(file("create-session"), 1)) << h->last[0];
+  ASSERT_TRUE(h->finish(shipped_file("create-session"), 1)) << h->last[0];
   const size_t steps = h->steps(0);
   size_t turn = 0;
   // One rotation behind the other: each begins with the key that the one before left.
@@ -307,8 +126,8 @@ TEST_F(FlowCrash, ARotationKilledAnywhereLeavesOneKeyAndNeverNoneSweep) {
     for (const Kill& kill : kills(at, turn++)) {
       SCOPED_TRACE(std::to_string(at) + (kill.all ? " all" : " of " + std::to_string(kill.member)));
       const std::string old = h->current("account", "keys/id");
-      ASSERT_TRUE(fired(h->session(file("create-session"), History::Op::kRun, kill), kill));
-      ASSERT_TRUE(h->finish(file("create-session"))) << h->last[0] << " / " << h->last[1];
+      ASSERT_TRUE(fired(h->session(shipped_file("create-session"), History::Op::kRun, kill), kill));
+      ASSERT_TRUE(h->finish(shipped_file("create-session"))) << h->last[0] << " / " << h->last[1];
       ASSERT_EQ(harm(*h, before, true), "");
       ASSERT_NE(h->current("account", "keys/id"), old);
     }
@@ -319,20 +138,20 @@ TEST_F(FlowCrash, ARotationKilledAnywhereLeavesOneKeyAndNeverNoneSweep) {
 TEST_F(FlowCrash, ABackupOfBeforeARotationIsRefusedWithItsRemedy) {
   const Counts before = counts();
   auto h = history();
-  ASSERT_TRUE(h->finish(file("create-account"), 1)) << h->last[0];
-  ASSERT_TRUE(h->finish(file("create-session"), 1)) << h->last[0];
+  ASSERT_TRUE(h->finish(shipped_file("create-account"), 1)) << h->last[0];
+  ASSERT_TRUE(h->finish(shipped_file("create-session"), 1)) << h->last[0];
   h->save(1, "backup");
-  ASSERT_TRUE(h->finish(file("create-session"), 1)) << h->last[0];
+  ASSERT_TRUE(h->finish(shipped_file("create-session"), 1)) << h->last[0];
   const std::set<std::string> live = keys(*h);
   h->restore(1, "backup");
-  const std::vector<std::string> refused = h->session(file("create-session"));
+  const std::vector<std::string> refused = h->session(shipped_file("create-session"));
   for (const std::string& one : refused) {
     EXPECT_THAT(one, HasSubstr("restored: once.db of m1"));
     EXPECT_THAT(one, HasSubstr("only --abandon, then a new run"));
   }
   EXPECT_EQ(keys(*h), live) << "no key was made or deleted";
-  ASSERT_TRUE(History::done(h->session(file("create-session"), History::Op::kAbandon)));
-  ASSERT_TRUE(h->finish(file("create-session"))) << h->last[0];
+  ASSERT_TRUE(History::done(h->session(shipped_file("create-session"), History::Op::kAbandon)));
+  ASSERT_TRUE(h->finish(shipped_file("create-session"))) << h->last[0];
   EXPECT_EQ(harm(*h, before, true), "");
 }
 
@@ -341,15 +160,15 @@ TEST_F(FlowCrash, ARestoredMemberFindsTheAccountThatIsBeingMade) {
   const Counts before = counts();
   auto h = history();
   const Kill first{0, 30}, second{0, 40};
-  ASSERT_TRUE(fired(h->session(file("create-account"), History::Op::kRun, first), first));
+  ASSERT_TRUE(fired(h->session(shipped_file("create-account"), History::Op::kRun, first), first));
   h->save(1, "backup");
-  ASSERT_TRUE(fired(h->session(file("create-account"), History::Op::kRun, second), second));
+  ASSERT_TRUE(fired(h->session(shipped_file("create-account"), History::Op::kRun, second), second));
   h->restore(1, "backup");
-  for (const std::string& one : h->session(file("create-account"))) {
+  for (const std::string& one : h->session(shipped_file("create-account"))) {
     EXPECT_THAT(one, HasSubstr("restored: m1 lacks what all had committed"));
   }
-  ASSERT_TRUE(History::done(h->session(file("create-account"), History::Op::kGoOn)));
-  ASSERT_TRUE(h->finish(file("create-account"))) << h->last[0];
+  ASSERT_TRUE(History::done(h->session(shipped_file("create-account"), History::Op::kGoOn)));
+  ASSERT_TRUE(h->finish(shipped_file("create-account"))) << h->last[0];
   EXPECT_EQ(harm(*h, before, false), "");
 }
 

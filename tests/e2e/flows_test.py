@@ -247,6 +247,34 @@ class Odd(Flows):
                      ("CreateSecurityGroup", "400 InvalidGroup.Duplicate"), ("DescribeSecurityGroups", "400")):
             self.assertIn(lost, trace)
 
+    def test_codes_of_refusals_that_say_no_type(self):
+        self.start("--fault", "POST ec2.us-east-1.amazonaws.com/ untyped")
+        self.sign_up_and_in()
+        self.faults("POST ec2.us-east-1.amazonaws.com/ untyped", "POST ec2.us-east-1.amazonaws.com/ cut x1 after 1",
+                    "POST ec2.us-east-1.amazonaws.com/ cut x1 after 3")
+        trace = self.classic().go()
+        self.assertIn(("CreateKeyPair", "400 InvalidKeyPair.Duplicate"), trace)
+        self.assertIn(("CreateSecurityGroup", "400 InvalidGroup.Duplicate"), trace)
+        self.assertEqual(trace[-1], ("CreateSagemakerJob", "ok"))
+
+    def test_a_key_of_a_chat_service_and_an_answer(self):
+        self.start()
+        admin = (self.cloud.state / "api-token").read_text().strip()
+        INPUTS.update({"admin-key": admin, "question": "How many words are these?".ljust(256)})
+        self.faults("POST llm.flexroom.example/* cut x1")
+        trace = self.flow("chat-key", admin="hospital-b", project="proj_1").go()
+        self.assertEqual(trace, [("MakeKey", "unknown"), ("MakeKey", "ok")])
+        made = json.loads((self.cloud.state / "service-accounts.json").read_text())
+        self.assertEqual(len(made), 2)  # what `leaves` says of a lost answer
+        self.assertIn(self.store["chat/key"], [one["key"] for one in made.values()])
+        asked = self.flow("ask-chat", asker="hospital-b")
+        self.assertEqual(asked.go(), [("Ask", "ok")])
+        self.assertEqual(self.store["chat/answer"], "You sent 18 words.")
+        self.assertEqual(asked.run["run/tokens"], "22")
+        self.store["chat/key"] = "sk-svcacct-" + "x" * 48
+        with self.assertRaisesRegex(Stopped, "Ask: 401 invalid_api_key"):
+            self.flow("ask-chat", asker="hospital-b").go()
+
     def test_strangers_planted_codes_and_odd_lists(self):
         self.start("--set", "strangers=3", "--set", "planted_codes=1", "--set", "odd_lists=true")
         trace = self.create_account()
@@ -425,6 +453,20 @@ class Faults(Flows):
             ec2.terminate_instances(InstanceIds=ids)
             self.assertEqual(self.client("sagemaker").describe_training_job(TrainingJobName=job)["TrainingJobName"], job)
         self.each("run-script-classic", WAYS, run)
+
+    def test_classic_whose_machine_is_gone(self):
+        """Its token was used with other parameters, and no list has the machine: the run ends, without its id."""
+        self.start("--set", "no_instances=true")
+        self.sign_up_and_in()
+        flow = self.classic()
+        self.client("ec2").run_instances(ImageId="ami-0123456789abcdef0", InstanceType="t3.small", MinCount=1, MaxCount=1,
+                                         ClientToken=flow.builtin["run"])
+        flow.go()
+        self.assertNotIn("account/instance-id", self.store)
+        steps = [step for step, event in flow.trace]
+        self.assertEqual(steps.count("FindInstance"), 6)
+        self.assertEqual(steps[-1], "FindInstance")
+        self.assertNotIn("CreateSagemakerJob", steps)
 
     def test_a_second_factor(self):
         self.start()

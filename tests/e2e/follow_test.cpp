@@ -19,15 +19,18 @@ using ::testing::HasSubstr;
 class FollowTest : public ObjectStoreTest {
  protected:
   static cloud::Response waiting() { return answer(200, std::string(kWaitingMark) + "\n"); }
+  static cloud::Response begun() { return answer(200, std::string(kBegunMark) + "\n"); }
   /// Follows for at most `seconds`.
   Followed follow(std::vector<cloud::Response> answers, int seconds = 60,
-                  const std::string& before = "") {
+                  const std::string& before = "", std::optional<int> begun_within = {}) {
     answers_ = std::move(answers);
     asked_ = 0;
     told_.clear();
+    const auto now = std::chrono::system_clock::now();
+    Patience patience{now + std::chrono::seconds(seconds)};
+    if (begun_within) patience.begun_by = now + std::chrono::seconds(*begun_within);
     return follow_result(
-        room_, "https://store.example/result?X-Amz-Signature=secret", before,
-        std::chrono::system_clock::now() + std::chrono::seconds(seconds),
+        room_, "https://store.example/result?X-Amz-Signature=secret", before, patience,
         [this](std::string_view words) { told_.emplace_back(words); }, &cancel_);
   }
 
@@ -42,6 +45,20 @@ TEST_F(FollowTest, WaitsForTheResultAndTellsWhatTheLinkSays) {
   EXPECT_THAT(told_, ElementsAre("nothing there yet", "503 SlowDown", "404 NoSuchKey"));
 }
 
+// A machine that never got its loader is not waited for until the deadline.
+TEST_F(FollowTest, AMachineThatHasNotBegunInTimeEndsTheWait) {
+  for (const cloud::Response& untouched :
+       {waiting(), answer(200, std::string(kLoaderMark) + "x")}) {
+    const Followed got = follow({untouched}, 600, "", 0);
+    EXPECT_EQ(got.how, How::kNotBegun);
+    EXPECT_EQ(got.words, kNothingYet);
+  }
+  // One that has, or whose link says something else, is.
+  EXPECT_EQ(follow({begun(), answer(200, "a,b\n")}, 600, "", 0).how, How::kResult);
+  EXPECT_THAT(told_, ElementsAre("the machine has begun"));
+  EXPECT_EQ(follow({answer(503, ""), answer(200, "a,b\n")}, 600, "", 0).how, How::kResult);
+}
+
 TEST_F(FollowTest, WhatLayThereBeforeIsNoResult) {
   const Followed got =
       follow({answer(200, "old", "\"1\""), answer(200, "new", "\"2\"")}, 60, "\"1\" ");
@@ -54,6 +71,10 @@ TEST_F(FollowTest, AFailureComesWithStepAndExitStatus) {
       follow({answer(200, std::string(kFailedMark) + " script: exit status 3\nlog\x1b\n")});
   EXPECT_EQ(got.how, How::kFailed);
   EXPECT_EQ(got.words, "script: exit status 3");
+  // Names of members may be of any language.
+  EXPECT_EQ(follow({answer(200, std::string(kFailedMark) + "\ndata of h\xc3\xb4pital: 4\x1b[03\n")})
+                .words,
+            "data of h\xc3\xb4pital: 4?[03");
 }
 
 TEST_F(FollowTest, ALinkThatIsTurnedAwayEndsTheWaitAtOnce) {

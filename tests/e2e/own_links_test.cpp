@@ -48,6 +48,8 @@ TEST_F(OwnLinksTest, AMarkIsWrittenAndReadBack) {
   const BeforeRun before = attempt({answer(404, ""), answer(200, ""), mark()});
   EXPECT_THAT(before.version, HasSubstr("\"2\""));
   EXPECT_FALSE(before.earlier);
+  EXPECT_THAT(before.answers,
+              ElementsAre(std::pair("result_get_url", "200"), std::pair("result_url", "200")));
   EXPECT_THAT(
       seen_, ElementsAre(HasSubstr("GET /read"), HasSubstr("PUT /result"), HasSubstr("GET /read")));
 }
@@ -84,6 +86,15 @@ TEST_F(OwnLinksTest, TheLinkThatCarriesTheLoaderIsTriedWithIt) {
                           HasSubstr("PUT /result"), HasSubstr("GET /read")));
   EXPECT_THAT(refused({refusal(403, "AccessDenied", "no")}, loader), HasSubstr("loader_put_url"));
   EXPECT_THAT(refused({answer(200, ""), answer(404, "")}, loader), HasSubstr("loader_url"));
+}
+
+// A signature is over the path as it stands; libcurl takes dots out of it unless it is told not to.
+TEST_F(OwnLinksTest, DotsInAPathStay) {
+  answers_ = {answer(200, "x")};
+  const std::string url = "https://store.example/a/../b/./c~1?X-Amz-Signature=secret";
+  EXPECT_EQ(fetch(room_, url, 100, kLinkTimeout, &cancel_).status, 200);
+  EXPECT_EQ(put(room_, url, as_bytes("y"), kLinkTimeout, &cancel_).status, 200);
+  EXPECT_THAT(seen_, ElementsAre("GET /a/../b/./c~1", "PUT /a/../b/./c~1"));
 }
 
 TEST_F(OwnLinksTest, NobodyThereIsANetworkMatter) {

@@ -28,7 +28,7 @@ struct Outcome {
 
 struct Setting {
   size_t members;
-  NamedGroup group;
+  Groups groups;
   const tls::CipherSuite* suite;
 };
 const tls::CipherSuite* const kAes = &tls::aes128_gcm_sha256();
@@ -94,10 +94,10 @@ class RunScriptTest : public ::testing::TestWithParam<Setting> {
 };
 
 std::vector<Outcome> RunScriptTest::run_all() {
-  const auto [n, group, suite] = GetParam();
+  const auto [n, groups, suite] = GetParam();
   const cloud::AccountKey account = sandbox_->create_account("joint-test");
   const std::string secret = account.secret_access_key;
-  const auto protocol = [&, n = n, group = group, suite = suite](net::Party& party) {
+  const auto protocol = [&, n = n, groups = groups, suite = suite](net::Party& party) {
     prep::EpochParameters parameters;
     for (size_t i = 0; i < n; ++i) parameters.identities.push_back(Bytes(1, uint8_t(i)));
     const prep::EpochState epoch = prep::setup_epoch(party, parameters);
@@ -118,7 +118,7 @@ std::vector<Outcome> RunScriptTest::run_all() {
 
     agent::ConnectionConfig config;
     config.host = "ec2.us-east-1.amazonaws.com";
-    config.group = group;
+    config.groups = groups;
     config.suite = suite;
     config.handshake = tls::handshake_config(
         {config.host, tls::TrustStore::from_files({sandbox_->ca_file().string()}, "sandbox"),
@@ -176,11 +176,11 @@ TEST_P(RunScriptTest, AThrottledStartIsMadeAgainWithAnotherSignature) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rooms, RunScriptTest,
-                         ::testing::Values(Setting{2, NamedGroup::kX25519, kAes},
-                                           Setting{2, NamedGroup::kP256, kAes},
-                                           Setting{3, NamedGroup::kX25519, kAes},
-                                           Setting{2, NamedGroup::kX25519, kChaCha},
-                                           Setting{3, NamedGroup::kX25519, kChaCha}));
+                         ::testing::Values(Setting{2, all_groups(), kAes},
+                                           Setting{2, {NamedGroup::kP256}, kAes},
+                                           Setting{3, all_groups(), kAes},
+                                           Setting{2, all_groups(), kChaCha},
+                                           Setting{3, all_groups(), kChaCha}));
 
 }  // namespace
 }  // namespace flexroom

@@ -33,7 +33,7 @@ class OnceJournal : public MemoryJournal {
 
 struct Call {
   size_t members = 2;
-  NamedGroup group = NamedGroup::kX25519;
+  Groups groups = all_groups();
   std::string suite = "aes128";
   std::string root = "root.pem";
   std::string path = "/small.txt";
@@ -84,7 +84,7 @@ class AgentInterop : public ::testing::Test {
           OnceJournal journal;
           ConnectionConfig config;
           config.host = interop::Workshop::kHost;
-          config.group = what.group;
+          config.groups = what.groups;
           config.suite = tls::find_suite(what.suite);
           config.courier = kCourier;
           config.no_secret = true;

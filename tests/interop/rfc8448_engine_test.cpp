@@ -125,21 +125,23 @@ class Replay {
   /// GC-A.
   void handshake(arith::Token token) {
     const size_t n = party_.num_parties();
-    const auto a =
-        std::make_shared<const mpc::Program>(mpc::compile(circuits::gc_a(NamedGroup::kX25519, n)));
+    const auto a = std::make_shared<const mpc::Program>(
+        mpc::compile(circuits::gc_a({NamedGroup::kX25519}, n)));
     std::vector<prep::AuthBits> zero_a(a->inputs.size());
     for (size_t i = 0; i < n; ++i) {
-      zero_a[a->input_group("rho_" + std::to_string(i))] = std::move(token.rho[i]);
+      zero_a[a->input_group(circuits::mask_input(NamedGroup::kX25519, i))] =
+          std::move(token.rho[i]);
     }
     const auto gc_a = engine_.prepare(a, std::move(zero_a), "rfc 8448 a");
     boolean::OnlineInputs inputs = agent::empty_inputs(*a);
-    inputs.pub[a->input_group("c")] = arith::dh_online(
+    inputs.pub[a->input_group(circuits::masked_input(NamedGroup::kX25519))] = arith::dh_online(
         party_, token, trace_.server_share, Digest{2}, Digest{3}, {[](const auto&) {}, nullptr});
     const tls::HandshakeWords words = tls::handshake_words(trace_.h1);
     inputs.pub[a->input_group("kw_c_hs")] = agent::word_bits(words.client);
     inputs.pub[a->input_group("kw_s_hs")] = agent::word_bits(words.server);
     boolean::Outputs outputs = engine_.run(*gc_a, inputs);
-    out_.c_hs = opened(outputs, *a, "c_hs");
+    out_.c_hs = agent::bytes_of_bits(
+        prep::open_bits(party_, source_.delta(), outputs.kept[a->output_group("c_hs")], "c_hs"));
     out_.s_hs = opened(outputs, *a, "s_hs");
     out_.kin_ms = opened(outputs, *a, "kin_ms");
     kout_ms_ = std::move(outputs.kept[a->output_group("kout_ms")]);

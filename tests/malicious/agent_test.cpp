@@ -23,6 +23,8 @@ ConnectionRig& rig(size_t n) {
   return *rig;
 }
 
+constexpr std::string_view kClientSecret = "tls/open c_hs";
+
 class AgentAttack : public ::testing::TestWithParam<size_t> {
  protected:
   ConnectionRig& members() { return rig(GetParam()); }
@@ -47,11 +49,14 @@ class AgentAttack : public ::testing::TestWithParam<size_t> {
       EXPECT_FALSE(member.released);
     }
   }
-  /// Labels of GC-B are the second set of labels that a garbler sends.
+  /// Labels of GC-B are the second set of labels that a garbler sends, or the first of the one that
+  /// evaluated GC-A.
   void expect_no_label_of_gc_b(const Report& report, PartyId except = kNoParty) {
-    for (PartyId i = 1; i < report.members.size(); ++i) {
+    for (PartyId i = 0; i < report.members.size(); ++i) {
       if (i == except) continue;
-      EXPECT_LE(report.members[i].sent_count("boolean/O2 labels"), 1u) << i;
+      EXPECT_LE(report.members[i].sent_count("boolean/O2 labels"),
+                i == members().evaluators().gc_a ? 0u : 1u)
+          << i;
     }
   }
 };
@@ -65,13 +70,15 @@ net::Tamper alter_forward(PartyId to, size_t index, std::function<void(Bytes&)> 
   };
 }
 
-// 10: the token is marked before its point leaves; a journal that has it lets nothing leave.
+// 10: the tokens are marked before a hello with their keys leaves; a journal that has one lets
+// nothing leave.
 TEST_P(AgentAttack, TokenServesOnce) {
   Scenario scenario;
   scenario.marked = {{0, "token"}};
   const Report report = run(scenario);
   expect_nothing_happened(report, AbortClass::kBooleanCheat);
   EXPECT_EQ(report.members[0].sent_count("arith/dh/Z"), 0u);
+  EXPECT_FALSE(report.seen.hello);
   EXPECT_EQ(report.members[0].code, AbortCode::kReuse);
 }
 
@@ -142,7 +149,7 @@ TEST_P(AgentAttack, EquivocatedFlightStopsAtA2) {
     expect_nothing_happened(report, AbortClass::kNetwork);
     expect_no_label_of_gc_b(report);
     EXPECT_EQ(report.members[victim].sent_count("boolean/O3 label proof"),
-              victim == 0 ? GetParam() - 1 : 0u);  // that of GC-A alone
+              victim == members().evaluators().gc_a ? GetParam() - 1 : 0u);  // of GC-A alone
     EXPECT_TRUE(report.members[0].code == AbortCode::kViewMismatch ||
                 report.members[1].code == AbortCode::kViewMismatch);
   }
@@ -189,6 +196,140 @@ TEST_P(AgentAttack, OtherRequestIsRefusedBeforeContact) {
   EXPECT_FALSE(report.seen.hello);
   EXPECT_EQ(report.members[0].code, AbortCode::kDisagreement);
   for (const auto& member : report.members) EXPECT_TRUE(member.scope_restored);
+}
+
+// c_hs leaves once a member, to the courier alone, behind every HS_OK and beside its first share of
+// a tag (tls-complete.md §4.2).
+TEST_P(AgentAttack, SharesOfTheClientSecretLeaveBesideTheTag) {
+  const Report report = run({});
+  const PartyId courier = members().courier();
+  EXPECT_TRUE(report.seen.finished);
+  for (PartyId i = 0; i < GetParam(); ++i) {
+    const auto& sent = report.members[i].sent;
+    EXPECT_EQ(report.members[i].sent_count(kClientSecret), i == courier ? 0u : 1u);
+    const auto at = [&](std::string_view label) {
+      return std::find_if(sent.begin(), sent.end(),
+                          [&](const auto& m) { return m.label == label; });
+    };
+    if (i == courier) continue;
+    EXPECT_EQ(at(kClientSecret)->receiver, courier);
+    EXPECT_LT(at("tls/A3"), at(kClientSecret));
+    EXPECT_LT(at(kClientSecret), at("tls/tag share"));
+  }
+}
+
+// 68: c_hs in an ABORT after HS_OK. A courier that had it could put its own certificate in front of
+// a released request, so an abort behind HS_OK carries no share, whatever it is for.
+TEST_P(AgentAttack, NoAbortBehindHsOkCarriesTheClientSecret) {
+  // The proof of GC-B is the last one that its evaluator gets.
+  net::MessageId proof;
+  const Report honest = run({});
+  for (const auto& member : honest.members) {
+    for (const net::MessageId& sent : member.sent) {
+      const bool of_gc_b = sent.receiver == members().evaluators().gc_b;
+      if (sent.label == "boolean/O4 c-proof" && of_gc_b && sent.index >= proof.index) proof = sent;
+    }
+  }
+  ASSERT_EQ(proof.label, "boolean/O4 c-proof");
+  net::MessageId input = proof, output = proof;
+  input.label = "boolean/dyn inputs";
+  input.sender = output.sender = 1;
+  input.index = 0;
+  output.label = "boolean/outputs";
+  output.index = 1;
+  for (const net::MessageId& lie : {input, proof, output}) {
+    Scenario scenario;
+    scenario.tamper = [&](const net::MessageId& m, Bytes& payload) {
+      if (m.label != lie.label || m.index != lie.index || m.sender != lie.sender) return;
+      if (lie.label == proof.label && m.receiver != proof.receiver) return;
+      payload[0] ^= 1;
+    };
+    const Report report = run(scenario);
+    expect_nothing_happened(report, AbortClass::kBooleanCheat);
+    for (const auto& member : report.members) EXPECT_EQ(member.sent_count(kClientSecret), 0u);
+    EXPECT_FALSE(report.seen.finished) << lie.label;
+  }
+}
+
+// 68: a flight that all find bad: each share of c_hs leaves once, for the alert, before any HS_OK
+// and any label of GC-B. One that is bad for one member alone gives the courier that share and no
+// other: whoever found it good agreed, and its abort carries none.
+TEST_P(AgentAttack, AbortsBeforeHsOkOpenTheClientSecretForTheAlert) {
+  const PartyId courier = members().courier();
+  Scenario scenario;
+  scenario.script.server.bad_finished = true;
+  Report report = run(scenario);
+  expect_nothing_happened(report, AbortClass::kNetwork);
+  expect_no_label_of_gc_b(report);
+  EXPECT_EQ(report.seen.alert, (Bytes{2, 51}));
+  for (PartyId i = 0; i < GetParam(); ++i) {
+    EXPECT_EQ(report.members[i].sent_count(kClientSecret), i == courier ? 0u : 1u);
+  }
+  // A share that is not the member's is cheating, and there is no alert.
+  scenario.tamper = [](const net::MessageId& message, Bytes& payload) {
+    if (message.label == kClientSecret && message.sender == 0) payload[0] ^= 1;
+  };
+  report = run(scenario);
+  EXPECT_EQ(report.members[courier].code, AbortCode::kMac);
+  EXPECT_EQ(report.seen.alert, Bytes());
+
+  scenario = {};
+  const PartyId victim = 0;
+  scenario.tamper = alter_forward(victim, 1, [](Bytes& m) { m.back() ^= 1; });
+  report = run(scenario);
+  expect_nothing_happened(report, AbortClass::kNetwork);
+  expect_no_label_of_gc_b(report);
+  for (PartyId i = 0; i < GetParam(); ++i) {
+    EXPECT_EQ(report.members[i].sent_count(kClientSecret), i == victim ? 1u : 0u);
+  }
+  EXPECT_EQ(report.seen.alert, Bytes());
+}
+
+// 68: the courier alone finds the flight bad. The others, who found it good or wait for the rest of
+// it, give no share and are not waited for long; all learn that it ended.
+TEST_P(AgentAttack, ACourierThatRefusesAloneIsNotStuck) {
+  const PartyId courier = members().courier();
+  support::ConnectionRig rig(GetParam(), [&](PartyId i, agent::ConnectionConfig& config) {
+    if (i != courier) return;
+    tls::ChainPolicy policy = tls::testing::chain_policy();
+    policy.spki_pin = Digest{};  // of no key
+    config.handshake = tls::handshake_config(policy);
+  });
+  const auto start = std::chrono::steady_clock::now();
+  const Report report = rig.run({});
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(45));
+  expect_nothing_happened(report, AbortClass::kNetwork);
+  for (PartyId i = 0; i < GetParam(); ++i) {
+    EXPECT_EQ(report.members[i].sent_count(kClientSecret), 0u);
+  }
+}
+
+// 67, 42: the service asks for a client certificate: nobody's share of c_hs leaves, so nobody can
+// answer with its own.
+TEST_P(AgentAttack, ACertificateRequestKeepsTheClientSecretClosed) {
+  Scenario scenario;
+  scenario.script.server.asks_for_certificate = true;
+  const Report report = run(scenario);
+  expect_nothing_happened(report, AbortClass::kNetwork);
+  expect_no_label_of_gc_b(report);
+  for (const auto& member : report.members) {
+    EXPECT_EQ(member.sent_count(kClientSecret), 0u);
+    EXPECT_NE(member.detail.find("client certificate"), std::string::npos) << member.detail;
+  }
+  EXPECT_EQ(report.seen.alert, Bytes());
+  EXPECT_FALSE(report.seen.finished);
+}
+
+// 68: a false share of c_hs beside the tag is a MAC failure, never a Finished.
+TEST_P(AgentAttack, WrongShareOfTheClientSecretIsCheating) {
+  Scenario scenario;
+  scenario.tamper = [](const net::MessageId& message, Bytes& payload) {
+    if (message.label == kClientSecret && message.sender == 0) payload[0] ^= 1;
+  };
+  const Report report = run(scenario);
+  EXPECT_EQ(report.members[members().courier()].code, AbortCode::kMac);
+  EXPECT_FALSE(report.members[members().courier()].released);
+  EXPECT_FALSE(report.seen.finished);
 }
 
 // 19: a share of the tag under another view is not taken by an honest courier.
@@ -258,29 +399,32 @@ TEST_P(AgentAttack, EarlyEndOfTheAnswerIsNoAnswer) {
 TEST_P(AgentAttack, OutputSharesLeaveBehindTheProofs) {
   const Report report = run({});
   for (PartyId i = 0; i < GetParam(); ++i) {
-    size_t proofs = 0, outputs = 0;
+    // Of each instance a proof, then shares: label proofs go to all, c-proofs to the evaluator.
+    size_t label_proofs = 0, c_proofs = 0, outputs = 0;
     for (const net::MessageId& message : report.members[i].sent) {
-      const bool proof =
-          message.label == (i == 0 ? "boolean/O3 label proof" : "boolean/O4 c-proof");
-      const bool output = message.label == "boolean/outputs";
-      if (proof && (i != 0 || message.receiver == last())) ++proofs;
-      if (output && message.receiver == (i == last() ? i - 1 : last())) ++outputs;
-      EXPECT_LE(outputs, proofs);
+      if (message.label == "boolean/O3 label proof") ++label_proofs;
+      if (message.label == "boolean/O4 c-proof") ++c_proofs;
+      if (message.label == "boolean/outputs") ++outputs;
+      EXPECT_LE(outputs, label_proofs + c_proofs * (GetParam() - 1));
     }
-    EXPECT_EQ(outputs, 2u);
+    EXPECT_EQ(outputs, 2 * (GetParam() - 1));
   }
   // The evaluator answers with shares only after the garblers' c-proof held.
+  const PartyId evaluator = members().evaluators().gc_b;
+  const PartyId garbler = evaluator == 0 ? 1 : 0;
+  const size_t before = members().evaluators().gc_a == evaluator ? 1 : 0;
   Scenario scenario;
-  scenario.tamper = [](const net::MessageId& message, Bytes& payload) {
+  scenario.tamper = [=](const net::MessageId& message, Bytes& payload) {
     // One of the garblers: the same change at two of them would cancel in the sum.
-    if (message.label == "boolean/O4 c-proof" && message.index == 1 && message.sender == 1) {
+    if (message.label == "boolean/O4 c-proof" && message.sender == garbler &&
+        message.receiver == evaluator && message.index == before) {
       payload[0] ^= 1;
     }
   };
   const Report cheated = run(scenario);
-  EXPECT_EQ(cheated.members[0].code, AbortCode::kCProof);
-  EXPECT_EQ(cheated.members[0].sent_count("boolean/outputs"), GetParam() - 1);  // of GC-A
-  EXPECT_EQ(cheated.members[0].sent_count("tls/tag share"), 0u);
+  EXPECT_EQ(cheated.members[evaluator].code, AbortCode::kCProof);
+  EXPECT_EQ(cheated.members[evaluator].sent_count("boolean/outputs"), GetParam() - 1);  // of GC-A
+  EXPECT_EQ(cheated.members[evaluator].sent_count("tls/tag share"), 0u);
 }
 
 // 49: whatever the network flips, the epoch lives: no member blames another.

@@ -49,9 +49,11 @@ class ChaChaAttack : public ::testing::TestWithParam<size_t> {
 };
 INSTANTIATE_TEST_SUITE_P(Members, ChaChaAttack, ::testing::Values(2, 3));
 
-net::Tamper alter(PartyId sender, std::string_view label, size_t index) {
+net::Tamper alter(PartyId sender, std::string_view label, size_t index,
+                  std::optional<PartyId> receiver = std::nullopt) {
   return [=](const net::MessageId& message, Bytes& payload) {
-    if (message.sender == sender && message.label == label && message.index == index) {
+    if (message.sender == sender && message.label == label && message.index == index &&
+        message.receiver == receiver.value_or(message.receiver)) {
       payload[0] ^= 1;
     }
   };
@@ -80,15 +82,17 @@ TEST_P(ChaChaAttack, WrongShareBehindTheCiphertextEndsWithoutATag) {
   }
 }
 
-// The third instance of a connection is the tag's: its label proof, its c-proof and its view.
+// The third instance of a connection is the tag's, which member 0 evaluates: its label proof, its
+// c-proof and its view.
 TEST_P(ChaChaAttack, TheTagsCircuitIsCheckedLikeAnyOther) {
+  const size_t before = members().evaluators().count(0);
   Scenario scenario;
-  scenario.tamper = alter(0, "boolean/O3 label proof", 2);
+  scenario.tamper = alter(0, "boolean/O3 label proof", before);
   Report report = run(scenario);
   expect_no_tag(report);
   EXPECT_EQ(report.members[1].code, AbortCode::kLabelProof);
 
-  scenario.tamper = alter(1, "boolean/O4 c-proof", 2);
+  scenario.tamper = alter(1, "boolean/O4 c-proof", before, 0);
   report = run(scenario);
   EXPECT_EQ(report.seen.request, "");
   EXPECT_EQ(report.members[0].code, AbortCode::kCProof);

@@ -2,16 +2,22 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <thread>
 
 #include "agent/connection.h"
 #include "agent/memory_journal.h"
+#include "agent/suite.h"
 #include "base/sha256_block.h"
+#include "boolean/evaluators.h"
+#include "support/connection_report.h"
 #include "support/dealer.h"
 #include "support/forked.h"
+#include "support/memory_image.h"
 #include "support/memory_mesh.h"
 #include "support/test_service.h"
 
@@ -30,8 +36,12 @@ class ConnectionRig {
     TestService::Script script;
     /// Another service than the one of the script.
     std::function<std::unique_ptr<ByteStream>(TestService::Seen&)> service;
-    /// That member's journal holds every mark of this kind already.
+    /// That member's journal holds every mark of this kind already, but for the first `unmarked`.
     std::optional<std::pair<PartyId, std::string>> marked;
+    /// Marks are in files of this folder, one a member: there for the next run, also when the
+    /// processes of this one are killed.
+    std::string journals;
+    size_t unmarked = 0;
     /// That member was told something else to do: its request differs in one public byte.
     std::optional<PartyId> other_request;
     /// Tries to make so many of the connection's later requests, whatever became of the one before.
@@ -48,79 +58,34 @@ class ConnectionRig {
     bool repeats_id = false;
     /// Makes tokens after the connection ended, to see whether the arithmetic engine still serves.
     bool tokens_afterwards = false;
+    /// Looks for the first value that is kept, when the reply is dropped and the connection is not.
+    bool looks_for_the_value = false;
+    /// Gathers what is opened of the answer (Report::opened).
+    bool gathers_openings = false;
     /// The tampering waits for other members: it is called by several at once.
     bool concurrent_tamper = false;
   };
-  struct MemberReport {
-    bool replied = false;
-    int status = 0;
-    bool released = false;
-    bool unknown = false;
-    std::string unknown_why, received, body, unconfirmed;
-    std::optional<AbortCode> code;
-    std::string where, detail;
-    bool kept = false;               // the connection, behind this answer
-    bool stood = false;              // and before the next request was laid out
-    std::vector<MemberReport> next;  // of later requests
-    bool scope_restored = false;
-    bool engine_ended = false;       // arithmetic engine refused
-    std::vector<std::string> marks;  // kinds, in order
-    // of a sealed answer
-    bool sealed = false, sealed_unknown = false, none = false;
-    int sealed_status = 0;
-    std::string failure, listed_code;
-    struct Value {
-      uint8_t state = 0;
-      std::string text;    // opened to all
-      std::string secret;  // opened here alone
-      std::string share;   // of kept bits
-    };
-    std::vector<Value> values;
-    agent::SealedLeak leak;
-    std::vector<net::MessageId> sent;
-    size_t sent_count(std::string_view label) const {
-      return static_cast<size_t>(std::count_if(
-          sent.begin(), sent.end(), [&](const net::MessageId& m) { return m.label == label; }));
-    }
-    AbortClass abort_class() const { return flexroom::abort_class(code.value()); }
-  };
-  struct Report {
-    bool ended = false;  // the copy did not crash
-    std::vector<MemberReport> members;
-    TestService::Seen seen;
-    /// The value that all members together kept as item k.
-    std::string kept(size_t k) const { return kept_of(members, k); }
-    /// The same of later request `next`.
-    std::string kept_next(size_t next, size_t k) const {
-      std::vector<MemberReport> of;
-      for (const MemberReport& member : members) of.push_back(member.next.at(next));
-      return kept_of(of, k);
-    }
-    static std::string kept_of(const std::vector<MemberReport>& of, size_t k) {
-      std::string out;
-      for (const MemberReport& member : of) {
-        const std::string& share = member.values.at(k).share;
-        out.resize(share.size());
-        for (size_t t = 0; t < out.size(); ++t) out[t] = static_cast<char>(out[t] ^ share[t]);
-      }
-      return out;
-    }
-  };
+  using MemberReport = support::MemberReport;
+  using Report = support::ConnectionReport;
 
   using Configure = std::function<void(PartyId, agent::ConnectionConfig&)>;
   /// `to_come`: plans of the answers to requests that are laid out while it runs
-  /// (ConnectionConfig::to_come).
+  /// (ConnectionConfig::to_come). `record_bytes`: content of a record of a request. `leaves_over`:
+  /// with a PreparedStock.
   explicit ConnectionRig(size_t n, Configure configure = nullptr,
-                         std::vector<std::shared_ptr<const agent::SealedPlan>> to_come = {})
+                         std::vector<std::shared_ptr<const agent::SealedPlan>> to_come = {},
+                         size_t record_bytes = 16384, bool leaves_over = false)
       : n_(n),
         dealer_(n),
         members_(n),
         configure_(std::move(configure)),
-        to_come_(std::move(to_come)) {
+        to_come_(std::move(to_come)),
+        leaves_over_(leaves_over) {
     text_ = Bytes(kSignatureOffset + 64 + 20, '.');
     for (size_t k = 0; k < kSecret.size(); ++k) text_[kSecretOffset + k] = 0;
     for (size_t k = 0; k < 64; ++k) text_[kSignatureOffset + k] = 0;
     plan_.bytes = text_.size();
+    plan_.record_bytes = record_bytes;
     for (uint32_t bit = 0; bit < 8 * kSecret.size(); ++bit) {
       plan_.secret_bits.push_back(static_cast<uint32_t>(8 * kSecretOffset) + bit);
     }
@@ -145,6 +110,28 @@ class ConnectionRig {
     return out + '\x17';
   }
   PartyId courier() const { return 1; }
+  /// Who evaluates GC-A and GC-B of a connection with one request (boolean-engine.md §6.7).
+  struct Evaluators {
+    PartyId gc_a, gc_b;
+    /// Instances of the two that this party evaluates.
+    size_t count(PartyId party) const {
+      return (party == gc_a ? size_t{1} : 0) + (party == gc_b ? size_t{1} : 0);
+    }
+  };
+  const Evaluators& evaluators() {
+    if (evaluators_) return *evaluators_;
+    const agent::Suite& suite = agent::suite_of(*suite_);
+    boolean::EvaluatorPlan plan(n_);
+    const uint64_t tag = suite.tag_ands(n_);  // one a record, prepared before them
+    for (size_t k = 0; tag != 0 && k < plan_.records(); ++k) {
+      plan.count({&tag, 1}, plan.assign({&tag, 1}));
+    }
+    const uint64_t ands[] = {
+        suite.handshake_program(agent::ConnectionConfig{}.groups, n_)->num_ands(),
+        suite.request_program(plan_, n_)->num_ands()};
+    const std::vector<PartyId> assigned = plan.assign(ands);
+    return evaluators_.emplace(Evaluators{assigned[0], assigned[1]});
+  }
   size_t size() const { return n_; }
 
   Report run(const Scenario& scenario) {
@@ -152,7 +139,7 @@ class ConnectionRig {
     Report report;
     report.ended = got.has_value();
     report.members.resize(n_);
-    if (got) parse(*got, report);
+    if (got) parse_report(*got, report);
     return report;
   }
 
@@ -161,11 +148,19 @@ class ConnectionRig {
    public:
     void mark(std::string_view kind, ByteView id) override {
       agent::MemoryJournal::mark(kind, id);
-      if (kind == marked) throw ProtocolAbort(AbortCode::kReuse, kind, "marked already");
+      if (!file.empty()) std::ofstream(file, std::ios::app) << kind << ' ' << to_hex(id) << '\n';
+      if (kind == marked && unmarked-- == 0)
+        throw ProtocolAbort(AbortCode::kReuse, kind, "marked already");
       kinds.emplace_back(kind);
     }
+    void open(const std::string& path) {
+      std::ifstream in(path);
+      for (std::string kind, id; in >> kind >> id;) agent::MemoryJournal::mark(kind, from_hex(id));
+      file = path;
+    }
     std::vector<std::string> kinds;
-    std::string marked;
+    std::string marked, file;
+    size_t unmarked = 0;
   };
   struct Member {
     std::unique_ptr<net::Party> party;
@@ -173,6 +168,7 @@ class ConnectionRig {
     std::unique_ptr<boolean::Engine> engine;
     MarkJournal journal;
     prep::AuthBits secret, kout;
+    agent::PreparedStock left_over;
     std::unique_ptr<agent::Connection> connection;
   };
 
@@ -215,7 +211,9 @@ class ConnectionRig {
     if (i == 0) num_later_ = config.later.size();
     if (i == 0) suite_ = config.suite;
     m.connection = std::make_unique<agent::Connection>(
-        agent::Context{*m.party, source, *m.arith, *m.engine, m.journal}, config, plan_);
+        agent::Context{*m.party, source, *m.arith, *m.engine, m.journal,
+                       leaves_over_ ? &m.left_over : nullptr},
+        config, plan_);
     agent::Timeline timeline(*m.party);
     m.connection->prepare(timeline);
   }
@@ -230,37 +228,13 @@ class ConnectionRig {
       threads.emplace_back([&, i] { run_member(i, scenario, seen, tamper_mutex, reports[i]); });
     }
     for (auto& thread : threads) thread.join();
-    Writer out;
-    out.u8(seen.hello).u8(seen.finished).u64(seen.stream).field(as_bytes(seen.request));
-    out.field(seen.alert).u8(seen.alert_in_clear).u8(seen.looked_within);
-    out.u32(static_cast<uint32_t>(seen.requests.size()));
-    for (const std::string& request : seen.requests) out.field(as_bytes(request));
-    for (const MemberReport& r : reports) write_member(r, out);
-    return out.take();
-  }
-
-  static void write_member(const MemberReport& r, Writer& out) {
-    out.u8(r.replied).u32(static_cast<uint32_t>(r.status)).u8(r.released).u8(r.unknown);
-    for (const std::string* text : {&r.unknown_why, &r.received, &r.body, &r.unconfirmed}) {
-      out.field(as_bytes(*text));
-    }
-    out.u8(r.code.has_value()).u8(r.code ? static_cast<uint8_t>(*r.code) : uint8_t{0});
-    out.field(as_bytes(r.where)).field(as_bytes(r.detail));
-    out.u8(r.scope_restored).u8(r.engine_ended).u8(r.kept).u8(r.stood);
-    write_sealed(r, out);
-    out.u32(static_cast<uint32_t>(r.marks.size()));
-    for (const std::string& kind : r.marks) out.field(as_bytes(kind));
-    out.u32(static_cast<uint32_t>(r.sent.size()));
-    for (const net::MessageId& m : r.sent) {
-      out.u32(m.sender).u32(m.receiver).field(as_bytes(m.label)).u64(m.index).u64(m.bytes);
-    }
-    out.u32(static_cast<uint32_t>(r.next.size()));
-    for (const MemberReport& next : r.next) write_member(next, out);
+    return write_report(seen, reports, openings_);
   }
 
   TestService::Script script_of(const Scenario& scenario) const {
     TestService::Script script = scenario.script;
     script.server.suite = suite_;
+    if (plan_.records() > 1) script.request_bytes = plan_.bytes;
     if (script.server.hello.suite == tls::aes128_gcm_sha256().code) {
       script.server.hello.suite = suite_->code;
     }
@@ -273,6 +247,7 @@ class ConnectionRig {
     m.party->set_tamper([&](const net::MessageId& message, Bytes& payload) {
       std::unique_lock lock(mutex, std::defer_lock);
       if (!scenario.concurrent_tamper) lock.lock();
+      if (scenario.gathers_openings) gather(message, payload);
       if (scenario.tamper) scenario.tamper(message, payload);
     });
     m.party->set_observer([&](const net::MessageId& message, ByteView) {
@@ -280,7 +255,11 @@ class ConnectionRig {
       report.sent.back().bytes = message.bytes;
     });
     m.journal.kinds.clear();
+    if (!scenario.journals.empty()) {
+      m.journal.open(scenario.journals + "/" + std::to_string(i));
+    }
     if (scenario.marked && scenario.marked->first == i) m.journal.marked = scenario.marked->second;
+    m.journal.unmarked = scenario.unmarked;
     agent::Request request;
     request.text = text_;
     if (scenario.other_request == i) request.text.back() ^= 1;
@@ -313,8 +292,11 @@ class ConnectionRig {
     if (pipelined_) {
       attempt(report, 0, [&] { call_all(m, scenario, request, connect, timeline, report); });
     } else {
-      attempt(report, 0,
-              [&] { note_reply(m.connection->call(request, connect, timeline), report); });
+      attempt(report, 0, [&] {
+        std::optional<agent::Reply> reply = m.connection->call(request, connect, timeline);
+        note_reply(*reply, report);
+        if (scenario.looks_for_the_value) look_for_value(m, reply, report);
+      });
       for (size_t k = 0; k < scenario.next_requests; ++k) {
         MemberReport next;
         const agent::Request later = later_request(m, scenario, i, request, k);
@@ -335,6 +317,27 @@ class ConnectionRig {
       }
     }
     if (report.code) m.party->abort();
+  }
+
+  // The shares of an opening to all, each once; a tag of 16 bytes is behind them.
+  void gather(const net::MessageId& message, const Bytes& payload) {
+    const PartyId first_peer = message.sender == 0 ? 1 : 0;
+    if (!message.label.starts_with("sealed/open") || message.receiver != first_peer) return;
+    std::string& text = openings_[{message.label, message.index}];
+    text.resize(payload.size() - 16);
+    for (size_t k = 0; k < text.size(); ++k) text[k] = static_cast<char>(text[k] ^ payload[k]);
+  }
+
+  // All members at once: they are in one memory. A value and the keystream that it was read with
+  // have the same MACs up to public constants.
+  static void look_for_value(Member& m, std::optional<agent::Reply>& reply, MemberReport& report) {
+    const prep::AuthBits& bits = reply->sealed->values.at(0).bits;
+    const Block masked = bits.mac[bits.first_peer()][0] ^ kMask;
+    report.copies_before = copies_of(masked);
+    reply.reset();
+    (void)m.party->exchange("test/dropped", Digest{});
+    report.copies_behind = copies_of(masked);
+    (void)m.party->exchange("test/looked", Digest{});
   }
 
   void lay_out_next(Member& m, const Scenario& scenario, PartyId i, size_t k,
@@ -404,79 +407,6 @@ class ConnectionRig {
     }
     report.leak = reply.leak;
   }
-  static void write_sealed(const MemberReport& r, Writer& out) {
-    out.u8(r.sealed).u8(r.sealed_unknown).u8(r.none).u32(static_cast<uint32_t>(r.sealed_status));
-    out.field(as_bytes(r.failure)).field(as_bytes(r.listed_code));
-    out.u32(static_cast<uint32_t>(r.values.size()));
-    for (const auto& value : r.values) {
-      out.u8(value.state).field(as_bytes(value.text)).field(as_bytes(value.secret));
-      out.field(as_bytes(value.share));
-    }
-    static_assert(std::is_trivially_copyable_v<agent::SealedLeak>);
-    out.field(ByteView(reinterpret_cast<const uint8_t*>(&r.leak), sizeof r.leak));
-  }
-  static void parse_sealed(Reader& in, MemberReport& r) {
-    const auto text = [&] { return to_text(in.field(1 << 20)); };
-    r.sealed = in.u8() != 0;
-    r.sealed_unknown = in.u8() != 0;
-    r.none = in.u8() != 0;
-    r.sealed_status = static_cast<int>(in.u32());
-    r.failure = text();
-    r.listed_code = text();
-    for (uint32_t k = in.u32(); k > 0; --k) {
-      MemberReport::Value& value = r.values.emplace_back();
-      value.state = in.u8();
-      value.text = text();
-      value.secret = text();
-      value.share = text();
-    }
-    const ByteView leak = in.field(sizeof r.leak);
-    std::memcpy(&r.leak, leak.data(), leak.size());
-  }
-
-  void parse(ByteView bytes, Report& report) const {
-    Reader in(bytes, "report", 0);
-    const auto text = [&] { return to_text(in.field(1 << 26)); };
-    report.seen.hello = in.u8() != 0;
-    report.seen.finished = in.u8() != 0;
-    report.seen.stream = in.u64();
-    report.seen.request = text();
-    report.seen.alert = to_bytes(text());
-    report.seen.alert_in_clear = in.u8() != 0;
-    report.seen.looked_within = in.u8() != 0;
-    for (uint32_t k = in.u32(); k > 0; --k) report.seen.requests.push_back(text());
-    for (MemberReport& r : report.members) parse_member(in, r);
-  }
-
-  static void parse_member(Reader& in, MemberReport& r) {
-    const auto text = [&] { return to_text(in.field(1 << 26)); };
-    r.replied = in.u8() != 0;
-    r.status = static_cast<int>(in.u32());
-    r.released = in.u8() != 0;
-    r.unknown = in.u8() != 0;
-    for (std::string* out : {&r.unknown_why, &r.received, &r.body, &r.unconfirmed}) *out = text();
-    const bool aborted = in.u8() != 0;
-    const auto code = static_cast<AbortCode>(in.u8());
-    if (aborted) r.code = code;
-    r.where = text();
-    r.detail = text();
-    r.scope_restored = in.u8() != 0;
-    r.engine_ended = in.u8() != 0;
-    r.kept = in.u8() != 0;
-    r.stood = in.u8() != 0;
-    parse_sealed(in, r);
-    for (uint32_t k = in.u32(); k > 0; --k) r.marks.push_back(text());
-    for (uint32_t k = in.u32(); k > 0; --k) {
-      net::MessageId m;
-      m.sender = static_cast<PartyId>(in.u32());
-      m.receiver = static_cast<PartyId>(in.u32());
-      m.label = text();
-      m.index = static_cast<size_t>(in.u64());
-      m.bytes = static_cast<size_t>(in.u64());
-      r.sent.push_back(m);
-    }
-    for (uint32_t k = in.u32(); k > 0; --k) parse_member(in, r.next.emplace_back());
-  }
 
  public:
   /// In the running copy: what the service of this run sees. For tampering that depends on it.
@@ -490,9 +420,12 @@ class ConnectionRig {
   Configure configure_;
   Bytes text_;
   agent::RequestPlan plan_;
+  std::optional<Evaluators> evaluators_;
   std::vector<std::shared_ptr<const agent::SealedPlan>> to_come_;
+  const bool leaves_over_;
   const Bytes key_ = Bytes(32, 0x42);
   TestService::Seen* seen_ = nullptr;
+  Openings openings_;
   bool pipelined_ = false;
   size_t num_later_ = 0;
 };

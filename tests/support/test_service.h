@@ -3,22 +3,29 @@
 #include <openssl/evp.h>
 
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/stream.h"
 #include "unit/tls/fake_server.h"
 
 namespace flexroom::support {
 
-/// A TLS 1.3 service inside the test: X25519, the key schedule computed in the clear, records under
-/// the right keys. One request, one answer, close_notify, unless its script says otherwise. It is
+/// A TLS 1.3 service inside the test: the key schedule computed in the clear, records under the
+/// right keys. One request, one answer, close_notify, unless its script says otherwise. It is
 /// the socket of the courier.
 class TestService : public ByteStream {
  public:
   struct Script {
     tls::testing::FakeServer server;
+    std::optional<NamedGroup> group;  // that it takes; else the first whose key is there
+    /// Asks for another hello first, with these messages in one record.
+    std::vector<tls::testing::ServerHelloFields> retry;
+    /// What it does when the first hello came, and the second.
+    std::function<void(int)> on_hello;
     std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     std::vector<std::string> more;  // records behind the answer, a piece each
     Bytes raw;                      // behind those, as it is
@@ -31,32 +38,38 @@ class TestService : public ByteStream {
     bool withholds = false;  // the answers wait for the second request
     /// A record that nobody asked for, there for whoever looks behind an answer without waiting.
     std::string unasked;
-    bool ends_unasked = false;  // the same of the end of the connection
-    bool dribbles = false;      // a piece is there when somebody waits for it, never at once
+    bool ends_unasked = false;                // the same of the end of the connection
+    std::chrono::milliseconds pause{0};       // a piece is there when it is waited for that long
     bool answers_before_the_request = false;  // a 408 right behind the Finished
-    bool ticket_with_flight = false;          // a session ticket right behind the Finished
+    std::string idle;  // said unasked behind the Finished; the network keeps it until the request
+    bool ticket_with_flight = false;  // a session ticket right behind the Finished
     bool close_notify = true;
     bool swaps_records =
         false;                // the network gives the first two records of the answer the other way
     size_t padding = 0;       // zeros in each record of the answer
     bool keeps_keys = false;  // also behind a KeyUpdate of its own
-    bool stays = false;       // does not close the connection
-    bool breaks = false;      // the network fails in place of the end
+    size_t next_keys_behind = 0;  // records of handshake messages, beside those that end with one
+    bool stays = false;           // does not close the connection
+    bool breaks = false;          // the network fails in place of the end
     bool closes_after_hello = false;
     std::optional<size_t> resets_at;       // the network fails while that request is written
+    size_t request_bytes = 0;              // of each request, where records hold parts of one
     std::optional<size_t> flip_in_answer;  // byte of the first record of the answer
     std::optional<size_t> flip_in_more;    // byte of the first record of `more`
     std::optional<uint64_t> flip_byte;     // of the stream; the network flips bit 0
   };
   struct Seen {
     bool hello = false;
+    bool retried = false;   // a second hello came
     uint64_t stream = 0;    // bytes sent to the client
     bool finished = false;  // the client's Finished was right
     std::string request;    // the decrypted record, with content type; of several the last
     std::vector<std::string> requests;
-    Bytes flight;        // as sent
-    Bytes other_flight;  // an equally valid one, with another signature
-    Bytes alert;         // the client's: level, description
+    std::vector<size_t> record_bytes;  // of each record of a request, with its content type
+    Bytes flight;                      // as sent
+    Bytes other_flight;                // an equally valid one, with another signature
+    Bytes other_hello;  // a record with a ServerHello in the other group, if its key was there
+    Bytes alert;        // the client's: level, description
     bool alert_in_clear = false;
     bool looked_within = false;  // the client gave up waiting and looked at what it had
   };
@@ -73,7 +86,9 @@ class TestService : public ByteStream {
   }
 
   void write(ByteView bytes) override {
-    if (!seen_.hello) return on_client_hello(bytes);
+    const bool hello_due = !seen_.hello || (!script_.retry.empty() && !seen_.retried);
+    const bool alert = bytes[0] == static_cast<uint8_t>(tls::ContentType::kAlert);
+    if (hello_due && !alert) return on_hello(bytes);
     for (const tls::RawRecord& record : reader_.feed(bytes)) on_record(record);
   }
   // Time is not waited for: what is not there yet does not come.
@@ -83,7 +98,7 @@ class TestService : public ByteStream {
           seal(tls::ContentType::kApplicationData, as_bytes(std::exchange(script_.unasked, {}))));
     }
     if (quiet.count() == 0 && pieces_.empty() && script_.ends_unasked) return Bytes();
-    if (!pieces_.empty() && script_.dribbles) return std::nullopt;
+    if (!pieces_.empty() && script_.pause > quiet) return std::nullopt;
     if (!pieces_.empty()) return read_some(max);
     seen_.looked_within = true;
     if (script_.stays) return std::nullopt;
@@ -117,69 +132,117 @@ class TestService : public ByteStream {
     return out;
   }
 
-  void on_client_hello(ByteView record) {
+  void on_hello(ByteView bytes) {
+    seen_.retried = seen_.hello;
     seen_.hello = true;
-    tls::testing::FakeServer& server = script_.server;
-    client_.message.assign(record.begin() + 5, record.end());
-    const ByteView message(client_.message);
-    const ByteView session_id = message.subspan(4 + 2 + 32 + 1, 32);
-    server.hello.session_id.assign(session_id.begin(), session_id.end());
-    const ByteView theirs = message.last(32);  // key_share is the last extension
+    if (script_.on_hello) script_.on_hello(seen_.retried ? 2 : 1);
+    const std::vector<tls::RawRecord> records = hello_reader_.feed(bytes);
+    FLEXROOM_ASSERT(records.size() == (seen_.retried ? 2u : 1u));
+    const Bytes& message = records.back().payload;
+    const ByteView session_id = ByteView(message).subspan(4 + 2 + 32 + 1, 32);
+    script_.server.hello.session_id.assign(session_id.begin(), session_id.end());
+    if (script_.retry.empty() || seen_.retried) return on_client_hello(message);
+    Bytes all;
+    for (tls::testing::ServerHelloFields& retry : script_.retry) {
+      retry.session_id = script_.server.hello.session_id;
+      retry.suite = script_.server.hello.suite;
+      append(all, retry.message());
+    }
+    hashed_ = tls::testing::join({tls::testing::message_hash(message), all});
+    pieces_.push_back(tls::plain_record(tls::ContentType::kHandshake, 0x0303, all));
+  }
 
-    EVP_PKEY* own = EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519");
-    EVP_PKEY* peer =
-        EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nullptr, theirs.data(), theirs.size());
-    Bytes share(32), x(32);
-    size_t size = 32;
-    FLEXROOM_ASSERT(EVP_PKEY_get_raw_public_key(own, share.data(), &size) == 1);
+  static EVP_PKEY* new_key(uint16_t group) {
+    return group == 0x0017 ? EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")
+                           : EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519");
+  }
+  static Bytes public_key(EVP_PKEY* key) {
+    uint8_t* data = nullptr;
+    const size_t size = EVP_PKEY_get1_encoded_public_key(key, &data);
+    Bytes out(data, data + size);
+    OPENSSL_free(data);
+    return out;
+  }
+  static Bytes share_extension(uint16_t group, const Bytes& key) {
+    return tls::testing::extension(
+        51, Writer().u16(group).u16(static_cast<uint16_t>(key.size())).raw(key).take());
+  }
+  /// Its own key's share, and the secret with the client's.
+  static std::pair<Bytes, Bytes> exchange(uint16_t group, const Bytes& theirs) {
+    EVP_PKEY* own = new_key(group);
+    EVP_PKEY* peer = EVP_PKEY_new();
+    EVP_PKEY_copy_parameters(peer, own);
+    if (group == 0x001d) EVP_PKEY_set_type(peer, EVP_PKEY_X25519);
+    FLEXROOM_ASSERT(EVP_PKEY_set1_encoded_public_key(peer, theirs.data(), theirs.size()) == 1);
+    Bytes x(32);
+    size_t size = x.size();
     EVP_PKEY_CTX* ctx = EVP_PKEY_CTX_new(own, nullptr);
     FLEXROOM_ASSERT(EVP_PKEY_derive_init(ctx) == 1 && EVP_PKEY_derive_set_peer(ctx, peer) == 1 &&
                     EVP_PKEY_derive(ctx, x.data(), &size) == 1);
     EVP_PKEY_CTX_free(ctx);
+    const Bytes share = public_key(own);
     EVP_PKEY_free(own);
     EVP_PKEY_free(peer);
-    server.hello.key_share =
-        tls::testing::extension(51, Writer().u16(0x001d).u16(32).raw(share).take());
+    return {share, x};
+  }
 
-    tls::Transcript transcript;
-    transcript.add(client_.message);
-    transcript.add(server.hello.message());
-    const Digest h1 = transcript.digest();
+  void on_client_hello(const Bytes& message) {
+    tls::testing::FakeServer& server = script_.server;
+    const auto shares = tls::testing::key_shares_of(message);
+    auto taken = shares.front();
+    for (const auto& share : shares) {
+      if (script_.group && share.first == tls::code_point(*script_.group)) taken = share;
+    }
+    for (const auto& [group, theirs] : shares) {
+      if (group == taken.first) continue;
+      const tls::testing::ServerHelloFields own = server.hello;
+      server.hello.key_share = share_extension(group, exchange(group, theirs).first);
+      seen_.other_hello = server.server_hello_record();
+      server.hello = own;
+    }
+    const auto [share, x] = exchange(taken.first, taken.second);
+    server.hello.key_share = share_extension(taken.first, share);
+
+    append(hashed_, message);
+    append(hashed_, server.hello.message());
+    const Digest h1 = sha256(hashed_);
     const Digest hs = hmac_sha256(tls::derived_early_secret(), x);
     server.c_hs = tls::derive_secret(hs, tls::kClientHandshake, h1);
     server.s_hs = tls::derive_secret(hs, tls::kServerHandshake, h1);
     const Digest derived = tls::derive_secret(hs, "derived", sha256({}));
     const Digest ms = hmac_sha256(derived, Bytes(32));
 
-    seen_.flight = sealed_flight(&transcript);
-    seen_.other_flight = sealed_flight(nullptr);
-    h2_ = transcript.digest();
+    seen_.other_flight = sealed(server.flight(hashed_));
+    const std::vector<Bytes> flight = server.flight(hashed_);
+    seen_.flight = sealed(flight);
+    h2_ = sha256(tls::testing::join({hashed_, tls::testing::join(flight)}));
     c_ap_ = tls::derive_secret(ms, tls::kClientApplication, h2_);
     s_ap_ = tls::derive_secret(ms, tls::kServerApplication, h2_);
     pieces_.push_back(server.server_hello_record());
     if (script_.closes_after_hello) return;
     pieces_.push_back(seen_.flight);
     if (script_.ticket_with_flight) append(pieces_.back(), ticket());
+    if (!script_.idle.empty()) {
+      kept_back_ = {seal(tls::ContentType::kApplicationData, as_bytes(script_.idle))};
+    }
     if (script_.answers_before_the_request) {
       append(pieces_.back(),
              answer("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n").front());
     }
   }
 
-  Bytes sealed_flight(tls::Transcript* transcript) {
+  Bytes sealed(const std::vector<Bytes>& flight) const {
     Bytes out;
     uint64_t seq = 0;
-    for (const Bytes& message : script_.server.flight(client_)) {
-      if (transcript != nullptr) transcript->add(message);
-      append(out, script_.server.seal_handshake(message, seq++));
-    }
+    for (const Bytes& message : flight) append(out, script_.server.seal_handshake(message, seq++));
     return out;
   }
 
   Bytes seal(tls::ContentType type, ByteView content) {
     Bytes out = seal_under(tls::traffic_keys(s_ap_, *script_.server.suite), type, content);
     if (type == tls::ContentType::kHandshake && !script_.keeps_keys &&
-        ends_with_key_update(content)) {
+        (ends_with_key_update(content) ||
+         (script_.next_keys_behind != 0 && --script_.next_keys_behind == 0))) {
       s_ap_ = tls::next_traffic_secret(s_ap_);
       seq_ = 0;
     }
@@ -248,9 +311,12 @@ class TestService : public ByteStream {
       throw ProtocolAbort(AbortCode::kServer, "test service", "sending failed: reset");
     }
     const auto inner = tls::aead_open(tls::traffic_keys(c_ap_, *script_.server.suite),
-                                      seen_.requests.size(), record);
+                                      seen_.record_bytes.size(), record);
     if (!inner) return;
-    seen_.request = to_text(*inner);
+    seen_.record_bytes.push_back(inner->size());
+    request_ += to_text(*inner);
+    if (request_.size() < script_.request_bytes) return request_.pop_back();
+    seen_.request = std::exchange(request_, "");
     seen_.requests.push_back(seen_.request);
     if (script_.answers_before_the_request) return;
     std::vector<Bytes> pieces;
@@ -266,6 +332,8 @@ class TestService : public ByteStream {
       for (const Bytes& piece : pieces) append(all, piece);
       pieces = {all};
     }
+    for (Bytes& piece : kept_back_) pieces_.push_back(std::move(piece));
+    kept_back_.clear();
     std::deque<Bytes>& to = script_.withholds ? withheld_ : pieces_;
     for (Bytes& piece : pieces) to.push_back(std::move(piece));
     if (script_.withholds && seen_.requests.size() > 1) pieces_ = std::move(withheld_);
@@ -273,9 +341,10 @@ class TestService : public ByteStream {
 
   Script script_;
   Seen& seen_;
-  tls::ClientHello client_;
-  tls::RecordReader reader_;
-  std::deque<Bytes> pieces_, withheld_;
+  Bytes hashed_;  // of the transcript so far
+  tls::RecordReader hello_reader_, reader_;
+  std::deque<Bytes> pieces_, withheld_, kept_back_;
+  std::string request_;  // as far as its records came
   uint64_t sent_ = 0;
   uint64_t seq_ = 0;
   Digest h2_{}, c_ap_{}, s_ap_{};

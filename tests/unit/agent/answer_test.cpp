@@ -166,6 +166,32 @@ TEST(Answer, OfAnyLengthUpToTheLimit) {
                  "HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n" + body.substr(0, 1001));
 }
 
+// Far above the limit the records are not read to their end: the text still names the limit.
+TEST(Answer, FarAboveTheLimitNamesTheLimit) {
+  TestService::Script script;
+  const std::string body(3 << 20, 'b');
+  const std::string head =
+      "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n";
+  script.answer = head;
+  for (size_t at = 0; at < body.size(); at += 16384) {
+    script.more.push_back(body.substr(at, 16384));
+  }
+  const Report report = run(script, small_rig());
+  expect_unknown(report, "at most 1000 bytes (`max_answer`", report.members[0].received);
+  EXPECT_THAT(report.members[0].received, ::testing::StartsWith(head + "bbb"));
+}
+
+// What small records cost beside their content is not counted as an answer.
+TEST(Answer, WithinTheLimitIsTakenByteByByte) {
+  constexpr size_t kLimit = 60'000;
+  ConnectionRig members(2, [](PartyId, agent::ConnectionConfig& c) { c.max_answer = kLimit; });
+  TestService::Script script;
+  const std::string body(kLimit, 'b');
+  script.answer = "HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n";
+  script.more.assign(kLimit, "b");
+  expect_whole(run(script, members), body);
+}
+
 // R2-5: where the recipe awaits the close, silence is no end.
 TEST(Answer, AwaitedCloseIsAwaited) {
   TestService::Script script;
@@ -292,11 +318,10 @@ TEST(Views, BindEveryField) {
   auto mesh = support::memory_mesh(2);
   net::Party party(std::move(mesh[0]), Prg(Block(1, 2)));
   const agent::Views views(party, Digest{});
-  const Bytes header(5), other(6);
+  const std::vector<agent::RecordText> two = {{Bytes(5), Bytes(5)}, {Bytes(5), Bytes(5, 1)}};
   const auto a3 = [&](auto change) {
     agent::ReleaseView view;
-    view.header = header;
-    view.ciphertext = header;
+    view.records = two;
     change(view);
     return view.digest(views);
   };
@@ -305,10 +330,23 @@ TEST(Views, BindEveryField) {
   seen.insert(a3([](auto& v) { v.request[0] = 1; }));
   seen.insert(a3([](auto& v) { v.position.generation = 1; }));
   seen.insert(a3([](auto& v) { v.position.sequence = 1; }));
-  seen.insert(a3([&](auto& v) { v.header = other; }));
-  seen.insert(a3([&](auto& v) { v.ciphertext = other; }));
+  // 64: of each record of the request every byte, their number and their order.
+  for (const size_t k : {0u, 1u}) {
+    std::vector<agent::RecordText> other = two;
+    other[k].header[2] = 1;
+    seen.insert(a3([&](auto& v) { v.records = other; }));
+    other = two;
+    other[k].ciphertext[4] ^= 2;
+    seen.insert(a3([&](auto& v) { v.records = other; }));
+  }
+  seen.insert(a3([](auto& v) { v.records = v.records.first(1); }));
+  seen.insert(a3([](auto& v) { v.records = v.records.last(1); }));
+  const std::vector<agent::RecordText> swapped = {two[1], two[0]};
+  seen.insert(a3([&](auto& v) { v.records = swapped; }));
+  const std::vector<agent::RecordText> joined = {{Bytes(5), Bytes(10)}};
+  seen.insert(a3([&](auto& v) { v.records = joined; }));
   seen.insert(a3([](auto& v) { v.server_offset = 1; }));
-  EXPECT_EQ(seen.size(), 8u);
+  EXPECT_EQ(seen.size(), 14u);
   const auto a4 = [&](auto change) {
     agent::FreezeView view;
     change(view);
@@ -322,7 +360,7 @@ TEST(Views, BindEveryField) {
   seen.insert(a4([](auto& v) { v.records = 1; }));
   seen.insert(a4([](auto& v) { v.trailing_partial = true; }));
   seen.insert(a4([](auto& v) { v.end = 1; }));
-  EXPECT_EQ(seen.size(), 16u);
+  EXPECT_EQ(seen.size(), 22u);
   agent::Views elsewhere(party, Digest{});
   elsewhere.set_number(1);
   EXPECT_NE(elsewhere.of("A3").digest(), views.of("A3").digest());
@@ -346,10 +384,10 @@ TEST(Views, AMarkNamesThePositionOfTheRecord) {
   arith::ArithEngine arith(party, dealer.source(0));
   boolean::Engine engine(party, dealer.source(0));
   const agent::Context context{party, dealer.source(0), arith, engine, journal};
-  const auto direction = agent::make_gcm_write_direction(context, {&plan, 1});
-  direction->mark(journal, csid);
-  direction->advance();
-  direction->mark(journal, csid);
+  const auto direction = agent::make_gcm_write_direction(context, {&plan, 1}, 0);
+  direction->mark(journal, csid, 1);
+  direction->advance(1);
+  direction->mark(journal, csid, 1);
   ASSERT_EQ(journal.marks.size(), 2u);
   EXPECT_EQ(journal.marks[0].first, "record");
   EXPECT_EQ(journal.marks[0].second, to_hex(csid) + "00" + "00000000" + "0000000000000000");

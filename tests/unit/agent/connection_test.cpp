@@ -48,7 +48,7 @@ TEST_P(ConnectionTest, HonestMembersGetTheAnswerToTheAgreedRequest) {
     EXPECT_TRUE(member.released);
     EXPECT_TRUE(member.scope_restored);
     // What happens once only is on disk before it happens, in this order.
-    EXPECT_EQ(member.marks, (std::vector<std::string>{"token", "record", "release"}));
+    EXPECT_EQ(member.marks, (std::vector<std::string>{"token", "token", "record", "release"}));
     EXPECT_EQ(member.sent_count("tls/tag share"), i == members.courier() ? 0u : 1u);
   }
 }

@@ -143,7 +143,7 @@ TEST_P(PipelinedTest, AllLeaveBehindTheLastRelease) {
 TEST_P(PipelinedTest, AnswersMayComeOneAfterTheOther) {
   ConnectionRig& members = pipelined(GetParam());
   Scenario scenario = three_answers();
-  scenario.script.dribbles = true;
+  scenario.script.pause = std::chrono::hours(1);
   const Report report = members.run(scenario);
   ASSERT_TRUE(report.ended);
   for (const Member& member : report.members) {

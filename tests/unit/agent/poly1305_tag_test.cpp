@@ -264,9 +264,9 @@ TEST_P(Poly1305TagTest, EveryStepOfTheLastCircuitIsChecked) {
         support::flip_bit_of(target, byte));
     return run.outcomes[at].code();
   };
-  // The second instance of the run is the tag's.
-  EXPECT_EQ(code(1, {0, 1, "boolean/O3 label proof", 1, 0}, 0), AbortCode::kLabelProof);
-  EXPECT_EQ(code(0, {1, 0, "boolean/O4 c-proof", 1, 0}, 0), AbortCode::kCProof);
+  // The second instance of the run is the tag's, and the one that member 0 evaluates.
+  EXPECT_EQ(code(1, {0, 1, "boolean/O3 label proof", 0, 0}, 0), AbortCode::kLabelProof);
+  EXPECT_EQ(code(0, {1, 0, "boolean/O4 c-proof", 0, 0}, 0), AbortCode::kCProof);
 }
 
 std::vector<Message> wycheproof() {

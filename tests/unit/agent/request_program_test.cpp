@@ -23,8 +23,42 @@ TEST(RequestProgramTest, ASignedKilobyteCostsWhatTheDesignSays) {
   RequestPlan plan;
   plan.bytes = 1024;
   plan.signature_offset = 300;
-  const uint32_t gc_a = circuits::gc_a(NamedGroup::kX25519, 2).num_ands;
+  const uint32_t gc_a = circuits::gc_a({NamedGroup::kX25519}, 2).num_ands;
   EXPECT_EQ(gc_a + request_program(plan)->num_ands(), 836752u - 341 - (15 + 12) * 32);
+}
+
+// 4.3: records of 16,384 bytes, each with its content type and its tag mask, in one circuit.
+TEST(RequestProgramTest, ALongRequestIsWrittenInSeveralRecords) {
+  RequestPlan plan;
+  plan.bytes = 40;
+  plan.record_bytes = 16;
+  ASSERT_EQ(plan.records(), 3u);
+  EXPECT_EQ(plan.inner_bytes(0), 17u);
+  EXPECT_EQ(plan.inner_bytes(2), 9u);
+  EXPECT_EQ(plan.keystream_blocks(), 2u);
+  for (const uint64_t first : {1u, 7u}) {
+    const auto program = later_request_program(plan, first);
+    for (uint64_t k = 0; k < 3; ++k) {
+      const std::string name = std::to_string(first + k);
+      EXPECT_EQ(program->outputs[program->output_group("c_" + name)].literals.size(),
+                8 * plan.inner_bytes(k));
+      EXPECT_EQ(program->outputs[program->output_group("j0_" + name)].kind, mpc::OutputKind::kKeep);
+    }
+    size_t opened = 0;
+    for (const auto& output : program->outputs) {
+      if (output.kind == mpc::OutputKind::kOpenAll) opened += output.literals.size();
+    }
+    EXPECT_EQ(opened, 8u * (17 + 17 + 9));  // 31: nothing else
+    // Three tag masks and five blocks, less what the last bytes of the records do not need.
+    EXPECT_LE(program->num_ands(), 8u * 5120);
+    EXPECT_GT(program->num_ands(), 7u * 5120);
+  }
+  plan.bytes = 2 * 16384 + 1;
+  plan.record_bytes = 16384;
+  EXPECT_EQ(plan.records(), 3u);
+  EXPECT_EQ(plan.inner_bytes(2), 2u);
+  plan.bytes = 2 * 16384;
+  EXPECT_EQ(plan.records(), 2u);
 }
 
 TEST(RequestProgramTest, InterpretedWithZeroSlotsOpensKeystreamLengths) {

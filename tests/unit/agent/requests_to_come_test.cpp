@@ -41,9 +41,9 @@ std::shared_ptr<const SealedPlan> shared(SealedPlan plan, bool keep_alive) {
 }
 
 /// A status alone, a cookie, a key out of a body.
-ConnectionRig& three(size_t n) {
-  static std::map<size_t, std::unique_ptr<ConnectionRig>> rigs;
-  auto& rig = rigs[n];
+ConnectionRig& three(size_t n, bool leaves_over = false) {
+  static std::map<std::pair<size_t, bool>, std::unique_ptr<ConnectionRig>> rigs;
+  auto& rig = rigs[{n, leaves_over}];
   if (rig) return *rig;
   SealedPlan status = small_plan();
   status.statuses = {200, 204};
@@ -54,7 +54,7 @@ ConnectionRig& three(size_t n) {
         config.receive = agent::ReceiveMode::kSealed;
         config.sealed = first;
       },
-      std::vector{shared(cookie_plan(), true), shared(json_plan(), false)});
+      std::vector{shared(cookie_plan(), true), shared(json_plan(), false)}, 16384, leaves_over);
   return *rig;
 }
 
@@ -109,6 +109,50 @@ TEST_P(RequestsToComeTest, EachIsLaidOutBehindTheAnswerBeforeIt) {
   }
   EXPECT_EQ(report.kept_next(0, 0), "a1b2c3d4");
   EXPECT_EQ(report.kept_next(1, 0), "abc+/123=");
+}
+
+// §4.2: what an answer left serves the next one, and nothing of what they say is another.
+TEST_P(RequestsToComeTest, WhatAnAnswerLeftServesTheNext) {
+  ConnectionRig& members = three(GetParam(), true);
+  const Report report = members.run(scenario(2));
+  const Report alone = three(GetParam()).run(scenario(2));
+  ASSERT_TRUE(report.ended && alone.ended);
+  ASSERT_EQ(report.seen.requests.size(), 3u);
+  EXPECT_EQ(report.kept_next(0, 0), "a1b2c3d4");
+  EXPECT_EQ(report.kept_next(1, 0), "abc+/123=");
+  for (PartyId i = 0; i < members.size(); ++i) {
+    const Member& member = report.members[i];
+    ASSERT_EQ(member.next.size(), 2u) << member.where << ": " << member.detail;
+    EXPECT_TRUE(member.next[1].sealed) << member.next[1].where << ": " << member.next[1].detail;
+    EXPECT_EQ(member.sent_count("sealed/left over"), 2 * (members.size() - 1));
+  }
+  // Fewer rows are garbled.
+  const auto rows = [](const Report& of) {
+    size_t bytes = 0;
+    for (const Member& member : of.members) {
+      for (const net::MessageId& sent : member.sent) {
+        if (sent.label == "boolean/F2 rows") bytes += sent.bytes;
+      }
+    }
+    return bytes;
+  };
+  EXPECT_GT(rows(report), 0u);
+  EXPECT_LT(rows(report), rows(alone));
+}
+
+// Attack: a member says that it has other circuits left over.
+TEST_P(RequestsToComeTest, OtherCircuitsLeftOverStopAllBeforeAnythingIsMarked) {
+  ConnectionRig& members = three(GetParam(), true);
+  Scenario one = scenario(1);
+  one.tamper = [](const net::MessageId& message, Bytes& payload) {
+    if (message.sender == 1 && message.label == "sealed/left over") payload.front() ^= 1;
+  };
+  const Report report = members.run(one);
+  expect_nothing_marked(report);
+  for (PartyId i = 0; i < members.size(); ++i) {
+    if (i == 1) continue;
+    EXPECT_EQ(report.members[i].next.at(0).code, AbortCode::kDisagreement);
+  }
 }
 
 // What the service says or does behind the answer, before the next request is laid out.
@@ -203,7 +247,7 @@ TEST(RequestsToComeTerms, WhatCannotFollowIsRefused) {
   EXPECT_TRUE(refused([](Config& c) { c.to_come.request_bytes = 0; }));
   EXPECT_TRUE(refused([](Config& c) { c.receive = agent::ReceiveMode::kOpen; }));
   EXPECT_TRUE(refused([](Config& c) { c.later = {{{}, c.sealed}}; }));
-  EXPECT_TRUE(refused([](Config& c) { c.suite = &tls::chacha20_poly1305_sha256(); }));
+  EXPECT_FALSE(refused([](Config& c) { c.suite = &tls::chacha20_poly1305_sha256(); }));
 
   agent::ConnectionConfig config;
   config.to_come = {1, 100, 4, 8192};
@@ -222,11 +266,12 @@ TEST(RequestsToComeTerms, WhatCannotFollowIsRefused) {
 TEST(RequestsToComeTerms, PiecesOfAHeaderAndABodyFindTheirBlocks) {
   SealedPlan plan = json_plan();
   plan.header_max = 768;
-  const uint64_t single = agent::SealedCircuits(plan).num_ands();
+  const agent::AnswerCipher& aes = agent::gcm_answer_cipher();
+  const uint64_t single = agent::SealedCircuits(plan, aes).num_ands();
   plan.keep_alive = true;
   using Circuits = agent::SealedCircuits;
   for (size_t first = 1; first < 48; ++first) {
-    Circuits circuits(plan);
+    Circuits circuits(plan, aes);
     EXPECT_EQ(circuits.keystream_left(Circuits::kHeaderBlocks), 52u);
     size_t left = 52;
     for (size_t piece : {first, 48 - first}) {
@@ -244,7 +289,7 @@ TEST(RequestsToComeTerms, PiecesOfAHeaderAndABodyFindTheirBlocks) {
   // A second window, four blocks for its pieces, twelve for those of a body.
   const uint64_t window = mpc::compile(circuits::header_outline_circuit(768)).num_ands();
   EXPECT_LE(window, 768u * 41);
-  EXPECT_EQ(agent::SealedCircuits(plan).num_ands() - single, window + 16 * 5120);
+  EXPECT_EQ(agent::SealedCircuits(plan, aes).num_ands() - single, window + 16 * 5120);
 }
 
 INSTANTIATE_TEST_SUITE_P(Rooms, RequestsToComeTest, ::testing::Values(2, 3));

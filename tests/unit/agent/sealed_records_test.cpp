@@ -73,6 +73,16 @@ SealedPlan tickets_plan() {
   return plan;
 }
 
+SealedPlan updates_plan() {
+  SealedPlan plan = small_plan();
+  plan.records = 6;
+  plan.key_updates = 2;
+  plan.items.push_back(keep_cookie());
+  return plan;
+}
+
+const Bytes kUpdate = TestService::key_update_message();
+
 // Of each ticket its header is opened and nothing else, wherever it stands in its record.
 TEST_P(SealedRecordsTest, SeveralTicketsInARecord) {
   ConnectionRig& members = rig(GetParam(), "tickets", tickets_plan);
@@ -95,9 +105,47 @@ TEST_P(SealedRecordsTest, SeveralTicketsInARecord) {
   expect_unknown(members.run(with_records_before(
                      {{kHandshakeRecord, joined({ticket, Bytes{20, 0, 0, 1, 0}})}})),
                  "after the handshake");
-  expect_unknown(
-      members.run(with_records_before({{kHandshakeRecord, joined({ticket, Bytes{4, 0, 0}})}})),
-      "header is cut");
+}
+
+std::pair<tls::ContentType, Bytes> piece(const Bytes& all, size_t begin, size_t end) {
+  const ByteView part = ByteView(all).subspan(begin, std::min(end, all.size()) - begin);
+  return {kHandshakeRecord, Bytes(part.begin(), part.end())};
+}
+
+// The header of a message in two records, or in three; nothing of another type between them.
+TEST_P(SealedRecordsTest, AHeaderMayStandInSeveralRecords) {
+  ConnectionRig& members = rig(GetParam(), "updates", updates_plan);
+  const Bytes both = joined({short_ticket(), TestService::ticket_message()});
+  size_t number = 0;
+  for (const size_t cut : {size_t{1}, size_t{2}, size_t{3}, size_t{18 + 1}, size_t{18 + 3}}) {
+    if (support::skipped(GetParam(), number++)) continue;
+    expect_status(members.run(with_records_before({piece(both, 0, cut), piece(both, cut, 999)})),
+                  2);
+  }
+  expect_status(members.run(with_records_before(
+                    {piece(both, 0, 19), piece(both, 19, 21), piece(both, 21, 999)})),
+                2);
+  const Bytes cut = joined({short_ticket(), Bytes{4, 0, 0}});
+  expect_unknown(members.run(with_records_before({{kHandshakeRecord, cut}})),
+                 "interleaved with another record");
+  const Bytes other{20, 0, 0, 1, 0};
+  expect_unknown(members.run(with_records_before({piece(other, 0, 2), piece(other, 2, 5)})),
+                 "after the handshake");
+}
+
+// The same of a KeyUpdate: its one byte is the last of its record wherever it stands.
+TEST_P(SealedRecordsTest, AKeyUpdateMayStandInSeveralRecords) {
+  ConnectionRig& members = rig(GetParam(), "updates", updates_plan);
+  for (const size_t cut : {size_t{2}, size_t{4}}) {
+    Scenario scenario = with_records_before({piece(kUpdate, 0, cut), piece(kUpdate, cut, 5)});
+    scenario.script.next_keys_behind = 2;
+    const Report report = members.run(scenario);
+    expect_status(report, 1);
+    for (const auto& member : report.members) EXPECT_EQ(member.leak.key_updates, 1u);
+  }
+  const Bytes more = joined({kUpdate, short_ticket()});
+  expect_unknown(members.run(with_records_before({piece(more, 0, 4), piece(more, 4, 99)})),
+                 "not the end of its record");
 }
 
 SealedPlan many_tickets_plan() {
@@ -134,16 +182,6 @@ TEST_P(SealedRecordsTest, PaddingOfSeveralBlocks) {
 }
 
 // --- new keys ---
-
-SealedPlan updates_plan() {
-  SealedPlan plan = small_plan();
-  plan.records = 6;
-  plan.key_updates = 2;
-  plan.items.push_back(keep_cookie());
-  return plan;
-}
-
-const Bytes kUpdate = TestService::key_update_message();
 
 // An answer over three generations, a ticket in front of one change: what is kept is right, every
 // record has a tag opening and a mark of its own, and of each KeyUpdate five bytes are opened.
@@ -185,7 +223,7 @@ TEST_P(SealedRecordsTest, KeyUpdatesThatAreRefused) {
   refused({{kHandshakeRecord, joined({kUpdate, TestService::ticket_message()})}},
           "not the end of its record");
   refused({{kHandshakeRecord, Bytes{24, 0, 0, 2, 0, 0}}}, "malformed");
-  refused({{kHandshakeRecord, Bytes{24, 0, 0, 1}}}, "malformed");
+  refused({{kHandshakeRecord, Bytes{24, 0, 0, 1}}}, "interleaved");
   refused({{kHandshakeRecord, TestService::key_update_message(2)}}, "bad KeyUpdate");
   Scenario old = with_records_before({{kHandshakeRecord, kUpdate}});
   old.script.keeps_keys = true;

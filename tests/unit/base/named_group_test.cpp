@@ -5,6 +5,11 @@
 namespace flexroom {
 namespace {
 
+TEST(NamedGroup, AllAreOfferedX25519First) {
+  EXPECT_EQ(to_string(all_groups()), "x25519, p256");
+  EXPECT_EQ(to_string(Groups{NamedGroup::kP256}), "p256");
+}
+
 TEST(NamedGroup, IsWrittenAsRoomTomlWritesItAndComesBack) {
   EXPECT_EQ(to_string(NamedGroup::kX25519), "x25519");
   EXPECT_EQ(to_string(NamedGroup::kP256), "p256");

@@ -37,7 +37,11 @@ TEST(Bench, QuickRunGivesEveryFigure) {
     ASSERT_EQ(report.figures.contains(name), !is_flow_figure(name)) << name;
     if (is_flow_figure(name)) continue;
     const Figure& figure = report.figures.at(name);
-    EXPECT_TRUE(std::isfinite(figure.value) && figure.value > 0) << name;
+    EXPECT_TRUE(std::isfinite(figure.value)) << name;
+    // The difference of two connections, once each here: whatever else the machine does shows.
+    if (name != "sigv4_online_ms") {
+      EXPECT_GT(figure.value, 0) << name;
+    }
     EXPECT_FALSE(figure.condition.empty()) << name;
     EXPECT_EQ(json["figures"][name].get<double>(), figure.value) << name;
     EXPECT_THAT(table, HasSubstr(name));
@@ -62,11 +66,13 @@ TEST(Bench, QuickRunGivesEveryFigure) {
   }
   EXPECT_GT(json["figures"]["run_script_lean_n3_ands"], json["figures"]["run_script_lean_ands"]);
   EXPECT_EQ(json["figures"]["request_byte_ands"], 320);
+  EXPECT_THAT(report.figures.at("sigv4_online_ms").condition, HasSubstr("; 16504 ANDs more"));
   EXPECT_NEAR(json["figures"]["request_byte_ands_chacha20"].get<double>(), 162.5, 1);
   std::ifstream plot(options.plot);
   std::ostringstream svg;
   svg << plot.rdbuf();
-  for (const char* text : {"garble request circuit", "member 3", "RTT 20 ms, 1000 Mbit/s"}) {
+  for (const char* text :
+       {"garble handshake and request circuits", "member 3", "RTT 20 ms, 1000 Mbit/s"}) {
     EXPECT_THAT(svg.str(), HasSubstr(text));
   }
   std::filesystem::remove(options.plot);

@@ -11,8 +11,17 @@ using mpc::InputKind;
 using mpc::OutputKind;
 using prep::AuthBits;
 
-class EngineOf : public ::testing::TestWithParam<size_t> {};
-INSTANTIATE_TEST_SUITE_P(Parties, EngineOf, ::testing::Values(2, 3, 4));
+class EngineOf : public ::testing::TestWithParam<Roles> {
+ protected:
+  static size_t num_parties() { return GetParam().num_parties; }
+  static PartyId evaluator() { return GetParam().evaluator; }
+};
+std::vector<Roles> engine_roles() {
+  std::vector<Roles> out = all_roles({2, 3});
+  out.push_back({4, 2});
+  return out;
+}
+INSTANTIATE_TEST_SUITE_P(Parties, EngineOf, ::testing::ValuesIn(engine_roles()));
 
 TEST_P(EngineOf, RandomCircuitsGiveThePlainResult) {
   const uint32_t batches[] = {1, 7, 64, 200};
@@ -24,7 +33,7 @@ TEST_P(EngineOf, RandomCircuitsGiveThePlainResult) {
     shape.with_zero = seed % 4 != 2;
     shape.with_pub = seed % 5 != 3;
     const Scenario scenario = random_scenario(GetParam(), seed, shape);
-    support::Dealer dealer(GetParam(), seed + 1);
+    support::Dealer dealer(num_parties(), seed + 1);
     RunOptions options;
     options.seed = seed + 100;
     expect_correct(scenario, dealer, run_scenario(scenario, dealer, options));
@@ -74,18 +83,19 @@ TEST_P(EngineOf, ACircuitWithoutAndsWorks) {
   builder.add_output("open", OutputKind::kOpenAll, {a[0] ^ b[0], !b[1]});
   builder.add_output("keep", OutputKind::kKeep, {a[2]});
   Scenario scenario;
-  scenario.num_parties = GetParam();
+  scenario.num_parties = num_parties();
+  scenario.evaluator = evaluator();
   scenario.circuit = builder.finish();
   scenario.program = std::make_shared<mpc::Program>(mpc::compile(scenario.circuit));
   scenario.set_inputs({true, false, true, true, true, false});
-  support::Dealer dealer(GetParam());
+  support::Dealer dealer(num_parties());
   expect_correct(scenario, dealer, run_scenario(scenario, dealer));
 }
 
 // Kept outputs of one circuit are kDyn and kZero inputs of the next.
 TEST_P(EngineOf, KeptOutputsFeedASecondCircuit) {
-  const size_t n = GetParam();
-  const Scenario first = random_scenario(n, 31);
+  const size_t n = num_parties();
+  const Scenario first = random_scenario(GetParam(), 31);
   const size_t keep = first.circuit.output_group("keep");
   const size_t count = first.expected[keep].size();
   Builder builder;
@@ -160,13 +170,14 @@ TEST_P(EngineOf, OnlineMessagesOfAppendixB) {
     if (message.label == "boolean/F1 operands") {
       EXPECT_EQ(message.bytes, (2 * scenario.program->num_triples + 7) / 8 + 16);
     } else if (message.label == "boolean/F2 rows") {
-      EXPECT_EQ(message.receiver, 0u);
-      EXPECT_EQ(message.bytes, 16 * (2 + 3 * (GetParam() - 2)) * ands +
-                                   (message.sender == 1 ? (ands + 7) / 8 : 0));
+      EXPECT_EQ(message.receiver, evaluator());
+      EXPECT_EQ(message.bytes, 16 * (2 + 3 * (num_parties() - 2)) * ands +
+                                   (message.sender == scenario.garbler() ? (ands + 7) / 8 : 0));
     } else if (message.label == "boolean/O2 labels") {
-      EXPECT_EQ(message.receiver, 0u);
+      EXPECT_EQ(message.receiver, evaluator());
       EXPECT_EQ(message.bytes, 16 * scenario.program->num_inputs());
     } else if (message.label == "boolean/O3 label proof") {
+      EXPECT_EQ(message.sender, evaluator());
       EXPECT_EQ(message.bytes, (ands + 7) / 8 + 16);
     } else if (message.label == "boolean/O4 c-proof") {
       EXPECT_EQ(message.bytes, 16u);
@@ -177,8 +188,8 @@ TEST_P(EngineOf, OnlineMessagesOfAppendixB) {
 TEST_P(EngineOf, TheStartHookRunsBeforeAnythingOnlineLeaves) {
   const Scenario scenario = random_scenario(GetParam(), 4);
   std::mutex mutex;
-  std::vector<bool> started(GetParam());
-  std::vector<Digest> ids(GetParam());
+  std::vector<bool> started(num_parties());
+  std::vector<Digest> ids(num_parties());
   RunOptions options;
   options.configure = [&](net::Party& party, Engine& engine) {
     engine.set_start_hook([&, i = party.id()](const Digest& id) {
@@ -195,7 +206,7 @@ TEST_P(EngineOf, TheStartHookRunsBeforeAnythingOnlineLeaves) {
     EXPECT_TRUE(!online || started[message.sender]) << message.label;
     EXPECT_FALSE(message.label == "boolean/F2 rows" && started[message.sender]);
   };
-  support::Dealer dealer(GetParam());
+  support::Dealer dealer(num_parties());
   expect_correct(scenario, dealer, run_scenario(scenario, dealer, options));
   for (const Digest& id : ids) EXPECT_EQ(id, ids[0]);
 }
@@ -218,8 +229,8 @@ TEST_P(EngineOf, AStartThatIsNotDurableIsNoStart) {
 
 TEST_P(EngineOf, DifferentProgramsAreRefused) {
   const Scenario a = random_scenario(GetParam(), 1), b = random_scenario(GetParam(), 2);
-  support::Dealer dealer(GetParam());
-  const auto run = support::run_parties(GetParam(), [&](net::Party& party) {
+  support::Dealer dealer(num_parties());
+  const auto run = support::run_parties(num_parties(), [&](net::Party& party) {
     Engine engine(party, dealer.source(party.id()));
     engine.prepare(party.id() == 1 ? b.program : a.program, {}, "test");
     return true;
@@ -250,28 +261,37 @@ TEST(Engine, InstanceIdsAreFresh) {
 }
 
 // The evaluator must see nothing but the sum of the garblers' answers (§7.4): each carries a share
-// of zero. With keys that do not cancel the sum is wrong.
+// of zero among the garblers alone. With keys that do not cancel the sum is wrong.
 TEST(Engine, CProofsOfSingleGarblersAreMasked) {
-  const Scenario scenario = random_scenario(3, 9);
-  RunOptions options;
-  options.configure = [](net::Party& party, Engine&) {
-    if (party.id() != 1) return;
-    auto keys = party.zero_keys();
-    keys[2] ^= Block(1, 1);
-    party.set_zero_keys(keys);
-  };
-  EXPECT_EQ(run_scenario(scenario, options).outcomes[0].code(), AbortCode::kCProof);
+  for (const Roles& roles : all_roles({3})) {
+    const Scenario scenario = random_scenario(roles, 9);
+    for (const PartyId other : {scenario.garbler(1), scenario.evaluator}) {
+      RunOptions options;
+      options.configure = [&](net::Party& party, Engine&) {
+        if (party.id() != scenario.garbler()) return;
+        auto keys = party.zero_keys();
+        keys[other] ^= Block(1, 1);
+        party.set_zero_keys(keys);
+      };
+      const auto code = run_scenario(scenario, options).outcomes[roles.evaluator].code();
+      if (other == roles.evaluator) {
+        EXPECT_EQ(code, std::nullopt);
+      } else {
+        EXPECT_EQ(code, AbortCode::kCProof);
+      }
+    }
+  }
 }
 
 // §6.3: a label seed for each instance. Labels of one wire in two instances of a session must not
 // be equal or differ by delta, which is what reuse would look like to the evaluator.
 TEST_P(EngineOf, LabelsOfTwoInstancesAreUnrelated) {
   const Scenario scenario = random_scenario(GetParam(), 10);
-  support::Dealer dealer(GetParam());
+  support::Dealer dealer(num_parties());
   std::vector<Bytes> labels;
   RunOptions options;
   options.tamper = [&](const net::MessageId& message, Bytes& payload) {
-    if (message.label == "boolean/O2 labels" && message.sender == 1) {
+    if (message.label == "boolean/O2 labels" && message.sender == scenario.garbler()) {
       labels.push_back(payload);
     }
   };
@@ -284,15 +304,15 @@ TEST_P(EngineOf, LabelsOfTwoInstancesAreUnrelated) {
   for (size_t at = 0; at < labels[0].size(); at += 16) {
     const Block difference = load_block(&labels[0][at]) ^ load_block(&labels[1][at]);
     EXPECT_NE(difference, Block());
-    EXPECT_NE(difference, dealer.delta(1));
+    EXPECT_NE(difference, dealer.delta(scenario.garbler()));
   }
 }
 
 // §10.1(6): nothing goes on after an abort, also not with fresh material.
 TEST_P(EngineOf, AfterAnAbortTheEngineRefuses) {
-  support::Dealer dealer(GetParam());
+  support::Dealer dealer(num_parties());
   const auto run = support::run_parties(
-      GetParam(),
+      num_parties(),
       [&](net::Party& party) {
         Engine engine(party, dealer.source(party.id()));
         Builder builder;
@@ -377,8 +397,8 @@ TEST_P(EngineOf, ARefusalInTheMiddleOfGarblingEndsTheSession) {
   builder.add_output("o", OutputKind::kOpenAll, state);
   const auto program = std::make_shared<mpc::Program>(mpc::compile(builder.finish()));
   for (const int refused : {0, 1}) {
-    support::Dealer dealer(GetParam());
-    const auto run = support::run_parties(GetParam(), [&](net::Party& party) {
+    support::Dealer dealer(num_parties());
+    const auto run = support::run_parties(num_parties(), [&](net::Party& party) {
       Refusing source(dealer.source(party.id()), refused);
       Engine engine(party, source);
       std::vector<std::optional<AbortCode>> codes;
@@ -408,8 +428,8 @@ TEST_P(EngineOf, ADisagreementLeavesTheSessionAsItWas) {
     return std::make_shared<const mpc::Program>(mpc::compile(builder.finish()));
   };
   const auto one = program_of(2), another = program_of(3);
-  support::Dealer dealer(GetParam());
-  const auto run = support::run_parties(GetParam(), [&](net::Party& party) {
+  support::Dealer dealer(num_parties());
+  const auto run = support::run_parties(num_parties(), [&](net::Party& party) {
     Engine engine(party, dealer.source(party.id()));
     std::optional<AbortCode> first;
     try {

@@ -16,9 +16,25 @@
 
 namespace flexroom::boolean::testing {
 
+/// How many parties, and which of them evaluates.
+struct Roles {
+  size_t num_parties = 2;
+  PartyId evaluator = 0;
+};
+inline void PrintTo(const Roles& roles, std::ostream* out) {
+  *out << roles.num_parties << " parties, " << roles.evaluator << " evaluates";
+}
+/// Every evaluator at each number of parties.
+std::vector<Roles> all_roles(std::initializer_list<size_t> num_parties);
+
 /// A circuit, its inputs in the clear, and what it must give.
 struct Scenario {
   size_t num_parties = 2;
+  PartyId evaluator = 0;
+  /// Garblers in their order; the first sends the colour bits.
+  PartyId garbler(size_t k = 0) const {
+    return static_cast<PartyId>((evaluator + 1 + k) % num_parties);
+  }
   mpc::Circuit circuit;
   std::shared_ptr<const mpc::Program> program;
   std::vector<bool> inputs;
@@ -41,6 +57,9 @@ struct CircuitShape {
 /// Groups: priv0 .. priv<n-1>, dyn, zero, pub; outputs `open` and `keep` of gates, inputs and
 /// linear combinations of inputs.
 Scenario random_scenario(size_t num_parties, uint64_t seed, const CircuitShape& shape = {});
+Scenario random_scenario(const Roles& roles, uint64_t seed, const CircuitShape& shape = {});
+/// What the engine is asked to prepare.
+Preparation preparation_of(const Scenario& scenario, std::vector<prep::AuthBits> zero = {});
 
 /// What one party hands to the engine, for tests that let a party (or its disk) lie.
 struct PartyInputs {

@@ -76,6 +76,24 @@ Scenario random_scenario(size_t num_parties, uint64_t seed, const CircuitShape& 
   return scenario;
 }
 
+Scenario random_scenario(const Roles& roles, uint64_t seed, const CircuitShape& shape) {
+  Scenario out = random_scenario(roles.num_parties, seed, shape);
+  out.evaluator = roles.evaluator;
+  return out;
+}
+
+std::vector<Roles> all_roles(std::initializer_list<size_t> num_parties) {
+  std::vector<Roles> out;
+  for (const size_t n : num_parties) {
+    for (PartyId e = 0; e < n; ++e) out.push_back({n, e});
+  }
+  return out;
+}
+
+Preparation preparation_of(const Scenario& scenario, std::vector<AuthBits> zero) {
+  return {scenario.program, std::move(zero), "test", scenario.evaluator};
+}
+
 support::Run<Outputs> run_scenario(const Scenario& scenario, support::Dealer& dealer,
                                    const RunOptions& options) {
   return support::run_parties(
@@ -111,7 +129,9 @@ support::Run<Outputs> run_scenario(const Scenario& scenario, support::Dealer& de
 
         Engine engine(party, dealer.source(party.id()));
         if (options.configure) options.configure(party, engine);
-        const auto instance = engine.prepare(scenario.program, std::move(inputs.zero), "test");
+        std::vector<Preparation> circuits;
+        circuits.push_back(preparation_of(scenario, std::move(inputs.zero)));
+        const auto instance = std::move(engine.prepare(std::move(circuits)).front());
         if (options.prepared) options.prepared(party.id(), *instance);
         Outputs outputs = engine.run(*instance, inputs.online);
         engine.confirm(*instance);

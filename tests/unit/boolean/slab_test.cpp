@@ -1,3 +1,4 @@
+#include "boolean/garble.h"
 #include "boolean/masks.h"
 
 #include "unit/boolean/scenario.h"
@@ -10,12 +11,14 @@ namespace {
 
 constexpr std::string_view kOperands = "boolean/F1 operands";
 constexpr std::string_view kRows = "boolean/F2 rows";
-constexpr size_t kMessagesOfASlab = 2;  // rows of 2^16 ANDs, 2^15 a message
+size_t messages_of_a_slab(const Scenario& s) {
+  return ands_per_slab(s.num_parties) / kAndsPerMessage;
+}
 
-class SlabsOf : public ::testing::TestWithParam<size_t> {
+class SlabsOf : public ::testing::TestWithParam<Roles> {
  protected:
   // Rounds of 64 ANDs over a state that every round depends on.
-  static Scenario large_scenario(size_t n) {
+  static Scenario large_scenario(const Roles& roles) {
     mpc::Builder builder;
     mpc::Bits state = builder.add_input("a", mpc::InputKind::kPriv, 64, 0);
     const mpc::Bits key = builder.add_input("b", mpc::InputKind::kZero, 64);
@@ -29,7 +32,8 @@ class SlabsOf : public ::testing::TestWithParam<size_t> {
     }
     builder.add_output("open", mpc::OutputKind::kOpenAll, state);
     Scenario scenario;
-    scenario.num_parties = n;
+    scenario.num_parties = roles.num_parties;
+    scenario.evaluator = roles.evaluator;
     scenario.circuit = builder.finish();
     scenario.program = std::make_shared<mpc::Program>(mpc::compile(scenario.circuit));
     std::vector<bool> bits(128);
@@ -38,16 +42,17 @@ class SlabsOf : public ::testing::TestWithParam<size_t> {
     return scenario;
   }
   static size_t num_slabs(const Scenario& s) {
-    return (s.program->num_ands() + kAndsPerSlab - 1) / kAndsPerSlab;
+    const uint32_t slab = ands_per_slab(s.num_parties);
+    return (s.program->num_ands() + slab - 1) / slab;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Parties, SlabsOf, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Parties, SlabsOf, ::testing::ValuesIn(all_roles({2, 3})));
 
 TEST_P(SlabsOf, SeveralSlabsComputeTheCircuit) {
-  const size_t n = GetParam();
-  const Scenario s = large_scenario(n);
-  ASSERT_EQ(num_slabs(s), 3u);
-  ASSERT_NE(s.program->num_ands() % kAndsPerSlab, 0u);
+  const size_t n = GetParam().num_parties;
+  const Scenario s = large_scenario(GetParam());
+  ASSERT_EQ(num_slabs(s), n == 2 ? 3u : 5u);
+  ASSERT_NE(s.program->num_ands() % ands_per_slab(n), 0u);
   support::Dealer dealer(n);
   const auto run = run_scenario(s, dealer);
   expect_correct(s, dealer, run);
@@ -65,8 +70,8 @@ TEST_P(SlabsOf, SeveralSlabsComputeTheCircuit) {
 
 // §6.2: rows leave only behind the check of the Open they depend on, here that of the second slab.
 TEST_P(SlabsOf, RowsOfASlabWaitForItsOperands) {
-  const size_t n = GetParam();
-  const Scenario s = large_scenario(n);
+  const size_t n = GetParam().num_parties;
+  const Scenario s = large_scenario(GetParam());
   for (PartyId liar = 0; liar < n; ++liar) {
     for (PartyId honest = 0; honest < n; ++honest) {
       if (honest == liar) continue;
@@ -87,8 +92,8 @@ TEST_P(SlabsOf, RowsOfASlabWaitForItsOperands) {
         return run.outcomes[honest].code();
       });
       EXPECT_EQ(code, AbortCode::kMac) << liar << " lies to " << honest;
-      if (honest == 0) continue;
-      EXPECT_EQ(rows[honest], kMessagesOfASlab) << "party " << honest;
+      if (honest == s.evaluator) continue;
+      EXPECT_EQ(rows[honest], messages_of_a_slab(s)) << "party " << honest;
     }
   }
 }
@@ -98,12 +103,12 @@ TEST_P(SlabsOf, ARowOfALaterSlabIsChecked) {
   const Scenario s = large_scenario(GetParam());
   RunOptions options;
   options.tamper = on_message(
-      1, std::string(kRows),
+      s.garbler(), std::string(kRows),
       [](Bytes& payload) {
         for (size_t at = 0; at < payload.size(); at += 16) payload[at] ^= 2;
       },
-      kMessagesOfASlab);
-  support::Dealer dealer(GetParam());
+      messages_of_a_slab(s));
+  support::Dealer dealer(s.num_parties);
   const auto run = run_scenario(s, dealer, options);
   for (const auto& outcome : run.outcomes) EXPECT_FALSE(outcome.value.has_value());
 }

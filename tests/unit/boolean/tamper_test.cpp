@@ -13,7 +13,7 @@ using prep::AuthBits;
 
 constexpr uint64_t kSeed = 21;
 
-Scenario scenario_for(size_t n) { return random_scenario(n, kSeed); }
+Scenario scenario_for(const Roles& roles) { return random_scenario(roles, kSeed); }
 
 void flip_first_bit(Bytes& payload) { payload.at(0) ^= 1; }
 void flip_last_bit(Bytes& payload) { payload.back() ^= 0x80; }
@@ -50,8 +50,12 @@ std::optional<AbortCode> code_with(const Scenario& scenario, net::Tamper tamper,
 /// The last AND in circuit order with no AND behind it that could read it: the last one executed.
 size_t last_unread_and(const Scenario& scenario) { return scenario.program->num_ands() - 1; }
 
-class Tampering : public ::testing::TestWithParam<size_t> {};
-INSTANTIATE_TEST_SUITE_P(Parties, Tampering, ::testing::Values(2, 3));
+class Tampering : public ::testing::TestWithParam<Roles> {};
+INSTANTIATE_TEST_SUITE_P(Parties, Tampering, ::testing::ValuesIn(all_roles({2, 3})));
+class TamperingOfTwo : public ::testing::TestWithParam<Roles> {};
+INSTANTIATE_TEST_SUITE_P(Parties, TamperingOfTwo, ::testing::ValuesIn(all_roles({2})));
+class TamperingOfThree : public ::testing::TestWithParam<Roles> {};
+INSTANTIATE_TEST_SUITE_P(Parties, TamperingOfThree, ::testing::ValuesIn(all_roles({3})));
 
 TEST_P(Tampering, BeaverOpeningIsAuthenticated) {
   const Scenario s = scenario_for(GetParam());
@@ -85,7 +89,7 @@ TEST_P(Tampering, OutputOpeningIsAuthenticated) {
 }
 
 TEST(TamperingOf, PrivateMasksAreOpenedToTheirOwnerAuthenticated) {
-  const Scenario s = scenario_for(3);
+  const Scenario s = scenario_for(Roles{3, 0});
   EXPECT_EQ(code_with(s, on_message(0, "boolean/F0 private mask", flip_first_bit), 1),
             AbortCode::kMac);
   EXPECT_EQ(code_with(s, on_message(2, "boolean/F0 private mask", flip_last_bit), 0),
@@ -93,16 +97,18 @@ TEST(TamperingOf, PrivateMasksAreOpenedToTheirOwnerAuthenticated) {
 }
 
 TEST(TamperingOf, RemaskingIsAuthenticated) {
-  const Scenario s = scenario_for(3);
+  const Scenario s = scenario_for(Roles{3, 0});
   EXPECT_EQ(code_with(s, on_message(2, "boolean/re-mask", flip_first_bit), 0), AbortCode::kMac);
   EXPECT_EQ(code_with(s, on_message(0, "boolean/re-mask", flip_last_bit), 1), AbortCode::kMac);
 }
 
 TEST_P(Tampering, LabelProofCoversBitsAndTag) {
   const Scenario s = scenario_for(GetParam());
-  for (PartyId garbler = 1; garbler < GetParam(); ++garbler) {
+  for (size_t g = 0; g + 1 < s.num_parties; ++g) {
+    const PartyId garbler = s.garbler(g);
     const auto proof = [&](void (*change)(Bytes&)) {
-      return code_with(s, on_message(0, "boolean/O3 label proof", change, 0, garbler), garbler);
+      return code_with(s, on_message(s.evaluator, "boolean/O3 label proof", change, 0, garbler),
+                       garbler);
     };
     EXPECT_EQ(proof(flip_first_bit), AbortCode::kLabelProof);
     EXPECT_EQ(proof(flip_last_bit), AbortCode::kLabelProof);
@@ -113,43 +119,50 @@ TEST_P(Tampering, LabelProofCoversBitsAndTag) {
 TEST_P(Tampering, NothingFollowsAFailedLabelProof) {
   const Scenario s = scenario_for(GetParam());
   RunOptions options;
-  options.tamper = on_message(0, "boolean/O3 label proof", flip_first_bit);
-  EXPECT_EQ(code_of(s, options, 1), AbortCode::kLabelProof);
+  options.tamper =
+      on_message(s.evaluator, "boolean/O3 label proof", flip_first_bit, 0, s.garbler());
+  EXPECT_EQ(code_of(s, options, s.garbler()), AbortCode::kLabelProof);
   const auto run = run_scenario(s, options);
   for (const auto& message : run.trace) {
-    if (message.sender != 1) continue;
+    if (message.sender != s.garbler()) continue;
     EXPECT_NE(message.label, "boolean/O4 c-proof");
     EXPECT_NE(message.label, "boolean/outputs");
   }
 }
 
+// And the evaluator shows no share of an output of what it could not check (§7.5).
 TEST_P(Tampering, CProofIsChecked) {
   const Scenario s = scenario_for(GetParam());
-  for (PartyId garbler = 1; garbler < GetParam(); ++garbler) {
-    EXPECT_EQ(code_with(s, on_message(garbler, "boolean/O4 c-proof", flip_first_bit), 0),
-              AbortCode::kCProof);
+  for (size_t g = 0; g + 1 < s.num_parties; ++g) {
+    RunOptions options;
+    options.tamper = on_message(s.garbler(g), "boolean/O4 c-proof", flip_first_bit);
+    EXPECT_EQ(code_of(s, options, s.evaluator), AbortCode::kCProof);
+    const auto run = run_scenario(s, options);
+    for (const auto& message : run.trace) {
+      EXPECT_FALSE(message.sender == s.evaluator && message.label == "boolean/outputs");
+    }
   }
 }
 
 // n = 2: a row shifted by the garbler's own delta turns the label into the valid one of the flipped
 // value. The label proof passes; only the c-proof can see it, and only where the row is selected.
-TEST(TamperingOf, RowsShiftedByTheGarblersDelta) {
-  const Scenario s = scenario_for(2);
+TEST_P(TamperingOfTwo, RowsShiftedByTheGarblersDelta) {
+  const Scenario s = scenario_for(GetParam());
   const size_t ands = s.program->num_ands();
   size_t caught = 0, harmless = 0;
   for (size_t row = 0; row < 2; ++row) {
     for (size_t t = 0; t < ands; t += 3) {
       support::Dealer dealer(2);
       RunOptions options;
-      options.tamper = on_message(1, "boolean/F2 rows", [&](Bytes& payload) {
-        add_block(payload, 16 * (row * ands + t), dealer.delta(1));
+      options.tamper = on_message(s.garbler(), "boolean/F2 rows", [&](Bytes& payload) {
+        add_block(payload, 16 * (row * ands + t), dealer.delta(s.garbler()));
       });
       const auto run = run_scenario(s, dealer, options);
-      if (run.outcomes[0].value) {
+      if (run.outcomes[s.evaluator].value) {
         expect_correct(s, dealer, run);
         ++harmless;
       } else {
-        EXPECT_EQ(run.outcomes[0].code(), AbortCode::kCProof);
+        EXPECT_EQ(run.outcomes[s.evaluator].code(), AbortCode::kCProof);
         ++caught;
       }
     }
@@ -160,10 +173,11 @@ TEST(TamperingOf, RowsShiftedByTheGarblersDelta) {
 
 // A bit of each row kind, from each garbler: the honest label proof fails, or the row was not used.
 TEST_P(Tampering, EveryRowKind) {
-  const size_t n = GetParam();
-  const Scenario s = scenario_for(n);
+  const size_t n = GetParam().num_parties;
+  const Scenario s = scenario_for(GetParam());
   const size_t ands = s.program->num_ands();
-  for (PartyId garbler = 1; garbler < n; ++garbler) {
+  for (size_t g = 0; g + 1 < n; ++g) {
+    const PartyId garbler = s.garbler(g);
     for (size_t row = 0; row < 2 + 3 * (n - 2); ++row) {
       size_t aborted = 0, harmless = 0;
       for (size_t t = 0; t < ands && t < 24; t += 2) {
@@ -173,7 +187,7 @@ TEST_P(Tampering, EveryRowKind) {
           flip_byte(payload, 16 * (row * ands + t) + 5);
         });
         const auto run = run_scenario(s, dealer, options);
-        if (run.outcomes[0].value) {
+        if (run.outcomes[s.evaluator].value) {
           expect_correct(s, dealer, run);
           ++harmless;
           continue;
@@ -182,7 +196,7 @@ TEST_P(Tampering, EveryRowKind) {
         // Cross rows feed another garbler's label, whose owner is honest and must be the one that
         // sees it.
         if (row >= 2) {
-          EXPECT_EQ(run.outcomes[3 - garbler].code(), AbortCode::kLabelProof);
+          EXPECT_EQ(run.outcomes[s.garbler(1 - g)].code(), AbortCode::kLabelProof);
         }
       }
       const bool selected_always = row == 4;  // C_2
@@ -194,8 +208,8 @@ TEST_P(Tampering, EveryRowKind) {
 
 // The garbler flips a colour bit and skips its own label check: simulated by correcting the tag on
 // the way to it. The evaluator's c-proof must fail.
-TEST(TamperingOf, AColourBitOfAGarblerThatSkipsTheLabelProof) {
-  const Scenario s = scenario_for(2);
+TEST_P(TamperingOfTwo, AColourBitOfAGarblerThatSkipsTheLabelProof) {
+  const Scenario s = scenario_for(GetParam());
   const size_t ands = s.program->num_ands();
   // A gate that feeds no other gate, so that only its own masked value is false.
   const size_t target = last_unread_and(s);
@@ -206,7 +220,7 @@ TEST(TamperingOf, AColourBitOfAGarblerThatSkipsTheLabelProof) {
   scope.eid[0] = 1;
   scope.sid[0] = 2;
   options.prepared = [&](PartyId i, const Instance& instance) {
-    if (i == 0) s_inst = RandomOracle("gc", scope).field(instance.id()).block();
+    if (i == s.evaluator) s_inst = RandomOracle("gc", scope).field(instance.id()).block();
   };
   options.tamper = [&](const net::MessageId& message, Bytes& payload) {
     if (message.label == "boolean/F2 rows") {
@@ -217,69 +231,72 @@ TEST(TamperingOf, AColourBitOfAGarblerThatSkipsTheLabelProof) {
     const math::ChiStream chi(RandomOracle("lab", scope).field(s_inst).field(gammas).block());
     Block coefficient[1];
     chi.fill(target, coefficient);
-    add_block(payload, (ands + 7) / 8, math::gf_mul(coefficient[0], dealer.delta(1)));
+    add_block(payload, (ands + 7) / 8, math::gf_mul(coefficient[0], dealer.delta(s.garbler())));
   };
   const auto run = run_scenario(s, dealer, options);
-  EXPECT_EQ(run.outcomes[0].code(), AbortCode::kCProof);
+  EXPECT_EQ(run.outcomes[s.evaluator].code(), AbortCode::kCProof);
 }
 
-TEST(TamperingOf, AColourBitIsSeenByAnotherGarbler) {
-  const Scenario s = scenario_for(3);
+TEST_P(TamperingOfThree, AColourBitIsSeenByAnotherGarbler) {
+  const Scenario s = scenario_for(GetParam());
   const size_t ands = s.program->num_ands();
   const auto flip_colour = [&](Bytes& payload) { flip_byte(payload, 16 * 5 * ands); };
-  EXPECT_EQ(code_with(s, on_message(1, "boolean/F2 rows", flip_colour), 2), AbortCode::kLabelProof);
+  EXPECT_EQ(code_with(s, on_message(s.garbler(), "boolean/F2 rows", flip_colour), s.garbler(1)),
+            AbortCode::kLabelProof);
 }
 
-TEST(TamperingOf, AnInputLabelIsSeenByAnotherGarbler) {
-  const Scenario s = scenario_for(3);
-  for (const PartyId liar : {1u, 2u}) {
-    EXPECT_EQ(code_with(s, on_message(liar, "boolean/O2 labels", flip_first_bit), 3 - liar),
+TEST_P(TamperingOfThree, AnInputLabelIsSeenByAnotherGarbler) {
+  const Scenario s = scenario_for(GetParam());
+  for (const size_t liar : {0u, 1u}) {
+    EXPECT_EQ(code_with(s, on_message(s.garbler(liar), "boolean/O2 labels", flip_first_bit),
+                        s.garbler(1 - liar)),
               AbortCode::kLabelProof);
   }
 }
 
 // A garbler that sends the label of the other public value: another view, the same view hash.
-TEST(TamperingOf, APubLabelOfTheOtherValue) {
-  const Scenario s = scenario_for(3);
+TEST_P(TamperingOfThree, APubLabelOfTheOtherValue) {
+  const Scenario s = scenario_for(GetParam());
   const size_t wire = s.circuit.input_offset(s.circuit.input_group("pub"));
   support::Dealer dealer(3);
   RunOptions options;
-  options.tamper = on_message(1, "boolean/O2 labels", [&](Bytes& payload) {
-    add_block(payload, 16 * wire, dealer.delta(1));
+  options.tamper = on_message(s.garbler(), "boolean/O2 labels", [&](Bytes& payload) {
+    add_block(payload, 16 * wire, dealer.delta(s.garbler()));
   });
-  EXPECT_EQ(code_of(s, options, 2), AbortCode::kLabelProof);
+  EXPECT_EQ(code_of(s, options, s.garbler(1)), AbortCode::kLabelProof);
 }
 
 TEST_P(Tampering, AnEvaluatorWithAnotherPubValueFailsTheLabelProof) {
   const Scenario s = scenario_for(GetParam());
   RunOptions options;
   options.alter = [&](PartyId i, PartyInputs& in) {
-    if (i == 0) in.online.pub[s.circuit.input_group("pub")][0] ^= 1;
+    if (i == s.evaluator) in.online.pub[s.circuit.input_group("pub")][0] ^= 1;
   };
-  EXPECT_EQ(code_of(s, options, 1), AbortCode::kLabelProof);
+  EXPECT_EQ(code_of(s, options, s.garbler()), AbortCode::kLabelProof);
 }
 
 TEST_P(Tampering, DifferentViewsStopBeforeAnyLabel) {
   const Scenario s = scenario_for(GetParam());
-  for (const PartyId other : {0u, 1u}) {
+  for (const PartyId other : {s.evaluator, s.garbler()}) {
     RunOptions options;
     options.alter = [&](PartyId i, PartyInputs& in) {
       if (i == other) in.online.view[3] ^= 1;
     };
-    EXPECT_EQ(code_of(s, options, 1), AbortCode::kViewMismatch);
+    EXPECT_EQ(code_of(s, options, s.garbler()), AbortCode::kViewMismatch);
     const auto run = run_scenario(s, options);
     for (const auto& message : run.trace) EXPECT_NE(message.label, "boolean/O2 labels");
   }
 }
 
-TEST(TamperingOf, AMaskedValueOfTheEvaluator) {
-  const Scenario s = scenario_for(2);
-  EXPECT_EQ(code_with(s, on_message(0, "boolean/masked inputs", flip_first_bit), 1),
-            AbortCode::kLabelProof);
+TEST_P(TamperingOfTwo, AMaskedValueOfTheEvaluator) {
+  const Scenario s = scenario_for(GetParam());
+  EXPECT_EQ(
+      code_with(s, on_message(s.evaluator, "boolean/masked inputs", flip_first_bit), s.garbler()),
+      AbortCode::kLabelProof);
 }
 
-TEST(TamperingOf, ASplitPrivateInput) {
-  const Scenario s = scenario_for(3);
+TEST_P(TamperingOfThree, ASplitPrivateInput) {
+  const Scenario s = scenario_for(GetParam());
   for (PartyId liar = 0; liar < 3; ++liar) {
     const PartyId told = (liar + 1) % 3, other = (liar + 2) % 3;
     RunOptions options;
@@ -295,8 +312,8 @@ TEST(TamperingOf, ASplitPrivateInput) {
 
 // What a disk or a corrupted party does to a stored bit: share (with its mac's bit0), mac, key.
 TEST_P(Tampering, AlteredRecordsAreCaughtAtFirstUse) {
-  const size_t n = GetParam();
-  const Scenario s = scenario_for(n);
+  const size_t n = GetParam().num_parties;
+  const Scenario s = scenario_for(GetParam());
   for (const char* group : {"dyn", "zero"}) {
     const size_t g = s.circuit.input_group(group);
     for (const PartyId owner : {0u, 1u}) {
@@ -325,20 +342,22 @@ TEST_P(Tampering, AlteredRecordsAreCaughtAtFirstUse) {
 TEST_P(Tampering, MessagesOfWrongLengthAreRefused) {
   const Scenario s = scenario_for(GetParam());
   for (const char* label : {"boolean/F2 rows", "boolean/O2 labels", "boolean/O4 c-proof"}) {
-    EXPECT_EQ(code_with(s, on_message(1, label, [](Bytes& b) { b.push_back(0); }), 0),
-              AbortCode::kUnexpectedMessage);
-    EXPECT_EQ(code_with(s, on_message(1, label, [](Bytes& b) { b.pop_back(); }), 0),
-              AbortCode::kUnexpectedMessage);
+    const auto altered = [&](void (*change)(Bytes&)) {
+      return code_with(s, on_message(s.garbler(), label, change), s.evaluator);
+    };
+    EXPECT_EQ(altered([](Bytes& b) { b.push_back(0); }), AbortCode::kUnexpectedMessage);
+    EXPECT_EQ(altered([](Bytes& b) { b.pop_back(); }), AbortCode::kUnexpectedMessage);
   }
-  EXPECT_EQ(code_with(s, on_message(0, "boolean/O3 label proof", [](Bytes& b) { b.clear(); }), 1),
-            AbortCode::kUnexpectedMessage);
+  const auto cleared =
+      on_message(s.evaluator, "boolean/O3 label proof", [](Bytes& b) { b.clear(); });
+  EXPECT_EQ(code_with(s, cleared, s.garbler()), AbortCode::kUnexpectedMessage);
 }
 
 // One bit of every message: no honest party ends with a wrong result. What is not harmless (a row
 // that Lambda does not select) stops the run.
 TEST_P(Tampering, NoAlteredMessageYieldsAWrongResult) {
-  const size_t n = GetParam();
-  const Scenario s = scenario_for(n);
+  const size_t n = GetParam().num_parties;
+  const Scenario s = scenario_for(GetParam());
   support::Dealer honest_dealer(n);
   const auto honest = run_scenario(s, honest_dealer);
   expect_correct(s, honest_dealer, honest);

@@ -173,6 +173,21 @@ TEST_F(Machine, RunsTheAgreedScriptAndPutsEveryResult) {
   EXPECT_EQ(read(dir_ / "shutdown"), "+1\n-h now\n");
 }
 
+// Who waits learns that the loader is here, and that its link can be written, before anything else
+// can go wrong; and nothing comes behind a result.
+TEST_F(Machine, TheLoaderSaysFirstThatItRuns) {
+  script("sleep 1; echo 1 >result-1; echo 2 >result-2\n");
+  const std::string console = boot();
+  using Puts = std::vector<std::string>;
+  const std::string begun = std::string(kBegunMark) + "\n";
+  EXPECT_EQ(server_.all_put_at("m0.example/result-0"), (Puts{begun, "1\n"})) << console;
+  EXPECT_EQ(server_.all_put_at("m1.example/result-1"), (Puts{begun, "2\n"})) << console;
+  server_.answer("GET " + job_.script_url.substr(8), kForbidden);
+  boot();
+  EXPECT_EQ(server_.all_put_at("m1.example/result-1"),
+            (Puts{begun, "FLEXROOM-FAILED\nscript: 403 AccessDenied\n"}));
+}
+
 TEST_F(Machine, FilesKeepTheirEndingAndArgumentsArriveAsTheyAre) {
   job_.arguments = {"--rows", "it's \"5\" $HOME `date` \\"};
   job_.interpreter = "bash -e";

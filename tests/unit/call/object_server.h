@@ -53,11 +53,17 @@ class ObjectServer {
   void forget() {
     const std::lock_guard lock(mutex_);
     puts_.clear();
+    all_puts_.clear();
     seen_.clear();
   }
   std::vector<std::string> seen() {
     const std::lock_guard lock(mutex_);
     return seen_;
+  }
+  /// What was put at one place, one after the other.
+  std::vector<std::string> all_put_at(const std::string& target) {
+    const std::lock_guard lock(mutex_);
+    return all_puts_[target];
   }
 
  private:
@@ -109,6 +115,7 @@ class ObjectServer {
           reply = told->second;
         } else if (method == "PUT") {
           puts_[target] = body;
+          all_puts_[target].push_back(body);
         }
       }
       if (reply == "stall") {
@@ -129,6 +136,7 @@ class ObjectServer {
   std::mutex mutex_;
   std::map<std::string, std::string> answers_;  // not changed once something runs
   std::map<std::string, std::string> puts_;
+  std::map<std::string, std::vector<std::string>> all_puts_;
   std::vector<std::string> seen_;
 };
 

@@ -206,6 +206,13 @@ TEST_F(OpenCallTest, OnlyASecretThatCannotBeGuessedSigns) {
   store::RecordMeta elsewhere = key;
   elsewhere.purposes = {"sigv4 ec2 us-west-2"};
   EXPECT_THAT(terms(elsewhere), HasSubstr("none of provider 'aws'"));
+  // Nor does another one's host open the key that a secret leaves encrypted under.
+  const std::string jwe =
+      "POST https://ec2.us-east-1.amazonaws.com/x json /p={{}} as jwe RSA-OAEP A128GCM";
+  elsewhere.purposes = {jwe};
+  EXPECT_EQ(terms(elsewhere), "no error");
+  elsewhere.purposes = {jwe + " key b.example"};
+  EXPECT_THAT(terms(elsewhere), HasSubstr("at host 'b.example', which is none of provider 'aws'"));
   elsewhere = key;
   elsewhere.provider = "";
   EXPECT_THAT(terms(elsewhere), HasSubstr("names no provider"));
@@ -342,37 +349,36 @@ TEST_F(OpenCallTest, PurposesAreWrittenInOneWay) {
         "GET https://api.example.com/ query key={{}}", "PUT https://a.example/x form f={{}}",
         "POST https://a.example/x json /a/0/b={{}}", "POST https://a.example/x body",
         "sigv4 ec2 us-east-1", "sigv4 iam us-east-1", "sigv4 s3 eu-west-1",
-        "POST https://a.example/totp json /code={{}} as totp"}) {
-    EXPECT_EQ(check(good), "no error") << good;
-  }
-  for (const char* bad :
-       {"",
-        "POST",
-        "POST https://a.example/x",
-        "BREW https://a.example/x body",
-        "POST http://a.example/x body",
-        "POST https://a.example/x?q=1 body",
-        "POST https://A.example/x body",
-        "POST https://a.example/x header h: v",
-        "POST https://a.example/x header {{}}: {{}}",
-        "POST https://a.example/x cookie c={{}}",
-        "POST https://a.example/x header h: {{}}\r\nx: y",
-        "POST https://a.example/x  body",
-        "POST https://a.example/%41 body",
-        "sigv4",
-        "sigv4 ec2",
-        "sigv4 ec2 us-east-1 more",
-        "sigv4 nothing us-east-1",
-        "sigv4 ec2 US",
-        "sigv4 iam eu-west-1",
-        "hmac-sha256",
-        "totp x",
-        "totp",
-        "POST https://a.example/x json /code as totp",
+        "POST https://a.example/totp json /code={{}} as totp",
         "POST https://a.example/x json /code={{}} as totp next",
         "POST https://a.example/x json /p={{}} as jwe RSA-OAEP-256 A256GCM",
-        "POST https://a.example/x json /p={{}} as jwe RSA-OAEP A128GCM key b.example",
-        "sigv4  ec2 us-east-1"}) {
+        "POST https://a.example/x json /p={{}} as jwe RSA-OAEP A128GCM key b.example"}) {
+    EXPECT_EQ(check(good), "no error") << good;
+  }
+  for (const char* bad : {"",
+                          "POST",
+                          "POST https://a.example/x",
+                          "BREW https://a.example/x body",
+                          "POST http://a.example/x body",
+                          "POST https://a.example/x?q=1 body",
+                          "POST https://A.example/x body",
+                          "POST https://a.example/x header h: v",
+                          "POST https://a.example/x header {{}}: {{}}",
+                          "POST https://a.example/x cookie c={{}}",
+                          "POST https://a.example/x header h: {{}}\r\nx: y",
+                          "POST https://a.example/x  body",
+                          "POST https://a.example/%41 body",
+                          "sigv4",
+                          "sigv4 ec2",
+                          "sigv4 ec2 us-east-1 more",
+                          "sigv4 nothing us-east-1",
+                          "sigv4 ec2 US",
+                          "sigv4 iam eu-west-1",
+                          "hmac-sha256",
+                          "totp x",
+                          "totp",
+                          "POST https://a.example/x json /code as totp",
+                          "sigv4  ec2 us-east-1"}) {
     EXPECT_NE(check(bad), "no error") << bad;
   }
 }

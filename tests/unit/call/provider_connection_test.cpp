@@ -12,9 +12,9 @@ TEST(ProviderConnection, TakesTheSettingsOfTheEntry) {
   agent::ConnectionConfig config = provider_connection(provider, "a.example");
   EXPECT_FALSE(config.await_close);
   EXPECT_EQ(config.receive, agent::ReceiveMode::kOpen);
-  EXPECT_EQ(config.group, NamedGroup::kX25519);
+  EXPECT_EQ(config.groups, all_groups());
   EXPECT_EQ(config.host, "a.example");
-  provider.group = NamedGroup::kP256;
+  provider.groups = {NamedGroup::kP256};
   provider.tls.await_close = true;
   provider.tls.max_answer = 2048;
   provider.tls.receive = tls::ReceiveMode::kSealed;
@@ -22,7 +22,7 @@ TEST(ProviderConnection, TakesTheSettingsOfTheEntry) {
   EXPECT_TRUE(config.await_close);
   EXPECT_EQ(config.max_answer, 2048u);
   EXPECT_EQ(config.receive, agent::ReceiveMode::kSealed);
-  EXPECT_EQ(config.group, NamedGroup::kP256);
+  EXPECT_EQ(config.groups, Groups{NamedGroup::kP256});
 }
 
 }  // namespace

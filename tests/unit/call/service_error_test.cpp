@@ -28,6 +28,16 @@ TEST(ServiceErrorTest, TakesNoOtherTextForACode) {
   }
   EXPECT_EQ(read_service_error("<Code>" + std::string(81, 'a') + "</Code>").code, "");
   EXPECT_EQ(read_service_error("<Code>A</Code><Message>a\nb\x80</Message>").message, "a?b?");
+  EXPECT_EQ(read_service_error("<Code>A</Code><Message>cl\xc3\xa9 refus\xc3\xa9"
+                               "e</Message>")
+                .message,
+            "cl\xc3\xa9 refus\xc3\xa9"
+            "e");
+  EXPECT_EQ(read_service_error("{\"code\":\"A\",\"message\":\"" + std::string(299, 'a') +
+                               "\xc3\xa9"
+                               "b\"}")
+                .message,
+            std::string(299, 'a') + "...");  // cut between characters
 }
 
 // A good answer may hold anything.

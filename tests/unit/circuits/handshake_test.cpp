@@ -159,15 +159,23 @@ Bytes add_mod(NamedGroup field, const Bytes& a, const Bytes& b) {
   return reduce(field, n);
 }
 
-class GcA : public ::testing::TestWithParam<std::tuple<NamedGroup, size_t>> {};
+struct Offer {
+  Groups groups;
+  NamedGroup taken;
+};
+class GcA : public ::testing::TestWithParam<std::tuple<Offer, size_t>> {};
 
 TEST_P(GcA, EqualsTheClearKeySchedule) {
-  const auto [field, num_parties] = GetParam();
-  const mpc::Circuit circuit = gc_a(field, num_parties);
+  const auto [offer, num_parties] = GetParam();
+  const NamedGroup field = offer.taken;
+  const mpc::Circuit circuit = gc_a(offer.groups, num_parties);
   // The design's 324 652 / 324 656 count the two constant messages at a mean of four; gc_b has the
-  // other two and the difference of 6.
-  const uint32_t masks = field == NamedGroup::kX25519 ? 509 : 511;
-  EXPECT_EQ(circuit.num_ands, 324652u - 6 - 1018 + masks * num_parties);
+  // other two and the difference of 6. Both groups: tls-complete.md §1.3, 1 278 more for n = 2.
+  uint32_t masks = offer.groups.size() == 2 ? 256 : 0;
+  for (const NamedGroup group : offer.groups) {
+    masks += static_cast<uint32_t>(num_parties) * (group == NamedGroup::kX25519 ? 509 : 511);
+  }
+  EXPECT_EQ(circuit.num_ands, 324652u - 6 - 1018 + masks);
 
   std::mt19937_64 random(1);
   for (int i = 0; i < 3; ++i) {
@@ -179,9 +187,19 @@ TEST_P(GcA, EqualsTheClearKeySchedule) {
     for (size_t j = 0; j < num_parties; ++j) {
       const Bytes rho = reduce(field, random_bytes(random, 32));
       c = add_mod(field, c, rho);
-      run.set("rho_" + std::to_string(j), rho);
+      run.set(mask_input(field, j), rho);
     }
-    run.set("c", c);
+    run.set(masked_input(field), c);
+    for (const NamedGroup other : offer.groups) {
+      if (other == field) continue;
+      run.set(masked_input(other), Bytes(32));
+      for (size_t j = 0; j < num_parties; ++j) {
+        run.set(mask_input(other, j), reduce(other, random_bytes(random, 32)));
+      }
+    }
+    if (offer.groups.size() == 2) {
+      run.set_bits(kGroupInput, {field == NamedGroup::kP256 ? uint8_t{1} : uint8_t{0}});
+    }
     run.set_bits("kw_c_hs", traffic_words("c hs traffic", h1));
     run.set_bits("kw_s_hs", traffic_words("s hs traffic", h1)).run();
     const Schedule want = clear_schedule(shared, h1, h2);
@@ -196,10 +214,13 @@ TEST_P(GcA, EqualsTheClearKeySchedule) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(GroupsAndParties, GcA,
-                         ::testing::Combine(::testing::Values(NamedGroup::kX25519,
-                                                              NamedGroup::kP256),
-                                            ::testing::Values(2, 3)));
+INSTANTIATE_TEST_SUITE_P(
+    GroupsAndParties, GcA,
+    ::testing::Combine(::testing::Values(Offer{{NamedGroup::kX25519}, NamedGroup::kX25519},
+                                         Offer{{NamedGroup::kP256}, NamedGroup::kP256},
+                                         Offer{all_groups(), NamedGroup::kX25519},
+                                         Offer{all_groups(), NamedGroup::kP256}),
+                       ::testing::Values(2, 3)));
 
 struct GcBInputs {
   Schedule schedule;
@@ -235,7 +256,8 @@ constexpr uint32_t kGcBUnused = 5 * 31 + 6 * 31;
 TEST(GcBTest, HandshakeCostsWhatTheDesignSays) {
   GcB circuit(true);  // without records only kept keys need the iv
   EXPECT_EQ(circuit.builder().num_ands(), kGcBWritten);
-  EXPECT_EQ(gc_a(NamedGroup::kX25519, 2).num_ands + circuit.builder().num_ands(), 482328u);
+  EXPECT_EQ(gc_a({NamedGroup::kX25519}, 2).num_ands + circuit.builder().num_ands(), 482328u);
+  EXPECT_EQ(gc_a(all_groups(), 2).num_ands + circuit.builder().num_ands(), 482328u + 1278);
   const uint32_t live = circuit.finish().num_ands;
   EXPECT_EQ(live, kGcBWritten - kGcBUnused);
 }

@@ -75,6 +75,17 @@ class Instance {
   size_t size_;
 };
 
+/// Another text of the same shape: its letters and digits from `begin` on are others.
+inline std::string same_shape(std::string text, RandomText& random, size_t begin = 0) {
+  for (size_t at = begin; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c >= '0' && c <= '9') text[at] = static_cast<char>('0' + random.below(10));
+    if (c >= 'a' && c <= 'z') text[at] = static_cast<char>('a' + random.below(26));
+    if (c >= 'A' && c <= 'Z') text[at] = static_cast<char>('A' + random.below(26));
+  }
+  return text;
+}
+
 /// The marked bytes of a text, opened.
 inline http::Marks opened(std::string_view text, const std::vector<bool>& marks) {
   http::Marks out;

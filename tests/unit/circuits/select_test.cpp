@@ -59,6 +59,16 @@ TEST(SelectHeader, LocationAndContentType) {
   EXPECT_EQ(type("Content-Type: application/json\r\nContent-Type: application/json\r\n"),
             "! twice");
   EXPECT_EQ(type(""), "! other type");
+  const auto refusal = [&](const std::string& lines) {
+    return header(lines, [](const auto& h, auto& bytes, const auto&) {
+      http::require_content_type(h, "application/json", bytes, http::NoType::kTaken);
+      return std::string("yes");
+    });
+  };
+  EXPECT_EQ(refusal(""), "yes");
+  EXPECT_EQ(refusal("Content-Type: application/json\r\n"), "yes");
+  EXPECT_EQ(refusal("Content-Type: text/html\r\n"), "! other type");
+  EXPECT_EQ(refusal("Content-Type: application/json\r\nContent-Type: text/html\r\n"), "! twice");
 }
 
 // --- JSON ---

@@ -73,7 +73,9 @@ TEST(SigV4Circuit, DerivesTheSigningKeyAndSignsTheDocumentedExample) {
 
   Builder builder;
   builder.add_output("signature", OutputKind::kKeep, [&] {
-    Bits out = bits_of(add_sigv4_signature(builder));
+    const StateWords kout = state_of(builder.add_input("kout_signing", InputKind::kZero, 256));
+    const Bits words = builder.add_input("kw_sts", InputKind::kPub, 2048);
+    Bits out = bits_of(sigv4_signature(kout, round_words_of(words)));
     for (size_t i = 0; i < out.size(); ++i) {
       if (out[i].is_constant())
         out[i] ^= builder.add_input("zero" + std::to_string(i), InputKind::kPriv, 1)[0];

@@ -59,8 +59,11 @@ json.dump(out, open(cloud + "/objects.json", "w"))
 
 class ClassicRunTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    rig_.start_sandbox();
+  void SetUp() override { set_up({}); }
+  void set_up(std::vector<std::string> sandbox) {
+    // As EC2 refuses: the codes of the calls' rules are found without a Content-Type.
+    sandbox.insert(sandbox.end(), {"--fault", "POST ec2.us-east-1.amazonaws.com/ untyped"});
+    rig_.start_sandbox(sandbox);
     all_ok(rig_.init());
     account_ = rig_.joint_account();
     json terms = RoomRig::signs();
@@ -112,7 +115,8 @@ class ClassicRunTest : public ::testing::Test {
     }
   }
   using Prepare = std::function<void(PartyId, cli::Common&)>;
-  std::vector<Ended> run_script(bool follow, const Prepare& prepare = nullptr) {
+  std::vector<Ended> run_script(bool follow, const Prepare& prepare = nullptr,
+                                const std::string& abandon = "") {
     return rig_.run([&](PartyId i, cli::Output& out, cli::Common& common) {
       std::string leak;
       common.connected = [&](net::Party& party) {
@@ -125,7 +129,9 @@ class ClassicRunTest : public ::testing::Test {
                                        {rig_.dir(i) / "job.toml",
                                         rig_.dir(i) / "links.toml",
                                         true,
-                                        {{"training-image", "none"}}},
+                                        {{"training-image", "none"}},
+                                        "",
+                                        abandon},
                                        follow);
       EXPECT_EQ(leak, "");
       return code;
@@ -138,6 +144,32 @@ class ClassicRunTest : public ::testing::Test {
     }
     ADD_FAILURE() << "no " << name;
     return {};
+  }
+  std::vector<Ended> stop(const Prepare& prepare = nullptr) {
+    return rig_.run([&](PartyId i, cli::Output& out, cli::Common& common) {
+      if (prepare) prepare(i, common);
+      return cli::stop_run(out, common, "last");
+    });
+  }
+  /// No member's seed is there, under whatever run.
+  void expect_no_seed() {
+    for (PartyId i = 0; i < rig_.size(); ++i) {
+      for (const auto& it : std::filesystem::recursive_directory_iterator(rig_.dir(i))) {
+        EXPECT_NE(it.path().filename(), "seed") << it.path();
+      }
+    }
+  }
+  /// Once the machine's start is answered, a member is killed; behind it time passes by hurry().
+  static void kill_behind_start(PartyId i, cli::Common& common) {
+    if (i != 1) return;
+    // StartEC2Instance is the ninth.
+    common.fault = [answers = 0](std::string_view reached) mutable {
+      if (reached == "flow/answered" && ++answers == 9) kill(getpid(), SIGKILL);
+    };
+  }
+  /// What was released can no longer arrive by now.
+  static void hurry(PartyId, cli::Common& common) {
+    common.clock = [ahead = int64_t{640}]() mutable { return std::time(nullptr) + (ahead += 2); };
   }
   json show(PartyId i, const std::string& run = "last") {
     return rig_
@@ -154,13 +186,7 @@ class ClassicRunTest : public ::testing::Test {
 TEST_F(ClassicRunTest, AMemberKilledBehindTheStartLosesNeitherMachineNorResult) {
   make_objects();
   write_job();
-  const std::vector<Ended> cut = run_script(true, [](PartyId i, cli::Common& common) {
-    if (i != 1) return;
-    // StartEC2Instance is the ninth.
-    common.fault = [answers = 0](std::string_view reached) mutable {
-      if (reached == "flow/answered" && ++answers == 9) kill(getpid(), SIGKILL);
-    };
-  });
+  const std::vector<Ended> cut = run_script(true, kill_behind_start);
   EXPECT_TRUE(cut[1].killed) << cut[1].out;
   EXPECT_EQ(cut[0].code, cli::kUnknown) << cut[0].out;
   EXPECT_THAT(cut[0].error(), HasSubstr("The request of StartEC2Instance had been released"));
@@ -168,6 +194,13 @@ TEST_F(ClassicRunTest, AMemberKilledBehindTheStartLosesNeitherMachineNorResult) 
   const json before = show(0);
   EXPECT_EQ(before["state"], "unknown");
   EXPECT_THAT(before["instance_id"].get<std::string>(), HasSubstr("i-"));
+  // The record of the one that was killed says `starting`; what it knows is more.
+  EXPECT_EQ(json::parse(RoomRig::read(file_of(1, "run.json")))["state"], "starting");
+  EXPECT_EQ(show(1)["state"], "unknown");
+  EXPECT_EQ(show(1)["instance_id"], "");
+  for (PartyId i = 0; i < rig_.size(); ++i) {
+    EXPECT_THAT(show(i)["means"].get<std::string>(), HasSubstr("may run"));
+  }
 
   // What that machine gets is not changed any more: another job, other links, a lost seed, another
   // member's word are refused before anything is approved, and nothing is written to the links.
@@ -208,10 +241,7 @@ TEST_F(ClassicRunTest, AMemberKilledBehindTheStartLosesNeitherMachineNorResult) 
   std::filesystem::rename(away, record);
   EXPECT_EQ(show(0)["state"], "unknown");
 
-  // What was released can no longer arrive by now.
-  const std::vector<Ended> done = run_script(true, [](PartyId, cli::Common& common) {
-    common.clock = [ahead = int64_t{640}]() mutable { return std::time(nullptr) + (ahead += 2); };
-  });
+  const std::vector<Ended> done = run_script(true, hurry);
   all_ok(done);
   for (PartyId i = 0; i < rig_.size(); ++i) {
     const Ended& e = done[i];
@@ -227,10 +257,124 @@ TEST_F(ClassicRunTest, AMemberKilledBehindTheStartLosesNeitherMachineNorResult) 
     EXPECT_EQ(run["instance_id"], before["instance_id"]);
     EXPECT_EQ(run["client_token"].get<std::string>().size(), 26u);
   }
-  const auto stopped = rig_.run([](PartyId, cli::Output& out, cli::Common& common) {
-    return cli::stop_run(out, common, "last");
-  });
+  expect_no_seed();
+
+  // Killed before it could write the id down, a member does not know it: the service says.
+  json forgot = json::parse(RoomRig::read(file_of(1, "run.json")));
+  forgot["instance_id"] = "";
+  std::ofstream(file_of(1, "run.json")) << forgot.dump();
+  const std::vector<Ended> stopped = stop();
   all_ok(stopped);
+  for (PartyId i = 0; i < rig_.size(); ++i) {
+    const json last = stopped[i].last();
+    EXPECT_EQ(last["instance_id"], before["instance_id"]);
+    EXPECT_EQ(last["found"], true);
+    // "none" is no training image: the job ended by itself, or ends now.
+    EXPECT_THAT(stopped[i].out, HasSubstr("SageMaker.StopTrainingJob"));
+    EXPECT_EQ(show(i)["state"], "stopped");
+    EXPECT_EQ(show(i)["instance_id"], before["instance_id"]);
+  }
+}
+
+// Its first request was answered and no machine was asked for.
+TEST_F(ClassicRunTest, AStoppedRunStartsNoMachineAndItsFlowIsEndedByTheSameCommand) {
+  make_objects();
+  write_job();
+  const std::vector<Ended> cut = run_script(false, [](PartyId i, cli::Common& common) {
+    if (i != 1) return;
+    common.fault = [](std::string_view reached) {
+      if (reached == "flow/answered") kill(getpid(), SIGKILL);
+    };
+  });
+  EXPECT_TRUE(cut[1].killed) << cut[1].out;
+  for (PartyId i = 0; i < rig_.size(); ++i) {
+    EXPECT_EQ(show(i)["state"], "starting");
+    EXPECT_THAT(show(i)["means"].get<std::string>(), HasSubstr("no machine was asked for"));
+  }
+  const std::filesystem::path file = file_of(1, "run.json");
+  const std::string kept = RoomRig::read(file);
+  json lie = json::parse(kept);
+  lie["client_token"] = std::string(26, 'a');
+  std::ofstream(file) << lie.dump();
+  for (const Ended& e : stop()) {
+    EXPECT_NE(e.code, cli::kOk);
+    EXPECT_THAT(e.error(), HasSubstr("has another client token of run"));
+  }
+  std::ofstream(file) << kept;
+  const std::vector<Ended> stopped = stop();
+  all_ok(stopped);
+  for (PartyId i = 0; i < rig_.size(); ++i) {
+    EXPECT_EQ(stopped[i].last()["found"], false);
+    EXPECT_EQ(stopped[i].last()["job_status"], 400) << stopped[i].out;
+    EXPECT_EQ(show(i)["state"], "stopped");
+  }
+  expect_no_seed();
+  // A member that could not write that down goes by the other one's word.
+  json record = json::parse(RoomRig::read(file_of(1, "run.json")));
+  const std::string id = record["id"], token = record["client_token"];
+  record["state"] = "starting";
+  std::ofstream(file_of(1, "run.json")) << record.dump();
+  for (const Ended& e : run_script(false)) {
+    EXPECT_EQ(e.code, cli::kRefused) << e.out;
+    EXPECT_THAT(e.error(), AllOf(HasSubstr("was stopped by agreement, as m0 has it"),
+                                 HasSubstr("--classic --abandon " + token)));
+  }
+  const std::vector<Ended> ended = run_script(false, hurry, id.substr(0, 12));
+  all_ok(ended);
+  EXPECT_THAT(ended[1].last()["left"].dump(), HasSubstr("the role flexroom-"));
+  EXPECT_EQ(show(0)["state"], "stopped");
+  EXPECT_EQ(show(1)["state"], "not started");
+}
+
+class ClassicGoneTest : public ClassicRunTest {
+ protected:
+  void SetUp() override { set_up({"--set", "no_instances=true"}); }
+};
+
+// IdempotentParameterMismatch, and no list has the machine: the run is at its end, by name.
+TEST_F(ClassicGoneTest, ARunWhoseMachineIsGoneEndsByName) {
+  make_objects();
+  write_job();
+  const std::vector<Ended> cut = run_script(false, kill_behind_start);
+  EXPECT_TRUE(cut[1].killed) << cut[1].out;
+  const std::vector<Ended> gone = run_script(false, hurry);
+  for (PartyId i = 0; i < rig_.size(); ++i) {
+    EXPECT_EQ(gone[i].code, cli::kUnknown) << gone[i].out;
+    EXPECT_THAT(gone[i].error(), AllOf(HasSubstr("was started, and the service lists it no more"),
+                                       HasSubstr("the same command begins a new run")));
+    EXPECT_THAT(gone[i].out,
+                AllOf(HasSubstr("FindInstance: none"), Not(HasSubstr("CreateSagemakerJob: ok"))));
+    EXPECT_THAT(show(i)["means"].get<std::string>(), HasSubstr("lists it no more"));
+  }
+  EXPECT_EQ(show(1)["state"], "gone");
+  expect_no_seed();
+}
+
+// `plan` shows what the run would have approved, and asks nobody.
+TEST_F(ClassicRunTest, ItsPlanIsWhatIsApprovedAndCostsNothing) {
+  make_objects();
+  write_job();
+  const auto plan = [&](bool classic) {
+    return rig_.run_one(0, [&](PartyId i, cli::Output& out, cli::Common& common) {
+      return cli::plan_job(out, common,
+                           {rig_.dir(i) / "job.toml",
+                            rig_.dir(i) / "links.toml",
+                            classic,
+                            {{"training-image", "none"}}});
+    });
+  };
+  const Ended shown = plan(true);
+  ASSERT_EQ(shown.code, cli::kOk) << shown.out;
+  const json last = shown.last();
+  EXPECT_EQ(last["calls"], 10);
+  EXPECT_GT(last["ands"], 1'000'000);
+  const std::string text = last.dump();
+  for (const char* const word : {"run-script (classic)", "StartEC2Instance", "training-image",
+                                 "the newest one, as GetAmiID tells it", "s.py"}) {
+    EXPECT_THAT(text, HasSubstr(word));
+  }
+  EXPECT_EQ(links_.find(as_bytes(shown.out)), std::nullopt);
+  EXPECT_THAT(plan(false).error(), HasSubstr("is of run-script --classic"));
 }
 
 // What the calls would do otherwise than the job says is refused before anybody is joined.

@@ -2,7 +2,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <map>
 #include <optional>
@@ -127,14 +130,16 @@ class FlowStoryTest : public ::testing::Test {
       return cli::run_flow(out, common, file, arguments, "", "", {}, mine);
     });
   }
+  using Prepare = std::function<void(PartyId, cli::Common&)>;
   /// With a card that m1's own one buys first, unless the room has one.
-  std::vector<Ended> create_account() {
+  std::vector<Ended> create_account(const Prepare& prepare = nullptr) {
     std::string postal = kPostal;
     postal.resize(96, ' ');
     const std::map<std::string, std::string> arguments = {
         {"person", "m0"}, {"phone", "m0"}, {"payer", "m1"}, {"postal", "m1"}};
     return at_both({json{{"phone-number", kTelephone}}, json{{"postal-address", postal}}},
                    [&](cli::Output& out, cli::Common& common, PartyId i, const Mine& mine) {
+                     if (prepare) prepare(i, common);
                      cli::CardPurchase card;
                      const json own = {{"payer-card", kOwnCard}};
                      if (i == 1) card.inputs = rig_->write(i, "card.json", own.dump());
@@ -260,6 +265,61 @@ TEST_F(FlowStoryTest, AnAccountAndItsKeyComeToBeAndNobodyKnowsThem) {
   all_ok(mail);
   EXPECT_THAT(log_of(1), Contains(HasSubstr("ReadMail: ok")));
   expect_nobody_knows();
+}
+
+/// A durable step of the purchase for the n-th time: armed and answered are of its fifth request,
+/// GetCard; commits count the births and, last, the end.
+struct KillPoint {
+  const char* step;
+  unsigned at;
+};
+std::vector<KillPoint> kill_points() {
+  if (std::getenv("FLEXROOM_LONG") == nullptr) return {{"flow/answered", 5}};
+  return {{"flow/armed", 5},     {"flow/answered", 5}, {"flow/staged", 6},
+          {"flow/committed", 6}, {"flow/staged", 7},   {"flow/committed", 7}};
+}
+
+// operations.md (f): `create-account --buy-card`, a member killed around GetCard, then the same
+// command: the shop charged the member's card once and sold one card, which is the room's.
+TEST_F(FlowStoryTest, ACardIsPaidOnceWhereverTheCommandIsKilledAroundIt) {
+  start();
+  rig_->save("start");
+  for (const KillPoint& point : kill_points()) {
+    SCOPED_TRACE(std::string(point.step) + " " + std::to_string(point.at));
+    rig_->restore("start");
+    const size_t charges = seen_->values("charge").size();
+    const size_t cards = seen_->values("card number").size();
+    const std::vector<Ended> cut = create_account([&](PartyId i, cli::Common& common) {
+      if (i != 1) return;
+      common.fault = [&, left = point.at](std::string_view reached) mutable {
+        if (reached == point.step && --left == 0) kill(getpid(), SIGKILL);
+      };
+    });
+    EXPECT_TRUE(cut[1].killed) << cut[1].out;
+    EXPECT_EQ(seen_->values("charge").size(), charges + 1);
+    // The sessions of the command: who lacks a card, the purchase, the account's, which has its
+    // test elsewhere.
+    const std::vector<Ended> again = create_account([](PartyId, cli::Common& common) {
+      common.clock = [ahead = int64_t{640}]() mutable { return std::time(nullptr) + (ahead += 2); };
+      common.connected = [seen = common.connected, left = 3](net::Party& party) mutable {
+        if (--left == 0) kill(getpid(), SIGKILL);
+        if (seen) seen(party);
+      };
+    });
+    EXPECT_EQ(seen_->values("charge").size(), charges + 1);
+    EXPECT_EQ(seen_->values("charge").back(), kOwnCard);
+    EXPECT_EQ(seen_->values("card number").size(), cards + 1);
+    for (PartyId i = 0; i < rig_->size(); ++i) {
+      EXPECT_TRUE(again[i].killed) << again[i].out;
+      EXPECT_THAT(again[i].out, HasSubstr("nobody knows the card's number"));
+      const std::vector<std::string> log = log_of(i);
+      EXPECT_EQ(std::count_if(log.begin(), log.end(),
+                              [](const std::string& line) {
+                                return line.find("GetCard: ok; kept card-number v1") != line.npos;
+                              }),
+                1);
+    }
+  }
 }
 
 // (f): the shop answers with an uncompressed PDF. The box begins with mails of odd and of escaped

@@ -153,8 +153,8 @@ TEST_F(LogTest, TheConfigurationHoldsTheProvidersTerms) {
   EXPECT_THAT(shown.last()["hosts"],
               ::testing::ElementsAre("*.amazonaws.com", "*.flexroom.example"));
   EXPECT_THAT(shown.last()["settings"],
-              ::testing::ElementsAre("await_close=false", "group=x25519", "max_answer=16777216",
-                                     "receive=open", "suite=aes128"));
+              ::testing::ElementsAre("await_close=false", "group=x25519, p256",
+                                     "max_answer=16777216", "receive=open", "suite=aes128"));
 }
 
 // Names of hosts sort otherwise with '=' behind them than without.

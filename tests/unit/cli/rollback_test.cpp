@@ -306,6 +306,42 @@ TEST_P(RollbackTest, AStateDbOfBeforeTheEpochIsNamedAndTheWayForwardIsTheOperato
   all_ok(use_secret());
 }
 
+// What goes and what stays is named before anybody says yes.
+TEST_P(RollbackTest, GivingUpNamesWhatIsLost) {
+  class Asked final : public Decider {
+   public:
+    Answer approve(const Summary&) override { return Answer::kNo; }
+    std::optional<std::string> human_input(const Question& question) override {
+      text = question.text;
+      return "no";
+    }
+    std::string text;
+  };
+  RoomOptions options;
+  options.member_file = rig_->dir(0) / "member.toml";
+  const auto asked = [&] {
+    Asked operator_of_0;
+    EXPECT_FALSE(give_up_state(options, operator_of_0));
+    return operator_of_0.text;
+  };
+  all_ok(fill());
+  rig_->save("old");
+  rig_->write_shares("k2.json", "later", "0123456789abcdef");
+  all_ok(rig_->import("k2.json"));
+  rig_->save("now");
+  put_back("old", {"state/state.db"});
+  EXPECT_THAT(asked(), AllOf(HasSubstr("is an older one"), HasSubstr("of use unless it was"),
+                             HasSubstr(": k v1. Secrets and versions that are not in this list"),
+                             HasSubstr("part of the epoch of 20"), HasSubstr("stock of "),
+                             Not(HasSubstr("later"))));
+  fs::remove(rig_->dir(0) / "state/state.db");
+  EXPECT_THAT(asked(), AllOf(HasSubstr("No state.db lies in"), HasSubstr("of room rig are lost"),
+                             HasSubstr("stock of ")));
+  EXPECT_FALSE(fs::exists(rig_->dir(0) / "state/state.db"));
+  put_back("now", {"state/state.db"});  // nothing was changed by asking
+  all_ok(use_secret());
+}
+
 TEST_P(RollbackTest, AMissingStateDbIsNotMadeAnew) {
   rig_->save("now");
   for (const char* suffix : {"", "-wal", "-shm"}) {

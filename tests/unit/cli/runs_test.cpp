@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "base/codec.h"
+#include "call/boot_loader.h"
 #include "call/run_script.h"
 #include "cloud/certificates.h"
 #include "cloud/server.h"
@@ -146,6 +147,52 @@ TEST_F(RunsTest, WhoseLinkCarriesTheLoaderIsNamedWhereNothingCame) {
   EXPECT_THAT(follow().text, ::testing::Not(HasSubstr("loader")));
 }
 
+// It tries a hundred times; when these are over, whoever waits is told, and not at the deadline.
+TEST_F(RunsTest, ALoaderThatCannotBeFetchedAnyMoreEndsTheWait) {
+  status_ = 200;
+  body_ = "FLEXROOM-WAITING\n";
+  run_.carrier = "m1";
+  run_.deadline_minutes = 600;
+  run_.machine_since = std::time(nullptr) - 600 - kLoaderWindow.count() - 1;
+  history_->update(run_);
+  const RunResult got = follow();
+  EXPECT_EQ(got.how, How::kNotYet);
+  EXPECT_THAT(got.text, HasSubstr("no result will come, the machine asks for its loader no more"));
+  EXPECT_THAT(got.text, HasSubstr("did not get the loader behind m1's link"));
+  EXPECT_THAT(got.text, HasSubstr("could not write to result_url of m0"));
+  EXPECT_EQ(room_->run("last").state, "no result");
+  EXPECT_THAT(decider_.last, HasSubstr("the machine has said nothing for 115 min: it may not get "
+                                       "the loader behind m1's link, waiting for the result"));
+  expect_goes_on(got);
+}
+
+TEST_F(RunsTest, WhatIsToldOfTheMachineIsWhatIsKnown) {
+  status_ = 200;
+  body_ = "FLEXROOM-WAITING\n";
+  run_.carrier = "m1";
+  run_.machine_since = std::time(nullptr);
+  history_->update(run_);
+  (void)follow();
+  EXPECT_THAT(decider_.last, HasSubstr("the machine was started, waiting for the result"));
+  body_ = "FLEXROOM-BEGUN\n";
+  const RunResult got = follow();
+  EXPECT_THAT(decider_.last, HasSubstr("the script runs, waiting for the result"));
+  EXPECT_THAT(got.text, ::testing::Not(HasSubstr("loader")));
+}
+
+// Links that nobody asks while the machine runs: what they answered before its start, and when.
+TEST_F(RunsTest, WhatEachLinkAnsweredBeforeTheStartIsTold) {
+  const int64_t now = std::time(nullptr);
+  run_.link_ends = {{"result_url", now + 6330}};
+  run_.link_answers = {{"result_url", "200"}, {"loader_url", "206 \x1b[2J"}};
+  run_.links_tried = now - 190;
+  history_->update(run_);
+  (void)follow();
+  EXPECT_THAT(decider_.last,
+              HasSubstr("404 NoSuchKey; data_url is the machine's to ask, result_url answered 200 "
+                        "3 min ago and ends in 105 min, loader_url answered 206 ?[2J 3 min ago)"));
+}
+
 TEST_F(RunsTest, AProgramThatThrowsAnythingLosesNoResult) {
   decider_.says_what = false;
   expect_goes_on(follow());
@@ -172,7 +219,7 @@ TEST_F(RunsTest, WhoStopsTheWaitDoesNotStopTheRun) {
   const RunResult got = follow();
   EXPECT_EQ(got.how, How::kInterrupted);
   expect_goes_on(got);
-  EXPECT_EQ(room_->run("last").state, "starting");  // as it was written
+  EXPECT_EQ(room_->run("last").state, "unknown");  // no run of once.db
 }
 
 TEST_F(RunsTest, AfterTheStartNothingIsWrongInput) {
@@ -218,7 +265,7 @@ TEST_F(RunsTest, ARecordThatCannotBeWrittenIsToldBesideTheResult) {
   EXPECT_EQ(RoomRig::read(got.file), "a,b\n");
   EXPECT_THAT(got.not_written, HasSubstr("run.json"));
   std::filesystem::remove(in_the_way);
-  EXPECT_EQ(room_->run("last").state, "starting");
+  EXPECT_EQ(room_->run("last").state, "unknown");
   EXPECT_EQ(room_->collect_result("last", decider_).exit(), Exit::kOk);
 }
 

@@ -31,7 +31,7 @@ TEST(Faults, RulesThatAreNoneAreRefusedWithTheForm) {
   };
   EXPECT_EQ(refusal("* mail.flexroom.example/* 503+late=5+echo x2 after 1"), "");
   for (const char* rule :
-       {"", "GET", "GET host 503", "GET /path 503", "GET host/path", "GET host/path 399",
+       {"", "GET", "GET host 503", "GET /path 503", "GET host/path", "GET host/path 299",
         "GET host/path 600", "GET host/path late=x", "GET host/path boom", "GET host/path 503 2",
         "GET host/path 503 xx", "GET host/path 503 after", "GET host/path 503 x-1"}) {
     EXPECT_THAT(refusal(rule), HasSubstr("say METHOD HOST/PATH WHAT")) << rule;
@@ -92,6 +92,25 @@ TEST(Faults, TruncatedAndCompressedAnswers) {
   EXPECT_EQ(run("gzip -dc " + (fixture.dir / "a.gz").string()), whole);
 }
 
+TEST(Faults, RedirectsAndAnswersThatAreTooLong) {
+  const Fixture fixture;
+  Story story(fixture);
+  const std::string whole = story.web.get(kMailHost, "/domains").body;
+  story.admin.post("/faults", {"POST mail.flexroom.example/accounts 302 x1",
+                               "GET mail.flexroom.example/domains long=9000 x1",
+                               "GET mail.flexroom.example/domains header=7000 x1 after 1"});
+  const Answer moved = story.web.json(kMailHost, "/accounts?a=b", nlohmann::json::object());
+  EXPECT_EQ(moved.status, 302);
+  EXPECT_EQ(moved.header("location"), "https://moved.flexroom.example/accounts?a=b");
+  EXPECT_EQ(story.open_mailbox(), 201);  // nothing was done
+  const Answer body = story.web.get(kMailHost, "/domains");
+  EXPECT_EQ(body.body, whole + std::string(9000, ' '));
+  EXPECT_EQ(body.json(), nlohmann::json::parse(whole));
+  const Answer header = story.web.get(kMailHost, "/domains");
+  EXPECT_EQ(header.header("x-long").size(), 7000u);
+  EXPECT_EQ(header.body, whole);
+}
+
 TEST(Faults, ErrorsThatRepeatWhatTheyWereSent) {
   const Fixture fixture;
   Story story(fixture);
@@ -119,6 +138,19 @@ TEST(Faults, ErrorsThatAreNotWhatTheySay) {
   EXPECT_EQ(answer.status, 401);
   EXPECT_TRUE(answer.json().is_discarded());
   EXPECT_FALSE(story.web.get(kSignupHost, "/key").json().is_discarded());  // not of errors alone
+}
+
+TEST(Faults, ErrorsWithoutATypeAsEc2SendsThem) {
+  const Fixture fixture;
+  Story story(fixture);
+  EXPECT_THAT(story.submit_email().header("content-type"), HasSubstr("application/json"));
+  story.admin.post("/faults", {"* signup.flexroom.example/* untyped"});
+  const Answer answer = story.submit_email();
+  EXPECT_EQ(answer.status, 401);
+  EXPECT_FALSE(answer.json().is_discarded());
+  EXPECT_EQ(answer.header("content-type"), "");
+  EXPECT_THAT(story.web.get(kSignupHost, "/key").header("content-type"),
+              HasSubstr("application/json"));  // not of errors alone
 }
 
 TEST(Faults, FromTheCommandLineAndIntoAFile) {

@@ -184,6 +184,11 @@ TEST_F(SandboxTest, ClientTokenMakesRunInstancesIdempotent) {
       query_call(box(), joint, Service::kEc2, kEc2, "Action=TerminateInstances&InstanceId.1=" + id),
       HasSubstr("<name>shutting-down</name>"));
   wait_for(box(), joint, id, "terminated");
+  const auto again = [&](const std::string& more) {
+    return element(query_call(box(), joint, Service::kEc2, kEc2, form + more), "Code");
+  };
+  EXPECT_EQ(again(""), "IdempotentInstanceTerminated");
+  EXPECT_EQ(again("&KeyName=k"), "IdempotentParameterMismatch");
 }
 
 TEST_F(SandboxTest, RunInstancesChecksItsParameters) {

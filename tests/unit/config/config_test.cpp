@@ -74,7 +74,7 @@ TEST_F(ConfigTest, RoomIsReadAsWritten) {
   EXPECT_EQ(config.courier_id(), 2u);
   EXPECT_EQ(config.member_id("b"), 1u);
   EXPECT_THROW(config.member_id("z"), InputError);
-  EXPECT_EQ(config.provider("aws").group, NamedGroup::kP256);
+  EXPECT_EQ(config.provider("aws").groups, Groups{NamedGroup::kP256});
   EXPECT_THROW(config.provider("none"), InputError);
 }
 

@@ -37,7 +37,8 @@ inline const std::vector<std::string>& shipped_names() {
   static const std::vector<std::string> names = {
       "create-account", "create-session", "run-script-classic", "quota-increase",
       "quota-state",    "support-case",   "support-mail",       "buy-card",
-      "buy-card-pdf",   "enrol-totp",     "drop-totp"};
+      "buy-card-pdf",   "enrol-totp",     "drop-totp",          "chat-key",
+      "ask-chat"};
   return names;
 }
 

@@ -77,6 +77,50 @@ TEST(FlowHostile, AnInputOfTheRoomGoesWhereItsOwnPurposesSay) {
   EXPECT_TRUE(says(run("account-id", 12, "room:account"), 1, "account/account-id is public"));
 }
 
+// A secret of `secret import` or `secret draw`: what all approved with it holds, its functions too.
+TEST(FlowHostile, AnImportedSecretGoesWhereItsOwnPurposesSay) {
+  History h(2);
+  const std::string place = "POST https://shop.flexroom.example/echo json /note={{}}";
+  ValueMeta meta;
+  meta.tag = sha256(as_bytes("k v1"));
+  meta.value_class = ValueClass::kDigits;
+  meta.min = meta.max = 16;
+  meta.provider = "sandbox";
+  meta.purposes = {place};
+  h.toy.vault[meta.tag] = "0123456789012345";
+  h.secret = [&](std::string_view name) -> std::optional<StoredValue> {
+    if (name != "joint/k") return std::nullopt;
+    return StoredValue{meta, {}};
+  };
+  std::string asked = "note";
+  const auto run = [&](const std::string& source, const std::string& purpose, int length,
+                       const std::string& use = "") {
+    h.arguments["payer"] = source;
+    asked += "x";
+    std::string text = echo_of_card("note-key", purpose, length, asked);
+    const std::string hole = "{{note-key}}";
+    text.replace(text.find(hole), hole.size(), "{{note-key" + use + "}}");
+    return h.session(parse_flow(text, shipped("note"), sandbox_room()));
+  };
+  EXPECT_TRUE(says(run("secret:joint/l", place, 16), 1, "the room has no joint/l"));
+  EXPECT_TRUE(says(run("secret:joint/k", place, 15), 1, "digits of 15 in the file"));
+  // Usable nowhere without a purpose; a function is one of its own.
+  const std::string code = place + " as totp";
+  EXPECT_TRUE(says(run("secret:joint/k", code, 16, " as totp"), 1, "has no purpose `" + code));
+  meta.purposes = {code};
+  EXPECT_TRUE(says(run("secret:joint/k", place, 16), 1, "has no purpose `" + place));
+  EXPECT_TRUE(says(run("secret:joint/k", code, 16, " as totp"), 1, "it needs 128 bits"));
+  meta.purposes = {};
+  EXPECT_TRUE(says(run("secret:joint/k", place, 16), 1, "has no purpose"));
+  meta.purposes = {place};
+  meta.provider = "another";
+  EXPECT_TRUE(says(run("secret:joint/k", place, 16), 1, "is kept for provider another"));
+  meta.provider = "sandbox";
+  EXPECT_EQ(h.toy.releases, 0u);
+  EXPECT_TRUE(History::done(run("secret:joint/k", place, 16))) << h.last.size();
+  EXPECT_EQ(h.toy.releases, 1u);
+}
+
 // ------------------------------------------------------------------ births of other flows
 
 TEST(FlowHostile, AnotherFlowsAbandonErasesNoBirthAndNothingThatItDoesNotMake) {

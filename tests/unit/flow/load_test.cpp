@@ -8,7 +8,7 @@ namespace {
 
 struct Refusal {
   std::string flow, why, old_text, new_text;
-  int line = 0;  // 0: not looked at
+  int line = 0, column = 0;
 };
 
 std::vector<Refusal> refusals() {
@@ -21,7 +21,7 @@ std::vector<Refusal> refusals() {
     if (line.starts_with("=== ")) {
       std::istringstream head(line.substr(4));
       Refusal one;
-      head >> one.flow >> one.line;
+      head >> one.flow >> one.line >> one.column;
       if (one.flow == "end") break;
       out.push_back(one);
       why_next = true;
@@ -52,7 +52,8 @@ TEST(FlowLoad, EveryShippedFileLoadsAndLeaksNothing) {
   }
 }
 
-// One edit of a shipped file for every rule of operations.md (a) to (c), with its words and line.
+// One edit of a shipped file for every rule of operations.md (a) to (c), with its words, line and
+// column.
 TEST(FlowLoad, EveryRuleRefusesTheFileThatBreaksIt) {
   const std::vector<Refusal> all = refusals();
   EXPECT_EQ(all.size(), 138u);
@@ -66,9 +67,11 @@ TEST(FlowLoad, EveryRuleRefusesTheFileThatBreaksIt) {
         refusal_of([&] { (void)parse_flow(text, shipped(one.flow), sandbox_room()); });
     const std::string why = std::regex_replace(one.why, std::regex("[{}]"), "\\$&");
     EXPECT_TRUE(std::regex_search(said, std::regex(why))) << said;
-    if (one.line == 0) continue;
-    const std::string place = shipped(one.flow).string() + ":" + std::to_string(one.line) + ":";
-    EXPECT_TRUE(said.starts_with(place)) << said << "\nwanted line " << one.line;
+    EXPECT_GT(one.line, 0);
+    EXPECT_GT(one.column, 0);
+    const std::string place = shipped(one.flow).string() + ":" + std::to_string(one.line) + ":" +
+                              std::to_string(one.column) + ":";
+    EXPECT_TRUE(said.starts_with(place)) << said << "\nwanted " << place;
   }
 }
 

@@ -41,6 +41,8 @@ struct Toy {
   std::function<std::optional<ToyAnswer>(const ToyRequest&)> provider;
   std::function<std::string(const std::string& text, const nlohmann::json& key)> encrypt;
   std::function<std::string(const Person::Question&)> reader;
+  /// The one-time code of a key in base32, of now or of the time behind it.
+  std::function<std::string(const std::string& key, bool next)> code;
   /// Called by everybody behind `armed` and before the request leaves; may throw.
   std::function<void(PartyId)> behind_armed;
   /// Before a person answers.
@@ -193,6 +195,9 @@ class ToyExecutor : public StepExecutor {
             toy_.encrypt
                 ? toy_.encrypt(text, {{"n", part(".n")}, {"e", part(".e")}, {"kid", part(".kid")}})
                 : "J" + to_hex(as_bytes(text)) + "." + part(".n");
+      } else if (!use.function.empty()) {
+        text = toy_.code(text, use.function == "totp next");
+        char_class = http::CharClass::kDigits;
       } else {
         char_class = char_class_of(value ? value->meta.value_class
                                          : call.flow.inputs.at(use.name).value_class);
@@ -255,6 +260,7 @@ class ToyExecutor : public StepExecutor {
       if (it == answer.headers.end() || !it->second.starts_with(at.before)) return std::nullopt;
       return it->second.substr(at.before.size());
     }
+    if (at.kind == Selector::Kind::kPattern) return pattern(at, answer.text);
     const nlohmann::json* const found = walk(at.in_item ? *item : answer.body, at.steps);
     if (found == nullptr || !found->is_string()) return std::nullopt;
     std::string text = *found;
@@ -265,6 +271,17 @@ class ToyExecutor : public StepExecutor {
     size_t size = 0;
     while (size < text.size() && set_of(value_class).contains(text[size])) ++size;
     return text.substr(0, size);
+  }
+
+  /// What stands behind the literal up to the terminator, without blanks; of no terminator: "".
+  static std::optional<std::string> pattern(const Selector& at, const std::string& text) {
+    const size_t behind = text.find(*at.literal);
+    if (behind == std::string::npos) return std::nullopt;
+    const size_t begin = behind + at.literal->size();
+    const size_t end = at.terminator.empty() ? begin : text.find_first_of(at.terminator, begin);
+    std::string out = text.substr(begin, end - begin);
+    std::erase(out, ' ');
+    return out;
   }
 
   const nlohmann::json* find_item(const StepCall& call, const ToyAnswer& answer) {
@@ -327,10 +344,15 @@ class ToyExecutor : public StepExecutor {
       const auto value = select(keep_of.at, answer, item, keep_of.value_class);
       if (!value && keep_of.missing_same) continue;
       if (!value) return fail(keep_of.name + " not found");
-      out.kept[keep_of.name] = keep(where + " " + keep_of.name, *value);
+      NewSecret& kept = out.kept[keep_of.name] = keep(where + " " + keep_of.name, *value);
+      // The vault has the text: toys compute with it.
+      if (keep_of.decode) {
+        kept.length = decoded_bytes(*keep_of.decode, static_cast<uint32_t>(value->size())).value();
+      }
     }
     for (const Assertion& one : step.asserts) {
       const auto value = select(one.at, answer, item, ValueClass::kRaw);
+      if (!one.equals && value) return fail("assert " + one.name);
       if (!one.equals) continue;
       if (!value || *value != filled(call, *one.equals)) return fail("assert " + one.name);
     }
@@ -470,6 +492,8 @@ class History {
   std::map<std::string, std::string> arguments = {
       {"person", "m0"}, {"phone", "m0"}, {"payer", "m1"}, {"postal", "m1"}, {"claimant", "m1"}};
   Toy toy;
+  /// RunTerms::secret, at all members.
+  std::function<std::optional<StoredValue>(std::string_view name)> secret;
   std::vector<LogLine> log;                       // of member 0
   std::map<PartyId, std::vector<Waiting>> waits;  // of the last session
   /// Hears of every durable step, with that member's disk.
@@ -549,7 +573,9 @@ class History {
             [this, self](const Waiting& one) {
               const std::lock_guard lock(toy.mutex);
               waits[self].push_back(one);
-            }};
+            },
+            {},
+            secret};
   }
 
   void drive(FlowRun& run, PartyId self, Op op) {

@@ -28,6 +28,7 @@ struct ToyAnswer {
   nlohmann::json body;
   std::map<std::string, std::string> cookies, headers;
   std::string type = "application/json";
+  std::string text = {};  // the body as it came, where it is searched
 };
 
 inline std::map<std::string, std::string> fields_of(std::string_view text,

@@ -111,6 +111,49 @@ TEST(CodeParameters, ServicesThatRunWhatTheyGet) {
             "");
 }
 
+// At every host: who runs what it gets is not known by its name.
+TEST(CodeParameters, CommandsAndScriptsAreCodeAtEveryHost) {
+  const Slot slot = member(Encoding::kNone, CharClass::kUrlSafe);
+  const Slot json = member(Encoding::kJsonU, CharClass::kUrlSafe);
+  for (const char* body :
+       {// Azure: runCommand, runCommands, extensions
+        R"({"commandId": "RunShellScript", "script": ["ls {{s}}"]})",
+        R"({"commandId": "RunShellScript", "parameters": [{"name": "a", "value": "{{s}}"}]})",
+        R"({"properties": {"source": {"scriptUri": "{{s}}"}}})",
+        R"({"properties": {"protectedSettings": {"script": "{{s}}"}}})",
+        R"({"storageProfile": {"imageReference": {"id": "{{s}}"}}})",
+        // a pod, its hooks, a container
+        R"({"spec": {"containers": [{"command": ["sh", "-c", "{{s}}"]}]}})",
+        R"({"spec": {"containers": [{"args": ["{{s}}"]}]}})",
+        R"({"spec": {"containers": [{"image": "{{s}}"}]}})",
+        R"({"lifecycle": {"postStart": {"exec": {"what": "{{s}}"}}}})",
+        R"({"Entrypoint": ["{{s}}"]})", R"({"Cmd": ["{{s}}"]})", R"({"entry_point": "{{s}}"})",
+        // Linode, Vultr, Databricks, jobs
+        R"({"stackscript_id": 1, "stackscript_data": {"x": "{{s}}"}})", R"({"script_id": "{{s}}"})",
+        R"({"init_scripts": [{"s3": {"destination": "{{s}}"}}]})", R"({"commands": ["{{s}}"]})",
+        R"({"arguments": "{{s}}"})", R"({"postInstallScript": "{{s}}"})",
+        R"({"POST_INSTALL_SCRIPT": "{{s}}"})", R"({"job": "{\"HTTPCommand\": \"{{s}}\"}"})"}) {
+    EXPECT_THAT(request_refusal("api.example.com", "application/json", body, json),
+                HasSubstr("carries code"))
+        << body;
+  }
+  for (const char* body : {"script={{s}}", "command=sh&command2={{s}}", "x.script={{s}}",
+                           "name=entrypoint&value={{s}}"}) {
+    EXPECT_THAT(request_refusal("ci.example.com", kForm, body, slot), HasSubstr("carries code"))
+        << body;
+  }
+  EXPECT_NE(request_refusal("api.example.com", "text/xml", "<r><script>{{s}}</script></r>", slot),
+            "");
+  // Words that only look like it.
+  for (const char* name : {"description", "subscription", "transcriptId", "commandant", "imageUrl",
+                           "recommended", "executive", "pargs"}) {
+    EXPECT_EQ(request_refusal("api.example.com", "application/json",
+                              "{\"" + std::string(name) + "\": \"{{s}}\"}", json),
+              "")
+        << name;
+  }
+}
+
 // {"key": "startup-script", "value": ..}: the name is the value beside it.
 TEST(CodeParameters, AValueIsNamedByTheValueBesideIt) {
   const Slot json = member(Encoding::kJsonU, CharClass::kUrlSafe);

@@ -178,6 +178,11 @@ TEST(ReadPartial, KeepsWhatCameOfAnAnswerThatIsNone) {
       read_partial(as_bytes("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n<a>\n\x1b[2J</a>"), {});
   EXPECT_EQ(partial.summary(), "`HTTP/1.1 200 OK`: <a> ?[2J</a>");
   EXPECT_EQ(partial.summary(3), "`HTT`, beginning with: <a>");
+  // Text of any language stays; only what acts on a screen goes.
+  partial = read_partial(
+      as_bytes("HTTP/1.1 500 Fehl\xc3\xa9r\r\nContent-Length: 99\r\n\r\nr\xc3\xa9gion\xe2\x80\xae"),
+      {});
+  EXPECT_EQ(partial.summary(), "`HTTP/1.1 500 Fehl\xc3\xa9r`: r\xc3\xa9gion?");
 }
 
 TEST(ParseResponse, RefusesOtherStatusLines) {

@@ -59,7 +59,7 @@ TEST(Validate, AcceptsPlainRequestsAndRefusesBadFraming) {
               HasSubstr("Content-Length is missing"));
   EXPECT_THAT(refusal("POST / HTTP/1.1\nHost: api.example\nContent-Length: 2\n\nx"),
               HasSubstr("is not 1"));
-  EXPECT_THAT(refusal(post(kForm, std::string(17000, 'a'))), HasSubstr("16,384"));
+  EXPECT_THAT(refusal(post(kForm, std::string(66000, 'a'))), HasSubstr("65,536"));
   Template bent = template_from_text("api.example", 443, get(""), {});
   bent.target = "/other";
   EXPECT_THROW(validate(bent), InputError);

@@ -136,15 +136,18 @@ class NotedCounts : public MemorySafety {
 };
 
 /// Masked triples of `n` members' stocks, in batches of kSmallMasked.
-std::vector<NotedCounts> counts_of_stock(size_t n, size_t triples) {
+std::vector<NotedCounts> counts_of_stock(size_t n, size_t triples, bool more = false) {
   const auto epochs = support::deal_epoch(n);
   std::vector<NotedCounts> safety(n);
   const auto run = support::run_parties(n, [&](net::Party& party) {
     SessionPrep prep(party, epochs[party.id()], safety[party.id()], kSmallMasked);
+    if (more) prep.expect_more();
     prep.stock_triples(triples);
     return prep.triples_in_stock();
   });
-  for (const auto& outcome : run.outcomes) EXPECT_EQ(outcome.value, triples);
+  const size_t longest = 4 * kSmallMasked.batch;
+  const size_t made = more ? (triples + longest - 1) / longest * longest : triples;
+  for (const auto& outcome : run.outcomes) EXPECT_EQ(outcome.value, made);
   return safety;
 }
 
@@ -153,6 +156,13 @@ std::vector<NotedCounts> counts_of_stock(size_t n, size_t triples) {
 TEST(SessionPrepStockTest, LongBatchesAreOfFewMembers) {
   EXPECT_EQ(counts_of_stock(4, 2 * kSmallMasked.batch)[0].begun, 1u + 1u);
   EXPECT_EQ(counts_of_stock(5, 2 * kSmallMasked.batch)[0].begun, 1u + 2u);
+}
+
+// What a batch has too many serves the next call, so that one is made in place of several.
+TEST(SessionPrepStockTest, WhereMoreFollowsOneBatchIsEnough) {
+  EXPECT_EQ(counts_of_stock(2, 3 * kSmallMasked.batch)[0].begun, 1u + 2u);
+  EXPECT_EQ(counts_of_stock(2, 3 * kSmallMasked.batch, true)[0].begun, 1u + 1u);
+  EXPECT_EQ(counts_of_stock(2, 7 * kSmallMasked.batch, true)[0].begun, 1u + 2u);
 }
 
 // Q2: whatever ends a batch ends the session, with what was in stock.

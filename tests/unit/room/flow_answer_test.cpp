@@ -514,11 +514,43 @@ TEST(FlowOpenXml, AnElementIsSelectedAsOfASealedAnswer) {
   EXPECT_EQ(answer("<Answer><Id>i-12</Id>").failure, "not well formed");
   EXPECT_EQ(answer("<Answer><Id>i&amp;1</Id></Answer>").failure, "outside class");
 }
+// operations.md (c): without `item`, a place that is not there is `none` where the file says what
+// then.
+TEST(FlowOpenXml, AMissingPlaceIsNoneWhereTheFileHasARuleForIt) {
+  const flow::Flow flow = load(
+      replaced(kFlow.substr(0, kFlow.find("open.\"run/count\"")), "[[step]]\nname = \"Open\"\n",
+               "[[step]]\nname = \"Open\"\nsealed = false\ntype = \"text/xml\"\n") +
+      "open.\"id\" = { at = \"xml /Answer/Id\", class = \"urlsafe\", max = 8 }\n"
+      "on.none = \"again\"\n");
+  http::Response response;
+  response.status = 200;
+  response.headers = {{"Content-Type", "text/xml"}};
+  const auto answer = [&](const std::string& body) {
+    response.body = to_bytes(body);
+    return open_answer(*flow.step("Open"), response, terms());
+  };
+  const flow::StepAnswer got = answer("<Answer><Of>x</Of></Answer>");
+  EXPECT_TRUE(got.none);
+  EXPECT_EQ(got.failure, "");
+  EXPECT_TRUE(got.opened.empty());
+  for (const char* const wrong : {"<Answer><Id>a</Id><Id>b</Id></Answer>", "<Answer><Of>x</Of>"}) {
+    EXPECT_FALSE(answer(wrong).none);
+    EXPECT_NE(answer(wrong).failure, "");
+  }
+  EXPECT_FALSE(answer("<Answer><Id>i-12</Id></Answer>").none);
+}
 TEST_F(FlowOpen, ARefusalNamesItsCodeOrAnother) {
   response_.status = 409;
   EXPECT_EQ(answer("{\"code\": \"Late\"}").code, "Late");
   EXPECT_EQ(answer("{\"code\": \"Never\"}").code, "other");
   EXPECT_EQ(answer("no JSON").code, "other");
+  response_.headers = {};  // as EC2 refuses (tls-in-mpc.md §5.6)
+  EXPECT_EQ(answer("{\"code\": \"Late\"}").code, "Late");
+  EXPECT_EQ(answer("{\"code\": \"Never\"}").code, "other");
+  response_.headers = {{"Content-Type", "text/html"}};
+  EXPECT_EQ(answer("{\"code\": \"Late\"}").code, "other");
+  response_.headers = {{"Content-Type", "application/json"}, {"content-type", "application/json"}};
+  EXPECT_EQ(answer("{\"code\": \"Late\"}").code, "other");
   response_.status = 503;
   EXPECT_EQ(answer("{\"code\": \"Late\"}").code, "");
 }

@@ -1,5 +1,7 @@
+#include "agreement/render.h"
 #include "flow_fixture.h"
 #include "room/flow_engine.h"
+#include "room/flow_proposal.h"
 
 // Every kind of step that no run can do yet is refused by name, and what a release is bound to.
 
@@ -9,6 +11,7 @@ namespace {
 using agent::SealedReply;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(FlowBound, AStepThatARunCanDoIsLetThrough) { EXPECT_EQ(refusal(kFlow), ""); }
 
@@ -35,6 +38,33 @@ TEST(FlowBound, WhatNoRunCanDoIsRefusedByName) {
     }
     EXPECT_THAT(said, AllOf(HasSubstr(words), HasSubstr("which no run can do yet")));
   }
+}
+
+// operations.md (e): of a page's key that not all members say, who does is shown.
+TEST(FlowBound, APageKeyThatNotAllSayHasTheirNames) {
+  const auto words = [](const flow::PageKey& key) {
+    flow::Outlook outlook;
+    outlook.page_keys["site.flexroom.example"] = key;
+    const agreement::Proposal shown =
+        flow_proposal(room(), load(kFlow), kFlow, {{"who", "m0"}}, outlook, nullptr, "");
+    for (const auto& field : shown.fields) {
+      if (field.name == "page key") return agreement::value_text(field);
+    }
+    return std::string();
+  };
+  flow::PageKey key;
+  key.before = {"aa"};
+  key.now = {"aa"};
+  key.before_of["aa"] = key.now_of["aa"] = {"m0", "m1"};
+  EXPECT_THAT(words(key), AllOf(HasSubstr("aa, as in earlier runs"), Not(HasSubstr("as m"))));
+  key.before_of["aa"] = {"m1"};  // the other one remembers none
+  EXPECT_THAT(words(key), HasSubstr("aa (as m1 has it)"));
+  key.before = {"aa", "bb"};
+  key.before_of["bb"] = {"m0"};
+  key.now = {"cc"};
+  key.now_of = {{"cc", {"m0"}}};
+  EXPECT_THAT(words(key), AllOf(HasSubstr("ANOTHER ONE, cc (as m0 has it)"),
+                                HasSubstr("aa (as m1 has it) and bb (as m0 has it)")));
 }
 
 TEST(FlowBound, WhoIsAskedIsAMember) {
@@ -84,10 +114,11 @@ TEST(FlowBound, NothingIsComputedOfOneMembersInput) {
   EXPECT_EQ(refusal(text, "room:box"), "");
 }
 
-TEST(FlowBound, TheSuiteOfSealedAnswersIsOne) {
+// The host's entry says which (tls-in-mpc.md §4.7).
+TEST(FlowBound, SealedAnswersComeUnderAnySuite) {
   RoomConfig other = room();
   other.providers[0].tls.suite = &tls::chacha20_poly1305_sha256();
-  EXPECT_THROW(require_bound(other, load(kFlow), {{"who", "x"}}), InputError);
+  EXPECT_NO_THROW(require_bound(other, load(kFlow), {{"who", "x"}}));
 }
 
 TEST(FlowBound, TheHostIsOneOfTheProvider) {
@@ -114,9 +145,11 @@ TEST(FlowBound, ShippedFilesAreRefusedByTheFirstStepThatIsNotBound) {
   for (const char* const name :
        {"enrol-totp", "run-script-classic", "quota-increase", "quota-state", "drop-totp",
         "buy-card", "buy-card-pdf", "support-case", "create-account", "create-session",
-        "support-mail"}) {
+        "support-mail", "chat-key"}) {
     EXPECT_EQ(said(name), "") << name;
   }
+  // Who reads the answer is a member by its name in the file.
+  EXPECT_THAT(said("ask-chat"), HasSubstr("hospital-a"));
 }
 
 // A session token may stand in a signed header (tls-in-mpc.md §6.2).

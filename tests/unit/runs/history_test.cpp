@@ -52,6 +52,30 @@ TEST_F(RunHistoryTest, AnIdIsOfTheRoomTheProposalAndTheNumber) {
   EXPECT_EQ(run_id(digest(1), digest(2), 0).size(), 64u);
 }
 
+// docs/formats.md: keys that may be missing are those of an older program.
+TEST_F(RunHistoryTest, WhatIsKnownOfMachineAndLinksStays) {
+  RunHistory history(dir_, digest(1));
+  runs::Run run = a_run(0, 10);
+  run.link_answers = {{"result_url", "200"}, {"loader_url", "206"}};
+  run.links_tried = 11;
+  run.machine_since = 12;
+  history.begin(run, "");
+  const auto file = history.folder(run) / "run.json";
+  const runs::Run same = history.find(run.id);
+  EXPECT_EQ(same.link_answers, run.link_answers);
+  EXPECT_EQ(same.links_tried, 11);
+  EXPECT_EQ(same.machine_since, 12);
+  std::string text = read(file);
+  for (const std::string key : {"link_answers", "links_tried", "machine_since"}) {
+    text.replace(text.find("\"" + key), key.size() + 1, "\"x_" + key.substr(2));
+  }
+  std::ofstream(file, std::ios::binary) << text;
+  const runs::Run older = history.find(run.id);
+  EXPECT_TRUE(older.link_answers.empty());
+  EXPECT_EQ(older.links_tried, 0);
+  EXPECT_EQ(older.machine_since, 0);
+}
+
 // What lies on disk becomes part of paths and of a request: another form is damage.
 TEST_F(RunHistoryTest, ARecordOfAnotherFormIsDamageAndLeadsNowhere) {
   RunHistory history(dir_, digest(1));
@@ -157,9 +181,14 @@ TEST_F(RunHistoryTest, ASeedIsKeptUntilItsFlowIsDone) {
   EXPECT_FALSE(history.link(run).has_value());
   ASSERT_TRUE(history.seed(run).has_value());
   EXPECT_EQ(to_bytes(as_text(history.seed(run)->reveal())), seed);
-  run.flow_done = true;
-  history.forget_link(run);
+  // Another name of the same file: what it held is overwritten, not only unlinked.
+  const std::filesystem::path seed_file = history.folder(run) / "seed", other = dir_ / "other";
+  std::filesystem::create_hard_link(seed_file, other);
+  history.forget_seed(run);
   EXPECT_FALSE(history.seed(run).has_value());
+  EXPECT_EQ(read(other), std::string(32, '\0'));
+  history.forget_seed(run);  // there is none
+  EXPECT_EQ(history.all().size(), 1u);
 }
 
 TEST_F(RunHistoryTest, AnotherRoomHasOtherRuns) {

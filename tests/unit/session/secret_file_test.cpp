@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "base/error.h"
 #include "session/share_commitments.h"
@@ -178,6 +179,19 @@ TEST_F(SecretFileTest, AShareThatIsNotTheOneCommittedToIsSaidBeforeAnybodyIsAske
   EXPECT_THAT(refuse(with(committed(), "share", "beee"), 2), HasSubstr("not those"));
   EXPECT_THAT(refuse(with(committed(), "salt", std::string(32, '1')), 2), HasSubstr("not those"));
   EXPECT_THAT(refuse(committed(), 3), HasSubstr("2 entries"));
+}
+
+// tls-in-mpc.md §5.13: SHA-256 of salt and share, a member each; within the 22,573 ANDs a block
+// that the header promises.
+TEST(ShareCommitments, CostsSoManyAndsAMember) {
+  const std::vector<std::tuple<uint32_t, uint32_t, uint32_t>> cases = {
+      {6, 1, 21'313}, {39, 1, 22'221}, {40, 2, 38'307}, {48, 2, 38'581}, {104, 3, 60'880}};
+  for (const auto& [length, blocks, ands] : cases) {
+    EXPECT_LE(ands, blocks * 22'573);
+    for (const uint32_t n : {2u, 3u}) {
+      EXPECT_EQ(commitment_circuit(length, std::vector<Digest>(n)).num_ands, n * ands) << length;
+    }
+  }
 }
 
 }  // namespace

@@ -390,6 +390,35 @@ TEST_F(AuditLogTest, KilledBetweenTheTwoFilesNothingIsLostAndNoNumberIsSignedTwi
 }
 
 // E2: a member killed after the release says at its next start what may have happened.
+// A commit of a flow and its line (operations.md (c) "Logged").
+TEST_F(AuditLogTest, ANoteAndWhatItTellsOfAreDurableTogetherOrNeither) {
+  all_well(session(2));
+  const Bytes id = {1}, row = {2};
+  size_t entries = 0;
+  {
+    const Member m = member(0, true);
+    entries = m->verify().size();
+    m->append_with(entry(LogOutcome::kNote, "one"), [&] { m.db->put("change", id, row, {}); });
+    EXPECT_EQ(m->verify().size(), entries + 1);
+    EXPECT_THROW(m->append_with(entry(LogOutcome::kNote, "two"),
+                                [&] {
+                                  m.db->put("change", id, Bytes{3}, {});
+                                  throw InputError("disk", "is full", "");
+                                }),
+                 InputError);
+  }
+  const Member m = member(0, true);
+  EXPECT_EQ(m->verify().size(), entries + 1);
+  ASSERT_TRUE(m.db->get("change", id).has_value());
+  EXPECT_EQ(m.db->get("change", id)->meta, row);
+  // A log that cannot be written keeps the change away too.
+  m.once->set_log_head(room_, {1, 99, {}});
+  EXPECT_THROW(m->append_with(entry(LogOutcome::kNote, "three"),
+                              [&] { m.db->put("change", id, Bytes{4}, {}); }),
+               InputError);
+  EXPECT_EQ(m.db->get("change", id)->meta, row);
+}
+
 TEST_F(AuditLogTest, RunsThatEndedWithTheirProcessGetAnEntry) {
   for (const bool released : {false, true}) {
     Digest run{};
@@ -481,6 +510,30 @@ TEST_F(AuditLogTest, TheLastApprovedOfAKindIsFound) {
   Member m = member(0);
   EXPECT_EQ(agreement::proposal_digest(*m->last_approved("call", "b")), digests[1]);
   EXPECT_EQ(agreement::proposal_digest(*m->last_approved("call", "a")), digests[2]);
+  EXPECT_FALSE(m->last_approved("call", "c").has_value());
+}
+
+// Also where the operator accepted that later entries are lost: what was seen last is still known.
+TEST_F(AuditLogTest, TheLastApprovedIsFoundInAnEarlierLog) {
+  std::vector<Digest> digests;
+  all_well(session(2, [&](net::Party& party, Member& m) {
+    for (const std::string title : {"a", "b", "a"}) {
+      const LogEntry e = approved(party, title);
+      m->append_alone(e);
+      if (party.id() == 0) digests.push_back(e.proposal);
+    }
+  }));
+  for (int again = 0; again < 2; ++again) {  // two logs on top of it
+    fs::remove(root_ / "m0.once");
+    for (const char* suffix : {"", "-wal", "-shm"}) {
+      fs::remove(root_ / "m0" / ("once.db" + std::string(suffix)));
+    }
+    member(0)->append_alone(entry(LogOutcome::kNote, "of a new log"));
+  }
+  Member m = member(0);
+  ASSERT_EQ(m->verify().back().statement.incarnation, 2u);
+  EXPECT_EQ(agreement::proposal_digest(*m->last_approved("call", "a")), digests[2]);
+  EXPECT_EQ(agreement::proposal_digest(*m->last_approved("call", "b")), digests[1]);
   EXPECT_FALSE(m->last_approved("call", "c").has_value());
 }
 

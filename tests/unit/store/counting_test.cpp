@@ -126,7 +126,6 @@ TEST_F(CountingTest, WhereNobodyIsNamedItCountsTowardsAll) {
   EXPECT_EQ(open_once("a", true, {c})->counters().life, kLimits.life_max);
 }
 
-// A set-up that follows a burned epoch guesses as well: it counts, and ends the tries.
 // boolean-engine.md §10.2, open mark: nothing is lost by a power cut, and no try is left by a
 // check that may have failed.
 TEST_F(CountingTest, ASessionThatEndedWithoutAWordCountsByWhatItAwaited) {
@@ -144,6 +143,7 @@ TEST_F(CountingTest, ASessionThatEndedWithoutAWordCountsByWhatItAwaited) {
   once->begin_batches(1);
 }
 
+// A set-up that follows a burned epoch guesses as well: it counts, and ends the tries.
 TEST_F(CountingTest, AGuessInABurnedEpochCountsAndNoSetUpFollows) {
   const auto once = open_once("a");
   once->burn(AbortCode::kMac);
@@ -192,6 +192,9 @@ TEST_F(CountingTest, BatchesOfAnotherProtocolAreErasedWhenThePoolIsOpened) {
     // Made by masked triples (engine-v2.md §2.9): named so, and used like the others.
     pool.add(as_bytes("masked"), {}, 16, Bytes(160), prep::kMaskedProtocol);
     pool.add(as_bytes("first masked"), {}, 16, Bytes(160), prep::kFirstMaskedProtocol);
+    // Of before each instance had its evaluator: what a triple is has not changed.
+    pool.add(as_bytes("early masked"), {}, 16, Bytes(160), prep::kEarlyMaskedProtocol);
+    pool.add(as_bytes("first buckets"), {}, 16, Bytes(160), prep::kFirstBucketProtocol);
   }
   // Protocol 1 wrote no number behind epoch, count, item size and cursor.
   const auto rewrite = [&](std::string_view id, const std::function<void(Bytes&)>& change) {
@@ -205,10 +208,12 @@ TEST_F(CountingTest, BatchesOfAnotherProtocolAreErasedWhenThePoolIsOpened) {
   EXPECT_EQ(db->get("batch", as_bytes("masked"))->meta.back(), prep::kMaskedProtocol);
   Pool pool(*db, directory);
   const auto left = pool.on_disk();
-  ASSERT_EQ(left.size(), 3u);
-  EXPECT_EQ(left[0].batch_id, to_bytes("first masked"));
-  EXPECT_EQ(left[1].batch_id, to_bytes("kept"));
-  EXPECT_EQ(left[2].batch_id, to_bytes("masked"));
+  ASSERT_EQ(left.size(), 5u);
+  EXPECT_EQ(left[0].batch_id, to_bytes("early masked"));
+  EXPECT_EQ(left[1].batch_id, to_bytes("first buckets"));
+  EXPECT_EQ(left[2].batch_id, to_bytes("first masked"));
+  EXPECT_EQ(left[3].batch_id, to_bytes("kept"));
+  EXPECT_EQ(left[4].batch_id, to_bytes("masked"));
   EXPECT_TRUE(fs::exists(file_of("kept")));
   EXPECT_FALSE(fs::exists(file_of("old")));
   EXPECT_FALSE(fs::exists(file_of("newer")));

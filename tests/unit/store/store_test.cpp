@@ -420,6 +420,30 @@ TEST_F(StoreTest, MarksHoldAcrossARestart) {
   EXPECT_TRUE(open_once("a", true)->mark("request", as_bytes("t")));
 }
 
+// boolean-engine.md §8.2: several in one step, all or none.
+TEST_F(StoreTest, SeveralMarksAreOneStep) {
+  Digest one{}, two{}, three{};
+  one[0] = 1, two[0] = 2, three[0] = 3;
+  {
+    const auto once = open_once("a");
+    EXPECT_TRUE(once->mark_all("instance", std::vector{one, two}));
+  }
+  const auto once = open_once("a", true);
+  EXPECT_FALSE(once->mark("instance", one));
+  EXPECT_FALSE(once->mark_all("instance", std::vector{three, two}));
+  EXPECT_FALSE(once->marked("instance", three));
+  EXPECT_TRUE(once->mark_all("instance", std::vector{three}));
+  EXPECT_NO_THROW(once->require_not_burned("instance"));
+  once->burn(AbortCode::kMac, 0);
+  try {
+    once->require_not_burned("instance");
+    FAIL();
+  } catch (const ProtocolAbort& abort) {
+    EXPECT_EQ(abort.code(), AbortCode::kEpochBurned);
+  }
+  EXPECT_THROW(once->mark_all("instance", std::vector{one}), ProtocolAbort);
+}
+
 // once.db does not grow with every call: a session's marks end with it, or with its epoch.
 TEST_F(StoreTest, MarksOfASessionEndWithIt) {
   Digest first{}, second{}, epoch{}, next{};

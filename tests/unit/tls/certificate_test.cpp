@@ -384,7 +384,7 @@ TEST(Revocation, AMustStapleCertificateNeedsOne) {
 
 TEST(ParseCertificate, TakesTheStapleThatWasAskedFor) {
   ClientHello asked;
-  asked.offered_status_request = true;
+  asked.input.status_request = true;
   const Bytes staple{9, 8, 7};
   Bytes status{1};
   append(status, testing::u24(staple.size()));

@@ -5,11 +5,14 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/codec.h"
 #include "tls/handshake.h"
+#include "tls/wire.h"
 #include "unit/tls/pki.h"
 
 // A TLS 1.3 server whose every message a test can bend. It needs no Diffie-Hellman: in the product
@@ -58,6 +61,15 @@ inline Bytes encrypted_extensions(const Bytes& extensions) {
   return handshake_message(
       HandshakeType::kEncryptedExtensions,
       Writer().u16(static_cast<uint16_t>(extensions.size())).raw(extensions).bytes());
+}
+
+/// With a context, where one is given, and signature_algorithms.
+inline Bytes certificate_request(const Bytes& context = {}) {
+  const Bytes schemes = extension(13, Bytes{0, 2, 4, 3});
+  Writer body;
+  body.u8(static_cast<uint8_t>(context.size())).raw(context);
+  body.u16(static_cast<uint16_t>(schemes.size())).raw(schemes);
+  return handshake_message(HandshakeType::kCertificateRequest, body.bytes());
 }
 
 inline Bytes u24(size_t n) {
@@ -133,17 +145,22 @@ struct FakeServer {
   Key key = Pki::shared().leaf_key;
   uint16_t scheme = 0x0403;
   bool bad_finished = false;
+  bool asks_for_certificate = false;
 
   Bytes server_hello_record() const {
     return plain_record(ContentType::kHandshake, 0x0303, hello.message());
   }
 
-  /// The four messages, signed and MACed for this client hello.
+  /// The four messages, or five, signed and MACed for this client hello.
   std::vector<Bytes> flight(const ClientHello& client) const {
+    return flight(join({client.message, hello.message()}));
+  }
+  /// The same behind any hellos: what was hashed up to the ServerHello.
+  std::vector<Bytes> flight(const Bytes& hashed) const {
     Transcript transcript;
-    transcript.add(client.message);
-    transcript.add(hello.message());
+    transcript.add(hashed);
     std::vector<Bytes> out = {ee, certificate_message(chain)};
+    if (asks_for_certificate) out.insert(out.begin() + 1, certificate_request());
     for (const Bytes& message : out) transcript.add(message);
     out.push_back(certificate_verify_message(
         scheme, sign(key, scheme, certificate_verify_content(transcript.digest()))));
@@ -160,13 +177,58 @@ struct FakeServer {
   }
 };
 
+/// The body of an extension of a ClientHello, or nothing.
+inline std::optional<Bytes> extension_of(ByteView hello, uint16_t wanted) {
+  WireReader in(hello.subspan(4 + 2 + 32), "client hello");
+  (void)in.vector8();
+  (void)in.vector16();
+  (void)in.vector8();
+  WireReader list(in.vector16(), "client hello");
+  while (!list.empty()) {
+    const uint16_t type = list.u16();
+    const ByteView body = list.vector16();
+    if (type == wanted) return Bytes(body.begin(), body.end());
+  }
+  return std::nullopt;
+}
+/// The keys of a ClientHello, by the code point of their groups, in their order.
+inline std::vector<std::pair<uint16_t, Bytes>> key_shares_of(ByteView hello) {
+  const Bytes body = extension_of(hello, 51).value();
+  WireReader in(body, "client hello");
+  WireReader list(in.vector16(), "client hello");
+  std::vector<std::pair<uint16_t, Bytes>> out;
+  while (!list.empty()) {
+    const uint16_t group = list.u16();
+    const ByteView key = list.vector16();
+    out.emplace_back(group, Bytes(key.begin(), key.end()));
+  }
+  return out;
+}
+
+/// What stands for the first hello in front of a HelloRetryRequest.
+inline Bytes message_hash(ByteView first) {
+  Bytes out{254, 0, 0, 32};
+  append(out, sha256(first));
+  return out;
+}
+
+/// A HelloRetryRequest, which is a ServerHello with a random of its own.
+inline ServerHelloFields hello_retry(std::optional<uint16_t> group, const Bytes& cookie = {}) {
+  ServerHelloFields out;
+  out.random = from_hex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c");
+  out.key_share = group ? extension(51, Writer().u16(*group).take()) : Bytes();
+  if (!cookie.empty()) {
+    out.more = extension(44, Writer().u16(static_cast<uint16_t>(cookie.size())).raw(cookie).take());
+  }
+  return out;
+}
+
 inline ClientHelloInput hello_input(const std::string& host = "api.example") {
   ClientHelloInput input;
   input.host = host;
-  input.group = NamedGroup::kX25519;
-  input.key_share = Bytes(32, 9);
+  input.key_shares = {{NamedGroup::kX25519, Bytes(32, 9)}};
   input.random.fill(1);
-  input.session_id.fill(2);
+  input.session_id = Bytes(32, 2);
   return input;
 }
 

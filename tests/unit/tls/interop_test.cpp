@@ -122,7 +122,7 @@ struct Connection {
   Key key;
   TrafficKeys client_keys;
   Bytes client_secret;
-  Digest s_ap{};
+  Digest c_hs{}, s_ap{};
 
   Connection(OpenSslServer& s, NamedGroup g, Key k, ChainPolicy policy = testing::chain_policy())
       : server(s),
@@ -132,8 +132,7 @@ struct Connection {
 
   static ClientHelloInput input(NamedGroup group, const Key& key) {
     auto in = testing::hello_input();
-    in.group = group;
-    in.key_share = public_key(key);
+    in.key_shares = {{group, public_key(key)}};
     return in;
   }
 
@@ -141,11 +140,11 @@ struct Connection {
     const Bytes answer = server.exchange(client.client_hello_record());
     const auto events = client.feed(answer);
     ASSERT_EQ(events.size(), 1u);
-    const Oracle oracle(shared_secret(key, events[0].key_share));
-    const Digest c_hs = derive_secret(oracle.handshake, kClientHandshake, events[0].digest);
+    const Oracle oracle(shared_secret(key, events[0].key_share.key));
+    c_hs = derive_secret(oracle.handshake, kClientHandshake, events[0].digest);
     const Digest s_hs = derive_secret(oracle.handshake, kServerHandshake, events[0].digest);
     EXPECT_EQ(Bytes(s_hs.begin(), s_hs.end()), server.secrets["SERVER_HANDSHAKE_TRAFFIC_SECRET"]);
-    const auto finished = client.set_handshake_secrets(c_hs, s_hs);
+    const auto finished = client.set_server_secret(s_hs);
     ASSERT_EQ(finished.size(), 1u);
     const Digest h2 = finished[0].digest;
     const Digest c_ap = derive_secret(oracle.master, kClientApplication, h2);
@@ -168,7 +167,7 @@ TEST_P(Interop, RequestAndOpenResponseWithOpenSsl) {
   Connection c(server, GetParam(), ecdh_key(GetParam()));
   c.handshake();
   if (::testing::Test::HasFatalFailure()) return;
-  Bytes out = c.client.client_finished_record();
+  Bytes out = c.client.client_finished_record(c.c_hs);
   const std::string request = "GET / HTTP/1.1\r\nHost: api.example\r\n\r\n";
   append(out, aead_seal(c.client_keys, 0, ContentType::kApplicationData, as_bytes(request)));
   c.client.feed(server.exchange(out));

@@ -75,7 +75,9 @@ TEST_F(Rfc8448, TheKeyScheduleOfSection3) {
 TEST_F(Rfc8448, TheMachineAcceptsTheFlightAndDecryptsTheAnswers) {
   ClientHello hello;
   hello.message = field("client", "construct a ClientHello", "ClientHello");
-  hello.offered_record_size_limit = true;
+  hello.input.session_id.clear();
+  hello.input.key_shares = {{NamedGroup::kX25519, {}}};
+  hello.input.record_size_limit = 16385;
   HandshakeConfig config;
   config.check_chain = [](const CertificateList& list) { EXPECT_EQ(list.chain.size(), 1u); };
   ClientHandshake client(config, hello);
@@ -85,14 +87,14 @@ TEST_F(Rfc8448, TheMachineAcceptsTheFlightAndDecryptsTheAnswers) {
   auto events = client.feed(field("server", "send handshake record", "complete record", 0));
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(events[0].digest, digest(field("server", "derive secret \"tls13 c hs", "hash")));
-  EXPECT_EQ(events[0].key_share, field("server", "create an ephemeral", "public key"));
-  client.set_handshake_secrets(digest(field("server", "derive secret \"tls13 c hs", "expanded")),
-                               digest(field("server", "derive secret \"tls13 s hs", "expanded")));
+  EXPECT_EQ(events[0].key_share.key, field("server", "create an ephemeral", "public key"));
+  client.set_server_secret(digest(field("server", "derive secret \"tls13 s hs", "expanded")));
   events = client.feed(field("server", "send handshake record", "complete record", 1));
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(events[0].digest, digest(field("server", "derive secret \"tls13 c ap", "hash")));
   // After our ChangeCipherSpec, the Finished record of the trace.
-  const Bytes out = client.client_finished_record();
+  const Bytes out = client.client_finished_record(
+      digest(field("server", "derive secret \"tls13 c hs", "expanded")));
   EXPECT_EQ(Bytes(out.begin() + 6, out.end()),
             field("client", "send handshake record", "complete record", 1));
 

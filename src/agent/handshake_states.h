@@ -1,0 +1,72 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "agent/client_secret.h"
+#include "agent/key_offer.h"
+#include "agent/views.h"
+#include "base/sha256_block.h"
+#include "tls/handshake.h"
+
+namespace flexroom::agent {
+
+/// The members' nonces of one connection. They make csid unpredictable to everybody until all are
+/// bound to theirs (tls-in-mpc.md §1.8).
+class ConnectionNonces {
+ public:
+  /// Commits; takes the number of the connection for `views`.
+  ConnectionNonces(net::Party& party, Views& views);
+  /// Opens and gives csid.
+  Digest open(net::Party& party, const Views& views) const;
+
+ private:
+  Bytes own_;  // nonce, commitment randomness
+  std::vector<Bytes> commitments_;
+};
+
+/// Behind GC-A: what reads the server's flight, and what the first request is made under.
+struct KeyedHandshake {
+  Digest s_hs{};                       // opened
+  std::unique_ptr<ClientSecret> c_hs;  // until the Finished is made
+  Sha256State kin_ms{};                // opened
+  prep::AuthBits kout_ms;
+  std::unique_ptr<boolean::Instance> circuit;  // GC-A, to be confirmed
+};
+
+/// What is made before the service is contacted: nonces, keys, GC-A. It serves one ServerHello.
+class PreparedHandshake {
+ public:
+  /// `gc_a`: the suite's handshake_program() for `groups`.
+  PreparedHandshake(ConnectionNonces nonces, KeyOffer keys, const Groups& groups,
+                    std::shared_ptr<const mpc::Program> gc_a);
+  uint64_t num_ands() const { return gc_a_->num_ands(); }
+  /// GC-A, once, to be garbled beside the other circuits of the connection; take() has it back.
+  boolean::Preparation circuit();
+  void take(std::unique_ptr<boolean::Instance> gc_a) { circuit_ = std::move(gc_a); }
+  const Digest& instance_id() const { return circuit_->id(); }
+
+  Digest open_nonces(net::Party& party, const Views& views) const {
+    return nonces_.open(party, views);
+  }
+  void mark(Journal& journal) { keys_.mark(journal); }
+  std::vector<tls::KeyShare> shares() const { return keys_.shares(); }
+
+  /// ECDHE with the share of the ServerHello (A1: `view`), once, before GC-A: c of its group.
+  std::vector<uint8_t> agree(const Context& context, const tls::Event& server_hello,
+                             const Digest& csid, const Digest& view) {
+    return std::move(keys_).agree(context, server_hello.key_share, csid, view);
+  }
+  /// GC-A. The end of this state.
+  KeyedHandshake run(const Context& context, const Views& views, const tls::Event& server_hello,
+                     const std::vector<uint8_t>& c, PartyId courier) &&;
+
+ private:
+  ConnectionNonces nonces_;
+  KeyOffer keys_;
+  Groups groups_;
+  std::shared_ptr<const mpc::Program> gc_a_;
+  std::unique_ptr<boolean::Instance> circuit_;
+};
+
+}  // namespace flexroom::agent

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <openssl/evp.h>
+
+#include <memory>
+
+#include "tls/key_schedule.h"
+#include "tls/messages.h"
+
+// What the members' engines do for the product's client, done by one process in the clear: ECDHE
+// and the key schedule. Everything else of the shim is the product's own code.
+namespace flexroom::bogo {
+
+class LocalKey {
+ public:
+  explicit LocalKey(NamedGroup group)
+      : group_(group),
+        key_(group == NamedGroup::kP256 ? EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")
+                                        : EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519"),
+             EVP_PKEY_free) {
+    FLEXROOM_ASSERT(key_ != nullptr);
+  }
+  tls::KeyShare share() const {
+    uint8_t* data = nullptr;
+    const size_t size = EVP_PKEY_get1_encoded_public_key(key_.get(), &data);
+    tls::KeyShare out{group_, Bytes(data, data + size)};
+    OPENSSL_free(data);
+    return out;
+  }
+  /// The shared secret, or nothing for a share that is no point (tls-in-mpc.md §2.4).
+  std::optional<Bytes> secret(const Bytes& theirs) const {
+    const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> peer(EVP_PKEY_new(), EVP_PKEY_free);
+    EVP_PKEY_copy_parameters(peer.get(), key_.get());
+    if (group_ == NamedGroup::kX25519) EVP_PKEY_set_type(peer.get(), EVP_PKEY_X25519);
+    if (EVP_PKEY_set1_encoded_public_key(peer.get(), theirs.data(), theirs.size()) != 1) {
+      return std::nullopt;
+    }
+    const std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(
+        EVP_PKEY_CTX_new(key_.get(), nullptr), EVP_PKEY_CTX_free);
+    Bytes out(32);
+    size_t size = out.size();
+    if (EVP_PKEY_derive_init(context.get()) != 1 ||
+        EVP_PKEY_derive_set_peer(context.get(), peer.get()) != 1 ||
+        EVP_PKEY_derive(context.get(), out.data(), &size) != 1) {
+      return std::nullopt;
+    }
+    return out;
+  }
+  NamedGroup group() const { return group_; }
+
+ private:
+  NamedGroup group_;
+  std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key_;
+};
+
+/// RFC 8446 §7.1 from the ECDHE secret on.
+class LocalSchedule {
+ public:
+  LocalSchedule(const Bytes& x, const Digest& h1)
+      : handshake_(hmac_sha256(tls::derived_early_secret(), x)), h1_(h1) {}
+  Digest c_hs() const { return tls::derive_secret(handshake_, tls::kClientHandshake, h1_); }
+  Digest s_hs() const { return tls::derive_secret(handshake_, tls::kServerHandshake, h1_); }
+  Digest c_ap(const Digest& h2) const { return application(tls::kClientApplication, h2); }
+  Digest s_ap(const Digest& h2) const { return application(tls::kServerApplication, h2); }
+
+ private:
+  Digest application(std::string_view label, const Digest& h2) const {
+    const Digest derived = tls::derive_secret(handshake_, "derived", sha256({}));
+    return tls::derive_secret(hmac_sha256(derived, Bytes(32)), label, h2);
+  }
+  Digest handshake_, h1_;
+};
+
+}  // namespace flexroom::bogo

@@ -1,0 +1,258 @@
+#include <fmt/core.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <string>
+
+#include "bogo/local_keys.h"
+#include "net/tcp_stream.h"
+#include "tls/handshake.h"
+#include "tls/open_response.h"
+
+// The client that BoringSSL's test runner drives (tls-complete.md 10.1, mode A): the product's own
+// handshake and record code, with ECDHE and key schedule in the clear. tests/bogo/README.md.
+
+namespace flexroom::bogo {
+namespace {
+
+constexpr int kUnimplemented = 89;
+constexpr std::chrono::seconds kTimeout{20};
+
+struct Options {
+  uint16_t port = 0;
+  bool ipv6 = false;
+  uint64_t shim_id = 0;
+  std::string host = "bogo.example";
+  std::string trust;
+  Groups groups;
+  std::optional<NamedGroup> expect_group;
+  bool expect_retry = false, expect_no_retry = false;
+  bool writes_first = false, shuts_down = false, check_close_notify = false;
+};
+
+[[noreturn]] void unimplemented(const std::string& what) {
+  fmt::print(stderr, "not implemented: {}\n", what);
+  std::exit(kUnimplemented);
+}
+
+NamedGroup group_of(const std::string& code) {
+  for (const NamedGroup group : all_groups()) {
+    if (code == std::to_string(tls::code_point(group))) return group;
+  }
+  unimplemented("group " + code);
+}
+
+Options parse(int argc, char** argv) {
+  Options out;
+  const std::map<std::string, bool*> switches = {{"-ipv6", &out.ipv6},
+                                                 {"-expect-hrr", &out.expect_retry},
+                                                 {"-expect-no-hrr", &out.expect_no_retry},
+                                                 {"-shim-writes-first", &out.writes_first},
+                                                 {"-shim-shuts-down", &out.shuts_down},
+                                                 {"-check-close-notify", &out.check_close_notify}};
+  for (int i = 1; i < argc; ++i) {
+    const std::string flag = argv[i];
+    if (flag == "-is-handshaker-supported") {
+      fmt::print("No\n");
+      std::exit(0);
+    }
+    if (flag == "-expect-no-session") continue;  // there never is one
+    if (const auto known = switches.find(flag); known != switches.end()) {
+      *known->second = true;
+      continue;
+    }
+    const auto value = [&]() -> std::string {
+      if (++i == argc) unimplemented(flag + " without a value");
+      return argv[i];
+    };
+    if (flag == "-port") {
+      out.port = static_cast<uint16_t>(std::stoul(value()));
+    } else if (flag == "-shim-id") {
+      out.shim_id = std::stoull(value());
+    } else if (flag == "-host-name") {
+      out.host = value();
+    } else if (flag == "-trust-cert") {
+      out.trust = value();
+    } else if (flag == "-curves") {
+      out.groups.push_back(group_of(value()));
+    } else if (flag == "-expect-curve-id") {
+      out.expect_group = group_of(value());
+    } else if (flag == "-expect-version" || flag == "-max-version") {
+      if (value() != "772") unimplemented(flag + " of another version than TLS 1.3");
+    } else if (flag == "-min-version") {
+      if (std::stoul(value()) > 772) unimplemented(flag);
+    } else if (flag == "-advertise-alpn" || flag == "-expect-alpn") {
+      const std::string names = value();
+      if (names != "http/1.1" && names != "\x08http/1.1") unimplemented(flag + " " + names);
+    } else {
+      unimplemented(flag);
+    }
+  }
+  if (out.groups.empty()) out.groups = all_groups();
+  return out;
+}
+
+class Shim {
+ public:
+  explicit Shim(const Options& options)
+      : options_(options),
+        stream_(net::connect_tcp(options.ipv6 ? "::1" : "127.0.0.1", options.port, kTimeout)) {
+    for (const NamedGroup group : options_.groups) keys_.emplace_back(group);
+    Bytes id;
+    for (int k = 0; k < 8; ++k) id.push_back(static_cast<uint8_t>(options_.shim_id >> (8 * k)));
+    stream_->write(id);
+  }
+
+  void run() {
+    tls::ClientHelloInput hello;
+    hello.host = options_.host;
+    for (const LocalKey& key : keys_) hello.key_shares.push_back(key.share());
+    hello.held_back.assign(options_.groups.begin() + 1, options_.groups.end());
+    hello.random = sha256(hello.key_shares[0].key);
+    machine_.emplace(handshake_config(), hello);
+    try {
+      shake_hands();
+    } catch (const tls::ServerFault&) {
+      say_farewell();
+      throw;
+    }
+    stream_->write(machine_->client_finished_record(schedule_->c_hs()));
+    exchange();
+  }
+
+ private:
+  tls::HandshakeConfig handshake_config() const {
+    if (options_.trust.empty()) {  // the runner's certificates lead to no root
+      tls::HandshakeConfig config;
+      config.check_chain = [](const tls::CertificateList&) {};
+      return config;
+    }
+    return tls::handshake_config({options_.host,
+                                  tls::TrustStore::from_files({options_.trust}, "bogo"),
+                                  [] { return std::chrono::system_clock::now(); }, std::nullopt});
+  }
+
+  void require(bool holds, const std::string& what) const {
+    if (!holds) throw std::runtime_error(what);
+  }
+
+  tls::Event await(tls::EventKind kind, std::vector<tls::Event> events) {
+    while (true) {
+      for (tls::Event& event : events) {
+        if (event.kind == kind) return std::move(event);
+        if (event.kind == tls::EventKind::kHelloRetry) {
+          retried_ = true;
+          stream_->write(machine_->client_hello_record());
+        }
+      }
+      const Bytes piece = stream_->read_some(1 << 16);
+      if (piece.empty()) machine_->end_of_stream();
+      events = machine_->feed(piece);
+    }
+  }
+
+  void shake_hands() {
+    stream_->write(machine_->client_hello_record());
+    const tls::Event hello = await(tls::EventKind::kServerHello, {});
+    const NamedGroup group = hello.key_share.group;
+    require(!options_.expect_retry || retried_, "no HelloRetryRequest came");
+    require(!options_.expect_no_retry || !retried_, "a HelloRetryRequest came");
+    require(!options_.expect_group || group == *options_.expect_group, "another group was taken");
+    for (const LocalKey& key : keys_) {
+      if (key.group() != group) continue;
+      const std::optional<Bytes> x = key.secret(hello.key_share.key);
+      if (!x) {
+        stream_->write(tls::plain_record(tls::ContentType::kAlert, 0x0303, Bytes{2, 47}));
+        throw std::runtime_error("the server's key share is no point");
+      }
+      schedule_.emplace(*x, hello.digest);
+    }
+    h2_ = await(tls::EventKind::kServerFinished, machine_->set_server_secret(schedule_->s_hs()))
+              .digest;
+  }
+
+  void say_farewell() {
+    Bytes alert = machine_->alert_record();
+    if (machine_->owes_sealed_alert()) alert = machine_->sealed_alert_record(schedule_->c_hs());
+    if (!alert.empty()) stream_->write(alert);
+  }
+
+  void send(ByteView text) {
+    const tls::TrafficKeys keys = tls::traffic_keys(schedule_->c_ap(h2_));
+    for (size_t at = 0; at < text.size(); at += tls::kMaxPlaintext) {
+      const auto piece = text.subspan(at, std::min(tls::kMaxPlaintext, text.size() - at));
+      stream_->write(tls::aead_seal(keys, sent_++, tls::ContentType::kApplicationData, piece));
+    }
+  }
+
+  /// All that came so far, by the product's reader of frozen answers.
+  tls::OpenedResponse read_all(bool ended) {
+    for (tls::RawRecord& record : machine_->take_application_records()) {
+      frozen_.records.push_back(std::move(record));
+    }
+    if (const auto& fault = machine_->application_fault()) throw std::runtime_error(*fault);
+    frozen_.trailing_partial = ended && machine_->has_partial_record();
+    tls::OpenedResponse opened = tls::open_response(frozen_, schedule_->s_ap(h2_));
+    const bool may_become_whole = !ended && opened.unknown_outcome &&
+                                  (opened.unknown_outcome->ends_with("not whole") ||
+                                   opened.unknown_outcome->ends_with("sent no close_notify"));
+    if (opened.unknown_outcome && !may_become_whole) {
+      throw std::runtime_error(*opened.unknown_outcome);
+    }
+    return opened;
+  }
+
+  void exchange() {
+    if (options_.writes_first) send(as_bytes(std::string_view("hello")));
+    if (options_.shuts_down) return close_notify();
+    size_t echoed = 0;
+    while (true) {
+      const tls::OpenedResponse opened = read_all(false);
+      Bytes echo(opened.application_data.begin() + static_cast<ptrdiff_t>(echoed),
+                 opened.application_data.end());
+      echoed = opened.application_data.size();
+      for (uint8_t& byte : echo) byte ^= 0xff;
+      send(echo);
+      if (opened.close_notify) return close_notify();
+      const Bytes piece = stream_->read_some(1 << 16);
+      if (piece.empty()) {
+        (void)read_all(true);
+        require(!options_.check_close_notify, "the server closed without close_notify");
+        return;
+      }
+      machine_->feed(piece);
+    }
+  }
+
+  void close_notify() {
+    stream_->write(tls::aead_seal(tls::traffic_keys(schedule_->c_ap(h2_)), sent_++,
+                                  tls::ContentType::kAlert, Bytes{1, 0}));
+  }
+
+  const Options& options_;
+  std::unique_ptr<ByteStream> stream_;
+  std::vector<LocalKey> keys_;
+  std::optional<tls::ClientHandshake> machine_;
+  std::optional<LocalSchedule> schedule_;
+  tls::FrozenResponse frozen_;
+  Digest h2_{};
+  bool retried_ = false;
+  uint64_t sent_ = 0;
+};
+
+}  // namespace
+}  // namespace flexroom::bogo
+
+int main(int argc, char** argv) {
+  const auto options = flexroom::bogo::parse(argc, argv);
+  try {
+    flexroom::bogo::Shim(options).run();
+    return 0;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 1;
+  }
+}
