@@ -20,9 +20,9 @@ struct Fault {
   bool compress = false;              // Content-Encoding: gzip
   bool echo = false;                  // an error repeats the request, header and body
   bool garble = false;                // an error's body is not what its Content-Type says
-  bool untyped = false;               // an error has no Content-Type, as EC2's
-  unsigned long_body = 0;             // so many blanks behind the body
-  unsigned long_header = 0;           // a header line that is that long
+  bool untyped = false;      // an error has no Content-Type, as the EC2 ones of tests/vectors
+  unsigned long_body = 0;    // so many blanks behind the body
+  unsigned long_header = 0;  // a header line that is that long
 };
 
 /// Faults by call: "METHOD HOST/PATH WHAT[+WHAT..] [xN] [after K]", where METHOD may be * and PATH
