@@ -4,6 +4,7 @@
 
 #include "agent/wires.h"
 #include "base/error.h"
+#include "net/receive_wait.h"
 
 namespace flexroom::agent {
 namespace {
@@ -11,19 +12,6 @@ namespace {
 /// A member that found the same fault sends its share at once. One that found none waits for the
 /// courier, or for its labels, and an alert is not worth that it waits for its whole timeout.
 constexpr std::chrono::seconds kForAlert{5};
-
-class ShortWait {
- public:
-  explicit ShortWait(net::Party& party)
-      : party_(party), before_(party.transport().set_receive_timeout(kForAlert)) {}
-  ~ShortWait() { (void)party_.transport().set_receive_timeout(before_); }
-  ShortWait(const ShortWait&) = delete;
-  ShortWait& operator=(const ShortWait&) = delete;
-
- private:
-  net::Party& party_;
-  const std::chrono::milliseconds before_;
-};
 
 }  // namespace
 
@@ -49,7 +37,7 @@ std::optional<Digest> ClientSecret::open_for_alert() {
       opening_.send_to(courier_);
       return std::nullopt;
     }
-    const ShortWait wait(party_);
+    const net::ReceiveWait wait(party_.transport(), kForAlert);
     for (const PartyId j : party_.peers()) opening_.receive_from(j);
   } catch (const ProtocolAbort& abort) {
     // Whoever judged the flight otherwise sends something else, nothing, or left. A false share is

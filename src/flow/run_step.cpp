@@ -9,6 +9,7 @@
 #include "flow/loader.h"
 #include "flow/run_parts.h"
 #include "flow/stop_words.h"
+#include "net/receive_wait.h"
 
 namespace flexroom::flow {
 namespace {
@@ -17,23 +18,6 @@ constexpr size_t kMaxReady = 64 * 1024, kMaxAnswer = 65'536;
 constexpr uint64_t kClockDifference = 300;            // seconds between members' clocks
 constexpr uint64_t kMostSeconds = uint64_t{1} << 40;  // of any clock
 constexpr uint32_t kMostAttempts = 1'000'000;         // of one step in one run
-
-/// While a person has time to answer, that much later is not too late. A member that is gone shows
-/// as a lost connection long before; one that says nothing at all is named once it is over.
-class Patience {
- public:
-  Patience(net::Transport& mesh, std::chrono::seconds longer)
-      : mesh_(mesh), usual_(mesh.set_receive_timeout(longer)) {
-    mesh_.set_receive_timeout(usual_ + longer);
-  }
-  ~Patience() { mesh_.set_receive_timeout(usual_); }
-  Patience(const Patience&) = delete;
-  Patience& operator=(const Patience&) = delete;
-
- private:
-  net::Transport& mesh_;
-  const std::chrono::milliseconds usual_;
-};
 
 }  // namespace
 
@@ -515,7 +499,10 @@ void FlowRun::State::ask(const Step& step) {
 
 std::optional<std::string> FlowRun::State::hear_answer(const Step& step, PartyId who) {
   net::Party& party = terms.self.party;
-  const Patience patience(party.transport(), std::chrono::seconds(step.within_seconds));
+  // While a person has time to answer, that much later is not too late. A member that is gone shows
+  // as a lost connection long before; one that says nothing at all is named once it is over.
+  net::ReceiveWait patience(party.transport());
+  patience.set(patience.usual() + std::chrono::seconds(step.within_seconds));
   Bytes said;
   if (who == party.id()) {
     Person::Question question{step.name, flow.name, {}, step.within_seconds};

@@ -5,29 +5,13 @@
 
 #include "agreement/render.h"
 #include "call/per_run.h"
+#include "net/receive_wait.h"
 
 namespace flexroom::session {
 namespace {
 
 // People read and decide; a member that is gone shows as a lost connection long before.
 constexpr std::chrono::hours kApprovalWait{1};
-
-/// Gives the mesh its usual patience back.
-class Patience {
- public:
-  explicit Patience(net::Transport& mesh)
-      : mesh_(mesh), usual_(mesh.set_receive_timeout(kApprovalWait)) {
-    mesh_.set_receive_timeout(usual_);
-  }
-  ~Patience() { mesh_.set_receive_timeout(usual_); }
-  Patience(const Patience&) = delete;
-  Patience& operator=(const Patience&) = delete;
-  void wait_for_people() { mesh_.set_receive_timeout(kApprovalWait); }
-
- private:
-  net::Transport& mesh_;
-  std::chrono::milliseconds usual_;
-};
 
 }  // namespace
 
@@ -57,7 +41,7 @@ Digest approve(MemberSession& session, agreement::Proposal proposal, const Appro
   MemberState& state = session.state();
   net::Party& party = session.party();
   proposal = of_this_room(state, std::move(proposal));
-  Patience patience(party.transport());
+  net::ReceiveWait patience(party.transport());
   agreement::Deciding deciding;
   deciding.decide = [&](std::string& reason) {
     return approving.decide(shown(state, proposal), reason);
@@ -71,7 +55,7 @@ Digest approve(MemberSession& session, agreement::Proposal proposal, const Appro
   };
   deciding.waiting = [&] {
     if (approving.waiting) approving.waiting();
-    patience.wait_for_people();
+    patience.set(kApprovalWait);
   };
   store::LogEntry entry;
   entry.approval =

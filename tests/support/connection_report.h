@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "agent/sealed_reply.h"
@@ -56,8 +54,6 @@ struct ConnectionReport {
   bool ended = false;  // the copy did not crash
   std::vector<MemberReport> members;
   TestService::Seen seen;
-  /// Label and text of every opening of the answer, as anybody who sees all shares has it.
-  std::vector<std::pair<std::string, std::string>> opened;
   /// The value that all members together kept as item k.
   std::string kept(size_t k) const { return kept_of(members, k); }
   /// The same of later request `next`.
@@ -76,9 +72,6 @@ struct ConnectionReport {
     return out;
   }
 };
-
-/// Shares of what is opened of an answer, together, by label and number.
-using Openings = std::map<std::pair<std::string, size_t>, std::string>;
 
 inline void write_sealed(const MemberReport& r, Writer& out) {
   out.u8(r.sealed).u8(r.sealed_unknown).u8(r.none).u32(static_cast<uint32_t>(r.sealed_status));
@@ -111,8 +104,7 @@ inline void write_member(const MemberReport& r, Writer& out) {
   for (const MemberReport& next : r.next) write_member(next, out);
 }
 
-inline Bytes write_report(const TestService::Seen& seen, const std::vector<MemberReport>& reports,
-                          const Openings& openings) {
+inline Bytes write_report(const TestService::Seen& seen, const std::vector<MemberReport>& reports) {
   Writer out;
   out.u8(seen.hello)
       .u8(seen.retried)
@@ -125,10 +117,6 @@ inline Bytes write_report(const TestService::Seen& seen, const std::vector<Membe
   out.u32(static_cast<uint32_t>(seen.record_bytes.size()));
   for (const size_t bytes : seen.record_bytes) out.u64(bytes);
   for (const MemberReport& r : reports) write_member(r, out);
-  out.u32(static_cast<uint32_t>(openings.size()));
-  for (const auto& [place, text] : openings) {
-    out.field(as_bytes(place.first)).field(as_bytes(text));
-  }
   return out.take();
 }
 
@@ -197,10 +185,6 @@ inline void parse_report(ByteView bytes, ConnectionReport& report) {
   for (uint32_t k = in.u32(); k > 0; --k) report.seen.requests.push_back(text());
   for (uint32_t k = in.u32(); k > 0; --k) report.seen.record_bytes.push_back(in.u64());
   for (MemberReport& r : report.members) parse_member(in, r);
-  for (uint32_t k = in.u32(); k > 0; --k) {
-    std::string label = text();
-    report.opened.emplace_back(std::move(label), text());
-  }
 }
 
 }  // namespace flexroom::support

@@ -60,8 +60,6 @@ class ConnectionRig {
     bool tokens_afterwards = false;
     /// Looks for the first value that is kept, when the reply is dropped and the connection is not.
     bool looks_for_the_value = false;
-    /// Gathers what is opened of the answer (Report::opened).
-    bool gathers_openings = false;
     /// The tampering waits for other members: it is called by several at once.
     bool concurrent_tamper = false;
   };
@@ -228,7 +226,7 @@ class ConnectionRig {
       threads.emplace_back([&, i] { run_member(i, scenario, seen, tamper_mutex, reports[i]); });
     }
     for (auto& thread : threads) thread.join();
-    return write_report(seen, reports, openings_);
+    return write_report(seen, reports);
   }
 
   TestService::Script script_of(const Scenario& scenario) const {
@@ -247,7 +245,6 @@ class ConnectionRig {
     m.party->set_tamper([&](const net::MessageId& message, Bytes& payload) {
       std::unique_lock lock(mutex, std::defer_lock);
       if (!scenario.concurrent_tamper) lock.lock();
-      if (scenario.gathers_openings) gather(message, payload);
       if (scenario.tamper) scenario.tamper(message, payload);
     });
     m.party->set_observer([&](const net::MessageId& message, ByteView) {
@@ -301,6 +298,7 @@ class ConnectionRig {
         MemberReport next;
         const agent::Request later = later_request(m, scenario, i, request, k);
         attempt(next, k + 1, [&] {
+          if (m.connection->kept()) FLEXROOM_ASSERT(m.connection->next_request() == k + 1);
           if (!to_come_.empty()) lay_out_next(m, scenario, i, k, timeline, next);
           note_reply(m.connection->call_next(later, timeline), next);
         });
@@ -317,15 +315,6 @@ class ConnectionRig {
       }
     }
     if (report.code) m.party->abort();
-  }
-
-  // The shares of an opening to all, each once; a tag of 16 bytes is behind them.
-  void gather(const net::MessageId& message, const Bytes& payload) {
-    const PartyId first_peer = message.sender == 0 ? 1 : 0;
-    if (!message.label.starts_with("sealed/open") || message.receiver != first_peer) return;
-    std::string& text = openings_[{message.label, message.index}];
-    text.resize(payload.size() - 16);
-    for (size_t k = 0; k < text.size(); ++k) text[k] = static_cast<char>(text[k] ^ payload[k]);
   }
 
   // All members at once: they are in one memory. A value and the keystream that it was read with
@@ -425,7 +414,6 @@ class ConnectionRig {
   const bool leaves_over_;
   const Bytes key_ = Bytes(32, 0x42);
   TestService::Seen* seen_ = nullptr;
-  Openings openings_;
   bool pipelined_ = false;
   size_t num_later_ = 0;
 };
