@@ -81,8 +81,12 @@ std::vector<prep::AuthBits> Poly1305Tag::compute(std::span<Poly1305Tag* const> t
   for (size_t k = 0; k < tags.size(); ++k) {
     Poly1305Tag& tag = *tags[k];
     const auto& [header, ciphertext] = records[k];
-    FLEXROOM_ASSERT(header.size() == tag.shape_.aad_bytes && !tag.s_.empty() &&
+    FLEXROOM_ASSERT(header.size() == tag.shape_.aad_bytes &&
                     ciphertext.size() <= tag.shape_.ciphertext_bytes);
+    if (tag.s_.empty()) {
+      throw ProtocolAbort(AbortCode::kRefusedByRule, "tls/record",
+                          "tag " + tag.shape_.name + " was computed, or has no key");
+    }
     uses.push_back({&tag.masks_, tag.r_, arith::poly1305_aead_blocks(header, ciphertext)});
   }
   const Context& context = tags.front()->context_;

@@ -264,11 +264,11 @@ TEST_F(AgentInterop, Tls12OnlyIsRefused) {
   expect_refusal(server->port(), {}, "protocol_version");
 }
 
-TEST_F(AgentInterop, TheOtherGroupOnlyIsRefused) {
-  const auto server = openssl_server("ec", {"-groups", "P-256"});
+// A hello offers both groups; the second one alone is served by HelloRetryRequest (OpensslRsaP256).
+TEST_F(AgentInterop, AnotherGroupOnlyIsRefused) {
+  const auto server = openssl_server("ec", {"-groups", "P-384"});
   ASSERT_TRUE(server->ready()) << server->log();
   expect_refusal(server->port(), {}, "handshake_failure");
-  expect_refusal(server->port(), {}, "`group`");
 }
 
 TEST_F(AgentInterop, CertificateRequestIsRefused) {

@@ -333,7 +333,6 @@ TEST_P(SealedTest, RecordsThatAreNoPartOfAnAnswer) {
       {Records(5, {kAlertRecord, canceled}), "ended the connection with alert"},
       {{{kHandshakeRecord, {}}}, "empty handshake fragment"},
       {{cut.front()}, "interleaved"},
-      {{{kHandshakeRecord, {4, 0}}}, "header is cut"},
       {message(tls::HandshakeType::kNewSessionTicket, Bytes(13)), "malformed ticket"},
       {message(tls::HandshakeType::kKeyUpdate, {0}), "KeyUpdate that the plan has no room for"},
       {message(tls::HandshakeType::kCertificateRequest, {0, 0, 0}), "after the handshake"},

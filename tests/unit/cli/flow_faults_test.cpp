@@ -317,6 +317,7 @@ TEST_P(FlowFaults, EachEndsAsIsSaidAndTheSameCommandGoesOnFromThere) {
 }
 
 class FlowFaultsLong : public FlowFaults {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(FlowFaultsLong);
 INSTANTIATE_TEST_SUITE_P(LongSweep, FlowFaultsLong,
                          ::testing::ValuesIn(support::in_long_runs({2, 3})));
 
