@@ -31,23 +31,11 @@ void advise_heap() {
   ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
 
-// The whole pages in [begin, begin + bytes); what lies beside belongs to others, the allocator
-// included.
-void drop_pages(uint8_t* begin, size_t bytes) {
-  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
-  const auto end = reinterpret_cast<uintptr_t>(begin + bytes) / page * page;
-  if (first < end) ::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
-}
-
 }  // namespace
 
 /// Before the blocks of an allocation.
 struct alignas(64) BlockVec::Slab {
-  explicit Slab(size_t size) : bytes(size) {}
-  const size_t bytes;  // this included
   std::atomic<uint32_t> owners{1};
-  std::atomic<bool> return_pages{false};
 };
 
 BlockVec::BlockVec(size_t n, Uninitialised) {
@@ -57,7 +45,7 @@ BlockVec::BlockVec(size_t n, Uninitialised) {
   const size_t bytes = sizeof(Slab) + (n * sizeof(Block) + 63) / 64 * 64;
   void* const memory = std::aligned_alloc(alignof(Slab), bytes);
   if (memory == nullptr) throw std::bad_alloc();
-  slab_ = new (memory) Slab(bytes);
+  slab_ = new (memory) Slab;
   data_ = reinterpret_cast<Block*>(static_cast<uint8_t*>(memory) + sizeof(Slab));
   if (bytes >= kLargeBytes) advise_heap();
 }
@@ -79,30 +67,18 @@ BlockVec::~BlockVec() { release(); }
 
 void BlockVec::release() {
   if (data_ == nullptr) return;
-  const size_t bytes = size_ * sizeof(Block);
-  wipe(data_, bytes);
-  if (bytes >= kLargeBytes && slab_->return_pages) {
-    drop_pages(reinterpret_cast<uint8_t*>(data_), bytes);  // the other parts' stay
-  }
+  wipe(data_, size_ * sizeof(Block));
   leave_slab();
 }
 
 void BlockVec::leave_slab() {
   if (slab_->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-    const bool return_pages = slab_->return_pages;
-    auto* const begin = reinterpret_cast<uint8_t*>(slab_);
-    const size_t bytes = slab_->bytes;
     slab_->~Slab();
-    if (return_pages) drop_pages(begin, bytes);
-    std::free(begin);
+    std::free(slab_);
   }
   data_ = nullptr;
   size_ = 0;
   slab_ = nullptr;
-}
-
-void BlockVec::return_pages() {
-  if (slab_ != nullptr) slab_->return_pages = true;
 }
 
 BlockVec BlockVec::take_front(size_t count) {

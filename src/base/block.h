@@ -126,11 +126,6 @@ class BlockVec : public BlockArray {
   /// Wipes what lies behind the first `count` blocks.
   void shrink(size_t count);
 
-  /// When a large part of this allocation goes, its pages go back to the system at once, and all of
-  /// them with the last part, where they would otherwise stay with the allocator. Worth it for what
-  /// is large and not followed by more of its kind.
-  void return_pages();
-
   /// A deliberate copy of secret material (a slice that stays authenticated under the same keys).
   BlockVec clone() const;
   BlockVec slice(size_t offset, size_t count) const;

@@ -1,7 +1,5 @@
 #include "prep/session_prep.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <cstring>
 #include <numeric>
@@ -20,15 +18,9 @@ constexpr size_t kMaxBatchesAhead = 16;
 // Bits of one COT batch; larger ones cost memory, smaller ones flows.
 constexpr size_t kBitBatch = size_t{1} << 18;
 constexpr size_t kSmallBitBatch = size_t{1} << 15;
-// What is made in one go and used in one piece takes the place of what was made before; the pages
-// of a larger stock, which is used up slab by slab, are not needed again.
-constexpr size_t kSmallStockBytes = size_t{48} << 20;
-// Where others follow: fetching the pages anew took a fifth of a flow's time.
-constexpr size_t kFollowedStockBytes = size_t{160} << 20;
-// Of such a stock, between two looks for what is free in the heap.
-constexpr size_t kTrimBytes = size_t{12} << 20;
-// Of the heap's end, which grows and is advised in one piece (base/block.cpp).
-constexpr size_t kKeptTop = size_t{1} << 40;
+// Of the room's batches, so many are made before the first triple of a stock is used; the others
+// follow while it is. A larger stock is memory alone: circuits need theirs slab by slab.
+constexpr size_t kBatchesOfStock = 8;
 // Masked triples: a batch is down to such a part of the room's.
 constexpr size_t kShortBatch = 8;
 
@@ -54,13 +46,6 @@ void move_bits(AuthBits& out, size_t offset, AuthBits in) {
   }
 }
 
-void return_pages(AndTriples& triples) {
-  for (AuthBits* bits : {&triples.x, &triples.y, &triples.z}) {
-    for (BlockVec& macs : bits->mac) macs.return_pages();
-    for (BlockVec& keys : bits->key) keys.return_pages();
-  }
-}
-
 }  // namespace
 
 /// What dies with the session.
@@ -72,9 +57,7 @@ struct SessionPrep::Live {
   BitGenerator generator;
   GeneratorSupply supply;
   Context context;
-  size_t next_batch = 0;  // triples of the batch that follows at once the one in work, if one does
-  bool used_up = false;   // of the stock as it is
-  size_t since_trim = 0;  // bytes of it taken since the heap was trimmed
+  size_t next_batch = 0;  // triples of the batch that follows the one in work, if one does
 };
 
 SessionPrep::SessionPrep(net::Party& party, const EpochState& epoch, Safety& safety,
@@ -168,21 +151,26 @@ AndTriples SessionPrep::and_triples(size_t count) {
   });
 }
 
-void SessionPrep::stock_triples(size_t count) {
-  guarded("and triples", [&] { fill_stock(count); });
+void SessionPrep::reserve_triples(size_t count) {
+  guarded("and triples", [&] {
+    reserved_ = count;
+    fill_stock(std::min(count, kBatchesOfStock * parameters_.batch));
+  });
 }
 
+// A public plan, the same at all: of all that is reserved, batch after batch until there is enough.
 void SessionPrep::fill_stock(size_t count) {
   if (stock_size_ >= count) return;
-  live_->used_up = false;
-  std::vector<size_t> batches;  // a public plan, the same at all
-  for (size_t left = count - stock_size_; left > 0; left -= std::min(left, batches.back())) {
+  std::vector<size_t> batches;
+  for (size_t left = std::max(count, reserved_) - stock_size_; left > 0;
+       left -= std::min(left, batches.back())) {
     batches.push_back(batch_for(left));
   }
-  const uint64_t total = std::accumulate(batches.begin(), batches.end(), uint64_t{0});
+  uint64_t total = 0;
+  for (size_t b = 0; stock_size_ + total < count; ++b) total += batches[b];
   uint64_t made = 0;
   report("and triples", 0, total);
-  for (size_t b = 0; b < batches.size(); ++b) {
+  for (size_t b = 0; made < total; ++b) {
     safety_.require_preprocessing_allowed();
     const auto tick = [&](size_t done) { report("and triples", made + done, total); };
     std::vector<VecTriple> products = take_zero_test_products(batches.size() - b);
@@ -245,6 +233,7 @@ std::vector<VecTriple> SessionPrep::take_zero_test_products(size_t batches_ahead
 AndTriples SessionPrep::take_from_stock(size_t count) {
   FLEXROOM_ASSERT(count <= stock_size_);
   stock_size_ -= count;
+  reserved_ -= std::min(reserved_, count);
   if (count == 0 || stock_.front().size() >= count) return take_front(count);
   AndTriples out;
   for (AuthBits* part : {&out.x, &out.y, &out.z}) {
@@ -261,24 +250,6 @@ AndTriples SessionPrep::take_from_stock(size_t count) {
   return out;
 }
 
-// A stock of millions shrinks while what its triples are used for grows: their pages go back to the
-// system part by part and are not kept for a next batch, which does not come. So does, now and
-// then, what making them and using them left free in the heap.
-void SessionPrep::use_up(size_t taken) {
-  const size_t item = 3 * 2 * sizeof(Block) * (party_.num_parties() - 1);
-  if (!live_->used_up) {
-    const size_t small = followed_ ? kFollowedStockBytes : kSmallStockBytes;
-    if ((stock_size_ + taken) * item <= small) return;
-    live_->used_up = true;
-    live_->since_trim = kTrimBytes;
-    for (AndTriples& batch : stock_) return_pages(batch);
-  }
-  live_->since_trim += taken * item;
-  if (live_->since_trim < kTrimBytes) return;
-  live_->since_trim = 0;
-  ::malloc_trim(kKeptTop);
-}
-
 // Of the oldest batch, which has as many.
 AndTriples SessionPrep::take_front(size_t count) {
   AndTriples out;
@@ -289,7 +260,6 @@ AndTriples SessionPrep::take_front(size_t count) {
     return out;
   }
   AndTriples& front = stock_.front();
-  if (count < front.size()) use_up(count);
   out.x = front.x.take_front(count);
   out.y = front.y.take_front(count);
   out.z = front.z.take_front(count);

@@ -51,12 +51,13 @@ class SessionPrep : public Source {
   RotSender rot_send(PartyId receiver, size_t count) override;
   RotReceiver rot_receive(PartyId sender, size_t count, std::span<const uint8_t> choices) override;
 
-  /// Makes triples until at least `count` are in stock; one batch after the other, each with a
-  /// count of its own (engine-v2.md, Q5).
-  void stock_triples(size_t count);
+  /// The next `count` triples are taken in this session: makes them, or the first of them where
+  /// they are more than eight batches of the room, and the others while those are used. One batch
+  /// after the other, each with a count of its own (engine-v2.md, Q5).
+  void reserve_triples(size_t count);
   size_t triples_in_stock() const { return stock_size_; }
-  /// From here on one stock follows the other: what is used up of one of up to 160 MB keeps its
-  /// memory for the next, where it else goes back to the system beyond 48 MB.
+  /// From here on one reservation follows the other: what a longer batch has too many serves the
+  /// next.
   void expect_more() { followed_ = true; }
 
  private:
@@ -72,7 +73,6 @@ class SessionPrep : public Source {
   std::vector<VecTriple> take_zero_test_products(size_t batches_ahead);
   AndTriples take_from_stock(size_t count);
   AndTriples take_front(size_t count);
-  void use_up(size_t taken);
   void report(std::string_view phase, uint64_t done, uint64_t total) const;
   void erase() noexcept;
 
@@ -85,6 +85,7 @@ class SessionPrep : public Source {
 
   std::deque<AndTriples> stock_;
   size_t stock_size_ = 0;
+  size_t reserved_ = 0;  // of those in stock and those still to be made
   bool followed_ = false;
   std::vector<VecTriple> zero_test_products_;
 };

@@ -31,7 +31,7 @@ agent::Context SessionEngines::context() { return {party, source, arith, engine,
 
 void SessionEngines::reserve_triples(size_t count) {
   const size_t missing = triples_to_make(count);
-  if (missing > 0) live.stock_triples(missing);
+  if (missing > 0) live.reserve_triples(missing);
 }
 
 }  // namespace flexroom::session

@@ -26,7 +26,8 @@ struct SessionEngines {
   agent::Context context();
   /// How many of `count` triples are not in the pool.
   size_t triples_to_make(size_t count) { return count - std::min(count, source.stock().triples); }
-  /// Makes triples now so that `count` more are at hand (the pool counts).
+  /// The next `count` triples are used in this session: SessionPrep::reserve_triples() of those
+  /// that are not in the pool.
   void reserve_triples(size_t count);
 
   net::Party& party;

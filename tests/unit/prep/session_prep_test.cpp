@@ -142,7 +142,7 @@ std::vector<NotedCounts> counts_of_stock(size_t n, size_t triples, bool more = f
   const auto run = support::run_parties(n, [&](net::Party& party) {
     SessionPrep prep(party, epochs[party.id()], safety[party.id()], kSmallMasked);
     if (more) prep.expect_more();
-    prep.stock_triples(triples);
+    prep.reserve_triples(triples);
     return prep.triples_in_stock();
   });
   const size_t longest = 4 * kSmallMasked.batch;
@@ -310,6 +310,34 @@ TEST(SessionPrepSafetyTest, OneBatchOfAStockIsCountedAtATime) {
   }
 }
 
+// What is reserved beyond eight batches is made while the first of them are used, as few batches.
+TEST(SessionPrepStockTest, TheRestOfALargeStockIsMadeWhileItIsUsed) {
+  const size_t batch = kSmallMasked.batch;
+  const auto epochs = support::deal_epoch(2);
+  std::vector<NotedCounts> safety(2);
+  const auto run = support::run_parties(2, [&](net::Party& party) {
+    SessionPrep prep(party, epochs[party.id()], safety[party.id()], kSmallMasked);
+    prep.reserve_triples(18 * batch);
+    std::vector<size_t> stock = {prep.triples_in_stock()};
+    for (size_t k = 0; k < 18; ++k) {
+      (void)prep.and_triples(batch);
+      stock.push_back(prep.triples_in_stock());
+    }
+    (void)prep.and_triples(1);  // nothing is reserved any more
+    stock.push_back(prep.triples_in_stock());
+    return stock;
+  });
+  std::vector<size_t> expected = {8};
+  for (const size_t after : {7, 6, 5, 4, 3, 2, 1, 0, 3, 2, 1, 0, 3, 2, 1, 0, 1, 0}) {
+    expected.push_back(after);
+  }
+  for (size_t& stock : expected) stock *= batch;
+  expected.push_back(batch / 8 - 1);
+  for (const auto& outcome : run.outcomes) EXPECT_EQ(outcome.value, expected);
+  EXPECT_EQ(safety[0].begun, (1u + 5u) + (1u + 1u));  // each with the products of their zero tests
+  EXPECT_EQ(safety[0].most, 1u);
+}
+
 TEST(SessionPrepParametersTest, WeakBucketingIsRefused) {
   const auto epochs = support::deal_epoch(2);
   const auto run = support::run_parties(2, [&](net::Party& party) {
@@ -329,7 +357,7 @@ TEST(SessionPrepProgressTest, ReportsGrowToTheTotal) {
                      [&](std::string_view phase, uint64_t done, uint64_t total) {
                        if (phase == "and triples") seen.emplace_back(done, total);
                      });
-    prep.stock_triples(300);
+    prep.reserve_triples(300);
     return seen;
   });
   const auto& seen = *run.outcomes[0].value;
