@@ -118,11 +118,11 @@ Circuit Builder::finish() {
     wire_of[node] = emit(a, b, is_and ? GateOp::kAnd : GateOp::kXor);
     if (is_and) ++circuit.num_ands;
   }
+  nodes_.clear();
   for (OutputLiterals& output : outputs_) {
     for (const uint32_t literal : output.literals) output.group.wires.push_back(wire(literal));
     circuit.outputs.push_back(std::move(output.group));
   }
-  nodes_.clear();
   inputs_.clear();
   first_nodes_.clear();
   outputs_.clear();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -91,7 +92,28 @@ class Builder {
   Bit and_wires(uint32_t a, uint32_t b);
   std::vector<uint8_t> mark_live() const;
 
-  std::vector<Node> nodes_;
+  /// Grows without a copy, and without room for as many again.
+  class Nodes {
+   public:
+    size_t size() const { return size_; }
+    const Node& operator[](size_t i) const { return chunks_[i / kChunk][i % kChunk]; }
+    void push_back(const Node& node) {
+      if (size_ % kChunk == 0) chunks_.push_back(std::make_unique<Node[]>(kChunk));
+      chunks_[size_ / kChunk][size_ % kChunk] = node;
+      ++size_;
+    }
+    void clear() {
+      chunks_.clear();
+      size_ = 0;
+    }
+
+   private:
+    static constexpr size_t kChunk = size_t{1} << 14;
+    std::vector<std::unique_ptr<Node[]>> chunks_;
+    size_t size_ = 0;
+  };
+
+  Nodes nodes_;
   std::vector<InputGroup> inputs_;
   std::vector<uint32_t> first_nodes_;  // of each input group
   std::vector<OutputLiterals> outputs_;

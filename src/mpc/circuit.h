@@ -39,11 +39,16 @@ struct OutputGroup {
 
 enum class GateOp : uint8_t { kXor, kAnd, kNot };
 
+/// Circuits have tens of millions of them.
 struct Gate {
+  Gate() = default;
+  Gate(WireId first, WireId second, GateOp what) : a(first), b(second & kWireMask), op(what) {}
+  static constexpr WireId kWireMask = (WireId{1} << 30) - 1;  // more than Builder makes
   WireId a = 0;
-  WireId b = 0;  // unused by kNot
-  GateOp op = GateOp::kXor;
+  WireId b : 30 = 0;  // unused by kNot
+  GateOp op : 2 = GateOp::kXor;
 };
+static_assert(sizeof(Gate) == 8);
 
 /// Gates as data. Wires 0 .. num_inputs-1 are the inputs in group order; gate g drives wire
 /// num_inputs + g. Topologically ordered; constants are folded, no constant reaches a gate;
