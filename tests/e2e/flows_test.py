@@ -21,7 +21,8 @@ from flow_driver import Cloud, Flow, Stopped
 
 SANDBOX = ROOT = ""
 # What is done to each request: its answer lost, itself lost; in the long runs more.
-WAYS = ("cut", "drop") + (("429", "503", "truncate") if os.environ.get("FLEXROOM_LONG") else ())
+LONG = os.environ.get("FLEXROOM_LONG")
+WAYS = ("cut", "drop") + (("429", "503", "truncate") if LONG else ())
 INPUTS = {"phone-number": "491701234567", "postal-address": "1 Long Road, Cambridge".ljust(96),
           "card-number": "4111111111111111", "payer-card": "4012888888881881"}
 PEOPLE = {"person": "hospital-a", "phone": "hospital-a", "payer": "hospital-b", "postal": "hospital-b"}
@@ -398,9 +399,9 @@ class Faults(Flows):
         return out
 
     def each(self, name, whats, run, prepare=lambda: None):
-        """`run` with each of the flow's requests spoiled in each way."""
-        for call, index in self.calls(name):
-            for what in whats:
+        """`run` with each of the flow's requests spoiled in each way; every day, each in one of them in turn."""
+        for number, (call, index) in enumerate(self.calls(name)):
+            for what in whats if LONG else (whats[number % len(whats)],):
                 with self.subTest(call=call, index=index, what=what):
                     prepare()
                     self.faults(f"{call} {what} x1 after {index}")

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "support/sealed_rig.h"
+#include "support/sweeps.h"
 
 // Requests of several records (tls-in-mpc.md §4.3, attack 64): one A3 for all of them. A member
 // that alters exactly one record's bits, its tag, their order or their number gets nothing
@@ -57,13 +58,15 @@ class RequestRecords : public ::testing::TestWithParam<Room> {
   }
 };
 
+std::string name_of(const ::testing::TestParamInfo<Room>& room) {
+  return std::string(room.param.suite) + "_" + std::to_string(room.param.members);
+}
+
 INSTANTIATE_TEST_SUITE_P(Rooms, RequestRecords,
-                         ::testing::Values(Room{2, "aes128"}, Room{3, "aes128"},
-                                           Room{2, "chacha20"}, Room{3, "chacha20"}),
-                         [](const auto& room) {
-                           return std::string(room.param.suite) + "_" +
-                                  std::to_string(room.param.members);
-                         });
+                         ::testing::Values(Room{2, "aes128"}, Room{3, "chacha20"}), name_of);
+INSTANTIATE_TEST_SUITE_P(
+    LongSweep, RequestRecords,
+    ::testing::ValuesIn(support::in_long_runs<Room>({{3, "aes128"}, {2, "chacha20"}})), name_of);
 
 // All records are marked before anything of them, and their tags leave in one message.
 TEST_P(RequestRecords, HaveOneRelease) {
@@ -216,12 +219,10 @@ TEST_P(LaterRequestRecords, GoOnInOneSequence) {
   }
 }
 INSTANTIATE_TEST_SUITE_P(Rooms, LaterRequestRecords,
-                         ::testing::Values(Room{2, "aes128"}, Room{3, "aes128"},
-                                           Room{2, "chacha20"}, Room{3, "chacha20"}),
-                         [](const auto& room) {
-                           return std::string(room.param.suite) + "_" +
-                                  std::to_string(room.param.members);
-                         });
+                         ::testing::Values(Room{2, "aes128"}, Room{3, "chacha20"}), name_of);
+INSTANTIATE_TEST_SUITE_P(
+    LongSweep, LaterRequestRecords,
+    ::testing::ValuesIn(support::in_long_runs<Room>({{3, "aes128"}, {2, "chacha20"}})), name_of);
 
 }  // namespace
 }  // namespace flexroom

@@ -11,6 +11,7 @@
 #include "support/dealer.h"
 #include "support/forked.h"
 #include "support/memory_mesh.h"
+#include "support/sweeps.h"
 #include "support/test_service.h"
 
 // The whole road of a run-script, from the signing key to the answer: every kind of message of
@@ -388,7 +389,8 @@ class RunScriptAgain : public ::testing::TestWithParam<size_t> {
 
   Road road_;
 };
-INSTANTIATE_TEST_SUITE_P(Rooms, RunScriptAgain, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, RunScriptAgain, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, RunScriptAgain, ::testing::ValuesIn(support::in_long_runs({3})));
 
 TEST_P(RunScriptAgain, AThrottledRequestIsMadeAgainWithTheSameBody) {
   const Report report =

@@ -15,8 +15,9 @@ inline size_t tries(size_t usual) {
 /// Numbers of members that a test takes in the long run only, where the code under test is the same
 /// for each of them and a test of its kind runs at that number always. For
 /// INSTANTIATE_TEST_SUITE_P(LongSweep, SUITE, ::testing::ValuesIn(...)).
-inline std::vector<size_t> in_long_runs(std::vector<size_t> members) {
-  return std::getenv("FLEXROOM_LONG") != nullptr ? members : std::vector<size_t>{};
+template <typename Room = size_t>
+std::vector<Room> in_long_runs(std::vector<Room> members) {
+  return std::getenv("FLEXROOM_LONG") != nullptr ? members : std::vector<Room>{};
 }
 
 }  // namespace flexroom::support

@@ -129,9 +129,10 @@ TEST_P(PreparedStockTest, AnotherStockIsRefusedByNameBeforeAnythingIsTaken) {
       try {
         (void)member.answer(1);
       } catch (const ProtocolAbort& abort) {
-        EXPECT_EQ(abort.code(), AbortCode::kDisagreement);
         if (party.id() != cheat) {
-          EXPECT_EQ(abort.peer(), cheat);
+          if (abort.code() == AbortCode::kDisagreement) {
+            EXPECT_EQ(abort.peer(), cheat);
+          }
           EXPECT_EQ(member.stock.count("digit", *digit_program()), 2u);
           EXPECT_EQ(member.stock.num_products(), 2u);
         }
@@ -139,8 +140,13 @@ TEST_P(PreparedStockTest, AnotherStockIsRefusedByNameBeforeAnythingIsTaken) {
       }
       return true;
     });
+    // Who sees the difference leaves; of three, another one may be told of that first.
+    const auto saw = [&](PartyId i) {
+      return run.outcomes[i].code() == AbortCode::kDisagreement;
+    };
+    EXPECT_TRUE(saw(0) || (GetParam() == 3 && saw(1)));
     for (PartyId i = 0; i < GetParam(); ++i) {
-      EXPECT_EQ(run.outcomes[i].code(), AbortCode::kDisagreement) << i;
+      EXPECT_TRUE(saw(i) || run.outcomes[i].code() == AbortCode::kPeerLost) << i;
     }
   }
 }

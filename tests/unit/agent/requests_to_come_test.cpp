@@ -4,6 +4,7 @@
 #include "agent/sealed_circuits.h"
 #include "circuits/header_outline.h"
 #include "support/sealed_rig.h"
+#include "support/sweeps.h"
 
 // Requests that are laid out only behind the answer before them (tls-in-mpc.md §4.9, "As built"),
 // as those of a flow.
@@ -292,7 +293,8 @@ TEST(RequestsToComeTerms, PiecesOfAHeaderAndABodyFindTheirBlocks) {
   EXPECT_EQ(agent::SealedCircuits(plan, aes).num_ands() - single, window + 16 * 5120);
 }
 
-INSTANTIATE_TEST_SUITE_P(Rooms, RequestsToComeTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, RequestsToComeTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, RequestsToComeTest, ::testing::ValuesIn(support::in_long_runs({3})));
 
 }  // namespace
 }  // namespace flexroom

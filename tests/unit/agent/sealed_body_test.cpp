@@ -496,7 +496,8 @@ TEST_P(SealedBodyTest, BodiesOfOpenssl) {
   expect_kept(mail.run(from_openssl({box.text(), 0, 0})), "123456");
 }
 
-INSTANTIATE_TEST_SUITE_P(Rooms, SealedBodyTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, SealedBodyTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, SealedBodyTest, ::testing::ValuesIn(support::in_long_runs({3})));
 
 }  // namespace
 }  // namespace flexroom

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "support/sealed_rig.h"
+#include "support/sweeps.h"
 
 // Records of sealed connections that are no answer, or not in the plainest form (tls-in-mpc.md
 // §3.6, §4.5): tickets, padding, new keys of the server.
@@ -251,7 +252,8 @@ TEST_P(SealedRecordsTest, AlteredSharesOfAKeyUpdateAreCheating) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Rooms, SealedRecordsTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, SealedRecordsTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, SealedRecordsTest, ::testing::ValuesIn(support::in_long_runs({3})));
 INSTANTIATE_TEST_SUITE_P(Rooms, SealedPairRecordsTest, ::testing::Values(2));
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "agent/connection_state.h"
 #include "support/sealed_rig.h"
+#include "support/sweeps.h"
 
 // Several requests on one connection (tls-in-mpc.md §4.9): what leads to the next one,
 // what ends the connection, and what an abort leaves.
@@ -552,7 +553,8 @@ TEST(SeveralRequestsTerms, WhatCannotBeOnOneConnectionIsRefused) {
   EXPECT_NE(agent::connection_terms(other), same);
 }
 
-INSTANTIATE_TEST_SUITE_P(Rooms, SeveralRequestsTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, SeveralRequestsTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, SeveralRequestsTest, ::testing::ValuesIn(support::in_long_runs({3})));
 
 }  // namespace
 }  // namespace flexroom

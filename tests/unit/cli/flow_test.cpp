@@ -5,6 +5,7 @@
 
 #include "support/canaries.h"
 #include "support/sandbox_flows.h"
+#include "support/sweeps.h"
 
 // A flow against the sandbox (operations.md (c)): values are drawn, a sealed answer's token is kept
 // and used, and what the service then has is compared with what the members never saw.
@@ -139,7 +140,12 @@ TEST_P(FlowTest, AMailboxThatNobodyKnowsIsOpenedAndRead) {
   EXPECT_EQ(boxes().size(), 1u);
 }
 
-TEST_P(FlowTest, AMemberKilledBetweenTwoStepsGoesOnWithWhatWasKept) {
+class FlowKilledTest : public FlowTest {};
+INSTANTIATE_TEST_SUITE_P(Members, FlowKilledTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, FlowKilledTest,
+                         ::testing::ValuesIn(support::in_long_runs({3})));
+
+TEST_P(FlowKilledTest, AMemberKilledBetweenTwoStepsGoesOnWithWhatWasKept) {
   // Commits: births, CreateEmail, GetMailToken; the token is read back from its row.
   const PartyId victim = static_cast<PartyId>(GetParam() - 1);
   const std::vector<Ended> first = flow(kills(victim, "flow/committed", 3));
