@@ -156,6 +156,25 @@ class FlowStoryTest : public ::testing::Test {
     for (const json& entry : last["entries"]) out.push_back(entry["text"]);
     return out;
   }
+  /// Of the account's secret of that name, as `secret list` shows them.
+  std::vector<uint64_t> versions_of(PartyId i, const std::string& name) {
+    const json last =
+        rig_->run_one(i, [](PartyId, cli::Output& to,
+                            cli::Common& common) { return cli::secret_list(to, common); })
+            .last();
+    std::vector<uint64_t> out;
+    for (const json& one : last["secrets"]) {
+      if (one["name"] == "account:" + name) out.push_back(one["version"]);
+    }
+    return out;
+  }
+  /// That member's state.db of a save.
+  void put_state(PartyId i, const std::string& saved) const {
+    const std::filesystem::path to = rig_->dir(i) / "state" / "state.db";
+    for (const char* const end : {"-wal", "-shm"}) std::filesystem::remove(to.string() + end);
+    std::filesystem::copy_file(rig_->root() / saved / std::to_string(i) / "state" / "state.db", to,
+                               std::filesystem::copy_options::overwrite_existing);
+  }
   /// One account, one mailbox, one charge: what the sandbox has is what it was sent, and nobody
   /// else's.
   void expect_one_account(const std::string& account_id, const std::string& card) const {
@@ -255,7 +274,25 @@ TEST_F(FlowStoryTest, AnAccountAndItsKeyComeToBeAndNobodyKnowsThem) {
     EXPECT_THAT(log, Contains(HasSubstr("ListOldKeys: none")));
   }
 
-  // (g): signed with the key that nobody knows.
+  // Once more: another key, proved before the one of before is deleted, at the service and here.
+  rig_->save("before");
+  all_ok(flow("create-session", {{"person", "m0"}}));
+  const json left = cloud("iam.json")["accounts"][account_id]["keys"];
+  ASSERT_EQ(left.size(), 1u) << left;
+  EXPECT_NE(left.begin().key(), id);
+  for (PartyId i = 0; i < rig_->size(); ++i) {
+    const std::vector<std::string> log = log_of(i);
+    EXPECT_THAT(log, Contains(HasSubstr("CreateAWSCredentials: ok; kept keys/secret v2")));
+    EXPECT_THAT(log, Contains(HasSubstr("DeleteOldKey: ok")));
+    EXPECT_EQ(versions_of(i, "keys/secret"), std::vector<uint64_t>{2});
+  }
+  // A backup with the key of before is named, and the newest state goes on.
+  rig_->save("now");
+  put_state(1, "before");
+  EXPECT_THAT(flow("support-case")[1].out, HasSubstr("state.db is older than once.db"));
+  put_state(1, "now");
+
+  // (g): signed with the key that nobody knows, the new one.
   const std::vector<Ended> asked = flow("support-case");
   all_ok(asked);
   EXPECT_EQ(seen_->values("case").size(), 1u);
