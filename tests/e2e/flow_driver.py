@@ -46,7 +46,7 @@ CLASSES = {
     "raw": r"[\x00-\xff]",
 }
 SLOT = re.compile(r"\{\{([^{}]+)\}\}")
-SELECTOR = re.compile(r"(json-number|json|xml) (item)?(/\S*?)(?: after \"((?:[^\"\\\\]|\\\\.)+)\")?")
+SELECTOR = re.compile(r"(json-number|json|xml) (item)?(/\S*?)(?: after \"((?:[^\"\\]|\\.)+)\")?")
 
 
 class Stopped(Exception):
