@@ -67,6 +67,9 @@ std::optional<mpc::Circuit> search_circuit(const SealedItem& item, size_t body_m
   if (!item.behind) return std::nullopt;
   constexpr size_t kBytes = SealedPlan::kCodeCapacity;
   if (absent) return circuits::literal_circuit(kBytes, *item.behind);
+  if (std::holds_alternative<SealedJson>(item.at)) {
+    return circuits::json_code_search_circuit(kBytes, *item.behind, set_of(item.char_class));
+  }
   return circuits::code_search_circuit(kBytes, *item.behind, set_of(item.char_class));
 }
 mpc::Circuit status_circuit(size_t) { return circuits::status_circuit(); }

@@ -35,6 +35,8 @@ class SealedCircuits : public PreparedCircuits {
                                     kBody = "body outline", kSizeLine = "chunk size",
                                     kSearch = "code search", kClasses = "classes";
   static constexpr size_t kLengthDigits = 7, kAgeDigits = 10, kDateBytes = 29, kSizeBytes = 3;
+  /// Fills up what `after` looks through in JSON (§5.5): no byte of a literal or a class.
+  static constexpr char kBehindJson = '\xff';
   static std::string search_name(size_t item) {
     return std::string(kSearch) + " " + std::to_string(item);
   }

@@ -132,10 +132,12 @@ void require_names(const SealedPlace& at) {
 }
 
 /// A search reads the byte behind the text too, and must not take it, or the filler behind it, for
-/// one of the run.
+/// one of the run. In JSON a byte of the run stands for itself: no backslash, nothing below 0x20.
 bool holds_the_end(const SealedItem& item) {
-  const char end = std::holds_alternative<SealedXml>(item.at) ? '<' : '"';
-  return item.char_class.contains(end) || item.char_class.contains('\0');
+  if (std::holds_alternative<SealedXml>(item.at)) {
+    return item.char_class.contains('<') || item.char_class.contains('\0');
+  }
+  return !item.char_class.subset_of(http::CharSet::range(0x20, 0xfe) - http::CharSet::of("\"\\"));
 }
 
 /// Where a pattern would find what a caller put into a text of the body (§5.4, decoys).
@@ -210,6 +212,10 @@ void require_valid_item(const SealedItem& item, size_t num_members) {
       (!is_body(item.at) || item.behind->empty() || item.behind->find('\0') != std::string::npos ||
        item.behind->size() >= SealedPlan::kCodeCapacity)) {
     refuse("`after` needs a literal, and a text of the body");
+  }
+  if (item.behind && std::holds_alternative<SealedJson>(item.at) &&
+      !http::is_json_literal(*item.behind)) {
+    refuse("`after` with a literal that no JSON string holds in one way");
   }
   if (item.behind && item.fate != SealedItem::Fate::kAbsent && holds_the_end(item)) {
     refuse("`after` with a class that holds the end of the text", "use a narrower class");

@@ -222,7 +222,11 @@ std::optional<SealedReading::Place> SealedReading::select(const SealedItem& item
   }
   Place place;
   if (const auto* pattern = std::get_if<SealedPattern>(&item.at)) {
-    place = drop_blanks(search(index, body_->at({0, body_->size()})), pattern->blanks);
+    const std::vector<RecordByte> run =
+        search(index, body_->at({0, body_->size()}), '\0', http::OutlineFault::kNotFound);
+    place = drop_blanks(run, pattern->blanks);
+  } else if (item.behind) {
+    place.bytes = search_behind(item, index);
   } else {
     const std::optional<http::Span> span = select_span(item, header);
     if (!span) return std::nullopt;
@@ -230,7 +234,7 @@ std::optional<SealedReading::Place> SealedReading::select(const SealedItem& item
       require_equal(item, *span, index);
       return Place{bytes_of(item).at(*span), {}};
     }
-    place.bytes = item.behind ? search_behind(index, *span) : bytes_of(item).at(*span);
+    place.bytes = bytes_of(item).at(*span);
   }
   if (place.bytes.size() > item.max_bytes) throw SealedFault("too long");
   if (place.bytes.size() < item.min_bytes) throw SealedFault("too short");
@@ -292,22 +296,32 @@ bool SealedReading::stands_in(size_t index, const std::vector<RecordByte>& text)
   return answer_.open(seen, "sealed/open seen").front() != 0;
 }
 
-std::vector<RecordByte> SealedReading::search_behind(size_t index, http::Span text) {
+// Of a JSON string what it is decoded to counts: the circuit follows its characters (§5.5). What is
+// not found in one with an escape may hang on it.
+std::vector<RecordByte> SealedReading::search_behind(const SealedItem& item, size_t index) {
+  const auto* const json = std::get_if<SealedJson>(&item.at);
+  const http::Span text = json != nullptr ? http::select_json_text(*json_, json->path, *body_)
+                                          : select_in_body(item.at);
   if (text.size() == 0) throw http::OutlineError(http::OutlineFault::kNotFound);
   require_searchable(text);
   // With the byte behind it: a run at the end of the text ends there.
-  return search(index, body_->at({text.begin, text.end + 1}));
+  const std::vector<RecordByte> bytes = body_->at({text.begin, text.end + 1});
+  if (json == nullptr) return search(index, bytes, '\0', http::OutlineFault::kNotFound);
+  return search(index, bytes, SealedCircuits::kBehindJson,
+                body_->have_escape({text}) ? http::OutlineFault::kEscapedText
+                                           : http::OutlineFault::kNotFound);
 }
 
 // Whether there is one run is opened before where it is.
-std::vector<RecordByte> SealedReading::search(size_t index, const std::vector<RecordByte>& text) {
-  if (text.empty()) throw http::OutlineError(http::OutlineFault::kNotFound);
+std::vector<RecordByte> SealedReading::search(size_t index, const std::vector<RecordByte>& text,
+                                              char filler, http::OutlineFault none) {
+  if (text.empty()) throw http::OutlineError(none);
   SealedCircuits::Prepared& circuit = answer_.prepared(SealedCircuits::search_name(index));
-  const boolean::Outputs outputs = answer_.run_on_text(circuit, text, '\0');
+  const boolean::Outputs outputs = answer_.run_on_text(circuit, text, filler);
   ++answer_.leak.class_bits;
   const prep::AuthBits& found = outputs.kept[circuit.program->output_group("found")];
   if (answer_.open(found, "sealed/open found").front() == 0) {
-    throw http::OutlineError(http::OutlineFault::kNotFound);
+    throw http::OutlineError(none);
   }
   const std::vector<bool> run =
       KeptMarks(circuit, outputs, "run").open(answer_, text.size(), "sealed/open run");

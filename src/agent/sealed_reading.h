@@ -72,8 +72,10 @@ class SealedReading {
   void require_absent(const SealedItem& item, const http::HeaderLines& header, size_t index);
   static void require_searchable(http::Span text);
   bool stands_in(size_t index, const std::vector<RecordByte>& text);
-  std::vector<RecordByte> search(size_t index, const std::vector<RecordByte>& text);
-  std::vector<RecordByte> search_behind(size_t index, http::Span text);
+  /// `filler`: what the circuit is filled up with; `none`: the fault where nothing is found.
+  std::vector<RecordByte> search(size_t index, const std::vector<RecordByte>& text, char filler,
+                                 http::OutlineFault none);
+  std::vector<RecordByte> search_behind(const SealedItem& item, size_t index);
   static Place drop_blanks(const std::vector<RecordByte>& run, const std::vector<size_t>& blanks);
   void require_classes(const std::vector<std::optional<Place>>& places);
   void finish(SealedReply& reply, const std::vector<std::optional<Place>>& places);

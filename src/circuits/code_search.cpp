@@ -1,6 +1,7 @@
 #include "circuits/code_search.h"
 
 #include "base/error.h"
+#include "circuits/json_characters.h"
 #include "circuits/marks.h"
 
 namespace flexroom::circuits {
@@ -14,7 +15,14 @@ class CodeReader {
       : literal_(literal),
         run_class_(run_class),
         terminator_(terminator),
+        goes_on_(byte_set("u")),
         matched_(literal.size()) {}
+
+  /// Of a JSON string: the literal begins where a character does.
+  void read_characters() {
+    characters_.emplace(literal_);
+    if (run_class_['/']) goes_on_.set('/');  // `\/` is a slash
+  }
 
   /// 1 if the byte belongs to the run.
   Bit read(const ByteBits& byte) {
@@ -29,9 +37,10 @@ class CodeReader {
     not_empty_ ^= first & belongs;
     const Bit end = active ^ run_;
     closed_ ^= terminator_ ? end & decoder.in(*terminator_) : end;
-    escape_ ^= ended_at_backslash_ & decoder.is('u');
+    escape_ ^= ended_at_backslash_ & decoder.in(goes_on_);
     ended_at_backslash_ = end & decoder.is('\\');
     match_literal(decoder);
+    if (characters_) characters_->read(decoder);
     return run_;
   }
 
@@ -41,6 +50,7 @@ class CodeReader {
     CodeSearch out;
     out.seen = seen_ | matched_.back();
     out.found = not_empty_ & closed_ & ~(twice | escape_);
+    if (characters_) out.found = out.found & characters_->unambiguous();
     for (const Bit bit : run) out.run.push_back(bit & out.found);
     return out;
   }
@@ -51,14 +61,30 @@ class CodeReader {
       matched_[k] = matched_[k - 1] & decoder.is(literal_[k]);
     }
     matched_[0] = decoder.is(literal_[0]);
+    if (characters_) matched_[0] = matched_[0] & characters_->begins_character();
   }
 
   std::string_view literal_;
   const ByteSet& run_class_;
-  const std::optional<ByteSet>& terminator_;
-  Bits matched_;  // k: the text so far ends with the first k + 1 bytes of the literal
+  std::optional<ByteSet> terminator_;
+  std::optional<JsonCharacters> characters_;
+  ByteSet goes_on_;  // behind the backslash that ends a run: it may go on
+  Bits matched_;     // k: the text so far ends with the first k + 1 bytes of the literal
   Bit seen_, twice_, run_, not_empty_, closed_, ended_at_backslash_, escape_;
 };
+
+CodeSearch search(CodeReader& reader, const Text& text) {
+  Bits run;
+  for (const ByteBits& byte : text) run.push_back(reader.read(byte));
+  return reader.finish(run);
+}
+
+mpc::Circuit finish_search(mpc::Builder& builder, const CodeSearch& search) {
+  builder.add_output("found", mpc::OutputKind::kKeep, {search.found});
+  builder.add_output("seen", mpc::OutputKind::kKeep, {search.seen});
+  keep_marks(builder, "run", search.run);
+  return builder.finish();
+}
 
 }  // namespace
 
@@ -66,20 +92,29 @@ CodeSearch code_search(const Text& text, std::string_view literal, const ByteSet
                        const std::optional<ByteSet>& terminator) {
   FLEXROOM_ASSERT(!literal.empty() && literal.size() < text.size());
   CodeReader reader(literal, run_class, terminator);
-  Bits run;
-  for (const ByteBits& byte : text) run.push_back(reader.read(byte));
-  return reader.finish(run);
+  return search(reader, text);
+}
+
+CodeSearch json_code_search(const Text& text, std::string_view literal, const ByteSet& run_class) {
+  FLEXROOM_ASSERT(!literal.empty() && literal.size() < text.size());
+  FLEXROOM_ASSERT(!run_class['"'] && !run_class['\\']);
+  CodeReader reader(literal, run_class, std::nullopt);
+  reader.read_characters();
+  return search(reader, text);
 }
 
 mpc::Circuit code_search_circuit(size_t bytes, std::string_view literal, const ByteSet& run_class,
                                  const std::optional<ByteSet>& terminator) {
   mpc::Builder builder;
-  const CodeSearch search =
-      code_search(add_secret_text(builder, bytes), literal, run_class, terminator);
-  builder.add_output("found", mpc::OutputKind::kKeep, {search.found});
-  builder.add_output("seen", mpc::OutputKind::kKeep, {search.seen});
-  keep_marks(builder, "run", search.run);
-  return builder.finish();
+  const Text text = add_secret_text(builder, bytes);
+  return finish_search(builder, code_search(text, literal, run_class, terminator));
+}
+
+mpc::Circuit json_code_search_circuit(size_t bytes, std::string_view literal,
+                                      const ByteSet& run_class) {
+  mpc::Builder builder;
+  const Text text = add_secret_text(builder, bytes);
+  return finish_search(builder, json_code_search(text, literal, run_class));
 }
 
 mpc::Circuit literal_circuit(size_t bytes, std::string_view literal) {

@@ -6,6 +6,7 @@
 #include "base/display.h"
 #include "flow/accounts.h"
 #include "flow/loader.h"
+#include "flow/tokens.h"
 
 // What is known only where a flow will run: values that the room has, and arguments.
 
@@ -94,6 +95,12 @@ class RoomCheck {
     const KnownValue* const value = value_of(use.name);
     if (value == nullptr) return;
     if (value->is_public) {
+      if (is_token_place(use)) {
+        refuse(
+            step_.place,
+            fmt::format("{} authorises a request, and every member of the room knows it", use.name),
+            "who has a token can go on in the members' place: keep it, of a sealed answer");
+      }
       if (use.function.empty()) return;
       refuse(step_.place, fmt::format("a function of a public value: {{{{{}}}}}", use.raw));
     }

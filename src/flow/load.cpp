@@ -14,6 +14,7 @@
 #include "flow/keys.h"
 #include "flow/loader.h"
 #include "flow/page_keys.h"
+#include "flow/tokens.h"
 
 namespace flexroom::flow {
 namespace {
@@ -482,6 +483,7 @@ Flow parse_flow(std::string_view text, const std::filesystem::path& file, const 
     flow.uses.push_back(flow.key + "/id");
   }
   check_slots(in);
+  check_tokens(in);
   check_claimant(flow, {}, flow.claimant);
   check_ways(in);
   flow.leaks = leaks_of(flow, {});

@@ -358,7 +358,7 @@ class RequestLoader {
     step_.on.emplace_back("unknown", again);
   }
 
-  /// What is opened whole carries nothing that its answer could repeat.
+  /// What is opened whole carries nothing that its answer could repeat, no token either (R2-7).
   void check_open() {
     const bool secret =
         std::any_of(step_.slots.begin(), step_.slots.end(), [&](const SlotUse& use) {

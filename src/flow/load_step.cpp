@@ -8,6 +8,7 @@
 #include "base/display.h"
 #include "flow/keys.h"
 #include "flow/loader.h"
+#include "http/select.h"
 
 namespace flexroom::flow {
 namespace {
@@ -290,9 +291,20 @@ void load_code(const TomlTable& table, Step& step) {
   step.code = std::move(code);
 }
 
+/// What is looked for in JSON strings is whole characters, as they are sent (tls-in-mpc.md §5.5).
+void check_literal(const Selector& at, const Place& place) {
+  if (!at.literal || !at.is_json() || http::is_json_literal(*at.literal)) return;
+  refuse(place,
+         fmt::format("`after` with a literal that no JSON string holds in one way: {}",
+                     display_short(*at.literal)),
+         "write whole characters as the service sends them, \\\" for a quote, without \\u and with "
+         "all slashes alike");
+}
+
 /// A run behind a literal ends at the end of the text, which is no byte of its class
 /// (tls-in-mpc.md §5.4).
 void check_run(const Selector& at, ValueClass value_class, const Place& place) {
+  check_literal(at, place);
   if (!at.literal || (!at.is_json() && at.kind != Selector::Kind::kXml)) return;
   const http::CharSet& run = set_of(value_class);
   if (!run.contains(at.is_json() ? '"' : '<') && !run.contains('\0')) return;
@@ -340,7 +352,10 @@ void check_kinds(const Step& step) {
     check(*open.at, open.place, false);
     check_run(*open.at, open.value_class, open.place);
   }
-  for (const Assertion& one : step.asserts) check(one.at, one.place, !one.equals);
+  for (const Assertion& one : step.asserts) {
+    check(one.at, one.place, !one.equals);
+    check_literal(one.at, one.place);
+  }
 }
 
 // ------------------------------------------------------------------ rules

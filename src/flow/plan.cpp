@@ -24,11 +24,16 @@ bool reads_header(const Step& step) {
          !step.asserts.empty();
 }
 
-size_t num_searches(const Step& step) {
-  size_t out = 0;
-  for (const Keep& keep : step.keeps) out += keep.at.searches() ? 1 : 0;
-  for (const Open& open : step.opens) out += open.at && open.at->searches() ? 1 : 0;
-  for (const Assertion& one : step.asserts) out += one.at.searches() ? 1 : 0;
+/// Of all searches together, for each byte; an assertion looks for the literal alone.
+uint64_t search_cost(const Step& step) {
+  const auto cost = [](const Selector& at) {
+    if (!at.searches()) return uint64_t{0};
+    return at.is_json() ? Gates::kJsonSearchByte : Gates::kSearchByte;
+  };
+  uint64_t out = 0;
+  for (const Keep& keep : step.keeps) out += cost(keep.at);
+  for (const Open& open : step.opens) out += open.at ? cost(*open.at) : 0;
+  for (const Assertion& one : step.asserts) out += one.at.searches() ? Gates::kSearchByte : 0;
   return out;
 }
 
@@ -220,7 +225,7 @@ uint64_t answer_cost(const Step& step, bool keeps_connection) {
     out += step.body_max * (Gates::kAesByte + (xml ? Gates::kXmlByte : Gates::kJsonByte));
     if (keeps_connection) out += Gates::kBodyPieces;
   }
-  return out + num_searches(step) * Gates::kSearched * Gates::kSearchByte;
+  return out + search_cost(step) * Gates::kSearched;
 }
 
 StepCost cost_of(const Flow& flow, const Step& step) {

@@ -32,7 +32,7 @@ struct Gates {
   static constexpr uint64_t kHeaderByte = 41;
   static constexpr uint64_t kJsonByte = 27;
   static constexpr uint64_t kXmlByte = 36;
-  static constexpr uint64_t kSearchByte = 65;
+  static constexpr uint64_t kSearchByte = 65, kJsonSearchByte = 95;
   static constexpr uint64_t kStatusOnly = 15'000;
   /// Blocks beside those of the text where it is read as it comes: of a header, of a body.
   static constexpr uint64_t kBlock = 5'120;

@@ -55,9 +55,18 @@ class Eater {
   }
   /// `"TEXT"` without quotes and braces in it, not empty.
   std::optional<std::string> quoted(bool braces = false) {
-    if (!rest_.starts_with('"')) return std::nullopt;
-    const size_t end = rest_.find('"', 1);
-    if (end == std::string_view::npos) return std::nullopt;
+    return up_to(rest_.find('"', 1), braces);
+  }
+  /// The same as it stands in a JSON string: a quote behind a backslash is of the text.
+  std::optional<std::string> quoted_json() {
+    size_t end = 1;
+    while (end < rest_.size() && rest_[end] != '"') end += rest_[end] == '\\' ? 2 : 1;
+    return up_to(end, false);
+  }
+
+ private:
+  std::optional<std::string> up_to(size_t end, bool braces) {
+    if (!rest_.starts_with('"') || end >= rest_.size()) return std::nullopt;
     std::string out(rest_.substr(1, end - 1));
     if (!braces && (out.empty() || out.find_first_of("{}") != std::string::npos)) {
       return std::nullopt;
@@ -66,7 +75,6 @@ class Eater {
     return out;
   }
 
- private:
   std::string_view rest_;
 };
 
@@ -90,7 +98,7 @@ std::optional<std::vector<std::string>> steps(Eater& in, const CharSet& set) {
 bool take_after(Eater& in, Selector& out) {
   if (in.done()) return true;
   if (!in.take(" after ")) return false;
-  out.literal = in.quoted();
+  out.literal = out.is_json() ? in.quoted_json() : in.quoted();
   return out.literal && in.done();
 }
 

@@ -373,12 +373,31 @@ const JsonNode& select_json(const JsonNode& tree, const std::vector<JsonStep>& p
   return *at;
 }
 
-Span select_json_string(const JsonNode& tree, const std::vector<JsonStep>& path,
-                        AnswerBytes& bytes) {
+Span select_json_text(const JsonNode& tree, const std::vector<JsonStep>& path, AnswerBytes& bytes) {
   const JsonNode& node = select_json(tree, path, bytes);
   if (node.kind != JsonNode::Kind::kString) fail(OutlineFault::kOtherType);
-  if (bytes.have_escape({node.text})) fail(OutlineFault::kEscapedText);
   return node.text;
+}
+
+Span select_json_string(const JsonNode& tree, const std::vector<JsonStep>& path,
+                        AnswerBytes& bytes) {
+  const Span text = select_json_text(tree, path, bytes);
+  if (bytes.have_escape({text})) fail(OutlineFault::kEscapedText);
+  return text;
+}
+
+bool is_json_literal(std::string_view literal) {
+  bool bare_slash = false, escaped_slash = false;
+  for (size_t k = 0; k < literal.size(); ++k) {
+    const auto byte = static_cast<uint8_t>(literal[k]);
+    if (byte < 0x20 || byte == '"' || byte == 0xff) return false;
+    bare_slash |= byte == '/';
+    if (byte != '\\') continue;
+    constexpr std::string_view kLetters = "\"\\/bfnrt";
+    if (++k == literal.size() || kLetters.find(literal[k]) == std::string_view::npos) return false;
+    escaped_slash |= literal[k] == '/';
+  }
+  return !literal.empty() && !(bare_slash && escaped_slash);
 }
 
 std::vector<CharSet> number_form(size_t bytes) {

@@ -126,9 +126,16 @@ using JsonStep = std::variant<std::string, size_t, JsonItem>;
 /// escape, of every array that element or that item.
 const JsonNode& select_json(const JsonNode& tree, const std::vector<JsonStep>& path,
                             AnswerBytes& bytes);
+/// `json P`: a string, as it is sent.
+Span select_json_text(const JsonNode& tree, const std::vector<JsonStep>& path, AnswerBytes& bytes);
 /// `json P` of a class: a string without escape.
 Span select_json_string(const JsonNode& tree, const std::vector<JsonStep>& path,
                         AnswerBytes& bytes);
+/// Whether a literal can be looked for in JSON strings as they are sent (tls-in-mpc.md §5.5): whole
+/// characters, of which the bytes of an answer have one spelling each: no bare quote, no byte
+/// below 0x20 and no ff, a backslash only before one of `"\/bfnrt`, slashes all with or all
+/// without.
+bool is_json_literal(std::string_view literal);
 /// `json-number P`: a token of [-0-9][-+.0-9Ee]*: never null, true or false.
 Span select_json_number(const JsonNode& tree, const std::vector<JsonStep>& path,
                         AnswerBytes& bytes);

@@ -46,7 +46,7 @@ CLASSES = {
     "raw": r"[\x00-\xff]",
 }
 SLOT = re.compile(r"\{\{([^{}]+)\}\}")
-SELECTOR = re.compile(r"(json-number|json|xml) (item)?(/\S*?)(?: after \"([^\"]+)\")?")
+SELECTOR = re.compile(r"(json-number|json|xml) (item)?(/\S*?)(?: after \"((?:[^\"\\]|\\.)+)\")?")
 
 
 class Stopped(Exception):
@@ -263,7 +263,9 @@ class Answer:
         if not isinstance(value, str):
             raise Failure("other type")
         if kind == "json" and "\\" in value:
-            raise Failure("escaped text")
+            if not literal or "\\u" in value:
+                raise Failure("escaped text")
+            value, literal = json.loads(f'"{value}"'), json.loads(f'"{literal}"')
         return self.behind(value, literal, cls) if literal else value
 
     def lacks_a_place(self, host):

@@ -198,7 +198,7 @@ TEST(AnswerCircuits, OneClassBitForAllBytes) {
   EXPECT_FALSE(ok("1ax3!"));
   EXPECT_FALSE(ok("12w3!"));
   EXPECT_FALSE(ok("x2x3!"));
-  // ANDs with the one that joins a byte to the others; tls-in-mpc.md §5.3 allows 13, 17, 20, 22.
+  // ANDs with the one that joins a byte to the others, as tls-in-mpc.md §5.3 says.
   const auto ands = [](http::CharClass char_class) {
     circuits::ByteSet set;
     for (unsigned c = 0; c < 256; ++c) {

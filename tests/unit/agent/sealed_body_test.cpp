@@ -379,7 +379,10 @@ TEST_P(SealedBodyTest, CodeFromAMailText) {
   expect_failure(box(mail(ours, "code is 12345")), "too short");
   expect_failure(box(mail(ours, "code is 1234567")), "too long");
   expect_failure(box(mail(ours, "code is 123456, not code is 1")), "not found");
+  // What a reader of the decoded text finds, or nothing.
+  expect_kept(box(mail(ours, R"(Hi\r\n\u2014 \"code is 123456\")")), "123456");
   expect_failure(box(mail(ours, "code is 123456\\u0030")), "escaped text");
+  expect_failure(box(mail(ours, R"(\u0063ode is 1, code is 123456)")), "escaped text");
   const Report none = box(mail("evil@x.test", "code is 999999"));
   ASSERT_TRUE(none.ended);
   for (const auto& member : none.members) {

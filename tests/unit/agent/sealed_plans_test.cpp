@@ -103,6 +103,30 @@ TEST(SealedPlans, ARunThatHoldsTheEndOfItsTextIsRefused) {
   EXPECT_TRUE(searched(json, http::char_set(http::CharClass::kRaw)));
   EXPECT_TRUE(searched(json, http::CharSet::of(std::string_view("a\0", 2))));
   EXPECT_FALSE(searched(xml, http::char_set(http::CharClass::kDigits)));
+  // Nor does a run hold what begins an escape, or what only an escape spells.
+  EXPECT_TRUE(searched(json, http::CharSet::of("a\\")));
+  EXPECT_TRUE(searched(json, http::CharSet::of("a\n")));
+}
+
+// What is looked for in JSON is whole characters (§5.5); in XML it is bytes.
+TEST(SealedPlans, ALiteralOfAPartOfACharacterIsRefused) {
+  const auto after = [&](agent::SealedPlace at, const std::string& literal,
+                         SealedItem::Fate fate = SealedItem::Fate::kKeep) {
+    return refused([&](SealedPlan& p) {
+      p.codes.reset();
+      p.items.resize(1);
+      p.items[0].at = at;
+      p.items[0].fate = fate;
+      p.items[0].behind = literal;
+    });
+  };
+  const agent::SealedPlace json = json_path({std::string("a")}), xml = agent::SealedXml{{"A"}};
+  EXPECT_FALSE(after(json, "is \\\""));
+  for (const std::string bad : {"is \\", "is \"", "\\u0041", "is\n", "a/b\\/"}) {
+    EXPECT_TRUE(after(json, bad)) << bad;
+    EXPECT_TRUE(after(json, bad, SealedItem::Fate::kAbsent)) << bad;
+    EXPECT_FALSE(after(xml, bad)) << bad;
+  }
 }
 
 TEST(SealedPlans, EveryFieldIsInTheDigest) {

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
+#include "http/select.h"
 #include "outline_texts.h"
 #include "support/circuit_run.h"
 #include "support/code_search.h"
@@ -154,6 +157,170 @@ TEST(CodeSearch, DecoysAreRefused) {
     EXPECT_EQ(support::find_code(text, kLiteral, http::char_set(http::CharClass::kDigits)), run)
         << text;
   }
+}
+
+// --- `after` in JSON strings (tls-in-mpc.md §5.5) ---
+
+/// What the run behind the only literal is for a reader who decodes the string; nothing where it is
+/// none, or is no JSON.
+std::optional<std::string> by_reader(const std::string& string, const std::string& literal,
+                                     const http::CharSet& run_class) {
+  const auto decoded = [](const std::string& text) {
+    return nlohmann::json::parse('"' + text + '"', nullptr, false);
+  };
+  const nlohmann::json text_json = decoded(string);
+  if (text_json.is_discarded()) return std::nullopt;
+  const std::string text = text_json, wanted = decoded(literal);
+  const size_t place = text.find(wanted);
+  if (place == std::string::npos || text.find(wanted, place + 1) != std::string::npos) {
+    return std::nullopt;
+  }
+  std::string run;
+  for (size_t k = place + wanted.size(); k < text.size() && run_class.contains(text[k]); ++k) {
+    run += text[k];
+  }
+  return run.empty() ? std::nullopt : std::optional(run);
+}
+
+/// Up to the first quote that no backslash escapes: where a string ends that has the text in it.
+std::string string_of(std::string text) {
+  text += "\"\"";
+  size_t end = 0;
+  while (text[end] != '"') end += text[end] == '\\' ? 2 : 1;
+  return text.substr(0, end);
+}
+
+struct JsonSearch {
+  static constexpr size_t kSize = 40;
+
+  JsonSearch(const std::string& the_literal, const std::string& members)
+      : literal(the_literal),
+        run_class(http::CharSet::of(members)),
+        circuit(json_code_search_circuit(kSize, literal, byte_set(members))),
+        instance(circuit, kSize) {
+    EXPECT_TRUE(http::is_json_literal(literal)) << literal;
+  }
+  /// The runs that are found in the strings, filled up as SealedCircuits::kBehindJson says.
+  std::vector<std::optional<std::string>> run(const std::vector<std::string>& strings) {
+    RandomText random(33);
+    std::vector<std::string> texts;
+    for (const std::string& string : strings) {
+      texts.push_back(string + '"');
+      texts.back().resize(kSize, '\xff');
+    }
+    instance.run(texts, random);
+    std::vector<std::optional<std::string>> out;
+    for (size_t lane = 0; lane < texts.size(); ++lane) {
+      const auto span = by_circuit(instance, lane, kSize);
+      out.push_back(span ? std::optional(std::string(at(texts[lane], *span))) : std::nullopt);
+    }
+    return out;
+  }
+
+  std::string literal;
+  http::CharSet run_class;
+  mpc::Circuit circuit;
+  Instance instance;
+};
+
+// Whatever stands before, in and behind: what is found is what a reader of the decoded string
+// finds, and of a string without `\u` and `\/` all of it.
+TEST(JsonCodeSearch, FindsWhatAReaderOfTheDecodedStringFindsSweep) {
+  const std::vector<std::pair<std::string, std::string>> queries = {
+      {"n: ", "01"},  {"ab", "01/"}, {"a\\\"", "01"},   {"\\n", "01"},
+      {"u00", "ae"},  {"/a", "01/"}, {"\\/a", "01"},    {"\\\\", "01n"},
+      {"\\\\n", "1"}, {"a", "0u"},   {"\xc3\xa9", "01"}};
+  for (const auto& [literal, members] : queries) {
+    JsonSearch search(literal, members);
+    std::vector<std::string> parts = {
+        "\\",      "\\n",     "\\\\",    "\\\"",    "\\u0061", "\\u0041", "\\u006e", "\\u00",
+        "\\u2014", "\\u00e9", "\\u005C", "\\u002F", "\\/",     "/",       "n: ",     "a",
+        "b",       "u",       "0",       "1",       "00",      "\\b",     "\t",      "\\u003a"};
+    parts.insert(parts.end(), 6, literal);
+    parts.insert(parts.end(), 3, literal + members.substr(0, 1));
+    RandomText random(34);
+    size_t found = 0, with_escape = 0;
+    for (size_t done = 0; done < support::tries(6000); done += support::CircuitBatch::kLanes) {
+      std::vector<std::string> strings(support::CircuitBatch::kLanes);
+      for (std::string& string : strings) {
+        std::string text;
+        for (size_t more = random.below(8); more > 0; --more) text += random.one_of(parts);
+        string = string_of(text);
+        if (string.size() >= JsonSearch::kSize) string.clear();
+      }
+      const auto got = search.run(strings);
+      for (size_t lane = 0; lane < strings.size(); ++lane) {
+        const std::string& string = strings[lane];
+        const auto want = by_reader(string, literal, search.run_class);
+        const bool all =
+            string.find("\\u") == std::string::npos && string.find("\\/") == std::string::npos;
+        if (got[lane] || all) {
+          ASSERT_EQ(got[lane], want) << string << " after " << literal;
+        }
+        found += got[lane].has_value();
+        with_escape += got[lane] && string.find('\\') != std::string::npos;
+      }
+    }
+    EXPECT_GT(found, 20u) << literal;
+    EXPECT_GT(with_escape, 20u) << literal;
+  }
+}
+
+TEST(JsonCodeSearch, EscapesAreReadAndDecoysAreRefused) {
+  struct Case {
+    std::string literal, string, want;
+  };
+  const std::vector<Case> cases = {
+      {"code: \\\"", R"(Hi,\r\n\r\ncode: \"042917\"\r\n20)", "042917"},
+      {"code: ", R"(\u2014 code: 042917\r\n)", "042917"},
+      {"code: ", R"(\u003cb\u003E code: 042917.)", "042917"},  // no character of the literal
+      {"code: ", R"(\u0063ode: 111111, code: 222222)", ""},
+      {"code: ", R"(code\u003A 111111, code: 222222)", ""},
+      {"code: ", R"(code: 111111\u0032)", ""},
+      {"code: ", R"(code: 1\\u0032)", "1"},  // a backslash
+      {"name: ", R"(\name: 111111)", ""},    // a line end and `ame: `
+      {"name: ", R"(\\name: 111111)", "111111"},
+      {"\\nfoo ", R"(\\nfoo 111111)", ""},
+      {"41x", R"(\u0041x1)", ""},
+      {"code: ", R"(\x code: 1)", ""},      // no escape
+      {"code: ", R"(\u00zz code: 1)", ""},  // no digits
+      {"code: ", "\x01 code: 1", ""},       // no character of JSON
+      {"t/", R"(x\/y t/111)", ""},          // another spelling of the slash
+      {"t\\/", R"(x\/y t\/111)", "111"},
+      {"t\\/", R"(x/y t\/111)", ""},
+      {"\xc3\xa9 ", "\\u00e9 1, \xc3\xa9 2", ""},
+      {"\xc3\xa9 ", "\xc3\xa9 1\\n", "1"},
+  };
+  for (const Case& one : cases) {
+    JsonSearch search(one.literal, "0123456789");
+    EXPECT_EQ(search.run({one.string}).front().value_or(""), one.want)
+        << one.string << " after " << one.literal;
+    if (one.want.empty()) continue;
+    EXPECT_EQ(by_reader(one.string, one.literal, search.run_class), one.want) << one.string;
+  }
+  // A class that holds the slash: `\/` goes on with it.
+  JsonSearch path("p ", "ab/");
+  EXPECT_EQ(path.run({R"(p a\/b)", R"(p a/b\n)"}),
+            (std::vector<std::optional<std::string>>{std::nullopt, "a/b"}));
+}
+
+TEST(JsonCodeSearch, LiteralsAreWholeCharactersOfOneSpelling) {
+  for (const std::string good :
+       {"code: ", "code: \\\"", "\\r\\n", "a/b", "a\\/b", "\\\\", "\xc3\xa9"}) {
+    EXPECT_TRUE(http::is_json_literal(good)) << good;
+  }
+  for (const std::string bad :
+       {"", "\"", "a\\", "\\u0041", "\\x", "\n", "a\\/b/", "\\\\\\", "\xff"}) {
+    EXPECT_FALSE(http::is_json_literal(bad)) << bad;
+  }
+}
+
+TEST(JsonCodeSearch, CostsWhatItsDocumentationSays) {
+  const auto ands = [](size_t bytes) {
+    return json_code_search_circuit(bytes, "verification code is ", digits()).num_ands;
+  };
+  EXPECT_EQ(ands(512) - ands(256), 256u * 95);
+  EXPECT_LE(ands(512), 512u * 95);
 }
 
 TEST(StatusGate, OpensThreeDigitsOfAProperStatusLineAlone) {

@@ -91,7 +91,7 @@ TEST(FlowPlan, ShowsWhatLeavesIsKeptOpenedAndLeft) {
 TEST(FlowPlan, AStatusOnlyAnswerCostsLittleAndABodyWhatItsBoundAllows) {
   const Flow flow = load_shipped("create-account");
   EXPECT_EQ(cost_of(flow, *flow.step("DeleteMail")).answer, Gates::kStatusOnly);
-  const uint64_t otp = 768 * 361 + 8192 * 347 + Gates::kSearched * Gates::kSearchByte;
+  const uint64_t otp = 768 * 361 + 8192 * 347 + Gates::kSearched * Gates::kJsonSearchByte;
   EXPECT_EQ(cost_of(flow, *flow.step("GetOTP")).answer, otp);
   // On a connection for others the header is read in two windows, the body in pieces.
   EXPECT_EQ(answer_cost(*flow.step("GetOTP"), true), otp + 768 * 41 + 16 * 5120);
