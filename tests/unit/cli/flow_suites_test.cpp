@@ -1,0 +1,89 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "room/flow_cost.h"
+#include "support/sandbox_flows.h"
+
+// Hosts of one provider under different suites in one flow (tls-complete.md 1.1), and what `plan`
+// says that their steps take against what a run garbles.
+
+namespace flexroom {
+namespace {
+
+using support::RoomRig;
+using ::testing::HasSubstr;
+
+const std::string kTwoHosts = R"(
+[flow]
+name = "two-hosts"
+provider = "sandbox"
+prefix = "two"
+hosts = ["signup.flexroom.example", "console.flexroom.example", "signin.flexroom.example"]
+
+[[step]]
+name = "Start"
+request = """
+GET /start HTTP/1.1
+Host: signup.flexroom.example
+"""
+header_max = 768
+keep."run/session" = { at = "cookie session", class = "cookie", length = [16, 128], entropy = 128 }
+
+[[step]]
+name = "Console"
+request = """
+GET /console HTTP/1.1
+Host: console.flexroom.example
+"""
+status = [302]
+
+[[step]]
+name = "PageKey"
+sealed = false
+request = """
+GET /key HTTP/1.1
+Host: signin.flexroom.example
+"""
+open."exponent" = { at = "json /e", class = "base64url", max = 4 }
+)";
+
+class FlowSuitesTest : public ::testing::Test, protected support::SandboxFlows {};
+
+TEST_F(FlowSuitesTest, EachHostIsOfferedItsOwnAndTakesWhatThePlanSays) {
+  set_up(2);
+  write_all("flow.toml", kTwoHosts);
+  write_all("room.toml", RoomRig::read(rig_->dir(0) / "room.toml") +
+                             "[provider.sandbox.host.\"signup.flexroom.example\"]\n"
+                             "suite = \"chacha20\"\n");
+  const std::vector<Ended> ended = run_own("flow.toml", {});
+  all_ok(ended);
+
+  const RoomConfig room = RoomConfig::load(rig_->dir(0) / "room.toml");
+  flow::RoomView view;
+  view.providers = room.providers;
+  const flow::Flow flow = flow::load_flow(rig_->dir(0) / "flow.toml", view);
+  const auto planned = [&](const std::string& step) {
+    return room::step_costs(room, flow, *flow.step(step), {}).front();
+  };
+  for (const Ended& e : ended) {
+    EXPECT_EQ(e.last()["opened"]["exponent"], "AQAB");
+    EXPECT_THAT(e.out, HasSubstr("suite    signup.flexroom.example: chacha20 is offered"));
+    EXPECT_THAT(e.out, HasSubstr("suite    console.flexroom.example: aes128 is offered"));
+    std::map<std::string, uint64_t> garbled;
+    for (const auto& phase : e.events("timeline").back()["phases"]) {
+      garbled[phase["phase"]] = phase["ands"].get<uint64_t>();
+    }
+    // The tag's circuit, 643 gates, is garbled with its masks; constant counters fold a little.
+    const flow::StepCost start = planned("Start");
+    EXPECT_EQ(start.suite, "chacha20");
+    EXPECT_LE(garbled["Start: ok"], start.total());
+    EXPECT_GE(garbled["Start: ok"] + 643 + 20, start.total());
+    for (const std::string step : {"Console", "PageKey"}) {
+      EXPECT_EQ(planned(step).suite, "aes128");
+      EXPECT_EQ(garbled[step + ": ok"], planned(step).total()) << step;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace flexroom
