@@ -70,7 +70,8 @@ TEST_F(FlowSuitesTest, EachHostIsOfferedItsOwnAndTakesWhatThePlanSays) {
     EXPECT_THAT(e.out, HasSubstr("suite    signup.flexroom.example: chacha20 is offered"));
     EXPECT_THAT(e.out, HasSubstr("suite    console.flexroom.example: aes128 is offered"));
     std::map<std::string, uint64_t> garbled;
-    for (const auto& phase : e.events("timeline").back()["phases"]) {
+    const nlohmann::json timeline = e.events("timeline").back();
+    for (const auto& phase : timeline["phases"]) {
       garbled[phase["phase"]] = phase["ands"].get<uint64_t>();
     }
     // The tag's circuit, 643 gates, is garbled with its masks; constant counters fold a little.
