@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <ctime>
 #include <set>
 
@@ -20,23 +19,21 @@
 namespace flexroom::room {
 namespace {
 
-/// To the plan's costs: the first of a step's as room.toml offers it to its host, and each suite's
-/// as if all hosts were offered it.
+/// To the plan's costs, whose suites are there: the first of a step's as room.toml offers it to its
+/// host, and each suite's as if all hosts were offered it.
 void add_costs(const std::vector<flow::StepCost>& costs, size_t num_peers, RunScriptPlan& plan) {
-  const auto add = [&](const std::string& suite, const flow::StepCost& cost) {
-    const auto at = std::find_if(plan.suites.begin(), plan.suites.end(),
-                                 [&](const SuiteCost& one) { return one.suite == suite; });
-    SuiteCost& sum = at == plan.suites.end() ? plan.suites.emplace_back() : *at;
-    sum.suite = suite;
-    sum.ands += cost.total();
-    sum.bytes_each_way += cost.bytes * static_cast<double>(num_peers);
-  };
   if (costs.empty()) return;
   plan.handshake_ands += costs.front().handshake;
   plan.request_ands += costs.front().request + costs.front().answer;
-  add(plan.suite, costs.front());
-  for (const flow::StepCost& cost : costs) {
-    if (cost.suite != plan.suite) add(cost.suite, cost);
+  const auto add = [&](SuiteCost& sum, const flow::StepCost& cost) {
+    sum.ands += cost.total();
+    sum.bytes_each_way += cost.bytes * static_cast<double>(num_peers);
+  };
+  add(plan.suites.front(), costs.front());
+  for (size_t k = 1; k < plan.suites.size(); ++k) {
+    for (const flow::StepCost& cost : costs) {
+      if (cost.suite == plan.suites[k].suite) add(plan.suites[k], cost);
+    }
   }
 }
 
@@ -88,11 +85,15 @@ RunScriptPlan plan_classic(Room& opened, const RunScriptRequest& request) {
   plan.suite = suites_of(room.provider(file.provider), steps);
   plan.secret = job.job.secret;
   plan.calls = static_cast<unsigned>(steps.size());
+  plan.suites.push_back({plan.suite, 0, 0});
+  for (const tls::CipherSuite& suite : tls::cipher_suites()) {
+    if (suite.setting != plan.suite) plan.suites.push_back({std::string(suite.setting), 0, 0});
+  }
   for (const flow::Step& step : steps) {
     plan.request_bytes += step.request.size();
     add_costs(step_costs(room, file, step, arguments, &job.boot), room.members.size() - 1, plan);
   }
-  if (!plan.suites.empty()) plan.bytes_each_way = plan.suites.front().bytes_each_way;
+  plan.bytes_each_way = plan.suites.front().bytes_each_way;
   return plan;
 }
 

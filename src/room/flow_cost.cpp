@@ -54,6 +54,14 @@ flow::Filling filling_of(const Flow& flow, const Step& step,
   return out;
 }
 
+/// Some gates fold with the seals of a job's links, which are new in every run: rounded up, so that
+/// the same job has the same plan.
+uint64_t rounding_of_script(const OpenCall& call, const CallLayout& content) {
+  constexpr uint64_t kStep = 25'000;
+  if (call.base64.empty() || !content.slots) return 0;
+  return kStep - content.slots->program->num_ands() % kStep;
+}
+
 /// Whoever is no member is refused by require_bound(); no gate depends on who it is.
 PartyId id_of_member(const RoomConfig& room, const std::string& name) {
   const auto at = std::find_if(room.members.begin(), room.members.end(),
@@ -87,6 +95,7 @@ Counted lay_out_counted(const RoomConfig& room, const Flow& flow, const Step& st
   out.content = lay_out_content(out.call, out.shape, id_of);
   out.content.plan.bytes += unknown_bytes(flow, step, filling, arguments, kUnknownBytes);
   out.other_ands = jwe_ands(flow, step, n) + decode_ands(step);
+  out.other_ands += rounding_of_script(out.call, out.content);
   if (!step.sealed) return out;
   out.answer = sealed_plan(step, placeholder_terms(out.call, id_of));
   out.answer->keep_alive = !next.empty();

@@ -390,10 +390,13 @@ TEST_F(ClassicRunTest, ItsPlanIsWhatIsApprovedAndCostsNothing) {
   const json mixed = plan(true).last();
   EXPECT_EQ(mixed["suite"], "aes128 and chacha20");
   EXPECT_EQ(suites(mixed), (std::vector<std::string>{"aes128 and chacha20", "aes128", "chacha20"}));
-  EXPECT_EQ(mixed["suites"][1], last["suites"][0]);
-  EXPECT_EQ(mixed["suites"][2], last["suites"][1]);
+  for (const size_t k : {0, 1}) {  // gates that fold with the links' seals are rounded up
+    const auto same = mixed["suites"][k + 1]["ands"].get<int64_t>();
+    EXPECT_THAT(same - last["suites"][k]["ands"].get<int64_t>(),
+                ::testing::AnyOf(0, 25'000, -25'000));
+  }
   EXPECT_EQ(mixed["suites"][0]["ands"], mixed["ands"]);
-  EXPECT_NE(mixed["ands"], last["ands"]);
+  EXPECT_LT(mixed["ands"], last["ands"].get<int64_t>() - 50'000);
 }
 
 // What the calls would do otherwise than the job says is refused before anybody is joined.
