@@ -95,17 +95,18 @@ bool is_at_or_below(std::string_view host, const std::string& listed) {
 /// An entry of a host says something of names that its provider serves: the host, or one below it.
 void check_host_entries(const std::vector<Provider>& providers,
                         const std::vector<HostEntry>& entries) {
-  for (const auto& [name, host, place] : entries) {
-    const auto one = std::find_if(providers.begin(), providers.end(),
-                                  [&](const Provider& p) { return p.name == name; });
+  for (const HostEntry& entry : entries) {
+    const auto one =
+        std::find_if(providers.begin(), providers.end(),
+                     [&](const Provider& provider) { return provider.name == entry.provider; });
     const bool below = std::any_of(one->hosts.begin(), one->hosts.end(), [&](const auto& listed) {
-      return listed.ends_with("." + host);
+      return listed.ends_with("." + entry.host);
     });
-    if (below || serves(providers, *one, host)) continue;
+    if (below || serves(providers, *one, entry.host)) continue;
     throw InputError(
-        place,
-        fmt::format("[provider.{}.host.\"{}\"] is of a host that '{}' does not serve{}", name, host,
-                    name, did_you_mean(host, one->hosts)),
+        entry.place,
+        fmt::format("[provider.{}.host.\"{}\"] is of a host that '{}' does not serve{}", one->name,
+                    entry.host, one->name, did_you_mean(entry.host, one->hosts)),
         "write it into the entry of the provider that serves the host");
   }
 }
