@@ -1,6 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <openssl/ssl.h>
+
+#include "cloud/certificates.h"
+#include "cloud/server.h"
+#include "room/doctor_service.h"
 #include "room/flow_cost.h"
 #include "support/sandbox_flows.h"
 
@@ -84,6 +89,49 @@ TEST_F(FlowSuitesTest, EachHostIsOfferedItsOwnAndTakesWhatThePlanSays) {
       EXPECT_EQ(garbled[step + ": ok"], planned(step).total()) << step;
     }
   }
+}
+
+// The look before a call and the doctor's, and the call itself.
+TEST(HostSuites, AServiceThatTakesOneSuiteAloneIsOfferedIt) {
+  RoomRig rig(2);
+  cloud::Certificates certificates(rig.root(), "ec");
+  const auto tls = certificates.server_context("X25519", [](const std::string&) { return true; });
+  ASSERT_EQ(SSL_CTX_set_ciphersuites(tls.get(), "TLS_CHACHA20_POLY1305_SHA256"), 1);
+  cloud::ServerOptions options;
+  options.tls = tls.get();
+  cloud::Server server(options, [](const cloud::Request&, int) {
+    cloud::Response out;
+    out.body = "hello";
+    return out;
+  });
+  const std::string entry =
+      "[provider.own]\nhosts = [\"*.own.example\"]\nca_file = \"" +
+      certificates.ca_file().string() +
+      "\"\nconnect_to = [\"*:443=127.0.0.1:" + std::to_string(server.listen("127.0.0.1", 0)) +
+      "\"]\n";
+  const auto get = [&] {
+    return rig.run([](PartyId, cli::Output& out, cli::Common& common) {
+      return cli::get_url(out, common, "https://a.own.example/", "");
+    });
+  };
+  const auto examined = [&] {
+    const RoomConfig room = RoomConfig::load(rig.dir(1) / "room.toml");
+    return room::examine_service(room, 1, room.provider("own"), {"a.own.example", 443});
+  };
+  rig.write_room(entry);
+  for (const auto& e : rig.init()) ASSERT_EQ(e.code, cli::kOk) << e.out;
+  for (const auto& e : get()) EXPECT_NE(e.code, cli::kOk) << e.out;
+  EXPECT_EQ(examined().state, Check::State::kProblem);
+  EXPECT_THAT(examined().remedy,
+              HasSubstr("set `suite` (now aes128) of [provider.own.host.\"a.own"));
+
+  rig.write_room(entry + "[provider.own.host.\"a.own.example\"]\nsuite = \"chacha20\"\n");
+  for (const auto& e : get()) {
+    EXPECT_EQ(e.code, cli::kOk) << e.out;
+    EXPECT_EQ(e.last()["body"], "hello");
+  }
+  EXPECT_EQ(examined().state, Check::State::kOk) << examined().detail;
+  server.stop();
 }
 
 }  // namespace
