@@ -84,6 +84,14 @@ struct RunStarted {
   std::string not_written;
 };
 
+/// What a plan takes under one cipher suite, all of it, at most: AND gates, and what this member's
+/// preprocessing sends, with what tags take.
+struct SuiteCost {
+  std::string suite;
+  uint64_t ands = 0;
+  double bytes_each_way = 0;
+};
+
 struct RunScriptPlan {
   /// What would be approved, as far as this member knows it; of the rest, sentences.
   Summary summary;
@@ -93,6 +101,8 @@ struct RunScriptPlan {
   uint64_t request_bytes = 0;
   uint64_t payload_ands = 0, signing_key_ands = 0, handshake_ands = 0, request_ands = 0;
   double bytes_each_way = 0;  // preprocessing, of this member
+  /// Under each suite: the one that is offered, of --classic as room.toml says host by host, first.
+  std::vector<SuiteCost> suites;
   uint64_t ands() const { return payload_ands + signing_key_ands + handshake_ands + request_ands; }
 };
 
@@ -109,6 +119,7 @@ struct CallPlan {
   bool opens_body_hash = false;  // hidden by a nonce
   uint64_t request_bytes = 0;
   uint64_t slot_ands = 0, signing_key_ands = 0, handshake_ands = 0, request_ands = 0;
+  std::vector<SuiteCost> suites;  // under each: the one that is offered first
   uint64_t ands() const { return slot_ands + signing_key_ands + handshake_ands + request_ands; }
 };
 

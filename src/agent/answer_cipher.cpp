@@ -10,6 +10,7 @@
 #include "mpc/program_cache.h"
 #include "prep/field_ops.h"
 #include "prep/ghash.h"
+#include "prep/powers.h"
 #include "tls/record_layer.h"
 
 namespace flexroom::agent {
@@ -17,14 +18,21 @@ namespace {
 
 constexpr size_t kHashRun = 256;  // blocks of GHASH without a product: 4 KB (§4.4)
 
+// Of each record its header and lengths are two blocks, and the last one may not be full.
+size_t hash_products(const AnswerBounds& bounds) {
+  return (bounds.record_bytes / 16 + 3 * bounds.records) / kHashRun;
+}
+
+size_t longest_record(const AnswerBounds& bounds) {
+  return std::min(bounds.record_bytes, tls::kMaxInner);
+}
+
 class GcmAnswerTags final : public AnswerTags {
  public:
-  // Of each record its header and lengths are two blocks, and the last one may not be full.
   GcmAnswerTags(const Context& context, const AnswerBounds& bounds)
       : party_(context.party),
         delta_(context.source.delta()),
-        hash_(context.source, kHashRun,
-              (bounds.record_bytes / 16 + 3 * bounds.records) / kHashRun) {}
+        hash_(context.source, kHashRun, hash_products(bounds)) {}
 
   void bind(const mpc::Program& program, std::vector<prep::AuthBits>& zero) override {
     zero[program.input_group("r_s")] = hash_.random_bits();
@@ -67,7 +75,7 @@ class GcmAnswerTags final : public AnswerTags {
 class ChaChaAnswerTags final : public AnswerTags {
  public:
   ChaChaAnswerTags(const Context& context, const AnswerBounds& bounds, size_t records)
-      : most_(std::min(bounds.record_bytes, tls::kMaxInner)) {
+      : most_(longest_record(bounds)) {
     std::vector<Poly1305Tag::Shape> shapes;
     for (size_t k = 0; k < records; ++k) {
       shapes.push_back({tls::kHeaderSize, most_, "answer " + std::to_string(k)});
@@ -127,7 +135,10 @@ const AnswerCipher& gcm_answer_cipher() {
         return std::make_unique<GcmAnswerTags>(context, bounds);
       },
       [](size_t) { return uint64_t{0}; },
-      [](size_t) { return uint64_t{0}; }};
+      [](size_t) { return uint64_t{0}; },
+      [](const AnswerBounds& bounds, size_t) {
+        return prep::power_bytes_to_each_peer(kHashRun + hash_products(bounds));
+      }};
   return kCipher;
 }
 
@@ -150,7 +161,11 @@ const AnswerCipher& chacha_answer_cipher() {
         return std::make_unique<ChaChaAnswerTags>(context, bounds, records);
       },
       Poly1305Tag::num_ands,
-      Poly1305Tag::num_triples};
+      Poly1305Tag::num_triples,
+      [](const AnswerBounds& bounds, size_t records) {
+        return static_cast<double>(records) *
+               Poly1305Tag::bytes_to_each_peer(tls::kHeaderSize, longest_record(bounds));
+      }};
   return kCipher;
 }
 

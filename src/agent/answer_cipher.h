@@ -57,6 +57,8 @@ struct AnswerCipher {
   /// ANDs, and triples, of the tag of a record beside those of GC-C.
   uint64_t (*tag_ands)(size_t num_members);
   uint64_t (*tag_triples)(size_t num_members);
+  /// Bytes to each other member that make_tags() takes, about: for plans.
+  double (*tag_bytes)(const AnswerBounds& bounds, size_t records);
 };
 
 /// TLS_AES_128_GCM_SHA256: GHASH (§4.4), beyond 4 KB with one product of `bounds` a run.

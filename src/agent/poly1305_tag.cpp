@@ -56,6 +56,11 @@ uint64_t Poly1305Tag::num_triples(size_t num_parties) {
   return tag_program(num_parties)->num_triples;
 }
 
+double Poly1305Tag::bytes_to_each_peer(size_t aad_bytes, size_t ciphertext_bytes) {
+  const size_t blocks = arith::poly1305_aead_block_count(aad_bytes, ciphertext_bytes);
+  return arith::poly1305_bytes_to_each_peer(arith::Poly1305Plan::of(blocks));
+}
+
 void Poly1305Tag::bind(const mpc::Program& program, uint64_t seq,
                        std::vector<prep::AuthBits>& zero) {
   for (size_t i = 0; i < masks_.rho.size(); ++i) {

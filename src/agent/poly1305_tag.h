@@ -48,6 +48,8 @@ class Poly1305Tag {
 
   static uint64_t num_ands(size_t num_parties);
   static uint64_t num_triples(size_t num_parties);
+  /// What the masks of one send, about: for plans.
+  static double bytes_to_each_peer(size_t aad_bytes, size_t ciphertext_bytes);
 
  private:
   Poly1305Tag(const Context& context, Shape shape, arith::Poly1305Masks masks);

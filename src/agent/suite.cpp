@@ -4,8 +4,27 @@
 
 #include "agent/poly1305_tag.h"
 #include "base/error.h"
+#include "prep/powers.h"
+#include "tls/record_layer.h"
 
 namespace flexroom::agent {
+
+namespace {
+
+// A power for each block of the longest record, its header and its lengths; made with the first.
+double gcm_tag_bytes(const RequestPlan& plan, bool is_first) {
+  return is_first ? prep::power_bytes_to_each_peer(plan.keystream_blocks() + 2) : 0;
+}
+
+double chacha_tag_bytes(const RequestPlan& plan, bool) {
+  double out = 0;
+  for (size_t k = 0; k < plan.records(); ++k) {
+    out += Poly1305Tag::bytes_to_each_peer(tls::kHeaderSize, plan.inner_bytes(k));
+  }
+  return out;
+}
+
+}  // namespace
 
 const Suite& suite_of(const tls::CipherSuite& suite) {
   static const std::array<Suite, 2> kSuites = {{
@@ -15,10 +34,10 @@ const Suite& suite_of(const tls::CipherSuite& suite) {
        [](const RequestPlan& plan, uint64_t sequence, size_t) {
          return later_request_program(plan, sequence);
        },
-       [](size_t) { return uint64_t{0}; }, gcm_answer_cipher},
+       [](size_t) { return uint64_t{0}; }, gcm_tag_bytes, gcm_answer_cipher},
       {tls::chacha20_poly1305_sha256(), handshake_program, chacha_request_program,
        make_chacha_write_direction, chacha_later_request_program, Poly1305Tag::num_ands,
-       chacha_answer_cipher},
+       chacha_tag_bytes, chacha_answer_cipher},
   }};
   for (const Suite& known : kSuites) {
     if (known.tls.code == suite.code) return known;

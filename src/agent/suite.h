@@ -24,6 +24,9 @@ struct Suite {
                                                                size_t num_members);
   /// ANDs of the tag of a record beside those of the request circuit.
   uint64_t (*tag_ands)(size_t num_members);
+  /// Bytes to each other member that what the tags of a request take costs, about, of the first one
+  /// of its connection or a later one: for plans.
+  double (*tag_bytes)(const RequestPlan& plan, bool is_first);
   /// Of sealed answers.
   const AnswerCipher& (*answer)();
 };

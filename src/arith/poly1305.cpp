@@ -60,6 +60,14 @@ Poly1305Plan Poly1305Plan::of(size_t blocks) {
   return best;
 }
 
+double poly1305_bytes_to_each_peer(const Poly1305Plan& plan) {
+  constexpr size_t kElement = size_t{F::kBits} * F::kBytes;  // one authenticated element (1.4)
+  constexpr size_t kMask = PrivateEdaBits<F>::kElementsPerMask;
+  const size_t elements =
+      plan.triples() * (TripleBatch<F>::kTau + TripleBatch<F>::kElementsPerTriple) + 2 * kMask + 1;
+  return static_cast<double>(kElement * elements);
+}
+
 math::U256 poly1305_block(ByteView bytes) {
   FLEXROOM_ASSERT(!bytes.empty() && bytes.size() <= kBlockBytes);
   math::U256 v{};

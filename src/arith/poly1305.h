@@ -30,6 +30,10 @@ struct Poly1305Plan {
   }
 };
 
+/// What a tag's masks send to each other member, in bytes, but for the COTs of their bits: triples
+/// of 1.6 and the elements that are authenticated. For plans.
+double poly1305_bytes_to_each_peer(const Poly1305Plan& plan);
+
 class Poly1305Secrets;  // powers, triples and masks over F_p; poly1305_batch.h
 
 /// Everything one Poly1305 tag needs from F_p, p = 2^130 - 5, made beforehand. Single use: one

@@ -13,15 +13,16 @@ tls::ChainPolicy chain_policy(const Provider& provider, const std::string& host)
   return policy;
 }
 
-ConnectionShape connection_shape(const Provider& provider, size_t num_members) {
-  return {provider.tls.suite, provider.groups, num_members};
+ConnectionShape connection_shape(const Provider& provider, std::string_view host,
+                                 size_t num_members) {
+  return {&provider.suite_for(host), provider.groups, num_members};
 }
 
 agent::ConnectionConfig provider_connection(const Provider& provider, const std::string& host) {
   agent::ConnectionConfig config;
   config.host = host;
   config.groups = provider.groups;
-  config.suite = provider.tls.suite;
+  config.suite = &provider.suite_for(host);
   config.receive = provider.tls.receive;
   config.max_answer = provider.tls.max_answer;
   config.await_close = provider.tls.await_close;

@@ -14,8 +14,9 @@ namespace flexroom {
 /// used.
 tls::ChainPolicy chain_policy(const Provider& provider, const std::string& host);
 
-/// What circuits depend on of the provider's entry.
-ConnectionShape connection_shape(const Provider& provider, size_t num_members);
+/// What circuits of a connection to `host` depend on of the provider's entry.
+ConnectionShape connection_shape(const Provider& provider, std::string_view host,
+                                 size_t num_members);
 
 /// A connection to `host` with the settings of the provider's entry; courier and policy are the
 /// caller's.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/circuit_counts.h"
 #include "agent/jwe_attempt.h"
 #include "agent/phases.h"
 #include "agent/secret_signature.h"
@@ -48,19 +49,19 @@ uint64_t signature_ands(const OpenCall& call, const CallLayout& layout) {
 
 }  // namespace
 
-std::shared_ptr<const CallLayout> lay_out_call(
-    const OpenCall& call, const ConnectionShape& shape,
-    const std::function<PartyId(const std::string&)>& member_id, const ReadyJwes& jwes) {
-  const auto out = std::make_shared<CallLayout>();
-  out->plan.bytes = call.bytes;
-  out->plan.signature_offset = call.signature_offset;
-  out->plan.sealed_answer = shape.sealed;
-  out->plan.keep_write_keys = shape.goes_on;
+CallLayout lay_out_content(const OpenCall& call, const ConnectionShape& shape,
+                           const std::function<PartyId(const std::string&)>& member_id,
+                           const ReadyJwes& jwes) {
+  CallLayout out;
+  out.plan.bytes = call.bytes;
+  out.plan.signature_offset = call.signature_offset;
+  out.plan.sealed_answer = shape.sealed;
+  out.plan.keep_write_keys = shape.goes_on;
   std::vector<agent::PlacedSlot> slots;
   for (const CallSlot& slot : call.slots) {
     if (const auto jwe = jwes.find(slot.slot.name); jwe != jwes.end()) {
       FLEXROOM_ASSERT(jwe->second->public_text.size() == slot.end - slot.offset);
-      out->jwe_bits[slot.slot.name] = moved(jwe->second->secret_bits, slot.offset);
+      out.jwe_bits[slot.slot.name] = moved(jwe->second->secret_bits, slot.offset);
       continue;
     }
     agent::PlacedSlot placed{slot.slot, slot.offset, 0, slot.in_base64, slot.next_code};
@@ -70,16 +71,23 @@ std::shared_ptr<const CallLayout> lay_out_call(
   std::vector<agent::PlacedBase64> base64;
   for (const CallBase64& placed : call.base64) base64.push_back({placed.text, placed.offset});
   if (!slots.empty()) {
-    out->slots =
+    out.slots =
         agent::build_slot_circuit(call.text(), std::move(slots), call.hidden_body_at, base64);
   }
-  out->plan.secret_bits = content_bits(*out);
-  FLEXROOM_ASSERT(!call.hidden_body_at || out->jwe_bits.empty());
+  out.plan.secret_bits = content_bits(out);
+  FLEXROOM_ASSERT(!call.hidden_body_at || out.jwe_bits.empty());
   if (call.signs_secrets) {
-    out->plan.signature_offset.reset();
-    out->signature_bits = moved(agent::secret_bits_of_signature(), *call.signature_offset);
-    out->plan.secret_bits = merged_places({out->plan.secret_bits, out->signature_bits});
+    out.plan.signature_offset.reset();
+    out.signature_bits = moved(agent::secret_bits_of_signature(), *call.signature_offset);
+    out.plan.secret_bits = merged_places({out.plan.secret_bits, out.signature_bits});
   }
+  return out;
+}
+
+std::shared_ptr<const CallLayout> lay_out_call(
+    const OpenCall& call, const ConnectionShape& shape,
+    const std::function<PartyId(const std::string&)>& member_id, const ReadyJwes& jwes) {
+  const auto out = std::make_shared<CallLayout>(lay_out_content(call, shape, member_id, jwes));
   const agent::Suite& suite = agent::suite_of(*shape.suite);
   out->request = shape.sequence == 0
                      ? suite.request_program(out->plan, shape.num_members)
@@ -87,18 +95,51 @@ std::shared_ptr<const CallLayout> lay_out_call(
   return out;
 }
 
-CallCost call_cost(const OpenCall& call, const CallLayout& layout, const ConnectionShape& shape) {
-  const agent::Suite& suite = agent::suite_of(*shape.suite);
+namespace {
+
+/// All but the request, which no suite changes.
+CallCost content_cost(const OpenCall& call, const CallLayout& layout) {
   CallCost out;
   if (layout.slots) out.slot_ands = layout.slots->program->num_ands();
   if (call.signs_secrets) out.slot_ands += signature_ands(call, layout);
-  if (shape.sequence == 0) {
-    out.handshake_ands = suite.handshake_program(shape.groups, shape.num_members)->num_ands();
-  }
-  out.request_ands =
-      layout.request->num_ands() + layout.plan.records() * suite.tag_ands(shape.num_members);
   if (call.signing) {
     out.signing_key_ands = agent::signing_key_programs().num_ands();
+  }
+  return out;
+}
+
+uint64_t handshake_ands(const ConnectionShape& shape) {
+  if (shape.sequence != 0) return 0;
+  const agent::Suite& suite = agent::suite_of(*shape.suite);
+  return suite.handshake_program(shape.groups, shape.num_members)->num_ands();
+}
+
+}  // namespace
+
+CallCost call_cost(const OpenCall& call, const CallLayout& layout, const ConnectionShape& shape) {
+  CallCost out = content_cost(call, layout);
+  out.handshake_ands = handshake_ands(shape);
+  out.request_ands =
+      layout.request->num_ands() +
+      layout.plan.records() * agent::suite_of(*shape.suite).tag_ands(shape.num_members);
+  return out;
+}
+
+std::vector<CostUnderSuite> call_costs(const OpenCall& call, const CallLayout& layout,
+                                       const ConnectionShape& shape) {
+  const CallCost content = content_cost(call, layout);
+  std::vector<CostUnderSuite> out;
+  for (const tls::CipherSuite& suite : tls::cipher_suites()) {
+    ConnectionShape under = shape;
+    under.suite = &suite;
+    const agent::CircuitCount count =
+        agent::count_request(suite, layout.plan, shape.num_members, shape.sequence == 0);
+    CostUnderSuite one{&suite, content, count.tag_bytes};
+    one.cost.handshake_ands = handshake_ands(under);
+    one.cost.request_ands = count.ands;
+    const bool offered = suite.code == shape.suite->code;
+    if (offered && layout.request != nullptr) one.cost = call_cost(call, layout, shape);
+    out.insert(offered ? out.begin() : out.end(), one);
   }
   return out;
 }

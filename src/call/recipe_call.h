@@ -42,6 +42,11 @@ std::shared_ptr<const CallLayout> lay_out_call(
     const OpenCall& call, const ConnectionShape& shape,
     const std::function<PartyId(const std::string&)>& member_id, const ReadyJwes& jwes = {});
 
+/// The same but for `request`, which alone depends on the suite.
+CallLayout lay_out_content(const OpenCall& call, const ConnectionShape& shape,
+                           const std::function<PartyId(const std::string&)>& member_id,
+                           const ReadyJwes& jwes = {});
+
 struct CallCost {
   uint64_t slot_ands = 0;         // of all that is computed before the connection
   uint64_t handshake_ands = 0;    // 0 on a connection that is there
@@ -50,6 +55,18 @@ struct CallCost {
   uint64_t total() const { return slot_ands + handshake_ands + request_ands + signing_key_ands; }
 };
 CallCost call_cost(const OpenCall& call, const CallLayout& layout, const ConnectionShape& shape);
+
+/// What a call takes under one suite, and what its tags send beside the gates, to each other
+/// member.
+struct CostUnderSuite {
+  const tls::CipherSuite* suite = nullptr;
+  CallCost cost;
+  double tag_bytes = 0;
+};
+/// Under each suite there is, that of `shape` first. What `layout` has no request for is counted
+/// (agent/circuit_counts.h), not built.
+std::vector<CostUnderSuite> call_costs(const OpenCall& call, const CallLayout& layout,
+                                       const ConnectionShape& shape);
 
 /// The signing key of a call and the day (YYYYMMDD) that it is for.
 struct DatedKey {

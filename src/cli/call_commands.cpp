@@ -65,6 +65,7 @@ int plan_recipe(Output& out, const Common& common, const std::filesystem::path& 
   out.line(fmt::format("ANDs         {}: slots {}, signing key {}, handshake {}, request {}",
                        plan.ands(), plan.slot_ands, plan.signing_key_ands, plan.handshake_ands,
                        plan.request_ands));
+  show_suites(out, plan.suites);
   nlohmann::json slots = nlohmann::json::object();
   for (const CallPlan::Slot& slot : plan.slots) slots[slot.name] = slot.description;
   nlohmann::json result = plan_fields(plan.summary, {});
@@ -76,6 +77,7 @@ int plan_recipe(Output& out, const Common& common, const std::filesystem::path& 
                  {"request_ands", plan.request_ands},
                  {"request_bytes", plan.request_bytes},
                  {"suite", plan.suite},
+                 {"suites", suite_fields(plan.suites)},
                  {"slots", slots}});
   out.result(std::move(result));
   return kOk;

@@ -16,6 +16,7 @@
 #include "flow/plan.h"
 #include "flow/run_store.h"
 #include "http/text.h"
+#include "room/flow_cost.h"
 #include "room/flow_task.h"
 #include "room/shipped_flows.h"
 
@@ -25,17 +26,20 @@ namespace flexroom::cli {
 namespace {
 
 /// The room of member.toml, where there is one; a file can be written before.
-flow::RoomView room_of(Output& out, const Common& common) {
-  flow::RoomView room;
+std::optional<RoomConfig> room_of(Output& out, const Common& common) {
   std::error_code ignored;
-  if (!std::filesystem::exists(common.member_file, ignored)) {
-    out.note(fmt::format("no {} here: the entry of the provider is not looked at",
-                         common.member_file.string()));
-    return room;
+  if (std::filesystem::exists(common.member_file, ignored)) {
+    return RoomConfig::load(MemberConfig::load(common.member_file).room_file);
   }
-  const MemberConfig member = MemberConfig::load(common.member_file);
-  room.providers = RoomConfig::load(member.room_file).providers;
-  return room;
+  out.note(fmt::format("no {} here: the entry of the provider is not looked at",
+                       common.member_file.string()));
+  return std::nullopt;
+}
+
+flow::RoomView view_of(const std::optional<RoomConfig>& room) {
+  flow::RoomView out;
+  if (room) out.providers = room->providers;
+  return out;
 }
 
 void print_lines(Output& out, const std::string& text) {
@@ -54,7 +58,7 @@ int recipe_check(Output& out, const Common& common, const std::filesystem::path&
     out.result({{"ok", true}, {"kind", "recipe"}, {"name", recipe.name}});
     return kOk;
   }
-  const flow::Flow flow = flow::load_flow(file, room_of(out, common));
+  const flow::Flow flow = flow::load_flow(file, view_of(room_of(out, common)));
   size_t steps = 0;
   flow.each_step([&](const flow::Step&) { ++steps; });
   out.line(fmt::format("{}: a flow of {} steps, nothing is wrong", display(flow.name), steps));
@@ -85,8 +89,12 @@ int recipe_schema(Output& out) {
 
 int plan_flow(Output& out, const Common& common, const std::filesystem::path& file,
               const std::map<std::string, std::string>& arguments) {
-  const flow::Flow flow = flow::load_flow(file, room_of(out, common));
-  const std::string text = flow::plan_text(flow, flow::check_arguments(flow, arguments));
+  const std::optional<RoomConfig> own = room_of(out, common);
+  const flow::Flow flow = flow::load_flow(file, view_of(own));
+  const std::map<std::string, std::string> given = flow::check_arguments(flow, arguments);
+  const RoomConfig counted = own ? *own : room::nobodys_room(flow);
+  const std::string text =
+      flow::plan_text(flow, given, {}, {}, room::costs_of(counted, flow, given));
   print_lines(out, text);
   out.result({{"ok", true}, {"flow", flow.name}, {"plan", text}});
   return kOk;

@@ -101,6 +101,7 @@ int plan_job(Output& out, const Common& common, const RunScriptRequest& request)
   const RunScriptPlan plan = plan_run_script(*room, request);
   show_plan(out, common, plan.summary, plan.not_known_yet);
   show_costs(out, plan, request.classic);
+  show_suites(out, plan.suites);
   out.line(
       fmt::format("traffic      about {:.0f} MB each way before the call, 0.3 MB during it "
                   "(others' links taken as long as yours)",
@@ -115,6 +116,7 @@ int plan_job(Output& out, const Common& common, const RunScriptRequest& request)
                  {"request_ands", plan.request_ands},
                  {"request_bytes", plan.request_bytes},
                  {"suite", plan.suite},
+                 {"suites", suite_fields(plan.suites)},
                  {"preprocessing_bytes_each_way", plan.bytes_each_way}});
   out.result(std::move(result));
   return kOk;

@@ -73,6 +73,29 @@ void show_plan(Output& out, const Common& common, const Summary& summary,
   if (!since.empty()) out.line(since);
 }
 
+void show_suites(Output& out, const std::vector<SuiteCost>& suites) {
+  if (suites.empty()) return;
+  std::string text = "suites      ";
+  for (const SuiteCost& one : suites) {
+    const bool offered = &one == &suites.front();
+    const bool cheaper = one.bytes_each_way < suites.front().bytes_each_way;
+    text += fmt::format("{} {}: {} ANDs, {:.1f} MB each way", offered ? "" : ";", one.suite,
+                        one.ands, one.bytes_each_way / 1e6);
+    text += offered ? " (offered)" : cheaper ? " (cheaper)" : " (no cheaper)";
+  }
+  out.line(text);
+}
+
+nlohmann::json suite_fields(const std::vector<SuiteCost>& suites) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const SuiteCost& one : suites) {
+    out.push_back({{"suite", one.suite},
+                   {"ands", one.ands},
+                   {"preprocessing_bytes_each_way", one.bytes_each_way}});
+  }
+  return out;
+}
+
 nlohmann::json plan_fields(const Summary& summary, const std::vector<std::string>& unknown) {
   nlohmann::json out = {{"kind", summary.command},
                         {"title", summary.title},

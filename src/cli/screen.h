@@ -50,6 +50,12 @@ void show_plan(Output& out, const Common& common, const Summary& summary,
 /// The same for machines.
 nlohmann::json plan_fields(const Summary& summary, const std::vector<std::string>& unknown);
 
+/// What it takes under each suite, which is offered and which would be cheaper, by what is sent:
+/// gates alone leave out what tags take.
+void show_suites(Output& out, const std::vector<SuiteCost>& suites);
+/// The same for machines.
+nlohmann::json suite_fields(const std::vector<SuiteCost>& suites);
+
 /// This member's room, for a command.
 class OpenRoom {
  public:

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/hex_digest.h"
 #include "base/host_name.h"
+#include "base/near_name.h"
 #include "base/private_file.h"
 #include "base/secret.h"
 #include "config/checked_text.h"
@@ -81,26 +82,51 @@ void check_hosts_are_apart(const std::vector<Provider>& providers,
   }
 }
 
+/// Where a [provider.NAME.host."HOST"] stands.
+struct HostEntry {
+  std::string provider, host, place;
+};
+
+/// What an entry of `listed` says holds for the host.
+bool is_at_or_below(std::string_view host, const std::string& listed) {
+  return host == listed || host.ends_with("." + listed);
+}
+
 /// An entry of a host says something of names that its provider serves: the host, or one below it.
-void check_host_entries(const std::vector<Provider>& providers, const std::filesystem::path& file) {
-  for (const Provider& one : providers) {
-    for (const auto& entry : one.host_mailbox) {
-      const std::string& host = entry.first;
-      const bool below = std::any_of(one.hosts.begin(), one.hosts.end(), [&](const auto& listed) {
-        return listed.ends_with("." + host);
-      });
-      if (below || serves(providers, one, host)) continue;
-      throw InputError(
-          file.string(),
-          fmt::format("[provider.{}.host.\"{}\"] is of a host that '{}' does not serve", one.name,
-                      host, one.name),
-          "write it into the entry of the provider that serves the host");
+void check_host_entries(const std::vector<Provider>& providers,
+                        const std::vector<HostEntry>& entries) {
+  for (const HostEntry& entry : entries) {
+    const auto one =
+        std::find_if(providers.begin(), providers.end(),
+                     [&](const Provider& provider) { return provider.name == entry.provider; });
+    const bool below = std::any_of(one->hosts.begin(), one->hosts.end(), [&](const auto& listed) {
+      return listed.ends_with("." + entry.host);
+    });
+    if (below || serves(providers, *one, entry.host)) continue;
+    throw InputError(
+        entry.place,
+        fmt::format("[provider.{}.host.\"{}\"] is of a host that '{}' does not serve{}", one->name,
+                    entry.host, one->name, did_you_mean(entry.host, one->hosts)),
+        "write it into the entry of the provider that serves the host");
+  }
+}
+
+void load_host_entries(const TomlTable& table, Provider& out, std::vector<HostEntry>& entries) {
+  for (const auto& [host, entry] : table.named_tables("host")) {
+    if (!is_host_name(host)) {
+      entry.fail("mailbox", fmt::format("belongs to '{}', which is no DNS name", host));
     }
+    const bool mailbox = entry.flag_or("mailbox", false);
+    if (entry.has("mailbox")) out.host_mailbox[host] = mailbox;
+    const tls::CipherSuite& suite = load_suite(entry, *out.tls.suite);
+    if (entry.has("suite")) out.host_suite[host] = &suite;
+    entry.finish();
+    entries.push_back({out.name, host, entry.place("")});
   }
 }
 
 Provider load_provider(const std::string& name, const TomlTable& table,
-                       const std::filesystem::path& file) {
+                       const std::filesystem::path& file, std::vector<HostEntry>& entries) {
   Provider out;
   out.name = name;
   load_hosts(table, out);
@@ -134,13 +160,7 @@ Provider load_provider(const std::string& name, const TomlTable& table,
   }
   out.open_calls = table.texts_or_empty("open_calls");
   out.mailbox = table.flag_or("mailbox", false);
-  for (const auto& [host, entry] : table.named_tables("host")) {
-    if (!is_host_name(host)) {
-      entry.fail("mailbox", fmt::format("belongs to '{}', which is no DNS name", host));
-    }
-    if (entry.has("mailbox")) out.host_mailbox[host] = entry.flag_or("mailbox", false);
-    entry.finish();
-  }
+  load_host_entries(table, out, entries);
   table.finish();
   return out;
 }
@@ -174,11 +194,22 @@ Digest MemberEntry::certificate() const {
 bool Provider::is_mailbox(std::string_view host) const {
   bool said = false, mail = false;
   for (const auto& [listed, yes] : host_mailbox) {
-    if (host != listed && !host.ends_with("." + listed)) continue;
+    if (!is_at_or_below(host, listed)) continue;
     said = true;
     mail |= yes;
   }
   return said ? mail : mailbox;
+}
+
+const tls::CipherSuite& Provider::suite_for(std::string_view host) const {
+  const tls::CipherSuite* out = tls.suite;
+  size_t longest = 0;
+  for (const auto& [listed, suite] : host_suite) {
+    if (!is_at_or_below(host, listed) || listed.size() < longest) continue;
+    out = suite;
+    longest = listed.size();
+  }
+  return *out;
 }
 
 bool Provider::has_mailbox_under(std::string_view parent) const {
@@ -250,11 +281,12 @@ RoomConfig RoomConfig::load(const std::filesystem::path& path) {
     room.fail("courier", "is the first member, who evaluates",
               "name another member, or list that member later");
   }
+  std::vector<HostEntry> entries;
   for (const auto& [name, table] : root.named_tables("provider")) {
-    out.providers.push_back(load_provider(name, table, path));
+    out.providers.push_back(load_provider(name, table, path, entries));
   }
   check_hosts_are_apart(out.providers, path);
-  check_host_entries(out.providers, path);
+  check_host_entries(out.providers, entries);
   room.finish();
   root.finish();
   return out;

@@ -60,6 +60,11 @@ struct Provider {
   bool mailbox = false;
   std::map<std::string, bool, std::less<>> host_mailbox;
   bool is_mailbox(std::string_view host) const;
+  /// Cipher suites, as [provider.NAME.host."HOST"] gives them to one host and all names below it.
+  std::map<std::string, const tls::CipherSuite*, std::less<>> host_suite;
+  /// The one that a hello to the host offers, by the longest of those entries that it stands under,
+  /// else by that of the provider (tls-complete.md §1.1). Everything that connects asks here.
+  const tls::CipherSuite& suite_for(std::string_view host) const;
   /// Whether some name with one label more than `parent` is a mailbox of this entry.
   bool has_mailbox_under(std::string_view parent) const;
   Endpoint resolve(const std::string& host, uint16_t port) const;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/hex_digest.h"
+#include "base/near_name.h"
 
 namespace flexroom {
 namespace {
@@ -42,14 +43,19 @@ tls::ReceiveMode receive_of(const TomlTable& table) {
 
 }  // namespace
 
+const tls::CipherSuite& load_suite(const TomlTable& table, const tls::CipherSuite& fallback) {
+  const std::string setting = table.text_or("suite", fallback.setting);
+  if (const tls::CipherSuite* const suite = tls::find_suite(setting)) return *suite;
+  std::vector<std::string> known;
+  for (const tls::CipherSuite& suite : tls::cipher_suites()) known.emplace_back(suite.setting);
+  table.fail("suite",
+             fmt::format("is '{}', which is not built{}", setting, did_you_mean(setting, known)),
+             "use one of " + tls::known_suites());
+}
+
 TlsTerms TlsTerms::load(const TomlTable& table) {
   TlsTerms out;
-  const std::string suite = table.text_or("suite", std::string(out.suite->setting));
-  out.suite = tls::find_suite(suite);
-  if (out.suite == nullptr) {
-    table.fail("suite", fmt::format("is '{}', which is not built", suite),
-               "use one of " + tls::known_suites());
-  }
+  out.suite = &load_suite(table, *out.suite);
   out.receive = receive_of(table);
   out.max_answer = static_cast<size_t>(table.integer_or(
       "max_answer", static_cast<int64_t>(out.max_answer), kMinAnswerLimit, kMaxAnswerLimit));

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "flow/plan.h"
+#include "base/error.h"
 
 namespace flexroom::flow {
 namespace {
@@ -28,11 +28,25 @@ bool has_one_time_code(const Step& step) {
                      [](const SlotUse& use) { return use.function.starts_with("totp"); });
 }
 
-/// §4.9(4): what a kept connection asks of this answer against the handshake of another one.
-bool is_worth_keeping(const Step& step) {
-  return answer_cost(step, true) - answer_cost(step, false) + Gates::kAnswerToCome <
-         Gates::kHandshake;
+// AND gates, with AES-128: the rule is of the file, whatever a room offers to its hosts.
+constexpr uint64_t kHandshake = 560'000;  // operations.md (h): both GCs and the key schedule
+constexpr uint64_t kHeaderByte = 41, kDecryptedByte = 320, kBlock = 5'120;
+constexpr uint64_t kStatusOnly = 15'000;
+/// Masks of the records that the answer to the later request may have, four.
+constexpr uint64_t kAnswerToCome = 4 * 2 * kBlock;
+/// Blocks beside those of the text where it is read as it comes.
+constexpr uint64_t kHeaderPieces = 4 * kBlock, kBodyPieces = 12 * kBlock;
+
+/// §4.9(4): what a kept connection asks of this answer: its header is read whatever it selects, in
+/// two windows.
+uint64_t cost_of_keeping(const Step& step) {
+  uint64_t out = step.header_max * kHeaderByte + kHeaderPieces + kAnswerToCome;
+  if (!step.reads_header()) out += step.header_max * (kDecryptedByte + kHeaderByte) - kStatusOnly;
+  return step.reads_body() || step.code ? out + kBodyPieces : out;
 }
+
+/// Against the handshake of another one.
+bool is_worth_keeping(const Step& step) { return cost_of_keeping(step) < kHandshake; }
 
 /// `before`: the step whose connection the next one may go on, or null.
 void share(Step*& before, Step& step) {
@@ -61,6 +75,16 @@ void share_in(Line& line) {
 }
 
 }  // namespace
+
+std::vector<const Step*> behind_on_connection(const Flow& flow, const Step& step) {
+  std::vector<const Step*> out;
+  for (const Step* next = &step; !next->next_on_connection.empty();) {
+    next = flow.step(next->next_on_connection);
+    FLEXROOM_ASSERT(next != nullptr);
+    out.push_back(next);
+  }
+  return out;
+}
 
 void share_connections(Flow& flow) {
   for (Line& line : flow.lines) share_in(line);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "flow/flow.h"
 
 namespace flexroom::flow {
@@ -12,5 +14,8 @@ namespace flexroom::flow {
 /// open answer ends its connection (§4.6 R2-2). Fills in Step::previous_on_connection and
 /// next_on_connection.
 void share_connections(Flow& flow);
+
+/// Steps that are to follow on the connection of this one, in their order.
+std::vector<const Step*> behind_on_connection(const Flow& flow, const Step& step);
 
 }  // namespace flexroom::flow

@@ -66,6 +66,9 @@ bool Step::is_ok(int code_of_answer) const {
   return std::find(status.begin(), status.end(), code_of_answer) != status.end();
 }
 
+bool Step::reads_header() const {
+  return reads_body() || code.has_value() || !keeps.empty() || !opens.empty() || !asserts.empty();
+}
 bool Step::reads_body() const {
   if (item) return true;
   return std::any_of(keeps.begin(), keeps.end(), [](const Keep& k) { return k.at.in_body(); }) ||

@@ -172,6 +172,8 @@ struct Step {
   bool is_ok(int code_of_answer) const;
   /// Whether the answer's body is decrypted behind a good status.
   bool reads_body() const;
+  /// Whether anything but the status of a sealed answer is looked at.
+  bool reads_header() const;
   const Rule* rule(std::string_view event) const;
   const Open* open(std::string_view name_of_value) const;
   const Keep* keep(std::string_view name_of_value) const;

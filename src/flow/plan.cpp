@@ -6,34 +6,15 @@
 
 #include "flow/accounts.h"
 #include "flow/loader.h"
-#include "flow/request.h"
 
 namespace flexroom::flow {
 namespace {
 
-constexpr double kBytesPerAnd = 200, kAndsPerSecond = 1.5e6;
+constexpr double kAndsPerSecond = 1.5e6;
 
 std::string joined(const std::vector<std::string>& list) {
   std::string out;
   for (const std::string& one : list) out += (out.empty() ? "" : ", ") + one;
-  return out;
-}
-
-bool reads_header(const Step& step) {
-  return step.reads_body() || step.code.has_value() || !step.keeps.empty() || !step.opens.empty() ||
-         !step.asserts.empty();
-}
-
-/// Of all searches together, for each byte; an assertion looks for the literal alone.
-uint64_t search_cost(const Step& step) {
-  const auto cost = [](const Selector& at) {
-    if (!at.searches()) return uint64_t{0};
-    return at.is_json() ? Gates::kJsonSearchByte : Gates::kSearchByte;
-  };
-  uint64_t out = 0;
-  for (const Keep& keep : step.keeps) out += cost(keep.at);
-  for (const Open& open : step.opens) out += open.at ? cost(*open.at) : 0;
-  for (const Assertion& one : step.asserts) out += one.at.searches() ? Gates::kSearchByte : 0;
   return out;
 }
 
@@ -44,13 +25,21 @@ bool is_secret_slot(const Flow& flow, const SlotUse& use, const KnownValues& roo
   return it == room.end() || !it->second.is_public;
 }
 
+/// Of all steps to one host under one suite.
+struct HostCost {
+  std::string suite;
+  uint64_t ands = 0;
+  double bytes = 0;
+};
+
 std::string million(uint64_t ands) {
   return fmt::format("{:.2f}", static_cast<double>(ands) / 1e6);
 }
 
 class Printer {
  public:
-  Printer(const Flow& flow, const KnownValues& room) : flow_(flow), room_(room) {}
+  Printer(const Flow& flow, const KnownValues& room, const CostsOf& costs)
+      : flow_(flow), room_(room), costs_(costs) {}
 
   void step(const Step& step) {
     const std::string name = step.is_main() ? step.name : step.line + "." + step.name;
@@ -78,7 +67,7 @@ class Printer {
           fmt::format("  lengths  of header lines, {} names and values, and their nesting are seen "
                       "by all members",
                       kind));
-    } else if (step.sealed && (reads_header(step) || !step.next_on_connection.empty())) {
+    } else if (step.sealed && (step.reads_header() || !step.next_on_connection.empty())) {
       line("  lengths  of header lines and their parts are seen by all members");
     }
     tests(step);
@@ -86,13 +75,27 @@ class Printer {
       line(fmt::format("  proves   {}: until then the version before stays current", step.proves));
     }
     if (!step.previous_on_connection.empty()) {
-      line(
-          fmt::format("  shares   the connection of {}; where that has ended, a new one, {} M ANDs "
-                      "more",
-                      step.previous_on_connection, million(Gates::kHandshake)));
+      line(fmt::format("  shares   the connection of {}; where that has ended, a new one",
+                       step.previous_on_connection));
     }
-    costs(step);
+    if (costs_) costs(step);
     rules(step);
+  }
+
+  /// Which suite each host is offered, and what the others would take: by what is sent, since gates
+  /// alone leave out what tags take.
+  void suites() {
+    for (const auto& [host, sums] : hosts_) {
+      const HostCost& offered = sums.front();
+      std::string text = fmt::format("suite    {}: {} is offered, {} M ANDs and {:.0f} MB", host,
+                                     offered.suite, million(offered.ands), offered.bytes / 1e6);
+      for (size_t k = 1; k < sums.size(); ++k) {
+        text += fmt::format("; {} would take {} M and {:.0f} MB, {}", sums[k].suite,
+                            million(sums[k].ands), sums[k].bytes / 1e6,
+                            sums[k].bytes < offered.bytes ? "cheaper" : "no cheaper");
+      }
+      line(text);
+    }
   }
 
   void end(const std::map<std::string, unsigned>& leaks,
@@ -167,16 +170,33 @@ class Printer {
   }
 
   void costs(const Step& step) {
-    const StepCost cost = cost_of(flow_, step);
-    const double ands = static_cast<double>(cost.total());
-    line(fmt::format(
-        "  costs    up to {:.1f} M ANDs (handshake {}, request {}, answer {}), {:.0f} MB, "
-        "about {:.1f} s{}",
-        ands / 1e6, million(cost.handshake), million(cost.request), million(cost.answer),
-        ands * kBytesPerAnd / 1e6, ands / kAndsPerSecond,
-        cost.more_member == 0
-            ? ""
-            : fmt::format("; {} M more for each member above two", million(cost.more_member))));
+    const std::vector<StepCost> all = costs_(step);
+    if (all.empty()) return line("  costs    not counted: no run can make this step yet");
+    for (const StepCost& cost : all) {
+      const bool offered = &cost == &all.front();
+      std::string text = fmt::format(
+          "{} {}: {} M ANDs (handshake {}, request {}, answer {}), {:.1f} MB to each member",
+          offered ? "  costs    up to, with" : "           with", cost.suite, million(cost.total()),
+          million(cost.handshake), million(cost.request), million(cost.answer), cost.bytes / 1e6);
+      if (offered) {
+        text += fmt::format(", about {:.1f} s", static_cast<double>(cost.total()) / kAndsPerSecond);
+        if (cost.renewed > 0) {
+          text += fmt::format("; on a new connection {} M more", million(cost.renewed));
+        }
+      }
+      line(text);
+    }
+    add_to_host(step.host, all);
+  }
+
+  void add_to_host(const std::string& host, const std::vector<StepCost>& all) {
+    std::vector<HostCost>& sums = hosts_[host];
+    sums.resize(all.size());
+    for (size_t k = 0; k < all.size(); ++k) {
+      sums[k].suite = all[k].suite;
+      sums[k].ands += all[k].total();
+      sums[k].bytes += all[k].bytes;
+    }
   }
 
   void rules(const Step& step) {
@@ -187,6 +207,8 @@ class Printer {
 
   const Flow& flow_;
   const KnownValues& room_;
+  const CostsOf& costs_;
+  std::map<std::string, std::vector<HostCost>> hosts_;
   std::string out_;
 };
 
@@ -204,61 +226,12 @@ void add_givers(const Flow& flow, const std::map<std::string, std::string>& argu
   }
 }
 
-/// Bytes of what a jwe hides, at most; where only the room knows it, as the loader takes it.
-uint32_t hidden_length(const Flow& flow, const std::string& name) {
-  if (const Keep* const keep = flow.kept(name)) return keep->stored_max();
-  if (const auto it = flow.inputs.find(name); it != flow.inputs.end()) return it->second.length;
-  if (const auto it = flow.born.find(name); it != flow.born.end()) return it->second.bytes();
-  return 128;
-}
-
 }  // namespace
 
-uint64_t answer_cost(const Step& step, bool keeps_connection) {
-  if (!step.sealed) return 0;
-  if (!reads_header(step) && !keeps_connection) return Gates::kStatusOnly;
-  uint64_t out = step.header_max * (Gates::kAesByte + Gates::kHeaderByte);
-  // A second window, for a header that comes in two pieces.
-  if (keeps_connection) out += step.header_max * Gates::kHeaderByte + Gates::kHeaderPieces;
-  if (step.reads_body() || step.code) {
-    const bool xml = step.type.find("xml") != std::string::npos;
-    out += step.body_max * (Gates::kAesByte + (xml ? Gates::kXmlByte : Gates::kJsonByte));
-    if (keeps_connection) out += Gates::kBodyPieces;
-  }
-  return out + search_cost(step) * Gates::kSearched;
-}
-
-StepCost cost_of(const Flow& flow, const Step& step) {
-  StepCost out;
-  if (step.asks()) return out;
-  out.handshake = step.previous_on_connection.empty() ? Gates::kHandshake : 0;
-  uint64_t bytes = step.request.size() + 128;
-  for (const SlotUse& use : step.slots) {
-    if (use.is_jwe()) {
-      const uint32_t length = hidden_length(flow, use.name);
-      bytes += function_length(use, length);
-      out.request += Gates::kJwe + (length + 15) / 16 * Gates::kJweBlock;
-      out.more_member += Gates::kJweMember;
-      continue;
-    }
-    const Keep* const keep = flow.kept(use.name);
-    bytes += keep == nullptr ? 64 : function_length(use, keep->stored_max());
-  }
-  if (!step.sign_service.empty()) out.request += Gates::kSigV4;
-  out.request += Gates::kRequestByte * ((bytes + 15) / 16 * 16);
-  out.answer = answer_cost(step, !step.next_on_connection.empty());
-  if (step.previous_on_connection.empty()) {
-    for (const Step* next = &step; !next->next_on_connection.empty();) {
-      next = flow.step(next->next_on_connection);
-      out.answer += Gates::kAnswerToCome;
-    }
-  }
-  return out;
-}
-
 std::string plan_text(const Flow& flow, const std::map<std::string, std::string>& arguments,
-                      const KnownValues& room, const std::map<std::string, unsigned>& spent) {
-  Printer out(flow, room);
+                      const KnownValues& room, const std::map<std::string, unsigned>& spent,
+                      const CostsOf& costs) {
+  Printer out(flow, room, costs);
   out.line(fmt::format("{}: {} steps to {}", flow.name, flow.lines.front().steps.size(),
                        joined(flow.hosts)));
   for (const auto& [name, birth] : flow.born) {
@@ -268,6 +241,7 @@ std::string plan_text(const Flow& flow, const std::map<std::string, std::string>
   }
   add_givers(flow, arguments, out);
   flow.each_step([&](const Step& step) { out.step(step); });
+  out.suites();
   out.end(room.empty() ? flow.leaks : leaks_of(flow, room), spent);
   return out.take();
 }

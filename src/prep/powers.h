@@ -15,4 +15,9 @@ namespace flexroom::prep {
 /// Aborts     as make_field_products
 Powers make_powers(Context& context, size_t max_power);
 
+/// What it sends to each other member, in bytes, of many powers: the measure above, for plans.
+inline double power_bytes_to_each_peer(size_t max_power) {
+  return 2730.0 * static_cast<double>(max_power);
+}
+
 }  // namespace flexroom::prep

@@ -16,6 +16,7 @@
 #include "room/failure.h"
 #include "room/named_secrets.h"
 #include "room/service_probe.h"
+#include "room/suite_costs.h"
 #include "session/signing_keys.h"
 #include "session/totp_step.h"
 
@@ -84,7 +85,7 @@ agreement::Proposal propose(Joined& joined, const Wanted& wanted, Running& run) 
   run.call = fill_recipe(recipe, wanted.arguments, amz_date(agree_on_time(party)));
   run.secrets = rules_of(joined.state(), run.call, wanted.secret);
   const ConnectionShape shape =
-      connection_shape(room.provider(recipe.provider), room.members.size());
+      connection_shape(room.provider(recipe.provider), recipe.host, room.members.size());
   run.layout = lay_out_call(run.call, shape, ids_of(room));
   run.cost = call_cost(run.call, *run.layout, shape);
   joined.note(cost_note(run.cost.total(), run.call.bytes));
@@ -207,7 +208,7 @@ ServiceAnswer get_url(Session& session, const GetRequest& wanted) {
     probe_service(joined, provider, url.host, url.port);
     agent::ConnectionConfig config = connection_config(room, provider, url.host, proposal);
     config.no_secret = request.has_no_secret();
-    const ConnectionShape shape = connection_shape(provider, room.members.size());
+    const ConnectionShape shape = connection_shape(provider, url.host, room.members.size());
     const auto layout = lay_out_call(request, shape, nullptr);
     const CallCost cost = call_cost(request, *layout, shape);
     make_triples(joined, timeline,
@@ -248,7 +249,7 @@ CallPlan plan_call(Room& opened, const CallRequest& request) {
     const Provider& provider = config.provider(recipe.provider);
     const OpenCall call = fill_recipe(recipe, wanted.arguments, amz_date(std::time(nullptr)));
     const CallSecrets secrets = room::rules_of(state, call, wanted.secret);
-    const ConnectionShape shape = connection_shape(provider, config.members.size());
+    const ConnectionShape shape = connection_shape(provider, recipe.host, config.members.size());
     const auto layout = lay_out_call(call, shape, room::ids_of(config));
     const CallCost cost = call_cost(call, *layout, shape);
     CallPlan plan;
@@ -257,7 +258,8 @@ CallPlan plan_call(Room& opened, const CallRequest& request) {
                    state, room::call_proposal(config, recipe, call, secrets, wanted.key))));
     plan.address = call.address;
     plan.group = to_string(provider.groups);
-    plan.suite = provider.tls.suite->setting;
+    plan.suite = shape.suite->setting;
+    plan.suites = room::suite_costs(config, call, *layout, shape);
     for (const CallSlot& slot : call.slots) {
       plan.slots.push_back({slot.slot.name, describe_slot(slot.slot, secrets)});
     }

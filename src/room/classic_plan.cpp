@@ -1,15 +1,15 @@
 #include <ctime>
+#include <set>
 
 #include "base/private_file.h"
 #include "call/link_check.h"
 #include "call/provider_connection.h"
 #include "config/toml.h"
 #include "flow/loader.h"
-#include "flow/plan.h"
-#include "prep/triple_parameters.h"
 #include "room/access.h"
 #include "room/classic_job.h"
 #include "room/classic_run.h"
+#include "room/flow_cost.h"
 #include "room/flow_proposal.h"
 #include "room/joined.h"
 #include "room/run_proposal.h"
@@ -19,20 +19,33 @@
 namespace flexroom::room {
 namespace {
 
-/// Of the main line, as the file's plan counts them: branches are taken only where something is
-/// there already.
-void add_costs(const RoomConfig& room, const flow::Flow& file, RunScriptPlan& plan) {
-  for (const flow::Step& step : file.lines.front().steps) {
-    const flow::StepCost cost = flow::cost_of(file, step);
-    plan.handshake_ands += cost.handshake;
-    plan.request_ands += cost.request + cost.answer;
-    plan.request_bytes += step.request.size();
+/// To the plan's costs, whose suites are there: the first of a step's as room.toml offers it to its
+/// host, and each suite's as if all hosts were offered it.
+void add_costs(const std::vector<flow::StepCost>& costs, size_t num_peers, RunScriptPlan& plan) {
+  if (costs.empty()) return;
+  plan.handshake_ands += costs.front().handshake;
+  plan.request_ands += costs.front().request + costs.front().answer;
+  const auto add = [&](SuiteCost& sum, const flow::StepCost& cost) {
+    sum.ands += cost.total();
+    sum.bytes_each_way += cost.bytes * static_cast<double>(num_peers);
+  };
+  add(plan.suites.front(), costs.front());
+  for (size_t k = 1; k < plan.suites.size(); ++k) {
+    for (const flow::StepCost& cost : costs) {
+      if (cost.suite == plan.suites[k].suite) add(plan.suites[k], cost);
+    }
   }
-  plan.calls = static_cast<unsigned>(file.lines.front().steps.size());
-  plan.bytes_each_way =
-      static_cast<double>(plan.ands()) *
-      prep::and_bytes_to_each_peer(prep::triple_protocol(room.triples), room.link == "slow") *
-      static_cast<double>(room.members.size() - 1);
+}
+
+/// What the hosts of these steps are offered: a suite, or several.
+std::string suites_of(const Provider& provider, const std::vector<flow::Step>& steps) {
+  std::string out;
+  std::set<std::string_view> names;
+  for (const flow::Step& step : steps) {
+    if (!step.asks()) names.insert(provider.suite_for(step.host).setting);
+  }
+  for (const std::string_view name : names) out += (out.empty() ? "" : " and ") + std::string(name);
+  return out;
 }
 
 }  // namespace
@@ -56,7 +69,8 @@ RunScriptPlan plan_classic(Room& opened, const RunScriptRequest& request) {
   for (const auto& [name, value] : job.arguments()) arguments[name] = value;
   arguments = flow::check_arguments(file, arguments);
   require_bound(room, file, arguments, &job.boot);
-  agreement::Proposal proposal = flow_proposal(room, file, text, arguments, {}, nullptr, "");
+  agreement::Proposal proposal =
+      flow_proposal(room, file, text, arguments, {}, nullptr, "", &job.boot);
   job.show(proposal, room, false, state.self());
   RunScriptPlan plan;
   plan.summary = summary_of(session::shown(state, session::of_this_room(state, proposal)));
@@ -66,9 +80,20 @@ RunScriptPlan plan_classic(Room& opened, const RunScriptRequest& request) {
   plan.region = job.job.region;
   const Provider& provider = room.provider_for(job.job.provider, ec2_host(job.job.region));
   plan.group = to_string(provider.groups);
-  plan.suite = provider.tls.suite->setting;
+  // Of the main line: branches are taken only where something is there already.
+  const std::vector<flow::Step>& steps = file.lines.front().steps;
+  plan.suite = suites_of(room.provider(file.provider), steps);
   plan.secret = job.job.secret;
-  add_costs(room, file, plan);
+  plan.calls = static_cast<unsigned>(steps.size());
+  plan.suites.push_back({plan.suite, 0, 0});
+  for (const tls::CipherSuite& suite : tls::cipher_suites()) {
+    if (suite.setting != plan.suite) plan.suites.push_back({std::string(suite.setting), 0, 0});
+  }
+  for (const flow::Step& step : steps) {
+    plan.request_bytes += step.request.size();
+    add_costs(step_costs(room, file, step, arguments, &job.boot), room.members.size() - 1, plan);
+  }
+  plan.bytes_each_way = plan.suites.front().bytes_each_way;
   return plan;
 }
 

@@ -53,7 +53,7 @@ class ServiceLook {
     }
     tls::CertificateList look;
     try {
-      look = look_at_service(*stream, service_.host, provider_.groups, *provider_.tls.suite);
+      look = look_at_service(*stream, service_.host, provider_.groups, suite());
       stream->close();
     } catch (const ProtocolAbort& abort) {
       return of_courier(abort.detail(), tls_remedy());
@@ -76,6 +76,8 @@ class ServiceLook {
                         "`flexroom doctor` finds it; else there: {}",
                         room_.members[courier].name, remedy)};
   }
+
+  const tls::CipherSuite& suite() const { return provider_.suite_for(service_.host); }
 
   std::string name_remedy() const {
     if (redirected_) {
@@ -105,9 +107,10 @@ class ServiceLook {
   std::string tls_remedy() const {
     return fmt::format(
         "see that what answers at {} is the service, with TLS 1.3; if it is, set `suite` (now {}) "
-        "or `group` (now {}) of provider {} in room.toml to what it takes",
-        text_of(target_), provider_.tls.suite->setting, to_string(provider_.groups),
-        provider_.name);
+        "of [provider.{}.host.\"{}\"] or `group` (now {}) of provider {} in room.toml to what it "
+        "takes",
+        text_of(target_), suite().setting, provider_.name, display(service_.host),
+        to_string(provider_.groups), provider_.name);
   }
 
   const RoomConfig& room_;

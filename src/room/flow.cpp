@@ -287,9 +287,9 @@ void Running::drive(flow::FlowRun& run) {
     going_on = run.prepare_go_on(request_.go_on);
     outlook = going_on->outlook;
   }
-  agreement::Proposal shown =
-      flow_proposal(room, read_.file, read_.text, read_.arguments, outlook,
-                    going_on ? &*going_on : nullptr, read_.key ? read_.key->text() : "");
+  agreement::Proposal shown = flow_proposal(
+      room, read_.file, read_.text, read_.arguments, outlook, going_on ? &*going_on : nullptr,
+      read_.key ? read_.key->text() : "", task_ != nullptr ? task_->script() : nullptr);
   if (task_ != nullptr) task_->show(shown);
   const Digest proposal = joined_.approve(shown);
   approved_ = true;

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "flow/connections.h"
 
 namespace flexroom::room {
 namespace {
@@ -30,14 +31,8 @@ unsigned FlowConnections::ends_at(const std::string& host) const {
 
 std::vector<const flow::Step*> FlowConnections::behind(const flow::Flow& flow,
                                                        const flow::Step& step) const {
-  std::vector<const flow::Step*> out;
-  if (ends_at(step.host) >= kMostEnds) return out;
-  for (const flow::Step* next = &step; !next->next_on_connection.empty();) {
-    next = flow.step(next->next_on_connection);
-    FLEXROOM_ASSERT(next != nullptr);
-    out.push_back(next);
-  }
-  return out;
+  if (ends_at(step.host) >= kMostEnds) return {};
+  return flow::behind_on_connection(flow, step);
 }
 
 /// What this member holds is a function of what all have seen; a member that says otherwise has

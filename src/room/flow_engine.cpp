@@ -15,6 +15,7 @@
 #include "room/agreed_call.h"
 #include "room/client_metadata.h"
 #include "room/failure.h"
+#include "room/flow_cost.h"
 #include "room/flow_request.h"
 #include "room/service_probe.h"
 #include "session/totp_step.h"
@@ -156,14 +157,6 @@ flow::Filling filling_of(const StepCall& call,
 bool is_accepted(const flow::Step& step, const flow::StepAnswer& answer) {
   return step.is_ok(answer.status) && answer.status != 408 && !answer.none &&
          answer.failure.empty();
-}
-
-uint64_t decode_ands_of(const flow::Step& step) {
-  uint64_t out = 0;
-  for (const flow::Keep& keep : step.keeps) {
-    if (keep.decode) out += agent::decode_ands(*keep.decode, keep.max);
-  }
-  return out;
 }
 
 }  // namespace
@@ -417,13 +410,13 @@ agent::Reply FlowEngine::send(const StepCall& call, const Laid& laid,
   agent::ConnectionConfig config = config_for(call, request, terms, laid.policy);
   std::unique_ptr<agent::Connection> before = connection_for(call.step, request.bytes, config);
   const bool is_first = before == nullptr;
-  ConnectionShape shape = connection_shape(provider, room.members.size());
+  ConnectionShape shape = connection_shape(provider, terms.host, room.members.size());
   shape.sealed = call.step.sealed;
   shape.sequence = is_first ? 0 : before->sequence();
   shape.goes_on = laid.goes_on;
   const auto layout = lay_out_call(request, shape, terms.member, slots.jwes);
   CallCost cost = call_cost(request, *layout, shape);
-  cost.slot_ands += decode_ands_of(call.step);  // made before the release, as all the others are
+  cost.slot_ands += decode_ands(call.step);  // made before the release, as all the others are
   std::optional<DatedKey> key = take_key(call, request, cost, config, is_first);
   // The slots are filled then.
   const auto reserve_new = [&, sealed = config.sealed, to_come = config.to_come] {

@@ -5,6 +5,7 @@
 #include "base/display.h"
 #include "flow/accounts.h"
 #include "flow/plan.h"
+#include "room/flow_cost.h"
 
 namespace flexroom::room {
 
@@ -84,7 +85,7 @@ agreement::Proposal flow_proposal(const RoomConfig& room, const flow::Flow& flow
                                   std::string_view file_text,
                                   const std::map<std::string, std::string>& arguments,
                                   const flow::Outlook& outlook, const flow::GoingOn* going_on,
-                                  const std::string& key) {
+                                  const std::string& key, const BootScript* script) {
   agreement::Proposal out = head_of(room, flow);
   if (going_on == nullptr) {
     out.text("run", words_of_run(flow, outlook));
@@ -127,7 +128,8 @@ agreement::Proposal flow_proposal(const RoomConfig& room, const flow::Flow& flow
     out.text(name, birth.suffix.empty() ? drawn : fmt::format("{}, then {}", drawn, birth.suffix));
   }
   out.section("Plan");
-  out.block("plan", flow::plan_text(flow, arguments, outlook.room, outlook.spent));
+  out.block("plan", flow::plan_text(flow, arguments, outlook.room, outlook.spent,
+                                    costs_of(room, flow, arguments, script)));
   out.section("File");
   out.block("file", file_text);
   return out;

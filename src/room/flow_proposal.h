@@ -3,6 +3,7 @@
 #include "agreement/proposal.h"
 #include "config/config.h"
 #include "flow/run.h"
+#include "room/flow_request.h"
 
 namespace flexroom::room {
 
@@ -10,12 +11,12 @@ namespace flexroom::room {
 /// arguments, the plan with what it leaves, keeps, opens and leaks, how every value is drawn, and
 /// the file itself, byte for byte. `file_text` is what `flow` was read from; `outlook`: what
 /// all members told; `going_on`: of --continue, what it erases and where it goes on; `key`:
-/// GivenKey::text(), where there is one.
+/// GivenKey::text(), where there is one; `script`: of a job, for what its step costs.
 agreement::Proposal flow_proposal(const RoomConfig& room, const flow::Flow& flow,
                                   std::string_view file_text,
                                   const std::map<std::string, std::string>& arguments,
                                   const flow::Outlook& outlook, const flow::GoingOn* going_on,
-                                  const std::string& key = "");
+                                  const std::string& key = "", const BootScript* script = nullptr);
 
 /// Of --abandon: which runs end, what is erased by name, what is left at the providers.
 agreement::Proposal abandon_proposal(const RoomConfig& room, const flow::Flow& flow,

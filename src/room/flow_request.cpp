@@ -10,7 +10,6 @@
 #include "circuits/totp.h"
 #include "flow/accounts.h"
 #include "room/client_metadata.h"
-#include "room/flow_answer.h"
 
 namespace flexroom::room {
 namespace {
@@ -82,6 +81,14 @@ http::CharClass class_of_input(flow::ValueClass value_class) {
   return out;
 }
 
+/// What a name of ours stands for at most; of other values one byte stands in their place.
+size_t built_in_bytes(const std::string& name) {
+  constexpr size_t kRun = 26, kIdempotency = 32;
+  if (name == "run") return kRun;
+  if (name == "idempotency") return kIdempotency;
+  return 1;
+}
+
 /// Of an open answer: strings and numbers of a JSON body, elements of an XML body.
 void require_bound_open(const Step& step) {
   const auto is_bound = [&](const Selector& at) {
@@ -101,7 +108,8 @@ void require_bound_answer(const RoomConfig& room, const Step& step) {
   }
 }
 
-/// Something that stands in the place of each value, of its greatest length.
+}  // namespace
+
 flow::Filling placeholders(const Flow& flow, const std::map<std::string, std::string>& arguments,
                            const BootScript* script) {
   flow::Filling out;
@@ -125,24 +133,34 @@ flow::Filling placeholders(const Flow& flow, const std::map<std::string, std::st
     const auto it = arguments.find(use.name);
     if (it != arguments.end()) return it->second;
     if (use.name == "client-metadata") return client_metadata({});
-    return std::string(use.where == SlotUse::Where::kNumber ? "0" : "x");
+    const bool number = use.where == SlotUse::Where::kNumber;
+    return std::string(built_in_bytes(use.name), number ? '0' : 'x');
   };
-  out.access_key_id = "AKIAEXAMPLE";
+  out.access_key_id = "AKIAIOSFODNN7EXAMPLE";
   out.date_time = "20000101T000000Z";
   return out;
 }
+
+AnswerTerms placeholder_terms(const OpenCall& call,
+                              std::function<PartyId(const std::string&)> member) {
+  AnswerTerms out;
+  out.host = call.model.host;
+  out.path = call.model.path_text();
+  out.fill = [](std::string_view text) { return std::string(text); };
+  out.excluded = [](std::string_view) { return std::vector<std::string>(2, "x"); };
+  out.member = std::move(member);
+  return out;
+}
+
+namespace {
 
 void lay_out(const RoomConfig& room, const Flow& flow, const Step& step,
              const std::map<std::string, std::string>& arguments, const BootScript* script) {
   const OpenCall call = step_call(room, flow, step, placeholders(flow, arguments, script));
   if (call.signs_secrets) agent::check_signed_slots(*call.signing);
   if (!step.sealed) return require_open(step, call);
-  AnswerTerms terms;
-  terms.host = call.model.host;
-  terms.path = call.model.path_text();
-  terms.fill = [](std::string_view text) { return std::string(text); };
-  terms.excluded = [](std::string_view) { return std::vector<std::string>(2, "x"); };
-  terms.member = [&room](const std::string& name) { return room.member_id(name); };
+  const AnswerTerms terms =
+      placeholder_terms(call, [&room](const std::string& name) { return room.member_id(name); });
   try {
     sealed_plan(step, terms).require_valid(room.members.size());
   } catch (const InputError& error) {
@@ -189,23 +207,29 @@ flow::Filling::Secret in_slot(const SlotUse& use, const flow::Filling::Secret& v
   return {circuits::kTotpDigits, http::CharClass::kDigits, value.length};
 }
 
+size_t unknown_bytes(const Flow& flow, const Step& step, const flow::Filling& filling,
+                     const std::map<std::string, std::string>& arguments, size_t of_room) {
+  size_t out = 0;
+  for (const SlotUse& use : step.slots) {
+    if (filling.secret(use) || arguments.contains(use.name) || flow::is_built_in(use.name))
+      continue;
+    size_t most = of_room;
+    flow.each_step([&](const Step& other) {
+      if (const flow::Open* const open = other.open(use.name)) most = open->max;
+    });
+    out += most;
+  }
+  return out;
+}
+
 size_t longest_request(const RoomConfig& room, const Flow& flow, const Step& step,
                        const std::map<std::string, std::string>& arguments,
                        const BootScript* script) {
   constexpr size_t kOfRoom = 256;
   constexpr size_t kEscaped = 6;  // bytes of one that JSON escapes
   const flow::Filling filling = placeholders(flow, arguments, script);
-  size_t out = step_call(room, flow, step, filling).bytes;
-  for (const SlotUse& use : step.slots) {
-    if (filling.secret(use) || arguments.contains(use.name) || flow::is_built_in(use.name))
-      continue;
-    size_t most = kOfRoom;
-    flow.each_step([&](const Step& other) {
-      if (const flow::Open* const open = other.open(use.name)) most = open->max;
-    });
-    out += kEscaped * most;
-  }
-  return out;
+  return step_call(room, flow, step, filling).bytes +
+         kEscaped * unknown_bytes(flow, step, filling, arguments, kOfRoom);
 }
 
 OpenCall step_call(const RoomConfig& room, const Flow& flow, const Step& step,

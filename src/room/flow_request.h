@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "flow/executor.h"
 #include "flow/request.h"
+#include "room/flow_answer.h"
 
 namespace flexroom::room {
 
@@ -32,6 +33,21 @@ std::optional<flow::Filling::Secret> input_of(const flow::Flow& flow, const flow
 
 /// `{{KEY as totp next}}`: the code of the step behind the agreed one.
 inline bool is_next_code(const flow::SlotUse& use) { return use.function == "totp next"; }
+
+/// Something that stands in the place of each value: of one that the file tells of its greatest
+/// length, else one byte.
+flow::Filling placeholders(const flow::Flow& flow,
+                           const std::map<std::string, std::string>& arguments,
+                           const BootScript* script = nullptr);
+
+/// Of the answer to such a request, whose texts stand for themselves.
+AnswerTerms placeholder_terms(const OpenCall& call,
+                              std::function<PartyId(const std::string&)> member);
+
+/// Bytes of what `filling` has one byte for: as many as were opened at most, of values of the room
+/// that the file does not tell `of_room`.
+size_t unknown_bytes(const flow::Flow& flow, const flow::Step& step, const flow::Filling& filling,
+                     const std::map<std::string, std::string>& arguments, size_t of_room);
 
 /// Bytes that the request of the step has at most, as far as the file tells: values of the room of
 /// which it does not tell count as 256.

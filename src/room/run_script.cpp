@@ -11,7 +11,6 @@
 #include "call/run_script.h"
 #include "call/script_text.h"
 #include "call/service_error.h"
-#include "prep/triple_parameters.h"
 #include "room/access.h"
 #include "room/agreed_call.h"
 #include "room/classic_run.h"
@@ -21,6 +20,7 @@
 #include "room/runs.h"
 #include "room/script_begin.h"
 #include "room/service_probe.h"
+#include "room/suite_costs.h"
 #include "session/signing_keys.h"
 
 namespace flexroom {
@@ -143,7 +143,7 @@ agreement::Proposal ScriptRun::propose() {
       exchange_links(party(), room(), own_.public_part(room().members[party().id()].name));
   terms_.client_token = client_token(party());
   state_.secrets().agree(party(), std::vector<store::RecordMeta>{secret_});
-  const ConnectionShape shape = connection_shape(provider_, room().members.size());
+  const ConnectionShape shape = connection_shape(provider_, host_, room().members.size());
   layout_ = lay_out_run_script(terms_, shape);
   const CallSecrets secrets =
       check_rules(layout_->call, room(), [&](const std::string&) { return secret_; });
@@ -281,7 +281,8 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
     const LinksConfig links = LinksConfig::load(request.links);
     session::MemberState& state = room::Access::state(opened);
     const RoomConfig& config = state.room();
-    const Provider& provider = config.provider_for(job.provider, ec2_host(job.region));
+    const std::string host = ec2_host(job.region);
+    const Provider& provider = config.provider_for(job.provider, host);
     (void)require_good_links(links, request.links.string(),
                              std::chrono::minutes(job.deadline_minutes),
                              std::chrono::system_clock::now());
@@ -289,7 +290,7 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
     const store::RecordMeta& secret = key.secret;
     const std::string script = agreed_script(job, config, room::Access::cancel(opened));
     const RunScriptTerms terms = room::terms_of_plan(config, job, links, request.links);
-    const ConnectionShape shape = connection_shape(provider, terms.links.size());
+    const ConnectionShape shape = connection_shape(provider, host, terms.links.size());
     const auto layout = lay_out_run_script(terms, shape);
     const CallSecrets secrets =
         check_rules(layout->call, config, [&](const std::string&) { return secret; });
@@ -302,17 +303,15 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
     plan.not_known_yet = room::not_known_before_meeting();
     plan.region = job.region;
     plan.group = to_string(provider.groups);
-    plan.suite = provider.tls.suite->setting;
+    plan.suite = shape.suite->setting;
+    plan.suites = room::suite_costs(config, layout->call, *layout->layout, shape);
     plan.secret = job.secret;
     plan.request_bytes = cost.request_bytes;
     plan.payload_ands = cost.payload_ands;
     plan.signing_key_ands = cost.signing_key_ands;
     plan.handshake_ands = cost.handshake_ands;
     plan.request_ands = cost.request_ands;
-    plan.bytes_each_way =
-        static_cast<double>(cost.total()) *
-        prep::and_bytes_to_each_peer(prep::triple_protocol(config.triples), config.link == "slow") *
-        static_cast<double>(config.members.size() - 1);
+    plan.bytes_each_way = plan.suites.front().bytes_each_way;
     return plan;
   });
 }

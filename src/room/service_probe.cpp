@@ -181,7 +181,7 @@ void probe_service(Joined& joined, const Provider& provider, const std::string& 
   if (party.id() == courier) {
     guarded([&] {
       const auto stream = connector(joined, provider, host, port)();
-      look = look_at_service(*stream, host, provider.groups, *provider.tls.suite);
+      look = look_at_service(*stream, host, provider.groups, provider.suite_for(host));
       stream->close();
     });
     const Bytes message = problem ? Bytes() : encode(look);

@@ -88,6 +88,9 @@ std::vector<Term> provider_terms(const Provider& provider) {
   out.push_back({"max_answer", std::to_string(tls.max_answer)});
   out.push_back({"receive", std::string(to_string(tls.receive))});
   out.push_back({"suite", std::string(tls.suite->setting)});
+  for (const auto& [host, suite] : provider.host_suite) {
+    out.push_back({"suite " + host, std::string(suite->setting)});
+  }
   return out;
 }
 

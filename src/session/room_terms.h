@@ -18,8 +18,8 @@ struct Term {
 /// is compared when they meet, and what the log's configuration holds (members.md 5.1).
 std::vector<Term> provider_terms(const Provider& provider);
 
-/// Of room.toml: the room, its members in order, of each provider its group and open calls. Where a
-/// provider is reached and which roots it is checked against is each member's own.
+/// Of room.toml: the room, its members in order, of each provider its terms, hosts and open calls.
+/// Where a provider is reached and which roots it is checked against is each member's own.
 std::vector<Term> room_terms(const RoomConfig& room);
 
 /// Which forms of what members sign this program reads (members.md 5.2): proposals with their text

@@ -16,6 +16,8 @@ constexpr std::array<CipherSuite, 2> kSuites = {
 const CipherSuite& aes128_gcm_sha256() { return kSuites[0]; }
 const CipherSuite& chacha20_poly1305_sha256() { return kSuites[1]; }
 
+std::span<const CipherSuite> cipher_suites() { return kSuites; }
+
 const CipherSuite* find_suite(std::string_view setting) {
   for (const CipherSuite& suite : kSuites) {
     if (suite.setting == setting) return &suite;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,7 +16,7 @@ namespace flexroom::tls {
 /// SHA-256 (docs/architecture.md).
 struct CipherSuite {
   uint16_t code;             // RFC 8446 B.4
-  std::string_view setting;  // value of `provider.NAME.suite`
+  std::string_view setting;  // value of `suite` in room.toml
   std::string_view name;
   size_t key_bytes;
   const evp_cipher_st* (*aead)();
@@ -25,6 +26,8 @@ struct CipherSuite {
 const CipherSuite& aes128_gcm_sha256();
 /// TLS_CHACHA20_POLY1305_SHA256: half the ANDs a byte, more openings a tag (tls-in-mpc.md §4.7).
 const CipherSuite& chacha20_poly1305_sha256();
+/// All there are; the default first.
+std::span<const CipherSuite> cipher_suites();
 /// The suite of that setting; null if there is none.
 const CipherSuite* find_suite(std::string_view setting);
 /// The settings that find_suite() knows, for messages: `"aes128", "chacha20"`.

@@ -856,7 +856,7 @@ class Road(Canaries):
             self.assertEqual((m.counters()["strikes"], m.counters()["burned"]), (0, False))
 
     def test_get_and_plan_with_the_other_suite(self):
-        text = self.room_text + 'suite = "chacha20"\n'
+        text = self.room_text + '[provider.sandbox.host."amazonaws.com"]\nsuite = "chacha20"\n'
         with self.changed(self.a.room_file, text), self.changed(self.b.room_file, text):
             for done in self.both("get", "https://scripts.s3.amazonaws.com/count.py"):
                 self.assert_ended(done, OK)
@@ -865,6 +865,11 @@ class Road(Canaries):
         usual = self.a.run("plan", self.a.job, "--links", self.a.links, json_output=True).json_lines()[-1]
         self.assertEqual((usual["suite"], other["suite"]), ("aes128", "chacha20"))
         self.assertLess(other["request_ands"], usual["request_ands"] * 0.7)
+        for plan, order in ((usual, ["aes128", "chacha20"]), (other, ["chacha20", "aes128"])):
+            self.assertEqual([one["suite"] for one in plan["suites"]], order)
+            self.assertEqual(plan["suites"][0]["ands"], plan["ands"])
+        # Some gates fold with what is new in each plan.
+        self.assertAlmostEqual(usual["suites"][0]["ands"], other["suites"][1]["ands"], delta=200)
 
     def test_b_get_prints_the_body_at_both(self):
         expected = SCRIPT.decode()

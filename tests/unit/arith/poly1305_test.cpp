@@ -99,6 +99,22 @@ TEST(Poly1305Plan, FewestTriples) {
   }
 }
 
+// What a plan says that a tag sends, against what is sent.
+TEST(Poly1305Plan, MasksSendWhatIsSaidOfThem) {
+  for (const size_t blocks : {3, 100}) {
+    Dealer dealer(2);
+    const auto run = run_parties(2, [&](net::Party& party) {
+      ArithEngine engine(party, dealer.source(party.id()));
+      const uint64_t before = party.traffic().bytes_sent;
+      (void)engine.make_poly1305({&blocks, 1});
+      return static_cast<double>(party.traffic().bytes_sent - before);
+    });
+    const double said = poly1305_bytes_to_each_peer(Poly1305Plan::of(blocks));
+    for (const auto& outcome : run.outcomes)
+      EXPECT_NEAR(*outcome.value, said, 0.1 * said) << blocks;
+  }
+}
+
 TEST(Poly1305Blocks, AreReadAsTheStandardSays) {
   // RFC 8439 §2.5.2, the first and the last block of its message.
   EXPECT_EQ(poly1305_block(as_bytes("Cryptographic Fo")),

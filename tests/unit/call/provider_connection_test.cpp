@@ -25,5 +25,18 @@ TEST(ProviderConnection, TakesTheSettingsOfTheEntry) {
   EXPECT_EQ(config.groups, Groups{NamedGroup::kP256});
 }
 
+// What is counted and what is offered is one suite, of the host.
+TEST(ProviderConnection, OffersTheSuiteOfTheHost) {
+  Provider provider;
+  provider.name = "p";
+  provider.host_suite["b.example"] = &tls::chacha20_poly1305_sha256();
+  for (const auto& [host, suite] : {std::pair<std::string, std::string>{"a.example", "aes128"},
+                                    {"b.example", "chacha20"},
+                                    {"x.b.example", "chacha20"}}) {
+    EXPECT_EQ(provider_connection(provider, host).suite->setting, suite);
+    EXPECT_EQ(connection_shape(provider, host, 2).suite->setting, suite);
+  }
+}
+
 }  // namespace
 }  // namespace flexroom

@@ -118,6 +118,26 @@ TEST(RunScriptCostTest, AResultLinkAsCarrierCostsMore) {
   }
 }
 
+// A plan counts what a run would build, under the suite that is not offered too.
+TEST(RunScriptCostTest, EverySuiteIsCountedAsItIsBuilt) {
+  RunScriptTerms terms;
+  terms.job = job();
+  terms.links = links(2);
+  terms.client_token = "8e81973e-0bec-47b0-b898-d190f9ebdacc";
+  for (const tls::CipherSuite& offered : tls::cipher_suites()) {
+    const ConnectionShape shape{.suite = &offered, .num_members = 2};
+    const auto layout = lay_out_run_script(terms, shape);
+    const std::vector<CostUnderSuite> costs = call_costs(layout->call, *layout->layout, shape);
+    ASSERT_EQ(costs.size(), 2u);
+    EXPECT_EQ(costs[0].suite->setting, offered.setting);
+    EXPECT_EQ(costs[0].cost.total(), run_script_cost(*layout, shape).total());
+    EXPECT_GT(costs[0].tag_bytes, 0);
+    const uint64_t built = cost_of(2, job(), links(2), *costs[1].suite).total();
+    EXPECT_GE(costs[1].cost.total(), built);
+    EXPECT_LE(costs[1].cost.total(), built + 50);  // 23 blocks whose counters fold
+  }
+}
+
 // What the members' links are, and how many, is no matter of the computation.
 TEST(RunScriptCostTest, LongLinksCostNothingInside) {
   std::vector<PublicLinks> of = links(2);

@@ -419,6 +419,28 @@ TEST_F(ClassicRunTest, ItsPlanIsWhatIsApprovedAndCostsNothing) {
   }
   EXPECT_EQ(links_.find(as_bytes(shown.out)), std::nullopt);
   EXPECT_THAT(plan(false).error(), HasSubstr("is of run-script --classic"));
+  // As room.toml has it, then as if all hosts were offered one suite.
+  const auto suites = [](const json& of) {
+    std::vector<std::string> out;
+    for (const json& one : of["suites"]) out.push_back(one["suite"]);
+    return out;
+  };
+  EXPECT_EQ(suites(last), (std::vector<std::string>{"aes128", "chacha20"}));
+  EXPECT_EQ(last["suites"][0]["ands"], last["ands"]);
+  rig_.write(0, "room.toml",
+             RoomRig::read(rig_.dir(0) / "room.toml") +
+                 "[provider.sandbox.host.\"iam.amazonaws.com\"]\n"
+                 "suite = \"chacha20\"\n");
+  const json mixed = plan(true).last();
+  EXPECT_EQ(mixed["suite"], "aes128 and chacha20");
+  EXPECT_EQ(suites(mixed), (std::vector<std::string>{"aes128 and chacha20", "aes128", "chacha20"}));
+  for (const size_t k : {0, 1}) {  // gates that fold with the links' seals are rounded up
+    const auto same = mixed["suites"][k + 1]["ands"].get<int64_t>();
+    EXPECT_THAT(same - last["suites"][k]["ands"].get<int64_t>(),
+                ::testing::AnyOf(0, 25'000, -25'000));
+  }
+  EXPECT_EQ(mixed["suites"][0]["ands"], mixed["ands"]);
+  EXPECT_LT(mixed["ands"], last["ands"].get<int64_t>() - 50'000);
 }
 
 // What the calls would do otherwise than the job says is refused before anybody is joined.

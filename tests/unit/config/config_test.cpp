@@ -108,6 +108,42 @@ TEST_F(ConfigTest, MailboxesAreSaidOfAProviderOrOfAHostAndWhatIsBelowIt) {
   EXPECT_THAT(said("[provider.p.host.\"a.b\"]\nmailbix = true\n"), HasSubstr("unknown key"));
 }
 
+// tls-complete.md 1.1: a flow has one provider and many hosts.
+TEST_F(ConfigTest, ASuiteIsSaidOfAProviderOrOfAHostAndWhatIsBelowIt) {
+  const std::string two = room() + member("a") + member("b");
+  const RoomConfig config = RoomConfig::load(
+      write("f.toml", two + "[provider.one]\nsuite = \"chacha20\"\n"
+                            "[provider.one.host.\"shop.example\"]\nsuite = \"aes128\"\n"
+                            "[provider.one.host.\"eu.shop.example\"]\nsuite = \"chacha20\"\n"
+                            "[provider.one.host.\"mail.example\"]\nmailbox = true\n"
+                            "[provider.two]\nhosts = [\"a.test\", \"b.test\"]\n"
+                            "[provider.two.host.\"b.test\"]\nsuite = \"chacha20\"\n"));
+  const auto suite = [&](const std::string& provider, const std::string& host) {
+    return config.provider(provider).suite_for(host).setting;
+  };
+  EXPECT_EQ(suite("one", "any.example"), "chacha20");
+  EXPECT_EQ(suite("one", "mail.example"), "chacha20");  // its entry says nothing of it
+  EXPECT_EQ(suite("one", "shop.example"), "aes128");
+  EXPECT_EQ(suite("one", "de.shop.example"), "aes128");
+  EXPECT_EQ(suite("one", "workshop.example"), "chacha20");
+  EXPECT_EQ(suite("one", "a.eu.shop.example"), "chacha20");  // the nearest entry
+  EXPECT_EQ(suite("two", "a.test"), "aes128");
+  EXPECT_EQ(suite("two", "b.test"), "chacha20");
+
+  const auto said = [&](const std::string& more) {
+    return room_error(two + "[provider.p]\nhosts = [\"a.example\"]\n" + more);
+  };
+  const auto [place, words] = said("[provider.p.host.\"a.example\"]\nsuite = \"chacha\"\n");
+  EXPECT_EQ(place, position(14, 9));
+  EXPECT_THAT(words, HasSubstr("is 'chacha', which is not built; did you mean `chacha20`?"));
+  const auto [key_place, key] = said("[provider.p.host.\"a.example\"]\nsuit = \"aes128\"\n");
+  EXPECT_EQ(key_place, position(14, 8));
+  EXPECT_THAT(key, HasSubstr("unknown key `suit`; did you mean `suite`?"));
+  const auto [host_place, host] = said("[provider.p.host.\"b.example\"]\nsuite = \"aes128\"\n");
+  EXPECT_THAT(host_place, HasSubstr(":13:"));
+  EXPECT_THAT(host, HasSubstr("is of a host that 'p' does not serve; did you mean `a.example`?"));
+}
+
 TEST_F(ConfigTest, AFileThatOthersCanChangeOrThatIsNoneIsRefused) {
   const auto file = write("f.toml", room() + member("a") + member("b"));
   std::filesystem::permissions(file, std::filesystem::perms(0646));

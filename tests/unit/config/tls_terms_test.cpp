@@ -50,6 +50,7 @@ TEST(TlsTerms, AreReadAsWritten) {
 TEST(TlsTerms, WhatIsNotBuiltIsRefusedInWords) {
   EXPECT_THAT(refusal("suite = \"aes256\""),
               ::testing::AllOf(HasSubstr("not built"), HasSubstr("\"aes128\", \"chacha20\"")));
+  EXPECT_THAT(refusal("suite = \"aes-128\""), HasSubstr("did you mean `aes128`?"));
   EXPECT_THAT(refusal("receive = \"sealed\""), HasSubstr("not built"));
   EXPECT_THAT(refusal("receive = \"closed\""), HasSubstr("closed"));
   EXPECT_THAT(refusal("max_answer = 1023"), HasSubstr("max_answer"));

@@ -82,6 +82,10 @@ TEST_P(RoomTermsTest, EachDifferenceIsNamedWithBothValues) {
        {"group of provider p", "x25519, p256", "p256"}},
       {[](RoomConfig& c, auto&) { c.providers[0].tls.suite = &tls::chacha20_poly1305_sha256(); },
        {"suite of provider p", "aes128", "chacha20"}},
+      {[](RoomConfig& c, auto&) {
+         c.providers[0].host_suite["m.example"] = &tls::chacha20_poly1305_sha256();
+       },
+       {"suite m.example of provider p", "chacha20", "(nothing)"}},
       {[](RoomConfig& c, auto&) { c.providers[0].tls.receive = tls::ReceiveMode::kSealed; },
        {"receive of provider p", "open", "sealed"}},
       {[](RoomConfig& c, auto&) { c.providers[0].tls.max_answer = 4321; },

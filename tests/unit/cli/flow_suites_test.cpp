@@ -1,0 +1,138 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <openssl/ssl.h>
+
+#include "cloud/certificates.h"
+#include "cloud/server.h"
+#include "room/doctor_service.h"
+#include "room/flow_cost.h"
+#include "support/sandbox_flows.h"
+
+// Hosts of one provider under different suites in one flow (tls-complete.md 1.1), and what `plan`
+// says that their steps take against what a run garbles.
+
+namespace flexroom {
+namespace {
+
+using support::RoomRig;
+using ::testing::HasSubstr;
+
+const std::string kTwoHosts = R"(
+[flow]
+name = "two-hosts"
+provider = "sandbox"
+prefix = "two"
+hosts = ["signup.flexroom.example", "console.flexroom.example", "signin.flexroom.example"]
+
+[[step]]
+name = "Start"
+request = """
+GET /start HTTP/1.1
+Host: signup.flexroom.example
+"""
+header_max = 768
+keep."run/session" = { at = "cookie session", class = "cookie", length = [16, 128], entropy = 128 }
+
+[[step]]
+name = "Console"
+request = """
+GET /console HTTP/1.1
+Host: console.flexroom.example
+"""
+status = [302]
+
+[[step]]
+name = "PageKey"
+sealed = false
+request = """
+GET /key HTTP/1.1
+Host: signin.flexroom.example
+"""
+open."exponent" = { at = "json /e", class = "base64url", max = 4 }
+)";
+
+class FlowSuitesTest : public ::testing::Test, protected support::SandboxFlows {};
+
+TEST_F(FlowSuitesTest, EachHostIsOfferedItsOwnAndTakesWhatThePlanSays) {
+  set_up(2);
+  write_all("flow.toml", kTwoHosts);
+  write_all("room.toml", RoomRig::read(rig_->dir(0) / "room.toml") +
+                             "[provider.sandbox.host.\"signup.flexroom.example\"]\n"
+                             "suite = \"chacha20\"\n");
+  const std::vector<Ended> ended = run_own("flow.toml", {});
+  all_ok(ended);
+
+  const RoomConfig room = RoomConfig::load(rig_->dir(0) / "room.toml");
+  flow::RoomView view;
+  view.providers = room.providers;
+  const flow::Flow flow = flow::load_flow(rig_->dir(0) / "flow.toml", view);
+  const auto planned = [&](const std::string& step) {
+    return room::step_costs(room, flow, *flow.step(step), {}).front();
+  };
+  for (const Ended& e : ended) {
+    EXPECT_EQ(e.last()["opened"]["exponent"], "AQAB");
+    EXPECT_THAT(e.out, HasSubstr("suite    signup.flexroom.example: chacha20 is offered"));
+    EXPECT_THAT(e.out, HasSubstr("suite    console.flexroom.example: aes128 is offered"));
+    std::map<std::string, uint64_t> garbled;
+    const nlohmann::json timeline = e.events("timeline").back();
+    for (const auto& phase : timeline["phases"]) {
+      garbled[phase["phase"]] = phase["ands"].get<uint64_t>();
+    }
+    // The tag's circuit, 643 gates, is garbled with its masks; constant counters fold a little.
+    const flow::StepCost start = planned("Start");
+    EXPECT_EQ(start.suite, "chacha20");
+    EXPECT_LE(garbled["Start: ok"], start.total());
+    EXPECT_GE(garbled["Start: ok"] + 643 + 20, start.total());
+    for (const std::string step : {"Console", "PageKey"}) {
+      EXPECT_EQ(planned(step).suite, "aes128");
+      EXPECT_EQ(garbled[step + ": ok"], planned(step).total()) << step;
+    }
+  }
+}
+
+// The look before a call and the doctor's, and the call itself.
+TEST(HostSuites, AServiceThatTakesOneSuiteAloneIsOfferedIt) {
+  RoomRig rig(2);
+  cloud::Certificates certificates(rig.root(), "ec");
+  const auto tls = certificates.server_context("X25519", [](const std::string&) { return true; });
+  ASSERT_EQ(SSL_CTX_set_ciphersuites(tls.get(), "TLS_CHACHA20_POLY1305_SHA256"), 1);
+  cloud::ServerOptions options;
+  options.tls = tls.get();
+  cloud::Server server(options, [](const cloud::Request&, int) {
+    cloud::Response out;
+    out.body = "hello";
+    return out;
+  });
+  const std::string entry =
+      "[provider.own]\nhosts = [\"*.own.example\"]\nca_file = \"" +
+      certificates.ca_file().string() +
+      "\"\nconnect_to = [\"*:443=127.0.0.1:" + std::to_string(server.listen("127.0.0.1", 0)) +
+      "\"]\n";
+  const auto get = [&] {
+    return rig.run([](PartyId, cli::Output& out, cli::Common& common) {
+      return cli::get_url(out, common, "https://a.own.example/", "");
+    });
+  };
+  const auto examined = [&] {
+    const RoomConfig room = RoomConfig::load(rig.dir(1) / "room.toml");
+    return room::examine_service(room, 1, room.provider("own"), {"a.own.example", 443});
+  };
+  rig.write_room(entry);
+  for (const auto& e : rig.init()) ASSERT_EQ(e.code, cli::kOk) << e.out;
+  for (const auto& e : get()) EXPECT_NE(e.code, cli::kOk) << e.out;
+  EXPECT_EQ(examined().state, Check::State::kProblem);
+  EXPECT_THAT(examined().remedy,
+              HasSubstr("set `suite` (now aes128) of [provider.own.host.\"a.own"));
+
+  rig.write_room(entry + "[provider.own.host.\"a.own.example\"]\nsuite = \"chacha20\"\n");
+  for (const auto& e : get()) {
+    EXPECT_EQ(e.code, cli::kOk) << e.out;
+    EXPECT_EQ(e.last()["body"], "hello");
+  }
+  EXPECT_EQ(examined().state, Check::State::kOk) << examined().detail;
+  server.stop();
+}
+
+}  // namespace
+}  // namespace flexroom
