@@ -500,7 +500,8 @@ TEST_P(SealedBodyTest, BodiesOfOpenssl) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rooms, SealedBodyTest, ::testing::Values(2));
-INSTANTIATE_TEST_SUITE_P(LongSweep, SealedBodyTest, ::testing::ValuesIn(support::in_long_runs({3})));
+INSTANTIATE_TEST_SUITE_P(LongSweep, SealedBodyTest,
+                         ::testing::ValuesIn(support::in_long_runs({3})));
 
 }  // namespace
 }  // namespace flexroom
