@@ -52,7 +52,7 @@ void require_bench_figures(const std::set<std::string>& names);
 bool is_flow_figure(std::string_view name);
 
 /// How long a run takes, said once: in the help, in README and here.
-inline constexpr std::string_view kBenchDuration = "many minutes; --quick about one";
+inline constexpr std::string_view kBenchDuration = "about four minutes; --quick about one";
 
 /// Measures the product on this machine: its run-script and its TLS connections at default
 /// parameters, over the mesh's TLS on loopback, against the sandbox cloud; two members, three
