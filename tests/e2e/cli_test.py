@@ -912,6 +912,37 @@ class Road(Canaries):
         self.assertEqual(schema["schema"], json.loads((ROOT / "share/flows/flow.schema.json").read_text()))
         self.assertEqual(self.requests(), before)
 
+    def test_a_draft_of_a_recorded_call_hides_what_was_sent_and_got(self):
+        body = '{"user": "somebody-we-know", "password": "correct-horse-battery"}'
+        capture = self.work / "capture.txt"
+        capture.write_text("POST /login?lang=en HTTP/1.1\r\nHost: signin.flexroom.example\r\nContent-Type: application/json\r\n"
+                           f"Cookie: visit=abcdefgh12345678\r\n\r\n{body}\r\nHTTP/1.1 200 OK\r\n"
+                           "Set-Cookie: session=Zm9vYmFyYmF6cXV4MTIzNDU2; Path=/\r\nContent-Type: application/json\r\n\r\n"
+                           '{"token": "0123456789abcdef0123456789abcdef"}')
+        new = ("recipe", "new", "--from", capture, "--name", "login", "--provider", "sandbox")
+        capture.chmod(0o644)
+        done = self.a.run(*new)
+        self.assert_ended(done, BAD_INPUT)
+        self.assertIn(f"chmod 600 {capture}", done.err)
+        capture.chmod(0o600)
+        done = self.a.run(*new, "--show", "lang")
+        self.assert_ended(done, OK)
+        self.assertIn("POST /login?lang=en HTTP/1.1", done.out)
+        for slot in ("visit={{visit}}", '{"user":"{{user}}","password":"{{password}}"}', "cookie session", "json /token"):
+            self.assertIn(slot, done.out)
+        said = self.a.run(*new, json_output=True)
+        self.assertIn("lang={{lang}}", said.json_lines()[-1]["draft"])
+        for hidden in ("abcdefgh12345678", "somebody-we-know", "correct-horse", "Zm9vYmFy", "0123456789abcdef"):
+            self.assertNotIn(hidden, done.out + said.out)
+        draft = self.work / "login.toml"
+        draft.write_text(done.out)
+        self.assert_ended(self.a.run("recipe", "check", draft), OK)
+        draft.write_text(done.out.replace('class = "hex"', 'class = "hexx"'))
+        wrong = self.a.run("recipe", "check", draft)
+        self.assert_ended(wrong, BAD_INPUT)
+        self.assertRegex(wrong.err, r"login\.toml:\d+:\d+: .*hexx")
+        self.assert_ended(self.a.run("recipe", "new", "--from", self.work / "nothing"), BAD_INPUT)
+
     def test_plan_contacts_nobody(self):
         before = self.requests()
         done = self.a.run("plan", self.a.job, "--links", self.a.links, json_output=True)
