@@ -1,11 +1,12 @@
-"""Checks JSON values against the part of JSON Schema (2020-12) that docs/json-schema.json uses, so
-that the tests need no further package. A keyword that is not known here is an error of the schema."""
+"""Checks JSON values against the part of JSON Schema that docs/json-schema.json (2020-12) and
+share/flows/flow.schema.json (draft-07) use, so that the tests need no further package. A keyword that is not known here is an error of the schema."""
 import json
 import re
 
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "number": (int, float), "integer": int}
 KNOWN = {"$schema", "$defs", "$ref", "title", "description", "type", "properties", "required", "items",
-         "additionalProperties", "anyOf", "oneOf", "const", "enum", "pattern"}
+         "additionalProperties", "anyOf", "oneOf", "const", "enum", "pattern", "definitions", "if", "then", "else",
+         "minItems", "maxItems"}
 
 
 def problems(value, schema, root, place="$"):
@@ -39,8 +40,15 @@ def problems(value, schema, root, place="$"):
                 out += problems(inner, schema["properties"][name], root, f"{place}.{name}")
             elif schema.get("additionalProperties") is False:
                 out.append(f"{place} has {name}, which nobody described")
-    if isinstance(value, list) and "items" in schema:
-        for index, inner in enumerate(value):
+            elif isinstance(schema.get("additionalProperties"), dict):
+                out += problems(inner, schema["additionalProperties"], root, f"{place}.{name}")
+    if "if" in schema:
+        branch = "else" if problems(value, schema["if"], root, place) else "then"
+        out += problems(value, schema.get(branch, {}), root, place)
+    if isinstance(value, list):
+        if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
+            out.append(f"{place} has {len(value)} items")
+        for index, inner in enumerate(value if "items" in schema else []):
             out += problems(inner, schema["items"], root, f"{place}[{index}]")
     for word in ("anyOf", "oneOf"):
         if word not in schema:
