@@ -478,7 +478,7 @@ TEST_P(AgentAttack, CutPiecesDifferentlyStopAtA4) {
   scenario.concurrent_tamper = true;
   const size_t n = GetParam();
   if (n == 2) return;  // the courier's own A3 is the only other one
-  scenario.tamper = [this, shared, victim](const net::MessageId& message, Bytes& payload) {
+  scenario.tamper = [this, shared](const net::MessageId& message, Bytes& payload) {
     std::unique_lock lock(shared->mutex);
     if (message.label == "tls/forward" && message.receiver == victim) {
       const size_t flight = members().seen()->flight.size();
