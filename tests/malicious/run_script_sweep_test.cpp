@@ -390,7 +390,8 @@ class RunScriptAgain : public ::testing::TestWithParam<size_t> {
   Road road_;
 };
 INSTANTIATE_TEST_SUITE_P(Rooms, RunScriptAgain, ::testing::Values(2));
-INSTANTIATE_TEST_SUITE_P(LongSweep, RunScriptAgain, ::testing::ValuesIn(support::in_long_runs({3})));
+INSTANTIATE_TEST_SUITE_P(LongSweep, RunScriptAgain,
+                         ::testing::ValuesIn(support::in_long_runs({3})));
 
 TEST_P(RunScriptAgain, AThrottledRequestIsMadeAgainWithTheSameBody) {
   const Report report =

@@ -141,9 +141,7 @@ TEST_P(PreparedStockTest, AnotherStockIsRefusedByNameBeforeAnythingIsTaken) {
       return true;
     });
     // Who sees the difference leaves; of three, another one may be told of that first.
-    const auto saw = [&](PartyId i) {
-      return run.outcomes[i].code() == AbortCode::kDisagreement;
-    };
+    const auto saw = [&](PartyId i) { return run.outcomes[i].code() == AbortCode::kDisagreement; };
     EXPECT_TRUE(saw(0) || (GetParam() == 3 && saw(1)));
     for (PartyId i = 0; i < GetParam(); ++i) {
       EXPECT_TRUE(saw(i) || run.outcomes[i].code() == AbortCode::kPeerLost) << i;

@@ -294,7 +294,8 @@ TEST(RequestsToComeTerms, PiecesOfAHeaderAndABodyFindTheirBlocks) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rooms, RequestsToComeTest, ::testing::Values(2));
-INSTANTIATE_TEST_SUITE_P(LongSweep, RequestsToComeTest, ::testing::ValuesIn(support::in_long_runs({3})));
+INSTANTIATE_TEST_SUITE_P(LongSweep, RequestsToComeTest,
+                         ::testing::ValuesIn(support::in_long_runs({3})));
 
 }  // namespace
 }  // namespace flexroom

@@ -48,7 +48,8 @@ class SealedChaChaTest : public ::testing::TestWithParam<size_t> {
   ConnectionRig& cookies() { return rig(GetParam(), "cookie", {cookie_plan()}); }
 };
 INSTANTIATE_TEST_SUITE_P(Rooms, SealedChaChaTest, ::testing::Values(2));
-INSTANTIATE_TEST_SUITE_P(LongSweep, SealedChaChaTest, ::testing::ValuesIn(support::in_long_runs({3})));
+INSTANTIATE_TEST_SUITE_P(LongSweep, SealedChaChaTest,
+                         ::testing::ValuesIn(support::in_long_runs({3})));
 
 TEST_P(SealedChaChaTest, StatusAlone) {
   ConnectionRig& members = rig(GetParam(), "status", {small_plan()});

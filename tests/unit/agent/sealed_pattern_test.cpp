@@ -332,7 +332,8 @@ TEST(SealedPatternPlans, EveryFieldIsInTheDigest) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rooms, SealedPatternTest, ::testing::Values(2));
-INSTANTIATE_TEST_SUITE_P(LongSweep, SealedPatternTest, ::testing::ValuesIn(support::in_long_runs({3})));
+INSTANTIATE_TEST_SUITE_P(LongSweep, SealedPatternTest,
+                         ::testing::ValuesIn(support::in_long_runs({3})));
 
 }  // namespace
 }  // namespace flexroom

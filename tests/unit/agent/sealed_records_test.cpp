@@ -253,7 +253,8 @@ TEST_P(SealedRecordsTest, AlteredSharesOfAKeyUpdateAreCheating) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rooms, SealedRecordsTest, ::testing::Values(2));
-INSTANTIATE_TEST_SUITE_P(LongSweep, SealedRecordsTest, ::testing::ValuesIn(support::in_long_runs({3})));
+INSTANTIATE_TEST_SUITE_P(LongSweep, SealedRecordsTest,
+                         ::testing::ValuesIn(support::in_long_runs({3})));
 INSTANTIATE_TEST_SUITE_P(Rooms, SealedPairRecordsTest, ::testing::Values(2));
 
 }  // namespace

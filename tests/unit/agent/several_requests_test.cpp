@@ -554,7 +554,8 @@ TEST(SeveralRequestsTerms, WhatCannotBeOnOneConnectionIsRefused) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rooms, SeveralRequestsTest, ::testing::Values(2));
-INSTANTIATE_TEST_SUITE_P(LongSweep, SeveralRequestsTest, ::testing::ValuesIn(support::in_long_runs({3})));
+INSTANTIATE_TEST_SUITE_P(LongSweep, SeveralRequestsTest,
+                         ::testing::ValuesIn(support::in_long_runs({3})));
 
 }  // namespace
 }  // namespace flexroom
