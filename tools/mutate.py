@@ -9,10 +9,13 @@ Lines are compared without their indentation; every equal line of the file is al
 line may be empty. A filter that starts with "argued:" says why a survivor is none of a check.
 
 Works on a copy of the tracked files in build/mutate, in a build directory there; the tree itself is
-not touched. --check only says whether every original line is still there. Exit codes: 0 all killed
-or argued, 1 a survivor or a line that is not there, 2 the unaltered tree does not build or fails.
+not touched. --check only says whether every original line, and a test for every part of a filter, is
+still there. Exit codes: 0 all killed or argued, 1 a survivor or a line that is not there, 2 the
+unaltered tree does not build or fails.
 """
+import fnmatch
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -76,6 +79,27 @@ def read_list():
             for number, line in enumerate(source, 1)
             if line.strip() and not line.startswith("#")
         ]
+
+
+def filters_of_nothing(mutants):
+    """Parts of filters that name no test of the sources."""
+    tests = set()
+    for folder, _, files in os.walk(os.path.join(ROOT, "tests")):
+        for file in files:
+            if file.endswith(".cpp"):
+                with open(os.path.join(folder, file), encoding="utf-8") as source:
+                    found = re.findall(r"^(?:TYPED_)?TEST(?:_[PF])?\(\s*(\w+),\s*(\w+)", source.read(), re.M)
+                    tests.update(f"{suite}.{test}" for suite, test in found)
+    out = []
+    for m in mutants:
+        for part in [] if m.argued else m.filter.partition("-")[0].split(":"):
+            # Without what comes before the suite and behind the test: of instances and their parameters.
+            named = re.sub(r"^[^.]*/", "", re.sub(r"/[^.]*$", "", part))
+            suite, _, test = named.partition(".")
+            named = re.sub(r"/.*", "", suite) + "." + test if test else named
+            if not any(fnmatch.fnmatchcase(one, named) for one in tests):
+                out.append(f"{m.name}: no test is called {part}")
+    return out
 
 
 def copy_tree():
@@ -166,9 +190,10 @@ def main():
         sys.exit(__doc__)
     mutants = chosen([a for a in arguments if not a.startswith("-")])
     missing = [problem for m in mutants for problem in m.missing(ROOT)]
+    missing += filters_of_nothing(mutants)
     if missing:
         print("\n".join(missing))
-        print("mend tools/mutants.tsv: the line moved or the check is gone")
+        print("mend tools/mutants.tsv: the line moved, or the check or its test is gone")
         return 1
     if "--list" in options:
         for m in mutants:
