@@ -232,9 +232,11 @@ TEST_P(SealedChaChaTest, WrongSharesOfATagOpenNothing) {
 // garblers send once they know the masked accumulator.
 TEST_P(SealedChaChaTest, TheTagsCircuitIsCheckedLikeAnyOther) {
   ConnectionRig& members = cookies();
-  for (const auto& [label, code] : std::vector<std::pair<std::string, AbortCode>>{
+  for (const auto& one : std::vector<std::pair<std::string, AbortCode>>{
            {"boolean/O3 label proof", AbortCode::kLabelProof},
            {"boolean/O4 c-proof", AbortCode::kCProof}}) {
+    const std::string& label = one.first;
+    const AbortCode code = one.second;
     SCOPED_TRACE(label);
     std::set<PartyId> at_tag;
     bool altered = false;
