@@ -64,9 +64,10 @@ class Instances {
 
 // A corrupted evaluator lies about many gates at once, with the tag of the true labels.
 TEST(ProofSeeds, ThatOfTheLabelProofCoversEveryLambda) {
-  for (const auto& [evaluator, after_the_bits] :
+  for (const auto& one :
        {std::pair(0u, false), std::pair(0u, true), std::pair(1u, false), std::pair(1u, true)}) {
-    const Scenario scenario = parallel_gates(evaluator);
+    const Scenario scenario = parallel_gates(one.first);
+    const bool after_the_bits = one.second;
     Instances instances;
     RunOptions options;
     size_t lies = 0;
