@@ -192,7 +192,8 @@ TEST(HelloRetry, ThereIsOne) {
            {hello_retry({}, Bytes{1}), hello_retry({}, Bytes{2})}}) {
     ClientHandshake client = client_of(one_key_input());
     client.feed(record_of(first.message()));
-    EXPECT_THAT(abort_of([&] { client.feed(record_of(second.message())); }), HasSubstr("twice"));
+    EXPECT_THAT(abort_of([&, again = second] { client.feed(record_of(again.message())); }),
+                HasSubstr("twice"));
     EXPECT_EQ(client.alert_record().back(), 10);
   }
 }
