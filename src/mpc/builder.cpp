@@ -118,6 +118,7 @@ Circuit Builder::finish() {
     wire_of[node] = emit(a, b, is_and ? GateOp::kAnd : GateOp::kXor);
     if (is_and) ++circuit.num_ands;
   }
+  FLEXROOM_ASSERT(circuit.num_wires() <= Gate::kWireMask);  // a gate holds no larger number
   nodes_.clear();
   for (OutputLiterals& output : outputs_) {
     for (const uint32_t literal : output.literals) output.group.wires.push_back(wire(literal));

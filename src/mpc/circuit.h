@@ -43,7 +43,7 @@ enum class GateOp : uint8_t { kXor, kAnd, kNot };
 struct Gate {
   Gate() = default;
   Gate(WireId first, WireId second, GateOp what) : a(first), b(second & kWireMask), op(what) {}
-  static constexpr WireId kWireMask = (WireId{1} << 30) - 1;  // more than Builder makes
+  static constexpr WireId kWireMask = (WireId{1} << 30) - 1;  // Builder makes no more
   WireId a = 0;
   WireId b : 30 = 0;  // unused by kNot
   GateOp op : 2 = GateOp::kXor;
