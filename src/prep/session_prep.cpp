@@ -146,7 +146,9 @@ Powers SessionPrep::powers(size_t max_power) {
 
 AndTriples SessionPrep::and_triples(size_t count) {
   return guarded("and triples", [&] {
-    fill_stock(count);
+    // Of what was reserved nothing is told: it is made within another work, which tells how far it
+    // is.
+    fill_stock(count, reserved_ == 0);
     return take_from_stock(count);
   });
 }
@@ -154,12 +156,12 @@ AndTriples SessionPrep::and_triples(size_t count) {
 void SessionPrep::reserve_triples(size_t count) {
   guarded("and triples", [&] {
     reserved_ = count;
-    fill_stock(std::min(count, kBatchesOfStock * parameters_.batch));
+    fill_stock(std::min(count, kBatchesOfStock * parameters_.batch), true);
   });
 }
 
 // A public plan, the same at all: of all that is reserved, batch after batch until there is enough.
-void SessionPrep::fill_stock(size_t count) {
+void SessionPrep::fill_stock(size_t count, bool told) {
   if (stock_size_ >= count) return;
   std::vector<size_t> batches;
   for (size_t left = std::max(count, reserved_) - stock_size_; left > 0;
@@ -169,10 +171,12 @@ void SessionPrep::fill_stock(size_t count) {
   uint64_t total = 0;
   for (size_t b = 0; stock_size_ + total < count; ++b) total += batches[b];
   uint64_t made = 0;
-  report("and triples", 0, total);
+  const auto tick = [&](size_t done) {
+    if (told) report("and triples", made + done, total);
+  };
+  tick(0);
   for (size_t b = 0; made < total; ++b) {
     safety_.require_preprocessing_allowed();
-    const auto tick = [&](size_t done) { report("and triples", made + done, total); };
     std::vector<VecTriple> products = take_zero_test_products(batches.size() - b);
     // The bits of the next batch may be made meanwhile, unless its products come before them.
     const bool follows =

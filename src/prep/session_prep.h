@@ -64,7 +64,7 @@ class SessionPrep : public Source {
   struct Live;
   template <typename Make>
   auto guarded(std::string_view what, Make make);
-  void fill_stock(size_t count);
+  void fill_stock(size_t count, bool told);
   /// Triples of the batches of a stock of which so many are missing.
   size_t batch_for(size_t missing) const;
   size_t zero_tests_of_batch() const;

@@ -316,13 +316,20 @@ TEST(SessionPrepStockTest, TheRestOfALargeStockIsMadeWhileItIsUsed) {
   const auto epochs = support::deal_epoch(2);
   std::vector<NotedCounts> safety(2);
   const auto run = support::run_parties(2, [&](net::Party& party) {
-    SessionPrep prep(party, epochs[party.id()], safety[party.id()], kSmallMasked);
+    size_t reports = 0;
+    SessionPrep prep(party, epochs[party.id()], safety[party.id()], kSmallMasked,
+                     [&](std::string_view phase, uint64_t, uint64_t) {
+                       reports += phase == "and triples" ? 1 : 0;
+                     });
     prep.reserve_triples(18 * batch);
+    const size_t told = reports;
+    EXPECT_GT(told, 0u);
     std::vector<size_t> stock = {prep.triples_in_stock()};
     for (size_t k = 0; k < 18; ++k) {
       (void)prep.and_triples(batch);
       stock.push_back(prep.triples_in_stock());
     }
+    EXPECT_EQ(reports, told);   // they are made within another work
     (void)prep.and_triples(1);  // nothing is reserved any more
     stock.push_back(prep.triples_in_stock());
     return stock;
