@@ -49,6 +49,9 @@ struct Toy {
   std::function<void()> thinks;
   /// The same with the step's name, before it.
   std::function<void(const std::string&)> at_step;
+  /// A clock for each member, which only its own waits move: nobody finds a wait over because
+  /// another has waited.
+  bool own_clocks = false;
 
   std::optional<ToyAnswer> call(const ToyRequest& request) {
     if (!provider) return world.call(request);
@@ -72,18 +75,20 @@ struct Toy {
 
 class ToyClock : public Clock {
  public:
-  explicit ToyClock(Toy& toy) : toy_(toy) {}
+  explicit ToyClock(Toy& toy) : toy_(toy), own_(toy.world.now) {}
   int64_t now() override {
     const std::lock_guard lock(toy_.mutex);
-    return toy_.world.now;
+    return toy_.own_clocks ? own_ : toy_.world.now;
   }
   void wait_until(int64_t seconds) override {
     const std::lock_guard lock(toy_.mutex);
+    own_ = std::max(own_, seconds);
     toy_.pass_until(seconds);
   }
 
  private:
   Toy& toy_;
+  int64_t own_;
 };
 
 class ToyPerson : public Person {
