@@ -9,6 +9,7 @@
 namespace flexroom::boolean {
 namespace {
 
+constexpr std::string_view kResults = "boolean/O3 results";
 constexpr std::string_view kLabelProof = "boolean/O3 label proof";
 constexpr std::string_view kCProof = "boolean/O4 c-proof";
 constexpr size_t kChunk = 256;
@@ -38,23 +39,20 @@ void accumulate_products(math::GfSum& sum, const math::ChiStream& chi,
 /// c^E_t = La*lambda_beta + Lb*lambda_alpha + s + La*Lb + Lc of the evaluator's shares, packed.
 Bytes own_product_bits(const std::vector<uint8_t>& and_values, ByteView own) {
   Bytes packed((and_values.size() + 7) / 8);
-  for (size_t t = 0; t < and_values.size(); ++t) {
-    const unsigned v = and_values[t];
-    const unsigned alpha = v >> MaskedBits::kAlpha, beta = v >> MaskedBits::kBeta;
-    const unsigned o = own[t];
-    const unsigned bit = (alpha & o >> AndBits::kOwnBeta) ^ (beta & o >> AndBits::kOwnAlpha) ^
-                         o >> AndBits::kOwnS ^ (alpha & beta) ^ v >> MaskedBits::kGamma;
-    packed[t / 8] = static_cast<uint8_t>(packed[t / 8] | (bit & 1) << (t % 8));
+  uint8_t bits[kChunk];
+  for (size_t first = 0; first < and_values.size(); first += kChunk) {
+    const size_t count = std::min(kChunk, and_values.size() - first);
+    for (size_t k = 0; k < count; ++k) {
+      const unsigned v = and_values[first + k];
+      const unsigned alpha = v >> MaskedBits::kAlpha, beta = v >> MaskedBits::kBeta;
+      const unsigned o = own[first + k];
+      bits[k] =
+          static_cast<uint8_t>((alpha & o >> AndBits::kOwnBeta) ^ (beta & o >> AndBits::kOwnAlpha) ^
+                               o >> AndBits::kOwnS ^ (alpha & beta) ^ v >> MaskedBits::kGamma);
+    }
+    pack_bits(bits, 0, {packed.data() + first / 8, (count + 7) / 8}, count);
   }
-  return packed;
-}
-
-Bytes packed_gammas(const std::vector<uint8_t>& and_values) {
-  Bytes packed((and_values.size() + 7) / 8);
-  for (size_t t = 0; t < and_values.size(); ++t) {
-    packed[t / 8] =
-        static_cast<uint8_t>(packed[t / 8] | (and_values[t] >> MaskedBits::kGamma & 1) << (t % 8));
-  }
+  wipe(bits, sizeof bits);
   return packed;
 }
 
@@ -75,17 +73,36 @@ Block zero_share(const net::Party& party, const Instance::Data& instance) {
   return z;
 }
 
+/// Bytes of masked values in front of the last piece.
+size_t bytes_of_pieces(const Instance::Data& instance) {
+  const uint32_t num_ands = instance.program->num_ands();
+  return size_t{num_ands == 0 ? 0 : (num_ands - 1) / kAndsPerPiece} * (kAndsPerPiece / 8);
+}
+
 }  // namespace
+
+void evaluate(net::Party& party, Instance::Data& instance) {
+  evaluate_gates(instance, [&](ByteView packed) {
+    for (const PartyId i : instance.garblers) party.send(i, kResults, packed);
+  });
+}
+
+void follow(net::Party& party, Instance::Data& instance) {
+  instance.follower = std::make_shared<Follower>(instance);
+  for (size_t at = 0; at < bytes_of_pieces(instance); at += kAndsPerPiece / 8) {
+    instance.follower->piece(party.receive(instance.evaluator, kResults, kAndsPerPiece / 8));
+  }
+}
 
 void commit_evaluator(net::Party& party, const Block& delta, Instance::Data& instance) {
   EvaluatorTables& tables = instance.evaluating;
-  const Bytes gammas = packed_gammas(instance.and_values);
+  const Bytes& gammas = instance.gammas;
 
   const math::ChiStream label_chi = chi_of("lab", party, instance.s_inst, gammas);
   for (const PartyId i : instance.garblers) {
     math::GfSum tag;
     label_chi.accumulate(tag, 0, tables.row2[i].span());
-    Bytes message = gammas;
+    Bytes message(gammas.begin() + static_cast<ptrdiff_t>(bytes_of_pieces(instance)), gammas.end());
     append(message, block_bytes(tag.value()));
     party.send(i, kLabelProof, message);
   }
@@ -114,31 +131,32 @@ void commit_garbler(net::Party& party, const Block& delta, Instance::Data& insta
   GarblerTables& tables = instance.garbling;
   const PartyId evaluator = instance.evaluator;
   const size_t num_ands = instance.program->num_ands();
-  const size_t packed_bytes = (num_ands + 7) / 8;
+  const size_t last_bytes = (num_ands + 7) / 8 - bytes_of_pieces(instance);
 
   // Step 2.
-  const Bytes message = party.receive(evaluator, kLabelProof, packed_bytes + sizeof(Block));
-  const ByteView gammas = ByteView(message).first(packed_bytes);
-  if (num_ands % 8 != 0 && gammas.back() >> (num_ands % 8) != 0) {
+  const Bytes message = party.receive(evaluator, kLabelProof, last_bytes + sizeof(Block));
+  const ByteView last = ByteView(message).first(last_bytes);
+  if (num_ands % 8 != 0 && last.back() >> (num_ands % 8) != 0) {
     throw ProtocolAbort(AbortCode::kUnexpectedMessage, kLabelProof, "bits beyond the last gate",
                         evaluator);
   }
+  instance.follower->piece(last);
+  instance.follower.reset();
+  const Bytes& gammas = instance.gammas;
   const math::ChiStream label_chi = chi_of("lab", party, instance.s_inst, gammas);
   math::GfSum expected;
   label_chi.accumulate(expected, 0, tables.zero_labels.span());
   expected.add(label_chi.combine_bits(0, gammas, num_ands), delta);
-  if (!ct_equal(expected.value(), load_block(message.data() + packed_bytes))) {
+  if (!ct_equal(expected.value(), load_block(message.data() + last_bytes))) {
     throw ProtocolAbort(AbortCode::kLabelProof, kLabelProof,
                         "the evaluator does not hold the labels of the values it reports",
                         evaluator);
   }
-  follow_gates(instance, gammas);
 
   // Step 3.
   const math::ChiStream chi = chi_of("cchk", party, instance.s_inst, gammas);
   math::GfSum answer;
-  accumulate_products(answer, chi, instance.and_values, tables.mac_alpha, tables.mac_beta,
-                      tables.mac_s);
+  chi.accumulate(answer, 0, tables.mac_s.span());
   party.send(evaluator, kCProof, block_bytes(answer.value() ^ zero_share(party, instance)));
 }
 

@@ -8,12 +8,19 @@ namespace flexroom::boolean {
 // answered the second for unproven masked values would be an oracle for wire values, so commit() of
 // a garbler is one function that cannot do one without the other.
 
-/// Evaluator: sends every AND's masked value and T_i (O3), receives C_i (first part of O4) and
-/// checks (La + lambda_alpha)(Lb + lambda_beta) = Lc + lambda_gamma for all ANDs.
+/// Evaluator: evaluates all gates, and sends the ANDs' masked values while it does (O3, but for the
+/// last piece and T_i).
+void evaluate(net::Party& party, Instance::Data& instance);
+
+/// Garbler: receives these pieces and follows the linear gates. Answers nothing.
+void follow(net::Party& party, Instance::Data& instance);
+
+/// Evaluator: sends the last piece and T_i, receives C_i (first part of O4) and checks
+/// (La + lambda_alpha)(Lb + lambda_beta) = Lc + lambda_gamma for all ANDs.
 /// Aborts  kCProof
 void commit_evaluator(net::Party& party, const Block& delta, Instance::Data& instance);
 
-/// Garbler: receives O3, follows the linear gates, checks the label proof, and only then answers.
+/// Garbler: receives them, follows to the end, checks the label proof, and only then answers.
 /// Aborts  kLabelProof
 void commit_garbler(net::Party& party, const Block& delta, Instance::Data& instance);
 

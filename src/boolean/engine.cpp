@@ -211,9 +211,15 @@ void Engine::exchange_inputs(Instance& instance, const OnlineInputs& inputs) {
 void Engine::evaluate(Instance& instance) {
   Instance::Data& data = *instance.data_;
   FLEXROOM_ASSERT(data.state == InstanceState::kReady);
-  VoidUnlessDone guard(data);  // labels are written over the rows: no second attempt
-  if (party_.id() == data.evaluator) evaluate_gates(data);
-  guard.done(InstanceState::kEvaluated);
+  guarded("boolean/evaluate", [&] {
+    VoidUnlessDone guard(data);  // labels are written over the rows: no second attempt
+    if (party_.id() == data.evaluator) {
+      boolean::evaluate(party_, data);
+    } else {
+      follow(party_, data);
+    }
+    guard.done(InstanceState::kEvaluated);
+  });
 }
 
 Outputs Engine::finish(Instance& instance) {

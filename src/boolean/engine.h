@@ -118,8 +118,8 @@ class Engine {
 
   // The same in pieces, in this order; each releases what its step of App. B may release.
   void exchange_inputs(Instance& instance, const OnlineInputs& inputs);  // O1, O2
-  void evaluate(Instance& instance);   // evaluator's work, local; nothing at garblers
-  Outputs finish(Instance& instance);  // O3, O4, O5
+  void evaluate(Instance& instance);   // O3, the masked values but for the last piece
+  Outputs finish(Instance& instance);  // rest of O3, O4, O5
   /// Completion (§7.5, O6): all parties passed all their checks. Call before kept outputs are
   /// persisted or used in another session.
   void confirm(Instance& instance);

@@ -1,9 +1,12 @@
 #include "boolean/evaluate.h"
 
+#include <immintrin.h>
+
 #include <algorithm>
 
 #include "boolean/garble.h"
 #include "boolean/gates.h"
+#include "boolean/masks.h"
 #include "math/re_hash.h"
 
 namespace flexroom::boolean {
@@ -47,7 +50,6 @@ class Evaluator {
         hash_(instance.s_inst),
         garblers_(instance.garblers),
         count_(kTwo ? 1 : garblers_.size()),
-        values_(input_slot_values(instance)),
         and_values_(program_.num_ands()) {
     for (size_t g = 0; g < count_; ++g) {
       slots_.emplace_back(program_.num_slots);
@@ -58,26 +60,44 @@ class Evaluator {
     }
   }
 
-  void run(Instance::Data& instance) {
+  void run(Instance::Data& instance, const PieceDone& piece_done) {
+    const uint32_t num_ands = program_.num_ands();
+    instance.gammas.resize((size_t{num_ands} + 7) / 8);
+    uint32_t packed = 0;
+    const auto pack = [&](uint32_t count) {
+      uint8_t* const out = instance.gammas.data() + packed / 8;
+      const std::span<uint8_t> bytes(out, (size_t{count} + 7) / 8);
+      pack_bits(and_values_.data() + packed, MaskedBits::kGamma, bytes, count);
+      packed += count;
+      return ByteView(bytes);
+    };
     for (const mpc::Batch& batch : program_.batches) {
       xors(batch.xor_begin, batch.xor_end);
       for (uint32_t t = batch.and_begin; t < batch.and_end; t += kAndsAtATime) {
         ands(t, std::min(batch.and_end, t + kAndsAtATime));
       }
+      while (batch.and_end > packed + kAndsPerPiece) piece_done(pack(kAndsPerPiece));
     }
-    collect_outputs(instance, values_.data());
+    pack(num_ands - packed);
+    instance.output_values = tables_.output_colours;
+    auto value = instance.output_values.begin();
+    for (const auto& output : program_.outputs) {
+      for (const mpc::Literal& literal : output.literals)
+        *value++ ^= colour(slots_[0][literal.slot]);
+    }
     instance.and_values = std::move(and_values_);
   }
 
  private:
+  // Bit 0 of a label of the colour garbler, and the colour of that wire: Lambda.
+  static uint8_t colour(const Block& label) { return label.lsb() ? 1 : 0; }
+
   void xors(uint32_t begin, uint32_t end) {
-    uint8_t* values = values_.data();
     for (size_t g = 0; g < count_; ++g) {
       Block* labels = slots_[g].data();
       for (uint32_t x = begin; x < end; ++x) {
         const mpc::XorOp& op = program_.xors[x];
         labels[op.out] = labels[op.a] ^ labels[op.b];
-        if (g == 0) values[op.out] = values[op.a] ^ values[op.b];
       }
     }
   }
@@ -88,10 +108,6 @@ class Evaluator {
     const mpc::AndOp* ops = program_.ands.data() + begin;
     const uint8_t* bits = tables_.bits.reveal().data() + begin;
     uint8_t* out_values = and_values_.data() + begin;
-    for (size_t k = 0; k < count; ++k) {
-      out_values[k] = masked_bits(values_[ops[k].a] ^ ops[k].a_negated,
-                                  values_[ops[k].b] ^ ops[k].b_negated, 0);
-    }
     for (size_t g = 0; g < count_; ++g) {
       const PartyId i = garblers_[g];
       Block x[2 * kAndsAtATime], h[2 * kAndsAtATime];
@@ -99,6 +115,13 @@ class Evaluator {
       for (size_t k = 0; k < count; ++k) {
         x[2 * k] = labels[ops[k].a];
         x[2 * k + 1] = labels[ops[k].b];
+      }
+      if (g == 0) {
+        for (size_t k = 0; k < count; ++k) {
+          out_values[k] =
+              masked_bits((colour(x[2 * k]) ^ bits[k] >> AndBits::kColourAlpha) & 1,
+                          (colour(x[2 * k + 1]) ^ bits[k] >> AndBits::kColourBeta) & 1, 0);
+        }
       }
       for (size_t target = 0; target < count_; ++target) {  // h^i_l
         const PartyId l = garblers_[target];
@@ -123,9 +146,7 @@ class Evaluator {
     }
     const Block* colour_labels = tables_.row2[garblers_[0]].data() + begin;
     for (size_t k = 0; k < count; ++k) {
-      const auto gamma =
-          static_cast<uint8_t>((colour_labels[k].lo ^ bits[k] >> AndBits::kColour) & 1);
-      values_[ops[k].out] = gamma;
+      const unsigned gamma = (colour(colour_labels[k]) ^ bits[k] >> AndBits::kColour) & 1;
       out_values[k] = static_cast<uint8_t>(out_values[k] | gamma << MaskedBits::kGamma);
     }
   }
@@ -136,38 +157,75 @@ class Evaluator {
   const std::vector<PartyId>& garblers_;
   const size_t count_;               // of them
   std::vector<BlockVec> slots_;      // active labels, by garbler
-  std::vector<uint8_t> values_;      // Lambda by slot
   std::vector<uint8_t> and_values_;  // MaskedBits by AND
 };
 
 }  // namespace
 
-void evaluate_gates(Instance::Data& instance) {
+void pack_bits(const uint8_t* bytes, unsigned bit, std::span<uint8_t> packed, size_t count) {
+  FLEXROOM_ASSERT(packed.size() == (count + 7) / 8 && bit < 8);
+  size_t t = 0;
+  for (; t + 16 <= count; t += 16) {
+    const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + t));
+    const int bits =
+        _mm_movemask_epi8(_mm_sll_epi64(v, _mm_cvtsi32_si128(7 - static_cast<int>(bit))));
+    packed[t / 8] = static_cast<uint8_t>(bits);
+    packed[t / 8 + 1] = static_cast<uint8_t>(bits >> 8);
+  }
+  for (; t < count; ++t) {
+    const unsigned rest = t % 8 == 0 ? 0 : packed[t / 8];
+    packed[t / 8] = static_cast<uint8_t>(rest | (bytes[t] >> bit & 1u) << (t % 8));
+  }
+}
+
+void evaluate_gates(Instance::Data& instance, const PieceDone& piece_done) {
   if (instance.garblers.size() == 1) {
-    Evaluator<true>(instance).run(instance);
+    Evaluator<true>(instance).run(instance, piece_done);
   } else {
-    Evaluator<false>(instance).run(instance);
+    Evaluator<false>(instance).run(instance, piece_done);
   }
   instance.evaluating.row0.clear();
   instance.evaluating.row1.clear();
   instance.evaluating.input_labels.clear();
 }
 
-void follow_gates(Instance::Data& instance, ByteView packed_gammas) {
+struct Follower::State {
+  explicit State(Instance::Data& followed)
+      : instance(followed), walk(*followed.program), values(input_slot_values(followed)) {}
+  Instance::Data& instance;
+  Walk walk;
+  std::vector<uint8_t> values;  // Lambda by slot
+  uint32_t done = 0;            // ANDs
+};
+
+Follower::Follower(Instance::Data& instance) : state_(std::make_unique<State>(instance)) {
+  instance.and_values.resize(instance.program->num_ands());
+}
+Follower::~Follower() = default;
+
+void Follower::piece(ByteView packed) {
+  Instance::Data& instance = state_->instance;
+  GarblerTables& tables = instance.garbling;
   const Program& program = *instance.program;
-  FLEXROOM_ASSERT(packed_gammas.size() * 8 >= program.num_ands());
-  std::vector<uint8_t> values = input_slot_values(instance);
-  instance.and_values.resize(program.num_ands());
-  walk(program, values.data(), [&](uint32_t begin, uint32_t end) {
-    for (uint32_t t = begin; t < end; ++t) {
+  uint8_t* const values = state_->values.data();
+  const uint32_t first = state_->done;
+  const uint32_t end = std::min(program.num_ands() - first, kAndsPerPiece) + first;
+  FLEXROOM_ASSERT(packed.size() == (size_t{end} - first + 7) / 8);
+  state_->walk.to(end, values, [&](uint32_t from, uint32_t to) {
+    for (uint32_t t = from; t < to; ++t) {
       const mpc::AndOp& op = program.ands[t];
-      const auto gamma = static_cast<uint8_t>((packed_gammas[t / 8] >> (t % 8)) & 1);
-      instance.and_values[t] =
-          masked_bits(values[op.a] ^ op.a_negated, values[op.b] ^ op.b_negated, gamma);
-      values[op.out] = gamma;
+      const unsigned alpha = values[op.a] ^ op.a_negated;
+      const unsigned beta = values[op.b] ^ op.b_negated;
+      const unsigned gamma = (packed[(t - first) / 8] >> ((t - first) % 8)) & 1;
+      instance.and_values[t] = masked_bits(alpha, beta, gamma);
+      values[op.out] = static_cast<uint8_t>(gamma);
+      tables.mac_s[t] ^=
+          select(alpha != 0, tables.mac_beta[t]) ^ select(beta != 0, tables.mac_alpha[t]);
     }
   });
-  collect_outputs(instance, values.data());
+  append(instance.gammas, packed);
+  state_->done = end;
+  if (end == program.num_ands()) collect_outputs(instance, values);
 }
 
 }  // namespace flexroom::boolean

@@ -127,6 +127,7 @@ class Garbler {
     tables_.input_labels = BlockVec(program_.num_inputs(), BlockVec::uninitialised);
     Aes128(seed).ctr(iv, 0, tables_.input_labels.span());
     wipe(&seed, sizeof seed);
+    for (Block& label : tables_.input_labels) label.set_bit(0, false);
     for (uint32_t w = 0; w < program_.num_inputs(); ++w) {
       slots_[program_.input_slots[w]] = tables_.input_labels[w];
     }
@@ -236,8 +237,11 @@ class RowReceiver {
       : party_(party),
         n_(party.num_parties()),
         garblers_(instance.garblers),
-        tables_(instance.evaluating) {
-    const uint32_t num_ands = instance.program->num_ands();
+        program_(*instance.program),
+        tables_(instance.evaluating),
+        walk_(program_),
+        colours_(program_.num_slots) {
+    const uint32_t num_ands = program_.num_ands();
     for (auto* rows : {&tables_.row0, &tables_.row1, &tables_.row2}) {
       rows->resize(n_);
       for (const PartyId l : garblers_) (*rows)[l] = BlockVec(num_ands, BlockVec::uninitialised);
@@ -246,6 +250,7 @@ class RowReceiver {
       *all = BlockVec(num_ands, BlockVec::uninitialised);
     }
     tables_.bits = SecretBytes(num_ands);
+    if (num_ands == 0) follow_colours(0);
   }
 
   /// Receives and folds the rows of ANDs [first, first + count).
@@ -265,9 +270,31 @@ class RowReceiver {
       const size_t here = std::min(kAndsPerMessage, count - done);
       for (const PartyId i : garblers_) fold(i, first, done, here, masks);
     }
+    follow_colours(first + count);
   }
 
  private:
+  // The colours of operands up to AND `end`: XORs of those of ANDs, inputs have none.
+  void follow_colours(uint32_t end) {
+    uint8_t* const bits = tables_.bits.writable().data();
+    uint8_t* const colours = colours_.data();
+    walk_.to(end, colours, [&](uint32_t begin, uint32_t stop) {
+      for (uint32_t t = begin; t < stop; ++t) {
+        const mpc::AndOp& op = program_.ands[t];
+        const unsigned operands = (colours[op.a] ^ op.a_negated) << AndBits::kColourAlpha |
+                                  (colours[op.b] ^ op.b_negated) << AndBits::kColourBeta;
+        bits[t] = static_cast<uint8_t>(bits[t] | operands);
+        colours[op.out] = bits[t] >> AndBits::kColour & 1;
+      }
+    });
+    if (end < program_.num_ands()) return;
+    for (const auto& output : program_.outputs) {
+      for (const mpc::Literal& literal : output.literals) {
+        tables_.output_colours.push_back(colours[literal.slot] ^ (literal.negated ? 1 : 0));
+      }
+    }
+  }
+
   // One message of garbler i: ANDs [done, done + count) of the slab.
   void fold(PartyId i, uint32_t first, uint32_t done, size_t count, const AndMasks& masks) {
     const bool is_first = i == garblers_.front();
@@ -301,7 +328,10 @@ class RowReceiver {
   net::Party& party_;
   size_t n_;
   const std::vector<PartyId>& garblers_;
+  const mpc::Program& program_;
   EvaluatorTables& tables_;
+  Walk walk_;
+  std::vector<uint8_t> colours_;  // by slot
   Bytes message_;
 };
 

@@ -174,6 +174,12 @@ class InputExchange {
     for (const PartyId j : party_.peers()) {
       labels[j] = BlockVec(program_.num_inputs());
       net::receive_blocks(party_, j, kLabelsLabel, labels[j].span());
+      for (size_t w = 0; w < labels[j].size(); ++w) {
+        // From here on a label's bit 0 is its masked value (§7.2).
+        if (labels[j][w].lsb() == (instance_.input_values[w] != 0)) continue;
+        throw ProtocolAbort(AbortCode::kLabelProof, kLabelsLabel,
+                            "the label of another value than the masked one", j);
+      }
     }
   }
 

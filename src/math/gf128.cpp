@@ -114,7 +114,17 @@ Block ChiStream::combine_bits(uint64_t first, ByteView packed_bits, size_t count
   for (size_t done = 0; done < count; done += kChunk) {
     const size_t here = std::min(kChunk, count - done);
     aes_.ctr(first + done, {chi, here});
-    for (size_t t = 0; t < here; ++t) {
+    size_t t = 0;
+    for (; t + 8 <= here; t += 8) {  // sums that do not wait for each other
+      const unsigned bits = packed_bits[(done + t) / 8];
+      Block part[4];
+      for (unsigned k = 0; k < 4; ++k) {
+        part[k] = select((bits >> k & 1) != 0, chi[t + k]) ^
+                  select((bits >> (k + 4) & 1) != 0, chi[t + k + 4]);
+      }
+      sum ^= (part[0] ^ part[1]) ^ (part[2] ^ part[3]);
+    }
+    for (; t < here; ++t) {
       const size_t at = done + t;
       sum ^= select(((packed_bits[at / 8] >> (at % 8)) & 1) != 0, chi[t]);
     }

@@ -248,31 +248,53 @@ TEST_P(TamperingOfThree, AColourBitIsSeenByAnotherGarbler) {
 TEST_P(TamperingOfThree, AnInputLabelIsSeenByAnotherGarbler) {
   const Scenario s = scenario_for(GetParam());
   for (const size_t liar : {0u, 1u}) {
-    EXPECT_EQ(code_with(s, on_message(s.garbler(liar), "boolean/O2 labels", flip_first_bit),
-                        s.garbler(1 - liar)),
-              AbortCode::kLabelProof);
+    const auto turn = [](Bytes& payload) { flip_byte(payload, 5); };
+    EXPECT_EQ(
+        code_with(s, on_message(s.garbler(liar), "boolean/O2 labels", turn), s.garbler(1 - liar)),
+        AbortCode::kLabelProof);
   }
 }
 
-// A garbler that sends the label of the other public value: another view, the same view hash.
-TEST_P(TamperingOfThree, APubLabelOfTheOtherValue) {
+// A garbler that sends the label of the other public value: another view, the same view hash. The
+// evaluator would go on with an input that nobody gave, and both proofs would pass (§7.2).
+TEST_P(Tampering, APubLabelOfTheOtherValue) {
   const Scenario s = scenario_for(GetParam());
   const size_t wire = s.circuit.input_offset(s.circuit.input_group("pub"));
-  support::Dealer dealer(3);
-  RunOptions options;
-  options.tamper = on_message(s.garbler(), "boolean/O2 labels", [&](Bytes& payload) {
-    add_block(payload, 16 * wire, dealer.delta(s.garbler()));
-  });
-  EXPECT_EQ(code_of(s, options, s.garbler(1)), AbortCode::kLabelProof);
+  for (size_t g = 0; g + 1 < s.num_parties; ++g) {
+    support::Dealer dealer(s.num_parties);
+    RunOptions options;
+    options.tamper = on_message(s.garbler(g), "boolean/O2 labels", [&](Bytes& payload) {
+      add_block(payload, 16 * wire, dealer.delta(s.garbler(g)));
+    });
+    const auto run = run_scenario(s, dealer, options);
+    EXPECT_EQ(run.outcomes[s.evaluator].code(), AbortCode::kLabelProof) << g;
+    for (const auto& message : run.trace) EXPECT_NE(message.label, "boolean/O3 label proof");
+  }
 }
 
-TEST_P(Tampering, AnEvaluatorWithAnotherPubValueFailsTheLabelProof) {
+// The same of every other kind of input.
+TEST_P(Tampering, ALabelOfAnotherValueThanTheMaskedOne) {
+  const Scenario s = scenario_for(GetParam());
+  for (size_t g = 0; g < s.program->inputs.size(); ++g) {
+    if (s.program->inputs[g].size == 0) continue;
+    const size_t wire = s.program->input_offset(g);
+    support::Dealer dealer(s.num_parties);
+    RunOptions options;
+    options.tamper = on_message(s.garbler(), "boolean/O2 labels", [&](Bytes& payload) {
+      add_block(payload, 16 * wire, dealer.delta(s.garbler()));
+    });
+    EXPECT_EQ(run_scenario(s, dealer, options).outcomes[s.evaluator].code(), AbortCode::kLabelProof)
+        << s.program->inputs[g].name;
+  }
+}
+
+TEST_P(Tampering, AnEvaluatorWithAnotherPubValueMeetsItsLabels) {
   const Scenario s = scenario_for(GetParam());
   RunOptions options;
   options.alter = [&](PartyId i, PartyInputs& in) {
     if (i == s.evaluator) in.online.pub[s.circuit.input_group("pub")][0] ^= 1;
   };
-  EXPECT_EQ(code_of(s, options, s.garbler()), AbortCode::kLabelProof);
+  EXPECT_EQ(code_of(s, options, s.evaluator), AbortCode::kLabelProof);
 }
 
 TEST_P(Tampering, DifferentViewsStopBeforeAnyLabel) {
@@ -291,7 +313,7 @@ TEST_P(Tampering, DifferentViewsStopBeforeAnyLabel) {
 TEST_P(TamperingOfTwo, AMaskedValueOfTheEvaluator) {
   const Scenario s = scenario_for(GetParam());
   EXPECT_EQ(
-      code_with(s, on_message(s.evaluator, "boolean/masked inputs", flip_first_bit), s.garbler()),
+      code_with(s, on_message(s.evaluator, "boolean/masked inputs", flip_first_bit), s.evaluator),
       AbortCode::kLabelProof);
 }
 
