@@ -28,7 +28,7 @@ struct Sizes {
   size_t preprocessings = 5;
   size_t starts = 9;
   size_t connections = 5;
-  size_t signatures = 7;
+  size_t signatures = 15;
   std::vector<LinkShape> links = {{0.1, 1000}, {6.6, 1000}, kTwentyMs, {50, 1000},
                                   {0.1, 100},  {6.6, 100},  kSlow,     {50, 100}};
   /// Over these the whole run from cold too.

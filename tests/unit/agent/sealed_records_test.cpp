@@ -224,6 +224,8 @@ TEST_P(SealedRecordsTest, KeyUpdatesThatAreRefused) {
   refused({{kHandshakeRecord, joined({kUpdate, TestService::ticket_message()})}},
           "not the end of its record");
   refused({{kHandshakeRecord, Bytes{24, 0, 0, 2, 0, 0}}}, "malformed");
+  refused({{kHandshakeRecord, Bytes{24, 0, 0, 2, 0}}, {kHandshakeRecord, Bytes{0}}}, "malformed");
+  refused({{kHandshakeRecord, Bytes{24, 0, 0, 2, 0}}}, "malformed");
   refused({{kHandshakeRecord, Bytes{24, 0, 0, 1}}}, "interleaved");
   refused({{kHandshakeRecord, TestService::key_update_message(2)}}, "bad KeyUpdate");
   Scenario old = with_records_before({{kHandshakeRecord, kUpdate}});

@@ -363,6 +363,28 @@ TEST_P(SeveralRequestsTest, NewKeysMayComeInAnyAnswer) {
   EXPECT_EQ(report.kept_next(0, 0), "a1b2c3d4");
 }
 
+// One that fills the whole header needs keystream under both keys: more than without new ones.
+TEST_P(SeveralRequestsTest, NewKeysMayComeInALongHeader) {
+  ConnectionRig& members = updated(GetParam());
+  Scenario scenario = staying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  std::string answer = "HTTP/1.1 200 OK\r\nSet-Cookie: session=a1b2c3d4; Path=/\r\nX-Filler: ";
+  const std::string end = "\r\nContent-Length: 0\r\n\r\n";
+  answer += std::string(cookie_plan().header_max - answer.size() - end.size(), 'x') + end;
+  const size_t cut = answer.size() / 2 + 9;
+  scenario.script.next_answers = {{{kData, to_bytes(answer.substr(0, cut))},
+                                   {kHandshakeRecord, TestService::key_update_message(0)},
+                                   {kData, to_bytes(answer.substr(cut))}}};
+  const Report report = members.run(scenario);
+  ASSERT_TRUE(report.ended);
+  for (const Member& member : report.members) {
+    ASSERT_EQ(member.next.size(), 1u) << member.failure << member.detail;
+    ASSERT_TRUE(member.next[0].sealed) << member.next[0].where << ": " << member.next[0].detail;
+    EXPECT_EQ(member.next[0].failure, "");
+    EXPECT_EQ(member.next[0].leak.key_updates, 1u);
+  }
+  EXPECT_EQ(report.kept_next(0, 0), "a1b2c3d4");
+}
+
 // §4.9(1): whether the connection goes on is asked when the answer is done, with what is left.
 TEST_P(SeveralRequestsTest, WhatTheConnectionNeedsIsNotAtTheCostOfTheAnswer) {
   SealedPlan plan = cookie_plan();
