@@ -169,10 +169,16 @@ TEST_P(PreparedStockTest, ItsWordIsOfThisSessionAndThisTime) {
         const auto [it, is_first] = first.emplace(message.receiver, payload);
         if (!is_first) payload = it->second;
       });
+  // Who sees it leaves; of three, another one may be told of that first.
+  size_t saw = 0;
   for (PartyId i = 1; i < GetParam(); ++i) {
-    ASSERT_EQ(run.outcomes[i].code(), AbortCode::kDisagreement);
+    ASSERT_TRUE(run.outcomes[i].code().has_value());
+    if (run.outcomes[i].code() == AbortCode::kPeerLost) continue;
+    EXPECT_EQ(run.outcomes[i].code(), AbortCode::kDisagreement);
     EXPECT_EQ(run.outcomes[i].abort->peer(), PartyId{0});
+    ++saw;
   }
+  EXPECT_GE(saw, 1u);
 }
 
 TEST_P(PreparedStockTest, ProductsLeaveOnceAndAsManyAsThereAre) {
