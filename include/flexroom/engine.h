@@ -123,7 +123,7 @@ struct TlsRequest {
   std::string connect_host;  // where the courier connects; empty: host and port
   uint16_t connect_port = 0;
   std::string ca_file;  // PEM; empty: the system's trust store
-  std::string group;    // "x25519" or "p256", if only one is to be offered
+  std::string group;    // "x25519mlkem768", "x25519" or "p256", if only one is to be offered
   std::string text;     // the whole HTTP request, public, with Connection: close
 };
 

@@ -51,7 +51,9 @@ void add_request(Circuit& circuit, const RequestPlan& plan, uint64_t sequence) {
 
 std::shared_ptr<const mpc::Program> handshake_program(const Groups& groups, size_t num_members) {
   static mpc::ProgramCache made;
-  return made.get(to_string(groups) + "/" + std::to_string(num_members),
+  // What the program depends on.
+  const std::string shape = to_string(curves_of(groups)) + (has_kem(groups) ? " with ML-KEM" : "");
+  return made.get(shape + "/" + std::to_string(num_members),
                   [&] { return circuits::gc_a(groups, num_members); });
 }
 

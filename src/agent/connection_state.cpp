@@ -74,6 +74,7 @@ tls::ClientHandshake Connection::State::new_client(std::vector<tls::KeyShare> sh
   hello.host = config.host;
   hello.suite = config.suite;
   hello.key_shares = std::move(shares);
+  hello.held_back = tls::held_back_of(config.groups);
   hello.status_request = config.handshake.status_request;
   hello.random = RandomOracle("ch random", party().scope()).digest();
   const Digest session_id = RandomOracle("ch sid", party().scope()).digest();
@@ -194,6 +195,7 @@ tls::Event Connection::State::feed_until(tls::EventKind kind, std::vector<tls::E
     for (tls::Event& event : events) {
       if (event.kind == kind) return std::move(event);
       if (event.kind == tls::EventKind::kHelloRetry) {
+        if (offer && !machine->offers_kem()) offer->drop_kem();
         server->write_hello(machine->client_hello_record());
       }
     }
@@ -212,11 +214,16 @@ void Connection::State::shake_hands(Timeline& timeline) {
   const tls::Event server_hello = feed_until(tls::EventKind::kServerHello, {});
 
   timeline.begin(phase::kEcdhe);
-  const Digest a1 = views.of("A1").field(first_flight).field(server_hello.digest).digest();
+  SecretBytes kem_secret = offer->decapsulate(server_hello);
+  RandomOracle view = views.of("A1");
+  view.field(first_flight).field(server_hello.digest);
+  view.field(RandomOracle("kem ss", party().scope()).field(kem_secret.reveal()).digest());
+  const Digest a1 = view.digest();
   const std::vector<uint8_t> c = offer->agree(context, server_hello, csid, a1);
 
   timeline.begin(phase::kHandshakeKeys, handshake_ands);
-  keyed.emplace(std::move(*offer).run(context, views, server_hello, c, config.courier));
+  keyed.emplace(std::move(*offer).run(context, views, server_hello, c, std::move(kem_secret),
+                                      config.courier));
   offer.reset();
   handshake_circuit = std::move(keyed->circuit);
 

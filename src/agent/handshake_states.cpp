@@ -39,16 +39,28 @@ ConnectionNonces::ConnectionNonces(net::Party& party, Views& views) {
   party.echo("tls/nonce commit");
 }
 
-Digest ConnectionNonces::open(net::Party& party, const Views& views) const {
-  const std::vector<Bytes> nonces = party.exchange("tls/nonce open", own_);
+Digest ConnectionNonces::open(net::Party& party, const Views& views,
+                              std::vector<SecretBytes>* kem_parts) const {
+  Bytes own = own_;
+  if (kem_parts != nullptr) {
+    own.resize(own_.size() + kKemPart);
+    party.prg().fill(std::span<uint8_t>(own).last(kKemPart));
+  }
+  std::vector<Bytes> nonces = party.exchange("tls/nonce open", own);
+  wipe(own);
   RandomOracle hash("csid", party.scope(), views.number());
   hash.field(views.terms());
   for (PartyId i = 0; i < nonces.size(); ++i) {
-    if (!ct_equal(commitments_[i], nonce_commitment(party, views, i, nonces[i]))) {
+    const ByteView nonce = ByteView(nonces[i]).first(own_.size());
+    if (!ct_equal(commitments_[i], nonce_commitment(party, views, i, nonce))) {
       throw ProtocolAbort(AbortCode::kCoin, "tls/nonce open",
                           "opening does not match the commitment", i);
     }
-    hash.field(ByteView(nonces[i]).first(kNonceBytes));
+    hash.field(nonce.first(kNonceBytes));
+    if (kem_parts != nullptr) {
+      kem_parts->push_back(SecretBytes::copy_of(ByteView(nonces[i]).last(kKemPart)));
+      wipe(nonces[i]);
+    }
   }
   party.echo("tls/nonce open");
   return hash.digest();
@@ -64,29 +76,67 @@ boolean::Preparation PreparedHandshake::circuit() {
   return {gc_a_, std::move(zero), "gc-a"};
 }
 
-KeyedHandshake PreparedHandshake::run(const Context& context, const Views& views,
-                                      const tls::Event& server_hello, const std::vector<uint8_t>& c,
-                                      PartyId courier) && {
+Digest PreparedHandshake::open_nonces(net::Party& party, const Views& views) {
+  std::vector<SecretBytes> kem_parts;
+  const bool kem = has_kem(groups_);
+  const Digest csid = nonces_.open(party, views, kem ? &kem_parts : nullptr);
+  if (kem) {
+    RoScope scope = party.scope();
+    scope.csid = csid;
+    keys_.make_kem(scope, kem_parts);
+  }
+  return csid;
+}
+
+boolean::OnlineInputs PreparedHandshake::inputs_of(const tls::Event& server_hello,
+                                                   const std::vector<uint8_t>& c,
+                                                   const SecretBytes& kem_secret) const {
   const mpc::Program& program = *gc_a_;
   const NamedGroup taken = server_hello.key_share.group;
   boolean::OnlineInputs inputs = empty_inputs(program);
+  const auto set = [&](std::string_view name, std::vector<uint8_t> bits) {
+    inputs.pub[program.input_group(name)] = std::move(bits);
+  };
+  const auto one_bit = [](bool value) {
+    return std::vector<uint8_t>{value ? uint8_t{1} : uint8_t{0}};
+  };
   const tls::HandshakeWords words = tls::handshake_words(server_hello.digest);
-  for (const NamedGroup group : groups_) {
-    inputs.pub[program.input_group(circuits::masked_input(group))] =
-        group == taken ? c : std::vector<uint8_t>(circuits::field_bits(group));
+  const Groups curves = curves_of(groups_);
+  for (const NamedGroup curve : curves) {
+    set(circuits::masked_input(curve),
+        curve == curve_of(taken) ? c : std::vector<uint8_t>(circuits::field_bits(curve)));
   }
-  if (groups_.size() > 1) {
-    inputs.pub[program.input_group(circuits::kGroupInput)] = {
-        taken == NamedGroup::kP256 ? uint8_t{1} : uint8_t{0}};
+  // Never both: that would be ss || x of P-256, which is no group (tls-complete.md §1.3).
+  const bool takes_kem = taken == NamedGroup::kX25519MlKem768;
+  FLEXROOM_ASSERT(takes_kem == !kem_secret.empty());
+  if (curves.size() > 1) set(circuits::kGroupInput, one_bit(taken == NamedGroup::kP256));
+  if (has_kem(groups_)) {
+    const Bytes none(32);
+    set(circuits::kKemInput, one_bit(takes_kem));
+    set(circuits::kKemSecretInput, bits_of_bytes(takes_kem ? kem_secret.reveal() : ByteView(none)));
+    set(circuits::kPaddingInput, bits_of_bytes(takes_kem ? none : circuits::x_padding()));
   }
-  inputs.pub[program.input_group("kw_c_hs")] = word_bits(words.client);
-  inputs.pub[program.input_group("kw_s_hs")] = word_bits(words.server);
+  set("kw_c_hs", word_bits(words.client));
+  set("kw_s_hs", word_bits(words.server));
+  return inputs;
+}
+
+KeyedHandshake PreparedHandshake::run(const Context& context, const Views& views,
+                                      const tls::Event& server_hello, const std::vector<uint8_t>& c,
+                                      SecretBytes kem_secret, PartyId courier) && {
+  const mpc::Program& program = *gc_a_;
+  boolean::OnlineInputs inputs = inputs_of(server_hello, c, kem_secret);
+  kem_secret = SecretBytes();
   inputs.view = views.of("gc-a")
                     .field(server_hello.digest)
-                    .field(uint64_t{tls::code_point(taken)})
+                    .field(uint64_t{tls::code_point(server_hello.key_share.group)})
                     .field(c)
                     .digest();
   boolean::Outputs outputs = context.engine.run(*circuit_, inputs);
+  if (has_kem(groups_)) {
+    std::vector<uint8_t>& bits = inputs.pub[program.input_group(circuits::kKemSecretInput)];
+    wipe(bits.data(), bits.size());
+  }
   KeyedHandshake out;
   out.s_hs = digest_of_bits(outputs.opened[program.output_group("s_hs")]);
   out.kin_ms = sha256_state_from(digest_of_bits(outputs.opened[program.output_group("kin_ms")]));

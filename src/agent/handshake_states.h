@@ -17,8 +17,9 @@ class ConnectionNonces {
  public:
   /// Commits; takes the number of the connection for `views`.
   ConnectionNonces(net::Party& party, Views& views);
-  /// Opens and gives csid.
-  Digest open(net::Party& party, const Views& views) const;
+  /// Opens and gives csid. With `kem_parts`, which comes empty, each member's secret for the ML-KEM
+  /// key travels beside, drawn now (tls-complete.md §2.2).
+  Digest open(net::Party& party, const Views& views, std::vector<SecretBytes>* kem_parts) const;
 
  private:
   Bytes own_;  // nonce, commitment randomness
@@ -46,22 +47,29 @@ class PreparedHandshake {
   void take(std::unique_ptr<boolean::Instance> gc_a) { circuit_ = std::move(gc_a); }
   const Digest& instance_id() const { return circuit_->id(); }
 
-  Digest open_nonces(net::Party& party, const Views& views) const {
-    return nonces_.open(party, views);
-  }
+  /// With what the members need for the ML-KEM key, where it is offered.
+  Digest open_nonces(net::Party& party, const Views& views);
   void mark(Journal& journal) { keys_.mark(journal); }
   std::vector<tls::KeyShare> shares() const { return keys_.shares(); }
+  /// Behind a HelloRetryRequest for a group without it.
+  void drop_kem() { keys_.drop_kem(); }
+  SecretBytes decapsulate(const tls::Event& server_hello) {
+    return keys_.decapsulate(server_hello.key_share);
+  }
 
   /// ECDHE with the share of the ServerHello (A1: `view`), once, before GC-A: c of its group.
   std::vector<uint8_t> agree(const Context& context, const tls::Event& server_hello,
                              const Digest& csid, const Digest& view) {
     return std::move(keys_).agree(context, server_hello.key_share, csid, view);
   }
-  /// GC-A. The end of this state.
+  /// GC-A. The end of this state. `kem_secret`: of decapsulate(), wiped.
   KeyedHandshake run(const Context& context, const Views& views, const tls::Event& server_hello,
-                     const std::vector<uint8_t>& c, PartyId courier) &&;
+                     const std::vector<uint8_t>& c, SecretBytes kem_secret, PartyId courier) &&;
 
  private:
+  boolean::OnlineInputs inputs_of(const tls::Event& server_hello, const std::vector<uint8_t>& c,
+                                  const SecretBytes& kem_secret) const;
+
   ConnectionNonces nonces_;
   KeyOffer keys_;
   Groups groups_;

@@ -81,14 +81,6 @@ Bytes integer_bytes(const std::vector<uint8_t>& bits) {
   return out;
 }
 
-std::vector<uint8_t> bits_of_bytes(ByteView bytes) {
-  std::vector<uint8_t> out;
-  for (const uint8_t byte : bytes) {
-    for (unsigned t = 0; t < 8; ++t) out.push_back(byte >> t & 1);
-  }
-  return out;
-}
-
 /// A caller that uses an id twice is refused (tls-in-mpc.md §5.9(7)): no member cheated and nothing
 /// of this attempt has left, so that no epoch burns for it as for other marks.
 void mark_request(Journal& journal, const Digest& request_id) {

@@ -28,6 +28,12 @@ Bytes bytes_of_bits(const std::vector<uint8_t>& bits) {
   return out;
 }
 
+std::vector<uint8_t> bits_of_bytes(ByteView bytes) {
+  std::vector<uint8_t> out(8 * bytes.size());
+  for (size_t t = 0; t < out.size(); ++t) out[t] = (bytes[t / 8] >> (t % 8)) & 1;
+  return out;
+}
+
 Digest digest_of_bits(const std::vector<uint8_t>& bits) {
   const Bytes bytes = bytes_of_bits(bits);
   Digest out;

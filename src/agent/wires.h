@@ -15,6 +15,7 @@ namespace flexroom::agent {
 /// 2,048 `pub` bits: word t is bits 32t .. 32t+31, least significant first.
 std::vector<uint8_t> word_bits(const Sha256RoundWords& words);
 Bytes bytes_of_bits(const std::vector<uint8_t>& bits);
+std::vector<uint8_t> bits_of_bytes(ByteView bytes);
 Digest digest_of_bits(const std::vector<uint8_t>& bits);  // 256 of them
 /// 128 bits a block, between byte order (least significant bit of a byte first) and GHASH order.
 /// The map is its own inverse.

@@ -1,9 +1,23 @@
 #include "base/named_group.h"
 
+#include <algorithm>
+
 namespace flexroom {
 
+NamedGroup curve_of(NamedGroup group) {
+  return group == NamedGroup::kP256 ? NamedGroup::kP256 : NamedGroup::kX25519;
+}
+
 std::string_view to_string(NamedGroup group) {
-  return group == NamedGroup::kX25519 ? "x25519" : "p256";
+  switch (group) {
+    case NamedGroup::kX25519:
+      return "x25519";
+    case NamedGroup::kP256:
+      return "p256";
+    case NamedGroup::kX25519MlKem768:
+      break;
+  }
+  return "x25519mlkem768";
 }
 
 std::optional<NamedGroup> parse_named_group(std::string_view text) {
@@ -14,8 +28,27 @@ std::optional<NamedGroup> parse_named_group(std::string_view text) {
 }
 
 const Groups& all_groups() {
+  static const Groups kAll = {NamedGroup::kX25519MlKem768, NamedGroup::kX25519, NamedGroup::kP256};
+  return kAll;
+}
+
+const Groups& all_curves() {
   static const Groups kAll = {NamedGroup::kX25519, NamedGroup::kP256};
   return kAll;
+}
+
+Groups curves_of(const Groups& groups) {
+  Groups out;
+  for (const NamedGroup curve : all_curves()) {
+    const bool used = std::any_of(groups.begin(), groups.end(),
+                                  [&](NamedGroup group) { return curve_of(group) == curve; });
+    if (used) out.push_back(curve);
+  }
+  return out;
+}
+
+bool has_kem(const Groups& groups) {
+  return std::find(groups.begin(), groups.end(), NamedGroup::kX25519MlKem768) != groups.end();
 }
 
 std::string to_string(const Groups& groups) {

@@ -118,6 +118,12 @@ void Instance::Data::erase_secrets() {
   own_masks.clear();
   dyn_masks.clear();
   output_masks = AuthBits();
+  // Public to the members, but not to others (tls-complete.md §2.2).
+  for (std::vector<uint8_t>* values : {&input_values, &and_values}) {
+    wipe(values->data(), values->size());
+    values->clear();
+  }
+  follower.reset();
   garbling = GarblerTables();
   evaluating = EvaluatorTables();
 }

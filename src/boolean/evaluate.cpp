@@ -196,6 +196,7 @@ struct Follower::State {
   Walk walk;
   std::vector<uint8_t> values;  // Lambda by slot
   uint32_t done = 0;            // ANDs
+  ~State() { wipe(values.data(), values.size()); }
 };
 
 Follower::Follower(Instance::Data& instance) : state_(std::make_unique<State>(instance)) {

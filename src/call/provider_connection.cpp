@@ -1,5 +1,7 @@
 #include "call/provider_connection.h"
 
+#include <fmt/format.h>
+
 namespace flexroom {
 
 tls::ChainPolicy chain_policy(const Provider& provider, const std::string& host) {
@@ -16,6 +18,12 @@ tls::ChainPolicy chain_policy(const Provider& provider, const std::string& host)
 ConnectionShape connection_shape(const Provider& provider, std::string_view host,
                                  size_t num_members) {
   return {&provider.suite_for(host), provider.groups, num_members};
+}
+
+std::string shown_groups(const Provider& provider, const std::string& host) {
+  const bool asks_for_staple = provider.tls.revocation != tls::Revocation::kOff;
+  return fmt::format("{} in a hello of {} bytes", to_string(provider.groups),
+                     tls::client_hello_bytes(provider.groups, host, asks_for_staple));
 }
 
 agent::ConnectionConfig provider_connection(const Provider& provider, const std::string& host) {

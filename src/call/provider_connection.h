@@ -18,6 +18,9 @@ tls::ChainPolicy chain_policy(const Provider& provider, const std::string& host)
 ConnectionShape connection_shape(const Provider& provider, std::string_view host,
                                  size_t num_members);
 
+/// What a plan shows: the groups that a hello to the host offers, and how long it is.
+std::string shown_groups(const Provider& provider, const std::string& host);
+
 /// A connection to `host` with the settings of the provider's entry; courier and policy are the
 /// caller's.
 agent::ConnectionConfig provider_connection(const Provider& provider, const std::string& host);

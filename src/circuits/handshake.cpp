@@ -46,21 +46,45 @@ Bits unmask(Builder& builder, NamedGroup group, size_t num_parties) {
   return arithmetic_to_boolean(group, c, masks);
 }
 
-/// The shared secret in the group that the server took. The other group's x is minus the sum of its
+/// The shared secret on the curve that the server took. The other curve's x is minus the sum of its
 /// masks: a secret on which nothing depends.
 Text agreed_secret(Builder& builder, const Groups& groups, size_t num_parties) {
-  FLEXROOM_ASSERT(groups.size() == 1 || (groups.size() == 2 && groups[0] != groups[1]));
   std::vector<Text> of;
-  for (const NamedGroup group : groups) {
-    of.push_back(shared_secret(group, unmask(builder, group, num_parties)));
+  for (const NamedGroup curve : curves_of(groups)) {
+    of.push_back(shared_secret(curve, unmask(builder, curve, num_parties)));
   }
-  if (groups.size() == 1) return of[0];
-  if (groups[0] == NamedGroup::kP256) std::swap(of[0], of[1]);
+  FLEXROOM_ASSERT(!of.empty());
+  if (of.size() == 1) return of[0];
   const Bits is_p256 = builder.add_input(kGroupInput, InputKind::kPub, 1);
   for (size_t k = 0; k < of[0].size(); ++k) {
     for (size_t b = 0; b < 8; ++b) of[0][k][b] ^= (of[0][k][b] ^ of[1][k][b]) & is_p256[0];
   }
   return of[0];
+}
+
+/// The inner hash of HKDF-Extract(., x), or of HKDF-Extract(., ss || x) where the server took
+/// ML-KEM. Behind the key's block the first has one of x and padding, the second one of ss and x
+/// and one of padding. No AND of two `pub` wires: what hangs on them alone comes ready.
+StateWords extract_inner(Builder& builder, const StateWords& key, const Text& x) {
+  const Bits kem = builder.add_input(kKemInput, InputKind::kPub, 1);
+  const Text secret = text_of(builder.add_input(kKemSecretInput, InputKind::kPub, 256));
+  const Text padding = text_of(builder.add_input(kPaddingInput, InputKind::kPub, 256));
+  Text first(32), second(32);
+  for (size_t k = 0; k < 32; ++k) {
+    for (size_t b = 0; b < 8; ++b) {
+      const auto behind = x[k][b] & kem[0];
+      first[k][b] = x[k][b] ^ behind ^ secret[k][b];
+      second[k][b] = behind ^ padding[k][b];
+    }
+  }
+  BlockWords block;
+  const StateWords halves[2] = {state_of(first), state_of(second)};
+  for (size_t k = 0; k < 16; ++k) block[k] = halves[k / 8][k % 8];
+  const StateWords one = sha256_compress(key, block);
+  const Bits whole = bits_of(sha256_finish(one, 128, {}));
+  Bits out = bits_of(one);
+  for (size_t t = 0; t < out.size(); ++t) out[t] ^= (out[t] ^ whole[t]) & kem[0];
+  return state_of(out);
 }
 
 Text key_message(std::string_view label, uint16_t length) {
@@ -73,6 +97,12 @@ std::string mask_input(NamedGroup group, size_t party) {
   return "rho_" + std::string(to_string(group)) + "_" + std::to_string(party);
 }
 
+Bytes x_padding() {
+  Bytes out = sha256_padding(64 + 32);
+  FLEXROOM_ASSERT(out.size() == 32);
+  return out;
+}
+
 std::string masked_input(NamedGroup group) { return "c_" + std::string(to_string(group)); }
 
 mpc::Circuit gc_a(const Groups& groups, size_t num_parties) {
@@ -81,7 +111,10 @@ mpc::Circuit gc_a(const Groups& groups, size_t num_parties) {
   const Bits kw_c_hs = pub_round_words(builder, "kw_c_hs");
   const Bits kw_s_hs = pub_round_words(builder, "kw_s_hs");
 
-  const HmacKeyWords handshake = hmac_key(text_of(hmac(derived_early_secret(), x)));
+  const HmacKeyWords early = derived_early_secret();
+  const StateWords extracted =
+      has_kem(groups) ? extract_inner(builder, early.inner, x) : hmac_inner(early.inner, x);
+  const HmacKeyWords handshake = hmac_key(text_of(hmac_outer(early.outer, extracted)));
 
   // The traffic secrets' inner messages hold the transcript hash: public, but known only online.
   const auto traffic_secret = [&](const Bits& round_words) {

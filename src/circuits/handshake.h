@@ -18,24 +18,31 @@ namespace flexroom::circuits {
 
 /// GC-A: from the masked ECDHE x-coordinate to the handshake traffic secrets.
 ///
-/// In    for each of the groups, X = x25519 or p256 (tls-complete.md §1.3):
+/// In    for each curve of the groups, X = x25519 or p256 (tls-complete.md §1.3):
 ///       zero "rho_X_0" .. "rho_X_<n-1>" [field bits each]: the masks of c
-///       pub  "c_X" [field bits]: x + sum rho_i mod p in the group that the server took; 0 in the
+///       pub  "c_X" [field bits]: x + sum rho_i mod p on the curve that the server took; 0 on the
 ///            other
 ///       pub  "is_p256" [1], where both are: whether the server took P-256
+///       with X25519MLKEM768 among the groups, whether or not the server takes it:
+///       pub  "is_kem" [1]: whether it did; never with is_p256
+///       pub  "kem_secret" [256]: what ML-KEM gave, or 0; it stands before x (RFC 10024)
+///       pub  "x_padding" [256]: 0, or what SHA-256 pads a block of 32 bytes behind the HMAC key's
 ///       pub  "kw_c_hs", "kw_s_hs" [2 048 each]: round words of the inner hash's block of
 ///            hkdf_label_message("c hs traffic" / "s hs traffic", H1, 32)
 /// Out   keep "c_hs", open "s_hs" [256 each]: client and server handshake traffic secrets; c_hs is
 ///       opened at A3 or never (tls-complete.md §4.2)
 ///       open "kin_ms" [256]: inner HMAC state of the master secret
 ///       keep "kout_ms" [256]: its outer state
-/// Size  n = 2: 324 646 ANDs (X25519), 324 650 (P-256), 325 924 (both); 509 / 511 / 1 020 for each
-///       further party
+/// Size  n = 2: 324 646 ANDs (X25519), 324 650 (P-256), 325 924 (both), 17 556 more with ML-KEM;
+///       509 / 511 / 1 020 for each further party
 mpc::Circuit gc_a(const Groups& groups, size_t num_parties);
 /// Names of its inputs.
 std::string mask_input(NamedGroup group, size_t party);
 std::string masked_input(NamedGroup group);
-inline constexpr std::string_view kGroupInput = "is_p256";
+inline constexpr std::string_view kGroupInput = "is_p256", kKemInput = "is_kem",
+                                  kKemSecretInput = "kem_secret", kPaddingInput = "x_padding";
+/// kPaddingInput where the server did not take ML-KEM.
+Bytes x_padding();
 
 /// Write keys of one direction.
 struct TrafficKeys {

@@ -125,6 +125,34 @@ void load_host_entries(const TomlTable& table, Provider& out, std::vector<HostEn
   }
 }
 
+// tls-complete.md §1.1.
+void load_groups(const TomlTable& table, Provider& out) {
+  if (table.has("groups")) out.groups.clear();
+  for (const std::string& name : table.texts_or_empty("groups")) {
+    const auto group = parse_named_group(name);
+    if (!group) {
+      table.fail("groups",
+                 fmt::format("has '{}', which is none of {}", name, to_string(all_groups())),
+                 "leave it out for all of them");
+    }
+    if (std::find(out.groups.begin(), out.groups.end(), *group) != out.groups.end()) {
+      table.fail("groups", fmt::format("has '{}' twice", name));
+    }
+    out.groups.push_back(*group);
+  }
+  if (out.groups.empty()) table.fail("groups", "is empty", "leave it out for all of them");
+  const std::string pq = table.text_or("pq", "prefer");
+  if (pq != "prefer" && pq != "required") {
+    table.fail("pq", "is neither \"prefer\" nor \"required\"");
+  }
+  if (pq == "prefer") return;
+  if (!has_kem(out.groups)) {
+    table.fail("pq", "is \"required\", and `groups` has none with ML-KEM",
+               "add \"x25519mlkem768\" to it, or leave it out");
+  }
+  out.groups = {NamedGroup::kX25519MlKem768};
+}
+
 Provider load_provider(const std::string& name, const TomlTable& table,
                        const std::filesystem::path& file, std::vector<HostEntry>& entries) {
   Provider out;
@@ -137,11 +165,7 @@ Provider load_provider(const std::string& name, const TomlTable& table,
                  "correct the path, or let this user read the file");
     }
   }
-  if (table.has("group")) {
-    const auto group = parse_named_group(table.text("group"));
-    if (!group) table.fail("group", "is neither \"x25519\" nor \"p256\"", "leave it out for both");
-    out.groups = {*group};
-  }
+  load_groups(table, out);
   out.tls = TlsTerms::load(table);
   for (const std::string& rule : table.texts_or_empty("connect_to")) {
     const size_t equals = rule.find('=');

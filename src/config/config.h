@@ -50,7 +50,8 @@ struct Provider {
     Endpoint target;
   };
   std::vector<ConnectTo> connect_to;
-  Groups groups = all_groups();  // that are offered; `group` says which one, if only one is to be
+  /// That are offered: `groups`, in its order; with `pq = "required"` those of them with ML-KEM.
+  Groups groups = all_groups();
   TlsTerms tls;
   /// Positions of secret or private slots that answers may not repeat, and by that the calls whose
   /// answers may be open to all (tls-in-mpc.md §4.6, R2-3; written form: call/purpose.h).

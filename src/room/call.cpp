@@ -257,7 +257,7 @@ CallPlan plan_call(Room& opened, const CallRequest& request) {
         state, session::of_this_room(
                    state, room::call_proposal(config, recipe, call, secrets, wanted.key))));
     plan.address = call.address;
-    plan.group = to_string(provider.groups);
+    plan.group = shown_groups(provider, recipe.host);
     plan.suite = shape.suite->setting;
     plan.suites = room::suite_costs(config, call, *layout, shape);
     for (const CallSlot& slot : call.slots) {

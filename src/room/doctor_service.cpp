@@ -107,7 +107,7 @@ class ServiceLook {
   std::string tls_remedy() const {
     return fmt::format(
         "see that what answers at {} is the service, with TLS 1.3; if it is, set `suite` (now {}) "
-        "of [provider.{}.host.\"{}\"] or `group` (now {}) of provider {} in room.toml to what it "
+        "of [provider.{}.host.\"{}\"] or `groups` (now {}) of provider {} in room.toml to what it "
         "takes",
         text_of(target_), suite().setting, provider_.name, display(service_.host),
         to_string(provider_.groups), provider_.name);

@@ -348,7 +348,8 @@ ServiceAnswer Engine::request(const TlsRequest& request) {
     refuse("request", "has 1 to 65,536 bytes");
   }
   const auto group = parse_named_group(request.group);
-  if (!group && !request.group.empty()) refuse("group", "x25519, p256, or nothing for both");
+  if (!group && !request.group.empty())
+    refuse("group", to_string(all_groups()) + ", or nothing for all");
   const Groups groups = group ? Groups{*group} : all_groups();
   agent::Request text;
   text.text = to_bytes(request.text);

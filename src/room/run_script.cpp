@@ -302,7 +302,7 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
                                                       state.self(), secret, key.origin}))));
     plan.not_known_yet = room::not_known_before_meeting();
     plan.region = job.region;
-    plan.group = to_string(provider.groups);
+    plan.group = shown_groups(provider, ec2_host(job.region));
     plan.suite = shape.suite->setting;
     plan.suites = room::suite_costs(config, layout->call, *layout->layout, shape);
     plan.secret = job.secret;

@@ -39,8 +39,9 @@ constexpr size_t kMaxText = 2000;
   if (std::search(received.begin(), received.end(), kRetry.begin(), kRetry.end()) !=
       received.end()) {
     fail(
-        "it asked by HelloRetryRequest for a group that was not offered; without `group` the "
-        "provider's entry in room.toml offers x25519 and p256");
+        "it asked by HelloRetryRequest for a group that was not offered; without `groups` the "
+        "provider's entry in room.toml offers " +
+        to_string(all_groups()));
   }
   fail("the TLS 1.3 handshake failed: " + words);
 }
@@ -118,9 +119,9 @@ tls::CertificateList look_at_service(ByteStream& stream, const std::string& host
   SSL_CTX_set_ciphersuites(context.get(), std::string(suite.name).c_str());
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);  // by each member, with its roots
   std::string names;
-  for (const NamedGroup group : groups) {
+  for (const NamedGroup curve : curves_of(groups)) {  // OpenSSL may know no other
     if (!names.empty()) names += ':';
-    names += group == NamedGroup::kP256 ? "P-256" : "X25519";
+    names += curve == NamedGroup::kP256 ? "P-256" : "X25519";
   }
   SSL_CTX_set1_groups_list(context.get(), names.c_str());
   const OpensslPtr<SSL> ssl(SSL_new(context.get()));

@@ -79,7 +79,7 @@ const Term* find(const std::vector<Term>& terms, const std::string& name) {
 std::vector<Term> provider_terms(const Provider& provider) {
   const TlsTerms& tls = provider.tls;
   std::vector<Term> out = {{"await_close", tls.await_close ? "true" : "false"},
-                           {"group", to_string(provider.groups)}};
+                           {"groups", to_string(provider.groups)}};
   // Only where somebody says so: a program of before knows no mailboxes.
   if (provider.mailbox) out.push_back({"mailbox", "true"});
   for (const auto& [host, yes] : provider.host_mailbox) {

@@ -65,6 +65,15 @@ ClientHandshake::ClientHandshake(HandshakeConfig config, ClientHello hello)
   transcript_.add(hello_.message);
 }
 
+bool ClientHandshake::offers_kem() const {
+  const ClientHelloInput& input = hello_.input;
+  return std::any_of(input.key_shares.begin(), input.key_shares.end(), [&](const KeyShare& share) {
+    return share.group == NamedGroup::kX25519MlKem768 &&
+           std::find(input.held_back.begin(), input.held_back.end(), share.group) ==
+               input.held_back.end();
+  });
+}
+
 Bytes ClientHandshake::client_hello_record() const {
   if (!hello_.second) return plain_record(ContentType::kHandshake, 0x0301, hello_.message);
   Bytes out = change_cipher_spec();
@@ -152,7 +161,7 @@ void ClientHandshake::on_alert(ByteView content) {
     detail +=
         " (offered were " + std::string(hello_.input.suite->name) + " and " + to_string(groups);
     detail += groups.size() < all_groups().size()
-                  ? "; without `group` the provider's entry offers every group)"
+                  ? "; without `groups` and `pq` the provider's entry offers every group)"
                   : ")";
   }
   server_fault("alert", detail, Alert::kNone);

@@ -86,6 +86,8 @@ class ClientHandshake {
 
   /// The first bytes for the server; behind kHelloRetry, ChangeCipherSpec and the second hello.
   Bytes client_hello_record() const;
+  /// Whether that hello holds an ML-KEM key.
+  bool offers_kem() const;
 
   /// Server bytes in stream order, cut anywhere. At most 128 KB are kept while the secrets are
   /// awaited.

@@ -26,6 +26,9 @@ constexpr uint16_t kKeyShare = 51;
 
 constexpr size_t kMaxCookie = 2048;
 
+// ML-KEM-768 (FIPS 203 §8) in a share of X25519MLKEM768, in front of the X25519 key.
+constexpr size_t kKemKey = 1184, kKemCiphertext = 1088;
+
 constexpr std::string_view kHttp11 = "http/1.1";
 
 // §3.2. The PKCS#1 v1.5 ones (x01), at the end, are for signatures inside certificates only.
@@ -191,9 +194,9 @@ KeyShare read_key_share(const std::vector<Extension>& extensions, const ClientHe
   }
   const ByteView key = in.vector16();
   in.finish();
-  if (key.size() != key_share_size(*group)) {
+  if (key.size() != server_share_size(*group)) {
     in.fail("the server's key share has " + std::to_string(key.size()) + " bytes, expected " +
-            std::to_string(key_share_size(*group)));
+            std::to_string(server_share_size(*group)));
   }
   return {*group, Bytes(key.begin(), key.end())};
 }
@@ -259,9 +262,44 @@ void check_alpn(ByteView body, const WireReader& outer) {
 
 }  // namespace
 
-uint16_t code_point(NamedGroup group) { return group == NamedGroup::kP256 ? 0x0017 : 0x001d; }
+uint16_t code_point(NamedGroup group) {
+  switch (group) {
+    case NamedGroup::kX25519:
+      return 0x001d;
+    case NamedGroup::kP256:
+      return 0x0017;
+    case NamedGroup::kX25519MlKem768:
+      break;
+  }
+  return 0x11ec;
+}
 
-size_t key_share_size(NamedGroup group) { return group == NamedGroup::kP256 ? 65 : 32; }
+size_t client_share_size(NamedGroup group) {
+  if (group == NamedGroup::kX25519MlKem768) return kKemKey + 32;
+  return server_share_size(group);
+}
+
+size_t server_share_size(NamedGroup group) {
+  switch (group) {
+    case NamedGroup::kX25519:
+      return 32;
+    case NamedGroup::kP256:
+      return 65;
+    case NamedGroup::kX25519MlKem768:
+      break;
+  }
+  return kKemCiphertext + 32;
+}
+
+ByteView curve_share(NamedGroup group, ByteView server_share) {
+  FLEXROOM_ASSERT(server_share.size() == server_share_size(group));
+  return server_share.last(server_share_size(curve_of(group)));
+}
+
+ByteView kem_share(NamedGroup group, ByteView server_share) {
+  FLEXROOM_ASSERT(server_share.size() == server_share_size(group));
+  return server_share.first(server_share.size() - server_share_size(curve_of(group)));
+}
 
 Bytes handshake_message(HandshakeType type, ByteView body) {
   FLEXROOM_ASSERT(body.size() < (size_t{1} << 24));
@@ -273,6 +311,27 @@ Bytes handshake_message(HandshakeType type, ByteView body) {
       .take();
 }
 
+Groups held_back_of(const Groups& groups) {
+  Groups out;
+  if (!has_kem(groups) || groups.size() == 1) return out;
+  for (const NamedGroup group : groups) {
+    if (group == NamedGroup::kP256) out.push_back(group);
+  }
+  return out;
+}
+
+size_t client_hello_bytes(const Groups& groups, const std::string& host, bool status_request) {
+  constexpr size_t kRecordHeader = 5;
+  ClientHelloInput input;
+  input.host = host;
+  for (const NamedGroup group : groups) {
+    input.key_shares.push_back({group, Bytes(client_share_size(group))});
+  }
+  input.held_back = held_back_of(groups);
+  input.status_request = status_request;
+  return kRecordHeader + build_client_hello(input).message.size();
+}
+
 ClientHello build_client_hello(const ClientHelloInput& input) {
   if (!is_host_name(input.host)) {
     throw InputError(
@@ -281,7 +340,7 @@ ClientHello build_client_hello(const ClientHelloInput& input) {
   }
   FLEXROOM_ASSERT(!input.key_shares.empty() && !sent_groups(input).empty());
   for (const KeyShare& share : input.key_shares) {
-    FLEXROOM_ASSERT(share.key.size() == key_share_size(share.group));
+    FLEXROOM_ASSERT(share.key.size() == client_share_size(share.group));
   }
   FLEXROOM_ASSERT(input.session_id.size() == 32 && input.cookie.size() <= kMaxCookie);
   FLEXROOM_ASSERT(!input.record_size_limit ||

@@ -17,10 +17,16 @@
 /// that says what the server did.
 namespace flexroom::tls {
 
-/// secp256r1 is 0x0017, x25519 0x001d (RFC 8446 §4.2.7).
+/// secp256r1 is 0x0017, x25519 0x001d (RFC 8446 §4.2.7), X25519MLKEM768 0x11ec (RFC 10024).
 uint16_t code_point(NamedGroup group);
-/// 65 (uncompressed point) or 32.
-size_t key_share_size(NamedGroup group);
+/// 65 (uncompressed point), 32, or 1,216: an ML-KEM encapsulation key and the X25519 key.
+size_t client_share_size(NamedGroup group);
+/// 65, 32, or 1,120: an ML-KEM ciphertext and the X25519 key.
+size_t server_share_size(NamedGroup group);
+/// Of it, the key on the curve.
+ByteView curve_share(NamedGroup group, ByteView server_share);
+/// The ML-KEM ciphertext in front of it; empty where the group has none.
+ByteView kem_share(NamedGroup group, ByteView server_share);
 
 enum class HandshakeType : uint8_t {
   kClientHello = 1,
@@ -46,7 +52,7 @@ inline constexpr size_t kMaxCertificateBytes = 64 * 1024;
 
 struct KeyShare {
   NamedGroup group = NamedGroup::kX25519;
-  Bytes key;  // key_share_size(group) bytes
+  Bytes key;  // client_share_size(group) bytes; of a server server_share_size(group)
 };
 
 struct ClientHelloInput {
@@ -63,6 +69,12 @@ struct ClientHelloInput {
   bool status_request = false;                // asks for a stapled OCSP response (RFC 6066 §8)
   Bytes cookie;                               // of the server, in a second hello
 };
+
+/// Those of the groups that a hello offers without their key (tls-complete.md §1.1): P-256 beside
+/// the 1,216 bytes of ML-KEM, so that most hellos fit one segment. Who wants it asks for it.
+Groups held_back_of(const Groups& groups);
+/// Bytes of the record of a first hello that offers these groups to that host.
+size_t client_hello_bytes(const Groups& groups, const std::string& host, bool status_request);
 
 /// A ClientHello and what the answers to it are checked against.
 struct ClientHello {

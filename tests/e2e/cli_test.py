@@ -848,7 +848,7 @@ class Road(Canaries):
 
     def test_another_group_for_a_provider_is_refused_and_no_strike(self):
         before = self.requests()
-        with self.changed(self.b.room_file, self.room_text + 'group = "p256"\n'):
+        with self.changed(self.b.room_file, self.room_text + 'groups = ["p256"]\n'):
             for done in self.both("get", "https://scripts.s3.amazonaws.com/count.py"):
                 self.assert_ended(done, REFUSED, "make room.toml")
         self.assert_nothing_contacted(before)

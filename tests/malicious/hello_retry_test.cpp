@@ -62,33 +62,40 @@ class RetryAttack : public ::testing::TestWithParam<size_t> {
   }
 };
 
-// §1.1: one hello serves hosts of either group.
-TEST_P(RetryAttack, OneHelloServesEitherGroup) {
+// §1.1: one hello serves hosts of every group; the key of P-256 is sent to who asks for it.
+TEST_P(RetryAttack, OneHelloServesEveryGroup) {
   for (const NamedGroup group : all_groups()) {
     Scenario scenario;
     scenario.script.group = group;
-    expect_answer(run(scenario));
+    const bool asked = group == NamedGroup::kP256;
+    if (asked) scenario.script.retry = {hello_retry(0x0017)};
+    const Report report = run(scenario);
+    EXPECT_EQ(report.seen.retried, asked);
+    expect_answer(report);
   }
 }
 
-// A stateless server: the hello again with its cookie, all keys as before.
+// A stateless server: the hello again with its cookie, all keys as before, or the one it asks for.
 TEST_P(RetryAttack, ACookieIsReturned) {
   for (const NamedGroup group : all_groups()) {
     Scenario scenario;
     scenario.script.group = group;
-    scenario.script.retry = {hello_retry({}, kCookie)};
+    const bool asked = group == NamedGroup::kP256;
+    scenario.script.retry = {asked ? hello_retry(0x0017, kCookie) : hello_retry({}, kCookie)};
     const Report report = run(scenario);
     EXPECT_TRUE(report.seen.retried);
     expect_answer(report);
   }
 }
 
-// 70: the key of every group is in the first hello, so none is asked for; nor are two hellos more.
+// 70: no key is asked for that is in the first hello, none of a group that was not offered; nor are
+// two hellos more.
 TEST_P(RetryAttack, WhatIsNoReasonForAnotherHelloEndsTheHandshake) {
   for (const std::vector<tls::testing::ServerHelloFields>& retry :
-       {std::vector{hello_retry(0x0017)}, std::vector{hello_retry(0x001d)},
+       {std::vector{hello_retry(0x11ec)}, std::vector{hello_retry(0x001d)},
         std::vector{hello_retry(0x0018)}, std::vector{hello_retry({})},
-        std::vector{hello_retry({}, kCookie), hello_retry({}, kCookie)}}) {
+        std::vector{hello_retry({}, kCookie), hello_retry({}, kCookie)},
+        std::vector{hello_retry(0x0017), hello_retry(0x0017)}}) {
     Scenario scenario;
     scenario.script.retry = retry;
     const Report report = run(scenario);

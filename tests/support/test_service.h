@@ -1,6 +1,7 @@
 #pragma once
 
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 
 #include <deque>
 #include <functional>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "base/stream.h"
+#include "math/ml_kem.h"
 #include "unit/tls/fake_server.h"
 
 namespace flexroom::support {
@@ -152,6 +154,8 @@ class TestService : public ByteStream {
     pieces_.push_back(tls::plain_record(tls::ContentType::kHandshake, 0x0303, all));
   }
 
+  static constexpr uint16_t kGrease = 0x2a2a;  // RFC 8701: a group that nobody has
+
   static EVP_PKEY* new_key(uint16_t group) {
     return group == 0x0017 ? EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")
                            : EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519");
@@ -167,8 +171,21 @@ class TestService : public ByteStream {
     return tls::testing::extension(
         51, Writer().u16(group).u16(static_cast<uint16_t>(key.size())).raw(key).take());
   }
+  static std::pair<Bytes, Bytes> exchange_kem(const Bytes& theirs) {
+    const auto end = theirs.begin() + math::MlKem768::kPublicKey;
+    Bytes m(math::MlKem768::kMessage);
+    FLEXROOM_ASSERT(RAND_bytes(m.data(), static_cast<int>(m.size())) == 1);
+    const auto capsule =
+        math::ml_kem_encapsulate(Bytes(theirs.begin(), end), SecretBytes(std::move(m)));
+    FLEXROOM_ASSERT(capsule.has_value());
+    const auto [share, x] = exchange(0x001d, Bytes(end, theirs.end()));
+    const ByteView secret = capsule->shared.reveal();
+    return {tls::testing::join({capsule->ciphertext, share}),
+            tls::testing::join({Bytes(secret.begin(), secret.end()), x})};
+  }
   /// Its own key's share, and the secret with the client's.
   static std::pair<Bytes, Bytes> exchange(uint16_t group, const Bytes& theirs) {
+    if (group == 0x11ec) return exchange_kem(theirs);
     EVP_PKEY* own = new_key(group);
     EVP_PKEY* peer = EVP_PKEY_new();
     EVP_PKEY_copy_parameters(peer, own);
@@ -194,7 +211,7 @@ class TestService : public ByteStream {
       if (script_.group && share.first == tls::code_point(*script_.group)) taken = share;
     }
     for (const auto& [group, theirs] : shares) {
-      if (group == taken.first) continue;
+      if (group == taken.first || group == kGrease) continue;
       const tls::testing::ServerHelloFields own = server.hello;
       server.hello.key_share = share_extension(group, exchange(group, theirs).first);
       seen_.other_hello = server.server_hello_record();

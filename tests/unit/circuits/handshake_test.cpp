@@ -167,12 +167,16 @@ class GcA : public ::testing::TestWithParam<std::tuple<Offer, size_t>> {};
 
 TEST_P(GcA, EqualsTheClearKeySchedule) {
   const auto [offer, num_parties] = GetParam();
-  const NamedGroup field = offer.taken;
+  const NamedGroup field = curve_of(offer.taken);
+  const Groups curves = curves_of(offer.groups);
+  const bool takes_kem = offer.taken == NamedGroup::kX25519MlKem768;
   const mpc::Circuit circuit = gc_a(offer.groups, num_parties);
   // The design's 324 652 / 324 656 count the two constant messages at a mean of four; gc_b has the
   // other two and the difference of 6. Both groups: tls-complete.md §1.3, 1 278 more for n = 2.
-  uint32_t masks = offer.groups.size() == 2 ? 256 : 0;
-  for (const NamedGroup group : offer.groups) {
+  // With ML-KEM: 17 556 more, as the design says; one less where x is X25519's, of 255 bits.
+  const uint32_t with_kem = curves.size() == 2 ? 17556 : 17555;
+  uint32_t masks = (curves.size() == 2 ? 256 : 0) + (has_kem(offer.groups) ? with_kem : 0);
+  for (const NamedGroup group : curves) {
     masks += static_cast<uint32_t>(num_parties) * (group == NamedGroup::kX25519 ? 509 : 511);
   }
   EXPECT_EQ(circuit.num_ands, 324652u - 6 - 1018 + masks);
@@ -183,6 +187,8 @@ TEST_P(GcA, EqualsTheClearKeySchedule) {
     const Digest h1 = sha256(random_bytes(random, 8)), h2 = sha256(random_bytes(random, 8));
     Bytes shared = x, c = x;
     if (field == NamedGroup::kP256) std::reverse(shared.begin(), shared.end());
+    const Bytes secret = takes_kem ? random_bytes(random, 32) : Bytes(32);
+    if (takes_kem) shared.insert(shared.begin(), secret.begin(), secret.end());
     CircuitRun run(circuit);
     for (size_t j = 0; j < num_parties; ++j) {
       const Bytes rho = reduce(field, random_bytes(random, 32));
@@ -190,14 +196,19 @@ TEST_P(GcA, EqualsTheClearKeySchedule) {
       run.set(mask_input(field, j), rho);
     }
     run.set(masked_input(field), c);
-    for (const NamedGroup other : offer.groups) {
+    for (const NamedGroup other : curves) {
       if (other == field) continue;
       run.set(masked_input(other), Bytes(32));
       for (size_t j = 0; j < num_parties; ++j) {
         run.set(mask_input(other, j), reduce(other, random_bytes(random, 32)));
       }
     }
-    if (offer.groups.size() == 2) {
+    if (has_kem(offer.groups)) {
+      run.set_bits(kKemInput, {takes_kem ? uint8_t{1} : uint8_t{0}});
+      run.set(kKemSecretInput, secret);
+      run.set(kPaddingInput, takes_kem ? Bytes(32) : x_padding());
+    }
+    if (curves.size() == 2) {
       run.set_bits(kGroupInput, {field == NamedGroup::kP256 ? uint8_t{1} : uint8_t{0}});
     }
     run.set_bits("kw_c_hs", traffic_words("c hs traffic", h1));
@@ -218,8 +229,13 @@ INSTANTIATE_TEST_SUITE_P(
     GroupsAndParties, GcA,
     ::testing::Combine(::testing::Values(Offer{{NamedGroup::kX25519}, NamedGroup::kX25519},
                                          Offer{{NamedGroup::kP256}, NamedGroup::kP256},
+                                         Offer{all_curves(), NamedGroup::kX25519},
+                                         Offer{all_curves(), NamedGroup::kP256},
+                                         Offer{{NamedGroup::kX25519MlKem768},
+                                               NamedGroup::kX25519MlKem768},
                                          Offer{all_groups(), NamedGroup::kX25519},
-                                         Offer{all_groups(), NamedGroup::kP256}),
+                                         Offer{all_groups(), NamedGroup::kP256},
+                                         Offer{all_groups(), NamedGroup::kX25519MlKem768}),
                        ::testing::Values(2, 3)));
 
 struct GcBInputs {
@@ -257,7 +273,8 @@ TEST(GcBTest, HandshakeCostsWhatTheDesignSays) {
   GcB circuit(true);  // without records only kept keys need the iv
   EXPECT_EQ(circuit.builder().num_ands(), kGcBWritten);
   EXPECT_EQ(gc_a({NamedGroup::kX25519}, 2).num_ands + circuit.builder().num_ands(), 482328u);
-  EXPECT_EQ(gc_a(all_groups(), 2).num_ands + circuit.builder().num_ands(), 482328u + 1278);
+  EXPECT_EQ(gc_a(all_curves(), 2).num_ands + circuit.builder().num_ands(), 482328u + 1278);
+  EXPECT_EQ(gc_a(all_groups(), 2).num_ands + circuit.builder().num_ands(), 501162u);
   const uint32_t live = circuit.finish().num_ands;
   EXPECT_EQ(live, kGcBWritten - kGcBUnused);
 }

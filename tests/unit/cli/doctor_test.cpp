@@ -150,10 +150,10 @@ TEST_F(DoctorTest, TheRemedyFitsWhatFailed) {
   EXPECT_THAT(found.detail, HasSubstr("cannot connect"));
   EXPECT_THAT(found.remedy, AllOf(HasSubstr("start what should answer"), HasSubstr("connect_to")));
   // What it speaks.
-  provider("\"api.example\"", here(), "group = \"p256\"\n");
+  provider("\"api.example\"", here(), "groups = [\"p256\"]\n");
   found = service(kCourier);
   EXPECT_EQ(found.state, State::kProblem) << found.detail;
-  EXPECT_THAT(found.remedy, HasSubstr("`group` (now p256)"));
+  EXPECT_THAT(found.remedy, HasSubstr("`groups` (now p256)"));
   // Whom this member trusts: each checks that itself, courier or not.
   const cloud::Certificates another(folder("another"), "ec");
   std::filesystem::copy_file(another.ca_file(), authority_->ca_file(),

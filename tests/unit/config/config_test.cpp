@@ -65,7 +65,7 @@ TEST_F(ConfigTest, RoomIsReadAsWritten) {
       write("f.toml",
             room("profile = \"high\"\nlink = \"slow\"\ncourier = \"c\"\ntimeout_seconds = 7\n") +
                 member("a") + member("b") + member("c") +
-                "[provider.aws]\ngroup = \"p256\"\n"
+                "[provider.aws]\ngroups = [\"p256\"]\n"
                 "connect_to = [\"*:443=127.0.0.1:9443\", \"h:*=[::1]:1\"]\n"));
   EXPECT_EQ(config.name, "r");
   EXPECT_EQ(config.profile, "high");
@@ -174,9 +174,33 @@ TEST_F(ConfigTest, RoomErrorsNameTheLineAndColumn) {
   EXPECT_EQ(room_error(bad).first, position(6, 15));
   EXPECT_EQ(room_error(room() + two + "[provider.p]\nca_file = \"none.pem\"\n").first,
             position(12, 11));
-  EXPECT_EQ(room_error(room() + two + "[provider.p]\ngroup = \"x448\"\n").first, position(12, 9));
+  EXPECT_EQ(room_error(room() + two + "[provider.p]\ngroups = [\"x448\"]\n").first,
+            position(12, 10));
   EXPECT_EQ(room_error(room() + two + "[provider.p]\nconnect_to = [\"h:1\"]\n").first,
             position(12, 14));
+}
+
+// tls-complete.md §1.1.
+TEST_F(ConfigTest, GroupsAreOfferedInTheirOrderAndMlKemMayBeRequired) {
+  const auto provider = [&](const std::string& keys) {
+    return room() + member("a") + member("b") + "[provider.p]\n" + keys;
+  };
+  const auto groups = [&](const std::string& keys) {
+    return to_string(RoomConfig::load(write("f.toml", provider(keys))).provider("p").groups);
+  };
+  EXPECT_EQ(groups(""), "x25519mlkem768, x25519, p256");
+  EXPECT_EQ(groups("pq = \"prefer\"\n"), "x25519mlkem768, x25519, p256");
+  EXPECT_EQ(groups("pq = \"required\"\n"), "x25519mlkem768");
+  EXPECT_EQ(groups("groups = [\"p256\", \"x25519\"]\n"), "p256, x25519");
+  EXPECT_EQ(groups("groups = [\"x25519\", \"x25519mlkem768\"]\npq = \"required\"\n"),
+            "x25519mlkem768");
+  const auto error = [&](const std::string& keys) { return room_error(provider(keys)).second; };
+  EXPECT_THAT(error("groups = [\"p256\", \"p256\"]\n"), HasSubstr("'p256' twice"));
+  EXPECT_THAT(error("groups = []\n"), HasSubstr("is empty"));
+  EXPECT_THAT(error("groups = [\"x448\"]\n"), HasSubstr("none of x25519mlkem768, x25519, p256"));
+  EXPECT_THAT(error("pq = \"yes\"\n"), HasSubstr("neither \"prefer\" nor \"required\""));
+  EXPECT_THAT(error("groups = [\"p256\"]\npq = \"required\"\n"), HasSubstr("has none with ML-KEM"));
+  EXPECT_THAT(error("group = \"p256\"\n"), HasSubstr("groups"));
 }
 
 // Of a private CA, nothing is left at a host that its provider does not list.
@@ -206,7 +230,7 @@ TEST_F(ConfigTest, AHostBelongsToOneProvider) {
               HasSubstr("both list"));
   EXPECT_THAT(hosts("hosts = [\"*.b.example\"]\n", "hosts = [\"*.example\"]\n"),
               HasSubstr("both list"));
-  EXPECT_THAT(hosts("ca_file = \"ca.pem\"\n", "group = \"p256\"\n"), HasSubstr("for no host"));
+  EXPECT_THAT(hosts("ca_file = \"ca.pem\"\n", "groups = [\"p256\"]\n"), HasSubstr("for no host"));
   EXPECT_THAT(hosts("ca_file = \"ca.pem\"\nhosts = [\"*\"]\n", ""), HasSubstr("beside ca_file"));
   for (const char* bad :
        {"https://a.example", "A.example", "1.2.3.4", "a.*", "*.", "a.example:443"}) {

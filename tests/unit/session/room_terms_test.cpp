@@ -79,7 +79,7 @@ TEST_P(RoomTermsTest, EachDifferenceIsNamedWithBothValues) {
        {"certificate of m0", "aaaa", "aaab"}},
       {[](RoomConfig& c, auto&) { c.members.pop_back(); }, {"members, in this order"}},
       {[](RoomConfig& c, auto&) { c.providers[0].groups = {NamedGroup::kP256}; },
-       {"group of provider p", "x25519, p256", "p256"}},
+       {"groups of provider p", "x25519mlkem768, x25519, p256", "p256"}},
       {[](RoomConfig& c, auto&) { c.providers[0].tls.suite = &tls::chacha20_poly1305_sha256(); },
        {"suite of provider p", "aes128", "chacha20"}},
       {[](RoomConfig& c, auto&) {

@@ -465,7 +465,7 @@ TEST(ClientHandshake, NamesGroupAndSuiteOfARefusedHello) {
   EXPECT_THAT(abort_of([&] {
                 client.feed(plain_record(ContentType::kAlert, 0x0303, Bytes{2, 40}));
               }),
-              ::testing::AllOf(HasSubstr("`group`"), HasSubstr("x25519"),
+              ::testing::AllOf(HasSubstr("`groups`"), HasSubstr("x25519"),
                                HasSubstr("TLS_AES_128_GCM_SHA256")));
 }
 

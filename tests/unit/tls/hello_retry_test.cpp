@@ -99,6 +99,70 @@ TEST(HelloRetry, TheSecondHelloIsTheFirstButForKeyAndCookie) {
   EXPECT_EQ(key_shares_of(all), (std::vector<std::pair<uint16_t, Bytes>>{{kP256, kKeyOfP256}}));
 }
 
+/// As a connection offers all groups: P-256's key is held back.
+ClientHelloInput hybrid_input() {
+  ClientHelloInput input = one_key_input();
+  Bytes share(1184, 0xe4);
+  append(share, Bytes(32, 9));
+  input.key_shares.insert(input.key_shares.begin(), {NamedGroup::kX25519MlKem768, share});
+  return input;
+}
+
+// tls-complete.md §1.1: one segment for all but long names.
+TEST(HelloWithMlKem, HasTheSizeThatTheDesignSays) {
+  const ClientHelloInput input = hybrid_input();
+  const Bytes message = hello_message(client_of(input));
+  EXPECT_EQ(message.size(), 1416 + input.host.size());
+  EXPECT_EQ(client_hello_bytes(all_groups(), input.host, false), 5 + message.size());
+  EXPECT_EQ(client_hello_bytes(all_groups(), input.host, true), 5 + message.size() + 9);
+  EXPECT_EQ(client_hello_bytes(all_curves(), input.host, false), 5 + 263 + input.host.size());
+  // One segment of 1,460 bytes.
+  EXPECT_EQ(client_hello_bytes(all_groups(), std::string(35, 'a') + ".org", false), 1460u);
+  const auto shares = key_shares_of(message);
+  ASSERT_EQ(shares.size(), 2u);
+  EXPECT_EQ(shares[0].first, 0x11ec);
+  EXPECT_EQ(shares[1].first, kX25519);
+  EXPECT_EQ(Bytes(shares[0].second.end() - 32, shares[0].second.end()), shares[1].second);
+}
+
+// 73: ciphertext and key, not a byte less or more.
+TEST(HelloWithMlKem, TheServersShareHasOneSize) {
+  for (const size_t size : {size_t{1119}, size_t{1120}, size_t{1121}, size_t{32}, size_t{1216}}) {
+    ClientHandshake client = client_of(hybrid_input());
+    ServerHelloFields hello;
+    hello.key_share = retry_share(0x11ec, size);
+    const std::string why = abort_of([&] {
+      const auto events = client.feed(record_of(hello.message()));
+      ASSERT_EQ(events.size(), 1u);
+      const KeyShare& share = events[0].key_share;
+      EXPECT_EQ(share.group, NamedGroup::kX25519MlKem768);
+      EXPECT_EQ(kem_share(share.group, share.key).size(), 1088u);
+      EXPECT_EQ(curve_share(share.group, share.key).size(), 32u);
+    });
+    if (size == 1120) {
+      EXPECT_EQ(why, "");
+    } else {
+      EXPECT_THAT(why, HasSubstr("expected 1120"));
+    }
+  }
+}
+
+// §1.2: a HelloRetryRequest for another group takes its key out of the hello.
+TEST(HelloWithMlKem, AHelloForAnotherGroupHoldsItNoMore) {
+  ClientHandshake client = client_of(hybrid_input());
+  EXPECT_TRUE(client.offers_kem());
+  client.feed(record_of(hello_retry(kP256).message()));
+  EXPECT_FALSE(client.offers_kem());
+  const auto shares = key_shares_of(hello_message(client));
+  EXPECT_EQ(shares, (std::vector<std::pair<uint16_t, Bytes>>{{kP256, kKeyOfP256}}));
+  ClientHandshake other = client_of(hybrid_input());
+  other.feed(record_of(hello_retry({}, Bytes{1}).message()));
+  EXPECT_TRUE(other.offers_kem());
+  EXPECT_EQ(retry_refusal(hello_retry(0x11ec), hybrid_input()).find("was sent already") ==
+                std::string::npos,
+            false);
+}
+
 // 70
 TEST(HelloRetry, EveryForbiddenOneIsRefused) {
   const auto with = [](auto change, std::optional<uint16_t> group = kP256, Bytes cookie = {}) {
