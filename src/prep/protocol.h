@@ -15,12 +15,16 @@ namespace flexroom::prep {
 /// used. 4: masked triples as in 3, but commitments leave early and batches have other lengths, so
 /// the messages come in another order. 5 and 6: triples as in 2 and 4, and each garbled instance
 /// has an evaluator of its own (boolean-engine.md §6.7). A room speaks the number of its triples:
-/// of 2 and 4 only what lies in a pool is used, which knows no evaluator.
+/// of 2 and 4 only what lies in a pool is used, which knows no evaluator. 7 and 8: as 5 and 6, but
+/// bit 0 of an input label is its masked value, and masked values leave while the evaluator goes on
+/// (§6.3, §7.2, §7.4); pools of 5 and 6 are used.
 inline constexpr uint16_t kFirstBucketProtocol = 2;
 inline constexpr uint16_t kFirstMaskedProtocol = 3;
 inline constexpr uint16_t kEarlyMaskedProtocol = 4;
-inline constexpr uint16_t kProtocol = 5;
-inline constexpr uint16_t kMaskedProtocol = 6;
+inline constexpr uint16_t kLateBucketProtocol = 5;
+inline constexpr uint16_t kLateMaskedProtocol = 6;
+inline constexpr uint16_t kProtocol = 7;
+inline constexpr uint16_t kMaskedProtocol = 8;
 
 constexpr uint16_t protocol_number(TripleProtocol triples) {
   return triples == TripleProtocol::kMasked ? kMaskedProtocol : kProtocol;
@@ -28,8 +32,7 @@ constexpr uint16_t protocol_number(TripleProtocol triples) {
 /// Whether what was made under that number is used by this program, in a room of any triples: an
 /// item of a pool says nothing of how it was made.
 constexpr bool is_usable_protocol(uint16_t number) {
-  return number == kFirstBucketProtocol || number == kFirstMaskedProtocol ||
-         number == kEarlyMaskedProtocol || number == kProtocol || number == kMaskedProtocol;
+  return number >= kFirstBucketProtocol && number <= kMaskedProtocol;
 }
 
 inline constexpr size_t kHelloNonceBytes = 32;

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 
 #include <memory>
 
+#include "math/ml_kem.h"
 #include "tls/key_schedule.h"
 #include "tls/messages.h"
 
@@ -19,19 +21,25 @@ class LocalKey {
                                         : EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519"),
              EVP_PKEY_free) {
     FLEXROOM_ASSERT(key_ != nullptr);
+    if (group != NamedGroup::kX25519MlKem768) return;
+    SecretBytes seed(math::MlKem768::kSeed);
+    FLEXROOM_ASSERT(RAND_bytes(seed.writable().data(), static_cast<int>(seed.size())) == 1);
+    kem_ = std::make_unique<math::MlKemKey>(seed);
   }
   tls::KeyShare share() const {
     uint8_t* data = nullptr;
     const size_t size = EVP_PKEY_get1_encoded_public_key(key_.get(), &data);
-    tls::KeyShare out{group_, Bytes(data, data + size)};
+    tls::KeyShare out{group_, kem_ != nullptr ? kem_->public_key() : Bytes()};
+    append(out.key, ByteView(data, size));
     OPENSSL_free(data);
     return out;
   }
   /// The shared secret, or nothing for a share that is no point (tls-in-mpc.md §2.4).
-  std::optional<Bytes> secret(const Bytes& theirs) const {
+  std::optional<Bytes> secret(const Bytes& share) const {
+    const ByteView theirs = tls::curve_share(group_, share);
     const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> peer(EVP_PKEY_new(), EVP_PKEY_free);
     EVP_PKEY_copy_parameters(peer.get(), key_.get());
-    if (group_ == NamedGroup::kX25519) EVP_PKEY_set_type(peer.get(), EVP_PKEY_X25519);
+    if (curve_of(group_) == NamedGroup::kX25519) EVP_PKEY_set_type(peer.get(), EVP_PKEY_X25519);
     if (EVP_PKEY_set1_encoded_public_key(peer.get(), theirs.data(), theirs.size()) != 1) {
       return std::nullopt;
     }
@@ -44,13 +52,18 @@ class LocalKey {
         EVP_PKEY_derive(context.get(), out.data(), &size) != 1) {
       return std::nullopt;
     }
-    return out;
+    if (kem_ == nullptr) return out;
+    const SecretBytes secret = kem_->decapsulate(tls::kem_share(group_, share));
+    Bytes both(secret.reveal().begin(), secret.reveal().end());
+    append(both, out);
+    return both;
   }
   NamedGroup group() const { return group_; }
 
  private:
   NamedGroup group_;
   std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key_;
+  std::unique_ptr<math::MlKemKey> kem_;
 };
 
 /// RFC 8446 §7.1 from the ECDHE secret on.

@@ -73,16 +73,18 @@ std::string rendered(const agent::ScriptWriter& script, const std::vector<std::s
 
 /// All of a run: signing key, handshake, payload and request, with links as an SDK signs them.
 RunScriptCost cost_of(size_t n, const JobConfig& agreed, const std::vector<PublicLinks>& of,
-                      const tls::CipherSuite& suite = tls::aes128_gcm_sha256()) {
+                      const tls::CipherSuite& suite = tls::aes128_gcm_sha256(),
+                      const Groups& groups = all_curves()) {
   RunScriptTerms terms;
   terms.job = agreed;
   terms.links = of;
   terms.client_token = "8e81973e-0bec-47b0-b898-d190f9ebdacc";
-  const ConnectionShape shape{.suite = &suite, .num_members = n};
+  const ConnectionShape shape{.suite = &suite, .groups = groups, .num_members = n};
   return run_script_cost(*lay_out_run_script(terms, shape), shape);
 }
 
-// Where a member names a place of its own for the loader (`loader_url`).
+// Where a member names a place of its own for the loader (`loader_url`). ML-KEM in the hello is on
+// top of what was promised (tls-complete.md §1.3).
 TEST(RunScriptCostTest, StaysBelowWhatWasPromised) {
   JobConfig agreed = job();
   agreed.instance_profile = "script-role";
@@ -92,6 +94,8 @@ TEST(RunScriptCostTest, StaysBelowWhatWasPromised) {
                                   << cost.signing_key_ands << ", handshake " << cost.handshake_ands
                                   << ", request " << cost.request_ands << " of "
                                   << cost.request_bytes << " bytes";
+    const auto with_kem = cost_of(n, agreed, links(n), tls::aes128_gcm_sha256(), all_groups());
+    EXPECT_EQ(with_kem.total(), cost.total() + 17'556) << n;
   }
 }
 
@@ -132,7 +136,7 @@ TEST(RunScriptCostTest, EverySuiteIsCountedAsItIsBuilt) {
     EXPECT_EQ(costs[0].suite->setting, offered.setting);
     EXPECT_EQ(costs[0].cost.total(), run_script_cost(*layout, shape).total());
     EXPECT_GT(costs[0].tag_bytes, 0);
-    const uint64_t built = cost_of(2, job(), links(2), *costs[1].suite).total();
+    const uint64_t built = cost_of(2, job(), links(2), *costs[1].suite, all_groups()).total();
     EXPECT_GE(costs[1].cost.total(), built);
     EXPECT_LE(costs[1].cost.total(), built + 50);  // 23 blocks whose counters fold
   }

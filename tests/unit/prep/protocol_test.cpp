@@ -67,7 +67,7 @@ TEST(ProtocolNumber, AnotherOneIsRefusedByNameEverywhere) {
   }
 }
 
-// A room of masked triples speaks 6 (boolean-engine.md §8.3): a member whose room.toml says
+// A room of masked triples speaks 8 (boolean-engine.md §8.3): a member whose room.toml says
 // otherwise, or whose program is of before, is refused by number, in whatever it begins.
 TEST(ProtocolNumber, RoomsOfOtherTriplesAreRefusedByNumber) {
   const auto from = support::deal_epoch(2, 4, 11), to = support::deal_epoch(2, 4, 12);
@@ -91,15 +91,16 @@ TEST(ProtocolNumber, RoomsOfOtherTriplesAreRefusedByNumber) {
         parameters.protocol = speaks(party.id());
         return setup_epoch(party, parameters).num_parties;
       }};
-  for (const uint16_t number : {protocol_number(TripleProtocol::kBucket), kFirstBucketProtocol,
-                                kFirstMaskedProtocol, kEarlyMaskedProtocol}) {
+  for (const uint16_t number :
+       {protocol_number(TripleProtocol::kBucket), kFirstBucketProtocol, kFirstMaskedProtocol,
+        kEarlyMaskedProtocol, kLateBucketProtocol, kLateMaskedProtocol}) {
     theirs = number;
     for (const auto& way : ways) {
       const auto run = support::run_parties(2, way);
       ASSERT_TRUE(run.outcomes[0].abort.has_value());
       EXPECT_EQ(run.outcomes[0].abort->abort_class(), AbortClass::kRefuse);  // nothing is burned
       EXPECT_THAT(run.outcomes[0].abort->what(),
-                  HasSubstr("protocol " + std::to_string(number) + ", this one protocol 6;"));
+                  HasSubstr("protocol " + std::to_string(number) + ", this one protocol 8;"));
     }
   }
 }
