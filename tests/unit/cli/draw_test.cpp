@@ -101,7 +101,9 @@ TEST_P(DrawTest, AllOfAFileIsStoredAndNobodyIsSaidToKnowIt) {
   all_ok(ended);
   for (const Ended& e : ended) {
     ASSERT_EQ(e.last()["drawn"].size(), 4u);
-    for (const json& secret : e.last()["drawn"]) {
+    const json last = e.last();  // lives as long as what is looked at of it
+  ASSERT_FALSE(last["drawn"].empty());
+  for (const json& secret : last["drawn"]) {
       EXPECT_EQ(secret["known_to"], "nobody");
       EXPECT_EQ(secret["owner"], "");
     }
