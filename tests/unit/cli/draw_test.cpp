@@ -102,8 +102,8 @@ TEST_P(DrawTest, AllOfAFileIsStoredAndNobodyIsSaidToKnowIt) {
   for (const Ended& e : ended) {
     ASSERT_EQ(e.last()["drawn"].size(), 4u);
     const json last = e.last();  // lives as long as what is looked at of it
-  ASSERT_FALSE(last["drawn"].empty());
-  for (const json& secret : last["drawn"]) {
+    ASSERT_FALSE(last["drawn"].empty());
+    for (const json& secret : last["drawn"]) {
       EXPECT_EQ(secret["known_to"], "nobody");
       EXPECT_EQ(secret["owner"], "");
     }
