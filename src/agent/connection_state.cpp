@@ -222,7 +222,7 @@ void Connection::State::shake_hands(Timeline& timeline) {
   const std::vector<uint8_t> c = offer->agree(context, server_hello, csid, a1);
 
   timeline.begin(phase::kHandshakeKeys, handshake_ands);
-  keyed.emplace(std::move(*offer).run(context, views, server_hello, c, std::move(kem_secret),
+  keyed.emplace(std::move(*offer).run(context, views, server_hello, c, std::move(kem_secret), a1,
                                       config.courier));
   offer.reset();
   handshake_circuit = std::move(keyed->circuit);

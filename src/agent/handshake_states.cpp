@@ -20,6 +20,20 @@ Digest nonce_commitment(const net::Party& party, const Views& views, PartyId i, 
       .digest();
 }
 
+/// However a run ends: what is public to the members need not be so to others.
+class PublicBitsWiped {
+ public:
+  explicit PublicBitsWiped(boolean::OnlineInputs& inputs) : inputs_(inputs) {}
+  ~PublicBitsWiped() {
+    for (std::vector<uint8_t>& bits : inputs_.pub) wipe(bits.data(), bits.size());
+  }
+  PublicBitsWiped(const PublicBitsWiped&) = delete;
+  PublicBitsWiped& operator=(const PublicBitsWiped&) = delete;
+
+ private:
+  boolean::OnlineInputs& inputs_;
+};
+
 }  // namespace
 
 ConnectionNonces::ConnectionNonces(net::Party& party, Views& views) {
@@ -123,7 +137,8 @@ boolean::OnlineInputs PreparedHandshake::inputs_of(const tls::Event& server_hell
 
 KeyedHandshake PreparedHandshake::run(const Context& context, const Views& views,
                                       const tls::Event& server_hello, const std::vector<uint8_t>& c,
-                                      SecretBytes kem_secret, PartyId courier) && {
+                                      SecretBytes kem_secret, const Digest& a1,
+                                      PartyId courier) && {
   const mpc::Program& program = *gc_a_;
   boolean::OnlineInputs inputs = inputs_of(server_hello, c, kem_secret);
   kem_secret = SecretBytes();
@@ -131,12 +146,10 @@ KeyedHandshake PreparedHandshake::run(const Context& context, const Views& views
                     .field(server_hello.digest)
                     .field(uint64_t{tls::code_point(server_hello.key_share.group)})
                     .field(c)
+                    .field(a1)
                     .digest();
+  const PublicBitsWiped wiped(inputs);
   boolean::Outputs outputs = context.engine.run(*circuit_, inputs);
-  if (has_kem(groups_)) {
-    std::vector<uint8_t>& bits = inputs.pub[program.input_group(circuits::kKemSecretInput)];
-    wipe(bits.data(), bits.size());
-  }
   KeyedHandshake out;
   out.s_hs = digest_of_bits(outputs.opened[program.output_group("s_hs")]);
   out.kin_ms = sha256_state_from(digest_of_bits(outputs.opened[program.output_group("kin_ms")]));

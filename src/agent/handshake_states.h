@@ -62,9 +62,10 @@ class PreparedHandshake {
                              const Digest& csid, const Digest& view) {
     return std::move(keys_).agree(context, server_hello.key_share, csid, view);
   }
-  /// GC-A. The end of this state. `kem_secret`: of decapsulate(), wiped.
+  /// GC-A. The end of this state. `kem_secret`: of decapsulate(), wiped; `a1` covers it.
   KeyedHandshake run(const Context& context, const Views& views, const tls::Event& server_hello,
-                     const std::vector<uint8_t>& c, SecretBytes kem_secret, PartyId courier) &&;
+                     const std::vector<uint8_t>& c, SecretBytes kem_secret, const Digest& a1,
+                     PartyId courier) &&;
 
  private:
   boolean::OnlineInputs inputs_of(const tls::Event& server_hello, const std::vector<uint8_t>& c,

@@ -51,6 +51,12 @@ class ServiceLook {
     } catch (const ProtocolAbort& abort) {
       return of_courier(abort.detail(), reach_remedy());
     }
+    if (!can_look_at_service(provider_.groups)) {
+      return {"", State::kOk,
+              "takes connections; whether its TLS is right is not looked at: OpenSSL here has no "
+              "X25519MLKEM768, and no other group is offered",
+              ""};
+    }
     tls::CertificateList look;
     try {
       look = look_at_service(*stream, service_.host, provider_.groups, suite());

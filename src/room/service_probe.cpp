@@ -109,7 +109,30 @@ void compare_verdicts(net::Party& party, const RoomConfig& room, const std::stri
   }
 }
 
+/// The groups of a hello as OpenSSL names them, without what it does not know.
+std::string openssl_groups(const Groups& groups) {
+  static const bool knows_kem = [] {
+    const OpensslPtr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()));
+    const bool knows = SSL_CTX_set1_groups_list(context.get(), "X25519MLKEM768") == 1;
+    ERR_clear_error();
+    return knows;
+  }();
+  std::string names;
+  for (const NamedGroup group : groups) {
+    const bool kem = group == NamedGroup::kX25519MlKem768;
+    if (kem && !knows_kem) continue;
+    if (!names.empty()) names += ':';
+    names += kem ? "X25519MLKEM768" : group == NamedGroup::kP256 ? "P-256" : "X25519";
+  }
+  return names;
+}
+
+/// In the place of the certificates: the courier could not look.
+const Bytes kNotLookedAt = {0};
+
 }  // namespace
+
+bool can_look_at_service(const Groups& groups) { return !openssl_groups(groups).empty(); }
 
 tls::CertificateList look_at_service(ByteStream& stream, const std::string& host,
                                      const Groups& groups, const tls::CipherSuite& suite) {
@@ -118,11 +141,8 @@ tls::CertificateList look_at_service(ByteStream& stream, const std::string& host
   SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION);
   SSL_CTX_set_ciphersuites(context.get(), std::string(suite.name).c_str());
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);  // by each member, with its roots
-  std::string names;
-  for (const NamedGroup curve : curves_of(groups)) {  // OpenSSL may know no other
-    if (!names.empty()) names += ':';
-    names += curve == NamedGroup::kP256 ? "P-256" : "X25519";
-  }
+  const std::string names = openssl_groups(groups);
+  FLEXROOM_ASSERT(!names.empty());
   SSL_CTX_set1_groups_list(context.get(), names.c_str());
   const OpensslPtr<SSL> ssl(SSL_new(context.get()));
   FLEXROOM_ASSERT(ssl != nullptr);
@@ -179,17 +199,22 @@ void probe_service(Joined& joined, const Provider& provider, const std::string& 
       text = error.what();
     }
   };
+  bool looked = true;
   if (party.id() == courier) {
+    looked = can_look_at_service(provider.groups);
     guarded([&] {
       const auto stream = connector(joined, provider, host, port)();
+      if (!looked) return stream->close();
       look = look_at_service(*stream, host, provider.groups, provider.suite_for(host));
       stream->close();
     });
-    const Bytes message = problem ? Bytes() : encode(look);
+    const Bytes message = problem ? Bytes() : looked ? encode(look) : kNotLookedAt;
     for (const PartyId j : party.peers()) party.send(j, "service/certificates", message);
   } else {
     const Bytes message = party.receive_up_to(courier, "service/certificates", kMaxMessage);
-    if (!message.empty()) look = decode(message, courier);
+    // Where ML-KEM is required: the connection itself will tell.
+    looked = message != kNotLookedAt || provider.groups != Groups{NamedGroup::kX25519MlKem768};
+    if (looked && !message.empty()) look = decode(message, courier);
   }
   guarded([&] {
     if (look.chain.empty()) return;  // the courier will say why
@@ -197,7 +222,7 @@ void probe_service(Joined& joined, const Provider& provider, const std::string& 
   });
   compare_verdicts(party, room, text.substr(0, kMaxText));
   if (problem) throw ProtocolAbort(*problem, "look at the service", text);
-  if (look.chain.empty()) {
+  if (looked && look.chain.empty()) {
     throw ProtocolAbort(AbortCode::kUnexpectedMessage, "service/certificates",
                         "none came, and no reason", courier);
   }

@@ -9,6 +9,8 @@ namespace flexroom::room {
 
 /// A TLS 1.3 handshake by this machine alone, without a request, for a look at who answers: the
 /// certificates and the staple as they came. Nothing is checked. Throws kServer.
+/// Whether this program's TLS library knows one of the groups; look_at_service() needs it.
+bool can_look_at_service(const Groups& groups);
 tls::CertificateList look_at_service(ByteStream& stream, const std::string& host,
                                      const Groups& groups, const tls::CipherSuite& suite);
 

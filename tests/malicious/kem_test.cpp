@@ -43,7 +43,8 @@ INSTANTIATE_TEST_SUITE_P(Rooms, KemAttack, ::testing::Values(2, 3));
 
 // With and without another group beside it, the server takes it.
 TEST_P(KemAttack, TheServerTakesIt) {
-  for (const Groups& groups : {all_groups(), Groups{NamedGroup::kX25519MlKem768}}) {
+  for (const Groups& groups : {all_groups(), Groups{NamedGroup::kX25519MlKem768},
+                               Groups{NamedGroup::kP256, NamedGroup::kX25519MlKem768}}) {
     ConnectionRig& members = kem_rig(GetParam(), groups);
     Scenario scenario;
     scenario.script.group = NamedGroup::kX25519MlKem768;

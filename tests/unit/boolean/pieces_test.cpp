@@ -11,14 +11,14 @@ constexpr const char* kResults = "boolean/O3 results";
 constexpr const char* kProof = "boolean/O3 label proof";
 
 /// Two pieces, and five ANDs more.
-Scenario long_circuit(const Roles& roles) {
+constexpr unsigned kAnds = 2 * kAndsPerPiece + 5;
+Scenario long_circuit(const Roles& roles, unsigned wanted = kAnds) {
   Scenario out;
   out.num_parties = roles.num_parties;
   out.evaluator = roles.evaluator;
   mpc::Builder builder;
   mpc::Bits x = builder.add_input("a", mpc::InputKind::kPriv, kWires, 0);
   unsigned ands = 0;
-  const unsigned wanted = 2 * kAndsPerPiece + 5;
   while (ands < wanted) {
     const mpc::Bits before = x;
     for (unsigned t = 0; t < kWires && ands < wanted; ++t, ++ands) {
@@ -73,6 +73,26 @@ TEST_P(Pieces, GoToEveryGarblerInFrontOfTheProof) {
   EXPECT_EQ(sizes.size(), scenario_.num_parties - 1);
   for (const auto& [garbler, all] : sizes) {
     EXPECT_EQ(all, (std::vector<size_t>{kAndsPerPiece / 8, kAndsPerPiece / 8, 1 + 16})) << garbler;
+  }
+}
+
+// Of whole pieces the last one still travels with the proof.
+TEST_P(Pieces, OfAWholeNumberTheLastIsInTheProof) {
+  for (const unsigned pieces : {1u, 2u}) {
+    const Scenario scenario = long_circuit(GetParam(), pieces * kAndsPerPiece);
+    ASSERT_EQ(scenario.program->num_ands(), pieces * kAndsPerPiece);
+    const auto run = run_scenario(scenario);
+    size_t alone = 0;
+    for (const auto& outcome : run.outcomes) {
+      ASSERT_TRUE(outcome.value);
+      const auto& opened = outcome.value->opened.at(0);
+      EXPECT_EQ(std::vector<bool>(opened.begin(), opened.end()), scenario.expected.at(0));
+    }
+    for (const auto& message : run.trace) {
+      if (message.label == kResults) ++alone;
+      if (message.label == kProof) EXPECT_EQ(message.bytes, kAndsPerPiece / 8 + 16);
+    }
+    EXPECT_EQ(alone, (pieces - 1) * (scenario.num_parties - 1));
   }
 }
 
