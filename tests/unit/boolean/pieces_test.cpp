@@ -90,7 +90,9 @@ TEST_P(Pieces, OfAWholeNumberTheLastIsInTheProof) {
     }
     for (const auto& message : run.trace) {
       if (message.label == kResults) ++alone;
-      if (message.label == kProof) EXPECT_EQ(message.bytes, kAndsPerPiece / 8 + 16);
+      if (message.label == kProof) {
+        EXPECT_EQ(message.bytes, kAndsPerPiece / 8 + 16);
+      }
     }
     EXPECT_EQ(alone, (pieces - 1) * (scenario.num_parties - 1));
   }
