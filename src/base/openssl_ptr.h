@@ -14,6 +14,7 @@ namespace flexroom {
 
 struct OpensslFree {
   void operator()(SSL* p) const { SSL_free(p); }
+  void operator()(SSL_SESSION* p) const { SSL_SESSION_free(p); }
   void operator()(SSL_CTX* p) const { SSL_CTX_free(p); }
   void operator()(X509* p) const { X509_free(p); }
   /// The certificates in it too.

@@ -282,6 +282,10 @@ RoomConfig RoomConfig::load(const std::filesystem::path& path) {
   }
   out.link = room.text_or("link", "fast");
   if (out.link != "fast" && out.link != "slow") room.fail("link", "is neither fast nor slow");
+  out.mesh_pq = room.text_or("mesh_pq", "prefer");
+  if (out.mesh_pq != "prefer" && out.mesh_pq != "required") {
+    room.fail("mesh_pq", "is neither prefer nor required");
+  }
   out.timeout = std::chrono::seconds(room.integer_or("timeout_seconds", 60, 1, 3600));
   std::set<std::string> names;
   for (const TomlTable& table : root.tables("member")) {

@@ -83,6 +83,7 @@ struct RoomConfig {
   std::string triples = "bucket";  // how AND triples are made: "bucket" or "masked"
   std::string link = "fast";       // between members; "slow": fewer bytes for more work, from the
                                    // next epoch on
+  std::string mesh_pq = "prefer";  // "required": no member without a post-quantum key exchange
   std::string courier;
   std::vector<MemberEntry> members;
   std::vector<Provider> providers;

@@ -20,8 +20,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::string_view kHelloMagic = "flexroom mesh/1\n";
-constexpr size_t kHelloBytes = 16 + 4 + 4 + 4 + 32;
 constexpr milliseconds kRetryInterval{300};
 constexpr milliseconds kReportInterval{1000};
 // Members that are there meet within a second or two.
@@ -30,6 +28,12 @@ constexpr int kPollMs = 50;
 
 void set_option(int fd, int level, int option, int value) {
   setsockopt(fd, level, option, &value, sizeof value);
+}
+
+MeshScope scope_of(const MeshConfig& config) {
+  std::vector<Digest> fingerprints;
+  for (const MeshMember& member : config.members) fingerprints.push_back(member.fingerprint);
+  return {config.room_digest, std::move(fingerprints), config.self};
 }
 
 void require_usable(const MeshConfig& config, const Identity& identity) {
@@ -67,7 +71,12 @@ void tune_connection(int fd) {
 }
 
 MeshJoin::MeshJoin(const MeshConfig& config, const Identity& identity)
-    : config_(config), identity_(identity), context_(identity), slots_(config.members.size()) {
+    : config_(config),
+      identity_(identity),
+      scope_(scope_of(config)),
+      keys_(config.pair_keys != nullptr ? *config.pair_keys : keys_of_this_join_),
+      context_(identity),
+      slots_(config.members.size()) {
   listener_.reset(config.listen_socket);
   require_usable(config, identity);
   deadline_ = Clock::now() + config.connect_timeout;
@@ -100,15 +109,8 @@ std::vector<JoinedPeer> MeshJoin::run() {
   for (PartyId peer = 0; peer < slots_.size(); ++peer) {
     if (peer == config_.self) continue;
     Attempt& link = *slots_[peer].link;
-    SSL_set_app_data(link.ssl.get(), nullptr);  // the pins end with this object
-    const OpensslPtr<X509> certificate(SSL_get1_peer_certificate(link.ssl.get()));
-    uint8_t* der = nullptr;
-    const int size = i2d_X509(certificate.get(), &der);
-    FLEXROOM_ASSERT(size > 0);
-    const Bytes copy(der, der + size);
-    OPENSSL_free(der);
-    const SigningKey key = signing_key_of(copy, "certificate of " + config_.members[peer].name);
-    out.push_back({peer, std::move(link.ssl), std::move(link.socket), key});
+    SSL_set_app_data(link.ssl.get(), nullptr);  // the check ends with this object
+    out.push_back({peer, std::move(link.ssl), std::move(link.socket), link.signing_key});
   }
   return out;
 }
@@ -213,7 +215,7 @@ void MeshJoin::start_connecting(PartyId peer) {
   attempt->peer = peer;
   attempt->from = address.text();
   attempt->deadline = Clock::now() + kHandshakeTimeout;
-  attempt->pins.accepted = {member.fingerprint};
+  attempt->check.accepted = {member.fingerprint};
   attempt->socket = std::move(socket);
   attempt->wants = POLLOUT;
   slot.outbound = std::move(attempt);
@@ -260,7 +262,8 @@ bool MeshJoin::drive_connect(Attempt& attempt) {
     attempt.state = Attempt::State::kFailed;
     return false;
   }
-  attempt.ssl = context_.endpoint(attempt.socket.get(), false, &attempt.pins);
+  if (!attempt.asks) attempt.check.key = keys_.offer(scope_, attempt.peer);
+  attempt.ssl = context_.endpoint(attempt.socket.get(), false, &attempt.check);
   attempt.state = Attempt::State::kHandshake;
   return true;
 }
@@ -274,7 +277,8 @@ bool MeshJoin::ssl_blocked(Attempt& attempt, int result, std::string_view step) 
   attempt.state = Attempt::State::kFailed;
   // The listener checks our certificate after our side of the handshake is complete, and its alert
   // may be lost to a reset: an end at the hello most likely means that.
-  const bool ours_refused = step == "hello" && !attempt.inbound;
+  const bool ours_refused =
+      step == "hello" && !attempt.inbound && attempt.proof == PeerProof::kCertificate;
   const std::string detail =
       error == SSL_ERROR_SSL ? take_openssl_error() : std::string("connection closed");
   attempt.problem = std::string(step) + ": " + detail;
@@ -289,93 +293,47 @@ bool MeshJoin::drive_handshake(Attempt& attempt) {
   ERR_clear_error();
   const int result = SSL_do_handshake(attempt.ssl.get());
   if (result == 1) {
+    attempt.proof = TlsContext::proof(attempt.ssl.get(), attempt.check);
+    if (!attempt.proof) {
+      drop(attempt, "TLS handshake: no fresh X25519 in it");
+      return false;
+    }
     identify(attempt);
-    attempt.sent = hello();
-    attempt.state = Attempt::State::kHello;
+    begin_hello(attempt);
     return true;
   }
   if (ssl_blocked(attempt, result, "TLS handshake")) return false;
-  const bool wrong_pin =
-      attempt.pins.seen && std::find(attempt.pins.accepted.begin(), attempt.pins.accepted.end(),
-                                     *attempt.pins.seen) == attempt.pins.accepted.end();
+  const PeerCheck& check = attempt.check;
+  const bool wrong_pin = check.seen && std::find(check.accepted.begin(), check.accepted.end(),
+                                                 *check.seen) == check.accepted.end();
   if (wrong_pin && !attempt.inbound && !attempt.asks) {
     throw FingerprintMismatch(config_.members[attempt.peer].name, attempt.peer,
-                              config_.members[attempt.peer].fingerprint, *attempt.pins.seen);
+                              config_.members[attempt.peer].fingerprint, *check.seen);
   }
   if (wrong_pin) attempt.problem = "certificate is not that of a member who should connect here";
   return false;
 }
 
-Bytes MeshJoin::hello() const {
-  Writer out;
-  out.raw(as_bytes(kHelloMagic)).u32(config_.self).u32(static_cast<uint32_t>(slots_.size()));
-  out.u32(0);  // reserved
-  out.raw(config_.room_digest);
-  FLEXROOM_ASSERT(out.size() == kHelloBytes);
-  return out.take();
-}
-
-bool MeshJoin::drive_hello(Attempt& attempt) {
-  ERR_clear_error();
-  if (attempt.sent_bytes < attempt.sent.size()) {
-    const int n = SSL_write(attempt.ssl.get(), attempt.sent.data() + attempt.sent_bytes,
-                            static_cast<int>(attempt.sent.size() - attempt.sent_bytes));
-    if (n <= 0) {
-      ssl_blocked(attempt, n, "hello");
-      return false;
-    }
-    attempt.sent_bytes += static_cast<size_t>(n);
-    return true;
-  }
-  uint8_t buffer[kHelloBytes];
-  const int n =
-      SSL_read(attempt.ssl.get(), buffer, static_cast<int>(kHelloBytes - attempt.received.size()));
-  if (n <= 0) {
-    ssl_blocked(attempt, n, "hello");
-    return false;
-  }
-  append(attempt.received, ByteView(buffer, static_cast<size_t>(n)));
-  if (attempt.received.size() == kHelloBytes) {
-    check_hello(attempt);
-    attempt.state = Attempt::State::kDone;
-  }
-  return attempt.state != Attempt::State::kDone;
-}
-
-// The peer is authenticated: a difference is the members' problem and ends the joining at once.
-void MeshJoin::check_hello(Attempt& attempt) {
-  const std::string& name = config_.members[attempt.peer].name;
-  Reader in(attempt.received, "mesh hello", attempt.peer);
-  const auto differ = [&](const std::string& what) {
-    throw ProtocolAbort(AbortCode::kDisagreement, "connect", what, attempt.peer);
-  };
-  if (as_text(in.raw(16)) != kHelloMagic) differ(name + " runs another version of flexroom");
-  const uint32_t id = in.u32();
-  const uint32_t members = in.u32();
-  in.u32();
-  const Digest room = in.digest();
-  in.finish();
-  if (id != attempt.peer || members != slots_.size()) {
-    const std::string order =
-        members == slots_.size() ? "the [[member]] entries are in another order there: " : "";
-    differ(order + name + " takes itself for member " + std::to_string(uint64_t{id} + 1) + " of " +
-           std::to_string(members) + ", here it is member " + std::to_string(attempt.peer + 1) +
-           " of " + std::to_string(slots_.size()) + "; make room.toml the same at every member");
-  }
-  if (room != config_.room_digest) {
-    differ("room parameters differ: " + name + " has " + to_hex(room).substr(0, 16) +
-           "..., this member " + to_hex(config_.room_digest).substr(0, 16) +
-           "...; make room.toml and the version identical at every member");
-  }
-}
-
 void MeshJoin::settle_outbound(PartyId peer) {
   Slot& slot = slots_[peer];
   if (!slot.outbound) return;
-  if (slot.outbound->state == Attempt::State::kDone) {
+  Attempt& attempt = *slot.outbound;
+  if (attempt.state == Attempt::State::kDone && attempt.proof == PeerProof::kPairKey) {
     slot.link = std::move(slot.outbound);
-  } else if (slot.outbound->state == Attempt::State::kFailed) {
-    slot.problem = slot.outbound->problem;
+  } else if (attempt.state == Attempt::State::kDone) {
+    slot.outbound.reset();
+    --slot.tries;  // the address was good
+    // One that was restarted does not know the key it is offered first; then both have the same.
+    if (++slot.keys_made <= 2) {
+      start_connecting(peer);
+    } else {
+      slot.problem = "it does not take the pair key that it made with us a moment ago";
+      slot.next_try = Clock::now() + kRetryInterval;
+    }
+  } else if (attempt.state == Attempt::State::kFailed) {
+    slot.problem = attempt.problem;
+    // By certificates the next time, whatever was wrong.
+    if (!attempt.proof && attempt.check.key) keys_.forget(scope_, *attempt.check.key);
     slot.outbound.reset();
     slot.next_try = Clock::now() + kRetryInterval;
   }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "net/pair_key.h"
 #include "net/tcp_mesh.h"
 #include "net/tls_context.h"
 
@@ -38,6 +39,10 @@ struct JoinedPeer {
 ///             one elsewhere, all may wait or all may connect. So a member that is missing for long
 ///             is asked as well by whom it should connect to, and who has nobody to wait for
 ///             listens then too: the hellos name the difference. Such a connection is no link
+/// Pair key    A connection whose ends proved their certificates carries hellos and the making of a
+///             pair key (tls-complete.md §2.2a), and ends; the link is one that the pair key
+///             authenticates. Who connects offers the key it has, and who does not know it answers
+///             with its certificate: both make a new one
 class MeshJoin {
  public:
   MeshJoin(const MeshConfig& config, const Identity& identity);
@@ -47,17 +52,23 @@ class MeshJoin {
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::milliseconds kHandshakeTimeout{10000};
 
-  /// One connection on its way: TCP, TLS, then one hello of fixed length each way.
+  /// One connection on its way: TCP, TLS, then messages of fixed length each way: a hello; beside
+  /// certificates also a public key and the answer to the other's.
   struct Attempt {
     enum class State { kConnecting, kSilent, kHandshake, kHello, kDone, kFailed };
+    enum class Message { kHello, kPublicKey, kAnswer };
     State state = State::kConnecting;
+    Message awaits = Message::kHello;
     bool ready = true;  // something happened at its socket
     bool inbound = false;
     bool asks = false;  // about the order only
     PartyId peer = 0;   // of an inbound one: known after the handshake
     Socket socket;
-    PinCheck pins;
+    PeerCheck check;
+    std::optional<PeerProof> proof;  // after the handshake
+    SigningKey signing_key{};        // the peer's, then
     OpensslPtr<SSL> ssl;
+    std::unique_ptr<PairKeyExchange> exchange;  // of a connection that makes a pair key
     Bytes sent, received;
     size_t sent_bytes = 0;
     Clock::time_point deadline;
@@ -71,6 +82,7 @@ class MeshJoin {
     std::unique_ptr<Attempt> outbound;  // on its way, to a lower id
     Clock::time_point next_try;
     size_t tries = 0;
+    size_t keys_made = 0;  // on connections of ours
     std::string problem;
   };
 
@@ -85,9 +97,13 @@ class MeshJoin {
   bool drive_connect(Attempt& attempt);
   bool drive_silent(Attempt& attempt);
   bool drive_handshake(Attempt& attempt);
+  void begin_hello(Attempt& attempt);
   bool drive_hello(Attempt& attempt);
+  void took_message(Attempt& attempt);
   void identify(Attempt& attempt);
   void check_hello(Attempt& attempt);
+  void took_public_key(Attempt& attempt);
+  void took_answer(Attempt& attempt);
   bool ssl_blocked(Attempt& attempt, int result, std::string_view step);
   void drop_lost_links();
   void settle_inbound();
@@ -101,6 +117,10 @@ class MeshJoin {
 
   const MeshConfig& config_;
   const Identity& identity_;
+  const MeshScope scope_;
+  PairKeys keys_of_this_join_;
+  PairKeys& keys_;
+  Prg prg_ = Prg::from_system();
   TlsContext context_;
   Socket listener_;
   std::vector<Slot> slots_;  // by party

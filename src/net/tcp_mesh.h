@@ -9,6 +9,7 @@
 
 #include "net/frame_pool.h"
 #include "net/identity.h"
+#include "net/pair_key.h"
 #include "net/tcp_link.h"
 #include "net/transport.h"
 
@@ -37,6 +38,9 @@ struct MeshConfig {
   int listen_socket = -1;
   /// Whatever must be equal at all members before they talk (digest of room.toml, version).
   Digest room_digest{};
+  /// What earlier meshes of this process left, with the same identity; outlives the joining. Null:
+  /// this mesh makes keys of its own.
+  PairKeys* pair_keys = nullptr;
 
   std::chrono::milliseconds connect_timeout = std::chrono::minutes(5);
   std::chrono::milliseconds receive_timeout = std::chrono::minutes(2);
@@ -60,14 +64,18 @@ class FingerprintMismatch : public ProtocolAbort {
   Digest expected_, got_;
 };
 
-/// n members over pairwise TLS 1.3 with pinned certificates on both sides (tls_context.h).
+/// n members over pairwise TLS 1.3: by pinned certificates on both sides (tls_context.h) two
+/// members make a pair key, and what the key authenticates is their link.
 ///
 /// Setting    the lower id listens, the higher one connects and retries until the deadline
 /// Guarantee  bytes arrive in order, unaltered, from the pinned member, or the link ends; neither
-///            side's large messages block the other's; memory per peer is bounded by LinkLimits
+///            side's large messages block the other's; memory per peer is bounded by LinkLimits.
+///            Who recorded a link, and has a quantum computer later, has to break ML-KEM-768 to
+///            read it (pair_key.h): of every link, there is no other kind
 /// Aborts     joining: FingerprintMismatch, kDisagreement (room digest, number of members),
-///            kTimeout (names who is missing and why), kCancelled; later: kPeerLost, kTimeout,
-///            kBadFrame
+/// kBadFrame
+///            (a false public key), kTimeout (names who is missing and why), kCancelled; later:
+///            kPeerLost, kTimeout, kBadFrame
 class TcpMesh final : public Transport {
  public:
   /// Returns when all links are up. Strangers and garbage at the listening port are dropped and

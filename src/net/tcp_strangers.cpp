@@ -98,22 +98,31 @@ bool MeshJoin::drive_silent(Attempt& attempt) {
     return false;
   }
   for (PartyId j = 0; j < config_.members.size(); ++j) {
-    if (j != config_.self) attempt.pins.accepted.push_back(config_.members[j].fingerprint);
+    if (j != config_.self) attempt.check.accepted.push_back(config_.members[j].fingerprint);
   }
-  attempt.ssl = context_.endpoint(attempt.socket.get(), true, &attempt.pins);
+  attempt.check.keys = &keys_;
+  attempt.check.scope = &scope_;
+  attempt.ssl = context_.endpoint(attempt.socket.get(), true, &attempt.check);
   attempt.state = Attempt::State::kHandshake;
   attempt.deadline = Clock::now() + kHandshakeTimeout;
   return true;
 }
 
 void MeshJoin::identify(Attempt& attempt) {
-  FLEXROOM_ASSERT(attempt.pins.seen.has_value());
-  if (!attempt.inbound) return;
-  attempt.peer = config_.self;
-  for (PartyId j = 0; j < config_.members.size(); ++j) {
-    if (config_.members[j].fingerprint == *attempt.pins.seen) attempt.peer = j;
+  if (attempt.proof == PeerProof::kPairKey) {
+    attempt.peer = attempt.check.key->peer;
+    attempt.signing_key = attempt.check.key->signing_key;
+    keys_.count(scope_, *attempt.check.key);
+    attempt.check.key.reset();
   }
-  FLEXROOM_ASSERT(attempt.peer != config_.self);  // its pin was accepted
+  if (!attempt.inbound) return;
+  if (attempt.proof == PeerProof::kCertificate) {
+    attempt.peer = config_.self;
+    for (PartyId j = 0; j < config_.members.size(); ++j) {
+      if (config_.members[j].fingerprint == *attempt.check.seen) attempt.peer = j;
+    }
+    FLEXROOM_ASSERT(attempt.peer != config_.self);  // its pin was accepted
+  }
   attempt.asks = attempt.peer < config_.self;
   // A member's own time for the hello, whatever strangers do meanwhile; only its own later
   // connections take the place of earlier ones.
@@ -137,12 +146,15 @@ void MeshJoin::settle_inbound() {
     if (over && attempt.asks) {  // it was told, and knows us
       it = inbound_.erase(it);
     } else if (attempt.state == Attempt::State::kDone) {
-      slots_[attempt.peer].link = std::move(*it);
+      if (attempt.proof == PeerProof::kPairKey) slots_[attempt.peer].link = std::move(*it);
       it = inbound_.erase(it);
     } else if (attempt.state == Attempt::State::kFailed) {
       std::string problem = "a connection from " + attempt.from + " failed: " + attempt.problem;
-      if (attempt.pins.seen) {
-        problem += " (it showed the certificate " + fingerprint_text(*attempt.pins.seen) + ")";
+      if (attempt.check.seen) {
+        problem += " (it showed the certificate " + fingerprint_text(*attempt.check.seen) + ")";
+      } else if (attempt.check.key) {
+        problem += " (it named the pair key of " + config_.members[attempt.check.key->peer].name +
+                   " and does not have it)";
       }
       for (PartyId j = config_.self + 1; j < slots_.size(); ++j) {
         if (!slots_[j].link) slots_[j].problem = problem;

@@ -45,8 +45,9 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
   lock_.emplace(state.member().state_dir);
   const RoomConfig& room = state.room();
   state.settle_open_marks();
-  std::unique_ptr<net::TcpMesh> mesh = net::TcpMesh::join(
-      mesh_of(room, state.member(), options.cancel, options.note), state.identity());
+  net::MeshConfig config = mesh_of(room, state.member(), options.cancel, options.note);
+  config.pair_keys = &state.pair_keys();
+  std::unique_ptr<net::TcpMesh> mesh = net::TcpMesh::join(config, state.identity());
   std::vector<net::SigningKey> keys;
   for (PartyId i = 0; i < room.members.size(); ++i) keys.push_back(mesh->signing_key(i));
   party_ = std::make_unique<net::Party>(std::move(mesh), Prg::from_system());

@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "net/identity.h"
+#include "net/pair_key.h"
 #include "prep/epoch.h"
 #include "prep/triple_parameters.h"
 #include "store/audit_log.h"
@@ -65,6 +66,8 @@ class MemberState {
   const MemberConfig& member() const { return member_; }
   PartyId self() const { return self_; }
   const net::Identity& identity() const { return identity_; }
+  /// With the other members, of earlier meshes of this object.
+  net::PairKeys& pair_keys() { return pair_keys_; }
   /// The room's id for life (members.md 1.1): what belongs to the room on disk is found by it. It
   /// has none before its first epoch; throws InputError then.
   const store::RoomId& rid() const;
@@ -124,6 +127,7 @@ class MemberState {
   MemberConfig member_;
   PartyId self_;
   net::Identity identity_;
+  net::PairKeys pair_keys_;
   std::function<void(std::string_view)> fault_;
   std::unique_ptr<store::SealedDb> db_;
   std::optional<store::RoomRecord> record_;

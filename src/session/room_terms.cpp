@@ -100,6 +100,7 @@ std::vector<Term> room_terms(const RoomConfig& room) {
   // Only where it is not what members of before have: a session of theirs names neither.
   if (room.triples != "bucket") out.push_back({"triples", room.triples});
   if (room.link != "fast") out.push_back({"link", room.link});
+  if (room.mesh_pq != "prefer") out.push_back({"mesh_pq", room.mesh_pq});
   std::string order;
   for (const MemberEntry& member : room.members) order += (order.empty() ? "" : ", ") + member.name;
   out.push_back({"members, in this order", order});

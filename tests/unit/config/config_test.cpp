@@ -159,6 +159,7 @@ TEST_F(ConfigTest, RoomErrorsNameTheLineAndColumn) {
   EXPECT_EQ(room_error(room("profile = \"best\"\n") + two).first, position(3, 11));
   EXPECT_EQ(room_error(room("triples = \"best\"\n") + two).first, position(3, 11));
   EXPECT_EQ(room_error(room("link = \"dsl\"\n") + two).first, position(3, 8));
+  EXPECT_EQ(room_error(room("mesh_pq = \"no\"\n") + two).first, position(3, 11));
   EXPECT_EQ(room_error(room("profile = \"bandwidth\"\ntriples = \"masked\"\n") + two).first,
             position(4, 11));
   EXPECT_EQ(room_error(room("timeout_seconds = 0\n") + two).first, position(3, 19));

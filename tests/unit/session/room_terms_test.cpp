@@ -72,6 +72,7 @@ TEST_P(RoomTermsTest, EachDifferenceIsNamedWithBothValues) {
       {[](RoomConfig& c, auto&) { c.profile = "high"; }, {"profile", "default", "high"}},
       {[](RoomConfig& c, auto&) { c.triples = "masked"; }, {"triples", "masked"}},
       {[](RoomConfig& c, auto&) { c.link = "slow"; }, {"link", "slow"}},
+      {[](RoomConfig& c, auto&) { c.mesh_pq = "required"; }, {"mesh_pq", "required"}},
       {[](RoomConfig& c, auto&) { c.courier = "m0"; }, {"courier", "m0"}},
       {[](RoomConfig& c, auto&) { std::swap(c.members[0], c.members[1]); },
        {"members, in this order", "m0, m1", "m1, m0"}},
