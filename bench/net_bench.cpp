@@ -27,6 +27,26 @@ void count(benchmark::State& state, double cpu_start, size_t bytes_of_iteration)
   state.counters["cpu_ns_per_byte"] = (cpu_ns() - cpu_start) / static_cast<double>(bytes);
 }
 
+/// n members that meet, pair keys and links: cpu_ms_per_pair of both ends together.
+void join(benchmark::State& state) {
+  const auto n = static_cast<size_t>(state.range(0));
+  double cpu = 0;
+  for (auto _ : state) {
+    state.PauseTiming();
+    support::TcpMembers members(n);
+    const double start = cpu_ns();
+    state.ResumeTiming();
+    const auto mesh = members.join_all();
+    state.PauseTiming();
+    cpu += cpu_ns() - start;
+    state.ResumeTiming();
+  }
+  const double pairs =
+      static_cast<double>(n * (n - 1) / 2) * static_cast<double>(state.iterations());
+  state.counters["cpu_ms_per_pair"] = cpu / 1e6 / pairs;
+}
+BENCHMARK(join)->Arg(2)->Arg(3)->UseRealTime();
+
 void one_way(benchmark::State& state) {
   support::TcpMembers members(2);
   const auto mesh = members.join_all();
