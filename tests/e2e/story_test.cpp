@@ -11,12 +11,14 @@
 #include <chrono>
 #include <thread>
 
+#include "support/sandbox_admin.h"
 #include "support/sightings.h"
 #include "support/tcp_members.h"
 
 // The program as it is started by people, one process a member: an account and its key come to be,
-// and while they do the memory of the members is searched, as a core dump would hold it (gcore);
-// then their disks and all that they printed.
+// another key takes its place, and a job runs under that one. While they do the memory of the
+// members is searched, as a core dump would hold it (gcore); then their disks and all that they
+// printed.
 
 namespace flexroom {
 namespace {
@@ -238,22 +240,63 @@ class StoryTest : public ::testing::Test {
   static void all_ok(Commands& both) {
     for (const auto& one : both) ASSERT_EQ(one->wait(), 0) << one->out();
   }
-  /// Nothing of what nobody may have is in the memory of either; what all see is.
-  void search_memory(const Commands& both, const std::string& public_text) const {
+  /// Of that member's links what makes them secret.
+  static void add_links(Canaries& canaries, const std::string& links) {
+    const std::string mark = "X-Amz-Signature=";
+    for (size_t at = 0; (at = links.find(mark, at)) != std::string::npos; at += mark.size()) {
+      canaries.add("a link of the other", as_bytes(links.substr(at + mark.size(), 64)));
+    }
+  }
+  /// Nothing of what nobody may have, or the other one alone, is in the memory of either; what all
+  /// see is.
+  void search_members(const Commands& both, const std::string& public_text) const {
     Canaries control;
     control.add("what all see", as_bytes(public_text));
     for (size_t i = 0; i < kNames.size(); ++i) {
       const Image image(both[i]->pid());
+      Canaries canaries = seen_->canaries(own_[i]);
+      add_links(canaries, read(dir(kNames[1 - i]) / "links.toml"));
       EXPECT_GT(image.bytes(), size_t{10} << 20);
-      EXPECT_EQ(image.find(seen_->canaries(own_[i])), std::nullopt) << kNames[i];
+      EXPECT_EQ(image.find(canaries), std::nullopt) << kNames[i];
       EXPECT_EQ(image.find(control), "what all see") << kNames[i];
     }
+  }
+  void search_memory(const Commands& both, const std::string& public_text) const {
+    search_members(both, public_text);
     const Image image(cloud_->pid());
     for (const auto& [what, value] : seen_->secrets()) {
       Canaries one;
       one.add(what, as_bytes(value));
       EXPECT_EQ(image.find(one), what);
     }
+  }
+  /// Until that member waits for the answer of that step, or of its only call.
+  static void wait_for_answer(Commands& both, const std::string& step) {
+    wait_until(
+        [&] {
+          const std::string out = both[0]->out();
+          const size_t at = out.find(step);
+          return both[0]->code() || (at != std::string::npos &&
+                                     out.find("wait for the answer", at) != std::string::npos);
+        },
+        step);
+    ASSERT_FALSE(both[0]->code()) << both[0]->out();
+  }
+  /// The one that lives beside `other`; fails where there are more.
+  std::string key_id(const std::string& other = "") const {
+    const json accounts = json::parse(read(work_ / "cloud/iam.json"))["accounts"];
+    json keys = accounts[seen_->values("account").back()]["keys"];
+    keys.erase(other);
+    EXPECT_EQ(keys.size(), 1u);
+    return keys.begin().key();
+  }
+  /// A job under the key that the room has, with links of each member and a script of a minute.
+  void make_job() const {
+    const std::string example = std::string(FLEXROOM_SOURCE_DIR) + "/examples/breast-cancer/";
+    for (const char* const half : {"half-1.csv", "half-2.csv"}) write(work_ / half, "1,2\n");
+    const std::string command = "/usr/bin/python3 " + example + "setup.py " + work_.string();
+    ASSERT_EQ(std::system(command.c_str()), 0);
+    for (const char* const member : kNames) fs::remove(dir(member) / "inputs.json");
   }
   void search_disks() const {
     const Canaries canaries = seen_->canaries();
@@ -275,8 +318,10 @@ class StoryTest : public ::testing::Test {
 
 TEST_F(StoryTest, NobodysMemoryDiskOrOutputHoldsWhatWasBorn) {
   if (geteuid() != 0) GTEST_SKIP() << "the members' memory is closed to all users but root";
-  // The key's list is late: then all there is to know has been kept.
-  start_cloud({"--fault", "GET console.flexroom.example/keys late=20000 x1"});
+  // The key's list is late, of a new one too: then all there is to know has been kept.
+  const std::string list = "GET console.flexroom.example/keys late=20000 x1";
+  start_cloud({"--fault", list, "--fault", list + " after 2", "--fault",
+               "POST ec2.us-east-1.amazonaws.com/ late=20000 x1"});
   Commands init = start({"init"});
   all_ok(init);
   std::string postal = "7 Short Street, Oxford";
@@ -302,19 +347,24 @@ TEST_F(StoryTest, NobodysMemoryDiskOrOutputHoldsWhatWasBorn) {
 
   Commands session = start(flow("create-session", {"--arg", "person=hospital-a"}));
   answer(session, "SolveCaptcha");
-  const auto waits_for_list = [&] {
-    const std::string out = session[0]->out();
-    const size_t at = out.find("AwaitKey, attempt 1");
-    return session[0]->code() ||
-           (at != std::string::npos && out.find("wait for the answer", at) != std::string::npos);
-  };
-  wait_until(waits_for_list, "AwaitKey");
-  ASSERT_FALSE(session[0]->code()) << session[0]->out();
-  const json accounts = json::parse(read(work_ / "cloud/iam.json"))["accounts"];
-  const json keys = accounts[seen_->values("account").back()]["keys"];
-  ASSERT_EQ(keys.size(), 1u);
-  search_memory(session, keys.begin().key());
+  wait_for_answer(session, "AwaitKey, attempt 1");
+  const std::string first = key_id();
+  search_memory(session, first);
   all_ok(session);
+
+  Commands rotation = start(flow("create-session", {"--arg", "person=hospital-a"}));
+  answer(rotation, "SolveCaptcha");
+  wait_for_answer(rotation, "AwaitKey, attempt 1");
+  const std::string second = key_id(first);
+  search_members(rotation, second);
+  all_ok(rotation);
+  EXPECT_EQ(key_id(), second);
+
+  // Signed and sent.
+  make_job();
+  Commands run = start({"run-script", "%/job.toml", "--links", "%/links.toml"});
+  wait_for_answer(run, "");
+  search_members(run, second);
   search_disks();
 }
 
