@@ -7,6 +7,7 @@
 #include "cli/run_history.h"
 #include "support/canaries.h"
 #include "support/room_rig.h"
+#include "support/shared_clock.h"
 
 // run-script --classic (operations.md (d)): the ten calls of the shipped flow for a job. Nobody's
 // link is in a message between the members, in what is approved or told; a member that is killed
@@ -324,6 +325,69 @@ TEST_F(ClassicRunTest, AStoppedRunStartsNoMachineAndItsFlowIsEndedByTheSameComma
   EXPECT_THAT(ended[1].last()["left"].dump(), HasSubstr("the role flexroom-"));
   EXPECT_EQ(show(0)["state"], "stopped");
   EXPECT_EQ(show(1)["state"], "not started");
+}
+
+class ClassicBranchesTest : public ClassicRunTest {
+ protected:
+  void SetUp() override {
+    // The answers with the role and with the group are lost, a policy is refused once.
+    set_up({"--fault", "POST iam.amazonaws.com/ cut x1", "--fault",
+            "POST iam.amazonaws.com/ 403 x1 after 4", "--fault",
+            "POST ec2.us-east-1.amazonaws.com/ cut x1 after 2"});
+  }
+  /// A bucket of somebody else, made or deleted.
+  void foreign_bucket(const std::string& method, const std::string& name) const {
+    const std::filesystem::path cloud = rig_.root() / "cloud", program = rig_.root() / "bucket.py";
+    std::ofstream(program) << R"python(
+import boto3, json, sys
+cloud, method, name = sys.argv[1:]
+keys = next(a for a in json.load(open(cloud + "/accounts.json")) if a["account"] == "hospital-a")
+port = json.load(open(cloud + "/endpoints.json"))["port"]
+client = boto3.client("s3", region_name="us-east-1", aws_access_key_id=keys["access_key_id"],
+                      aws_secret_access_key=keys["secret_access_key"], verify=cloud + "/ca.pem",
+                      endpoint_url=f"https://localhost:{port}")
+getattr(client, method)(Bucket=name)
+)python";
+    const std::string command =
+        "/usr/bin/python3 " + program.string() + " " + cloud.string() + " " + method + " " + name;
+    ASSERT_EQ(std::system(command.c_str()), 0);
+  }
+  /// Both refused, in these words.
+  std::vector<Ended> stops(const std::string& words) {
+    const std::vector<Ended> ended = run_script(false, hurries());
+    for (const Ended& e : ended) {
+      EXPECT_EQ(e.code, cli::kServiceRefused) << e.out;
+      EXPECT_THAT(e.error(), AllOf(HasSubstr("stopped: " + words),
+                                   HasSubstr("The same command goes on from there")));
+    }
+    return ended;
+  }
+  Prepare hurries() {
+    return [this](PartyId, cli::Common& common) { common.clock = clock_.looks(); };
+  }
+  support::SharedClock clock_;
+};
+
+// Branches Role and Group of the shipped file: what was made and not answered is found by its name.
+// A bucket that is somebody else's stops the run, which goes on once that one is gone.
+TEST_F(ClassicBranchesTest, WhatIsThereIsFoundAndABucketOfSomebodyElseStops) {
+  make_objects();
+  write_job();
+  const std::vector<Ended> refused = stops("AttachS3Policy: 403");
+  EXPECT_THAT(refused[0].out, AllOf(HasSubstr("CreateIamRole: unknown"),
+                                    HasSubstr("CreateIamRole: 409 EntityAlreadyExists"),
+                                    HasSubstr("GetRole: ok"), HasSubstr("AttachSagePolicy: ok")));
+  const std::string run = json::parse(RoomRig::read(file_of(0, "run.json")))["client_token"];
+  foreign_bucket("create_bucket", "flexroom-" + run);
+  stops("CreateS3Bucket: 409 BucketAlreadyExists");
+  foreign_bucket("delete_bucket", "flexroom-" + run);
+  const std::vector<Ended> ended = run_script(false, hurries());
+  all_ok(ended);
+  EXPECT_THAT(ended[1].out,
+              AllOf(Not(HasSubstr("CreateIamRole: ok")), HasSubstr("CreateS3Bucket: ok"),
+                    HasSubstr("CreateSecurityGroup: unknown"),
+                    HasSubstr("CreateSecurityGroup: 400 InvalidGroup.Duplicate"),
+                    HasSubstr("DescribeSecurityGroups: ok"), HasSubstr("CreateSagemakerJob: ok")));
 }
 
 class ClassicGoneTest : public ClassicRunTest {

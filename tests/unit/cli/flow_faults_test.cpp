@@ -1,14 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 
 #include <algorithm>
-#include <atomic>
-#include <ctime>
 
 #include "support/sandbox_admin.h"
 #include "support/sandbox_flows.h"
 #include "support/sandbox_reader.h"
+#include "support/shared_clock.h"
 #include "support/sweeps.h"
 
 // What services, mails and people do wrong to a flow, through the product (operations.md (c), its
@@ -25,24 +23,6 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-/// One clock of all members, some seconds later at each look: nobody waits ten minutes in a test.
-class SharedClock {
- public:
-  SharedClock()
-      : ahead_(new (mmap(nullptr, sizeof(std::atomic<int64_t>), PROT_READ | PROT_WRITE,
-                         MAP_SHARED | MAP_ANONYMOUS, -1, 0)) std::atomic<int64_t>(0)) {}
-  ~SharedClock() { munmap(ahead_, sizeof *ahead_); }
-  SharedClock(const SharedClock&) = delete;
-  SharedClock& operator=(const SharedClock&) = delete;
-  std::function<int64_t()> looks() const {
-    return [ahead = ahead_] { return std::time(nullptr) + ahead->fetch_add(kPerLook); };
-  }
-
- private:
-  static constexpr int64_t kPerLook = 15;
-  std::atomic<int64_t>* const ahead_;
-};
 
 /// The steps of create-account.toml as shipped before that one, with fewer polls of a smaller box.
 std::string sign_up(const std::string& until = "CompleteSignup") {
@@ -173,7 +153,7 @@ class FlowFaults : public ::testing::TestWithParam<size_t>, protected support::S
   std::map<std::string, std::string> arguments_ = {{"person", "m0"}};
   std::string stands_ = "begin";  // the step that the next run begins with
 
-  SharedClock clock_;
+  support::SharedClock clock_;
   std::optional<support::Sightings> seen_;
   std::optional<support::SandboxAdmin> admin_;
 };

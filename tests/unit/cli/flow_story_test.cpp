@@ -3,17 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <ctime>
-#include <fstream>
-#include <map>
-#include <optional>
-#include <set>
-#include <thread>
 
-#include "support/room_rig.h"
-#include "support/sightings.h"
+#include "support/account_flows.h"
 
 // The shipped flows by which an account and its key come to be (operations.md (d)), through the
 // product against the sandbox, which keeps what it saw and gave in the clear. It is compared with
@@ -22,152 +15,12 @@
 namespace flexroom {
 namespace {
 
-using support::Canaries;
-using support::RoomRig;
-using support::Sightings;
-using Ended = RoomRig::Ended;
 using nlohmann::json;
 using ::testing::Contains;
 using ::testing::HasSubstr;
-using ::testing::MatchesRegex;
 
-const std::string kTelephone = "491701234567";
-const std::string kOwnCard = "4111111111111111";
-const std::string kPostal = "1 Long Road, Cambridge";
-
-/// Stands in the place of a member's person while it lives: standard input holds what the sandbox
-/// would show or tell it, as soon as it does.
-class Reader {
- public:
-  explicit Reader(const Sightings& seen) {
-    int ends[2];
-    FLEXROOM_ASSERT(pipe(ends) == 0 && dup2(ends[0], STDIN_FILENO) >= 0);
-    close(ends[0]);
-    thread_ = std::jthread([&seen, in = ends[1]](const std::stop_token& ended) {
-      std::map<std::string, size_t> told;
-      for (const char* const what : kAnswers) told[what] = seen.values(what).size();
-      while (!ended.stop_requested()) {
-        for (const char* const what : kAnswers) {
-          const std::vector<std::string> all = seen.values(what);
-          for (size_t& k = told[what]; k < all.size(); ++k) {
-            const std::string line = all[k] + "\n";
-            FLEXROOM_ASSERT(write(in, line.data(), line.size()) > 0);
-          }
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      }
-      close(in);
-    });
-  }
-
- private:
-  static constexpr std::array<const char*, 2> kAnswers = {"captcha answer", "telephone code"};
-  std::jthread thread_;
-};
-
-/// Of a longer message its beginning is searched: the rest is of one kind with it.
-constexpr size_t kMostOfMessage = 64 * 1024;
-
-class FlowStoryTest : public ::testing::Test {
+class FlowStoryTest : public ::testing::Test, protected support::AccountFlows {
  protected:
-  void start(std::vector<std::string> sandbox = {}) {
-    rig_ = std::make_unique<RoomRig>(2);
-    sandbox.insert(sandbox.end(), {"--record", record().string()});
-    seen_.emplace(record());
-    rig_->start_sandbox(sandbox);
-    all_ok(rig_->init());
-  }
-  std::filesystem::path record() const { return rig_->root() / "seen"; }
-  /// Standard error of that member, questions too.
-  std::filesystem::path shown_to(PartyId i) const {
-    return rig_->root() / ("shown-" + std::to_string(i));
-  }
-  /// What that member sent to the other one.
-  std::filesystem::path traffic_of(PartyId i) const {
-    return rig_->root() / ("traffic-" + std::to_string(i));
-  }
-  static void all_ok(const std::vector<Ended>& ended) {
-    for (const Ended& e : ended) ASSERT_EQ(e.code, cli::kOk) << e.out;
-  }
-  json cloud(const std::string& file) const {
-    return json::parse(RoomRig::read(rig_->root() / "cloud" / file));
-  }
-  using Mine = std::optional<std::filesystem::path>;
-  using Command = std::function<int(cli::Output&, cli::Common&, PartyId, const Mine&)>;
-  /// At both members; `inputs`: what each gives.
-  std::vector<Ended> at_both(const std::vector<json>& inputs, const Command& command) {
-    std::vector<Ended> ended = rig_->run([&](PartyId i, cli::Output& out, cli::Common& common) {
-      Mine mine;
-      if (!inputs[i].is_null()) mine = rig_->write(i, "mine.json", inputs[i].dump());
-      std::ofstream traffic(traffic_of(i), std::ios::binary | std::ios::app);
-      common.connected = [&traffic](net::Party& party) {
-        party.set_observer([&traffic](const net::MessageId&, ByteView payload) {
-          const ByteView begin = payload.first(std::min(payload.size(), kMostOfMessage));
-          traffic.write(reinterpret_cast<const char*>(begin.data()),
-                        static_cast<std::streamsize>(begin.size()));
-        });
-      };
-      const int shown = open(shown_to(i).c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-      FLEXROOM_ASSERT(shown >= 0 && dup2(shown, STDERR_FILENO) >= 0);
-      const Reader person(*seen_);
-      return command(out, common, i, mine);
-    });
-    for (PartyId i = 0; i < rig_->size(); ++i) {
-      for (const char* const file : {"mine.json", "card.json"}) {
-        std::filesystem::remove(rig_->dir(i) / file);
-      }
-      told_[i] += ended[i].out;
-    }
-    return ended;
-  }
-  /// A shipped flow.
-  std::vector<Ended> flow(const std::string& name,
-                          const std::map<std::string, std::string>& arguments = {},
-                          const std::vector<json>& inputs = {json(), json()}) {
-    const std::filesystem::path file =
-        std::filesystem::path(FLEXROOM_SOURCE_DIR) / "share/flows" / (name + ".toml");
-    return at_both(inputs, [&](cli::Output& out, cli::Common& common, PartyId, const Mine& mine) {
-      return cli::run_flow(out, common, file, arguments, "", "", {}, mine);
-    });
-  }
-  using Prepare = std::function<void(PartyId, cli::Common&)>;
-  /// With a card that m1's own one buys first, unless the room has one.
-  std::vector<Ended> create_account(const Prepare& prepare = nullptr) {
-    std::string postal = kPostal;
-    postal.resize(96, ' ');
-    const std::map<std::string, std::string> arguments = {
-        {"person", "m0"}, {"phone", "m0"}, {"payer", "m1"}, {"postal", "m1"}};
-    return at_both({json{{"phone-number", kTelephone}}, json{{"postal-address", postal}}},
-                   [&](cli::Output& out, cli::Common& common, PartyId i, const Mine& mine) {
-                     if (prepare) prepare(i, common);
-                     cli::CardPurchase card;
-                     const json own = {{"payer-card", kOwnCard}};
-                     if (i == 1) card.inputs = rig_->write(i, "card.json", own.dump());
-                     return cli::create_account(out, common,
-                                                {"create-account", arguments, "", "", mine}, card);
-                   });
-  }
-  std::vector<std::string> log_of(PartyId i) {
-    std::vector<std::string> out;
-    const json last =
-        rig_->run_one(i, [](PartyId, cli::Output& to,
-                            cli::Common& common) { return cli::show_log(to, common, true); })
-            .last();
-    for (const json& entry : last["entries"]) out.push_back(entry["text"]);
-    return out;
-  }
-  /// Of the account's secret of that name, as `secret list` shows them.
-  std::vector<uint64_t> versions_of(PartyId i, const std::string& name) {
-    const json last =
-        rig_->run_one(i, [](PartyId, cli::Output& to,
-                            cli::Common& common) { return cli::secret_list(to, common); })
-            .last();
-    std::vector<uint64_t> out;
-    for (const json& one : last["secrets"]) {
-      if (one["name"] == "account:" + name) out.push_back(one["version"]);
-    }
-    return out;
-  }
   /// That member's state.db of a save.
   void put_state(PartyId i, const std::string& saved) const {
     const std::filesystem::path to = rig_->dir(i) / "state" / "state.db";
@@ -175,57 +28,6 @@ class FlowStoryTest : public ::testing::Test {
     std::filesystem::copy_file(rig_->root() / saved / std::to_string(i) / "state" / "state.db", to,
                                std::filesystem::copy_options::overwrite_existing);
   }
-  /// One account, one mailbox, one charge: what the sandbox has is what it was sent, and nobody
-  /// else's.
-  void expect_one_account(const std::string& account_id, const std::string& card) const {
-    const json people = cloud("people.json"), boxes = cloud("mailboxes.json");
-    ASSERT_EQ(people.size(), 1u) << people;
-    const std::string address = people.begin().key();
-    const json person = people.begin().value();
-    EXPECT_THAT(address, MatchesRegex("[a-z2-7]+@example-mail.test"));
-    EXPECT_EQ(person["account_id"], account_id);
-    EXPECT_THAT(person["password"].get<std::string>(), MatchesRegex("[A-Za-z0-9_-]+Aa1!"));
-    EXPECT_EQ(person["phone"], kTelephone);
-    EXPECT_THAT(person["address"].get<std::string>(), HasSubstr(kPostal));
-    EXPECT_EQ(person["phone_verified"], true);
-    EXPECT_TRUE(boxes.contains(address)) << boxes;
-    EXPECT_EQ(seen_->values("charge", account_id), std::vector<std::string>{card});
-    EXPECT_EQ(seen_->values("otp").back(), seen_->values("one-time code", address).back());
-    const std::set<std::string> addresses = [&] {
-      const auto all = seen_->values("email");
-      return std::set<std::string>(all.begin(), all.end());
-    }();
-    EXPECT_EQ(addresses, std::set<std::string>{address});
-  }
-  /// Nothing of it stands in what the members printed or sent to each other, or in any of their
-  /// files. The same search finds each at the sandbox.
-  void expect_nobody_knows() const {
-    const auto all = seen_->secrets();
-    ASSERT_GT(all.size(), 5u);
-    const Canaries canaries = seen_->canaries();
-    for (PartyId i = 0; i < rig_->size(); ++i) {
-      const std::string told = told_[i] + RoomRig::read(shown_to(i));
-      EXPECT_EQ(canaries.find(as_bytes(told)), std::nullopt) << "told by m" << i;
-      const std::string sent = RoomRig::read(traffic_of(i));
-      EXPECT_GT(sent.size(), size_t{1} << 20);
-      EXPECT_EQ(canaries.find(as_bytes(sent)), std::nullopt) << "sent by m" << i;
-      for (const auto& entry : std::filesystem::recursive_directory_iterator(rig_->dir(i))) {
-        if (!entry.is_regular_file()) continue;
-        EXPECT_EQ(canaries.find(as_bytes(RoomRig::read(entry.path()))), std::nullopt)
-            << entry.path();
-      }
-    }
-    const std::string kept = RoomRig::read(record());
-    for (const auto& [what, value] : all) {
-      Canaries one;
-      one.add(what, as_bytes(value));
-      EXPECT_EQ(one.find(as_bytes(kept)), what);
-    }
-  }
-
-  std::unique_ptr<RoomRig> rig_;
-  std::optional<Sightings> seen_;
-  std::array<std::string, 2> told_;
 };
 
 // operations.md (d) CreateAccount and CreateSession, behind them a flow that signs with the key.
