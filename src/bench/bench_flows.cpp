@@ -159,7 +159,8 @@ class Flows {
     }
     const bool sessions =
         wants_any({"create_session_published_cold_s", "create_session_published_warm_s",
-                   "create_session_published_bytes", "run_script_classic_published_warm_s"});
+                   "create_session_published_bytes", "create_session_published_peak_rss_mib",
+                   "run_script_classic_published_warm_s"});
     if (sessions || wants_("create_account_warm_s")) second_account();
     if (sessions) published_session();
     if (wants_any({"run_script_classic_published_cold_s", "run_script_classic_published_warm_s"})) {
@@ -179,6 +180,13 @@ class Flows {
                     "{:.0f} MiB",
                     what, stock, run[0].at("steps").get<size_t>(), 1e-6 * largest(run, "ands"),
                     1e-6 * sum(run, "bytes"), largest(run, "rss_mib"))};
+  }
+  /// The memory of that run, under a name of its own.
+  void add_memory(const std::string& name, const Answers& run, const std::string& of) {
+    const bool alone = run[0].at("rss_alone").get<bool>();
+    report_.figures[name] = {largest(run, "rss_mib"), "MiB", std::nullopt,
+                             fmt::format("largest resident set of a member's process {} {}",
+                                         alone ? "in" : "from its start to the end of", of)};
   }
   /// In stock is what a run of that many ANDs takes, and a little more.
   void stock_for(const Answers& run) {
@@ -223,6 +231,7 @@ void Flows::first_account() {
   progress_("create-account", 0);
   account_ = create_account(room_, room_.file("create-account"));
   add("create_account_cold_s", account_, kPublishedSessionSeconds, account_text(), kCold);
+  add_memory("create_account_peak_rss_mib", account_, "create_account_cold_s");
 }
 
 void Flows::sandbox_session() {
@@ -257,6 +266,7 @@ void Flows::published_session() {
   report_.figures["create_session_published_bytes"] = {
       sum(cold, "bytes"), "B", std::nullopt,
       "both ways between the members in create_session_published_cold_s; TLS and TCP add 0.5 %"};
+  add_memory("create_session_published_peak_rss_mib", cold, "create_session_published_cold_s");
   if (!wants_("create_session_published_warm_s")) return;
   // Of an account without a key too: the rules of a rotation wait ten seconds between two looks.
   (void)another_account("third");

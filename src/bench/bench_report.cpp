@@ -56,10 +56,12 @@ const std::vector<std::string>& bench_figure_names() {
                                                  "keep_cookie_4k_online_s",
                                                  "create_account_cold_s",
                                                  "create_account_warm_s",
+                                                 "create_account_peak_rss_mib",
                                                  "create_session_sandbox_cold_s",
                                                  "create_session_published_cold_s",
                                                  "create_session_published_warm_s",
                                                  "create_session_published_bytes",
+                                                 "create_session_published_peak_rss_mib",
                                                  "run_script_classic_published_cold_s",
                                                  "run_script_classic_published_warm_s"};
   return names;
@@ -80,7 +82,7 @@ bool is_flow_figure(std::string_view name) {
 }
 
 std::string bench_table(const BenchReport& report) {
-  std::string out = fmt::format("{:<33} {:>12} {:<11} {:>10} {:>9}\n", "figure", "here", "",
+  std::string out = fmt::format("{:<37} {:>12} {:<11} {:>10} {:>9}\n", "figure", "here", "",
                                 "published", "ratio");
   std::string conditions;
   for (const std::string& name : bench_figure_names()) {
@@ -88,7 +90,7 @@ std::string bench_table(const BenchReport& report) {
     if (measured == report.figures.end()) continue;
     const Figure& figure = measured->second;
     out += fmt::format(
-        "{:<33} {:>12} {:<11} {:>10} {:>9}\n", name, number(figure.value), figure.unit,
+        "{:<37} {:>12} {:<11} {:>10} {:>9}\n", name, number(figure.value), figure.unit,
         figure.published ? number(*figure.published) : "",
         figure.published ? fmt::format("{:.1f} x", *figure.published / figure.value) : "");
     conditions += fmt::format("  {}: {}\n", name, figure.condition);

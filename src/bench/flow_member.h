@@ -16,8 +16,10 @@ namespace flexroom::bench {
 ///   flow     {file, arguments, inputs, seen}
 ///                                a flow from the first contact to its end; `inputs`: what this
 ///                                member gives, `seen`: where the sandbox writes down what a person
-///                                would read. Answers {seconds, bytes, ands, steps, rss_mib};
-///                                bytes are those that this member sent
+///                                would read. Answers {seconds, bytes, ands, steps, rss_mib,
+///                                rss_alone}; bytes are those that this member sent, rss_mib its
+///                                largest resident set in this flow, or, where the kernel does not
+///                                tell that (rss_alone is false), since its process began
 std::unique_ptr<BenchMember> make_flow_member(const LoopbackMembers& members, PartyId self);
 
 }  // namespace flexroom::bench

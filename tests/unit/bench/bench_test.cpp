@@ -86,14 +86,19 @@ TEST(Bench, QuickRunGivesEveryFigure) {
 // A flow through the product, alone: a session in a fresh account.
 TEST(Bench, OneFigureOfAFlow) {
   BenchOptions options;
-  options.only = {"create_account_cold_s"};
+  options.only = {"create_account_cold_s", "create_account_peak_rss_mib"};
   std::vector<std::string> phases;
   options.progress = [&](std::string_view phase, double) { phases.emplace_back(phase); };
   const BenchReport report = run_bench(options);
-  ASSERT_EQ(report.figures.size(), 1u);
-  const Figure& figure = report.figures.begin()->second;
+  ASSERT_EQ(report.figures.size(), 2u);
+  const Figure& figure = report.figures.at("create_account_cold_s");
   EXPECT_GT(figure.value, 0);
   EXPECT_NEAR(*figure.published, 2725.4, 0.1);
+  // Of the processes of that flow.
+  const Figure& memory = report.figures.at("create_account_peak_rss_mib");
+  EXPECT_GT(memory.value, 50);
+  EXPECT_LT(memory.value, 4096);
+  EXPECT_THAT(memory.condition, HasSubstr("create_account_cold_s"));
   EXPECT_THAT(figure.condition, HasSubstr("nothing in stock: 25 commits"));
   EXPECT_EQ(phases, (std::vector<std::string>{"create-account", "done"}));
   EXPECT_THAT(bench_table(report), HasSubstr("create_account_cold_s"));
