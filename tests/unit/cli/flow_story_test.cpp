@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,36 @@ class FlowStoryTest : public ::testing::Test, protected support::AccountFlows {
     for (const char* const end : {"-wal", "-shm"}) std::filesystem::remove(to.string() + end);
     std::filesystem::copy_file(rig_->root() / saved / std::to_string(i) / "state" / "state.db", to,
                                std::filesystem::copy_options::overwrite_existing);
+  }
+  /// What that member's state.db has a byte of the account's secrets, as they rest there.
+  struct AtRest {
+    size_t secret = 0;  // bytes of their texts
+    size_t rows = 0;    // sealed: shares and their tags
+    size_t all = 0;     // with what names and describes them, as secrets and as values of flows
+  };
+  AtRest at_rest(PartyId i) {
+    AtRest out;
+    for (const json& one : secrets_of(i)) out.secret += one["bytes"].get<size_t>();
+    sqlite3* db = nullptr;
+    const std::string file = (rig_->dir(i) / "state" / "state.db").string();
+    EXPECT_EQ(sqlite3_open_v2(file.c_str(), &db, SQLITE_OPEN_READONLY, nullptr), SQLITE_OK);
+    const auto sum = [&](const std::string& what, const std::string& kind) {
+      size_t bytes = 0;
+      const auto take = [](void* to, int, char** columns, char**) {
+        *static_cast<size_t*>(to) = columns[0] == nullptr ? 0 : std::stoul(columns[0]);
+        return 0;
+      };
+      const std::string query =
+          "SELECT SUM(" + what + ") FROM rows WHERE CAST(kind AS TEXT) LIKE '" + kind + "@%'";
+      EXPECT_EQ(sqlite3_exec(db, query.c_str(), take, &bytes, nullptr), SQLITE_OK);
+      return bytes;
+    };
+    out.rows = sum("LENGTH(sealed)", "row");
+    const std::string whole = "LENGTH(kind) + LENGTH(name) + LENGTH(label) + LENGTH(sealed)";
+    out.all = sum(whole, "row") + sum(whole, "flow value");
+    EXPECT_EQ(sum(whole, "row/staged"), 0u);
+    sqlite3_close(db);
+    return out;
   }
 };
 
@@ -74,6 +105,17 @@ TEST_F(FlowStoryTest, AnAccountAndItsKeyComeToBeAndNobodyKnowsThem) {
     EXPECT_THAT(log, Contains(HasSubstr("GetCallerIdentity: ok")));
     EXPECT_THAT(log, Contains(HasSubstr("AwaitKey: ok")));
     EXPECT_THAT(log, Contains(HasSubstr("ListOldKeys: none")));
+  }
+
+  // At most 64 bytes on disk for each byte of a secret, and what is sealed of it a few: shares,
+  // tags and one mask (members.md 3.1).
+  for (PartyId i = 0; i < rig_->size(); ++i) {
+    const AtRest bytes = at_rest(i);
+    EXPECT_GT(bytes.secret, 150u);
+    EXPECT_LE(bytes.rows, 16 * bytes.secret);
+    EXPECT_LE(bytes.all, 64 * bytes.secret);
+    std::printf("at rest: %zu secret bytes, %zu in rows, %zu in all\n", bytes.secret, bytes.rows,
+                bytes.all);
   }
 
   // Once more: another key, proved before the one of before is deleted, at the service and here.
