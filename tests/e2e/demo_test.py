@@ -240,13 +240,42 @@ class DemoRuns(Copy):
         self.assertRegex(done.stdout, r"Model on the pooled data: \d+\.\d % right on \d+ held-out patients\.\n"
                                       r"hospital-a alone would have reached .* %\.\n"
                                       r"hospital-b alone would have reached .* %\.\n"
-                                      r"Neither hospital saw the other's rows, its links, or the account's key\.\n"
-                                      r"\nWhat to try next, in ")
+                                      r"Neither hospital saw the other's rows, its links, or the account's key\.\n" +
+                                      ("" if short else self.PROOF) + r"\nWhat to try next, in ")
+        self.assertRegex(done.stdout, r"\n  the call of the two took \d+\.\d s   published, with ten calls: 439 s\n")
         last = done.stdout.split("What to try next, in ")[1].splitlines()[1:]
         for words in (line.split() for line in last if not line.endswith(" bench")):
             tried = subprocess.run([*under, *words], cwd=self.root, capture_output=True, text=True, timeout=120)
             self.assertEqual(tried.returncode, 0, " ".join(words) + "\n" + tried.stdout + tried.stderr)
         return (self.root / "build/demo/sandbox.log").read_text()
+
+    PROOF = (r"The sandbox saw the account's address, password, sign-in cookie and API key; "
+             r"none of them is in any of the hospitals' \d+ files\.\n")
+
+    def search(self):
+        return subprocess.run(["/usr/bin/python3", ROOT / "examples/breast-cancer/search.py", self.root / "build/demo"],
+                              capture_output=True, text=True, timeout=120)
+
+    def test_the_search_finds_what_is_there_and_says_where(self):
+        work = self.root / "build/demo"
+        (work / "hospital-a/state").mkdir(parents=True)
+        (work / "hospital-b.log").write_text("nothing")
+        seen = [("email", "k3v0q7z2m5xa@example-mail.test"), ("password", "correct horse Aa1!"),
+                ("cookie creds", "c" * 43), ("access key", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")]
+        (work / "seen").write_text("".join(json.dumps({"what": what, "value": value}) + "\n" for what, value in seen))
+        file = work / "hospital-a/state/state.db"
+        file.write_text("all shares")
+        done = self.search()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, "^" + self.PROOF + "$")
+        for (_, value), name in zip(seen, ("address", "password", "sign-in cookie", "API key")):
+            for form in forms_of(value):
+                file.write_bytes(b"x" + form + b"y")
+                done = self.search()
+                self.assertEqual((done.returncode, done.stdout, done.stderr.strip()),
+                                 (1, "", f"{file} holds the account's {name}."))
+        (work / "seen").write_text("")
+        self.assertRegex(self.search().stderr, "saw no address")
 
     def assert_account_and_key(self, said):
         """Each step with its time and bytes, the published ones beside them; the sandbox has that account and key."""
