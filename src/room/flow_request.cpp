@@ -83,8 +83,9 @@ http::CharClass class_of_input(flow::ValueClass value_class) {
 
 /// What a name of ours stands for at most; of other values one byte stands in their place.
 size_t built_in_bytes(const std::string& name) {
-  constexpr size_t kRun = 26, kIdempotency = 32;
+  constexpr size_t kRun = 26, kRoom = 26, kIdempotency = 32;
   if (name == "run") return kRun;
+  if (name == "room") return kRoom;
   if (name == "idempotency") return kIdempotency;
   return 1;
 }

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "unit/cloud/browser.h"
 
 namespace flexroom::cloud::test {
@@ -108,6 +111,27 @@ TEST_F(Desks, ARequestIsDecidedByTheBehaviourAndADenialChangesNothing) {
   EXPECT_EQ(
       quotas("GetRequestedServiceQuotaChange", {{"RequestId", next}})["RequestedQuota"]["Status"],
       "CASE_OPENED");
+}
+
+TEST_F(Desks, ADecisionComesAfterItsTime) {
+  story.admin.post("/settings",
+                   {{"quota_case_s", 0}, {"quota_answer", "APPROVED"}, {"quota_answer_s", 2}});
+  const auto begin = std::chrono::steady_clock::now();
+  const std::string id = raise(70)["RequestedQuota"]["Id"];
+  const auto state = [&] {
+    return quotas("GetRequestedServiceQuotaChange", {{"RequestId", id}})["RequestedQuota"]["Status"]
+        .get<std::string>();
+  };
+  EXPECT_EQ(state(), "CASE_OPENED");
+  EXPECT_EQ(quotas("GetServiceQuota")["Quota"]["Value"], 64.0);
+  while (state() != "APPROVED" &&
+         std::chrono::steady_clock::now() - begin < std::chrono::seconds(10)) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  // In whole seconds of its clock.
+  EXPECT_GT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+  EXPECT_EQ(state(), "APPROVED");
+  EXPECT_EQ(quotas("GetServiceQuota")["Quota"]["Value"], 70.0);
 }
 
 TEST_F(Desks, TheQuotaIsOneThatRunInstancesKeeps) {

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <chrono>
+
 #include "base/error.h"
 #include "cloud/web.h"
 #include "unit/cloud/browser.h"
@@ -176,6 +178,18 @@ TEST(Faults, FromTheCommandLineAndIntoAFile) {
     EXPECT_EQ(nlohmann::json::parse(line)["value"], story.address);
   }
   std::filesystem::remove(record);
+}
+
+TEST(Faults, EveryAnswerIsAsLateAsIsSaid) {
+  SandboxOptions options;
+  options.latency = std::chrono::milliseconds(300);
+  const Fixture fixture(options);
+  Story story(fixture);
+  for (const char* const page : {"/domains", "/nowhere"}) {
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_NE(story.web.get(kMailHost, page).status, 0);
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, options.latency);
+  }
 }
 
 TEST(Faults, SettingsThatAreNoneStopTheStart) {

@@ -40,6 +40,21 @@ TEST(FlowBound, WhatNoRunCanDoIsRefusedByName) {
   }
 }
 
+// operations.md (a) "Slots": each built-in name is counted as long as it is, so that a connection
+// that is to carry the request has room for it.
+TEST(FlowBound, TheLongestRequestHasRoomForBuiltInNames) {
+  const auto longest = [](const std::string& name) {
+    const flow::Flow flow =
+        load(kFlow + "\n[[step]]\nname = \"Last\"\nrequest = \"\"\"\nGET /x?n=" + name +
+             " HTTP/1.1\nHost: site.flexroom.example\n\"\"\"\n");
+    return longest_request(room(), flow, *flow.step("Last"), {{"who", "m0"}});
+  };
+  const size_t bare = longest("x");
+  EXPECT_EQ(longest("{{run}}"), bare + 25);
+  EXPECT_EQ(longest("{{room}}"), bare + 25);
+  EXPECT_EQ(longest("{{idempotency}}"), bare + 31);
+}
+
 // operations.md (e): of a page's key that not all members say, who does is shown.
 TEST(FlowBound, APageKeyThatNotAllSayHasTheirNames) {
   const auto words = [](const flow::PageKey& key) {
