@@ -73,6 +73,7 @@ Digest ConnectionNonces::open(net::Party& party, const Views& views,
     hash.field(nonce.first(kNonceBytes));
     if (kem_parts != nullptr) {
       kem_parts->push_back(SecretBytes::copy_of(ByteView(nonces[i]).last(kKemPart)));
+      nonces[i].resize(nonces[i].capacity());  // what a frame's header was moved over lies behind
       wipe(nonces[i]);
     }
   }
