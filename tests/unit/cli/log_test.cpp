@@ -153,7 +153,7 @@ TEST_F(LogTest, TheConfigurationHoldsTheProvidersTerms) {
   EXPECT_THAT(shown.last()["hosts"],
               ::testing::ElementsAre("*.amazonaws.com", "*.flexroom.example"));
   EXPECT_THAT(shown.last()["settings"],
-              ::testing::ElementsAre("await_close=false", "group=x25519, p256",
+              ::testing::ElementsAre("await_close=false", "groups=x25519mlkem768, x25519, p256",
                                      "max_answer=16777216", "receive=open", "suite=aes128"));
 }
 
