@@ -51,6 +51,10 @@ void MeshJoin::accept_all() {
     attempt->socket = std::move(socket);
     attempt->state = Attempt::State::kSilent;
     make_room(attempt->address);
+    // It may offer a pair key of which an older one has yet to read the last message.
+    for (const auto& older : inbound_) {
+      if (older->state == Attempt::State::kHello) older->ready = true;
+    }
     inbound_.push_back(std::move(attempt));
   }
 }

@@ -7,6 +7,7 @@
 #include <future>
 
 #include "base/codec.h"
+#include "net/sigpipe_guard.h"
 #include "net/tls_context.h"
 #include "tcp_mesh_rig.h"
 
@@ -117,6 +118,7 @@ class OddMember {
   const TlsContext& context() const { return context_; }
 
  private:
+  const SigpipeGuard guard_;  // the others hang up when they like
   const support::TcpMembers& members_;
   const PartyId self_;
   const MeshScope scope_;
