@@ -45,7 +45,7 @@ void join(benchmark::State& state) {
       static_cast<double>(n * (n - 1) / 2) * static_cast<double>(state.iterations());
   state.counters["cpu_ms_per_pair"] = cpu / 1e6 / pairs;
 }
-BENCHMARK(join)->Arg(2)->Arg(3)->UseRealTime();
+BENCHMARK(join)->Arg(2)->Arg(3)->Arg(5)->UseRealTime();
 
 void one_way(benchmark::State& state) {
   support::TcpMembers members(2);

@@ -149,14 +149,14 @@ TEST_F(StateBytesTest, ABatchOfThePoolAndItsItems) {
   const auto row = once_rows()->get("batch", id);
   ASSERT_TRUE(row);
   EXPECT_EQ(to_hex(row->meta), repeated("02", 32) + "0000000000000002" + "0000000000000005" +
-                                   "0000000000000000" + "0005");
-  ASSERT_EQ(prep::kProtocol, 5);
+                                   "0000000000000000" + "0007");
+  ASSERT_EQ(prep::kProtocol, 7);
   const Bytes pool = file(root_ / "a" / "pool" / "6231.pool");
   ASSERT_EQ(pool.size(), 2 * (5 + kSealBytes));
   SealKey state(SecretBytes::copy_of(row->secret.reveal()));
   for (size_t k = 0; k < 2; ++k) {
     const Bytes associated =
-        from_hex(text_field("flexroom pool/2") + "000000026231" + repeated("02", 32) + "0005" +
+        from_hex(text_field("flexroom pool/2") + "000000026231" + repeated("02", 32) + "0007" +
                  "0000000000000002" + "0000000000000005" + "000000000000000" + std::to_string(k));
     const auto item =
         unseal(state.derive("flexroom pool item/1"),
