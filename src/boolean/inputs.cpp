@@ -174,12 +174,12 @@ class InputExchange {
     for (const PartyId j : party_.peers()) {
       labels[j] = BlockVec(program_.num_inputs());
       net::receive_blocks(party_, j, kLabelsLabel, labels[j].span());
-      for (size_t w = 0; w < labels[j].size(); ++w) {
-        // From here on a label's bit 0 is its masked value (§7.2).
-        if (labels[j][w].lsb() == (instance_.input_values[w] != 0)) continue;
-        throw ProtocolAbort(AbortCode::kLabelProof, kLabelsLabel,
-                            "the label of another value than the masked one", j);
-      }
+      // From here on a label's bit 0 is its masked value (§7.2).
+      std::vector<uint8_t> values;
+      for (const Block& label : labels[j]) values.push_back(label.lsb() ? 1 : 0);
+      if (ct_equal(values, instance_.input_values)) continue;
+      throw ProtocolAbort(AbortCode::kLabelProof, kLabelsLabel,
+                          "the label of another value than the masked one", j);
     }
   }
 
