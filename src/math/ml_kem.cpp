@@ -70,7 +70,8 @@ constexpr std::array<int16_t, 128> powers_of_17(bool of_products) {
   return out;
 }
 constexpr std::array<int16_t, 128> kZetas = powers_of_17(false);  // §4.3, 17^BitRev7(i)
-constexpr std::array<int16_t, 128> kGammas = powers_of_17(true);  // FIPS 203 §4.3.1, 17^(2 BitRev7(i) + 1)
+constexpr std::array<int16_t, 128> kGammas =
+    powers_of_17(true);  // FIPS 203 §4.3.1, 17^(2 BitRev7(i) + 1)
 
 // --- polynomials ------------------------------------------------------------------------------
 
@@ -157,7 +158,8 @@ void decode(Polynomial& f, const uint8_t* in) {
   }
 }
 
-/// Compress_D, FIPS 203 §4.2.1. The division is a product: a divider's time depends on what it divides.
+/// Compress_D, FIPS 203 §4.2.1. The division is a product: a divider's time depends on what it
+/// divides.
 template <int D>
 constexpr int16_t compressed(int16_t x) {
   constexpr uint64_t kScale = (uint64_t{1} << 36) / kQ + 1;
