@@ -119,7 +119,9 @@ DatedKey FlowSigning::key(const flow::StepCall& call,
   }
   const uint32_t length = length_of(*stored);
   require_signs(call, *stored, length);
-  const std::string date = amz_date(call.time).substr(0, 8);
+  session::MemberSession& session = joined_.session();
+  // As the request will be dated, not as the step's waits are counted.
+  const std::string date = amz_date(agree_on_time(session.party())).substr(0, 8);
   const std::string& region = call.step.sign_region;
   const std::string& service = call.step.sign_service;
   const auto at = std::make_tuple(stored->meta.tag, date, region, service);
@@ -127,7 +129,6 @@ DatedKey FlowSigning::key(const flow::StepCall& call,
   decided(known != made_.end() ? 0 : agent::signing_key_programs(length).num_ands());
   if (known != made_.end()) return {copy_of(known->second), date};
   values_.load({&*stored});
-  session::MemberSession& session = joined_.session();
   agent::SigningKeyDerivation derivation(session.engine(), values_.bits(*stored));
   const auto made = made_.emplace(at, derivation.run(session.party(), {date, region, service}));
   return {copy_of(made.first->second), date};
