@@ -20,7 +20,7 @@ ScriptWriter& ScriptWriter::text(std::string_view public_text) {
 }
 
 ScriptWriter& ScriptWriter::nonce() {
-  for (uint32_t k = 0; k < kNonceDigits; ++k) {
+  for (uint32_t k = 0; k < kNonceBytes; ++k) {
     bytes_.push_back({ScriptByte::Kind::kNonce, 0, 0, k});
   }
   return *this;

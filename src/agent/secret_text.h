@@ -15,17 +15,17 @@ struct ScriptByte {
   Kind kind = Kind::kPublic;
   uint8_t value = 0;   // kPublic
   PartyId member = 0;  // kMember
-  uint32_t index = 0;  // byte of that member's private string; hex digit of the nonce
+  uint32_t index = 0;  // byte of that member's private string; character of the nonce
 };
 
 /// A script under construction: public text, members' private strings inside single quotes, and the
-/// 128-bit nonce that makes the payload hash hiding (tls-in-mpc.md §6.2).
+/// nonce of 132 bits that makes the payload hash hiding (tls-in-mpc.md §6.2).
 class ScriptWriter {
  public:
-  static constexpr uint32_t kNonceDigits = 32;
+  static constexpr uint32_t kNonceBytes = 22;
   explicit ScriptWriter(size_t num_members) : member_bytes_(num_members) {}
   ScriptWriter& text(std::string_view public_text);
-  /// The 32 hex digits; once, before any private string.
+  /// 22 characters of base64url; once, before any private string.
   ScriptWriter& nonce();
   /// The next `size` bytes of that member's private string. The caller has opened a single quote
   /// after a public https://host/ prefix (§5.2, script context).

@@ -48,6 +48,14 @@ uint32_t private_bits_per_byte(const http::Slot& slot) {
   return slot.checked_set().subset_of(http::CharSet::range(0, 0x7f)) ? 7 : 8;
 }
 
+/// Of a random slot, whose class has a power of two of characters: digits in lower case, or
+/// base64url.
+uint32_t random_bits_per_byte(const http::Slot& slot) {
+  FLEXROOM_ASSERT(slot.char_class == http::CharClass::kHex ||
+                  slot.char_class == http::CharClass::kBase64Url);
+  return slot.char_class == http::CharClass::kHex ? 4 : 6;
+}
+
 /// The steps of one-time codes: of the agreed one and of the one behind it, where a slot has it.
 struct TotpRounds {
   std::optional<circuits::Sha1Rounds> step, next;
@@ -68,9 +76,12 @@ Text add_slot_input(mpc::Builder& builder, const PlacedSlot& placed, const TotpR
   const http::Slot& slot = placed.slot;
   Text out(slot.length);
   if (slot.source == SlotSource::kRandom) {
-    const Bits bits = builder.add_input(group_name(slot), mpc::InputKind::kZero, 4 * slot.length);
+    const uint32_t width = random_bits_per_byte(slot);
+    const Bits bits =
+        builder.add_input(group_name(slot), mpc::InputKind::kZero, width * slot.length);
     for (size_t d = 0; d < slot.length; ++d) {
-      out[d] = circuits::hex_digit_lower(std::span<const Bit>(bits.data() + 4 * d, 4));
+      const std::span<const Bit> value(bits.data() + width * d, width);
+      out[d] = width == 4 ? circuits::hex_digit_lower(value) : circuits::base64url_char(value);
     }
     return out;
   }
@@ -244,7 +255,7 @@ std::unique_ptr<boolean::Instance> prepare_slots(boolean::Engine& engine, prep::
   for (const PlacedSlot& placed : circuit.slots) {
     if (placed.slot.source != SlotSource::kRandom) continue;
     zero[circuit.program->input_group(group_name(placed.slot))] =
-        source.random_bits(4 * size_t{placed.slot.length});
+        source.random_bits(random_bits_per_byte(placed.slot) * size_t{placed.slot.length});
   }
   return engine.prepare(circuit.program, std::move(zero), "slots");
 }

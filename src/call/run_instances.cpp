@@ -40,7 +40,7 @@ http::Base64Text with_slots(const agent::ScriptWriter& script,
       if (first.kind == Kind::kNonce) {
         slot.name = "nonce";
         slot.source = http::SlotSource::kRandom;
-        slot.char_class = http::CharClass::kHex;
+        slot.char_class = http::CharClass::kBase64Url;
       } else {
         runs.resize(std::max<size_t>(runs.size(), first.member + size_t{1}));
         slot.name = fmt::format("private-{}-{}", first.member, ++runs[first.member]);

@@ -93,12 +93,14 @@ class ScriptLines {
     }
   }
 
-  /// The slot of the next mark in the text: random ones of class hex, others of class shell-url.
+  /// The slot of the next mark in the text: random ones of class base64url, others of class
+  /// shell-url.
   const Slot& next_slot() {
     const Slot& slot = *slots_[judged_++];
     const bool random = slot.source == SlotSource::kRandom;
-    if (!slot.checked_set().subset_of(char_set(random ? CharClass::kHex : CharClass::kShellUrl))) {
-      fail(slot, random ? "is random text in a script, but not of class hex"
+    if (!slot.checked_set().subset_of(
+            char_set(random ? CharClass::kBase64Url : CharClass::kShellUrl))) {
+      fail(slot, random ? "is random text in a script, but not of class base64url"
                         : "stands in a script, but its class is wider than shell-url");
     }
     return slot;

@@ -235,7 +235,7 @@ TEST(ShownRequestTest, BootScriptIsDecodedWithItsSlotsMarked) {
   const std::string text = unbroken(proposal_of(run_of(2, 40)));
   EXPECT_THAT(text,
               HasSubstr("form UserData, decoded from base64\n    | #!/bin/bash\n    | m(){\n"));
-  EXPECT_THAT(text, HasSubstr("m {{nonce: 32 bytes, 128-bit nonce that nobody knows"));
+  EXPECT_THAT(text, HasSubstr("m {{nonce: 22 bytes, 128-bit nonce that nobody knows"));
   EXPECT_THAT(text, HasSubstr("'{{private-0-1: 40 bytes, private input of member-0"));
   EXPECT_THAT(text, HasSubstr("{{private-1-1: 22 bytes, private input of member-1"));
   EXPECT_THAT(text, HasSubstr("form Action"));

@@ -115,13 +115,15 @@ TEST(ScriptRule, NoLineWithASlotHangsOnAnother) {
       HasSubstr("wider than shell-url"));
 }
 
-TEST(ScriptRule, ANonceIsHexInACommentOrInQuotes) {
+TEST(ScriptRule, ANonceStandsInACommentOrInQuotes) {
   Slot nonce = member(Encoding::kNone, CharClass::kHex, 32);
   nonce.source = SlotSource::kRandom;
   EXPECT_EQ(refusal(kHead + "#{{s}}\n", nonce), "");
   EXPECT_EQ(refusal(kHead + "x='{{s}}'\n", nonce), "");
   EXPECT_NE(refusal(kHead + "x={{s}}\n", nonce), "");
   EXPECT_NE(refusal(kHead + "echo '\n#{{s}}\n'\n", nonce), "");
+  nonce.char_class = CharClass::kBase64Url;
+  EXPECT_EQ(refusal(kHead + "#{{s}}\n", nonce), "");
   nonce.char_class = CharClass::kB64;
   EXPECT_NE(refusal(kHead + "#{{s}}\n", nonce), "");
 }
