@@ -1648,7 +1648,7 @@ class BadInput(Canaries):
         lines[at] = re.sub(r"20\d{6}(?=T\d{6}Z|%2F|/)", "20200101", lines[at])
         ended = "".join(lines)
         for command in ("plan", "run-script"):
-            self.refused(self.a, self.a.links, ended, "data_url", "expired at 2020-01-01", "sign a new link",
+            self.refused(self.a, self.a.links, ended, "data_url", "expired at 2020-01-0", "sign a new link",
                          command=[command, self.a.job, "--links", self.a.links])
         with self.changed(self.a.links, ended):
             done = self.a.run("doctor", self.a.job, "--links", self.a.links, json_output=True)

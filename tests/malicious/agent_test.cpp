@@ -537,8 +537,14 @@ TEST_P(AgentAttack, WrongConversionShareEndsTheArithmeticEngine) {
     if (message.label == "arith/dh/open" && message.sender == 0) payload[40] ^= 1;
   };
   const Report report = run(scenario);
-  EXPECT_EQ(report.members[1].code, AbortCode::kFpMac);
-  EXPECT_TRUE(report.members[1].engine_ended);
+  size_t saw = 0;  // who hears of it from another before it looked, did not
+  for (PartyId i = 1; i < GetParam(); ++i) {
+    EXPECT_TRUE(report.members[i].code.has_value());
+    if (report.members[i].code != AbortCode::kFpMac) continue;
+    ++saw;
+    EXPECT_TRUE(report.members[i].engine_ended);
+  }
+  EXPECT_GE(saw, 1u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Rooms, AgentAttack, ::testing::Values(2, 3));
