@@ -93,29 +93,66 @@ class Evaluator {
   static uint8_t colour(const Block& label) { return label.lsb() ? 1 : 0; }
 
   void xors(uint32_t begin, uint32_t end) {
-    for (size_t g = 0; g < count_; ++g) {
-      Block* labels = slots_[g].data();
-      for (uint32_t x = begin; x < end; ++x) {
-        const mpc::XorOp& op = program_.xors[x];
-        labels[op.out] = labels[op.a] ^ labels[op.b];
-      }
+    for (size_t g = 0; g < count_; ++g) program_.xors.apply(begin, end, slots_[g].data());
+  }
+
+  /// Labels of the operands under garbler g, side by side.
+  void gather(size_t g, uint32_t begin, size_t count) {
+    const mpc::AndOp* ops = program_.ands.data() + begin;
+    const Block* labels = slots_[g].data();
+    Block* const x = x_.data();
+    for (size_t k = 0; k < count; ++k) {
+      x[2 * k] = labels[ops[k].a];
+      x[2 * k + 1] = labels[ops[k].b];
+    }
+  }
+
+  void ands(uint32_t begin, uint32_t end) {
+    if constexpr (kTwo) {
+      ands_of_one_garbler(begin, end - begin);
+    } else {
+      ands_of_all(begin, end - begin);
+    }
+  }
+
+  // As ands_of_all, where all that belongs to a gate is at hand at once. No gate of a batch writes
+  // what another one reads.
+  void ands_of_one_garbler(uint32_t begin, size_t count) {
+    const PartyId i = garblers_[0];
+    gather(0, begin, count);
+    const Block* const x = x_.data();
+    const Block* const h = h_.data();
+    hash_.hash1(hash_tweak(HashDomain::kGarbling, i, i, 2 * uint64_t{begin}), {x, 2 * count},
+                {h_.data(), 2 * count});
+    const mpc::AndOp* ops = program_.ands.data() + begin;
+    const uint8_t* bits = tables_.bits.reveal().data() + begin;
+    const Block* row0 = tables_.row0[i].data() + begin;
+    const Block* row1 = tables_.row1[i].data() + begin;
+    Block* row2 = tables_.row2[i].data() + begin;
+    uint8_t* out_values = and_values_.data() + begin;
+    Block* labels = slots_[0].data();
+    for (size_t k = 0; k < count; ++k) {
+      const unsigned own = bits[k];
+      const unsigned alpha = (colour(x[2 * k]) ^ own >> AndBits::kColourAlpha) & 1;
+      const unsigned beta = (colour(x[2 * k + 1]) ^ own >> AndBits::kColourBeta) & 1;
+      const Block label = evaluate_gate(row2[k] ^ h[2 * k] ^ h[2 * k + 1], row0[k], row1[k],
+                                        x[2 * k], alpha != 0, beta != 0);
+      row2[k] = label;
+      labels[ops[k].out] = label;
+      out_values[k] = masked_bits(alpha, beta, (colour(label) ^ own >> AndBits::kColour) & 1);
     }
   }
 
   // m_gamma = R_2 + La*R_0 + Lb*(R_1 + m_alpha) + hashes; selection without branches.
-  void ands(uint32_t begin, uint32_t end) {
-    const size_t count = end - begin;
+  void ands_of_all(uint32_t begin, size_t count) {
     const mpc::AndOp* ops = program_.ands.data() + begin;
     const uint8_t* bits = tables_.bits.reveal().data() + begin;
     uint8_t* out_values = and_values_.data() + begin;
+    Block* const x = x_.data();
+    Block* const h = h_.data();
     for (size_t g = 0; g < count_; ++g) {
       const PartyId i = garblers_[g];
-      Block x[2 * kAndsAtATime], h[2 * kAndsAtATime];
-      const Block* labels = slots_[g].data();
-      for (size_t k = 0; k < count; ++k) {
-        x[2 * k] = labels[ops[k].a];
-        x[2 * k + 1] = labels[ops[k].b];
-      }
+      gather(g, begin, count);
       if (g == 0) {
         for (size_t k = 0; k < count; ++k) {
           out_values[k] =
@@ -158,6 +195,8 @@ class Evaluator {
   const size_t count_;               // of them
   std::vector<BlockVec> slots_;      // active labels, by garbler
   std::vector<uint8_t> and_values_;  // MaskedBits by AND
+  // Of the ANDs in work: labels of both operands, and their hashes.
+  BlockVec x_ = BlockVec(2 * kAndsAtATime), h_ = BlockVec(2 * kAndsAtATime);
 };
 
 }  // namespace

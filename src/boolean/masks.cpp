@@ -121,7 +121,7 @@ std::vector<size_t> outputs_over_zero_inputs(const Program& program) {
   }
   for (const mpc::Batch& batch : program.batches) {
     for (uint32_t x = batch.xor_begin; x < batch.xor_end; ++x) {
-      const mpc::XorOp& op = program.xors[x];
+      const mpc::XorOp op = program.xors.at(x);
       tainted[op.out] = tainted[op.a] | tainted[op.b];
     }
     for (uint32_t t = batch.and_begin; t < batch.and_end; ++t) tainted[program.ands[t].out] = 0;

@@ -35,10 +35,7 @@ class Walk {
     for (; batch_ < program_.batches.size(); ++batch_, xors_done_ = false) {
       const mpc::Batch& batch = program_.batches[batch_];
       if (!xors_done_) {
-        for (uint32_t x = batch.xor_begin; x < batch.xor_end; ++x) {
-          const mpc::XorOp& op = program_.xors[x];
-          slots[op.out] = slots[op.a] ^ slots[op.b];
-        }
+        program_.xors.apply(batch.xor_begin, batch.xor_end, slots);
         xors_done_ = true;
       }
       const uint32_t stop = std::min(batch.and_end, end);

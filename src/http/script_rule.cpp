@@ -98,8 +98,8 @@ class ScriptLines {
   const Slot& next_slot() {
     const Slot& slot = *slots_[judged_++];
     const bool random = slot.source == SlotSource::kRandom;
-    if (!slot.checked_set().subset_of(
-            char_set(random ? CharClass::kBase64Url : CharClass::kShellUrl))) {
+    const CharSet& allowed = char_set(random ? CharClass::kBase64Url : CharClass::kShellUrl);
+    if (!slot.checked_set().subset_of(allowed)) {
       fail(slot, random ? "is random text in a script, but not of class base64url"
                         : "stands in a script, but its class is wider than shell-url");
     }

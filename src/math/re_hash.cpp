@@ -38,13 +38,13 @@ inline __m128i sigma(__m128i x) {
 
 // `count` <= 8 tweaks; a short tail repeats its last element, so that time depends on count only.
 template <bool kTwo>
-void hash_aesni(__m128i base, const uint64_t* counters, const Block* x, __m128i delta, Block* out0,
+void hash_aesni(__m128i base, uint64_t counter, const Block* x, __m128i delta, Block* out0,
                 Block* out1, size_t count) {
   __m128i key[kLanes], in0[kLanes], in1[kLanes], s0[kLanes], s1[kLanes];
   for (size_t i = 0; i < kLanes; ++i) {
     const size_t t = i < count ? i : count - 1;
     // tweak = base with its counter replaced; S is already in `base`'s high part by XOR below.
-    key[i] = _mm_xor_si128(base, _mm_set_epi64x(0, static_cast<long long>(counters[t])));
+    key[i] = _mm_xor_si128(base, _mm_set_epi64x(0, static_cast<long long>(counter + t)));
     in0[i] = sigma(x[t].m());
     s0[i] = _mm_xor_si128(in0[i], key[i]);
     if constexpr (kTwo) {
@@ -84,21 +84,25 @@ FLEXROOM_VAES inline __m512i sigma(__m512i x) {
   return _mm512_xor_si512(swapped, _mm512_maskz_mov_epi64(0xaa, x));
 }
 
-// 16 tweaks.
-template <bool kTwo>
-FLEXROOM_VAES void hash_vaes(__m128i base, const uint64_t* counters, const Block* x, __m128i delta,
-                             Block* out0, Block* out1) {
+// `count` tweaks, 4 a register: 4 * kRegisters - 3 to 4 * kRegisters of them. What is missing in
+// the last register is neither read nor written.
+template <bool kTwo, size_t kRegisters>
+FLEXROOM_VAES void hash_vaes(__m128i base, uint64_t counter, const Block* x, __m128i delta,
+                             Block* out0, Block* out1, size_t count) {
   const __m512i rot = _mm512_set1_epi32(0x0c0f0e0d);
   const __m512i base4 = _mm512_maskz_broadcast_i32x4(0xffff, base);
   const __m512i delta4 = _mm512_maskz_broadcast_i32x4(0xffff, delta);
-  const __m512i spread = _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0);
-  __m512i key[kWide], in0[kWide], in1[kWide], s0[kWide], s1[kWide];
-  for (size_t i = 0; i < kWide; ++i) {
-    const __m256i four = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(counters + 4 * i));
-    const __m512i t =
-        _mm512_maskz_permutexvar_epi64(0x55, spread, _mm512_maskz_broadcast_i64x4(0xff, four));
+  // In the low halves: carries stay in them, as the counter is a 64-bit integer.
+  const __m512i first = _mm512_maskz_set1_epi64(0x55, static_cast<long long>(counter));
+  const __m512i lanes = _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0);
+  const auto last = static_cast<__mmask8>(0xff >> (8 * kRegisters - 2 * count));
+  __m512i key[kRegisters], in0[kRegisters], in1[kRegisters], s0[kRegisters], s1[kRegisters];
+  for (size_t i = 0; i < kRegisters; ++i) {
+    const __m512i t = _mm512_add_epi64(
+        first,
+        _mm512_add_epi64(lanes, _mm512_maskz_set1_epi64(0x55, static_cast<long long>(4 * i))));
     key[i] = _mm512_xor_si512(base4, t);
-    in0[i] = sigma(_mm512_loadu_si512(x + 4 * i));
+    in0[i] = sigma(_mm512_maskz_loadu_epi64(i + 1 < kRegisters ? 0xff : last, x + 4 * i));
     s0[i] = _mm512_xor_si512(in0[i], key[i]);
     if constexpr (kTwo) {
       in1[i] = _mm512_xor_si512(in0[i], delta4);
@@ -106,19 +110,20 @@ FLEXROOM_VAES void hash_vaes(__m128i base, const uint64_t* counters, const Block
     }
   }
   for (int r = 0; r < 9; ++r) {
-    for (size_t i = 0; i < kWide; ++i) {
+    for (size_t i = 0; i < kRegisters; ++i) {
       key[i] = next_round_key(key[i], rot, kRcon[r]);
       s0[i] = _mm512_aesenc_epi128(s0[i], key[i]);
       if constexpr (kTwo) s1[i] = _mm512_aesenc_epi128(s1[i], key[i]);
     }
   }
-  for (size_t i = 0; i < kWide; ++i) {
+  for (size_t i = 0; i < kRegisters; ++i) {
+    const __mmask8 lanes_of = i + 1 < kRegisters ? 0xff : last;
     key[i] = next_round_key(key[i], rot, kRcon[9]);
-    _mm512_storeu_si512(out0 + 4 * i,
-                        _mm512_xor_si512(_mm512_aesenclast_epi128(s0[i], key[i]), in0[i]));
+    _mm512_mask_storeu_epi64(out0 + 4 * i, lanes_of,
+                             _mm512_xor_si512(_mm512_aesenclast_epi128(s0[i], key[i]), in0[i]));
     if constexpr (kTwo) {
-      _mm512_storeu_si512(out1 + 4 * i,
-                          _mm512_xor_si512(_mm512_aesenclast_epi128(s1[i], key[i]), in1[i]));
+      _mm512_mask_storeu_epi64(out1 + 4 * i, lanes_of,
+                               _mm512_xor_si512(_mm512_aesenclast_epi128(s1[i], key[i]), in1[i]));
     }
   }
 }
@@ -146,15 +151,15 @@ FLEXROOM_VAES256 inline void store(Block* p, __m256i v) {
 
 // 8 tweaks, two a register.
 template <bool kTwo>
-FLEXROOM_VAES256 void hash_vaes256(__m128i base, const uint64_t* counters, const Block* x,
-                                   __m128i delta, Block* out0, Block* out1) {
+FLEXROOM_VAES256 void hash_vaes256(__m128i base, uint64_t counter, const Block* x, __m128i delta,
+                                   Block* out0, Block* out1) {
   const __m256i rot = _mm256_set1_epi32(0x0c0f0e0d);
   const __m256i base2 = _mm256_broadcastsi128_si256(base);
   const __m256i delta2 = _mm256_broadcastsi128_si256(delta);
   __m256i key[kWide], in0[kWide], in1[kWide], s0[kWide], s1[kWide];
   for (size_t i = 0; i < kWide; ++i) {
-    const __m256i t = _mm256_set_epi64x(0, static_cast<long long>(counters[2 * i + 1]), 0,
-                                        static_cast<long long>(counters[2 * i]));
+    const __m256i t = _mm256_set_epi64x(0, static_cast<long long>(counter + 2 * i + 1), 0,
+                                        static_cast<long long>(counter + 2 * i));
     key[i] = _mm256_xor_si256(base2, t);
     in0[i] = sigma(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + 2 * i)));
     s0[i] = _mm256_xor_si256(in0[i], key[i]);
@@ -181,6 +186,22 @@ FLEXROOM_VAES256 void hash_vaes256(__m128i base, const uint64_t* counters, const
 
 #undef FLEXROOM_VAES256
 
+/// Up to 16 tweaks, in as few registers as hold them.
+template <bool kTwo>
+void hash_wide(__m128i base, uint64_t counter, const Block* x, __m128i delta, Block* out0,
+               Block* out1, size_t count) {
+  switch ((count + 3) / 4) {
+    case 1:
+      return hash_vaes<kTwo, 1>(base, counter, x, delta, out0, out1, count);
+    case 2:
+      return hash_vaes<kTwo, 2>(base, counter, x, delta, out0, out1, count);
+    case 3:
+      return hash_vaes<kTwo, 3>(base, counter, x, delta, out0, out1, count);
+    default:
+      return hash_vaes<kTwo, 4>(base, counter, x, delta, out0, out1, count);
+  }
+}
+
 template <bool kTwo>
 void hash_all(const Block& s, const Block& tweak, std::span<const Block> x, const Block& delta,
               Block* out0, Block* out1) {
@@ -188,22 +209,18 @@ void hash_all(const Block& s, const Block& tweak, std::span<const Block> x, cons
   const __m128i base = _mm_xor_si128(s.m(), _mm_set_epi64x(static_cast<long long>(tweak.hi), 0));
   const __m128i sigma_delta = sigma(delta.m());  // sigma is linear
   const bool wide = cpu_features().vaes512, halfwide = cpu_features().vaes256;
-  uint64_t now[16];
-  size_t t = 0;
-  while (t < x.size()) {
-    const size_t step = wide && x.size() - t >= 16 ? 16 : std::min(kLanes, x.size() - t);
-    for (size_t i = 0; i < step; ++i) {
-      now[i] = tweak.lo + t + i;
-    }
+  const size_t most = wide ? 4 * kWide : kLanes;
+  for (size_t t = 0; t < x.size(); t += most) {
+    const size_t step = std::min(most, x.size() - t);
+    const uint64_t counter = tweak.lo + t;
     Block* second = kTwo ? out1 + t : nullptr;
-    if (step == 16) {
-      hash_vaes<kTwo>(base, now, x.data() + t, sigma_delta, out0 + t, second);
+    if (wide) {
+      hash_wide<kTwo>(base, counter, x.data() + t, sigma_delta, out0 + t, second, step);
     } else if (step == kLanes && halfwide) {
-      hash_vaes256<kTwo>(base, now, x.data() + t, sigma_delta, out0 + t, second);
+      hash_vaes256<kTwo>(base, counter, x.data() + t, sigma_delta, out0 + t, second);
     } else {
-      hash_aesni<kTwo>(base, now, x.data() + t, sigma_delta, out0 + t, second, step);
+      hash_aesni<kTwo>(base, counter, x.data() + t, sigma_delta, out0 + t, second, step);
     }
-    t += step;
   }
 }
 

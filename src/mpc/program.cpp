@@ -282,15 +282,25 @@ Digest digest_of(const Program& program) {
   head.u64(program.xors.size()).u64(program.ands.size()).u64(program.batches.size());
 
   // The long arrays as they lie in memory (x86-64 only, no padding) or packed.
-  static_assert(sizeof(XorOp) == 12 && sizeof(Batch) == 16);
+  static_assert(sizeof(Batch) == 16);
   const auto bytes_of = [](const auto& array) {
     return ByteView(reinterpret_cast<const uint8_t*>(array.data()),
                     array.size() * sizeof(array[0]));
   };
   Sha256 hash;
-  hash.update(head.bytes()).update(bytes_of(program.xors)).update(bytes_of(program.batches));
-  std::vector<std::array<uint32_t, 4>> packed;
+  hash.update(head.bytes());
   constexpr size_t kChunk = 4096;
+  std::vector<std::array<uint32_t, 3>> xors;
+  for (size_t x = 0; x < program.xors.size(); x += kChunk) {
+    xors.clear();
+    for (size_t i = x; i < std::min(x + kChunk, program.xors.size()); ++i) {
+      const XorOp op = program.xors.at(i);
+      xors.push_back({op.out, op.a, op.b});
+    }
+    hash.update(bytes_of(xors));
+  }
+  hash.update(bytes_of(program.batches));
+  std::vector<std::array<uint32_t, 4>> packed;
   for (size_t t = 0; t < program.ands.size(); t += kChunk) {
     packed.clear();
     for (size_t i = t; i < std::min(t + kChunk, program.ands.size()); ++i) {
@@ -305,6 +315,7 @@ Digest digest_of(const Program& program) {
 }
 
 void Compiler::finish() {
+  program_.xors.shorten(program_.num_slots);
   program_.inputs = circuit_.inputs;
   for (const OutputGroup& group : circuit_.outputs) {
     Program::Output output{group.name, group.kind, {}};
@@ -317,6 +328,16 @@ void Compiler::finish() {
 }
 
 }  // namespace
+
+void XorOps::shorten(uint32_t num_slots) {
+  if (num_slots > uint32_t{1} << 16) return;
+  short_.reserve(long_.size());
+  for (const XorOp& op : long_) {
+    short_.push_back(
+        {static_cast<uint16_t>(op.out), static_cast<uint16_t>(op.a), static_cast<uint16_t>(op.b)});
+  }
+  long_ = {};
+}
 
 size_t Program::input_offset(size_t group) const { return offset_of_group(inputs, group); }
 

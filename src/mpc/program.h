@@ -19,6 +19,41 @@ struct XorOp {
   uint32_t out, a, b;  // slots; polarities are tracked at compile time and need no work here
 };
 
+/// XORs in order. There are some four an AND, and engines read all of them from memory: where slots
+/// have 16 bits, so have their numbers here.
+class XorOps {
+ public:
+  size_t size() const { return short_.size() + long_.size(); }
+  XorOp at(size_t x) const {
+    if (short_.empty()) return long_.at(x);
+    const Short& op = short_.at(x);
+    return {op.out, op.a, op.b};
+  }
+  void push_back(const XorOp& op) { long_.push_back(op); }
+  void reserve(size_t count) { long_.reserve(count); }
+  /// All are there, of a program of so many slots.
+  void shorten(uint32_t num_slots);
+
+  /// slots[out] = slots[a] ^ slots[b], for those of [begin, end) in turn.
+  template <typename T>
+  void apply(size_t begin, size_t end, T* slots) const {
+    short_.empty() ? apply_all(long_.data() + begin, long_.data() + end, slots)
+                   : apply_all(short_.data() + begin, short_.data() + end, slots);
+  }
+
+ private:
+  struct Short {
+    uint16_t out, a, b;
+  };
+  template <typename Op, typename T>
+  static void apply_all(const Op* op, const Op* end, T* slots) {
+    for (; op != end; ++op) slots[op->out] = slots[op->a] ^ slots[op->b];
+  }
+
+  std::vector<XorOp> long_;
+  std::vector<Short> short_;  // in place of it
+};
+
 struct AndOp {
   uint32_t out;   // slot, polarity positive
   uint32_t a, b;  // slots of alpha, beta
@@ -43,7 +78,7 @@ struct Program {
   uint32_t num_slots = 0;
   std::vector<uint32_t> input_slots;  // [num_inputs]
   std::vector<InputGroup> inputs;     // as in the circuit
-  std::vector<XorOp> xors;
+  XorOps xors;
   std::vector<AndOp> ands;
   std::vector<Batch> batches;
   struct Output {

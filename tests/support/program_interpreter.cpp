@@ -26,7 +26,7 @@ std::vector<std::vector<bool>> interpret(const mpc::Program& program,
   for (const mpc::Batch& batch : program.batches) {
     require(batch.xor_begin == x && batch.and_begin == t, "batches are contiguous");
     for (; x < batch.xor_end; ++x) {
-      const mpc::XorOp& op = program.xors.at(x);
+      const mpc::XorOp op = program.xors.at(x);
       require(written.at(op.a) != 0 && written.at(op.b) != 0, "a XOR reads what was written");
       values.at(op.out) = values[op.a] ^ values[op.b];
       written[op.out] = 1;

@@ -22,7 +22,7 @@ TEST(ReHash, ValuesAreThoseOfTheModel) {
             Block(0x8ffa99d94cc82d15, 0xfadf5d78d7926b73));
 }
 
-// Lengths around the widths of the kernels (8 and 16) and of two turns, so that all paths and tails
+// Lengths around the widths of the kernels (1 to 16) and of two turns, so that all paths and tails
 // are met.
 TEST(ReHash, BatchesAreSingleHashesAtEveryLength) {
   support::with_each_kernel([] {
@@ -32,9 +32,12 @@ TEST(ReHash, BatchesAreSingleHashesAtEveryLength) {
     const uint64_t first = 1000;
     const Block tweak = hash_tweak(HashDomain::kFieldOle, 3, 4, first);
     for (size_t m = 0; m <= 40; ++m) {
-      std::vector<Block> x(m), one(m), zero(m), in_place;
+      const Block behind(5, 6);  // the last one: never written
+      std::vector<Block> x(m), one(m + 1, behind), zero(m + 1, behind), in_place;
       prg.fill(std::span<Block>(x));
-      hash.hash2(tweak, x, delta, zero, one);
+      hash.hash2(tweak, x, delta, {zero.data(), m}, {one.data(), m});
+      EXPECT_EQ(zero[m], behind);
+      EXPECT_EQ(one[m], behind);
       in_place = x;
       hash.hash1(tweak, in_place, in_place);
       for (size_t t = 0; t < m; ++t) {
