@@ -162,8 +162,10 @@ TEST_P(FlowSignTest, AKeyPulledOutOfASealedAnswerSignsWithItsToken) {
     EXPECT_THAT(e.out, HasSubstr("(secret joint/key v1)"));
   }
   all_ok(flow(kUseSession, ""));
-  // Twice in one day: the key of the state is taken from there, the other one is derived again.
-  all_ok(flow(kUseSession, ""));
+  // Again, and a day of waiting later by the run's own clock: requests carry the time that it is.
+  all_ok(flow(kUseSession, "", [](PartyId, cli::Common& common) {
+    common.clock = [] { return int64_t{std::time(nullptr)} + 24 * 3600; };
+  }));
 }
 
 TEST_P(FlowSignTest, WhatNobodyKnowsIsSignedInTheBody) {

@@ -69,6 +69,32 @@ TEST_F(LogTest, ARefusalIsEnteredByName) {
   EXPECT_TRUE(said(1, "this member said no")) << log_of(1).dump(1);
 }
 
+// docs/formats.md: what a call leaves behind for ever, with its text, approvals and signatures.
+TEST_F(LogTest, ACallAddsAFewKilobytesToTheState) {
+  const auto bytes = [&] {
+    size_t out = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(rig_.dir(0) / "state")) {
+      const bool is_state = entry.path().filename().string().starts_with("state.db");
+      if (is_state) out += std::filesystem::file_size(entry.path());
+    }
+    return out;
+  };
+  const auto get = [&] {
+    for (const Ended& e : rig_.run([](PartyId, cli::Output& out, cli::Common& common) {
+           return cli::get_url(out, common, kUrl, "");
+         })) {
+      ASSERT_EQ(e.code, cli::kOk) << e.out;
+    }
+  };
+  get();
+  const size_t before = bytes();
+  constexpr size_t kCalls = 4;
+  for (size_t k = 0; k < kCalls; ++k) get();
+  const size_t a_call = (bytes() - before) / kCalls;
+  EXPECT_GT(a_call, 512u);
+  EXPECT_LT(a_call, 10'000u);
+}
+
 // A member killed after the release says so at its next start, also without the others.
 TEST_F(LogTest, WhoWasKilledAfterTheReleaseSaysWhatMayHaveHappened) {
   const auto ended = rig_.run([](PartyId i, cli::Output& out, cli::Common& common) {
