@@ -80,11 +80,10 @@ TEST_F(LogTest, ACallAddsAFewKilobytesToTheState) {
     return out;
   };
   const auto get = [&] {
-    for (const Ended& e : rig_.run([](PartyId, cli::Output&out, cli::Common&common) {
-           return cli::get_url(out, common, kUrl, "");
-         })) {
-      ASSERT_EQ(e.code, cli::kServiceRefused) << e.out;
-    }
+    const std::vector<Ended> ended = rig_.run([](PartyId, cli::Output& out, cli::Common& common) {
+      return cli::get_url(out, common, kUrl, "");
+    });
+    for (const Ended& e : ended) ASSERT_EQ(e.code, cli::kServiceRefused) << e.out;
   };
   get();
   const size_t before = bytes();
