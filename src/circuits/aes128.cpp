@@ -187,11 +187,57 @@ AesRoundKeys aes128_expand_key(const AesBlock& key) {
   return keys;
 }
 
+namespace {
+
+AesBlock round_without_key(const AesBlock& state) {
+  return mix_columns(shift_rows(sub_bytes(state)));
+}
+
+void append_bits(Bits& all, const AesBlock& block) {
+  const Bits bits = bits_of(text_of(block));
+  all.insert(all.end(), bits.begin(), bits.end());
+}
+
+/// `count` rounds but for the last one's key: of the state behind round key 0, and of the keys
+/// between them.
+std::shared_ptr<const mpc::Template> make_rounds(size_t count) {
+  mpc::Builder builder;
+  const Text in =
+      text_of(builder.add_input("in", mpc::InputKind::kDyn, static_cast<uint32_t>(128 * count)));
+  const auto block = [&in](size_t k) {
+    const auto first = in.begin() + static_cast<ptrdiff_t>(16 * k);
+    return block_of(Text(first, first + 16));
+  };
+  AesBlock state = round_without_key(block(0));
+  for (size_t round = 1; round < count; ++round) state = round_without_key(state ^ block(round));
+  builder.add_output("out", mpc::OutputKind::kKeep, bits_of(text_of(state)));
+  return mpc::compile_template(builder.finish());
+}
+
+/// All rounds but the last two, of which nobody needs the S-boxes of unused bytes; those before
+/// are needed for every single byte.
+const std::shared_ptr<const mpc::Template>& inner_rounds(size_t count) {
+  static const auto of_128 = make_rounds(8), of_256 = make_rounds(12);
+  FLEXROOM_ASSERT(count == 8 || count == 12);
+  return count == 8 ? of_128 : of_256;
+}
+
+}  // namespace
+
 AesBlock aes_encrypt(std::span<const AesBlock> keys, const AesBlock& in) {
+  FLEXROOM_ASSERT(keys.size() > 3);
   AesBlock state = in ^ keys[0];
-  for (size_t round = 1; round + 1 < keys.size(); ++round) {
-    state = mix_columns(shift_rows(sub_bytes(state))) ^ keys[round];
+  const size_t inner = keys.size() - 3;
+  size_t round = 1;
+  Bits inputs;
+  inputs.reserve(128 * inner);
+  append_bits(inputs, state);
+  for (size_t k = 1; k < inner; ++k) append_bits(inputs, keys[k]);
+  if (const auto out = mpc::Builder::call(inner_rounds(inner), inputs)) {
+    state = block_of(text_of(*out)) ^ keys[inner];
+    round = inner + 1;
   }
+  for (; round + 1 < keys.size(); ++round) state = round_without_key(state) ^ keys[round];
   return shift_rows(sub_bytes(state)) ^ keys.back();
 }
 

@@ -73,12 +73,62 @@ Bit Builder::and_wires(uint32_t a, uint32_t b) {
   return {this, add_node(a, b, true, false) << 1};
 }
 
+std::optional<Bits> Builder::call(const std::shared_ptr<const Template>& callee,
+                                  const Bits& inputs) {
+  FLEXROOM_ASSERT(!inputs.empty());
+  for (const Bit& bit : inputs) {
+    if (bit.is_constant()) return std::nullopt;
+    FLEXROOM_ASSERT(bit.builder_ == inputs.front().builder_);
+  }
+  return inputs.front().builder_->add_call(callee, inputs);
+}
+
+std::optional<Bits> Builder::add_call(const std::shared_ptr<const Template>& callee,
+                                      const Bits& inputs) {
+  const Program& program = callee->program;
+  FLEXROOM_ASSERT(inputs.size() == program.num_inputs());
+  CallLiterals call{callee, {}, static_cast<uint32_t>(nodes_.size())};
+  const auto number = static_cast<uint32_t>(calls_.size() + 1);
+  seen_in_.resize(nodes_.size());
+  for (const Bit& bit : inputs) {
+    uint32_t& seen = seen_in_[bit.literal_ >> 1];
+    if (pub_valued(bit.literal_) || seen == number) {
+      for (const Bit& before : inputs) seen_in_[before.literal_ >> 1] = 0;
+      return std::nullopt;
+    }
+    seen = number;
+    call.literals.push_back(bit.literal_);
+  }
+  const size_t count = callee->num_outputs();
+  FLEXROOM_ASSERT(nodes_.size() + count < kMaxNodes);
+  Bits out;
+  for (size_t k = 0; k < count; ++k) {
+    const auto node = static_cast<uint32_t>(nodes_.size());
+    nodes_.push_back({node << 2, node << 2});
+    out.push_back(Bit(this, node << 1));
+  }
+  num_ands_ += program.num_ands();
+  calls_.push_back(std::move(call));
+  return out;
+}
+
 std::vector<uint8_t> Builder::mark_live() const {
   std::vector<uint8_t> live(nodes_.size());
   for (const OutputLiterals& output : outputs_) {
     for (const uint32_t literal : output.literals) live[literal >> 1] = 1;
   }
+  auto call = calls_.rbegin();
   for (size_t node = nodes_.size(); node-- > 0;) {
+    if (call != calls_.rend() && node == call->first_node) {
+      const auto begin = live.begin() + static_cast<std::ptrdiff_t>(node);
+      const auto end = begin + static_cast<std::ptrdiff_t>(call->callee->num_outputs());
+      if (std::find(begin, end, uint8_t{1}) != end) {
+        std::fill(begin, end, uint8_t{1});
+        for (const uint32_t literal : call->literals) live[literal >> 1] = 1;
+      }
+      ++call;
+      continue;
+    }
     if (live[node] == 0) continue;
     live[nodes_[node].a >> 2] = 1;
     live[nodes_[node].b >> 2] = 1;
@@ -110,7 +160,22 @@ Circuit Builder::finish() {
     if (not_of[node] == kNone) not_of[node] = emit(wire_of[node], 0, GateOp::kNot);
     return not_of[node];
   };
+  auto call = calls_.begin();
   for (uint32_t node = 0; node < nodes_.size(); ++node) {
+    if (call != calls_.end() && node == call->first_node) {
+      if (live[node] != 0) {
+        Call made{call->callee, {}};
+        for (const uint32_t literal : call->literals) made.inputs.push_back(wire(literal));
+        const auto index = static_cast<WireId>(circuit.calls.size());
+        for (uint32_t k = 0; k < made.callee->num_outputs(); ++k) {
+          wire_of[node + k] = emit(index, k, GateOp::kCall);
+        }
+        circuit.num_ands += made.callee->program.num_ands();
+        circuit.calls.push_back(std::move(made));
+      }
+      ++call;
+      continue;
+    }
     if (live[node] == 0 || wire_of[node] != kNone) continue;
     const bool is_and = (nodes_[node].a & 1) != 0;
     const WireId a = wire(nodes_[node].a >> 1);
@@ -127,6 +192,8 @@ Circuit Builder::finish() {
   inputs_.clear();
   first_nodes_.clear();
   outputs_.clear();
+  calls_.clear();
+  seen_in_.clear();
   num_ands_ = 0;
   return circuit;
 }

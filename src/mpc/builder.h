@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "mpc/circuit.h"
+#include "mpc/program.h"
 
 namespace flexroom::mpc {
 
@@ -66,6 +68,12 @@ class Builder {
   /// would have no label to prove.
   void add_output(std::string_view name, OutputKind kind, const Bits& bits);
 
+  /// The outputs of a template for these bits, or none where it cannot stand: a bit is constant or
+  /// pub-valued, or two are the same wire, negated or not. One call is all of its ANDs as soon as
+  /// an output needs one of its outputs.
+  static std::optional<Bits> call(const std::shared_ptr<const Template>& callee,
+                                  const Bits& inputs);
+
   /// ANDs written so far, whether or not an output needs them.
   uint32_t num_ands() const { return num_ands_; }
 
@@ -77,7 +85,7 @@ class Builder {
   friend Bit operator&(Bit a, Bit b);
 
   // a = operand << 2 | negated << 1 | is_and; b = operand << 2 | negated << 1 | pub_valued.
-  // An input is its own operand.
+  // An input is its own operand, and so is an output of a call.
   struct Node {
     uint32_t a, b;
   };
@@ -86,6 +94,13 @@ class Builder {
     std::vector<uint32_t> literals;
   };
 
+  struct CallLiterals {
+    std::shared_ptr<const Template> callee;
+    std::vector<uint32_t> literals;
+    uint32_t first_node = 0;  // of its outputs
+  };
+
+  std::optional<Bits> add_call(const std::shared_ptr<const Template>& callee, const Bits& inputs);
   uint32_t add_node(uint32_t literal_a, uint32_t literal_b, bool is_and, bool pub_valued);
   bool pub_valued(uint32_t literal) const { return (nodes_[literal >> 1].b & 1) != 0; }
   Bit xor_wires(uint32_t a, uint32_t b);
@@ -117,6 +132,8 @@ class Builder {
   std::vector<InputGroup> inputs_;
   std::vector<uint32_t> first_nodes_;  // of each input group
   std::vector<OutputLiterals> outputs_;
+  std::vector<CallLiterals> calls_;
+  std::vector<uint32_t> seen_in_;  // by node: the last call that reads it, from 1
   uint32_t num_ands_ = 0;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,10 @@ struct OutputGroup {
   std::vector<WireId> wires;
 };
 
-enum class GateOp : uint8_t { kXor, kAnd, kNot };
+struct Template;
+
+/// kCall: output b of call a.
+enum class GateOp : uint8_t { kXor, kAnd, kNot, kCall };
 
 /// Circuits have tens of millions of them.
 struct Gate {
@@ -50,6 +54,12 @@ struct Gate {
 };
 static_assert(sizeof(Gate) == 8);
 
+/// A template (program.h) in the place of the gates that it was made of.
+struct Call {
+  std::shared_ptr<const Template> callee;
+  std::vector<WireId> inputs;  // roots are distinct, none is pub-valued
+};
+
 /// Gates as data. Wires 0 .. num_inputs-1 are the inputs in group order; gate g drives wire
 /// num_inputs + g. Topologically ordered; constants are folded, no constant reaches a gate;
 /// AND(w,w) and AND(w,not w) are folded; no AND of two pub-valued wires; in an AND with one
@@ -58,8 +68,9 @@ struct Circuit {
   std::vector<InputGroup> inputs;
   std::vector<OutputGroup> outputs;
   std::vector<Gate> gates;
+  std::vector<Call> calls;  // their outputs are gates side by side, in the order of the calls
   uint32_t num_inputs = 0;
-  uint32_t num_ands = 0;
+  uint32_t num_ands = 0;  // those of calls included
 
   uint32_t num_wires() const { return num_inputs + static_cast<uint32_t>(gates.size()); }
   size_t input_offset(size_t group) const;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "mpc/circuit.h"
@@ -23,6 +24,7 @@ struct XorOp {
 /// have 16 bits, so have their numbers here.
 class XorOps {
  public:
+  static constexpr uint32_t kShortSlots = uint32_t{1} << 16;
   size_t size() const { return short_.size() + long_.size(); }
   XorOp at(size_t x) const {
     if (short_.empty()) return long_.at(x);
@@ -31,6 +33,8 @@ class XorOps {
   }
   void push_back(const XorOp& op) { long_.push_back(op); }
   void reserve(size_t count) { long_.reserve(count); }
+  /// As they lie in memory.
+  ByteView bytes() const;
   /// All are there, of a program of so many slots.
   void shorten(uint32_t num_slots);
 
@@ -47,7 +51,7 @@ class XorOps {
   };
   template <typename Op, typename T>
   static void apply_all(const Op* op, const Op* end, T* slots) {
-    for (; op != end; ++op) slots[op->out] = slots[op->a] ^ slots[op->b];
+    for (; op != end; ++op) slots[op->out] = static_cast<T>(slots[op->a] ^ slots[op->b]);
   }
 
   std::vector<XorOp> long_;
@@ -97,8 +101,21 @@ struct Program {
   size_t output_group(std::string_view name) const;
 };
 
+/// What is compiled once and stands in many circuits (Circuit::calls): its inputs are not written,
+/// and each of its outputs is in a slot of its own and depends on inputs through ANDs alone, so
+/// that it does not matter whether an input is negated.
+struct Template {
+  Program program;
+  size_t num_outputs() const { return program.outputs.front().literals.size(); }
+};
+
+/// Of a circuit with one group of inputs, not pub, and one of outputs; asserts what a template has
+/// to be.
+std::shared_ptr<const Template> compile_template(const Circuit& circuit);
+
 /// Linear-time list scheduling and slot allocation; deterministic (equal circuits give equal
 /// programs at all parties). At most `max_ands_in_batch` ANDs a batch.
-Program compile(const Circuit& circuit, uint32_t max_ands_in_batch = 64);
+inline constexpr uint32_t kAndsInBatch = 64;
+Program compile(const Circuit& circuit, uint32_t max_ands_in_batch = kAndsInBatch);
 
 }  // namespace flexroom::mpc

@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "support/program_interpreter.h"
+
 namespace flexroom::support {
 
 void CircuitBatch::set(size_t lane, std::string_view group, ByteView bytes) {
@@ -18,6 +20,15 @@ void CircuitBatch::set(size_t lane, std::string_view group, ByteView bytes) {
 void CircuitBatch::run() {
   size_t out = circuit_.num_inputs;
   for (const mpc::Gate& gate : circuit_.gates) {
+    if (gate.op == mpc::GateOp::kCall) {
+      if (gate.b != 0) continue;  // with the first one
+      std::vector<uint64_t> in;
+      for (const mpc::WireId w : circuit_.calls[gate.a].inputs) in.push_back(wires_[w]);
+      for (const uint64_t bits : run_template(*circuit_.calls[gate.a].callee, in, ~uint64_t{0})) {
+        wires_[out++] = bits;
+      }
+      continue;
+    }
     const uint64_t a = wires_[gate.a], b = wires_[gate.b];
     wires_[out++] = gate.op == mpc::GateOp::kXor   ? a ^ b
                     : gate.op == mpc::GateOp::kAnd ? a & b

@@ -123,6 +123,106 @@ TEST(Program, KeepsIndependentChainsInFlightAndReusesSlots) {
   EXPECT_LE(program.num_slots, 64u + 64u);
 }
 
+/// Six inputs; four outputs, each behind ANDs, two of them negated.
+std::shared_ptr<const Template> small_template() {
+  Builder builder;
+  const Bits in = builder.add_input("in", InputKind::kDyn, 6);
+  Bits state = in;
+  for (int round = 0; round < 3; ++round) {
+    for (size_t i = 0; i < 6; ++i) state[i] = (state[i] & ~in[(i + 1) % 6]) ^ (in[i] & state[5]);
+  }
+  builder.add_output("out", OutputKind::kKeep,
+                     {state[0], ~state[1], state[2] ^ state[3], ~state[4]});
+  return compile_template(builder.finish());
+}
+
+/// Rounds of calls, of which every one reads some of the outputs of the one before, and gates.
+Circuit circuit_of_calls(std::mt19937_64& random, const std::shared_ptr<const Template>& callee,
+                         size_t rounds) {
+  Builder builder;
+  Bits wires = builder.add_input("s", InputKind::kZero, 12);
+  const Bits p = builder.add_input("p", InputKind::kPub, 3);
+  for (size_t round = 0; round < rounds; ++round) {
+    std::shuffle(wires.begin(), wires.end(), random);
+    Bits in(wires.begin(), wires.begin() + 6);
+    for (Bit& bit : in) {
+      if (random() % 2 == 0) bit = ~bit;
+    }
+    const auto out = Builder::call(callee, in);
+    EXPECT_TRUE(out.has_value());
+    EXPECT_EQ(out->size(), callee->num_outputs());
+    for (size_t k = 0; k < out->size(); ++k) {
+      // Some calls are needed for one output alone, some for none.
+      if (random() % 3 != 0) wires[k] = wires[k] ^ (*out)[k] ^ (wires[11 - k] & wires[6]);
+      if (random() % 7 == 0) wires[k] = wires[k] ^ p[k % 3];
+    }
+  }
+  builder.add_output("o", OutputKind::kOpenAll, wires);
+  return builder.finish();
+}
+
+TEST(Program, ATemplateComputesWhatItsGatesCompute) {
+  std::mt19937_64 random(3);
+  const auto callee = small_template();
+  for (int run = 0; run < 100; ++run) {
+    const Circuit circuit = circuit_of_calls(random, callee, random() % 60);
+    const Program program = compile(circuit);
+    EXPECT_EQ(program.num_ands(), circuit.num_ands);
+    for (int i = 0; i < 3; ++i) {
+      const auto inputs = random_bits(random, circuit.num_inputs);
+      ASSERT_EQ(support::interpret(program, inputs), support::evaluate_plain(circuit, inputs));
+    }
+    EXPECT_EQ(compile(circuit).digest, program.digest);
+  }
+}
+
+TEST(Program, ATemplateNobodyReadsIsNotThere) {
+  const auto callee = small_template();
+  Builder builder;
+  const Bits in = builder.add_input("s", InputKind::kZero, 6);
+  const auto unused = Builder::call(callee, in), used = Builder::call(callee, in);
+  ASSERT_TRUE(unused && used);
+  EXPECT_EQ(builder.num_ands(), 2 * callee->program.num_ands());
+  builder.add_output("o", OutputKind::kOpenAll, {(*used)[2]});
+  const Circuit circuit = builder.finish();
+  EXPECT_EQ(circuit.calls.size(), 1u);
+  EXPECT_EQ(compile(circuit).num_ands(), callee->program.num_ands());
+}
+
+TEST(Program, ATemplateStandsForDistinctSecretWiresOnly) {
+  const auto callee = small_template();
+  Builder builder;
+  const Bits s = builder.add_input("s", InputKind::kZero, 6);
+  const Bits p = builder.add_input("p", InputKind::kPub, 1);
+  const auto stands = [&](size_t at, Bit bit) {
+    Bits in = s;
+    in[at] = bit;
+    return Builder::call(callee, in).has_value();
+  };
+  EXPECT_FALSE(stands(0, Bit(true)));
+  EXPECT_FALSE(stands(3, p[0]));
+  EXPECT_FALSE(stands(5, s[2]));
+  EXPECT_FALSE(stands(5, ~s[2]));
+  EXPECT_TRUE(stands(5, s[5]));  // a refused call leaves nothing behind
+  EXPECT_TRUE(stands(2, s[2] ^ p[0]));
+}
+
+TEST(ProgramDeathTest, ATemplateHasNoOutputThatIsLinearInAnInput) {
+  const auto made_of = [](auto&& outputs) {
+    Builder builder;
+    const Bits in = builder.add_input("in", InputKind::kDyn, 3);
+    builder.add_output("out", OutputKind::kKeep, outputs(in));
+    return compile_template(builder.finish());
+  };
+  EXPECT_DEATH(made_of([](const Bits& in) { return Bits{(in[0] & in[1]) ^ in[2]}; }), "linear");
+  EXPECT_DEATH(made_of([](const Bits& in) {
+                 const Bit twice = in[0] & in[1];
+                 return Bits{twice, ~twice};
+               }),
+               "taken");
+  EXPECT_EQ(made_of([](const Bits& in) { return Bits{in[0] & in[1] & in[2]}; })->num_outputs(), 1u);
+}
+
 TEST(ProgramDeathTest, RefusesMalformedCircuits) {
   Circuit circuit;
   circuit.inputs = {{"p", InputKind::kPub, 0, 1}, {"s", InputKind::kPriv, 0, 2}};
