@@ -13,6 +13,7 @@
 #include "base/ct.h"
 #include "base/display.h"
 #include "base/error.h"
+#include "base/host_name.h"
 #include "base/openssl_ptr.h"
 #include "tls/wire.h"
 
@@ -125,7 +126,12 @@ void check_leaf_usage(X509* leaf) {
     refuse("the server's certificate has a key usage without digitalSignature",
            Alert::kUnsupportedCertificate);
   }
-  if (X509_check_ca(leaf) == 1) refuse("the server's certificate is that of an authority");
+  // Each sign alone: OpenSSL calls a certificate that of an authority only where they agree.
+  if ((X509_get_extension_flags(leaf) & EXFLAG_CA) != 0 ||
+      (usage != UINT32_MAX && (usage & KU_KEY_CERT_SIGN) != 0) ||
+      X509_get_ext_by_NID(leaf, NID_name_constraints, -1) >= 0) {
+    refuse("the server's certificate is that of an authority");
+  }
   if (X509_get_ext_by_NID(leaf, NID_subject_alt_name, -1) < 0) {
     refuse("the server's certificate has no subjectAltName; a common name does not count");
   }
@@ -149,6 +155,7 @@ bool in_subtree(std::string_view name, std::string_view base) {
                           name[name.size() - base.size() - 1] == '.');
 }
 
+// Throws on a dNSName with an empty label in front or within, which is no name of anything.
 std::vector<std::string> wildcard_bases(X509* leaf) {
   std::vector<std::string> out;
   const OpensslPtr<GENERAL_NAMES> names(
@@ -157,6 +164,9 @@ std::vector<std::string> wildcard_bases(X509* leaf) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
     if (name->type != GEN_DNS) continue;
     const std::string text = lower_text(name->d.dNSName);
+    if (text.starts_with('.') || text.find("..") != std::string::npos) {
+      refuse("the server's certificate has a malformed name (" + display(text) + ")");
+    }
     if (text.starts_with("*.")) out.push_back(text.substr(2));
   }
   return out;
@@ -185,13 +195,20 @@ void check_name_constraints(X509* authority, const std::string& host,
   const OpensslPtr<NAME_CONSTRAINTS> constraints(static_cast<NAME_CONSTRAINTS*>(
       X509_get_ext_d2i(authority, NID_name_constraints, nullptr, nullptr)));
   if (constraints == nullptr) return;
-  for (int i = 0; i < sk_GENERAL_SUBTREE_num(constraints->excludedSubtrees); ++i) {
-    const GENERAL_NAME* base = sk_GENERAL_SUBTREE_value(constraints->excludedSubtrees, i)->base;
+  const auto* const permitted_list = constraints->permittedSubtrees;
+  const auto* const excluded_list = constraints->excludedSubtrees;
+  // RFC 5280 §4.2.1.10: never empty. Whoever wrote it meant a bound and gave none.
+  if ((permitted_list == nullptr && excluded_list == nullptr) ||
+      sk_GENERAL_SUBTREE_num(permitted_list) == 0 || sk_GENERAL_SUBTREE_num(excluded_list) == 0) {
+    refuse("an issuer's certificate (" + subject(authority) + ") has empty name constraints");
+  }
+  for (int i = 0; i < sk_GENERAL_SUBTREE_num(excluded_list); ++i) {
+    const GENERAL_NAME* base = sk_GENERAL_SUBTREE_value(excluded_list, i)->base;
     if (base->type == GEN_DNS) check_excluded(base->d.dNSName, host, wildcards);
   }
   bool constrained = false, permitted = false;
-  for (int i = 0; i < sk_GENERAL_SUBTREE_num(constraints->permittedSubtrees); ++i) {
-    const GENERAL_NAME* base = sk_GENERAL_SUBTREE_value(constraints->permittedSubtrees, i)->base;
+  for (int i = 0; i < sk_GENERAL_SUBTREE_num(permitted_list); ++i) {
+    const GENERAL_NAME* base = sk_GENERAL_SUBTREE_value(permitted_list, i)->base;
     if (base->type != GEN_DNS) continue;
     constrained = true;
     permitted = permitted || in_subtree(host, lower_text(base->d.dNSName));
@@ -203,11 +220,12 @@ void check_name_constraints(X509* authority, const std::string& host,
   }
 }
 
+// Whole bytes: what the authorities of the web must ask for (CA/Browser Forum 6.1.5).
 bool rsa_is_sound(EVP_PKEY* key) {
   BIGNUM *n = nullptr, *e = nullptr;
   const bool good = EVP_PKEY_get_bn_param(key, "n", &n) == 1 &&
                     EVP_PKEY_get_bn_param(key, "e", &e) == 1 && BN_is_odd(n) == 1 &&
-                    BN_is_odd(e) == 1 && BN_is_one(e) == 0;
+                    BN_is_odd(e) == 1 && BN_is_one(e) == 0 && BN_num_bits(n) % 8 == 0;
   BN_free(n);
   BN_free(e);
   return good;
@@ -220,18 +238,27 @@ void check_certificate(X509* cert, int depth, bool is_last) {
   }
   const bool is_rsa = EVP_PKEY_is_a(key, "RSA") == 1 || EVP_PKEY_is_a(key, "RSA-PSS") == 1;
   if (is_rsa && !rsa_is_sound(key)) {
-    refuse(who(depth, cert) + " has an RSA key with an even modulus or a bad exponent");
+    refuse(who(depth, cert) + " has an RSA key with a bad modulus or exponent");
   }
-  if (is_last) return;  // what a root says of itself proves nothing and is not checked
+  const int constraints = X509_get_ext_by_NID(cert, NID_basic_constraints, -1);
+  if (depth > 0 && constraints < 0 && X509_get_version(cert) == X509_VERSION_3) {
+    refuse(who(depth, cert) + " does not say that it is an authority");
+  }
+  // What a root says of itself proves nothing: neither its signature nor its form is checked. Roots
+  // of the system's store say without `critical` that they are authorities.
+  if (is_last) return;
   if (!signature_is_strong(cert)) {
     refuse(who(depth, cert) + " is signed with a weak hash such as SHA-1");
   }
+  if (X509_get_version(cert) != X509_VERSION_3) {
+    refuse(who(depth, cert) + " is not of version 3");
+  }
   const ASN1_INTEGER* serial = X509_get0_serialNumber(cert);
   const int size = ASN1_STRING_length(serial);
-  if (size > 20 || (size == 1 && ASN1_STRING_get0_data(serial)[0] == 0) || size == 0) {
-    refuse(who(depth, cert) + " has a serial number of zero or over 20 bytes");
+  if (ASN1_STRING_type(serial) == V_ASN1_NEG_INTEGER || size > 20 ||
+      (size == 1 && ASN1_STRING_get0_data(serial)[0] == 0) || size == 0) {
+    refuse(who(depth, cert) + " has a serial number of zero or below, or over 20 bytes");
   }
-  const int constraints = X509_get_ext_by_NID(cert, NID_basic_constraints, -1);
   if (depth > 0 &&
       (constraints < 0 || X509_EXTENSION_get_critical(X509_get_ext(cert, constraints)) != 1)) {
     refuse(who(depth, cert) + " does not say as critical that it is an authority");
@@ -421,6 +448,8 @@ bool signature_verifies(EVP_PKEY* key, const SchemeRule& rule, ByteView signatur
 void check_chain(const std::vector<Bytes>& chain, const ChainPolicy& policy,
                  const std::optional<Bytes>& ocsp_staple) {
   FLEXROOM_ASSERT(!chain.empty());
+  // A SAN dNSName of digits would match; an address names nobody.
+  if (!is_host_name(policy.host)) refuse("'" + display(policy.host) + "' is not a DNS name");
   const OpensslPtr<X509> leaf = parse_der(chain.front());
   const ChainPtr others(sk_X509_new_null());
   for (size_t i = 1; i < chain.size(); ++i) {

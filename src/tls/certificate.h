@@ -30,11 +30,13 @@ struct ChainPolicy {
 /// C2 of tls-in-mpc.md §3.5 and tls-complete.md §5. Some path from the leaf, over certificates that
 /// the server or the trust store has, of at most ten certificates, leads to this party's roots at
 /// this party's time, and on it: the leaf has a SAN dNSName that matches `host` (the CN is not
-/// looked at), EKU serverAuth, key usage digitalSignature where it has one at all, and is no
-/// authority; no authority's name constraints exclude the host or a name that a wildcard SAN could
-/// match; every key is RSA >= 2048 or P-256, P-384, P-521; no signature but the root's own is
-/// SHA-1; the leaf's key is the pinned one if there is a pin; a staple says good where the policy
-/// looks.
+/// looked at), EKU serverAuth, key usage digitalSignature where it has one at all, and by no sign
+/// an authority (CA, keyCertSign, name constraints); no authority's name constraints are empty or
+/// exclude the host or a name that a wildcard SAN could match; every certificate below the root is
+/// of version 3 with a serial from 1 to 20 bytes; every key is RSA >= 2048 of whole bytes, P-256,
+/// P-384, P-521 or Ed25519; no signature but the root's own is SHA-1; the leaf's key is the pinned
+/// one if there is a pin; a staple says good where the policy looks. `host` is a DNS name. Where
+/// this differs from what x509-limbo expects: tests/limbo/exceptions.tsv.
 ///
 /// Throws ProtocolAbort(kServer) with the reason and the remedy.
 void check_chain(const std::vector<Bytes>& chain, const ChainPolicy& policy,

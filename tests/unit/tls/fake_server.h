@@ -232,11 +232,10 @@ inline ClientHelloInput hello_input(const std::string& host = "api.example") {
   return input;
 }
 
-/// As a provider's `ca_file` with that certificate.
-inline TrustStore trust_of(const Cert& root) {
+/// As a provider's `ca_file` with those certificates.
+inline TrustStore trust_of(const std::string& pem) {
   std::string name = (std::filesystem::temp_directory_path() / "flexroom-pem-XXXXXX").string();
   const int fd = ::mkstemp(name.data());
-  const std::string pem = to_pem(root);
   FLEXROOM_ASSERT(fd >= 0 &&
                   ::write(fd, pem.data(), pem.size()) == static_cast<ssize_t>(pem.size()));
   ::close(fd);
@@ -244,6 +243,7 @@ inline TrustStore trust_of(const Cert& root) {
   std::filesystem::remove(name);
   return out;
 }
+inline TrustStore trust_of(const Cert& root) { return trust_of(to_pem(root)); }
 
 inline ChainPolicy chain_policy(const std::string& host = "api.example") {
   ChainPolicy policy{host, trust_of(Pki::shared().root),

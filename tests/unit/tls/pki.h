@@ -1,5 +1,6 @@
 #pragma once
 
+#include <openssl/dsa.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -7,6 +8,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -34,6 +36,17 @@ inline Key make_key(std::string_view kind) {
     }
     FLEXROOM_ASSERT(EVP_PKEY_generate(ctx, &key) == 1);
     EVP_PKEY_CTX_free(ctx);
+  } else if (kind == "dsa") {
+    EVP_PKEY* parameters = nullptr;
+    EVP_PKEY_CTX* ctx = EVP_PKEY_CTX_new_from_name(nullptr, "DSA", nullptr);
+    FLEXROOM_ASSERT(EVP_PKEY_paramgen_init(ctx) == 1 &&
+                    EVP_PKEY_CTX_set_dsa_paramgen_bits(ctx, 1024) == 1 &&
+                    EVP_PKEY_generate(ctx, &parameters) == 1);
+    EVP_PKEY_CTX_free(ctx);
+    ctx = EVP_PKEY_CTX_new_from_pkey(nullptr, parameters, nullptr);
+    FLEXROOM_ASSERT(EVP_PKEY_keygen_init(ctx) == 1 && EVP_PKEY_generate(ctx, &key) == 1);
+    EVP_PKEY_CTX_free(ctx);
+    EVP_PKEY_free(parameters);
   } else if (kind.starts_with("rsa")) {
     key = EVP_RSA_gen(static_cast<unsigned>(std::stoi(std::string(kind.substr(3)))));
   } else if (kind.starts_with("ed")) {
@@ -53,9 +66,10 @@ struct CertOptions {
   long not_before = -3600;  // seconds from kNow
   long not_after = 3600 * 24;
   const EVP_MD* digest = EVP_sha256();
-  std::string constraints;                        // basicConstraints, or empty: those of is_ca
+  std::string constraints;  // basicConstraints, "none", or empty: those of is_ca
   std::vector<std::pair<int, std::string>> more;  // further extensions: NID and value
   long serial = 0;                                // else the next one
+  std::function<void(X509*)> alter;               // last, before it is signed
 };
 
 inline constexpr time_t kNow = 1800000000;  // 2027
@@ -86,14 +100,17 @@ inline Cert make_cert(const CertOptions& options, const Key& key, const Cert& is
   X509* signer = issuer ? issuer.get() : cert.get();
   X509_set_issuer_name(cert.get(), X509_get_subject_name(signer));
   X509_set_pubkey(cert.get(), key.get());
-  add_extension(cert.get(), signer, NID_basic_constraints,
-                !options.constraints.empty() ? options.constraints
-                : options.is_ca              ? "critical,CA:TRUE"
-                                             : "critical,CA:FALSE");
+  if (options.constraints != "none") {
+    add_extension(cert.get(), signer, NID_basic_constraints,
+                  !options.constraints.empty() ? options.constraints
+                  : options.is_ca              ? "critical,CA:TRUE"
+                                               : "critical,CA:FALSE");
+  }
   for (const auto& [nid, value] : options.more) add_extension(cert.get(), signer, nid, value);
   if (!options.names.empty())
     add_extension(cert.get(), signer, NID_subject_alt_name, options.names);
   if (!options.usage.empty()) add_extension(cert.get(), signer, NID_ext_key_usage, options.usage);
+  if (options.alter) options.alter(cert.get());
   FLEXROOM_ASSERT(X509_sign(cert.get(), issuer_key.get(), options.digest) > 0);
   return cert;
 }
