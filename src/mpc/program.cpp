@@ -426,6 +426,11 @@ Digest digest_of(const Program& program) {
 }
 
 void Compiler::finish() {
+  // Before more is taken: what only the passes before needed is as large as the program.
+  for (auto* done : {&readers_, &and_batch_, &xor_order_, &and_order_, &xor_end_, &and_end_}) {
+    *done = {};
+  }
+  pub_valued_ = {};
   program_.xors.shorten(program_.num_slots);
   program_.inputs = circuit_.inputs;
   for (const OutputGroup& group : circuit_.outputs) {

@@ -171,7 +171,10 @@ TEST(PairKeyJoin, ACertificateAloneIsNoLink) {
   const auto before = odd.connect(0);
   ASSERT_TRUE(before);
   EXPECT_TRUE(before->write(odd.hello()));
-  (void)odd.key_with(0);
+  // The one that made the key stays open: that both have it makes no link of it.
+  const auto made = odd.connect(0);
+  ASSERT_TRUE(made);
+  ASSERT_TRUE(odd.make_key(*made, 0));
   const auto after = odd.connect(0);
   ASSERT_TRUE(after);
   EXPECT_EQ(after->proof, PeerProof::kCertificate);
