@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <set>
 
 #include "base/error.h"
@@ -16,6 +15,7 @@
 #include "config/checked_text.h"
 #include "config/text_file.h"
 #include "config/toml.h"
+#include "tls/trust_store.h"
 
 namespace flexroom {
 namespace {
@@ -160,10 +160,8 @@ Provider load_provider(const std::string& name, const TomlTable& table,
   load_hosts(table, out);
   if (table.has("ca_file")) {
     out.ca_file = relative_to(file, table.text("ca_file"));
-    if (!std::ifstream(*out.ca_file)) {
-      table.fail("ca_file", fmt::format("names {}, which cannot be read", out.ca_file->string()),
-                 "correct the path, or let this user read the file");
-    }
+    (void)table.content("ca_file", *out.ca_file, tls::TrustStore::kMaxFileBytes,
+                        "correct the path, or let this user read the file");
   }
   load_groups(table, out);
   out.tls = TlsTerms::load(table);
