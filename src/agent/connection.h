@@ -115,7 +115,7 @@ class Connection {
   Reply call_next(const Request& request, Timeline& timeline);
   /// Open and pipelined: sends all requests, each released on its own, then reads all answers, one
   /// a request in their order. One that did not come whole is an unknown outcome of its own request
-  /// and of all behind it.
+  /// and of all behind it. No command asks for it yet (docs/status.md).
   std::vector<Reply> call_all(const std::vector<Request>& requests,
                               const ServerBytes::Connect& connect, Timeline& timeline);
 

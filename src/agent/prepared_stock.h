@@ -38,7 +38,6 @@ class PreparedStock {
   std::vector<prep::VecTriple> take_products(size_t most);
 
   size_t count(std::string_view name, const mpc::Program& program) const;
-  size_t num_products() const { return products_.size(); }
   /// Of an aborted session nothing is used again (boolean-engine.md §10.1(6)).
   void erase();
 

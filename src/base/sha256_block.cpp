@@ -106,19 +106,6 @@ Digest sha256_finish(const Sha256State& state, uint64_t bytes_before, ByteView t
   return sha256_state_bytes(sha256_compress(now, length));
 }
 
-HmacStates hmac_states(ByteView key) {
-  FLEXROOM_ASSERT(key.size() <= 64);
-  Sha256BlockBytes inner;
-  Sha256BlockBytes outer;
-  inner.fill(0x36);
-  outer.fill(0x5c);
-  for (size_t i = 0; i < key.size(); ++i) {
-    inner[i] = static_cast<uint8_t>(inner[i] ^ key[i]);
-    outer[i] = static_cast<uint8_t>(outer[i] ^ key[i]);
-  }
-  return {sha256_compress(kSha256Initial, inner), sha256_compress(kSha256Initial, outer)};
-}
-
 Digest hmac_inner_digest(const Sha256State& inner, ByteView message) {
   return sha256_finish(inner, 64, message);
 }

@@ -42,14 +42,6 @@ Sha256State sha256_absorb(Sha256State state, ByteView data);
 /// Digest of a message whose first `bytes_before` bytes (a multiple of 64) led to `state`.
 Digest sha256_finish(const Sha256State& state, uint64_t bytes_before, ByteView tail);
 
-/// Chaining values after the padded key blocks: inner (key ^ 0x36..) and outer (key ^ 0x5c..).
-struct HmacStates {
-  Sha256State inner;
-  Sha256State outer;
-};
-/// `key` at most 64 bytes (RFC 2104 §2).
-HmacStates hmac_states(ByteView key);
-
 /// The rest of an HMAC: SHA-256 over `message` from `inner`, which has eaten one block.
 Digest hmac_inner_digest(const Sha256State& inner, ByteView message);
 

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/http11_alpn.h"
 #include "base/openssl_ptr.h"
 #include "base/private_file.h"
 #include "bench/bench_session.h"
@@ -83,18 +84,6 @@ void write_pem(const std::filesystem::path& file, Write write) {
   const uint8_t* bytes = nullptr;
   const size_t size = static_cast<size_t>(BIO_get_mem_data(memory.get(), &bytes));
   require(write_new_file(file, ByteView(bytes, size)), "a file cannot be written");
-}
-
-int select_http11(SSL*, const uint8_t** out, uint8_t* out_length, const uint8_t* in,
-                  unsigned in_length, void*) {
-  static constexpr uint8_t kHttp11[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
-  uint8_t* chosen = nullptr;
-  if (SSL_select_next_proto(&chosen, out_length, kHttp11, sizeof kHttp11, in, in_length) !=
-      OPENSSL_NPN_NEGOTIATED) {
-    return SSL_TLSEXT_ERR_ALERT_FATAL;
-  }
-  *out = chosen;
-  return SSL_TLSEXT_ERR_OK;
 }
 
 OpensslPtr<SSL_CTX> server_context(const std::filesystem::path& folder) {

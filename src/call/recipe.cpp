@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 
 #include "agreement/proposal.h"
+#include "base/private_file.h"
 #include "config/toml.h"
 
 namespace flexroom {
@@ -103,7 +103,11 @@ Recipe::Slot load_slot(const std::string& name, const TomlTable& table) {
 }  // namespace
 
 Recipe Recipe::load(const std::filesystem::path& path) {
-  const TomlTable root = TomlTable::load(path);
+  return parse(read_own_file(path, TomlTable::kMaxBytes, "check the path"), path.string());
+}
+
+Recipe Recipe::parse(std::string_view text, std::string_view file_name) {
+  const TomlTable root = TomlTable::parse(text, file_name);
   const TomlTable table = root.table("recipe");
   Recipe out;
   out.name = table.text("name");
@@ -145,8 +149,6 @@ Recipe Recipe::load(const std::filesystem::path& path) {
     out.slots.push_back(load_slot(name, slot));
   }
   root.finish();
-  std::ifstream in(path, std::ios::binary);
-  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   out.digest = sha256(as_bytes(text));
   return out;
 }

@@ -40,8 +40,11 @@ struct Recipe {
   std::string request_place;  // file:line:column of the request
   Digest digest{};            // of the file
 
-  /// Throws InputError with line and column.
+  /// parse() of a file, which is read once, with the rules of read_own_file().
   static Recipe load(const std::filesystem::path& path);
+  /// `name` stands in messages only: the digest, too, is of `text`. Throws InputError with line and
+  /// column.
+  static Recipe parse(std::string_view text, std::string_view name);
 };
 
 }  // namespace flexroom

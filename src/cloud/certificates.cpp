@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/http11_alpn.h"
 #include "cloud/accounts.h"
 
 namespace flexroom::cloud {
@@ -54,18 +55,6 @@ Handle<X509> blank_certificate(EVP_PKEY* key, long days) {
   X509_gmtime_adj(X509_getm_notAfter(certificate.get()), days * kDay);
   X509_set_pubkey(certificate.get(), key);
   return certificate;
-}
-
-int select_alpn(SSL*, const uint8_t** out, uint8_t* out_length, const uint8_t* in,
-                unsigned in_length, void*) {
-  static constexpr uint8_t kHttp11[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
-  uint8_t* chosen = nullptr;
-  if (SSL_select_next_proto(&chosen, out_length, kHttp11, sizeof kHttp11, in, in_length) !=
-      OPENSSL_NPN_NEGOTIATED) {
-    return SSL_TLSEXT_ERR_ALERT_FATAL;
-  }
-  *out = chosen;
-  return SSL_TLSEXT_ERR_OK;
 }
 
 std::string server_name(SSL* ssl) {
@@ -185,7 +174,7 @@ Handle<SSL_CTX> Certificates::server_context(const std::string& groups,
   SSL_CTX_set_tlsext_servername_callback(context.get(), check_name);
   SSL_CTX_set_tlsext_servername_arg(context.get(), this);
   SSL_CTX_set_cert_cb(context.get(), select_certificate, this);
-  SSL_CTX_set_alpn_select_cb(context.get(), select_alpn, nullptr);
+  SSL_CTX_set_alpn_select_cb(context.get(), select_http11, nullptr);
   SSL_CTX_set_options(context.get(), SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
   // Without a session id context OpenSSL refuses tickets of its own making for some clients.
   SSL_CTX_set_session_id_context(context.get(), reinterpret_cast<const uint8_t*>("flexroom"), 8);

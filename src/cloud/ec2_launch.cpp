@@ -68,6 +68,59 @@ std::string fingerprint_of(EVP_PKEY* key) {
   return out;
 }
 
+void check_image(const std::string& image) {
+  if (!image.starts_with("ami-")) {
+    throw ApiError(400, "InvalidAMIID.Malformed", "Invalid id: \"" + image + "\"");
+  }
+  if (image != kImageId) {
+    throw ApiError(400, "InvalidAMIID.NotFound", "The image id '[" + image + "]' does not exist");
+  }
+}
+
+std::string instance_type(const Parameters& in) {
+  std::string type = in.get("InstanceType", "m1.small");
+  const size_t dot = type.find('.');
+  if (dot == 0 || dot == std::string::npos || dot + 1 == type.size() ||
+      type.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") != std::string::npos) {
+    invalid("Invalid value '" + type + "' for InstanceType.");
+  }
+  return type;
+}
+
+std::string user_data(const Parameters& in) {
+  const auto data = in.get("UserData");
+  if (!data) return "";
+  const auto decoded = base64_decode(*data);
+  if (!decoded) invalid("Invalid BASE64 encoding of user data.");
+  if (decoded->size() > kMaxUserData) invalid("User data is limited to 16384 bytes");
+  return to_text(*decoded);
+}
+
+bool terminates_on_shutdown(const Parameters& in) {
+  const std::string behaviour = in.get("InstanceInitiatedShutdownBehavior", "stop");
+  if (behaviour != "stop" && behaviour != "terminate") {
+    invalid("Value (" + behaviour +
+            ") for parameter InstanceInitiatedShutdownBehavior is "
+            "invalid.");
+  }
+  return behaviour == "terminate";
+}
+
+Pairs instance_tags(const Parameters& in) {
+  Pairs out;
+  for (size_t i = 1;; ++i) {
+    const std::string prefix = "TagSpecification." + std::to_string(i) + ".";
+    const auto kind = in.get(prefix + "ResourceType");
+    if (!kind) break;
+    for (size_t j = 1; *kind == "instance"; ++j) {
+      const auto key = in.get(prefix + "Tag." + std::to_string(j) + ".Key");
+      if (!key) break;
+      out.emplace_back(*key, in.get(prefix + "Tag." + std::to_string(j) + ".Value", ""));
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 struct Ec2::Launch {
@@ -154,20 +207,8 @@ Ec2::Launch Ec2::check_launch(const Parameters& in, const Caller& caller, Estate
                    "The value for MinCount may not be greater than the value for MaxCount");
   }
   launch.count = within_quota(caller.principal.account_id, least, launch.count);
-  const std::string image = in.require("ImageId");
-  if (!image.starts_with("ami-")) {
-    throw ApiError(400, "InvalidAMIID.Malformed", "Invalid id: \"" + image + "\"");
-  }
-  if (image != kImageId) {
-    throw ApiError(400, "InvalidAMIID.NotFound", "The image id '[" + image + "]' does not exist");
-  }
-  launch.type = in.get("InstanceType", "m1.small");
-  const size_t dot = launch.type.find('.');
-  if (dot == 0 || dot == std::string::npos || dot + 1 == launch.type.size() ||
-      launch.type.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") !=
-          std::string::npos) {
-    invalid("Invalid value '" + launch.type + "' for InstanceType.");
-  }
+  check_image(in.require("ImageId"));
+  launch.type = instance_type(in);
   launch.key_name = in.get("KeyName", "");
   if (!launch.key_name.empty() && !estate.keys.contains(launch.key_name)) {
     throw ApiError(400, "InvalidKeyPair.NotFound",
@@ -175,33 +216,11 @@ Ec2::Launch Ec2::check_launch(const Parameters& in, const Caller& caller, Estate
   }
   check_group(launch, in, estate);
   check_access(launch, in, caller);
-  if (const auto data = in.get("UserData")) {
-    const auto decoded = base64_decode(*data);
-    if (!decoded) invalid("Invalid BASE64 encoding of user data.");
-    if (decoded->size() > kMaxUserData) {
-      invalid("User data is limited to 16384 bytes");
-    }
-    launch.user_data = to_text(*decoded);
-  }
-  const std::string behaviour = in.get("InstanceInitiatedShutdownBehavior", "stop");
-  if (behaviour != "stop" && behaviour != "terminate") {
-    invalid("Value (" + behaviour +
-            ") for parameter InstanceInitiatedShutdownBehavior is "
-            "invalid.");
-  }
-  launch.terminate_on_shutdown = behaviour == "terminate";
+  launch.user_data = user_data(in);
+  launch.terminate_on_shutdown = terminates_on_shutdown(in);
   launch.client_token = in.get("ClientToken", "");
   if (launch.client_token.size() > 64) invalid("The client token may have at most 64 characters");
-  for (size_t i = 1;; ++i) {
-    const std::string prefix = "TagSpecification." + std::to_string(i) + ".";
-    const auto kind = in.get(prefix + "ResourceType");
-    if (!kind) break;
-    for (size_t j = 1; *kind == "instance"; ++j) {
-      const auto key = in.get(prefix + "Tag." + std::to_string(j) + ".Key");
-      if (!key) break;
-      launch.tags.emplace_back(*key, in.get(prefix + "Tag." + std::to_string(j) + ".Value", ""));
-    }
-  }
+  launch.tags = instance_tags(in);
   return launch;
 }
 

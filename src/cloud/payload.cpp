@@ -70,35 +70,52 @@ void check_checksum(const std::string& header, const std::string& value, ByteVie
   }
 }
 
-std::string decode_streaming(const Request& request, const Caller& caller) {
-  const bool is_signed = caller.payload_hash.starts_with("STREAMING-AWS4-HMAC-SHA256-PAYLOAD");
-  const bool has_trailer = caller.payload_hash.ends_with("-TRAILER");
-  const std::string empty_hash = to_hex(sha256({}));
+/// What a body in chunks is signed by.
+struct ChunkSigner {
+  const Caller& caller;
   std::string previous = caller.seed_signature;
+
+  /// `extension`: what stands behind the size.
+  void check(std::string_view extension, std::string_view chunk) {
+    static constexpr std::string_view kName = ";chunk-signature=";
+    if (!extension.starts_with(kName)) malformed("a chunk has no signature");
+    const std::string text = "AWS4-HMAC-SHA256-PAYLOAD\n" + caller.date_time + "\n" + caller.scope +
+                             "\n" + previous + "\n" + to_hex(sha256({})) + "\n" +
+                             to_hex(sha256(as_bytes(chunk)));
+    previous = signature(caller.key, text);
+    require_signature(previous, extension.substr(kName.size()));
+  }
+  void check_trailers(std::string_view trailers, std::string_view given) const {
+    require_signature(signature(caller.key, "AWS4-HMAC-SHA256-TRAILER\n" + caller.date_time + "\n" +
+                                                caller.scope + "\n" + previous + "\n" +
+                                                to_hex(sha256(as_bytes(trailers)))),
+                      given);
+  }
+};
+
+/// The chunks up to the empty one. `signer`: null for a body without signatures.
+std::string read_chunks(Cursor& cursor, ChunkSigner* signer) {
   std::string out;
-  Cursor cursor(request.body);
   for (bool last = false; !last;) {
     const std::string_view head = cursor.line();
-    const size_t semicolon = head.find(';');
-    const std::string_view chunk = cursor.bytes(chunk_size(head.substr(0, semicolon)));
+    const size_t size_end = std::min(head.find(';'), head.size());
+    const std::string_view chunk = cursor.bytes(chunk_size(head.substr(0, size_end)));
     last = chunk.empty();
-    if (is_signed) {
-      static constexpr std::string_view kName = ";chunk-signature=";
-      if (semicolon == std::string_view::npos || !head.substr(semicolon).starts_with(kName)) {
-        malformed("a chunk has no signature");
-      }
-      const std::string text = "AWS4-HMAC-SHA256-PAYLOAD\n" + caller.date_time + "\n" +
-                               caller.scope + "\n" + previous + "\n" + empty_hash + "\n" +
-                               to_hex(sha256(as_bytes(chunk)));
-      previous = signature(caller.key, text);
-      require_signature(previous, head.substr(semicolon + kName.size()));
-    }
+    if (signer != nullptr) signer->check(head.substr(size_end), chunk);
     out += chunk;
     // After the last chunk come the trailers, or the empty line that ends the body.
     if (!last && !cursor.line().empty()) malformed("a chunk is longer than its size");
   }
-  std::string trailers, trailer_signature;
+  return out;
+}
+
+struct Trailers {
+  std::string text, signature;  // without that line; of that line
   Pairs checksums;
+};
+
+Trailers read_trailers(Cursor& cursor) {
+  Trailers out;
   // A body may also end without the final empty line.
   while (!cursor.empty()) {
     const std::string_view line = cursor.line();
@@ -108,26 +125,33 @@ std::string decode_streaming(const Request& request, const Caller& caller) {
     const std::string name = lower(line.substr(0, colon));
     const std::string value(trim(line.substr(colon + 1)));
     if (name == "x-amz-trailer-signature") {
-      trailer_signature = value;
+      out.signature = value;
     } else {
-      trailers += name + ":" + value + "\n";
-      checksums.emplace_back(name, value);
+      out.text += name + ":" + value + "\n";
+      out.checksums.emplace_back(name, value);
     }
   }
   if (!cursor.empty()) malformed("bytes follow the last chunk");
-  if (has_trailer && is_signed) {
-    require_signature(signature(caller.key, "AWS4-HMAC-SHA256-TRAILER\n" + caller.date_time + "\n" +
-                                                caller.scope + "\n" + previous + "\n" +
-                                                to_hex(sha256(as_bytes(trailers)))),
-                      trailer_signature);
-  }
+  return out;
+}
+
+std::string decode_streaming(const Request& request, const Caller& caller) {
+  const bool is_signed = caller.payload_hash.starts_with("STREAMING-AWS4-HMAC-SHA256-PAYLOAD");
+  const bool has_trailer = caller.payload_hash.ends_with("-TRAILER");
+  ChunkSigner signer{caller};
+  Cursor cursor(request.body);
+  std::string out = read_chunks(cursor, is_signed ? &signer : nullptr);
+  const Trailers trailers = read_trailers(cursor);
+  if (has_trailer && is_signed) signer.check_trailers(trailers.text, trailers.signature);
   const std::string announced = lower(request.header("x-amz-trailer").value_or(""));
-  if (!has_trailer && !checksums.empty()) malformed("trailers that were not announced");
-  for (const auto& [name, value] : checksums) {
+  if (!has_trailer && !trailers.checksums.empty()) malformed("trailers that were not announced");
+  for (const auto& [name, value] : trailers.checksums) {
     if (name != announced) malformed("trailer " + name + " was not announced");
     check_checksum(name, value, as_bytes(out));
   }
-  if (!announced.empty() && checksums.empty()) malformed("the announced trailer is missing");
+  if (!announced.empty() && trailers.checksums.empty()) {
+    malformed("the announced trailer is missing");
+  }
   return out;
 }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <set>
 
 #include "base/error.h"
@@ -16,6 +15,7 @@
 #include "config/checked_text.h"
 #include "config/text_file.h"
 #include "config/toml.h"
+#include "tls/trust_store.h"
 
 namespace flexroom {
 namespace {
@@ -160,10 +160,8 @@ Provider load_provider(const std::string& name, const TomlTable& table,
   load_hosts(table, out);
   if (table.has("ca_file")) {
     out.ca_file = relative_to(file, table.text("ca_file"));
-    if (!std::ifstream(*out.ca_file)) {
-      table.fail("ca_file", fmt::format("names {}, which cannot be read", out.ca_file->string()),
-                 "correct the path, or let this user read the file");
-    }
+    (void)table.content("ca_file", *out.ca_file, tls::TrustStore::kMaxFileBytes,
+                        "correct the path, or let this user read the file");
   }
   load_groups(table, out);
   out.tls = TlsTerms::load(table);
@@ -187,6 +185,64 @@ Provider load_provider(const std::string& name, const TomlTable& table,
   load_host_entries(table, out, entries);
   table.finish();
   return out;
+}
+
+/// How this room's members compute and talk.
+void load_terms(const TomlTable& room, RoomConfig& out) {
+  out.name = checked_name(room, "name");
+  out.profile = room.text_or("profile", "default");
+  if (out.profile != "default" && out.profile != "bandwidth" && out.profile != "high") {
+    room.fail("profile", "is none of default, bandwidth, high");
+  }
+  out.triples = room.text_or("triples", "bucket");
+  if (out.triples != "bucket" && out.triples != "masked") {
+    room.fail("triples", "is neither bucket nor masked");
+  }
+  if (out.triples == "masked" && out.profile == "bandwidth") {
+    room.fail("triples", "masked does not go with profile \"bandwidth\"",
+              "use profile \"default\" or \"high\"; masked triples send less than buckets anyway");
+  }
+  out.link = room.text_or("link", "fast");
+  if (out.link != "fast" && out.link != "slow") room.fail("link", "is neither fast nor slow");
+  out.mesh_pq = room.text_or("mesh_pq", "prefer");
+  if (out.mesh_pq != "prefer" && out.mesh_pq != "required") {
+    room.fail("mesh_pq", "is neither prefer nor required");
+  }
+  out.timeout = std::chrono::seconds(room.integer_or("timeout_seconds", 60, 1, 3600));
+}
+
+std::vector<MemberEntry> load_members(const TomlTable& root, const std::filesystem::path& path) {
+  std::vector<MemberEntry> out;
+  std::set<std::string> names;
+  for (const TomlTable& table : root.tables("member")) {
+    MemberEntry member;
+    member.name = checked_name(table, "name");
+    if (!names.insert(member.name).second) table.fail("name", "is used twice");
+    member.address = parse_endpoint(table.text("address"), table.place("address"));
+    member.certificate_sha256 =
+        checked_hex(table, "certificate", 64,
+                    "paste the certificate fingerprint that `flexroom init --identity` printed");
+    table.finish();
+    out.push_back(std::move(member));
+  }
+  if (out.size() < 2 || out.size() > 16) {
+    throw InputError(path.string(), fmt::format("has {} [[member]] entries", out.size()),
+                     "a room has 2 to 16 members");
+  }
+  return out;
+}
+
+/// Behind the members, of whom it is one.
+void load_courier(const TomlTable& room, RoomConfig& out) {
+  out.courier = room.text_or("courier", out.members[1].name);
+  const auto courier =
+      std::find_if(out.members.begin(), out.members.end(),
+                   [&](const MemberEntry& member) { return member.name == out.courier; });
+  if (courier == out.members.end()) room.fail("courier", "is no member of this room");
+  if (courier == out.members.begin()) {
+    room.fail("courier", "is the first member, who evaluates",
+              "name another member, or list that member later");
+  }
 }
 
 }  // namespace
@@ -267,48 +323,9 @@ RoomConfig RoomConfig::load(const std::filesystem::path& path) {
   RoomConfig out;
   out.file = path;
   const TomlTable room = root.table("room");
-  out.name = checked_name(room, "name");
-  out.profile = room.text_or("profile", "default");
-  if (out.profile != "default" && out.profile != "bandwidth" && out.profile != "high") {
-    room.fail("profile", "is none of default, bandwidth, high");
-  }
-  out.triples = room.text_or("triples", "bucket");
-  if (out.triples != "bucket" && out.triples != "masked") {
-    room.fail("triples", "is neither bucket nor masked");
-  }
-  if (out.triples == "masked" && out.profile == "bandwidth") {
-    room.fail("triples", "masked does not go with profile \"bandwidth\"",
-              "use profile \"default\" or \"high\"; masked triples send less than buckets anyway");
-  }
-  out.link = room.text_or("link", "fast");
-  if (out.link != "fast" && out.link != "slow") room.fail("link", "is neither fast nor slow");
-  out.mesh_pq = room.text_or("mesh_pq", "prefer");
-  if (out.mesh_pq != "prefer" && out.mesh_pq != "required") {
-    room.fail("mesh_pq", "is neither prefer nor required");
-  }
-  out.timeout = std::chrono::seconds(room.integer_or("timeout_seconds", 60, 1, 3600));
-  std::set<std::string> names;
-  for (const TomlTable& table : root.tables("member")) {
-    MemberEntry member;
-    member.name = checked_name(table, "name");
-    if (!names.insert(member.name).second) table.fail("name", "is used twice");
-    member.address = parse_endpoint(table.text("address"), table.place("address"));
-    member.certificate_sha256 =
-        checked_hex(table, "certificate", 64,
-                    "paste the certificate fingerprint that `flexroom init --identity` printed");
-    table.finish();
-    out.members.push_back(std::move(member));
-  }
-  if (out.members.size() < 2 || out.members.size() > 16) {
-    throw InputError(path.string(), fmt::format("has {} [[member]] entries", out.members.size()),
-                     "a room has 2 to 16 members");
-  }
-  out.courier = room.text_or("courier", out.members[1].name);
-  if (!names.contains(out.courier)) room.fail("courier", "is no member of this room");
-  if (out.member_id(out.courier) == 0) {
-    room.fail("courier", "is the first member, who evaluates",
-              "name another member, or list that member later");
-  }
+  load_terms(room, out);
+  out.members = load_members(root, path);
+  load_courier(room, out);
   std::vector<HostEntry> entries;
   for (const auto& [name, table] : root.named_tables("provider")) {
     out.providers.push_back(load_provider(name, table, path, entries));

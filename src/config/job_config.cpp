@@ -76,6 +76,45 @@ std::vector<std::string> words_of(const TomlTable& table, std::string_view key) 
   return words;
 }
 
+/// Letters, digits, -_./: and `more`.
+std::string plain(const TomlTable& table, std::string_view key, std::string_view more = "") {
+  std::string text = table.text(key);
+  if (text.empty() || text.size() > 256) table.fail(key, "is empty or longer than 256 bytes");
+  const auto bad = std::find_if(text.begin(), text.end(), [&](char c) {
+    return !is_alnum(c) && std::string_view("-_./:").find(c) == std::string_view::npos &&
+           more.find(c) == std::string_view::npos;
+  });
+  if (bad != text.end()) {
+    table.fail(key,
+               fmt::format("has {}, which is not allowed here",
+                           character_at(text, static_cast<size_t>(bad - text.begin()))),
+               fmt::format("use letters, digits and - _ . / : {}", more));
+  }
+  return text;
+}
+
+void load_script(const TomlTable& script, JobConfig& out) {
+  out.script_url = plain(script, "url", "?=&%~+");
+  if (out.script_url.rfind("https://", 0) != 0) script.fail("url", "is not an https:// URL");
+  out.script_sha256 = checked_hex(script, "sha256", 64, "run `sha256sum SCRIPT`");
+  if (script.has("interpreter")) out.interpreter = plain(script, "interpreter", " =+,");
+  const std::vector<std::string> words = out.interpreter_words();
+  if (std::find(words.begin(), words.end(), "") != words.end()) {
+    script.fail("interpreter", "has a blank too many", "write one blank between its words");
+  }
+  out.arguments = words_of(script, "arguments");
+  const std::string output = script.text_or("failure_output", "to nobody");
+  if (output != "to nobody" && output != "to all") {
+    script.fail("failure_output", "is neither \"to nobody\" nor \"to all\"",
+                "\"to all\": if the script fails, all members read the end of what it printed");
+  }
+  out.failure_output_to_all = output == "to all";
+  if (script.has("file")) {
+    out.script_file = relative_to(out.file, script.text("file"));
+    out.script_text = read_script_file(script, out);
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> JobConfig::interpreter_words() const {
@@ -96,21 +135,6 @@ JobConfig JobConfig::load(const std::filesystem::path& path) {
   const TomlTable job = root.table("job");
   JobConfig out;
   out.file = path;
-  const auto plain = [&](const TomlTable& table, std::string_view key, std::string_view more = "") {
-    std::string text = table.text(key);
-    if (text.empty() || text.size() > 256) table.fail(key, "is empty or longer than 256 bytes");
-    const auto bad = std::find_if(text.begin(), text.end(), [&](char c) {
-      return !is_alnum(c) && std::string_view("-_./:").find(c) == std::string_view::npos &&
-             more.find(c) == std::string_view::npos;
-    });
-    if (bad != text.end()) {
-      table.fail(key,
-                 fmt::format("has {}, which is not allowed here",
-                             character_at(text, static_cast<size_t>(bad - text.begin()))),
-                 fmt::format("use letters, digits and - _ . / : {}", more));
-    }
-    return text;
-  };
   out.name = checked_name(job, "name");
   out.provider = checked_name(job, "provider");
   out.region = plain(job, "region");
@@ -124,25 +148,7 @@ JobConfig JobConfig::load(const std::filesystem::path& path) {
   if (job.has("price_per_hour")) out.price_per_hour = price_of(job);
   job.finish();
   const TomlTable script = root.table("script");
-  out.script_url = plain(script, "url", "?=&%~+");
-  if (out.script_url.rfind("https://", 0) != 0) script.fail("url", "is not an https:// URL");
-  out.script_sha256 = checked_hex(script, "sha256", 64, "run `sha256sum SCRIPT`");
-  if (script.has("interpreter")) out.interpreter = plain(script, "interpreter", " =+,");
-  const std::vector<std::string> words = out.interpreter_words();
-  if (std::find(words.begin(), words.end(), "") != words.end()) {
-    script.fail("interpreter", "has a blank too many", "write one blank between its words");
-  }
-  out.arguments = words_of(script, "arguments");
-  const std::string output = script.text_or("failure_output", "to nobody");
-  if (output != "to nobody" && output != "to all") {
-    script.fail("failure_output", "is neither \"to nobody\" nor \"to all\"",
-                "\"to all\": if the script fails, all members read the end of what it printed");
-  }
-  out.failure_output_to_all = output == "to all";
-  if (script.has("file")) {
-    out.script_file = relative_to(path, script.text("file"));
-    out.script_text = read_script_file(script, out);
-  }
+  load_script(script, out);
   script.finish();
   root.finish();
   return out;

@@ -81,7 +81,7 @@ std::string PrivateJson::place_of(const std::string& key) const {
       return place_in_text(name_, text, found);
     }
   }
-  return name_;
+  return place_in_text(name_, text, text.find('{'));
 }
 
 }  // namespace flexroom

@@ -24,7 +24,7 @@ class PrivateJson {
 
   nlohmann::json& root() { return root_; }
   const std::string& name() const { return name_; }
-  /// "file:line:column" of a key; the file if it is not there.
+  /// "file:line:column" of a key; of the object itself if the key is not there.
   std::string place_of(const std::string& key) const;
 
  private:

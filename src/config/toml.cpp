@@ -51,6 +51,16 @@ void TomlTable::fail(std::string_view key, std::string_view problem,
   throw InputError(place(key), fmt::format("`{}` {}", key, problem), remedy);
 }
 
+std::string TomlTable::content(std::string_view key, const std::filesystem::path& file,
+                               size_t max_bytes, std::string_view missing_remedy) const {
+  try {
+    return read_own_file(file, max_bytes, missing_remedy);
+  } catch (const InputError& error) {
+    fail(key, fmt::format("names {}, which {}", display(file.string()), error.problem()),
+         error.remedy());
+  }
+}
+
 const toml::node* TomlTable::find(std::string_view key, bool required) const {
   seen_->emplace(key);
   const toml::node* node = table_->get(key);

@@ -43,6 +43,10 @@ class TomlTable {
   std::vector<int64_t> integers(std::string_view key) const;
   /// Refuses keys that were never read.
   void finish() const;
+  /// The content of `file`, which `key` names, with the rules of read_own_file(); what is wrong
+  /// with it is said where the key stands.
+  std::string content(std::string_view key, const std::filesystem::path& file, size_t max_bytes,
+                      std::string_view missing_remedy) const;
   [[noreturn]] void fail(std::string_view key, std::string_view problem,
                          std::string_view remedy = "") const;
   /// file:line:column of a key (of the table itself if the key is not there).

@@ -349,7 +349,7 @@ class SlotCheck {
     filling.public_text = [](const SlotUse& use) {
       return std::string(use.where == Where::kNumber ? "0" : "x");
     };
-    const http::Template request = request_template(flow_, step, filling);
+    const http::Template request = request_template(step, filling);
     if (!step.sign_service.empty()) check_action(step, http::RequestModel::of(request));
   }
 

@@ -105,6 +105,60 @@ void place_script(http::Template& request, const http::Base64Text& script, const
   request.parts = std::move(out);
 }
 
+http::Slot secret_slot(const SlotUse& use, const Filling::Secret& secret) {
+  http::Slot out;
+  out.name = use.slot;
+  const bool is_private = !secret.member.empty();
+  out.source = is_private ? http::SlotSource::kMember : http::SlotSource::kSecret;
+  out.from = is_private ? secret.member : use.name;
+  out.char_class = secret.char_class;
+  out.length = secret.length;
+  if (secret.totp_key > 0) {
+    out.source = http::SlotSource::kTotp;
+    out.key_length = secret.totp_key;
+  }
+  out.encoding = encoding_in(use.where, secret.char_class);
+  return out;
+}
+
+/// A step's request whose public values stand in it.
+struct FilledText {
+  std::string host, text;
+  std::vector<http::Slot> slots;             // of its secrets
+  const http::Base64Text* script = nullptr;  // that stands in it, if one does
+};
+
+FilledText fill(const Step& step, const Filling& filling) {
+  FilledText out;
+  out.host = step.host;
+  size_t next = 0, at = 0;
+  // Slots stand in the order of the text but for that of the host, which is looked up.
+  const std::string& request = step.request;
+  for (size_t open = request.find("{{"); open != std::string::npos;
+       open = request.find("{{", at), ++next) {
+    const size_t close = request.find("}}", open);
+    FLEXROOM_ASSERT(close != std::string::npos && next < step.slots.size());
+    const SlotUse& use = step.slots[next];
+    FLEXROOM_ASSERT(use.raw == request.substr(open + 2, close - open - 2));
+    out.text += request.substr(at, open - at);
+    if (const auto secret = filling.secret(use)) {
+      out.slots.push_back(secret_slot(use, *secret));
+      out.text += "{{" + use.slot + "}}";
+    } else {
+      if (filling.script && filling.script(use) != nullptr) out.script = filling.script(use);
+      const std::string value = public_text_in(use.where, filling.public_text(use));
+      if (use.where == Where::kHost) {
+        out.host = step.host;
+        out.host.replace(out.host.find("{{"), use.raw.size() + 4, value);
+      }
+      out.text += value;
+    }
+    at = close + 2;
+  }
+  out.text += request.substr(at);
+  return out;
+}
+
 }  // namespace
 
 std::string public_text_in(Where where, std::string_view value) {
@@ -122,60 +176,19 @@ uint32_t function_length(const SlotUse& slot, uint32_t value_length) {
   return 404 + 683 + 16 + (value_length * 4 + 2) / 3 + 22 + 4;
 }
 
-http::Template request_template(const Flow& flow, const Step& step, const Filling& filling) {
-  (void)flow;
-  std::vector<http::Slot> slots;
-  std::string text;
-  size_t next = 0, at = 0;
-  std::string host;
-  const http::Base64Text* script = nullptr;
-  // Slots stand in the order of the text but for that of the host, which is looked up.
-  const std::string& request = step.request;
-  for (size_t open = request.find("{{"); open != std::string::npos;
-       open = request.find("{{", at), ++next) {
-    const size_t close = request.find("}}", open);
-    FLEXROOM_ASSERT(close != std::string::npos && next < step.slots.size());
-    const SlotUse& use = step.slots[next];
-    FLEXROOM_ASSERT(use.raw == request.substr(open + 2, close - open - 2));
-    text += request.substr(at, open - at);
-    if (const auto secret = filling.secret(use)) {
-      http::Slot slot;
-      slot.name = use.slot;
-      const bool is_private = !secret->member.empty();
-      slot.source = is_private ? http::SlotSource::kMember : http::SlotSource::kSecret;
-      slot.from = is_private ? secret->member : use.name;
-      slot.char_class = secret->char_class;
-      slot.length = secret->length;
-      if (secret->totp_key > 0) {
-        slot.source = http::SlotSource::kTotp;
-        slot.key_length = secret->totp_key;
-      }
-      slot.encoding = encoding_in(use.where, secret->char_class);
-      slots.push_back(slot);
-      text += "{{" + use.slot + "}}";
-    } else {
-      if (filling.script && filling.script(use) != nullptr) script = filling.script(use);
-      const std::string value = public_text_in(use.where, filling.public_text(use));
-      if (use.where == Where::kHost) {
-        host = step.host;
-        host.replace(host.find("{{"), use.raw.size() + 4, value);
-      }
-      text += value;
-    }
-    at = close + 2;
-  }
-  text += request.substr(at);
-  if (host.empty()) host = step.host;
-  const size_t blank = text.find("\n\n");
-  std::string head = text.substr(0, blank);
-  const std::string body = blank == std::string::npos ? "" : text.substr(blank + 2);
-  if (!step.sign_service.empty()) slots.push_back(signature_slot());
+http::Template request_template(const Step& step, const Filling& filling) {
+  FilledText filled = fill(step, filling);
+  const size_t blank = filled.text.find("\n\n");
+  std::string head = filled.text.substr(0, blank);
+  const std::string body = blank == std::string::npos ? "" : filled.text.substr(blank + 2);
+  if (!step.sign_service.empty()) filled.slots.push_back(signature_slot());
   head += added_lines(step, filling, body, names_to_sign(head));
   try {
-    http::Template out = http::template_from_text(host, 443, head + "\n\n" + body, slots);
-    if (script != nullptr) place_script(out, *script, step.request_place);
-    http::validate(
-        out, script != nullptr ? http::ScriptSource::kOwnScript : http::ScriptSource::kRecipe);
+    http::Template out =
+        http::template_from_text(filled.host, 443, head + "\n\n" + body, filled.slots);
+    const bool has_script = filled.script != nullptr;
+    if (has_script) place_script(out, *filled.script, step.request_place);
+    http::validate(out, has_script ? http::ScriptSource::kOwnScript : http::ScriptSource::kRecipe);
     return out;
   } catch (const InputError& error) {
     throw InputError(step.request_place + ": " + error.place(), error.problem(), error.remedy());

@@ -38,7 +38,7 @@ struct Filling {
 /// SlotUse::slot, with the encoding of their place. Held to http::validate().
 ///
 /// Errors  InputError at `request` of the step
-http::Template request_template(const Flow& flow, const Step& step, const Filling& filling);
+http::Template request_template(const Step& step, const Filling& filling);
 
 /// "%XX", JSON escapes or nothing, as the place wants it.
 std::string public_text_in(SlotUse::Where where, std::string_view value);

@@ -135,6 +135,21 @@ std::string replaced(std::string text, std::string_view hole, std::string_view v
   return text;
 }
 
+/// The room's names that not all have alike and that are erased, if the run can go on so at all.
+std::vector<std::string> voided_names(const Flow& flow, const Compared& in_room,
+                                      const Compared& in_run) {
+  if (!in_room.lost_births.empty()) {
+    throw FlowStop(
+        FlowStop::Kind::kRestored,
+        fmt::format("the born secret {} is lost: only --abandon", *in_room.lost_births.begin()));
+  }
+  std::vector<std::string> out = own_names(flow, in_room.lost);
+  if (out.size() + in_run.lost.size() > kMaxVoided) {
+    throw FlowStop(FlowStop::Kind::kRestored, "more than 1,000 names differ: only --abandon");
+  }
+  return out;
+}
+
 }  // namespace
 
 // ------------------------------------------------------------------ --continue
@@ -246,20 +261,32 @@ Bytes FlowRun::State::tell(const RunId& id, const std::optional<RunState>& mine)
   return out.take();
 }
 
-Change FlowRun::State::merge(const RunId& id) {
-  const auto mine = store.is_closed(id) ? std::nullopt : store.run(id);
-  const std::vector<Bytes> said = members.say("flow/continue", tell(id, mine), kMaxSaid);
+/// What all members said of the run that goes on; `digest` is of all of it.
+struct FlowRun::State::Heard {
   std::vector<Told> all;
   std::vector<RunState> runs;
   std::vector<SeenValues> in_room, in_run;
-  Writer digest;
+  Digest digest{};
+};
+
+FlowRun::State::Heard FlowRun::State::heard_of(const RunId& id, const std::vector<Bytes>& said) {
+  Heard out;
+  Writer all;
   for (PartyId i = 0; i < said.size(); ++i) {
-    all.push_back(told_of(id, said[i], i));
-    runs.push_back(all.back().run);
-    in_room.push_back(all.back().room);
-    in_run.push_back(all.back().own);
-    digest.field(said[i]);
+    out.all.push_back(told_of(id, said[i], i));
+    out.runs.push_back(out.all.back().run);
+    out.in_room.push_back(out.all.back().room);
+    out.in_run.push_back(out.all.back().own);
+    all.field(said[i]);
   }
+  out.digest = sha256(all.bytes());
+  return out;
+}
+
+Change FlowRun::State::merge(const RunId& id) {
+  const auto mine = store.is_closed(id) ? std::nullopt : store.run(id);
+  const Heard heard = heard_of(id, members.say("flow/continue", tell(id, mine), kMaxSaid));
+  const std::vector<RunState>& runs = heard.runs;
   const bool any_done =
       std::any_of(runs.begin(), runs.end(), [](const RunState& r) { return r.done; });
   if (any_done && flow.born.empty()) {
@@ -273,25 +300,17 @@ Change FlowRun::State::merge(const RunId& id) {
   }
   check_edit(flow, runs, reached);
   // Apart: the run's unproved version may differ where the room's current one is equal at all.
-  const Compared room_names = compare(in_room), run_names = compare(in_run);
-  if (!room_names.lost_births.empty()) {
-    throw FlowStop(
-        FlowStop::Kind::kRestored,
-        fmt::format("the born secret {} is lost: only --abandon", *room_names.lost_births.begin()));
-  }
-  const std::vector<std::string> voided = own_names(flow, room_names.lost);
-  if (voided.size() + run_names.lost.size() > kMaxVoided) {
-    throw FlowStop(FlowStop::Kind::kRestored, "more than 1,000 names differ: only --abandon");
-  }
+  const Compared room_names = compare(heard.in_room), run_names = compare(heard.in_run);
+  const std::vector<std::string> voided = voided_names(flow, room_names, run_names);
   run = *mine;
   Change change;
   change.run = id;
   change.number = commits + 1;
-  change.previous = sha256(digest.bytes());
+  change.previous = heard.digest;
   change.head = head_of(flow);
   change.attempts = fewest(runs, true);
   change.refused = fewest(runs, false);
-  check_armed(all, change.attempts);
+  check_armed(heard.all, change.attempts);
   // What the run had made anew is made again, also where an older version of it stays.
   std::set<std::string> have = room_names.same;
   for (const std::string& name : run_names.lost) have.erase(name);

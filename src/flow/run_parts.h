@@ -107,6 +107,8 @@ struct FlowRun::State {
   Change merge(const RunId& id);
   Bytes tell(const RunId& id, const std::optional<RunState>& mine);
   Told told_of(const RunId& id, ByteView said, PartyId i);
+  struct Heard;
+  Heard heard_of(const RunId& id, const std::vector<Bytes>& said);
   void check_armed(const std::vector<Told>& all, const std::map<std::string, uint32_t>& committed);
 };
 

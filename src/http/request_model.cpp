@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/split.h"
 #include "http/layout.h"
 
 namespace flexroom::http {
@@ -21,16 +22,6 @@ std::string mark_of(size_t index) { return kMark + std::to_string(index) + ";"; 
 const CharSet& path_chars() {
   static const CharSet set = char_set(CharClass::kUrlSafe) | CharSet::of("!$&'()*+,;=:@");
   return set;
-}
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> out;
-  for (size_t at = 0; at <= text.size();) {
-    const size_t end = std::min(text.find(separator, at), text.size());
-    out.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return out;
 }
 
 /// What the encoding of a slot leaves when the place's own is taken off.
@@ -137,7 +128,7 @@ class ModelReader {
     const size_t mark = std::min(target.find('?'), target.size());
     const size_t start = layout_.target_start();
     size_t at = start;
-    for (const std::string_view raw : split(target.substr(0, mark), '/')) {
+    for (const std::string& raw : split(target.substr(0, mark), '/')) {
       const size_t end = at + raw.size();
       if (at != start) read_segment(at, end, end == start + mark);
       at = end + 1;
@@ -480,7 +471,7 @@ std::string spell_path(const std::vector<std::string>& segments) {
 std::optional<std::string> spell_path(std::string_view path) {
   if (!path.starts_with('/')) return std::nullopt;
   std::vector<std::string> segments;
-  for (const std::string_view raw : split(path.substr(1), '/')) {
+  for (const std::string& raw : split(path.substr(1), '/')) {
     const auto one = percent_decode(raw);
     if (!one) return std::nullopt;
     segments.push_back(*one);

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/split.h"
 #include "http/layout.h"
 #include "http/sigv4.h"
 
@@ -8,16 +9,6 @@ namespace flexroom::http {
 namespace {
 
 constexpr std::string_view kUnsigned = "UNSIGNED-PAYLOAD";
-
-std::vector<std::string> split(std::string_view text, char separator) {
-  std::vector<std::string> out;
-  for (size_t at = 0; at <= text.size();) {
-    const size_t end = std::min(text.find(separator, at), text.size());
-    out.emplace_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return out;
-}
 
 // The text between `from` and `to` of the Authorization line.
 std::string between(const Layout& layout, const Layout::Header& header, std::string_view from,

@@ -21,7 +21,6 @@ enum class SlotSource : uint8_t {
   kRandom,    // born in MPC, uniform over the class
   kTotp,      // six digits of RFC 6238; `from` names the secret of the store that is their key
 };
-inline constexpr SlotSource kLastSlotSource = SlotSource::kTotp;
 /// How the bytes are written into the request.
 enum class Encoding : uint8_t {
   kNone,
@@ -33,7 +32,6 @@ enum class Encoding : uint8_t {
   kBase64Url,     // RFC 4648 §5, without padding
   kXml,           // &#xXX; for every byte
 };
-inline constexpr Encoding kLastEncoding = Encoding::kXml;
 std::string_view to_string(SlotSource source);
 std::string_view to_string(Encoding encoding);
 

@@ -13,7 +13,6 @@
 #include <cctype>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 
 #include "base/codec.h"
 #include "base/error.h"
@@ -126,15 +125,6 @@ void write_new(const fs::path& path, ByteView content, mode_t mode) {
 
 constexpr std::string_view kNoIdentity = "make an identity with: flexroom init --identity";
 
-Bytes read_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  Bytes content(kMaxFileBytes);
-  in.read(reinterpret_cast<char*>(content.data()), static_cast<std::streamsize>(content.size()));
-  if (in.gcount() == 0) throw InputError(path.string(), "cannot be read", kNoIdentity);
-  content.resize(static_cast<size_t>(in.gcount()));
-  return content;
-}
-
 template <typename WritePem>
 Bytes to_pem(WritePem write_pem) {
   const OpensslPtr<BIO> memory(BIO_new(BIO_s_secmem()));
@@ -218,7 +208,8 @@ Identity Identity::load(const fs::path& directory) {
   const OpensslPtr<BIO> key_bio(
       BIO_new_mem_buf(key_pem.reveal().data(), static_cast<int>(key_pem.size())));
   const OpensslPtr<EVP_PKEY> key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
-  const Bytes certificate_pem = read_file(directory / "tls.crt");
+  const std::string certificate_pem =
+      read_own_file(directory / "tls.crt", kMaxFileBytes, kNoIdentity);
   const OpensslPtr<BIO> certificate_bio(
       BIO_new_mem_buf(certificate_pem.data(), static_cast<int>(certificate_pem.size())));
   const OpensslPtr<X509> certificate(

@@ -19,10 +19,6 @@ namespace flexroom::prep {
 /// bit 0 of an input label is its masked value, and masked values leave while the evaluator goes on
 /// (§6.3, §7.2, §7.4); pools of 5 and 6 are used.
 inline constexpr uint16_t kFirstBucketProtocol = 2;
-inline constexpr uint16_t kFirstMaskedProtocol = 3;
-inline constexpr uint16_t kEarlyMaskedProtocol = 4;
-inline constexpr uint16_t kLateBucketProtocol = 5;
-inline constexpr uint16_t kLateMaskedProtocol = 6;
 inline constexpr uint16_t kProtocol = 7;
 inline constexpr uint16_t kMaskedProtocol = 8;
 

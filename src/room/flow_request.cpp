@@ -244,7 +244,7 @@ OpenCall step_call(const RoomConfig& room, const Flow& flow, const Step& step,
   }
   const bool scripted = has_script(step, filling);
   if (scripted) terms.script = http::ScriptSource::kOwnScript;
-  OpenCall call = make_call(flow::request_template(flow, step, filling), terms);
+  OpenCall call = make_call(flow::request_template(step, filling), terms);
   const Provider& provider = room.provider_for(flow.provider, call.model.host);
   // Whatever the file says of its answer, nobody's private bytes come back in it.
   if (scripted) check_open_call(call, provider);

@@ -1,6 +1,6 @@
 #include "room/secret_removal.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <ctime>
@@ -107,6 +107,51 @@ Said decode(ByteView bytes, const std::string& name, PartyId peer) {
   return out;
 }
 
+/// What the members say that `name` is.
+struct Meant {
+  std::map<NamedSecret, std::vector<std::string>> where;  // "version 1 at alpha"
+  bool born = false;
+  std::string open_at;  // a member with an open run of flows below its prefix, or nobody
+};
+
+Meant meant_by(const std::string& name, const std::vector<Bytes>& said,
+               const std::vector<std::string>& members) {
+  Meant out;
+  for (PartyId i = 0; i < said.size(); ++i) {
+    for (const Said::Found& one : decode(said[i], name, i).found) {
+      out.where[one.what].push_back(fmt::format("version {} at {}", one.version, members[i]));
+      out.born = out.born || one.born;
+      if (one.open_run) out.open_at = members[i];
+    }
+  }
+  return out;
+}
+
+/// The one secret that is meant, of which no flow has an open run.
+const NamedSecret& only_one(const Meant& meant, const std::string& name) {
+  if (meant.where.empty()) {
+    throw InputError("secret '" + name + "'", "is in no member's store",
+                     "`flexroom secret list` shows what is there");
+  }
+  if (meant.where.size() > 1) {
+    std::string names;
+    for (const auto& [one, where] : meant.where) {
+      names +=
+          fmt::format("{}{} ({})", names.empty() ? "" : ", ", display(one.name), where.front());
+    }
+    throw InputError("secret '" + name + "'", "could be several: " + names,
+                     "give the whole name, PREFIX:NAME");
+  }
+  const NamedSecret& target = meant.where.begin()->first;
+  if (!meant.open_at.empty()) {
+    throw InputError("secret '" + target.name + "'",
+                     fmt::format("belongs to flows below '{}', of which a run is open at {}",
+                                 display(target.prefix), meant.open_at),
+                     "run the flow to its end, or `flexroom flow FILE --abandon RUN`");
+  }
+  return target;
+}
+
 }  // namespace
 
 agreement::Proposal SecretRemoval::propose(const std::string& name) {
@@ -123,46 +168,16 @@ agreement::Proposal SecretRemoval::propose(const std::string& name) {
     all[j] = party.receive_broadcast_up_to(j, kLabel, kMaxSaid);
   }
   party.echo(kLabel, AbortCode::kDisagreement);
-  std::map<NamedSecret, std::vector<std::string>> meant;
-  bool born = false;
-  std::string open;
-  for (PartyId i = 0; i < all.size(); ++i) {
-    for (const Said::Found& one : decode(all[i], name, i).found) {
-      meant[one.what].push_back(fmt::format("version {} at {}", one.version, members[i]));
-      born = born || one.born;
-      if (one.open_run) open = members[i];
-    }
-  }
-  if (meant.empty()) {
-    throw InputError("secret '" + name + "'", "is in no member's store",
-                     "`flexroom secret list` shows what is there");
-  }
-  if (meant.size() > 1) {
-    std::string names;
-    for (const auto& [one, where] : meant) {
-      names +=
-          fmt::format("{}{} ({})", names.empty() ? "" : ", ", display(one.name), where.front());
-    }
-    throw InputError("secret '" + name + "'", "could be several: " + names,
-                     "give the whole name, PREFIX:NAME");
-  }
-  target_ = meant.begin()->first;
-  if (!open.empty()) {
-    throw InputError("secret '" + target_.name + "'",
-                     fmt::format("belongs to flows below '{}', of which a run is open at {}",
-                                 display(target_.prefix), open),
-                     "run the flow to its end, or `flexroom flow FILE --abandon RUN`");
-  }
+  const Meant meant = meant_by(name, all, members);
+  target_ = only_one(meant, name);
   agreement::Proposal proposal;
   proposal.kind = "secret remove";
   proposal.title = target_.name;
   proposal.text("room", state.room().name).text("secret", target_.name);
   if (!target_.is_of_flow()) return proposal;
-  std::string where;
-  for (const std::string& one : meant.begin()->second) where += (where.empty() ? "" : ", ") + one;
-  proposal.text("held as", where);
-  proposal.text("made by", born ? "all members, inside MPC: nobody can make it again"
-                                : "a flow, which can be run again for another one");
+  proposal.text("held as", fmt::format("{}", fmt::join(meant.where.begin()->second, ", ")));
+  proposal.text("made by", meant.born ? "all members, inside MPC: nobody can make it again"
+                                      : "a flow, which can be run again for another one");
   return proposal;
 }
 

@@ -18,7 +18,8 @@ constexpr size_t kWaitingBytes = size_t{1} << 16;
 }
 
 TraceFile::TraceFile(const std::filesystem::path& file) {
-  fd_ = Fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  // A pipe that nobody reads is refused, and not waited for.
+  fd_ = Fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
   if (!fd_.valid() || ::fchmod(fd_.get(), 0600) != 0 || ::ftruncate(fd_.get(), 0) != 0) {
     throw InputError("--trace " + file.string(),
                      std::string("cannot be written: ") + std::strerror(errno),

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <fstream>
 
 #include "base/error.h"
 #include "call/birth_list.h"
@@ -44,18 +43,6 @@ const NamedAlphabet& named(Alphabet alphabet) {
                        [&](const NamedAlphabet& one) { return one.alphabet == alphabet; });
 }
 
-std::string read_list(const TomlTable& table, const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) table.fail("list", fmt::format("'{}' cannot be read", path.string()));
-  std::string text(kMaxListBytes + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(in.gcount()));
-  if (text.size() > kMaxListBytes) {
-    table.fail("list", fmt::format("'{}' is longer than {} bytes", path.string(), kMaxListBytes));
-  }
-  return text;
-}
-
 /// One entry a line.
 std::vector<std::string> entries_of(const TomlTable& table, std::string_view text) {
   auto out = parse_birth_list(text);
@@ -80,7 +67,8 @@ void load_sampler(const TomlTable& table, const std::filesystem::path& folder, B
                  "a list is a .txt beside the file or in a folder below it: lower-case letters, "
                  "digits and '-'");
     }
-    const std::string text = read_list(table, folder / out.list_file);
+    const std::string text = table.content("list", folder / out.list_file, kMaxListBytes,
+                                           "a list lies beside the file that names it");
     out.list_digest = sha256(as_bytes(text));
     sampler.alphabet = Alphabet::kList;
     sampler.list = entries_of(table, text);

@@ -95,7 +95,7 @@ class Fields {
           fmt::format("unknown key `{}`; did you mean `{}`?", display_short(name), key),
           "correct its spelling");
     }
-    throw InputError(file_.name(), fmt::format("`{}` is missing", key),
+    throw InputError(file_.place_of(key), fmt::format("`{}` is missing", key),
                      fmt::format("add \"{}\": ...; docs/secrets.md shows a whole file", key));
   }
   PrivateJson& file_;

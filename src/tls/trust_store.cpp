@@ -3,11 +3,9 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "base/error.h"
 #include "base/openssl_ptr.h"
+#include "base/private_file.h"
 
 namespace flexroom::tls {
 
@@ -37,11 +35,8 @@ TrustStore TrustStore::from_files(const std::vector<std::string>& paths,
   TrustStore out;
   std::string names;
   for (const std::string& path : paths) {
-    std::ifstream in(path, std::ios::binary);
-    if (!in) throw InputError("`ca_file` " + path, "cannot be read", "check the path in room.toml");
-    std::stringstream text;
-    text << in.rdbuf();
-    out.add_pem(text.str(), "`ca_file` " + path);
+    out.add_pem(read_own_file(path, kMaxFileBytes, "check `ca_file` in room.toml"),
+                "`ca_file` " + path);
     names += (names.empty() ? "" : ", ") + path;
   }
   out.description_ = "`ca_file` (" + names + ") of provider " + std::string(provider);

@@ -13,8 +13,11 @@ namespace flexroom::tls {
 /// equal.
 class TrustStore {
  public:
-  /// PEM files. `provider` is named in messages. Throws InputError when a file cannot be read or
-  /// holds no certificate.
+  /// Of one PEM file: several times what all public authorities take.
+  static constexpr size_t kMaxFileBytes = size_t{4} << 20;
+  /// PEM files, with the rules of read_own_file(): who can change one chooses whom we trust.
+  /// `provider` is named in messages. Throws InputError when a file cannot be read or holds no
+  /// certificate.
   static TrustStore from_files(const std::vector<std::string>& paths, std::string_view provider);
   /// The system's roots.
   static TrustStore system();

@@ -1633,6 +1633,29 @@ class BadInput(Canaries):
         done = self.start("--member", self.work / "nobody.toml", "status").wait()
         self.assert_ended(done, BAD_INPUT, "nobody.toml")
 
+    def test_a_pipe_is_no_file_of_a_room(self):
+        """Nothing waits for somebody to write into it."""
+        roots, recipe, identity = self.a.dir / "roots.pem", self.a.dir / "recipe.toml", self.a.dir / "identity"
+        shutil.copy(self.cloud / "ca.pem", roots)
+        recipe.write_text("")
+        job = ["run-script", self.a.job, "--links", self.a.links]
+        looked = [(path, job) for path in (roots, identity / "tls.crt", identity / "member.key", self.a.job, self.a.links)]
+        looked += [(recipe, ["call", recipe]), (self.a.dir / "trace", ["--trace", self.a.dir / "trace", "init"])]
+        with self.changed(self.a.room_file, re.sub("ca_file = .*", 'ca_file = "roots.pem"', self.room_text)):
+            for path, command in looked:
+                kept = path.with_name(path.name + ".kept")
+                if path.exists():
+                    path.rename(kept)
+                os.mkfifo(path, 0o600)
+                with self.subTest(path.name):
+                    problem = "cannot be written" if path.name == "trace" else "is not a file"
+                    self.assert_ended(self.a.run(*command), BAD_INPUT, path.name, problem)
+                path.unlink()
+                if kept.exists():
+                    kept.rename(path)
+        roots.unlink()
+        recipe.unlink()
+
     def test_links_readable_by_others(self):
         self.a.links.chmod(0o640)
         try:

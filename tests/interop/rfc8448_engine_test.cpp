@@ -14,6 +14,7 @@
 #include "prep/ghash.h"
 #include "prep/open.h"
 #include "support/dealer.h"
+#include "support/hmac_states.h"
 #include "support/parties.h"
 #include "tls/key_schedule.h"
 #include "tls/record_layer.h"
@@ -213,7 +214,8 @@ TEST_P(Rfc8448Engine, GivesTheTracesSecretsAndItsRecord) {
   const auto run = support::run_parties(GetParam(), [&](net::Party& party) {
     return Replay(party, dealer.source(party.id()), trace).run();
   });
-  const HmacStates master = hmac_states(digest("extract secret \"master\"", "secret"));
+  const support::HmacStates master =
+      support::hmac_states(digest("extract secret \"master\"", "secret"));
   for (const auto& outcome : run.outcomes) {
     ASSERT_TRUE(outcome.value.has_value()) << outcome.abort->what();
     const Values& got = *outcome.value;

@@ -10,6 +10,7 @@
 #include "circuits/code_search.h"
 #include "support/dealer.h"
 #include "support/evaluate_plain.h"
+#include "support/hmac_states.h"
 #include "support/parties.h"
 #include "tls/key_schedule.h"
 #include "tls/record_layer.h"
@@ -65,7 +66,7 @@ TEST(AnswerCircuits, KeysTagMasksAndKeystreamAreThoseOfTheSuite) {
   Digest secret{};
   prg.fill(std::span<uint8_t>(secret));
   const tls::TrafficKeys keys = tls::traffic_keys(secret);
-  const HmacStates states = hmac_states(secret);
+  const support::HmacStates states = support::hmac_states(secret);
   const auto words = [&](std::string_view label, size_t length) {
     return word_bools(tls::outer_words(tls::inner_digest(states.inner, label, {}, length)));
   };
@@ -114,14 +115,14 @@ TEST(AnswerCircuits, KeyUpdateGivesTheNextSecret) {
   Prg prg(Block(1, 3));
   Digest secret{};
   prg.fill(std::span<uint8_t>(secret));
-  const HmacStates states = hmac_states(secret);
+  const support::HmacStates states = support::hmac_states(secret);
   const mpc::Circuit circuit = circuits::key_update_circuit();
   EXPECT_EQ(circuit.num_ands, 16248u + 2 * 21624);
   std::vector<bool> in = bools(sha256_state_bytes(states.outer));
   append_bits(in,
               word_bools(tls::outer_words(tls::inner_digest(states.inner, "traffic upd", {}, 32))));
   const auto out = support::evaluate_plain(circuit, in);
-  const HmacStates next = hmac_states(tls::next_traffic_secret(secret));
+  const support::HmacStates next = support::hmac_states(tls::next_traffic_secret(secret));
   const Digest inner = sha256_state_bytes(next.inner), outer = sha256_state_bytes(next.outer);
   EXPECT_EQ(bytes_of(out[circuit.output_group("kin_next")]), Bytes(inner.begin(), inner.end()));
   EXPECT_EQ(bytes_of(out[circuit.output_group("kout_next")]), Bytes(outer.begin(), outer.end()));

@@ -6,6 +6,7 @@
 #include "prep/open.h"
 #include "support/clear_sigv4.h"
 #include "support/dealer.h"
+#include "support/hmac_states.h"
 #include "support/parties.h"
 
 // tls-in-mpc.md §6.2: a session token that nobody knows is signed as the clear signer signs it.
@@ -76,7 +77,7 @@ TEST_P(SecretSignature, EqualsTheClearSigner) {
     for (size_t k = 0; k < length; ++k) token += "IQoJb3JpZ2luX2VjE+/="[k % 20];
     const http::SigV4Plan plan = plan_with_token(static_cast<uint32_t>(length));
     const http::AwsCredential who = credential(token);
-    const HmacStates states = hmac_states(http::signing_key(who, plan.scope));
+    const support::HmacStates states = support::hmac_states(http::signing_key(who, plan.scope));
     const SecretSignatureCircuit circuit = build_secret_signature(plan, states.inner);
     support::Dealer dealer(n);
     const auto run = support::run_parties(n, [&](net::Party& party) {
@@ -150,7 +151,7 @@ TEST_P(SecretSignature, OfABodyWhoseHashStaysInside) {
       }
       secret.public_text[k] &= 0xf0;
     }
-    const HmacStates states = hmac_states(http::signing_key(who, plan.scope));
+    const support::HmacStates states = support::hmac_states(http::signing_key(who, plan.scope));
     const SecretSignatureCircuit circuit = build_secret_signature(plan, states.inner, {}, &secret);
     EXPECT_EQ(circuit.secret_bits, secret_bits_of_signature());
     support::Dealer dealer(n);

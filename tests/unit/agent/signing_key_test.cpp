@@ -5,6 +5,7 @@
 #include "agent/wires.h"
 #include "prep/open.h"
 #include "support/dealer.h"
+#include "support/hmac_states.h"
 #include "support/parties.h"
 
 namespace flexroom::agent {
@@ -51,7 +52,7 @@ auto derive(size_t n, SigningScope scope_of_last) {
 TEST(SigningKeyTest, EqualsTheChainOfTheDocumentation) {
   EXPECT_EQ(to_hex(plain_signing_key()),
             "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9");
-  const HmacStates want = hmac_states(plain_signing_key());
+  const support::HmacStates want = support::hmac_states(plain_signing_key());
   const auto run = derive(2, kScope);
   for (const auto& outcome : run.outcomes) {
     ASSERT_TRUE(outcome.value.has_value()) << outcome.abort->what();

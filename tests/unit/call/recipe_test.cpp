@@ -1,12 +1,15 @@
 #include "call/recipe.h"
 #include "call/open_call.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
 
 #include "base/error.h"
+#include "base/hash.h"
 
 namespace flexroom {
 namespace {
@@ -42,6 +45,28 @@ TEST_F(RecipeTest, ExamplesAreValidAndSigned) {
     EXPECT_EQ(call.signing->scope.date_time, "20260102T030405Z");
     EXPECT_EQ(call.signing->access_key_id, "AKIAEXAMPLE");
   }
+}
+
+// A second reading of the file could find another one.
+TEST_F(RecipeTest, TheDigestIsOfTheTextThatWasParsed) {
+  const std::string text = example("who-am-i.toml");
+  const std::filesystem::path file = write(text + "# changed since\n");
+  EXPECT_EQ(Recipe::parse(text, file.string()).digest, sha256(as_bytes(text)));
+  EXPECT_EQ(Recipe::load(file).digest, sha256(as_bytes(text + "# changed since\n")));
+}
+
+TEST_F(RecipeTest, APipeIsNoRecipe) {
+  const std::filesystem::path pipe = write("");
+  std::filesystem::remove(pipe);
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  std::string error = "no error";
+  try {
+    (void)Recipe::load(pipe);
+  } catch (const InputError& e) {
+    error = e.what();
+  }
+  std::filesystem::remove(pipe);
+  EXPECT_THAT(error, ::testing::HasSubstr("is not a file"));  // and nothing waits for a writer
 }
 
 TEST_F(RecipeTest, ActionsWhoseAnswerMayHoldASecretAreRefused) {

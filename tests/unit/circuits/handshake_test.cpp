@@ -10,6 +10,7 @@
 
 #include "mpc/program.h"
 #include "support/circuit_run.h"
+#include "support/hmac_states.h"
 #include "support/program_interpreter.h"
 #include "support/round_words.h"
 
@@ -214,7 +215,7 @@ TEST_P(GcA, EqualsTheClearKeySchedule) {
     run.set_bits("kw_c_hs", traffic_words("c hs traffic", h1));
     run.set_bits("kw_s_hs", traffic_words("s hs traffic", h1)).run();
     const Schedule want = clear_schedule(shared, h1, h2);
-    const HmacStates master = hmac_states(want.master);
+    const support::HmacStates master = support::hmac_states(want.master);
     EXPECT_EQ(run.bytes("c_hs"), want.c_hs);
     EXPECT_EQ(run.bytes("s_hs"), want.s_hs);
     EXPECT_EQ(run.bytes("kin_ms"), state_bytes(master.inner));
@@ -253,7 +254,7 @@ GcBInputs gc_b_inputs(std::mt19937_64& random) {
   const Digest h1 = sha256(random_bytes(random, 8)), h2 = sha256(random_bytes(random, 8));
   GcBInputs in{
       clear_schedule(random_bytes(random, 32), h1, h2), {}, random_bytes(random, 16), {}, {}};
-  const HmacStates master = hmac_states(in.schedule.master);
+  const support::HmacStates master = support::hmac_states(in.schedule.master);
   in.kout_ms = state_bytes(master.outer);
   const auto outer_words = [&](const std::string& label) {
     return support::round_word_bits(support::hmac_last_block(

@@ -6,6 +6,7 @@
 
 #include "circuits/hmac_hkdf.h"
 #include "support/circuit_run.h"
+#include "support/hmac_states.h"
 #include "support/round_words.h"
 
 namespace flexroom::circuits {
@@ -101,7 +102,7 @@ TEST(Sha256Circuit, TakesPublicBlocksAsRoundWords) {
   const Bytes key = random_bytes(random, 64);
   const Digest inner = sha256(key);
   CircuitRun run(circuit);
-  const HmacStates states = hmac_states(key);
+  const support::HmacStates states = support::hmac_states(key);
   run.set("state", sha256_state_bytes(states.outer));
   run.set_bits("kw", support::round_word_bits(support::hmac_last_block(inner))).run();
   EXPECT_EQ(digest_of(run), flexroom::sha256_finish(states.outer, 64, inner));
@@ -132,7 +133,7 @@ TEST(Sha256Circuit, SpecialKindsCostWhatTheDesignSays) {
   // PSK (RFC 8448's "derived" secret).
   const Bytes derived_secret =
       from_hex("6f2615a108c702c5678f54fc9dbab69716c076189c48250cebeac3576c3611ba");
-  const HmacStates constant = hmac_states(derived_secret);
+  const support::HmacStates constant = support::hmac_states(derived_secret);
   const auto words = [](const Sha256State& state) {
     return state_of(constant_text(sha256_state_bytes(state)));
   };

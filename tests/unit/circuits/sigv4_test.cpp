@@ -6,6 +6,7 @@
 
 #include "circuits/text.h"
 #include "support/circuit_run.h"
+#include "support/hmac_states.h"
 #include "support/round_words.h"
 
 namespace flexroom::circuits {
@@ -67,7 +68,7 @@ TEST(SigV4Circuit, DerivesTheSigningKeyAndSignsTheDocumentedExample) {
     clear = hmac_of(clear, part);
   }
   EXPECT_EQ(to_hex(clear), "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9");
-  const HmacStates states = hmac_states(clear);
+  const support::HmacStates states = support::hmac_states(clear);
   EXPECT_EQ(state_from(key.kin), states.inner);
   EXPECT_EQ(state_from(key.kout), states.outer);
 

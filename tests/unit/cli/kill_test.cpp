@@ -1,10 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/sha256_block.h"
 #include "prep/open.h"
 #include "session/secret_import.h"
 #include "session/signing_keys.h"
+#include "support/hmac_states.h"
 #include "support/room_rig.h"
 
 // kill -9 of one member inside a state change, while the others live on and see the connection end.
@@ -171,7 +171,7 @@ TEST_P(KillTest, WhileASigningKeyIsKept) {
         signing = hmac_sha256(level, as_bytes(part));
         level.assign(signing.begin(), signing.end());
       }
-      const HmacStates states = hmac_states(signing);
+      const support::HmacStates states = support::hmac_states(signing);
       const Digest outer = sha256_state_bytes(states.outer);
       const bool right = sha256_state_bytes(key.key.kin) == sha256_state_bytes(states.inner) &&
                          kout == Bytes(outer.begin(), outer.end());

@@ -154,6 +154,22 @@ TEST_F(ConfigTest, AFileThatOthersCanChangeOrThatIsNoneIsRefused) {
   EXPECT_THAT(error_of([&] { return RoomConfig::load(file); }).second, HasSubstr("is not a file"));
 }
 
+TEST_F(ConfigTest, AFileOfRootsIsAFileThatOthersCannotChange) {
+  const auto said = [&] {
+    return room_error(room() + member("a") + member("b") +
+                      "[provider.p]\nhosts = [\"a.example\"]\nca_file = \"ca.pem\"\n");
+  };
+  const auto file = dir_ / "ca.pem";
+  ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);  // and nothing waits for a writer
+  EXPECT_EQ(said(), (std::pair{position(13, 11),
+                               "`ca_file` names " + file.string() + ", which is not a file"}));
+  std::filesystem::remove(file);
+  std::filesystem::permissions(write("ca.pem", "x"), std::filesystem::perms(0646));
+  EXPECT_THAT(said().second, HasSubstr("changed by other users"));
+  std::filesystem::permissions(file, std::filesystem::perms(0644));
+  EXPECT_EQ(said().second, "");
+}
+
 TEST_F(ConfigTest, RoomErrorsNameTheLineAndColumn) {
   const std::string two = member("a") + member("b");
   EXPECT_EQ(room_error(room("profile = \"best\"\n") + two).first, position(3, 11));

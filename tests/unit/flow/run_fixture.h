@@ -210,7 +210,7 @@ class ToyExecutor : public StepExecutor {
       values[use.slot] = to_bytes(text);
       return Filling::Secret{static_cast<uint32_t>(text.size()), char_class};
     };
-    const http::Template request = request_template(call.flow, call.step, filling);
+    const http::Template request = request_template(call.step, filling);
     values["signature"] = Bytes(64, 'a');
     ToyRequest out = read_request(to_text(http::render(request, values)));
     if (!call.step.sign_service.empty()) {

@@ -54,6 +54,30 @@ TEST_F(IdentityTest, RefusesKeysThatOthersCanRead) {
   EXPECT_THROW(Identity::load(directory_), InputError);
 }
 
+TEST_F(IdentityTest, APipeIsNoPartOfIt) {
+  Identity::make("a").save(directory_);
+  for (const char* name : {"member.key", "tls.key", "tls.crt"}) {
+    const fs::path kept = directory_ / "kept";
+    fs::rename(directory_ / name, kept);
+    ASSERT_EQ(mkfifo((directory_ / name).c_str(), 0600), 0);  // and nothing waits for a writer
+    try {
+      (void)Identity::load(directory_);
+      ADD_FAILURE() << name;
+    } catch (const InputError& error) {
+      EXPECT_EQ(error.place(), (directory_ / name).string());
+      EXPECT_EQ(error.problem(), "is not a file");
+    }
+    fs::rename(kept, directory_ / name);
+  }
+}
+
+// It says which signing key is this member's.
+TEST_F(IdentityTest, RefusesACertificateThatOthersCanChange) {
+  Identity::make("a").save(directory_);
+  fs::permissions(directory_ / "tls.crt", fs::perms::others_write, fs::perm_options::add);
+  EXPECT_THROW(Identity::load(directory_), InputError);
+}
+
 TEST_F(IdentityTest, RefusesAMixOfTwoIdentities) {
   Identity::make("a").save(directory_);
   const fs::path other = directory_.parent_path() / "other";

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -150,11 +151,14 @@ TEST_F(DrawFileTest, ListsAreSortedDifferentAndOfOneLengthAndLieBesideTheFile) {
   EXPECT_THAT(list_error("\n\n"), HasSubstr(shape));
   EXPECT_THAT(list_error("a\r\nb\r\n"), HasSubstr(shape));
   EXPECT_THAT(list_error("\x80\n\x81\n"), HasSubstr(shape));
-  EXPECT_THAT(list_error(std::string(4096 * 65 + 1, 'a')), HasSubstr("longer than"));
+  EXPECT_THAT(list_error(std::string(4096 * 65 + 1, 'a')), HasSubstr("larger than"));
   for (const std::string name : {"../l.txt", "/etc/l.txt", "l", "a//b.txt", "L.txt", ".txt"}) {
     EXPECT_THAT(error(born("list = \"" + name + "\"\n")), HasSubstr("no name of a list")) << name;
   }
   EXPECT_THAT(error(born("list = \"none.txt\"\n")), HasSubstr("cannot be read"));
+  ASSERT_EQ(mkfifo((root_ / "pipe.txt").c_str(), 0600), 0);  // and nothing waits for a writer
+  EXPECT_THAT(error(born("list = \"pipe.txt\"\n")),
+              AllOf(HasSubstr("draw.toml:2:8"), HasSubstr("pipe.txt, which is not a file")));
 }
 
 // A birth obeys what holds for every secret: hosts of its provider, 128 bits to sign.

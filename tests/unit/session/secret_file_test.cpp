@@ -130,8 +130,12 @@ TEST_F(SecretFileTest, WhatIsWrongIsNamedWithItsLineAndNeverTheMaterial) {
               AllOf(HasSubstr("unknown key `clas`"), HasSubstr("did you mean `class`")));
   EXPECT_THAT(error(with(shares(), "note", "x")), HasSubstr("unknown key `note`"));
   for (const char* key : {"name", "class", "length", "share"}) {
-    EXPECT_THAT(error(without(shares(), key)), HasSubstr(std::string("`") + key + "` is missing"));
+    EXPECT_THAT(
+        error(without(shares(), key)),
+        AllOf(HasSubstr("k.json:1:1: "), HasSubstr(std::string("`") + key + "` is missing")));
   }
+  EXPECT_THAT(error_of_text("\n  {\"name\": \"k\"}"),
+              AllOf(HasSubstr("k.json:2:3"), HasSubstr("`class` is missing")));
   EXPECT_THAT(error_of_text("{\"name\": \"k\", \"name\": \"l\", \"class\": \"raw\", \"length\": 2,"
                             " \"share\": \"beef\"}"),
               HasSubstr("`name` stands twice"));

@@ -191,9 +191,9 @@ TEST_F(CountingTest, BatchesOfAnotherProtocolAreErasedWhenThePoolIsOpened) {
     for (const char* id : {"kept", "old", "newer"}) pool.add(as_bytes(id), {}, 16, Bytes(160));
     // Made by masked triples (engine-v2.md §2.9): named so, and used like the others.
     pool.add(as_bytes("masked"), {}, 16, Bytes(160), prep::kMaskedProtocol);
-    pool.add(as_bytes("first masked"), {}, 16, Bytes(160), prep::kFirstMaskedProtocol);
+    pool.add(as_bytes("first masked"), {}, 16, Bytes(160), 3);
     // Of before each instance had its evaluator: what a triple is has not changed.
-    pool.add(as_bytes("early masked"), {}, 16, Bytes(160), prep::kEarlyMaskedProtocol);
+    pool.add(as_bytes("early masked"), {}, 16, Bytes(160), 4);
     pool.add(as_bytes("first buckets"), {}, 16, Bytes(160), prep::kFirstBucketProtocol);
   }
   // Protocol 1 wrote no number behind epoch, count, item size and cursor.

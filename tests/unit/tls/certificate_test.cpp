@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/ocsp.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -480,10 +481,25 @@ TEST(ParseCertificate, HoldsItsLimits) {
 TEST(TrustStore, SaysWhatIsWrongWithAFile) {
   const auto path = std::filesystem::temp_directory_path() /
                     ("flexroom-trust-" + std::to_string(getpid()) + ".pem");
+  const auto error_of = [&] {
+    try {
+      (void)TrustStore::from_files({path.string()}, "aws");
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string("no error");
+  };
   std::ofstream(path) << "no certificate here\n";
   EXPECT_THROW(TrustStore::from_files({path.string()}, "aws"), InputError);
   EXPECT_THROW(TrustStore::from_files({path.string() + ".absent"}, "aws"), InputError);
+  std::filesystem::remove(path);
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);  // and nothing waits for a writer
+  EXPECT_THAT(error_of(), HasSubstr("is not a file"));
+  std::filesystem::remove(path);
   std::ofstream(path) << testing::to_pem(Pki::shared().root);
+  std::filesystem::permissions(path, std::filesystem::perms(0646));
+  EXPECT_THAT(error_of(), HasSubstr("can be changed by other users"));
+  std::filesystem::permissions(path, std::filesystem::perms(0644));
   EXPECT_THAT(TrustStore::from_files({path.string()}, "aws").description(),
               HasSubstr("provider aws"));
   std::filesystem::remove(path);

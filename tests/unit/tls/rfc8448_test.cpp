@@ -3,6 +3,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "support/hmac_states.h"
 #include "tls/handshake.h"
 #include "tls/key_schedule.h"
 #include "tls/open_response.h"
@@ -45,14 +46,15 @@ TEST_F(Rfc8448, TheKeyScheduleOfSection3) {
   const Bytes x = field("server", "extract secret \"handshake\"", "IKM");
   const Digest hs = hmac_sha256(derived_early_secret(), x);
   EXPECT_EQ(hs, digest(field("server", "extract secret \"handshake\"", "secret")));
-  const HmacStates states = hmac_states(hs);
+  const support::HmacStates states = support::hmac_states(hs);
   EXPECT_EQ(to_hex(sha256_state_bytes(states.inner)),
             "cd5146fe6806d3bd689ca021f0a8ee1cca5a6adefbe31e1ceafa67fae507a371");
   EXPECT_EQ(to_hex(sha256_state_bytes(states.outer)),
             "2dde0fbb235022bd7d4af6a25f93247c046021696a6f5005bbd4bc40de2dd147");
   const Digest h1 = digest(field("server", "derive secret \"tls13 c hs", "hash"));
   // As GC-A computes it: a public block behind Kin(HS), the outer one behind Kout(HS).
-  const auto by_states = [](const HmacStates& s, std::string_view label, const Digest& hash) {
+  const auto by_states = [](const support::HmacStates& s, std::string_view label,
+                            const Digest& hash) {
     const Sha256State inner = sha256_compress(s.inner, inner_block(label, hash, 32));
     return sha256_state_bytes(sha256_compress(s.outer, outer_block(sha256_state_bytes(inner))));
   };
@@ -60,7 +62,8 @@ TEST_F(Rfc8448, TheKeyScheduleOfSection3) {
             digest(field("server", "derive secret \"tls13 c hs", "expanded")));
   EXPECT_EQ(by_states(states, kServerHandshake, h1),
             digest(field("server", "derive secret \"tls13 s hs", "expanded")));
-  const HmacStates ms = hmac_states(field("server", "extract secret \"master\"", "secret"));
+  const support::HmacStates ms =
+      support::hmac_states(field("server", "extract secret \"master\"", "secret"));
   EXPECT_EQ(to_hex(sha256_state_bytes(ms.inner)),
             "e8066ba8ab8065392488c42f6f117c610bf2edae47161dfcbc8988c6cf8c98d5");
   const Digest h2 = digest(field("server", "derive secret \"tls13 c ap", "hash"));
@@ -117,7 +120,7 @@ TEST(Sha256Block, AgreesWithTheLibraryAtEveryLength) {
               sha256(message));
     EXPECT_EQ(sha256_finish(kSha256Initial, 0, message), sha256(message));
     const Bytes key(size % 65, 0x42);
-    const HmacStates states = hmac_states(key);
+    const support::HmacStates states = support::hmac_states(key);
     EXPECT_EQ(sha256_finish(states.outer, 64, hmac_inner_digest(states.inner, message)),
               hmac_sha256(key, message));
     message.push_back(static_cast<uint8_t>(size * 37 + 1));
