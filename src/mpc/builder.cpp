@@ -189,13 +189,17 @@ Circuit Builder::finish() {
     for (const uint32_t literal : output.literals) output.group.wires.push_back(wire(literal));
     circuit.outputs.push_back(std::move(output.group));
   }
+  clear();
+  return circuit;
+}
+
+void Builder::clear() {
   inputs_.clear();
   first_nodes_.clear();
   outputs_.clear();
   calls_.clear();
   seen_in_.clear();
   num_ands_ = 0;
-  return circuit;
 }
 
 }  // namespace flexroom::mpc

@@ -106,6 +106,7 @@ class Builder {
   Bit xor_wires(uint32_t a, uint32_t b);
   Bit and_wires(uint32_t a, uint32_t b);
   std::vector<uint8_t> mark_live() const;
+  void clear();
 
   /// Grows without a copy, and without room for as many again.
   class Nodes {
