@@ -198,7 +198,7 @@ void Builder::clear() {
   first_nodes_.clear();
   outputs_.clear();
   calls_.clear();
-  seen_in_.clear();
+  seen_in_ = {};  // as long as the circuit is compiled, it would only lie there
   num_ands_ = 0;
 }
 

@@ -409,7 +409,7 @@ Digest digest_of(const Program& program) {
   head.u64(program.xors.size()).u64(program.ands.size()).u64(program.batches.size());
 
   // The long arrays as they lie in memory (x86-64 only, no padding) or packed. Their width follows
-  // from the number of slots.
+  // from the slots.
   static_assert(sizeof(Batch) == 16);
   const auto bytes_of = [](const auto& array) {
     return ByteView(reinterpret_cast<const uint8_t*>(array.data()),
@@ -426,12 +426,6 @@ Digest digest_of(const Program& program) {
 }
 
 void Compiler::finish() {
-  // Before more is taken: what only the passes before needed is as large as the program.
-  for (auto* done : {&readers_, &and_batch_, &xor_order_, &and_order_, &xor_end_, &and_end_}) {
-    *done = {};
-  }
-  pub_valued_ = {};
-  program_.xors.shorten(program_.num_slots);
   program_.inputs = circuit_.inputs;
   for (const OutputGroup& group : circuit_.outputs) {
     Program::Output output{group.name, group.kind, {}};
@@ -453,14 +447,11 @@ ByteView XorOps::bytes() const {
   return short_.empty() ? all(long_) : all(short_);
 }
 
-void XorOps::shorten(uint32_t num_slots) {
-  if (num_slots > kShortSlots) return;
-  short_.reserve(long_.size());
-  for (const XorOp& op : long_) {
-    short_.push_back(
-        {static_cast<uint16_t>(op.out), static_cast<uint16_t>(op.a), static_cast<uint16_t>(op.b)});
-  }
-  long_ = {};
+void XorOps::widen() {
+  if (short_.empty()) return;
+  long_.reserve(short_.capacity());
+  for (const Short& op : short_) long_.push_back({op.out, op.a, op.b});
+  short_ = {};
 }
 
 size_t Program::input_offset(size_t group) const { return offset_of_group(inputs, group); }

@@ -20,8 +20,8 @@ struct XorOp {
   uint32_t out, a, b;  // slots; polarities are tracked at compile time and need no work here
 };
 
-/// XORs in order. There are some four an AND, and engines read all of them from memory: where slots
-/// have 16 bits, so have their numbers here.
+/// XORs in order. There are some four an AND, and engines read all of them from memory: as long as
+/// slots have 16 bits, so have their numbers here.
 class XorOps {
  public:
   static constexpr uint32_t kShortSlots = uint32_t{1} << 16;
@@ -31,12 +31,18 @@ class XorOps {
     const Short& op = short_.at(x);
     return {op.out, op.a, op.b};
   }
-  void push_back(const XorOp& op) { long_.push_back(op); }
-  void reserve(size_t count) { long_.reserve(count); }
+  void push_back(const XorOp& op) {
+    if (long_.empty() && (op.out | op.a | op.b) < kShortSlots) {
+      short_.push_back({static_cast<uint16_t>(op.out), static_cast<uint16_t>(op.a),
+                        static_cast<uint16_t>(op.b)});
+      return;
+    }
+    widen();
+    long_.push_back(op);
+  }
+  void reserve(size_t count) { short_.reserve(count); }
   /// As they lie in memory.
   ByteView bytes() const;
-  /// All are there, of a program of so many slots.
-  void shorten(uint32_t num_slots);
 
   /// slots[out] = slots[a] ^ slots[b], for those of [begin, end) in turn.
   template <typename T>
@@ -49,13 +55,14 @@ class XorOps {
   struct Short {
     uint16_t out, a, b;
   };
+  void widen();
   template <typename Op, typename T>
   static void apply_all(const Op* op, const Op* end, T* slots) {
     for (; op != end; ++op) slots[op->out] = static_cast<T>(slots[op->a] ^ slots[op->b]);
   }
 
-  std::vector<XorOp> long_;
-  std::vector<Short> short_;  // in place of it
+  std::vector<Short> short_;
+  std::vector<XorOp> long_;  // in its place
 };
 
 struct AndOp {

@@ -176,6 +176,24 @@ TEST(Program, ATemplateComputesWhatItsGatesCompute) {
   }
 }
 
+// Slots of more than 16 bits, met late and at once.
+TEST(Program, HasAsManySlotsAsItNeeds) {
+  for (const uint32_t size : {uint32_t{1000}, XorOps::kShortSlots - 1, XorOps::kShortSlots + 10}) {
+    Builder builder;
+    const Bits in = builder.add_input("s", InputKind::kZero, size);
+    Bits out;
+    for (size_t k = 0; k + 1 < 500; ++k) out.push_back(in[k] ^ (in[k + 1] & in[size - 1 - k]));
+    out.push_back(in[size - 1] ^ in[size - 2] ^ in[0]);
+    builder.add_output("o", OutputKind::kOpenAll, out);
+    const Circuit circuit = builder.finish();
+    const Program program = compile(circuit);
+    EXPECT_GE(program.num_slots, size);
+    std::mt19937_64 random(size);
+    const auto inputs = random_bits(random, size);
+    ASSERT_EQ(support::interpret(program, inputs), support::evaluate_plain(circuit, inputs));
+  }
+}
+
 TEST(Program, ATemplateNobodyReadsIsNotThere) {
   const auto callee = small_template();
   Builder builder;
