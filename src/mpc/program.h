@@ -120,9 +120,11 @@ struct Template {
 /// to be.
 std::shared_ptr<const Template> compile_template(const Circuit& circuit);
 
-/// Linear-time list scheduling and slot allocation; deterministic (equal circuits give equal
-/// programs at all parties). At most `max_ands_in_batch` ANDs a batch.
 inline constexpr uint32_t kAndsInBatch = 64;
+
+/// Linear-time list scheduling and slot allocation; deterministic (equal circuits give equal
+/// programs at all parties). At most `max_ands_in_batch` ANDs a batch; templates keep their own
+/// batches, of kAndsInBatch.
 Program compile(const Circuit& circuit, uint32_t max_ands_in_batch = kAndsInBatch);
 
 }  // namespace flexroom::mpc
