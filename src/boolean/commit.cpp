@@ -12,7 +12,7 @@ namespace {
 constexpr std::string_view kResults = "boolean/O3 results";
 constexpr std::string_view kLabelProof = "boolean/O3 label proof";
 constexpr std::string_view kCProof = "boolean/O4 c-proof";
-constexpr size_t kChunk = 256;
+constexpr size_t kChunk = 256;  // a part of every slab
 
 math::ChiStream chi_of(std::string_view tag, const net::Party& party, const Block& s_inst,
                        ByteView gammas) {
@@ -21,15 +21,18 @@ math::ChiStream chi_of(std::string_view tag, const net::Party& party, const Bloc
 
 /// sum_t chi_t * (La * beta + Lb * alpha + s)_t.
 void accumulate_products(math::GfSum& sum, const math::ChiStream& chi,
-                         const std::vector<uint8_t>& and_values, const BlockVec& alpha,
-                         const BlockVec& beta, const BlockVec& s) {
+                         const std::vector<uint8_t>& and_values, const EvaluatorTables& tables) {
   Block c[kChunk];
   for (size_t first = 0; first < and_values.size(); first += kChunk) {
     const size_t count = std::min(kChunk, and_values.size() - first);
+    const auto at = static_cast<uint32_t>(first);
+    const Block* const alpha = tables.key_alpha.at(at);
+    const Block* const beta = tables.key_beta.at(at);
+    const Block* const s = tables.key_s.at(at);
     for (size_t k = 0; k < count; ++k) {
       const uint8_t v = and_values[first + k];
-      c[k] = s[first + k] ^ select((v >> MaskedBits::kAlpha & 1) != 0, beta[first + k]) ^
-             select((v >> MaskedBits::kBeta & 1) != 0, alpha[first + k]);
+      c[k] = s[k] ^ select((v >> MaskedBits::kAlpha & 1) != 0, beta[k]) ^
+             select((v >> MaskedBits::kBeta & 1) != 0, alpha[k]);
     }
     chi.accumulate(sum, first, {c, count});
   }
@@ -101,7 +104,7 @@ void commit_evaluator(net::Party& party, const Block& delta, Instance::Data& ins
   const math::ChiStream label_chi = chi_of("lab", party, instance.s_inst, gammas);
   for (const PartyId i : instance.garblers) {
     math::GfSum tag;
-    label_chi.accumulate(tag, 0, tables.row2[i].span());
+    tables.row2[i].accumulate(tag, label_chi);
     Bytes message(gammas.begin() + static_cast<ptrdiff_t>(bytes_of_pieces(instance)), gammas.end());
     append(message, block_bytes(tag.value()));
     party.send(i, kLabelProof, message);
@@ -111,8 +114,7 @@ void commit_evaluator(net::Party& party, const Block& delta, Instance::Data& ins
   // While the garblers verify.
   const math::ChiStream chi = chi_of("cchk", party, instance.s_inst, gammas);
   math::GfSum expected;
-  accumulate_products(expected, chi, instance.and_values, tables.key_alpha, tables.key_beta,
-                      tables.key_s);
+  accumulate_products(expected, chi, instance.and_values, tables);
   Bytes own = own_product_bits(instance.and_values, tables.bits.reveal());
   expected.add(chi.combine_bits(0, own, instance.and_values.size()), delta);
   wipe(own);
@@ -156,7 +158,7 @@ void commit_garbler(net::Party& party, const Block& delta, Instance::Data& insta
   // Step 3.
   const math::ChiStream chi = chi_of("cchk", party, instance.s_inst, gammas);
   math::GfSum answer;
-  chi.accumulate(answer, 0, tables.mac_s.span());
+  tables.mac_s.accumulate(answer, chi);
   party.send(evaluator, kCProof, block_bytes(answer.value() ^ zero_share(party, instance)));
 }
 

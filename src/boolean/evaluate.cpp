@@ -73,8 +73,9 @@ class Evaluator {
     };
     for (const mpc::Batch& batch : program_.batches) {
       xors(batch.xor_begin, batch.xor_end);
-      for (uint32_t t = batch.and_begin; t < batch.and_end; t += kAndsAtATime) {
-        ands(t, std::min(batch.and_end, t + kAndsAtATime));
+      for (uint32_t t = batch.and_begin, stop = 0; t < batch.and_end; t = stop) {
+        stop = std::min({batch.and_end, t + kAndsAtATime, tables_.key_s.end_of_run(t)});
+        ands(t, stop);
       }
       while (batch.and_end > packed + kAndsPerPiece) piece_done(pack(kAndsPerPiece));
     }
@@ -126,9 +127,9 @@ class Evaluator {
                 {h_.data(), 2 * count});
     const mpc::AndOp* ops = program_.ands.data() + begin;
     const uint8_t* bits = tables_.bits.reveal().data() + begin;
-    const Block* row0 = tables_.row0[i].data() + begin;
-    const Block* row1 = tables_.row1[i].data() + begin;
-    Block* row2 = tables_.row2[i].data() + begin;
+    const Block* row0 = tables_.row0[i].at(begin);
+    const Block* row1 = tables_.row1[i].at(begin);
+    Block* row2 = tables_.row2[i].at(begin);
     uint8_t* out_values = and_values_.data() + begin;
     Block* labels = slots_[0].data();
     for (size_t k = 0; k < count; ++k) {
@@ -164,12 +165,12 @@ class Evaluator {
         const PartyId l = garblers_[target];
         hash_.hash1(hash_tweak(HashDomain::kGarbling, i, l, 2 * uint64_t{begin}), {x, 2 * count},
                     {h, 2 * count});
-        Block* sum = tables_.row2[l].data() + begin;
+        Block* sum = tables_.row2[l].at(begin);
         for (size_t k = 0; k < count; ++k) sum[k] ^= h[2 * k] ^ h[2 * k + 1];
       }
-      const Block* row0 = tables_.row0[i].data() + begin;
-      const Block* row1 = tables_.row1[i].data() + begin;
-      Block* sum = tables_.row2[i].data() + begin;
+      const Block* row0 = tables_.row0[i].at(begin);
+      const Block* row1 = tables_.row1[i].at(begin);
+      Block* sum = tables_.row2[i].at(begin);
       for (size_t k = 0; k < count; ++k) {
         const bool alpha = (out_values[k] >> MaskedBits::kAlpha & 1) != 0;
         const bool beta = (out_values[k] >> MaskedBits::kBeta & 1) != 0;
@@ -177,11 +178,11 @@ class Evaluator {
       }
     }
     for (size_t g = 0; g < count_; ++g) {
-      const Block* gamma = tables_.row2[garblers_[g]].data() + begin;
+      const Block* gamma = tables_.row2[garblers_[g]].at(begin);
       Block* labels = slots_[g].data();
       for (size_t k = 0; k < count; ++k) labels[ops[k].out] = gamma[k];
     }
-    const Block* colour_labels = tables_.row2[garblers_[0]].data() + begin;
+    const Block* colour_labels = tables_.row2[garblers_[0]].at(begin);
     for (size_t k = 0; k < count; ++k) {
       const unsigned gamma = (colour(colour_labels[k]) ^ bits[k] >> AndBits::kColour) & 1;
       out_values[k] = static_cast<uint8_t>(out_values[k] | gamma << MaskedBits::kGamma);
@@ -251,6 +252,10 @@ void Follower::piece(ByteView packed) {
   const uint32_t first = state_->done;
   const uint32_t end = std::min(program.num_ands() - first, kAndsPerPiece) + first;
   FLEXROOM_ASSERT(packed.size() == (size_t{end} - first + 7) / 8);
+  const bool none = end == first;  // of a program without ANDs
+  const Block* const mac_alpha = none ? nullptr : tables.mac_alpha.at(first);
+  const Block* const mac_beta = none ? nullptr : tables.mac_beta.at(first);
+  Block* const mac_s = none ? nullptr : tables.mac_s.at(first);
   state_->walk.to(end, values, [&](uint32_t from, uint32_t to) {
     for (uint32_t t = from; t < to; ++t) {
       const mpc::AndOp& op = program.ands[t];
@@ -259,8 +264,8 @@ void Follower::piece(ByteView packed) {
       const unsigned gamma = (packed[(t - first) / 8] >> ((t - first) % 8)) & 1;
       instance.and_values[t] = masked_bits(alpha, beta, gamma);
       values[op.out] = static_cast<uint8_t>(gamma);
-      tables.mac_s[t] ^=
-          select(alpha != 0, tables.mac_beta[t]) ^ select(beta != 0, tables.mac_alpha[t]);
+      const uint32_t k = t - first;
+      mac_s[k] ^= select(alpha != 0, mac_beta[k]) ^ select(beta != 0, mac_alpha[k]);
     }
   });
   append(instance.gammas, packed);

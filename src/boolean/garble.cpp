@@ -17,20 +17,27 @@ using math::HashDomain;
 
 constexpr std::string_view kRowsLabel = "boolean/F2 rows";
 
-/// Sum of the keys over all peers, for Ksum_i and for Kbar; in place of the first one's.
-const BlockVec& sum_keys(prep::AuthBits& bits) {
+/// ANDs of a slab that are worked on in one go: all that belongs to them stays in the cache.
+constexpr uint32_t kAndsInCache = 512;
+
+/// Sum of the keys of bits [begin, end) over all peers, for Ksum_i and for Kbar; in place of the
+/// first one's.
+void sum_keys(prep::AuthBits& bits, size_t begin, size_t end) {
   const PartyId first = bits.first_peer();
   BlockVec& sum = bits.key[first];
   for (PartyId j = first + 1; j < bits.num_parties(); ++j) {
     if (j == bits.self()) continue;
-    for (size_t t = 0; t < sum.size(); ++t) sum[t] ^= bits.key[j][t];
+    for (size_t t = begin; t < end; ++t) sum[t] ^= bits.key[j][t];
   }
-  return sum;
 }
 
-void keep(BlockVec& all, size_t first, const BlockVec& part) {
-  if (part.empty()) return;
-  std::memcpy(static_cast<void*>(all.data() + first), part.data(), part.size() * sizeof(Block));
+/// The next masks of a slab, with their products and the sums of their keys.
+uint32_t complete_masks(MaskSlab& slab, uint32_t begin) {
+  const uint32_t end = std::min(slab.count(), begin + kAndsInCache);
+  slab.add_products(end);
+  AndMasks& masks = slab.masks();
+  for (prep::AuthBits* bits : {&masks.alpha, &masks.beta, &masks.s}) sum_keys(*bits, begin, end);
+  return end;
 }
 
 /// One message of rows under construction: G_0[count], G_1[count]; C_0, C_1, C_2 [count] of each
@@ -79,8 +86,8 @@ class Garbler {
         message_(party.num_parties(), party.id() == instance.garblers.front()),
         slots_(program_.num_slots),
         walk_(program_) {
-    for (BlockVec* all : {&tables_.mac_alpha, &tables_.mac_beta, &tables_.mac_s}) {
-      *all = BlockVec(program_.num_ands(), BlockVec::uninitialised);
+    for (SlabBlocks* all : {&tables_.mac_alpha, &tables_.mac_beta, &tables_.mac_s}) {
+      *all = SlabBlocks(ands_per_slab(party.num_parties()));
     }
     tables_.zero_labels = BlockVec(program_.num_ands(), BlockVec::uninitialised);
     for (const PartyId l : instance.garblers) {
@@ -92,31 +99,31 @@ class Garbler {
   Garbler(const Garbler&) = delete;
   Garbler& operator=(const Garbler&) = delete;
 
-  /// Garbles and sends the rows of ANDs [first, first + count).
-  void slab(uint32_t first, uint32_t count, AndMasks masks) {
-    masks_ = std::move(masks);
-    first_ = first;
-    key_alpha_ = &sum_keys(masks_.alpha);
-    key_beta_ = &sum_keys(masks_.beta);
-    key_s_ = &sum_keys(masks_.s);
-    keep(tables_.mac_alpha, first, masks_.alpha.mac[evaluator_]);
-    keep(tables_.mac_beta, first, masks_.beta.mac[evaluator_]);
-    keep(tables_.mac_s, first, masks_.s.mac[evaluator_]);
-    const uint32_t slab_end = first + count;
-    next_message(first, slab_end);
+  /// Garbles and sends the rows of a slab, and keeps of its masks what the evaluator's macs are.
+  void slab(MaskSlab& slab) {
+    slab_ = &slab;
+    masks_ = &slab.masks();
+    first_ = slab.first();
+    complete_ = 0;
+    const uint32_t slab_end = first_ + slab.count();
+    next_message(first_, slab_end);
     walk_.to(slab_end, slots_.data(), [&](uint32_t begin, uint32_t end) {
       while (begin < end) {
         if (begin == message_.end()) {
           send();
           next_message(begin, slab_end);
         }
-        const uint32_t stop = std::min({end, begin + kAndsAtATime, message_.end()});
+        while (begin == first_ + complete_) complete_ = complete_masks(*slab_, complete_);
+        const uint32_t stop =
+            std::min({end, begin + kAndsAtATime, message_.end(), first_ + complete_});
         garble(begin, stop);
         begin = stop;
       }
     });
     send();
-    masks_ = {};
+    tables_.mac_alpha.add(std::move(masks_->alpha.mac[evaluator_]));
+    tables_.mac_beta.add(std::move(masks_->beta.mac[evaluator_]));
+    tables_.mac_s.add(std::move(masks_->s.mac[evaluator_]));
   }
 
  private:
@@ -164,12 +171,13 @@ class Garbler {
     hash_.hash2(hash_tweak(HashDomain::kGarbling, self, self, 2 * uint64_t{begin}), {x, 2 * count},
                 delta_, {h0, 2 * count}, {h1, 2 * count});
     const size_t at = begin - first_;  // in the slab
-    const Block* mac_alpha = masks_.alpha.mac[evaluator_].data() + at;
-    const Block* mac_beta = masks_.beta.mac[evaluator_].data() + at;
-    const Block* mac_s = masks_.s.mac[evaluator_].data() + at;
-    const Block* key_alpha = key_alpha_->data() + at;
-    const Block* key_beta = key_beta_->data() + at;
-    const Block* key_s = key_s_->data() + at;
+    const Block* mac_alpha = masks_->alpha.mac[evaluator_].data() + at;
+    const Block* mac_beta = masks_->beta.mac[evaluator_].data() + at;
+    const Block* mac_s = masks_->s.mac[evaluator_].data() + at;
+    const PartyId sum = masks_->s.first_peer();  // where Ksum_i is
+    const Block* key_alpha = masks_->alpha.key[sum].data() + at;
+    const Block* key_beta = masks_->beta.key[sum].data() + at;
+    const Block* key_s = masks_->s.key[sum].data() + at;
     Block* zero_labels = tables_.zero_labels.data() + begin;
     uint8_t* row0 = message_.row(0, begin);
     uint8_t* row1 = message_.row(1, begin);
@@ -197,7 +205,7 @@ class Garbler {
       const size_t at = t - first_;
       const CrossRows rows =
           cross_rows({h0[2 * k], h0[2 * k + 1], h1[2 * k], h1[2 * k + 1]},
-                     {masks_.alpha.mac[l][at], masks_.beta.mac[l][at], masks_.s.mac[l][at]});
+                     {masks_->alpha.mac[l][at], masks_->beta.mac[l][at], masks_->s.mac[l][at]});
       store_block(message_.row(2 + 3 * other, t), rows.row0);
       store_block(message_.row(3 + 3 * other, t), rows.row1);
       store_block(message_.row(4 + 3 * other, t), rows.row2);
@@ -213,22 +221,19 @@ class Garbler {
   RowMessage message_;
   BlockVec slots_;  // zero labels
   Walk walk_;
-  // Of the slab in work: its masks, its first AND, Ksum_i.
-  AndMasks masks_;
-  uint32_t first_ = 0;
-  const BlockVec* key_alpha_ = nullptr;
-  const BlockVec* key_beta_ = nullptr;
-  const BlockVec* key_s_ = nullptr;
+  // Of the slab in work: its masks, its first AND, how many of it are complete.
+  MaskSlab* slab_ = nullptr;
+  AndMasks* masks_ = nullptr;
+  uint32_t first_ = 0, complete_ = 0;
   // Of the ANDs in work: zero labels and both hashes. Not on the stack, where they would stay.
   BlockVec x_ = BlockVec(2 * kAndsAtATime);
   BlockVec h0_ = BlockVec(2 * kAndsAtATime), h1_ = BlockVec(2 * kAndsAtATime);
   std::vector<PartyId> other_garblers_;
 };
 
-// out[t] = mac[t] + row[t], where `row` is of a message. The first garbler's rows meet the
-// evaluator's own macs; those of the others are added to that.
-void fold_row(Block* out, const Block* mac, const uint8_t* row, size_t count) {
-  for (size_t t = 0; t < count; ++t) out[t] = mac[t] ^ load_block(row + 16 * t);
+// row[t] += message[t].
+void fold_row(Block* row, const uint8_t* message, size_t count) {
+  for (size_t t = 0; t < count; ++t) row[t] ^= load_block(message + 16 * t);
 }
 
 class RowReceiver {
@@ -244,36 +249,52 @@ class RowReceiver {
     const uint32_t num_ands = program_.num_ands();
     for (auto* rows : {&tables_.row0, &tables_.row1, &tables_.row2}) {
       rows->resize(n_);
-      for (const PartyId l : garblers_) (*rows)[l] = BlockVec(num_ands, BlockVec::uninitialised);
+      for (const PartyId l : garblers_) (*rows)[l] = SlabBlocks(ands_per_slab(n_));
     }
-    for (BlockVec* all : {&tables_.key_alpha, &tables_.key_beta, &tables_.key_s}) {
-      *all = BlockVec(num_ands, BlockVec::uninitialised);
+    for (SlabBlocks* all : {&tables_.key_alpha, &tables_.key_beta, &tables_.key_s}) {
+      *all = SlabBlocks(ands_per_slab(n_));
     }
     tables_.bits = SecretBytes(num_ands);
     if (num_ands == 0) follow_colours(0);
   }
 
-  /// Receives and folds the rows of ANDs [first, first + count).
-  void slab(uint32_t first, uint32_t count, AndMasks masks) {
-    const PartyId any = garblers_.front();  // bit 0 of its macs, as of all, is the own share
+  /// Receives the rows of a slab and folds them into its masks, which become the tables.
+  void slab(MaskSlab& slab) {
+    const uint32_t first = slab.first(), count = slab.count();
+    AndMasks& masks = slab.masks();
     uint8_t* bits = tables_.bits.writable().data() + first;
-    for (uint32_t t = 0; t < count; ++t) {
-      bits[t] = static_cast<uint8_t>((masks.alpha.mac[any][t].lo & 1) << AndBits::kOwnAlpha |
-                                     (masks.beta.mac[any][t].lo & 1) << AndBits::kOwnBeta |
-                                     (masks.s.mac[any][t].lo & 1) << AndBits::kOwnS);
+    for (uint32_t begin = 0; begin < count;) {
+      const uint32_t end = complete_masks(slab, begin);
+      keep_own_bits(masks, begin, end, bits);
+      begin = end;
     }
-    keep(tables_.key_alpha, first, sum_keys(masks.alpha));
-    keep(tables_.key_beta, first, sum_keys(masks.beta));
-    keep(tables_.key_s, first, sum_keys(masks.s));
-    for (const PartyId l : garblers_) keep(tables_.row2[l], first, masks.s.mac[l]);
+    const PartyId sum = masks.s.first_peer();  // where Kbar is
+    tables_.key_alpha.add(std::move(masks.alpha.key[sum]));
+    tables_.key_beta.add(std::move(masks.beta.key[sum]));
+    tables_.key_s.add(std::move(masks.s.key[sum]));
+    for (const PartyId l : garblers_) {
+      tables_.row0[l].add(std::move(masks.beta.mac[l]));
+      tables_.row1[l].add(std::move(masks.alpha.mac[l]));
+      tables_.row2[l].add(std::move(masks.s.mac[l]));
+    }
     for (uint32_t done = 0; done < count; done += kAndsPerMessage) {
-      const size_t here = std::min(kAndsPerMessage, count - done);
-      for (const PartyId i : garblers_) fold(i, first, done, here, masks);
+      for (const PartyId i : garblers_) {
+        fold(i, first + done, std::min(kAndsPerMessage, count - done));
+      }
     }
     follow_colours(first + count);
   }
 
  private:
+  void keep_own_bits(const AndMasks& masks, uint32_t begin, uint32_t end, uint8_t* bits) const {
+    const PartyId any = garblers_.front();  // bit 0 of its macs, as of all, is the own share
+    for (uint32_t t = begin; t < end; ++t) {
+      bits[t] = static_cast<uint8_t>((masks.alpha.mac[any][t].lo & 1) << AndBits::kOwnAlpha |
+                                     (masks.beta.mac[any][t].lo & 1) << AndBits::kOwnBeta |
+                                     (masks.s.mac[any][t].lo & 1) << AndBits::kOwnS);
+    }
+  }
+
   // The colours of operands up to AND `end`: XORs of those of ANDs, inputs have none.
   void follow_colours(uint32_t end) {
     uint8_t* const bits = tables_.bits.writable().data();
@@ -295,28 +316,23 @@ class RowReceiver {
     }
   }
 
-  // One message of garbler i: ANDs [done, done + count) of the slab.
-  void fold(PartyId i, uint32_t first, uint32_t done, size_t count, const AndMasks& masks) {
+  // One message of garbler i: ANDs [out, out + count). Its rows meet this party's macs.
+  void fold(PartyId i, uint32_t out, size_t count) {
     const bool is_first = i == garblers_.front();
     message_.resize(row_bytes(n_, is_first, count));
     party_.receive_into(i, kRowsLabel, message_);
     const uint8_t* at = message_.data();
-    const size_t out = size_t{first} + done;
-    const auto fold_in = [&](BlockVec& row, const Block* mac) {
-      fold_row(row.data() + out, mac, at, count);
+    const auto fold_into = [&](SlabBlocks& row) {
+      fold_row(row.at(out), at, count);
       at += 16 * count;
     };
-    // The first message to arrive starts a row from the macs, the others add to it.
-    const auto sum = [&](BlockVec& row, const BlockVec& mac) {
-      fold_in(row, is_first ? mac.data() + done : row.data() + out);
-    };
-    sum(tables_.row0[i], masks.beta.mac[i]);
-    sum(tables_.row1[i], masks.alpha.mac[i]);
+    fold_into(tables_.row0[i]);
+    fold_into(tables_.row1[i]);
     for (const PartyId l : garblers_) {
       if (l == i) continue;
-      sum(tables_.row0[l], masks.beta.mac[l]);
-      sum(tables_.row1[l], masks.alpha.mac[l]);
-      fold_in(tables_.row2[l], tables_.row2[l].data() + out);
+      fold_into(tables_.row0[l]);
+      fold_into(tables_.row1[l]);
+      fold_into(tables_.row2[l]);
     }
     if (!is_first) return;
     uint8_t* bits = tables_.bits.writable().data() + out;
@@ -395,7 +411,7 @@ class Line {
   template <typename Rows>
   uint64_t rows(std::optional<Rows>& of) {
     if (!of) return 0;
-    of->slab(now_.slab->first(), now_.slab->count(), now_.slab->products());
+    of->slab(*now_.slab);
     return now_.slab->count();
   }
 

@@ -5,6 +5,7 @@
 
 #include "base/secret.h"
 #include "boolean/engine.h"
+#include "boolean/slab_blocks.h"
 
 namespace flexroom::boolean {
 
@@ -21,21 +22,21 @@ enum class InstanceState : uint8_t {
 /// What a garbler keeps of each AND t between garbling and the commit point (boolean-engine.md
 /// §6.3), 64 bytes, and its input labels.
 struct GarblerTables {
-  BlockVec mac_alpha, mac_beta, mac_s;  // [num_ands] M_E[lambda_alpha^i] ..., for the evaluator;
-                                        // mac_s becomes M_E[c_t^i] when Lambda is known
-  BlockVec zero_labels;                 // [num_ands] m^i_{gamma,0}
-  BlockVec input_labels;                // [num_inputs] m^i_{w,0}; moved out when released
+  SlabBlocks mac_alpha, mac_beta, mac_s;  // [num_ands] M_E[lambda_alpha^i] ..., for the evaluator;
+                                          // mac_s becomes M_E[c_t^i] when Lambda is known
+  BlockVec zero_labels;                   // [num_ands] m^i_{gamma,0}
+  BlockVec input_labels;                  // [num_inputs] m^i_{w,0}; moved out when released
 };
 
 /// What the evaluator keeps of each AND t (§6.3): three row blocks per garbler, three key sums and
 /// its own bits.
 struct EvaluatorTables {
-  std::vector<BlockVec> row0, row1;     // [n][num_ands], its own entry empty
-  std::vector<BlockVec> row2;           // the same; evaluation replaces R_2 by the label of gamma
-  BlockVec key_alpha, key_beta, key_s;  // [num_ands] sums over garblers of K_E
-  SecretBytes bits;                     // [num_ands] AndBits
-  std::vector<uint8_t> output_colours;  // of all outputs, negation included
-  std::vector<BlockVec> input_labels;   // [n][num_inputs], active, its own entry empty
+  std::vector<SlabBlocks> row0, row1;     // [n][num_ands], its own entry empty
+  std::vector<SlabBlocks> row2;           // the same; evaluation replaces R_2 by the label of gamma
+  SlabBlocks key_alpha, key_beta, key_s;  // [num_ands] sums over garblers of K_E
+  SecretBytes bits;                       // [num_ands] AndBits
+  std::vector<uint8_t> output_colours;    // of all outputs, negation included
+  std::vector<BlockVec> input_labels;     // [n][num_inputs], active, its own entry empty
 };
 
 /// Bits of one AND at the evaluator.

@@ -94,19 +94,31 @@ AuthBits make_input_masks(net::Party& party, prep::Source& source, Instance::Dat
 }
 
 /// <s> = <z> + e<y> + f<x> + ef + <lambda_gamma>, where <y> = <f> + <lambda_beta> as sharings and
-/// <x> = <e> + <lambda_alpha>: one plane of macs or keys. `s` holds <lambda_gamma> before.
-void add_products(std::span<const mpc::AndOp> ands, std::span<const uint8_t> ef, BlockVec& s,
-                  const BlockVec& z, const BlockVec& opened, const BlockVec& alpha,
-                  const BlockVec& beta, const Block& constant) {
-  const size_t count = ef.size() / 2;
-  size_t k = 0;
-  for (size_t t = 0; t < ands.size(); ++t) {
-    if (ands[t].beta_is_pub != 0) continue;  // sigma = 0
-    const bool e = ef[k] != 0, f = ef[count + k] != 0;
-    s[t] ^= z[k] ^ select(e, opened[count + k] ^ beta[t]) ^ select(f, opened[k] ^ alpha[t]) ^
-            select(e && f, constant);
+/// <x> = <e> + <lambda_alpha>.
+struct ProductsOf {
+  std::span<const mpc::AndOp> ands;
+  size_t and_at, triple_at;       // the first of them in the slab, and its triple
+  std::span<const uint8_t> e, f;  // of all triples of the slab
+};
+
+/// One plane of macs or keys. `s` holds <lambda_gamma> before.
+void add_products_to(BlockVec& s, const ProductsOf& of, const BlockVec& z, const BlockVec& opened_e,
+                     const BlockVec& opened_f, const BlockVec& alpha, const BlockVec& beta,
+                     const Block& constant) {
+  size_t t = of.and_at, k = of.triple_at;
+  for (const mpc::AndOp& op : of.ands) {
+    const size_t here = t++;
+    if (op.beta_is_pub != 0) continue;  // sigma = 0
+    const bool e = of.e[k] != 0, f = of.f[k] != 0;
+    s[here] ^= z[k] ^ select(e, opened_f[k] ^ beta[here]) ^ select(f, opened_e[k] ^ alpha[here]) ^
+               select(e && f, constant);
     ++k;
   }
+}
+
+size_t num_triples(std::span<const mpc::AndOp> ands) {
+  return static_cast<size_t>(std::count_if(
+      ands.begin(), ands.end(), [](const mpc::AndOp& op) { return op.beta_is_pub == 0; }));
 }
 
 /// Outputs whose XOR cone contains a kZero wire: that sharing may be owned by one party.
@@ -165,33 +177,42 @@ void remask(net::Party& party, prep::Source& source, const std::vector<size_t>& 
 // --- One slab -----------------------------------------------------------------------------------
 
 void MaskSlab::send() {
-  if (operands_.size() == 0) return;
-  opening_ = std::make_unique<prep::BitOpening>(party_, delta_, operands_, "boolean/F1 operands");
+  if (triples_.size() == 0) return;
+  opening_ = std::make_unique<prep::BitOpening>(
+      party_, delta_, std::vector<const prep::AuthBits*>{&triples_.x, &triples_.y},
+      "boolean/F1 operands");
   opening_->send_to_all();
 }
 
 void MaskSlab::receive() {
-  if (opening_ != nullptr) opening_->receive_from_all();
+  if (opening_ == nullptr) return;
+  opening_->receive_from_all();
+  ef_ = opening_->result();
 }
 
-AndMasks MaskSlab::products() {
-  if (opening_ == nullptr) return std::move(masks_);
-  const std::vector<uint8_t> ef = opening_->result();
-  const auto ands = std::span(program_.ands).subspan(first_, count_);
-  const PartyId self = z_.self();
+void MaskSlab::add_products(uint32_t end) {
+  FLEXROOM_ASSERT(end <= count_);
+  if (end <= added_ || triples_.size() == 0) return;
+  FLEXROOM_ASSERT(ef_.size() == 2 * triples_.size());
+  const std::span<const uint8_t> ef(ef_);
+  const ProductsOf of{std::span(program_.ands).subspan(first_ + added_, end - added_), added_,
+                      triple_, ef.first(triples_.size()), ef.last(triples_.size())};
+  const PartyId self = triples_.z.self();
   const Block one(0, 1);
-  for (PartyId j = 0; j < z_.num_parties(); ++j) {
+  for (PartyId j = 0; j < triples_.z.num_parties(); ++j) {
     if (j == self) continue;
     // Public constants: party 0 changes its macs, the others their key with party 0 (§2.4).
-    add_products(ands, ef, masks_.s.mac[j], z_.mac[j], operands_.mac[j], masks_.alpha.mac[j],
-                 masks_.beta.mac[j], self == 0 ? one : Block());
-    add_products(ands, ef, masks_.s.key[j], z_.key[j], operands_.key[j], masks_.alpha.key[j],
-                 masks_.beta.key[j], self != 0 && j == 0 ? delta_ ^ one : Block());
+    add_products_to(masks_.s.mac[j], of, triples_.z.mac[j], triples_.x.mac[j], triples_.y.mac[j],
+                    masks_.alpha.mac[j], masks_.beta.mac[j], self == 0 ? one : Block());
+    add_products_to(masks_.s.key[j], of, triples_.z.key[j], triples_.x.key[j], triples_.y.key[j],
+                    masks_.alpha.key[j], masks_.beta.key[j],
+                    self != 0 && j == 0 ? delta_ ^ one : Block());
   }
-  opening_.reset();  // what it took is a third of the slab, and rows are next
-  operands_ = AuthBits();
-  z_ = AuthBits();
-  return std::move(masks_);
+  triple_ += num_triples(of.ands);
+  added_ = end;
+  if (end < count_) return;
+  opening_.reset();  // what it took is half of the slab, and rows follow
+  triples_ = prep::AndTriples();
 }
 
 // --- All of them --------------------------------------------------------------------------------
@@ -221,25 +242,19 @@ std::unique_ptr<MaskSlab> MaskMaker::next() {
   const uint32_t count = std::min(ands_per_slab(party_.num_parties()), program_.num_ands() - next_);
   if (count == 0) return nullptr;
   std::unique_ptr<MaskSlab> slab(new MaskSlab(party_, program_, delta_, next_, count));
-  const auto ands = std::span(program_.ands).subspan(next_, count);
-  const auto num_triples = static_cast<size_t>(std::count_if(
-      ands.begin(), ands.end(), [](const mpc::AndOp& op) { return op.beta_is_pub == 0; }));
+  const size_t needed = num_triples(std::span(program_.ands).subspan(next_, count));
   next_ += count;
   const PartyId self = party_.id();
   const size_t n = party_.num_parties();
   slab->masks_ = {AuthBits::unwritten(self, n, count), AuthBits::unwritten(self, n, count),
                   source_.random_bits(count)};
-  prep::AndTriples triples;
-  if (num_triples != 0) triples = source_.and_triples(num_triples);
-  slab->operands_ = AuthBits::unwritten(self, n, 2 * num_triples);
-  for (const PartyId j : party_.peers()) spread(j, triples, num_triples, *slab);
-  if (num_triples != 0) slab->z_ = std::move(triples.z);
+  if (needed != 0) slab->triples_ = source_.and_triples(needed);
+  for (const PartyId j : party_.peers()) spread(j, *slab);
   return slab;
 }
 
 /// The XOR fabric over one peer's macs and keys, and on the way the operands to open.
-void MaskMaker::spread(PartyId peer, const prep::AndTriples& triples, size_t num_triples,
-                       MaskSlab& slab) {
+void MaskMaker::spread(PartyId peer, MaskSlab& slab) {
   Pair* const slots = reinterpret_cast<Pair*>(slots_[peer].data());
   const uint32_t first = slab.first_;
   Block* const alpha_mac = slab.masks_.alpha.mac[peer].data();
@@ -248,16 +263,11 @@ void MaskMaker::spread(PartyId peer, const prep::AndTriples& triples, size_t num
   Block* const beta_key = slab.masks_.beta.key[peer].data();
   const Block* const gamma_mac = slab.masks_.s.mac[peer].data();
   const Block* const gamma_key = slab.masks_.s.key[peer].data();
-  const auto plane = [&](const AuthBits& bits, bool key) -> const Block* {
-    if (num_triples == 0) return nullptr;
-    return key ? bits.key[peer].data() : bits.mac[peer].data();
-  };
-  const Block* const x_mac = plane(triples.x, false);
-  const Block* const x_key = plane(triples.x, true);
-  const Block* const y_mac = plane(triples.y, false);
-  const Block* const y_key = plane(triples.y, true);
-  Block* const out_mac = slab.operands_.mac[peer].data();
-  Block* const out_key = slab.operands_.key[peer].data();
+  const bool any = slab.triples_.size() != 0;
+  Block* const x_mac = any ? slab.triples_.x.mac[peer].data() : nullptr;
+  Block* const x_key = any ? slab.triples_.x.key[peer].data() : nullptr;
+  Block* const y_mac = any ? slab.triples_.y.mac[peer].data() : nullptr;
+  Block* const y_key = any ? slab.triples_.y.key[peer].data() : nullptr;
   size_t k = 0;
   walks_[peer].to(first + slab.count_, slots, [&](uint32_t begin, uint32_t end) {
     for (uint32_t t = begin - first; t < end - first; ++t) {
@@ -269,10 +279,10 @@ void MaskMaker::spread(PartyId peer, const prep::AndTriples& triples, size_t num
       beta_key[t] = b.key();
       slots[op.out] = Pair(gamma_mac[t], gamma_key[t]);
       if (op.beta_is_pub != 0) continue;  // no triple
-      out_mac[k] = x_mac[k] ^ a.mac();
-      out_key[k] = x_key[k] ^ a.key();
-      out_mac[num_triples + k] = y_mac[k] ^ b.mac();
-      out_key[num_triples + k] = y_key[k] ^ b.key();
+      x_mac[k] ^= a.mac();
+      x_key[k] ^= a.key();
+      y_mac[k] ^= b.mac();
+      y_key[k] ^= b.key();
       ++k;
     }
   });

@@ -11,7 +11,7 @@
 namespace flexroom::boolean {
 
 /// ANDs whose masks are made together: one Open of their operands, with a tag of its own
-/// (boolean-engine.md §2.3). What lives only between that Open and the rows, 224 bytes an AND at
+/// (boolean-engine.md §2.3). What lives only between that Open and the rows, 192 bytes an AND at
 /// n = 2, exists for two slabs at a time however large the circuit is.
 /// More parties have more instances in work at a time, each with a share for more peers.
 constexpr uint32_t ands_per_slab(size_t num_parties) {
@@ -58,7 +58,7 @@ void walk(const mpc::Program& program, Slots* slots, AtAnds at_ands) {
   Walk(program).to(program.num_ands(), slots, at_ands);
 }
 
-/// One slab: send(), receive(), products(), once each.
+/// One slab: send(), receive(), once each, then products until all are added.
 class MaskSlab {
  public:
   uint32_t first() const { return first_; }
@@ -67,8 +67,11 @@ class MaskSlab {
   void send();
   /// Receives and checks everybody's operand shares. Nothing that depends on them may leave before.
   void receive();
-  /// The masks, products included; once, after receive().
-  AndMasks products();
+  /// Adds the products of the ANDs up to the `end`-th of the slab to the masks s, after receive():
+  /// a few at a time by who goes on with them, while they are in the cache.
+  void add_products(uint32_t end);
+  /// s of an AND holds <lambda_gamma> until its product is added.
+  AndMasks& masks() { return masks_; }
 
  private:
   friend class MaskMaker;
@@ -79,11 +82,13 @@ class MaskSlab {
   const mpc::Program& program_;
   const Block& delta_;
   uint32_t first_, count_;
-  AndMasks masks_;           // s: <lambda_gamma> until the products are added
-  prep::AuthBits z_;         // of the triples
-  prep::AuthBits operands_;  // e = x + lambda_alpha of all ANDs with a triple, then f = y +
-                             // lambda_beta
+  AndMasks masks_;
+  prep::AndTriples triples_;  // of all ANDs with one; x and y become e = x + lambda_alpha and
+                              // f = y + lambda_beta
   std::unique_ptr<prep::BitOpening> opening_;  // none if no AND of the slab has a triple
+  std::vector<uint8_t> ef_;                    // what it opened
+  uint32_t added_ = 0;                         // ANDs whose products are in s
+  size_t triple_ = 0;                          // of the next one
 };
 
 /// Masks of all wires and their products, slab by slab: boolean-engine.md §6.1, §6.2.
@@ -111,7 +116,7 @@ class MaskMaker {
   void finish();
 
  private:
-  void spread(PartyId peer, const prep::AndTriples& triples, size_t num_triples, MaskSlab& slab);
+  void spread(PartyId peer, MaskSlab& slab);
 
   net::Party& party_;
   prep::Source& source_;

@@ -28,76 +28,104 @@ struct Scope {
 
 // --- Bits: packed, LSB first --------------------------------------------------------------------
 
-Bytes shares_of(const AuthBits& bits) { return bits.packed_shares(); }
+// Appends the shares of `bits` behind the first `before` bits.
+void append_shares(Bytes& packed, size_t before, const AuthBits& bits) {
+  Bytes more = bits.packed_shares();
+  if (const unsigned shift = before % 8; shift == 0) {
+    append(packed, more);
+  } else {
+    for (const uint8_t byte : more) {
+      packed.back() = static_cast<uint8_t>(packed.back() | byte << shift);
+      packed.push_back(static_cast<uint8_t>(byte >> (8 - shift)));
+    }
+    packed.resize((before + bits.size() + 7) / 8);
+  }
+  wipe(more);
+}
 
-Block seed_of(const AuthBits& bits, const Scope& scope, ByteView packed) {
+Block seed_of(const AuthBits*, size_t size, const Scope& scope, ByteView packed) {
   return RandomOracle("mac", scope.party.scope(), scope.counter, scope.sender)
       .field(scope.label)
-      .field(uint64_t{bits.size()})
+      .field(uint64_t{size})
       .field(packed)
       .block();
 }
 
-void require_canonical(const AuthBits& bits, ByteView packed, std::string_view label,
+void require_canonical(const AuthBits*, size_t size, ByteView packed, std::string_view label,
                        PartyId peer) {
-  const size_t tail = bits.size() % 8;
+  const size_t tail = size % 8;
   if (tail != 0 && (packed.back() >> tail) != 0) {
     throw ProtocolAbort(AbortCode::kUnexpectedMessage, label, "bits beyond the last share", peer);
   }
 }
 
-Block combine(const AuthBits& bits, const math::ChiStream& chi, ByteView packed) {
-  return chi.combine_bits(0, packed, bits.size());
+Block combine(const AuthBits*, size_t size, const math::ChiStream& chi, ByteView packed) {
+  return chi.combine_bits(0, packed, size);
 }
 
-std::vector<uint8_t> values_of(const AuthBits& bits, ByteView packed) {
-  std::vector<uint8_t> out(bits.size());
+std::vector<uint8_t> values_of(const AuthBits*, size_t size, ByteView packed) {
+  std::vector<uint8_t> out(size);
   for (size_t t = 0; t < out.size(); ++t) out[t] = (packed[t / 8] >> (t % 8)) & 1;
   return out;
 }
 
 // --- Field elements: 16 bytes each --------------------------------------------------------------
 
-Bytes shares_of(const AuthField& values) {
-  const ByteView bytes = values.share.bytes();
-  return Bytes(bytes.begin(), bytes.end());
+void append_shares(Bytes& shares, size_t, const AuthField& values) {
+  append(shares, values.share.bytes());
 }
 
-Block seed_of(const AuthField&, const Scope& scope, ByteView shares) {
+Block seed_of(const AuthField*, size_t, const Scope& scope, ByteView shares) {
   return RandomOracle("mac field", scope.party.scope(), scope.counter, scope.sender)
       .field(scope.label)
       .field(shares)
       .block();
 }
 
-void require_canonical(const AuthField&, ByteView, std::string_view, PartyId) {}
+void require_canonical(const AuthField*, size_t, ByteView, std::string_view, PartyId) {}
 
-std::vector<Block> values_of(const AuthField& values, ByteView bytes) {
-  std::vector<Block> out(values.size());
+std::vector<Block> values_of(const AuthField*, size_t size, ByteView bytes) {
+  std::vector<Block> out(size);
   for (size_t t = 0; t < out.size(); ++t) out[t] = load_block(bytes.data() + 16 * t);
   return out;
 }
 
-Block combine(const AuthField& values, const math::ChiStream& chi, ByteView shares) {
+Block combine(const AuthField* kind, size_t size, const math::ChiStream& chi, ByteView shares) {
   math::GfSum sum;
-  chi.accumulate(sum, 0, values_of(values, shares));
+  chi.accumulate(sum, 0, values_of(kind, size, shares));
   return sum.value();
+}
+
+/// sum_t chi_t * plane_t over all parts.
+template <typename Values>
+math::GfSum weighted(const std::vector<const Values*>& parts, const math::ChiStream& chi,
+                     std::vector<BlockVec> Values::*plane, PartyId peer) {
+  math::GfSum sum;
+  uint64_t first = 0;
+  for (const Values* part : parts) {
+    chi.accumulate(sum, first, (part->*plane)[peer].span());
+    first += part->size();
+  }
+  return sum;
 }
 
 }  // namespace
 
 template <typename Values>
-MacOpening<Values>::MacOpening(net::Party& party, const Block& delta, const Values& values,
-                               std::string_view label)
+MacOpening<Values>::MacOpening(net::Party& party, const Block& delta,
+                               std::vector<const Values*> parts, std::string_view label)
     : party_(party),
       delta_(delta),
-      values_(values),
+      parts_(std::move(parts)),
       label_(label),
       counter_(party.next_counter("mac")),
       received_(party.num_parties()) {
-  FLEXROOM_ASSERT(values.size() == 0 ||
-                  (values.self() == party.id() && values.num_parties() == party.num_parties()));
-  if (values.size() > 0) own_ = shares_of(values);
+  std::erase_if(parts_, [](const Values* part) { return part->size() == 0; });
+  for (const Values* part : parts_) {
+    FLEXROOM_ASSERT(part->self() == party.id() && part->num_parties() == party.num_parties());
+    append_shares(own_, size_, *part);
+    size_ += part->size();
+  }
   sum_ = own_;
   received_[party.id()] = true;
 }
@@ -113,9 +141,9 @@ MacOpening<Values>::~MacOpening() {
 template <typename Values>
 void MacOpening<Values>::send_to(PartyId peer) {
   if (own_.empty()) return;
-  const math::ChiStream chi(seed_of(values_, {party_, counter_, party_.id(), label_}, own_));
-  math::GfSum tag;
-  chi.accumulate(tag, 0, values_.mac[peer].span());
+  constexpr const Values* kKind = nullptr;
+  const math::ChiStream chi(seed_of(kKind, size_, {party_, counter_, party_.id(), label_}, own_));
+  const math::GfSum tag = weighted(parts_, chi, &Values::mac, peer);
   Bytes message = own_;
   append(message, block_bytes(tag.value()));
   party_.send(peer, label_, message);
@@ -133,11 +161,11 @@ void MacOpening<Values>::receive_from(PartyId peer) {
   if (own_.empty()) return;
   const Bytes message = party_.receive(peer, label_, own_.size() + kTagBytes);
   const ByteView shares = ByteView(message).first(own_.size());
-  require_canonical(values_, shares, label_, peer);
-  const math::ChiStream chi(seed_of(values_, {party_, counter_, peer, label_}, shares));
-  math::GfSum expected;
-  chi.accumulate(expected, 0, values_.key[peer].span());
-  expected.add(combine(values_, chi, shares), delta_);
+  constexpr const Values* kKind = nullptr;
+  require_canonical(kKind, size_, shares, label_, peer);
+  const math::ChiStream chi(seed_of(kKind, size_, {party_, counter_, peer, label_}, shares));
+  math::GfSum expected = weighted(parts_, chi, &Values::key, peer);
+  expected.add(combine(kKind, size_, chi, shares), delta_);
   check_tag(expected.value(), ByteView(message).last(kTagBytes), label_, peer);
   for (size_t i = 0; i < sum_.size(); ++i) sum_[i] ^= shares[i];
 }
@@ -151,7 +179,7 @@ template <typename Values>
 auto MacOpening<Values>::result() const -> std::vector<Opened> {
   for (const bool received : received_) FLEXROOM_ASSERT(received);
   declassify(sum_.data(), sum_.size());  // opened; to this party alone, its owner's business
-  return values_of(values_, sum_);
+  return values_of(static_cast<const Values*>(nullptr), size_, sum_);
 }
 
 template class MacOpening<AuthBits>;

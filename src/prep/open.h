@@ -27,7 +27,11 @@ class MacOpening {
   using Opened = std::conditional_t<std::is_same_v<Values, AuthBits>, uint8_t, Block>;
 
   /// `values` must outlive the object. `label` names the step in traces and errors.
-  MacOpening(net::Party& party, const Block& delta, const Values& values, std::string_view label);
+  MacOpening(net::Party& party, const Block& delta, const Values& values, std::string_view label)
+      : MacOpening(party, delta, std::vector<const Values*>{&values}, label) {}
+  /// One opening of all values of `parts`, part after part; as if they were one array.
+  MacOpening(net::Party& party, const Block& delta, std::vector<const Values*> parts,
+             std::string_view label);
   ~MacOpening();
   MacOpening(const MacOpening&) = delete;
   MacOpening& operator=(const MacOpening&) = delete;
@@ -44,7 +48,8 @@ class MacOpening {
  private:
   net::Party& party_;
   Block delta_;
-  const Values& values_;
+  std::vector<const Values*> parts_;
+  size_t size_ = 0;  // of all parts
   std::string label_;
   uint64_t counter_;
   Bytes own_;                   // this party's shares as they are sent

@@ -60,6 +60,42 @@ TEST_P(OpenTest, AnyFlippedBitOrTagIsAMacFailureAtItsReceiver) {
   }
 }
 
+// Parts of any size are opened as the array that they were cut from: the same bytes, the same tag.
+TEST_P(OpenTest, PartsAreOpenedAsOneArray) {
+  for (const size_t cut : {size_t{0}, size_t{1}, size_t{64}, size_t{77}, kCount}) {
+    const auto run = [&](bool parts, net::Tamper tamper) {
+      return support::run_parties(
+          n_,
+          [&](net::Party& party) {
+            const AuthBits& all = bits_[party.id()];
+            const AuthBits front = all.slice(0, cut), back = all.slice(cut, kCount - cut);
+            std::vector<const AuthBits*> opened = {&all};
+            if (parts) opened = {&front, &back};
+            BitOpening opening(party, deltas_[party.id()], opened, "test/open");
+            opening.send_to_all();
+            opening.receive_from_all();
+            return opening.result();
+          },
+          tamper);
+    };
+    std::vector<Bytes> whole, cut_up;
+    const auto keep = [](std::vector<Bytes>& out) {
+      return [&out](const net::MessageId& m, Bytes& payload) {
+        if (m.sender == 0 && m.receiver == 1) out.push_back(payload);
+      };
+    };
+    (void)run(false, keep(whole));
+    const auto outcome = run(true, keep(cut_up));
+    EXPECT_EQ(cut_up, whole) << cut;
+    for (const auto& one : outcome.outcomes) EXPECT_EQ(*one.value, expected());
+
+    const auto flipped = run(true, [&](const net::MessageId& m, Bytes& payload) {
+      if (m.sender == 0 && m.receiver == 1) payload[kCount / 8] ^= 1;  // of the last part
+    });
+    EXPECT_EQ(flipped.outcomes[1].code(), AbortCode::kMac);
+  }
+}
+
 // A sender that sets bits beyond its last share, with the tag that fits that message.
 TEST_P(OpenTest, SpareBitsAreRefusedThoughTheirTagFits) {
   const auto liar = static_cast<PartyId>(n_ - 1);
