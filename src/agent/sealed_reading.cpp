@@ -133,12 +133,9 @@ http::HeaderLines SealedReading::read_header(Waiting last_window) {
     marks = open_header_marks(size);
     if (marks) break;
     if (size == plan_.header_max) throw http::OutlineError(http::OutlineFault::kHeaderTooLong);
-    if (window < header_windows(plan_)) {
-      records_.look_at(size + 1, last_window, plan_.header_max);
-    }
-    if (records_.stream().size() == size || window == header_windows(plan_)) {
-      no_answer(std::string(kCutAnswer));
-    }
+    if (window == header_windows(plan_)) no_answer(std::string(kCutAnswer));
+    records_.look_at(size + 1, last_window, plan_.header_max);
+    if (records_.stream().size() == size) no_answer(std::string(kCutAnswer));
   }
   const http::HeaderLines header = http::read_header_outline(*marks);
   std::vector<std::string> names;
