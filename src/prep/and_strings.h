@@ -84,25 +84,28 @@ class AndStrings {
     uint64_t first_counter;
   };
 
-  /// Sends U to all and takes theirs; writes S_i [x.size()]. The peers' strings are taken one
-  /// message behind the own ones, so that both directions flow and little is queued. `meanwhile`
-  /// runs when all of the own left and the last of theirs are waited for.
+  /// Sends U to all and takes theirs; writes S_i [x.size()]. The peers' strings are taken a few
+  /// messages behind the own ones: both directions flow, a long line is full, and little is queued.
+  /// `meanwhile` runs when all of the own left and the last of theirs are waited for.
   void exchange(const Set& set, std::span<String> sums, const std::function<void()>& meanwhile) {
     const size_t items = set.x.size();
     size_t received = 0;
     for (size_t first = 0; first < items; first += kMessageItems) {
       send_strings(set, sums, first, std::min(kMessageItems, items - first));
-      if (first > 0) {
+      if (first >= kMessagesAhead * kMessageItems) {
         receive_strings(set, sums, received, kMessageItems);
         received += kMessageItems;
       }
     }
     if (meanwhile) meanwhile();
-    receive_strings(set, sums, received, items - received);
+    for (; received < items; received += kMessageItems) {
+      receive_strings(set, sums, received, std::min(kMessageItems, items - received));
+    }
   }
 
  private:
   static constexpr size_t kMessageItems = size_t{1} << 13;  // strings in one message
+  static constexpr size_t kMessagesAhead = 16;              // 1 MiB: what 50 MB/s have on 20 ms
   static constexpr size_t kKernelItems = kStringKernelItems;
 
   void send_strings(const Set& set, std::span<String> sums, size_t first, size_t count) {

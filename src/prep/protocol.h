@@ -17,10 +17,11 @@ namespace flexroom::prep {
 /// has an evaluator of its own (boolean-engine.md §6.7). A room speaks the number of its triples:
 /// of 2 and 4 only what lies in a pool is used, which knows no evaluator. 7 and 8: as 5 and 6, but
 /// bit 0 of an input label is its masked value, and masked values leave while the evaluator goes on
-/// (§6.3, §7.2, §7.4); pools of 5 and 6 are used.
+/// (§6.3, §7.2, §7.4); pools of 5 and 6 are used. 9: as 8, but a batch of masked triples is as long
+/// as what is missing (engine-v2.md §V0).
 inline constexpr uint16_t kFirstBucketProtocol = 2;
 inline constexpr uint16_t kProtocol = 7;
-inline constexpr uint16_t kMaskedProtocol = 8;
+inline constexpr uint16_t kMaskedProtocol = 9;
 
 constexpr uint16_t protocol_number(TripleProtocol triples) {
   return triples == TripleProtocol::kMasked ? kMaskedProtocol : kProtocol;

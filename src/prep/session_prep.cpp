@@ -21,7 +21,7 @@ constexpr size_t kSmallBitBatch = size_t{1} << 15;
 // Of the room's batches, so many are made before the first triple of a stock is used; the others
 // follow while it is. A larger stock is memory alone: circuits need theirs slab by slab.
 constexpr size_t kBatchesOfStock = 8;
-// Masked triples: a batch is down to such a part of the room's.
+// Masked triples: a batch is down to such a part of the room's, and a multiple of it.
 constexpr size_t kShortBatch = 8;
 
 const TripleParameters& checked(const TripleParameters& parameters) {
@@ -188,16 +188,17 @@ void SessionPrep::fill_stock(size_t count, bool told) {
   }
 }
 
-// Of masked triples as few batches as there can be, because each costs its flows: powers of two, up
-// to batches_at_once() of the room's while so many are missing, and for the last ones what is
-// enough; where more is asked for afterwards, one that is enough in place of several.
+// Of masked triples as few batches as there can be, because each costs its flows: up to
+// batches_at_once() of the room's, the last one as long as what is missing; where more is asked for
+// afterwards, a power of two that is enough.
 size_t SessionPrep::batch_for(size_t missing) const {
   size_t batch = parameters_.batch;
   if (parameters_.protocol == TripleProtocol::kBucket) return batch;
   const size_t longest = batch * batches_at_once(parameters_.protocol, party_.num_parties());
-  while (followed_ && batch < longest && batch < missing) batch *= 2;
-  while (batch < longest && 2 * batch <= missing) batch *= 2;
-  while (batch > parameters_.batch / kShortBatch && batch / 2 >= missing) batch /= 2;
+  const size_t shortest = batch / kShortBatch;
+  if (!followed_) return std::min(longest, (missing + shortest - 1) / shortest * shortest);
+  while (batch < longest && batch < missing) batch *= 2;
+  while (batch > shortest && batch / 2 >= missing) batch /= 2;
   return batch;
 }
 

@@ -20,7 +20,7 @@ using Progress = std::function<void(std::string_view phase, uint64_t done, uint6
 ///            TripleProtocol::kMasked as engine-v2.md §V2
 /// Guarantee  everything handed out passed all its checks and is handed out once. Triples are made
 ///            in whole batches; what is left serves later calls. With buckets a batch is the
-///            room's L; masked ones have a power of two of L/8 up to L * batches_at_once(), by how
+///            room's L; masked ones have L/8 up to L * batches_at_once() in steps of L/8, by how
 ///            many are missing: a plan of public numbers, the same at all
 /// Aborts     what the protocols below throw, and kEpochBurned, kTooManyUnfinished of `safety`
 ///            (§10.3). Any exception erases all buffers, the bits and the seeds of the session;

@@ -98,7 +98,7 @@ TEST(ProtocolNumber, RoomsOfOtherTriplesAreRefusedByNumber) {
       ASSERT_TRUE(run.outcomes[0].abort.has_value());
       EXPECT_EQ(run.outcomes[0].abort->abort_class(), AbortClass::kRefuse);  // nothing is burned
       EXPECT_THAT(run.outcomes[0].abort->what(),
-                  HasSubstr("protocol " + std::to_string(number) + ", this one protocol 8;"));
+                  HasSubstr("protocol " + std::to_string(number) + ", this one protocol 9;"));
     }
   }
 }

@@ -115,9 +115,9 @@ TEST_P(SessionPrepTest, MaskedTriplesAreHandedOutRightAndOnce) {
   };
   const size_t batch = kSmallMasked.batch;
   EXPECT_EQ(views[0]->left, batch / 8 - 10);
-  // Four times the room's, twice it, itself, and half of it for what is left.
+  // Four times the room's, and what is left: 1900 - 22 - 1024, in steps of 32.
   EXPECT_EQ(views[0]->few.size() + views[0]->many.size() + views[0]->rest.size(),
-            batch / 8 + 4 * batch + 2 * batch + batch + batch / 2);
+            batch / 8 + 4 * batch + 27 * batch / 8);
   support::expect_triples(part(&Everything::few), deltas);
   support::expect_triples(part(&Everything::many), deltas);
   support::expect_triples(part(&Everything::rest), deltas);
@@ -158,10 +158,11 @@ TEST(SessionPrepStockTest, LongBatchesAreOfFewMembers) {
   EXPECT_EQ(counts_of_stock(5, 2 * kSmallMasked.batch)[0].begun, 1u + 2u);
 }
 
-// What a batch has too many serves the next call, so that one is made in place of several.
-TEST(SessionPrepStockTest, WhereMoreFollowsOneBatchIsEnough) {
-  EXPECT_EQ(counts_of_stock(2, 3 * kSmallMasked.batch)[0].begun, 1u + 2u);
+// As long as what is missing; where more follows, what a batch has too many serves the next call.
+TEST(SessionPrepStockTest, OneBatchIsEnoughUpToTheLongest) {
+  EXPECT_EQ(counts_of_stock(2, 3 * kSmallMasked.batch)[0].begun, 1u + 1u);
   EXPECT_EQ(counts_of_stock(2, 3 * kSmallMasked.batch, true)[0].begun, 1u + 1u);
+  EXPECT_EQ(counts_of_stock(2, 7 * kSmallMasked.batch)[0].begun, 1u + 2u);
   EXPECT_EQ(counts_of_stock(2, 7 * kSmallMasked.batch, true)[0].begun, 1u + 2u);
 }
 
@@ -201,7 +202,7 @@ TEST_P(SessionPrepTest, BitsOfTheNextMaskedBatchAreMadeMeanwhile) {
   std::vector<std::string> sent;  // by party 0
   const auto run = run_session(
       n_,
-      [&](net::Party&, SessionPrep& prep) { return prep.and_triples((4 + 2 + 1) * kLarge.batch); },
+      [&](net::Party&, SessionPrep& prep) { return prep.and_triples((4 + 4 + 1) * kLarge.batch); },
       [&](const net::MessageId& message, Bytes&) {
         const std::lock_guard lock(mutex);
         if (message.sender == 0 && message.receiver == 1) sent.push_back(message.label);
@@ -303,8 +304,8 @@ TEST(SessionPrepSafetyTest, RefusesWhenTooManyBatchesAreUnfinished) {
 
 // Q5: a stock of several batches, and the products of their zero tests, hold one count at a time.
 TEST(SessionPrepSafetyTest, OneBatchOfAStockIsCountedAtATime) {
-  for (const NotedCounts& safety : counts_of_stock(2, (4 + 2 + 1) * kSmallMasked.batch)) {
-    EXPECT_EQ(safety.begun, 1u + 3u);
+  for (const NotedCounts& safety : counts_of_stock(2, (4 + 4) * kSmallMasked.batch)) {
+    EXPECT_EQ(safety.begun, 1u + 2u);
     EXPECT_EQ(safety.most, 1u);
     EXPECT_EQ(safety.dirty() + safety.life(), 0u);
   }
