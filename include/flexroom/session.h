@@ -100,6 +100,9 @@ struct RunScriptPlan {
   unsigned calls = 1;  // of --classic: those of the main line, whose costs are upper bounds
   uint64_t request_bytes = 0;
   uint64_t payload_ands = 0, signing_key_ands = 0, handshake_ands = 0, request_ands = 0;
+  /// Of handshake_ands, what `client_auth = "none"` takes: an empty Certificate for a service that
+  /// asks for one, prepared whether or not it does. 0: such a service ends the run.
+  uint64_t client_flight_ands = 0;
   double bytes_each_way = 0;  // preprocessing, of this member
   /// Under each suite: the one that is offered, of --classic as room.toml says host by host, first.
   std::vector<SuiteCost> suites;
@@ -119,7 +122,8 @@ struct CallPlan {
   bool opens_body_hash = false;  // hidden by a nonce
   uint64_t request_bytes = 0;
   uint64_t slot_ands = 0, signing_key_ands = 0, handshake_ands = 0, request_ands = 0;
-  std::vector<SuiteCost> suites;  // under each: the one that is offered first
+  uint64_t client_flight_ands = 0;  // of handshake_ands; as of RunScriptPlan
+  std::vector<SuiteCost> suites;    // under each: the one that is offered first
   uint64_t ands() const { return slot_ands + signing_key_ands + handshake_ands + request_ands; }
 };
 

@@ -29,6 +29,12 @@ void ClientSecret::agreed() {
   state_ = State::kAgreed;
 }
 
+const prep::AuthBits& ClientSecret::agreed_inside() {
+  FLEXROOM_ASSERT(state_ == State::kKept);
+  state_ = State::kInside;
+  return share_;
+}
+
 std::optional<Digest> ClientSecret::open_for_alert() {
   if (state_ != State::kKept) return std::nullopt;
   state_ = State::kOpened;
@@ -55,7 +61,7 @@ void ClientSecret::give() {
 }
 
 void ClientSecret::take_from(PartyId peer) {
-  FLEXROOM_ASSERT(state_ != State::kKept && is_courier());
+  FLEXROOM_ASSERT((state_ == State::kAgreed || state_ == State::kOpened) && is_courier());
   state_ = State::kOpened;
   opening_.receive_from(peer);
 }

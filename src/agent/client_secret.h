@@ -13,8 +13,10 @@ namespace flexroom::agent {
 /// a certificate of its own included, so it is opened once, to the courier, and only
 /// - in an abort, before this member agreed to the flight (HS_OK): for the alert; or
 /// - beside the first share of a tag (A3), behind every member's HS_OK: for the Finished.
+/// Where the service asked for a client certificate it is opened never: agreed_inside().
 ///
-/// Guarantee  no share leaves in an abort once agreed() was called; no second opening
+/// Guarantee  no share leaves in an abort once agreed() or agreed_inside() was called, and none at
+///            all behind the latter; no second opening
 /// Aborts     kMac: a member's share is not its own
 class ClientSecret {
  public:
@@ -25,6 +27,9 @@ class ClientSecret {
 
   /// HS_OK of this member is about to leave.
   void agreed();
+  /// The same, of a flight with a CertificateRequest: the shares, for the circuit that makes the
+  /// client's flight (ClientFlight). c_hs is not opened any more.
+  const prep::AuthBits& agreed_inside();
   /// In an abort, with members that saw the same fault: c_hs at the courier. Elsewhere, and where
   /// this member agreed already or another member did not send its share, nothing.
   std::optional<Digest> open_for_alert();
@@ -37,7 +42,7 @@ class ClientSecret {
   Digest result() const;
 
  private:
-  enum class State : uint8_t { kKept, kAgreed, kOpened };
+  enum class State : uint8_t { kKept, kAgreed, kOpened, kInside };
 
   bool is_courier() const { return party_.id() == courier_; }
 

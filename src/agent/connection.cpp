@@ -58,6 +58,7 @@ Connection::Connection(Context context, ConnectionConfig config, RequestPlan pla
   for (const auto& answer : terms.later) answer->require_valid(context.party.num_parties());
   s.read = make_read_direction(s.config.receive, terms);
   s.config.handshake.application = terms.limit();
+  s.config.handshake.client_auth = s.config.client_auth;
   FLEXROOM_ASSERT(s.config.courier != 0 && s.config.courier < context.party.num_parties());
 }
 Connection::~Connection() = default;
@@ -67,7 +68,7 @@ uint64_t Connection::sequence() const { return state_->write->position().sequenc
 size_t Connection::next_request() const { return state_->next; }
 uint64_t Connection::num_ands() const {
   FLEXROOM_ASSERT(state_->prepared);
-  uint64_t sum = state_->handshake_ands;
+  uint64_t sum = state_->handshake_ands + state_->client_flight_ands();
   const uint64_t tag = state_->suite.tag_ands(state_->context.party.num_parties());
   for (size_t k = 0; k < state_->requests.size(); ++k) {
     sum += state_->requests[k].program->num_ands() + state_->plans[k].records() * tag;
@@ -90,11 +91,19 @@ uint64_t Connection::State::garble() {
     write->bind(*program, sequence, plans[k].records(), zero);
     sequence += plans[k].records();
     circuits.push_back({program, std::move(zero), k == 0 ? "gc-b" : "gc-later"});
+    if (k != 0 || client_flight == nullptr) continue;
+    circuits.push_back(client_flight->circuit());
+    ands += client_flight->num_ands();
   }
   std::vector<std::unique_ptr<boolean::Instance>> instances =
       context.engine.prepare(std::move(circuits));
-  offer->take(std::move(instances.front()));
-  for (size_t k = 0; k < requests.size(); ++k) requests[k].instance = std::move(instances[k + 1]);
+  auto next_instance = instances.begin();
+  offer->take(std::move(*next_instance++));
+  for (RequestCircuit& request : requests) {
+    request.instance = std::move(*next_instance++);
+    const bool is_first = &request == &requests.front();
+    if (is_first && client_flight != nullptr) client_flight->hold(std::move(*next_instance++));
+  }
   return ands;
 }
 
@@ -111,6 +120,7 @@ void Connection::prepare(Timeline& timeline) {
 
   timeline.begin(phase::kPowers);
   s.write = s.suite.write_direction(s.context, s.plans, s.left.request_bytes);
+  if (s.answers_request()) s.client_flight = s.suite.client_flight(s.context);
   timeline.begin(phase::kGarble);
   timeline.set_ands(s.garble());
   if (s.config.receive == ReceiveMode::kSealed) {

@@ -30,8 +30,9 @@ struct ConnectionConfig {
   Groups groups = all_groups();                               // that are offered
   const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();  // the one that is offered
   ReceiveMode receive = ReceiveMode::kOpen;
-  PartyId courier = 1;                   // a garbler
-  tls::HandshakeConfig handshake;        // this member's trust store and clock
+  tls::ClientAuth client_auth = tls::ClientAuth::kRefuse;  // to a CertificateRequest
+  PartyId courier = 1;                                     // a garbler
+  tls::HandshakeConfig handshake;                          // this member's trust store and clock
   bool no_secret = false;                // R2-6: HTTP/1.0 and close-delimited answers accepted
   size_t max_answer = http::kMaxAnswer;  // bytes of the body; a longer one is an unknown outcome
   bool await_close = false;              // R2-5: silence does not end the answer
@@ -83,7 +84,8 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// Offline: token, GC-A, GC-B, what the tag needs. The service is not contacted.
+  /// Offline: token, GC-A, GC-B, with ClientAuth::kNone GC-CF, what the tags need. The service is
+  /// not contacted.
   void prepare(Timeline& timeline);
 
   /// Online. `connect` opens the socket and is called at the courier only, after every member is
@@ -122,8 +124,8 @@ class Connection {
   /// Whether this member released its share of the tag of that request of the connection (0: the
   /// first): from then on the request may have been carried out.
   bool released(size_t request = 0) const;
-  /// ANDs of GC-A, of GC-B, of later requests, of the tag's circuit, where it has one, and of what
-  /// sealed answers need.
+  /// ANDs of GC-A, of GC-B, of GC-CF, where it is prepared, of later requests, of the tags'
+  /// circuits, where they have one, and of what sealed answers need.
   uint64_t num_ands() const;
 
  private:

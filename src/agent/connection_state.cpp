@@ -14,6 +14,12 @@ namespace {
 /// Bytes of the service outside of the answer: its hello and its flight.
 constexpr uint64_t kMaxHandshakeBytes = 512 * 1024;
 
+void append_record(Bytes& out, const RecordText& record, const Block& tag) {
+  append(out, record.header);
+  append(out, record.ciphertext);
+  append(out, prep::ghash_bytes(tag));
+}
+
 }  // namespace
 
 Digest connection_terms(const ConnectionConfig& config) {
@@ -23,6 +29,7 @@ Digest connection_terms(const ConnectionConfig& config) {
       .field(to_string(config.groups))
       .field(uint64_t{config.suite->code})
       .field(uint64_t{static_cast<uint8_t>(config.receive)})
+      .field(uint64_t{static_cast<uint8_t>(config.client_auth)})
       .field(uint64_t{config.courier})
       .field(uint64_t{config.no_secret ? 1u : 0u})
       .field(uint64_t{config.max_answer})
@@ -137,6 +144,7 @@ void Connection::State::begin(std::span<const Request> all, const ServerBytes::C
 void Connection::State::mark_instances() {
   std::vector<Digest> ids;
   if (next == 0) ids.push_back(offer->instance_id());
+  if (next == 0 && client_flight != nullptr) ids.push_back(client_flight->instance().id());
   for (size_t k = next; k < requests.size(); ++k) ids.push_back(requests[k].instance->id());
   read->add_ids(ids);
   context.journal.mark_ahead(ids);
@@ -155,7 +163,9 @@ void Connection::State::say_farewell() {
 
 // Up to the sealed records at the service.
 void Connection::State::release(const Request& request, Timeline& timeline) {
-  timeline.begin(phase::kRequest, requests[next].program->num_ands());
+  const bool flight_inside = next == 0 && machine->certificate_requested();
+  timeline.begin(phase::kRequest, requests[next].program->num_ands() +
+                                      (flight_inside ? client_flight->num_ands() : 0));
   const std::vector<RecordText> records = encrypt(request);
 
   timeline.begin(phase::kTagAndSend);
@@ -236,7 +246,9 @@ void Connection::State::shake_hands(Timeline& timeline) {
 void Connection::State::send(const Bytes& records) {
   if (!is_courier()) return;
   if (next == 0) {
-    flight = machine->client_finished_record(keyed->c_hs->result());
+    if (!machine->certificate_requested()) {
+      flight = machine->client_finished_record(keyed->c_hs->result());
+    }
     keyed.reset();
   }
   append(flight, records);
@@ -302,12 +314,33 @@ boolean::OnlineInputs Connection::State::request_inputs(const Request& request) 
   return inputs;
 }
 
+// From here on this member's HS_OK may be out. Where the service asked for a certificate, which is
+// in H2 and so in the view of GC-B, c_hs goes into GC-CF, whose messages are beside those of GC-B
+// (tls-complete.md §4.2); else GC-CF is thrown away with all its labels.
+boolean::Outputs Connection::State::run_request(const boolean::OnlineInputs& inputs) {
+  boolean::Instance& request = *requests[next].instance;
+  if (next != 0) return context.engine.run(request, inputs);
+  if (!machine->certificate_requested()) {
+    client_flight.reset();
+    keyed->c_hs->agreed();
+    return context.engine.run(request, inputs);
+  }
+  FLEXROOM_ASSERT(client_flight != nullptr);
+  ClientFlight::mark(context.journal, csid);
+  const boolean::OnlineInputs flight_inputs = client_flight->inputs(
+      keyed->c_hs->agreed_inside(), machine->client_flight_transcript(), views, inputs.view);
+  const boolean::InstanceRun runs[] = {{request, inputs},
+                                       {client_flight->instance(), flight_inputs}};
+  std::vector<boolean::Outputs> outputs = context.engine.run_together(runs);
+  flight_record = client_flight->take(std::move(outputs[1]));
+  return std::move(outputs[0]);
+}
+
 std::vector<RecordText> Connection::State::encrypt(const Request& request) {
   const mpc::Program& program = *requests[next].program;
   const boolean::OnlineInputs inputs = request_inputs(request);
   write->mark(context.journal, csid, plan().records());
-  if (next == 0) keyed->c_hs->agreed();
-  boolean::Outputs outputs = context.engine.run(*requests[next].instance, inputs);
+  boolean::Outputs outputs = run_request(inputs);
   if (next == 0) {
     read->take(program, outputs);
     // A connection that is kept keeps the keys of its records, not what they were derived from.
@@ -335,26 +368,35 @@ std::vector<RecordText> Connection::State::encrypt(const Request& request) {
 
 // A3: this member's shares of the tags are its signature under the request; they go to the courier
 // alone, in one message, with the view they stand for: never those of some of the records (§4.3).
-// Beside the first goes its share of c_hs (tls-complete.md §4.2): every member's HS_OK was compared
-// when GC-B ran.
+// Beside the first goes its share of c_hs (tls-complete.md §4.2), every member's HS_OK having been
+// compared when GC-B ran; or, where the service asked for a certificate, that of the tag of the
+// client's flight, in one opening with the others.
 Bytes Connection::State::seal(const Request& request, const std::vector<RecordText>& records,
                               uint64_t server_offset) {
   // Before the tags: what they open on the way may count as one already (§4.7).
   context.journal.mark("release", request.id);
-  const prep::AuthField tags = write->tag_shares(records);
+  prep::AuthField tags;
+  if (flight_record) tags = client_flight->tag_share(*flight_record);
+  tags.append(write->tag_shares(records));
   ReleaseView a3;
   a3.h2 = h2;
   a3.request = request.id;
   a3.position = write->position();
   a3.records = records;
+  if (flight_record) a3.flight = &*flight_record;
   a3.server_offset = server_offset;
   const std::vector<Block> opened = open_tags(tags, a3.digest(views));
   Bytes out;
-  for (size_t k = 0; k < opened.size(); ++k) {
-    append(out, records[k].header);
-    append(out, records[k].ciphertext);
-    append(out, prep::ghash_bytes(opened[k]));
+  auto tag = opened.begin();  // none at the other members
+  if (!opened.empty()) {
+    if (flight_record) {
+      out = machine->client_flight_start();
+      append_record(out, *flight_record, *tag++);
+    }
+    for (const RecordText& record : records) append_record(out, record, *tag++);
   }
+  flight_record.reset();
+  client_flight.reset();
   return out;
 }
 
@@ -365,7 +407,7 @@ std::vector<Block> Connection::State::open_tags(const prep::AuthField& shares, c
     released = next + 1;
     party().send(config.courier, "tls/A3", a3);
     if (next == 0) {
-      keyed->c_hs->give();
+      if (!flight_record) keyed->c_hs->give();
       keyed.reset();
     }
     opening.send_to(config.courier);
@@ -373,7 +415,7 @@ std::vector<Block> Connection::State::open_tags(const prep::AuthField& shares, c
   }
   for (const PartyId j : party().peers()) {
     views.expect(j, "tls/A3", a3, AbortCode::kViewMismatch);
-    if (next == 0) keyed->c_hs->take_from(j);
+    if (next == 0 && !flight_record) keyed->c_hs->take_from(j);
     opening.receive_from(j);
   }
   return opening.result();

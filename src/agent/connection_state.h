@@ -51,6 +51,8 @@ struct Connection::State {
   uint64_t handshake_ands = 0;
   std::unique_ptr<boolean::Instance> handshake_circuit;  // GC-A, until it is confirmed
   std::vector<RequestCircuit> requests;                  // as plans
+  std::unique_ptr<ClientFlight> client_flight;  // with ClientAuth::kNone; gone if not asked for
+  std::optional<RecordText> flight_record;      // its record, until it is released
   std::unique_ptr<WriteDirection> write;
   std::unique_ptr<ReadDirection> read;
   std::optional<tls::ClientHandshake> machine;
@@ -64,6 +66,12 @@ struct Connection::State {
   bool kept = false;
 
   net::Party& party() { return context.party; }
+  /// Whether a CertificateRequest is answered, and what that takes: prepared whether or not one
+  /// comes.
+  bool answers_request() const { return config.client_auth == tls::ClientAuth::kNone; }
+  uint64_t client_flight_ands() const {
+    return answers_request() ? suite.client_flight_ands(context.party.num_parties()) : 0;
+  }
   /// Whether a request may follow the one that is made.
   bool has_next() const { return next + 1 < plans.size() + left.count; }
   /// Whether the service said nothing behind the answer, agreed by all.
@@ -81,6 +89,8 @@ struct Connection::State {
     keyed.reset();
     handshake_circuit.reset();
     for (RequestCircuit& request : requests) request.instance.reset();
+    client_flight.reset();
+    flight_record.reset();
     machine.reset();
     server.reset();
     if (write != nullptr) write->erase();
@@ -97,6 +107,7 @@ struct Connection::State {
   tls::Event feed_until(tls::EventKind kind, std::vector<tls::Event> events);
   std::vector<RecordText> encrypt(const Request& request);
   boolean::OnlineInputs request_inputs(const Request& request);
+  boolean::Outputs run_request(const boolean::OnlineInputs& inputs);
   Bytes seal(const Request& request, const std::vector<RecordText>& records,
              uint64_t server_offset);
   std::vector<Block> open_tags(const prep::AuthField& shares, const Digest& a3);

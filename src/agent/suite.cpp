@@ -26,6 +26,10 @@ double chacha_tag_bytes(const RequestPlan& plan, bool) {
 
 }  // namespace
 
+uint64_t Suite::client_flight_ands(size_t num_members) const {
+  return client_flight_program(num_members)->num_ands() + tag_ands(num_members);
+}
+
 const Suite& suite_of(const tls::CipherSuite& suite) {
   static const std::array<Suite, 2> kSuites = {{
       {tls::aes128_gcm_sha256(), handshake_program,
@@ -34,10 +38,13 @@ const Suite& suite_of(const tls::CipherSuite& suite) {
        [](const RequestPlan& plan, uint64_t sequence, size_t) {
          return later_request_program(plan, sequence);
        },
-       [](size_t) { return uint64_t{0}; }, gcm_tag_bytes, gcm_answer_cipher},
+       [](size_t) { return uint64_t{0}; }, gcm_tag_bytes, gcm_answer_cipher,
+       [](size_t) { return client_flight_program(); }, make_gcm_client_flight,
+       gcm_client_flight_tag_bytes},
       {tls::chacha20_poly1305_sha256(), handshake_program, chacha_request_program,
        make_chacha_write_direction, chacha_later_request_program, Poly1305Tag::num_ands,
-       chacha_tag_bytes, chacha_answer_cipher},
+       chacha_tag_bytes, chacha_answer_cipher, chacha_client_flight_program,
+       make_chacha_client_flight, chacha_client_flight_tag_bytes},
   }};
   for (const Suite& known : kSuites) {
     if (known.tls.code == suite.code) return known;

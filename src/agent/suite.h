@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/answer_cipher.h"
+#include "agent/client_flight.h"
 #include "agent/write_direction.h"
 #include "tls/cipher_suite.h"
 
@@ -29,6 +30,12 @@ struct Suite {
   double (*tag_bytes)(const RequestPlan& plan, bool is_first);
   /// Of sealed answers.
   const AnswerCipher& (*answer)();
+  /// With `client_auth = "none"`: GC-CF, its object, and what its tag takes beside GC-CF.
+  std::shared_ptr<const mpc::Program> (*client_flight_program)(size_t num_members);
+  std::unique_ptr<ClientFlight> (*client_flight)(const Context& context);
+  double (*client_flight_tag_bytes)();
+  /// ANDs of both.
+  uint64_t client_flight_ands(size_t num_members) const;
 };
 
 /// Throws InputError naming the suites there are.

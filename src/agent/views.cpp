@@ -27,7 +27,9 @@ Digest ReleaseView::digest(const Views& views) const {
       .field(uint64_t{position.generation})
       .field(position.sequence)
       .field(server_offset)
-      .field(uint64_t{records.size()});
+      .field(uint64_t{records.size()})
+      .field(uint64_t{flight != nullptr ? 1u : 0u});
+  if (flight != nullptr) hash.field(flight->header).field(flight->ciphertext);
   for (const RecordText& record : records) {
     hash.field(record.header);
     hash.field(record.ciphertext);

@@ -51,13 +51,14 @@ struct RecordText {
 };
 
 /// A3: what a member's shares of the tags of a request stand for: all its records in their order
-/// (§4.3).
+/// (§4.3), behind the client's flight where that is a record like them.
 struct ReleaseView {
   Digest h2{};
   Digest request{};         // request id
   RecordPosition position;  // of the first record
   std::span<const RecordText> records;
-  uint64_t server_offset = 0;  // server bytes received so far: where the answer may begin
+  const RecordText* flight = nullptr;  // the client's, where it is made inside (ClientFlight)
+  uint64_t server_offset = 0;          // server bytes received so far: where the answer may begin
   Digest digest(const Views& views) const;
 };
 

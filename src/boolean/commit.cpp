@@ -97,10 +97,11 @@ void follow(net::Party& party, Instance::Data& instance) {
   }
 }
 
-void commit_evaluator(net::Party& party, const Block& delta, Instance::Data& instance) {
+namespace {
+
+void prove_labels(net::Party& party, Instance::Data& instance) {
   EvaluatorTables& tables = instance.evaluating;
   const Bytes& gammas = instance.gammas;
-
   const math::ChiStream label_chi = chi_of("lab", party, instance.s_inst, gammas);
   for (const PartyId i : instance.garblers) {
     math::GfSum tag;
@@ -110,9 +111,12 @@ void commit_evaluator(net::Party& party, const Block& delta, Instance::Data& ins
     party.send(i, kLabelProof, message);
   }
   tables.row2.clear();
+}
 
+void check_products(net::Party& party, const Block& delta, Instance::Data& instance) {
+  const EvaluatorTables& tables = instance.evaluating;
   // While the garblers verify.
-  const math::ChiStream chi = chi_of("cchk", party, instance.s_inst, gammas);
+  const math::ChiStream chi = chi_of("cchk", party, instance.s_inst, instance.gammas);
   math::GfSum expected;
   accumulate_products(expected, chi, instance.and_values, tables);
   Bytes own = own_product_bits(instance.and_values, tables.bits.reveal());
@@ -129,13 +133,12 @@ void commit_evaluator(net::Party& party, const Block& delta, Instance::Data& ins
   }
 }
 
-void commit_garbler(net::Party& party, const Block& delta, Instance::Data& instance) {
+// Step 2.
+void check_labels(net::Party& party, const Block& delta, Instance::Data& instance) {
   GarblerTables& tables = instance.garbling;
   const PartyId evaluator = instance.evaluator;
   const size_t num_ands = instance.program->num_ands();
   const size_t last_bytes = (num_ands + 7) / 8 - bytes_of_pieces(instance);
-
-  // Step 2.
   const Bytes message = party.receive(evaluator, kLabelProof, last_bytes + sizeof(Block));
   const ByteView last = ByteView(message).first(last_bytes);
   if (num_ands % 8 != 0 && last.back() >> (num_ands % 8) != 0) {
@@ -154,12 +157,27 @@ void commit_garbler(net::Party& party, const Block& delta, Instance::Data& insta
                         "the evaluator does not hold the labels of the values it reports",
                         evaluator);
   }
+}
 
-  // Step 3.
-  const math::ChiStream chi = chi_of("cchk", party, instance.s_inst, gammas);
+// Step 3.
+void answer(net::Party& party, const Instance::Data& instance) {
+  const PartyId evaluator = instance.evaluator;
+  const math::ChiStream chi = chi_of("cchk", party, instance.s_inst, instance.gammas);
   math::GfSum answer;
-  tables.mac_s.accumulate(answer, chi);
+  instance.garbling.mac_s.accumulate(answer, chi);
   party.send(evaluator, kCProof, block_bytes(answer.value() ^ zero_share(party, instance)));
+}
+
+}  // namespace
+
+void commit_evaluator(net::Party& party, const Block& delta, Committed instances) {
+  for (Instance::Data* const instance : instances) prove_labels(party, *instance);
+  for (Instance::Data* const instance : instances) check_products(party, delta, *instance);
+}
+
+void commit_garbler(net::Party& party, const Block& delta, Committed instances) {
+  for (Instance::Data* const instance : instances) check_labels(party, delta, *instance);
+  for (const Instance::Data* const instance : instances) answer(party, *instance);
 }
 
 }  // namespace flexroom::boolean

@@ -1,5 +1,6 @@
 #include "boolean/engine.h"
 
+#include <deque>
 #include <type_traits>
 
 #include "base/ct.h"
@@ -20,24 +21,28 @@ constexpr std::string_view kOutputsLabel = "boolean/outputs";
 constexpr std::string_view kOkLabel = "boolean/O6 ok";
 constexpr size_t kNonceBytes = 32;
 
-/// Makes an instance void, and wipes it, unless the step came to its end.
+/// Makes instances void, and wipes them, unless the step came to its end.
 class VoidUnlessDone {
  public:
-  explicit VoidUnlessDone(Instance::Data& instance) : instance_(instance) {}
+  explicit VoidUnlessDone(Instance::Data& instance) : instances_{&instance} {}
+  explicit VoidUnlessDone(std::vector<Instance::Data*> instances)
+      : instances_(std::move(instances)) {}
   ~VoidUnlessDone() {
     if (done_) return;
-    instance_.state = InstanceState::kVoid;
-    instance_.erase_secrets();
+    for (Instance::Data* const instance : instances_) {
+      instance->state = InstanceState::kVoid;
+      instance->erase_secrets();
+    }
   }
   VoidUnlessDone(const VoidUnlessDone&) = delete;
   VoidUnlessDone& operator=(const VoidUnlessDone&) = delete;
   void done(InstanceState next) {
     done_ = true;
-    instance_.state = next;
+    for (Instance::Data* const instance : instances_) instance->state = next;
   }
 
  private:
-  Instance::Data& instance_;
+  const std::vector<Instance::Data*> instances_;
   bool done_ = false;
 };
 
@@ -159,17 +164,34 @@ auto Engine::guarded(std::string_view label, Step step) {
   }
 }
 
+// Those with one evaluator count as one circuit.
+std::vector<PartyId> Engine::evaluators_of(const std::vector<Preparation>& circuits) const {
+  std::vector<uint64_t> sums;
+  for (const Preparation& circuit : circuits) {
+    FLEXROOM_ASSERT(circuit.program != nullptr && (!circuit.with_previous || !sums.empty()));
+    if (!circuit.with_previous) sums.push_back(0);
+    sums.back() += circuit.program->num_ands();
+  }
+  const std::vector<PartyId> assigned = evaluators_.assign(sums);
+  std::vector<PartyId> out;
+  auto next = assigned.begin();
+  for (const Preparation& circuit : circuits) {
+    if (circuit.with_previous) {
+      out.push_back(out.back());
+    } else {
+      out.push_back(circuit.evaluator.value_or(*next++));
+    }
+  }
+  return out;
+}
+
 std::vector<std::unique_ptr<Instance>> Engine::prepare(std::vector<Preparation> circuits) {
   if (circuits.empty()) return {};
+  const std::vector<PartyId> evaluators = evaluators_of(circuits);
   std::vector<uint64_t> ands;
-  for (const Preparation& circuit : circuits) {
-    FLEXROOM_ASSERT(circuit.program != nullptr);
-    ands.push_back(circuit.program->num_ands());
-  }
-  std::vector<PartyId> evaluators = evaluators_.assign(ands);
   std::vector<std::unique_ptr<Instance::Data>> instances;
   for (size_t k = 0; k < circuits.size(); ++k) {
-    evaluators[k] = circuits[k].evaluator.value_or(evaluators[k]);
+    ands.push_back(circuits[k].program->num_ands());
     Instance::Data& data = *instances.emplace_back(std::make_unique<Instance::Data>());
     data.program = circuits[k].program;
     data.evaluator = evaluators[k];
@@ -203,13 +225,25 @@ std::unique_ptr<Instance> Engine::prepare(std::shared_ptr<const mpc::Program> pr
 }
 
 void Engine::exchange_inputs(Instance& instance, const OnlineInputs& inputs) {
-  Instance::Data& data = *instance.data_;
-  FLEXROOM_ASSERT(data.state == InstanceState::kPrepared);
+  const InstanceRun run{instance, inputs};
+  exchange_together({&run, 1});
+}
+
+void Engine::exchange_together(std::span<const InstanceRun> runs) {
+  std::vector<InputsOf> all;
+  std::vector<Instance::Data*> instances;
+  for (const auto& [instance, inputs] : runs) {
+    FLEXROOM_ASSERT(instance.data_->state == InstanceState::kPrepared);
+    all.push_back({*instance.data_, inputs});
+    instances.push_back(instance.data_.get());
+  }
   guarded("boolean/inputs", [&] {
-    data.state = InstanceState::kStarted;
-    VoidUnlessDone guard(data);
-    if (start_hook_) start_hook_(data.id);
-    exchange_masked_inputs(party_, source_.delta(), data, inputs);
+    for (Instance::Data* const data : instances) data->state = InstanceState::kStarted;
+    VoidUnlessDone guard(instances);
+    if (start_hook_) {
+      for (const Instance::Data* const data : instances) start_hook_(data->id);
+    }
+    exchange_masked_inputs(party_, source_.delta(), all);
     guard.done(InstanceState::kReady);
   });
 }
@@ -228,49 +262,90 @@ void Engine::evaluate(Instance& instance) {
   });
 }
 
-Outputs Engine::finish(Instance& instance) {
-  Instance::Data& data = *instance.data_;
-  FLEXROOM_ASSERT(data.state == InstanceState::kEvaluated);
-  return guarded(kOutputsLabel, [&] {
-    VoidUnlessDone guard(data);
-    const bool evaluates = party_.id() == data.evaluator;
-    if (evaluates) {
-      commit_evaluator(party_, source_.delta(), data);
-    } else {
-      commit_garbler(party_, source_.delta(), data);
-    }
-    // The commit point passed here: shares of unmasked outputs may leave. A garbler's go with its
-    // C_i (O4); the evaluator's leave after its own check and those of the shares it got (O5).
-    SplitOutputs shares = output_shares(source_.delta(), data);
-    prep::BitOpening opening(party_, source_.delta(), shares.opened, kOutputsLabel);
-    if (evaluates) {
-      opening.receive_from_all();
-      opening.send_to_all();
-    } else {
-      opening.send_to_all();
-      opening.receive_from_all();
-    }
-    const std::vector<uint8_t> bits = opening.result();
+namespace {
+
+/// From the commit point of one instance to its outputs.
+class Opening {
+ public:
+  Opening(net::Party& party, const Block& delta, Instance::Data& instance)
+      : instance_(instance),
+        shares_(output_shares(delta, instance)),
+        opening_(party, delta, shares_.opened, kOutputsLabel) {}
+
+  void send() { opening_.send_to_all(); }
+  void receive() { opening_.receive_from_all(); }
+  Outputs result() {
+    const std::vector<uint8_t> bits = opening_.result();
     Outputs outputs;
-    outputs.kept = std::move(shares.kept);
+    outputs.kept = std::move(shares_.kept);
     auto next = bits.begin();
-    for (const auto& group : data.program->outputs) {
+    for (const auto& group : instance_.program->outputs) {
       auto& opened = outputs.opened.emplace_back();
       if (group.kind == mpc::OutputKind::kKeep) continue;
       const auto end = next + static_cast<ptrdiff_t>(group.literals.size());
       opened.assign(next, end);
       next = end;
     }
-    data.erase_secrets();
+    instance_.erase_secrets();
+    return outputs;
+  }
+
+ private:
+  Instance::Data& instance_;
+  SplitOutputs shares_;
+  prep::BitOpening opening_;
+};
+
+}  // namespace
+
+std::vector<Outputs> Engine::finish_together(std::span<const InstanceRun> runs) {
+  std::vector<Instance::Data*> instances;
+  for (const auto& [instance, inputs] : runs) {
+    FLEXROOM_ASSERT(instance.data_->state == InstanceState::kEvaluated);
+    instances.push_back(instance.data_.get());
+  }
+  return guarded(kOutputsLabel, [&] {
+    VoidUnlessDone guard(instances);
+    const Block& delta = source_.delta();
+    const bool evaluates = party_.id() == instances.front()->evaluator;
+    if (evaluates) {
+      commit_evaluator(party_, delta, instances);
+    } else {
+      commit_garbler(party_, delta, instances);
+    }
+    // The commit point of all passed here: shares of unmasked outputs may leave. A garbler's go
+    // with its C_i (O4); the evaluator's leave after its own checks and those of the shares it got
+    // (O5).
+    std::deque<Opening> openings;
+    for (Instance::Data* const data : instances) openings.emplace_back(party_, delta, *data);
+    const auto for_all = [&](auto step) {
+      for (Opening& opening : openings) step(opening);
+    };
+    if (!evaluates) for_all([](Opening& opening) { opening.send(); });
+    for_all([](Opening& opening) { opening.receive(); });
+    if (evaluates) for_all([](Opening& opening) { opening.send(); });
+    std::vector<Outputs> outputs;
+    for_all([&](Opening& opening) { outputs.push_back(opening.result()); });
     guard.done(InstanceState::kDone);
     return outputs;
   });
 }
 
+Outputs Engine::finish(Instance& instance) {
+  const OnlineInputs none;
+  const InstanceRun run{instance, none};
+  return std::move(finish_together({&run, 1}).front());
+}
+
 Outputs Engine::run(Instance& instance, const OnlineInputs& inputs) {
-  exchange_inputs(instance, inputs);
-  evaluate(instance);
-  return finish(instance);
+  const InstanceRun run{instance, inputs};
+  return std::move(run_together({&run, 1}).front());
+}
+
+std::vector<Outputs> Engine::run_together(std::span<const InstanceRun> runs) {
+  exchange_together(runs);
+  for (const InstanceRun& run : runs) evaluate(run.instance);
+  return finish_together(runs);
 }
 
 void Engine::confirm(Instance& instance) {

@@ -77,6 +77,14 @@ struct Preparation {
   std::string name;
   /// Who evaluates it; without one the engine's EvaluatorPlan says so.
   std::optional<PartyId> evaluator{};
+  /// By whoever evaluates the circuit before it in the list, so that they may run_together().
+  bool with_previous = false;
+};
+
+/// An instance and what it runs on.
+struct InstanceRun {
+  Instance& instance;
+  const OnlineInputs& inputs;
 };
 
 /// n-party authenticated garbling.
@@ -115,6 +123,10 @@ class Engine {
 
   /// Phase 3, online, steps O1..O5 in order; all checks done on return.
   Outputs run(Instance& instance, const OnlineInputs& inputs);
+  /// Several of one evaluator in the flows of one: what a step of App. B releases of any of them
+  /// leaves when the checks in front of it held for all of them. A member that runs fewer of them
+  /// is found by the view of the first.
+  std::vector<Outputs> run_together(std::span<const InstanceRun> runs);
 
   // The same in pieces, in this order; each releases what its step of App. B may release.
   void exchange_inputs(Instance& instance, const OnlineInputs& inputs);  // O1, O2
@@ -125,6 +137,9 @@ class Engine {
   void confirm(Instance& instance);
 
  private:
+  void exchange_together(std::span<const InstanceRun> runs);
+  std::vector<Outputs> finish_together(std::span<const InstanceRun> runs);
+  std::vector<PartyId> evaluators_of(const std::vector<Preparation>& circuits) const;
   /// Runs one step; whatever it throws is the end of the session, refusals of the source too.
   template <typename Step>
   auto guarded(std::string_view label, Step step);

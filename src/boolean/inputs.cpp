@@ -1,6 +1,7 @@
 #include "boolean/inputs.h"
 
 #include <cstring>
+#include <deque>
 
 #include "base/ct.h"
 #include "prep/open.h"
@@ -31,32 +32,42 @@ class InputExchange {
     instance_.input_values.assign(program_.num_inputs(), 0);  // kZero stays 0
   }
 
-  // n = 2: the evaluator speaks first, so that the garbler's labels are in the second flow.
-  void run_two() {
-    const PartyId peer = 1 - party_.id();
-    const bool evaluates = party_.id() == instance_.evaluator;
-    if (evaluates) {
-      send_masked();
-      opening_.send_to(peer);
-    }
-    receive_masked(peer);
-    opening_.receive_from(peer);
-    compare_views();
-    if (!evaluates) {
-      send_masked();
-      opening_.send_to(peer);
-    }
-    finish();
-  }
-
-  void run_many() {
+  /// This party's masked inputs, its view and its shares of the kDyn ones.
+  void speak() {
     send_masked();
     opening_.send_to_all();
+  }
+  void hear() {
     for (const PartyId j : party_.peers()) receive_masked(j);
     opening_.receive_from_all();
-    party_.echo("boolean/masked inputs");
-    compare_views();
-    finish();
+  }
+  void compare_views() const {
+    for (const PartyId j : party_.peers()) {
+      if (views_[j] == view_) continue;
+      throw ProtocolAbort(AbortCode::kViewMismatch, kMaskedLabel,
+                          "the member's public inputs are not those of this member", j);
+    }
+  }
+  /// Labels, behind everybody's masked inputs.
+  void finish() {
+    const std::vector<uint8_t> dyn = opening_.result();
+    size_t at = 0;
+    for_groups(InputKind::kDyn, [&](size_t g, const InputGroup& group) {
+      const size_t offset = program_.input_offset(g);
+      for (size_t t = 0; t < group.size; ++t) instance_.input_values[offset + t] = dyn[at++];
+    });
+    for_groups(InputKind::kPub, [&](size_t g, const InputGroup& group) {
+      FLEXROOM_ASSERT(g < inputs_.pub.size() && inputs_.pub[g].size() == group.size);
+      const size_t offset = program_.input_offset(g);
+      for (size_t t = 0; t < group.size; ++t) {
+        instance_.input_values[offset + t] = inputs_.pub[g][t] & 1;
+      }
+    });
+    if (party_.id() == instance_.evaluator) {
+      receive_labels();
+    } else {
+      send_labels();
+    }
   }
 
  private:
@@ -131,35 +142,6 @@ class InputExchange {
     });
   }
 
-  void compare_views() const {
-    for (const PartyId j : party_.peers()) {
-      if (views_[j] == view_) continue;
-      throw ProtocolAbort(AbortCode::kViewMismatch, kMaskedLabel,
-                          "the member's public inputs are not those of this member", j);
-    }
-  }
-
-  void finish() {
-    const std::vector<uint8_t> dyn = opening_.result();
-    size_t at = 0;
-    for_groups(InputKind::kDyn, [&](size_t g, const InputGroup& group) {
-      const size_t offset = program_.input_offset(g);
-      for (size_t t = 0; t < group.size; ++t) instance_.input_values[offset + t] = dyn[at++];
-    });
-    for_groups(InputKind::kPub, [&](size_t g, const InputGroup& group) {
-      FLEXROOM_ASSERT(g < inputs_.pub.size() && inputs_.pub[g].size() == group.size);
-      const size_t offset = program_.input_offset(g);
-      for (size_t t = 0; t < group.size; ++t) {
-        instance_.input_values[offset + t] = inputs_.pub[g][t] & 1;
-      }
-    });
-    if (party_.id() == instance_.evaluator) {
-      receive_labels();
-    } else {
-      send_labels();
-    }
-  }
-
   void send_labels() {
     BlockVec labels = std::move(instance_.garbling.input_labels);
     for (size_t w = 0; w < labels.size(); ++w) {
@@ -207,14 +189,29 @@ std::vector<uint8_t> unpack_bits(ByteView packed, size_t count, std::string_view
   return out;
 }
 
-void exchange_masked_inputs(net::Party& party, const Block& delta, Instance::Data& instance,
-                            const OnlineInputs& inputs) {
-  InputExchange exchange(party, delta, instance, inputs);
-  if (party.num_parties() == 2) {
-    exchange.run_two();
-  } else {
-    exchange.run_many();
+void exchange_masked_inputs(net::Party& party, const Block& delta, std::span<const InputsOf> runs) {
+  FLEXROOM_ASSERT(!runs.empty());
+  std::deque<InputExchange> exchanges;
+  for (const auto& [instance, inputs] : runs) {
+    FLEXROOM_ASSERT(instance.evaluator == runs.front().instance.evaluator);
+    exchanges.emplace_back(party, delta, instance, inputs);
   }
+  const bool two = party.num_parties() == 2;
+  // n = 2: the evaluator speaks first, so that the garbler's labels are in the second flow.
+  const bool first = !two || party.id() == runs.front().instance.evaluator;
+  const auto speak = [&] {
+    for (InputExchange& one : exchanges) one.speak();
+  };
+  if (first) speak();
+  for (InputExchange& one : exchanges) {
+    one.hear();
+    // Whoever runs fewer of them has another view and says no more: it is not waited for.
+    if (&one != &exchanges.back()) one.compare_views();
+  }
+  party.echo("boolean/masked inputs");
+  exchanges.back().compare_views();
+  if (!first) speak();
+  for (InputExchange& one : exchanges) one.finish();
 }
 
 }  // namespace flexroom::boolean

@@ -17,7 +17,9 @@ tls::ChainPolicy chain_policy(const Provider& provider, const std::string& host)
 
 ConnectionShape connection_shape(const Provider& provider, std::string_view host,
                                  size_t num_members) {
-  return {&provider.suite_for(host), provider.groups, num_members};
+  ConnectionShape out{&provider.suite_for(host), provider.groups, num_members};
+  out.client_auth = provider.client_auth_for(host);
+  return out;
 }
 
 std::string shown_groups(const Provider& provider, const std::string& host) {
@@ -32,6 +34,7 @@ agent::ConnectionConfig provider_connection(const Provider& provider, const std:
   config.groups = provider.groups;
   config.suite = &provider.suite_for(host);
   config.receive = provider.tls.receive;
+  config.client_auth = provider.client_auth_for(host);
   config.max_answer = provider.tls.max_answer;
   config.await_close = provider.tls.await_close;
   config.handshake = tls::handshake_config(chain_policy(provider, host));

@@ -108,10 +108,16 @@ CallCost content_cost(const OpenCall& call, const CallLayout& layout) {
   return out;
 }
 
+uint64_t client_flight_ands(const ConnectionShape& shape) {
+  if (shape.sequence != 0 || shape.client_auth == tls::ClientAuth::kRefuse) return 0;
+  return agent::suite_of(*shape.suite).client_flight_ands(shape.num_members);
+}
+
 uint64_t handshake_ands(const ConnectionShape& shape) {
   if (shape.sequence != 0) return 0;
   const agent::Suite& suite = agent::suite_of(*shape.suite);
-  return suite.handshake_program(shape.groups, shape.num_members)->num_ands();
+  return suite.handshake_program(shape.groups, shape.num_members)->num_ands() +
+         client_flight_ands(shape);
 }
 
 }  // namespace
@@ -119,6 +125,7 @@ uint64_t handshake_ands(const ConnectionShape& shape) {
 CallCost call_cost(const OpenCall& call, const CallLayout& layout, const ConnectionShape& shape) {
   CallCost out = content_cost(call, layout);
   out.handshake_ands = handshake_ands(shape);
+  out.client_flight_ands = client_flight_ands(shape);
   out.request_ands =
       layout.request->num_ands() +
       layout.plan.records() * agent::suite_of(*shape.suite).tag_ands(shape.num_members);
@@ -136,6 +143,10 @@ std::vector<CostUnderSuite> call_costs(const OpenCall& call, const CallLayout& l
         agent::count_request(suite, layout.plan, shape.num_members, shape.sequence == 0);
     CostUnderSuite one{&suite, content, count.tag_bytes};
     one.cost.handshake_ands = handshake_ands(under);
+    one.cost.client_flight_ands = client_flight_ands(under);
+    if (one.cost.client_flight_ands != 0) {
+      one.tag_bytes += agent::suite_of(suite).client_flight_tag_bytes();
+    }
     one.cost.request_ands = count.ands;
     const bool offered = suite.code == shape.suite->code;
     if (offered && layout.request != nullptr) one.cost = call_cost(call, layout, shape);

@@ -22,6 +22,7 @@ struct ConnectionShape {
   /// On a connection of several requests (§4.9): number of this one, and whether others may follow.
   uint64_t sequence = 0;
   bool goes_on = false;
+  tls::ClientAuth client_auth = tls::ClientAuth::kRefuse;
 };
 
 /// The circuits of a call, made without any other party: shown in the plan and used by the call.
@@ -48,10 +49,11 @@ CallLayout lay_out_content(const OpenCall& call, const ConnectionShape& shape,
                            const ReadyJwes& jwes = {});
 
 struct CallCost {
-  uint64_t slot_ands = 0;         // of all that is computed before the connection
-  uint64_t handshake_ands = 0;    // 0 on a connection that is there
-  uint64_t request_ands = 0;      // with those of its tag
-  uint64_t signing_key_ands = 0;  // 0 when it is in the store
+  uint64_t slot_ands = 0;           // of all that is computed before the connection
+  uint64_t handshake_ands = 0;      // 0 on a connection that is there; with client_flight_ands
+  uint64_t client_flight_ands = 0;  // what `client_auth = "none"` takes, asked for or not
+  uint64_t request_ands = 0;        // with those of its tag
+  uint64_t signing_key_ands = 0;    // 0 when it is in the store
   uint64_t total() const { return slot_ands + handshake_ands + request_ands + signing_key_ands; }
 };
 CallCost call_cost(const OpenCall& call, const CallLayout& layout, const ConnectionShape& shape);

@@ -235,6 +235,7 @@ RunScriptCost run_script_cost(const RunScriptLayout& layout, const ConnectionSha
   out.payload_ands = cost.slot_ands;
   out.signing_key_ands = cost.signing_key_ands;
   out.handshake_ands = cost.handshake_ands;
+  out.client_flight_ands = cost.client_flight_ands;
   out.request_ands = cost.request_ands;
   out.request_bytes = layout.call.bytes;
   return out;

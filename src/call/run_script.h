@@ -57,6 +57,7 @@ struct RunScriptCost {
   uint64_t payload_ands = 0;      // of the private text and the hash of the body
   uint64_t signing_key_ands = 0;  // 0 when it is in the store
   uint64_t handshake_ands = 0;
+  uint64_t client_flight_ands = 0;  // of them (CallCost)
   uint64_t request_ands = 0;
   size_t request_bytes = 0;
   uint64_t total() const { return payload_ands + signing_key_ands + handshake_ands + request_ands; }

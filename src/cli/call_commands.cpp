@@ -65,6 +65,7 @@ int plan_recipe(Output& out, const Common& common, const std::filesystem::path& 
   out.line(fmt::format("ANDs         {}: slots {}, signing key {}, handshake {}, request {}",
                        plan.ands(), plan.slot_ands, plan.signing_key_ands, plan.handshake_ands,
                        plan.request_ands));
+  show_client_auth(out, plan.client_flight_ands);
   show_suites(out, plan.suites);
   nlohmann::json slots = nlohmann::json::object();
   for (const CallPlan::Slot& slot : plan.slots) slots[slot.name] = slot.description;
@@ -74,6 +75,7 @@ int plan_recipe(Output& out, const Common& common, const std::filesystem::path& 
                  {"slot_ands", plan.slot_ands},
                  {"signing_key_ands", plan.signing_key_ands},
                  {"handshake_ands", plan.handshake_ands},
+                 {"client_flight_ands", plan.client_flight_ands},
                  {"request_ands", plan.request_ands},
                  {"request_bytes", plan.request_bytes},
                  {"suite", plan.suite},

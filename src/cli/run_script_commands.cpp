@@ -101,6 +101,7 @@ int plan_job(Output& out, const Common& common, const RunScriptRequest& request)
   const RunScriptPlan plan = plan_run_script(*room, request);
   show_plan(out, common, plan.summary, plan.not_known_yet);
   show_costs(out, plan, request.classic);
+  show_client_auth(out, plan.client_flight_ands);
   show_suites(out, plan.suites);
   out.line(
       fmt::format("traffic      about {:.0f} MB each way before the call, 0.3 MB during it "
@@ -113,6 +114,7 @@ int plan_job(Output& out, const Common& common, const RunScriptRequest& request)
                  {"payload_ands", plan.payload_ands},
                  {"signing_key_ands", plan.signing_key_ands},
                  {"handshake_ands", plan.handshake_ands},
+                 {"client_flight_ands", plan.client_flight_ands},
                  {"request_ands", plan.request_ands},
                  {"request_bytes", plan.request_bytes},
                  {"suite", plan.suite},

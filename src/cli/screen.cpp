@@ -86,6 +86,14 @@ void show_suites(Output& out, const std::vector<SuiteCost>& suites) {
   out.line(text);
 }
 
+void show_client_auth(Output& out, uint64_t client_flight_ands) {
+  if (client_flight_ands == 0) return;
+  out.line(fmt::format(
+      "client auth  none: a service that asks for a client certificate is told that there is none; "
+      "{} of the handshake's ANDs, prepared whether or not it asks",
+      client_flight_ands));
+}
+
 nlohmann::json suite_fields(const std::vector<SuiteCost>& suites) {
   nlohmann::json out = nlohmann::json::array();
   for (const SuiteCost& one : suites) {

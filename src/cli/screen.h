@@ -53,6 +53,8 @@ nlohmann::json plan_fields(const Summary& summary, const std::vector<std::string
 /// What it takes under each suite, which is offered and which would be cheaper, by what is sent:
 /// gates alone leave out what tags take.
 void show_suites(Output& out, const std::vector<SuiteCost>& suites);
+/// What `client_auth = "none"` means and takes; nothing where no host has it.
+void show_client_auth(Output& out, uint64_t client_flight_ands);
 /// The same for machines.
 nlohmann::json suite_fields(const std::vector<SuiteCost>& suites);
 

@@ -120,6 +120,8 @@ void load_host_entries(const TomlTable& table, Provider& out, std::vector<HostEn
     if (entry.has("mailbox")) out.host_mailbox[host] = mailbox;
     const tls::CipherSuite& suite = load_suite(entry, *out.tls.suite);
     if (entry.has("suite")) out.host_suite[host] = &suite;
+    const tls::ClientAuth auth = load_client_auth(entry, out.tls.client_auth);
+    if (entry.has("client_auth")) out.host_client_auth[host] = auth;
     entry.finish();
     entries.push_back({out.name, host, entry.place("")});
   }
@@ -281,15 +283,29 @@ bool Provider::is_mailbox(std::string_view host) const {
   return said ? mail : mailbox;
 }
 
-const tls::CipherSuite& Provider::suite_for(std::string_view host) const {
-  const tls::CipherSuite* out = tls.suite;
+namespace {
+
+/// Of the entries that the host stands under that of the longest name, else `fallback`.
+template <typename Setting>
+Setting setting_for(std::string_view host,
+                    const std::map<std::string, Setting, std::less<>>& entries, Setting fallback) {
   size_t longest = 0;
-  for (const auto& [listed, suite] : host_suite) {
+  for (const auto& [listed, setting] : entries) {
     if (!is_at_or_below(host, listed) || listed.size() < longest) continue;
-    out = suite;
+    fallback = setting;
     longest = listed.size();
   }
-  return *out;
+  return fallback;
+}
+
+}  // namespace
+
+const tls::CipherSuite& Provider::suite_for(std::string_view host) const {
+  return *setting_for(host, host_suite, tls.suite);
+}
+
+tls::ClientAuth Provider::client_auth_for(std::string_view host) const {
+  return setting_for(host, host_client_auth, tls.client_auth);
 }
 
 bool Provider::has_mailbox_under(std::string_view parent) const {

@@ -66,6 +66,9 @@ struct Provider {
   /// The one that a hello to the host offers, by the longest of those entries that it stands under,
   /// else by that of the provider (tls-complete.md §1.1). Everything that connects asks here.
   const tls::CipherSuite& suite_for(std::string_view host) const;
+  /// What a host gets that asks for a client certificate, likewise (tls-complete.md §4.2).
+  std::map<std::string, tls::ClientAuth, std::less<>> host_client_auth;
+  tls::ClientAuth client_auth_for(std::string_view host) const;
   /// Whether some name with one label more than `parent` is a mailbox of this entry.
   bool has_mailbox_under(std::string_view parent) const;
   Endpoint resolve(const std::string& host, uint16_t port) const;

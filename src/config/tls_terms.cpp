@@ -53,9 +53,20 @@ const tls::CipherSuite& load_suite(const TomlTable& table, const tls::CipherSuit
              "use one of " + tls::known_suites());
 }
 
+tls::ClientAuth load_client_auth(const TomlTable& table, tls::ClientAuth fallback) {
+  const std::string text = table.text_or("client_auth", to_string(fallback));
+  for (const tls::ClientAuth auth : {tls::ClientAuth::kRefuse, tls::ClientAuth::kNone}) {
+    if (text == to_string(auth)) return auth;
+  }
+  table.fail("client_auth", fmt::format("is '{}'", text),
+             "write \"refuse\", or \"none\" for a service that asks for a client certificate and "
+             "goes on without one");
+}
+
 TlsTerms TlsTerms::load(const TomlTable& table) {
   TlsTerms out;
   out.suite = &load_suite(table, *out.suite);
+  out.client_auth = load_client_auth(table, out.client_auth);
   out.receive = receive_of(table);
   out.max_answer = static_cast<size_t>(table.integer_or(
       "max_answer", static_cast<int64_t>(out.max_answer), kMinAnswerLimit, kMaxAnswerLimit));

@@ -28,7 +28,7 @@ bool is_secret_slot(const Flow& flow, const SlotUse& use, const KnownValues& roo
 /// Of all steps to one host under one suite.
 struct HostCost {
   std::string suite;
-  uint64_t ands = 0;
+  uint64_t ands = 0, client_flight = 0;
   double bytes = 0;
 };
 
@@ -95,6 +95,11 @@ class Printer {
                             sums[k].bytes < offered.bytes ? "cheaper" : "no cheaper");
       }
       line(text);
+      if (offered.client_flight == 0) continue;
+      line(
+          fmt::format("client   {} is told that there is no certificate, if it asks for one: "
+                      "{} M of these ANDs (`client_auth`)",
+                      host, million(offered.client_flight)));
     }
   }
 
@@ -195,6 +200,7 @@ class Printer {
     for (size_t k = 0; k < all.size(); ++k) {
       sums[k].suite = all[k].suite;
       sums[k].ands += all[k].total();
+      sums[k].client_flight += all[k].client_flight;
       sums[k].bytes += all[k].bytes;
     }
   }

@@ -15,6 +15,8 @@ namespace flexroom::flow {
 struct StepCost {
   std::string suite;  // as room.toml has it
   uint64_t handshake = 0, request = 0, answer = 0;
+  /// Of the handshake, what `client_auth = "none"` takes.
+  uint64_t client_flight = 0;
   /// More gates where it needs a connection of its own in place of the one that it shares.
   uint64_t renewed = 0;
   double bytes = 0;
@@ -26,9 +28,10 @@ using CostsOf = std::function<std::vector<StepCost>(const Step& step)>;
 
 /// What all members are shown of a flow before anything runs: of every step what leaves, is kept
 /// and opened, which lengths are seen, what it costs under each suite, if `costs` says so; then
-/// which suite each host is offered, what is left at the provider and what is
-/// leaked, of names that `room` does not tell both ways (operations.md (a)). `spent`: bits that the
-/// ledger has booked, by name; `arguments` show what each member could tell a support desk.
+/// which suite each host is offered, which of them gets no client certificate where it asks for
+/// one, what is left at the provider and what is leaked, of names that `room` does not tell both
+/// ways (operations.md (a)). `spent`: bits that the ledger has booked, by name; `arguments` show
+/// what each member could tell a support desk.
 std::string plan_text(const Flow& flow, const std::map<std::string, std::string>& arguments = {},
                       const KnownValues& room = {},
                       const std::map<std::string, unsigned>& spent = {},

@@ -269,6 +269,7 @@ CallPlan plan_call(Room& opened, const CallRequest& request) {
     plan.slot_ands = cost.slot_ands;
     plan.signing_key_ands = cost.signing_key_ands;
     plan.handshake_ands = cost.handshake_ands;
+    plan.client_flight_ands = cost.client_flight_ands;
     plan.request_ands = cost.request_ands;
     return plan;
   });

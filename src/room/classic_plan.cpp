@@ -24,6 +24,7 @@ namespace {
 void add_costs(const std::vector<flow::StepCost>& costs, size_t num_peers, RunScriptPlan& plan) {
   if (costs.empty()) return;
   plan.handshake_ands += costs.front().handshake;
+  plan.client_flight_ands += costs.front().client_flight;
   plan.request_ands += costs.front().request + costs.front().answer;
   const auto add = [&](SuiteCost& sum, const flow::StepCost& cost) {
     sum.ands += cost.total();

@@ -117,6 +117,7 @@ std::vector<flow::StepCost> count_under_each(const RoomConfig& room, const Count
     flow::StepCost cost;
     cost.suite = one.suite->setting;
     cost.handshake = one.cost.handshake_ands;
+    cost.client_flight = one.cost.client_flight_ands;
     cost.request = one.cost.total() - one.cost.handshake_ands + step.other_ands;
     cost.answer = answer.ands;
     cost.bytes = gate_bytes_to_each_peer(room, cost.total()) + one.tag_bytes + answer.tag_bytes;

@@ -310,6 +310,7 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
     plan.payload_ands = cost.payload_ands;
     plan.signing_key_ands = cost.signing_key_ands;
     plan.handshake_ands = cost.handshake_ands;
+    plan.client_flight_ands = cost.client_flight_ands;
     plan.request_ands = cost.request_ands;
     plan.bytes_each_way = plan.suites.front().bytes_each_way;
     return plan;

@@ -15,6 +15,11 @@ namespace flexroom::session {
 namespace {
 
 constexpr std::string_view kNothing = "(nothing)";
+/// Of a term that only members with another value than its default name.
+std::string unsaid(std::string_view name) {
+  return name.starts_with("client_auth of ") ? "refuse" : std::string(kNothing);
+}
+
 constexpr std::string_view kFormsOf = "forms that are read of ";
 constexpr size_t kMaxBytes = size_t{1} << 20;
 constexpr size_t kMaxField = size_t{1} << 16;
@@ -80,7 +85,13 @@ std::vector<Term> provider_terms(const Provider& provider) {
   const TlsTerms& tls = provider.tls;
   std::vector<Term> out = {{"await_close", tls.await_close ? "true" : "false"},
                            {"groups", to_string(provider.groups)}};
-  // Only where somebody says so: a program of before knows no mailboxes.
+  // Only where somebody says so, as of mailboxes: a program of before knows neither.
+  if (tls.client_auth != tls::ClientAuth::kRefuse) {
+    out.push_back({"client_auth", std::string(to_string(tls.client_auth))});
+  }
+  for (const auto& [host, auth] : provider.host_client_auth) {
+    out.push_back({"client_auth " + host, std::string(to_string(auth))});
+  }
   if (provider.mailbox) out.push_back({"mailbox", "true"});
   for (const auto& [host, yes] : provider.host_mailbox) {
     out.push_back({"mailbox " + host, yes ? "true" : "false"});
@@ -161,12 +172,12 @@ std::vector<TermDifference> differences(const std::vector<std::vector<Term>>& al
   for (PartyId j = 0; j < all.size(); ++j) {
     for (const Term& term : all[self]) {
       const Term* const other = find(all[j], term.name);
-      const std::string there = other != nullptr ? other->value : std::string(kNothing);
+      const std::string there = other != nullptr ? other->value : unsaid(term.name);
       if (other == nullptr || there != term.value) out.push_back({j, term.name, term.value, there});
     }
     for (const Term& term : all[j]) {
       if (find(all[self], term.name) != nullptr) continue;
-      out.push_back({j, term.name, std::string(kNothing), term.value});
+      out.push_back({j, term.name, unsaid(term.name), term.value});
     }
   }
   return out;

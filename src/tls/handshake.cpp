@@ -228,15 +228,12 @@ void ClientHandshake::on_handshake_bytes(ByteView fragment) {
 void ClientHandshake::on_message(const Bytes& message) {
   const uint8_t type = message[0];
   const ByteView body = ByteView(message).subspan(4);
-  if (type != static_cast<uint8_t>(due(phase_))) {
-    if (type == static_cast<uint8_t>(HandshakeType::kCertificateRequest)) {
-      certificate_requested_ = true;
-      server_fault("handshake",
-                   "the server asks for a client certificate (CertificateRequest); Flexroom never "
-                   "sends one, since any member could then answer with its own");
-    }
-    unexpected(describe_handshake(type), phase_);
+  if (type == static_cast<uint8_t>(HandshakeType::kCertificateRequest)) {
+    on_certificate_request(body);
+    transcript_.add(message);
+    return;
   }
+  if (type != static_cast<uint8_t>(due(phase_))) unexpected(describe_handshake(type), phase_);
   if (phase_ == Phase::kServerHello) return on_server_hello(message);
   const Digest before = transcript_.digest();
   transcript_.add(message);
@@ -257,6 +254,22 @@ void ClientHandshake::on_message(const Bytes& message) {
     default:
       on_finished(body, before);
   }
+}
+
+// Whatever is wrong with it: from here on c_hs is opened for nothing.
+void ClientHandshake::on_certificate_request(ByteView body) {
+  const bool is_first = !std::exchange(certificate_requested_, true);
+  if (phase_ != Phase::kCertificate || !is_first) {
+    unexpected(describe_handshake(static_cast<uint8_t>(HandshakeType::kCertificateRequest)),
+               phase_);
+  }
+  if (config_.client_auth == ClientAuth::kRefuse) {
+    server_fault("handshake",
+                 "the server asks for a client certificate (CertificateRequest), which Flexroom "
+                 "does not have; where it goes on without one, `client_auth = \"none\"` of the "
+                 "provider or host in room.toml answers that there is none");
+  }
+  check_certificate_request(body);
 }
 
 void ClientHandshake::on_server_hello(ByteView message) {
@@ -283,6 +296,10 @@ void ClientHandshake::on_finished(ByteView body, const Digest& transcript_before
                  Alert::kDecryptError);
   }
   h2_ = transcript_.digest();
+  if (certificate_requested_) {
+    transcript_.add(empty_certificate());
+    flight_transcript_ = transcript_.digest();
+  }
   phase_ = Phase::kApplication;
   events_.push_back({EventKind::kServerFinished, h2_, {}});
 }
@@ -306,12 +323,21 @@ void ClientHandshake::on_application_record(const RawRecord& record) {
 }
 
 Bytes ClientHandshake::client_finished_record(const Digest& c_hs) const {
-  FLEXROOM_ASSERT(phase_ == Phase::kApplication);
-  Bytes out = hello_.second ? Bytes() : change_cipher_spec();
+  FLEXROOM_ASSERT(phase_ == Phase::kApplication && !certificate_requested_);
+  Bytes out = client_flight_start();
   const Bytes finished = handshake_message(HandshakeType::kFinished, finished_mac(c_hs, h2_));
   append(out,
          aead_seal(traffic_keys(c_hs, *hello_.input.suite), 0, ContentType::kHandshake, finished));
   return out;
+}
+
+Bytes ClientHandshake::client_flight_start() const {
+  return hello_.second ? Bytes() : change_cipher_spec();
+}
+
+Digest ClientHandshake::client_flight_transcript() const {
+  FLEXROOM_ASSERT(phase_ == Phase::kApplication && certificate_requested_);
+  return flight_transcript_;
 }
 
 Bytes ClientHandshake::alert_content() const {

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "tls/certificate.h"
+#include "tls/client_auth.h"
 #include "tls/key_schedule.h"
 #include "tls/messages.h"
 #include "tls/record_layer.h"
@@ -34,6 +35,7 @@ struct ApplicationLimit {
 struct HandshakeConfig {
   ChainCheck check_chain;       // by default tls::check_chain with the policy below
   bool status_request = false;  // the policy looks at stapled OCSP responses
+  ClientAuth client_auth = ClientAuth::kRefuse;
   ApplicationLimit application;
 };
 HandshakeConfig handshake_config(ChainPolicy policy);
@@ -73,7 +75,8 @@ enum class Phase : uint8_t {
 ///            due
 /// Guarantee  kServerFinished comes only if the server's flight is exactly EncryptedExtensions,
 ///            Certificate, CertificateVerify, Finished with C1-C5 of §3.5, at any fragmentation;
-///            equal bytes give equal H1 and H2
+///            with ClientAuth::kNone there may be one CertificateRequest behind the first. Equal
+///            bytes give equal H1 and H2
 /// Not given  that other parties saw the same bytes: compare H1 and H2 (A1, A2)
 /// Aborts     kServer (network class), with a sentence; afterwards every call aborts. In
 ///            kApplication nothing aborts: a request may be out, and what came is kept; see
@@ -98,8 +101,15 @@ class ClientHandshake {
   void end_of_stream();
 
   /// After kServerFinished: ChangeCipherSpec (RFC 8446 D.4), unless it went out with a second
-  /// hello, and our Finished under c_hs.
+  /// hello, and our Finished under c_hs. Not where the server asked for a certificate.
   Bytes client_finished_record(const Digest& c_hs) const;
+  /// Where it did, which ClientAuth::kNone lets pass: the ChangeCipherSpec alone, and what our
+  /// Finished covers beside Certificate, H(CH .. server Finished || empty_certificate()). The
+  /// record is made without c_hs (tls-complete.md §4.2).
+  Bytes client_flight_start() const;
+  Digest client_flight_transcript() const;
+  /// Whether a CertificateRequest was seen, well-formed or not.
+  bool certificate_requested() const { return certificate_requested_; }
   /// After an abort: the record with the fatal alert that says so, for the courier to send while no
   /// member has agreed to the flight (§3.6), in the clear. Empty behind ServerHello and when the
   /// server itself ended the connection.
@@ -134,6 +144,7 @@ class ClientHandshake {
   void on_handshake_bytes(ByteView fragment);
   void on_alert(ByteView content);
   void on_message(const Bytes& message);
+  void on_certificate_request(ByteView body);
   void on_server_hello(ByteView message);
   Bytes alert_content() const;
   void on_finished(ByteView body, const Digest& transcript_before);
@@ -161,7 +172,7 @@ class ClientHandshake {
   Digest s_hs_{};
   TrafficKeys server_keys_;
   CertificateList certificates_;
-  Digest h2_{};
+  Digest h2_{}, flight_transcript_{};
 };
 
 }  // namespace flexroom::tls

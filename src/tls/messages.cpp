@@ -497,6 +497,27 @@ void check_new_session_ticket(ByteView body) {
   if (ticket.empty()) in.fail("the server sent an empty ticket", Alert::kDecodeError);
 }
 
+void check_certificate_request(ByteView body) {
+  WireReader in(body, "certificate request");
+  if (!in.vector8().empty()) in.fail("the server's CertificateRequest has a context");
+  const auto extensions = read_extensions(in.vector16(), "certificate request");
+  in.finish();
+  const Extension* const schemes = find(extensions, kSignatureAlgorithms);
+  if (schemes == nullptr) {
+    in.fail("the server's CertificateRequest has no signature_algorithms",
+            Alert::kMissingExtension);
+  }
+  WireReader list(schemes->body, "certificate request");
+  const size_t bytes = list.vector16().size();
+  list.finish();
+  if (bytes == 0 || bytes % 2 != 0) {
+    in.fail("the server's CertificateRequest has malformed signature_algorithms",
+            Alert::kDecodeError);
+  }
+}
+
+Bytes empty_certificate() { return handshake_message(HandshakeType::kCertificate, Bytes(4)); }
+
 CertificateVerify parse_certificate_verify(ByteView body) {
   WireReader in(body, "certificate verify");
   CertificateVerify out;

@@ -116,6 +116,13 @@ CertificateList parse_certificate(ByteView body, const ClientHello& hello);
 /// The body of a NewSessionTicket, whose content is checked and thrown away: no PSK is ever used.
 void check_new_session_ticket(ByteView body);
 
+/// The body of a CertificateRequest in the handshake (RFC 8446 §4.3.2): an empty context,
+/// signature_algorithms, other extensions at will, none twice. What it asks for changes nothing:
+/// the answer is a Certificate without certificates.
+void check_certificate_request(ByteView body);
+/// That answer, header included: 8 bytes.
+Bytes empty_certificate();
+
 /// The framing half of C3. The scheme is one of those offered for handshake signatures.
 struct CertificateVerify {
   uint16_t scheme = 0;

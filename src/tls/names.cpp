@@ -75,7 +75,7 @@ std::string describe_alert(uint8_t description) {
   if (description == 70) out += ": it does not speak TLS 1.3";
   if (description == 112) out += ": it does not know the host name";
   if (description == 71) out += ": it wants stronger parameters than were offered";
-  if (description == 116) out += ": it wants a client certificate, which Flexroom does not send";
+  if (description == 116) out += ": it requires a client certificate, which Flexroom does not have";
   return out;
 }
 

@@ -35,6 +35,7 @@ struct Call {
   size_t members = 2;
   Groups groups = all_groups();
   std::string suite = "aes128";
+  tls::ClientAuth client_auth = tls::ClientAuth::kRefuse;
   std::string root = "root.pem";
   std::string path = "/small.txt";
   std::chrono::milliseconds timeout = std::chrono::seconds(20);
@@ -86,6 +87,7 @@ class AgentInterop : public ::testing::Test {
           config.host = interop::Workshop::kHost;
           config.groups = what.groups;
           config.suite = tls::find_suite(what.suite);
+          config.client_auth = what.client_auth;
           config.courier = kCourier;
           config.no_secret = true;
           config.handshake = tls::handshake_config(

@@ -300,7 +300,48 @@ TEST_F(AgentInterop, AnotherGroupOnlyIsRefused) {
 TEST_F(AgentInterop, CertificateRequestIsRefused) {
   const auto server = openssl_server("ec", {"-verify", "3"});
   ASSERT_TRUE(server->ready()) << server->log();
-  expect_refusal(server->port(), {}, "CertificateRequest");
+  expect_refusal(server->port(), {}, "client_auth = \"none\"");
+}
+
+// tls-complete.md §4.2. The status page says what the server knows of its client.
+TEST_F(AgentInterop, AServerThatAsksForACertificateIsToldThatThereIsNone) {
+  for (const char* suite : {"aes128", "chacha20"}) {
+    for (const size_t members : {2, 3}) {
+      Call what;
+      what.members = members;
+      what.suite = suite;
+      what.client_auth = tls::ClientAuth::kNone;
+      what.path = "/";
+      const std::string ciphers(tls::find_suite(suite)->name);
+      const auto server = openssl_server("ec", {"-www", "-verify", "3", "-ciphersuites", ciphers});
+      ASSERT_TRUE(server->ready()) << server->log();
+      expect_answer(server->port(), what, "no client certificate available");
+      // The other group by HelloRetryRequest.
+      const auto other = openssl_server(
+          "ec", {"-www", "-verify", "3", "-ciphersuites", ciphers, "-groups", "P-256"});
+      ASSERT_TRUE(other->ready()) << other->log();
+      expect_answer(other->port(), what, "no client certificate available");
+      const auto silent = openssl_server("ec", {"-www", "-ciphersuites", ciphers});
+      ASSERT_TRUE(silent->ready()) << silent->log();
+      expect_answer(silent->port(), what, "no client certificate available");
+    }
+  }
+}
+
+// It tells so behind the release only: an unknown outcome, in its words.
+TEST_F(AgentInterop, AServerThatRequiresACertificateEndsItWithItsAlert) {
+  const auto server = openssl_server("ec", {"-Verify", "3"});
+  ASSERT_TRUE(server->ready()) << server->log();
+  Call what;
+  what.client_auth = tls::ClientAuth::kNone;
+  const Answer answer = call_port(server->port(), what);
+  for (PartyId i = 0; i < what.members; ++i) {
+    const auto& outcome = answer.run.outcomes[i];
+    ASSERT_TRUE(outcome.value.has_value()) << outcome.abort->what();
+    ASSERT_TRUE(outcome.value->unknown_outcome.has_value());
+    EXPECT_THAT(*outcome.value->unknown_outcome, ::testing::HasSubstr("certificate_required"));
+    EXPECT_TRUE(answer.released[i]);
+  }
 }
 
 TEST_F(AgentInterop, HelloRetryRequestForAKeyThatWasSentIsRefused) {

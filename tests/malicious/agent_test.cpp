@@ -315,6 +315,7 @@ TEST_P(AgentAttack, ACertificateRequestKeepsTheClientSecretClosed) {
   for (const auto& member : report.members) {
     EXPECT_EQ(member.sent_count(kClientSecret), 0u);
     EXPECT_NE(member.detail.find("client certificate"), std::string::npos) << member.detail;
+    EXPECT_NE(member.detail.find("client_auth"), std::string::npos) << member.detail;
   }
   EXPECT_EQ(report.seen.alert, Bytes());
   EXPECT_FALSE(report.seen.finished);

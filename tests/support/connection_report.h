@@ -29,6 +29,7 @@ struct MemberReport {
   std::vector<MemberReport> next;  // of later requests
   bool scope_restored = false;
   bool engine_ended = false;                    // arithmetic engine refused
+  uint64_t half_rounds = 0;                     // of the first request
   size_t copies_before = 0, copies_behind = 0;  // of the value, with the reply and without it
   std::vector<std::string> marks;               // kinds, in order
   // of a sealed answer
@@ -92,7 +93,7 @@ inline void write_member(const MemberReport& r, Writer& out) {
   out.u8(r.code.has_value()).u8(r.code ? static_cast<uint8_t>(*r.code) : uint8_t{0});
   out.field(as_bytes(r.where)).field(as_bytes(r.detail));
   out.u8(r.scope_restored).u8(r.engine_ended).u8(r.kept).u8(r.stood);
-  out.u64(r.copies_before).u64(r.copies_behind);
+  out.u64(r.half_rounds).u64(r.copies_before).u64(r.copies_behind);
   write_sealed(r, out);
   out.u32(static_cast<uint32_t>(r.marks.size()));
   for (const std::string& kind : r.marks) out.field(as_bytes(kind));
@@ -109,6 +110,7 @@ inline Bytes write_report(const TestService::Seen& seen, const std::vector<Membe
   out.u8(seen.hello)
       .u8(seen.retried)
       .u8(seen.finished)
+      .u8(seen.no_certificate)
       .u64(seen.stream)
       .field(as_bytes(seen.request));
   out.field(seen.alert).u8(seen.alert_in_clear).u8(seen.looked_within);
@@ -155,6 +157,7 @@ inline void parse_member(Reader& in, MemberReport& r) {
   r.engine_ended = in.u8() != 0;
   r.kept = in.u8() != 0;
   r.stood = in.u8() != 0;
+  r.half_rounds = in.u64();
   r.copies_before = in.u64();
   r.copies_behind = in.u64();
   parse_sealed(in, r);
@@ -177,6 +180,7 @@ inline void parse_report(ByteView bytes, ConnectionReport& report) {
   report.seen.hello = in.u8() != 0;
   report.seen.retried = in.u8() != 0;
   report.seen.finished = in.u8() != 0;
+  report.seen.no_certificate = in.u8() != 0;
   report.seen.stream = in.u64();
   report.seen.request = text();
   report.seen.alert = to_bytes(text());

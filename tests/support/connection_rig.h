@@ -108,7 +108,8 @@ class ConnectionRig {
     return out + '\x17';
   }
   PartyId courier() const { return 1; }
-  /// Who evaluates GC-A and GC-B of a connection with one request (boolean-engine.md §6.7).
+  /// Who evaluates GC-A, and who GC-B and GC-CF, of a connection with one request
+  /// (boolean-engine.md §6.7).
   struct Evaluators {
     PartyId gc_a, gc_b;
     /// Instances of the two that this party evaluates.
@@ -121,12 +122,14 @@ class ConnectionRig {
     const agent::Suite& suite = agent::suite_of(*suite_);
     boolean::EvaluatorPlan plan(n_);
     const uint64_t tag = suite.tag_ands(n_);  // one a record, prepared before them
-    for (size_t k = 0; tag != 0 && k < plan_.records(); ++k) {
+    const bool flight = client_auth_ == tls::ClientAuth::kNone;
+    for (size_t k = 0; tag != 0 && k < plan_.records() + (flight ? 1 : 0); ++k) {
       plan.count({&tag, 1}, plan.assign({&tag, 1}));
     }
     const uint64_t ands[] = {
         suite.handshake_program(agent::ConnectionConfig{}.groups, n_)->num_ands(),
-        suite.request_program(plan_, n_)->num_ands()};
+        suite.request_program(plan_, n_)->num_ands() +
+            (flight ? suite.client_flight_program(n_)->num_ands() : 0)};
     const std::vector<PartyId> assigned = plan.assign(ands);
     return evaluators_.emplace(Evaluators{assigned[0], assigned[1]});
   }
@@ -208,6 +211,7 @@ class ConnectionRig {
     if (i == 0) pipelined_ = config.pipelined;
     if (i == 0) num_later_ = config.later.size();
     if (i == 0) suite_ = config.suite;
+    if (i == 0) client_auth_ = config.client_auth;
     m.connection = std::make_unique<agent::Connection>(
         agent::Context{*m.party, source, *m.arith, *m.engine, m.journal,
                        leaves_over_ ? &m.left_over : nullptr},
@@ -290,7 +294,9 @@ class ConnectionRig {
       attempt(report, 0, [&] { call_all(m, scenario, request, connect, timeline, report); });
     } else {
       attempt(report, 0, [&] {
+        const uint64_t turns = m.party->traffic().half_rounds;
         std::optional<agent::Reply> reply = m.connection->call(request, connect, timeline);
+        report.half_rounds = m.party->traffic().half_rounds - turns;
         note_reply(*reply, report);
         if (scenario.looks_for_the_value) look_for_value(m, reply, report);
       });
@@ -404,6 +410,7 @@ class ConnectionRig {
  private:
   const size_t n_;
   const tls::CipherSuite* suite_ = nullptr;  // also of the service
+  tls::ClientAuth client_auth_ = tls::ClientAuth::kRefuse;
   Dealer dealer_;
   std::vector<Member> members_;
   Configure configure_;

@@ -16,20 +16,28 @@ class OpensslService : public ByteStream {
  public:
   struct Options {
     std::string answer;
-    size_t max_fragment = 0;  // of a record's content; 0: OpenSSL's own
-    size_t padding = 0;       // records are padded to multiples of it
+    size_t max_fragment = 0;       // of a record's content; 0: OpenSSL's own
+    size_t padding = 0;            // records are padded to multiples of it
+    std::string groups = {};       // that it takes, as OpenSSL names them; empty: its own
+    int verify = SSL_VERIFY_NONE;  // SSL_VERIFY_PEER: asks for a client certificate
+    const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();
   };
   OpensslService(Options options, TestService::Seen& seen)
       : options_(std::move(options)), seen_(seen), context_(SSL_CTX_new(TLS_server_method())) {
     const tls::testing::Pki& pki = tls::testing::Pki::shared();
     SSL_CTX_set_min_proto_version(context_.get(), TLS1_3_VERSION);
-    bool good = SSL_CTX_set_ciphersuites(context_.get(), "TLS_AES_128_GCM_SHA256") == 1 &&
-                SSL_CTX_use_certificate(context_.get(), pki.leaf.get()) == 1 &&
-                SSL_CTX_add1_chain_cert(context_.get(), pki.middle.get()) == 1 &&
-                SSL_CTX_use_PrivateKey(context_.get(), pki.leaf_key.get()) == 1;
+    bool good =
+        SSL_CTX_set_ciphersuites(context_.get(), std::string(options_.suite->name).c_str()) == 1 &&
+        SSL_CTX_use_certificate(context_.get(), pki.leaf.get()) == 1 &&
+        SSL_CTX_add1_chain_cert(context_.get(), pki.middle.get()) == 1 &&
+        SSL_CTX_use_PrivateKey(context_.get(), pki.leaf_key.get()) == 1;
     if (options_.padding != 0) {
       good = good && SSL_CTX_set_block_padding(context_.get(), options_.padding) == 1;
     }
+    if (!options_.groups.empty()) {
+      good = good && SSL_CTX_set1_groups_list(context_.get(), options_.groups.c_str()) == 1;
+    }
+    SSL_CTX_set_verify(context_.get(), options_.verify, nullptr);
     ssl_.reset(SSL_new(context_.get()));
     in_ = BIO_new(BIO_s_mem());
     out_ = BIO_new(BIO_s_mem());
@@ -41,6 +49,7 @@ class OpensslService : public ByteStream {
 
   void write(ByteView bytes) override {
     seen_.hello = true;
+    seen_.retried = ++writes_ > 2;  // a hello, the flight with the request
     BIO_write(in_, bytes.data(), static_cast<int>(bytes.size()));
     Bytes request(1 << 16);
     const int got = SSL_read(ssl_.get(), request.data(), static_cast<int>(request.size()));
@@ -73,6 +82,7 @@ class OpensslService : public ByteStream {
   std::unique_ptr<SSL, Free> ssl_;
   BIO* in_ = nullptr;
   BIO* out_ = nullptr;
+  size_t writes_ = 0;
   bool answered_ = false;
 };
 

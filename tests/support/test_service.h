@@ -62,14 +62,17 @@ class TestService : public ByteStream {
   };
   struct Seen {
     bool hello = false;
-    bool retried = false;   // a second hello came
-    uint64_t stream = 0;    // bytes sent to the client
-    bool finished = false;  // the client's Finished was right
-    std::string request;    // the decrypted record, with content type; of several the last
+    bool retried = false;         // a second hello came
+    uint64_t stream = 0;          // bytes sent to the client
+    bool finished = false;        // the client's Finished was right
+    Digest c_hs{};                // in the running copy alone
+    bool no_certificate = false;  // in front of it was a Certificate without any
+    std::string request;          // the decrypted record, with content type; of several the last
     std::vector<std::string> requests;
     std::vector<size_t> record_bytes;  // of each record of a request, with its content type
     Bytes flight;                      // as sent
     Bytes other_flight;                // an equally valid one, with another signature
+    Bytes flight_of_other_kind;  // with a CertificateRequest, if the first had none; or without
     Bytes other_hello;  // a record with a ServerHello in the other group, if its key was there
     Bytes alert;        // the client's: level, description
     bool alert_in_clear = false;
@@ -229,12 +232,17 @@ class TestService : public ByteStream {
     const Digest derived = tls::derive_secret(hs, "derived", sha256({}));
     const Digest ms = hmac_sha256(derived, Bytes(32));
 
+    seen_.c_hs = server.c_hs;
     seen_.other_flight = sealed(server.flight(hashed_));
+    tls::testing::FakeServer other = server;
+    other.asks_for_certificate = !server.asks_for_certificate;
+    seen_.flight_of_other_kind = sealed(other.flight(hashed_));
     const std::vector<Bytes> flight = server.flight(hashed_);
     seen_.flight = sealed(flight);
-    h2_ = sha256(tls::testing::join({hashed_, tls::testing::join(flight)}));
-    c_ap_ = tls::derive_secret(ms, tls::kClientApplication, h2_);
-    s_ap_ = tls::derive_secret(ms, tls::kServerApplication, h2_);
+    append(hashed_, tls::testing::join(flight));
+    const Digest h2 = sha256(hashed_);
+    c_ap_ = tls::derive_secret(ms, tls::kClientApplication, h2);
+    s_ap_ = tls::derive_secret(ms, tls::kServerApplication, h2);
     pieces_.push_back(server.server_hello_record());
     if (script_.closes_after_hello) return;
     pieces_.push_back(seen_.flight);
@@ -318,10 +326,15 @@ class TestService : public ByteStream {
       const auto inner =
           tls::aead_open(tls::traffic_keys(script_.server.c_hs, *script_.server.suite), 0, record);
       if (!inner) return;
-      const Bytes expected = tls::handshake_message(tls::HandshakeType::kFinished,
-                                                    tls::finished_mac(script_.server.c_hs, h2_));
-      seen_.finished = inner->size() == expected.size() + 1 &&
-                       std::equal(expected.begin(), expected.end(), inner->begin());
+      const bool asked = script_.server.asks_for_certificate;
+      const Bytes certificate = asked ? from_hex("0b00000400000000") : Bytes();
+      const Digest covered = sha256(tls::testing::join({hashed_, certificate}));
+      Bytes expected = certificate;
+      append(expected, tls::handshake_message(tls::HandshakeType::kFinished,
+                                              tls::finished_mac(script_.server.c_hs, covered)));
+      expected.push_back(static_cast<uint8_t>(tls::ContentType::kHandshake));
+      seen_.finished = *inner == expected;
+      seen_.no_certificate = seen_.finished && asked;
       return;
     }
     if (script_.resets_at == seen_.requests.size()) {
@@ -358,13 +371,13 @@ class TestService : public ByteStream {
 
   Script script_;
   Seen& seen_;
-  Bytes hashed_;  // of the transcript so far
+  Bytes hashed_;  // the transcript so far
   tls::RecordReader hello_reader_, reader_;
   std::deque<Bytes> pieces_, withheld_, kept_back_;
   std::string request_;  // as far as its records came
   uint64_t sent_ = 0;
   uint64_t seq_ = 0;
-  Digest h2_{}, c_ap_{}, s_ap_{};
+  Digest c_ap_{}, s_ap_{};
 };
 
 }  // namespace flexroom::support

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "agent/connection_state.h"
 #include "agent/views.h"
 #include "agent/write_direction.h"
 #include "support/connection_rig.h"
@@ -303,6 +304,14 @@ TEST(ConnectionTerms, AreAgreedBeforeContact) {
   }
 }
 
+// Members that differ in it prepare other circuits, which they notice then; every view has it too.
+TEST(ConnectionTerms, HoldWhatAServiceGetsThatAsksForACertificate) {
+  agent::ConnectionConfig config;
+  const Digest refuse = agent::connection_terms(config);
+  config.client_auth = tls::ClientAuth::kNone;
+  EXPECT_NE(agent::connection_terms(config), refuse);
+}
+
 TEST(ConnectionTerms, SealedAnswersNeedAPlan) {
   try {
     agent::make_read_direction(agent::ReceiveMode::kSealed, {});
@@ -346,7 +355,19 @@ TEST(Views, BindEveryField) {
   const std::vector<agent::RecordText> joined = {{Bytes(5), Bytes(10)}};
   seen.insert(a3([&](auto& v) { v.records = joined; }));
   seen.insert(a3([](auto& v) { v.server_offset = 1; }));
-  EXPECT_EQ(seen.size(), 14u);
+  // The client's flight where it is made inside: that there is one, and every byte of it.
+  for (const size_t byte : {0u, 4u, 9u}) {
+    agent::RecordText flight{Bytes(5), Bytes(5)};
+    if (byte < 5) flight.header[byte] = static_cast<uint8_t>(byte);
+    if (byte > 5) flight.ciphertext[byte - 5] = 1;
+    seen.insert(a3([&](auto& v) { v.flight = &flight; }));
+  }
+  agent::RecordText first = two[0];
+  seen.insert(a3([&](auto& v) {
+    v.flight = &first;
+    v.records = v.records.last(1);
+  }));
+  EXPECT_EQ(seen.size(), 18u);
   const auto a4 = [&](auto change) {
     agent::FreezeView view;
     change(view);
@@ -360,7 +381,7 @@ TEST(Views, BindEveryField) {
   seen.insert(a4([](auto& v) { v.records = 1; }));
   seen.insert(a4([](auto& v) { v.trailing_partial = true; }));
   seen.insert(a4([](auto& v) { v.end = 1; }));
-  EXPECT_EQ(seen.size(), 22u);
+  EXPECT_EQ(seen.size(), 26u);
   agent::Views elsewhere(party, Digest{});
   elsewhere.set_number(1);
   EXPECT_NE(elsewhere.of("A3").digest(), views.of("A3").digest());

@@ -80,6 +80,30 @@ TEST_P(ClientSecretTest, IsOpenedForOneAlert) {
 
 INSTANTIATE_TEST_SUITE_P(Members, ClientSecretTest, ::testing::Values(2, 3));
 
+// 67: behind a CertificateRequest it is in the circuit's hands and in nobody else's.
+TEST(ClientSecret, InsideItIsOpenedForNothing) {
+  const Uses uses = with_secret(2, [&](net::Party&, ClientSecret& s) {
+    EXPECT_EQ(s.agreed_inside().size(), 256u);
+    return s.open_for_alert();
+  });
+  for (PartyId i = 0; i < 2; ++i) {
+    EXPECT_FALSE(uses.values[i].has_value());
+    EXPECT_EQ(uses.sent[i], 0u);
+  }
+}
+
+TEST(ClientSecretDeathTest, InsideNoShareIsGivenOrTaken) {
+  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_DEATH(with_secret(2,
+                           [&](net::Party& party, ClientSecret& s) -> std::optional<Digest> {
+                             (void)s.agreed_inside();
+                             if (party.id() != kCourier) s.give();
+                             if (party.id() == kCourier) s.take_from(0);
+                             return std::nullopt;
+                           }),
+               "");
+}
+
 // An abort, a timeout: whatever comes behind HS_OK of this member, its share stays.
 TEST(ClientSecret, NoAbortBehindHsOkCarriesAShare) {
   const Uses uses = with_secret(2, [&](net::Party&, ClientSecret& s) {

@@ -144,6 +144,33 @@ TEST_F(ConfigTest, ASuiteIsSaidOfAProviderOrOfAHostAndWhatIsBelowIt) {
   EXPECT_THAT(host, HasSubstr("is of a host that 'p' does not serve; did you mean `a.example`?"));
 }
 
+// tls-complete.md 4.2.
+TEST_F(ConfigTest, ClientAuthIsSaidOfAProviderOrOfAHostAndWhatIsBelowIt) {
+  const std::string two = room() + member("a") + member("b");
+  const RoomConfig config = RoomConfig::load(
+      write("f.toml", two + "[provider.one]\nclient_auth = \"none\"\n"
+                            "[provider.one.host.\"shop.example\"]\nclient_auth = \"refuse\"\n"
+                            "[provider.one.host.\"eu.shop.example\"]\nclient_auth = \"none\"\n"
+                            "[provider.one.host.\"mail.example\"]\nsuite = \"chacha20\"\n"
+                            "[provider.two]\nhosts = [\"a.test\", \"b.test\"]\n"
+                            "[provider.two.host.\"b.test\"]\nclient_auth = \"none\"\n"));
+  const auto auth = [&](const std::string& provider, const std::string& host) {
+    return to_string(config.provider(provider).client_auth_for(host));
+  };
+  EXPECT_EQ(auth("one", "any.example"), "none");
+  EXPECT_EQ(auth("one", "mail.example"), "none");  // its entry says nothing of it
+  EXPECT_EQ(auth("one", "de.shop.example"), "refuse");
+  EXPECT_EQ(auth("one", "a.eu.shop.example"), "none");  // the nearest entry
+  EXPECT_EQ(auth("two", "a.test"), "refuse");
+  EXPECT_EQ(auth("two", "b.test"), "none");
+  const auto [place, words] =
+      room_error(two +
+                 "[provider.p]\nhosts = [\"a.example\"]\n[provider.p.host.\"a.example\"]\n"
+                 "client_auth = \"optional\"\n");
+  EXPECT_EQ(place, position(14, 15));
+  EXPECT_THAT(words, HasSubstr("is 'optional'"));
+}
+
 TEST_F(ConfigTest, AFileThatOthersCanChangeOrThatIsNoneIsRefused) {
   const auto file = write("f.toml", room() + member("a") + member("b"));
   std::filesystem::permissions(file, std::filesystem::perms(0646));

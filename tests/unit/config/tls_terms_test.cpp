@@ -44,6 +44,9 @@ TEST(TlsTerms, AreReadAsWritten) {
   EXPECT_EQ(terms.revocation, tls::Revocation::kMust);
   EXPECT_EQ((*terms.spki_pin)[31], 0x0f);
   EXPECT_EQ(load("suite = \"chacha20\"").suite->name, "TLS_CHACHA20_POLY1305_SHA256");
+  EXPECT_EQ(terms.client_auth, tls::ClientAuth::kRefuse);
+  EXPECT_EQ(load("client_auth = \"refuse\"").client_auth, tls::ClientAuth::kRefuse);
+  EXPECT_EQ(load("client_auth = \"none\"").client_auth, tls::ClientAuth::kNone);
   EXPECT_EQ(load("revocation = \"staple\"").revocation, tls::Revocation::kStaple);
 }
 
@@ -53,6 +56,9 @@ TEST(TlsTerms, WhatIsNotBuiltIsRefusedInWords) {
   EXPECT_THAT(refusal("suite = \"aes-128\""), HasSubstr("did you mean `aes128`?"));
   EXPECT_THAT(refusal("receive = \"sealed\""), HasSubstr("not built"));
   EXPECT_THAT(refusal("receive = \"closed\""), HasSubstr("closed"));
+  EXPECT_THAT(refusal("client_auth = \"certificate\""),
+              ::testing::AllOf(HasSubstr("certificate"), HasSubstr("\"refuse\", or \"none\"")));
+  EXPECT_THAT(refusal("client_auth = true"), HasSubstr("client_auth"));
   EXPECT_THAT(refusal("max_answer = 1023"), HasSubstr("max_answer"));
   EXPECT_THAT(refusal("await_close = 1"), HasSubstr("await_close"));
   EXPECT_THAT(refusal("max_answer = 268435457"), HasSubstr("max_answer"));

@@ -43,6 +43,28 @@ TEST(FlowCost, IsThatOfTheSuiteOfTheHostFirst) {
   EXPECT_THAT(plan, HasSubstr("suite    signup.flexroom.example: aes128 is offered, "));
 }
 
+// tls-complete.md 4.2: GC-CF once a connection, of the host that is named, and the plan says so.
+TEST(FlowCost, AnEmptyCertificateIsPreparedOncePerConnection) {
+  const flow::Flow flow = shipped("create-account");
+  RoomConfig in = room();
+  in.providers[0].host_client_auth["mail.flexroom.example"] = tls::ClientAuth::kNone;
+  const StepCost before = costs(flow, "CreateEmail")[0];
+  const std::vector<StepCost> with = costs(flow, "CreateEmail", in);
+  EXPECT_EQ(before.client_flight, 0u);
+  EXPECT_EQ(with[0].client_flight, 264'165u);
+  EXPECT_EQ(with[0].total(), before.total() + with[0].client_flight);
+  EXPECT_GT(with[0].bytes, before.bytes);
+  EXPECT_EQ(with[1].total(), costs(flow, "CreateEmail")[1].total() + with[1].client_flight);
+  EXPECT_EQ(costs(flow, "GetMailToken", in)[0].client_flight, 0u);  // its connection is there
+  EXPECT_EQ(costs(flow, "GetMailToken", in)[0].renewed,
+            costs(flow, "GetMailToken")[0].renewed + with[0].client_flight);
+  EXPECT_EQ(costs(flow, "SubmitInfo", in)[0].client_flight, 0u);
+  const std::string plan = flow::plan_text(flow, {}, {}, {}, costs_of(in, flow, {}));
+  EXPECT_THAT(plan, HasSubstr("client   mail.flexroom.example is told that there is no "
+                              "certificate, if it asks for one: "));
+  EXPECT_THAT(plan, ::testing::Not(HasSubstr("client   signup")));
+}
+
 // Half the keystream of a long body, more for a tag (tls-in-mpc.md 4.7).
 TEST(FlowCost, ASuiteIsCheaperWhereMuchIsRead) {
   const flow::Flow flow = shipped("create-account");

@@ -87,6 +87,12 @@ TEST_P(RoomTermsTest, EachDifferenceIsNamedWithBothValues) {
          c.providers[0].host_suite["m.example"] = &tls::chacha20_poly1305_sha256();
        },
        {"suite m.example of provider p", "chacha20", "(nothing)"}},
+      {[](RoomConfig& c, auto&) { c.providers[0].tls.client_auth = tls::ClientAuth::kNone; },
+       {"client_auth of provider p", "none", "refuse"}},
+      {[](RoomConfig& c, auto&) {
+         c.providers[0].host_client_auth["m.example"] = tls::ClientAuth::kNone;
+       },
+       {"client_auth m.example of provider p", "none", "(nothing)"}},
       {[](RoomConfig& c, auto&) { c.providers[0].tls.receive = tls::ReceiveMode::kSealed; },
        {"receive of provider p", "open", "sealed"}},
       {[](RoomConfig& c, auto&) { c.providers[0].tls.max_answer = 4321; },

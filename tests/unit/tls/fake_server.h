@@ -146,6 +146,8 @@ struct FakeServer {
   uint16_t scheme = 0x0403;
   bool bad_finished = false;
   bool asks_for_certificate = false;
+  std::vector<Bytes> requests;  // CertificateRequests of any kind, in front of that message
+  size_t requests_at = 1;
 
   Bytes server_hello_record() const {
     return plain_record(ContentType::kHandshake, 0x0303, hello.message());
@@ -161,9 +163,12 @@ struct FakeServer {
     transcript.add(hashed);
     std::vector<Bytes> out = {ee, certificate_message(chain)};
     if (asks_for_certificate) out.insert(out.begin() + 1, certificate_request());
+    const auto at = static_cast<std::ptrdiff_t>(requests_at);
+    if (requests_at < 3) out.insert(out.begin() + at, requests.begin(), requests.end());
     for (const Bytes& message : out) transcript.add(message);
     out.push_back(certificate_verify_message(
         scheme, sign(key, scheme, certificate_verify_content(transcript.digest()))));
+    if (requests_at == 3) out.insert(out.end(), requests.begin(), requests.end());
     transcript.add(out.back());
     Digest mac = finished_mac(s_hs, transcript.digest());
     if (bad_finished) mac[0] ^= 1;

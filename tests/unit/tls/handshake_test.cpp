@@ -248,6 +248,85 @@ TEST(ClientHandshake, RefusesClientCertificateRequestsAndWrongOrder) {
   }
 }
 
+ClientHandshake client_without_certificate() {
+  HandshakeConfig config = handshake_config(testing::chain_policy());
+  config.client_auth = ClientAuth::kNone;
+  return ClientHandshake(std::move(config), testing::hello_input());
+}
+
+/// A flight that is signed with the request in its place, and why it is refused.
+std::string refusal_of_request(const std::vector<Bytes>& requests, size_t at = 1) {
+  FakeServer server;
+  ClientHandshake client = client_without_certificate();
+  server.requests = requests;
+  server.requests_at = at;
+  bool accepted = false;
+  const std::string why = abort_of([&] {
+    accepted = accepts(server, client, one_record(server, server.flight(hello_of(client))));
+  });
+  EXPECT_NE(accepted, !why.empty());
+  EXPECT_TRUE(client.certificate_requested() || requests.empty());
+  EXPECT_FALSE(client.owes_sealed_alert() && client.certificate_requested());
+  return why;
+}
+
+// tls-complete.md §4.2, RFC 8446 §4.3.2.
+TEST(ClientHandshake, ReadsACertificateRequestWhereItAnswersWithNone) {
+  const auto request = [](const Bytes& extensions, const Bytes& context = {}) {
+    Writer body;
+    body.u8(static_cast<uint8_t>(context.size())).raw(context);
+    body.u16(static_cast<uint16_t>(extensions.size())).raw(extensions);
+    return handshake_message(HandshakeType::kCertificateRequest, body.bytes());
+  };
+  const Bytes schemes = extension(13, Bytes{0, 2, 4, 3});
+  const Bytes good = request(schemes);
+  EXPECT_EQ(refusal_of_request({}), "");
+  EXPECT_EQ(refusal_of_request({good}), "");
+  // What it asks for changes nothing: certificate_authorities, unknown ones.
+  EXPECT_EQ(refusal_of_request({request(join({extension(47, Bytes{0, 1, 9}), schemes,
+                                              extension(0x1a1a, Bytes(3)), extension(5, {})}))}),
+            "");
+  EXPECT_THAT(refusal_of_request({request(schemes, {7})}), HasSubstr("has a context"));
+  EXPECT_THAT(refusal_of_request({request({})}), HasSubstr("no signature_algorithms"));
+  EXPECT_THAT(refusal_of_request({request(extension(47, Bytes{0, 1, 9}))}),
+              HasSubstr("no signature_algorithms"));
+  EXPECT_THAT(refusal_of_request({request(join({schemes, schemes}))}), HasSubstr("twice"));
+  EXPECT_THAT(refusal_of_request({request(join({extension(9, {}), schemes, extension(9, {})}))}),
+              HasSubstr("twice"));
+  for (const Bytes& list : {Bytes{}, Bytes{0, 0}, Bytes{0, 1, 4}, Bytes{0, 3, 4, 3, 4},
+                            Bytes{0, 4, 4, 3}, Bytes{0, 2, 4, 3, 0}}) {
+    EXPECT_NE(refusal_of_request({request(extension(13, list))}), "") << to_hex(list);
+  }
+  Bytes longer = good;
+  longer.push_back(0);
+  longer[3] += 1;
+  EXPECT_NE(refusal_of_request({longer}), "");
+  EXPECT_NE(refusal_of_request({handshake_message(HandshakeType::kCertificateRequest, {})}), "");
+  // One, between EncryptedExtensions and Certificate.
+  EXPECT_THAT(refusal_of_request({good, good}), HasSubstr("was due"));
+  for (const size_t at : {size_t{0}, size_t{2}, size_t{3}}) {
+    EXPECT_THAT(refusal_of_request({good}, at), HasSubstr("was due")) << at;
+  }
+}
+
+// What is sent is covered by the Finished: a Certificate without any. Nothing of c_hs is needed for
+// the start of the flight, and nothing under it is made here.
+TEST(ClientHandshake, GivesWhatTheFlightWithoutACertificateCovers) {
+  FakeServer server;
+  server.asks_for_certificate = true;
+  ClientHandshake client = client_without_certificate();
+  const auto flight = server.flight(hello_of(client));
+  ASSERT_TRUE(accepts(server, client, one_record(server, flight)));
+  EXPECT_TRUE(client.certificate_requested());
+  EXPECT_EQ(to_hex(empty_certificate()), "0b00000400000000");
+  EXPECT_EQ(client.client_flight_transcript(),
+            sha256(join({hello_of(client).message, server.hello.message(), join(flight),
+                         empty_certificate()})));
+  EXPECT_EQ(client.client_flight_start(),
+            plain_record(ContentType::kChangeCipherSpec, 0x0303, Bytes{1}));
+  EXPECT_DEATH((void)client.client_finished_record(server.c_hs), "");
+}
+
 TEST(ClientHandshake, RefusesDataAcrossAKeyChange) {
   const FakeServer server;
   auto flight = server.flight(hello_of(new_client()));

@@ -115,6 +115,19 @@ struct Oracle {
   Digest handshake, master;
 };
 
+/// What the server sends up to its Finished, in the clear.
+Bytes messages_of(const Bytes& answer, const Digest& s_hs) {
+  Bytes out;
+  uint64_t seq = 0;
+  for (const RawRecord& record : RecordReader().feed(answer)) {
+    if (record.type() == static_cast<uint8_t>(ContentType::kHandshake)) append(out, record.payload);
+    if (record.type() != static_cast<uint8_t>(ContentType::kApplicationData)) continue;
+    auto inner = aead_open(traffic_keys(s_hs), seq++, record);
+    append(out, split_inner(inner.value(), "test").content);
+  }
+  return out;
+}
+
 struct Connection {
   OpenSslServer& server;
   NamedGroup group;
@@ -123,12 +136,20 @@ struct Connection {
   TrafficKeys client_keys;
   Bytes client_secret;
   Digest c_hs{}, s_ap{};
+  Bytes hashed;  // up to the server's Finished
 
-  Connection(OpenSslServer& s, NamedGroup g, Key k, ChainPolicy policy = testing::chain_policy())
+  Connection(OpenSslServer& s, NamedGroup g, Key k, ChainPolicy policy = testing::chain_policy(),
+             ClientAuth auth = ClientAuth::kRefuse)
       : server(s),
         group(g),
-        client(handshake_config(std::move(policy)), input(g, k)),
+        client(config(std::move(policy), auth), input(g, k)),
         key(std::move(k)) {}
+
+  static HandshakeConfig config(ChainPolicy policy, ClientAuth auth) {
+    HandshakeConfig out = handshake_config(std::move(policy));
+    out.client_auth = auth;
+    return out;
+  }
 
   static ClientHelloInput input(NamedGroup group, const Key& key) {
     auto in = testing::hello_input();
@@ -144,6 +165,7 @@ struct Connection {
     c_hs = derive_secret(oracle.handshake, kClientHandshake, events[0].digest);
     const Digest s_hs = derive_secret(oracle.handshake, kServerHandshake, events[0].digest);
     EXPECT_EQ(Bytes(s_hs.begin(), s_hs.end()), server.secrets["SERVER_HANDSHAKE_TRAFFIC_SECRET"]);
+    hashed = testing::join({testing::hello_of(client).message, messages_of(answer, s_hs)});
     const auto finished = client.set_server_secret(s_hs);
     ASSERT_EQ(finished.size(), 1u);
     const Digest h2 = finished[0].digest;
@@ -225,6 +247,83 @@ TEST(InteropServers, WhatTheyMustNotDoIsNamed) {
   OpenSslServer mutual;
   SSL_CTX_set_verify(mutual.ctx(), SSL_VERIFY_PEER, nullptr);
   EXPECT_THAT(refusal(mutual), HasSubstr("CertificateRequest"));
+}
+
+/// A server that asks for a client certificate and takes any, and the members' connection to it.
+struct Asked {
+  Asked() {
+    SSL_CTX_set_verify(server.ctx(), SSL_VERIFY_PEER, [](int, X509_STORE_CTX*) { return 1; });
+    connection.handshake();
+  }
+  /// Whether the request behind that flight is served, and under whose certificate.
+  std::string served(Bytes flight) {
+    append(flight, aead_seal(connection.client_keys, 0, ContentType::kApplicationData,
+                             as_bytes("GET / HTTP/1.1\r\n\r\n")));
+    server.exchange(flight);
+    const std::string request = server.read();
+    ERR_clear_error();
+    if (request.empty()) return "refused";
+    X509* const peer = SSL_get1_peer_certificate(server.ssl());
+    const bool own = peer != nullptr && X509_cmp(peer, Pki::shared().leaf.get()) == 0;
+    X509_free(peer);
+    return own ? "as the courier" : "as nobody";
+  }
+  /// The record that the members' flight is, as GC-CF and its tag make it.
+  Bytes members_flight() const {
+    Bytes content = empty_certificate();
+    append(content, handshake_message(HandshakeType::kFinished,
+                                      finished_mac(connection.c_hs,
+                                                   connection.client.client_flight_transcript())));
+    EXPECT_EQ(connection.client.client_flight_transcript(),
+              sha256(testing::join({connection.hashed, empty_certificate()})));
+    return aead_seal(traffic_keys(connection.c_hs), 0, ContentType::kHandshake, content);
+  }
+
+  OpenSslServer server;
+  Connection connection{server, NamedGroup::kX25519, ecdh_key(NamedGroup::kX25519),
+                        testing::chain_policy(), ClientAuth::kNone};
+};
+
+// 67, tls-complete.md §4.1: whoever knows c_hs has the members' request served under a certificate
+// of its own. That is why it stays inside where the server asks for one.
+TEST(InteropServers, WhoKnowsTheClientSecretAnswersWithItsOwnCertificate) {
+  Asked asked;
+  const Connection& c = asked.connection;
+  const Bytes certificate = testing::certificate_message({testing::to_der(Pki::shared().leaf)});
+  Bytes hashed = testing::join({c.hashed, certificate});
+  Bytes content(64, ' ');
+  append(content, "TLS 1.3, client CertificateVerify");
+  content.push_back(0);
+  append(content, sha256(hashed));
+  const Bytes verify = testing::certificate_verify_message(
+      0x0403, testing::sign(Pki::shared().leaf_key, 0x0403, content));
+  append(hashed, verify);
+  const Bytes finished =
+      handshake_message(HandshakeType::kFinished, finished_mac(c.c_hs, sha256(hashed)));
+  EXPECT_EQ(asked.served(aead_seal(traffic_keys(c.c_hs), 0, ContentType::kHandshake,
+                                   testing::join({certificate, verify, finished}))),
+            "as the courier");
+}
+
+// 67: with c_hs inside the courier has the record and its plaintext, so its keystream, and one tag:
+// no other record of that length or shorter is taken, and so none with a certificate.
+TEST(InteropServers, TheMembersFlightIsTakenAsItIsOrNotAtAll) {
+  EXPECT_EQ(Asked().served(Asked().members_flight()), "refused");  // of another connection
+  Asked asked;
+  EXPECT_EQ(asked.served(asked.members_flight()), "as nobody");
+  for (const size_t at : {size_t{5}, size_t{8}, size_t{16}, size_t{49}, size_t{50}, size_t{65}}) {
+    Asked other;
+    Bytes record = other.members_flight();
+    record.at(at) ^= 1;
+    EXPECT_EQ(other.served(record), "refused") << at;
+  }
+  Asked shorter;
+  Bytes record = shorter.members_flight();
+  record.erase(record.begin() + 5 + 44, record.begin() + 5 + 45);
+  record[4] -= 1;
+  EXPECT_EQ(shorter.served(record), "refused");
+  Asked none;
+  EXPECT_EQ(none.served({}), "refused");
 }
 
 TEST(InteropServers, FragmentedAndPaddedFlightsAreAccepted) {
