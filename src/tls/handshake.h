@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "base/hash.h"
 #include "tls/certificate.h"
 #include "tls/key_schedule.h"
 #include "tls/messages.h"
@@ -50,7 +49,7 @@ enum class EventKind : uint8_t {
 };
 struct Event {
   EventKind kind;
-  Digest digest{};
+  HashValue digest;
   KeyShare key_share;
 };
 
@@ -93,13 +92,13 @@ class ClientHandshake {
   /// awaited.
   std::vector<Event> feed(ByteView bytes);
   /// After kServerHello, once: the opened s_hs. Processes what has arrived meanwhile.
-  std::vector<Event> set_server_secret(const Digest& s_hs);
+  std::vector<Event> set_server_secret(const HashValue& s_hs);
   /// The server closed its direction (or the relay says so). Aborts unless in kApplication.
   void end_of_stream();
 
   /// After kServerFinished: ChangeCipherSpec (RFC 8446 D.4), unless it went out with a second
   /// hello, and our Finished under c_hs.
-  Bytes client_finished_record(const Digest& c_hs) const;
+  Bytes client_finished_record(const HashValue& c_hs) const;
   /// After an abort: the record with the fatal alert that says so, for the courier to send while no
   /// member has agreed to the flight (§3.6), in the clear. Empty behind ServerHello and when the
   /// server itself ended the connection.
@@ -109,7 +108,7 @@ class ClientHandshake {
   /// with its own. A courier can keep that from the others; what protects is that no request
   /// follows where c_hs was opened for an alert (tls-complete.md §4.2).
   bool owes_sealed_alert() const;
-  Bytes sealed_alert_record(const Digest& c_hs) const;
+  Bytes sealed_alert_record(const HashValue& c_hs) const;
   /// The records after the server's Finished that have not been taken yet, still protected.
   std::vector<RawRecord> take_application_records();
   /// What is wrong behind the server's Finished: a bad record header, an unprotected record, more
@@ -135,8 +134,9 @@ class ClientHandshake {
   void on_alert(ByteView content);
   void on_message(const Bytes& message);
   void on_server_hello(ByteView message);
+  const HashKind& hash() const { return hello_.input.suite->hash(); }
   Bytes alert_content() const;
-  void on_finished(ByteView body, const Digest& transcript_before);
+  void on_finished(ByteView body, const HashValue& transcript_before);
 
   HandshakeConfig config_;
   ClientHello hello_;
@@ -158,10 +158,10 @@ class ClientHandshake {
   size_t flight_bytes_ = 0;
   uint64_t server_seq_ = 0;
   bool certificate_requested_ = false;
-  Digest s_hs_{};
+  HashValue s_hs_;
   TrafficKeys server_keys_;
   CertificateList certificates_;
-  Digest h2_{};
+  HashValue h2_;
 };
 
 }  // namespace flexroom::tls

@@ -150,9 +150,11 @@ class TestService : public ByteStream {
       retry.suite = script_.server.hello.suite;
       append(all, retry.message());
     }
-    hashed_ = tls::testing::join({tls::testing::message_hash(message), all});
+    hashed_ = tls::testing::join({tls::testing::message_hash(message, hash()), all});
     pieces_.push_back(tls::plain_record(tls::ContentType::kHandshake, 0x0303, all));
   }
+
+  const tls::HashKind& hash() const { return script_.server.suite->hash(); }
 
   static constexpr uint16_t kGrease = 0x2a2a;  // RFC 8701: a group that nobody has
 
@@ -222,19 +224,20 @@ class TestService : public ByteStream {
 
     append(hashed_, message);
     append(hashed_, server.hello.message());
-    const Digest h1 = sha256(hashed_);
-    const Digest hs = hmac_sha256(tls::derived_early_secret(), x);
-    server.c_hs = tls::derive_secret(hs, tls::kClientHandshake, h1);
-    server.s_hs = tls::derive_secret(hs, tls::kServerHandshake, h1);
-    const Digest derived = tls::derive_secret(hs, "derived", sha256({}));
-    const Digest ms = hmac_sha256(derived, Bytes(32));
+    const tls::HashKind& kind = hash();
+    const tls::HashValue h1 = tls::hash_of(kind, hashed_);
+    const tls::HashValue hs = tls::hmac(kind, tls::derived_early_secret(kind), x);
+    server.c_hs = tls::derive_secret(kind, hs, tls::kClientHandshake, h1);
+    server.s_hs = tls::derive_secret(kind, hs, tls::kServerHandshake, h1);
+    const tls::HashValue derived = tls::derive_secret(kind, hs, "derived", tls::hash_of(kind, {}));
+    const tls::HashValue ms = tls::hmac(kind, derived, Bytes(kind.digest_bytes));
 
     seen_.other_flight = sealed(server.flight(hashed_));
     const std::vector<Bytes> flight = server.flight(hashed_);
     seen_.flight = sealed(flight);
-    h2_ = sha256(tls::testing::join({hashed_, tls::testing::join(flight)}));
-    c_ap_ = tls::derive_secret(ms, tls::kClientApplication, h2_);
-    s_ap_ = tls::derive_secret(ms, tls::kServerApplication, h2_);
+    h2_ = tls::hash_of(kind, tls::testing::join({hashed_, tls::testing::join(flight)}));
+    c_ap_ = tls::derive_secret(kind, ms, tls::kClientApplication, h2_);
+    s_ap_ = tls::derive_secret(kind, ms, tls::kServerApplication, h2_);
     pieces_.push_back(server.server_hello_record());
     if (script_.closes_after_hello) return;
     pieces_.push_back(seen_.flight);
@@ -260,7 +263,7 @@ class TestService : public ByteStream {
     if (type == tls::ContentType::kHandshake && !script_.keeps_keys &&
         (ends_with_key_update(content) ||
          (script_.next_keys_behind != 0 && --script_.next_keys_behind == 0))) {
-      s_ap_ = tls::next_traffic_secret(s_ap_);
+      s_ap_ = tls::next_traffic_secret(hash(), s_ap_);
       seq_ = 0;
     }
     return out;
@@ -318,8 +321,8 @@ class TestService : public ByteStream {
       const auto inner =
           tls::aead_open(tls::traffic_keys(script_.server.c_hs, *script_.server.suite), 0, record);
       if (!inner) return;
-      const Bytes expected = tls::handshake_message(tls::HandshakeType::kFinished,
-                                                    tls::finished_mac(script_.server.c_hs, h2_));
+      const Bytes expected = tls::handshake_message(
+          tls::HandshakeType::kFinished, tls::finished_mac(hash(), script_.server.c_hs, h2_));
       seen_.finished = inner->size() == expected.size() + 1 &&
                        std::equal(expected.begin(), expected.end(), inner->begin());
       return;
@@ -364,7 +367,7 @@ class TestService : public ByteStream {
   std::string request_;  // as far as its records came
   uint64_t sent_ = 0;
   uint64_t seq_ = 0;
-  Digest h2_{}, c_ap_{}, s_ap_{};
+  tls::HashValue h2_, c_ap_, s_ap_;
 };
 
 }  // namespace flexroom::support
