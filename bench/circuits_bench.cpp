@@ -3,6 +3,7 @@
 #include <string>
 
 #include "circuits/handshake.h"
+#include "circuits/sha256.h"
 #include "mpc/program.h"
 
 // Time to write and to compile circuits, and what the programs look like: ANDs a batch (8 keep the
@@ -44,8 +45,8 @@ mpc::Circuit aes_blocks(size_t blocks) {
   return builder.finish();
 }
 
-mpc::Circuit request(size_t content_bytes) {
-  GcB circuit;
+mpc::Circuit request(size_t content_bytes, const GcmSuite& suite = aes128_gcm()) {
+  GcB circuit(false, ServerSecret::kKept, suite);
   circuit.records().add(0, constant_text(Bytes(content_bytes)));
   return circuit.finish();
 }
@@ -87,7 +88,9 @@ void add(const std::string& name, Make make) {
   add("aes_60_blocks", [] { return aes_blocks(60); });
   add("aes_400_blocks", [] { return aes_blocks(400); });
   add("gc_a", [] { return gc_a(all_groups(), 2); });
+  add("gc_a_sha384", [] { return gc_a(all_groups(), 2, sha384_hash()); });
   add("gc_b_request_1k", [] { return request(1024); });
+  add("gc_b_request_1k_aes256", [] { return request(1024, aes256_gcm()); });
   return true;
 }();
 

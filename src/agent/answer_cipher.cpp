@@ -115,30 +115,52 @@ std::shared_ptr<const mpc::Program> cached(const std::string& name, Build build)
   return made.get(name, build);
 }
 
+template <const circuits::HashCircuit& (*kHash)()>
+std::shared_ptr<const mpc::Program> update_program() {
+  return cached("update " + std::string(kHash().name),
+                [] { return circuits::key_update_circuit(kHash()); });
+}
+
+template <const circuits::GcmSuite& (*kSuite)()>
+AnswerCipher gcm_cipher(const tls::HashKind& (*hash)(),
+                        std::shared_ptr<const mpc::Program> (*update)()) {
+  static const std::string name(kSuite().name);
+  return {16,
+          2,
+          kSuite().key_bytes,
+          "round_keys_s",
+          hash,
+          [](size_t records, size_t) {
+            return cached(name + " keys " + std::to_string(records),
+                          [&] { return circuits::gc_c(records, kSuite()); });
+          },
+          update,
+          [](size_t blocks) {
+            return cached(name + " blocks " + std::to_string(blocks),
+                          [&] { return circuits::keystream_circuit(blocks, kSuite()); });
+          },
+          [](const Context& context, const AnswerBounds& bounds,
+             size_t) -> std::unique_ptr<AnswerTags> {
+            return std::make_unique<GcmAnswerTags>(context, bounds);
+          },
+          [](size_t) { return uint64_t{0}; },
+          [](size_t) { return uint64_t{0}; },
+          [](const AnswerBounds& bounds, size_t) {
+            return prep::power_bytes_to_each_peer(kHashRun + hash_products(bounds));
+          }};
+}
+
 }  // namespace
 
 const AnswerCipher& gcm_answer_cipher() {
-  static const AnswerCipher kCipher = {
-      16,
-      2,
-      16,
-      "round_keys_s",
-      [](size_t records, size_t) {
-        return cached("keys " + std::to_string(records), [&] { return circuits::gc_c(records); });
-      },
-      [](size_t blocks) {
-        return cached("blocks " + std::to_string(blocks),
-                      [&] { return circuits::keystream_circuit(blocks); });
-      },
-      [](const Context& context, const AnswerBounds& bounds,
-         size_t) -> std::unique_ptr<AnswerTags> {
-        return std::make_unique<GcmAnswerTags>(context, bounds);
-      },
-      [](size_t) { return uint64_t{0}; },
-      [](size_t) { return uint64_t{0}; },
-      [](const AnswerBounds& bounds, size_t) {
-        return prep::power_bytes_to_each_peer(kHashRun + hash_products(bounds));
-      }};
+  static const AnswerCipher kCipher =
+      gcm_cipher<circuits::aes128_gcm>(tls::sha256_kind, update_program<circuits::sha256_hash>);
+  return kCipher;
+}
+
+const AnswerCipher& aes256_answer_cipher() {
+  static const AnswerCipher kCipher =
+      gcm_cipher<circuits::aes256_gcm>(tls::sha384_kind, update_program<circuits::sha384_hash>);
   return kCipher;
 }
 
@@ -148,10 +170,12 @@ const AnswerCipher& chacha_answer_cipher() {
       1,
       32,
       "key_s",
+      tls::sha256_kind,
       [](size_t records, size_t n) {
         return cached("chacha keys " + std::to_string(records) + "/" + std::to_string(n),
                       [&] { return circuits::chacha_gc_c(records, n); });
       },
+      update_program<circuits::sha256_hash>,
       [](size_t blocks) {
         return cached("chacha blocks " + std::to_string(blocks),
                       [&] { return circuits::chacha_keystream_circuit(blocks); });

@@ -7,6 +7,7 @@
 #include "agent/context.h"
 #include "agent/views.h"
 #include "mpc/program.h"
+#include "tls/hash_kind.h"
 
 namespace flexroom::agent {
 
@@ -43,12 +44,15 @@ class AnswerTags {
 
 /// What a cipher suite is to a sealed answer: circuits of the server's keys and its keystream.
 struct AnswerCipher {
-  size_t block_bytes;      // of keystream
-  uint32_t first_counter;  // of the block that holds the first byte of a record
-  size_t key_bytes;        // RFC 8446 §7.3
-  std::string_view keys;   // what GC-C keeps and the keystream takes, beside "iv_s"
+  size_t block_bytes;              // of keystream
+  uint32_t first_counter;          // of the block that holds the first byte of a record
+  size_t key_bytes;                // RFC 8446 §7.3
+  std::string_view keys;           // what GC-C keeps and the keystream takes, beside "iv_s"
+  const tls::HashKind& (*hash)();  // of the key schedule
   /// GC-C: keeps "iv_s", `keys` and "first_blocks", one block a record; the rest is of AnswerTags.
   std::shared_ptr<const mpc::Program> (*key_program)(size_t records, size_t num_members);
+  /// key_update_circuit() of the hash. Made once a process.
+  std::shared_ptr<const mpc::Program> (*update_program)();
   /// In "iv_s", `keys`, "place"; keeps "keystream". Made once a process.
   std::shared_ptr<const mpc::Program> (*keystream_program)(size_t blocks);
   /// Of a generation with so many records.
@@ -63,6 +67,8 @@ struct AnswerCipher {
 
 /// TLS_AES_128_GCM_SHA256: GHASH (§4.4), beyond 4 KB with one product of `bounds` a run.
 const AnswerCipher& gcm_answer_cipher();
+/// TLS_AES_256_GCM_SHA384: the same.
+const AnswerCipher& aes256_answer_cipher();
 /// TLS_CHACHA20_POLY1305_SHA256: a Poly1305Tag a record (§4.7), each for the longest record that
 /// the bounds allow.
 const AnswerCipher& chacha_answer_cipher();

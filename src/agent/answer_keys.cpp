@@ -1,20 +1,14 @@
 #include "agent/answer_keys.h"
 
 #include "agent/wires.h"
-#include "circuits/answer.h"
-#include "mpc/program_cache.h"
 #include "tls/key_schedule.h"
 
 namespace flexroom::agent {
 namespace {
 
-std::shared_ptr<const mpc::Program> update_program() {
-  static mpc::ProgramCache made;
-  return made.get("", [] { return circuits::key_update_circuit(); });
-}
-
-std::vector<uint8_t> outer_bits(const Sha256State& kin, std::string_view label, size_t length) {
-  return word_bits(tls::outer_words(tls::inner_digest(kin, label, {}, length)));
+std::vector<uint8_t> outer_bits(const tls::HashKind& kind, const tls::HashValue& kin,
+                                std::string_view label, size_t length) {
+  return bits_of_bytes(tls::outer_words(kind, tls::inner_digest(kind, kin, label, {}, length)));
 }
 
 }  // namespace
@@ -24,7 +18,7 @@ AnswerKeys::AnswerKeys(const Bounds& bounds, const AnswerCipher& cipher, size_t 
   FLEXROOM_ASSERT(bounds_.updates < bounds_.records);
   circuits_.add(kKeys, cipher_.key_program(bounds_.records, num_members));
   for (size_t update = 1; update <= bounds_.updates; ++update) {
-    circuits_.add(kUpdate, update_program());
+    circuits_.add(kUpdate, cipher_.update_program());
     // Each generation had a record before it.
     circuits_.add(kKeys, cipher_.key_program(bounds_.records - update, num_members));
   }
@@ -50,7 +44,7 @@ void AnswerKeys::prepare(const Context& context) {
 
 void AnswerKeys::take(const mpc::Program& program, boolean::Outputs& outputs) {
   kout_ = std::move(outputs.kept[program.output_group("kout_s_ap")]);
-  kin_ = sha256_state_from(digest_of_bits(outputs.opened[program.output_group("kin_s_ap")]));
+  kin_ = hash_value_of_bits(outputs.opened[program.output_group("kin_s_ap")]);
 }
 
 PreparedCircuits::Prepared& AnswerKeys::prepared(std::string_view name) {
@@ -68,8 +62,8 @@ void AnswerKeys::derive_keys(size_t first_record, const Views& views, const Dige
   PreparedCircuits::Prepared& circuit = prepared(kKeys);
   PreparedCircuits::Inputs inputs;
   inputs.dyn = {{"kout_s_ap", &kout_}};
-  inputs.pub.emplace_back("kw_key", outer_bits(kin_, "key", cipher_.key_bytes));
-  inputs.pub.emplace_back("kw_iv", outer_bits(kin_, "iv", 12));
+  inputs.pub.emplace_back("kw_key", outer_bits(cipher_.hash(), kin_, "key", cipher_.key_bytes));
+  inputs.pub.emplace_back("kw_iv", outer_bits(cipher_.hash(), kin_, "iv", 12));
   inputs.generation = static_cast<uint32_t>(generations_.size());
   boolean::Outputs outputs = circuits_.run(circuit, inputs, views, a4);
   const mpc::Program& program = *circuit.program;
@@ -87,7 +81,7 @@ void AnswerKeys::derive_keys(size_t first_record, const Views& views, const Dige
 // Of the last generation that is prepared nothing is derived any more.
 void AnswerKeys::forget_secret() {
   kout_ = prep::AuthBits();
-  wipe(&kin_, sizeof kin_);
+  kin_ = tls::HashValue();
 }
 
 // application_traffic_secret_{N+1} stays inside; Kin of it is opened, as that of the first was.
@@ -96,11 +90,12 @@ void AnswerKeys::update(size_t first_record, const Views& views, const Digest& a
   PreparedCircuits::Prepared& circuit = prepared(kUpdate);
   PreparedCircuits::Inputs inputs;
   inputs.dyn = {{"kout", &kout_}};
-  inputs.pub.emplace_back("kw_next", outer_bits(kin_, "traffic upd", 32));
+  inputs.pub.emplace_back(
+      "kw_next", outer_bits(cipher_.hash(), kin_, "traffic upd", cipher_.hash().digest_bytes));
   inputs.generation = static_cast<uint32_t>(generations_.size());
   boolean::Outputs outputs = circuits_.run(circuit, inputs, views, a4);
   const mpc::Program& program = *circuit.program;
-  kin_ = sha256_state_from(digest_of_bits(outputs.opened[program.output_group("kin_next")]));
+  kin_ = hash_value_of_bits(outputs.opened[program.output_group("kin_next")]);
   kout_ = std::move(outputs.kept[program.output_group("kout_next")]);
   derive_keys(first_record, views, a4);
 }

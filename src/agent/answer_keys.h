@@ -7,7 +7,6 @@
 
 #include "agent/answer_cipher.h"
 #include "agent/prepared_circuits.h"
-#include "base/sha256_block.h"
 
 namespace flexroom::agent {
 
@@ -78,7 +77,7 @@ class AnswerKeys {
   std::deque<std::unique_ptr<AnswerTags>> tags_;  // of generations to come
   std::deque<Generation> generations_;
   prep::AuthBits kout_;
-  Sha256State kin_{};
+  tls::HashValue kin_;
 };
 
 }  // namespace flexroom::agent

@@ -17,6 +17,9 @@ struct CircuitCount {
   double tag_bytes = 0;  // of what tags take beside the gates
 };
 
+/// Suite::handshake_program().
+uint64_t count_handshake(const tls::CipherSuite& suite, const Groups& groups, size_t num_members);
+
 /// Suite::request_program() or later_request_program(), and the tags of its records.
 CircuitCount count_request(const tls::CipherSuite& suite, const RequestPlan& plan,
                            size_t num_members, bool is_first);

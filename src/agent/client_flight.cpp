@@ -15,15 +15,22 @@
 namespace flexroom::agent {
 namespace {
 
-constexpr size_t kInnerBytes = circuits::kClientFlightBytes + 1;  // with the content type
+/// With the content type.
+size_t inner_bytes(const tls::HashKind& hash) {
+  return circuits::kEmptyCertificate.size() + 4 + hash.digest_bytes + 1;
+}
 /// Header, ciphertext, lengths.
-constexpr size_t kGhashBlocks = 1 + (kInnerBytes + 15) / 16 + 1;
-static_assert(kGhashBlocks == 5);
+size_t ghash_blocks(const tls::HashKind& hash) { return 1 + (inner_bytes(hash) + 15) / 16 + 1; }
+
+const tls::HashKind& kind_of(const circuits::GcmSuite& suite) {
+  return &suite.hash == &circuits::sha256_hash() ? tls::sha256_kind() : tls::sha384_kind();
+}
 
 class GcmClientFlight final : public ClientFlight {
  public:
-  explicit GcmClientFlight(prep::Source& source)
-      : ClientFlight(client_flight_program()), hash_(source, kGhashBlocks, 0) {}
+  GcmClientFlight(prep::Source& source, const circuits::GcmSuite& suite)
+      : ClientFlight(client_flight_program(suite), kind_of(suite)),
+        hash_(source, ghash_blocks(kind_of(suite)), 0) {}
 
  private:
   void give_masks(const mpc::Program& program, std::vector<prep::AuthBits>& zero) override {
@@ -50,8 +57,8 @@ class GcmClientFlight final : public ClientFlight {
 class ChaChaClientFlight final : public ClientFlight {
  public:
   explicit ChaChaClientFlight(const Context& context)
-      : ClientFlight(chacha_client_flight_program(context.party.num_parties())),
-        tag_(context, tls::kHeaderSize, kInnerBytes, "client flight") {}
+      : ClientFlight(chacha_client_flight_program(context.party.num_parties()), tls::sha256_kind()),
+        tag_(context, tls::kHeaderSize, inner_bytes(tls::sha256_kind()), "client flight") {}
 
  private:
   void give_masks(const mpc::Program& program, std::vector<prep::AuthBits>& zero) override {
@@ -70,9 +77,9 @@ class ChaChaClientFlight final : public ClientFlight {
 
 }  // namespace
 
-std::shared_ptr<const mpc::Program> client_flight_program() {
+std::shared_ptr<const mpc::Program> client_flight_program(const circuits::GcmSuite& suite) {
   static mpc::ProgramCache made;
-  return made.get("aes128", [] { return circuits::gc_cf(); });
+  return made.get(std::string(suite.name), [&] { return circuits::gc_cf(suite); });
 }
 
 std::shared_ptr<const mpc::Program> chacha_client_flight_program(size_t num_members) {
@@ -80,18 +87,21 @@ std::shared_ptr<const mpc::Program> chacha_client_flight_program(size_t num_memb
   return made.get(std::to_string(num_members), [&] { return circuits::chacha_gc_cf(num_members); });
 }
 
-std::unique_ptr<ClientFlight> make_gcm_client_flight(const Context& context) {
-  return std::make_unique<GcmClientFlight>(context.source);
+std::unique_ptr<ClientFlight> make_gcm_client_flight(const Context& context,
+                                                     const circuits::GcmSuite& suite) {
+  return std::make_unique<GcmClientFlight>(context.source, suite);
 }
 
 std::unique_ptr<ClientFlight> make_chacha_client_flight(const Context& context) {
   return std::make_unique<ChaChaClientFlight>(context);
 }
 
-double gcm_client_flight_tag_bytes() { return prep::power_bytes_to_each_peer(kGhashBlocks); }
+double gcm_client_flight_tag_bytes(const circuits::GcmSuite& suite) {
+  return prep::power_bytes_to_each_peer(ghash_blocks(kind_of(suite)));
+}
 
 double chacha_client_flight_tag_bytes() {
-  return Poly1305Tag::bytes_to_each_peer(tls::kHeaderSize, kInnerBytes);
+  return Poly1305Tag::bytes_to_each_peer(tls::kHeaderSize, inner_bytes(tls::sha256_kind()));
 }
 
 boolean::Preparation ClientFlight::circuit() {
@@ -108,11 +118,11 @@ void ClientFlight::mark(Journal& journal, const Digest& csid) {
   journal.mark("record", mark.bytes());
 }
 
-boolean::OnlineInputs ClientFlight::inputs(const prep::AuthBits& c_hs, const Digest& transcript,
+boolean::OnlineInputs ClientFlight::inputs(const prep::AuthBits& c_hs, const tls::HashValue& transcript,
                                            const Views& views, const Digest& a2) const {
   boolean::OnlineInputs out = empty_inputs(*program_);
   out.dyn[program_->input_group("c_hs")] = &c_hs;
-  out.pub[program_->input_group("kw_finished")] = word_bits(tls::outer_words(transcript));
+  out.pub[program_->input_group("kw_finished")] = bits_of_bytes(tls::outer_words(hash_kind_, transcript));
   out.view = views.of("gc-cf").field(a2).field(transcript).digest();
   return out;
 }
@@ -124,8 +134,8 @@ RecordText ClientFlight::take(boolean::Outputs outputs) {
   instance_.reset();
   RecordText out;
   out.ciphertext = bytes_of_bits(outputs.opened[program_->output_group(ciphertext())]);
-  FLEXROOM_ASSERT(out.ciphertext.size() == kInnerBytes);
-  const auto header = tls::record_aad(kInnerBytes + tls::kTagSize);
+  FLEXROOM_ASSERT(out.ciphertext.size() == inner_bytes(hash_kind_));
+  const auto header = tls::record_aad(out.ciphertext.size() + tls::kTagSize);
   out.header.assign(header.begin(), header.end());
   return out;
 }

@@ -4,6 +4,7 @@
 
 #include "agent/context.h"
 #include "agent/views.h"
+#include "circuits/handshake.h"
 
 namespace flexroom::agent {
 
@@ -22,8 +23,9 @@ namespace flexroom::agent {
 class ClientFlight {
  public:
   virtual ~ClientFlight() = default;
-  explicit ClientFlight(std::shared_ptr<const mpc::Program> program)
-      : program_(std::move(program)) {}
+  /// GC-CF of a suite, and the hash of that.
+  ClientFlight(std::shared_ptr<const mpc::Program> program, const tls::HashKind& hash)
+      : program_(std::move(program)), hash_kind_(hash) {}
   ClientFlight(const ClientFlight&) = delete;
   ClientFlight& operator=(const ClientFlight&) = delete;
 
@@ -37,7 +39,7 @@ class ClientFlight {
   /// for ever, also after an abort. Throws what the journal throws.
   static void mark(Journal& journal, const Digest& csid);
   /// `c_hs` outlives the run. `transcript`: what the Finished covers; `a2`: the view of GC-B.
-  boolean::OnlineInputs inputs(const prep::AuthBits& c_hs, const Digest& transcript,
+  boolean::OnlineInputs inputs(const prep::AuthBits& c_hs, const tls::HashValue& transcript,
                                const Views& views, const Digest& a2) const;
   /// The record without its tag, the same at all members.
   RecordText take(boolean::Outputs outputs);
@@ -56,14 +58,17 @@ class ClientFlight {
   enum class State : uint8_t { kPrepared, kMade, kTagged };
 
   std::shared_ptr<const mpc::Program> program_;
+  const tls::HashKind& hash_kind_;
   std::unique_ptr<boolean::Instance> instance_;
   State state_ = State::kPrepared;
 };
 
-/// TLS_AES_128_GCM_SHA256: five powers of R, the share of the tag is local.
-std::shared_ptr<const mpc::Program> client_flight_program();
-std::unique_ptr<ClientFlight> make_gcm_client_flight(const Context& context);
-double gcm_client_flight_tag_bytes();
+/// AES-GCM: five powers of R, six with SHA-384; the share of the tag is local.
+std::shared_ptr<const mpc::Program> client_flight_program(
+    const circuits::GcmSuite& suite = circuits::aes128_gcm());
+std::unique_ptr<ClientFlight> make_gcm_client_flight(
+    const Context& context, const circuits::GcmSuite& suite = circuits::aes128_gcm());
+double gcm_client_flight_tag_bytes(const circuits::GcmSuite& suite = circuits::aes128_gcm());
 /// TLS_CHACHA20_POLY1305_SHA256: a Poly1305Tag, whose last step gives the share.
 std::shared_ptr<const mpc::Program> chacha_client_flight_program(size_t num_members);
 std::unique_ptr<ClientFlight> make_chacha_client_flight(const Context& context);

@@ -21,7 +21,7 @@ ClientSecret::ClientSecret(net::Party& party, const Block& delta, prep::AuthBits
       courier_(courier),
       share_(std::move(share)),
       opening_(party, delta, share_, "tls/open c_hs") {
-  FLEXROOM_ASSERT(share_.size() == 256);
+  FLEXROOM_ASSERT(share_.size() != 0 && share_.size() % 8 == 0);
 }
 
 void ClientSecret::agreed() {
@@ -35,7 +35,7 @@ const prep::AuthBits& ClientSecret::agreed_inside() {
   return share_;
 }
 
-std::optional<Digest> ClientSecret::open_for_alert() {
+std::optional<tls::HashValue> ClientSecret::open_for_alert() {
   if (state_ != State::kKept) return std::nullopt;
   state_ = State::kOpened;
   try {
@@ -66,9 +66,9 @@ void ClientSecret::take_from(PartyId peer) {
   opening_.receive_from(peer);
 }
 
-Digest ClientSecret::result() const {
+tls::HashValue ClientSecret::result() const {
   FLEXROOM_ASSERT(state_ == State::kOpened && is_courier());
-  return digest_of_bits(opening_.result());
+  return hash_value_of_bits(opening_.result());
 }
 
 }  // namespace flexroom::agent

@@ -3,9 +3,9 @@
 #include <optional>
 #include <string_view>
 
-#include "base/hash.h"
 #include "net/party.h"
 #include "prep/open.h"
+#include "tls/hash_kind.h"
 
 namespace flexroom::agent {
 
@@ -20,7 +20,7 @@ namespace flexroom::agent {
 /// Aborts     kMac: a member's share is not its own
 class ClientSecret {
  public:
-  /// 256 bits that GC-A kept. Constructed by all members at the same point.
+  /// Bits of a digest that GC-A kept. Constructed by all members at the same point.
   ClientSecret(net::Party& party, const Block& delta, prep::AuthBits share, PartyId courier);
   ClientSecret(const ClientSecret&) = delete;
   ClientSecret& operator=(const ClientSecret&) = delete;
@@ -32,14 +32,14 @@ class ClientSecret {
   const prep::AuthBits& agreed_inside();
   /// In an abort, with members that saw the same fault: c_hs at the courier. Elsewhere, and where
   /// this member agreed already or another member did not send its share, nothing.
-  std::optional<Digest> open_for_alert();
+  std::optional<tls::HashValue> open_for_alert();
 
   /// Behind A2, in the message of A3: this member's share to the courier.
   void give();
   /// The courier's side of give().
   void take_from(PartyId peer);
   /// At the courier, with the shares of all.
-  Digest result() const;
+  tls::HashValue result() const;
 
  private:
   enum class State : uint8_t { kKept, kAgreed, kOpened, kInside };

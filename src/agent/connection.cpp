@@ -114,7 +114,7 @@ void Connection::prepare(Timeline& timeline) {
   ConnectionNonces nonces(s.party(), s.views);
   KeyOffer keys(s.context.arith, s.config.groups);
 
-  s.offer.emplace(std::move(nonces), std::move(keys), s.config.groups,
+  s.offer.emplace(std::move(nonces), std::move(keys), s.config.groups, s.suite,
                   s.suite.handshake_program(s.config.groups, s.party().num_parties()));
   s.handshake_ands = s.offer->num_ands();
 

@@ -1,7 +1,6 @@
 #include "agent/connection_circuits.h"
 
 #include "circuits/chacha_records.h"
-#include "circuits/handshake.h"
 #include "circuits/sigv4.h"
 #include "http/template.h"
 #include "mpc/program_cache.h"
@@ -49,24 +48,28 @@ void add_request(Circuit& circuit, const RequestPlan& plan, uint64_t sequence) {
 
 }  // namespace
 
-std::shared_ptr<const mpc::Program> handshake_program(const Groups& groups, size_t num_members) {
+std::shared_ptr<const mpc::Program> handshake_program(const Groups& groups, size_t num_members,
+                                                      const circuits::HashCircuit& hash) {
   static mpc::ProgramCache made;
   // What the program depends on.
   const std::string shape = to_string(curves_of(groups)) + (has_kem(groups) ? " with ML-KEM" : "");
-  return made.get(shape + "/" + std::to_string(num_members),
-                  [&] { return circuits::gc_a(groups, num_members); });
+  return made.get(std::string(hash.name) + " " + shape + "/" + std::to_string(num_members),
+                  [&] { return circuits::gc_a(groups, num_members, hash); });
 }
 
-std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan) {
-  circuits::GcB gc_b(plan.keep_write_keys, plan.sealed_answer ? circuits::ServerSecret::kStates
-                                                              : circuits::ServerSecret::kKept);
+std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan,
+                                                    const circuits::GcmSuite& suite) {
+  circuits::GcB gc_b(
+      plan.keep_write_keys,
+      plan.sealed_answer ? circuits::ServerSecret::kStates : circuits::ServerSecret::kKept, suite);
   add_request(gc_b, plan, 0);
   return std::make_shared<const mpc::Program>(mpc::compile(gc_b.finish()));
 }
 
 std::shared_ptr<const mpc::Program> later_request_program(const RequestPlan& plan,
-                                                          uint64_t sequence) {
-  circuits::LaterRequest later;
+                                                          uint64_t sequence,
+                                                          const circuits::GcmSuite& suite) {
+  circuits::LaterRequest later(suite);
   add_request(later, plan, sequence);
   return std::make_shared<const mpc::Program>(mpc::compile(later.finish()));
 }

@@ -7,6 +7,7 @@
 
 #include "arith/ecdh.h"
 #include "base/bytes.h"
+#include "circuits/handshake.h"
 #include "mpc/program.h"
 
 namespace flexroom::agent {
@@ -32,7 +33,9 @@ struct RequestPlan {
 
 /// GC-A of tls-in-mpc.md §3.4: handshake secrets from the members' shares of the ECDHE secret. Made
 /// once a process.
-std::shared_ptr<const mpc::Program> handshake_program(const Groups& groups, size_t num_members);
+std::shared_ptr<const mpc::Program> handshake_program(
+    const Groups& groups, size_t num_members,
+    const circuits::HashCircuit& hash = circuits::sha256_hash());
 
 /// GC-B of tls-in-mpc.md §3.7 F+ or its R2 column: application keys, keystream, signature.
 ///
@@ -45,15 +48,20 @@ std::shared_ptr<const mpc::Program> handshake_program(const Groups& groups, size
 /// Kept     "s_ap" 256; "j0_<k>" 128: E_K(J0) of record k
 /// With `keep_write_keys` also kept "iv_c" 96, "round_keys_c" 1,408.
 /// With `sealed_answer`, in place of "s_ap": opened "kin_s_ap", kept "kout_s_ap" 256 each (F+)
-std::shared_ptr<const mpc::Program> request_program(const RequestPlan& plan);
+/// With AES-256 and SHA-384: states of 512 bits, words of 5,120, secrets of 384, round keys of
+/// 1,920
+std::shared_ptr<const mpc::Program> request_program(
+    const RequestPlan& plan, const circuits::GcmSuite& suite = circuits::aes128_gcm());
 
 /// A later request of the connection, in the records from `sequence` on (tls-in-mpc.md §4.9).
 ///
 /// Inputs   dyn "iv_c" 96, "round_keys_c" 1,408; "secret", "kout_signing", "kw_signature" as above
 /// Opened   "c_<sequence>" ..; kept "j0_<sequence>" .. 128, one a record
-/// Size     5,120 ANDs for J0 and for every 16 bytes begun, and 16,504 for a signature
-std::shared_ptr<const mpc::Program> later_request_program(const RequestPlan& plan,
-                                                          uint64_t sequence);
+/// Size     5,120 ANDs (AES-256 7,168) for J0 and for every 16 bytes begun, and 16,504 for a
+///          signature
+std::shared_ptr<const mpc::Program> later_request_program(
+    const RequestPlan& plan, uint64_t sequence,
+    const circuits::GcmSuite& suite = circuits::aes128_gcm());
 
 /// request_program() for TLS_CHACHA20_POLY1305_SHA256 (tls-in-mpc.md §4.7).
 ///

@@ -155,7 +155,7 @@ void Connection::State::mark_instances() {
 void Connection::State::say_farewell() {
   Bytes alert = machine->alert_record();
   if (keyed && machine->owes_sealed_alert()) {
-    const std::optional<Digest> c_hs = keyed->c_hs->open_for_alert();
+    const std::optional<tls::HashValue> c_hs = keyed->c_hs->open_for_alert();
     if (c_hs) alert = machine->sealed_alert_record(*c_hs);
   }
   server->write_farewell(alert);
@@ -289,11 +289,12 @@ boolean::OnlineInputs Connection::State::request_inputs(const Request& request) 
   a2.field(h2).field(request.id).field(request.text);
   a2.field(uint64_t{plan().record_bytes}).field(write->position().sequence);
   if (next == 0) {
-    const tls::ApplicationWords words = tls::application_words(keyed->kin_ms, h2);
+    const tls::ApplicationWords words =
+        tls::application_words(config.suite->hash(), keyed->kin_ms, h2);
     inputs.dyn[program.input_group("kout_ms")] = &keyed->kout_ms;
-    inputs.pub[program.input_group("kw_c_ap")] = word_bits(words.client);
-    inputs.pub[program.input_group("kw_s_ap")] = word_bits(words.server);
-    a2.field(sha256_state_bytes(keyed->kin_ms));
+    inputs.pub[program.input_group("kw_c_ap")] = bits_of_bytes(words.client);
+    inputs.pub[program.input_group("kw_s_ap")] = bits_of_bytes(words.server);
+    a2.field(keyed->kin_ms);
   } else {
     write->keys_for(program, inputs);
     a2.field(uint64_t{next}).field(machine->bytes_received());
@@ -307,7 +308,7 @@ boolean::OnlineInputs Connection::State::request_inputs(const Request& request) 
     FLEXROOM_ASSERT(request.kout_signing != nullptr && request.signature_inner_digest.has_value());
     inputs.dyn[program.input_group("kout_signing")] = request.kout_signing;
     inputs.pub[program.input_group("kw_signature")] =
-        word_bits(tls::outer_words(*request.signature_inner_digest));
+        bits_of_bytes(tls::outer_words(tls::sha256_kind(), *request.signature_inner_digest));
     a2.field(*request.signature_inner_digest);
   }
   inputs.view = a2.digest();

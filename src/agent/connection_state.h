@@ -47,7 +47,8 @@ struct Connection::State {
 
   std::optional<PreparedHandshake> offer;  // up to the ServerHello
   std::optional<KeyedHandshake> keyed;     // from there up to the first request
-  Digest csid{}, h2{};                     // of the running connection
+  Digest csid{};                           // of the running connection
+  tls::HashValue h2;
   uint64_t handshake_ands = 0;
   std::unique_ptr<boolean::Instance> handshake_circuit;  // GC-A, until it is confirmed
   std::vector<RequestCircuit> requests;                  // as plans

@@ -82,8 +82,12 @@ Digest ConnectionNonces::open(net::Party& party, const Views& views,
 }
 
 PreparedHandshake::PreparedHandshake(ConnectionNonces nonces, KeyOffer keys, const Groups& groups,
-                                     std::shared_ptr<const mpc::Program> gc_a)
-    : nonces_(std::move(nonces)), keys_(std::move(keys)), groups_(groups), gc_a_(std::move(gc_a)) {}
+                                     const Suite& suite, std::shared_ptr<const mpc::Program> gc_a)
+    : nonces_(std::move(nonces)),
+      keys_(std::move(keys)),
+      groups_(groups),
+      suite_(suite),
+      gc_a_(std::move(gc_a)) {}
 
 boolean::Preparation PreparedHandshake::circuit() {
   std::vector<prep::AuthBits> zero(gc_a_->inputs.size());
@@ -115,7 +119,7 @@ boolean::OnlineInputs PreparedHandshake::inputs_of(const tls::Event& server_hell
   const auto one_bit = [](bool value) {
     return std::vector<uint8_t>{value ? uint8_t{1} : uint8_t{0}};
   };
-  const tls::HandshakeWords words = tls::handshake_words(server_hello.digest);
+  const tls::HandshakeWords words = tls::handshake_words(suite_.tls.hash(), server_hello.digest);
   const Groups curves = curves_of(groups_);
   for (const NamedGroup curve : curves) {
     set(circuits::masked_input(curve),
@@ -129,10 +133,11 @@ boolean::OnlineInputs PreparedHandshake::inputs_of(const tls::Event& server_hell
     const Bytes none(32);
     set(circuits::kKemInput, one_bit(takes_kem));
     set(circuits::kKemSecretInput, bits_of_bytes(takes_kem ? kem_secret.reveal() : ByteView(none)));
-    set(circuits::kPaddingInput, bits_of_bytes(takes_kem ? none : circuits::x_padding()));
+    set(circuits::kPaddingInput,
+        bits_of_bytes(takes_kem ? none : circuits::x_padding(suite_.hash())));
   }
-  set("kw_c_hs", word_bits(words.client));
-  set("kw_s_hs", word_bits(words.server));
+  set("kw_c_hs", bits_of_bytes(words.client));
+  set("kw_s_hs", bits_of_bytes(words.server));
   return inputs;
 }
 
@@ -152,8 +157,8 @@ KeyedHandshake PreparedHandshake::run(const Context& context, const Views& views
   const PublicBitsWiped wiped(inputs);
   boolean::Outputs outputs = context.engine.run(*circuit_, inputs);
   KeyedHandshake out;
-  out.s_hs = digest_of_bits(outputs.opened[program.output_group("s_hs")]);
-  out.kin_ms = sha256_state_from(digest_of_bits(outputs.opened[program.output_group("kin_ms")]));
+  out.s_hs = hash_value_of_bits(outputs.opened[program.output_group("s_hs")]);
+  out.kin_ms = hash_value_of_bits(outputs.opened[program.output_group("kin_ms")]);
   out.c_hs = std::make_unique<ClientSecret>(context.party, context.source.delta(),
                                             std::move(outputs.kept[program.output_group("c_hs")]),
                                             courier);

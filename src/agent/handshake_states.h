@@ -5,8 +5,8 @@
 
 #include "agent/client_secret.h"
 #include "agent/key_offer.h"
+#include "agent/suite.h"
 #include "agent/views.h"
-#include "base/sha256_block.h"
 #include "tls/handshake.h"
 
 namespace flexroom::agent {
@@ -28,9 +28,9 @@ class ConnectionNonces {
 
 /// Behind GC-A: what reads the server's flight, and what the first request is made under.
 struct KeyedHandshake {
-  Digest s_hs{};                       // opened
+  tls::HashValue s_hs;                 // opened
   std::unique_ptr<ClientSecret> c_hs;  // until the Finished is made
-  Sha256State kin_ms{};                // opened
+  tls::HashValue kin_ms;               // opened
   prep::AuthBits kout_ms;
   std::unique_ptr<boolean::Instance> circuit;  // GC-A, to be confirmed
 };
@@ -38,9 +38,9 @@ struct KeyedHandshake {
 /// What is made before the service is contacted: nonces, keys, GC-A. It serves one ServerHello.
 class PreparedHandshake {
  public:
-  /// `gc_a`: the suite's handshake_program() for `groups`.
+  /// `gc_a`: handshake_program() of `suite` for `groups`.
   PreparedHandshake(ConnectionNonces nonces, KeyOffer keys, const Groups& groups,
-                    std::shared_ptr<const mpc::Program> gc_a);
+                    const Suite& suite, std::shared_ptr<const mpc::Program> gc_a);
   uint64_t num_ands() const { return gc_a_->num_ands(); }
   /// GC-A, once, to be garbled beside the other circuits of the connection; take() has it back.
   boolean::Preparation circuit();
@@ -74,6 +74,7 @@ class PreparedHandshake {
   ConnectionNonces nonces_;
   KeyOffer keys_;
   Groups groups_;
+  const Suite& suite_;
   std::shared_ptr<const mpc::Program> gc_a_;
   std::unique_ptr<boolean::Instance> circuit_;
 };

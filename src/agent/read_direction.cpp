@@ -27,7 +27,7 @@ class OpenReadDirection final : public ReadDirection {
     request.begin(phase::kAnswer);
     const tls::FrozenResponse frozen = freeze(request, terms_);
     request.begin(phase::kOpenAnswer);
-    const Digest secret = open_secret(request, freeze_view(request, frozen));
+    const tls::HashValue secret = open_secret(request, freeze_view(request, frozen));
     request.server.close();
     return judge(request, tls::open_response(frozen, secret), heads);
   }
@@ -35,7 +35,7 @@ class OpenReadDirection final : public ReadDirection {
  private:
   // A4, then the reveal. From here on no share of a tag and no ciphertext of this connection leaves
   // this member (R2-2): there is no code path back.
-  Digest open_secret(const Released& request, const Digest& a4) const {
+  tls::HashValue open_secret(const Released& request, const Digest& a4) const {
     const Views& views = request.views;
     const PartyId courier = request.courier;
     net::Party& party = views.party();
@@ -44,7 +44,7 @@ class OpenReadDirection final : public ReadDirection {
       views.agree("tls/A4", a4, AbortCode::kViewMismatch);
       opening.send_to_all();
       opening.receive_from_all();
-      return digest_of_bits(opening.result());
+      return hash_value_of_bits(opening.result());
     }
     // n = 2: the courier's share travels with its view; the other compares before it answers.
     const PartyId peer = party.peers().front();
@@ -56,7 +56,7 @@ class OpenReadDirection final : public ReadDirection {
     views.expect(peer, "tls/A4", a4, AbortCode::kViewMismatch);
     if (party.id() != courier) send();
     opening.receive_from(peer);
-    return digest_of_bits(opening.result());
+    return hash_value_of_bits(opening.result());
   }
 
   // The requests are out: whatever is wrong with an answer, what came of it is kept. There are as

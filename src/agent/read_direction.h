@@ -37,7 +37,7 @@ struct ReadTerms {
 /// A request that was released, and where its answer comes from.
 struct Released {
   const Views& views;
-  const Digest& h2;
+  const tls::HashValue& h2;
   PartyId courier = 1;
   const Block& delta;
   tls::ClientHandshake& machine;

@@ -5,6 +5,7 @@
 #include "agent/wires.h"
 #include "base/error.h"
 #include "circuits/hmac_hkdf.h"
+#include "circuits/sha256.h"
 #include "circuits/text.h"
 #include "mpc/builder.h"
 
@@ -116,15 +117,15 @@ SecretSignatureCircuit build_secret_signature(const http::SigV4Plan& plan, const
   out.hashes_body = body != nullptr;
   mpc::Builder builder;
   const Text canonical = canonical_request(builder, plan, body_hash, body, out.slots);
-  const circuits::StateWords kout =
-      circuits::state_of(builder.add_input(kKout, mpc::InputKind::kDyn, 256));
+  const Text kout = circuits::text_of(builder.add_input(kKout, mpc::InputKind::kDyn, 256));
   // Blocks that are public under a public state are hashed while the circuit is written.
   Text to_sign = circuits::constant_text(as_bytes(plan.sts_head));
   circuits::append(to_sign, circuits::hex_lower(circuits::text_of(circuits::sha256_finish(
                                 circuits::sha256_initial(), 0, canonical))));
   const circuits::StateWords inner =
       circuits::sha256_finish(circuits::constant_state(kin), kBlockBytes, to_sign);
-  const Text signature = circuits::hex_lower(circuits::text_of(circuits::hmac_outer(kout, inner)));
+  const Text signature = circuits::hex_lower(
+      circuits::hmac_outer(circuits::sha256_hash(), kout, circuits::text_of(inner)));
   const mpc::Bits kept = split(signature, out.public_text, out.secret_bits);
   builder.add_output("signature", mpc::OutputKind::kKeep, kept);
   out.program = std::make_shared<const mpc::Program>(mpc::compile(builder.finish()));

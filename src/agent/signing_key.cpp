@@ -65,8 +65,8 @@ SigningKey SigningKeyDerivation::run(net::Party& party, const SigningScope& scop
     boolean::OnlineInputs inputs = empty_inputs(*programs_.level);
     inputs.view = view(parts[k]);
     inputs.dyn[programs_.level->input_group("kout")] = &key.kout;
-    inputs.pub[programs_.level->input_group("kw")] =
-        word_bits(tls::outer_words(hmac_inner_digest(key.kin, as_bytes(parts[k]))));
+    inputs.pub[programs_.level->input_group("kw")] = bits_of_bytes(
+        tls::outer_words(tls::sha256_kind(), hmac_inner_digest(key.kin, as_bytes(parts[k]))));
     outputs = engine_.run(*instances_[k + 1], inputs);
     key = key_of(*programs_.level, outputs);
   }

@@ -3,6 +3,7 @@
 #include "agent/answer_cipher.h"
 #include "agent/client_flight.h"
 #include "agent/write_direction.h"
+#include "circuits/hash.h"
 #include "tls/cipher_suite.h"
 
 namespace flexroom::agent {
@@ -11,6 +12,7 @@ namespace flexroom::agent {
 /// row of the table in suite.cpp.
 struct Suite {
   const tls::CipherSuite& tls;
+  const circuits::HashCircuit& (*hash)();
   /// GC-A and GC-B of connection_circuits.h.
   std::shared_ptr<const mpc::Program> (*handshake_program)(const Groups& groups,
                                                            size_t num_members);

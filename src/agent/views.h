@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "net/party.h"
+#include "tls/hash_kind.h"
 
 namespace flexroom::agent {
 
@@ -53,7 +54,7 @@ struct RecordText {
 /// A3: what a member's shares of the tags of a request stand for: all its records in their order
 /// (§4.3), behind the client's flight where that is a record like them.
 struct ReleaseView {
-  Digest h2{};
+  tls::HashValue h2;
   Digest request{};         // request id
   RecordPosition position;  // of the first record
   std::span<const RecordText> records;
@@ -64,7 +65,7 @@ struct ReleaseView {
 
 /// A4: what is judged once the server's key is open, fixed before a share of it leaves.
 struct FreezeView {
-  Digest h2{};
+  tls::HashValue h2;
   Digest stream{};  // of all server bytes
   uint64_t stream_bytes = 0;
   uint64_t request_offset = 0;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/secret.h"
+
 namespace flexroom::agent {
 namespace {
 
@@ -9,15 +11,6 @@ namespace {
 size_t ghash_wire(size_t i) { return 8 * (i / 8) + 7 - i % 8; }
 
 }  // namespace
-
-std::vector<uint8_t> word_bits(const Sha256RoundWords& words) {
-  std::vector<uint8_t> bits;
-  bits.reserve(32 * words.size());
-  for (const uint32_t word : words) {
-    for (unsigned b = 0; b < 32; ++b) bits.push_back(static_cast<uint8_t>(word >> b & 1));
-  }
-  return bits;
-}
 
 Bytes bytes_of_bits(const std::vector<uint8_t>& bits) {
   FLEXROOM_ASSERT(bits.size() % 8 == 0);
@@ -39,6 +32,13 @@ Digest digest_of_bits(const std::vector<uint8_t>& bits) {
   Digest out;
   FLEXROOM_ASSERT(bytes.size() == out.size());
   std::copy(bytes.begin(), bytes.end(), out.begin());
+  return out;
+}
+
+tls::HashValue hash_value_of_bits(const std::vector<uint8_t>& bits) {
+  Bytes bytes = bytes_of_bits(bits);
+  const tls::HashValue out{ByteView(bytes)};
+  wipe(bytes);
   return out;
 }
 

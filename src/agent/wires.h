@@ -3,20 +3,20 @@
 #include <vector>
 
 #include "base/hash.h"
-#include "base/sha256_block.h"
 #include "boolean/engine.h"
 #include "mpc/program.h"
+#include "tls/hash_kind.h"
 
 namespace flexroom::agent {
 
 /// Public values as input bits and opened output bits as values; one byte (0/1) a bit, bit 0 of a
 /// byte first (tls-in-mpc.md §0.3(8)).
 
-/// 2,048 `pub` bits: word t is bits 32t .. 32t+31, least significant first.
-std::vector<uint8_t> word_bits(const Sha256RoundWords& words);
 Bytes bytes_of_bits(const std::vector<uint8_t>& bits);
 std::vector<uint8_t> bits_of_bytes(ByteView bytes);
 Digest digest_of_bits(const std::vector<uint8_t>& bits);  // 256 of them
+/// A digest or chaining value of the suite's hash.
+tls::HashValue hash_value_of_bits(const std::vector<uint8_t>& bits);
 /// 128 bits a block, between byte order (least significant bit of a byte first) and GHASH order.
 /// The map is its own inverse.
 prep::AuthBits ghash_order(const prep::AuthBits& bits);

@@ -138,19 +138,22 @@ nlohmann::json measure(BenchSession& session, const nlohmann::json& order) {
       {"engine", nlohmann::json::array()},
       {"short", nlohmann::json::array()},
       {"long", nlohmann::json::array()},
-      {"chacha20", nlohmann::json::array()}};
+      {"chacha20", nlohmann::json::array()},
+      {"aes256", nlohmann::json::array()}};
   const size_t connections = order.at("connections");
-  constexpr size_t kShort = 112;
   for (size_t k = 0; k < connections; ++k) {
     out["engine"].push_back(measure_engine(session));
-    out["short"].push_back(measure_connection(session, service, kShort, 2 * k));
-    out["long"].push_back(measure_connection(session, service, kShort + kMoreBytes, 2 * k + 1));
+    out["short"].push_back(measure_connection(session, service, kShortBytes, 2 * k));
+    out["long"].push_back(
+        measure_connection(session, service, kShortBytes + kMoreBytes, 2 * k + 1));
   }
   for (const size_t more : {size_t{0}, kMoreBytes}) {
-    out["chacha20"].push_back(measure_connection(session, service, kShort + more,
+    out["chacha20"].push_back(measure_connection(session, service, kShortBytes + more,
                                                  2 * connections + (more == 0 ? 0 : 1),
                                                  tls::chacha20_poly1305_sha256()));
   }
+  out["aes256"].push_back(measure_connection(session, service, kShortBytes, 2 * connections + 2,
+                                             tls::aes256_gcm_sha384()));
   meet(session.party);
   return out;
 }

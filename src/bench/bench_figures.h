@@ -35,6 +35,9 @@ inline constexpr PartyId kBenchCourier = 1;
 /// bytes.
 inline constexpr size_t kMoreBytes = 4 * size_t{224};
 
+/// The shorter one.
+inline constexpr size_t kShortBytes = 112;
+
 std::unique_ptr<BenchMember> make_bench_member(const LoopbackMembers& members, PartyId self);
 
 /// One phase of a Timeline, as JSON and back.

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "agent/circuit_counts.h"
+#include "agent/connection_circuits.h"
 #include "agent/phases.h"
 #include "bench/cookie_service.h"
 
@@ -37,6 +39,34 @@ void add_request_bytes(BenchReport& report, const nlohmann::json& member) {
   add("request_byte_ands", "TLS_AES_128_GCM_SHA256", member.at("short")[0], member.at("long")[0]);
   add("request_byte_ands_chacha20", "TLS_CHACHA20_POLY1305_SHA256", member.at("chacha20")[0],
       member.at("chacha20")[1]);
+}
+
+/// TLS_AES_256_GCM_SHA384: what a connection of the product garbles beside its request's record,
+/// and what a record takes.
+void add_sha384(BenchReport& report, const nlohmann::json& member) {
+  uint64_t garbled = 0;
+  (void)seconds_of(member.at("aes256")[0], {agent::phase::kGarble}, &garbled);
+  agent::RequestPlan plan;
+  plan.bytes = kShortBytes;
+  const uint64_t record = agent::later_request_program(plan, 1, circuits::aes256_gcm())->num_ands();
+  const auto handshake = [](const Groups& groups) {
+    return agent::count_handshake(tls::aes256_gcm_sha384(), groups, 2);
+  };
+  report.figures["handshake_sha384_ands"] = {
+      static_cast<double>(garbled - record), "AND", std::nullopt,
+      fmt::format("TLS_AES_256_GCM_SHA384, two members, every group offered: circuits of a "
+                  "connection of the product up to the keys, without the record of its request. "
+                  "With X25519 alone {}",
+                  garbled - record - handshake(all_groups()) + handshake({NamedGroup::kX25519}))};
+  plan.bytes = kShortBytes + kMoreBytes;
+  const auto ands = [&](const circuits::GcmSuite& suite) {
+    return static_cast<double>(agent::later_request_program(plan, 1, suite)->num_ands());
+  };
+  report.figures["record_sha384_per_128"] = {
+      ands(circuits::aes256_gcm()) / ands(circuits::aes128_gcm()), "x", std::nullopt,
+      fmt::format("ANDs of a record of {} bytes under TLS_AES_256_GCM_SHA384, those under "
+                  "TLS_AES_128_GCM_SHA256 being 1",
+                  plan.bytes)};
 }
 
 }  // namespace
@@ -131,6 +161,7 @@ void add_connections(BenchReport& report, const Answers& both) {
                   "schedule, ciphertext and tag of a connection; the least of {} each",
                   kMoreBytes, repetitions)};
   add_request_bytes(report, both[0]);
+  add_sha384(report, both[0]);
 }
 
 void add_signatures(BenchReport& report, const Answers& both) {

@@ -51,6 +51,8 @@ const std::vector<std::string>& bench_figure_names() {
                                                  "preprocess_masked_n3_ands_per_s",
                                                  "request_byte_ands",
                                                  "request_byte_ands_chacha20",
+                                                 "handshake_sha384_ands",
+                                                 "record_sha384_per_128",
                                                  "jwe_2048_offline_s",
                                                  "keep_cookie_4k_total_s",
                                                  "keep_cookie_4k_online_s",

@@ -115,8 +115,7 @@ uint64_t client_flight_ands(const ConnectionShape& shape) {
 
 uint64_t handshake_ands(const ConnectionShape& shape) {
   if (shape.sequence != 0) return 0;
-  const agent::Suite& suite = agent::suite_of(*shape.suite);
-  return suite.handshake_program(shape.groups, shape.num_members)->num_ands() +
+  return agent::count_handshake(*shape.suite, shape.groups, shape.num_members) +
          client_flight_ands(shape);
 }
 

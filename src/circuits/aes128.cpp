@@ -173,7 +173,7 @@ ByteBits aes_sbox(const ByteBits& in) {
 }
 
 AesRoundKeys aes128_expand_key(const AesBlock& key) {
-  AesRoundKeys keys;
+  AesRoundKeys keys(11);
   keys[0] = key;
   uint8_t rcon = 1;
   for (size_t round = 1; round <= 10; ++round) {
@@ -258,7 +258,7 @@ AesBlock block_of(const Text& text) {
 
 Text text_of(const AesBlock& block) { return {block.begin(), block.end()}; }
 
-Bits bits_of(const AesRoundKeys& keys) {
+Bits bits_of(std::span<const AesBlock> keys) {
   Bits out;
   for (const AesBlock& key : keys) {
     const Bits bits = bits_of(text_of(key));
@@ -268,9 +268,9 @@ Bits bits_of(const AesRoundKeys& keys) {
 }
 
 AesRoundKeys round_keys_of(const Bits& bits) {
-  FLEXROOM_ASSERT(bits.size() == 1408);
+  FLEXROOM_ASSERT(bits.size() == size_t{11} * 128 || bits.size() == size_t{15} * 128);
   const Text text = text_of(bits);
-  AesRoundKeys out;
+  AesRoundKeys out(bits.size() / 128);
   for (size_t i = 0; i < text.size(); ++i) out[i / 16][i % 16] = text[i];
   return out;
 }

@@ -2,13 +2,14 @@
 
 #include <array>
 #include <span>
+#include <vector>
 
 #include "circuits/word.h"
 
 namespace flexroom::circuits {
 
-using AesBlock = std::array<ByteBits, 16>;      // byte 0 first, FIPS 197 §3.4 order
-using AesRoundKeys = std::array<AesBlock, 11>;  // round 0 .. 10
+using AesBlock = std::array<ByteBits, 16>;   // byte 0 first, FIPS 197 §3.4 order
+using AesRoundKeys = std::vector<AesBlock>;  // round 0 .. 10, of AES-256 0 .. 14
 
 /// The S-box as the 32-AND circuit of Boyar and Peralta (ePrint 2011/332; FIPS 197 §5.1.1).
 ByteBits aes_sbox(const ByteBits& in);
@@ -26,8 +27,8 @@ AesBlock constant_block(const std::array<uint8_t, 16>& bytes);
 AesBlock block_of(const Text& text);  // 16 bytes
 Text text_of(const AesBlock& block);
 
-/// Round keys as kept between circuits: 1 408 bits, round 0 first.
-Bits bits_of(const AesRoundKeys& keys);
+/// Round keys as kept between circuits: 1 408 or 1 920 bits, round 0 first.
+Bits bits_of(std::span<const AesBlock> keys);
 AesRoundKeys round_keys_of(const Bits& bits);
 
 }  // namespace flexroom::circuits

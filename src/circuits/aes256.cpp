@@ -15,7 +15,7 @@ KeyWord sub_word(const KeyWord& in) {
 
 }  // namespace
 
-Aes256RoundKeys aes256_expand_key(const Text& key) {
+AesRoundKeys aes256_expand_key(const Text& key) {
   constexpr size_t kKeyWords = 8, kWords = 60;
   FLEXROOM_ASSERT(key.size() == 4 * kKeyWords);
   std::array<KeyWord, kWords> w;
@@ -38,9 +38,13 @@ Aes256RoundKeys aes256_expand_key(const Text& key) {
       for (size_t t = 0; t < 8; ++t) w[i][b][t] = w[i - kKeyWords][b][t] ^ step[b][t];
     }
   }
-  Aes256RoundKeys keys;
+  AesRoundKeys keys(kWords / 4);
   for (size_t i = 0; i < 4 * kWords; ++i) keys[i / 16][i % 16] = w[i / 4][i % 4];
   return keys;
+}
+
+AesRoundKeys aes_expand_key(const Text& key) {
+  return key.size() == 16 ? aes128_expand_key(block_of(key)) : aes256_expand_key(key);
 }
 
 }  // namespace flexroom::circuits

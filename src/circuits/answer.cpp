@@ -1,6 +1,7 @@
 #include "circuits/answer.h"
 
 #include "base/error.h"
+#include "circuits/aes256.h"
 #include "circuits/marks.h"
 
 namespace flexroom::circuits {
@@ -24,7 +25,7 @@ AesBlock placed_block(const TrafficKeys& keys, std::span<const Bit> place) {
     in[15][b] = place[kSequenceBits + b];
   }
   for (size_t b = 0; b < 4; ++b) in[14][b] = place[kSequenceBits + 8 + b];
-  return aes128_encrypt(keys.round_keys, block_of(in));
+  return aes_encrypt(keys.round_keys, block_of(in));
 }
 
 Bit and_of_all(Bits ok) {
@@ -39,21 +40,21 @@ Bit and_of_all(Bits ok) {
 
 }  // namespace
 
-mpc::Circuit gc_c(size_t records) {
+mpc::Circuit gc_c(size_t records, const GcmSuite& suite) {
   FLEXROOM_ASSERT(records > 0);
   Builder builder;
-  const StateWords kout = state_of(builder.add_input("kout_s_ap", InputKind::kDyn, 256));
-  const Bits kw_key = builder.add_input("kw_key", InputKind::kPub, 2048);
-  const Bits kw_iv = builder.add_input("kw_iv", InputKind::kPub, 2048);
+  const Text kout = add_state(builder, "kout_s_ap", suite.hash);
+  const Bits kw_key = add_round_words(builder, "kw_key", suite.hash);
+  const Bits kw_iv = add_round_words(builder, "kw_iv", suite.hash);
   const Bits r_s = builder.add_input("r_s", InputKind::kZero, 128);
 
-  Text key = text_of(hmac_outer_pub(kout, round_words_of(kw_key)));
-  Text iv = text_of(hmac_outer_pub(kout, round_words_of(kw_iv)));
-  key.resize(16);
+  Text key = hmac_outer_pub(suite.hash, kout, kw_key);
+  Text iv = hmac_outer_pub(suite.hash, kout, kw_iv);
+  key.resize(suite.key_bytes);
   iv.resize(12);
-  const TrafficKeys keys{aes128_expand_key(block_of(key)), std::move(iv)};
+  const TrafficKeys keys{aes_expand_key(key), std::move(iv)};
 
-  Bits d_s = bits_of_block(aes128_encrypt(keys.round_keys, constant_block({})));
+  Bits d_s = bits_of_block(aes_encrypt(keys.round_keys, constant_block({})));
   for (size_t i = 0; i < d_s.size(); ++i) d_s[i] ^= r_s[i];
   builder.add_output("d_s", OutputKind::kOpenAll, d_s);
   builder.add_output("iv_s", OutputKind::kKeep, bits_of(keys.iv));
@@ -68,20 +69,21 @@ mpc::Circuit gc_c(size_t records) {
   return builder.finish();
 }
 
-mpc::Circuit key_update_circuit() {
+mpc::Circuit key_update_circuit(const HashCircuit& hash) {
   Builder builder;
-  const StateWords kout = state_of(builder.add_input("kout", InputKind::kDyn, 256));
-  const Bits kw_next = builder.add_input("kw_next", InputKind::kPub, 2048);
-  const HmacKeyWords next = hmac_key(text_of(hmac_outer_pub(kout, round_words_of(kw_next))));
+  const Text kout = add_state(builder, "kout", hash);
+  const Bits kw_next = add_round_words(builder, "kw_next", hash);
+  const HmacKeyText next = hmac_key(hash, hmac_outer_pub(hash, kout, kw_next));
   builder.add_output("kin_next", OutputKind::kOpenAll, bits_of(next.inner));
   builder.add_output("kout_next", OutputKind::kKeep, bits_of(next.outer));
   return builder.finish();
 }
 
-mpc::Circuit keystream_circuit(size_t blocks) {
+mpc::Circuit keystream_circuit(size_t blocks, const GcmSuite& suite) {
   Builder builder;
   Text iv = text_of(builder.add_input("iv_s", InputKind::kDyn, 96));
-  const Bits round_keys = builder.add_input("round_keys_s", InputKind::kDyn, 1408);
+  const Bits round_keys =
+      builder.add_input("round_keys_s", InputKind::kDyn, suite.round_key_bits());
   const TrafficKeys keys{round_keys_of(round_keys), std::move(iv)};
   const Bits places =
       builder.add_input("place", InputKind::kPub, static_cast<uint32_t>(kPlaceBits * blocks));

@@ -12,35 +12,36 @@ namespace flexroom::circuits {
 /// the answer needs: E_K(J0) under its tag and the first block of its keystream. A circuit a
 /// generation: sequence numbers start at 0.
 ///
-/// In    dyn  "kout_s_ap" [256]
-///       pub  "kw_key", "kw_iv" [2 048 each]: round words of hmac_outer_block(inner digest of key
-///            and iv under kin_s_ap)
+/// In    dyn  "kout_s_ap" [a state of the hash]
+///       pub  "kw_key", "kw_iv": round words of the outer block of the inner digest of key and iv
+///            under kin_s_ap
 ///       zero "r_s" [128]: the random R of the server's GHASH powers
 /// Out   open "d_s" [128]: H xor R
-///       keep "iv_s" [96], "round_keys_s" [1 408]
+///       keep "iv_s" [96], "round_keys_s" [1 408; AES-256 1 920]
 ///       keep "tag_masks" [128 records], "first_blocks" [128 records]: counters 1 and 2 of records
 ///            0 .. records - 1
-/// Size  2 pubmsg + 6 400 (less 341 for unused words) + 10 240 a record
-mpc::Circuit gc_c(size_t records);
+/// Size  2 pubmsg + 6 400 (less 341 for unused words) + 10 240 a record; AES-256 2 pubmsg + 8 832
+///       + 14 336 a record
+mpc::Circuit gc_c(size_t records, const GcmSuite& suite = aes128_gcm());
 
 /// The server's next traffic secret (RFC 8446 §7.2, tls-in-mpc.md §3.6), from the states of the one
 /// before; its keys are those of another gc_c.
 ///
-/// In    dyn  "kout" [256]
-///       pub  "kw_next" [2 048]: round words of hmac_outer_block(inner digest of "traffic upd")
-/// Out   open "kin_next", keep "kout_next" [256 each]
-/// Size  pubmsg + 2 kpad: 59 496
-mpc::Circuit key_update_circuit();
+/// In    dyn  "kout" [a state of the hash]
+///       pub  "kw_next": round words of the outer block of the inner digest of "traffic upd"
+/// Out   open "kin_next", keep "kout_next" [a state each]
+/// Size  pubmsg + 2 kpad: 59 496; SHA-384 152 327
+mpc::Circuit key_update_circuit(const HashCircuit& hash = sha256_hash());
 
 /// Keystream of records whose place is known only when they are there (§4.2).
 ///
-/// In    dyn  "iv_s" [96], "round_keys_s" [1 408]
+/// In    dyn  "iv_s" [96], "round_keys_s" [1 408; AES-256 1 920]
 ///       pub  "place" [28 blocks]: sequence number, 16 bits, then counter, 12 bits, least
 ///            significant first
 /// Out   keep "keystream" [128 blocks]
-/// Size  5 120 ANDs a block
+/// Size  5 120 ANDs a block; AES-256 7 168
 inline constexpr size_t kPlaceBits = 28, kSequenceBits = 16;
-mpc::Circuit keystream_circuit(size_t blocks);
+mpc::Circuit keystream_circuit(size_t blocks, const GcmSuite& suite = aes128_gcm());
 
 /// Bytes that are opened only if all of them are in `set` (§5.7): outside of it nothing but that
 /// bit.

@@ -11,12 +11,6 @@ namespace {
 constexpr size_t kBlockBytes = 64;
 constexpr size_t kMaxContent = 16384;  // of one record (RFC 8446 §5.1)
 
-Text expand(const HmacKeyWords& secret, std::string_view label, uint16_t length) {
-  Text out = text_of(hmac(secret, constant_text(hkdf_label_message(label, {}, length))));
-  out.resize(length);
-  return out;
-}
-
 }  // namespace
 
 Text text_of_key(const ChaChaKey& key) {
@@ -27,8 +21,9 @@ Text text_of_key(const ChaChaKey& key) {
   return out;
 }
 
-ChaChaTrafficKeys chacha_traffic_keys(const HmacKeyWords& secret) {
-  return {chacha20_key(expand(secret, "key", 32)), expand(secret, "iv", 12)};
+ChaChaTrafficKeys chacha_traffic_keys(const HmacKeyText& secret) {
+  return {chacha20_key(hkdf_expand_label(sha256_hash(), secret, "key", 32)),
+          hkdf_expand_label(sha256_hash(), secret, "iv", 12)};
 }
 
 ChaChaBlock chacha_keystream(const ChaChaTrafficKeys& keys, uint64_t seq, uint32_t counter) {
@@ -79,15 +74,9 @@ void ChaChaRecordWriter::add_message(uint64_t seq, Text plaintext) {
 }
 
 ChaChaGcB::ChaChaGcB(size_t num_parties, bool keep_write_keys, ServerSecret server_secret) {
-  const auto round_words = [this](std::string_view name) {
-    return round_words_of(builder_.add_input(name, mpc::InputKind::kPub, 2048));
-  };
-  const StateWords kout_ms = state_of(builder_.add_input("kout_ms", mpc::InputKind::kDyn, 256));
-  const RoundWords kw_c_ap = round_words("kw_c_ap");
-  const RoundWords kw_s_ap = round_words("kw_s_ap");
-  const StateWords c_ap = hmac_outer_pub(kout_ms, kw_c_ap);
-  add_server_secret(builder_, hmac_outer_pub(kout_ms, kw_s_ap), server_secret);
-  ChaChaTrafficKeys keys = chacha_traffic_keys(hmac_key(text_of(c_ap)));
+  const ApplicationSecrets secrets = application_secrets(builder_, sha256_hash());
+  add_server_secret(builder_, sha256_hash(), secrets.s_ap, server_secret);
+  ChaChaTrafficKeys keys = chacha_traffic_keys(hmac_key(sha256_hash(), secrets.c_ap));
   if (keep_write_keys) {
     builder_.add_output("iv_c", mpc::OutputKind::kKeep, bits_of(keys.iv));
     builder_.add_output("key_c", mpc::OutputKind::kKeep, bits_of(text_of_key(keys.key)));
@@ -98,10 +87,9 @@ ChaChaGcB::ChaChaGcB(size_t num_parties, bool keep_write_keys, ServerSecret serv
 mpc::Circuit chacha_gc_c(size_t records, size_t num_parties) {
   FLEXROOM_ASSERT(records > 0);
   mpc::Builder builder;
-  const StateWords kout = state_of(builder.add_input("kout_s_ap", mpc::InputKind::kDyn, 256));
+  const Text kout = add_state(builder, "kout_s_ap", sha256_hash());
   const auto secret_of = [&](std::string_view name) {
-    const RoundWords words = round_words_of(builder.add_input(name, mpc::InputKind::kPub, 2048));
-    return text_of(hmac_outer_pub(kout, words));
+    return hmac_outer_pub(sha256_hash(), kout, add_round_words(builder, name, sha256_hash()));
   };
   const Text key = secret_of("kw_key");
   Text iv = secret_of("kw_iv");

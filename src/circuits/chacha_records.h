@@ -22,7 +22,7 @@ Text text_of_key(const ChaChaKey& key);
 
 /// key and iv of RFC 8446 §7.3 from the HMAC key of a traffic secret: 2 constmsg + 2 secmsg. There
 /// is no key expansion.
-ChaChaTrafficKeys chacha_traffic_keys(const HmacKeyWords& secret);
+ChaChaTrafficKeys chacha_traffic_keys(const HmacKeyText& secret);
 
 /// Block `counter` of record `seq`; nonce iv ^ seq, right-aligned (RFC 8446 §5.3, RFC 8439 §2.3).
 ChaChaBlock chacha_keystream(const ChaChaTrafficKeys& keys, uint64_t seq, uint32_t counter);

@@ -10,21 +10,23 @@ namespace flexroom::circuits {
 
 /// Certificate with an empty context and an empty list (RFC 8446 §4.4.2): all of it is public.
 inline constexpr std::array<uint8_t, 8> kEmptyCertificate = {11, 0, 0, 4, 0, 0, 0, 0};
-/// Certificate, Finished with its 32 bytes of verify_data.
-inline constexpr size_t kClientFlightBytes = kEmptyCertificate.size() + 4 + 32;
+/// Certificate, Finished with its verify_data, a digest.
+inline size_t client_flight_bytes(const HashCircuit& hash) {
+  return kEmptyCertificate.size() + 4 + hash.digest_bytes;
+}
 
-/// Under TLS_AES_128_GCM_SHA256.
+/// Under AES-GCM. Sizes of groups are those of SHA-256.
 ///
 /// In    dyn  "c_hs" [256]: as GC-A kept it
 ///       pub  "kw_finished" [2 048]: round words of the block that the inner hash of verify_data
 ///            ends with: H(ClientHello .. server Finished || Certificate) and its padding
 ///       zero "r_h" [128]: the random R of the GHASH powers
-/// Out   open "verify_data" [256]; "d_h" [128]: H xor R; "c" [8 (kClientFlightBytes + 1)]: the
+/// Out   open "verify_data" [256]; "d_h" [128]: H xor R; "c" [8 (client_flight_bytes() + 1)]: the
 ///       record's ciphertext without its tag, content type 22 included
 ///       keep "j0" [128]: E_K(J0), the mask of the tag
 /// Size  as written 4 kpad + 3 constmsg + 4 secmsg + pubmsg + 26 880; the bytes that nobody uses,
 ///       of key, iv and the last block of keystream, are less
-mpc::Circuit gc_cf();
+mpc::Circuit gc_cf(const GcmSuite& suite = aes128_gcm());
 
 /// Under TLS_CHACHA20_POLY1305_SHA256.
 ///

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "circuits/aes256.h"
 
 namespace flexroom::circuits {
 namespace {
@@ -12,19 +13,29 @@ using mpc::Builder;
 using mpc::InputKind;
 using mpc::OutputKind;
 
-Bits pub_round_words(Builder& builder, std::string_view name) {
-  return builder.add_input(name, InputKind::kPub, 2048);
+Bytes value_of(const Text& constant) {
+  Bytes out;
+  for (const ByteBits& byte : constant) {
+    unsigned value = 0;
+    for (size_t b = 0; b < 8; ++b) value |= static_cast<unsigned>(byte[b].constant_value()) << b;
+    out.push_back(static_cast<uint8_t>(value));
+  }
+  return out;
 }
 
 /// Derive-Secret(., "derived", ""), RFC 8446 §7.1, as message under HMAC.
-Text derived_message() { return constant_text(hkdf_label_message("derived", sha256({}), 32)); }
+Text derived_message(const HashCircuit& hash) {
+  const Bytes of_nothing = value_of(digest_of(hash, hash_finish(hash, hash.initial(), 0, {})));
+  return constant_text(
+      hkdf_label_message("derived", of_nothing, static_cast<uint16_t>(hash.digest_bytes)));
+}
 
 /// The key of HKDF-Extract(., ECDHE) is public: Derive-Secret of the early secret without PSK. All
 /// of it folds to constants.
-HmacKeyWords derived_early_secret() {
-  const Text zeros = constant_text(Bytes(32));
-  const StateWords early = hmac(hmac_key(zeros), zeros);
-  return hmac_key(text_of(hmac(hmac_key(text_of(early)), derived_message())));
+HmacKeyText derived_early_secret(const HashCircuit& hash) {
+  const Text zeros = constant_text(Bytes(hash.digest_bytes));
+  const Text early = hmac(hash, hmac_key(hash, zeros), zeros);
+  return hmac_key(hash, hmac(hash, hmac_key(hash, early), derived_message(hash)));
 }
 
 /// The shared secret as bytes: little-endian u (RFC 7748), big-endian x (RFC 8446 §7.4.2).
@@ -62,33 +73,52 @@ Text agreed_secret(Builder& builder, const Groups& groups, size_t num_parties) {
   return of[0];
 }
 
-/// The inner hash of HKDF-Extract(., x), or of HKDF-Extract(., ss || x) where the server took
-/// ML-KEM. Behind the key's block the first has one of x and padding, the second one of ss and x
-/// and one of padding. No AND of two `pub` wires: what hangs on them alone comes ready.
-StateWords extract_inner(Builder& builder, const StateWords& key, const Text& x) {
-  const Bits kem = builder.add_input(kKemInput, InputKind::kPub, 1);
-  const Text secret = text_of(builder.add_input(kKemSecretInput, InputKind::kPub, 256));
-  const Text padding = text_of(builder.add_input(kPaddingInput, InputKind::kPub, 256));
-  Text first(32), second(32);
-  for (size_t k = 0; k < 32; ++k) {
-    for (size_t b = 0; b < 8; ++b) {
-      const auto behind = x[k][b] & kem[0];
-      first[k][b] = x[k][b] ^ behind ^ secret[k][b];
-      second[k][b] = behind ^ padding[k][b];
-    }
+/// A byte that is public: the second one where the server took ML-KEM.
+ByteBits either(uint8_t usual, uint8_t with_kem, Bit kem) {
+  ByteBits out = constant_byte(usual);
+  for (size_t b = 0; b < 8; ++b) {
+    if (((usual ^ with_kem) >> b & 1) != 0) out[b] ^= kem;
   }
-  BlockWords block;
-  const StateWords halves[2] = {state_of(first), state_of(second)};
-  for (size_t k = 0; k < 16; ++k) block[k] = halves[k / 8][k % 8];
-  const StateWords one = sha256_compress(key, block);
-  const Bits whole = bits_of(sha256_finish(one, 128, {}));
-  Bits out = bits_of(one);
-  for (size_t t = 0; t < out.size(); ++t) out[t] ^= (out[t] ^ whole[t]) & kem[0];
-  return state_of(out);
+  return out;
 }
 
-Text key_message(std::string_view label, uint16_t length) {
-  return constant_text(hkdf_label_message(label, {}, length));
+Text absorb(const HashCircuit& hash, Text state, const Text& blocks) {
+  const auto size = static_cast<std::ptrdiff_t>(hash.block_bytes);
+  for (auto at = blocks.begin(); at != blocks.end(); at += size) {
+    state = hash.compress(state, Text(at, at + size));
+  }
+  return state;
+}
+
+/// The inner hash of HKDF-Extract(., x), or of HKDF-Extract(., ss || x) where the server took
+/// ML-KEM, behind the key's block. Blocks that both have hold either; one that the second alone has
+/// is padding, and the state behind it is taken or not. No AND of two `pub` wires: what hangs on
+/// them alone comes ready, or is a selector itself.
+Text extract_inner(Builder& builder, const HashCircuit& hash, const Text& key, const Text& x) {
+  const Bit kem = builder.add_input(kKemInput, InputKind::kPub, 1)[0];
+  const Text secret = text_of(builder.add_input(kKemSecretInput, InputKind::kPub, 256));
+  const Text padding = text_of(builder.add_input(kPaddingInput, InputKind::kPub, 256));
+  const Bytes usual = hash_padding(hash, hash.block_bytes + 32);
+  const Bytes with_kem = hash_padding(hash, hash.block_bytes + 64);
+  Text both(64);
+  for (size_t k = 0; k < 32; ++k) {
+    for (size_t b = 0; b < 8; ++b) {
+      const Bit behind = x[k][b] & kem;
+      both[k][b] = x[k][b] ^ behind ^ secret[k][b];
+      both[32 + k][b] = behind ^ padding[k][b];
+    }
+  }
+  for (size_t k = 32; k < usual.size(); ++k) {
+    both.push_back(either(usual[k], with_kem[k - 32], kem));
+  }
+  Text out = absorb(hash, key, both);
+  const Bytes rest(with_kem.begin() + static_cast<std::ptrdiff_t>(both.size() - 64),
+                   with_kem.end());
+  const Text whole = absorb(hash, out, constant_text(rest));
+  for (size_t k = 0; k < out.size() && !rest.empty(); ++k) {
+    for (size_t b = 0; b < 8; ++b) out[k][b] ^= (out[k][b] ^ whole[k][b]) & kem;
+  }
+  return digest_of(hash, std::move(out));
 }
 
 }  // namespace
@@ -97,46 +127,55 @@ std::string mask_input(NamedGroup group, size_t party) {
   return "rho_" + std::string(to_string(group)) + "_" + std::to_string(party);
 }
 
-Bytes x_padding() {
-  Bytes out = sha256_padding(64 + 32);
-  FLEXROOM_ASSERT(out.size() == 32);
+Bytes x_padding(const HashCircuit& hash) {
+  Bytes out = hash_padding(hash, hash.block_bytes + 32);
+  out.resize(32);
   return out;
 }
 
 std::string masked_input(NamedGroup group) { return "c_" + std::string(to_string(group)); }
 
-mpc::Circuit gc_a(const Groups& groups, size_t num_parties) {
+mpc::Circuit gc_a(const Groups& groups, size_t num_parties, const HashCircuit& hash) {
   Builder builder;
   const Text x = agreed_secret(builder, groups, num_parties);
-  const Bits kw_c_hs = pub_round_words(builder, "kw_c_hs");
-  const Bits kw_s_hs = pub_round_words(builder, "kw_s_hs");
+  const Bits kw_c_hs = add_round_words(builder, "kw_c_hs", hash);
+  const Bits kw_s_hs = add_round_words(builder, "kw_s_hs", hash);
 
-  const HmacKeyWords early = derived_early_secret();
-  const StateWords extracted =
-      has_kem(groups) ? extract_inner(builder, early.inner, x) : hmac_inner(early.inner, x);
-  const HmacKeyWords handshake = hmac_key(text_of(hmac_outer(early.outer, extracted)));
+  const HmacKeyText early = derived_early_secret(hash);
+  const Text extracted = has_kem(groups) ? extract_inner(builder, hash, early.inner, x)
+                                         : hmac_inner(hash, early.inner, x);
+  const HmacKeyText handshake = hmac_key(hash, hmac_outer(hash, early.outer, extracted));
 
   // The traffic secrets' inner messages hold the transcript hash: public, but known only online.
   const auto traffic_secret = [&](const Bits& round_words) {
-    const StateWords inner = sha256_compress_pub(handshake.inner, round_words_of(round_words));
-    return bits_of(hmac_outer(handshake.outer, inner));
+    const Text inner = hmac_outer_pub(hash, handshake.inner, round_words);
+    return bits_of(hmac_outer(hash, handshake.outer, inner));
   };
   builder.add_output("c_hs", OutputKind::kKeep, traffic_secret(kw_c_hs));
   builder.add_output("s_hs", OutputKind::kOpenAll, traffic_secret(kw_s_hs));
 
-  const HmacKeyWords derived = hmac_key(text_of(hmac(handshake, derived_message())));
-  const HmacKeyWords master = hmac_key(text_of(hmac(derived, constant_text(Bytes(32)))));
+  const HmacKeyText derived = hmac_key(hash, hmac(hash, handshake, derived_message(hash)));
+  const HmacKeyText master =
+      hmac_key(hash, hmac(hash, derived, constant_text(Bytes(hash.digest_bytes))));
   builder.add_output("kin_ms", OutputKind::kOpenAll, bits_of(master.inner));
   builder.add_output("kout_ms", OutputKind::kKeep, bits_of(master.outer));
   return builder.finish();
 }
 
-TrafficKeys traffic_keys(const HmacKeyWords& secret) {
-  Text key = text_of(hmac(secret, key_message("key", 16)));
-  Text iv = text_of(hmac(secret, key_message("iv", 12)));
-  key.resize(16);
-  iv.resize(12);
-  return {aes128_expand_key(block_of(key)), std::move(iv)};
+const GcmSuite& aes128_gcm() {
+  static const GcmSuite kSuite = {"AES-128", sha256_hash(), 16};
+  return kSuite;
+}
+
+const GcmSuite& aes256_gcm() {
+  static const GcmSuite kSuite = {"AES-256", sha384_hash(), 32};
+  return kSuite;
+}
+
+TrafficKeys traffic_keys(const HmacKeyText& secret, const GcmSuite& suite) {
+  const Text key =
+      hkdf_expand_label(suite.hash, secret, "key", static_cast<uint16_t>(suite.key_bytes));
+  return {aes_expand_key(key), hkdf_expand_label(suite.hash, secret, "iv", 12)};
 }
 
 AesBlock keystream_block(const TrafficKeys& keys, uint64_t seq, uint32_t counter) {
@@ -148,7 +187,7 @@ AesBlock keystream_block(const TrafficKeys& keys, uint64_t seq, uint32_t counter
   for (int shift = 24; shift >= 0; shift -= 8) {
     in.push_back(constant_byte(static_cast<uint8_t>(counter >> shift)));
   }
-  return aes128_encrypt(keys.round_keys, block_of(in));
+  return aes_encrypt(keys.round_keys, block_of(in));
 }
 
 void RecordWriter::add_tag_mask(uint64_t seq) {
@@ -160,10 +199,14 @@ void RecordWriter::add_tag_mask(uint64_t seq) {
 
 void RecordWriter::add(uint64_t seq, const Text& content) {
   FLEXROOM_ASSERT(!content.empty() && content.size() <= kMaxRecordContent);
-  add_tag_mask(seq);
   constexpr uint8_t kApplicationData = 23;
   Text plaintext = content;
   plaintext.push_back(constant_byte(kApplicationData));
+  add_message(seq, std::move(plaintext));
+}
+
+void RecordWriter::add_message(uint64_t seq, Text plaintext) {
+  add_tag_mask(seq);
   for (size_t offset = 0; offset < plaintext.size(); offset += 16) {
     const auto counter = static_cast<uint32_t>(2 + offset / 16);  // 1 is J0
     const AesBlock keystream = keystream_block(keys_, seq, counter);
@@ -171,33 +214,40 @@ void RecordWriter::add(uint64_t seq, const Text& content) {
       for (size_t b = 0; b < 8; ++b) plaintext[offset + k][b] ^= keystream[k][b];
     }
   }
+  if (plaintext.empty()) return;
   builder_.add_output("c_" + std::to_string(seq), OutputKind::kOpenAll, bits_of(plaintext));
 }
 
-void add_server_secret(Builder& builder, const StateWords& s_ap, ServerSecret server_secret) {
+void add_server_secret(Builder& builder, const HashCircuit& hash, const Text& s_ap,
+                       ServerSecret server_secret) {
   if (server_secret == ServerSecret::kKept) {
     builder.add_output("s_ap", OutputKind::kKeep, bits_of(s_ap));
     return;
   }
-  const HmacKeyWords states = hmac_key(text_of(s_ap));
+  const HmacKeyText states = hmac_key(hash, s_ap);
   builder.add_output("kin_s_ap", OutputKind::kOpenAll, bits_of(states.inner));
   builder.add_output("kout_s_ap", OutputKind::kKeep, bits_of(states.outer));
 }
 
-GcB::GcB(bool keep_write_keys, ServerSecret server_secret) {
-  const StateWords kout_ms = state_of(builder_.add_input("kout_ms", InputKind::kDyn, 256));
-  const Bits kw_c_ap = pub_round_words(builder_, "kw_c_ap");
-  const Bits kw_s_ap = pub_round_words(builder_, "kw_s_ap");
+ApplicationSecrets application_secrets(Builder& builder, const HashCircuit& hash) {
+  const Text kout_ms = add_state(builder, "kout_ms", hash);
+  const Bits kw_c_ap = add_round_words(builder, "kw_c_ap", hash);
+  const Bits kw_s_ap = add_round_words(builder, "kw_s_ap", hash);
+  ApplicationSecrets out;
+  out.c_ap = hmac_outer_pub(hash, kout_ms, kw_c_ap);
+  out.s_ap = hmac_outer_pub(hash, kout_ms, kw_s_ap);
+  return out;
+}
+
+GcB::GcB(bool keep_write_keys, ServerSecret server_secret, const GcmSuite& suite) {
+  const ApplicationSecrets secrets = application_secrets(builder_, suite.hash);
   const Bits r_c = builder_.add_input("r_c", InputKind::kZero, 128);
+  TrafficKeys keys = traffic_keys(hmac_key(suite.hash, secrets.c_ap), suite);
 
-  const StateWords c_ap = hmac_outer_pub(kout_ms, round_words_of(kw_c_ap));
-  const StateWords s_ap = hmac_outer_pub(kout_ms, round_words_of(kw_s_ap));
-  TrafficKeys keys = traffic_keys(hmac_key(text_of(c_ap)));
-
-  Bits d_c = bits_of(text_of(aes128_encrypt(keys.round_keys, constant_block({}))));
+  Bits d_c = bits_of(text_of(aes_encrypt(keys.round_keys, constant_block({}))));
   for (size_t i = 0; i < d_c.size(); ++i) d_c[i] ^= r_c[i];
   builder_.add_output("d_c", OutputKind::kOpenAll, d_c);
-  add_server_secret(builder_, s_ap, server_secret);
+  add_server_secret(builder_, suite.hash, secrets.s_ap, server_secret);
   if (keep_write_keys) {
     builder_.add_output("iv_c", OutputKind::kKeep, bits_of(keys.iv));
     builder_.add_output("round_keys_c", OutputKind::kKeep, bits_of(keys.round_keys));
@@ -205,9 +255,9 @@ GcB::GcB(bool keep_write_keys, ServerSecret server_secret) {
   records_ = std::make_unique<RecordWriter>(builder_, std::move(keys));
 }
 
-LaterRequest::LaterRequest() {
+LaterRequest::LaterRequest(const GcmSuite& suite) {
   Text iv = text_of(builder_.add_input("iv_c", InputKind::kDyn, 96));
-  const Bits keys = builder_.add_input("round_keys_c", InputKind::kDyn, 1408);
+  const Bits keys = builder_.add_input("round_keys_c", InputKind::kDyn, suite.round_key_bits());
   records_ =
       std::make_unique<RecordWriter>(builder_, TrafficKeys{round_keys_of(keys), std::move(iv)});
 }

@@ -9,12 +9,13 @@
 
 namespace flexroom::circuits {
 
-/// The circuits of one TLS 1.3 connection with TLS_AES_128_GCM_SHA256 whose server secret is opened
-/// at the end (profile R2 of tls-in-mpc.md §3.4, §3.7, §4.6).
+/// The circuits of one TLS 1.3 connection with TLS_AES_128_GCM_SHA256 or TLS_AES_256_GCM_SHA384
+/// whose server secret is opened at the end (profile R2 of tls-in-mpc.md §3.4, §3.7, §4.6;
+/// tls-complete.md §3). Sizes of groups are those of SHA-256 and AES-128.
 ///
-/// Bit order of all groups: strings of bytes in order, bit 0 of each byte first; a SHA-256 state is
-/// its eight words as 32 big-endian bytes (sha256_state_from reads it); field elements least
-/// significant bit first; round words as round_words_of reads them.
+/// Bit order of all groups: strings of bytes in order, bit 0 of each byte first; a state of a
+/// hash is its eight words as big-endian bytes; field elements least significant bit first; round
+/// words word by word, least significant bit first.
 
 /// GC-A: from the masked ECDHE x-coordinate to the handshake traffic secrets.
 ///
@@ -26,7 +27,8 @@ namespace flexroom::circuits {
 ///       with X25519MLKEM768 among the groups, whether or not the server takes it:
 ///       pub  "is_kem" [1]: whether it did; never with is_p256
 ///       pub  "kem_secret" [256]: what ML-KEM gave, or 0; it stands before x (RFC 10024)
-///       pub  "x_padding" [256]: 0, or what SHA-256 pads a block of 32 bytes behind the HMAC key's
+///       pub  "x_padding" [256]: 0, or the first 32 bytes that the hash pads 32 bytes with behind
+///            the HMAC key's block
 ///       pub  "kw_c_hs", "kw_s_hs" [2 048 each]: round words of the inner hash's block of
 ///            hkdf_label_message("c hs traffic" / "s hs traffic", H1, 32)
 /// Out   keep "c_hs", open "s_hs" [256 each]: client and server handshake traffic secrets; c_hs is
@@ -34,15 +36,27 @@ namespace flexroom::circuits {
 ///       open "kin_ms" [256]: inner HMAC state of the master secret
 ///       keep "kout_ms" [256]: its outer state
 /// Size  n = 2: 324 646 ANDs (X25519), 324 650 (P-256), 325 924 (both), 17 556 more with ML-KEM;
-///       509 / 511 / 1 020 for each further party
-mpc::Circuit gc_a(const Groups& groups, size_t num_parties);
+///       509 / 511 / 1 020 for each further party. SHA-384: see tls-complete.md §3
+mpc::Circuit gc_a(const Groups& groups, size_t num_parties,
+                  const HashCircuit& hash = sha256_hash());
 /// Names of its inputs.
 std::string mask_input(NamedGroup group, size_t party);
 std::string masked_input(NamedGroup group);
 inline constexpr std::string_view kGroupInput = "is_p256", kKemInput = "is_kem",
                                   kKemSecretInput = "kem_secret", kPaddingInput = "x_padding";
 /// kPaddingInput where the server did not take ML-KEM.
-Bytes x_padding();
+Bytes x_padding(const HashCircuit& hash = sha256_hash());
+
+/// What circuits of a suite with AES-GCM are made for.
+struct GcmSuite {
+  std::string_view name;
+  const HashCircuit& hash;
+  size_t key_bytes;
+  /// 11 or 15 round keys.
+  uint32_t round_key_bits() const { return static_cast<uint32_t>(128 * (key_bytes / 4 + 7)); }
+};
+const GcmSuite& aes128_gcm();  // with SHA-256
+const GcmSuite& aes256_gcm();  // with SHA-384
 
 /// Write keys of one direction.
 struct TrafficKeys {
@@ -51,10 +65,12 @@ struct TrafficKeys {
 };
 
 /// key and iv of RFC 8446 §7.3 from the HMAC key of a traffic secret: 2 constmsg + 2 secmsg and
-/// 1 280 ANDs of key expansion. Output words that key and iv leave unused cost nothing in the end.
-TrafficKeys traffic_keys(const HmacKeyWords& secret);
+/// 1 280 ANDs of key expansion (AES-256 1 664). Output words that key and iv leave unused cost
+/// nothing in the end.
+TrafficKeys traffic_keys(const HmacKeyText& secret, const GcmSuite& suite = aes128_gcm());
 
-/// E_K(iv ^ seq || counter), seq right-aligned (RFC 8446 §5.3, NIST SP 800-38D): 5 120 ANDs.
+/// E_K(iv ^ seq || counter), seq right-aligned (RFC 8446 §5.3, NIST SP 800-38D): 5 120 ANDs, with
+/// AES-256 7 168.
 /// Counter block `counter` of record `seq` (tls-in-mpc.md §4.2).
 AesBlock keystream_block(const TrafficKeys& keys, uint64_t seq, uint32_t counter);
 
@@ -75,8 +91,10 @@ class RecordWriter {
   ///
   /// Out   open "c_<seq>" [8 (content + 1)]: ciphertext without tag
   ///       keep "j0_<seq>" [128]: E_K(J0), the mask of the GHASH tag
-  /// Size  5 120 ANDs for J0 and for every 16 bytes begun of content and type
+  /// Size  5 120 ANDs (AES-256 7 168) for J0 and for every 16 bytes begun of content and type
   void add(uint64_t seq, const Text& content);
+  /// The same without a content type: an AEAD message.
+  void add_message(uint64_t seq, Text plaintext);
   /// A tag mask alone, for a record whose ciphertext comes about elsewhere.
   void add_tag_mask(uint64_t seq);
 
@@ -93,7 +111,15 @@ enum class ServerSecret : uint8_t {
 };
 
 /// The outputs "s_ap", or "kin_s_ap" and "kout_s_ap", of a request circuit.
-void add_server_secret(mpc::Builder& builder, const StateWords& s_ap, ServerSecret server_secret);
+void add_server_secret(mpc::Builder& builder, const HashCircuit& hash, const Text& s_ap,
+                       ServerSecret server_secret);
+
+/// What GC-B of every suite begins with: the inputs "kout_ms", "kw_c_ap", "kw_s_ap", and the
+/// application traffic secrets that they give. 2 pubmsg.
+struct ApplicationSecrets {
+  Text c_ap, s_ap;
+};
+ApplicationSecrets application_secrets(mpc::Builder& builder, const HashCircuit& hash);
 
 /// GC-B, profile R2 or F+: from the master secret's outer state to the client's write keys, with
 /// the first request.
@@ -115,7 +141,8 @@ void add_server_secret(mpc::Builder& builder, const StateWords& s_ap, ServerSecr
 ///       finish()
 class GcB {
  public:
-  explicit GcB(bool keep_write_keys = false, ServerSecret server_secret = ServerSecret::kKept);
+  explicit GcB(bool keep_write_keys = false, ServerSecret server_secret = ServerSecret::kKept,
+               const GcmSuite& suite = aes128_gcm());
 
   mpc::Builder& builder() { return builder_; }
   RecordWriter& records() { return *records_; }
@@ -132,7 +159,7 @@ class GcB {
 /// Out   what RecordWriter adds
 class LaterRequest {
  public:
-  LaterRequest();
+  explicit LaterRequest(const GcmSuite& suite = aes128_gcm());
 
   mpc::Builder& builder() { return builder_; }
   RecordWriter& records() { return *records_; }

@@ -1,49 +1,43 @@
 #include "circuits/hmac_hkdf.h"
 
-#include <algorithm>
-
 #include "base/codec.h"
 #include "base/error.h"
 
 namespace flexroom::circuits {
 namespace {
 
-constexpr size_t kBlockBytes = 64;
-
-StateWords padded_key_state(const Text& key, uint8_t pad) {
+Text padded_key_state(const HashCircuit& hash, const Text& key, uint8_t pad) {
   Text block = key;
-  block.resize(kBlockBytes);
+  block.resize(hash.block_bytes);
   const ByteBits mask = constant_byte(pad);
   for (ByteBits& byte : block) {
     for (size_t b = 0; b < 8; ++b) byte[b] ^= mask[b];
   }
-  const std::vector<Word> words = words_of(block);
-  BlockWords block_words;
-  std::copy(words.begin(), words.end(), block_words.begin());
-  return sha256_compress(sha256_initial(), block_words);
+  return hash.compress(hash.initial(), block);
 }
 
 }  // namespace
 
-HmacKeyWords hmac_key(const Text& key) {
-  FLEXROOM_ASSERT(key.size() <= kBlockBytes);
-  return {padded_key_state(key, 0x36), padded_key_state(key, 0x5c)};
+HmacKeyText hmac_key(const HashCircuit& hash, const Text& key) {
+  FLEXROOM_ASSERT(key.size() <= hash.block_bytes);
+  return {padded_key_state(hash, key, 0x36), padded_key_state(hash, key, 0x5c)};
 }
 
-StateWords hmac_inner(const StateWords& inner, const Text& message) {
-  return sha256_finish(inner, kBlockBytes, message);
+Text hmac_inner(const HashCircuit& hash, const Text& inner, const Text& message) {
+  return digest_of(hash, hash_finish(hash, inner, hash.block_bytes, message));
 }
 
-StateWords hmac_outer(const StateWords& outer, const StateWords& inner_digest) {
-  return sha256_finish(outer, kBlockBytes, text_of(inner_digest));
+Text hmac_outer(const HashCircuit& hash, const Text& outer, const Text& inner_digest) {
+  FLEXROOM_ASSERT(inner_digest.size() == hash.digest_bytes);
+  return digest_of(hash, hash_finish(hash, outer, hash.block_bytes, inner_digest));
 }
 
-StateWords hmac_outer_pub(const StateWords& outer, const RoundWords& round_words) {
-  return sha256_compress_pub(outer, round_words);
+Text hmac_outer_pub(const HashCircuit& hash, const Text& outer, const Bits& round_words) {
+  return digest_of(hash, hash.compress_pub(outer, round_words));
 }
 
-StateWords hmac(const HmacKeyWords& key, const Text& message) {
-  return hmac_outer(key.outer, hmac_inner(key.inner, message));
+Text hmac(const HashCircuit& hash, const HmacKeyText& key, const Text& message) {
+  return hmac_outer(hash, key.outer, hmac_inner(hash, key.inner, message));
 }
 
 Bytes hkdf_label_message(std::string_view label, ByteView context, uint16_t length) {
@@ -57,6 +51,14 @@ Bytes hkdf_label_message(std::string_view label, ByteView context, uint16_t leng
       .raw(context)
       .u8(1)
       .take();
+}
+
+Text hkdf_expand_label(const HashCircuit& hash, const HmacKeyText& secret, std::string_view label,
+                       uint16_t length) {
+  FLEXROOM_ASSERT(length <= hash.digest_bytes);
+  Text out = hmac(hash, secret, constant_text(hkdf_label_message(label, {}, length)));
+  out.resize(length);
+  return out;
 }
 
 }  // namespace flexroom::circuits

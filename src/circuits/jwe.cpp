@@ -29,15 +29,7 @@ Bits integer_of(const Text& text) {
 /// The blocks of GCM (SP 800-38D) for a 96-bit IV.
 class GcmBlocks {
  public:
-  GcmBlocks(const Text& key, Text iv) : iv_(std::move(iv)) {
-    if (key.size() == kBlock) {
-      const AesRoundKeys keys = aes128_expand_key(block_of(key));
-      keys_.assign(keys.begin(), keys.end());
-    } else {
-      const Aes256RoundKeys keys = aes256_expand_key(key);
-      keys_.assign(keys.begin(), keys.end());
-    }
-  }
+  GcmBlocks(const Text& key, Text iv) : iv_(std::move(iv)), keys_(aes_expand_key(key)) {}
   Text hash_key() const { return text_of(aes_encrypt(keys_, constant_block({}))); }
   /// E(IV || counter); 1 is for the tag, the text begins at 2.
   Text at(uint32_t counter) const {

@@ -4,67 +4,29 @@
 
 #include "base/error.h"
 #include "base/sha256_block.h"
+#include "circuits/hash.h"
+#include "circuits/sha2.h"
 
 namespace flexroom::circuits {
 namespace {
 
-// FIPS 180-4 §4.1.2. XOR and rotation are free; choose and majority cost 32 ANDs each, so they are
-// written with one & instead of the standard's two and three.
-Word choose(const Word& x, const Word& y, const Word& z) { return z ^ (x & (y ^ z)); }
-Word majority(const Word& x, const Word& y, const Word& z) { return z ^ ((x ^ z) & (y ^ z)); }
-Word big_sigma0(const Word& x) { return rotr(x, 2) ^ rotr(x, 13) ^ rotr(x, 22); }
-Word big_sigma1(const Word& x) { return rotr(x, 6) ^ rotr(x, 11) ^ rotr(x, 25); }
-Word small_sigma0(const Word& x) { return rotr(x, 7) ^ rotr(x, 18) ^ shr(x, 3); }
-Word small_sigma1(const Word& x) { return rotr(x, 17) ^ rotr(x, 19) ^ shr(x, 10); }
-
-/// W_t, FIPS 180-4 §6.2.2 step 1, kept as a ring of the last 16 words: written just in time, the
-/// schedule stays beside the round that uses it in the program too.
-class MessageSchedule {
- public:
-  explicit MessageSchedule(const BlockWords& block) : ring_(block) {}
-
-  const Word& at(size_t t) {
-    Word& w = ring_[t % 16];
-    if (t >= 16) {
-      w = sum(std::array{w, small_sigma0(ring_[(t - 15) % 16]), ring_[(t - 7) % 16],
-                         small_sigma1(ring_[(t - 2) % 16])});
-    }
-    return w;
-  }
-
- private:
-  BlockWords ring_;
+/// FIPS 180-4 §4.1.2, §4.2.2.
+struct Sha256Rounds {
+  using Word = circuits::Word;
+  static constexpr size_t kRounds = 64;
+  static constexpr const std::array<uint32_t, kRounds>& kConstants = kSha256RoundConstants;
+  static constexpr std::array<size_t, 3> kBigSigma0 = {2, 13, 22}, kBigSigma1 = {6, 11, 25};
+  static constexpr std::array<size_t, 3> kSmallSigma0 = {7, 18, 3}, kSmallSigma1 = {17, 19, 10};
 };
-
-/// FIPS 180-4 §6.2.2 steps 2 to 4; `t1_of(t, h, sigma, ch)` adds up T1 with the words of round t.
-template <typename T1>
-StateWords rounds(const StateWords& state, T1 t1_of) {
-  auto [a, b, c, d, e, f, g, h] = state;
-  for (size_t t = 0; t < 64; ++t) {
-    const Word t1 = t1_of(t, h, big_sigma1(e), choose(e, f, g));
-    const Word next_a = sum(std::array{t1, big_sigma0(a), majority(a, b, c)});
-    h = g, g = f, f = e, e = sum(std::array{d, t1});
-    d = c, c = b, b = a, a = next_a;
-  }
-  const StateWords last = {a, b, c, d, e, f, g, h};
-  StateWords out;
-  for (size_t i = 0; i < 8; ++i) out[i] = sum(std::array{state[i], last[i]});
-  return out;
-}
 
 }  // namespace
 
 StateWords sha256_compress(const StateWords& state, const BlockWords& block) {
-  MessageSchedule schedule(block);
-  return rounds(state, [&](size_t t, const Word& h, const Word& sigma, const Word& ch) {
-    return sum(std::array{h, sigma, ch, Word(kSha256RoundConstants[t]), schedule.at(t)});
-  });
+  return Sha2<Sha256Rounds>::compress(state, block);
 }
 
 StateWords sha256_compress_pub(const StateWords& state, const RoundWords& round_words) {
-  return rounds(state, [&](size_t t, const Word& h, const Word& sigma, const Word& ch) {
-    return sum(std::array{h, sigma, ch, round_words[t]});
-  });
+  return Sha2<Sha256Rounds>::compress_pub(state, round_words);
 }
 
 StateWords constant_state(const Sha256State& state) {
@@ -75,28 +37,10 @@ StateWords constant_state(const Sha256State& state) {
 
 StateWords sha256_initial() { return constant_state(kSha256Initial); }
 
-Bytes sha256_padding(uint64_t message_bytes) {
-  Bytes out = {0x80};
-  while ((message_bytes + out.size()) % 64 != 56) out.push_back(0);
-  for (int shift = 56; shift >= 0; shift -= 8) {
-    out.push_back(static_cast<uint8_t>((8 * message_bytes) >> shift));
-  }
-  return out;
-}
+Bytes sha256_padding(uint64_t message_bytes) { return hash_padding(sha256_hash(), message_bytes); }
 
 StateWords sha256_finish(const StateWords& state, uint64_t bytes_before, const Text& tail) {
-  FLEXROOM_ASSERT(bytes_before % 64 == 0);
-  Text padded = tail;
-  append(padded, sha256_padding(bytes_before + tail.size()));
-  StateWords out = state;
-  for (size_t offset = 0; offset < padded.size(); offset += 64) {
-    const auto first = padded.begin() + static_cast<std::ptrdiff_t>(offset);
-    const std::vector<Word> words = words_of(Text(first, first + 64));
-    BlockWords block;
-    std::copy(words.begin(), words.end(), block.begin());
-    out = sha256_compress(out, block);
-  }
-  return out;
+  return state_of(hash_finish(sha256_hash(), text_of(state), bytes_before, tail));
 }
 
 Text text_of(const StateWords& state) { return text_of(std::span<const Word>(state)); }

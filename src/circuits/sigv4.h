@@ -1,6 +1,7 @@
 #pragma once
 
 #include "circuits/hmac_hkdf.h"
+#include "circuits/sha256.h"
 
 namespace flexroom::circuits {
 

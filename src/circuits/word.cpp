@@ -6,66 +6,118 @@
 
 namespace flexroom::circuits {
 
-Word::Word(uint32_t constant) {
-  for (size_t i = 0; i < 32; ++i) bits_[i] = Bit(((constant >> i) & 1) != 0);
-}
+namespace {
 
-bool Word::is_constant() const {
-  return std::all_of(bits_.begin(), bits_.end(), [](Bit b) { return b.is_constant(); });
-}
-
-uint32_t Word::constant_value() const {
-  uint32_t value = 0;
-  for (size_t i = 0; i < 32; ++i) value |= static_cast<uint32_t>(bits_[i].constant_value()) << i;
-  return value;
-}
-
-Word operator^(const Word& a, const Word& b) {
-  Word out;
-  for (size_t i = 0; i < 32; ++i) out[i] = a[i] ^ b[i];
-  return out;
-}
-
-Word operator&(const Word& a, const Word& b) {
-  Word out;
-  for (size_t i = 0; i < 32; ++i) out[i] = a[i] & b[i];
-  return out;
-}
-
-Word operator+(const Word& a, const Word& b) {
-  Word out;
-  Bit carry;
-  for (size_t i = 0; i < 32; ++i) {
-    const Bit with_carry = a[i] ^ carry;
-    out[i] = with_carry ^ b[i];
-    if (i < 31) carry ^= with_carry & (b[i] ^ carry);
-  }
-  return out;
-}
-
-Word rotr(const Word& x, size_t n) {
-  Word out;
-  for (size_t i = 0; i < 32; ++i) out[i] = x[(i + n) % 32];
-  return out;
-}
-
-Word shr(const Word& x, size_t n) {
-  Word out;
-  for (size_t i = 0; i + n < 32; ++i) out[i] = x[i + n];
-  return out;
-}
-
-Word sum(std::span<const Word> terms) {
-  uint32_t constant = 0;
-  for (const Word& term : terms) {
+template <size_t kBits>
+BasicWord<kBits> add_up(std::span<const BasicWord<kBits>> terms) {
+  typename BasicWord<kBits>::Value constant = 0;
+  for (const BasicWord<kBits>& term : terms) {
     if (term.is_constant()) constant += term.constant_value();
   }
-  Word total(constant);
-  for (const Word& term : terms) {
+  BasicWord<kBits> total(constant);
+  for (const BasicWord<kBits>& term : terms) {
     if (!term.is_constant()) total = total + term;
   }
   return total;
 }
+
+template <size_t kBits>
+std::vector<BasicWord<kBits>> read_words(const Text& text) {
+  constexpr size_t kBytes = kBits / 8;
+  FLEXROOM_ASSERT(text.size() % kBytes == 0);
+  std::vector<BasicWord<kBits>> out(text.size() / kBytes);
+  for (size_t k = 0; k < text.size(); ++k) {
+    for (size_t b = 0; b < 8; ++b) {
+      out[k / kBytes][kBits - 8 - 8 * (k % kBytes) + b] = text[k][b];
+    }
+  }
+  return out;
+}
+
+template <size_t kBits>
+Text write_words(std::span<const BasicWord<kBits>> words) {
+  constexpr size_t kBytes = kBits / 8;
+  Text out(kBytes * words.size());
+  for (size_t k = 0; k < out.size(); ++k) {
+    for (size_t b = 0; b < 8; ++b) {
+      out[k][b] = words[k / kBytes][kBits - 8 - 8 * (k % kBytes) + b];
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+template <size_t kBits>
+BasicWord<kBits>::BasicWord(Value constant) {
+  for (size_t i = 0; i < kBits; ++i) bits_[i] = Bit(((constant >> i) & 1) != 0);
+}
+
+template <size_t kBits>
+bool BasicWord<kBits>::is_constant() const {
+  return std::all_of(bits_.begin(), bits_.end(), [](Bit b) { return b.is_constant(); });
+}
+
+template <size_t kBits>
+typename BasicWord<kBits>::Value BasicWord<kBits>::constant_value() const {
+  Value value = 0;
+  for (size_t i = 0; i < kBits; ++i) value |= static_cast<Value>(bits_[i].constant_value()) << i;
+  return value;
+}
+
+template <size_t kBits>
+BasicWord<kBits> operator^(const BasicWord<kBits>& a, const BasicWord<kBits>& b) {
+  BasicWord<kBits> out;
+  for (size_t i = 0; i < kBits; ++i) out[i] = a[i] ^ b[i];
+  return out;
+}
+
+template <size_t kBits>
+BasicWord<kBits> operator&(const BasicWord<kBits>& a, const BasicWord<kBits>& b) {
+  BasicWord<kBits> out;
+  for (size_t i = 0; i < kBits; ++i) out[i] = a[i] & b[i];
+  return out;
+}
+
+template <size_t kBits>
+BasicWord<kBits> operator+(const BasicWord<kBits>& a, const BasicWord<kBits>& b) {
+  BasicWord<kBits> out;
+  Bit carry;
+  for (size_t i = 0; i < kBits; ++i) {
+    const Bit with_carry = a[i] ^ carry;
+    out[i] = with_carry ^ b[i];
+    if (i + 1 < kBits) carry ^= with_carry & (b[i] ^ carry);
+  }
+  return out;
+}
+
+template <size_t kBits>
+BasicWord<kBits> rotr(const BasicWord<kBits>& x, size_t n) {
+  BasicWord<kBits> out;
+  for (size_t i = 0; i < kBits; ++i) out[i] = x[(i + n) % kBits];
+  return out;
+}
+
+template <size_t kBits>
+BasicWord<kBits> shr(const BasicWord<kBits>& x, size_t n) {
+  BasicWord<kBits> out;
+  for (size_t i = 0; i + n < kBits; ++i) out[i] = x[i + n];
+  return out;
+}
+
+#define FLEXROOM_WORD(kBits)                                                             \
+  template class BasicWord<kBits>;                                                       \
+  template BasicWord<kBits> operator^(const BasicWord<kBits>&, const BasicWord<kBits>&); \
+  template BasicWord<kBits> operator&(const BasicWord<kBits>&, const BasicWord<kBits>&); \
+  template BasicWord<kBits> operator+(const BasicWord<kBits>&, const BasicWord<kBits>&); \
+  template BasicWord<kBits> rotr(const BasicWord<kBits>&, size_t);                       \
+  template BasicWord<kBits> shr(const BasicWord<kBits>&, size_t);
+FLEXROOM_WORD(32)
+FLEXROOM_WORD(64)
+#undef FLEXROOM_WORD
+
+Word sum(std::span<const Word> terms) { return add_up<32>(terms); }
+Word64 sum(std::span<const Word64> terms) { return add_up<64>(terms); }
 
 ByteBits constant_byte(uint8_t value) {
   ByteBits out;
@@ -99,21 +151,9 @@ Bits bits_of(const Text& text) {
   return out;
 }
 
-std::vector<Word> words_of(const Text& text) {
-  FLEXROOM_ASSERT(text.size() % 4 == 0);
-  std::vector<Word> out(text.size() / 4);
-  for (size_t k = 0; k < text.size(); ++k) {
-    for (size_t b = 0; b < 8; ++b) out[k / 4][24 - 8 * (k % 4) + b] = text[k][b];
-  }
-  return out;
-}
-
-Text text_of(std::span<const Word> words) {
-  Text out(4 * words.size());
-  for (size_t k = 0; k < out.size(); ++k) {
-    for (size_t b = 0; b < 8; ++b) out[k][b] = words[k / 4][24 - 8 * (k % 4) + b];
-  }
-  return out;
-}
+std::vector<Word> words_of(const Text& text) { return read_words<32>(text); }
+std::vector<Word64> words64_of(const Text& text) { return read_words<64>(text); }
+Text text_of(std::span<const Word> words) { return write_words<32>(words); }
+Text text_of(std::span<const Word64> words) { return write_words<64>(words); }
 
 }  // namespace flexroom::circuits

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "base/bytes.h"
@@ -14,34 +15,47 @@ using flexroom::append;  // stays visible beside the overloads for Text
 using mpc::Bit;
 using mpc::Bits;
 
-/// A 32-bit word of bits, bit 0 least significant; operators as in the standards that use it.
-class Word {
+/// A word of 32 or 64 bits, bit 0 least significant; operators as in the standards that use it.
+template <size_t kBits>
+class BasicWord {
  public:
+  using Value = std::conditional_t<kBits == 64, uint64_t, uint32_t>;
+  static constexpr size_t kSize = kBits;
+
   /// The constant 0.
-  Word() = default;
-  explicit Word(uint32_t constant);
+  BasicWord() = default;
+  explicit BasicWord(Value constant);
 
   Bit& operator[](size_t i) { return bits_[i]; }
   const Bit& operator[](size_t i) const { return bits_[i]; }
   bool is_constant() const;
   /// Only of a constant (asserted).
-  uint32_t constant_value() const;
+  Value constant_value() const;
 
  private:
-  std::array<Bit, 32> bits_;
+  std::array<Bit, kBits> bits_;
 };
 
-Word operator^(const Word& a, const Word& b);
-/// 32 ANDs.
-Word operator&(const Word& a, const Word& b);
-/// Sum mod 2^32: 31 ANDs, fewer where a constant's low bits let the carry fold.
-Word operator+(const Word& a, const Word& b);
-Word rotr(const Word& x, size_t n);
-Word shr(const Word& x, size_t n);
+using Word = BasicWord<32>;
+using Word64 = BasicWord<64>;
 
-/// The sum of all terms mod 2^32. Constants are added up front and enter first, where the carries
-/// of their low bits fold; the rest follows in order (31 ANDs a further term).
+template <size_t kBits>
+BasicWord<kBits> operator^(const BasicWord<kBits>& a, const BasicWord<kBits>& b);
+/// An AND a bit.
+template <size_t kBits>
+BasicWord<kBits> operator&(const BasicWord<kBits>& a, const BasicWord<kBits>& b);
+/// Sum mod 2^32 or 2^64: 31 or 63 ANDs, fewer where a constant's low bits let the carry fold.
+template <size_t kBits>
+BasicWord<kBits> operator+(const BasicWord<kBits>& a, const BasicWord<kBits>& b);
+template <size_t kBits>
+BasicWord<kBits> rotr(const BasicWord<kBits>& x, size_t n);
+template <size_t kBits>
+BasicWord<kBits> shr(const BasicWord<kBits>& x, size_t n);
+
+/// The sum of all terms. Constants are added up front and enter first, where the carries of their
+/// low bits fold; the rest follows in order (31 or 63 ANDs a further term).
 Word sum(std::span<const Word> terms);
+Word64 sum(std::span<const Word64> terms);
 
 /// One byte of text, bit 0 least significant (tls-in-mpc.md §0.3(8)).
 using ByteBits = std::array<Bit, 8>;
@@ -56,8 +70,10 @@ void append(Text& out, ByteView more);
 Text text_of(const Bits& bits);
 Bits bits_of(const Text& text);
 
-/// Big-endian, as SHA-256 reads and writes its words; the size of the text is a multiple of 4.
+/// Big-endian, as SHA-2 reads and writes its words; the size of the text is a multiple of 4 or 8.
 std::vector<Word> words_of(const Text& text);
+std::vector<Word64> words64_of(const Text& text);
 Text text_of(std::span<const Word> words);
+Text text_of(std::span<const Word64> words);
 
 }  // namespace flexroom::circuits

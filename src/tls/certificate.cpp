@@ -468,7 +468,7 @@ void check_chain(const std::vector<Bytes>& chain, const ChainPolicy& policy,
                    std::chrono::system_clock::to_time_t(policy.clock()));
 }
 
-Bytes certificate_verify_content(const Digest& transcript) {
+Bytes certificate_verify_content(ByteView transcript) {
   Bytes content(64, 0x20);
   append(content, "TLS 1.3, server CertificateVerify");
   content.push_back(0);
@@ -477,7 +477,7 @@ Bytes certificate_verify_content(const Digest& transcript) {
 }
 
 void check_certificate_verify(ByteView leaf_der, const CertificateVerify& verify,
-                              const Digest& transcript) {
+                              ByteView transcript) {
   const OpensslPtr<X509> leaf = parse_der(leaf_der);
   EVP_PKEY* key = X509_get0_pubkey(leaf.get());
   for (const SchemeRule& rule : kSchemes) {

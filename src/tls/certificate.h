@@ -48,9 +48,9 @@ inline void check_chain(const CertificateList& certificates, const ChainPolicy& 
 /// C3: the signature over 64*0x20 || context || 00 || H(CH .. Certificate) under the leaf's key,
 /// whose type must fit the scheme (RFC 8446 §4.4.3).
 void check_certificate_verify(ByteView leaf_der, const CertificateVerify& verify,
-                              const Digest& transcript);
+                              ByteView transcript);
 
 /// What is signed in a server's CertificateVerify.
-Bytes certificate_verify_content(const Digest& transcript);
+Bytes certificate_verify_content(ByteView transcript);
 
 }  // namespace flexroom::tls

@@ -60,7 +60,10 @@ ClientHandshake::ClientHandshake(HandshakeConfig config, const ClientHelloInput&
     : ClientHandshake(std::move(config), build_client_hello(hello)) {}
 
 ClientHandshake::ClientHandshake(HandshakeConfig config, ClientHello hello)
-    : config_(std::move(config)), hello_(std::move(hello)), messages_(kMaxCertificateBytes) {
+    : config_(std::move(config)),
+      hello_(std::move(hello)),
+      transcript_(hash()),
+      messages_(kMaxCertificateBytes) {
   FLEXROOM_ASSERT(config_.check_chain != nullptr);
   transcript_.add(hello_.message);
 }
@@ -109,7 +112,7 @@ std::vector<Event> ClientHandshake::feed(ByteView bytes) {
   });
 }
 
-std::vector<Event> ClientHandshake::set_server_secret(const Digest& s_hs) {
+std::vector<Event> ClientHandshake::set_server_secret(const HashValue& s_hs) {
   FLEXROOM_ASSERT(phase_ == Phase::kSecrets || phase_ == Phase::kDead);
   return run([&] {
     s_hs_ = s_hs;
@@ -235,7 +238,7 @@ void ClientHandshake::on_message(const Bytes& message) {
   }
   if (type != static_cast<uint8_t>(due(phase_))) unexpected(describe_handshake(type), phase_);
   if (phase_ == Phase::kServerHello) return on_server_hello(message);
-  const Digest before = transcript_.digest();
+  const HashValue before = transcript_.digest();
   transcript_.add(message);
   switch (phase_) {
     case Phase::kEncryptedExtensions:  // C1
@@ -289,8 +292,8 @@ void ClientHandshake::on_server_hello(ByteView message) {
                      std::move(std::get<ServerHello>(parsed).key_share)});
 }
 
-void ClientHandshake::on_finished(ByteView body, const Digest& transcript_before) {
-  const Digest expected = finished_mac(s_hs_, transcript_before);
+void ClientHandshake::on_finished(ByteView body, const HashValue& transcript_before) {
+  const HashValue expected = finished_mac(hash(), s_hs_, transcript_before);
   if (body.size() != expected.size() || !ct_equal(body, expected)) {  // C4
     server_fault("finished", "the server's Finished does not match the handshake",
                  Alert::kDecryptError);
@@ -322,10 +325,11 @@ void ClientHandshake::on_application_record(const RawRecord& record) {
   }
 }
 
-Bytes ClientHandshake::client_finished_record(const Digest& c_hs) const {
+Bytes ClientHandshake::client_finished_record(const HashValue& c_hs) const {
   FLEXROOM_ASSERT(phase_ == Phase::kApplication && !certificate_requested_);
   Bytes out = client_flight_start();
-  const Bytes finished = handshake_message(HandshakeType::kFinished, finished_mac(c_hs, h2_));
+  const Bytes finished =
+      handshake_message(HandshakeType::kFinished, finished_mac(hash(), c_hs, h2_));
   append(out,
          aead_seal(traffic_keys(c_hs, *hello_.input.suite), 0, ContentType::kHandshake, finished));
   return out;
@@ -335,7 +339,7 @@ Bytes ClientHandshake::client_flight_start() const {
   return hello_.second ? Bytes() : change_cipher_spec();
 }
 
-Digest ClientHandshake::client_flight_transcript() const {
+HashValue ClientHandshake::client_flight_transcript() const {
   FLEXROOM_ASSERT(phase_ == Phase::kApplication && certificate_requested_);
   return flight_transcript_;
 }
@@ -355,7 +359,7 @@ bool ClientHandshake::owes_sealed_alert() const {
          !certificate_requested_;
 }
 
-Bytes ClientHandshake::sealed_alert_record(const Digest& c_hs) const {
+Bytes ClientHandshake::sealed_alert_record(const HashValue& c_hs) const {
   FLEXROOM_ASSERT(owes_sealed_alert());
   return aead_seal(traffic_keys(c_hs, *hello_.input.suite), 0, ContentType::kAlert,
                    alert_content());

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "base/hash.h"
 #include "tls/certificate.h"
 #include "tls/client_auth.h"
 #include "tls/key_schedule.h"
@@ -52,7 +51,7 @@ enum class EventKind : uint8_t {
 };
 struct Event {
   EventKind kind;
-  Digest digest{};
+  HashValue digest;
   KeyShare key_share;
 };
 
@@ -96,18 +95,18 @@ class ClientHandshake {
   /// awaited.
   std::vector<Event> feed(ByteView bytes);
   /// After kServerHello, once: the opened s_hs. Processes what has arrived meanwhile.
-  std::vector<Event> set_server_secret(const Digest& s_hs);
+  std::vector<Event> set_server_secret(const HashValue& s_hs);
   /// The server closed its direction (or the relay says so). Aborts unless in kApplication.
   void end_of_stream();
 
   /// After kServerFinished: ChangeCipherSpec (RFC 8446 D.4), unless it went out with a second
   /// hello, and our Finished under c_hs. Not where the server asked for a certificate.
-  Bytes client_finished_record(const Digest& c_hs) const;
+  Bytes client_finished_record(const HashValue& c_hs) const;
   /// Where it did, which ClientAuth::kNone lets pass: the ChangeCipherSpec alone, and what our
   /// Finished covers beside Certificate, H(CH .. server Finished || empty_certificate()). The
   /// record is made without c_hs (tls-complete.md §4.2).
   Bytes client_flight_start() const;
-  Digest client_flight_transcript() const;
+  HashValue client_flight_transcript() const;
   /// Whether a CertificateRequest was seen, well-formed or not.
   bool certificate_requested() const { return certificate_requested_; }
   /// After an abort: the record with the fatal alert that says so, for the courier to send while no
@@ -119,7 +118,7 @@ class ClientHandshake {
   /// with its own. A courier can keep that from the others; what protects is that no request
   /// follows where c_hs was opened for an alert (tls-complete.md §4.2).
   bool owes_sealed_alert() const;
-  Bytes sealed_alert_record(const Digest& c_hs) const;
+  Bytes sealed_alert_record(const HashValue& c_hs) const;
   /// The records after the server's Finished that have not been taken yet, still protected.
   std::vector<RawRecord> take_application_records();
   /// What is wrong behind the server's Finished: a bad record header, an unprotected record, more
@@ -146,8 +145,9 @@ class ClientHandshake {
   void on_message(const Bytes& message);
   void on_certificate_request(ByteView body);
   void on_server_hello(ByteView message);
+  const HashKind& hash() const { return hello_.input.suite->hash(); }
   Bytes alert_content() const;
-  void on_finished(ByteView body, const Digest& transcript_before);
+  void on_finished(ByteView body, const HashValue& transcript_before);
 
   HandshakeConfig config_;
   ClientHello hello_;
@@ -169,10 +169,10 @@ class ClientHandshake {
   size_t flight_bytes_ = 0;
   uint64_t server_seq_ = 0;
   bool certificate_requested_ = false;
-  Digest s_hs_{};
+  HashValue s_hs_;
   TrafficKeys server_keys_;
   CertificateList certificates_;
-  Digest h2_{}, flight_transcript_{};
+  HashValue h2_, flight_transcript_;
 };
 
 }  // namespace flexroom::tls

@@ -26,71 +26,72 @@ Bytes expand_message(std::string_view label, ByteView context, size_t length) {
   return out;
 }
 
-Bytes hkdf_expand_label(ByteView secret, std::string_view label, ByteView context, size_t length) {
-  FLEXROOM_ASSERT(length <= 32);
-  Digest block = hmac_sha256(secret, expand_message(label, context, length));
-  Bytes out(block.begin(), block.begin() + static_cast<std::ptrdiff_t>(length));
-  wipe(block.data(), block.size());
-  return out;
+Bytes hkdf_expand_label(const HashKind& kind, ByteView secret, std::string_view label,
+                        ByteView context, size_t length) {
+  FLEXROOM_ASSERT(length <= kind.digest_bytes);
+  const HashValue block = hmac(kind, secret, expand_message(label, context, length));
+  return {block.begin(), block.begin() + length};
 }
 
-Digest derive_secret(ByteView secret, std::string_view label, const Digest& transcript) {
-  return hmac_sha256(secret, expand_message(label, transcript, 32));
+HashValue derive_secret(const HashKind& kind, ByteView secret, std::string_view label,
+                        const HashValue& transcript) {
+  FLEXROOM_ASSERT(transcript.size() == kind.digest_bytes);
+  return hmac(kind, secret, expand_message(label, transcript, kind.digest_bytes));
 }
 
-TrafficKeys traffic_keys(const Digest& traffic_secret, const CipherSuite& suite) {
+TrafficKeys traffic_keys(const HashValue& traffic_secret, const CipherSuite& suite) {
   TrafficKeys out;
   out.suite = &suite;
-  out.key = hkdf_expand_label(traffic_secret, "key", {}, suite.key_bytes);
-  Bytes iv = hkdf_expand_label(traffic_secret, "iv", {}, out.iv.size());
+  out.key = hkdf_expand_label(suite.hash(), traffic_secret, "key", {}, suite.key_bytes);
+  Bytes iv = hkdf_expand_label(suite.hash(), traffic_secret, "iv", {}, out.iv.size());
   std::copy(iv.begin(), iv.end(), out.iv.begin());
   wipe(iv);
   return out;
 }
 
-Digest next_traffic_secret(const Digest& traffic_secret) {
-  return hmac_sha256(traffic_secret, expand_message("traffic upd", {}, 32));
+HashValue next_traffic_secret(const HashKind& kind, const HashValue& traffic_secret) {
+  return hmac(kind, traffic_secret, expand_message("traffic upd", {}, kind.digest_bytes));
 }
 
-Digest finished_mac(const Digest& traffic_secret, const Digest& transcript) {
-  return hmac_sha256(hmac_sha256(traffic_secret, expand_message("finished", {}, 32)), transcript);
+HashValue finished_mac(const HashKind& kind, const HashValue& traffic_secret,
+                       const HashValue& transcript) {
+  const HashValue key =
+      hmac(kind, traffic_secret, expand_message("finished", {}, kind.digest_bytes));
+  return hmac(kind, key, transcript);
 }
 
-const Digest& derived_early_secret() {
-  static const Digest secret = [] {
-    const Digest zero{};
-    const Digest early = hmac_sha256(zero, zero);
-    return derive_secret(early, "derived", sha256({}));
-  }();
-  return secret;
+HashValue derived_early_secret(const HashKind& kind) {
+  const Bytes zero(kind.digest_bytes);
+  return derive_secret(kind, hmac(kind, zero, zero), "derived", hash_of(kind, {}));
 }
 
-Sha256BlockBytes inner_block(std::string_view label, ByteView context, size_t length) {
-  return sha256_last_block(expand_message(label, context, length), 64);
+RoundWords inner_words(const HashKind& kind, std::string_view label, ByteView context,
+                       size_t length) {
+  return kind.round_words(
+      last_block(kind, expand_message(label, context, length), kind.block_bytes));
 }
 
-Sha256RoundWords inner_words(std::string_view label, ByteView context, size_t length) {
-  return sha256_schedule_plus_k(inner_block(label, context, length));
+HashValue inner_digest(const HashKind& kind, const HashValue& kin, std::string_view label,
+                       ByteView context, size_t length) {
+  return inner_hash(kind, kin, expand_message(label, context, length));
 }
 
-Digest inner_digest(const Sha256State& kin, std::string_view label, ByteView context,
-                    size_t length) {
-  return hmac_inner_digest(kin, expand_message(label, context, length));
+RoundWords outer_words(const HashKind& kind, const HashValue& inner) {
+  FLEXROOM_ASSERT(inner.size() == kind.digest_bytes);
+  return kind.round_words(last_block(kind, inner, kind.block_bytes));
 }
 
-Sha256BlockBytes outer_block(const Digest& inner) { return sha256_last_block(inner, 64); }
-
-Sha256RoundWords outer_words(const Digest& inner) {
-  return sha256_schedule_plus_k(outer_block(inner));
+HandshakeWords handshake_words(const HashKind& kind, const HashValue& h1) {
+  return {inner_words(kind, kClientHandshake, h1, kind.digest_bytes),
+          inner_words(kind, kServerHandshake, h1, kind.digest_bytes)};
 }
 
-HandshakeWords handshake_words(const Digest& h1) {
-  return {inner_words(kClientHandshake, h1, 32), inner_words(kServerHandshake, h1, 32)};
-}
-
-ApplicationWords application_words(const Sha256State& kin_ms, const Digest& h2) {
-  return {outer_words(inner_digest(kin_ms, kClientApplication, h2, 32)),
-          outer_words(inner_digest(kin_ms, kServerApplication, h2, 32))};
+ApplicationWords application_words(const HashKind& kind, const HashValue& kin_ms,
+                                   const HashValue& h2) {
+  const auto words = [&](std::string_view label) {
+    return outer_words(kind, inner_digest(kind, kin_ms, label, h2, kind.digest_bytes));
+  };
+  return {words(kClientApplication), words(kServerApplication)};
 }
 
 }  // namespace flexroom::tls

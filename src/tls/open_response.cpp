@@ -18,7 +18,7 @@ constexpr uint8_t kCloseNotify = 0, kUserCanceled = 90;
 
 class Opener {
  public:
-  Opener(const FrozenResponse& frozen, const Digest& s_ap)
+  Opener(const FrozenResponse& frozen, const HashValue& s_ap)
       : request_offset_(frozen.request_offset),
         suite_(*frozen.suite),
         secret_(s_ap),
@@ -112,7 +112,7 @@ class Opener {
       server_fault(kStep, "the server sent more than 8 KeyUpdates");
     }
     // update_requested stays unanswered: nothing more is sent on an open connection (R2-2).
-    secret_ = next_traffic_secret(secret_);
+    secret_ = next_traffic_secret(suite_.hash(), secret_);
     keys_ = traffic_keys(secret_, suite_);
     seq_ = 0;
   }
@@ -129,7 +129,7 @@ class Opener {
 
   const uint64_t request_offset_;
   const CipherSuite& suite_;
-  Digest secret_;
+  HashValue secret_;
   TrafficKeys keys_;
   uint64_t seq_ = 0;
   size_t empty_ = 0;
@@ -155,7 +155,7 @@ bool may_be_tickets(const std::vector<RawRecord>& records, size_t first) {
 
 }  // namespace
 
-OpenedResponse open_response(const FrozenResponse& frozen, const Digest& s_ap) {
+OpenedResponse open_response(const FrozenResponse& frozen, const HashValue& s_ap) {
   Opener opener(frozen, s_ap);
   for (const RawRecord& record : frozen.records) {
     if (!opener.read(record)) break;

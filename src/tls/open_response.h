@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "base/hash.h"
 #include "tls/record_layer.h"
 
 namespace flexroom::tls {
@@ -42,7 +41,7 @@ struct OpenedResponse {
 /// began before the request was released, a post-handshake message other than NewSessionTicket (at
 /// most 64) and KeyUpdate (at most 8), more than 32 empty records in a row, all-zero padding, a bad
 /// content type. Behind close_notify nothing is read (RFC 8446 §6.1).
-OpenedResponse open_response(const FrozenResponse& frozen, const Digest& s_ap);
+OpenedResponse open_response(const FrozenResponse& frozen, const HashValue& s_ap);
 
 inline constexpr std::chrono::milliseconds kQuietAfterClose{1000};
 inline constexpr std::chrono::milliseconds kQuietAfterAnswer{10000};

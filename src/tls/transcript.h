@@ -1,28 +1,37 @@
 #pragma once
 
+#include <memory>
+
 #include "base/bytes.h"
-#include "base/hash.h"
+#include "tls/hash_kind.h"
+
+struct evp_md_ctx_st;
 
 namespace flexroom::tls {
 
-/// Running SHA-256 over the handshake messages, headers included (RFC 8446 §4.4.1). All public.
+/// Running hash of the suite over the handshake messages, headers included (RFC 8446 §4.4.1). All
+/// public.
 class Transcript {
  public:
-  void add(ByteView message) { hash_.update(message); }
+  explicit Transcript(const HashKind& kind);
+
+  void add(ByteView message);
   /// Behind the first ClientHello, in front of a HelloRetryRequest: its hash takes its place, as a
   /// message of type message_hash (RFC 8446 §4.4.1).
-  void retry() {
-    constexpr uint8_t kMessageHash = 254;
-    const Digest first = digest();
-    const uint8_t header[] = {kMessageHash, 0, 0, first.size()};
-    hash_ = Sha256();
-    hash_.update(header);
-    hash_.update(first);
-  }
-  Digest digest() const { return hash_.digest(); }
+  void retry();
+  HashValue digest() const;
 
  private:
-  Sha256 hash_;
+  struct Free {
+    void operator()(evp_md_ctx_st* context) const;
+  };
+  using Context = std::unique_ptr<evp_md_ctx_st, Free>;
+
+  static Context new_context();
+  void begin();
+
+  const HashKind* kind_;
+  Context context_;
 };
 
 }  // namespace flexroom::tls

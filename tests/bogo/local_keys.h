@@ -69,19 +69,28 @@ class LocalKey {
 /// RFC 8446 §7.1 from the ECDHE secret on.
 class LocalSchedule {
  public:
-  LocalSchedule(const Bytes& x, const Digest& h1)
-      : handshake_(hmac_sha256(tls::derived_early_secret(), x)), h1_(h1) {}
-  Digest c_hs() const { return tls::derive_secret(handshake_, tls::kClientHandshake, h1_); }
-  Digest s_hs() const { return tls::derive_secret(handshake_, tls::kServerHandshake, h1_); }
-  Digest c_ap(const Digest& h2) const { return application(tls::kClientApplication, h2); }
-  Digest s_ap(const Digest& h2) const { return application(tls::kServerApplication, h2); }
+  using HashValue = tls::HashValue;
+
+  LocalSchedule(const Bytes& x, const HashValue& h1)
+      : handshake_(tls::hmac(hash_, tls::derived_early_secret(hash_), x)), h1_(h1) {}
+  HashValue c_hs() const {
+    return tls::derive_secret(hash_, handshake_, tls::kClientHandshake, h1_);
+  }
+  HashValue s_hs() const {
+    return tls::derive_secret(hash_, handshake_, tls::kServerHandshake, h1_);
+  }
+  HashValue c_ap(const HashValue& h2) const { return application(tls::kClientApplication, h2); }
+  HashValue s_ap(const HashValue& h2) const { return application(tls::kServerApplication, h2); }
 
  private:
-  Digest application(std::string_view label, const Digest& h2) const {
-    const Digest derived = tls::derive_secret(handshake_, "derived", sha256({}));
-    return tls::derive_secret(hmac_sha256(derived, Bytes(32)), label, h2);
+  HashValue application(std::string_view label, const HashValue& h2) const {
+    const HashValue derived =
+        tls::derive_secret(hash_, handshake_, "derived", tls::hash_of(hash_, {}));
+    return tls::derive_secret(hash_, tls::hmac(hash_, derived, Bytes(hash_.digest_bytes)), label,
+                              h2);
   }
-  Digest handshake_, h1_;
+  const tls::HashKind& hash_ = tls::sha256_kind();
+  HashValue handshake_, h1_;
 };
 
 }  // namespace flexroom::bogo

@@ -238,7 +238,7 @@ class Shim {
   std::optional<tls::ClientHandshake> machine_;
   std::optional<LocalSchedule> schedule_;
   tls::FrozenResponse frozen_;
-  Digest h2_{};
+  tls::HashValue h2_;
   bool retried_ = false;
   uint64_t sent_ = 0;
 };

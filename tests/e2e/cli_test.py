@@ -865,11 +865,27 @@ class Road(Canaries):
         usual = self.a.run("plan", self.a.job, "--links", self.a.links, json_output=True).json_lines()[-1]
         self.assertEqual((usual["suite"], other["suite"]), ("aes128", "chacha20"))
         self.assertLess(other["request_ands"], usual["request_ands"] * 0.7)
-        for plan, order in ((usual, ["aes128", "chacha20"]), (other, ["chacha20", "aes128"])):
+        for plan, order in (
+            (usual, ["aes128", "chacha20", "aes256"]),
+            (other, ["chacha20", "aes128", "aes256"]),
+        ):
             self.assertEqual([one["suite"] for one in plan["suites"]], order)
             self.assertEqual(plan["suites"][0]["ands"], plan["ands"])
         # Some gates fold with what is new in each plan.
         self.assertAlmostEqual(usual["suites"][0]["ands"], other["suites"][1]["ands"], delta=200)
+
+    def test_get_and_plan_with_aes256(self):
+        text = self.room_text + '[provider.sandbox.host."amazonaws.com"]\nsuite = "aes256"\n'
+        with self.changed(self.a.room_file, text), self.changed(self.b.room_file, text):
+            for done in self.both("get", "https://scripts.s3.amazonaws.com/count.py"):
+                self.assert_ended(done, OK)
+                self.assertIn(SCRIPT.decode(), done.out)
+            plan = self.a.run("plan", self.a.job, "--links", self.a.links, json_output=True).json_lines()[-1]
+        self.assertEqual(plan["suite"], "aes256")
+        self.assertEqual([one["suite"] for one in plan["suites"]], ["aes256", "aes128", "chacha20"])
+        self.assertGreater(plan["handshake_ands"], 800_000)
+        # What it costs beside the default: 2.5 times a handshake, 1.4 times a record.
+        self.assertGreater(plan["suites"][0]["ands"], plan["suites"][1]["ands"] + 700_000)
 
     def test_b_get_prints_the_body_at_both(self):
         expected = SCRIPT.decode()
@@ -952,7 +968,7 @@ class Road(Canaries):
         # By the room's own kind of triples, and of tags; the suite that is offered is the first one counted.
         self.assertGreater(plan["preprocessing_bytes_each_way"] / plan["ands"], 26.9)
         self.assertLess(plan["preprocessing_bytes_each_way"] / plan["ands"], 27.5)
-        self.assertEqual([one["suite"] for one in plan["suites"]], ["aes128", "chacha20"])
+        self.assertEqual([one["suite"] for one in plan["suites"]], ["aes128", "chacha20", "aes256"])
         self.assertEqual(plan["suites"][0]["ands"], plan["ands"])
         self.assertNotIn("digest", plan)
         self.assertEqual((plan["kind"], plan["title"]), ("run-script (lean)", "count"))

@@ -33,6 +33,7 @@ struct Setting {
 };
 const tls::CipherSuite* const kAes = &tls::aes128_gcm_sha256();
 const tls::CipherSuite* const kChaCha = &tls::chacha20_poly1305_sha256();
+const tls::CipherSuite* const kAes256 = &tls::aes256_gcm_sha384();
 
 class RunScriptTest : public ::testing::TestWithParam<Setting> {
  protected:
@@ -177,12 +178,12 @@ TEST_P(RunScriptThrottledTest, AThrottledStartIsMadeAgainWithAnotherSignature) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Rooms, RunScriptTest,
-                         ::testing::Values(Setting{2, all_groups(), kAes},
-                                           Setting{2, {NamedGroup::kP256}, kAes},
-                                           Setting{3, all_groups(), kAes},
-                                           Setting{2, all_groups(), kChaCha},
-                                           Setting{3, all_groups(), kChaCha}));
+INSTANTIATE_TEST_SUITE_P(
+    Rooms, RunScriptTest,
+    ::testing::Values(Setting{2, all_groups(), kAes}, Setting{2, {NamedGroup::kP256}, kAes},
+                      Setting{3, all_groups(), kAes}, Setting{2, all_groups(), kChaCha},
+                      Setting{3, all_groups(), kChaCha}, Setting{2, all_groups(), kAes256},
+                      Setting{3, {NamedGroup::kP256}, kAes256}));
 INSTANTIATE_TEST_SUITE_P(Rooms, RunScriptThrottledTest,
                          ::testing::Values(Setting{2, all_groups(), kChaCha},
                                            Setting{3, all_groups(), kAes}));

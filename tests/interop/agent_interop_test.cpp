@@ -98,7 +98,32 @@ TEST_F(AgentInterop, ChaChaOnlyServerAnswersTwoAndThreeMembers) {
   }
 }
 
+// Of a server that has switched the others off; with P-256 alone behind a HelloRetryRequest.
+TEST_F(AgentInterop, Aes256OnlyServerAnswersTwoAndThreeMembers) {
+  const char* const kSuite = "TLS_AES_256_GCM_SHA384";
+  const auto server = openssl_server("ec", {"-ciphersuites", kSuite});
+  ASSERT_TRUE(server->ready()) << server->log();
+  const auto page = openssl_server("rsa", {"-www", "-ciphersuites", kSuite, "-groups", "P-256"});
+  ASSERT_TRUE(page->ready()) << page->log();
+  for (const size_t members : {2, 3}) {
+    Call what;
+    what.members = members;
+    what.suite = "aes256";
+    expect_big(server->port(), what);
+    what.path = "/";
+    expect_answer(page->port(), what, kSuite);
+  }
+}
+
 // The suite is offered alone: the other way round it is refused.
+TEST_F(AgentInterop, ServerWithoutAes256Refuses) {
+  const auto server = openssl_server("ec", {"-ciphersuites", "TLS_AES_128_GCM_SHA256"});
+  ASSERT_TRUE(server->ready()) << server->log();
+  Call what;
+  what.suite = "aes256";
+  expect_refusal(server->port(), what, "TLS_AES_256_GCM_SHA384");
+}
+
 TEST_F(AgentInterop, ServerWithoutChaChaRefuses) {
   const auto server = openssl_server("ec", {"-ciphersuites", "TLS_AES_128_GCM_SHA256"});
   ASSERT_TRUE(server->ready()) << server->log();
@@ -176,8 +201,10 @@ TEST_F(AgentInterop, GnutlsRsaX25519AndEcdsaP256) {
     Call what;
     what.path = "/";
     expect_answer(server.port(), what, "GnuTLS");
-    what.suite = "chacha20";
-    expect_answer(server.port(), what, "GnuTLS");
+    for (const char* suite : {"chacha20", "aes256"}) {
+      what.suite = suite;
+      expect_answer(server.port(), what, "GnuTLS");
+    }
   }
 }
 
@@ -223,6 +250,8 @@ TEST_F(AgentInterop, MlKemWithOpenSsl35) {
     });
     ASSERT_TRUE(server.ready()) << server.log();
     Call what;
+    expect_answer(server.port(), what, "small answer of OpenSSL");
+    what.suite = "aes256";
     expect_answer(server.port(), what, "small answer of OpenSSL");
     if (groups == "P-256") continue;  // asked for by HelloRetryRequest
     what.members = 3;

@@ -137,16 +137,16 @@ class Replay {
     boolean::OnlineInputs inputs = agent::empty_inputs(*a);
     inputs.pub[a->input_group(circuits::masked_input(NamedGroup::kX25519))] = arith::dh_online(
         party_, token, trace_.server_share, Digest{2}, Digest{3}, {[](const auto&) {}, nullptr});
-    const tls::HandshakeWords words = tls::handshake_words(trace_.h1);
-    inputs.pub[a->input_group("kw_c_hs")] = agent::word_bits(words.client);
-    inputs.pub[a->input_group("kw_s_hs")] = agent::word_bits(words.server);
+    const tls::HandshakeWords words = tls::handshake_words(tls::sha256_kind(), trace_.h1);
+    inputs.pub[a->input_group("kw_c_hs")] = agent::bits_of_bytes(words.client);
+    inputs.pub[a->input_group("kw_s_hs")] = agent::bits_of_bytes(words.server);
     boolean::Outputs outputs = engine_.run(*gc_a, inputs);
     out_.c_hs = agent::bytes_of_bits(
         prep::open_bits(party_, source_.delta(), outputs.kept[a->output_group("c_hs")], "c_hs"));
     out_.s_hs = opened(outputs, *a, "s_hs");
     out_.kin_ms = opened(outputs, *a, "kin_ms");
     kout_ms_ = std::move(outputs.kept[a->output_group("kout_ms")]);
-    kin_ms_ = sha256_state_from(agent::digest_of_bits(outputs.opened[a->output_group("kin_ms")]));
+    kin_ms_ = agent::hash_value_of_bits(outputs.opened[a->output_group("kin_ms")]);
   }
 
   /// GC-B.
@@ -156,10 +156,11 @@ class Replay {
     zero_b[b->input_group("r_c")] = ghash_order(powers.r_bits);
     const auto gc_b = engine_.prepare(b, std::move(zero_b), "rfc 8448 b");
     boolean::OnlineInputs inputs = agent::empty_inputs(*b);
-    const tls::ApplicationWords application = tls::application_words(kin_ms_, trace_.h2);
+    const tls::ApplicationWords application =
+        tls::application_words(tls::sha256_kind(), kin_ms_, trace_.h2);
     inputs.dyn[b->input_group("kout_ms")] = &kout_ms_;
-    inputs.pub[b->input_group("kw_c_ap")] = agent::word_bits(application.client);
-    inputs.pub[b->input_group("kw_s_ap")] = agent::word_bits(application.server);
+    inputs.pub[b->input_group("kw_c_ap")] = agent::bits_of_bytes(application.client);
+    inputs.pub[b->input_group("kw_s_ap")] = agent::bits_of_bytes(application.server);
     boolean::Outputs outputs = engine_.run(*gc_b, inputs);
     out_.s_ap = agent::bytes_of_bits(
         prep::open_bits(party_, source_.delta(), outputs.kept[b->output_group("s_ap")], "s_ap"));
@@ -199,7 +200,7 @@ class Replay {
   boolean::Engine engine_;
   agent::RequestPlan plan_;
   prep::AuthBits kout_ms_;
-  Sha256State kin_ms_{};
+  tls::HashValue kin_ms_{};
   Values out_;
 };
 

@@ -64,9 +64,10 @@ std::string name_of(const ::testing::TestParamInfo<Room>& room) {
 
 INSTANTIATE_TEST_SUITE_P(Rooms, RequestRecords,
                          ::testing::Values(Room{2, "aes128"}, Room{3, "chacha20"}), name_of);
-INSTANTIATE_TEST_SUITE_P(
-    LongSweep, RequestRecords,
-    ::testing::ValuesIn(support::in_long_runs<Room>({{3, "aes128"}, {2, "chacha20"}})), name_of);
+INSTANTIATE_TEST_SUITE_P(LongSweep, RequestRecords,
+                         ::testing::ValuesIn(support::in_long_runs<Room>(
+                             {{3, "aes128"}, {2, "chacha20"}, {3, "aes256"}})),
+                         name_of);
 
 // All records are marked before anything of them, and their tags leave in one message.
 TEST_P(RequestRecords, HaveOneRelease) {
@@ -219,7 +220,9 @@ TEST_P(LaterRequestRecords, GoOnInOneSequence) {
   }
 }
 INSTANTIATE_TEST_SUITE_P(Rooms, LaterRequestRecords,
-                         ::testing::Values(Room{2, "aes128"}, Room{3, "chacha20"}), name_of);
+                         ::testing::Values(Room{2, "aes128"}, Room{3, "chacha20"},
+                                           Room{2, "aes256"}),
+                         name_of);
 INSTANTIATE_TEST_SUITE_P(
     LongSweep, LaterRequestRecords,
     ::testing::ValuesIn(support::in_long_runs<Room>({{3, "aes128"}, {2, "chacha20"}})), name_of);

@@ -16,21 +16,22 @@ class OpensslService : public ByteStream {
  public:
   struct Options {
     std::string answer;
-    size_t max_fragment = 0;       // of a record's content; 0: OpenSSL's own
-    size_t padding = 0;            // records are padded to multiples of it
-    std::string groups = {};       // that it takes, as OpenSSL names them; empty: its own
+    size_t max_fragment = 0;  // of a record's content; 0: OpenSSL's own
+    size_t padding = 0;       // records are padded to multiples of it
+    std::string suite = "TLS_AES_128_GCM_SHA256";
+    std::string groups = "X25519:P-256";
+    bool key_update = false;       // in the middle of the answer
     int verify = SSL_VERIFY_NONE;  // SSL_VERIFY_PEER: asks for a client certificate
-    const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();
   };
   OpensslService(Options options, TestService::Seen& seen)
       : options_(std::move(options)), seen_(seen), context_(SSL_CTX_new(TLS_server_method())) {
     const tls::testing::Pki& pki = tls::testing::Pki::shared();
     SSL_CTX_set_min_proto_version(context_.get(), TLS1_3_VERSION);
-    bool good =
-        SSL_CTX_set_ciphersuites(context_.get(), std::string(options_.suite->name).c_str()) == 1 &&
-        SSL_CTX_use_certificate(context_.get(), pki.leaf.get()) == 1 &&
-        SSL_CTX_add1_chain_cert(context_.get(), pki.middle.get()) == 1 &&
-        SSL_CTX_use_PrivateKey(context_.get(), pki.leaf_key.get()) == 1;
+    bool good = SSL_CTX_set_ciphersuites(context_.get(), options_.suite.c_str()) == 1 &&
+                SSL_CTX_set1_groups_list(context_.get(), options_.groups.c_str()) == 1 &&
+                SSL_CTX_use_certificate(context_.get(), pki.leaf.get()) == 1 &&
+                SSL_CTX_add1_chain_cert(context_.get(), pki.middle.get()) == 1 &&
+                SSL_CTX_use_PrivateKey(context_.get(), pki.leaf_key.get()) == 1;
     if (options_.padding != 0) {
       good = good && SSL_CTX_set_block_padding(context_.get(), options_.padding) == 1;
     }
@@ -57,7 +58,13 @@ class OpensslService : public ByteStream {
     if (got <= 0 || answered_) return;
     answered_ = true;
     seen_.request = to_text(ByteView(request).first(static_cast<size_t>(got)));
-    SSL_write(ssl_.get(), options_.answer.data(), static_cast<int>(options_.answer.size()));
+    const std::string& answer = options_.answer;
+    const size_t first = options_.key_update ? answer.size() / 2 : answer.size();
+    SSL_write(ssl_.get(), answer.data(), static_cast<int>(first));
+    if (options_.key_update) {
+      SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED);
+      SSL_write(ssl_.get(), answer.data() + first, static_cast<int>(answer.size() - first));
+    }
     SSL_shutdown(ssl_.get());
   }
   Bytes read_some(size_t max) override {

@@ -153,9 +153,11 @@ class TestService : public ByteStream {
       retry.suite = script_.server.hello.suite;
       append(all, retry.message());
     }
-    hashed_ = tls::testing::join({tls::testing::message_hash(message), all});
+    hashed_ = tls::testing::join({tls::testing::message_hash(message, hash()), all});
     pieces_.push_back(tls::plain_record(tls::ContentType::kHandshake, 0x0303, all));
   }
+
+  const tls::HashKind& hash() const { return script_.server.suite->hash(); }
 
   static constexpr uint16_t kGrease = 0x2a2a;  // RFC 8701: a group that nobody has
 
@@ -225,12 +227,13 @@ class TestService : public ByteStream {
 
     append(hashed_, message);
     append(hashed_, server.hello.message());
-    const Digest h1 = sha256(hashed_);
-    const Digest hs = hmac_sha256(tls::derived_early_secret(), x);
-    server.c_hs = tls::derive_secret(hs, tls::kClientHandshake, h1);
-    server.s_hs = tls::derive_secret(hs, tls::kServerHandshake, h1);
-    const Digest derived = tls::derive_secret(hs, "derived", sha256({}));
-    const Digest ms = hmac_sha256(derived, Bytes(32));
+    const tls::HashKind& kind = hash();
+    const tls::HashValue h1 = tls::hash_of(kind, hashed_);
+    const tls::HashValue hs = tls::hmac(kind, tls::derived_early_secret(kind), x);
+    server.c_hs = tls::derive_secret(kind, hs, tls::kClientHandshake, h1);
+    server.s_hs = tls::derive_secret(kind, hs, tls::kServerHandshake, h1);
+    const tls::HashValue derived = tls::derive_secret(kind, hs, "derived", tls::hash_of(kind, {}));
+    const tls::HashValue ms = tls::hmac(kind, derived, Bytes(kind.digest_bytes));
 
     seen_.c_hs = server.c_hs;
     seen_.other_flight = sealed(server.flight(hashed_));
@@ -240,9 +243,9 @@ class TestService : public ByteStream {
     const std::vector<Bytes> flight = server.flight(hashed_);
     seen_.flight = sealed(flight);
     append(hashed_, tls::testing::join(flight));
-    const Digest h2 = sha256(hashed_);
-    c_ap_ = tls::derive_secret(ms, tls::kClientApplication, h2);
-    s_ap_ = tls::derive_secret(ms, tls::kServerApplication, h2);
+    const tls::HashValue h2 = tls::hash_of(kind, hashed_);
+    c_ap_ = tls::derive_secret(kind, ms, tls::kClientApplication, h2);
+    s_ap_ = tls::derive_secret(kind, ms, tls::kServerApplication, h2);
     pieces_.push_back(server.server_hello_record());
     if (script_.closes_after_hello) return;
     pieces_.push_back(seen_.flight);
@@ -268,7 +271,7 @@ class TestService : public ByteStream {
     if (type == tls::ContentType::kHandshake && !script_.keeps_keys &&
         (ends_with_key_update(content) ||
          (script_.next_keys_behind != 0 && --script_.next_keys_behind == 0))) {
-      s_ap_ = tls::next_traffic_secret(s_ap_);
+      s_ap_ = tls::next_traffic_secret(hash(), s_ap_);
       seq_ = 0;
     }
     return out;
@@ -328,10 +331,11 @@ class TestService : public ByteStream {
       if (!inner) return;
       const bool asked = script_.server.asks_for_certificate;
       const Bytes certificate = asked ? from_hex("0b00000400000000") : Bytes();
-      const Digest covered = sha256(tls::testing::join({hashed_, certificate}));
+      const tls::HashValue covered =
+          tls::hash_of(hash(), tls::testing::join({hashed_, certificate}));
       Bytes expected = certificate;
       append(expected, tls::handshake_message(tls::HandshakeType::kFinished,
-                                              tls::finished_mac(script_.server.c_hs, covered)));
+                                              tls::finished_mac(hash(), script_.server.c_hs, covered)));
       expected.push_back(static_cast<uint8_t>(tls::ContentType::kHandshake));
       seen_.finished = *inner == expected;
       seen_.no_certificate = seen_.finished && asked;
@@ -377,7 +381,7 @@ class TestService : public ByteStream {
   std::string request_;  // as far as its records came
   uint64_t sent_ = 0;
   uint64_t seq_ = 0;
-  Digest c_ap_{}, s_ap_{};
+  tls::HashValue c_ap_, s_ap_;
 };
 
 }  // namespace flexroom::support

@@ -10,7 +10,7 @@
 #include "circuits/code_search.h"
 #include "support/dealer.h"
 #include "support/evaluate_plain.h"
-#include "support/hmac_states.h"
+#include "support/hmac_values.h"
 #include "support/parties.h"
 #include "tls/key_schedule.h"
 #include "tls/record_layer.h"
@@ -36,16 +36,12 @@ Bytes bytes_of(const std::vector<bool>& bits) {
 void append_bits(std::vector<bool>& out, const std::vector<bool>& more) {
   out.insert(out.end(), more.begin(), more.end());
 }
-std::vector<bool> word_bools(const Sha256RoundWords& words) {
-  const std::vector<uint8_t> bits = agent::word_bits(words);
-  return {bits.begin(), bits.end()};
-}
-
 Bytes aes(const Bytes& key, const Bytes& block) {
   Bytes out(32);
   int size = 0;
   EVP_CIPHER_CTX* ctx = EVP_CIPHER_CTX_new();
-  FLEXROOM_ASSERT(EVP_EncryptInit_ex(ctx, EVP_aes_128_ecb(), nullptr, key.data(), nullptr) == 1 &&
+  const EVP_CIPHER* const cipher = key.size() == 16 ? EVP_aes_128_ecb() : EVP_aes_256_ecb();
+  FLEXROOM_ASSERT(EVP_EncryptInit_ex(ctx, cipher, nullptr, key.data(), nullptr) == 1 &&
                   EVP_EncryptUpdate(ctx, out.data(), &size, block.data(), 16) == 1);
   EVP_CIPHER_CTX_free(ctx);
   out.resize(16);
@@ -61,22 +57,67 @@ Bytes keystream(const tls::TrafficKeys& keys, uint64_t sequence, uint32_t counte
   return aes(keys.key, block);
 }
 
-TEST(AnswerCircuits, KeysTagMasksAndKeystreamAreThoseOfTheSuite) {
+tls::HashValue random_secret(Prg& prg, const tls::HashKind& kind) {
+  Bytes out(kind.digest_bytes);
+  prg.fill(std::span<uint8_t>(out));
+  return tls::HashValue(ByteView(out));
+}
+
+/// A suite with AES-GCM, and what its circuits cost.
+struct Suite {
+  const tls::CipherSuite& tls;
+  const circuits::GcmSuite& gcm;
+  const agent::AnswerCipher& cipher;
+  uint32_t pubmsg, kpads, expansion, block;  // kpads: Kin and Kout
+  // Final additions, and the last round's e, of words of key and iv that nobody uses.
+  uint32_t unused;
+  // The same of the secret of a change of keys, of which the hash gives six words of eight.
+  uint32_t unused_of_secret;
+};
+const Suite& suite_of(const tls::CipherSuite& suite) {
+  static const Suite aes128{tls::aes128_gcm_sha256(),
+                            circuits::aes128_gcm(),
+                            kAes,
+                            16248,
+                            2 * 21624,
+                            1280,
+                            5120,
+                            (5 + 6) * 31,
+                            0};
+  static const Suite aes256{tls::aes256_gcm_sha384(),
+                            circuits::aes256_gcm(),
+                            agent::aes256_answer_cipher(),
+                            40984,
+                            111469,
+                            1664,
+                            7168,
+                            (5 + 7) * 63,
+                            2 * 63};
+  return suite.key_bytes == 16 ? aes128 : aes256;
+}
+
+class GcmAnswerCircuits : public ::testing::TestWithParam<const tls::CipherSuite*> {};
+INSTANTIATE_TEST_SUITE_P(Suites, GcmAnswerCircuits,
+                         ::testing::Values(&tls::aes128_gcm_sha256(), &tls::aes256_gcm_sha384()));
+
+TEST_P(GcmAnswerCircuits, KeysTagMasksAndKeystreamAreThoseOfTheSuite) {
+  const Suite& suite = suite_of(*GetParam());
+  const tls::HashKind& kind = suite.tls.hash();
   Prg prg(Block(1, 2));
-  Digest secret{};
-  prg.fill(std::span<uint8_t>(secret));
-  const tls::TrafficKeys keys = tls::traffic_keys(secret);
-  const support::HmacStates states = support::hmac_states(secret);
+  const tls::HashValue secret = random_secret(prg, kind);
+  const tls::TrafficKeys keys = tls::traffic_keys(secret, suite.tls);
+  const support::HmacValues states = support::hmac_values(kind, secret);
   const auto words = [&](std::string_view label, size_t length) {
-    return word_bools(tls::outer_words(tls::inner_digest(states.inner, label, {}, length)));
+    return bools(tls::outer_words(kind, tls::inner_digest(kind, states.inner, label, {}, length)));
   };
   constexpr size_t kRecords = 3;
-  const mpc::Circuit gc_c = circuits::gc_c(kRecords);
-  EXPECT_EQ(gc_c.num_ands, 2 * 16248u + 1280 + 5120 + 10240 * kRecords - 341);
+  const mpc::Circuit gc_c = circuits::gc_c(kRecords, suite.gcm);
+  EXPECT_EQ(gc_c.num_ands, 2 * suite.pubmsg + suite.expansion + suite.block +
+                               2 * suite.block * kRecords - suite.unused);
   Bytes random(16);
   prg.fill(std::span<uint8_t>(random));
-  std::vector<bool> in = bools(sha256_state_bytes(states.outer));
-  append_bits(in, words("key", 16));
+  std::vector<bool> in = bools(states.outer);
+  append_bits(in, words("key", suite.tls.key_bytes));
   append_bits(in, words("iv", 12));
   append_bits(in, bools(random));
   const auto out = support::evaluate_plain(gc_c, in);
@@ -94,8 +135,8 @@ TEST(AnswerCircuits, KeysTagMasksAndKeystreamAreThoseOfTheSuite) {
 
   // Blocks whose place is an input.
   const std::vector<std::pair<uint32_t, uint32_t>> places = {{0, 3}, {1, 1026}, {0xabcd, 0x123}};
-  const mpc::Circuit blocks = circuits::keystream_circuit(places.size());
-  EXPECT_EQ(blocks.num_ands, 5120 * places.size());
+  const mpc::Circuit blocks = circuits::keystream_circuit(places.size(), suite.gcm);
+  EXPECT_EQ(blocks.num_ands, suite.block * places.size());
   in = out[gc_c.output_group("iv_s")];
   append_bits(in, out[gc_c.output_group("round_keys_s")]);
   for (const auto& [sequence, counter] : places) {
@@ -111,25 +152,29 @@ TEST(AnswerCircuits, KeysTagMasksAndKeystreamAreThoseOfTheSuite) {
 
 // §3.6: the next traffic secret of the server as HMAC states, and what the five compressions of a
 // change and its keys cost (§3.4, §7.1).
-TEST(AnswerCircuits, KeyUpdateGivesTheNextSecret) {
+TEST_P(GcmAnswerCircuits, KeyUpdateGivesTheNextSecret) {
+  const Suite& suite = suite_of(*GetParam());
+  const tls::HashKind& kind = suite.tls.hash();
   Prg prg(Block(1, 3));
-  Digest secret{};
-  prg.fill(std::span<uint8_t>(secret));
-  const support::HmacStates states = support::hmac_states(secret);
-  const mpc::Circuit circuit = circuits::key_update_circuit();
-  EXPECT_EQ(circuit.num_ands, 16248u + 2 * 21624);
-  std::vector<bool> in = bools(sha256_state_bytes(states.outer));
-  append_bits(in,
-              word_bools(tls::outer_words(tls::inner_digest(states.inner, "traffic upd", {}, 32))));
+  const tls::HashValue secret = random_secret(prg, kind);
+  const support::HmacValues states = support::hmac_values(kind, secret);
+  const mpc::Circuit circuit = circuits::key_update_circuit(suite.gcm.hash);
+  EXPECT_EQ(circuit.num_ands, suite.pubmsg + suite.kpads - suite.unused_of_secret);
+  std::vector<bool> in = bools(states.outer);
+  append_bits(in, bools(tls::outer_words(kind, tls::inner_digest(kind, states.inner, "traffic upd",
+                                                                 {}, kind.digest_bytes))));
   const auto out = support::evaluate_plain(circuit, in);
-  const support::HmacStates next = support::hmac_states(tls::next_traffic_secret(secret));
-  const Digest inner = sha256_state_bytes(next.inner), outer = sha256_state_bytes(next.outer);
-  EXPECT_EQ(bytes_of(out[circuit.output_group("kin_next")]), Bytes(inner.begin(), inner.end()));
-  EXPECT_EQ(bytes_of(out[circuit.output_group("kout_next")]), Bytes(outer.begin(), outer.end()));
+  const support::HmacValues next =
+      support::hmac_values(kind, tls::next_traffic_secret(kind, secret));
+  EXPECT_EQ(bytes_of(out[circuit.output_group("kin_next")]),
+            Bytes(next.inner.begin(), next.inner.end()));
+  EXPECT_EQ(bytes_of(out[circuit.output_group("kout_next")]),
+            Bytes(next.outer.begin(), next.outer.end()));
 
-  const uint64_t one = agent::AnswerKeys({4, 4096, 0}, kAes, 2).num_ands();
-  const uint64_t two = agent::AnswerKeys({4, 4096, 1}, kAes, 2).num_ands();
-  EXPECT_EQ(two - one, 91992u + 6400 - 341 + 3 * 10240);
+  const uint64_t one = agent::AnswerKeys({4, 4096, 0}, suite.cipher, 2).num_ands();
+  const uint64_t two = agent::AnswerKeys({4, 4096, 1}, suite.cipher, 2).num_ands();
+  EXPECT_EQ(two - one, 3 * suite.pubmsg + suite.kpads + suite.expansion + suite.block +
+                           3 * 2 * suite.block - suite.unused - suite.unused_of_secret);
 }
 
 // §4.7 on a sealed answer: key and iv, of each record the masked key of its tag and its first

@@ -328,14 +328,18 @@ TEST(Views, BindEveryField) {
   net::Party party(std::move(mesh[0]), Prg(Block(1, 2)));
   const agent::Views views(party, Digest{});
   const std::vector<agent::RecordText> two = {{Bytes(5), Bytes(5)}, {Bytes(5), Bytes(5, 1)}};
+  const tls::HashValue of_48_bytes{ByteView(Bytes(48))};
   const auto a3 = [&](auto change) {
     agent::ReleaseView view;
+    view.h2 = of_48_bytes;
     view.records = two;
     change(view);
     return view.digest(views);
   };
   std::set<Digest> seen = {a3([](auto&) {})};
   seen.insert(a3([](auto& v) { v.h2[0] = 1; }));
+  seen.insert(a3([](auto& v) { v.h2[47] = 1; }));
+  seen.insert(a3([](auto& v) { v.h2 = Digest{}; }));
   seen.insert(a3([](auto& v) { v.request[0] = 1; }));
   seen.insert(a3([](auto& v) { v.position.generation = 1; }));
   seen.insert(a3([](auto& v) { v.position.sequence = 1; }));
@@ -367,21 +371,23 @@ TEST(Views, BindEveryField) {
     v.flight = &first;
     v.records = v.records.last(1);
   }));
-  EXPECT_EQ(seen.size(), 18u);
+  EXPECT_EQ(seen.size(), 20u);
   const auto a4 = [&](auto change) {
     agent::FreezeView view;
+    view.h2 = of_48_bytes;
     change(view);
     return view.digest(views);
   };
   seen.insert(a4([](auto&) {}));
   seen.insert(a4([](auto& v) { v.h2[0] = 1; }));
+  seen.insert(a4([](auto& v) { v.h2[47] = 1; }));
   seen.insert(a4([](auto& v) { v.stream[0] = 1; }));
   seen.insert(a4([](auto& v) { v.stream_bytes = 1; }));
   seen.insert(a4([](auto& v) { v.request_offset = 1; }));
   seen.insert(a4([](auto& v) { v.records = 1; }));
   seen.insert(a4([](auto& v) { v.trailing_partial = true; }));
   seen.insert(a4([](auto& v) { v.end = 1; }));
-  EXPECT_EQ(seen.size(), 26u);
+  EXPECT_EQ(seen.size(), 29u);
   agent::Views elsewhere(party, Digest{});
   elsewhere.set_number(1);
   EXPECT_NE(elsewhere.of("A3").digest(), views.of("A3").digest());

@@ -15,21 +15,22 @@ using support::Dealer;
 
 constexpr PartyId kCourier = 1;
 
+// Of SHA-384: the longest.
 std::vector<uint8_t> secret_bits() {
-  std::vector<uint8_t> bits(256);
+  std::vector<uint8_t> bits(384);
   for (size_t k = 0; k < bits.size(); ++k) bits[k] = k % 3 == 0;
   return bits;
 }
 
 /// What `use` gives at every member, and who sent a share.
 struct Uses {
-  std::vector<std::optional<Digest>> values;
+  std::vector<std::optional<tls::HashValue>> values;
   std::vector<size_t> sent;
 };
 template <typename Use>
 Uses with_secret(size_t n, Use use) {
   Dealer dealer(n);
-  Uses out{std::vector<std::optional<Digest>>(n), std::vector<size_t>(n)};
+  Uses out{std::vector<std::optional<tls::HashValue>>(n), std::vector<size_t>(n)};
   const auto run = support::run_parties(n, [&](net::Party& party) {
     const PartyId me = party.id();
     party.set_observer([&out, me](const net::MessageId& m, ByteView) {
@@ -50,8 +51,8 @@ class ClientSecretTest : public ::testing::TestWithParam<size_t> {};
 
 TEST_P(ClientSecretTest, IsOpenedToTheCourierAlone) {
   for (const bool alert : {true, false}) {
-    const Uses uses =
-        with_secret(GetParam(), [&](net::Party& party, ClientSecret& s) -> std::optional<Digest> {
+    const Uses uses = with_secret(
+        GetParam(), [&](net::Party& party, ClientSecret& s) -> std::optional<tls::HashValue> {
           if (alert) return s.open_for_alert();
           s.agreed();
           if (party.id() != kCourier) {
@@ -65,6 +66,7 @@ TEST_P(ClientSecretTest, IsOpenedToTheCourierAlone) {
       EXPECT_EQ(uses.values[i].has_value(), i == kCourier);
       EXPECT_EQ(uses.sent[i], i == kCourier ? 0u : 1u);
     }
+    EXPECT_EQ(uses.values[kCourier]->size(), 48u);
     EXPECT_EQ((*uses.values[kCourier])[0], 0x49);  // bits 0, 3, 6
     EXPECT_EQ((*uses.values[kCourier])[1], 0x92);
   }
@@ -118,12 +120,13 @@ TEST(ClientSecret, NoAbortBehindHsOkCarriesAShare) {
 
 TEST(ClientSecretDeathTest, LeavesBehindHsOkOnly) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_DEATH(with_secret(2,
-                           [&](net::Party& party, ClientSecret& s) -> std::optional<Digest> {
-                             if (party.id() != kCourier) s.give();
-                             return std::nullopt;
-                           }),
-               "");
+  EXPECT_DEATH(
+      with_secret(2,
+                  [&](net::Party& party, ClientSecret& s) -> std::optional<tls::HashValue> {
+                    if (party.id() != kCourier) s.give();
+                    return std::nullopt;
+                  }),
+      "");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "support/connection_rig.h"
+#include "support/sweeps.h"
 
 // Whole connections against a service in the test: the online phase of an honest run, and the same
 // with one message altered.
@@ -31,6 +32,10 @@ ConnectionRig& rig(const Room& room) {
                                           });
   }
   return *rig;
+}
+
+std::string name_of(const ::testing::TestParamInfo<Room>& room) {
+  return std::string(room.param.suite) + "_" + std::to_string(room.param.members);
 }
 
 class ConnectionTest : public ::testing::TestWithParam<Room> {};
@@ -111,11 +116,12 @@ TEST_P(ConnectionTest, NoAlteredMessageYieldsAnAnswer) {
 
 INSTANTIATE_TEST_SUITE_P(Rooms, ConnectionTest,
                          ::testing::Values(Room{2, "aes128"}, Room{3, "aes128"},
-                                           Room{2, "chacha20"}, Room{3, "chacha20"}),
-                         [](const auto& room) {
-                           return std::string(room.param.suite) + "_" +
-                                  std::to_string(room.param.members);
-                         });
+                                           Room{2, "chacha20"}, Room{3, "chacha20"},
+                                           Room{2, "aes256"}),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(LongSweep, ConnectionTest,
+                         ::testing::ValuesIn(support::in_long_runs<Room>({{3, "aes256"}})),
+                         name_of);
 
 }  // namespace
 }  // namespace flexroom

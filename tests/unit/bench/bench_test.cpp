@@ -68,6 +68,10 @@ TEST(Bench, QuickRunGivesEveryFigure) {
   EXPECT_EQ(json["figures"]["request_byte_ands"], 320);
   EXPECT_THAT(report.figures.at("sigv4_online_ms").condition, HasSubstr("; 16504 ANDs more"));
   EXPECT_NEAR(json["figures"]["request_byte_ands_chacha20"].get<double>(), 162.5, 1);
+  // tls-complete.md §3, §1.3: every group is offered.
+  EXPECT_LE(json["figures"]["handshake_sha384_ands"], 1'229'326);
+  EXPECT_GE(json["figures"]["handshake_sha384_ands"], 1'220'000);
+  EXPECT_NEAR(json["figures"]["record_sha384_per_128"].get<double>(), 1.4, 0.01);
   std::ifstream plot(options.plot);
   std::ostringstream svg;
   svg << plot.rdbuf();

@@ -48,7 +48,7 @@ Bytes aes(const Bytes& key, const Bytes& in) {
 TEST(Aes256Circuit, EncryptsAsOpensslDoes) {
   Builder builder;
   const Text key = secret_text(builder, "key", 32), in = secret_text(builder, "in", 16);
-  const Aes256RoundKeys keys = aes256_expand_key(key);
+  const AesRoundKeys keys = aes256_expand_key(key);
   EXPECT_EQ(builder.num_ands(), 1664u);
   builder.add_output("out", OutputKind::kOpenAll,
                      bits_of(text_of(aes_encrypt(keys, block_of(in)))));

@@ -59,7 +59,9 @@ TEST_F(FlowSuitesTest, EachHostIsOfferedItsOwnAndTakesWhatThePlanSays) {
   write_all("flow.toml", kTwoHosts);
   write_all("room.toml", RoomRig::read(rig_->dir(0) / "room.toml") +
                              "[provider.sandbox.host.\"signup.flexroom.example\"]\n"
-                             "suite = \"chacha20\"\n");
+                             "suite = \"chacha20\"\n"
+                             "[provider.sandbox.host.\"console.flexroom.example\"]\n"
+                             "suite = \"aes256\"\n");
   const std::vector<Ended> ended = run_own("flow.toml", {});
   all_ok(ended);
 
@@ -73,7 +75,8 @@ TEST_F(FlowSuitesTest, EachHostIsOfferedItsOwnAndTakesWhatThePlanSays) {
   for (const Ended& e : ended) {
     EXPECT_EQ(e.last()["opened"]["exponent"], "AQAB");
     EXPECT_THAT(e.out, HasSubstr("suite    signup.flexroom.example: chacha20 is offered"));
-    EXPECT_THAT(e.out, HasSubstr("suite    console.flexroom.example: aes128 is offered"));
+    EXPECT_THAT(e.out, HasSubstr("suite    console.flexroom.example: aes256 is offered"));
+    EXPECT_THAT(e.out, HasSubstr("suite    signin.flexroom.example: aes128 is offered"));
     std::map<std::string, uint64_t> garbled;
     const nlohmann::json timeline = e.events("timeline").back();
     for (const auto& phase : timeline["phases"]) {
@@ -84,10 +87,72 @@ TEST_F(FlowSuitesTest, EachHostIsOfferedItsOwnAndTakesWhatThePlanSays) {
     EXPECT_EQ(start.suite, "chacha20");
     EXPECT_LE(garbled["Start: ok"], start.total());
     EXPECT_GE(garbled["Start: ok"] + 643 + 20, start.total());
-    for (const std::string step : {"Console", "PageKey"}) {
-      EXPECT_EQ(planned(step).suite, "aes128");
+    for (const auto& [step, suite] :
+         std::map<std::string, std::string>{{"Console", "aes256"}, {"PageKey", "aes128"}}) {
+      EXPECT_EQ(planned(step).suite, suite);
       EXPECT_EQ(garbled[step + ": ok"], planned(step).total()) << step;
     }
+  }
+}
+
+// IAM and STS, signed, their XML read sealed: a key that nobody sees, and whose it is.
+const std::string kKeyAndOwner = R"(
+[flow]
+name = "key-and-owner"
+provider = "sandbox"
+prefix = "owner"
+hosts = ["iam.amazonaws.com", "sts.us-east-1.amazonaws.com"]
+key = "issuer"
+
+[[step]]
+name = "CreateAccessKey"
+leaves = "an access key"
+sign = "iam us-east-1"
+request = """
+POST / HTTP/1.1
+Host: iam.amazonaws.com
+Content-Type: application/x-www-form-urlencoded
+
+Action=CreateAccessKey&Version=2010-05-08
+"""
+type = "text/xml"
+open."keys/id" = { at = "xml /CreateAccessKeyResponse/CreateAccessKeyResult/AccessKey/AccessKeyId", class = "urlsafe", max = 32 }
+on.unknown = "stop"
+
+[step.keep."keys/secret"]
+at = "xml /CreateAccessKeyResponse/CreateAccessKeyResult/AccessKey/SecretAccessKey"
+class = "base64"
+length = 40
+entropy = 240
+purposes = ["sigv4 sts,ec2,iam us-east-1"]
+
+[[step]]
+name = "WhoAmI"
+sign = "sts us-east-1"
+request = """
+POST / HTTP/1.1
+Host: sts.us-east-1.amazonaws.com
+Content-Type: application/x-www-form-urlencoded
+
+Action=GetCallerIdentity&Version=2011-06-15
+"""
+type = "text/xml"
+open."account-id" = { at = "xml /GetCallerIdentityResponse/GetCallerIdentityResult/Account", class = "digits", max = 12 }
+on.unknown = "again"
+)";
+
+TEST_F(FlowSuitesTest, SignedStepsAndTheirSealedAnswersUnderAes256) {
+  set_up(2);
+  import_key({"sigv4 iam us-east-1", "sigv4 sts us-east-1"});
+  write_all("flow.toml", kKeyAndOwner);
+  write_all("room.toml", RoomRig::read(rig_->dir(0) / "room.toml") +
+                             "[provider.sandbox.host.\"amazonaws.com\"]\n"
+                             "suite = \"aes256\"\n");
+  const std::vector<Ended> ended = run_own("flow.toml", {joint_key()});
+  all_ok(ended);
+  for (const Ended& e : ended) {
+    EXPECT_THAT(e.out, HasSubstr("suite    iam.amazonaws.com: aes256 is offered"));
+    EXPECT_EQ(e.last()["opened"]["account-id"].get<std::string>().size(), 12u) << e.out;
   }
 }
 

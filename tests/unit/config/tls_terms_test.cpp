@@ -44,6 +44,7 @@ TEST(TlsTerms, AreReadAsWritten) {
   EXPECT_EQ(terms.revocation, tls::Revocation::kMust);
   EXPECT_EQ((*terms.spki_pin)[31], 0x0f);
   EXPECT_EQ(load("suite = \"chacha20\"").suite->name, "TLS_CHACHA20_POLY1305_SHA256");
+  EXPECT_EQ(load("suite = \"aes256\"").suite->name, "TLS_AES_256_GCM_SHA384");
   EXPECT_EQ(terms.client_auth, tls::ClientAuth::kRefuse);
   EXPECT_EQ(load("client_auth = \"refuse\"").client_auth, tls::ClientAuth::kRefuse);
   EXPECT_EQ(load("client_auth = \"none\"").client_auth, tls::ClientAuth::kNone);
@@ -51,8 +52,9 @@ TEST(TlsTerms, AreReadAsWritten) {
 }
 
 TEST(TlsTerms, WhatIsNotBuiltIsRefusedInWords) {
-  EXPECT_THAT(refusal("suite = \"aes256\""),
-              ::testing::AllOf(HasSubstr("not built"), HasSubstr("\"aes128\", \"chacha20\"")));
+  EXPECT_THAT(
+      refusal("suite = \"ccm\""),
+      ::testing::AllOf(HasSubstr("not built"), HasSubstr("\"aes128\", \"chacha20\", \"aes256\"")));
   EXPECT_THAT(refusal("suite = \"aes-128\""), HasSubstr("did you mean `aes128`?"));
   EXPECT_THAT(refusal("receive = \"sealed\""), HasSubstr("not built"));
   EXPECT_THAT(refusal("receive = \"closed\""), HasSubstr("closed"));

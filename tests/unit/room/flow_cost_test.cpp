@@ -30,12 +30,14 @@ TEST(FlowCost, IsThatOfTheSuiteOfTheHostFirst) {
   in.providers[0].host_suite["mail.flexroom.example"] = &tls::chacha20_poly1305_sha256();
   const std::vector<StepCost> mail = costs(flow, "GetOTP", in);
   const std::vector<StepCost> signup = costs(flow, "SubmitInfo", in);
-  ASSERT_EQ(mail.size(), 2u);
-  ASSERT_EQ(signup.size(), 2u);
+  ASSERT_EQ(mail.size(), 3u);
+  ASSERT_EQ(signup.size(), 3u);
   EXPECT_EQ(mail[0].suite, "chacha20");
   EXPECT_EQ(mail[1].suite, "aes128");
   EXPECT_EQ(signup[0].suite, "aes128");
   EXPECT_EQ(signup[1].suite, "chacha20");
+  EXPECT_EQ(mail[2].suite, "aes256");
+  EXPECT_EQ(signup[2].suite, "aes256");
   // The order alone is of the room.
   EXPECT_EQ(mail[1].total(), costs(flow, "GetOTP")[0].total());
   const std::string plan = flow::plan_text(flow, {}, {}, {}, costs_of(in, flow, {}));
@@ -127,9 +129,9 @@ TEST(FlowCost, WhatNoRunCanMakeHasNone) {
            "site.flexroom.example\n\"\"\"\ntype = \"text/plain\"\n"
            "assert.1 = { at = 'pattern \"n\" digits \".\"', equals = \"1\" }\n");
   EXPECT_TRUE(costs(flow, "Last").empty());
-  EXPECT_EQ(costs(flow, "Open").size(), 2u);
+  EXPECT_EQ(costs(flow, "Open").size(), 3u);
   // A file can be planned before there is a room.
-  EXPECT_EQ(costs(flow, "Open", nobodys_room(flow)).size(), 2u);
+  EXPECT_EQ(costs(flow, "Open", nobodys_room(flow)).size(), 3u);
 }
 
 /// The costliest JWE: of the longest key and header.

@@ -134,9 +134,9 @@ inline Bytes certificate_verify_message(uint16_t scheme, const Bytes& signature)
 }
 
 struct FakeServer {
-  Digest c_hs = filled(0xc1);
-  Digest s_hs = filled(0x51);
-  Digest s_ap = filled(0x5a);
+  HashValue c_hs = filled(0xc1);  // of SHA-384, where the suite has it: 48 of them
+  HashValue s_hs = filled(0x51);
+  HashValue s_ap = filled(0x5a);
   ServerHelloFields hello;
   const CipherSuite* suite = &aes128_gcm_sha256();  // of its keys; hello.suite is what it says
   Bytes ee =
@@ -159,7 +159,7 @@ struct FakeServer {
   }
   /// The same behind any hellos: what was hashed up to the ServerHello.
   std::vector<Bytes> flight(const Bytes& hashed) const {
-    Transcript transcript;
+    Transcript transcript(suite->hash());
     transcript.add(hashed);
     std::vector<Bytes> out = {ee, certificate_message(chain)};
     if (asks_for_certificate) out.insert(out.begin() + 1, certificate_request());
@@ -170,8 +170,8 @@ struct FakeServer {
         scheme, sign(key, scheme, certificate_verify_content(transcript.digest()))));
     if (requests_at == 3) out.insert(out.end(), requests.begin(), requests.end());
     transcript.add(out.back());
-    Digest mac = finished_mac(s_hs, transcript.digest());
-    if (bad_finished) mac[0] ^= 1;
+    HashValue mac = finished_mac(suite->hash(), s_hs, transcript.digest());
+    if (bad_finished) mac[mac.size() - 1] ^= 1;
     out.push_back(handshake_message(HandshakeType::kFinished, mac));
     return out;
   }
@@ -211,9 +211,9 @@ inline std::vector<std::pair<uint16_t, Bytes>> key_shares_of(ByteView hello) {
 }
 
 /// What stands for the first hello in front of a HelloRetryRequest.
-inline Bytes message_hash(ByteView first) {
-  Bytes out{254, 0, 0, 32};
-  append(out, sha256(first));
+inline Bytes message_hash(ByteView first, const HashKind& kind = sha256_kind()) {
+  Bytes out{254, 0, 0, static_cast<uint8_t>(kind.digest_bytes)};
+  append(out, hash_of(kind, first));
   return out;
 }
 

@@ -58,7 +58,7 @@ TEST(ClientHandshake, AcceptsAGoodFlightAndGivesBothHashes) {
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(events[0].kind, EventKind::kServerHello);
   EXPECT_EQ(events[0].key_share.key, Bytes(32, 9));
-  Transcript transcript;
+  Transcript transcript(sha256_kind());
   transcript.add(hello_of(client).message);
   transcript.add(server.hello.message());
   EXPECT_EQ(events[0].digest, transcript.digest());
@@ -78,9 +78,9 @@ TEST(ClientHandshake, AcceptsAGoodFlightAndGivesBothHashes) {
   ASSERT_EQ(records.size(), 2u);
   const auto inner = aead_open(traffic_keys(server.c_hs), 0, records[1]);
   ASSERT_TRUE(inner.has_value());
-  EXPECT_EQ(
-      split_inner(*inner, "test").content,
-      handshake_message(HandshakeType::kFinished, finished_mac(server.c_hs, transcript.digest())));
+  EXPECT_EQ(split_inner(*inner, "test").content,
+            handshake_message(HandshakeType::kFinished,
+                              finished_mac(sha256_kind(), server.c_hs, transcript.digest())));
 }
 
 TEST(ClientHandshake, AcceptsEveryFragmentationOfTheStream) {
@@ -122,7 +122,7 @@ TEST(ClientHandshake, NoFlippedBitOfTheServersBytesIsAccepted) {
   ClientHandshake reference = new_client();
   const Bytes hello = server.server_hello_record();
   const Bytes flight = server.seal_handshake(join(server.flight(hello_of(reference))), 0);
-  const Digest h1 = reference.feed(hello).at(0).digest;
+  const HashValue h1 = reference.feed(hello).at(0).digest;
   // A flip in ServerHello's random or key share is not seen by the parser; then H1 differs, hence
   // the opened secrets (here: the flight was signed for another transcript) do not fit.
   for (size_t at = 0; at < hello.size(); ++at) {
@@ -164,12 +164,13 @@ TEST(ClientHandshake, NoFlippedByteOfTheMessagesIsAcceptedUnderAFreshMac) {
       auto flight = good;
       flight[m][at] ^= 1;
       if (m < 3) {  // the relay recomputes Finished
-        Transcript transcript;
+        Transcript transcript(sha256_kind());
         transcript.add(hello_of(new_client()).message);
         transcript.add(server.hello.message());
         for (size_t i = 0; i < 3; ++i) transcript.add(flight[i]);
-        flight[3] = handshake_message(HandshakeType::kFinished,
-                                      finished_mac(server.s_hs, transcript.digest()));
+        flight[3] =
+            handshake_message(HandshakeType::kFinished,
+                              finished_mac(sha256_kind(), server.s_hs, transcript.digest()));
       }
       ClientHandshake client = new_client();
       bool accepted = false;

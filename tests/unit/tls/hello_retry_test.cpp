@@ -364,7 +364,7 @@ TEST(HelloRetry, NoFlippedBitIsAccepted) {
   server.hello.key_share = retry_share(kP256, 65);
   ClientHandshake reference = client_of(one_key_input());
   reference.feed(good);
-  const Digest h1 = reference.feed(server.server_hello_record()).at(0).digest;
+  const HashValue h1 = reference.feed(server.server_hello_record()).at(0).digest;
   for (size_t at = 0; at < good.size(); ++at) {
     if (at == 1 || at == 2) continue;  // the version of a record in the clear
     for (int bit = 0; bit < 8; ++bit) {
@@ -394,20 +394,21 @@ TEST(HelloRetry, TheTranscriptIsThatOfRfc8448Section5) {
     ADD_FAILURE() << step << " " << name;
     return Bytes();
   };
-  const auto bytes = [](const Digest& digest) { return Bytes(digest.begin(), digest.end()); };
-  Transcript transcript;
+  const auto bytes = [](const HashValue& digest) { return Bytes(digest.begin(), digest.end()); };
+  Transcript transcript(sha256_kind());
   transcript.add(field("construct a ClientHello", "ClientHello", 0));
   transcript.retry();
   transcript.add(field("construct a ServerHello", "ServerHello", 0));
   transcript.add(field("construct a ClientHello", "ClientHello", 1));
   transcript.add(field("construct a ServerHello", "ServerHello", 1));
-  const Digest h1 = transcript.digest();
+  const HashValue h1 = transcript.digest();
   EXPECT_EQ(bytes(h1), field("derive secret \"tls13 c hs", "hash"));
-  const Digest hs =
-      hmac_sha256(derived_early_secret(), field("extract secret \"handshake\"", "IKM"));
-  EXPECT_EQ(bytes(derive_secret(hs, kClientHandshake, h1)),
+  const HashKind& kind = sha256_kind();
+  const HashValue hs =
+      hmac(kind, derived_early_secret(kind), field("extract secret \"handshake\"", "IKM"));
+  EXPECT_EQ(bytes(derive_secret(kind, hs, kClientHandshake, h1)),
             field("derive secret \"tls13 c hs", "expanded"));
-  EXPECT_EQ(bytes(derive_secret(hs, kServerHandshake, h1)),
+  EXPECT_EQ(bytes(derive_secret(kind, hs, kServerHandshake, h1)),
             field("derive secret \"tls13 s hs", "expanded"));
   // What the server asked for is read: its group, and its cookie of 114 bytes (offered was more
   // than we do, so only the parts are compared).

@@ -107,12 +107,13 @@ Bytes shared_secret(const Key& own, const Bytes& other) {
 
 // The schedule of §3.4 with F+'s split: what is revealed is used as revealed.
 struct Oracle {
-  explicit Oracle(const Bytes& x) {
-    handshake = hmac_sha256(derived_early_secret(), x);
-    const Digest derived = derive_secret(handshake, "derived", sha256({}));
-    master = hmac_sha256(derived, Bytes(32));
+  Oracle(const HashKind& hash, const Bytes& x) : kind(hash) {
+    handshake = hmac(kind, derived_early_secret(kind), x);
+    const HashValue derived = derive_secret(kind, handshake, "derived", hash_of(kind, {}));
+    master = hmac(kind, derived, Bytes(kind.digest_bytes));
   }
-  Digest handshake, master;
+  const HashKind& kind;
+  HashValue handshake, master;
 };
 
 /// What the server sends up to its Finished, in the clear.
@@ -131,18 +132,20 @@ Bytes messages_of(const Bytes& answer, const Digest& s_hs) {
 struct Connection {
   OpenSslServer& server;
   NamedGroup group;
+  const CipherSuite& suite;
   ClientHandshake client;
   Key key;
   TrafficKeys client_keys;
   Bytes client_secret;
-  Digest c_hs{}, s_ap{};
+  HashValue c_hs, s_ap;
   Bytes hashed;  // up to the server's Finished
 
   Connection(OpenSslServer& s, NamedGroup g, Key k, ChainPolicy policy = testing::chain_policy(),
-             ClientAuth auth = ClientAuth::kRefuse)
+             ClientAuth auth = ClientAuth::kRefuse, const CipherSuite& c = aes128_gcm_sha256())
       : server(s),
         group(g),
-        client(config(std::move(policy), auth), input(g, k)),
+        suite(c),
+        client(config(std::move(policy), auth), input(g, k, c)),
         key(std::move(k)) {}
 
   static HandshakeConfig config(ChainPolicy policy, ClientAuth auth) {
@@ -151,9 +154,10 @@ struct Connection {
     return out;
   }
 
-  static ClientHelloInput input(NamedGroup group, const Key& key) {
+  static ClientHelloInput input(NamedGroup group, const Key& key, const CipherSuite& suite) {
     auto in = testing::hello_input();
     in.key_shares = {{group, public_key(key)}};
+    in.suite = &suite;
     return in;
   }
 
@@ -161,19 +165,21 @@ struct Connection {
     const Bytes answer = server.exchange(client.client_hello_record());
     const auto events = client.feed(answer);
     ASSERT_EQ(events.size(), 1u);
-    const Oracle oracle(shared_secret(key, events[0].key_share.key));
-    c_hs = derive_secret(oracle.handshake, kClientHandshake, events[0].digest);
-    const Digest s_hs = derive_secret(oracle.handshake, kServerHandshake, events[0].digest);
+    const HashKind& kind = suite.hash();
+    const Oracle oracle(kind, shared_secret(key, events[0].key_share.key));
+    c_hs = derive_secret(kind, oracle.handshake, kClientHandshake, events[0].digest);
+    const HashValue s_hs =
+        derive_secret(kind, oracle.handshake, kServerHandshake, events[0].digest);
     EXPECT_EQ(Bytes(s_hs.begin(), s_hs.end()), server.secrets["SERVER_HANDSHAKE_TRAFFIC_SECRET"]);
     hashed = testing::join({testing::hello_of(client).message, messages_of(answer, s_hs)});
     const auto finished = client.set_server_secret(s_hs);
     ASSERT_EQ(finished.size(), 1u);
-    const Digest h2 = finished[0].digest;
-    const Digest c_ap = derive_secret(oracle.master, kClientApplication, h2);
-    s_ap = derive_secret(oracle.master, kServerApplication, h2);
+    const HashValue h2 = finished[0].digest;
+    const HashValue c_ap = derive_secret(kind, oracle.master, kClientApplication, h2);
+    s_ap = derive_secret(kind, oracle.master, kServerApplication, h2);
     EXPECT_EQ(Bytes(s_ap.begin(), s_ap.end()), server.secrets["SERVER_TRAFFIC_SECRET_0"]);
     client_secret.assign(c_ap.begin(), c_ap.end());
-    client_keys = traffic_keys(c_ap);
+    client_keys = traffic_keys(c_ap, suite);
   }
 };
 
@@ -182,11 +188,13 @@ Key ecdh_key(NamedGroup group) {
   return Key(EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519"), EVP_PKEY_free);
 }
 
-class Interop : public ::testing::TestWithParam<NamedGroup> {};
+class Interop : public ::testing::TestWithParam<std::tuple<NamedGroup, const CipherSuite*>> {};
 
 TEST_P(Interop, RequestAndOpenResponseWithOpenSsl) {
+  const auto& [group, suite] = GetParam();
   OpenSslServer server;
-  Connection c(server, GetParam(), ecdh_key(GetParam()));
+  ASSERT_EQ(SSL_CTX_set_ciphersuites(server.ctx(), std::string(suite->name).c_str()), 1);
+  Connection c(server, group, ecdh_key(group), testing::chain_policy(), *suite);
   c.handshake();
   if (::testing::Test::HasFatalFailure()) return;
   Bytes out = c.client.client_finished_record(c.c_hs);
@@ -204,7 +212,7 @@ TEST_P(Interop, RequestAndOpenResponseWithOpenSsl) {
   SSL_shutdown(server.ssl());
   c.client.feed(server.output());
   FrozenResponse frozen{c.client.take_application_records(), released,
-                        c.client.has_partial_record()};
+                        c.client.has_partial_record(), suite};
   EXPECT_EQ(quiet_before_freeze(frozen.records, released, frozen.trailing_partial, true),
             kQuietAfterClose);
   const OpenedResponse opened = open_response(frozen, c.s_ap);
@@ -216,8 +224,11 @@ TEST_P(Interop, RequestAndOpenResponseWithOpenSsl) {
   EXPECT_FALSE(opened.unknown_outcome.has_value());
 }
 
-INSTANTIATE_TEST_SUITE_P(Groups, Interop,
-                         ::testing::Values(NamedGroup::kX25519, NamedGroup::kP256));
+INSTANTIATE_TEST_SUITE_P(
+    Groups, Interop,
+    ::testing::Combine(::testing::Values(NamedGroup::kX25519, NamedGroup::kP256),
+                       ::testing::Values(&aes128_gcm_sha256(), &chacha20_poly1305_sha256(),
+                                         &aes256_gcm_sha384())));
 
 TEST(InteropServers, RsaAndP384CertificatesAreAccepted) {
   for (const char* kind : {"rsa2048", "rsa3072", "P-384"}) {

@@ -27,7 +27,7 @@ class Writer5 {
   }
   Writer5& key_update(uint8_t requested) {
     message(HandshakeType::kKeyUpdate, {requested});
-    secret_ = next_traffic_secret(secret_);
+    secret_ = next_traffic_secret(sha256_kind(), secret_);
     keys_ = traffic_keys(secret_);
     seq_ = 0;
     return *this;
@@ -55,7 +55,7 @@ class Writer5 {
   }
 
  private:
-  Digest secret_ = s_ap;
+  HashValue secret_ = s_ap;
   TrafficKeys keys_ = traffic_keys(s_ap);
   uint64_t seq_ = 0;
   RecordReader reader_;

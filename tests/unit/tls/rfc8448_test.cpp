@@ -44,7 +44,8 @@ class Rfc8448 : public ::testing::Test {
 
 TEST_F(Rfc8448, TheKeyScheduleOfSection3) {
   const Bytes x = field("server", "extract secret \"handshake\"", "IKM");
-  const Digest hs = hmac_sha256(derived_early_secret(), x);
+  const HashKind& kind = sha256_kind();
+  const HashValue hs = hmac(kind, derived_early_secret(kind), x);
   EXPECT_EQ(hs, digest(field("server", "extract secret \"handshake\"", "secret")));
   const support::HmacStates states = support::hmac_states(hs);
   EXPECT_EQ(to_hex(sha256_state_bytes(states.inner)),
@@ -53,10 +54,11 @@ TEST_F(Rfc8448, TheKeyScheduleOfSection3) {
             "2dde0fbb235022bd7d4af6a25f93247c046021696a6f5005bbd4bc40de2dd147");
   const Digest h1 = digest(field("server", "derive secret \"tls13 c hs", "hash"));
   // As GC-A computes it: a public block behind Kin(HS), the outer one behind Kout(HS).
-  const auto by_states = [](const support::HmacStates& s, std::string_view label,
-                            const Digest& hash) {
-    const Sha256State inner = sha256_compress(s.inner, inner_block(label, hash, 32));
-    return sha256_state_bytes(sha256_compress(s.outer, outer_block(sha256_state_bytes(inner))));
+  const auto by_states = [&](const support::HmacStates& s, std::string_view label,
+                             const Digest& hash) {
+    const HashValue inner =
+        inner_digest(kind, sha256_state_bytes(s.inner), label, hash, kind.digest_bytes);
+    return kind.compress(sha256_state_bytes(s.outer), last_block(kind, inner, 64));
   };
   EXPECT_EQ(by_states(states, kClientHandshake, h1),
             digest(field("server", "derive secret \"tls13 c hs", "expanded")));
@@ -69,10 +71,9 @@ TEST_F(Rfc8448, TheKeyScheduleOfSection3) {
   const Digest h2 = digest(field("server", "derive secret \"tls13 c ap", "hash"));
   EXPECT_EQ(by_states(ms, kClientApplication, h2),
             digest(field("server", "derive secret \"tls13 c ap", "expanded")));
-  EXPECT_EQ(inner_digest(ms.inner, kServerApplication, h2, 32),
-            sha256_state_bytes(sha256_compress(ms.inner, inner_block(kServerApplication, h2, 32))));
-  EXPECT_EQ(application_words(ms.inner, h2).server,
-            outer_words(inner_digest(ms.inner, kServerApplication, h2, 32)));
+  const HashValue kin = sha256_state_bytes(ms.inner);
+  EXPECT_EQ(application_words(kind, kin, h2).server,
+            outer_words(kind, inner_digest(kind, kin, kServerApplication, h2, 32)));
 }
 
 TEST_F(Rfc8448, TheMachineAcceptsTheFlightAndDecryptsTheAnswers) {
