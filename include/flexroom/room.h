@@ -66,6 +66,25 @@ struct Stock {
   uint64_t bytes = 0;  // on disk
 };
 
+/// One request of the members to a service and what protects the connection that carried it.
+struct ConnectionInfo {
+  int64_t unix_seconds = 0;
+  std::string session;   // in which it was made, hexadecimal
+  std::string what;      // "call who-am-i", "FLOW: STEP"
+  std::string host;      //
+  std::string group;     // of its key exchange: "x25519mlkem768"
+  bool retried = false;  // the service asked for another hello, a round trip more
+  bool goes_on = false;  // on the connection of the request before it to that host
+  /// Whoever recorded it, and all lines between the members, reads nothing of it with a later
+  /// quantum computer, as long as no member gives away what it knew of it.
+  bool outlasts_recording = false;
+};
+/// Connections to one host, all that were made since they are counted.
+struct HostConnections {
+  uint64_t count = 0;   // of this group and protection
+  ConnectionInfo last;  // of them
+};
+
 struct RoomStatus {
   std::string member, room;
   std::vector<std::string> members;
@@ -80,8 +99,10 @@ struct RoomStatus {
   std::vector<std::string> open_marks;
   uint64_t secrets = 0;
   Stock stock;
-  std::string certificate;          // SHA-256, hexadecimal
-  int64_t certificate_expires = 0;  // Unix seconds
+  std::string certificate;                         // SHA-256, hexadecimal
+  int64_t certificate_expires = 0;                 // Unix seconds
+  std::vector<HostConnections> connections;        // by host and group
+  std::vector<ConnectionInfo> newest_connections;  // requests, oldest first, at most 500
 };
 
 /// One member's side of a room: its configuration and state on disk, opened without any other

@@ -22,14 +22,14 @@ ConnectionShape connection_shape(const Provider& provider, std::string_view host
 
 std::string shown_groups(const Provider& provider, const std::string& host) {
   const bool asks_for_staple = provider.tls.revocation != tls::Revocation::kOff;
-  return fmt::format("{} in a hello of {} bytes", to_string(provider.groups),
-                     tls::client_hello_bytes(provider.groups, host, asks_for_staple));
+  return fmt::format("{} in a hello of {} bytes", to_string(provider.groups_for(host)),
+                     tls::client_hello_bytes(provider.groups_for(host), host, asks_for_staple));
 }
 
 agent::ConnectionConfig provider_connection(const Provider& provider, const std::string& host) {
   agent::ConnectionConfig config;
   config.host = host;
-  config.groups = provider.groups;
+  config.groups = provider.groups_for(host);
   config.suite = &provider.suite_for(host);
   config.receive = provider.tls.receive;
   config.max_answer = provider.tls.max_answer;

@@ -207,6 +207,38 @@ int show_log(Output& out, const Common& common, bool verify) {
   return kOk;
 }
 
+namespace {
+
+/// In words: of which connections somebody who records everything reads something one day.
+void show_recorders(Output& out, const RoomStatus& status) {
+  if (status.connections.empty()) {
+    out.line("recordings   none to speak of: no connection to a service was made yet");
+    return;
+  }
+  out.line(
+      "recordings   who records all lines, between the members and to the services, and has a\n"
+      "             quantum computer later:");
+  for (const HostConnections& one : status.connections) {
+    out.line(fmt::format(
+        "             {} {} connection{} to {} by {}, the last {:%Y-%m-%d} for {}",
+        one.last.outlasts_recording ? "reads nothing of" : "READS what was sent and answered on",
+        one.count, one.count == 1 ? "" : "s", display(one.last.host), one.last.group,
+        fmt::gmtime(static_cast<std::time_t>(one.last.unix_seconds)), display(one.last.what)));
+  }
+  out.line(
+      "             What a member fetches or tries alone (its links, its result) is not among "
+      "them.");
+}
+
+nlohmann::json fields_of(const ConnectionInfo& one) {
+  return {{"time", one.unix_seconds}, {"session", one.session},
+          {"what", one.what},         {"host", one.host},
+          {"group", one.group},       {"retried", one.retried},
+          {"goes_on", one.goes_on},   {"outlasts_recording", one.outlasts_recording}};
+}
+
+}  // namespace
+
 int status(Output& out, const Common& common) {
   const RoomStatus status = OpenRoom(common, true)->status();
   out.line(fmt::format("member       {} of room {}", status.member, status.room));
@@ -230,6 +262,12 @@ int status(Output& out, const Common& common) {
   out.line(fmt::format(
       "stock        {} AND triples{}", status.stock.triples,
       status.stock.triples == 0 ? " (`flexroom stock --fill` makes calls faster)" : ""));
+  show_recorders(out, status);
+  nlohmann::json connections = nlohmann::json::array(), newest = nlohmann::json::array();
+  for (const HostConnections& one : status.connections) {
+    connections.push_back({{"count", one.count}, {"last", fields_of(one.last)}});
+  }
+  for (const ConnectionInfo& one : status.newest_connections) newest.push_back(fields_of(one));
   out.result({{"ok", true},
               {"member", status.member},
               {"room", status.room},
@@ -244,6 +282,8 @@ int status(Output& out, const Common& common) {
               {"open_marks", status.open_marks},
               {"secrets", status.secrets},
               {"stock_triples", status.stock.triples},
+              {"connections", connections},
+              {"newest_connections", newest},
               {"certificate", status.certificate},
               {"certificate_expires", status.certificate_expires}});
   return kOk;

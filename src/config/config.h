@@ -51,6 +51,7 @@ struct Provider {
   };
   std::vector<ConnectTo> connect_to;
   /// That are offered: `groups`, in its order; with `pq = "required"` those of them with ML-KEM.
+  /// A connection asks groups_for().
   Groups groups = all_groups();
   TlsTerms tls;
   /// Positions of secret or private slots that answers may not repeat, and by that the calls whose
@@ -66,6 +67,11 @@ struct Provider {
   /// The one that a hello to the host offers, by the longest of those entries that it stands under,
   /// else by that of the provider (tls-complete.md §1.1). Everything that connects asks here.
   const tls::CipherSuite& suite_for(std::string_view host) const;
+  /// Groups, as such an entry gives them: of its `groups` and `pq`, what it does not say being as
+  /// the provider's entry has it (config/group_terms.h).
+  std::map<std::string, Groups, std::less<>> host_groups;
+  /// As suite_for().
+  const Groups& groups_for(std::string_view host) const;
   /// Whether some name with one label more than `parent` is a mailbox of this entry.
   bool has_mailbox_under(std::string_view parent) const;
   Endpoint resolve(const std::string& host, uint16_t port) const;

@@ -133,8 +133,8 @@ void prepare(Joined& joined, const Wanted& wanted, std::map<std::string, SecretB
     values.secrets[slot] = &(shares[slot] = session.shares(secret));
   }
   values.own.swap(inputs);
-  agent::ConnectionConfig config =
-      connection_config(room, room.provider(recipe.provider), recipe.host, proposal);
+  agent::ConnectionConfig config = connection_config(joined, room.provider(recipe.provider),
+                                                     recipe.host, proposal, "call " + recipe.name);
   config.no_secret = run.call.has_no_secret();
   const auto dated = [&wanted](const std::string& date_time) {
     return fill_recipe(wanted.recipe, wanted.arguments, date_time);
@@ -206,7 +206,8 @@ ServiceAnswer get_url(Session& session, const GetRequest& wanted) {
   call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
     timeline.begin("look at the service");
     probe_service(joined, provider, url.host, url.port);
-    agent::ConnectionConfig config = connection_config(room, provider, url.host, proposal);
+    agent::ConnectionConfig config =
+        connection_config(joined, provider, url.host, proposal, "get " + wanted.url);
     config.no_secret = request.has_no_secret();
     const ConnectionShape shape = connection_shape(provider, url.host, room.members.size());
     const auto layout = lay_out_call(request, shape, nullptr);

@@ -348,14 +348,20 @@ void FlowEngine::keep_learnt(const StepCall& call, const agent::Reply& reply) no
   }
 }
 
+namespace {
+
+std::string name_of(const StepCall& call) { return call.flow.name + ": " + call.step.name; }
+
+}  // namespace
+
 /// How the answer comes, sealed as the step says or open to all, and what may follow on the
 /// connection.
 agent::ConnectionConfig FlowEngine::config_for(const StepCall& call, const OpenCall& request,
                                                const AnswerTerms& terms, const Digest& policy) {
   const RoomConfig& room = joined_.state().room();
   const std::vector<const flow::Step*> behind = connections_.behind(call.flow, call.step);
-  agent::ConnectionConfig config =
-      connection_config(room, room.provider(call.flow.provider), terms.host, policy);
+  agent::ConnectionConfig config = connection_config(joined_, room.provider(call.flow.provider),
+                                                     terms.host, policy, name_of(call));
   config.no_secret = request.has_no_secret();
   if (!call.step.sealed) return config;
   config.receive = agent::ReceiveMode::kSealed;
@@ -438,6 +444,7 @@ agent::Reply FlowEngine::send(const StepCall& call, const Laid& laid,
   laid.jwes.retire();
   agent::Reply reply = made.call(connector(joined_, provider, terms.host, 443), timeline_);
   if (!is_first && !made.went_on()) connections_.note_end(call.step);
+  if (made.went_on()) joined_.connections().add_next(terms.host, name_of(call));
   if (laid.goes_on) hold_connection(call.step, reply, made);
   return reply;
 }

@@ -159,6 +159,7 @@ RoomStatus Room::status() {
     out.stock = room::stock_of(state);
     out.certificate = to_hex(state.identity().fingerprint());
     out.certificate_expires = state.identity().not_after();
+    room::add_connections(state, out);
     return out;
   });
 }

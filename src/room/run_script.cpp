@@ -181,8 +181,8 @@ void ScriptRun::prepare(const Digest& proposal, agent::Timeline& timeline) {
   const bool carries = carrier_of(terms_.links) == party().id();
   begin(proposal, carries);
   made_.emplace(joined_->session().context(), terms_,
-                connection_config(room(), provider_, host_, proposal), own_.private_part(carries),
-                layout_);
+                connection_config(*joined_, provider_, host_, proposal, "run-script " + job_.name),
+                own_.private_part(carries), layout_);
   look_for_key(timeline);
 }
 

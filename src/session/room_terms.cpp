@@ -80,6 +80,9 @@ std::vector<Term> provider_terms(const Provider& provider) {
   const TlsTerms& tls = provider.tls;
   std::vector<Term> out = {{"await_close", tls.await_close ? "true" : "false"},
                            {"groups", to_string(provider.groups)}};
+  for (const auto& [host, groups] : provider.host_groups) {
+    out.push_back({"groups " + host, to_string(groups)});
+  }
   // Only where somebody says so: a program of before knows no mailboxes.
   if (provider.mailbox) out.push_back({"mailbox", "true"});
   for (const auto& [host, yes] : provider.host_mailbox) {

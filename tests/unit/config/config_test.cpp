@@ -220,6 +220,43 @@ TEST_F(ConfigTest, GroupsAreOfferedInTheirOrderAndMlKemMayBeRequired) {
   EXPECT_THAT(error("group = \"p256\"\n"), HasSubstr("groups"));
 }
 
+// tls-complete.md §1.1: of one host, what it does not say being as its provider has it.
+TEST_F(ConfigTest, GroupsAndPqAreSaidOfAHostAndWhatIsBelowIt) {
+  const auto provider = [&](const std::string& keys) {
+    return room() + member("a") + member("b") + "[provider.p]\n" + keys;
+  };
+  const auto groups = [&](const std::string& keys, const std::string& host) {
+    const RoomConfig config = RoomConfig::load(write("f.toml", provider(keys)));
+    return to_string(config.provider("p").groups_for(host));
+  };
+  const std::string of_host = "[provider.p.host.\"old.example\"]\n";
+  const std::string p256 = of_host + "groups = [\"p256\"]\n";
+  EXPECT_EQ(groups(p256, "new.example"), "x25519mlkem768, x25519, p256");
+  EXPECT_EQ(groups(p256, "old.example"), "p256");
+  EXPECT_EQ(groups(p256, "a.old.example"), "p256");
+  EXPECT_EQ(groups(p256, "cold.example"), "x25519mlkem768, x25519, p256");
+  EXPECT_EQ(
+      groups(p256 + "[provider.p.host.\"a.old.example\"]\npq = \"required\"\n", "a.old.example"),
+      "x25519mlkem768");  // the nearest entry; its groups are the provider's
+  const std::string required = "pq = \"required\"\n";
+  EXPECT_EQ(groups(required + of_host + "pq = \"prefer\"\n", "old.example"),
+            "x25519mlkem768, x25519, p256");
+  EXPECT_EQ(groups(required + of_host + "pq = \"prefer\"\ngroups = [\"x25519\"]\n", "old.example"),
+            "x25519");
+  EXPECT_EQ(
+      groups(required + of_host + "groups = [\"x25519\", \"x25519mlkem768\"]\n", "old.example"),
+      "x25519mlkem768");
+  EXPECT_EQ(groups(required + of_host + "suite = \"chacha20\"\n", "old.example"), "x25519mlkem768");
+  const auto error = [&](const std::string& keys) { return room_error(provider(keys)).second; };
+  EXPECT_THAT(error(required + p256), HasSubstr("`pq` of the provider is \"required\""));
+  EXPECT_THAT(error("groups = [\"p256\"]\n" + of_host + required),
+              HasSubstr("has none with ML-KEM"));
+  EXPECT_THAT(error(of_host + "groups = [\"x448\"]\n"), HasSubstr("none of x25519mlkem768"));
+  EXPECT_THAT(error(of_host + "pq = \"yes\"\n"), HasSubstr("neither \"prefer\""));
+}
+
+}
+
 // Of a private CA, nothing is left at a host that its provider does not list.
 TEST_F(ConfigTest, ALinkToAHostOfNoProviderHasTheSystemsRootsAlone) {
   write("ca.pem", "x");

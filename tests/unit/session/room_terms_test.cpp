@@ -81,6 +81,8 @@ TEST_P(RoomTermsTest, EachDifferenceIsNamedWithBothValues) {
       {[](RoomConfig& c, auto&) { c.members.pop_back(); }, {"members, in this order"}},
       {[](RoomConfig& c, auto&) { c.providers[0].groups = {NamedGroup::kP256}; },
        {"groups of provider p", "x25519mlkem768, x25519, p256", "p256"}},
+      {[](RoomConfig& c, auto&) { c.providers[0].host_groups["m.example"] = {NamedGroup::kP256}; },
+       {"groups m.example of provider p", "p256", "(nothing)"}},
       {[](RoomConfig& c, auto&) { c.providers[0].tls.suite = &tls::chacha20_poly1305_sha256(); },
        {"suite of provider p", "aes128", "chacha20"}},
       {[](RoomConfig& c, auto&) {
