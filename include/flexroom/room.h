@@ -66,6 +66,13 @@ struct Stock {
   uint64_t bytes = 0;  // on disk
 };
 
+/// What became of slots (Room::make_cover).
+struct CoverMade {
+  uint64_t made = 0;           // cover connections
+  uint64_t left_to_calls = 0;  // slots that a call had
+  uint64_t failed = 0;         // connections that did not come to their end
+};
+
 /// One request of the members to a service and what protects the connection that carried it.
 struct ConnectionInfo {
   int64_t unix_seconds = 0;

@@ -37,6 +37,8 @@ Digest connection_terms(const ConnectionConfig& config) {
   for (const LaterRequest& later : config.later) {
     hash.field(later.sealed != nullptr ? later.sealed->digest() : Digest{});
   }
+  if (config.pad != tls::Padding::kNone) hash.field("pad").field(to_string(config.pad));
+  if (config.likely_curve) hash.field(to_string(*config.likely_curve));
   return hash.digest();
 }
 
@@ -345,7 +347,7 @@ std::vector<RecordText> Connection::State::encrypt(const Request& request) {
     ciphertext =
         bytes_of_bits(outputs.opened[program.output_group("c_" + std::to_string(sequence))]);
     FLEXROOM_ASSERT(ciphertext.size() == plan().inner_bytes(k));
-    for (size_t t = 0; t + 1 < ciphertext.size(); ++t, ++at) {
+    for (size_t t = 0; t < plan().content_bytes(k); ++t, ++at) {
       ciphertext[t] = static_cast<uint8_t>(ciphertext[t] ^ request.text[at]);
     }
     const auto header = tls::record_aad(ciphertext.size() + tls::kTagSize);

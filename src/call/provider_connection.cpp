@@ -17,7 +17,9 @@ tls::ChainPolicy chain_policy(const Provider& provider, const std::string& host)
 
 ConnectionShape connection_shape(const Provider& provider, std::string_view host,
                                  size_t num_members) {
-  return {&provider.suite_for(host), provider.groups, num_members};
+  ConnectionShape out{&provider.suite_for(host), provider.groups_for(host), num_members};
+  out.pad = provider.traffic_for(host).pad;
+  return out;
 }
 
 std::string shown_groups(const Provider& provider, const std::string& host) {
@@ -34,6 +36,7 @@ agent::ConnectionConfig provider_connection(const Provider& provider, const std:
   config.receive = provider.tls.receive;
   config.max_answer = provider.tls.max_answer;
   config.await_close = provider.tls.await_close;
+  config.pad = provider.traffic_for(host).pad;
   config.handshake = tls::handshake_config(chain_policy(provider, host));
   return config;
 }

@@ -22,6 +22,7 @@ struct ConnectionShape {
   /// On a connection of several requests (§4.9): number of this one, and whether others may follow.
   uint64_t sequence = 0;
   bool goes_on = false;
+  tls::Padding pad = tls::Padding::kNone;
 };
 
 /// The circuits of a call, made without any other party: shown in the plan and used by the call.

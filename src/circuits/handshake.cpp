@@ -158,12 +158,13 @@ void RecordWriter::add_tag_mask(uint64_t seq) {
                       bits_of(text_of(keystream_block(keys_, seq, 1))));
 }
 
-void RecordWriter::add(uint64_t seq, const Text& content) {
-  FLEXROOM_ASSERT(!content.empty() && content.size() <= kMaxRecordContent);
+void RecordWriter::add(uint64_t seq, const Text& content, size_t padding) {
+  FLEXROOM_ASSERT(!content.empty() && content.size() + padding <= kMaxRecordContent);
   add_tag_mask(seq);
   constexpr uint8_t kApplicationData = 23;
   Text plaintext = content;
   plaintext.push_back(constant_byte(kApplicationData));
+  plaintext.resize(plaintext.size() + padding, constant_byte(0));
   for (size_t offset = 0; offset < plaintext.size(); offset += 16) {
     const auto counter = static_cast<uint32_t>(2 + offset / 16);  // 1 is J0
     const AesBlock keystream = keystream_block(keys_, seq, counter);

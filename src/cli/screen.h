@@ -54,6 +54,9 @@ nlohmann::json plan_fields(const Summary& summary, const std::vector<std::string
 /// gates alone leave out what tags take.
 void show_suites(Output& out, const std::vector<SuiteCost>& suites);
 /// The same for machines.
+/// What `pad` costs; nothing where there is none.
+void show_padding(Output& out, const PaddingPlan& padding);
+nlohmann::json padding_fields(const PaddingPlan& padding);
 nlohmann::json suite_fields(const std::vector<SuiteCost>& suites);
 
 /// This member's room, for a command.

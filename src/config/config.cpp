@@ -124,6 +124,8 @@ void load_host_entries(const TomlTable& table, const GroupTerms& groups, Provide
     if (entry.has("suite")) out.host_suite[host] = &suite;
     const GroupTerms own = GroupTerms::load(entry, groups);
     if (entry.has("groups") || entry.has("pq")) out.host_groups[host] = own.offered();
+    const TrafficTerms traffic = TrafficTerms::load(entry, out.traffic);
+    if (TrafficTerms::is_said(entry)) out.host_traffic[host] = traffic;
     entry.finish();
     entries.push_back({out.name, host, entry.place("")});
   }
@@ -142,6 +144,7 @@ Provider load_provider(const std::string& name, const TomlTable& table,
   const GroupTerms groups = GroupTerms::load(table, {});
   out.groups = groups.offered();
   out.tls = TlsTerms::load(table);
+  out.traffic = TrafficTerms::load(table, {});
   for (const std::string& rule : table.texts_or_empty("connect_to")) {
     const size_t equals = rule.find('=');
     if (equals == std::string::npos) {
@@ -285,6 +288,9 @@ const Groups& Provider::groups_for(std::string_view host) const {
   return said != nullptr ? *said : groups;
 }
 
+const TrafficTerms& Provider::traffic_for(std::string_view host) const {
+  const TrafficTerms* const said = said_of_host(host_traffic, host);
+  return said != nullptr ? *said : traffic;
 }
 
 bool Provider::has_mailbox_under(std::string_view parent) const {

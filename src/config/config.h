@@ -12,6 +12,7 @@
 #include "base/named_group.h"
 #include "config/passphrase.h"
 #include "config/tls_terms.h"
+#include "config/traffic_terms.h"
 
 namespace flexroom {
 
@@ -72,6 +73,11 @@ struct Provider {
   std::map<std::string, Groups, std::less<>> host_groups;
   /// As suite_for().
   const Groups& groups_for(std::string_view host) const;
+  /// What who sees the line is to learn less of, of the entry and of one host and the names below
+  /// it, and what holds for a host: as suite_for().
+  TrafficTerms traffic;
+  std::map<std::string, TrafficTerms, std::less<>> host_traffic;
+  const TrafficTerms& traffic_for(std::string_view host) const;
   /// Whether some name with one label more than `parent` is a mailbox of this entry.
   bool has_mailbox_under(std::string_view parent) const;
   Endpoint resolve(const std::string& host, uint16_t port) const;

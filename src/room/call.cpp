@@ -261,6 +261,7 @@ CallPlan plan_call(Room& opened, const CallRequest& request) {
     plan.group = shown_groups(provider, recipe.host);
     plan.suite = shape.suite->setting;
     plan.suites = room::suite_costs(config, call, *layout, shape);
+    plan.padding = room::padding_plan(layout->plan, shape);
     for (const CallSlot& slot : call.slots) {
       plan.slots.push_back({slot.slot.name, describe_slot(slot.slot, secrets)});
     }

@@ -305,6 +305,7 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
     plan.group = shown_groups(provider, ec2_host(job.region));
     plan.suite = shape.suite->setting;
     plan.suites = room::suite_costs(config, layout->call, *layout->layout, shape);
+    plan.padding = room::padding_plan(layout->layout->plan, shape);
     plan.secret = job.secret;
     plan.request_bytes = cost.request_bytes;
     plan.payload_ands = cost.payload_ands;

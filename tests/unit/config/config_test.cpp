@@ -255,6 +255,41 @@ TEST_F(ConfigTest, GroupsAndPqAreSaidOfAHostAndWhatIsBelowIt) {
   EXPECT_THAT(error(of_host + "pq = \"yes\"\n"), HasSubstr("neither \"prefer\""));
 }
 
+// tls-complete.md §8.2, §8.3.
+TEST_F(ConfigTest, PaddingCoverAndSlotsAreSaidOfAProviderOrOfAHost) {
+  const auto provider = [&](const std::string& keys) {
+    return room() + member("a") + member("b") + "[provider.p]\n" + keys;
+  };
+  const auto loaded = [&](const std::string& keys) {
+    return RoomConfig::load(write("f.toml", provider(keys))).provider("p");
+  };
+  EXPECT_EQ(loaded("").traffic_for("a.example").pad, tls::Padding::kNone);
+  EXPECT_FALSE(loaded("").traffic_for("a.example").period.has_value());
+  const Provider all = loaded(
+      "pad = \"1024\"\nslots = \"every 10 min\"\ncover = \"HEAD /health?x=1\"\n"
+      "[provider.p.host.\"b.example\"]\npad = \"padme\"\nslots = \"every 2 h\"\n");
+  EXPECT_EQ(all.traffic_for("a.example").pad, tls::Padding::k1024);
+  EXPECT_EQ(all.traffic_for("a.example").period, std::chrono::minutes(10));
+  EXPECT_EQ(all.traffic_for("a.example").slots_text(), "every 10 min");
+  EXPECT_EQ(all.traffic_for("x.b.example").pad, tls::Padding::kPadme);
+  EXPECT_EQ(all.traffic_for("b.example").cover, "HEAD /health?x=1");
+  EXPECT_EQ(all.traffic_for("b.example").slots_text(), "every 2 h");
+  EXPECT_EQ(loaded("slots = \"every 90 s\"\n").traffic_for("a").slots_text(), "every 90 s");
+
+  const auto error = [&](const std::string& keys) { return room_error(provider(keys)).second; };
+  EXPECT_THAT(error("pad = \"128\"\n"), HasSubstr("is '128'"));
+  EXPECT_THAT(error("pad = 1024\n"), HasSubstr("pad"));
+  for (const char* slots : {"", "10 min", "every 10", "every 0 s", "every 25 h", "every 10 mins",
+                            "every -1 s", "every 99999999999 s", "every  1 s"}) {
+    EXPECT_THAT(error("slots = \"" + std::string(slots) + "\"\n"), HasSubstr("slots")) << slots;
+  }
+  const std::string rest = "pad = \"256\"\nslots = \"every 1 h\"\n";
+  for (const char* cover : {"", "HEAD", "POST /", "HEAD x", "HEAD /a b", "HEAD /#a", "head /"}) {
+    EXPECT_THAT(error(rest + "cover = \"" + cover + "\"\n"), HasSubstr("at any time")) << cover;
+  }
+  EXPECT_THAT(error("pad = \"256\"\ncover = \"HEAD /\"\n"), HasSubstr("without a timetable"));
+  EXPECT_THAT(error("slots = \"every 1 h\"\ncover = \"HEAD /\"\n"),
+              HasSubstr("as long as they are"));
 }
 
 // Of a private CA, nothing is left at a host that its provider does not list.

@@ -89,6 +89,17 @@ TEST_P(RoomTermsTest, EachDifferenceIsNamedWithBothValues) {
          c.providers[0].host_suite["m.example"] = &tls::chacha20_poly1305_sha256();
        },
        {"suite m.example of provider p", "chacha20", "(nothing)"}},
+      {[](RoomConfig& c, auto&) { c.providers[0].traffic.pad = tls::Padding::k1024; },
+       {"pad of provider p", "1024", "(nothing)"}},
+      {[](RoomConfig& c, auto&) {
+         c.providers[0].traffic.period = std::chrono::minutes(10);
+         c.providers[0].traffic.cover = "HEAD /";
+       },
+       {"cover of provider p", "HEAD /", "(nothing)"}},
+      {[](RoomConfig& c, auto&) {
+         c.providers[0].host_traffic["m.example"].period = std::chrono::hours(1);
+       },
+       {"m.example of provider p", "(nothing)"}},
       {[](RoomConfig& c, auto&) { c.providers[0].tls.receive = tls::ReceiveMode::kSealed; },
        {"receive of provider p", "open", "sealed"}},
       {[](RoomConfig& c, auto&) { c.providers[0].tls.max_answer = 4321; },
