@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -141,6 +142,14 @@ class Room {
   std::string log_entry_line(uint64_t number);
   /// One line of JSON an entry, oldest first, for an auditor (docs/log-format.md).
   void export_log(const std::function<void(const std::string& line)>& sink);
+
+  /// At the courier, alone: for so long, cover connections to the hosts whose entries have `cover`,
+  /// one in each slot that no call of this member has (tls-complete.md §8.3). They look like the
+  /// calls that were made, carry nothing, and nothing is taken of what is answered. `note` is told,
+  /// by one thread at a time, what did not go well. Error: this member is not the courier, or there
+  /// is nothing to look like.
+  CoverMade make_cover(std::chrono::seconds time,
+                       const std::function<void(const std::string&)>& note);
 
   /// This member's runs of run-script, oldest first.
   std::vector<RunInfo> runs();

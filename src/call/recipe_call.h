@@ -35,6 +35,8 @@ struct CallLayout {
   std::vector<uint32_t> signature_bits;
   agent::RequestPlan plan;
   std::shared_ptr<const mpc::Program> request;  // of the number that the shape says
+  /// A one-time code is in it, which is soon over.
+  bool has_code() const { return slots && slots->has_totp; }
 };
 /// JWEs that stand in slots of a call, by the slot; each is of the slot's length, without encoding.
 using ReadyJwes = std::map<std::string, const agent::JweText*>;

@@ -1,9 +1,12 @@
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 
+#include <charconv>
+#include <chrono>
 #include <ctime>
 
 #include "base/display.h"
+#include "base/error.h"
 #include "cli/commands.h"
 #include "cli/screen.h"
 #include "config/config.h"
@@ -286,6 +289,40 @@ int status(Output& out, const Common& common) {
               {"newest_connections", newest},
               {"certificate", status.certificate},
               {"certificate_expires", status.certificate_expires}});
+  return kOk;
+}
+
+namespace {
+
+std::chrono::seconds seconds_of(const std::string& text) {
+  uint32_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number);
+  const std::string_view unit(parsed.ptr, static_cast<size_t>(end - parsed.ptr));
+  const int64_t each = unit == "s" ? 1 : unit == "min" ? 60 : unit == "h" ? 3600 : 0;
+  constexpr int64_t kMost = 366 * 24 * 3600;
+  if (parsed.ec != std::errc() || number == 0 || each == 0 || number * each > kMost) {
+    throw InputError("--for " + text, "is no time", "write for example 8h, 30min or 90s");
+  }
+  return std::chrono::seconds(number * each);
+}
+
+}  // namespace
+
+int cover(Output& out, const Common& common, const std::string& time) {
+  const std::chrono::seconds length = seconds_of(time);
+  const CoverMade made =
+      OpenRoom(common, true)->make_cover(length, [&out](const std::string& text) {
+        out.note(text);
+      });
+  out.line(
+      fmt::format("{} cover connections, {} slots left to calls, {} that did not come to their "
+                  "end",
+                  made.made, made.left_to_calls, made.failed));
+  out.result({{"ok", true},
+              {"made", made.made},
+              {"left_to_calls", made.left_to_calls},
+              {"failed", made.failed}});
   return kOk;
 }
 

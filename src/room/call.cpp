@@ -16,6 +16,7 @@
 #include "room/failure.h"
 #include "room/named_secrets.h"
 #include "room/service_probe.h"
+#include "room/slots.h"
 #include "room/suite_costs.h"
 #include "session/signing_keys.h"
 #include "session/totp_step.h"
@@ -77,6 +78,10 @@ struct Running {
   std::optional<AgreedRequest> made;
   agent::Reply reply;
 };
+
+const Provider& provider_of(const RoomConfig& room, const Recipe& recipe) {
+  return room.provider(recipe.provider);
+}
 
 agreement::Proposal propose(Joined& joined, const Wanted& wanted, Running& run) {
   const Recipe& recipe = wanted.recipe;
@@ -140,6 +145,8 @@ void prepare(Joined& joined, const Wanted& wanted, std::map<std::string, SecretB
     return fill_recipe(wanted.recipe, wanted.arguments, date_time);
   };
   run.made.emplace(session.context(), run.call, dated, std::move(config), run.layout, proposal);
+  if (run.layout->has_code())
+    wait_for_slot(joined, provider_of(room, recipe), recipe.host, timeline);
   run.made->prepare(values, std::move(key), timeline, [&] {
     std::vector<session::TotpKey> keys;
     for (const CallSlot& slot : run.call.slots) {
@@ -178,6 +185,8 @@ ServiceAnswer call_recipe(Session& session, const CallRequest& request,
     prepare(joined, wanted, inputs, proposal, timeline, run);
   };
   call.perform = [&](agent::Timeline& timeline) {
+    if (!run.layout->has_code())
+      wait_for_slot(joined, provider_of(room, recipe), recipe.host, timeline);
     run.reply = run.made->call(connector(joined, room.provider(recipe.provider), recipe.host, 443),
                                timeline);
     require_whole(run.reply, recipe.name);
@@ -218,6 +227,7 @@ ServiceAnswer get_url(Session& session, const GetRequest& wanted) {
     made->prepare({}, std::nullopt, timeline);
   };
   call.perform = [&](agent::Timeline& timeline) {
+    wait_for_slot(joined, provider, url.host, timeline);
     reply = made->call(connector(joined, provider, url.host, url.port), timeline);
     require_whole(reply, "get");
     return answered(reply);

@@ -20,6 +20,7 @@
 #include "room/runs.h"
 #include "room/script_begin.h"
 #include "room/service_probe.h"
+#include "room/slots.h"
 #include "room/suite_costs.h"
 #include "session/signing_keys.h"
 
@@ -189,7 +190,9 @@ void ScriptRun::prepare(const Digest& proposal, agent::Timeline& timeline) {
 CallAnswer ScriptRun::perform(agent::Timeline& timeline) {
   const auto again = [&](const RunScriptResult& refused, std::chrono::seconds wait) {
     before_again(*joined_, cost_, refused, wait, timeline);
+    wait_for_slot(*joined_, provider_, host_, timeline);
   };
+  wait_for_slot(*joined_, provider_, host_, timeline);
   answer_ = made_->call(connector(*joined_, provider_, host_, 443), timeline, again);
   return log_words(answer_, run_->short_id());
 }

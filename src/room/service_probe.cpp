@@ -215,9 +215,13 @@ void probe_service(Joined& joined, const Provider& provider, const std::string& 
     }
   };
   bool looked = true;
+  // A look is a connection of another form: where they are timetabled none is made outside of it
+  // (tls-complete.md §8.3), and the connection itself will tell.
+  const bool may_look = !provider.traffic_for(host).period;
   if (party.id() == courier) {
-    looked = can_look_at_service(provider.groups);
+    looked = may_look && can_look_at_service(groups);
     guarded([&] {
+      if (!may_look) return;
       const auto stream = connector(joined, provider, host, port)();
       if (!looked) return stream->close();
       look = look_at_service(*stream, host, groups, provider.suite_for(host));
@@ -228,7 +232,8 @@ void probe_service(Joined& joined, const Provider& provider, const std::string& 
   } else {
     const Bytes message = party.receive_up_to(courier, "service/certificates", kMaxMessage);
     // Where ML-KEM is required: the connection itself will tell.
-    looked = message != kNotLookedAt || provider.groups != Groups{NamedGroup::kX25519MlKem768};
+    const bool expected = !may_look || groups == Groups{NamedGroup::kX25519MlKem768};
+    looked = message != kNotLookedAt || !expected;
     if (looked && !message.empty()) look = decode(message, courier);
   }
   guarded([&] {
