@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -66,6 +67,32 @@ struct Stock {
   uint64_t bytes = 0;  // on disk
 };
 
+/// What became of slots (Room::make_cover).
+struct CoverMade {
+  uint64_t made = 0;           // cover connections
+  uint64_t left_to_calls = 0;  // slots that a call had
+  uint64_t failed = 0;         // connections that did not come to their end
+};
+
+/// One request of the members to a service and what protects the connection that carried it.
+struct ConnectionInfo {
+  int64_t unix_seconds = 0;
+  std::string session;   // in which it was made, hexadecimal
+  std::string what;      // "call who-am-i", "FLOW: STEP"
+  std::string host;      //
+  std::string group;     // of its key exchange: "x25519mlkem768"
+  bool retried = false;  // the service asked for another hello, a round trip more
+  bool goes_on = false;  // on the connection of the request before it to that host
+  /// Whoever recorded it, and all lines between the members, reads nothing of it with a later
+  /// quantum computer, as long as no member gives away what it knew of it.
+  bool outlasts_recording = false;
+};
+/// Connections to one host, all that were made since they are counted.
+struct HostConnections {
+  uint64_t count = 0;   // of this group and protection
+  ConnectionInfo last;  // of them
+};
+
 struct RoomStatus {
   std::string member, room;
   std::vector<std::string> members;
@@ -80,8 +107,10 @@ struct RoomStatus {
   std::vector<std::string> open_marks;
   uint64_t secrets = 0;
   Stock stock;
-  std::string certificate;          // SHA-256, hexadecimal
-  int64_t certificate_expires = 0;  // Unix seconds
+  std::string certificate;                         // SHA-256, hexadecimal
+  int64_t certificate_expires = 0;                 // Unix seconds
+  std::vector<HostConnections> connections;        // by host and group
+  std::vector<ConnectionInfo> newest_connections;  // requests, oldest first, at most 500
 };
 
 /// One member's side of a room: its configuration and state on disk, opened without any other
@@ -113,6 +142,14 @@ class Room {
   std::string log_entry_line(uint64_t number);
   /// One line of JSON an entry, oldest first, for an auditor (docs/log-format.md).
   void export_log(const std::function<void(const std::string& line)>& sink);
+
+  /// At the courier, alone: for so long, cover connections to the hosts whose entries have `cover`,
+  /// one in each slot that no call of this member has (tls-complete.md §8.3). They look like the
+  /// calls that were made, carry nothing, and nothing is taken of what is answered. `note` is told,
+  /// by one thread at a time, what did not go well. Error: this member is not the courier, or there
+  /// is nothing to look like.
+  CoverMade make_cover(std::chrono::seconds time,
+                       const std::function<void(const std::string&)>& note);
 
   /// This member's runs of run-script, oldest first.
   std::vector<RunInfo> runs();

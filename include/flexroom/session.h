@@ -92,6 +92,18 @@ struct SuiteCost {
   double bytes_each_way = 0;
 };
 
+/// What a plan shows of `pad`; of "none" the first line alone.
+struct PaddingPlan {
+  std::string pad = "none";
+  uint64_t sent_bytes = 0;  // of the request's records, with types and zeros
+  uint64_t more_ands = 0;   // than without; of request_ands
+  struct Range {
+    uint64_t from = 0, to = 0;                 // bytes of a request
+    uint64_t mean_ands = 0, largest_ands = 0;  // more than without
+  };
+  std::vector<Range> ranges;
+};
+
 struct RunScriptPlan {
   /// What would be approved, as far as this member knows it; of the rest, sentences.
   Summary summary;
@@ -106,6 +118,7 @@ struct RunScriptPlan {
   double bytes_each_way = 0;  // preprocessing, of this member
   /// Under each suite: the one that is offered, of --classic as room.toml says host by host, first.
   std::vector<SuiteCost> suites;
+  PaddingPlan padding;
   uint64_t ands() const { return payload_ands + signing_key_ands + handshake_ands + request_ands; }
 };
 
@@ -124,6 +137,7 @@ struct CallPlan {
   uint64_t slot_ands = 0, signing_key_ands = 0, handshake_ands = 0, request_ands = 0;
   uint64_t client_flight_ands = 0;  // of handshake_ands; as of RunScriptPlan
   std::vector<SuiteCost> suites;    // under each: the one that is offered first
+  PaddingPlan padding;
   uint64_t ands() const { return slot_ands + signing_key_ands + handshake_ands + request_ands; }
 };
 

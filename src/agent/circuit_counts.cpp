@@ -1,5 +1,6 @@
 #include "agent/circuit_counts.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -147,6 +148,21 @@ CircuitCount count_request(const tls::CipherSuite& suite, const RequestPlan& pla
   if (is_first) out.ands += key_ands(of, plan, num_members);
   out.tag_bytes = of.tag_bytes(plan, is_first);
   return out;
+}
+
+PaddingCost padding_cost(const tls::CipherSuite& suite, tls::Padding padding, size_t from,
+                         size_t to) {
+  FLEXROOM_ASSERT(from < to && to <= tls::kMaxPlaintext);
+  const Suite& of = suite_of(suite);
+  const size_t block = of.answer().block_bytes;
+  uint64_t sum = 0, largest = 0;
+  for (size_t content = from; content < to; ++content) {
+    const auto blocks = [&](size_t inner) { return (inner + block - 1) / block; };
+    const uint64_t more = blocks(tls::padded_bytes(padding, content + 1)) - blocks(content + 1);
+    sum += more * block_ands(of);
+    largest = std::max(largest, more * block_ands(of));
+  }
+  return {sum / (to - from), largest};
 }
 
 CircuitCount count_answer(const tls::CipherSuite& suite, const SealedPlan& plan, size_t num_members,

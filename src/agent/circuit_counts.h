@@ -24,6 +24,14 @@ uint64_t count_handshake(const tls::CipherSuite& suite, const Groups& groups, si
 CircuitCount count_request(const tls::CipherSuite& suite, const RequestPlan& plan,
                            size_t num_members, bool is_first);
 
+/// What a padding takes more than none, in ANDs, of requests of one record whose content has `from`
+/// to `to` - 1 bytes, each length as likely as the others (tls-complete.md §8.2).
+struct PaddingCost {
+  uint64_t mean = 0, largest = 0;
+};
+PaddingCost padding_cost(const tls::CipherSuite& suite, tls::Padding padding, size_t from,
+                         size_t to);
+
 /// All that is garbled for a sealed answer, of the first one of its connection with what `to_come`
 /// asks of it. Of a plan without `key_updates`, as those of flows are.
 CircuitCount count_answer(const tls::CipherSuite& suite, const SealedPlan& plan, size_t num_members,

@@ -60,6 +60,7 @@ Connection::Connection(Context context, ConnectionConfig config, RequestPlan pla
   s.config.handshake.application = terms.limit();
   s.config.handshake.client_auth = s.config.client_auth;
   FLEXROOM_ASSERT(s.config.courier != 0 && s.config.courier < context.party.num_parties());
+  for (const RequestPlan& one : s.plans) FLEXROOM_ASSERT(one.pad == s.config.pad);
 }
 Connection::~Connection() = default;
 bool Connection::released(size_t request) const { return request < state_->released; }
@@ -197,6 +198,7 @@ void Connection::prepare_next(RequestPlan plan, std::shared_ptr<const SealedPlan
   State& s = *state_;
   require_kept(s.kept);
   FLEXROOM_ASSERT(s.next == s.plans.size() && has_room_for(plan, *sealed));
+  FLEXROOM_ASSERT(plan.pad == s.config.pad);
   s.kept = false;
   const ConnectionEraser eraser([&] {
     if (!s.kept) s.erase();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,8 +24,18 @@ struct LaterRequest {
   std::shared_ptr<const SealedPlan> sealed;  // of a sealed connection
 };
 
-/// The settings of one connection. All but the trust store and the clock are agreed: they are part
-/// of csid and of every view.
+/// What the service took of what the hello offered, and what of the connection was seen on the line
+/// beside its hello and its answer.
+struct Negotiated {
+  NamedGroup group = NamedGroup::kX25519;
+  bool retried = false;  // it asked for another hello first (HelloRetryRequest)
+  std::chrono::system_clock::time_point opened;  // by this member's clock
+  std::chrono::milliseconds pause{0};            // from the ServerHello to the first request
+  std::vector<size_t> record_bytes;  // of that request: content, type and zeros of each record
+};
+
+/// The settings of one connection. All but the trust store, the clock and `on_negotiated` are
+/// agreed: they are part of csid and of every view.
 struct ConnectionConfig {
   std::string host;                                           // SNI and Host
   Groups groups = all_groups();                               // that are offered
@@ -36,6 +47,7 @@ struct ConnectionConfig {
   bool no_secret = false;                // R2-6: HTTP/1.0 and close-delimited answers accepted
   size_t max_answer = http::kMaxAnswer;  // bytes of the body; a longer one is an unknown outcome
   bool await_close = false;              // R2-5: silence does not end the answer
+  tls::Padding pad = tls::Padding::kNone;  // of all its requests: what their plans say
   std::shared_ptr<const SealedPlan> sealed;  // of a sealed connection: what becomes of the answer
   /// Sealed: each is made behind the answer of the one before, call() then call_next(); all answers
   /// but the last are of plans with `keep_alive`. Open: all are sent before any answer is read,
@@ -47,6 +59,12 @@ struct ConnectionConfig {
   bool pipelined = false;
   /// Hash of all that was agreed before (proposal or policy).
   Digest policy{};
+  /// The curve that the host chose the last time (tls-complete.md §1.1, host fact): its key is in
+  /// the first hello. It says what is likely, so a wrong one costs a round trip; nothing is left
+  /// out of what is offered, and nothing is accepted for it.
+  std::optional<NamedGroup> likely_curve;
+  /// Told at each member, once, when its first request was released: A2 holds then. Must not throw.
+  std::function<void(const Negotiated&)> on_negotiated;
 };
 
 /// One request of a connection.

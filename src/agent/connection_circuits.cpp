@@ -41,8 +41,9 @@ void add_request(Circuit& circuit, const RequestPlan& plan, uint64_t sequence) {
   const circuits::Text text = request_text(circuit.builder(), plan);
   for (size_t k = 0; k < plan.records(); ++k) {
     const auto begin = text.begin() + static_cast<ptrdiff_t>(k * plan.record_bytes);
-    const auto end = begin + static_cast<ptrdiff_t>(plan.inner_bytes(k) - 1);
-    circuit.records().add(sequence + k, circuits::Text(begin, end));
+    const auto end = begin + static_cast<ptrdiff_t>(plan.content_bytes(k));
+    circuit.records().add(sequence + k, circuits::Text(begin, end),
+                          plan.inner_bytes(k) - plan.content_bytes(k) - 1);
   }
 }
 

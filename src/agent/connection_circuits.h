@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "circuits/handshake.h"
 #include "mpc/program.h"
+#include "tls/padding.h"
 
 namespace flexroom::agent {
 
@@ -17,15 +18,21 @@ namespace flexroom::agent {
 struct RequestPlan {
   size_t bytes = 0;                        // plaintext, at most http::kMaxRequest
   size_t record_bytes = 16384;             // of it in a record; the last one has the rest
+  tls::Padding pad = tls::Padding::kNone;  // of each record (tls-complete.md §8.2)
   std::vector<uint32_t> secret_bits;       // positions 8 * byte + bit, ascending
   std::optional<size_t> signature_offset;  // 64 hex characters of a SigV4 signature
   bool sealed_answer = false;              // the server's secret stays inside
   bool keep_write_keys = false;            // further requests on the connection follow (§4.9)
 
   size_t records() const { return (bytes + record_bytes - 1) / record_bytes; }
-  /// Content of record `k`, 0 the first, with the content type.
+  /// Content of record `k`, 0 the first.
+  size_t content_bytes(size_t k = 0) const {
+    return std::min(record_bytes, bytes - k * record_bytes);
+  }
+  /// The same with the content type and the zeros behind it, of which no record gets more than it
+  /// may hold.
   size_t inner_bytes(size_t k = 0) const {
-    return std::min(record_bytes, bytes - k * record_bytes) + 1;
+    return tls::padded_bytes(pad, content_bytes(k) + 1, record_bytes + 1);
   }
   /// Of 16 bytes, of the longest record.
   size_t keystream_blocks() const { return (inner_bytes() + 15) / 16; }

@@ -44,6 +44,8 @@ Digest connection_terms(const ConnectionConfig& config) {
   for (const LaterRequest& later : config.later) {
     hash.field(later.sealed != nullptr ? later.sealed->digest() : Digest{});
   }
+  if (config.pad != tls::Padding::kNone) hash.field("pad").field(to_string(config.pad));
+  if (config.likely_curve) hash.field(to_string(*config.likely_curve));
   return hash.digest();
 }
 
@@ -81,7 +83,7 @@ tls::ClientHandshake Connection::State::new_client(std::vector<tls::KeyShare> sh
   hello.host = config.host;
   hello.suite = config.suite;
   hello.key_shares = std::move(shares);
-  hello.held_back = tls::held_back_of(config.groups);
+  hello.held_back = tls::held_back_of(config.groups, config.likely_curve);
   hello.status_request = config.handshake.status_request;
   hello.random = RandomOracle("ch random", party().scope()).digest();
   const Digest session_id = RandomOracle("ch sid", party().scope()).digest();
@@ -173,7 +175,25 @@ void Connection::State::release(const Request& request, Timeline& timeline) {
     throw ProtocolAbort(AbortCode::kServer, "tls/application data", *fault);
   }
   request_offset = machine->bytes_received();
-  send(seal(request, records, request_offset));
+  const Bytes sealed = seal(request, records, request_offset);
+  negotiated.record_bytes.clear();
+  for (const RecordText& record : records) {
+    negotiated.record_bytes.push_back(record.ciphertext.size());
+  }
+  negotiated.pause = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - server_hello_at);
+  try {
+    send(sealed);
+  } catch (...) {
+    tell_negotiated();  // some of it may have left
+    throw;
+  }
+  tell_negotiated();
+}
+
+// Behind the request, which waits for nobody's disk.
+void Connection::State::tell_negotiated() {
+  if (next == 0 && config.on_negotiated) config.on_negotiated(negotiated);
 }
 
 Released Connection::State::released_request(const Request& request, Timeline& timeline) {
@@ -205,6 +225,7 @@ tls::Event Connection::State::feed_until(tls::EventKind kind, std::vector<tls::E
     for (tls::Event& event : events) {
       if (event.kind == kind) return std::move(event);
       if (event.kind == tls::EventKind::kHelloRetry) {
+        negotiated.retried = true;
         if (offer && !machine->offers_kem()) offer->drop_kem();
         server->write_hello(machine->client_hello_record());
       }
@@ -220,8 +241,11 @@ tls::Event Connection::State::feed_until(tls::EventKind kind, std::vector<tls::E
 void Connection::State::shake_hands(Timeline& timeline) {
   timeline.begin(phase::kServerHello);
   const Bytes first_flight = machine->client_hello_record();
+  negotiated.opened = std::chrono::system_clock::now();
   server->open(first_flight);
   const tls::Event server_hello = feed_until(tls::EventKind::kServerHello, {});
+  negotiated.group = server_hello.key_share.group;
+  server_hello_at = std::chrono::steady_clock::now();
 
   timeline.begin(phase::kEcdhe);
   SecretBytes kem_secret = offer->decapsulate(server_hello);
@@ -357,7 +381,7 @@ std::vector<RecordText> Connection::State::encrypt(const Request& request) {
     ciphertext =
         bytes_of_bits(outputs.opened[program.output_group("c_" + std::to_string(sequence))]);
     FLEXROOM_ASSERT(ciphertext.size() == plan().inner_bytes(k));
-    for (size_t t = 0; t + 1 < ciphertext.size(); ++t, ++at) {
+    for (size_t t = 0; t < plan().content_bytes(k); ++t, ++at) {
       ciphertext[t] = static_cast<uint8_t>(ciphertext[t] ^ request.text[at]);
     }
     const auto header = tls::record_aad(ciphertext.size() + tls::kTagSize);

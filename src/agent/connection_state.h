@@ -49,6 +49,8 @@ struct Connection::State {
   std::optional<KeyedHandshake> keyed;     // from there up to the first request
   Digest csid{};                           // of the running connection
   tls::HashValue h2;
+  Negotiated negotiated;                   // by its ServerHello
+  std::chrono::steady_clock::time_point server_hello_at;
   uint64_t handshake_ands = 0;
   std::unique_ptr<boolean::Instance> handshake_circuit;  // GC-A, until it is confirmed
   std::vector<RequestCircuit> requests;                  // as plans
@@ -100,6 +102,7 @@ struct Connection::State {
   tls::ClientHandshake new_client(std::vector<tls::KeyShare> shares);
   void begin(std::span<const Request> all, const ServerBytes::Connect& connect, Timeline& timeline);
   void release(const Request& request, Timeline& timeline);
+  void tell_negotiated();
   Released released_request(const Request& request, Timeline& timeline);
   Reply receive(const Request& request, Timeline& timeline);
   void mark_instances();

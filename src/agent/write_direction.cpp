@@ -83,7 +83,8 @@ std::unique_ptr<WriteDirection> make_gcm_write_direction(const Context& context,
                                                          size_t longest_to_come) {
   RequestPlan to_come;
   to_come.bytes = longest_to_come;
-  size_t blocks = to_come.keystream_blocks();
+  to_come.pad = plans.front().pad;
+  size_t blocks = longest_to_come > 0 ? to_come.keystream_blocks() : 0;
   for (const RequestPlan& plan : plans) blocks = std::max(blocks, plan.keystream_blocks());
   return std::make_unique<GcmWriteDirection>(context.source, blocks, plans.front().keep_write_keys);
 }

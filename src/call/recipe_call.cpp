@@ -54,6 +54,7 @@ CallLayout lay_out_content(const OpenCall& call, const ConnectionShape& shape,
                            const ReadyJwes& jwes) {
   CallLayout out;
   out.plan.bytes = call.bytes;
+  out.plan.pad = shape.pad;
   out.plan.signature_offset = call.signature_offset;
   out.plan.sealed_answer = shape.sealed;
   out.plan.keep_write_keys = shape.goes_on;
@@ -387,6 +388,7 @@ agent::Reply AgreedRequest::call(const agent::ServerBytes::Connect& connect,
   RandomOracle id("request", s.context.party.scope());
   id.field(s.proposal).field(s.call.request.digest()).field(request.text);
   id.field(uint64_t{s.attempt});
+  if (s.config.pad != tls::Padding::kNone) id.field("pad").field(to_string(s.config.pad));
   if (s.key && !s.call.signs_secrets) {
     const Digest hash = s.body_hash.value_or(s.call.signing->body.digest);
     request.kout_signing = &s.key->key.kout;

@@ -23,6 +23,7 @@ struct ConnectionShape {
   uint64_t sequence = 0;
   bool goes_on = false;
   tls::ClientAuth client_auth = tls::ClientAuth::kRefuse;
+  tls::Padding pad = tls::Padding::kNone;
 };
 
 /// The circuits of a call, made without any other party: shown in the plan and used by the call.
@@ -35,6 +36,8 @@ struct CallLayout {
   std::vector<uint32_t> signature_bits;
   agent::RequestPlan plan;
   std::shared_ptr<const mpc::Program> request;  // of the number that the shape says
+  /// A one-time code is in it, which is soon over.
+  bool has_code() const { return slots && slots->has_totp; }
 };
 /// JWEs that stand in slots of a call, by the slot; each is of the slot's length, without encoding.
 using ReadyJwes = std::map<std::string, const agent::JweText*>;

@@ -108,9 +108,8 @@ struct RunScriptCall::State {
         std::shared_ptr<const RunScriptLayout> l)
       : context(c),
         terms(std::move(t)),
-        layout(l != nullptr
-                   ? std::move(l)
-                   : lay_out_run_script(terms, {config.suite, config.groups, terms.links.size()})),
+        layout(l != nullptr ? std::move(l)
+                            : lay_out_run_script(terms, shape_of(config, terms.links.size()))),
         request(
             context, layout->call,
             [this](const std::string& date_time) {
@@ -121,6 +120,11 @@ struct RunScriptCall::State {
     const std::string self = run_member(terms.links, context.party.id());
     values.own = own_slots(layout->call, self, SecretBytes::copy_of(as_bytes(own)));
     wipe(own.data(), own.size());
+  }
+  static ConnectionShape shape_of(const agent::ConnectionConfig& config, size_t num_members) {
+    ConnectionShape out{config.suite, config.groups, num_members};
+    out.pad = config.pad;
+    return out;
   }
   /// The connection goes to the host of the signed request, under the proposal (csid and views).
   static agent::ConnectionConfig bound_to(const RunScriptTerms& terms,

@@ -52,11 +52,12 @@ void ChaChaRecordWriter::add_tag_key(uint64_t seq) {
   builder_.add_output("s_" + name, mpc::OutputKind::kKeep, bits_of(s));
 }
 
-void ChaChaRecordWriter::add(uint64_t seq, const Text& content) {
-  FLEXROOM_ASSERT(!content.empty() && content.size() <= kMaxContent);
+void ChaChaRecordWriter::add(uint64_t seq, const Text& content, size_t padding) {
+  FLEXROOM_ASSERT(!content.empty() && content.size() + padding <= kMaxContent);
   constexpr uint8_t kApplicationData = 23;
   Text plaintext = content;
   plaintext.push_back(constant_byte(kApplicationData));
+  plaintext.resize(plaintext.size() + padding, constant_byte(0));
   add_message(seq, std::move(plaintext));
 }
 

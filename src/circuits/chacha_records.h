@@ -42,7 +42,7 @@ class ChaChaRecordWriter {
   ///       and what add_tag_key() writes
   /// Size  10 400 ANDs less 1 + ctz(counter) for every 64 bytes begun of content and type; of the
   ///       last block what its bytes need
-  void add(uint64_t seq, const Text& content);
+  void add(uint64_t seq, const Text& content, size_t padding = 0);
   /// The same without a content type: an AEAD message.
   void add_message(uint64_t seq, Text plaintext);
   /// The key of the tag alone, for a record whose ciphertext comes about elsewhere: block 0.

@@ -197,11 +197,12 @@ void RecordWriter::add_tag_mask(uint64_t seq) {
                       bits_of(text_of(keystream_block(keys_, seq, 1))));
 }
 
-void RecordWriter::add(uint64_t seq, const Text& content) {
-  FLEXROOM_ASSERT(!content.empty() && content.size() <= kMaxRecordContent);
+void RecordWriter::add(uint64_t seq, const Text& content, size_t padding) {
+  FLEXROOM_ASSERT(!content.empty() && content.size() + padding <= kMaxRecordContent);
   constexpr uint8_t kApplicationData = 23;
   Text plaintext = content;
   plaintext.push_back(constant_byte(kApplicationData));
+  plaintext.resize(plaintext.size() + padding, constant_byte(0));
   add_message(seq, std::move(plaintext));
 }
 

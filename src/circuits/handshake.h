@@ -86,13 +86,14 @@ class RecordWriter {
   RecordWriter(mpc::Builder& builder, TrafficKeys keys)
       : builder_(builder), keys_(std::move(keys)) {}
 
-  /// One application-data record: `content` (1 .. 16 384 bytes, public bytes as constants) and the
-  /// content type 23.
+  /// One application-data record: `content` (1 .. 16 384 bytes, public bytes as constants), the
+  /// content type 23 and `padding` zeros, with the content at most 16 384.
   ///
-  /// Out   open "c_<seq>" [8 (content + 1)]: ciphertext without tag
+  /// Out   open "c_<seq>" [8 (content + 1 + padding)]: ciphertext without tag
   ///       keep "j0_<seq>" [128]: E_K(J0), the mask of the GHASH tag
-  /// Size  5 120 ANDs (AES-256 7 168) for J0 and for every 16 bytes begun of content and type
-  void add(uint64_t seq, const Text& content);
+  /// Size  5 120 ANDs (AES-256 7 168) for J0 and for every 16 bytes begun of content, type and
+  ///       padding
+  void add(uint64_t seq, const Text& content, size_t padding = 0);
   /// The same without a content type: an AEAD message.
   void add_message(uint64_t seq, Text plaintext);
   /// A tag mask alone, for a record whose ciphertext comes about elsewhere.

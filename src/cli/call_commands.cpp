@@ -67,6 +67,7 @@ int plan_recipe(Output& out, const Common& common, const std::filesystem::path& 
                        plan.request_ands));
   show_client_auth(out, plan.client_flight_ands);
   show_suites(out, plan.suites);
+  show_padding(out, plan.padding);
   nlohmann::json slots = nlohmann::json::object();
   for (const CallPlan::Slot& slot : plan.slots) slots[slot.name] = slot.description;
   nlohmann::json result = plan_fields(plan.summary, {});
@@ -81,6 +82,7 @@ int plan_recipe(Output& out, const Common& common, const std::filesystem::path& 
                  {"suite", plan.suite},
                  {"suites", suite_fields(plan.suites)},
                  {"slots", slots}});
+  if (plan.padding.pad != "none") result["padding"] = padding_fields(plan.padding);
   out.result(std::move(result));
   return kOk;
 }

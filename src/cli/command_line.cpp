@@ -388,6 +388,11 @@ void CommandLine::add_state() {
   add(
       app_, "status", "this member's state: epoch, counters, secrets, certificate",
       [this] { return status(*out_, common_); }, "  flexroom status");
+  add(
+      app_, "cover", "at the courier: connections that look like calls, in slots that no call has",
+      [this] { return cover(*out_, common_, cover_time_); }, "  flexroom cover --for 8h")
+      ->add_option("--for", cover_time_, "how long: 90s, 30min, 8h")
+      ->required();
   CLI::App* const doctor_command = add(
       app_, "doctor", "look at all that a command needs: clock, ports, members, services ...",
       [this] { return doctor(*out_, common_, file_, doctor_links_, with_members_); },

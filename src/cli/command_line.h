@@ -60,7 +60,7 @@ class CommandLine {
   std::vector<std::string> draft_show_;
   std::filesystem::path capture_;
   std::vector<std::string> arguments_;
-  std::string go_on_, abandon_;
+  std::string go_on_, abandon_, cover_time_;
   FlowKey key_;
   uint64_t fill_ = 0;
 };

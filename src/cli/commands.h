@@ -94,6 +94,8 @@ int show_log_entry(Output& out, const Common& common, uint64_t number);
 /// One line of JSON an entry, for an auditor (docs/log-format.md); also without --json.
 int export_log(Output& out, const Common& common);
 int status(Output& out, const Common& common);
+/// `time`: "8h", "30min", "90s".
+int cover(Output& out, const Common& common, const std::string& time);
 /// Everything that a joint command needs, looked at; kBadInput if something is wrong.
 int doctor(Output& out, const Common& common, const std::filesystem::path& job_or_recipe,
            const std::filesystem::path& links, bool with_members = false);

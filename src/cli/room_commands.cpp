@@ -1,9 +1,12 @@
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 
+#include <charconv>
+#include <chrono>
 #include <ctime>
 
 #include "base/display.h"
+#include "base/error.h"
 #include "cli/commands.h"
 #include "cli/screen.h"
 #include "config/config.h"
@@ -207,6 +210,38 @@ int show_log(Output& out, const Common& common, bool verify) {
   return kOk;
 }
 
+namespace {
+
+/// In words: of which connections somebody who records everything reads something one day.
+void show_recorders(Output& out, const RoomStatus& status) {
+  if (status.connections.empty()) {
+    out.line("recordings   none to speak of: no connection to a service was made yet");
+    return;
+  }
+  out.line(
+      "recordings   who records all lines, between the members and to the services, and has a\n"
+      "             quantum computer later:");
+  for (const HostConnections& one : status.connections) {
+    out.line(fmt::format(
+        "             {} {} connection{} to {} by {}, the last {:%Y-%m-%d} for {}",
+        one.last.outlasts_recording ? "reads nothing of" : "READS what was sent and answered on",
+        one.count, one.count == 1 ? "" : "s", display(one.last.host), one.last.group,
+        fmt::gmtime(static_cast<std::time_t>(one.last.unix_seconds)), display(one.last.what)));
+  }
+  out.line(
+      "             What a member fetches or tries alone (its links, its result) is not among "
+      "them.");
+}
+
+nlohmann::json fields_of(const ConnectionInfo& one) {
+  return {{"time", one.unix_seconds}, {"session", one.session},
+          {"what", one.what},         {"host", one.host},
+          {"group", one.group},       {"retried", one.retried},
+          {"goes_on", one.goes_on},   {"outlasts_recording", one.outlasts_recording}};
+}
+
+}  // namespace
+
 int status(Output& out, const Common& common) {
   const RoomStatus status = OpenRoom(common, true)->status();
   out.line(fmt::format("member       {} of room {}", status.member, status.room));
@@ -230,6 +265,12 @@ int status(Output& out, const Common& common) {
   out.line(fmt::format(
       "stock        {} AND triples{}", status.stock.triples,
       status.stock.triples == 0 ? " (`flexroom stock --fill` makes calls faster)" : ""));
+  show_recorders(out, status);
+  nlohmann::json connections = nlohmann::json::array(), newest = nlohmann::json::array();
+  for (const HostConnections& one : status.connections) {
+    connections.push_back({{"count", one.count}, {"last", fields_of(one.last)}});
+  }
+  for (const ConnectionInfo& one : status.newest_connections) newest.push_back(fields_of(one));
   out.result({{"ok", true},
               {"member", status.member},
               {"room", status.room},
@@ -244,8 +285,44 @@ int status(Output& out, const Common& common) {
               {"open_marks", status.open_marks},
               {"secrets", status.secrets},
               {"stock_triples", status.stock.triples},
+              {"connections", connections},
+              {"newest_connections", newest},
               {"certificate", status.certificate},
               {"certificate_expires", status.certificate_expires}});
+  return kOk;
+}
+
+namespace {
+
+std::chrono::seconds seconds_of(const std::string& text) {
+  uint32_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number);
+  const std::string_view unit(parsed.ptr, static_cast<size_t>(end - parsed.ptr));
+  const int64_t each = unit == "s" ? 1 : unit == "min" ? 60 : unit == "h" ? 3600 : 0;
+  constexpr int64_t kMost = 366 * 24 * 3600;
+  if (parsed.ec != std::errc() || number == 0 || each == 0 || number * each > kMost) {
+    throw InputError("--for " + text, "is no time", "write for example 8h, 30min or 90s");
+  }
+  return std::chrono::seconds(number * each);
+}
+
+}  // namespace
+
+int cover(Output& out, const Common& common, const std::string& time) {
+  const std::chrono::seconds length = seconds_of(time);
+  const CoverMade made =
+      OpenRoom(common, true)->make_cover(length, [&out](const std::string& text) {
+        out.note(text);
+      });
+  out.line(
+      fmt::format("{} cover connections, {} slots left to calls, {} that did not come to their "
+                  "end",
+                  made.made, made.left_to_calls, made.failed));
+  out.result({{"ok", true},
+              {"made", made.made},
+              {"left_to_calls", made.left_to_calls},
+              {"failed", made.failed}});
   return kOk;
 }
 

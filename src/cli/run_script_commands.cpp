@@ -103,6 +103,7 @@ int plan_job(Output& out, const Common& common, const RunScriptRequest& request)
   show_costs(out, plan, request.classic);
   show_client_auth(out, plan.client_flight_ands);
   show_suites(out, plan.suites);
+  show_padding(out, plan.padding);
   out.line(
       fmt::format("traffic      about {:.0f} MB each way before the call, 0.3 MB during it "
                   "(others' links taken as long as yours)",
@@ -120,6 +121,7 @@ int plan_job(Output& out, const Common& common, const RunScriptRequest& request)
                  {"suite", plan.suite},
                  {"suites", suite_fields(plan.suites)},
                  {"preprocessing_bytes_each_way", plan.bytes_each_way}});
+  if (plan.padding.pad != "none") result["padding"] = padding_fields(plan.padding);
   out.result(std::move(result));
   return kOk;
 }

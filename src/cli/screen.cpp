@@ -94,6 +94,32 @@ void show_client_auth(Output& out, uint64_t client_flight_ands) {
       client_flight_ands));
 }
 
+void show_padding(Output& out, const PaddingPlan& padding) {
+  if (padding.pad == "none") return;
+  out.line(
+      fmt::format("padding      {}: the request goes out as {} bytes, {} ANDs more than without",
+                  padding.pad, padding.sent_bytes, padding.more_ands));
+  for (const PaddingPlan::Range& one : padding.ranges) {
+    out.line(
+        fmt::format("             requests of {} to {} bytes: {} ANDs more in the mean, at most {}",
+                    one.from, one.to - 1, one.mean_ands, one.largest_ands));
+  }
+}
+
+nlohmann::json padding_fields(const PaddingPlan& padding) {
+  nlohmann::json ranges = nlohmann::json::array();
+  for (const PaddingPlan::Range& one : padding.ranges) {
+    ranges.push_back({{"from", one.from},
+                      {"to", one.to},
+                      {"mean_ands", one.mean_ands},
+                      {"largest_ands", one.largest_ands}});
+  }
+  return {{"pad", padding.pad},
+          {"sent_bytes", padding.sent_bytes},
+          {"more_ands", padding.more_ands},
+          {"ranges", ranges}};
+}
+
 nlohmann::json suite_fields(const std::vector<SuiteCost>& suites) {
   nlohmann::json out = nlohmann::json::array();
   for (const SuiteCost& one : suites) {

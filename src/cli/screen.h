@@ -56,6 +56,9 @@ void show_suites(Output& out, const std::vector<SuiteCost>& suites);
 /// What `client_auth = "none"` means and takes; nothing where no host has it.
 void show_client_auth(Output& out, uint64_t client_flight_ands);
 /// The same for machines.
+/// What `pad` costs; nothing where there is none.
+void show_padding(Output& out, const PaddingPlan& padding);
+nlohmann::json padding_fields(const PaddingPlan& padding);
 nlohmann::json suite_fields(const std::vector<SuiteCost>& suites);
 
 /// This member's room, for a command.

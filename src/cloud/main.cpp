@@ -69,6 +69,8 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(0, 65535));
   app.add_option("--key-type", options.key_type, "certificates: ec or rsa")
       ->check(CLI::IsMember({"ec", "rsa"}));
+  app.add_option("--groups", options.groups,
+                 "of the key exchange, as OpenSSL lists them (default: X25519:P-256)");
   app.add_option("--fail-rate", options.fail_rate, "share of calls that fail")
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--throttle-runs", options.throttled_runs,

@@ -13,6 +13,7 @@
 #include "base/private_file.h"
 #include "base/secret.h"
 #include "config/checked_text.h"
+#include "config/group_terms.h"
 #include "config/text_file.h"
 #include "config/toml.h"
 #include "tls/trust_store.h"
@@ -111,7 +112,8 @@ void check_host_entries(const std::vector<Provider>& providers,
   }
 }
 
-void load_host_entries(const TomlTable& table, Provider& out, std::vector<HostEntry>& entries) {
+void load_host_entries(const TomlTable& table, const GroupTerms& groups, Provider& out,
+                       std::vector<HostEntry>& entries) {
   for (const auto& [host, entry] : table.named_tables("host")) {
     if (!is_host_name(host)) {
       entry.fail("mailbox", fmt::format("belongs to '{}', which is no DNS name", host));
@@ -122,37 +124,13 @@ void load_host_entries(const TomlTable& table, Provider& out, std::vector<HostEn
     if (entry.has("suite")) out.host_suite[host] = &suite;
     const tls::ClientAuth auth = load_client_auth(entry, out.tls.client_auth);
     if (entry.has("client_auth")) out.host_client_auth[host] = auth;
+    const GroupTerms own = GroupTerms::load(entry, groups);
+    if (entry.has("groups") || entry.has("pq")) out.host_groups[host] = own.offered();
+    const TrafficTerms traffic = TrafficTerms::load(entry, out.traffic);
+    if (TrafficTerms::is_said(entry)) out.host_traffic[host] = traffic;
     entry.finish();
     entries.push_back({out.name, host, entry.place("")});
   }
-}
-
-// tls-complete.md §1.1.
-void load_groups(const TomlTable& table, Provider& out) {
-  if (table.has("groups")) out.groups.clear();
-  for (const std::string& name : table.texts_or_empty("groups")) {
-    const auto group = parse_named_group(name);
-    if (!group) {
-      table.fail("groups",
-                 fmt::format("has '{}', which is none of {}", name, to_string(all_groups())),
-                 "leave it out for all of them");
-    }
-    if (std::find(out.groups.begin(), out.groups.end(), *group) != out.groups.end()) {
-      table.fail("groups", fmt::format("has '{}' twice", name));
-    }
-    out.groups.push_back(*group);
-  }
-  if (out.groups.empty()) table.fail("groups", "is empty", "leave it out for all of them");
-  const std::string pq = table.text_or("pq", "prefer");
-  if (pq != "prefer" && pq != "required") {
-    table.fail("pq", "is neither \"prefer\" nor \"required\"");
-  }
-  if (pq == "prefer") return;
-  if (!has_kem(out.groups)) {
-    table.fail("pq", "is \"required\", and `groups` has none with ML-KEM",
-               "add \"x25519mlkem768\" to it, or leave it out");
-  }
-  out.groups = {NamedGroup::kX25519MlKem768};
 }
 
 Provider load_provider(const std::string& name, const TomlTable& table,
@@ -165,8 +143,10 @@ Provider load_provider(const std::string& name, const TomlTable& table,
     (void)table.content("ca_file", *out.ca_file, tls::TrustStore::kMaxFileBytes,
                         "correct the path, or let this user read the file");
   }
-  load_groups(table, out);
+  const GroupTerms groups = GroupTerms::load(table, {});
+  out.groups = groups.offered();
   out.tls = TlsTerms::load(table);
+  out.traffic = TrafficTerms::load(table, {});
   for (const std::string& rule : table.texts_or_empty("connect_to")) {
     const size_t equals = rule.find('=');
     if (equals == std::string::npos) {
@@ -184,7 +164,7 @@ Provider load_provider(const std::string& name, const TomlTable& table,
   }
   out.open_calls = table.texts_or_empty("open_calls");
   out.mailbox = table.flag_or("mailbox", false);
-  load_host_entries(table, out, entries);
+  load_host_entries(table, groups, out, entries);
   table.finish();
   return out;
 }
@@ -285,27 +265,39 @@ bool Provider::is_mailbox(std::string_view host) const {
 
 namespace {
 
-/// Of the entries that the host stands under that of the longest name, else `fallback`.
-template <typename Setting>
-Setting setting_for(std::string_view host,
-                    const std::map<std::string, Setting, std::less<>>& entries, Setting fallback) {
+/// What the longest entry says that the host stands under, or null.
+template <typename T>
+const T* said_of_host(const std::map<std::string, T, std::less<>>& entries, std::string_view host) {
+  const T* out = nullptr;
   size_t longest = 0;
-  for (const auto& [listed, setting] : entries) {
+  for (const auto& [listed, said] : entries) {
     if (!is_at_or_below(host, listed) || listed.size() < longest) continue;
-    fallback = setting;
+    out = &said;
     longest = listed.size();
   }
-  return fallback;
+  return out;
 }
 
 }  // namespace
 
 const tls::CipherSuite& Provider::suite_for(std::string_view host) const {
-  return *setting_for(host, host_suite, tls.suite);
+  const auto* const said = said_of_host(host_suite, host);
+  return said != nullptr ? **said : *tls.suite;
+}
+
+const Groups& Provider::groups_for(std::string_view host) const {
+  const Groups* const said = said_of_host(host_groups, host);
+  return said != nullptr ? *said : groups;
+}
+
+const TrafficTerms& Provider::traffic_for(std::string_view host) const {
+  const TrafficTerms* const said = said_of_host(host_traffic, host);
+  return said != nullptr ? *said : traffic;
 }
 
 tls::ClientAuth Provider::client_auth_for(std::string_view host) const {
-  return setting_for(host, host_client_auth, tls.client_auth);
+  const auto* const said = said_of_host(host_client_auth, host);
+  return said != nullptr ? *said : tls.client_auth;
 }
 
 bool Provider::has_mailbox_under(std::string_view parent) const {

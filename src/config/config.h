@@ -12,6 +12,7 @@
 #include "base/named_group.h"
 #include "config/passphrase.h"
 #include "config/tls_terms.h"
+#include "config/traffic_terms.h"
 
 namespace flexroom {
 
@@ -51,6 +52,7 @@ struct Provider {
   };
   std::vector<ConnectTo> connect_to;
   /// That are offered: `groups`, in its order; with `pq = "required"` those of them with ML-KEM.
+  /// A connection asks groups_for().
   Groups groups = all_groups();
   TlsTerms tls;
   /// Positions of secret or private slots that answers may not repeat, and by that the calls whose
@@ -69,6 +71,16 @@ struct Provider {
   /// What a host gets that asks for a client certificate, likewise (tls-complete.md §4.2).
   std::map<std::string, tls::ClientAuth, std::less<>> host_client_auth;
   tls::ClientAuth client_auth_for(std::string_view host) const;
+  /// Groups, as such an entry gives them: of its `groups` and `pq`, what it does not say being as
+  /// the provider's entry has it (config/group_terms.h).
+  std::map<std::string, Groups, std::less<>> host_groups;
+  /// As suite_for().
+  const Groups& groups_for(std::string_view host) const;
+  /// What who sees the line is to learn less of, of the entry and of one host and the names below
+  /// it, and what holds for a host: as suite_for().
+  TrafficTerms traffic;
+  std::map<std::string, TrafficTerms, std::less<>> host_traffic;
+  const TrafficTerms& traffic_for(std::string_view host) const;
   /// Whether some name with one label more than `parent` is a mailbox of this entry.
   bool has_mailbox_under(std::string_view parent) const;
   Endpoint resolve(const std::string& host, uint16_t port) const;

@@ -188,6 +188,10 @@ class Printer {
         if (cost.renewed > 0) {
           text += fmt::format("; on a new connection {} M more", million(cost.renewed));
         }
+        if (!cost.pad.empty()) {
+          text += fmt::format("; {} M of the request are its padding ({})", million(cost.padding),
+                              cost.pad);
+        }
       }
       line(text);
     }

@@ -19,6 +19,8 @@ struct StepCost {
   uint64_t client_flight = 0;
   /// More gates where it needs a connection of its own in place of the one that it shares.
   uint64_t renewed = 0;
+  std::string pad;       // of the host's entry, where its requests are padded
+  uint64_t padding = 0;  // gates of the request that this takes
   double bytes = 0;
   uint64_t total() const { return handshake + request + answer; }
 };

@@ -78,6 +78,9 @@ class FingerprintMismatch : public ProtocolAbort {
 ///            kPeerLost, kTimeout, kBadFrame
 class TcpMesh final : public Transport {
  public:
+  /// Who recorded a link reads nothing of it later, as above: of each.
+  static constexpr bool kOutlastsRecording = true;
+
   /// Returns when all links are up. Strangers and garbage at the listening port are dropped and
   /// mentioned in MissingMember::problem; they cannot stop the members from joining.
   static std::unique_ptr<TcpMesh> join(const MeshConfig& config, const Identity& identity);

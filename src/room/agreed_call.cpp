@@ -184,11 +184,13 @@ void require_whole(const agent::Reply& reply, std::string_view what) {
   agent::require_answer(reply, what);
 }
 
-agent::ConnectionConfig connection_config(const RoomConfig& room, const Provider& provider,
-                                          const std::string& host, const Digest& proposal) {
+agent::ConnectionConfig connection_config(Joined& joined, const Provider& provider,
+                                          const std::string& host, const Digest& proposal,
+                                          const std::string& what) {
   agent::ConnectionConfig config = provider_connection(provider, host);
-  config.courier = room.courier_id();
+  config.courier = joined.state().room().courier_id();
   config.policy = proposal;
+  joined.connections().set_up(config, what);
   return config;
 }
 

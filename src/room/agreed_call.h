@@ -72,8 +72,10 @@ std::string cost_note(uint64_t ands, size_t request_bytes);
 /// From here on progress is of all that. Makes the AND triples that are not in stock.
 void make_triples(Joined& joined, agent::Timeline& timeline, const CallWork& work);
 
-agent::ConnectionConfig connection_config(const RoomConfig& room, const Provider& provider,
-                                          const std::string& host, const Digest& proposal);
+/// `what`: as `status` names the request, "call who-am-i".
+agent::ConnectionConfig connection_config(Joined& joined, const Provider& provider,
+                                          const std::string& host, const Digest& proposal,
+                                          const std::string& what);
 agent::ServerBytes::Connect connector(Joined& joined, const Provider& provider,
                                       const std::string& host, uint16_t port);
 /// Throws kServer if the answer does not tell whether the request was carried out (§5.8).

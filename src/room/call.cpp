@@ -16,6 +16,7 @@
 #include "room/failure.h"
 #include "room/named_secrets.h"
 #include "room/service_probe.h"
+#include "room/slots.h"
 #include "room/suite_costs.h"
 #include "session/signing_keys.h"
 #include "session/totp_step.h"
@@ -78,6 +79,10 @@ struct Running {
   agent::Reply reply;
 };
 
+const Provider& provider_of(const RoomConfig& room, const Recipe& recipe) {
+  return room.provider(recipe.provider);
+}
+
 agreement::Proposal propose(Joined& joined, const Wanted& wanted, Running& run) {
   const Recipe& recipe = wanted.recipe;
   net::Party& party = joined.session().party();
@@ -133,13 +138,15 @@ void prepare(Joined& joined, const Wanted& wanted, std::map<std::string, SecretB
     values.secrets[slot] = &(shares[slot] = session.shares(secret));
   }
   values.own.swap(inputs);
-  agent::ConnectionConfig config =
-      connection_config(room, room.provider(recipe.provider), recipe.host, proposal);
+  agent::ConnectionConfig config = connection_config(joined, room.provider(recipe.provider),
+                                                     recipe.host, proposal, "call " + recipe.name);
   config.no_secret = run.call.has_no_secret();
   const auto dated = [&wanted](const std::string& date_time) {
     return fill_recipe(wanted.recipe, wanted.arguments, date_time);
   };
   run.made.emplace(session.context(), run.call, dated, std::move(config), run.layout, proposal);
+  if (run.layout->has_code())
+    wait_for_slot(joined, provider_of(room, recipe), recipe.host, timeline);
   run.made->prepare(values, std::move(key), timeline, [&] {
     std::vector<session::TotpKey> keys;
     for (const CallSlot& slot : run.call.slots) {
@@ -178,6 +185,8 @@ ServiceAnswer call_recipe(Session& session, const CallRequest& request,
     prepare(joined, wanted, inputs, proposal, timeline, run);
   };
   call.perform = [&](agent::Timeline& timeline) {
+    if (!run.layout->has_code())
+      wait_for_slot(joined, provider_of(room, recipe), recipe.host, timeline);
     run.reply = run.made->call(connector(joined, room.provider(recipe.provider), recipe.host, 443),
                                timeline);
     require_whole(run.reply, recipe.name);
@@ -206,7 +215,8 @@ ServiceAnswer get_url(Session& session, const GetRequest& wanted) {
   call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
     timeline.begin("look at the service");
     probe_service(joined, provider, url.host, url.port);
-    agent::ConnectionConfig config = connection_config(room, provider, url.host, proposal);
+    agent::ConnectionConfig config =
+        connection_config(joined, provider, url.host, proposal, "get " + wanted.url);
     config.no_secret = request.has_no_secret();
     const ConnectionShape shape = connection_shape(provider, url.host, room.members.size());
     const auto layout = lay_out_call(request, shape, nullptr);
@@ -217,6 +227,7 @@ ServiceAnswer get_url(Session& session, const GetRequest& wanted) {
     made->prepare({}, std::nullopt, timeline);
   };
   call.perform = [&](agent::Timeline& timeline) {
+    wait_for_slot(joined, provider, url.host, timeline);
     reply = made->call(connector(joined, provider, url.host, url.port), timeline);
     require_whole(reply, "get");
     return answered(reply);
@@ -260,6 +271,7 @@ CallPlan plan_call(Room& opened, const CallRequest& request) {
     plan.group = shown_groups(provider, recipe.host);
     plan.suite = shape.suite->setting;
     plan.suites = room::suite_costs(config, call, *layout, shape);
+    plan.padding = room::padding_plan(layout->plan, shape);
     for (const CallSlot& slot : call.slots) {
       plan.slots.push_back({slot.slot.name, describe_slot(slot.slot, secrets)});
     }

@@ -1,4 +1,5 @@
 #include <ctime>
+#include <functional>
 #include <set>
 
 #include "base/private_file.h"
@@ -38,14 +39,15 @@ void add_costs(const std::vector<flow::StepCost>& costs, size_t num_peers, RunSc
   }
 }
 
-/// What the hosts of these steps are offered: a suite, or several.
-std::string suites_of(const Provider& provider, const std::vector<flow::Step>& steps) {
+/// What the hosts of these steps are offered, each once: a suite, or several, and so the groups.
+std::string offered_to(const std::vector<flow::Step>& steps,
+                       const std::function<std::string(const std::string& host)>& offered) {
   std::string out;
-  std::set<std::string_view> names;
+  std::set<std::string> names;
   for (const flow::Step& step : steps) {
-    if (!step.asks()) names.insert(provider.suite_for(step.host).setting);
+    if (!step.asks()) names.insert(offered(step.host));
   }
-  for (const std::string_view name : names) out += (out.empty() ? "" : " and ") + std::string(name);
+  for (const std::string& name : names) out += (out.empty() ? "" : " and ") + name;
   return out;
 }
 
@@ -79,11 +81,14 @@ RunScriptPlan plan_classic(Room& opened, const RunScriptRequest& request) {
   plan.not_known_yet.emplace_back(
       "whether a run of this flow is open, at which it would go on: `flexroom runs`");
   plan.region = job.job.region;
-  const Provider& provider = room.provider_for(job.job.provider, ec2_host(job.job.region));
-  plan.group = to_string(provider.groups);
+  const Provider& provider = room.provider(file.provider);
   // Of the main line: branches are taken only where something is there already.
   const std::vector<flow::Step>& steps = file.lines.front().steps;
-  plan.suite = suites_of(room.provider(file.provider), steps);
+  plan.group = offered_to(
+      steps, [&](const std::string& host) { return to_string(provider.groups_for(host)); });
+  plan.suite = offered_to(steps, [&](const std::string& host) {
+    return std::string(provider.suite_for(host).setting);
+  });
   plan.secret = job.job.secret;
   plan.calls = static_cast<unsigned>(steps.size());
   plan.suites.push_back({plan.suite, 0, 0});

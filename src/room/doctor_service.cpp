@@ -51,7 +51,7 @@ class ServiceLook {
     } catch (const ProtocolAbort& abort) {
       return of_courier(abort.detail(), reach_remedy());
     }
-    if (!can_look_at_service(provider_.groups)) {
+    if (!can_look_at_service(groups())) {
       return {"", State::kOk,
               "takes connections; whether its TLS is right is not looked at: OpenSSL here has no "
               "X25519MLKEM768, and no other group is offered",
@@ -59,7 +59,7 @@ class ServiceLook {
     }
     tls::CertificateList look;
     try {
-      look = look_at_service(*stream, service_.host, provider_.groups, suite());
+      look = look_at_service(*stream, service_.host, groups(), suite());
       stream->close();
     } catch (const ProtocolAbort& abort) {
       return of_courier(abort.detail(), tls_remedy());
@@ -83,6 +83,7 @@ class ServiceLook {
                         room_.members[courier].name, remedy)};
   }
 
+  const Groups& groups() const { return provider_.groups_for(service_.host); }
   const tls::CipherSuite& suite() const { return provider_.suite_for(service_.host); }
 
   std::string name_remedy() const {
@@ -113,10 +114,9 @@ class ServiceLook {
   std::string tls_remedy() const {
     return fmt::format(
         "see that what answers at {} is the service, with TLS 1.3; if it is, set `suite` (now {}) "
-        "of [provider.{}.host.\"{}\"] or `groups` (now {}) of provider {} in room.toml to what it "
-        "takes",
-        text_of(target_), suite().setting, provider_.name, display(service_.host),
-        to_string(provider_.groups), provider_.name);
+        "or `groups` (now {}) of [provider.{}.host.\"{}\"] in room.toml to what it takes",
+        text_of(target_), suite().setting, to_string(groups()), provider_.name,
+        display(service_.host));
   }
 
   const RoomConfig& room_;

@@ -116,6 +116,12 @@ std::vector<flow::StepCost> count_under_each(const RoomConfig& room, const Count
     }
     flow::StepCost cost;
     cost.suite = one.suite->setting;
+    if (shape.pad != tls::Padding::kNone) {
+      ConnectionShape under = shape;
+      under.suite = one.suite;
+      cost.pad = std::string(tls::to_string(shape.pad));
+      cost.padding = padding_plan(step.content.plan, under).more_ands;
+    }
     cost.handshake = one.cost.handshake_ands;
     cost.client_flight = one.cost.client_flight_ands;
     cost.request = one.cost.total() - one.cost.handshake_ands + step.other_ands;

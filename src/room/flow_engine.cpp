@@ -18,6 +18,7 @@
 #include "room/flow_cost.h"
 #include "room/flow_request.h"
 #include "room/service_probe.h"
+#include "room/slots.h"
 #include "session/totp_step.h"
 
 namespace flexroom::room {
@@ -348,14 +349,20 @@ void FlowEngine::keep_learnt(const StepCall& call, const agent::Reply& reply) no
   }
 }
 
+namespace {
+
+std::string name_of(const StepCall& call) { return call.flow.name + ": " + call.step.name; }
+
+}  // namespace
+
 /// How the answer comes, sealed as the step says or open to all, and what may follow on the
 /// connection.
 agent::ConnectionConfig FlowEngine::config_for(const StepCall& call, const OpenCall& request,
                                                const AnswerTerms& terms, const Digest& policy) {
   const RoomConfig& room = joined_.state().room();
   const std::vector<const flow::Step*> behind = connections_.behind(call.flow, call.step);
-  agent::ConnectionConfig config =
-      connection_config(room, room.provider(call.flow.provider), terms.host, policy);
+  agent::ConnectionConfig config = connection_config(joined_, room.provider(call.flow.provider),
+                                                     terms.host, policy, name_of(call));
   config.no_secret = request.has_no_secret();
   if (!call.step.sealed) return config;
   config.receive = agent::ReceiveMode::kSealed;
@@ -420,6 +427,7 @@ agent::Reply FlowEngine::send(const StepCall& call, const Laid& laid,
   std::optional<DatedKey> key = take_key(call, request, cost, config, is_first);
   // The slots are filled then.
   const auto reserve_new = [&, sealed = config.sealed, to_come = config.to_come] {
+    wait_for_slot(joined_, provider, terms.host, timeline_);
     shape.sequence = 0;
     const auto anew = lay_out_call(request, shape, terms.member, slots.jwes);
     const CallCost of = call_cost(request, *anew, shape);
@@ -434,10 +442,15 @@ agent::Reply FlowEngine::send(const StepCall& call, const Laid& laid,
       {context.party, context.source, context.arith, context.engine, releases_, &left_over_},
       request, laid.dated, std::move(config), layout, laid.policy);
   if (!is_first) made.continue_on(std::move(before), reserve_new);
+  // What is soon over is made behind the wait.
+  const bool waits_first = request.signs_secrets || layout->has_code();
+  if (is_first && waits_first) wait_for_slot(joined_, provider, terms.host, timeline_);
   made.prepare(slots, std::move(key), timeline_, [&] { return code_step(laid.secrets, request); });
   laid.jwes.retire();
+  if (is_first && !waits_first) wait_for_slot(joined_, provider, terms.host, timeline_);
   agent::Reply reply = made.call(connector(joined_, provider, terms.host, 443), timeline_);
   if (!is_first && !made.went_on()) connections_.note_end(call.step);
+  if (made.went_on()) joined_.connections().add_next(terms.host, name_of(call));
   if (laid.goes_on) hold_connection(call.step, reply, made);
   return reply;
 }

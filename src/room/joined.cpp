@@ -70,6 +70,8 @@ Joined::Joined(session::MemberState& state, Decider& decider, const Options& opt
                     abort.detail(), state_.room().timeout.count(), state_.room().file.string()),
         abort.peer());
   }
+  connections_ = std::make_unique<ServiceConnections>(
+      *session_, [this](const std::string& text) { note(text); });
   if (trace_) {
     session_->party().set_trace([this](const net::TraceEntry& entry) { trace_->write(entry); });
   }

@@ -12,6 +12,7 @@
 #include "room/guarded_decider.h"
 #include "room/hooks.h"
 #include "room/progress.h"
+#include "room/service_connections.h"
 #include "room/trace_file.h"
 #include "session/approval.h"
 #include "session/member_session.h"
@@ -34,6 +35,7 @@ class Joined {
   Joined(session::MemberState& state, Decider& decider, const Options& options);
   session::MemberState& state() { return state_; }
   session::MemberSession& session() { return *session_; }
+  ServiceConnections& connections() { return *connections_; }
   /// MemberSession::start(), and what interrupted commands left for a contact.
   void start();
   /// Names by party id.
@@ -84,6 +86,7 @@ class Joined {
   ProgressMeter meter_;
   std::optional<TraceFile> trace_;
   std::unique_ptr<session::MemberSession> session_;
+  std::unique_ptr<ServiceConnections> connections_;
   std::optional<Digest> proposed_;  // and no outcome logged yet
   Digest stored_before_{};          // when it was proposed
   Digest run_{};                    // the session it was approved in

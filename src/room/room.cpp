@@ -9,6 +9,7 @@
 #include "base/codec.h"
 #include "base/display.h"
 #include "prep/triple_parameters.h"
+#include "room/cover.h"
 #include "room/failure.h"
 #include "room/joined.h"
 #include "room/named_secrets.h"
@@ -159,7 +160,17 @@ RoomStatus Room::status() {
     out.stock = room::stock_of(state);
     out.certificate = to_hex(state.identity().fingerprint());
     out.certificate_expires = state.identity().not_after();
+    room::add_connections(state, out);
     return out;
+  });
+}
+
+CoverMade Room::make_cover(std::chrono::seconds time,
+                           const std::function<void(const std::string&)>& note) {
+  return room::translated(room::Access::members(*this), [&] {
+    session::MemberState& state = *state_->member;
+    return room::make_cover(room::cover_plan(state, note), state.member().state_dir, time,
+                            state_->options.cancel, note);
   });
 }
 

@@ -20,6 +20,7 @@
 #include "room/runs.h"
 #include "room/script_begin.h"
 #include "room/service_probe.h"
+#include "room/slots.h"
 #include "room/suite_costs.h"
 #include "session/signing_keys.h"
 
@@ -181,15 +182,17 @@ void ScriptRun::prepare(const Digest& proposal, agent::Timeline& timeline) {
   const bool carries = carrier_of(terms_.links) == party().id();
   begin(proposal, carries);
   made_.emplace(joined_->session().context(), terms_,
-                connection_config(room(), provider_, host_, proposal), own_.private_part(carries),
-                layout_);
+                connection_config(*joined_, provider_, host_, proposal, "run-script " + job_.name),
+                own_.private_part(carries), layout_);
   look_for_key(timeline);
 }
 
 CallAnswer ScriptRun::perform(agent::Timeline& timeline) {
   const auto again = [&](const RunScriptResult& refused, std::chrono::seconds wait) {
     before_again(*joined_, cost_, refused, wait, timeline);
+    wait_for_slot(*joined_, provider_, host_, timeline);
   };
+  wait_for_slot(*joined_, provider_, host_, timeline);
   answer_ = made_->call(connector(*joined_, provider_, host_, 443), timeline, again);
   return log_words(answer_, run_->short_id());
 }
@@ -305,6 +308,7 @@ RunScriptPlan plan_run_script(Room& opened, const RunScriptRequest& request) {
     plan.group = shown_groups(provider, ec2_host(job.region));
     plan.suite = shape.suite->setting;
     plan.suites = room::suite_costs(config, layout->call, *layout->layout, shape);
+    plan.padding = room::padding_plan(layout->layout->plan, shape);
     plan.secret = job.secret;
     plan.request_bytes = cost.request_bytes;
     plan.payload_ands = cost.payload_ands;

@@ -98,15 +98,26 @@ tls::CertificateList decode(ByteView bytes, PartyId from) {
   return out;
 }
 
-/// Everybody says what it found; whoever found something wrong is named at all.
-void compare_verdicts(net::Party& party, const RoomConfig& room, const std::string& own) {
-  for (const PartyId j : party.peers()) party.send(j, "service/verdict", as_bytes(own));
+/// In the place of a verdict of somebody that found nothing wrong: it remembers that the host chose
+/// P-256 (tls-complete.md §1.1).
+constexpr std::string_view kLikelyP256 = "\x01p256";
+
+/// Everybody says what it found; whoever found something wrong is named at all. Gives whether
+/// everybody remembers P-256, of which `remembers` is this member's word.
+bool compare_verdicts(net::Party& party, const RoomConfig& room, const std::string& own,
+                      bool remembers) {
+  const std::string_view said = own.empty() && remembers ? kLikelyP256 : std::string_view(own);
+  for (const PartyId j : party.peers()) party.send(j, "service/verdict", as_bytes(said));
+  bool all = remembers;
   for (const PartyId j : party.peers()) {
     const std::string theirs = to_text(party.receive_up_to(j, "service/verdict", kMaxText));
-    if (!own.empty() || theirs.empty()) continue;
+    if (!own.empty()) continue;
+    all = all && theirs == kLikelyP256;
+    if (theirs.empty() || theirs == kLikelyP256) continue;
     throw ProtocolAbort(AbortCode::kServer, "look at the service",
                         room.members[j].name + " says: " + display_lines(theirs), j);
   }
+  return all;
 }
 
 /// The groups of a hello as OpenSSL names them, without what it does not know.
@@ -129,6 +140,13 @@ std::string openssl_groups(const Groups& groups) {
 
 /// In the place of the certificates: the courier could not look.
 const Bytes kNotLookedAt = {0};
+
+std::string where_of(const Provider& provider, const std::string& host, uint16_t port) {
+  const Endpoint target = provider.resolve(host, port);
+  std::string out = host + ":" + std::to_string(port);
+  if (target.host == host && target.port == port) return out;
+  return out + " (connect_to " + target.host + ":" + std::to_string(target.port) + ")";
+}
 
 }  // namespace
 
@@ -178,12 +196,9 @@ void probe_service(Joined& joined, const Provider& provider, const std::string& 
   net::Party& party = joined.session().party();
   const RoomConfig& room = joined.state().room();
   const PartyId courier = room.courier_id();
+  const Groups& groups = provider.groups_for(host);
   tls::CertificateList look;
-  const Endpoint target = provider.resolve(host, port);
-  std::string where = host + ":" + std::to_string(port);
-  if (target.host != host || target.port != port) {
-    where += " (connect_to " + target.host + ":" + std::to_string(target.port) + ")";
-  }
+  const std::string where = where_of(provider, host, port);
   std::optional<AbortCode> problem;
   std::string text;
   const auto guarded = [&](const std::function<void()>& step) {
@@ -200,12 +215,16 @@ void probe_service(Joined& joined, const Provider& provider, const std::string& 
     }
   };
   bool looked = true;
+  // A look is a connection of another form: where they are timetabled none is made outside of it
+  // (tls-complete.md §8.3), and the connection itself will tell.
+  const bool may_look = !provider.traffic_for(host).period;
   if (party.id() == courier) {
-    looked = can_look_at_service(provider.groups);
+    looked = may_look && can_look_at_service(groups);
     guarded([&] {
+      if (!may_look) return;
       const auto stream = connector(joined, provider, host, port)();
       if (!looked) return stream->close();
-      look = look_at_service(*stream, host, provider.groups, provider.suite_for(host));
+      look = look_at_service(*stream, host, groups, provider.suite_for(host));
       stream->close();
     });
     const Bytes message = problem ? Bytes() : looked ? encode(look) : kNotLookedAt;
@@ -213,19 +232,23 @@ void probe_service(Joined& joined, const Provider& provider, const std::string& 
   } else {
     const Bytes message = party.receive_up_to(courier, "service/certificates", kMaxMessage);
     // Where ML-KEM is required: the connection itself will tell.
-    looked = message != kNotLookedAt || provider.groups != Groups{NamedGroup::kX25519MlKem768};
+    const bool expected = !may_look || groups == Groups{NamedGroup::kX25519MlKem768};
+    looked = message != kNotLookedAt || !expected;
     if (looked && !message.empty()) look = decode(message, courier);
   }
   guarded([&] {
     if (look.chain.empty()) return;  // the courier will say why
     tls::check_chain(look, chain_policy(provider, host));
   });
-  compare_verdicts(party, room, text.substr(0, kMaxText));
+  const auto curve = joined.connections().remembered(host);
+  const bool all_remember =
+      compare_verdicts(party, room, text.substr(0, kMaxText), curve == NamedGroup::kP256);
   if (problem) throw ProtocolAbort(*problem, "look at the service", text);
   if (looked && look.chain.empty()) {
     throw ProtocolAbort(AbortCode::kUnexpectedMessage, "service/certificates",
                         "none came, and no reason", courier);
   }
+  joined.connections().agree(host, all_remember ? curve : std::nullopt);
 }
 
 }  // namespace flexroom::room

@@ -18,7 +18,8 @@ tls::CertificateList look_at_service(ByteStream& stream, const std::string& host
 /// service and shows the others the certificates and the staple; each checks them against its own
 /// roots and its own `revocation`. What is wrong (name, port, authority, staple) is known to all,
 /// in the words of the member that found it, before minutes of preprocessing went into a call that
-/// cannot be made.
+/// cannot be made. Beside that they compare what they remember of the host (ServiceConnections),
+/// and forget it where they do not remember the same.
 ///
 /// Not given  anything else: the connection of the call checks all of it again, itself
 /// Errors     kServer, kTimeout; nothing was sent to the service

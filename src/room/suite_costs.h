@@ -15,4 +15,7 @@ double gate_bytes_to_each_peer(const RoomConfig& room, uint64_t ands);
 std::vector<SuiteCost> suite_costs(const RoomConfig& room, const OpenCall& call,
                                    const CallLayout& layout, const ConnectionShape& shape);
 
+/// What `pad` makes of that request, and of others to the same host.
+PaddingPlan padding_plan(const agent::RequestPlan& request, const ConnectionShape& shape);
+
 }  // namespace flexroom::room

@@ -81,11 +81,28 @@ const Term* find(const std::vector<Term>& terms, const std::string& name) {
 
 }  // namespace
 
+namespace {
+
+/// Of the provider only what is not as a program of before has it, of a host that has an entry all.
+void add_traffic(const TrafficTerms& traffic, const std::string& host, std::vector<Term>& out) {
+  const std::string of = host.empty() ? "" : " " + host;
+  if (!host.empty() || !traffic.cover.empty()) out.push_back({"cover" + of, traffic.cover});
+  if (!host.empty() || traffic.pad != tls::Padding::kNone) {
+    out.push_back({"pad" + of, std::string(tls::to_string(traffic.pad))});
+  }
+  if (!host.empty() || traffic.period) out.push_back({"slots" + of, traffic.slots_text()});
+}
+
+}  // namespace
+
 std::vector<Term> provider_terms(const Provider& provider) {
   const TlsTerms& tls = provider.tls;
   std::vector<Term> out = {{"await_close", tls.await_close ? "true" : "false"},
                            {"groups", to_string(provider.groups)}};
-  // Only where somebody says so, as of mailboxes: a program of before knows neither.
+  for (const auto& [host, groups] : provider.host_groups) {
+    out.push_back({"groups " + host, to_string(groups)});
+  }
+  // Only where somebody says so, as of mailboxes: a program of before knows none of them.
   if (tls.client_auth != tls::ClientAuth::kRefuse) {
     out.push_back({"client_auth", std::string(to_string(tls.client_auth))});
   }
@@ -102,6 +119,9 @@ std::vector<Term> provider_terms(const Provider& provider) {
   for (const auto& [host, suite] : provider.host_suite) {
     out.push_back({"suite " + host, std::string(suite->setting)});
   }
+  add_traffic(provider.traffic, "", out);
+  for (const auto& [host, traffic] : provider.host_traffic) add_traffic(traffic, host, out);
+  std::sort(out.begin(), out.end(), [](const Term& a, const Term& b) { return a.name < b.name; });
   return out;
 }
 

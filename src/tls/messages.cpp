@@ -311,13 +311,13 @@ Bytes handshake_message(HandshakeType type, ByteView body) {
       .take();
 }
 
-Groups held_back_of(const Groups& groups) {
-  Groups out;
-  if (!has_kem(groups) || groups.size() == 1) return out;
-  for (const NamedGroup group : groups) {
-    if (group == NamedGroup::kP256) out.push_back(group);
-  }
-  return out;
+Groups held_back_of(const Groups& groups, std::optional<NamedGroup> likely) {
+  if (!has_kem(groups)) return {};
+  const bool has_p256 = std::find(groups.begin(), groups.end(), NamedGroup::kP256) != groups.end();
+  const bool p256_first = has_p256 && likely == NamedGroup::kP256;
+  const NamedGroup held = p256_first ? NamedGroup::kX25519 : NamedGroup::kP256;
+  const bool offered = std::find(groups.begin(), groups.end(), held) != groups.end();
+  return offered ? Groups{held} : Groups{};
 }
 
 size_t client_hello_bytes(const Groups& groups, const std::string& host, bool status_request) {

@@ -70,9 +70,10 @@ struct ClientHelloInput {
   Bytes cookie;                               // of the server, in a second hello
 };
 
-/// Those of the groups that a hello offers without their key (tls-complete.md §1.1): P-256 beside
-/// the 1,216 bytes of ML-KEM, so that most hellos fit one segment. Who wants it asks for it.
-Groups held_back_of(const Groups& groups);
+/// Those of the groups that a hello offers without their key (tls-complete.md §1.1): beside the
+/// 1,216 bytes of ML-KEM one curve's key alone, so that most hellos fit one segment: X25519's, or
+/// P-256's where that is likely. Who wants another asks for it. ML-KEM is never held back.
+Groups held_back_of(const Groups& groups, std::optional<NamedGroup> likely = std::nullopt);
 /// Bytes of the record of a first hello that offers these groups to that host.
 size_t client_hello_bytes(const Groups& groups, const std::string& host, bool status_request);
 

@@ -7,7 +7,7 @@
 #include <set>
 #include <string>
 
-#include "bogo/local_keys.h"
+#include "cover/local_keys.h"
 #include "net/tcp_stream.h"
 #include "tls/handshake.h"
 #include "tls/open_response.h"
@@ -17,6 +17,9 @@
 
 namespace flexroom::bogo {
 namespace {
+
+using cover::LocalKey;
+using cover::LocalSchedule;
 
 constexpr int kUnimplemented = 89;
 constexpr std::chrono::seconds kTimeout{20};

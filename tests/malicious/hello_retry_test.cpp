@@ -188,6 +188,48 @@ TEST_P(RetryAttack, AServerHelloInTheOtherGroupStopsAtA1) {
 
 INSTANTIATE_TEST_SUITE_P(Rooms, RetryAttack, ::testing::Values(2, 3));
 
+// tls-complete.md §1.1, host facts: a key is in the first hello because it is likely, and nothing
+// more follows from it.
+class LikelyCurve : public ::testing::TestWithParam<size_t> {};
+
+TEST_P(LikelyCurve, SavesTheRoundTripAndServesEveryGroup) {
+  ConnectionRig members(GetParam(), [](PartyId, agent::ConnectionConfig& config) {
+    config.likely_curve = NamedGroup::kP256;
+  });
+  for (const NamedGroup group : all_groups()) {
+    Scenario scenario;
+    scenario.script.group = group;
+    const bool asked = group == NamedGroup::kX25519;
+    if (asked) scenario.script.retry = {hello_retry(0x001d)};
+    const Report report = members.run(scenario);
+    ASSERT_TRUE(report.ended);
+    EXPECT_EQ(report.seen.retried, asked);
+    EXPECT_EQ(report.seen.request, members.expected_request());
+    for (const auto& member : report.members) {
+      EXPECT_TRUE(member.replied) << member.where << ": " << member.detail;
+      EXPECT_EQ(member.sent_count("arith/dh/Z"), GetParam() - 1);
+    }
+  }
+}
+
+// A member that remembers something else builds another hello: nothing of either leaves.
+TEST_P(LikelyCurve, MembersThatTakeAnotherForLikelySendNothing) {
+  ConnectionRig members(GetParam(), [](PartyId i, agent::ConnectionConfig& config) {
+    if (i == 0) config.likely_curve = NamedGroup::kP256;
+  });
+  const Report report = members.run({});
+  ASSERT_TRUE(report.ended);
+  EXPECT_FALSE(report.seen.hello);
+  for (const auto& member : report.members) {
+    EXPECT_FALSE(member.replied);
+    EXPECT_FALSE(member.released);
+    ASSERT_TRUE(member.code.has_value());
+    EXPECT_LE(member.abort_class(), AbortClass::kNetwork) << member.where << member.detail;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Rooms, LikelyCurve, ::testing::Values(2, 3));
+
 // kill -9 between the first hello, the HelloRetryRequest and the second hello: both tokens are
 // burnt and nothing else; with the marks that are on disk nothing of these keys leaves again.
 TEST(RetryKill, BurnsTheTokensAndNothingElse) {

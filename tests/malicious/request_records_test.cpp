@@ -227,5 +227,57 @@ INSTANTIATE_TEST_SUITE_P(
     LongSweep, LaterRequestRecords,
     ::testing::ValuesIn(support::in_long_runs<Room>({{3, "aes128"}, {2, "chacha20"}})), name_of);
 
+// tls-complete.md §8.2: zeros behind the type byte, which the service drops, of each record as many
+// as it may hold.
+TEST(PaddedRecords, AreAsLongAsThePolicySays) {
+  using tls::Padding;
+  struct Case {
+    Room room;
+    Padding pad;
+    size_t record_bytes;
+    std::vector<size_t> sent;
+  };
+  for (const Case& one : {Case{{2, "aes128"}, Padding::k256, 16384, {256}},
+                          Case{{3, "chacha20"}, Padding::kPadme, 16384, {104}},
+                          Case{{2, "chacha20"}, Padding::k1024, kRecordBytes, {41, 41, 41}},
+                          Case{{2, "aes128"}, Padding::kPadme, kRecordBytes, {41, 41, 22}}}) {
+    ConnectionRig members(
+        one.room.members,
+        [&](PartyId, agent::ConnectionConfig& config) {
+          config.suite = tls::find_suite(one.room.suite);
+          config.pad = one.pad;
+        },
+        {}, one.record_bytes);
+    const Report report = members.run({});
+    ASSERT_TRUE(report.ended);
+    EXPECT_EQ(report.seen.record_bytes, one.sent) << to_string(one.pad);
+    EXPECT_EQ(report.seen.request, members.expected_request());
+    for (const auto& member : report.members) {
+      EXPECT_TRUE(member.replied) << member.where << ": " << member.detail;
+    }
+  }
+}
+
+// 86: a member of another policy takes part in nothing, also where the records would be as long.
+TEST(PaddedRecords, MembersOfAnotherPolicySendNothing) {
+  for (const size_t n : {size_t{2}, size_t{3}}) {
+    ConnectionRig members(
+        n,
+        [&](PartyId i, agent::ConnectionConfig& config) {
+          config.pad = i == 0 ? tls::Padding::k256 : tls::Padding::k1024;
+        },
+        {}, 16);
+    const Report report = members.run({});
+    ASSERT_TRUE(report.ended);
+    EXPECT_FALSE(report.seen.hello);
+    for (const auto& member : report.members) {
+      EXPECT_FALSE(member.replied);
+      EXPECT_FALSE(member.released);
+      ASSERT_TRUE(member.code.has_value());
+      EXPECT_LE(member.abort_class(), AbortClass::kNetwork) << member.where << member.detail;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace flexroom

@@ -88,6 +88,9 @@ class ConnectionRig {
       plan_.secret_bits.push_back(static_cast<uint32_t>(8 * kSecretOffset) + bit);
     }
     plan_.signature_offset = kSignatureOffset;
+    agent::ConnectionConfig of_first;
+    if (configure_) configure_(0, of_first);
+    plan_.pad = of_first.pad;
 
     auto transports = memory_mesh(n, std::chrono::seconds(60));
     std::vector<std::thread> threads;
@@ -201,7 +204,9 @@ class ConnectionRig {
     config.host = "api.example";
     config.handshake = tls::handshake_config(tls::testing::chain_policy());
     if (configure_) configure_(i, config);
-    for (agent::LaterRequest& later : config.later) later.plan = plan_;
+    agent::RequestPlan own = plan_;
+    own.pad = config.pad;
+    for (agent::LaterRequest& later : config.later) later.plan = own;
     for (const auto& plan : to_come_) {
       ++config.to_come.count;
       config.to_come.request_bytes = plan_.bytes;
@@ -215,7 +220,7 @@ class ConnectionRig {
     m.connection = std::make_unique<agent::Connection>(
         agent::Context{*m.party, source, *m.arith, *m.engine, m.journal,
                        leaves_over_ ? &m.left_over : nullptr},
-        config, plan_);
+        config, own);
     agent::Timeline timeline(*m.party);
     m.connection->prepare(timeline);
   }

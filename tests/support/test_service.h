@@ -69,7 +69,7 @@ class TestService : public ByteStream {
     bool no_certificate = false;  // in front of it was a Certificate without any
     std::string request;          // the decrypted record, with content type; of several the last
     std::vector<std::string> requests;
-    std::vector<size_t> record_bytes;  // of each record of a request, with its content type
+    std::vector<size_t> record_bytes;  // of each record of a request, with its type and padding
     Bytes flight;                      // as sent
     Bytes other_flight;                // an equally valid one, with another signature
     Bytes flight_of_other_kind;  // with a CertificateRequest, if the first had none; or without
@@ -349,6 +349,7 @@ class TestService : public ByteStream {
     if (!inner) return;
     seen_.record_bytes.push_back(inner->size());
     request_ += to_text(*inner);
+    while (request_.ends_with('\0')) request_.pop_back();  // padding
     if (request_.size() < script_.request_bytes) return request_.pop_back();
     seen_.request = std::exchange(request_, "");
     seen_.requests.push_back(seen_.request);

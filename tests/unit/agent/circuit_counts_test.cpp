@@ -40,15 +40,20 @@ TEST(CircuitCounts, ARequestIsCountedAsItIsBuilt) {
   struct Case {
     size_t bytes, record_bytes, n;
     bool is_first, is_signed;
+    tls::Padding pad = tls::Padding::kNone;
   };
   for (const tls::CipherSuite& suite : tls::cipher_suites()) {
     for (const Case& one : {Case{1, 16384, 2, true, false},
                             {64, 16384, 3, true, false},
                             {200, 90, 2, false, true},
-                            {400, 16384, 2, true, true}}) {
+                            {400, 16384, 2, true, true},
+                            {64, 16384, 3, true, false, tls::Padding::k256},
+                            {200, 90, 2, false, true, tls::Padding::k1024},
+                            {333, 16384, 2, false, true, tls::Padding::kPadme}}) {
       RequestPlan plan;
       plan.bytes = one.bytes;
       plan.record_bytes = one.record_bytes;
+      plan.pad = one.pad;
       plan.sealed_answer = one.bytes < 100;
       plan.keep_write_keys = one.bytes == 400;
       if (one.is_signed) plan.signature_offset = one.bytes - 64;
@@ -59,6 +64,31 @@ TEST(CircuitCounts, ARequestIsCountedAsItIsBuilt) {
           << suite.setting << " " << one.bytes;
     }
   }
+}
+
+// tls-complete.md §8.2, its table: ANDs that a padding takes more than none, mean and largest.
+TEST(CircuitCounts, PaddingTakesWhatTheDesignSays) {
+  struct Row {
+    tls::Padding pad;
+    uint64_t mean_short, largest_short, mean_long, largest_long;
+  };
+  const tls::CipherSuite& aes = tls::aes128_gcm_sha256();
+  for (const Row& row : {Row{tls::Padding::kPadme, 1'590, 5'120, 14'506, 35'840},
+                         {tls::Padding::k256, 36'237, 76'800, 38'400, 76'800},
+                         {tls::Padding::k1024, 129'292, 261'120, 161'280, 322'560},
+                         {tls::Padding::kNone, 0, 0, 0, 0}}) {
+    const PaddingCost few = padding_cost(aes, row.pad, 200, 1024);
+    const PaddingCost many = padding_cost(aes, row.pad, 1024, 4096);
+    EXPECT_EQ(few.mean, row.mean_short) << to_string(row.pad);
+    EXPECT_EQ(few.largest, row.largest_short) << to_string(row.pad);
+    EXPECT_EQ(many.mean, row.mean_long) << to_string(row.pad);
+    EXPECT_EQ(many.largest, row.largest_long) << to_string(row.pad);
+  }
+  // "ChaCha20: 162 a byte": 10,400 for 64.
+  const PaddingCost chacha =
+      padding_cost(tls::chacha20_poly1305_sha256(), tls::Padding::k1024, 200, 1024);
+  EXPECT_GT(chacha.largest, 12u * 10'390);
+  EXPECT_LE(chacha.largest, 12u * 10'400);
 }
 
 SealedPlan reads_all() {

@@ -25,6 +25,22 @@ TEST(ProviderConnection, TakesTheSettingsOfTheEntry) {
   EXPECT_EQ(config.groups, Groups{NamedGroup::kP256});
 }
 
+// 103: of a host that must have ML-KEM, whatever its provider's other hosts are offered.
+TEST(ProviderConnection, OffersTheGroupsOfTheHost) {
+  Provider provider;
+  provider.name = "p";
+  provider.groups = all_curves();
+  provider.host_groups["b.example"] = {NamedGroup::kX25519MlKem768};
+  for (const auto& [host, groups] :
+       {std::pair<std::string, std::string>{"a.example", "x25519, p256"},
+        {"b.example", "x25519mlkem768"},
+        {"x.b.example", "x25519mlkem768"}}) {
+    EXPECT_EQ(to_string(provider_connection(provider, host).groups), groups);
+    EXPECT_EQ(to_string(connection_shape(provider, host, 2).groups), groups);
+    EXPECT_EQ(shown_groups(provider, host).rfind(groups + " in a hello", 0), 0u);
+  }
+}
+
 // What is counted and what is offered is one suite, of the host.
 TEST(ProviderConnection, OffersTheSuiteOfTheHost) {
   Provider provider;

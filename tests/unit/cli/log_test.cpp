@@ -202,6 +202,9 @@ TEST(ProviderTermsTest, AreThoseThatMembersCompare) {
   room.providers[0].name = "p";
   room.providers[0].host_mailbox["m.example"] = true;
   room.providers[0].host_suite["m.example"] = &tls::chacha20_poly1305_sha256();
+  room.providers[0].host_groups["m.example"] = {NamedGroup::kP256};
+  room.providers[0].traffic.pad = tls::Padding::k1024;
+  room.providers[0].host_traffic["m.example"].period = std::chrono::minutes(10);
   std::vector<std::string> names = {"hosts", "open_calls"}, compared;
   for (const auto& term : session::provider_terms(room.providers[0])) names.push_back(term.name);
   for (const auto& term : session::room_terms(room)) {
@@ -211,6 +214,9 @@ TEST(ProviderTermsTest, AreThoseThatMembersCompare) {
   EXPECT_THAT(compared, ::testing::UnorderedElementsAreArray(names));
   EXPECT_THAT(names, ::testing::Contains("mailbox m.example"));
   EXPECT_THAT(names, ::testing::Contains("suite m.example"));
+  EXPECT_THAT(names, ::testing::Contains("groups m.example"));
+  EXPECT_THAT(names, ::testing::Contains("pad"));
+  EXPECT_THAT(names, ::testing::Contains("slots m.example"));
 }
 
 // A secret that is staged when its import fails may yet become one: the log does not deny it.

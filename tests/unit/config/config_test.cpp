@@ -247,6 +247,78 @@ TEST_F(ConfigTest, GroupsAreOfferedInTheirOrderAndMlKemMayBeRequired) {
   EXPECT_THAT(error("group = \"p256\"\n"), HasSubstr("groups"));
 }
 
+// tls-complete.md §1.1: of one host, what it does not say being as its provider has it.
+TEST_F(ConfigTest, GroupsAndPqAreSaidOfAHostAndWhatIsBelowIt) {
+  const auto provider = [&](const std::string& keys) {
+    return room() + member("a") + member("b") + "[provider.p]\n" + keys;
+  };
+  const auto groups = [&](const std::string& keys, const std::string& host) {
+    const RoomConfig config = RoomConfig::load(write("f.toml", provider(keys)));
+    return to_string(config.provider("p").groups_for(host));
+  };
+  const std::string of_host = "[provider.p.host.\"old.example\"]\n";
+  const std::string p256 = of_host + "groups = [\"p256\"]\n";
+  EXPECT_EQ(groups(p256, "new.example"), "x25519mlkem768, x25519, p256");
+  EXPECT_EQ(groups(p256, "old.example"), "p256");
+  EXPECT_EQ(groups(p256, "a.old.example"), "p256");
+  EXPECT_EQ(groups(p256, "cold.example"), "x25519mlkem768, x25519, p256");
+  EXPECT_EQ(
+      groups(p256 + "[provider.p.host.\"a.old.example\"]\npq = \"required\"\n", "a.old.example"),
+      "x25519mlkem768");  // the nearest entry; its groups are the provider's
+  const std::string required = "pq = \"required\"\n";
+  EXPECT_EQ(groups(required + of_host + "pq = \"prefer\"\n", "old.example"),
+            "x25519mlkem768, x25519, p256");
+  EXPECT_EQ(groups(required + of_host + "pq = \"prefer\"\ngroups = [\"x25519\"]\n", "old.example"),
+            "x25519");
+  EXPECT_EQ(
+      groups(required + of_host + "groups = [\"x25519\", \"x25519mlkem768\"]\n", "old.example"),
+      "x25519mlkem768");
+  EXPECT_EQ(groups(required + of_host + "suite = \"chacha20\"\n", "old.example"), "x25519mlkem768");
+  const auto error = [&](const std::string& keys) { return room_error(provider(keys)).second; };
+  EXPECT_THAT(error(required + p256), HasSubstr("`pq` of the provider is \"required\""));
+  EXPECT_THAT(error("groups = [\"p256\"]\n" + of_host + required),
+              HasSubstr("has none with ML-KEM"));
+  EXPECT_THAT(error(of_host + "groups = [\"x448\"]\n"), HasSubstr("none of x25519mlkem768"));
+  EXPECT_THAT(error(of_host + "pq = \"yes\"\n"), HasSubstr("neither \"prefer\""));
+}
+
+// tls-complete.md §8.2, §8.3.
+TEST_F(ConfigTest, PaddingCoverAndSlotsAreSaidOfAProviderOrOfAHost) {
+  const auto provider = [&](const std::string& keys) {
+    return room() + member("a") + member("b") + "[provider.p]\n" + keys;
+  };
+  const auto loaded = [&](const std::string& keys) {
+    return RoomConfig::load(write("f.toml", provider(keys))).provider("p");
+  };
+  EXPECT_EQ(loaded("").traffic_for("a.example").pad, tls::Padding::kNone);
+  EXPECT_FALSE(loaded("").traffic_for("a.example").period.has_value());
+  const Provider all = loaded(
+      "pad = \"1024\"\nslots = \"every 10 min\"\ncover = \"HEAD /health?x=1\"\n"
+      "[provider.p.host.\"b.example\"]\npad = \"padme\"\nslots = \"every 2 h\"\n");
+  EXPECT_EQ(all.traffic_for("a.example").pad, tls::Padding::k1024);
+  EXPECT_EQ(all.traffic_for("a.example").period, std::chrono::minutes(10));
+  EXPECT_EQ(all.traffic_for("a.example").slots_text(), "every 10 min");
+  EXPECT_EQ(all.traffic_for("x.b.example").pad, tls::Padding::kPadme);
+  EXPECT_EQ(all.traffic_for("b.example").cover, "HEAD /health?x=1");
+  EXPECT_EQ(all.traffic_for("b.example").slots_text(), "every 2 h");
+  EXPECT_EQ(loaded("slots = \"every 90 s\"\n").traffic_for("a").slots_text(), "every 90 s");
+
+  const auto error = [&](const std::string& keys) { return room_error(provider(keys)).second; };
+  EXPECT_THAT(error("pad = \"128\"\n"), HasSubstr("is '128'"));
+  EXPECT_THAT(error("pad = 1024\n"), HasSubstr("pad"));
+  for (const char* slots : {"", "10 min", "every 10", "every 0 s", "every 25 h", "every 10 mins",
+                            "every -1 s", "every 99999999999 s", "every  1 s"}) {
+    EXPECT_THAT(error("slots = \"" + std::string(slots) + "\"\n"), HasSubstr("slots")) << slots;
+  }
+  const std::string rest = "pad = \"256\"\nslots = \"every 1 h\"\n";
+  for (const char* cover : {"", "HEAD", "POST /", "HEAD x", "HEAD /a b", "HEAD /#a", "head /"}) {
+    EXPECT_THAT(error(rest + "cover = \"" + cover + "\"\n"), HasSubstr("at any time")) << cover;
+  }
+  EXPECT_THAT(error("pad = \"256\"\ncover = \"HEAD /\"\n"), HasSubstr("without a timetable"));
+  EXPECT_THAT(error("slots = \"every 1 h\"\ncover = \"HEAD /\"\n"),
+              HasSubstr("as long as they are"));
+}
+
 // Of a private CA, nothing is left at a host that its provider does not list.
 TEST_F(ConfigTest, ALinkToAHostOfNoProviderHasTheSystemsRootsAlone) {
   write("ca.pem", "x");

@@ -81,6 +81,8 @@ TEST_P(RoomTermsTest, EachDifferenceIsNamedWithBothValues) {
       {[](RoomConfig& c, auto&) { c.members.pop_back(); }, {"members, in this order"}},
       {[](RoomConfig& c, auto&) { c.providers[0].groups = {NamedGroup::kP256}; },
        {"groups of provider p", "x25519mlkem768, x25519, p256", "p256"}},
+      {[](RoomConfig& c, auto&) { c.providers[0].host_groups["m.example"] = {NamedGroup::kP256}; },
+       {"groups m.example of provider p", "p256", "(nothing)"}},
       {[](RoomConfig& c, auto&) { c.providers[0].tls.suite = &tls::chacha20_poly1305_sha256(); },
        {"suite of provider p", "aes128", "chacha20"}},
       {[](RoomConfig& c, auto&) {
@@ -93,6 +95,17 @@ TEST_P(RoomTermsTest, EachDifferenceIsNamedWithBothValues) {
          c.providers[0].host_client_auth["m.example"] = tls::ClientAuth::kNone;
        },
        {"client_auth m.example of provider p", "none", "(nothing)"}},
+      {[](RoomConfig& c, auto&) { c.providers[0].traffic.pad = tls::Padding::k1024; },
+       {"pad of provider p", "1024", "(nothing)"}},
+      {[](RoomConfig& c, auto&) {
+         c.providers[0].traffic.period = std::chrono::minutes(10);
+         c.providers[0].traffic.cover = "HEAD /";
+       },
+       {"cover of provider p", "HEAD /", "(nothing)"}},
+      {[](RoomConfig& c, auto&) {
+         c.providers[0].host_traffic["m.example"].period = std::chrono::hours(1);
+       },
+       {"m.example of provider p", "(nothing)"}},
       {[](RoomConfig& c, auto&) { c.providers[0].tls.receive = tls::ReceiveMode::kSealed; },
        {"receive of provider p", "open", "sealed"}},
       {[](RoomConfig& c, auto&) { c.providers[0].tls.max_answer = 4321; },

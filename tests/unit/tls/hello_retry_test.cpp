@@ -125,6 +125,37 @@ TEST(HelloWithMlKem, HasTheSizeThatTheDesignSays) {
   EXPECT_EQ(Bytes(shares[0].second.end() - 32, shares[0].second.end()), shares[1].second);
 }
 
+// tls-complete.md §1.1: where P-256 is likely its key stands in the place of X25519's, beside
+// ML-KEM, which nothing takes out; who asks for X25519 is sent the key that the first hello has.
+TEST(HelloWithMlKem, ALikelyCurveHasItsKeyInTheFirstHello) {
+  EXPECT_EQ(held_back_of(all_groups()), Groups{NamedGroup::kP256});
+  EXPECT_EQ(held_back_of(all_groups(), NamedGroup::kX25519), Groups{NamedGroup::kP256});
+  EXPECT_EQ(held_back_of(all_groups(), NamedGroup::kP256), Groups{NamedGroup::kX25519});
+  const NamedGroup kem = NamedGroup::kX25519MlKem768;
+  EXPECT_EQ(held_back_of({kem}, NamedGroup::kP256), Groups{});
+  EXPECT_EQ(held_back_of({kem, NamedGroup::kX25519}, NamedGroup::kP256), Groups{});
+  EXPECT_EQ(held_back_of({kem, NamedGroup::kP256}, NamedGroup::kP256), Groups{});
+  EXPECT_EQ(held_back_of({kem, NamedGroup::kP256}), Groups{NamedGroup::kP256});
+  EXPECT_EQ(held_back_of(all_curves(), NamedGroup::kP256), Groups{});
+
+  ClientHelloInput input = hybrid_input();
+  input.held_back = held_back_of(all_groups(), NamedGroup::kP256);
+  ClientHandshake client = client_of(input);
+  const Bytes first = hello_message(client);
+  EXPECT_EQ(first.size(), 1449 + input.host.size());
+  const auto shares = key_shares_of(first);
+  ASSERT_EQ(shares.size(), 2u);
+  EXPECT_EQ(shares[0].first, 0x11ec);
+  EXPECT_EQ(shares[1], (std::pair<uint16_t, Bytes>{kP256, kKeyOfP256}));
+
+  client.feed(record_of(hello_retry(kX25519).message()));
+  const Bytes second = RecordReader().feed(client.client_hello_record()).back().payload;
+  EXPECT_EQ(key_shares_of(second),
+            (std::vector<std::pair<uint16_t, Bytes>>{
+                {kX25519, Bytes(shares[0].second.end() - 32, shares[0].second.end())}}));
+  EXPECT_FALSE(client.offers_kem());
+}
+
 // 73: ciphertext and key, not a byte less or more.
 TEST(HelloWithMlKem, TheServersShareHasOneSize) {
   for (const size_t size : {size_t{1119}, size_t{1120}, size_t{1121}, size_t{32}, size_t{1216}}) {

@@ -4,15 +4,17 @@
 #include <openssl/rand.h>
 
 #include <memory>
+#include <optional>
 
 #include "math/ml_kem.h"
 #include "tls/key_schedule.h"
 #include "tls/messages.h"
 
-// What the members' engines do for the product's client, done by one process in the clear: ECDHE
-// and the key schedule. Everything else of the shim is the product's own code.
-namespace flexroom::bogo {
+// What the members' engines do for the client, done by one process in the clear: ECDHE and the key
+// schedule (RFC 8446 §7.1), for connections that carry nothing of the members.
+namespace flexroom::cover {
 
+/// A key of one group, and the secret with a server's share. One process has it in the clear.
 class LocalKey {
  public:
   explicit LocalKey(NamedGroup group)
@@ -66,7 +68,7 @@ class LocalKey {
   std::unique_ptr<math::MlKemKey> kem_;
 };
 
-/// RFC 8446 §7.1 from the ECDHE secret on.
+/// RFC 8446 §7.1 from the secret of the key exchange on.
 class LocalSchedule {
  public:
   using HashValue = tls::HashValue;
@@ -93,4 +95,4 @@ class LocalSchedule {
   HashValue handshake_, h1_;
 };
 
-}  // namespace flexroom::bogo
+}  // namespace flexroom::cover
