@@ -171,7 +171,7 @@ class Connection {
   std::optional<tls::ClientHandshake> machine_;
   std::optional<LocalSchedule> schedule_;
   steady_clock::time_point server_hello_at_;
-  Digest h2_{};
+  tls::HashValue h2_;
 };
 
 }  // namespace

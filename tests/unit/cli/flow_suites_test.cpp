@@ -188,7 +188,8 @@ TEST(HostSuites, AServiceThatTakesOneSuiteAloneIsOfferedIt) {
   for (const auto& e : get()) EXPECT_NE(e.code, cli::kOk) << e.out;
   EXPECT_EQ(examined().state, Check::State::kProblem);
   EXPECT_THAT(examined().remedy,
-              HasSubstr("set `suite` (now aes128) of [provider.own.host.\"a.own"));
+              HasSubstr("set `suite` (now aes128) or `groups` (now x25519mlkem768"));
+  EXPECT_THAT(examined().remedy, HasSubstr("of [provider.own.host.\"a.own"));
 
   rig.write_room(entry + "[provider.own.host.\"a.own.example\"]\nsuite = \"chacha20\"\n");
   for (const auto& e : get()) {
