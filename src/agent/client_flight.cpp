@@ -118,11 +118,13 @@ void ClientFlight::mark(Journal& journal, const Digest& csid) {
   journal.mark("record", mark.bytes());
 }
 
-boolean::OnlineInputs ClientFlight::inputs(const prep::AuthBits& c_hs, const tls::HashValue& transcript,
-                                           const Views& views, const Digest& a2) const {
+boolean::OnlineInputs ClientFlight::inputs(const prep::AuthBits& c_hs,
+                                           const tls::HashValue& transcript, const Views& views,
+                                           const Digest& a2) const {
   boolean::OnlineInputs out = empty_inputs(*program_);
   out.dyn[program_->input_group("c_hs")] = &c_hs;
-  out.pub[program_->input_group("kw_finished")] = bits_of_bytes(tls::outer_words(hash_kind_, transcript));
+  out.pub[program_->input_group("kw_finished")] =
+      bits_of_bytes(tls::outer_words(hash_kind_, transcript));
   out.view = views.of("gc-cf").field(a2).field(transcript).digest();
   return out;
 }

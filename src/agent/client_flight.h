@@ -18,8 +18,8 @@ namespace flexroom::agent {
 /// Setting    n members, up to n-1 malicious; all call with equal public arguments
 /// Guarantee  c_hs is opened to nobody. One tag for the one record of generation "hs": its share
 ///            goes in the message of the shares of the request's tags (A3), with them or not at all
-/// Cost       264 165 ANDs with AES; with ChaCha20 258 452 (n = 2) and 259 n + 125 of the tag's
-/// circuit
+/// Cost       264 165 ANDs with AES-128, 652 366 with AES-256; with ChaCha20 258 452 (n = 2) and
+///            259 n + 125 of the tag's circuit
 class ClientFlight {
  public:
   virtual ~ClientFlight() = default;

@@ -44,9 +44,9 @@ struct ConnectionConfig {
   tls::ClientAuth client_auth = tls::ClientAuth::kRefuse;  // to a CertificateRequest
   PartyId courier = 1;                                     // a garbler
   tls::HandshakeConfig handshake;                          // this member's trust store and clock
-  bool no_secret = false;                // R2-6: HTTP/1.0 and close-delimited answers accepted
-  size_t max_answer = http::kMaxAnswer;  // bytes of the body; a longer one is an unknown outcome
-  bool await_close = false;              // R2-5: silence does not end the answer
+  bool no_secret = false;                  // R2-6: HTTP/1.0 and close-delimited answers accepted
+  size_t max_answer = http::kMaxAnswer;    // bytes of the body; a longer one is an unknown outcome
+  bool await_close = false;                // R2-5: silence does not end the answer
   tls::Padding pad = tls::Padding::kNone;  // of all its requests: what their plans say
   std::shared_ptr<const SealedPlan> sealed;  // of a sealed connection: what becomes of the answer
   /// Sealed: each is made behind the answer of the one before, call() then call_next(); all answers

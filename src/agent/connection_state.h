@@ -49,7 +49,7 @@ struct Connection::State {
   std::optional<KeyedHandshake> keyed;     // from there up to the first request
   Digest csid{};                           // of the running connection
   tls::HashValue h2;
-  Negotiated negotiated;                   // by its ServerHello
+  Negotiated negotiated;  // by its ServerHello
   std::chrono::steady_clock::time_point server_hello_at;
   uint64_t handshake_ands = 0;
   std::unique_ptr<boolean::Instance> handshake_circuit;  // GC-A, until it is confirmed

@@ -27,8 +27,7 @@ FlightKeys flight_keys(Builder& builder, const HashCircuit& hash) {
   out.c_hs = hmac_key(hash, text_of(c_hs));
   const Text label = constant_text(hkdf_label_message("finished", {}, digest_bytes));
   const HmacKeyText finished = hmac_key(hash, hmac(hash, out.c_hs, label));
-  out.verify_data =
-      hmac_outer(hash, finished.outer, hmac_outer_pub(hash, finished.inner, words));
+  out.verify_data = hmac_outer(hash, finished.outer, hmac_outer_pub(hash, finished.inner, words));
   builder.add_output("verify_data", OutputKind::kOpenAll, bits_of(out.verify_data));
   return out;
 }

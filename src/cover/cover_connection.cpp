@@ -63,7 +63,7 @@ class Connection {
     stream_.write(machine_->client_hello_record());
     const tls::Event server = await(tls::EventKind::kServerHello, {});
     server_hello_at_ = steady_clock::now();
-    schedule_.emplace(secret_with(server.key_share), server.digest);
+    schedule_.emplace(secret_with(server.key_share), server.digest, settings_.suite->hash());
     h2_ = await(tls::EventKind::kServerFinished, machine_->set_server_secret(schedule_->s_hs()))
               .digest;
   }

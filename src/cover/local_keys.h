@@ -73,8 +73,8 @@ class LocalSchedule {
  public:
   using HashValue = tls::HashValue;
 
-  LocalSchedule(const Bytes& x, const HashValue& h1)
-      : handshake_(tls::hmac(hash_, tls::derived_early_secret(hash_), x)), h1_(h1) {}
+  LocalSchedule(const Bytes& x, const HashValue& h1, const tls::HashKind& hash = tls::sha256_kind())
+      : hash_(hash), handshake_(tls::hmac(hash_, tls::derived_early_secret(hash_), x)), h1_(h1) {}
   HashValue c_hs() const {
     return tls::derive_secret(hash_, handshake_, tls::kClientHandshake, h1_);
   }
@@ -91,7 +91,7 @@ class LocalSchedule {
     return tls::derive_secret(hash_, tls::hmac(hash_, derived, Bytes(hash_.digest_bytes)), label,
                               h2);
   }
-  const tls::HashKind& hash_ = tls::sha256_kind();
+  const tls::HashKind& hash_;
   HashValue handshake_, h1_;
 };
 

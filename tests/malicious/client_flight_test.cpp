@@ -171,10 +171,12 @@ TEST_P(ClientFlightAttack, GoesInTheFlowsOfTheRequest) {
 TEST_P(ClientFlightAttack, TheCourierNeverGetsTheClientSecret) {
   Scenario scenario = asked();
   scenario.tamper = [this](const net::MessageId& message, Bytes& payload) {
-    const Digest& c_hs = members().seen()->c_hs;
-    if (c_hs == Digest{}) return;
+    const tls::HashValue& c_hs = members().seen()->c_hs;
+    if (c_hs.size() == 0) return;
     const tls::TrafficKeys keys = tls::traffic_keys(c_hs, *GetParam().suite);
-    const Bytes finished = tls::hkdf_expand_label(c_hs, "finished", {}, 32);
+    const Bytes finished =
+        tls::hkdf_expand_label(GetParam().suite->hash(), c_hs, "finished", {},
+                               static_cast<uint16_t>(GetParam().suite->hash().digest_bytes));
     bool found = message.label == kClientSecret;
     for (const ByteView secret :
          {ByteView(c_hs), ByteView(keys.key), ByteView(keys.iv), ByteView(finished)}) {
@@ -354,9 +356,9 @@ TEST_P(ClientFlightLive, OpensslAsksAndGoesOnWithoutACertificate) {
       scenario.service = [&](TestService::Seen& seen) {
         OpensslService::Options options;
         options.answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-        options.groups = groups;
+        if (groups[0] != 0) options.groups = groups;
         options.verify = SSL_VERIFY_PEER;
-        options.suite = GetParam().suite;
+        options.suite = GetParam().suite->name;
         return std::make_unique<OpensslService>(options, seen);
       };
       const Report report = members(sealed).run(scenario);
@@ -381,7 +383,7 @@ TEST_P(ClientFlightLive, OpensslThatRequiresOneEndsItWithItsAlert) {
     scenario.service = [&](TestService::Seen& seen) {
       OpensslService::Options options;
       options.verify = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-      options.suite = GetParam().suite;
+      options.suite = GetParam().suite->name;
       return std::make_unique<OpensslService>(options, seen);
     };
     const Report report = members(sealed).run(scenario);

@@ -65,7 +65,7 @@ class TestService : public ByteStream {
     bool retried = false;         // a second hello came
     uint64_t stream = 0;          // bytes sent to the client
     bool finished = false;        // the client's Finished was right
-    Digest c_hs{};                // in the running copy alone
+    tls::HashValue c_hs;          // in the running copy alone
     bool no_certificate = false;  // in front of it was a Certificate without any
     std::string request;          // the decrypted record, with content type; of several the last
     std::vector<std::string> requests;
@@ -334,8 +334,9 @@ class TestService : public ByteStream {
       const tls::HashValue covered =
           tls::hash_of(hash(), tls::testing::join({hashed_, certificate}));
       Bytes expected = certificate;
-      append(expected, tls::handshake_message(tls::HandshakeType::kFinished,
-                                              tls::finished_mac(hash(), script_.server.c_hs, covered)));
+      append(expected,
+             tls::handshake_message(tls::HandshakeType::kFinished,
+                                    tls::finished_mac(hash(), script_.server.c_hs, covered)));
       expected.push_back(static_cast<uint8_t>(tls::ContentType::kHandshake));
       seen_.finished = *inner == expected;
       seen_.no_certificate = seen_.finished && asked;

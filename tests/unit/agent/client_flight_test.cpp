@@ -29,14 +29,18 @@ class ClientFlightTest : public ::testing::TestWithParam<Room> {};
 INSTANTIATE_TEST_SUITE_P(Rooms, ClientFlightTest,
                          ::testing::Values(Room{2, &tls::aes128_gcm_sha256()},
                                            Room{3, &tls::aes128_gcm_sha256()},
+                                           Room{2, &tls::aes256_gcm_sha384()},
                                            Room{2, &tls::chacha20_poly1305_sha256()},
                                            Room{3, &tls::chacha20_poly1305_sha256()}));
 
 TEST_P(ClientFlightTest, IsWhatAServerExpectsAndHasOneTag) {
-  const auto [n, suite] = GetParam();
-  Digest c_hs;
-  for (size_t k = 0; k < c_hs.size(); ++k) c_hs[k] = static_cast<uint8_t>(37 * k + 5);
-  const Digest transcript = sha256(as_bytes("all up to the empty certificate"));
+  const size_t n = GetParam().members;
+  const tls::CipherSuite* const suite = GetParam().suite;
+  Bytes secret(suite->hash().digest_bytes);
+  for (size_t k = 0; k < secret.size(); ++k) secret[k] = static_cast<uint8_t>(37 * k + 5);
+  const tls::HashValue c_hs(secret);
+  const tls::HashValue transcript =
+      tls::hash_of(suite->hash(), as_bytes("all up to the empty certificate"));
   support::Dealer dealer(n);
   const auto run = support::run_parties(n, [&](net::Party& party) {
     prep::Source& source = dealer.source(party.id());
@@ -56,7 +60,7 @@ TEST_P(ClientFlightTest, IsWhatAServerExpectsAndHasOneTag) {
     ClientFlight::mark(journal, Digest{});
     EXPECT_THROW(ClientFlight::mark(journal, Digest{}), ProtocolAbort);
     ClientFlight::mark(journal, sha256({}));  // of another connection
-    const prep::AuthBits share = dealer.share_bits(party.id(), 1, bits_of_bytes(c_hs));
+    const prep::AuthBits share = dealer.share_bits(party.id(), 1, bits_of_bytes(secret));
     const boolean::OnlineInputs inputs = flight->inputs(share, transcript, views, Digest{});
     boolean::Outputs outputs = engine.run(flight->instance(), inputs);
     const RecordText record = flight->take(std::move(outputs));
@@ -74,7 +78,7 @@ TEST_P(ClientFlightTest, IsWhatAServerExpectsAndHasOneTag) {
   });
   Bytes content = tls::empty_certificate();
   append(content, tls::handshake_message(tls::HandshakeType::kFinished,
-                                         tls::finished_mac(c_hs, transcript)));
+                                         tls::finished_mac(suite->hash(), c_hs, transcript)));
   const Bytes expected =
       tls::aead_seal(tls::traffic_keys(c_hs, *suite), 0, tls::ContentType::kHandshake, content);
   for (const auto& outcome : run.outcomes) {

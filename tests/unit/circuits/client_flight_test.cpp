@@ -2,14 +2,14 @@
 
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include <random>
 
-#include "base/hash.h"
 #include "mpc/program.h"
 #include "support/circuit_run.h"
 #include "support/program_interpreter.h"
-#include "support/round_words.h"
+#include "tls/key_schedule.h"
 
 // GC-CF (tls-complete.md §4.2) against HMAC, AES-GCM and ChaCha20-Poly1305 of OpenSSL.
 
@@ -24,12 +24,33 @@ Bytes drawn(std::mt19937_64& random, size_t n) {
   return out;
 }
 
-Bytes expand(ByteView secret, const std::string& label, uint8_t size) {
-  Bytes info = {0, size, static_cast<uint8_t>(6 + label.size())};
+/// A suite with AES-GCM in the clear.
+struct Suite {
+  const GcmSuite& circuits;
+  const tls::HashKind& hash;
+  const EVP_MD* (*md)();
+  const EVP_CIPHER* (*gcm)();
+  const EVP_CIPHER* (*ecb)();
+};
+const Suite kAes128{aes128_gcm(), tls::sha256_kind(), EVP_sha256, EVP_aes_128_gcm, EVP_aes_128_ecb};
+const Suite kAes256{aes256_gcm(), tls::sha384_kind(), EVP_sha384, EVP_aes_256_gcm, EVP_aes_256_ecb};
+
+Bytes mac_of(const Suite& suite, ByteView key, ByteView message) {
+  Bytes out(suite.hash.digest_bytes);
+  unsigned size = 0;
+  HMAC(suite.md(), key.data(), static_cast<int>(key.size()), message.data(), message.size(),
+       out.data(), &size);
+  EXPECT_EQ(size, out.size());
+  return out;
+}
+
+Bytes expand(const Suite& suite, ByteView secret, const std::string& label, size_t size) {
+  Bytes info = {0, static_cast<uint8_t>(size), static_cast<uint8_t>(6 + label.size())};
   append(info, "tls13 " + label);
   append(info, Bytes{0, 1});
-  const Digest all = hmac_sha256(secret, info);
-  return Bytes(all.begin(), all.begin() + size);
+  Bytes out = mac_of(suite, secret, info);
+  out.resize(size);
+  return out;
 }
 
 /// Ciphertext without a tag.
@@ -49,12 +70,16 @@ struct Flight {
   Bytes c_hs, verify_data, text;
   std::vector<uint8_t> words;
 
-  explicit Flight(std::mt19937_64& random) : c_hs(drawn(random, 32)) {
-    const Digest transcript = sha256(drawn(random, 8));
-    const Digest mac = hmac_sha256(expand(c_hs, "finished", 32), transcript);
-    verify_data.assign(mac.begin(), mac.end());
-    words = support::round_word_bits(support::hmac_last_block(transcript));
-    text = from_hex("0b0000040000000014000020");
+  Flight(const Suite& suite, std::mt19937_64& random)
+      : c_hs(drawn(random, suite.hash.digest_bytes)) {
+    const size_t size = suite.hash.digest_bytes;
+    const Bytes transcript = drawn(random, size);
+    verify_data = mac_of(suite, expand(suite, c_hs, "finished", size), transcript);
+    for (const uint8_t byte : tls::outer_words(suite.hash, tls::HashValue(transcript))) {
+      for (unsigned b = 0; b < 8; ++b) words.push_back(byte >> b & 1);
+    }
+    text = from_hex("0b00000400000000140000");
+    text.push_back(static_cast<uint8_t>(size));
     append(text, verify_data);
     text.push_back(22);
   }
@@ -71,24 +96,28 @@ size_t opened_bits(const mpc::Circuit& circuit) {
 
 TEST(ClientFlightCircuit, EqualsOpenSsl) {
   std::mt19937_64 random(7);
-  const mpc::Circuit circuit = gc_cf();
-  EXPECT_EQ(opened_bits(circuit), 256u + 128 + 8 * 45);  // verify_data, D_h, C: nothing else
-  for (int k = 0; k < 3; ++k) {
-    const Flight flight(random);
-    const Bytes r = drawn(random, 16);
-    CircuitRun run(circuit);
-    run.set("c_hs", flight.c_hs).set("r_h", r).set_bits("kw_finished", flight.words).run();
-    EXPECT_EQ(run.bytes("verify_data"), flight.verify_data);
-    const Bytes key = expand(flight.c_hs, "key", 16);
-    Bytes iv = expand(flight.c_hs, "iv", 12);
-    EXPECT_EQ(run.bytes("c"), encrypted(EVP_aes_128_gcm(), key, iv, flight.text));
-    Bytes h = encrypted(EVP_aes_128_ecb(), key, iv, Bytes(16));
-    for (size_t t = 0; t < h.size(); ++t) h[t] ^= r[t];
-    EXPECT_EQ(run.bytes("d_h"), h);
-    append(iv, Bytes{0, 0, 0, 1});
-    EXPECT_EQ(run.bytes("j0"), encrypted(EVP_aes_128_ecb(), key, iv, iv));
-    if (k != 0) continue;
-    EXPECT_EQ(support::interpret(mpc::compile(circuit), run.inputs()), run.outputs());
+  for (const Suite* suite : {&kAes128, &kAes256}) {
+    const size_t digest = suite->hash.digest_bytes;
+    const mpc::Circuit circuit = gc_cf(suite->circuits);
+    // verify_data, D_h, C: nothing else
+    EXPECT_EQ(opened_bits(circuit), 8 * digest + 128 + 8 * (digest + 13));
+    for (int k = 0; k < 3; ++k) {
+      const Flight flight(*suite, random);
+      const Bytes r = drawn(random, 16);
+      CircuitRun run(circuit);
+      run.set("c_hs", flight.c_hs).set("r_h", r).set_bits("kw_finished", flight.words).run();
+      EXPECT_EQ(run.bytes("verify_data"), flight.verify_data);
+      const Bytes key = expand(*suite, flight.c_hs, "key", suite->circuits.key_bytes);
+      Bytes iv = expand(*suite, flight.c_hs, "iv", 12);
+      EXPECT_EQ(run.bytes("c"), encrypted(suite->gcm(), key, iv, flight.text));
+      Bytes h = encrypted(suite->ecb(), key, iv, Bytes(16));
+      for (size_t t = 0; t < h.size(); ++t) h[t] ^= r[t];
+      EXPECT_EQ(run.bytes("d_h"), h);
+      append(iv, Bytes{0, 0, 0, 1});
+      EXPECT_EQ(run.bytes("j0"), encrypted(suite->ecb(), key, iv, iv));
+      if (k != 0) continue;
+      EXPECT_EQ(support::interpret(mpc::compile(circuit), run.inputs()), run.outputs());
+    }
   }
 }
 
@@ -97,14 +126,14 @@ TEST(ClientFlightCircuit, EqualsOpenSslUnderChaCha) {
   for (const size_t n : {2u, 3u}) {
     const mpc::Circuit circuit = chacha_gc_cf(n);
     EXPECT_EQ(opened_bits(circuit), 256u + 130 + 8 * 45);  // verify_data, masked r, C
-    const Flight flight(random);
+    const Flight flight(kAes128, random);
     CircuitRun run(circuit);
     run.set("c_hs", flight.c_hs).set_bits("kw_finished", flight.words);
     for (size_t i = 0; i < n; ++i) run.set("rho_0_" + std::to_string(i), Bytes(17));
     run.run();
     EXPECT_EQ(run.bytes("verify_data"), flight.verify_data);
-    const Bytes key = expand(flight.c_hs, "key", 32);
-    const Bytes iv = expand(flight.c_hs, "iv", 12);
+    const Bytes key = expand(kAes128, flight.c_hs, "key", 32);
+    const Bytes iv = expand(kAes128, flight.c_hs, "iv", 12);
     EXPECT_EQ(run.bytes("c_0"), encrypted(EVP_chacha20_poly1305(), key, iv, flight.text));
     Bytes first(4);  // counter 0
     append(first, iv);
@@ -122,6 +151,10 @@ TEST(ClientFlightCircuit, CostsWhatTheDesignSays) {
   const uint32_t under_chacha = chacha_gc_cf(2).num_ands;
   EXPECT_EQ(chacha_gc_cf(3).num_ands, under_chacha + 259);
   EXPECT_EQ(under_chacha, 258452u);
+  // With SHA-384 and AES-256: 4 kpad + 3 constmsg + 4 secmsg + pubmsg of 4.8 there, 6 blocks and a
+  // key expansion, less what nobody uses.
+  constexpr uint32_t kAsWritten = 4 * 55734u + 3 * 40827 + 4 * 55729 + 40984 + 1664 + 6 * 7168;
+  EXPECT_EQ(gc_cf(aes256_gcm()).num_ands, kAsWritten - 1623);
 }
 
 }  // namespace

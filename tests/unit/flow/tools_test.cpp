@@ -144,8 +144,14 @@ TEST(FlowPlan, AStepThatLeadsElsewhereKeepsNoConnection) {
 std::vector<StepCost> counted(const Step& step) {
   if (step.name == "DeleteMail") return {};
   const bool mail = step.host == "mail.flexroom.example";
-  StepCost aes{"aes128", 300'000, 120'000, 80'000, 0, 20e6},
-      chacha{"chacha20", 300'000, 60'000, 0, 0, 9e6};
+  StepCost aes{.suite = "aes128",
+               .handshake = 300'000,
+               .request = 120'000,
+               .answer = 80'000,
+               .pad = {},
+               .bytes = 20e6};
+  const StepCost chacha{
+      .suite = "chacha20", .handshake = 300'000, .request = 60'000, .pad = {}, .bytes = 9e6};
   if (!step.previous_on_connection.empty()) aes.renewed = 410'000;
   return mail ? std::vector{chacha, aes} : std::vector{aes, chacha};
 }

@@ -117,13 +117,13 @@ struct Oracle {
 };
 
 /// What the server sends up to its Finished, in the clear.
-Bytes messages_of(const Bytes& answer, const Digest& s_hs) {
+Bytes messages_of(const Bytes& answer, const HashValue& s_hs, const CipherSuite& suite) {
   Bytes out;
   uint64_t seq = 0;
   for (const RawRecord& record : RecordReader().feed(answer)) {
     if (record.type() == static_cast<uint8_t>(ContentType::kHandshake)) append(out, record.payload);
     if (record.type() != static_cast<uint8_t>(ContentType::kApplicationData)) continue;
-    auto inner = aead_open(traffic_keys(s_hs), seq++, record);
+    auto inner = aead_open(traffic_keys(s_hs, suite), seq++, record);
     append(out, split_inner(inner.value(), "test").content);
   }
   return out;
@@ -171,7 +171,7 @@ struct Connection {
     const HashValue s_hs =
         derive_secret(kind, oracle.handshake, kServerHandshake, events[0].digest);
     EXPECT_EQ(Bytes(s_hs.begin(), s_hs.end()), server.secrets["SERVER_HANDSHAKE_TRAFFIC_SECRET"]);
-    hashed = testing::join({testing::hello_of(client).message, messages_of(answer, s_hs)});
+    hashed = testing::join({testing::hello_of(client).message, messages_of(answer, s_hs, suite)});
     const auto finished = client.set_server_secret(s_hs);
     ASSERT_EQ(finished.size(), 1u);
     const HashValue h2 = finished[0].digest;
@@ -194,7 +194,8 @@ TEST_P(Interop, RequestAndOpenResponseWithOpenSsl) {
   const auto& [group, suite] = GetParam();
   OpenSslServer server;
   ASSERT_EQ(SSL_CTX_set_ciphersuites(server.ctx(), std::string(suite->name).c_str()), 1);
-  Connection c(server, group, ecdh_key(group), testing::chain_policy(), *suite);
+  Connection c(server, group, ecdh_key(group), testing::chain_policy(), ClientAuth::kRefuse,
+               *suite);
   c.handshake();
   if (::testing::Test::HasFatalFailure()) return;
   Bytes out = c.client.client_finished_record(c.c_hs);
@@ -283,10 +284,10 @@ struct Asked {
   Bytes members_flight() const {
     Bytes content = empty_certificate();
     append(content, handshake_message(HandshakeType::kFinished,
-                                      finished_mac(connection.c_hs,
+                                      finished_mac(sha256_kind(), connection.c_hs,
                                                    connection.client.client_flight_transcript())));
     EXPECT_EQ(connection.client.client_flight_transcript(),
-              sha256(testing::join({connection.hashed, empty_certificate()})));
+              HashValue(sha256(testing::join({connection.hashed, empty_certificate()}))));
     return aead_seal(traffic_keys(connection.c_hs), 0, ContentType::kHandshake, content);
   }
 
@@ -309,8 +310,8 @@ TEST(InteropServers, WhoKnowsTheClientSecretAnswersWithItsOwnCertificate) {
   const Bytes verify = testing::certificate_verify_message(
       0x0403, testing::sign(Pki::shared().leaf_key, 0x0403, content));
   append(hashed, verify);
-  const Bytes finished =
-      handshake_message(HandshakeType::kFinished, finished_mac(c.c_hs, sha256(hashed)));
+  const Bytes finished = handshake_message(HandshakeType::kFinished,
+                                           finished_mac(sha256_kind(), c.c_hs, sha256(hashed)));
   EXPECT_EQ(asked.served(aead_seal(traffic_keys(c.c_hs), 0, ContentType::kHandshake,
                                    testing::join({certificate, verify, finished}))),
             "as the courier");
