@@ -85,7 +85,7 @@ INSTANTIATE_TEST_SUITE_P(Members, ClientSecretTest, ::testing::Values(2, 3));
 // 67: behind a CertificateRequest it is in the circuit's hands and in nobody else's.
 TEST(ClientSecret, InsideItIsOpenedForNothing) {
   const Uses uses = with_secret(2, [&](net::Party&, ClientSecret& s) {
-    EXPECT_EQ(s.agreed_inside().size(), 256u);
+    EXPECT_EQ(s.agreed_inside().size(), 384u);
     return s.open_for_alert();
   });
   for (PartyId i = 0; i < 2; ++i) {
