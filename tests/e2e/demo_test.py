@@ -168,14 +168,14 @@ def image_of(pid):
 class Watch(threading.Thread):
     """Looks into the members' processes of the story while they run, at what the sandbox has seen by then."""
     COMMANDS = ("create-session", "run-script")
-    LOOKS = 2  # of each process, at most
+    LOOKS = 6  # of each process, at most
 
     def __init__(self, demo):
         super().__init__(daemon=True)
         self.demo, self.looked, self.found, self.ids, self.done = demo, {}, [], set(), threading.Event()
 
     def run(self):
-        while not self.done.wait(1.5):
+        while not self.done.wait(0.2):  # run-script is done in a second
             for entry in pathlib.Path("/proc").iterdir():
                 if entry.name.isdigit():
                     self.look(entry)
