@@ -124,6 +124,7 @@ struct RunScriptCall::State {
   static ConnectionShape shape_of(const agent::ConnectionConfig& config, size_t num_members) {
     ConnectionShape out{config.suite, config.groups, num_members};
     out.pad = config.pad;
+    out.client_auth = config.client_auth;
     return out;
   }
   /// The connection goes to the host of the signed request, under the proposal (csid and views).
