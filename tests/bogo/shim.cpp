@@ -32,9 +32,22 @@ struct Options {
   std::string trust;
   Groups groups;
   std::optional<NamedGroup> expect_group;
+  std::optional<uint16_t> expect_scheme;
+  const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();
+  bool verify_fails = false;
   bool expect_retry = false, expect_no_retry = false;
   bool writes_first = false, shuts_down = false, check_close_notify = false;
 };
+
+// What asks for nothing that this client does not do, or how BoringSSL's own API is called.
+const std::set<std::string> kNothingToDo = {
+    "-expect-no-session", "-async",     "-implicit-handshake",         "-peek-then-read",
+    "-verify-peer",       "-no-tls1",   "-use-custom-verify-callback", "-no-tls11",
+    "-no-tls12",          "-no-ticket", "-enforce-rsa-key-usage"};
+
+// What every hello offers: there is no setting.
+const std::set<unsigned long> kSchemes = {0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0807,
+                                          0x0809, 0x080A, 0x080B, 0x0401, 0x0501, 0x0601};
 
 [[noreturn]] void unimplemented(const std::string& what) {
   fmt::print(stderr, "not implemented: {}\n", what);
@@ -53,6 +66,7 @@ Options parse(int argc, char** argv) {
   const std::map<std::string, bool*> switches = {{"-ipv6", &out.ipv6},
                                                  {"-expect-hrr", &out.expect_retry},
                                                  {"-expect-no-hrr", &out.expect_no_retry},
+                                                 {"-verify-fail", &out.verify_fails},
                                                  {"-shim-writes-first", &out.writes_first},
                                                  {"-shim-shuts-down", &out.shuts_down},
                                                  {"-check-close-notify", &out.check_close_notify}};
@@ -62,7 +76,7 @@ Options parse(int argc, char** argv) {
       fmt::print("No\n");
       std::exit(0);
     }
-    if (flag == "-expect-no-session") continue;  // there never is one
+    if (kNothingToDo.contains(flag)) continue;
     if (const auto known = switches.find(flag); known != switches.end()) {
       *known->second = true;
       continue;
@@ -83,6 +97,14 @@ Options parse(int argc, char** argv) {
       out.groups.push_back(group_of(value()));
     } else if (flag == "-expect-curve-id") {
       out.expect_group = group_of(value());
+    } else if (flag == "-expect-peer-signature-algorithm") {
+      out.expect_scheme = static_cast<uint16_t>(std::stoul(value()));
+    } else if (flag == "-verify-prefs") {
+      const std::string scheme = value();
+      if (!kSchemes.contains(std::stoul(scheme))) unimplemented("signature scheme " + scheme);
+    } else if (flag == "-suite") {  // of run.sh: one is offered a connection
+      out.suite = tls::find_suite(value());
+      if (out.suite == nullptr) unimplemented("another suite than " + tls::known_suites());
     } else if (flag == "-expect-version" || flag == "-max-version") {
       if (value() != "772") unimplemented(flag + " of another version than TLS 1.3");
     } else if (flag == "-min-version") {
@@ -94,7 +116,8 @@ Options parse(int argc, char** argv) {
       unimplemented(flag);
     }
   }
-  if (out.groups.empty()) out.groups = all_groups();
+  // Upstream holds that none is for quantum computers unless asked for.
+  if (out.groups.empty()) out.groups = {NamedGroup::kX25519, NamedGroup::kP256};
   return out;
 }
 
@@ -112,9 +135,14 @@ class Shim {
   void run() {
     tls::ClientHelloInput hello;
     hello.host = options_.host;
+    hello.suite = options_.suite;
     for (const LocalKey& key : keys_) hello.key_shares.push_back(key.share());
-    hello.held_back.assign(options_.groups.begin() + 1, options_.groups.end());
+    hello.held_back = tls::held_back_of(options_.groups);
+    if (hello.held_back.empty()) {  // the runner expects the key of the first alone
+      hello.held_back.assign(options_.groups.begin() + 1, options_.groups.end());
+    }
     hello.random = sha256(hello.key_shares[0].key);
+    frozen_.suite = options_.suite;
     machine_.emplace(handshake_config(), hello);
     try {
       shake_hands();
@@ -122,20 +150,65 @@ class Shim {
       say_farewell();
       throw;
     }
-    stream_->write(machine_->client_finished_record(schedule_->c_hs()));
+    stream_->write(client_flight());
     exchange();
   }
 
  private:
   tls::HandshakeConfig handshake_config() const {
+    tls::HandshakeConfig config;
     if (options_.trust.empty()) {  // the runner's certificates lead to no root
-      tls::HandshakeConfig config;
       config.check_chain = [](const tls::CertificateList&) {};
-      return config;
+    } else {
+      config = tls::handshake_config({options_.host,
+                                      tls::TrustStore::from_files({options_.trust}, "bogo"),
+                                      [] { return std::chrono::system_clock::now(); },
+                                      std::nullopt});
     }
-    return tls::handshake_config({options_.host,
-                                  tls::TrustStore::from_files({options_.trust}, "bogo"),
-                                  [] { return std::chrono::system_clock::now(); }, std::nullopt});
+    config.client_auth = tls::ClientAuth::kNone;
+    if (options_.verify_fails) {
+      config.check_chain = [](const tls::CertificateList&) {
+        tls::server_fault("Certificate", "the server's chain does not verify", tls::Alert::kUnknownCa);
+      };
+    }
+    return config;
+  }
+
+  /// The client's Finished, behind an empty Certificate where one was asked for.
+  Bytes client_flight() const {
+    const tls::HashValue c_hs = schedule_->c_hs();
+    if (!machine_->certificate_requested()) return machine_->client_finished_record(c_hs);
+    Bytes content = tls::empty_certificate();
+    append(content,
+           tls::handshake_message(tls::HandshakeType::kFinished,
+                                  tls::finished_mac(options_.suite->hash(), c_hs,
+                                                    machine_->client_flight_transcript())));
+    Bytes out = machine_->client_flight_start();
+    append(out, tls::aead_seal(keys_of(c_hs), 0, tls::ContentType::kHandshake, content));
+    return out;
+  }
+
+  tls::TrafficKeys keys_of(const tls::HashValue& secret) const {
+    return tls::traffic_keys(secret, *options_.suite);
+  }
+
+  /// The scheme of the server's CertificateVerify, which the product shows to nobody: read from
+  /// what came.
+  uint16_t server_scheme() const {
+    const tls::TrafficKeys keys = keys_of(schedule_->s_hs());
+    tls::RecordReader reader;
+    tls::HandshakeReassembler messages(1 << 17);
+    uint64_t seq = 0;
+    for (const tls::RawRecord& record : reader.feed(received_)) {
+      if (record.type() != 23) continue;
+      const std::optional<Bytes> inner = tls::aead_open(keys, seq++, record);
+      if (!inner) break;
+      messages.add(tls::split_inner(*inner, "shim").content);
+    }
+    while (const std::optional<Bytes> message = messages.next()) {
+      if ((*message)[0] == 15) return static_cast<uint16_t>((*message)[4] << 8 | (*message)[5]);
+    }
+    throw std::runtime_error("no CertificateVerify came");
   }
 
   void require(bool holds, const std::string& what) const {
@@ -153,6 +226,7 @@ class Shim {
       }
       const Bytes piece = stream_->read_some(1 << 16);
       if (piece.empty()) machine_->end_of_stream();
+      append(received_, piece);
       events = machine_->feed(piece);
     }
   }
@@ -171,10 +245,12 @@ class Shim {
         stream_->write(tls::plain_record(tls::ContentType::kAlert, 0x0303, Bytes{2, 47}));
         throw std::runtime_error("the server's key share is no point");
       }
-      schedule_.emplace(*x, hello.digest);
+      schedule_.emplace(*x, hello.digest, options_.suite->hash());
     }
     h2_ = await(tls::EventKind::kServerFinished, machine_->set_server_secret(schedule_->s_hs()))
               .digest;
+    require(!options_.expect_scheme || server_scheme() == *options_.expect_scheme,
+            "the server signed by another scheme");
   }
 
   void say_farewell() {
@@ -184,7 +260,7 @@ class Shim {
   }
 
   void send(ByteView text) {
-    const tls::TrafficKeys keys = tls::traffic_keys(schedule_->c_ap(h2_));
+    const tls::TrafficKeys keys = keys_of(schedule_->c_ap(h2_));
     for (size_t at = 0; at < text.size(); at += tls::kMaxPlaintext) {
       const auto piece = text.subspan(at, std::min(tls::kMaxPlaintext, text.size() - at));
       stream_->write(tls::aead_seal(keys, sent_++, tls::ContentType::kApplicationData, piece));
@@ -231,7 +307,7 @@ class Shim {
   }
 
   void close_notify() {
-    stream_->write(tls::aead_seal(tls::traffic_keys(schedule_->c_ap(h2_)), sent_++,
+    stream_->write(tls::aead_seal(keys_of(schedule_->c_ap(h2_)), sent_++,
                                   tls::ContentType::kAlert, Bytes{1, 0}));
   }
 
@@ -243,6 +319,7 @@ class Shim {
   tls::FrozenResponse frozen_;
   tls::HashValue h2_;
   bool retried_ = false;
+  Bytes received_;
   uint64_t sent_ = 0;
 };
 
