@@ -361,8 +361,10 @@ bool ClientHandshake::owes_sealed_alert() const {
 
 Bytes ClientHandshake::sealed_alert_record(const HashValue& c_hs) const {
   FLEXROOM_ASSERT(owes_sealed_alert());
-  return aead_seal(traffic_keys(c_hs, *hello_.input.suite), 0, ContentType::kAlert,
-                   alert_content());
+  Bytes out = client_flight_start();
+  append(out, aead_seal(traffic_keys(c_hs, *hello_.input.suite), 0, ContentType::kAlert,
+                        alert_content()));
+  return out;
 }
 
 std::vector<RawRecord> ClientHandshake::take_application_records() {

@@ -116,7 +116,8 @@ class ClientHandshake {
   /// The same behind ServerHello, where the alert is sealed: whether c_hs is opened for it. Not
   /// where the server was seen to ask for a client certificate: whoever knows c_hs could answer
   /// with its own. A courier can keep that from the others; what protects is that no request
-  /// follows where c_hs was opened for an alert (tls-complete.md §4.2).
+  /// follows where c_hs was opened for an alert (tls-complete.md §4.2). The record stands behind
+  /// ChangeCipherSpec as the flight would (RFC 8446 D.4).
   bool owes_sealed_alert() const;
   Bytes sealed_alert_record(const HashValue& c_hs) const;
   /// The records after the server's Finished that have not been taken yet, still protected.

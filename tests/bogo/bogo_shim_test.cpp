@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -143,14 +145,38 @@ TEST(BogoShim, ReturnsACookie) {
   EXPECT_TRUE(ran.seen.retried);
 }
 
+// Nothing of BoringSSL's runner makes the members' flight: the shim's is made as theirs.
+TEST(BogoShim, AnswersARequestForACertificateWithNone) {
+  TestService::Script script;
+  script.server.asks_for_certificate = true;
+  const Ran ran = run(script, "-shim-writes-first -expect-peer-signature-algorithm 1027");
+  EXPECT_EQ(ran.status, 0) << ran.error;
+  EXPECT_TRUE(ran.seen.finished);
+  ASSERT_FALSE(ran.seen.requests.empty());
+  EXPECT_EQ(ran.seen.requests[0], "hello\x17");
+}
+
+TEST(BogoShim, OffersTheSuiteItIsTold) {
+  for (const tls::CipherSuite& suite : tls::cipher_suites()) {
+    TestService::Script script;
+    script.server.hello.suite = suite.code;
+    const Ran ran = run(script, "-shim-writes-first -suite " + std::string(suite.setting));
+    EXPECT_EQ(ran.status, 0) << suite.setting << ": " << ran.error;
+    EXPECT_TRUE(ran.seen.finished);
+  }
+}
+
 // Expectations that do not hold, and what the shim does not do.
 TEST(BogoShim, SaysWhatItDoesNotDo) {
   EXPECT_EQ(run({}, "-shim-writes-first -expect-hrr").status, 1);
   EXPECT_EQ(run({}, "-shim-writes-first -expect-curve-id 23").status, 1);
+  EXPECT_EQ(run({}, "-shim-writes-first -expect-peer-signature-algorithm 2052").status, 1);
+  EXPECT_EQ(run({}, "-shim-writes-first -verify-fail").status, 1);
   std::string text;
   EXPECT_EQ(exit_of(command_of("-is-handshaker-supported"), &text), 0);
   EXPECT_EQ(text, "No\n");
-  for (const char* flags : {"-server", "-curves 24", "-max-version 771", "-resume-count 1"}) {
+  for (const char* flags : {"-server", "-curves 24", "-max-version 771", "-resume-count 1",
+                            "-verify-prefs 513", "-suite des"}) {
     EXPECT_EQ(exit_of(command_of(flags)), 89) << flags;
   }
 }
@@ -181,7 +207,11 @@ TEST(BogoShim, NamesWhatIsWrong) {
   EXPECT_EQ(expect(":WRONG_CURVE:", [](auto& s) { s.retry = {hello_retry(0x11ec)}; }), 47);
   EXPECT_EQ(expect(":EMPTY_HELLO_RETRY_REQUEST:", [](auto& s) { s.retry = {hello_retry({})}; }),
             47);
-  expect(":UNEXPECTED_MESSAGE:", [](auto& s) { s.server.asks_for_certificate = true; });
+  EXPECT_EQ(expect(":UNEXPECTED_HELLO_RETRY_REQUEST:",
+                   [](auto& s) {
+                     s.retry = {hello_retry(0x0017), hello_retry(0x0017)};
+                   }),
+            10);
   expect(":DECRYPTION_FAILED_OR_BAD_RECORD_MAC:", [](auto& s) { s.flip_in_answer = 9; });
   expect(":TOO_MANY_EMPTY_FRAGMENTS:", [](auto& s) {
     for (int k = 0; k < 33; ++k) s.before.emplace_back(tls::ContentType::kApplicationData, Bytes());
@@ -191,6 +221,28 @@ TEST(BogoShim, NamesWhatIsWrong) {
       s.before.emplace_back(tls::ContentType::kHandshake, TestService::key_update_message());
     }
   });
+}
+
+// A line of the list that is no line would judge nothing.
+TEST(BogoShim, TheListNamesTestsOnceAndSaysWhyOneDiffers) {
+  std::ifstream in(kFolder + "tests.tsv");
+  std::set<std::string> names;
+  std::map<std::string, int> classes;
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("#")) continue;
+    std::vector<std::string> fields;
+    std::istringstream of(line);
+    for (std::string field; std::getline(of, field, '\t');) fields.push_back(field);
+    ASSERT_GE(fields.size(), 2u) << line;
+    EXPECT_TRUE(names.insert(fields[0]).second) << line;
+    const std::string kind = fields[1].substr(0, fields[1].find(' '));
+    ++classes[kind];
+    EXPECT_EQ(fields.size(), kind == "differs" ? 4u : 2u) << line;
+  }
+  EXPECT_EQ(classes.size(), 4u);
+  for (const char* kind : {"meaningful", "fail-only", "strict", "differs"}) {
+    EXPECT_GT(classes[kind], 10) << kind;
+  }
 }
 
 // A message that the product does not say any more would let the runner's tests fail for nothing.

@@ -29,7 +29,6 @@ struct Options {
   bool ipv6 = false;
   uint64_t shim_id = 0;
   std::string host = "bogo.example";
-  std::string trust;
   Groups groups;
   std::optional<NamedGroup> expect_group;
   std::optional<uint16_t> expect_scheme;
@@ -92,7 +91,7 @@ Options parse(int argc, char** argv) {
     } else if (flag == "-host-name") {
       out.host = value();
     } else if (flag == "-trust-cert") {
-      out.trust = value();
+      (void)value();
     } else if (flag == "-curves") {
       out.groups.push_back(group_of(value()));
     } else if (flag == "-expect-curve-id") {
@@ -138,7 +137,7 @@ class Shim {
     hello.suite = options_.suite;
     for (const LocalKey& key : keys_) hello.key_shares.push_back(key.share());
     hello.held_back = tls::held_back_of(options_.groups);
-    if (hello.held_back.empty()) {  // the runner expects the key of the first alone
+    if (!has_kem(options_.groups)) {  // the runner expects the key of the first alone
       hello.held_back.assign(options_.groups.begin() + 1, options_.groups.end());
     }
     hello.random = sha256(hello.key_shares[0].key);
@@ -157,20 +156,13 @@ class Shim {
  private:
   tls::HandshakeConfig handshake_config() const {
     tls::HandshakeConfig config;
-    if (options_.trust.empty()) {  // the runner's certificates lead to no root
-      config.check_chain = [](const tls::CertificateList&) {};
-    } else {
-      config = tls::handshake_config({options_.host,
-                                      tls::TrustStore::from_files({options_.trust}, "bogo"),
-                                      [] { return std::chrono::system_clock::now(); },
-                                      std::nullopt});
-    }
     config.client_auth = tls::ClientAuth::kNone;
-    if (options_.verify_fails) {
-      config.check_chain = [](const tls::CertificateList&) {
-        tls::server_fault("Certificate", "the server's chain does not verify", tls::Alert::kUnknownCa);
-      };
-    }
+    // The runner's certificates are for clients too, or for no host: tests/limbo is about chains.
+    config.check_chain = [fails = options_.verify_fails](const tls::CertificateList&) {
+      if (!fails) return;
+      tls::server_fault("certificate", "the server's chain does not verify",
+                        tls::Alert::kUnknownCa);
+    };
     return config;
   }
 
@@ -286,7 +278,11 @@ class Shim {
 
   void exchange() {
     if (options_.writes_first) send(as_bytes(std::string_view("hello")));
-    if (options_.shuts_down) return close_notify();
+    if (options_.shuts_down) {
+      close_notify();
+      if (options_.check_close_notify) await_close_notify();
+      return;
+    }
     size_t echoed = 0;
     while (true) {
       const tls::OpenedResponse opened = read_all(false);
@@ -306,9 +302,17 @@ class Shim {
     }
   }
 
+  void await_close_notify() {
+    while (!read_all(false).close_notify) {
+      const Bytes piece = stream_->read_some(1 << 16);
+      require(!piece.empty(), "the server closed without close_notify");
+      machine_->feed(piece);
+    }
+  }
+
   void close_notify() {
-    stream_->write(tls::aead_seal(keys_of(schedule_->c_ap(h2_)), sent_++,
-                                  tls::ContentType::kAlert, Bytes{1, 0}));
+    stream_->write(tls::aead_seal(keys_of(schedule_->c_ap(h2_)), sent_++, tls::ContentType::kAlert,
+                                  Bytes{1, 0}));
   }
 
   const Options& options_;
