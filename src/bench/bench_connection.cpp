@@ -103,10 +103,16 @@ nlohmann::json measure_engine(BenchSession& session) {
           {"evaluate", evaluate}};
 }
 
+/// What is not as the product has it by default.
+struct Unusual {
+  const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();
+  Groups groups = all_groups();
+  tls::ClientAuth client_auth = tls::ClientAuth::kRefuse;
+};
+
 /// One whole connection of the product, with a request of `bytes`; its timeline.
 nlohmann::json measure_connection(BenchSession& session, const BenchService& service, size_t bytes,
-                                  size_t number,
-                                  const tls::CipherSuite& suite = tls::aes128_gcm_sha256()) {
+                                  size_t number, const Unusual& unusual = {}) {
   agent::Request request;
   const std::string head =
       fmt::format("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nX-Filler: ", kBenchHost);
@@ -118,7 +124,9 @@ nlohmann::json measure_connection(BenchSession& session, const BenchService& ser
   agent::RequestPlan plan;
   plan.bytes = request.text.size();
   agent::ConnectionConfig config = service.connection();
-  config.suite = &suite;
+  config.suite = unusual.suite;
+  config.groups = unusual.groups;
+  config.client_auth = unusual.client_auth;
   agent::Connection connection(session.context(), std::move(config), plan);
   agent::Timeline timeline(session.party);
   connection.prepare(timeline);
@@ -137,23 +145,28 @@ nlohmann::json measure(BenchSession& session, const nlohmann::json& order) {
       {"signatures", measure_signatures(session, service, order.at("signatures"))},
       {"engine", nlohmann::json::array()},
       {"short", nlohmann::json::array()},
+      {"one_group", nlohmann::json::array()},
       {"long", nlohmann::json::array()},
       {"chacha20", nlohmann::json::array()},
-      {"aes256", nlohmann::json::array()}};
+      {"aes256", nlohmann::json::array()},
+      {"client_auth", nlohmann::json::array()}};
   const size_t connections = order.at("connections");
+  size_t number = 0;
+  const auto connect = [&](const char* name, size_t bytes, const Unusual& unusual = {}) {
+    out[name].push_back(measure_connection(session, service, bytes, number++, unusual));
+  };
   for (size_t k = 0; k < connections; ++k) {
     out["engine"].push_back(measure_engine(session));
-    out["short"].push_back(measure_connection(session, service, kShortBytes, 2 * k));
-    out["long"].push_back(
-        measure_connection(session, service, kShortBytes + kMoreBytes, 2 * k + 1));
+    connect("short", kShortBytes);
+    connect("one_group", kShortBytes, {.groups = {NamedGroup::kX25519}});
+    connect("long", kShortBytes + kMoreBytes);
   }
   for (const size_t more : {size_t{0}, kMoreBytes}) {
-    out["chacha20"].push_back(measure_connection(session, service, kShortBytes + more,
-                                                 2 * connections + (more == 0 ? 0 : 1),
-                                                 tls::chacha20_poly1305_sha256()));
+    connect("chacha20", kShortBytes + more, {.suite = &tls::chacha20_poly1305_sha256()});
   }
-  out["aes256"].push_back(measure_connection(session, service, kShortBytes, 2 * connections + 2,
-                                             tls::aes256_gcm_sha384()));
+  connect("aes256", kShortBytes, {.suite = &tls::aes256_gcm_sha384()});
+  connect("client_auth", kShortBytes, {.client_auth = tls::ClientAuth::kNone});
+  out["retry"] = measure_retry(session, order);
   meet(session.party);
   return out;
 }

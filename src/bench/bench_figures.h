@@ -19,7 +19,7 @@
 ///   small_pages {}                             from now on the process gets no huge pages
 ///   start       {times}                        sessions up to their first AND triples
 ///   preprocess  {triples, times, protocol}     AND triples of a session, "bucket" or "masked"
-///   measure     {service, signatures, connections}
+///   measure     {service, signatures, connections, folder, ca_file}
 ///               SigV4 signatures, the handshake circuit in the engine, whole connections
 ///   jwe         {}                             one JWE of a secret, from nothing in stock
 ///   keep_cookie {folder, ca_file}              a cookie of a sealed answer of 4 KB

@@ -125,6 +125,36 @@ void add_engine(BenchReport& report, const Answers& both) {
                   circuit_ands, repetitions)};
 }
 
+/// What a connection garbles beside its request's record, what an empty client certificate adds to
+/// it, and how much longer a service's own group makes the way to it.
+void add_handshake_counts(BenchReport& report, const Answers& both) {
+  const auto garbled = [&](const char* name) {
+    uint64_t ands = 0;
+    (void)seconds_of(both[0].at(name)[0], {agent::phase::kGarble}, &ands);
+    return ands;
+  };
+  agent::RequestPlan plan;
+  plan.bytes = kShortBytes;
+  const uint64_t record = agent::later_request_program(plan, 1)->num_ands();
+  report.figures["handshake_ands"] = {
+      static_cast<double>(garbled("short") - record), "AND", std::nullopt,
+      fmt::format("TLS_AES_128_GCM_SHA256, two members, every group offered: circuits of a "
+                  "connection of the product up to the keys, without the record of its request. "
+                  "With X25519 alone {}",
+                  garbled("one_group") - record)};
+  report.figures["client_flight_ands"] = {
+      static_cast<double>(garbled("client_auth") - garbled("short")), "AND", std::nullopt,
+      "what `client_auth = \"none\"` adds to them, whether or not the service asks: an empty "
+      "certificate and Finished under keys that nobody has"};
+  const nlohmann::json& retry = both[kBenchCourier].at("retry");
+  const auto trips = [&](const char* group) { return retry.at(group).get<double>(); };
+  report.figures["handshake_hrr_extra_rtt"] = {
+      trips("P-256") - trips("X25519"), "round trips", std::nullopt,
+      fmt::format("to OpenSSL's server that takes P-256 alone, whose key is not in the first hello "
+                  "(HelloRetryRequest): {} until the answer is there, {} to one that takes X25519",
+                  trips("P-256"), trips("X25519"))};
+}
+
 void add_connections(BenchReport& report, const Answers& both) {
   const std::initializer_list<std::string_view> handshake = {
       agent::phase::kEcdhe, agent::phase::kHandshakeKeys, agent::phase::kServerFlight,
@@ -134,17 +164,19 @@ void add_connections(BenchReport& report, const Answers& both) {
   const size_t repetitions = both[0].at("short").size();
   uint64_t ands = 0, rounds = 0;
   (void)seconds_of(both[0].at("short")[0], handshake, &ands, &rounds);
-  std::vector<double> handshakes;
+  std::vector<double> handshakes, of_one_group;
   // The least of several: what disturbs a run only adds to it, and this is a difference.
   double shorter = 1e9, longer = 1e9;
   for (size_t k = 0; k < repetitions; ++k) {
-    double slower = 0, of_short = 0, of_long = 0;
+    double slower = 0, one_group = 0, of_short = 0, of_long = 0;
     for (const nlohmann::json& member : both) {
       slower = std::max(slower, seconds_of(member.at("short")[k], handshake));
+      one_group = std::max(one_group, seconds_of(member.at("one_group")[k], handshake));
       of_short = std::max(of_short, seconds_of(member.at("short")[k], request));
       of_long = std::max(of_long, seconds_of(member.at("long")[k], request));
     }
     handshakes.push_back(1e3 * slower);
+    of_one_group.push_back(1e3 * one_group);
     shorter = std::min(shorter, of_short);
     longer = std::min(longer, of_long);
   }
@@ -155,6 +187,13 @@ void add_connections(BenchReport& report, const Answers& both) {
                   "certificate checked, application keys, AES key schedule, hash key and seven "
                   "blocks of keystream; {} ANDs, {} waits for the other member; median of {}",
                   ands, rounds, repetitions)};
+  report.figures["handshake_one_group_online_ms"] = {
+      median(of_one_group), "ms", std::nullopt,
+      fmt::format(
+          "the same with X25519 alone in the hello and in the circuit, each behind one with "
+          "every group; median of {}",
+          repetitions)};
+  add_handshake_counts(report, both);
   report.figures["request_224B_online_ms"] = {
       1e3 * (longer - shorter) * 224 / static_cast<double>(kMoreBytes), "ms", kPublishedRequestMs,
       fmt::format("224 bytes more in a request: a quarter of what {} bytes more add to key "

@@ -11,6 +11,7 @@
 #include "bench/bench_layers.h"
 #include "bench/bench_plot.h"
 #include "bench/bench_session.h"
+#include "bench/cookie_service.h"
 #include "bench/sandbox_process.h"
 
 namespace flexroom::bench {
@@ -287,10 +288,15 @@ class Requests {
     if (any(kMasked)) preprocess_two(kMasked, "masked", ", `triples = \"masked\"`");
     if (any(kConnections)) {
       progress("TLS connections", 0.12);
-      const Answers measured = two_->run({{"do", "measure"},
-                                          {"service", service},
-                                          {"signatures", sizes_.signatures},
-                                          {"connections", sizes_.connections}});
+      const std::filesystem::path own = folder / "retry";
+      std::filesystem::create_directories(own);
+      const Answers measured =
+          two_->run({{"do", "measure"},
+                     {"service", service},
+                     {"signatures", sizes_.signatures},
+                     {"connections", sizes_.connections},
+                     {"folder", own.string()},
+                     {"ca_file", CookieService::make_certificate(own).string()}});
       add_engine(report_, measured);
       add_connections(report_, measured);
       add_signatures(report_, measured);
@@ -354,6 +360,10 @@ class Requests {
                             kConnections = {"garble_ands_per_s",
                                             "evaluate_ands_per_s",
                                             "handshake_online_ms",
+                                            "handshake_one_group_online_ms",
+                                            "handshake_ands",
+                                            "handshake_hrr_extra_rtt",
+                                            "client_flight_ands",
                                             "request_224B_online_ms",
                                             "sigv4_online_ms",
                                             "request_byte_ands",

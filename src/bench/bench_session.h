@@ -60,6 +60,10 @@ nlohmann::json phases_of(const agent::Timeline& timeline);
 /// The order "measure" (bench_connection.cpp).
 nlohmann::json measure(BenchSession& session, const nlohmann::json& order);
 
+/// Round trips to a service up to the end of its answer, where it takes the key of the first hello
+/// and where it asks for another (bench_retry.cpp); at the courier.
+nlohmann::json measure_retry(BenchSession& session, const nlohmann::json& order);
+
 /// Pairs of calls, signed with SigV4 and not (bench_signature.cpp).
 nlohmann::json measure_signatures(BenchSession& session, const BenchService& service, size_t times);
 /// The order "jwe" (bench_jwe.cpp).

@@ -86,11 +86,11 @@ void write_pem(const std::filesystem::path& file, Write write) {
   require(write_new_file(file, ByteView(bytes, size)), "a file cannot be written");
 }
 
-OpensslPtr<SSL_CTX> server_context(const std::filesystem::path& folder) {
+OpensslPtr<SSL_CTX> server_context(const std::filesystem::path& folder, const std::string& group) {
   OpensslPtr<SSL_CTX> out(SSL_CTX_new(TLS_server_method()));
   require(
       out && SSL_CTX_set_min_proto_version(out.get(), TLS1_3_VERSION) == 1 &&
-          SSL_CTX_set1_groups_list(out.get(), "X25519") == 1 &&
+          SSL_CTX_set1_groups_list(out.get(), group.c_str()) == 1 &&
           SSL_CTX_use_certificate_file(out.get(), certificate_file(folder).c_str(),
                                        SSL_FILETYPE_PEM) == 1 &&
           SSL_CTX_use_PrivateKey_file(out.get(), key_file(folder).c_str(), SSL_FILETYPE_PEM) == 1,
@@ -102,7 +102,8 @@ OpensslPtr<SSL_CTX> server_context(const std::filesystem::path& folder) {
 }  // namespace
 
 struct CookieService::State {
-  explicit State(const std::filesystem::path& folder) : context(server_context(folder)) {
+  State(const std::filesystem::path& folder, const std::string& group)
+      : context(server_context(folder, group)) {
     listener = listening_socket(port);
     thread = std::thread([this] { serve(); });
   }
@@ -137,8 +138,8 @@ struct CookieService::State {
   std::thread thread;
 };
 
-CookieService::CookieService(const std::filesystem::path& folder)
-    : state_(std::make_unique<State>(folder)) {}
+CookieService::CookieService(const std::filesystem::path& folder, const std::string& group)
+    : state_(std::make_unique<State>(folder, group)) {}
 CookieService::~CookieService() = default;
 uint16_t CookieService::port() const { return state_->port; }
 

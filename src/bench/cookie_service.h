@@ -15,7 +15,8 @@ class CookieService {
   static constexpr size_t kAnswerBytes = 4096;
   static constexpr const char* kCookie = "session";
 
-  explicit CookieService(const std::filesystem::path& folder);
+  /// `group`: the one that it takes, as OpenSSL writes it.
+  explicit CookieService(const std::filesystem::path& folder, const std::string& group = "X25519");
   ~CookieService();
   CookieService(const CookieService&) = delete;
   CookieService& operator=(const CookieService&) = delete;

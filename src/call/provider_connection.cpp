@@ -12,6 +12,10 @@ tls::ChainPolicy chain_policy(const Provider& provider, const std::string& host)
                           provider.tls.spki_pin};
   policy.partial_chains = provider.tls.trust_exact;
   policy.revocation = provider.tls.revocation;
+  if (provider.crl_file) {
+    policy.revocation_lists =
+        tls::RevocationLists::from_file(provider.crl_file->string(), provider.name);
+  }
   return policy;
 }
 

@@ -143,6 +143,11 @@ Provider load_provider(const std::string& name, const TomlTable& table,
     (void)table.content("ca_file", *out.ca_file, tls::TrustStore::kMaxFileBytes,
                         "correct the path, or let this user read the file");
   }
+  if (table.has("crl_file")) {
+    out.crl_file = relative_to(file, table.text("crl_file"));
+    (void)table.content("crl_file", *out.crl_file, tls::RevocationLists::kMaxFileBytes,
+                        "correct the path, or let this user read the file");
+  }
   const GroupTerms groups = GroupTerms::load(table, {});
   out.groups = groups.offered();
   out.tls = TlsTerms::load(table);

@@ -45,6 +45,8 @@ struct Provider {
   /// `ca_file` is trusted for these hosts only (tls-in-mpc.md §5.1 `origin`).
   std::vector<std::string> hosts;
   std::optional<std::filesystem::path> ca_file;  // else the system's trust store
+  /// `crl_file`, each member's own: certificates are looked up in it (tls-complete.md §5).
+  std::optional<std::filesystem::path> crl_file;
   struct ConnectTo {
     std::string host;   // "*" for any
     uint16_t port = 0;  // 0 for any

@@ -57,15 +57,17 @@ class ServiceLook {
               "X25519MLKEM768, and no other group is offered",
               ""};
     }
-    tls::CertificateList look;
+    SeenService look;
     try {
-      look = look_at_service(*stream, service_.host, groups(), suite());
+      look = look_at_service(*stream, provider_, service_.host);
       stream->close();
     } catch (const ProtocolAbort& abort) {
       return of_courier(abort.detail(), tls_remedy());
     }
+    const std::string refused = refused_request(look, provider_, service_.host);
+    if (!refused.empty()) return {"", State::kProblem, refused, kClientAuthRemedy};
     try {
-      tls::check_chain(look, chain_policy(provider_, service_.host));
+      tls::check_chain(look.certificates, chain_policy(provider_, service_.host));
     } catch (const tls::ServerFault& fault) {
       return {"", State::kProblem, fault.detail(),
               certificate_remedy(fault.alert(), provider_, service_.host)};

@@ -138,6 +138,12 @@ std::string openssl_groups(const Groups& groups) {
   return names;
 }
 
+/// OpenSSL's callback where a server asks for a client certificate: there is none.
+int note_certificate_request(SSL* ssl, X509**, EVP_PKEY**) {
+  *static_cast<bool*>(SSL_get_app_data(ssl)) = true;
+  return 0;
+}
+
 /// In the place of the certificates: the courier could not look.
 const Bytes kNotLookedAt = {0};
 
@@ -152,18 +158,20 @@ std::string where_of(const Provider& provider, const std::string& host, uint16_t
 
 bool can_look_at_service(const Groups& groups) { return !openssl_groups(groups).empty(); }
 
-tls::CertificateList look_at_service(ByteStream& stream, const std::string& host,
-                                     const Groups& groups, const tls::CipherSuite& suite) {
+SeenService look_at_service(ByteStream& stream, const Provider& provider, const std::string& host) {
   const OpensslPtr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()));
   FLEXROOM_ASSERT(context != nullptr);
   SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION);
-  SSL_CTX_set_ciphersuites(context.get(), std::string(suite.name).c_str());
+  SSL_CTX_set_ciphersuites(context.get(), std::string(provider.suite_for(host).name).c_str());
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);  // by each member, with its roots
-  const std::string names = openssl_groups(groups);
+  const std::string names = openssl_groups(provider.groups_for(host));
   FLEXROOM_ASSERT(!names.empty());
   SSL_CTX_set1_groups_list(context.get(), names.c_str());
+  SSL_CTX_set_client_cert_cb(context.get(), note_certificate_request);
   const OpensslPtr<SSL> ssl(SSL_new(context.get()));
   FLEXROOM_ASSERT(ssl != nullptr);
+  SeenService look;
+  SSL_set_app_data(ssl.get(), &look.asks_for_certificate);
   BIO* const in = BIO_new(BIO_s_mem());
   BIO* const out = BIO_new(BIO_s_mem());
   SSL_set_bio(ssl.get(), in, out);  // theirs now
@@ -185,10 +193,18 @@ tls::CertificateList look_at_service(ByteStream& stream, const std::string& host
     FLEXROOM_ASSERT(BIO_write(in, more.data(), static_cast<int>(more.size())) ==
                     static_cast<int>(more.size()));
   }
-  tls::CertificateList look{certificates_of(ssl.get()), staple_of(ssl.get())};
+  look.certificates = {certificates_of(ssl.get()), staple_of(ssl.get())};
   SSL_shutdown(ssl.get());
   flush(out, stream);
   return look;
+}
+
+std::string refused_request(const SeenService& look, const Provider& provider,
+                            const std::string& host) {
+  if (!look.asks_for_certificate || provider.client_auth_for(host) != tls::ClientAuth::kRefuse) {
+    return "";
+  }
+  return "it asks for a client certificate, which ends a connection of the members";
 }
 
 void probe_service(Joined& joined, const Provider& provider, const std::string& host,
@@ -224,8 +240,11 @@ void probe_service(Joined& joined, const Provider& provider, const std::string& 
       if (!may_look) return;
       const auto stream = connector(joined, provider, host, port)();
       if (!looked) return stream->close();
-      look = look_at_service(*stream, host, groups, provider.suite_for(host));
+      SeenService seen = look_at_service(*stream, provider, host);
       stream->close();
+      const std::string refused = refused_request(seen, provider, host);
+      if (!refused.empty()) fail(refused + "; " + kClientAuthRemedy);
+      look = std::move(seen.certificates);
     });
     const Bytes message = problem ? Bytes() : looked ? encode(look) : kNotLookedAt;
     for (const PartyId j : party.peers()) party.send(j, "service/certificates", message);

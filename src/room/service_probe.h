@@ -7,12 +7,24 @@
 
 namespace flexroom::room {
 
-/// A TLS 1.3 handshake by this machine alone, without a request, for a look at who answers: the
-/// certificates and the staple as they came. Nothing is checked. Throws kServer.
 /// Whether this program's TLS library knows one of the groups; look_at_service() needs it.
 bool can_look_at_service(const Groups& groups);
-tls::CertificateList look_at_service(ByteStream& stream, const std::string& host,
-                                     const Groups& groups, const tls::CipherSuite& suite);
+struct SeenService {
+  tls::CertificateList certificates;  // and the staple, as they came
+  bool asks_for_certificate = false;  // for one of ours
+};
+/// A TLS 1.3 handshake by this machine alone, without a request, for a look at who answers. Nothing
+/// of it is checked. The provider's entry says what the host is offered. Throws kServer.
+SeenService look_at_service(ByteStream& stream, const Provider& provider, const std::string& host);
+
+inline constexpr const char* kClientAuthRemedy =
+    "where the service goes on without one, set `client_auth = \"none\"` of the provider or host "
+    "in "
+    "room.toml, alike at all members";
+/// What is wrong with a request for a client certificate where the entry refuses it; empty where it
+/// does not, or none came.
+std::string refused_request(const SeenService& seen, const Provider& provider,
+                            const std::string& host);
 
 /// After all members approved and before anything is prepared for it: the courier looks at the
 /// service and shows the others the certificates and the staple; each checks them against its own

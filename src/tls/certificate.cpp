@@ -464,8 +464,9 @@ void check_chain(const std::vector<Bytes>& chain, const ChainPolicy& policy,
   }
   check_leaf_usage(leaf.get());
   if (policy.spki_pin) check_pin(leaf.get(), *policy.spki_pin);
-  check_revocation(policy.revocation, ocsp_staple, verified.get(),
-                   std::chrono::system_clock::to_time_t(policy.clock()));
+  const time_t now = std::chrono::system_clock::to_time_t(policy.clock());
+  check_revocation(policy.revocation, ocsp_staple, verified.get(), now);
+  policy.revocation_lists.check(verified.get(), now);
 }
 
 Bytes certificate_verify_content(ByteView transcript) {

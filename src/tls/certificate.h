@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "tls/messages.h"
 #include "tls/revocation.h"
+#include "tls/revocation_lists.h"
 #include "tls/trust_store.h"
 
 namespace flexroom::tls {
@@ -22,6 +23,7 @@ struct ChainPolicy {
   Clock clock = [] { return std::chrono::system_clock::now(); };
   std::optional<Digest> spki_pin;  // SHA-256 of the leaf's SubjectPublicKeyInfo
   Revocation revocation = Revocation::kOff;
+  RevocationLists revocation_lists = {};
   /// `trust = "exact"`: every certificate of the trust store is trusted for itself, also an
   /// intermediate or a leaf, not only a root.
   bool partial_chains = false;
@@ -35,7 +37,7 @@ struct ChainPolicy {
 /// exclude the host or a name that a wildcard SAN could match; every certificate below the root is
 /// of version 3 with a serial from 1 to 20 bytes; every key is RSA >= 2048 of whole bytes, P-256,
 /// P-384, P-521 or Ed25519; no signature but the root's own is SHA-1; the leaf's key is the pinned
-/// one if there is a pin; a staple says good where the policy looks. `host` is a DNS name. Where
+/// one if there is a pin; a staple says good and no CRL names a certificate, where the policy looks. `host` is a DNS name. Where
 /// this differs from what x509-limbo expects: tests/limbo/exceptions.tsv.
 ///
 /// Throws ProtocolAbort(kServer) with the reason and the remedy.

@@ -361,7 +361,7 @@ bool ClientHandshake::owes_sealed_alert() const {
 
 Bytes ClientHandshake::sealed_alert_record(const HashValue& c_hs) const {
   FLEXROOM_ASSERT(owes_sealed_alert());
-  Bytes out = client_flight_start();
+  Bytes out = client_flight_start();  // as the flight would stand
   append(out, aead_seal(traffic_keys(c_hs, *hello_.input.suite), 0, ContentType::kAlert,
                         alert_content()));
   return out;

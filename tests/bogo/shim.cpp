@@ -7,13 +7,15 @@
 #include <set>
 #include <string>
 
+#include "bogo/options.h"
 #include "cover/local_keys.h"
 #include "net/tcp_stream.h"
 #include "tls/handshake.h"
 #include "tls/open_response.h"
 
-// The client that BoringSSL's test runner drives (tls-complete.md 10.1, mode A): the product's own
-// handshake and record code, with ECDHE and key schedule in the clear. tests/bogo/README.md.
+// The client that BoringSSL's test runner drives (tls-complete.md 10.1): by default mode A, the
+// product's own handshake and record code with ECDHE and key schedule in the clear; with SHIM_MPC
+// in the environment mode B, members.cpp. tests/bogo/README.md.
 
 namespace flexroom::bogo {
 namespace {
@@ -21,22 +23,7 @@ namespace {
 using cover::LocalKey;
 using cover::LocalSchedule;
 
-constexpr int kUnimplemented = 89;
 constexpr std::chrono::seconds kTimeout{20};
-
-struct Options {
-  uint16_t port = 0;
-  bool ipv6 = false;
-  uint64_t shim_id = 0;
-  std::string host = "bogo.example";
-  Groups groups;
-  std::optional<NamedGroup> expect_group;
-  std::optional<uint16_t> expect_scheme;
-  const tls::CipherSuite* suite = &tls::aes128_gcm_sha256();
-  bool verify_fails = false;
-  bool expect_retry = false, expect_no_retry = false;
-  bool writes_first = false, shuts_down = false, check_close_notify = false;
-};
 
 // What asks for nothing that this client does not do, or how BoringSSL's own API is called.
 const std::set<std::string> kNothingToDo = {
@@ -47,11 +34,6 @@ const std::set<std::string> kNothingToDo = {
 // What every hello offers: there is no setting.
 const std::set<unsigned long> kSchemes = {0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0807,
                                           0x0809, 0x080A, 0x080B, 0x0401, 0x0501, 0x0601};
-
-[[noreturn]] void unimplemented(const std::string& what) {
-  fmt::print(stderr, "not implemented: {}\n", what);
-  std::exit(kUnimplemented);
-}
 
 NamedGroup group_of(const std::string& code) {
   for (const NamedGroup group : all_groups()) {
@@ -115,20 +97,16 @@ Options parse(int argc, char** argv) {
       unimplemented(flag);
     }
   }
+  out.default_groups = out.groups.empty();
   // Upstream holds that none is for quantum computers unless asked for.
-  if (out.groups.empty()) out.groups = {NamedGroup::kX25519, NamedGroup::kP256};
+  if (out.default_groups) out.groups = {NamedGroup::kX25519, NamedGroup::kP256};
   return out;
 }
 
 class Shim {
  public:
-  explicit Shim(const Options& options)
-      : options_(options),
-        stream_(net::connect_tcp(options.ipv6 ? "::1" : "127.0.0.1", options.port, kTimeout)) {
+  explicit Shim(const Options& options) : options_(options), stream_(connect_to_runner(options)) {
     for (const NamedGroup group : options_.groups) keys_.emplace_back(group);
-    Bytes id;
-    for (int k = 0; k < 8; ++k) id.push_back(static_cast<uint8_t>(options_.shim_id >> (8 * k)));
-    stream_->write(id);
   }
 
   void run() {
@@ -142,7 +120,7 @@ class Shim {
     }
     hello.random = sha256(hello.key_shares[0].key);
     frozen_.suite = options_.suite;
-    machine_.emplace(handshake_config(), hello);
+    machine_.emplace(handshake_config(options_), hello);
     try {
       shake_hands();
     } catch (const tls::ServerFault&) {
@@ -154,18 +132,6 @@ class Shim {
   }
 
  private:
-  tls::HandshakeConfig handshake_config() const {
-    tls::HandshakeConfig config;
-    config.client_auth = tls::ClientAuth::kNone;
-    // The runner's certificates are for clients too, or for no host: tests/limbo is about chains.
-    config.check_chain = [fails = options_.verify_fails](const tls::CertificateList&) {
-      if (!fails) return;
-      tls::server_fault("certificate", "the server's chain does not verify",
-                        tls::Alert::kUnknownCa);
-    };
-    return config;
-  }
-
   /// The client's Finished, behind an empty Certificate where one was asked for.
   Bytes client_flight() const {
     const tls::HashValue c_hs = schedule_->c_hs();
@@ -328,12 +294,40 @@ class Shim {
 };
 
 }  // namespace
+
+void unimplemented(const std::string& what) {
+  fmt::print(stderr, "not implemented: {}\n", what);
+  std::exit(kUnimplemented);
+}
+
+tls::HandshakeConfig handshake_config(const Options& options) {
+  tls::HandshakeConfig config;
+  config.client_auth = tls::ClientAuth::kNone;
+  config.check_chain = [fails = options.verify_fails](const tls::CertificateList&) {
+    if (!fails) return;
+    tls::server_fault("certificate", "the server's chain does not verify", tls::Alert::kUnknownCa);
+  };
+  return config;
+}
+
+std::unique_ptr<ByteStream> connect_to_runner(const Options& options) {
+  auto stream = net::connect_tcp(options.ipv6 ? "::1" : "127.0.0.1", options.port, kTimeout);
+  Bytes id;
+  for (int k = 0; k < 8; ++k) id.push_back(static_cast<uint8_t>(options.shim_id >> (8 * k)));
+  stream->write(id);
+  return stream;
+}
+
 }  // namespace flexroom::bogo
 
 int main(int argc, char** argv) {
   const auto options = flexroom::bogo::parse(argc, argv);
   try {
-    flexroom::bogo::Shim(options).run();
+    if (std::getenv("SHIM_MPC") != nullptr) {
+      flexroom::bogo::run_members(options);
+    } else {
+      flexroom::bogo::Shim(options).run();
+    }
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());

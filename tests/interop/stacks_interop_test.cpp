@@ -121,14 +121,19 @@ std::vector<std::string> selfserv(const interop::Workshop& w, uint16_t port) {
   return {"sh", w.file("nss.sh")};
 }
 
-std::vector<std::string> caddy(const interop::Workshop& w, uint16_t port) {
+std::vector<std::string> caddy_with(const interop::Workshop& w, uint16_t port,
+                                    const std::string& tls) {
   const std::string d = w.directory().string();
   write_file(w.directory() / "Caddyfile",
              "{\n  admin off\n  auto_https off\n  skip_install_trust\n}\nhttps://api.example:" +
                  std::to_string(port) + " {\n  bind 127.0.0.1\n  tls " + d + "/ec.pem " + d +
-                 "/ec.key\n  root * " + d + "\n  file_server\n}\n");
+                 "/ec.key" + tls + "\n  root * " + d + "\n  file_server\n}\n");
   return {"env",      "HOME=" + d,      "caddy",     "run",
           "--config", d + "/Caddyfile", "--adapter", "caddyfile"};
+}
+
+std::vector<std::string> caddy(const interop::Workshop& w, uint16_t port) {
+  return caddy_with(w, port, "");
 }
 
 class Stacks : public AgentInterop, public ::testing::WithParamInterface<Stack> {};
@@ -154,6 +159,80 @@ INSTANTIATE_TEST_SUITE_P(Debian, Stacks,
                                            Stack{"selfserv", selfserv, "/", "GET / HTTP/1.1"},
                                            Stack{"caddy", caddy}),
                          [](const auto& stack) { return stack.param.program; });
+
+// Go's TLS: a HelloRetryRequest, and a request for a client certificate in the same handshake.
+TEST_F(AgentInterop, GoAsksForP256AndForAClientCertificate) {
+  ASSERT_TRUE(have_program("caddy")) << kMissing;
+  ServerProcess server(*workshop_, [&](uint16_t port) {
+    return caddy_with(
+        *workshop_, port,
+        " {\n    curves secp256r1\n    client_auth {\n      mode request\n    }\n  }");
+  });
+  ASSERT_TRUE(server.ready()) << server.log();
+  Call what;
+  what.client_auth = tls::ClientAuth::kNone;
+  expect_answer(server.port(), what, "small answer");
+  expect_refusal(server.port(), {}, "client_auth = \"none\"");
+}
+
+/// The JDK's own HTTPS server, which asks for a client certificate where `wants` is true.
+std::vector<std::string> java(const interop::Workshop& w, uint16_t port, const std::string& group,
+                              bool wants) {
+  write_file(w.directory() / "Server.java",
+             "import com.sun.net.httpserver.*;\n"
+             "import java.io.*;\n"
+             "import java.net.*;\n"
+             "import java.security.*;\n"
+             "import javax.net.ssl.*;\n"
+             "public class Server {\n"
+             "  public static void main(String[] args) throws Exception {\n"
+             "    KeyStore keys = KeyStore.getInstance(\"PKCS12\");\n"
+             "    keys.load(new FileInputStream(\"java.p12\"), \"x\".toCharArray());\n"
+             "    KeyManagerFactory factory = KeyManagerFactory.getInstance(\"SunX509\");\n"
+             "    factory.init(keys, \"x\".toCharArray());\n"
+             "    SSLContext context = SSLContext.getInstance(\"TLSv1.3\");\n"
+             "    context.init(factory.getKeyManagers(), null, null);\n"
+             "    HttpsServer server = HttpsServer.create(\n"
+             "        new InetSocketAddress(\"127.0.0.1\", Integer.parseInt(args[0])), 0);\n"
+             "    server.setHttpsConfigurator(new HttpsConfigurator(context) {\n"
+             "      public void configure(HttpsParameters parameters) {\n"
+             "        SSLParameters own = context.getDefaultSSLParameters();\n"
+             "        own.setProtocols(new String[] {\"TLSv1.3\"});\n"
+             "        own.setWantClientAuth(args[1].equals(\"wants\"));\n"
+             "        parameters.setSSLParameters(own);\n"
+             "      }\n"
+             "    });\n"
+             "    server.createContext(\"/\", exchange -> {\n"
+             "      byte[] text = \"small answer\".getBytes();\n"
+             "      exchange.sendResponseHeaders(200, text.length);\n"
+             "      exchange.getResponseBody().write(text);\n"
+             "      exchange.close();\n"
+             "    });\n"
+             "    server.start();\n"
+             "  }\n"
+             "}\n");
+  write_file(w.directory() / "java.sh",
+             "set -e\nopenssl pkcs12 -export -in ec.pem -inkey ec.key -name srv -out java.p12 "
+             "-passout pass:x\nexec java -Djdk.tls.namedGroups=" +
+                 group + " Server.java " + std::to_string(port) +
+                 (wants ? " wants\n" : " silent\n"));
+  return {"sh", w.file("java.sh")};
+}
+
+TEST_F(AgentInterop, JavaTakesX25519AndAsksForP256AndForAClientCertificate) {
+  ASSERT_TRUE(have_program("java")) << kMissing;
+  for (const bool wants : {false, true}) {
+    ServerProcess server(*workshop_, [&](uint16_t port) {
+      return java(*workshop_, port, wants ? "secp256r1" : "x25519", wants);
+    });
+    ASSERT_TRUE(server.ready()) << server.log();
+    Call what;
+    if (wants) what.client_auth = tls::ClientAuth::kNone;
+    expect_answer(server.port(), what, "small answer");
+    what.suite = "aes256";
+    expect_answer(server.port(), what, "small answer");
+  }
+}
 
 // --- Frameworks as they are: an answer that is written in three parts --------------------------
 

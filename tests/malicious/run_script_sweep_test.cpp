@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
+#include <time.h>
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <set>
@@ -19,6 +21,16 @@
 // altered message starts in a copy of the members at the stage of that message. The online messages
 // of the connection, one by one, are in unit_agent (ConnectionTest); the preprocessing below has
 // its own sweeps in unit_prep, and its messages are the dealer's here.
+
+/// Not 0: the time of every member of this program, which agree_on_time() takes from time().
+static std::atomic<time_t> stands_at = 0;
+
+extern "C" time_t time(time_t* out) noexcept {
+  timespec now{stands_at, 0};
+  if (now.tv_sec == 0) clock_gettime(CLOCK_REALTIME, &now);
+  if (out != nullptr) *out = now.tv_sec;
+  return now.tv_sec;
+}
 
 namespace flexroom {
 namespace {
@@ -407,6 +419,16 @@ TEST_P(RunScriptAgain, AThrottledRequestIsMadeAgainWithTheSameBody) {
   for (const std::string& request : report.requests) {
     EXPECT_EQ(body_of(request), body_of(report.requests[0]));
   }
+}
+
+// In one second they are the same bytes, and each has a mark of its own.
+TEST_P(RunScriptAgain, AttemptsOfOneSecondAreRequestsOfTheirOwn) {
+  stands_at = ::time(nullptr);
+  const Report report = run({throttled(), throttled(), Road::success()});
+  stands_at = 0;
+  ASSERT_EQ(report.requests.size(), 3u);
+  for (const std::string& request : report.requests) EXPECT_EQ(request, report.requests[0]);
+  for (const Ending& e : report.members) EXPECT_TRUE(e.right);
 }
 
 TEST_P(RunScriptAgain, ItEndsAfterFiveAttempts) {

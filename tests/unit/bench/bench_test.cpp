@@ -68,6 +68,10 @@ TEST(Bench, QuickRunGivesEveryFigure) {
   EXPECT_EQ(json["figures"]["request_byte_ands"], 320);
   EXPECT_THAT(report.figures.at("sigv4_online_ms").condition, HasSubstr("; 16504 ANDs more"));
   EXPECT_NEAR(json["figures"]["request_byte_ands_chacha20"].get<double>(), 162.5, 1);
+  EXPECT_LE(json["figures"]["handshake_ands"], 501'162);
+  EXPECT_GE(json["figures"]["handshake_ands"], 450'000);
+  EXPECT_EQ(json["figures"]["handshake_hrr_extra_rtt"], 1);
+  EXPECT_NEAR(json["figures"]["client_flight_ands"].get<double>(), 264'165, 0.5);
   // tls-complete.md §3, §1.3: every group is offered.
   EXPECT_LE(json["figures"]["handshake_sha384_ands"], 1'229'326);
   EXPECT_GE(json["figures"]["handshake_sha384_ands"], 1'220'000);

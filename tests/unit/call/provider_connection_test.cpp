@@ -23,6 +23,9 @@ TEST(ProviderConnection, TakesTheSettingsOfTheEntry) {
   EXPECT_EQ(config.max_answer, 2048u);
   EXPECT_EQ(config.receive, agent::ReceiveMode::kSealed);
   EXPECT_EQ(config.groups, Groups{NamedGroup::kP256});
+  EXPECT_TRUE(chain_policy(provider, "a.example").revocation_lists.empty());
+  provider.crl_file = "/dev/null";  // read for each connection, so that a fresh one counts
+  EXPECT_THROW((void)provider_connection(provider, "a.example"), InputError);
 }
 
 // 103: of a host that must have ML-KEM, whatever its provider's other hosts are offered.

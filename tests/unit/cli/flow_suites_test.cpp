@@ -156,48 +156,92 @@ TEST_F(FlowSuitesTest, SignedStepsAndTheirSealedAnswersUnderAes256) {
   }
 }
 
-// The look before a call and the doctor's, and the call itself.
-TEST(HostSuites, AServiceThatTakesOneSuiteAloneIsOfferedIt) {
-  RoomRig rig(2);
-  cloud::Certificates certificates(rig.root(), "ec");
-  const auto tls = certificates.server_context("X25519", [](const std::string&) { return true; });
-  ASSERT_EQ(SSL_CTX_set_ciphersuites(tls.get(), "TLS_CHACHA20_POLY1305_SHA256"), 1);
-  cloud::ServerOptions options;
-  options.tls = tls.get();
-  cloud::Server server(options, [](const cloud::Request&, int) {
-    cloud::Response out;
-    out.body = "hello";
-    return out;
-  });
-  const std::string entry =
-      "[provider.own]\nhosts = [\"*.own.example\"]\nca_file = \"" +
-      certificates.ca_file().string() +
-      "\"\nconnect_to = [\"*:443=127.0.0.1:" + std::to_string(server.listen("127.0.0.1", 0)) +
-      "\"]\n";
-  const auto get = [&] {
-    return rig.run([](PartyId, cli::Output& out, cli::Common& common) {
+/// A service of the test's own, under [provider.own], that says hello to whoever its TLS lets in.
+class HostSuites : public ::testing::Test {
+ protected:
+  /// `alter`: its TLS.
+  void serve(const std::function<void(SSL_CTX*)>& alter) {
+    certificates_ = std::make_unique<cloud::Certificates>(rig_.root(), "ec");
+    tls_ = certificates_->server_context("X25519", [](const std::string&) { return true; });
+    alter(tls_.get());
+    cloud::ServerOptions options;
+    options.tls = tls_.get();
+    server_ = std::make_unique<cloud::Server>(options, [](const cloud::Request&, int) {
+      cloud::Response out;
+      out.body = "hello";
+      return out;
+    });
+    port_ = std::to_string(server_->listen("127.0.0.1", 0));
+    entry_is("");
+    for (const auto& e : rig_.init()) ASSERT_EQ(e.code, cli::kOk) << e.out;
+  }
+  ~HostSuites() override {
+    if (server_ != nullptr) server_->stop();
+  }
+  /// `of_host`: a line of the host's own entry.
+  void entry_is(const std::string& of_host) {
+    rig_.write_room(
+        "[provider.own]\nhosts = [\"*.own.example\"]\nca_file = \"" +
+        certificates_->ca_file().string() + "\"\nconnect_to = [\"*:443=127.0.0.1:" + port_ +
+        "\"]\n" +
+        (of_host.empty() ? "" : "[provider.own.host.\"a.own.example\"]\n" + of_host + "\n"));
+  }
+  std::vector<RoomRig::Ended> get() {
+    return rig_.run([](PartyId, cli::Output& out, cli::Common& common) {
       return cli::get_url(out, common, "https://a.own.example/", "");
     });
-  };
-  const auto examined = [&] {
-    const RoomConfig room = RoomConfig::load(rig.dir(1) / "room.toml");
+  }
+  Check examined() {
+    const RoomConfig room = RoomConfig::load(rig_.dir(1) / "room.toml");
     return room::examine_service(room, 1, room.provider("own"), {"a.own.example", 443});
-  };
-  rig.write_room(entry);
-  for (const auto& e : rig.init()) ASSERT_EQ(e.code, cli::kOk) << e.out;
+  }
+  void expect_hello() {
+    for (const auto& e : get()) {
+      EXPECT_EQ(e.code, cli::kOk) << e.out;
+      EXPECT_EQ(e.last()["body"], "hello");
+    }
+    EXPECT_EQ(examined().state, Check::State::kOk) << examined().detail;
+  }
+
+  RoomRig rig_{2};
+
+ private:
+  std::unique_ptr<cloud::Certificates> certificates_;
+  cloud::Handle<SSL_CTX> tls_;
+  std::unique_ptr<cloud::Server> server_;
+  std::string port_;
+};
+
+// The look before a call and the doctor's, and the call itself.
+TEST_F(HostSuites, AServiceThatTakesOneSuiteAloneIsOfferedIt) {
+  serve([](SSL_CTX* tls) {
+    ASSERT_EQ(SSL_CTX_set_ciphersuites(tls, "TLS_CHACHA20_POLY1305_SHA256"), 1);
+  });
   for (const auto& e : get()) EXPECT_NE(e.code, cli::kOk) << e.out;
   EXPECT_EQ(examined().state, Check::State::kProblem);
   EXPECT_THAT(examined().remedy,
               HasSubstr("set `suite` (now aes128) or `groups` (now x25519mlkem768"));
   EXPECT_THAT(examined().remedy, HasSubstr("of [provider.own.host.\"a.own"));
+  entry_is("suite = \"chacha20\"");
+  expect_hello();
+}
 
-  rig.write_room(entry + "[provider.own.host.\"a.own.example\"]\nsuite = \"chacha20\"\n");
+// tls-complete.md §4.2: a service whose request is refused is known before anything is prepared.
+TEST_F(HostSuites, AServiceThatAsksForACertificateIsKnownBeforeThePreparation) {
+  serve([](SSL_CTX* tls) {
+    SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, [](int, X509_STORE_CTX*) { return 1; });
+  });
   for (const auto& e : get()) {
-    EXPECT_EQ(e.code, cli::kOk) << e.out;
-    EXPECT_EQ(e.last()["body"], "hello");
+    EXPECT_NE(e.code, cli::kOk) << e.out;
+    EXPECT_THAT(e.error(), HasSubstr("look at the service"));
+    EXPECT_THAT(e.out, HasSubstr("asks for a client certificate"));
+    EXPECT_THAT(e.out, HasSubstr("client_auth"));
   }
-  EXPECT_EQ(examined().state, Check::State::kOk) << examined().detail;
-  server.stop();
+  EXPECT_EQ(examined().state, Check::State::kProblem);
+  EXPECT_THAT(examined().detail, HasSubstr("asks for a client certificate"));
+  EXPECT_THAT(examined().remedy, HasSubstr("client_auth"));
+  entry_is("client_auth = \"none\"");
+  expect_hello();
 }
 
 }  // namespace

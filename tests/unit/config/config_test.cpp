@@ -197,6 +197,19 @@ TEST_F(ConfigTest, AFileOfRootsIsAFileThatOthersCannotChange) {
   EXPECT_EQ(said().second, "");
 }
 
+// Who can change it says which certificates are still good.
+TEST_F(ConfigTest, AFileOfRevocationListsIsAFileThatOthersCannotChange) {
+  const auto said = [&] {
+    return room_error(room() + member("a") + member("b") +
+                      "[provider.p]\ncrl_file = \"lists.pem\"\n");
+  };
+  EXPECT_THAT(said().second, HasSubstr("`crl_file` names"));
+  std::filesystem::permissions(write("lists.pem", "x"), std::filesystem::perms(0646));
+  EXPECT_THAT(said().second, HasSubstr("changed by other users"));
+  std::filesystem::permissions(dir_ / "lists.pem", std::filesystem::perms(0644));
+  EXPECT_EQ(said().second, "");
+}
+
 TEST_F(ConfigTest, RoomErrorsNameTheLineAndColumn) {
   const std::string two = member("a") + member("b");
   EXPECT_EQ(room_error(room("profile = \"best\"\n") + two).first, position(3, 11));
