@@ -144,6 +144,15 @@ int note_certificate_request(SSL* ssl, X509**, EVP_PKEY**) {
   return 0;
 }
 
+/// The certificates of a look, unless there came a request that the entry refuses.
+tls::CertificateList certificates_of_service(ByteStream& stream, const Provider& provider,
+                                             const std::string& host) {
+  SeenService seen = look_at_service(stream, provider, host);
+  const std::string refused = refused_request(seen, provider, host);
+  if (!refused.empty()) fail(refused + "; " + kClientAuthRemedy);
+  return std::move(seen.certificates);
+}
+
 /// In the place of the certificates: the courier could not look.
 const Bytes kNotLookedAt = {0};
 
@@ -240,11 +249,8 @@ void probe_service(Joined& joined, const Provider& provider, const std::string& 
       if (!may_look) return;
       const auto stream = connector(joined, provider, host, port)();
       if (!looked) return stream->close();
-      SeenService seen = look_at_service(*stream, provider, host);
+      look = certificates_of_service(*stream, provider, host);
       stream->close();
-      const std::string refused = refused_request(seen, provider, host);
-      if (!refused.empty()) fail(refused + "; " + kClientAuthRemedy);
-      look = std::move(seen.certificates);
     });
     const Bytes message = problem ? Bytes() : looked ? encode(look) : kNotLookedAt;
     for (const PartyId j : party.peers()) party.send(j, "service/certificates", message);

@@ -159,6 +159,7 @@ TEST(BogoShim, AnswersARequestForACertificateWithNone) {
 TEST(BogoShim, OffersTheSuiteItIsTold) {
   for (const tls::CipherSuite& suite : tls::cipher_suites()) {
     TestService::Script script;
+    script.server.suite = &suite;
     script.server.hello.suite = suite.code;
     const Ran ran = run(script, "-shim-writes-first -suite " + std::string(suite.setting));
     EXPECT_EQ(ran.status, 0) << suite.setting << ": " << ran.error;
@@ -207,7 +208,7 @@ TEST(BogoShim, NamesWhatIsWrong) {
   EXPECT_EQ(expect(":WRONG_CURVE:", [](auto& s) { s.retry = {hello_retry(0x11ec)}; }), 47);
   EXPECT_EQ(expect(":EMPTY_HELLO_RETRY_REQUEST:", [](auto& s) { s.retry = {hello_retry({})}; }),
             47);
-  EXPECT_EQ(expect(":UNEXPECTED_HELLO_RETRY_REQUEST:",
+  EXPECT_EQ(expect(":EXCESS_HANDSHAKE_DATA:",
                    [](auto& s) {
                      s.retry = {hello_retry(0x0017), hello_retry(0x0017)};
                    }),
