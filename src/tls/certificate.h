@@ -37,8 +37,8 @@ struct ChainPolicy {
 /// exclude the host or a name that a wildcard SAN could match; every certificate below the root is
 /// of version 3 with a serial from 1 to 20 bytes; every key is RSA >= 2048 of whole bytes, P-256,
 /// P-384, P-521 or Ed25519; no signature but the root's own is SHA-1; the leaf's key is the pinned
-/// one if there is a pin; a staple says good and no CRL names a certificate, where the policy looks.
-/// `host` is a DNS name. Where this differs from what x509-limbo expects:
+/// one if there is a pin; a staple says good and no CRL names a certificate, where the policy
+/// looks. `host` is a DNS name. Where this differs from what x509-limbo expects:
 /// tests/limbo/exceptions.tsv.
 ///
 /// Throws ProtocolAbort(kServer) with the reason and the remedy.

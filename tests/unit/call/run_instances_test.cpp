@@ -139,7 +139,8 @@ TEST(RunScriptCostTest, EverySuiteIsCountedAsItIsBuilt) {
       EXPECT_GT(under.tag_bytes, 0);
       const uint64_t built = cost_of(2, job(), links(2), *under.suite, all_groups()).total();
       EXPECT_GE(under.cost.total(), built) << under.suite->setting;
-      EXPECT_LE(under.cost.total(), built + 50) << under.suite->setting;  // blocks whose counters fold
+      EXPECT_LE(under.cost.total(), built + 50)
+          << under.suite->setting;  // blocks whose counters fold
     }
   }
 }
