@@ -17,20 +17,22 @@ constexpr double kPublishedRequestMs = 680;
 constexpr double kPublishedSigv4Ms = 2700;
 constexpr double kPublishedCookieSeconds = 200;
 
+/// ANDs that a connection garbled.
+uint64_t garbled(const nlohmann::json& phases) {
+  uint64_t ands = 0;
+  (void)seconds_of(phases, {agent::phase::kGarble}, &ands);
+  return ands;
+}
+
 /// What a byte of a request costs, from the circuits of two connections of the product.
 void add_request_bytes(BenchReport& report, const nlohmann::json& member) {
-  const auto garbled = [](const nlohmann::json& phases) {
-    uint64_t ands = 0;
-    (void)seconds_of(phases, {agent::phase::kGarble}, &ands);
-    return static_cast<double>(ands);
-  };
   const auto add = [&](const char* name, const char* suite, const nlohmann::json& shorter,
                        const nlohmann::json& longer) {
     uint64_t rounds = 0;
     const double seconds = seconds_of(longer, {agent::phase::kTagAndSend}, nullptr, &rounds);
     report.figures[name] = {
-        (garbled(longer) - garbled(shorter)) / static_cast<double>(kMoreBytes), "AND/B",
-        std::nullopt,
+        static_cast<double>(garbled(longer) - garbled(shorter)) / static_cast<double>(kMoreBytes),
+        "AND/B", std::nullopt,
         fmt::format("{}: what {} bytes more add to the request circuit of a connection of the "
                     "product, keystream whole blocks. Tag and record of the longer request: {:.1f} "
                     "ms, {} waits for the other member",
@@ -44,8 +46,7 @@ void add_request_bytes(BenchReport& report, const nlohmann::json& member) {
 /// TLS_AES_256_GCM_SHA384: what a connection of the product garbles beside its request's record,
 /// and what a record takes.
 void add_sha384(BenchReport& report, const nlohmann::json& member) {
-  uint64_t garbled = 0;
-  (void)seconds_of(member.at("aes256")[0], {agent::phase::kGarble}, &garbled);
+  const uint64_t ands_of_all = garbled(member.at("aes256")[0]);
   agent::RequestPlan plan;
   plan.bytes = kShortBytes;
   const uint64_t record = agent::later_request_program(plan, 1, circuits::aes256_gcm())->num_ands();
@@ -53,11 +54,12 @@ void add_sha384(BenchReport& report, const nlohmann::json& member) {
     return agent::count_handshake(tls::aes256_gcm_sha384(), groups, 2);
   };
   report.figures["handshake_sha384_ands"] = {
-      static_cast<double>(garbled - record), "AND", std::nullopt,
-      fmt::format("TLS_AES_256_GCM_SHA384, two members, every group offered: circuits of a "
-                  "connection of the product up to the keys, without the record of its request. "
-                  "With X25519 alone {}",
-                  garbled - record - handshake(all_groups()) + handshake({NamedGroup::kX25519}))};
+      static_cast<double>(ands_of_all - record), "AND", std::nullopt,
+      fmt::format(
+          "TLS_AES_256_GCM_SHA384, two members, every group offered: circuits of a "
+          "connection of the product up to the keys, without the record of its request. "
+          "With X25519 alone {}",
+          ands_of_all - record - handshake(all_groups()) + handshake({NamedGroup::kX25519}))};
   plan.bytes = kShortBytes + kMoreBytes;
   const auto ands = [&](const circuits::GcmSuite& suite) {
     return static_cast<double>(agent::later_request_program(plan, 1, suite)->num_ands());
@@ -128,22 +130,18 @@ void add_engine(BenchReport& report, const Answers& both) {
 /// What a connection garbles beside its request's record, what an empty client certificate adds to
 /// it, and how much longer a service's own group makes the way to it.
 void add_handshake_counts(BenchReport& report, const Answers& both) {
-  const auto garbled = [&](const char* name) {
-    uint64_t ands = 0;
-    (void)seconds_of(both[0].at(name)[0], {agent::phase::kGarble}, &ands);
-    return ands;
-  };
+  const auto ands_of = [&](const char* name) { return garbled(both[0].at(name)[0]); };
   agent::RequestPlan plan;
   plan.bytes = kShortBytes;
   const uint64_t record = agent::later_request_program(plan, 1)->num_ands();
   report.figures["handshake_ands"] = {
-      static_cast<double>(garbled("short") - record), "AND", std::nullopt,
+      static_cast<double>(ands_of("short") - record), "AND", std::nullopt,
       fmt::format("TLS_AES_128_GCM_SHA256, two members, every group offered: circuits of a "
                   "connection of the product up to the keys, without the record of its request. "
                   "With X25519 alone {}",
-                  garbled("one_group") - record)};
+                  ands_of("one_group") - record)};
   report.figures["client_flight_ands"] = {
-      static_cast<double>(garbled("client_auth") - garbled("short")), "AND", std::nullopt,
+      static_cast<double>(ands_of("client_auth") - ands_of("short")), "AND", std::nullopt,
       "what `client_auth = \"none\"` adds to them, whether or not the service asks: an empty "
       "certificate and Finished under keys that nobody has"};
   const nlohmann::json& retry = both[kBenchCourier].at("retry");
