@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "support/sealed_rig.h"
+#include "support/sweeps.h"
 
 // `client_auth = "none"` (tls-complete.md §4.2, attacks 67 and 68): the client's flight with an
 // empty Certificate, made by members of whom one may lie.
@@ -99,8 +100,10 @@ class ClientFlightAttack : public ::testing::TestWithParam<Room> {
 };
 INSTANTIATE_TEST_SUITE_P(Rooms, ClientFlightAttack,
                          ::testing::Values(Room{2, &tls::aes128_gcm_sha256()},
-                                           Room{3, &tls::aes128_gcm_sha256()},
-                                           Room{2, &tls::chacha20_poly1305_sha256()}));
+                                           Room{3, &tls::aes128_gcm_sha256()}));
+INSTANTIATE_TEST_SUITE_P(
+    LongSweep, ClientFlightAttack,
+    ::testing::ValuesIn(support::in_long_runs<Room>({{2, &tls::chacha20_poly1305_sha256()}})));
 
 net::Tamper alter(PartyId sender, std::string_view label, size_t index, size_t byte = 0,
                   std::optional<PartyId> receiver = std::nullopt) {

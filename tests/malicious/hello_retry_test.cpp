@@ -7,6 +7,7 @@
 #include <map>
 
 #include "support/connection_rig.h"
+#include "support/sweeps.h"
 
 // Both groups in one hello and HelloRetryRequest, by members of whom one may lie: tls-complete.md
 // §1.2 to §1.4 and its attacks 69 to 71, 101.
@@ -228,7 +229,8 @@ TEST_P(LikelyCurve, MembersThatTakeAnotherForLikelySendNothing) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Rooms, LikelyCurve, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, LikelyCurve, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, LikelyCurve, ::testing::ValuesIn(support::in_long_runs({3})));
 
 // kill -9 between the first hello, the HelloRetryRequest and the second hello: both tokens are
 // burnt and nothing else; with the marks that are on disk nothing of these keys leaves again.

@@ -322,7 +322,9 @@ Kinds kinds_of(size_t n, const Report& honest, size_t stage) {
 }
 
 class RunScriptSweep : public ::testing::TestWithParam<size_t> {};
-INSTANTIATE_TEST_SUITE_P(Rooms, RunScriptSweep, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, RunScriptSweep, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, RunScriptSweep,
+                         ::testing::ValuesIn(support::in_long_runs({3})));
 
 TEST_P(RunScriptSweep, NoAlteredMessageYieldsAWrongAnswer) {
   const size_t n = GetParam();

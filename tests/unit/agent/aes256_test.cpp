@@ -227,7 +227,9 @@ class Aes256Connection : public ::testing::TestWithParam<size_t> {
     }
   }
 };
-INSTANTIATE_TEST_SUITE_P(Members, Aes256Connection, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Members, Aes256Connection, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, Aes256Connection,
+                         ::testing::ValuesIn(support::in_long_runs({3})));
 
 // One hello serves every group, P-256 behind a HelloRetryRequest, the others also behind a cookie.
 TEST_P(Aes256Connection, EveryGroupAndHelloRetryRequests) {

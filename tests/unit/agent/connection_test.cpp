@@ -61,7 +61,8 @@ TEST_P(ConnectionTest, HonestMembersGetTheAnswerToTheAgreedRequest) {
 // A member that alters any one message: nobody else takes an answer for good, and nobody says that
 // its share of the tag is out when it is not.
 TEST_P(ConnectionTest, NoAlteredMessageYieldsAnAnswer) {
-  ConnectionRig& members = rig(GetParam());
+  const Room& room = GetParam();
+  ConnectionRig& members = rig(room);
   const Report honest = members.run({});
   ASSERT_TRUE(honest.ended);
   std::set<std::tuple<PartyId, std::string, size_t>> done;
@@ -69,8 +70,11 @@ TEST_P(ConnectionTest, NoAlteredMessageYieldsAnAnswer) {
   for (const auto& sender : honest.members) {
     for (const net::MessageId& target : sender.sent) {
       if (target.bytes == 0) continue;
-      // One receiver a message: with three members the third must not be taken in either.
-      if (!done.emplace(target.sender, target.label, target.index).second) continue;
+      // One receiver a message: with three members the third must not be taken in either. Under
+      // AES-128 with two members every message; elsewhere the first of its kind and sender, as the
+      // checks are the same ones.
+      const bool every = support::long_run() || (room.members == 2 && room.suite == "aes128");
+      if (!done.emplace(target.sender, target.label, every ? target.index : 0).second) continue;
       Scenario scenario;
       scenario.tamper = [target](const net::MessageId& message, Bytes& payload) {
         if (message.sender == target.sender && message.receiver == target.receiver &&
@@ -119,9 +123,11 @@ INSTANTIATE_TEST_SUITE_P(Rooms, ConnectionTest,
                                            Room{2, "chacha20"}, Room{3, "chacha20"},
                                            Room{2, "aes256"}),
                          name_of);
-INSTANTIATE_TEST_SUITE_P(LongSweep, ConnectionTest,
-                         ::testing::ValuesIn(support::in_long_runs<Room>({{3, "aes256"}})),
-                         name_of);
+INSTANTIATE_TEST_SUITE_P(
+    LongSweep, ConnectionTest,
+    ::testing::ValuesIn(support::in_long_runs<Room>(
+        {{3, "aes128"}, {2, "chacha20"}, {3, "chacha20"}, {2, "aes256"}, {3, "aes256"}})),
+    name_of);
 
 }  // namespace
 }  // namespace flexroom
