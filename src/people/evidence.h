@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,10 +48,12 @@ Shown verify_evidence(const agreement::RuleBody& body, const Evidence& evidence,
                       const Rule& document, const Rule* before,
                       const std::vector<RelyingParty>& parties, std::string_view place);
 
-/// After a change of the rule (members.md 7.5, M44): whether an approval that stands still would:
-/// its voices, which were right when they came, are of persons and keys that `now` still has, in
-/// the quorum of `now`, and enough. Never after a reset. True: sign APPROVE anew with rule version
-/// `now.version` and the same evidence; false: withdraw ("rule changed"). `proposer` as in Tally.
-bool still_satisfies(const Rule& now, const Evidence& evidence, const std::string& proposer = "");
+/// After a change of the rule (members.md 7.5, M44): an approval that stands is judged again. The
+/// voices of it that hold under `now` (they were right when they came; person and key are still
+/// there, in the quorum), with a fresh salt, if they are enough: sign APPROVE anew with rule
+/// version `now.version` and these. Nothing, and always after a reset: withdraw ("rule changed").
+/// `proposer` as in Tally.
+std::optional<Evidence> judged_again(const Rule& now, const Evidence& evidence,
+                                     const std::string& proposer = "");
 
 }  // namespace flexroom::people
