@@ -198,12 +198,12 @@ std::optional<RuleStore::Pending> RuleStore::pending(uint64_t now) {
   return out;
 }
 
-void RuleStore::put_evidence(const Digest& proposal, const Evidence& evidence) {
-  db_.put(evidence_kind_, proposal, evidence.encode(), {});
+void RuleStore::put_evidence(const Evidence& evidence) {
+  db_.put(evidence_kind_, evidence.commitment(), evidence.encode(), {});
 }
 
-std::optional<Evidence> RuleStore::evidence(const Digest& proposal) {
-  const auto row = db_.get(evidence_kind_, proposal);
+std::optional<Evidence> RuleStore::evidence(const Digest& commitment) {
+  const auto row = db_.get(evidence_kind_, commitment);
   if (!row) return std::nullopt;
   return Evidence::decode(row->meta, "state.db, evidence of an approval");
 }

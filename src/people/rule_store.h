@@ -23,7 +23,7 @@ struct StoredRule {
 /// The rule of one member in one room, all versions, durable (members.md 7.1, Appendix B):
 /// state.db `people@RID` (version), with a RULE statement in the member's log in the same
 /// transaction; once.db holds version and digest of the newest, so that a state.db put back does
-/// not bring an old rule back (M29). Beside it evidence(D), and the newest signCount of each
+/// not bring an old rule back (M29). Beside it evidence, by commitment, and the newest signCount of each
 /// credential (once.db, so that no copy of a key comes into use by a restore, M43).
 ///
 /// Errors  InputError: state.db is older than once.db says (restore the newest one); a change that
@@ -61,9 +61,9 @@ class RuleStore {
   /// Nothing: none, or too old at `now`, or the rule changed since.
   std::optional<Pending> pending(uint64_t now);
 
-  /// With what the log says of D: in one step with the APPROVE statement.
-  void put_evidence(const Digest& proposal, const Evidence& evidence);
-  std::optional<Evidence> evidence(const Digest& proposal);
+  /// By its commitment, as the log names it: in one step with the APPROVE statement.
+  void put_evidence(const Evidence& evidence);
+  std::optional<Evidence> evidence(const Digest& commitment);
 
   /// Durable if it returns: the counter of a WebAuthn key that signed. Throws VoiceRefused
   /// (kCounter) unless it is larger than the last one, or both are 0.
