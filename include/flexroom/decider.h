@@ -69,6 +69,29 @@ struct Question {
   std::map<std::string, std::string> shown = {};
 };
 
+/// Signatures of a member's people on what approve_by_people() shows, of a member that has people
+/// (`flexroom people init`, docs/people.md): the approval is theirs and nobody else's. Requests and
+/// signatures are texts that go through files, to persons' own machines and back (docs/people.md).
+class PeopleVoices {
+ public:
+  PeopleVoices() = default;
+  PeopleVoices(const PeopleVoices&) = delete;
+  PeopleVoices& operator=(const PeopleVoices&) = delete;
+  virtual ~PeopleVoices() = default;
+
+  /// How many more it takes.
+  virtual size_t needed() const = 0;
+  /// Who may still sign.
+  virtual std::vector<std::string> missing() const = 0;
+  /// Whose key it is (hexadecimal: of a key file its public key); empty: nobody's.
+  virtual std::string person_with(const std::string& key_id) const = 0;
+  /// What that person signs, for one view: good for ten minutes, once.
+  virtual std::string request(const std::string& person) = 0;
+  /// A signature on one of the requests. Throws Error with the check that it did not pass; then it
+  /// counts as never given.
+  virtual void add(const std::string& signature) = 0;
+};
+
 /// The person or program that speaks for one member: everything that a member decides goes through
 /// here, whether a terminal, a page or a rule answers.
 ///
@@ -95,6 +118,13 @@ class Decider {
   virtual Answer approve(const Summary& summary) = 0;
   /// In place of approve() where member.toml says auto_approve.
   virtual void approved_by_rule(const Summary& summary) { (void)summary; }
+  /// In place of both where the member has people: yes only counts with enough of their signatures
+  /// in `voices`.
+  virtual Answer approve_by_people(const Summary& summary, PeopleVoices& voices) {
+    (void)summary;
+    (void)voices;
+    return Answer::kNotNow;
+  }
   /// "yes" or "no" to a kYesNo or kConsent question, else the text. Nothing: not now, or not in
   /// time.
   virtual std::optional<std::string> human_input(const Question& question) = 0;

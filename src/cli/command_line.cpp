@@ -10,6 +10,7 @@
 
 #include "base/near_name.h"
 #include "bench/bench.h"
+#include "cli/people_commands.h"
 #include "cli/run_history.h"
 #include "config/toml.h"
 #include "flexroom/process.h"
@@ -103,6 +104,12 @@ CommandLine::CommandLine()
   app_.add_flag("--diff", common_.diff,
                 "beside a summary, show what changed since it was last approved");
   app_.add_flag("-y,--yes", common_.yes, "approve without asking (a rule of your organisation)");
+  app_.add_option("--sign-with", common_.sign_with,
+                  "key file of one of this member's people (docs/people.md); as often as wanted");
+  app_.add_option("--voices", common_.voices,
+                  "folder for requests to this member's people and their signatures");
+  app_.add_option("--key-passphrase", common_.key_passphrase,
+                  "of a sealed key file: file:PATH, fd:N or credential:NAME (default: asked)");
   app_.add_option("--trace", common_.trace,
                   "write one line of JSON a message between members there: from, to, label, bytes, "
                   "digest");
@@ -113,6 +120,7 @@ CommandLine::CommandLine()
   add_flows();
   add_recipes();
   add_runs();
+  add_people();
   add_state();
   add_tools();
 }
@@ -370,11 +378,54 @@ void CommandLine::add_runs() {
   of_run("stop", "at all members: end a run's machine and training job, by agreed calls", stop_run);
 }
 
+void CommandLine::add_people() {
+  CLI::App* const people =
+      add(app_, "people", "who speaks for this member: rule, keys, signatures (docs/people.md)",
+          nullptr,
+          "  flexroom people key ann.key          # each person, on a machine of her own\n"
+          "  flexroom people init people.toml\n"
+          "  flexroom run-script job.toml --sign-with ann.key --voices voices/");
+  const auto takes_rule = [this](CLI::App* command) {
+    command->add_option("FILE", file_, "people.toml")->required();
+    command->add_flag("--i-have-one-key", one_key_,
+                      "take a rule in which one lost key stops this member");
+  };
+  takes_rule(add(*people, "init", "the first rule, by whoever holds this member's keys",
+                 [this] { return people_init(*out_, common_, file_, one_key_); }));
+  add(*people, "show", "the rule that holds, with four words of each key to compare",
+      [this] { return people_show(*out_, common_); });
+  CLI::App* const key =
+      add(*people, "key", "make a person's key file; prints what goes into people.toml",
+          [this] { return people_key(*out_, file_, unsealed_ ? "" : new_passphrase_); });
+  key->add_option("FILE", file_, "the new key file")->required();
+  key->add_option("--new", new_passphrase_,
+                  "where its passphrase comes from: prompt (default), file:PATH, fd:N or "
+                  "credential:NAME");
+  key->add_flag("--no-passphrase", unsealed_, "anybody who can read the file can sign");
+  takes_rule(add(*people, "propose",
+                 "another rule: requests to the administrators, into the folder of --voices",
+                 [this] { return people_propose(*out_, common_, file_, one_key_); }));
+  CLI::App* const sign = add(
+      *people, "sign", "on a person's own machine: read a request, and sign it with --sign-with",
+      [this] { return people_sign(*out_, common_, file_, signature_); });
+  sign->add_option("REQUEST", file_, "the file that the member made")->required();
+  sign->add_option("--out", signature_, "the signature (default: REQUEST with .signature)");
+  add(*people, "apply", "the proposed rule, with its administrators' signatures",
+      [this] { return people_apply(*out_, common_, signatures_); })
+      ->add_option("SIGNATURE", signatures_, "files that `people sign` made")
+      ->required();
+  CLI::App* const reset = add(
+      *people, "reset", "too few keys are left: another rule, by whoever holds this member's keys",
+      [this] { return people_reset(*out_, common_, file_, one_key_); });
+  takes_rule(reset);
+  reset->add_flag("--i-know", common_.knows, "that all approvals of this member are void");
+}
+
 void CommandLine::add_state() {
   CLI::App* const log = add(
       app_, "log", "the hash-chained audit log",
       [this] {
-        if (log_whole_) return export_log(*out_, common_);
+        if (log_whole_) return export_log(*out_, common_, log_evidence_);
         return log_entry_ ? show_log_entry(*out_, common_, *log_entry_)
                           : show_log(*out_, common_, verify_);
       },
@@ -383,8 +434,11 @@ void CommandLine::add_state() {
   log->add_subcommand("show", "one entry in full, with the text that all approved")
       ->add_option("ENTRY", log_entry_, "its number; the first is 1")
       ->required();
-  log->add_subcommand("export", "one JSON line an entry, for an auditor (docs/log-format.md)")
-      ->callback([this] { log_whole_ = true; });
+  CLI::App* const whole =
+      log->add_subcommand("export", "one JSON line an entry, for an auditor (docs/log-format.md)");
+  whole->callback([this] { log_whole_ = true; });
+  whole->add_flag("--evidence", log_evidence_,
+                  "with the signatures of this member's people and its rules opened");
   add(
       app_, "status", "this member's state: epoch, counters, secrets, certificate",
       [this] { return status(*out_, common_); }, "  flexroom status");

@@ -34,6 +34,7 @@ class CommandLine {
   void add_recipes();
   void add_run_script();
   void add_runs();
+  void add_people();
   void add_state();
   void add_tools();
   int usage_error(const CLI::ParseError& error, const std::vector<std::string>& words) const;
@@ -52,7 +53,11 @@ class CommandLine {
   bool with_members_ = false, classic_ = false, buys_card_ = false;
   std::string plot_;
   std::vector<std::string> only_;
-  bool log_whole_ = false;             // log export
+  bool log_whole_ = false;     // log export
+  bool log_evidence_ = false;  // log export
+  bool one_key_ = false, unsealed_ = false;
+  std::filesystem::path signature_;
+  std::vector<std::filesystem::path> signatures_;
   std::optional<uint64_t> log_entry_;  // log show
   std::filesystem::path file_, job_, links_ = "links.toml", doctor_links_, recipe_;
   std::optional<std::filesystem::path> inputs_, card_inputs_;

@@ -20,6 +20,11 @@ struct Common {
   bool yes = false;
   bool knows = false;  // --i-know: the answer to what a flow's file wants to be known
   bool diff = false;   // beside the summary, what changed since it was last approved
+  /// Where this member has people: their key files, to sign here; a folder for requests and
+  /// signatures, to sign elsewhere; where a sealed key file's passphrase comes from (empty: asked).
+  std::vector<std::filesystem::path> sign_with;
+  std::filesystem::path voices;
+  std::string key_passphrase;
   std::optional<std::filesystem::path> trace;  // a file to write every message's digest to
   // For tests, which run commands in processes of their own and watch, alter or end them:
   std::function<void(std::string_view step)> fault;  // as in session::MemberState
@@ -92,7 +97,7 @@ int show_log(Output& out, const Common& common, bool verify);
 /// One entry in full: of an approval the text that was approved.
 int show_log_entry(Output& out, const Common& common, uint64_t number);
 /// One line of JSON an entry, for an auditor (docs/log-format.md); also without --json.
-int export_log(Output& out, const Common& common);
+int export_log(Output& out, const Common& common, bool evidence = false);
 int status(Output& out, const Common& common);
 /// `time`: "8h", "30min", "90s".
 int cover(Output& out, const Common& common, const std::string& time);

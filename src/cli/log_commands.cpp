@@ -18,11 +18,17 @@ int show_log_entry(Output& out, const Common& common, uint64_t number) {
   return kOk;
 }
 
-int export_log(Output& out, const Common& common) {
+int export_log(Output& out, const Common& common, bool evidence) {
   // The lines are the result, with --json too.
-  OpenRoom(common, true)->export_log([&](const std::string& line) {
-    out.body(as_bytes(line + "\n"));
-  });
+  OpenRoom(common, true)
+      ->export_log([&](const std::string& line) { out.body(as_bytes(line + "\n")); }, evidence);
+  if (evidence) {
+    out.note(
+        "the evidence shows that these keys signed; that a key is a person's is this member's "
+        "word, "
+        "or what somebody compared with the person (`flexroom people show`). Keep this export for "
+        "the auditor: the other members do not know who approves here");
+  }
   if (out.lost()) {
     out.problem(
         "standard output: the log cannot be written there; what is there is not whole\n  -> write "

@@ -7,6 +7,8 @@
 
 #include "base/codec.h"
 #include "base/display.h"
+#include "cli/people_voices.h"
+#include "room/people.h"
 
 namespace flexroom::cli {
 namespace {
@@ -35,6 +37,7 @@ void throw_if_cancelled() {
 }
 
 void Screen::require_ready() {
+  if (people_) return require_people(*people_);
   if (!yes_) Output::require_terminal();
 }
 
@@ -167,6 +170,26 @@ void Screen::approved_by_rule(const Summary& summary) {
   out_.note("approved by the rule auto_approve of member.toml");
 }
 
+Decider::Answer Screen::approve_by_people(const Summary& summary, PeopleVoices& voices) {
+  show(summary);
+  throw_if_cancelled();
+  const Common common = people_.value_or(Common{});
+  // A yes at the terminal signs nothing; before a key signs here, somebody says so.
+  const bool signs_here = !common.sign_with.empty();
+  if (signs_here && !yes_ &&
+      !out_.confirm("Sign with " + signers(common, voices) + "?", &cancelled)) {
+    return Answer::kNo;
+  }
+  for (const std::filesystem::path& file : common.sign_with) {
+    if (voices.needed() > 0) sign_here(out_, common, file, voices);
+  }
+  if (voices.needed() > 0 && !common.voices.empty()) {
+    (void)await_voices(out_, common.voices, voices, cancelled);
+  }
+  throw_if_cancelled();
+  return voices.needed() == 0 ? Answer::kYes : Answer::kNotNow;
+}
+
 std::optional<std::string> Screen::human_input(const Question& question) {
   if (question.kind == Question::Kind::kText) {
     // `yes` approves; it knows no answers.
@@ -208,6 +231,7 @@ Joint::Joint(Output& out, const Common& common)
     : room_(common),
       screen_(out, common.yes, common.diff, common.knows),
       session_(*room_, screen_) {
+  if (room::has_people(*room_)) screen_.expect_people(common);
   watch_signals();
 }
 

@@ -20,9 +20,14 @@ class Screen final : public Decider {
  public:
   Screen(Output& out, bool yes, bool diff = false, bool knows = false)
       : out_(out), yes_(yes), diff_(diff), knows_(knows) {}
+  /// The member has people: how they sign (Common::sign_with, voices, key_passphrase).
+  void expect_people(const Common& common) { people_ = common; }
   void require_ready() override;
   Answer approve(const Summary& summary) override;
   void approved_by_rule(const Summary& summary) override;
+  /// Signs with the key files that were given, after a yes where there is somebody to give one;
+  /// then lays requests for the others into the folder and takes what comes back.
+  Answer approve_by_people(const Summary& summary, PeopleVoices& voices) override;
   std::optional<std::string> human_input(const Question& question) override;
   void progress(const Progress& progress) override { out_.progress(progress); }
   void note(std::string_view text) override { out_.note(text); }
@@ -38,7 +43,8 @@ class Screen final : public Decider {
   void show(const Summary& summary);
   Output& out_;
   bool yes_;
-  bool diff_;   // also what changed since the last approval
+  bool diff_;  // also what changed since the last approval
+  std::optional<Common> people_;
   bool knows_;  // the answer to what a person has to know: --yes is none
   bool show_phases_ = false;
 };

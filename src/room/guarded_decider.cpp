@@ -40,6 +40,10 @@ void GuardedDecider::approved_by_rule(const Summary& summary) {
   asked([&] { inner_.approved_by_rule(summary); });
 }
 
+Decider::Answer GuardedDecider::approve_by_people(const Summary& summary, PeopleVoices& voices) {
+  return asked([&] { return inner_.approve_by_people(summary, voices); });
+}
+
 std::optional<std::string> GuardedDecider::human_input(const Question& question) {
   return asked([&] { return inner_.human_input(question); });
 }

@@ -18,6 +18,7 @@ class GuardedDecider final : public Decider {
   void require_ready() override;
   Answer approve(const Summary& summary) override;
   void approved_by_rule(const Summary& summary) override;
+  Answer approve_by_people(const Summary& summary, PeopleVoices& voices) override;
   std::optional<std::string> human_input(const Question& question) override;
   void progress(const Progress& progress) noexcept override;
   void note(std::string_view text) noexcept override;

@@ -7,6 +7,7 @@
 #include "agreement/render.h"
 #include "agreement/time.h"
 #include "room/failure.h"
+#include "room/people.h"
 #include "room/secret_removal.h"
 
 namespace flexroom::room {
@@ -118,7 +119,9 @@ Digest Joined::approve(const agreement::Proposal& proposal) {
     throw_if_cancelled();
     const Summary summary = summary_of(shown);
     Decider::Answer answer = Decider::Answer::kYes;
-    if (state_.member().auto_approve) {
+    if (const auto rule = state_.people().current()) {
+      answer = approve_by_people(shown, summary);
+    } else if (state_.member().auto_approve) {
       decider_.approved_by_rule(summary);
     } else {
       answer = decider_.approve(summary);
@@ -136,6 +139,17 @@ Digest Joined::approve(const agreement::Proposal& proposal) {
   };
   approving.waiting = [this] { note("waiting for the other members to approve"); };
   return session::approve(*session_, proposal, approving);
+}
+
+// Neither --yes nor auto_approve nor a typed yes: its people's signatures, in the log before this
+// member signs (members.md 7.2, 9.1).
+Decider::Answer Joined::approve_by_people(const session::Shown& shown, const Summary& summary) {
+  PeopleApproval voices(state_, shown.proposal);
+  const Decider::Answer answer = decider_.approve_by_people(summary, voices);
+  if (answer != Decider::Answer::kYes) return answer;
+  if (voices.enter()) return answer;
+  note(voices.lack());
+  return Decider::Answer::kNotNow;
 }
 
 void Joined::run(const std::string& what, const std::function<void()>& body) {

@@ -76,6 +76,7 @@ class Joined {
   /// With all members' signatures. Throws.
   void log_together(store::LogEntry joint);
   void log_alone(store::LogEntry own);
+  Decider::Answer approve_by_people(const session::Shown& shown, const Summary& summary);
   /// Of the secrets that are stored here, and of what is staged, removals too.
   Digest stored();
   bool is_as_proposed() noexcept;

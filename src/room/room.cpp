@@ -13,6 +13,7 @@
 #include "room/failure.h"
 #include "room/joined.h"
 #include "room/named_secrets.h"
+#include "room/people.h"
 #include "room/state.h"
 #include "session/pool_source.h"
 #include "session/secret_refresh.h"
@@ -211,9 +212,13 @@ std::string Room::log_entry_line(uint64_t number) {
                           [&] { return store::export_line(log_entry(*state_->member, number)); });
 }
 
-void Room::export_log(const std::function<void(const std::string& line)>& sink) {
+void Room::export_log(const std::function<void(const std::string& line)>& sink, bool evidence) {
   room::translated(room::Access::members(*this), [&] {
-    for (const auto& stored : verified_log(*state_->member)) sink(store::export_line(stored));
+    session::MemberState& state = *state_->member;
+    for (const auto& stored : verified_log(state)) {
+      sink(evidence ? store::export_line(stored, room::opened_evidence(state, stored))
+                    : store::export_line(stored));
+    }
   });
 }
 

@@ -6,6 +6,7 @@
 #include "room/failure.h"
 #include "room/local_checks.h"
 #include "room/named_secrets.h"
+#include "room/people.h"
 #include "room/secret_removal.h"
 #include "room/state.h"
 #include "session/secret_draw.h"
@@ -45,7 +46,8 @@ Joined& Access::join(Session& session, Asking asking, const std::string& command
   }
   session::MemberState& member = Access::state(session);
   require_disk(member.member());
-  if (asking && !member.member().auto_approve) state.decider.require_ready();
+  const bool by_rule = member.member().auto_approve && !has_people(member);
+  if (asking && !by_rule) state.decider.require_ready();
   const RoomOptions& options = state.room.state_->options;
   return state.joined.emplace(
       member, state.decider,

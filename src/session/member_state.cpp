@@ -404,6 +404,8 @@ void MemberState::settle_runs() {
   }
 }
 
+people::RuleStore MemberState::people() { return {*db_, *once_, rid(), mids_[self_]}; }
+
 agreement::Configuration MemberState::configuration() {
   agreement::Configuration out;
   out.room = rid();

@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "net/identity.h"
 #include "net/pair_key.h"
+#include "people/rule_store.h"
 #include "prep/epoch.h"
 #include "prep/triple_parameters.h"
 #include "store/audit_log.h"
@@ -106,6 +107,8 @@ class MemberState {
   /// When the epoch was made, Unix seconds by this member's clock; 0: no epoch, or not known.
   uint64_t epoch_made();
   store::AuditLog log();
+  /// Who speaks for this member in this room (members.md 7.1).
+  people::RuleStore people();
   /// What room.toml and the members' keys make of the room now; known after the first join.
   agreement::Configuration configuration();
   /// Runs that ended with their process get their entry, unless another process of this member

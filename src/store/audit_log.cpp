@@ -252,6 +252,15 @@ void AuditLog::append_with(const LogEntry& note, const std::function<void()>& ch
   (void)write(Kind::kNote, body.encode(), note.unix_seconds, change);
 }
 
+void AuditLog::append_approve(const agreement::ApproveBody& body,
+                              const std::function<void()>& change) {
+  (void)write(Kind::kApprove, body.encode(), now_seconds(), change);
+}
+
+void AuditLog::append_rule(const agreement::RuleBody& body, const std::function<void()>& change) {
+  (void)write(Kind::kRule, body.encode(), now_seconds(), change);
+}
+
 Bytes AuditLog::refuse(const Digest& proposal, const std::string& reason) {
   RejectBody body{proposal, reason};
   return write(Kind::kReject, body.encode(), now_seconds()).encode();

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "agreement/people_bodies.h"
 #include "agreement/statement.h"
 #include "net/identity.h"
 #include "net/party.h"
@@ -53,6 +54,11 @@ class AuditLog {
   void append_alone(const LogEntry& entry);
   /// A note that says what `change` does to state.db: both are durable in one step, or neither is.
   void append_with(const LogEntry& note, const std::function<void()>& change);
+  /// An APPROVE or RULE of this member (agreement/people_bodies.h), and what `change` does to
+  /// state.db, durable in one step.
+  void append_approve(const agreement::ApproveBody& body,
+                      const std::function<void()>& change = nullptr);
+  void append_rule(const agreement::RuleBody& body, const std::function<void()>& change = nullptr);
   /// Enters that this member said no; returns the statement, for the others.
   Bytes refuse(const Digest& proposal, const std::string& reason);
   /// Another member's refusal of this proposal: enters it and returns the reason. Throws

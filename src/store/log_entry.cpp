@@ -16,6 +16,8 @@ std::optional<agreement::Outcome> outcome_of(LogOutcome outcome) {
     case LogOutcome::kRefused:
     case LogOutcome::kNote:
     case LogOutcome::kChange:
+    case LogOutcome::kConsent:
+    case LogOutcome::kRule:
       break;
   }
   return std::nullopt;
@@ -45,6 +47,10 @@ std::string_view to_string(LogOutcome outcome) {
       return "note";
     case LogOutcome::kChange:
       return "configuration";
+    case LogOutcome::kConsent:
+      return "this member's approval";
+    case LogOutcome::kRule:
+      return "people";
     case LogOutcome::kDone:
     case LogOutcome::kNothingHappened:
     case LogOutcome::kEffectMayHaveHappened:

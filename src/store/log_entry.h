@@ -18,7 +18,9 @@ enum class LogOutcome : uint8_t {
   kFailed,                 // the answer is here and is an error, or the script failed
   kRefused,                // this or another member said no
   kNote,
-  kChange  // who is in the room, under which keys, from here on
+  kChange,   // who is in the room, under which keys, from here on
+  kConsent,  // this member's own approval, on its people's signatures (APPROVE)
+  kRule      // who speaks for this member from here on
 };
 std::string_view to_string(LogOutcome outcome);
 /// What a RESULT says of it; nothing for what is no outcome of a run.

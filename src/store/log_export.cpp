@@ -49,7 +49,8 @@ std::string configuration_text(const Statement& s) {
 
 }  // namespace
 
-std::string export_line(const AuditLog::Stored& stored) {
+std::string export_line(const AuditLog::Stored& stored,
+                        const std::vector<std::pair<std::string, std::string>>& more) {
   const Statement& s = stored.statement;
   nlohmann::json line{{"statement", base64_encode(s.encode())},
                       {"room", to_hex(s.room)},
@@ -69,6 +70,7 @@ std::string export_line(const AuditLog::Stored& stored) {
   if (s.kind == StatementKind::kStart) {
     line["approved"] = agreement::render(stored.entry.approval->proposal, "log");
   }
+  for (const auto& [key, text] : more) line[key] = text;
   // Foreign text may be no UTF-8; the bytes are in "statement".
   return line.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }

@@ -8,11 +8,13 @@
 
 namespace flexroom::store {
 
+using agreement::ApproveBody;
 using agreement::ChangeBody;
 using agreement::Configuration;
 using agreement::NoteBody;
 using agreement::RejectBody;
 using agreement::ResultBody;
+using agreement::RuleBody;
 using agreement::StartBody;
 using agreement::Statement;
 using agreement::StatementKind;
@@ -86,12 +88,48 @@ void LogVerifier::read(const Statement& s, VerifiedEntry& out, const std::string
       out.entry.text = "this member said no" + (body.reason.empty() ? "" : ": " + body.reason);
       return;
     }
+    case StatementKind::kApprove:
+      return approve(ApproveBody::decode(s.body, place), out, place);
+    case StatementKind::kRule:
+      return rule(RuleBody::decode(s.body, place), out, place);
     case StatementKind::kNote:
       return note(NoteBody::decode(s.body, place), out, place);
     default:
       throw InputError(place, "is of a kind that this program does not write",
                        "use the program that wrote it, or a newer one");
   }
+}
+
+void LogVerifier::approve(const ApproveBody& body, VerifiedEntry& out, const std::string& place) {
+  if (body.rule_version != (rule_ ? rule_->version : 0)) {
+    throw InputError(place, "approves under a rule of its people that was not the newest");
+  }
+  if (rule_ && body.automatic.empty() && body.evidence == Digest{}) {
+    throw InputError(place, "approves without its people, who have a rule");
+  }
+  out.entry.outcome = LogOutcome::kConsent;
+  out.entry.proposal = body.proposal;
+  out.entry.text = body.automatic.empty()
+                       ? fmt::format("approved by people under rule version {}", body.rule_version)
+                       : "approved by the standing rule " + body.automatic;
+}
+
+// A chain that follows a lost one goes on with whatever version was the newest then.
+void LogVerifier::rule(const RuleBody& body, VerifiedEntry& out, const std::string& place) {
+  const bool next = rule_ ? body.version == rule_->version + 1 && body.previous == rule_->digest
+                          : body.version == 1;
+  const bool lost = last_.incarnation > (rule_ ? rule_incarnation_ : 1);
+  if (!next && !(lost && body.version > (rule_ ? rule_->version : 0))) {
+    throw InputError(place, "is a rule that does not follow from the one before");
+  }
+  rule_incarnation_ = last_.incarnation;
+  rule_ = body;
+  out.entry.outcome = LogOutcome::kRule;
+  out.entry.text =
+      fmt::format("rule version {} of this member's people{}", body.version,
+                  body.reset          ? ", reset by its machine's administrator"
+                  : body.version == 1 ? ", the first one, by its machine's administrator"
+                                      : "");
 }
 
 void LogVerifier::start(StartBody body, VerifiedEntry& out, const std::string& place) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agreement/configuration.h"
+#include "agreement/people_bodies.h"
 #include "agreement/statement.h"
 #include "store/log_entry.h"
 #include "store/once_db.h"
@@ -32,6 +33,8 @@ class LogVerifier {
   void start(agreement::StartBody body, VerifiedEntry& out, const std::string& place);
   void result(const agreement::Statement& s, agreement::ResultBody body, VerifiedEntry& out,
               const std::string& place);
+  void approve(const agreement::ApproveBody& body, VerifiedEntry& out, const std::string& place);
+  void rule(const agreement::RuleBody& body, VerifiedEntry& out, const std::string& place);
   void note(agreement::NoteBody body, VerifiedEntry& out, const std::string& place);
 
   const Digest room_;
@@ -41,6 +44,8 @@ class LogVerifier {
   std::optional<agreement::Configuration> configuration_;  // of this incarnation
   std::optional<agreement::Configuration> known_;          // the newest of all
   std::string news_;                                       // of the last CHANGE
+  std::optional<agreement::RuleBody> rule_;                // the newest of all
+  uint32_t rule_incarnation_ = 1;                          // in which it stands
   std::set<std::pair<Digest, uint64_t>> places_;
 };
 

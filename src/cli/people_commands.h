@@ -1,0 +1,30 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+
+// `flexroom people` (docs/people.md).
+
+namespace flexroom::cli {
+
+/// The first rule, of a file.
+int people_init(Output& out, const Common& common, const std::filesystem::path& file, bool one_key);
+int people_show(Output& out, const Common& common);
+/// A new key file; `passphrase`: its source, empty: not sealed.
+int people_key(Output& out, const std::filesystem::path& file, const std::string& passphrase);
+/// Requests to the administrators into Common::voices.
+int people_propose(Output& out, const Common& common, const std::filesystem::path& file,
+                   bool one_key);
+/// Shows a request as its bytes say, asks, signs with Common::sign_with, one key file. Needs no
+/// room.
+int people_sign(Output& out, const Common& common, const std::filesystem::path& request,
+                const std::filesystem::path& signature);
+int people_apply(Output& out, const Common& common,
+                 const std::vector<std::filesystem::path>& signatures);
+int people_reset(Output& out, const Common& common, const std::filesystem::path& file,
+                 bool one_key);
+
+}  // namespace flexroom::cli

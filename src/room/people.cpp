@@ -1,0 +1,249 @@
+#include "room/people.h"
+
+#include <fmt/core.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "base/base64.h"
+#include "base/error.h"
+#include "people/voice_refused.h"
+#include "room/access.h"
+#include "room/failure.h"
+
+namespace flexroom::room {
+
+using agreement::StatementKind;
+
+namespace {
+
+uint64_t seconds_now() { return static_cast<uint64_t>(std::time(nullptr)); }
+
+people::PersonStatement matter_of(session::MemberState& state, const Digest& proposal) {
+  people::PersonStatement out;
+  out.kind = StatementKind::kApprove;
+  out.role = people::Role::kApprove;
+  out.what = proposal;
+  out.terms = state.configuration().terms();
+  out.versions = agreement::versions_digest({});  // they stand in the proposal itself
+  out.not_before = seconds_now();
+  out.not_after = out.not_before + PeopleApproval::kWindowSeconds;
+  return out;
+}
+
+people::StoredRule newest(people::RuleStore rules) {
+  auto out = rules.current();
+  FLEXROOM_ASSERT(out.has_value());
+  return std::move(*out);
+}
+
+// A rule stands in the log, and a log begins with a configuration that all members signed.
+session::MemberState& member_with_log(Room& room) {
+  session::MemberState& state = Access::state(room);
+  if (Access::only_looks(room)) {
+    throw InputError("people", "cannot be changed in a room that was opened to look at");
+  }
+  if (!state.founded() || !state.log().configuration()) {
+    throw InputError("people", "the room is not set up yet",
+                     "run `flexroom init` with all members first");
+  }
+  return state;
+}
+
+}  // namespace
+
+bool has_people(session::MemberState& state) {
+  return state.founded() && state.people().current().has_value();
+}
+
+bool has_people(Room& room) {
+  return translated(Access::members(room), [&] { return has_people(Access::state(room)); });
+}
+
+PeopleApproval::PeopleApproval(session::MemberState& state, const agreement::Proposal& proposal)
+    : state_(state),
+      rules_(state.people()),
+      rule_(newest(state.people())),
+      desk_(rules_, people::local_relying_parties(std::nullopt)),
+      canonical_(proposal.canonical()),
+      matter_(matter_of(state, agreement::proposal_digest(canonical_))),
+      tally_(rule_.rule, [&] {
+        people::PersonStatement matter = matter_;
+        matter.room = rule_.rule.room;
+        matter.member = rule_.rule.member;
+        matter.rule_version = rule_.rule.version;
+        return matter;
+      }()) {}
+
+size_t PeopleApproval::needed() const {
+  return tally_.enough() ? 0 : tally_.needed() - tally_.count();
+}
+
+std::string PeopleApproval::person_with(const std::string& key_id) const {
+  const auto holder = rule_.rule.holder(from_hex(key_id));
+  return holder.person != nullptr ? holder.person->name : "";
+}
+
+std::string PeopleApproval::request(const std::string& person) {
+  return translated({}, [&] {
+    return people::Request{desk_.statement(matter_, person).encode(), canonical_}.text();
+  });
+}
+
+void PeopleApproval::add(const std::string& signature) {
+  translated({}, [&] {
+    const people::Voice voice = people::parse_voice(signature, "signature");
+    const people::VerifiedVoice verified = desk_.accept(voice);
+    const size_t before = tally_.count();
+    tally_.add(verified.st);
+    if (tally_.count() > before) voices_.push_back(voice);
+    return true;
+  });
+}
+
+bool PeopleApproval::enter() {
+  if (!tally_.enough() || rules_.current()->rule != rule_.rule) return false;
+  const people::Evidence evidence = people::Evidence::of(voices_);
+  agreement::ApproveBody body;
+  body.proposal = matter_.what;
+  body.terms = matter_.terms;
+  body.versions = matter_.versions;
+  body.not_before = matter_.not_before;
+  body.not_after = matter_.not_after;
+  body.rule_version = rule_.rule.version;
+  body.evidence = evidence.commitment();
+  state_.log().append_approve(body, [&] { rules_.put_evidence(evidence); });
+  return true;
+}
+
+std::string PeopleApproval::lack() const {
+  if (needed() == 0) return "the rule of this member's people changed meanwhile: sign anew";
+  const std::vector<std::string> who = missing();
+  return fmt::format("not approved: {} more of this member's people must sign, of {}", needed(),
+                     fmt::join(who.begin(), who.end(), ", "));
+}
+
+std::vector<std::pair<std::string, std::string>> opened_evidence(
+    session::MemberState& state, const store::AuditLog::Stored& stored) {
+  const agreement::Statement& s = stored.statement;
+  people::RuleStore rules = state.people();
+  const std::string place = fmt::format("audit log, entry {}", s.number);
+  const auto rule_at = [&](uint32_t version) {
+    auto found = rules.version(version);
+    if (!found) throw InputError(place, fmt::format("rule version {} is not here", version));
+    return std::move(*found);
+  };
+  if (s.kind == StatementKind::kApprove) {
+    const auto body = agreement::ApproveBody::decode(s.body, place);
+    if (body.evidence == Digest{}) return {};
+    const auto evidence = rules.evidence(body.evidence);
+    if (!evidence) throw InputError(place, "the signatures behind it are not here");
+    (void)people::verify_evidence(body, *evidence, rule_at(body.rule_version).rule, {}, place);
+    return {{"evidence", base64_encode(evidence->encode())}};
+  }
+  if (s.kind != StatementKind::kRule) return {};
+  const auto body = agreement::RuleBody::decode(s.body, place);
+  const people::StoredRule is = rule_at(body.version);
+  const auto before = rules.version(body.version - 1);
+  (void)people::verify_evidence(body, is.evidence, is.rule, before ? &before->rule : nullptr, {},
+                                place);
+  std::vector<std::pair<std::string, std::string>> out = {
+      {"rule", base64_encode(is.rule.encode())}};
+  if (body.evidence != Digest{}) {
+    out.emplace_back("evidence", base64_encode(is.evidence.encode()));
+  }
+  return out;
+}
+
+std::optional<people::StoredRule> rule_of_people(Room& room) {
+  return translated(Access::members(room), [&]() -> std::optional<people::StoredRule> {
+    session::MemberState& state = Access::state(room);
+    if (!state.founded()) return std::nullopt;
+    return state.people().current();
+  });
+}
+
+void begin_people(Room& room, const people::Rule& rule) {
+  translated(Access::members(room), [&] {
+    session::MemberState& state = member_with_log(room);
+    store::AuditLog log = state.log();
+    state.people().begin(log, rule);
+    return true;
+  });
+}
+
+void reset_people(Room& room, const people::Rule& rule) {
+  translated(Access::members(room), [&] {
+    session::MemberState& state = member_with_log(room);
+    store::AuditLog log = state.log();
+    state.people().reset(log, rule);
+    return true;
+  });
+}
+
+std::vector<std::pair<std::string, people::Request>> propose_people(Room& room, people::Rule rule) {
+  return translated(Access::members(room), [&] {
+    session::MemberState& state = member_with_log(room);
+    people::RuleStore rules = state.people();
+    const auto now = rules.current();
+    if (!now) {
+      throw InputError("people propose", "this member has no people yet",
+                       "`flexroom people init` makes the first rule");
+    }
+    rule.room = now->rule.room;
+    rule.member = now->rule.member;
+    rule.version = now->rule.version + 1;
+    rule.previous = now->rule.digest();
+    rule.standing = now->rule.standing;
+    people::Desk desk(rules, people::local_relying_parties(std::nullopt));
+    people::PersonStatement matter;
+    matter.kind = StatementKind::kRule;
+    matter.what = rule.digest();
+    people::RuleStore::Pending pending{rule, {}, seconds_now() + people::RuleStore::kPendingLife};
+    std::vector<std::pair<std::string, people::Request>> out;
+    for (const std::string& name : now->rule.administer.of) {
+      const Bytes st = desk.statement(matter, name).encode();
+      pending.statements.push_back(st);
+      out.emplace_back(name, people::Request{st, rule.encode()});
+    }
+    rules.put_pending(pending);
+    return out;
+  });
+}
+
+uint32_t apply_people(Room& room, const std::vector<people::Voice>& voices) {
+  return translated(Access::members(room), [&] {
+    session::MemberState& state = member_with_log(room);
+    people::RuleStore rules = state.people();
+    const auto pending = rules.pending(seconds_now());
+    if (!pending) {
+      throw InputError("people apply", "no change waits here",
+                       "`flexroom people propose` makes one; it waits for a week");
+    }
+    std::vector<people::Voice> counted;
+    std::vector<Bytes> spent;
+    const people::StoredRule now = newest(state.people());
+    for (const people::Voice& voice : voices) {
+      const auto& open = pending->statements;
+      if (std::find(open.begin(), open.end(), voice.st) == open.end()) {
+        throw people::VoiceRefused(people::VoiceCheck::kTicket, "people apply",
+                                   "a signature is on a statement that was not made here for the "
+                                   "change that waits",
+                                   "sign the newest request");
+      }
+      if (std::find(spent.begin(), spent.end(), voice.st) != spent.end()) continue;
+      const auto verified =
+          people::verify_voice(now.rule, voice, people::local_relying_parties(std::nullopt));
+      rules.count(*now.rule.holder(voice.key_id).key, verified.sign_count);
+      spent.push_back(voice.st);
+      counted.push_back(voice);
+    }
+    store::AuditLog log = state.log();
+    rules.apply(log, pending->next, people::Evidence::of(counted),
+                people::local_relying_parties(std::nullopt));
+    return pending->next.version;
+  });
+}
+
+}  // namespace flexroom::room
