@@ -13,7 +13,7 @@
 
 namespace flexroom::people {
 
-/// EV with its salt: what stands behind an APPROVE or RULE of this member (members.md 7.5). Kept at
+/// EV with its salt: what stands behind an APPROVE or RULE of this member (members.md §7.5). Kept at
 /// home, opened by an export with evidence.
 struct Evidence {
   static constexpr size_t kMaxVoices = Rule::kMaxPersons;

@@ -38,11 +38,14 @@ class PeopleTest : public store::StoreTest {
     room_[0] = 7;
     open_files();
   }
-  void open_files(bool expected = false) {
+  void close_files() {
     rules_.reset();
     log_.reset();
     once_.reset();
     db_.reset();
+  }
+  void open_files(bool expected = false) {
+    close_files();
     db_ = open("m0");
     once_ = open_once("m0", expected);
     log_ = std::make_unique<store::AuditLog>(*db_, *once_, identity_, room_, member_);
