@@ -7,9 +7,11 @@ to compare with those that the organisations know, and runs that one log holds a
 package `cryptography`, for Ed25519."""
 import base64, hashlib, json, struct, sys
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-KINDS = {4: "REJECT", 7: "RESULT", 13: "NOTE", 14: "START", 15: "CHANGE"}
+KINDS = {3: "APPROVE", 4: "REJECT", 6: "RULE", 7: "RESULT", 13: "NOTE", 14: "START", 15: "CHANGE"}
 OUTCOMES = ["done", "nothing happened", "may have happened", "failed"]
 LAYOUTS = {  # NAME:32 raw bytes, NAME:u4 a number, NAME:f a field, NAME:n signatures; `...`: others read the rest
     "statement": "room:32 author:16 incarnation:u4 number:u8 previous:32 time:u8 kind:u1 body:f signature:64",
@@ -17,6 +19,16 @@ LAYOUTS = {  # NAME:32 raw bytes, NAME:u4 a number, NAME:f a field, NAME:n signa
     "member": "id:16 name:f key:32 certificate:32 address:f ...",
     "approval": "digest:32 session:32 proposal:f signatures:n",
     "proposal": "format:u1 text_form:u1 room:32 terms:32 kind:f title:f ...",
+    "evidence": "salt:16 count:u4 ...",
+    "voice": "st:f key:f data:f client:f signature:f",
+    "person": "room:32 member:16 name:f role:u1 version:u4 kind:u1 what:32 terms:32 versions:32 window:16 ticket:16",
+    "people": "form:u1 room:32 member:16 version:u4 previous:32 reset:u1 not_own:u1 one_key:u1 ...",
+    "quorum": "needed:u4 count:u4 ...",
+    "holder": "name:f roles:u1 count:u4 ...",
+    "key": "kind:u1 rp:f credential:f key:f synced:u1 ...",
+    "field": "bytes:f ...",
+    "APPROVE": "proposal:32 terms:32 versions:32 window:16 rule:u4 automatic:f evidence:32",
+    "RULE": "form:u1 version:u4 digest:32 previous:32 reset:u1 evidence:32",
     "REJECT": "proposal:32 reason:f",
     "RESULT": "form:u1 proposal:32 run:32 outcome:u1 status:u4 text:f place:40 signatures:n",
     "NOTE": "form:u1 proposal:32 text:f other:f",
@@ -113,7 +125,82 @@ def note(s, says, log):
         need_author(o, log["conf"], "holds a refusal that proves nothing: not signed by")
     return "note: " + text(says["text"])
 
-def check(s, last, log):
+def listed(holder, what):  # `count` pieces that follow it; its rest is then what is behind them
+    out = []
+    for _ in range(holder["count"]):
+        out.append(parse(holder["rest"], what))
+        holder["rest"] = out[-1]["rest"]
+    return out
+
+def read_people(data):  # a RULE document: quorums by role, keys by id
+    p = parse(data, "people")
+    rest, p["quorums"], p["keys"] = p["rest"], {}, {}
+    for role in (2, 3):
+        q = parse(rest, "quorum")
+        p["quorums"][role] = q["needed"], [f["bytes"] for f in listed(q, "field")]
+        rest = q["rest"]
+    rest = dict(count=int.from_bytes(rest[:4], "big"), rest=rest[4:])
+    for _ in range(rest["count"]):
+        holder = parse(rest["rest"], "holder")
+        for k in listed(holder, "key"):
+            p["keys"][k["credential"] if k["kind"] else k["key"]] = holder["name"], holder["roles"], k
+        rest["rest"] = holder["rest"]
+    return {**p, "digest": oracle(b"rule", data)}
+
+def need_voice(k, v):  # a key file, or a security key that was touched, with its PIN, for its site
+    challenge = oracle(b"flexroom/person/1", v["st"])
+    try:
+        if k["kind"] == 0:
+            return Ed25519PublicKey.from_public_bytes(k["key"]).verify(
+                v["signature"], packed(b"flexroom", b"flexroom/person/1", challenge))
+        signed = v["data"] + hashlib.sha256(v["client"]).digest()
+        if k["kind"] == 1:
+            ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), k["key"]).verify(
+                v["signature"], signed, ec.ECDSA(hashes.SHA256()))
+        else: Ed25519PublicKey.from_public_bytes(k["key"]).verify(v["signature"], signed)
+    except InvalidSignature: raise ValueError("has a wrong signature of a person")
+    client = json.loads(v["client"])
+    need(client["type"] == "webauthn.get" and not client.get("crossOrigin") and "topOrigin" not in client and
+         client["challenge"] == base64.urlsafe_b64encode(challenge).rstrip(b"=").decode(), "has a signature of a person for other words")
+    need(v["data"][:32] == hashlib.sha256(k["rp"]).digest() and v["data"][32] & 5 == 5, "has a signature of a person without touch and PIN")
+
+def people(rule, role, kind, says, data, wanted):  # opened evidence: who signed, under which rule, exactly this
+    need(oracle(b"evidence", data) == says["evidence"], "shows other evidence than it committed to")
+    e, who = parse(data, "evidence"), []
+    for piece in listed(e, "field"):
+        v = parse(piece["bytes"], "voice")
+        st, (name, roles, key) = parse(v["st"], "person"), rule["keys"].get(v["key"], (b"", 0, {}))
+        needed, of = rule["quorums"][role]
+        need((st["room"], st["member"], st["name"], st["role"], st["kind"]) == (rule["room"], rule["member"], name, role, kind) and
+             name in of and roles >> role & 1 and st["version"] <= rule["version"] and
+             all(st[k] == w for k, w in wanted.items()), "has a signature of a person who may not, or for something else")
+        need_voice(key, v)
+        who += [name] if name not in who else []
+    need(not e["rest"] and len(who) >= needed, "has too few signatures of people")
+    return ", signed by " + ", ".join(text(n) for n in who)
+
+def approve(s, says, log, opened):
+    need(says["rule"] == (log["rule"]["version"] if log["rule"] else 0), "approves under a rule that was not the newest")
+    said = "this member approved %s" % says["proposal"].hex()[:16]
+    if "evidence" not in opened: return said
+    return said + people(log["people"][says["rule"]], 2, 3, says, opened["evidence"],
+                         {"what": says["proposal"], **{k: says[k] for k in ("terms", "versions", "window")}})
+
+def rule(s, says, log, opened):
+    before, log["rule"] = log["rule"], says
+    follows = (says["version"], says["previous"]) == ((before["version"] + 1, before["digest"]) if before else (1, bytes(32)))
+    need(follows or s["incarnation"] > log["lost"] and (not before or says["version"] > before["version"]),
+         "is a rule that does not follow from the one before")
+    log["lost"] = s["incarnation"]
+    said = "rule version %d of this member's people%s" % (says["version"], ", RESET" * says["reset"])
+    if "rule" not in opened: return said
+    p = log["people"][says["version"]] = read_people(opened["rule"])
+    need(p["digest"] == says["digest"], "shows another rule than it is about")
+    if says["version"] == 1 or says["reset"]: return said + ", by its machine's administrator"
+    return said + people(log["people"][says["version"] - 1], 3, 6, says, opened.get("evidence", b""),
+                         {"what": says["digest"], "version": says["version"] - 1})
+
+def check(s, last, log, opened):
     need(not last or (s["room"], s["author"]) == (last["room"], last["author"]), "is of another log")
     if not last or s["incarnation"] > last["incarnation"]:
         need(s["number"] == 1 and s["previous"] == bytes(32), "is not the first of its chain")
@@ -125,15 +212,18 @@ def check(s, last, log):
     need(log["conf"], "has no configuration before it")
     need_author(s, log["conf"], "is not signed by")
     if s["kind"] == "START": return start(s["says"], log)
+    if s["kind"] in ("APPROVE", "RULE"): return {"APPROVE": approve, "RULE": rule}[s["kind"]](s, s["says"], log, opened)
     return {"RESULT": result, "NOTE": note}.get(s["kind"], lambda *_: said)(s, s["says"], log)
 
 def verify(path):
-    log, last = dict(conf=None, newest=None, runs=set(), places=set()), None
+    log, last = dict(conf=None, newest=None, runs=set(), places=set(), rule=None, people={}, lost=1), None
     print(path)
     for index, line in enumerate(open(path, encoding="utf-8"), 1):
         try:
-            s = read_statement(base64.b64decode(json.loads(line)["statement"], validate=True))
-            print("%5d  %s  %s" % (index, s["time"], check(s, last, log)))
+            keys = json.loads(line)
+            opened = {k: base64.b64decode(keys[k], validate=True) for k in ("statement", "evidence", "rule") if k in keys}
+            s = read_statement(opened["statement"])
+            print("%5d  %s  %s" % (index, s["time"], check(s, last, log, opened)))
         except (ValueError, KeyError, IndexError, TypeError) as error:
             sys.exit("WRONG: %s: entry %d %s" % (path, index, error))
         last = s

@@ -143,8 +143,7 @@ class Room {
   /// One line of JSON an entry, oldest first, for an auditor (docs/log-format.md).
   /// `evidence`: with the signatures of this member's people and its rules opened, once they were
   /// found right; they are for the auditor alone.
-  void export_log(const std::function<void(const std::string& line)>& sink,
-                  bool evidence = false);
+  void export_log(const std::function<void(const std::string& line)>& sink, bool evidence = false);
 
   /// At the courier, alone: for so long, cover connections to the hosts whose entries have `cover`,
   /// one in each slot that no call of this member has (tls-complete.md §8.3). They look like the

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <chrono>
 #include <cstring>
 #include <thread>
@@ -47,10 +48,13 @@ void require_people(const Common& common) {
 }
 
 void write_exchange_file(const std::filesystem::path& file, const std::string& text) {
+  // Whoever waits for it sees all of it or nothing.
+  const std::filesystem::path part = file.string() + ".part";
   std::error_code ignored;
-  std::filesystem::remove(file, ignored);
-  if (write_new_file(file, as_bytes(text))) return;
-  throw InputError(file.string(), std::string("cannot be written: ") + std::strerror(errno));
+  std::filesystem::remove(part, ignored);
+  if (!write_new_file(part, as_bytes(text)) || std::rename(part.c_str(), file.c_str()) != 0) {
+    throw InputError(file.string(), std::string("cannot be written: ") + std::strerror(errno));
+  }
 }
 
 std::string signers(const Common& common, const PeopleVoices& voices) {

@@ -13,8 +13,8 @@
 
 namespace flexroom::people {
 
-/// EV with its salt: what stands behind an APPROVE or RULE of this member (members.md 7.5). Kept at
-/// home, opened by an export with evidence.
+/// EV with its salt: what stands behind an APPROVE or RULE of this member (members.md §7.5). Kept
+/// at home, opened by an export with evidence.
 struct Evidence {
   static constexpr size_t kMaxVoices = Rule::kMaxPersons;
   static constexpr size_t kMaxBytes = 1 << 20;

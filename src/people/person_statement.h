@@ -17,7 +17,7 @@ using Ticket = std::array<uint8_t, 16>;
 /// Domain of a key file's signature, and tag of the challenge (members.md 7.2).
 inline constexpr std::string_view kPersonDomain = "flexroom/person/1";
 
-/// st: what one person signs, all of it (members.md 7.2, Appendix A). Made by the node for one
+/// st: what one person signs, all of it (members.md §7.2, Appendix A). Made by the node for one
 /// view; never by a page or a program.
 struct PersonStatement {
   Digest room{};

@@ -10,7 +10,7 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 
-// RULE: who speaks for a member (members.md 7.1; docs/files.md, people.toml).
+// RULE: who speaks for a member (members.md §7.1; docs/people.md).
 
 namespace flexroom::people {
 

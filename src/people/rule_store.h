@@ -23,8 +23,8 @@ struct StoredRule {
 /// The rule of one member in one room, all versions, durable (members.md 7.1, Appendix B):
 /// state.db `people@RID` (version), with a RULE statement in the member's log in the same
 /// transaction; once.db holds version and digest of the newest, so that a state.db put back does
-/// not bring an old rule back (M29). Beside it evidence, by commitment, and the newest signCount of each
-/// credential (once.db, so that no copy of a key comes into use by a restore, M43).
+/// not bring an old rule back (M29). Beside it evidence, by commitment, and the newest signCount of
+/// each credential (once.db, so that no copy of a key comes into use by a restore, M43).
 ///
 /// Errors  InputError: state.db is older than once.db says (restore the newest one); a change that
 ///         does not follow, or that its administrators did not sign

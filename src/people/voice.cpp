@@ -112,8 +112,8 @@ VerifiedVoice verify_voice(const Rule& rule, const Voice& voice,
   return out;
 }
 
-Tally::Tally(const Rule& rule, PersonStatement matter, std::string proposer)
-    : rule_(rule), matter_(std::move(matter)), proposer_(std::move(proposer)) {}
+Tally::Tally(Rule rule, PersonStatement matter, std::string proposer)
+    : rule_(std::move(rule)), matter_(std::move(matter)), proposer_(std::move(proposer)) {}
 
 void Tally::add(const PersonStatement& st) {
   if (!st.same_matter(matter_)) {

@@ -41,9 +41,9 @@ VerifiedVoice verify_voice(const Rule& rule, const Voice& voice,
 /// Voices of one matter, counted by persons (M41: two keys of one person are one voice).
 class Tally {
  public:
-  /// Of the quorum that `matter` asks for, under `rule`, which outlives it. `proposer`: of this
+  /// Of the quorum that `matter` asks for, under `rule`. `proposer`: of this
   /// member, who does not count where the rule says not_own; empty: nobody.
-  Tally(const Rule& rule, PersonStatement matter, std::string proposer = "");
+  Tally(Rule rule, PersonStatement matter, std::string proposer = "");
   /// A verified voice. Throws VoiceRefused (kMatter) where st is about anything else (M41: voices
   /// for different windows do not add up).
   void add(const PersonStatement& st);
@@ -54,7 +54,7 @@ class Tally {
   std::vector<std::string> missing() const;
 
  private:
-  const Rule& rule_;
+  Rule rule_;
   PersonStatement matter_;
   std::string proposer_;
   std::vector<std::string> persons_;

@@ -10,7 +10,8 @@
 #include "people/rule.h"
 #include "people/voice_refused.h"
 
-// WebAuthn (level 2) as a relying party checks it (members.md 7.3, 7.4). Foreign bytes throughout.
+// WebAuthn (level 2) as a relying party checks it (members.md §7.3, §7.4). Foreign bytes
+// throughout.
 
 namespace flexroom::people {
 

@@ -2228,6 +2228,138 @@ class Faults(Canaries):
                 self.assertRegex(last["text"], "status 5")
 
 
+class People(Room):
+    """A member whose approvals are signatures of its people (docs/people.md); the other one has none."""
+
+    URL = "https://scripts.s3.amazonaws.com/count.py"
+
+    @classmethod
+    def ready(cls):
+        for done in cls.both("init"):
+            assert done.code == OK, f"{done}: {done.code}\n{done.text}"
+        cls.desk = cls.work / "desk"
+        cls.desk.mkdir(mode=0o700)
+        cls.passphrase = cls.desk / "passphrase"
+        cls.passphrase.touch(mode=0o600)
+        cls.passphrase.write_text("six random words\n")
+        cls.keys = {}
+        for name, seal in (("ann", ["--no-passphrase"]), ("bob", ["--new", f"file:{cls.passphrase}"]),
+                           ("eve", ["--no-passphrase"])):
+            made = cls.start("--json", "people", "key", cls.key(name), *seal).wait()
+            assert made.code == OK, made.text
+            cls.keys[name] = made.json_lines()[-1]
+        cls.people_toml = cls.write_people("2 of (ann, bob, eve)")
+        done = cls.a.run("people", "init", cls.people_toml)
+        assert done.code == OK, done.text
+
+    @classmethod
+    def key(cls, name):
+        return cls.desk / f"{name}.key"
+
+    @classmethod
+    def write_people(cls, approve):
+        text = f'approve = "{approve}"\nadminister = "2 of (ann, bob, eve)"\n'
+        for name, key in cls.keys.items():
+            text += (f'[[person]]\nname = "{name}"\nroles = ["propose", "approve", "administer"]\n'
+                     f'[[person.key]]\nkind = "file"\nkey = "{key["key"]}"\n')
+        file = cls.desk / "people.toml"
+        file.write_text(text)
+        return file
+
+    def sign(self, request, name):
+        """On the person's own machine: no room, no member.toml."""
+        return self.start("--member", self.desk / "none", "--yes", "people", "sign", request, "--sign-with",
+                          self.key(name), "--key-passphrase", f"file:{self.passphrase}").wait()
+
+    def test_a_rule_is_shown_with_four_words_of_each_key(self):
+        shown = self.a.run("people", "show")
+        self.assert_ended(shown, OK, r"approve +2 of \(ann, bob, eve\)")
+        for name, key in self.keys.items():
+            self.assertRegex(shown.out, rf"(?m)^  {name} +{key['words']}$")
+            self.assertEqual(len(key["words"].split()), 4)
+        self.assert_ended(self.b.run("people", "show"), OK, "has no people")
+        self.assert_ended(self.a.run("people", "init", self.people_toml), BAD_INPUT, "has people already")
+
+    def test_b_no_yes_stands_for_the_people(self):
+        self.assert_ended(self.a.run("get", self.URL), BAD_INPUT, "signatures of its people", "--sign-with")
+        config = self.a.config.read_text()
+        self.a.config.write_text(config + "auto_approve = true\n")
+        self.addCleanup(self.a.config.write_text, config)
+        self.assert_ended(self.a.run("get", self.URL), BAD_INPUT, "neither --yes nor auto_approve")
+
+    def test_c_too_few_signatures_approve_nothing(self):
+        before = self.requests("s3")
+        a, b = self.finish(self.a.start("get", self.URL, "--sign-with", self.key("ann"), "--sign-with", self.key("ann")),
+                           self.b.start("get", self.URL))
+        self.assert_ended(a, REFUSED, "1 more of this member's people must sign, of bob, eve")
+        self.assert_ended(b, REFUSED, "alpha has nobody there to decide now")
+        self.assertEqual(self.requests("s3"), before)
+
+    def test_d_two_people_approve_one_of_them_elsewhere(self):
+        voices = self.work / "voices"
+        a = self.a.start("get", self.URL, "--sign-with", self.key("ann"), "--voices", voices)
+        b = self.b.start("get", self.URL)
+        request = voices / "bob.request"
+        wait_until(request.exists, "a request to bob")
+        # Another person's key does not stand for him.
+        self.assert_ended(self.sign(request, "eve"), OK)
+        wait_until((voices / "bob.refused").exists, "a refusal of eve's signature")
+        signed = self.sign(request, "bob")
+        self.assert_ended(signed, OK, "as +bob, who may approve", re.escape(self.URL.split("/")[-1]))
+        for done in self.finish(a, b):
+            self.assert_ended(done, OK)
+        self.assertIn("was made with a key of eve", a.err)
+        self.assertFalse(list(voices.glob("*.request")))
+        consents = [e for e in self.a.log() if e["outcome"] == "this member's approval"]
+        self.assertEqual([e["text"] for e in consents], ["approved by people under rule version 1"])
+
+    def test_e_an_auditor_checks_who_approved(self):
+        export = self.a.run("log", "export", "--evidence")
+        self.assert_ended(export, OK, "is this member's word")
+        closed = self.a.run("log", "export")
+        for name, done, says in (("open", export, "signed by ann, bob"), ("closed", closed, "this member approved")):
+            file = self.work / f"{name}.jsonl"
+            file.write_text(done.out)
+            checked = subprocess.run([sys.executable, ROOT / "examples/verify_log.py", file], capture_output=True, text=True)
+            self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+            self.assertIn(says, checked.stdout)
+        self.assertNotIn("evidence\"", closed.out)
+
+    def test_f_administrators_change_the_rule_over_files(self):
+        change = self.work / "change"
+        saved = self.work / "state-before"
+        shutil.copytree(self.a.dir / "state", saved)
+        rule = self.write_people("1 of (ann, bob, eve)")
+        self.assert_ended(self.a.run("people", "propose", rule), BAD_INPUT, "--voices")
+        self.assert_ended(self.a.run("people", "propose", rule, "--voices", change), OK, "2 of")
+        for name in ("ann", "bob"):
+            self.assert_ended(self.sign(change / f"{name}.request", name), OK, r"approve +1 of \(ann, bob, eve\)", "words")
+        ann, bob = change / "ann.signature", change / "bob.signature"
+        self.assert_ended(self.a.run("people", "apply", ann), BAD_INPUT, "of 1 of its people; the rule asks for 2")
+        self.assert_ended(self.a.run("people", "apply", ann, bob), OK, "Rule version 2 holds: approve 1 of")
+        self.assert_ended(self.a.run("people", "apply", ann, bob), BAD_INPUT, "no change waits")
+        for done in self.finish(self.a.start("get", self.URL, "--sign-with", self.key("eve")),
+                                self.b.start("get", self.URL)):
+            self.assert_ended(done, OK)
+        # A state.db of before does not bring the old rule back.
+        kept = self.work / "state-after"
+        shutil.copytree(self.a.dir / "state", kept)
+        for file in (self.a.dir / "state").glob("state.db*"):
+            file.unlink()
+        for file in saved.glob("state.db*"):
+            shutil.copy(file, self.a.dir / "state")
+        self.assert_ended(self.a.run("people", "show"), BAD_INPUT, "state.db is older")
+        shutil.rmtree(self.a.dir / "state")
+        shutil.copytree(kept, self.a.dir / "state")
+        self.assert_ended(self.a.run("people", "show"), OK, "rule version 2")
+
+    def test_g_a_reset_says_that_it_was_one(self):
+        rule = self.write_people("2 of (ann, eve, bob)")
+        self.assert_ended(self.a.run("people", "reset", rule), REFUSED, "--i-know")
+        self.assert_ended(self.a.run("people", "reset", rule, "--i-know"), OK, "approve 2 of")
+        self.assertRegex(self.a.log()[-1]["text"], "reset by its machine's administrator")
+
+
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
