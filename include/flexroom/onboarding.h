@@ -78,8 +78,9 @@ struct WordsOfRoom {
   std::string own;  // four words
   std::vector<std::string> compared, missing;
 };
-WordsOfRoom words_of_room(const std::filesystem::path& member_file);
-/// The same without the own words, which take a second. Of a member whose member.toml has no
+/// `with_own`: also the own ones, which take a second.
+WordsOfRoom words_of_room(const std::filesystem::path& member_file, bool with_own = true);
+/// Of room.toml alone, which must be there. Of a member whose member.toml has no
 /// `words_file` nothing is missing: its people compared fingerprints.
 std::vector<std::string> words_missing(const std::filesystem::path& member_file);
 /// Holds what this member's person heard, by member, against the entries here, and keeps what fits.

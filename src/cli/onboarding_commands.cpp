@@ -180,6 +180,14 @@ std::map<std::string, std::string> heard_of(const std::vector<std::string>& word
   return out;
 }
 
+void compare_given(const Common& common, const std::vector<std::string>& words) {
+  if (words.empty()) return;
+  const WordsOfRoom all = words_of_room(common.member_file, false);
+  std::vector<std::string> others = all.compared;
+  others.insert(others.end(), all.missing.begin(), all.missing.end());
+  compare_words(common.member_file, heard_of(words, others));
+}
+
 std::string joined(const std::vector<std::string>& names) {
   std::string out;
   for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
@@ -189,13 +197,8 @@ std::string joined(const std::vector<std::string>& names) {
 }  // namespace
 
 int room_words(Output& out, const Common& common, const std::vector<std::string>& words) {
-  WordsOfRoom now = words_of_room(common.member_file);
-  std::vector<std::string> others = now.compared;
-  others.insert(others.end(), now.missing.begin(), now.missing.end());
-  if (!words.empty()) {
-    compare_words(common.member_file, heard_of(words, others));
-    now = words_of_room(common.member_file);
-  }
+  compare_given(common, words);
+  const WordsOfRoom now = words_of_room(common.member_file);
   show_own_words(out, now.own);
   if (!now.compared.empty()) out.line("Compared: " + joined(now.compared));
   if (!now.missing.empty()) {
@@ -210,14 +213,8 @@ int room_words(Output& out, const Common& common, const std::vector<std::string>
 }
 
 void require_words(Output& out, const Common& common, const std::vector<std::string>& words) {
-  std::vector<std::string> missing = words_missing(common.member_file);
-  if (!words.empty()) {
-    const WordsOfRoom all = words_of_room(common.member_file);
-    std::vector<std::string> others = all.compared;
-    others.insert(others.end(), all.missing.begin(), all.missing.end());
-    compare_words(common.member_file, heard_of(words, others));
-    missing = words_missing(common.member_file);
-  }
+  compare_given(common, words);
+  const std::vector<std::string> missing = words_missing(common.member_file);
   if (missing.empty()) return;
   watch_signals();
   for (const std::string& name : missing) {

@@ -62,14 +62,14 @@ int change_passphrase(Output& out, const Common& common, const std::string& text
 namespace {
 
 /// Before anything that takes time, or anybody: what of this machine would end it later. What is
-/// wrong with its files and identity the room itself says, with the place.
+/// wrong with its files, identity and disk the room itself says, with the place.
 void look_before(const Common& common) {
   ExamineOptions options;
   options.member_file = common.member_file;
   options.only_here = true;
   for (const Check& check : examine(options)) {
     if (check.state != Check::State::kProblem) continue;
-    if (check.name == "configuration" || check.name == "identity") continue;
+    if (check.name != "processor" && check.name != "port") continue;
     throw InputError(check.name, check.detail, check.remedy);
   }
 }

@@ -132,13 +132,13 @@ void note_set_up(const MemberConfig& member) {
 
 }  // namespace room
 
-WordsOfRoom words_of_room(const std::filesystem::path& member_file) {
+WordsOfRoom words_of_room(const std::filesystem::path& member_file, bool with_own) {
   return room::translated({}, [&] {
     const room::Place place(member_file);
     room::require_words_file(place);
     const RoomConfig config = room::room_so_far(place);
     WordsOfRoom out = room::look_at_words(place.member, config);
-    out.own = room::words_of(config, config.member_id(place.member.name));
+    if (with_own) out.own = room::words_of(config, config.member_id(place.member.name));
     return out;
   });
 }
