@@ -8,14 +8,16 @@
 #include "config/config.h"
 #include "config/toml.h"
 #include "fuzz.h"
+#include "room/onboarding_files.h"
 
-// The configuration files. First byte: which loader. The text is given to it as a file in memory.
+// The configuration files, and those that members exchange to found a room. First byte: which
+// loader. The text is given to it as a file in memory.
 
 namespace flexroom {
 namespace {
 
 void load(uint8_t which, const std::string& path) {
-  switch (which % 5) {
+  switch (which % 8) {
     case 0: {
       const RoomConfig room = RoomConfig::load(path);
       FLEXROOM_ASSERT(room.members.size() >= 2);
@@ -31,8 +33,27 @@ void load(uint8_t which, const std::string& path) {
     case 3:
       LinksConfig::load(path);
       break;
-    default:
+    case 4:
       Recipe::load(path);
+      break;
+    case 5: {
+      const room::Invitation invitation = room::Invitation::load(path);
+      FLEXROOM_ASSERT(!invitation.room.members.empty());
+      // Every member's entry is one of room.toml: nothing in it ends its text.
+      for (const MemberEntry& member : invitation.room.members) {
+        const std::string text = "[room]\nname = \"r\"\n" + room::entry_text(member);
+        FLEXROOM_ASSERT(room::parse_draft(text, "draft").members.size() == 1);
+      }
+      break;
+    }
+    case 6: {
+      const std::string text =
+          "[room]\nname = \"r\"\n" + room::entry_text(room::Reply::load(path).member);
+      FLEXROOM_ASSERT(room::parse_draft(text, "draft").members.size() == 1);
+      break;
+    }
+    default:
+      FLEXROOM_ASSERT(!room::ComparedWords::load(path).write().empty());
   }
 }
 

@@ -31,6 +31,8 @@ struct ExamineOptions {
   /// Also meet the other members, which say the same, and compare with them: version, clock, terms
   /// of the room, epoch, secrets and their state.
   bool with_members = false;
+  /// Nothing beyond this machine: no member, no service.
+  bool only_here = false;
   const std::atomic<bool>* cancel = nullptr;     // of the waiting for them
   std::function<void(const std::string&)> note;  // "waiting for hospital-b at ..."
 };

@@ -7,6 +7,7 @@
 #include "flexroom/engine.h"
 #include "flexroom/error.h"
 #include "flexroom/identity.h"
+#include "flexroom/onboarding.h"
 #include "flexroom/process.h"
 #include "flexroom/room.h"
 #include "flexroom/runs.h"

@@ -14,6 +14,9 @@ struct IdentityOptions {
   /// Where a passphrase for state.db comes from: "prompt", or for machines "file:PATH" (mode 0600,
   /// relative to the working directory), "fd:N" or "credential:NAME". Empty: a key file seals it.
   std::string state_passphrase;
+  /// member.toml asks for the words of the others before the room is set up
+  /// (flexroom/onboarding.h).
+  bool compares_words = false;
 };
 
 struct IdentityMade {

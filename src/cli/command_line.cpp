@@ -33,7 +33,8 @@ constexpr const char* kFooter =
     "the script failed; 9 done, but what came of it could not be written (`flexroom log` has the\n"
     "outcome); 10 the script ended, its result is too large to fetch here; 11 the machine was\n"
     "started and its result is not here: the run goes on.\n"
-    "A first run: README.md. The files: docs/files.md. What is not built yet: docs/status.md.";
+    "A first run: docs/onboarding.md. The files: docs/files.md. What is not built yet: "
+    "docs/status.md.";
 
 std::map<std::string, std::string> parse_arguments(const std::vector<std::string>& arguments) {
   std::map<std::string, std::string> out;
@@ -113,8 +114,12 @@ CommandLine::CommandLine()
   app_.add_option("--trace", common_.trace,
                   "write one line of JSON a message between members there: from, to, label, bytes, "
                   "digest");
+  new_room_.folder = join_room_.folder = ".";
+  make_links_.file = "links.toml";
+  add_onboarding();
   add_set_up();
   add_secrets();
+  add_links();
   add_run_script();
   add_calls();
   add_flows();
@@ -144,7 +149,7 @@ void CommandLine::add_set_up() {
       [this] {
         if (state_lost_) return init_after_loss(*out_, common_);
         return identity_.empty()
-                   ? init_room(*out_, common_, new_epoch_)
+                   ? init_room(*out_, common_, new_epoch_, words_)
                    : init_identity(*out_, identity_, directory_, address_, state_passphrase_);
       },
       "  flexroom init --identity hospital-a --address 10.0.0.5:7100\n"
@@ -157,6 +162,8 @@ void CommandLine::add_set_up() {
   init->add_option("--state-passphrase", state_passphrase_,
                    "seal state.db under a passphrase (--identity): prompt, or for machines "
                    "file:PATH, fd:N or credential:NAME (default: a key file)");
+  init->add_option("--words", words_,
+                   "NAME=\"FOUR WORDS\" of another member, as you heard them by telephone");
   init->add_flag("--new-epoch", new_epoch_,
                  "at all members: a new epoch; secrets stay, stock is made anew");
   init->add_flag(
@@ -187,6 +194,7 @@ void CommandLine::add_secrets() {
           "  flexroom secret import key.json   # the same command at every member\n"
           "  flexroom secret draw identity.toml\n"
           "  flexroom secret list\nThe file's forms: docs/secrets.md.");
+  add_split(*secret);
   add(*secret, "import", "bring a secret in, from shares or from one member",
       [this] { return secret_import(*out_, common_, file_); })
       ->add_option("FILE", file_, "this member's JSON file (docs/secrets.md)")

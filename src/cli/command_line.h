@@ -26,6 +26,11 @@ class CommandLine {
   CLI::App* add(CLI::App& to, const char* name, const char* text, Action action,
                 const std::string& examples = "");
   void add_set_up();
+  void add_member_options(CLI::App* command, std::string& name, std::string& address,
+                          std::filesystem::path& folder, std::string& passphrase);
+  void add_onboarding();
+  void add_links();
+  void add_split(CLI::App& secret);
   void add_secrets();
   void add_calls();
   /// Of every command that runs a flow.
@@ -68,6 +73,16 @@ class CommandLine {
   std::string go_on_, abandon_, cover_time_;
   FlowKey key_;
   uint64_t fill_ = 0;
+
+  // Of onboarding; folders and files are here unless something else is said.
+  NewRoom new_room_;
+  JoinRoom join_room_;
+  std::string lasts_;
+  std::vector<std::string> words_;
+  LinksToMake make_links_;
+  session::SplitOptions split_;
+  std::filesystem::path split_room_;
+  int split_descriptor_ = 0;
 };
 
 }  // namespace flexroom::cli

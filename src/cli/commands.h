@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -8,9 +9,12 @@
 #include <string_view>
 #include <vector>
 
+#include "call/make_links.h"
 #include "cli/output.h"
+#include "flexroom/onboarding.h"
 #include "flexroom/session.h"
 #include "net/party.h"
+#include "session/secret_split.h"
 
 namespace flexroom::cli {
 
@@ -37,7 +41,9 @@ int init_identity(Output& out, const std::string& name, const std::filesystem::p
                   const std::string& address, const std::string& passphrase);
 /// Another passphrase for state.db, or its first one.
 int change_passphrase(Output& out, const Common& common, const std::string& source);
-int init_room(Output& out, const Common& common, bool new_epoch);
+/// `words`: NAME=WORDS as this member's person heard them; of a room of two the words alone.
+int init_room(Output& out, const Common& common, bool new_epoch,
+              const std::vector<std::string>& words = {});
 /// This member's newest state.db is gone for good (session::give_up_state).
 int init_after_loss(Output& out, const Common& common);
 int peer_accept(Output& out, const Common& common);
@@ -99,6 +105,27 @@ int show_log_entry(Output& out, const Common& common, uint64_t number);
 /// One line of JSON an entry, for an auditor (docs/log-format.md); also without --json.
 int export_log(Output& out, const Common& common, bool evidence = false);
 int status(Output& out, const Common& common);
+/// "8h", "30min", "90s", "14d". Throws InputError at `option`.
+std::chrono::seconds seconds_of(const std::string& option, const std::string& text);
+
+/// What is not given is asked for.
+int room_new(Output& out, NewRoom options);
+int room_invite(Output& out, const Common& common, const std::string& lasts);
+int room_join(Output& out, const Common& common, JoinRoom options);
+int room_add(Output& out, const Common& common, const std::filesystem::path& reply);
+int room_seal(Output& out, const Common& common);
+int room_finish(Output& out, const Common& common, const std::filesystem::path& sealed);
+/// This member's words, and whose are still to be compared; with `words` (as of init_room) compares
+/// them.
+int room_words(Output& out, const Common& common, const std::vector<std::string>& words);
+/// Compares what is given and asks for the rest. Throws Exit::kRefused where words do not fit, or
+/// nobody answers: no room is set up with members whose words were not compared (members.md 1.1).
+void require_words(Output& out, const Common& common, const std::vector<std::string>& words);
+/// links.toml, signed with the member's own key of the environment.
+int links_make(Output& out, LinksToMake links, const std::string& lasts);
+/// `descriptor`: the value is read from it to its end; at a terminal one line without echo.
+int secret_split(Output& out, session::SplitOptions options, const std::filesystem::path& room,
+                 int descriptor);
 /// `time`: "8h", "30min", "90s".
 int cover(Output& out, const Common& common, const std::string& time);
 /// Everything that a joint command needs, looked at; kBadInput if something is wrong.

@@ -10,7 +10,9 @@
 #include "cli/commands.h"
 #include "cli/screen.h"
 #include "config/config.h"
+#include "flexroom/doctor.h"
 #include "flexroom/identity.h"
+#include "flexroom/onboarding.h"
 
 namespace flexroom::cli {
 namespace {
@@ -57,13 +59,34 @@ int change_passphrase(Output& out, const Common& common, const std::string& text
   return kOk;
 }
 
-int init_room(Output& out, const Common& common, bool new_epoch) {
+namespace {
+
+/// Before anything that takes time, or anybody: what of this machine would end it later. What is
+/// wrong with its files, identity and disk the room itself says, with the place.
+void look_before(const Common& common) {
+  ExamineOptions options;
+  options.member_file = common.member_file;
+  options.only_here = true;
+  for (const Check& check : examine(options)) {
+    if (check.state != Check::State::kProblem) continue;
+    if (check.name != "processor" && check.name != "port") continue;
+    throw InputError(check.name, check.detail, check.remedy);
+  }
+}
+
+}  // namespace
+
+int init_room(Output& out, const Common& common, bool new_epoch,
+              const std::vector<std::string>& words) {
+  look_before(common);
+  require_words(out, common, words);
   Joint joint(out, common);
   const bool made = joint->init(new_epoch);
   const std::string eid = joint->epoch().substr(0, 16);
   const std::string name = joint.room().status().room;
   out.line(made ? fmt::format("Room {} is set up: epoch {}.", name, eid)
                 : fmt::format("Room {} was set up before: epoch {}; nothing to do.", name, eid));
+  out.line("Next: `flexroom doctor`, with the job where there is one, before the first run.");
   out.result({{"ok", true}, {"new_epoch", made}, {"epoch", eid}});
   return kOk;
 }
@@ -292,25 +315,25 @@ int status(Output& out, const Common& common) {
   return kOk;
 }
 
-namespace {
-
-std::chrono::seconds seconds_of(const std::string& text) {
+std::chrono::seconds seconds_of(const std::string& option, const std::string& text) {
   uint32_t number = 0;
   const char* const end = text.data() + text.size();
   const auto parsed = std::from_chars(text.data(), end, number);
   const std::string_view unit(parsed.ptr, static_cast<size_t>(end - parsed.ptr));
-  const int64_t each = unit == "s" ? 1 : unit == "min" ? 60 : unit == "h" ? 3600 : 0;
+  const int64_t each = unit == "s"     ? 1
+                       : unit == "min" ? 60
+                       : unit == "h"   ? 3600
+                       : unit == "d"   ? 24 * 3600
+                                       : 0;
   constexpr int64_t kMost = 366 * 24 * 3600;
   if (parsed.ec != std::errc() || number == 0 || each == 0 || number * each > kMost) {
-    throw InputError("--for " + text, "is no time", "write for example 8h, 30min or 90s");
+    throw InputError(option + " " + text, "is no time", "write for example 8h, 30min or 90s");
   }
   return std::chrono::seconds(number * each);
 }
 
-}  // namespace
-
 int cover(Output& out, const Common& common, const std::string& time) {
-  const std::chrono::seconds length = seconds_of(time);
+  const std::chrono::seconds length = seconds_of("--for", time);
   const CoverMade made =
       OpenRoom(common, true)->make_cover(length, [&out](const std::string& text) {
         out.note(text);

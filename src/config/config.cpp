@@ -27,6 +27,7 @@ using config::is_alnum;
 using config::relative_to;
 
 constexpr std::string_view kAnyHost = "*";
+constexpr size_t kMinMembers = 2, kMaxMembers = 16;
 
 /// "*.example.com" is for all names below example.com, and not for itself.
 bool covers(std::string_view pattern, std::string_view host) {
@@ -133,25 +134,19 @@ void load_host_entries(const TomlTable& table, const GroupTerms& groups, Provide
   }
 }
 
-Provider load_provider(const std::string& name, const TomlTable& table,
-                       const std::filesystem::path& file, std::vector<HostEntry>& entries) {
-  Provider out;
-  out.name = name;
-  load_hosts(table, out);
-  if (table.has("ca_file")) {
-    out.ca_file = relative_to(file, table.text("ca_file"));
-    (void)table.content("ca_file", *out.ca_file, tls::TrustStore::kMaxFileBytes,
-                        "correct the path, or let this user read the file");
+/// Behind what reads and judges them.
+void load_own_keys(const TomlTable& table, Provider& out) {
+  for (const char* key : {"ca_file", "crl_file", "revocation", "spki_pin", "trust"}) {
+    if (table.has(key)) out.own_keys.emplace_back(key, table.text(key));
   }
-  if (table.has("crl_file")) {
-    out.crl_file = relative_to(file, table.text("crl_file"));
-    (void)table.content("crl_file", *out.crl_file, tls::RevocationLists::kMaxFileBytes,
-                        "correct the path, or let this user read the file");
+  for (const std::string& rule : table.texts_or_empty("connect_to")) {
+    out.own_keys.emplace_back("connect_to", rule);
   }
-  const GroupTerms groups = GroupTerms::load(table, {});
-  out.groups = groups.offered();
-  out.tls = TlsTerms::load(table);
-  out.traffic = TrafficTerms::load(table, {});
+  std::stable_sort(out.own_keys.begin(), out.own_keys.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+}
+
+void load_connect_to(const TomlTable& table, Provider& out) {
   for (const std::string& rule : table.texts_or_empty("connect_to")) {
     const size_t equals = rule.find('=');
     if (equals == std::string::npos) {
@@ -167,11 +162,49 @@ Provider load_provider(const std::string& name, const TomlTable& table,
     entry.target = parse_endpoint(rule.substr(equals + 1), table.place("connect_to"));
     out.connect_to.push_back(std::move(entry));
   }
+}
+
+/// `look`: at the files that it names.
+Provider load_provider(const std::string& name, const TomlTable& table,
+                       const std::filesystem::path& file, bool look,
+                       std::vector<HostEntry>& entries) {
+  Provider out;
+  out.name = name;
+  load_hosts(table, out);
+  if (table.has("ca_file")) {
+    out.ca_file = relative_to(file, table.text("ca_file"));
+    if (look) {
+      (void)table.content("ca_file", *out.ca_file, tls::TrustStore::kMaxFileBytes,
+                          "correct the path, or let this user read the file");
+    }
+  }
+  if (table.has("crl_file")) {
+    out.crl_file = relative_to(file, table.text("crl_file"));
+    if (look) {
+      (void)table.content("crl_file", *out.crl_file, tls::RevocationLists::kMaxFileBytes,
+                          "correct the path, or let this user read the file");
+    }
+  }
+  const GroupTerms groups = GroupTerms::load(table, {});
+  out.groups = groups.offered();
+  out.tls = TlsTerms::load(table);
+  out.traffic = TrafficTerms::load(table, {});
+  load_connect_to(table, out);
+  load_own_keys(table, out);
   out.open_calls = table.texts_or_empty("open_calls");
   out.mailbox = table.flag_or("mailbox", false);
   load_host_entries(table, groups, out, entries);
   table.finish();
   return out;
+}
+
+/// A few words of people for people, which are shown to others.
+std::string load_words(const TomlTable& room, std::string_view key) {
+  std::string text = room.text_or(key, "");
+  if (room.has(key) && !is_few_words(text)) {
+    room.fail(key, "is not 1 to 64 printable characters of ASCII", "say it in a few words");
+  }
+  return text;
 }
 
 /// How this room's members compute and talk.
@@ -196,9 +229,13 @@ void load_terms(const TomlTable& room, RoomConfig& out) {
     room.fail("mesh_pq", "is neither prefer nor required");
   }
   out.timeout = std::chrono::seconds(room.integer_or("timeout_seconds", 60, 1, 3600));
+  out.size = static_cast<size_t>(room.integer_or("size", 0, kMinMembers, kMaxMembers));
+  out.account_opener = load_words(room, "account_opened_by");
+  out.account_root = load_words(room, "account_root");
 }
 
-std::vector<MemberEntry> load_members(const TomlTable& root, const std::filesystem::path& path) {
+std::vector<MemberEntry> load_members(const TomlTable& root, const std::filesystem::path& path,
+                                      size_t least) {
   std::vector<MemberEntry> out;
   std::set<std::string> names;
   for (const TomlTable& table : root.tables("member")) {
@@ -212,7 +249,7 @@ std::vector<MemberEntry> load_members(const TomlTable& root, const std::filesyst
     table.finish();
     out.push_back(std::move(member));
   }
-  if (out.size() < 2 || out.size() > 16) {
+  if (out.size() < least || out.size() > kMaxMembers) {
     throw InputError(path.string(), fmt::format("has {} [[member]] entries", out.size()),
                      "a room has 2 to 16 members");
   }
@@ -234,6 +271,11 @@ void load_courier(const TomlTable& room, RoomConfig& out) {
 
 }  // namespace
 
+bool is_few_words(std::string_view text) {
+  return !text.empty() && text.size() <= 64 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
     return is_alnum(c) || c == '-' || c == '_' || c == '.';
@@ -250,6 +292,22 @@ Endpoint parse_endpoint(std::string_view text, std::string_view place) {
                      "write for example 10.0.0.5:7100");
   }
   return {std::string(text.substr(0, colon)), static_cast<uint16_t>(port)};
+}
+
+Endpoint parse_address(std::string_view text, std::string_view place) {
+  Endpoint out = parse_endpoint(text, place);
+  const bool plain = std::all_of(out.host.begin(), out.host.end(), [](char c) {
+    return is_alnum(c) || std::string_view(".-_:[]").find(c) != std::string_view::npos;
+  });
+  if (!plain || out.host.size() > 253) {
+    throw InputError(place, "has a host that is neither a name nor an address",
+                     "write for example a.example:7100 or 10.0.0.5:7100");
+  }
+  return out;
+}
+
+std::string to_string(const Endpoint& endpoint) {
+  return fmt::format("{}:{}", endpoint.host, endpoint.port);
 }
 
 Digest MemberEntry::certificate() const {
@@ -328,26 +386,54 @@ Endpoint Provider::resolve(const std::string& host, uint16_t port) const {
   return {host, port};
 }
 
-RoomConfig RoomConfig::load(const std::filesystem::path& path) {
-  const TomlTable root = TomlTable::load(
-      path,
-      "write it together, the same at every member (docs/files.md), or say in member.toml "
-      "where it is");
+namespace {
+
+/// All of it but what hangs on the number of members.
+RoomConfig read_room(const TomlTable& root, const std::filesystem::path& path, bool draft) {
   RoomConfig out;
   out.file = path;
   const TomlTable room = root.table("room");
   load_terms(room, out);
-  out.members = load_members(root, path);
-  load_courier(room, out);
+  out.members = load_members(root, path, draft ? 1 : kMinMembers);
+  if (out.size != 0 && (draft ? out.members.size() > out.size : out.members.size() != out.size)) {
+    room.fail(
+        "size",
+        fmt::format("is {}, but there are {} [[member]] entries", out.size, out.members.size()),
+        "all that were agreed on must be in, and nobody else");
+  }
+  if (draft) {
+    out.courier = room.has("courier") ? checked_name(room, "courier") : "";
+  } else {
+    load_courier(room, out);
+  }
   std::vector<HostEntry> entries;
   for (const auto& [name, table] : root.named_tables("provider")) {
-    out.providers.push_back(load_provider(name, table, path, entries));
+    out.providers.push_back(load_provider(name, table, path, !draft, entries));
   }
   check_hosts_are_apart(out.providers, path);
   check_host_entries(out.providers, entries);
   room.finish();
+  return out;
+}
+
+}  // namespace
+
+RoomConfig RoomConfig::draft(const TomlTable& root, const std::filesystem::path& path) {
+  return read_room(root, path, true);
+}
+
+RoomConfig RoomConfig::of(const TomlTable& root, const std::filesystem::path& path) {
+  RoomConfig out = read_room(root, path, false);
   root.finish();
   return out;
+}
+
+RoomConfig RoomConfig::load(const std::filesystem::path& path) {
+  return of(
+      TomlTable::load(path,
+                      "write it together, the same at every member (docs/onboarding.md), or say in "
+                      "member.toml where it is"),
+      path);
 }
 
 PartyId RoomConfig::member_id(std::string_view member_name) const {
@@ -419,8 +505,9 @@ Provider RoomConfig::provider_of_link(std::string_view host) const {
 PartyId RoomConfig::courier_id() const { return member_id(courier); }
 
 MemberConfig MemberConfig::load(const std::filesystem::path& path) {
-  const TomlTable root = TomlTable::load(
-      path, "make it with `flexroom init --identity NAME`, or say with --member where it is");
+  const TomlTable root = TomlTable::load(path,
+                                         "make it with `flexroom room new` or `room join` "
+                                         "(docs/onboarding.md), or say with --member where it is");
   MemberConfig out;
   out.file = path;
   out.name = checked_name(root, "name");
@@ -436,6 +523,7 @@ MemberConfig MemberConfig::load(const std::filesystem::path& path) {
         root.text("state_passphrase"), root.place("state_passphrase"), path.parent_path());
   }
   out.once_key_file = relative_to(path, root.text_or("once_key_file", "identity/once.key"));
+  if (root.has("words_file")) out.words_file = relative_to(path, root.text("words_file"));
   if (root.has("listen")) out.listen = parse_endpoint(root.text("listen"), root.place("listen"));
   out.auto_approve = root.flag_or("auto_approve", false);
   root.finish();

@@ -16,6 +16,8 @@
 
 namespace flexroom {
 
+class TomlTable;
+
 /// A host and port as written HOST:PORT.
 struct Endpoint {
   std::string host;
@@ -23,10 +25,19 @@ struct Endpoint {
 };
 Endpoint parse_endpoint(std::string_view text, std::string_view place);
 
+class TomlTable;
+
+/// HOST:PORT as it stands in a room: letters, digits, `.`, `-`, `_`, and of an IPv6 address `[`,
+/// `:` and `]`; at most 253 characters before the port. Throws InputError at `place`.
+Endpoint parse_address(std::string_view text, std::string_view place);
+std::string to_string(const Endpoint& endpoint);
+
 /// What a room, member, job, provider or recipe may be called: 1 to 64 letters, digits, '-', '_'
 /// and '.'. `kNameRemedy` says so to the operator.
 bool is_name(std::string_view text);
 inline constexpr std::string_view kNameRemedy = "use letters, digits, '-', '_' and '.', at most 64";
+/// What somebody says to people in a file that all see: 1 to 64 printable characters of ASCII.
+bool is_few_words(std::string_view text);
 
 struct MemberEntry {
   std::string name;
@@ -83,6 +94,9 @@ struct Provider {
   TrafficTerms traffic;
   std::map<std::string, TrafficTerms, std::less<>> host_traffic;
   const TrafficTerms& traffic_for(std::string_view host) const;
+  /// As they stand in the file: `ca_file`, `connect_to` and the other keys that each member may
+  /// have otherwise, and that nobody compares in a session. Sorted by key.
+  std::vector<std::pair<std::string, std::string>> own_keys;
   /// Whether some name with one label more than `parent` is a mailbox of this entry.
   bool has_mailbox_under(std::string_view parent) const;
   Endpoint resolve(const std::string& host, uint16_t port) const;
@@ -105,8 +119,18 @@ struct RoomConfig {
   std::vector<MemberEntry> members;
   std::vector<Provider> providers;
   std::chrono::seconds timeout{60};
+  size_t size = 0;  // how many members it must have; 0: not said
+  /// Who opens the joint account and who holds its root, in words; empty: not said
+  /// (members.md 1.4).
+  std::string account_opener, account_root;
 
   static RoomConfig load(const std::filesystem::path& path);
+  /// The same of a text that was read already, as it would stand in `path`.
+  static RoomConfig of(const TomlTable& root, const std::filesystem::path& path);
+  /// A room that is being founded: 1 to 16 members so far, the courier may be one to come, and the
+  /// files that it names are not looked at. finish() of `root` is the caller's, whose file may hold
+  /// more beside the room.
+  static RoomConfig draft(const TomlTable& root, const std::filesystem::path& path);
   PartyId member_id(std::string_view member_name) const;  // InputError if unknown
   const Provider& provider(std::string_view provider_name) const;
   /// Whether that provider's entry is for the host.
@@ -134,6 +158,9 @@ struct MemberConfig {
   std::optional<PassphraseSource> state_passphrase;
   std::filesystem::path once_key_file;  // opens once.db; never in a backup
   std::optional<Endpoint> listen;       // else the address in room.toml
+  /// Where it stands which members' words were compared; nothing: a room that people wrote by hand,
+  /// whose fingerprints they read to each other.
+  std::optional<std::filesystem::path> words_file;
   bool auto_approve = false;
 
   static MemberConfig load(const std::filesystem::path& path);

@@ -7,6 +7,7 @@
 #include "base/host_name.h"
 #include "base/private_file.h"
 #include "base/secret.h"
+#include "base/wipe_text.h"
 #include "config/checked_text.h"
 #include "config/config.h"
 #include "config/toml.h"
@@ -16,14 +17,6 @@ namespace {
 
 using config::character_at;
 using config::is_alnum;
-
-/// A short string lives in the object, a long one on the heap; both are overwritten, with what a
-/// longer value left behind.
-void wipe_text(std::string& text) {
-  text.resize(text.capacity());
-  wipe(text.data(), text.size());
-  text.clear();
-}
 
 }  // namespace
 

@@ -99,6 +99,7 @@ class Doctor {
       disk(*setting);
       open_marks(*setting);
       port(*setting);
+      if (options_.only_here) return std::move(checks_);
       options_.with_members ? compare(*setting) : members(*setting);
       services(*setting);
     }

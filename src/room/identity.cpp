@@ -83,8 +83,9 @@ IdentityMade make_identity(const IdentityOptions& options) {
     write_new(folder / "member.toml",
               fmt::format("# {0}: private to this member.\nname = \"{0}\"\nroom = \"room.toml\"\n"
                           "state_dir = \"state\"\nidentity_dir = \"identity\"\n{1}\n"
-                          "once_key_file = \"identity/once.key\"  # keep out of every backup\n",
-                          name, seal.line));
+                          "once_key_file = \"identity/once.key\"  # keep out of every backup\n{2}",
+                          name, seal.line,
+                          options.compares_words ? "words_file = \"words.toml\"\n" : ""));
     return IdentityMade{keys, to_hex(identity.fingerprint())};
   });
 }

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "base/codec.h"
+#include "room/compared_words.h"
 #include "room/failure.h"
 #include "room/local_checks.h"
 #include "room/named_secrets.h"
@@ -192,6 +193,8 @@ void fill_stock(Joined& joined, uint64_t triples) {
 }
 
 bool init(Session& session, bool new_epoch) {
+  const session::MemberState& state = Access::state(session);
+  require_compared(state.member(), state.room());
   if (new_epoch) Access::decider(session).require_ready();
   Joined& joined = Access::join(session, Access::kAsksNothing, "init");
   bool made = false;
@@ -212,6 +215,7 @@ bool init(Session& session, bool new_epoch) {
     joined.start();
     joined.session().compare_secrets();
   });
+  note_set_up(state.member());
   return made;
 }
 

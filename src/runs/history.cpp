@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/hex_digest.h"
 #include "base/private_file.h"
+#include "base/replace_file.h"
 
 namespace flexroom::runs {
 namespace {
@@ -32,15 +33,6 @@ constexpr std::pair<RunState, std::string_view> kStates[] = {
 [[noreturn]] void fail(const std::filesystem::path& file, std::string_view what) {
   throw InputError(file.string(), fmt::format("{}: {}", what, std::strerror(errno)),
                    "free some space, or let this user write there");
-}
-
-void write_whole(const std::filesystem::path& path, ByteView bytes) {
-  std::filesystem::path next = path;
-  next += fmt::format(".{}", ::getpid());
-  (void)::unlink(next.c_str());
-  if (!write_new_file(next, bytes)) fail(next, "cannot be written");
-  if (::rename(next.c_str(), path.c_str()) != 0) fail(path, "cannot be replaced");
-  sync_directory(path.parent_path());
 }
 
 constexpr size_t kDigestDigits = 2 * sizeof(Digest);
@@ -167,13 +159,13 @@ void RunHistory::begin(const Run& run, std::string_view link, ByteView seed) {
   const std::filesystem::path dir = folder(run);
   const std::filesystem::path runs = dir_.parent_path();
   for (const auto& made : {runs.parent_path(), runs, dir_, dir}) make_private_folder(made);
-  if (!link.empty()) write_whole(dir / kLink, as_bytes(link));
-  if (!seed.empty()) write_whole(dir / kSeed, seed);
-  write_whole(dir / kRecord, as_bytes(encode(run)));
+  if (!link.empty()) replace_file(dir / kLink, as_bytes(link));
+  if (!seed.empty()) replace_file(dir / kSeed, seed);
+  replace_file(dir / kRecord, as_bytes(encode(run)));
 }
 
 void RunHistory::update(const Run& run) {
-  write_whole(folder(run) / kRecord, as_bytes(encode(run)));
+  replace_file(folder(run) / kRecord, as_bytes(encode(run)));
 }
 
 RunHistory::Found RunHistory::look() const {

@@ -125,19 +125,19 @@ std::vector<Term> provider_terms(const Provider& provider) {
   return out;
 }
 
-std::vector<Term> room_terms(const RoomConfig& room) {
-  std::vector<Term> out = {
-      {"name of the room", room.name}, {"profile", room.profile}, {"courier", room.courier}};
-  // Only where it is not what members of before have: a session of theirs names neither.
+namespace {
+
+void add_rules(const RoomConfig& room, std::vector<Term>& out) {
+  // Only where it is not what members of before have: a session of theirs names none of them.
   if (room.triples != "bucket") out.push_back({"triples", room.triples});
   if (room.link != "fast") out.push_back({"link", room.link});
   if (room.mesh_pq != "prefer") out.push_back({"mesh_pq", room.mesh_pq});
-  std::string order;
-  for (const MemberEntry& member : room.members) order += (order.empty() ? "" : ", ") + member.name;
-  out.push_back({"members, in this order", order});
-  for (const MemberEntry& member : room.members) {
-    out.push_back({"certificate of " + member.name, member.certificate_sha256});
-  }
+  if (room.size != 0) out.push_back({"size", std::to_string(room.size)});
+  if (!room.account_opener.empty()) out.push_back({"account_opened_by", room.account_opener});
+  if (!room.account_root.empty()) out.push_back({"account_root", room.account_root});
+}
+
+void add_providers(const RoomConfig& room, std::vector<Term>& out) {
   std::vector<const Provider*> providers;
   std::string names;
   for (const Provider& provider : room.providers) providers.push_back(&provider);
@@ -156,7 +156,44 @@ std::vector<Term> room_terms(const RoomConfig& room) {
       calls += (calls.empty() ? "" : ", ") + call;
     out.push_back({"open_calls of provider " + provider->name, calls});
   }
+}
+
+}  // namespace
+
+std::vector<Term> room_terms(const RoomConfig& room) {
+  std::vector<Term> out = {
+      {"name of the room", room.name}, {"profile", room.profile}, {"courier", room.courier}};
+  add_rules(room, out);
+  std::string order;
+  for (const MemberEntry& member : room.members) order += (order.empty() ? "" : ", ") + member.name;
+  out.push_back({"members, in this order", order});
+  for (const MemberEntry& member : room.members) {
+    out.push_back({"certificate of " + member.name, member.certificate_sha256});
+  }
+  add_providers(room, out);
   return out;
+}
+
+std::vector<Term> founding_terms(const RoomConfig& room) {
+  std::vector<Term> out = {{"name of the room", room.name}, {"profile", room.profile}};
+  add_rules(room, out);
+  out.push_back({"timeout_seconds", std::to_string(room.timeout.count())});
+  add_providers(room, out);
+  for (const Provider& provider : room.providers) {
+    size_t rule = 0;  // a key may stand for several rules
+    for (const auto& [key, value] : provider.own_keys) {
+      out.push_back({fmt::format("{} {} of provider {}", key, rule++, provider.name), value});
+    }
+  }
+  return out;
+}
+
+Bytes member_text(const RoomConfig& room, PartyId member) {
+  const MemberEntry& entry = room.members.at(member);
+  Writer out;
+  out.field("flexroom/member/1").field(encode(founding_terms(room)));
+  out.field(entry.name).field(to_string(entry.address)).field(entry.certificate());
+  return out.take();
 }
 
 std::vector<Term> format_terms() {

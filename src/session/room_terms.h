@@ -22,6 +22,18 @@ std::vector<Term> provider_terms(const Provider& provider);
 /// Where a provider is reached and which roots it is checked against is each member's own.
 std::vector<Term> room_terms(const RoomConfig& room);
 
+/// What the founder of a room fixes before anybody joins, so no member: its name and rules, of each
+/// provider everything, also what each member may have otherwise later. Sorted by provider.
+std::vector<Term> founding_terms(const RoomConfig& room);
+
+/// What a member's four words stand for (members.md 1.1): the founding terms, and of this member
+/// name, address and certificate, whose fingerprint fixes both of its keys. Nothing of another
+/// member: then none of them had a say in it once the member's key was drawn, and who wants the
+/// same words for another text has to find it for words that are given: 2^44 tries of a second
+/// each. Of two texts that somebody may both choose (the whole room as two members see it) equal
+/// words are found in 2^22.
+Bytes member_text(const RoomConfig& room, PartyId member);
+
 /// Which forms of what members sign this program reads (members.md 5.2): proposals with their text
 /// forms, statements, configurations. It writes the newest of each, so all must read the same.
 /// Never the program's own version.

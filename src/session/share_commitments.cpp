@@ -45,6 +45,12 @@ mpc::Circuit commitment_circuit(uint32_t length, const std::vector<Digest>& comm
   return builder.finish();
 }
 
+Digest share_commitment(const SecretBytes& salt, const SecretBytes& share) {
+  Sha256 hash;
+  hash.update(salt.reveal()).update(share.reveal());
+  return hash.digest();
+}
+
 Digest digest_of(const std::vector<Digest>& commitments) {
   RandomOracle hash("import commitments", RoScope{});
   for (const Digest& commitment : commitments) hash.field(commitment);
@@ -61,10 +67,7 @@ void check_own_commitment(const SecretFile& file, PartyId self, size_t num_membe
                      "the issuer makes one share and one commitment for each member, in the order "
                      "of room.toml");
   }
-  Sha256 hash;
-  hash.update(file.salt.reveal()).update(file.material.reveal());
-  const Digest digest = hash.digest();
-  if (!ct_equal(digest, file.commitments[self])) {
+  if (!ct_equal(share_commitment(file.salt, file.material), file.commitments[self])) {
     throw InputError(place, "`share` and `salt` are not those of this member's commitment",
                      "bring the file as the issuer made it for this member, whole, and of the same "
                      "issue as the others'");

@@ -26,6 +26,9 @@ prep::AuthBits open_committed_shares(MemberSession& session, const SecretFile& f
 /// Out   open "matches" [a bit a member], keep "value" [8 length]
 mpc::Circuit commitment_circuit(uint32_t length, const std::vector<Digest>& commitments);
 
+/// What an issuer commits to of a member's share: SHA-256 of salt and share.
+Digest share_commitment(const SecretBytes& salt, const SecretBytes& share);
+
 /// Of the list, for records and marks.
 Digest digest_of(const std::vector<Digest>& commitments);
 

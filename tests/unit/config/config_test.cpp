@@ -237,6 +237,31 @@ TEST_F(ConfigTest, RoomErrorsNameTheLineAndColumn) {
             position(12, 14));
 }
 
+TEST_F(ConfigTest, ARoomHasTheMembersThatItsSizeSaysAndTellsWhoHoldsTheRoot) {
+  const std::string two = member("a") + member("b");
+  const RoomConfig config = RoomConfig::load(write(
+      "f.toml", room("size = 2\naccount_opened_by = \"a\"\naccount_root = \"its CFO\"\n") + two));
+  EXPECT_EQ(config.size, 2u);
+  EXPECT_EQ(config.account_opener, "a");
+  EXPECT_EQ(config.account_root, "its CFO");
+  const auto more = room_error(room("size = 3\n") + two);
+  EXPECT_EQ(more.first, position(3, 8));
+  EXPECT_THAT(more.second, HasSubstr("is 3, but there are 2"));
+  EXPECT_THAT(room_error(room("size = 2\n") + two + member("c")).second, HasSubstr("are 3"));
+  EXPECT_EQ(room_error(room("size = 17\n") + two).first, position(3, 8));
+  EXPECT_EQ(room_error(room("account_root = \"\"\n") + two).first, position(3, 16));
+  EXPECT_EQ(room_error(room("account_opened_by = \"\\u202e\"\n") + two).first, position(3, 21));
+}
+
+TEST(AddressTest, HasNothingThatWouldEndItsText) {
+  for (const char* good : {"a.example:7100", "10.0.0.5:1", "[2001:db8::1]:443", "a_b-c:65535"}) {
+    EXPECT_EQ(to_string(parse_address(good, "")), good);
+  }
+  for (const char* bad : {"a\":1", "a b:1", "a\n:1", "a#:1", "a", ":1", "a:0", "a:65536"}) {
+    EXPECT_THROW((void)parse_address(bad, ""), InputError) << bad;
+  }
+}
+
 // tls-complete.md §1.1.
 TEST_F(ConfigTest, GroupsAreOfferedInTheirOrderAndMlKemMayBeRequired) {
   const auto provider = [&](const std::string& keys) {
