@@ -78,6 +78,8 @@ def flexroom_lines():
 def concrete(words):
     """With something in the place of words that stand for one."""
     places = {"COMMAND": "status", "ENTRY": "1", "N": "1", "TIME": "1h", "PORT": "8443"}
+    if words[:1] == ["schema"]:
+        places["NAME"] = "room"
     return [places.get(word, word) for word in words]
 
 
