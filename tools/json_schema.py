@@ -6,7 +6,7 @@ import re
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "number": (int, float), "integer": int}
 KNOWN = {"$schema", "$defs", "$ref", "title", "description", "type", "properties", "required", "items",
          "additionalProperties", "anyOf", "oneOf", "const", "enum", "pattern", "definitions", "if", "then", "else",
-         "minItems", "maxItems"}
+         "minItems", "maxItems", "minimum", "maximum"}
 
 
 def problems(value, schema, root, place="$"):
@@ -31,6 +31,8 @@ def problems(value, schema, root, place="$"):
         out.append(f"{place} is not {schema['const']!r}")
     if "enum" in schema and value not in schema["enum"]:
         out.append(f"{place} is none of {schema['enum']}")
+    if isinstance(value, (int, float)) and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
+        out.append(f"{place} is not from {schema.get('minimum')} to {schema.get('maximum')}")
     if "pattern" in schema and isinstance(value, str) and not re.search(schema["pattern"], value):
         out.append(f"{place} does not fit {schema['pattern']}")
     if isinstance(value, dict):

@@ -8,10 +8,12 @@
 #include <sstream>
 #include <string_view>
 
+#include "base/command_description.h"
 #include "base/near_name.h"
 #include "bench/bench.h"
 #include "cli/people_commands.h"
 #include "cli/run_history.h"
+#include "config/file_keys.h"
 #include "config/toml.h"
 #include "flexroom/process.h"
 #include "flexroom/version.h"
@@ -368,6 +370,15 @@ void CommandLine::add_recipes() {
                     "name of a field, header or path segment (path-N) whose value is no secret");
   add(*recipe, "schema", "the JSON schema of both, for editors",
       [this] { return recipe_schema(*out_); });
+
+  std::vector<std::string> files(config::kSchemaFiles.begin(), config::kSchemaFiles.end());
+  files.emplace_back("flow");
+  add(
+      app_, "schema", "the JSON schema of a file (NAME.toml), for editors",
+      [this] { return file_schema(*out_, name_); }, "  flexroom schema room > room.schema.json")
+      ->add_option("NAME", name_, "which; flow is of flow files and recipes")
+      ->required()
+      ->check(CLI::IsMember(files));
 }
 
 void CommandLine::add_runs() {
@@ -558,6 +569,13 @@ int CommandLine::usage_error(const CLI::ParseError& error,
 
 int CommandLine::run(int argc, const char* const* argv) {
   const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  if (words == std::vector<std::string>{std::string(kDescribe)}) {
+    Output people(false);
+    std::string text = describe_program(app_);
+    text.pop_back();
+    people.line(text);
+    return people.finish(kOk);
+  }
   try {
     app_.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

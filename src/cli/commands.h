@@ -95,6 +95,8 @@ int recipe_check(Output& out, const Common& common, const std::filesystem::path&
 int recipe_new(Output& out, const std::filesystem::path& capture, const std::string& name,
                const std::string& provider, const std::vector<std::string>& show);
 int recipe_schema(Output& out);
+/// `name`: one of config::kSchemaFiles, or "flow".
+int file_schema(Output& out, const std::string& name);
 int get_url(Output& out, const Common& common, const std::string& url, const std::string& provider);
 int call_recipe(Output& out, const Common& common, const std::filesystem::path& file,
                 const std::map<std::string, std::string>& arguments,

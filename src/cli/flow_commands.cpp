@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/screen.h"
 #include "config/config.h"
+#include "config/file_keys.h"
 #include "config/toml.h"
 #include "flow/capture.h"
 #include "flow/keys.h"
@@ -80,8 +81,10 @@ int recipe_new(Output& out, const std::filesystem::path& capture, const std::str
   return kOk;
 }
 
-int recipe_schema(Output& out) {
-  const std::string schema = flow::json_schema();
+int recipe_schema(Output& out) { return file_schema(out, "flow"); }
+
+int file_schema(Output& out, const std::string& name) {
+  const std::string schema = name == "flow" ? flow::json_schema() : config::json_schema(name);
   print_lines(out, schema);
   out.result({{"ok", true}, {"schema", nlohmann::json::parse(schema)}});
   return kOk;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/command_description.h"
 #include "base/error.h"
 #include "cloud/sandbox.h"
 
@@ -57,13 +58,15 @@ int serve(const SandboxOptions& options, bool json) {
   return 0;
 }
 
-int run(int argc, char** argv) {
+/// What the command line says.
+struct Given {
   SandboxOptions options;
-  options.state_dir = "sandbox";
   int latency = 0;
   bool json = false;
-  CLI::App app("a small cloud on loopback, to try Flexroom on (docs/sandbox.md)",
-               "flexroom sandbox");
+};
+
+void add_options(CLI::App& app, Given& given) {
+  SandboxOptions& options = given.options;
   app.add_option("--dir", options.state_dir, "its state (default: ./sandbox)");
   app.add_option("--port", options.port, "on 127.0.0.1 (default: any free one)")
       ->check(CLI::Range(0, 65535));
@@ -76,7 +79,8 @@ int run(int argc, char** argv) {
   app.add_option("--throttle-runs", options.throttled_runs,
                  "so many RunInstances are refused as too many (RequestLimitExceeded)")
       ->check(CLI::Range(0, 1000));
-  app.add_option("--latency-ms", latency, "added to every answer")->check(CLI::Range(0, 60000));
+  app.add_option("--latency-ms", given.latency, "added to every answer")
+      ->check(CLI::Range(0, 60000));
   app.add_option("--fault", options.faults,
                  "\"METHOD HOST/PATH WHAT [xN] [after K]\": goes wrong; may be repeated")
       ->allow_extra_args(false);
@@ -88,8 +92,20 @@ int run(int argc, char** argv) {
   app.add_option("--page-key-bits", options.page_key_bits,
                  "size of the keys under which passwords are sent")
       ->check(CLI::IsMember({2048, 3072, 4096}));
-  app.add_flag("--json", json, "one object when it is ready");
+  app.add_flag("--json", given.json, "one object when it is ready");
   app.footer("For example\n  flexroom sandbox --port 8443");
+}
+
+int run(int argc, char** argv) {
+  Given given;
+  given.options.state_dir = "sandbox";
+  CLI::App app("a small cloud on loopback, to try Flexroom on (docs/sandbox.md)",
+               "flexroom sandbox");
+  add_options(app, given);
+  if (argc == 2 && argv[1] == kDescribe) {
+    std::fputs(describe_program(app).c_str(), stdout);
+    return 0;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -104,9 +120,9 @@ int run(int argc, char** argv) {
     }
     return app.exit(error) == 0 ? 0 : kUsage;
   }
-  options.latency = std::chrono::milliseconds(latency);
+  given.options.latency = std::chrono::milliseconds(given.latency);
   try {
-    return serve(options, json);
+    return serve(given.options, given.json);
   } catch (const std::exception& error) {
     std::fputs(fmt::format("flexroom sandbox: {}\n", error.what()).c_str(), stderr);
     return kBadInput;

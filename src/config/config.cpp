@@ -13,6 +13,7 @@
 #include "base/private_file.h"
 #include "base/secret.h"
 #include "config/checked_text.h"
+#include "config/file_keys.h"
 #include "config/group_terms.h"
 #include "config/text_file.h"
 #include "config/toml.h"
@@ -129,7 +130,7 @@ void load_host_entries(const TomlTable& table, const GroupTerms& groups, Provide
     if (entry.has("groups") || entry.has("pq")) out.host_groups[host] = own.offered();
     const TrafficTerms traffic = TrafficTerms::load(entry, out.traffic);
     if (TrafficTerms::is_said(entry)) out.host_traffic[host] = traffic;
-    entry.finish();
+    config::finish(entry, config::FileTable::kHost);
     entries.push_back({out.name, host, entry.place("")});
   }
 }
@@ -194,7 +195,7 @@ Provider load_provider(const std::string& name, const TomlTable& table,
   out.open_calls = table.texts_or_empty("open_calls");
   out.mailbox = table.flag_or("mailbox", false);
   load_host_entries(table, groups, out, entries);
-  table.finish();
+  config::finish(table, config::FileTable::kProvider);
   return out;
 }
 
@@ -246,7 +247,7 @@ std::vector<MemberEntry> load_members(const TomlTable& root, const std::filesyst
     member.certificate_sha256 =
         checked_hex(table, "certificate", 64,
                     "paste the certificate fingerprint that `flexroom init --identity` printed");
-    table.finish();
+    config::finish(table, config::FileTable::kRoomMember);
     out.push_back(std::move(member));
   }
   if (out.size() < least || out.size() > kMaxMembers) {
@@ -412,7 +413,7 @@ RoomConfig read_room(const TomlTable& root, const std::filesystem::path& path, b
   }
   check_hosts_are_apart(out.providers, path);
   check_host_entries(out.providers, entries);
-  room.finish();
+  config::finish(room, config::FileTable::kRoom);
   return out;
 }
 
@@ -424,7 +425,7 @@ RoomConfig RoomConfig::draft(const TomlTable& root, const std::filesystem::path&
 
 RoomConfig RoomConfig::of(const TomlTable& root, const std::filesystem::path& path) {
   RoomConfig out = read_room(root, path, false);
-  root.finish();
+  config::finish(root, config::FileTable::kRoomFile);
   return out;
 }
 
@@ -526,7 +527,7 @@ MemberConfig MemberConfig::load(const std::filesystem::path& path) {
   if (root.has("words_file")) out.words_file = relative_to(path, root.text("words_file"));
   if (root.has("listen")) out.listen = parse_endpoint(root.text("listen"), root.place("listen"));
   out.auto_approve = root.flag_or("auto_approve", false);
-  root.finish();
+  config::finish(root, config::FileTable::kMemberFile);
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include "base/private_file.h"
 #include "config/checked_text.h"
 #include "config/config.h"
+#include "config/file_keys.h"
 #include "config/text_file.h"
 #include "config/toml.h"
 
@@ -146,11 +147,11 @@ JobConfig JobConfig::load(const std::filesystem::path& path) {
   if (job.has("instance_profile")) out.instance_profile = plain(job, "instance_profile");
   out.deadline_minutes = job.integer_or("deadline_minutes", 60, 1, 1440);
   if (job.has("price_per_hour")) out.price_per_hour = price_of(job);
-  job.finish();
+  config::finish(job, config::FileTable::kJob);
   const TomlTable script = root.table("script");
   load_script(script, out);
-  script.finish();
-  root.finish();
+  config::finish(script, config::FileTable::kScript);
+  config::finish(root, config::FileTable::kJobFile);
   return out;
 }
 

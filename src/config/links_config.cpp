@@ -10,6 +10,7 @@
 #include "base/wipe_text.h"
 #include "config/checked_text.h"
 #include "config/config.h"
+#include "config/file_keys.h"
 #include "config/toml.h"
 
 namespace flexroom {
@@ -130,7 +131,7 @@ LinksConfig LinksConfig::load(const std::filesystem::path& path) {
     root.fail(there, fmt::format("stands without `{}`", missing),
               "give both, the GET and the PUT of one object, or neither");
   }
-  root.finish();
+  config::finish(root, config::FileTable::kLinksFile);
   return out;
 }
 

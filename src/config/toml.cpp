@@ -23,7 +23,19 @@ TomlTable::TomlTable(std::shared_ptr<const toml::table> root, const toml::table*
     : root_(std::move(root)),
       table_(table),
       name_(std::move(name)),
-      seen_(std::make_shared<std::set<std::string, std::less<>>>()) {}
+      seen_(std::make_shared<std::set<std::string, std::less<>>>()),
+      asked_(std::make_shared<std::set<std::string, std::less<>>>()) {}
+
+bool TomlTable::has(std::string_view key) const {
+  asked_->emplace(key);
+  return table_->contains(key);
+}
+
+std::vector<std::string> TomlTable::asked() const {
+  std::set<std::string> all(seen_->begin(), seen_->end());
+  all.insert(asked_->begin(), asked_->end());
+  return {all.begin(), all.end()};
+}
 
 TomlTable TomlTable::load(const std::filesystem::path& path, std::string_view missing_remedy) {
   return parse(read_own_file(path, kMaxBytes, missing_remedy), path.string());

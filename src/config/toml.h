@@ -22,7 +22,7 @@ class TomlTable {
                         std::string_view missing_remedy = "check the path");
   static TomlTable parse(std::string_view text, std::string_view name);
 
-  bool has(std::string_view key) const { return table_->contains(key); }
+  bool has(std::string_view key) const;
   std::string text(std::string_view key) const;
   std::string text_or(std::string_view key, std::string_view fallback) const;
   int64_t integer(std::string_view key, int64_t min, int64_t max) const;
@@ -43,6 +43,8 @@ class TomlTable {
   std::vector<int64_t> integers(std::string_view key) const;
   /// Refuses keys that were never read.
   void finish() const;
+  /// Every key that has() or a reader was asked for, whether or not it is there.
+  std::vector<std::string> asked() const;
   /// The content of `file`, which `key` names, with the rules of read_own_file(); what is wrong
   /// with it is said where the key stands.
   std::string content(std::string_view key, const std::filesystem::path& file, size_t max_bytes,
@@ -58,7 +60,8 @@ class TomlTable {
   std::shared_ptr<const toml::table> root_;
   const toml::table* table_;
   std::string name_;
-  std::shared_ptr<std::set<std::string, std::less<>>> seen_;
+  std::shared_ptr<std::set<std::string, std::less<>>> seen_;   // read
+  std::shared_ptr<std::set<std::string, std::less<>>> asked_;  // of has() alone
 };
 
 }  // namespace flexroom

@@ -4,6 +4,7 @@
 #include <span>
 #include <string_view>
 
+#include "config/key_schema.h"
 #include "config/toml.h"
 
 // The keys of a flow file (operations.md (a) to (c)), once: the parser takes no others, and the
@@ -31,27 +32,8 @@ enum class Table : uint8_t {
   kRecipeSlot,
 };
 
-enum class KeyType : uint8_t {
-  kText,
-  kInteger,
-  kFlag,
-  kTexts,
-  kIntegers,
-  kLength,  // n or [min, max]
-  kTable,   // one table
-  kNamed,   // [key.NAME]
-  kList,    // [[key]]
-  kLists,   // [[key.NAME]]
-};
-
-struct Key {
-  std::string_view name;
-  KeyType type = KeyType::kText;
-  std::string_view about;        // one sentence, for editors
-  std::string_view values = {};  // of a text: all that it may be, parted by '|'; empty: any
-  Table table = Table::kFile;
-  bool required = false;
-};
+using KeyType = config::KeyType;
+using Key = config::BasicKey<Table>;
 
 /// The keys of a table. Of kOn none: its keys are events.
 std::span<const Key> keys_of(Table table);
@@ -61,7 +43,7 @@ std::span<const Key> keys_of(Table table);
 void check_keys(const TomlTable& toml, Table table);
 
 /// The JSON schema (draft-07) of flow files and of the older recipes, for editors; ends in a
-/// newline. share/flow.schema.json is this text.
+/// newline. share/flows/flow.schema.json is this text.
 std::string json_schema();
 
 }  // namespace flexroom::flow

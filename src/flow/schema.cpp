@@ -16,55 +16,7 @@ std::string_view name_of(Table table) {
   return kNames[static_cast<size_t>(table)];
 }
 
-Json reference(Table table) { return {{"$ref", "#/definitions/" + std::string(name_of(table))}}; }
-
-Json type_of(const Key& key) {
-  switch (key.type) {
-    case KeyType::kText:
-      return {{"type", "string"}};
-    case KeyType::kInteger:
-      return {{"type", "integer"}};
-    case KeyType::kFlag:
-      return {{"type", "boolean"}};
-    case KeyType::kTexts:
-      return {{"type", "array"}, {"items", {{"type", "string"}}}};
-    case KeyType::kIntegers:
-      return {{"type", "array"}, {"items", {{"type", "integer"}}}};
-    case KeyType::kLength: {
-      Json pair = {
-          {"type", "array"}, {"items", {{"type", "integer"}}}, {"minItems", 2}, {"maxItems", 2}};
-      return {{"anyOf", Json::array({Json{{"type", "integer"}}, pair})}};
-    }
-    case KeyType::kTable:
-      return reference(key.table);
-    case KeyType::kNamed:
-      return {{"type", "object"}, {"additionalProperties", reference(key.table)}};
-    case KeyType::kList:
-      return {{"type", "array"}, {"items", reference(key.table)}};
-    case KeyType::kLists:
-      return {{"type", "object"},
-              {"additionalProperties", {{"type", "array"}, {"items", reference(key.table)}}}};
-  }
-  return {};
-}
-
-Json object_of(std::span<const Key> keys) {
-  Json properties = Json::object(), required = Json::array();
-  for (const Key& key : keys) {
-    Json one = type_of(key);
-    one["description"] = key.about;
-    for (std::string_view rest = key.values; !rest.empty();) {
-      const size_t end = std::min(rest.find('|'), rest.size());
-      one["enum"].push_back(rest.substr(0, end));
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-    properties[std::string(key.name)] = std::move(one);
-    if (key.required) required.push_back(key.name);
-  }
-  Json out = {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
-  if (!required.empty()) out["required"] = required;
-  return out;
-}
+Json object_of(std::span<const Key> keys) { return config::schema_of_table(keys, name_of); }
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 #include "store/sealed_db.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <sodium.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include <cstring>
 
 #include "base/codec.h"
+#include "base/display.h"
 #include "base/error.h"
 #include "base/private_file.h"
 #include "store/row_reader.h"
@@ -267,7 +269,10 @@ SealedDb::SealedDb(const fs::path& file, const KeyFinder& find_key, Access acces
     const bool fresh = !format;
     if (!fresh && *format != to_bytes(kFormat)) {
       if (!to_text(*format).starts_with(kAnyFormat)) fail(SQLITE_NOTADB);
-      throw InputError(file_.string(), "was written by another version of flexroom",
+      throw InputError(file_.string(),
+                       fmt::format("was written by another version of flexroom: its format is "
+                                   "'{}', this version has '{}'",
+                                   display_short(to_text(*format)), kFormat),
                        "use that version, or a newer one; the file is whole");
     }
     Bytes record = header(kKeyHeader).value_or(Bytes());
