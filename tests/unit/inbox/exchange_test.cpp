@@ -23,7 +23,7 @@ class ExchangeTest : public InboxTest {
   }
   Statement approve(PartyId author, const Digest& d, uint64_t number, const Digest& previous) {
     agreement::ApproveBody body;
-    body.complete = d;
+    body.proposal = d;
     body.terms = conf_.terms();
     body.versions = terms().versions();
     body.not_before = terms().window.first;
@@ -137,7 +137,7 @@ TEST_F(ExchangeTest, TwoStatementsWithOneNumberAreKeptAndStopTheirAuthor) {
   at(0).approve(d2, {}, now_);
   at(1).approve(d2, {}, now_);
   agreement::ApproveBody body;
-  body.complete = d2;
+  body.proposal = d2;
   body.terms = conf_.terms();
   body.versions = terms().versions();
   body.not_before = terms().window.first;
