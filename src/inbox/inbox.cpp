@@ -68,7 +68,7 @@ void Inbox::Impl::catch_up() {
   try {
     caught_up = chains_.catch_up([&](const Statement& one) {
       // One under an earlier key of this member's counts as little as another's would.
-      for (const net::SigningKey& key : authors().at(self()).keys) {
+      for (const net::SigningKey& key : authors()[self()].keys) {
         if (one.verify(key)) {
           (void)board_.apply(one, key);
           return;
@@ -392,16 +392,18 @@ void Inbox::Impl::complete_pending() {
 
 void Inbox::Impl::mark_consents() {
   const auto last = log_.last();
+  const auto signed_head = once_.log_head(settings_.room);
+  // After a loss of once.db no earlier approval counts (members.md §5.1).
+  if (!last || !signed_head || signed_head->incarnation != last->incarnation) return;
   for (const auto& [id, entry] : board_.entries()) {
     if (!entry.complete) continue;
     const Said said = board_.said(entry, self());
     if (!said.approval || said.newest.number != said.approval->number || said.rejected) continue;
     const Ledger::Consent consent{said.approval->incarnation, said.approval->number};
+    if (consent.incarnation != last->incarnation) continue;
     const auto marked = ledger_.consent(*entry.complete);
     // Killed between the statement and its mark: it is the last one, or the first about this D.
-    const bool is_last =
-        last && last->incarnation == consent.incarnation && last->number == consent.number;
-    if (!marked || (is_last && *marked != consent)) {
+    if (!marked || (last->number == consent.number && *marked != consent)) {
       ledger_.set_consent(*entry.complete, consent);
     }
   }

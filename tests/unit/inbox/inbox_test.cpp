@@ -503,7 +503,15 @@ TEST_F(InboxCase, AStandingRuleApprovesAndCounts) {
   now_ += kDayLong;
   EXPECT_EQ(at(1).apply(rules, 0, now_).size(), 2U);
   // What people took back is theirs.
-  at(1).withdraw_approval(at(1).list(now_).front().complete.value(), now_);
+  std::optional<Digest> taken_back;
+  for (const Item& item : at(1).list(now_)) {
+    if (item.decisions[1].counts == Counts::kYes) taken_back = item.complete;
+  }
+  ASSERT_TRUE(taken_back);
+  at(1).withdraw_approval(*taken_back, now_);
+  now_ += kDayLong;
+  EXPECT_EQ(at(1).apply(rules, 0, now_).size(), 2U);
+  EXPECT_EQ(at(1).show(*taken_back, now_)->decisions[1].counts, Counts::kWithdrawn);
 }
 
 // Killed at every durable step of every operation of its own: after the restart the statement is
