@@ -78,6 +78,9 @@ void LogVerifier::read(const Statement& s, VerifiedEntry& out, const std::string
       out.joint = true;
       return;
     case StatementKind::kStart:
+      if (!s.body.empty() && s.body[0] != 1) {
+        return joint_start(agreement::JointStart::decode(s.body, place), out, place);
+      }
       return start(StartBody::decode(s.body, place), out, place);
     case StatementKind::kResult:
       return result(s, ResultBody::decode(s.body, place), out, place);
@@ -94,6 +97,10 @@ void LogVerifier::read(const Statement& s, VerifiedEntry& out, const std::string
       return rule(RuleBody::decode(s.body, place), out, place);
     case StatementKind::kNote:
       return note(NoteBody::decode(s.body, place), out, place);
+    case StatementKind::kPropose:
+    case StatementKind::kInput:
+    case StatementKind::kWithdraw:
+      return about_proposal(s, out, place);
     default:
       throw InputError(place, "is of a kind that this program does not write",
                        "use the program that wrote it, or a newer one");
@@ -132,6 +139,27 @@ void LogVerifier::rule(const RuleBody& body, VerifiedEntry& out, const std::stri
                                       : "");
 }
 
+// What members state while proposals wait (members.md §5.4): their bytes are those that are read.
+void LogVerifier::about_proposal(const Statement& s, VerifiedEntry& out, const std::string& place) {
+  out.entry.outcome = LogOutcome::kNote;
+  if (s.kind == StatementKind::kPropose) {
+    const auto proposal = agreement::Proposal::decode(s.body, place);
+    if (proposal.room != room_) throw InputError(place, "proposes in another room");
+    out.entry.proposal = agreement::proposal_digest(s.body);
+    out.entry.text = "proposed: " + proposal.kind + " " + proposal.title;
+  } else if (s.kind == StatementKind::kInput) {
+    const auto body = agreement::InputBody::decode(s.body, place);
+    out.entry.proposal = body.proposal;
+    out.entry.text = "gave input " + body.slot;
+  } else {
+    const auto body = agreement::WithdrawBody::decode(s.body, place);
+    out.entry.proposal = body.complete;
+    out.entry.text = body.what == agreement::WithdrawBody::What::kProposal
+                         ? "withdrew its proposal"
+                         : "took its approval back";
+  }
+}
+
 void LogVerifier::start(StartBody body, VerifiedEntry& out, const std::string& place) {
   if (body.configuration != configuration_->digest()) {
     throw InputError(place, "was approved under another configuration");
@@ -148,6 +176,21 @@ void LogVerifier::start(StartBody body, VerifiedEntry& out, const std::string& p
     out.entry.text = to_text(proposal.fields.front().value);
   }
   out.entry.approval = std::move(body.approval);
+  out.joint = true;
+}
+
+void LogVerifier::joint_start(const agreement::JointStart& body, VerifiedEntry& out,
+                              const std::string& place) {
+  if (body.configuration != configuration_->digest()) {
+    throw InputError(place, "was started under another configuration");
+  }
+  if (!body.verify(configuration_->keys())) {
+    throw InputError(place, "is not signed by all members");
+  }
+  out.entry.outcome = LogOutcome::kNote;
+  out.entry.proposal = body.complete;
+  out.entry.run = body.session;
+  out.entry.text = fmt::format("run {} of the proposal was started by all", body.index);
   out.joint = true;
 }
 
