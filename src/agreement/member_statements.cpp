@@ -80,6 +80,8 @@ Digest input_commitment(std::string_view slot, const std::array<uint8_t, 16>& no
   return RandomOracle("commitment", RoScope{}).field(slot).field(nonce).field(value).digest();
 }
 
+bool is_joint_start(ByteView body) { return !body.empty() && body[0] == kJointForm; }
+
 Digest start_digest(const std::vector<Bytes>& sayings) {
   RandomOracle ro("start", RoScope{});
   for (const Bytes& saying : sayings) ro.field(saying);

@@ -103,6 +103,8 @@ struct JointStart {
   Bytes encode() const;
   static JointStart decode(ByteView body, std::string_view place);
 };
+/// The body of a START of that form.
+bool is_joint_start(ByteView body);
 Digest start_digest(const std::vector<Bytes>& sayings);
 /// START 2: over (session, start_digest()), in the domain of Approval, whose place it takes.
 net::Signature sign_start(const net::Identity& identity, const Digest& session,

@@ -78,7 +78,7 @@ void LogVerifier::read(const Statement& s, VerifiedEntry& out, const std::string
       out.joint = true;
       return;
     case StatementKind::kStart:
-      if (!s.body.empty() && s.body[0] != 1) {
+      if (agreement::is_joint_start(s.body)) {
         return joint_start(agreement::JointStart::decode(s.body, place), out, place);
       }
       return start(StartBody::decode(s.body, place), out, place);

@@ -162,7 +162,11 @@ TEST_P(StartTest, TheLogsAreReadByAVerifierOfOthers) {
   for (PartyId i = 0; i < GetParam(); ++i) {
     const std::filesystem::path file = root_ / ("log" + std::to_string(i));
     std::ofstream out(file, std::ios::binary);
-    for (const auto& entry : at(i).log().verify()) out << store::export_line(entry) << "\n";
+    for (const auto& entry : at(i).log().verify()) {
+      out << store::export_line(entry) << "\n";
+      EXPECT_NE(store::entry_text(entry), "");
+    }
+    EXPECT_FALSE(at(i).log().last_approved("call", "job"));
     command += " " + file.string();
   }
   EXPECT_EQ(std::system((command + " > " + (root_ / "said").string() + " 2>&1").c_str()), 0);
