@@ -5,7 +5,7 @@
 #include "people/key_file.h"
 #include "support/room_rig.h"
 
-// A member whose approvals are signatures of its people (members.md §7.2, §9.1): nothing else
+// A member whose approvals are signatures of its people (members.md §7.2, 9.1): nothing else
 // stands for them.
 
 namespace flexroom {
