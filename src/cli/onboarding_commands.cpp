@@ -84,7 +84,6 @@ int room_new(Output& out, NewRoom options) {
   const OnboardingStep step = new_room(options);
   out.line(made(step));
   out.line("\n" + room_warning(options.members, options.account_opener, options.account_root));
-  show_own_words(out, step.words);
   out.line(fmt::format(
       "\nNext: read {0}; other providers and rules go in there now, and change no more once you "
       "invited (docs/files.md). Then `flexroom{1} room invite`.",
@@ -97,6 +96,7 @@ int room_invite(Output& out, const Common& common, const std::string& lasts) {
   const OnboardingStep step =
       invite(common.member_file, seconds_of("--lasts", lasts).count(), now_of(common));
   out.line(made(step));
+  show_own_words(out, step.words);
   out.line(fmt::format(
       "Next: send it to each of the others; it holds no secret. Each runs `flexroom room join {}` "
       "and sends a reply; take each with `flexroom room add REPLY`.",

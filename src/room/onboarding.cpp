@@ -4,13 +4,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "base/display.h"
 #include "base/error.h"
-#include "base/private_file.h"
 #include "base/replace_file.h"
 #include "config/toml.h"
 #include "flexroom/identity.h"
@@ -28,11 +25,7 @@ constexpr const char* kAnotherFolder =
 
 /// Writes it, or finds it there to the letter: true.
 bool write_or_find(const std::filesystem::path& file, const std::string& text) {
-  if (write_new_file(file, as_bytes(text))) return false;
-  if (errno != EEXIST) {
-    throw InputError(file.string(), std::string("cannot be written: ") + std::strerror(errno),
-                     "free some space, or let this user write there");
-  }
+  if (place_new_file(file, as_bytes(text))) return false;
   if (read_onboarding(file, "") == text) return true;
   throw InputError(file.string(), "is there already, and is another one; it is never overwritten",
                    kAnotherFolder);
@@ -119,16 +112,50 @@ OnboardingStep found(const NewRoom& options) {
       throw InputError(draft.string(), fmt::format("is of the room {}", config.name),
                        kAnotherFolder);
     }
-    OnboardingStep out = step_of(draft, true, config);
-    out.words = words_of(config, 0);
-    return out;
+    return step_of(draft, true, config);
   }
   const net::Identity own = own_identity(options.member, options.folder, options.state_passphrase);
   const std::string whole =
       text + entry_text(entry_of(options.member, options.address, to_hex(own.fingerprint())));
   const RoomConfig config = parse_draft(whole, draft);
-  const bool was_there = write_or_find(draft, whole);
-  OnboardingStep out = step_of(draft, was_there, config);
+  return step_of(draft, write_or_find(draft, whole), config);
+}
+
+/// Of the founder's terms and those of somebody else, the first that differs.
+void require_same_terms(const RoomConfig& here, const RoomConfig& there, const std::string& place,
+                        std::string_view whose) {
+  const auto differ =
+      session::differences({session::founding_terms(here), session::founding_terms(there)}, 0);
+  if (differ.empty()) return;
+  throw InputError(
+      place,
+      fmt::format("differs from {} in {}: {} here, {} there", whose,
+                  display_short(differ.front().name), display_short(differ.front().there),
+                  display_short(differ.front().here)),
+      "what the room is stays what was invited to: begin anew with a new draft, "
+      "invitation and replies, or ask who altered it");
+}
+
+/// From here on the terms are fixed, and with them this member's words.
+OnboardingStep send_invitation(const Place& place, int64_t lasts_seconds, int64_t now) {
+  const FolderLock lock(place.folder);
+  const auto [text, config] = load_draft(place);
+  const std::filesystem::path file = place.invitation(config.name);
+  const bool was_there = is_there(file);
+  if (was_there) {
+    const Invitation sent = Invitation::load(file);
+    if (sent.expires < now) {
+      throw InputError(file.string(), "has ended", "take it away, and invite again");
+    }
+    require_same_terms(sent.room, config, place.draft().string(), "the invitation that lies there");
+  } else {
+    constexpr int64_t kHour = 3600, kLongest = 90 * 24 * kHour;
+    if (lasts_seconds < kHour || lasts_seconds > kLongest) {
+      throw InputError("--lasts", "is not an hour to 90 days", "write for example 14d");
+    }
+    (void)write_or_find(file, Invitation::write(text, config.name, now + lasts_seconds));
+  }
+  OnboardingStep out = step_of(file, was_there, config);
   out.words = words_of(config, 0);
   return out;
 }
@@ -151,21 +178,6 @@ bool is_in(const RoomConfig& config, const MemberEntry& entry, const std::string
                      "anew is taken out of the draft first");
   }
   return false;
-}
-
-/// Of the founder's terms and those of somebody else, the first that differs.
-void require_same_terms(const RoomConfig& here, const RoomConfig& there, const std::string& place,
-                        std::string_view whose) {
-  const auto differ =
-      session::differences({session::founding_terms(here), session::founding_terms(there)}, 0);
-  if (differ.empty()) return;
-  throw InputError(
-      place,
-      fmt::format("differs from {} in {}: {} here, {} there", whose,
-                  display_short(differ.front().name), display_short(differ.front().there),
-                  display_short(differ.front().here)),
-      "what the room is stays what was invited to: begin anew with a new draft, "
-      "invitation and replies, or ask who altered it");
 }
 
 OnboardingStep take_reply(const Place& place, const std::filesystem::path& file, int64_t now) {
@@ -316,28 +328,8 @@ std::string room_warning(size_t members, const std::string& opener, const std::s
 
 OnboardingStep invite(const std::filesystem::path& member_file, int64_t lasts_seconds,
                       int64_t now) {
-  return room::translated({}, [&] {
-    const room::Place place(member_file);
-    const room::FolderLock lock(place.folder);
-    const auto [text, config] = room::load_draft(place);
-    const std::filesystem::path file = place.invitation(config.name);
-    if (room::is_there(file)) {
-      const room::Invitation sent = room::Invitation::load(file);
-      if (sent.expires < now) {
-        throw InputError(file.string(), "has ended", "take it away, and invite again");
-      }
-      room::require_same_terms(sent.room, config, place.draft().string(),
-                               "the invitation that lies there");
-      return room::step_of(file, true, config);
-    }
-    constexpr int64_t kHour = 3600, kLongest = 90 * 24 * kHour;
-    if (lasts_seconds < kHour || lasts_seconds > kLongest) {
-      throw InputError("--lasts", "is not an hour to 90 days", "write for example 14d");
-    }
-    (void)room::write_or_find(file,
-                              room::Invitation::write(text, config.name, now + lasts_seconds));
-    return room::step_of(file, false, config);
-  });
+  return room::translated(
+      {}, [&] { return room::send_invitation(room::Place(member_file), lasts_seconds, now); });
 }
 
 Joining join_room(const JoinRoom& options, int64_t now) {
