@@ -146,8 +146,8 @@ Digest Joined::approve(const agreement::Proposal& proposal) {
 Decider::Answer Joined::approve_by_people(const session::Shown& shown, const Summary& summary) {
   PeopleApproval voices(state_, shown.proposal);
   const Decider::Answer answer = decider_.approve_by_people(summary, voices);
-  if (answer != Decider::Answer::kYes) return answer;
-  if (voices.enter()) return answer;
+  if (answer == Decider::Answer::kNo) return answer;
+  if (answer == Decider::Answer::kYes && voices.enter()) return answer;
   note(voices.lack());
   return Decider::Answer::kNotNow;
 }
