@@ -38,10 +38,13 @@ cp "$here/Containerfile" "$out/Containerfile"
 mkdir "$work/root"
 tar -x -C "$work/root" --exclude=./dev/\* -f "$out/root.tar"
 echo "== in the image"
-for command in "flexroom --version" "flexroom recipe check /usr/share/flexroom/flows/create-account.toml" \
-    "flexroom sandbox --help"; do
-  chroot "$work/root" /bin/sh -c "$command"
-done
+# A program finds what lies beside it by /proc.
+unshare --mount --propagation private sh -e -c '
+  mount -t proc proc "$1/proc"
+  for command in "flexroom --version" "flexroom recipe check /usr/share/flexroom/flows/create-account.toml" \
+      "flexroom sandbox --help"; do
+    chroot "$1" /bin/sh -c "$command"
+  done' sh "$work/root"
 for tool in buildah podman; do
   if command -v $tool >/dev/null; then
     $tool build -t flexroom "$out"
