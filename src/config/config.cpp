@@ -438,6 +438,7 @@ MemberConfig MemberConfig::load(const std::filesystem::path& path) {
   out.once_key_file = relative_to(path, root.text_or("once_key_file", "identity/once.key"));
   if (root.has("listen")) out.listen = parse_endpoint(root.text("listen"), root.place("listen"));
   out.auto_approve = root.flag_or("auto_approve", false);
+  out.node = NodeTerms::load(root, path, out.state_dir);
   root.finish();
   return out;
 }

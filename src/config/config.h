@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/named_group.h"
+#include "config/node_terms.h"
 #include "config/passphrase.h"
 #include "config/tls_terms.h"
 #include "config/traffic_terms.h"
@@ -135,6 +136,7 @@ struct MemberConfig {
   std::filesystem::path once_key_file;  // opens once.db; never in a backup
   std::optional<Endpoint> listen;       // else the address in room.toml
   bool auto_approve = false;
+  NodeTerms node;
 
   static MemberConfig load(const std::filesystem::path& path);
 };

@@ -47,6 +47,7 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
   state.settle_open_marks();
   net::MeshConfig config = mesh_of(room, state.member(), options.cancel, options.note);
   config.pair_keys = &state.pair_keys();
+  config.incoming = options.incoming;
   std::unique_ptr<net::TcpMesh> mesh = net::TcpMesh::join(config, state.identity());
   std::vector<net::SigningKey> keys;
   for (PartyId i = 0; i < room.members.size(); ++i) keys.push_back(mesh->signing_key(i));
