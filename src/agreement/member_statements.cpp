@@ -1,0 +1,187 @@
+#include "agreement/member_statements.h"
+
+#include <algorithm>
+
+#include "agreement/proposal.h"
+#include "base/codec.h"
+#include "base/error.h"
+#include "base/read_array.h"
+
+namespace flexroom::agreement {
+namespace {
+
+constexpr std::string_view kApprovalDomain = "flexroom/proposal/1";
+constexpr uint8_t kJointForm = 2;
+
+// Reads a whole body; what is short or too long is an input error at its place.
+template <typename Read>
+auto whole(ByteView body, std::string_view place, Read read) {
+  try {
+    Reader in(body, place);
+    auto out = read(in);
+    in.finish();
+    return out;
+  } catch (const ProtocolAbort& abort) {
+    throw InputError(place, abort.detail());
+  }
+}
+
+Bytes copy(ByteView bytes) { return {bytes.begin(), bytes.end()}; }
+
+Bytes signed_text(const Digest& session, const Digest& digest) {
+  return Writer().raw(session).raw(digest).take();
+}
+
+}  // namespace
+
+Bytes InputBody::encode() const {
+  return Writer().raw(proposal).field(slot).field(public_part).raw(commitment).take();
+}
+
+InputBody InputBody::decode(ByteView body, std::string_view place) {
+  return whole(body, place, [&](Reader& in) {
+    InputBody out;
+    out.proposal = in.digest();
+    out.slot = to_text(in.field(Proposal::kMaxName));
+    out.public_part = copy(in.field(kMaxInputBytes));
+    out.commitment = in.digest();
+    return out;
+  });
+}
+
+Bytes ApproveBody::encode() const {
+  Writer out;
+  out.raw(complete).raw(terms).raw(versions).u64(not_before).u64(not_after).u32(rule_version);
+  return out.field(automatic).raw(evidence).take();
+}
+
+ApproveBody ApproveBody::decode(ByteView body, std::string_view place) {
+  return whole(body, place, [&](Reader& in) {
+    ApproveBody out;
+    out.complete = in.digest();
+    out.terms = in.digest();
+    out.versions = in.digest();
+    out.not_before = in.u64();
+    out.not_after = in.u64();
+    out.rule_version = in.u32();
+    out.automatic = to_text(in.field(kMaxRuleName));
+    out.evidence = in.digest();
+    if (out.not_before > out.not_after) throw InputError(place, "ends before it begins");
+    return out;
+  });
+}
+
+Bytes WithdrawBody::encode() const {
+  return Writer().raw(complete).u8(static_cast<uint8_t>(what)).take();
+}
+
+WithdrawBody WithdrawBody::decode(ByteView body, std::string_view place) {
+  return whole(body, place, [&](Reader& in) {
+    WithdrawBody out;
+    out.complete = in.digest();
+    const uint8_t what = in.u8();
+    if (what > 1) throw InputError(place, "withdraws neither a proposal nor an approval");
+    out.what = static_cast<What>(what);
+    return out;
+  });
+}
+
+Bytes RuleHead::encode(ByteView rest) const {
+  Writer out;
+  out.u32(version).raw(digest).raw(previous).u8(reset ? 1 : 0).raw(rest);
+  return out.take();
+}
+
+RuleHead RuleHead::decode(ByteView body, std::string_view place) {
+  return whole(body, place, [&](Reader& in) {
+    RuleHead out;
+    out.version = in.u32();
+    out.digest = in.digest();
+    out.previous = in.digest();
+    const uint8_t reset = in.u8();
+    if (reset > 1 || out.version == 0) throw InputError(place, "is no version of a rule");
+    out.reset = reset == 1;
+    (void)in.raw(in.remaining());
+    return out;
+  });
+}
+
+Digest complete_digest(const Digest& proposal, const std::vector<GivenInput>& inputs) {
+  RandomOracle ro("complete", RoScope{});
+  ro.field(proposal).field(uint64_t{inputs.size()});
+  for (const GivenInput& input : inputs) ro.field(input.member).field(input.body.encode());
+  return ro.digest();
+}
+
+Digest versions_digest(std::vector<SecretVersion> secrets) {
+  std::vector<Bytes> rows;
+  for (const SecretVersion& s : secrets) {
+    rows.push_back(Writer().raw(s.record).u32(s.version).raw(s.provenance).take());
+  }
+  std::sort(rows.begin(), rows.end());
+  Writer out;
+  for (const Bytes& row : rows) out.raw(row);
+  return RandomOracle("versions", RoScope{}).field(out.bytes()).digest();
+}
+
+Digest run_id(const Digest& room, const Digest& complete, uint32_t index) {
+  return RandomOracle("run", RoScope{}).field(room).field(complete).field(uint64_t{index}).digest();
+}
+
+Digest input_commitment(std::string_view slot, const std::array<uint8_t, 16>& nonce,
+                        ByteView value) {
+  return RandomOracle("commitment", RoScope{}).field(slot).field(nonce).field(value).digest();
+}
+
+Digest start_digest(const std::vector<Bytes>& sayings) {
+  RandomOracle ro("start", RoScope{});
+  for (const Bytes& saying : sayings) ro.field(saying);
+  return ro.digest();
+}
+
+Digest JointStart::digest() const { return start_digest(sayings); }
+
+bool JointStart::verify(const std::vector<net::SigningKey>& keys) const {
+  if (signatures.size() != keys.size() || sayings.size() != keys.size()) return false;
+  const Bytes text = signed_text(session, digest());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (!net::verify(keys[i], kApprovalDomain, text, signatures[i])) return false;
+  }
+  return true;
+}
+
+net::Signature sign_start(const net::Identity& identity, const Digest& session,
+                          const Digest& digest) {
+  return identity.sign(kApprovalDomain, signed_text(session, digest));
+}
+
+Bytes JointStart::encode() const {
+  FLEXROOM_ASSERT(sayings.size() == signatures.size());
+  Writer out;
+  out.u8(kJointForm).raw(configuration).raw(complete).u32(index).raw(session);
+  out.u32(static_cast<uint32_t>(sayings.size()));
+  for (size_t i = 0; i < sayings.size(); ++i) out.field(sayings[i]).raw(signatures[i]);
+  return out.take();
+}
+
+JointStart JointStart::decode(ByteView body, std::string_view place) {
+  return whole(body, place, [&](Reader& in) {
+    if (in.u8() != kJointForm) {
+      throw InputError(place, "has a body of another form", "a newer program wrote it");
+    }
+    JointStart out;
+    out.configuration = in.digest();
+    out.complete = in.digest();
+    out.index = in.u32();
+    out.session = in.digest();
+    const uint32_t count = in.u32();
+    if (count > Configuration::kMaxMembers) throw InputError(place, "has too many signatures");
+    for (uint32_t i = 0; i < count; ++i) {
+      out.sayings.push_back(copy(in.field(kMaxSayingBytes)));
+      out.signatures.push_back(read_array<sizeof(net::Signature)>(in));
+    }
+    return out;
+  });
+}
+
+}  // namespace flexroom::agreement
