@@ -34,6 +34,8 @@ constexpr const char* kFooter =
     "started and its result is not here: the run goes on.\n"
     "A first run: README.md. The files: docs/files.md. What is not built yet: docs/status.md.";
 
+}  // namespace
+
 std::map<std::string, std::string> parse_arguments(const std::vector<std::string>& arguments) {
   std::map<std::string, std::string> out;
   for (const std::string& argument : arguments) {
@@ -47,6 +49,8 @@ std::map<std::string, std::string> parse_arguments(const std::vector<std::string
   }
   return out;
 }
+
+namespace {
 
 /// The command that was given, and the whole way to it: "flexroom secret import".
 const CLI::App* deepest(const CLI::App& app, std::string& path) {
@@ -114,6 +118,8 @@ CommandLine::CommandLine()
   add_recipes();
   add_runs();
   add_state();
+  add_node();
+  add_proposals();
   add_tools();
 }
 

@@ -41,8 +41,8 @@ NodeTerms NodeTerms::load(const TomlTable& root, const std::filesystem::path& fi
       const std::filesystem::path given = node.text("socket");
       out.socket = given.is_absolute() ? given : file.parent_path() / given;
     }
-    out.stock_max_mib = static_cast<uint32_t>(
-        node.integer_or("stock_max_mib", out.stock_max_mib, 0, kMaxStockMib));
+    out.stock_max_mib =
+        static_cast<uint32_t>(node.integer_or("stock_max_mib", out.stock_max_mib, 0, kMaxStockMib));
     out.stock_hours = node.texts_or_empty("stock_hours");
     node.finish();
   }

@@ -14,7 +14,7 @@ struct NodeTerms {
   /// Control socket; unless systemd gives one.
   std::filesystem::path socket;
   /// The node keeps so much of preprocessed stock on disk, in MiB; 0: it makes none.
-  uint32_t stock_max_mib = 64;
+  uint32_t stock_max_mib = 256;
   /// When it may: "Mon-Fri 20:00-24:00 +01:00" ..; empty: at any time.
   std::vector<std::string> stock_hours;
   /// Who somebody on this machine is (members.md 9.1): a name of its user database, and what that

@@ -151,7 +151,8 @@ void require_own_page(const HttpRequest& request, std::string_view host, std::st
   if (request.header("host") != host) {
     throw HttpError(403, "Host is not " + std::string(host));
   }
-  if (request.headers.contains("origin") && (origin.empty() || request.header("origin") != origin)) {
+  if (request.headers.contains("origin") &&
+      (origin.empty() || request.header("origin") != origin)) {
     throw HttpError(403, "a page of another origin asks");
   }
   const std::string site = request.header("sec-fetch-site");

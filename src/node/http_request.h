@@ -27,8 +27,8 @@ class HttpError : public std::runtime_error {
 struct HttpRequest {
   std::string method;  // "GET" or "POST"
   std::string path;    // "/v1/proposals/3f..", without the query; no percent signs
-  std::map<std::string, std::string> query;           // decoded, each name once
-  std::map<std::string, std::string> headers;         // lower-case names, each once
+  std::map<std::string, std::string> query;    // decoded, each name once
+  std::map<std::string, std::string> headers;  // lower-case names, each once
   std::string body;
   std::string header(const std::string& name) const {
     const auto found = headers.find(name);
@@ -61,8 +61,8 @@ class HttpRequestParser {
 };
 
 /// Who may ask over a connection, by what a browser says of itself (members.md 9.2, M46): `host`
-/// must be Host exactly; Origin must be `origin` where there is one, and there must be none if it is
-/// empty; a body must be JSON, which no form of a page sends. Throws HttpError 403 or 415.
+/// must be Host exactly; Origin must be `origin` where there is one, and there must be none if it
+/// is empty; a body must be JSON, which no form of a page sends. Throws HttpError 403 or 415.
 void require_own_page(const HttpRequest& request, std::string_view host, std::string_view origin);
 
 }  // namespace flexroom::node

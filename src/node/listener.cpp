@@ -1,5 +1,6 @@
 #include "node/listener.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -82,6 +83,7 @@ Bytes Listener::preamble(const agreement::MemberId& author) {
 
 Listener::Listener(Fd socket, const std::vector<agreement::MemberId>& peers)
     : socket_(std::move(socket)), stop_(new_event(0)) {
+  (void)fcntl(socket_.get(), F_SETFL, fcntl(socket_.get(), F_GETFL) | O_NONBLOCK);
   for (const auto& peer : peers) peers_[peer] = std::make_unique<WaitingConnections>();
   thread_ = std::thread([this] { run(); });
 }
@@ -167,8 +169,7 @@ Fd listen_on(const std::string& host, uint16_t port) {
       ::listen(fd.get(), 256) != 0) {
     const int problem = errno;
     throw InputError(place, std::strerror(problem),
-                     problem == EADDRINUSE
-                         ? "is a node or another flexroom of this member running?"
+                     problem == EADDRINUSE ? "is a node or another flexroom of this member running?"
                      : problem == EADDRNOTAVAIL
                          ? "say in member.toml where to listen, as listen = \"0.0.0.0:PORT\""
                          : "");

@@ -65,6 +65,7 @@ Joined::Joined(session::MemberState& state, Decider& decider, const Options& opt
     session_ = std::make_unique<session::MemberSession>(state_, session);
   } catch (const ProtocolAbort& abort) {
     if (abort.code() != AbortCode::kTimeout || abort.operation() != "connect") throw;
+    if (session.incoming != nullptr) throw;
     throw ProtocolAbort(
         AbortCode::kTimeout, "connect",
         fmt::format("{}\n  Nobody came within {} s. Start the same command at every member; "
