@@ -17,7 +17,7 @@ import sys
 
 import flow_tables
 
-NOT_BUILT = 84  # lines of not-built.txt; never raise it but with a page that joins
+NOT_BUILT = 74  # lines of not-built.txt; never raise it but with a page that joins
 root = pathlib.Path(sys.argv[1])
 DOCUMENTS = {path.stem: path.read_text() for path in (root / "docs/spec").glob("*.md")}
 # Which document a bare "§x.y" means, by the first folder below src/ or tests/unit/.
@@ -181,7 +181,7 @@ def commands_of_the_page():
 
 
 # Where the command line makes them: add(TO, "NAME", ..), of_run("NAME", ..), add_subcommand("NAME", ..).
-makers = re.findall(r'\b(?:add|add_subcommand|of_run)\(\s*(?:\*?(\w+),\s*)?"([a-z-]+)"', texts[root / "src/cli/command_line.cpp"])
+makers = re.findall(r'\b(?:add|add_subcommand|of_run)\(\s*(?:\*?(\w+),\s*)?"([a-z-]+)"', "".join(texts[path] for path in sorted(texts) if path.match("src/cli/*_line.cpp")))
 program = {name if to in ("", "app_") else f"{to} {name}" for to, name in makers if name not in ("export",)}
 page = dict(commands_of_the_page())
 groups = {name.split()[0] for name in page if " " in name}

@@ -244,7 +244,7 @@ int proposal_diff(Output& out, const Common& common, const std::string& id) {
 int proposal_say(Output& out, const Common& common, const std::string& given_id,
                  const std::string& kind, const std::string& reason) {
   const MemberConfig member = MemberConfig::load(common.member_file);
-  // Whoever may read this file is the member; nobody else has a voice here (members.md 9.1).
+  // Whoever may read this file is the member; nobody else has a voice here (members.md §9.1).
   const net::Identity identity = net::Identity::load(member.identity_dir);
   const node::Client client = client_of(member);
   const std::string path = "/v1/proposals/" + checked_id(given_id, "proposal");

@@ -57,23 +57,22 @@ void CommandLine::add_proposals() {
           "  flexroom proposal show 3f2a91c0\n"
           "  flexroom proposal approve 3f2a91c0\n"
           "  flexroom proposal reject 3f2a91c0 --reason 'not this month'");
-  const auto of_proposal = [&](const char* name, const char* about, Action action) {
-    CLI::App* const command = add(*proposal, name, about, std::move(action));
+  const auto named = [this](CLI::App* command) {
     command->add_option("ID", proposal_, "the first digits of its id, eight at least")->required();
     return command;
   };
-  of_proposal("show", "all of it, and who decided how",
-              [this] { return proposal_show(*out_, common_, proposal_); });
-  of_proposal("diff", "what is other than when it last ran",
-              [this] { return proposal_diff(*out_, common_, proposal_); });
-  of_proposal("approve", "sign it with the member's key",
-              [this] { return proposal_say(*out_, common_, proposal_, "approve", ""); });
-  of_proposal("reject", "refuse it for good, with a reason for all members",
-              [this] { return proposal_say(*out_, common_, proposal_, "reject", reason_); })
+  named(add(*proposal, "show", "all of it, and who decided how",
+            [this] { return proposal_show(*out_, common_, proposal_); }));
+  named(add(*proposal, "diff", "what is other than when it last ran",
+            [this] { return proposal_diff(*out_, common_, proposal_); }));
+  named(add(*proposal, "approve", "sign it with the member's key",
+            [this] { return proposal_say(*out_, common_, proposal_, "approve", ""); }));
+  named(add(*proposal, "reject", "refuse it for good, with a reason for all members",
+            [this] { return proposal_say(*out_, common_, proposal_, "reject", reason_); }))
       ->add_option("--reason", reason_, "at most 1024 bytes")
       ->required();
-  of_proposal("withdraw", "take back this member's proposal, or its approval",
-              [this] { return proposal_say(*out_, common_, proposal_, "withdraw", ""); });
+  named(add(*proposal, "withdraw", "take back this member's proposal, or its approval",
+            [this] { return proposal_say(*out_, common_, proposal_, "withdraw", ""); }));
 }
 
 }  // namespace flexroom::cli

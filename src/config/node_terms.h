@@ -17,7 +17,7 @@ struct NodeTerms {
   uint32_t stock_max_mib = 256;
   /// When it may: "Mon-Fri 20:00-24:00 +01:00" ..; empty: at any time.
   std::vector<std::string> stock_hours;
-  /// Who somebody on this machine is (members.md 9.1): a name of its user database, and what that
+  /// Who somebody on this machine is (members.md §9.1): a name of its user database, and what that
   /// person may do over the socket. Nobody gets a voice by it.
   struct Person {
     std::string name, unix;

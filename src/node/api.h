@@ -13,7 +13,7 @@
 
 namespace flexroom::node {
 
-/// Who a caller is on this machine, and what that allows (members.md 9.1).
+/// Who a caller is on this machine, and what that allows (members.md §9.1).
 struct Authority {
   std::string name;  // "root", a person of member.toml, or "uid 1234"
   bool see = false, propose = false;
@@ -27,7 +27,7 @@ Authority authority_of(const Caller& caller, const std::vector<NodeTerms::Person
 nlohmann::json to_json(const inbox::Item& item, const Core& core);
 
 /// The HTTP/JSON API of a node (docs/api/openapi.json): looks things up, proposes, takes voices
-/// with their signatures. No call of it approves by who calls (members.md 9.1).
+/// with their signatures. No call of it approves by who calls (members.md §9.1).
 ///
 /// Threads  any
 class Api {

@@ -60,7 +60,7 @@ class HttpRequestParser {
   HttpRequest request_;
 };
 
-/// Who may ask over a connection, by what a browser says of itself (members.md 9.2, M46): `host`
+/// Who may ask over a connection, by what a browser says of itself (members.md §9.2, M46): `host`
 /// must be Host exactly; Origin must be `origin` where there is one, and there must be none if it
 /// is empty; a body must be JSON, which no form of a page sends. Throws HttpError 403 or 415.
 void require_own_page(const HttpRequest& request, std::string_view host, std::string_view origin);

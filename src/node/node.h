@@ -12,7 +12,7 @@
 
 namespace flexroom::node {
 
-/// One member's resident node (members.md 8, 9.1; docs/node.md): links to the other members'
+/// One member's resident node (members.md §8, 9.1; docs/node.md): links to the other members'
 /// nodes, the control socket, and the runner that begins what all approved.
 class Node {
  public:

@@ -12,7 +12,7 @@
 
 namespace flexroom::node {
 
-/// What the operator of a member without people signs with the member's key (members.md 9.1):
+/// What the operator of a member without people signs with the member's key (members.md §9.1):
 /// whoever may read that file is the member anyway. Made by the node for one view, good for ten
 /// minutes and one answer; a restart forgets all. So the socket alone gives nobody a voice (M48).
 struct OperatorStatement {

@@ -6,7 +6,7 @@
 namespace flexroom::node {
 
 /// How many messages of one peer are taken: `burst` at once, `per_second` for long. Who sends more
-/// waits, and nobody else does (members.md 5.3).
+/// waits, and nobody else does (members.md §5.3).
 class Pace {
  public:
   using Clock = std::chrono::steady_clock;

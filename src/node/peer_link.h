@@ -18,7 +18,7 @@
 namespace flexroom::node {
 
 /// Forms of the exchange that this program speaks: of two nodes, the newest that both do
-/// (members.md 5.2). N talks to N-1.
+/// (members.md §5.2). N talks to N-1.
 inline constexpr uint16_t kExchangeNewest = 1, kExchangeOldest = 1;
 
 /// First message each way on a link.

@@ -53,7 +53,7 @@ struct Runner::Agenda {
 };
 
 /// Answers from the stored approvals of one run: yes if it counts now, else not now. Waits for
-/// nobody (members.md 8.2).
+/// nobody (members.md §8.2).
 class Runner::StoredApproval final : public Decider {
  public:
   explicit StoredApproval(Runner& runner) : runner_(runner) {}
@@ -350,7 +350,7 @@ Runner::InHand Runner::take_in_hand(const inbox::Started& started) {
   return out;
 }
 
-// Durable before this member's own share of a release (members.md 8.2, 8.3).
+// Durable before this member's own share of a release (members.md §8.2, 8.3).
 void Runner::arm(InHand& run) {
   const bool may = core_.with(
       [&](const Core::Open& open) { return open.inbox.arm(run.run, kStep, run.attempt); });

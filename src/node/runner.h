@@ -18,8 +18,9 @@
 
 namespace flexroom::node {
 
-/// Begins sessions with all members by itself, and runs in them what all approved (members.md 8):
-/// when a run is ready here, when another node asks, and to keep the preprocessed stock filled.
+/// Begins sessions with all members by itself, and runs in them what all approved (members.md §8.1,
+/// §8.3): when a run is ready here, when another node asks, and to keep the preprocessed stock
+/// filled.
 ///
 /// A session    all join; each says what it has to do; with a run that all have ready, START, and
 ///              the library's own operation; otherwise stock, a slice at a time, so that a run

@@ -131,6 +131,13 @@ Digest Joined::begin_approved(const agreement::Proposal& proposal, const Hooks::
   proposed_ = begun.complete;
   stored_before_ = stored();
   run_ = session_->party().scope().sid;
+  // If this process is killed from here on, the next one says in the log what may have happened.
+  store::OnceDb::OpenRun open;
+  open.session = run_;
+  open.room = state_.rid();
+  open.proposal = begun.complete;
+  open.what = framed.kind + (framed.title.empty() ? "" : " " + framed.title);
+  state_.once().open_run(open);
   state_.once().set_before_release(begun.before_release);
   return begun.complete;
 }

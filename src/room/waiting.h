@@ -12,7 +12,7 @@
 #include "session/member_state.h"
 
 // What a proposal that waits is made of: the proposal that the operation itself makes when it runs,
-// behind the terms and, of a recipe, its text (members.md 6.1). Every member makes the same bytes
+// behind the terms and, of a recipe, its text (members.md §6.1). Every member makes the same bytes
 // from the arguments, or does not approve.
 
 namespace flexroom::room {

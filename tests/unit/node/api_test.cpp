@@ -20,7 +20,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// members.md 9.1
+// members.md §9.1
 TEST(AuthorityTest, IsWhatTheKernelSaysOfTheCaller) {
   const passwd* const nobody = getpwnam("nobody");
   ASSERT_NE(nobody, nullptr);

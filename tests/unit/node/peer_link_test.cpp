@@ -118,7 +118,7 @@ TEST(PeerLinkTest, NamesTheVersionsThatDoNotSpeakWithEachOther) {
   EXPECT_FALSE(pair.links[0]->state().up);
 }
 
-// members.md 5.2: a newer one that still speaks our form is spoken to.
+// members.md §5.2: a newer one that still speaks our form is spoken to.
 TEST(PeerLinkTest, SpeaksWithTheNextVersion) {
   Pair pair;
   pair.work[1].hello_.newest = kExchangeNewest + 1;
