@@ -9,7 +9,7 @@ import base64, hashlib, json, struct, sys
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-KINDS = {4: "REJECT", 7: "RESULT", 13: "NOTE", 14: "START", 15: "CHANGE"}
+KINDS = {1: "PROPOSE", 2: "INPUT", 3: "APPROVE", 4: "REJECT", 5: "WITHDRAW", 6: "RULE", 7: "RESULT", 13: "NOTE", 14: "START", 15: "CHANGE"}
 OUTCOMES = ["done", "nothing happened", "may have happened", "failed"]
 LAYOUTS = {  # NAME:32 raw bytes, NAME:u4 a number, NAME:f a field, NAME:n signatures; `...`: others read the rest
     "statement": "room:32 author:16 incarnation:u4 number:u8 previous:32 time:u8 kind:u1 body:f signature:64",
@@ -17,6 +17,14 @@ LAYOUTS = {  # NAME:32 raw bytes, NAME:u4 a number, NAME:f a field, NAME:n signa
     "member": "id:16 name:f key:32 certificate:32 address:f ...",
     "approval": "digest:32 session:32 proposal:f signatures:n",
     "proposal": "format:u1 text_form:u1 room:32 terms:32 kind:f title:f ...",
+    "PROPOSE": "format:u1 text_form:u1 room:32 terms:32 kind:f title:f ...",
+    "INPUT": "proposal:32 slot:f public:f commitment:32",
+    "APPROVE": "proposal:32 terms:32 versions:32 not_before:u8 not_after:u8 rule:u4 automatic:f evidence:32",
+    "WITHDRAW": "proposal:32 what:u1",
+    "RULE": "version:u4 digest:32 previous:32 reset:u1 ...",
+    "START 2": "form2:u1 configuration:32 proposal:32 index:u4 session:32 count:u4 ...",
+    "said": "saying:f signature:64 ...",
+    "saying": "configuration:32 place:u1 incarnation:u4 counter:u8 proposal:32 index:u4 try:u4 statements:32 decision:u1 ...",
     "REJECT": "proposal:32 reason:f",
     "RESULT": "form:u1 proposal:32 run:32 outcome:u1 status:u4 text:f place:40 signatures:n",
     "NOTE": "form:u1 proposal:32 text:f other:f",
@@ -44,8 +52,8 @@ def parse(data, what):
 
 def text(raw): return ascii(raw.decode("utf-8", "replace"))[1:-1]
 def packed(*fields): return b"".join(struct.pack(">I", len(field)) + field for field in fields)
-def oracle(tag, data):  # RO(tag, data) outside every session
-    return hashlib.sha256(packed(tag, b"flexroom/1", *[bytes(32)] * 3, bytes(8), *[b"\xff" * 4] * 2, data)).digest()
+def oracle(tag, *data):  # RO(tag, data) outside every session
+    return hashlib.sha256(packed(tag, b"flexroom/1", *[bytes(32)] * 3, bytes(8), *[b"\xff" * 4] * 2, *data)).digest()
 
 def need_signed(signers, signatures, domain, message, problem):
     need(len(signatures) == len(signers), problem + " all")
@@ -61,7 +69,9 @@ def need_author(s, conf, problem):
 def read_statement(data):
     s = parse(data, "statement")
     need(s["kind"] in KINDS, "is of an unknown kind")
-    return {**s, "kind": KINDS[s["kind"]], "signed": data[:-64], "says": parse(s["body"], KINDS[s["kind"]])}
+    kind = KINDS[s["kind"]]
+    layout = "START 2" if kind == "START" and s["body"][:1] == b"\2" else kind
+    return {**s, "kind": kind, "signed": data[:-64], "says": parse(s["body"], layout)}
 
 def read_configuration(data):  # couriers, providers and quotas follow the members: not needed here
     c = member = parse(data, "configuration")
@@ -95,6 +105,26 @@ def start(says, log):
     p = parse(a["proposal"], "proposal")
     return "approved %s %s, proposal %s" % (text(p["kind"]), text(p["title"]), a["digest"].hex()[:16])
 
+def joint_start(says, log):  # of a proposal that waited: its bytes stand in its PROPOSE
+    sayings, signatures, said = [], [], {"rest": says["rest"]}
+    for _ in range(says["count"]):
+        said = parse(said["rest"], "said")
+        sayings.append(said["saying"]); signatures.append(said["signature"])
+        one = parse(said["saying"], "saying")
+        need(all(one[k] == says[k] for k in ("configuration", "proposal", "index")) and one["decision"] == 1,
+             "holds a member that said something else")
+    need(not said["rest"], "has bytes behind its end")
+    need(says["configuration"] == log["conf"]["digest"], "was started under another configuration")
+    need_signed(log["conf"]["members"], signatures, b"flexroom/proposal/1",
+                says["session"] + oracle(b"start", *sayings), "is not signed by")
+    log["runs"].add(says["session"])
+    return "started run %d of proposal %s" % (says["index"], says["proposal"].hex()[:16])
+
+def about_proposal(s, says):
+    about = oracle(b"proposal", s["body"]) if s["kind"] == "PROPOSE" else says.get("proposal", bytes(32))
+    return "%s%s, proposal %s" % (s["kind"], " by standing rule " + text(says["automatic"])
+                                  if says.get("automatic") else "", about.hex()[:16])
+
 def result(s, says, log):
     if says["signatures"]:
         signed = s["room"] + struct.pack(">Q", s["time"]) + s["body"][1:-4 - 64 * len(says["signatures"])]
@@ -124,7 +154,8 @@ def check(s, last, log):
     said = change(s, s["says"], log) if s["kind"] == "CHANGE" else "this member said no"
     need(log["conf"], "has no configuration before it")
     need_author(s, log["conf"], "is not signed by")
-    if s["kind"] == "START": return start(s["says"], log)
+    if s["kind"] == "START": return (joint_start if "form2" in s["says"] else start)(s["says"], log)
+    if s["kind"] in ("PROPOSE", "INPUT", "APPROVE", "WITHDRAW", "RULE"): return about_proposal(s, s["says"])
     return {"RESULT": result, "NOTE": note}.get(s["kind"], lambda *_: said)(s, s["says"], log)
 
 def verify(path):

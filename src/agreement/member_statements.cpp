@@ -143,9 +143,16 @@ Digest JointStart::digest() const { return start_digest(sayings); }
 
 bool JointStart::verify(const std::vector<net::SigningKey>& keys) const {
   if (signatures.size() != keys.size() || sayings.size() != keys.size()) return false;
-  const Bytes text = signed_text(session, digest());
+  for (const Bytes& bytes : sayings) {
+    const StartSaying said = StartSaying::decode(bytes, "START");
+    if (said.configuration != configuration || said.complete != complete || said.index != index ||
+        said.decision != Answer::kYes) {
+      return false;
+    }
+  }
+  const Digest said = digest();
   for (size_t i = 0; i < keys.size(); ++i) {
-    if (!net::verify(keys[i], kApprovalDomain, text, signatures[i])) return false;
+    if (!verify_start(keys[i], session, said, signatures[i])) return false;
   }
   return true;
 }
@@ -153,6 +160,59 @@ bool JointStart::verify(const std::vector<net::SigningKey>& keys) const {
 net::Signature sign_start(const net::Identity& identity, const Digest& session,
                           const Digest& digest) {
   return identity.sign(kApprovalDomain, signed_text(session, digest));
+}
+
+bool verify_start(const net::SigningKey& key, const Digest& session, const Digest& digest,
+                  const net::Signature& signature) {
+  return net::verify(key, kApprovalDomain, signed_text(session, digest), signature);
+}
+
+Bytes StartSaying::encode() const {
+  FLEXROOM_ASSERT(ready.size() <= kMaxReady && unresolved.size() <= kMaxUnresolved);
+  Writer out;
+  out.raw(configuration).u8(place).u32(incarnation).u64(session_counter);
+  out.raw(complete).u32(index).u32(try_number).raw(statements);
+  out.u8(static_cast<uint8_t>(decision)).u64(now);
+  out.u32(static_cast<uint32_t>(ready.size()));
+  for (const Run& run : ready) out.raw(run.id).u32(run.tries);
+  out.u32(static_cast<uint32_t>(unresolved.size()));
+  for (const Digest& id : unresolved) out.raw(id);
+  return out.take();
+}
+
+StartSaying StartSaying::decode(ByteView bytes, std::string_view place) {
+  return whole(bytes, place, [&](Reader& in) {
+    StartSaying out;
+    out.configuration = in.digest();
+    out.place = in.u8();
+    out.incarnation = in.u32();
+    out.session_counter = in.u64();
+    out.complete = in.digest();
+    out.index = in.u32();
+    out.try_number = in.u32();
+    out.statements = in.digest();
+    const uint8_t decision = in.u8();
+    if (decision > static_cast<uint8_t>(Answer::kNotNow) || out.place > kLastPlace) {
+      throw InputError(place, "has a decision or a place that is not known");
+    }
+    out.decision = static_cast<Answer>(decision);
+    out.now = in.u64();
+    const uint32_t runs = in.u32();
+    if (runs > kMaxReady) throw InputError(place, "lists too many runs");
+    for (uint32_t i = 0; i < runs; ++i) {
+      const Digest id = in.digest();
+      if (i > 0 && out.ready.back().id >= id) throw InputError(place, "lists runs unsorted");
+      out.ready.push_back({id, in.u32()});
+    }
+    const uint32_t open = in.u32();
+    if (open > kMaxUnresolved) throw InputError(place, "lists too many unresolved runs");
+    for (uint32_t i = 0; i < open; ++i) {
+      const Digest id = in.digest();
+      if (i > 0 && out.unresolved.back() >= id) throw InputError(place, "lists runs unsorted");
+      out.unresolved.push_back(id);
+    }
+    return out;
+  });
 }
 
 Bytes JointStart::encode() const {

@@ -13,7 +13,7 @@
 #include "base/hash.h"
 
 // What members state about proposals that wait, and what names such a proposal and its runs
-// (members.md 6.1, 6.2, 8.1, Appendix A). The body of PROPOSE is the proposal's canonical bytes,
+// (members.md §6.1, §6.2, §8.1, Appendix A). The body of PROPOSE is the proposal's canonical bytes,
 // nothing else.
 
 namespace flexroom::agreement {
@@ -34,7 +34,7 @@ struct InputBody {
   static InputBody decode(ByteView body, std::string_view place);
 };
 
-/// APPROVE: what its author agrees to, and until when (members.md 6.2).
+/// APPROVE: what its author agrees to, and until when (members.md §6.2).
 struct ApproveBody {
   Digest complete{};  // D
   Digest terms{};     // terms_g
@@ -84,12 +84,39 @@ struct SecretVersion {
 /// RO("versions", sorted list).
 Digest versions_digest(std::vector<SecretVersion> secrets);
 
-/// RO("run", rid, D, i): what the marks of a run go by (members.md 8.1).
+/// RO("run", rid, D, i): what the marks of a run go by (members.md §8.1).
 Digest run_id(const Digest& room, const Digest& complete, uint32_t index);
 
 /// RO("commitment", slot, nonce, value): hides a private part under a fresh nonce.
 Digest input_commitment(std::string_view slot, const std::array<uint8_t, 16>& nonce,
                         ByteView value);
+
+/// Flow 1 of START of one member (members.md §8.2, "START 1").
+struct StartSaying {
+  static constexpr size_t kMaxReady = 512, kMaxUnresolved = 512;
+  static constexpr uint8_t kLastPlace = 6;
+  struct Run {
+    Digest id{};
+    uint32_t tries = 0;
+    bool operator==(const Run&) const = default;
+  };
+  Digest configuration{};  // C_g
+  uint8_t place = 0;       // of the register (members.md 4.2): 0 idle .. 6 left
+  uint32_t incarnation = 0;
+  uint64_t session_counter = 0;
+  // The run that this member would choose; D zeros: none.
+  Digest complete{};
+  uint32_t index = 0, try_number = 0;
+  Digest statements{};  // RO of all that counts about D
+  Answer decision = Answer::kNotNow;
+  uint64_t now = 0;
+  std::vector<Run> ready;          // ascending by id
+  std::vector<Digest> unresolved;  // ascending
+
+  Bytes encode() const;
+  /// Refuses what encode() would not write. Throws InputError at `place`.
+  static StartSaying decode(ByteView bytes, std::string_view place);
+};
 
 /// Form 2 of START: what every member said in flow 1 (inbox/start.h), and all signatures over
 /// (session, RO("start", flow 1 of all, in order of CONF)). The bytes of the proposal stand in its
@@ -104,6 +131,7 @@ struct JointStart {
   std::vector<net::Signature> signatures;  // [n]
 
   Digest digest() const;  // RO("start", sayings)
+  /// All members said that they begin this run under this configuration, and signed what all said.
   bool verify(const std::vector<net::SigningKey>& keys) const;
   Bytes encode() const;
   static JointStart decode(ByteView body, std::string_view place);
@@ -112,5 +140,7 @@ Digest start_digest(const std::vector<Bytes>& sayings);
 /// START 2: over (session, start_digest()), in the domain of Approval, whose place it takes.
 net::Signature sign_start(const net::Identity& identity, const Digest& session,
                           const Digest& digest);
+bool verify_start(const net::SigningKey& key, const Digest& session, const Digest& digest,
+                  const net::Signature& signature);
 
 }  // namespace flexroom::agreement

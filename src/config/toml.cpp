@@ -102,6 +102,12 @@ int64_t TomlTable::integer_or(std::string_view key, int64_t fallback, int64_t mi
   return *value;
 }
 
+std::string TomlTable::date(std::string_view key) const {
+  const auto value = find(key, true)->value_exact<toml::date>();
+  if (!value) fail(key, "is not a date", fmt::format("write {} = 2027-06-30", key));
+  return fmt::format("{:04}-{:02}-{:02}", value->year, value->month, value->day);
+}
+
 bool TomlTable::flag_or(std::string_view key, bool fallback) const {
   const toml::node* node = find(key, false);
   if (node == nullptr) return fallback;

@@ -27,6 +27,8 @@ class TomlTable {
   std::string text_or(std::string_view key, std::string_view fallback) const;
   int64_t integer(std::string_view key, int64_t min, int64_t max) const;
   int64_t integer_or(std::string_view key, int64_t fallback, int64_t min, int64_t max) const;
+  /// A date without time, as "2027-06-30".
+  std::string date(std::string_view key) const;
   bool flag_or(std::string_view key, bool fallback) const;
   std::vector<std::string> texts_or_empty(std::string_view key) const;
   TomlTable table(std::string_view key) const;

@@ -21,18 +21,21 @@
 #include "store/once_db.h"
 #include "store/sealed_db.h"
 
-// Proposals that wait, and the statements of all members about them (members.md 5, 6, 8).
+// Proposals that wait, and the statements of all members about them (members.md §5, §6, §8).
 
 namespace flexroom::inbox {
 
-/// Numbers of members.md 5.3. What CONF says in `quotas` where it says something.
+/// Numbers of members.md §5.3, of one author each. CONF's `quotas` is empty as the program writes
+/// it: then these hold.
 struct Quotas {
-  uint32_t open_proposals = 64;                     // of one author
-  uint64_t open_bytes = uint64_t{16} << 20;         // of their bytes
-  uint32_t statements_a_minute = 30;                // by the statements' own times
-  uint32_t statements_a_day = 2000;                 // by when they arrive
-  static constexpr size_t kMaxBundle = 8 << 20;     // bytes of one take()
-  static constexpr size_t kMaxHeads = 1024;         // chains in one heads()
+  uint32_t open_proposals = 64;                  // of one author
+  uint64_t open_bytes = uint64_t{16} << 20;      // of their bytes
+  uint32_t statements_a_minute = 30;             // by the statements' own times
+  uint32_t statements_a_day = 2000;              // by when they arrive
+  uint64_t bytes_a_day = uint64_t{64} << 20;     // the same, of all kinds
+  static constexpr size_t kMaxBundle = 8 << 20;  // bytes of one take()
+  static constexpr size_t kMaxHeads = 1024;
+  static constexpr size_t kMaxForks = 64;           // chains in one heads()
   static constexpr uint32_t kMaxIncarnations = 64;  // of one author
   static constexpr uint64_t kPruneAfter = uint64_t{90} * 86400;
 };
@@ -43,7 +46,7 @@ struct SecretNow {
   Digest provenance{};  // the proposal that made this version (D of a run of 8.1)
 };
 
-/// Where a proposal stands, as this member sees it (members.md 6.3).
+/// Where a proposal stands, as this member sees it (members.md §6.3).
 enum class State : uint8_t {
   kProposed,  // inputs are missing
   kComplete,  // approvals are missing
@@ -59,7 +62,7 @@ enum class State : uint8_t {
 };
 std::string_view to_string(State state);
 
-/// Why an approval does not count (members.md 6.2), in the order in which it is judged.
+/// Why an approval does not count (members.md §6.2), in the order in which it is judged.
 enum class Counts : uint8_t {
   kYes,
   kNone,    // there is none
@@ -157,7 +160,7 @@ class Inbox {
     /// What the store has now of a record; nothing: it has none. Called when something is judged.
     std::function<std::optional<SecretNow>(const std::array<uint8_t, 16>& record)> secret;
     /// Fills the requests in from digests, arguments and inputs and throws InputError where the
-    /// bytes of the proposal are not those (members.md 6.1, M27). Called before this member
+    /// bytes of the proposal are not those (members.md §6.1, M27). Called before this member
     /// approves, by whomever, and before it takes part in a run.
     std::function<void(const agreement::Proposal&, const Terms&,
                        const std::vector<agreement::GivenInput>&)>
@@ -203,7 +206,7 @@ class Inbox {
   void rule(ByteView body, uint64_t now);
   /// Version of this member's newest RULE; 0: none.
   uint32_t rule_version() const;
-  /// Approves what the rules cover and nothing else (members.md 6.5): what it counts a day is
+  /// Approves what the rules cover and nothing else (members.md §6.5): what it counts a day is
   /// durable in once.db before APPROVE is signed. Returns the D of what it approved.
   std::vector<Digest> apply(const StandingRules& rules, uint32_t rule_version, uint64_t now);
   /// NOTE about a fork: this member's people say that its author may go on.
@@ -223,7 +226,7 @@ class Inbox {
   /// A statement as its author signed it, of any member.
   std::optional<Bytes> statement(const MemberId& author, uint32_t incarnation, uint64_t number);
 
-  // Exchange (members.md 5.2): over any link, in any order, with any member. `from`: whose link.
+  // Exchange (members.md §5.2): over any link, in any order, with any member. `from`: whose link.
 
   /// Where all chains end here. At most 64 KiB.
   Bytes heads();
@@ -243,7 +246,7 @@ class Inbox {
   /// Drops the bytes of other members' closed proposals that never ran (5.3). Returns how many.
   size_t prune(uint64_t now);
 
-  // Time (members.md 6.4).
+  // Time (members.md §6.4).
 
   /// The largest agreed time that this member ever took part in.
   uint64_t floor();
@@ -267,7 +270,7 @@ class Inbox {
   /// if it is not larger than the last one of this incarnation that was seen.
   void check_session(const MemberId& member, const SessionNumber& number);
 
-  // Runs (members.md 8).
+  // Runs (members.md §8).
 
   /// What could begin at `now`: every member's approval counts, no fork, an index that is free.
   std::vector<ReadyRun> ready(uint64_t now);

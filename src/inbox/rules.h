@@ -13,7 +13,7 @@
 
 namespace flexroom::inbox {
 
-/// One [[approve]] of rules.toml (members.md 6.5): what may be approved without asking people.
+/// One [[approve]] of rules.toml (members.md §6.5): what may be approved without asking people.
 /// There is no list of what is denied: what no rule names, people are asked about.
 struct StandingRule {
   std::string name;            // `name`, or "rule 1", "rule 2", .. by its place

@@ -6,7 +6,7 @@
 #include <string_view>
 
 // When something may run: hours of the week at a fixed offset from UTC, slots counted in weeks
-// (members.md 6.4, 6.5). Times are seconds since 1970. No zone names, no summer time.
+// (members.md §6.4, §6.5). Times are seconds since 1970. No zone names, no summer time.
 
 namespace flexroom::inbox {
 

@@ -14,7 +14,7 @@
 #include "net/party.h"
 
 // START: how a session begins a run that all members approved while they were apart
-// (members.md 8.2, Appendix A).
+// (members.md §8.2, Appendix A).
 
 namespace flexroom::inbox {
 
@@ -28,31 +28,7 @@ struct ReadyRun {
   uint32_t tries = 0;  // STARTs so far
 };
 
-/// Flow 1 of one member.
-struct StartSaying {
-  static constexpr size_t kMaxReady = 512, kMaxUnresolved = 512;
-  struct Run {
-    Digest id{};
-    uint32_t tries = 0;
-    bool operator==(const Run&) const = default;
-  };
-  Digest configuration{};  // C_g
-  uint8_t place = 0;       // of the register (members.md 4.2): 0 idle .. 6 left
-  uint32_t incarnation = 0;
-  uint64_t session_counter = 0;
-  // The run that this member would choose; D zeros: none.
-  Digest complete{};
-  uint32_t index = 0, try_number = 0;
-  Digest statements{};  // RO of all that counts about D
-  agreement::Answer decision = agreement::Answer::kNotNow;
-  uint64_t now = 0;
-  std::vector<Run> ready;          // ascending by id
-  std::vector<Digest> unresolved;  // ascending
-
-  Bytes encode() const;
-  /// Refuses what encode() would not write. Throws InputError at `place`.
-  static StartSaying decode(ByteView bytes, std::string_view place);
-};
+using agreement::StartSaying;  // flow 1 of one member
 
 /// The common choice: of the runs that all list as ready and that `conflicts` with nobody's
 /// unresolved run, the one with the fewest tries (the largest that anybody states), then the

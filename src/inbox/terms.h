@@ -12,7 +12,7 @@
 #include "inbox/schedule.h"
 
 // What a proposal that waits says beside its request: who proposes, what, with which arguments,
-// secrets and inputs, when and how often (members.md 6.1). It stands in the canonical fields of
+// secrets and inputs, when and how often (members.md §6.1). It stands in the canonical fields of
 // agreement::Proposal, first, and is read from them; there is no other copy of it.
 
 namespace flexroom::inbox {
@@ -75,7 +75,7 @@ struct Terms {
 /// '*' of `pattern` against any printable ASCII; linear in the lengths.
 bool fits_pattern(std::string_view pattern, std::string_view text);
 
-/// A link given anew for a run (members.md 6.1): `now` has the scheme, host, port, path and query
+/// A link given anew for a run (members.md §6.1): `now` has the scheme, host, port, path and query
 /// of `before` but for the values of the `renewable` parameters, which are as long as before.
 /// Throws InputError at `place` naming what differs (M35).
 void check_renewed(std::string_view before, std::string_view now,

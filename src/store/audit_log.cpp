@@ -154,7 +154,8 @@ void AuditLog::put_head_row(const Head& head) {
 }
 
 Statement AuditLog::write(Kind kind, Bytes body, uint64_t unix_seconds,
-                          const std::function<void()>& change) {
+                          const std::function<void()>& change,
+                          const std::function<void(const Statement&)>& with) {
   Statement written;
   OnceDb::LogHead last;
   db_.transaction([&] {
@@ -165,10 +166,65 @@ Statement AuditLog::write(Kind kind, Bytes body, uint64_t unix_seconds,
     }
     written = put(now.head, kind, std::move(body), unix_seconds);
     put_head_row(now.head);
+    if (with) with(written);
     last = now.head.last;
   });
   once_.set_log_head(room_, last);
   return written;
+}
+
+Statement AuditLog::append_statement(Kind kind, Bytes body, uint64_t unix_seconds,
+                                     const std::function<void(const Statement&)>& with) {
+  return write(kind, std::move(body), unix_seconds, nullptr, with);
+}
+
+void AuditLog::take_back(const Statement& s, const std::vector<net::SigningKey>& keys) {
+  const auto fail = [](std::string_view problem) { throw InputError(kPlace, problem); };
+  Head head = head_here().value_or(Head{});
+  const bool begins =
+      s.number == 1 && (head.last.number == 0 || s.incarnation > head.last.incarnation);
+  const bool next = s.incarnation == head.last.incarnation && s.number == head.last.number + 1;
+  if (s.room != room_ || s.author != self_) fail("an entry that comes back is of another log");
+  if (!begins && !next) fail("an entry that comes back is not the next one");
+  if (s.previous != (begins ? Digest{} : head.last.digest)) {
+    fail("an entry that comes back does not follow from the one before");
+  }
+  if (std::none_of(keys.begin(), keys.end(), [&](const auto& key) { return s.verify(key); })) {
+    fail("an entry that comes back is not signed by this member");
+  }
+  db_.put(kind_, id_of(s.incarnation, s.number), s.encode(), {});
+  head.last = {s.incarnation, s.number, s.digest()};
+  if (s.kind == Kind::kChange) head.change = head.last;
+  put_head_row(head);
+}
+
+void AuditLog::settle_head() {
+  const auto here = head_here();
+  const auto once = once_.log_head(room_);
+  if (!here || !once) return;  // without once.db's another incarnation begins
+  const auto rank = [](const OnceDb::LogHead& h) { return std::pair(h.incarnation, h.number); };
+  if (rank(*once) < rank(here->last)) once_.set_log_head(room_, here->last);
+}
+
+std::optional<OnceDb::LogHead> AuditLog::last() {
+  const auto here = head_here();
+  if (!here || here->last.number == 0) return std::nullopt;
+  return here->last;
+}
+
+bool AuditLog::is_whole() {
+  try {
+    (void)end();
+    return true;
+  } catch (const InputError&) {
+    return false;
+  }
+}
+
+std::optional<Bytes> AuditLog::signed_bytes(uint32_t incarnation, uint64_t number) {
+  const auto row = db_.get(kind_, id_of(incarnation, number));
+  if (!row) return std::nullopt;
+  return row->meta;
 }
 
 std::optional<ChangeBody> AuditLog::change_of(const Head& head) {

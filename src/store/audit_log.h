@@ -59,6 +59,18 @@ class AuditLog {
   /// kRefusedByRule if it is not that.
   std::string heard_refusal(PartyId who, const Digest& proposal, ByteView statement);
 
+  /// Signs any other statement of this member; `with` is part of the same durable step of state.db.
+  agreement::Statement append_statement(
+      agreement::StatementKind kind, Bytes body, uint64_t unix_seconds,
+      const std::function<void(const agreement::Statement&)>& with = nullptr);
+  /// A statement of this member that comes back from another one after a state.db of before was put
+  /// back (members.md §5.1): taken if it is the next one here and signed with one of `keys`, else
+  /// InputError. state.db alone; settle_head() is called when that is durable.
+  void take_back(const agreement::Statement& statement, const std::vector<net::SigningKey>& keys);
+  /// once.db knows of every entry that is here: one that it did not know was signed by a copy of
+  /// this member, or before once.db was put back.
+  void settle_head();
+
   /// Runs without an outcome that no process works on any more get one: a killed member says at its
   /// next start what may have happened. Call it while no session of this member runs. Returns how
   /// many there were.
@@ -76,6 +88,12 @@ class AuditLog {
   /// The newest approved proposal of that kind and title, also of a log that another one followed.
   std::optional<Bytes> last_approved(const std::string& kind, const std::string& title);
   std::optional<agreement::Configuration> configuration();
+  /// Where the log ends in state.db; nothing: it is empty.
+  std::optional<OnceDb::LogHead> last();
+  /// Nothing that once.db knows to be signed is missing in state.db.
+  bool is_whole();
+  /// One entry as it was signed.
+  std::optional<Bytes> signed_bytes(uint32_t incarnation, uint64_t number);
 
  private:
   struct Head {
@@ -95,8 +113,9 @@ class AuditLog {
   agreement::Statement put(Head& head, Kind kind, Bytes body, uint64_t unix_seconds);
   void begin_again(Head& head, uint32_t incarnation, const std::string& why);
   void put_head_row(const Head& head);
-  agreement::Statement write(Kind kind, Bytes body, uint64_t unix_seconds,
-                             const std::function<void()>& change = nullptr);
+  agreement::Statement write(
+      Kind kind, Bytes body, uint64_t unix_seconds, const std::function<void()>& change = nullptr,
+      const std::function<void(const agreement::Statement&)>& with = nullptr);
   Bytes id_of(uint32_t incarnation, uint64_t number) const;
   std::optional<agreement::Statement> statement(uint32_t incarnation, uint64_t number);
   std::optional<agreement::ChangeBody> change_of(const Head& head);

@@ -76,6 +76,9 @@ void LogVerifier::read(const Statement& s, VerifiedEntry& out, const std::string
       out.joint = true;
       return;
     case StatementKind::kStart:
+      if (!s.body.empty() && s.body[0] != 1) {
+        return joint_start(agreement::JointStart::decode(s.body, place), out, place);
+      }
       return start(StartBody::decode(s.body, place), out, place);
     case StatementKind::kResult:
       return result(s, ResultBody::decode(s.body, place), out, place);
@@ -88,9 +91,45 @@ void LogVerifier::read(const Statement& s, VerifiedEntry& out, const std::string
     }
     case StatementKind::kNote:
       return note(NoteBody::decode(s.body, place), out, place);
+    case StatementKind::kPropose:
+    case StatementKind::kInput:
+    case StatementKind::kApprove:
+    case StatementKind::kWithdraw:
+    case StatementKind::kRule:
+      return about_proposal(s, out, place);
     default:
       throw InputError(place, "is of a kind that this program does not write",
                        "use the program that wrote it, or a newer one");
+  }
+}
+
+// What members state while proposals wait (members.md §5.4): their bytes are those that are read.
+void LogVerifier::about_proposal(const Statement& s, VerifiedEntry& out, const std::string& place) {
+  out.entry.outcome = LogOutcome::kNote;
+  if (s.kind == StatementKind::kPropose) {
+    const auto proposal = agreement::Proposal::decode(s.body, place);
+    if (proposal.room != room_) throw InputError(place, "proposes in another room");
+    out.entry.proposal = agreement::proposal_digest(s.body);
+    out.entry.text = "proposed: " + proposal.kind + " " + proposal.title;
+  } else if (s.kind == StatementKind::kInput) {
+    const auto body = agreement::InputBody::decode(s.body, place);
+    out.entry.proposal = body.proposal;
+    out.entry.text = "gave input " + body.slot;
+  } else if (s.kind == StatementKind::kApprove) {
+    const auto body = agreement::ApproveBody::decode(s.body, place);
+    out.entry.proposal = body.complete;
+    out.entry.text =
+        body.automatic.empty() ? "approved" : "approved by the standing rule " + body.automatic;
+  } else if (s.kind == StatementKind::kWithdraw) {
+    const auto body = agreement::WithdrawBody::decode(s.body, place);
+    out.entry.proposal = body.complete;
+    out.entry.text = body.what == agreement::WithdrawBody::What::kProposal
+                         ? "withdrew its proposal"
+                         : "took its approval back";
+  } else {
+    const auto head = agreement::RuleHead::decode(s.body, place);
+    out.entry.text = fmt::format("people and rules, version {}{}", head.version,
+                                 head.reset ? ": reset by this machine's administrator" : "");
   }
 }
 
@@ -110,6 +149,21 @@ void LogVerifier::start(StartBody body, VerifiedEntry& out, const std::string& p
     out.entry.text = to_text(proposal.fields.front().value);
   }
   out.entry.approval = std::move(body.approval);
+  out.joint = true;
+}
+
+void LogVerifier::joint_start(const agreement::JointStart& body, VerifiedEntry& out,
+                              const std::string& place) {
+  if (body.configuration != configuration_->digest()) {
+    throw InputError(place, "was started under another configuration");
+  }
+  if (!body.verify(configuration_->keys())) {
+    throw InputError(place, "is not signed by all members");
+  }
+  out.entry.outcome = LogOutcome::kNote;
+  out.entry.proposal = body.complete;
+  out.entry.run = body.session;
+  out.entry.text = fmt::format("run {} of the proposal was started by all", body.index);
   out.joint = true;
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agreement/configuration.h"
+#include "agreement/member_statements.h"
 #include "agreement/statement.h"
 #include "store/log_entry.h"
 #include "store/once_db.h"
@@ -29,6 +30,8 @@ class LogVerifier {
  private:
   void change(agreement::ChangeBody body, const std::string& place);
   void read(const agreement::Statement& s, VerifiedEntry& out, const std::string& place);
+  void about_proposal(const agreement::Statement& s, VerifiedEntry& out, const std::string& place);
+  void joint_start(const agreement::JointStart& body, VerifiedEntry& out, const std::string& place);
   void start(agreement::StartBody body, VerifiedEntry& out, const std::string& place);
   void result(const agreement::Statement& s, agreement::ResultBody body, VerifiedEntry& out,
               const std::string& place);
