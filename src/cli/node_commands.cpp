@@ -70,7 +70,7 @@ void show_state(Output& out, const json& item) {
                              ? "approved" + (text(one, "automatic").empty()
                                                  ? std::string()
                                                  : " by the rule " + text(one, "automatic"))
-                         : text(one, "why") == "none" ? "has not decided"
+                         : text(one, "why") == "has not approved" ? "has not decided"
                                                       : "does not count: " + text(one, "why")));
   }
 }

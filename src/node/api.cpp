@@ -168,6 +168,7 @@ json Api::peers() {
                    {"version", state.program},
                    {"clock_ahead", state.clock_ahead},
                    {"held_back", state.held_back},
+                   {"paused_until", core_.paused_until(member)},
                    {"stopped", core_.stopped(member)}});
   }
   return out;

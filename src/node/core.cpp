@@ -117,6 +117,10 @@ std::vector<std::string> Core::stopped(const agreement::MemberId& member) {
   return found == stopped_.end() ? std::vector<std::string>() : found->second;
 }
 
+uint64_t Core::paused_until(const agreement::MemberId& member) {
+  return with([&](const Open& open) { return open.inbox.pause_until(member, now_seconds()); });
+}
+
 LinkHello Core::hello() {
   return with([&](const Open& open) {
     LinkHello out;

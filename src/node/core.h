@@ -58,6 +58,8 @@ class Core final : public LinkWork {
   /// What would run of a proposal that is known here; check() of the inbox, too.
   room::Waiting waiting(const Digest& proposal);
   /// Chains of statements that wait or stopped, by author: a sentence each.
+  /// Until when no session is begun with that member, after many that failed; 0: one may be.
+  uint64_t paused_until(const agreement::MemberId& member);
   std::vector<std::string> stopped(const agreement::MemberId& member);
 
   // LinkWork

@@ -42,7 +42,7 @@ Node::Node(const std::filesystem::path& member_file)
                            [](const auto& link) { return link.second->state().up; });
       });
   core_.set_changed([this] { tell_all(); });
-  core_.set_meet([this](const agreement::MemberId&) { runner_->meet(); });
+  core_.set_meet([this](const agreement::MemberId& peer) { runner_->meet(peer); });
   const auto& members = core_.room_config().members;
   for (PartyId i = 0; i < members.size(); ++i) {
     if (i == core_.self()) continue;

@@ -145,9 +145,14 @@ void Runner::wake() {
   wake_.notify_all();
 }
 
-void Runner::meet() {
+// Who asked ten times in ten minutes for nothing waits, and is named by `node status` (members.md
+// §5.3): a session costs all members.
+void Runner::meet(const agreement::MemberId& peer) {
+  const uint64_t until = core_.with(
+      [&](const Core::Open& open) { return open.inbox.pause_until(peer, now_seconds()); });
+  if (until > now_seconds()) return;
   const std::lock_guard lock(mutex_);
-  asked_ = woken_ = true;
+  asked_ = peer;
   wake_.notify_all();
 }
 
@@ -211,24 +216,25 @@ void Runner::run() {
   seconds back_off{0};
   Clock::time_point not_before = Clock::now();
   while (true) {
-    bool asked = false;
+    std::optional<agreement::MemberId> asked;
     {
       std::unique_lock lock(mutex_);
       const auto wait = back_off.count() > 0 ? not_before : Clock::now() + kLook;
-      wake_.wait_until(lock, wait,
-                       [&] { return draining_ || asked_ || (woken_ && back_off.count() == 0); });
+      wake_.wait_until(lock, wait, [&] {
+        return draining_ || asked_.has_value() || (woken_ && back_off.count() == 0);
+      });
       if (draining_) return;
-      asked = std::exchange(asked_, false);
+      asked = std::exchange(asked_, std::nullopt);
       woken_ = false;
     }
     try {
-      if (!asked && !listener_.of_sessions().tidy() && !is_due()) {
+      if (!asked && !is_due()) {
         back_off = seconds(0);
         continue;
       }
       if (!asked) ask_all_to_meet_();
       set_doing("meeting");
-      hold_session();
+      if (!hold_session() && asked) note_failed(*asked);
       core_.follow_configuration();
       core_.changed();
       back_off = seconds(0);
@@ -252,7 +258,7 @@ void Runner::run() {
   }
 }
 
-void Runner::hold_session() {
+bool Runner::hold_session() {
   if (!room_) {
     RoomOptions options;
     options.member_file = core_.member_file();
@@ -289,10 +295,7 @@ void Runner::hold_session() {
     });
   } catch (const ProtocolAbort& abort) {
     if (abort.peer() && *abort.peer() < core_.mids().size() && *abort.peer() != core_.self()) {
-      core_.with([&](const Core::Open& open) {
-        open.inbox.note_failed_start(core_.mids()[*abort.peer()], now_seconds());
-        return 0;
-      });
+      note_failed(core_.mids()[*abort.peer()]);
     }
     throw;
   }
@@ -305,7 +308,16 @@ void Runner::hold_session() {
     fill(session, agenda);
   } else {
     stock_not_before_ = Clock::now() + kStockPause;  // somebody wants no more, or not now
+    return false;
   }
+  return true;
+}
+
+void Runner::note_failed(const agreement::MemberId& peer) {
+  core_.with([&](const Core::Open& open) {
+    open.inbox.note_failed_start(peer, now_seconds());
+    return 0;
+  });
 }
 
 void Runner::fill(Session& session, const Agenda& agenda) {

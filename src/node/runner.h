@@ -6,6 +6,7 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -40,7 +41,7 @@ class Runner {
   /// There may be something to do.
   void wake();
   /// Another node asks for a session.
-  void meet();
+  void meet(const agreement::MemberId& peer);
   /// Begins nothing more.
   void drain();
   /// The same, and lets what runs come to its end; cancel() meanwhile ends it at once.
@@ -68,13 +69,15 @@ class Runner {
   bool is_due();
   bool stock_is_due();
   uint64_t stock_target() const;
-  void hold_session();
+  /// False: there was nothing to do in it.
+  bool hold_session();
   InHand take_in_hand(const inbox::Started& started);
   void arm(InHand& run);
   ServiceAnswer perform(Session& session, const InHand& run);
   std::exception_ptr try_to_perform(Session& session, InHand& run);
   void tell(const InHand& run);
   void carry_out(Session& session, const inbox::Started& started, StoredApproval& decider);
+  void note_failed(const agreement::MemberId& peer);
   void fill(Session& session, const Agenda& agenda);
   void set_doing(const std::string& doing);
 
@@ -86,7 +89,8 @@ class Runner {
   std::atomic<bool> cancelled_{false};
   std::mutex mutex_;
   std::condition_variable wake_;
-  bool woken_ = true, asked_ = false, draining_ = false;
+  bool woken_ = true, draining_ = false;
+  std::optional<agreement::MemberId> asked_;  // who asked for a session
   State state_;
   std::unique_ptr<Room> room_;
   room::Hooks hooks_;
