@@ -21,7 +21,7 @@ LAYOUTS = {  # NAME:32 raw bytes, NAME:u4 a number, NAME:f a field, NAME:n signa
     "INPUT": "proposal:32 slot:f public:f commitment:32",
     "APPROVE": "proposal:32 terms:32 versions:32 not_before:u8 not_after:u8 rule:u4 automatic:f evidence:32",
     "WITHDRAW": "proposal:32 what:u1",
-    "RULE": "version:u4 digest:32 previous:32 reset:u1 ...",
+    "RULE": "form:u1 version:u4 digest:32 previous:32 reset:u1 evidence:32",
     "START 2": "form2:u1 configuration:32 proposal:32 index:u4 session:32 count:u4 ...",
     "said": "saying:f signature:64 ...",
     "saying": "configuration:32 place:u1 incarnation:u4 counter:u8 proposal:32 index:u4 try:u4 statements:32 decision:u1 ...",

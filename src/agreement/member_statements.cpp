@@ -49,28 +49,6 @@ InputBody InputBody::decode(ByteView body, std::string_view place) {
   });
 }
 
-Bytes ApproveBody::encode() const {
-  Writer out;
-  out.raw(complete).raw(terms).raw(versions).u64(not_before).u64(not_after).u32(rule_version);
-  return out.field(automatic).raw(evidence).take();
-}
-
-ApproveBody ApproveBody::decode(ByteView body, std::string_view place) {
-  return whole(body, place, [&](Reader& in) {
-    ApproveBody out;
-    out.complete = in.digest();
-    out.terms = in.digest();
-    out.versions = in.digest();
-    out.not_before = in.u64();
-    out.not_after = in.u64();
-    out.rule_version = in.u32();
-    out.automatic = to_text(in.field(kMaxRuleName));
-    out.evidence = in.digest();
-    if (out.not_before > out.not_after) throw InputError(place, "ends before it begins");
-    return out;
-  });
-}
-
 Bytes WithdrawBody::encode() const {
   return Writer().raw(complete).u8(static_cast<uint8_t>(what)).take();
 }
@@ -86,42 +64,11 @@ WithdrawBody WithdrawBody::decode(ByteView body, std::string_view place) {
   });
 }
 
-Bytes RuleHead::encode(ByteView rest) const {
-  Writer out;
-  out.u32(version).raw(digest).raw(previous).u8(reset ? 1 : 0).raw(rest);
-  return out.take();
-}
-
-RuleHead RuleHead::decode(ByteView body, std::string_view place) {
-  return whole(body, place, [&](Reader& in) {
-    RuleHead out;
-    out.version = in.u32();
-    out.digest = in.digest();
-    out.previous = in.digest();
-    const uint8_t reset = in.u8();
-    if (reset > 1 || out.version == 0) throw InputError(place, "is no version of a rule");
-    out.reset = reset == 1;
-    (void)in.raw(in.remaining());
-    return out;
-  });
-}
-
 Digest complete_digest(const Digest& proposal, const std::vector<GivenInput>& inputs) {
   RandomOracle ro("complete", RoScope{});
   ro.field(proposal).field(uint64_t{inputs.size()});
   for (const GivenInput& input : inputs) ro.field(input.member).field(input.body.encode());
   return ro.digest();
-}
-
-Digest versions_digest(std::vector<SecretVersion> secrets) {
-  std::vector<Bytes> rows;
-  for (const SecretVersion& s : secrets) {
-    rows.push_back(Writer().raw(s.record).u32(s.version).raw(s.provenance).take());
-  }
-  std::sort(rows.begin(), rows.end());
-  Writer out;
-  for (const Bytes& row : rows) out.raw(row);
-  return RandomOracle("versions", RoScope{}).field(out.bytes()).digest();
 }
 
 Digest run_id(const Digest& room, const Digest& complete, uint32_t index) {
@@ -132,6 +79,8 @@ Digest input_commitment(std::string_view slot, const std::array<uint8_t, 16>& no
                         ByteView value) {
   return RandomOracle("commitment", RoScope{}).field(slot).field(nonce).field(value).digest();
 }
+
+bool is_joint_start(ByteView body) { return !body.empty() && body[0] == kJointForm; }
 
 Digest start_digest(const std::vector<Bytes>& sayings) {
   RandomOracle ro("start", RoScope{});

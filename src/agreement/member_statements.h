@@ -8,6 +8,7 @@
 
 #include "agreement/approval.h"
 #include "agreement/configuration.h"
+#include "agreement/people_bodies.h"
 #include "agreement/statement.h"
 #include "base/bytes.h"
 #include "base/hash.h"
@@ -20,7 +21,6 @@ namespace flexroom::agreement {
 
 /// More than any slot's public part takes.
 inline constexpr size_t kMaxInputBytes = 4096;
-inline constexpr size_t kMaxRuleName = 128;
 
 /// INPUT: what its author gives for one slot of a proposal: the public part in full, the private
 /// part as a commitment (zeros: there is none).
@@ -34,19 +34,6 @@ struct InputBody {
   static InputBody decode(ByteView body, std::string_view place);
 };
 
-/// APPROVE: what its author agrees to, and until when (members.md §6.2).
-struct ApproveBody {
-  Digest complete{};  // D
-  Digest terms{};     // terms_g
-  Digest versions{};  // versions_digest() of the secrets that the proposal names
-  uint64_t not_before = 0, not_after = 0;  // seconds since 1970
-  uint32_t rule_version = 0;               // of the author's newest RULE; 0: it has none
-  std::string automatic;                   // the standing rule that approved; empty: people did
-  Digest evidence{};                       // ev: commitment to the people's signatures
-  Bytes encode() const;
-  static ApproveBody decode(ByteView body, std::string_view place);
-};
-
 /// WITHDRAW: of its own proposal, for good; or of its own approval, which it may give again.
 struct WithdrawBody {
   enum class What : uint8_t { kProposal, kApproval };
@@ -56,16 +43,6 @@ struct WithdrawBody {
   static WithdrawBody decode(ByteView body, std::string_view place);
 };
 
-/// How a RULE body begins (members.md 7.1); what follows is of who wrote it and opaque here.
-struct RuleHead {
-  uint32_t version = 0;
-  Digest digest{};    // of the document
-  Digest previous{};  // of the one before; zeros for the first one
-  bool reset = false;
-  Bytes encode(ByteView rest) const;
-  static RuleHead decode(ByteView body, std::string_view place);
-};
-
 /// D = RO("complete", D0, INPUTs): of a proposal whose wanted inputs are there, in the order of its
 /// members and slots. Only D is approved.
 struct GivenInput {
@@ -73,16 +50,6 @@ struct GivenInput {
   InputBody body;
 };
 Digest complete_digest(const Digest& proposal, const std::vector<GivenInput>& inputs);
-
-/// A secret that a proposal names. `version` 0xffffffff: the newest that its own runs made.
-struct SecretVersion {
-  static constexpr uint32_t kNewest = 0xffffffff;
-  std::array<uint8_t, 16> record{};
-  uint32_t version = 0;
-  Digest provenance{};
-};
-/// RO("versions", sorted list).
-Digest versions_digest(std::vector<SecretVersion> secrets);
 
 /// RO("run", rid, D, i): what the marks of a run go by (members.md §8.1).
 Digest run_id(const Digest& room, const Digest& complete, uint32_t index);
@@ -136,6 +103,8 @@ struct JointStart {
   Bytes encode() const;
   static JointStart decode(ByteView body, std::string_view place);
 };
+/// The body of a START of that form.
+bool is_joint_start(ByteView body);
 Digest start_digest(const std::vector<Bytes>& sayings);
 /// START 2: over (session, start_digest()), in the domain of Approval, whose place it takes.
 net::Signature sign_start(const net::Identity& identity, const Digest& session,

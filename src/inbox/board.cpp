@@ -15,7 +15,7 @@ using agreement::InputBody;
 using agreement::NoteBody;
 using agreement::Proposal;
 using agreement::RejectBody;
-using agreement::RuleHead;
+using agreement::RuleBody;
 using agreement::Statement;
 using agreement::StatementKind;
 using agreement::WithdrawBody;
@@ -178,7 +178,7 @@ std::optional<Digest> Board::apply(const Statement& s, const net::SigningKey& ke
         return input(s);
       case StatementKind::kApprove: {
         ApproveBody body = ApproveBody::decode(s.body, kPlace);
-        const Digest about = body.complete;
+        const Digest about = body.proposal;
         return say(s, about, [&](Said& said) {
           said.approval = GivenApproval{std::move(body), key, s.incarnation, s.number};
         });
@@ -327,7 +327,7 @@ std::optional<Digest> Board::say(const Statement& s, const Digest& about,
 }
 
 void Board::rule(const Statement& s) {
-  const RuleHead head = RuleHead::decode(s.body, kPlace);
+  const RuleBody head = RuleBody::decode(s.body, kPlace);
   Rule& rule = rules_[s.author];
   if (head.version <= rule.version || (!head.reset && head.previous != rule.digest)) return;
   rule = {head.version, head.digest};

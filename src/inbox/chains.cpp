@@ -148,17 +148,30 @@ Fork Chains::fork(const Digest& id) {
   return out;
 }
 
-void Chains::note_own() {
-  const auto last = log_.last();
-  if (!last) return;
-  const ChainId id{self_, last->incarnation};
-  const auto known = chains_.find(id);
-  if (known != chains_.end() && known->second.digest == last->digest) return;
-  Chain next = known == chains_.end() ? Chain{} : known->second;
-  next.number = last->number;
-  next.digest = last->digest;
+void Chains::note_own(const Statement& s) {
+  const ChainId id{self_, s.incarnation};
+  Chain next = chains_.contains(id) ? chains_[id] : Chain{};
+  next.number = s.number;
+  next.digest = s.digest();
   save(id, next);
   chains_[id] = next;
+}
+
+size_t Chains::catch_up(const std::function<void(const Statement&)>& apply) {
+  const auto last = log_.last();
+  if (!last) return 0;
+  const auto known = chains_.find({self_, last->incarnation});
+  const uint64_t applied = known == chains_.end() ? 0 : known->second.number;
+  if (applied >= last->number) return 0;
+  db_.transaction([&] {
+    for (uint64_t number = applied + 1; number <= last->number; ++number) {
+      const auto s = statement(self_, {last->incarnation, number});
+      if (!s) throw store::damaged_row("state.db, the log", "an entry is missing");
+      apply(*s);
+      note_own(*s);
+    }
+  });
+  return last->number - applied;
 }
 
 Heads Chains::heads() {
@@ -310,6 +323,7 @@ void Chains::take_own(const Statement& s, const Bytes& bytes, const Taking& taki
   }
   const auto key = signer(s, self.keys, 0);
   taking.apply(s, self.keys[*key]);
+  note_own(s);
   ++report.taken;
 }
 

@@ -55,8 +55,12 @@ class Chains {
   };
   /// In a transaction of state.db; reload() when that fails.
   void take(const Bundle& bundle, const MemberId& from, const Taking& taking, TakeReport& report);
-  /// Keeps where this member's own chain ends, so that an earlier incarnation can still be given.
-  void note_own();
+  /// Statements of this member that were entered around the inbox (runs, people), oldest first,
+  /// are applied, and where its chain ends is kept. One transaction of state.db where there are
+  /// any; reload() when that fails. Returns how many there were.
+  size_t catch_up(const std::function<void(const agreement::Statement&)>& apply);
+  /// The statement that is signed now, in its transaction.
+  void note_own(const agreement::Statement& s);
   /// Drops the bytes of a statement of another member; its digest stays.
   void prune(const MemberId& author, const StatementRef& ref);
 

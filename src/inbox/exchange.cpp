@@ -42,13 +42,13 @@ std::pair<uint32_t, uint64_t> Inbox::Impl::open_of(const MemberId& author, uint6
 }
 
 Bytes Inbox::heads() {
-  impl_->chains_.note_own();
+  impl_->catch_up();
   return impl_->chains_.heads().encode();
 }
 
 Bytes Inbox::missing(ByteView heads, const MemberId& from, uint64_t now) {
   Impl& in = *impl_;
-  in.chains_.note_own();
+  in.catch_up();
   const Wants wants = in.chains_.missing(Heads::decode(heads), from, in.authors(), now);
   if (wants.ranges.empty() && wants.forks.empty()) return {};
   return wants.encode();
@@ -65,6 +65,7 @@ TakeReport Inbox::take(ByteView bytes, const MemberId& from, uint64_t now) {
   const Chains::Authors authors = in.authors();
   TakeReport report;
   const bool was_whole = in.log_.is_whole();
+  in.catch_up();
   std::vector<Digest>& touched = report.touched;
   Chains::Taking taking{
       authors, now, [&](const MemberId& author) { return in.open_of(author, now); },

@@ -27,6 +27,7 @@ class Inbox::Impl {
   }
 
   // Own statements.
+  void catch_up();
   agreement::Statement sign(agreement::StatementKind kind, Bytes body, uint64_t now);
   void require_can_sign();
   /// By D0 or D; InputError if it is not known.
@@ -42,6 +43,8 @@ class Inbox::Impl {
               const std::optional<Digest>& consent_of, uint64_t now);
   /// What a killed process, or one whose log was not whole, left.
   void complete_pending();
+  /// Of own approvals whose mark was not written, or that were signed around the inbox.
+  void mark_consents();
   bool is_said(const Ledger::Intent& intent) const;
   /// What others' statements closed gets its mark.
   void close_by_statements(const std::vector<Digest>& proposals);

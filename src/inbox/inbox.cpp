@@ -18,7 +18,7 @@ using agreement::InputBody;
 using agreement::NoteBody;
 using agreement::Proposal;
 using agreement::RejectBody;
-using agreement::RuleHead;
+using agreement::RuleBody;
 using agreement::Statement;
 using agreement::StatementKind;
 using agreement::WithdrawBody;
@@ -46,6 +46,7 @@ Inbox::Impl::Impl(store::SealedDb& state, store::OnceDb& once, const net::Identi
         return chains_.statement(author, ref);
       }) {
   FLEXROOM_ASSERT(!settings_.configurations.empty() && settings_.secret && settings_.check);
+  catch_up();
   complete_pending();
   std::vector<Digest> all;
   for (const auto& [id, entry] : board_.entries()) all.push_back(id);
@@ -60,6 +61,26 @@ std::string Inbox::Impl::name_of(const MemberId& member) const {
     if (joiner.id == member) return joiner.name;
   }
   return to_hex(member);
+}
+
+void Inbox::Impl::catch_up() {
+  size_t caught_up = 0;
+  try {
+    caught_up = chains_.catch_up([&](const Statement& one) {
+      // One under an earlier key of this member's counts as little as another's would.
+      for (const net::SigningKey& key : authors()[self()].keys) {
+        if (one.verify(key)) {
+          (void)board_.apply(one, key);
+          return;
+        }
+      }
+    });
+  } catch (...) {
+    chains_.reload();
+    board_.reload();
+    throw;
+  }
+  if (caught_up > 0 && log_.is_whole()) mark_consents();
 }
 
 void Inbox::Impl::require_can_sign() {
@@ -80,12 +101,15 @@ Statement Inbox::Impl::sign(StatementKind kind, Bytes body, uint64_t now) {
   require_can_sign();
   fault("statement");
   try {
+    catch_up();
     Statement s = log_.append_statement(kind, std::move(body), now, [&](const Statement& one) {
       (void)board_.apply(one, identity_.signing_key());
+      chains_.note_own(one);
     });
     fault("statement is signed");
     return s;
   } catch (...) {
+    chains_.reload();
     board_.reload();
     throw;
   }
@@ -199,7 +223,7 @@ void Inbox::Impl::require_approvable(const Entry& entry, uint64_t now) {
 void Inbox::Impl::approve(const Entry& entry, const Window& window, uint32_t rule_version,
                           const std::string& automatic, const Digest& evidence, uint64_t now) {
   ApproveBody body;
-  body.complete = *entry.complete;
+  body.proposal = *entry.complete;
   body.terms = conf().terms();
   body.versions = entry.terms.versions();
   body.not_before = window.first;
@@ -209,7 +233,7 @@ void Inbox::Impl::approve(const Entry& entry, const Window& window, uint32_t rul
   body.evidence = evidence;
   const Statement s = sign(StatementKind::kApprove, body.encode(), now);
   // Killed before: complete_pending() does it.
-  ledger_.set_consent(body.complete, {s.incarnation, s.number});
+  ledger_.set_consent(body.proposal, {s.incarnation, s.number});
   fault("consent is marked");
 }
 
@@ -277,7 +301,8 @@ void Inbox::withdraw_approval(const Digest& complete, uint64_t now) {
 
 void Inbox::rule(ByteView body, uint64_t now) {
   Impl& in = *impl_;
-  const RuleHead head = RuleHead::decode(body, "rule");
+  const RuleBody head = RuleBody::decode(body, "rule");
+  in.catch_up();
   const Board::Rule last = in.board_.rule(in.self());
   if (head.version != last.version + 1 || (!head.reset && head.previous != last.digest)) {
     throw InputError("rule",
@@ -287,7 +312,10 @@ void Inbox::rule(ByteView body, uint64_t now) {
   (void)in.sign(StatementKind::kRule, Bytes(body.begin(), body.end()), now);
 }
 
-uint32_t Inbox::rule_version() const { return impl_->board_.rule(impl_->self()).version; }
+uint32_t Inbox::rule_version() const {
+  impl_->catch_up();
+  return impl_->board_.rule(impl_->self()).version;
+}
 
 std::vector<Digest> Inbox::apply(const StandingRules& rules, uint32_t version, uint64_t now) {
   Impl& in = *impl_;
@@ -359,17 +387,23 @@ void Inbox::Impl::complete_pending() {
     if (!is_said(*intent)) (void)sign(intent->kind, intent->body, intent->time);
     ledger_.forget_intent();
   }
+  mark_consents();
+}
+
+void Inbox::Impl::mark_consents() {
   const auto last = log_.last();
+  const auto signed_head = once_.log_head(settings_.room);
+  // After a loss of once.db no earlier approval counts (members.md §5.1).
+  if (!last || !signed_head || signed_head->incarnation != last->incarnation) return;
   for (const auto& [id, entry] : board_.entries()) {
     if (!entry.complete) continue;
     const Said said = board_.said(entry, self());
     if (!said.approval || said.newest.number != said.approval->number || said.rejected) continue;
     const Ledger::Consent consent{said.approval->incarnation, said.approval->number};
+    if (consent.incarnation != last->incarnation) continue;
     const auto marked = ledger_.consent(*entry.complete);
     // Killed between the statement and its mark: it is the last one, or the first about this D.
-    const bool is_last =
-        last && last->incarnation == consent.incarnation && last->number == consent.number;
-    if (!marked || (is_last && *marked != consent)) {
+    if (!marked || (last->number == consent.number && *marked != consent)) {
       ledger_.set_consent(*entry.complete, consent);
     }
   }

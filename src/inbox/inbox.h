@@ -201,7 +201,8 @@ class Inbox {
   void withdraw_proposal(const Digest& proposal, uint64_t now);
   /// WITHDRAW of its own approval of D; approve() may follow.
   void withdraw_approval(const Digest& complete, uint64_t now);
-  /// RULE: body as people/ made it (it begins with a RuleHead, whose version is the last + 1).
+  /// RULE: a body as people/ made it, of the version after the last one. One that people/ enters
+  /// through AuditLog::append_rule() counts as well.
   /// This member's approvals under another version count no more from here on.
   void rule(ByteView body, uint64_t now);
   /// Version of this member's newest RULE; 0: none.

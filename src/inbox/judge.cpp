@@ -17,7 +17,7 @@ Failures fails(const std::optional<GivenApproval>& given, const Asked& asked) {
   }
   const agreement::ApproveBody& body = given->body;
   set_if(out, !asked.key || *asked.key != given->key, Counts::kKey);
-  set_if(out, body.complete != asked.complete, Counts::kDigest);
+  set_if(out, body.proposal != asked.complete, Counts::kDigest);
   set_if(out, body.terms != asked.terms, Counts::kTerms);
   set_if(out, body.versions != asked.versions, Counts::kVersions);
   set_if(out, asked.refused || given->number != asked.newest, Counts::kWithdrawn);

@@ -190,6 +190,7 @@ Item Inbox::Impl::item(const Entry& entry, uint64_t now) {
 
 std::vector<Item> Inbox::list(uint64_t now) {
   std::vector<Item> out;
+  impl_->catch_up();
   for (const auto& [id, entry] : impl_->board_.entries()) out.push_back(impl_->item(entry, now));
   std::stable_sort(out.begin(), out.end(),
                    [](const Item& a, const Item& b) { return a.time > b.time; });
@@ -197,6 +198,7 @@ std::vector<Item> Inbox::list(uint64_t now) {
 }
 
 std::optional<Item> Inbox::show(const Digest& proposal, uint64_t now) {
+  impl_->catch_up();
   const Entry* entry = impl_->board_.find(proposal);
   if (entry == nullptr) return std::nullopt;
   return impl_->item(*entry, now);

@@ -56,8 +56,8 @@ std::set<std::string> read_set(const TomlTable& table, std::string_view key, boo
 StandingRule read_rule(const TomlTable& table, size_t number, uint64_t now) {
   StandingRule rule;
   rule.name = table.text_or("name", fmt::format("rule {}", number));
-  if (rule.name.empty() || rule.name.size() > agreement::kMaxRuleName) {
-    table.fail("name", "is not 1 to 128 bytes long");
+  if (rule.name.empty() || rule.name.size() > agreement::ApproveBody::kMaxRuleName) {
+    table.fail("name", "is not 1 to 64 bytes long");
   }
   read_definition(table, rule);
   rule.from = read_set(table, "from", true);

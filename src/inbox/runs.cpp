@@ -116,6 +116,7 @@ OwnMarks Inbox::Impl::own_marks(const Entry& entry, uint32_t index, uint64_t now
 
 std::vector<ReadyRun> Inbox::ready(uint64_t now) {
   Impl& in = *impl_;
+  in.catch_up();
   std::vector<ReadyRun> out;
   for (const auto& [id, entry] : in.board_.entries()) {
     if (!entry.complete || entry.room_terms != in.conf().terms()) continue;
@@ -190,6 +191,7 @@ bool Inbox::conflict(const Digest& run, const Digest& other) {
 
 void Inbox::require_startable(const ReadyRun& run, uint64_t now) {
   Impl& in = *impl_;
+  in.catch_up();
   const Entry& entry = in.complete(run.complete);
   if (run.id != agreement::run_id(in.settings_.room, run.complete, run.index)) {
     refuse("is named by another id than its own");

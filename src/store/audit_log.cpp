@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "agreement/member_statements.h"
 #include "base/codec.h"
 #include "base/error.h"
 #include "base/read_array.h"
@@ -401,7 +402,7 @@ std::vector<AuditLog::Stored> AuditLog::verify() {
 
 std::optional<Bytes> AuditLog::last_approved(const std::string& kind, const std::string& title) {
   const auto approved_in = [&](const std::optional<Statement>& s) -> std::optional<Bytes> {
-    if (!s || s->kind != Kind::kStart) return std::nullopt;
+    if (!s || s->kind != Kind::kStart || agreement::is_joint_start(s->body)) return std::nullopt;
     StartBody body = StartBody::decode(s->body, kPlace);
     const auto proposal = agreement::Proposal::decode(body.approval.proposal, kPlace);
     if (proposal.kind != kind || proposal.title != title) return std::nullopt;

@@ -66,7 +66,8 @@ std::string export_line(const AuditLog::Stored& stored) {
   if (stored.entry.proposal != Digest{}) line["proposal"] = to_hex(stored.entry.proposal);
   if (stored.entry.run != Digest{}) line["run"] = to_hex(stored.entry.run);
   if (stored.entry.status != 0) line["status"] = stored.entry.status;
-  if (s.kind == StatementKind::kStart) {
+  // Of a proposal that waited the text stands in its PROPOSE.
+  if (stored.entry.approval) {
     line["approved"] = agreement::render(stored.entry.approval->proposal, "log");
   }
   // Foreign text may be no UTF-8; the bytes are in "statement".
@@ -88,7 +89,7 @@ std::string entry_text(const AuditLog::Stored& stored) {
   out += fmt::format("  digest        {}\n  previous      {}\n", to_hex(stored.head),
                      to_hex(s.previous));
   if (s.kind == StatementKind::kChange) out += configuration_text(s);
-  if (s.kind == StatementKind::kStart) {
+  if (stored.entry.approval) {
     out += "\nwhat all members approved:\n" +
            agreement::render(stored.entry.approval->proposal, "log");
   }

@@ -76,7 +76,7 @@ void LogVerifier::read(const Statement& s, VerifiedEntry& out, const std::string
       out.joint = true;
       return;
     case StatementKind::kStart:
-      if (!s.body.empty() && s.body[0] != 1) {
+      if (agreement::is_joint_start(s.body)) {
         return joint_start(agreement::JointStart::decode(s.body, place), out, place);
       }
       return start(StartBody::decode(s.body, place), out, place);
@@ -117,7 +117,7 @@ void LogVerifier::about_proposal(const Statement& s, VerifiedEntry& out, const s
     out.entry.text = "gave input " + body.slot;
   } else if (s.kind == StatementKind::kApprove) {
     const auto body = agreement::ApproveBody::decode(s.body, place);
-    out.entry.proposal = body.complete;
+    out.entry.proposal = body.proposal;
     out.entry.text =
         body.automatic.empty() ? "approved" : "approved by the standing rule " + body.automatic;
   } else if (s.kind == StatementKind::kWithdraw) {
@@ -127,7 +127,7 @@ void LogVerifier::about_proposal(const Statement& s, VerifiedEntry& out, const s
                          ? "withdrew its proposal"
                          : "took its approval back";
   } else {
-    const auto head = agreement::RuleHead::decode(s.body, place);
+    const auto head = agreement::RuleBody::decode(s.body, place);
     out.entry.text = fmt::format("people and rules, version {}{}", head.version,
                                  head.reset ? ": reset by this machine's administrator" : "");
   }

@@ -23,7 +23,7 @@ class ExchangeTest : public InboxTest {
   }
   Statement approve(PartyId author, const Digest& d, uint64_t number, const Digest& previous) {
     agreement::ApproveBody body;
-    body.complete = d;
+    body.proposal = d;
     body.terms = conf_.terms();
     body.versions = terms().versions();
     body.not_before = terms().window.first;
@@ -53,6 +53,11 @@ TEST_F(ExchangeTest, OnlyWhatItsAuthorSignedAndWhatFollowsIsTaken) {
   EXPECT_EQ(at(0).take(bundle({one.encode()}), mid(2), now_).taken, 1U);
   EXPECT_EQ(at(0).take(bundle({one.encode()}), mid(1), now_).known, 1U);
   EXPECT_THAT(why_stopped(0, {note(2, 2, Digest{1}, "b").encode()}), HasSubstr("follow"));
+  // Another one with its number proves something only if its author signed it.
+  Statement another = note(2, 1, {}, "b");
+  another.signature[3] ^= 1;
+  EXPECT_THAT(why_stopped(0, {another.encode()}), HasSubstr("not signed"));
+  EXPECT_TRUE(at(0).forks().empty());
   // Out of its place: asked for again, not an error.
   EXPECT_EQ(why_stopped(0, {note(2, 3, one.digest(), "b").encode()}), "");
   EXPECT_EQ(at(0).take(bundle({note(2, 2, one.digest(), "b").encode()}), mid(1), now_).taken, 1U);
@@ -137,7 +142,7 @@ TEST_F(ExchangeTest, TwoStatementsWithOneNumberAreKeptAndStopTheirAuthor) {
   at(0).approve(d2, {}, now_);
   at(1).approve(d2, {}, now_);
   agreement::ApproveBody body;
-  body.complete = d2;
+  body.proposal = d2;
   body.terms = conf_.terms();
   body.versions = terms().versions();
   body.not_before = terms().window.first;
@@ -231,8 +236,10 @@ TEST_F(ExchangeTest, ANewIncarnationVoidsEarlierApprovals) {
   members_[1].db.reset();
   std::filesystem::remove(root_ / "m1" / "once.db");
   reopen(1);
+  EXPECT_TRUE(at(1).ready(now_).empty());
   (void)at(1).propose(proposal(terms(1), "anew"), now_);
   EXPECT_EQ(at(1).log().last()->incarnation, 1U);
+  reopen(1);
   EXPECT_TRUE(at(1).ready(now_).empty());
   sync(now_);
   EXPECT_TRUE(at(0).forks().empty());
@@ -508,7 +515,7 @@ TEST_F(ExchangeTest, HonestMembersNeverLookLikeCheatsSweep) {
         case 4:
           if (pick(8) == 0) {
             at(i).reject(d, "", now_);
-            truth[d] = {false, false, false};
+            truth[d][i] = false;
             std::erase(all, d);
           }
           break;

@@ -259,10 +259,10 @@ TEST_F(InboxCase, OnlyWhoProposedWithdrawsAProposal) {
 // M44's other half: approvals under an older rule of their author do not count.
 TEST_F(InboxCase, ANewRuleVoidsItsAuthorsApprovals) {
   const Digest d = approved(terms());
-  agreement::RuleHead head;
+  agreement::RuleBody head;
   head.version = 1;
   head.digest[0] = 3;
-  at(1).rule(head.encode(to_bytes("people")), now_);
+  at(1).rule(head.encode(), now_);
   EXPECT_EQ(at(1).rule_version(), 1U);
   sync(now_);
   EXPECT_EQ(state(0, d), State::kVoid);
@@ -272,10 +272,13 @@ TEST_F(InboxCase, ANewRuleVoidsItsAuthorsApprovals) {
   sync(now_);
   EXPECT_EQ(state(0, d), State::kReady);
   EXPECT_EQ(at(0).show(d, now_)->decisions[1].approval->evidence, Digest{4});
+  head.evidence[0] = 1;
+  head.previous = head.digest;
   head.version = 3;
-  EXPECT_THROW(at(1).rule(head.encode({}), now_), InputError);
-  head.version = 2;  // does not follow
-  EXPECT_THROW(at(1).rule(head.encode({}), now_), InputError);
+  EXPECT_THROW(at(1).rule(head.encode(), now_), InputError);
+  head.version = 2;
+  head.previous[1] = 1;  // does not follow
+  EXPECT_THROW(at(1).rule(head.encode(), now_), InputError);
 }
 
 // M30: windows, the floor, and people who lower it.
@@ -500,7 +503,15 @@ TEST_F(InboxCase, AStandingRuleApprovesAndCounts) {
   now_ += kDayLong;
   EXPECT_EQ(at(1).apply(rules, 0, now_).size(), 2U);
   // What people took back is theirs.
-  at(1).withdraw_approval(at(1).list(now_).front().complete.value(), now_);
+  std::optional<Digest> taken_back;
+  for (const Item& item : at(1).list(now_)) {
+    if (item.decisions[1].counts == Counts::kYes) taken_back = item.complete;
+  }
+  ASSERT_TRUE(taken_back);
+  at(1).withdraw_approval(*taken_back, now_);
+  now_ += kDayLong;
+  EXPECT_EQ(at(1).apply(rules, 0, now_).size(), 2U);
+  EXPECT_EQ(at(1).show(*taken_back, now_)->decisions[1].counts, Counts::kWithdrawn);
 }
 
 // Killed at every durable step of every operation of its own: after the restart the statement is

@@ -9,11 +9,11 @@
 
 #include "inbox/judge.h"
 
-// The model of members.md §5 to §8 (m4_proposals.py) over the product's own judges: honest A and B, a
-// member that signs anything, keeps every signature, shows different bytes to different members and
-// starts runs whenever it likes; crash, state.db put back, clock set back, another change of terms
-// or versions in between. Every reachable state is visited. Then each condition is left out, and
-// exactly its violation must appear.
+// The model of members.md §5 to §8 (m4_proposals.py) over the product's own judges: honest A and B,
+// a member that signs anything, keeps every signature, shows different bytes to different members
+// and starts runs whenever it likes; crash, state.db put back, clock set back, another change of
+// terms or versions in between. Every reachable state is visited. Then each condition is left out,
+// and exactly its violation must appear.
 
 namespace flexroom::inbox {
 namespace {
@@ -114,7 +114,7 @@ class Explorer {
     asked.key = net::SigningKey{};
     for (const auto& [what, terms, version] : w.member[o].signatures) {
       GivenApproval given;
-      given.body.complete = digest_of(what);
+      given.body.proposal = digest_of(what);
       given.body.terms = digest_of(terms);
       given.body.versions = digest_of(version);
       given.body.not_after = 0;

@@ -1,6 +1,9 @@
 #include "inbox/start.h"
 
-#include "store/log_verifier.h"
+#include <cstdlib>
+#include <fstream>
+
+#include "store/log_export.h"
 #include "unit/inbox/inbox_fixture.h"
 
 namespace flexroom::inbox {
@@ -128,6 +131,72 @@ TEST_P(StartTest, AlteredMessagesStartNothing) {
       EXPECT_FALSE(run.outcomes[0].value) << label << at_byte;
     }
   }
+}
+
+// What stands in the logs is read by the log's own verifier and by one that shares nothing with
+// this program (members.md §5.4).
+TEST_P(StartTest, TheLogsAreReadByAVerifierOfOthers) {
+  const auto met = support::run_parties(GetParam(), [&](net::Party& party) {
+    at(party.id()).log().exchange_heads(party, conf_);
+    return true;
+  });
+  for (const auto& o : met.outcomes) ASSERT_TRUE(o.value.value_or(false));
+  Terms t = terms();
+  t.inputs = {{mid(1), "data", "", "*", {}}};
+  const Digest id = at(0).propose(proposal(t), now_);
+  sync(now_);
+  at(1).input(id, "data", to_bytes("x"), {}, now_);
+  sync(now_);
+  const Digest d = complete_of(0, id);
+  for (PartyId i = 0; i < GetParam(); ++i) at(i).approve(d, {}, now_);
+  at(1).withdraw_approval(d, now_);
+  at(1).approve(d, {}, now_);
+  sync(now_);
+  ASSERT_TRUE(start_all().outcomes[0].value);
+  agreement::RuleBody rule;
+  rule.version = 1;
+  rule.digest[0] = 1;
+  at(0).rule(rule.encode(), now_);
+  at(0).withdraw_proposal(d, now_);
+  std::string command = "/usr/bin/python3 " FLEXROOM_SOURCE_DIR "/examples/verify_log.py";
+  for (PartyId i = 0; i < GetParam(); ++i) {
+    const std::filesystem::path file = root_ / ("log" + std::to_string(i));
+    std::ofstream out(file, std::ios::binary);
+    for (const auto& entry : at(i).log().verify()) {
+      out << store::export_line(entry) << "\n";
+      EXPECT_NE(store::entry_text(entry), "");
+    }
+    EXPECT_FALSE(at(i).log().last_approved("call", "job"));
+    command += " " + file.string();
+  }
+  EXPECT_EQ(std::system((command + " > " + (root_ / "said").string() + " 2>&1").c_str()), 0);
+  std::ifstream in(root_ / "said");
+  const std::string said((std::istreambuf_iterator<char>(in)), {});
+  EXPECT_THAT(said, HasSubstr("started run 0 of proposal"));
+  EXPECT_THAT(said, HasSubstr("APPROVE, proposal"));
+  EXPECT_THAT(said, HasSubstr("all chains and signatures are right"));
+}
+
+// A START whose sayings are of another run, or that not all signed, is none.
+TEST_P(StartTest, AJointStartIsOfAllAboutOneRun) {
+  const Digest d = approved(terms());
+  const auto run = start_all();
+  ASSERT_TRUE(run.outcomes[0].value);
+  const JointStart good = run.outcomes[0].value->record;
+  EXPECT_TRUE(good.verify(conf_.keys()));
+  const auto refused = [&](const std::function<void(JointStart&)>& change) {
+    JointStart other = good;
+    change(other);
+    EXPECT_FALSE(other.verify(conf_.keys()));
+  };
+  refused([](JointStart& s) { s.index = 1; });
+  refused([](JointStart& s) { s.complete[0] ^= 1; });
+  refused([](JointStart& s) { s.configuration[0] ^= 1; });
+  refused([](JointStart& s) { s.session[0] ^= 1; });
+  refused([](JointStart& s) { s.signatures[1][0] ^= 1; });
+  refused([](JointStart& s) { std::swap(s.sayings[0], s.sayings[1]); });
+  refused([](JointStart& s) { s.signatures.pop_back(); });
+  EXPECT_EQ(good.complete, d);
 }
 
 TEST(StartSayingTest, IsReadAsItIsWritten) {

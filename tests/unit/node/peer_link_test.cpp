@@ -15,7 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
-bool until(const std::function<bool()>& condition) {
+bool comes(const std::function<bool()>& condition) {
   for (int i = 0; i < 500; ++i) {
     if (condition()) return true;
     std::this_thread::sleep_for(10ms);
@@ -76,7 +76,7 @@ struct Pair {
     links[i]->start();
   }
   bool both_up() {
-    return until([&] { return links[0]->state().up && links[1]->state().up; });
+    return comes([&] { return links[0]->state().up && links[1]->state().up; });
   }
   support::TcpMembers members;
   agreement::MemberId ids[2];
@@ -91,19 +91,19 @@ TEST(PeerLinkTest, FetchesWhatIsMissingAndComesBackAfterARestart) {
   pair.start(0);
   pair.start(1);
   ASSERT_TRUE(pair.both_up());
-  EXPECT_TRUE(until([&] { return pair.work[1].number == 7; }));
+  EXPECT_TRUE(comes([&] { return pair.work[1].number == 7; }));
   EXPECT_EQ(pair.links[0]->state().program, kVersion);
   pair.work[1].number = 8;
   pair.links[1]->tell_heads();
-  EXPECT_TRUE(until([&] { return pair.work[0].number == 8; }));
+  EXPECT_TRUE(comes([&] { return pair.work[0].number == 8; }));
   pair.links[0]->ask_to_meet();
-  EXPECT_TRUE(until([&] { return pair.work[1].asked == 1; }));
+  EXPECT_TRUE(comes([&] { return pair.work[1].asked == 1; }));
 
   pair.links[0].reset();
-  EXPECT_TRUE(until([&] { return !pair.links[1]->state().up; }));
+  EXPECT_TRUE(comes([&] { return !pair.links[1]->state().up; }));
   pair.work[0].number = 9;
   pair.start(0);
-  EXPECT_TRUE(until([&] { return pair.work[1].number == 9; }));
+  EXPECT_TRUE(comes([&] { return pair.work[1].number == 9; }));
 }
 
 TEST(PeerLinkTest, NamesTheVersionsThatDoNotSpeakWithEachOther) {
@@ -112,7 +112,7 @@ TEST(PeerLinkTest, NamesTheVersionsThatDoNotSpeakWithEachOther) {
   pair.work[1].hello_.newest = kExchangeNewest + 2;
   pair.start(0);
   pair.start(1);
-  EXPECT_TRUE(until([&] {
+  EXPECT_TRUE(comes([&] {
     return pair.links[0]->state().problem.find("update the older one") != std::string::npos;
   }));
   EXPECT_FALSE(pair.links[0]->state().up);
