@@ -133,7 +133,7 @@ TEST(PeerLinkTest, SpeaksWithNobodyWhoRunsTwice) {
   pair.work[1].hello_.session = 13;
   pair.start(0);
   pair.start(1);
-  EXPECT_TRUE(until(
+  EXPECT_TRUE(comes(
       [&] { return pair.links[0]->state().problem.find("runs twice") != std::string::npos; }));
 }
 
