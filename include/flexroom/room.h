@@ -30,7 +30,7 @@ struct RoomOptions {
   bool only_looks = false;
   /// If not empty: a file (mode 0600) that gets one line of JSON a message between the members.
   std::filesystem::path trace_file;
-  const room::Hooks* hooks = nullptr;  // of this project's own tests
+  const room::Hooks* hooks = nullptr;  // of this project's own tests, and of its node
 };
 
 /// A stored secret, as far as it is public to the members.

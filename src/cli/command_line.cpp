@@ -38,6 +38,8 @@ constexpr const char* kFooter =
     "A first run: docs/onboarding.md. The files: docs/files.md. What is not built yet: "
     "docs/status.md.";
 
+}  // namespace
+
 std::map<std::string, std::string> parse_arguments(const std::vector<std::string>& arguments) {
   std::map<std::string, std::string> out;
   for (const std::string& argument : arguments) {
@@ -51,6 +53,8 @@ std::map<std::string, std::string> parse_arguments(const std::vector<std::string
   }
   return out;
 }
+
+namespace {
 
 /// The command that was given, and the whole way to it: "flexroom secret import".
 const CLI::App* deepest(const CLI::App& app, std::string& path) {
@@ -129,6 +133,8 @@ CommandLine::CommandLine()
   add_runs();
   add_people();
   add_state();
+  add_node();
+  add_proposals();
   add_tools();
 }
 

@@ -3,13 +3,18 @@
 #include <CLI/CLI.hpp>
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/node_commands.h"
 
 namespace flexroom::cli {
+
+/// "NAME=VALUE" .., each name once. Throws InputError.
+std::map<std::string, std::string> parse_arguments(const std::vector<std::string>& arguments);
 
 /// The program's arguments: what may be given, what was given, and the command to run.
 class CommandLine {
@@ -42,6 +47,9 @@ class CommandLine {
   void add_people();
   void add_state();
   void add_tools();
+  void add_node();
+  void add_proposals();
+  void add_times(CLI::App* command);
   int usage_error(const CLI::ParseError& error, const std::vector<std::string>& words) const;
   std::string problem_of(const CLI::ParseError& error, const std::vector<std::string>& words) const;
 
@@ -72,6 +80,9 @@ class CommandLine {
   std::vector<std::string> arguments_;
   std::string go_on_, abandon_, cover_time_;
   FlowKey key_;
+  ProposalTimes times_;
+  std::string proposal_, reason_;
+  bool all_ = false;
   uint64_t fill_ = 0;
 
   // Of onboarding; folders and files are here unless something else is said.

@@ -92,6 +92,7 @@ int init_room(Output& out, const Common& common, bool new_epoch,
 }
 
 int init_after_loss(Output& out, const Common& common) {
+  require_no_node(common);
   Screen screen(out, common.yes);
   RoomOptions options;
   options.member_file = common.member_file;

@@ -8,6 +8,8 @@
 #include "base/codec.h"
 #include "base/display.h"
 #include "cli/people_voices.h"
+#include "config/config.h"
+#include "node/core.h"
 #include "room/people.h"
 
 namespace flexroom::cli {
@@ -216,8 +218,19 @@ void Screen::timeline(const std::vector<Phase>& phases) {
   if (show_phases_ || out_.json()) out_.table(phases);
 }
 
+// The node has the member's address, and meets the others' nodes there.
+void require_no_node(const Common& common) {
+  const MemberConfig member = MemberConfig::load(common.member_file);
+  if (!node::node_runs(member.state_dir)) return;
+  throw InputError(common.member_file.string(),
+                   "the resident node of this member runs, and has its state and address",
+                   "`flexroom propose` lets the nodes run it; for what cannot wait, stop the node "
+                   "at all members first (`systemctl stop flexroom-node`)");
+}
+
 OpenRoom::OpenRoom(const Common& common, bool only_looks)
     : hooks_{common.fault, common.connected, common.clock} {
+  if (!only_looks) require_no_node(common);
   RoomOptions options;
   options.member_file = common.member_file;
   options.cancel = &cancelled;

@@ -67,10 +67,13 @@ void show_padding(Output& out, const PaddingPlan& padding);
 nlohmann::json padding_fields(const PaddingPlan& padding);
 nlohmann::json suite_fields(const std::vector<SuiteCost>& suites);
 
+/// Throws InputError, with what to do, while a resident node of this member runs.
+void require_no_node(const Common& common);
+
 /// This member's room, for a command.
 class OpenRoom {
  public:
-  /// `only_looks`: for commands that only show something (RoomOptions).
+  /// `only_looks`: for commands that only show something (RoomOptions). Else as require_no_node().
   explicit OpenRoom(const Common& common, bool only_looks = false);
   Room& operator*() { return *room_; }
   Room* operator->() { return room_.get(); }

@@ -527,6 +527,7 @@ MemberConfig MemberConfig::load(const std::filesystem::path& path) {
   if (root.has("words_file")) out.words_file = relative_to(path, root.text("words_file"));
   if (root.has("listen")) out.listen = parse_endpoint(root.text("listen"), root.place("listen"));
   out.auto_approve = root.flag_or("auto_approve", false);
+  out.node = NodeTerms::load(root, path, out.state_dir);
   config::finish(root, config::FileTable::kMemberFile);
   return out;
 }

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/named_group.h"
+#include "config/node_terms.h"
 #include "config/passphrase.h"
 #include "config/tls_terms.h"
 #include "config/traffic_terms.h"
@@ -162,6 +163,7 @@ struct MemberConfig {
   /// whose fingerprints they read to each other.
   std::optional<std::filesystem::path> words_file;
   bool auto_approve = false;
+  NodeTerms node;
 
   static MemberConfig load(const std::filesystem::path& path);
 };

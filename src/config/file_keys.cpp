@@ -112,6 +112,19 @@ constexpr std::array kMemberFileKeys = {
     FileKey{"auto_approve", T::kFlag,
             "true: every proposal is approved without asking, by a rule of your organisation "
             "(false)"},
+    FileKey{"node", T::kTable, "of the resident node, flexroom-node", "", F::kNode},
+    FileKey{"person", T::kList, "who may ask the node for what", "", F::kPerson, false, 0, 256},
+};
+constexpr std::array kNodeKeys = {
+    FileKey{"socket", T::kText, "where flexroom-node takes commands (state/node.sock)"},
+    FileKey{"stock_max_mib", T::kInteger, "how much stock it keeps on disk, in MiB", "", F::kRoom,
+            false, 0, 1 << 20},
+    FileKey{"stock_hours", T::kTexts, "when it makes stock: Mon-Fri 20:00-06:00 +01:00 (always)"},
+};
+constexpr std::array kPersonKeys = {
+    FileKey{"name", T::kText, "of the person", "", F::kRoom, true},
+    FileKey{"unix", T::kText, "the user of this machine who is that person", "", F::kRoom, true},
+    FileKey{"roles", T::kTexts, "what that user may ask the node for", "see|propose"},
 };
 constexpr std::array kJobFileKeys = {
     FileKey{"job", T::kTable, "the machine", "", F::kJob, true},
@@ -149,9 +162,9 @@ constexpr std::array kLinksFileKeys = {
 };
 
 std::string_view name_of(FileTable table) {
-  constexpr std::array<std::string_view, 10> kNames = {"room-file", "room",   "member", "provider",
-                                                       "host",      "member", "job",    "job-part",
-                                                       "script",    "links"};
+  constexpr std::array<std::string_view, 12> kNames = {
+      "room-file", "room",   "member", "provider", "host",   "member",
+      "node",      "person", "job",    "job-part", "script", "links"};
   return kNames[static_cast<size_t>(table)];
 }
 
@@ -188,6 +201,10 @@ std::span<const FileKey> keys_of(FileTable table) {
       return kHostKeys;
     case F::kMemberFile:
       return kMemberFileKeys;
+    case F::kNode:
+      return kNodeKeys;
+    case F::kPerson:
+      return kPersonKeys;
     case F::kJobFile:
       return kJobFileKeys;
     case F::kJob:

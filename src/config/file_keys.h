@@ -22,6 +22,8 @@ enum class FileTable : uint8_t {
   kProvider,
   kHost,
   kMemberFile,
+  kNode,
+  kPerson,
   kJobFile,
   kJob,
   kScript,

@@ -90,6 +90,7 @@ std::vector<JoinedPeer> MeshJoin::run() {
   while (true) {
     if (config_.cancel != nullptr && config_.cancel->load()) give_up(AbortCode::kCancelled);
     if (listener_.valid() && Clock::now() >= next_accept_) accept_all();
+    if (config_.incoming != nullptr) accept_given();
     for (auto& attempt : inbound_) drive(*attempt);
     settle_inbound();
     for (PartyId peer = 0; peer < config_.self; ++peer) {
@@ -121,6 +122,7 @@ void MeshJoin::open_listener() {
     fcntl(listener_.get(), F_SETFL, fcntl(listener_.get(), F_GETFL) | O_NONBLOCK);
     return;
   }
+  if (config_.incoming != nullptr) return;
   if (last) return;  // everybody else has a lower id: nobody connects to us
   listen();
 }
@@ -159,6 +161,7 @@ void MeshJoin::listen() {
 }
 
 void MeshJoin::ask_about_order() {
+  if (config_.incoming != nullptr) return;
   for (PartyId peer = config_.self + 1; peer < slots_.size(); ++peer) {
     Slot& slot = slots_[peer];
     if (!slot.outbound) continue;
@@ -260,6 +263,13 @@ bool MeshJoin::drive_connect(Attempt& attempt) {
   if (error != 0) {
     attempt.problem = std::strerror(error);
     attempt.state = Attempt::State::kFailed;
+    return false;
+  }
+  // A socket that just connected has room for it.
+  const Bytes& preamble = config_.preamble;
+  if (!preamble.empty() && ::send(attempt.socket.get(), preamble.data(), preamble.size(),
+                                  MSG_NOSIGNAL) != static_cast<ssize_t>(preamble.size())) {
+    drop(attempt, "connection closed");
     return false;
   }
   if (!attempt.asks) attempt.check.key = keys_.offer(scope_, attempt.peer);
@@ -392,6 +402,7 @@ void MeshJoin::wait_for_events() {
   if (listener_.valid() && Clock::now() >= next_accept_) {
     fds.push_back({listener_.get(), POLLIN, 0});
   }
+  if (config_.incoming != nullptr) fds.push_back({config_.incoming->event(), POLLIN, 0});
   poll(fds.data(), fds.size(), kPollMs);
   for (size_t k = 0; k < attempts.size(); ++k) attempts[k]->ready = fds[k].revents != 0;
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "net/address.h"
 #include "net/pair_key.h"
 #include "net/tcp_mesh.h"
 #include "net/tls_context.h"
@@ -90,6 +91,8 @@ class MeshJoin {
   void listen();
   void ask_about_order();
   void accept_all();
+  void accept_given();
+  void admit(Socket socket, const SocketAddress& address);
   void start_connecting(PartyId peer);
   void drive(Attempt& attempt);
   void make_room(const std::string& address);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
 #include "net/frame_pool.h"
 #include "net/identity.h"
 #include "net/pair_key.h"
@@ -29,6 +30,17 @@ struct MissingMember {
   std::string problem;  // last thing that went wrong, empty if nothing yet
 };
 
+/// Connections that somebody else accepted for a mesh: a process that listens for several things on
+/// one port. Called by the thread that joins.
+class IncomingConnections {
+ public:
+  virtual ~IncomingConnections() = default;
+  /// The next one, or none. Its peer is nobody yet.
+  virtual Fd take() = 0;
+  /// A descriptor that is readable while one waits.
+  virtual int event() const = 0;
+};
+
 struct MeshConfig {
   std::vector<MeshMember> members;  // party i is members[i], the same list at every member
   PartyId self = 0;
@@ -36,6 +48,12 @@ struct MeshConfig {
   uint16_t listen_port = 0;  // 0: members[self].port
   /// An already listening socket (socket activation, tests) to use instead; taken over. -1: none.
   int listen_socket = -1;
+  /// In place of a listening socket; outlives the joining. With it nothing is bound, and nobody is
+  /// asked about the order of members, which such meshes settle before they meet. Null: listen.
+  IncomingConnections* incoming = nullptr;
+  /// What who connects says first, before TLS, to whoever sorts connections at the other end: it is
+  /// no secret and proves nothing. At most 64 bytes.
+  Bytes preamble;
   /// Whatever must be equal at all members before they talk (digest of room.toml, version).
   Digest room_digest{};
   /// What earlier meshes of this process left, with the same identity; outlives the joining. Null:

@@ -41,22 +41,37 @@ void MeshJoin::accept_all() {
       if (errno == ECONNABORTED) continue;
       return;
     }
-    tune_connection(socket.get());
-    auto attempt = std::make_unique<Attempt>();
-    attempt->inbound = true;
-    attempt->from = address.text();
-    attempt->address = address.key();
-    attempt->deadline = Clock::now() + kSilenceTimeout;
-    attempt->wants = POLLIN;
-    attempt->socket = std::move(socket);
-    attempt->state = Attempt::State::kSilent;
-    make_room(attempt->address);
-    // It may offer a pair key of which an older one has yet to read the last message.
-    for (const auto& older : inbound_) {
-      if (older->state == Attempt::State::kHello) older->ready = true;
-    }
-    inbound_.push_back(std::move(attempt));
+    admit(std::move(socket), address);
   }
+}
+
+// As accept_all(), of connections that were accepted elsewhere.
+void MeshJoin::accept_given() {
+  for (int burst = 0; burst < kAcceptBurst; ++burst) {
+    Socket socket = config_.incoming->take();
+    if (!socket.valid()) return;
+    SocketAddress address;
+    if (getpeername(socket.get(), address.get(), &address.size) != 0) continue;
+    admit(std::move(socket), address);
+  }
+}
+
+void MeshJoin::admit(Socket socket, const SocketAddress& address) {
+  tune_connection(socket.get());
+  auto attempt = std::make_unique<Attempt>();
+  attempt->inbound = true;
+  attempt->from = address.text();
+  attempt->address = address.key();
+  attempt->deadline = Clock::now() + kSilenceTimeout;
+  attempt->wants = POLLIN;
+  attempt->socket = std::move(socket);
+  attempt->state = Attempt::State::kSilent;
+  make_room(attempt->address);
+  // It may offer a pair key of which an older one has yet to read the last message.
+  for (const auto& older : inbound_) {
+    if (older->state == Attempt::State::kHello) older->ready = true;
+  }
+  inbound_.push_back(std::move(attempt));
 }
 
 // One more connection comes from `address`.

@@ -26,6 +26,9 @@ class Access {
   static std::vector<std::string> members(const Session& session);
   /// Connects to all members, which run the same command, once a session. With kAsks the decider is
   /// asked first whether anybody could answer.
+  /// Joins so that one operation may follow in the same session: join() gives that one then, as it
+  /// is.
+  static Joined& open(Session& session, const std::string& command);
   static Joined& join(Session& session, Asking asking, const std::string& command);
 };
 

@@ -18,6 +18,7 @@
 #include "room/service_probe.h"
 #include "room/slots.h"
 #include "room/suite_costs.h"
+#include "room/waiting.h"
 #include "session/signing_keys.h"
 #include "session/totp_step.h"
 
@@ -47,10 +48,11 @@ struct Wanted {
 };
 
 /// The key that stands in the room now, in a recipe that names none.
-void take_key(session::MemberState& state, const CallRequest& request, Wanted& wanted) {
+void take_key(session::MemberState& state, const std::map<std::string, std::string>& arguments,
+              Wanted& wanted) {
   Recipe& recipe = wanted.recipe;
   if (wanted.key.empty() && (!recipe.sign || recipe.sign->names_key())) return;
-  if (request.arguments.contains(Recipe::kAccessKeyId)) {
+  if (arguments.contains(Recipe::kAccessKeyId)) {
     throw InputError("argument " + std::string(Recipe::kAccessKeyId),
                      "is that of the room's own key, as the recipe names none",
                      "leave it out, or name the secret in [sign] as well");
@@ -65,7 +67,7 @@ void take_key(session::MemberState& state, const CallRequest& request, Wanted& w
 
 Wanted wanted_of(session::MemberState& state, const CallRequest& request) {
   Wanted out{Recipe::load(request.recipe), request.arguments, ""};
-  take_key(state, request, out);
+  take_key(state, request.arguments, out);
   return out;
 }
 
@@ -159,6 +161,17 @@ void prepare(Joined& joined, const Wanted& wanted, std::map<std::string, SecretB
 
 }  // namespace
 
+CallProposal proposal_of_call(session::MemberState& state, const Recipe& recipe,
+                              const std::map<std::string, std::string>& arguments) {
+  Wanted wanted{recipe, arguments, ""};
+  take_key(state, arguments, wanted);
+  const OpenCall call = fill_recipe(wanted.recipe, wanted.arguments, amz_date(0));
+  CallSecrets secrets = rules_of(state, call, wanted.secret);
+  agreement::Proposal proposal =
+      call_proposal(state.room(), wanted.recipe, call, secrets, wanted.key);
+  return {std::move(proposal), std::move(secrets)};
+}
+
 ServiceAnswer call_recipe(Session& session, const CallRequest& request,
                           const std::string& command) {
   // Everything that can be wrong, before joining.
@@ -178,7 +191,8 @@ ServiceAnswer call_recipe(Session& session, const CallRequest& request,
   AgreedCall call;
   call.what = "call " + recipe.name;
   call.propose = [&](agent::Timeline&) {
-    take_key(state, request, wanted);  // as it is now that no flow can replace it any more
+    take_key(state, request.arguments,
+             wanted);  // as it is now that no flow can replace it any more
     return propose(joined, wanted, run);
   };
   call.prepare = [&](const Digest& proposal, agent::Timeline& timeline) {
@@ -196,6 +210,14 @@ ServiceAnswer call_recipe(Session& session, const CallRequest& request,
   call.released = [&] { return matters && run.made && run.made->released(); };
   make_agreed_call(joined, call);
   return answer_of(run.reply);
+}
+
+agreement::Proposal proposal_of_get(session::MemberState& state, const GetRequest& wanted) {
+  const http::Url url = http::parse_url(wanted.url, "URL");
+  const RoomConfig& room = state.room();
+  const Provider& provider = wanted.provider.empty() ? room.provider_of(url.host)
+                                                     : room.provider_for(wanted.provider, url.host);
+  return get_proposal(room, wanted.url, get_call(url, provider.name));
 }
 
 namespace {

@@ -3,9 +3,11 @@
 #include <fmt/core.h>
 
 #include <ctime>
+#include <utility>
 
 #include "agreement/render.h"
 #include "agreement/time.h"
+#include "base/codec.h"
 #include "room/failure.h"
 #include "room/people.h"
 #include "room/secret_removal.h"
@@ -58,11 +60,13 @@ Joined::Joined(session::MemberState& state, Decider& decider, const Options& opt
     throw_if_cancelled();
   };
   session.cancel = options_.cancel;
+  if (options_.hooks != nullptr) session.incoming = options_.hooks->incoming;
   session.command = options_.command;
   try {
     session_ = std::make_unique<session::MemberSession>(state_, session);
   } catch (const ProtocolAbort& abort) {
     if (abort.code() != AbortCode::kTimeout || abort.operation() != "connect") throw;
+    if (session.incoming != nullptr) throw;
     throw ProtocolAbort(
         AbortCode::kTimeout, "connect",
         fmt::format("{}\n  Nobody came within {} s. Start the same command at every member; "
@@ -88,6 +92,7 @@ std::vector<std::string> Joined::members() const {
 }
 
 void Joined::start() {
+  if (std::exchange(started_, true)) return;
   session_->start();
   settle_removals(*this);
 }
@@ -110,7 +115,38 @@ void Joined::throw_if_cancelled() const {
   throw ProtocolAbort(AbortCode::kCancelled, "operator", "stopped by the operator");
 }
 
+// Everybody's approval is here, and START: what is left is that this is what they approved.
+Digest Joined::begin_approved(const agreement::Proposal& proposal, const Hooks::Begun& begun) {
+  const agreement::Proposal framed = session::of_this_room(state_, begun.framed(proposal));
+  const session::Shown shown = session::shown(state_, framed);
+  throw_if_cancelled();
+  const bool same = shown.digest == begun.proposal;
+  if (!same || decider_.approve(summary_of(shown)) != Decider::Answer::kYes) {
+    throw ProtocolAbort(
+        AbortCode::kRefusedByRule, "approve",
+        same ? std::string("the stored approval does not count any more")
+             : fmt::format("what would run is not what was approved: it makes the proposal {}, and "
+                           "{} was approved",
+                           to_hex(shown.digest), to_hex(begun.proposal)));
+  }
+  proposed_ = begun.complete;
+  stored_before_ = stored();
+  run_ = session_->party().scope().sid;
+  // If this process is killed from here on, the next one says in the log what may have happened.
+  store::OnceDb::OpenRun open;
+  open.session = run_;
+  open.room = state_.rid();
+  open.proposal = begun.complete;
+  open.what = framed.kind + (framed.title.empty() ? "" : " " + framed.title);
+  state_.once().open_run(open);
+  state_.once().set_before_release(begun.before_release);
+  return begun.complete;
+}
+
 Digest Joined::approve(const agreement::Proposal& proposal) {
+  if (options_.hooks != nullptr && options_.hooks->begun != nullptr) {
+    return begin_approved(proposal, *options_.hooks->begun);
+  }
   proposed_ = session::of_this_room(state_, proposal).digest();
   stored_before_ = stored();
   run_ = session_->party().scope().sid;  // a refresh ends in another one

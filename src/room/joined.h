@@ -36,7 +36,7 @@ class Joined {
   session::MemberState& state() { return state_; }
   session::MemberSession& session() { return *session_; }
   ServiceConnections& connections() { return *connections_; }
-  /// MemberSession::start(), and what interrupted commands left for a contact.
+  /// MemberSession::start(), and what interrupted commands left for a contact; once.
   void start();
   /// Names by party id.
   std::vector<std::string> members() const;
@@ -44,6 +44,7 @@ class Joined {
   /// Shows the summary, asks, and signs with all members. Differing proposals are reported field by
   /// field before anybody is asked. Throws kRefusedByRule when this or another member says no,
   /// naming it.
+  /// Where the members agreed before (Hooks::Begun), it is held against that, and nobody is asked.
   Digest approve(const agreement::Proposal& proposal);
   /// Runs an operation's part with the others. What fails once something was proposed is logged
   /// here, told to the others and thrown on: as something that may have happened if what is stored
@@ -72,6 +73,7 @@ class Joined {
   void throw_if_cancelled() const;
 
  private:
+  Digest begin_approved(const agreement::Proposal& proposal, const Hooks::Begun& begun);
   store::LogEntry entry(store::LogOutcome outcome, const std::string& text, int status = 0) const;
   /// With all members' signatures. Throws.
   void log_together(store::LogEntry joint);
@@ -88,6 +90,7 @@ class Joined {
   std::optional<TraceFile> trace_;
   std::unique_ptr<session::MemberSession> session_;
   std::unique_ptr<ServiceConnections> connections_;
+  bool started_ = false;
   std::optional<Digest> proposed_;  // and no outcome logged yet
   Digest stored_before_{};          // when it was proposed
   Digest run_{};                    // the session it was approved in

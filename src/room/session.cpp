@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <utility>
+
 #include "base/codec.h"
 #include "room/compared_words.h"
 #include "room/failure.h"
@@ -39,6 +41,7 @@ std::vector<std::string> Access::members(const Session& session) {
 
 Joined& Access::join(Session& session, Asking asking, const std::string& command) {
   Session::State& state = *session.state_;
+  if (std::exchange(state.opened, false)) return *state.joined;
   if (only_looks(state.room)) {
     throw InputError("session", "is of a room that was opened to look at", "open it to use it");
   }
@@ -53,6 +56,12 @@ Joined& Access::join(Session& session, Asking asking, const std::string& command
   return state.joined.emplace(
       member, state.decider,
       Joined::Options{command, options.cancel, options.trace_file, options.hooks});
+}
+
+Joined& Access::open(Session& session, const std::string& command) {
+  Joined& out = join(session, kAsksNothing, command);
+  session.state_->opened = true;
+  return out;
 }
 
 namespace {

@@ -22,6 +22,7 @@ struct Session::State {
   Room& room;
   room::GuardedDecider decider;
   std::optional<room::Joined> joined;
+  bool opened = false;  // Access::open(), and no operation yet
 };
 
 namespace room {

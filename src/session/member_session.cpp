@@ -20,6 +20,10 @@
 
 namespace flexroom::session {
 
+namespace {
+constexpr std::chrono::milliseconds kNodesMeetWithin{20000};
+}  // namespace
+
 void record_abort(store::OnceDb& once, const ProtocolAbort& abort, PartyId self) {
   switch (abort.abort_class()) {
     case AbortClass::kBooleanCheat: {
@@ -48,6 +52,11 @@ MemberSession::MemberSession(MemberState& state, const SessionOptions& options)
   state.settle_open_marks();
   net::MeshConfig config = mesh_of(room, state.member(), options.cancel, options.note);
   config.pair_keys = &state.pair_keys();
+  config.incoming = options.incoming;
+  // Nodes ask each other to come: who is not there by then cannot.
+  if (options.incoming != nullptr) {
+    config.connect_timeout = std::min(config.connect_timeout, kNodesMeetWithin);
+  }
   std::unique_ptr<net::TcpMesh> mesh = net::TcpMesh::join(config, state.identity());
   std::vector<net::SigningKey> keys;
   for (PartyId i = 0; i < room.members.size(); ++i) keys.push_back(mesh->signing_key(i));

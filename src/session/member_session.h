@@ -26,7 +26,8 @@ struct SessionOptions {
   std::function<void(const std::string&)> note;  // "waiting for hospital-b at ..."
   prep::Progress progress;
   const std::atomic<bool>* cancel = nullptr;
-  std::function<void(std::string_view)> fault;  // durable steps of a change of epochs (tests)
+  net::IncomingConnections* incoming = nullptr;  // as MeshConfig::incoming
+  std::function<void(std::string_view)> fault;   // durable steps of a change of epochs (tests)
 };
 
 /// A running session of a room: the one place that joins mesh, stores and engines.

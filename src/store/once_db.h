@@ -155,6 +155,8 @@ class OnceDb : public prep::Safety {
   void open_run(const OpenRun& run);
   /// Durable before a request of that session is released; nothing if no such run is open.
   void run_released(const Digest& session);
+  /// Called by run_released() first, each time; what it throws, ends the release. Null: nothing.
+  void set_before_release(std::function<void()> body) { before_release_ = std::move(body); }
   void close_run(const Digest& session);
   std::vector<OpenRun> open_runs(const Digest& room);
 
@@ -200,6 +202,7 @@ class OnceDb : public prep::Safety {
   std::optional<Digest> epoch_;
   std::optional<Digest> session_;
   OpenMark* mark_ = nullptr;
+  std::function<void()> before_release_;
   std::unique_ptr<SealedDb> db_;
   std::unique_ptr<Pool> pool_;
 };

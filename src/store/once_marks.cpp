@@ -94,6 +94,7 @@ void OnceDb::open_run(const OpenRun& run) {
 }
 
 void OnceDb::run_released(const Digest& session) {
+  if (before_release_) before_release_();
   db_->transaction([&] {
     const auto row = db_->get(kOpenRun, session);
     if (!row) return;

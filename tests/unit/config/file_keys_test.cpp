@@ -37,7 +37,10 @@ const std::map<FileTable, Values>& samples() {
         {"triples", "\"masked\""},
         {"link", "\"slow\""},
         {"mesh_pq", "\"required\""},
-        {"timeout_seconds", "60"}}},
+        {"timeout_seconds", "60"},
+        {"size", "2"},
+        {"account_opened_by", "\"bank-a\""},
+        {"account_root", "\"nobody\""}}},
       {F::kRoomMember,
        {{"name", "\"b\""}, {"address", "\"127.0.0.1:7100\""}, {"certificate", kHex}}},
       {F::kProvider,
@@ -77,8 +80,14 @@ const std::map<FileTable, Values>& samples() {
         {"state_key_file", "\"identity/state.key\""},
         {"state_passphrase", "\"prompt\""},
         {"once_key_file", "\"identity/once.key\""},
+        {"words_file", "\"words.toml\""},
         {"listen", "\"0.0.0.0:7100\""},
         {"auto_approve", "false"}}},
+      {F::kNode,
+       {{"socket", "\"node.sock\""},
+        {"stock_max_mib", "512"},
+        {"stock_hours", "[\"Mon-Fri 20:00-23:00 +01:00\"]"}}},
+      {F::kPerson, {{"name", "\"ann\""}, {"unix", "\"ann\""}, {"roles", "[\"see\", \"propose\"]"}}},
       {F::kJob,
        {{"name", "\"j\""},
         {"provider", "\"p\""},
@@ -168,7 +177,9 @@ class FileKeys : public ::testing::TestWithParam<FileTable> {
           (void)RoomConfig::load(file);
           return true;
         case F::kMemberFile:
-          write(of(table));
+        case F::kNode:
+        case F::kPerson:
+          write(of(F::kMemberFile) + "[node]\n" + of(F::kNode) + "[[person]]\n" + of(F::kPerson));
           (void)MemberConfig::load(file);
           return true;
         case F::kJob:
@@ -265,7 +276,8 @@ TEST_P(FileKeys, ValuesAndBoundsAreTheLoaders) {
       const std::string longer = written(std::string(part) + "x");
       EXPECT_FALSE(fits(key, longer)) << key.name << " = " << longer;
     }
-    if (key.type != KeyType::kInteger) continue;
+    // `size` is as many as there are entries.
+    if (key.type != KeyType::kInteger || key.name == "size") continue;
     ASSERT_NE(key.max, 0) << key.name;
     EXPECT_TRUE(fits(key, std::to_string(key.min))) << key.name;
     EXPECT_TRUE(fits(key, std::to_string(key.max))) << key.name;
@@ -276,7 +288,8 @@ TEST_P(FileKeys, ValuesAndBoundsAreTheLoaders) {
 
 INSTANTIATE_TEST_SUITE_P(Tables, FileKeys,
                          ::testing::Values(F::kRoom, F::kRoomMember, F::kProvider, F::kHost,
-                                           F::kMemberFile, F::kJob, F::kScript, F::kLinksFile));
+                                           F::kMemberFile, F::kNode, F::kPerson, F::kJob,
+                                           F::kScript, F::kLinksFile));
 
 TEST(FileSchema, HasEveryTableAndRefusesWhatIsNotThere) {
   for (const std::string_view file : kSchemaFiles) {

@@ -1,0 +1,293 @@
+#include "cli/node_commands.h"
+
+#include <fmt/chrono.h>
+#include <fmt/core.h>
+
+#include <ctime>
+
+#include "agreement/member_statements.h"
+#include "agreement/proposal.h"
+#include "agreement/render.h"
+#include "base/codec.h"
+#include "base/display.h"
+#include "base/private_file.h"
+#include "cli/screen.h"
+#include "config/config.h"
+#include "inbox/schedule.h"
+#include "net/identity.h"
+#include "node/client.h"
+#include "node/operator_voice.h"
+
+namespace flexroom::cli {
+namespace {
+
+using nlohmann::json;
+
+node::Client client_of(const MemberConfig& member) { return node::Client(member.node.socket); }
+node::Client client_of(const Common& common) {
+  return client_of(MemberConfig::load(common.member_file));
+}
+
+std::string text(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? display_text(found->get<std::string>()) : "";
+}
+int64_t number(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
+}
+bool flag(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_boolean() && found->get<bool>();
+}
+std::string time_text(int64_t at) {
+  if (at <= 0 || at > int64_t{253402300799}) return "-";
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}Z", fmt::gmtime(static_cast<std::time_t>(at)));
+}
+std::string short_id(const json& object, const char* key = "id") {
+  return text(object, key).substr(0, 12);
+}
+
+void show_line(Output& out, const json& item) {
+  out.line(fmt::format("{}  {:<10} {:<10} {} {}  by {}", short_id(item), text(item, "state"),
+                       time_text(number(item, "time")).substr(0, 10), text(item, "kind"),
+                       text(item, "title"), text(item, "proposer")));
+}
+
+void show_state(Output& out, const json& item) {
+  out.line(fmt::format("proposal     {}", text(item, "id")));
+  out.line(fmt::format("state        {}{}", text(item, "state"),
+                       text(item, "why").empty() ? "" : ": " + text(item, "why")));
+  out.line(fmt::format("may run      {} to {}", time_text(number(item, "not_before")),
+                       time_text(number(item, "not_after"))));
+  const auto decisions = item.find("decisions");
+  if (decisions == item.end() || !decisions->is_array()) return;
+  for (const json& one : *decisions) {
+    const std::string rejected = text(one, "rejected");
+    out.line(fmt::format("             {}: {}", text(one, "member"),
+                         one.contains("rejected") ? "said no: " + rejected
+                         : flag(one, "counts")
+                             ? "approved" + (text(one, "automatic").empty()
+                                                 ? std::string()
+                                                 : " by the rule " + text(one, "automatic"))
+                         : text(one, "why") == "has not approved" ? "has not decided"
+                                                      : "does not count: " + text(one, "why")));
+  }
+}
+
+uint64_t time_of(const std::string& given, const char* option, uint64_t otherwise) {
+  return given.empty() ? otherwise : inbox::parse_utc(given, option);
+}
+
+json with_times(json body, const ProposalTimes& times) {
+  const auto now = static_cast<uint64_t>(std::time(nullptr));
+  body["not_before"] = time_of(times.from, "--from", now);
+  if (!times.until.empty()) body["not_after"] = time_of(times.until, "--until", 0);
+  body["times"] = times.times;
+  if (!times.every.empty()) body["every"] = times.every;
+  return body;
+}
+
+int proposed(Output& out, const Common& common, const json& body) {
+  json answer = client_of(common).post("/v1/proposals", body);
+  const json item = answer.value("proposal", json::object());
+  out.line(
+      fmt::format("Proposed {}. The others' nodes have it as soon as they are reached; "
+                  "approve it here, too: `flexroom proposal approve {}`",
+                  short_id(item), short_id(item)));
+  out.result(std::move(answer));
+  return kOk;
+}
+
+/// A proposal's id goes into a path: digits alone.
+std::string checked_id(const std::string& id, const char* what) {
+  if (id.empty() || id.size() > 64 ||
+      id.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    throw InputError(fmt::format("{} {}", what, id), "is no id", "`flexroom inbox` lists them");
+  }
+  return id;
+}
+
+}  // namespace
+
+int node_status(Output& out, const Common& common) {
+  json answer = client_of(common).get("/v1/status");
+  out.line(fmt::format("node         version {}, member {} of room {}", text(answer, "version"),
+                       text(answer, "member"), text(answer, "room")));
+  out.line(fmt::format("doing        {}{}", text(answer, "doing"),
+                       flag(answer, "draining") ? ", about to stop" : ""));
+  if (!text(answer, "problem").empty()) {
+    out.line(fmt::format("last problem {}", text(answer, "problem")));
+  }
+  for (const json& peer : answer.value("peers", json::array())) {
+    out.line(fmt::format(
+        "peer         {}: {} since {}{}", text(peer, "member"), flag(peer, "up") ? "up" : "down",
+        time_text(number(peer, "since")),
+        flag(peer, "up") ? ", version " + text(peer, "version") : ": " + text(peer, "problem")));
+    for (const json& why : peer.value("stopped", json::array())) {
+      if (why.is_string()) out.line("             " + display_text(why.get<std::string>()));
+    }
+  }
+  if (answer.contains("stock_triples")) {
+    out.line(fmt::format("stock        {} AND triples", number(answer, "stock_triples")));
+  }
+  out.result(std::move(answer));
+  return kOk;
+}
+
+int node_events(Output& out, const Common& common) {
+  watch_signals();
+  client_of(common).follow("/v1/events", [&](const json& event) {
+    if (out.json()) {
+      json fields = event;
+      fields.erase("event");
+      out.event(text(event, "event"), std::move(fields));
+    } else {
+      out.line(fmt::format("{}  {}  {}", time_text(number(event, "time")), text(event, "event"),
+                           display_text(event.dump())));
+    }
+    return !cancel_flag();
+  });
+  out.result(json::object({{"ok", true}}));
+  return kOk;
+}
+
+int node_runs(Output& out, const Common& common) {
+  json answer = client_of(common).get("/v1/runs");
+  for (const json& run : answer.value("runs", json::array())) {
+    out.line(fmt::format("{}  {:<16} {}  {} {}{}", short_id(run), text(run, "state"),
+                         time_text(number(run, "started")), text(run, "kind"), text(run, "title"),
+                         text(run, "detail").empty() ? "" : ": " + text(run, "detail")));
+  }
+  out.result(std::move(answer));
+  return kOk;
+}
+
+int node_result(Output& out, const Common& common, const std::string& run) {
+  const node::Client client = client_of(common);
+  std::string id = run;
+  if (run == "last") {
+    const json newest = client.get("/v1/runs?limit=1").value("runs", json::array());
+    if (newest.empty()) throw InputError("node result last", "no run is here yet");
+    id = text(newest.front(), "id");
+  }
+  id = checked_id(id, "node result");
+  const json known = client.get("/v1/runs/" + id).value("run", json::object());
+  const std::string body = client.get_bytes("/v1/runs/" + id + "/result");
+  if (out.json()) {
+    out.result({{"ok", true}, {"run", known}, {"body_hex", to_hex(as_bytes(body))}});
+  } else {
+    out.body(as_bytes(body));
+  }
+  return number(known, "status") >= 400 ? kServiceRefused : kOk;
+}
+
+int propose_get(Output& out, const Common& common, const GetRequest& request,
+                const ProposalTimes& times) {
+  json body = {{"kind", "get"}, {"url", request.url}};
+  if (!request.provider.empty()) body["provider"] = request.provider;
+  return proposed(out, common, with_times(std::move(body), times));
+}
+
+int propose_call(Output& out, const Common& common, const std::filesystem::path& recipe,
+                 const std::map<std::string, std::string>& arguments, const ProposalTimes& times) {
+  const std::string content =
+      read_own_file(recipe, size_t{1} << 20, "name the file of a recipe (docs/recipes.md)");
+  return proposed(
+      out, common,
+      with_times({{"kind", "call"}, {"recipe", content}, {"arguments", arguments}}, times));
+}
+
+int inbox(Output& out, const Common& common, bool all) {
+  json answer = client_of(common).get("/v1/proposals");
+  json shown = json::array();
+  for (const json& item : answer.value("proposals", json::array())) {
+    const std::string state = text(item, "state");
+    const bool open = state == "proposed" || state == "complete" || state == "ready" ||
+                      state == "running" || state == "void";
+    if (!all && !open) continue;
+    show_line(out, item);
+    shown.push_back(item);
+  }
+  if (shown.empty()) out.line(all ? "Nothing was proposed yet." : "Nothing waits.");
+  out.result({{"ok", true}, {"proposals", std::move(shown)}});
+  return kOk;
+}
+
+int proposal_show(Output& out, const Common& common, const std::string& id) {
+  json answer = client_of(common).get("/v1/proposals/" + checked_id(id, "proposal show"));
+  show_state(out, answer.value("proposal", json::object()));
+  // Rendered here, from the bytes: not as the node says it.
+  const Bytes canonical = from_hex(text(answer, "canonical_hex"));
+  const std::string shown = agreement::render(canonical, "proposal");
+  out.line(shown);
+  if (answer.contains("problem")) {
+    out.line("It cannot be approved here: " + text(answer, "problem"));
+  }
+  answer["text"] = shown;
+  out.result(std::move(answer));
+  return kOk;
+}
+
+int proposal_diff(Output& out, const Common& common, const std::string& id) {
+  json answer = client_of(common).get("/v1/proposals/" + checked_id(id, "proposal diff") + "/diff");
+  if (!answer.contains("before")) {
+    out.line("Nothing of this kind and title ran before.");
+  } else {
+    const std::string diff = display_lines(answer.value("diff", std::string()));
+    out.line(diff.empty() ? "As it ran before, to the letter." : diff);
+  }
+  out.result(std::move(answer));
+  return kOk;
+}
+
+int proposal_say(Output& out, const Common& common, const std::string& given_id,
+                 const std::string& kind, const std::string& reason) {
+  const MemberConfig member = MemberConfig::load(common.member_file);
+  // Whoever may read this file is the member; nobody else has a voice here (members.md §9.1).
+  const net::Identity identity = net::Identity::load(member.identity_dir);
+  const node::Client client = client_of(member);
+  const std::string path = "/v1/proposals/" + checked_id(given_id, "proposal");
+  const json seen = client.get(path);
+  json question = json::object({{"kind", kind}});
+  if (kind == "reject") question["reason"] = reason;
+  const json asked = client.post(path + "/ticket", question);
+  const auto statement =
+      node::OperatorStatement::decode(from_hex(text(asked, "statement")), "the node's statement");
+  // What is signed must be what is shown: both are made of these bytes, here.
+  const Bytes canonical = from_hex(text(seen, "canonical_hex"));
+  const Digest proposal = agreement::proposal_digest(canonical);
+  const json item = seen.value("proposal", json::object());
+  const std::string expected_kind = kind == "approve"  ? "APPROVE"
+                                    : kind == "reject" ? "REJECT"
+                                                       : "WITHDRAW";
+  const bool has_inputs = !item.value("missing_inputs", json::array()).empty();
+  const Digest complete = agreement::complete_digest(proposal, {});
+  if ((statement.what != complete && !(has_inputs && statement.what == proposal)) ||
+      (kind == "reject" && statement.reason != reason) ||
+      agreement::to_string(statement.kind) != expected_kind) {
+    throw InputError("the node's statement", "is not about what is shown here",
+                     "do not approve; look at the node");
+  }
+  if (!common.yes) {
+    out.summary(agreement::render(canonical, "proposal"));
+    out.summary(fmt::format("may run from {} to {}",
+                            time_text(static_cast<int64_t>(statement.window.first)),
+                            time_text(static_cast<int64_t>(statement.window.last))));
+    const std::string what = kind == "approve"  ? "Approve this"
+                             : kind == "reject" ? "Reject this for good"
+                                                : "Withdraw this";
+    if (!out.confirm(what + " in the name of " + member.name + "?", &cancel_flag())) {
+      out.result({{"ok", false}, {"class", "refuse"}, {"error", "nothing was said"}, {"exit", 4}});
+      out.line("Nothing was said.");
+      return kRefused;
+    }
+  }
+  json answer = client.post(path + "/voice", {{"statement", text(asked, "statement")},
+                                              {"signature", to_hex(statement.sign(identity))}});
+  show_state(out, answer.value("proposal", json::object()));
+  out.result(std::move(answer));
+  return kOk;
+}
+
+}  // namespace flexroom::cli

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "cli/commands.h"
+
+// Commands that speak to this member's resident node (docs/node.md). None of them opens the state:
+// the node has it.
+
+namespace flexroom::cli {
+
+int node_status(Output& out, const Common& common);
+/// Follows the node's events until it ends or somebody stops this.
+int node_events(Output& out, const Common& common);
+int node_runs(Output& out, const Common& common);
+/// The answer of a run, byte for byte. `run`: the first digits of its id, or "last".
+int node_result(Output& out, const Common& common, const std::string& run);
+
+/// When what is proposed may run: "2027-06-30T08:00:00Z", or empty: from now on, for a week.
+struct ProposalTimes {
+  std::string from, until;
+  uint32_t times = 1;
+  std::string every;
+};
+int propose_get(Output& out, const Common& common, const GetRequest& request,
+                const ProposalTimes& times);
+int propose_call(Output& out, const Common& common, const std::filesystem::path& recipe,
+                 const std::map<std::string, std::string>& arguments, const ProposalTimes& times);
+
+/// What waits; `all`: also what is closed.
+int inbox(Output& out, const Common& common, bool all);
+int proposal_show(Output& out, const Common& common, const std::string& id);
+int proposal_diff(Output& out, const Common& common, const std::string& id);
+/// Shows it from the bytes that are signed, asks, and signs with the member's key, which this user
+/// must be able to read. `kind`: "approve", "reject", "withdraw"; `reason`: of reject.
+int proposal_say(Output& out, const Common& common, const std::string& id, const std::string& kind,
+                 const std::string& reason);
+
+}  // namespace flexroom::cli

@@ -1,0 +1,538 @@
+#include "node/api.h"
+
+#include <fmt/core.h>
+#include <pwd.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "agreement/render.h"
+#include "base/codec.h"
+#include "base/display.h"
+#include "flexroom/version.h"
+
+namespace flexroom::node {
+namespace {
+
+using nlohmann::json;
+using Kind = agreement::StatementKind;
+
+constexpr uint64_t kDefaultWindow = uint64_t{7} * 86400;
+constexpr size_t kMostListed = 1000;
+
+uint64_t now_seconds() { return static_cast<uint64_t>(std::time(nullptr)); }
+
+bool is_user(const std::string& name, uid_t uid) {
+  char buffer[16384];
+  passwd entry{};
+  passwd* found = nullptr;
+  if (getpwnam_r(name.c_str(), &entry, buffer, sizeof buffer, &found) != 0) return false;
+  return found != nullptr && found->pw_uid == uid;
+}
+
+/// An object with these keys and no others.
+json body_of(const HttpRequest& request, std::initializer_list<const char*> keys) {
+  json out;
+  try {
+    out = json::parse(request.body);
+  } catch (const json::exception&) {
+    throw HttpError(400, "the body is no JSON");
+  }
+  if (!out.is_object()) throw HttpError(400, "the body is no JSON object");
+  for (const auto& [key, value] : out.items()) {
+    if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
+      throw HttpError(400, "nobody asks for '" + display_text(key) + "'");
+    }
+  }
+  return out;
+}
+
+std::string text_of(const json& object, const char* key, const char* fallback = nullptr) {
+  const auto found = object.find(key);
+  if (found == object.end()) {
+    if (fallback != nullptr) return fallback;
+    throw HttpError(400, fmt::format("'{}' is missing", key));
+  }
+  if (!found->is_string()) throw HttpError(400, fmt::format("'{}' is no text", key));
+  return found->get<std::string>();
+}
+
+uint64_t number_of(const json& object, const char* key, uint64_t fallback) {
+  const auto found = object.find(key);
+  if (found == object.end()) return fallback;
+  if (!found->is_number_unsigned()) throw HttpError(400, fmt::format("'{}' is no number", key));
+  return found->get<uint64_t>();
+}
+
+uint64_t query_number(const HttpRequest& request, const char* key, uint64_t fallback,
+                      uint64_t most) {
+  const auto found = request.query.find(key);
+  if (found == request.query.end()) return fallback;
+  const std::string& text = found->second;
+  if (text.empty() || text.size() > 18 ||
+      text.find_first_not_of("0123456789") != std::string::npos) {
+    throw HttpError(400, fmt::format("'{}' is no number", key));
+  }
+  return std::min<uint64_t>(std::stoull(text), most);
+}
+
+}  // namespace
+
+Authority authority_of(const Caller& caller, const std::vector<NodeTerms::Person>& persons,
+                       uid_t own_uid) {
+  if (caller.uid == 0 || caller.uid == own_uid) return {"root", true, true};
+  for (const NodeTerms::Person& person : persons) {
+    if (!is_user(person.unix, caller.uid)) continue;
+    const auto has = [&](const char* role) {
+      return std::find(person.roles.begin(), person.roles.end(), role) != person.roles.end();
+    };
+    return {person.name, has("see") || has("propose"), has("propose")};
+  }
+  return {fmt::format("uid {}", caller.uid), false, false};
+}
+
+Api::Api(Core& core, Runner& runner, Links& links, uid_t own_uid)
+    : core_(core), runner_(runner), links_(links), own_uid_(own_uid) {}
+
+const std::vector<Api::Route>& Api::table() {
+  static const std::vector<Route> routes = {
+      {"GET", "/v1/status", Needs::kNothing, &Api::status},
+      {"GET", "/v1/members", Needs::kSee, &Api::members},
+      {"GET", "/v1/secrets", Needs::kSee, &Api::secrets},
+      {"GET", "/v1/log", Needs::kSee, &Api::log},
+      {"GET", "/v1/log/{id}", Needs::kSee, &Api::log_entry},
+      {"GET", "/v1/events", Needs::kSee, &Api::events},
+      {"GET", "/v1/proposals", Needs::kSee, &Api::proposals},
+      {"POST", "/v1/proposals", Needs::kPropose, &Api::propose},
+      {"GET", "/v1/proposals/{id}", Needs::kSee, &Api::proposal},
+      {"GET", "/v1/proposals/{id}/diff", Needs::kSee, &Api::proposal_diff},
+      {"POST", "/v1/proposals/{id}/ticket", Needs::kSee, &Api::ticket},
+      {"POST", "/v1/proposals/{id}/voice", Needs::kSee, &Api::voice},
+      {"GET", "/v1/runs", Needs::kSee, &Api::runs},
+      {"GET", "/v1/runs/{id}", Needs::kSee, &Api::run},
+      {"GET", "/v1/runs/{id}/result", Needs::kSee, &Api::result},
+  };
+  return routes;
+}
+
+std::vector<std::pair<std::string, std::string>> Api::routes() {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const Route& route : table()) out.emplace_back(route.method, route.path);
+  return out;
+}
+
+HttpAnswer Api::handle(const HttpRequest& request, const Caller& caller) {
+  // A browser reaches no Unix socket by itself; what forwards one here is refused all the same.
+  require_own_page(request, "localhost", "");
+  const Authority authority = authority_of(caller, core_.member().node.persons, own_uid_);
+  bool is_path = false;
+  for (const Route& route : table()) {
+    const std::string_view pattern = route.path;
+    const size_t brace = pattern.find("{id}");
+    std::string id;
+    if (brace == std::string_view::npos) {
+      if (request.path != pattern) continue;
+    } else {
+      const std::string_view tail = pattern.substr(brace + 4);
+      const std::string_view path = request.path;
+      if (path.size() <= brace + tail.size() || !path.starts_with(pattern.substr(0, brace)) ||
+          !path.ends_with(tail)) {
+        continue;
+      }
+      id = std::string(path.substr(brace, path.size() - brace - tail.size()));
+      if (id.find('/') != std::string::npos) continue;
+    }
+    is_path = true;
+    if (request.method != route.method) continue;
+    if ((route.needs == Needs::kSee && !authority.see) ||
+        (route.needs == Needs::kPropose && !authority.propose)) {
+      throw HttpError(403,
+                      fmt::format("{} may not {} here", authority.name,
+                                  route.needs == Needs::kSee ? "see this" : "propose"),
+                      "the operator writes a [[person]] with roles into member.toml");
+    }
+    return (this->*route.answer)({request, authority, id});
+  }
+  if (is_path) throw HttpError(405, request.method + " is not for this path");
+  throw HttpError(404, "there is no such path");
+}
+
+json Api::peers() {
+  json out = json::array();
+  for (const auto& [member, link] : links_) {
+    const PeerLink::State state = link->state();
+    out.push_back({{"member", core_.name_of(member)},
+                   {"up", state.up},
+                   {"since", state.since},
+                   {"problem", state.problem},
+                   {"version", state.program},
+                   {"clock_ahead", state.clock_ahead},
+                   {"held_back", state.held_back},
+                   {"paused_until", core_.paused_until(member)},
+                   {"stopped", core_.stopped(member)}});
+  }
+  return out;
+}
+
+HttpAnswer Api::status(const Call& call) {
+  const Runner::State runner = runner_.state();
+  json out = {{"ok", true},
+              {"version", kVersion},
+              {"you", call.authority.name},
+              {"member", core_.member().name},
+              {"room", core_.room_config().name},
+              {"doing", runner.doing},
+              {"draining", runner.draining}};
+  if (!call.authority.see) return HttpAnswer::json(out);
+  out["phase"] = runner.phase;
+  out["share"] = runner.share;
+  out["problem"] = runner.problem;
+  out["sessions"] = runner.sessions;
+  out["failures"] = runner.failures;
+  out["peers"] = peers();
+  out["last_event"] = core_.events().last();
+  core_.with([&](const Core::Open& open) {
+    const RoomStatus state = open.room.status();
+    out["epoch"] = state.has_epoch;
+    out["burned"] = state.burned;
+    out["needs_operator"] = state.needs_operator;
+    out["dirty"] = state.dirty;
+    out["life"] = state.life;
+    out["strikes"] = state.strikes;
+    out["secrets"] = state.secrets;
+    out["stock_triples"] = state.stock.triples;
+    out["certificate"] = state.certificate;
+    out["certificate_expires"] = state.certificate_expires;
+    out["log_is_whole"] = open.inbox.own_log_is_whole();
+    out["people"] = open.inbox.rule_version() > 0;
+    return 0;
+  });
+  return HttpAnswer::json(out);
+}
+
+HttpAnswer Api::members(const Call&) {
+  json out = json::array();
+  core_.with([&](const Core::Open& open) {
+    const agreement::Configuration& configuration = open.inbox.configuration();
+    for (const auto& member : configuration.members) {
+      out.push_back({{"id", to_hex(member.id)},
+                     {"name", member.name},
+                     {"address", member.address},
+                     {"certificate", to_hex(member.certificate)},
+                     {"key", to_hex(member.key)},
+                     {"here", member.id == core_.mids()[core_.self()]}});
+    }
+    return 0;
+  });
+  return HttpAnswer::json({{"ok", true}, {"members", out}, {"peers", peers()}});
+}
+
+HttpAnswer Api::secrets(const Call&) {
+  json out = json::array();
+  const auto all = core_.with([](const Core::Open& open) { return open.room.secrets(); });
+  for (const SecretInfo& one : all) {
+    out.push_back({{"name", one.name},
+                   {"kind", one.kind},
+                   {"class", one.value_class},
+                   {"bytes", one.bytes},
+                   {"version", one.version},
+                   {"purposes", one.purposes},
+                   {"provider", one.provider},
+                   {"entropy", one.entropy},
+                   {"known_to", one.known_to},
+                   {"record", one.record},
+                   {"provenance", one.provenance}});
+  }
+  return HttpAnswer::json({{"ok", true}, {"secrets", out}});
+}
+
+HttpAnswer Api::log(const Call& call) {
+  const uint64_t from = query_number(call.request, "from", 1, UINT64_MAX);
+  const uint64_t limit = query_number(call.request, "limit", 100, kMostListed);
+  const auto found = call.request.query.find("q");
+  const std::string wanted = found == call.request.query.end() ? "" : found->second;
+  const auto entries = core_.with([](const Core::Open& open) { return open.room.log(); });
+  json out = json::array();
+  uint64_t next = 0;
+  for (uint64_t number = std::max<uint64_t>(from, 1); number <= entries.size(); ++number) {
+    const LogEntry& entry = entries[number - 1];
+    if (!wanted.empty() && entry.text.find(wanted) == std::string::npos &&
+        entry.outcome.find(wanted) == std::string::npos && !entry.proposal.starts_with(wanted)) {
+      continue;
+    }
+    if (out.size() >= limit) {
+      next = number;
+      break;
+    }
+    out.push_back({{"number", number},
+                   {"time", entry.unix_seconds},
+                   {"proposal", entry.proposal},
+                   {"outcome", entry.outcome},
+                   {"text", entry.text},
+                   {"joint", entry.joint},
+                   {"head", entry.head},
+                   {"status", entry.status}});
+  }
+  json answer = {{"ok", true}, {"entries", out}, {"total", entries.size()}};
+  if (next != 0) answer["next"] = next;
+  return HttpAnswer::json(answer);
+}
+
+HttpAnswer Api::log_entry(const Call& call) {
+  if (call.id.empty() || call.id.size() > 9 ||
+      call.id.find_first_not_of("0123456789") != std::string::npos) {
+    throw HttpError(400, "an entry is called by its number");
+  }
+  const uint64_t number = std::stoull(call.id);
+  const std::string text =
+      core_.with([&](const Core::Open& open) { return open.room.log_entry_text(number); });
+  return HttpAnswer::json({{"ok", true}, {"number", number}, {"text", text}});
+}
+
+HttpAnswer Api::events(const Call& call) {
+  uint64_t after = query_number(call.request, "after", core_.events().last(), UINT64_MAX);
+  HttpAnswer out;
+  out.type = "text/event-stream";
+  out.events = [this, after]() mutable -> std::optional<std::string> {
+    std::string text;
+    for (const Events::Event& event : core_.events().after(after)) {
+      text += event.text();
+      after = event.number;
+    }
+    return text;
+  };
+  return out;
+}
+
+inbox::Item Api::item_called(inbox::Inbox& inbox, const std::string& id) {
+  const bool is_hex = id.size() >= 8 && id.size() <= 64 &&
+                      id.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (!is_hex) throw HttpError(400, "a proposal is called by at least 8 digits of its id");
+  std::optional<inbox::Item> found;
+  for (inbox::Item& item : inbox.list(now_seconds())) {
+    const bool fits = to_hex(item.proposal).starts_with(id) ||
+                      (item.complete && to_hex(*item.complete).starts_with(id));
+    if (!fits) continue;
+    if (found) throw HttpError(409, "several proposals are called so", "give more digits");
+    found = std::move(item);
+  }
+  if (!found) throw HttpError(404, "there is no such proposal here");
+  return *std::move(found);
+}
+
+HttpAnswer Api::proposals(const Call& call) {
+  const auto found = call.request.query.find("state");
+  const uint64_t limit = query_number(call.request, "limit", kMostListed, kMostListed);
+  json out = json::array();
+  core_.with([&](const Core::Open& open) {
+    for (const inbox::Item& item : open.inbox.list(now_seconds())) {
+      if (out.size() >= limit) break;
+      if (found != call.request.query.end() && found->second != to_string(item.state)) continue;
+      out.push_back(to_json(item, core_));
+    }
+    return 0;
+  });
+  return HttpAnswer::json({{"ok", true}, {"proposals", out}});
+}
+
+HttpAnswer Api::propose(const Call& call) {
+  if (draining_) throw HttpError(503, "the node is about to stop", "propose again in a minute");
+  const json body = body_of(call.request, {"kind", "url", "provider", "recipe", "arguments",
+                                           "not_before", "not_after", "times", "every"});
+  room::Waiting what;
+  what.kind = text_of(body, "kind");
+  if (what.kind == room::kWaitingGet) {
+    what.get = {text_of(body, "url"), text_of(body, "provider", "")};
+  } else if (what.kind == room::kWaitingCall) {
+    what.recipe = text_of(body, "recipe");
+    if (const auto arguments = body.find("arguments"); arguments != body.end()) {
+      if (!arguments->is_object()) throw HttpError(400, "'arguments' is no object");
+      for (const auto& [name, value] : arguments->items()) {
+        if (!value.is_string()) throw HttpError(400, "an argument's value is no text");
+        what.arguments[name] = value.get<std::string>();
+      }
+    }
+  }
+  const uint64_t now = now_seconds();
+  inbox::Terms terms;
+  terms.proposer = core_.mids()[core_.self()];
+  terms.window.first = number_of(body, "not_before", now);
+  terms.window.last = number_of(body, "not_after", terms.window.first + kDefaultWindow);
+  terms.repetition.times = static_cast<uint32_t>(
+      std::min<uint64_t>(number_of(body, "times", 1), uint64_t{inbox::Repetition::kMaxRuns} + 1));
+  if (body.contains("every")) {
+    terms.repetition.every = inbox::WeeklyHours::parse(text_of(body, "every"), "every");
+  }
+  json out = core_.with([&](const Core::Open& open) {
+    const agreement::Proposal proposal = room::waiting_proposal(open.state, what, terms);
+    const Digest id = open.inbox.propose(proposal, now);
+    return to_json(*open.inbox.show(id, now), core_);
+  });
+  core_.events().add("proposal", {{"proposal", out["id"]}, {"by", call.authority.name}});
+  core_.changed();
+  return HttpAnswer::json({{"ok", true}, {"proposal", out}}, 201);
+}
+
+HttpAnswer Api::proposal(const Call& call) {
+  json out = {{"ok", true}};
+  core_.with([&](const Core::Open& open) {
+    const inbox::Item item = item_called(open.inbox, call.id);
+    const agreement::Proposal known = open.inbox.proposal(item.proposal);
+    const Bytes canonical = known.canonical();
+    out["proposal"] = to_json(item, core_);
+    out["text"] = agreement::render(canonical, "proposal");
+    out["canonical_hex"] = to_hex(canonical);
+    try {
+      (void)room::waiting_of(open.state, known, item.terms);
+    } catch (const InputError& error) {
+      out["problem"] = error.what();  // it could not be approved here
+    }
+    return 0;
+  });
+  return HttpAnswer::json(out);
+}
+
+HttpAnswer Api::proposal_diff(const Call& call) {
+  json out = {{"ok", true}};
+  core_.with([&](const Core::Open& open) {
+    const inbox::Item item = item_called(open.inbox, call.id);
+    const agreement::Proposal known = open.inbox.proposal(item.proposal);
+    // Against the newest that was done of its kind and title.
+    for (const inbox::Item& other : open.inbox.list(now_seconds())) {
+      if (other.proposal == item.proposal || other.kind != item.kind || other.title != item.title ||
+          other.runs.empty()) {
+        continue;
+      }
+      out["before"] = to_hex(other.proposal);
+      out["diff"] = agreement::diff(open.inbox.proposal(other.proposal), known);
+      return 0;
+    }
+    return 0;
+  });
+  return HttpAnswer::json(out);
+}
+
+HttpAnswer Api::ticket(const Call& call) {
+  const json body = body_of(call.request, {"kind", "reason"});
+  const std::string kind = text_of(body, "kind");
+  OperatorStatement statement;
+  json out = {{"ok", true}};
+  core_.with([&](const Core::Open& open) {
+    const inbox::Item item = item_called(open.inbox, call.id);
+    if (open.inbox.rule_version() > 0) {
+      throw HttpError(409, "this member's approvals are its people's (a RULE is set up)",
+                      "they sign with their own keys");
+    }
+    statement.room = open.state.rid();
+    statement.member = core_.mids()[core_.self()];
+    statement.terms = open.inbox.configuration().terms();
+    statement.what = item.complete.value_or(item.proposal);
+    statement.window = item.terms.window;
+    if (kind == "approve") {
+      statement.kind = Kind::kApprove;
+      if (!item.complete) throw HttpError(409, "inputs are missing: it cannot be approved yet");
+    } else if (kind == "reject") {
+      statement.kind = Kind::kReject;
+      statement.reason = text_of(body, "reason");
+      if (statement.reason.size() > agreement::kMaxReasonBytes) {
+        throw HttpError(400, "the reason is longer than 1024 bytes");
+      }
+    } else if (kind == "withdraw") {
+      statement.kind = Kind::kWithdraw;
+      const bool is_ours = item.proposer == statement.member;
+      statement.reason = is_ours ? "proposal" : "approval";
+    } else {
+      throw HttpError(400, "'kind' is none of approve, reject, withdraw");
+    }
+    out["proposal"] = to_json(item, core_);
+    out["text"] = agreement::render(open.inbox.proposal(item.proposal).canonical(), "proposal");
+    return 0;
+  });
+  statement = tickets_.issue(std::move(statement));
+  out["statement"] = to_hex(statement.encode());
+  return HttpAnswer::json(out);
+}
+
+HttpAnswer Api::voice(const Call& call) {
+  const json body = body_of(call.request, {"statement", "signature"});
+  const auto bytes = [&](const char* key, size_t most) {
+    const std::string hex = text_of(body, key);
+    if (hex.size() > 2 * most || hex.size() % 2 != 0 ||
+        hex.find_first_not_of("0123456789abcdef") != std::string::npos) {
+      throw HttpError(400, fmt::format("'{}' is not hexadecimal", key));
+    }
+    return from_hex(hex);
+  };
+  const Bytes signed_bytes = bytes("statement", 4096);
+  const Bytes given = bytes("signature", sizeof(net::Signature));
+  net::Signature signature{};
+  if (given.size() != signature.size()) throw HttpError(400, "'signature' has not 64 bytes");
+  std::copy(given.begin(), given.end(), signature.begin());
+  const OperatorStatement statement = OperatorStatement::decode(signed_bytes, "statement");
+  json out = core_.with([&](const Core::Open& open) {
+    if (!statement.verify(open.state.identity().signing_key(), signature)) {
+      throw HttpError(403, "the signature is not of this member's key",
+                      "whoever may read the member's key file signs (`flexroom proposal`)");
+    }
+    if (open.inbox.rule_version() > 0) throw HttpError(409, "people are set up since");
+    const inbox::Item item = item_called(open.inbox, call.id);
+    if (item.complete.value_or(item.proposal) != statement.what) {
+      throw HttpError(409, "the signature is about another proposal");
+    }
+    if (!tickets_.take(signed_bytes)) {
+      throw HttpError(409, "this was not asked here within ten minutes, or was answered already",
+                      "look at it again and sign that");
+    }
+    const uint64_t now = now_seconds();
+    if (statement.kind == Kind::kApprove) {
+      inbox::Inbox::Consent consent;
+      consent.evidence =
+          RandomOracle("operator evidence", {}).field(signed_bytes).field(given).digest();
+      consent.window = statement.window;
+      open.inbox.approve(statement.what, consent, now);
+    } else if (statement.kind == Kind::kReject) {
+      open.inbox.reject(statement.what, statement.reason, now);
+    } else if (statement.reason == "proposal") {
+      open.inbox.withdraw_proposal(statement.what, now);
+    } else {
+      open.inbox.withdraw_approval(statement.what, now);
+    }
+    return to_json(*open.inbox.show(item.proposal, now), core_);
+  });
+  core_.events().add("proposal", {{"proposal", out["id"]},
+                                  {"by", call.authority.name},
+                                  {"said", std::string(agreement::to_string(statement.kind))}});
+  core_.changed();
+  return HttpAnswer::json({{"ok", true}, {"proposal", out}});
+}
+
+HttpAnswer Api::runs(const Call& call) {
+  json out = json::array();
+  const uint64_t limit = query_number(call.request, "limit", 100, kMostListed);
+  const auto found = call.request.query.find("proposal");
+  for (const RunRecords::Record& record : runner_.records().list(kMostListed)) {
+    if (out.size() >= limit) break;
+    if (found != call.request.query.end() && !record.proposal.starts_with(found->second)) continue;
+    out.push_back(record.to_json());
+  }
+  return HttpAnswer::json({{"ok", true}, {"runs", out}});
+}
+
+HttpAnswer Api::run(const Call& call) {
+  const auto record = runner_.records().find(call.id);
+  if (!record) throw HttpError(404, "there is no such run here");
+  return HttpAnswer::json({{"ok", true}, {"run", record->to_json()}});
+}
+
+HttpAnswer Api::result(const Call& call) {
+  const auto record = runner_.records().find(call.id);
+  if (!record) throw HttpError(404, "there is no such run here");
+  if (record->state == "running") throw HttpError(409, "the run goes on");
+  if (record->status == 0) throw HttpError(404, "the run has no result: " + record->detail);
+  HttpAnswer out;
+  out.type = "application/octet-stream";  // whatever the service says it is: bytes
+  out.body = runner_.records().body(record->id);
+  return out;
+}
+
+}  // namespace flexroom::node

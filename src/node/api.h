@@ -1,0 +1,87 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "node/core.h"
+#include "node/http_server.h"
+#include "node/operator_voice.h"
+#include "node/peer_link.h"
+#include "node/runner.h"
+
+namespace flexroom::node {
+
+/// Who a caller is on this machine, and what that allows (members.md §9.1).
+struct Authority {
+  std::string name;  // "root", a person of member.toml, or "uid 1234"
+  bool see = false, propose = false;
+};
+/// root, and the user that the node runs as, may all that is no voice; persons of member.toml what
+/// their roles say; everybody else reads the status alone.
+Authority authority_of(const Caller& caller, const std::vector<NodeTerms::Person>& persons,
+                       uid_t own_uid);
+
+/// The objects of the API: the command line shows the same.
+nlohmann::json to_json(const inbox::Item& item, const Core& core);
+
+/// The HTTP/JSON API of a node (docs/api/openapi.json): looks things up, proposes, takes voices
+/// with their signatures. No call of it approves by who calls (members.md §9.1).
+///
+/// Threads  any
+class Api {
+ public:
+  using Links = std::map<agreement::MemberId, std::unique_ptr<PeerLink>>;
+  Api(Core& core, Runner& runner, Links& links, uid_t own_uid);
+  HttpAnswer handle(const HttpRequest& request, const Caller& caller);
+  /// No new proposals from here on: 503.
+  void drain() { draining_ = true; }
+
+  /// Of every route its method and its path with names in braces, as the description has them.
+  static std::vector<std::pair<std::string, std::string>> routes();
+
+ private:
+  struct Call {
+    const HttpRequest& request;
+    const Authority& authority;
+    std::string id;  // of the path
+  };
+  using Answer = HttpAnswer (Api::*)(const Call&);
+  enum class Needs : uint8_t { kNothing, kSee, kPropose };
+  struct Route {
+    const char* method;
+    const char* path;
+    Needs needs;
+    Answer answer;
+  };
+  static const std::vector<Route>& table();
+
+  HttpAnswer status(const Call& call);
+  HttpAnswer members(const Call& call);
+  HttpAnswer secrets(const Call& call);
+  HttpAnswer log(const Call& call);
+  HttpAnswer log_entry(const Call& call);
+  HttpAnswer events(const Call& call);
+  HttpAnswer proposals(const Call& call);
+  HttpAnswer propose(const Call& call);
+  HttpAnswer proposal(const Call& call);
+  HttpAnswer proposal_diff(const Call& call);
+  HttpAnswer ticket(const Call& call);
+  HttpAnswer voice(const Call& call);
+  HttpAnswer runs(const Call& call);
+  HttpAnswer run(const Call& call);
+  HttpAnswer result(const Call& call);
+
+  nlohmann::json peers();
+  inbox::Item item_called(inbox::Inbox& inbox, const std::string& id);
+
+  Core& core_;
+  Runner& runner_;
+  Links& links_;
+  const uid_t own_uid_;
+  OperatorTickets tickets_;
+  std::atomic<bool> draining_{false};
+};
+
+}  // namespace flexroom::node

@@ -1,0 +1,446 @@
+#include "node/runner.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <ctime>
+#include <exception>
+
+#include "base/codec.h"
+#include "base/display.h"
+#include "base/private_file.h"
+#include "flexroom/session.h"
+#include "net/receive_wait.h"
+#include "room/access.h"
+
+namespace flexroom::node {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr seconds kMaxBackOff{60}, kLook{30}, kStartPatience{20}, kStockPause{600};
+constexpr uint64_t kSlice = uint64_t{1} << 20;
+constexpr std::string_view kStep = "request";
+
+uint64_t now_seconds() { return static_cast<uint64_t>(std::time(nullptr)); }
+
+}  // namespace
+
+/// What every member says it has to do, once a session stands: equal at all but for the order of
+/// what follows.
+struct Runner::Agenda {
+  bool has_run = false;
+  uint64_t stock = 0, target = 0;
+
+  Bytes encode() const { return Writer().u8(has_run ? 1 : 0).u64(stock).u64(target).take(); }
+  /// All alike derive it: a run only where all have one, else the stock that all want and the least
+  /// lacks.
+  static Agenda common(net::Party& party, const Agenda& own) {
+    constexpr std::string_view kLabel = "node/agenda";
+    const std::vector<Bytes> all = party.exchange(kLabel, own.encode());
+    party.echo(kLabel, AbortCode::kDisagreement);
+    Agenda out = own;
+    for (PartyId i = 0; i < all.size(); ++i) {
+      Reader in(all[i], kLabel, i);
+      out.has_run = in.u8() != 0 && out.has_run;
+      out.stock = std::min(out.stock, in.u64());
+      out.target = std::min(out.target, in.u64());
+      in.finish();
+    }
+    return out;
+  }
+};
+
+/// Answers from the stored approvals of one run: yes if it counts now, else not now. Waits for
+/// nobody (members.md §8.2).
+class Runner::StoredApproval final : public Decider {
+ public:
+  explicit StoredApproval(Runner& runner) : runner_(runner) {}
+  void set_run(const inbox::ReadyRun& run, const std::string& proposal, uint64_t now) {
+    run_ = run;
+    proposal_ = proposal;
+    now_ = now;
+  }
+  Answer approve(const Summary& summary) override {
+    if (!run_ || summary.digest != proposal_) return Answer::kNotNow;
+    try {
+      runner_.core_.with([&](const Core::Open& open) {
+        open.inbox.require_startable(*run_, now_);
+        return 0;
+      });
+      return Answer::kYes;
+    } catch (const InputError& error) {
+      note(error.what());
+      return Answer::kNotNow;
+    }
+  }
+  std::optional<std::string> human_input(const Question&) override { return std::nullopt; }
+  void progress(const Progress& progress) override {
+    {
+      const std::lock_guard lock(runner_.mutex_);
+      runner_.state_.phase = progress.phase;
+      runner_.state_.share = progress.share.value_or(0);
+    }
+    nlohmann::json fields = nlohmann::json::object({{"phase", progress.phase}});
+    if (progress.share) fields["share"] = *progress.share;
+    if (run_) fields["run"] = to_hex(run_->id);
+    runner_.core_.events().add("progress", std::move(fields));
+  }
+  void note(std::string_view text) override {
+    runner_.core_.events().add("note", nlohmann::json::object({{"text", display_text(text)}}));
+  }
+  void timeline(const std::vector<Phase>& phases) override {
+    for (const Phase& phase : phases) {
+      phases_.push_back({{"name", phase.name},
+                         {"start_seconds", phase.start_seconds},
+                         {"seconds", phase.seconds},
+                         {"bytes_sent", phase.bytes_sent},
+                         {"half_rounds", phase.half_rounds},
+                         {"ands", phase.ands}});
+    }
+  }
+  const nlohmann::json& phases() const { return phases_; }
+
+ private:
+  Runner& runner_;
+  std::optional<inbox::ReadyRun> run_;
+  std::string proposal_;
+  uint64_t now_ = 0;
+  nlohmann::json phases_ = nlohmann::json::array();
+};
+
+Runner::Runner(Core& core, Listener& listener, std::function<void()> ask_all_to_meet,
+               std::function<bool()> all_up)
+    : core_(core),
+      listener_(listener),
+      ask_all_to_meet_(std::move(ask_all_to_meet)),
+      all_up_(std::move(all_up)),
+      records_(core.member().state_dir) {
+  state_.doing = "idle";
+  // A run whose node was killed: what became of it is in the log, and here it is not "running".
+  for (RunRecords::Record& record : records_.list(SIZE_MAX)) {
+    if (record.state != "running") continue;
+    record.state = "unknown";
+    record.detail = "this node was stopped while it ran; the log says what may have happened";
+    records_.put(record);
+  }
+  hooks_.incoming = &listener_.of_sessions();
+}
+
+void Runner::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+Runner::~Runner() { finish(); }
+
+void Runner::finish() {
+  drain();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Runner::wake() {
+  const std::lock_guard lock(mutex_);
+  woken_ = true;
+  wake_.notify_all();
+}
+
+// Who asked ten times in ten minutes for nothing waits, and is named by `node status` (members.md
+// §5.3): a session costs all members.
+void Runner::meet(const agreement::MemberId& peer) {
+  const uint64_t until = core_.with(
+      [&](const Core::Open& open) { return open.inbox.pause_until(peer, now_seconds()); });
+  if (until > now_seconds()) return;
+  const std::lock_guard lock(mutex_);
+  asked_ = peer;
+  wake_.notify_all();
+}
+
+void Runner::drain() {
+  const std::lock_guard lock(mutex_);
+  draining_ = state_.draining = true;
+  wake_.notify_all();
+}
+
+Runner::State Runner::state() {
+  const std::lock_guard lock(mutex_);
+  return state_;
+}
+
+void Runner::set_doing(const std::string& doing) {
+  const std::lock_guard lock(mutex_);
+  state_.doing = doing;
+  state_.phase.clear();
+  state_.share = 0;
+}
+
+uint64_t Runner::stock_target() const {
+  const NodeTerms& terms = core_.member().node;
+  const size_t n = core_.room_config().members.size();
+  const uint64_t triple_bytes = 96 * (n - 1);  // session/pool_source.h
+  return (uint64_t{terms.stock_max_mib} << 20) / triple_bytes;
+}
+
+bool Runner::stock_is_due() {
+  const NodeTerms& terms = core_.member().node;
+  if (terms.stock_max_mib == 0 || Clock::now() < stock_not_before_) return false;
+  const bool in_hours =
+      terms.stock_hours.empty() ||
+      std::any_of(terms.stock_hours.begin(), terms.stock_hours.end(), [](const std::string& hours) {
+        return inbox::WeeklyHours::parse(hours, "stock_hours of [node]")
+            .around(now_seconds())
+            .has_value();
+      });
+  if (!in_hours) return false;
+  const uint64_t have =
+      core_.with([](const Core::Open& open) { return open.room.stock().triples; });
+  // Not for every portion that a run took.
+  return have < stock_target() - stock_target() / 4;
+}
+
+bool Runner::is_due() {
+  if (!all_up_()) return false;
+  const uint64_t now = now_seconds();
+  const bool has_run = core_.with([&](const Core::Open& open) {
+    for (const agreement::MemberId& peer : core_.mids()) {
+      if (peer != core_.mids()[core_.self()] && open.inbox.pause_until(peer, now) > now) {
+        return false;
+      }
+    }
+    return !open.inbox.ready(now).empty();
+  });
+  return has_run || stock_is_due();
+}
+
+void Runner::run() {
+  seconds back_off{0};
+  Clock::time_point not_before = Clock::now();
+  while (true) {
+    std::optional<agreement::MemberId> asked;
+    {
+      std::unique_lock lock(mutex_);
+      const auto wait = back_off.count() > 0 ? not_before : Clock::now() + kLook;
+      wake_.wait_until(lock, wait, [&] {
+        return draining_ || asked_.has_value() || (woken_ && back_off.count() == 0);
+      });
+      if (draining_) return;
+      asked = std::exchange(asked_, std::nullopt);
+      woken_ = false;
+    }
+    try {
+      if (!asked && !is_due()) {
+        back_off = seconds(0);
+        continue;
+      }
+      if (!asked) ask_all_to_meet_();
+      set_doing("meeting");
+      if (!hold_session() && asked) note_failed(*asked);
+      core_.follow_configuration();
+      core_.changed();
+      back_off = seconds(0);
+      wake();  // there may be more to do
+      const std::lock_guard lock(mutex_);
+      ++state_.sessions;
+      state_.problem.clear();
+    } catch (const std::exception& error) {
+      room_.reset();
+      listener_.of_sessions().clear();
+      back_off = std::clamp(back_off * 2, seconds(1), kMaxBackOff);
+      not_before = Clock::now() + back_off;
+      const std::string problem = display_text(error.what());
+      core_.events().add("session", nlohmann::json::object({{"problem", problem}}));
+      const std::lock_guard lock(mutex_);
+      ++state_.failures;
+      state_.problem = problem;
+      woken_ = true;
+    }
+    set_doing("idle");
+  }
+}
+
+bool Runner::hold_session() {
+  if (!room_) {
+    RoomOptions options;
+    options.member_file = core_.member_file();
+    options.cancel = &cancelled_;
+    options.hooks = &hooks_;
+    room_ = std::make_unique<Room>(options);
+  }
+  hooks_.begun = nullptr;
+  StoredApproval decider(*this);
+  Session session(*room_, decider);
+  room::Joined& joined = room::Access::open(session, "node");
+  net::Party& party = joined.session().party();
+  std::optional<inbox::Started> started;
+  Agenda agenda;
+  bool has_run = false;  // here
+  try {
+    joined.session().guard([&] {
+      joined.start();
+      agenda.stock = room_->stock().triples;
+      agenda.target = stock_is_due() ? stock_target() : 0;
+      agenda.has_run = has_run = core_.with(
+          [](const Core::Open& open) { return !open.inbox.ready(now_seconds()).empty(); });
+      agenda = Agenda::common(party, agenda);
+      if (!agenda.has_run) return;
+      const net::ReceiveWait patience(party.transport(), milliseconds(kStartPatience));
+      started = core_.with([&](const Core::Open& open) {
+        inbox::StartContext context;
+        const auto number = open.inbox.next_session();
+        context.incarnation = number.incarnation;
+        context.session_counter = number.counter;
+        context.clock = now_seconds();
+        return inbox::start(party, open.inbox, context);
+      });
+    });
+  } catch (const ProtocolAbort& abort) {
+    if (abort.peer() && *abort.peer() < core_.mids().size() && *abort.peer() != core_.self()) {
+      note_failed(core_.mids()[*abort.peer()]);
+    }
+    throw;
+  }
+  if (started) {
+    carry_out(session, *started, decider);
+  } else if (has_run) {
+    throw InputError("a run", "is ready here and not at all members yet",
+                     "their nodes fetch the approvals; the next try follows");
+  } else if (agenda.stock < agenda.target) {
+    fill(session, agenda);
+  } else {
+    stock_not_before_ = Clock::now() + kStockPause;  // somebody wants no more, or not now
+    return false;
+  }
+  return true;
+}
+
+void Runner::note_failed(const agreement::MemberId& peer) {
+  core_.with([&](const Core::Open& open) {
+    open.inbox.note_failed_start(peer, now_seconds());
+    return 0;
+  });
+}
+
+void Runner::fill(Session& session, const Agenda& agenda) {
+  set_doing("stock");
+  const Stock now = session.fill_stock(std::min(agenda.target, agenda.stock + kSlice));
+  core_.events().add("stock", {{"triples", now.triples}, {"bytes", now.bytes}});
+}
+
+/// A run that all members began, until its outcome is known.
+struct Runner::InHand {
+  inbox::ReadyRun run;
+  uint64_t now = 0;  // agreed
+  Digest id{};       // D0
+  agreement::Proposal proposal;
+  room::Waiting what;
+  RunRecords::Record record;
+  bool armed = false;
+  uint32_t attempt = 0;
+  agreement::Outcome outcome = agreement::Outcome::kNothingHappened;
+};
+
+Runner::InHand Runner::take_in_hand(const inbox::Started& started) {
+  InHand out;
+  out.run = started.run;
+  out.now = started.now;
+  core_.with([&](const Core::Open& open) {
+    const auto item = open.inbox.show(out.run.complete, out.now);
+    if (!item) throw InputError("run " + to_hex(out.run.id), "is of no proposal known here");
+    out.id = item->proposal;
+    out.proposal = open.inbox.proposal(out.id);
+    out.what = room::waiting_of(open.state, out.proposal, item->terms);
+    return 0;
+  });
+  RunRecords::Record& record = out.record;
+  record.id = to_hex(out.run.id);
+  record.proposal = to_hex(out.id);
+  record.kind = out.proposal.kind;
+  record.title = out.proposal.title;
+  record.index = out.run.index;
+  record.started = static_cast<int64_t>(now_seconds());
+  records_.put(record);
+  return out;
+}
+
+// Durable before this member's own share of a release (members.md §8.2, 8.3).
+void Runner::arm(InHand& run) {
+  const bool may = core_.with(
+      [&](const Core::Open& open) { return open.inbox.arm(run.run, kStep, run.attempt); });
+  ++run.attempt;
+  if (!may) {
+    throw ProtocolAbort(AbortCode::kReuse, "run",
+                        fmt::format("run {} was armed before, or its approval was taken back: "
+                                    "nothing leaves",
+                                    run.record.id.substr(0, 12)));
+  }
+  run.armed = true;
+}
+
+ServiceAnswer Runner::perform(Session& session, const InHand& run) {
+  if (run.what.kind == room::kWaitingGet) return session.get(run.what.get);
+  const std::filesystem::path folder = core_.member().state_dir / "node" / "recipes";
+  make_private_folder(folder);
+  const std::filesystem::path file = folder / (run.record.proposal + ".toml");
+  (void)!write_new_file(file, as_bytes(run.what.recipe));  // the same, if it is there
+  return session.call({file, run.what.arguments, {}});
+}
+
+// What came of it; an exception goes on once that is written.
+std::exception_ptr Runner::try_to_perform(Session& session, InHand& run) {
+  using agreement::Outcome;
+  RunRecords::Record& record = run.record;
+  const auto failed = [&](bool may_have_happened, const std::exception& error) {
+    run.outcome = may_have_happened ? Outcome::kEffectMayHaveHappened : Outcome::kNothingHappened;
+    record.state = may_have_happened ? "unknown" : "nothing happened";
+    record.detail = display_text(error.what());
+    return std::current_exception();
+  };
+  try {
+    const ServiceAnswer answer = perform(session, run);
+    run.outcome = answer.refused() ? Outcome::kFailed : Outcome::kDone;
+    record.state = answer.refused() ? "refused" : "done";
+    record.status = answer.status;
+    record.body_bytes = answer.body.size();
+    records_.put_body(record.id, answer.body);
+  } catch (const Error& error) {
+    return failed(error.may_have_happened(), error);
+  } catch (const std::exception& error) {
+    return failed(run.armed, error);
+  }
+  return nullptr;
+}
+
+void Runner::tell(const InHand& run) {
+  core_.events().add("run", {{"run", run.record.id},
+                             {"proposal", run.record.proposal},
+                             {"state", run.record.state},
+                             {"status", run.record.status},
+                             {"detail", run.record.detail}});
+}
+
+void Runner::carry_out(Session& session, const inbox::Started& started, StoredApproval& decider) {
+  InHand run = take_in_hand(started);
+  tell(run);
+  set_doing("running " + run.record.id.substr(0, 12));
+  room::Hooks::Begun begun;
+  begun.complete = run.run.complete;
+  begun.proposal = run.id;
+  begun.framed = [&](const agreement::Proposal& own) { return room::framed(run.proposal, own); };
+  begun.before_release = [&] { arm(run); };
+  decider.set_run(run.run, run.record.proposal, run.now);
+  hooks_.begun = &begun;
+  const std::exception_ptr failed = try_to_perform(session, run);
+  hooks_.begun = nullptr;
+  room::Access::state(*room_).once().set_before_release(nullptr);
+  run.record.ended = static_cast<int64_t>(now_seconds());
+  run.record.phases = decider.phases();
+  core_.with([&](const Core::Open& open) {
+    open.inbox.finish(run.run.id, run.outcome);
+    return 0;
+  });
+  records_.put(run.record);
+  tell(run);
+  if (failed) std::rethrow_exception(failed);
+}
+
+}  // namespace flexroom::node
