@@ -181,7 +181,7 @@ def commands_of_the_page():
 
 
 # Where the command line makes them: add(TO, "NAME", ..), of_run("NAME", ..), add_subcommand("NAME", ..).
-makers = re.findall(r'\b(?:add|add_subcommand|of_run)\(\s*(?:\*?(\w+),\s*)?"([a-z-]+)"', "".join(text for path, text in texts.items() if path.stem.startswith("command_line") and path.suffix == ".cpp"))
+makers = re.findall(r'\b(?:add|add_subcommand|of_run)\(\s*(?:\*?(\w+),\s*)?"([a-z-]+)"', "".join(texts[path] for path in sorted(texts) if path.match("src/cli/*_line*.cpp")))
 program = {name if to in ("", "app_") else f"{to} {name}" for to, name in makers if name not in ("export",)}
 page = dict(commands_of_the_page())
 groups = {name.split()[0] for name in page if " " in name}
