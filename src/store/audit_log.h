@@ -53,6 +53,11 @@ class AuditLog {
   void append_alone(const LogEntry& entry);
   /// A note that says what `change` does to state.db: both are durable in one step, or neither is.
   void append_with(const LogEntry& note, const std::function<void()>& change);
+  /// A statement about a change of members (members.md §4, §5.1): START, READY, BIND, LEFT, VOID,
+  /// OLD, or CHANGE once it is complete. `change`: what else is written in the same step.
+  agreement::Statement append_of_change(
+      agreement::StatementKind kind, Bytes body,
+      const std::function<void(const agreement::Statement&)>& change = nullptr);
   /// Enters that this member said no; returns the statement, for the others.
   Bytes refuse(const Digest& proposal, const std::string& reason);
   /// Another member's refusal of this proposal: enters it and returns the reason. Throws
@@ -76,6 +81,8 @@ class AuditLog {
   /// The newest approved proposal of that kind and title, also of a log that another one followed.
   std::optional<Bytes> last_approved(const std::string& kind, const std::string& title);
   std::optional<agreement::Configuration> configuration();
+  /// Every configuration that this log holds with what shows it, ascending by number.
+  std::vector<agreement::ChangeBody> configurations();
 
  private:
   struct Head {

@@ -28,6 +28,10 @@ class LogVerifier {
 
  private:
   void change(agreement::ChangeBody body, const std::string& place);
+  void begin_change(const agreement::ChangeStart& start, VerifiedEntry& out,
+                    const std::string& place);
+  void said_of_change(const agreement::Statement& s, VerifiedEntry& out, const std::string& place);
+  const net::SigningKey* key_of_author() const;
   void read(const agreement::Statement& s, VerifiedEntry& out, const std::string& place);
   void start(agreement::StartBody body, VerifiedEntry& out, const std::string& place);
   void result(const agreement::Statement& s, agreement::ResultBody body, VerifiedEntry& out,
@@ -40,7 +44,15 @@ class LogVerifier {
   OnceDb::LogHead last_;
   std::optional<agreement::Configuration> configuration_;  // of this incarnation
   std::optional<agreement::Configuration> known_;          // the newest of all
-  std::string news_;                                       // of the last CHANGE
+  bool known_from_switch_ = false;  // the room has changed through the switch
+  std::string news_;                // of the last CHANGE
+  /// A change that this member approved and that is neither complete nor taken back here.
+  struct Attempt {
+    Digest id{};
+    agreement::Configuration before, next;
+    std::set<agreement::StatementKind> said;
+  };
+  std::optional<Attempt> attempt_;
   std::set<std::pair<Digest, uint64_t>> places_;
 };
 
