@@ -26,6 +26,7 @@ class CommandLine {
   CLI::App* add(CLI::App& to, const char* name, const char* text, Action action,
                 const std::string& examples = "");
   void add_set_up();
+  void add_room();
   void add_secrets();
   void add_calls();
   /// Of every command that runs a flow.
@@ -62,6 +63,7 @@ class CommandLine {
   std::vector<std::string> arguments_;
   std::string go_on_, abandon_, cover_time_;
   FlowKey key_;
+  RoomChangeRequest change_;
   uint64_t fill_ = 0;
 };
 
