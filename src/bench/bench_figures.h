@@ -22,6 +22,7 @@
 ///   measure     {service, signatures, connections, folder, ca_file}
 ///               SigV4 signatures, the handshake circuit in the engine, whole connections
 ///   jwe         {}                             one JWE of a secret, from nothing in stock
+///   hand_over   {secrets, times}               secrets from three members to four
 ///   keep_cookie {folder, ca_file}              a cookie of a sealed answer of 4 KB
 ///   prepare     {service, run, protocol}       run-script up to where all is prepared; each has
 ///                                              a number `run` of its own

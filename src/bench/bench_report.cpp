@@ -60,6 +60,7 @@ const std::vector<std::string>& bench_figure_names() {
                                                  "jwe_2048_offline_s",
                                                  "keep_cookie_4k_total_s",
                                                  "keep_cookie_4k_online_s",
+                                                 "hand_over_100_secrets_s",
                                                  "create_account_cold_s",
                                                  "create_account_warm_s",
                                                  "create_account_peak_rss_mib",

@@ -245,6 +245,7 @@ class Requests {
         plotted || any({"run_script_lean_n3_ands", "run_script_lean_n3_cold_s", "peak_rss_n3_mib"});
     three_ = make(
         run_of_three_ || any({"preprocess_n3_ands_per_s", "preprocess_masked_n3_ands_per_s"}), 3);
+    four_ = make(any({"hand_over_100_secrets_s"}), 4);
     linked_ = make(plotted || any({kLinks[0]}), 2);
     slow_ = make(plotted || any({kLinks[1]}), 2);
   }
@@ -321,6 +322,13 @@ class Requests {
     };
     preprocess("preprocess_n3_ands_per_s", "bucket", "");
     preprocess("preprocess_masked_n3_ands_per_s", "masked", ", `triples = \"masked\"`");
+  }
+
+  /// Four members, of whom three hold secrets.
+  void four(const std::filesystem::path& folder) {
+    if (!four_) return;
+    join(*four_, folder / "four");
+    add_hand_over(report_, *four_, sizes_.starts);
   }
 
   /// Two members behind simulated links.
@@ -413,7 +421,7 @@ class Requests {
   const std::function<bool(std::string_view)>& wants_;
   const bool plotted_, all_;
   bool run_of_three_ = false;
-  std::unique_ptr<MemberProcesses> fresh_, of_before_, small_, two_, three_, linked_, slow_;
+  std::unique_ptr<MemberProcesses> fresh_, of_before_, small_, two_, three_, four_, linked_, slow_;
   RunScriptFigures run_of_two_, run_of_three_members_;
   PlotGroup plot_of_links_{"Two members behind a link: member 1 from where everything is prepared",
                            {}};
@@ -458,6 +466,7 @@ std::optional<double> measure_requests(
   const std::optional<double> rtt_ms = requests.two(service, directory.path(), progress);
   progress("three members", 0.25);
   requests.three(service, directory.path());
+  requests.four(directory.path());
   progress("simulated links", 0.4);
   requests.links(service, directory.path(),
                  [&](double fraction) { progress("simulated links", 0.4 + 0.6 * fraction); });

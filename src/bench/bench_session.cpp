@@ -49,6 +49,9 @@ class Member final : public BenchMember {
       BenchSession session(*room_, bench_triples(kNewRooms));
       return measure_jwe(session);
     }
+    if (what == "hand_over") {
+      return measure_hand_over(*room_, members_.epoch_parameters(), order);
+    }
     if (what == "keep_cookie") return keep_cookie(*room_, order);
     if (what == "prepare") {
       run_script_ = std::make_unique<BenchRunScript>(*room_, order);

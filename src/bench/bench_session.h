@@ -68,6 +68,9 @@ nlohmann::json measure_retry(BenchSession& session, const nlohmann::json& order)
 nlohmann::json measure_signatures(BenchSession& session, const BenchService& service, size_t times);
 /// The order "jwe" (bench_jwe.cpp).
 nlohmann::json measure_jwe(BenchSession& session);
+/// The order "hand_over" (bench_hand_over.cpp), among four members of an epoch of `parameters`.
+nlohmann::json measure_hand_over(BenchRoom& room, const prep::EpochParameters& parameters,
+                                 const nlohmann::json& order);
 /// The order "keep_cookie" (bench_keep_cookie.cpp): a sealed connection from nothing but the epoch;
 /// seconds of all of it and of what follows the release of the request.
 nlohmann::json keep_cookie(BenchRoom& room, const nlohmann::json& order);

@@ -15,6 +15,9 @@ enum class AbortReason : uint8_t {
   kOwn = 3,      // a file, a disk, a program of its own
 };
 
+/// Only what no check of a protocol decided has a word (boolean-engine.md §10.2).
+AbortReason reason_of(const ProtocolAbort& abort);
+
 /// Party::abort(), saying first which of these it is. Never throws.
 void abort_saying(Party& party, AbortReason reason) noexcept;
 

@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "net/abort_reason.h"
 #include "net/coin.h"
+#include "net/sub_mesh.h"
 
 namespace flexroom::net {
 namespace {
@@ -53,7 +54,39 @@ Party::Party(std::unique_ptr<Transport> transport, Prg prg)
   }
 }
 
-Party::~Party() { wipe(zero_keys_.data(), zero_keys_.size() * sizeof(Block)); }
+Party::~Party() {
+  wipe(zero_keys_.data(), zero_keys_.size() * sizeof(Block));
+  if (of_ == nullptr) return;
+  of_->traffic_.add(traffic_);
+  for (const auto& [key, count] : sent_with_label_) {
+    of_->sent_with_label_[{part_[key.first], key.second}] += count;
+  }
+}
+
+std::unique_ptr<Party> Party::among(std::vector<PartyId> members) {
+  auto out = std::make_unique<Party>(std::make_unique<SubMesh>(*transport_, members),
+                                     Prg(prg_.next_block()));
+  out->of_ = this;
+  out->part_ = members;
+  const auto here = [this, members = std::move(members)](MessageId message) {
+    message.sender = members[message.sender];
+    message.receiver = members[message.receiver];
+    const auto before = sent_with_label_.find({message.receiver, message.label});
+    if (before != sent_with_label_.end()) message.index += before->second;
+    return message;
+  };
+  if (tamper_) {
+    out->tamper_ = [this, here](const MessageId& message, Bytes& payload) {
+      tamper_(here(message), payload);
+    };
+  }
+  if (observer_) {
+    out->observer_ = [this, here](const MessageId& message, ByteView payload) {
+      observer_(here(message), payload);
+    };
+  }
+  return out;
+}
 
 // Frame: sequence number, label, payload. The channel below already guarantees order and
 // integrity; the sequence number turns an implementation error there into a clean abort.
@@ -233,6 +266,15 @@ void Party::abort() noexcept {
     }
   }
   transport_->close();
+}
+
+AbortReason reason_of(const ProtocolAbort& abort) {
+  if (abort.peer()) return AbortReason::kNothing;
+  if (abort.code() == AbortCode::kRefusedByRule) return AbortReason::kSaidNo;
+  if (abort.code() == AbortCode::kCancelled) return AbortReason::kStopped;
+  // Of its own state, which says so before anything is begun.
+  const bool own = abort.code() == AbortCode::kTooManyUnfinished;
+  return own ? AbortReason::kOwn : AbortReason::kNothing;
 }
 
 void abort_saying(Party& party, AbortReason reason) noexcept {

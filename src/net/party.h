@@ -81,6 +81,14 @@ class Party {
   void set_zero_keys(std::vector<Block> keys) { zero_keys_.swap(keys); }
   const std::vector<Block>& zero_keys() const { return zero_keys_; }
 
+  /// Some parties of this mesh, this one with them, among themselves: party k there is members[k]
+  /// here. The links are these ones; both ends use them for nothing else meanwhile. Sequence
+  /// numbers, counters, scope and randomness are its own; what watches or alters messages here
+  /// (set_tamper, set_observer) does so there, with the ids and indices of this mesh, and what it
+  /// sends counts as this party's when it ends. Who aborts does it here, so that all hear it. This
+  /// party must outlive it.
+  std::unique_ptr<Party> among(std::vector<PartyId> members);
+
   /// Tells the peers "abort" without any detail and closes the mesh. Never throws.
   void abort() noexcept;
   Transport& transport() { return *transport_; }
@@ -92,6 +100,8 @@ class Party {
   void trace(const MessageId& message, ByteView payload);
   void absorb(PartyId sender, std::string_view label, ByteView payload);
 
+  Party* of_ = nullptr;  // whose mesh this is a part of, and which
+  std::vector<PartyId> part_;
   std::unique_ptr<Transport> transport_;
   Prg prg_;
   PartyId id_;

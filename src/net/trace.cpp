@@ -14,4 +14,12 @@ Traffic Traffic::since(const Traffic& earlier) const {
   return out;
 }
 
+void Traffic::add(const Traffic& more) {
+  bytes_sent += more.bytes_sent;
+  bytes_received += more.bytes_received;
+  messages_sent += more.messages_sent;
+  half_rounds += more.half_rounds;
+  for (const auto& [label, bytes] : more.bytes_sent_by_label) bytes_sent_by_label[label] += bytes;
+}
+
 }  // namespace flexroom::net

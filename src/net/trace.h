@@ -29,6 +29,7 @@ struct Traffic {
   std::map<std::string, uint64_t> bytes_sent_by_label;
 
   Traffic since(const Traffic& earlier) const;
+  void add(const Traffic& more);
 };
 
 }  // namespace flexroom::net

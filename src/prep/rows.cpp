@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/secret.h"
@@ -56,8 +57,9 @@ AuthField row_products(net::Party& party, const Block& delta, CombinedRow combin
 
 class RowLoad {
  public:
-  RowLoad(net::Party& party, Source& source, Safety& safety, std::span<const HeldRow> rows)
-      : party_(party), source_(source), batch_(safety), rows_(rows) {}
+  RowLoad(net::Party& party, Source& source, Safety& safety, std::span<const HeldRow> rows,
+          std::vector<bool> holders)
+      : party_(party), source_(source), batch_(safety), rows_(rows), holders_(std::move(holders)) {}
 
   std::vector<AuthBits> run() {
     Unchecked<AuthBits> bits = bring_together();
@@ -77,15 +79,15 @@ class RowLoad {
   Unchecked<AuthBits> bring_together() const {
     size_t blocks = 0;
     for (const HeldRow& row : rows_) blocks += row_blocks(row.bits);
-    SecretBytes own(16 * blocks);
+    const bool holds = holders_.at(party_.id());
+    SecretBytes own(holds ? 16 * blocks : 0);
     auto at = own.writable().begin();
     for (const HeldRow& row : rows_) {
-      FLEXROOM_ASSERT(row.row.size() == row_bytes(row.bits));
+      FLEXROOM_ASSERT(row.row.size() == (holds ? row_bytes(row.bits) : 0));
       at = std::copy(row.row.begin(), row.row.end(), at);
     }
-    return Unchecked<AuthBits>(joint_input(party_, source_,
-                                           std::vector<bool>(party_.num_parties(), true),
-                                           own.reveal(), kFieldBits * blocks, "rows/re-mask"));
+    return Unchecked<AuthBits>(
+        joint_input(party_, source_, holders_, own.reveal(), kFieldBits * blocks, "rows/re-mask"));
   }
 
   // Step 3.
@@ -137,12 +139,15 @@ class RowLoad {
   Source& source_;
   BatchInFlight batch_;
   std::span<const HeldRow> rows_;
+  const std::vector<bool> holders_;
 };
 
 std::vector<AuthBits> load_rows(net::Party& party, Source& source, Safety& safety,
-                                std::span<const HeldRow> rows) {
+                                std::span<const HeldRow> rows, std::vector<bool> holders) {
   if (rows.empty()) return {};
-  return RowLoad(party, source, safety, rows).run();
+  if (holders.empty()) holders.assign(party.num_parties(), true);
+  FLEXROOM_ASSERT(holders.size() == party.num_parties());
+  return RowLoad(party, source, safety, rows, std::move(holders)).run();
 }
 
 // --- Store --------------------------------------------------------------------------------------
@@ -196,24 +201,30 @@ std::vector<AuthField> tags_of(net::Party& party, Source& source, const Fresh& f
   return out;
 }
 
-// Random rows of all members but the last, whose row is the string plus their sum; each to its
+// Random rows of all owners but the last, whose row is the string plus their sum; each to its
 // owner alone.
-SecretBytes deal(net::Party& party, Source& source, AuthField strings) {
-  const size_t n = party.num_parties(), count = strings.size();
+SecretBytes deal(net::Party& party, Source& source, AuthField strings,
+                 const std::vector<PartyId>& owners) {
+  const size_t count = strings.size();
   std::vector<AuthField> rows;
-  for (PartyId t = 0; t + 1 < n; ++t) {
+  for (size_t t = 0; t + 1 < owners.size(); ++t) {
     rows.push_back(pack(source.random_bits(kFieldBits * count)));
     add(strings, rows.back());
   }
   rows.push_back(std::move(strings));
   std::deque<FieldOpening> openings;
-  for (PartyId t = 0; t < n; ++t) {
+  FieldOpening* mine = nullptr;
+  for (size_t t = 0; t < owners.size(); ++t) {
     openings.emplace_back(party, source.delta(), rows[t], "rows/own row");
-    if (t != party.id()) openings[t].send_to(t);
+    if (owners[t] == party.id()) {
+      mine = &openings.back();
+    } else {
+      openings.back().send_to(owners[t]);
+    }
   }
-  FieldOpening& mine = openings[party.id()];
-  mine.receive_from_all();
-  std::vector<Block> row = mine.result();
+  if (mine == nullptr) return {};
+  mine->receive_from_all();
+  std::vector<Block> row = mine->result();
   SecretBytes own(16 * count);
   for (size_t b = 0; b < count; ++b) store_block(own.writable().data() + 16 * b, row[b]);
   wipe(row.data(), row.size() * sizeof(Block));
@@ -223,8 +234,13 @@ SecretBytes deal(net::Party& party, Source& source, AuthField strings) {
 }  // namespace
 
 std::vector<SecretBytes> store_rows(net::Party& party, Source& source,
-                                    std::span<const AuthBits* const> values) {
+                                    std::span<const AuthBits* const> values,
+                                    std::vector<PartyId> owners) {
   if (values.empty()) return {};
+  if (owners.empty()) {
+    owners.resize(party.num_parties());
+    std::iota(owners.begin(), owners.end(), PartyId{0});
+  }
   const Fresh fresh = draw(party, source, values);
   const std::vector<AuthField> tags = tags_of(party, source, fresh);
   AuthField strings;
@@ -233,8 +249,9 @@ std::vector<SecretBytes> store_rows(net::Party& party, Source& source,
     strings.append(tags[s]);
     strings.append(fresh.keys.slice(s, 1));
   }
-  const SecretBytes own = deal(party, source, std::move(strings));
+  const SecretBytes own = deal(party, source, std::move(strings), owners);
   std::vector<SecretBytes> out;
+  if (std::find(owners.begin(), owners.end(), party.id()) == owners.end()) return out;
   size_t at = 0;
   for (const AuthBits* value : values) {
     const size_t bytes = row_bytes(value->size());

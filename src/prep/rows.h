@@ -26,15 +26,17 @@ constexpr size_t row_bytes(size_t bits) { return 16 * row_blocks(bits); }
 /// This member's row of a value of so many bits.
 struct HeldRow {
   size_t bits = 0;
-  ByteView row;  // row_bytes(bits)
+  ByteView row;  // row_bytes(bits); nothing at who holds none
 };
 
-/// Values from their rows, in a session of all who hold one.
+/// Values from their rows, in a session of all who hold one, and of others who give nothing: who
+/// joins in a hand-over.
 ///
 /// Protocol   members.md §3.2: rows as chosen bits, sum, re-mask; coin chi with chi_0 = 1;
 ///            X = sum chi_b x_b, T = sum chi_b tau_b, kX by a VecTriple(1) of its own with
 ///            X + a and k + b opened; one ZERO of sum_s chi'_s (T_s + k_s X_s) over all values
-/// In         the same values in the same order at all parties: who may have others asks first
+/// In         the same values in the same order at all parties: who may have others asks first.
+///            `holders` [n]: who has rows, equal at all; all without it
 /// Guarantee  the stored values, or abort; another row of whoever passes with 2^-127, also for who
 ///            knows a value; pass or fail is one bit for all values and independent of them
 /// Cost       a value: 2L+3 blocks of chosen and as many of random bits, a VecTriple(1); about 20
@@ -42,20 +44,22 @@ struct HeldRow {
 /// Aborts     kRowTag when the rows do not fit (class B: it says nothing about Delta or a
 ///            value, and not who lied); kMac, kEcho, kCoin; what preprocessing throws
 std::vector<AuthBits> load_rows(net::Party& party, Source& source, Safety& safety,
-                                std::span<const HeldRow> rows);
+                                std::span<const HeldRow> rows, std::vector<bool> holders = {});
 
-/// Fresh rows of values: this member's, one a value.
+/// Fresh rows of values: this member's, one a value; nothing at who gets none.
 ///
 /// Protocol   members.md §3.3: rho', k' = aBit(all), tau' by VecTriple(L+1) with k' + b opened
 ///            once; rows of all but the last member are aBit(all), the last is the string plus
 ///            their sum; each is opened to its owner alone
+/// In         `owners`: who gets a row, each once, equal at all; all without it
 /// Guarantee  the rows are of these values, or abort; nobody sees anything of another's row, and
 ///            nothing that all see ties it to an earlier one
-/// Cost       a value: (n-1)(2L+3) + 2 blocks of random bits, VecTriple(L+1), 16(2L+3) bytes a
-///            pair; about 8 flows beside the products
+/// Cost       a value: (n'-1)(2L+3) + 2 blocks of random bits for n' owners, VecTriple(L+1),
+///            16(2L+3) bytes to each owner; about 8 flows beside the products
 /// Aborts     kMac; what preprocessing throws
 std::vector<SecretBytes> store_rows(net::Party& party, Source& source,
-                                    std::span<const AuthBits* const> values);
+                                    std::span<const AuthBits* const> values,
+                                    std::vector<PartyId> owners = {});
 
 /// That the ZERO of a load passed. Made by the load alone.
 class RowVerdict {

@@ -22,7 +22,8 @@
 
 namespace flexroom::session {
 
-/// What all may know of a room's secrets and goes along with them (members.md 3.5).
+/// What all may know of a room's secrets and goes along with them (members.md 3.5). Bytes:
+/// docs/formats.md.
 struct Carried {
   /// Every version of every secret. Equal at all of S, in every field; sorted by (id, version).
   std::vector<store::RecordMeta> metas;
@@ -82,7 +83,7 @@ class HandOverState {
   /// which nothing touches. READY may be said only of what is staged.
   virtual void stage(std::span<const store::Record> rows, const Carried& carried) = 0;
   /// Called at members of T after stage(): the row as it lies on the disk. The trial load uses
-  /// these bytes, not those that were staged (members.md 3.4).
+  /// these bytes, not those that were staged (members.md §3.4).
   virtual SecretBytes staged_row(const store::RecordMeta& meta) = 0;
 
   /// Counters for that epoch, which is not the room's: LIFE towards the others who are in it
@@ -114,7 +115,7 @@ struct HandedOver {
 ///            4 fresh rows, each opened to its owner in T alone (H6, H7); T: stage()
 ///            5 T sets E_T up and loads the staged rows in it (H8); S - T has returned before
 /// In         `carried`: of this member, if it is in S; else nothing of it is read
-/// Guarantee  members.md 1.3. The new rows are of the values that the rows of S are of, or abort,
+/// Guarantee  members.md §1.3. The new rows are of the values that the rows of S are of, or abort,
 ///            as long as one of S is honest; who misses one row of S and one row of T sees nothing
 ///            of a value, whatever it does. When a member of T returns, its staged rows were used
 /// Afterwards the party goes on as before: the statements of the switch may use it. Its scope is of

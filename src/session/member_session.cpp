@@ -13,6 +13,7 @@
 #include "prep/session_hello.h"
 #include "session/epoch_agreement.h"
 #include "session/room_terms.h"
+#include "session/row_set.h"
 #include "session/session_engines.h"
 #include "session/signing_keys.h"
 #include "store/epoch_store.h"
@@ -342,8 +343,8 @@ const prep::AuthBits& MemberSession::loaded(const store::RecordMeta& secret) con
 
 MemberSession::NewRows MemberSession::make_rows(const std::vector<const prep::AuthBits*>& values) {
   NewRows out;
-  out.digest = RandomOracle("set", party_->scope(), party_->next_counter("rows/set")).digest();
-  std::copy_n(out.digest.begin(), out.set.size(), out.set.begin());
+  out.digest = next_set(*party_);
+  out.set = row_set(out.digest);
   out.rows = prep::store_rows(*party_, engines_->source, values);
   return out;
 }
@@ -391,26 +392,12 @@ void MemberSession::record(const ProtocolAbort& abort) {
   }
 }
 
-namespace {
-
-/// Only what no check of a protocol decided has a word (boolean-engine.md §10.2).
-net::AbortReason reason_of(const ProtocolAbort& abort) {
-  if (abort.peer()) return net::AbortReason::kNothing;
-  if (abort.code() == AbortCode::kRefusedByRule) return net::AbortReason::kSaidNo;
-  if (abort.code() == AbortCode::kCancelled) return net::AbortReason::kStopped;
-  // Of its own state, which says so before anything is begun.
-  const bool own = abort.code() == AbortCode::kTooManyUnfinished;
-  return own ? net::AbortReason::kOwn : net::AbortReason::kNothing;
-}
-
-}  // namespace
-
 void MemberSession::telling_the_others(const std::function<void()>& body) {
   try {
     body();
   } catch (const ProtocolAbort& abort) {
     const auto said = net::said_why(*party_, abort);
-    net::abort_saying(*party_, reason_of(abort));
+    net::abort_saying(*party_, net::reason_of(abort));
     if (said) throw ProtocolAbort(*said);
     throw;
   } catch (...) {
@@ -427,7 +414,7 @@ void MemberSession::guard(const std::function<void()>& body) {
     // One that carries more than an abort does is not replaced.
     const bool plain = typeid(abort) == typeid(ProtocolAbort);
     const auto said = plain ? net::said_why(*party_, abort) : std::nullopt;
-    net::abort_saying(*party_, reason_of(abort));
+    net::abort_saying(*party_, net::reason_of(abort));
     shares_.clear();
     try {
       state_.erase_burned_epoch();

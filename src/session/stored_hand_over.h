@@ -19,7 +19,9 @@ class StoredHandOver : public HandOverState {
     store::SealedDb& state;
     store::OnceDb& once;
     store::RoomId rid{};
-    store::OpenMark* mark = nullptr;  // of this session (store/passing_epoch.h)
+    /// Of this session, with the room's id, the attempt in the place of an epoch, and all of U as
+    /// its members: what it leaves behind is of no epoch of the room (store/passing_epoch.h).
+    store::OpenMark* mark = nullptr;
   };
   /// `ids`: of U, by party. `freeze`: HandOverState::freeze(); called at members of S - T alone.
   StoredHandOver(const Where& where, const HandOverTerms& terms, PartyId self,
@@ -40,6 +42,8 @@ class StoredHandOver : public HandOverState {
   const Digest attempt_;
   const PartyId self_;
   const std::vector<PartyId> to_;
+  const size_t num_parties_;  // of U
+  store::OpenMark* const mark_;
   store::PassingEpoch union_;
   std::optional<store::PassingEpoch> next_;  // at members of T
   const std::function<void()> freeze_;

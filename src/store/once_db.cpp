@@ -248,13 +248,14 @@ uint32_t OnceDb::life_of(ByteView peer) {
   return life;
 }
 
-// Part of a transaction. `only`: an index into peers_; everybody without it.
-void OnceDb::set_life(const std::function<uint32_t(uint32_t)>& change, std::optional<size_t> only) {
-  for (size_t k = 0; k < peers_.size(); ++k) {
+// Part of a transaction. `only`: an index into `members`; everybody without it.
+void OnceDb::set_life(std::span<const MemberId> members,
+                      const std::function<uint32_t(uint32_t)>& change, std::optional<size_t> only) {
+  for (size_t k = 0; k < members.size(); ++k) {
     if (only && k != *only) continue;
     Writer out;
-    out.u32(change(life_of(peers_[k])));
-    db_->put("life", peers_[k], {}, out.bytes());
+    out.u32(change(life_of(members[k])));
+    db_->put("life", members[k], {}, out.bytes());
   }
 }
 
@@ -285,14 +286,52 @@ void OnceDb::require_room_for(size_t count, const Counters& c) const {
     refuse(AbortCode::kTooManyUnfinished,
            std::to_string(c.dirty) + " batches ended without a verdict; flexroom init --new-epoch");
   }
-  if (uint64_t{c.life} + count > limits_.life_max) {
-    refuse(AbortCode::kTooManyUnfinished,
-           std::to_string(c.life) +
-               " batches ended without a verdict so far, or a check that only a "
-               "cheating member fails may have failed (a session that was killed "
-               "in the middle of one counts so); find out why, then: flexroom "
-               "peer accept");
-  }
+  require_room_in(c.life, count);
+}
+
+void OnceDb::require_room_in(uint32_t life, size_t count) const {
+  if (uint64_t{life} + count <= limits_.life_max) return;
+  throw ProtocolAbort(AbortCode::kTooManyUnfinished, "preprocessing",
+                      std::to_string(life) +
+                          " batches ended without a verdict so far, or a check that only a "
+                          "cheating member fails may have failed (a session that was killed in the "
+                          "middle of one counts so); find out why, then: flexroom peer accept");
+}
+
+void OnceDb::require_room_in_life(std::span<const MemberId> members, size_t count) {
+  for (const MemberId& member : members) require_room_in(life_of(member), count);
+}
+
+void OnceDb::begin_in_life(std::span<const MemberId> members, size_t count) {
+  db_->transaction([&] {
+    require_room_in_life(members, count);
+    set_life(members, [&](uint32_t life) { return saturating_add(life, count); });
+  });
+}
+
+void OnceDb::finish_in_life(std::span<const MemberId> members, size_t count) {
+  db_->transaction([&] {
+    // The operator may have set it to zero in between.
+    set_life(members, [&](uint32_t life) {
+      return life - static_cast<uint32_t>(std::min<uint64_t>(life, count));
+    });
+  });
+}
+
+void OnceDb::fail_in_life(std::span<const MemberId> members, AbortCode code,
+                          std::optional<size_t> peer, bool again) {
+  const prep::CheatEffect effect = prep::cheat_effect(code);
+  if (effect == prep::CheatEffect::kFullTowardsAll || (peer && *peer >= members.size())) peer = {};
+  db_->transaction([&] {
+    // Also in an epoch that is burned already, and in a set-up that follows it: guesses of bits of
+    // a global key must not be repeated over burned epochs.
+    if (effect != prep::CheatEffect::kOneMore) {
+      set_life(
+          members, [&](uint32_t life) { return std::max(life, limits_.life_max); }, peer);
+    } else if (!again) {
+      set_life(members, [](uint32_t life) { return saturating_add(life, 1); });
+    }
+  });
 }
 
 void OnceDb::begin_batches(size_t count) {
@@ -301,7 +340,7 @@ void OnceDb::begin_batches(size_t count) {
     require_room_for(count, c);
     c.dirty = saturating_add(c.dirty, count);
     save(c);
-    set_life([&](uint32_t life) { return saturating_add(life, count); });
+    set_life(peers_, [&](uint32_t life) { return saturating_add(life, count); });
   });
 }
 
@@ -316,24 +355,16 @@ void OnceDb::finish_batches(size_t count) {
     // Another session burned the epoch meanwhile: what it did to LIFE stands.
     if (c.burned) return;
     // The operator may have set it to zero in between.
-    set_life([&](uint32_t life) {
+    set_life(peers_, [&](uint32_t life) {
       return life - static_cast<uint32_t>(std::min<uint64_t>(life, count));
     });
   });
 }
 
 void OnceDb::burn(AbortCode code, std::optional<size_t> peer) {
-  const prep::CheatEffect effect = prep::cheat_effect(code);
-  if (effect == prep::CheatEffect::kFullTowardsAll || (peer && *peer >= peers_.size())) peer = {};
   db_->transaction([&] {
     Counters c = counters();
-    // Also in an epoch that is burned already, and in a set-up that follows it: guesses of bits of
-    // a global key must not be repeated over burned epochs.
-    if (effect != prep::CheatEffect::kOneMore) {
-      set_life([&](uint32_t life) { return std::max(life, limits_.life_max); }, peer);
-    } else if (!c.burned) {
-      set_life([](uint32_t life) { return saturating_add(life, 1); });
-    }
+    fail_in_life(peers_, code, peer, c.burned);
     if (c.burned) return;
     c.burned = true;
     save(c);
@@ -364,13 +395,13 @@ void OnceDb::enter_open_mark(OpenMark::State state, bool present) {
     if (state == OpenMark::State::kBurn) {
       // Which check it was is not known any more: as if only a cheating member could have failed
       // it.
-      set_life([&](uint32_t life) { return std::max(life, limits_.life_max); });
+      set_life(peers_, [&](uint32_t life) { return std::max(life, limits_.life_max); });
       if (present) burn(AbortCode::kSacrifice);
     } else if (state == OpenMark::State::kStrike) {
       if (present) add_strike();
     } else if (state == OpenMark::State::kOpen || state == OpenMark::State::kArmed) {
       const bool worst = state == OpenMark::State::kArmed;
-      set_life([&](uint32_t life) {
+      set_life(peers_, [&](uint32_t life) {
         return worst ? std::max(life, limits_.life_max) : saturating_add(life, 1);
       });
       if (!present) return;
@@ -414,7 +445,7 @@ void OnceDb::operator_accepts() {
     Counters c = counters();
     c.needs_operator = false;
     save(c);
-    set_life([](uint32_t) { return 0u; });
+    set_life(peers_, [](uint32_t) { return 0u; });
   });
 }
 

@@ -77,6 +77,16 @@ class OnceDb : public prep::Safety {
   /// towards `peer` (an index into the `peers` of the constructor) if the check names one, else
   /// towards all; that also in an epoch that is burned already. Otherwise LIFE += 1, once an epoch.
   void burn(AbortCode code, std::optional<size_t> peer = std::nullopt);
+  /// LIFE alone, towards these members: of an epoch that is not the room's (store/passing_epoch.h).
+  /// The counters of the present epoch and the pools stay as they are. As require_.., begin_..,
+  /// finish_batches() and burn() otherwise; `again`: a check of that epoch failed before. Members
+  /// that were never met here count as any stranger.
+  void require_room_in_life(std::span<const MemberId> members, size_t count);
+  void begin_in_life(std::span<const MemberId> members, size_t count);
+  void finish_in_life(std::span<const MemberId> members, size_t count);
+  void fail_in_life(std::span<const MemberId> members, AbortCode code, std::optional<size_t> peer,
+                    bool again);
+  const Limits& limits() const { return limits_; }
   /// Throws kTooManyUnfinished when a burned epoch may not be followed by another one, or a room
   /// may not get its first, before the operator decides (boolean-engine.md §10.3): LIFE is full
   /// towards a present peer.
@@ -177,8 +187,9 @@ class OnceDb : public prep::Safety {
   void save(const Counters& counters);
   void take_over_old_counters();
   void require_room_for(size_t count, const Counters& counters) const;
+  void require_room_in(uint32_t life, size_t count) const;
   uint32_t life_of(ByteView peer);
-  void set_life(const std::function<uint32_t(uint32_t)>& change,
+  void set_life(std::span<const MemberId> members, const std::function<uint32_t(uint32_t)>& change,
                 std::optional<size_t> only = std::nullopt);
   void void_everything();
 

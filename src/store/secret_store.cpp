@@ -431,6 +431,11 @@ void SecretStore::put_committed(const Record& record) {
   write_committed(record);
 }
 
+void SecretStore::replace_all(std::span<const Record> records) {
+  erase_if([](const RecordMeta&) { return true; });
+  for (const Record& record : records) put_committed(record);
+}
+
 LoadedStore::LoadedStore(SealedDb& db, const RoomId& rid,
                          std::function<void(std::string_view)> fault)
     : RecordStore(db, rows_of_room(kStaged, rid), rows_of_room(kRecordKind, rid), nullptr,

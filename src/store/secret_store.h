@@ -100,6 +100,9 @@ class SecretStore : public RecordStore {
   /// Part of a commit of the caller's own, which all members decided about (flow/run_store.h), in
   /// its transaction: the record takes the place of whatever has its id and version.
   void put_committed(const Record& record);
+  /// Part of a switch of the members (store/handed_rows.h), in its transaction: these are the
+  /// room's rows from now on; all others, staged ones too, are erased.
+  void replace_all(std::span<const Record> records);
 };
 
 /// Associated data of a sealed row (members.md, Appendix A): text "flexroom/row/1", raw record,

@@ -125,6 +125,19 @@ TEST(Bench, OneFigureOfALayer) {
   EXPECT_TRUE(report.links.empty());
 }
 
+// members.md 12: the limit for a hundred secrets and a new member is 20 s.
+TEST(Bench, AHundredSecretsAreHandedOverInTime) {
+  BenchOptions options;
+  options.quick = true;
+  options.only = {"hand_over_100_secrets_s"};
+  const BenchReport report = run_bench(options);
+  ASSERT_EQ(report.figures.size(), 1u);
+  const Figure& figure = report.figures.at("hand_over_100_secrets_s");
+  EXPECT_GT(figure.value, 0);
+  EXPECT_LT(figure.value, 20);
+  EXPECT_THAT(figure.condition, HasSubstr("100 secrets of 40 bytes from 3 members to 4"));
+}
+
 TEST(Bench, WhatIsNoFigureIsRefusedBeforeAnythingIsMeasured) {
   BenchOptions options;
   options.only = {"create_accounts"};

@@ -143,5 +143,64 @@ TEST(PartyAbort, TheOthersHearAFixedWordAndNothingElse) {
   }
 }
 
+// Two of three in an order of their own, over the links of all three (members.md 4.3 H8).
+TEST(PartyAmong, SomeTalkOverTheLinksOfAll) {
+  auto mesh = support::memory_mesh(3, std::chrono::seconds(5));
+  std::vector<std::unique_ptr<Party>> all;
+  for (PartyId i = 0; i < 3; ++i) {
+    all.push_back(std::make_unique<Party>(std::move(mesh[i]), Prg(Block(1, i))));
+  }
+  std::vector<MessageId> seen;
+  all[2]->set_tamper([&](const MessageId& message, Bytes& payload) {
+    seen.push_back(message);
+    payload[0] ^= 1;
+  });
+  all[2]->send(0, "word", Bytes{10});
+  EXPECT_EQ(all[0]->receive(2, "word", 1), Bytes{11});
+  const uint64_t before = all[2]->traffic().bytes_sent;
+  {
+    const auto zero = all[0]->among({2, 0}), two = all[2]->among({2, 0});
+    EXPECT_EQ(zero->id(), 1u);
+    EXPECT_EQ(two->id(), 0u);
+    EXPECT_EQ(two->num_parties(), 2u);
+    two->send(1, "word", Bytes{20});
+    EXPECT_EQ(zero->receive(0, "word", 1), Bytes{21});
+    EXPECT_EQ(all[2]->traffic().bytes_sent, before);
+    try {
+      two->send(1, "word", Bytes{30});
+      (void)zero->receive(0, "another", 1);
+      ADD_FAILURE() << "accepted";
+    } catch (const ProtocolAbort& abort) {
+      EXPECT_EQ(abort.peer(), PartyId{0}) << "in the numbers of the part";
+    }
+  }
+  ASSERT_EQ(seen.size(), 3u);
+  for (size_t k = 0; k < 3; ++k) {
+    EXPECT_EQ(seen[k].sender, 2u);
+    EXPECT_EQ(seen[k].receiver, 0u);
+    EXPECT_EQ(seen[k].index, k) << "counted on";
+  }
+  EXPECT_GT(all[2]->traffic().bytes_sent, before) << "of both";
+  all[0]->send(2, "later", Bytes{1});
+  EXPECT_EQ(all[2]->receive(0, "later", 1), Bytes{1});
+  // The end of the whole is the end of the part, named as there.
+  const auto zero = all[0]->among({2, 0});
+  all[2]->abort();
+  try {
+    (void)zero->receive(0, "word", 1);
+    ADD_FAILURE() << "accepted";
+  } catch (const ProtocolAbort& abort) {
+    EXPECT_EQ(abort.code(), AbortCode::kCancelled);
+    EXPECT_EQ(abort.peer(), PartyId{0});
+  }
+  try {
+    (void)zero->receive(0, "word", 1);
+    ADD_FAILURE() << "accepted";
+  } catch (const ProtocolAbort& abort) {
+    EXPECT_EQ(abort.code(), AbortCode::kPeerLost);
+    EXPECT_EQ(abort.peer(), PartyId{0});
+  }
+}
+
 }  // namespace
 }  // namespace flexroom::net

@@ -9,6 +9,7 @@
 #include "math/gf128.h"
 #include "prep/joint_input.h"
 #include "prep/memory_safety.h"
+#include "prep/open.h"
 #include "prep/session_prep.h"
 #include "support/deal_epoch.h"
 #include "support/parties.h"
@@ -333,6 +334,137 @@ TEST_P(RowsTest, NoAlteredMessageOfAStoreYieldsARow) {
     EXPECT_FALSE(run.outcomes[0].value.has_value()) << message.label << " " << message.index;
   }
   EXPECT_TRUE(labels.contains("rows/own row") && labels.contains("rows/tags"));
+}
+
+// --- Some hold rows, and others get them (members.md 1.2): a hand-over -------------------------
+
+struct Sets {
+  const char* name;
+  size_t n;  // of U
+  std::vector<PartyId> from, to;
+};
+std::ostream& operator<<(std::ostream& out, const Sets& sets) { return out << sets.name; }
+
+class RowsBetweenTest : public ::testing::TestWithParam<Sets> {
+ protected:
+  const Sets sets_ = GetParam();
+
+  std::vector<bool> holders() const {
+    std::vector<bool> out(sets_.n, false);
+    for (const PartyId i : sets_.from) out[i] = true;
+    return out;
+  }
+  /// Rows of S of a value, by party.
+  Rows rows_of(const Bytes& value, uint64_t seed) const {
+    Prg prg(Block(seed, 3));
+    const size_t count = row_value_blocks(8 * value.size()) + 1;
+    Bytes string(row_bytes(8 * value.size()));
+    prg.fill(std::span<uint8_t>(string).first(16));
+    std::copy(value.begin(), value.end(), string.begin() + 16);
+    const Block key = prg.next_block();
+    for (size_t b = 0; b < count; ++b) {
+      store_block(string.data() + 16 * (count + b), math::gf_mul(key, block_of(string, b)));
+    }
+    store_block(string.data() + 32 * count, key);
+    Rows out(sets_.n);
+    for (const PartyId i : sets_.from) {
+      out[i].resize(string.size());
+      if (i != sets_.from.back()) prg.fill(std::span<uint8_t>(out[i]));
+      for (size_t t = 0; t < string.size(); ++t) string[t] ^= out[i][t];
+    }
+    out[sets_.from.back()] = string;
+    return out;
+  }
+  /// Loaded from S by all, and stored to T: the new rows, by party.
+  auto hand(const Rows& rows, size_t bits) const {
+    Dealer dealer(sets_.n, 2);
+    return support::run_parties(sets_.n, [&](net::Party& party) {
+      MemorySafety safety;
+      const HeldRow mine[] = {{bits, rows[party.id()]}};
+      Source& source = dealer.source(party.id());
+      const std::vector<AuthBits> loaded = load_rows(party, source, safety, mine, holders());
+      const AuthBits* given[] = {&loaded[0]};
+      Bytes out;
+      for (const SecretBytes& row : store_rows(party, source, given, sets_.to)) {
+        out.assign(row.reveal().begin(), row.reveal().end());
+      }
+      return out;
+    });
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Sets, RowsBetweenTest,
+                         ::testing::Values(Sets{"join", 3, {0, 1}, {0, 1, 2}},
+                                           Sets{"leave", 3, {0, 1, 2}, {0, 1}},
+                                           Sets{"replace", 3, {0, 1}, {2, 0}},
+                                           Sets{"all but one new", 5, {0, 1, 2}, {0, 3, 4}}));
+
+TEST_P(RowsBetweenTest, TheNewOwnersAloneGetRowsOfTheSameValue) {
+  const Rows before = rows_of(kKey, 1);
+  const auto run = hand(before, 320);
+  Rows after;
+  for (PartyId i = 0; i < sets_.n; ++i) {
+    const Bytes& row = run.outcomes[i].value.value();
+    const bool gets = std::count(sets_.to.begin(), sets_.to.end(), i) == 1;
+    EXPECT_EQ(row.size(), gets ? 144u : 0u);
+    if (gets) after.push_back(row);
+  }
+  const Bytes sum = sum_of(after);
+  EXPECT_TRUE(std::equal(kKey.begin(), kKey.end(), sum.begin() + 16));
+  for (size_t h = 0; h < 4; ++h) {
+    EXPECT_EQ(block_of(sum, 4 + h), math::gf_mul(block_of(sum, 8), block_of(sum, h)));
+  }
+  for (const net::MessageId& message : run.trace) {
+    if (message.label != "rows/own row") continue;
+    EXPECT_EQ(std::count(sets_.to.begin(), sets_.to.end(), message.receiver), 1)
+        << "each row is opened to its owner alone";
+  }
+}
+
+// M3: every block of the row of every old member; M4: a row of an earlier set, or of another
+// secret; M5: k shifted by d and tau_1 by d times a guess, right or wrong.
+TEST_P(RowsBetweenTest, EveryLieOfAnOldMemberIsCaught) {
+  const Rows good = rows_of(kCode, 1), earlier = rows_of(kCode, 2), other = rows_of(Bytes(1), 3);
+  std::vector<Rows> lies;
+  for (const PartyId liar : sets_.from) {
+    for (size_t b = 0; b < row_blocks(8); ++b) {
+      lies.push_back(good);
+      lies.back()[liar][16 * b + b] ^= static_cast<uint8_t>(1u << b);
+    }
+    for (const Rows* row : {&earlier, &other}) {
+      lies.push_back(good);
+      lies.back()[liar] = (*row)[liar];
+    }
+    for (const uint64_t guess : {uint64_t{'7'}, uint64_t{'8'}}) {
+      lies.push_back(good);
+      const Block d(3, 5);
+      shift(lies.back()[liar], 4, d);
+      shift(lies.back()[liar], 3, math::gf_mul(d, Block(0, guess)));
+    }
+  }
+  for (size_t k = 0; k < lies.size(); ++k) {
+    for (const PartyId i : sets_.to) {
+      const auto code = support::decided_code([&] { return hand(lies[k], 8).outcomes[i].code(); });
+      EXPECT_EQ(code, AbortCode::kRowTag) << k;
+      break;
+    }
+  }
+}
+
+// M14: what was loaded in one epoch is nothing in another one: other global keys, other MACs.
+TEST(RowsOfThree, BitsOfAnEarlierEpochFailInTheNext) {
+  const auto code = support::decided_code([&] {
+    Dealer old_epoch(3, 1), next(3, 2);
+    return support::run_parties(
+               3,
+               [&](net::Party& party) {
+                 const PartyId i = party.id();
+                 const AuthBits kept = old_epoch.share_bits(i, 0, bits_of(kCode));
+                 return open_bits(party, next.source(i).delta(), kept, "test").size();
+               })
+        .outcomes[0]
+        .code();
+  });
+  EXPECT_EQ(code, AbortCode::kMac);
 }
 
 // Turns of sending and receiving; many values go in those of one (members.md §12).
