@@ -83,13 +83,19 @@ Configuration RoomChange::configuration_now() {
 }
 
 Configuration RoomChange::configuration_then(const Configuration& before) {
+  const RoomConfig room = meeting_room();
   std::vector<MemberId> mids;
   std::vector<net::SigningKey> keys;
   for (const MemberEntry& m : wish_->next.members) {
+    // By certificate: a name may be another member's then.
+    const auto at = std::find_if(room.members.begin(), room.members.end(), [&](const auto& one) {
+      return one.certificate_sha256 == m.certificate_sha256;
+    });
+    FLEXROOM_ASSERT(at != room.members.end());
+    const auto party = static_cast<size_t>(at - room.members.begin());
     const auto was = member_of_before(now_, wish_->next, m);
-    const auto party = std::find(names_.begin(), names_.end(), m.name) - names_.begin();
-    mids.push_back(was ? before.members[*was].id : meeting_->said[static_cast<size_t>(party)].mid);
-    keys.push_back(keys_[static_cast<size_t>(party)]);
+    mids.push_back(was ? before.members[*was].id : meeting_->said[party].mid);
+    keys.push_back(keys_[party]);
   }
   Configuration next = configuration_of(wish_->next, before.room, mids, keys, true);
   next.number = before.number + 1;
