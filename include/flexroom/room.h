@@ -190,4 +190,34 @@ class Room {
 /// new epoch (Session::init).
 bool give_up_state(const RoomOptions& options, Decider& decider);
 
+/// What is to change of who is in a room (members.md §2): the same at every member of before and of
+/// then. A file, or what is another than in room.toml.
+struct RoomChangeRequest {
+  std::filesystem::path file;    // in the form of room.toml: the room as it is to be; empty: flags
+  std::vector<std::string> add;  // "NAME=HOST:PORT,CERTIFICATE"
+  std::vector<std::string> remove;       // "NAME"
+  std::vector<std::string> rename;       // "OLD=NEW"
+  std::vector<std::string> address;      // "NAME=HOST:PORT"
+  std::vector<std::string> certificate;  // "NAME=SHA256": that member's new key and certificate
+  std::string courier;                   // "NAME"
+  bool go_on = false;                    // who leaves is not waited for: LEFT is waived
+  bool back = false;                     // who is not bound takes back what is under way
+};
+
+struct RoomChanged {
+  /// Where this member stands: "new": it is in the configuration below; "left"; "old": the change
+  /// did not happen; "ready", "bound", "frozen": not decided yet, the same command goes on; "idle".
+  std::string place;
+  uint64_t configuration = 0;  // its number
+  std::vector<std::string> members;
+  bool complete = false;     // all who take part came to their end
+  bool handed_over = false;  // secrets have new rows: make a new backup
+};
+
+/// Changes who is in the room, with all members of before and of then at the same time; or goes on
+/// with a change that was interrupted, also by the end of this process. Nothing else runs in the
+/// room before it is decided. Afterwards room.toml is what was changed.
+RoomChanged change_room(const RoomOptions& options, const RoomChangeRequest& request,
+                        Decider& decider);
+
 }  // namespace flexroom

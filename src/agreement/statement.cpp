@@ -214,17 +214,76 @@ NoteBody NoteBody::decode(ByteView body, std::string_view place) {
   });
 }
 
-bool ChangeBody::verify() const {
-  if (signatures.size() != configuration.members.size()) return false;
-  const Digest digest = configuration.digest();
-  for (size_t i = 0; i < signatures.size(); ++i) {
-    if (!verify_configuration(configuration.members[i].key, digest, signatures[i])) return false;
+void ChangeBody::require_valid(std::string_view place) const {
+  const auto fail = [&](const std::string& problem) { throw InputError(place, problem); };
+  if (!start) {
+    if (signatures.size() != configuration.members.size()) {
+      fail("is a configuration that not all its members signed");
+    }
+    const Digest digest = configuration.digest();
+    for (size_t i = 0; i < signatures.size(); ++i) {
+      if (!verify_configuration(configuration.members[i].key, digest, signatures[i])) {
+        fail("is a configuration that not all its members signed");
+      }
+    }
+    return;
   }
-  return true;
+  if (start->next != configuration) fail("is another configuration than that of its change");
+  start->verify(place);
+  const ChangeSets sets = change_sets(start->before, start->next);
+  const Digest attempt = start->attempt();
+  std::optional<ReadyBody> ready;
+  std::vector<std::pair<MemberId, StatementKind>> said;
+  for (const Statement& s : statements) {
+    const auto who = sets.index_of(s.author);
+    if (!who || s.room != configuration.room || !s.verify(sets.all[*who].key)) {
+      fail("holds a statement that is not signed by a member of the change");
+    }
+    if (!said.empty() && said.back() >= std::pair(s.author, s.kind)) {
+      fail("holds its statements unsorted or twice");
+    }
+    said.emplace_back(s.author, s.kind);
+    if (s.kind == StatementKind::kReady) {
+      const ReadyBody body = ReadyBody::decode(s.body, place);
+      if (body.attempt != attempt) fail("holds a READY of another attempt");
+      if (ready && *ready != body) fail("holds different READY of one attempt");
+      ready = body;
+    } else if (s.kind == StatementKind::kBind || s.kind == StatementKind::kLeft) {
+      if (AttemptBody::decode(s.body, place).attempt != attempt) {
+        fail("holds a statement of another attempt");
+      }
+    } else {
+      fail("holds a statement of a kind that shows nothing");
+    }
+  }
+  const auto require = [&](const std::vector<MemberId>& who, StatementKind kind) {
+    for (const MemberId& id : who) {
+      if (std::find(said.begin(), said.end(), std::pair(id, kind)) != said.end()) continue;
+      fail("lacks " + std::string(to_string(kind)) + " of " + sets.all[*sets.index_of(id)].name);
+    }
+  };
+  require(sets.stay, StatementKind::kReady);
+  require(sets.join, StatementKind::kReady);
+  require(sets.stay, StatementKind::kBind);
+}
+
+bool ChangeBody::verify() const {
+  try {
+    require_valid("configuration");
+    return true;
+  } catch (const InputError&) {
+    return false;
+  }
 }
 
 Bytes ChangeBody::encode() const {
   Writer out;
+  if (start) {
+    out.u8(ChangeStart::kForm).field(start->encode());
+    out.u32(static_cast<uint32_t>(statements.size()));
+    for (const Statement& s : statements) out.field(s.encode());
+    return out.take();
+  }
   out.u8(kBodyForm).field(configuration.encode());
   put_signatures(out, signatures);
   return out.take();
@@ -232,6 +291,18 @@ Bytes ChangeBody::encode() const {
 
 ChangeBody ChangeBody::decode(ByteView body, std::string_view place) {
   return decode_as<ChangeBody>(body, place, [&](Reader& in, ChangeBody& out) {
+    if (ChangeStart::is(body)) {
+      (void)in.u8();
+      out.start = ChangeStart::decode(in.field(kMaxStatementBytes), place);
+      out.configuration = out.start->next;
+      const uint32_t count = in.u32();
+      if (count > 4 * Configuration::kMaxMembers)
+        throw InputError(place, "has too many statements");
+      for (uint32_t k = 0; k < count; ++k) {
+        out.statements.push_back(Statement::decode(in.field(kMaxStatementBytes), place));
+      }
+      return;
+    }
     expect_form(in, place);
     out.configuration = Configuration::decode(in.field(Configuration::kMaxBytes), place);
     out.signatures = read_signatures(in, place);

@@ -6,13 +6,14 @@
 #include <vector>
 
 #include "agreement/approval.h"
+#include "agreement/change.h"
 #include "agreement/configuration.h"
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "net/identity.h"
 
 // Statements: what a member signs for others to keep. Its own log is the chain of its statements
-// (members.md 5.1, 5.4, Appendix A; docs/log-format.md).
+// (members.md §5.1, §5.4, Appendix A; docs/log-format.md).
 
 namespace flexroom::agreement {
 
@@ -124,10 +125,17 @@ struct NoteBody {
   static NoteBody decode(ByteView body, std::string_view place);
 };
 
-/// CHANGE: this configuration holds from here on; all its members signed it.
+/// CHANGE: this configuration holds from here on. What shows it is, of a room's first one and of
+/// what members agree when they meet (form 1), the signatures of all its members; of a change
+/// through the switch (form 2, members.md §4.2, §5.4) its START, READY of all members, BIND of all
+/// that stay, and LEFT of who said so.
 struct ChangeBody {
   Configuration configuration;
-  std::vector<net::Signature> signatures;  // [n], over C_g, each by the key stated in CONF_g
+  std::vector<net::Signature> signatures;  // form 1: [n], over C_g, each by the key of CONF_g
+  std::optional<ChangeStart> start;        // form 2
+  std::vector<Statement> statements;       // form 2: of one attempt, by author and kind ascending
+  /// Throws InputError at `place` naming what is missing or wrong.
+  void require_valid(std::string_view place) const;
   bool verify() const;
   Bytes encode() const;
   static ChangeBody decode(ByteView body, std::string_view place);

@@ -124,6 +124,7 @@ CommandLine::CommandLine()
   make_links_.file = "links.toml";
   add_onboarding();
   add_set_up();
+  add_room();
   add_secrets();
   add_links();
   add_run_script();
@@ -194,6 +195,38 @@ void CommandLine::add_set_up() {
       "go on with members after too many unfinished batches, or after "
       "this machine was restored from a backup",
       [this] { return peer_accept(*out_, common_); });
+}
+
+void CommandLine::add_room() {
+  CLI::App* const room =
+      add(app_, "room", "who is in the room", nullptr,
+          "  flexroom room change room-then.toml   # at all members, of before and of then");
+  CLI::App* const change = add(
+      *room, "change",
+      "change members, keys, names, addresses or the courier; the same at all members of before "
+      "and of then, and again where it was interrupted",
+      [this] {
+        change_.file = file_;
+        return room_change(*out_, common_, change_);
+      },
+      "  flexroom room change room-then.toml\n"
+      "  flexroom room change --address hospital-b=10.0.0.9:7100\n"
+      "  flexroom room change                  # goes on with one that was interrupted");
+  change->add_option("FILE", file_,
+                     "the room as it is to be, in the form of room.toml and beside it");
+  change->add_option("--add", change_.add, "NAME=HOST:PORT,CERTIFICATE of one who joins");
+  change->add_option("--remove", change_.remove, "NAME of one who leaves");
+  change->add_option("--rename", change_.rename, "OLD=NEW");
+  change->add_option("--address", change_.address, "NAME=HOST:PORT");
+  change->add_option("--certificate", change_.certificate,
+                     "NAME=SHA256 of a member's new key and certificate");
+  change->add_option("--courier", change_.courier, "NAME");
+  change->add_flag("--go-on", change_.go_on,
+                   "at all who stay or join: do not wait for who leaves to sign it off");
+  change
+      ->add_flag("--back", change_.back,
+                 "at all members of before: take back what is not decided yet")
+      ->excludes("--go-on");
 }
 
 void CommandLine::add_secrets() {

@@ -36,6 +36,7 @@ class CommandLine {
   void add_onboarding();
   void add_links();
   void add_split(CLI::App& secret);
+  void add_room();
   void add_secrets();
   void add_calls();
   /// Of every command that runs a flow.
@@ -83,6 +84,7 @@ class CommandLine {
   ProposalTimes times_;
   std::string proposal_, reason_;
   bool all_ = false;
+  RoomChangeRequest change_;
   uint64_t fill_ = 0;
 
   // Of onboarding; folders and files are here unless something else is said.

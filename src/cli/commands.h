@@ -47,6 +47,8 @@ int init_room(Output& out, const Common& common, bool new_epoch,
 /// This member's newest state.db is gone for good (session::give_up_state).
 int init_after_loss(Output& out, const Common& common);
 int peer_accept(Output& out, const Common& common);
+/// `room change`: who is in the room (members.md §2).
+int room_change(Output& out, const Common& common, const RoomChangeRequest& request);
 int secret_import(Output& out, const Common& common, const std::filesystem::path& file);
 int secret_draw(Output& out, const Common& common, const std::filesystem::path& file);
 int secret_list(Output& out, const Common& common);

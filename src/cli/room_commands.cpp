@@ -13,6 +13,7 @@
 #include "flexroom/doctor.h"
 #include "flexroom/identity.h"
 #include "flexroom/onboarding.h"
+#include "room/hooks.h"
 
 namespace flexroom::cli {
 namespace {
@@ -111,6 +112,49 @@ int peer_accept(Output& out, const Common& common) {
       fmt::format("Accepted. Unfinished batches over the life of the relation were {}.", life));
   out.result({{"ok", true}, {"life_before", life}});
   return kOk;
+}
+
+int room_change(Output& out, const Common& common, const RoomChangeRequest& request) {
+  Screen screen(out, common.yes);
+  const room::Hooks hooks{common.fault, common.connected, common.clock};
+  RoomOptions options;
+  options.member_file = common.member_file;
+  options.cancel = &cancel_flag();
+  options.hooks = &hooks;
+  const RoomChanged changed = change_room(options, request, screen);
+  std::string names;
+  for (const std::string& name : changed.members) names += (names.empty() ? "" : ", ") + name;
+  int code = kOk;
+  if (changed.place == "new") {
+    out.line(fmt::format("The room is in configuration {} now: {}. room.toml says so.",
+                         changed.configuration, display(names)));
+    if (changed.handed_over) {
+      out.line(
+          "Make a new backup of state.db now. Older ones no longer restore anything, and together "
+          "with copies of the other members they open the secrets: delete them.");
+    }
+    if (!changed.complete) {
+      out.line(
+          "Not all came to the end: they run `flexroom room change` again, and this member with "
+          "them if they wait for it.");
+    }
+  } else if (changed.place == "left") {
+    out.line("This member has left the room. What it held of its secrets is erased.");
+  } else if (changed.place == "old" || changed.place == "idle") {
+    out.line("The change did not happen: the room is as it was.");
+    code = kRefused;
+  } else {
+    out.line(
+        "The change is not decided: nothing else runs in the room. Run `flexroom room change` "
+        "again at all members.");
+    code = kNetworkFailed;
+  }
+  out.result({{"ok", code == kOk},
+              {"place", changed.place},
+              {"configuration", changed.configuration},
+              {"members", changed.members},
+              {"complete", changed.complete}});
+  return code;
 }
 
 int secret_import(Output& out, const Common& common, const std::filesystem::path& path) {

@@ -72,7 +72,15 @@ void MemberSession::meet(const std::vector<net::SigningKey>& keys) {
   mark_ = std::make_unique<store::OpenMark>(state.member().state_dir, state.rid_or_none(),
                                             epoch ? epoch->epoch_id : Digest{},
                                             store::marked_members(state.mids()));
-  agree_on_terms(*party_, room, meeting_terms(options_.command, room));
+  std::vector<Term> terms = meeting_terms(options_.command, room);
+  // Of a room that changed, which programs of before do not know: right behind the command, so that
+  // a member in another configuration is told so before anything else (members.md §4.2).
+  if (state.changed()) {
+    terms.insert(terms.begin() + 1, {std::string(kConfigurationTerm),
+                                     fmt::format("{} ({})", state.changed()->number,
+                                                 to_hex(state.changed()->digest()).substr(0, 16))});
+  }
+  agree_on_terms(*party_, room, terms);
   state.save_signing_keys(keys);
   state.once().set_mark(mark_.get());
 }

@@ -6,6 +6,7 @@
 
 #include "config/passphrase.h"
 #include "session/pool_source.h"
+#include "session/room_change.h"
 #include "session/room_terms.h"
 #include "session/signing_keys.h"
 #include "store/epoch_store.h"
@@ -22,6 +23,12 @@ std::vector<store::MemberId> peers_of(const std::vector<store::MemberId>& mids, 
   return peers;
 }
 constexpr std::string_view kOldKeysKind = "member keys";  // of rooms without an id
+
+std::string names_of(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
 
 }  // namespace
 
@@ -124,12 +131,14 @@ void give_up_state(const RoomConfig& room, const MemberConfig& member) {
 
 MemberState::MemberState(RoomConfig room, MemberConfig member,
                          std::function<void(std::string_view)> fault,
-                         store::SealedDb::Access access)
+                         store::SealedDb::Access access, Purpose purpose,
+                         std::unique_ptr<store::SealedDb> db)
     : room_(std::move(room)),
       member_(std::move(member)),
       self_(room_.member_id(member_.name)),
       identity_(net::Identity::load(member_.identity_dir)),
-      fault_(std::move(fault)) {
+      fault_(std::move(fault)),
+      db_(std::move(db)) {
   const std::string& expected = room_.members[self_].certificate_sha256;
   if (to_hex(identity_.fingerprint()) != expected) {
     throw InputError(room_.file.string(),
@@ -138,12 +147,21 @@ MemberState::MemberState(RoomConfig room, MemberConfig member,
                      fmt::format("put certificate = \"{}\" into room.toml at every member",
                                  to_hex(identity_.fingerprint())));
   }
-  db_ = open_state_db(member_, false, access);
+  if (!db_) db_ = open_state_db(member_, false, access);
   enter_room();
   const auto epoch = store::EpochStore(*db_).load(rid_or_none());
   once_ = std::make_unique<store::OnceDb>(member_.state_dir / "once.db", member_.once_key_file,
                                           epoch.has_value(), limits_of(room_),
                                           peers_of(mids_, self_), fault_, access);
+  if (purpose == Purpose::kRun) {
+    if (record_) {
+      const auto last = log().configuration();
+      store::require_place_to_run(store::RoomRegister(*once_, record_->rid).get(),
+                                  last ? last->number : 0, room_.name,
+                                  (member_.state_dir / "state.db").string());
+    }
+    require_agreed_members();
+  }
   for (PartyId i = 0; i < room_.members.size(); ++i) {
     once_->rename_life(room_.members[i].certificate(), mids_[i]);
   }
@@ -181,41 +199,36 @@ void MemberState::meet_once_db(const std::optional<Digest>& epoch) {
 
 MemberState::~MemberState() = default;
 
-namespace {
-
-std::string names_of(const std::vector<std::string>& names) {
-  std::string out;
-  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
-  return out;
-}
-
-}  // namespace
-
-// By its name: which room of this state room.toml speaks of, and whether it can be that one.
+// By its name: which room of this state room.toml speaks of.
 void MemberState::enter_room() {
   store::RoomStore rooms(*db_);
   record_ = rooms.find(room_.name);
   if (!record_ && take_over_old_room()) record_ = rooms.find(room_.name);
-  mids_.clear();
-  if (!record_) {
-    for (const MemberEntry& member : room_.members) {
-      mids_.push_back(rooms.id_of(member.certificate()));
-    }
-    return;
+  if (const auto change = store::ChangeStore(*db_, room_.name).configuration()) {
+    changed_ = change->configuration;
   }
+  mids_.clear();
+  const bool fits = record_ && record_->members.size() == room_.members.size();
+  for (size_t i = 0; i < room_.members.size(); ++i) {
+    mids_.push_back(fits ? record_->members[i].id : rooms.id_of(room_.members[i].certificate()));
+  }
+}
+
+// Whether room.toml can be of the room that this state is in.
+void MemberState::require_agreed_members() const {
+  if (!record_) return;
+  constexpr std::string_view kRemedy =
+      "`flexroom room change` changes it, at all members; or write it as it was (a room of other "
+      "members needs another name; nothing of this one is lost by that)";
   std::vector<std::string> theirs, ours;
   for (const MemberEntry& member : room_.members) theirs.push_back(member.name);
-  for (const auto& member : record_->members) {
-    ours.push_back(member.name);
-    mids_.push_back(member.id);
-  }
+  for (const auto& member : record_->members) ours.push_back(member.name);
   if (theirs != ours) {
     throw InputError(
         room_.file.string(),
         fmt::format("lists the members {}, but room '{}' of {} is that of {}", names_of(theirs),
                     room_.name, member_.state_dir.string(), names_of(ours)),
-        "write them as they were, in that order; a room of other members needs "
-        "another name (nothing of this one is lost by that)");
+        kRemedy);
   }
   if (record_->profile != room_.profile) {
     throw InputError(room_.file.string(),
@@ -224,6 +237,13 @@ void MemberState::enter_room() {
                      "write the profile it was made with; another one needs a room of another "
                      "name (nothing of this one is lost by that)");
   }
+  if (!changed_) return;
+  const std::string difference = difference_to(room_, *changed_);
+  if (difference.empty()) return;
+  throw InputError(room_.file.string(),
+                   fmt::format("is not as the members changed the room (configuration {}): {}",
+                               changed_->number, difference),
+                   kRemedy);
 }
 
 // A room made before there were ids: its rows lie under a digest of room.toml, or under none.
@@ -406,21 +426,25 @@ void MemberState::settle_runs() {
 
 people::RuleStore MemberState::people() { return {*db_, *once_, rid(), mids_[self_]}; }
 
-agreement::Configuration MemberState::configuration() {
+agreement::Configuration configuration_of(const RoomConfig& room, const store::RoomId& rid,
+                                          const std::vector<store::MemberId>& mids,
+                                          const std::vector<net::SigningKey>& keys,
+                                          bool addresses) {
+  FLEXROOM_ASSERT(mids.size() == room.members.size() && keys.size() == mids.size());
   agreement::Configuration out;
-  out.room = rid();
-  out.name = room_.name;
-  out.profile = room_.profile;
-  const std::vector<net::SigningKey> keys = signing_keys();
-  for (size_t i = 0; i < room_.members.size(); ++i) {
-    const MemberEntry& member = room_.members[i];
-    // Where a member is reached is each one's own affair, as long as no change carries it.
-    out.members.push_back({mids()[i], member.name, keys[i], member.certificate(), ""});
+  out.room = rid;
+  out.name = room.name;
+  out.profile = room.profile;
+  for (size_t i = 0; i < room.members.size(); ++i) {
+    const MemberEntry& member = room.members[i];
+    out.members.push_back(
+        {mids[i], member.name, keys[i], member.certificate(),
+         addresses ? fmt::format("{}:{}", member.address.host, member.address.port) : ""});
   }
-  out.couriers.push_back(mids()[room_.courier_id()]);
+  out.couriers.push_back(mids[room.courier_id()]);
   // What concerns services, and so what members agree under: all that is compared of it. Roots are
   // each one's own, and how triples are made says nothing of what is approved.
-  for (const Provider& provider : room_.providers) {
+  for (const Provider& provider : room.providers) {
     std::vector<std::string> settings;
     for (const Term& term : provider_terms(provider)) {
       settings.push_back(term.name + "=" + term.value);
@@ -432,6 +456,42 @@ agreement::Configuration MemberState::configuration() {
   std::sort(out.providers.begin(), out.providers.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
   return out;
+}
+
+agreement::Configuration MemberState::configuration() {
+  return configuration_of(room_, rid(), mids(), signing_keys(), changed_.has_value());
+}
+
+void MemberState::move_to(const agreement::ChangeBody& change, const std::function<void()>& also) {
+  const agreement::Configuration& next = change.configuration;
+  const store::RoomId rid = next.room;
+  store::RoomRecord record;
+  record.rid = rid;
+  record.name = next.name;
+  record.profile = next.profile;
+  for (const auto& m : next.members) {
+    record.members.push_back({m.id, m.name, m.certificate, m.key});
+  }
+  store::AuditLog log(*db_, *once_, identity_, rid, mids_[self_]);
+  (void)log.append_of_change(agreement::StatementKind::kChange, change.encode(),
+                             [&](const agreement::Statement&) {
+                               store::RoomStore(*db_).save(record);
+                               also();
+                             });
+  record_ = std::move(record);
+  changed_ = next;
+}
+
+void MemberState::leave(const std::function<void()>& also) {
+  const store::RoomId rid = this->rid();
+  db_->transaction([&] {
+    for (const store::RecordMeta& old : secrets_->list()) secrets_->remove(old.id, old.version);
+    loaded_->keep_only({});
+    store::EpochStore(*db_).erase(rid);
+    also();
+  });
+  once_->forget_room(room_.name);
+  db_->scrub();
 }
 
 std::vector<store::RecordMeta> MemberState::secrets_of_before() {

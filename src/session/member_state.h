@@ -49,6 +49,19 @@ struct GivenUp {
 };
 GivenUp look_at_given_up(const RoomConfig& room, const MemberConfig& member);
 
+/// Of room.toml and the ids and keys of its members, in its order: what is signed of a room, but
+/// for the number and what came before. `addresses`: the room has changed through the switch, which
+/// carries them; before that where a member is reached is each one's own affair.
+agreement::Configuration configuration_of(const RoomConfig& room, const store::RoomId& rid,
+                                          const std::vector<store::MemberId>& mids,
+                                          const std::vector<net::SigningKey>& keys, bool addresses);
+
+/// What a state is opened for.
+enum class Purpose : uint8_t {
+  kRun,    // anything but a change: refused where the register says so (members.md §4.2)
+  kChange  // `flexroom room change`, which finishes what is under way
+};
+
 /// This member's own state, opened without any peer: identity, databases, log.
 class MemberState {
  public:
@@ -56,9 +69,11 @@ class MemberState {
   /// InputError (missing identity, wrong key file or passphrase, locked database ...).
   /// With kLook nothing on disk is changed, and nothing that is changed here stays: for commands
   /// that only show something.
+  /// `db`: state.db, if it is open already.
   MemberState(RoomConfig room, MemberConfig member,
               std::function<void(std::string_view)> fault = nullptr,
-              store::SealedDb::Access access = store::SealedDb::Access::kUse);
+              store::SealedDb::Access access = store::SealedDb::Access::kUse,
+              Purpose purpose = Purpose::kRun, std::unique_ptr<store::SealedDb> db = nullptr);
   ~MemberState();
   MemberState(const MemberState&) = delete;
   MemberState& operator=(const MemberState&) = delete;
@@ -69,7 +84,7 @@ class MemberState {
   const net::Identity& identity() const { return identity_; }
   /// With the other members, of earlier meshes of this object.
   net::PairKeys& pair_keys() { return pair_keys_; }
-  /// The room's id for life (members.md 1.1): what belongs to the room on disk is found by it. It
+  /// The room's id for life (members.md §1.1): what belongs to the room on disk is found by it. It
   /// has none before its first epoch; throws InputError then.
   const store::RoomId& rid() const;
   /// Zeros before.
@@ -79,6 +94,13 @@ class MemberState {
   const std::vector<store::MemberId>& mids() const { return mids_; }
   /// Gives the room its id, and the members theirs, on disk. Part of a transaction on db().
   void found(const store::RoomId& rid, const std::vector<store::MemberId>& mids);
+  /// The last step of a change here (members.md §4.2 "new", 4.4), once the register says so: the
+  /// members, names and keys of `change`, its entry in the log and what `also` writes, in one step.
+  void move_to(const agreement::ChangeBody& change, const std::function<void()>& also);
+  /// This member has left: its rows and its epoch are erased.
+  void leave(const std::function<void()>& also);
+  /// The configuration that came of the room's last change; nothing while it is as it was founded.
+  const std::optional<agreement::Configuration>& changed() const { return changed_; }
   /// Enters into once.db what sessions that ended without a word left behind (store/open_mark.h).
   void settle_open_marks();
   /// What of these is not entered yet, of this room and of others, one sentence each. Changes
@@ -121,6 +143,7 @@ class MemberState {
 
  private:
   void enter_room();
+  void require_agreed_members() const;
   void meet_once_db(const std::optional<Digest>& epoch);
   bool take_over_old_room();
   /// Under which rooms lie that were made before there were ids.
@@ -134,6 +157,7 @@ class MemberState {
   std::function<void(std::string_view)> fault_;
   std::unique_ptr<store::SealedDb> db_;
   std::optional<store::RoomRecord> record_;
+  std::optional<agreement::Configuration> changed_;
   std::vector<store::MemberId> mids_;
   std::vector<net::SigningKey> keys_;  // of a join before the room has its id
   std::unique_ptr<store::OnceDb> once_;

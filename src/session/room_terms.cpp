@@ -246,6 +246,10 @@ std::string term_remedy(std::string_view name) {
     return "use versions of flexroom that read the same forms: the newer one everywhere, or the "
            "older one; what was signed before stays readable";
   }
+  if (name == kConfigurationTerm) {
+    return "a change of members was not finished at one of them: run `flexroom room change` again "
+           "at all of them";
+  }
   return "make room.toml the same at every member";
 }
 

@@ -42,6 +42,9 @@ std::vector<Term> format_terms();
 /// All that members compare when they meet: the command, the forms, then room_terms().
 std::vector<Term> meeting_terms(const std::string& command, const RoomConfig& room);
 
+/// The term that says which configuration of a room that changed a member is in.
+inline constexpr std::string_view kConfigurationTerm = "configuration of the room";
+
 /// What one member has otherwise than this one.
 struct TermDifference {
   PartyId member = 0;

@@ -123,8 +123,7 @@ void AuditLog::change_configuration(net::Party& party, const Configuration& now,
   for (const PartyId j : party.peers()) party.send(j, "log/change", mine);
   std::optional<ChangeBody> newest = own;
   for (const PartyId j : party.peers()) {
-    constexpr size_t kMaxBytes = Configuration::kMaxBytes + 64 * Configuration::kMaxMembers + 64;
-    const Bytes theirs = party.receive_up_to(j, "log/change", kMaxBytes);
+    const Bytes theirs = party.receive_up_to(j, "log/change", agreement::kMaxStatementBytes);
     if (theirs.empty()) continue;
     ChangeBody body;
     try {

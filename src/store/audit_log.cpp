@@ -318,6 +318,38 @@ void AuditLog::append_rule(const agreement::RuleBody& body, const std::function<
   (void)write(Kind::kRule, body.encode(), now_seconds(), change);
 }
 
+Statement AuditLog::append_of_change(Kind kind, Bytes body,
+                                     const std::function<void(const Statement&)>& change) {
+  Statement written;
+  OnceDb::LogHead last;
+  db_.transaction([&] {
+    End now = end();
+    if (now.once_lost) {
+      begin_again(now.head, now.head.last.incarnation + 1, "once.db was lost");
+    }
+    written = put(now.head, kind, std::move(body), now_seconds());
+    put_head_row(now.head);
+    last = now.head.last;
+    if (change) change(written);
+  });
+  once_.set_log_head(room_, last);
+  return written;
+}
+
+std::vector<ChangeBody> AuditLog::configurations() {
+  std::vector<ChangeBody> out;
+  for (const Bytes& id : db_.ids(kind_)) {
+    const auto row = db_.get(kind_, id);
+    if (!row) continue;
+    const Statement s = Statement::decode(row->meta, kPlace);
+    if (s.kind != Kind::kChange) continue;
+    ChangeBody body = ChangeBody::decode(s.body, kPlace);
+    if (!out.empty() && out.back().configuration.number >= body.configuration.number) continue;
+    out.push_back(std::move(body));
+  }
+  return out;
+}
+
 Bytes AuditLog::refuse(const Digest& proposal, const std::string& reason) {
   RejectBody body{proposal, reason};
   return write(Kind::kReject, body.encode(), now_seconds()).encode();
@@ -411,7 +443,10 @@ std::vector<AuditLog::Stored> AuditLog::verify() {
 
 std::optional<Bytes> AuditLog::last_approved(const std::string& kind, const std::string& title) {
   const auto approved_in = [&](const std::optional<Statement>& s) -> std::optional<Bytes> {
-    if (!s || s->kind != Kind::kStart || agreement::is_joint_start(s->body)) return std::nullopt;
+    if (!s || s->kind != Kind::kStart || agreement::is_joint_start(s->body) ||
+        agreement::ChangeStart::is(s->body)) {
+      return std::nullopt;
+    }
     StartBody body = StartBody::decode(s->body, kPlace);
     const auto proposal = agreement::Proposal::decode(body.approval.proposal, kPlace);
     if (proposal.kind != kind || proposal.title != title) return std::nullopt;

@@ -59,6 +59,11 @@ class AuditLog {
   void append_approve(const agreement::ApproveBody& body,
                       const std::function<void()>& change = nullptr);
   void append_rule(const agreement::RuleBody& body, const std::function<void()>& change = nullptr);
+  /// A statement about a change of members (members.md §4, §5.1): START, READY, BIND, LEFT, VOID,
+  /// OLD, or CHANGE once it is complete. `change`: what else is written in the same step.
+  agreement::Statement append_of_change(
+      agreement::StatementKind kind, Bytes body,
+      const std::function<void(const agreement::Statement&)>& change = nullptr);
   /// Enters that this member said no; returns the statement, for the others.
   Bytes refuse(const Digest& proposal, const std::string& reason);
   /// Another member's refusal of this proposal: enters it and returns the reason. Throws
@@ -100,6 +105,8 @@ class AuditLog {
   bool is_whole();
   /// One entry as it was signed.
   std::optional<Bytes> signed_bytes(uint32_t incarnation, uint64_t number);
+  /// Every configuration that this log holds with what shows it, ascending by number.
+  std::vector<agreement::ChangeBody> configurations();
 
  private:
   struct Head {

@@ -10,6 +10,7 @@ namespace flexroom::store {
 
 using agreement::ApproveBody;
 using agreement::ChangeBody;
+using agreement::ChangeStart;
 using agreement::Configuration;
 using agreement::NoteBody;
 using agreement::RejectBody;
@@ -29,15 +30,21 @@ VerifiedEntry LogVerifier::next(const Statement& s, const std::string& place) {
   if (s.previous != (first ? Digest{} : last_.digest)) {
     fail("does not follow from the one before");
   }
-  if (first) configuration_.reset();
-  if (s.kind == StatementKind::kChange) change(ChangeBody::decode(s.body, place), place);
-  if (!configuration_) fail("has no configuration of the room before it");
-  const auto own = configuration_->index_of(author_);
-  if (!own) fail("is of a member that is not in the configuration before it");
-  if (!s.verify(configuration_->members[*own].key)) fail("is not signed by this member");
+  if (first) {
+    configuration_.reset();
+    attempt_.reset();
+  }
   VerifiedEntry out;
   out.entry.unix_seconds = s.time;
-  read(s, out, place);
+  const bool begins = s.kind == StatementKind::kStart && ChangeStart::is(s.body);
+  if (s.kind == StatementKind::kChange) change(ChangeBody::decode(s.body, place), place);
+  // Who joins has no configuration yet: its chain begins with what all approved.
+  if (begins) begin_change(ChangeStart::decode(s.body, place), out, place);
+  if (!configuration_ && !attempt_) fail("has no configuration of the room before it");
+  const net::SigningKey* const key = key_of_author();
+  if (key == nullptr) fail("is of a member that is not in the configuration before it");
+  if (!s.verify(*key)) fail("is not signed by this member");
+  if (!begins) read(s, out, place);
   any_ = true;
   last_ = {s.incarnation, s.number, s.digest()};
   out.head = last_.digest;
@@ -45,11 +52,70 @@ VerifiedEntry LogVerifier::next(const Statement& s, const std::string& place) {
   return out;
 }
 
+// In everything about a change a member signs with its key of CONF_{g+1}, if it has one there.
+const net::SigningKey* LogVerifier::key_of_author() const {
+  const auto in = [&](const Configuration& c) -> const net::SigningKey* {
+    const auto own = c.index_of(author_);
+    return own ? &c.members[*own].key : nullptr;
+  };
+  const net::SigningKey* key = attempt_ ? in(attempt_->next) : nullptr;
+  if (key == nullptr && attempt_) key = in(attempt_->before);
+  if (key == nullptr && configuration_) key = in(*configuration_);
+  return key;
+}
+
+void LogVerifier::begin_change(const ChangeStart& start, VerifiedEntry& out,
+                               const std::string& place) {
+  if (start.before.room != room_) throw InputError(place, "changes another room");
+  start.verify(place);
+  if (configuration_ && start.before.digest() != configuration_->digest()) {
+    throw InputError(place, "changes another configuration than the one in force");
+  }
+  attempt_ = Attempt{start.attempt(), start.before, start.next, {}};
+  out.entry.outcome = LogOutcome::kApproved;
+  out.entry.proposal = start.approval.digest;
+  out.entry.run = start.approval.session;
+  out.entry.text =
+      fmt::format("change of room {} to configuration {}", start.next.name, start.next.number);
+  out.entry.approval = start.approval;
+  out.joint = true;
+}
+
+// READY, BIND and LEFT are of the attempt that this chain holds; VOID and OLD also of one that this
+// member did not come to (members.md §4.2).
+void LogVerifier::said_of_change(const Statement& s, VerifiedEntry& out, const std::string& place) {
+  const Digest id = s.kind == StatementKind::kReady
+                        ? agreement::ReadyBody::decode(s.body, place).attempt
+                        : agreement::AttemptBody::decode(s.body, place).attempt;
+  out.entry.outcome = LogOutcome::kNote;
+  const bool known = attempt_ && attempt_->id == id;
+  const bool takes_back = s.kind == StatementKind::kVoid || s.kind == StatementKind::kOld;
+  if (!known && !takes_back) {
+    throw InputError(place, "is about a change that is not approved before it");
+  }
+  out.entry.text =
+      known ? fmt::format("{}: the change to configuration {}", agreement::to_string(s.kind),
+                          attempt_->next.number)
+            : fmt::format("{}: a change that this member was not in", agreement::to_string(s.kind));
+  if (!known) return;
+  attempt_->said.insert(s.kind);
+  if (attempt_->said.contains(StatementKind::kBind) &&
+      attempt_->said.contains(StatementKind::kVoid)) {
+    throw InputError(place, "signs BIND and VOID about one change: this member stopped the room");
+  }
+  if (s.kind == StatementKind::kOld && configuration_) attempt_.reset();
+}
+
 void LogVerifier::change(ChangeBody body, const std::string& place) {
   const Configuration& next = body.configuration;
   if (next.room != room_) throw InputError(place, "is a configuration of another room");
-  if (!body.verify()) {
-    throw InputError(place, "is a configuration that not all its members signed");
+  body.require_valid(place);
+  if (body.start && known_ && next.number == known_->number + 1 &&
+      body.start->before.digest() != known_->digest()) {
+    throw InputError(place, "changes another configuration than the one in force");
+  }
+  if (!body.start && known_ && known_from_switch_ && agreement::needs_rows(*known_, next)) {
+    throw InputError(place, "changes members without READY and BIND of all");
   }
   if (known_ && next.number == known_->number && next.digest() == known_->digest()) {
     // A new incarnation begins with the one in force.
@@ -67,6 +133,8 @@ void LogVerifier::change(ChangeBody body, const std::string& place) {
   }
   if (known_ && kept == 0) news_ += "; no key of the one before signed it";
   known_ = configuration_ = next;
+  known_from_switch_ = known_from_switch_ || body.start;
+  attempt_.reset();
 }
 
 void LogVerifier::read(const Statement& s, VerifiedEntry& out, const std::string& place) {
@@ -101,6 +169,12 @@ void LogVerifier::read(const Statement& s, VerifiedEntry& out, const std::string
     case StatementKind::kInput:
     case StatementKind::kWithdraw:
       return about_proposal(s, out, place);
+    case StatementKind::kReady:
+    case StatementKind::kBind:
+    case StatementKind::kLeft:
+    case StatementKind::kVoid:
+    case StatementKind::kOld:
+      return said_of_change(s, out, place);
     default:
       throw InputError(place, "is of a kind that this program does not write",
                        "use the program that wrote it, or a newer one");

@@ -30,6 +30,10 @@ class LogVerifier {
 
  private:
   void change(agreement::ChangeBody body, const std::string& place);
+  void begin_change(const agreement::ChangeStart& start, VerifiedEntry& out,
+                    const std::string& place);
+  void said_of_change(const agreement::Statement& s, VerifiedEntry& out, const std::string& place);
+  const net::SigningKey* key_of_author() const;
   void read(const agreement::Statement& s, VerifiedEntry& out, const std::string& place);
   void about_proposal(const agreement::Statement& s, VerifiedEntry& out, const std::string& place);
   void joint_start(const agreement::JointStart& body, VerifiedEntry& out, const std::string& place);
@@ -49,6 +53,15 @@ class LogVerifier {
   std::string news_;                                       // of the last CHANGE
   std::optional<agreement::RuleBody> rule_;                // the newest of all
   uint32_t rule_incarnation_ = 1;                          // in which it stands
+  bool known_from_switch_ = false;  // the room has changed through the switch
+  std::string news_;                // of the last CHANGE
+  /// A change that this member approved and that is neither complete nor taken back here.
+  struct Attempt {
+    Digest id{};
+    agreement::Configuration before, next;
+    std::set<agreement::StatementKind> said;
+  };
+  std::optional<Attempt> attempt_;
   std::set<std::pair<Digest, uint64_t>> places_;
 };
 

@@ -127,6 +127,16 @@ class RoomRig {
     for (PartyId i = 0; i < n_; ++i) out.push_back(finish(i, children[i]));
     return out;
   }
+  /// At some members at the same time; the others do nothing, and have nothing in what is returned.
+  std::vector<Ended> run_some(const std::vector<PartyId>& who, const Command& command) {
+    std::vector<pid_t> children;
+    for (const PartyId i : who) children.push_back(start(i, command));
+    std::vector<Ended> out(n_);
+    for (size_t k = 0; k < who.size(); ++k) out[who[k]] = finish(who[k], children[k]);
+    return out;
+  }
+  /// What room.toml says of all members: "[room]..", then an entry each.
+  const std::string& room_text() const { return room_text_; }
   Ended run_one(PartyId i, const Command& command) { return finish(i, start(i, command)); }
 
   /// The sandbox cloud, as a process of its own; room.toml gets [provider.sandbox]. `more`: of its

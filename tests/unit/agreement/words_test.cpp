@@ -20,7 +20,7 @@ std::vector<std::string> list() {
 }
 
 // Members of different versions compare: neither the list nor the function may ever change
-// (members.md 1.1). The words were made by another program, from libsodium alone.
+// (members.md §1.1). The words were made by another program, from libsodium alone.
 TEST(WordsTest, TheListAndTheFunctionAreFixed) {
   EXPECT_EQ(to_hex(sha256(to_bytes(kWordList))),
             "c2e38d5e3b9006c8ab37140eda27fde47e328f585ac9e661fa400973d9c95821");
