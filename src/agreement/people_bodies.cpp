@@ -78,9 +78,9 @@ RuleBody RuleBody::decode(ByteView body, std::string_view place) {
     b.version = in.u32();
     b.digest = in.digest();
     b.previous = in.digest();
-    const uint8_t reset = in.u8();
-    if (reset > 1) throw InputError(place, "is neither a reset nor none");
-    b.reset = reset == 1;
+    const uint8_t flag = in.u8();
+    if (flag > 1) throw InputError(place, "is neither a reset nor none");
+    b.reset = flag == 1;
     b.evidence = in.digest();
   });
   if (out.version == 0) throw InputError(place, "is a rule without a version");

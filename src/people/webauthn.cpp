@@ -20,7 +20,7 @@ namespace flexroom::people {
 namespace {
 
 constexpr std::string_view kOfSecurityKey = "signature of a security key";
-constexpr size_t kMaxAttestation = 64 << 10, kMaxText = 2048;
+constexpr size_t kMaxAttestation = 64 << 10;
 
 [[noreturn]] void refuse(VoiceCheck check, std::string_view problem, std::string_view remedy = "") {
   throw VoiceRefused(check, kOfSecurityKey, problem, remedy);

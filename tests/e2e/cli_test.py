@@ -2278,6 +2278,8 @@ class People(Room):
             self.assertRegex(shown.out, rf"(?m)^  {name} +{key['words']}$")
             self.assertEqual(len(key["words"].split()), 4)
         self.assert_ended(self.b.run("people", "show"), OK, "has no people")
+        told = [m.run("people", "show", json_output=True).json_lines()[-1]["people"] for m in self.members]
+        self.assertEqual((told[0]["version"], told[1]), (1, None))
         self.assert_ended(self.a.run("people", "init", self.people_toml), BAD_INPUT, "has people already")
 
     def test_b_no_yes_stands_for_the_people(self):
