@@ -124,7 +124,6 @@ CommandLine::CommandLine()
   make_links_.file = "links.toml";
   add_onboarding();
   add_set_up();
-  add_room();
   add_secrets();
   add_links();
   add_run_script();
@@ -195,38 +194,6 @@ void CommandLine::add_set_up() {
       "go on with members after too many unfinished batches, or after "
       "this machine was restored from a backup",
       [this] { return peer_accept(*out_, common_); });
-}
-
-void CommandLine::add_room() {
-  CLI::App* const room =
-      add(app_, "room", "who is in the room", nullptr,
-          "  flexroom room change room-then.toml   # at all members, of before and of then");
-  CLI::App* const change = add(
-      *room, "change",
-      "change members, keys, names, addresses or the courier; the same at all members of before "
-      "and of then, and again where it was interrupted",
-      [this] {
-        change_.file = file_;
-        return room_change(*out_, common_, change_);
-      },
-      "  flexroom room change room-then.toml\n"
-      "  flexroom room change --address hospital-b=10.0.0.9:7100\n"
-      "  flexroom room change                  # goes on with one that was interrupted");
-  change->add_option("FILE", file_,
-                     "the room as it is to be, in the form of room.toml and beside it");
-  change->add_option("--add", change_.add, "NAME=HOST:PORT,CERTIFICATE of one who joins");
-  change->add_option("--remove", change_.remove, "NAME of one who leaves");
-  change->add_option("--rename", change_.rename, "OLD=NEW");
-  change->add_option("--address", change_.address, "NAME=HOST:PORT");
-  change->add_option("--certificate", change_.certificate,
-                     "NAME=SHA256 of a member's new key and certificate");
-  change->add_option("--courier", change_.courier, "NAME");
-  change->add_flag("--go-on", change_.go_on,
-                   "at all who stay or join: do not wait for who leaves to sign it off");
-  change
-      ->add_flag("--back", change_.back,
-                 "at all members of before: take back what is not decided yet")
-      ->excludes("--go-on");
 }
 
 void CommandLine::add_secrets() {
@@ -434,49 +401,6 @@ void CommandLine::add_runs() {
   of_run("show", "everything known about one run", show_run);
   of_run("result", "look again for this member's result of a run, and save it", fetch_result);
   of_run("stop", "at all members: end a run's machine and training job, by agreed calls", stop_run);
-}
-
-void CommandLine::add_people() {
-  CLI::App* const people =
-      add(app_, "people", "who speaks for this member: rule, keys, signatures (docs/people.md)",
-          nullptr,
-          "  flexroom people key ann.key          # each person, on a machine of her own\n"
-          "  flexroom people init people.toml\n"
-          "  flexroom run-script job.toml --sign-with ann.key --voices voices/");
-  const auto takes_rule = [this](CLI::App* command) {
-    command->add_option("FILE", file_, "people.toml")->required();
-    command->add_flag("--i-have-one-key", one_key_,
-                      "take a rule in which one lost key stops this member");
-  };
-  takes_rule(add(*people, "init", "the first rule, by whoever holds this member's keys",
-                 [this] { return people_init(*out_, common_, file_, one_key_); }));
-  add(*people, "show", "the rule that holds, with four words of each key to compare",
-      [this] { return people_show(*out_, common_); });
-  CLI::App* const key =
-      add(*people, "key", "make a person's key file; prints what goes into people.toml",
-          [this] { return people_key(*out_, file_, unsealed_ ? "" : new_passphrase_); });
-  key->add_option("FILE", file_, "the new key file")->required();
-  key->add_option("--new", new_passphrase_,
-                  "where its passphrase comes from: prompt (default), file:PATH, fd:N or "
-                  "credential:NAME");
-  key->add_flag("--no-passphrase", unsealed_, "anybody who can read the file can sign");
-  takes_rule(add(*people, "propose",
-                 "another rule: requests to the administrators, into the folder of --voices",
-                 [this] { return people_propose(*out_, common_, file_, one_key_); }));
-  CLI::App* const sign = add(
-      *people, "sign", "on a person's own machine: read a request, and sign it with --sign-with",
-      [this] { return people_sign(*out_, common_, file_, signature_); });
-  sign->add_option("REQUEST", file_, "the file that the member made")->required();
-  sign->add_option("--out", signature_, "the signature (default: REQUEST with .signature)");
-  add(*people, "apply", "the proposed rule, with its administrators' signatures",
-      [this] { return people_apply(*out_, common_, signatures_); })
-      ->add_option("SIGNATURE", signatures_, "files that `people sign` made")
-      ->required();
-  CLI::App* const reset = add(
-      *people, "reset", "too few keys are left: another rule, by whoever holds this member's keys",
-      [this] { return people_reset(*out_, common_, file_, one_key_); });
-  takes_rule(reset);
-  reset->add_flag("--i-know", common_.knows, "that all approvals of this member are void");
 }
 
 void CommandLine::add_state() {

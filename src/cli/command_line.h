@@ -36,7 +36,7 @@ class CommandLine {
   void add_onboarding();
   void add_links();
   void add_split(CLI::App& secret);
-  void add_room();
+  void add_room_change(CLI::App& room);
   void add_secrets();
   void add_calls();
   /// Of every command that runs a flow.

@@ -11,12 +11,44 @@ void CommandLine::add_member_options(CLI::App* command, std::string& name, std::
   command->add_option("--state-passphrase", passphrase, "as of `flexroom init --identity`");
 }
 
+void CommandLine::add_room_change(CLI::App& room) {
+  CLI::App* const change = add(
+      room, "change",
+      "change members, keys, names, addresses or the courier; the same at all members of before "
+      "and of then, and again where it was interrupted",
+      [this] {
+        change_.file = file_;
+        return room_change(*out_, common_, change_);
+      },
+      "  flexroom room change room-then.toml\n"
+      "  flexroom room change --address hospital-b=10.0.0.9:7100\n"
+      "  flexroom room change                  # goes on with one that was interrupted");
+  change->add_option("FILE", file_,
+                     "the room as it is to be, in the form of room.toml and beside it");
+  change->add_option("--add", change_.add, "NAME=HOST:PORT,CERTIFICATE of one who joins");
+  change->add_option("--remove", change_.remove, "NAME of one who leaves");
+  change->add_option("--rename", change_.rename, "OLD=NEW");
+  change->add_option("--address", change_.address, "NAME=HOST:PORT");
+  change->add_option("--certificate", change_.certificate,
+                     "NAME=SHA256 of a member's new key and certificate");
+  change->add_option("--courier", change_.courier, "NAME");
+  change->add_flag("--go-on", change_.go_on,
+                   "at all who stay or join: do not wait for who leaves to sign it off");
+  change
+      ->add_flag("--back", change_.back,
+                 "at all members of before: take back what is not decided yet")
+      ->excludes("--go-on");
+}
+
 void CommandLine::add_onboarding() {
   CLI::App* const room =
-      add(app_, "room", "found a room, invite, join", nullptr,
+      add(app_, "room", "found a room, invite, join, change who is in it", nullptr,
           "  flexroom room new breast-study    # the founder; asks for what is not given\n"
           "  flexroom room invite\n"
-          "  flexroom room join breast-study.invitation.toml\nAll steps: docs/onboarding.md.");
+          "  flexroom room join breast-study.invitation.toml\n"
+          "  flexroom room change room-then.toml   # at all members, of before and of then\nAll "
+          "steps: docs/onboarding.md.");
+  add_room_change(*room);
   CLI::App* const begin = add(
       *room, "new", "the founder: keys, member.toml and a draft of the room",
       [this] { return room_new(*out_, new_room_); },
