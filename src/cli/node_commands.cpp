@@ -64,14 +64,14 @@ void show_state(Output& out, const json& item) {
   if (decisions == item.end() || !decisions->is_array()) return;
   for (const json& one : *decisions) {
     const std::string rejected = text(one, "rejected");
-    out.line(fmt::format("             {}: {}", text(one, "member"),
-                         one.contains("rejected") ? "said no: " + rejected
-                         : flag(one, "counts")
-                             ? "approved" + (text(one, "automatic").empty()
-                                                 ? std::string()
-                                                 : " by the rule " + text(one, "automatic"))
-                         : text(one, "why") == "has not approved" ? "has not decided"
-                                                      : "does not count: " + text(one, "why")));
+    out.line(fmt::format(
+        "             {}: {}", text(one, "member"),
+        one.contains("rejected")                 ? "said no: " + rejected
+        : flag(one, "counts")                    ? "approved" + (text(one, "automatic").empty()
+                                                                     ? std::string()
+                                                                     : " by the rule " + text(one, "automatic"))
+        : text(one, "why") == "has not approved" ? "has not decided"
+                                                 : "does not count: " + text(one, "why")));
   }
 }
 

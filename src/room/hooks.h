@@ -20,8 +20,8 @@ struct Hooks {
 
   /// Connections of the other members, from whoever listens for them; null: the session listens.
   net::IncomingConnections* incoming = nullptr;
-  /// The members agreed on what runs before this operation began (members.md §8.2), and START stands
-  /// in the log: nobody is asked to sign again.
+  /// The members agreed on what runs before this operation began (members.md §8.2), and START
+  /// stands in the log: nobody is asked to sign again.
   struct Begun {
     Digest complete{};  // D
     /// The operation's own proposal, as it stands in the one that was approved: must have its

@@ -279,9 +279,9 @@ class Story(Nodes):
     @unittest.skipUnless(os.geteuid() == 0, "needs root, to be somebody else")
     def test_persons_do_what_their_roles_say_and_strangers_read_the_status(self):
         a = self.members[0]
-        for folder in (self.work, a.dir, a.dir / "state"):
-            os.chmod(folder, 0o755)
-        os.chmod(a.socket, 0o666)  # in the place of the group
+        for path, mode in ((self.work, 0o755), (a.dir, 0o755), (a.dir / "state", 0o755), (a.socket, 0o666)):
+            self.addCleanup(os.chmod, path, path.stat().st_mode & 0o7777)
+            os.chmod(path, mode)  # in the place of the group
         client = (f"import sys; sys.path.insert(0, {str(ROOT / 'python')!r}); import flexroom; "
                   f"r = flexroom.Room({str(a.socket)!r})\n")
 
