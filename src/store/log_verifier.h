@@ -54,7 +54,6 @@ class LogVerifier {
   std::optional<agreement::RuleBody> rule_;                // the newest of all
   uint32_t rule_incarnation_ = 1;                          // in which it stands
   bool known_from_switch_ = false;  // the room has changed through the switch
-  std::string news_;                // of the last CHANGE
   /// A change that this member approved and that is neither complete nor taken back here.
   struct Attempt {
     Digest id{};
