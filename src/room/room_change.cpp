@@ -273,7 +273,7 @@ Side open_side(const RoomOptions& options, const RoomChangeRequest& request) {
     as.name = room.members[own].name;
     side.state = std::make_unique<session::MemberState>(
         std::move(room), std::move(as), options.hooks != nullptr ? options.hooks->fault : nullptr,
-        store::SealedDb::Access::kUse, session::Purpose::kChange, std::move(db));
+        store::SealedDb::Access::kUse, session::OpenedFor::kChange, std::move(db));
   };
   if (const auto own = session::own_entry(side.now, identity, side.member.name)) {
     // Its entry may have another key: then its new one is what is to be changed.

@@ -131,7 +131,7 @@ void give_up_state(const RoomConfig& room, const MemberConfig& member) {
 
 MemberState::MemberState(RoomConfig room, MemberConfig member,
                          std::function<void(std::string_view)> fault,
-                         store::SealedDb::Access access, Purpose purpose,
+                         store::SealedDb::Access access, OpenedFor purpose,
                          std::unique_ptr<store::SealedDb> db)
     : room_(std::move(room)),
       member_(std::move(member)),
@@ -153,7 +153,7 @@ MemberState::MemberState(RoomConfig room, MemberConfig member,
   once_ = std::make_unique<store::OnceDb>(member_.state_dir / "once.db", member_.once_key_file,
                                           epoch.has_value(), limits_of(room_),
                                           peers_of(mids_, self_), fault_, access);
-  if (purpose == Purpose::kRun) {
+  if (purpose == OpenedFor::kRun) {
     if (record_) {
       const auto last = log().configuration();
       store::require_place_to_run(store::RoomRegister(*once_, record_->rid).get(),

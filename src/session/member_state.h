@@ -57,7 +57,7 @@ agreement::Configuration configuration_of(const RoomConfig& room, const store::R
                                           const std::vector<net::SigningKey>& keys, bool addresses);
 
 /// What a state is opened for.
-enum class Purpose : uint8_t {
+enum class OpenedFor : uint8_t {
   kRun,    // anything but a change: refused where the register says so (members.md §4.2)
   kChange  // `flexroom room change`, which finishes what is under way
 };
@@ -73,7 +73,7 @@ class MemberState {
   MemberState(RoomConfig room, MemberConfig member,
               std::function<void(std::string_view)> fault = nullptr,
               store::SealedDb::Access access = store::SealedDb::Access::kUse,
-              Purpose purpose = Purpose::kRun, std::unique_ptr<store::SealedDb> db = nullptr);
+              OpenedFor purpose = OpenedFor::kRun, std::unique_ptr<store::SealedDb> db = nullptr);
   ~MemberState();
   MemberState(const MemberState&) = delete;
   MemberState& operator=(const MemberState&) = delete;
