@@ -131,7 +131,7 @@ TEST_P(HandOverTest, AnotherRowOfAnyOldMemberIsCaught) {
     HandOverRig earlier(shape_.from, shape_.to, {kKey, kCode}, 77);
     const Bytes good = rig.row(liar, 1);
     if (liar % 2 == 0) {
-      rig.row(liar, 1)[16 * (liar + 1) + 3] ^= 4;
+      rig.row(liar, 1)[16 * liar + 3] ^= 4;
     } else {
       rig.row(liar, 1) = earlier.row(liar, 1);  // of another set
     }
@@ -482,14 +482,14 @@ TEST(HandOverFaults, WhoIsNamedIsNamedAsInTheWholeMesh) {
     HandOverRig rig({0, 1}, {3, 0, 2}, {kCode});
     const auto run = rig.run([](const net::MessageId& m, Bytes& payload) {
       // The second opening with that label to 0 is that of the trial load.
-      if (m.label == "rows/re-mask" && m.sender == 2 && m.receiver == 0 && m.index == 1) {
+      if (m.label == "rows/re-mask" && m.sender == 3 && m.receiver == 0 && m.index == 1) {
         payload[0] ^= 1;
       }
     });
     EXPECT_FALSE(run.outcomes[0].value.has_value());
     const auto& abort = run.outcomes[0].abort;
     if (abort && abort->code() == AbortCode::kMac) {
-      EXPECT_EQ(abort->peer(), PartyId{2});
+      EXPECT_EQ(abort->peer(), PartyId{3});
     }
     return run.outcomes[0].code();
   });
@@ -540,6 +540,7 @@ TEST(HandOverSweep, OneWrongByteOfALeaverOrJoiner) {
 TEST(HandOverCost, AHundredSecretsTakeTheFlowsOfOne) {
   const auto cost = [](size_t count) {
     HandOverRig rig({0, 1}, {0, 1}, std::vector<Bytes>(count, kKey));
+    rig.terms.triples = {};
     uint64_t flows = 0;
     support::run_parties(2, [&](net::Party& party) {
       auto out = hand_over(party, rig.terms, rig.carried, rig.state(party.id()));

@@ -1,6 +1,7 @@
 #include "session/stored_hand_over.h"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <filesystem>
 #include <memory>
@@ -228,7 +229,8 @@ TEST_F(StoredHandOverTest, AFullLifeTowardsAnyOfThemRefuses) {
 
 // M15.
 TEST_F(StoredHandOverTest, AFullDiskLeavesNothingStagedAndTheOldRows) {
-  members_[2]->db->set_max_pages(6);
+  rig_.carried.facts["large"] = Bytes(100'000);
+  members_[2]->db->set_max_pages(8);
   const auto ended = run();
   EXPECT_NE(ended.outcomes[2].value->input_error, "");
   EXPECT_FALSE(ended.outcomes[0].value.has_value()) << "not ready";
@@ -274,9 +276,12 @@ TEST_F(StoredHandOverTest, AFailureThatOnceDbCannotTakeIsLeftInTheMark) {
   {
     store::OpenMark mark(folder, rid_, rig_.terms.attempt, members);
     StoredHandOver own = state(0, &mark);
-    members_[0]->once->rows().set_max_pages(1);
+    sqlite3* lock = nullptr;
+    ASSERT_EQ(sqlite3_open((root_ / "m0" / "once.db").c_str(), &lock), SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(lock, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
     own.safety(HandOverEpoch::kNext).before_verdict();
     own.failed(HandOverEpoch::kNext, ProtocolAbort(AbortCode::kMac, "open", "wrong", PartyId{2}));
+    sqlite3_close(lock);
   }
   const auto left = store::OpenMark::left(folder);
   ASSERT_EQ(left.size(), 1u);
