@@ -328,7 +328,7 @@ class Requests {
   void four(const std::filesystem::path& folder) {
     if (!four_) return;
     join(*four_, folder / "four");
-    add_hand_over(report_, *four_, sizes_.starts);
+    add_hand_over(report_, *four_, sizes_.connections);
   }
 
   /// Two members behind simulated links.
