@@ -15,6 +15,7 @@
 #include "room/hooks.h"
 #include "room/joined.h"
 #include "room/local_checks.h"
+#include "room/named_secrets.h"
 #include "session/room_terms.h"
 #include "store/epoch_change.h"
 
@@ -233,6 +234,25 @@ void write_files(const MemberConfig& member, const net::Identity& identity, Chan
   changes.put(attempt);
 }
 
+/// Runs of flows are ended first; what flows left in the room, and what they spent, does not go to
+/// who joins yet.
+std::string hindrance_of_flows(session::MemberState& state, bool joins) {
+  flow::RunStore flows = room::flow_store(state);
+  for (const flow::KnownRun& run : flows.known_runs()) {
+    if (!run.closed) {
+      return fmt::format("has an open run of flow {}: end it or abandon it first", run.flow);
+    }
+  }
+  const auto values = flows.all_room_values();
+  if (joins && !values.empty()) {
+    return fmt::format(
+        "holds what flows made ({}, one of {}), which this version does not hand over to "
+        "who joins",
+        flow::name_in_room(values.front().prefix, values.front().meta.name), values.size());
+  }
+  return "";
+}
+
 ChangeMode mode_of(const RoomChangeRequest& request) {
   if (request.go_on) return ChangeMode::kGoOn;
   return request.back ? ChangeMode::kBack : ChangeMode::kAll;
@@ -315,6 +335,7 @@ RoomChanged changed(const RoomOptions& options, const RoomChangeRequest& request
     change.fault = options.hooks->fault;
     change.connected = options.hooks->connected;
   }
+  change.hinders_rows = [&](bool joins) { return hindrance_of_flows(state, joins); };
   change.decide = [&](const session::Shown& shown) {
     switch (decider.approve(room::summary_of(shown))) {
       case Decider::Answer::kYes:

@@ -10,6 +10,7 @@
 #include "session/room_terms.h"
 #include "session/signing_keys.h"
 #include "store/epoch_store.h"
+#include "store/handed_rows.h"
 #include "store/open_mark.h"
 #include "store/passphrase.h"
 
@@ -23,6 +24,7 @@ std::vector<store::MemberId> peers_of(const std::vector<store::MemberId>& mids, 
   return peers;
 }
 constexpr std::string_view kOldKeysKind = "member keys";  // of rooms without an id
+constexpr std::string_view kStagedEpoch = "epoch of change";
 
 std::string names_of(const std::vector<std::string>& names) {
   std::string out;
@@ -462,7 +464,8 @@ agreement::Configuration MemberState::configuration() {
   return configuration_of(room_, rid(), mids(), signing_keys(), changed_.has_value());
 }
 
-void MemberState::move_to(const agreement::ChangeBody& change, const std::function<void()>& also) {
+void MemberState::move_to(const agreement::ChangeBody& change, const Digest& attempt,
+                          const std::function<void()>& also) {
   const agreement::Configuration& next = change.configuration;
   const store::RoomId rid = next.room;
   store::RoomRecord record;
@@ -472,14 +475,45 @@ void MemberState::move_to(const agreement::ChangeBody& change, const std::functi
   for (const auto& m : next.members) {
     record.members.push_back({m.id, m.name, m.certificate, m.key});
   }
+  const bool rows = agreement::needs_rows(change.start->before, next);
+  const auto epoch = store::EpochStore(*db_, kStagedEpoch).load(rid);
+  if (rows && !epoch) {
+    throw InputError((member_.state_dir / "state.db").string(),
+                     "does not hold what was staged for the change: it is older than the change",
+                     "restore the newest state.db");
+  }
+  if (rows) once_->prepare_epoch(epoch->epoch_id);
   store::AuditLog log(*db_, *once_, identity_, rid, mids_[self_]);
   (void)log.append_of_change(agreement::StatementKind::kChange, change.encode(),
                              [&](const agreement::Statement&) {
                                store::RoomStore(*db_).save(record);
+                               if (rows) {
+                                 store::HandedRows(*db_, rid, fault_).move_in(attempt);
+                                 store::EpochStore(*db_).save(rid, *epoch);
+                                 store::LoadedStore(*db_, rid).keep_only(epoch->epoch_id);
+                                 store::EpochStore(*db_, kStagedEpoch).erase(rid);
+                               }
                                also();
                              });
+  if (rows) {
+    once_->set_room(next.name, rid);
+    once_->start_epoch(epoch->epoch_id);
+    db_->scrub();
+  }
   record_ = std::move(record);
   changed_ = next;
+}
+
+void MemberState::stage_epoch_for_change(const store::RoomId& rid,
+                                         const store::EpochStore::Saved& epoch) {
+  store::EpochStore(*db_, kStagedEpoch).save(rid, epoch);
+}
+
+void MemberState::drop_staged_of_change(const store::RoomId& rid, const Digest& attempt) {
+  db_->transaction([&] {
+    store::HandedRows(*db_, rid).drop(attempt);
+    store::EpochStore(*db_, kStagedEpoch).erase(rid);
+  });
 }
 
 void MemberState::leave(const std::function<void()>& also) {

@@ -13,6 +13,7 @@
 #include "prep/epoch.h"
 #include "prep/triple_parameters.h"
 #include "store/audit_log.h"
+#include "store/epoch_store.h"
 #include "store/once_db.h"
 #include "store/room_store.h"
 #include "store/secret_store.h"
@@ -95,10 +96,15 @@ class MemberState {
   /// Gives the room its id, and the members theirs, on disk. Part of a transaction on db().
   void found(const store::RoomId& rid, const std::vector<store::MemberId>& mids);
   /// The last step of a change here (members.md §4.2 "new", 4.4), once the register says so: the
-  /// members, names and keys of `change`, its entry in the log and what `also` writes, in one step.
-  void move_to(const agreement::ChangeBody& change, const std::function<void()>& also);
+  /// members, names and keys of `change`, its entry in the log and what `also` writes, in one step
+  /// with the rows and the epoch that were staged for it, if any. The old ones are erased.
+  void move_to(const agreement::ChangeBody& change, const Digest& attempt,
+               const std::function<void()>& also);
   /// This member has left: its rows and its epoch are erased.
   void leave(const std::function<void()>& also);
+  /// The epoch of the members of then, used by nobody before move_to().
+  void stage_epoch_for_change(const store::RoomId& rid, const store::EpochStore::Saved& epoch);
+  void drop_staged_of_change(const store::RoomId& rid, const Digest& attempt);
   /// The configuration that came of the room's last change; nothing while it is as it was founded.
   const std::optional<agreement::Configuration>& changed() const { return changed_; }
   /// Enters into once.db what sessions that ended without a word left behind (store/open_mark.h).

@@ -144,6 +144,7 @@ void RoomChange::move(Move next) {
   store::RegisterRow row = registers.get().value_or(store::RegisterRow{});
   FLEXROOM_ASSERT(row.attempt == id_);
   row.standing = agreement::after(row.standing, next);
+  if (next == Move::kDropStaged) state_.drop_staged_of_change(rid(), id_);
   if (row.standing.place == Place::kNew) {
     row.number = attempt_->start.next.number;
     row.configuration = attempt_->start.next.digest();
@@ -217,7 +218,7 @@ void RoomChange::move_in() {
     return std::pair(a.author, a.kind) < std::pair(b.author, b.kind);
   });
   body.require_valid("the change");
-  state_.move_to(body, [&] {
+  state_.move_to(body, id_, [&] {
     store_.put(body);
     attempt_->moved = true;
     attempt_->complete = complete_;
@@ -322,6 +323,7 @@ bool RoomChange::over_here() {
   if (attempt_ && !attempt_->moved && (!is_of_attempt() || standing().place == Place::kIdle)) {
     // Approved here, and this process ended before it was ready: it never is for this one
     // (members.md §4.2, §4.4).
+    state_.drop_staged_of_change(rid(), id_);
     store_.forget();
     attempt_.reset();
   }

@@ -35,7 +35,10 @@ struct ChangeOptions {
   std::function<void(const std::string&)> note;
   const std::atomic<bool>* cancel = nullptr;
   std::function<void(std::string_view)> fault;  // durable steps (tests)
-  std::function<void(net::Party&)> connected;   // tests
+  /// Why this room's secrets cannot be handed over now; empty: they can. `joins`: also to somebody
+  /// who had none.
+  std::function<std::string(bool joins)> hinders_rows;
+  std::function<void(net::Party&)> connected;  // tests
   /// Asked once all propose the same.
   std::function<agreement::Answer(const Shown&)> decide;
 };
@@ -105,6 +108,8 @@ class RoomChange {
                                  const agreement::Configuration& next);
   void enter(agreement::ChangeStart start, const std::vector<agreement::ChangeBody>& chain);
   void become_ready();
+  void require_rows_can_go(bool joins);
+  bool hand_over_rows();
   bool is_wished(const agreement::Configuration& c) const;
   bool over_here();
   void with_the_others();

@@ -1,12 +1,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
+#include "prep/rows.h"
 #include "store/epoch_change.h"
 #include "store/epoch_store.h"
 #include "store/room_register.h"
 #include "support/room_rig.h"
 
-// Members come and go (members.md §2, 4): `flexroom room change` in processes of its own, as a user
+// Members come and go (members.md 2, 4): `flexroom room change` in processes of its own, as a user
 // runs it; killed in between; what is left on the disks of before.
 
 namespace flexroom {
@@ -14,6 +17,9 @@ namespace {
 
 using support::RoomRig;
 using ::testing::HasSubstr;
+
+constexpr uint32_t kLife = 64;
+constexpr std::string_view kValue = "a secret that outlives its members!!";
 
 /// Three identities; who of them is in the room is what room.toml of each says.
 class ChangeRig {
@@ -54,10 +60,59 @@ class ChangeRig {
       return cli::init_room(out, common, false);
     });
   }
+  void import(const std::vector<PartyId>& who) {
+    std::vector<Bytes> shares(who.size(), to_bytes(kValue));
+    for (size_t k = 0; k + 1 < who.size(); ++k) {
+      for (size_t b = 0; b < kValue.size(); ++b) {
+        shares[k][b] = static_cast<uint8_t>(17 * b + k);
+        shares.back()[b] ^= shares[k][b];
+      }
+    }
+    for (size_t k = 0; k < who.size(); ++k) {
+      const nlohmann::json json = {{"name", "joint"},
+                                   {"kind", "test"},
+                                   {"class", "raw"},
+                                   {"length", kValue.size()},
+                                   {"share", to_hex(shares[k])}};
+      rig.write(who[k], "secret.json", json.dump());
+    }
+    for (const auto& ended : rig.run_some(who, [&](PartyId i, cli::Output&out, cli::Common&common) {
+           return cli::secret_import(out, common, rig.dir(i) / "secret.json");
+         })) {
+      EXPECT_TRUE(ended.out.empty() || ended.code == cli::kOk) << ended.out;
+    }
+  }
+  /// This member's row of the secret as it lies in that folder's state.db; empty: none.
+  Bytes row(const std::filesystem::path& folder) const {
+    const MemberConfig member = MemberConfig::load(folder / "member.toml");
+    const auto db = session::open_state_db(member);
+    const auto record = store::RoomStore(*db).find("rig");
+    if (!record) return {};
+    store::SecretStore secrets(*db, record->rid);
+    for (const store::RecordMeta& meta : secrets.list()) {
+      const SecretBytes bytes = secrets.row(meta.id, meta.version);
+      return {bytes.reveal().begin(), bytes.reveal().end()};
+    }
+    return {};
+  }
+  /// The value in the XOR of rows: blocks 1.. of x (members.md 3.1).
+  static std::string opened(const std::vector<Bytes>& rows) {
+    Bytes sum(rows.front().size());
+    for (const Bytes& one : rows) {
+      if (one.size() != sum.size()) return "";
+      for (size_t b = 0; b < sum.size(); ++b) sum[b] ^= one[b];
+    }
+    return to_text(ByteView(sum).subspan(16, kValue.size()));
+  }
+  std::string value(const std::vector<PartyId>& who) const {
+    std::vector<Bytes> rows;
+    for (const PartyId i : who) rows.push_back(row(rig.dir(i)));
+    return opened(rows);
+  }
   store::RegisterRow registered(PartyId i) const {
     const MemberConfig member = MemberConfig::load(rig.dir(i) / "member.toml");
     const auto db = session::open_state_db(member);
-    store::OnceDb once(member.state_dir / "once.db", member.once_key_file, true, {8, 64});
+    store::OnceDb once(member.state_dir / "once.db", member.once_key_file, true, {8, kLife});
     const auto record = store::RoomStore(*db).find("rig");
     return store::RoomRegister(once, record->rid).get().value_or(store::RegisterRow{});
   }
@@ -79,7 +134,7 @@ void expect_codes(const std::vector<RoomRig::Ended>& ended, const std::vector<Pa
     EXPECT_EQ(ended[i].code, code) << "member " << i << "\n" << ended[i].out;
 }
 
-// members.md §1.1, §4.2 (`rows = no`): a name and the courier change through the switch; room.toml
+// members.md 1.1, 4.2 (`rows = no`): a name and the courier change through the switch; room.toml
 // and member.toml say so afterwards; one that differs is refused with the command (M24).
 TEST(RoomChangeTest, NameAndCourierChangeWithoutRows) {
   ChangeRig r;
@@ -118,8 +173,8 @@ TEST(RoomChangeTest, NameAndCourierChangeWithoutRows) {
   EXPECT_THAT(refused.out, HasSubstr("flexroom room change"));
 }
 
-// M16, M20 (members.md §4.2, §4.4): killed behind each durable step; nothing else runs meanwhile;
-// the same command finishes it at all members.
+// M16, M20 (members.md 4.2, 4.4): killed behind each durable step; nothing else runs meanwhile; the
+// same command finishes it at all members.
 TEST(RoomChangeTest, KilledBehindADurableStepTheSameCommandFinishes) {
   ChangeRig r;
   const std::vector<PartyId> two = {0, 1};
@@ -149,7 +204,7 @@ TEST(RoomChangeTest, KilledBehindADurableStepTheSameCommandFinishes) {
   }
 }
 
-// Before anybody is bound who is ready takes it back, alone where nobody leaves (members.md §4.2).
+// Before anybody is bound who is ready takes it back, alone where nobody leaves (members.md 4.2).
 TEST(RoomChangeTest, TakenBackBeforeAnybodyIsBound) {
   ChangeRig r;
   const std::vector<PartyId> two = {0, 1};
@@ -171,7 +226,7 @@ TEST(RoomChangeTest, TakenBackBeforeAnybodyIsBound) {
   expect_codes(r.init(two), two, cli::kOk);
 }
 
-// M21 (members.md §4.4): state.db of before the change put back is refused by that name.
+// M21 (members.md 4.4): state.db of before the change put back is refused by that name.
 TEST(RoomChangeTest, StateOfBeforeIsRefused) {
   ChangeRig r;
   const std::vector<PartyId> two = {0, 1};
@@ -195,16 +250,86 @@ TEST(RoomChangeTest, StateOfBeforeIsRefused) {
   EXPECT_THAT(refused.error(), HasSubstr("is older than the change of"));
 }
 
-// What needs new rows is refused by name before anything is shown, and the room goes on.
-TEST(RoomChangeTest, AMemberMoreIsRefusedAndTheRoomGoesOn) {
+// Two members become three and two others again; the secret is the same, and what the removed one
+// kept opens nothing (M2, M9, M16; members.md 1.3).
+TEST(RoomChangeTest, AMemberJoinsAndOneLeavesAndTheSecretStays) {
   ChangeRig r;
-  const std::vector<PartyId> old_ones = {0, 1}, all = {0, 1, 2};
+  const std::vector<PartyId> old_ones = {0, 1}, all = {0, 1, 2}, new_ones = {1, 2};
   r.write(all, "room.toml", r.text(old_ones, "m1"));
   expect_codes(r.init(old_ones), old_ones, cli::kOk);
+  r.import(old_ones);
+  ASSERT_EQ(r.value(old_ones), kValue);
+  const Bytes first_row = r.row(r.rig.dir(0));
+
   r.write(all, "then.toml", r.text(all, "m1"));
-  const auto refused = r.change(all, to_file());
-  expect_codes(refused, all, cli::kBadInput);
-  expect_codes(r.init(old_ones), old_ones, cli::kOk);
+  const auto joined = r.change(all, to_file());
+  expect_codes(joined, all, cli::kOk);
+  EXPECT_EQ(r.value(all), kValue);
+  EXPECT_NE(r.row(r.rig.dir(0)), first_row);
+  expect_codes(r.init(all), all, cli::kOk);
+  RoomRig::copy(r.rig.dir(0), r.rig.root() / "kept");
+
+  r.write(all, "then.toml", r.text(new_ones, "m2"));
+  // The joiner of before is killed where its rows lie ready, and the change goes on.
+  const auto cut = r.change(all, to_file(), "signed READY", 2);
+  EXPECT_TRUE(cut[2].killed) << cut[2].out;
+  const auto left = r.change(all, to_file());
+  EXPECT_EQ(left[0].last().value("place", left[0].error()), "left") << left[0].out;
+  for (const PartyId i : new_ones) {
+    EXPECT_EQ(left[i].last().value("place", left[i].error()), "new") << left[i].out;
+  }
+  EXPECT_EQ(r.value(new_ones), kValue);
+  EXPECT_TRUE(r.row(r.rig.dir(0)).empty());
+  expect_codes(r.init(new_ones), new_ones, cli::kOk);
+  // What the removed member kept, with all rows of the new room but one.
+  const Bytes kept = r.row(r.rig.root() / "kept");
+  ASSERT_FALSE(kept.empty());
+  EXPECT_NE(ChangeRig::opened({kept, r.row(r.rig.dir(1))}), kValue);
+  EXPECT_NE(ChangeRig::opened({kept, r.row(r.rig.dir(2))}), kValue);
+  EXPECT_NE(ChangeRig::opened({kept, r.row(r.rig.dir(1)), r.row(r.rig.dir(2))}), kValue);
+  // It is out: its commands say so.
+  const auto out = r.rig.run_one(
+      0, [](PartyId, cli::Output& o, cli::Common& common) { return cli::secret_list(o, common); });
+  EXPECT_THAT(out.error(), HasSubstr("was left by this member")) << out.out;
+}
+
+// M13 (members.md 1.1, 3.2): LIFE counts by member id, whatever its certificate is then.
+TEST(RoomChangeTest, ANewCertificateKeepsLife) {
+  ChangeRig r;
+  const std::vector<PartyId> two = {0, 1};
+  r.write(two, "room.toml", r.text(two, "m1"));
+  expect_codes(r.init(two), two, cli::kOk);
+  r.import(two);
+  const MemberConfig member = MemberConfig::load(r.rig.dir(0) / "member.toml");
+  store::MemberId peer{};
+  {
+    const auto db = session::open_state_db(member);
+    peer = store::RoomStore(*db).find("rig")->members[1].id;
+    store::OnceDb once(member.state_dir / "once.db", member.once_key_file, true, {8, kLife});
+    const std::vector<store::MemberId> whom = {peer};
+    once.begin_in_life(whom, 5);
+  }
+  // m1 makes new keys: the third identity's files take the place of its own.
+  std::filesystem::remove_all(r.rig.dir(1) / "identity-old");
+  for (const char* file : {"member.key", "tls.key", "tls.crt"}) {
+    std::filesystem::copy_file(r.rig.dir(2) / "identity" / file, r.rig.dir(1) / "identity" / file,
+                               std::filesystem::copy_options::overwrite_existing);
+  }
+  std::string entry = r.entries[1];
+  const auto certificate = [](const std::string& text) {
+    const size_t at = text.find("certificate = \"") + 15;
+    return text.substr(at, 64);
+  };
+  RoomChangeRequest request;
+  request.certificate = {"m1=" + certificate(r.entries[2])};
+  expect_codes(r.change(two, request), two, cli::kOk);
+  EXPECT_EQ(r.value(two), kValue);
+  expect_codes(r.init(two), two, cli::kOk);
+  store::OnceDb once(member.state_dir / "once.db", member.once_key_file, true, {8, kLife});
+  // Five more are all that is left of it.
+  const std::vector<store::MemberId> whom = {peer};
+  EXPECT_THROW(once.require_room_in_life(whom, kLife - 4), ProtocolAbort);
+  EXPECT_NO_THROW(once.require_room_in_life(whom, kLife - 5));
 }
 
 }  // namespace
