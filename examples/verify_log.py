@@ -186,9 +186,9 @@ def change(s, says, log):
 def need_approved(proposal, log):  # what this member said last about it
     need(log["approved"].get(proposal), "begins what this member had not approved, or took back")
 
-def start_once(session, proposal, log):
-    need((session, proposal) not in log["starts"], "stands twice")
-    log["starts"].add((session, proposal))
+def start_once(session, signed, log):
+    need((session, signed) not in log["starts"], "stands twice")
+    log["starts"].add((session, signed))
     log["runs"].add(session)
 
 def start(says, log):
@@ -212,10 +212,10 @@ def joint_start(says, log):  # of a proposal that waited: its bytes stand in its
              "holds a member that said something else")
     need(not said["rest"], "has bytes behind its end")
     need(says["configuration"] == log["conf"]["digest"], "was started under another configuration")
-    need_signed(log["conf"]["members"], signatures, b"flexroom/proposal/1",
-                says["session"] + oracle(b"start", *sayings), "is not signed by")
+    said_by_all = oracle(b"start", *sayings)
+    need_signed(log["conf"]["members"], signatures, b"flexroom/proposal/1", says["session"] + said_by_all, "is not signed by")
     need_approved(says["proposal"], log)
-    start_once(says["session"], says["proposal"], log)
+    start_once(says["session"], said_by_all, log)
     return "started run %d of proposal %s" % (says["index"], says["proposal"].hex()[:16])
 
 def about_proposal(s, says, log):

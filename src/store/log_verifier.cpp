@@ -247,9 +247,10 @@ void LogVerifier::require_approved(const Digest& proposal, const std::string& pl
   }
 }
 
-void LogVerifier::start_once(const Digest& session, const Digest& proposal,
+// `signed_digest`: what all signed in that session.
+void LogVerifier::start_once(const Digest& session, const Digest& signed_digest,
                              const std::string& place) {
-  if (!starts_.insert({session, proposal}).second) throw InputError(place, "stands twice");
+  if (!starts_.insert({session, signed_digest}).second) throw InputError(place, "stands twice");
 }
 
 const Configuration& LogVerifier::in_force(const std::string& place) const {
@@ -287,7 +288,7 @@ void LogVerifier::joint_start(const agreement::JointStart& body, VerifiedEntry& 
     throw InputError(place, "is not signed by all members");
   }
   require_approved(body.complete, place);
-  start_once(body.session, body.complete, place);
+  start_once(body.session, body.digest(), place);
   out.entry.outcome = LogOutcome::kNote;
   out.entry.proposal = body.complete;
   out.entry.run = body.session;
