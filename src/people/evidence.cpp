@@ -78,7 +78,8 @@ Digest Evidence::commitment() const {
 // An approval that was signed anew after a change of the rule keeps its voices of before: they are
 // judged by the people and keys of the rule that it names now.
 Shown verify_evidence(const ApproveBody& body, const Evidence& evidence, const Rule& rule,
-                      const std::vector<RelyingParty>& parties, std::string_view place) {
+                      uint32_t newest_reset, const std::vector<RelyingParty>& parties,
+                      std::string_view place) {
   if (!ct_equal(evidence.commitment(), body.evidence)) {
     throw InputError(place, "shows other evidence than it committed to");
   }
@@ -90,7 +91,8 @@ Shown verify_evidence(const ApproveBody& body, const Evidence& evidence, const R
   PersonStatement matter;
   matter.rule_version = PersonStatement::decode(evidence.voices.front().st, place).rule_version;
   as.version = matter.rule_version;
-  if (as.version > rule.version || (as.version < rule.version && rule.reset)) {
+  const uint32_t since = rule.reset ? rule.version : newest_reset;
+  if (as.version > rule.version || as.version < since) {
     throw InputError(place, "has signatures under a rule that does not reach to it");
   }
   matter.room = rule.room;
@@ -129,11 +131,12 @@ Shown verify_evidence(const RuleBody& body, const Evidence& evidence, const Rule
   return count(evidence.voices, *before, matter, parties, place);
 }
 
-std::optional<Evidence> judged_again(const Rule& now, const Evidence& evidence,
-                                     const std::string& proposer) {
-  if (now.reset || evidence.voices.empty()) return std::nullopt;
+std::optional<Evidence> judged_again(const Rule& now, uint32_t newest_reset,
+                                     const Evidence& evidence, const std::string& proposer) {
+  if (evidence.voices.empty()) return std::nullopt;
   const auto matter = PersonStatement::decode(evidence.voices.front().st, "evidence");
-  if (matter.kind != StatementKind::kApprove || matter.rule_version > now.version) {
+  if (matter.kind != StatementKind::kApprove || matter.rule_version > now.version ||
+      matter.rule_version < newest_reset) {
     return std::nullopt;
   }
   Rule as = now;

@@ -38,10 +38,11 @@ struct Shown {
 /// The evidence opens the commitment in `body`, all its voices are of persons of `rule` about
 /// exactly this body (kind APPROVE, D, terms, versions, window, rule version), and they are enough.
 /// `parties`: whose origins are taken; empty: any (a verifier elsewhere cannot know them; they are
-/// in clientDataJSON). Throws InputError at `place`.
+/// in clientDataJSON). `newest_reset`: the newest version up to `rule` that is a reset, 0: none; no
+/// voice of before counts behind it. Throws InputError at `place`.
 Shown verify_evidence(const agreement::ApproveBody& body, const Evidence& evidence,
-                      const Rule& rule, const std::vector<RelyingParty>& parties,
-                      std::string_view place);
+                      const Rule& rule, uint32_t newest_reset,
+                      const std::vector<RelyingParty>& parties, std::string_view place);
 /// Of a RULE: `document` is the one in `body`; it follows from `before` and enough administrators
 /// signed under that, unless it is the first one or a reset, which have no voices.
 Shown verify_evidence(const agreement::RuleBody& body, const Evidence& evidence,
@@ -51,9 +52,9 @@ Shown verify_evidence(const agreement::RuleBody& body, const Evidence& evidence,
 /// After a change of the rule (members.md 7.5, M44): an approval that stands is judged again. The
 /// voices of it that hold under `now` (they were right when they came; person and key are still
 /// there, in the quorum), with a fresh salt, if they are enough: sign APPROVE anew with rule
-/// version `now.version` and these. Nothing, and always after a reset: withdraw ("rule changed").
-/// `proposer` as in Tally.
-std::optional<Evidence> judged_again(const Rule& now, const Evidence& evidence,
-                                     const std::string& proposer = "");
+/// version `now.version` and these. Nothing, and always where a reset came since (`newest_reset` as
+/// above): withdraw ("rule changed"). `proposer` as in Tally.
+std::optional<Evidence> judged_again(const Rule& now, uint32_t newest_reset,
+                                     const Evidence& evidence, const std::string& proposer = "");
 
 }  // namespace flexroom::people

@@ -223,8 +223,8 @@ void check_quorum(const Rule& rule, Role role, std::string_view place) {
 void check_unique(const Person& person, const Key& key, std::set<Bytes>& ids, std::set<Bytes>& keys,
                   std::string_view place) {
   const ByteView id = key.id();
-  const bool fresh = ids.insert(Bytes(id.begin(), id.end())).second &&
-                     (!key.is_webauthn() || keys.insert(key.bytes).second);
+  const bool fresh =
+      ids.insert(Bytes(id.begin(), id.end())).second && keys.insert(key.bytes).second;
   if (!fresh) {
     throw InputError(place, fmt::format("stands twice, here under {}", display_short(person.name)),
                      "one key is of one person, once");

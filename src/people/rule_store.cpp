@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <ctime>
 
 #include "base/codec.h"
@@ -86,6 +87,14 @@ std::vector<StoredRule> RuleStore::all() {
   return out;
 }
 
+uint32_t RuleStore::newest_reset(uint32_t version) {
+  uint32_t out = 0;
+  for (const StoredRule& one : all()) {
+    if (one.rule.reset && one.rule.version <= version) out = std::max(out, one.rule.version);
+  }
+  return out;
+}
+
 std::optional<StoredRule> RuleStore::newest_here() {
   const auto ids = db_.ids(kind_);
   if (ids.empty()) return std::nullopt;
@@ -151,6 +160,12 @@ void RuleStore::apply(store::AuditLog& log, const Rule& next, const Evidence& ev
   }
   if (next.reset) throw InputError(kOfRule, "is a reset, which no people sign");
   (void)verify_evidence(body_of(next, evidence), evidence, next, &before->rule, parties, kOfRule);
+  once_.rows().transaction([&] {
+    for (const Voice& voice : evidence.voices) {
+      count(*before->rule.holder(voice.key_id).key,
+            verify_voice(before->rule, voice, parties).sign_count);
+    }
+  });
   write(log, next, evidence);
 }
 

@@ -38,11 +38,14 @@ class RuleStore {
   std::optional<StoredRule> version(uint32_t version);
   /// Oldest first.
   std::vector<StoredRule> all();
+  /// The newest version up to `version` that is a reset; 0: none.
+  uint32_t newest_reset(uint32_t version);
 
   /// The first rule, root's: version 1. Throws InputError where there is one.
   void begin(store::AuditLog& log, Rule rule);
   /// The next version, with enough voices of administrators under the present one about exactly
-  /// this document. Tickets are the caller's (take_pending()). Throws InputError or VoiceRefused.
+  /// this document. Tickets are the caller's (take_pending()). The counters of their keys are used
+  /// up only if all is right and enough. Throws InputError or VoiceRefused.
   void apply(store::AuditLog& log, const Rule& next, const Evidence& evidence,
              const std::vector<RelyingParty>& parties);
   /// The next version, by root: reset = 1. All approvals of the member are void from here on.

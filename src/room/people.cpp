@@ -11,6 +11,7 @@
 #include "people/voice_refused.h"
 #include "room/access.h"
 #include "room/failure.h"
+#include "store/epoch_change.h"
 
 namespace flexroom::room {
 
@@ -18,16 +19,19 @@ using agreement::StatementKind;
 
 namespace {
 
+constexpr std::string_view kOver = "took longer than what is signed is good for";
+
 uint64_t seconds_now() { return static_cast<uint64_t>(std::time(nullptr)); }
 
-people::PersonStatement matter_of(session::MemberState& state, const Digest& proposal) {
+people::PersonStatement matter_of(session::MemberState& state, const Digest& proposal,
+                                  uint64_t now) {
   people::PersonStatement out;
   out.kind = StatementKind::kApprove;
   out.role = people::Role::kApprove;
   out.what = proposal;
   out.terms = state.configuration().terms();
   out.versions = agreement::versions_digest({});  // they stand in the proposal itself
-  out.not_before = seconds_now();
+  out.not_before = now;
   out.not_after = out.not_before + PeopleApproval::kWindowSeconds;
   return out;
 }
@@ -61,13 +65,15 @@ bool has_people(Room& room) {
   return translated(Access::members(room), [&] { return has_people(Access::state(room)); });
 }
 
-PeopleApproval::PeopleApproval(session::MemberState& state, const agreement::Proposal& proposal)
+PeopleApproval::PeopleApproval(session::MemberState& state, const agreement::Proposal& proposal,
+                               Clock clock)
     : state_(state),
+      clock_(clock ? std::move(clock) : Clock(seconds_now)),
       rules_(state.people()),
       rule_(newest(state.people())),
       desk_(rules_, people::local_relying_parties(std::nullopt)),
       canonical_(proposal.canonical()),
-      matter_(matter_of(state, agreement::proposal_digest(canonical_))),
+      matter_(matter_of(state, agreement::proposal_digest(canonical_), clock_())),
       tally_(rule_.rule, [&] {
         people::PersonStatement matter = matter_;
         matter.room = rule_.rule.room;
@@ -93,6 +99,7 @@ std::string PeopleApproval::request(const std::string& person) {
 
 void PeopleApproval::add(const std::string& signature) {
   translated({}, [&] {
+    if (is_over()) throw InputError("signature", std::string(kOver), "run the command again");
     const people::Voice voice = people::parse_voice(signature, "signature");
     const people::VerifiedVoice verified = desk_.accept(voice);
     const size_t before = tally_.count();
@@ -103,7 +110,7 @@ void PeopleApproval::add(const std::string& signature) {
 }
 
 bool PeopleApproval::enter() {
-  if (!tally_.enough() || rules_.current()->rule != rule_.rule) return false;
+  if (!tally_.enough() || is_over() || rules_.current()->rule != rule_.rule) return false;
   const people::Evidence evidence = people::Evidence::of(voices_);
   agreement::ApproveBody body;
   body.proposal = matter_.what;
@@ -118,6 +125,7 @@ bool PeopleApproval::enter() {
 }
 
 std::string PeopleApproval::lack() const {
+  if (is_over()) return "not approved: the signing " + std::string(kOver);
   if (needed() == 0) return "the rule of this member's people changed meanwhile: sign anew";
   const std::vector<std::string> who = missing();
   return fmt::format("not approved: {} more of this member's people must sign, of {}", needed(),
@@ -139,7 +147,8 @@ std::vector<std::pair<std::string, std::string>> opened_evidence(
     if (body.evidence == Digest{}) return {};
     const auto evidence = rules.evidence(body.evidence);
     if (!evidence) throw InputError(place, "the signatures behind it are not here");
-    (void)people::verify_evidence(body, *evidence, rule_at(body.rule_version).rule, {}, place);
+    (void)people::verify_evidence(body, *evidence, rule_at(body.rule_version).rule,
+                                  rules.newest_reset(body.rule_version), {}, place);
     return {{"evidence", base64_encode(evidence->encode())}};
   }
   if (s.kind != StatementKind::kRule) return {};
@@ -167,6 +176,10 @@ std::optional<people::StoredRule> rule_of_people(Room& room) {
 void begin_people(Room& room, const people::Rule& rule) {
   translated(Access::members(room), [&] {
     session::MemberState& state = member_with_log(room);
+    // No run is between the operator's approval and its START: behind a rule that would be one
+    // that its people had not approved.
+    store::SessionLock lock(state.member().state_dir);
+    lock.require_alone();
     store::AuditLog log = state.log();
     state.people().begin(log, rule);
     return true;
@@ -223,7 +236,6 @@ uint32_t apply_people(Room& room, const std::vector<people::Voice>& voices) {
     }
     std::vector<people::Voice> counted;
     std::vector<Bytes> spent;
-    const people::StoredRule now = newest(state.people());
     for (const people::Voice& voice : voices) {
       const auto& open = pending->statements;
       if (std::find(open.begin(), open.end(), voice.st) == open.end()) {
@@ -233,9 +245,6 @@ uint32_t apply_people(Room& room, const std::vector<people::Voice>& voices) {
                                    "sign the newest request");
       }
       if (std::find(spent.begin(), spent.end(), voice.st) != spent.end()) continue;
-      const auto verified =
-          people::verify_voice(now.rule, voice, people::local_relying_parties(std::nullopt));
-      rules.count(*now.rule.holder(voice.key_id).key, verified.sign_count);
       spent.push_back(voice.st);
       counted.push_back(voice);
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -28,21 +29,30 @@ class PeopleApproval final : public PeopleVoices {
   /// How long what is signed is good for: as long as the members wait for each other.
   static constexpr uint64_t kWindowSeconds = 3600;
 
-  PeopleApproval(session::MemberState& state, const agreement::Proposal& proposal);
+  using Clock = std::function<uint64_t()>;  // Unix seconds
+
+  /// `clock`: of this machine; empty: the system's.
+  PeopleApproval(session::MemberState& state, const agreement::Proposal& proposal,
+                 Clock clock = nullptr);
   size_t needed() const override;
   std::vector<std::string> missing() const override { return tally_.missing(); }
   std::string person_with(const std::string& key_id) const override;
   std::string request(const std::string& person) override;
+  /// Throws Error, also once the window of what is signed is over.
   void add(const std::string& signature) override;
 
   /// APPROVE with the commitment to the signatures into the log, and these beside it, in one step.
-  /// False, and nothing is written: they are not enough, or the rule changed meanwhile.
+  /// False, and nothing is written: they are not enough, the rule changed meanwhile, or what they
+  /// signed is good no longer.
   bool enter();
   /// What is missing, for people.
   std::string lack() const;
 
  private:
+  bool is_over() const { return clock_() > matter_.not_after; }
+
   session::MemberState& state_;
+  const Clock clock_;
   people::RuleStore rules_;
   people::StoredRule rule_;
   people::Desk desk_;

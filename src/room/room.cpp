@@ -8,6 +8,7 @@
 
 #include "base/codec.h"
 #include "base/display.h"
+#include "inbox/chains.h"
 #include "prep/triple_parameters.h"
 #include "room/cover.h"
 #include "room/failure.h"
@@ -234,7 +235,12 @@ bool Room::accept_peers(Decider& decider, uint64_t* life_before) {
          "if you know why it happened, and after a restore that the epoch was not burned."});
     if (said != "yes") return false;
     once.operator_accepts();
-    if (state_->member->founded()) state_->member->log().accept_loss();
+    if (state_->member->founded()) {
+      session::MemberState& member = *state_->member;
+      store::AuditLog log = member.log();
+      const store::MemberId self = member.mids()[member.self()];
+      log.accept_loss(inbox::Chains(member.db(), log, member.rid(), self, {}).is_forked(self));
+    }
     if (life_before != nullptr) *life_before = before.life;
     return true;
   });

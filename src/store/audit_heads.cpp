@@ -43,6 +43,15 @@ void AuditLog::exchange_heads(net::Party& party, const Configuration& now) {
     put_head(seen, member.id == self_ ? OnceDb::LogHead{} : seen_of(member.id));
   }
   const std::vector<Bytes> all_seen = party.exchange("log/seen", seen.bytes());
+  std::vector<std::vector<OnceDb::LogHead>> seen_by(all_seen.size());
+  for (PartyId by = 0; by < all_seen.size(); ++by) {
+    Reader in(all_seen[by], "log/seen", by);
+    (void)in.raw(configuration_bytes);
+    for (PartyId j = 0; j < now.members.size(); ++j) seen_by[by].push_back(read_head(in));
+    const OnceDb::LogHead& of_self = seen_by[by][party.id()];
+    if (of_self.number > 0) keep_shown_of_self(of_self.incarnation);
+  }
+  (void)begin_anew_if_once_lost();
   Writer head;
   put_head(head, end().head.last);
   const std::vector<Bytes> all_heads = party.exchange("log/head", head.bytes());
@@ -57,10 +66,8 @@ void AuditLog::exchange_heads(net::Party& party, const Configuration& now) {
         settled && std::equal(all_seen[by].begin(),
                               all_seen[by].begin() + static_cast<ptrdiff_t>(configuration_bytes),
                               seen.bytes().begin());
-    Reader in(all_seen[by], "log/seen", by);
-    (void)in.raw(configuration_bytes);
     for (PartyId j = 0; j < heads.size(); ++j) {
-      check_head(party, now, j, heads[j], by, read_head(in));
+      check_head(party, now, j, heads[j], by, seen_by[by][j]);
     }
   }
   if (!settled) change_configuration(party, now, own);

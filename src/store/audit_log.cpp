@@ -28,6 +28,8 @@ using agreement::StatementKind;
 
 constexpr std::string_view kPlace = "audit log";
 constexpr std::string_view kHeadKind = "log head";
+constexpr std::string_view kShownKind = "log shown";  // room -> incarnation that others saw of it
+constexpr const char* kOnceLost = "once.db was lost";
 constexpr std::string_view kBehindRemedy =
     "restore the newest state.db; if its last entries are lost for good, `flexroom peer accept` "
     "begins a new log that says so";
@@ -90,7 +92,12 @@ std::optional<AuditLog::Head> AuditLog::head_here() {
 AuditLog::End AuditLog::end() {
   const auto here = head_here();
   const auto once = once_.log_head(room_);
-  if (!once && !here) return {};
+  if (!once && !here) {
+    // Both files are new. What the others saw of a log of before has its numbers.
+    End out;
+    if (const auto shown = shown_of_self()) out.head.last.incarnation = *shown + 1;
+    return out;
+  }
   if (once && (!here || here->last.incarnation < once->incarnation ||
                (here->last.incarnation == once->incarnation && here->last.number < once->number))) {
     throw InputError(kPlace,
@@ -101,8 +108,8 @@ AuditLog::End AuditLog::end() {
   }
   if (once && here->last == *once) return {*here, false};
   const auto last = statement(here->last.incarnation, here->last.number);
-  // A log of one entry is of a process that was killed before once.db heard of it, or of a once.db
-  // that was lost.
+  // Without once.db's word a log of one entry is a process that was killed behind its first one,
+  // or a once.db that was lost.
   const bool begins = here->last.number == 1 &&
                       (once ? here->last.incarnation > once->incarnation : !once_.was_lost());
   const bool one_more = once && here->last.incarnation == once->incarnation &&
@@ -137,11 +144,11 @@ Statement AuditLog::put(Head& head, Kind kind, Bytes body, uint64_t unix_seconds
 
 // Part of a transaction. A chain of its own, which begins with the configuration in force; where
 // that does not know our key, the next session gives one.
-void AuditLog::begin_again(Head& head, uint32_t incarnation, const std::string& why) {
+void AuditLog::begin_again(Head& head, uint32_t after, const std::string& why) {
   const auto change = change_of(head);
   const uint64_t before = head.last.number;
   head = {};
-  head.last.incarnation = incarnation;
+  head.last.incarnation = std::max(after, shown_of_self().value_or(0)) + 1;
   if (!change || !signs_in(change->configuration)) return;
   (void)put(head, Kind::kChange, change->encode(), now_seconds());
   NoteBody note;
@@ -164,9 +171,7 @@ Statement AuditLog::write(Kind kind, Bytes body, uint64_t unix_seconds,
   db_.transaction([&] {
     if (change) change();
     End now = end();
-    if (now.once_lost) {
-      begin_again(now.head, now.head.last.incarnation + 1, "once.db was lost");
-    }
+    if (now.once_lost) begin_again(now.head, now.head.last.incarnation, kOnceLost);
     written = put(now.head, kind, std::move(body), unix_seconds);
     put_head_row(now.head);
     if (with) with(written);
@@ -192,7 +197,14 @@ void AuditLog::take_back(const Statement& s, const std::vector<net::SigningKey>&
   if (s.previous != (begins ? Digest{} : head.last.digest)) {
     fail("an entry that comes back does not follow from the one before");
   }
-  if (std::none_of(keys.begin(), keys.end(), [&](const auto& key) { return s.verify(key); })) {
+  // A key of before that of the last entry here was replaced: whoever has it says nothing.
+  auto first = keys.begin();
+  if (const auto newest = newest_statement(head)) {
+    const auto its =
+        std::find_if(first, keys.end(), [&](const auto& k) { return newest->verify(k); });
+    if (its != keys.end()) first = its;
+  }
+  if (std::none_of(first, keys.end(), [&](const auto& key) { return s.verify(key); })) {
     fail("an entry that comes back is not signed by this member");
   }
   db_.put(kind_, id_of(s.incarnation, s.number), s.encode(), {});
@@ -326,9 +338,7 @@ Statement AuditLog::append_of_change(Kind kind, Bytes body,
   OnceDb::LogHead last;
   db_.transaction([&] {
     End now = end();
-    if (now.once_lost) {
-      begin_again(now.head, now.head.last.incarnation + 1, "once.db was lost");
-    }
+    if (now.once_lost) begin_again(now.head, now.head.last.incarnation, kOnceLost);
     written = put(now.head, kind, std::move(body), now_seconds());
     put_head_row(now.head);
     last = now.head.last;
@@ -402,25 +412,68 @@ size_t AuditLog::settle_open_runs() {
   return runs.size();
 }
 
-void AuditLog::accept_loss() {
+void AuditLog::accept_loss(bool forked) {
   for (const Bytes& peer : db_.ids(peer_kind_)) db_.remove(peer_kind_, peer);
   try {
-    (void)end();
-    return;
+    const End now = end();
+    if (!now.once_lost && !forked) return;
   } catch (const InputError&) {
     // What was signed and is not here is lost.
   }
+  begin_again_alone(forked ? "a copy of this member signed in the one before"
+                           : "the operator accepted that entries are lost");
+}
+
+bool AuditLog::begin_anew_if_once_lost() {
+  try {
+    if (!end().once_lost) return false;
+  } catch (const InputError&) {
+    return false;  // the operator's to decide
+  }
+  begin_again_alone(kOnceLost);
+  return true;
+}
+
+void AuditLog::begin_again_alone(const std::string& why) {
   const OnceDb::LogHead once = once_.log_head(room_).value_or(OnceDb::LogHead{});
   OnceDb::LogHead last;
   db_.transaction([&] {
     Head head = head_here().value_or(Head{});
-    const uint32_t newest = std::max(head.last.incarnation, once.incarnation);
     head.last.number = std::max(head.last.number, once.number);
-    begin_again(head, newest + 1, "the operator accepted that entries are lost");
+    begin_again(head, std::max(head.last.incarnation, once.incarnation), why);
     put_head_row(head);
     last = head.last;
   });
   once_.set_log_head(room_, last);
+}
+
+// Also of the chain before, where a new one has no entry yet: ids ascend.
+std::optional<Statement> AuditLog::newest_statement(const Head& head) {
+  if (head.last.number > 0) return statement(head.last.incarnation, head.last.number);
+  const std::vector<Bytes> ids = db_.ids(kind_);
+  const auto row = ids.empty() ? std::nullopt : db_.get(kind_, ids.back());
+  if (!row) return std::nullopt;
+  return Statement::decode(row->meta, kPlace);
+}
+
+std::optional<uint32_t> AuditLog::shown_of_self() {
+  const auto row = db_.get(kShownKind, room_);
+  if (!row) return std::nullopt;
+  RowReader in(row->meta, "state.db, what others saw of the log");
+  const uint32_t incarnation = in.u32();
+  in.finish();
+  return incarnation;
+}
+
+// A new log begins behind it. Nobody's word moves it further than members take new logs.
+void AuditLog::keep_shown_of_self(uint32_t incarnation) {
+  constexpr uint32_t kMostAhead = 64;
+  const auto here = head_here();
+  const uint32_t own = here ? here->last.incarnation : 0;
+  if (incarnation < own || incarnation - own > kMostAhead) return;
+  const auto before = shown_of_self();
+  if (before && *before >= incarnation) return;
+  db_.put(kShownKind, room_, Writer().u32(incarnation).take(), {});
 }
 
 std::vector<AuditLog::Stored> AuditLog::verify() {

@@ -76,7 +76,9 @@ class AuditLog {
       const std::function<void(const agreement::Statement&)>& with = nullptr);
   /// A statement of this member that comes back from another one after a state.db of before was put
   /// back (members.md §5.1): taken if it is the next one here and signed with one of `keys`, else
-  /// InputError. state.db alone; settle_head() is called when that is durable.
+  /// InputError. `keys` are this member's in the order in which they were in force: one of before
+  /// that of the last entry here says nothing any more, in any incarnation (M24). state.db alone;
+  /// settle_head() is called when that is durable.
   void take_back(const agreement::Statement& statement, const std::vector<net::SigningKey>& keys);
   /// once.db knows of every entry that is here: one that it did not know was signed by a copy of
   /// this member, or before once.db was put back.
@@ -88,8 +90,13 @@ class AuditLog {
   size_t settle_open_runs();
 
   /// The operator's word that lost entries stay lost: the log goes on as a new one (another
-  /// incarnation) that says so, and what the other members showed before counts no more.
-  void accept_loss();
+  /// incarnation) that says so, and what the other members showed before counts no more. Nothing
+  /// is lost: the log stays as it is, unless it is `forked`: a copy of this member signed one of
+  /// its numbers, and what follows stands in a new log.
+  void accept_loss(bool forked = false);
+  /// Where once.db was lost the log goes on as a new one, before anything says where it ends.
+  /// Returns whether one began. Call it when a state folder is opened.
+  bool begin_anew_if_once_lost();
 
   // Reading; changes nothing.
 
@@ -124,7 +131,11 @@ class AuditLog {
   std::optional<Head> head_here();
   End end();
   agreement::Statement put(Head& head, Kind kind, Bytes body, uint64_t unix_seconds);
-  void begin_again(Head& head, uint32_t incarnation, const std::string& why);
+  void begin_again(Head& head, uint32_t after, const std::string& why);
+  void begin_again_alone(const std::string& why);
+  std::optional<agreement::Statement> newest_statement(const Head& head);
+  std::optional<uint32_t> shown_of_self();
+  void keep_shown_of_self(uint32_t incarnation);
   void put_head_row(const Head& head);
   agreement::Statement write(
       Kind kind, Bytes body, uint64_t unix_seconds, const std::function<void()>& change = nullptr,

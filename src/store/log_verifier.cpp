@@ -33,6 +33,7 @@ VerifiedEntry LogVerifier::next(const Statement& s, const std::string& place) {
   if (first) {
     configuration_.reset();
     attempt_.reset();
+    approved_.clear();
   }
   VerifiedEntry out;
   out.entry.unix_seconds = s.time;
@@ -68,6 +69,7 @@ void LogVerifier::begin_change(const ChangeStart& start, VerifiedEntry& out,
                                const std::string& place) {
   if (start.before.room != room_) throw InputError(place, "changes another room");
   start.verify(place);
+  start_once(start.approval.session, start.approval.digest, place);
   if (configuration_ && start.before.digest() != configuration_->digest()) {
     throw InputError(place, "changes another configuration than the one in force");
   }
@@ -157,6 +159,7 @@ void LogVerifier::read(const Statement& s, VerifiedEntry& out, const std::string
       out.entry.outcome = LogOutcome::kRefused;
       out.entry.proposal = body.proposal;
       out.entry.text = "this member said no" + (body.reason.empty() ? "" : ": " + body.reason);
+      approved_[body.proposal] = false;
       return;
     }
     case StatementKind::kApprove:
@@ -188,6 +191,7 @@ void LogVerifier::approve(const ApproveBody& body, VerifiedEntry& out, const std
   if (rule_ && body.automatic.empty() && body.evidence == Digest{}) {
     throw InputError(place, "approves without its people, who have a rule");
   }
+  approved_[body.proposal] = true;
   out.entry.outcome = LogOutcome::kConsent;
   out.entry.proposal = body.proposal;
   out.entry.text = body.automatic.empty()
@@ -228,19 +232,41 @@ void LogVerifier::about_proposal(const Statement& s, VerifiedEntry& out, const s
   } else {
     const auto body = agreement::WithdrawBody::decode(s.body, place);
     out.entry.proposal = body.complete;
+    approved_[body.complete] = false;
     out.entry.text = body.what == agreement::WithdrawBody::What::kProposal
                          ? "withdrew its proposal"
                          : "took its approval back";
   }
 }
 
+// What this member said last about it is that it wants it.
+void LogVerifier::require_approved(const Digest& proposal, const std::string& place) const {
+  const auto said = approved_.find(proposal);
+  if (said == approved_.end() || !said->second) {
+    throw InputError(place, "begins what this member had not approved, or took back");
+  }
+}
+
+// `signed_digest`: what all signed in that session.
+void LogVerifier::start_once(const Digest& session, const Digest& signed_digest,
+                             const std::string& place) {
+  if (!starts_.insert({session, signed_digest}).second) throw InputError(place, "stands twice");
+}
+
+const Configuration& LogVerifier::in_force(const std::string& place) const {
+  if (!configuration_) throw InputError(place, "has no configuration of the room before it");
+  return *configuration_;
+}
+
 void LogVerifier::start(StartBody body, VerifiedEntry& out, const std::string& place) {
-  if (body.configuration != configuration_->digest()) {
+  if (body.configuration != in_force(place).digest()) {
     throw InputError(place, "was approved under another configuration");
   }
   if (!verify_approval(body.approval, configuration_->keys())) {
     throw InputError(place, "its proposal is not signed by all members");
   }
+  if (rule_) require_approved(body.approval.digest, place);
+  start_once(body.approval.session, body.approval.digest, place);
   const auto proposal = agreement::Proposal::decode(body.approval.proposal, place);
   out.entry.outcome = LogOutcome::kApproved;
   out.entry.proposal = body.approval.digest;
@@ -255,12 +281,14 @@ void LogVerifier::start(StartBody body, VerifiedEntry& out, const std::string& p
 
 void LogVerifier::joint_start(const agreement::JointStart& body, VerifiedEntry& out,
                               const std::string& place) {
-  if (body.configuration != configuration_->digest()) {
+  if (body.configuration != in_force(place).digest()) {
     throw InputError(place, "was started under another configuration");
   }
   if (!body.verify(configuration_->keys())) {
     throw InputError(place, "is not signed by all members");
   }
+  require_approved(body.complete, place);
+  start_once(body.session, body.digest(), place);
   out.entry.outcome = LogOutcome::kNote;
   out.entry.proposal = body.complete;
   out.entry.run = body.session;
@@ -277,7 +305,7 @@ void LogVerifier::result(const Statement& s, ResultBody body, VerifiedEntry& out
   out.entry.text = body.text;
   out.joint = body.joint();
   if (!out.joint) return;
-  if (body.signatures.size() != configuration_->members.size()) {
+  if (body.signatures.size() != in_force(place).members.size()) {
     throw InputError(place, "is not signed by all members");
   }
   const Bytes text = body.joint_text(s.room, s.time);
@@ -298,7 +326,7 @@ void LogVerifier::note(NoteBody body, VerifiedEntry& out, const std::string& pla
   out.entry.text = body.text;
   if (body.statement.empty()) return;
   const Statement refusal = Statement::decode(body.statement, place);
-  const auto who = configuration_->index_of(refusal.author);
+  const auto who = in_force(place).index_of(refusal.author);
   if (!who || refusal.room != room_ || refusal.kind != StatementKind::kReject ||
       RejectBody::decode(refusal.body, place).proposal != body.proposal ||
       !refusal.verify(configuration_->members[*who].key)) {

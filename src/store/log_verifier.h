@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -32,6 +33,9 @@ class LogVerifier {
   void change(agreement::ChangeBody body, const std::string& place);
   void begin_change(const agreement::ChangeStart& start, VerifiedEntry& out,
                     const std::string& place);
+  const agreement::Configuration& in_force(const std::string& place) const;
+  void require_approved(const Digest& proposal, const std::string& place) const;
+  void start_once(const Digest& session, const Digest& proposal, const std::string& place);
   void said_of_change(const agreement::Statement& s, VerifiedEntry& out, const std::string& place);
   const net::SigningKey* key_of_author() const;
   void read(const agreement::Statement& s, VerifiedEntry& out, const std::string& place);
@@ -62,6 +66,9 @@ class LogVerifier {
   };
   std::optional<Attempt> attempt_;
   std::set<std::pair<Digest, uint64_t>> places_;
+  std::set<std::pair<Digest, Digest>> starts_;  // session, proposal
+  /// Whether what this member said last about a proposal, in this incarnation, is an APPROVE.
+  std::map<Digest, bool> approved_;
 };
 
 }  // namespace flexroom::store

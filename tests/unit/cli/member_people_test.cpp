@@ -2,7 +2,10 @@
 #include <gtest/gtest.h>
 
 #include "cli/people_commands.h"
+#include "people/exchange.h"
 #include "people/key_file.h"
+#include "room/access.h"
+#include "room/people.h"
 #include "support/room_rig.h"
 
 // A member whose approvals are signatures of its people (members.md §7.2, 9.1): nothing else
@@ -125,6 +128,32 @@ TEST_F(MemberPeopleTest, AProgramsYesIsNoSignature) {
   });
   for (const Ended& e : ended) EXPECT_EQ(e.code, cli::kRefused) << e.out;
   EXPECT_EQ(consents(), 0u);
+}
+
+// A window that is over is not opened again by a fresh request for it.
+TEST_F(MemberPeopleTest, NothingIsEnteredOnceTheWindowIsOver) {
+  RoomOptions options;
+  options.member_file = rig_.dir(0) / "member.toml";
+  Room room(options);
+  uint64_t now = 1'700'000'000;
+  agreement::Proposal proposal;
+  proposal.kind = "call";
+  room::PeopleApproval voices(room::Access::state(room), proposal, [&] { return now; });
+  const auto sign = [&](const std::string& name) {
+    const auto request = people::Request::parse(voices.request(name), "request");
+    const auto key = people::KeyFile::load(key_of(name), [] { return SecretBytes(); });
+    return people::voice_text(key.sign(request.st));
+  };
+  now += room::PeopleApproval::kWindowSeconds;
+  voices.add(sign("ann"));
+  voices.add(sign("bob"));
+  ++now;
+  EXPECT_THROW(voices.add(sign("eve")), Error);
+  EXPECT_FALSE(voices.enter());
+  EXPECT_THAT(voices.lack(), HasSubstr("took longer"));
+  EXPECT_EQ(consents(), 0u);
+  --now;
+  EXPECT_TRUE(voices.enter());
 }
 
 }  // namespace

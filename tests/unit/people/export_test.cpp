@@ -220,5 +220,28 @@ TEST_F(PeopleExportTest, SignaturesThatProveNothingAreNamed) {
   EXPECT_THAT(judged({anns(), bobs(ann2_)}), HasSubstr("who may not"));
 }
 
+// M44, M45: what was signed before a reset proves nothing behind it.
+TEST_F(PeopleExportTest, NoVoiceReachesOverAReset) {
+  const Rule before = rules_->current()->rule;
+  rules_->reset(*log_, before);
+  const Rule now = rules_->current()->rule;
+  const auto judged = [&](const Rule& under) {
+    const Evidence evidence = Evidence::of(
+        {voice(of(under, "ann").encode(), ann_), voice(of(under, "bob").encode(), bob2_)});
+    const PersonStatement m = matter();
+    log_->append_approve({m.what, m.terms, m.versions, m.not_before, m.not_after, now.version, "",
+                          evidence.commitment()},
+                         [&] { rules_->put_evidence(evidence); });
+    Lines lines;
+    for (const auto& stored : log_->verify()) {
+      lines.push_back(nlohmann::json::parse(store::export_line(stored, opened(stored))));
+    }
+    const auto [code, text] = verify(lines);
+    return std::to_string(code) + text;
+  };
+  EXPECT_THAT(judged(now), HasSubstr("signed by ann, bob"));
+  EXPECT_THAT(judged(before), HasSubstr("who may not"));
+}
+
 }  // namespace
 }  // namespace flexroom::people

@@ -174,7 +174,8 @@ TEST_F(RuleStoreTest, EvidenceOpensToWhatWasCommittedAndNothingElse) {
   const Rule r = begin();
   const Evidence evidence = Evidence::of({approval(r, "ann", ann_), approval(r, "bob", bob_)});
   const auto judged = [&](const agreement::ApproveBody& b, const Evidence& e) {
-    return refused([&] { (void)verify_evidence(b, e, r, local_relying_parties(7180), "entry 3"); });
+    return refused(
+        [&] { (void)verify_evidence(b, e, r, 0, local_relying_parties(7180), "entry 3"); });
   };
   const agreement::ApproveBody right = body(r, evidence);
   EXPECT_EQ(judged(right, evidence), "ok");
@@ -221,34 +222,81 @@ TEST_F(RuleStoreTest, ApprovalsAreJudgedAgainAfterAChange) {
   const Rule r = begin();
   const Evidence evidence = Evidence::of({approval(r, "ann", ann_), approval(r, "bob", bob_)});
   Rule now = next_of(r);
-  const auto again = judged_again(now, evidence);
+  const auto again = judged_again(now, 0, evidence);
   ASSERT_TRUE(again);
   EXPECT_EQ(again->voices, evidence.voices);
   EXPECT_NE(again->salt, evidence.salt);
   EXPECT_EQ(refused([&] {
-              (void)verify_evidence(body(now, *again), *again, now, local_relying_parties(7180),
+              (void)verify_evidence(body(now, *again), *again, now, 0, local_relying_parties(7180),
                                     "entry 5");
             }),
             "ok");
   Rule without = now;
   without.persons[0].keys = {ann2_.key()};  // the key that signed is lost
   without.one_key = true;
-  EXPECT_FALSE(judged_again(without, evidence));
+  EXPECT_FALSE(judged_again(without, 0, evidence));
   without.approve.needed = 1;
-  ASSERT_TRUE(judged_again(without, evidence));
-  EXPECT_EQ(judged_again(without, evidence)->voices.size(), 1u);
+  ASSERT_TRUE(judged_again(without, 0, evidence));
+  EXPECT_EQ(judged_again(without, 0, evidence)->voices.size(), 1u);
   Rule reset = now;
   reset.reset = true;
-  EXPECT_FALSE(judged_again(reset, evidence));
+  EXPECT_FALSE(judged_again(reset, 2, evidence));
   EXPECT_THAT(refused([&] {
-                (void)verify_evidence(body(reset, evidence), evidence, reset,
+                (void)verify_evidence(body(reset, evidence), evidence, reset, 2,
                                       local_relying_parties(7180), "entry 5");
               }),
               HasSubstr("does not reach"));
   Rule replaced = now;  // another key under the same credential id
   VirtualAuthenticator other("ann");
   replaced.persons[0].keys[0] = other.key();
-  EXPECT_FALSE(judged_again(replaced, evidence));
+  EXPECT_FALSE(judged_again(replaced, 0, evidence));
+}
+
+// M44, M45: what was signed before a reset is void for good, under the versions behind it too.
+TEST_F(RuleStoreTest, NoVoiceReachesOverAReset) {
+  const Rule first = begin();
+  const Evidence evidence =
+      Evidence::of({approval(first, "ann", ann_), approval(first, "bob", bob_)});
+  rules_->reset(*log_, rule());
+  const Rule reset = rules_->current()->rule;
+  ASSERT_EQ(applied(next_of(reset), {administrator(reset, next_of(reset), bob_)}), "ok");
+  const Rule now = rules_->current()->rule;
+  ASSERT_FALSE(now.reset);
+  EXPECT_EQ(rules_->newest_reset(1), 0u);
+  EXPECT_EQ(rules_->newest_reset(now.version), reset.version);
+  EXPECT_FALSE(judged_again(now, rules_->newest_reset(now.version), evidence));
+  EXPECT_THAT(refused([&] {
+                (void)verify_evidence(body(now, evidence), evidence, now,
+                                      rules_->newest_reset(now.version),
+                                      local_relying_parties(7180), "entry 5");
+              }),
+              HasSubstr("does not reach"));
+  const Evidence since = Evidence::of({approval(reset, "ann", ann_), approval(reset, "bob", bob_)});
+  EXPECT_TRUE(judged_again(now, rules_->newest_reset(now.version), since));
+}
+
+// A change that lacks voices costs nobody a signature: the same ones are good once all are there.
+TEST_F(RuleStoreTest, CountersAreUsedUpByAChangeThatCame) {
+  Rule two = rule();
+  two.persons[0].roles = {Role::kApprove, Role::kAdminister};
+  two.administer = {2, {"ann", "bob"}};
+  rules_->begin(*log_, two);
+  const Rule first = rules_->current()->rule;
+  const Voice ann = administrator(first, next_of(first), ann_, "ann");
+  const Voice bob = administrator(first, next_of(first), bob_);
+  EXPECT_THAT(applied(next_of(first), {ann}), HasSubstr("the rule asks for 2"));
+  EXPECT_EQ(applied(next_of(first), {ann, bob}), "ok");
+  EXPECT_EQ(refused([&] { rules_->count(bob_.key(), bob_.counter); }), "counter");
+  EXPECT_EQ(refused([&] { rules_->count(ann_.key(), ann_.counter); }), "counter");
+}
+
+TEST_F(RuleStoreTest, AKeyIsOfOnePersonWhateverItsKind) {
+  Rule r = rule();
+  Key file;
+  file.kind = KeyKind::kFile;
+  file.bytes = ann2_.key().bytes;  // Ed25519 too
+  r.persons[1].keys[1] = file;
+  EXPECT_THAT(refused([&] { (void)r.encode(); }), HasSubstr("stands twice, here under bob"));
 }
 
 TEST_F(RuleStoreTest, TheLogsVerifierFollowsTheRules) {

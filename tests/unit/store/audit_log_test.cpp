@@ -80,6 +80,12 @@ class AuditLogTest : public StoreTest {
       EXPECT_TRUE(o.value.value_or(false)) << (o.abort ? o.abort->what() : "");
     }
   }
+  void lose_once(PartyId id) {
+    fs::remove(root_ / (name(id) + ".once"));
+    for (const char* suffix : {"", "-wal", "-shm"}) {
+      fs::remove(root_ / name(id) / ("once.db" + std::string(suffix)));
+    }
+  }
   std::string error_of_verify(PartyId id) {
     return error_of([&] { (void)member(id)->verify(); });
   }
@@ -375,6 +381,86 @@ TEST_F(AuditLogTest, ALostOnceDbBeginsANewLog) {
   EXPECT_THAT(entries[3].entry.text, HasSubstr("once.db was lost"));
 }
 
+// once.db's word is gone, not only its row: no number of that log is signed again.
+TEST_F(AuditLogTest, ALostOnceDbBesideALogOfOneEntryBeginsANewLog) {
+  all_well(session(2));
+  lose_once(0);
+  ASSERT_EQ(member(0, true)->verify().size(), 1u);
+  member(0)->append_alone(entry(LogOutcome::kNothingHappened, "x"));
+  const auto entries = member(0)->verify();
+  ASSERT_EQ(entries.size(), 4u);
+  EXPECT_EQ(entries[1].statement.incarnation, 1u);
+}
+
+// The others know of a log that neither file here knows any more: its numbers are taken.
+TEST_F(AuditLogTest, ANewLogBeginsBehindThoseThatTheOthersSaw) {
+  all_well(session(2));
+  fs::copy(root_ / "m0", root_ / "backup", fs::copy_options::recursive);
+  lose_once(0);
+  (void)member(0, true);
+  all_well(session(
+      2, [&](net::Party& party, Member& m) { m->append(party, entry(LogOutcome::kDone, "one")); }));
+  ASSERT_EQ(member(0)->last()->incarnation, 1u);
+  all_well(session(2));  // the other one saw it
+  fs::remove_all(root_ / "m0");
+  fs::copy(root_ / "backup", root_ / "m0", fs::copy_options::recursive);
+  fs::permissions(root_ / "m0", fs::perms::owner_all);
+  lose_once(0);
+  (void)member(0, true);
+  all_well(session(2));
+  EXPECT_EQ(member(0)->last()->incarnation, 2u);
+  EXPECT_EQ(error_of_verify(0), "no error");
+}
+
+// `peer accept` begins a new log where it is the remedy, and nowhere else; a session follows.
+TEST_F(AuditLogTest, AnAcceptedLossBeginsANewLogAlsoOfAForkAndOfALostOnceDb) {
+  all_well(session(
+      2, [&](net::Party& party, Member& m) { m->append(party, entry(LogOutcome::kDone, "one")); }));
+  member(0)->accept_loss();
+  EXPECT_EQ(member(0)->last()->incarnation, 0u) << "nothing was lost";
+  EXPECT_FALSE(member(0)->begin_anew_if_once_lost());
+  member(0)->accept_loss(true);
+  EXPECT_EQ(member(0)->last()->incarnation, 1u);
+  EXPECT_THAT(member(0)->verify().back().entry.text, HasSubstr("a copy of this member signed"));
+  all_well(session(2));
+  lose_once(0);
+  member(0, true)->accept_loss();
+  EXPECT_EQ(member(0)->last()->incarnation, 2u);
+  all_well(session(2));
+  lose_once(0);
+  EXPECT_TRUE(member(0, true)->begin_anew_if_once_lost());
+  EXPECT_EQ(member(0)->last()->incarnation, 3u);
+  all_well(session(2));
+  EXPECT_EQ(error_of_verify(0), "no error");
+}
+
+// M24: whoever has a key that was replaced speaks for nobody, in a new incarnation neither.
+TEST_F(AuditLogTest, NothingComesBackUnderAKeyOfBefore) {
+  all_well(session(2));
+  const net::Identity before = std::move(identities_[0]);
+  identities_[0] = net::Identity::make("renewed");
+  all_well(session(2, [&](net::Party&, Member& m) {
+    m->append_alone(entry(LogOutcome::kNote, "under the new key"));
+  }));
+  const std::vector<net::SigningKey> keys = {before.signing_key(), identities_[0].signing_key()};
+  Member m = member(0);
+  const OnceDb::LogHead last = *m->last();
+  const auto back = [&](uint32_t incarnation, uint64_t number, const net::Identity& who) {
+    agreement::Statement s;
+    s.room = room_;
+    s.author = mid(0);
+    s.incarnation = incarnation;
+    s.number = number;
+    if (number > 1) s.previous = last.digest;
+    s.body = agreement::NoteBody{{}, "back", {}}.encode();
+    s.sign(who);
+    return error_of([&] { m->take_back(s, keys); });
+  };
+  EXPECT_THAT(back(last.incarnation, last.number + 1, before), HasSubstr("is not signed by"));
+  EXPECT_THAT(back(last.incarnation + 1, 1, before), HasSubstr("is not signed by"));
+  EXPECT_EQ(back(last.incarnation, last.number + 1, identities_[0]), "no error");
+}
+
 TEST_F(AuditLogTest, KilledBetweenTheTwoFilesNothingIsLostAndNoNumberIsSignedTwice) {
   all_well(session(2));
   Member m = member(0);
@@ -516,13 +602,13 @@ TEST_F(AuditLogTest, TheLastApprovedOfAKindIsFound) {
 // Also where the operator accepted that later entries are lost: what was seen last is still known.
 TEST_F(AuditLogTest, TheLastApprovedIsFoundInAnEarlierLog) {
   std::vector<Digest> digests;
-  all_well(session(2, [&](net::Party& party, Member& m) {
-    for (const std::string title : {"a", "b", "a"}) {
+  for (const std::string title : {"a", "b", "a"}) {  // one approval of a proposal in a session
+    all_well(session(2, [&](net::Party& party, Member& m) {
       const LogEntry e = approved(party, title);
       m->append_alone(e);
       if (party.id() == 0) digests.push_back(e.proposal);
-    }
-  }));
+    }));
+  }
   for (int again = 0; again < 2; ++again) {  // two logs on top of it
     fs::remove(root_ / "m0.once");
     for (const char* suffix : {"", "-wal", "-shm"}) {
