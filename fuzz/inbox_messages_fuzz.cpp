@@ -52,12 +52,13 @@ void load(uint8_t which, ByteView bytes) {
       FLEXROOM_ASSERT(Terms::read(bare, "fuzz") == terms);
       return;
     }
-    default:
-      for (const StandingRule& rule :
-           StandingRules::parse(to_text(bytes), "rules.toml", 1'767'571'200).rules()) {
+    default: {
+      const auto rules = StandingRules::parse(to_text(bytes), "rules.toml", 1'767'571'200);
+      for (const StandingRule& rule : rules.rules()) {
         FLEXROOM_ASSERT(!rule.from.empty() && rule.per_day > 0 && rule.definition != Digest{});
         FLEXROOM_ASSERT(WeeklyHours::parse(rule.hours.text(), "fuzz") == rule.hours);
       }
+    }
   }
 }
 

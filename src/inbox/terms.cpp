@@ -15,7 +15,11 @@ namespace {
 using agreement::Proposal;
 using Form = Proposal::Form;
 
-constexpr std::string_view kHeading = "what waits";
+constexpr std::string_view kHeading = "what waits", kArgument = "argument ";
+/// Of fields that no other part of a proposal has.
+constexpr std::string_view kOwnNames[] = {kHeading,       "proposer",       "definition sha256",
+                                          "not before",   "not after",      "runs at most",
+                                          "once in each", "unknown outcome"};
 constexpr size_t kMaxSlot = 64, kMaxCouriers = 16;
 constexpr size_t kMaxArgumentName = 100;
 
@@ -188,7 +192,6 @@ Terms Terms::read(const Proposal& proposal, std::string_view place) {
   (void)in.take(Form::kSection);
   out.proposer = in.bytes<16>();
   out.definition = in.bytes<32>();
-  constexpr std::string_view kArgument = "argument ";
   while (in.next_begins(kArgument)) {
     const Proposal::Field& field = in.take(Form::kText);
     out.arguments.emplace(field.name.substr(kArgument.size()), to_text(field.value));
@@ -215,9 +218,13 @@ Terms Terms::read(const Proposal& proposal, std::string_view place) {
       !std::equal(again.fields.begin(), again.fields.end(), proposal.fields.begin())) {
     refuse(place, "says what waits in another way than it is written");
   }
-  // Nothing behind it may look like it.
+  // Nothing behind it may look like it to who reads the text.
   for (size_t i = in.read(); i < proposal.fields.size(); ++i) {
-    if (proposal.fields[i].name == kHeading) refuse(place, "says twice what waits");
+    const std::string& name = proposal.fields[i].name;
+    if (name.starts_with(kArgument) ||
+        std::find(std::begin(kOwnNames), std::end(kOwnNames), name) != std::end(kOwnNames)) {
+      refuse(place, "says twice what waits");
+    }
   }
   return out;
 }

@@ -101,8 +101,10 @@ AuditLog::End AuditLog::end() {
   }
   if (once && here->last == *once) return {*here, false};
   const auto last = statement(here->last.incarnation, here->last.number);
-  const bool begins =
-      here->last.number == 1 && (!once || here->last.incarnation > once->incarnation);
+  // A log of one entry is of a process that was killed before once.db heard of it, or of a once.db
+  // that was lost.
+  const bool begins = here->last.number == 1 &&
+                      (once ? here->last.incarnation > once->incarnation : !once_.was_lost());
   const bool one_more = once && here->last.incarnation == once->incarnation &&
                         here->last.number == once->number + 1 && last &&
                         last->previous == (once->number == 0 ? Digest{} : once->digest);

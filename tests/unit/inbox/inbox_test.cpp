@@ -88,7 +88,7 @@ TEST_F(InboxCase, WhatMayNotBeProposed) {
   other.room[0] ^= 1;
   EXPECT_THAT(refused(other), HasSubstr("another room"));
   Terms late = terms();
-  late.window = {1, now_ - 1};
+  late.window = {now_ - 1000, now_ - 1};
   EXPECT_THAT(refused(proposal(late)), HasSubstr("expired"));
   Terms order = terms();
   order.inputs = {{mid(1), "a", "X", "", {}}, {mid(0), "a", "X", "", {}}};
@@ -215,7 +215,8 @@ TEST_F(InboxCase, ARejectionIsFinalAndSurvivesAnOlderStateDb) {
   EXPECT_FALSE(at(1).own_log_is_whole());
   EXPECT_EQ(state(1, d), State::kRejected);
   EXPECT_TRUE(at(1).ready(now_).empty());
-  EXPECT_THAT(problem([&] { at(1).reject(d, "", now_); }), HasSubstr("before what this member"));
+  EXPECT_THAT(problem([&] { at(1).propose(proposal(terms(1), "x"), now_); }),
+              HasSubstr("before what this member"));
   EXPECT_TRUE(pull(1, 0, now_).own_log_is_whole_again);
   EXPECT_TRUE(at(1).own_log_is_whole());
 }

@@ -282,6 +282,69 @@ TEST(ProposalModel, EachConditionIsForOneThing) {
   }
 }
 
+// Each condition of 6.2 is one bit, set by what it is about and by nothing else.
+TEST(Judge, EachConditionIsOneBit) {
+  GivenApproval given;
+  given.body.proposal = digest_of(1);
+  given.body.terms = digest_of(2);
+  given.body.versions = digest_of(3);
+  given.body.not_before = 10;
+  given.body.not_after = 20;
+  given.body.rule_version = 4;
+  given.incarnation = 1;
+  given.number = 7;
+  Asked asked;
+  asked.complete = digest_of(1);
+  asked.terms = digest_of(2);
+  asked.versions = digest_of(3);
+  asked.now = 10;
+  asked.key = net::SigningKey{};
+  asked.incarnation = 1;
+  asked.newest = 7;
+  asked.rule_version = 4;
+  EXPECT_TRUE(fails(given, asked).none());
+  EXPECT_EQ(first_of(fails(std::nullopt, asked)), Counts::kNone);
+  const auto only = [&](Counts why, const std::function<void(Asked&)>& change) {
+    Asked other = asked;
+    change(other);
+    EXPECT_EQ(fails(given, other), Failures().set(static_cast<size_t>(why)))
+        << static_cast<int>(why);
+  };
+  only(Counts::kKey, [](Asked& a) { a.key->at(0) = 1; });
+  only(Counts::kKey, [](Asked& a) { a.key.reset(); });
+  only(Counts::kDigest, [](Asked& a) { a.complete = digest_of(9); });
+  only(Counts::kTerms, [](Asked& a) { a.terms = digest_of(9); });
+  only(Counts::kVersions, [](Asked& a) { a.versions = digest_of(9); });
+  only(Counts::kWithdrawn, [](Asked& a) { a.newest = 8; });
+  only(Counts::kWithdrawn, [](Asked& a) { a.refused = true; });
+  only(Counts::kIncarnation, [](Asked& a) { a.incarnation = 2; });
+  only(Counts::kRule, [](Asked& a) { a.rule_version = 5; });
+  only(Counts::kEarly, [](Asked& a) { a.now = 9; });
+  only(Counts::kLate, [](Asked& a) { a.now = 21; });
+  only(Counts::kFork, [](Asked& a) { a.forked = true; });
+}
+
+TEST(Judge, EachStopIsOneBit) {
+  OwnMarks marks;
+  marks.consent = marks.allowed = true;
+  marks.times = 2;
+  marks.used = 1;
+  marks.now = marks.floor = 5;
+  EXPECT_TRUE(stops(marks).none());
+  const auto only = [&](Stop why, const std::function<void(OwnMarks&)>& change) {
+    OwnMarks other = marks;
+    change(other);
+    EXPECT_EQ(stops(other), Stops().set(static_cast<size_t>(why))) << to_string(why);
+  };
+  only(Stop::kClosed, [](OwnMarks& m) { m.closed = true; });
+  only(Stop::kConsent, [](OwnMarks& m) { m.consent = false; });
+  only(Stop::kArmed, [](OwnMarks& m) { m.armed = true; });
+  only(Stop::kCount, [](OwnMarks& m) { m.used = 2; });
+  only(Stop::kIndex, [](OwnMarks& m) { m.allowed = false; });
+  only(Stop::kFloor, [](OwnMarks& m) { m.now = 4; });
+  only(Stop::kWindow, [](OwnMarks& m) { m.late = true; });
+}
+
 // M31: time in half slots; the agreed time may be off by one, the clock and state.db go back.
 struct Schedule {
   int time = 0;

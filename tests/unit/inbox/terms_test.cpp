@@ -67,9 +67,12 @@ TEST(TermsTest, NothingElseIsRead) {
       }
     }
   }
-  Proposal second = good;
-  second.section("what waits");
-  EXPECT_THROW(Terms::read(second, "x"), InputError);
+  // Behind them nothing may look like them.
+  for (const char* name : {"what waits", "once in each", "not after", "argument size"}) {
+    Proposal second = good;
+    second.text(name, "x");
+    EXPECT_THROW(Terms::read(second, "x"), InputError) << name;
+  }
 }
 
 TEST(TermsTest, LimitsAreThoseOfWriterAndReader) {
