@@ -51,7 +51,7 @@ Bytes encode_terms(const Terms& terms) {
 Bytes encode_entry(const Entry& e) {
   Writer out;
   out.raw(e.author);
-  put_ref(out, e.propose).u64(e.time).field(e.kind).field(e.title).u32(e.bytes);
+  put_ref(out, e.propose).u64(e.time).u64(e.arrived).field(e.kind).field(e.title).u32(e.bytes);
   out.raw(e.room_terms).field(encode_terms(e.terms));
   out.u8(e.complete ? 1 : 0).raw(e.complete.value_or(Digest{}));
   out.u32(static_cast<uint32_t>(e.inputs.size()));
@@ -94,6 +94,7 @@ void Board::reload() {
     Rule& rule = rules_[read_id<16>(id)];
     rule.version = in.u32();
     rule.digest = in.digest();
+    rule.incarnation = in.u32();
     in.finish();
   }
   for (const auto& label : db_.labels(kind("loose input"))) {
@@ -116,12 +117,14 @@ void Board::load_entry(const store::SealedDb::Label& label) {
   e.author = read_id<16>(in);
   e.propose = read_ref(in);
   e.time = in.u64();
+  e.arrived = in.u64();
   e.kind = to_text(in.field(Proposal::kMaxName));
   e.title = to_text(in.field(Proposal::kMaxTitle));
   e.bytes = in.u32();
   e.room_terms = in.digest();
   const Proposal bare = Proposal::decode(in.field(Proposal::kMaxBytes), "state.db, a proposal");
   e.terms = Terms::read(bare, "state.db, a proposal");
+  e.versions = e.terms.versions();
   const bool complete = in.u8() == 1;
   const Digest digest = in.digest();
   if (complete) e.complete = digest;
@@ -169,17 +172,23 @@ const Entry* Board::find(const Digest& id) const {
   return found == entries_.end() ? nullptr : &found->second;
 }
 
-std::optional<Digest> Board::apply(const Statement& s, const net::SigningKey& key) {
+std::optional<Digest> Board::apply(const Statement& s, const net::SigningKey& key,
+                                   uint64_t arrived) {
   try {
     switch (s.kind) {
       case StatementKind::kPropose:
-        return propose(s);
+        return propose(s, arrived);
       case StatementKind::kInput:
         return input(s);
       case StatementKind::kApprove: {
         ApproveBody body = ApproveBody::decode(s.body, kPlace);
         const Digest about = body.proposal;
         return say(s, about, [&](Said& said) {
+          const StatementRef ref{s.incarnation, s.number};
+          if (said.approval &&
+              ref < StatementRef{said.approval->incarnation, said.approval->number}) {
+            return;  // what an earlier incarnation said arrived later
+          }
           said.approval = GivenApproval{std::move(body), key, s.incarnation, s.number};
         });
       }
@@ -222,7 +231,7 @@ std::optional<Terms> Board::readable(const Statement& s) {
   }
 }
 
-std::optional<Digest> Board::propose(const Statement& s) {
+std::optional<Digest> Board::propose(const Statement& s, uint64_t arrived) {
   const auto terms = readable(s);
   if (!terms) return std::nullopt;
   const Digest id = agreement::proposal_digest(s.body);
@@ -233,11 +242,13 @@ std::optional<Digest> Board::propose(const Statement& s) {
   e.author = s.author;
   e.propose = {s.incarnation, s.number};
   e.time = s.time;
+  e.arrived = arrived;
   e.kind = proposal.kind;
   e.title = proposal.title;
   e.bytes = static_cast<uint32_t>(s.body.size());
   e.room_terms = proposal.terms;
   e.terms = *terms;
+  e.versions = e.terms.versions();
   if (e.terms.inputs.empty()) e.complete = agreement::complete_digest(id, {});
   save(e);
   if (e.complete) of_complete_[*e.complete] = id;
@@ -272,7 +283,8 @@ void Board::take_loose(const Digest& proposal) {
   }
 }
 
-// The first one for its slot counts: afterwards D is fixed (M35).
+// The first one of its author's chains for its slot counts, in whatever order they arrive; once all
+// are there D is fixed (M35).
 std::optional<Digest> Board::input(const Statement& s) {
   const InputBody body = InputBody::decode(s.body, kPlace);
   const auto found = entries_.find(body.proposal);
@@ -283,7 +295,10 @@ std::optional<Digest> Board::input(const Statement& s) {
   Entry& e = found->second;
   for (uint32_t i = 0; i < e.terms.inputs.size(); ++i) {
     const WantedInput& wanted = e.terms.inputs[i];
-    if (wanted.member != s.author || wanted.slot != body.slot || e.inputs.contains(i)) continue;
+    const auto before = e.inputs.find(i);
+    const bool counts = before == e.inputs.end() ||
+                        (!e.complete && StatementRef{s.incarnation, s.number} < before->second);
+    if (wanted.member != s.author || wanted.slot != body.slot || !counts) continue;
     const bool has_private = body.commitment != Digest{};
     if (has_private == wanted.value_class.empty()) continue;
     if (!fits_pattern(wanted.pattern, to_text(body.public_part))) continue;
@@ -326,12 +341,22 @@ std::optional<Digest> Board::say(const Statement& s, const Digest& about,
   return entry->proposal;
 }
 
+// A chain that follows a lost one goes on with whatever version was the newest then.
+bool Board::Rule::is_followed_by(const RuleBody& body, uint32_t in) const {
+  const bool next =
+      version > 0 ? body.version == version + 1 && body.previous == digest : body.version == 1;
+  const bool lost = in > (version > 0 ? incarnation : 1);
+  return next || (lost && body.version > version);
+}
+
 void Board::rule(const Statement& s) {
   const RuleBody head = RuleBody::decode(s.body, kPlace);
   Rule& rule = rules_[s.author];
-  if (head.version <= rule.version || (!head.reset && head.previous != rule.digest)) return;
-  rule = {head.version, head.digest};
-  db_.put(kind("rule"), s.author, Writer().u32(rule.version).raw(rule.digest).bytes(), {});
+  if (!rule.is_followed_by(head, s.incarnation)) return;
+  rule = {head.version, head.digest, s.incarnation};
+  Writer row;
+  row.u32(rule.version).raw(rule.digest).u32(rule.incarnation);
+  db_.put(kind("rule"), s.author, row.bytes(), {});
 }
 
 void Board::note(const Statement& s) {

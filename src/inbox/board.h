@@ -31,6 +31,8 @@ struct Entry {
   uint32_t bytes = 0;
   Digest room_terms{};
   Terms terms;
+  Digest versions{};                        // of `terms`
+  uint64_t arrived = 0;                     // by this member's clock
   std::map<uint32_t, StatementRef> inputs;  // by place in terms.inputs
   std::optional<Digest> complete;
 };
@@ -59,7 +61,10 @@ class Board {
 
   /// A verified statement, in the transaction that stores it. Returns D0 of what it is about, if
   /// that is known. A body that cannot be read, or is about nothing, has no effect.
-  std::optional<Digest> apply(const agreement::Statement& statement, const net::SigningKey& key);
+  /// `arrived`: by this member's clock. In whatever order the statements of an author arrive, what
+  /// follows is the same: the newest approval, the first input.
+  std::optional<Digest> apply(const agreement::Statement& statement, const net::SigningKey& key,
+                              uint64_t arrived);
   /// The terms of a PROPOSE that apply() would take; nothing: it has no effect.
   static std::optional<Terms> readable(const agreement::Statement& statement);
 
@@ -72,6 +77,10 @@ class Board {
   struct Rule {
     uint32_t version = 0;
     Digest digest{};
+    uint32_t incarnation = 0;  // that stated it
+    /// Whether `body` is what may follow in a chain of that incarnation; as the verifier of the log
+    /// judges it.
+    bool is_followed_by(const agreement::RuleBody& body, uint32_t in) const;
   };
   Rule rule(const MemberId& member) const;
   /// Whose people said that the author of this fork may go on.
@@ -83,7 +92,7 @@ class Board {
   static constexpr std::string_view kGoOn = "its people say that the author of this fork may go on";
 
  private:
-  std::optional<Digest> propose(const agreement::Statement& s);
+  std::optional<Digest> propose(const agreement::Statement& s, uint64_t arrived);
   std::optional<Digest> input(const agreement::Statement& s);
   std::optional<Digest> say(const agreement::Statement& s, const Digest& about,
                             const std::function<void(Said&)>& change);

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <deque>
 
 #include "base/codec.h"
 #include "base/error.h"
@@ -18,6 +19,7 @@ using store::RowReader;
 
 constexpr std::string_view kPlace = "statement";
 constexpr size_t kRoomInBundle = 64 << 10;
+constexpr uint64_t kRefusedFor = 60;  // seconds
 
 MemberId read_member(RowReader& in) {
   MemberId out{};
@@ -30,8 +32,9 @@ Bytes statement_id(const MemberId& author, const StatementRef& ref) {
   return Writer().raw(author).u32(ref.incarnation).u64(ref.number).take();
 }
 
-Digest fork_id(const Digest& a, const Digest& b) {
-  return RandomOracle("fork", RoScope{}).field(std::min(a, b)).field(std::max(a, b)).digest();
+// One a chain: whichever two statements prove it, all members name it alike.
+Digest fork_id(const MemberId& author, uint32_t incarnation) {
+  return RandomOracle("fork", RoScope{}).field(author).field(uint64_t{incarnation}).digest();
 }
 
 }  // namespace
@@ -48,6 +51,7 @@ void Chains::reload() {
   chains_.clear();
   days_.clear();
   forks_.clear();
+  settled_ = 0;
   for (const auto& label : db_.labels(kind("chain"))) {
     RowReader id(label.id, "state.db, a chain"), in(label.meta, "state.db, a chain");
     const MemberId author = read_member(id);
@@ -135,6 +139,26 @@ bool Chains::is_forked(const MemberId& author) {
   return found != chains_.end() && found->second.forked;
 }
 
+std::vector<Digest> Chains::forks_of(const MemberId& author) const {
+  std::vector<Digest> out;
+  for (const auto& [id, chain] : chains_) {
+    if (id.first == author && chain.forked) out.push_back(fork_id(id.first, id.second));
+  }
+  return out;
+}
+
+std::optional<MemberId> Chains::author_of_fork(const Digest& fork) const {
+  for (const auto& [id, chain] : chains_) {
+    if (chain.forked && fork_id(id.first, id.second) == fork) return id.first;
+  }
+  return std::nullopt;
+}
+
+size_t Chains::incarnations_of(const MemberId& author) const {
+  return static_cast<size_t>(std::count_if(chains_.begin(), chains_.end(),
+                                           [&](const auto& c) { return c.first.first == author; }));
+}
+
 Fork Chains::fork(const Digest& id) {
   Fork out = forks_.at(id);
   const auto row = db_.get(kind("fork"), id);
@@ -157,21 +181,30 @@ void Chains::note_own(const Statement& s) {
   chains_[id] = next;
 }
 
+// Of earlier incarnations too: they may have been begun and left while no inbox was open.
 size_t Chains::catch_up(const std::function<void(const Statement&)>& apply) {
   const auto last = log_.last();
   if (!last) return 0;
-  const auto known = chains_.find({self_, last->incarnation});
-  const uint64_t applied = known == chains_.end() ? 0 : known->second.number;
-  if (applied >= last->number) return 0;
+  const auto applied = [&](uint32_t incarnation) {
+    const auto known = chains_.find({self_, incarnation});
+    return known == chains_.end() ? 0 : known->second.number;
+  };
+  if (settled_ == last->incarnation && applied(last->incarnation) >= last->number) return 0;
+  size_t count = 0;
   db_.transaction([&] {
-    for (uint64_t number = applied + 1; number <= last->number; ++number) {
-      const auto s = statement(self_, {last->incarnation, number});
-      if (!s) throw store::damaged_row("state.db, the log", "an entry is missing");
-      apply(*s);
-      note_own(*s);
+    for (uint32_t in = settled_; in <= last->incarnation; ++in) {
+      while (const auto s = statement(self_, {in, applied(in) + 1})) {
+        apply(*s);
+        note_own(*s);
+        ++count;
+      }
+    }
+    if (applied(last->incarnation) < last->number) {
+      throw store::damaged_row("state.db, the log", "an entry is missing");
     }
   });
-  return last->number - applied;
+  settled_ = last->incarnation;
+  return count;
 }
 
 Heads Chains::heads() {
@@ -186,7 +219,7 @@ Heads Chains::heads() {
 
 // What is missing here of one chain. Equal numbers with other digests, or an earlier number with
 // another digest than ours, are two statements of one author: the other one is asked for.
-std::optional<Wants::Range> Chains::wanted(const ChainHead& h, uint64_t now) {
+std::optional<Wants::Range> Chains::wanted(const ChainHead& h, const MemberId& from, uint64_t now) {
   const ChainId id{h.author, h.incarnation};
   const auto found = chains_.find(id);
   const uint64_t have = found == chains_.end() ? 0 : found->second.number;
@@ -199,19 +232,29 @@ std::optional<Wants::Range> Chains::wanted(const ChainHead& h, uint64_t now) {
   if (suspects_.contains(id) && have > 0) {
     return Wants::Range{h.author, h.incarnation, have, have};
   }
+  const auto refused = refused_.find({from, h.author});
+  if (refused != refused_.end() && now < refused->second) return std::nullopt;
   const auto waits = waits_.find(h.author);
   if (waits != waits_.end() && now < waits->second) return std::nullopt;
+  if (found == chains_.end() && h.author != self_ &&
+      incarnations_of(h.author) >= Quotas::kMaxIncarnations) {
+    return std::nullopt;
+  }
   return Wants::Range{h.author, h.incarnation, have + 1,
                       std::min(h.number, have + Bundle::kMaxStatements)};
 }
 
 Wants Chains::missing(const Heads& theirs, const MemberId& from, const Authors& authors,
                       uint64_t now) {
-  (void)from;
   Wants out;
   for (const ChainHead& h : theirs.chains) {
     if (!authors.contains(h.author)) continue;
-    if (const auto range = wanted(h, now)) out.ranges.push_back(*range);
+    // Who has the proof gives that, and nothing more of the chain counts.
+    const Digest fork = fork_id(h.author, h.incarnation);
+    if (h.author != self_ && std::binary_search(theirs.forks.begin(), theirs.forks.end(), fork)) {
+      continue;
+    }
+    if (const auto range = wanted(h, from, now)) out.ranges.push_back(*range);
   }
   for (const Digest& fork : theirs.forks) {
     if (!forks_.contains(fork) && forks_.size() < Quotas::kMaxForks) out.forks.push_back(fork);
@@ -219,29 +262,38 @@ Wants Chains::missing(const Heads& theirs, const MemberId& from, const Authors& 
   return out;
 }
 
+// Authors in turn, one statement each, so that none fills the bundle alone (M37); then proofs, each
+// whole or not this time. A pair of the longest statements fits where there is nothing else.
 Bundle Chains::give(const Wants& wants) {
   Bundle out;
   size_t total = 0;
+  const auto fits = [&](size_t size, size_t count) {
+    return total + size <= Quotas::kMaxBundle - kRoomInBundle &&
+           out.statements.size() + count <= Bundle::kMaxStatements;
+  };
   const auto add = [&](Bytes bytes) {
-    if (total + bytes.size() > Quotas::kMaxBundle - kRoomInBundle ||
-        out.statements.size() == Bundle::kMaxStatements) {
-      return false;
-    }
     total += bytes.size() + 4;
     out.statements.push_back(std::move(bytes));
-    return true;
   };
+  std::map<MemberId, std::deque<Wants::Range>> turns;
+  for (const Wants::Range& r : wants.ranges) turns[r.author].push_back(r);
+  while (!turns.empty()) {
+    for (auto turn = turns.begin(); turn != turns.end();) {
+      std::deque<Wants::Range>& ranges = turn->second;
+      Wants::Range& r = ranges.front();
+      auto one = bytes(r.author, {r.incarnation, r.first});
+      const bool over = one && !fits(one->size() + 4, 1);
+      if (one && !over) add(std::move(*one));
+      if (!one || r.first++ == r.last) ranges.pop_front();
+      turn = over || ranges.empty() ? turns.erase(turn) : std::next(turn);
+    }
+  }
   for (const Digest& id : wants.forks) {
     if (!forks_.contains(id)) continue;
     Fork whole = fork(id);
-    if (!add(std::move(whole.first)) || !add(std::move(whole.second))) return out;
-  }
-  for (const Wants::Range& r : wants.ranges) {
-    for (uint64_t number = r.first; number <= r.last; ++number) {
-      auto one = bytes(r.author, {r.incarnation, number});
-      if (!one) break;
-      if (!add(std::move(*one))) return out;
-    }
+    if (!fits(whole.first.size() + whole.second.size() + 8, 2)) continue;
+    add(std::move(whole.first));
+    add(std::move(whole.second));
   }
   return out;
 }
@@ -253,7 +305,8 @@ void Chains::prune(const MemberId& author, const StatementRef& ref) {
 
 void Chains::take(const Bundle& bundle, const MemberId& from, const Taking& taking,
                   TakeReport& report) {
-  (void)from;
+  from_ = from;
+  now_ = taking.now;
   changed_.clear();
   spent_.clear();
   stopped_.clear();
@@ -267,7 +320,11 @@ void Chains::stop(const MemberId& author, const std::string& name, std::string w
                   TakeReport& report, uint64_t until) {
   if (!stopped_.insert(author).second) return;
   report.stopped.push_back({author, name, std::move(why), until});
-  if (until > 0) waits_[author] = until;
+  if (until > 0) {
+    waits_[author] = until;
+  } else if (!name.empty()) {  // who is no member is asked for by nobody
+    refused_[{from_, author}] = now_ + kRefusedFor;
+  }
 }
 
 void Chains::take_one(const Bytes& bytes, const Taking& taking, TakeReport& report) {
@@ -313,9 +370,16 @@ void Chains::take_own(const Statement& s, const Bytes& bytes, const Taking& taki
   const Author& self = taking.authors.at(self_);
   const auto last = log_.last();
   if (this->bytes(self_, {s.incarnation, s.number})) return take_again(s, bytes, self, report);
-  if (last && s.incarnation < last->incarnation) return;
+  const bool older = last && s.incarnation < last->incarnation;
   try {
-    log_.take_back(s, self.keys);
+    if (older) {
+      const auto known = chains_.find({self_, s.incarnation});
+      const Chain before = known == chains_.end() ? Chain{} : known->second;
+      if (s.number != before.number + 1) return;  // asked for again, in order
+      log_.take_back_older(s, before.digest, self.keys);
+    } else {
+      log_.take_back(s, self.keys);
+    }
   } catch (const store::DamagedState&) {
     throw;
   } catch (const InputError& error) {
@@ -335,25 +399,46 @@ void Chains::take_again(const Statement& s, const Bytes& bytes, const Author& au
   if (here && *here == s.digest()) {
     ++report.known;
     suspects_.erase({s.author, s.incarnation});
+    if (!this->bytes(s.author, ref)) pair_up(s, author, bytes, report);  // pruned
     return;
   }
   if (!signer(s, author.keys, 0)) {
     return stop(s.author, author.name, "is not signed by its author", report);
   }
-  add_fork(s, this->bytes(s.author, ref).value_or(Bytes()), bytes, report);
+  if (const auto first = this->bytes(s.author, ref)) {
+    return add_fork(s, author, *first, bytes, report);
+  }
+  Chain& chain = chains_[{s.author, s.incarnation}];
+  chain.forked = true;  // our own one was pruned: whoever has both gives the proof
+  changed_.insert({s.author, s.incarnation});
+  pair_up(s, author, bytes, report);
 }
 
-void Chains::add_fork(const Statement& s, const Bytes& first, const Bytes& second,
-                      TakeReport& report) {
+void Chains::pair_up(const Statement& s, const Author& author, const Bytes& bytes,
+                     TakeReport& report) {
+  if (!signer(s, author.keys, 0)) {
+    return stop(s.author, author.name, "is not signed by its author", report);
+  }
+  const auto [other, first] =
+      ahead_.try_emplace({ChainId{s.author, s.incarnation}, s.number}, bytes);
+  // One statement may stand under two signatures: it is what they are of that counts.
+  if (first || Statement::decode(other->second, kPlace).digest() == s.digest()) return;
+  add_fork(s, author, other->second, bytes, report);
+}
+
+// One proof a chain, and as many chains of an author as there may be (M37).
+void Chains::add_fork(const Statement& s, const Author& author, const Bytes& first,
+                      const Bytes& second, TakeReport& report) {
   const ChainId id{s.author, s.incarnation};
   suspects_.erase(id);
-  Chain& chain = chains_[id];
-  if (chain.forked) return;
-  chain.forked = true;
-  changed_.insert(id);
-  if (first.empty() || forks_.size() >= Quotas::kMaxForks) return;  // pruned: no proof to show
+  if (!chains_.contains(id) && incarnations_of(s.author) >= Quotas::kMaxIncarnations) {
+    return stop(s.author, author.name, "it began a new chain too often", report);
+  }
   Fork fork;
-  fork.id = fork_id(Statement::decode(first, kPlace).digest(), s.digest());
+  fork.id = fork_id(s.author, s.incarnation);
+  if (forks_.contains(fork.id)) return;
+  chains_[id].forked = true;
+  changed_.insert(id);
   fork.author = s.author;
   fork.incarnation = s.incarnation;
   fork.number = s.number;
@@ -372,14 +457,13 @@ void Chains::take_next(const Statement& s, const Bytes& bytes, const Author& aut
   const ChainId id{s.author, s.incarnation};
   const auto known = chains_.find(id);
   Chain chain = known == chains_.end() ? Chain{} : known->second;
+  if (chain.forked && !forks_.contains(fork_id(s.author, s.incarnation))) {
+    return pair_up(s, author, bytes, report);
+  }
   if (chain.forked) return stop(s.author, author.name, "its chain forks", report);
   const auto key = signer(s, author.keys, chain.key);
   if (!key) return stop(s.author, author.name, "is not signed by its author", report);
-  if (s.number != chain.number + 1) {
-    const auto [other, first] = ahead_.try_emplace({id, s.number}, bytes);
-    if (!first && other->second != bytes) return add_fork(s, other->second, bytes, report);
-    return;
-  }
+  if (s.number != chain.number + 1) return pair_up(s, author, bytes, report);
   if (s.previous != chain.digest) {
     suspects_.insert(id);
     return stop(s.author, author.name, "does not follow from the one before", report);
@@ -387,6 +471,11 @@ void Chains::take_next(const Statement& s, const Bytes& bytes, const Author& aut
   const bool is_joiners = s.kind == StatementKind::kApprove || s.kind == StatementKind::kReady;
   if (author.joiner && !is_joiners) {
     return stop(s.author, author.name, "is no member: it may approve and be ready alone", report);
+  }
+  const bool is_leavers = s.kind == StatementKind::kLeft || s.kind == StatementKind::kOld ||
+                          s.kind == StatementKind::kVoid;
+  if (author.left && !is_leavers) {
+    return stop(s.author, author.name, "it left the room: nothing new of it counts", report);
   }
   if (auto over = over_quota(s, bytes.size(), taking, chain)) {
     return stop(s.author, author.name, over->why, report, over->until);
@@ -423,9 +512,7 @@ std::optional<TakeReport::Stop> Chains::over_quota(const Statement& s, size_t si
     return TakeReport::Stop{s.author, "", std::move(why), until};
   };
   if (s.number == 1) {
-    const auto chains = std::count_if(chains_.begin(), chains_.end(),
-                                      [&](const auto& c) { return c.first.first == s.author; });
-    if (static_cast<size_t>(chains) >= Quotas::kMaxIncarnations) {
+    if (incarnations_of(s.author) >= Quotas::kMaxIncarnations) {
       return stop_until("it began a new chain too often", 0);
     }
   }

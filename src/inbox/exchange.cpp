@@ -20,11 +20,20 @@ Chains::Authors Inbox::Impl::authors() const {
       }
     }
   }
+  for (auto& [id, author] : out) author.left = !conf().index_of(id);
   for (const auto& joiner : joiners_) {
     const auto [author, is_new] = out.try_emplace(joiner.id);
     if (is_new) author->second = {joiner.name, {joiner.key}, true};
   }
   return out;
+}
+
+// Another member's PROPOSE whose time is over has no effect, unless it had one here before (M37).
+bool Inbox::Impl::is_late_arrival(const agreement::Statement& s, uint64_t now) const {
+  if (s.kind != agreement::StatementKind::kPropose || s.author == self()) return false;
+  const auto terms = Board::readable(s);
+  if (!terms || std::max(now, ledger_.floor()) <= terms->window.last) return false;
+  return !ledger_.closed(agreement::proposal_digest(s.body));
 }
 
 std::pair<uint32_t, uint64_t> Inbox::Impl::open_of(const MemberId& author, uint64_t now) const {
@@ -70,7 +79,8 @@ TakeReport Inbox::take(ByteView bytes, const MemberId& from, uint64_t now) {
   Chains::Taking taking{
       authors, now, [&](const MemberId& author) { return in.open_of(author, now); },
       [&](const agreement::Statement& s, const net::SigningKey& key) {
-        const auto about = in.board_.apply(s, key);
+        if (in.is_late_arrival(s, now)) return;
+        const auto about = in.board_.apply(s, key, now);
         if (about && std::find(touched.begin(), touched.end(), *about) == touched.end()) {
           touched.push_back(*about);
         }
@@ -103,9 +113,10 @@ size_t Inbox::prune(uint64_t now) {
   for (const auto& [id, entry] : in.board_.entries()) {
     const bool over = in.closed(entry) || in.is_late(entry, now);
     const bool ran = entry.complete && !in.ledger_.used(*entry.complete).empty();
-    const uint64_t last = std::max(entry.time, std::min(entry.terms.window.last, now));
-    const uint64_t since = in.closed(entry) ? entry.time : last;
-    if (entry.author == in.self() || !over || ran || since + Quotas::kPruneAfter > now) continue;
+    // By this member's clock: what the author says of its own time keeps nothing here.
+    const uint64_t last = std::max(entry.arrived, std::min(entry.terms.window.last, now));
+    const uint64_t since = std::min(in.closed(entry) ? entry.arrived : last, now);
+    if (entry.author == in.self() || !over || ran || now - since < Quotas::kPruneAfter) continue;
     old.push_back({id, {entry.author, entry.propose}});
   }
   try {

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ class Inbox::Impl {
 
   // Own statements.
   void catch_up();
+  void apply_own(const agreement::Statement& one);
   agreement::Statement sign(agreement::StatementKind kind, Bytes body, uint64_t now);
   void require_can_sign();
   /// By D0 or D; InputError if it is not known.
@@ -56,6 +58,8 @@ class Inbox::Impl {
   bool forked(const MemberId& member);
   Failures failures(const Entry& entry, const MemberId& member, bool versions, uint64_t now);
   std::optional<Closed> closed(const Entry& entry) const;
+  /// By a statement of a member, whatever else closed it.
+  std::optional<Closed> refused(const Entry& entry) const;
   bool is_late(const Entry& entry, uint64_t now) const;
   /// Indices that could begin at `now`.
   std::vector<uint32_t> free_indices(const Entry& entry, uint64_t now) const;
@@ -65,10 +69,18 @@ class Inbox::Impl {
   Item item(const Entry& entry, uint64_t now);
   void put_state(const Entry& entry, Item& item, uint64_t now);
   std::optional<State> outcome_of(const Entry& entry) const;
-  /// Which proposal a run is of.
-  const Entry* entry_of_run(const Digest& run) const;
+  /// Which proposal a run is of: by an index of the ids of all runs that proposals have.
+  const Entry* entry_of_run(const Digest& run);
+  bool conflict(const Entry& a, const Entry& b) const;
+  /// Another run is armed that cannot be under way together with this one.
+  bool conflicts_with_armed(const Entry& entry, const Digest& run);
+  /// Of the first step that is armed next.
+  uint32_t attempt(const Entry& entry, const Ledger::Run& run) const;
+  /// Settings::check, of what is here.
+  void refill(const Entry& entry);
 
   Chains::Authors authors() const;
+  bool is_late_arrival(const agreement::Statement& s, uint64_t now) const;
   std::pair<uint32_t, uint64_t> open_of(const MemberId& author, uint64_t now) const;
 
   Settings settings_;
@@ -85,6 +97,8 @@ class Inbox::Impl {
     uint64_t pause = 0, until = 0;
   };
   std::map<MemberId, Failed> failed_;
+  std::map<Digest, Digest> run_ids_;  // run -> D
+  std::set<Digest> indexed_;          // D whose runs stand there
 };
 
 }  // namespace flexroom::inbox

@@ -66,21 +66,26 @@ std::string Inbox::Impl::name_of(const MemberId& member) const {
 void Inbox::Impl::catch_up() {
   size_t caught_up = 0;
   try {
-    caught_up = chains_.catch_up([&](const Statement& one) {
-      // One under an earlier key of this member's counts as little as another's would.
-      for (const net::SigningKey& key : authors()[self()].keys) {
-        if (one.verify(key)) {
-          (void)board_.apply(one, key);
-          return;
-        }
-      }
-    });
+    caught_up = chains_.catch_up([&](const Statement& one) { apply_own(one); });
   } catch (...) {
     chains_.reload();
     board_.reload();
     throw;
   }
   if (caught_up > 0 && log_.is_whole()) mark_consents();
+}
+
+// One under an earlier key of this member's counts as little as another's would.
+void Inbox::Impl::apply_own(const Statement& one) {
+  const Chains::Authors all = authors();
+  const auto own = all.find(self());
+  if (own == all.end()) return;
+  for (const net::SigningKey& key : own->second.keys) {
+    if (one.verify(key)) {
+      (void)board_.apply(one, key, one.time);
+      return;
+    }
+  }
 }
 
 void Inbox::Impl::require_can_sign() {
@@ -99,12 +104,19 @@ void Inbox::Impl::require_can_sign() {
 
 Statement Inbox::Impl::sign(StatementKind kind, Bytes body, uint64_t now) {
   require_can_sign();
+  catch_up();
   fault("statement");
   try {
-    catch_up();
+    // What another process entered meanwhile comes first, in the same step.
     Statement s = log_.append_statement(kind, std::move(body), now, [&](const Statement& one) {
-      (void)board_.apply(one, identity_.signing_key());
-      chains_.note_own(one);
+      (void)chains_.catch_up([&](const Statement& own) {
+        if (own.incarnation != one.incarnation || own.number != one.number) return apply_own(own);
+        if (own.kind == StatementKind::kApprove &&
+            ApproveBody::decode(own.body, kPlace).rule_version != board_.rule(self()).version) {
+          refuse("is approved under an older version of this member's rule", "look at it again");
+        }
+        (void)board_.apply(own, identity_.signing_key(), own.time);
+      });
     });
     fault("statement is signed");
     return s;
@@ -215,9 +227,13 @@ void Inbox::Impl::require_approvable(const Entry& entry, uint64_t now) {
   if (!versions_hold(entry)) {
     refuse("names versions of secrets that are not those in the room", "propose it anew");
   }
-  const auto bytes = chains_.statement(entry.author, entry.propose);
-  if (!bytes) refuse("is here without its bytes", "meet another member, who gives them");
-  settings_.check(Proposal::decode(bytes->body, kPlace), entry.terms, board_.inputs(entry));
+  refill(entry);
+}
+
+void Inbox::Impl::refill(const Entry& entry) {
+  const auto s = chains_.statement(entry.author, entry.propose);
+  if (!s) refuse("is here without its bytes", "another member has them");
+  settings_.check(Proposal::decode(s->body, kPlace), entry.terms, board_.inputs(entry));
 }
 
 void Inbox::Impl::approve(const Entry& entry, const Window& window, uint32_t rule_version,
@@ -225,7 +241,7 @@ void Inbox::Impl::approve(const Entry& entry, const Window& window, uint32_t rul
   ApproveBody body;
   body.proposal = *entry.complete;
   body.terms = conf().terms();
-  body.versions = entry.terms.versions();
+  body.versions = entry.versions;
   body.not_before = window.first;
   body.not_after = window.last;
   body.rule_version = rule_version;
@@ -244,6 +260,9 @@ void Inbox::approve(const Digest& complete, const Consent& consent, uint64_t now
   if (consent.rule_version != rule_version()) {
     refuse("is approved under an older version of this member's rule", "look at it again");
   }
+  if (consent.rule_version > 0 && consent.evidence == Digest{}) {
+    refuse("is approved without this member's people, who have a rule", "let them sign it");
+  }
   const Window window = consent.window.value_or(entry.terms.window);
   if (window.first > window.last || window.first < entry.terms.window.first ||
       window.last > entry.terms.window.last || window.last < now) {
@@ -256,6 +275,8 @@ void Inbox::Impl::say_no(StatementKind kind, Bytes body, const Digest& about,
                          const std::vector<std::pair<Digest, Closed>>& ids,
                          const std::optional<Digest>& consent_of, uint64_t now) {
   require_can_sign();
+  complete_pending();  // there is room for one: what was said no to before is said first
+  if (is_said({kind, now, about, body})) return;
   fault("refusal");
   ledger_.intend({kind, now, about, body}, ids, consent_of);
   fault("refusal is marked");
@@ -304,7 +325,8 @@ void Inbox::rule(ByteView body, uint64_t now) {
   const RuleBody head = RuleBody::decode(body, "rule");
   in.catch_up();
   const Board::Rule last = in.board_.rule(in.self());
-  if (head.version != last.version + 1 || (!head.reset && head.previous != last.digest)) {
+  const bool follows = last.version == 0 || head.previous == last.digest;
+  if (head.version != last.version + 1 || !follows) {
     throw InputError("rule",
                      fmt::format("is version {}, the last one was {}", head.version, last.version),
                      "make it from the newest one");
@@ -360,9 +382,9 @@ std::vector<Digest> Inbox::apply(const StandingRules& rules, uint32_t version, u
 
 void Inbox::go_on_after(const Digest& fork, uint64_t now) {
   Impl& in = *impl_;
-  const auto found = in.chains_.forks().find(fork);
-  if (found == in.chains_.forks().end()) throw InputError("fork", "is not known here");
-  if (found->second.author == in.self()) {
+  const auto author = in.chains_.author_of_fork(fork);
+  if (!author) throw InputError("fork", "is not known here");
+  if (*author == in.self()) {
     throw InputError("fork", "is this member's own", "the people of the others say so");
   }
   NoteBody body;

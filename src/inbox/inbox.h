@@ -28,14 +28,15 @@ namespace flexroom::inbox {
 /// Numbers of members.md §5.3, of one author each. CONF's `quotas` is empty as the program writes
 /// it: then these hold.
 struct Quotas {
-  uint32_t open_proposals = 64;                  // of one author
-  uint64_t open_bytes = uint64_t{16} << 20;      // of their bytes
-  uint32_t statements_a_minute = 30;             // by the statements' own times
-  uint32_t statements_a_day = 2000;              // by when they arrive
-  uint64_t bytes_a_day = uint64_t{64} << 20;     // the same, of all kinds
-  static constexpr size_t kMaxBundle = 8 << 20;  // bytes of one take()
-  static constexpr size_t kMaxHeads = 1024;
-  static constexpr size_t kMaxForks = 64;           // chains in one heads()
+  uint32_t open_proposals = 64;               // of one author
+  uint64_t open_bytes = uint64_t{16} << 20;   // of their bytes
+  uint32_t statements_a_minute = 30;          // by the statements' own times
+  uint32_t statements_a_day = 2000;           // by when they arrive
+  uint64_t bytes_a_day = uint64_t{64} << 20;  // the same, of all kinds
+  /// Bytes of one take(): the proof of a fork of two of the longest statements, and 128 KiB.
+  static constexpr size_t kMaxBundle = (8 << 20) + (128 << 10);
+  static constexpr size_t kMaxHeads = 1024;         // chains in one heads()
+  static constexpr size_t kMaxForks = kMaxHeads;    // one a chain
   static constexpr uint32_t kMaxIncarnations = 64;  // of one author
   static constexpr uint64_t kPruneAfter = uint64_t{90} * 86400;
 };
@@ -108,7 +109,7 @@ struct Item {
 
 /// Two statements of one author with one number.
 struct Fork {
-  Digest id{};  // RO("fork", both digests, the smaller one first)
+  Digest id{};  // RO("fork", author, incarnation): one a chain, whichever two prove it
   MemberId author{};
   uint32_t incarnation = 0;
   uint64_t number = 0;
@@ -210,7 +211,7 @@ class Inbox {
   /// Approves what the rules cover and nothing else (members.md §6.5): what it counts a day is
   /// durable in once.db before APPROVE is signed. Returns the D of what it approved.
   std::vector<Digest> apply(const StandingRules& rules, uint32_t rule_version, uint64_t now);
-  /// NOTE about a fork: this member's people say that its author may go on.
+  /// NOTE about a fork that is known here: this member's people say that its author may go on.
   void go_on_after(const Digest& fork, uint64_t now);
 
   // Reading.
@@ -229,7 +230,7 @@ class Inbox {
 
   // Exchange (members.md §5.2): over any link, in any order, with any member. `from`: whose link.
 
-  /// Where all chains end here. At most 64 KiB.
+  /// Where all chains end here. At most 96 KiB.
   Bytes heads();
   /// What to ask that member for: what it has and this one has not. Empty: nothing. Throws
   /// ProtocolAbort(kBadFrame) if these are no heads.
@@ -280,7 +281,8 @@ class Inbox {
   /// Of START flow 1: RO of all that counts about D.
   Digest statements_about(const Digest& complete);
   /// Two runs that cannot be under way together: one replaces a secret that the other names.
-  /// A run that is not known here conflicts with every other.
+  /// A run that is not known here conflicts with every other. One look-up, no search: what
+  /// others say in START is compared with it.
   bool conflict(const Digest& run, const Digest& other);
   /// This member's own flow 1 at that time, preferring `chosen`.
   StartSaying saying(const StartContext& context, const std::optional<Digest>& chosen);
@@ -289,10 +291,15 @@ class Inbox {
   void require_startable(const ReadyRun& run, uint64_t now);
   /// START happened: counts the try and enters START in the log. Durable.
   void begin(const Started& started);
+  /// Of the first step of the run that is armed next: 1, and one more each time its outcome was
+  /// unknown and its terms let it be done again.
+  uint32_t attempt(const ReadyRun& run) const;
   /// Before the own share of A3 of a step: true the first time for (run, step, attempt), durable on
-  /// return; false if it was armed before (then nothing may leave). The first one of a run takes
-  /// its index: false also where the slot, or the count of `times`, is used up, the approval was
-  /// taken back since, or the member's own log is not whole.
+  /// return; false if it was armed before, or `attempt` is not attempt() (then nothing may leave).
+  /// The first one of a run takes its index: false also where the slot, or the count of `times`, is
+  /// used up, the approval was taken back since, the versions of its secrets are others now, a run
+  /// that conflicts with it is armed, or the member's own log is not whole. Expiry does not end a
+  /// run whose first step was armed in time.
   bool arm(const ReadyRun& run, std::string_view step, uint32_t attempt);
   /// The run goes on later in another session (it waits for a person): it is ready again under the
   /// same index, and conflicts with nobody meanwhile.

@@ -37,7 +37,8 @@ E checked(uint8_t value, E last, std::string_view place) {
 Bytes encode_run(const Ledger::Run& run) {
   Writer out;
   out.raw(run.complete).u32(run.index).u32(run.tries);
-  return out.u8(static_cast<uint8_t>(run.status)).u8(static_cast<uint8_t>(run.outcome)).take();
+  out.u8(static_cast<uint8_t>(run.status)).u8(static_cast<uint8_t>(run.outcome));
+  return out.u32(run.attempt).take();
 }
 
 Ledger::Run decode_run(ByteView bytes) {
@@ -49,6 +50,7 @@ Ledger::Run decode_run(ByteView bytes) {
   run.tries = in.u32();
   run.status = checked(in.u8(), Ledger::RunStatus::kEnded, kPlace);
   run.outcome = checked(in.u8(), Outcome::kFailed, kPlace);
+  run.attempt = in.u32();
   in.finish();
   return run;
 }

@@ -58,6 +58,7 @@ class Ledger {
     uint32_t index = 0, tries = 0;
     RunStatus status = RunStatus::kTried;
     agreement::Outcome outcome = agreement::Outcome::kNothingHappened;
+    uint32_t attempt = 0;  // of the steps that were armed last; 0: none was
   };
   const std::map<Digest, Run>& runs() const { return runs_; }
   const Run* run(const Digest& id) const;

@@ -27,10 +27,9 @@ bool Inbox::Impl::versions_hold(const Entry& entry) const {
 
 bool Inbox::Impl::forked(const MemberId& member) {
   if (chains_.is_forked(member)) return true;
-  return std::any_of(chains_.forks().begin(), chains_.forks().end(), [&](const auto& one) {
-    const Fork& fork = one.second;
-    if (fork.author != member) return false;
-    const std::vector<MemberId> said = board_.gone_on(fork.id);
+  const std::vector<Digest> forks = chains_.forks_of(member);
+  return std::any_of(forks.begin(), forks.end(), [&](const Digest& fork) {
+    const std::vector<MemberId> said = board_.gone_on(fork);
     return std::any_of(conf().members.begin(), conf().members.end(), [&](const auto& m) {
       return m.id != member && std::find(said.begin(), said.end(), m.id) == said.end();
     });
@@ -43,7 +42,7 @@ Failures Inbox::Impl::failures(const Entry& entry, const MemberId& member, bool 
   Asked asked;
   asked.complete = entry.complete.value_or(Digest{});
   asked.terms = conf().terms();
-  asked.versions = versions ? entry.terms.versions() : Digest{};
+  asked.versions = versions ? entry.versions : Digest{};
   asked.now = now;
   if (const auto i = conf().index_of(member)) asked.key = conf().members[*i].key;
   asked.incarnation = chains_.incarnation(member);
@@ -59,6 +58,10 @@ std::optional<Closed> Inbox::Impl::closed(const Entry& entry) const {
   if (entry.complete) {
     if (const auto why = ledger_.closed(*entry.complete)) return why;
   }
+  return refused(entry);
+}
+
+std::optional<Closed> Inbox::Impl::refused(const Entry& entry) const {
   for (const auto& member : conf().members) {
     const Said said = board_.said(entry, member.id);
     if (said.rejected) return Closed::kRejected;

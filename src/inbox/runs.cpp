@@ -6,6 +6,7 @@
 #include "base/display.h"
 #include "base/error.h"
 #include "inbox/impl.h"
+#include "store/row_reader.h"
 
 // Time, and runs at most once (members.md §6.4, §8.1, §8.3).
 
@@ -126,7 +127,16 @@ std::vector<ReadyRun> Inbox::ready(uint64_t now) {
         std::all_of(in.conf().members.begin(), in.conf().members.end(),
                     [&](const auto& m) { return in.failures(entry, m.id, versions, now).none(); });
     if (!all) continue;
-    for (const uint32_t index : in.free_indices(entry, now)) {
+    const std::vector<uint32_t> free = in.free_indices(entry, now);
+    if (free.empty()) continue;
+    try {
+      in.refill(entry);  // one that this member would refuse keeps no other waiting
+    } catch (const store::DamagedState&) {
+      throw;
+    } catch (const InputError&) {
+      continue;
+    }
+    for (const uint32_t index : free) {
       if (stops(in.own_marks(entry, index, now)).any()) continue;
       const Digest run = agreement::run_id(in.settings_.room, *entry.complete, index);
       const auto* tried = in.ledger_.run(run);
@@ -162,31 +172,50 @@ Digest Inbox::statements_about(const Digest& complete) {
   return ro.digest();
 }
 
-const Entry* Inbox::Impl::entry_of_run(const Digest& run) const {
+const Entry* Inbox::Impl::entry_of_run(const Digest& run) {
   if (const auto* known = ledger_.run(run)) return board_.find(known->complete);
   constexpr uint32_t kWeeks = 54;  // no window is longer
   for (const auto& [id, entry] : board_.entries()) {
-    if (!entry.complete) continue;
+    if (!entry.complete || !indexed_.insert(*entry.complete).second) continue;
     const Repetition& r = entry.terms.repetition;
     const uint32_t indices = r.every ? kWeeks : r.times;
     for (uint32_t i = 0; i < indices; ++i) {
-      if (agreement::run_id(settings_.room, *entry.complete, i) == run) return &entry;
+      run_ids_[agreement::run_id(settings_.room, *entry.complete, i)] = *entry.complete;
     }
   }
-  return nullptr;
+  const auto found = run_ids_.find(run);
+  return found == run_ids_.end() ? nullptr : board_.find(found->second);
+}
+
+bool Inbox::Impl::conflict(const Entry& a, const Entry& b) const {
+  for (const NamedSecret& x : a.terms.secrets) {
+    for (const NamedSecret& y : b.terms.secrets) {
+      if (x.record == y.record && (x.replaces || y.replaces)) return true;
+    }
+  }
+  return false;
 }
 
 bool Inbox::conflict(const Digest& run, const Digest& other) {
   if (run == other) return true;
   const Entry* a = impl_->entry_of_run(run);
   const Entry* b = impl_->entry_of_run(other);
-  if (a == nullptr || b == nullptr) return true;
-  for (const NamedSecret& x : a->terms.secrets) {
-    for (const NamedSecret& y : b->terms.secrets) {
-      if (x.record == y.record && (x.replaces || y.replaces)) return true;
-    }
-  }
-  return false;
+  return a == nullptr || b == nullptr || impl_->conflict(*a, *b);
+}
+
+// Two runs may have been begun before either was armed (M34).
+bool Inbox::Impl::conflicts_with_armed(const Entry& entry, const Digest& run) {
+  const auto& all = ledger_.runs();
+  return std::any_of(all.begin(), all.end(), [&](const auto& other) {
+    if (other.second.status != RunStatus::kArmed || other.first == run) return false;
+    const Entry* armed = board_.find(other.second.complete);
+    return armed == nullptr || conflict(entry, *armed);
+  });
+}
+
+uint32_t Inbox::Impl::attempt(const Entry& entry, const Ledger::Run& run) const {
+  const bool anew = run.status == RunStatus::kEnded && can_go_on(entry, run);
+  return run.attempt == 0 || anew ? run.attempt + 1 : run.attempt;
 }
 
 void Inbox::require_startable(const ReadyRun& run, uint64_t now) {
@@ -206,7 +235,7 @@ void Inbox::require_startable(const ReadyRun& run, uint64_t now) {
   for (size_t i = 0; i < own.size(); ++i) {
     if (own[i]) refuse(to_string(static_cast<Stop>(i)));
   }
-  in.settings_.check(proposal(run.complete), entry.terms, in.board_.inputs(entry));
+  in.refill(entry);
 }
 
 void Inbox::begin(const Started& started) {
@@ -222,17 +251,28 @@ void Inbox::begin(const Started& started) {
   (void)in.sign(StatementKind::kStart, started.record.encode(), started.now);
 }
 
+uint32_t Inbox::attempt(const ReadyRun& run) const {
+  const auto* known = impl_->ledger_.run(run.id);
+  const Entry* entry = impl_->board_.find(run.complete);
+  return known == nullptr || entry == nullptr ? 1 : impl_->attempt(*entry, *known);
+}
+
 bool Inbox::arm(const ReadyRun& run, std::string_view step, uint32_t attempt) {
   Impl& in = *impl_;
   const auto* known = in.ledger_.run(run.id);
   const Entry* entry = in.board_.find(run.complete);
   if (known == nullptr || entry == nullptr || known->complete != run.complete) return false;
+  if (attempt != in.attempt(*entry, *known)) return false;
   const Digest mark = Ledger::armed_id(run.id, step, attempt);
   const std::set<uint32_t> used = in.ledger_.used(run.complete);
-  OwnMarks marks;
-  marks.closed = in.closed(*entry).has_value();
-  marks.consent = in.consents(*entry) && in.log_.is_whole();
   const bool mine = used.contains(run.index);
+  if (!mine && !in.versions_hold(*entry)) return false;
+  if (in.conflicts_with_armed(*entry, run.id)) return false;
+  OwnMarks marks;
+  // The window is of when a run begins: one that is under way ends as it was approved.
+  const bool only_expired = in.closed(*entry) == Closed::kExpired && !in.refused(*entry);
+  marks.closed = in.closed(*entry).has_value() && !(mine && only_expired);
+  marks.consent = in.consents(*entry) && in.log_.is_whole();
   const bool over = mine && known->status == RunStatus::kEnded && !in.can_go_on(*entry, *known);
   marks.armed = in.ledger_.armed(mark) || over;
   marks.used = static_cast<uint32_t>(used.size()) - (mine ? 1 : 0);
@@ -241,6 +281,7 @@ bool Inbox::arm(const ReadyRun& run, std::string_view step, uint32_t attempt) {
   if (stops(marks).any()) return false;
   Ledger::Run next = *known;
   next.status = RunStatus::kArmed;
+  next.attempt = attempt;
   in.fault("armed");
   in.ledger_.arm(mark, run.id, next);
   in.fault("armed is marked");

@@ -86,10 +86,15 @@ std::optional<Digest> choose_run(
           [](const StartSaying::Run& one, const Digest& id) { return one.id < id; });
       if (listed == s.ready.end() || listed->id != run.id) return false;
       run.tries = std::max(run.tries, listed->tries);
-      return std::none_of(s.unresolved.begin(), s.unresolved.end(),
-                          [&](const Digest& open) { return conflicts(run.id, open); });
+      return true;
     });
-    if (!usable) continue;
+    // Only of what all have ready: what one member makes up costs nothing here.
+    if (!usable || std::any_of(all.begin(), all.end(), [&](const StartSaying& s) {
+          return std::any_of(s.unresolved.begin(), s.unresolved.end(),
+                             [&](const Digest& open) { return conflicts(run.id, open); });
+        })) {
+      continue;
+    }
     if (!best || std::tie(run.tries, run.id) < std::tie(best->tries, best->id)) best = run;
   }
   if (!best) return std::nullopt;

@@ -72,6 +72,10 @@ void check(const Terms& t, std::string_view place) {
     }
     if (i > 0 && t.secrets[i - 1].name >= s.name) refuse(place, "lists secrets unsorted or twice");
   }
+  std::set<std::array<uint8_t, 16>> records;
+  for (const NamedSecret& s : t.secrets) {
+    if (!records.insert(s.record).second) refuse(place, "names one secret under two names");
+  }
   std::set<std::pair<MemberId, std::string>> slots;
   for (const WantedInput& input : t.inputs) {
     check_input(input, place);

@@ -67,7 +67,8 @@ struct Terms {
   /// `place`.
   static Terms read(const agreement::Proposal& proposal, std::string_view place);
 
-  /// What an APPROVE binds: RO("versions", ..).
+  /// What an APPROVE binds: RO("versions", ..). Of terms that read() or add_to() took it does not
+  /// throw.
   Digest versions() const;
   bool operator==(const Terms&) const = default;
 };

@@ -114,7 +114,7 @@ Bytes Bundle::encode() const {
 }
 
 Bundle Bundle::decode(ByteView bytes) {
-  if (bytes.size() > Quotas::kMaxBundle) bad(kBundle, "is longer than 8 MiB");
+  if (bytes.size() > Quotas::kMaxBundle) bad(kBundle, "is longer than a bundle may be");
   Reader in(bytes, kBundle);
   expect_form(in, kBundle);
   Bundle out;

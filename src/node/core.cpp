@@ -63,6 +63,12 @@ void Core::open_inbox() {
     throw InputError("room " + room_config_.name, "has no configuration in this member's log yet",
                      "run `flexroom init` with all members");
   }
+  // Those of before too: what was signed under their keys is verified with them.
+  if (configurations_.empty()) {
+    for (agreement::ChangeBody& body : state_->log().configurations()) {
+      configurations_.push_back(std::move(body.configuration));
+    }
+  }
   if (configurations_.empty() || configurations_.back().digest() != in_force->digest()) {
     configurations_.push_back(*in_force);
   }

@@ -21,6 +21,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr seconds kMaxBackOff{60}, kLook{30}, kStartPatience{20}, kStockPause{600};
+constexpr uint64_t kPruneEvery = 86400;
 constexpr uint64_t kSlice = uint64_t{1} << 20;
 constexpr std::string_view kStep = "request";
 
@@ -208,6 +209,11 @@ bool Runner::is_due() {
         return false;
       }
     }
+    // Once a day what is long over (members.md §5.3).
+    if (now >= prune_at_) {
+      (void)open.inbox.prune(now);
+      prune_at_ = now + kPruneEvery;
+    }
     return !open.inbox.ready(now).empty();
   });
   return has_run || stock_is_due();
@@ -338,7 +344,7 @@ struct Runner::InHand {
   room::Waiting what;
   RunRecords::Record record;
   bool armed = false;
-  uint32_t attempt = 0;
+  uint32_t attempt = 1;  // by once.db
   agreement::Outcome outcome = agreement::Outcome::kNothingHappened;
 };
 
@@ -350,6 +356,7 @@ Runner::InHand Runner::take_in_hand(const inbox::Started& started) {
     const auto item = open.inbox.show(out.run.complete, out.now);
     if (!item) throw InputError("run " + to_hex(out.run.id), "is of no proposal known here");
     out.id = item->proposal;
+    out.attempt = open.inbox.attempt(out.run);
     out.proposal = open.inbox.proposal(out.id);
     out.what = room::waiting_of(open.state, out.proposal, item->terms);
     return 0;
@@ -369,7 +376,6 @@ Runner::InHand Runner::take_in_hand(const inbox::Started& started) {
 void Runner::arm(InHand& run) {
   const bool may = core_.with(
       [&](const Core::Open& open) { return open.inbox.arm(run.run, kStep, run.attempt); });
-  ++run.attempt;
   if (!may) {
     throw ProtocolAbort(AbortCode::kReuse, "run",
                         fmt::format("run {} was armed before, or its approval was taken back: "

@@ -95,6 +95,7 @@ class Runner {
   std::unique_ptr<Room> room_;
   room::Hooks hooks_;
   Clock::time_point stock_not_before_{};
+  uint64_t prune_at_ = 0;  // seconds since 1970
   std::thread thread_;
 };
 

@@ -213,6 +213,21 @@ void AuditLog::take_back(const Statement& s, const std::vector<net::SigningKey>&
   put_head_row(head);
 }
 
+void AuditLog::take_back_older(const Statement& s, const Digest& previous,
+                               const std::vector<net::SigningKey>& keys) {
+  const auto fail = [](std::string_view problem) { throw InputError(kPlace, problem); };
+  const auto head = head_here();
+  if (s.room != room_ || s.author != self_) fail("an entry that comes back is of another log");
+  if (!head || s.incarnation >= head->last.incarnation) {
+    fail("an entry that comes back is not of an earlier log");
+  }
+  if (s.previous != previous) fail("an entry that comes back does not follow from the one before");
+  if (std::none_of(keys.begin(), keys.end(), [&](const auto& key) { return s.verify(key); })) {
+    fail("an entry that comes back is not signed by this member");
+  }
+  db_.put(kind_, id_of(s.incarnation, s.number), s.encode(), {});
+}
+
 void AuditLog::settle_head() {
   const auto here = head_here();
   const auto once = once_.log_head(room_);

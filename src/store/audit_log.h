@@ -80,6 +80,10 @@ class AuditLog {
   /// that of the last entry here says nothing any more, in any incarnation (M24). state.db alone;
   /// settle_head() is called when that is durable.
   void take_back(const agreement::Statement& statement, const std::vector<net::SigningKey>& keys);
+  /// The same of an incarnation before the newest one here, which does not go on: `previous` is the
+  /// digest of the one before it in its chain; zeros: it is the first.
+  void take_back_older(const agreement::Statement& statement, const Digest& previous,
+                       const std::vector<net::SigningKey>& keys);
   /// once.db knows of every entry that is here: one that it did not know was signed by a copy of
   /// this member, or before once.db was put back.
   void settle_head();

@@ -187,6 +187,228 @@ TEST_F(ExchangeTest, AProofIsPassedOn) {
   EXPECT_EQ(at(2).forks()[0].id, at(0).forks()[0].id);
 }
 
+// Two pairs prove one fork, and name it alike: its author may go on when the others said so (5.2).
+TEST_F(ExchangeTest, OneForkHasOneNameWhateverProvesIt) {
+  const Statement a = note(2, 1, {}, "a"), b = note(2, 1, {}, "b"), c = note(2, 1, {}, "c");
+  (void)at(0).take(bundle({a.encode(), b.encode()}), mid(2), now_);
+  (void)at(1).take(bundle({a.encode(), c.encode()}), mid(2), now_);
+  pull(0, 1, now_);
+  pull(1, 0, now_);
+  ASSERT_EQ(at(0).forks().size(), 1U);
+  ASSERT_EQ(at(1).forks().size(), 1U);
+  EXPECT_EQ(at(0).forks()[0].id, at(1).forks()[0].id);
+  EXPECT_TRUE(at(0).missing(at(1).heads(), mid(1), now_).empty());
+  const Statement anew = note(2, 1, {}, "anew", 1);
+  for (PartyId i : {0U, 1U}) {
+    (void)at(i).take(bundle({anew.encode()}), mid(2), now_);
+    at(i).go_on_after(at(i).forks()[0].id, now_);
+  }
+  pull(0, 1, now_);
+  pull(1, 0, now_);
+  const Digest id = at(0).propose(proposal(terms()), now_);
+  pull(1, 0, now_);
+  for (PartyId i : {0U, 1U}) {
+    EXPECT_EQ(at(i).forks()[0].gone_on.size(), 2U);
+    EXPECT_EQ(at(i).show(id, now_)->decisions[2].counts, Counts::kNone);
+  }
+  agreement::ApproveBody body;
+  body.proposal = complete_of(0, id);
+  body.terms = conf_.terms();
+  body.versions = terms().versions();
+  body.not_before = terms().window.first;
+  body.not_after = terms().window.last;
+  const Statement yes = forged(2, StatementKind::kApprove, body.encode(), 2, anew.digest(), 1);
+  for (PartyId i : {0U, 1U}) {
+    EXPECT_EQ(at(i).take(bundle({yes.encode()}), mid(2), now_).taken, 1U);
+    EXPECT_EQ(at(i).show(id, now_)->decisions[2].counts, Counts::kYes);
+  }
+}
+
+// M37: a proof of two of the longest statements takes the place of nothing else.
+TEST_F(ExchangeTest, TheLargestProofAndWhatIsBesideItBothArrive) {
+  Statement big[2];
+  for (int i = 0; i < 2; ++i) {
+    big[i] = forged(0, StatementKind::kPropose,
+                    Bytes(agreement::kMaxStatementBytes - 512, static_cast<uint8_t>(i)), 1, {});
+    ASSERT_LE(big[i].encode().size(), agreement::kMaxStatementBytes);
+    ASSERT_GT(big[i].encode().size(), agreement::kMaxStatementBytes - 512);
+    (void)at(1).take(bundle({big[i].encode()}), mid(0), now_);
+  }
+  ASSERT_EQ(at(1).forks().size(), 1U);
+  const Digest mine = at(1).propose(proposal(terms(1)), now_);
+  for (int i = 0; i < 2; ++i) {
+    const Bytes wants = at(2).missing(at(1).heads(), mid(1), now_);
+    if (!wants.empty()) (void)at(2).take(at(1).give(wants, mid(2)), mid(1), now_);
+  }
+  EXPECT_EQ(at(2).forks().size(), 1U);
+  EXPECT_TRUE(at(2).show(mine, now_));
+}
+
+// M37: of an author that is not taken now nothing keeps another's statements from coming.
+TEST_F(ExchangeTest, AuthorsTakeTurnsInABundle) {
+  Digest previous{};
+  for (uint64_t n = 1; n <= 3; ++n) {
+    const Statement s = forged(0, StatementKind::kPropose, Bytes(3 << 20, 1), n, previous);
+    previous = s.digest();
+    ASSERT_EQ(at(1).take(bundle({s.encode()}), mid(0), now_).taken, 1U);
+  }
+  agreement::NoteBody body;
+  const Statement first = note(1, 1, {}, "of an honest member");
+  (void)at(1).propose(proposal(terms(1)), now_);
+  const Bytes wants = at(2).missing(at(1).heads(), mid(1), now_);
+  const TakeReport report = at(2).take(at(1).give(wants, mid(2)), mid(1), now_);
+  EXPECT_TRUE(at(2).statement(mid(0), 0, 1));
+  EXPECT_TRUE(at(2).statement(mid(1), 0, 1));
+}
+
+// What was no good is not asked for again at once, of who gave it; of others it is (M37).
+TEST_F(ExchangeTest, WhatIsRefusedIsNotAskedForAgainAtOnce) {
+  const Statement one = note(0, 1, {}, "one");
+  (void)at(1).take(bundle({one.encode()}), mid(0), now_);
+  Statement bad = one;
+  bad.signature[3] ^= 1;
+  EXPECT_FALSE(at(2).take(bundle({bad.encode()}), mid(1), now_).stopped.empty());
+  EXPECT_TRUE(at(2).missing(at(1).heads(), mid(1), now_).empty());
+  EXPECT_FALSE(at(2).missing(at(1).heads(), mid(0), now_).empty());
+  EXPECT_FALSE(at(2).missing(at(1).heads(), mid(1), now_ + 60).empty());
+  EXPECT_EQ(pull(2, 1, now_ + 60).taken, 1U);
+}
+
+// M37: proofs of statements ahead of a chain are as few as its author may have chains, and those of
+// one author take no other's place.
+TEST_F(ExchangeTest, ForksAreBoundedByAuthor) {
+  const auto pair = [&](PartyId author, uint32_t incarnation) {
+    return bundle({note(author, 5, {}, "a", incarnation).encode(),
+                   note(author, 5, {}, "b", incarnation).encode()});
+  };
+  size_t stopped = 0;
+  for (uint32_t i = 0; i <= Quotas::kMaxIncarnations; ++i) {
+    stopped += at(0).take(pair(2, i), mid(2), now_).stopped.size();
+  }
+  EXPECT_EQ(stopped, 1U);
+  EXPECT_EQ(at(0).forks().size(), Quotas::kMaxIncarnations);
+  EXPECT_EQ(at(0).take(pair(1, 0), mid(1), now_).forks.size(), 1U);
+  (void)at(0).take(bundle({note(1, 1, {}, "anew", 1).encode()}), mid(1), now_);
+  const Digest id = at(0).propose(proposal(terms()), now_);
+  agreement::ApproveBody body;
+  body.proposal = complete_of(0, id);
+  body.terms = conf_.terms();
+  body.versions = terms().versions();
+  body.not_after = terms().window.last;
+  const Statement yes =
+      forged(1, StatementKind::kApprove, body.encode(), 2, note(1, 1, {}, "anew", 1).digest(), 1);
+  ASSERT_EQ(at(0).take(bundle({yes.encode()}), mid(1), now_).taken, 1U);
+  EXPECT_EQ(at(0).show(id, now_)->decisions[1].counts, Counts::kFork);
+  reopen(0);
+  EXPECT_EQ(at(0).forks().size(), Quotas::kMaxIncarnations + 1);
+  EXPECT_EQ(at(0).show(id, now_)->decisions[1].counts, Counts::kFork);
+  EXPECT_FALSE(at(1).missing(at(0).heads(), mid(0), now_).empty());
+}
+
+// One statement under two signatures is one statement.
+TEST_F(ExchangeTest, OneStatementTwiceIsNoFork) {
+  const Statement ahead = note(2, 5, Digest{1}, "ahead");
+  const TakeReport report = at(0).take(bundle({ahead.encode(), ahead.encode()}), mid(2), now_);
+  EXPECT_TRUE(report.forks.empty());
+}
+
+// Who left the room says nothing new (1.2); what was known of it stays.
+TEST_F(ExchangeTest, WhoLeftIsNoAuthorAnyMore) {
+  const Statement one = note(2, 1, {}, "as a member");
+  EXPECT_EQ(at(0).take(bundle({one.encode()}), mid(2), now_).taken, 1U);
+  Configuration next = conf_;
+  next.number = 1;
+  next.previous = conf_.digest();
+  next.members.pop_back();
+  configurations_.push_back(next);
+  reopen(0);
+  EXPECT_THAT(why_stopped(0, {note(2, 2, one.digest(), "after").encode()}), HasSubstr("left"));
+  EXPECT_TRUE(at(0).statement(mid(2), 0, 1));
+  const Statement left = forged(2, StatementKind::kLeft, to_bytes("x"), 2, one.digest());
+  EXPECT_EQ(at(0).take(bundle({left.encode()}), mid(2), now_).taken, 1U);
+}
+
+// What an author says last counts, in whatever order its chains arrive.
+TEST_F(ExchangeTest, TheOrderOfIncarnationsDecidesNothing) {
+  Terms t = terms();
+  t.inputs = {{mid(2), "data", "", "*", {}}, {mid(1), "more", "", "*", {}}};
+  std::swap(t.inputs[0], t.inputs[1]);
+  const Digest id = at(0).propose(proposal(t), now_);
+  sync(now_);
+  const auto input = [&](const std::string& value, uint32_t incarnation) {
+    agreement::InputBody body;
+    body.proposal = id;
+    body.slot = "data";
+    body.public_part = to_bytes(value);
+    return forged(2, StatementKind::kInput, body.encode(), 1, {}, incarnation);
+  };
+  const Statement old_input = input("old", 0), new_input = input("new", 1);
+  (void)at(0).take(bundle({old_input.encode(), new_input.encode()}), mid(2), now_);
+  (void)at(1).take(bundle({new_input.encode(), old_input.encode()}), mid(2), now_);
+  at(1).input(id, "more", to_bytes("x"), {}, now_);
+  pull(0, 1, now_);
+  const Digest d = complete_of(0, id);
+  EXPECT_EQ(d, complete_of(1, id));
+  EXPECT_EQ(at(0).inputs(id)[1].body.public_part, to_bytes("old"));
+  agreement::ApproveBody body;
+  body.proposal = d;
+  body.terms = conf_.terms();
+  body.versions = t.versions();
+  body.not_after = t.window.last;
+  const Statement old_yes =
+      forged(2, StatementKind::kApprove, body.encode(), 2, old_input.digest());
+  const Statement new_yes =
+      forged(2, StatementKind::kApprove, body.encode(), 2, new_input.digest(), 1);
+  (void)at(0).take(bundle({old_yes.encode(), new_yes.encode()}), mid(2), now_);
+  (void)at(1).take(bundle({new_yes.encode(), old_yes.encode()}), mid(2), now_);
+  for (PartyId i : {0U, 1U}) {
+    EXPECT_EQ(at(i).show(id, now_)->decisions[2].counts, Counts::kYes) << i;
+  }
+  EXPECT_EQ(at(0).statements_about(d), at(1).statements_about(d));
+}
+
+// A RULE that was entered before once.db was lost, while no inbox was open, is in force after it.
+TEST_F(ExchangeTest, OwnStatementsOfAnEarlierIncarnationCount) {
+  const auto close = [&](PartyId i) {
+    members_[i].inbox.reset();
+    members_[i].once.reset();
+    members_[i].db.reset();
+  };
+  (void)at(1).propose(proposal(terms(1), "of before"), now_);
+  close(1);
+  const auto by_hand = [&](const std::function<void(store::AuditLog&)>& enter) {
+    const auto db = open(name(1));
+    const auto once = open_once(name(1));
+    store::AuditLog log(*db, *once, identities_[1], room_, mid(1));
+    enter(log);
+  };
+  agreement::RuleBody rule;
+  rule.version = 1;
+  rule.digest[0] = 3;
+  by_hand([&](store::AuditLog& log) { log.append_rule(rule); });
+  std::filesystem::remove(root_ / "m1" / "once.db");
+  by_hand([&](store::AuditLog& log) {
+    store::LogEntry note;
+    note.outcome = store::LogOutcome::kNote;
+    note.text = "anew";
+    log.append_alone(note);
+  });
+  reopen(1);
+  EXPECT_EQ(at(1).log().last()->incarnation, 1U);
+  EXPECT_EQ(at(1).rule_version(), 1U);
+  // state.db lost too: what the others give back of the earlier chain counts as well.
+  sync(now_);
+  close(1);
+  std::filesystem::remove_all(root_ / "m1");
+  reopen(1);
+  EXPECT_EQ(at(1).rule_version(), 0U);
+  sync(now_);
+  EXPECT_EQ(at(1).log().last()->incarnation, 1U);
+  EXPECT_EQ(at(1).rule_version(), 1U);
+  EXPECT_TRUE(at(1).statement(mid(1), 0, 2));
+  EXPECT_TRUE(at(1).forks().empty());
+}
+
 // A state.db put back: the member fetches its own statements before it signs (5.1).
 TEST_F(ExchangeTest, OwnStatementsComeBackBeforeAnythingIsSigned) {
   keep(0, "before");

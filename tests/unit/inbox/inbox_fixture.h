@@ -66,7 +66,10 @@ class InboxTest : public store::StoreTest {
     settings.secret = [this](const std::array<uint8_t, 16>&) { return secret_; };
     settings.check = [this](const Proposal&, const Terms& terms,
                             const std::vector<agreement::GivenInput>&) {
-      if (terms.arguments.contains("bad")) throw InputError("proposal", "is filled in otherwise");
+      if (terms.arguments.contains("bad") ||
+          (refuses_worse_ && terms.arguments.contains("worse"))) {
+        throw InputError("proposal", "is filled in otherwise");
+      }
     };
     settings.quotas = quotas_;
     settings.fault = std::move(fault);
@@ -165,6 +168,7 @@ class InboxTest : public store::StoreTest {
   std::vector<Configuration> configurations_;
   std::vector<Member> members_;
   std::optional<SecretNow> secret_;
+  bool refuses_worse_ = false;  // of check()
   Quotas quotas_;
   uint64_t now_ = kMonday + kHour;
 

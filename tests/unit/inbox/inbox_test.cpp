@@ -393,6 +393,187 @@ TEST_F(InboxCase, AgainIsTheSameRun) {
   }
 }
 
+// The number of an attempt is once.db's, not the caller's: a step is not armed again under the next
+// one while nobody knows what came of it.
+TEST_F(InboxCase, AnotherAttemptIsNotTheCallersToChoose) {
+  Terms t = terms();
+  t.again = true;
+  (void)approved(t);
+  const ReadyRun run = only_ready(0, now_);
+  begin(0, run, now_);
+  EXPECT_EQ(at(0).attempt(run), 1U);
+  EXPECT_FALSE(at(0).arm(run, "one", 2));
+  ASSERT_TRUE(at(0).arm(run, "one", 1));
+  EXPECT_FALSE(at(0).arm(run, "one", 2));
+  ASSERT_TRUE(at(0).arm(run, "two", 1));
+  at(0).finish(run.id, Outcome::kEffectMayHaveHappened);
+  reopen(0);
+  EXPECT_EQ(at(0).attempt(run), 2U);
+  begin(0, only_ready(0, now_), now_);
+  EXPECT_TRUE(at(0).arm(run, "one", 2));
+  EXPECT_TRUE(at(0).arm(run, "two", 2));
+  EXPECT_FALSE(at(0).arm(run, "two", 3));
+  EXPECT_FALSE(at(0).arm(run, "one", 1));
+}
+
+// The window is of when a run begins: its second step is not stopped by the clock. A word of a
+// member stops it all the same.
+TEST_F(InboxCase, ExpiryDoesNotEndARunUnderWay) {
+  Terms t = terms();
+  t.window = {kMonday, now_ + 10};
+  const Digest d = approved(t);
+  const ReadyRun run = only_ready(0, now_);
+  begin(0, run, now_);
+  ASSERT_TRUE(at(0).arm(run, "one", 1));
+  at(0).raise_floor(now_ + 60);
+  EXPECT_TRUE(at(0).arm(run, "two", 1));
+  const auto last = at(2).log().last();
+  const Statement no = forged(2, StatementKind::kReject, agreement::RejectBody{d, ""}.encode(),
+                              last->number + 1, last->digest);
+  ASSERT_EQ(at(0).take(bundle({no.encode()}), mid(2), now_).taken, 1U);
+  EXPECT_FALSE(at(0).arm(run, "three", 1));
+  // Not armed in time: not at all.
+  t.window.last += 3600;
+  (void)approved(t, "late");
+  const ReadyRun late = only_ready(0, now_ + 70);
+  begin(0, late, now_ + 70);
+  at(0).raise_floor(now_ + 7200);
+  EXPECT_FALSE(at(0).arm(late, "one", 1));
+}
+
+// M34: two that were begun before either was armed are not both under way.
+TEST_F(InboxCase, OfTwoRunsThatConflictOneIsArmed) {
+  secret_ = SecretNow{1, Digest{5}};
+  Terms t = terms();
+  t.secrets = {{"acme/key", {5}, 1, false, true, Digest{5}}};
+  (void)approved(t, "a");
+  (void)approved(t, "b");
+  const auto runs = at(0).ready(now_);
+  ASSERT_EQ(runs.size(), 2U);
+  for (const ReadyRun& run : runs) begin(0, run, now_);
+  ASSERT_TRUE(at(0).arm(runs[0], "one", 1));
+  EXPECT_FALSE(at(0).arm(runs[1], "one", 1));
+  EXPECT_TRUE(at(0).arm(runs[0], "two", 1));
+  at(0).finish(runs[0].id, Outcome::kDone);
+  // And not with another version than was approved.
+  secret_->version = 2;
+  EXPECT_FALSE(at(0).arm(runs[1], "one", 1));
+  secret_->version = 1;
+  EXPECT_TRUE(at(0).arm(runs[1], "one", 1));
+}
+
+// M34: what this member would refuse at START is not ready, and keeps no other run waiting.
+TEST_F(InboxCase, WhatIsFilledInOtherwiseIsNotReady) {
+  Terms t = terms();
+  t.arguments["worse"] = "1";
+  (void)approved(t, "bad");
+  const Digest good = approved(terms(), "good");
+  EXPECT_EQ(at(0).ready(now_).size(), 2U);
+  refuses_worse_ = true;
+  EXPECT_EQ(only_ready(0, now_).complete, good);
+}
+
+// What others make up in START is looked up, not searched for (M37).
+TEST_F(InboxCase, UnknownRunsOfOthersCostLittle) {
+  Terms t = terms();
+  t.repetition.times = 1000;
+  for (int i = 0; i < 8; ++i) (void)approved(t, "job " + std::to_string(i));
+  const Digest run = at(0).ready(now_).front().id;
+  const auto begin = std::chrono::steady_clock::now();
+  Digest other{};
+  for (uint32_t i = 0; i < 20'000; ++i) {
+    other[0] = static_cast<uint8_t>(i);
+    other[1] = static_cast<uint8_t>(i >> 8);
+    EXPECT_TRUE(at(0).conflict(run, other));
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+}
+
+// M37: what is over when it arrives takes no memory, and an author's clock prunes nothing.
+TEST_F(InboxCase, WhatIsLateWhenItArrivesHasNoEffect) {
+  const Statement late =
+      forged(2, StatementKind::kPropose, proposal(terms(2), "late").canonical(), 1, {});
+  const uint64_t after = terms().window.last + 1;
+  EXPECT_EQ(at(0).take(bundle({late.encode()}), mid(2), after).taken, 1U);
+  EXPECT_TRUE(at(0).list(after).empty());
+  // In time, of an author whose clock is at the end of all time.
+  const Statement odd = forged(2, StatementKind::kPropose, proposal(terms(2), "odd").canonical(), 2,
+                               late.digest(), 0, UINT64_MAX);
+  EXPECT_EQ(at(0).take(bundle({odd.encode()}), mid(2), after - 9).taken, 1U);
+  EXPECT_EQ(at(0).prune(after), 0U);
+  EXPECT_EQ(at(0).list(after).size(), 1U);
+  reopen(0);
+  EXPECT_EQ(at(0).prune(after + 91 * kDayLong), 1U);
+}
+
+// Two refusals, of which the first could be marked and not signed: both are said.
+TEST_F(InboxCase, ARefusalThatWasNotSignedIsNotForgotten) {
+  const Digest a = at(0).propose(proposal(terms(), "a"), now_);
+  const Digest b = at(0).propose(proposal(terms(), "b"), now_);
+  sync(now_);
+  bool fail = false;
+  reopen(1, [&](std::string_view step) {
+    if (fail && step == "statement") throw InputError("disk", "is full");
+  });
+  fail = true;
+  EXPECT_THROW(at(1).reject(a, "no", now_), InputError);
+  fail = false;
+  at(1).reject(b, "no", now_);
+  reopen(1);
+  sync(now_);
+  EXPECT_EQ(state(0, a), State::kRejected);
+  EXPECT_EQ(state(0, b), State::kRejected);
+}
+
+// A RULE that another process enters while this one signs is not passed over.
+TEST_F(InboxCase, ARuleOfAnotherProcessIsSeenBeforeWhatIsSignedNext) {
+  const Digest id = at(0).propose(proposal(terms()), now_);
+  sync(now_);
+  const Digest d = complete_of(1, id);
+  bool enter = false;
+  reopen(1, [&](std::string_view step) {
+    if (!enter || step != "statement") return;
+    enter = false;
+    const auto db = open(name(1));
+    const auto once = open_once(name(1));
+    store::AuditLog log(*db, *once, identities_[1], room_, mid(1));
+    agreement::RuleBody rule;
+    rule.version = 1;
+    rule.digest[0] = 3;
+    log.append_rule(rule);
+  });
+  enter = true;
+  EXPECT_THAT(problem([&] { at(1).approve(d, {}, now_); }), HasSubstr("older version"));
+  EXPECT_EQ(at(1).rule_version(), 1U);
+  EXPECT_FALSE(at(1).show(d, now_)->decisions[1].approval);
+  at(1).approve(d, {1, Digest{4}, std::nullopt}, now_);
+  EXPECT_EQ(at(1).show(d, now_)->decisions[1].counts, Counts::kYes);
+}
+
+// The inbox signs, and takes of others, what the verifier of the log does (5.4).
+TEST_F(InboxCase, RulesAndApprovalsAreAsTheVerifierWantsThem) {
+  const Digest d = approved(terms());
+  agreement::RuleBody rule;
+  rule.version = 1;
+  rule.digest[0] = 3;
+  at(1).rule(rule.encode(), now_);
+  EXPECT_THAT(problem([&] {
+                at(1).approve(d, {1, {}, std::nullopt}, now_);
+              }),
+              HasSubstr("without this member's people"));
+  rule.version = 2;
+  rule.reset = true;
+  rule.previous[0] = 9;
+  EXPECT_THROW(at(1).rule(rule.encode(), now_), InputError);
+  // Of others: one that jumps, or resets upon another one, voids nothing.
+  agreement::RuleBody jump;
+  jump.version = 5;
+  const auto last = *at(2).log().last();
+  const Statement s = forged(2, StatementKind::kRule, jump.encode(), last.number + 1, last.digest);
+  EXPECT_EQ(at(0).take(bundle({s.encode()}), mid(2), now_).taken, 1U);
+  EXPECT_EQ(at(0).show(d, now_)->decisions[2].counts, Counts::kYes);
+}
+
 // While it waits for a person a run is in nobody's way, and goes on under its index.
 TEST_F(InboxCase, ARunThatWaitsForAPersonGoesOnAsTheSame) {
   const Digest d = approved(terms());

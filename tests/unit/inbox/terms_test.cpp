@@ -88,6 +88,7 @@ TEST(TermsTest, LimitsAreThoseOfWriterAndReader) {
   refused([](Terms& t) { t.repetition.times = 1001; });
   refused([](Terms& t) { t.repetition.every->last_day = 3; });
   refused([](Terms& t) { t.secrets[1].name = t.secrets[0].name; });
+  refused([](Terms& t) { t.secrets[1].record = t.secrets[0].record; });
   refused([](Terms& t) { t.inputs.push_back(t.inputs[0]); });
   refused([](Terms& t) { t.inputs[1].value_class = ""; });
   refused([](Terms& t) { t.inputs[1].renewable = {"X-Date"}; });
