@@ -46,6 +46,8 @@ Inbox::Impl::Impl(store::SealedDb& state, store::OnceDb& once, const net::Identi
         return chains_.statement(author, ref);
       }) {
   FLEXROOM_ASSERT(!settings_.configurations.empty() && settings_.secret && settings_.check);
+  // Behind a lost once.db peers would take the session numbers of the old log for a copy's.
+  (void)log_.begin_anew_if_once_lost();
   catch_up();
   complete_pending();
   std::vector<Digest> all;
