@@ -18,11 +18,11 @@ constexpr uint64_t kLeastBytes = uint64_t{1} << 20;
 
 std::filesystem::path existing(std::filesystem::path path) {
   std::error_code ignored;
-  while (!path.empty() && !std::filesystem::exists(path, ignored) && path.has_parent_path() &&
-         path.parent_path() != path) {
+  path = std::filesystem::absolute(path, ignored);
+  while (!std::filesystem::exists(path, ignored) && path.parent_path() != path) {
     path = path.parent_path();
   }
-  return path.empty() ? "." : path;
+  return path;
 }
 
 uint64_t free_bytes(const std::filesystem::path& folder) {
