@@ -16,6 +16,7 @@
 #include "room/joined.h"
 #include "room/local_checks.h"
 #include "room/named_secrets.h"
+#include "room/people.h"
 #include "session/room_terms.h"
 #include "store/epoch_change.h"
 
@@ -337,6 +338,15 @@ RoomChanged changed(const RoomOptions& options, const RoomChangeRequest& request
   }
   change.hinders_rows = [&](bool joins) { return hindrance_of_flows(state, joins); };
   change.decide = [&](const session::Shown& shown) {
+    // No program's yes stands for a member's people (members.md §2, §7.1), and what asks
+    // administrators about a change is not built.
+    if (room::has_people(state)) {
+      throw InputError(
+          "room change",
+          "this member's people have a rule, and a change signed by its administrators "
+          "is not built",
+          "docs/status.md says what a room with people cannot change yet");
+    }
     switch (decider.approve(room::summary_of(shown))) {
       case Decider::Answer::kYes:
         return agreement::Answer::kYes;
