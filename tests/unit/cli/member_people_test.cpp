@@ -156,5 +156,17 @@ TEST_F(MemberPeopleTest, NothingIsEnteredOnceTheWindowIsOver) {
   EXPECT_TRUE(voices.enter());
 }
 
+// A change of the room is approved under `administer`: no program's yes is that.
+TEST_F(MemberPeopleTest, NoYesChangesTheRoom) {
+  RoomChangeRequest request;
+  request.rename = {"m1=beta"};
+  const auto ended = rig_.run([&](PartyId, cli::Output& out, cli::Common& common) {
+    return cli::room_change(out, common, request);
+  });
+  EXPECT_EQ(ended[0].code, cli::kBadInput) << ended[0].out;
+  EXPECT_NE(ended[0].out.find("this member's people have a rule"), std::string::npos);
+  EXPECT_NE(ended[1].code, cli::kOk) << ended[1].out;
+}
+
 }  // namespace
 }  // namespace flexroom
