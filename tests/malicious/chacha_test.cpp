@@ -8,7 +8,7 @@
 // breaks one of its steps gets no share of a tag from anybody, and nothing is sent.
 
 namespace flexroom {
-namespace {
+namespace chacha_test {
 
 using support::ConnectionRig;
 using Scenario = ConnectionRig::Scenario;
@@ -150,5 +150,5 @@ TEST_P(ChaChaAttack, EachMaskIsOpenedOnce) {
   }
 }
 
-}  // namespace
+}  // namespace chacha_test
 }  // namespace flexroom

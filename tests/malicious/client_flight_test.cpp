@@ -11,7 +11,7 @@
 // empty Certificate, made by members of whom one may lie.
 
 namespace flexroom {
-namespace {
+namespace client_flight_test {
 
 using support::ConnectionRig;
 using support::OpensslService;
@@ -403,5 +403,5 @@ TEST_P(ClientFlightLive, OpensslThatRequiresOneEndsItWithItsAlert) {
   }
 }
 
-}  // namespace
+}  // namespace client_flight_test
 }  // namespace flexroom

@@ -10,7 +10,7 @@
 // released.
 
 namespace flexroom {
-namespace {
+namespace request_records_test {
 
 using support::ConnectionRig;
 using Scenario = ConnectionRig::Scenario;
@@ -279,5 +279,5 @@ TEST(PaddedRecords, MembersOfAnotherPolicySendNothing) {
   }
 }
 
-}  // namespace
+}  // namespace request_records_test
 }  // namespace flexroom

@@ -33,7 +33,7 @@ extern "C" time_t time(time_t* out) noexcept {
 }
 
 namespace flexroom {
-namespace {
+namespace run_script_sweep_test {
 
 using support::TestService;
 
@@ -546,5 +546,5 @@ TEST_P(RunScriptAgain, NoAlteredMessageOfTheNextAttemptYieldsAWrongAnswer) {
   }
 }
 
-}  // namespace
+}  // namespace run_script_sweep_test
 }  // namespace flexroom

@@ -13,7 +13,7 @@
 // Attacks of tls-in-mpc.md §8 that are made through the service's answers or with them, by number.
 
 namespace flexroom {
-namespace {
+namespace sealed_answers_test {
 
 using agent::SealedPlan;
 using support::ConnectionRig;
@@ -279,5 +279,5 @@ TEST_P(SealedEchoAttack, NothingOfASecretThatComesBackIsOpened) {
   EXPECT_TRUE(holds(opened_by(answer_of(shown, ""), report), of_id));
 }
 
-}  // namespace
+}  // namespace sealed_answers_test
 }  // namespace flexroom

@@ -19,7 +19,7 @@
 // OpenSSL's.
 
 namespace flexroom {
-namespace {
+namespace aes256_test {
 
 using agent::SealedPlan;
 using support::ConnectionRig;
@@ -441,5 +441,5 @@ TEST_P(Aes256Sealed, AlteredRecordsOpenNothing) {
   }
 }
 
-}  // namespace
+}  // namespace aes256_test
 }  // namespace flexroom

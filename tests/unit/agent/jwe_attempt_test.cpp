@@ -17,7 +17,7 @@
 #include "support/parties.h"
 
 namespace flexroom::agent {
-namespace {
+namespace jwe_attempt_test {
 
 using support::Dealer;
 using support::run_parties;
@@ -519,5 +519,5 @@ TEST(JweRequest, HeaderEscapesAndBoundsHold) {
   EXPECT_THROW(request.require_bounds(), InputError);
 }
 
-}  // namespace
+}  // namespace jwe_attempt_test
 }  // namespace flexroom::agent

@@ -12,7 +12,7 @@
 // §3.6).
 
 namespace flexroom::agent {
-namespace {
+namespace memory_image_test {
 
 /// What GC-B leaves of the server's secret: opened states and a sharing.
 boolean::Outputs request_outputs(const mpc::Program& program, support::Dealer& dealer, PartyId id) {
@@ -74,5 +74,5 @@ TEST(MemoryImage, TheServersSecretIsWipedWhenItsLastKeysAreThere) {
   EXPECT_EQ(is_there(1), (std::vector<bool>{true, true, false}));
 }
 
-}  // namespace
+}  // namespace memory_image_test
 }  // namespace flexroom::agent

@@ -10,7 +10,7 @@
 // as those of a flow.
 
 namespace flexroom {
-namespace {
+namespace requests_to_come_test {
 
 using agent::SealedItem;
 using agent::SealedPlan;
@@ -297,5 +297,5 @@ INSTANTIATE_TEST_SUITE_P(Rooms, RequestsToComeTest, ::testing::Values(2));
 INSTANTIATE_TEST_SUITE_P(LongSweep, RequestsToComeTest,
                          ::testing::ValuesIn(support::in_long_runs({3})));
 
-}  // namespace
+}  // namespace requests_to_come_test
 }  // namespace flexroom

@@ -10,7 +10,7 @@
 // before anything of it opens.
 
 namespace flexroom {
-namespace {
+namespace sealed_chacha_test {
 
 using agent::SealedPlan;
 using support::answer_with;
@@ -279,5 +279,5 @@ TEST_P(SealedChaChaTest, TagsOfARecordAreOpenedOnce) {
   EXPECT_EQ(report.members[0].sent_count(kOpening), members.size() - 1);  // that of the request
 }
 
-}  // namespace
+}  // namespace sealed_chacha_test
 }  // namespace flexroom

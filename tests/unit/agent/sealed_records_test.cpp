@@ -7,7 +7,7 @@
 // §3.6, §4.5): tickets, padding, new keys of the server.
 
 namespace flexroom {
-namespace {
+namespace sealed_records_test {
 
 using agent::SealedPlan;
 using support::ConnectionRig;
@@ -259,5 +259,5 @@ INSTANTIATE_TEST_SUITE_P(LongSweep, SealedRecordsTest,
                          ::testing::ValuesIn(support::in_long_runs({3})));
 INSTANTIATE_TEST_SUITE_P(Rooms, SealedPairRecordsTest, ::testing::Values(2));
 
-}  // namespace
+}  // namespace sealed_records_test
 }  // namespace flexroom

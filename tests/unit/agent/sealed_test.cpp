@@ -9,7 +9,7 @@
 // cookies; what is kept, what is opened, and that nothing else is.
 
 namespace flexroom {
-namespace {
+namespace sealed_test {
 
 using agent::SealedPlan;
 using support::answer_with;
@@ -543,5 +543,5 @@ TEST(SealedSelection, KeepsWhatIsSelectedInTheClearSweep) {
 INSTANTIATE_TEST_SUITE_P(Rooms, SealedTest, ::testing::Values(2));
 INSTANTIATE_TEST_SUITE_P(LongSweep, SealedTest, ::testing::ValuesIn(support::in_long_runs({3})));
 
-}  // namespace
+}  // namespace sealed_test
 }  // namespace flexroom

@@ -8,7 +8,7 @@
 // what ends the connection, and what an abort leaves.
 
 namespace flexroom {
-namespace {
+namespace several_requests_test {
 
 using agent::SealedItem;
 using agent::SealedPlan;
@@ -568,5 +568,5 @@ INSTANTIATE_TEST_SUITE_P(Rooms, SeveralRequestsTest, ::testing::Values(2));
 INSTANTIATE_TEST_SUITE_P(LongSweep, SeveralRequestsTest,
                          ::testing::ValuesIn(support::in_long_runs({3})));
 
-}  // namespace
+}  // namespace several_requests_test
 }  // namespace flexroom

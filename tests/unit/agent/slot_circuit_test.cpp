@@ -12,7 +12,7 @@
 // http::encode_slot and OpenSSL's SHA-256 are the oracle.
 
 namespace flexroom::agent {
-namespace {
+namespace slot_circuit_test {
 
 using http::CharClass;
 using http::Encoding;
@@ -396,5 +396,5 @@ TEST_P(SlotMembers, AByteOutsideItsClassIsRefusedByAll) {
 
 INSTANTIATE_TEST_SUITE_P(Rooms, SlotMembers, ::testing::Values(2, 3));
 
-}  // namespace
+}  // namespace slot_circuit_test
 }  // namespace flexroom::agent

@@ -11,7 +11,7 @@
 #include "support/parties.h"
 
 namespace flexroom::agreement {
-namespace {
+namespace change_test {
 
 using ::testing::HasSubstr;
 
@@ -212,5 +212,5 @@ TEST(ChangeTest, AStartIsApprovedByAllOfBothConfigurations) {
   EXPECT_NE(start.attempt(), whole.attempt());
 }
 
-}  // namespace
+}  // namespace change_test
 }  // namespace flexroom::agreement

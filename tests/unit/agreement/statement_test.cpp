@@ -7,7 +7,7 @@
 #include "base/error.h"
 
 namespace flexroom::agreement {
-namespace {
+namespace statement_test {
 
 using ::testing::HasSubstr;
 
@@ -186,5 +186,5 @@ TEST(ConfigurationTest, OnlyWhatAllSignedHolds) {
   EXPECT_FALSE(evil.verify());
 }
 
-}  // namespace
+}  // namespace statement_test
 }  // namespace flexroom::agreement

@@ -11,7 +11,7 @@
 #include <unordered_map>
 
 namespace flexroom::agreement {
-namespace {
+namespace switch_test {
 
 // The switch explored from all sides, as the model of members.md §4.2 does (its properties, its
 // shapes): every honest member moves by moves() alone, malicious ones have signed everything from
@@ -460,5 +460,5 @@ TEST(SwitchTest, StatementsOfAPlace) {
   EXPECT_EQ(says(after(l, Move::kLeave)), (std::vector<K>{K::kLeft}));
 }
 
-}  // namespace
+}  // namespace switch_test
 }  // namespace flexroom::agreement

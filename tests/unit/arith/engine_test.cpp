@@ -10,7 +10,7 @@
 #include "support/parties.h"
 
 namespace flexroom::arith {
-namespace {
+namespace engine_test {
 
 using math::F25519;
 using math::P256Group;
@@ -410,5 +410,5 @@ TEST(EdaBitsDeathTest, ChecksOnlyAfterTheIntegers) {
       "");
 }
 
-}  // namespace
+}  // namespace engine_test
 }  // namespace flexroom::arith

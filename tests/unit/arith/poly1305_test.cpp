@@ -12,7 +12,7 @@
 #include "support/parties.h"
 
 namespace flexroom::arith {
-namespace {
+namespace poly1305_test {
 
 using F = math::FPoly1305;
 using support::Dealer;
@@ -344,5 +344,5 @@ TEST_P(Poly1305Test, CheatingEndsTheArithmeticEngine) {
   }
 }
 
-}  // namespace
+}  // namespace poly1305_test
 }  // namespace flexroom::arith

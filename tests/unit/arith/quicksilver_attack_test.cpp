@@ -14,7 +14,7 @@
 #include "support/parties.h"
 
 namespace flexroom::arith {
-namespace {
+namespace quicksilver_attack_test {
 
 using math::P256Group;
 using math::X25519Group;
@@ -278,5 +278,5 @@ TYPED_TEST(CollusionTest, TheTwoU1AreATranslationOfTheTwoMasks) {
   }
 }
 
-}  // namespace
+}  // namespace quicksilver_attack_test
 }  // namespace flexroom::arith

@@ -12,7 +12,7 @@
 #include "support/parties.h"
 
 namespace flexroom::arith {
-namespace {
+namespace rsa_blinding_test {
 
 using math::Z2048;
 using support::Dealer;
@@ -345,5 +345,5 @@ TEST(RsaBlindingDeathTest, NothingIsBlindedTwiceNorBeforeThePowersAreFixed) {
   EXPECT_DEATH(misuse(true), "");
 }
 
-}  // namespace
+}  // namespace rsa_blinding_test
 }  // namespace flexroom::arith

@@ -14,7 +14,7 @@
 // answer, what a member may hand in.
 
 namespace flexroom {
-namespace {
+namespace open_call_test {
 
 using ::testing::HasSubstr;
 
@@ -508,5 +508,5 @@ TEST(SealedCall, MayMakeAnyActionAndSignSecrets) {
               HasSubstr("does not belong"));
 }
 
-}  // namespace
+}  // namespace open_call_test
 }  // namespace flexroom

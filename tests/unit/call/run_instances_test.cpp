@@ -11,7 +11,7 @@
 #include "support/parties.h"
 
 namespace flexroom {
-namespace {
+namespace run_instances_test {
 
 constexpr const char* kDate = "20260102T030405Z";
 
@@ -329,5 +329,5 @@ TEST(AgreeOnTimeTest, EarlierEquivocationIsNotADisagreementAboutTheTime) {
 
 TEST(AmzDateTest, Utc) { EXPECT_EQ(amz_date(1767323045), "20260102T030405Z"); }
 
-}  // namespace
+}  // namespace run_instances_test
 }  // namespace flexroom

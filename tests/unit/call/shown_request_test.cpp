@@ -14,7 +14,7 @@
 // later, and never a private value.
 
 namespace flexroom {
-namespace {
+namespace shown_request_test {
 
 using agreement::Proposal;
 using agreement::RequestPart;
@@ -318,5 +318,5 @@ TEST(ShownRequestTest, WhatIsNotKnownYetIsASlot) {
   EXPECT_THAT(unbroken(proposal), ContainsRegex("form UserData +.not known yet: met later.\n"));
 }
 
-}  // namespace
+}  // namespace shown_request_test
 }  // namespace flexroom

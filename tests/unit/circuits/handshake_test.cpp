@@ -17,7 +17,7 @@
 // The oracle is OpenSSL's HKDF and AES-GCM on clear values; it shares no code with circuits/.
 
 namespace flexroom::circuits {
-namespace {
+namespace handshake_test {
 
 using mpc::InputKind;
 using support::CircuitRun;
@@ -440,5 +440,5 @@ TEST(RecordWriterDeathTest, RefusesASecondUseOfASequenceNumberAndOversizedRecord
   EXPECT_DEATH(too_long(), "kMaxRecordContent");
 }
 
-}  // namespace
+}  // namespace handshake_test
 }  // namespace flexroom::circuits

@@ -15,7 +15,7 @@
 #include "support/jwe_vectors.h"
 
 namespace flexroom::circuits {
-namespace {
+namespace jwe_test {
 
 using mpc::Builder;
 using mpc::InputKind;
@@ -268,5 +268,5 @@ TEST(Sha1Circuit, CompressesAsOpensslDoes) {
   }
 }
 
-}  // namespace
+}  // namespace jwe_test
 }  // namespace flexroom::circuits

@@ -10,7 +10,7 @@
 // tls-in-mpc.md §5.2a: every symbol exactly once over all values of its bits, and the counts.
 
 namespace flexroom::circuits {
-namespace {
+namespace samplers_test {
 
 using mpc::Builder;
 using mpc::InputKind;
@@ -116,5 +116,5 @@ TEST(Samplers, EachEntryOfAListHasOneIndex) {
   }
 }
 
-}  // namespace
+}  // namespace samplers_test
 }  // namespace flexroom::circuits

@@ -10,7 +10,7 @@
 #include "support/round_words.h"
 
 namespace flexroom::circuits {
-namespace {
+namespace sha256_test {
 
 using mpc::Builder;
 using mpc::InputKind;
@@ -179,5 +179,5 @@ TEST(HmacCircuit, EqualsOpenSsl) {
   }
 }
 
-}  // namespace
+}  // namespace sha256_test
 }  // namespace flexroom::circuits

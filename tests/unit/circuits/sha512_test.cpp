@@ -12,7 +12,7 @@
 #include "tls/key_schedule.h"
 
 namespace flexroom::circuits {
-namespace {
+namespace sha512_test {
 
 using mpc::Builder;
 using mpc::InputKind;
@@ -197,5 +197,5 @@ TEST(HmacSha384Circuit, EqualsOpenSsl) {
   }
 }
 
-}  // namespace
+}  // namespace sha512_test
 }  // namespace flexroom::circuits

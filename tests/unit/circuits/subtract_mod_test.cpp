@@ -8,7 +8,7 @@
 #include "support/circuit_run.h"
 
 namespace flexroom::circuits {
-namespace {
+namespace subtract_mod_test {
 
 using mpc::Builder;
 using mpc::InputKind;
@@ -96,5 +96,5 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{NamedGroup::kX25519, 3, 1527}, Case{NamedGroup::kP256, 1, 511},
                       Case{NamedGroup::kP256, 2, 1022}, Case{NamedGroup::kP256, 3, 1533}));
 
-}  // namespace
+}  // namespace subtract_mod_test
 }  // namespace flexroom::circuits

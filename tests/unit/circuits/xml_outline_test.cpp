@@ -8,7 +8,7 @@
 #include "support/sweeps.h"
 
 namespace flexroom::circuits {
-namespace {
+namespace xml_outline_test {
 
 using http::OutlineFault;
 using http::XmlElement;
@@ -263,5 +263,5 @@ TEST(XmlOutline, MarksDependOnTheShapeAlone) {
   }
 }
 
-}  // namespace
+}  // namespace xml_outline_test
 }  // namespace flexroom::circuits

@@ -13,7 +13,7 @@
 // private values that one member gives.
 
 namespace flexroom {
-namespace {
+namespace flow_people_test {
 
 using support::RoomRig;
 using Ended = RoomRig::Ended;
@@ -574,5 +574,5 @@ open."new" = { at = "json item/domain", class = "urlsafe", max = 64 }
   all_ok(ended);
 }
 
-}  // namespace
+}  // namespace flow_people_test
 }  // namespace flexroom

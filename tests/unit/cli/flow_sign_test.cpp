@@ -11,7 +11,7 @@
 // either. The sandbox checks every signature.
 
 namespace flexroom {
-namespace {
+namespace flow_sign_test {
 
 using support::RoomRig;
 using Ended = RoomRig::Ended;
@@ -238,5 +238,5 @@ TEST_P(FlowSignPairTest, MembersThatNameOtherKeysMakeNoRequest) {
   }
 }
 
-}  // namespace
+}  // namespace flow_sign_test
 }  // namespace flexroom

@@ -13,7 +13,7 @@
 // and calls that name none (operations.md (c), members.md §3).
 
 namespace flexroom {
-namespace {
+namespace flow_values_test {
 
 using support::RoomRig;
 using Ended = RoomRig::Ended;
@@ -489,5 +489,5 @@ TEST_F(FlowValuesTest, ASecondFactorIsEnrolledWithCodesOfItsDecodedSeed) {
   EXPECT_THAT(shipped("enrol-totp")[0].error(), HasSubstr("mfa/seed exists"));
 }
 
-}  // namespace
+}  // namespace flow_values_test
 }  // namespace flexroom

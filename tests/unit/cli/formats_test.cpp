@@ -20,7 +20,7 @@
 // docs/formats.md, held against what a room leaves on disk.
 
 namespace flexroom {
-namespace {
+namespace formats_test {
 
 using support::RoomRig;
 using Ended = RoomRig::Ended;
@@ -247,5 +247,5 @@ TEST(FormatsTest, BytesAreThoseOfThePage) {
             to_hex(RandomOracle("member id", RoScope{}).field(meta.epoch).digest()).substr(0, 32));
 }
 
-}  // namespace
+}  // namespace formats_test
 }  // namespace flexroom

@@ -9,7 +9,7 @@
 // there, or when the service cannot be called: who, what, both values, what to do.
 
 namespace flexroom {
-namespace {
+namespace people_test {
 
 using support::RoomRig;
 using Ended = RoomRig::Ended;
@@ -367,5 +367,5 @@ Connection: close
   EXPECT_THAT(service(), Not(HasSubstr("ok:")));
 }
 
-}  // namespace
+}  // namespace people_test
 }  // namespace flexroom

@@ -13,7 +13,7 @@
 // runs it; killed in between; what is left on the disks of before.
 
 namespace flexroom {
-namespace {
+namespace room_change_test {
 
 using support::RoomRig;
 using ::testing::HasSubstr;
@@ -332,5 +332,5 @@ TEST(RoomChangeTest, ANewCertificateKeepsLife) {
   EXPECT_NO_THROW(once.require_room_in_life(whom, kLife - 5));
 }
 
-}  // namespace
+}  // namespace room_change_test
 }  // namespace flexroom

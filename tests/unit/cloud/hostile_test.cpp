@@ -10,7 +10,7 @@
 #include "unit/cloud/client.h"
 
 namespace flexroom::cloud::test {
-namespace {
+namespace hostile_test {
 
 using testing::HasSubstr;
 using testing::StartsWith;
@@ -259,5 +259,5 @@ TEST(Hostile, WithoutDescriptorsTheServerWaitsInsteadOfSpinning) {
   EXPECT_THAT(read_all(fd), StartsWith("HTTP/1.1 200"));
 }
 
-}  // namespace
+}  // namespace hostile_test
 }  // namespace flexroom::cloud::test

@@ -8,7 +8,7 @@
 #include "unit/cloud/client.h"
 
 namespace flexroom::cloud::test {
-namespace {
+namespace sandbox_test {
 
 using testing::HasSubstr;
 using testing::Not;
@@ -268,5 +268,5 @@ TEST(SandboxState, KeysObjectsAndCaSurviveARestart) {
   EXPECT_EQ(info.st_mode & 0777, 0600u);
 }
 
-}  // namespace
+}  // namespace sandbox_test
 }  // namespace flexroom::cloud::test

@@ -8,7 +8,7 @@
 #include "unit/cloud/browser.h"
 
 namespace flexroom::cloud::test {
-namespace {
+namespace signin_test {
 
 using testing::HasSubstr;
 using testing::MatchesRegex;
@@ -304,5 +304,5 @@ TEST(Signin, WhoSignedUpCanSignInAfterARestart) {
   EXPECT_EQ(later.authenticate(later.password, client_metadata()).at("account"), story.account);
 }
 
-}  // namespace
+}  // namespace signin_test
 }  // namespace flexroom::cloud::test

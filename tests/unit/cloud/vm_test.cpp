@@ -15,7 +15,7 @@
 #include "unit/cloud/client.h"
 
 namespace flexroom::cloud::test {
-namespace {
+namespace vm_test {
 
 using testing::AllOf;
 using testing::HasSubstr;
@@ -261,5 +261,5 @@ TEST(VmGroup, BoundsTheMemoryOfAllItsProcessesTogether) {
   EXPECT_NE(held(join), "100000000\n");
 }
 
-}  // namespace
+}  // namespace vm_test
 }  // namespace flexroom::cloud::test

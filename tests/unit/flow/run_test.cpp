@@ -7,7 +7,7 @@
 // The shipped files lie below FLEXROOM_SOURCE_DIR (flow_fixture.h).
 
 namespace flexroom::flow {
-namespace {
+namespace run_test {
 
 const Flow& file(const std::string& name) {
   static std::map<std::string, Flow> all;
@@ -547,5 +547,5 @@ TEST(FlowLedger, ShippedFlowsBookNothing) {
   }
 }
 
-}  // namespace
+}  // namespace run_test
 }  // namespace flexroom::flow

@@ -8,7 +8,7 @@
 // flows, hosts of other providers. Small files of their own.
 
 namespace flexroom::flow {
-namespace {
+namespace ways_test {
 
 std::string get(const std::string& name, const std::string& more = "") {
   return fmt::format(
@@ -228,5 +228,5 @@ TEST(FlowMailbox, EveryNameThatASlotCouldMakeIsServedByTheFlowsProvider) {
   EXPECT_NE(said({"*"}, {"mail.flexroom.example"}).find(why), std::string::npos);
 }
 
-}  // namespace
+}  // namespace ways_test
 }  // namespace flexroom::flow

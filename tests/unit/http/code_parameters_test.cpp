@@ -9,7 +9,7 @@
 // B3 of the findings, around scripts: what carries code under any name and encoding.
 
 namespace flexroom::http {
-namespace {
+namespace code_parameters_test {
 
 using ::testing::HasSubstr;
 
@@ -247,5 +247,5 @@ TEST(CodeParameters, ANameWithAnEqualsSignTakesNoSlot) {
   EXPECT_EQ(request_refusal("api.example.com", kForm, "a%3Db=c&a={{s}}", slot), "");
 }
 
-}  // namespace
+}  // namespace code_parameters_test
 }  // namespace flexroom::http

@@ -9,7 +9,7 @@
 // B3 of the findings: a member's private slot ran as root code in the machine.
 
 namespace flexroom::http {
-namespace {
+namespace script_rule_test {
 
 using ::testing::HasSubstr;
 
@@ -164,5 +164,5 @@ TEST(ScriptRule, TheBootLoaderHasItsSlotsInItsLastLine) {
   }
 }
 
-}  // namespace
+}  // namespace script_rule_test
 }  // namespace flexroom::http

@@ -8,7 +8,7 @@
 #include "http/url.h"
 
 namespace flexroom::http {
-namespace {
+namespace template_test {
 
 using ::testing::HasSubstr;
 
@@ -341,5 +341,5 @@ TEST(ParseUrl, IsStrict) {
   }
 }
 
-}  // namespace
+}  // namespace template_test
 }  // namespace flexroom::http

@@ -9,7 +9,7 @@
 #include "base/ct.h"
 
 namespace flexroom::math {
-namespace {
+namespace zn_test {
 
 struct Free {
   void operator()(BIGNUM* p) const { BN_free(p); }
@@ -189,5 +189,5 @@ TEST(ConstantTime, Zn) {
   EXPECT_TRUE(a == a_public && b == b_public);
 }
 
-}  // namespace
+}  // namespace zn_test
 }  // namespace flexroom::math

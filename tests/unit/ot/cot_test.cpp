@@ -7,7 +7,7 @@
 #include "support/parties.h"
 
 namespace flexroom::ot {
-namespace {
+namespace cot_test {
 
 // Party 0 is the receiver, party 1 the sender.
 struct Batch {
@@ -231,5 +231,5 @@ TEST(Cot, NoBlockOfTheNextBatchRepeatsTheSacrificedOne) {
   }
 }
 
-}  // namespace
+}  // namespace cot_test
 }  // namespace flexroom::ot

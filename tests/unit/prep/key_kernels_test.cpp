@@ -8,7 +8,7 @@
 // The kernels of a masked batch against their formulas, bit by bit (engine-v2.md §2.5).
 
 namespace flexroom::prep {
-namespace {
+namespace key_kernels_test {
 
 class KeyKernels : public ::testing::TestWithParam<size_t /* K */> {
  protected:
@@ -97,5 +97,5 @@ TEST_P(KeyKernels, SumsAreThoseOfTheWeightsUnderTheirBits) {
   }
 }
 
-}  // namespace
+}  // namespace key_kernels_test
 }  // namespace flexroom::prep

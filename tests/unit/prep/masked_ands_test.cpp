@@ -11,7 +11,7 @@
 // leaks that a wrong string or a wrong tuple buys.
 
 namespace flexroom::prep {
-namespace {
+namespace masked_ands_test {
 
 using support::expect_masked_triples;
 using support::flip_bit_of;
@@ -300,5 +300,5 @@ TEST_P(MaskedLeakTest, AWrongTupleEndsTheBatchBeforeItsCoin) {
   for (const auto& message : run.trace) EXPECT_FALSE(message.label.starts_with("masked and/h"));
 }
 
-}  // namespace
+}  // namespace masked_ands_test
 }  // namespace flexroom::prep

@@ -11,7 +11,7 @@
 // without a rule (V7), which have to fail here.
 
 namespace flexroom::prep {
-namespace {
+namespace masked_order_test {
 
 using support::run_masked;
 
@@ -415,5 +415,5 @@ TEST(MaskedAttacks, WrongStringsAtTwoItemsTellNoRelationOfTheMaskedX) {
   EXPECT_LT(equal, passed);
 }
 
-}  // namespace
+}  // namespace masked_order_test
 }  // namespace flexroom::prep

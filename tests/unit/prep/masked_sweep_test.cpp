@@ -14,7 +14,7 @@
 // party would know is read off a run of the same seed without its lie.
 
 namespace flexroom::prep {
-namespace {
+namespace masked_sweep_test {
 
 using support::MaskedRun;
 using support::run_masked;
@@ -236,5 +236,5 @@ TEST(MaskedSweep, MasksOfLeakedXAreKnownAsRarelyAsTheBoundSays) {
   }
 }
 
-}  // namespace
+}  // namespace masked_sweep_test
 }  // namespace flexroom::prep

@@ -16,7 +16,7 @@
 #include "unit/prep/relations.h"
 
 namespace flexroom::prep {
-namespace {
+namespace refresh_test {
 
 constexpr size_t kCount = 128;  // with the masks of the check two blocks and no padding
 constexpr size_t kRowBytes = 32;
@@ -339,5 +339,5 @@ TEST_P(RefreshTest, NothingGoesOnAfterAnAbort) {
 
 INSTANTIATE_TEST_SUITE_P(Sizes, RefreshTest, ::testing::Values(2, 3, 4));
 
-}  // namespace
+}  // namespace refresh_test
 }  // namespace flexroom::prep

@@ -8,7 +8,7 @@
 #include "base/error.h"
 
 namespace flexroom::prep {
-namespace {
+namespace triple_parameters_test {
 
 // Of an epoch in which dirty_max batches may end without a verdict: (dirty_max + 1) * 4/3 times the
 // bound of one batch (boolean-engine.md §5.4, §10.3).
@@ -99,5 +99,5 @@ TEST(TripleParametersTest, ExpectationOfTheBoundBySimulation) {
   EXPECT_NEAR(static_cast<double>(hits) / kRuns, 8.0 / (kItems * kItems), 0.006);
 }
 
-}  // namespace
+}  // namespace triple_parameters_test
 }  // namespace flexroom::prep

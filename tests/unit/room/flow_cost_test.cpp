@@ -9,7 +9,7 @@
 // tests/unit/cli/flow_suites_test.cpp.
 
 namespace flexroom::room {
-namespace {
+namespace flow_cost_test {
 
 using flow::StepCost;
 using ::testing::HasSubstr;
@@ -176,5 +176,5 @@ TEST(FlowCost, AJweIsCountedUnderTheLongestKey) {
   EXPECT_EQ(found, 1u);
 }
 
-}  // namespace
+}  // namespace flow_cost_test
 }  // namespace flexroom::room

@@ -14,7 +14,7 @@
 // members.md 1.2, 1.3, 3.2 to 3.4, 4.3 H1 to H8: secrets pass from the members S to the members T.
 
 namespace flexroom::session {
-namespace {
+namespace hand_over_test {
 
 using support::HandOverRig;
 using support::MemoryHandOver;
@@ -556,5 +556,5 @@ TEST(HandOverCost, AHundredSecretsTakeTheFlowsOfOne) {
   EXPECT_LE(hundred, one + 24) << "batches of bits";
 }
 
-}  // namespace
+}  // namespace hand_over_test
 }  // namespace flexroom::session

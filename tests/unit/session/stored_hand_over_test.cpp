@@ -13,7 +13,7 @@
 // The hand-over over real state: rows in state.db, LIFE in once.db (members.md 3.2, 4.4).
 
 namespace flexroom::session {
-namespace {
+namespace stored_hand_over_test {
 
 namespace fs = std::filesystem;
 using support::HandOverRig;
@@ -314,5 +314,5 @@ TEST_F(StoredHandOverTest, CountersOfThePassingEpochAreItsOwn) {
   EXPECT_THROW(next.begin_batches(1), ProtocolAbort);
 }
 
-}  // namespace
+}  // namespace stored_hand_over_test
 }  // namespace flexroom::session

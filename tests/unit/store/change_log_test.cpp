@@ -17,7 +17,7 @@
 #include "support/parties.h"
 
 namespace flexroom::store {
-namespace {
+namespace change_log_test {
 
 using namespace agreement;
 using ::testing::AllOf;
@@ -335,5 +335,5 @@ TEST(ChangeLogTest, MembersChangeThroughTheSwitchAlone) {
   EXPECT_THAT(chain.python(), HasSubstr("without READY and BIND"));
 }
 
-}  // namespace
+}  // namespace change_log_test
 }  // namespace flexroom::store

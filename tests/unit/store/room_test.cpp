@@ -6,7 +6,7 @@
 #include "support/parties.h"
 
 namespace flexroom::store {
-namespace {
+namespace room_test {
 
 Digest named(uint8_t name) {
   Digest out{};
@@ -103,5 +103,5 @@ TEST_F(RoomStoreTest, TwoRoomsOfOneFolderDoNotSeeEachOthersSecrets) {
   });
 }
 
-}  // namespace
+}  // namespace room_test
 }  // namespace flexroom::store

@@ -12,7 +12,7 @@
 // (tls-complete.md §3).
 
 namespace flexroom::tls {
-namespace {
+namespace suites_test {
 
 using testing::abort_of;
 using testing::FakeServer;
@@ -158,5 +158,5 @@ TEST(HashValues, AreOfTheirLength) {
   EXPECT_TRUE(value == HashValue(ByteView(Bytes(48, 1))));
 }
 
-}  // namespace
+}  // namespace suites_test
 }  // namespace flexroom::tls
