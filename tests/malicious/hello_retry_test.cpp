@@ -187,7 +187,8 @@ TEST_P(RetryAttack, AServerHelloInTheOtherGroupStopsAtA1) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Rooms, RetryAttack, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, RetryAttack, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, RetryAttack, ::testing::ValuesIn(support::in_long_runs({3})));
 
 // tls-complete.md §1.1, host facts: a key is in the first hello because it is likely, and nothing
 // more follows from it.

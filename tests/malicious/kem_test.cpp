@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "support/connection_rig.h"
+#include "support/sweeps.h"
 #include "unit/tls/fake_server.h"
 
 // What a courier, the network or a member can do about X25519MLKEM768 (tls-complete.md §2.2).
@@ -39,7 +40,8 @@ void expect_nothing_asked(const Report& report, AbortCode code) {
 }
 
 class KemAttack : public ::testing::TestWithParam<size_t> {};
-INSTANTIATE_TEST_SUITE_P(Rooms, KemAttack, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, KemAttack, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, KemAttack, ::testing::ValuesIn(support::in_long_runs({3})));
 
 // With and without another group beside it, the server takes it.
 TEST_P(KemAttack, TheServerTakesIt) {

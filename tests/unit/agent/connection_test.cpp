@@ -70,11 +70,14 @@ TEST_P(ConnectionTest, NoAlteredMessageYieldsAnAnswer) {
   for (const auto& sender : honest.members) {
     for (const net::MessageId& target : sender.sent) {
       if (target.bytes == 0) continue;
-      // One receiver a message: with three members the third must not be taken in either. Under
-      // AES-128 with two members every message; elsewhere the first of its kind and sender, as the
-      // checks are the same ones.
-      const bool every = support::long_run() || (room.members == 2 && room.suite == "aes128");
-      if (!done.emplace(target.sender, target.label, every ? target.index : 0).second) continue;
+      // One receiver a message: with three members the third must not be taken in either. In every
+      // run the first of its kind and sender, and of what is garbled only under AES-128: the checks
+      // are the same ones.
+      if (!support::long_run() && room.suite != "aes128" && target.label.starts_with("boolean/")) {
+        continue;
+      }
+      const size_t index = support::long_run() ? target.index : 0;
+      if (!done.emplace(target.sender, target.label, index).second) continue;
       Scenario scenario;
       scenario.tamper = [target](const net::MessageId& message, Bytes& payload) {
         if (message.sender == target.sender && message.receiver == target.receiver &&
@@ -115,13 +118,12 @@ TEST_P(ConnectionTest, NoAlteredMessageYieldsAnAnswer) {
       }
     }
   }
-  EXPECT_GT(altered, 30u);
+  EXPECT_GT(altered, room.suite == "aes128" ? 30u : 10u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Rooms, ConnectionTest,
                          ::testing::Values(Room{2, "aes128"}, Room{3, "aes128"},
-                                           Room{2, "chacha20"}, Room{3, "chacha20"},
-                                           Room{2, "aes256"}),
+                                           Room{2, "chacha20"}, Room{2, "aes256"}),
                          name_of);
 INSTANTIATE_TEST_SUITE_P(
     LongSweep, ConnectionTest,

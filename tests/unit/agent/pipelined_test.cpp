@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "support/connection_rig.h"
+#include "support/sweeps.h"
 
 // Several requests on one open connection, all sent before any answer is read (tls-in-mpc.md
 // §4.6(b)).
@@ -153,7 +154,8 @@ TEST_P(PipelinedTest, AnswersMayComeOneAfterTheOther) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Rooms, PipelinedTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, PipelinedTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, PipelinedTest, ::testing::ValuesIn(support::in_long_runs({3})));
 
 }  // namespace
 }  // namespace flexroom

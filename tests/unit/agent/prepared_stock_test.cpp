@@ -7,6 +7,7 @@
 #include "circuits/answer.h"
 #include "support/dealer.h"
 #include "support/parties.h"
+#include "support/sweeps.h"
 
 // What an answer leaves for the next one (tls-in-mpc.md §4.2 "Left over").
 
@@ -196,7 +197,9 @@ TEST_P(PreparedStockTest, ProductsLeaveOnceAndAsManyAsThereAre) {
   EXPECT_TRUE(stock.take_products(1).empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Rooms, PreparedStockTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, PreparedStockTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, PreparedStockTest,
+                         ::testing::ValuesIn(support::in_long_runs({3})));
 
 // Keystream in parts: whatever is needed is found, and of the rest less than two steps are lost.
 TEST(SealedCircuitsInParts, WhatIsNotNeededIsLeft) {

@@ -6,6 +6,7 @@
 #include "net/tcp_mesh.h"
 #include "session/room_terms.h"
 #include "support/room_rig.h"
+#include "support/sweeps.h"
 
 // `doctor --with-members` (docs/spec/product.md): members that differ see in what, with both values
 // and what to do; members that do not differ see that.
@@ -227,7 +228,9 @@ TEST_P(DoctorMembersTest, WhoDoesNotComeIsNamed) {
   EXPECT_THAT(e.out, HasSubstr("m1"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Members, DoctorMembersTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Members, DoctorMembersTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, DoctorMembersTest,
+                         ::testing::ValuesIn(support::in_long_runs({3})));
 
 }  // namespace
 }  // namespace flexroom

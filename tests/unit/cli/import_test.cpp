@@ -9,6 +9,7 @@
 #include "session/share_commitments.h"
 #include "session/signing_keys.h"
 #include "support/room_rig.h"
+#include "support/sweeps.h"
 
 // Import as XOR shares (tls-in-mpc.md §5.13): a member that alters its share, or that tries again,
 // learns nothing from the answer. And what is derived from a secret dies with it.
@@ -197,7 +198,8 @@ TEST_P(ImportTest, AKeyDerivedFromARemovedSecretSignsNothing) {
   EXPECT_NE(obtain(false), first);
 }
 
-INSTANTIATE_TEST_SUITE_P(Rooms, ImportTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, ImportTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, ImportTest, ::testing::ValuesIn(support::in_long_runs({3})));
 
 }  // namespace
 }  // namespace flexroom

@@ -6,6 +6,7 @@
 #include "session/signing_keys.h"
 #include "support/hmac_states.h"
 #include "support/room_rig.h"
+#include "support/sweeps.h"
 
 // kill -9 of one member inside a state change, while the others live on and see the connection end.
 // Every member is a process; afterwards all start again and must hold the same.
@@ -240,7 +241,8 @@ TEST_P(KillTest, BetweenTwoRemovals) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Rooms, KillTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, KillTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, KillTest, ::testing::ValuesIn(support::in_long_runs({3})));
 
 }  // namespace
 }  // namespace flexroom

@@ -8,6 +8,7 @@
 #include "store/epoch_store.h"
 #include "store/room_store.h"
 #include "support/room_rig.h"
+#include "support/sweeps.h"
 
 // Files of a member put back as they were some time ago (boolean-engine.md §8.2): what is noticed,
 // and what of it an honest peer makes good.
@@ -597,7 +598,8 @@ TEST_P(RollbackTest, ABurnedEpochKeepsNoKeys) {
   EXPECT_TRUE(keys_erased());
 }
 
-INSTANTIATE_TEST_SUITE_P(Rooms, RollbackTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, RollbackTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, RollbackTest, ::testing::ValuesIn(support::in_long_runs({3})));
 
 }  // namespace
 }  // namespace flexroom

@@ -7,6 +7,7 @@
 #include "store/epoch_store.h"
 #include "support/canaries.h"
 #include "support/room_rig.h"
+#include "support/sweeps.h"
 
 // Every message between the members of a whole import and a whole run-script, as protocols send it
 // (below it is TLS): no secret, no share of one, no private link, no key of a member is in it.
@@ -210,7 +211,8 @@ TEST_P(TrafficTest, NoSecretIsInAnyMessageBetweenMembers) {
   add_own(own());
 }
 
-INSTANTIATE_TEST_SUITE_P(Rooms, TrafficTest, ::testing::Values(2, 3));
+INSTANTIATE_TEST_SUITE_P(Rooms, TrafficTest, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(LongSweep, TrafficTest, ::testing::ValuesIn(support::in_long_runs({3})));
 
 }  // namespace
 }  // namespace flexroom
