@@ -59,14 +59,23 @@ def wait_until(condition, what, seconds=60):
 
 class Member:
     def __init__(self, work, name):
-        self.dir, self.name, self.port = work / name, name, free_port()
+        self.dir, self.name = work / name, name
+        self.address = f"127.0.0.1:{free_port()}"
         self.config = self.dir / "member.toml"
         self.socket = self.dir / "state/node.sock"
         self.node, self.log = None, work / f"{name}.log"
 
+    def before(self):
+        """In each process of this member, before it is the program."""
+        before_exec()
+
     def command(self, *arguments, timeout=120):
         return subprocess.run([FLEXROOM, "--member", self.config, *arguments], capture_output=True, text=True,
-                              timeout=timeout, stdin=subprocess.DEVNULL, preexec_fn=before_exec)
+                              timeout=timeout, stdin=subprocess.DEVNULL, preexec_fn=self.before)
+
+    def begin(self, *arguments):
+        return subprocess.Popen([FLEXROOM, "--member", self.config, *arguments], stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, preexec_fn=self.before)
 
     def say(self, *arguments):
         """A command that must succeed; its last object."""
@@ -77,7 +86,7 @@ class Member:
     def start_node(self):
         with open(self.log, "ab") as log:
             self.node = subprocess.Popen([NODE, "--member", self.config], stdout=log, stderr=log,
-                                         stdin=subprocess.DEVNULL, preexec_fn=before_exec)
+                                         stdin=subprocess.DEVNULL, preexec_fn=self.before)
         wait_until(lambda: self.node.poll() is not None or self.answers(), f"start of the node of {self.name}")
         assert self.node.poll() is None, self.log.read_text()
         return self.room()
@@ -114,10 +123,10 @@ class Nodes(unittest.TestCase):
         wait_until((cls.cloud / "endpoints.json").exists, "start of the sandbox")
         cls.service = json.loads((cls.cloud / "endpoints.json").read_text())["port"]
         cls.make_objects()
-        cls.members = [Member(cls.work, name) for name in cls.NAMES]
+        cls.members = cls.make_members()
         entries = ""
         for m in cls.members:
-            made = m.say("init", "--identity", m.name, "--dir", str(m.dir), "--address", f"127.0.0.1:{m.port}")
+            made = m.say("init", "--identity", m.name, "--dir", str(m.dir), "--address", m.address)
             entries += "[[member]]\n" + "".join(f'{k} = "{made[k]}"\n' for k in ("name", "address", "certificate"))
             with m.config.open("a") as config:
                 config.write(f'[node]\nstock_max_mib = {cls.STOCK}\n[[person]]\nname = "ann"\nunix = "nobody"\n'
@@ -127,13 +136,21 @@ class Nodes(unittest.TestCase):
                 f'[room]\nname = "nodes"\ntriples = "masked"\n{entries}[provider.sandbox]\n'
                 f'hosts = ["*.amazonaws.com", "*.flexroom.example"]\nca_file = "{cls.cloud}/ca.pem"\n'
                 f'connect_to = ["*:443=127.0.0.1:{cls.service}"]\n')
-        started = [subprocess.Popen([FLEXROOM, "--member", m.config, "init"], stdout=subprocess.PIPE,
-                                    stderr=subprocess.STDOUT, preexec_fn=before_exec) for m in cls.members]
-        for p in started:
-            out, _ = p.communicate(timeout=120)
-            assert p.returncode == OK, out.decode()
+        cls.together(cls.members, "init")
         cls.rooms = [m.start_node() for m in cls.members]
         cls.all_up()
+
+    @classmethod
+    def make_members(cls):
+        return [Member(cls.work, name) for name in cls.NAMES]
+
+    @staticmethod
+    def together(members, *arguments):
+        """The same command at each, at the same time."""
+        started = [m.begin(*arguments) for m in members]
+        for m, p in zip(members, started):
+            out, _ = p.communicate(timeout=300)
+            assert p.returncode == OK, f"{m.name} {arguments}: {out}"
 
     @classmethod
     def make_objects(cls):
@@ -301,7 +318,7 @@ class Story(Nodes):
 
     def test_strangers_at_the_port_hold_nobody_up(self):
         a, b = self.rooms
-        port = self.members[0].port
+        port = int(self.members[0].address.rpartition(":")[2])
         with contextlib.ExitStack() as held:
             for k in range(200):
                 s = held.enter_context(socket.create_connection(("127.0.0.1", port)))
