@@ -9,7 +9,7 @@ import urllib.parse
 
 MAX_ANSWER = 300 << 20
 OPEN = ("proposed", "complete", "ready", "running", "void")
-ENDS = ("done", "refused", "nothing happened", "unknown")
+ENDS = ("done", "failed", "refused", "nothing happened", "stopped", "unknown")
 
 
 class Error(Exception):
@@ -128,8 +128,8 @@ class Room:
     # Proposals.
 
     def propose(self, kind, **fields):
-        """`get`: url, provider; `call`: recipe (its text), arguments. Of both: not_before, not_after (Unix seconds),
-        times, every."""
+        """`get`: url, provider; `call`: recipe (its text), arguments; `run-script`: arguments (of the job), script (its
+        text). Of all: not_before, not_after (Unix seconds), times, every."""
         return Proposal(self, self._post("/v1/proposals", {"kind": kind, **fields})["proposal"])
 
     def propose_get(self, url, **fields):
@@ -199,6 +199,11 @@ class Proposal:
         """What is other than when it last ran; None: it never did."""
         return self.room._get(f"/v1/proposals/{self.id}/diff").get("diff")
 
+    def give(self, slot, text):
+        """This member's private input: of run-script the text of its links.toml for "links", of a recipe a value."""
+        self.fields = self.room._post(f"/v1/proposals/{self.id}/inputs", {"slot": slot, "text": text})["proposal"]
+        return self
+
     def runs(self):
         return self.room.runs(self.id)
 
@@ -252,7 +257,7 @@ class Run:
 
     def result(self):
         """The answer, as bytes. Raises RunFailed where there is none."""
-        if self.refresh().state not in ("done", "refused"):
+        if self.refresh().state not in ("done", "failed", "refused"):
             raise RunFailed(self.fields)
         return self.room._bytes("GET", f"/v1/runs/{self.id}/result")
 

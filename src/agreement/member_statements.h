@@ -20,7 +20,7 @@
 namespace flexroom::agreement {
 
 /// More than any slot's public part takes.
-inline constexpr size_t kMaxInputBytes = 4096;
+inline constexpr size_t kMaxInputBytes = 32768;
 
 /// INPUT: what its author gives for one slot of a proposal: the public part in full, the private
 /// part as a commitment (zeros: there is none).

@@ -112,21 +112,31 @@ std::optional<PrivateUrl> carrier_link(const LinksConfig& links, std::string_vie
       *url, fmt::format("{}: {}", place, links.loader_url ? "loader_url" : "result_get_url"));
 }
 
-std::string draw_key(Prg& prg) {
-  std::string key;
-  for (uint32_t i = 0; i < OwnLinks::kKeyBytes; ++i) {
-    key.push_back(kKeyAlphabet[prg.below(kKeyAlphabet.size())]);
+}  // namespace
+
+SecretBytes OwnLinks::draw_key(Prg& prg) {
+  SecretBytes key(kKeyBytes);
+  for (uint8_t& character : key.writable()) {
+    character = static_cast<uint8_t>(kKeyAlphabet[prg.below(kKeyAlphabet.size())]);
   }
   return key;
 }
-
-}  // namespace
 
 OwnLinks::OwnLinks(PrivateUrl data, PrivateUrl result, std::optional<PrivateUrl> carrier, Prg& prg)
     : data_(std::move(data)),
       result_(std::move(result)),
       carrier_(std::move(carrier)),
-      key_(draw_key(prg)) {}
+      key_(to_text(draw_key(prg).reveal())) {}
+
+OwnLinks::OwnLinks(const LinksConfig& links, std::string_view place, SecretBytes key)
+    : data_(split_private_url(links.data_url, fmt::format("{}: data_url", place))),
+      result_(split_private_url(links.result_url, fmt::format("{}: result_url", place))),
+      carrier_(carrier_link(links, place)),
+      key_(to_text(key.reveal())) {
+  if (key_.size() != kKeyBytes || key_.find_first_not_of(kKeyAlphabet) != std::string::npos) {
+    throw InputError(place, "stand beside a key that is none");
+  }
+}
 
 OwnLinks::OwnLinks(const LinksConfig& links, std::string_view place, Prg& prg)
     : OwnLinks(split_private_url(links.data_url, fmt::format("{}: data_url", place)),

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/prg.h"
+#include "base/secret.h"
 #include "config/config.h"
 #include "net/party.h"
 
@@ -44,6 +45,8 @@ class OwnLinks {
 
   OwnLinks(PrivateUrl data, PrivateUrl result, std::optional<PrivateUrl> carrier, Prg& prg);
   OwnLinks(const LinksConfig& links, std::string_view place, Prg& prg);
+  /// With a key that was drawn before, for what waits. Throws InputError if it is none.
+  OwnLinks(const LinksConfig& links, std::string_view place, SecretBytes key);
   OwnLinks(const OwnLinks&) = delete;
   OwnLinks& operator=(const OwnLinks&) = delete;
   ~OwnLinks();
@@ -52,6 +55,8 @@ class OwnLinks {
   /// This member's private string in the user data: if it carries the loader the path and signature
   /// of the link to it, then its key.
   std::string private_part(bool carries) const;
+  /// Another key, as the first constructors draw it.
+  static SecretBytes draw_key(Prg& prg);
 
  private:
   PrivateUrl data_, result_;

@@ -49,6 +49,7 @@ class CommandLine {
   void add_state();
   void add_tools();
   void add_node();
+  void add_propose();
   void add_proposals();
   void add_times(CLI::App* command);
   int usage_error(const CLI::ParseError& error, const std::vector<std::string>& words) const;
@@ -73,7 +74,7 @@ class CommandLine {
   std::filesystem::path signature_;
   std::vector<std::filesystem::path> signatures_;
   std::optional<uint64_t> log_entry_;  // log show
-  std::filesystem::path file_, job_, links_ = "links.toml", doctor_links_, recipe_;
+  std::filesystem::path file_, job_, links_ = "links.toml", doctor_links_, input_links_, recipe_;
   std::optional<std::filesystem::path> inputs_, card_inputs_;
   std::string name_, url_, provider_, run_, draft_name_ = "draft", draft_provider_ = "provider";
   std::vector<std::string> draft_show_;

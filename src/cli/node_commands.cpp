@@ -3,6 +3,8 @@
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <array>
 #include <ctime>
 
 #include "agreement/member_statements.h"
@@ -11,12 +13,17 @@
 #include "base/codec.h"
 #include "base/display.h"
 #include "base/private_file.h"
+#include "base/wipe_text.h"
+#include "call/script_text.h"
 #include "cli/screen.h"
 #include "config/config.h"
+#include "config/of_proposal.h"
+#include "config/private_json.h"
 #include "inbox/schedule.h"
 #include "net/identity.h"
 #include "node/client.h"
 #include "node/operator_voice.h"
+#include "room/own_inputs.h"
 
 namespace flexroom::cli {
 namespace {
@@ -60,6 +67,10 @@ void show_state(Output& out, const json& item) {
                        text(item, "why").empty() ? "" : ": " + text(item, "why")));
   out.line(fmt::format("may run      {} to {}", time_text(number(item, "not_before")),
                        time_text(number(item, "not_after"))));
+  for (const json& one : item.value("missing_inputs", json::array())) {
+    out.line(fmt::format("             waits for the input `{}` of {}", text(one, "slot"),
+                         text(one, "member")));
+  }
   const auto decisions = item.find("decisions");
   if (decisions == item.end() || !decisions->is_array()) return;
   for (const json& one : *decisions) {
@@ -198,6 +209,88 @@ int propose_call(Output& out, const Common& common, const std::filesystem::path&
       with_times({{"kind", "call"}, {"recipe", content}, {"arguments", arguments}}, times));
 }
 
+namespace {
+
+/// One private value on its way to the node.
+json give(const node::Client& client, const std::string& id, const std::string& slot,
+          const SecretBytes& value) {
+  json body = {{"slot", slot}, {"text", to_text(value.reveal())}};
+  json answer;
+  try {
+    answer = client.post("/v1/proposals/" + id + "/inputs", body);
+  } catch (...) {
+    wipe_text(body["text"].get_ref<std::string&>());
+    throw;
+  }
+  wipe_text(body["text"].get_ref<std::string&>());
+  return answer;
+}
+
+SecretBytes links_file(const std::filesystem::path& links) {
+  SecretBytes text =
+      read_private_file(links, size_t{64} << 10, "write this member's links there (docs/files.md)");
+  (void)parse_links(as_text(text.reveal()), links.string());  // what is wrong has its place here
+  return text;
+}
+
+}  // namespace
+
+int propose_script(Output& out, const Common& common, const std::filesystem::path& job_file,
+                   const std::filesystem::path& links, const ProposalTimes& times) {
+  const MemberConfig member = MemberConfig::load(common.member_file);
+  const JobConfig job = JobConfig::load(job_file);
+  const SecretBytes own = links_file(links);
+  const std::string script = agreed_script(job, RoomConfig::load(member.room_file), &cancel_flag());
+  const node::Client client = client_of(member);
+  const json body = with_times(
+      {{"kind", "run-script"}, {"arguments", arguments_of_job(job)}, {"script", script}}, times);
+  const json proposal = client.post("/v1/proposals", body).value("proposal", json::object());
+  const std::string id = text(proposal, "id");
+  out.line(fmt::format("Proposed {}.", short_id(proposal)));
+  json answer = give(client, checked_id(id, "proposal"), std::string(room::kLinksInput), own);
+  const json item = answer.value("proposal", json::object());
+  show_state(out, item);
+  out.line(
+      fmt::format("The others give theirs with `flexroom proposal input {0} --links FILE`; once "
+                  "all are there, `flexroom proposal approve {0}` at each",
+                  short_id(item)));
+  out.result(std::move(answer));
+  return kOk;
+}
+
+int propose_stop(Output& out, const Common& common, const std::string& run,
+                 const ProposalTimes& times) {
+  return proposed(out, common,
+                  with_times({{"kind", "stop"}, {"run", checked_id(run, "run")}}, times));
+}
+
+int proposal_input(Output& out, const Common& common, const std::string& given_id,
+                   const std::filesystem::path& links, const std::filesystem::path& inputs) {
+  const MemberConfig member = MemberConfig::load(common.member_file);
+  const node::Client client = client_of(member);
+  const std::string id = checked_id(given_id, "proposal input");
+  if (links.empty() == inputs.empty()) {
+    throw InputError("proposal input", "takes either --links or --inputs",
+                     "a run-script wants --links, a recipe --inputs");
+  }
+  json answer;
+  if (!links.empty()) {
+    answer = give(client, id, std::string(room::kLinksInput), links_file(links));
+  } else {
+    PrivateJson values(inputs, size_t{64} << 10, "write this member's private values there",
+                       "write {\"SLOT\": \"value\"}");
+    for (const auto& [slot, value] : values.root().items()) {
+      if (!value.is_string()) throw InputError(values.place_of(slot), "is no text");
+      answer = give(client, id, slot,
+                    SecretBytes::copy_of(as_bytes(value.get_ref<const std::string&>())));
+    }
+    if (answer.is_null()) throw InputError(inputs.string(), "has no value");
+  }
+  show_state(out, answer.value("proposal", json::object()));
+  out.result(std::move(answer));
+  return kOk;
+}
+
 int inbox(Output& out, const Common& common, bool all) {
   json answer = client_of(common).get("/v1/proposals");
   json shown = json::array();
@@ -214,13 +307,55 @@ int inbox(Output& out, const Common& common, bool all) {
   return kOk;
 }
 
+namespace {
+
+/// What is shown of a proposal is made here, of the bytes that are signed: not as the node says it.
+struct Seen {
+  Digest proposal{}, complete{};
+  std::string shown;
+};
+
+template <size_t N>
+std::array<uint8_t, N> id_of(const json& object, const char* key) {
+  const Bytes bytes = from_hex(text(object, key));
+  std::array<uint8_t, N> out{};
+  if (bytes.size() != N) throw InputError("the node", "names an input by an id that is none");
+  std::copy(bytes.begin(), bytes.end(), out.begin());
+  return out;
+}
+
+Seen seen_of(const json& answer) {
+  const Bytes canonical = from_hex(text(answer, "canonical_hex"));
+  Seen out;
+  out.proposal = agreement::proposal_digest(canonical);
+  out.shown = agreement::render(canonical, "proposal");
+  std::vector<agreement::GivenInput> inputs;
+  for (const json& one : answer.value("inputs", json::array())) {
+    agreement::GivenInput& given = inputs.emplace_back();
+    given.member = id_of<16>(one, "member_id");
+    given.body.proposal = out.proposal;
+    given.body.slot = text(one, "slot");
+    given.body.public_part = from_hex(text(one, "public_hex"));
+    given.body.commitment = id_of<32>(one, "commitment");
+    out.shown += fmt::format(
+        "\ninput `{}` of {} ({}): {}", given.body.slot, text(one, "member"), to_hex(given.member),
+        given.body.public_part.empty() ? "private" : display_text(to_text(given.body.public_part)));
+  }
+  out.complete = agreement::complete_digest(out.proposal, inputs);
+  return out;
+}
+
+}  // namespace
+
 int proposal_show(Output& out, const Common& common, const std::string& id) {
   json answer = client_of(common).get("/v1/proposals/" + checked_id(id, "proposal show"));
   show_state(out, answer.value("proposal", json::object()));
-  // Rendered here, from the bytes: not as the node says it.
-  const Bytes canonical = from_hex(text(answer, "canonical_hex"));
-  const std::string shown = agreement::render(canonical, "proposal");
+  const std::string shown = seen_of(answer).shown;
   out.line(shown);
+  if (answer.contains("filled_in")) {
+    out.line("\nWith these inputs this member's node makes of it:\n" +
+             display_lines(answer.value("filled_in", std::string())));
+  }
   if (answer.contains("problem")) {
     out.line("It cannot be approved here: " + text(answer, "problem"));
   }
@@ -255,22 +390,24 @@ int proposal_say(Output& out, const Common& common, const std::string& given_id,
   const auto statement =
       node::OperatorStatement::decode(from_hex(text(asked, "statement")), "the node's statement");
   // What is signed must be what is shown: both are made of these bytes, here.
-  const Bytes canonical = from_hex(text(seen, "canonical_hex"));
-  const Digest proposal = agreement::proposal_digest(canonical);
+  const Seen whole = seen_of(seen);
   const json item = seen.value("proposal", json::object());
   const std::string expected_kind = kind == "approve"  ? "APPROVE"
                                     : kind == "reject" ? "REJECT"
                                                        : "WITHDRAW";
-  const bool has_inputs = !item.value("missing_inputs", json::array()).empty();
-  const Digest complete = agreement::complete_digest(proposal, {});
-  if ((statement.what != complete && !(has_inputs && statement.what == proposal)) ||
+  const bool lacks_inputs = !item.value("missing_inputs", json::array()).empty();
+  if (statement.what != (lacks_inputs ? whole.proposal : whole.complete) ||
       (kind == "reject" && statement.reason != reason) ||
       agreement::to_string(statement.kind) != expected_kind) {
     throw InputError("the node's statement", "is not about what is shown here",
                      "do not approve; look at the node");
   }
   if (!common.yes) {
-    out.summary(agreement::render(canonical, "proposal"));
+    out.summary(whole.shown);
+    if (seen.contains("filled_in")) {
+      out.summary("With these inputs this member's node makes of it:\n" +
+                  display_lines(seen.value("filled_in", std::string())));
+    }
     out.summary(fmt::format("may run from {} to {}",
                             time_text(static_cast<int64_t>(statement.window.first)),
                             time_text(static_cast<int64_t>(statement.window.last))));

@@ -29,6 +29,19 @@ int propose_get(Output& out, const Common& common, const GetRequest& request,
                 const ProposalTimes& times);
 int propose_call(Output& out, const Common& common, const std::filesystem::path& recipe,
                  const std::map<std::string, std::string>& arguments, const ProposalTimes& times);
+/// The job and its script, which is read here, go to the others; with `links` this member's input
+/// is given in the same breath.
+int propose_script(Output& out, const Common& common, const std::filesystem::path& job,
+                   const std::filesystem::path& links, const ProposalTimes& times);
+
+/// That the machine of a run ends, or where it is not known that it is looked for.
+int propose_stop(Output& out, const Common& common, const std::string& run,
+                 const ProposalTimes& times);
+/// This member's private input for a proposal. `links`: a links.toml, for its slot; else `slot` is
+/// given what the file `inputs` (JSON, {"SLOT": "value"}) says of it, all of its slots where it is
+/// empty.
+int proposal_input(Output& out, const Common& common, const std::string& id,
+                   const std::filesystem::path& links, const std::filesystem::path& inputs);
 
 /// What waits; `all`: also what is closed.
 int inbox(Output& out, const Common& common, bool all);

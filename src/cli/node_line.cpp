@@ -28,7 +28,7 @@ void CommandLine::add_times(CLI::App* command) {
                       "once in each such slot, at a fixed offset: \"Mon 08:00-10:00 +01:00\"");
 }
 
-void CommandLine::add_proposals() {
+void CommandLine::add_propose() {
   CLI::App* const propose =
       add(app_, "propose", "let the nodes run something once all members approved it", nullptr,
           "  flexroom propose get https://example.org/\n"
@@ -40,13 +40,30 @@ void CommandLine::add_proposals() {
   get->add_option("URL", url_)->required();
   get->add_option("--provider", provider_, "entry of room.toml (default: the first)");
   add_times(get);
-  CLI::App* const call = add(*propose, "call", "a recipe without members' private values", [this] {
-    return propose_call(*out_, common_, recipe_, parse_arguments(arguments_), times_);
-  });
+  CLI::App* const script =
+      add(*propose, "run-script", "a job with its script, and this member's links for it",
+          [this] { return propose_script(*out_, common_, job_, links_, times_); });
+  script->add_option("JOB", job_, "job.toml: it and the script go to the other members")
+      ->required();
+  script->add_option("--links", links_, "this member's links (default: links.toml)");
+  add_times(script);
+  CLI::App* const call =
+      add(*propose, "call", "a recipe, with members' private values or not", [this] {
+        return propose_call(*out_, common_, recipe_, parse_arguments(arguments_), times_);
+      });
   call->add_option("RECIPE", recipe_, "its text goes to the other members")->required();
   call->add_option("--arg", arguments_, "NAME=VALUE for the recipe's public arguments");
   add_times(call);
 
+  CLI::App* const stop =
+      add(*propose, "stop", "that the machine of a run-script ends, or is looked for",
+          [this] { return propose_stop(*out_, common_, run_, times_); });
+  stop->add_option("RUN", run_, "the first digits of its id")->required();
+  add_times(stop);
+}
+
+void CommandLine::add_proposals() {
+  add_propose();
   add(
       app_, "inbox", "proposals that wait", [this] { return inbox(*out_, common_, all_); },
       "  flexroom inbox")
@@ -63,6 +80,13 @@ void CommandLine::add_proposals() {
   };
   named(add(*proposal, "show", "all of it, and who decided how",
             [this] { return proposal_show(*out_, common_, proposal_); }));
+  CLI::App* const input = named(
+      add(*proposal, "input",
+          "give this member's private input: once, it is part of what is approved", [this] {
+            return proposal_input(*out_, common_, proposal_, input_links_, inputs_.value_or(""));
+          }));
+  input->add_option("--links", input_links_, "a links.toml, of run-script");
+  input->add_option("--inputs", inputs_, "{\"SLOT\": \"value\"}, of a recipe");
   named(add(*proposal, "diff", "what is other than when it last ran",
             [this] { return proposal_diff(*out_, common_, proposal_); }));
   named(add(*proposal, "approve", "sign it with the member's key",

@@ -8,6 +8,7 @@
 #include "config/checked_text.h"
 #include "config/config.h"
 #include "config/file_keys.h"
+#include "config/of_proposal.h"
 #include "config/text_file.h"
 #include "config/toml.h"
 
@@ -110,7 +111,7 @@ void load_script(const TomlTable& script, JobConfig& out) {
                 "\"to all\": if the script fails, all members read the end of what it printed");
   }
   out.failure_output_to_all = output == "to all";
-  if (script.has("file")) {
+  if (!out.file.empty() && script.has("file")) {  // of no proposal: it is each machine's own
     out.script_file = relative_to(out.file, script.text("file"));
     out.script_text = read_script_file(script, out);
   }
@@ -130,9 +131,9 @@ std::vector<std::string> JobConfig::interpreter_words() const {
   return words;
 }
 
-JobConfig JobConfig::load(const std::filesystem::path& path) {
-  const TomlTable root =
-      TomlTable::load(path, "give the path of the agreed job (docs/files.md shows one)");
+namespace {
+
+JobConfig read_job(const TomlTable& root, const std::filesystem::path& path) {
   const TomlTable job = root.table("job");
   JobConfig out;
   out.file = path;
@@ -152,6 +153,85 @@ JobConfig JobConfig::load(const std::filesystem::path& path) {
   load_script(script, out);
   config::finish(script, config::FileTable::kScript);
   config::finish(root, config::FileTable::kJobFile);
+  return out;
+}
+
+// The arguments of a job by their names: of [job] as they are called there, of [script] with a
+// prefix.
+constexpr std::string_view kOfScript = "script-", kWord = "script-argument-";
+constexpr std::string_view kDeadline = "deadline_minutes";
+
+/// A TOML string of any bytes that a person may write; what is no text fails where it is read.
+std::string toml_text(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    out += is_alnum(c) || byte >= 0x80 ? std::string(1, c) : fmt::format("\\u{:04X}", byte);
+  }
+  return out + '"';
+}
+
+}  // namespace
+
+JobConfig JobConfig::load(const std::filesystem::path& path) {
+  return read_job(
+      TomlTable::load(path, "give the path of the agreed job (docs/files.md shows one)"), path);
+}
+
+std::map<std::string, std::string> arguments_of_job(const JobConfig& job) {
+  std::map<std::string, std::string> out = {
+      {"name", job.name},
+      {"provider", job.provider},
+      {"region", job.region},
+      {"image_id", job.image_id},
+      {"instance_type", job.instance_type},
+      {std::string(kDeadline), std::to_string(job.deadline_minutes)},
+      {"script-url", job.script_url},
+      {"script-interpreter", job.interpreter},
+      {"script-failure_output", job.failure_output_to_all ? "to all" : "to nobody"}};
+  if (!job.access_key_id.empty()) out["access_key_id"] = job.access_key_id;
+  if (!job.secret.empty()) out["secret"] = job.secret;
+  if (!job.instance_profile.empty()) out["instance_profile"] = job.instance_profile;
+  if (job.price_per_hour) out["price_per_hour"] = job.price_per_hour->text;
+  for (size_t i = 0; i < job.arguments.size(); ++i) {
+    out[fmt::format("{}{:02}", kWord, i + 1)] = job.arguments[i];
+  }
+  return out;
+}
+
+JobConfig job_of_proposal(const std::map<std::string, std::string>& arguments,
+                          const std::string& script) {
+  constexpr std::string_view kPlace = "the proposed job";
+  std::string job = "[job]\n", of_script, words;
+  for (const auto& [key, value] : arguments) {
+    if (key == kDeadline) {
+      if (value.empty() || value.size() > 4 ||
+          value.find_first_not_of("0123456789") != std::string::npos || value[0] == '0') {
+        throw InputError(kPlace, "has a `deadline_minutes` that is no number");
+      }
+      job += fmt::format("{} = {}\n", key, value);
+    } else if (key.starts_with(kWord)) {
+      words += toml_text(value) + ", ";
+    } else {
+      const bool own = key.starts_with(kOfScript);
+      std::string& table = own ? of_script : job;
+      table += fmt::format("{} = {}\n", toml_text(own ? key.substr(kOfScript.size()) : key),
+                           toml_text(value));
+    }
+  }
+  const std::string digest = to_hex(sha256(as_bytes(script)));
+  const std::string text = fmt::format("{}\n[script]\n{}sha256 = \"{}\"\narguments = [{}]\n", job,
+                                       of_script, digest, words);
+  JobConfig out = read_job(TomlTable::parse(text, kPlace), "");
+  if (script.size() > kMaxScriptBytes || ends_in_crlf(script)) {
+    throw InputError(kPlace, "has a script that is too long, or whose lines end in CR LF",
+                     "convert it, and propose it again");
+  }
+  out.script_text = script;
+  // One way to write each: numbers of words, defaults.
+  if (arguments_of_job(out) != arguments) {
+    throw InputError(kPlace, "says its arguments in another way than it is written");
+  }
   return out;
 }
 

@@ -11,6 +11,7 @@
 #include "config/checked_text.h"
 #include "config/config.h"
 #include "config/file_keys.h"
+#include "config/of_proposal.h"
 #include "config/toml.h"
 
 namespace flexroom {
@@ -108,7 +109,11 @@ LinksConfig LinksConfig::load(const std::filesystem::path& path) {
   const SecretBytes file = read_private_file(
       path, TomlTable::kMaxBytes,
       "write this member's links there (docs/files.md), or say with --links where they are");
-  const TomlTable root = TomlTable::parse(as_text(file.reveal()), path.string());
+  return parse_links(as_text(file.reveal()), path.string());
+}
+
+LinksConfig parse_links(std::string_view text, const std::string& name) {
+  const TomlTable root = TomlTable::parse(text, name);
   LinksConfig out;
   out.data_url = root.text("data_url");
   out.result_url = root.text("result_url");

@@ -20,7 +20,7 @@ constexpr std::string_view kHeading = "what waits", kArgument = "argument ";
 constexpr std::string_view kOwnNames[] = {kHeading,       "proposer",       "definition sha256",
                                           "not before",   "not after",      "runs at most",
                                           "once in each", "unknown outcome"};
-constexpr size_t kMaxSlot = 64, kMaxCouriers = 16;
+constexpr size_t kMaxSlot = 64, kMaxCouriers = 16, kMaxPattern = 4096;
 constexpr size_t kMaxArgumentName = 100;
 
 [[noreturn]] void refuse(std::string_view place, std::string_view problem) {
@@ -40,7 +40,7 @@ void check_input(const WantedInput& input, std::string_view place) {
   if (input.value_class.size() > kMaxSlot || !is_printable(input.value_class)) {
     refuse(place, "wants an input of a class that is no name");
   }
-  if (input.pattern.size() > agreement::kMaxInputBytes || !is_printable(input.pattern)) {
+  if (input.pattern.size() > kMaxPattern || !is_printable(input.pattern)) {
     refuse(place, "wants an input by a pattern that is not printable");
   }
   if (input.pattern.empty() && input.value_class.empty()) {

@@ -10,6 +10,8 @@
 #include "base/codec.h"
 #include "base/display.h"
 #include "flexroom/version.h"
+#include "node/api_body.h"
+#include "room/waiting_script.h"
 
 namespace flexroom::node {
 namespace {
@@ -30,7 +32,8 @@ bool is_user(const std::string& name, uid_t uid) {
   return found != nullptr && found->pw_uid == uid;
 }
 
-/// An object with these keys and no others.
+}  // namespace
+
 json body_of(const HttpRequest& request, std::initializer_list<const char*> keys) {
   json out;
   try {
@@ -47,7 +50,7 @@ json body_of(const HttpRequest& request, std::initializer_list<const char*> keys
   return out;
 }
 
-std::string text_of(const json& object, const char* key, const char* fallback = nullptr) {
+std::string text_of(const json& object, const char* key, const char* fallback) {
   const auto found = object.find(key);
   if (found == object.end()) {
     if (fallback != nullptr) return fallback;
@@ -56,6 +59,8 @@ std::string text_of(const json& object, const char* key, const char* fallback = 
   if (!found->is_string()) throw HttpError(400, fmt::format("'{}' is no text", key));
   return found->get<std::string>();
 }
+
+namespace {
 
 uint64_t number_of(const json& object, const char* key, uint64_t fallback) {
   const auto found = object.find(key);
@@ -108,6 +113,7 @@ const std::vector<Api::Route>& Api::table() {
       {"GET", "/v1/proposals/{id}/diff", Needs::kSee, &Api::proposal_diff},
       {"POST", "/v1/proposals/{id}/ticket", Needs::kSee, &Api::ticket},
       {"POST", "/v1/proposals/{id}/voice", Needs::kSee, &Api::voice},
+      {"POST", "/v1/proposals/{id}/inputs", Needs::kPropose, &Api::give_input},
       {"GET", "/v1/runs", Needs::kSee, &Api::runs},
       {"GET", "/v1/runs/{id}", Needs::kSee, &Api::run},
       {"GET", "/v1/runs/{id}/result", Needs::kSee, &Api::result},
@@ -251,29 +257,33 @@ HttpAnswer Api::log(const Call& call) {
   const uint64_t limit = query_number(call.request, "limit", 100, kMostListed);
   const auto found = call.request.query.find("q");
   const std::string wanted = found == call.request.query.end() ? "" : found->second;
-  const auto entries = core_.with([](const Core::Open& open) { return open.room.log(); });
   json out = json::array();
-  uint64_t next = 0;
-  for (uint64_t number = std::max<uint64_t>(from, 1); number <= entries.size(); ++number) {
-    const LogEntry& entry = entries[number - 1];
-    if (!wanted.empty() && entry.text.find(wanted) == std::string::npos &&
-        entry.outcome.find(wanted) == std::string::npos && !entry.proposal.starts_with(wanted)) {
-      continue;
+  uint64_t next = 0, total = 0;
+  core_.with([&](const Core::Open& open) {
+    const std::vector<LogEntry>& entries = log_pages_.entries(open.state);
+    total = entries.size();
+    for (uint64_t number = std::max<uint64_t>(from, 1); number <= entries.size(); ++number) {
+      const LogEntry& entry = entries[number - 1];
+      if (!wanted.empty() && entry.text.find(wanted) == std::string::npos &&
+          entry.outcome.find(wanted) == std::string::npos && !entry.proposal.starts_with(wanted)) {
+        continue;
+      }
+      if (out.size() >= limit) {
+        next = number;
+        break;
+      }
+      out.push_back({{"number", number},
+                     {"time", entry.unix_seconds},
+                     {"proposal", entry.proposal},
+                     {"outcome", entry.outcome},
+                     {"text", entry.text},
+                     {"joint", entry.joint},
+                     {"head", entry.head},
+                     {"status", entry.status}});
     }
-    if (out.size() >= limit) {
-      next = number;
-      break;
-    }
-    out.push_back({{"number", number},
-                   {"time", entry.unix_seconds},
-                   {"proposal", entry.proposal},
-                   {"outcome", entry.outcome},
-                   {"text", entry.text},
-                   {"joint", entry.joint},
-                   {"head", entry.head},
-                   {"status", entry.status}});
-  }
-  json answer = {{"ok", true}, {"entries", out}, {"total", entries.size()}};
+    return 0;
+  });
+  json answer = {{"ok", true}, {"entries", out}, {"total", total}};
   if (next != 0) answer["next"] = next;
   return HttpAnswer::json(answer);
 }
@@ -338,21 +348,8 @@ HttpAnswer Api::proposals(const Call& call) {
 HttpAnswer Api::propose(const Call& call) {
   if (draining_) throw HttpError(503, "the node is about to stop", "propose again in a minute");
   const json body = body_of(call.request, {"kind", "url", "provider", "recipe", "arguments",
-                                           "not_before", "not_after", "times", "every"});
-  room::Waiting what;
-  what.kind = text_of(body, "kind");
-  if (what.kind == room::kWaitingGet) {
-    what.get = {text_of(body, "url"), text_of(body, "provider", "")};
-  } else if (what.kind == room::kWaitingCall) {
-    what.recipe = text_of(body, "recipe");
-    if (const auto arguments = body.find("arguments"); arguments != body.end()) {
-      if (!arguments->is_object()) throw HttpError(400, "'arguments' is no object");
-      for (const auto& [name, value] : arguments->items()) {
-        if (!value.is_string()) throw HttpError(400, "an argument's value is no text");
-        what.arguments[name] = value.get<std::string>();
-      }
-    }
-  }
+                                           "script", "not_before", "not_after", "times", "every"});
+  room::Waiting what = waiting_of_body(body);
   const uint64_t now = now_seconds();
   inbox::Terms terms;
   terms.proposer = core_.mids()[core_.self()];
@@ -364,6 +361,7 @@ HttpAnswer Api::propose(const Call& call) {
     terms.repetition.every = inbox::WeeklyHours::parse(text_of(body, "every"), "every");
   }
   json out = core_.with([&](const Core::Open& open) {
+    if (what.kind == kStop) what = waiting_stop(open, body);
     const agreement::Proposal proposal = room::waiting_proposal(open.state, what, terms);
     const Digest id = open.inbox.propose(proposal, now);
     return to_json(*open.inbox.show(id, now), core_);
@@ -382,8 +380,15 @@ HttpAnswer Api::proposal(const Call& call) {
     out["proposal"] = to_json(item, core_);
     out["text"] = agreement::render(canonical, "proposal");
     out["canonical_hex"] = to_hex(canonical);
+    out["inputs"] = inputs_of(open, item, core_);
     try {
-      (void)room::waiting_of(open.state, known, item.terms);
+      const room::Waiting what = room::waiting_of(open.state, known, item.terms);
+      if (item.complete) {
+        const room::Inputs inputs = open.inbox.inputs(item.proposal);
+        const std::string filled = room::filled_in_text(open.state, what, inputs);
+        if (!filled.empty()) out["filled_in"] = filled;
+        room::check_inputs(open.state, item.proposal, what, inputs);
+      }
     } catch (const InputError& error) {
       out["problem"] = error.what();  // it could not be approved here
     }
@@ -528,10 +533,15 @@ HttpAnswer Api::result(const Call& call) {
   const auto record = runner_.records().find(call.id);
   if (!record) throw HttpError(404, "there is no such run here");
   if (record->state == "running") throw HttpError(409, "the run goes on");
-  if (record->status == 0) throw HttpError(404, "the run has no result: " + record->detail);
+  if (record->state == "machine runs") {
+    throw HttpError(409, "the machine runs", "its result is looked for until its deadline");
+  }
+  if (record->status == 0 || (record->body_bytes == 0 && record->kind == room::kWaitingScript)) {
+    throw HttpError(404, "the run has no result: " + record->detail);
+  }
   HttpAnswer out;
   out.type = "application/octet-stream";  // whatever the service says it is: bytes
-  out.body = runner_.records().body(record->id);
+  out.body = runner_.records().body(*record);
   return out;
 }
 

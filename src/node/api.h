@@ -7,6 +7,7 @@
 
 #include "node/core.h"
 #include "node/http_server.h"
+#include "node/log_pages.h"
 #include "node/operator_voice.h"
 #include "node/peer_link.h"
 #include "node/runner.h"
@@ -69,6 +70,7 @@ class Api {
   HttpAnswer proposal_diff(const Call& call);
   HttpAnswer ticket(const Call& call);
   HttpAnswer voice(const Call& call);
+  HttpAnswer give_input(const Call& call);
   HttpAnswer runs(const Call& call);
   HttpAnswer run(const Call& call);
   HttpAnswer result(const Call& call);
@@ -81,6 +83,7 @@ class Api {
   Links& links_;
   const uid_t own_uid_;
   OperatorTickets tickets_;
+  LogPages log_pages_;  // under Core::with()
   std::atomic<bool> draining_{false};
 };
 

@@ -85,8 +85,9 @@ void Core::open_inbox() {
     return out;
   };
   settings.check = [this](const agreement::Proposal& proposal, const inbox::Terms& terms,
-                          const std::vector<agreement::GivenInput>&) {
-    (void)room::waiting_of(*state_, proposal, terms);
+                          const std::vector<agreement::GivenInput>& inputs) {
+    const room::Waiting what = room::waiting_of(*state_, proposal, terms);
+    room::check_inputs(*state_, proposal.digest(), what, inputs);
   };
   inbox_.reset();
   inbox_ =

@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "base/display.h"
+#include "base/wipe_text.h"
 #include "flexroom/error.h"
 
 namespace flexroom::node {
@@ -232,6 +233,8 @@ void HttpServer::serve(Fd fd) {
       }
     }
     answer = answered(handler_, *request, caller);
+    wipe_text(request->body);  // it may hold a member's private input
+    wipe_text(buffer);
   } catch (const HttpError& error) {
     answer = failure(error.status(), "request", error.what(), error.remedy());
   }

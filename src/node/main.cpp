@@ -11,11 +11,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <thread>
 
 #include "base/command_description.h"
 #include "base/display.h"
 #include "base/secret.h"
+#include "config/config.h"
 #include "flexroom/error.h"
 #include "flexroom/version.h"
 #include "node/node.h"
@@ -36,32 +38,67 @@ void notify(const std::string& text) {
                   reinterpret_cast<const sockaddr*>(&address), size);
 }
 
-/// Until SIGTERM or SIGINT; what is under way comes to its end then, or ends at the second signal.
-int serve(const std::filesystem::path& member_file) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  (void)flexroom::harden_process();
-  flexroom::node::Node node(member_file);
-  fmt::print("flexroom-node {}: ready\n", flexroom::kVersion);
-  (void)std::fflush(stdout);
-  notify("READY=1");
-  int which = 0;
-  (void)sigwait(&signals, &which);
-  notify("STOPPING=1");
-  std::atomic<bool> over{false};
+/// The signals that end the node, and the one that makes it read its files again.
+sigset_t signals_of_node() {
+  sigset_t out;
+  sigemptyset(&out);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&out, number);
+  return out;
+}
+
+/// What is under way comes to its end, or ends at a signal that ends the node. Returns whether one
+/// came.
+bool drain(flexroom::node::Node& node, const sigset_t& signals) {
+  std::atomic<bool> over{false}, ends{false};
   std::thread second([&] {
     while (!over) {
       const timespec moment{0, 200'000'000};
-      if (sigtimedwait(&signals, nullptr, &moment) > 0) node.cancel();
+      const int which = sigtimedwait(&signals, nullptr, &moment);
+      if (which != SIGTERM && which != SIGINT) continue;
+      ends = true;
+      node.cancel();
     }
   });
   node.drain();
   over = true;
   second.join();
-  return 0;
+  return ends;
+}
+
+/// Before the node that works is ended for it: what is wrong with the files is said, and nothing
+/// changes.
+bool can_be_read(const std::filesystem::path& member_file) {
+  try {
+    const auto member = flexroom::MemberConfig::load(member_file);
+    (void)flexroom::RoomConfig::load(member.room_file).member_id(member.name);
+    return true;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "flexroom-node: not read again: {}\n",
+               flexroom::display_lines(error.what()));
+    return false;
+  }
+}
+
+/// Until SIGTERM or SIGINT; at SIGHUP once more, of the files as they are then.
+int serve(const std::filesystem::path& member_file) {
+  const sigset_t signals = signals_of_node();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  (void)flexroom::harden_process();
+  auto node = std::make_unique<flexroom::node::Node>(member_file);
+  while (true) {
+    fmt::print("flexroom-node {}: ready\n", flexroom::kVersion);
+    (void)std::fflush(stdout);
+    notify("READY=1");
+    int which = 0;
+    do {
+      (void)sigwait(&signals, &which);
+    } while (which == SIGHUP && !can_be_read(member_file));
+    notify(which == SIGHUP ? "STATUS=reads its files again" : "STOPPING=1");
+    const bool ends = drain(*node, signals) || which != SIGHUP;
+    node.reset();
+    if (ends) return 0;
+    node = std::make_unique<flexroom::node::Node>(member_file);
+  }
 }
 
 }  // namespace

@@ -41,10 +41,21 @@ RunRecords::RunRecords(const std::filesystem::path& state_dir)
 }
 
 nlohmann::json RunRecords::Record::to_json() const {
-  return {{"id", id},           {"proposal", proposal},     {"kind", kind},
-          {"title", title},     {"index", index},           {"state", state},
-          {"started", started}, {"ended", ended},           {"status", status},
-          {"detail", detail},   {"body_bytes", body_bytes}, {"phases", phases}};
+  return {{"id", id},
+          {"proposal", proposal},
+          {"kind", kind},
+          {"title", title},
+          {"index", index},
+          {"state", state},
+          {"started", started},
+          {"ended", ended},
+          {"status", status},
+          {"detail", detail},
+          {"body_bytes", body_bytes},
+          {"phases", phases},
+          {"instance_id", instance_id},
+          {"client_token", client_token},
+          {"file", file}};
 }
 
 void RunRecords::put(const Record& record) {
@@ -74,6 +85,9 @@ std::optional<RunRecords::Record> RunRecords::read(const std::filesystem::path& 
     object.at("detail").get_to(out.detail);
     object.at("body_bytes").get_to(out.body_bytes);
     out.phases = object.at("phases");
+    out.instance_id = object.value("instance_id", "");
+    out.client_token = object.value("client_token", "");
+    out.file = object.value("file", "");
     return out;
   } catch (const std::exception&) {  // a file that is none of ours, or damaged, is none
     return std::nullopt;
@@ -113,10 +127,12 @@ std::optional<RunRecords::Record> RunRecords::find(const std::string& id) {
   return found ? read(*found) : std::nullopt;
 }
 
-std::string RunRecords::body(const std::string& id) {
-  if (!is_hex(id)) return "";
+std::string RunRecords::body(const Record& record) {
+  if (!is_hex(record.id)) return "";
+  constexpr std::string_view kGone = "the run's answer was here once";
+  if (!record.file.empty()) return read_own_file(record.file, kMaxBody, std::string(kGone));
   const SecretBytes bytes =
-      read_private_file(folder_ / (id + ".body"), kMaxBody, "the run has no answer here");
+      read_private_file(folder_ / (record.id + ".body"), kMaxBody, std::string(kGone));
   return to_text(bytes.reveal());
 }
 

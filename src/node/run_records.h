@@ -21,10 +21,14 @@ class RunRecords {
     std::string proposal;  // D0
     std::string kind, title;
     uint32_t index = 0;
-    std::string state = "running";   // "done", "failed", "refused", "nothing happened", "unknown"
+    /// "running"; "machine runs": of run-script, its result is awaited; "done", "failed", "refused",
+    /// "nothing happened", "stopped", "unknown".
+    std::string state = "running";
     int64_t started = 0, ended = 0;  // Unix seconds
     int status = 0;                  // of the service's answer; 0: none
     std::string detail;              // why, in a sentence
+    std::string instance_id, client_token;  // of run-script
+    std::string file;                       // where the result lies, if not beside the record
     uint64_t body_bytes = 0;
     nlohmann::json phases = nlohmann::json::array();
     nlohmann::json to_json() const;
@@ -36,7 +40,7 @@ class RunRecords {
   std::vector<Record> list(size_t most);
   /// By its id, or a beginning of it that is one run's.
   std::optional<Record> find(const std::string& id);
-  std::string body(const std::string& id);
+  std::string body(const Record& record);
 
  private:
   std::optional<Record> read(const std::filesystem::path& file) const;

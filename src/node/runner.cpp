@@ -9,10 +9,14 @@
 
 #include "base/codec.h"
 #include "base/display.h"
-#include "base/private_file.h"
+#include "base/hex_digest.h"
+#include "call/recipe.h"
 #include "flexroom/session.h"
 #include "net/receive_wait.h"
 #include "room/access.h"
+#include "room/call.h"
+#include "room/runs.h"
+#include "room/waiting_script.h"
 
 namespace flexroom::node {
 namespace {
@@ -27,6 +31,12 @@ constexpr std::string_view kStep = "request";
 
 uint64_t now_seconds() { return static_cast<uint64_t>(std::time(nullptr)); }
 
+/// Of run-script: the request left, and what came of it is not known.
+bool may_have_machine(const RunRecords::Record& record) {
+  return record.kind == room::kWaitingScript && record.state == "unknown" &&
+         !record.client_token.empty();
+}
+
 }  // namespace
 
 /// What every member says it has to do, once a session stands: equal at all but for the order of
@@ -34,6 +44,7 @@ uint64_t now_seconds() { return static_cast<uint64_t>(std::time(nullptr)); }
 struct Runner::Agenda {
   bool has_run = false;
   uint64_t stock = 0, target = 0;
+  std::vector<PartyId> lacking = {};  // those that have no run
 
   Bytes encode() const { return Writer().u8(has_run ? 1 : 0).u64(stock).u64(target).take(); }
   /// All alike derive it: a run only where all have one, else the stock that all want and the least
@@ -45,7 +56,9 @@ struct Runner::Agenda {
     Agenda out = own;
     for (PartyId i = 0; i < all.size(); ++i) {
       Reader in(all[i], kLabel, i);
-      out.has_run = in.u8() != 0 && out.has_run;
+      const bool its = in.u8() != 0;
+      if (!its) out.lacking.push_back(i);
+      out.has_run = its && out.has_run;
       out.stock = std::min(out.stock, in.u64());
       out.target = std::min(out.target, in.u64());
       in.finish();
@@ -118,19 +131,59 @@ Runner::Runner(Core& core, Listener& listener, std::function<void()> ask_all_to_
       listener_(listener),
       ask_all_to_meet_(std::move(ask_all_to_meet)),
       all_up_(std::move(all_up)),
-      records_(core.member().state_dir) {
+      records_(core.member().state_dir),
+      follower_(core, records_) {
   state_.doing = "idle";
-  // A run whose node was killed: what became of it is in the log, and here it is not "running".
   for (RunRecords::Record& record : records_.list(SIZE_MAX)) {
-    if (record.state != "running") continue;
-    record.state = "unknown";
-    record.detail = "this node was stopped while it ran; the log says what may have happened";
-    records_.put(record);
+    if (record.state == "running") {
+      settle(std::move(record));
+    } else if (record.state == "machine runs" || may_have_machine(record)) {
+      follower_.follow(record);
+    }
   }
   hooks_.incoming = &listener_.of_sessions();
 }
 
+// A run whose node was killed: what became of it is in the log, and here it is not "running". It is
+// resolved: it never runs again once it was armed, and keeps no other waiting.
+void Runner::settle(RunRecords::Record record) {
+  record.state = "unknown";
+  record.detail = "this node was stopped while it ran; the log says what may have happened";
+  record.ended = static_cast<int64_t>(now_seconds());
+  agreement::Outcome outcome = agreement::Outcome::kEffectMayHaveHappened;
+  if (record.kind == room::kWaitingScript) {
+    const auto known = core_.with([&](const Core::Open& open) -> std::optional<RunInfo> {
+      for (const RunInfo& run : open.room.runs()) {
+        if (run.id == record.id) return run;
+      }
+      return std::nullopt;
+    });
+    if (known) {
+      record.client_token = known->client_token;
+      record.instance_id = known->instance_id;
+      if (!known->means.empty()) record.detail = display_text(known->means);
+    }
+    if (known && known->state == "running") {
+      record.state = "machine runs";
+      record.detail.clear();
+      outcome = agreement::Outcome::kDone;
+    }
+  }
+  core_.with([&](const Core::Open& open) {
+    if (const auto id = digest_of_hex(record.id)) {
+      try {
+        open.inbox.finish(*id, outcome);  // of a try that was not armed nothing is kept
+      } catch (const InputError&) {       // it was not even tried
+      }
+    }
+    return 0;
+  });
+  records_.put(record);
+  if (record.state == "machine runs" || may_have_machine(record)) follower_.follow(record);
+}
+
 void Runner::start() {
+  follower_.start();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -159,6 +212,7 @@ void Runner::meet(const agreement::MemberId& peer) {
 }
 
 void Runner::drain() {
+  follower_.stop();
   const std::lock_guard lock(mutex_);
   draining_ = state_.draining = true;
   wake_.notify_all();
@@ -200,6 +254,19 @@ bool Runner::stock_is_due() {
   return have < stock_target() - stock_target() / 4;
 }
 
+// Private parts of what can run no more.
+void Runner::forget_inputs(const Core::Open& open, uint64_t now) {
+  using Is = inbox::State;
+  room::OwnInputs kept(open.state);
+  for (const Digest& id : kept.proposals()) {
+    const auto item = open.inbox.show(id, now);
+    const bool waits = item && (item->state == Is::kProposed || item->state == Is::kComplete ||
+                                item->state == Is::kReady || item->state == Is::kVoid ||
+                                item->state == Is::kRunning);
+    if (!waits) kept.forget(id);
+  }
+}
+
 bool Runner::is_due() {
   if (!all_up_()) return false;
   const uint64_t now = now_seconds();
@@ -212,6 +279,7 @@ bool Runner::is_due() {
     // Once a day what is long over (members.md §5.3).
     if (now >= prune_at_) {
       (void)open.inbox.prune(now);
+      forget_inputs(open, now);
       prune_at_ = now + kPruneEvery;
     }
     return !open.inbox.ready(now).empty();
@@ -311,8 +379,13 @@ bool Runner::hold_session() {
   if (started) {
     carry_out(session, *started, decider);
   } else if (has_run) {
-    throw InputError("a run", "is ready here and not at all members yet",
-                     "their nodes fetch the approvals; the next try follows");
+    std::string names;
+    for (const PartyId i : agenda.lacking) {
+      names += (names.empty() ? "" : ", ") + core_.room_config().members[i].name;
+    }
+    throw InputError("a run", "is ready here and not at " + names,
+                     "it fetches the approvals, and the next try follows; or it lacks its private "
+                     "input: `flexroom proposal show` there says why");
   } else if (agenda.stock < agenda.target) {
     fill(session, agenda);
   } else {
@@ -342,8 +415,13 @@ struct Runner::InHand {
   Digest id{};       // D0
   agreement::Proposal proposal;
   room::Waiting what;
+  std::map<std::string, SecretBytes> values;  // of a call, this member's
+  std::optional<room::WaitingScript> script;  // of run-script, and what it must make
+  agreement::Proposal filled;
   RunRecords::Record record;
-  bool armed = false;
+  unsigned releases =
+      0;  // of this attempt: run-script makes its request again where it was refused
+  bool armed() const { return releases > 0; }
   uint32_t attempt = 1;  // by once.db
   agreement::Outcome outcome = agreement::Outcome::kNothingHappened;
 };
@@ -359,6 +437,18 @@ Runner::InHand Runner::take_in_hand(const inbox::Started& started) {
     out.attempt = open.inbox.attempt(out.run);
     out.proposal = open.inbox.proposal(out.id);
     out.what = room::waiting_of(open.state, out.proposal, item->terms);
+    const room::Inputs inputs = open.inbox.inputs(out.id);
+    if (out.what.kind == room::kWaitingScript) {
+      const room::ScriptToRun script =
+          room::script_to_run(open.state, out.what.arguments, out.what.script);
+      const auto links = room::links_given(open.state, inputs);
+      out.filled = room::filled_in(open.state, script, links, out.run.id);
+      out.script = room::WaitingScript{
+          script.job, room::own_links_given(open.state, out.id, script.job, inputs), links,
+          out.run.id, out.run.index};
+    } else {
+      out.values = room::own_values(open.state, out.id, inputs);
+    }
     return 0;
   });
   RunRecords::Record& record = out.record;
@@ -367,6 +457,7 @@ Runner::InHand Runner::take_in_hand(const inbox::Started& started) {
   record.kind = out.proposal.kind;
   record.title = out.proposal.title;
   record.index = out.run.index;
+  if (out.script) record.client_token = room::client_token_of(out.run.id);
   record.started = static_cast<int64_t>(now_seconds());
   records_.put(record);
   return out;
@@ -374,24 +465,57 @@ Runner::InHand Runner::take_in_hand(const inbox::Started& started) {
 
 // Durable before this member's own share of a release (members.md §8.2, 8.3).
 void Runner::arm(InHand& run) {
+  // The same request again, of which the service said that it did nothing, is a step of its own.
+  const std::string step =
+      run.releases == 0 ? std::string(kStep) : fmt::format("{} {}", kStep, run.releases + 1);
   const bool may = core_.with(
-      [&](const Core::Open& open) { return open.inbox.arm(run.run, kStep, run.attempt); });
+      [&](const Core::Open& open) { return open.inbox.arm(run.run, step, run.attempt); });
   if (!may) {
     throw ProtocolAbort(AbortCode::kReuse, "run",
                         fmt::format("run {} was armed before, or its approval was taken back: "
                                     "nothing leaves",
                                     run.record.id.substr(0, 12)));
   }
-  run.armed = true;
+  ++run.releases;
 }
 
-ServiceAnswer Runner::perform(Session& session, const InHand& run) {
-  if (run.what.kind == room::kWaitingGet) return session.get(run.what.get);
-  const std::filesystem::path folder = core_.member().state_dir / "node" / "recipes";
-  make_private_folder(folder);
-  const std::filesystem::path file = folder / (run.record.proposal + ".toml");
-  (void)!write_new_file(file, as_bytes(run.what.recipe));  // the same, if it is there
-  return session.call({file, run.what.arguments, {}});
+void Runner::take_answer(const ServiceAnswer& answer, InHand& run) {
+  run.outcome = answer.refused() ? agreement::Outcome::kFailed : agreement::Outcome::kDone;
+  run.record.state = answer.refused() ? "refused" : "done";
+  run.record.status = answer.status;
+  run.record.body_bytes = answer.body.size();
+  records_.put_body(run.record.id, answer.body);
+}
+
+void Runner::take_start(const RunStarted& started, InHand& run) {
+  RunRecords::Record& record = run.record;
+  record.status = started.status;
+  record.instance_id = started.instance_id;
+  record.client_token = started.client_token;
+  record.detail = display_text(started.not_written);
+  if (!started.instance_id.empty()) {
+    run.outcome = agreement::Outcome::kDone;
+    record.state = "machine runs";
+    return;
+  }
+  run.outcome =
+      started.unclear ? agreement::Outcome::kEffectMayHaveHappened : agreement::Outcome::kFailed;
+  record.state = started.unclear ? "unknown" : "refused";
+  record.detail = display_text(started.error_code + ": " + started.error_message);
+  record.body_bytes = started.body.size();
+  records_.put_body(record.id, started.body);
+}
+
+void Runner::perform(Session& session, InHand& run) {
+  if (run.script) return take_start(room::run_waiting_script(session, *run.script), run);
+  if (run.what.kind == room::kWaitingGet) return take_answer(session.get(run.what.get), run);
+  const Recipe recipe = Recipe::parse(run.what.recipe, run.proposal.title);
+  const ServiceAnswer answer =
+      room::call_of_proposal(session, recipe, run.what.arguments, std::move(run.values));
+  take_answer(answer, run);
+  const auto ended = core_.with(
+      [&](const Core::Open& open) { return room::take_stop(open.state, run.what.recipe, answer); });
+  if (ended) follower_.stopped(*ended);
 }
 
 // What came of it; an exception goes on once that is written.
@@ -405,16 +529,11 @@ std::exception_ptr Runner::try_to_perform(Session& session, InHand& run) {
     return std::current_exception();
   };
   try {
-    const ServiceAnswer answer = perform(session, run);
-    run.outcome = answer.refused() ? Outcome::kFailed : Outcome::kDone;
-    record.state = answer.refused() ? "refused" : "done";
-    record.status = answer.status;
-    record.body_bytes = answer.body.size();
-    records_.put_body(record.id, answer.body);
+    perform(session, run);
   } catch (const Error& error) {
     return failed(error.may_have_happened(), error);
   } catch (const std::exception& error) {
-    return failed(run.armed, error);
+    return failed(run.armed(), error);
   }
   return nullptr;
 }
@@ -434,7 +553,12 @@ void Runner::carry_out(Session& session, const inbox::Started& started, StoredAp
   room::Hooks::Begun begun;
   begun.complete = run.run.complete;
   begun.proposal = run.id;
-  begun.framed = [&](const agreement::Proposal& own) { return room::framed(run.proposal, own); };
+  begun.framed = [&](const agreement::Proposal& own) {
+    if (!run.script) return room::framed(run.proposal, own);
+    const bool same = own.kind == run.filled.kind && own.title == run.filled.title &&
+                      own.fields == run.filled.fields;
+    return same ? run.proposal : own;
+  };
   begun.before_release = [&] { arm(run); };
   decider.set_run(run.run, run.record.proposal, run.now);
   hooks_.begun = &begun;
@@ -445,9 +569,13 @@ void Runner::carry_out(Session& session, const inbox::Started& started, StoredAp
   run.record.phases = decider.phases();
   core_.with([&](const Core::Open& open) {
     open.inbox.finish(run.run.id, run.outcome);
+    forget_inputs(open, now_seconds());
     return 0;
   });
   records_.put(run.record);
+  if (run.record.state == "machine runs" || may_have_machine(run.record)) {
+    follower_.follow(run.record);
+  }
   tell(run);
   if (failed) std::rethrow_exception(failed);
 }

@@ -13,6 +13,7 @@
 #include "flexroom/session.h"
 #include "inbox/start.h"
 #include "node/core.h"
+#include "node/follower.h"
 #include "node/listener.h"
 #include "node/run_records.h"
 #include "room/hooks.h"
@@ -57,6 +58,7 @@ class Runner {
   };
   State state();
   RunRecords& records() { return records_; }
+  Follower& follower() { return follower_; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -73,7 +75,11 @@ class Runner {
   bool hold_session();
   InHand take_in_hand(const inbox::Started& started);
   void arm(InHand& run);
-  ServiceAnswer perform(Session& session, const InHand& run);
+  void perform(Session& session, InHand& run);
+  void take_answer(const ServiceAnswer& answer, InHand& run);
+  void take_start(const RunStarted& started, InHand& run);
+  void settle(RunRecords::Record record);
+  void forget_inputs(const Core::Open& open, uint64_t now);
   std::exception_ptr try_to_perform(Session& session, InHand& run);
   void tell(const InHand& run);
   void carry_out(Session& session, const inbox::Started& started, StoredApproval& decider);
@@ -86,6 +92,7 @@ class Runner {
   std::function<void()> ask_all_to_meet_;
   std::function<bool()> all_up_;
   RunRecords records_;
+  Follower follower_;
   std::atomic<bool> cancelled_{false};
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -65,9 +65,10 @@ void take_key(session::MemberState& state, const std::map<std::string, std::stri
   wanted.secret = key.secret;
 }
 
-Wanted wanted_of(session::MemberState& state, const CallRequest& request) {
-  Wanted out{Recipe::load(request.recipe), request.arguments, ""};
-  take_key(state, request.arguments, out);
+Wanted wanted_of(session::MemberState& state, Recipe recipe,
+                 const std::map<std::string, std::string>& arguments) {
+  Wanted out{std::move(recipe), arguments, ""};
+  take_key(state, arguments, out);
   return out;
 }
 
@@ -163,8 +164,7 @@ void prepare(Joined& joined, const Wanted& wanted, std::map<std::string, SecretB
 
 CallProposal proposal_of_call(session::MemberState& state, const Recipe& recipe,
                               const std::map<std::string, std::string>& arguments) {
-  Wanted wanted{recipe, arguments, ""};
-  take_key(state, arguments, wanted);
+  const Wanted wanted = wanted_of(state, recipe, arguments);
   const OpenCall call = fill_recipe(wanted.recipe, wanted.arguments, amz_date(0));
   CallSecrets secrets = rules_of(state, call, wanted.secret);
   agreement::Proposal proposal =
@@ -174,15 +174,22 @@ CallProposal proposal_of_call(session::MemberState& state, const Recipe& recipe,
 
 ServiceAnswer call_recipe(Session& session, const CallRequest& request,
                           const std::string& command) {
-  // Everything that can be wrong, before joining.
-  session::MemberState& state = Access::state(session);
-  Wanted wanted = wanted_of(state, request);
-  const Recipe& recipe = wanted.recipe;
-  const OpenCall draft = fill_recipe(recipe, wanted.arguments, amz_date(0));
+  Recipe recipe = Recipe::load(request.recipe);
   std::optional<std::filesystem::path> inputs_file;
   if (!request.inputs.empty()) inputs_file = request.inputs;
-  std::map<std::string, SecretBytes> inputs =
-      load_call_inputs(recipe, state.member().name, inputs_file);
+  const std::string& self = Access::state(session).member().name;
+  std::map<std::string, SecretBytes> inputs = load_call_inputs(recipe, self, inputs_file);
+  return call_recipe(session, std::move(recipe), request.arguments, std::move(inputs), command);
+}
+
+ServiceAnswer call_recipe(Session& session, Recipe given,
+                          const std::map<std::string, std::string>& arguments,
+                          std::map<std::string, SecretBytes> inputs, const std::string& command) {
+  // Everything that can be wrong, before joining.
+  session::MemberState& state = Access::state(session);
+  Wanted wanted = wanted_of(state, std::move(given), arguments);
+  const Recipe& recipe = wanted.recipe;
+  const OpenCall draft = fill_recipe(recipe, wanted.arguments, amz_date(0));
   (void)rules_of(state, draft, wanted.secret);
   Joined& joined = Access::join(session, Access::kAsks, command);
   const RoomConfig& room = state.room();
@@ -191,7 +198,7 @@ ServiceAnswer call_recipe(Session& session, const CallRequest& request,
   AgreedCall call;
   call.what = "call " + recipe.name;
   call.propose = [&](agent::Timeline&) {
-    take_key(state, request.arguments,
+    take_key(state, arguments,
              wanted);  // as it is now that no flow can replace it any more
     return propose(joined, wanted, run);
   };
@@ -210,6 +217,14 @@ ServiceAnswer call_recipe(Session& session, const CallRequest& request,
   call.released = [&] { return matters && run.made && run.made->released(); };
   make_agreed_call(joined, call);
   return answer_of(run.reply);
+}
+
+ServiceAnswer call_of_proposal(Session& session, Recipe recipe,
+                               const std::map<std::string, std::string>& arguments,
+                               std::map<std::string, SecretBytes> inputs) {
+  return translated(Access::members(session), [&] {
+    return call_recipe(session, std::move(recipe), arguments, std::move(inputs), "call");
+  });
 }
 
 agreement::Proposal proposal_of_get(session::MemberState& state, const GetRequest& wanted) {
@@ -276,7 +291,8 @@ ServiceAnswer Session::call(const CallRequest& request) {
 CallPlan plan_call(Room& opened, const CallRequest& request) {
   return room::translated(room::Access::members(opened), [&] {
     session::MemberState& state = room::Access::state(opened);
-    const room::Wanted wanted = room::wanted_of(state, request);
+    const room::Wanted wanted =
+        room::wanted_of(state, Recipe::load(request.recipe), request.arguments);
     const Recipe& recipe = wanted.recipe;
     const RoomConfig& config = state.room();
     const Provider& provider = config.provider(recipe.provider);

@@ -14,6 +14,8 @@ using agreement::Proposal;
 using agreement::RequestPart;
 
 constexpr std::string_view kWhenTheyMeet = "known when the members meet";
+constexpr std::string_view kTokenOfRun =
+    "made of the run's id: the request of one run starts no second machine";
 
 std::vector<RequestPart> link_parts(const PublicLink& link, const std::string& member) {
   std::vector<RequestPart> out;
@@ -37,14 +39,14 @@ void add_link(Proposal& proposal, const std::string& name, const PublicLink& lin
   proposal.text(name + " expires", end ? utc_text(*end) : said);
 }
 
-void add_job(Proposal& proposal, const RoomConfig& room, const ShownRun& run) {
-  const JobConfig& job = run.terms.job;
+void add_job(Proposal& proposal, const RoomConfig& room, const JobConfig& job,
+             const std::string& action, const store::RecordMeta& key, const std::string& origin) {
   proposal.text("room", room.name).text("job", job.name).text("provider", job.provider);
-  proposal.text("action", run.call.action.text);
-  proposal.text("signed with", run.key_origin.empty()
+  proposal.text("action", action);
+  proposal.text("signed with", origin.empty()
                                    ? fmt::format("{} (secret {})", job.access_key_id, job.secret)
                                    : fmt::format("{} (secret {} v{}, {})", job.access_key_id,
-                                                 job.secret, run.key.version, run.key_origin));
+                                                 job.secret, key.version, origin));
   proposal.text("deadline", fmt::format("{} minutes, then the machine ends", job.deadline_minutes));
   proposal.text("retry", retry_rule());
   proposal.text("machine costs", machine_cost(job));
@@ -130,6 +132,7 @@ void add_loader(Proposal& proposal, const RoomConfig& room, const RunScriptTerms
 }
 
 std::vector<NotYet> unknown_fields(const ShownRun& run) {
+  if (run.no_token) return {{"ClientToken", std::string(kTokenOfRun)}};
   if (!run.only) return {};
   return {
       {"ClientToken", "drawn by all members together"},
@@ -166,11 +169,31 @@ void add_script_parts(Proposal& proposal, const RoomConfig& room, const RunScrip
   add_links(proposal, room, terms, only);
 }
 
+Proposal run_before_inputs(const RoomConfig& room, const JobConfig& job,
+                           const store::RecordMeta& key, const std::string& key_origin) {
+  Proposal out;
+  out.kind = "run-script";
+  out.title = job.name;
+  add_job(out, room, job, "ec2:RunInstances", key, key_origin);
+  out.text("image", job.image_id).text("machine", job.instance_type);
+  if (!job.instance_profile.empty()) out.text("instance profile", job.instance_profile);
+  add_script(out, job, job.script_text.value_or(""));
+  out.section("Links");
+  for (const MemberEntry& member : room.members) {
+    out.text("links of " + member.name,
+             "its input: hosts, lengths and public queries to all, the rest to the machine alone");
+  }
+  out.section("Request");
+  out.text("request", "made by every member of the job and the inputs, and shown with them");
+  out.text("client token", kTokenOfRun);
+  return out;
+}
+
 Proposal run_proposal(const RoomConfig& room, const ShownRun& run) {
   Proposal out;
   out.kind = "run-script (lean)";
   out.title = run.terms.job.name;
-  add_job(out, room, run);
+  add_job(out, room, run.terms.job, run.call.action.text, run.key, run.key_origin);
   add_script_parts(out, room, run.terms, run.script, run.only);
   add_request(out, run.call, run.secrets, unknown_fields(run));
   return out;

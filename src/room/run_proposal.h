@@ -21,6 +21,7 @@ struct ShownRun {
   std::optional<size_t> only;
   store::RecordMeta key = {};   // of the job
   std::string key_origin = {};  // where it comes from, of a job that names none
+  bool no_token = false;        // the client token of `terms` is of no run yet
 };
 
 /// Of both forms of run-script, below sections of their own: the script, the loader, the members'
@@ -32,6 +33,11 @@ void add_script_parts(agreement::Proposal& proposal, const RoomConfig& room,
 /// What all members approve of a run: the script, what the machine does around it, every member's
 /// links without their private parts, the request (product.md §3). Equal at all members.
 agreement::Proposal run_proposal(const RoomConfig& room, const ShownRun& run);
+
+/// Of a run that waits for its members' inputs: all that is known without any of them. `job` with
+/// its script's text.
+agreement::Proposal run_before_inputs(const RoomConfig& room, const JobConfig& job,
+                                      const store::RecordMeta& key, const std::string& key_origin);
 
 /// What a plan cannot show before the members meet, as sentences.
 std::vector<std::string> not_known_before_meeting();

@@ -22,17 +22,12 @@
 #include "room/service_probe.h"
 #include "room/slots.h"
 #include "room/suite_costs.h"
+#include "room/waiting_script.h"
 #include "session/signing_keys.h"
 
 namespace flexroom {
 namespace room {
 namespace {
-
-std::string client_token(net::Party& party) {
-  const std::string hex = to_hex(party.coin("run/client token"));
-  return fmt::format("{}-{}-4{}-8{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(13, 3),
-                     hex.substr(17, 3), hex.substr(20, 12));
-}
 
 /// Waits, with an eye on the operator and on the others, and makes what one more attempt needs.
 void before_again(Joined& joined, const RunScriptCost& cost, const RunScriptResult& refused,
@@ -76,32 +71,69 @@ void enter_answer(runs::Run& run, const RunScriptResult& answer) {
   }
 }
 
+/// Every member filled the request in by itself: from one program, it is one request.
+void require_same_request(net::Party& party, const RoomConfig& room,
+                          const agreement::Proposal& own) {
+  constexpr std::string_view kLabel = "run/filled in";
+  const Digest digest = sha256(own.canonical());
+  const std::vector<Bytes> all = party.exchange(kLabel, digest);
+  party.echo(kLabel, AbortCode::kDisagreement);
+  for (PartyId j = 0; j < all.size(); ++j) {
+    if (all[j] == Bytes(digest.begin(), digest.end())) continue;
+    throw ProtocolAbort(AbortCode::kDisagreement, kLabel,
+                        room.members[j].name + " makes another request of the same inputs", j);
+  }
+}
+
+/// A try of before may have left a record; one behind which a machine may be is never begun anew.
+void require_void(const runs::RunHistory& history, const runs::Run& run) {
+  for (const runs::Run& before : history.all()) {
+    const bool is_void =
+        before.state == runs::RunState::kNotStarted || before.state == runs::RunState::kStarting;
+    if (before.id != run.id || is_void) continue;
+    throw ProtocolAbort(
+        AbortCode::kReuse, "run",
+        fmt::format("run {} was begun before: {}", run.short_id(), runs::to_string(before.state)));
+  }
+}
+
 /// run-script, step by step.
 class ScriptRun {
  public:
   /// Looks at everything that can be wrong, then joins the others.
   ScriptRun(Session& session, const RunScriptRequest& request)
+      : ScriptRun(session, JobConfig::load(request.job), LinksConfig::load(request.links),
+                  request.links.string(), nullptr) {}
+  /// Of a run that waited: what all members gave is known.
+  ScriptRun(Session& session, const WaitingScript& waiting)
+      : ScriptRun(session, waiting.job, waiting.links.links, "links of the proposal", &waiting) {}
+  RunStarted run();
+
+ private:
+  ScriptRun(Session& session, JobConfig job, LinksConfig links, std::string place,
+            const WaitingScript* waiting)
       : session_(session),
-        job_(JobConfig::load(request.job)),
-        links_(good_links(session, request.links, job_)),
-        place_(request.links.string()),
-        own_(links_, place_, prg_),
+        waiting_(waiting),
+        job_(std::move(job)),
+        links_(std::move(links)),
+        place_(std::move(place)),
+        own_(links_, place_,
+             waiting != nullptr ? waiting->links.key.clone() : OwnLinks::draw_key(prg_)),
         state_(Access::state(session)),
         host_(ec2_host(job_.region)),
         provider_(room().provider_for(job_.provider, host_)),
         history_(history_of(state_)) {
+    tell_of_links(session, links_, place_, job_);
     take_key();
     script_ = agreed_script(job_, room(), Access::cancel(session_));
     for (const auto& one : history_.damaged()) Access::decider(session).note(one.text);
     joined_ = &Access::join(session_, Access::kAsks, "run-script");
   }
-  RunStarted run();
-
- private:
   const RoomConfig& room() const { return state_.room(); }
   void take_key() { key_ = key_of_job(state_, job_, names_key_); }
   net::Party& party() { return joined_->session().party(); }
   AgreedCall as_call();
+  void take_terms();
   agreement::Proposal propose();
   void prepare(const Digest& proposal, agent::Timeline& timeline);
   /// Its record is on disk, and this member's links were tried.
@@ -115,6 +147,7 @@ class ScriptRun {
 
   Session& session_;
   Prg prg_ = Prg::from_system();
+  const WaitingScript* const waiting_;
   JobConfig job_;
   LinksConfig links_;
   std::string place_;
@@ -136,13 +169,22 @@ class ScriptRun {
   RunScriptResult answer_;
 };
 
+void ScriptRun::take_terms() {
+  terms_.job = job_;
+  if (waiting_ == nullptr) {
+    terms_.links =
+        exchange_links(party(), room(), own_.public_part(room().members[party().id()].name));
+    terms_.client_token = client_token_of(party().coin("run/client token"));
+  } else {
+    terms_.links = waiting_->all;
+    terms_.client_token = client_token_of(waiting_->run);
+  }
+}
+
 agreement::Proposal ScriptRun::propose() {
   take_key();  // as it is now that no flow can replace it any more
   secret_ = key_.secret;
-  terms_.job = job_;
-  terms_.links =
-      exchange_links(party(), room(), own_.public_part(room().members[party().id()].name));
-  terms_.client_token = client_token(party());
+  take_terms();
   state_.secrets().agree(party(), std::vector<store::RecordMeta>{secret_});
   const ConnectionShape shape = connection_shape(provider_, host_, room().members.size());
   layout_ = lay_out_run_script(terms_, shape);
@@ -150,13 +192,18 @@ agreement::Proposal ScriptRun::propose() {
       check_rules(layout_->call, room(), [&](const std::string&) { return secret_; });
   cost_ = run_script_cost(*layout_, shape);
   joined_->note(cost_note(cost_.total(), cost_.request_bytes));
-  return run_proposal(
+  agreement::Proposal out = run_proposal(
       room(), {terms_, layout_->call, secrets, script_, std::nullopt, secret_, key_.origin});
+  if (waiting_ != nullptr) require_same_request(party(), room(), out);
+  return out;
 }
 
 void ScriptRun::begin(const Digest& proposal, bool carries) {
-  run_ = begin_run(job_, links_, terms_, state_.rid(), party().scope().sid,
-                   agree_on_place(party(), history_.count(to_hex(proposal))));
+  RunPlace place = agree_on_place(
+      party(), waiting_ != nullptr ? waiting_->index : history_.count(to_hex(proposal)));
+  if (waiting_ != nullptr) place.index = waiting_->index;
+  run_ = begin_run(job_, links_, terms_, state_.rid(), party().scope().sid, place);
+  if (waiting_ != nullptr) require_void(history_, *run_);
   history_.begin(*run_, links_.result_get_url.value_or(""));
   try_own_links(session_, history_, *run_, terms_, {links_, place_, carries});
 }
@@ -263,6 +310,11 @@ RunStarted ScriptRun::run() {
 }
 
 }  // namespace
+
+RunStarted run_waiting_script(Session& session, const WaitingScript& waiting) {
+  return translated(Access::members(session), [&] { return ScriptRun(session, waiting).run(); });
+}
+
 }  // namespace room
 
 RunStarted Session::run_script(const RunScriptRequest& request) {

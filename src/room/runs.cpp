@@ -157,12 +157,13 @@ using How = RunResult::How;
 /// One look for a result, or a wait for it.
 class Collector {
  public:
-  Collector(Room& room, runs::Run run, bool wait)
+  Collector(Room& room, runs::Run run, bool wait, bool is_over = false)
       : room_(room),
         state_(Access::state(room)),
         history_(history_of(state_)),
         run_(std::move(run)),
-        wait_(wait) {}
+        wait_(wait),
+        is_over_(is_over) {}
 
   RunResult collect(Decider& decider) {
     if (!run_.result.empty()) {
@@ -201,7 +202,8 @@ class Collector {
   session::MemberState& state_;
   runs::RunHistory history_;
   runs::Run run_;
-  bool wait_;
+  const bool wait_;     // for as long as the machine may live
+  const bool is_over_;  // it may not any more: this look is the last one
   bool failed_ = false;
   bool not_begun_ = false;
   RunResult out_;
@@ -311,7 +313,7 @@ void Collector::enter_end() {
       run_.detail = fmt::format("result_get_url of {}: {}", state_.member().name, out_.words);
       break;
     case How::kNotYet:
-      if (!wait_) return;
+      if (!wait_ && !is_over_) return;
       run_.state = runs::RunState::kNoResult;
       run_.detail = out_.words + why_nothing();
       break;
@@ -360,7 +362,7 @@ std::string Collector::goes_on() const {
 // Of the machine's first step no member is told by the machine: the links for that are in what it
 // fetches there. What the loader does first is to write there.
 std::string Collector::why_nothing() const {
-  if (!wait_ || run_.carrier.empty() || out_.words != runs::kNothingYet) return "";
+  if ((!wait_ && !is_over_) || run_.carrier.empty() || out_.words != runs::kNothingYet) return "";
   return fmt::format(
       "; the machine did not get the loader behind {}'s link, ended or was ended before that, or "
       "could not write to result_url of {}",
@@ -400,9 +402,9 @@ std::string Collector::text() const {
           state_.member().name, display_short(out_.words), goes_on());
     case How::kNotYet:
       return fmt::format("no result {} (last answer of result_get_url: {}{}). {}",
-                         not_begun_ ? "will come, the machine asks for its loader no more"
-                         : wait_    ? "came before the deadline"
-                                    : "is there",
+                         not_begun_          ? "will come, the machine asks for its loader no more"
+                         : wait_ || is_over_ ? "came before the deadline"
+                                             : "is there",
                          display_short(out_.words), display_lines(why_nothing()), goes_on());
     case How::kInterrupted:
       break;
@@ -424,6 +426,11 @@ RunResult collect(Room& room, const std::string& id, Decider& program) {
     throw InputError("run " + run.short_id(), "has no result: " + tell_state(run));
   }
   return Collector(room, run, false).collect(decider);
+}
+
+RunResult look_once(Room& room, const runs::Run& run, bool is_over, Decider& program) {
+  GuardedDecider decider(program);
+  return Collector(room, run, false, is_over).collect(decider);
 }
 
 /// As run_script() left it, also where the last word of its record could not be written.
@@ -449,6 +456,14 @@ RunResult follow(Room& room, const RunStarted& started, Decider& program) {
 }
 
 }  // namespace
+
+RunResult look_for_result(Room& room, const std::string& id, bool is_over, Decider& program) {
+  return translated(Access::members(room), [&] {
+    require_use(room);
+    return look_once(room, history_of(Access::state(room)).find(id), is_over, program);
+  });
+}
+
 }  // namespace room
 
 std::vector<RunInfo> Room::runs() {

@@ -29,13 +29,18 @@ std::map<std::string, int64_t> own_ends_of(const LinksConfig& links) {
 
 }  // namespace
 
-LinksConfig good_links(Session& session, const std::filesystem::path& file, const JobConfig& job) {
-  LinksConfig links = LinksConfig::load(file);
+void tell_of_links(Session& session, const LinksConfig& links, const std::string& place,
+                   const JobConfig& job) {
   for (const std::string& word :
-       require_good_links(links, file.string(), std::chrono::minutes(job.deadline_minutes),
+       require_good_links(links, place, std::chrono::minutes(job.deadline_minutes),
                           std::chrono::system_clock::now())) {
     Access::decider(session).note(word);
   }
+}
+
+LinksConfig good_links(Session& session, const std::filesystem::path& file, const JobConfig& job) {
+  LinksConfig links = LinksConfig::load(file);
+  tell_of_links(session, links, file.string(), job);
   return links;
 }
 

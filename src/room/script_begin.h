@@ -13,6 +13,9 @@
 namespace flexroom::room {
 
 /// The links of this member, looked at; what is worth telling is told. Throws InputError.
+void tell_of_links(Session& session, const LinksConfig& links, const std::string& place,
+                   const JobConfig& job);
+/// The same, of a file.
 LinksConfig good_links(Session& session, const std::filesystem::path& file, const JobConfig& job);
 
 /// What the records of a run have in common at all members.

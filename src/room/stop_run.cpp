@@ -56,6 +56,25 @@ StopCall ec2_call(const runs::Run& run, const std::string& name, const std::stri
           "",    parameters};
 }
 
+/// A flow may have replaced its key since: the machine is the account's, whichever key started it.
+std::string recipe_as_now(session::MemberState& state, const StopCall& call, const runs::Run& run) {
+  runs::Run as_now = run;
+  as_now.access_key_id = id_of_key(state, run.secret).value_or(run.access_key_id);
+  return recipe_of(call, as_now);
+}
+
+StopCall look_call(const runs::Run& run) {
+  return ec2_call(run, "find-run",
+                  "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=client-token&"
+                  "Filter.1.Value.1=" +
+                      run.client_token);
+}
+
+StopCall end_call(const runs::Run& run) {
+  return ec2_call(run, "stop-run",
+                  "Action=TerminateInstances&Version=2016-11-15&InstanceId.1=" + run.instance_id);
+}
+
 /// A token that stands in a form and in a filter as it is.
 bool is_plain_token(const std::string& token) {
   return !token.empty() && token.size() <= 64 &&
@@ -75,6 +94,14 @@ bool has_no_job(const ServiceAnswer& answer) {
   const std::string code =
       name.substr(name.find('#') == std::string::npos ? 0 : name.find('#') + 1);
   return code == "ValidationException" || code == "ResourceNotFound";
+}
+
+void require_machine(const runs::Run& run) {
+  const bool never =
+      run.state == runs::RunState::kRefused || run.state == runs::RunState::kNotStarted;
+  if (run.instance_id.empty() && (never || !is_plain_token(run.client_token))) {
+    throw InputError("run " + run.short_id(), "has no machine: " + tell_state(run));
+  }
 }
 
 /// `stop`, in sessions one behind the other: the members say what they know of the machine, then
@@ -110,11 +137,7 @@ Stopping::Stopping(Room& room, const std::string& id, Decider& decider)
       history_(history_of(state_)),
       run_(history_.find(id)),
       classic_(!run_.flow_run.empty()) {
-  const bool never =
-      run_.state == runs::RunState::kRefused || run_.state == runs::RunState::kNotStarted;
-  if (run_.instance_id.empty() && (never || !is_plain_token(run_.client_token))) {
-    throw InputError("run " + run_.short_id(), "has no machine: " + tell_state(run_));
-  }
+  require_machine(run_);
 }
 
 /// What a peer says decides only whether the service is asked: which machine it is, the service
@@ -153,12 +176,9 @@ bool Stopping::agree_on_machine() {
 }
 
 ServiceAnswer Stopping::call(const StopCall& call) {
-  // A flow may have replaced its key since: the machine is the account's, whichever key started it.
-  runs::Run as_now = run_;
-  as_now.access_key_id = id_of_key(state_, run_.secret).value_or(run_.access_key_id);
   const std::filesystem::path file = history_.folder(run_) / (call.name + ".toml");
   std::filesystem::remove(file);
-  if (!write_new_file(file, as_bytes(recipe_of(call, as_now)))) {
+  if (!write_new_file(file, as_bytes(recipe_as_now(state_, call, run_)))) {
     throw InputError(file.string(), std::string("cannot be written: ") + std::strerror(errno),
                      "free some space, or let this user write there");
   }
@@ -167,11 +187,7 @@ ServiceAnswer Stopping::call(const StopCall& call) {
 }
 
 void Stopping::look_for_machine() {
-  const ServiceAnswer answer =
-      call(ec2_call(run_, "find-run",
-                    "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=client-token&"
-                    "Filter.1.Value.1=" +
-                        run_.client_token));
+  const ServiceAnswer answer = call(look_call(run_));
   out_.status = answer.status;
   out_.body = answer.body;
   if (answer.status != 200) return;
@@ -181,9 +197,7 @@ void Stopping::look_for_machine() {
 }
 
 void Stopping::end_machine() {
-  const ServiceAnswer answer = call(
-      ec2_call(run_, "stop-run",
-               "Action=TerminateInstances&Version=2016-11-15&InstanceId.1=" + run_.instance_id));
+  const ServiceAnswer answer = call(end_call(run_));
   out_.status = answer.status;
   out_.body = answer.body;
 }
@@ -272,7 +286,41 @@ RunStopped Stopping::stop() {
   return std::move(out_);
 }
 
+std::string next_call(session::MemberState& state, const runs::Run& run) {
+  return recipe_as_now(state, run.instance_id.empty() ? look_call(run) : end_call(run), run);
+}
+
 }  // namespace
+
+std::string stop_recipe(session::MemberState& state, const std::string& id) {
+  const runs::Run run = history_of(state).find(id);
+  require_machine(run);
+  if (!run.flow_run.empty()) {
+    throw InputError("run " + run.short_id(), "is of run-script --classic",
+                     "`flexroom stop` at all members, with the nodes stopped, ends both its parts");
+  }
+  return next_call(state, run);
+}
+
+std::optional<std::string> take_stop(session::MemberState& state, const std::string& recipe,
+                                     const ServiceAnswer& answer) {
+  if (answer.status != 200) return std::nullopt;
+  runs::RunHistory history = history_of(state);
+  for (runs::Run& run : history.all()) {
+    if (!run.flow_run.empty() || next_call(state, run) != recipe) continue;
+    if (run.instance_id.empty()) {
+      run.instance_id = instance_id_in(answer.body);
+      if (!run.instance_id.empty()) history.update(run);
+      return std::nullopt;
+    }
+    run.state = runs::RunState::kStopped;
+    run.detail = "terminated by agreement";
+    history.update(run);
+    return run.id;
+  }
+  return std::nullopt;
+}
+
 }  // namespace room
 
 RunStopped Room::stop_run(const std::string& id, Decider& program) {

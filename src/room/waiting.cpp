@@ -6,13 +6,17 @@
 
 #include "agreement/render.h"
 #include "base/hash.h"
+#include "config/of_proposal.h"
+#include "room/run_proposal.h"
+#include "room/waiting_script.h"
+#include "session/approval.h"
 
 namespace flexroom::room {
 namespace {
 
 using agreement::Proposal;
 
-constexpr std::string_view kRecipeField = "recipe text";
+constexpr std::string_view kRecipeField = "recipe text", kScriptField = "script";
 constexpr std::string_view kUrl = "url", kProvider = "provider";
 constexpr std::string_view kPlace = "proposal";
 
@@ -25,17 +29,25 @@ inbox::NamedSecret named(const store::RecordMeta& meta) {
   return out;
 }
 
-/// A recipe that needs nothing of a member's own beside its state.
-Recipe waiting_recipe(const std::string& text) {
-  Recipe recipe = Recipe::parse(text, "the proposed recipe");
-  for (const Recipe::Slot& slot : recipe.slots) {
-    if (slot.slot.source != http::SlotSource::kMember) continue;
-    throw InputError(slot.place,
-                     fmt::format("slot '{}' is a private value of {}, which no node has",
-                                 slot.slot.name, slot.slot.from),
-                     "`flexroom call` at all members at the same time");
+/// A private value of each slot that the recipe gives a member, in the order of CONF.
+std::vector<inbox::WantedInput> inputs_of_call(session::MemberState& state, const Recipe& recipe) {
+  std::vector<inbox::WantedInput> out;
+  for (const auto& member : state.configuration().members) {
+    for (const Recipe::Slot& declared : recipe.slots) {
+      const http::Slot& slot = declared.slot;
+      if (slot.source != http::SlotSource::kMember || slot.from != member.name) continue;
+      inbox::WantedInput input;
+      input.member = member.id;
+      input.slot = slot.name;
+      input.value_class = std::string(to_string(slot.char_class));
+      out.push_back(std::move(input));
+    }
   }
-  return recipe;
+  return out;
+}
+
+Recipe waiting_recipe(const Waiting& what) {
+  return Recipe::parse(what.recipe, "the proposed recipe");
 }
 
 /// The operation's own proposal; of a call, the secrets it names.
@@ -46,13 +58,23 @@ Proposal own_proposal(session::MemberState& state, const Waiting& what, inbox::T
     if (!what.get.provider.empty()) terms.arguments[std::string(kProvider)] = what.get.provider;
     return proposal_of_get(state, what.get);
   }
-  if (what.kind != kWaitingCall) {
-    throw InputError(kPlace, fmt::format("is of the kind '{}', which cannot wait", what.kind),
-                     "get and call can (docs/node.md); of the rest, every member runs the command "
-                     "at the same time");
+  if (what.kind == kWaitingScript) {
+    const ScriptToRun script = script_to_run(state, what.arguments, what.script);
+    terms.definition = sha256(as_bytes(what.script));
+    terms.arguments = what.arguments;
+    terms.secrets = {named(script.key.secret)};
+    terms.inputs = inputs_of_script(state);
+    return run_before_inputs(state.room(), script.job, script.key.secret, script.key.origin);
   }
-  const Recipe recipe = waiting_recipe(what.recipe);
+  if (what.kind != kWaitingCall) {
+    throw InputError(
+        kPlace, fmt::format("is of the kind '{}', which cannot wait", what.kind),
+        "get, call and run-script can (docs/node.md); of the rest, every member runs the command "
+        "at the same time");
+  }
+  const Recipe recipe = waiting_recipe(what);
   terms.definition = recipe.digest;
+  terms.inputs = inputs_of_call(state, recipe);
   terms.arguments = what.arguments;
   CallProposal made = proposal_of_call(state, recipe, what.arguments);
   std::map<std::string, inbox::NamedSecret> secrets;
@@ -73,13 +95,13 @@ Proposal put_together(const Waiting& what, const inbox::Terms& terms, const Prop
   return out;
 }
 
-std::string recipe_text(const Proposal& proposal) {
+std::string text_in(const Proposal& proposal, std::string_view name, std::string_view what) {
   for (const Proposal::Field& field : proposal.fields) {
-    if (field.name == kRecipeField && field.form == Proposal::Form::kBlock && !field.secret) {
+    if (field.name == name && field.form == Proposal::Form::kBlock && !field.secret) {
       return to_text(field.value);
     }
   }
-  throw InputError(kPlace, "holds no text of its recipe");
+  throw InputError(kPlace, fmt::format("holds no text of its {}", what));
 }
 
 Waiting read(const Proposal& proposal, const inbox::Terms& terms) {
@@ -92,7 +114,10 @@ Waiting read(const Proposal& proposal, const inbox::Terms& terms) {
     };
     out.get = {value(kUrl), value(kProvider)};
   } else if (out.kind == kWaitingCall) {
-    out.recipe = recipe_text(proposal);
+    out.recipe = text_in(proposal, kRecipeField, "recipe");
+    out.arguments = terms.arguments;
+  } else if (out.kind == kWaitingScript) {
+    out.script = text_in(proposal, kScriptField, "script");
     out.arguments = terms.arguments;
   }
   return out;
@@ -126,6 +151,47 @@ Waiting waiting_of(session::MemberState& state, const Proposal& proposal,
       "does not say what its arguments make here: " + agreement::differences(here, proposal),
       "room.toml, the secrets or the programs differ between the members; propose "
       "again");
+}
+
+void check_inputs(session::MemberState& state, const Digest& proposal, const Waiting& what,
+                  const Inputs& inputs) {
+  if (what.kind == kWaitingScript) {
+    const ScriptToRun script = script_to_run(state, what.arguments, what.script);
+    (void)filled_in(state, script, links_given(state, inputs));
+    (void)own_links_given(state, proposal, script.job, inputs);
+  } else if (what.kind == kWaitingCall) {
+    (void)own_values(state, proposal, inputs);
+  }
+}
+
+std::string filled_in_text(session::MemberState& state, const Waiting& what, const Inputs& inputs) {
+  if (what.kind != kWaitingScript) return {};
+  const ScriptToRun script = script_to_run(state, what.arguments, what.script);
+  const Proposal filled =
+      session::of_this_room(state, filled_in(state, script, links_given(state, inputs)));
+  return agreement::render(filled.canonical(), kPlace);
+}
+
+std::map<std::string, SecretBytes> own_values(session::MemberState& state, const Digest& proposal,
+                                              const Inputs& inputs) {
+  std::map<std::string, SecretBytes> out;
+  OwnInputs kept(state);
+  for (const agreement::GivenInput& one : inputs) {
+    if (one.member != state.mids()[state.self()]) continue;
+    OwnInput mine = kept.get(proposal, one.body.slot, one.body.commitment);
+    out.emplace(one.body.slot, std::move(mine.value));
+  }
+  return out;
+}
+
+OwnInput input_for(session::MemberState& state, const Waiting& what, const std::string& slot,
+                   std::string_view text) {
+  if (what.kind == kWaitingScript && slot == kLinksInput) {
+    return input_of_links(state, text, job_of_proposal(what.arguments, what.script));
+  }
+  if (what.kind == kWaitingCall) return input_of_slot(state, waiting_recipe(what), slot, text);
+  throw InputError(kPlace, "wants no such input",
+                   "`flexroom proposal show` names those that are missing");
 }
 
 Proposal framed(const Proposal& waiting, const Proposal& own) {

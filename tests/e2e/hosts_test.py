@@ -27,7 +27,7 @@ RTT, MBIT = 0.02, 100
 class Away(Member):
     def __init__(self, work, name, host):
         super().__init__(work, name)
-        self.host, self.address = host, f"{host.address}:7100"
+        self.host, self.listen = host, f"{host.address}:7100"
 
     def before(self):
         hosts.enter(self.host.pid)
@@ -57,32 +57,23 @@ class Hosts(Nodes):
         for m in members:
             self.assertEqual(m.stop_node(), 0, m.log.read_text())
 
-    def each(self, members, begin):
-        """All at the same time; their output."""
-        started = [begin(m) for m in members]
-        ended = [p.communicate(timeout=300)[0] for p in started]
-        for m, p, out in zip(members, started, ended):
-            self.assertEqual(p.returncode, OK, f"{m.name}: {out}")
-        return ended
-
-    def bring_key(self):
-        """The joint account's secret key, cut by its issuer; its id."""
-        key = next(a for a in json.loads((self.cloud / "accounts.json").read_text()) if a["account"] == "joint")
-        shares = self.work / "shares"
+    @classmethod
+    def before_nodes(cls):
+        """The joint account's secret key, cut by its issuer."""
+        key = next(a for a in json.loads((cls.cloud / "accounts.json").read_text()) if a["account"] == "joint")
+        cls.key_id, shares = key["access_key_id"], cls.work / "shares"
         cut = subprocess.run(
             [node_test.FLEXROOM, "secret", "split", "--name", "joint/aws-secret-key", "--kind", "aws-secret-access-key",
              "--class", "b64", "--provider", "sandbox", "--entropy", "238", "--purpose", "sigv4 sts us-east-1",
-             "--room", self.members[0].dir / "room.toml", "--dir", shares],
+             "--room", cls.members[0].dir / "room.toml", "--dir", shares],
             input=key["secret_access_key"], capture_output=True, text=True)
-        self.assertEqual(cut.returncode, OK, cut.stdout + cut.stderr)
-        files = {f.stem: f for f in shares.iterdir()}
-        self.each(self.members, lambda m: m.begin("--yes", "secret", "import",
-                                                  next(f for s, f in files.items() if m.name in s)))
-        shutil.rmtree(shares)
-        return key["access_key_id"]
+        assert cut.returncode == OK, cut.stdout + cut.stderr
+        for m in cls.members:
+            next(f for f in shares.iterdir() if m.name in f.name).rename(m.dir / "share.json")
+        cls.together("secret", "import", "{dir}/share.json")
 
-    def propose(self, member, key_id):
-        said = member.say("propose", "call", str(RECIPE), "--arg", f"access-key-id={key_id}")
+    def propose(self, member):
+        said = member.say("propose", "call", str(RECIPE), "--arg", f"access-key-id={self.key_id}")
         return said["proposal"]["id"]
 
     def seen_by(self, members, ident):
@@ -106,15 +97,10 @@ class Hosts(Nodes):
         return now
 
     def test_a_job_is_approved_here_and_there_and_runs_by_itself_and_members_come_and_go(self):
-        self.stop_nodes(self.members)
-        key_id = self.bring_key()
-        for m in self.members:
-            m.start_node()
-        self.all_up()
         a, b, c = self.members
         print("stock:", self.wait_for_stock(self.members))
 
-        ident = self.propose(a, key_id)
+        ident = self.propose(a)
         self.seen_by(self.members, ident)
         a.approve(ident)
         b.approve(ident)
@@ -141,7 +127,7 @@ class Hosts(Nodes):
         # hospital-c leaves, hospital-d joins.
         self.stop_nodes(self.members)
         d = Away(self.work, self.LATER, self.network.hosts[3])
-        made = d.say("init", "--identity", d.name, "--dir", str(d.dir), "--address", d.address)
+        made = d.say("init", "--identity", d.name, "--dir", str(d.dir), "--address", d.listen)
         text = (a.dir / "room.toml").read_text()
         head, *entries = text.split("[[member]]\n")
         tail = entries[-1][entries[-1].index("[provider"):]
@@ -153,12 +139,12 @@ class Hosts(Nodes):
         everybody = [a, b, c, d]
         for m in everybody:
             (m.dir / "then.toml").write_text(then)
-        self.each(everybody, lambda m: m.begin("--yes", "room", "change", str(m.dir / "then.toml")))
+        self.together("room", "change", "{dir}/then.toml", members=everybody)
         now = [a, b, d]
         for m in now:
             m.start_node()
         wait_until(lambda: all(p["up"] for m in now for p in m.room().status()["peers"]), "links between the nodes")
-        ident = self.propose(d, key_id)
+        ident = self.propose(d)
         self.seen_by(now, ident)
         for m in now:
             m.approve(ident)

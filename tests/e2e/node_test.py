@@ -60,7 +60,7 @@ def wait_until(condition, what, seconds=60):
 class Member:
     def __init__(self, work, name):
         self.dir, self.name = work / name, name
-        self.address = f"127.0.0.1:{free_port()}"
+        self.listen = f"127.0.0.1:{free_port()}"  # where it is told to; the others may reach it elsewhere
         self.config = self.dir / "member.toml"
         self.socket = self.dir / "state/node.sock"
         self.node, self.log = None, work / f"{name}.log"
@@ -111,14 +111,22 @@ class Member:
 class Nodes(unittest.TestCase):
     NAMES = ("alpha", "beta")
     STOCK = 0
+    OPEN_CALLS = ""
+
+    @classmethod
+    def address_of(cls, member):
+        """At which the others look for its node."""
+        return member.listen
 
     @classmethod
     def setUpClass(cls):
         cls.work = pathlib.Path(tempfile.mkdtemp(prefix="fr-node-"))
         cls.addClassCleanup(shutil.rmtree, cls.work, ignore_errors=True)
         cls.cloud = cls.work / "cloud"
-        cls.sandbox = subprocess.Popen([FLEXROOM, "sandbox", "--dir", cls.cloud], stdout=subprocess.DEVNULL,
-                                       stderr=subprocess.DEVNULL, preexec_fn=before_exec)
+        cls.service_log = cls.work / "sandbox.log"
+        with open(cls.service_log, "wb") as log:
+            cls.sandbox = subprocess.Popen([FLEXROOM, "sandbox", "--dir", cls.cloud], stdout=log, stderr=log,
+                                           preexec_fn=before_exec)
         cls.addClassCleanup(cls.stop_all)
         wait_until((cls.cloud / "endpoints.json").exists, "start of the sandbox")
         cls.service = json.loads((cls.cloud / "endpoints.json").read_text())["port"]
@@ -126,17 +134,18 @@ class Nodes(unittest.TestCase):
         cls.members = cls.make_members()
         entries = ""
         for m in cls.members:
-            made = m.say("init", "--identity", m.name, "--dir", str(m.dir), "--address", m.address)
+            made = m.say("init", "--identity", m.name, "--dir", str(m.dir), "--address", cls.address_of(m))
             entries += "[[member]]\n" + "".join(f'{k} = "{made[k]}"\n' for k in ("name", "address", "certificate"))
             with m.config.open("a") as config:
-                config.write(f'[node]\nstock_max_mib = {cls.STOCK}\n[[person]]\nname = "ann"\nunix = "nobody"\n'
+                config.write(f'listen = "{m.listen}"\n[node]\nstock_max_mib = {cls.STOCK}\n[[person]]\nname = "ann"\nunix = "nobody"\n'
                              'roles = ["see"]\n')
         for m in cls.members:
             (m.dir / "room.toml").write_text(
                 f'[room]\nname = "nodes"\ntriples = "masked"\n{entries}[provider.sandbox]\n'
                 f'hosts = ["*.amazonaws.com", "*.flexroom.example"]\nca_file = "{cls.cloud}/ca.pem"\n'
-                f'connect_to = ["*:443=127.0.0.1:{cls.service}"]\n')
-        cls.together(cls.members, "init")
+                f'connect_to = ["*:443=127.0.0.1:{cls.service}"]\n{cls.OPEN_CALLS}')
+        cls.together("init")
+        cls.before_nodes()
         cls.rooms = [m.start_node() for m in cls.members]
         cls.all_up()
 
@@ -144,11 +153,15 @@ class Nodes(unittest.TestCase):
     def make_members(cls):
         return [Member(cls.work, name) for name in cls.NAMES]
 
-    @staticmethod
-    def together(members, *arguments):
-        """The same command at each, at the same time."""
-        started = [m.begin(*arguments) for m in members]
-        for m, p in zip(members, started):
+    @classmethod
+    def before_nodes(cls):
+        """What the members do together while no node has their state."""
+
+    @classmethod
+    def together(cls, *arguments, members=None):
+        """The same command at all members (or these) at the same time; {dir} is each member's directory."""
+        started = [m.begin("--yes", *(a.format(dir=m.dir) for a in arguments)) for m in members or cls.members]
+        for m, p in zip(members or cls.members, started):
             out, _ = p.communicate(timeout=300)
             assert p.returncode == OK, f"{m.name} {arguments}: {out}"
 
@@ -175,6 +188,11 @@ class Nodes(unittest.TestCase):
                 m.node.wait()
         cls.sandbox.terminate()
         cls.sandbox.wait(30)
+
+    @classmethod
+    def requests(cls, service):
+        """What reached the sandbox, from its own log."""
+        return [line for line in cls.service_log.read_text().splitlines() if f"Z {service} " in line]
 
     def run_of(self, room, ident):
         run = room.proposal(ident).wait_run(timeout=60)
@@ -318,7 +336,7 @@ class Story(Nodes):
 
     def test_strangers_at_the_port_hold_nobody_up(self):
         a, b = self.rooms
-        port = int(self.members[0].address.rpartition(":")[2])
+        port = int(self.members[0].listen.rpartition(":")[2])
         with contextlib.ExitStack() as held:
             for k in range(200):
                 s = held.enter_context(socket.create_connection(("127.0.0.1", port)))
@@ -335,6 +353,39 @@ class Story(Nodes):
         self.assertEqual(done.returncode, BAD_INPUT)
         self.assertIn("flexroom propose", done.stderr)
         self.assertEqual(self.members[0].command("status").returncode, OK)  # what only looks does
+
+    def test_its_log_is_the_log_page_by_page_also_after_more_was_entered(self):
+        m, a = self.members[0], self.rooms[0]
+        for _ in range(2):
+            whole = m.say("log")["entries"]
+            pages, number = [], 1
+            while number:
+                page = a._get("/v1/log", **{"from": number}, limit=3)
+                pages += page["entries"]
+                number = page.get("next")
+            self.assertEqual([(e["text"], e["head"]) for e in pages], [(e["text"], e["head"]) for e in whole])
+            self.assertEqual(page["total"], len(whole))
+            ident = a.propose_get(URL + f"logged-{len(whole)}.txt").id
+            m.say("--yes", "proposal", "withdraw", ident)
+
+    def test_reads_its_files_again_and_names_what_is_wrong_with_them(self):
+        m = self.members[0]
+        text = m.config.read_text()
+        self.addCleanup(m.config.write_text, text)
+        m.config.write_text(text + "nonsense = 1\n")
+        m.node.send_signal(signal.SIGHUP)
+        wait_until(lambda: "not read again" in m.log.read_text(), "its word")
+        self.assertIn("nonsense", m.log.read_text())
+        self.assertEqual(m.room().status()["member"], "alpha")  # as before
+        m.config.write_text(text.replace("[node]\n", "[node]\nsocket = \"" + str(m.dir / "other.sock") + "\"\n"))
+        m.node.send_signal(signal.SIGHUP)
+        wait_until((m.dir / "other.sock").exists, "the socket that the file names now")
+        wait_until(lambda: flexroom.Room(m.dir / "other.sock").status()["peers"][0]["up"], "its links")
+        m.config.write_text(text)
+        m.node.send_signal(signal.SIGHUP)
+        wait_until(m.answers, "the socket of before")
+        self.all_up()
+        self.assertIsNone(m.node.poll())
 
     def test_a_second_node_and_a_stopped_one_are_named(self):
         second = subprocess.run([NODE, "--member", self.members[0].config], capture_output=True, text=True, timeout=30)
