@@ -4,8 +4,8 @@
 
 #include "fuzz.h"
 
-// What browsers and other programs send to the node. First byte: how the rest is cut: bytes that come
-// one at a time must be judged exactly as bytes that come at once.
+// What browsers and other programs send to the node. First byte: how the rest is cut: bytes that
+// come one at a time must be judged exactly as bytes that come at once.
 
 namespace flexroom::node {
 namespace {

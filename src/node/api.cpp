@@ -176,7 +176,8 @@ HttpAnswer Api::routed(const HttpRequest& request, const Authority& authority, c
     is_path = true;
     if (request.method != route.method) continue;
     if (of_page ? route.needs == Needs::kSocket : route.needs == Needs::kLink) {
-      throw HttpError(403, of_page ? "no page may ask for this" : "only the console's page asks this",
+      throw HttpError(403,
+                      of_page ? "no page may ask for this" : "only the console's page asks this",
                       "`flexroom console` prints a link to the page");
     }
     if (((route.needs == Needs::kSee || route.needs == Needs::kSocket) && !authority.see) ||

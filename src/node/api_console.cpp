@@ -38,8 +38,8 @@ HttpAnswer Api::of_page(const HttpRequest& request) {
     throw HttpError(401, "this page is not signed in, or was for twelve hours",
                     "`flexroom console` prints a new link");
   }
-  HttpAnswer out = routed(
-      request, authority_of(*caller, core_.member().node.persons, own_uid_), *caller, true);
+  HttpAnswer out =
+      routed(request, authority_of(*caller, core_.member().node.persons, own_uid_), *caller, true);
   if (out.events) {  // they end with the page's token
     out.events = [this, token, next = std::move(out.events)]() -> std::optional<std::string> {
       return pages_.holder(token) ? next() : std::nullopt;
@@ -50,11 +50,11 @@ HttpAnswer Api::of_page(const HttpRequest& request) {
 
 HttpAnswer Api::console_link(const Call& call) {
   if (console_origin_.empty()) {
-    throw HttpError(409,
-                    console_problem_.empty() ? "no console is set up" : "no console: " + console_problem_,
-                    console_problem_.empty()
-                        ? "write [console] and port = 7180 into member.toml and restart the node"
-                        : "free the port, or write another one into member.toml, and restart the node");
+    throw HttpError(
+        409, console_problem_.empty() ? "no console is set up" : "no console: " + console_problem_,
+        console_problem_.empty()
+            ? "write [console] and port = 7180 into member.toml and restart the node"
+            : "free the port, or write another one into member.toml, and restart the node");
   }
   return HttpAnswer::json({{"ok", true},
                            {"link", console_origin_ + "/#open=" + pages_.make_link(call.caller)},

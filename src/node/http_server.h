@@ -41,8 +41,8 @@ struct HttpAnswer {
   static HttpAnswer json(const nlohmann::json& object, int status = 200);
 };
 
-/// A small HTTP/1.1 server on a Unix socket, or on a TCP socket, whose callers are nobody known: one
-/// request a connection, one thread a connection.
+/// A small HTTP/1.1 server on a Unix socket, or on a TCP socket, whose callers are nobody known:
+/// one request a connection, one thread a connection.
 ///
 /// Bounds   at most kMost connections, more are answered 503; ten seconds for a request to come,
 ///          ten for an answer to be taken; 4 MiB a body

@@ -291,8 +291,8 @@ TEST_P(FileKeys, ValuesAndBoundsAreTheLoaders) {
 
 INSTANTIATE_TEST_SUITE_P(Tables, FileKeys,
                          ::testing::Values(F::kRoom, F::kRoomMember, F::kProvider, F::kHost,
-                                           F::kMemberFile, F::kNode, F::kPerson, F::kConsole, F::kJob,
-                                           F::kScript, F::kLinksFile));
+                                           F::kMemberFile, F::kNode, F::kPerson, F::kConsole,
+                                           F::kJob, F::kScript, F::kLinksFile));
 
 TEST(FileSchema, HasEveryTableAndRefusesWhatIsNotThere) {
   for (const std::string_view file : kSchemaFiles) {

@@ -151,7 +151,8 @@ std::string told(uint16_t port, const std::string& bytes) {
   (void)!::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
   std::string out(4096, '\0');
   size_t got = 0;
-  for (ssize_t n = 1; n > 0 && got < out.size(); got += static_cast<size_t>(std::max<ssize_t>(n, 0))) {
+  for (ssize_t n = 1; n > 0 && got < out.size();
+       got += static_cast<size_t>(std::max<ssize_t>(n, 0))) {
     n = ::recv(fd.get(), out.data() + got, out.size() - got, 0);
   }
   out.resize(got);
