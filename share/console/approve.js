@@ -56,8 +56,43 @@ function decision(what, item, names) {
   return form;
 }
 
+/// The change of the rule that waits, signed by one of its administrators.
+async function showRule() {
+  const [answer, status] = await Promise.all([get("/v1/people"), get("/v1/status")]);
+  document.title = `Change of the rule - ${status.member} - Flexroom`;
+  document.getElementById("place").replaceChildren(h("b", {}, status.member), " in room ", h("b", {}, status.room));
+  document.getElementById("back").setAttribute("href", "/#/people");
+  if (!answer.change) throw new Error("No change of the rule waits.");
+  const names = answer.people.quorums.administer.of.filter((name) => answer.people.persons.some((one) => one.name === name && one.keys.some((key) => key.kind !== "file")));
+  const person = h("select", { id: "person" }, names.map((name) => h("option", { value: name }, name)));
+  const outcome = h("div", { "aria-live": "assertive" });
+  const send = async (event) => {
+    event.preventDefault();
+    try {
+      const ticket = await post("/v1/people/change/ticket", { person: person.value });
+      if (ticket.text !== answer.change.text) throw new Error("Another change waits by now: read it first.");
+      const signed = await passkey.sign(ticket.webauthn);
+      const said = await post("/v1/people/change/voice", { ticket: ticket.ticket, person: person.value, webauthn: signed });
+      const text = said.decided ? `Version ${said.version} of the rule is in force.` : `Counted: ${said.counted} of ${said.needed} administrators.`;
+      form.replaceWith(notice("good", text, h("p", {}, h("a", { href: "/#/people" }, "To the people"))));
+      say(text);
+    } catch (error) {
+      outcome.replaceChildren(notice("bad", passkey.words(error), remedy(error.remedy)));
+    }
+  };
+  const form = h("form", { onsubmit: send }, h("div", { class: "field" }, h("label", { for: "person" }, "Who you are"), person), outcome,
+    h("div", { class: "actions" }, h("button", { class: "main", type: "submit" }, "Sign with a passkey"), h("a", { class: "button", href: "/#/people" }, "Not now")));
+  main.replaceChildren(
+    h("div", { class: "head" }, h("div", {}, h("h1", { tabindex: "-1" }, `Who speaks for ${status.member}`),
+      h("p", { class: "sub" }, `${answer.change.counted} of ${answer.change.needed} administrators have signed this rule; until `, when(answer.change.until)))),
+    panel("The rule that is proposed", "", h("pre", { tabindex: "0", role: "region", "aria-label": "The rule that is proposed" }, answer.change.text)),
+    names.length ? panel("Sign it", "over exactly this rule, and the one before", body(form)) : "",
+    panel("With a key file", "", body(command("flexroom people sign REQUEST --sign-with KEYFILE"))));
+  main.querySelector("h1").focus();
+}
+
 function byCommand(item, people) {
-  const target = (item.complete ?? item.id).slice(0, 16);
+  const target = item.id.slice(0, 16);
   const line = `flexroom proposal ${kind} ${target}${kind === "reject" ? " --reason TEXT" : ""}${people ? " --sign-with KEYFILE" : ""}`;
   return panel(people ? "With a key file" : "By command", "", body(
     h("p", {}, people ? "Who has a key file decides with a command, on a machine of her own: it fetches these bytes, shows them and signs them."
@@ -67,6 +102,7 @@ function byCommand(item, people) {
 
 async function show() {
   if (!isSignedIn()) throw Object.assign(new Error("This page is not signed in."), { remedy: "run `flexroom console` and open the link in this tab" });
+  if (kind === "rule") return showRule();
   const what = SAYS[kind];
   if (!what || !/^[0-9a-f]{8,64}$/.test(id)) throw new Error("This address names no decision.");
   const [shown, status] = await Promise.all([get(`/v1/proposals/${id}`), get("/v1/status")]);

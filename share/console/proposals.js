@@ -43,12 +43,13 @@ export async function inbox(view) {
 }
 
 function decisions(item) {
+  const has = (key) => item.decisions.some((one) => one[key]);
   return panel("Who decided how", "", table("Decisions", [
     ["Member", (one) => one.member],
     ["Decision", (one) => h("span", { class: `pill ${one.rejected !== undefined ? "bad" : one.counts ? "good" : ""}` }, decisionText(one))],
     ["When", (one) => (one.time ? when(one.time) : "")],
-    ["May run", (one) => (one.not_after ? [when(one.not_before), " to ", when(one.not_after)] : "")],
-    ["Reason", (one) => h("bdi", {}, one.rejected ?? "")],
+    ...(has("not_after") ? [["May run", (one) => (one.not_after ? [when(one.not_before), " to ", when(one.not_after)] : "")]] : []),
+    ...(has("rejected") ? [["Reason", (one) => h("bdi", {}, one.rejected ?? "")]] : []),
   ], item.decisions));
 }
 
@@ -58,7 +59,8 @@ function facts(item) {
     ["Proposed by", [item.proposer, ", ", when(item.time)]],
     ["May run", [when(item.not_before), " to ", when(item.not_after), item.times > 1 ? `, up to ${item.times} times` : ", once",
       item.every ? `, in each slot ${item.every}` : ""]],
-    ["Identifier", h("span", { class: "mono" }, item.complete ?? item.id)],
+    ["Identifier", h("span", { class: "mono" }, item.id)],
+    ...(item.complete ? [["What is signed", h("span", { class: "mono" }, item.complete)]] : []),
     ["Signed bytes", bytes(item.bytes)],
     ...Object.entries(item.arguments).map(([name, value]) => [`Argument ${name}`, h("bdi", { class: "mono" }, value)]),
     ...item.secrets.map((one) => [`Secret ${one.name}`, `version ${one.version}${one.newest ? ", or a later one that its own runs make" : ""}`]),
@@ -118,7 +120,7 @@ function cost(item, runs) {
 
 function actions(item, member, people) {
   const mine = decisionOf(item, member);
-  const go = (say, text, kind) => h("a", { class: `button ${kind}`, href: `/approve?proposal=${item.complete ?? item.id}&say=${say}` }, text);
+  const go = (say, text, kind) => h("a", { class: `button ${kind}`, href: `/approve?proposal=${item.id}&say=${say}` }, text);
   const out = [];
   if (waitsForUs(item, member)) out.push(go("approve", people ? "Approve" : "How to approve", "main"), go("reject", "Reject", "no"));
   if (OPEN.has(item.state) && (item.proposer === member || mine?.counts)) {
@@ -132,7 +134,7 @@ export async function proposal(view, id) {
   const item = shown.proposal;
   const { member, people } = view.status;
   view.title(`${item.kind} ${item.title}`, item.state);
-  const own = runs.runs.filter((run) => run.proposal === item.id || run.proposal === item.complete);
+  const own = runs.runs.filter((run) => run.proposal === item.id);
   return [
     view.head([`${item.kind} `, h("bdi", {}, item.title)], [pill(item.state), item.why ? ` ${item.why}` : ""], ...actions(item, member, people)),
     shown.problem ? notice("bad", "This member could not approve it as things stand.", h("p", {}, shown.problem)) : null,
