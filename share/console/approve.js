@@ -116,9 +116,9 @@ async function show() {
     h("div", { class: "head" }, h("div", {}, h("h1", { tabindex: "-1" }, `${what.title}: ${item.kind} `, h("bdi", {}, item.title)),
       h("p", { class: "sub" }, pill(item.state), ` ${what.text}`))),
     shown.problem ? notice("bad", "This member could not approve it as things stand.", h("p", {}, shown.problem)) : "",
+    place,
     panel("All of it, as it is signed", "marked: slots, which are filled inside the computation", proposalText(shown.text, "The proposal's text")),
     panel("When", "", body(h("p", {}, "May run from ", when(item.not_before), " to ", when(item.not_after), item.times > 1 ? `, up to ${item.times} times.` : ", once."))),
-    place,
     names.length ? panel(`Decide for ${status.member}`, "a signature of your passkey, over exactly this", body(decision(what, item, names))) : "",
     byCommand(item, status.people));
   main.querySelector("h1").focus();

@@ -102,13 +102,13 @@ export async function room(view) {
       : h("p", { class: "empty" }, "All is well: every member is reached, the epoch is sound.")),
     h("div", { class: "cards" },
       card("Epoch", status.burned ? "burned" : status.epoch ? "in force" : "none", health.epoch_made ? ["since ", when(health.epoch_made)] : ""),
-      card("Uses of its keys", `${count(status.dirty)} of ${count(status.life)}`, `${status.strikes} strikes`),
+      card("Left unfinished", `${count(status.dirty)} runs`, `life ${count(status.life)}, strikes ${count(status.strikes)}`),
       card("Stock", `${count(health.stock.triples)} triples`, `${bytes(health.stock.bytes)} of ${bytes(health.stock.most_bytes)} on disk`),
-      card("Certificate", ["until ", when(status.certificate_expires)], hex(status.certificate)),
+      card("Certificate", status.certificate_expires ? when(status.certificate_expires) : "no end", ["until then; ", hex(status.certificate)]),
       card("Sessions", count(status.sessions), `${count(status.failures)} failed since the node began`)),
     panel("Members", "", table("Members", [
       ["Member", (m) => m.name], ["Node", (m) => (m.here ? h("span", { class: "pill good" }, "here") : h("span", { class: `pill ${peer(m.name)?.up ? "good" : "bad"}` }, peer(m.name)?.up ? "reached" : "not reached"))],
-      ["Since", (m) => (peer(m.name)?.since ? when(peer(m.name).since) : "")], ["Address", (m) => h("span", { class: "mono" }, m.address)], ["Version", (m) => (m.here ? status.version : peer(m.name)?.version ?? "")],
+      ["Since", (m) => (peer(m.name)?.since ? when(peer(m.name).since) : "")], ...(members.members.some((m) => m.address) ? [["Address", (m) => h("span", { class: "mono" }, m.address)]] : []), ["Version", (m) => (m.here ? status.version : peer(m.name)?.version ?? "")],
       ["Certificate", (m) => hex(m.certificate)], ["Key", (m) => hex(m.key)]], members.members)),
     panel("What is done elsewhere", "", body(h("p", { class: "sub" }, "Making and joining a room, changing its members and refreshing the epoch are commands, run at all members in the same minute:"), command("flexroom room --help"))),
   ];

@@ -35,11 +35,14 @@ class Findings {
 void look_at_epoch(const RoomStatus& status, Findings& out) {
   if (status.burned) {
     out.bad("epoch", "a check of the computation failed: this epoch is burned",
-            "find out with the other members why, then run `flexroom init` at all of them");
+            "find out with the other members why; then, with the nodes stopped, `flexroom init "
+            "--new-epoch` at all members");
   } else if (!status.has_epoch) {
-    out.bad("epoch", "there is no epoch: nothing can run", "run `flexroom init` at all members");
+    out.bad("epoch", "there is no epoch: nothing can run",
+            "stop the nodes and run `flexroom init` at all members");
   } else if (!status.reason_to_refresh.empty()) {
-    out.note("epoch", status.reason_to_refresh, "run `flexroom refresh` at all members");
+    out.note("epoch", status.reason_to_refresh,
+             "stop the nodes and run `flexroom init --new-epoch` at all members");
   }
   if (status.needs_operator) {
     out.bad("members", "a member's key or certificate is not the one that was agreed on",

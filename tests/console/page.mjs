@@ -2,7 +2,7 @@
 // members' nodes and says on standard input where they are. Ends with 1 at the first thing that is not
 // as it should be: also an error on the page's console, a breach of its policy, a request to anywhere else.
 import { execFileSync } from "node:child_process";
-import { readFileSync, mkdirSync } from "node:fs";
+import { readFileSync, writeFileSync, mkdirSync } from "node:fs";
 import assert from "node:assert/strict";
 
 const told = JSON.parse(readFileSync(0, "utf8"));
@@ -231,8 +231,70 @@ const tests = {
   },
 };
 
+// A passkey of Chromium's own authenticator; between these two the member's people get their first rule.
+async function authenticator(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("WebAuthn.enable");
+  const { authenticatorId } = await session.send("WebAuthn.addVirtualAuthenticator", { options: { protocol: "ctap2", transport: "internal",
+    hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true } });
+  return { session, authenticatorId };
+}
+
+const passkeys = {
+  async "makes a passkey, for the first rule"() {
+    const page = await signedIn(alpha);
+    const { session, authenticatorId } = await authenticator(page);
+    await go(page, "People");
+    await page.getByLabel("Whose it is").fill("ann");
+    await page.getByRole("button", { name: "Make a passkey" }).click();
+    const lines = await page.getByRole("region", { name: "For people.toml" }).textContent();
+    assert.equal((await page.locator("#key-words").textContent()).split(" ").length, 4);
+    await accessible(page, "a passkey");
+    await picture(page, "people");
+    const { credentials } = await session.send("WebAuthn.getCredentials", { authenticatorId });
+    assert.equal(credentials.length, 1);
+    writeFileSync(told.kept, JSON.stringify({ lines, credential: credentials[0] }));
+    await page.context().close();
+  },
+
+  async "approves with it, and what was touched for once does not count twice"() {
+    const { credential } = JSON.parse(readFileSync(told.kept, "utf8"));
+    const made = propose(beta, "voice.txt");
+    const page = await signedIn(alpha);
+    const { session, authenticatorId } = await authenticator(page);
+    await session.send("WebAuthn.addCredential", { authenticatorId, credential });
+    await go(page, "People");
+    await page.getByRole("rowheader", { name: "ann" }).waitFor();
+    await accessible(page, "people with a rule");
+    await go(page, "Inbox");
+    await page.locator(`a[href="#/proposal/${made.id}"]`).click();
+    await page.getByRole("link", { name: "Approve", exact: true }).click();
+    const button = page.getByRole("button", { name: "Approve with a passkey" });
+    await button.waitFor();
+    await page.getByRole("list", { name: "The eight words" }).waitFor();
+    await accessible(page, "approve with a passkey");
+    // Without the PIN nothing is signed; then for good.
+    allowed.push("409", "403", "400");
+    await session.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: false });
+    await button.click();
+    await page.getByRole("alert").waitFor();
+    await session.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: true });
+    const voice = page.waitForRequest((request) => request.url().endsWith("/voice"));
+    await button.click();
+    await page.getByText("This member has approved it.").waitFor();
+    const again = await page.evaluate(async ([path, body]) => (await fetch(path, { method: "POST", body,
+      headers: { "Content-Type": "application/json", Authorization: `Bearer ${sessionStorage.getItem("flexroom.page")}` } })).status,
+    [new URL((await voice).url()).pathname, (await voice).postData()]);
+    assert.ok(again >= 400, `a second time: ${again}`);
+    flexroom(beta, "proposal", "approve", made.id);
+    await page.getByRole("link", { name: "To the proposal" }).click();
+    await page.locator(".head .pill.good").waitFor({ timeout: 60000 }); // done
+    await page.context().close();
+  },
+};
+
 let code = 0;
-for (const [name, test] of Object.entries(tests)) {
+for (const [name, test] of Object.entries({ ...tests, ...passkeys }).filter(([one]) => told.only.includes(one) || (!told.only.length && one in tests))) {
   const began = Date.now();
   wrong.length = allowed.length = 0;
   try {

