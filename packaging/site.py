@@ -21,6 +21,7 @@ nav ul { list-style: none; padding-left: .8rem; margin: .2rem 0; }
 main { padding: 1rem 2rem; max-width: 60rem; }
 pre { overflow-x: auto; padding: .6rem; border: 1px solid var(--line); }
 code { font: 14px/1.4 monospace; overflow-wrap: anywhere; }
+main img { max-width: 100%; height: auto; border: 1px solid var(--line); }
 pre code { overflow-wrap: normal; }
 table { border-collapse: collapse; display: block; overflow-x: auto; }
 td, th { border: 1px solid var(--line); padding: .3rem .5rem; text-align: left; vertical-align: top; }

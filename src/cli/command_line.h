@@ -50,6 +50,7 @@ class CommandLine {
   void add_tools();
   void add_node();
   void add_propose();
+  void add_console();
   void add_proposals();
   void add_times(CLI::App* command);
   int usage_error(const CLI::ParseError& error, const std::vector<std::string>& words) const;

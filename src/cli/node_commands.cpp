@@ -146,6 +146,15 @@ int node_status(Output& out, const Common& common) {
   return kOk;
 }
 
+int console(Output& out, const Common& common) {
+  json answer = client_of(common).post("/v1/console/link", json::object());
+  out.line(text(answer, "link"));
+  out.line(fmt::format("opens the console as {}, once, within {} s", text(answer, "you"),
+                       number(answer, "seconds")));
+  out.result(std::move(answer));
+  return kOk;
+}
+
 int node_events(Output& out, const Common& common) {
   watch_signals();
   client_of(common).follow("/v1/events", [&](const json& event) {

@@ -19,6 +19,9 @@ int node_runs(Output& out, const Common& common);
 /// The answer of a run, byte for byte. `run`: the first digits of its id, or "last".
 int node_result(Output& out, const Common& common, const std::string& run);
 
+/// A link that opens the console's page in a browser of this machine.
+int console(Output& out, const Common& common);
+
 /// When what is proposed may run: "2027-06-30T08:00:00Z", or empty: from now on, for a week.
 struct ProposalTimes {
   std::string from, until;

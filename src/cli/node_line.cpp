@@ -20,6 +20,12 @@ void CommandLine::add_node() {
       ->required();
 }
 
+void CommandLine::add_console() {
+  add(
+      app_, "console", "a link that opens the node's page, once and within a minute",
+      [this] { return console(*out_, common_); }, "  flexroom console\n  flexroom console --json");
+}
+
 void CommandLine::add_times(CLI::App* command) {
   command->add_option("--from", times_.from, "2027-06-30T08:00:00Z (default: now)");
   command->add_option("--until", times_.until, "the same (default: a week after --from)");

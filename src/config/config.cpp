@@ -13,6 +13,7 @@
 #include "base/private_file.h"
 #include "base/secret.h"
 #include "config/checked_text.h"
+#include "config/console_terms.h"
 #include "config/file_keys.h"
 #include "config/group_terms.h"
 #include "config/text_file.h"
@@ -528,6 +529,7 @@ MemberConfig MemberConfig::load(const std::filesystem::path& path) {
   if (root.has("listen")) out.listen = parse_endpoint(root.text("listen"), root.place("listen"));
   out.auto_approve = root.flag_or("auto_approve", false);
   out.node = NodeTerms::load(root, path, out.state_dir);
+  (void)ConsoleTerms::load(root);  // its node asks for it
   config::finish(root, config::FileTable::kMemberFile);
   return out;
 }

@@ -114,6 +114,8 @@ constexpr std::array kMemberFileKeys = {
             "(false)"},
     FileKey{"node", T::kTable, "of the resident node, flexroom-node", "", F::kNode},
     FileKey{"person", T::kList, "who may ask the node for what", "", F::kPerson, false, 0, 256},
+    FileKey{"console", T::kTable, "the node's page for browsers of this machine (none)", "",
+            F::kConsole},
 };
 constexpr std::array kNodeKeys = {
     FileKey{"socket", T::kText, "where flexroom-node takes commands (state/node.sock)"},
@@ -125,6 +127,11 @@ constexpr std::array kPersonKeys = {
     FileKey{"name", T::kText, "of the person", "", F::kRoom, true},
     FileKey{"unix", T::kText, "the user of this machine who is that person", "", F::kRoom, true},
     FileKey{"roles", T::kTexts, "what that user may ask the node for", "see|propose"},
+};
+constexpr std::array kConsoleKeys = {
+    FileKey{"port", T::kInteger, "the page is http://localhost:PORT", "", F::kRoom, true, 1024,
+            65535},
+    FileKey{"address", T::kText, "loopback alone is served", "localhost|127.0.0.1|::1"},
 };
 constexpr std::array kJobFileKeys = {
     FileKey{"job", T::kTable, "the machine", "", F::kJob, true},
@@ -205,6 +212,8 @@ std::span<const FileKey> keys_of(FileTable table) {
       return kNodeKeys;
     case F::kPerson:
       return kPersonKeys;
+    case F::kConsole:
+      return kConsoleKeys;
     case F::kJobFile:
       return kJobFileKeys;
     case F::kJob:

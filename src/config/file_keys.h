@@ -24,6 +24,7 @@ enum class FileTable : uint8_t {
   kMemberFile,
   kNode,
   kPerson,
+  kConsole,
   kJobFile,
   kJob,
   kScript,

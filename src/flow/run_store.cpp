@@ -6,6 +6,8 @@
 #include <set>
 
 #include "base/error.h"
+#include "flow/flow.h"
+#include "flow/ledger.h"
 #include "http/text.h"
 #include "store/row_reader.h"
 
@@ -532,6 +534,18 @@ std::vector<KnownRun> RunStore::known_runs() {
 }
 
 bool RunStore::ledger_is_lost() { return once_.rows().get(kind(kFull), {}).has_value(); }
+
+std::map<std::string, unsigned> booked_accounts(store::OnceDb& once, const store::RoomId& rid) {
+  const auto rows_of = [&](std::string_view name) { return store::rows_of_room(name, rid); };
+  const bool is_lost = once.rows().get(rows_of(kFull), {}).has_value();
+  std::map<std::string, unsigned> out;
+  for (const store::SealedDb::Label& label : once.rows().labels(rows_of(kLedger))) {
+    Reader in(label.meta, "flow/ledger");
+    const unsigned bits = in.u32();
+    out[to_text(in.field(kMaxField))] = is_lost ? kLifeBits : bits;
+  }
+  return out;
+}
 
 std::optional<std::pair<std::string, std::string>> RunStore::owner_of(const RunId& run) {
   if (const auto state = this->run(run)) return std::pair(state->head.prefix, state->head.flow);

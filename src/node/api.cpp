@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <sstream>
 
 #include "agreement/render.h"
 #include "base/codec.h"
@@ -81,6 +82,24 @@ uint64_t query_number(const HttpRequest& request, const char* key, uint64_t fall
   return std::min<uint64_t>(std::stoull(text), most);
 }
 
+/// The two whole texts side by side.
+json lines_of(const agreement::Proposal& before, const agreement::Proposal& now) {
+  const auto lines = [](const agreement::Proposal& of) {
+    std::vector<std::string> out;
+    std::istringstream in(agreement::render(of));
+    for (std::string line; std::getline(in, line);) out.push_back(line);
+    return out;
+  };
+  json out = json::array();
+  for (const agreement::DiffLine& line : agreement::diff_lines(lines(before), lines(now))) {
+    out.push_back({{"mark", std::string(1, line.mark)},
+                   {"before", line.before},
+                   {"now", line.now},
+                   {"text", line.text}});
+  }
+  return out;
+}
+
 }  // namespace
 
 Authority authority_of(const Caller& caller, const std::vector<NodeTerms::Person>& persons,
@@ -105,12 +124,19 @@ const std::vector<Api::Route>& Api::table() {
       {"GET", "/v1/members", Needs::kSee, &Api::members},
       {"GET", "/v1/secrets", Needs::kSee, &Api::secrets},
       {"GET", "/v1/log", Needs::kSee, &Api::log},
+      {"GET", "/v1/log/export", Needs::kSee, &Api::log_export},
       {"GET", "/v1/log/{id}", Needs::kSee, &Api::log_entry},
+      {"GET", "/v1/health", Needs::kSee, &Api::health},
+      {"GET", "/v1/leaks", Needs::kSee, &Api::leaks},
+      {"POST", "/v1/console/link", Needs::kSocket, &Api::console_link},
+      {"POST", "/v1/console/open", Needs::kLink, &Api::console_open},
+      {"POST", "/v1/console/close", Needs::kSee, &Api::console_close},
       {"GET", "/v1/events", Needs::kSee, &Api::events},
       {"GET", "/v1/proposals", Needs::kSee, &Api::proposals},
       {"POST", "/v1/proposals", Needs::kPropose, &Api::propose},
       {"GET", "/v1/proposals/{id}", Needs::kSee, &Api::proposal},
       {"GET", "/v1/proposals/{id}/diff", Needs::kSee, &Api::proposal_diff},
+      {"GET", "/v1/proposals/{id}/words", Needs::kSee, &Api::proposal_words},
       {"POST", "/v1/proposals/{id}/ticket", Needs::kSee, &Api::ticket},
       {"POST", "/v1/proposals/{id}/voice", Needs::kSee, &Api::voice},
       {"POST", "/v1/proposals/{id}/inputs", Needs::kPropose, &Api::give_input},
@@ -130,7 +156,12 @@ std::vector<std::pair<std::string, std::string>> Api::routes() {
 HttpAnswer Api::handle(const HttpRequest& request, const Caller& caller) {
   // A browser reaches no Unix socket by itself; what forwards one here is refused all the same.
   require_own_page(request, "localhost", "");
-  const Authority authority = authority_of(caller, core_.member().node.persons, own_uid_);
+  return routed(request, authority_of(caller, core_.member().node.persons, own_uid_), caller,
+                false);
+}
+
+HttpAnswer Api::routed(const HttpRequest& request, const Authority& authority, const Caller& caller,
+                       bool of_page) {
   bool is_path = false;
   for (const Route& route : table()) {
     const std::string_view pattern = route.path;
@@ -150,14 +181,19 @@ HttpAnswer Api::handle(const HttpRequest& request, const Caller& caller) {
     }
     is_path = true;
     if (request.method != route.method) continue;
-    if ((route.needs == Needs::kSee && !authority.see) ||
+    if (of_page ? route.needs == Needs::kSocket : route.needs == Needs::kLink) {
+      throw HttpError(403,
+                      of_page ? "no page may ask for this" : "only the console's page asks this",
+                      "`flexroom console` prints a link to the page");
+    }
+    if (((route.needs == Needs::kSee || route.needs == Needs::kSocket) && !authority.see) ||
         (route.needs == Needs::kPropose && !authority.propose)) {
       throw HttpError(403,
                       fmt::format("{} may not {} here", authority.name,
-                                  route.needs == Needs::kSee ? "see this" : "propose"),
+                                  route.needs == Needs::kPropose ? "propose" : "see this"),
                       "the operator writes a [[person]] with roles into member.toml");
     }
-    return (this->*route.answer)({request, authority, id});
+    return (this->*route.answer)({request, authority, caller, id});
   }
   if (is_path) throw HttpError(405, request.method + " is not for this path");
   throw HttpError(404, "there is no such path");
@@ -408,8 +444,10 @@ HttpAnswer Api::proposal_diff(const Call& call) {
           other.runs.empty()) {
         continue;
       }
+      const agreement::Proposal before = open.inbox.proposal(other.proposal);
       out["before"] = to_hex(other.proposal);
-      out["diff"] = agreement::diff(open.inbox.proposal(other.proposal), known);
+      out["diff"] = agreement::diff(before, known);
+      out["lines"] = lines_of(before, known);
       return 0;
     }
     return 0;

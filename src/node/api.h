@@ -9,6 +9,7 @@
 #include "node/http_server.h"
 #include "node/log_pages.h"
 #include "node/operator_voice.h"
+#include "node/page_tokens.h"
 #include "node/peer_link.h"
 #include "node/runner.h"
 
@@ -35,7 +36,13 @@ class Api {
  public:
   using Links = std::map<agreement::MemberId, std::unique_ptr<PeerLink>>;
   Api(Core& core, Runner& runner, Links& links, uid_t own_uid);
+  /// What comes over the control socket.
   HttpAnswer handle(const HttpRequest& request, const Caller& caller);
+  /// What the console's page asks: Host and Origin were looked at (console.h), who it is says its
+  /// token. 401 without one.
+  HttpAnswer of_page(const HttpRequest& request);
+  /// Where the console is, or why there is none. Before the first request.
+  void set_console(std::string origin, std::string problem);
   /// No new proposals from here on: 503.
   void drain() { draining_ = true; }
 
@@ -46,10 +53,12 @@ class Api {
   struct Call {
     const HttpRequest& request;
     const Authority& authority;
+    const Caller& caller;
     std::string id;  // of the path
   };
   using Answer = HttpAnswer (Api::*)(const Call&);
-  enum class Needs : uint8_t { kNothing, kSee, kPropose };
+  /// kSocket: see, and only over the control socket. kLink: of a page that has no token yet.
+  enum class Needs : uint8_t { kNothing, kSee, kPropose, kSocket, kLink };
   struct Route {
     const char* method;
     const char* path;
@@ -57,12 +66,21 @@ class Api {
     Answer answer;
   };
   static const std::vector<Route>& table();
+  HttpAnswer routed(const HttpRequest& request, const Authority& authority, const Caller& caller,
+                    bool of_page);
 
   HttpAnswer status(const Call& call);
   HttpAnswer members(const Call& call);
   HttpAnswer secrets(const Call& call);
   HttpAnswer log(const Call& call);
   HttpAnswer log_entry(const Call& call);
+  HttpAnswer log_export(const Call& call);
+  HttpAnswer health(const Call& call);
+  HttpAnswer leaks(const Call& call);
+  HttpAnswer console_link(const Call& call);
+  HttpAnswer console_open(const Call& call);
+  HttpAnswer console_close(const Call& call);
+  HttpAnswer proposal_words(const Call& call);
   HttpAnswer events(const Call& call);
   HttpAnswer proposals(const Call& call);
   HttpAnswer propose(const Call& call);
@@ -84,6 +102,10 @@ class Api {
   const uid_t own_uid_;
   OperatorTickets tickets_;
   LogPages log_pages_;  // under Core::with()
+  PageTokens pages_;
+  std::string console_origin_, console_problem_;
+  std::mutex words_mutex_;  // one at a time: each takes a second and 128 MiB
+  std::map<Digest, std::string> words_;
   std::atomic<bool> draining_{false};
 };
 

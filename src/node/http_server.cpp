@@ -31,8 +31,14 @@ std::string_view reason(int status) {
       return "OK";
     case 201:
       return "Created";
+    case 303:
+      return "See Other";
+    case 304:
+      return "Not Modified";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
     case 403:
       return "Forbidden";
     case 404:
@@ -81,10 +87,13 @@ bool send_all(int fd, std::string_view bytes) {
 
 std::string head_of(const HttpAnswer& answer, bool with_length) {
   std::string out = fmt::format(
-      "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nCache-Control: no-store\r\nX-Content-Type-Options: "
-      "nosniff\r\nContent-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+      "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nCache-Control: {}\r\nX-Content-Type-Options: "
+      "nosniff\r\nContent-Security-Policy: {}\r\nReferrer-Policy: no-referrer\r\n"
+      "Cross-Origin-Opener-Policy: same-origin\r\nCross-Origin-Resource-Policy: same-origin\r\n"
       "Connection: close\r\n",
-      answer.status, reason(answer.status), answer.type);
+      answer.status, reason(answer.status), answer.type, answer.cache, answer.policy);
+  if (!answer.tag.empty()) out += fmt::format("ETag: {}\r\n", answer.tag);
+  if (!answer.location.empty()) out += fmt::format("Location: {}\r\n", answer.location);
   if (with_length) out += fmt::format("Content-Length: {}\r\n", answer.body.size());
   return out + "\r\n";
 }
@@ -210,10 +219,12 @@ void HttpServer::reap(bool all) {
 
 void HttpServer::serve(Fd fd) {
   Caller caller;
-  ucred credentials{};
-  socklen_t size = sizeof credentials;
-  if (getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return;
-  caller = {credentials.uid, credentials.gid, credentials.pid};
+  if (family_of(fd.get()) == AF_UNIX) {
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    if (getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return;
+    caller = {credentials.uid, credentials.gid, credentials.pid};
+  }
   HttpRequestParser parser(kMaxBody);
   std::optional<HttpRequest> request;
   HttpAnswer answer;

@@ -29,6 +29,11 @@ struct HttpAnswer {
   int status = 200;
   std::string type = "application/json";
   std::string body;
+  /// What a browser may keep, and what a document may load and who may frame it.
+  std::string cache = "no-store";
+  std::string policy = "default-src 'none'; frame-ancestors 'none'";
+  std::string tag = "";       // ETag, with its quotes; empty: none
+  std::string location = "";  // of a redirect; empty: none
   /// Of server-sent events: gives the next text, waiting at most a second; empty text: nothing
   /// came, go on; nothing: the end.
   std::function<std::optional<std::string>()> events = nullptr;
@@ -36,7 +41,8 @@ struct HttpAnswer {
   static HttpAnswer json(const nlohmann::json& object, int status = 200);
 };
 
-/// A small HTTP/1.1 server on a Unix socket: one request a connection, one thread a connection.
+/// A small HTTP/1.1 server on a Unix socket, or on a TCP socket, whose callers are nobody known:
+/// one request a connection, one thread a connection.
 ///
 /// Bounds   at most kMost connections, more are answered 503; ten seconds for a request to come,
 ///          ten for an answer to be taken; 4 MiB a body

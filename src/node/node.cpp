@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "config/console_terms.h"
+
 namespace flexroom::node {
 namespace {
 
@@ -59,13 +61,28 @@ Node::Node(const std::filesystem::path& member_file)
   for (const auto& [member, link] : links_) link->start();
   runner_->start();
   api_ = std::make_unique<Api>(core_, *runner_, links_, ::geteuid());
+  open_console();
   server_ = std::make_unique<HttpServer>(std::move(control),
                                          [this](const HttpRequest& request, const Caller& caller) {
                                            return api_->handle(request, caller);
                                          });
 }
 
+/// A node without a page is a node all the same: what is in the way says `flexroom console`.
+void Node::open_console() {
+  const std::optional<uint16_t> port = ConsoleTerms::load(core_.member_file()).port;
+  if (!port) return;
+  try {
+    console_ = std::make_unique<Console>(*port, *api_);
+    api_->set_console(Console::origin_of(*port), "");
+  } catch (const InputError& error) {
+    api_->set_console("", error.what());
+    core_.events().add("note", {{"text", std::string("no console: ") + error.what()}});
+  }
+}
+
 Node::~Node() {
+  console_.reset();
   server_.reset();
   runner_->finish();
   for (const auto& [member, link] : links_) link->stop();

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "node/api.h"
+#include "node/console.h"
 #include "node/core.h"
 #include "node/http_server.h"
 #include "node/listener.h"
@@ -31,12 +32,14 @@ class Node {
 
  private:
   void tell_all();
+  void open_console();
   Core core_;
   Listener listener_;
   Api::Links links_;
   std::unique_ptr<Runner> runner_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> server_;
+  std::unique_ptr<Console> console_;
 };
 
 /// The socket of the member's node, by member.toml.

@@ -8,11 +8,14 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CALLED = ["tools/install.sh", "tools/build.sh", "examples/breast-cancer/demo.sh"]
@@ -43,7 +46,7 @@ class Demo(Copy):
         for flag in ("--help", "-h"):
             done = self.demo(flag)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
-            self.assertRegex(done.stdout, r"^usage: \./demo .*no arguments")
+            self.assertRegex(done.stdout, r"^usage: \./demo \[--tour\] ")
         self.assertFalse(self.calls.exists())
         self.assertFalse((self.root / "build").exists())
 
@@ -308,6 +311,55 @@ class DemoRuns(Copy):
                 self.assertNotIn(form, said.encode())
                 for path, content in files.items():
                     self.assertNotIn(form, content, path)
+
+    def test_the_tour_ends_with_a_page_and_a_proposal_that_waits(self):
+        """Both nodes, the link; approved at both it runs; Ctrl-C leaves nothing behind."""
+        shutil.copy(pathlib.Path(FLEXROOM).with_name("flexroom-node"), self.root / "build/release")
+        tour = subprocess.Popen([self.root / "demo", "--tour"], cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                text=True, start_new_session=True, env={**os.environ, "FLEXROOM_DEMO_SHORT": "1"})
+        late = threading.Timer(400, os.killpg, (tour.pid, signal.SIGKILL))
+        late.start()
+        try:
+            said = []
+            for line in tour.stdout:
+                said.append(line)
+                if "/#open=" in line:
+                    break
+            text = "".join(said)
+            link = re.search(r"(http://localhost:\d+)/#open=([0-9a-f]{64})", text)
+            self.assertIsNotNone(link, text)
+            origin, token = link.groups()
+            with urllib.request.urlopen(origin + "/", timeout=20) as page:
+                self.assertIn(b"/app.js", page.read())
+            request = urllib.request.Request(origin + "/v1/console/open", json.dumps({"link": token}).encode(),
+                                             {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                page_token = json.load(answer)["token"]
+
+            def ask(path):
+                request = urllib.request.Request(origin + path, headers={"Authorization": f"Bearer {page_token}"})
+                with urllib.request.urlopen(request, timeout=20) as answer:
+                    return json.load(answer)
+
+            (waits,) = ask("/v1/proposals")["proposals"]
+            self.assertEqual((waits["state"], waits["proposer"]), ("complete", "hospital-b"))
+            for words in re.findall(r"^  (\S+ --member \S+ proposal approve \w+)$", text, re.M):
+                done = subprocess.run([*words.split()[:1], "--yes", *words.split()[1:]], capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            end = time.monotonic() + 90
+            while (state := ask("/v1/proposals")["proposals"][0]["state"]) != "done" and time.monotonic() < end:
+                time.sleep(0.3)
+            self.assertEqual(state, "done")
+            self.assertEqual(ask("/v1/runs")["runs"][0]["status"], 200)
+            os.killpg(tour.pid, signal.SIGINT)
+            self.assertEqual(tour.wait(60), 0)
+            with self.assertRaises(OSError):
+                urllib.request.urlopen(origin + "/", timeout=5)
+        finally:
+            late.cancel()
+            if tour.poll() is None:
+                os.killpg(tour.pid, signal.SIGKILL)
+            tour.stdout.close()
 
     def test_to_its_end(self):
         self.run_to_its_end(short=False)

@@ -138,7 +138,7 @@ class Nodes(unittest.TestCase):
             entries += "[[member]]\n" + "".join(f'{k} = "{made[k]}"\n' for k in ("name", "address", "certificate"))
             with m.config.open("a") as config:
                 config.write(f'listen = "{m.listen}"\n[node]\nstock_max_mib = {cls.STOCK}\n[[person]]\nname = "ann"\nunix = "nobody"\n'
-                             'roles = ["see"]\n')
+                             f'roles = ["see"]\n{cls.more_config(m)}')
         for m in cls.members:
             (m.dir / "room.toml").write_text(
                 f'[room]\nname = "nodes"\ntriples = "masked"\n{entries}[provider.sandbox]\n'
@@ -148,6 +148,11 @@ class Nodes(unittest.TestCase):
         cls.before_nodes()
         cls.rooms = [m.start_node() for m in cls.members]
         cls.all_up()
+
+    @classmethod
+    def more_config(cls, member):
+        """What else stands in a member's member.toml."""
+        return ""
 
     @classmethod
     def make_members(cls):
@@ -173,7 +178,7 @@ class Nodes(unittest.TestCase):
                              endpoint_url=f"https://localhost:{cls.service}",
                              config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
         store.create_bucket(Bucket="shared")
-        for name in ("story", "refused", "killed", "example", "described", "voice", "strangers", "three"):
+        for name in ("story", "refused", "killed", "example", "described", "voice", "strangers", "three", "console"):
             store.put_object(Bucket="shared", Key=f"{name}.txt", Body=BODY, ACL="public-read")
 
     @classmethod

@@ -88,6 +88,7 @@ const std::map<FileTable, Values>& samples() {
         {"stock_max_mib", "512"},
         {"stock_hours", "[\"Mon-Fri 20:00-23:00 +01:00\"]"}}},
       {F::kPerson, {{"name", "\"ann\""}, {"unix", "\"ann\""}, {"roles", "[\"see\", \"propose\"]"}}},
+      {F::kConsole, {{"port", "7180"}, {"address", "\"localhost\""}}},
       {F::kJob,
        {{"name", "\"j\""},
         {"provider", "\"p\""},
@@ -179,7 +180,9 @@ class FileKeys : public ::testing::TestWithParam<FileTable> {
         case F::kMemberFile:
         case F::kNode:
         case F::kPerson:
-          write(of(F::kMemberFile) + "[node]\n" + of(F::kNode) + "[[person]]\n" + of(F::kPerson));
+        case F::kConsole:
+          write(of(F::kMemberFile) + "[node]\n" + of(F::kNode) + "[[person]]\n" + of(F::kPerson) +
+                "[console]\n" + of(F::kConsole));
           (void)MemberConfig::load(file);
           return true;
         case F::kJob:
@@ -288,8 +291,8 @@ TEST_P(FileKeys, ValuesAndBoundsAreTheLoaders) {
 
 INSTANTIATE_TEST_SUITE_P(Tables, FileKeys,
                          ::testing::Values(F::kRoom, F::kRoomMember, F::kProvider, F::kHost,
-                                           F::kMemberFile, F::kNode, F::kPerson, F::kJob,
-                                           F::kScript, F::kLinksFile));
+                                           F::kMemberFile, F::kNode, F::kPerson, F::kConsole,
+                                           F::kJob, F::kScript, F::kLinksFile));
 
 TEST(FileSchema, HasEveryTableAndRefusesWhatIsNotThere) {
   for (const std::string_view file : kSchemaFiles) {
