@@ -23,7 +23,8 @@ struct LimboCase {
   std::string roots;         // PEM
   std::string host;
   time_t at = kNow;
-  bool exact = false;  // `trust = "exact"`
+  bool exact = false;     // `trust = "exact"`
+  std::string crls = {};  // PEM, as of `crl_file`
 };
 
 /// A certificate to be: its options and the kind of its key.
