@@ -81,6 +81,10 @@ class Room:
     def members(self):
         return self._get("/v1/members")["members"]
 
+    def people(self):
+        """The rule of this member's people; None: it has none."""
+        return self._get("/v1/people")["people"]
+
     def secrets(self):
         """Names, versions, purposes; values are nowhere."""
         return self._get("/v1/secrets")["secrets"]

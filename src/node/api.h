@@ -9,6 +9,7 @@
 #include "node/http_server.h"
 #include "node/operator_voice.h"
 #include "node/peer_link.h"
+#include "node/people_desk.h"
 #include "node/runner.h"
 
 namespace flexroom::node {
@@ -17,6 +18,7 @@ namespace flexroom::node {
 struct Authority {
   std::string name;  // "root", a person of member.toml, or "uid 1234"
   bool see = false, propose = false;
+  bool is_root = false;  // or the user that the node runs as
 };
 /// root, and the user that the node runs as, may all that is no voice; persons of member.toml what
 /// their roles say; everybody else reads the status alone.
@@ -35,6 +37,8 @@ class Api {
   using Links = std::map<agreement::MemberId, std::unique_ptr<PeerLink>>;
   Api(Core& core, Runner& runner, Links& links, uid_t own_uid);
   HttpAnswer handle(const HttpRequest& request, const Caller& caller);
+  /// The console's origin, whose passkeys are taken. Before the first request.
+  void set_console_port(uint16_t port) { people_.set_console(port); }
   /// No new proposals from here on: 503.
   void drain() { draining_ = true; }
 
@@ -69,10 +73,25 @@ class Api {
   HttpAnswer proposal_diff(const Call& call);
   HttpAnswer ticket(const Call& call);
   HttpAnswer voice(const Call& call);
+  HttpAnswer people_rule(const Call& call);
+  HttpAnswer people_change(const Call& call);
+  HttpAnswer people_ticket(const Call& call);
+  HttpAnswer people_voice(const Call& call);
+  HttpAnswer enrolment(const Call& call);
+  HttpAnswer enrolment_key(const Call& call);
   HttpAnswer runs(const Call& call);
   HttpAnswer run(const Call& call);
   HttpAnswer result(const Call& call);
 
+  static nlohmann::json progress_json(const PeopleDesk::Progress& progress);
+  static nlohmann::json asked_json(const PeopleDesk::Asked& asked);
+  PeopleDesk::Progress say_as_operator(const Core::Open& open, const inbox::Item& item,
+                                       const nlohmann::json& body, agreement::StatementKind& kind);
+  PeopleDesk::Progress say_as_person(const Core::Open& open, const inbox::Item& item,
+                                     const nlohmann::json& body, agreement::StatementKind& kind);
+  void require_administers(const Core::Open& open, const Authority& authority) const;
+  void require_enrols(const Core::Open& open, const Authority& authority,
+                      const std::string& person) const;
   nlohmann::json peers();
   inbox::Item item_called(inbox::Inbox& inbox, const std::string& id);
 
@@ -81,6 +100,7 @@ class Api {
   Links& links_;
   const uid_t own_uid_;
   OperatorTickets tickets_;
+  PeopleDesk people_;  // under the core
   std::atomic<bool> draining_{false};
 };
 
