@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <ctime>
 
@@ -11,6 +12,8 @@
 #include "base/codec.h"
 #include "base/display.h"
 #include "base/private_file.h"
+#include "cli/node_voices.h"
+#include "cli/people_voices.h"
 #include "cli/screen.h"
 #include "config/config.h"
 #include "inbox/schedule.h"
@@ -250,50 +253,107 @@ int proposal_diff(Output& out, const Common& common, const std::string& id) {
   return kOk;
 }
 
-int proposal_say(Output& out, const Common& common, const std::string& given_id,
-                 const std::string& kind, const std::string& reason) {
-  const MemberConfig member = MemberConfig::load(common.member_file);
-  // Whoever may read this file is the member; nobody else has a voice here (members.md §9.1).
-  const net::Identity identity = net::Identity::load(member.identity_dir);
-  const node::Client client = client_of(member);
-  const std::string path = "/v1/proposals/" + checked_id(given_id, "proposal");
-  const json seen = client.get(path);
-  json question = json::object({{"kind", kind}});
-  if (kind == "reject") question["reason"] = reason;
-  const json asked = client.post(path + "/ticket", question);
-  const auto statement =
+namespace {
+
+/// What was fetched of a proposal and is decided on.
+struct Seen {
+  std::string path;
+  Bytes canonical;
+  Digest proposal{}, complete{};
+  json item;
+  int64_t first() const { return number(item, "not_before"); }
+  int64_t last() const { return number(item, "not_after"); }
+};
+
+Seen seen_of(const node::Client& client, const std::string& given_id) {
+  Seen out;
+  out.path = "/v1/proposals/" + checked_id(given_id, "proposal");
+  const json seen = client.get(out.path);
+  out.canonical = from_hex(text(seen, "canonical_hex"));
+  out.proposal = agreement::proposal_digest(out.canonical);
+  out.complete = agreement::complete_digest(out.proposal, {});
+  out.item = seen.value("proposal", json::object());
+  return out;
+}
+
+/// Shows it from the bytes, and asks.
+bool agreed(Output& out, const Common& common, const Seen& seen, const std::string& kind,
+            const std::string& whose) {
+  if (common.yes) return true;
+  out.summary(agreement::render(seen.canonical, "proposal"));
+  out.summary(
+      fmt::format("may run from {} to {}", time_text(seen.first()), time_text(seen.last())));
+  const std::string what = kind == "approve"  ? "Approve this"
+                           : kind == "reject" ? "Reject this for good"
+                                              : "Withdraw this";
+  if (out.confirm(what + " in the name of " + whose + "?", &cancel_flag())) return true;
+  out.result({{"ok", false}, {"class", "refuse"}, {"error", "nothing was said"}, {"exit", 4}});
+  out.line("Nothing was said.");
+  return false;
+}
+
+node::OperatorStatement checked_statement(const json& asked, const Seen& seen,
+                                          const std::string& kind, const std::string& reason) {
+  auto out =
       node::OperatorStatement::decode(from_hex(text(asked, "statement")), "the node's statement");
   // What is signed must be what is shown: both are made of these bytes, here.
-  const Bytes canonical = from_hex(text(seen, "canonical_hex"));
-  const Digest proposal = agreement::proposal_digest(canonical);
-  const json item = seen.value("proposal", json::object());
   const std::string expected_kind = kind == "approve"  ? "APPROVE"
                                     : kind == "reject" ? "REJECT"
                                                        : "WITHDRAW";
-  const bool has_inputs = !item.value("missing_inputs", json::array()).empty();
-  const Digest complete = agreement::complete_digest(proposal, {});
-  if ((statement.what != complete && !(has_inputs && statement.what == proposal)) ||
-      (kind == "reject" && statement.reason != reason) ||
-      agreement::to_string(statement.kind) != expected_kind) {
+  const bool has_inputs = !seen.item.value("missing_inputs", json::array()).empty();
+  if ((out.what != seen.complete && !(has_inputs && out.what == seen.proposal)) ||
+      (kind == "reject" && out.reason != reason) ||
+      agreement::to_string(out.kind) != expected_kind) {
     throw InputError("the node's statement", "is not about what is shown here",
                      "do not approve; look at the node");
   }
-  if (!common.yes) {
-    out.summary(agreement::render(canonical, "proposal"));
-    out.summary(fmt::format("may run from {} to {}",
-                            time_text(static_cast<int64_t>(statement.window.first)),
-                            time_text(static_cast<int64_t>(statement.window.last))));
-    const std::string what = kind == "approve"  ? "Approve this"
-                             : kind == "reject" ? "Reject this for good"
-                                                : "Withdraw this";
-    if (!out.confirm(what + " in the name of " + member.name + "?", &cancel_flag())) {
-      out.result({{"ok", false}, {"class", "refuse"}, {"error", "nothing was said"}, {"exit", 4}});
-      out.line("Nothing was said.");
-      return kRefused;
-    }
+  return out;
+}
+
+int said_by_people(Output& out, const Common& common, const node::Client& client, const Seen& seen,
+                   const std::string& kind, const std::string& reason) {
+  require_people(common);
+  NodeVoices::Decision decision{seen.path, kind, reason, seen.canonical, 0, 0};
+  decision.first = static_cast<uint64_t>(seen.first());
+  decision.last = static_cast<uint64_t>(seen.last());
+  NodeVoices voices(client, std::move(decision));
+  const std::string whose =
+      common.sign_with.empty() ? "those who sign elsewhere" : signers(common, voices);
+  if (!agreed(out, common, seen, kind, whose)) return kRefused;
+  const bool enough = gather(out, common, voices);
+  json answer = voices.answer();
+  if (!answer.is_object()) {
+    throw InputError("proposal", "nobody signed", "ask again; requests are good for ten minutes");
   }
-  json answer = client.post(path + "/voice", {{"statement", text(asked, "statement")},
-                                              {"signature", to_hex(statement.sign(identity))}});
+  show_state(out, answer.value("proposal", json::object()));
+  if (!enough) {
+    out.line(fmt::format("{} more of this member's people must sign: {}", voices.needed(),
+                         fmt::join(voices.missing(), ", ")));
+  }
+  out.result(std::move(answer));
+  return kOk;
+}
+
+}  // namespace
+
+int proposal_say(Output& out, const Common& common, const std::string& given_id,
+                 const std::string& kind, const std::string& reason) {
+  const MemberConfig member = MemberConfig::load(common.member_file);
+  const node::Client client = client_of(member);
+  const Seen seen = seen_of(client, given_id);
+  if (flag(client.get("/v1/status"), "people")) {
+    return said_by_people(out, common, client, seen, kind, reason);
+  }
+  // Whoever may read this file is the member; nobody else has a voice here (members.md §9.1).
+  const net::Identity identity = net::Identity::load(member.identity_dir);
+  json question = json::object({{"decision", kind}});
+  if (kind == "reject") question["reason"] = reason;
+  const json asked = client.post(seen.path + "/ticket", question);
+  const node::OperatorStatement statement = checked_statement(asked, seen, kind, reason);
+  if (!agreed(out, common, seen, kind, member.name)) return kRefused;
+  json answer = client.post(
+      seen.path + "/voice",
+      {{"statement", text(asked, "statement")}, {"signature", to_hex(statement.sign(identity))}});
   show_state(out, answer.value("proposal", json::object()));
   out.result(std::move(answer));
   return kOk;
