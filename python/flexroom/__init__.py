@@ -9,7 +9,7 @@
     print(run.result())
 
 Only Python's standard library is needed. Objects are those of the node's API (docs/api/openapi.json)
-and of `flexroom --json`. Nothing here approves: a voice takes the member's key
+and of `flexroom --json`. Nothing here approves: a voice takes the member's key, or those of its people
 (`flexroom proposal approve`).
 """
 from .room import (Busy, Conflict, Error, Forbidden, NoNode, NotFound, Proposal, Refused, Room, Run,

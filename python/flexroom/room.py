@@ -88,6 +88,9 @@ class Room:
     def leaks(self):
         """What tests on short secrets have told their services, by account."""
         return self._get("/v1/leaks")["accounts"]
+    def people(self):
+        """The rule of this member's people; None: it has none."""
+        return self._get("/v1/people")["people"]
 
     def secrets(self):
         """Names, versions, purposes; values are nowhere."""

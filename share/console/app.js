@@ -142,6 +142,10 @@ async function start() {
   if (!isSignedIn()) return showSignIn();
   window.addEventListener("hashchange", () => (location.hash.startsWith("#open=") ? location.reload() : show(true)));
   window.addEventListener("resize", again);
+  document.querySelector(".skip").addEventListener("click", (event) => { // no address of a view
+    event.preventDefault();
+    main.focus();
+  });
   await show(true);
   if (!isSignedIn()) return;
   follow(status.last_event ?? 0, again, (state) => {

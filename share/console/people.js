@@ -71,12 +71,7 @@ function enrol(people) {
 }
 
 export async function people(view) {
-  const answer = await get("/v1/people").catch((error) => { if (error.status === 404) return null; throw error; });
-  if (!answer) {
-    view.title("People", "");
-    return [view.head("People", view.status.people ? "This member's people have a rule." : "This member has no rule of people: whoever may read its key decides, by command."),
-      panel("By command", "", body(command("flexroom people --help")))];
-  }
+  const answer = await get("/v1/people");
   view.title("People", answer.people ? answer.people.approve : "no rule");
   view.steady(); // somebody may be making a key
   return [

@@ -1,9 +1,12 @@
 #include "agreement/member_statements.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "agreement/proposal.h"
 #include "base/codec.h"
+#include "base/display.h"
 #include "base/error.h"
 #include "base/read_array.h"
 
@@ -69,6 +72,20 @@ Digest complete_digest(const Digest& proposal, const std::vector<GivenInput>& in
   ro.field(proposal).field(uint64_t{inputs.size()});
   for (const GivenInput& input : inputs) ro.field(input.member).field(input.body.encode());
   return ro.digest();
+}
+
+std::string inputs_text(const std::vector<GivenInput>& inputs,
+                        const std::vector<std::string>& names) {
+  std::string out;
+  for (size_t k = 0; k < inputs.size(); ++k) {
+    const InputBody& body = inputs[k].body;
+    const std::string id = to_hex(inputs[k].member);
+    out += fmt::format(
+        "\ninput `{}` of {}: {}", display_text(body.slot),
+        k < names.size() ? fmt::format("{} ({})", display_text(names[k]), id) : id,
+        body.public_part.empty() ? "private" : display_text(to_text(body.public_part)));
+  }
+  return out;
 }
 
 Digest run_id(const Digest& room, const Digest& complete, uint32_t index) {

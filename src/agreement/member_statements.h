@@ -50,6 +50,10 @@ struct GivenInput {
   InputBody body;
 };
 Digest complete_digest(const Digest& proposal, const std::vector<GivenInput>& inputs);
+/// Lines for people, behind the text of the proposal. `names`: of their members, in this order, as
+/// somebody says; the ids are what is signed.
+std::string inputs_text(const std::vector<GivenInput>& inputs,
+                        const std::vector<std::string>& names = {});
 
 /// RO("run", rid, D, i): what the marks of a run go by (members.md §8.1).
 Digest run_id(const Digest& room, const Digest& complete, uint32_t index);

@@ -44,6 +44,19 @@ void CommandLine::add_people() {
       [this] { return people_reset(*out_, common_, file_, one_key_); });
   takes_rule(reset);
   reset->add_flag("--i-know", common_.knows, "that all approvals of this member are void");
+
+  CLI::App* const rules =
+      add(app_, "rules", "what this member's node approves without asking (docs/node.md)", nullptr,
+          "  flexroom rules show\n"
+          "  flexroom rules propose rules.toml --voices change/\n"
+          "  flexroom people apply change/ann.signature change/bob.signature");
+  add(*rules, "show", "the standing rules that hold",
+      [this] { return rules_show(*out_, common_); });
+  add(*rules, "propose",
+      "others: requests to the administrators, into the folder of --voices; an empty file: none",
+      [this] { return rules_propose(*out_, common_, file_); })
+      ->add_option("FILE", file_, "rules.toml")
+      ->required();
 }
 
 }  // namespace flexroom::cli

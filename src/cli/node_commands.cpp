@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -15,6 +16,8 @@
 #include "base/private_file.h"
 #include "base/wipe_text.h"
 #include "call/script_text.h"
+#include "cli/node_voices.h"
+#include "cli/people_voices.h"
 #include "cli/screen.h"
 #include "config/config.h"
 #include "config/of_proposal.h"
@@ -318,10 +321,20 @@ int inbox(Output& out, const Common& common, bool all) {
 
 namespace {
 
-/// What is shown of a proposal is made here, of the bytes that are signed: not as the node says it.
+/// What was fetched of a proposal. What is shown of it is made here, of the bytes that are signed:
+/// not as the node says it.
 struct Seen {
+  std::string path;
+  Bytes canonical;
+  std::vector<agreement::GivenInput> inputs;
   Digest proposal{}, complete{};
-  std::string shown;
+  std::string shown, filled_in;
+  json item;
+  int64_t first() const { return number(item, "not_before"); }
+  int64_t last() const { return number(item, "not_after"); }
+  bool lacks_inputs() const {
+    return !item.value("missing_inputs", json::array()).empty();
+  }
 };
 
 template <size_t N>
@@ -334,23 +347,26 @@ std::array<uint8_t, N> id_of(const json& object, const char* key) {
 }
 
 Seen seen_of(const json& answer) {
-  const Bytes canonical = from_hex(text(answer, "canonical_hex"));
   Seen out;
-  out.proposal = agreement::proposal_digest(canonical);
-  out.shown = agreement::render(canonical, "proposal");
-  std::vector<agreement::GivenInput> inputs;
+  out.canonical = from_hex(text(answer, "canonical_hex"));
+  out.proposal = agreement::proposal_digest(out.canonical);
+  std::vector<std::string> names;
   for (const json& one : answer.value("inputs", json::array())) {
-    agreement::GivenInput& given = inputs.emplace_back();
+    agreement::GivenInput& given = out.inputs.emplace_back();
     given.member = id_of<16>(one, "member_id");
     given.body.proposal = out.proposal;
     given.body.slot = text(one, "slot");
     given.body.public_part = from_hex(text(one, "public_hex"));
     given.body.commitment = id_of<32>(one, "commitment");
-    out.shown += fmt::format(
-        "\ninput `{}` of {} ({}): {}", given.body.slot, text(one, "member"), to_hex(given.member),
-        given.body.public_part.empty() ? "private" : display_text(to_text(given.body.public_part)));
+    names.push_back(text(one, "member"));
   }
-  out.complete = agreement::complete_digest(out.proposal, inputs);
+  out.complete = agreement::complete_digest(out.proposal, out.inputs);
+  out.shown = agreement::render(out.canonical, "proposal") + agreement::inputs_text(out.inputs, names);
+  out.filled_in = answer.value("filled_in", std::string());
+  if (!out.filled_in.empty()) {
+    out.filled_in = "With these inputs this member's node makes of it:\n" + display_lines(out.filled_in);
+  }
+  out.item = answer.value("proposal", json::object());
   return out;
 }
 
@@ -359,16 +375,13 @@ Seen seen_of(const json& answer) {
 int proposal_show(Output& out, const Common& common, const std::string& id) {
   json answer = client_of(common).get("/v1/proposals/" + checked_id(id, "proposal show"));
   show_state(out, answer.value("proposal", json::object()));
-  const std::string shown = seen_of(answer).shown;
-  out.line(shown);
-  if (answer.contains("filled_in")) {
-    out.line("\nWith these inputs this member's node makes of it:\n" +
-             display_lines(answer.value("filled_in", std::string())));
-  }
+  const Seen seen = seen_of(answer);
+  out.line(seen.shown);
+  if (!seen.filled_in.empty()) out.line("\n" + seen.filled_in);
   if (answer.contains("problem")) {
     out.line("It cannot be approved here: " + text(answer, "problem"));
   }
-  answer["text"] = shown;
+  answer["text"] = seen.shown;
   out.result(std::move(answer));
   return kOk;
 }
@@ -385,52 +398,88 @@ int proposal_diff(Output& out, const Common& common, const std::string& id) {
   return kOk;
 }
 
-int proposal_say(Output& out, const Common& common, const std::string& given_id,
-                 const std::string& kind, const std::string& reason) {
-  const MemberConfig member = MemberConfig::load(common.member_file);
-  // Whoever may read this file is the member; nobody else has a voice here (members.md §9.1).
-  const net::Identity identity = net::Identity::load(member.identity_dir);
-  const node::Client client = client_of(member);
-  const std::string path = "/v1/proposals/" + checked_id(given_id, "proposal");
-  const json seen = client.get(path);
-  json question = json::object({{"kind", kind}});
-  if (kind == "reject") question["reason"] = reason;
-  const json asked = client.post(path + "/ticket", question);
-  const auto statement =
+namespace {
+
+/// Shows it from the bytes, and asks.
+bool agreed(Output& out, const Common& common, const Seen& seen, const std::string& kind,
+            const std::string& whose) {
+  if (common.yes) return true;
+  out.summary(seen.shown);
+  if (!seen.filled_in.empty()) out.summary(seen.filled_in);
+  out.summary(
+      fmt::format("may run from {} to {}", time_text(seen.first()), time_text(seen.last())));
+  const std::string what = kind == "approve"  ? "Approve this"
+                           : kind == "reject" ? "Reject this for good"
+                                              : "Withdraw this";
+  if (out.confirm(what + " in the name of " + whose + "?", &cancel_flag())) return true;
+  out.result({{"ok", false}, {"class", "refuse"}, {"error", "nothing was said"}, {"exit", 4}});
+  out.line("Nothing was said.");
+  return false;
+}
+
+node::OperatorStatement checked_statement(const json& asked, const Seen& seen,
+                                          const std::string& kind, const std::string& reason) {
+  auto out =
       node::OperatorStatement::decode(from_hex(text(asked, "statement")), "the node's statement");
   // What is signed must be what is shown: both are made of these bytes, here.
-  const Seen whole = seen_of(seen);
-  const json item = seen.value("proposal", json::object());
   const std::string expected_kind = kind == "approve"  ? "APPROVE"
                                     : kind == "reject" ? "REJECT"
                                                        : "WITHDRAW";
-  const bool lacks_inputs = !item.value("missing_inputs", json::array()).empty();
-  if (statement.what != (lacks_inputs ? whole.proposal : whole.complete) ||
-      (kind == "reject" && statement.reason != reason) ||
-      agreement::to_string(statement.kind) != expected_kind) {
+  if (out.what != (seen.lacks_inputs() ? seen.proposal : seen.complete) ||
+      (kind == "reject" && out.reason != reason) ||
+      agreement::to_string(out.kind) != expected_kind) {
     throw InputError("the node's statement", "is not about what is shown here",
                      "do not approve; look at the node");
   }
-  if (!common.yes) {
-    out.summary(whole.shown);
-    if (seen.contains("filled_in")) {
-      out.summary("With these inputs this member's node makes of it:\n" +
-                  display_lines(seen.value("filled_in", std::string())));
-    }
-    out.summary(fmt::format("may run from {} to {}",
-                            time_text(static_cast<int64_t>(statement.window.first)),
-                            time_text(static_cast<int64_t>(statement.window.last))));
-    const std::string what = kind == "approve"  ? "Approve this"
-                             : kind == "reject" ? "Reject this for good"
-                                                : "Withdraw this";
-    if (!out.confirm(what + " in the name of " + member.name + "?", &cancel_flag())) {
-      out.result({{"ok", false}, {"class", "refuse"}, {"error", "nothing was said"}, {"exit", 4}});
-      out.line("Nothing was said.");
-      return kRefused;
-    }
+  return out;
+}
+
+int said_by_people(Output& out, const Common& common, const node::Client& client, const Seen& seen,
+                   const std::string& kind, const std::string& reason) {
+  require_people(common);
+  NodeVoices::Decision decision{seen.path, kind, reason, seen.canonical, seen.inputs, 0, 0};
+  decision.first = static_cast<uint64_t>(seen.first());
+  decision.last = static_cast<uint64_t>(seen.last());
+  NodeVoices voices(client, std::move(decision));
+  const std::string whose =
+      common.sign_with.empty() ? "those who sign elsewhere" : signers(common, voices);
+  if (!agreed(out, common, seen, kind, whose)) return kRefused;
+  const bool enough = gather(out, common, voices);
+  json answer = voices.answer();
+  if (!answer.is_object()) {
+    throw InputError("proposal", "nobody signed", "ask again; requests are good for ten minutes");
   }
-  json answer = client.post(path + "/voice", {{"statement", text(asked, "statement")},
-                                              {"signature", to_hex(statement.sign(identity))}});
+  show_state(out, answer.value("proposal", json::object()));
+  if (!enough) {
+    out.line(fmt::format("{} more of this member's people must sign: {}", voices.needed(),
+                         fmt::join(voices.missing(), ", ")));
+  }
+  out.result(std::move(answer));
+  return kOk;
+}
+
+}  // namespace
+
+int proposal_say(Output& out, const Common& common, const std::string& given_id,
+                 const std::string& kind, const std::string& reason) {
+  const MemberConfig member = MemberConfig::load(common.member_file);
+  const node::Client client = client_of(member);
+  const std::string path = "/v1/proposals/" + checked_id(given_id, "proposal");
+  Seen seen = seen_of(client.get(path));
+  seen.path = path;
+  if (flag(client.get("/v1/status"), "people")) {
+    return said_by_people(out, common, client, seen, kind, reason);
+  }
+  // Whoever may read this file is the member; nobody else has a voice here (members.md §9.1).
+  const net::Identity identity = net::Identity::load(member.identity_dir);
+  json question = json::object({{"decision", kind}});
+  if (kind == "reject") question["reason"] = reason;
+  const json asked = client.post(seen.path + "/ticket", question);
+  const node::OperatorStatement statement = checked_statement(asked, seen, kind, reason);
+  if (!agreed(out, common, seen, kind, member.name)) return kRefused;
+  json answer = client.post(
+      seen.path + "/voice",
+      {{"statement", text(asked, "statement")}, {"signature", to_hex(statement.sign(identity))}});
   show_state(out, answer.value("proposal", json::object()));
   out.result(std::move(answer));
   return kOk;

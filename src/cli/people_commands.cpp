@@ -2,42 +2,77 @@
 
 #include <fmt/core.h>
 
+#include <ctime>
+
 #include "agreement/words.h"
 #include "base/display.h"
 #include "base/error.h"
+#include "base/private_file.h"
+#include "cli/node_voices.h"
 #include "cli/people_voices.h"
 #include "cli/screen.h"
+#include "config/config.h"
 #include "config/passphrase.h"
+#include "inbox/rules.h"
+#include "node/client.h"
+#include "node/core.h"
 #include "people/exchange.h"
 #include "people/key_file.h"
+#include "people/rule_json.h"
 #include "room/people.h"
 
 namespace flexroom::cli {
 namespace {
 
-std::string words_of(const people::Key& key) {
-  return agreement::words(key.bytes, agreement::kKeyWords);
+/// A node of this member runs: it has the state.
+bool at_node(const Common& common) {
+  return node::node_runs(MemberConfig::load(common.member_file).state_dir);
 }
 
-nlohmann::json json_of(const people::Rule& rule) {
-  nlohmann::json persons = nlohmann::json::array();
-  for (const people::Person& one : rule.persons) {
-    nlohmann::json keys = nlohmann::json::array(), roles = nlohmann::json::array();
-    for (const people::Role role : one.roles) roles.push_back(people::to_string(role));
-    for (const people::Key& key : one.keys) {
-      keys.push_back({{"kind", people::to_string(key.kind)},
-                      {"key", to_hex(key.bytes)},
-                      {"words", words_of(key)}});
-    }
-    persons.push_back({{"name", one.name}, {"roles", roles}, {"keys", keys}});
+node::Client client_of(const Common& common) {
+  return node::Client(MemberConfig::load(common.member_file).node.socket);
+}
+
+void lay_request(Output& out, const std::filesystem::path& folder, const std::string& name,
+                 const std::string& request, nlohmann::json& files) {
+  const auto path = folder / (name + ".request");
+  write_exchange_file(path, request);
+  files.push_back(path.string());
+  out.line(fmt::format("{}: `flexroom people sign {} --sign-with KEYFILE`", name, path.string()));
+}
+
+int propose_at_node(Output& out, const Common& common, const nlohmann::json& change) {
+  const node::Client client = client_of(common);
+  (void)client.post("/v1/people/change", change);
+  NodeVoices voices(client);
+  make_private_folder(common.voices);
+  nlohmann::json files = nlohmann::json::array();
+  for (const std::string& name : voices.missing()) {
+    lay_request(out, common.voices, name, voices.request(name), files);
   }
-  return {{"version", rule.version},
-          {"digest", to_hex(rule.digest())},
-          {"reset", rule.reset},
-          {"approve", rule.approve.text()},
-          {"administer", rule.administer.text()},
-          {"not_own", rule.not_own},
-          {"persons", persons}};
+  out.line(
+      fmt::format("It takes {} of them; then `flexroom people apply SIGNATURE..`, within a "
+                  "week.",
+                  voices.needed()));
+  out.result({{"ok", true}, {"requests", files}});
+  return kOk;
+}
+
+int apply_at_node(Output& out, const Common& common, const std::vector<people::Voice>& all) {
+  const node::Client client = client_of(common);
+  NodeVoices voices(client);
+  for (const people::Voice& voice : all) {
+    if (voices.needed() > 0) voices.add(people::voice_text(voice));
+  }
+  if (voices.needed() > 0) {
+    throw InputError("people apply", fmt::format("{} more signatures are needed", voices.needed()),
+                     "those that came count for as long as the change waits");
+  }
+  const nlohmann::json rule = client.get("/v1/people").value("people", nlohmann::json::object());
+  const uint64_t version = rule.value("version", uint64_t{0});
+  out.line(fmt::format("Rule version {} holds.", version));
+  out.result({{"ok", true}, {"version", version}, {"digest", rule.value("digest", "")}});
+  return kOk;
 }
 
 int applied(Output& out, Room& room) {
@@ -94,7 +129,7 @@ int people_show(Output& out, const Common& common) {
   }
   out.line(rule->rule.text() + "  digest        " + to_hex(rule->rule.digest()));
   out.line("Compare the words of a key with its person, by telephone:");
-  const nlohmann::json fields = json_of(rule->rule);
+  const nlohmann::json fields = people::rule_json(rule->rule, true);
   for (const auto& person : fields["persons"]) {
     for (const auto& key : person["keys"]) {
       out.line(fmt::format("  {:<20} {}", person["name"].get<std::string>(),
@@ -112,7 +147,7 @@ int people_key(Output& out, const std::filesystem::path& file, const std::string
                              "Passphrase of " + file.string(), true);
   }
   const people::Key key = people::KeyFile::create(file, secret);
-  const std::string words = words_of(key);
+  const std::string words = people::words_of(key);
   out.line(
       fmt::format("Made {}. For people.toml:\n\n[[person.key]]\nkind = \"file\"\nkey = "
                   "\"{}\"\n\nRead these words to an administrator: {}",
@@ -127,15 +162,15 @@ int people_propose(Output& out, const Common& common, const std::filesystem::pat
     throw InputError("people propose", "needs a folder for its requests", "--voices FOLDER");
   }
   const people::Rule rule = people::Rule::load(file, one_key);
+  if (at_node(common)) {
+    return propose_at_node(out, common, {{"people", rule.toml()}, {"one_key", one_key}});
+  }
   OpenRoom room(common);
   const auto requests = room::propose_people(*room, rule);
   std::filesystem::create_directories(common.voices);
   nlohmann::json files = nlohmann::json::array();
   for (const auto& [name, request] : requests) {
-    const auto path = common.voices / (name + ".request");
-    write_exchange_file(path, request.text());
-    files.push_back(path.string());
-    out.line(fmt::format("{}: `flexroom people sign {} --sign-with KEYFILE`", name, path.string()));
+    lay_request(out, common.voices, name, request.text(), files);
   }
   const auto now = room::rule_of_people(*room);
   out.line(fmt::format("It takes {}; then `flexroom people apply SIGNATURE..`, within a week.",
@@ -167,9 +202,36 @@ int people_apply(Output& out, const Common& common,
                  const std::vector<std::filesystem::path>& signatures) {
   std::vector<people::Voice> voices;
   for (const auto& file : signatures) voices.push_back(people::load_voice(file));
+  if (at_node(common)) return apply_at_node(out, common, voices);
   OpenRoom room(common);
   (void)room::apply_people(*room, voices);
   return applied(out, *room);
+}
+
+int rules_show(Output& out, const Common& common) {
+  OpenRoom room(common, true);
+  const auto rule = room::rule_of_people(*room);
+  const std::string text = rule ? rule->rule.standing : "";
+  out.line(text.empty() ? "No standing rules: people are asked about everything."
+                        : display_lines(text));
+  nlohmann::json version = nullptr;
+  if (rule) version = rule->rule.version;
+  out.result({{"ok", true}, {"version", version}, {"standing", text}});
+  return kOk;
+}
+
+int rules_propose(Output& out, const Common& common, const std::filesystem::path& file) {
+  if (common.voices.empty()) {
+    throw InputError("rules propose", "needs a folder for its requests", "--voices FOLDER");
+  }
+  const std::string text =
+      read_own_file(file, people::Rule::kMaxStanding, "name the file of standing rules");
+  (void)inbox::StandingRules::parse(text, file.string(), static_cast<uint64_t>(std::time(nullptr)));
+  if (!at_node(common)) {
+    throw InputError("rules propose", "no node of this member runs, which alone acts on such rules",
+                     "`systemctl start flexroom-node`");
+  }
+  return propose_at_node(out, common, {{"standing", text}});
 }
 
 }  // namespace flexroom::cli

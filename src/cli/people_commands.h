@@ -27,4 +27,9 @@ int people_apply(Output& out, const Common& common,
 int people_reset(Output& out, const Common& common, const std::filesystem::path& file,
                  bool one_key);
 
+/// The standing rules that hold (members.md 6.5).
+int rules_show(Output& out, const Common& common);
+/// Others, or none (an empty file), for the administrators to sign: as people_propose().
+int rules_propose(Output& out, const Common& common, const std::filesystem::path& file);
+
 }  // namespace flexroom::cli

@@ -12,13 +12,13 @@
 #include "base/display.h"
 #include "flexroom/version.h"
 #include "node/api_body.h"
+#include "node/request_body.h"
 #include "room/waiting_script.h"
 
 namespace flexroom::node {
 namespace {
 
 using nlohmann::json;
-using Kind = agreement::StatementKind;
 
 constexpr uint64_t kDefaultWindow = uint64_t{7} * 86400;
 constexpr size_t kMostListed = 1000;
@@ -32,36 +32,6 @@ bool is_user(const std::string& name, uid_t uid) {
   if (getpwnam_r(name.c_str(), &entry, buffer, sizeof buffer, &found) != 0) return false;
   return found != nullptr && found->pw_uid == uid;
 }
-
-}  // namespace
-
-json body_of(const HttpRequest& request, std::initializer_list<const char*> keys) {
-  json out;
-  try {
-    out = json::parse(request.body);
-  } catch (const json::exception&) {
-    throw HttpError(400, "the body is no JSON");
-  }
-  if (!out.is_object()) throw HttpError(400, "the body is no JSON object");
-  for (const auto& [key, value] : out.items()) {
-    if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
-      throw HttpError(400, "nobody asks for '" + display_text(key) + "'");
-    }
-  }
-  return out;
-}
-
-std::string text_of(const json& object, const char* key, const char* fallback) {
-  const auto found = object.find(key);
-  if (found == object.end()) {
-    if (fallback != nullptr) return fallback;
-    throw HttpError(400, fmt::format("'{}' is missing", key));
-  }
-  if (!found->is_string()) throw HttpError(400, fmt::format("'{}' is no text", key));
-  return found->get<std::string>();
-}
-
-namespace {
 
 uint64_t number_of(const json& object, const char* key, uint64_t fallback) {
   const auto found = object.find(key);
@@ -104,7 +74,7 @@ json lines_of(const agreement::Proposal& before, const agreement::Proposal& now)
 
 Authority authority_of(const Caller& caller, const std::vector<NodeTerms::Person>& persons,
                        uid_t own_uid) {
-  if (caller.uid == 0 || caller.uid == own_uid) return {"root", true, true};
+  if (caller.uid == 0 || caller.uid == own_uid) return {"root", true, true, true};
   for (const NodeTerms::Person& person : persons) {
     if (!is_user(person.unix, caller.uid)) continue;
     const auto has = [&](const char* role) {
@@ -116,7 +86,7 @@ Authority authority_of(const Caller& caller, const std::vector<NodeTerms::Person
 }
 
 Api::Api(Core& core, Runner& runner, Links& links, uid_t own_uid)
-    : core_(core), runner_(runner), links_(links), own_uid_(own_uid) {}
+    : core_(core), runner_(runner), links_(links), own_uid_(own_uid), people_(core) {}
 
 const std::vector<Api::Route>& Api::table() {
   static const std::vector<Route> routes = {
@@ -140,6 +110,12 @@ const std::vector<Api::Route>& Api::table() {
       {"POST", "/v1/proposals/{id}/ticket", Needs::kSee, &Api::ticket},
       {"POST", "/v1/proposals/{id}/voice", Needs::kSee, &Api::voice},
       {"POST", "/v1/proposals/{id}/inputs", Needs::kPropose, &Api::give_input},
+      {"GET", "/v1/people", Needs::kSee, &Api::people_rule},
+      {"POST", "/v1/people/change", Needs::kSee, &Api::people_change},
+      {"POST", "/v1/people/change/ticket", Needs::kSee, &Api::people_ticket},
+      {"POST", "/v1/people/change/voice", Needs::kSee, &Api::people_voice},
+      {"POST", "/v1/people/enrolment", Needs::kSee, &Api::enrolment},
+      {"POST", "/v1/people/enrolment/key", Needs::kSee, &Api::enrolment_key},
       {"GET", "/v1/runs", Needs::kSee, &Api::runs},
       {"GET", "/v1/runs/{id}", Needs::kSee, &Api::run},
       {"GET", "/v1/runs/{id}/result", Needs::kSee, &Api::result},
@@ -399,6 +375,10 @@ HttpAnswer Api::propose(const Call& call) {
   json out = core_.with([&](const Core::Open& open) {
     if (what.kind == kStop) what = waiting_stop(open, body);
     const agreement::Proposal proposal = room::waiting_proposal(open.state, what, terms);
+    if (open.inbox.rule_version() > 0 && !call.authority.is_root) {
+      const Digest id = agreement::proposal_digest(proposal.canonical());
+      PeopleDesk::set_proposer(open, id, call.authority.name);
+    }
     const Digest id = open.inbox.propose(proposal, now);
     return to_json(*open.inbox.show(id, now), core_);
   });
@@ -453,100 +433,6 @@ HttpAnswer Api::proposal_diff(const Call& call) {
     return 0;
   });
   return HttpAnswer::json(out);
-}
-
-HttpAnswer Api::ticket(const Call& call) {
-  const json body = body_of(call.request, {"kind", "reason"});
-  const std::string kind = text_of(body, "kind");
-  OperatorStatement statement;
-  json out = {{"ok", true}};
-  core_.with([&](const Core::Open& open) {
-    const inbox::Item item = item_called(open.inbox, call.id);
-    if (open.inbox.rule_version() > 0) {
-      throw HttpError(409, "this member's approvals are its people's (a RULE is set up)",
-                      "they sign with their own keys");
-    }
-    statement.room = open.state.rid();
-    statement.member = core_.mids()[core_.self()];
-    statement.terms = open.inbox.configuration().terms();
-    statement.what = item.complete.value_or(item.proposal);
-    statement.window = item.terms.window;
-    if (kind == "approve") {
-      statement.kind = Kind::kApprove;
-      if (!item.complete) throw HttpError(409, "inputs are missing: it cannot be approved yet");
-    } else if (kind == "reject") {
-      statement.kind = Kind::kReject;
-      statement.reason = text_of(body, "reason");
-      if (statement.reason.size() > agreement::kMaxReasonBytes) {
-        throw HttpError(400, "the reason is longer than 1024 bytes");
-      }
-    } else if (kind == "withdraw") {
-      statement.kind = Kind::kWithdraw;
-      const bool is_ours = item.proposer == statement.member;
-      statement.reason = is_ours ? "proposal" : "approval";
-    } else {
-      throw HttpError(400, "'kind' is none of approve, reject, withdraw");
-    }
-    out["proposal"] = to_json(item, core_);
-    out["text"] = agreement::render(open.inbox.proposal(item.proposal).canonical(), "proposal");
-    return 0;
-  });
-  statement = tickets_.issue(std::move(statement));
-  out["statement"] = to_hex(statement.encode());
-  return HttpAnswer::json(out);
-}
-
-HttpAnswer Api::voice(const Call& call) {
-  const json body = body_of(call.request, {"statement", "signature"});
-  const auto bytes = [&](const char* key, size_t most) {
-    const std::string hex = text_of(body, key);
-    if (hex.size() > 2 * most || hex.size() % 2 != 0 ||
-        hex.find_first_not_of("0123456789abcdef") != std::string::npos) {
-      throw HttpError(400, fmt::format("'{}' is not hexadecimal", key));
-    }
-    return from_hex(hex);
-  };
-  const Bytes signed_bytes = bytes("statement", 4096);
-  const Bytes given = bytes("signature", sizeof(net::Signature));
-  net::Signature signature{};
-  if (given.size() != signature.size()) throw HttpError(400, "'signature' has not 64 bytes");
-  std::copy(given.begin(), given.end(), signature.begin());
-  const OperatorStatement statement = OperatorStatement::decode(signed_bytes, "statement");
-  json out = core_.with([&](const Core::Open& open) {
-    if (!statement.verify(open.state.identity().signing_key(), signature)) {
-      throw HttpError(403, "the signature is not of this member's key",
-                      "whoever may read the member's key file signs (`flexroom proposal`)");
-    }
-    if (open.inbox.rule_version() > 0) throw HttpError(409, "people are set up since");
-    const inbox::Item item = item_called(open.inbox, call.id);
-    if (item.complete.value_or(item.proposal) != statement.what) {
-      throw HttpError(409, "the signature is about another proposal");
-    }
-    if (!tickets_.take(signed_bytes)) {
-      throw HttpError(409, "this was not asked here within ten minutes, or was answered already",
-                      "look at it again and sign that");
-    }
-    const uint64_t now = now_seconds();
-    if (statement.kind == Kind::kApprove) {
-      inbox::Inbox::Consent consent;
-      consent.evidence =
-          RandomOracle("operator evidence", {}).field(signed_bytes).field(given).digest();
-      consent.window = statement.window;
-      open.inbox.approve(statement.what, consent, now);
-    } else if (statement.kind == Kind::kReject) {
-      open.inbox.reject(statement.what, statement.reason, now);
-    } else if (statement.reason == "proposal") {
-      open.inbox.withdraw_proposal(statement.what, now);
-    } else {
-      open.inbox.withdraw_approval(statement.what, now);
-    }
-    return to_json(*open.inbox.show(item.proposal, now), core_);
-  });
-  core_.events().add("proposal", {{"proposal", out["id"]},
-                                  {"by", call.authority.name},
-                                  {"said", std::string(agreement::to_string(statement.kind))}});
-  core_.changed();
-  return HttpAnswer::json({{"ok", true}, {"proposal", out}});
 }
 
 HttpAnswer Api::runs(const Call& call) {

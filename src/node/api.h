@@ -11,6 +11,7 @@
 #include "node/operator_voice.h"
 #include "node/page_tokens.h"
 #include "node/peer_link.h"
+#include "node/people_desk.h"
 #include "node/runner.h"
 
 namespace flexroom::node {
@@ -19,6 +20,7 @@ namespace flexroom::node {
 struct Authority {
   std::string name;  // "root", a person of member.toml, or "uid 1234"
   bool see = false, propose = false;
+  bool is_root = false;  // or the user that the node runs as
 };
 /// root, and the user that the node runs as, may all that is no voice; persons of member.toml what
 /// their roles say; everybody else reads the status alone.
@@ -43,6 +45,8 @@ class Api {
   HttpAnswer of_page(const HttpRequest& request);
   /// Where the console is, or why there is none. Before the first request.
   void set_console(std::string origin, std::string problem);
+  /// The console's origin, whose passkeys are taken. Before the first request.
+  void set_console_port(uint16_t port) { people_.set_console(port); }
   /// No new proposals from here on: 503.
   void drain() { draining_ = true; }
 
@@ -89,10 +93,25 @@ class Api {
   HttpAnswer ticket(const Call& call);
   HttpAnswer voice(const Call& call);
   HttpAnswer give_input(const Call& call);
+  HttpAnswer people_rule(const Call& call);
+  HttpAnswer people_change(const Call& call);
+  HttpAnswer people_ticket(const Call& call);
+  HttpAnswer people_voice(const Call& call);
+  HttpAnswer enrolment(const Call& call);
+  HttpAnswer enrolment_key(const Call& call);
   HttpAnswer runs(const Call& call);
   HttpAnswer run(const Call& call);
   HttpAnswer result(const Call& call);
 
+  static nlohmann::json progress_json(const PeopleDesk::Progress& progress);
+  static nlohmann::json asked_json(const PeopleDesk::Asked& asked);
+  PeopleDesk::Progress say_as_operator(const Core::Open& open, const inbox::Item& item,
+                                       const nlohmann::json& body, agreement::StatementKind& kind);
+  PeopleDesk::Progress say_as_person(const Core::Open& open, const inbox::Item& item,
+                                     const nlohmann::json& body, agreement::StatementKind& kind);
+  void require_administers(const Core::Open& open, const Authority& authority) const;
+  void require_enrols(const Core::Open& open, const Authority& authority,
+                      const std::string& person) const;
   nlohmann::json peers();
   inbox::Item item_called(inbox::Inbox& inbox, const std::string& id);
 
@@ -106,6 +125,7 @@ class Api {
   std::string console_origin_, console_problem_;
   std::mutex words_mutex_;  // one at a time: each takes a second and 128 MiB
   std::map<Digest, std::string> words_;
+  PeopleDesk people_;  // under the core
   std::atomic<bool> draining_{false};
 };
 

@@ -6,6 +6,7 @@
 #include "base/wipe_text.h"
 #include "node/api.h"
 #include "node/api_body.h"
+#include "node/request_body.h"
 #include "room/runs.h"
 #include "room/waiting_script.h"
 

@@ -11,7 +11,9 @@
 
 #include "base/codec.h"
 #include "flexroom/version.h"
+#include "inbox/rules.h"
 #include "room/access.h"
+#include "store/row_reader.h"
 
 namespace flexroom::node {
 namespace {
@@ -116,6 +118,37 @@ room::Waiting Core::waiting(const Digest& proposal) {
     const agreement::Proposal known = open.inbox.proposal(proposal);
     return room::waiting_of(open.state, known, inbox::Terms::read(known, "proposal"));
   });
+}
+
+bool Core::apply_rules() {
+  std::vector<Digest> approved;
+  std::string problem;
+  with([&](const Open& open) {
+    const uint32_t version = open.inbox.rule_version();
+    if (version == 0) return 0;
+    const auto rule = open.state.people().current();
+    if (!rule || rule->rule.version != version || rule->rule.standing.empty()) return 0;
+    const uint64_t now = now_seconds();
+    try {
+      const auto rules = inbox::StandingRules::parse(rule->rule.standing, "standing rules", now);
+      approved = open.inbox.apply(rules, version, now);
+    } catch (const store::DamagedState&) {
+      throw;
+    } catch (const InputError& error) {
+      problem = error.what();  // a clock that was set back; the people are asked meanwhile
+    }
+    return 0;
+  });
+  if (problem != rules_problem_ && !problem.empty()) {
+    events_.add("note", nlohmann::json::object({{"text", problem}}));
+  }
+  rules_problem_ = problem;
+  for (const Digest& one : approved) {
+    events_.add("proposal",
+                nlohmann::json::object(
+                    {{"complete", to_hex(one)}, {"said", "APPROVE"}, {"by", "a standing rule"}}));
+  }
+  return !approved.empty();
 }
 
 std::vector<std::string> Core::stopped(const agreement::MemberId& member) {

@@ -62,6 +62,10 @@ class Core final : public LinkWork {
   uint64_t paused_until(const agreement::MemberId& member);
   std::vector<std::string> stopped(const agreement::MemberId& member);
 
+  /// Approves what this member's standing rules cover (members.md §6.5). Whether there was
+  /// something.
+  bool apply_rules();
+
   // LinkWork
   LinkHello hello() override;
   void heard_hello(const agreement::MemberId& peer, const LinkHello& hello) override;
@@ -87,6 +91,7 @@ class Core final : public LinkWork {
   std::vector<agreement::MemberId> mids_;
   std::unique_ptr<inbox::Inbox> inbox_;
   std::map<agreement::MemberId, std::vector<std::string>> stopped_;
+  std::string rules_problem_;
   std::function<void()> changed_;
   std::function<void(const agreement::MemberId&)> meet_;
 };

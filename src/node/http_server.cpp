@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "people/voice_refused.h"
 #include "base/display.h"
 #include "base/wipe_text.h"
 #include "flexroom/error.h"
@@ -111,6 +112,11 @@ HttpAnswer answered(const HttpServer::Handler& handler, const HttpRequest& reque
     return handler(request, caller);
   } catch (const HttpError& error) {
     return failure(error.status(), "request", error.what(), error.remedy());
+  } catch (const people::VoiceRefused& error) {
+    HttpAnswer out = failure(403, "voice", error.what(), error.remedy());
+    nlohmann::json body = nlohmann::json::parse(out.body);
+    body["check"] = people::to_string(error.check());
+    return HttpAnswer::json(body, 403);
   } catch (const InputError& error) {
     return failure(400, "error", error.what(), error.remedy());
   } catch (const Error& error) {

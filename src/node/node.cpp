@@ -73,6 +73,7 @@ void Node::open_console() {
   const std::optional<uint16_t> port = ConsoleTerms::load(core_.member_file()).port;
   if (!port) return;
   try {
+    api_->set_console_port(*port);
     console_ = std::make_unique<Console>(*port, *api_);
     api_->set_console(Console::origin_of(*port), "");
   } catch (const InputError& error) {

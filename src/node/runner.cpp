@@ -303,6 +303,7 @@ void Runner::run() {
       woken_ = false;
     }
     try {
+      if (core_.apply_rules()) core_.changed();
       if (!asked && !is_due()) {
         back_off = seconds(0);
         continue;

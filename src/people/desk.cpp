@@ -60,4 +60,26 @@ VerifiedVoice Desk::accept(const Voice& voice) {
   return out;
 }
 
+RuleStore::Pending propose_change(RuleStore& rules, Desk& desk, Rule next, uint64_t now) {
+  const auto before = rules.current();
+  if (!before) {
+    throw InputError("people propose", "this member has no people yet",
+                     "`flexroom people init` makes the first rule");
+  }
+  next.room = before->rule.room;
+  next.member = before->rule.member;
+  next.version = before->rule.version + 1;
+  next.previous = before->rule.digest();
+  next.reset = false;
+  PersonStatement matter;
+  matter.kind = agreement::StatementKind::kRule;
+  matter.what = next.digest();
+  RuleStore::Pending out{std::move(next), {}, now + RuleStore::kPendingLife};
+  for (const std::string& name : before->rule.administer.of) {
+    out.statements.push_back(desk.statement(matter, name).encode());
+  }
+  rules.put_pending(out);
+  return out;
+}
+
 }  // namespace flexroom::people

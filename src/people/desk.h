@@ -38,4 +38,8 @@ class Desk {
   Tickets tickets_;
 };
 
+/// Makes `next` the version after the one that holds and lets it wait for its administrators
+/// (RuleStore::put_pending), with a statement for each. Throws InputError: there is no rule yet.
+RuleStore::Pending propose_change(RuleStore& rules, Desk& desk, Rule next, uint64_t now);
+
 }  // namespace flexroom::people

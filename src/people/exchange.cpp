@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "agreement/member_statements.h"
 #include "agreement/proposal.h"
 #include "agreement/render.h"
 #include "base/base64.h"
@@ -24,9 +25,12 @@ constexpr const char* kRequest = "flexroom request to sign";
 constexpr const char* kSignature = "flexroom signature";
 constexpr size_t kMaxVoiceFile = 64 << 10;
 
-json read_object(std::string_view text, std::string_view name, const char* format, size_t keys) {
+/// `more`: a key that may be there beside so many.
+json read_object(std::string_view text, std::string_view name, const char* format, size_t keys,
+                 const char* more = nullptr) {
   auto out = strict_json(text);
   const auto version = out ? out->find(format) : json::iterator();
+  if (out && more != nullptr && out->contains(more)) ++keys;
   if (!out || version == out->end() || *version != 1 || out->size() != keys) {
     throw InputError(name, fmt::format("is no {} of this version", format));
   }
@@ -48,16 +52,42 @@ std::string date(uint64_t seconds) {
                      fmt::gmtime(static_cast<std::time_t>(std::min(seconds, kYear9999))));
 }
 
-std::string document_text(const PersonStatement& st, ByteView document, std::string_view place) {
+/// The members' inputs as they are in D: whose, for which slot, and what of them is public.
+std::vector<agreement::GivenInput> read_inputs(const json& object, std::string_view name) {
+  std::vector<agreement::GivenInput> out;
+  const auto list = object.find("inputs");
+  if (list == object.end()) return out;
+  if (!list->is_array() || list->empty() || list->size() > Request::kMaxInputs) {
+    throw InputError(name, "has no list of `inputs`");
+  }
+  for (const json& one : *list) {
+    if (!one.is_object() || one.size() != 2) throw InputError(name, "has an input that is none");
+    agreement::GivenInput& given = out.emplace_back();
+    const Bytes member = read_bytes(one, "member", name);
+    if (member.size() != given.member.size()) {
+      throw InputError(name, "has an input of a member with no id");
+    }
+    std::copy(member.begin(), member.end(), given.member.begin());
+    given.body = agreement::InputBody::decode(read_bytes(one, "body", name), name);
+  }
+  return out;
+}
+
+std::string document_text(const PersonStatement& st, const Request& request,
+                          std::string_view place) {
+  const ByteView document = request.document;
   if (st.kind != StatementKind::kRule) {
-    if (agreement::proposal_digest(document) != st.what) {
+    // Of a proposal that waited D is signed, over the inputs that it has.
+    const Digest proposal = agreement::proposal_digest(document);
+    const bool waited = agreement::complete_digest(proposal, request.inputs) == st.what;
+    if (!waited && (proposal != st.what || !request.inputs.empty())) {
       throw InputError(place, "shows another proposal than would be signed",
                        "sign nothing; find out who made this file");
     }
-    return agreement::render(document, place);
+    return agreement::render(document, place) + agreement::inputs_text(request.inputs);
   }
   const Rule rule = Rule::decode(document, place);
-  if (rule.digest() != st.what || rule.room != st.room || rule.member != st.member ||
+  if (!request.inputs.empty() || rule.digest() != st.what || rule.room != st.room || rule.member != st.member ||
       rule.version != st.rule_version + 1) {
     throw InputError(place, "shows another rule than would be signed",
                      "sign nothing; find out who made this file");
@@ -68,14 +98,18 @@ std::string document_text(const PersonStatement& st, ByteView document, std::str
 }  // namespace
 
 std::string Request::text() const {
-  return json{{kRequest, 1}, {"st", base64_encode(st)}, {"document", base64_encode(document)}}
-             .dump() +
-         "\n";
+  json out = {{kRequest, 1}, {"st", base64_encode(st)}, {"document", base64_encode(document)}};
+  for (const agreement::GivenInput& one : inputs) {
+    out["inputs"].push_back(
+        {{"member", base64_encode(one.member)}, {"body", base64_encode(one.body.encode())}});
+  }
+  return out.dump() + "\n";
 }
 
 Request Request::parse(std::string_view text, std::string_view name) {
-  const json object = read_object(text, name, kRequest, 3);
-  return {read_bytes(object, "st", name), read_bytes(object, "document", name)};
+  const json object = read_object(text, name, kRequest, 3, "inputs");
+  return {read_bytes(object, "st", name), read_bytes(object, "document", name),
+          read_inputs(object, name)};
 }
 
 Request Request::load(const std::filesystem::path& file) {
@@ -85,7 +119,7 @@ Request Request::load(const std::filesystem::path& file) {
 
 std::string Request::shown(std::string_view place) const {
   const PersonStatement statement = PersonStatement::decode(st, place);
-  std::string out = document_text(statement, document, place);
+  std::string out = document_text(statement, *this, place);
   out += fmt::format("\nyou sign\n  as            {}, who may {}\n  what          {}\n",
                      statement.person, to_string(statement.role),
                      agreement::to_string(statement.kind));

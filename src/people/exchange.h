@@ -3,7 +3,9 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "agreement/member_statements.h"
 #include "base/bytes.h"
 #include "people/person_statement.h"
 #include "people/voice.h"
@@ -16,9 +18,10 @@ namespace flexroom::people {
 
 /// What a person is asked to sign.
 struct Request {
-  static constexpr size_t kMaxFileBytes = 8 << 20;
+  static constexpr size_t kMaxFileBytes = 8 << 20, kMaxInputs = 1024;
   Bytes st;
   Bytes document;  // canonical bytes of the proposal, or of the RULE document
+  std::vector<agreement::GivenInput> inputs{};  // of a proposal that waited for some: D is over them
 
   /// One JSON object, "flexroom request to sign 1".
   std::string text() const;

@@ -81,4 +81,8 @@ Digest challenge_of(ByteView st) {
   return RandomOracle(kPersonDomain, RoScope{}).field(st).digest();
 }
 
+Digest reason_digest(std::string_view reason) {
+  return RandomOracle("reason", RoScope{}).field(as_bytes(reason)).digest();
+}
+
 }  // namespace flexroom::people

@@ -40,6 +40,9 @@ struct PersonStatement {
   bool same_matter(const PersonStatement& other) const;
 };
 
+/// RO("reason", reason): stands in `versions` of a REJECT or WITHDRAW, which has none.
+Digest reason_digest(std::string_view reason);
+
 /// The role that a kind takes; kRule: kAdminister. Throws InputError for kinds nobody signs.
 Role role_for(agreement::StatementKind kind);
 

@@ -46,8 +46,9 @@ class RuleStore {
   /// The next version, with enough voices of administrators under the present one about exactly
   /// this document. Tickets are the caller's (take_pending()). The counters of their keys are used
   /// up only if all is right and enough. Throws InputError or VoiceRefused.
+  enum class Counters : uint8_t { kCount, kWereCounted };  // when their voices came, one by one
   void apply(store::AuditLog& log, const Rule& next, const Evidence& evidence,
-             const std::vector<RelyingParty>& parties);
+             const std::vector<RelyingParty>& parties, Counters counters = Counters::kCount);
   /// The next version, by root: reset = 1. All approvals of the member are void from here on.
   void reset(store::AuditLog& log, Rule rule);
 

@@ -199,28 +199,14 @@ std::vector<std::pair<std::string, people::Request>> propose_people(Room& room, 
   return translated(Access::members(room), [&] {
     session::MemberState& state = member_with_log(room);
     people::RuleStore rules = state.people();
-    const auto now = rules.current();
-    if (!now) {
-      throw InputError("people propose", "this member has no people yet",
-                       "`flexroom people init` makes the first rule");
-    }
-    rule.room = now->rule.room;
-    rule.member = now->rule.member;
-    rule.version = now->rule.version + 1;
-    rule.previous = now->rule.digest();
-    rule.standing = now->rule.standing;
+    if (const auto now = rules.current()) rule.standing = now->rule.standing;
     people::Desk desk(rules, people::local_relying_parties(std::nullopt));
-    people::PersonStatement matter;
-    matter.kind = StatementKind::kRule;
-    matter.what = rule.digest();
-    people::RuleStore::Pending pending{rule, {}, seconds_now() + people::RuleStore::kPendingLife};
+    const auto pending = people::propose_change(rules, desk, std::move(rule), seconds_now());
     std::vector<std::pair<std::string, people::Request>> out;
-    for (const std::string& name : now->rule.administer.of) {
-      const Bytes st = desk.statement(matter, name).encode();
-      pending.statements.push_back(st);
-      out.emplace_back(name, people::Request{st, rule.encode()});
+    for (const Bytes& st : pending.statements) {
+      out.emplace_back(people::PersonStatement::decode(st, "people propose").person,
+                       people::Request{st, pending.next.encode()});
     }
-    rules.put_pending(pending);
     return out;
   });
 }

@@ -195,6 +195,20 @@ const tests = {
       object.proposals[0].decisions[1].rejected = hostile;
       await route.fulfill({ response: answer, json: object });
     });
+    // A slot is marked; what a peer wrote cannot look like one (the node writes its braces out).
+    const id = new URL(page.url()).hash.split("/").at(-1);
+    await page.route(`**/v1/proposals/${id}`, async (route) => {
+      const answer = await route.fetch();
+      const object = await answer.json();
+      object.text = `Authorization: {{token: 40 bytes, secret joint/key}}\n${hostile}`;
+      object.problem = hostile;
+      await route.fulfill({ response: answer, json: object });
+    });
+    await page.reload();
+    await page.locator("mark.slot").waitFor();
+    assert.deepEqual(await page.locator("mark.slot").allTextContents(), ["{{token: 40 bytes, secret joint/key}}"]);
+    await accessible(page, "a slot");
+    await fits(page, "a hostile proposal");
     await go(page, "Inbox");
     await page.getByText("<script>alert(2)</script>").first().waitFor();
     const shown = await page.locator("main").textContent();
@@ -209,6 +223,9 @@ const tests = {
     const page = await signedIn(alpha);
     await page.keyboard.press("Tab");
     assert.equal(await page.evaluate(() => document.activeElement.textContent), "To the content");
+    await page.keyboard.press("Enter");
+    assert.deepEqual(await page.evaluate(() => [document.activeElement.id, location.hash]), ["main", "#/inbox"]);
+    await page.keyboard.press("Shift+Tab");
     const reach = async (wanted) => {
       for (let k = 0; k < 60; ++k) {
         await page.keyboard.press("Tab");
@@ -217,6 +234,7 @@ const tests = {
       }
       assert.fail(`not reached: ${wanted}`);
     };
+    await page.evaluate(() => document.activeElement.blur());
     await reach(/^Runs/);
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { level: 1, name: "Runs" }).waitFor();

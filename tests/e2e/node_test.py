@@ -4,8 +4,10 @@ kills, a refusal, strangers and a caller who may not.
 
 usage: node_test.py FLEXROOM_BINARY FLEXROOM_NODE_BINARY [unittest arguments]
 """
+import base64
 import ctypes
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -24,6 +26,8 @@ import unittest
 
 import boto3
 from botocore.config import Config
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "python")]
@@ -178,7 +182,7 @@ class Nodes(unittest.TestCase):
                              endpoint_url=f"https://localhost:{cls.service}",
                              config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
         store.create_bucket(Bucket="shared")
-        for name in ("story", "refused", "killed", "example", "described", "voice", "strangers", "three", "console"):
+        for name in ("story", "refused", "killed", "example", "described", "voice", "strangers", "three", "people", "passkey", "no", "auto", "rule", "console"):
             store.put_object(Bucket="shared", Key=f"{name}.txt", Body=BODY, ACL="public-read")
 
     @classmethod
@@ -290,7 +294,8 @@ class Story(Nodes):
         runs = a.runs()
         paths = {"/v1/log/{id}": "/v1/log/1", "/v1/runs/{id}": f"/v1/runs/{runs[0].id}" if runs else None,
                  "/v1/proposals/{id}": f"/v1/proposals/{ident}",
-                 "/v1/proposals/{id}/diff": f"/v1/proposals/{ident}/diff"}
+                 "/v1/proposals/{id}/diff": f"/v1/proposals/{ident}/diff",
+                 "/v1/proposals/{id}/words": f"/v1/proposals/{ident}/words"}
         checked = 0
         for path, methods in described["paths"].items():
             content = methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
@@ -301,14 +306,14 @@ class Story(Nodes):
             self.assertEqual(wrong, [], path)
             checked += 1
         self.assertGreaterEqual(checked, 9)
-        asked = a._post(f"/v1/proposals/{ident}/ticket", {"kind": "approve"})
+        asked = a._post(f"/v1/proposals/{ident}/ticket", {"decision": "approve"})
         self.assertEqual(json_schema.problems(asked, {"$ref": "#/components/schemas/Ticket"}, described), [])
 
     def test_a_caller_alone_has_no_voice(self):
         """M48: root over the socket, without the member's key."""
         a = self.rooms[0]
         ident = a.propose_get(URL + "voice.txt").id
-        asked = a._post(f"/v1/proposals/{ident}/ticket", {"kind": "approve"})
+        asked = a._post(f"/v1/proposals/{ident}/ticket", {"decision": "approve"})
         with self.assertRaises(flexroom.Forbidden):
             a._post(f"/v1/proposals/{ident}/voice", {"statement": asked["statement"], "signature": "00" * 64})
         with self.assertRaises(flexroom.NotFound):
@@ -402,6 +407,272 @@ class Story(Nodes):
         self.assertIn("no node answers", done.stderr)
         self.members[1].start_node()
         self.all_up()
+
+
+def b64url(content):
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+class Passkey:
+    """An authenticator in software."""
+
+    def __init__(self, origin="flexroom:cli", rp="localhost"):
+        self.key, self.id, self.count = ec.generate_private_key(ec.SECP256R1()), os.urandom(16), 0
+        self.origin, self.rp = origin, rp
+        self.point = self.key.public_key().public_bytes(serialization.Encoding.X962,
+                                                        serialization.PublicFormat.UncompressedPoint)
+
+    def _client(self, kind, challenge, origin):
+        return json.dumps({"type": f"webauthn.{kind}", "challenge": challenge, "origin": origin or self.origin}).encode()
+
+    def _data(self, flags):
+        self.count += 1
+        return hashlib.sha256(self.rp.encode()).digest() + bytes([flags]) + self.count.to_bytes(4, "big")
+
+    def sign(self, asked, origin="", flags=5):
+        client, data = self._client("get", asked["challenge"], origin), self._data(flags)
+        signature = self.key.sign(data + hashlib.sha256(client).digest(), ec.ECDSA(hashes.SHA256()))
+        return {"credential": b64url(self.id), "client_data": b64url(client), "authenticator_data": b64url(data),
+                "signature": b64url(signature)}
+
+    def enrol(self, asked):
+        cose = (b"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20" + self.point[1:33] + b"\x22\x58\x20" + self.point[33:])
+        data = self._data(0x45) + bytes(16) + b"\x00\x10" + self.id + cose
+        attested = (b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x59" + len(data).to_bytes(2, "big") + data)
+        return {"attestation_object": b64url(attested), "client_data": b64url(self._client("create", asked["challenge"], ""))}
+
+
+class People(Nodes):
+    """alpha approves by two of ann, bob and eve; beta by whoever holds its key."""
+    NAMES = ("alpha", "beta")
+
+    @classmethod
+    def before_nodes(cls):
+        alpha, cls.keys = cls.members[0], {}
+        text = 'approve = "2 of (ann, bob, eve)"\nadminister = "1 of (ann, bob)"\n'
+        cls.passkey = Passkey()
+        for name in ("ann", "bob", "eve", "fay"):
+            key = alpha.dir / f"{name}.key"
+            made = alpha.say("people", "key", str(key), "--no-passphrase")
+            cls.keys[name] = key
+            roles = {"fay": '"see"', "eve": '"approve"'}.get(name, '"approve", "administer"')
+            text += f'[[person]]\nname = "{name}"\nroles = [{roles}]\n[[person.key]]\nkind = "file"\nkey = "{made["key"]}"\n'
+        text = text.replace('[[person]]\nname = "fay"', '[[person.key]]\nkind = "es256"\nrp = "localhost"\n'
+                            f'credential = "{b64url(cls.passkey.id)}"\nkey = "{cls.passkey.point.hex()}"\n'
+                            '[[person]]\nname = "fay"')
+        (alpha.dir / "people.toml").write_text(text)
+        alpha.say("--yes", "people", "init", str(alpha.dir / "people.toml"))
+
+    def described(self, value, schema):
+        described = json.loads((ROOT / "docs/api/openapi.json").read_text())
+        self.assertEqual(json_schema.problems(value, {"$ref": f"#/components/schemas/{schema}"}, described), [])
+        return value
+
+    def at_both(self, name):
+        ident = self.rooms[1].propose_get(URL + name + ".txt").id
+        wait_until(lambda: [p for p in self.rooms[0].inbox() if p.id == ident], "the proposal at alpha")
+        return ident
+
+    def sign_with(self, ident, *names, kind="approve", more=()):
+        options = [x for name in names for x in ("--sign-with", str(self.keys[name]))]
+        return self.members[0].command("--yes", "--json", *options, "proposal", kind, ident, *more)
+
+    def refused(self, ident, body):
+        with self.assertRaises(flexroom.Error) as said:
+            self.rooms[0]._post(f"/v1/proposals/{ident}/voice", body)
+        return said.exception
+
+    def approvals(self, ident):
+        return [d["counts"] for d in self.rooms[0].proposal(ident).decisions]
+
+    def test_two_with_key_files_approve_and_it_runs(self):
+        ident = self.at_both("people")
+        alone = self.members[0].command("--yes", "proposal", "approve", ident)
+        self.assertEqual(alone.returncode, BAD_INPUT)
+        self.assertIn("neither --yes", alone.stderr)
+        first = self.sign_with(ident, "ann")
+        self.assertEqual(first.returncode, OK, first.stderr)
+        said = self.described(json.loads(first.stdout.splitlines()[-1]), "Voiced")
+        self.assertEqual((said["counted"], said["needed"], said["decided"]), (1, 2, False))
+        self.assertEqual(self.approvals(ident), [False, False])
+        again = json.loads(self.sign_with(ident, "ann").stdout.splitlines()[-1])
+        self.assertEqual(again["counted"], 1)  # persons count, not signatures
+        self.assertNotEqual(self.sign_with(ident, "fay").returncode, OK)  # no role
+        # What was confirmed is there after kill -9.
+        self.members[0].stop_node(signal.SIGKILL)
+        self.members[0].start_node()
+        self.all_up()
+        # The other one signs on a machine of her own: the request's file goes there.
+        folder = self.members[0].dir / "voices"
+        waiting = subprocess.Popen([FLEXROOM, "--member", self.members[0].config, "--yes", "--json", "--voices", folder,
+                                    "proposal", "approve", ident], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   preexec_fn=before_exec)
+        request = folder / "bob.request"
+        wait_until(request.exists, "the request to bob")
+        signed = self.members[0].command("--yes", "--sign-with", str(self.keys["bob"]), "people", "sign", str(request))
+        self.assertEqual(signed.returncode, OK, signed.stderr)
+        self.assertIn(URL + "people.txt", signed.stdout + signed.stderr)
+        out, problems = waiting.communicate(timeout=60)
+        self.assertEqual(waiting.returncode, OK, problems)
+        self.assertTrue(json.loads(out.splitlines()[-1])["decided"])
+        self.assertEqual(self.approvals(ident), [True, False])
+        self.members[1].approve(ident)
+        self.assertEqual([self.run_of(room, ident).state for room in self.rooms], ["done", "done"])
+        exported = self.members[0].command("log", "export", "--evidence")
+        self.assertEqual(exported.returncode, OK, exported.stderr)
+        self.assertIn('"evidence"', exported.stdout)
+        self.assertTrue(self.members[0].say("log", "--verify")["verified"])
+
+    def test_passkeys_sign_exactly_what_was_asked_once(self):
+        ident, other = self.at_both("passkey"), self.at_both("rule")
+        a = self.rooms[0]
+        path = f"/v1/proposals/{ident}"
+
+        def ask():
+            return self.described(a._post(path + "/ticket", {"decision": "approve", "person": "eve"}), "Ticket")
+
+        def voice(asked, **how):
+            return {"ticket": asked["ticket"], "person": "eve", "webauthn": self.passkey.sign(asked["webauthn"], **how)}
+
+        asked = ask()
+        self.assertEqual(asked["webauthn"]["allow"][0]["id"], b64url(self.passkey.id))
+        for wrong, why in (({"origin": "http://localhost:7181"}, "origin"), ({"flags": 1}, "verification"),
+                           ({"flags": 4}, "presence")):
+            self.assertIn(why, self.check_of(path, voice(asked, **wrong)))
+        # A signature for one proposal is none for another; nor one that a stranger's key made.
+        self.assertEqual(self.check_of(f"/v1/proposals/{other}", voice(asked)), "matter")
+        stranger = Passkey()
+        self.assertEqual(self.check_of(path, {**voice(asked), "webauthn": stranger.sign(asked["webauthn"])}), "unknown key")
+        # A ticket of one person for another, and one that was not made here.
+        self.assertEqual(self.refused(ident, {**voice(asked), "person": "ann"}).status, 400)
+        self.assertEqual(self.check_of(path, {**voice(asked), "ticket": "00" * 16}), "ticket")
+        # The member's own key approves nothing any more.
+        self.assertEqual(self.refused(ident, {"statement": asked["statement"], "signature": "00" * 64}).status, 409)
+        good = voice(asked)
+        said = self.described(a._post(path + "/voice", good), "Voiced")
+        self.assertEqual((said["counted"], said["decided"]), (1, False))
+        self.assertEqual(self.check_of(path, good), "ticket")  # replayed
+        # A restart forgets what was asked, not what was counted.
+        asked = ask()
+        self.members[0].stop_node(signal.SIGKILL)
+        self.members[0].start_node()
+        self.all_up()
+        self.assertEqual(self.check_of(path, voice(asked)), "ticket")
+        self.assertEqual(ask()["counted"], 1)
+        done = self.sign_with(ident, "bob")
+        self.assertTrue(json.loads(done.stdout.splitlines()[-1])["decided"], done.stderr)
+        self.members[1].approve(ident)
+        self.assertEqual([self.run_of(room, ident).state for room in self.rooms], ["done", "done"])
+        self.assertIn('"evidence"', self.members[0].command("log", "export", "--evidence").stdout)
+
+    def check_of(self, path, body):
+        content = json.dumps(body).encode()
+        connection = flexroom.room._Connection(str(self.members[0].socket), 30)
+        connection.request("POST", path + "/voice", content, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        said = json.loads(answer.read())
+        connection.close()
+        self.assertEqual(answer.status, 403, said)
+        return self.described(said, "Failure")["check"]
+
+    def test_one_of_them_says_no_and_takes_back(self):
+        ident = self.at_both("no")
+        self.assertEqual(self.sign_with(ident, "ann").returncode, OK)
+        back = self.sign_with(ident, "ann", kind="withdraw")
+        self.assertEqual(back.returncode, OK, back.stderr)
+        asked = self.rooms[0]._post(f"/v1/proposals/{ident}/ticket", {"decision": "approve", "person": "bob"})
+        self.assertEqual(asked["counted"], 0)
+        done = self.sign_with(ident, "bob", kind="reject", more=("--reason", "not ours"))
+        self.assertEqual(done.returncode, OK, done.stderr)
+        wait_until(lambda: self.rooms[1].proposal(ident).state == "rejected", "the refusal at beta")
+        self.assertIn("not ours", json.dumps(self.rooms[1].proposal(ident).decisions))
+
+    def apply_change(self, *names):
+        folder = self.members[0].dir / "change"
+        for name in names:
+            self.members[0].say("--yes", "--sign-with", str(self.keys[name]), "people", "sign", str(folder / f"{name}.request"))
+        return self.members[0].say("people", "apply", *(str(folder / f"{name}.signature") for name in names))
+
+    def test_the_rule_changes_by_its_administrators_and_rules_approve(self):
+        alpha, a = self.members[0], self.rooms[0]
+        folder = alpha.dir / "change"
+        before = self.described(a._get("/v1/people"), "People")
+        version = before["people"]["version"]
+        # A passkey is enrolled for ann, and counts once an administrator signed.
+        new = Passkey()
+        asked = self.described(a._post("/v1/people/enrolment", {"person": "ann"}), "Enrolment")
+        enrolled = self.described(a._post("/v1/people/enrolment/key", {"person": "ann", **new.enrol(asked)}), "EnrolledKey")
+        self.assertEqual(enrolled["key"]["key"], new.point.hex())
+        with self.assertRaises(flexroom.Forbidden):  # once
+            a._post("/v1/people/enrolment/key", {"person": "ann", **new.enrol(asked)})
+        self.described(a._post("/v1/people/change", {"people": enrolled["people"]}), "Change")
+        self.assertNotIn(new.point.hex(), json.dumps(a._get("/v1/people")["people"]))
+        wrong = a._post("/v1/people/change/ticket", {"person": "ann"})
+        self.described(wrong, "ChangeTicket")
+        with self.assertRaises(flexroom.Forbidden):
+            a._post("/v1/people/change/ticket", {"person": "eve"})
+        changed = a._post("/v1/people/change", {"people": enrolled["people"], "standing": self.rule_of("nothing like it", "9f" * 32)})
+        with self.assertRaises(flexroom.Forbidden):  # the change before was replaced
+            a._post("/v1/people/change/voice", {"ticket": wrong["ticket"], "key_file": {"key": "00" * 32, "signature": "00" * 64}})
+        asked = a._post("/v1/people/change/ticket", {"person": "ann"})
+        said = self.described(a._post("/v1/people/change/voice", {"ticket": asked["ticket"], "key_file": self.key_file_of("ann", asked)}), "ChangeVoiced")
+        self.assertTrue(said["decided"])
+        self.assertEqual((said["version"], changed["version"]), (version + 1, version + 1))
+        self.assertIn(new.point.hex(), json.dumps(a._get("/v1/people")["people"]))
+        self.assertIn("nothing like it", alpha.say("rules", "show")["standing"])
+        # Another one, by command: what it covers is approved, once a day; of all else people are asked.
+        rules = alpha.dir / "rules.toml"
+        rules.write_text(self.rule_of("read one", hashlib.sha256(self.RECIPE.encode()).hexdigest(), 'args = { name = ["auto"] }\n'))
+        alpha.say("--voices", str(folder), "rules", "propose", str(rules))
+        self.assertIn("nothing like it", alpha.say("rules", "show")["standing"])
+        self.apply_change("bob")
+        self.assertIn("read one", alpha.say("rules", "show")["standing"])
+        b = self.rooms[1]
+
+        def proposed(name, **more):
+            ident = b.propose("call", recipe=self.RECIPE, arguments={"name": name}, **more).id
+            wait_until(lambda: [p for p in a.inbox() if p.id == ident], "the proposal at alpha")
+            return ident
+
+        covered = proposed("auto")
+        wait_until(lambda: self.approvals(covered)[0], "the rule's approval")
+        said = a.proposal(covered).decisions[0]
+        self.assertEqual((said["automatic"], b.proposal(covered).decisions[0]["automatic"]), ("read one", "read one"))
+        others = [proposed("rule"), proposed("auto", not_after=int(time.time()) + 86400)]
+        time.sleep(2)
+        self.assertEqual([self.approvals(ident)[0] for ident in others], [False, False])
+        self.members[1].approve(covered)
+        self.assertEqual([self.run_of(room, covered).state for room in self.rooms], ["done", "done"])
+        self.assertEqual(alpha.command("log", "export", "--evidence").returncode, OK)
+        self.assertTrue(alpha.say("log", "--verify")["verified"])
+
+    RECIPE = ('[recipe]\nname = "read-one"\nprovider = "sandbox"\nhost = "shared.s3.amazonaws.com"\nopen = "everything to all"\n'
+              'request = """\nGET /{{name}}.txt HTTP/1.1\nHost: shared.s3.amazonaws.com\nAccept-Encoding: identity\n'
+              'Connection: close\n\n"""\n\n[argument.name]\n')
+
+    @staticmethod
+    def rule_of(name, digest, more=""):
+        until = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 30 * 86400))
+        return (f'[[approve]]\nname = "{name}"\nrecipe = "sha256:{digest}"\nfrom = ["beta"]\n{more}'
+                f'hours = "Mon-Sun 00:00-24:00 +00:00"\nper_day = 1\nuntil = {until}\n')
+
+    
+
+    def key_file_of(self, name, asked):
+        """A key file's signature, by the command: the request is a file."""
+        folder = self.members[0].dir / "one"
+        folder.mkdir(exist_ok=True)
+        request = folder / f"{name}.request"
+        request.write_text(json.dumps({"flexroom request to sign": 1, "st": base64.b64encode(bytes.fromhex(asked["statement"])).decode(),
+                                       "document": base64.b64encode(bytes.fromhex(asked["document"])).decode()}))
+        self.members[0].say("--yes", "--sign-with", str(self.keys[name]), "people", "sign", str(request))
+        voice = base64.b64decode(json.loads((folder / f"{name}.signature").read_text())["voice"])
+        fields = []
+        while voice:
+            size = int.from_bytes(voice[:4], "big")
+            fields.append(voice[4:4 + size])
+            voice = voice[4 + size:]
+        return {"key": fields[1].hex(), "signature": fields[4].hex()}
 
 
 class Idle(Nodes):
