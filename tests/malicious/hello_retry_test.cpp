@@ -76,58 +76,6 @@ TEST_P(RetryAttack, OneHelloServesEveryGroup) {
   }
 }
 
-/// A service whose key share ends in 32 zeros: the point of order one of X25519, none of P-256.
-class NoPoint final : public ByteStream {
- public:
-  NoPoint(const TestService::Script& script, TestService::Seen& seen)
-      : service_(script, seen), group_(script.group.value()) {}
-  void write(ByteView bytes) override { service_.write(bytes); }
-  Bytes read_some(size_t max) override {
-    Bytes piece = service_.read_some(max);
-    for (size_t at = 0; at + 8 < piece.size(); ++at) {
-      const auto u16 = [&](size_t place) { return piece[place] << 8 | piece[place + 1]; };
-      const int size = u16(at + 6);
-      if (u16(at) != 51 || u16(at + 2) != size + 4 || u16(at + 4) != static_cast<int>(group_)) {
-        continue;
-      }
-      const auto end = piece.begin() + static_cast<ptrdiff_t>(at) + 8 + size;
-      std::fill(end - 32, end, 0);
-      break;
-    }
-    return piece;
-  }
-  std::optional<Bytes> read_some_within(size_t max, std::chrono::milliseconds quiet) override {
-    return service_.read_some_within(max, quiet);
-  }
-  void close() override { service_.close(); }
-
- private:
-  TestService service_;
-  const NamedGroup group_;
-};
-
-// 70, 79: nothing of a token meets a share that is no point, and the service is told (§9.2): in the
-// clear, as there are no keys.
-TEST_P(RetryAttack, AShareThatIsNoPointIsRefusedWithAnAlert) {
-  for (const NamedGroup group : all_groups()) {
-    Scenario scenario;
-    scenario.script.group = group;
-    if (group == NamedGroup::kP256) scenario.script.retry = {hello_retry(0x0017)};
-    scenario.service = [&](TestService::Seen& seen) {
-      return std::make_unique<NoPoint>(scenario.script, seen);
-    };
-    const Report report = run(scenario);
-    expect_dead_before_a1(report);
-    EXPECT_EQ(report.seen.alert, (Bytes{2, 47}));
-    EXPECT_TRUE(report.seen.alert_in_clear);
-    for (const auto& member : report.members) {
-      EXPECT_EQ(member.code, AbortCode::kServer) << member.where << member.detail;
-      EXPECT_NE(member.detail.find("is no point"), std::string::npos) << member.detail;
-      EXPECT_EQ(member.sent_count("arith/dh/Z"), 0u);
-    }
-  }
-}
-
 // A stateless server: the hello again with its cookie, all keys as before, or the one it asks for.
 TEST_P(RetryAttack, ACookieIsReturned) {
   for (const NamedGroup group : all_groups()) {
