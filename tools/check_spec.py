@@ -17,7 +17,7 @@ import sys
 
 import flow_tables
 
-NOT_BUILT = 22  # lines of not-built.txt; never raise it but with a page that joins
+NOT_BUILT = 20  # lines of not-built.txt; never raise it but with a page that joins
 root = pathlib.Path(sys.argv[1])
 DOCUMENTS = {path.stem: path.read_text() for path in (root / "docs/spec").glob("*.md")}
 # Which document a bare "§x.y" means, by the first folder below src/ or tests/unit/.

@@ -4,6 +4,7 @@
 
 #include "agent/phases.h"
 #include "agent/wires.h"
+#include "math/curve.h"
 #include "prep/ghash.h"
 #include "prep/open.h"
 #include "tls/key_schedule.h"
@@ -18,6 +19,14 @@ void append_record(Bytes& out, const RecordText& record, const Block& tag) {
   append(out, record.header);
   append(out, record.ciphertext);
   append(out, prep::ghash_bytes(tag));
+}
+
+/// Of the server's half of it that is a curve's.
+bool is_point(const tls::KeyShare& share) {
+  const ByteView point = tls::curve_share(share.group, share.key);
+  return curve_of(share.group) == NamedGroup::kX25519
+             ? math::decode_share<math::X25519Group>(point).has_value()
+             : math::decode_share<math::P256Group>(point).has_value();
 }
 
 }  // namespace
@@ -246,6 +255,7 @@ void Connection::State::shake_hands(Timeline& timeline) {
   const tls::Event server_hello = feed_until(tls::EventKind::kServerHello, {});
   negotiated.group = server_hello.key_share.group;
   server_hello_at = std::chrono::steady_clock::now();
+  if (!is_point(server_hello.key_share)) machine->refuse_key_share();
 
   timeline.begin(phase::kEcdhe);
   SecretBytes kem_secret = offer->decapsulate(server_hello);

@@ -13,8 +13,9 @@ namespace {
 
 constexpr uint8_t kServerToClient = 1;
 constexpr uint8_t kCloseNotify = 0, kUserCanceled = 90;
-constexpr size_t kMaxUserCanceled = 4, kMaxTickets = 64;  // §3.6, attack 25
-constexpr size_t kMaxPadding = 64;                        // zeros of a record (§4.5)
+// §3.6, attack 25; tickets come although nothing is resumed (tls-complete.md §7).
+constexpr size_t kMaxUserCanceled = 4, kMaxTickets = 64;
+constexpr size_t kMaxPadding = 64;  // zeros of a record (tls-in-mpc.md §4.5)
 constexpr size_t kMessageHeader = 4;
 // Lifetime, age_add, an empty nonce, a ticket of one byte, no extensions (RFC 8446 §4.6.1).
 constexpr size_t kShortestTicket = 4 + 4 + 1 + 3 + 2;

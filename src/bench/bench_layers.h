@@ -20,6 +20,8 @@ Answers add_preprocessing(BenchReport& report, std::string_view name, MemberProc
                           const Preprocessing& what);
 /// From a meeting to the first AND triples, nothing in stock.
 void add_session_start(BenchReport& report, MemberProcesses& members, size_t times);
+/// Three members meet, with ML-KEM-768 on every link: what it adds. In this process.
+void add_mesh_kem(BenchReport& report, size_t times);
 /// Secrets from three members to four, who have met.
 void add_hand_over(BenchReport& report, MemberProcesses& members, size_t times);
 /// The boolean engine alone, on the handshake circuit.

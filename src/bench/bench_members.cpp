@@ -110,14 +110,15 @@ LoopbackMembers::~LoopbackMembers() {
   for (const int fd : listeners_) ::close(fd);
 }
 
-std::unique_ptr<net::Party> LoopbackMembers::join(PartyId self,
-                                                  const std::vector<uint16_t>& ports) const {
+std::unique_ptr<net::Party> LoopbackMembers::join(PartyId self, const std::vector<uint16_t>& ports,
+                                                  net::PairKeys* keys) const {
   FLEXROOM_ASSERT(ports.size() == size());
   net::MeshConfig config;
   config.connect_timeout = std::chrono::seconds(60);
   config.receive_timeout = std::chrono::seconds(120);
   config.members = members_;
   config.self = self;
+  config.pair_keys = keys;
   for (PartyId j = 0; j < self; ++j) config.members[j].port = ports[j];
   config.listen_socket = ::fcntl(listeners_[self], F_DUPFD_CLOEXEC, 0);  // the join takes it over
   return std::make_unique<net::Party>(net::TcpMesh::join(config, identities_[self]),

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "net/identity.h"
+#include "net/pair_key.h"
 #include "net/party.h"
 #include "net/tcp_mesh.h"
 #include "prep/epoch.h"
@@ -40,7 +41,9 @@ class LoopbackMembers {
   uint16_t port(PartyId member) const { return members_[member].port; }
   /// May be called again after the links of the last time are gone. `ports`: where `self` connects
   /// to reach each member.
-  std::unique_ptr<net::Party> join(PartyId self, const std::vector<uint16_t>& ports) const;
+  /// `keys`: what the member's meetings of before left; null: nothing.
+  std::unique_ptr<net::Party> join(PartyId self, const std::vector<uint16_t>& ports,
+                                   net::PairKeys* keys = nullptr) const;
   prep::EpochParameters epoch_parameters() const;
 
  private:

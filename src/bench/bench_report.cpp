@@ -35,6 +35,7 @@ const std::vector<std::string>& bench_figure_names() {
                                                  "handshake_ands",
                                                  "handshake_hrr_extra_rtt",
                                                  "client_flight_ands",
+                                                 "mesh_kem_n3_cpu_ms",
                                                  "request_224B_online_ms",
                                                  "sigv4_online_ms",
                                                  "run_script_lean_cold_s",

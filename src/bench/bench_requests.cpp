@@ -470,6 +470,8 @@ std::optional<double> measure_requests(
   progress("simulated links", 0.4);
   requests.links(service, directory.path(),
                  [&](double fraction) { progress("simulated links", 0.4 + 0.6 * fraction); });
+  // Threads: behind the last that is forked.
+  if (wants("mesh_kem_n3_cpu_ms")) add_mesh_kem(report, options.quick ? 3 : 9);
   if (plot.is_open()) {
     plot << requests.plot();
     if (!plot.flush()) throw InputError(options.plot.string(), "could not be written");

@@ -81,8 +81,7 @@ class Connection {
     one_key_ = true;
   }
 
-  /// Nothing where its share is no point.
-  Bytes secret_with(const tls::KeyShare& share) const {
+  Bytes secret_with(const tls::KeyShare& share) {
     const auto key = [&](NamedGroup group) -> const LocalKey& {
       return *std::find_if(keys_.begin(), keys_.end(),
                            [&](const LocalKey& one) { return one.group() == group; });
@@ -95,8 +94,7 @@ class Connection {
       if (x) std::copy(x->begin(), x->end(), out->end() - static_cast<ptrdiff_t>(x->size()));
     }
     if (out) return *out;
-    tls::server_fault("key share", "the server's key share is no point",
-                      tls::Alert::kIllegalParameter);
+    machine_->refuse_key_share();
   }
 
   tls::Event await(tls::EventKind kind, std::vector<tls::Event> events) {

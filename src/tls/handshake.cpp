@@ -344,13 +344,22 @@ HashValue ClientHandshake::client_flight_transcript() const {
   return flight_transcript_;
 }
 
+void ClientHandshake::refuse_key_share() {
+  FLEXROOM_ASSERT(phase_ == Phase::kSecrets);
+  share_refused_ = true;
+  alert_ = Alert::kIllegalParameter;
+  died_in_ = std::exchange(phase_, Phase::kDead);
+  server_fault("key share", "the server's key share is no point of its group", alert_);
+}
+
 Bytes ClientHandshake::alert_content() const {
   constexpr uint8_t kFatal = 2;
   return {kFatal, static_cast<uint8_t>(alert_)};
 }
 
 Bytes ClientHandshake::alert_record() const {
-  if (alert_ == Alert::kNone || died_in_ != Phase::kServerHello) return {};
+  if (alert_ == Alert::kNone) return {};
+  if (died_in_ != Phase::kServerHello && !share_refused_) return {};
   return plain_record(ContentType::kAlert, 0x0303, alert_content());
 }
 

@@ -109,9 +109,13 @@ class ClientHandshake {
   HashValue client_flight_transcript() const;
   /// Whether a CertificateRequest was seen, well-formed or not.
   bool certificate_requested() const { return certificate_requested_; }
+  /// Behind ServerHello, by whoever made the keys of the hello: the server's share is no point of
+  /// its group. Ends the connection; there are no keys, so its alert is in the clear. Throws
+  /// ServerFault.
+  [[noreturn]] void refuse_key_share();
   /// After an abort: the record with the fatal alert that says so, for the courier to send while no
-  /// member has agreed to the flight (§3.6), in the clear. Empty behind ServerHello and when the
-  /// server itself ended the connection.
+  /// member has agreed to the flight (§3.6), in the clear. Empty behind ServerHello (but for
+  /// refuse_key_share()) and when the server itself ended the connection.
   Bytes alert_record() const;
   /// The same behind ServerHello, where the alert is sealed: whether c_hs is opened for it. Not
   /// where the server was seen to ask for a client certificate: whoever knows c_hs could answer
@@ -165,6 +169,7 @@ class ClientHandshake {
   Phase phase_ = Phase::kServerHello;
   Phase died_in_ = Phase::kDead;  // while alive
   Alert alert_ = Alert::kNone;
+  bool share_refused_ = false;
   bool retried_now_ = false;  // by this piece: the second hello is not out
   int change_cipher_specs_ = 0;
   size_t flight_bytes_ = 0;

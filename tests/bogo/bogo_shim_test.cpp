@@ -15,7 +15,7 @@
 #include "support/test_service.h"
 
 // The shim of tests/bogo as BoringSSL's runner drives it, by the scripted servers of the project:
-// what it must do is known here where no runner is at hand (tls-complete.md 10.1).
+// what it must do is known here where no runner is at hand (tls-complete.md §10.1).
 
 namespace flexroom {
 namespace {

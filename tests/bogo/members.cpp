@@ -10,7 +10,7 @@
 #include "support/dealer.h"
 #include "support/memory_mesh.h"
 
-// Mode B (tls-complete.md 10.1): the product's connection of two members, in one process. What the
+// Mode B (tls-complete.md §10.1): the product's connection of two members, in one process. What the
 // runner will say is known before: the members send its echo as their one request, and the answer
 // is opened.
 

@@ -13,7 +13,7 @@
 #include "tls/handshake.h"
 #include "tls/open_response.h"
 
-// The client that BoringSSL's test runner drives (tls-complete.md 10.1): by default mode A, the
+// The client that BoringSSL's test runner drives (tls-complete.md §10.1): by default mode A, the
 // product's own handshake and record code with ECDHE and key schedule in the clear; with SHIM_MPC
 // in the environment mode B, members.cpp. tests/bogo/README.md.
 
@@ -199,10 +199,7 @@ class Shim {
     for (const LocalKey& key : keys_) {
       if (key.group() != group) continue;
       const std::optional<Bytes> x = key.secret(hello.key_share.key);
-      if (!x) {
-        stream_->write(tls::plain_record(tls::ContentType::kAlert, 0x0303, Bytes{2, 47}));
-        throw std::runtime_error("the server's key share is no point");
-      }
+      if (!x) machine_->refuse_key_share();
       schedule_.emplace(*x, hello.digest, options_.suite->hash());
     }
     h2_ = await(tls::EventKind::kServerFinished, machine_->set_server_secret(schedule_->s_hs()))

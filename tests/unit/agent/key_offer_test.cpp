@@ -106,6 +106,56 @@ TEST(KeyOffer, DecapsulatesOnceAndForgets) {
   });
 }
 
+/// What a key is made of, for the connection scope_of(1), as its members make it.
+SecretBytes seed_of(std::span<const SecretBytes> parts) {
+  SecretBytes seed(math::MlKem768::kSeed);
+  for (uint64_t half = 0; half < 2; ++half) {
+    RandomOracle hash("kem", scope_of(1), half);
+    for (const SecretBytes& one : parts) hash.field(one.reveal());
+    Digest digest = hash.digest();
+    std::copy(digest.begin(), digest.end(), seed.writable().data() + half * digest.size());
+    wipe(&digest, sizeof digest);
+  }
+  return seed;
+}
+
+// 74: kem_i, d, z, the decapsulation key and ss are gone from the memory when ss is.
+TEST(MemoryImage, NothingOfTheKemKeyStaysBehindItsSecret) {
+  with_offer(all_groups(), [&](KeyOffer& offer) {
+    std::vector<Block> noted;
+    const auto note = [&](const uint8_t* secret) {
+      noted.push_back(load_block(secret) ^ support::kMask);
+    };
+    {
+      std::vector<SecretBytes> parts;
+      for (uint8_t i = 0; i < 2; ++i) {
+        SecretBytes one(kKemPart);
+        Prg::from_system().fill(one.writable());
+        note(one.reveal().data());
+        parts.push_back(std::move(one));
+      }
+      const SecretBytes seed = seed_of(parts);
+      note(seed.reveal().data());
+      note(seed.reveal().data() + 32);
+      const math::MlKemKey same(seed);  // begins with what decapsulates
+      note(reinterpret_cast<const uint8_t*>(&same));
+      offer.make_kem(scope_of(1), parts);
+    }
+    for (const size_t k : {3, 4}) EXPECT_GT(support::copies_of(noted[k]), 0u) << k;
+    const Bytes key = offer.shares()[0].key;
+    std::optional<math::MlKemCapsule> capsule =
+        math::ml_kem_encapsulate(ByteView(key).first(math::MlKem768::kPublicKey), part(5));
+    tls::KeyShare server{NamedGroup::kX25519MlKem768, capsule.value().ciphertext};
+    append(server.key, Bytes(32, 9));
+    {
+      const SecretBytes secret = offer.decapsulate(server);
+      note(secret.reveal().data());
+    }
+    capsule.reset();
+    for (size_t k = 0; k < noted.size(); ++k) EXPECT_EQ(support::copies_of(noted[k]), 0u) << k;
+  });
+}
+
 TEST(KeyOffer, GroupsWithoutItGiveNothing) {
   with_offer(all_groups(), [&](KeyOffer& offer) {
     std::vector<SecretBytes> parts;

@@ -541,6 +541,13 @@ TEST(ClientHandshake, TellsTheServerWhyItIsRefused) {
   EXPECT_NE(abort_of([&] { between.feed(Bytes{99, 3, 3, 0, 1}); }), "");
   EXPECT_EQ(between.alert_record(), Bytes());
   EXPECT_FALSE(between.owes_sealed_alert());
+  // But that its key share is no point, which whoever made the keys finds: there will be none.
+  ClientHandshake no_keys = new_client();
+  no_keys.feed(FakeServer().server_hello_record());
+  EXPECT_THAT(abort_of([&] { no_keys.refuse_key_share(); }), HasSubstr("is no point"));
+  EXPECT_EQ(no_keys.alert_record(), clear(47));
+  EXPECT_FALSE(no_keys.owes_sealed_alert());
+  EXPECT_NE(abort_of([&] { no_keys.feed(Bytes{22, 3, 3, 0, 1}); }), "");
 }
 
 TEST(ClientHandshake, NamesGroupAndSuiteOfARefusedHello) {
