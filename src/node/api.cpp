@@ -359,8 +359,9 @@ HttpAnswer Api::proposals(const Call& call) {
 
 HttpAnswer Api::propose(const Call& call) {
   if (draining_) throw HttpError(503, "the node is about to stop", "propose again in a minute");
-  const json body = body_of(call.request, {"kind", "url", "provider", "recipe", "arguments",
-                                           "script", "not_before", "not_after", "times", "every"});
+  const json body =
+      body_of(call.request, {"kind", "url", "provider", "recipe", "arguments", "script", "run",
+                             "not_before", "not_after", "times", "every"});
   room::Waiting what = waiting_of_body(body);
   const uint64_t now = now_seconds();
   inbox::Terms terms;

@@ -169,15 +169,20 @@ void Runner::settle(RunRecords::Record record) {
       outcome = agreement::Outcome::kDone;
     }
   }
-  core_.with([&](const Core::Open& open) {
-    if (const auto id = digest_of_hex(record.id)) {
-      try {
-        open.inbox.finish(*id, outcome);  // of a try that was not armed nothing is kept
-      } catch (const InputError&) {       // it was not even tried
-      }
+  const auto id = digest_of_hex(record.id), proposal = digest_of_hex(record.proposal);
+  const bool armed = core_.with([&](const Core::Open& open) {
+    const auto item = proposal ? open.inbox.show(*proposal, now_seconds()) : std::nullopt;
+    if (!id || !item) return true;
+    if (std::find(item->runs.begin(), item->runs.end(), record.index) == item->runs.end()) {
+      return false;
     }
-    return 0;
+    open.inbox.finish(*id, outcome);
+    return true;
   });
+  if (!armed) {
+    record.state = "nothing happened";
+    record.detail = "this node was stopped before anything left; the run is tried again";
+  }
   records_.put(record);
   if (record.state == "machine runs" || may_have_machine(record)) follower_.follow(record);
 }

@@ -35,12 +35,33 @@ std::string links_text(const std::string& url) {
 /// A member's state in a room of two.
 class OwnInputsTest : public ::testing::Test {
  protected:
-  OwnInputsTest() : rig_(2) {
-    state_ =
-        std::make_unique<session::MemberState>(RoomConfig::load(rig_.dir(0) / "room.toml"),
-                                               MemberConfig::load(rig_.dir(0) / "member.toml"));
+  OwnInputsTest() {
+    char name[] = "/tmp/flexroom-inputs-XXXXXX";
+    root_ = mkdtemp(name);
+    RoomConfig room;
+    room.name = "test";
+    room.courier = "m1";
+    MemberConfig member;
+    for (const std::string one : {"m0", "m1"}) {
+      const net::Identity identity = net::Identity::make(one);
+      room.members.push_back({one, {"127.0.0.1", 9}, to_hex(identity.fingerprint())});
+      if (one == "m1") continue;
+      identity.save(root_ / "identity");
+      member.name = one;
+    }
+    (void)store::SealKey::create(root_ / "state.key");
+    member.state_dir = root_ / "state";
+    member.identity_dir = root_ / "identity";
+    member.state_key_file = root_ / "state.key";
+    member.once_key_file = root_ / "once.key";
+    state_ = std::make_unique<session::MemberState>(room, member);
+    state_->db().transaction([&] { state_->found(store::RoomId{5}, {{1}, {2}}); });
     proposal_[0] = 7;
     job_.deadline_minutes = 30;
+  }
+  ~OwnInputsTest() override {
+    state_.reset();
+    std::filesystem::remove_all(root_);
   }
   agreement::GivenInput given(const OwnInput& input) const {
     agreement::GivenInput out;
