@@ -23,8 +23,6 @@ using nlohmann::json;
 constexpr uint64_t kDefaultWindow = uint64_t{7} * 86400;
 constexpr size_t kMostListed = 1000;
 
-uint64_t now_seconds() { return static_cast<uint64_t>(std::time(nullptr)); }
-
 bool is_user(const std::string& name, uid_t uid) {
   char buffer[16384];
   passwd entry{};

@@ -21,8 +21,6 @@ namespace {
 using nlohmann::json;
 using Kind = agreement::StatementKind;
 
-uint64_t now_seconds() { return static_cast<uint64_t>(std::time(nullptr)); }
-
 struct Decision {
   Kind kind = Kind::kApprove;
   std::string reason;

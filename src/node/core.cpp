@@ -18,8 +18,6 @@
 namespace flexroom::node {
 namespace {
 
-uint64_t now_seconds() { return static_cast<uint64_t>(std::time(nullptr)); }
-
 Fd open_lock(const std::filesystem::path& state_dir) {
   return Fd(::open((state_dir / "node.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
 }

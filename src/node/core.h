@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ctime>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -17,6 +18,9 @@
 #include "session/member_state.h"
 
 namespace flexroom::node {
+
+/// Since 1970, as statements have it.
+inline uint64_t now_seconds() { return static_cast<uint64_t>(std::time(nullptr)); }
 
 /// What a node holds open for as long as it lives: this member's state, its inbox, and the lock
 /// that no other node of this member runs.

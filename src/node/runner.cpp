@@ -29,8 +29,6 @@ constexpr uint64_t kPruneEvery = 86400;
 constexpr uint64_t kSlice = uint64_t{1} << 20;
 constexpr std::string_view kStep = "request";
 
-uint64_t now_seconds() { return static_cast<uint64_t>(std::time(nullptr)); }
-
 /// Of run-script: the request left, and what came of it is not known.
 bool may_have_machine(const RunRecords::Record& record) {
   return record.kind == room::kWaitingScript && record.state == "unknown" &&
