@@ -26,7 +26,7 @@ using std::chrono::seconds;
 
 constexpr seconds kMaxBackOff{60}, kLook{30}, kStartPatience{20}, kStockPause{600};
 constexpr uint64_t kPruneEvery = 86400;
-constexpr uint64_t kSlice = uint64_t{1} << 20;
+constexpr uint64_t kSlice = uint64_t{1} << 18;  // triples: a run waits for no more than these
 constexpr std::string_view kStep = "request";
 
 /// Of run-script: the request left, and what came of it is not known.

@@ -21,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import node_test  # noqa: E402
 from node_test import URL, wait_until  # noqa: E402
 
+STOCKED = 200_000  # triples: more than a run takes
 LIMITS = {0.1: 0.5, 20: 1.0, 50: 2.5}  # seconds, of two members; of three half as much again
 
 
@@ -87,19 +88,20 @@ class Rig(node_test.Nodes):
 
     @classmethod
     def last_approval_to_answer(cls, name):
-        """Seconds from the last member's approval, signed, to the answer at every member."""
+        """One run, up to the answer at every member."""
         ident = cls.rooms[0].propose_get(URL + "story.txt", times=1, not_after=int(time.time()) + 3600 + name).id
         wait_until(lambda: all([p for p in r.inbox() if p.id == ident] for r in cls.rooms), "the proposal everywhere")
         for m in cls.members[:-1]:
             m.approve(ident)
         wait_until(lambda: all(sum(d["counts"] for d in r.proposal(ident).decisions) == len(cls.members) - 1
                                for r in cls.rooms), "all approvals but one everywhere")
+        # Nothing else is under way: stock that is made meanwhile is not what is timed.
+        wait_until(lambda: all(r.status()["doing"] == "idle" and r.status()["stock_triples"] >= STOCKED for r in cls.rooms),
+                   "rest", 300)
+        time.sleep(1)
         cls.members[-1].approve(ident)
-        begun = cls.members[-1].room().proposal(ident)
-        signed = max(d["time"] for d in begun.decisions)
         runs = [r.proposal(ident).wait_run(timeout=120, poll=0.01).wait(timeout=120, poll=0.01) for r in cls.rooms]
         assert all(r.state == "done" for r in runs), [r.fields for r in runs]
-        return signed, runs
 
 
 def measured(rig, rtt, times):
@@ -140,7 +142,6 @@ def timed(what):
 def remembered(rig, arguments, bad):
     """A node with many closed proposals, log entries and runs: its start and its pages."""
     m = rig.members[0]
-    ident = None
     for k in range(arguments.proposals):
         ident = rig.rooms[0].propose_get(URL + f"closed-{k}.txt").id
         m.say("--yes", "proposal", "reject", ident, "--reason", "one of many")
@@ -154,16 +155,15 @@ def remembered(rig, arguments, bad):
     m.stop_node()
     seconds = timed(m.start_node)
     room = m.room()
+    first = timed(lambda: room._get("/v1/log", limit=100))
     log = room._get("/v1/log", limit=1)["total"]
-    figures = {"proposals": len(room.proposals()), "log entries": log, "runs": len(room.runs()),
-               "start": seconds, "first page of the log": 0.0}
-    figures["first page of the log after a start"] = timed(lambda: room._get("/v1/log", limit=100))
+    figures = {"proposals": len(room.proposals()), "log entries": log, "runs": len(room.runs()), "start": seconds}
+    figures["first page of the log after a start"] = first
     for name, target in (("page of the log", "/v1/log"), ("page of proposals", "/v1/proposals"),
                          ("page of runs", "/v1/runs")):
         figures[name] = statistics.median(timed(lambda t=target: room._get(t, limit=100)) for _ in range(5))
         if figures[name] > 0.2:
             bad.append(f"{name}: {figures[name]:.3f} s")
-    del figures["first page of the log"]
     if seconds > 1:
         bad.append(f"start {seconds:.2f} s")
     for key, value in figures.items():
@@ -185,7 +185,7 @@ def main():
     bad = []
     try:
         Rig.setUpClass()
-        wait_until(lambda: all(r.status()["stock_triples"] >= 200_000 for r in Rig.rooms), "the stock", 300)
+        wait_until(lambda: all(r.status()["stock_triples"] >= STOCKED for r in Rig.rooms), "the stock", 300)
         print(f"n = {arguments.members}, from the last approval to the answer, with stock, median and worst of "
               f"{arguments.times}:")
         before = disk(Rig.members[0])
