@@ -250,9 +250,9 @@ const tests = {
 };
 
 // A passkey of Chromium's own authenticator; between these two the member's people get their first rule.
-async function authenticator(page) {
-  const session = await page.context().newCDPSession(page);
-  await session.send("WebAuthn.enable");
+async function authenticator(page, known) {
+  const session = known ?? await page.context().newCDPSession(page);
+  if (!known) await session.send("WebAuthn.enable");
   const { authenticatorId } = await session.send("WebAuthn.addVirtualAuthenticator", { options: { protocol: "ctap2", transport: "internal",
     hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true } });
   return { session, authenticatorId };
@@ -307,6 +307,29 @@ const passkeys = {
     flexroom(beta, "proposal", "approve", made.id);
     await page.getByRole("link", { name: "To the proposal" }).click();
     await page.locator(".head .pill.good").waitFor({ timeout: 60000 }); // done
+    const { credentials } = await session.send("WebAuthn.getCredentials", { authenticatorId });
+    writeFileSync(told.kept, JSON.stringify({ credential: credentials[0] }));
+    await page.context().close();
+  },
+
+  async "changes the rule: another passkey, signed for with the first"() {
+    const { credential } = JSON.parse(readFileSync(told.kept, "utf8"));
+    const page = await signedIn(alpha);
+    const { session, authenticatorId } = await authenticator(page);
+    await go(page, "People");
+    await page.getByLabel("Whose it is").selectOption("ann");
+    await page.getByRole("button", { name: "Make a passkey" }).click();
+    await page.getByText("Nothing counts it yet.").waitFor();
+    await session.send("WebAuthn.removeVirtualAuthenticator", { authenticatorId });
+    const first = await authenticator(page, session);
+    await session.send("WebAuthn.addCredential", { authenticatorId: first.authenticatorId, credential });
+    await page.getByRole("button", { name: "Propose that rule" }).click();
+    await page.getByRole("region", { name: "The rule that is proposed" }).waitFor();
+    await accessible(page, "a change of the rule");
+    await page.getByRole("button", { name: "Sign with a passkey" }).click();
+    await page.getByText("Version 2 of the rule is in force.").waitFor();
+    await page.getByRole("link", { name: "To the people" }).click();
+    await page.getByText("version 2").first().waitFor();
     await page.context().close();
   },
 };

@@ -78,7 +78,8 @@ class Console(node_test.Nodes):
         a.say("--yes", "people", "init", str(a.dir / "people.toml"), "--i-have-one-key")
         a.start_node()
         self.all_up()
-        self.browse("approves with it, and what was touched for once does not count twice")
+        self.browse("approves with it, and what was touched for once does not count twice",
+                    "changes the rule: another passkey, signed for with the first")
 
     def test_the_page_is_asked_by_its_own_name_and_origin_alone(self):
         """M46, and members.md 9.2: rebinding, other pages and ports, forms, no token, an old one."""
