@@ -15,9 +15,9 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "people/voice_refused.h"
 #include "base/display.h"
 #include "flexroom/error.h"
+#include "people/voice_refused.h"
 
 namespace flexroom::node {
 namespace {
