@@ -513,6 +513,14 @@ class People(Nodes):
         self.assertEqual(back.returncode, OK, back.stderr)
         asked = self.rooms[0]._post(f"/v1/proposals/{ident}/ticket", {"decision": "approve", "person": "bob"})
         self.assertEqual(asked["counted"], 0)
+        elsewhere = self.members[0].command("--yes", "--voices", str(self.members[0].dir / "no"), "proposal", "reject", ident,
+                                            "--reason", "not ours")  # nobody signs words that a file does not hold
+        self.assertEqual(elsewhere.returncode, BAD_INPUT, elsewhere.stderr)
+        # A reason that was not asked is not signed: the node sends the one that stands in the statement.
+        other = self.rooms[0]._post(f"/v1/proposals/{ident}/ticket", {"decision": "reject", "reason": "x", "person": "eve"})
+        self.assertNotEqual(other["statement"], asked["statement"])
+        body = {"ticket": other["ticket"], "person": "eve", "reason": "y", "webauthn": self.passkey.sign(other["webauthn"])}
+        self.assertEqual(self.refused(ident, body).status, 400)
         done = self.sign_with(ident, "bob", kind="reject", more=("--reason", "not ours"))
         self.assertEqual(done.returncode, OK, done.stderr)
         wait_until(lambda: self.rooms[1].proposal(ident).state == "rejected", "the refusal at beta")
