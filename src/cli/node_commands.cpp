@@ -437,6 +437,10 @@ node::OperatorStatement checked_statement(const json& asked, const Seen& seen,
 int said_by_people(Output& out, const Common& common, const node::Client& client, const Seen& seen,
                    const std::string& kind, const std::string& reason) {
   require_people(common);
+  if (kind != "approve" && common.sign_with.empty()) {
+    throw InputError("proposal " + kind, "is one person's word, and is signed where it is written",
+                     "--sign-with KEYFILE");
+  }
   NodeVoices::Decision decision{seen.path, kind, reason, seen.canonical, seen.inputs, 0, 0};
   decision.first = static_cast<uint64_t>(seen.first());
   decision.last = static_cast<uint64_t>(seen.last());

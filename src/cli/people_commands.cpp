@@ -186,6 +186,10 @@ int people_sign(Output& out, const Common& common, const std::filesystem::path& 
   }
   const people::Request request = people::Request::load(file);
   const auto st = people::PersonStatement::decode(request.st, file.string());
+  if (st.kind == agreement::StatementKind::kReject) {
+    throw InputError(file.string(), "asks for a refusal, whose reason does not stand in it",
+                     "`flexroom proposal reject` shows what is signed");
+  }
   out.summary(request.shown(file.string()));
   out.summary("  words         " + agreement::words(st.what, agreement::kProposalWords));
   if (!common.yes && !out.confirm("Sign this?", &cancel_flag())) return kRefused;

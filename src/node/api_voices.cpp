@@ -369,13 +369,11 @@ HttpAnswer Api::enrolment_key(const Call& call) {
     require_enrols(open, call.authority, person);
     key = people_.take_key(registration, person);
     json made = {{"ok", true}, {"person", person}};
-    people::Rule alone;
-    alone.persons = {{person, {people::Role::kApprove}, {key}}};
     const auto rule = PeopleDesk::rule(open);
     if (rule && rule->rule.holder(key.id()).key != nullptr) {
       throw HttpError(409, "this passkey is enrolled already");
     }
-    made["key"] = people::rule_json(alone, false)["persons"][0]["keys"][0];
+    made["key"] = people::key_json(key, false);
     if (!rule) return made;
     people::Rule next = rule->rule;
     for (people::Person& one : next.persons) {

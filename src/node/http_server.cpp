@@ -15,10 +15,10 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "people/voice_refused.h"
 #include "base/display.h"
 #include "base/wipe_text.h"
 #include "flexroom/error.h"
+#include "people/voice_refused.h"
 
 namespace flexroom::node {
 namespace {

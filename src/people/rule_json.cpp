@@ -5,7 +5,8 @@
 #include "base/codec.h"
 
 namespace flexroom::people {
-namespace {
+
+std::string words_of(const Key& key) { return agreement::words(key.bytes, agreement::kKeyWords); }
 
 nlohmann::json key_json(const Key& key, bool with_words) {
   nlohmann::json out = {{"kind", to_string(key.kind)}, {"key", to_hex(key.bytes)}};
@@ -17,10 +18,6 @@ nlohmann::json key_json(const Key& key, bool with_words) {
   if (with_words) out["words"] = words_of(key);
   return out;
 }
-
-}  // namespace
-
-std::string words_of(const Key& key) { return agreement::words(key.bytes, agreement::kKeyWords); }
 
 nlohmann::json rule_json(const Rule& rule, bool with_words) {
   nlohmann::json persons = nlohmann::json::array();
