@@ -80,10 +80,10 @@ std::string inputs_text(const std::vector<GivenInput>& inputs,
   for (size_t k = 0; k < inputs.size(); ++k) {
     const InputBody& body = inputs[k].body;
     const std::string id = to_hex(inputs[k].member);
-    out += fmt::format(
-        "\ninput `{}` of {}: {}", display_text(body.slot),
-        k < names.size() ? fmt::format("{} ({})", display_text(names[k]), id) : id,
-        body.public_part.empty() ? "private" : display_text(to_text(body.public_part)));
+    out +=
+        fmt::format("\ninput `{}` of {}: {}", display_text(body.slot),
+                    k < names.size() ? fmt::format("{} ({})", display_text(names[k]), id) : id,
+                    body.public_part.empty() ? "private" : display_text(to_text(body.public_part)));
   }
   return out;
 }

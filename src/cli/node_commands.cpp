@@ -332,9 +332,7 @@ struct Seen {
   json item;
   int64_t first() const { return number(item, "not_before"); }
   int64_t last() const { return number(item, "not_after"); }
-  bool lacks_inputs() const {
-    return !item.value("missing_inputs", json::array()).empty();
-  }
+  bool lacks_inputs() const { return !item.value("missing_inputs", json::array()).empty(); }
 };
 
 template <size_t N>
@@ -361,10 +359,12 @@ Seen seen_of(const json& answer) {
     names.push_back(text(one, "member"));
   }
   out.complete = agreement::complete_digest(out.proposal, out.inputs);
-  out.shown = agreement::render(out.canonical, "proposal") + agreement::inputs_text(out.inputs, names);
+  out.shown =
+      agreement::render(out.canonical, "proposal") + agreement::inputs_text(out.inputs, names);
   out.filled_in = answer.value("filled_in", std::string());
   if (!out.filled_in.empty()) {
-    out.filled_in = "With these inputs this member's node makes of it:\n" + display_lines(out.filled_in);
+    out.filled_in =
+        "With these inputs this member's node makes of it:\n" + display_lines(out.filled_in);
   }
   out.item = answer.value("proposal", json::object());
   return out;

@@ -87,8 +87,8 @@ std::string document_text(const PersonStatement& st, const Request& request,
     return agreement::render(document, place) + agreement::inputs_text(request.inputs);
   }
   const Rule rule = Rule::decode(document, place);
-  if (!request.inputs.empty() || rule.digest() != st.what || rule.room != st.room || rule.member != st.member ||
-      rule.version != st.rule_version + 1) {
+  if (!request.inputs.empty() || rule.digest() != st.what || rule.room != st.room ||
+      rule.member != st.member || rule.version != st.rule_version + 1) {
     throw InputError(place, "shows another rule than would be signed",
                      "sign nothing; find out who made this file");
   }

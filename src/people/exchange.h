@@ -21,7 +21,8 @@ struct Request {
   static constexpr size_t kMaxFileBytes = 8 << 20, kMaxInputs = 1024;
   Bytes st;
   Bytes document;  // canonical bytes of the proposal, or of the RULE document
-  std::vector<agreement::GivenInput> inputs{};  // of a proposal that waited for some: D is over them
+  std::vector<agreement::GivenInput>
+      inputs{};  // of a proposal that waited for some: D is over them
 
   /// One JSON object, "flexroom request to sign 1".
   std::string text() const;

@@ -128,6 +128,21 @@ TEST_F(KeyFileTest, ThePersonsOwnProgramShowsWhatItSigns) {
   EXPECT_THAT(honest.shown("request"), HasSubstr("take-q"));
   EXPECT_THAT(honest.shown("request"), HasSubstr("as            bob, who may approve"));
   EXPECT_THAT(error_of([&] { (void)lie.shown("request"); }), HasSubstr("sign nothing"));
+  // Of a proposal that waited for inputs, D is over them: they are shown, and no others.
+  const Digest proposal = agreement::proposal_digest(q.canonical());
+  agreement::GivenInput given{{7}, {proposal, "links", to_bytes("to all"), {9}}};
+  PersonStatement waited_st = PersonStatement::decode(st, "st");
+  waited_st.what = agreement::complete_digest(proposal, {given});
+  const Request waited{waited_st.encode(), q.canonical(), {given}};
+  EXPECT_THAT(waited.shown("request"), HasSubstr("input `links` of 07"));
+  EXPECT_THAT(waited.shown("request"), HasSubstr("to all"));
+  EXPECT_EQ(Request::parse(waited.text(), "request").shown("r"), waited.shown("r"));
+  Request other = waited;
+  other.inputs.front().body.public_part = to_bytes("to nobody");
+  for (const Request& wrong :
+       {other, Request{st, q.canonical(), {given}}, Request{waited.st, q.canonical()}}) {
+    EXPECT_THAT(error_of([&] { (void)wrong.shown("request"); }), HasSubstr("sign nothing"));
+  }
   const Request read_back = Request::parse(honest.text(), "request");
   EXPECT_EQ(read_back.st, honest.st);
   EXPECT_EQ(read_back.document, honest.document);
