@@ -21,12 +21,12 @@ class RunRecords {
     std::string proposal;  // D0
     std::string kind, title;
     uint32_t index = 0;
-    /// "running"; "machine runs": of run-script, its result is awaited; "done", "failed", "refused",
-    /// "nothing happened", "stopped", "unknown".
+    /// "running"; "machine runs": of run-script, its result is awaited; "done", "failed",
+    /// "refused", "nothing happened", "stopped", "unknown".
     std::string state = "running";
-    int64_t started = 0, ended = 0;  // Unix seconds
-    int status = 0;                  // of the service's answer; 0: none
-    std::string detail;              // why, in a sentence
+    int64_t started = 0, ended = 0;         // Unix seconds
+    int status = 0;                         // of the service's answer; 0: none
+    std::string detail;                     // why, in a sentence
     std::string instance_id, client_token;  // of run-script
     std::string file;                       // where the result lies, if not beside the record
     uint64_t body_bytes = 0;
