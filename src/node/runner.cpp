@@ -381,6 +381,7 @@ bool Runner::hold_session() {
     throw;
   }
   if (started) {
+    stock_not_before_ = {};  // it takes from the stock, at all members
     carry_out(session, *started, decider);
   } else if (has_run) {
     std::string names;

@@ -19,11 +19,11 @@ RunInfo info_of(session::MemberState& state, const runs::Run& run);
 /// is entered into its record and the log. `is_over`: its deadline has passed, and nothing is
 /// looked for any more.
 RunResult look_for_result(Room& room, const std::string& id, bool is_over, Decider& decider);
-/// Of a run of the lean form: the recipe of the call that ends its machine, or of the one that looks
-/// for it by its token where it is not known. Throws InputError: it has none.
+/// Of a run of the lean form: the recipe of the call that ends its machine, or of the one that
+/// looks for it by its token where it is not known. Throws InputError: it has none.
 std::string stop_recipe(session::MemberState& state, const std::string& run);
-/// What the answer to a call of that recipe says: the machine is entered into the record of its run,
-/// or that it was ended; the id of a run that was. Of any other recipe nothing.
+/// What the answer to a call of that recipe says: the machine is entered into the record of its
+/// run, or that it was ended; the id of a run that was. Of any other recipe nothing.
 std::optional<std::string> take_stop(session::MemberState& state, const std::string& recipe,
                                      const ServiceAnswer& answer);
 /// Throws InputError for a room that was opened to look at.

@@ -108,9 +108,9 @@ TEST_F(OwnInputsTest, OtherLinksThanItGaveAreNotUsed) {
 }
 
 TEST_F(OwnInputsTest, LinksThatEndTooSoonAreRefusedBeforeTheyAreGivenAndBeforeTheRun) {
-  EXPECT_THROW((void)input_of_links(*state_, links_text(link(3000)), job_), InputError);
+  EXPECT_THROW((void)input_of_links(*state_, links_text(link(2400)), job_), InputError);
   job_.deadline_minutes = 1;
-  const OwnInput input = input_of_links(*state_, links_text(link(3000)), job_);
+  const OwnInput input = input_of_links(*state_, links_text(link(2400)), job_);
   OwnInputs(*state_).put(proposal_, input);
   job_.deadline_minutes = 30;
   refuses({given(input)}, "");
