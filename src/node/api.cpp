@@ -438,9 +438,11 @@ HttpAnswer Api::runs(const Call& call) {
   json out = json::array();
   const uint64_t limit = query_number(call.request, "limit", 100, kMostListed);
   const auto found = call.request.query.find("proposal");
-  for (const RunRecords::Record& record : runner_.records().list(kMostListed)) {
+  const bool all_wanted = found == call.request.query.end();  // else it must look further
+  for (const RunRecords::Record& record :
+       runner_.records().list(all_wanted ? limit : kMostListed)) {
     if (out.size() >= limit) break;
-    if (found != call.request.query.end() && !record.proposal.starts_with(found->second)) continue;
+    if (!all_wanted && !record.proposal.starts_with(found->second)) continue;
     out.push_back(record.to_json());
   }
   return HttpAnswer::json({{"ok", true}, {"runs", out}});

@@ -463,6 +463,12 @@ class People(Nodes):
                             '[[person]]\nname = "fay"')
         (alpha.dir / "people.toml").write_text(text)
         alpha.say("--yes", "people", "init", str(alpha.dir / "people.toml"))
+        # Without a node the same commands change the rule by themselves.
+        folder = alpha.dir / "first"
+        alpha.say("--voices", str(folder), "people", "propose", str(alpha.dir / "people.toml"))
+        alpha.say("--yes", "--sign-with", str(cls.keys["ann"]), "people", "sign", str(folder / "ann.request"))
+        changed = alpha.say("people", "apply", str(folder / "ann.signature"))
+        assert changed["version"] == 2, changed
 
     def described(self, value, schema):
         described = json.loads((ROOT / "docs/api/openapi.json").read_text())
@@ -662,6 +668,7 @@ class People(Nodes):
 
         covered = proposed("auto")
         wait_until(lambda: self.approvals(covered)[0], "the rule's approval")
+        wait_until(lambda: b.proposal(covered).decisions[0]["counts"], "the rule's approval at beta")
         said = a.proposal(covered).decisions[0]
         self.assertEqual((said["automatic"], b.proposal(covered).decisions[0]["automatic"]), ("read one", "read one"))
         others = [proposed("rule"), proposed("auto", not_after=int(time.time()) + 86400)]
