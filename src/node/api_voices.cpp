@@ -372,7 +372,11 @@ HttpAnswer Api::enrolment_key(const Call& call) {
     key = people_.take_key(registration, person);
     json made = {{"ok", true}, {"person", person}};
     people::Rule alone;
-    alone.persons = {{person, {people::Role::kApprove}, {key}}};
+    alone.version = 1;  // a form that can be written
+    alone.one_key = true;
+    alone.persons = {{person, {people::Role::kApprove, people::Role::kAdminister}, {key}}};
+    alone.approve.needed = alone.administer.needed = 1;
+    alone.approve.of = alone.administer.of = {person};
     const auto rule = PeopleDesk::rule(open);
     if (rule && rule->rule.holder(key.id()).key != nullptr) {
       throw HttpError(409, "this passkey is enrolled already");
