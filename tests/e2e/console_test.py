@@ -70,7 +70,6 @@ class Console(node_test.Nodes):
     def test_a_browser_does_all_of_it(self):
         self.browse()
 
-    @unittest.skip("passkeys on the page: docs/status.md")
     def test_passkeys(self):
         self.browse("makes a passkey, for the first rule")
         a = self.members[0]
