@@ -85,7 +85,7 @@ async function showRule() {
   main.replaceChildren(
     h("div", { class: "head" }, h("div", {}, h("h1", { tabindex: "-1" }, `Who speaks for ${status.member}`),
       h("p", { class: "sub" }, `${answer.change.counted} of ${answer.change.needed} administrators have signed this rule; until `, when(answer.change.until)))),
-    panel("The rule that is proposed", "", h("pre", { tabindex: "0", role: "region", "aria-label": "The rule that is proposed" }, answer.change.text)),
+    panel("The rule that is proposed", "", h("pre", { tabindex: "0", role: "region", "aria-label": "Its text" }, answer.change.text)),
     names.length ? panel("Sign it", "over exactly this rule, and the one before", body(form)) : "",
     panel("With a key file", "", body(command("flexroom people sign REQUEST --sign-with KEYFILE"))));
   main.querySelector("h1").focus();

@@ -300,7 +300,7 @@ const passkeys = {
     await session.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: true });
     const voice = page.waitForRequest((request) => request.url().endsWith("/voice"));
     await button.click();
-    await page.getByText("This member has approved it.").waitFor();
+    await page.locator("main").getByText("This member has approved it.").waitFor();
     const again = await page.evaluate(async ([path, body]) => (await fetch(path, { method: "POST", body,
       headers: { "Content-Type": "application/json", Authorization: `Bearer ${sessionStorage.getItem("flexroom.page")}` } })).status,
     [new URL((await voice).url()).pathname, (await voice).postData()]);
@@ -318,6 +318,7 @@ const passkeys = {
     const page = await signedIn(alpha);
     const { session, authenticatorId } = await authenticator(page);
     await go(page, "People");
+    allowed.push("pubKeyCredParams");
     await page.getByLabel("Whose it is").selectOption("ann");
     await page.getByRole("button", { name: "Make a passkey" }).click();
     await page.getByText("Nothing counts it yet.").waitFor();
@@ -328,7 +329,7 @@ const passkeys = {
     await page.getByRole("region", { name: "The rule that is proposed" }).waitFor();
     await accessible(page, "a change of the rule");
     await page.getByRole("button", { name: "Sign with a passkey" }).click();
-    await page.getByText("Version 2 of the rule is in force.").waitFor();
+    await page.locator("main").getByText("Version 2 of the rule is in force.").waitFor();
     await page.getByRole("link", { name: "To the people" }).click();
     await page.getByText("version 2").first().waitFor();
     await page.context().close();

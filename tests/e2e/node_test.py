@@ -528,6 +528,9 @@ class People(Nodes):
         exported = self.members[0].command("log", "export", "--evidence")
         self.assertEqual(exported.returncode, OK, exported.stderr)
         self.assertIn('"evidence"', exported.stdout)
+        operators = self.members[1].command("log", "export", "--evidence")  # no people, and so no signatures of theirs
+        self.assertEqual(operators.returncode, OK, operators.stderr)
+        self.assertNotIn('"evidence"', operators.stdout)
         self.assertTrue(self.members[0].say("log", "--verify")["verified"])
 
     def test_passkeys_sign_exactly_what_was_asked_once(self):
