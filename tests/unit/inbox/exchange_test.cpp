@@ -246,9 +246,15 @@ TEST_F(ExchangeTest, TheLargestProofAndWhatIsBesideItBothArrive) {
 
 // M37: of an author that is not taken now nothing keeps another's statements from coming.
 TEST_F(ExchangeTest, AuthorsTakeTurnsInABundle) {
+  // Of one author as many as leave room for nothing else.
+  constexpr size_t kRoom = Quotas::kMaxBundle - (64 << 10),
+                   kLongest = agreement::kMaxStatementBytes;
+  const std::array<size_t, 3> sizes = {kLongest, kLongest, kRoom - 2 * (kLongest + 4) - 100};
+  const size_t bare = forged(0, StatementKind::kPropose, {}, 1, {}).encode().size();
   Digest previous{};
-  for (uint64_t n = 1; n <= 3; ++n) {
-    const Statement s = forged(0, StatementKind::kPropose, Bytes(3 << 20, 1), n, previous);
+  for (uint64_t n = 1; n <= sizes.size(); ++n) {
+    const Statement s =
+        forged(0, StatementKind::kPropose, Bytes(sizes[n - 1] - bare, 1), n, previous);
     previous = s.digest();
     ASSERT_EQ(at(1).take(bundle({s.encode()}), mid(0), now_).taken, 1U);
   }

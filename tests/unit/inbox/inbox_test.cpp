@@ -568,10 +568,21 @@ TEST_F(InboxCase, RulesAndApprovalsAreAsTheVerifierWantsThem) {
   // Of others: one that jumps, or resets upon another one, voids nothing.
   agreement::RuleBody jump;
   jump.version = 5;
+  jump.digest[0] = jump.previous[0] = jump.evidence[0] = 4;
+  agreement::RuleBody reset = jump;
+  reset.version = 2;
+  reset.reset = true;
+  reset.evidence = {};
   const auto last = *at(2).log().last();
-  const Statement s = forged(2, StatementKind::kRule, jump.encode(), last.number + 1, last.digest);
-  EXPECT_EQ(at(0).take(bundle({s.encode()}), mid(2), now_).taken, 1U);
-  EXPECT_EQ(at(0).show(d, now_)->decisions[2].counts, Counts::kYes);
+  uint64_t number = last.number;
+  Digest previous = last.digest;
+  for (const agreement::RuleBody& body : {jump, reset}) {
+    (void)agreement::RuleBody::decode(body.encode(), "well-formed");
+    const Statement s = forged(2, StatementKind::kRule, body.encode(), ++number, previous);
+    previous = s.digest();
+    EXPECT_EQ(at(0).take(bundle({s.encode()}), mid(2), now_).taken, 1U);
+    EXPECT_EQ(at(0).show(d, now_)->decisions[2].counts, Counts::kYes);
+  }
 }
 
 // While it waits for a person a run is in nobody's way, and goes on under its index.
