@@ -102,8 +102,8 @@ class ScriptRun {
  public:
   /// Looks at everything that can be wrong, then joins the others.
   ScriptRun(Session& session, const RunScriptRequest& request)
-      : ScriptRun(session, JobConfig::load(request.job), LinksConfig::load(request.links),
-                  request.links.string(), nullptr) {}
+      : ScriptRun{session, JobConfig::load(request.job),  // before the links: braces keep the order
+                  LinksConfig::load(request.links), request.links.string(), nullptr} {}
   /// Of a run that waited: what all members gave is known.
   ScriptRun(Session& session, const WaitingScript& waiting)
       : ScriptRun(session, waiting.job, waiting.links.links, "links of the proposal", &waiting) {}

@@ -1088,7 +1088,7 @@ class Road(Canaries):
 
     def test_every_command_has_help_with_an_example(self):
         commands = re.findall(r"^  ([a-z-]+) ", self.start("--help").wait().out.split("Subcommands:")[1], re.M)
-        self.assertEqual(len(commands), 32)
+        self.assertEqual(len(commands), 33)
         for command in commands:
             done = self.start(command, "--help").wait()
             self.assert_ended(done, OK, "For example", f"flexroom {command}")
