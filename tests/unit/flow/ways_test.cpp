@@ -94,9 +94,10 @@ TEST(FlowProof, NothingIsUnprovedBehindIt) {
                      get("Use") + "[[branch.B]]\n" + get("B1", kKeeps + "on.ok = \"after Prove\""),
                  why);
   // The same branch, which goes back to the proof.
-  EXPECT_EQ(said_of(head(used) + step + get("Make", "on.404 = \"branch B\"") + proof() + step +
-                    get("Use") + "[[branch.B]]\n" + get("B1", kKeeps + "on.ok = \"back Prove x2\"")),
-            "accepted");
+  EXPECT_EQ(
+      said_of(head(used) + step + get("Make", "on.404 = \"branch B\"") + proof() + step +
+              get("Use") + "[[branch.B]]\n" + get("B1", kKeeps + "on.ok = \"back Prove x2\"")),
+      "accepted");
   // Kept behind the proof, by a step and by a branch.
   expect_refused(head(used) + proof() + step + get("Use", kKeeps), why);
   expect_refused(head(used) + proof() + step + get("Use", "on.404 = \"branch B\"") + step +
