@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <ctime>
 #include <map>
 
 #include "base/codec.h"
@@ -75,7 +74,7 @@ HttpAnswer Api::give_input(const Call& call) {
   json out;
   try {
     out = core_.with([&](const Core::Open& open) {
-      const auto now = static_cast<uint64_t>(std::time(nullptr));
+      const uint64_t now = now_seconds();
       const inbox::Item item = item_called(open.inbox, call.id);
       const agreement::MemberId self = core_.mids()[core_.self()];
       const bool wanted =

@@ -17,6 +17,7 @@ import runpy
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
@@ -443,6 +444,41 @@ class Passkey:
         return {"attestation_object": b64url(attested), "client_data": b64url(self._client("create", asked["challenge"], ""))}
 
 
+class FalseNode:
+    """Between a command and its node: what is asked goes through `alter`, and so to another question."""
+
+    def __init__(self, member, alter):
+        self.member, self.kept = member, member.config
+        path = member.dir / "false.sock"
+        path.unlink(missing_ok=True)
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                head = b""
+                while not head.endswith(b"\r\n\r\n"):
+                    head += self.rfile.read(1)
+                size = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+                asked = alter(head + (self.rfile.read(int(size.group(1))) if size else b""))
+                with socket.socket(socket.AF_UNIX) as node:
+                    node.connect(str(member.socket))
+                    node.sendall(asked)
+                    while data := node.recv(1 << 16):
+                        self.wfile.write(data)
+
+        self.server = socketserver.ThreadingUnixStreamServer(str(path), Handler)
+        member.config = member.dir / "false.toml"
+        member.config.write_text(self.kept.read_text().replace("[node]\n", f'[node]\nsocket = "{path}"\n'))
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.member.config = self.kept
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class People(Nodes):
     """alpha approves by two of ann, bob and eve; beta by whoever holds its key."""
     NAMES = ("alpha", "beta")
@@ -532,6 +568,24 @@ class People(Nodes):
         self.assertEqual(operators.returncode, OK, operators.stderr)
         self.assertNotIn('"evidence"', operators.stdout)
         self.assertTrue(self.members[0].say("log", "--verify")["verified"])
+
+    def test_a_false_node_gets_no_signature(self):
+        """members.md 9.3: the command shows and signs what it hashes itself; neither another proposal nor another reason."""
+        shown, other = self.at_both("shown"), self.at_both("other")
+        alpha, beta = self.members
+        asks_other = lambda asked: asked.replace(f"{shown}/ticket".encode(), f"{other}/ticket".encode())
+        says_more = lambda asked: asked.replace(b"not today", b"not ever!")
+        for alter, said in ((asks_other, ["approve", shown]), (says_more, ["reject", shown, "--reason", "not today"])):
+            for member, signs in ((alpha, ["--sign-with", str(self.keys["ann"])]), (beta, [])):
+                with self.subTest(said[0], member=member.name), FalseNode(member, alter):
+                    refused = member.command("--yes", *signs, "proposal", *said)
+                    self.assertEqual(refused.returncode, BAD_INPUT, refused.stdout + refused.stderr)
+                    self.assertRegex(refused.stderr, "not about what is shown here|another proposal than would be signed")
+        for ident in (shown, other):
+            self.assertEqual(self.approvals(ident), [False, False])
+            self.assertEqual(self.rooms[0].proposal(ident).state, "complete")
+        with FalseNode(beta, lambda asked: asked):  # it is the alterations that are refused
+            self.assertEqual(beta.command("--yes", "proposal", "approve", shown).returncode, OK)
 
     def test_passkeys_sign_exactly_what_was_asked_once(self):
         ident, other = self.at_both("passkey"), self.at_both("rule")
