@@ -422,12 +422,9 @@ node::OperatorStatement checked_statement(const json& asked, const Seen& seen,
   auto out =
       node::OperatorStatement::decode(from_hex(text(asked, "statement")), "the node's statement");
   // What is signed must be what is shown: both are made of these bytes, here.
-  const std::string expected_kind = kind == "approve"  ? "APPROVE"
-                                    : kind == "reject" ? "REJECT"
-                                                       : "WITHDRAW";
   if (out.what != (seen.lacks_inputs() ? seen.proposal : seen.complete) ||
       (kind == "reject" && out.reason != reason) ||
-      agreement::to_string(out.kind) != expected_kind) {
+      agreement::to_string(out.kind) != statement_kind(kind)) {
     throw InputError("the node's statement", "is not about what is shown here",
                      "do not approve; look at the node");
   }

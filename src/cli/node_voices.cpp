@@ -40,11 +40,11 @@ std::vector<std::string> names(const json& list) {
   return out;
 }
 
-std::string kind_text(const std::string& kind) {
-  return kind == "approve" ? "APPROVE" : kind == "reject" ? "REJECT" : "WITHDRAW";
-}
-
 }  // namespace
+
+std::string_view statement_kind(std::string_view decision) {
+  return decision == "approve" ? "APPROVE" : decision == "reject" ? "REJECT" : "WITHDRAW";
+}
 
 NodeVoices::NodeVoices(node::Client client, Decision decision)
     : client_(std::move(client)), decision_(std::move(decision)) {
@@ -103,7 +103,7 @@ void NodeVoices::require_as_shown(const Bytes& st) const {
   const auto proposal = agreement::Proposal::decode(d.canonical, "proposal");
   const Digest versions = d.kind == "approve" ? inbox::Terms::read(proposal, "proposal").versions()
                                               : people::reason_digest(d.reason);
-  if (agreement::to_string(statement.kind) != kind_text(d.kind) || statement.versions != versions ||
+  if (agreement::to_string(statement.kind) != statement_kind(d.kind) || statement.versions != versions ||
       statement.room != proposal.room || statement.terms != proposal.terms ||
       statement.not_before != d.first || statement.not_after != d.last) {
     refuse();

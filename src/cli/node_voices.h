@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agreement/member_statements.h"
@@ -13,6 +14,9 @@
 // A member's people at its resident node: voices for a proposal, and the rule itself.
 
 namespace flexroom::cli {
+
+/// APPROVE, REJECT or WITHDRAW, of approve, reject or withdraw.
+std::string_view statement_kind(std::string_view decision);
 
 /// The voices for one decision on one proposal, or for a change of the rule, taken by a node. What
 /// is signed is shown from bytes that are hashed here; a node that asks for a signature on anything
