@@ -103,9 +103,10 @@ void NodeVoices::require_as_shown(const Bytes& st) const {
   const auto proposal = agreement::Proposal::decode(d.canonical, "proposal");
   const Digest versions = d.kind == "approve" ? inbox::Terms::read(proposal, "proposal").versions()
                                               : people::reason_digest(d.reason);
-  if (agreement::to_string(statement.kind) != statement_kind(d.kind) || statement.versions != versions ||
-      statement.room != proposal.room || statement.terms != proposal.terms ||
-      statement.not_before != d.first || statement.not_after != d.last) {
+  if (agreement::to_string(statement.kind) != statement_kind(d.kind) ||
+      statement.versions != versions || statement.room != proposal.room ||
+      statement.terms != proposal.terms || statement.not_before != d.first ||
+      statement.not_after != d.last) {
     refuse();
   }
 }
